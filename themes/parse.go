@@ -1,0 +1,208 @@
+package themes
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// file is one theme's file as it was written, not yet resolved: an inherited
+// role takes the heir's palette, so a theme can be a palette and no more.
+type file struct {
+	name, path string
+	embedded   bool
+	lines      lines
+
+	About    string            `toml:"about"`
+	Inherits string            `toml:"inherits"`
+	Palette  map[string]string `toml:"palette"`
+	Roles    map[string]any    `toml:"roles"`
+	Glyphs   map[string]string `toml:"glyphs"`
+}
+
+// roleValue is a role as the file writes it, and where.
+type roleValue struct {
+	value any
+	from  *file
+}
+
+// parse reads one file strictly. Errors name the file and the line.
+func parse(name, path, text string) (*file, error) {
+	f := &file{name: name, path: path, lines: scan(text)}
+	meta, err := toml.Decode(text, f)
+	if err != nil {
+		var perr toml.ParseError
+		if errors.As(err, &perr) {
+			return nil, fmt.Errorf("themes: %s:%d: %s", path, perr.Position.Line, perr.Message)
+		}
+		return nil, fmt.Errorf("themes: %s: %s", path, strings.TrimPrefix(err.Error(), "toml: "))
+	}
+	for _, key := range meta.Undecoded() {
+		if key[0] == "roles" {
+			continue // a role's table: style looks at its keys
+		}
+		return nil, f.errorf(strings.Join(key, "."), "unknown key %q%s", key[len(key)-1],
+			hint(key[0], []string{"about", "inherits", "palette", "roles", "glyphs"}))
+	}
+	for _, role := range sorted(f.Roles) {
+		if !slices.Contains(roleNames[:], role) {
+			return nil, f.errorf("roles."+role, "unknown role %q%s", role, hint(role, roleNames[:]))
+		}
+	}
+	for _, name := range sorted(f.Palette) {
+		if _, err := parseColor(f.Palette[name]); err != nil {
+			if err == errNoColor {
+				err = fmt.Errorf("%q is no colour; it is #rrggbb, a number from 0 to 255, default, or one of %s",
+					f.Palette[name], strings.Join(ansiNames[:8], ", "))
+			}
+			return nil, f.errorf("palette."+name, "%v", err)
+		}
+	}
+	return f, nil
+}
+
+func (f *file) errorf(key, format string, args ...any) error {
+	return fmt.Errorf("themes: %s:%d: %s", f.path, f.lines.of(key), fmt.Sprintf(format, args...))
+}
+
+// build adds what the parents say and makes styles of it. What nobody says is
+// taken from default, so that every theme can be drawn; Check tells of it.
+func (f *file) build(userDir string) (*Theme, error) {
+	chain := []*file{f}
+	for at := f; at.Inherits != ""; {
+		if len(chain) > maxParents {
+			return nil, f.errorf("inherits", "more than %d parents, or a circle", maxParents)
+		}
+		// A user's "dark" that inherits "dark" means the embedded one.
+		dir := userDir
+		if at.Inherits == at.name && !at.embedded {
+			dir = ""
+		}
+		parent, err := find(at.Inherits, dir)
+		if err != nil {
+			return nil, at.errorf("inherits", "%s", strings.TrimPrefix(err.Error(), "themes: "))
+		}
+		chain = append(chain, parent)
+		at = parent
+	}
+	t := &Theme{Name: f.name, About: f.About, Glyphs: unicodeGlyphs}
+	palette, roles := map[string]string{}, map[string]roleValue{}
+	for _, from := range slices.Backward(chain) {
+		for k, v := range from.Palette {
+			palette[k] = v
+		}
+		for k, v := range from.Roles {
+			roles[k] = roleValue{v, from}
+		}
+		if err := from.glyphs(&t.Glyphs); err != nil {
+			return nil, err
+		}
+	}
+	for _, from := range chain {
+		if !from.embedded {
+			t.Files = append(t.Files, from.path)
+		}
+	}
+	for role, name := range roleNames {
+		v, ok := roles[name]
+		if !ok {
+			continue
+		}
+		style, err := v.from.style(name, v.value, palette)
+		if err != nil {
+			return nil, err
+		}
+		t.styles[role], t.named[role] = style, true
+	}
+	if f.name != "default" && slices.Contains(t.named[:], false) {
+		base, err := Load("default", "")
+		if err != nil {
+			return nil, err
+		}
+		for role, named := range t.named {
+			if !named {
+				t.styles[role] = base.styles[role]
+			}
+		}
+	}
+	return t, nil
+}
+
+// style makes a Style of "red", "#ff0000", a palette's name, or a table.
+func (f *file) style(role string, value any, palette map[string]string) (s Style, err error) {
+	key := "roles." + role
+	table, isTable := value.(map[string]any)
+	if !isTable {
+		s.FG, err = f.color(key, value, palette)
+		return s, err
+	}
+	for _, k := range sorted(table) {
+		flag, isFlag := table[k].(bool)
+		into := map[string]*bool{"bold": &s.Bold, "dim": &s.Dim, "underline": &s.Underline, "reverse": &s.Reverse}[k]
+		switch {
+		case k == "fg":
+			s.FG, err = f.color(key, table[k], palette)
+		case k == "bg":
+			s.BG, err = f.color(key, table[k], palette)
+		case into == nil:
+			err = f.errorf(key, "unknown key %q in role %q%s", k, role, hint(k, []string{"fg", "bg", "bold", "dim", "underline", "reverse"}))
+		case !isFlag:
+			err = f.errorf(key, "%s of role %q is true or false", k, role)
+		default:
+			*into = flag
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (f *file) color(key string, value any, palette map[string]string) (Color, error) {
+	name, ok := value.(string)
+	if n, isNumber := value.(int64); isNumber {
+		name, ok = fmt.Sprint(n), true
+	}
+	if !ok {
+		return Color{}, f.errorf(key, "a colour is a text or a number, not %v", value)
+	}
+	if v, found := palette[name]; found {
+		name = v // it was looked at when its file was parsed
+	}
+	c, err := parseColor(name)
+	if err == errNoColor {
+		err = fmt.Errorf("%q is neither a colour nor in the palette%s", name, hint(name, append(sorted(palette), ansiNames...)))
+	}
+	if err != nil {
+		return Color{}, f.errorf(key, "%v", err)
+	}
+	return c, nil
+}
+
+// glyphs applies `set` first, as it replaces all, then `graph`.
+func (f *file) glyphs(g *Glyphs) error {
+	for _, k := range sorted(f.Glyphs) {
+		if k != "set" && k != "graph" {
+			return f.errorf("glyphs."+k, "unknown key %q%s", k, hint(k, []string{"set", "graph"}))
+		}
+	}
+	switch set := f.Glyphs["set"]; set {
+	case "":
+	case "unicode":
+		*g = unicodeGlyphs
+	case "ascii":
+		*g = asciiGlyphs
+	default:
+		return f.errorf("glyphs.set", "%q is no set of glyphs%s", set, hint(set, []string{"unicode", "ascii"}))
+	}
+	graphs := []string{"braille", "block", "ascii"}
+	if graph := f.Glyphs["graph"]; slices.Contains(graphs, graph) {
+		g.Graph = graph
+	} else if graph != "" {
+		return f.errorf("glyphs.graph", "%q is no kind of graph%s", graph, hint(graph, graphs))
+	}
+	return nil
+}
