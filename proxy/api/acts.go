@@ -1,0 +1,154 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+var drainFlags = []string{"limit", "then", "reason", "force", "dry-run", "wait"}
+
+// Acts is the one table of what can be done. Its order is that of the help.
+var Acts = []Act{
+	{
+		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: drainFlags,
+		Short:  "No new sessions for a backend; live ones end by themselves, checks go on",
+		impact: impactOfTaking("drain"), progress: drainProgress,
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			return b.Drain(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, By: r.By, Reason: r.Reason})
+		}),
+	},
+	{
+		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: []string{"reason", "force", "dry-run", "wait"},
+		Short:  "The same as drain, and checks stop",
+		impact: impactOfTaking("maint"), progress: drainProgress,
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			return b.Maint(proxy.DrainOptions{By: r.By, Reason: r.Reason})
+		}),
+	},
+	{
+		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Flags: []string{"reason", "dry-run", "wait"},
+		Short:    "Put a backend back in service",
+		progress: readyProgress,
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			return b.Ready(r.By, r.Reason)
+		}),
+	},
+	{
+		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "dry-run"},
+		Short: "Change a backend's share of new sessions",
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			n, err := weightOf(r)
+			if err != nil {
+				return "", err
+			}
+			return b.SetWeight(n, r.By, r.Reason)
+		}),
+	},
+	{
+		Name: "pause", On: OnService, Many: true, Level: LevelDialog, Undo: "resume",
+		Flags:  []string{"limit", "then", "max", "reason", "force", "dry-run", "wait"},
+		Short:  "Hold new clients in the queue",
+		impact: impactOfPause, progress: pauseProgress,
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			return s.Pause(proxy.PauseOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, By: r.By, Reason: r.Reason})
+		}),
+	},
+	{
+		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Flags: []string{"rate", "reason", "force", "dry-run", "wait"},
+		Short:    "Let those through who are held by a pause",
+		progress: resumeProgress,
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			return s.Resume(proxy.ResumeOptions{Rate: r.Rate, By: r.By, Reason: r.Reason, Force: r.Force})
+		}),
+	},
+	{
+		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Flags: []string{"reason", "force", "dry-run"},
+		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
+		impact: impactOfClose,
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			return s.CloseFront(r.By, r.Reason)
+		}),
+	},
+	{
+		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Flags: []string{"reason", "dry-run"},
+		Short: "Listen again",
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			return s.OpenFront(r.By, r.Reason)
+		}),
+	},
+	{
+		Name: "kick", On: OnSession, Many: true, Level: LevelYesNo,
+		Flags:  []string{"service", "backend", "client", "reason", "dry-run"},
+		Short:  "Close sessions or waiting clients",
+		impact: impactOfKick,
+	},
+	{
+		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
+		Flags: []string{"reason", "dry-run"}, Short: "Add a backend at run time",
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			if len(r.Args) != 1 {
+				return "", Wrong("add takes a service and an address", "try: tcpctl add SERVICE HOST:PORT")
+			}
+			c, err := proxy.ParseBackend(r.Args[0])
+			if err != nil {
+				return "", Wrong(err.Error(), "try: HOST:PORT,weight=2")
+			}
+			return s.Add(c, r.By, r.Reason)
+		}),
+	},
+	{
+		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Flags: drainFlags,
+		Short:  "Drain a backend, then forget it",
+		impact: impactOfTaking("remove"), progress: removeProgress,
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			return b.Remove(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, By: r.By, Reason: r.Reason})
+		}),
+	},
+	{
+		Name: "probe", On: OnBackend, Many: true, Level: LevelNone, Flags: nil,
+		Short: "Check a backend now, and say what came",
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) { return b.Probe() }),
+	},
+	{
+		Name: "mark", On: OnNothing, Args: "TEXT", Level: LevelNone,
+		Short: "Put a note on the time line",
+	},
+	{
+		Name: "stop", On: OnNothing, Level: LevelDialog, Flags: []string{"grace", "reason", "dry-run"},
+		Short:  "Stop: listeners close, waiters and sessions get the grace, then the rest is reset",
+		impact: impactOfStop,
+	},
+}
+
+// onBackend finds the backend that a target names.
+func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*proxy.Engine, string, *Request) (string, error) {
+	return func(e *proxy.Engine, target string, r *Request) (string, error) {
+		b, err := FindBackend(e, target)
+		if err != nil {
+			return "", err
+		}
+		return do(b, r)
+	}
+}
+
+// onService finds the service that a target names.
+func onService(do func(*proxy.Service, *Request) (string, error)) func(*proxy.Engine, string, *Request) (string, error) {
+	return func(e *proxy.Engine, target string, r *Request) (string, error) {
+		s, err := FindService(e, target)
+		if err != nil {
+			return "", err
+		}
+		return do(s, r)
+	}
+}
+
+func weightOf(r *Request) (int, error) {
+	if len(r.Args) == 1 {
+		if n, err := strconv.Atoi(r.Args[0]); err == nil && n >= 0 {
+			return n, nil
+		}
+	}
+	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %q", r.Args), "0 gives a backend no new sessions")
+}

@@ -1,0 +1,306 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Local is the Source of an engine in the same process. The control socket
+// serves one of these, so there is one place where requests are judged.
+type Local struct {
+	Engine *proxy.Engine
+	Node   Node
+	// Stop is called by the act "stop"; nil refuses it.
+	Stop func(grace time.Duration, by, reason string)
+	// By is who acts when a request does not say: the user at the console.
+	By string
+}
+
+var _ Source = (*Local)(nil)
+
+func (l *Local) Status(context.Context) (*Status, error) {
+	s := &Status{Node: l.Node, Services: l.Engine.Services()}
+	s.Node.PID = os.Getpid()
+	s.Node.Now = time.Now()
+	return s, nil
+}
+
+func (l *Local) Queue(_ context.Context, service string) ([]proxy.WaiterInfo, error) {
+	s, err := FindService(l.Engine, service)
+	if err != nil {
+		return nil, err
+	}
+	return s.Waiters(), nil
+}
+
+func (l *Local) Sessions(_ context.Context, q SessionQuery) ([]proxy.SessionInfo, error) {
+	keep, err := q.filter(l.Engine)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(l.Engine.Sessions(q.Ended), func(s proxy.SessionInfo) bool { return !keep(&s) })
+	if q.Limit > 0 && len(all) > q.Limit {
+		all = all[:q.Limit]
+	}
+	return all, nil
+}
+
+func (l *Local) Events(ctx context.Context, since uint64, wait bool) (proxy.EventPage, error) {
+	page, more := l.Engine.Events(since)
+	if !wait || len(page.Events) > 0 {
+		return page, nil
+	}
+	select {
+	case <-more:
+		page, _ = l.Engine.Events(since)
+	case <-ctx.Done():
+	}
+	return page, nil
+}
+
+// Do judges a request and carries it out on each of its targets in turn. It
+// stops at the first that is refused, and says which were done before.
+func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
+	if r.By == "" {
+		r.By = l.By
+	}
+	a := Lookup(r.Act)
+	if a == nil {
+		return Result{}, Unknown(fmt.Sprintf("there is no act %q", r.Act), "try one of: "+strings.Join(actNames(), ", "))
+	}
+	if err := a.check(&r); err != nil {
+		return Result{}, err
+	}
+	status, err := l.Status(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if a.Name == "kick" {
+		return l.kick(status, r)
+	}
+	for _, target := range r.Targets {
+		if err := l.exists(a, target); err != nil {
+			return Result{}, err
+		}
+		if r.Expect != "" && r.Expect != Stamp(status, a, target) {
+			return Result{}, Refused(target+" was changed by somebody since", "look at it again, then act")
+		}
+	}
+	impact := a.Impact(status, &r)
+	if r.DryRun {
+		return Result{Texts: []string{"nothing was done"}, Impact: impact}, nil
+	}
+	for _, i := range impact {
+		if i.Warning != "" && !r.Force {
+			return Result{}, Refused(fmt.Sprintf("%s %s: %s", a.Name, i.Target, i.Warning), "use --force to do it all the same")
+		}
+	}
+	switch a.Name {
+	case "mark":
+		text := strings.Join(r.Args, " ")
+		l.Engine.Note(proxy.Event{Kind: proxy.EventMark, By: r.By, Text: text})
+		return Result{Texts: []string{"noted"}}, nil
+	case "stop":
+		return l.stop(r)
+	}
+	return l.apply(status, a, r)
+}
+
+func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
+	var res Result
+	for _, target := range r.Targets {
+		one := r
+		one.Targets = []string{target}
+		text, err := a.apply(l.Engine, target, &one)
+		if err != nil {
+			e := *AsError(err)
+			if len(res.Texts) > 0 {
+				e.Text += " (done before that: " + strings.Join(res.Texts, "; ") + ")"
+			}
+			return res, &e
+		}
+		service, backend := "", ""
+		if a.On == OnService || a.On == OnBackend {
+			service, backend = SplitTarget(target)
+		}
+		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
+			Text: text, Command: one.CommandLine()})
+		res.Texts = append(res.Texts, text)
+	}
+	res.Undo = l.undo(before, a, r)
+	return res, nil
+}
+
+// undo is the request that takes r back, as long as nobody changes its target.
+func (l *Local) undo(before *Status, a *Act, r Request) *Request {
+	if a.Undo == "" || len(r.Targets) != 1 {
+		return nil
+	}
+	after, err := l.Status(context.Background())
+	if err != nil {
+		return nil
+	}
+	u := &Request{Act: a.Undo, Targets: r.Targets, Options: Options{Reason: "undo " + a.Name}}
+	switch a.Name {
+	case "weight":
+		u.Args = []string{fmt.Sprint(before.Backend(r.Targets[0]).Weight)}
+	case "drain", "maint":
+		if admin := before.Backend(r.Targets[0]).Admin; admin != proxy.AdminReady {
+			u.Act = admin // from drain to maint, or back
+			if admin == proxy.AdminDrain {
+				u.Act = "drain"
+			}
+			u.Force = true
+		}
+	}
+	u.Expect = Stamp(after, Lookup(u.Act), r.Targets[0])
+	return u
+}
+
+func (l *Local) kick(s *Status, r Request) (Result, error) {
+	q := SessionQuery{Service: r.Service, Backend: r.Backend, Client: r.Client}
+	keep, err := q.filter(l.Engine)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(r.Targets) == 0 && q == (SessionQuery{}) {
+		return Result{}, Wrong("kick takes sessions, or --service, --backend or --client", "tcpctl sessions lists them")
+	}
+	var ids []string
+	for _, info := range l.Engine.Sessions(false) {
+		named := slices.Contains(r.Targets, info.ID)
+		if named || len(r.Targets) == 0 && keep(&info) {
+			ids = append(ids, info.ID)
+		}
+	}
+	for _, id := range r.Targets {
+		if !slices.Contains(ids, id) {
+			return Result{}, Unknown("there is no session "+id, "it may have ended: tcpctl sessions lists those that live")
+		}
+	}
+	if r.DryRun {
+		return Result{Texts: []string{"nothing was done"},
+			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{count(len(ids), "client") + " would see a reset"}, Cut: len(ids)}}}, nil
+	}
+	n := l.Engine.Kick(r.By, r.Reason, ids...)
+	text := "kicked " + count(n, "session")
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
+	return Result{Texts: []string{text}}, nil
+}
+
+func (l *Local) stop(r Request) (Result, error) {
+	if l.Stop == nil {
+		return Result{}, Refused("this instance cannot be stopped from here", "end its process")
+	}
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "stop", Command: r.CommandLine()})
+	l.Stop(r.Grace, r.By, r.Reason)
+	return Result{Texts: []string{"stopping"}}, nil
+}
+
+// check refuses a request whose words do not fit its act.
+func (a *Act) check(r *Request) error {
+	switch {
+	case a.Name == "kick":
+		return nil
+	case a.On == OnNothing && len(r.Targets) > 0:
+		return Wrong(a.Name+" takes no target", "usage: tcpctl "+a.Use())
+	case a.On != OnNothing && len(r.Targets) == 0:
+		return Wrong(a.Name+" needs a target", "usage: tcpctl "+a.Use())
+	case !a.Many && len(r.Targets) > 1:
+		return Wrong(a.Name+" takes one target", "usage: tcpctl "+a.Use())
+	case a.Args == "" && len(r.Args) > 0:
+		return Wrong(fmt.Sprintf("%s does not take %q", a.Name, r.Args[0]), "usage: tcpctl "+a.Use())
+	case a.Args != "" && len(r.Args) == 0:
+		return Wrong(a.Name+" needs "+a.Args, "usage: tcpctl "+a.Use())
+	}
+	switch r.Then {
+	case "", proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep:
+	default:
+		return Wrong(fmt.Sprintf("--then %q is not known", r.Then), "it is abort, cut or keep")
+	}
+	return nil
+}
+
+func (l *Local) exists(a *Act, target string) (err error) {
+	switch a.On {
+	case OnService:
+		_, err = FindService(l.Engine, target)
+	case OnBackend:
+		_, err = FindBackend(l.Engine, target)
+	}
+	return err
+}
+
+// FindService finds a service, or says which there are.
+func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
+	if s := e.Service(name); s != nil {
+		return s, nil
+	}
+	return nil, Unknown(fmt.Sprintf("there is no service %q", name), "there is: "+strings.Join(e.ServiceNames(), ", "))
+}
+
+// FindBackend finds "service/backend", or says which there are.
+func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
+	service, name := SplitTarget(target)
+	s, err := FindService(e, service)
+	if err != nil {
+		return nil, err
+	}
+	if b := s.Backend(name); b != nil {
+		return b, nil
+	}
+	var have []string
+	for _, b := range s.Info().Backends {
+		have = append(have, service+"/"+b.Name)
+	}
+	return nil, Unknown(fmt.Sprintf("there is no backend %q", target), "there is: "+strings.Join(have, ", "))
+}
+
+// filter makes a test of the query, refusing what names nothing.
+func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, error) {
+	var prefix netip.Prefix
+	if q.Client != "" {
+		p, err := netip.ParsePrefix(q.Client)
+		if err != nil {
+			a, aerr := netip.ParseAddr(q.Client)
+			if aerr != nil {
+				return nil, Wrong(fmt.Sprintf("client %q is neither an address nor a CIDR", q.Client), "like 10.2.0.9 or 10.0.0.0/8")
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		prefix = p.Masked()
+	}
+	if q.Service != "" {
+		if _, err := FindService(e, q.Service); err != nil {
+			return nil, err
+		}
+	}
+	return func(s *proxy.SessionInfo) bool {
+		if q.Service != "" && s.Service != q.Service || q.Backend != "" && s.Backend != q.Backend {
+			return false
+		}
+		if s.AgeSeconds < q.OlderThan.Seconds() {
+			return false
+		}
+		if prefix.IsValid() {
+			ap, err := netip.ParseAddrPort(s.Client)
+			return err == nil && prefix.Contains(ap.Addr().Unmap())
+		}
+		return true
+	}, nil
+}
+
+func actNames() []string {
+	var names []string
+	for _, a := range Acts {
+		names = append(names, a.Name)
+	}
+	return names
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Source is an engine as seen by somebody who looks and acts: in-process,
+// over the control socket, or a made-up one. All methods may be called from
+// several goroutines; each returns within the context's time.
+type Source interface {
+	Status(ctx context.Context) (*Status, error)
+	Sessions(ctx context.Context, q SessionQuery) ([]proxy.SessionInfo, error)
+	Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, error)
+	// Events returns what came after since. With wait, it returns once there
+	// is something or the context's time is over.
+	Events(ctx context.Context, since uint64, wait bool) (proxy.EventPage, error)
+	// Do carries out one act; DryRun in the request only tells its impact.
+	Do(ctx context.Context, r Request) (Result, error)
+}
+
+// SessionQuery narrows a list of sessions; zero fields do not.
+type SessionQuery struct {
+	Service   string        `json:"service,omitempty"`
+	Backend   string        `json:"backend,omitempty"`
+	Client    string        `json:"client,omitempty"` // an address or a CIDR
+	OlderThan time.Duration `json:"older_than,omitempty"`
+	Ended     bool          `json:"ended,omitempty"` // those that ended not long ago, too
+	Limit     int           `json:"limit,omitempty"` // at most so many; 0 is all
+}
+
+// Error is a refusal that a person can act on.
+type Error struct {
+	Status int    `json:"status"` // of HTTP: 400 wrong, 404 unknown, 409 refused
+	Text   string `json:"error"`
+	Hint   string `json:"hint,omitempty"` // what to try next
+}
+
+func (e *Error) Error() string {
+	if e.Hint == "" {
+		return e.Text
+	}
+	return e.Text + "; " + e.Hint
+}
+
+// Wrong says that the request itself makes no sense.
+func Wrong(text, hint string) *Error { return &Error{http.StatusBadRequest, text, hint} }
+
+// Unknown says that there is no such thing.
+func Unknown(text, hint string) *Error { return &Error{http.StatusNotFound, text, hint} }
+
+// Refused says that the engine could, and will not.
+func Refused(text, hint string) *Error { return &Error{http.StatusConflict, text, hint} }
+
+// AsError makes an Error of any error, a refusal unless it says otherwise.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, proxy.ErrUnknown) {
+		return &Error{Status: http.StatusNotFound, Text: err.Error()}
+	}
+	return &Error{Status: http.StatusConflict, Text: err.Error()}
+}

@@ -1,0 +1,54 @@
+// Package api is what is asked of an engine, and how: one Status that every
+// reader shares, one table of acts that every front (commands, console, HTTP
+// routes) is made from, and Source, through which the console sees an engine
+// in its own process, over the control socket, or a made-up one in a test.
+package api
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Status is everything at one moment: what status --json prints, the control
+// socket sends, the metrics are made from and the console draws.
+type Status struct {
+	Node     Node                `json:"node"`
+	Services []proxy.ServiceInfo `json:"services"`
+	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
+}
+
+// Node is this tcpctl.
+type Node struct {
+	Name       string    `json:"name"`
+	Version    string    `json:"version"`
+	Started    time.Time `json:"started"`
+	ConfigHash string    `json:"config_hash,omitempty"`
+	PID        int       `json:"pid"`
+	// Now is the engine's clock when the status was made, so that a reader
+	// whose own clock is off still shows the right ages.
+	Now time.Time `json:"now"`
+}
+
+// Service finds a service by name; nil when there is none.
+func (s *Status) Service(name string) *proxy.ServiceInfo {
+	for i := range s.Services {
+		if s.Services[i].Name == name {
+			return &s.Services[i]
+		}
+	}
+	return nil
+}
+
+// Backend finds a backend by its target, "service/backend"; nil when there is none.
+func (s *Status) Backend(target string) *proxy.BackendInfo {
+	service, name := SplitTarget(target)
+	if svc := s.Service(service); svc != nil {
+		for i := range svc.Backends {
+			if svc.Backends[i].Name == name {
+				return &svc.Backends[i]
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// ErrUnknown says that there is no service, backend or session of that name.
+var ErrUnknown = errors.New("proxy: unknown")
+
+// Backend is one server behind a service. What can change is guarded by its
+// service's queue, since who may go and where to is one decision.
+type Backend struct {
+	service *Service
+	name    string
+	network string // tcp or unix
+	addr    string
+	cfg     BackendConfig
+
+	weight   int
+	priority int
+	turn     int // of roundRobin
+	holds    holds
+	removing bool
+
+	judge  health.Judge
+	since  time.Time // of the last change of health or admin state
+	last   health.Result
+	lastAt time.Time
+	checks [30]byte // the newest results, a ring
+	seen   int      // how many results there have been
+	flaps  int64
+	rtt    time.Duration
+
+	active, peak      int
+	total             int64
+	failed            int64 // dials
+	bytesIn, bytesOut atomic.Int64
+
+	dialsFailed throttle
+	checkNow    chan struct{} // somebody wants a check before it is due
+	stopChecks  context.CancelFunc
+}
+
+// serves says whether the backend is up and ready, full or not.
+func (b *Backend) serves() bool {
+	return b.judge.Up() && b.admin() == AdminReady && b.weight > 0
+}
+
+func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
+
+func (b *Backend) lessLoaded(than *Backend) bool {
+	return b.active*than.weight < than.active*b.weight
+}
+
+func (b *Backend) admin() string { return b.holds.strongest() }
+
+// state is what the checks found.
+func (b *Backend) state() string {
+	switch {
+	case b.judge.Up():
+		return StateUp
+	case b.judge.Known():
+		return StateDown
+	}
+	return StateChecking
+}
+
+// why is a word or two why the backend gets no new session.
+func (b *Backend) why() string {
+	switch {
+	case b.removing:
+		return "removing"
+	case b.admin() == AdminDrain && b.active == 0:
+		return "drained"
+	case b.admin() == AdminDrain:
+		return "draining"
+	case b.admin() == AdminMaint:
+		return "maint"
+	case b.state() == StateDown:
+		return "down"
+	case b.state() == StateChecking:
+		return "checking"
+	case b.weight == 0:
+		return "weight 0"
+	case b.full():
+		return "full"
+	}
+	for _, o := range b.service.backends {
+		if o.serves() && o.priority < b.priority {
+			return "standby"
+		}
+	}
+	return ""
+}
+
+// target is how people name it.
+func (b *Backend) target() string { return b.service.name + "/" + b.name }
+
+// info is the backend at this moment. The queue is locked.
+func (b *Backend) info() BackendInfo {
+	i := BackendInfo{
+		Name: b.name, Addr: b.cfg.Addr, State: b.state(), Admin: b.admin(), Why: b.why(), Since: b.since,
+		Active: b.active, Total: b.total, Failed: b.failed, Peak: b.peak, Flaps: b.flaps,
+		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing,
+		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
+	}
+	i.Eligible = i.Why == ""
+	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
+		i.Drain = &DrainInfo{StartedWith: h.startedWith, Left: b.active, Since: h.since, Until: h.until,
+			Then: h.then, By: h.by, Reason: h.reason}
+	}
+	if b.seen > 0 {
+		i.Check = &CheckInfo{OK: b.last.OK, Streak: b.judge.Streak(), Need: b.judge.Need(),
+			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
+	}
+	return i
+}
+
+// lastChecks writes the newest results, oldest first.
+func (b *Backend) lastChecks() string {
+	var s strings.Builder
+	for n := max(0, b.seen-len(b.checks)); n < b.seen; n++ {
+		s.WriteByte(b.checks[n%len(b.checks)])
+	}
+	return s.String()
+}
+
+// DrainOptions are for one drain.
+type DrainOptions struct {
+	Limit  time.Duration // how long live sessions may take; 0: as long as they want
+	Then   string        // at the limit: ThenAbort, ThenCut or ThenKeep; "" is ThenKeep
+	By     string        // who
+	Reason string
+}
+
+// Drain sends no new session to the backend. Live ones end by themselves, or
+// by o.Then at the limit; checks go on. It says what it did in a sentence.
+func (b *Backend) Drain(o DrainOptions) (text string, err error) {
+	return b.take(AdminDrain, o)
+}
+
+// Maint is Drain without a limit, and checks stop.
+func (b *Backend) Maint(o DrainOptions) (text string, err error) {
+	o.Limit, o.Then = 0, ThenKeep
+	return b.take(AdminMaint, o)
+}
+
+func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
+	setDefault(&o.Then, ThenKeep)
+	b.service.queue.Update(func() {
+		if h := b.holds[holdOperator]; h != nil && h.state == state {
+			err = fmt.Errorf("proxy: %s of %s is already running, by %s, %d left", state, b.target(), h.by, b.active)
+			return
+		}
+		h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
+		if o.Limit > 0 {
+			until := h.since.Add(o.Limit)
+			h.until = &until
+			b.service.wakeAt(until)
+		}
+		b.setHold(holdOperator, h)
+		text = fmt.Sprintf("%s %s: %s left", state, b.target(), plural(b.active, "session"))
+	})
+	return text, err
+}
+
+// Ready puts the backend back in service. After maint its health is not known:
+// it is checking again (rule 10).
+func (b *Backend) Ready(by, reason string) (text string, err error) {
+	b.service.queue.Update(func() {
+		if b.removing {
+			b.removing = false
+		} else if b.holds[holdOperator] == nil {
+			err = fmt.Errorf("proxy: %s is ready already", b.target())
+			if h := b.holds.top(); h != nil {
+				err = fmt.Errorf("proxy: %s is held by %s, not by an operator", b.target(), h.by)
+			}
+			return
+		}
+		b.setHold(holdOperator, nil)
+		text = fmt.Sprintf("ready %s: %s", b.target(), b.state())
+	})
+	return text, err
+}
+
+// setHold changes who holds the backend. The queue is locked.
+func (b *Backend) setHold(kind holdKind, h *hold) {
+	before := b.admin()
+	b.holds[kind] = h
+	after := b.admin()
+	if before == after {
+		return
+	}
+	b.since = time.Now()
+	if before == AdminMaint {
+		b.judge.Reset()
+	}
+	if before == AdminMaint || after == AdminMaint {
+		b.poke()
+	}
+	b.service.turnAway()
+}
+
+// Remove drains the backend, and then forgets it (rule 12).
+func (b *Backend) Remove(o DrainOptions) (text string, err error) {
+	if b.holdsDrain() {
+		b.service.queue.Update(func() { b.removing = true })
+		text = "remove " + b.target() + ": it is draining already"
+	} else if text, err = b.take(AdminDrain, o); err == nil {
+		text = "remove" + strings.TrimPrefix(text, AdminDrain)
+	}
+	b.service.queue.Update(func() {
+		b.removing = err == nil
+		b.service.forgetEmpty(b)
+	})
+	return text, err
+}
+
+func (b *Backend) holdsDrain() (held bool) {
+	b.service.queue.View(func() { held = b.holds[holdOperator] != nil })
+	return held
+}
+
+// SetWeight changes the backend's share of new sessions; 0 gives it none.
+func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
+	b.service.queue.Update(func() {
+		text = fmt.Sprintf("weight of %s: %d, was %d", b.target(), n, b.weight)
+		b.weight = n
+		b.service.turnAway()
+	})
+	return text, nil
+}
+
+// Name is what the backend is called, and Addr where it is.
+func (b *Backend) Name() string { return b.name }
+func (b *Backend) Addr() string { return b.cfg.Addr }
+
+// Info is the backend at this moment.
+func (b *Backend) Info() (i BackendInfo) {
+	b.service.queue.View(func() { i = b.info() })
+	return i
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

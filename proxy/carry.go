@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"math"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// carry is the fourth stage: bytes go both ways until both sides have ended.
+// The runner passes each end of stream on; what is left here are clocks and
+// who ended it.
+func carry(s *Session, ev relay.Event) answer {
+	switch ev.Kind {
+	case relay.Begin:
+		s.connected = time.Now()
+		s.phase.Store(inRelay)
+		s.serverNow.Store(s.server)
+		s.relaying.Store(s.last)
+		s.run.Relay(s, s.client, s.server)
+		s.run.At(s, s.untilDue())
+	case relay.Ended:
+		s.sideEnded(ev)
+		if ev.Last {
+			return end
+		}
+	case relay.Due:
+		if why := s.clocks(); why != "" {
+			s.breakOff(ending{by: ByProxy, phase: PhaseRelay, why: why, reset: true, cut: true})
+			return wait
+		}
+		s.run.At(s, s.untilDue())
+	case relay.Told:
+		o := ev.Arg.(order)
+		s.breakOff(ending{by: o.by, phase: PhaseRelay, why: o.why, reset: true, cut: true})
+	}
+	return wait
+}
+
+// sideEnded notes who ended the session: the first to end. A reset passes on.
+func (s *Session) sideEnded(ev relay.Event) {
+	by := ByClient
+	if ev.Side == s.server {
+		by = ByBackend
+	}
+	switch ev.End {
+	case relay.FIN:
+		s.ends(ending{by: by, phase: PhaseRelay, why: "fin"})
+		if !ev.Last {
+			s.half = time.Now()
+			s.run.At(s, s.untilDue())
+		}
+	case relay.Reset:
+		s.ends(ending{by: by, phase: PhaseRelay, why: "reset"})
+		s.ending.reset = true
+		s.ending.cut = s.ending.cut || by == ByBackend
+		if !ev.Last {
+			s.run.Close(s.client, true)
+			s.run.Close(s.server, true)
+		}
+	}
+}
+
+// breakOff ends a live session; the record follows once the runner has
+// stopped counting.
+func (s *Session) breakOff(e ending) {
+	if s.ending != nil && s.ending.why != "fin" {
+		return // on its way out already
+	}
+	s.ending = &e
+	s.run.Close(s.client, e.reset)
+	s.run.Close(s.server, e.reset)
+}
+
+// due is when each of the session's clocks runs out; the zero time is never.
+func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
+	c := s.service.config()
+	if c.Lock.TTL > 0 {
+		ttl = s.granted.Add(c.Lock.TTL)
+	}
+	if c.MaxLifetime > 0 {
+		lifetime = s.opened.Add(c.MaxLifetime)
+	}
+	if s.server != nil {
+		quiet := later(s.client.LastRead(), s.server.LastRead())
+		if c.IdleTimeout > 0 {
+			idle = later(quiet, s.connected).Add(c.IdleTimeout)
+		}
+		if !s.half.IsZero() && c.HalfCloseTimeout > 0 {
+			half = later(quiet, s.half).Add(c.HalfCloseTimeout)
+		}
+	}
+	return ttl, lifetime, idle, half
+}
+
+// clocks says which clock has run out, "" when none has.
+func (s *Session) clocks() string {
+	now := time.Now()
+	ttl, lifetime, idle, half := s.due()
+	for _, c := range []struct {
+		at  time.Time
+		why string
+	}{{ttl, "ttl"}, {lifetime, "max lifetime"}, {half, "half-close timeout"}, {idle, "idle"}} {
+		if !c.at.IsZero() && !now.Before(c.at) {
+			return c.why
+		}
+	}
+	return ""
+}
+
+// untilDue is how long until the first clock may run out, negative when none
+// runs. A clock that has moved on meanwhile is looked at again then: so no
+// byte has to touch a timer.
+func (s *Session) untilDue() time.Duration {
+	first := time.Duration(math.MaxInt64)
+	ttl, lifetime, idle, half := s.due()
+	for _, at := range [...]time.Time{ttl, lifetime, idle, half} {
+		if !at.IsZero() {
+			first = min(first, time.Until(at))
+		}
+	}
+	if first == math.MaxInt64 {
+		return -1
+	}
+	return max(first, time.Millisecond)
+}

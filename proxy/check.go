@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+const (
+	// urgentCheck is how soon after the last one a check follows that
+	// somebody has asked for, for example a session whose dial failed.
+	urgentCheck = 250 * time.Millisecond
+	// neededCheck is the longest interval while clients wait for a backend.
+	neededCheck = time.Second
+)
+
+func newBackend(s *Service, c BackendConfig) *Backend {
+	b := &Backend{service: s, name: c.Name, cfg: c, weight: c.Weight, priority: c.Priority,
+		since: time.Now(), checkNow: make(chan struct{}, 1), stopChecks: func() {}}
+	b.network, b.addr = "tcp", c.Addr
+	if path, ok := strings.CutPrefix(c.Addr, "unix:"); ok {
+		b.network, b.addr = "unix", path
+	}
+	b.judge.Rise, b.judge.Fall = s.config().Check.Rise, s.config().Check.Fall
+	return b
+}
+
+// startChecks begins to look at the backend. The queue is locked.
+func (s *Service) startChecks(b *Backend) {
+	if s.config().Check.Type == health.None {
+		b.judge.Add(true)
+		return
+	}
+	var ctx context.Context
+	ctx, b.stopChecks = context.WithCancel(s.ctx)
+	s.working.Add(1)
+	go b.keepChecking(ctx)
+}
+
+// poke asks for a check now.
+func (b *Backend) poke() {
+	select {
+	case b.checkNow <- struct{}{}:
+	default:
+	}
+}
+
+// keepChecking looks at the backend until ctx ends.
+func (b *Backend) keepChecking(ctx context.Context) {
+	defer b.service.working.Done()
+	for {
+		wait := b.checkOnce(ctx)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-b.checkNow:
+			timer.Stop()
+			select { // a burst of wishes is one check
+			case <-time.After(min(urgentCheck, wait)):
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// checkOnce looks once, if it may, and says when to look again.
+func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
+	s := b.service
+	check, may := b.mayCheck()
+	if may {
+		result := check.Run(ctx)
+		if ctx.Err() == nil {
+			b.took(result)
+		}
+		s.queue.Update(func() {
+			if check.Polite {
+				s.checking--
+			}
+		})
+	}
+	s.queue.View(func() {
+		wait = s.config().Check.Interval
+		if s.queue.Waiting() > 0 && s.queue.Why() == whyNoBackend {
+			wait = min(wait, neededCheck)
+		}
+	})
+	// A little jitter, or a thousand backends are looked at in one moment.
+	return wait - time.Duration(rand.Int64N(int64(wait)/10+1))
+}
+
+// mayCheck makes the check, unless the backend is in maint. Behind a lock it
+// takes a slot, so that the backend never sees one more than it can bear;
+// when there is none, those who hold them are proof enough.
+func (b *Backend) mayCheck() (c health.Check, may bool) {
+	s := b.service
+	s.queue.View(func() {
+		cc := s.config().Check
+		c = health.Check{Type: cc.Type, Network: b.network, Addr: b.checkAddr(), Timeout: cc.Timeout,
+			Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect}
+		may = b.admin() != AdminMaint
+		if slots := s.config().Lock.Slots; slots > 0 && may {
+			c.Polite = true
+			if may = s.active+s.checking < slots; may {
+				s.checking++
+			}
+		}
+	})
+	return c, may
+}
+
+// checkAddr is the backend's own address, or its port for checks
+// (node-tcp-proxy's monitor_port).
+func (b *Backend) checkAddr() string {
+	port := b.cfg.CheckPort
+	if port == 0 {
+		port = b.service.config().Check.Port
+	}
+	if port == 0 || b.network != "tcp" {
+		return b.addr
+	}
+	host, _, _ := net.SplitHostPort(b.addr)
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// took takes in the result of a check.
+func (b *Backend) took(r health.Result) {
+	b.service.queue.Update(func() {
+		if b.admin() == AdminMaint {
+			return // it came too late
+		}
+		b.last, b.lastAt = r, time.Now()
+		b.checks[b.seen%len(b.checks)] = "!+"[bit(r.OK)]
+		b.seen++
+		if r.OK {
+			b.rtt = r.RTT
+		}
+		if !b.judge.Add(r.OK) {
+			return
+		}
+		b.since = b.lastAt
+		ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
+			Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
+		if !r.OK {
+			b.flaps++
+			ev.Kind, ev.Level = EventBackendDn, LevelAlarm
+			ev.Text = fmt.Sprintf("backend %s is down: %s, %d of %d", b.target(), r.Detail, b.judge.Streak(), b.judge.Need())
+		}
+		b.service.engine.Note(ev)
+		b.service.turnAway()
+	})
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// dialFailed takes note of a session that could not connect, and wants to
+// know at once whether the backend is still there.
+func (b *Backend) dialFailed(err error) {
+	b.service.queue.View(func() {
+		b.failed++
+		if ok, missed := b.dialsFailed.pass(time.Second); ok {
+			text := fmt.Sprintf("dial of %s failed: %s", b.target(), health.Explain(err))
+			if missed > 0 {
+				text += fmt.Sprintf(" (and %d more)", missed)
+			}
+			b.service.engine.Note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
+		}
+	})
+	b.poke()
+}
+
+// Probe checks now and says what came. The result counts like any other.
+func (b *Backend) Probe() (text string, err error) {
+	check, may := b.mayCheck()
+	if !may {
+		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
+	}
+	r := check.Run(b.service.ctx)
+	b.took(r)
+	if check.Polite {
+		b.service.queue.Update(func() { b.service.checking-- })
+	}
+	if !r.OK {
+		return fmt.Sprintf("probe %s: bad, %s", b.target(), r.Detail), nil
+	}
+	return fmt.Sprintf("probe %s: good, %s", b.target(), r.Detail), nil
+}

@@ -1,0 +1,288 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// What happens to the live sessions of a drain or pause at its limit.
+const (
+	ThenAbort = "abort" // give it up
+	ThenCut   = "cut"   // reset them
+	ThenKeep  = "keep"  // go on without waiting for them
+)
+
+// What a service does with clients while no backend is up.
+const (
+	Hold   = "hold"
+	Reject = "reject"
+)
+
+// What is done with a waiter that has ended its side after bytes.
+const (
+	FinVerify = "verify" // it keeps its place until its system says that it is gone
+	FinKeep   = "keep"
+	FinDrop   = "drop"
+)
+
+// Config is what an Engine runs. The zero value of each field is a sensible
+// default; a negative duration or number switches the thing off.
+type Config struct {
+	Services []ServiceConfig
+	// MaxSessions bounds the sessions of all services, waiters too; beyond
+	// it clients wait in the kernel's backlog. 0: worked out from the
+	// process's descriptor limit.
+	MaxSessions int
+	// OnRecord, when set, gets the record of each session, once, at its end.
+	// It is called on the data path: it must not block.
+	OnRecord func(Record)
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// ServiceConfig is one front door with its queue and its backends.
+type ServiceConfig struct {
+	Name     string
+	Listen   []string // "host:port", "[::1]:port", ":port", "unix:/path"
+	Backends []BackendConfig
+
+	// Listeners are used besides Listen; the engine owns them.
+	Listeners []net.Listener
+	// Dial, when set, connects to backends instead of the system, for
+	// example through a mesh.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	Balance          string        // random (weighted), roundrobin, leastconn, p2c, source, first; "" is random
+	ConnectTimeout   time.Duration // 0: 3 s
+	ConnectRetries   int           // on other backends; 0: 2, negative: none
+	IdleTimeout      time.Duration // one clock for both directions; 0: off
+	HalfCloseTimeout time.Duration // one side has ended, the other says nothing; 0: 1 min, negative: off
+	MaxLifetime      time.Duration // 0: off
+	Sock             relay.Sock    // of both sides' sockets
+	Relay            string        // auto, loop, stream; "" is auto
+	NoBackend        string        // Hold or Reject; "" is Hold
+	MaxSessions      int           // admitted at a time; more wait in the queue. 0: no limit
+
+	Lock  LockConfig
+	Queue QueueConfig
+	Check CheckConfig
+	Pause PauseConfig
+}
+
+// LockConfig is the semaphore in front of a service.
+type LockConfig struct {
+	Slots int           // sessions at a time; 0: no lock
+	TTL   time.Duration // the longest that a session may hold a slot; 0: off
+}
+
+// QueueConfig is the line in front of a service.
+type QueueConfig struct {
+	Max         int           // 0: 1000, negative: no limit but descriptors
+	Timeout     time.Duration // 0: 30 s, negative: off. It stands still during a pause
+	OnClientFin string        // FinVerify, FinKeep or FinDrop; "" is FinVerify
+}
+
+// CheckConfig is how backends are looked at.
+type CheckConfig struct {
+	Type     string        // tcp, http, none; "" is tcp
+	Port     int           // 0: the backend's own
+	Path     string        // http
+	Method   string        // http
+	Host     string        // http
+	Expect   int           // http; 0: 200
+	Interval time.Duration // 0: 5 s
+	Timeout  time.Duration // 0: 4 s
+	Rise     int           // 0: 2
+	Fall     int           // 0: 3
+}
+
+// PauseConfig is what a pause does that does not say otherwise.
+type PauseConfig struct {
+	Limit       time.Duration  // how long live sessions may take; 0: 30 s
+	Then        string         // at that limit: ThenAbort, ThenCut, ThenKeep; "" is ThenAbort
+	Max         time.Duration  // the longest pause; 0: 2 min
+	OnMax       string         // "resume" or "reject"; "" is resume
+	ReleaseRate float64        // grants a second after it; 0: all at once
+	Bypass      []netip.Prefix // clients that a pause does not hold
+}
+
+// BackendConfig is one backend of a service.
+type BackendConfig struct {
+	Name        string // "": the address
+	Addr        string // "host:port" or "unix:/path"
+	Weight      int    // share of new sessions; 0: 1, negative: none
+	Priority    int    // those of 1 serve when none of 0 is up and ready
+	MaxSessions int    // 0: no limit
+	CheckPort   int    // 0: the service's check.port, or the backend's own
+}
+
+func (c ServiceConfig) withDefaults() ServiceConfig {
+	setDefault(&c.Balance, "random")
+	setDefault(&c.ConnectTimeout, 3*time.Second)
+	setDefault(&c.ConnectRetries, 2)
+	setDefault(&c.HalfCloseTimeout, time.Minute)
+	setDefault(&c.Relay, "auto")
+	setDefault(&c.NoBackend, Hold)
+	setDefault(&c.Queue.Max, 1000)
+	setDefault(&c.Queue.Timeout, 30*time.Second)
+	setDefault(&c.Queue.OnClientFin, FinVerify)
+	setDefault(&c.Check.Type, health.TCP)
+	setDefault(&c.Check.Interval, 5*time.Second)
+	setDefault(&c.Check.Timeout, health.DefaultTimeout)
+	setDefault(&c.Pause.Limit, 30*time.Second)
+	setDefault(&c.Pause.Then, ThenAbort)
+	setDefault(&c.Pause.Max, 2*time.Minute)
+	setDefault(&c.Pause.OnMax, "resume")
+	return c
+}
+
+func (c BackendConfig) withDefaults() BackendConfig {
+	setDefault(&c.Name, c.Addr)
+	setDefault(&c.Weight, 1)
+	c.Weight = max(c.Weight, 0)
+	return c
+}
+
+// setDefault gives v its default where it is zero.
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c ServiceConfig) validate() error {
+	switch {
+	case c.Name == "":
+		return errors.New("a service has no name")
+	case strings.ContainsAny(c.Name, "/ \t\n"):
+		return fmt.Errorf("service %q: a name has no space and no slash", c.Name)
+	case len(c.Listen)+len(c.Listeners) == 0:
+		return fmt.Errorf("service %q has no address to listen on", c.Name)
+	case newPolicy(c.Balance) == nil:
+		return fmt.Errorf("service %q: balance %q is not known; it is one of %s", c.Name, c.Balance, strings.Join(policyNames, ", "))
+	}
+	for _, a := range c.Listen {
+		if err := checkAddr(a, true); err != nil {
+			return fmt.Errorf("service %q: listen %w", c.Name, err)
+		}
+	}
+	for _, choice := range []struct {
+		key, value string
+		of         []string
+	}{
+		{"relay", c.Relay, []string{"auto", "loop", "stream"}},
+		{"no_backend", c.NoBackend, []string{Hold, Reject}},
+		{"queue.on_client_fin", c.Queue.OnClientFin, []string{FinVerify, FinKeep, FinDrop}},
+		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.None}},
+		{"pause.then", c.Pause.Then, []string{ThenAbort, ThenCut, ThenKeep}},
+		{"pause.on_max", c.Pause.OnMax, []string{"resume", "reject"}},
+	} {
+		if !contains(choice.of, choice.value) {
+			return fmt.Errorf("service %q: %s %q is not known; it is one of %s",
+				c.Name, choice.key, choice.value, strings.Join(choice.of, ", "))
+		}
+	}
+	names := map[string]bool{}
+	for _, b := range c.Backends {
+		if err := b.validate(); err != nil {
+			return fmt.Errorf("service %q: %w", c.Name, err)
+		}
+		if names[b.Name] {
+			return fmt.Errorf("service %q: two backends are called %q", c.Name, b.Name)
+		}
+		names[b.Name] = true
+	}
+	return nil
+}
+
+func (c BackendConfig) validate() error {
+	if err := checkAddr(c.Addr, false); err != nil {
+		return fmt.Errorf("backend %w", err)
+	}
+	if strings.ContainsAny(c.Name, " \t\n") {
+		return fmt.Errorf("backend %q: a name has no space", c.Name)
+	}
+	return nil
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
+
+// checkAddr refuses what no socket can have.
+func checkAddr(addr string, listen bool) error {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		if path == "" || len(path) > 100 {
+			return fmt.Errorf("%q: a Unix socket's path has 1 to 100 bytes", addr)
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", addr)
+	}
+	if host == "" && !listen {
+		return fmt.Errorf("%q has no host", addr)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		n, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || n < 0 || n > 65535 || n == 0 && !listen {
+		return fmt.Errorf("%q: there is no port %q", addr, port)
+	}
+	return nil
+}
+
+// ParseBackend reads "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]".
+func ParseBackend(s string) (BackendConfig, error) {
+	addr, rest, more := strings.Cut(s, ",")
+	c := BackendConfig{Addr: addr}
+	if err := checkAddr(addr, false); err != nil {
+		return c, fmt.Errorf("backend %w", err)
+	}
+	for more {
+		var word string
+		word, rest, more = strings.Cut(rest, ",")
+		key, value, _ := strings.Cut(word, "=")
+		if key == "name" {
+			c.Name = value
+			continue
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return c, fmt.Errorf("backend %q: %s=%q is not a whole number from 0", s, key, value)
+		}
+		switch key {
+		case "weight":
+			c.Weight = n
+			if n == 0 {
+				c.Weight = -1
+			}
+		case "priority":
+			c.Priority = n
+		case "check":
+			c.CheckPort = n
+		case "max_sessions":
+			c.MaxSessions = n
+		default:
+			return c, fmt.Errorf("backend %q: %q is not known; it is one of name, weight, priority, check, max_sessions", s, key)
+		}
+	}
+	return c, c.withDefaults().validate()
+}

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// A session that reached no backend goes back to its place and tries again
+// after so long, doubling.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 2 * time.Second
+)
+
+// dial is the third stage: the session connects to its backend, or to
+// another, or goes back to its place in the line.
+func dial(s *Session, ev relay.Event) answer {
+	switch ev.Kind {
+	case relay.Begin:
+		s.connect()
+	case relay.Connected:
+		s.server = ev.Side
+		if s.ending != nil {
+			return end
+		}
+		return next
+	case relay.Failed:
+		if s.ending != nil {
+			return end
+		}
+		s.last.dialFailed(ev.Err)
+		return s.elsewhere(ev.Err)
+	case relay.Left:
+		if ev.End != relay.HalfFIN {
+			s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + ev.End.String() + ")", reset: ev.End == relay.Reset})
+		}
+	case relay.Due:
+		if why := s.clocks(); why != "" {
+			s.giveUp(ending{by: ByProxy, phase: PhaseConnect, why: why, reset: true})
+		}
+	case relay.Told:
+		o := ev.Arg.(order)
+		s.giveUp(ending{by: o.by, phase: PhaseConnect, why: o.why, reset: true})
+	}
+	return wait
+}
+
+func (s *Session) connect() {
+	s.dials++
+	s.dialled = time.Now()
+	c := s.service.config()
+	b := s.last
+	s.run.Dial(s, relay.Dial{Network: b.network, Addr: b.addr, Timeout: c.ConnectTimeout, Sock: c.Sock, Func: c.Dial})
+}
+
+// giveUp ends the session once the dial that is under way has come back.
+func (s *Session) giveUp(e ending) {
+	s.ends(e)
+	s.run.Abort(s)
+}
+
+// elsewhere decides what follows a dial that failed: another backend with the
+// same slot, or back to the line; with no_backend = "reject" only as long as
+// there are retries.
+func (s *Session) elsewhere(err error) answer {
+	c := s.service.config()
+	retries := max(c.ConnectRetries, 0)
+	s.tried = append(s.tried, s.last)
+	if len(s.tried) <= retries && s.another() {
+		s.connect()
+		return wait
+	}
+	if c.NoBackend == Reject && s.dials > retries {
+		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true})
+	}
+	s.tried = s.tried[:0]
+	s.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))
+	s.rounds++
+	s.phase.Store(inQueue)
+	if s.rounds == 1 && s.waited == 0 {
+		s.service.queue.View(func() { s.stood = s.service.stoodStill(s.joined) })
+	}
+	if !s.client.Watched() {
+		s.run.Watch(s, s.client)
+	}
+	s.waiter.Permit().Return()
+	return again
+}

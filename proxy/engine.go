@@ -1,0 +1,301 @@
+// Package proxy puts services in front of TCP backends: it accepts clients,
+// holds them in a first-come-first-served queue while they must wait, chooses
+// a backend that its checks have found to be up, and carries the bytes.
+//
+//	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{
+//		Name:     "db",
+//		Listen:   []string{"127.0.0.1:5432"},
+//		Backends: []proxy.BackendConfig{{Addr: "10.0.0.11:5432"}, {Addr: "10.0.0.12:5432"}},
+//	}}})
+//	if err == nil {
+//		err = engine.Start()
+//	}
+//
+// The life of a session is the listing of this folder: open.go, admit.go with
+// gate.go and choose.go, dial.go, carry.go, record.go. Begin with session.go.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Engine runs services. Make one with New; its methods may be called from any
+// goroutine.
+type Engine struct {
+	cfg    Config
+	log    *slog.Logger
+	stream relay.Stream
+	budget *relay.Budget
+
+	sessions atomic.Uint64 // numbers them
+	events   *ring
+	ended    endedRing
+
+	seldomMu sync.Mutex
+	seldom   map[string]*throttle
+
+	mu       sync.Mutex
+	services []*Service
+	started  bool
+	stopped  bool
+}
+
+// New makes an engine of a configuration, which it refuses with a sentence
+// that names what is wrong. Nothing is opened before Start.
+func New(c Config) (*Engine, error) {
+	e := &Engine{cfg: c, log: c.Log, events: newRing(eventsKept), seldom: map[string]*throttle{}}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	e.budget = relay.NewBudget(sessionBudget(c.MaxSessions))
+	names := map[string]bool{}
+	for _, sc := range c.Services {
+		sc = sc.withDefaults()
+		sc.Backends = slices.Clone(sc.Backends)
+		for i := range sc.Backends {
+			sc.Backends[i] = sc.Backends[i].withDefaults()
+		}
+		if err := sc.validate(); err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		if names[sc.Name] {
+			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
+		}
+		names[sc.Name] = true
+		e.services = append(e.services, newService(e, sc))
+	}
+	return e, nil
+}
+
+// runner chooses what does the waiting of a service's sessions.
+func (e *Engine) runner(ServiceConfig) relay.Runner { return &e.stream }
+
+// Start opens all listeners, or none, and begins to serve.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return errors.New("proxy: started already")
+	}
+	for i, s := range e.services {
+		f, err := e.openFront(*s.config())
+		if err != nil {
+			for _, opened := range e.services[:i] {
+				opened.front.close()
+				opened.front = nil
+			}
+			return err
+		}
+		s.front = f
+	}
+	e.started = true
+	for _, s := range e.services {
+		s.start()
+		e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.front.addrs(), ", "))})
+	}
+	return nil
+}
+
+// Shutdown closes the listeners, goes on serving those who wait and those who
+// are live until ctx ends, and resets the rest. It returns ctx's error when
+// there was a rest, and nothing of the engine runs afterwards.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	first := e.started && !e.stopped
+	e.stopped = true
+	e.mu.Unlock()
+	if !first {
+		return nil
+	}
+	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
+	for _, s := range e.all() {
+		s.CloseFront("", "shutdown")
+	}
+	rest := e.idle(ctx)
+	if rest != nil {
+		for _, s := range e.all() {
+			for sess := range s.live.all() {
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "shutdown", reset: true}})
+			}
+		}
+		e.idle(context.Background())
+	}
+	for _, s := range e.all() {
+		s.finish()
+	}
+	e.stream.Shutdown()
+	e.Note(Event{Kind: EventEngine, Text: "stopped"})
+	return rest
+}
+
+// Close is Shutdown without a grace.
+func (e *Engine) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := e.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// idle waits until no session is left.
+func (e *Engine) idle(ctx context.Context) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		n := 0
+		for _, s := range e.all() {
+			n += s.live.len()
+		}
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (e *Engine) all() []*Service {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.services)
+}
+
+// Service finds a service by its name; nil when there is none.
+func (e *Engine) Service(name string) *Service {
+	for _, s := range e.all() {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// ServiceNames are the names of all services, in their order.
+func (e *Engine) ServiceNames() []string {
+	var names []string
+	for _, s := range e.all() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Services is every service at this moment.
+func (e *Engine) Services() []ServiceInfo {
+	infos := []ServiceInfo{}
+	for _, s := range e.all() {
+		infos = append(infos, s.Info())
+	}
+	return infos
+}
+
+// Sessions is every live session, oldest first in each service, and with
+// ended those that ended not long ago, newest first.
+func (e *Engine) Sessions(ended bool) []SessionInfo {
+	infos := []SessionInfo{}
+	now := time.Now()
+	for _, s := range e.all() {
+		s.queue.View(func() {
+			for sess := range s.live.all() {
+				infos = append(infos, sess.info(now))
+			}
+		})
+	}
+	if !ended {
+		return infos
+	}
+	for _, c := range e.ended.newest() {
+		r := c.record()
+		infos = append(infos, SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via,
+			Phase: r.Phase, AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Ended: &r})
+	}
+	return infos
+}
+
+// Kick closes sessions and waiting clients by their ids, and says how many it
+// found.
+func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
+	why := "kicked"
+	if reason != "" {
+		why += ": " + reason
+	}
+	for _, s := range e.all() {
+		for sess := range s.live.all() {
+			if slices.Contains(ids, sess.ID()) {
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why, reset: true}})
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Note puts an event on the time line, and in the log.
+func (e *Engine) Note(ev Event) {
+	e.events.add(ev)
+	level := slog.LevelInfo
+	switch ev.Level {
+	case LevelWarn, LevelAlarm:
+		level = slog.LevelWarn
+	}
+	if !e.log.Enabled(context.Background(), level) {
+		return
+	}
+	args := []any{logKind, ev.Kind}
+	for _, a := range [...]struct{ key, value string }{
+		{logService, ev.Service}, {logBackend, ev.Backend}, {logSession, ev.Session}, {logBy, ev.By}, {logCommand, ev.Command},
+	} {
+		if a.value != "" {
+			args = append(args, a.key, a.value)
+		}
+	}
+	e.log.Log(context.Background(), level, ev.Text, args...)
+}
+
+// Keys of what is logged.
+const (
+	logKind    = "kind"
+	logService = "service"
+	logBackend = "backend"
+	logSession = "session"
+	logBy      = "by"
+	logCommand = "command"
+)
+
+// noteSeldom notes an event of its kind and service once in ten seconds, and
+// says how many were like it.
+func (e *Engine) noteSeldom(ev Event) {
+	e.seldomMu.Lock()
+	key := ev.Kind + " " + ev.Service
+	t := e.seldom[key]
+	if t == nil {
+		t = &throttle{}
+		e.seldom[key] = t
+	}
+	ok, missed := t.pass(10 * time.Second)
+	e.seldomMu.Unlock()
+	if !ok {
+		return
+	}
+	if missed > 0 {
+		ev.Text += fmt.Sprintf(" (and %d more like it)", missed)
+	}
+	e.Note(ev)
+}
+
+// Events is what came after since, and a channel that is closed when there is
+// more.
+func (e *Engine) Events(since uint64) (EventPage, <-chan struct{}) {
+	return e.events.since(since, 0)
+}

@@ -1,0 +1,333 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen; it only ever ends
+// one that would hang.
+const patience = 20 * time.Second
+
+// server is a backend that says who it is, and then echoes.
+type server struct {
+	name string
+	ln   net.Listener
+	wg   sync.WaitGroup
+
+	accepted, open, most atomic.Int32
+	mu                   sync.Mutex
+	conns                map[net.Conn]bool
+	heard                []string // the first line of each client, in order
+}
+
+func newServer(t testing.TB, name string) *server {
+	t.Helper()
+	s := &server{name: name, conns: map[net.Conn]bool{}}
+	s.listen(t, "127.0.0.1:0")
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) listen(t testing.TB, addr string) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if s.ln, err = net.Listen("tcp", addr); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wg.Add(1)
+	go s.acceptAll(s.ln)
+}
+
+func (s *server) acceptAll(ln net.Listener) {
+	defer s.wg.Done()
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.conns[c] = true
+		s.mu.Unlock()
+		s.wg.Add(1)
+		go s.serve(c)
+	}
+}
+
+// serve counts a connection once it has said something: checks do not.
+func (s *server) serve(c net.Conn) {
+	defer s.wg.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.Close()
+	}()
+	r := bufio.NewReader(c)
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return
+	}
+	s.accepted.Add(1)
+	n := s.open.Add(1)
+	defer s.open.Add(-1)
+	for m := s.most.Load(); n > m && !s.most.CompareAndSwap(m, n); m = s.most.Load() {
+	}
+	s.mu.Lock()
+	s.heard = append(s.heard, strings.TrimSpace(line))
+	s.mu.Unlock()
+	fmt.Fprintf(c, "%s %s", s.name, line)
+	io.Copy(c, r)
+	if h, ok := c.(*net.TCPConn); ok {
+		h.CloseWrite()
+	}
+}
+
+// kill ends the backend as a crash does: everything is reset.
+func (s *server) kill() {
+	s.ln.Close()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+func (s *server) restart(t testing.TB) {
+	t.Helper()
+	s.listen(t, s.addr())
+}
+
+func (s *server) addr() string { return s.ln.Addr().String() }
+
+func (s *server) backend() proxy.BackendConfig {
+	return proxy.BackendConfig{Name: s.name, Addr: s.addr()}
+}
+
+func (s *server) order() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.heard...)
+}
+
+// visit is an engine with one service, and what a test does with it.
+type visit struct {
+	testing.TB
+	*proxy.Engine
+	svc     *proxy.Service
+	records chan proxy.Record
+}
+
+// start runs one service over the backends.
+func start(t testing.TB, c proxy.ServiceConfig, servers ...*server) *visit {
+	t.Helper()
+	if c.Name == "" {
+		c.Name = "db"
+	}
+	if len(c.Listen)+len(c.Listeners) == 0 {
+		c.Listen = []string{"127.0.0.1:0"}
+	}
+	for _, s := range servers {
+		c.Backends = append(c.Backends, s.backend())
+	}
+	if c.Check.Interval == 0 {
+		c.Check.Interval = 100 * time.Millisecond
+	}
+	v := &visit{TB: t, records: make(chan proxy.Record, 10000)}
+	cfg := proxy.Config{Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }}
+	e, err := proxy.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.Engine, v.svc = e, e.Service(c.Name)
+	t.Cleanup(func() { e.Close() })
+	return v
+}
+
+func (v *visit) addr() string { return v.svc.Info().Listen[0] }
+
+// dial comes as a client, and says its name.
+func (v *visit) dial(name string) *client {
+	v.Helper()
+	c, err := net.Dial("tcp", v.addr())
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { c.Close() })
+	if name != "" {
+		fmt.Fprintln(c, name)
+	}
+	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
+}
+
+type client struct {
+	testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+// hear reads the line that the backend answers, or the error instead.
+func (c *client) hear() string {
+	c.SetReadDeadline(time.Now().Add(patience))
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(line)
+}
+
+// hears fails the test unless the next line is want.
+func (c *client) hears(want string) {
+	c.Helper()
+	if got := c.hear(); got != want {
+		c.Fatalf("heard %q, want %q", got, want)
+	}
+}
+
+// isReset fails the test unless the connection ends with a reset.
+func (c *client) isReset() {
+	c.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
+	for {
+		if _, err := c.r.ReadByte(); err != nil {
+			if !strings.Contains(err.Error(), "reset") {
+				c.Fatalf("ended with %v, want a reset", err)
+			}
+			return
+		}
+	}
+}
+
+func (c *client) reset() {
+	c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// until waits for a condition on the service.
+func (v *visit) until(what string, ok func(proxy.ServiceInfo) bool) proxy.ServiceInfo {
+	v.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		i := v.svc.Info()
+		if ok(i) {
+			return i
+		}
+		if time.Now().After(end) {
+			v.Fatalf("it never came to this: %s; it is %+v", what, i)
+		}
+	}
+}
+
+func (v *visit) untilUp() {
+	v.Helper()
+	v.until("all backends up", func(i proxy.ServiceInfo) bool {
+		for _, b := range i.Backends {
+			if b.State != proxy.StateUp {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (v *visit) untilWaiting(n int) {
+	v.Helper()
+	v.until(fmt.Sprint(n, " waiting"), func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
+}
+
+func (v *visit) record() proxy.Record {
+	v.Helper()
+	select {
+	case r := <-v.records:
+		return r
+	case <-time.After(patience):
+		v.Fatal("no record came")
+	}
+	return proxy.Record{}
+}
+
+// must fails the test on an error of an act.
+func (v *visit) must(text string, err error) {
+	v.Helper()
+	if err != nil {
+		v.Fatal(err)
+	}
+}
+
+func TestASessionsWholeWay(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	c := v.dial("hello")
+	c.hears("a hello")
+	fmt.Fprintln(c, "again")
+	c.hears("again")
+	c.Conn.(*net.TCPConn).CloseWrite()
+	if rest, err := io.ReadAll(c.r); err != nil || len(rest) != 0 {
+		t.Errorf("after the end: %q, %v", rest, err)
+	}
+	r := v.record()
+	if r.By != proxy.ByClient || r.Phase != proxy.PhaseRelay || r.Why != "fin" || r.Backend != "a" || !r.Served {
+		t.Errorf("record %+v", r)
+	}
+	if r.BytesIn != int64(len("hello\nagain\n")) || r.BytesOut != int64(len("a hello\nagain\n")) {
+		t.Errorf("%d bytes in, %d out", r.BytesIn, r.BytesOut)
+	}
+}
+
+func TestShutdownServesThoseWhoAreThere(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	c := v.dial("hello")
+	c.hears("a hello")
+	done := make(chan error)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		done <- v.Shutdown(ctx)
+	}()
+	v.until("closed", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateClosed })
+	fmt.Fprintln(c, "still here")
+	c.hears("still here")
+	c.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownResetsTheRest(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	c := v.dial("hello")
+	c.hears("a hello")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := v.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shutdown: %v", err)
+	}
+	c.isReset()
+	if r := v.record(); r.Why != "shutdown" || r.By != proxy.ByProxy {
+		t.Errorf("record %+v", r)
+	}
+}

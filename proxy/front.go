@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// front is a service's listeners while it is open.
+type front struct {
+	listeners []*relay.Listener
+}
+
+// openFront opens all addresses of a service, or none.
+func (e *Engine) openFront(c ServiceConfig) (*front, error) {
+	f := &front{}
+	for _, ln := range c.Listeners {
+		f.listeners = append(f.listeners, relay.NewListener(ln))
+	}
+	for _, addr := range c.Listen {
+		l, err := relay.Listen(addr, c.Sock)
+		if err != nil {
+			f.close()
+			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
+		}
+		f.listeners = append(f.listeners, l)
+	}
+	return f, nil
+}
+
+// listenHint says what to try where that is known.
+func listenHint(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; somebody listens there already: ss -ltnp shows who", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; no interface here has the address of %s", err, addr)
+	}
+	return err
+}
+
+// serve begins accepting.
+func (f *front) serve(s *Service) {
+	for _, l := range f.listeners {
+		l.Budget = s.engine.budget
+		l.Trouble = s.acceptTrouble
+		s.run.Serve(l, s.begin)
+	}
+}
+
+func (f *front) close() {
+	for _, l := range f.listeners {
+		l.Close()
+	}
+}
+
+func (f *front) addrs() []string {
+	var all []string
+	for _, l := range f.listeners {
+		if l.Addr().Network() == "unix" {
+			all = append(all, "unix:"+l.Addr().String())
+		} else {
+			all = append(all, l.Addr().String())
+		}
+	}
+	return all
+}
+
+// acceptTrouble says once a burst why clients have to wait outside.
+func (s *Service) acceptTrouble(err error) {
+	text := fmt.Sprintf("%s cannot accept: %v; it goes on trying", s.name, err)
+	if errors.Is(err, relay.ErrBudget) {
+		text = fmt.Sprintf("%s has all %d sessions that the process can hold: clients wait in the system's backlog; raise the descriptor limit (ulimit -n)",
+			s.name, s.engine.budget.Max())
+	}
+	s.engine.noteSeldom(Event{Kind: EventLimit, Level: LevelAlarm, Service: s.name, Text: text})
+}
+
+// CloseFront refuses new clients by closing the listener. Waiters and live
+// sessions go on.
+func (s *Service) CloseFront(by, reason string) (text string, err error) {
+	var f *front
+	s.queue.View(func() { f, s.front = s.front, nil })
+	if f == nil {
+		return "", fmt.Errorf("proxy: %s is closed already", s.name)
+	}
+	text = "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", ")
+	f.close()
+	return text, nil
+}
+
+// OpenFront listens again.
+func (s *Service) OpenFront(by, reason string) (text string, err error) {
+	var cfg ServiceConfig
+	open := false
+	s.queue.View(func() { cfg, open = *s.config(), s.front != nil })
+	if open {
+		return "", fmt.Errorf("proxy: %s is open already", s.name)
+	}
+	cfg.Listeners = nil // given once, and closed
+	f, err := s.engine.openFront(cfg)
+	if err != nil {
+		return "", err
+	}
+	s.queue.View(func() {
+		if open = s.front != nil; !open {
+			s.front = f
+		}
+	})
+	if open {
+		f.close()
+		return "", fmt.Errorf("proxy: %s is open already", s.name)
+	}
+	f.serve(s)
+	return "open " + s.name + ": listening on " + strings.Join(f.addrs(), ", "), nil
+}

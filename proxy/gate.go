@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+)
+
+// Why a client waits, in one word: every reason is one of the one gate.
+const (
+	whyPaused    = "paused"
+	whySlots     = "slots"      // each is taken
+	whyLimit     = "limit"      // the service's own max_sessions
+	whyFull      = "full"       // every eligible backend is
+	whyNoBackend = "no_backend" // none is up and ready
+	whyRetry     = "retry"      // its dials failed: the next try is a little later
+	whyPacing    = "pacing"     // after a pause, so many a second
+)
+
+// gate is the service as its queue sees it: admit and choose in one decision.
+type gate struct{ *Service }
+
+// Admit says whether a session may go, and reserves its slot and its backend
+// in the same step. The queue is locked.
+func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
+	s, sess := g.Service, w.Owner.(*Session)
+	if s.pause != nil && !sess.bypass {
+		if len(s.config().Pause.Bypass) > 0 {
+			return lock.Skip, whyPaused // somebody behind may be let past
+		}
+		return lock.Stay, whyPaused
+	}
+	now := time.Now()
+	if sess.retryAt.After(now) {
+		s.wakeAt(sess.retryAt)
+		return lock.Stay, whyRetry
+	}
+	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking >= slots {
+		return lock.Stay, whySlots
+	}
+	if most := s.config().MaxSessions; most > 0 && s.active >= most {
+		return lock.Stay, whyLimit
+	}
+	if s.release != nil && !s.release.passes(s, w, now) {
+		return lock.Stay, whyPacing
+	}
+	b, why := s.choose(sess)
+	if b == nil {
+		return lock.Stay, why
+	}
+	s.active++
+	sess.granted = now
+	if sess.bypass {
+		s.bypassing++
+	}
+	sess.reserve(b)
+	return lock.Go, ""
+}
+
+// Release gives back what Admit took.
+func (g gate) Release(w *lock.Waiter) {
+	s, sess := g.Service, w.Owner.(*Session)
+	s.active--
+	if sess.bypass {
+		s.bypassing--
+	}
+	sess.unreserve()
+	if s.active == s.bypassing && s.pause != nil {
+		s.pauseEmptied()
+	}
+}
+
+// reserve counts a session at a backend before it is dialled, so that limits
+// hold. The queue is locked.
+func (s *Session) reserve(b *Backend) {
+	s.backend, s.last = b, b
+	b.active++
+	b.peak = max(b.peak, b.active)
+}
+
+func (s *Session) unreserve() {
+	b := s.backend
+	s.backend = nil
+	b.active--
+	if b.active == 0 && b.admin() != AdminReady {
+		s.service.emptied(b)
+	}
+}
+
+// another moves a session that could not connect to a backend that it has not
+// tried, keeping its slot. It reports false when there is none.
+func (s *Session) another() (ok bool) {
+	s.service.queue.Update(func() {
+		b, _ := s.service.choose(s)
+		if b == nil {
+			return
+		}
+		ok = true
+		s.unreserve()
+		s.reserve(b)
+	})
+	return ok
+}

@@ -1,0 +1,229 @@
+package proxy
+
+import "time"
+
+// Service states, as in ServiceInfo.State.
+const (
+	StateOpen      = "open"
+	StatePausing   = "pausing"   // new clients are held, live sessions end on their own
+	StatePaused    = "paused"    // held, and no live session is left
+	StateReleasing = "releasing" // those who waited are being let through
+	StateClosed    = "closed"    // the listener is closed: an outer balancer moves on
+)
+
+// Backend health, as in BackendInfo.State. It is what the checks found;
+// what operators want is the admin state.
+const (
+	StateUp       = "up"
+	StateDown     = "down"
+	StateChecking = "checking" // new, or back from maint: no check has been good yet
+)
+
+// Admin states of a backend, as in BackendInfo.Admin.
+const (
+	AdminReady = "ready"
+	AdminDrain = "drain" // no new sessions; live ones end by themselves; checks go on
+	AdminMaint = "maint" // the same, and checks stop
+)
+
+// Waiter states, as in WaiterInfo.State.
+const (
+	WaiterWaiting   = "waiting"
+	WaiterVerifying = "verifying" // ended its side after bytes: gone, or only half-closed?
+	WaiterNext      = "next"      // the head of the queue
+)
+
+// ServiceInfo is one service at one moment. Counters only grow; a rate is a
+// subtraction that the reader does.
+type ServiceInfo struct {
+	Name     string        `json:"name"`
+	Listen   []string      `json:"listen"`
+	State    string        `json:"state"`
+	Why      string        `json:"why,omitempty"`
+	Balance  string        `json:"balance"`
+	Sessions SessionCounts `json:"sessions"`
+	Queue    QueueInfo     `json:"queue"`
+	Lock     *LockInfo     `json:"lock,omitempty"`
+	Pause    *PauseInfo    `json:"pause,omitempty"`
+	BytesIn  int64         `json:"bytes_in"`  // from clients
+	BytesOut int64         `json:"bytes_out"` // to clients
+	Backends []BackendInfo `json:"backends"`
+}
+
+// SessionCounts counts a service's sessions.
+type SessionCounts struct {
+	Active   int   `json:"active"`           // admitted and not ended
+	Bypass   int   `json:"bypass,omitempty"` // of those, let through a pause (rule 15)
+	Total    int64 `json:"total"`            // accepted since the start
+	Failed   int64 `json:"failed"`           // held or waiting, and not served
+	Cut      int64 `json:"cut"`              // live, and ended by us or by the backend's death
+	Rejected int64 `json:"rejected"`         // refused at the door
+}
+
+// QueueInfo is the line in front of one service.
+type QueueInfo struct {
+	Waiting        int     `json:"waiting"`
+	OldestSeconds  float64 `json:"oldest_seconds"`
+	Granted        int64   `json:"granted"` // let in after they had waited
+	Left           int64   `json:"left"`    // gave up on their own
+	TimedOut       int64   `json:"timed_out"`
+	Kicked         int64   `json:"kicked"`
+	Max            int     `json:"max"`              // 0: no limit but descriptors
+	WaitP50Seconds float64 `json:"wait_p50_seconds"` // of the last few hundred grants
+	WaitP99Seconds float64 `json:"wait_p99_seconds"`
+}
+
+// LockInfo is the semaphore in front of one service.
+type LockInfo struct {
+	Slots      int          `json:"slots"`
+	InUse      int          `json:"in_use"`
+	TTLSeconds float64      `json:"ttl_seconds,omitempty"`
+	Holders    []HolderInfo `json:"holders,omitempty"`
+}
+
+// HolderInfo is a session that holds a slot.
+type HolderInfo struct {
+	ID          string  `json:"id"`
+	Client      string  `json:"client"`
+	HeldSeconds float64 `json:"held_seconds"`
+}
+
+// PauseInfo says who holds a service, why, and until when.
+type PauseInfo struct {
+	Owner  string     `json:"owner"`        // who: "ana@edge-01"
+	By     string     `json:"by,omitempty"` // by what: pause, window, restart
+	Reason string     `json:"reason,omitempty"`
+	Since  time.Time  `json:"since"`
+	Until  time.Time  `json:"until"`           // the deadline: no pause is without one
+	Limit  *time.Time `json:"limit,omitempty"` // when Then happens to the live sessions
+	Then   string     `json:"then,omitempty"`
+	Held   int        `json:"held"` // clients that wait now
+	Step   string     `json:"step,omitempty"`
+	Rate   float64    `json:"rate,omitempty"` // while releasing: grants a second, 0 is all at once
+}
+
+// BackendInfo is one backend of one service at one moment.
+type BackendInfo struct {
+	Name        string     `json:"name"`
+	Addr        string     `json:"addr"`
+	State       string     `json:"state"`
+	Admin       string     `json:"admin"`
+	Eligible    bool       `json:"eligible"`
+	Why         string     `json:"why,omitempty"` // one word or two why it is not eligible
+	Since       time.Time  `json:"since"`         // of State and Admin, whichever changed last
+	Active      int        `json:"active"`
+	Total       int64      `json:"total"`
+	Failed      int64      `json:"failed"` // dials
+	Peak        int        `json:"peak"`
+	Flaps       int64      `json:"flaps"` // times it went down
+	Weight      int        `json:"weight"`
+	Priority    int        `json:"priority"`
+	MaxSessions int        `json:"max_sessions,omitempty"`
+	Drain       *DrainInfo `json:"drain,omitempty"`
+	Check       *CheckInfo `json:"check,omitempty"`
+	RTTSeconds  float64    `json:"rtt_seconds,omitempty"` // of the last good check's connect
+	BytesIn     int64      `json:"bytes_in"`
+	BytesOut    int64      `json:"bytes_out"`
+	Removing    bool       `json:"removing,omitempty"` // gone once it is empty
+}
+
+// DrainInfo follows a drain while sessions are left.
+type DrainInfo struct {
+	StartedWith int        `json:"started_with"`
+	Left        int        `json:"left"`
+	Since       time.Time  `json:"since"`
+	Until       *time.Time `json:"until,omitempty"` // absent: no limit
+	Then        string     `json:"then,omitempty"`
+	By          string     `json:"by,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+}
+
+// CheckInfo is the last check of a backend.
+type CheckInfo struct {
+	OK     bool      `json:"ok"`
+	Streak int       `json:"streak"` // results alike in a row
+	Need   int       `json:"need"`   // how many in a row change the state: rise or fall
+	Detail string    `json:"detail"`
+	At     time.Time `json:"at"`
+	// Last is the newest results, oldest first: '+' good, '!' bad.
+	Last string `json:"last,omitempty"`
+}
+
+// WaiterInfo is one client in the queue.
+type WaiterInfo struct {
+	ID            string  `json:"id"`
+	Position      int     `json:"position"` // from 1
+	Client        string  `json:"client"`
+	WaitedSeconds float64 `json:"waited_seconds"`
+	State         string  `json:"state"`
+	Why           string  `json:"why"`
+}
+
+// SessionInfo is one session: live, or ended not long ago (Record is set).
+type SessionInfo struct {
+	ID          string  `json:"id"`
+	Service     string  `json:"service"`
+	Backend     string  `json:"backend,omitempty"`
+	Client      string  `json:"client"`
+	Via         string  `json:"via"`   // tcp, tls, ws
+	Phase       string  `json:"phase"` // queue, connect, relay
+	Runner      string  `json:"relay,omitempty"`
+	AgeSeconds  float64 `json:"age_seconds"`
+	IdleSeconds float64 `json:"idle_seconds"`
+	BytesIn     int64   `json:"bytes_in"`
+	BytesOut    int64   `json:"bytes_out"`
+	Bypass      bool    `json:"bypass,omitempty"`
+	Ended       *Record `json:"ended,omitempty"`
+}
+
+// Who ended a session, and in which phase of its life.
+const (
+	ByClient   = "client"
+	ByBackend  = "backend"
+	ByProxy    = "proxy"
+	ByOperator = "operator"
+
+	PhaseQueue   = "queue"
+	PhaseConnect = "connect"
+	PhaseRelay   = "relay"
+)
+
+// Record is written once for every session, at its end, whatever its ending.
+type Record struct {
+	ID              string    `json:"id"`
+	Service         string    `json:"service"`
+	Backend         string    `json:"backend,omitempty"`
+	Client          string    `json:"client"`
+	Via             string    `json:"via"`
+	By              string    `json:"ended_by"`
+	Phase           string    `json:"phase"`
+	Why             string    `json:"why"` // a word or a sentence: fin, reset, idle, queue timeout, …
+	Opened          time.Time `json:"opened"`
+	Ended           time.Time `json:"ended"`
+	WaitedSeconds   float64   `json:"waited_seconds"`
+	ConnectSeconds  float64   `json:"connect_seconds"`
+	DurationSeconds float64   `json:"duration_seconds"`
+	BytesIn         int64     `json:"bytes_in"`
+	BytesOut        int64     `json:"bytes_out"`
+	Dials           int       `json:"dials"`
+	Served          bool      `json:"served"` // it reached a backend
+}
+
+// PlanInfo is a restart, window or roll: its steps, and how far it is.
+type PlanInfo struct {
+	ID      string     `json:"id"`
+	Kind    string     `json:"kind"` // restart, window, roll
+	Service string     `json:"service"`
+	Owner   string     `json:"owner,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+	State   string     `json:"state,omitempty"` // running, paused, done, failed, aborted
+	Steps   []StepInfo `json:"steps"`
+}
+
+// StepInfo is one step of a plan.
+type StepInfo struct {
+	What    string  `json:"what"`
+	State   string  `json:"state"` // waiting, running, done, failed, skipped
+	Seconds float64 `json:"seconds"`
+	Detail  string  `json:"detail,omitempty"`
+}

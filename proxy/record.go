@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// record is the last stage: everything that the session held is given back,
+// and it is written down, exactly once.
+func record(s *Session, ev relay.Event) answer {
+	if ev.Kind != relay.Begin {
+		if ev.Kind == relay.Connected {
+			s.run.Close(ev.Side, true) // too late
+		}
+		return wait
+	}
+	if s.ending == nil {
+		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], why: "ended"}
+	}
+	s.run.Done(s)
+	s.run.Close(s.client, s.ending.reset)
+	if s.server != nil {
+		s.run.Close(s.server, s.ending.reset)
+	}
+	wasIn := !s.service.queue.Leave(&s.waiter)
+	s.count(time.Now())
+	if wasIn {
+		s.waiter.Permit().Release()
+	}
+	s.service.engine.budget.Give()
+	return wait
+}
+
+// count writes the session into the books.
+func (s *Session) count(now time.Time) {
+	svc, e := s.service, s.ending
+	in, out := s.bytes()
+	svc.live.remove(s, func() {
+		svc.bytesIn.Add(in)
+		svc.bytesOut.Add(out)
+		if b := s.relaying.Load(); b != nil {
+			b.bytesIn.Add(in)
+			b.bytesOut.Add(out)
+		}
+	})
+	svc.queue.View(func() {
+		if s.server != nil && s.last != nil {
+			s.last.total++
+		}
+		svc.countEnding(e)
+	})
+	r := closed{session: s, backend: s.last, ended: now, in: in, out: out}
+	svc.engine.ended.add(r)
+	if f := svc.engine.cfg.OnRecord; f != nil {
+		f(r.record())
+	}
+	if e.phase == PhaseQueue && e.why == "queue timeout" {
+		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
+			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.joined).Round(time.Millisecond), svc.name)})
+	}
+	if e.why == "ttl" {
+		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
+			Text: fmt.Sprintf("%s of %s has held its slot for the whole ttl: reset", s.ID(), s.client.Name())})
+	}
+}
+
+// countEnding says which counters an ending moves. The queue is locked.
+func (s *Service) countEnding(e *ending) {
+	switch {
+	case e.phase == PhaseRelay:
+		if e.cut {
+			s.counts.Cut++
+		}
+		return
+	case e.by == ByClient:
+		if e.phase == PhaseQueue {
+			s.line.Left++
+		}
+		return
+	case e.why == "queue full", e.why == whyNoBackend:
+		s.counts.Rejected++
+		return
+	case e.why == "queue timeout":
+		s.line.TimedOut++
+	case e.by == ByOperator && e.phase == PhaseQueue:
+		s.line.Kicked++
+	}
+	s.counts.Failed++
+}
+
+// closed is a session that has ended, kept as it was: what people read is made
+// from it only when somebody asks.
+type closed struct {
+	session *Session
+	backend *Backend
+	ended   time.Time
+	in, out int64
+}
+
+func (c closed) record() Record {
+	s := c.session
+	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: "tcp",
+		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
+		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
+		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: s.server != nil}
+	if s.granted.IsZero() {
+		r.WaitedSeconds = c.ended.Sub(s.opened).Seconds()
+	}
+	if c.backend != nil {
+		r.Backend = c.backend.name
+	}
+	if !s.connected.IsZero() {
+		r.ConnectSeconds = s.connected.Sub(s.dialled).Seconds()
+	}
+	return r
+}

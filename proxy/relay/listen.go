@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Sock is how a socket is set up. Zero values are the defaults.
+type Sock struct {
+	KeepAlive   time.Duration // 0: 60 s, negative: off
+	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0: off. It also cuts a healthy peer that does not read
+	Delay       bool          // leave Nagle's algorithm on
+	Backlog     int           // 0: the system's
+}
+
+func (s Sock) keepAlive() net.KeepAliveConfig {
+	idle := s.KeepAlive
+	if idle == 0 {
+		idle = time.Minute
+	}
+	// Go's own 15 s would be 13,000 probes a second at 100,000 sessions.
+	return net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: idle / 4, Count: 4}
+}
+
+// Listener is one address that clients come to.
+type Listener struct {
+	net.Listener
+	Sock   Sock
+	Budget *Budget // of all listeners together; nil: no limit
+	// Trouble is told of an accept that failed, or that had to wait for the
+	// budget, once a burst. The listener goes on by itself.
+	Trouble func(error)
+
+	closing chan struct{}
+	closed  sync.Once
+	serving sync.WaitGroup
+}
+
+// ErrBudget is told to Listener.Trouble when clients have to wait outside
+// because no session or descriptor is left.
+var ErrBudget = errors.New("relay: no session left in the budget")
+
+// Listen opens an address: "host:port", or "unix:/path". A Unix socket that
+// nobody listens on any more is replaced; anything else in its place is not.
+func Listen(addr string, sock Sock) (*Listener, error) {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", path
+		if err := ClearSocket(path); err != nil {
+			return nil, err
+		}
+	}
+	lc := net.ListenConfig{KeepAliveConfig: sock.keepAlive(), Control: sock.control}
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), network, addr)
+	if err != nil {
+		return nil, err
+	}
+	l := NewListener(ln)
+	l.Sock = sock
+	if err := l.setBacklog(sock.Backlog); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("backlog of %s: %w", addr, err)
+	}
+	return l, nil
+}
+
+// NewListener wraps a listener that exists, which it owns from now on.
+func NewListener(ln net.Listener) *Listener {
+	return &Listener{Listener: ln, closing: make(chan struct{})}
+}
+
+// Close stops accepting and waits for what Serve started. Clients that have
+// been given to accept are not touched.
+func (l *Listener) Close() error {
+	var err error
+	l.closed.Do(func() {
+		close(l.closing)
+		err = l.Listener.Close()
+	})
+	l.serving.Wait()
+	return err
+}
+
+func (l *Listener) trouble(err error) {
+	if l.Trouble != nil {
+		l.Trouble(err)
+	}
+}
+
+// ClearSocket removes a socket that nobody listens on. A socket that is in
+// use, or what is not a socket, is an error and is left alone.
+func ClearSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is in the way and is not a socket", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("listen unix %s: %w", path, syscall.EADDRINUSE)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}
+
+// Budget bounds how many sessions are open at once in all listeners, so that
+// the process never runs out of descriptors in the middle of one.
+type Budget struct {
+	mu   sync.Mutex
+	max  int
+	used int
+	free chan struct{} // closed and forgotten when one is given back
+}
+
+// NewBudget makes a budget of max sessions.
+func NewBudget(max int) *Budget { return &Budget{max: max} }
+
+// Take takes one, or returns a channel that is closed when one has been given
+// back. A nil Budget has no limit.
+func (b *Budget) Take() <-chan struct{} {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used < b.max {
+		b.used++
+		return nil
+	}
+	if b.free == nil {
+		b.free = make(chan struct{})
+	}
+	return b.free
+}
+
+// Give gives one back.
+func (b *Budget) Give() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used--
+	if b.free != nil {
+		close(b.free)
+		b.free = nil
+	}
+}
+
+// Max is the whole budget, and Used what is taken of it.
+func (b *Budget) Max() int { return b.max }
+
+// Used is how many are taken now.
+func (b *Budget) Used() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}

@@ -1,0 +1,35 @@
+//go:build unix
+
+package relay
+
+import "golang.org/x/sys/unix"
+
+// probe looks once at the side's own socket.
+func (s *Side) probe() (end End) {
+	if len(s.early) > 0 || s.conn == nil {
+		return Open
+	}
+	if rc := rawConnOf(s.conn); rc != nil && canProbe {
+		rc.Control(func(fd uintptr) { end = probe(fd) })
+	}
+	return end
+}
+
+// peekEnd tells an end of stream from one behind bytes.
+func peekEnd(fd uintptr) End {
+	var b [1]byte
+	for {
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return Open
+		case err != nil:
+			return Reset
+		case n == 0:
+			return FIN
+		default:
+			return HalfFIN
+		}
+	}
+}

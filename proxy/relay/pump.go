@@ -1,0 +1,175 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const bufferSize = 32 << 10
+
+// buffers are borrowed for one read and what it brought, never held by a
+// session that is idle.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// pair counts the directions of a session that still move.
+type pair struct {
+	run   *Stream
+	task  Task
+	going atomic.Int32
+}
+
+func (r *Stream) Relay(t Task, client, backend *Side) {
+	client.endWatch()
+	backend.endWatch()
+	p := &pair{run: r, task: t}
+	p.going.Store(2)
+	r.wg.Add(2)
+	go p.pump(client, backend)
+	go p.pump(backend, client)
+}
+
+// pump moves all that src sends to dst, passes its end on, and tells the task.
+func (p *pair) pump(src, dst *Side) {
+	defer p.run.wg.Done()
+	end := p.run.carry(src, dst)
+	if end == FIN && src.broken.Load() {
+		// A write to it had got the reset first, so that reading found only
+		// an end of stream.
+		end = Reset
+	}
+	switch end {
+	case FIN:
+		dst.closeWrite()
+	case Reset:
+		dst.flush()
+	}
+	last := p.going.Add(-1) == 0
+	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Last: last})
+}
+
+// carry reads src to its end. When dst takes no more, the rest is read and
+// dropped: closing with unread bytes would be a reset, which destroys what the
+// other direction has still under way.
+func (r *Stream) carry(src, dst *Side) End {
+	deaf := false
+	deliver := func(b []byte) {
+		src.in.Add(int64(len(b)))
+		src.touch()
+		if deaf {
+			return
+		}
+		n, err := dst.conn.Write(b)
+		dst.out.Add(int64(n))
+		if err != nil {
+			deaf = true
+			dst.wrote(err)
+		}
+	}
+	if len(src.early) > 0 {
+		early := src.early
+		src.early = nil
+		deliver(early)
+	}
+	in := newReader(src)
+	full := 0 // reads in a row that filled the buffer
+	for {
+		n, err := in.read(deliver)
+		if err != nil {
+			return endOf(err)
+		}
+		if n < bufferSize {
+			full = 0
+			continue
+		}
+		if full++; full < fullReads || deaf {
+			continue
+		}
+		full = 0
+		switch err := r.splice(src, dst); {
+		case err == nil:
+		case errors.As(err, new(writeError)):
+			deaf = true
+			dst.wrote(err)
+		default:
+			return endOf(err)
+		}
+	}
+}
+
+// fullReads is how many filled reads in a row make a stream that is worth a
+// pipe: splicing halves the cpu of bulk traffic and costs latency on small
+// messages.
+const fullReads = 4
+
+// writeError marks an error as dst's.
+type writeError struct{ error }
+
+func (e writeError) Unwrap() error { return e.error }
+
+// wrote remembers a reset that a write has found. EPIPE is no such thing: the
+// side had ended cleanly before.
+func (s *Side) wrote(err error) {
+	if errors.Is(err, syscall.ECONNRESET) {
+		s.broken.Store(true)
+	}
+}
+
+// flushStalled is how long a side may take nothing of what it is still owed.
+const flushStalled = time.Second
+
+// flush waits until the side has taken what was written to it: a reset would
+// destroy what is still under way. It gives up on a side that has stopped
+// taking, and where the system does not tell.
+func (s *Side) flush() {
+	owed := s.unsent()
+	for since := time.Now(); owed > 0 && time.Since(since) < flushStalled; {
+		time.Sleep(time.Millisecond)
+		now := s.unsent()
+		if now < owed {
+			since = time.Now()
+		}
+		owed = now
+	}
+}
+
+// endOf says how a side ended whose reading ended with err.
+func endOf(err error) End {
+	switch {
+	case errors.Is(err, io.EOF):
+		return FIN
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return Closed
+	default:
+		return Reset
+	}
+}
+
+// reader reads from a side into borrowed buffers.
+type reader interface {
+	// read waits until there is something, hands it to deliver, and returns
+	// how much it was. The bytes are deliver's until it returns.
+	read(deliver func([]byte)) (int, error)
+}
+
+// plainReader is for connections that cannot be waited for without a buffer:
+// TLS, and those of a user's own Dial.
+type plainReader struct{ conn net.Conn }
+
+func (r plainReader) read(deliver func([]byte)) (int, error) {
+	b := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(b)
+	n, err := r.conn.Read(b[:])
+	if n > 0 {
+		deliver(b[:n])
+		return n, nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return n, err
+}

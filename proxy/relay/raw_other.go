@@ -1,0 +1,21 @@
+//go:build !unix
+
+package relay
+
+import (
+	"net"
+	"syscall"
+)
+
+// Without readiness to wait for, a buffer is held while a session is idle,
+// and a waiter is watched by reading a little of what it sends.
+
+func rawConnOf(net.Conn) syscall.RawConn { return nil }
+
+func newReader(s *Side) reader { return plainReader{s.conn} }
+
+func (s *Side) probe() End { return Open }
+
+func probe(uintptr) End { return Open }
+
+const canProbe = false

@@ -1,0 +1,119 @@
+// Package relay does a session's waiting and moves its bytes.
+//
+// A session is a Task: a small state machine that is stepped with one Event
+// after another and never blocks. A Runner does all that takes time (a dial, a
+// watch over a waiting client, the relaying itself) and steps the task on a
+// thread of its own when there is news, never two steps at once. There are two
+// runners, and a task does not know which it has: Stream, portable, with
+// goroutines over net.Conn, and Loop, on Linux, with event loops over raw
+// descriptors.
+package relay
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Task is what a runner steps. Embed a Seat and return it.
+type Task interface {
+	Step(Event)
+	Seat() *Seat
+}
+
+// Seat is where a runner keeps what it needs to know of a task. The zero
+// value is ready; it must not be copied.
+type Seat struct {
+	stream streamSeat
+}
+
+// Kind says what happened.
+type Kind uint8
+
+const (
+	Begin     Kind = iota // the task begins, or a stage of it does
+	Opened                // what Do was given has come back
+	Granted               // the queue has let the task in
+	Left                  // a watched client has ended its side: see End
+	Connected             // Side is the backend's; the task owns it now
+	Failed                // the dial failed: see Err
+	Ended                 // Side has ended while relaying: see End and Last
+	Due                   // the time given to At has come
+	Told                  // somebody outside says something: see Arg
+)
+
+// End says how a side ended.
+type End uint8
+
+const (
+	Open    End = iota
+	FIN         // cleanly; all that it sent has been delivered
+	HalfFIN     // of a watched client: an end of stream behind bytes it has sent
+	Reset       // by a reset, or by an error that amounts to one
+	Closed      // by our own Close
+)
+
+func (e End) String() string {
+	return [...]string{"open", "fin", "half-fin", "reset", "closed"}[e]
+}
+
+// Event is one piece of news for a task.
+type Event struct {
+	Kind Kind
+	End  End
+	Last bool // Ended: nothing flows any more, in either direction
+	Side *Side
+	Err  error
+	Arg  any
+}
+
+// Dial says where to and how.
+type Dial struct {
+	Network string // tcp or unix
+	Addr    string // host:port, or a path
+	Timeout time.Duration
+	Sock    Sock
+	// Func, when set, makes the connection instead, for example through a
+	// mesh. Only the stream runner can use it.
+	Func func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Runner does a task's waiting. All methods but Post, Begin and Serve are
+// called from within the task's own Step. None of them blocks or steps inline,
+// but for Begin.
+type Runner interface {
+	// Name is what a session's Info shows: stream or loop.
+	Name() string
+	// Serve accepts from l until it is closed, and gives each new client's
+	// side to accept, one at a time and in the order of arrival. It returns
+	// at once; the listener's Close waits for what it started.
+	Serve(l *Listener, accept func(*Side))
+	// Begin steps a new task for the first time, in the caller's goroutine,
+	// so that tasks begun one after another join a queue in that order.
+	Begin(Task)
+	// Post is the only way in from other threads.
+	Post(Task, Event)
+	// Do runs what may block on a goroutine and steps the task with its event.
+	Do(Task, func() Event)
+	// Watch looks out for the end of a client that has to wait, without
+	// taking a byte. It goes on, with Left at each change, until Relay or Close.
+	Watch(Task, *Side)
+	// Dial connects, and comes back as Connected or Failed.
+	Dial(Task, Dial)
+	// Abort gives up the dial under way; it still comes back, once.
+	Abort(Task)
+	// Relay moves bytes both ways, passes each end of stream on once all
+	// before it has been delivered, and comes back as Ended for each side.
+	Relay(t Task, client, backend *Side)
+	// At steps the task with Due in d from now, once; a later call replaces
+	// an earlier one, and a negative d takes it back.
+	At(Task, time.Duration)
+	// Close closes a side, with a reset if asked. While relaying, the sides
+	// come back as Ended once no more bytes are counted.
+	Close(side *Side, reset bool)
+	// Done says that the task takes no more events.
+	Done(Task)
+	// Shutdown waits for all that the runner has started; every task must
+	// have been told to end before.
+	Shutdown()
+}

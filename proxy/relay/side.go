@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Side is one end of a session: its client's connection or its backend's. It
+// is a net.Conn or, for the loop runner, a raw descriptor. The session that
+// it belongs to owns it from the accept or the dial to Close.
+type Side struct {
+	conn   net.Conn
+	remote netip.AddrPort
+	local  netip.AddrPort
+	path   string // of a Unix socket's listener or backend
+	early  []byte // read before the relay began; delivered first
+	broken atomic.Bool
+	watch  *watch
+
+	in, out atomic.Int64 // bytes read from it, and written to it
+	last    atomic.Int64 // when a byte was read from it, since start
+}
+
+// start is what the coarse clock of all sides counts from.
+var start = time.Now()
+
+// NewSide makes a side of a connection, which it owns from now on.
+func NewSide(c net.Conn) *Side {
+	s := &Side{conn: c}
+	s.remote, s.path = addrOf(c.RemoteAddr())
+	s.local, _ = addrOf(c.LocalAddr())
+	if u, ok := c.LocalAddr().(*net.UnixAddr); ok && s.path == "" {
+		s.path = u.Name
+	}
+	s.touch()
+	return s
+}
+
+func addrOf(a net.Addr) (netip.AddrPort, string) {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), ""
+	case *net.UnixAddr:
+		return netip.AddrPort{}, a.Name
+	case nil:
+		return netip.AddrPort{}, ""
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}, a.String()
+	}
+	return ap, ""
+}
+
+// Remote is the other end's address; not valid for a Unix socket.
+func (s *Side) Remote() netip.AddrPort { return s.remote }
+
+// Local is our own end's address; not valid for a Unix socket.
+func (s *Side) Local() netip.AddrPort { return s.local }
+
+// Name is the other end's address for people.
+func (s *Side) Name() string {
+	if s.remote.IsValid() {
+		return s.remote.String()
+	}
+	return "unix:" + s.path
+}
+
+// In is how many bytes have been read from the side so far.
+func (s *Side) In() int64 { return s.in.Load() }
+
+// Out is how many bytes have been written to the side so far.
+func (s *Side) Out() int64 { return s.out.Load() }
+
+// LastRead is when the side last sent something, at first when it came.
+func (s *Side) LastRead() time.Time { return start.Add(time.Duration(s.last.Load())) }
+
+func (s *Side) touch() { s.last.Store(int64(time.Since(start))) }
+
+// Watched says whether Watch looks out for the side's end.
+func (s *Side) Watched() bool { return s.watch != nil }
+
+// Gone looks once whether a client that waited has left for good, without
+// taking a byte. An end of stream behind bytes is HalfFIN: it may still listen.
+func (s *Side) Gone() End { return s.probe() }
+
+// closeWrite ends our half of the stream.
+func (s *Side) closeWrite() {
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
+	}
+}
+
+// closeConn closes a net.Conn, with a reset where it has such a thing.
+func (s *Side) closeConn(reset bool) {
+	if reset {
+		c := s.conn
+		for c != nil {
+			if l, ok := c.(interface{ SetLinger(int) error }); ok {
+				l.SetLinger(0)
+				c.Close() // past TLS: no goodbye before a reset
+				break
+			}
+			u, ok := c.(interface{ NetConn() net.Conn })
+			if !ok {
+				break
+			}
+			c = u.NetConn()
+		}
+	}
+	s.conn.Close()
+}

@@ -1,0 +1,54 @@
+package relay
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// control sets up a listening socket. What it sets is inherited by each
+// connection that is accepted from it.
+func (s Sock) control(network, _ string, rc syscall.RawConn) error {
+	return s.set(network, rc)
+}
+
+func (s Sock) controlDial(_ context.Context, network, _ string, rc syscall.RawConn) error {
+	return s.set(network, rc)
+}
+
+func (s Sock) set(network string, rc syscall.RawConn) (err error) {
+	if network == "unix" {
+		return nil
+	}
+	cerr := rc.Control(func(fd uintptr) {
+		if !s.Delay {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		}
+		if s.UserTimeout > 0 && err == nil {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(s.UserTimeout/time.Millisecond))
+		}
+	})
+	if cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// setBacklog makes the kernel's queue for the listener n long; 0 leaves the
+// system's length. Listening again changes nothing else.
+func (l *Listener) setBacklog(n int) (err error) {
+	sc, ok := l.Listener.(syscall.Conn)
+	if n == 0 || !ok {
+		return nil
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := rc.Control(func(fd uintptr) { err = unix.Listen(int(fd), n) }); cerr != nil {
+		return cerr
+	}
+	return err
+}

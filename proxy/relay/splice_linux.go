@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
+	// spliceIdle is how long a stream that stands still keeps its pipe.
+	spliceIdle = 50 * time.Millisecond
+)
+
+// splice moves src to dst inside the kernel for as long as src keeps sending.
+// It returns nil once src idles, or where it cannot be done: then buffers go
+// on. An error of dst is a writeError.
+func (r *Stream) splice(src, dst *Side) error {
+	in, out := spliceable(src.conn), spliceable(dst.conn)
+	if in == nil || out == nil {
+		return nil
+	}
+	p := r.pipes.get()
+	if p == nil {
+		return nil
+	}
+	s := splicer{src: src, dst: dst, in: in, out: out, pipe: p}
+	err := s.run()
+	r.pipes.put(p, s.inPipe == 0)
+	src.conn.SetReadDeadline(time.Time{})
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
+}
+
+// spliceable gives a plain socket's raw descriptor; a wrapper is none.
+func spliceable(c net.Conn) syscall.RawConn {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return rawConnOf(c)
+	}
+	return nil
+}
+
+type splicer struct {
+	src, dst *Side
+	in, out  syscall.RawConn
+	pipe     *pipe
+	inPipe   int
+	deadline time.Time
+	n        int
+	err      error
+}
+
+func (s *splicer) run() error {
+	fill, empty := s.fill, s.empty // each a closure, made once
+	for {
+		// A stream that goes on sets its deadline seldom.
+		if now := time.Now(); s.deadline.Sub(now) < spliceIdle/2 {
+			s.deadline = now.Add(spliceIdle)
+			s.src.conn.SetReadDeadline(s.deadline)
+		}
+		if err := s.in.Read(fill); err != nil {
+			return err
+		}
+		switch {
+		case s.err != nil:
+			return os.NewSyscallError("splice", s.err)
+		case s.n == 0:
+			return io.EOF
+		}
+		s.src.in.Add(int64(s.n))
+		s.src.touch()
+		s.inPipe = s.n
+		for s.inPipe > 0 {
+			if err := s.out.Write(empty); err != nil {
+				return writeError{err}
+			}
+			if s.err != nil {
+				return writeError{os.NewSyscallError("splice", s.err)}
+			}
+			s.inPipe -= s.n
+			s.dst.out.Add(int64(s.n))
+		}
+	}
+}
+
+func (s *splicer) fill(fd uintptr) bool  { return s.try(int(fd), s.pipe.w, s.pipe.size) }
+func (s *splicer) empty(fd uintptr) bool { return s.try(s.pipe.r, int(fd), s.inPipe) }
+
+// try splices once; false waits until the socket is ready again.
+func (s *splicer) try(from, to, most int) bool {
+	for {
+		n, err := unix.Splice(from, nil, to, nil, most, spliceFlags)
+		if err == unix.EINTR {
+			continue
+		}
+		s.n, s.err = int(n), err
+		return err != unix.EAGAIN
+	}
+}

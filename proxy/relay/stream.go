@@ -1,0 +1,164 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// Stream is the portable runner: goroutines over net.Conn. The zero value is
+// ready.
+type Stream struct {
+	wg    sync.WaitGroup
+	pipes pipes
+}
+
+var _ Runner = (*Stream)(nil)
+
+// streamSeat is a task's mailbox. Whoever finds it idle steps the task; news
+// that comes meanwhile is left for him.
+type streamSeat struct {
+	mu    sync.Mutex
+	mail  []Event
+	busy  bool
+	done  bool
+	timer *time.Timer
+	abort context.CancelFunc
+}
+
+func (r *Stream) Name() string { return "stream" }
+
+func (r *Stream) Begin(t Task) { r.deliver(t, Event{Kind: Begin}) }
+
+// deliver steps the task here, in the goroutine that has the news, unless
+// another one is stepping it already.
+func (r *Stream) deliver(t Task, ev Event) {
+	s := &t.Seat().stream
+	s.mu.Lock()
+	if s.done {
+		s.mu.Unlock()
+		return
+	}
+	s.mail = append(s.mail, ev)
+	if s.busy {
+		s.mu.Unlock()
+		return
+	}
+	s.busy = true
+	r.drain(t, s)
+}
+
+// drain steps the task until its mailbox is empty. The seat is locked.
+func (r *Stream) drain(t Task, s *streamSeat) {
+	for len(s.mail) > 0 && !s.done {
+		ev := s.mail[0]
+		s.mail = s.mail[1:]
+		s.mu.Unlock()
+		t.Step(ev)
+		s.mu.Lock()
+	}
+	s.mail = nil
+	s.busy = false
+	s.mu.Unlock()
+}
+
+func (r *Stream) Post(t Task, ev Event) {
+	s := &t.Seat().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return
+	}
+	s.mail = append(s.mail, ev)
+	if !s.busy {
+		s.busy = true
+		r.wg.Add(1)
+		go r.stepPosted(t, s)
+	}
+}
+
+func (r *Stream) stepPosted(t Task, s *streamSeat) {
+	defer r.wg.Done()
+	s.mu.Lock()
+	r.drain(t, s)
+}
+
+func (r *Stream) Do(t Task, f func() Event) {
+	r.wg.Add(1)
+	go r.do(t, f)
+}
+
+func (r *Stream) do(t Task, f func() Event) {
+	defer r.wg.Done()
+	r.deliver(t, f())
+}
+
+func (r *Stream) Dial(t Task, d Dial) {
+	ctx, cancel := context.WithTimeout(context.Background(), d.Timeout)
+	s := &t.Seat().stream
+	s.mu.Lock()
+	s.abort = cancel
+	s.mu.Unlock()
+	r.wg.Add(1)
+	go r.dial(ctx, cancel, t, d)
+}
+
+func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d Dial) {
+	defer r.wg.Done()
+	defer cancel()
+	dial := d.Func
+	if dial == nil {
+		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive(), ControlContext: d.Sock.controlDial}
+		dialer.SetMultipathTCP(false)
+		dial = dialer.DialContext
+	}
+	c, err := dial(ctx, d.Network, d.Addr)
+	if err != nil {
+		r.deliver(t, Event{Kind: Failed, Err: err})
+		return
+	}
+	r.deliver(t, Event{Kind: Connected, Side: NewSide(c)})
+}
+
+func (r *Stream) Abort(t Task) {
+	s := &t.Seat().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.abort != nil {
+		s.abort()
+	}
+}
+
+func (r *Stream) At(t Task, d time.Duration) {
+	s := &t.Seat().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case d < 0:
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+	case s.timer == nil:
+		s.timer = time.AfterFunc(d, func() { r.deliver(t, Event{Kind: Due}) })
+	default:
+		s.timer.Reset(d)
+	}
+}
+
+func (r *Stream) Close(s *Side, reset bool) { s.closeConn(reset) }
+
+func (r *Stream) Done(t Task) {
+	s := &t.Seat().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+func (r *Stream) Shutdown() {
+	r.wg.Wait()
+	r.pipes.close()
+}

@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Service is one front door with its queue and its backends.
+type Service struct {
+	engine *Engine
+	name   string
+	cfg    atomic.Pointer[ServiceConfig] // replaced whole by a reload
+	run    relay.Runner
+	live   live // all sessions, waiters too
+	queue  *lock.Queue
+
+	// What follows is guarded by the queue: whoever changes it does so in
+	// queue.Update, which then lets in those who may go.
+	front      *front // nil: closed
+	backends   []*Backend
+	policy     policy
+	candidates []*Backend // scratch of choose
+	active     int        // admitted and not ended
+	bypassing  int        // of those, let past a pause
+	checking   int        // slots lent to checks
+	pause      *pause
+	release    *release
+	stood      time.Duration // how long the queue's clock stood still
+	standSince time.Time
+	waits      waits
+	counts     SessionCounts
+	line       QueueInfo // its counters
+
+	total             atomic.Int64
+	bytesIn, bytesOut atomic.Int64 // of sessions that have ended
+
+	clock   alarm
+	ctx     context.Context // ends the clock and the checks
+	stop    context.CancelFunc
+	working sync.WaitGroup
+}
+
+func newService(e *Engine, c ServiceConfig) *Service {
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), clock: newAlarm()}
+	s.cfg.Store(&c)
+	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	for _, b := range c.Backends {
+		s.backends = append(s.backends, newBackend(s, b))
+	}
+	return s
+}
+
+// start begins checks, the clock, and accepting.
+func (s *Service) start() {
+	s.working.Add(1)
+	go s.keepTime()
+	s.queue.View(func() {
+		for _, b := range s.backends {
+			s.startChecks(b)
+		}
+	})
+	s.front.serve(s)
+}
+
+// finish ends what start began; no session is left.
+func (s *Service) finish() {
+	s.stop()
+	s.working.Wait()
+}
+
+// wakeAt makes the queue be asked again at a time. The queue may be locked.
+func (s *Service) wakeAt(t time.Time) { s.clock.set(t) }
+
+// keepTime does what is due: deadlines of pauses and drains, the next try of
+// a failed dial, the next grant of a paced release.
+func (s *Service) keepTime() {
+	defer s.working.Done()
+	for s.clock.wait(s.ctx) {
+		s.queue.Update(func() {
+			now := time.Now()
+			s.pauseDue(now)
+			s.drainsDue(now)
+			s.nextDeadline()
+		})
+	}
+}
+
+// nextDeadline sets the clock to what comes next. The queue is locked.
+func (s *Service) nextDeadline() {
+	if p := s.pause; p != nil {
+		s.wakeAt(p.until)
+		if p.limit != nil {
+			s.wakeAt(*p.limit)
+		}
+	}
+	for _, b := range s.backends {
+		for _, h := range b.holds {
+			if h != nil && h.until != nil {
+				s.wakeAt(*h.until)
+			}
+		}
+	}
+}
+
+// state is the service's word. The queue is locked.
+func (s *Service) state() string {
+	switch {
+	case s.front == nil:
+		return StateClosed
+	case s.pause != nil && !s.pause.settled:
+		return StatePausing
+	case s.pause != nil:
+		return StatePaused
+	case s.releasing():
+		return StateReleasing
+	}
+	return StateOpen
+}
+
+// Info is the service at this moment.
+func (s *Service) Info() (i ServiceInfo) {
+	s.queue.View(func() { i = s.info() })
+	i.Sessions.Total = s.total.Load()
+	i.BytesIn, i.BytesOut = s.bytesIn.Load(), s.bytesOut.Load()
+	for sess := range s.live.all() {
+		in, out := sess.bytes()
+		i.BytesIn += in
+		i.BytesOut += out
+		if b := sess.relaying.Load(); b != nil {
+			if n := slices.IndexFunc(i.Backends, func(bi BackendInfo) bool { return bi.Name == b.name }); n >= 0 {
+				i.Backends[n].BytesIn += in
+				i.Backends[n].BytesOut += out
+			}
+		}
+	}
+	return i
+}
+
+func (s *Service) info() ServiceInfo {
+	now := time.Now()
+	i := ServiceInfo{Name: s.name, Listen: s.listens(), State: s.state(), Balance: s.config().Balance,
+		Sessions: s.counts, Queue: s.line}
+	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
+	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
+	i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = s.waits.quantiles()
+	for w := range s.queue.Waiters() {
+		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
+		i.Why = w.Why()
+		break
+	}
+	if s.pause != nil {
+		i.Pause = s.pause.info(i.Queue.Waiting)
+	}
+	for _, b := range s.backends {
+		i.Backends = append(i.Backends, b.info())
+	}
+	if l := s.config().Lock; l.Slots > 0 {
+		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
+		for sess := range s.live.all() {
+			if len(i.Lock.Holders) == 32 {
+				break // enough to look at
+			}
+			if sess.backend != nil {
+				i.Lock.Holders = append(i.Lock.Holders, HolderInfo{ID: sess.ID(), Client: sess.client.Name(),
+					HeldSeconds: now.Sub(sess.granted).Seconds()})
+			}
+		}
+	}
+	return i
+}
+
+func (s *Service) listens() []string {
+	if s.front != nil {
+		return s.front.addrs()
+	}
+	return s.config().Listen
+}
+
+func (s *Service) config() *ServiceConfig { return s.cfg.Load() }
+
+// Name is what the service is called.
+func (s *Service) Name() string { return s.name }
+
+// Backend finds a backend by its name; nil when there is none.
+func (s *Service) Backend(name string) (found *Backend) {
+	s.queue.View(func() {
+		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == name }); n >= 0 {
+			found = s.backends[n]
+		}
+	})
+	return found
+}
+
+// Waiters is the queue at this moment, from its head.
+func (s *Service) Waiters() []WaiterInfo {
+	all := []WaiterInfo{}
+	s.queue.View(func() {
+		now := time.Now()
+		for w := range s.queue.Waiters() {
+			sess := w.Owner.(*Session)
+			i := WaiterInfo{ID: sess.ID(), Position: len(all) + 1, Client: sess.client.Name(),
+				WaitedSeconds: now.Sub(w.Since()).Seconds(), State: WaiterWaiting, Why: w.Why()}
+			switch {
+			case sess.verifying.Load():
+				i.State = WaiterVerifying
+			case i.Position == 1:
+				i.State = WaiterNext
+			}
+			all = append(all, i)
+		}
+	})
+	return all
+}
+
+// Add takes a new backend; it gets sessions after its first good check.
+func (s *Service) Add(c BackendConfig, by, reason string) (text string, err error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return "", err
+	}
+	s.queue.Update(func() {
+		if slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }) {
+			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)
+			return
+		}
+		b := newBackend(s, c)
+		s.backends = append(s.backends, b)
+		s.startChecks(b)
+		text = fmt.Sprintf("add %s: %s", b.target(), b.state())
+	})
+	return text, err
+}
+
+// forgetEmpty forgets a backend that is being removed once it is empty. The
+// queue is locked.
+func (s *Service) forgetEmpty(b *Backend) {
+	if !b.removing || b.active > 0 {
+		return
+	}
+	b.stopChecks()
+	s.backends = slices.DeleteFunc(s.backends, func(o *Backend) bool { return o == b })
+	s.engine.Note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
+	s.turnAway()
+}
+
+// turnAway tells those to go who wait for a backend where none is up and the
+// service is set to reject. A backend that is still being checked for the
+// first time is waited for, and a pause holds everybody. The queue is locked.
+func (s *Service) turnAway() {
+	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.hopeless() {
+		s.tellWaiting(order{by: ByProxy, why: whyNoBackend, reset: true})
+	}
+}
+
+// hopeless says that no backend is up nor being looked at for the first time.
+func (s *Service) hopeless() bool {
+	return s.pause == nil && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
+		return b.serves() || b.state() == StateChecking && b.admin() == AdminReady
+	})
+}
+
+// tellWaiting tells every waiter. The queue is locked.
+func (s *Service) tellWaiting(o order) {
+	for w := range s.queue.Waiters() {
+		sess := w.Owner.(*Session)
+		sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
+	}
+}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Session is one client from its accept to its record. It is a small state
+// machine: a runner steps it with one event after another, it never blocks,
+// and it does not know whether goroutines or an event loop do its waiting.
+//
+// It owns both sides from open to record; nobody else closes either.
+type Session struct {
+	seat   relay.Seat
+	waiter lock.Waiter
+
+	service *Service
+	run     relay.Runner
+	number  uint64
+	stage   int
+	bypass  bool // a pause does not hold it
+
+	client, server *relay.Side
+
+	opened, joined, dialled, connected time.Time
+
+	stood   time.Duration // the queue's account of standing still when it joined
+	waited  time.Duration
+	dials   int
+	tried   []*Backend // that it could not reach since it was granted
+	retryAt time.Time
+	rounds  int
+	half    time.Time // when the first side ended
+	ending  *ending   // why it ends; nil while it goes on
+
+	// Guarded by the service's queue, since the gate decides about it.
+	backend *Backend // whose capacity it holds
+	last    *Backend // the last one that it held
+	granted time.Time
+
+	// For those who look on from outside.
+	phase     atomic.Uint32
+	verifying atomic.Bool
+	relaying  atomic.Pointer[Backend]
+	serverNow atomic.Pointer[relay.Side]
+
+	prev, next *Session // in live
+}
+
+// life is a session's whole way. Each stage answers what comes next.
+var life = [...]stage{open, admit, dial, carry, record}
+
+type stage func(*Session, relay.Event) answer
+
+type answer uint8
+
+const (
+	wait  answer = iota // for the next event
+	next                // stage
+	again               // back to admit, in its old place
+	end                 // to the record
+)
+
+const (
+	atAdmit  = 1
+	atRecord = len(life) - 1
+)
+
+// Step takes the session as far as it gets with one event.
+func (s *Session) Step(ev relay.Event) {
+	for {
+		switch life[s.stage](s, ev) {
+		case wait:
+			return
+		case next:
+			s.stage++
+		case again:
+			s.stage = atAdmit
+		case end:
+			s.stage = atRecord
+		}
+		ev = relay.Event{Kind: relay.Begin}
+	}
+}
+
+// Seat is the runner's.
+func (s *Session) Seat() *relay.Seat { return &s.seat }
+
+// Granted is told by the queue. It may only post.
+func (s *Session) Granted(*lock.Waiter) { s.run.Post(s, relay.Event{Kind: relay.Granted}) }
+
+// ID is the session's short name.
+func (s *Session) ID() string { return "s" + strconv.FormatUint(s.number, 10) }
+
+// ending says who ended a session, in which phase, and why in a few words.
+type ending struct {
+	by, phase, why string
+	reset          bool // both sides see a reset
+	cut            bool // it was live, and we or the backend's death ended it
+}
+
+// order is what a session is told from outside: to end.
+type order struct {
+	by, why string
+	reset   bool
+	live    bool // only if it has a backend
+	kicked  bool
+}
+
+// ends remembers why the session ends, the first time, and goes to the record.
+func (s *Session) ends(e ending) answer {
+	if s.ending == nil {
+		s.ending = &e
+	}
+	return end
+}
+
+// hasTried says whether the session could not reach b since it was granted.
+func (s *Session) hasTried(b *Backend) bool {
+	for _, t := range s.tried {
+		if t == b {
+			return true
+		}
+	}
+	return false
+}
+
+// phases by number, for those who look on.
+const (
+	inQueue uint32 = iota
+	inConnect
+	inRelay
+)
+
+var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
+
+// bytes are those from and to the client so far.
+func (s *Session) bytes() (in, out int64) { return s.client.In(), s.client.Out() }
+
+// info is the session at this moment, from outside. The queue is locked.
+func (s *Session) info(now time.Time) SessionInfo {
+	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: "tcp",
+		Phase: phaseNames[s.phase.Load()], Runner: s.run.Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
+	i.BytesIn, i.BytesOut = s.bytes()
+	if s.backend != nil {
+		i.Backend = s.backend.name
+	}
+	quiet := s.client.LastRead()
+	if b := s.serverNow.Load(); b != nil {
+		quiet = later(quiet, b.LastRead())
+	}
+	i.IdleSeconds = max(0, now.Sub(quiet).Seconds())
+	return i
+}
