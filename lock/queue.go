@@ -85,6 +85,7 @@ type Waiter struct {
 	arrival    uint64 // its place: kept by Return
 	since      time.Time
 	state      state
+	joining    bool
 	why        string
 }
 
@@ -99,11 +100,10 @@ func (q *Queue) Join(w *Waiter) (admitted bool, err error) {
 	defer q.mu.Unlock()
 	q.arrivals++
 	w.queue, w.arrival, w.since, w.why, w.state = q, q.arrivals, time.Now(), "", waiting
-	owner := w.Owner
-	w.Owner = nobody{} // if it is let in at once, the caller learns it here
+	w.joining = true // if it is let in at once, the caller learns it here
 	q.insert(w)
 	q.admit()
-	w.Owner = owner
+	w.joining = false
 	switch {
 	case w.state == in:
 		return true, nil
@@ -114,10 +114,6 @@ func (q *Queue) Join(w *Waiter) (admitted bool, err error) {
 	}
 	return false, nil
 }
-
-type nobody struct{}
-
-func (nobody) Granted(*Waiter) {}
 
 // Leave takes w out of the line and reports whether it was still in it. When
 // it was not, it has been let in meanwhile, and the caller holds a Permit to
@@ -196,7 +192,9 @@ func (q *Queue) admit() {
 		case Go:
 			q.unlink(w)
 			w.state, w.why = in, ""
-			w.Owner.Granted(w)
+			if !w.joining {
+				w.Owner.Granted(w)
+			}
 		case Stay:
 			w.why, q.why = why, why
 			return

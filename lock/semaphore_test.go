@@ -106,7 +106,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 
 func BenchmarkJoinRelease(b *testing.B) {
 	q := NewQueue(&slots{size: 1}, 0)
-	w := &Waiter{Owner: nobody{}}
+	w := &Waiter{}
 	b.ReportAllocs()
 	for b.Loop() {
 		q.Join(w)
