@@ -1,0 +1,129 @@
+package ws_test
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// patience only catches hangs; nothing is asserted with it.
+const patience = 20 * time.Second
+
+// A bridge is a Listener with a TCP service behind each of its clients.
+type bridge struct {
+	*ws.Listener
+	t    *testing.T
+	addr string
+
+	mu    sync.Mutex
+	conns []*ws.Conn
+	wg    sync.WaitGroup
+}
+
+// startBridge serves cfg on loopback; serve is the backend's end of a client.
+func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge {
+	t.Helper()
+	l, err := ws.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bridge{Listener: l, t: t, addr: l.Addr().String()}
+	b.wg.Add(2)
+	go func() {
+		defer b.wg.Done()
+		for {
+			c, err := backend.Accept()
+			if err != nil {
+				return
+			}
+			b.wg.Add(1)
+			go func() { defer b.wg.Done(); defer c.Close(); serve(c.(*net.TCPConn)) }()
+		}
+	}()
+	go func() {
+		defer b.wg.Done()
+		for {
+			p, err := l.Next()
+			if err != nil {
+				return
+			}
+			b.wg.Add(1)
+			go func() { defer b.wg.Done(); b.carry(p, backend.Addr().String()) }()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		backend.Close()
+		for _, c := range l.Conns() {
+			c.CloseNow()
+		}
+		b.wg.Wait()
+	})
+	return b
+}
+
+// carry is the bridge of the package comment.
+func (b *bridge) carry(p *ws.Pending, addr string) {
+	d, err := net.Dial("tcp", addr)
+	if err != nil {
+		p.Refuse(502, 0, "no backend")
+		return
+	}
+	backend := d.(*net.TCPConn)
+	defer backend.Close()
+	c, err := p.Accept()
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	b.conns = append(b.conns, c)
+	b.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.WriteTo(backend)
+		backend.CloseWrite()
+	}()
+	c.ReadFrom(backend)
+	c.Close()
+	<-done
+}
+
+// last returns the bridge's side of its newest client.
+func (b *bridge) last() *ws.Conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.conns[len(b.conns)-1]
+}
+
+func echo(c *net.TCPConn) { io.Copy(c, c) }
+
+// until gives something that happens elsewhere the time that it needs.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s never came", what)
+		}
+	}
+}
+
+// closeOf returns how the bridge saw the end of a peer.
+func (b *bridge) closeOf(p *peer) *ws.CloseError {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.conns {
+		if c.RemoteAddr().String() == p.LocalAddr().String() {
+			return c.CloseError()
+		}
+	}
+	return nil
+}

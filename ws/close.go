@@ -1,0 +1,191 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// echoDelay is how long a peer waits for the echo of its Close when the
+	// program does not close: time for what is on its way to it.
+	echoDelay = time.Second
+	// lingerTime is how long the connection is kept, after all is said, for
+	// the peer to read it. Closing a socket that still receives would reset
+	// it, and the reset destroys a Close frame that is on its way.
+	lingerTime = time.Second
+)
+
+// closing is a Conn's end.
+type closing struct {
+	end       atomic.Pointer[CloseError]
+	isClosing atomic.Bool // deadlines are CloseWith's
+	once      sync.Once   // CloseNow
+	echoMu    sync.Mutex
+	echo      *time.Timer
+}
+
+// CloseError says how c ended, or nil if it has not. It is the first Close
+// frame of the two sides, or Abnormal.
+func (c *Conn) CloseError() *CloseError { return c.end.Load() }
+
+// Close is CloseWith(Normal, "").
+func (c *Conn) Close() error { return c.CloseWith(Normal, "") }
+
+// CloseWith ends the connection in an orderly way. It sends a Close frame
+// behind what is being written (the echo of the peer's code, if the peer was
+// first), waits for the peer's, and closes the TCP connection once the peer
+// has read everything. What still comes from the peer goes to whoever reads,
+// or else is thrown away. All of it takes no longer than CloseTimeout; with a
+// peer that plays by the rules it is a round trip.
+//
+// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455,
+// section 7.4) is an error, and nothing happens. The second call, or one after
+// CloseNow, returns net.ErrClosed.
+func (c *Conn) CloseWith(code Code, reason string) error {
+	if code != NoStatus && !code.legal() {
+		return fmt.Errorf("ws: close: code %d must not be sent", code)
+	}
+	if !utf8.ValidString(reason) {
+		return errors.New("ws: close: the reason is not UTF-8")
+	}
+	by := time.Now().Add(c.set.closeTimeout)
+	if !c.beginClosing(by) {
+		return fmt.Errorf("ws: close: %w", net.ErrClosed)
+	}
+	defer c.CloseNow()
+	if err := c.sendClose(code, reason); err != nil {
+		return fmt.Errorf("ws: close: %w", err)
+	}
+	timeout := time.NewTimer(time.Until(by))
+	defer timeout.Stop()
+	if err := c.awaitClose(timeout.C); err != nil {
+		return fmt.Errorf("ws: close: %w", err)
+	}
+	c.linger(by)
+	return nil
+}
+
+// CloseWrite sends Close 1000 and returns; reading goes on until the peer's
+// Close. It is what comes nearest to the half-close of TCP: the peer gets all
+// that was written, but it is expected to end its own side at once.
+func (c *Conn) CloseWrite() error { return c.sendClose(Normal, "") }
+
+// beginClosing makes deadlines ours, which also ends a write that is blocked.
+func (c *Conn) beginClosing(by time.Time) bool {
+	c.deadlines.Lock()
+	defer c.deadlines.Unlock()
+	if c.isClosing.Swap(true) {
+		return false
+	}
+	c.conn.SetDeadline(by)
+	return true
+}
+
+// fail queues the Close frame for what the peer, or the stream, did wrong.
+func (c *Conn) fail(bad *CloseError) {
+	c.end.CompareAndSwap(nil, bad)
+	c.enqueue(opClose, closePayload(bad.Code, bad.Reason))
+}
+
+// sendClose sends our Close frame if none was sent, and waits until it is out.
+func (c *Conn) sendClose(code Code, reason string) error {
+	c.wmu.Lock()
+	defer c.unlockWriter()
+	if c.nheld > 0 && !c.closeSent && c.settle() == nil {
+		c.sendHeld() // which makes it 1007, unless invalid bytes are replaced
+	}
+	if !c.end.CompareAndSwap(nil, &CloseError{Code: code, Reason: reason}) {
+		if first := c.end.Load(); first.Peer {
+			code, reason = first.Code, ""
+		}
+	}
+	c.enqueue(opClose, closePayload(code, reason))
+	return c.settle()
+}
+
+// echoSoon has the peer's Close answered by the clock if the program does not.
+func (c *Conn) echoSoon() {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	c.echo = time.AfterFunc(echoDelay, c.echoClose)
+}
+
+func (c *Conn) echoClose() {
+	c.enqueue(opClose, closePayload(c.end.Load().Code, ""))
+	c.flush()
+}
+
+// awaitClose waits for the peer's Close, and reads for it if nobody else does.
+func (c *Conn) awaitClose(timeout <-chan time.Time) error {
+	select {
+	case <-c.over:
+	case <-timeout:
+		return errors.New("the peer did not answer")
+	case c.turn <- struct{}{}:
+		defer c.endTurn()
+		for c.ended == nil {
+			if _, err := c.forward(io.Discard); err != nil && c.ended == nil {
+				return errors.New("the peer did not answer")
+			}
+		}
+	}
+	return nil
+}
+
+// linger waits for the peer to end the TCP connection, after our own end if we
+// are the server (RFC 6455, section 7.1.1: the server closes first).
+func (c *Conn) linger(by time.Time) {
+	if !c.client {
+		halfClose(c.conn)
+	}
+	limit := time.Now().Add(lingerTime)
+	if limit.After(by) {
+		limit = by
+	}
+	drain(c.bottom, limit)
+	if c.client {
+		halfClose(c.conn)
+	}
+}
+
+// CloseNow closes the TCP connection, without a Close frame or waiting, and
+// ends whatever runs on c. CloseWith does it at its end; it is harmless then.
+func (c *Conn) CloseNow() error {
+	var err error
+	c.once.Do(func() {
+		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: net.ErrClosed})
+		leaveClock(c)
+		c.deadlines.Lock()
+		c.isClosing.Store(true)
+		c.deadlines.Unlock()
+		c.cmu.Lock()
+		c.gone = true
+		c.cmu.Unlock()
+		err = c.bottom.Close()
+		c.flushers.Wait()
+		c.stopTimers()
+		close(c.closed)
+		if c.listener != nil {
+			c.listener.forget(c)
+		}
+	})
+	return err
+}
+
+func (c *Conn) stopTimers() {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	if c.echo != nil {
+		c.echo.Stop()
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.nheld = 0
+	c.timeHeld()
+}

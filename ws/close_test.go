@@ -1,0 +1,265 @@
+package ws_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+func legalCode(code int) bool {
+	switch {
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+		return true
+	}
+	return false
+}
+
+func TestEveryCloseCode(t *testing.T) {
+	b := startBridge(t, ws.Config{}, echo)
+	codes := []int{0, 1, 500, 998, 999, 1016, 1099, 1100, 1999, 2000, 2998, 2999, 3000, 3001, 3999, 4000, 4500, 4999, 5000, 5001, 32768, 65535}
+	for code := 1000; code <= 1015; code++ {
+		codes = append(codes, code)
+	}
+	for _, code := range codes {
+		for _, reason := range []string{"", "bye", strings.Repeat("é", 61) + "x"} {
+			p := enter(t, b.addr)
+			p.say(closeFrame(code, reason))
+			want := code
+			if !legalCode(code) {
+				want = 1002
+			}
+			if err := p.closing(want); err != nil {
+				t.Errorf("code %d, reason %q: %v", code, reason, err)
+			}
+			e := b.closeOf(p)
+			if legalCode(code) && (int(e.Code) != code || e.Reason != reason || !e.Peer) {
+				t.Errorf("code %d, reason %q: the bridge has it as %+v", code, reason, e)
+			}
+		}
+	}
+}
+
+func TestEmptyClose(t *testing.T) {
+	b := startBridge(t, ws.Config{}, echo)
+	p := enter(t, b.addr)
+	p.say(frame(fin|clos, ""))
+	p.wantClose(0)
+	if e := b.closeOf(p); e.Code != ws.NoStatus || !e.Peer {
+		t.Errorf("the bridge has it as %+v", e)
+	}
+}
+
+func TestCloseReasonIsText(t *testing.T) {
+	b := startBridge(t, ws.Config{}, echo)
+	for _, reason := range []string{"\xff", "ok\xc0\xaf", "κ\xce", "\xed\xa0\x80"} {
+		p := enter(t, b.addr)
+		p.say(closeFrame(1000, reason))
+		p.wantClose(1007)
+	}
+}
+
+// Whatever comes behind a Close is ignored.
+func TestNothingAfterClose(t *testing.T) {
+	b := startBridge(t, ws.Config{}, echo)
+	for _, more := range [][]byte{frame(fin|ping, "x"), frame(fin|text, "x"), closeFrame(1001, ""), []byte("garbage"), make([]byte, 200<<10)} {
+		p := enter(t, b.addr)
+		p.say(frame(fin|binry, "before"), closeFrame(1000, ""), more)
+		p.wantStream("before")
+		p.wantClose(1000)
+	}
+}
+
+// A Close inside a fragmented message ends it.
+func TestCloseBetweenFragments(t *testing.T) {
+	b := startBridge(t, ws.Config{}, echo)
+	p := enter(t, b.addr)
+	p.say(frame(text, "half"), closeFrame(3000, ""), frame(fin|cont, "other"))
+	p.wantStream("half")
+	p.wantClose(3000)
+}
+
+// All that came before a Close arrives at the backend, then its end.
+func TestCloseWithBytesUnderWay(t *testing.T) {
+	const n = 500_000
+	got := make(chan string, 1)
+	start := make(chan struct{})
+	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) {
+		<-start
+		all, _ := io.ReadAll(c)
+		got <- string(all)
+	})
+	p := enter(t, b.addr)
+	payload := strings.Repeat("0123456789", n/10)
+	p.say(frame(fin|binry, payload), closeFrame(1000, ""))
+	close(start)
+	if all := <-got; all != payload {
+		t.Fatalf("%d of %d bytes arrived", len(all), n)
+	}
+	p.wantClose(1000)
+}
+
+// The peer is answered even if the program never closes.
+func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
+	hold := make(chan struct{})
+	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { <-hold })
+	defer close(hold)
+	p := enter(t, b.addr)
+	p.say(closeFrame(4321, ""))
+	p.wantFrame(fin|clos, "\x10\xe1")
+	if _, err := b.last().Write([]byte("late")); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("a write after Close: %v", err)
+	}
+}
+
+func TestBackendEnds(t *testing.T) {
+	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { io.WriteString(c, "last words") })
+	p := enter(t, b.addr)
+	p.wantStream("last words")
+	p.wantFrame(fin|clos, "\x03\xe8")
+	// Until the client answers, what it has sent still goes to the backend.
+	p.say(frame(fin|binry, "in flight"), closeFrame(1000, ""))
+	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
+		t.Fatalf("after the exchange: %q, %v", rest, err)
+	}
+	if e := b.closeOf(p); e.Code != ws.Normal || e.Peer {
+		t.Errorf("the bridge has it as %+v", e)
+	}
+}
+
+// serveOne gives the server's Conn of one client, and the client.
+func serveOne(t *testing.T, cfg ws.Config) (*ws.Conn, *peer) {
+	t.Helper()
+	l, err := ws.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make(chan *peer, 1)
+	go func() { p <- enter(t, l.Addr().String()) }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.(*ws.Conn).CloseNow(); l.Close() })
+	return c.(*ws.Conn), <-p
+}
+
+func TestCloseWith(t *testing.T) {
+	c, p := serveOne(t, ws.Config{})
+	go func() {
+		p.hear()
+		p.Write(closeFrame(1008, ""))
+	}()
+	if err := c.CloseWith(ws.Policy, "kicked"); err != nil {
+		t.Fatal(err)
+	}
+	if e := c.CloseError(); *e != (ws.CloseError{Code: ws.Policy, Reason: "kicked"}) {
+		t.Fatalf("%+v", e)
+	}
+	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("a second Close: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Fatal("a Read after Close")
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("a Write after Close: %v", err)
+	}
+}
+
+func TestCloseWithRefusesBadCodes(t *testing.T) {
+	c, _ := serveOne(t, ws.Config{})
+	for _, code := range []ws.Code{0, 999, 1004, 1006, 1015, 1016, 2999, 5000} {
+		if err := c.CloseWith(code, ""); err == nil || errors.Is(err, net.ErrClosed) {
+			t.Errorf("code %d: %v", code, err)
+		}
+	}
+	if err := c.CloseWith(ws.Normal, "\xff"); err == nil {
+		t.Error("a reason that is not UTF-8")
+	}
+	if c.CloseError() != nil {
+		t.Error("it is closed")
+	}
+}
+
+func TestLongReasonIsCut(t *testing.T) {
+	c, p := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+	go c.CloseWith(ws.Policy, strings.Repeat("é", 100))
+	p.wantFrame(fin|clos, "\x03\xf0"+strings.Repeat("é", 61))
+}
+
+// A peer that says nothing more, or reads nothing, keeps nobody for long.
+func TestCloseIsBounded(t *testing.T) {
+	t.Run("no answer", func(t *testing.T) {
+		c, _ := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		if err := c.Close(); err == nil {
+			t.Error("closed in good order")
+		}
+	})
+	t.Run("blocked writer", func(t *testing.T) {
+		c, _ := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		wrote := make(chan error, 1)
+		go func() {
+			for {
+				if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+					wrote <- err
+					return
+				}
+			}
+		}()
+		until(t, "a full socket", func() bool { n := c.BytesWritten(); time.Sleep(20 * time.Millisecond); return n > 0 && n == c.BytesWritten() })
+		c.CloseWith(ws.GoingAway, "")
+		if err := <-wrote; err == nil {
+			t.Error("the write went on")
+		}
+	})
+}
+
+// A client that does not read cannot keep us from seeing its Close.
+func TestCloseFromAnUnreadClient(t *testing.T) {
+	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) {
+		go io.Copy(c, zeros{})
+		io.Copy(io.Discard, c)
+	})
+	p := enter(t, b.addr)
+	until(t, "a full socket", func() bool {
+		b.mu.Lock()
+		if len(b.conns) == 0 {
+			b.mu.Unlock()
+			return false
+		}
+		b.mu.Unlock()
+		n := b.last().BytesWritten()
+		time.Sleep(50 * time.Millisecond)
+		return n > 0 && n == b.last().BytesWritten()
+	})
+	for range 10_000 {
+		p.say(frame(fin|ping, "flood"))
+	}
+	p.say(closeFrame(1001, "gone"))
+	until(t, "the Close", func() bool { e := b.last().CloseError(); return e != nil && e.Peer && e.Code == ws.GoingAway })
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// A connection that is lost is not an orderly end.
+func TestLostConnection(t *testing.T) {
+	c, p := serveOne(t, ws.Config{})
+	p.say(frame(fin|binry, "whole")[:8])
+	buf := make([]byte, 10)
+	if n, err := c.Read(buf); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	p.Conn.Close()
+	_, err := c.Read(buf)
+	var e *ws.CloseError
+	if !errors.As(err, &e) || e.Code != ws.Abnormal || errors.Is(err, io.EOF) {
+		t.Fatalf("%v", err)
+	}
+}

@@ -1,0 +1,150 @@
+package ws
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// deadAfter is how many pings in a row may be missed.
+const deadAfter = 2
+
+// pings is what a Conn knows of the liveness of its peer.
+type pings struct {
+	clock   *clock // nil: no pings of our own accord
+	slot    int
+	pulseOf syscall.RawConn
+
+	pmu      sync.Mutex
+	last     uint64 // the number of the last ping, which is its payload
+	lastSent time.Time
+	rtt      time.Duration
+	waiters  []pingWaiter
+	missed   int
+	pending  bool   // a ping of ours has been sent by the clock
+	received uint64 // of the last pulse
+	acked    uint64
+	closed   chan struct{} // CloseNow has been
+}
+
+type pingWaiter struct {
+	number uint64
+	done   chan struct{}
+}
+
+// Ping sends a ping and waits for its pong. Somebody must be reading from c
+// meanwhile, as pongs come with everything else.
+func (c *Conn) Ping(ctx context.Context) error {
+	w := pingWaiter{done: make(chan struct{})}
+	c.pmu.Lock()
+	w.number = c.nextPing()
+	c.waiters = append(c.waiters, w)
+	c.pmu.Unlock()
+	defer c.forgetPing(w.number)
+	c.flush()
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("ws: ping: %w", ctx.Err())
+	case <-c.over:
+	case <-c.closed:
+	}
+	return fmt.Errorf("ws: ping: %w", net.ErrClosed)
+}
+
+// RTT returns the time that the last pong took, or 0 if there was none yet.
+func (c *Conn) RTT() time.Duration {
+	c.pmu.Lock()
+	defer c.pmu.Unlock()
+	return c.rtt
+}
+
+// nextPing queues a ping. pmu is held.
+func (c *Conn) nextPing() uint64 {
+	c.last++
+	c.lastSent = time.Now()
+	c.enqueue(opPing, binary.BigEndian.AppendUint64(nil, c.last))
+	return c.last
+}
+
+func (c *Conn) forgetPing(number uint64) {
+	c.pmu.Lock()
+	defer c.pmu.Unlock()
+	for i, w := range c.waiters {
+		if w.number == number {
+			c.waiters = append(c.waiters[:i], c.waiters[i+1:]...)
+			return
+		}
+	}
+}
+
+// pong takes a pong's payload. One answers all earlier pings too, as a peer
+// may answer the newest only (RFC 6455, section 5.5.3); one that we did not
+// ask for means nothing.
+func (c *Conn) pong(payload []byte) {
+	if len(payload) != 8 {
+		return
+	}
+	number := binary.BigEndian.Uint64(payload)
+	c.pmu.Lock()
+	defer c.pmu.Unlock()
+	if number == 0 || number > c.last {
+		return
+	}
+	if number == c.last {
+		c.rtt = time.Since(c.lastSent)
+	}
+	for i, w := range c.waiters {
+		if w.number <= number && w.done != nil {
+			close(w.done)
+			c.waiters[i].done = nil
+		}
+	}
+}
+
+// beat is the clock's visit: it counts the ping of the last visit as missed if
+// there has been no sign of life since, and sends the next. It never waits.
+func (c *Conn) beat() {
+	life := c.alive.Swap(false)
+	received, acked, known := pulse(c.pulseOf)
+	if !known && !c.waiting.Load() {
+		life = true // nobody looks for the pong
+	}
+	// Our own pings are acknowledged by a kernel whose program hangs, so
+	// acknowledgements count only while data stand in their way.
+	writing := !c.wmu.TryLock()
+	if !writing {
+		c.wmu.Unlock()
+	}
+	c.pmu.Lock()
+	if known {
+		life = life || received != c.received || writing && acked != c.acked
+		c.received, c.acked = received, acked
+	}
+	switch {
+	case life:
+		c.missed = 0
+	case c.pending:
+		c.missed++
+	}
+	dead := c.missed >= deadAfter
+	if !dead {
+		c.pending = true
+		c.nextPing()
+	}
+	c.pmu.Unlock()
+	if dead {
+		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: errDead})
+		c.bottom.Close() // the one who reads or writes is told, and closes
+		return
+	}
+	c.flush()
+}
+
+var errDead = errors.New("no sign of life for two pings")

@@ -1,0 +1,173 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+)
+
+// reading is the part of a Conn that belongs to whoever has the turn.
+type reading struct {
+	turn   chan struct{}
+	tap    *tap
+	early  []byte // came with the handshake
+	parser parser
+	base64 *base64Reader // nil unless that subprotocol was agreed
+	unpack *unpacker     // nil unless permessage-deflate was
+	peer   *CloseError   // the peer's Close frame
+	ended  error         // why nothing more will be read
+	over   chan struct{} // closed when ended is set
+
+	alive   atomic.Bool // bytes have come or gone since the last beat
+	waiting atomic.Bool // the reader stands at the socket
+}
+
+// Read reads payload into p, in which it is also parsed: a small p makes small
+// reads of the connection. It returns io.EOF after the peer's Close, whatever
+// its code, and a *CloseError when the peer broke the protocol or the
+// connection was lost.
+func (c *Conn) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.turn <- struct{}{}
+	defer c.endTurn()
+	if c.unpack != nil {
+		if n, err = c.unpack.read(p); err != nil {
+			err = c.endRead(err)
+		}
+		c.in.Add(int64(n))
+		return n, err
+	}
+	for c.ended == nil {
+		got, err := c.pull(p)
+		out, chunk := p[:0], p[:got]
+		for len(chunk) > 0 && err == nil {
+			var found piece
+			found, chunk, err = c.span(chunk)
+			out = append(out, found.data...) // moves it to the front of p
+		}
+		c.flush()
+		if err != nil {
+			err = c.endRead(err)
+		}
+		if len(out) > 0 {
+			c.in.Add(int64(len(out)))
+			return len(out), nil // an error comes again with the next Read
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, c.ended
+}
+
+func (c *Conn) endTurn() { <-c.turn }
+
+// pull reads raw bytes into p.
+func (c *Conn) pull(p []byte) (int, error) {
+	if n := c.takeEarly(p); n > 0 {
+		return n, nil
+	}
+	c.waiting.Store(true)
+	n, err := c.conn.Read(p)
+	c.waiting.Store(false)
+	if n > 0 {
+		c.alive.Store(true)
+		err = nil // it comes again
+	}
+	return n, err
+}
+
+// pullBlock is pull into a borrowed block, after its headroom.
+func (c *Conn) pullBlock() (b *block, n int, err error) {
+	if len(c.early) > 0 {
+		b = borrow()
+		return b, c.takeEarly(b.buf[headroom:]), nil
+	}
+	c.waiting.Store(true)
+	b, n, err = c.tap.fill()
+	c.waiting.Store(false)
+	if n > 0 {
+		c.alive.Store(true)
+		err = nil
+	}
+	return b, n, err
+}
+
+func (c *Conn) takeEarly(p []byte) int {
+	n := copy(p, c.early)
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil
+	}
+	return n
+}
+
+// span takes the next piece from the front of chunk, in place, and sees to it
+// if it is a control frame: it has no data then. The error is io.EOF for the
+// peer's Close.
+func (c *Conn) span(chunk []byte) (found piece, rest []byte, err error) {
+	found, rest, bad := c.parser.next(chunk)
+	switch {
+	case bad != nil:
+	case found.op == opPing:
+		c.enqueue(opPong, found.data)
+		found.data = nil
+	case found.op == opPong:
+		c.pong(found.data)
+		found.data = nil
+	case found.op == opClose:
+		if c.peer, bad = parseClose(found.data); bad == nil {
+			return piece{}, nil, io.EOF
+		}
+	case found.op == opText && c.base64 != nil:
+		found.data, bad = c.base64.decode(found.data, found.last)
+	}
+	if bad != nil {
+		return piece{}, nil, bad
+	}
+	return found, rest, nil
+}
+
+// endRead makes of err what the reader is told, and keeps it unless it was a
+// deadline. It is called when all that came before has been delivered.
+func (c *Conn) endRead(err error) error {
+	var bad *CloseError
+	switch {
+	case c.ended != nil:
+		return c.ended
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case errors.Is(err, io.EOF) && c.peer != nil:
+		c.end.CompareAndSwap(nil, c.peer)
+		c.echoSoon()
+		err = io.EOF
+	case errors.As(err, &bad):
+		c.fail(bad)
+		c.flush()
+		err = bad
+	default:
+		err = c.lost(err)
+	}
+	c.ended = err
+	close(c.over)
+	return err
+}
+
+// lost is the end of a TCP connection that no Close frame announced.
+func (c *Conn) lost(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	end := &CloseError{Code: Abnormal, Err: err}
+	if c.end.CompareAndSwap(nil, end) {
+		return end
+	}
+	if end = c.end.Load(); end.Code == Abnormal {
+		return end
+	}
+	return fmt.Errorf("ws: read: %w", net.ErrClosed) // we had closed it ourselves
+}

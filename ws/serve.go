@@ -1,0 +1,174 @@
+package ws
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Listen listens on a TCP or Unix address and serves it. Close ends both.
+func Listen(network, addr string, cfg Config) (*Listener, error) {
+	l, err := NewListener(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("ws: %w", err)
+	}
+	l.addr = ln.Addr()
+	l.serving.Add(1)
+	go l.serveUntilClose(ln)
+	return l, nil
+}
+
+func (l *Listener) serveUntilClose(ln net.Listener) {
+	defer l.serving.Done()
+	l.serve(ln)
+}
+
+// Serve takes the connections of ln, whose owner it becomes, until Close; it
+// returns net.ErrClosed then, or the error that ended ln.
+func (l *Listener) Serve(ln net.Listener) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		ln.Close()
+		return fmt.Errorf("ws: serve: %w", net.ErrClosed)
+	}
+	if l.addr == nil {
+		l.addr = ln.Addr()
+	}
+	l.serving.Add(1)
+	l.mu.Unlock()
+	defer l.serving.Done()
+	return l.serve(ln)
+}
+
+func (l *Listener) serve(ln net.Listener) error {
+	if l.cfg.TLS != nil {
+		cfg := l.cfg.TLS.Clone()
+		cfg.NextProtos = []string{"http/1.1"} // an upgrade is not possible in HTTP/2
+		ln = tls.NewListener(ln, cfg)
+	}
+	err := l.server.Serve(ln)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = net.ErrClosed
+	}
+	return fmt.Errorf("ws: serve: %w", err)
+}
+
+// newServer has net/http's own deadlines: that for the headers is one for all
+// of them, however slowly they come.
+func (l *Listener) newServer() *http.Server {
+	s := &http.Server{
+		Handler:           l,
+		ReadHeaderTimeout: l.cfg.HandshakeTimeout,
+		ReadTimeout:       l.cfg.HandshakeTimeout,
+		MaxHeaderBytes:    max(l.cfg.MaxHeader-4<<10, 1), // net/http allows for 4 KiB more
+		ErrorLog:          l.cfg.ErrorLog,
+	}
+	if s.ErrorLog == nil {
+		s.ErrorLog = log.New(io.Discard, "", 0)
+	}
+	return s
+}
+
+// ErrNoHandshake is returned by Handshake for a connection that ended without
+// one: the client left or was too slow, was refused, or only fetched files.
+var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
+
+// Handshake serves one connection that the caller has accepted (and perhaps
+// begun TLS on, as *tls.Conn), until it has brought a handshake that passes.
+// That is not shown to Next. The connection belongs to the Listener from now
+// on, and then to the Pending.
+func (l *Listener) Handshake(conn net.Conn) (*Pending, error) {
+	f := &fedConn{Conn: conn, got: make(chan *Pending, 1), gone: make(chan struct{})}
+	if t, ok := conn.(*tls.Conn); ok {
+		if err := l.handshakeTLS(t); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("%w: %w", ErrNoHandshake, err)
+		}
+		state := t.ConnectionState()
+		f.tls = &state
+	}
+	select {
+	case l.feeder().conns <- f:
+	case <-l.done:
+		conn.Close()
+		return nil, fmt.Errorf("ws: handshake: %w", net.ErrClosed)
+	}
+	select {
+	case p := <-f.got:
+		return p, nil
+	case <-f.gone:
+		return nil, ErrNoHandshake
+	}
+}
+
+func (l *Listener) handshakeTLS(t *tls.Conn) error {
+	ctx := context.Background()
+	if d := l.cfg.HandshakeTimeout; d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	return t.HandshakeContext(ctx)
+}
+
+// feeder starts the server behind Handshake when it is first needed.
+func (l *Listener) feeder() *feed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.feed == nil {
+		l.feed = &feed{conns: make(chan *fedConn), done: l.done}
+		if !l.closed {
+			l.serving.Add(1)
+			go l.serveFeed()
+		}
+	}
+	return l.feed
+}
+
+func (l *Listener) serveFeed() {
+	defer l.serving.Done()
+	l.server.Serve(l.feed)
+}
+
+// A feed is the net.Listener that net/http sees behind Handshake.
+type feed struct {
+	conns chan *fedConn
+	done  chan struct{}
+}
+
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *feed) Close() error   { return nil }
+func (f *feed) Addr() net.Addr { return noAddr{} }
+
+// A fedConn tells Handshake when net/http is done with the connection.
+type fedConn struct {
+	net.Conn
+	tls  *tls.ConnectionState
+	got  chan *Pending
+	gone chan struct{}
+	once sync.Once
+}
+
+func (f *fedConn) Close() error {
+	defer f.once.Do(func() { close(f.gone) })
+	return f.Conn.Close()
+}
