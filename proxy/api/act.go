@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -225,4 +226,18 @@ func Stamp(s *Status, a *Act, target string) string {
 		}
 	}
 	return ""
+}
+
+// ErrTime says that a time limit passed before an act was done.
+var ErrTime = errors.New("a time limit passed first")
+
+// Err is nil for an act that is done, or still on its way.
+func (p Progress) Err() error {
+	switch {
+	case p.TimedUp:
+		return fmt.Errorf("%w: %s", ErrTime, p.Text)
+	case p.Failed:
+		return Refused(p.Text, "")
+	}
+	return nil
 }

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/demo"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func demoCommand() *cobra.Command {
+	var l launch
+	var length time.Duration
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show everything at once on loopback, with built-in backends and clients",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := demo.New()
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			in, err := newInstance(cmd, proxy.Config{Services: d.Services()}, &l)
+			if err != nil {
+				return err
+			}
+			listen := func(service string) string { return in.engine.Service(service).Info().Listen[0] }
+			d.Start(listen("web"), listen("office"))
+			if length > 0 {
+				timer := time.AfterFunc(length, func() { in.askStop(time.Second, "demo --for", "") })
+				defer timer.Stop()
+			}
+			fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
+			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
+			return in.serve(&l)
+		},
+	}
+	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long")
+	launchFlags(cmd, &l)
+	return cmd
+}

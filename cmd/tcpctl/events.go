@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func eventsCommand() *cobra.Command {
+	var asJSON, follow bool
+	cmd := &cobra.Command{
+		Use: "events", GroupID: groupLook,
+		Short: "Show what happened, one sentence a change",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src := source(cmd)
+			defer src.Close()
+			out := cmd.OutOrStdout()
+			since := uint64(0)
+			for first := true; ; first = false {
+				page, err := src.Events(cmd.Context(), since, !first)
+				if err != nil {
+					return err
+				}
+				if page.Dropped > 0 && !first {
+					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %d events came too fast and were dropped\n", page.Dropped)
+				}
+				for _, ev := range page.Events {
+					printEvent(out, ev, asJSON)
+					since = ev.Seq
+				}
+				if !follow {
+					return nil
+				}
+			}
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	return cmd
+}
+
+func printEvent(w io.Writer, ev proxy.Event, asJSON bool) {
+	if asJSON {
+		json.NewEncoder(w).Encode(ev)
+		return
+	}
+	line := ev.Time.Local().Format(time.TimeOnly) + " " + eventSign(ev) + " "
+	if ev.By != "" {
+		line += harmless(ev.By) + ": "
+	}
+	line += harmless(ev.Text)
+	if ev.Command != "" {
+		line += "   = " + harmless(ev.Command)
+	}
+	fmt.Fprintln(w, line)
+}
+
+// eventSign tells at a glance how much it matters.
+func eventSign(ev proxy.Event) string {
+	switch {
+	case ev.Kind == proxy.EventOperator || ev.Kind == proxy.EventMark:
+		return ">"
+	case ev.Level == proxy.LevelAlarm:
+		return "!"
+	case ev.Level == proxy.LevelWarn:
+		return "*"
+	case ev.Level == proxy.LevelGood:
+		return "+"
+	}
+	return "."
+}

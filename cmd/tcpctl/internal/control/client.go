@@ -1,0 +1,157 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// ErrNobody says that no instance answers.
+var ErrNobody = errors.New("no instance answers")
+
+// Client is the Source of an instance behind a socket.
+type Client struct {
+	path string
+	http *http.Client
+}
+
+var _ api.Source = (*Client)(nil)
+
+// Dial makes a client of the socket at path; it connects when it is used, and
+// again whenever it must.
+func Dial(path string) *Client {
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+		},
+		MaxIdleConns:    4,
+		IdleConnTimeout: 30 * time.Second,
+	}
+	return &Client{path: path, http: &http.Client{Transport: tr}}
+}
+
+// Path is the socket's.
+func (c *Client) Path() string { return c.path }
+
+// Close lets the connections go.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) Status(ctx context.Context) (*api.Status, error) {
+	s := new(api.Status)
+	return s, c.get(ctx, "/v1/status", nil, s)
+}
+
+func (c *Client) Queue(ctx context.Context, service string) (all []proxy.WaiterInfo, err error) {
+	err = c.get(ctx, "/v1/services/"+url.PathEscape(service)+"/queue", nil, &all)
+	return all, err
+}
+
+func (c *Client) Sessions(ctx context.Context, q api.SessionQuery) (all []proxy.SessionInfo, err error) {
+	v := url.Values{}
+	for key, value := range map[string]string{"service": q.Service, "backend": q.Backend, "client": q.Client} {
+		if value != "" {
+			v.Set(key, value)
+		}
+	}
+	if q.OlderThan > 0 {
+		v.Set("older_than", q.OlderThan.String())
+	}
+	if q.Ended {
+		v.Set("ended", "1")
+	}
+	if q.Limit > 0 {
+		v.Set("limit", strconv.Itoa(q.Limit))
+	}
+	err = c.get(ctx, "/v1/sessions", v, &all)
+	return all, err
+}
+
+func (c *Client) Events(ctx context.Context, since uint64, wait bool) (page proxy.EventPage, err error) {
+	v := url.Values{"since": {strconv.FormatUint(since, 10)}}
+	if wait {
+		v.Set("wait", "1")
+	}
+	err = c.get(ctx, "/v1/events", v, &page)
+	return page, err
+}
+
+func (c *Client) Do(ctx context.Context, r api.Request) (res api.Result, err error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return res, err
+	}
+	err = c.call(ctx, http.MethodPost, "/v1/acts/"+url.PathEscape(r.Act), nil, bytes.NewReader(body), &res)
+	return res, err
+}
+
+func (c *Client) get(ctx context.Context, path string, v url.Values, into any) error {
+	return c.call(ctx, http.MethodGet, path, v, nil, into)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, v url.Values, body io.Reader, into any) error {
+	u := url.URL{Scheme: "http", Host: "tcpctl", Path: path, RawQuery: v.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+			return fmt.Errorf("the answer of %s cannot be read: %w", c.path, err)
+		}
+		return nil
+	}
+	refusal := &api.Error{Status: resp.StatusCode}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if json.Unmarshal(text, refusal) != nil || refusal.Text == "" {
+		refusal.Text = fmt.Sprintf("%s answers %s: %s", c.path, resp.Status, strings.TrimSpace(string(text)))
+	}
+	refusal.Status = resp.StatusCode
+	return refusal
+}
+
+// explain turns what dialling says into what a person can act on.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		hint := "start one (tcpctl demo, tcpctl proxy), or give its socket with --socket"
+		if others := Others(); len(others) > 0 && c.path == DefaultPath() {
+			hint = "there is also --socket " + strings.Join(others, ", --socket ")
+		}
+		return fmt.Errorf("%w on %s; %s", ErrNobody, c.path, hint)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%s is not yours to use; run it as the user who runs the instance, or as root", c.path)
+	}
+	return fmt.Errorf("%s: %w", c.path, err)
+}
+
+// Answers says whether an instance answers on the socket.
+func Answers(path string) bool {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}

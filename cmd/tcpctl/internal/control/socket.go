@@ -1,0 +1,119 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// ErrTaken says that another instance answers on the socket.
+var ErrTaken = errors.New("control: another instance answers there")
+
+// DefaultPath is where an instance of this user listens: as root
+// /run/tcpctl/tcpctl.sock, else $XDG_RUNTIME_DIR/tcpctl.sock, else a folder of
+// the user's own under the temporary one.
+func DefaultPath() string {
+	if os.Geteuid() == 0 {
+		return "/run/tcpctl/tcpctl.sock"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "tcpctl.sock")
+	}
+	return filepath.Join(os.TempDir(), "tcpctl-"+strconv.Itoa(os.Geteuid()), "tcpctl.sock")
+}
+
+// OwnPath is what an instance uses when the default is taken.
+func OwnPath() string {
+	return filepath.Join(filepath.Dir(DefaultPath()), "tcpctl-"+strconv.Itoa(os.Getpid())+".sock")
+}
+
+// Others are the sockets beside the default one.
+func Others() []string {
+	all, _ := filepath.Glob(filepath.Join(filepath.Dir(DefaultPath()), "tcpctl-*.sock"))
+	return all
+}
+
+// socket is a listening Unix socket that knows its own file.
+type socket struct {
+	path string
+	mu   sync.Mutex
+	ln   net.Listener
+	file os.FileInfo
+}
+
+func openSocket(path string) (*socket, error) {
+	s := &socket{path: path}
+	_, err := s.reopen()
+	return s, err
+}
+
+func (s *socket) reopen() (net.Listener, error) {
+	if err := ownFolder(filepath.Dir(s.path)); err != nil {
+		return nil, err
+	}
+	err := relay.ClearSocket(s.path)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: %s", ErrTaken, s.path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	ln, err := listenPrivate(s.path)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	// The file is removed when it is still ours, and not by Close: after
+	// somebody has replaced it, that would be his.
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ln != nil {
+		s.ln.Close()
+	}
+	s.ln = ln
+	s.file, err = os.Lstat(s.path)
+	return ln, err
+}
+
+// ownFolder makes the folder of a default socket. One that others could
+// write to, under the temporary folder, is refused.
+func ownFolder(dir string) error {
+	if dir == filepath.Dir(DefaultPath()) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("control: %w; give another place with --socket", err)
+		}
+		if !folderIsOurs(dir) {
+			return fmt.Errorf("control: %s belongs to somebody else; give another place with --socket", dir)
+		}
+	}
+	return nil
+}
+
+func (s *socket) listener() net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ln
+}
+
+// there says whether the file is still the one that we listen on.
+func (s *socket) there() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, err := os.Lstat(s.path)
+	return err == nil && s.file != nil && os.SameFile(now, s.file)
+}
+
+func (s *socket) remove() {
+	ours := s.there()
+	s.listener().Close()
+	if ours {
+		os.Remove(s.path)
+	}
+}

@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// waves sends clients to the balanced service: now few, now many.
+func (d *Demo) waves(addr string) {
+	defer d.wg.Done()
+	began := time.Now()
+	for {
+		// Two waves a minute, of one to nine new clients a second.
+		tide := 1 - math.Cos(2*math.Pi*time.Since(began).Seconds()/30)
+		if !d.sleep(time.Duration(float64(time.Second) / (1 + 4*tide))) {
+			return
+		}
+		d.wg.Add(1)
+		go d.talk(addr, between(500*time.Millisecond, 6*time.Second), rand.IntN(64<<10)+64)
+	}
+}
+
+// visitors come to the lock in small crowds, so that its queue grows and
+// shrinks.
+func (d *Demo) visitors(addr string) {
+	defer d.wg.Done()
+	for {
+		for range 2 + rand.IntN(6) {
+			d.wg.Add(1)
+			go d.talk(addr, between(400*time.Millisecond, 2500*time.Millisecond), 512)
+			if !d.sleep(between(20*time.Millisecond, 400*time.Millisecond)) {
+				return
+			}
+		}
+		if !d.sleep(between(3*time.Second, 9*time.Second)) {
+			return
+		}
+	}
+}
+
+// talk is one client: it says something and hears it again, for a while from
+// the first answer on.
+func (d *Demo) talk(addr string, whole time.Duration, size int) {
+	defer d.wg.Done()
+	c, err := (&net.Dialer{}).DialContext(d.ctx, "tcp", addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	hangUp := make(chan struct{})
+	defer close(hangUp)
+	d.wg.Add(1)
+	go d.hangUp(c, hangUp)
+	said, heard := make([]byte, size), make([]byte, size)
+	var end time.Time
+	for end.IsZero() || time.Now().Before(end) {
+		if _, err := c.Write(said); err != nil {
+			return
+		}
+		if _, err := io.ReadFull(c, heard); err != nil {
+			return
+		}
+		if end.IsZero() {
+			end = time.Now().Add(whole)
+		}
+		if !d.sleep(between(10*time.Millisecond, 80*time.Millisecond)) {
+			return
+		}
+	}
+}
+
+// hangUp ends a client's call when the demo ends.
+func (d *Demo) hangUp(c net.Conn, done <-chan struct{}) {
+	defer d.wg.Done()
+	select {
+	case <-d.ctx.Done():
+		c.Close()
+	case <-done:
+	}
+}

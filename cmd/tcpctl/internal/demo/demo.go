@@ -1,0 +1,94 @@
+// Package demo is a small world to try tcpctl on: backends that serve and
+// fail, and clients that come in waves. All of it is on loopback, and nothing
+// needs to be installed.
+package demo
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Demo is that world. Make it with New, and end it with Close.
+type Demo struct {
+	backends []*Backend
+	wg       sync.WaitGroup
+	ctx      context.Context
+	cancel   context.CancelFunc
+}
+
+// New starts the backends.
+func New() (*Demo, error) {
+	d := &Demo{}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	for _, name := range []string{"web-a", "web-b", "web-c", "soffice"} {
+		b, err := NewBackend(name)
+		if err != nil {
+			d.Close()
+			return nil, err
+		}
+		d.backends = append(d.backends, b)
+	}
+	return d, nil
+}
+
+// Services is what to run in front of it: a balanced one whose third backend
+// stands by, and a lock with a queue.
+func (d *Demo) Services() []proxy.ServiceConfig {
+	backend := func(n int) proxy.BackendConfig {
+		return proxy.BackendConfig{Name: d.backends[n].Name, Addr: d.backends[n].Addr()}
+	}
+	a, b, c, office := backend(0), backend(1), backend(2), backend(3)
+	a.Weight, c.Priority = 2, 1
+	check := proxy.CheckConfig{Interval: time.Second, Timeout: time.Second}
+	return []proxy.ServiceConfig{
+		{Name: "web", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a, b, c}, Check: check},
+		{Name: "office", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{office}, Check: check,
+			Lock: proxy.LockConfig{Slots: 1, TTL: 30 * time.Second}, Queue: proxy.QueueConfig{Timeout: 2 * time.Minute}},
+	}
+}
+
+// Start sends clients to the services, and lets a backend come and go.
+func (d *Demo) Start(web, office string) {
+	d.wg.Add(3)
+	go d.waves(web)
+	go d.visitors(office)
+	go d.mishaps(d.backends[1])
+}
+
+// Close ends the clients, then the backends, and waits for all of them.
+func (d *Demo) Close() {
+	d.cancel()
+	d.wg.Wait()
+	for _, b := range d.backends {
+		b.Stop()
+	}
+}
+
+// sleep waits, and reports false when the demo ends.
+func (d *Demo) sleep(t time.Duration) bool {
+	select {
+	case <-d.ctx.Done():
+		return false
+	case <-time.After(t):
+		return true
+	}
+}
+
+// between is a random time.
+func between(a, b time.Duration) time.Duration { return a + rand.N(b-a) }
+
+// mishaps takes a backend away for a while, again and again.
+func (d *Demo) mishaps(b *Backend) {
+	defer d.wg.Done()
+	for d.sleep(between(12*time.Second, 18*time.Second)) {
+		b.Stop()
+		if !d.sleep(between(6*time.Second, 10*time.Second)) {
+			return
+		}
+		b.Start() // a port that is taken meanwhile is one more mishap
+	}
+}

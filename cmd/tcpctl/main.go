@@ -1,0 +1,118 @@
+// Command tcpctl proxies TCP to health-checked backends, holds clients in a
+// queue in front of fragile services, and lets its operator drain, pause and
+// restart what is behind it while clients are connected.
+//
+// One file a subcommand; wire.go puts an instance together.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1 // refused or failed
+	exitUsage  = 2 // wrong usage or bad configuration
+	exitTime   = 3 // a time limit passed first
+)
+
+// coded is an error with the exit status that it calls for.
+type coded struct {
+	status int
+	error
+}
+
+func (c coded) Unwrap() error { return c.error }
+
+// usage says that the command line is wrong.
+func usage(format string, args ...any) error { return coded{exitUsage, fmt.Errorf(format, args...)} }
+
+func main() { os.Exit(run()) }
+
+// run is main for tests, too: it gives the exit status.
+func run() int {
+	root := rootCommand()
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return 0
+	}
+	text := strings.TrimPrefix(err.Error(), "proxy: ")
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(line))
+	}
+	return statusOf(err)
+}
+
+func statusOf(err error) int {
+	var c coded
+	var refusal *api.Error
+	switch {
+	case errors.As(err, &c):
+		return c.status
+	case errors.Is(err, api.ErrTime):
+		return exitTime
+	case errors.As(err, &refusal) && refusal.Status == 400:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tcpctl",
+		Short:         "Run TCP services, and touch them while clients are connected",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				hint := "tcpctl --help lists them"
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					hint = "did you mean " + strings.Join(near, " or ") + "?"
+				}
+				return usage("there is no command %q; %s", args[0], hint)
+			}
+			return usage("nothing to run; try: tcpctl demo, tcpctl proxy --help, tcpctl status")
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v; try: %s --help", err, cmd.CommandPath())
+	})
+	root.PersistentFlags().String("socket", "", "the control `PATH` (default: the user's own)")
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
+		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
+	root.AddCommand(proxyCommand(), lockCommand(), demoCommand())
+	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), versionCommand())
+	root.AddCommand(actCommands()...)
+	for _, c := range root.Commands() {
+		strict(c)
+	}
+	return root
+}
+
+const (
+	groupRun  = "run"
+	groupLook = "look"
+	groupAct  = "act"
+)
+
+// strict makes wrong arguments a matter of usage, with a hint.
+func strict(c *cobra.Command) {
+	if args := c.Args; args != nil {
+		c.Args = func(cmd *cobra.Command, a []string) error {
+			if err := args(cmd, a); err != nil {
+				return usage("%v; usage: tcpctl %s", err, cmd.Use)
+			}
+			return nil
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// table is rows of cells, printed in columns as wide as they need to be. A
+// row of one cell that begins with a NUL is a line of its own.
+type table [][]string
+
+func (t table) print(w io.Writer) {
+	var widths []int
+	for _, row := range t {
+		if len(row) == 1 && strings.HasPrefix(row[0], "\x00") {
+			continue
+		}
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range t {
+		var line strings.Builder
+		for i, cell := range row {
+			if text, ok := strings.CutPrefix(cell, "\x00"); ok {
+				line.WriteString(text)
+				continue
+			}
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if isNumber(t, i) {
+				line.WriteString(pad + cell)
+			} else {
+				line.WriteString(cell + pad)
+			}
+			line.WriteString("  ")
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}
+
+// isNumber says whether a column is aligned to the right, by its title.
+func isNumber(t table, column int) bool {
+	switch t[0][column] {
+	case "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", "#", "WAITED", "AGE", "IDLE", "IN", "OUT":
+		return true
+	}
+	return false
+}
+
+// amount writes bytes in binary units: "12 K".
+func amount(n float64) string {
+	units := []string{"", " K", " M", " G", " T"}
+	i := 0
+	for n >= 1024 && i < len(units)-1 {
+		n /= 1024
+		i++
+	}
+	if n < 10 && i > 0 {
+		return fmt.Sprintf("%.1f%s", n, units[i])
+	}
+	return fmt.Sprintf("%.0f%s", n, units[i])
+}
+
+// ago writes a length of time for people: "3.2s", "41s", "5m12s", "4h02m".
+func ago(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// harmless makes text from outside safe for a terminal.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}

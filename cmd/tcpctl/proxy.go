@@ -1,0 +1,82 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+func proxyCommand() *cobra.Command {
+	var l launch
+	c := proxy.ServiceConfig{}
+	var backends []string
+	var check string
+	cmd := &cobra.Command{
+		Use:   "proxy --listen ADDR --backend ADDR...",
+		Short: "Run one balanced service over health-checked backends",
+		Example: `  tcpctl proxy --listen :6379 --backend 10.0.0.11:6379 --backend 10.0.0.12:6379,weight=2
+  tcpctl proxy --listen :80 --backend 10.0.0.11:8080,check=8081 --check http:/health`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(c.Listen) == 0 || len(backends) == 0 {
+				return usage("proxy needs --listen ADDR and at least one --backend ADDR; try: tcpctl proxy --listen :6379 --backend 10.0.0.11:6379")
+			}
+			for _, text := range backends {
+				b, err := proxy.ParseBackend(text)
+				if err != nil {
+					return usage("--backend: %v", err)
+				}
+				c.Backends = append(c.Backends, b)
+			}
+			if err := parseCheck(check, &c.Check); err != nil {
+				return err
+			}
+			return runService(cmd, c, &l)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&c.Listen, "listen", nil, "listen on `ADDR` (host:port, :port, unix:PATH); may be given again")
+	f.StringArrayVar(&backends, "backend", nil, "`host:port[,weight=N][,priority=N][,check=PORT]`; may be given again")
+	serviceFlags(cmd, &c, "proxy", &check)
+	f.StringVar(&c.Balance, "balance", "random", "random (weighted), roundrobin, leastconn, p2c, source or first")
+	launchFlags(cmd, &l)
+	return cmd
+}
+
+// serviceFlags are those that every command with one service has.
+func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check *string) {
+	f := cmd.Flags()
+	f.StringVar(&c.Name, "name", name, "what the service is called")
+	f.StringVar(check, "check", "tcp", "how backends are checked: tcp, http[:PATH] or none")
+	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "clients while no backend is up: hold or reject")
+	f.DurationVar(&c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
+	f.DurationVar(&c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", 0, "end sessions without traffic (default: never)")
+	f.StringVar(&c.Relay, "relay", "auto", "auto, loop or stream")
+}
+
+// parseCheck reads tcp, http, http:/path or none.
+func parseCheck(text string, c *proxy.CheckConfig) error {
+	kind, path, _ := strings.Cut(text, ":")
+	c.Type = kind
+	switch {
+	case kind == health.HTTP && (path == "" || strings.HasPrefix(path, "/")):
+		c.Path = path
+		return nil
+	case (kind == health.TCP || kind == health.None) && path == "":
+		return nil
+	}
+	return usage("--check %q is not known; it is tcp, http, http:/PATH or none", text)
+}
+
+// runService runs an engine with one service.
+func runService(cmd *cobra.Command, c proxy.ServiceConfig, l *launch) error {
+	in, err := newInstance(cmd, proxy.Config{Services: []proxy.ServiceConfig{c}}, l)
+	if err != nil {
+		return err
+	}
+	return in.serve(l)
+}

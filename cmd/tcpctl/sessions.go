@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func sessionsCommand() *cobra.Command {
+	var q api.SessionQuery
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "sessions [SERVICE]", GroupID: groupLook,
+		Short: "Show live sessions",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				q.Service = args[0]
+			}
+			src := source(cmd)
+			defer src.Close()
+			all, err := src.Sessions(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			t := table{{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}}
+			for _, s := range all {
+				row := []string{s.ID, harmless(s.Client), s.Service, s.Backend, s.Via, s.Phase, ago(s.AgeSeconds),
+					ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
+				if e := s.Ended; e != nil {
+					row[10] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Why))
+				}
+				t = append(t, row)
+			}
+			t.print(cmd.OutOrStdout())
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Backend, "backend", "", "only on this `BACKEND`")
+	f.StringVar(&q.Client, "client", "", "only from this address or `CIDR`")
+	f.DurationVar(&q.OlderThan, "older", 0, "only those older than this")
+	f.BoolVar(&q.Ended, "ended", false, "those that ended not long ago, too")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

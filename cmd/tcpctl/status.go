@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func statusCommand() *cobra.Command {
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use: "status [SERVICE]", Aliases: []string{"list"}, GroupID: groupLook,
+		Short: "Show services and backends",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src := source(cmd)
+			defer src.Close()
+			only := ""
+			if len(args) == 1 {
+				only = args[0]
+			}
+			before, err := fetch(cmd, src, only)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), before)
+			}
+			// A rate needs two looks.
+			every := 250 * time.Millisecond
+			for {
+				time.Sleep(every)
+				now, err := fetch(cmd, src, only)
+				if err != nil {
+					return err
+				}
+				if watch {
+					fmt.Fprint(cmd.OutOrStdout(), "\x1b[H\x1b[J")
+				}
+				printStatus(cmd.OutOrStdout(), before, now)
+				if !watch {
+					return nil
+				}
+				before, every = now, time.Second
+			}
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, every second")
+	return cmd
+}
+
+// fetch asks for the status, of one service if it is named.
+func fetch(cmd *cobra.Command, src api.Source, only string) (*api.Status, error) {
+	st, err := src.Status(cmd.Context())
+	if err != nil || only == "" {
+		return st, err
+	}
+	svc := st.Service(only)
+	if svc == nil {
+		var names []string
+		for _, s := range st.Services {
+			names = append(names, s.Name)
+		}
+		return nil, api.Unknown(fmt.Sprintf("there is no service %q", only), "there is: "+strings.Join(names, ", "))
+	}
+	st.Services = []proxy.ServiceInfo{*svc}
+	return st, nil
+}
+
+// printStatus draws the picture of PRODUCT.md: a row a service, what holds
+// it, and a row a backend.
+func printStatus(w io.Writer, before, now *api.Status) {
+	t := table{{"SERVICE", "LISTEN", "STATE", "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", ""}}
+	seconds := now.Node.Now.Sub(before.Node.Now).Seconds()
+	for i := range now.Services {
+		s := &now.Services[i]
+		rate := rates(seconds, s.BytesIn, s.BytesOut, 0, 0)
+		if old := before.Service(s.Name); old != nil {
+			rate = rates(seconds, s.BytesIn, s.BytesOut, old.BytesIn, old.BytesOut)
+		}
+		note := ""
+		if s.Lock != nil {
+			note = fmt.Sprintf("%d of %d slots", s.Lock.InUse, s.Lock.Slots)
+		}
+		oldest := "-"
+		if s.Queue.Waiting > 0 {
+			oldest = ago(s.Queue.OldestSeconds)
+		}
+		t = append(t, []string{s.Name, strings.Join(s.Listen, " "), s.State, fmt.Sprint(s.Sessions.Active),
+			fmt.Sprint(s.Queue.Waiting), oldest, rate[0], rate[1], note})
+		if p := s.Pause; p != nil {
+			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
+		}
+		for _, b := range s.Backends {
+			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds))
+		}
+	}
+	t.print(w)
+}
+
+func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64) []string {
+	active, rate := fmt.Sprint(b.Active), [2]string{"-", "-"}
+	if b.State == proxy.StateUp || b.Active > 0 {
+		rate = rates(seconds, b.BytesIn, b.BytesOut, b.BytesIn, b.BytesOut)
+		if old != nil {
+			rate = rates(seconds, b.BytesIn, b.BytesOut, old.BytesIn, old.BytesOut)
+		}
+	} else {
+		active = "-"
+	}
+	return []string{"  " + b.Name, b.Addr, stateSign(b) + " " + b.State, active, "", "", rate[0], rate[1], backendNote(b)}
+}
+
+// stateSign is the sign of the state, so that colour is never needed.
+func stateSign(b *proxy.BackendInfo) string {
+	switch {
+	case b.Admin == proxy.AdminMaint:
+		return "="
+	case b.State == proxy.StateDown:
+		return "!"
+	case b.Admin == proxy.AdminDrain:
+		return "~"
+	case b.State == proxy.StateChecking:
+		return "?"
+	}
+	return "+"
+}
+
+// backendNote says why a backend gets no sessions, and how a drain stands.
+func backendNote(b *proxy.BackendInfo) string {
+	note := b.Why
+	switch {
+	case b.Why == "down" && b.Check != nil:
+		note = fmt.Sprintf("%s, %d of %d", b.Check.Detail, min(b.Check.Streak, b.Check.Need), b.Check.Need)
+		if b.Check.OK {
+			note = fmt.Sprintf("good again, %d of %d", b.Check.Streak, b.Check.Need)
+		}
+	case b.Why == "checking" && b.Check != nil:
+		note = "checking: " + b.Check.Detail
+	case b.Drain != nil && b.Active > 0:
+		note += fmt.Sprintf(": %d of %d left", b.Drain.Left, b.Drain.StartedWith)
+	}
+	return note
+}
+
+func pauseLine(p *proxy.PauseInfo, now time.Time) string {
+	text := fmt.Sprintf("by %s %s ago, until %s", p.Owner, ago(now.Sub(p.Since).Seconds()), p.Until.Local().Format(time.TimeOnly))
+	if p.Reason != "" {
+		text += fmt.Sprintf(": %q", p.Reason)
+	}
+	return text + "; resumes by itself"
+}
+
+// rates writes bytes a second, in and out.
+func rates(seconds float64, in, out, oldIn, oldOut int64) [2]string {
+	if seconds <= 0 {
+		return [2]string{"0", "0"}
+	}
+	return [2]string{amount(float64(in-oldIn) / seconds), amount(float64(out-oldOut) / seconds)}
+}
