@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -21,6 +22,7 @@ func admit(s *Session, ev relay.Event) answer {
 			return s.leaves(end)
 		}
 		s.letIn()
+		s.service.waited(s)
 		return next
 	case relay.Left:
 		return s.clientEnded(ev.End)
@@ -114,4 +116,19 @@ func (s *Session) clientEnded(how relay.End) answer {
 
 func (s *Session) leaves(how relay.End) answer {
 	return s.ends(ending{by: ByClient, phase: PhaseQueue, why: "left (" + how.String() + ")", reset: how == relay.Reset})
+}
+
+// longWait is how long a wait is worth an event at its end.
+const longWait = time.Second
+
+// waited notes a grant to one that had to stand in line.
+func (s *Service) waited(sess *Session) {
+	s.queue.View(func() {
+		s.line.Granted++
+		s.waits.add(sess.waited)
+	})
+	if sess.waited >= longWait {
+		s.engine.noteSeldom(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),
+			Text: fmt.Sprintf("%s let in to %s after %s", sess.client.Name(), s.name, sess.waited.Round(10*time.Millisecond))})
+	}
 }
