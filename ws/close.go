@@ -138,10 +138,11 @@ func (c *Conn) awaitClose(timeout <-chan time.Time) error {
 	return nil
 }
 
-// linger waits for the peer to end the TCP connection, after our own end if we
-// are the server (RFC 6455, section 7.1.1: the server closes first).
+// linger waits for the peer to end the TCP connection. In good order the server
+// ends its side first (RFC 6455, section 7.1.1); after a failure both do.
 func (c *Conn) linger(by time.Time) {
-	if !c.client {
+	first := !c.client || c.peer == nil
+	if first {
 		halfClose(c.conn)
 	}
 	limit := time.Now().Add(lingerTime)
@@ -149,7 +150,7 @@ func (c *Conn) linger(by time.Time) {
 		limit = by
 	}
 	drain(c.bottom, limit)
-	if c.client {
+	if !first {
 		halfClose(c.conn)
 	}
 }

@@ -138,14 +138,16 @@ func serveOne(t *testing.T, cfg ws.Config) (*ws.Conn, *peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := make(chan *peer, 1)
-	go func() { p <- enter(t, l.Addr().String()) }()
+	p := knock(t, l.Addr().String(), request("/"))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.(*ws.Conn).CloseNow(); l.Close() })
-	return c.(*ws.Conn), <-p
+	if resp := p.answer(); resp.StatusCode != 101 {
+		t.Fatal(resp.Status)
+	}
+	return c.(*ws.Conn), p
 }
 
 func TestCloseWith(t *testing.T) {
@@ -211,7 +213,11 @@ func TestCloseIsBounded(t *testing.T) {
 				}
 			}
 		}()
-		until(t, "a full socket", func() bool { n := c.BytesWritten(); time.Sleep(20 * time.Millisecond); return n > 0 && n == c.BytesWritten() })
+		until(t, "a full socket", func() bool {
+			n := c.BytesWritten()
+			time.Sleep(20 * time.Millisecond)
+			return n > 0 && n == c.BytesWritten()
+		})
 		c.CloseWith(ws.GoingAway, "")
 		if err := <-wrote; err == nil {
 			t.Error("the write went on")

@@ -19,11 +19,11 @@ type unpacker struct {
 	data  []byte // payload of the frame under way
 	last  bool   // data are the end of a message
 
-	z     *inflater // inside a compressed message
-	tail  int       // of flateTail, what z has had
-	total int64     // expanded bytes of this message
-	text  *utf8Check
-	stop  error // why more failed: the decompressor makes errors its own
+	z     *inflater  // inside a compressed message
+	tail  int        // of flateTail, what z has had
+	total int64      // expanded bytes of this message
+	text  *utf8Check // nil in a binary message
+	stop  error      // why more failed: the decompressor makes errors its own
 }
 
 // flateTail ends a message: the empty block that RFC 7692, section 7.2.1, has
@@ -71,13 +71,10 @@ func (u *unpacker) read(p []byte) (n int, err error) {
 
 func (u *unpacker) inflate(p []byte) (n int, err error) {
 	n, err = u.z.Read(p)
-	u.total += int64(n)
-	switch {
-	case u.total > u.c.set.maxInflated:
+	if u.total += int64(n); u.total > u.c.set.maxInflated {
 		return 0, violation(TooBig, "a message of more than %d bytes when expanded", u.c.set.maxInflated)
-	case u.text != nil && !u.text.ok(p[:n]):
-		return 0, violation(InvalidData, "a text message is not UTF-8")
 	}
+	end := false
 	switch {
 	case err == nil:
 	case u.stop != nil:
@@ -88,9 +85,21 @@ func (u *unpacker) inflate(p []byte) (n int, err error) {
 		u.z.restart(u) // a block that says it is the last need not be (section 7.2.3.4)
 		err = nil
 	default:
-		if err = nil; u.text != nil && !u.text.done() {
-			err = violation(InvalidData, "a text message is not UTF-8")
+		end, err = true, nil
+	}
+	if u.text != nil {
+		if !u.text.ok(p[:n]) || end && !u.text.done() {
+			return 0, violation(InvalidData, "a text message is not UTF-8")
 		}
+		if b64 := u.c.base64; b64 != nil {
+			data, bad := b64.decode(p[:n], end)
+			if bad != nil {
+				return 0, bad
+			}
+			n = len(data)
+		}
+	}
+	if end {
 		u.endMessage()
 	}
 	return n, err

@@ -35,8 +35,8 @@ func request(path string, lines ...string) string {
 		"Sec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version: 13\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-// visit dials, sends what it is given, and reads the answer.
-func visit(t *testing.T, addr, req string) (*peer, *http.Response) {
+// knock dials and sends what it is given.
+func knock(t *testing.T, addr, req string) *peer {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -46,11 +46,24 @@ func visit(t *testing.T, addr, req string) (*peer, *http.Response) {
 	c.SetDeadline(time.Now().Add(patience))
 	p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
 	p.say([]byte(req))
+	return p
+}
+
+// answer reads what a server says to a handshake.
+func (p *peer) answer() *http.Response {
+	p.t.Helper()
 	resp, err := http.ReadResponse(p.r, nil)
 	if err != nil {
-		t.Fatalf("the answer to %q: %v", req, err)
+		p.t.Fatalf("no answer: %v", err)
 	}
-	return p, resp
+	return resp
+}
+
+// visit is knock, and the answer.
+func visit(t *testing.T, addr, req string) (*peer, *http.Response) {
+	t.Helper()
+	p := knock(t, addr, req)
+	return p, p.answer()
 }
 
 // enter is visit with a good handshake.

@@ -123,7 +123,7 @@ func (c *Conn) span(chunk []byte) (found piece, rest []byte, err error) {
 		if c.peer, bad = parseClose(found.data); bad == nil {
 			return piece{}, nil, io.EOF
 		}
-	case found.op == opText && c.base64 != nil:
+	case found.op == opText && c.base64 != nil && !c.parser.deflated:
 		found.data, bad = c.base64.decode(found.data, found.last)
 	}
 	if bad != nil {

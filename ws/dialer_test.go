@@ -1,0 +1,213 @@
+package ws_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, _ := x509.ParseCertificate(der)
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// Both of our sides, with everything that can be agreed, over TCP and TLS.
+func TestDialToListener(t *testing.T) {
+	cert, pool := certificate(t)
+	for _, secure := range []bool{false, true} {
+		for _, packed := range []bool{false, true} {
+			for _, sub := range []string{"", "binary", "base64"} {
+				t.Run(fmt.Sprint(secure, packed, sub), func(t *testing.T) {
+					cfg := ws.Config{Compression: packed, Subprotocols: []string{"base64"}}
+					d := ws.Dialer{Compression: packed, TLS: &tls.Config{RootCAs: pool}}
+					scheme := "ws"
+					if secure {
+						scheme, cfg.TLS = "wss", &tls.Config{Certificates: []tls.Certificate{cert}}
+					}
+					if sub != "" {
+						d.Subprotocols = []string{"none", sub}
+					}
+					b := startBridge(t, cfg, echo)
+					c, err := d.Dial(context.Background(), scheme+"://"+b.addr+"/?x=y")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if c.Subprotocol() != sub || (c.Encoding() == ws.Base64) != (sub == "base64") {
+						t.Errorf("subprotocol %q, encoding %q", c.Subprotocol(), c.Encoding())
+					}
+					payload := strings.Repeat("compressible, ", 50_000)
+					go io.WriteString(c, payload)
+					got := make([]byte, len(payload))
+					if _, err := io.ReadFull(c, got); err != nil || string(got) != payload {
+						t.Fatalf("%v %q", err, clip(string(got)))
+					}
+					if err := c.CloseWith(4000, "done"); err != nil {
+						t.Error(err)
+					}
+					until(t, "the code", func() bool { return b.last().CloseError() != nil })
+					if e := b.last().CloseError(); e.Code != 4000 || e.Reason != "done" || !e.Peer {
+						t.Errorf("%+v", e)
+					}
+				})
+			}
+		}
+	}
+}
+
+// rogue answers each handshake with what it is told.
+func rogue(t *testing.T, answer func(key string) string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { ln.Close(); <-done })
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			r, err := http.ReadRequest(bufio.NewReader(c))
+			if err == nil {
+				io.WriteString(c, answer(r.Header.Get("Sec-WebSocket-Key")))
+			}
+			c.SetReadDeadline(time.Now().Add(patience))
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}()
+	return "ws://" + ln.Addr().String()
+}
+
+const okAnswer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY\r\n"
+
+func TestBadAnswers(t *testing.T) {
+	tests := map[string]string{
+		"refused":                    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
+		"200":                        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"no Upgrade":                 strings.Replace(okAnswer, "Upgrade: websocket\r\n", "", 1) + "\r\n",
+		"no Connection":              strings.Replace(okAnswer, "Connection: Upgrade\r\n", "", 1) + "\r\n",
+		"no proof":                   strings.Replace(okAnswer, "Sec-WebSocket-Accept: KEY\r\n", "", 1) + "\r\n",
+		"wrong proof":                strings.Replace(okAnswer, "KEY", sampleAccept, 1) + "\r\n",
+		"a subprotocol":              okAnswer + "Sec-WebSocket-Protocol: mqtt\r\n\r\n",
+		"two subprotocols":           okAnswer + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
+		"an extension":               okAnswer + "Sec-WebSocket-Extensions: x-unknown\r\n\r\n",
+		"deflate with its context":   okAnswer + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+		"deflate with our window":    okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_max_window_bits=10\r\n\r\n",
+		"deflate twice":              okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover, permessage-deflate; server_no_context_takeover\r\n\r\n",
+		"deflate with a double term": okAnswer + "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; server_no_context_takeover\r\n\r\n",
+	}
+	for name, answer := range tests {
+		t.Run(name, func(t *testing.T) {
+			url := rogue(t, func(key string) string { return strings.Replace(answer, "KEY", ws.AcceptKey(key), 1) })
+			d := ws.Dialer{Subprotocols: []string{"chat"}, Compression: true}
+			_, err := d.Dial(context.Background(), url)
+			var e *ws.HandshakeError
+			if !errors.As(err, &e) {
+				t.Fatalf("%v", err)
+			}
+			if name == "refused" && (e.Response.StatusCode != 503 || e.Response.Header.Get("Retry-After") != "5") {
+				t.Errorf("%v", e.Response)
+			}
+		})
+	}
+	t.Run("endless headers", func(t *testing.T) {
+		url := rogue(t, func(string) string { return "HTTP/1.1 101 X\r\n" + strings.Repeat("X: y\r\n", 10_000) })
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), "longer than") {
+			t.Fatal(err)
+		}
+	})
+	t.Run("silence", func(t *testing.T) {
+		url := rogue(t, func(string) string { return "" })
+		d := ws.Dialer{HandshakeTimeout: 50 * time.Millisecond}
+		if _, err := d.Dial(context.Background(), url); err == nil {
+			t.Fatal("it dialled")
+		}
+	})
+}
+
+// A client is as strict as a server, and masked frames are a server's fault.
+func TestBadServers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bytes string
+		code  ws.Code
+	}{
+		"masked":          {string(frame(fin|binry, "x")), ws.ProtocolError},
+		"reserved opcode": {"\x83\x00", ws.ProtocolError},
+		"reserved bit":    {"\xc2\x00", ws.ProtocolError},
+		"bad text":        {"\x81\x01\xff", ws.InvalidData},
+		"bad close code":  {"\x88\x02\x03\xed", ws.ProtocolError},
+		"lost":            {"\x82\x05hel", ws.Abnormal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			go func() {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				r, err := http.ReadRequest(bufio.NewReader(c))
+				if err == nil {
+					// In one write with the answer, so that it comes early.
+					io.WriteString(c, strings.Replace(okAnswer, "KEY", ws.AcceptKey(r.Header.Get("Sec-WebSocket-Key")), 1)+"\r\n"+tt.bytes)
+				}
+				if name != "lost" {
+					io.Copy(io.Discard, c)
+				}
+			}()
+			c, err := ws.Dial(context.Background(), "ws://"+ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, err = io.ReadAll(c)
+			var e *ws.CloseError
+			if !errors.As(err, &e) || e.Code != tt.code || e.Peer {
+				t.Fatalf("%v", err)
+			}
+		})
+	}
+}
+
+func TestBadURLs(t *testing.T) {
+	for _, url := range []string{"http://x/", "ws:///path", "ws://x/#frag", "x", "ws://[::1", ""} {
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.HasPrefix(err.Error(), "ws: ") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
