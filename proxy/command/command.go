@@ -1,0 +1,211 @@
+// Package command runs programs for an engine: hooks, exec checks, restarts.
+// Each runs without a shell in a process group of its own, with a time limit
+// (TERM, then KILL to the whole group) and with its output bounded.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Command is one program to run.
+type Command struct {
+	Argv    []string      // the program, and its arguments; no shell looks at them
+	Env     []string      // besides our own environment: "KEY=value"
+	Stdin   io.Reader     // nil: empty
+	Timeout time.Duration // 0: none
+	Grace   time.Duration // between TERM and KILL; 0: 5 s
+}
+
+// Result is how it ended. The zero value is a success that said nothing.
+type Result struct {
+	Err      error  // nil: exit status 0
+	TimedOut bool   // the time limit ended it
+	Output   string // the last of what it printed, both streams
+	Dropped  int64  // how many bytes it printed before that
+	Took     time.Duration
+}
+
+// outputKept is how much of the output is kept: its end, where errors are.
+const outputKept = 8 << 10
+
+const (
+	defaultGrace = 5 * time.Second
+	// lastWords is how long output is waited for once the program has
+	// ended: a child that lives on may hold the pipe for ever.
+	lastWords = 100 * time.Millisecond
+)
+
+// Runner runs commands and owns what they leave behind. The zero value is
+// ready.
+type Runner struct {
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	pipes map[*os.File]bool
+	shut  bool
+}
+
+// Run runs c and waits for its end. A program that puts a child in the
+// background and ends has ended: the child lives on, and may go on printing
+// to nobody.
+func (r *Runner) Run(ctx context.Context, c Command) Result {
+	began := time.Now()
+	out := &tail{}
+	err, timedOut := r.run(ctx, c, out)
+	text, dropped := out.text()
+	return Result{Err: err, TimedOut: timedOut, Output: text, Dropped: dropped, Took: time.Since(began)}
+}
+
+func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, timedOut bool) {
+	if len(c.Argv) == 0 {
+		return errors.New("command: no program is named"), false
+	}
+	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Stdin = c.Stdin
+	cmd.WaitDelay = lastWords // of a child that holds standard input
+	ownGroup(cmd)
+	pr, pw, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("command: %w", err), false
+	}
+	cmd.Stdout, cmd.Stderr = pw, pw
+	err = cmd.Start()
+	pw.Close()
+	if err != nil {
+		pr.Close()
+		return fmt.Errorf("command: %w", err), false
+	}
+	drained := r.drain(pr, out)
+	timedOut = wait(ctx, cmd, c, &err)
+	select {
+	case <-drained:
+	case <-time.After(lastWords):
+	}
+	switch {
+	case timedOut:
+		err = fmt.Errorf("command: %s did not end within %s", c.Argv[0], c.Timeout)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("command: %s was ended: %w", c.Argv[0], ctx.Err())
+	case err != nil:
+		err = fmt.Errorf("command: %s: %w", c.Argv[0], err)
+	}
+	return err, timedOut
+}
+
+// wait waits for the program, ends it at its limit or with ctx, and reports
+// whether the limit ended it.
+func wait(ctx context.Context, cmd *exec.Cmd, c Command, err *error) (timedOut bool) {
+	ended := make(chan struct{})
+	go waitFor(cmd, err, ended)
+	var limit <-chan time.Time
+	if c.Timeout > 0 {
+		timer := time.NewTimer(c.Timeout)
+		defer timer.Stop()
+		limit = timer.C
+	}
+	select {
+	case <-ended:
+		return false
+	case <-limit:
+		timedOut = true
+	case <-ctx.Done():
+	}
+	terminate(cmd)
+	grace := c.Grace
+	if grace <= 0 {
+		grace = defaultGrace
+	}
+	select {
+	case <-ended:
+	case <-time.After(grace):
+	}
+	// What is left of the group goes with it: it has had its time.
+	kill(cmd)
+	<-ended
+	return timedOut
+}
+
+func waitFor(cmd *exec.Cmd, err *error, ended chan<- struct{}) {
+	*err = cmd.Wait()
+	close(ended)
+}
+
+// drain reads what the program and its children print, until the last of them
+// has closed it or Close does.
+func (r *Runner) drain(pipe *os.File, out *tail) <-chan struct{} {
+	done := make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shut {
+		pipe.Close()
+		close(done)
+		return done
+	}
+	if r.pipes == nil {
+		r.pipes = map[*os.File]bool{}
+	}
+	r.pipes[pipe] = true
+	r.wg.Add(1)
+	go r.read(pipe, out, done)
+	return done
+}
+
+func (r *Runner) read(pipe *os.File, out *tail, done chan<- struct{}) {
+	defer r.wg.Done()
+	defer close(done)
+	io.Copy(out, pipe)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.pipes, pipe)
+	pipe.Close()
+}
+
+// Close lets go of what children still hold open. Programs that run are
+// ended by their context, before.
+func (r *Runner) Close() {
+	r.mu.Lock()
+	r.shut = true
+	for pipe := range r.pipes {
+		pipe.Close()
+	}
+	r.mu.Unlock()
+	r.wg.Wait()
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu    sync.Mutex
+	kept  []byte
+	total int64
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total += int64(len(b))
+	t.kept = append(t.kept, b...)
+	if over := len(t.kept) - outputKept; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) text() (string, int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.ToValidUTF8(string(t.kept), "?"), t.total - int64(len(t.kept))
+}
+
+// LastLine is the last line that says something, for a message.
+func (r Result) LastLine() string {
+	lines := strings.Split(strings.TrimSpace(r.Output), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
