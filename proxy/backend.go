@@ -46,6 +46,7 @@ type Backend struct {
 	dialsFailed throttle
 	checkNow    chan struct{} // somebody wants a check before it is due
 	stopChecks  context.CancelFunc
+	demanded    time.Time // only checks that began after it count
 }
 
 // serves says whether the backend is up and ready, full or not.
@@ -66,7 +67,7 @@ func (b *Backend) state() string {
 	switch {
 	case b.judge.Up():
 		return StateUp
-	case b.judge.Known():
+	case b.judge.Known() && !b.judge.Demanding():
 		return StateDown
 	}
 	return StateChecking

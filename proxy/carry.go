@@ -14,7 +14,12 @@ func carry(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
 		s.connected = time.Now()
+		s.service.tally.connect.add(s.connected.Sub(s.dialled))
 		s.phase.Store(inRelay)
+		s.last.total.Add(1)
+		if s.held {
+			s.service.queue.View(func() { s.service.served(s) })
+		}
 		s.serverNow.Store(s.server)
 		s.relaying.Store(s.last)
 		s.run.Relay(s, s.client, s.server)
@@ -72,6 +77,9 @@ func (s *Session) breakOff(e ending) {
 	s.run.Close(s.server, e.reset)
 }
 
+// whyTTL is how a session ends that has held its slot too long.
+const whyTTL = "ttl"
+
 // due is when each of the session's clocks runs out; the zero time is never.
 func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
 	c := s.service.config()
@@ -100,7 +108,7 @@ func (s *Session) clocks() string {
 	for _, c := range []struct {
 		at  time.Time
 		why string
-	}{{ttl, "ttl"}, {lifetime, "max lifetime"}, {half, "half-close timeout"}, {idle, "idle"}} {
+	}{{ttl, whyTTL}, {lifetime, "max lifetime"}, {half, "half-close timeout"}, {idle, "idle"}} {
 		if !c.at.IsZero() && !now.Before(c.at) {
 			return c.why
 		}

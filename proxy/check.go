@@ -43,6 +43,21 @@ func (s *Service) startChecks(b *Backend) {
 	go b.keepChecking(ctx)
 }
 
+// demand forgets what was good of the backend: rise good checks that begin
+// from now on make it up again. The queue is locked.
+func (b *Backend) demand() {
+	b.judge.Demand()
+	b.demanded = time.Now()
+	b.poke()
+}
+
+func (b *Backend) readyTimeout() time.Duration {
+	if b.cfg.ReadyTimeout > 0 {
+		return b.cfg.ReadyTimeout
+	}
+	return time.Minute
+}
+
 // poke asks for a check now.
 func (b *Backend) poke() {
 	select {
@@ -79,9 +94,10 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 	s := b.service
 	check, may := b.mayCheck()
 	if may {
+		began := time.Now()
 		result := check.Run(ctx)
 		if ctx.Err() == nil {
-			b.took(result)
+			b.took(result, began)
 		}
 		s.queue.Update(func() {
 			if check.Polite {
@@ -93,6 +109,9 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 		wait = s.config().Check.Interval
 		if s.queue.Waiting() > 0 && s.queue.Why() == whyNoBackend {
 			wait = min(wait, neededCheck)
+		}
+		if b.judge.Demanding() {
+			wait = min(wait, urgentCheck)
 		}
 	})
 	// A little jitter, or a thousand backends are looked at in one moment.
@@ -134,9 +153,9 @@ func (b *Backend) checkAddr() string {
 }
 
 // took takes in the result of a check.
-func (b *Backend) took(r health.Result) {
+func (b *Backend) took(r health.Result, began time.Time) {
 	b.service.queue.Update(func() {
-		if b.admin() == AdminMaint {
+		if b.admin() == AdminMaint || began.Before(b.demanded) {
 			return // it came too late
 		}
 		b.last, b.lastAt = r, time.Now()
@@ -190,8 +209,9 @@ func (b *Backend) Probe() (text string, err error) {
 	if !may {
 		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
 	}
+	began := time.Now()
 	r := check.Run(b.service.ctx)
-	b.took(r)
+	b.took(r, began)
 	if check.Polite {
 		b.service.queue.Update(func() { b.service.checking-- })
 	}

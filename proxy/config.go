@@ -73,6 +73,7 @@ type ServiceConfig struct {
 	MaxSessions      int           // admitted at a time; more wait in the queue. 0: no limit
 
 	Lock  LockConfig
+	Hooks Hooks
 	Queue QueueConfig
 	Check CheckConfig
 	Pause PauseConfig
@@ -123,6 +124,9 @@ type BackendConfig struct {
 	Priority    int    // those of 1 serve when none of 0 is up and ready
 	MaxSessions int    // 0: no limit
 	CheckPort   int    // 0: the service's check.port, or the backend's own
+
+	Restart      []string      // argv that restarts it, run by the engine
+	ReadyTimeout time.Duration // how long good checks may take to come after a restart; 0: 60 s
 }
 
 func (c ServiceConfig) withDefaults() ServiceConfig {
@@ -184,6 +188,9 @@ func (c ServiceConfig) validate() error {
 		{"no_backend", c.NoBackend, []string{Hold, Reject}},
 		{"queue.on_client_fin", c.Queue.OnClientFin, []string{FinVerify, FinKeep, FinDrop}},
 		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.None}},
+		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
+		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
+		{"hooks.on_ttl.on_error", c.Hooks.OnTTL.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
 		{"pause.then", c.Pause.Then, []string{ThenAbort, ThenCut, ThenKeep}},
 		{"pause.on_max", c.Pause.OnMax, []string{"resume", "reject"}},
 	} {

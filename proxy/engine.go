@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -36,6 +37,8 @@ type Engine struct {
 	log    *slog.Logger
 	stream relay.Stream
 	budget *relay.Budget
+
+	commands command.Runner // hooks, restarts
 
 	sessions atomic.Uint64 // numbers them
 	events   *ring
@@ -125,7 +128,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if rest != nil {
 		for _, s := range e.all() {
 			for sess := range s.live.all() {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "shutdown", reset: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "shutdown"}})
 			}
 		}
 		e.idle(context.Background())
@@ -134,6 +137,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		s.finish()
 	}
 	e.stream.Shutdown()
+	e.commands.Close()
 	e.Note(Event{Kind: EventEngine, Text: "stopped"})
 	return rest
 }
@@ -151,11 +155,7 @@ func (e *Engine) Close() error {
 // idle waits until no session is left.
 func (e *Engine) idle(ctx context.Context) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		n := 0
-		for _, s := range e.all() {
-			n += s.live.len()
-		}
-		if n == 0 {
+		if e.budget.Used() == 0 { // the last thing that a session gives back
 			return nil
 		}
 		select {
@@ -233,7 +233,7 @@ func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
 	for _, s := range e.all() {
 		for sess := range s.live.all() {
 			if slices.Contains(ids, sess.ID()) {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why, reset: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why}})
 				n++
 			}
 		}

@@ -20,6 +20,7 @@ const (
 	EventOperator  = "operator"        // somebody acted
 	EventPlan      = "plan"            // restart, window, roll
 	EventMark      = "mark"            // an operator's note
+	EventHook      = "hook"            // a hook has run, or failed
 )
 
 // How much an event matters.

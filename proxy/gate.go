@@ -15,6 +15,7 @@ const (
 	whyNoBackend = "no_backend" // none is up and ready
 	whyRetry     = "retry"      // its dials failed: the next try is a little later
 	whyPacing    = "pacing"     // after a pause, so many a second
+	whyHook      = "hook"       // one runs, or must run first
 )
 
 // gate is the service as its queue sees it: admit and choose in one decision.
@@ -35,7 +36,7 @@ func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
 		s.wakeAt(sess.retryAt)
 		return lock.Stay, whyRetry
 	}
-	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking >= slots {
+	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {
 		return lock.Stay, whySlots
 	}
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {
@@ -44,16 +45,26 @@ func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
 	if s.release != nil && !s.release.passes(s, w, now) {
 		return lock.Stay, whyPacing
 	}
+	if v, why := s.hookFirst(sess, now); v != lock.Go {
+		return v, why
+	}
 	b, why := s.choose(sess)
 	if b == nil {
 		return lock.Stay, why
 	}
 	s.active++
+	if sess.granted.IsZero() { // not one that comes back from a failed dial
+		s.tally.wait.add(now.Sub(w.Since()))
+	}
 	sess.granted = now
 	if sess.bypass {
 		s.bypassing++
 	}
 	sess.reserve(b)
+	s.hookTaken(sess)
+	if s.release != nil {
+		s.release.took(now)
+	}
 	return lock.Go, ""
 }
 
@@ -65,7 +76,8 @@ func (g gate) Release(w *lock.Waiter) {
 		s.bypassing--
 	}
 	sess.unreserve()
-	if s.active == s.bypassing && s.pause != nil {
+	s.hookFreed(sess)
+	if s.pause != nil && s.quiet() {
 		s.pauseEmptied()
 	}
 }

@@ -44,6 +44,7 @@ type ServiceInfo struct {
 	Sessions SessionCounts `json:"sessions"`
 	Queue    QueueInfo     `json:"queue"`
 	Lock     *LockInfo     `json:"lock,omitempty"`
+	Hook     *HookInfo     `json:"hook,omitempty"`
 	Pause    *PauseInfo    `json:"pause,omitempty"`
 	BytesIn  int64         `json:"bytes_in"`  // from clients
 	BytesOut int64         `json:"bytes_out"` // to clients

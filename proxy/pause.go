@@ -40,10 +40,16 @@ func (r *release) passes(s *Service, w *lock.Waiter, now time.Time) bool {
 		s.wakeAt(r.next)
 		return false
 	}
-	// A late timer may catch up, by no more than a few.
-	pace := time.Duration(float64(time.Second) / r.rate)
-	r.next = later(r.next, now.Add(-4*pace)).Add(pace)
 	return true
+}
+
+// took sets the time of the next grant. A late timer may catch up, by no more
+// than a few.
+func (r *release) took(now time.Time) {
+	if r.rate > 0 {
+		pace := time.Duration(float64(time.Second) / r.rate)
+		r.next = later(r.next, now.Add(-4*pace)).Add(pace)
+	}
 }
 
 func later(a, b time.Time) time.Time {
@@ -97,7 +103,7 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 		s.pause = p
 		s.wakeAt(p.until)
 		text = fmt.Sprintf("pause %s until %s: %s live", s.name, p.until.Format(time.TimeOnly), plural(s.active-s.bypassing, "session"))
-		if s.active == s.bypassing {
+		if s.quiet() {
 			s.pauseEmptied()
 		}
 	})
@@ -147,6 +153,7 @@ func (s *Service) resume(by string, rate float64) {
 		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: time.Now(), by: by}
 	}
 	s.turnAway()
+	s.hooksDue()
 }
 
 func (s *Service) releasing() bool {

@@ -19,12 +19,13 @@ func record(s *Session, ev relay.Event) answer {
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], why: "ended"}
 	}
+	// The queue comes first: while it waits, others may look at its client.
+	wasIn := !s.service.queue.Leave(&s.waiter)
 	s.run.Done(s)
 	s.run.Close(s.client, s.ending.reset)
 	if s.server != nil {
 		s.run.Close(s.server, s.ending.reset)
 	}
-	wasIn := !s.service.queue.Leave(&s.waiter)
 	s.count(time.Now())
 	if wasIn {
 		s.waiter.Permit().Release()
@@ -37,6 +38,10 @@ func record(s *Session, ev relay.Event) answer {
 func (s *Session) count(now time.Time) {
 	svc, e := s.service, s.ending
 	in, out := s.bytes()
+	svc.queue.View(func() {
+		svc.countEnding(e)
+		svc.endRelease() // if it was the last that was held
+	})
 	svc.live.remove(s, func() {
 		svc.bytesIn.Add(in)
 		svc.bytesOut.Add(out)
@@ -44,12 +49,6 @@ func (s *Session) count(now time.Time) {
 			b.bytesIn.Add(in)
 			b.bytesOut.Add(out)
 		}
-	})
-	svc.queue.View(func() {
-		if s.server != nil && s.last != nil {
-			s.last.total++
-		}
-		svc.countEnding(e)
 	})
 	r := closed{session: s, backend: s.last, ended: now, in: in, out: out}
 	svc.engine.ended.add(r)
@@ -60,7 +59,7 @@ func (s *Session) count(now time.Time) {
 		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.joined).Round(time.Millisecond), svc.name)})
 	}
-	if e.why == "ttl" {
+	if e.why == whyTTL {
 		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("%s of %s has held its slot for the whole ttl: reset", s.ID(), s.client.Name())})
 	}
@@ -79,7 +78,7 @@ func (s *Service) countEnding(e *ending) {
 			s.line.Left++
 		}
 		return
-	case e.why == "queue full", e.why == whyNoBackend:
+	case e.refused:
 		s.counts.Rejected++
 		return
 	case e.why == "queue timeout":
@@ -104,8 +103,8 @@ func (c closed) record() Record {
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: "tcp",
 		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
-		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: s.server != nil}
-	if s.granted.IsZero() {
+		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: !s.connected.IsZero()}
+	if r.Phase == PhaseQueue {
 		r.WaitedSeconds = c.ended.Sub(s.opened).Seconds()
 	}
 	if c.backend != nil {

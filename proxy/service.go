@@ -32,11 +32,15 @@ type Service struct {
 	checking   int        // slots lent to checks
 	pause      *pause
 	release    *release
-	stood      time.Duration // how long the queue's clock stood still
+	unserved   int           // let go by a release, and not served yet
+	still      bool          // the queue's clock stands
+	stood      time.Duration // how long it stood, up to standSince
 	standSince time.Time
+	hooks      hookState
 	waits      waits
 	counts     SessionCounts
 	line       QueueInfo // its counters
+	tally      tally
 
 	total             atomic.Int64
 	bytesIn, bytesOut atomic.Int64 // of sessions that have ended
@@ -48,7 +52,7 @@ type Service struct {
 }
 
 func newService(e *Engine, c ServiceConfig) *Service {
-	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), clock: newAlarm()}
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), tally: newTally(), clock: newAlarm()}
 	s.cfg.Store(&c)
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -88,6 +92,7 @@ func (s *Service) keepTime() {
 			now := time.Now()
 			s.pauseDue(now)
 			s.drainsDue(now)
+			s.hooksDue()
 			s.nextDeadline()
 		})
 	}
@@ -127,20 +132,23 @@ func (s *Service) state() string {
 
 // Info is the service at this moment.
 func (s *Service) Info() (i ServiceInfo) {
-	s.queue.View(func() { i = s.info() })
+	var backends []*Backend
+	s.queue.View(func() { i, backends = s.info(), slices.Clone(s.backends) })
 	i.Sessions.Total = s.total.Load()
-	i.BytesIn, i.BytesOut = s.bytesIn.Load(), s.bytesOut.Load()
-	for sess := range s.live.all() {
+	s.live.sum(func() {
+		i.BytesIn, i.BytesOut = s.bytesIn.Load(), s.bytesOut.Load()
+		for n, b := range backends {
+			i.Backends[n].BytesIn, i.Backends[n].BytesOut = b.bytesIn.Load(), b.bytesOut.Load()
+		}
+	}, func(sess *Session) {
 		in, out := sess.bytes()
 		i.BytesIn += in
 		i.BytesOut += out
-		if b := sess.relaying.Load(); b != nil {
-			if n := slices.IndexFunc(i.Backends, func(bi BackendInfo) bool { return bi.Name == b.name }); n >= 0 {
-				i.Backends[n].BytesIn += in
-				i.Backends[n].BytesOut += out
-			}
+		if n := slices.Index(backends, sess.relaying.Load()); n >= 0 {
+			i.Backends[n].BytesIn += in
+			i.Backends[n].BytesOut += out
 		}
-	}
+	})
 	return i
 }
 
@@ -150,6 +158,7 @@ func (s *Service) info() ServiceInfo {
 		Sessions: s.counts, Queue: s.line}
 	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
+	i.Times, i.Endings = s.tally.info()
 	i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = s.waits.quantiles()
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
@@ -159,6 +168,7 @@ func (s *Service) info() ServiceInfo {
 	if s.pause != nil {
 		i.Pause = s.pause.info(i.Queue.Waiting)
 	}
+	i.Hook = s.hookInfo()
 	for _, b := range s.backends {
 		i.Backends = append(i.Backends, b.info())
 	}
@@ -253,24 +263,27 @@ func (s *Service) forgetEmpty(b *Backend) {
 
 // turnAway tells those to go who wait for a backend where none is up and the
 // service is set to reject. A backend that is still being checked for the
-// first time is waited for, and a pause holds everybody. The queue is locked.
+// first time is waited for, and a pause and its release hold everybody. The
+// queue is locked.
 func (s *Service) turnAway() {
 	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.hopeless() {
-		s.tellWaiting(order{by: ByProxy, why: whyNoBackend, reset: true})
+		s.tellWaiting(order{by: ByProxy, why: whyNoBackend})
 	}
 }
 
 // hopeless says that no backend is up nor being looked at for the first time.
 func (s *Service) hopeless() bool {
-	return s.pause == nil && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
+	return s.pause == nil && !s.releasing() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
 		return b.serves() || b.state() == StateChecking && b.admin() == AdminReady
 	})
 }
 
-// tellWaiting tells every waiter. The queue is locked.
+// tellWaiting tells every waiter to go; none of them is let in any more. The
+// queue is locked.
 func (s *Service) tellWaiting(o order) {
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
+		sess.leaving = true
 		sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
 	}
 }

@@ -10,6 +10,7 @@ type Judge struct {
 	up     bool
 	ok     bool // the last result
 	streak int
+	demand bool // until it is up, or Fail
 }
 
 // Add takes one more result and reports whether it changed the state. The
@@ -22,7 +23,7 @@ func (j *Judge) Add(ok bool) (changed bool) {
 	}
 	switch {
 	case ok && !j.known, ok && !j.up && j.streak >= j.rise():
-		changed, j.known, j.up = true, true, true
+		changed, j.known, j.up, j.demand = true, true, true, false
 	case !ok && (j.up || !j.known) && j.streak >= j.fall():
 		changed, j.known, j.up = true, true, false
 	}
@@ -34,7 +35,13 @@ func (j *Judge) Reset() { *j = Judge{Rise: j.Rise, Fall: j.Fall} }
 
 // Demand forgets what was good: only results that come from now on count, and
 // rise of them in a row are needed.
-func (j *Judge) Demand() { *j = Judge{Rise: j.Rise, Fall: j.Fall, known: true} }
+func (j *Judge) Demand() { *j = Judge{Rise: j.Rise, Fall: j.Fall, known: true, demand: true} }
+
+// Demanding says that what was demanded has not come yet.
+func (j *Judge) Demanding() bool { return j.demand }
+
+// Fail ends a demand: it is down.
+func (j *Judge) Fail() { j.demand = false }
 
 // Up says whether it is up, and Known whether that has been decided at all.
 func (j *Judge) Up() bool    { return j.up }
