@@ -155,6 +155,7 @@ func TestCloseWith(t *testing.T) {
 	go func() {
 		p.hear()
 		p.Write(closeFrame(1008, ""))
+		p.Conn.Close()
 	}()
 	if err := c.CloseWith(ws.Policy, "kicked"); err != nil {
 		t.Fatal(err)

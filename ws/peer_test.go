@@ -174,7 +174,7 @@ func (p *peer) wantFrame(first byte, want string) {
 }
 
 // wantClose skips data, expects a Close frame with that code (0: an empty
-// one), and the end of the connection with nothing after it.
+// one), answers it, and expects the end of the connection with nothing after it.
 func (p *peer) wantClose(code int) {
 	p.t.Helper()
 	if err := p.closing(code); err != nil {
@@ -203,6 +203,10 @@ func (p *peer) closing(code int) error {
 		}
 		break
 	}
+	if code == 0 {
+		code = 1000
+	}
+	p.Write(closeFrame(code, "")) // the answer, if the server was first
 	rest, err := io.ReadAll(p.r)
 	if err != nil || len(rest) > 0 {
 		return fmt.Errorf("after Close %d: %d bytes, %v", code, len(rest), err)

@@ -111,6 +111,7 @@ func TestShutdown(t *testing.T) {
 	go func() {
 		p.hear() // Close 1001
 		p.Write(closeFrame(1001, ""))
+		p.Conn.Close()
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

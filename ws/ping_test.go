@@ -1,0 +1,146 @@
+package ws_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+func TestPing(t *testing.T) {
+	server, client := pair(t, ws.Config{Ping: -1}, ws.Dialer{Ping: -1})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	go io.Copy(io.Discard, server)
+	go io.Copy(io.Discard, client)
+	if client.RTT() != 0 {
+		t.Error("a round trip before the first")
+	}
+	for range 3 {
+		if err := client.Ping(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if client.RTT() <= 0 {
+		t.Error("no round trip after the first")
+	}
+	short, cancel2 := context.WithCancel(ctx)
+	cancel2()
+	if err := server.Ping(short); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	client.CloseNow()
+	if err := client.Ping(ctx); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// A pong to the newest ping answers those before it.
+func TestNewestPongOnly(t *testing.T) {
+	c, p := serveOne(t, ws.Config{Ping: -1})
+	go io.Copy(io.Discard, c)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done := make(chan error, 2)
+	var last []byte
+	for range 2 {
+		go func() { done <- c.Ping(ctx) }()
+		_, payload, err := p.hear()
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = payload
+	}
+	p.say(frame(fin|pong, string(last)))
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const beat = 40 * time.Millisecond
+
+func TestPingsOfItsOwnAccord(t *testing.T) {
+	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
+	go io.Copy(io.Discard, client)
+	go io.Copy(io.Discard, server)
+	until(t, "a round trip", func() bool { return server.RTT() > 0 })
+}
+
+func TestDeadPeer(t *testing.T) {
+	c, _ := serveOne(t, ws.Config{Ping: beat}) // a peer that never answers
+	_, err := io.Copy(io.Discard, c)
+	var e *ws.CloseError
+	if !errors.As(err, &e) || e.Code != ws.Abnormal || c.CloseError() != e {
+		t.Fatal(err)
+	}
+}
+
+// Bytes are life, also without a pong.
+func TestBytesAreLife(t *testing.T) {
+	c, p := serveOne(t, ws.Config{Ping: beat})
+	go io.Copy(io.Discard, c)
+	for end := time.Now().Add(10 * beat); time.Now().Before(end); time.Sleep(beat / 8) {
+		p.say(frame(fin|binry, "x"))
+	}
+	if e := c.CloseError(); e != nil {
+		t.Fatal(e)
+	}
+}
+
+// Our own reader may be busy with a backend that does not read: that is not
+// the peer's fault, and its pongs wait unread.
+func TestBusyReaderIsNotADeadPeer(t *testing.T) {
+	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
+	stuck, free := make(chan bool), make(chan bool)
+	ended := make(chan error, 1)
+	go io.Copy(io.Discard, client) // it answers
+	go func() {
+		_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) { stuck <- true; <-free; return len(p), nil }))
+		ended <- err
+	}()
+	io.WriteString(client, "x")
+	<-stuck
+	time.Sleep(10 * beat)
+	if e := server.CloseError(); e != nil {
+		t.Fatal(e)
+	}
+	close(free)
+	go client.Close()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A peer that reads nothing of a flood is dead; one that reads a little is not.
+func TestFloodedPeer(t *testing.T) {
+	for _, reads := range []bool{false, true} {
+		c, p := serveOne(t, ws.Config{Ping: 2 * beat, CloseTimeout: beat})
+		go io.Copy(io.Discard, c)
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); c.ReadFrom(zeros{}) }()
+		buf := make([]byte, 1<<20)
+		if !reads {
+			until(t, "its death", func() bool { return c.CloseError() != nil })
+		}
+		for range 100 {
+			if !reads {
+				break
+			}
+			if _, err := p.r.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(beat / 8)
+		}
+		if e := c.CloseError(); (e != nil) == reads {
+			t.Errorf("reads: %v, ended: %v", reads, e)
+		}
+		c.CloseNow()
+		<-stopped
+	}
+}
