@@ -48,6 +48,8 @@ type ServiceInfo struct {
 	Pause    *PauseInfo    `json:"pause,omitempty"`
 	BytesIn  int64         `json:"bytes_in"`  // from clients
 	BytesOut int64         `json:"bytes_out"` // to clients
+	Times    TimesInfo     `json:"times"`
+	Endings  []EndingInfo  `json:"endings,omitempty"`
 	Backends []BackendInfo `json:"backends"`
 }
 
