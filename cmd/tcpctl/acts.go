@@ -31,7 +31,7 @@ func actCommand(a *api.Act) *cobra.Command {
 	var rate string
 	var wait, asJSON bool
 	cmd := &cobra.Command{
-		Use: a.Use(), Short: a.Short, GroupID: groupAct,
+		Use: a.Use(), Short: a.Short, GroupID: groupAct, Args: arguments(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Targets, r.Args = split(a, args)
 			var err error
@@ -72,6 +72,24 @@ func actCommand(a *api.Act) *cobra.Command {
 	}
 	f.BoolVar(&asJSON, "json", false, "answer as JSON")
 	return cmd
+}
+
+// arguments refuses what cannot be right before an instance is asked.
+func arguments(a *api.Act) cobra.PositionalArgs {
+	least, most := 0, 1
+	if a.On == api.OnService || a.On == api.OnBackend {
+		least = 1
+	}
+	if a.On == api.OnNothing {
+		most = 0
+	}
+	if a.Args != "" {
+		least, most = least+1, most+1
+	}
+	if a.Many || a.On == api.OnNothing && a.Args != "" { // a note's text may be several words
+		return cobra.MinimumNArgs(least)
+	}
+	return cobra.RangeArgs(least, most)
 }
 
 // split tells an act's targets from what follows them.

@@ -44,7 +44,10 @@ func run() int {
 	if err == nil {
 		return 0
 	}
-	text := strings.TrimPrefix(err.Error(), "proxy: ")
+	text := err.Error()
+	for _, inside := range []string{"proxy: ", "control: "} {
+		text = strings.TrimPrefix(text, inside) // of no use to who types
+	}
 	for line := range strings.Lines(text) {
 		fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(line))
 	}
@@ -87,12 +90,13 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%v; try: %s --help", err, cmd.CommandPath())
 	})
-	root.PersistentFlags().String("socket", "", "the control `PATH` (default: the user's own)")
+	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: the user's own)")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	root.AddCommand(proxyCommand(), lockCommand(), demoCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), versionCommand())
 	root.AddCommand(actCommands()...)
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		strict(c)
 	}
@@ -105,14 +109,25 @@ const (
 	groupAct  = "act"
 )
 
-// strict makes wrong arguments a matter of usage, with a hint.
+// strict makes wrong arguments a matter of usage, with a hint, here and in
+// the commands below.
 func strict(c *cobra.Command) {
-	if args := c.Args; args != nil {
-		c.Args = func(cmd *cobra.Command, a []string) error {
-			if err := args(cmd, a); err != nil {
-				return usage("%v; usage: tcpctl %s", err, cmd.Use)
-			}
+	for _, below := range c.Commands() {
+		strict(below)
+	}
+	args := c.Args
+	if args == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, given []string) error {
+		if args(cmd, given) == nil {
 			return nil
 		}
+		name := strings.TrimPrefix(cmd.CommandPath(), "tcpctl ")
+		line := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+		if len(given) > 1 || args(cmd, nil) == nil {
+			return usage("%s does not take %q; usage: %s", name, given[len(given)-1], line)
+		}
+		return usage("%s needs more than that; usage: %s", name, line)
 	}
 }

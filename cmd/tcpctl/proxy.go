@@ -27,7 +27,7 @@ func proxyCommand() *cobra.Command {
 			for _, text := range backends {
 				b, err := proxy.ParseBackend(text)
 				if err != nil {
-					return usage("--backend: %v", err)
+					return usage("--%v", err)
 				}
 				c.Backends = append(c.Backends, b)
 			}

@@ -16,6 +16,9 @@ import (
 // ErrTaken says that another instance answers on the socket.
 var ErrTaken = errors.New("control: another instance answers there")
 
+// maxPath is what every system takes.
+const maxPath = 100
+
 // DefaultPath is where an instance of this user listens: as root
 // /run/tcpctl/tcpctl.sock, else $XDG_RUNTIME_DIR/tcpctl.sock, else a folder of
 // the user's own under the temporary one.
@@ -55,6 +58,9 @@ func openSocket(path string) (*socket, error) {
 }
 
 func (s *socket) reopen() (net.Listener, error) {
+	if len(s.path) > maxPath { // the system would only say "invalid argument"
+		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(s.path))
+	}
 	if err := ownFolder(filepath.Dir(s.path)); err != nil {
 		return nil, err
 	}
@@ -63,11 +69,11 @@ func (s *socket) reopen() (net.Listener, error) {
 		return nil, fmt.Errorf("%w: %s", ErrTaken, s.path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
 	ln, err := listenPrivate(s.path)
 	if err != nil {
-		return nil, fmt.Errorf("control: %w", err)
+		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
 	// The file is removed when it is still ours, and not by Close: after
 	// somebody has replaced it, that would be his.
