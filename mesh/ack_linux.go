@@ -1,0 +1,31 @@
+package mesh
+
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lastAck is how long ago the other side's kernel acknowledged something on c.
+func lastAck(c net.Conn) (ago time.Duration, known bool) {
+	if a, ok := c.(acker); ok {
+		return a.LastAck(), true
+	}
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var info *unix.TCPInfo
+	if ctlErr := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); ctlErr != nil || err != nil {
+		return 0, false
+	}
+	if info.Unacked == 0 {
+		return 0, true // all that we sent is with its kernel; what is not sent yet waits for its process to read
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package mesh
+
+import (
+	"net"
+	"time"
+)
+
+// lastAck is known on Linux only (TCP_INFO); elsewhere judgeByDial finds out.
+func lastAck(c net.Conn) (ago time.Duration, known bool) {
+	if a, ok := c.(acker); ok {
+		return a.LastAck(), true
+	}
+	return 0, false
+}

@@ -1,0 +1,108 @@
+package mesh
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Addr is where a node listens.
+type Addr struct {
+	Port  uint16       `json:"port"`
+	Addrs []netip.Addr `json:"addresses"` // of all interfaces, where it listens on all
+}
+
+// String joins all of it, as "10.0.0.1:7460, [fd00::1]:7460".
+func (a Addr) String() string {
+	parts := make([]string, len(a.Addrs))
+	for i, ip := range a.Addrs {
+		parts[i] = netip.AddrPortFrom(ip, a.Port).String()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// listenAddr completes what people write: "", "7460", ":7460", "localhost", "10.0.0.1", "::1", "[::1]:7460".
+func listenAddr(addr string) (string, error) {
+	if port, err := strconv.ParseUint(addr, 10, 16); err == nil {
+		return net.JoinHostPort("0.0.0.0", strconv.FormatUint(port, 10)), nil
+	}
+	if addr == "" {
+		return "0.0.0.0:0", nil
+	}
+	if _, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil || !strings.Contains(addr, ":") {
+		return net.JoinHostPort(strings.Trim(addr, "[]"), "0"), nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("mesh: listen address %q: %w", addr, err)
+	}
+	if host == "" {
+		host = "0.0.0.0" // which is both families where the system has both
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// reachable are the addresses to announce for a listener on l: l itself, or every address of every interface.
+func reachable(l netip.AddrPort) []netip.Addr {
+	if !l.Addr().IsUnspecified() {
+		return []netip.Addr{l.Addr()}
+	}
+	ifaces, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, iface := range ifaces {
+		out = append(out, addrsOf(iface)...)
+	}
+	return out
+}
+
+// addrsOf are the addresses of an interface that is up; IPv6 ones of the link's scope carry its name.
+func addrsOf(iface net.Interface) []netip.Addr {
+	if iface.Flags&net.FlagUp == 0 {
+		return nil
+	}
+	addrs, err := iface.Addrs()
+	if err != nil {
+		return nil // it went away meanwhile
+	}
+	var out []netip.Addr
+	for _, a := range addrs {
+		ipnet, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(ipnet.IP)
+		if !ok {
+			continue
+		}
+		if ip = ip.Unmap(); ip.IsLinkLocalUnicast() && ip.Is6() {
+			ip = ip.WithZone(iface.Name)
+		}
+		out = append(out, ip)
+	}
+	return out
+}
+
+// tellable are the addresses that mean the same to somebody else: no loopback, and nothing of one link's scope.
+func tellable(addrs []netip.Addr, port uint16) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		if !a.IsLoopback() && !a.IsLinkLocalUnicast() && len(out) < maxAddrs {
+			out = append(out, netip.AddrPortFrom(a, port))
+		}
+	}
+	return out
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	ap, _ := netip.ParseAddrPort(a.String())
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

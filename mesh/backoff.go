@@ -1,0 +1,33 @@
+package mesh
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// backoff doubles from min to max. Each wait is up to 30% shorter, so that nodes that lost each other at the same moment
+// do not meet again at every attempt.
+type backoff struct {
+	min, max time.Duration
+	last     time.Duration
+}
+
+func (b *backoff) next() time.Duration {
+	b.last = min(max(b.min, 2*b.last), b.max)
+	return b.last - rand.N(b.last*3/10+1)
+}
+
+func (b *backoff) reset() { b.last = 0 }
+
+// sleep waits for the next turn, or for the end of ctx.
+func (b *backoff) sleep(ctx context.Context) { sleep(ctx, b.next()) }
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

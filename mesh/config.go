@@ -1,0 +1,176 @@
+package mesh
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Config says who a node is and whom it looks for. Only Name is needed. A Config is copied by New.
+type Config struct {
+	// Name of the mesh: nodes with the same name connect. Up to 64 bytes, printable.
+	Name string
+
+	// Node is what people call this node. It need not be unique. Empty: the host's name.
+	Node string
+
+	// Version of the program, shown to peers. May be empty.
+	Version string
+
+	// ID tells this node from all others, up to 64 printable bytes without spaces. Of two nodes the one with the higher id
+	// dials. Empty: made from Key. Two nodes with one id do not connect, and both report ErrSameID.
+	ID string
+
+	// Key is the node's identity. Empty: a new one, so that the node is a new peer after a restart.
+	Key ed25519.PrivateKey
+
+	// Secrets that admit to the mesh (see NewSecret). A peer must prove one of them, so that a secret is rotated by giving
+	// all nodes the new one beside the old, and then taking the old one away. Eight at most, each of 16 bytes or more. None:
+	// an open mesh, in which nobody is trusted and streams are refused.
+	Secrets []string
+
+	// Join are addresses that are dialled until they answer, for ever: "host:port" (every address of the host is tried), or
+	// "host" alone, which looks up the DNS record _tcpctl._tcp.host (SRV).
+	Join []string
+
+	// NoMDNS switches multicast DNS off. It is off too where Network is set.
+	NoMDNS bool
+
+	// CacheFile remembers peers over a restart. Empty: they are remembered in memory only.
+	CacheFile string
+
+	// Sources find peers beside those that come with the package.
+	Sources []Source
+
+	// Network is what the node stands on. Nil: the system's TCP. Package meshtest has one in memory.
+	Network Network
+
+	// OnConn gets the connection to each peer, on a goroutine of its own, again after each reconnect. The connection is the
+	// program's from then on; Close of the node closes it. Nil: use Conns.
+	OnConn func(*Conn)
+
+	// OnStream gets a stream that a trusted peer opened with OpenStream, on a goroutine of its own; the program closes it.
+	// Nil: streams are refused.
+	OnStream func(Peer, net.Conn)
+
+	// OnError hears of what went wrong where no caller could be told: a peer refused (*RefusedError, once in ten minutes for
+	// each peer and reason), two nodes with one id, a listener out of descriptors. It must not block. Nil: nobody hears.
+	OnError func(error)
+
+	// Record is the first SetRecord.
+	Record []byte
+
+	// Heartbeat is the silence after which a node says that it lives (250 ms). Lower costs messages, in a mesh of n nodes
+	// n(n-1) for each; Suspect and Dead should stay several times as long.
+	Heartbeat time.Duration
+
+	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower finds a cut sooner, and
+	// takes a busy machine for a dead one sooner. When our own timers come late, both are stretched by as much.
+	Suspect, Dead time.Duration
+
+	// Forget is how long a peer that is down is dialled and shown (24 h); one that left is shown for a minute. Negative: for ever.
+	Forget time.Duration
+
+	// HandshakeTimeout is what a caller has to prove itself, from its first packet on (5 s).
+	HandshakeTimeout time.Duration
+
+	// MaxPeers is the most peers that are known at a time (256). A full mesh is for tens of nodes.
+	MaxPeers int
+}
+
+// What a peer may send. Everything is refused by its length, before memory is taken for it.
+const (
+	maxHello         = 8 << 10  // before it has proved anything
+	maxRecord        = 1 << 20  // a trusted peer's record, and our own
+	maxOpenRecord    = 64 << 10 // a record in an open mesh
+	maxControl       = maxRecord + 64
+	maxOpenControl   = maxOpenRecord + 64
+	maxAddrs         = 16 // of one peer
+	maxName          = 64
+	maxSecrets       = 8
+	minSecret        = 16
+	maxPendingPerIP  = 64  // handshakes under way from one address; beyond it the oldest goes
+	maxPending       = 256 // and from all
+	maxStreams       = 64  // open streams from one peer
+	forgetLeft       = time.Minute
+	dialTimeout      = 2 * time.Second
+	connLinger       = 30 * time.Second // a lost peer's connection may be read to its end for so long
+	lowerWaits       = time.Second      // the node with the lower id leaves dialling to the other for so long
+	defaultHeartbeat = 250 * time.Millisecond
+)
+
+func (c Config) check() (Config, error) {
+	if !plain(c.Name, maxName) {
+		return c, fmt.Errorf("mesh: the mesh's name %q: want 1 to %d printable bytes", c.Name, maxName)
+	}
+	if c.Node == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return c, fmt.Errorf("mesh: no Config.Node, and the host has no name: %w", err)
+		}
+		c.Node = host[:min(len(host), maxName)]
+	}
+	if !plain(c.Node, maxName) {
+		return c, fmt.Errorf("mesh: the node's name %q: want 1 to %d printable bytes", c.Node, maxName)
+	}
+	if c.Version != "" && !plain(c.Version, maxName) {
+		return c, fmt.Errorf("mesh: version %q: want up to %d printable bytes", c.Version, maxName)
+	}
+	if c.ID != "" && !plainID(c.ID) {
+		return c, fmt.Errorf("mesh: id %q: want up to %d printable bytes without spaces", c.ID, maxName)
+	}
+	if c.Key != nil && len(c.Key) != ed25519.PrivateKeySize {
+		return c, fmt.Errorf("mesh: Config.Key has %d bytes, an ed25519 private key has %d", len(c.Key), ed25519.PrivateKeySize)
+	}
+	if err := checkSecrets(c.Secrets); err != nil {
+		return c, err
+	}
+	if len(c.Record) > c.recordLimit() {
+		return c, errRecordSize(len(c.Record), c.recordLimit())
+	}
+	for _, j := range c.Join {
+		if _, _, err := splitJoin(j); err != nil {
+			return c, err
+		}
+	}
+	c.Heartbeat = cmp.Or(c.Heartbeat, defaultHeartbeat)
+	c.Suspect = cmp.Or(c.Suspect, time.Second)
+	c.Dead = cmp.Or(c.Dead, 3*time.Second)
+	c.Forget = cmp.Or(c.Forget, 24*time.Hour)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 5*time.Second)
+	c.MaxPeers = cmp.Or(c.MaxPeers, 256)
+	if c.Heartbeat < 0 || c.Suspect < c.Heartbeat || c.Dead < c.Suspect {
+		return c, errors.New("mesh: want 0 < Heartbeat < Suspect < Dead")
+	}
+	if c.HandshakeTimeout < 0 || c.MaxPeers < 0 {
+		return c, errors.New("mesh: HandshakeTimeout and MaxPeers cannot be switched off")
+	}
+	return c, nil
+}
+
+// recordLimit is smaller in an open mesh: everybody may join it, and each peer's record is kept.
+func (c Config) recordLimit() int {
+	if len(c.Secrets) == 0 {
+		return maxOpenRecord
+	}
+	return maxRecord
+}
+
+// plain reports whether s may be shown: a peer's name ends up in a terminal, so it carries no control characters.
+func plain(s string, limit int) bool {
+	if s == "" || len(s) > limit || !utf8.ValidString(s) {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+func plainID(s string) bool {
+	return plain(s, maxName) && !strings.ContainsFunc(s, unicode.IsSpace)
+}

@@ -1,0 +1,116 @@
+package mesh
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Event is something that happened to a peer.
+type Event struct {
+	Kind string    `json:"event"` // "alive", "suspect", "down" (Peer.Cause says why), or "update": a new record
+	Peer Peer      `json:"peer"`
+	At   time.Time `json:"at"`
+}
+
+// EventUpdate is the kind of the one event that is not named after a State.
+const EventUpdate = "update"
+
+// maxEvents is what a slow reader of Events may fall behind.
+const maxEvents = 1024
+
+// subscriber is one call of Events.
+type subscriber struct {
+	mu    sync.Mutex
+	queue []Event
+	wake  chan struct{}
+}
+
+// Events tells of every change until ctx ends or the node closes; then the channel is closed. It begins with one "alive"
+// or "suspect" for each peer that is connected already. A reader may be slow: of updates it then gets the newest, and
+// when it is more than a thousand events behind, the oldest are dropped. Peers has the present at any time.
+func (n *Node) Events(ctx context.Context) <-chan Event {
+	ch := make(chan Event)
+	s := &subscriber{wake: make(chan struct{}, 1)}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		close(ch)
+		return ch
+	}
+	for _, p := range n.peers {
+		if p.state != Down {
+			s.push(Event{Kind: string(p.state), Peer: p.value(), At: time.Now()})
+		}
+	}
+	n.subscribers = append(n.subscribers, s)
+	n.wg.Add(1)
+	go n.feed(ctx, s, ch)
+	return ch
+}
+
+func (n *Node) feed(ctx context.Context, s *subscriber, ch chan<- Event) {
+	defer n.wg.Done()
+	defer close(ch)
+	defer n.unsubscribe(s)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.end.Done():
+			return
+		case <-s.wake:
+		}
+		for e, ok := s.pop(); ok; e, ok = s.pop() {
+			select {
+			case ch <- e:
+			case <-ctx.Done():
+				return
+			case <-n.end.Done():
+				return
+			}
+		}
+	}
+}
+
+func (n *Node) unsubscribe(s *subscriber) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.subscribers = slices.DeleteFunc(n.subscribers, func(other *subscriber) bool { return other == s })
+}
+
+// tell is called with node.mu held, and never waits.
+func (n *Node) tell(e Event) {
+	e.At = time.Now()
+	for _, s := range n.subscribers {
+		s.push(e)
+	}
+}
+
+func (s *subscriber) push(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.Kind == EventUpdate { // the newest wins, in the place of an older one that was not read
+		s.queue = slices.DeleteFunc(s.queue, func(old Event) bool { return old.Kind == EventUpdate && old.Peer.ID == e.Peer.ID })
+	}
+	if len(s.queue) >= maxEvents {
+		s.queue = slices.Delete(s.queue, 0, 1)
+	}
+	s.queue = append(s.queue, e)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *subscriber) pop() (Event, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return Event{}, false
+	}
+	e := s.queue[0]
+	s.queue = slices.Delete(s.queue, 0, 1)
+	return e, true
+}

@@ -1,0 +1,91 @@
+package mesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// What a connection is for.
+const (
+	kindLink  = "link"  // the package's own: heartbeats, records, streams
+	kindConn  = "conn"  // the program's; Token says to which link it belongs
+	kindProbe = "probe" // Doctor's: nothing comes of it but the answer
+)
+
+// hello is the first thing that each side says, in the clear to whoever called. It holds what mDNS tells the whole
+// network anyway.
+type hello struct {
+	Protocol int              `json:"v"`
+	Mesh     string           `json:"mesh"`
+	ID       string           `json:"id"`
+	Boot     string           `json:"boot"`
+	Name     string           `json:"name"`
+	Version  string           `json:"version,omitempty"`
+	Kind     string           `json:"kind"`
+	Token    string           `json:"token,omitempty"`
+	Number   uint64           `json:"number,omitempty"` // of the program's connection, counted from 1 in each link
+	Port     uint16           `json:"port"`
+	Addrs    []netip.AddrPort `json:"addrs,omitempty"`
+	Time     time.Time        `json:"time"` // for Doctor: how far the clocks are apart
+}
+
+// parseHello reads what anybody on the network may have written.
+func parseHello(b []byte) (hello, error) {
+	var h hello
+	if err := json.Unmarshal(b, &h); err != nil {
+		return hello{}, fmt.Errorf("mesh: hello: %w", err)
+	}
+	switch {
+	case h.Protocol != 1:
+		return h, &RefusedError{Reason: ReasonProtocol, Detail: fmt.Sprintf("it speaks version %d, we speak 1", h.Protocol)}
+	case !plain(h.Mesh, maxName):
+		return hello{}, errors.New("mesh: hello: bad mesh name")
+	case !plainID(h.ID):
+		return hello{}, errors.New("mesh: hello: bad id")
+	case !plainID(h.Boot):
+		return hello{}, errors.New("mesh: hello: bad boot")
+	case !plain(h.Name, maxName):
+		return hello{}, errors.New("mesh: hello: bad node name")
+	case h.Version != "" && !plain(h.Version, maxName):
+		return hello{}, errors.New("mesh: hello: bad version")
+	case h.Kind != kindLink && h.Kind != kindConn && h.Kind != kindProbe:
+		return hello{}, fmt.Errorf("mesh: hello: unknown kind %.20q", h.Kind)
+	case len(h.Addrs) > maxAddrs:
+		return hello{}, fmt.Errorf("mesh: hello: %d addresses: the limit is %d", len(h.Addrs), maxAddrs)
+	}
+	for _, a := range h.Addrs {
+		if err := checkAddr(a); err != nil {
+			return hello{}, fmt.Errorf("mesh: hello: %w", err)
+		}
+	}
+	return h, nil
+}
+
+// checkAddr turns away what cannot be dialled.
+func checkAddr(a netip.AddrPort) error {
+	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(a.Addr().Zone()) > 16 {
+		return fmt.Errorf("bad address %.60q", a)
+	}
+	return nil
+}
+
+// verdict is each side's answer to the other's hello.
+type verdict struct {
+	OK     bool   `json:"ok"`
+	Reason Reason `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func parseVerdict(b []byte) (verdict, error) {
+	var v verdict
+	if err := json.Unmarshal(b, &v); err != nil {
+		return verdict{}, fmt.Errorf("mesh: verdict: %w", err)
+	}
+	if !v.OK && !plain(string(v.Reason), maxName) || v.Detail != "" && !plain(v.Detail, 256) {
+		return verdict{}, errors.New("mesh: verdict: bad reason")
+	}
+	return v, nil
+}

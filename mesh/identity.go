@@ -1,0 +1,81 @@
+package mesh
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// protocol is what TLS negotiates (ALPN), so that a web client that calls us is turned away before it says anything.
+const protocol = "tcpctl-mesh/1"
+
+// identity is the key and what is made of it. The certificate is only an envelope for the key: nobody signs it, and its
+// dates and names mean nothing.
+type identity struct {
+	key  ed25519.PrivateKey
+	id   string
+	boot string // this run of the node: a node that reaches itself knows it by this, and a restart is not a second node
+	tls  *tls.Config
+}
+
+func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
+	if key == nil {
+		var err error
+		if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return identity{}, fmt.Errorf("mesh: new key: %w", err)
+		}
+	}
+	if id == "" {
+		sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
+		id = hex.EncodeToString(sum[:16])
+	}
+	envelope := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "tcpctl mesh node"},
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // RFC 5280 section 4.1.2.5: no end
+	}
+	der, err := x509.CreateCertificate(rand.Reader, envelope, envelope, key.Public(), key)
+	if err != nil {
+		return identity{}, fmt.Errorf("mesh: certificate: %w", err)
+	}
+	boot := make([]byte, 8)
+	rand.Read(boot)
+	return identity{key: key, id: id, boot: hex.EncodeToString(boot), tls: &tls.Config{
+		Certificates:           []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion:             tls.VersionTLS13,
+		NextProtos:             []string{protocol},
+		ClientAuth:             tls.RequireAnyClientCert,
+		SessionTicketsDisabled: true, // each connection proves its key
+		// Names and signers say nothing here. TLS itself proves that the peer holds the key in its certificate; whether
+		// that peer may come in is for the hello to decide.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			_, err := peerKey(s)
+			return err
+		},
+	}}, nil
+}
+
+// peerKey is the key that the other side of the channel has proved to hold.
+func peerKey(s tls.ConnectionState) (ed25519.PublicKey, error) {
+	if s.NegotiatedProtocol != protocol {
+		return nil, errors.New("mesh: the other side is not a mesh node (no " + protocol + ")")
+	}
+	if len(s.PeerCertificates) != 1 {
+		return nil, fmt.Errorf("mesh: %d certificates: want 1", len(s.PeerCertificates))
+	}
+	key, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("mesh: the certificate's key is not ed25519")
+	}
+	return key, nil
+}

@@ -1,0 +1,108 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// keep dials the peer whenever it has no link, for as long as it is remembered.
+func (p *peer) keep() {
+	defer p.node.wg.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if d, ok := p.dueIn(); ok {
+			timer.Reset(d)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-p.node.ctx.Done():
+			return
+		case <-p.gone:
+			return
+		case <-p.poke:
+		case <-timer.C:
+			p.dial(p.node.ctx)
+		}
+	}
+}
+
+// dueIn is the time until the next attempt; not ok: none is needed until somebody pokes.
+func (p *peer) dueIn() (time.Duration, bool) {
+	p.node.mu.Lock()
+	defer p.node.mu.Unlock()
+	if p.link != nil || p.nextDial.IsZero() {
+		return 0, false
+	}
+	return max(0, time.Until(p.nextDial)), true
+}
+
+// dialAt is called with node.mu held.
+func (p *peer) dialAt(t time.Time) {
+	p.nextDial = t
+	select {
+	case p.poke <- struct{}{}:
+	default:
+	}
+}
+
+// foundAgain is called with node.mu held when a source has seen the peer: there is no reason to wait any longer.
+func (p *peer) foundAgain(source string) {
+	if p.link != nil {
+		return
+	}
+	if now := time.Now(); p.cause == Left && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
+		return // the teller has not heard the goodbye yet
+	}
+	if first := p.node.firstDial(p); p.nextDial.IsZero() || p.retry.last < policyWait && first.Before(p.nextDial) {
+		p.retry.reset()
+		p.dialAt(first)
+	}
+}
+
+// firstDial is when to dial a peer that has just been found or lost: the higher id dials, and the lower one leaves it a
+// second to do so.
+func (n *Node) firstDial(p *peer) time.Time {
+	if n.id.id < p.id {
+		return time.Now().Add(lowerWaits)
+	}
+	return time.Now()
+}
+
+// policyWait is the pause after a refusal that another attempt does not change.
+const policyWait = 20 * time.Second
+
+func (p *peer) dial(ctx context.Context) {
+	n := p.node
+	n.mu.Lock()
+	if p.link != nil || p.nextDial.IsZero() { // it called while the timer was running out
+		n.mu.Unlock()
+		return
+	}
+	addrs := slices.DeleteFunc(slices.Clone(p.addrs), func(a netip.AddrPort) bool { return time.Since(p.wrong[a]) < policyWait })
+	p.nextDial = time.Time{}
+	n.mu.Unlock()
+	id, err := n.call(ctx, addrs, p.foundBy)
+	if err == nil && id != p.id {
+		err = errors.New("mesh: another node answers at its address")
+	}
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p.link != nil || err == nil {
+		return
+	}
+	p.why = err.Error()
+	wait := p.retry.next()
+	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Reason != ReasonDuplicate && refused.Reason != ReasonLeaving {
+		p.retry.last = policyWait
+		wait = policyWait
+	}
+	if again := time.Now().Add(wait); p.nextDial.IsZero() || p.nextDial.After(again) {
+		p.nextDial = again
+	}
+}

@@ -1,0 +1,264 @@
+package mesh
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// link is the package's own connection to a peer: a yamux session over TLS, with one stream for its messages and one for
+// each OpenStream. It is made by adopt, and owned by its run.
+type link struct {
+	node    *Node
+	peer    *peer
+	greeted *greeting
+	theirs  hello
+	addr    netip.AddrPort
+	wire    *wire
+	tls     *tls.Conn
+	token   string // what a connection of the program's shows to belong here
+	session *yamux.Session
+	out     outbox
+	heard   chan struct{}   // closed by the first message: the other side has adopted the link too
+	ctx     context.Context // done after end
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when nothing is left of it
+	endOnce sync.Once
+	cause   Cause // set before ctx is done
+	why     string
+	left    chan struct{} // closed by their goodbye
+	byeAck  chan struct{} // closed by the answer to ours
+	streams chan struct{} // one place for each stream that they opened
+
+	mu     sync.Mutex
+	got    beat // the newest heartbeat
+	gotAt  time.Time
+	echoed chan struct{} // closed and replaced at each heartbeat
+
+	// under node.mu
+	conn     *Conn
+	connNo   uint64
+	connGone chan struct{} // wakes keepConn
+	late     time.Duration // how late our own timers were since we last heard anything
+	watched  bool          // somebody watches over there
+	judging  bool
+}
+
+// adopt makes the link that both sides have agreed on. The peer's settling is held.
+func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
+	if err := g.settled(); err != nil {
+		return nil, err
+	}
+	state := g.tls.ConnectionState()
+	token, err := state.ExportKeyingMaterial("EXPORTER-tcpctl-mesh-conn", nil, 16)
+	if err != nil {
+		return nil, fmt.Errorf("mesh: exporter: %w", err)
+	}
+	l := &link{
+		node: n, peer: p, greeted: g, theirs: g.theirs, addr: g.addr, wire: g.wire, tls: g.tls, token: hex.EncodeToString(token),
+		heard: make(chan struct{}), done: make(chan struct{}), left: make(chan struct{}), byeAck: make(chan struct{}),
+		streams: make(chan struct{}, maxStreams), echoed: make(chan struct{}), connGone: make(chan struct{}, 1),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.out.wake = make(chan struct{}, 1)
+	quiet := &yamux.Config{
+		AcceptBacklog: 64, EnableKeepAlive: false, KeepAliveInterval: time.Hour, ConnectionWriteTimeout: 10 * time.Second,
+		MaxStreamWindowSize: 256 << 10, StreamOpenTimeout: 30 * time.Second, StreamCloseTimeout: time.Minute,
+		Logger: log.New(io.Discard, "", 0), // what it would log is an error that we return
+	}
+	below := &muxed{Conn: g.tls, wire: g.wire}
+	if g.dialed {
+		l.session, err = yamux.Client(below, quiet)
+	} else {
+		l.session, err = yamux.Server(below, quiet)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mesh: session: %w", err)
+	}
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closing {
+		l.session.Close()
+		return nil, &RefusedError{Reason: ReasonLeaving, Addr: l.addr.String()}
+	}
+	at := l.addr
+	if !g.dialed {
+		at = netip.AddrPortFrom(at.Addr(), l.theirs.Port)
+	}
+	p.addAddrs(append([]netip.AddrPort{at}, l.theirs.Addrs...))
+	p.name, p.version, p.trusted, p.why = l.theirs.Name, l.theirs.Version, g.trusted, ""
+	p.skew, p.rtt, p.recordNo = time.Until(l.theirs.Time), 0, 0
+	p.link, p.nextDial = l, time.Time{}
+	p.retry.reset()
+	n.links[l.token] = l
+	n.replaces(p, at.Addr())
+	p.setState(Alive, "")
+	n.wg.Add(1)
+	go l.run()
+	n.peersChanged()
+	return l, nil
+}
+
+// run owns the link from adoption to its end.
+func (l *link) run() {
+	defer l.node.wg.Done()
+	var wg sync.WaitGroup
+	control, err := l.openControl()
+	if err == nil {
+		wg.Go(func() { l.write(control) })
+		if l.greeted.trusted {
+			wg.Go(l.acceptStreams)
+		} else {
+			// From here on yamux refuses every stream before it takes memory for it.
+			wg.Go(func() { _ = l.session.GoAway() })
+		}
+		if l.greeted.dialed {
+			wg.Go(l.keepConn)
+		}
+		err = l.read(control)
+	}
+	l.end(l.causeOf(err))
+	l.session.Close()
+	wg.Wait()
+	l.node.lost(l)
+}
+
+// openControl makes the stream of messages: the side that dialled opens it.
+func (l *link) openControl() (net.Conn, error) {
+	if l.greeted.dialed {
+		return l.session.Open()
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, l.node.cfg.HandshakeTimeout)
+	defer cancel()
+	s, err := l.session.AcceptStreamWithContext(ctx)
+	if err != nil {
+		return nil, err // not s: a nil *Stream in a net.Conn is not nil
+	}
+	return s, nil
+}
+
+// end closes the link. The first cause counts.
+func (l *link) end(cause Cause, err error) {
+	l.endOnce.Do(func() {
+		l.cause = cause
+		if err != nil {
+			l.why = err.Error()
+		}
+		l.cancel()
+		if cause == Cut || cause == Hung {
+			// Nobody is there to take what is left; do not let the kernel keep trying.
+			if t, ok := l.wire.Conn.(*net.TCPConn); ok {
+				t.SetLinger(0)
+			}
+		}
+		l.wire.Conn.Close()
+	})
+}
+
+// read handles the peer's messages until the link ends.
+func (l *link) read(control io.Reader) error {
+	limit := maxControl
+	if !l.greeted.trusted {
+		limit = maxOpenControl
+	}
+	for {
+		frame, err := readFrame(control, limit)
+		if err != nil {
+			return err
+		}
+		if err := l.handle(frame); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *link) handle(frame []byte) error {
+	if len(frame) == 0 {
+		return errors.New("mesh: an empty message")
+	}
+	closeOnce(l.heard)
+	switch body := frame[1:]; frame[0] {
+	case msgBeat:
+		b, err := parseBeat(body)
+		if err != nil {
+			return err
+		}
+		l.gotBeat(b)
+	case msgRecord:
+		number, record, err := parseNumber(body)
+		if err != nil {
+			return err
+		}
+		l.peer.setRecord(number, record)
+	case msgPeers:
+		peers, err := parsePeers(body)
+		if err != nil {
+			return err
+		}
+		l.gotPeers(peers)
+	case msgWatch:
+		l.node.mu.Lock()
+		l.watched = len(body) == 1 && body[0] == 1
+		l.node.mu.Unlock()
+	case msgBye:
+		l.gotBye()
+	case msgByeAck:
+		closeOnce(l.byeAck)
+	case msgGone:
+		number, _, err := parseNumber(body)
+		if err != nil {
+			return err
+		}
+		l.gotGone(number)
+	}
+	return nil
+}
+
+// closeOnce is for channels that only one goroutine closes, and perhaps twice.
+func closeOnce(ch chan struct{}) {
+	select {
+	case <-ch:
+	default:
+		close(ch)
+	}
+}
+
+// gotPeers passes on whom the peer is connected to. A loopback address means something only if the peer is on this machine.
+func (l *link) gotPeers(peers []told) {
+	for _, t := range peers {
+		var addrs []netip.AddrPort
+		for _, a := range t.Addrs {
+			if !a.Addr().IsLoopback() || l.addr.Addr().IsLoopback() {
+				addrs = append(addrs, a)
+			}
+		}
+		if len(addrs) > 0 { // no id, no address: nothing to dial
+			l.node.found(Sighting{ID: t.ID, Name: t.Name, Addrs: addrs}, sourcePeer)
+		}
+	}
+}
+
+// gotBye: the peer has left from now on. The link stays up until it has closed its side, so that nothing on its way is lost.
+func (l *link) gotBye() {
+	closeOnce(l.left)
+	l.out.post(func(o *pending) { o.byeAck = true })
+	n := l.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.peer.setState(Down, Left)
+	if l.conn != nil {
+		l.conn.linger()
+	}
+	n.peersChanged()
+}

@@ -1,0 +1,225 @@
+package meshtest
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const window = 256 << 10 // what is on its way at most; then Write waits
+
+// stream is one direction of a connection.
+type stream struct {
+	mu      sync.Mutex
+	parts   []part
+	size    int
+	closed  bool          // by the writer: io.EOF after the last part
+	broken  bool          // by the reader: writing fails
+	changed chan struct{} // closed and replaced at every change
+	last    time.Time     // nothing overtakes
+}
+
+type part struct {
+	data []byte
+	at   time.Time // when it arrives
+	eof  bool
+}
+
+func newStream() *stream { return &stream{changed: make(chan struct{})} }
+
+// update is the only way to change a stream.
+func (s *stream) update(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *stream) send(p part, latency time.Duration) {
+	s.update(func() {
+		p.at = time.Now().Add(latency)
+		if p.at.Before(s.last) {
+			p.at = s.last
+		}
+		s.last = p.at
+		s.parts = append(s.parts, p)
+		s.size += len(p.data)
+	})
+}
+
+// end is one end of a connection.
+type end struct {
+	host, peer    *Host
+	in, out       *stream
+	local, remote netip.AddrPort
+
+	mu            sync.Mutex
+	closed        bool
+	readBy, sayBy deadline
+}
+
+// deadline is a time that can be changed while somebody waits for it.
+type deadline struct {
+	at      time.Time
+	changed chan struct{}
+}
+
+func (e *end) Read(b []byte) (int, error) {
+	for {
+		n, err, wait, changed := e.tryRead(b)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if err := e.wait(&e.readBy, wait, changed); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// tryRead takes what has arrived. Otherwise it says when to try again at the latest (0: no time is known), and what to wait for.
+func (e *end) tryRead(b []byte) (n int, err error, wait time.Duration, changed []<-chan struct{}) {
+	open, networkChanged := e.host.net.way(e.host, e.peer)
+	frozen, _ := e.host.isFrozen()
+	e.in.mu.Lock()
+	defer e.in.mu.Unlock()
+	changed = []<-chan struct{}{networkChanged, e.in.changed}
+	if e.isClosed() {
+		return 0, net.ErrClosed, 0, nil
+	}
+	if !open || frozen || len(e.in.parts) == 0 {
+		return 0, nil, 0, changed
+	}
+	first := &e.in.parts[0]
+	if d := time.Until(first.at); d > 0 {
+		return 0, nil, d, changed
+	}
+	if first.eof {
+		return 0, io.EOF, 0, nil
+	}
+	n = copy(b, first.data)
+	first.data = first.data[n:]
+	if len(first.data) == 0 {
+		e.in.parts = slices.Delete(e.in.parts, 0, 1)
+	}
+	e.in.size -= n
+	close(e.in.changed) // the writer may go on
+	e.in.changed = make(chan struct{})
+	return n, nil, 0, nil
+}
+
+func (e *end) Write(b []byte) (int, error) {
+	written := 0
+	for written < len(b) {
+		e.out.mu.Lock()
+		room, broken, changed := window-e.out.size, e.out.broken, e.out.changed
+		e.out.mu.Unlock()
+		frozen, networkChanged := e.host.isFrozen()
+		switch {
+		case e.isClosed():
+			return written, net.ErrClosed
+		case broken:
+			return written, syscall.EPIPE
+		case room <= 0 || frozen:
+			if err := e.wait(&e.sayBy, 0, []<-chan struct{}{changed, networkChanged}); err != nil {
+				return written, err
+			}
+			continue
+		}
+		n := min(room, len(b)-written)
+		e.out.send(part{data: slices.Clone(b[written : written+n])}, e.host.net.latency())
+		written += n
+	}
+	return written, nil
+}
+
+// wait returns when one of the two channels is closed, after d if that is not 0, or with an error at the deadline.
+func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) error {
+	e.mu.Lock()
+	at := by.at
+	if by.changed == nil {
+		by.changed = make(chan struct{})
+	}
+	moved := by.changed
+	e.mu.Unlock()
+	if !at.IsZero() {
+		left := time.Until(at)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		if d == 0 || left < d {
+			d = left
+		}
+	}
+	var timeout <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		timeout = t.C
+	}
+	select {
+	case <-changed[0]:
+	case <-changed[1]:
+	case <-moved:
+	case <-timeout:
+	}
+	return nil
+}
+
+func (e *end) isClosed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
+}
+
+// Close sends the end of the stream after what was written.
+func (e *end) Close() error {
+	e.mu.Lock()
+	was := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	if was {
+		return net.ErrClosed
+	}
+	e.out.send(part{eof: true}, e.host.net.latency())
+	e.in.update(func() { e.in.broken = true })
+	e.host.net.mu.Lock()
+	defer e.host.net.mu.Unlock()
+	e.host.ends = slices.DeleteFunc(e.host.ends, func(other *end) bool { return other == e })
+	return nil
+}
+
+// LastAck is how long ago the other host's kernel acknowledged something: see mesh.Network.
+func (e *end) LastAck() time.Duration {
+	if open, _ := e.host.net.way(e.host, e.peer); open {
+		return 0
+	}
+	return time.Hour
+}
+
+func (e *end) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(e.local) }
+func (e *end) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(e.remote) }
+
+func (e *end) SetDeadline(t time.Time) error {
+	e.SetReadDeadline(t)
+	return e.SetWriteDeadline(t)
+}
+
+func (e *end) SetReadDeadline(t time.Time) error  { return e.set(&e.readBy, t) }
+func (e *end) SetWriteDeadline(t time.Time) error { return e.set(&e.sayBy, t) }
+
+func (e *end) set(d *deadline, t time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d.at = t
+	if d.changed != nil {
+		close(d.changed)
+	}
+	d.changed = make(chan struct{})
+	return nil
+}

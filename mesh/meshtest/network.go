@@ -1,0 +1,248 @@
+// Package meshtest is a network in memory, with partitions, delay and loss, to test programs that use package mesh.
+//
+//	net := meshtest.New()
+//	defer net.Close()
+//	a, b := net.Host("a"), net.Host("b")
+//	nodeA, err := mesh.New(a.Config(mesh.Config{Name: "test"}))
+//	nodeB, err := mesh.New(b.Config(mesh.Config{Name: "test"}))
+//	…
+//	net.Cut(a, b) // and later net.Heal()
+//
+// It uses no sockets and keeps time by package time alone, so that it runs in a testing/synctest bubble, where seconds
+// cost nothing.
+package meshtest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+// Network joins hosts. All its methods may be called at any time.
+type Network struct {
+	mu      sync.Mutex
+	hosts   []*Host
+	cut     map[[2]*Host]bool
+	delay   time.Duration
+	loss    float64
+	changed chan struct{} // closed and replaced when the network changes
+	closed  bool
+}
+
+// New makes a network without delay and loss.
+//
+// It runs the garbage collector twice, because yamux pools timers for the whole process, and a timer of one synctest
+// bubble ends the program in another.
+func New() *Network {
+	runtime.GC()
+	runtime.GC()
+	return &Network{cut: map[[2]*Host]bool{}, changed: make(chan struct{})}
+}
+
+// Host adds a host with an address of its own, 10.77.0.1 and up. Several nodes may run on one host.
+func (n *Network) Host(name string) *Host {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := len(n.hosts) + 1
+	h := &Host{net: n, name: name, ip: netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), ports: map[uint16]*listener{}, nextPort: 7000}
+	n.hosts = append(n.hosts, h)
+	return h
+}
+
+// Cut takes the way between two hosts away, in both directions. What was sent waits, as TCP sends it again and again; nothing is
+// refused, as on a wire that was pulled.
+func (n *Network) Cut(a, b *Host) {
+	n.change(func() { n.cut[pair(a, b)] = true })
+}
+
+// Partition cuts every host of one group off from every host of another. Hosts in no group keep all ways.
+func (n *Network) Partition(groups ...[]*Host) {
+	n.change(func() {
+		for i, g := range groups {
+			for _, other := range groups[i+1:] {
+				for _, a := range g {
+					for _, b := range other {
+						n.cut[pair(a, b)] = true
+					}
+				}
+			}
+		}
+	})
+}
+
+// Heal brings all ways back.
+func (n *Network) Heal() { n.change(func() { clear(n.cut) }) }
+
+// SetDelay sets how long everything takes one way, from now on.
+func (n *Network) SetDelay(d time.Duration) { n.change(func() { n.delay = d }) }
+
+// SetLoss sets the share of packets that are lost, 0 to 1. A lost announcement is gone; a lost part of a connection comes
+// 200 ms later, as TCP sends it again, and holds up what is behind it.
+func (n *Network) SetLoss(share float64) { n.change(func() { n.loss = share }) }
+
+// Close ends all listeners and connections.
+func (n *Network) Close() {
+	n.change(func() { n.closed = true })
+	n.mu.Lock()
+	hosts := n.hosts
+	n.mu.Unlock()
+	for _, h := range hosts {
+		h.Crash()
+	}
+}
+
+func (n *Network) change(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+func pair(a, b *Host) [2]*Host {
+	if b.ip.Less(a.ip) {
+		a, b = b, a
+	}
+	return [2]*Host{a, b}
+}
+
+// way is the state of the network between two hosts; changed is closed when it may be another.
+func (n *Network) way(a, b *Host) (open bool, changed <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.cut[pair(a, b)], n.changed
+}
+
+// latency is how long the next part of a connection takes.
+func (n *Network) latency() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := n.delay
+	for n.loss > 0 && rand.Float64() < n.loss && d < 5*time.Second {
+		d += 200 * time.Millisecond
+	}
+	return d
+}
+
+// Host is one machine: a mesh.Network for the nodes on it, and the mesh.Source by which they find those on other hosts.
+type Host struct {
+	net      *Network
+	name     string
+	ip       netip.Addr
+	frozen   bool // under net.mu, as all below
+	ports    map[uint16]*listener
+	nextPort uint16
+	ends     []*end
+	seekers  []*seeker
+}
+
+// Config completes c so that its node runs on this host.
+func (h *Host) Config(c mesh.Config) mesh.Config {
+	c.Network = h
+	c.Sources = append(c.Sources, h)
+	if c.Node == "" {
+		c.Node = h.name
+	}
+	return c
+}
+
+// Addr is the host's address.
+func (h *Host) Addr() netip.Addr { return h.ip }
+
+// Crash ends every connection and listener, as the kernel does when a process dies. The nodes do not know: close them too.
+func (h *Host) Crash() {
+	h.net.mu.Lock()
+	ends := h.ends
+	h.ends = nil
+	var listeners []*listener
+	for _, l := range h.ports {
+		listeners = append(listeners, l)
+	}
+	h.net.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+	for _, e := range ends {
+		e.Close()
+	}
+}
+
+// Freeze stops the host's processes and not its kernel, as SIGSTOP does: connections are taken and data is acknowledged, and
+// nothing is read or written. Thaw ends it.
+func (h *Host) Freeze() { h.net.change(func() { h.frozen = true }) }
+
+// Thaw lets the processes run again.
+func (h *Host) Thaw() { h.net.change(func() { h.frozen = false }) }
+
+func (h *Host) isFrozen() (frozen bool, changed <-chan struct{}) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return h.frozen, h.net.changed
+}
+
+// Listen takes any address for the host's own.
+func (h *Host) Listen(_ context.Context, addr string) (net.Listener, error) {
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	var number uint16
+	if _, err := fmt.Sscan(p, &number); err != nil {
+		return nil, fmt.Errorf("meshtest: port %q: %w", p, err)
+	}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	if number == 0 {
+		number = h.nextPort
+		h.nextPort++
+	}
+	if h.ports[number] != nil || h.net.closed {
+		return nil, fmt.Errorf("meshtest: %s port %d: address already in use", h.name, number)
+	}
+	l := &listener{host: h, addr: netip.AddrPortFrom(h.ip, number), queue: make(chan net.Conn, 1024), done: make(chan struct{})}
+	h.ports[number] = l
+	return l, nil
+}
+
+// Dial waits while the way is cut, until ctx ends: as when nobody answers.
+func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	l := h.net.find(to)
+	for l != nil {
+		open, changed := h.net.way(h, l.host)
+		frozen, _ := h.isFrozen()
+		if open && !frozen {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("meshtest: dial %s: %w", addr, ctx.Err())
+		}
+	}
+	if l == nil {
+		return nil, fmt.Errorf("meshtest: dial %s: connection refused", addr)
+	}
+	return h.connect(l)
+}
+
+func (n *Network) find(to netip.AddrPort) *listener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, h := range n.hosts {
+		if h.ip == to.Addr() {
+			return h.ports[to.Port()]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package mesh
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Source finds nodes. Several run side by side; the first to find a peer is named in Peer.FoundBy.
+type Source interface {
+	// Name as the status shows it: "mdns".
+	Name() string
+
+	// Run makes this node known, if the source can, and reports who is there, until ctx ends. An error is a warning in the
+	// status, and Run is called again after a while: a source never stops a node.
+	Run(ctx context.Context, self Self, r Reporter) error
+}
+
+// Self is what a source may tell about this node.
+type Self struct {
+	Mesh, ID, Name string
+	Listen         netip.AddrPort // the address may be unspecified: all interfaces
+}
+
+// Reporter takes what a Source finds. Its methods do not block.
+type Reporter interface {
+	Found(Sighting)
+	Warn(string) // "" takes it back
+}
+
+// Sighting is one find. Without an ID it is an address at which somebody may answer.
+type Sighting struct {
+	ID, Name string
+	Addrs    []netip.AddrPort
+}
+
+// The names of the package's own sources, as they are in Peer.FoundBy.
+const (
+	sourceMDNS     = "mdns"
+	sourceJoin     = "join"
+	sourceDNS      = "dns"      // a join address that is a name
+	sourcePeer     = "peer"     // told by another peer
+	sourceMemory   = "memory"   // remembered
+	sourceIncoming = "incoming" // it called us, and nothing else had found it
+)
+
+// SourceStatus is how a source does.
+type SourceStatus struct {
+	Name    string `json:"name"`
+	Addr    string `json:"addr,omitempty"`    // what is joined
+	Warning string `json:"warning,omitempty"` // why it cannot find anyone now
+	Found   int    `json:"found"`             // peers known now that it found first
+}
+
+// watched is a source at work.
+type watched struct {
+	node    *Node
+	name    string
+	addr    string // what is joined
+	warning string // under node.mu
+}
+
+func (w *watched) Found(s Sighting) { w.node.found(s, w.name) }
+
+func (w *watched) Warn(text string) {
+	w.node.mu.Lock()
+	defer w.node.mu.Unlock()
+	w.warning = text
+}
+
+// Sources says how each source does. One that cannot work has a warning: there is no multicast in a container's network.
+func (n *Node) Sources() []SourceStatus {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := make([]SourceStatus, 0, len(n.sources))
+	for _, w := range n.sources {
+		s := SourceStatus{Name: w.name, Addr: w.addr, Warning: w.warning}
+		for _, p := range n.peers {
+			if p.foundBy == w.name {
+				s.Found++
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// watch adds a name to the status and returns where its source reports to.
+func (n *Node) watch(name, addr string) *watched {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	w := &watched{node: n, name: name, addr: addr}
+	n.sources = append(n.sources, w)
+	return w
+}
+
+func (n *Node) runSource(s Source, w *watched) {
+	defer n.wg.Done()
+	wait := backoff{min: 500 * time.Millisecond, max: 30 * time.Second}
+	for n.ctx.Err() == nil {
+		err := s.Run(n.ctx, n.self(), w)
+		if err != nil && n.ctx.Err() == nil {
+			w.Warn(err.Error())
+		}
+		wait.sleep(n.ctx)
+	}
+}
+
+func (n *Node) self() Self {
+	return Self{Mesh: n.cfg.Name, ID: n.id.id, Name: n.cfg.Node, Listen: n.listen}
+}
+
+// found takes a sighting from any source. Nothing of it is trusted: it only says where to dial.
+func (n *Node) found(s Sighting, source string) {
+	s.Addrs = slices.DeleteFunc(slices.Clone(s.Addrs[:min(len(s.Addrs), maxAddrs)]), func(a netip.AddrPort) bool {
+		return checkAddr(a) != nil || n.onlyLoopback() && !a.Addr().IsLoopback()
+	})
+	if len(s.Addrs) == 0 {
+		return
+	}
+	if s.ID == "" {
+		n.seekStranger(s.Addrs, source)
+		return
+	}
+	if s.ID == n.id.id || !plainID(s.ID) || s.Name != "" && !plain(s.Name, maxName) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.peers[s.ID]
+	if p == nil {
+		if p = n.addPeer(s.ID, source); p == nil {
+			return
+		}
+	}
+	if p.name == "" {
+		p.name = s.Name
+	}
+	p.addAddrs(s.Addrs)
+	p.foundAgain(source)
+}
+
+// onlyLoopback: a node that listens on this machine alone stays on this machine. An address to join is an order, and exempt.
+func (n *Node) onlyLoopback() bool { return n.listen.Addr().IsLoopback() }
