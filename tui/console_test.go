@@ -1,0 +1,175 @@
+package tui
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
+}
+
+// console is a Model with a made-up engine and a clock of its own: what a
+// user would see and press, without a terminal.
+type console struct {
+	*Model
+	t      testing.TB
+	engine *fake
+	now    time.Time
+}
+
+func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *console {
+	t.Helper()
+	cfg := Config{Source: engine, Instance: "edge-01", Where: "@unix:/run/tcpctl.sock"}
+	for _, do := range change {
+		do(&cfg)
+	}
+	m, err := newModel(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &console{Model: m, t: t, engine: engine, now: start}
+	m.clock, m.zone = func() time.Time { return c.now }, time.UTC
+	for _, p := range m.panes {
+		p.bind(m)
+	}
+	c.send(tea.WindowSizeMsg{Width: w, Height: h})
+	c.look()
+	return c
+}
+
+// send gives the console a message and carries out what it asks for, but for
+// the clock's ticks.
+func (c *console) send(msg tea.Msg) {
+	c.t.Helper()
+	_, cmd := c.Update(msg)
+	c.carry(cmd)
+}
+
+func (c *console) carry(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	switch msg := cmd().(type) {
+	case nil, tickMsg:
+	case tea.BatchMsg:
+		for _, one := range msg {
+			c.carry(one)
+		}
+	default:
+		c.send(msg)
+	}
+}
+
+// look polls the engine once.
+func (c *console) look() {
+	c.t.Helper()
+	for i := range c.fetches {
+		c.fetches[i].next = time.Time{}
+	}
+	c.carry(c.poll())
+	c.carry(c.poll()) // what is shown may depend on the first answer
+}
+
+// pass lets time pass, on both clocks, and looks.
+func (c *console) pass(d time.Duration) {
+	c.t.Helper()
+	c.now = c.now.Add(d)
+	c.engine.change(func(f *fake) { f.status.Node.Now = f.status.Node.Now.Add(d) })
+	c.look()
+}
+
+// press presses keys, by name, with spaces between them.
+func (c *console) press(keys string) {
+	c.t.Helper()
+	for _, k := range strings.Fields(keys) {
+		c.send(keyMsg(k))
+	}
+}
+
+// write types a text.
+func (c *console) write(text string) {
+	c.t.Helper()
+	for _, r := range text {
+		k := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}
+		if r == ' ' {
+			k.Type = tea.KeySpace
+		}
+		c.send(k)
+	}
+}
+
+func keyMsg(name string) tea.KeyMsg {
+	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab, "shift+tab": tea.KeyShiftTab, "up": tea.KeyUp, "down": tea.KeyDown,
+		"left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace, "ctrl+c": tea.KeyCtrlC, "ctrl+d": tea.KeyCtrlD, "ctrl+a": tea.KeyCtrlA, "ctrl+space": tea.KeyCtrlAt,
+		"ctrl+r": tea.KeyCtrlR, "pgdown": tea.KeyPgDown, "end": tea.KeyEnd, "home": tea.KeyHome, "ctrl+l": tea.KeyCtrlL}
+	if t, ok := named[name]; ok {
+		return tea.KeyMsg{Type: t}
+	}
+	if name == "space" {
+		return tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
+	}
+	return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(name)}
+}
+
+// screen is what is to be seen, as text.
+func (c *console) screen() string {
+	c.t.Helper()
+	c.View()
+	if c.crash != nil {
+		c.t.Fatal(c.crash)
+	}
+	return c.lastBig.plain()
+}
+
+func (c *console) sees(texts ...string) {
+	c.t.Helper()
+	screen := c.screen()
+	for _, text := range texts {
+		if !strings.Contains(screen, text) {
+			c.t.Errorf("not to be seen: %q\n%s", text, screen)
+		}
+	}
+}
+
+func (c *console) seesNot(text string) {
+	c.t.Helper()
+	if screen := c.screen(); strings.Contains(screen, text) {
+		c.t.Errorf("to be seen: %q\n%s", text, screen)
+	}
+}
+
+// live gives the engine a past of five minutes, with traffic in waves.
+func (c *console) live() {
+	end := c.now
+	var in, out int64
+	c.engine.change(func(f *fake) { in, out = f.status.Services[0].BytesIn, f.status.Services[0].BytesOut })
+	c.now = end.Add(-5 * time.Minute)
+	c.world.recent, c.world.past = nil, map[string]*history{}
+	for i := 300; i >= 0; i-- {
+		at := end.Add(-time.Duration(i) * time.Second)
+		c.now = at
+		wave := 100 + 80*math.Sin(float64(i)/23) + 20*math.Sin(float64(i)/3)
+		in += int64(wave * (1 << 20))
+		out += int64((60 + wave/3) * (1 << 20))
+		c.engine.change(func(f *fake) {
+			f.status.Node.Now = at
+			s := &f.status.Services[0]
+			s.BytesIn, s.BytesOut = in, out
+			s.Sessions.Total += 118
+			s.Backends[0].BytesIn, s.Backends[0].BytesOut = in*9/10, out*9/10
+			s.Backends[0].Total += 118
+			s.Backends[1].Drain.Left = 38 + i/2
+			s.Backends[1].Active = s.Backends[1].Drain.Left
+		})
+		c.look()
+	}
+	c.changed()
+}

@@ -1,0 +1,32 @@
+package tui
+
+import (
+	"encoding/base64"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// copyMax bounds what is copied: terminals drop what is longer.
+const copyMax = 70_000
+
+func copyID(m *Model) tea.Cmd { return m.copy(m.pane().grid().currentID(), "its id") }
+
+func copyRow(m *Model) tea.Cmd { return m.copy(m.pane().grid().currentJSON(), "the row as JSON") }
+
+// copy puts a text on the clipboard of the terminal, also over ssh (OSC 52).
+// The sequence is one write, so it cannot land inside a frame.
+func (m *Model) copy(text, what string) tea.Cmd {
+	if text == "" || len(text) > copyMax {
+		m.say(refusal("there is nothing to copy"), "")
+		return nil
+	}
+	m.show("info", "copied "+what+", if the terminal allows it: "+cut(text, 60))
+	if m.out == nil {
+		return nil
+	}
+	out := m.out
+	return guard(func() tea.Msg {
+		_ = out("\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(text)) + "\x07")
+		return nil
+	})
+}

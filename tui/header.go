@@ -1,0 +1,157 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// segment is a part of a line; where there is no room, the one with the
+// highest number goes first.
+type segment struct {
+	text string
+	role themes.Role
+	prio int
+	gap  int // columns before it
+}
+
+// segments draws as many as fit, in their order.
+func segments(c *canvas, y int, list []segment) {
+	for {
+		total := 1
+		last := -1
+		for i, s := range list {
+			total += s.gap + width(s.text)
+			if last < 0 || s.prio >= list[last].prio {
+				last = i
+			}
+		}
+		if total <= c.w || len(list) < 2 {
+			break
+		}
+		list = slices.Delete(slices.Clone(list), last, last+1)
+	}
+	c.fill(0, y, c.w, ' ', is(themes.Header))
+	x := 0
+	for _, s := range list {
+		x = c.text(x+s.gap, y, s.text, is(s.role))
+	}
+}
+
+// drawHeader is the line that is always there.
+func (m *Model) drawHeader(c *canvas) {
+	n := count(m.world.status)
+	st := m.world.status
+	live, liveRole := "LIVE", themes.Live
+	switch age := m.staleFor(); {
+	case !m.world.known():
+		live, liveRole = "WAIT", themes.Warn
+	case age > 0:
+		live, liveRole = "STALE "+staleText(age), themes.Stale
+	}
+	rw, rwRole := "RW", themes.Header
+	if m.cfg.ReadOnly {
+		rw, rwRole = "RO", themes.ReadOnly
+	}
+	upRole := themes.Header
+	if n.up < n.backends {
+		upRole = themes.Warn
+	}
+	if n.up == 0 && n.backends > 0 {
+		upRole = themes.Error
+	}
+	queueRole := themes.Header
+	if n.waiting > 0 {
+		queueRole = themes.Warn
+	}
+	up := fmt.Sprintf("UP %d/%d", n.up, n.backends)
+	if c.w < 80 {
+		segments(c, 0, []segment{
+			{middle(m.instance(), 12, m.theme.Glyphs.Ellipsis), themes.Title, 5, 1},
+			{live, liveRole, 1, 1}, {rw, rwRole, 4, 1}, {up, upRole, 2, 2},
+			{fmt.Sprintf("Q %s", amount(float64(n.waiting))), queueRole, 3, 2},
+			{m.at(m.engineNow()), themes.TextDim, 6, 2},
+		})
+		return
+	}
+	e := m.theme.Glyphs.Ellipsis
+	list := []segment{
+		{"tcpctl", themes.TextDim, 7, 1},
+		{middle(m.instance(), 20, e), themes.Title, 1, 2},
+		{middle(safe(m.cfg.Where), whereWidth(c.w), e), themes.TextDim, 9, 1},
+		{live, liveRole, 1, 3}, {m.at(m.engineNow()), themes.Header, 3, 1},
+		{rw, rwRole, 2, 3}, {up, upRole, 1, 3},
+		{"QUEUE " + amount(float64(n.waiting)), queueRole, 1, 3},
+		{"PEERS -", themes.TextDim, 8, 3},
+	}
+	if h := st.Node.ConfigHash; h != "" {
+		list = append(list, segment{"cfg " + cut(safe(h), 6), themes.TextDim, 10, 3})
+	}
+	if !st.Node.Started.IsZero() {
+		list = append(list, segment{"up " + clock(m.world.now().Sub(st.Node.Started)), themes.TextDim, 11, 3})
+	}
+	if v := st.Node.Version; v != "" {
+		list = append(list, segment{cut(safe(v), 14), themes.TextDim, 13, 3})
+	}
+	list = append(list, segment{"theme " + safe(m.theme.Name), themes.TextDim, 12, 3})
+	segments(c, 0, list)
+}
+
+func whereWidth(w int) int {
+	if w < 120 {
+		return 14
+	}
+	return 34
+}
+
+// drawTabs is the row of panes, and what is narrowed.
+func (m *Model) drawTabs(c *canvas, y int) {
+	x := 1
+	for i, p := range m.panes {
+		text := fmt.Sprintf("%d %s", i+1, p.name())
+		if b := p.badge(m); b != "" {
+			text += " " + b
+		}
+		if c.w < 76 && i != m.focus {
+			text = fmt.Sprint(i + 1) // the digit is enough to go there
+		}
+		if i == m.focus {
+			x = c.text(x, y, "["+text+"] ", is(themes.Title))
+		} else {
+			x = c.text(x, y, text+"  ", is(themes.TextDim))
+		}
+	}
+	view := "view: all"
+	if m.view != "" {
+		view = "view: " + safe(m.view)
+	}
+	filter := ""
+	if g := m.pane().grid(); g != nil && g.filterText() != "" {
+		shown, all, _, _ := g.counts()
+		filter = fmt.Sprintf("filter: %s  %d of %d   ", safe(g.filterText()), shown, all)
+	}
+	note := filter + view
+	if x+width(note)+2 > c.w {
+		note = filter
+	}
+	if x+width(note)+2 <= c.w {
+		role := themes.TextDim
+		if filter != "" || m.view != "" {
+			role = themes.Match
+		}
+		c.right(c.w-1, y, note, is(role))
+	}
+}
+
+// staleText is an age in a word: 8s, 2m, 3h.
+func staleText(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.0fm", d.Minutes())
+	}
+	return fmt.Sprintf("%.0fh", d.Hours())
+}

@@ -1,0 +1,192 @@
+package tui
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// binding is one thing that keys do: the key line, the help and the remapping
+// are all made from the table of them.
+type binding struct {
+	name  string   // in [console.keys]
+	keys  []string // as Bubble Tea names them
+	label string   // in the key line; "" is not in it
+	help  string
+	act   string // the act of the engine that it asks for, "" none
+
+	off func(*Model) string // why it does nothing here and now; "" when it works
+	run func(*Model) tea.Cmd
+}
+
+// why a binding does nothing now: its own reason, or that its act is not
+// offered, or that nothing may be changed.
+func (b *binding) why(m *Model) string {
+	if b.act != "" {
+		if api.Lookup(b.act) == nil {
+			return "this engine does not offer it"
+		}
+		if m.cfg.ReadOnly {
+			return "read-only"
+		}
+	}
+	if b.off != nil {
+		return b.off(m)
+	}
+	return ""
+}
+
+// keymap is the bindings of each pane, with what the user has remapped.
+type keymap struct {
+	global   []*binding
+	panes    map[string][]*binding
+	remapped map[string]string // name: the default keys, for the help
+}
+
+// in lists what works in a pane, its own keys first.
+func (k *keymap) in(pane string) []*binding {
+	return append(slices.Clone(k.panes[pane]), k.global...)
+}
+
+// find is what a key does in a pane.
+func (k *keymap) find(pane, key string) *binding {
+	for _, b := range k.in(pane) {
+		if slices.Contains(b.keys, key) {
+			return b
+		}
+	}
+	return nil
+}
+
+// keyNames are the keys that we write otherwise than Bubble Tea does.
+var keyNames = map[string]string{"space": " ", "ctrl+space": "ctrl+@"}
+
+// keyName is a key as people write it.
+func keyName(key string) string {
+	for name, k := range keyNames {
+		if key == k {
+			return name
+		}
+	}
+	return key
+}
+
+func showKeys(keys []string) string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = keyName(k)
+	}
+	return strings.Join(names, " ")
+}
+
+// newKeymap applies [console.keys]: action = "key", or several with spaces
+// between them. An action that is not there, and a key that would do two
+// things in one pane, are errors that name them.
+func newKeymap(panes []pane, remap map[string]string) (*keymap, error) {
+	k := &keymap{global: globalKeys(), panes: map[string][]*binding{}, remapped: map[string]string{}}
+	all := map[string][]*binding{}
+	add := func(bs []*binding) {
+		for _, b := range bs {
+			all[b.name] = append(all[b.name], b)
+		}
+	}
+	add(k.global)
+	for _, p := range panes {
+		var own []*binding
+		for _, b := range p.keys() {
+			own = append(own, &b)
+		}
+		k.panes[p.name()] = own
+		add(own)
+	}
+	names := slices.Sorted(maps.Keys(all))
+	for _, name := range slices.Sorted(maps.Keys(remap)) {
+		bs := all[name]
+		if bs == nil {
+			return nil, fmt.Errorf("tui: console.keys: there is no action %q%s", name, nearest(name, names))
+		}
+		keys := strings.Fields(remap[name])
+		if len(keys) == 0 {
+			return nil, fmt.Errorf("tui: console.keys: %s has no key", name)
+		}
+		for i, key := range keys {
+			if key == "ctrl+z" {
+				return nil, fmt.Errorf("tui: console.keys: %s: ctrl+z is not offered: it would suspend the engine too", name)
+			}
+			if ours, ok := keyNames[key]; ok {
+				keys[i] = ours
+			}
+		}
+		k.remapped[name] = showKeys(bs[0].keys)
+		for _, b := range bs {
+			b.keys = keys
+		}
+	}
+	for _, p := range panes {
+		if err := k.unique(p.name()); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// unique refuses a key that does two things in one pane.
+func (k *keymap) unique(pane string) error {
+	taken := map[string]string{}
+	for _, b := range k.in(pane) {
+		for _, key := range b.keys {
+			if other, ok := taken[key]; ok && other != b.name {
+				return fmt.Errorf("tui: console.keys: %s is both %s and %s in %s", keyName(key), other, b.name, pane)
+			}
+			taken[key] = b.name
+		}
+	}
+	return nil
+}
+
+// CheckKeys tells what is wrong with a [console.keys] table, before there is
+// a console: see Config.Keys.
+func CheckKeys(remap map[string]string) error {
+	_, err := newKeymap(newPanes(), remap)
+	return err
+}
+
+// nearest names the nearest of the names that there are, when one is near.
+func nearest(name string, names []string) string {
+	best, least := "", len(name)/2+2
+	for _, n := range names {
+		if d := distance(name, n); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance counts the letters to change, add or drop between two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner = row[j+1]
+			row[j+1] = min(change, row[j]+1, corner+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,133 @@
+package tui
+
+// shape is which of the layouts a size gets. No size is refused.
+type shape int
+
+const (
+	shapeTiny  shape = iota // two lines: the state in short, and what is wrong
+	shapeSmall              // one pane, its most important columns
+	shapeStack              // one full pane, and strips of the others
+	shapeGrid               // all of them
+)
+
+func shapeOf(w, h int) shape {
+	switch {
+	case w < 30 || h < 6:
+		return shapeTiny
+	case w < 80 || h < 20:
+		return shapeSmall
+	case w < 120 || h < 36:
+		return shapeStack
+	}
+	return shapeGrid
+}
+
+// rect is a place on the screen.
+type rect struct{ x, y, w, h int }
+
+// gridPlan is where everything is on a large screen: two columns of three.
+type gridPlan struct {
+	panes      [paneCount]rect // zero: not shown
+	throughput rect
+}
+
+// planGrid shares a large screen out. The Plan pane stands at the lower right
+// while there is a plan, or while it has the keys; else Sessions does.
+func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
+	const head, foot = 2, 3
+	body := rect{0, head, w, h - head - foot}
+	if zoom {
+		g.panes[focus] = body
+		return g
+	}
+	left := w * 63 / 100
+	top := body.h / 3
+	mid := body.h / 3
+	low := body.h - top - mid
+	place := func(col, row int) rect {
+		r := rect{x: 0, w: left}
+		if col == 1 {
+			r = rect{x: left, w: w - left}
+		}
+		r.y, r.h = body.y, top
+		switch row {
+		case 1:
+			r.y, r.h = body.y+top, mid
+		case 2:
+			r.y, r.h = body.y+top+mid, low
+		}
+		return r
+	}
+	g.panes[paneBackends], g.throughput = place(0, 0), place(1, 0)
+	g.panes[paneQueue], g.panes[panePeers] = place(0, 1), place(1, 1)
+	g.panes[paneEvents] = place(0, 2)
+	corner := paneSessions
+	if focus == panePlan || plan && focus != paneSessions {
+		corner = panePlan
+	}
+	g.panes[corner] = place(1, 2)
+	return g
+}
+
+// stackPlan is a pane with all its columns, and strips of others below it.
+type stackPlan struct {
+	main   rect
+	strips []strip
+}
+
+// strip is a rule with a few lines of a pane under it.
+type strip struct {
+	pane int
+	rect
+}
+
+// planStack shares a middling screen out: what is left after the pane's own
+// half goes to the strips that say most. wish is how many lines each would
+// like, 0 for none.
+func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackPlan) {
+	const head, foot = 3, 3
+	body := rect{0, head, w, h - head - foot}
+	s.main = body
+	if zoom {
+		return s
+	}
+	need := max(body.h/2, 7)
+	free := body.h - need
+	var chosen [paneCount]int
+	for _, p := range []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions} {
+		if p == focus || free < 2 {
+			continue
+		}
+		n := min(wish(p, w), free-1)
+		if p == paneEvents {
+			n = min(n, max(free-4, 1)) // a queue wants three lines, too
+		}
+		if p == paneBackends {
+			n = min(n, 4)
+		}
+		if n > 0 {
+			chosen[p] = n
+			free -= n + 1
+		}
+	}
+	y := body.y + body.h
+	for p := paneCount - 1; p >= 0; p-- {
+		if n := chosen[p]; n > 0 {
+			y -= n + 1
+			s.strips = append([]strip{{p, rect{0, y, w, n + 1}}}, s.strips...)
+		}
+	}
+	s.main.h = y - body.y
+	return s
+}
+
+// isShown reports whether a pane is on the screen, in whatever form.
+func (m *Model) isShown(pane int) bool {
+	switch shapeOf(m.w, m.h) {
+	case shapeGrid:
+		return planGrid(m.w, m.h, m.focus, m.zoom, m.world.status.Plan != nil).panes[pane].h > 0
+	case shapeStack:
+		return m.focus == pane || pane == paneQueue && !m.zoom
+	}
+	return m.focus == pane
+}

@@ -1,0 +1,53 @@
+package tui
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/muesli/termenv"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// look is what the environment says of a terminal.
+type look struct {
+	profile termenv.Profile
+	ascii   bool // glyphs from ASCII only
+	mono    bool // no colours, but bold, reverse and underline
+	plain   bool // nothing but letters
+}
+
+func lookOf(env func(string) (string, bool)) look {
+	get := func(name string) string {
+		v, _ := env(name)
+		return v
+	}
+	l := look{profile: termenv.ANSI}
+	name := get("TERM")
+	switch color := get("COLORTERM"); {
+	case color == "truecolor" || color == "24bit" || strings.Contains(name, "direct") || runtime.GOOS == "windows":
+		l.profile = termenv.TrueColor
+	case strings.Contains(name, "256"):
+		l.profile = termenv.ANSI256
+	}
+	// NO_COLOR through a colourless profile would take reverse and bold away
+	// as well, and the selection with them. A theme without colours does not.
+	if v, set := env("NO_COLOR"); set && v != "" {
+		l.mono = true
+	}
+	if name == "dumb" {
+		l.mono, l.plain, l.ascii = true, true, true
+	}
+	// The first of these that is set decides; where none is, a terminal of
+	// today is taken to know UTF-8. Linux's own has no font for graphs.
+	for _, v := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if locale := strings.ToLower(get(v)); locale != "" {
+			l.ascii = l.ascii || !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8")
+			break
+		}
+	}
+	l.ascii = l.ascii || name == "linux"
+	return l
+}
+
+func loadMono() (*themes.Theme, error) { return themes.Load("mono", "") }

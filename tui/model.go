@@ -1,0 +1,214 @@
+package tui
+
+import (
+	"context"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/muesli/termenv"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// settle is how long acts wait after the row under the cursor went away: the
+// key was meant for the one that was there.
+const settle = 700 * time.Millisecond
+
+// Model is the console: what it shows, and what keys do. It asks the engine
+// in commands only, and never waits.
+type Model struct {
+	cfg   Config
+	ctx   context.Context
+	clock func() time.Time
+	zone  *time.Location
+
+	world *world
+	keys  *keymap
+	panes []pane
+	shown [paneCount]picture // each pane as it was drawn last
+	focus int
+	zoom  bool
+	view  string // the service that is looked at, "" all
+
+	theme      *themes.Theme
+	palette    *palette
+	profile    termenv.Profile
+	themeStamp string // of its files, when it was read
+	ascii      bool
+	plain      bool
+
+	over    []overlay // what is before the panes; the last has the keys
+	frozen  *canvas   // the panes while a confirmation is open
+	message message
+	undos   []undo
+	typed   typed // the command line's history
+
+	fetches [fetchCount]fetch
+	blurred bool
+	stale   bool
+	second  int64 // the last that was drawn, of STALE's count
+
+	w, h    int
+	version uint64 // changes when there is something to draw
+	drawn   uint64
+	last    string
+	lastBig *canvas
+
+	out     func(string) error // writes to the terminal beside the renderer
+	outcome Outcome
+	crash   error
+}
+
+// newModel makes a console that knows nothing yet.
+func newModel(ctx context.Context, cfg Config) (*Model, error) {
+	m := &Model{
+		cfg: cfg, ctx: ctx, clock: time.Now, zone: time.Local, world: newWorld(),
+		panes: newPanes(), theme: cfg.Theme, profile: termenv.TrueColor, version: 1,
+	}
+	if m.theme == nil {
+		t, err := themes.Load("", "")
+		if err != nil {
+			return nil, err
+		}
+		m.theme = t
+	}
+	m.setTheme(m.theme)
+	for _, p := range m.panes {
+		p.bind(m)
+	}
+	var err error
+	if m.keys, err = newKeymap(m.panes, cfg.Keys); err != nil {
+		return nil, err
+	}
+	m.typed.load(cfg.History)
+	return m, nil
+}
+
+func (m *Model) Init() tea.Cmd { return m.tick() }
+
+// Update never blocks. A panic in it ends the console, not the process.
+func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.crash = panicked(r)
+			cmd = tea.Quit
+		}
+	}()
+	if m.crash != nil {
+		return m, tea.Quit
+	}
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+		m.frozen = nil
+		m.backendsPane().refresh(m)
+		m.changed()
+	case tea.FocusMsg:
+		m.blurred = false
+	case tea.BlurMsg:
+		m.blurred = true
+	case tea.KeyMsg:
+		return m, m.key(msg)
+	case tickMsg:
+		return m, m.onTick()
+	case crashMsg:
+		m.crash = msg.err
+		return m, tea.Quit
+	case actMsg:
+		return m, m.onAct(msg)
+	case themeMsg:
+		m.onTheme(msg)
+	case themeListMsg:
+		m.onThemeList(msg)
+	case fetched:
+		return m, m.onFetched(msg)
+	}
+	return m, nil
+}
+
+// key goes to what is before the panes, then to the pane, then to all.
+func (m *Model) key(k tea.KeyMsg) tea.Cmd {
+	m.changed()
+	if o := m.overlay(); o != nil {
+		return o.key(m, k)
+	}
+	if k.Paste {
+		return nil // a paste is no row of keys
+	}
+	b := m.keys.find(m.pane().name(), k.String())
+	if b == nil {
+		return nil
+	}
+	if why := b.why(m); why != "" {
+		m.say(api.AsError(refusal(b.help+": "+why)), "")
+		return nil
+	}
+	return b.run(m)
+}
+
+func (m *Model) pane() pane { return m.panes[m.focus] }
+
+func (m *Model) overlay() overlay {
+	if n := len(m.over); n > 0 {
+		return m.over[n-1]
+	}
+	return nil
+}
+
+func (m *Model) push(o overlay) { m.over = append(m.over, o) }
+
+// pop closes what is before the panes.
+func (m *Model) pop() {
+	if n := len(m.over); n > 0 {
+		m.over = m.over[:n-1]
+	}
+	m.frozen = nil
+}
+
+// changed says that there is something else to draw.
+func (m *Model) changed() { m.version++ }
+
+func (m *Model) setTheme(t *themes.Theme) {
+	if m.ascii {
+		t = t.WithASCII()
+	}
+	m.theme, m.palette, m.themeStamp = t, newPalette(t, m.profile), ""
+	m.palette.plain = m.plain
+	m.changed()
+}
+
+func (m *Model) focusOn(i int) tea.Cmd {
+	m.focus = i
+	return m.poll()
+}
+
+// choosePane goes to a pane; there already, it goes to its next tab.
+func (m *Model) choosePane(i int) tea.Cmd {
+	if m.focus == i {
+		m.pane().turn(m)
+	}
+	return m.focusOn(i)
+}
+
+func (m *Model) toggleZoom() tea.Cmd {
+	m.zoom = !m.zoom
+	return m.poll()
+}
+
+func (m *Model) redraw() tea.Cmd {
+	m.lastBig, m.last, m.drawn = nil, "", 0
+	for i := range m.shown {
+		m.shown[i] = picture{}
+	}
+	return tea.ClearScreen
+}
+
+// setView narrows the panes to one service; "" is all of them.
+func (m *Model) setView(service string) {
+	m.view = service
+	for _, p := range m.panes {
+		p.refresh(m)
+	}
+	m.changed()
+}

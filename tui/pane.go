@@ -1,0 +1,144 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The panes, by their digit less one.
+const (
+	paneBackends = iota
+	paneQueue
+	panePeers
+	paneSessions
+	paneEvents
+	panePlan
+	paneCount
+)
+
+// pane is a part of the screen with its own keys. It draws what it took from
+// the world at its last refresh, and asks nobody while it draws.
+type pane interface {
+	name() string
+	keys() []binding
+	bind(*Model)         // once, at the start
+	refresh(*Model)      // the world has changed, or what is looked at
+	turn(*Model)         // its digit was pressed again: the next tab
+	grid() grid          // its rows, nil when it has none
+	badge(*Model) string // after its name, in the row of tabs
+	title(*Model) string // after its name, in its frame
+	foot(*Model) string  // in the lower edge of its frame
+	details() (title string, facts []fact)
+	draw(m *Model, c *canvas, focused bool)
+	// strip draws the most important in a few lines, of a pane that has no
+	// place of its own now. It says how many lines it would like.
+	strip(m *Model, c *canvas) int
+}
+
+// fact is one line of a row's details.
+type fact struct{ name, value string }
+
+func newPanes() []pane {
+	return []pane{&backendsPane{}, &queuePane{}, &peersPane{}, &sessionsPane{}, &eventsPane{}, &planPane{}}
+}
+
+func (m *Model) backendsPane() *backendsPane { return m.panes[paneBackends].(*backendsPane) }
+func (m *Model) queuePane() *queuePane       { return m.panes[paneQueue].(*queuePane) }
+func (m *Model) sessionsPane() *sessionsPane { return m.panes[paneSessions].(*sessionsPane) }
+func (m *Model) eventsPane() *eventsPane     { return m.panes[paneEvents].(*eventsPane) }
+
+// picture is a pane as it was drawn last, and what it was made from.
+type picture struct {
+	key pictureKey
+	c   *canvas
+}
+
+type pictureKey struct {
+	w, h    int
+	focused bool
+	pane    uint64 // the pane's own version
+	rows    uint64 // its table's
+	theme   any    // glyphs come from it
+}
+
+// versioned counts a pane's changes; panes embed it.
+type versioned struct{ version uint64 }
+
+func (v *versioned) touch()          { v.version++ }
+func (v *versioned) current() uint64 { return v.version }
+
+// paintPane is a pane's picture: the last one, when nothing has changed.
+func (m *Model) paintPane(i, w, h int, focused bool) *canvas {
+	p := m.panes[i]
+	key := pictureKey{w: w, h: h, focused: focused, theme: m.theme}
+	if v, ok := p.(interface{ current() uint64 }); ok {
+		key.pane = v.current()
+	}
+	if g := p.grid(); g != nil {
+		key.rows = g.picture()
+	}
+	if last := &m.shown[i]; last.c != nil && last.key == key {
+		return last.c
+	}
+	c := newCanvas(w, h)
+	p.draw(m, c, focused)
+	m.shown[i] = picture{key, c}
+	return c
+}
+
+// rowsFoot says how many rows there are, in which order, and how many are
+// marked: those that the filter hides, too.
+func rowsFoot(m *Model, g grid, noun string) string {
+	names, by, desc := g.sorts()
+	shown, all, marked, hidden := g.counts()
+	dot := " " + string(m.theme.Glyphs.Dot) + " "
+	s := many(all, noun)
+	if shown != all {
+		s = fmt.Sprintf("%d of %d", shown, all)
+	}
+	if by > 0 {
+		arrow := m.theme.Glyphs.Up
+		if desc {
+			arrow = m.theme.Glyphs.Down
+		}
+		s = "sort " + names[by-1] + " " + string(arrow) + dot + s
+	}
+	if f := g.filterText(); f != "" {
+		s = "filter: " + safe(f) + dot + s
+	}
+	if marked > 0 {
+		s += fmt.Sprintf("%s%d marked", dot, marked)
+		if hidden > 0 {
+			s += fmt.Sprintf(" (%d hidden)", hidden)
+		}
+	}
+	return s
+}
+
+// nextService is the service after one, "" between the last and the first
+// where all is a choice.
+func (m *Model) nextService(now string, all bool) string {
+	var names []string
+	if all {
+		names = append(names, "")
+	}
+	for i := range m.world.status.Services {
+		names = append(names, m.world.status.Services[i].Name)
+	}
+	if len(names) == 0 {
+		return now
+	}
+	return names[(slices.Index(names, now)+1)%len(names)]
+}
+
+// engineNow is the engine's clock as far as we know it, or ours.
+func (m *Model) engineNow() time.Time {
+	if m.world.known() {
+		return m.world.now()
+	}
+	return m.clock()
+}
+
+// at writes a moment as a time of day.
+func (m *Model) at(t time.Time) string { return t.In(m.zone).Format("15:04:05") }

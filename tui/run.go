@@ -1,0 +1,121 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// endLimit is how long Run waits for Bubble Tea to end. With a terminal that
+// takes nothing it never does: it waits in a write that nothing can cancel.
+const endLimit = 700 * time.Millisecond
+
+// Run shows the console until the operator leaves it, the terminal is lost, or
+// ctx is done, and puts the terminal back. It handles no signal: main, which
+// owns them, cancels ctx on TERM and INT, and feeds Config.Hangup on HUP.
+//
+// Run returns in time whatever the terminal does. Where the terminal takes
+// nothing, a goroutine stays behind in its write until it does or the process
+// ends. A panic in the console is an error here, with its stack.
+func Run(ctx context.Context, cfg Config) (Outcome, error) {
+	if cfg.Source == nil {
+		return Ended, errors.New("tui: a console needs a Source")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m, err := newModel(ctx, cfg)
+	if err != nil {
+		return Ended, err
+	}
+	if err := m.fitTerminal(cfg); err != nil {
+		return Ended, err
+	}
+	t := openTerminal(cfg.Input, cfg.Output)
+	defer t.close()
+	m.out = t.write
+
+	p := tea.NewProgram(m,
+		tea.WithContext(ctx), tea.WithInput(t.input), tea.WithOutput(t.output),
+		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler())
+	done := make(chan error, 1)
+	go runProgram(p, done)
+
+	outcome := Ended
+	select {
+	case err := <-done:
+		return m.ended(ctx, t, err)
+	case <-ctx.Done():
+	case <-cfg.Hangup:
+		outcome = Hangup
+	case <-t.lost:
+		outcome = Hangup
+	}
+	cancel()
+	select {
+	case <-done:
+		if m.crash != nil {
+			return outcome, m.crash
+		}
+	case <-time.After(endLimit):
+		t.restore() // Bubble Tea could not
+	}
+	return outcome, nil
+}
+
+func runProgram(p *tea.Program, done chan<- error) {
+	defer func() {
+		if r := recover(); r != nil {
+			done <- panicked(r)
+		}
+	}()
+	_, err := p.Run()
+	done <- err
+}
+
+// ended says why Bubble Tea ended by itself.
+func (m *Model) ended(ctx context.Context, t *terminal, err error) (Outcome, error) {
+	switch {
+	case m.crash != nil:
+		return Ended, m.crash
+	case m.outcome != Ended:
+		return m.outcome, nil
+	case ctx.Err() != nil:
+		return Ended, nil
+	}
+	select {
+	case <-t.lost:
+		return Hangup, nil
+	default:
+	}
+	if err != nil && m.w > 0 {
+		return Hangup, nil // it had a screen, and has none any more
+	}
+	if err != nil {
+		return Ended, fmt.Errorf("tui: %w", err)
+	}
+	return Ended, nil
+}
+
+// fitTerminal chooses glyphs, colours and the theme for what the environment
+// says of the terminal.
+func (m *Model) fitTerminal(cfg Config) error {
+	env := cfg.Env
+	if env == nil {
+		env = os.LookupEnv
+	}
+	look := lookOf(env)
+	m.profile, m.ascii, m.plain = look.profile, look.ascii, look.plain
+	if look.mono {
+		t, err := loadMono()
+		if err != nil {
+			return err
+		}
+		m.theme = t
+	}
+	m.setTheme(m.theme)
+	return nil
+}

@@ -1,0 +1,209 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// sessionsPane is the live sessions, and for a while those that ended: by
+// whom, in which phase and why.
+type sessionsPane struct {
+	versioned
+	table table[*sessionRow]
+	all   []*sessionRow
+	show  int // which tab: all, live, ended
+
+	before map[string]bytesAt // for the rates
+}
+
+var sessionTabs = []string{"all", "live", "ended"}
+
+type sessionRow struct {
+	proxy.SessionInfo
+	in, out float64 // bytes a second
+}
+
+func (r *sessionRow) noun() any { return r.SessionInfo }
+
+// bytesAt is a session's counters at one moment, and the rates until then.
+type bytesAt struct {
+	at            time.Time
+	in, out       int64
+	inSec, outSec float64
+}
+
+func (p *sessionsPane) name() string { return "Sessions" }
+func (p *sessionsPane) grid() grid   { return &p.table }
+
+func (p *sessionsPane) bind(m *Model) {
+	p.before = map[string]bytesAt{}
+	p.table = table[*sessionRow]{cols: sessionColumns, now: m.clock, id: func(r *sessionRow) string { return r.ID }}
+}
+
+var sessionColumns = []column[*sessionRow]{
+	{name: "CLIENT", ends: true, prio: 1, width: 18, grow: 12, fixed: true, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Client), r.role() }},
+	{name: "SERVICE", ends: true, prio: 3, width: 9, grow: 6, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Service), r.role() }},
+	{name: "BACKEND", ends: true, prio: 2, width: 8, grow: 6, cell: func(r *sessionRow) (string, themes.Role) {
+		if r.Backend == "" {
+			return "(" + safe(r.Phase) + ")", themes.Warn
+		}
+		return safe(r.Backend), r.role()
+	}},
+	{name: "VIA", prio: 6, width: 3, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Via), r.role() }},
+	{name: "AGE", prio: 1, width: 6, right: true, num: func(r *sessionRow) float64 { return r.AgeSeconds },
+		cell: func(r *sessionRow) (string, themes.Role) { return clock(seconds(r.AgeSeconds)), r.role() }},
+	{name: "IN/s", prio: 2, width: 4, right: true, num: func(r *sessionRow) float64 { return r.in },
+		cell: func(r *sessionRow) (string, themes.Role) { return size(r.in), r.role() }},
+	{name: "OUT/s", prio: 2, width: 5, right: true, num: func(r *sessionRow) float64 { return r.out },
+		cell: func(r *sessionRow) (string, themes.Role) { return size(r.out), r.role() }},
+	{name: "IN", prio: 5, width: 4, right: true, num: func(r *sessionRow) float64 { return float64(r.BytesIn) },
+		cell: func(r *sessionRow) (string, themes.Role) { return size(float64(r.BytesIn)), r.role() }},
+	{name: "OUT", prio: 5, width: 4, right: true, num: func(r *sessionRow) float64 { return float64(r.BytesOut) },
+		cell: func(r *sessionRow) (string, themes.Role) { return size(float64(r.BytesOut)), r.role() }},
+	{name: "IDLE", prio: 4, width: 5, right: true, num: func(r *sessionRow) float64 { return r.IdleSeconds },
+		cell: func(r *sessionRow) (string, themes.Role) {
+			if r.Ended != nil {
+				return "", themes.Text
+			}
+			return clock(seconds(r.IdleSeconds)), r.role()
+		}},
+	{name: "ENDED", prio: 3, width: 12, grow: 30, cell: func(r *sessionRow) (string, themes.Role) { return r.ended() }},
+	{name: "ID", prio: 7, width: 7, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.ID), themes.TextDim }},
+}
+
+func (r *sessionRow) role() themes.Role {
+	if r.Ended != nil {
+		return themes.TextDim
+	}
+	return themes.Text
+}
+
+// ended says who ended a session, in which phase and why.
+func (r *sessionRow) ended() (string, themes.Role) {
+	e := r.Ended
+	switch {
+	case e == nil && r.Bypass:
+		return "live, bypass", themes.Info
+	case e == nil:
+		return "", themes.Text
+	case !e.Served || e.By == proxy.ByOperator:
+		return safe(e.By) + " in " + safe(e.Phase) + ": " + safe(e.Why), themes.Warn
+	}
+	return safe(e.By) + ": " + safe(e.Why), themes.TextDim
+}
+
+// take brings the list; rates are subtractions of the one before.
+func (p *sessionsPane) take(m *Model, list []proxy.SessionInfo, at time.Time) {
+	rows := make([]*sessionRow, len(list))
+	now := make(map[string]bytesAt, len(list))
+	for i := range list {
+		r := &sessionRow{SessionInfo: list[i]}
+		rows[i] = r
+		if r.Ended != nil {
+			continue
+		}
+		was, known := p.before[r.ID]
+		switch dt := at.Sub(was.at).Seconds(); {
+		case !known:
+			was = bytesAt{at: at, in: r.BytesIn, out: r.BytesOut}
+		case dt >= rateSpan.Seconds()*0.9:
+			was = bytesAt{at, r.BytesIn, r.BytesOut, max(float64(r.BytesIn-was.in), 0) / dt, max(float64(r.BytesOut-was.out), 0) / dt}
+		}
+		r.in, r.out = was.inSec, was.outSec
+		now[r.ID] = was
+	}
+	p.all, p.before = rows, now
+	p.refresh(m)
+}
+
+func (p *sessionsPane) refresh(m *Model) {
+	rows := p.all
+	if p.show > 0 || m.view != "" {
+		rows = nil
+		for _, r := range p.all {
+			ended := r.Ended != nil
+			if (p.show == 0 || ended == (p.show == 2)) && (m.view == "" || r.Service == m.view) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	p.table.set(rows)
+	p.touch()
+}
+
+// live reports whether a session is known to live.
+func (p *sessionsPane) live(id string) (known, live bool) {
+	for _, r := range p.all {
+		if r.ID == id {
+			return true, r.Ended == nil
+		}
+	}
+	return false, false
+}
+
+func (p *sessionsPane) turn(m *Model) {
+	p.show = (p.show + 1) % len(sessionTabs)
+	p.refresh(m)
+}
+
+func (p *sessionsPane) badge(m *Model) string { return amount(float64(count(m.world.status).active)) }
+
+func (p *sessionsPane) title(m *Model) string {
+	return strings.TrimSpace(safe(m.view) + " " + sessionTabs[p.show])
+}
+
+func (p *sessionsPane) foot(m *Model) string { return rowsFoot(m, &p.table, "session") }
+
+func (p *sessionsPane) draw(m *Model, c *canvas, focused bool) {
+	if len(p.table.rows) == 0 {
+		emptyText(c, m, "No session.", "Those that end stay here for a while, with who ended them and why.")
+		return
+	}
+	p.table.draw(c, focused, c.h > 4, m.theme.Glyphs.Ellipsis)
+}
+
+func (p *sessionsPane) strip(m *Model, c *canvas) int {
+	n := count(m.world.status)
+	c.text(2, 0, fmt.Sprintf("%s live, %s/s new", many(n.active, "session"), perSecond(m.world.flows[""].fresh)), is(themes.Text))
+	return 1
+}
+
+func (p *sessionsPane) details() (string, []fact) {
+	r, ok := p.table.current()
+	if !ok {
+		return "", nil
+	}
+	facts := []fact{
+		{"client", safe(r.Client) + " via " + safe(r.Via)}, {"service", safe(r.Service)}, {"backend", safe(r.Backend)},
+		{"phase", safe(r.Phase)}, {"relay", safe(r.Runner)},
+		{"age", clock(seconds(r.AgeSeconds)) + ", idle " + clock(seconds(r.IdleSeconds))},
+		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", size(float64(r.BytesIn)), size(r.in), size(float64(r.BytesOut)), size(r.out))},
+	}
+	if e := r.Ended; e != nil {
+		text, _ := r.ended()
+		facts = append(facts, fact{"ended", text},
+			fact{"waited", fmt.Sprintf("%s, connect %s, %d dials", clock(seconds(e.WaitedSeconds)), latency(e.ConnectSeconds), e.Dials)})
+	}
+	return "session " + safe(r.ID), facts
+}
+
+func (p *sessionsPane) keys() []binding {
+	return []binding{{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick",
+		off: func(*Model) string {
+			if r, ok := p.table.current(); !ok || r.Ended != nil && len(p.table.marks) == 0 {
+				return "no live session under the cursor"
+			}
+			return ""
+		},
+		run: func(m *Model) tea.Cmd {
+			targets, hidden := chosen(&p.table)
+			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.justMoved())
+		}}}
+}

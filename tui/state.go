@@ -1,0 +1,101 @@
+package tui
+
+import (
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// sign says a state by a letter, a word and a role: never by colour alone.
+// The letters are ASCII on purpose.
+type sign struct {
+	mark rune
+	word string
+	role themes.Role
+}
+
+func (s sign) text() string { return string(s.mark) + " " + s.word }
+
+var (
+	signUp    = sign{'+', "UP", themes.StateUp}
+	signDrain = sign{'~', "DRAIN", themes.StateDrain}
+	signMaint = sign{'=', "MAINT", themes.StateMaint}
+	signDown  = sign{'!', "DOWN", themes.StateDown}
+	signCheck = sign{'?', "CHECK", themes.StateCheck}
+	signError = sign{'x', "ERROR", themes.StateError}
+	signIdle  = sign{'o', "IDLE", themes.StateIdle}
+)
+
+// backendSign puts what operators want before what checks found: a drained
+// backend that is down as well is first of all drained, and its CHECK column
+// says the rest.
+func backendSign(b *proxy.BackendInfo) sign {
+	switch {
+	case b.Removing:
+		return sign{'~', "REMOVE", themes.StateDrain}
+	case b.Admin == proxy.AdminDrain:
+		return signDrain
+	case b.Admin == proxy.AdminMaint:
+		return signMaint
+	case b.State == proxy.StateDown:
+		return signDown
+	case b.State == proxy.StateChecking:
+		return signCheck
+	case b.Why == "ejected":
+		return signError
+	case b.Why == "standby" || b.Why == "priority":
+		return signIdle // up, and of a priority that is not needed now
+	}
+	return signUp
+}
+
+func serviceSign(s *proxy.ServiceInfo) sign {
+	switch s.State {
+	case proxy.StatePausing:
+		return sign{'~', "PAUSING", themes.StateDrain}
+	case proxy.StatePaused:
+		return sign{'=', "PAUSED", themes.StateMaint}
+	case proxy.StateReleasing:
+		return sign{'~', "RELEASE", themes.StateDrain}
+	case proxy.StateClosed:
+		return sign{'x', "CLOSED", themes.StateError}
+	}
+	return sign{'+', "OPEN", themes.StateUp}
+}
+
+// census counts what a header says of all services.
+type census struct {
+	backends, up, drain, maint, down, checking int
+	waiting, active                            int
+	paused, closed                             int
+}
+
+func count(s *api.Status) (c census) {
+	for i := range s.Services {
+		svc := &s.Services[i]
+		c.waiting += svc.Queue.Waiting
+		c.active += svc.Sessions.Active
+		switch svc.State {
+		case proxy.StatePausing, proxy.StatePaused:
+			c.paused++
+		case proxy.StateClosed:
+			c.closed++
+		}
+		for j := range svc.Backends {
+			c.backends++
+			switch backendSign(&svc.Backends[j]).mark {
+			case '+', 'o':
+				c.up++
+			case '~':
+				c.drain++
+			case '=':
+				c.maint++
+			case '?':
+				c.checking++
+			default:
+				c.down++
+			}
+		}
+	}
+	return c
+}

@@ -1,0 +1,160 @@
+package tui
+
+import (
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// restoreLimit bounds the writing of the last sequences: a terminal that takes
+// nothing must not hold up the end of the process.
+const restoreLimit = 200 * time.Millisecond
+
+// restoreSequence ends what the console began: bracketed paste, reports of
+// focus, a hidden cursor, colours, the other screen.
+const restoreSequence = "\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h\x1b[?1049l\r"
+
+// terminal is the console's way in and out. It notices when either is lost:
+// Bubble Tea does not look at the errors of its writes, nor at the end of its
+// input.
+type terminal struct {
+	input  io.Reader
+	output io.Writer
+	lost   chan error // one error, and then no more
+
+	raw   io.Writer
+	mu    sync.Mutex // one write at a time, so that none lands in a frame
+	saved []saved
+}
+
+// saved is how a terminal was before.
+type saved struct {
+	fd    int
+	state *term.State
+}
+
+// current is the terminal that a console has now, for RestoreTerminal.
+var current atomic.Pointer[terminal]
+
+// RestoreTerminal puts the terminal back as it was before a console took it,
+// and does nothing where there is none. It is for a main whose goroutine
+// panics: the text of the panic should be readable, and so should the shell
+// be afterwards. It never blocks for long.
+func RestoreTerminal() {
+	if t := current.Load(); t != nil {
+		t.restore()
+	}
+}
+
+func openTerminal(in io.Reader, out io.Writer) *terminal {
+	if in == nil {
+		in = os.Stdin
+	}
+	if out == nil {
+		out = os.Stdout
+	}
+	t := &terminal{lost: make(chan error, 1), raw: out}
+	t.input, t.output = &watchedReader{in, t}, writerFunc(t.writeBytes)
+	if f, ok := in.(*os.File); ok {
+		t.input = &watchedFile{f, t}
+		t.save(f)
+	}
+	if f, ok := out.(*os.File); ok {
+		t.output = &watchedFile{f, t}
+		t.save(f)
+	}
+	current.Store(t)
+	return t
+}
+
+func (t *terminal) save(f *os.File) {
+	fd := int(f.Fd())
+	if state, err := term.GetState(fd); err == nil {
+		t.saved = append(t.saved, saved{fd, state})
+	}
+}
+
+// close forgets the terminal: it is no longer the console's.
+func (t *terminal) close() { current.CompareAndSwap(t, nil) }
+
+// restore sets the modes first, which cannot block, and writes then.
+func (t *terminal) restore() {
+	for _, s := range t.saved {
+		_ = term.Restore(s.fd, s.state)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.WriteString(t.raw, restoreSequence)
+	}()
+	select {
+	case <-done:
+	case <-time.After(restoreLimit):
+	}
+}
+
+// failed notes that the terminal is lost.
+func (t *terminal) failed(err error) {
+	select {
+	case t.lost <- err:
+	default:
+	}
+}
+
+func (t *terminal) writeBytes(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, err := t.raw.Write(p)
+	if err != nil {
+		t.failed(err)
+	}
+	return n, err
+}
+
+// write sends a sequence beside the renderer's frames.
+func (t *terminal) write(s string) error {
+	_, err := t.writeBytes([]byte(s))
+	return err
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// watchedReader is an input that is no file.
+type watchedReader struct {
+	r io.Reader
+	t *terminal
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil {
+		w.t.failed(err)
+	}
+	return n, err
+}
+
+// watchedFile is a file as Bubble Tea wants it: with a descriptor, or there
+// would be no raw mode, no size, and no way to end a read.
+type watchedFile struct {
+	f *os.File
+	t *terminal
+}
+
+func (w *watchedFile) Read(p []byte) (int, error) {
+	n, err := w.f.Read(p)
+	if err != nil {
+		w.t.failed(err)
+	}
+	return n, err
+}
+
+func (w *watchedFile) Write(p []byte) (int, error) { return w.t.writeBytes(p) }
+func (w *watchedFile) Close() error                { return nil } // it was never ours
+func (w *watchedFile) Fd() uintptr                 { return w.f.Fd() }
+func (w *watchedFile) Name() string                { return w.f.Name() }

@@ -1,0 +1,105 @@
+package tui
+
+import (
+	"fmt"
+	"os"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// themeMsg is a theme that was read: chosen, or saved by its owner.
+type themeMsg struct {
+	stamp string // of its files; with no theme, what they were at first
+	theme *themes.Theme
+	err   error
+}
+
+// themeListMsg is all themes, read for the picker.
+type themeListMsg struct {
+	list  []*themes.Theme
+	wrong []string
+}
+
+// pickTheme reads all themes, as each is shown as soon as it is looked at.
+func pickTheme(m *Model) tea.Cmd {
+	dir := m.cfg.ThemeDir
+	return guard(func() tea.Msg {
+		var msg themeListMsg
+		for _, e := range themes.List(dir) {
+			t, err := themes.Load(e.Name, dir)
+			if err != nil {
+				msg.wrong = append(msg.wrong, err.Error())
+				continue
+			}
+			msg.list = append(msg.list, t)
+		}
+		return msg
+	})
+}
+
+func (m *Model) onThemeList(msg themeListMsg) {
+	if len(msg.wrong) > 0 {
+		m.say(refusal(msg.wrong[0]), "")
+	}
+	if len(msg.list) == 0 {
+		return
+	}
+	before := m.theme
+	p := &picker{title: "Theme"}
+	for i, t := range msg.list {
+		p.items = append(p.items, fmt.Sprintf("%-14s %s", safe(t.Name), safe(t.About)))
+		if t.Name == before.Name {
+			p.at = i
+		}
+	}
+	p.preview = func(m *Model, i int) { m.setTheme(msg.list[i]) }
+	p.choose = func(m *Model, i int) tea.Cmd { m.setTheme(msg.list[i]); return nil }
+	p.cancel = func(m *Model) { m.setTheme(before) }
+	m.push(p)
+	m.changed()
+}
+
+// watchTheme looks whether the user's theme was saved, and reads it then.
+func (m *Model) watchTheme() tea.Cmd {
+	files := m.theme.Files
+	if len(files) == 0 || m.blurred {
+		return nil
+	}
+	name, dir, before := m.theme.Name, m.cfg.ThemeDir, m.themeStamp
+	return guard(func() tea.Msg {
+		stamp := stampOf(files)
+		switch {
+		case stamp == before:
+			return nil
+		case before == "":
+			return themeMsg{stamp: stamp}
+		}
+		t, err := themes.Load(name, dir)
+		return themeMsg{stamp, t, err}
+	})
+}
+
+func (m *Model) onTheme(msg themeMsg) {
+	m.themeStamp = msg.stamp
+	switch {
+	case msg.err != nil:
+		m.say(msg.err, "") // the one before stays
+	case msg.theme != nil:
+		m.setTheme(msg.theme)
+		m.themeStamp = msg.stamp
+		m.show("info", "theme "+msg.theme.Name)
+	}
+}
+
+// stampOf changes when one of the files is saved.
+func stampOf(files []string) string {
+	stamp := ""
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			stamp += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), ";")
+		}
+	}
+	return stamp
+}
