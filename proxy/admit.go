@@ -13,6 +13,9 @@ func admit(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.rounds > 0 { // it has come back, to its old place
+			if s.hopeless() {
+				return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: whyNoBackend, reset: true})
+			}
 			s.run.At(s, s.patience())
 			return wait
 		}
@@ -21,8 +24,12 @@ func admit(s *Session, ev relay.Event) answer {
 		if end := s.client.Gone(); end == relay.FIN || end == relay.Reset {
 			return s.leaves(end)
 		}
+		first := s.waited == 0
+		s.waited = s.granted.Sub(s.waiter.Since())
 		s.letIn()
-		s.service.waited(s)
+		if first {
+			s.service.waited(s)
+		}
 		return next
 	case relay.Left:
 		return s.clientEnded(ev.End)
@@ -34,7 +41,7 @@ func admit(s *Session, ev relay.Event) answer {
 		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue timeout", reset: true})
 	case relay.Told:
 		o := ev.Arg.(order)
-		if o.live {
+		if o.live || o.on != nil {
 			return wait
 		}
 		return s.ends(ending{by: o.by, phase: PhaseQueue, why: o.why, reset: true})
@@ -52,16 +59,12 @@ func (s *Session) join() answer {
 		return next
 	}
 	if err != nil {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue full", reset: true})
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue full", reset: true, refused: true})
 	}
-	hopeless := false
-	q.View(func() {
-		s.stood = s.service.stoodStill(s.joined)
-		hopeless = s.service.config().NoBackend == Reject && s.service.hopeless()
-	})
-	if hopeless {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: whyNoBackend, reset: true})
+	if s.hopeless() {
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: whyNoBackend, reset: true, refused: true})
 	}
+	s.startPatience()
 	s.run.Watch(s, s.client)
 	s.run.At(s, s.patience())
 	return wait
@@ -71,13 +74,28 @@ func (s *Session) join() answer {
 func (s *Session) letIn() {
 	s.verifying.Store(false)
 	s.phase.Store(inConnect)
-	s.waited = s.granted.Sub(s.waiter.Since())
 	s.run.At(s, s.untilDue())
 }
 
+// hopeless says whether the session would wait for a backend in vain.
+func (s *Session) hopeless() (is bool) {
+	s.service.queue.View(func() { is = s.service.config().NoBackend == Reject && s.service.hopeless() })
+	return is
+}
+
+// startPatience begins the session's own reading of the queue's clock.
+func (s *Session) startPatience() {
+	s.service.queue.View(func() {
+		now := time.Now()
+		s.stood = s.service.stoodStill(now)
+		s.service.queueOld(now)
+	})
+}
+
 // patience is how long the session may wait still: 0 when its time is over,
-// negative when there is no limit. While the service is paused or releasing
-// the clock stands still, and is looked at again a little later.
+// negative when there is no limit. While the queue's clock stands still, it
+// is looked at again a little later. A session that no pause holds waits for
+// something else, and its clock runs.
 func (s *Session) patience() time.Duration {
 	limit := s.service.config().Queue.Timeout
 	if limit < 0 {
@@ -86,9 +104,11 @@ func (s *Session) patience() time.Duration {
 	left, standing := time.Duration(0), false
 	s.service.queue.View(func() {
 		now := time.Now()
-		waited := now.Sub(s.joined) - (s.service.stoodStill(now) - s.stood)
-		left = limit - waited
-		standing = s.service.pause != nil || s.service.release != nil
+		left = limit - now.Sub(s.joined)
+		if !s.bypass {
+			left += s.service.stoodStill(now) - s.stood
+			standing = s.service.still
+		}
 	})
 	switch {
 	case standing:
@@ -115,7 +135,7 @@ func (s *Session) clientEnded(how relay.End) answer {
 }
 
 func (s *Session) leaves(how relay.End) answer {
-	return s.ends(ending{by: ByClient, phase: PhaseQueue, why: "left (" + how.String() + ")", reset: how == relay.Reset})
+	return s.ends(ending{by: ByClient, phase: PhaseQueue, why: "left (" + how.String() + ")", reset: how != relay.FIN})
 }
 
 // longWait is how long a wait is worth an event at its end.

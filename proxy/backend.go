@@ -39,7 +39,7 @@ type Backend struct {
 	rtt    time.Duration
 
 	active, peak      int
-	total             int64
+	total             atomic.Int64
 	failed            int64 // dials
 	bytesIn, bytesOut atomic.Int64
 
@@ -51,7 +51,7 @@ type Backend struct {
 
 // serves says whether the backend is up and ready, full or not.
 func (b *Backend) serves() bool {
-	return b.judge.Up() && b.admin() == AdminReady && b.weight > 0
+	return b.judge.Up() && b.admin() == AdminReady && b.weight > 0 && !b.removing
 }
 
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
@@ -108,11 +108,11 @@ func (b *Backend) target() string { return b.service.name + "/" + b.name }
 func (b *Backend) info() BackendInfo {
 	i := BackendInfo{
 		Name: b.name, Addr: b.cfg.Addr, State: b.state(), Admin: b.admin(), Why: b.why(), Since: b.since,
-		Active: b.active, Total: b.total, Failed: b.failed, Peak: b.peak, Flaps: b.flaps,
+		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Flaps: b.flaps,
 		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
-	i.Eligible = i.Why == ""
+	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
 	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Left: b.active, Since: h.since, Until: h.until,
 			Then: h.then, By: h.by, Reason: h.reason}
@@ -154,22 +154,32 @@ func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 }
 
 func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
-	setDefault(&o.Then, ThenKeep)
 	b.service.queue.Update(func() {
 		if h := b.holds[holdOperator]; h != nil && h.state == state {
 			err = fmt.Errorf("proxy: %s of %s is already running, by %s, %d left", state, b.target(), h.by, b.active)
 			return
 		}
-		h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
-		if o.Limit > 0 {
-			until := h.since.Add(o.Limit)
-			h.until = &until
-			b.service.wakeAt(until)
+		if text, err = b.hold(state, o); err == nil && b.active == 0 {
+			b.service.emptied(b)
 		}
-		b.setHold(holdOperator, h)
-		text = fmt.Sprintf("%s %s: %s left", state, b.target(), plural(b.active, "session"))
 	})
 	return text, err
+}
+
+// hold takes the backend out of service for an operator. The queue is locked.
+func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
+	setDefault(&o.Then, ThenKeep)
+	if !contains(thens, o.Then) {
+		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(thens, ", "))
+	}
+	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
+	if o.Limit > 0 {
+		until := h.since.Add(o.Limit)
+		h.until = &until
+		b.service.wakeAt(until)
+	}
+	b.setHold(holdOperator, h)
+	return fmt.Sprintf("%s %s: %s left", state, b.target(), plural(b.active, "session")), nil
 }
 
 // Ready puts the backend back in service. After maint its health is not known:
@@ -202,6 +212,10 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 	b.since = time.Now()
 	if before == AdminMaint {
 		b.judge.Reset()
+		b.demanded = b.since
+		if b.service.config().Check.Type == health.None {
+			b.judge.Add(true)
+		}
 	}
 	if before == AdminMaint || after == AdminMaint {
 		b.poke()
@@ -211,22 +225,23 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 
 // Remove drains the backend, and then forgets it (rule 12).
 func (b *Backend) Remove(o DrainOptions) (text string, err error) {
-	if b.holdsDrain() {
-		b.service.queue.Update(func() { b.removing = true })
-		text = "remove " + b.target() + ": it is draining already"
-	} else if text, err = b.take(AdminDrain, o); err == nil {
-		text = "remove" + strings.TrimPrefix(text, AdminDrain)
-	}
 	b.service.queue.Update(func() {
-		b.removing = err == nil
+		switch {
+		case b.removing:
+			err = fmt.Errorf("proxy: %s is being removed already, %d left", b.target(), b.active)
+			return
+		case b.holds[holdOperator] != nil:
+			text = "remove " + b.target() + ": it is out of service already"
+		default:
+			if text, err = b.hold(AdminDrain, o); err != nil {
+				return
+			}
+			text = "remove" + strings.TrimPrefix(text, AdminDrain)
+		}
+		b.removing = true
 		b.service.forgetEmpty(b)
 	})
 	return text, err
-}
-
-func (b *Backend) holdsDrain() (held bool) {
-	b.service.queue.View(func() { held = b.holds[holdOperator] != nil })
-	return held
 }
 
 // SetWeight changes the backend's share of new sessions; 0 gives it none.

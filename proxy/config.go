@@ -22,6 +22,8 @@ const (
 	ThenKeep  = "keep"  // go on without waiting for them
 )
 
+var thens = []string{ThenAbort, ThenCut, ThenKeep}
+
 // What a service does with clients while no backend is up.
 const (
 	Hold   = "hold"
@@ -108,7 +110,7 @@ type CheckConfig struct {
 
 // PauseConfig is what a pause does that does not say otherwise.
 type PauseConfig struct {
-	Limit       time.Duration  // how long live sessions may take; 0: 30 s
+	Limit       time.Duration  // how long live sessions may take; 0: 30 s, negative: as long as the pause
 	Then        string         // at that limit: ThenAbort, ThenCut, ThenKeep; "" is ThenAbort
 	Max         time.Duration  // the longest pause; 0: 2 min
 	OnMax       string         // "resume" or "reject"; "" is resume
@@ -191,12 +193,25 @@ func (c ServiceConfig) validate() error {
 		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
 		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
 		{"hooks.on_ttl.on_error", c.Hooks.OnTTL.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
-		{"pause.then", c.Pause.Then, []string{ThenAbort, ThenCut, ThenKeep}},
+		{"pause.then", c.Pause.Then, thens},
 		{"pause.on_max", c.Pause.OnMax, []string{"resume", "reject"}},
 	} {
 		if !contains(choice.of, choice.value) {
 			return fmt.Errorf("service %q: %s %q is not known; it is one of %s",
 				c.Name, choice.key, choice.value, strings.Join(choice.of, ", "))
+		}
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"connect_timeout", c.ConnectTimeout},
+		{"check.interval", c.Check.Interval},
+		{"check.timeout", c.Check.Timeout},
+		{"pause.max", c.Pause.Max}, // no service is left paused without a deadline
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("service %q: %s cannot be switched off", c.Name, d.key)
 		}
 	}
 	names := map[string]bool{}

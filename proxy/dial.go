@@ -39,9 +39,14 @@ func dial(s *Session, ev relay.Event) answer {
 	case relay.Due:
 		if why := s.clocks(); why != "" {
 			s.giveUp(ending{by: ByProxy, phase: PhaseConnect, why: why, reset: true})
+			return wait
 		}
+		s.run.At(s, s.untilDue())
 	case relay.Told:
 		o := ev.Arg.(order)
+		if o.on != nil && o.on != s.last {
+			return wait // it has gone on to another meanwhile
+		}
 		s.giveUp(ending{by: o.by, phase: PhaseConnect, why: o.why, reset: true})
 	}
 	return wait
@@ -72,7 +77,8 @@ func (s *Session) elsewhere(err error) answer {
 		s.connect()
 		return wait
 	}
-	if c.NoBackend == Reject && s.dials > retries {
+	// Who was held by a pause goes on being held (rule 17).
+	if c.NoBackend == Reject && s.dials > retries && !s.held {
 		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true})
 	}
 	s.tried = s.tried[:0]
@@ -80,7 +86,7 @@ func (s *Session) elsewhere(err error) answer {
 	s.rounds++
 	s.phase.Store(inQueue)
 	if s.rounds == 1 && s.waited == 0 {
-		s.service.queue.View(func() { s.stood = s.service.stoodStill(s.joined) })
+		s.startPatience()
 	}
 	if !s.client.Watched() {
 		s.run.Watch(s, s.client)

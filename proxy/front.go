@@ -102,20 +102,38 @@ func (s *Service) OpenFront(by, reason string) (text string, err error) {
 	if open {
 		return "", fmt.Errorf("proxy: %s is open already", s.name)
 	}
-	cfg.Listeners = nil // given once, and closed
+	if len(cfg.Listen) == 0 {
+		return "", fmt.Errorf("proxy: %s cannot be opened again: its listeners were given to it, and are closed", s.name)
+	}
+	cfg.Listeners = nil
 	f, err := s.engine.openFront(cfg)
 	if err != nil {
 		return "", err
 	}
-	s.queue.View(func() {
-		if open = s.front != nil; !open {
-			s.front = f
-		}
-	})
-	if open {
+	if err := s.engine.install(s, f); err != nil {
 		f.close()
-		return "", fmt.Errorf("proxy: %s is open already", s.name)
+		return "", err
 	}
-	f.serve(s)
 	return "open " + s.name + ": listening on " + strings.Join(f.addrs(), ", "), nil
+}
+
+// install begins to serve a front, but not to one that is being
+// shut down: it would never come to an end.
+func (e *Engine) install(s *Service, f *front) (err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
+	}
+	s.queue.View(func() {
+		if s.front != nil {
+			err = fmt.Errorf("proxy: %s is open already", s.name)
+			return
+		}
+		s.front = f
+	})
+	if err == nil {
+		f.serve(s)
+	}
+	return err
 }

@@ -15,6 +15,7 @@ const (
 	whyNoBackend = "no_backend" // none is up and ready
 	whyRetry     = "retry"      // its dials failed: the next try is a little later
 	whyPacing    = "pacing"     // after a pause, so many a second
+	whyLeaving   = "leaving"    // it has been turned away
 	whyHook      = "hook"       // one runs, or must run first
 )
 
@@ -24,7 +25,18 @@ type gate struct{ *Service }
 // Admit says whether a session may go, and reserves its slot and its backend
 // in the same step. The queue is locked.
 func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
+	v, why := g.judge(w)
+	if pacing := why == whyPacing; g.pause == nil && pacing != g.still {
+		g.stand(pacing, time.Now())
+	}
+	return v, why
+}
+
+func (g gate) judge(w *lock.Waiter) (lock.Verdict, string) {
 	s, sess := g.Service, w.Owner.(*Session)
+	if sess.leaving {
+		return lock.Skip, whyLeaving
+	}
 	if s.pause != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
 			return lock.Skip, whyPaused // somebody behind may be let past
@@ -42,7 +54,9 @@ func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {
 		return lock.Stay, whyLimit
 	}
-	if s.release != nil && !s.release.passes(s, w, now) {
+	held := s.release.isFor(w)
+	if held && s.release.early(now) {
+		s.wakeAt(s.release.next)
 		return lock.Stay, whyPacing
 	}
 	if v, why := s.hookFirst(sess, now); v != lock.Go {
@@ -54,7 +68,7 @@ func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
 	}
 	s.active++
 	if sess.granted.IsZero() { // not one that comes back from a failed dial
-		s.tally.wait.add(now.Sub(w.Since()))
+		s.books.wait.add(now.Sub(w.Since()))
 	}
 	sess.granted = now
 	if sess.bypass {
@@ -62,8 +76,10 @@ func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
 	}
 	sess.reserve(b)
 	s.hookTaken(sess)
-	if s.release != nil {
+	if held {
 		s.release.took(now)
+		sess.held = true
+		s.unserved++
 	}
 	return lock.Go, ""
 }
@@ -76,6 +92,7 @@ func (g gate) Release(w *lock.Waiter) {
 		s.bypassing--
 	}
 	sess.unreserve()
+	s.served(sess)
 	s.hookFreed(sess)
 	if s.pause != nil && s.quiet() {
 		s.pauseEmptied()

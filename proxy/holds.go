@@ -65,7 +65,7 @@ func (s *Service) drainsDue(now time.Time) {
 				ev.Text = "drain of " + b.target() + " given up at its limit: " + plural(b.active, "session") + " left; it is ready again"
 			case h.then == ThenCut:
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
-				s.tellOn(b, order{by: ByOperator, why: "drain limit", reset: true})
+				s.tellOn(b, order{by: ByOperator, why: "drain limit", on: b})
 			default:
 				ev.Text = "drain of " + b.target() + " at its limit: going on without waiting for " + plural(b.active, "session")
 			}

@@ -241,7 +241,7 @@ func (s *Service) hookDone(hook Hook, call HookCall, said string, err error, too
 		}
 		for w := range s.queue.Waiters() {
 			sess := w.Owner.(*Session)
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "hook failed", reset: true}})
+			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "hook failed"}})
 			break
 		}
 		// The next but one is not asked about before that one has gone.

@@ -2,14 +2,15 @@ package proxy_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +19,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
+// The test house: a server is a backend, a visit is an engine with one service
+// in front of some, and a client comes, says something, and hears.
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// eachRelay runs a test of what a session does over each runner.
+func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
+	for _, relay := range []string{"stream", "loop"} {
+		if relay == "loop" && runtime.GOOS != "linux" {
+			continue
+		}
+		t.Run(relay, func(t *testing.T) { test(t, relay) })
+	}
+}
 
 // patience is how long a test waits for what must happen; it only ever ends
 // one that would hang.
@@ -40,6 +54,15 @@ func newServer(t testing.TB, name string) *server {
 	t.Helper()
 	s := &server{name: name, conns: map[net.Conn]bool{}}
 	s.listen(t, "127.0.0.1:0")
+	t.Cleanup(s.kill)
+	return s
+}
+
+// serveOn is a server on a listener that exists.
+func serveOn(t testing.TB, name string, ln net.Listener) *server {
+	s := &server{name: name, ln: ln, conns: map[net.Conn]bool{}}
+	s.wg.Add(1)
+	go s.acceptAll(ln)
 	t.Cleanup(s.kill)
 	return s
 }
@@ -91,7 +114,6 @@ func (s *server) serve(c net.Conn) {
 	}
 	s.accepted.Add(1)
 	n := s.open.Add(1)
-	defer s.open.Add(-1)
 	for m := s.most.Load(); n > m && !s.most.CompareAndSwap(m, n); m = s.most.Load() {
 	}
 	s.mu.Lock()
@@ -99,9 +121,8 @@ func (s *server) serve(c net.Conn) {
 	s.mu.Unlock()
 	fmt.Fprintf(c, "%s %s", s.name, line)
 	io.Copy(c, r)
-	if h, ok := c.(*net.TCPConn); ok {
-		h.CloseWrite()
-	}
+	s.open.Add(-1) // before the other end can know
+	c.(interface{ CloseWrite() error }).CloseWrite()
 }
 
 // kill ends the backend as a crash does: everything is reset.
@@ -109,7 +130,9 @@ func (s *server) kill() {
 	s.ln.Close()
 	s.mu.Lock()
 	for c := range s.conns {
-		c.(*net.TCPConn).SetLinger(0)
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
 		c.Close()
 	}
 	s.mu.Unlock()
@@ -144,6 +167,12 @@ type visit struct {
 // start runs one service over the backends.
 func start(t testing.TB, c proxy.ServiceConfig, servers ...*server) *visit {
 	t.Helper()
+	return startWithin(t, 0, c, servers...)
+}
+
+// startWithin is start with a bound on all sessions of the process.
+func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers ...*server) *visit {
+	t.Helper()
 	if c.Name == "" {
 		c.Name = "db"
 	}
@@ -156,8 +185,8 @@ func start(t testing.TB, c proxy.ServiceConfig, servers ...*server) *visit {
 	if c.Check.Interval == 0 {
 		c.Check.Interval = 100 * time.Millisecond
 	}
-	v := &visit{TB: t, records: make(chan proxy.Record, 10000)}
-	cfg := proxy.Config{Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }}
+	v := &visit{TB: t, records: make(chan proxy.Record, 100000)}
+	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }}
 	e, err := proxy.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +204,16 @@ func (v *visit) addr() string { return v.svc.Info().Listen[0] }
 // dial comes as a client, and says its name.
 func (v *visit) dial(name string) *client {
 	v.Helper()
-	c, err := net.Dial("tcp", v.addr())
+	return v.dialAt(v.addr(), name)
+}
+
+func (v *visit) dialAt(addr, name string) *client {
+	v.Helper()
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", path
+	}
+	c, err := net.Dial(network, addr)
 	if err != nil {
 		v.Fatal(err)
 	}
@@ -184,6 +222,21 @@ func (v *visit) dial(name string) *client {
 		fmt.Fprintln(c, name)
 	}
 	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
+}
+
+// turnedAway comes as a client and fails the test unless it is reset, which it
+// may be before it has noticed that it is connected.
+func (v *visit) turnedAway() {
+	v.Helper()
+	c, err := net.Dial("tcp", v.addr())
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+	case err != nil:
+		v.Fatal(err)
+	default:
+		v.Cleanup(func() { c.Close() })
+		(&client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}).isReset()
+	}
 }
 
 type client struct {
@@ -224,6 +277,27 @@ func (c *client) isReset() {
 	}
 }
 
+// isClosed fails the test unless the connection ends with an end of stream.
+func (c *client) isClosed() {
+	c.Helper()
+	if got := c.hear(); got != "EOF" {
+		c.Fatalf("heard %q, want the end", got)
+	}
+}
+
+func (c *client) says(line string) { fmt.Fprintln(c, line) }
+
+// fin ends the client's half.
+func (c *client) fin() { c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
+// leaves ends the client's half and waits for the other.
+func (c *client) leaves() {
+	c.Helper()
+	c.fin()
+	c.isClosed()
+	c.Close()
+}
+
 func (c *client) reset() {
 	c.Conn.(*net.TCPConn).SetLinger(0)
 	c.Close()
@@ -260,6 +334,47 @@ func (v *visit) untilWaiting(n int) {
 	v.until(fmt.Sprint(n, " waiting"), func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
 }
 
+func (v *visit) untilIdle() proxy.ServiceInfo {
+	v.Helper()
+	v.until("nobody there", func(i proxy.ServiceInfo) bool {
+		return i.Sessions.Active == 0 && i.Queue.Waiting == 0 && len(v.Sessions(false)) == 0
+	})
+	return v.svc.Info()
+}
+
+func (v *visit) untilState(want string) proxy.ServiceInfo {
+	v.Helper()
+	return v.until("state "+want, func(i proxy.ServiceInfo) bool { return i.State == want })
+}
+
+// untilBackend waits for a condition on the backend of that name.
+func (v *visit) untilBackend(name, what string, ok func(proxy.BackendInfo) bool) {
+	v.Helper()
+	v.until(name+" "+what, func(i proxy.ServiceInfo) bool {
+		for _, b := range i.Backends {
+			if b.Name == name {
+				return ok(b)
+			}
+		}
+		return false
+	})
+}
+
+func (v *visit) untilHealth(name, state string) {
+	v.Helper()
+	v.untilBackend(name, state, func(b proxy.BackendInfo) bool { return b.State == state })
+}
+
+// queue dials and waits until the client stands in line, so that the order of
+// arrival is the order of the calls.
+func (v *visit) queue(name string) *client {
+	v.Helper()
+	before := v.svc.Info().Queue.Waiting
+	c := v.dial(name)
+	v.untilWaiting(before + 1)
+	return c
+}
+
 func (v *visit) record() proxy.Record {
 	v.Helper()
 	select {
@@ -271,63 +386,20 @@ func (v *visit) record() proxy.Record {
 	return proxy.Record{}
 }
 
+// noMore fails the test if another record has come.
+func (v *visit) noMore() {
+	v.Helper()
+	select {
+	case r := <-v.records:
+		v.Fatalf("one record too many: %+v", r)
+	default:
+	}
+}
+
 // must fails the test on an error of an act.
 func (v *visit) must(text string, err error) {
 	v.Helper()
 	if err != nil {
 		v.Fatal(err)
-	}
-}
-
-func TestASessionsWholeWay(t *testing.T) {
-	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
-	c := v.dial("hello")
-	c.hears("a hello")
-	fmt.Fprintln(c, "again")
-	c.hears("again")
-	c.Conn.(*net.TCPConn).CloseWrite()
-	if rest, err := io.ReadAll(c.r); err != nil || len(rest) != 0 {
-		t.Errorf("after the end: %q, %v", rest, err)
-	}
-	r := v.record()
-	if r.By != proxy.ByClient || r.Phase != proxy.PhaseRelay || r.Why != "fin" || r.Backend != "a" || !r.Served {
-		t.Errorf("record %+v", r)
-	}
-	if r.BytesIn != int64(len("hello\nagain\n")) || r.BytesOut != int64(len("a hello\nagain\n")) {
-		t.Errorf("%d bytes in, %d out", r.BytesIn, r.BytesOut)
-	}
-}
-
-func TestShutdownServesThoseWhoAreThere(t *testing.T) {
-	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
-	c := v.dial("hello")
-	c.hears("a hello")
-	done := make(chan error)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		done <- v.Shutdown(ctx)
-	}()
-	v.until("closed", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateClosed })
-	fmt.Fprintln(c, "still here")
-	c.hears("still here")
-	c.Close()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestShutdownResetsTheRest(t *testing.T) {
-	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
-	c := v.dial("hello")
-	c.hears("a hello")
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	defer cancel()
-	if err := v.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("shutdown: %v", err)
-	}
-	c.isReset()
-	if r := v.record(); r.Why != "shutdown" || r.By != proxy.ByProxy {
-		t.Errorf("record %+v", r)
 	}
 }

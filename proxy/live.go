@@ -9,7 +9,6 @@ import (
 type live struct {
 	mu          sync.Mutex
 	first, last *Session
-	n           int
 }
 
 func (l *live) add(s *Session) {
@@ -22,7 +21,6 @@ func (l *live) add(s *Session) {
 		l.last.next = s
 	}
 	l.last = s
-	l.n++
 }
 
 // remove takes s out and settles its account in the same step, so that a sum
@@ -41,7 +39,6 @@ func (l *live) remove(s *Session, settle func()) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
-	l.n--
 	settle()
 }
 
@@ -58,10 +55,15 @@ func (l *live) all() iter.Seq[*Session] {
 	}
 }
 
-func (l *live) len() int {
+// sum looks at the living and at what the dead have left in one step, so that
+// a sum over both never shrinks.
+func (l *live) sum(settled func(), each func(*Session)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.n
+	settled()
+	for s := l.first; s != nil; s = s.next {
+		each(s)
+	}
 }
 
 // endedKept is how many sessions that have ended can still be looked at.

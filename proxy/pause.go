@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
@@ -16,6 +17,7 @@ type pause struct {
 	limit             *time.Time // when then happens to the live sessions; nil: it has
 	then              string
 	settled           bool // nobody is live any more, or we go on without them
+	warned            bool // it was said that its deadline comes near
 }
 
 // release lets those through who waited when a pause ended; newcomers stand
@@ -27,21 +29,11 @@ type release struct {
 	by   string
 }
 
-// passes says whether the pace lets w go now. The queue is locked.
-func (r *release) passes(s *Service, w *lock.Waiter, now time.Time) bool {
-	if w.Arrival() > r.upTo {
-		s.released()
-		return true
-	}
-	if r.rate <= 0 {
-		return true
-	}
-	if now.Before(r.next) {
-		s.wakeAt(r.next)
-		return false
-	}
-	return true
-}
+// isFor says whether w waited when the pause ended.
+func (r *release) isFor(w *lock.Waiter) bool { return r != nil && w.Arrival() <= r.upTo }
+
+// early says whether it is too early for the next grant.
+func (r *release) early(now time.Time) bool { return r.rate > 0 && now.Before(r.next) }
 
 // took sets the time of the next grant. A late timer may catch up, by no more
 // than a few.
@@ -59,11 +51,24 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// released ends the releasing. The queue is locked.
-func (s *Service) released() {
-	s.stand(time.Now())
+// served ends a session's part in a release. The queue is locked.
+func (s *Service) served(sess *Session) {
+	if sess.held {
+		sess.held = false
+		s.unserved--
+		s.endRelease()
+	}
+}
+
+// endRelease ends the releasing once nobody is left whom it is for. The queue
+// is locked.
+func (s *Service) endRelease() {
+	if s.release == nil || s.releasing() {
+		return
+	}
 	by := s.release.by
 	s.release = nil
+	s.turnAway()
 	s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
 		Text: s.name + " is open: all who were held have been let through"})
 }
@@ -80,6 +85,12 @@ type PauseOptions struct {
 // Pause holds new clients in the queue. It returns at once: the state is
 // pausing until no session is live, then paused. A second pause is refused.
 func (s *Service) Pause(o PauseOptions) (text string, err error) {
+	if o.Then != "" && !contains(thens, o.Then) {
+		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(thens, ", "))
+	}
+	if o.Max < 0 {
+		return "", fmt.Errorf("proxy: a pause has a deadline: max %s is none", o.Max)
+	}
 	s.queue.Update(func() {
 		if p := s.pause; p != nil {
 			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, p.owner, time.Since(p.since).Round(time.Second))
@@ -93,15 +104,15 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 		setDefault(&o.Then, s.config().Pause.Then)
 		setDefault(&o.Max, s.config().Pause.Max)
 		now := time.Now()
-		s.stand(now)
+		s.stand(true, now)
 		s.release = nil
 		p := &pause{owner: o.By, by: "pause", reason: o.Reason, since: now, until: now.Add(o.Max), then: o.Then}
-		if limit := now.Add(o.Limit); limit.Before(p.until) {
+		if limit := now.Add(o.Limit); o.Limit > 0 && limit.Before(p.until) {
 			p.limit = &limit
 			s.wakeAt(limit)
 		}
 		s.pause = p
-		s.wakeAt(p.until)
+		s.wakeAt(p.nearMax())
 		text = fmt.Sprintf("pause %s until %s: %s live", s.name, p.until.Format(time.TimeOnly), plural(s.active-s.bypassing, "session"))
 		if s.quiet() {
 			s.pauseEmptied()
@@ -147,23 +158,26 @@ func rateText(r float64) string {
 
 // resume ends a pause. The queue is locked, and asked again afterwards.
 func (s *Service) resume(by string, rate float64) {
-	s.stand(time.Now())
+	now := time.Now()
+	s.stand(false, now)
 	s.pause = nil
 	if s.queue.Waiting() > 0 {
-		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: time.Now(), by: by}
+		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
 	s.turnAway()
 	s.hooksDue()
 }
 
+// releasing says whether somebody who waited when the pause ended has not been
+// served yet. The queue is locked.
 func (s *Service) releasing() bool {
 	if s.release == nil {
 		return false
 	}
 	for w := range s.queue.Waiters() {
-		return w.Arrival() <= s.release.upTo
+		return s.unserved > 0 || s.release.isFor(w)
 	}
-	return false
+	return s.unserved > 0
 }
 
 // pauseEmptied is called when no session is live that the pause waits for.
@@ -188,7 +202,7 @@ func (s *Service) pauseDue(now time.Time) {
 		ev.Text = fmt.Sprintf("pause of %s has come to its deadline: it resumes by itself", s.name)
 		if s.config().Pause.OnMax == "reject" {
 			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))
-			s.tellWaiting(order{by: ByProxy, why: "pause deadline", reset: true})
+			s.tellWaiting(order{by: ByProxy, why: "pause deadline"})
 		}
 		s.resume(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
@@ -201,7 +215,7 @@ func (s *Service) pauseDue(now time.Time) {
 		ev.Text = fmt.Sprintf("pause of %s at its limit: cutting %s", s.name, live)
 		for sess := range s.live.all() {
 			if !sess.bypass && sess.backend != nil {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: "pause limit", reset: true, live: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: "pause limit", live: true}})
 			}
 		}
 	default:
@@ -211,19 +225,17 @@ func (s *Service) pauseDue(now time.Time) {
 	s.engine.Note(ev)
 }
 
-// stand brings the service's account of standing still up to now: while a
-// pause or a release is on, the queue's timeout does not run (rule 3). Call
-// it before either changes. The queue is locked.
-func (s *Service) stand(now time.Time) {
-	if s.pause != nil || s.release != nil {
-		s.stood += now.Sub(s.standSince)
-	}
-	s.standSince = now
+// stand stops the queue's clock or lets it run. It stands during a pause, and
+// while the pace of a release is what clients wait for; it runs while they
+// wait for a slot or a backend (rule 3). The queue is locked.
+func (s *Service) stand(still bool, now time.Time) {
+	s.stood, s.standSince = s.stoodStill(now), now
+	s.still = still
 }
 
 // stoodStill is how long the queue's clock has stood still so far.
 func (s *Service) stoodStill(now time.Time) time.Duration {
-	if s.pause != nil || s.release != nil {
+	if s.still {
 		return s.stood + now.Sub(s.standSince)
 	}
 	return s.stood

@@ -28,8 +28,8 @@ type Session struct {
 
 	opened, joined, dialled, connected time.Time
 
-	stood   time.Duration // the queue's account of standing still when it joined
-	waited  time.Duration
+	stood   time.Duration // the queue's account of standing still when it began to wait
+	waited  time.Duration // until it was let in; 0: it was at once
 	dials   int
 	tried   []*Backend // that it could not reach since it was granted
 	retryAt time.Time
@@ -41,6 +41,8 @@ type Session struct {
 	backend *Backend // whose capacity it holds
 	last    *Backend // the last one that it held
 	granted time.Time
+	held    bool // let go by a release, and not served yet
+	leaving bool // told to end while it waits
 
 	// For those who look on from outside.
 	phase     atomic.Uint32
@@ -101,14 +103,14 @@ type ending struct {
 	by, phase, why string
 	reset          bool // both sides see a reset
 	cut            bool // it was live, and we or the backend's death ended it
+	refused        bool // at the door: it never waited
 }
 
 // order is what a session is told from outside: to end.
 type order struct {
 	by, why string
-	reset   bool
-	live    bool // only if it has a backend
-	kicked  bool
+	live    bool     // only if it has a backend
+	on      *Backend // only if it has this one
 }
 
 // ends remembers why the session ends, the first time, and goes to the record.
