@@ -14,7 +14,7 @@ func carry(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
 		s.connected = time.Now()
-		s.service.tally.connect.add(s.connected.Sub(s.dialled))
+		s.service.books.connect.add(s.connected.Sub(s.dialled))
 		s.phase.Store(inRelay)
 		s.last.total.Add(1)
 		if s.held {

@@ -21,6 +21,9 @@ const (
 	EventPlan      = "plan"            // restart, window, roll
 	EventMark      = "mark"            // an operator's note
 	EventHook      = "hook"            // a hook has run, or failed
+	EventPauseNear = "pause.near_max"  // less than a quarter of a pause's longest time is left
+	EventQueueOld  = "queue.old"       // the oldest waiter has used up half of queue.timeout
+	EventWindow    = "window.alarm"    // a window's command still runs at the end of its pause
 )
 
 // How much an event matters.

@@ -40,7 +40,7 @@ func (s *Session) count(now time.Time) {
 	in, out := s.bytes()
 	svc.queue.View(func() {
 		svc.countEnding(e)
-		svc.tally.ended(e)
+		svc.books.ended(e)
 		svc.endRelease() // if it was the last that was held
 	})
 	svc.live.remove(s, func() {
@@ -52,7 +52,7 @@ func (s *Session) count(now time.Time) {
 		}
 	})
 	if !s.connected.IsZero() {
-		svc.tally.session.add(now.Sub(s.opened))
+		svc.books.session.add(now.Sub(s.opened))
 	}
 	r := closed{session: s, backend: s.last, ended: now, in: in, out: out}
 	svc.engine.ended.add(r)

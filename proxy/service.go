@@ -40,7 +40,8 @@ type Service struct {
 	waits      waits
 	counts     SessionCounts
 	line       QueueInfo // its counters
-	tally      tally
+	books      books
+	toldOld    time.Time // when it was last said that a client waits long
 
 	total             atomic.Int64
 	bytesIn, bytesOut atomic.Int64 // of sessions that have ended
@@ -52,7 +53,7 @@ type Service struct {
 }
 
 func newService(e *Engine, c ServiceConfig) *Service {
-	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), tally: newTally(), clock: newAlarm()}
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), books: newBooks(), clock: newAlarm()}
 	s.cfg.Store(&c)
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -93,6 +94,7 @@ func (s *Service) keepTime() {
 			s.pauseDue(now)
 			s.drainsDue(now)
 			s.hooksDue()
+			s.warnDue(now)
 			s.nextDeadline()
 		})
 	}
@@ -158,7 +160,7 @@ func (s *Service) info() ServiceInfo {
 		Sessions: s.counts, Queue: s.line}
 	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
-	i.Times, i.Endings = s.tally.info()
+	i.Times, i.Endings = s.books.info()
 	i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = s.waits.quantiles()
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// tally is what a service counts of its sessions for those who look from
+// books are what a service counts of its sessions for those who look from
 // outside: how long things took, and how sessions ended.
-type tally struct {
+type books struct {
 	connect, wait, session *timings
 	endings                map[EndingInfo]int64 // guarded by the queue; Count is 0 in the keys
 }
@@ -50,26 +50,26 @@ func reason(why string) string {
 
 var underscores = strings.NewReplacer(" ", "_", "-", "_")
 
-func newTally() tally {
-	return tally{connect: newTimings(connectBounds), wait: newTimings(waitBounds), session: newTimings(sessionBounds),
+func newBooks() books {
+	return books{connect: newTimings(connectBounds), wait: newTimings(waitBounds), session: newTimings(sessionBounds),
 		endings: map[EndingInfo]int64{}}
 }
 
 // ended counts one ending. The queue is locked.
-func (t *tally) ended(e *ending) {
-	t.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: reason(e.why)}]++
+func (k *books) ended(e *ending) {
+	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: reason(e.why)}]++
 }
 
-// info is the tally at this moment, endings in a fixed order. The queue is
+// info is the books at this moment, the endings in a fixed order. The queue is
 // locked.
-func (t *tally) info() (TimesInfo, []EndingInfo) {
-	all := make([]EndingInfo, 0, len(t.endings))
-	for e, n := range t.endings {
+func (k *books) info() (TimesInfo, []EndingInfo) {
+	all := make([]EndingInfo, 0, len(k.endings))
+	for e, n := range k.endings {
 		e.Count = n
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b EndingInfo) int {
 		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Reason, b.Reason))
 	})
-	return TimesInfo{Connect: t.connect.info(), Wait: t.wait.info(), Session: t.session.info()}, all
+	return TimesInfo{Connect: k.connect.info(), Wait: k.wait.info(), Session: k.session.info()}, all
 }

@@ -1,0 +1,29 @@
+package proxy
+
+import (
+	"testing"
+	"time"
+)
+
+func TestReasonsAreFew(t *testing.T) {
+	for why, want := range map[string]string{
+		"fin": "fin", "left (reset)": "left", "kicked: too: old": "kicked", "connect: refused": "connect",
+		"queue timeout": "queue_timeout", "half-close timeout": "half_close_timeout", "max lifetime": "max_lifetime",
+		whyNoBackend: "no_backend", whyTTL: "ttl", "": "other", "Weird (thing)": "other",
+	} {
+		if got := reason(why); got != want {
+			t.Errorf("%q is %q, want %q", why, got, want)
+		}
+	}
+}
+
+func TestTimingsFindTheirBucket(t *testing.T) {
+	h := newTimings([]float64{.1, 1})
+	for _, d := range []time.Duration{0, 100 * time.Millisecond, 101 * time.Millisecond, time.Second, time.Minute} {
+		h.add(d)
+	}
+	i := h.info()
+	if i.Counts[0] != 2 || i.Counts[1] != 2 || i.Counts[2] != 1 || i.Count() != 5 || i.Sum != 61.201 {
+		t.Errorf("%+v", i)
+	}
+}
