@@ -13,8 +13,8 @@ func admit(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.rounds > 0 { // it has come back, to its old place
-			if s.hopeless() {
-				return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: whyNoBackend, reset: true})
+			if why := s.inVain(); why != "" {
+				return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true})
 			}
 			s.run.At(s, s.patience())
 			return wait
@@ -61,8 +61,8 @@ func (s *Session) join() answer {
 	if err != nil {
 		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue full", reset: true, refused: true})
 	}
-	if s.hopeless() {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: whyNoBackend, reset: true, refused: true})
+	if why := s.inVain(); why != "" {
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true, refused: true})
 	}
 	s.startPatience()
 	s.run.Watch(s, s.client)
@@ -77,10 +77,18 @@ func (s *Session) letIn() {
 	s.run.At(s, s.untilDue())
 }
 
-// hopeless says whether the session would wait for a backend in vain.
-func (s *Session) hopeless() (is bool) {
-	s.service.queue.View(func() { is = s.service.config().NoBackend == Reject && s.service.hopeless() })
-	return is
+// inVain says why the session would wait in vain, "" when it would not.
+func (s *Session) inVain() (why string) {
+	svc := s.service
+	svc.queue.View(func() {
+		switch {
+		case svc.pause != nil && svc.pause.overdue && !s.bypass:
+			why = whyOverdue
+		case svc.config().NoBackend == Reject && svc.hopeless():
+			why = whyNoBackend
+		}
+	})
+	return why
 }
 
 // startPatience begins the session's own reading of the queue's clock.
@@ -146,6 +154,9 @@ func (s *Service) waited(sess *Session) {
 	s.queue.View(func() {
 		s.line.Granted++
 		s.waits.add(sess.waited)
+		for _, t := range s.tallies {
+			t.waited(sess.waited)
+		}
 	})
 	if sess.waited >= longWait {
 		s.engine.noteSeldom(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),

@@ -39,6 +39,7 @@ type Engine struct {
 	budget *relay.Budget
 
 	commands command.Runner // hooks, restarts
+	plans    plans
 
 	sessions atomic.Uint64 // numbers them
 	events   *ring

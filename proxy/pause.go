@@ -16,8 +16,10 @@ type pause struct {
 	since, until      time.Time
 	limit             *time.Time // when then happens to the live sessions; nil: it has
 	then              string
-	settled           bool // nobody is live any more, or we go on without them
-	warned            bool // it was said that its deadline comes near
+	settled           bool  // nobody is live any more, or we go on without them
+	warned            bool  // it was said that its deadline comes near
+	plan              *Plan // that holds it; nil: an operator does
+	overdue           bool  // it stands beyond its deadline: a command still runs
 }
 
 // release lets those through who waited when a pause ended; newcomers stand
@@ -135,6 +137,8 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 	s.queue.Update(func() {
 		setDefault(&o.Rate, s.config().Pause.ReleaseRate)
 		switch {
+		case s.pause != nil && s.pause.plan != nil && !o.Force:
+			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.by, s.pause.owner)
 		case s.pause != nil:
 			n := s.queue.Waiting()
 			s.resume(o.By, o.Rate)
@@ -199,6 +203,9 @@ func (s *Service) pauseDue(now time.Time) {
 	ev := Event{Kind: EventService, Level: LevelWarn, Service: s.name, By: p.owner}
 	switch {
 	case !now.Before(p.until):
+		if p.stands(s) {
+			return
+		}
 		ev.Text = fmt.Sprintf("pause of %s has come to its deadline: it resumes by itself", s.name)
 		if s.config().Pause.OnMax == "reject" {
 			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))

@@ -38,6 +38,7 @@ type Service struct {
 	standSince time.Time
 	hooks      hookState
 	waits      waits
+	tallies    []*tally // of plans that run
 	counts     SessionCounts
 	line       QueueInfo // its counters
 	books      books
@@ -100,10 +101,14 @@ func (s *Service) keepTime() {
 	}
 }
 
+// overdueLook is how often a pause is looked at that stands beyond its
+// deadline.
+const overdueLook = 100 * time.Millisecond
+
 // nextDeadline sets the clock to what comes next. The queue is locked.
 func (s *Service) nextDeadline() {
 	if p := s.pause; p != nil {
-		s.wakeAt(p.until)
+		s.wakeAt(later(p.until, time.Now().Add(overdueLook)))
 		if p.limit != nil {
 			s.wakeAt(*p.limit)
 		}

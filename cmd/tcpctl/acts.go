@@ -60,6 +60,10 @@ func actCommand(a *api.Act) *cobra.Command {
 			f.BoolVar(&r.DryRun, name, false, "only say what it would do")
 		case "wait":
 			f.BoolVar(&wait, name, false, "show the progress until it is done")
+		case "min-up":
+			f.IntVar(&r.MinUp, name, 0, "how many other backends must be up (default 1 where there are others)")
+		case "max-wait":
+			f.DurationVar(&r.MaxWait, name, 0, "stop when somebody has waited longer")
 		case "grace":
 			f.DurationVar(&r.Grace, name, 0, "how long sessions may take")
 		case "service":
@@ -140,8 +144,11 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 	} else {
 		printResult(cmd.OutOrStdout(), res)
 	}
-	if err != nil || !wait || r.DryRun {
+	if err != nil || !(wait || a.Plan) || r.DryRun {
 		return err
+	}
+	if a.Plan {
+		return followPlan(cmd, src, asJSON)
 	}
 	for _, target := range r.Targets {
 		if err := follow(cmd.Context(), src, a, target, &r); err != nil {

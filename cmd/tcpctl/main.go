@@ -94,7 +94,8 @@ func rootCommand() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	root.AddCommand(proxyCommand(), lockCommand(), demoCommand())
-	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), versionCommand())
+	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
+	root.AddCommand(windowCommand())
 	root.AddCommand(actCommands()...)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

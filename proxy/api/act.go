@@ -41,6 +41,7 @@ type Act struct {
 	Level Level    // at least so much confirmation; the impact may raise it
 	Flags []string // which of Options it takes, by flag name
 	Undo  string   // the act that takes it back, "" when none does
+	Plan  bool     // it starts a plan: whoever types it waits for its report
 
 	apply    func(e *proxy.Engine, target string, r *Request) (string, error)
 	impact   func(s *Status, target string, r *Request) Impact
@@ -69,10 +70,12 @@ type Options struct {
 	Reason  string        `json:"reason,omitempty"`
 	Force   bool          `json:"force,omitempty"`
 	DryRun  bool          `json:"dry_run,omitempty"`
-	Service string        `json:"service,omitempty"` // kick: of this service
-	Backend string        `json:"backend,omitempty"` // kick: on this backend
-	Client  string        `json:"client,omitempty"`  // kick: from this address or CIDR
-	Grace   time.Duration `json:"grace,omitempty"`   // stop: how long sessions may take
+	Service string        `json:"service,omitempty"`  // kick: of this service
+	Backend string        `json:"backend,omitempty"`  // kick: on this backend
+	Client  string        `json:"client,omitempty"`   // kick: from this address or CIDR
+	Grace   time.Duration `json:"grace,omitempty"`    // stop: how long sessions may take
+	MinUp   int           `json:"min_up,omitempty"`   // roll: how many others must be up
+	MaxWait time.Duration `json:"max_wait,omitempty"` // roll: stop when somebody has waited longer
 }
 
 // Result is what came of an act.
@@ -176,6 +179,8 @@ func (r *Request) CommandLine() string {
 		add("rate", strconv.FormatFloat(r.Rate, 'g', -1, 64)+"/s")
 	}
 	add("grace", shortDuration(r.Grace))
+	add("min-up", strconv.Itoa(r.MinUp))
+	add("max-wait", shortDuration(r.MaxWait))
 	add("reason", r.Reason)
 	if r.Force {
 		words = append(words, "--force")

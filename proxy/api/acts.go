@@ -64,6 +64,40 @@ var Acts = []Act{
 		}),
 	},
 	{
+		Name: "restart", On: OnBackend, Level: LevelDialog, Plan: true,
+		Flags:  []string{"limit", "then", "max", "rate", "reason", "force", "dry-run"},
+		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
+		impact: impactOfRestart, progress: planProgress,
+		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
+			p, err := b.StartRestart(planOptions(r, r.By))
+			if err != nil {
+				return "", err
+			}
+			return "restart " + b.Name() + " begins: " + p.Report().ID, nil
+		}),
+	},
+	{
+		Name: "roll", On: OnService, Args: "[BACKEND-GLOB]", Level: LevelDialog, Plan: true,
+		Flags:  []string{"limit", "then", "max", "rate", "min-up", "max-wait", "reason", "force", "dry-run"},
+		Short:  "Restart each backend in turn; stops at the first failure",
+		impact: impactOfRoll, progress: planProgress,
+		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
+			o := planOptions(r, r.By)
+			if len(r.Args) > 0 {
+				o.Match = r.Args[0]
+			}
+			p, err := s.StartRoll(o)
+			if err != nil {
+				return "", err
+			}
+			return "roll " + s.Name() + " begins: " + p.Report().ID, nil
+		}),
+	},
+	{
+		Name: "plan", On: OnNothing, Args: "pause|next|abort", Level: LevelYesNo, Flags: []string{"reason"},
+		Short: "Hold the restart, window or roll that is under way, let it go on, or abort it",
+	},
+	{
 		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Flags: []string{"reason", "force", "dry-run"},
 		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
 		impact: impactOfClose,

@@ -29,8 +29,17 @@ func (l *Local) Status(context.Context) (*Status, error) {
 	s := &Status{Node: l.Node, Services: l.Engine.Services()}
 	s.Node.PID = os.Getpid()
 	s.Node.Now = time.Now()
+	if p := l.Engine.Plan(""); p != nil {
+		report := p.Report()
+		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
+			s.Plan = report.Info()
+		}
+	}
 	return s, nil
 }
+
+// planShown is how long a plan that has ended is part of the status.
+const planShown = 5 * time.Minute
 
 func (l *Local) Queue(_ context.Context, service string) ([]proxy.WaiterInfo, error) {
 	s, err := FindService(l.Engine, service)
@@ -109,6 +118,8 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 		return Result{Texts: []string{"noted"}}, nil
 	case "stop":
 		return l.stop(r)
+	case "plan":
+		return l.steer(r)
 	}
 	return l.apply(status, a, r)
 }
@@ -217,7 +228,7 @@ func (a *Act) check(r *Request) error {
 		return Wrong(a.Name+" takes one target", "usage: tcpctl "+a.Use())
 	case a.Args == "" && len(r.Args) > 0:
 		return Wrong(fmt.Sprintf("%s does not take %q", a.Name, r.Args[0]), "usage: tcpctl "+a.Use())
-	case a.Args != "" && len(r.Args) == 0:
+	case a.Args != "" && a.Args[0] != '[' && len(r.Args) == 0:
 		return Wrong(a.Name+" needs "+a.Args, "usage: tcpctl "+a.Use())
 	}
 	switch r.Then {

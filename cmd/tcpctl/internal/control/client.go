@@ -30,7 +30,7 @@ type Client struct {
 	http *http.Client
 }
 
-var _ api.Source = (*Client)(nil)
+var _ api.Planner = (*Client)(nil)
 
 // Dial makes a client of the socket at path; it connects when it is used, and
 // again whenever it must.

@@ -121,6 +121,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/sessions", s.sessions)
 	mux.HandleFunc("GET /v1/services/{service}/queue", s.queue)
 	mux.HandleFunc("GET /v1/events", s.events)
+	if planner, ok := s.source.(api.Planner); ok {
+		s.handlePlans(mux, planner)
+	}
 	for _, a := range api.Acts {
 		mux.HandleFunc("POST /v1/acts/"+a.Name, s.act(a.Name))
 	}
@@ -192,14 +195,19 @@ func (s *Server) act(name string) http.HandlerFunc {
 			return
 		}
 		req.Act = name
-		who, _ := r.Context().Value(whoKey{}).(string)
-		if who == "" {
-			who = "unknown"
-		}
-		req.By = who + "@" + s.node
+		req.By = s.who(r)
 		res, err := s.source.Do(r.Context(), req)
 		answer(w, res, err)
 	}
+}
+
+// who is the user at the other end, as the kernel names him, at this node.
+func (s *Server) who(r *http.Request) string {
+	who, _ := r.Context().Value(whoKey{}).(string)
+	if who == "" {
+		who = "unknown"
+	}
+	return who + "@" + s.node
 }
 
 func answer(w http.ResponseWriter, v any, err error) {

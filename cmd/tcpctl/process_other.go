@@ -1,0 +1,10 @@
+//go:build !unix
+
+package main
+
+import "os/exec"
+
+// There are no sessions here: the command hears our terminal's interrupts.
+func ownSession(*exec.Cmd) {}
+
+func processAlive(int) bool { return true }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func reportCommand() *cobra.Command {
+	var asJSON, markdown bool
+	cmd := &cobra.Command{
+		Use: "report [ID]", GroupID: groupLook,
+		Short: "Show what came of the last window, restart or roll",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src := source(cmd)
+			defer src.Close()
+			id := ""
+			if len(args) == 1 {
+				id = args[0]
+			}
+			r, err := src.Report(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			printReport(cmd.OutOrStdout(), &r, markdown)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
+	return cmd
+}
+
+// printReport writes a report for people, the result first.
+func printReport(w io.Writer, r *proxy.Report, markdown bool) {
+	item, head := "  ", ""
+	if markdown {
+		item, head = "- ", "## "
+	}
+	fmt.Fprintf(w, "%s%s %s of %s: %s\n", head, r.Kind, r.ID, r.Service, r.State)
+	if markdown {
+		fmt.Fprintln(w)
+	}
+	line := func(format string, args ...any) { fmt.Fprintf(w, item+format+"\n", args...) }
+	if r.Why != "" {
+		line("why: %s", harmless(r.Why))
+	}
+	n := r.Numbers
+	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
+	line("left on their own %d, timed out %d, cut %d, failed %d", n.Left, n.TimedOut, n.Cut, n.Failed)
+	by := "by " + harmless(r.Owner)
+	if r.Reason != "" {
+		by += fmt.Sprintf(", %q", r.Reason)
+	}
+	end := "running"
+	if !r.Ended.IsZero() {
+		end = r.Ended.Sub(r.Started).Round(10 * time.Millisecond).String()
+	}
+	line("%s, %s, %s", by, r.Started.Local().Format(time.DateTime), end)
+	for _, b := range r.Backends {
+		line("backend %s: %s before, %s after", b.Name, b.Before, b.After)
+	}
+	for i, s := range r.Steps {
+		detail := ""
+		if s.Detail != "" {
+			detail = ": " + harmless(s.Detail)
+		}
+		line("step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
+	}
+}
+
+// followPlan shows the newest plan's steps until it has ended, then its
+// report; the exit status is the plan's.
+func followPlan(cmd *cobra.Command, src api.Planner, asJSON bool) error {
+	r, err := src.Report(cmd.Context(), "")
+	if err != nil {
+		return err
+	}
+	progress := &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
+	if r, err = watchPlan(cmd.Context(), src, r.ID, progress, nil); err != nil {
+		return err
+	}
+	return endPlan(cmd, &r, asJSON)
+}
+
+// watchPlan polls a plan until it has ended; look sees each report.
+func watchPlan(ctx context.Context, src api.Planner, id string, progress *progressLine, look func(*proxy.Report)) (proxy.Report, error) {
+	for {
+		r, err := src.Report(ctx, id)
+		if err != nil {
+			return r, err
+		}
+		if look != nil {
+			look(&r)
+		}
+		progress.show(planLine(&r))
+		if !r.Ended.IsZero() {
+			progress.end()
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// endPlan prints a plan's report and gives its exit status.
+func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
+	if asJSON {
+		printJSON(cmd.OutOrStdout(), r)
+	} else {
+		printReport(cmd.OutOrStdout(), r, false)
+	}
+	switch r.State {
+	case proxy.PlanDone:
+		return nil
+	case proxy.PlanTimeUp:
+		return fmt.Errorf("%w: %s", api.ErrTime, r.Why)
+	}
+	return fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Why)
+}
+
+// planLine is how far a plan is, in one line.
+func planLine(r *proxy.Report) string {
+	for i, s := range r.Steps {
+		if s.State == proxy.StepRunning {
+			return fmt.Sprintf("%s %s: step %d of %d, %s; %d held, %d failed", r.Kind, r.ID, i+1, len(r.Steps), s.What, r.Numbers.Held, r.Numbers.Failed)
+		}
+	}
+	return fmt.Sprintf("%s %s: %s; %d held, %d failed", r.Kind, r.ID, r.State, r.Numbers.Held, r.Numbers.Failed)
+}
+
+// progressLine shows one line that changes: on a terminal in its place,
+// elsewhere once a change.
+type progressLine struct {
+	live bool
+	w    io.Writer
+	last string
+}
+
+func (p *progressLine) show(text string) {
+	if text == p.last {
+		return
+	}
+	p.last = text
+	if p.live {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+	} else {
+		fmt.Fprintln(p.w, text)
+	}
+}
+
+// clear makes room for something else; the line is drawn again below it.
+func (p *progressLine) clear() {
+	if p.live && p.last != "" {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+	p.last = ""
+}
+
+func (p *progressLine) end() {
+	if p.live && p.last != "" {
+		fmt.Fprintln(p.w)
+	}
+	p.last = ""
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func windowCommand() *cobra.Command {
+	var call api.WindowCall
+	var rate string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "window SERVICE -- CMD...",
+		Short: "Pause, run a command once nobody is live, check, resume, report: one transaction",
+		Long: `Holds a service's clients in its queue while CMD runs: pause, wait until no
+session is live, run CMD here, as you, with its output on this terminal, wait
+for good checks, resume, report. CMD runs in a session of its own: when this
+command line is killed it runs on, and the pause stands until --max.`,
+		Example: "  tcpctl window db --reason 'kernel patch' -- ssh db-1 systemctl restart postgresql",
+		GroupID: groupAct,
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if call.Rate, err = parseRate(rate); err != nil {
+				return err
+			}
+			if cmd.ArgsLenAtDash() != 1 {
+				return usage("the command comes behind two dashes: tcpctl window %s -- CMD...", args[0])
+			}
+			call.Service = args[0]
+			if _, err := exec.LookPath(args[1]); err != nil {
+				return usage("%v; nothing was paused", err)
+			}
+			src := source(cmd)
+			defer src.Close()
+			if call.DryRun {
+				return dryWindow(cmd, src, &call)
+			}
+			w := &window{src: src, argv: args[1:], progress: &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}}
+			r, err := w.run(cmd.Context(), call)
+			if err != nil {
+				return err
+			}
+			return endPlan(cmd, &r, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&call.Limit, "limit", 0, "how long live sessions may take")
+	f.StringVar(&call.Then, "then", "", "at the limit: abort (give up), cut (reset them) or keep (go on)")
+	f.DurationVar(&call.Max, "max", 0, "the longest pause")
+	f.StringVar(&rate, "rate", "", "afterwards let through so many a second, like `50/s`")
+	f.StringVar(&call.Reason, "reason", "", "why, for those who read the events")
+	f.BoolVar(&call.Force, "force", false, "do it in spite of a warning")
+	f.BoolVar(&call.DryRun, "dry-run", false, "only say what it would do")
+	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall) error {
+	res, err := src.Do(cmd.Context(), api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options})
+	if err == nil {
+		printResult(cmd.OutOrStdout(), res)
+	}
+	return err
+}
+
+// window is the owner's end of a maintenance window.
+type window struct {
+	src      api.Planner
+	argv     []string
+	progress *progressLine
+
+	call  api.WindowCall // how to speak of it
+	ended chan error     // of the command; nil: it has not begun
+}
+
+// run goes through the window's whole life, from the pause to the report.
+func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, error) {
+	a, err := w.src.Window(ctx, call)
+	if err != nil {
+		return a.Report, err
+	}
+	w.call = api.WindowCall{ID: a.Report.ID, Token: a.Token}
+	// An interrupt must not leave the window without its owner: the command
+	// has a session of its own and does not hear it, and neither do we.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	for {
+		r, err := w.src.Report(ctx, w.call.ID)
+		if err != nil {
+			return r, fmt.Errorf("%w; the window stands until its deadline, and the command runs on if it has begun", err)
+		}
+		w.progress.show(planLine(&r))
+		if !r.Ended.IsZero() {
+			w.progress.end()
+			w.leftBehind()
+			return r, nil
+		}
+		if w.ended == nil && stepIs(&r, "command") {
+			w.progress.clear()
+			w.start(ctx)
+		}
+		select {
+		case err := <-w.ended:
+			w.ended = make(chan error) // nothing more comes
+			w.tell(ctx, err)
+		case <-interrupts:
+			w.interrupted(ctx)
+		case <-time.After(200 * time.Millisecond):
+			if w.ended != nil {
+				w.src.Window(ctx, w.call) // we are there; a failure shows at the next report
+			}
+		}
+	}
+}
+
+func stepIs(r *proxy.Report, what string) bool {
+	for _, s := range r.Steps {
+		if s.What == what {
+			return s.State == proxy.StepRunning
+		}
+	}
+	return false
+}
+
+// start begins the command, in a session of its own, and tells which process
+// it is.
+func (w *window) start(ctx context.Context) {
+	cmd := exec.Command(w.argv[0], w.argv[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		cmd.Stdin = os.Stdin // a terminal cannot be read from another session
+	}
+	ownSession(cmd)
+	w.ended = make(chan error, 1)
+	if err := cmd.Start(); err != nil {
+		w.ended <- err
+		return
+	}
+	w.call.PID = cmd.Process.Pid
+	w.src.Window(ctx, w.call)
+	go waitFor(cmd, w.ended)
+}
+
+func waitFor(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }
+
+// tell says how the command has ended.
+func (w *window) tell(ctx context.Context, err error) {
+	call := w.call
+	call.Ended = true
+	if err != nil {
+		call.Failed = err.Error()
+	}
+	if _, err := w.src.Window(ctx, call); err != nil {
+		fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error())
+	}
+}
+
+// interrupted gives the window up before the command has begun; later it only
+// says what goes on.
+func (w *window) interrupted(ctx context.Context) {
+	w.progress.clear()
+	if w.ended != nil {
+		fmt.Fprintln(os.Stderr, "tcpctl: the command runs on: clients wait for it; kill it, or tcpctl resume --force")
+		return
+	}
+	if _, err := w.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort"}}); err != nil {
+		fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error())
+	}
+}
+
+// leftBehind says so when the window ended with the command still running.
+func (w *window) leftBehind() {
+	if w.call.PID == 0 {
+		return
+	}
+	select {
+	case <-w.ended:
+	default:
+		if processAlive(w.call.PID) {
+			fmt.Fprintf(os.Stderr, "tcpctl: the command still runs as process %d\n", w.call.PID)
+		}
+	}
+}

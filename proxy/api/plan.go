@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Planner is a Source that knows of plans: restarts, windows and rolls.
+type Planner interface {
+	Source
+	// Reports lists the plans that can be looked at, the newest first.
+	Reports(ctx context.Context) ([]proxy.Report, error)
+	// Report is how a plan stands, or what has come of it; "" is the newest.
+	Report(ctx context.Context, id string) (proxy.Report, error)
+	// Window speaks for the owner of a window.
+	Window(ctx context.Context, w WindowCall) (WindowAnswer, error)
+}
+
+// WindowCall is what a window's owner says: to begin with a Service; later
+// with ID and Token that it is there (PID is its command's), or that the
+// command has ended.
+type WindowCall struct {
+	Service string `json:"service,omitempty"`
+	Options
+	ID     string `json:"id,omitempty"`
+	Token  string `json:"token,omitempty"`
+	PID    int    `json:"pid,omitempty"`
+	Ended  bool   `json:"ended,omitempty"`
+	Failed string `json:"failed,omitempty"` // how the command failed; "" is a success
+	// By is who asks. The server sets it, whatever was sent.
+	By string `json:"-"`
+}
+
+// WindowAnswer tells the owner of a new window how to speak of it, and always
+// how it stands.
+type WindowAnswer struct {
+	Token  string       `json:"token,omitempty"`
+	Report proxy.Report `json:"report"`
+}
+
+var _ Planner = (*Local)(nil)
+
+func (l *Local) Reports(context.Context) ([]proxy.Report, error) {
+	all := []proxy.Report{}
+	for _, id := range l.Engine.PlanIDs() {
+		all = append(all, l.Engine.Plan(id).Report())
+	}
+	return all, nil
+}
+
+func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
+	p, err := l.plan(id)
+	if err != nil {
+		return proxy.Report{}, err
+	}
+	return p.Report(), nil
+}
+
+func (l *Local) plan(id string) (*proxy.Plan, error) {
+	if p := l.Engine.Plan(id); p != nil {
+		return p, nil
+	}
+	if id == "" {
+		return nil, Unknown("there has been no restart, window or roll", "")
+	}
+	return nil, Unknown(fmt.Sprintf("there is no report %q", id), "there is: "+strings.Join(l.Engine.PlanIDs(), ", "))
+}
+
+func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) {
+	if w.ID == "" {
+		return l.openWindow(ctx, w)
+	}
+	p, err := l.plan(w.ID)
+	if err != nil {
+		return WindowAnswer{}, err
+	}
+	switch {
+	case w.Ended && w.Failed != "":
+		err = p.CommandEnded(w.Token, errors.New(w.Failed))
+	case w.Ended:
+		err = p.CommandEnded(w.Token, nil)
+	default:
+		err = p.Beat(w.Token, w.PID)
+	}
+	return WindowAnswer{Report: p.Report()}, err
+}
+
+func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, error) {
+	if w.By == "" {
+		w.By = l.By
+	}
+	s, err := FindService(l.Engine, w.Service)
+	if err != nil {
+		return WindowAnswer{}, err
+	}
+	r := Request{Act: "window", Targets: []string{w.Service}, Options: w.Options}
+	if err := (&Act{Name: "window", On: OnService, Flags: drainFlags}).check(&r); err != nil {
+		return WindowAnswer{}, err
+	}
+	st, err := l.Status(ctx)
+	if err != nil {
+		return WindowAnswer{}, err
+	}
+	if i := impactOfPause(st, w.Service, &r); i.Warning != "" && !w.Force {
+		return WindowAnswer{}, Refused(fmt.Sprintf("window %s: %s", w.Service, i.Warning), "use --force to do it all the same")
+	}
+	p, err := s.StartWindow(planOptions(&r, w.By))
+	if err != nil {
+		return WindowAnswer{}, err
+	}
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: w.Service, By: w.By, Text: "window " + w.Service, Command: r.CommandLine()})
+	return WindowAnswer{Token: p.Token(), Report: p.Report()}, nil
+}
+
+func planOptions(r *Request, by string) proxy.PlanOptions {
+	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Rate: r.Rate, By: by, Reason: r.Reason,
+		MinUp: r.MinUp, MaxWait: r.MaxWait}
+}
+
+// steer is the act "plan": it holds, lets go on or aborts the newest one.
+func (l *Local) steer(r Request) (Result, error) {
+	p, err := l.plan("")
+	if err != nil {
+		return Result{}, err
+	}
+	report := p.Report()
+	if !report.Ended.IsZero() {
+		return Result{}, Refused(fmt.Sprintf("%s %s has ended: %s", report.Kind, report.ID, report.State), "tcpctl report shows it")
+	}
+	switch r.Args[0] {
+	case "pause":
+		p.Hold()
+	case "next":
+		p.Next()
+	case "abort":
+		p.Abort(r.By)
+	default:
+		return Result{}, Wrong(fmt.Sprintf("plan %q is not known", r.Args[0]), "it is pause, next or abort")
+	}
+	text := fmt.Sprintf("plan %s: %s %s", r.Args[0], report.Kind, report.ID)
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: report.Service, By: r.By, Text: text, Command: r.CommandLine()})
+	return Result{Texts: []string{text}}, nil
+}
+
+// planProgress follows a plan by its newest report in the status.
+func planProgress(s *Status, _ string, _ *Request) Progress {
+	p := s.Plan
+	if p == nil {
+		return Progress{Done: true}
+	}
+	for i, st := range p.Steps {
+		if st.State == proxy.StepRunning {
+			return Progress{Text: fmt.Sprintf("%s %s: %d/%d %s, %.0fs", p.Kind, p.ID, i+1, len(p.Steps), st.What, st.Seconds)}
+		}
+	}
+	switch p.State {
+	case proxy.PlanRunning, proxy.PlanHeld:
+		return Progress{Text: fmt.Sprintf("%s %s: %s", p.Kind, p.ID, p.State)}
+	case proxy.PlanDone:
+		return Progress{Done: true, Text: p.Kind + " " + p.ID + " done"}
+	}
+	return Progress{Done: true, Failed: true, TimedUp: p.State == proxy.PlanTimeUp, Text: p.Kind + " " + p.ID + " " + p.State}
+}
+
+// impactOfRestart tells what the restart of a backend means to clients.
+func impactOfRestart(s *Status, target string, r *Request) Impact {
+	i := impactOfTaking("restart")(s, target, r)
+	if svc := s.Service(func() string { name, _ := SplitTarget(target); return name }()); svc != nil && i.Warning != "" && i.Cut == 0 {
+		// Clients are held, as is meant: that is no reason for force.
+		i.Warning, i.Level = "", LevelDialog
+	}
+	return i
+}
+
+// impactOfRoll tells what a roll means.
+func impactOfRoll(s *Status, target string, r *Request) Impact {
+	svc := s.Service(target)
+	if svc == nil {
+		return Impact{Warning: "there is no service " + target}
+	}
+	i := Impact{Backends: len(svc.Backends), Lines: []string{
+		fmt.Sprintf("%s restart one after another, %s move on or wait", count(len(svc.Backends), "backend"), count(svc.Sessions.Active, "session"))}}
+	if len(svc.Backends) < 2 {
+		i.Lines = append(i.Lines, queueLine(svc))
+	}
+	if r.Then == proxy.ThenCut {
+		i.Cut = svc.Sessions.Active
+	}
+	return i.judged()
+}

@@ -1,0 +1,225 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// diary is a hook that writes down its calls.
+type diary struct {
+	mu    sync.Mutex
+	calls []proxy.HookCall
+	fail  int // how many calls fail first
+	then  func()
+}
+
+func (d *diary) hook(ctx context.Context, c proxy.HookCall) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls = append(d.calls, c)
+	if d.then != nil {
+		d.then()
+	}
+	if len(d.calls) <= d.fail {
+		return errors.New("not today")
+	}
+	return nil
+}
+
+func (d *diary) counts() (n []int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.calls {
+		n = append(n, c.Count)
+	}
+	return n
+}
+
+func TestBeforeNextRunsEveryNthTime(t *testing.T) {
+	for every, want := range map[int][]int{1: {1, 2, 3, 4, 5, 6}, 3: {3, 6}} {
+		d := &diary{}
+		s := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
+			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, Every: every}, Ready: proxy.ReadyConnect}}, s)
+		for n := range 6 {
+			c := v.dial(fmt.Sprint(n))
+			c.hears(fmt.Sprint("a ", n))
+			c.Close()
+		}
+		if got := d.counts(); !slices.Equal(got, want) {
+			t.Errorf("every %d: it ran before %v, want %v", every, got, want)
+		}
+	}
+}
+
+func TestOneHookAtATimeAndAlone(t *testing.T) {
+	s := newServer(t, "a")
+	var mu sync.Mutex
+	running, together, live := 0, 0, int32(0)
+	hook := func(ctx context.Context, c proxy.HookCall) error {
+		mu.Lock()
+		running++
+		together = max(together, running)
+		live = max(live, s.open.Load())
+		mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
+		mu.Lock()
+		running--
+		mu.Unlock()
+		return nil
+	}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 3},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: hook, Every: 2}, Ready: proxy.ReadyNone}}, s)
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			c := v.dial(fmt.Sprint(n))
+			c.hears(fmt.Sprint("a ", n))
+			c.Close()
+		})
+	}
+	wg.Wait()
+	if together != 1 || live != 0 {
+		t.Errorf("%d hooks at a time, beside %d live sessions", together, live)
+	}
+}
+
+func TestAHookThatFailsLosesNoSlot(t *testing.T) {
+	for _, onError := range []string{proxy.OnErrorHold, proxy.OnErrorReject, proxy.OnErrorIgnore} {
+		d := &diary{fail: 1}
+		v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
+			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, OnError: onError}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
+		first := v.dial("first")
+		if onError == proxy.OnErrorReject {
+			first.isReset()
+		} else {
+			first.hears("a first")
+		}
+		first.Close()
+		second := v.dial("second")
+		second.hears("a second")
+		second.Close()
+		v.until("every slot is free", func(i proxy.ServiceInfo) bool { return i.Lock.InUse == 0 })
+	}
+}
+
+func TestAHookThatPanicsOrHangsLosesNoSlot(t *testing.T) {
+	n := 0
+	hook := func(ctx context.Context, c proxy.HookCall) error {
+		switch n++; n {
+		case 1:
+			panic("no")
+		case 2:
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Hooks: proxy.Hooks{
+		BeforeNext: proxy.Hook{Func: hook, OnError: proxy.OnErrorIgnore, Timeout: 20 * time.Millisecond}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
+	for n := range 3 {
+		c := v.dial(fmt.Sprint(n))
+		c.hears(fmt.Sprint("a ", n))
+		c.Close()
+	}
+}
+
+func TestAWaiterThatHasLeftGetsNoHook(t *testing.T) {
+	d := &diary{}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
+	holder := v.dial("holder")
+	holder.hears("a holder")
+	var gone []*client
+	for range 5 {
+		gone = append(gone, v.dial(""))
+	}
+	v.untilWaiting(5)
+	last := v.dial("last")
+	v.untilWaiting(6)
+	for _, c := range gone {
+		c.reset()
+	}
+	v.untilWaiting(1)
+	holder.Close()
+	last.hears("a last")
+	if got := d.counts(); !slices.Equal(got, []int{1, 2}) {
+		t.Errorf("hooks before %v", got)
+	}
+}
+
+func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
+	s := newServer(t, "a")
+	release := make(chan struct{})
+	var reasons []string
+	var mu sync.Mutex
+	hook := func(ctx context.Context, c proxy.HookCall) error {
+		mu.Lock()
+		reasons = append(reasons, c.Reason)
+		mu.Unlock()
+		if c.Reason == "on_ttl" {
+			<-release
+		}
+		return nil
+	}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 50 * time.Millisecond}, Hooks: proxy.Hooks{
+		OnTTL: proxy.Hook{Func: hook}, BeforeNext: proxy.Hook{Func: hook, Every: 100}}}, s)
+	slow := v.dial("slow")
+	slow.hears("a slow")
+	next := v.dial("next")
+	slow.isReset()
+	i := v.until("on_ttl runs", func(i proxy.ServiceInfo) bool { return i.Hook.State == "running" && i.Hook.Name == "on_ttl" })
+	if i.Queue.Waiting != 1 || i.Why != "slots" && i.Why != "hook" {
+		t.Errorf("while it runs: %d wait, why %q", i.Queue.Waiting, i.Why)
+	}
+	close(release)
+	next.hears("a next")
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(reasons, []string{"on_ttl", "before_next"}) {
+		t.Errorf("hooks %v: after a TTL cut before_next runs for the next client, too", reasons)
+	}
+}
+
+func TestRule11OnlyChecksAfterAHookCount(t *testing.T) {
+	s := newServer(t, "a")
+	d := &diary{then: func() {
+		s.kill()
+		go func() { // it takes its time to come back
+			time.Sleep(100 * time.Millisecond)
+			s.restart(t)
+		}()
+	}}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Check: proxy.CheckConfig{Interval: time.Hour, Rise: 2},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}}}, s)
+	v.untilUp()
+	v.dial("after").hears("a after")
+	if i := v.svc.Info(); i.Backends[0].Failed != 0 {
+		t.Errorf("%d dials failed: a client was let in before the backend was back", i.Backends[0].Failed)
+	}
+}
+
+func TestRule21NoHookDuringAPause(t *testing.T) {
+	d := &diary{}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
+	v.untilUp()
+	v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+	c := v.dial("held")
+	v.untilWaiting(1)
+	if n := d.counts(); len(n) != 0 {
+		t.Errorf("a hook ran during the pause: %v", n)
+	}
+	v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+	c.hears("a held")
+	if n := d.counts(); len(n) != 1 {
+		t.Errorf("hooks %v after the pause", n)
+	}
+}

@@ -1,0 +1,426 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// Kinds of plans.
+const (
+	PlanRestart = "restart" // of one backend
+	PlanWindow  = "window"  // of a service, around an operator's command
+	PlanRoll    = "roll"    // restart for each backend in turn
+)
+
+// States of plans and of their steps.
+const (
+	PlanRunning = "running"
+	PlanHeld    = "paused" // by an operator, before the next step
+	PlanDone    = "done"
+	PlanFailed  = "failed"
+	PlanAborted = "aborted"
+	PlanTimeUp  = "timed_up" // a drain limit passed under abort
+
+	StepWaiting = "waiting"
+	StepRunning = "running"
+	StepSkipped = "skipped"
+)
+
+// errGivenUp says that a drain limit passed under ThenAbort.
+var errGivenUp = errors.New("given up at the drain limit")
+
+// errAborted says that an operator aborted the plan.
+var errAborted = errors.New("aborted")
+
+// PlanOptions are for one restart, window or roll.
+type PlanOptions struct {
+	Limit   time.Duration // how long live sessions may take; 0: the service's pause.limit
+	Then    string        // at that limit; "": the service's pause.then
+	Max     time.Duration // the longest that clients may be held; 0: the service's pause.max
+	Rate    float64       // grants a second afterwards; 0: the service's release_rate
+	By      string
+	Reason  string
+	Match   string        // roll: a glob of backends; "" is all
+	MinUp   int           // roll: how many must stay eligible; 0: one, where there is more than one
+	MaxWait time.Duration // roll: stop when somebody has waited longer; 0: no such guard
+}
+
+// Plan is a restart, a window or a roll: steps that one goroutine takes one
+// after another. It ends by itself, by Abort, or with its engine.
+type Plan struct {
+	service *Service
+	kind    string
+	opt     PlanOptions
+	token   string // a window's: who has it may act for its owner
+	done    chan struct{}
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	tally   *tally
+
+	mu     sync.Mutex
+	report Report
+	step   int // the one that runs
+	began  time.Time
+	hold   chan struct{} // not nil: wait before the next step
+
+	ours *pause // the pause that the plan holds
+	cmd  external
+}
+
+// step is one thing that a plan does, and says in a few words.
+type step struct {
+	what string
+	do   func(p *Plan) (detail string, err error)
+}
+
+// startPlan enters a plan in the engine's books, refusing a second one for the
+// same service, and runs it.
+func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
+	cfg := s.config()
+	setDefault(&o.Limit, cfg.Pause.Limit)
+	setDefault(&o.Then, cfg.Pause.Then)
+	setDefault(&o.Max, cfg.Pause.Max)
+	setDefault(&o.Rate, cfg.Pause.ReleaseRate)
+	p := &Plan{service: s, kind: kind, opt: o, done: make(chan struct{}), token: newToken()}
+	p.ctx, p.cancel = context.WithCancelCause(s.ctx)
+	p.report = Report{Kind: kind, Service: s.name, Owner: o.By, Reason: o.Reason, State: PlanRunning, Started: time.Now()}
+	for _, st := range steps {
+		p.report.Steps = append(p.report.Steps, StepInfo{What: st.what, State: StepWaiting})
+	}
+	if err := s.engine.plans.enter(p); err != nil {
+		p.cancel(err)
+		return nil, err
+	}
+	p.tally = s.beginTally()
+	p.report.Backends = p.tally.before()
+	s.engine.Note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
+	s.working.Add(1)
+	go p.run(steps)
+	return p, nil
+}
+
+// run takes the steps. What a step has begun is taken back by itself, when it
+// fails and the rules say so.
+func (p *Plan) run(steps []step) {
+	defer p.service.working.Done()
+	defer close(p.done)
+	var failed error
+	for i, st := range steps {
+		if failed == nil {
+			failed = p.mayGoOn()
+		}
+		p.mu.Lock()
+		p.step, p.began = i, time.Now()
+		info := &p.report.Steps[i]
+		if failed != nil {
+			info.State = StepSkipped
+			p.mu.Unlock()
+			continue
+		}
+		info.State = StepRunning
+		p.mu.Unlock()
+		detail, err := st.do(p)
+		p.mu.Lock()
+		info.State, info.Detail, info.Seconds = PlanDone, detail, time.Since(p.began).Seconds()
+		if err != nil {
+			info.State, info.Detail, failed = PlanFailed, err.Error(), fmt.Errorf("%s: %w", st.what, err)
+		}
+		p.mu.Unlock()
+	}
+	p.finish(failed)
+}
+
+// mayGoOn waits while the plan is held, and says why it must not go on.
+func (p *Plan) mayGoOn() error {
+	p.mu.Lock()
+	hold := p.hold
+	p.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-p.ctx.Done():
+		}
+	}
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	return nil
+}
+
+// finish writes the report.
+func (p *Plan) finish(failed error) {
+	s := p.service
+	numbers, after := s.endTally(p.tally)
+	p.mu.Lock()
+	r := &p.report
+	r.Ended, r.Numbers = time.Now(), numbers
+	for i := range r.Backends {
+		r.Backends[i].After = after[r.Backends[i].Name]
+	}
+	ev := Event{Kind: EventPlan, Level: LevelGood, Service: s.name, By: p.opt.By}
+	switch {
+	case failed == nil:
+		r.State = PlanDone
+	case errors.Is(failed, errAborted):
+		r.State, r.Why = PlanAborted, failed.Error()
+	case errors.Is(failed, errGivenUp):
+		r.State, r.Why = PlanTimeUp, failed.Error()
+	default:
+		r.State, r.Why = PlanFailed, failed.Error()
+	}
+	if failed != nil {
+		ev.Level = LevelAlarm
+	}
+	ev.Text = r.Sentence()
+	p.mu.Unlock()
+	p.cancel(errAborted)
+	s.engine.Note(ev)
+}
+
+// Report is how the plan stands, or what has come of it.
+func (p *Plan) Report() Report {
+	p.mu.Lock()
+	r := p.report
+	r.Steps = append([]StepInfo(nil), p.report.Steps...)
+	if r.State == PlanRunning {
+		if p.hold != nil {
+			r.State = PlanHeld
+		}
+		if p.step < len(r.Steps) && r.Steps[p.step].State == StepRunning {
+			r.Steps[p.step].Seconds = time.Since(p.began).Seconds()
+		}
+	}
+	running := r.Ended.IsZero()
+	p.mu.Unlock()
+	if running {
+		r.Numbers = p.service.peekTally(p.tally)
+	}
+	return r
+}
+
+// Done is closed when the plan has ended.
+func (p *Plan) Done() <-chan struct{} { return p.done }
+
+// Token is what the owner of a window shows when it speaks of it.
+func (p *Plan) Token() string { return p.token }
+
+// Hold stops the plan before its next step, until Next or Abort.
+func (p *Plan) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hold == nil {
+		p.hold = make(chan struct{})
+	}
+}
+
+// Next lets a held plan go on.
+func (p *Plan) Next() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hold != nil {
+		close(p.hold)
+		p.hold = nil
+	}
+}
+
+// Abort ends the plan: a backend that drains is ready again, a command that
+// runs is ended, and a backend behind it stays drained.
+func (p *Plan) Abort(by string) { p.cancel(fmt.Errorf("%w by %s", errAborted, by)) }
+
+// until polls a condition with the queue locked, until it says that it is
+// over or the plan is aborted.
+func (p *Plan) until(over func() (bool, error)) error {
+	for {
+		var end bool
+		var err error
+		p.service.queue.View(func() { end, err = over() })
+		if end || err != nil {
+			return err
+		}
+		select {
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// StartRestart drains the backend, runs its restart command, waits for good
+// checks and puts it back. Where no other backend could serve meanwhile,
+// clients are held.
+func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
+	if len(b.cfg.Restart) == 0 {
+		return nil, fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...]), or use a window", b.target())
+	}
+	return b.service.startPlan(PlanRestart, o, append(b.restartSteps(), releaseStep))
+}
+
+// StartRoll is StartRestart for each backend that matches, in turn. It stops
+// at the first failure.
+func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
+	var steps []step
+	var names []string
+	err := error(nil)
+	s.queue.View(func() {
+		for _, b := range s.backends {
+			names = append(names, b.name)
+			match := o.Match == ""
+			if !match {
+				if match, err = path.Match(o.Match, b.name); err != nil {
+					err = fmt.Errorf("proxy: %q is not a pattern like pg-*", o.Match)
+					return
+				}
+			}
+			switch {
+			case !match:
+			case len(b.cfg.Restart) == 0:
+				err = fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...])", b.target())
+				return
+			default:
+				steps = append(steps, b.guardStep(o))
+				steps = append(steps, b.restartSteps()...)
+			}
+		}
+	})
+	if err == nil && len(steps) == 0 {
+		err = fmt.Errorf("proxy: no backend of %s is like %q; there is: %s", s.name, o.Match, names)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.startPlan(PlanRoll, o, append(steps, releaseStep))
+}
+
+// guardStep looks whether the others can bear it.
+func (b *Backend) guardStep(o PlanOptions) step {
+	return step{"guard " + b.name, func(p *Plan) (detail string, err error) {
+		s := b.service
+		s.queue.View(func() {
+			minUp := o.MinUp
+			if minUp == 0 && len(s.backends) > 1 {
+				minUp = 1
+			}
+			up := 0
+			for _, other := range s.backends {
+				if other != b && other.serves() {
+					up++
+				}
+			}
+			detail = fmt.Sprintf("%d of %d others up", up, len(s.backends)-1)
+			if up < minUp {
+				err = fmt.Errorf("only %s, %d wanted", detail, minUp)
+			}
+			for w := range s.queue.Waiters() {
+				if waited := time.Since(w.Since()); o.MaxWait > 0 && waited > o.MaxWait {
+					err = fmt.Errorf("somebody has waited %s, at most %s wanted", waited.Round(time.Second), o.MaxWait)
+				}
+				break
+			}
+		})
+		return detail, err
+	}}
+}
+
+func (b *Backend) restartSteps() []step {
+	return []step{
+		{"drain " + b.name, b.drainStep},
+		{"restart " + b.name, b.commandStep},
+		{"check " + b.name, b.checkStep},
+		{"ready " + b.name, b.readyStep},
+	}
+}
+
+// drainStep takes the backend out of service, holding clients where nobody
+// else could serve them (rule 20).
+func (b *Backend) drainStep(p *Plan) (detail string, err error) {
+	s := b.service
+	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then}
+	limit := h.since.Add(p.opt.Limit)
+	h.until = &limit
+	s.queue.Update(func() {
+		if !s.othersServe(b) {
+			if err = s.pauseForPlan(p, PlanRestart); err != nil {
+				return
+			}
+		}
+		h.startedWith = b.active
+		b.setHold(holdPlan, h)
+		s.wakeAt(limit)
+	})
+	if err != nil {
+		return "", err
+	}
+	err = p.until(func() (bool, error) {
+		switch {
+		case b.holds[holdPlan] != h:
+			return true, errGivenUp
+		case b.active == 0:
+			return true, nil
+		case h.until == nil && h.then == ThenKeep:
+			detail = fmt.Sprintf(", %s kept", plural(b.active, "session"))
+			return true, nil
+		}
+		return false, nil
+	})
+	if err != nil {
+		s.queue.Update(func() { b.setHold(holdPlan, nil) })
+		p.endPause()
+		return "", err
+	}
+	return fmt.Sprintf("%s drained%s", plural(h.startedWith, "session"), detail), nil
+}
+
+// othersServe says whether a client could go to another backend. The queue is
+// locked.
+func (s *Service) othersServe(b *Backend) bool {
+	for _, o := range s.backends {
+		if o != b && o.serves() {
+			return true
+		}
+	}
+	return false
+}
+
+// commandStep runs the backend's restart command, here, as our user.
+func (b *Backend) commandStep(p *Plan) (string, error) {
+	r := b.service.engine.commands.Run(p.ctx, command.Command{Argv: b.cfg.Restart, Timeout: p.opt.Max,
+		Env: HookCall{Service: b.service.name, Backend: b.name, Reason: PlanRestart}.env()})
+	if r.Err != nil && r.LastLine() != "" {
+		return "", fmt.Errorf("%w: %s", r.Err, r.LastLine())
+	}
+	return r.LastLine(), r.Err
+}
+
+// checkStep demands good checks (rule 11).
+func (b *Backend) checkStep(p *Plan) (string, error) {
+	if b.service.config().Check.Type == health.None {
+		return "not checked", nil
+	}
+	if err := b.service.awaitGood(p.ctx, []*Backend{b}, 1); err != nil {
+		if p.ctx.Err() != nil {
+			return "", context.Cause(p.ctx)
+		}
+		return "", fmt.Errorf("no good checks within %s: it stays drained", b.readyTimeout())
+	}
+	return b.Info().Check.Detail, nil
+}
+
+func (b *Backend) readyStep(p *Plan) (string, error) {
+	b.service.queue.Update(func() { b.setHold(holdPlan, nil) })
+	p.endPause()
+	return b.Info().State, nil
+}
+
+// releaseStep waits until those are served who were held, so that the report
+// is about all of them.
+var releaseStep = step{"release", func(p *Plan) (string, error) {
+	s := p.service
+	return "", p.until(func() (bool, error) { return !s.releasing(), nil })
+}}

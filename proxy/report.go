@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Report is what has come of a plan: for people by Sentence, and for programs
+// as it is. While the plan runs, Ended is zero and the numbers are so far.
+type Report struct {
+	ID       string          `json:"id"`
+	Kind     string          `json:"kind"`
+	Service  string          `json:"service"`
+	Owner    string          `json:"owner,omitempty"`
+	Reason   string          `json:"reason,omitempty"`
+	State    string          `json:"state"`
+	Why      string          `json:"why,omitempty"` // it did not come to its end
+	Started  time.Time       `json:"started"`
+	Ended    time.Time       `json:"ended,omitzero"`
+	Numbers  Numbers         `json:"numbers"`
+	Backends []BackendChange `json:"backends"`
+	Steps    []StepInfo      `json:"steps"`
+}
+
+// Numbers are what a plan meant to clients.
+type Numbers struct {
+	Held           int     `json:"held"` // waited at any time meanwhile
+	LongestSeconds float64 `json:"longest_seconds"`
+	P50Seconds     float64 `json:"p50_seconds"`
+	P99Seconds     float64 `json:"p99_seconds"`
+	Left           int64   `json:"left"` // on their own
+	TimedOut       int64   `json:"timed_out"`
+	Cut            int64   `json:"cut"`    // were live, and ended by us or by a backend's death
+	Failed         int64   `json:"failed"` // were held or waiting, and were not served
+}
+
+// BackendChange is a backend before and after a plan: "up ready".
+type BackendChange struct {
+	Name   string `json:"name"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Sentence says it in one.
+func (r *Report) Sentence() string {
+	took := r.Ended.Sub(r.Started).Round(10 * time.Millisecond)
+	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d left, %d cut, %d failed",
+		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), took, r.Numbers.Held, r.Numbers.LongestSeconds,
+		r.Numbers.Left, r.Numbers.Cut, r.Numbers.Failed)
+	if r.Why != "" {
+		s += " (" + r.Why + ")"
+	}
+	return s
+}
+
+// Info is the plan as the status shows it.
+func (r *Report) Info() *PlanInfo {
+	return &PlanInfo{ID: r.ID, Kind: r.Kind, Service: r.Service, Owner: r.Owner, Reason: r.Reason, State: r.State, Steps: r.Steps}
+}
+
+// tally counts what happens to a service's clients while a plan runs.
+type tally struct {
+	counts   SessionCounts
+	line     QueueInfo
+	waits    []time.Duration
+	held     int
+	backends []BackendChange
+	wasUp    map[string]bool
+}
+
+// tallyMost bounds what a tally remembers; beyond, the oldest half is let go.
+const tallyMost = 1 << 17
+
+func (s *Service) beginTally() *tally {
+	t := &tally{wasUp: map[string]bool{}}
+	s.queue.View(func() {
+		t.counts, t.line = s.counts, s.line
+		for _, b := range s.backends {
+			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.state() + " " + b.admin()})
+			t.wasUp[b.name] = b.judge.Up()
+		}
+		s.tallies = append(s.tallies, t)
+	})
+	return t
+}
+
+func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
+
+// waited notes a wait that has ended with a grant. The queue is locked.
+func (t *tally) waited(d time.Duration) {
+	if len(t.waits) == tallyMost {
+		t.waits = t.waits[tallyMost/2:]
+	}
+	t.waits = append(t.waits, d)
+	t.held++
+}
+
+// endTally gives the final numbers, and each backend's state after it.
+func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
+	after = map[string]string{}
+	s.queue.View(func() {
+		n = s.numbers(t)
+		s.tallies = slices.DeleteFunc(s.tallies, func(o *tally) bool { return o == t })
+		for _, b := range s.backends {
+			after[b.name] = b.state() + " " + b.admin()
+		}
+	})
+	return n, after
+}
+
+func (s *Service) peekTally(t *tally) (n Numbers) {
+	s.queue.View(func() { n = s.numbers(t) })
+	return n
+}
+
+// numbers are those of a tally so far. The queue is locked.
+func (s *Service) numbers(t *tally) Numbers {
+	n := Numbers{Left: s.line.Left - t.line.Left, TimedOut: s.line.TimedOut - t.line.TimedOut,
+		Cut: s.counts.Cut - t.counts.Cut, Failed: s.counts.Failed - t.counts.Failed}
+	waits := slices.Clone(t.waits)
+	for w := range s.queue.Waiters() {
+		waits = append(waits, time.Since(w.Since()))
+	}
+	n.Held = t.held + s.queue.Waiting() + int(n.Left+n.Failed)
+	if len(waits) > 0 {
+		slices.Sort(waits)
+		n.LongestSeconds = waits[len(waits)-1].Seconds()
+		n.P50Seconds, n.P99Seconds = waits[len(waits)/2].Seconds(), waits[len(waits)*99/100].Seconds()
+	}
+	return n
+}
+
+// plansKept is how many reports can still be read.
+const plansKept = 32
+
+// plans are the engine's: those that run, and the last that have ended.
+type plans struct {
+	mu   sync.Mutex
+	n    int
+	last []*Plan
+}
+
+// enter gives a plan its id, and refuses a second for a service.
+func (ps *plans) enter(p *Plan) error {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, o := range ps.last {
+		if o.service == p.service && !o.over() {
+			r := &o.report
+			return fmt.Errorf("proxy: a %s of %s is running already (%s), by %s for %s", r.Kind, r.Service, r.ID, r.Owner,
+				time.Since(r.Started).Round(time.Second))
+		}
+	}
+	ps.n++
+	p.report.ID = fmt.Sprintf("%c%d", p.kind[0], ps.n)
+	ps.last = append(ps.last, p)
+	if len(ps.last) > plansKept {
+		ps.last = ps.last[1:]
+	}
+	return nil
+}
+
+func (p *Plan) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Plan finds a plan by its id, the newest for ""; nil when there is none.
+func (e *Engine) Plan(id string) *Plan {
+	e.plans.mu.Lock()
+	defer e.plans.mu.Unlock()
+	for _, p := range slices.Backward(e.plans.last) {
+		if id == "" || p.report.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// PlanIDs are the ids of the plans that can be looked at, the newest first.
+func (e *Engine) PlanIDs() []string {
+	e.plans.mu.Lock()
+	defer e.plans.mu.Unlock()
+	var ids []string
+	for _, p := range slices.Backward(e.plans.last) {
+		ids = append(ids, p.report.ID)
+	}
+	return ids
+}
