@@ -1,0 +1,59 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Each testdata/bad/NAME.toml has what is said about it in NAME.txt.
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) < 25 {
+		t.Fatalf("only %d bad files: %v", len(files), err)
+	}
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".toml")
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(path)
+			var all Errors
+			if !errors.As(err, &all) {
+				t.Fatalf("want Errors, got %v", err)
+			}
+			for i, e := range all {
+				if e.File != path || e.Line == 0 || e.Column == 0 || e.Text == "" {
+					t.Errorf("%q does not say where or what: %#v", e, e)
+				}
+				if i > 0 && e.Line < all[i-1].Line {
+					t.Errorf("line %d after line %d", e.Line, all[i-1].Line)
+				}
+			}
+			text := strings.ReplaceAll(filepath.ToSlash(all.Error()), "testdata/bad/", "")
+			golden(t, strings.TrimSuffix(path, ".toml")+".txt", text+"\n")
+		})
+	}
+}
+
+// The file's own name stands before each line, so that editors can jump.
+func TestErrorsOneALine(t *testing.T) {
+	_, err := Parse("tcpctl.toml", []byte("[services.db]\nlisten = \":5432\"\nbackends = []\nidle_timout = \"1s\"\nqueue.mx = 3\n"))
+	want := `tcpctl.toml:4: unknown key "idle_timout" in [services.db]; did you mean "idle_timeout"?
+tcpctl.toml:5: unknown key "mx" in [services.db.queue]; did you mean "max"?`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestLoadOfNothing(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "no.toml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("want ErrNotExist, got %v", err)
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a folder was loaded")
+	}
+	if _, err := Parse("big.toml", make([]byte, maxFile+1)); err == nil {
+		t.Error("a file larger than any was read")
+	}
+}

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// eventKinds are what [notify] can wait for.
+var eventKinds = []string{
+	"backend.down", "pause.near_max", "queue.old", "window.alarm",
+	proxy.EventBackendUp, proxy.EventAdmin, proxy.EventDrained, proxy.EventEngine, proxy.EventService, proxy.EventQueue,
+	proxy.EventSession, proxy.EventDial, proxy.EventLimit, proxy.EventOperator, proxy.EventPlan, proxy.EventMark,
+}
+
+// check looks at what the values mean together; what each key alone may be
+// has been seen by then.
+func (f *File) check(r *report) {
+	if f.Metrics.Listen != "" {
+		r.address("metrics.listen", f.Metrics.Listen, true)
+	}
+	for i, kind := range f.Notify.On {
+		if !slices.Contains(eventKinds, kind) {
+			r.wrong(fmt.Sprintf("notify.on[%d]", i), suggest(kind, eventKinds), "unknown event %q", kind)
+		}
+	}
+	for i := range f.Services {
+		f.Services[i].check(r, join("services", f.Services[i].Name))
+	}
+	f.checkListen(r)
+	if f.Mesh != nil {
+		f.Mesh.check(r)
+	}
+	f.checkConsole(r)
+}
+
+func (m *Mesh) check(r *report) {
+	if m.Name == "" {
+		r.wrong("mesh.name", "nodes of the same name connect", "the mesh has no name")
+	} else {
+		r.checkName("mesh.name", "mesh", m.Name)
+	}
+	if m.Node != "" {
+		r.checkName("mesh.node", "node", m.Node)
+	}
+	r.address("mesh.listen", m.Listen, true)
+	for i, a := range m.Join {
+		// A name alone is looked up as a service record.
+		if strings.Contains(a, ":") || a == "" {
+			r.address(fmt.Sprintf("mesh.join[%d]", i), a, false)
+		}
+	}
+}
+
+// checkConsole refuses two actions on one key: the first in the file has it.
+func (f *File) checkConsole(r *report) {
+	first := map[string]string{}
+	for _, action := range f.boundActions() {
+		key, path := f.Console.Keys[action], join("console.keys", action)
+		other, taken := first[key]
+		switch {
+		case key == "":
+			r.wrong(path, `write a key, such as "D" or "ctrl+r"`, "action %q has no key", action)
+		case taken:
+			r.wrong(path, "give one of them another key", "key %q is taken by action %q in line %d", key, other, r.lines.find(join("console.keys", other)).line)
+		default:
+			first[key] = action
+		}
+	}
+}
+
+// boundActions are those of [console.keys], in the order of the file.
+func (f *File) boundActions() (all []string) {
+	for action := range f.Console.Keys {
+		all = append(all, action)
+	}
+	slices.SortFunc(all, func(a, b string) int {
+		if c := f.lines.find(join("console.keys", a)).compare(f.lines.find(join("console.keys", b))); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	return all
+}
+
+// CheckKeys compares the actions of [console.keys] with those that the
+// console knows, which this package does not. The error is of type Errors.
+func (f *File) CheckKeys(actions []string) error {
+	r := &report{name: f.name, lines: f.lines}
+	for _, action := range f.boundActions() {
+		if !slices.Contains(actions, action) {
+			r.wrong(join("console.keys", action), suggest(action, actions), "unknown action %q in [console.keys]", action)
+		}
+	}
+	if len(r.found) > 0 {
+		return r.inOrder()
+	}
+	return nil
+}
+
+// checkName refuses what could not be said on a command line, as in
+// tcpctl drain SERVICE/BACKEND.
+func (r *report) checkName(path, what, name string) {
+	bad := func(c rune) bool { return c == '/' || unicode.IsSpace(c) || !unicode.IsPrint(c) }
+	switch {
+	case name == "":
+		r.wrong(path, "give it a name", "a %s has no name", what)
+	case strings.ContainsFunc(name, bad):
+		r.wrong(path, "use letters, digits, - and _", "%s %q: a name has no space and no slash", what, name)
+	case name[0] == '-':
+		r.wrong(path, "commands would take it for a flag", "%s %q: a name does not begin with -", what, name)
+	case len(name) > 64:
+		r.wrong(path, "shorten it", "%s %q: a name has at most 64 bytes", what, name)
+	}
+}
+
+func (r *report) address(path, addr string, listen bool) {
+	if _, text, hint := parseEndpoint(addr, listen); text != "" {
+		r.wrong(path, hint, "%s %q: %s", last(path), addr, text)
+	}
+}
+
+func (r *report) needed(path, value, what string) {
+	if value == "" {
+		r.wrong(path, "it is "+what, "%s is missing", last(path))
+	}
+}

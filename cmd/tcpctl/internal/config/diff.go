@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// What a Change says has happened.
+const (
+	Added   = "added"
+	Removed = "removed"
+	Changed = "changed"
+)
+
+// Change is one thing that a reload would touch. Without a Service it is a key
+// of another table; with one and no Backend or Key, the service as a whole.
+type Change struct {
+	What    string `json:"what"` // Added, Removed or Changed
+	Service string `json:"service,omitempty"`
+	Backend string `json:"backend,omitempty"`
+	Key     string `json:"key,omitempty"` // "queue.timeout", or "log.level" without a service
+	Old     string `json:"old,omitempty"` // as TOML writes it; "" where the table was not there
+	New     string `json:"new,omitempty"`
+	// Reopens says that it is a change of listen, the one that is not made in
+	// place: the new addresses are opened, then the old ones closed.
+	Reopens bool   `json:"reopens,omitempty"`
+	Text    string `json:"text"` // all that in a sentence
+}
+
+// Diff tells what a reload from old to new would touch, in the order of new;
+// nil when nothing. A key that is inherited counts for each service that does.
+func Diff(old, new *File) (all []Change) {
+	for i := range new.Services {
+		n := &new.Services[i]
+		if o := old.Service(n.Name); o == nil {
+			all = append(all, Change{What: Added, Service: n.Name,
+				Text: fmt.Sprintf("service %q is new: it listens on %s", n.Name, strings.Join(n.Listen, ", "))})
+		} else if !reflect.DeepEqual(o, n) {
+			all = append(all, diffService(o, n)...)
+		}
+	}
+	for i := range old.Services {
+		if name := old.Services[i].Name; new.Service(name) == nil {
+			all = append(all, Change{What: Removed, Service: name,
+				Text: fmt.Sprintf("service %q is gone: it takes no new clients, serves those who wait, then drains", name)})
+		}
+	}
+	for _, c := range compare(old.others(), new.others()) {
+		c.Text = c.Key + " " + c.fromTo()
+		if c.Reopens = c.Key == "metrics.listen" || c.Key == "control.socket" || c.Key == "mesh.listen"; c.Reopens {
+			c.Text += ": the new address is opened, then the old one closed"
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// Service finds a service by its name; nil when there is none.
+func (f *File) Service(name string) *Service {
+	for i := range f.Services {
+		if f.Services[i].Name == name {
+			return &f.Services[i]
+		}
+	}
+	return nil
+}
+
+// others are the leaves of all that is no service.
+func (f *File) others() []leaf {
+	g := *f
+	g.Services = nil
+	return g.effective()
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"io/fs"
+	"iter"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field is one key of a table: how it is declared, and the value it has.
+type field struct {
+	key   string
+	tag   reflect.StructTag
+	value reflect.Value
+}
+
+// fields gives the keys of a table in the order of their declaration, those of
+// an embedded struct as its own.
+func fields(table reflect.Value) iter.Seq[field] {
+	return func(yield func(field) bool) { eachField(table, yield) }
+}
+
+func eachField(table reflect.Value, yield func(field) bool) bool {
+	for i := range table.NumField() {
+		f := table.Type().Field(i)
+		key := f.Tag.Get("toml")
+		switch {
+		case f.Anonymous:
+			if !eachField(table.Field(i), yield) {
+				return false
+			}
+		case key != "" && !yield(field{key, f.Tag, table.Field(i)}):
+			return false
+		}
+	}
+	return true
+}
+
+// isTable says that a field has keys of its own.
+func isTable(v reflect.Value) bool {
+	return v.Kind() == reflect.Struct || v.Kind() == reflect.Pointer
+}
+
+// New is a file that says nothing.
+func New() *File {
+	f := &File{}
+	setDefaults(reflect.ValueOf(f).Elem())
+	return f
+}
+
+// NewService is a service of which only the name is known.
+func (f *File) NewService(name string) Service {
+	s := usualService
+	s.Name, s.Defaults = name, f.Defaults
+	return s
+}
+
+// NewBackend is a backend that is a plain string in the file.
+func NewBackend(addr string) Backend {
+	b := usualBackend
+	b.Name, b.Addr = addr, addr
+	return b
+}
+
+// usualService and usualBackend are read once: parsing the tags anew for each
+// of a thousand services would take most of the time of a reload.
+var (
+	usualService = usual[Service]()
+	usualBackend = usual[Backend]()
+)
+
+func usual[T any]() (t T) {
+	setDefaults(reflect.ValueOf(&t).Elem())
+	return t
+}
+
+// setDefaults gives all below a table what its tags say. Tables that are not
+// there stay so. A tag that cannot be read is a mistake in this package, and
+// the first test finds it.
+func setDefaults(table reflect.Value) {
+	for f := range fields(table) {
+		if f.value.Kind() == reflect.Struct {
+			setDefaults(f.value)
+			continue
+		}
+		if text := f.tag.Get("default"); text != "" {
+			if err := setText(f.value, text); err != nil {
+				panic("config: default of " + f.key + ": " + err.Error())
+			}
+		}
+	}
+}
+
+// setText gives a value what a tag says.
+func setText(v reflect.Value, text string) (err error) {
+	switch p := v.Addr().Interface().(type) {
+	case *string:
+		*p = text
+	case *[]string:
+		*p = strings.Fields(text)
+	case *bool:
+		*p, err = strconv.ParseBool(text)
+	case *int:
+		*p, err = strconv.Atoi(text)
+	default:
+		_, err = setUnit(p, text)
+	}
+	return err
+}
+
+// setUnit reads what is a string in the file and a number of something here.
+// It says what that is called, "" when the value is of another kind.
+func setUnit(p any, text string) (what string, err error) {
+	switch p := p.(type) {
+	case *time.Duration:
+		what = "duration"
+		*p, err = ParseDuration(text)
+	case *Size:
+		what = "size"
+		*p, err = ParseSize(text)
+	case *Rate:
+		what = "rate"
+		*p, err = ParseRate(text)
+	case *ByteRate:
+		what = "rate"
+		*p, err = ParseByteRate(text)
+	case *fs.FileMode:
+		what = "file mode"
+		*p, err = parseMode(text)
+	case *netip.Prefix:
+		what = "network"
+		*p, err = parsePrefix(text)
+	}
+	return what, err
+}

@@ -1,0 +1,109 @@
+// Package config is tcpctl's configuration file: TOML in, plain values out,
+// and what is wrong with it by file and line.
+//
+//	path, err := config.Find()
+//	...
+//	file, err := config.Load(path) // config.Errors, all of them at once
+//	...
+//	engineConfig, err := file.Proxy()
+//	...
+//	for _, c := range config.Diff(file, reloaded) {
+//		fmt.Println(c.Text)
+//	}
+//
+// File and Service are the truth about names and defaults: the tag "toml" is
+// the key, "default" what an absent key means, "oneof" all that a word may be,
+// "min" and "max" bound a number, and "file" says what a path must lead to
+// (file, folder, or new: what is not there yet). A pointer is a table that
+// switches something on by being there.
+package config
+
+import (
+	"io/fs"
+	"time"
+)
+
+// File is one configuration file, whole: what it does not say has its
+// default. Get one from Load or Parse, or from New.
+type File struct {
+	Control  Control   `toml:"control"`
+	Metrics  Metrics   `toml:"metrics"`
+	Log      Log       `toml:"log"`
+	Notify   Notify    `toml:"notify"`
+	Limits   Limits    `toml:"limits"`
+	Defaults Defaults  `toml:"defaults"` // inherited by Services already
+	Services []Service `toml:"services"` // in the order of the file
+	Mesh     *Mesh     `toml:"mesh"`     // nil: no mesh
+	Console  Console   `toml:"console"`
+
+	name  string // as errors call it
+	lines *index // where its keys are; nil when it was not read
+}
+
+// Control is the socket that commands and consoles talk to.
+type Control struct {
+	// Socket is its path. "": as root /run/tcpctl/tcpctl.sock, else in
+	// $XDG_RUNTIME_DIR or a folder of the user's.
+	Socket string      `toml:"socket" file:"new"`
+	Mode   fs.FileMode `toml:"mode" default:"0600"`
+	Group  string      `toml:"group"` // "": the user's
+}
+
+// Metrics is the HTTP server for Prometheus and for probes.
+type Metrics struct {
+	Listen string `toml:"listen"` // "": none
+}
+
+// Log is what is written down.
+type Log struct {
+	Level       string        `toml:"level" default:"info" oneof:"debug info warn error"`
+	Format      string        `toml:"format" default:"text" oneof:"text json"`
+	File        string        `toml:"file" file:"new"`           // "": stderr, or memory under the console
+	Access      string        `toml:"access" file:"new"`         // one JSON line a session, at its end; "": none
+	AccessFlush time.Duration `toml:"access_flush" default:"5m"` // a line so often for a session that goes on; 0: off
+}
+
+// Notify tells somebody when nobody looks.
+type Notify struct {
+	Run []string `toml:"run" argv:"yes"` // gets the event as JSON on stdin; empty: nobody is told
+	On  []string `toml:"on" default:"backend.down pause.near_max queue.old window.alarm"`
+}
+
+// Limits are those of the whole process.
+type Limits struct {
+	MaxSessions   int           `toml:"max_sessions" min:"0"` // 0: worked out from the descriptor limit
+	ShutdownGrace time.Duration `toml:"shutdown_grace" default:"30s"`
+}
+
+// Defaults are the keys that a service has from [defaults] unless it sets
+// them itself. A duration of 0 is off.
+type Defaults struct {
+	ConnectTimeout   time.Duration `toml:"connect_timeout" default:"3s"` // 0: as long as the system tries
+	ConnectRetries   int           `toml:"connect_retries" default:"2" min:"0" max:"100"`
+	IdleTimeout      time.Duration `toml:"idle_timeout" default:"0s"`
+	HalfCloseTimeout time.Duration `toml:"half_close_timeout" default:"1m"`
+	MaxLifetime      time.Duration `toml:"max_lifetime" default:"0s"`
+	Keepalive        time.Duration `toml:"keepalive" default:"60s"`
+	UserTimeout      time.Duration `toml:"user_timeout" default:"0s"`
+	Nodelay          bool          `toml:"nodelay" default:"true"`
+	Backlog          int           `toml:"backlog" min:"0"` // 0: the system's
+	Relay            string        `toml:"relay" default:"auto" oneof:"auto loop stream"`
+	NoBackend        string        `toml:"no_backend" default:"hold" oneof:"hold reject"`
+}
+
+// Mesh links this node with others.
+type Mesh struct {
+	Name       string   `toml:"name"`
+	Node       string   `toml:"node"` // "": the host's name
+	Listen     string   `toml:"listen" default:"0.0.0.0:0"`
+	Join       []string `toml:"join"`
+	MDNS       bool     `toml:"mdns" default:"true"`
+	SecretFile string   `toml:"secret_file" file:"file"` // "": peers see, and cannot act
+}
+
+// Console is how the console looks and asks.
+type Console struct {
+	Theme   string            `toml:"theme" default:"default"`
+	Confirm string            `toml:"confirm" default:"default" oneof:"default always less"`
+	Keys    map[string]string `toml:"keys"` // of an action; see CheckKeys
+}

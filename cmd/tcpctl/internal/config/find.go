@@ -1,0 +1,40 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNone is what Find says when there is no file: nothing is wrong, but for
+// run there is nothing to do. It is wrapped with the places that were tried.
+var ErrNone = errors.New("config: no configuration file")
+
+// Find gives the file that is taken when nobody names one: ./tcpctl.toml, the
+// one in the user's config folder, /etc/tcpctl/tcpctl.toml.
+func Find() (path string, err error) {
+	user, _ := os.UserConfigDir()
+	return find(os.Geteuid() == 0, user, "/etc")
+}
+
+// find never looks into the working folder as root: it may be anybody's.
+func find(root bool, user, etc string) (string, error) {
+	var tried []string
+	if !root {
+		tried = append(tried, "tcpctl.toml")
+	}
+	if user != "" {
+		tried = append(tried, filepath.Join(user, "tcpctl", "tcpctl.toml"))
+	}
+	tried = append(tried, filepath.Join(etc, "tcpctl", "tcpctl.toml"))
+	for _, path := range tried {
+		// A file that is there and cannot be read is found all the same:
+		// passing over it in silence would run another configuration.
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w at %s", ErrNone, strings.Join(tried, ", "))
+}

@@ -1,0 +1,26 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// Hash is short, and the same for files that mean the same: comments, the
+// order of services, and whether a value was inherited do not matter.
+func (f *File) Hash() string {
+	all := f.effective()
+	slices.SortStableFunc(all, func(a, b leaf) int { return cmp.Compare(a.path, b.path) })
+	h := sha256.New()
+	for _, l := range all {
+		h.Write([]byte(l.path + " = " + l.text + "\n"))
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// effective are the leaves without [defaults], which services have as their own.
+func (f *File) effective() []leaf {
+	return slices.DeleteFunc(f.leaves(), func(l leaf) bool { return strings.HasPrefix(l.path, "defaults.") })
+}

@@ -1,0 +1,63 @@
+package config
+
+import "strings"
+
+// later is what the file may say one day and the engine cannot do yet: by
+// pattern of a path, with * for any name or number, and for one value of an
+// enumeration with that value. A table is refused when it is there, a key
+// when it has another value than its default. To make one real, take its line
+// out here and pass its values on in proxy.go.
+var later = map[string]bool{
+	"mesh": true,
+
+	"services.*.hooks":   true,
+	"services.*.passive": true,
+	"services.*.tls":     true,
+	"services.*.ws":      true,
+
+	"services.*.sni":                 true,
+	"services.*.accept_proxy":        true,
+	"services.*.trusted_proxies":     true,
+	"services.*.send_proxy":          true,
+	"services.*.allow":               true,
+	"services.*.deny":                true,
+	"services.*.max_sessions_per_ip": true,
+	"services.*.new_sessions_per_ip": true,
+	"services.*.rate_limit":          true,
+
+	"services.*.backends.*.dns":           true,
+	"services.*.backends.*.refresh":       true,
+	"services.*.backends.*.tls":           true,
+	"services.*.backends.*.tls_verify":    true,
+	"services.*.backends.*.tls_name":      true,
+	"services.*.backends.*.ca":            true,
+	"services.*.backends.*.restart":       true,
+	"services.*.backends.*.ready_timeout": true,
+
+	"services.*.check.tls":              true,
+	"services.*.check.type=send-expect": true,
+	"services.*.check.send":             true,
+	"services.*.check.expect_bytes":     true,
+	"services.*.check.type=exec":        true,
+	"services.*.check.run":              true,
+	"services.*.check.slow_start":       true,
+	"services.*.check.on_down=cut":      true,
+}
+
+// refuse tells of all that f uses and that is not there yet.
+func (f *File) refuse(r *report, notYet map[string]bool) {
+	refused := "" // a table, whose keys need not be told as well
+	for _, l := range f.leaves() {
+		value := strings.Trim(l.text, `"`)
+		switch {
+		case refused != "" && strings.HasPrefix(l.path, refused+"."):
+		case notYet[l.pattern+"="+value]:
+			r.wrong(l.path, "take it out", "%s = %q is not in this version yet", last(l.path), value)
+		case notYet[l.pattern] && l.text != l.usual:
+			if l.table {
+				refused = l.path
+			}
+			r.wrong(l.path, "take it out", "%q is not in this version yet", last(l.path))
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// leaf is one value of a file, as text: what is compared, hashed and shown.
+type leaf struct {
+	path    string // services.db.backends[0].weight
+	pattern string // services.*.backends.*.weight
+	key     string // backends[0].weight: the path within its service
+	text    string // as TOML writes it
+	usual   string // its default, as text
+	table   bool   // it only says that a table is there that need not be
+}
+
+// leaves are all values of f in the order of their declaration.
+func (f *File) leaves() []leaf {
+	w := &walk{}
+	w.fields("", "", reflect.ValueOf(f).Elem(), reflect.ValueOf(New()).Elem())
+	return w.all
+}
+
+type walk struct {
+	all    []leaf
+	prefix string // of the service that is being walked through
+}
+
+// fields walks through a table and its default side by side.
+func (w *walk) fields(path, pattern string, table, usual reflect.Value) {
+	usuals := slices.Collect(fields(usual))
+	i := 0
+	for f := range fields(table) {
+		w.value(join(path, f.key), strings.TrimPrefix(pattern+"."+f.key, "."), f.value, usuals[i].value)
+		i++
+	}
+}
+
+func (w *walk) value(path, pattern string, v, usual reflect.Value) {
+	switch p := v.Addr().Interface().(type) {
+	case *[]Service:
+		for i := range *p {
+			w.service(join(path, (*p)[i].Name), &(*p)[i])
+		}
+	case *[]Backend:
+		for i := range *p {
+			w.backend(fmt.Sprintf("%s[%d]", path, i), &(*p)[i])
+		}
+	default:
+		switch v.Kind() {
+		case reflect.Struct:
+			w.fields(path, pattern, v, usual)
+		case reflect.Pointer:
+			if !v.IsNil() {
+				w.add(leaf{path: path, pattern: pattern, text: "there", table: true})
+				usual := reflect.New(v.Type().Elem())
+				setDefaults(usual.Elem())
+				w.fields(path, pattern, v.Elem(), usual.Elem())
+			}
+		default:
+			w.add(leaf{path: path, pattern: pattern, text: literal(v.Interface()), usual: literal(usual.Interface())})
+		}
+	}
+}
+
+func (w *walk) service(path string, s *Service) {
+	w.prefix = path + "."
+	w.fields(path, "services.*", reflect.ValueOf(s).Elem(), reflect.ValueOf(&usualService).Elem())
+	w.prefix = ""
+}
+
+func (w *walk) backend(path string, b *Backend) {
+	w.fields(path, "services.*.backends.*", reflect.ValueOf(b).Elem(), reflect.ValueOf(&usualBackend).Elem())
+}
+
+func (w *walk) add(l leaf) {
+	l.key = strings.TrimPrefix(l.path, w.prefix)
+	w.all = append(w.all, l)
+}
+
+// literal writes a value as TOML does.
+func literal(v any) string {
+	switch v := v.(type) {
+	case time.Duration:
+		return strconv.Quote(shortDuration(v))
+	case fs.FileMode:
+		return fmt.Sprintf(`"%04o"`, uint32(v))
+	case fmt.Stringer:
+		return strconv.Quote(v.String())
+	case string:
+		return strconv.Quote(v)
+	case []string:
+		all := make([]string, len(v))
+		for i := range v {
+			all[i] = strconv.Quote(v[i])
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	case []netip.Prefix:
+		all := make([]string, len(v))
+		for i := range v {
+			all[i] = strconv.Quote(v[i].String())
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	case map[string]string:
+		all := []string{}
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, join("", k)+" = "+strconv.Quote(v[k]))
+		}
+		return "{" + strings.Join(all, ", ") + "}"
+	}
+	return fmt.Sprint(v)
+}

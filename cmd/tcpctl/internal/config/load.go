@@ -1,0 +1,95 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxFile is room for some thousand services.
+const maxFile = 4 << 20
+
+// Load reads a file. What is wrong in it comes back as Errors; that it cannot
+// be read at all, as the system's error.
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("config: read %s: %w", path, err)
+	}
+	return Parse(path, text)
+}
+
+// Parse reads the text of a file. Its name is for errors, and its folder is
+// where relative paths start. The error is of type Errors.
+func Parse(name string, text []byte) (*File, error) {
+	return parse(name, text, later, true)
+}
+
+// parse refuses what is in notYet, and paths that lead nowhere if asked to.
+func parse(name string, text []byte, notYet map[string]bool, exist bool) (*File, error) {
+	fatal := func(at place, text, hint string) error {
+		return Errors{{File: name, Line: at.line, Column: at.column, Text: text, Hint: hint}}
+	}
+	if len(text) > maxFile {
+		return nil, fatal(place{}, fmt.Sprintf("it is larger than %d bytes", maxFile), "is it a configuration?")
+	}
+	lines := indexOf(string(text))
+	if lines.deep != (place{}) {
+		return nil, fatal(lines.deep, "tables and lists are nested too deep", "five levels are all that there is to say")
+	}
+	var raw map[string]any
+	if _, err := toml.Decode(string(text), &raw); err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			return nil, fatal(place{syntax.Position.Line, syntax.Position.Col}, tidy(syntax.Message), syntaxHint(syntax.Message, lines))
+		}
+		return nil, fatal(place{}, err.Error(), "")
+	}
+	f := New()
+	f.name, f.lines = name, lines
+	d := &decoder{report: report{name: name, lines: lines}, dir: filepath.Dir(name), exist: exist, file: f}
+	d.table("", raw, reflect.ValueOf(f).Elem())
+	f.refuse(&d.report, notYet)
+	f.check(&d.report)
+	if len(d.found) > 0 {
+		return nil, d.inOrder()
+	}
+	return f, nil
+}
+
+// tidy makes the decoder's message one of ours.
+func tidy(s string) string {
+	s = strings.TrimSuffix(s, ".")
+	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
+}
+
+// syntaxHint knows the slips that people make who have never seen TOML.
+func syntaxHint(message string, lines *index) string {
+	switch {
+	case strings.Contains(message, "already been defined"):
+		if _, rest, ok := strings.Cut(message, "'"); ok {
+			key, _, _ := strings.Cut(rest, "'")
+			if p, known := lines.at[key]; known {
+				return fmt.Sprintf("the first is in line %d", p.line)
+			}
+		}
+	case strings.Contains(message, "expected value but found"), strings.Contains(message, "to end with a newline"):
+		return `words and values with units stand in quotes: idle_timeout = "30s"`
+	case strings.Contains(message, "strings cannot contain newlines"):
+		return "a quote is missing at its end"
+	case strings.Contains(message, "UTF-16"):
+		return "save it as UTF-8"
+	}
+	return ""
+}

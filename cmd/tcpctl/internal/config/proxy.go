@@ -1,0 +1,103 @@
+package config
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Proxy gives what an engine runs. In the file 0 is off or no limit, as each
+// key says; in proxy.Config zero is the default and negative is off. The
+// error, of type Errors, says what of f is not in this version yet: after Load
+// there is none, after filling a File by hand there may be.
+func (f *File) Proxy() (proxy.Config, error) {
+	r := &report{name: f.name, lines: f.lines}
+	f.refuse(r, later)
+	if len(r.found) > 0 {
+		return proxy.Config{}, r.inOrder()
+	}
+	c := proxy.Config{MaxSessions: f.Limits.MaxSessions}
+	for i := range f.Services {
+		c.Services = append(c.Services, f.Services[i].proxy())
+	}
+	return c, nil
+}
+
+// proxy gives what the engine runs of one service.
+func (s *Service) proxy() proxy.ServiceConfig {
+	c := proxy.ServiceConfig{
+		Name:             s.Name,
+		Listen:           s.Listen,
+		Balance:          s.Balance,
+		ConnectTimeout:   orNever(s.ConnectTimeout),
+		ConnectRetries:   orOff(s.ConnectRetries),
+		IdleTimeout:      s.IdleTimeout,
+		HalfCloseTimeout: orOff(s.HalfCloseTimeout),
+		MaxLifetime:      s.MaxLifetime,
+		Sock: relay.Sock{
+			KeepAlive:   orOff(s.Keepalive),
+			UserTimeout: s.UserTimeout,
+			Delay:       !s.Nodelay,
+			Backlog:     s.Backlog,
+		},
+		Relay:       s.Relay,
+		NoBackend:   s.NoBackend,
+		MaxSessions: s.MaxSessions,
+		Queue: proxy.QueueConfig{
+			Max:         orOff(s.Queue.Max),
+			Timeout:     orOff(s.Queue.Timeout),
+			OnClientFin: s.Queue.OnClientFin,
+		},
+		Check: proxy.CheckConfig{
+			Type:     s.Check.Type,
+			Port:     s.Check.Port,
+			Path:     s.Check.Path,
+			Method:   s.Check.Method,
+			Host:     s.Check.Host,
+			Expect:   s.Check.Expect,
+			Interval: s.Check.Interval,
+			Timeout:  s.Check.Timeout,
+			Rise:     s.Check.Rise,
+			Fall:     s.Check.Fall,
+		},
+		Pause: proxy.PauseConfig{
+			Limit:       orOff(s.Pause.Limit),
+			Then:        s.Pause.Then,
+			Max:         s.Pause.Max,
+			OnMax:       s.Pause.OnMax,
+			ReleaseRate: float64(s.Pause.ReleaseRate),
+			Bypass:      s.Pause.Bypass,
+		},
+	}
+	if s.Lock != nil {
+		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL}
+	}
+	for _, b := range s.Backends {
+		c.Backends = append(c.Backends, proxy.BackendConfig{
+			Name:        b.Name,
+			Addr:        b.Addr,
+			Weight:      orOff(b.Weight),
+			Priority:    b.Priority,
+			MaxSessions: b.MaxSessions,
+		})
+	}
+	return c
+}
+
+// orOff is for fields of which zero is another default, and negative is off.
+func orOff[T int | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// orNever is for a dial, which the engine does not let go on for ever. The
+// system itself gives up after some minutes, long before this.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return 24 * time.Hour
+	}
+	return d
+}

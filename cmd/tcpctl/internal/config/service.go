@@ -1,0 +1,146 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Service is one [services.NAME].
+type Service struct {
+	Name     string
+	Listen   []string  `toml:"listen" single:"yes"` // one address, or a list
+	Balance  string    `toml:"balance" default:"random" oneof:"random roundrobin leastconn p2c source first"`
+	Backends []Backend `toml:"backends"`
+
+	Allow            []netip.Prefix `toml:"allow"` // empty: everybody
+	Deny             []netip.Prefix `toml:"deny"`  // wins over Allow
+	SNI              []string       `toml:"sni"`   // names for which it shares its address with others
+	AcceptProxy      bool           `toml:"accept_proxy" default:"false"`
+	TrustedProxies   []netip.Prefix `toml:"trusted_proxies"`
+	SendProxy        int            `toml:"send_proxy" min:"0" max:"2"`        // version of the header to the backend; 0: none
+	MaxSessions      int            `toml:"max_sessions" min:"0"`              // 0: no limit
+	MaxSessionsPerIP int            `toml:"max_sessions_per_ip" min:"0"`       // 0: no limit
+	NewSessionsPerIP Rate           `toml:"new_sessions_per_ip" default:"0/s"` // 0: no limit
+	RateLimit        ByteRate       `toml:"rate_limit" default:"0/s"`          // of each session, each way; 0: no limit
+	Defaults                        // its own, or those of [defaults]
+
+	Check Check `toml:"check"`
+	Queue Queue `toml:"queue"`
+	Pause Pause `toml:"pause"`
+
+	// What follows is nil where the file has no such table.
+	Passive *Passive `toml:"passive"`
+	Lock    *Lock    `toml:"lock"`
+	Hooks   *Hooks   `toml:"hooks"`
+	TLS     *TLS     `toml:"tls"`
+	WS      *WS      `toml:"ws"`
+}
+
+// Backend is one of a service's backends. In the file a plain string is one
+// that has only Addr.
+type Backend struct {
+	Name        string `toml:"name"`                                     // the address when the file has none
+	Addr        string `toml:"addr"`                                     // this or DNS
+	Weight      int    `toml:"weight" default:"1" min:"0" max:"1000000"` // 0: no new sessions
+	Priority    int    `toml:"priority" min:"0"`
+	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
+
+	DNS     string        `toml:"dns"` // one backend for each address of the name
+	Refresh time.Duration `toml:"refresh" default:"30s"`
+
+	TLS       bool   `toml:"tls" default:"false"`
+	TLSVerify bool   `toml:"tls_verify" default:"true"`
+	TLSName   string `toml:"tls_name"`       // "": the host of the address
+	CA        string `toml:"ca" file:"file"` // "": the system's
+
+	Restart      []string      `toml:"restart" argv:"yes"`
+	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
+}
+
+// Check is how backends are looked at.
+type Check struct {
+	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec none"`
+	Port        int           `toml:"port" min:"0" max:"65535"`                 // 0: the backend's own
+	Path        string        `toml:"path" default:"/"`                         // http
+	Method      string        `toml:"method" default:"GET"`                     // http
+	Host        string        `toml:"host"`                                     // http; "": the address
+	TLS         bool          `toml:"tls" default:"false"`                      // http
+	Expect      int           `toml:"expect" default:"200" min:"100" max:"599"` // http
+	Send        string        `toml:"send"`                                     // send-expect
+	ExpectBytes string        `toml:"expect_bytes"`                             // send-expect
+	Run         []string      `toml:"run" argv:"yes"`                           // exec
+	Interval    time.Duration `toml:"interval" default:"5s"`
+	Timeout     time.Duration `toml:"timeout" default:"4s"`
+	Rise        int           `toml:"rise" default:"2" min:"1" max:"1000"`
+	Fall        int           `toml:"fall" default:"3" min:"1" max:"1000"`
+	SlowStart   time.Duration `toml:"slow_start" default:"0s"`
+	OnDown      string        `toml:"on_down" default:"keep" oneof:"keep cut"`
+}
+
+// Queue is the line of clients in front of a service.
+type Queue struct {
+	Max         int           `toml:"max" default:"1000" min:"0"` // 0: no limit but descriptors
+	Timeout     time.Duration `toml:"timeout" default:"30s"`      // 0: off
+	OnClientFin string        `toml:"on_client_fin" default:"verify" oneof:"verify keep drop"`
+}
+
+// Pause is what a pause does that is not told otherwise.
+type Pause struct {
+	Limit       time.Duration  `toml:"limit" default:"30s"` // 0: live sessions may take as long as the pause
+	Then        string         `toml:"then" default:"abort" oneof:"abort cut keep"`
+	Max         time.Duration  `toml:"max" default:"2m"`
+	OnMax       string         `toml:"on_max" default:"resume" oneof:"resume reject"`
+	ReleaseRate Rate           `toml:"release_rate" default:"0/s"` // 0: all at once
+	Bypass      []netip.Prefix `toml:"bypass"`                     // clients that it does not hold
+}
+
+// Passive ejects backends on which real sessions fail.
+type Passive struct {
+	Failures          int           `toml:"failures" default:"3" min:"1"`
+	Window            time.Duration `toml:"window" default:"10s"`
+	Eject             time.Duration `toml:"eject" default:"30s"` // doubles each time
+	MaxEjectedPercent int           `toml:"max_ejected_percent" default:"50" min:"0" max:"100"`
+}
+
+// Lock is the semaphore in front of a service.
+type Lock struct {
+	Slots int           `toml:"slots" default:"1" min:"1"`
+	TTL   time.Duration `toml:"ttl" default:"0s"` // 0: off
+}
+
+// Hooks are the commands between one client and the next.
+type Hooks struct {
+	BeforeNext *Hook  `toml:"before_next"`
+	OnTTL      *Hook  `toml:"on_ttl"`
+	Ready      string `toml:"ready" default:"check" oneof:"check connect none"`
+	Exclusive  bool   `toml:"exclusive" default:"true"`
+}
+
+// Hook is one command.
+type Hook struct {
+	Run     []string      `toml:"run" argv:"yes"`
+	Every   int           `toml:"every" default:"1" min:"1"` // before every so manieth client
+	Timeout time.Duration `toml:"timeout" default:"30s"`
+	OnError string        `toml:"on_error" default:"hold" oneof:"hold reject ignore"`
+}
+
+// TLS is taken off clients. The files are read again when they change.
+type TLS struct {
+	Cert     string `toml:"cert" file:"file"`
+	Key      string `toml:"key" file:"file"`
+	ClientCA string `toml:"client_ca" file:"file"` // "": clients need no certificate
+}
+
+// WS lets WebSocket clients in.
+type WS struct {
+	Path             string        `toml:"path" default:"/"`
+	Origins          []string      `toml:"origins"` // besides the same host
+	Subprotocols     []string      `toml:"subprotocols" default:"binary"`
+	Encoding         string        `toml:"encoding" default:"binary" oneof:"binary text"`
+	InvalidText      string        `toml:"invalid_text" default:"close" oneof:"close replace"`
+	Web              string        `toml:"web" file:"folder"`
+	Ping             time.Duration `toml:"ping" default:"30s"`
+	HandshakeTimeout time.Duration `toml:"handshake_timeout" default:"10s"`
+	MaxHeader        Size          `toml:"max_header" default:"16KiB"`
+	Compression      bool          `toml:"compression" default:"false"`
+}

@@ -1,0 +1,225 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field fills one value of any kind.
+func (d *decoder) field(path string, raw any, f field) {
+	switch p := f.value.Addr().Interface().(type) {
+	case *[]Service:
+		d.services(path, raw, p)
+	case *[]Backend:
+		d.backends(path, raw, p)
+	case *map[string]string:
+		d.words(path, raw, p)
+	case *[]string:
+		if word, ok := raw.(string); ok && f.tag.Get("single") != "" {
+			raw = []any{word}
+		}
+		*p = []string{}
+		for _, e := range d.list(path, raw) {
+			var s string
+			d.text(e.path, e.raw, &s, f.tag)
+			*p = append(*p, s)
+		}
+		if f.tag.Get("argv") != "" && len(*p) > 0 {
+			d.program(path, *p)
+		}
+	case *[]netip.Prefix:
+		*p = nil
+		for _, e := range d.list(path, raw) {
+			var n netip.Prefix
+			if d.unit(e.path, e.raw, &n) {
+				*p = append(*p, n)
+			}
+		}
+	case *string:
+		d.text(path, raw, p, f.tag)
+	case *bool:
+		if b, ok := raw.(bool); ok {
+			*p = b
+		} else {
+			d.wrong(path, "write true or false", "%s is true or false, not %s", last(path), kind(raw))
+		}
+	case *int:
+		d.number(path, raw, p, f.tag)
+	case *time.Duration, *Size, *Rate, *ByteRate, *fs.FileMode:
+		d.unit(path, raw, p)
+	default:
+		table := f.value
+		if table.Kind() == reflect.Pointer { // being there is what switches it on
+			table.Set(reflect.New(table.Type().Elem()))
+			table = table.Elem()
+			setDefaults(table)
+		}
+		d.table(path, raw, table)
+	}
+}
+
+type element struct {
+	path string
+	raw  any
+}
+
+// list gives the elements of a list.
+func (d *decoder) list(path string, raw any) (all []element) {
+	switch list := raw.(type) {
+	case []any:
+		for i, v := range list {
+			all = append(all, element{fmt.Sprintf("%s[%d]", path, i), v})
+		}
+	case []map[string]any: // [[services.db.backends]]
+		for i, v := range list {
+			all = append(all, element{fmt.Sprintf("%s[%d]", path, i), v})
+		}
+	default:
+		d.wrong(path, fmt.Sprintf("write %s = [%q]", last(path), fmt.Sprint(raw)), "%s is a list, not %s", last(path), kind(raw))
+	}
+	return all
+}
+
+func (d *decoder) text(path string, raw any, p *string, tag reflect.StructTag) {
+	s, ok := raw.(string)
+	if !ok {
+		d.wrong(path, "write "+last(path)+` = "…"`, "%s is a string, not %s", last(path), kind(raw))
+		return
+	}
+	*p = s
+	if words := strings.Fields(tag.Get("oneof")); len(words) > 0 && !slices.Contains(words, s) {
+		d.wrong(path, suggest(s, words), "unknown %s %q", last(path), s)
+	}
+	if want := tag.Get("file"); want != "" && s != "" {
+		*p = d.path(path, s, want)
+	}
+}
+
+func (d *decoder) number(path string, raw any, p *int, tag reflect.StructTag) {
+	n, ok := raw.(int64)
+	if !ok {
+		d.wrong(path, "write it without quotes, unit or point", "%s is a whole number, not %s", last(path), kind(raw))
+		return
+	}
+	least, err := strconv.Atoi(tag.Get("min"))
+	if err != nil {
+		least = math.MinInt32
+	}
+	most, err := strconv.Atoi(tag.Get("max"))
+	if err != nil {
+		most = math.MaxInt32
+	}
+	if n < int64(least) || n > int64(most) {
+		hint := fmt.Sprintf("it is a number from %d to %d", least, most)
+		if most == math.MaxInt32 {
+			hint = fmt.Sprintf("it is a number from %d", least)
+		}
+		d.wrong(path, hint, "%s = %d is out of range", last(path), n)
+		return
+	}
+	*p = int(n)
+}
+
+// unit reads a string that stands for a number of something.
+func (d *decoder) unit(path string, raw any, p any) bool {
+	s, ok := raw.(string)
+	what, err := setUnit(p, s)
+	if !ok {
+		hint := `write it in quotes: "…"`
+		if n, whole := raw.(int64); whole {
+			hint = fmt.Sprintf(`write it in quotes: "%d"`, n)
+			if _, err := setUnit(p, strconv.FormatInt(n, 10)); err != nil {
+				hint = err.(Error).Hint
+			}
+		}
+		d.wrong(path, hint, "%s is a %s in quotes, not %s", last(path), what, kind(raw))
+		return false
+	}
+	if err != nil {
+		e := err.(Error)
+		d.wrong(path, e.Hint, "%s = %s", last(path), e.Text)
+	}
+	return err == nil
+}
+
+// path makes a file's path absolute where it is relative: it starts at the
+// configuration's folder, so that it means the same wherever tcpctl is started.
+func (d *decoder) path(path, name, want string) string {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, name)
+	}
+	if want == "new" || !d.exist {
+		return name
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		d.wrong(path, neighbour(name), "%s: there is no %s %q", last(path), want, name)
+	case info.IsDir() != (want == "folder"):
+		d.wrong(path, "", "%s: %q is not a %s", last(path), name, want)
+	}
+	return name
+}
+
+// neighbour looks beside a file that is not there for one that was meant.
+func neighbour(name string) string {
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		return "its folder is not there either, or may not be read"
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if n := nearest(filepath.Base(name), names); n != "" {
+		return "did you mean " + strconv.Quote(n) + "?"
+	}
+	return "put it there, or write where it is"
+}
+
+// program looks at a command. A bare name is left to the search at run time,
+// whose PATH may be another than ours.
+func (d *decoder) program(path string, argv []string) {
+	switch name := argv[0]; {
+	case name == "":
+		d.wrong(path, "the first is the program", "%s begins with an empty word", last(path))
+	case strings.ContainsRune(name, '/'):
+		argv[0] = d.path(path, name, "file")
+	case strings.ContainsAny(name, " \t") && len(argv) == 1:
+		d.wrong(path, "each word is a string of its own; there is no shell", "%s: %q is one word", last(path), name)
+	}
+}
+
+// last is the key at the end of a path, as messages say it.
+func last(path string) string {
+	if i := strings.LastIndexByte(path, '['); i > 0 && strings.HasSuffix(path, "]") {
+		path = path[:i]
+	}
+	return path[strings.LastIndexByte(path, '.')+1:]
+}
+
+// kind says in words what TOML has there.
+func kind(raw any) string {
+	switch v := raw.(type) {
+	case string:
+		return "the string " + strconv.Quote(v)
+	case int64, float64:
+		return fmt.Sprintf("the number %v", v)
+	case bool:
+		return strconv.FormatBool(v)
+	case time.Time:
+		return "a date"
+	case map[string]any:
+		return "a table"
+	}
+	return "a list"
+}

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Warnings are what is right as far as the rules go, and probably not meant.
+func (f *File) Warnings() Errors {
+	r := &report{name: f.name, lines: f.lines}
+	if len(f.Services) == 0 && f.Mesh == nil {
+		r.wrong("", "tcpctl init prints a file to begin with", "there is no service in it")
+	}
+	for i := range f.Services {
+		s := &f.Services[i]
+		path := join("services", s.Name)
+		if addr := s.bypassed(); addr != "" {
+			r.wrong(path+".pause.bypass", "a pause would hold nobody there", "bypass covers every client of %s", addr)
+		}
+		if s.Pause.Limit > s.Pause.Max {
+			r.wrong(path+".pause.limit", fmt.Sprintf("then = %q would never come", s.Pause.Then), "limit = %q is longer than max = %q",
+				shortDuration(s.Pause.Limit), shortDuration(s.Pause.Max))
+		}
+		if s.NoBackend == "reject" && len(s.Backends) == 0 {
+			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
+		}
+	}
+	return r.inOrder()
+}
+
+// bypassed gives a loopback address of the service whose clients a pause
+// would all let through: they come from the address they connect to.
+func (s *Service) bypassed() string {
+	for _, a := range s.Listen {
+		e, _, _ := parseEndpoint(a, true)
+		ip, err := netip.ParseAddr(e.host)
+		if err != nil || !ip.IsLoopback() {
+			continue
+		}
+		for _, p := range s.Pause.Bypass {
+			if p.Contains(ip) {
+				return a
+			}
+		}
+	}
+	return ""
+}
