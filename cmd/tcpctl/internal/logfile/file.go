@@ -1,0 +1,115 @@
+package logfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// File is a file of lines that only grows, and that can be opened again under
+// its name after a rotation. Its methods may be called from any goroutine.
+type File struct {
+	path string
+	mu   sync.Mutex
+	f    *os.File
+}
+
+// Open opens the file at path, which it makes where it is missing. A line
+// that a crash has left unfinished is ended first.
+func Open(path string) (*File, error) {
+	f, err := openAppend(path)
+	if err != nil {
+		return nil, err
+	}
+	return &File{path: path, f: f}, nil
+}
+
+func openAppend(path string) (*os.File, error) {
+	flags := os.O_RDWR | os.O_CREATE | os.O_APPEND
+	if i, err := os.Stat(path); err == nil && i.Mode()&fs.ModeNamedPipe != 0 {
+		// As /dev/stdout is in a container. Opening one without a reader
+		// would wait for it; this way it is an error.
+		flags = os.O_WRONLY | syscall.O_NONBLOCK
+	}
+	f, err := os.OpenFile(path, flags, 0o640)
+	if errors.Is(err, fs.ErrPermission) { // it may still be ours to append to
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log file: %w", err)
+	}
+	if size, last := end(f); size > 0 && last != '\n' {
+		f.Write([]byte{'\n'})
+	}
+	return f, nil
+}
+
+// end is the size of a plain file and its last byte; 0 of anything else.
+func end(f *os.File) (size int64, last byte) {
+	i, err := f.Stat()
+	if err != nil || !i.Mode().IsRegular() || i.Size() == 0 {
+		return 0, 0
+	}
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], i.Size()-1); err != nil {
+		return 0, 0
+	}
+	return i.Size(), b[0]
+}
+
+// Write appends whole lines. Of those for which there is no room, none is
+// left in part: what it returns is the length of the lines that are there.
+func (f *File) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		return 0, fs.ErrClosed
+	}
+	n, err := f.f.Write(p)
+	if err == nil || n == 0 {
+		return n, err
+	}
+	whole := bytes.LastIndexByte(p[:n], '\n') + 1
+	part := int64(n - whole)
+	// Take the part back, unless somebody else has written behind it.
+	if size, last := end(f.f); part > 0 && size >= part && last == p[n-1] {
+		if terr := f.f.Truncate(size - part); terr != nil {
+			err = errors.Join(err, terr)
+		}
+	}
+	return whole, err
+}
+
+// Reopen opens the name again, which after a rotation is a new file; lines go
+// on into the old one where that fails. Nothing is written to the old one
+// after Reopen has returned without an error.
+func (f *File) Reopen() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		return fs.ErrClosed
+	}
+	again, err := openAppend(f.path)
+	if err != nil {
+		return err
+	}
+	f.f.Close()
+	f.f = again
+	return nil
+}
+
+// Close closes the file. Closing twice does nothing.
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		return nil
+	}
+	err := f.f.Close()
+	f.f = nil
+	return err
+}

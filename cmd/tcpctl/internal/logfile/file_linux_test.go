@@ -1,0 +1,79 @@
+package logfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLinesAreWhole writes until the file may not grow any more, in the middle
+// of a line, in a process of its own: the limit holds for all of one.
+func TestLinesAreWhole(t *testing.T) {
+	if path := os.Getenv("LOGFILE_TEST_FULL"); path != "" {
+		fill(path)
+		return
+	}
+	path := filepath.Join(t.TempDir(), "a.log")
+	again(t, "TestLinesAreWhole", "LOGFILE_TEST_FULL="+path)
+	if got := read(t, path); got != strings.Repeat("0123456\n", 12) {
+		t.Errorf("%q", got)
+	}
+}
+
+func fill(path string) {
+	signal.Ignore(unix.SIGXFSZ)
+	unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 100, Max: 100})
+	f, err := Open(path)
+	if err != nil {
+		panic(err)
+	}
+	n, err := f.Write([]byte(strings.Repeat("0123456\n", 20)))
+	if n != 96 || err == nil {
+		panic(fmt.Sprint(n, err))
+	}
+	if n, err := f.Write([]byte("0123456\n")); n != 0 || err == nil {
+		panic(fmt.Sprint(n, err))
+	}
+	f.Close()
+}
+
+func TestAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	if _, err := Open(path); err == nil {
+		t.Fatal("a pipe without a reader was opened")
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write([]byte("line\n"))
+	f.Close()
+	if got, err := io.ReadAll(reader); string(got) != "line\n" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// again runs one test of this binary in a process of its own.
+func again(t *testing.T, name, env string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$")
+	cmd.Env = append(os.Environ(), env)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}

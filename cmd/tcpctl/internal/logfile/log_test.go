@@ -1,0 +1,202 @@
+package logfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func newLog(t *testing.T, c Config) *Log {
+	t.Helper()
+	l, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestALogChangesWhileInUse(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "a.log"), filepath.Join(t.TempDir(), "b.log")
+	l := newLog(t, Config{File: a})
+	old := l.With("who", "engine") // follows, too
+	old.Debug("not yet")
+	old.Info("one")
+	untilHas(t, a, "one")
+	if err := l.Set(Config{Level: "debug", Format: "json", File: b}); err != nil {
+		t.Fatal(err)
+	}
+	old.Debug("two")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, a); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=INFO msg=one who=engine") {
+		t.Errorf("the first file: %q", got)
+	}
+	var line map[string]any
+	if err := json.Unmarshal([]byte(read(t, b)), &line); err != nil || line["msg"] != "two" || line["who"] != "engine" {
+		t.Errorf("the second file: %v, %v", line, err)
+	}
+}
+
+// untilHas waits until a line has been written.
+func untilHas(t *testing.T, path, text string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(read(t, path), text); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s never had %q", path, text)
+		}
+	}
+}
+
+func TestABadLogChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	l := newLog(t, Config{File: path})
+	for _, c := range []Config{
+		{Level: "loud"}, {Format: "xml"}, {File: filepath.Join(t.TempDir(), "no", "such", "folder.log")}, {File: t.TempDir()},
+	} {
+		if err := l.Set(c); err == nil {
+			t.Errorf("%+v was taken", c)
+		}
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v was taken at the start", c)
+		}
+	}
+	l.Info("still here")
+	l.Close()
+	if got := read(t, path); !strings.Contains(got, "still here") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestUnderAConsoleNothingReachesTheScreen(t *testing.T) {
+	var screen bytes.Buffer
+	l := newLog(t, Config{Console: true})
+	l.out.stderr = &screen
+	l.Error("not on the screen")
+	if l.Enabled(t.Context(), slog.LevelError) {
+		t.Error("a line is made that nobody reads")
+	}
+	if err := l.Reopen(); err != nil {
+		t.Error(err)
+	}
+	// The console has gone, and the engine goes on.
+	if err := l.Set(Config{}); err != nil {
+		t.Fatal(err)
+	}
+	l.Info("headless")
+	l.Close()
+	if got := screen.String(); strings.Contains(got, "not on") || !strings.Contains(got, "headless") {
+		t.Errorf("the screen shows %q", got)
+	}
+}
+
+// stuck is a terminal on which somebody has pressed Ctrl-S.
+type stuck struct {
+	bytes.Buffer
+	arrived, free chan struct{}
+	once          sync.Once
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	s.once.Do(func() { close(s.arrived) })
+	<-s.free
+	return s.Buffer.Write(p)
+}
+
+func TestAStuckTerminalHoldsUpNobody(t *testing.T) {
+	screen := &stuck{arrived: make(chan struct{}), free: make(chan struct{})}
+	l := newLog(t, Config{})
+	l.out.stderr = screen
+	l.Info("first")
+	<-screen.arrived
+	for i := range 5000 {
+		l.Info("line", "n", i) // would hang here
+	}
+	lost := l.Lost()
+	if lost < 900 {
+		t.Errorf("%d lines were lost, of 5000 and room for 4096", lost)
+	}
+	close(screen.free)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := screen.String()
+	if !strings.Contains(got, fmt.Sprintf("lines=%d", lost)) {
+		t.Error("nobody was told that lines were lost")
+	}
+	if n := strings.Count(got, "msg=line"); uint64(n)+lost != 5000 {
+		t.Errorf("%d written and %d lost, of 5000", n, lost)
+	}
+}
+
+func TestRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	l := newLog(t, Config{File: path})
+	l.Info("before")
+	untilHas(t, path, "before")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	l.Info("after")
+	l.Close()
+	if old, new := read(t, path+".1"), read(t, path); !strings.Contains(old, "before") || !strings.Contains(new, "after") || strings.Contains(old, "after") {
+		t.Errorf("old %q, new %q", old, new)
+	}
+}
+
+func TestSpoolCountsWhatCouldNotBeWritten(t *testing.T) {
+	var told uint64
+	var why error
+	full := errors.New("disk full")
+	s := NewSpool(SpoolConfig[string]{Size: 10, To: writer(func(p []byte) (int, error) { return 4, full }),
+		Append: func(lines []byte, v string) []byte { return append(lines, v...) },
+		Lost:   func(n uint64, err error) { told, why = told+n, err }})
+	s.Put("one\n")
+	s.Close()
+	s.Put("late\n")
+	if told != 0 || s.Lost() != 1 { // its one line was written, whatever the error; the late one was not
+		t.Errorf("told of %d, %d lost", told, s.Lost())
+	}
+	s = NewSpool(SpoolConfig[string]{To: writer(func(p []byte) (int, error) { return 0, full }),
+		Append: func(lines []byte, v string) []byte { return append(lines, v...) },
+		Lost:   func(n uint64, err error) { told, why = told+n, err }})
+	for range 100 {
+		s.PutWait("line\n")
+	}
+	s.Close()
+	if told != 100 || s.Lost() != 100 || why == nil {
+		t.Errorf("told of %d, %d lost: %v", told, s.Lost(), why)
+	}
+	if s.PutWait("late\n") {
+		t.Error("a closed spool took a value")
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

@@ -1,0 +1,160 @@
+package logfile
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	batch     = 64 << 10 // as much is written at once when lines come fast
+	sayAgain  = 10 * time.Second
+	closeWait = 5 * time.Second
+)
+
+// ErrStuck says that the lines could not all be written in time: the disk, or
+// whoever reads the other end, does not take them.
+var ErrStuck = errors.New("logfile: the rest was not written: the writer is stuck")
+
+// SpoolConfig says how values become lines. All fields but Size are needed.
+type SpoolConfig[T any] struct {
+	Size   int // how many may wait; 0: 4096
+	To     io.Writer
+	Append func(line []byte, v T) []byte // its text, with the end of the line
+	// Lost is told how many values have been lost since it was told last,
+	// because they came too fast or could not be written (then err says
+	// why). It is called by the goroutine that writes, seldom.
+	Lost func(n uint64, err error)
+}
+
+// Spool takes values on one side without ever waiting, and writes them as
+// lines on the other, in one goroutine.
+type Spool[T any] struct {
+	cfg     SpoolConfig[T]
+	values  chan T
+	closing chan struct{}
+	once    sync.Once
+	done    chan struct{}
+
+	lost atomic.Uint64
+
+	// The writing goroutine's own.
+	said    uint64
+	saidAt  time.Time
+	trouble error
+}
+
+// NewSpool begins to write. Close it.
+func NewSpool[T any](c SpoolConfig[T]) *Spool[T] {
+	if c.Size == 0 {
+		c.Size = 4096
+	}
+	s := &Spool[T]{cfg: c, values: make(chan T, c.Size), closing: make(chan struct{}), done: make(chan struct{})}
+	go s.writeAll()
+	return s
+}
+
+// Put takes v, or counts it as lost where there is no room. It never waits.
+func (s *Spool[T]) Put(v T) {
+	if !s.closed() {
+		select {
+		case s.values <- v:
+			return
+		default:
+		}
+	}
+	s.lost.Add(1)
+}
+
+// PutWait is Put for those who can wait for room; it reports false when the
+// spool is closed first.
+func (s *Spool[T]) PutWait(v T) bool {
+	if s.closed() {
+		return false
+	}
+	select {
+	case <-s.closing:
+		return false
+	case s.values <- v:
+		return true
+	}
+}
+
+func (s *Spool[T]) closed() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Lost is how many values were lost so far.
+func (s *Spool[T]) Lost() uint64 { return s.lost.Load() }
+
+// Close writes what has been taken, and ends. It waits five seconds at most,
+// and then returns ErrStuck. What it writes to stays open.
+func (s *Spool[T]) Close() error {
+	s.once.Do(func() { close(s.closing) })
+	select {
+	case <-s.done:
+		return nil
+	case <-time.After(closeWait):
+		return ErrStuck
+	}
+}
+
+func (s *Spool[T]) writeAll() {
+	defer close(s.done)
+	var lines []byte
+	for {
+		select {
+		case v := <-s.values:
+			lines = s.write(lines[:0], v)
+		case <-s.closing:
+			if len(s.values) == 0 {
+				s.sayLost(true)
+				return
+			}
+		}
+	}
+}
+
+// write writes v and those that are waiting already, as one.
+func (s *Spool[T]) write(lines []byte, v T) []byte {
+	lines = s.cfg.Append(lines, v)
+	n := uint64(1)
+	for len(lines) < batch {
+		select {
+		case v = <-s.values:
+			lines = s.cfg.Append(lines, v)
+			n++
+			continue
+		default:
+		}
+		break
+	}
+	if written, err := s.cfg.To.Write(lines); err != nil {
+		s.trouble = err
+		for _, b := range lines[:written] {
+			if b == '\n' {
+				n--
+			}
+		}
+		s.lost.Add(n)
+	}
+	s.sayLost(false)
+	return lines
+}
+
+// sayLost says at once that values were lost, and again after a while.
+func (s *Spool[T]) sayLost(last bool) {
+	lost := s.lost.Load()
+	if lost == s.said || !last && time.Since(s.saidAt) < sayAgain {
+		return
+	}
+	s.cfg.Lost(lost-s.said, s.trouble)
+	s.said, s.saidAt, s.trouble = lost, time.Now(), nil
+}
