@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -24,7 +25,10 @@ func eventsCommand() *cobra.Command {
 			since := uint64(0)
 			for first := true; ; first = false {
 				page, err := src.Events(cmd.Context(), since, !first)
-				if err != nil {
+				switch {
+				case err != nil && !first && cmd.Context().Err() == nil && !control.Answers(src.Path()):
+					return fmt.Errorf("the instance on %s has ended", src.Path())
+				case err != nil:
 					return err
 				}
 				if page.Dropped > 0 && !first {
