@@ -45,6 +45,7 @@ type server struct {
 	wg   sync.WaitGroup
 
 	accepted, open, most atomic.Int32
+	resets               atomic.Int32 // how many of them ended with one
 	mu                   sync.Mutex
 	conns                map[net.Conn]bool
 	heard                []string // the first line of each client, in order
@@ -120,7 +121,9 @@ func (s *server) serve(c net.Conn) {
 	s.heard = append(s.heard, strings.TrimSpace(line))
 	s.mu.Unlock()
 	fmt.Fprintf(c, "%s %s", s.name, line)
-	io.Copy(c, r)
+	if _, err := io.Copy(c, r); errors.Is(err, syscall.ECONNRESET) {
+		s.resets.Add(1)
+	}
 	s.open.Add(-1) // before the other end can know
 	c.(interface{ CloseWrite() error }).CloseWrite()
 }
@@ -358,6 +361,21 @@ func (v *visit) untilBackend(name, what string, ok func(proxy.BackendInfo) bool)
 		}
 		return false
 	})
+}
+
+func (v *visit) backend(name string) proxy.BackendInfo {
+	v.Helper()
+	b := v.svc.Backend(name)
+	if b == nil {
+		v.Fatalf("no backend %s", name)
+	}
+	return b.Info()
+}
+
+// eventually waits for what cannot be seen in the service.
+func (v *visit) eventually(what string, ok func() bool) {
+	v.Helper()
+	v.until(what, func(proxy.ServiceInfo) bool { return ok() })
 }
 
 func (v *visit) untilHealth(name, state string) {

@@ -1,0 +1,200 @@
+package proxy_test
+
+import (
+	"context"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// unchecked is a service whose backends are up whatever they do, so that only
+// dials find out.
+func unchecked(relay string) proxy.ServiceConfig {
+	return proxy.ServiceConfig{Relay: relay, Balance: "first", Check: proxy.CheckConfig{Type: "none"}}
+}
+
+// TestRule05AnotherBackendWithTheSameSlot: a dead backend costs the client
+// nothing but the dial.
+func TestRule05AnotherBackendWithTheSameSlot(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b := newServer(t, "a"), newServer(t, "b")
+		a.kill()
+		c := unchecked(relay)
+		c.Lock.Slots = 1
+		v := start(t, c, a, b)
+		one := v.dial("one")
+		one.hears("b one")
+		if i := v.svc.Info(); i.Lock.InUse != 1 || i.Backends[0].Active != 0 || i.Backends[1].Active != 1 || i.Backends[0].Failed != 1 {
+			t.Errorf("while served %+v", i)
+		}
+		one.leaves()
+		r := v.record()
+		if r.Dials != 2 || r.Backend != "b" || !r.Served {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.untilIdle(); i.Queue.Granted != 0 || i.Backends[0].Total != 0 || i.Backends[1].Total != 1 || i.Sessions.Failed != 0 {
+			t.Errorf("counted %+v", i)
+		}
+	})
+}
+
+// TestRule05BackToItsOldPlace: when no dial works the session goes back to the
+// head, and is first when the backend is there again.
+func TestRule05BackToItsOldPlace(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		a.kill()
+		c := unchecked(relay)
+		c.Lock.Slots = 1
+		v := start(t, c, a)
+		one := v.dial("one")
+		v.until("a dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 0 && i.Queue.Waiting == 1 })
+		two, three := v.dial("two"), v.dial("three")
+		v.until("three wait for the next try", func(i proxy.ServiceInfo) bool {
+			return i.Queue.Waiting == 3 && i.Why == "retry" && i.Backends[0].Failed > 1 && i.Sessions.Active == 0
+		})
+		if w := v.svc.Waiters(); w[0].Client != one.LocalAddr().String() {
+			t.Errorf("the head is %+v", w[0])
+		}
+		a.restart(t)
+		one.hears("a one")
+		one.leaves()
+		two.hears("a two")
+		two.leaves()
+		three.hears("a three")
+		three.leaves()
+		if got := a.order(); !slices.Equal(got, []string{"one", "two", "three"}) || a.most.Load() != 1 {
+			t.Errorf("%d at a time, in the order %v", a.most.Load(), got)
+		}
+		if i := v.untilIdle(); i.Queue.Granted != 3 || i.Sessions.Failed != 0 {
+			t.Errorf("counted %+v", i)
+		}
+	})
+}
+
+func TestRule05TriedUntilTheQueueTimeout(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		a.kill()
+		c := unchecked(relay)
+		c.Queue.Timeout = 300 * time.Millisecond
+		v := start(t, c, a)
+		// A pause that was long ago has no part in it.
+		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+		time.Sleep(50 * time.Millisecond)
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+		v.dial("one").isReset()
+		r := v.record()
+		if r.Why != "queue timeout" || r.Dials < 2 || r.Served || r.WaitedSeconds < 0.3 {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.untilIdle(); i.Queue.TimedOut != 1 || i.Sessions.Failed != 1 || i.Queue.Granted != 1 {
+			t.Errorf("counted %+v", i)
+		}
+	})
+}
+
+func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		a.kill()
+		c := unchecked(relay)
+		c.NoBackend = proxy.Reject
+		v := start(t, c, a)
+		v.turnedAway()
+		r := v.record()
+		if r.Dials != 3 || r.Phase != proxy.PhaseConnect || r.By != proxy.ByProxy || r.Why != "connect: refused" || r.Served {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.untilIdle(); i.Sessions.Failed != 1 || i.Sessions.Rejected != 0 || i.Backends[0].Failed != 3 {
+			t.Errorf("counted %+v", i)
+		}
+	})
+}
+
+// TestRule05RejectOnceTheChecksHaveNoticed: who comes back from a failed dial
+// does not wait for a backend that is down.
+func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: proxy.Reject, ConnectRetries: 1000,
+			Check: proxy.CheckConfig{Fall: 1, Interval: 400 * time.Millisecond}}, a)
+		v.untilUp()
+		a.kill()
+		v.turnedAway()
+		if r := v.record(); r.Served || r.Why != "no_backend" || r.By != proxy.ByProxy {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+// TestABackendThatAcceptsAndResets is a live session that was cut, and is not
+// tried again: a byte may have been taken.
+func TestABackendThatAcceptsAndResets(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+			}
+		}()
+		t.Cleanup(func() { ln.Close(); <-ended })
+		c := unchecked(relay)
+		c.Lock.Slots = 1
+		c.Backends = []proxy.BackendConfig{{Name: "rude", Addr: ln.Addr().String()}}
+		v := start(t, c)
+		for range 5 {
+			v.turnedAway()
+			if r := v.record(); r.Dials != 1 || r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Why != "reset" || !r.Served {
+				t.Errorf("record %+v", r)
+			}
+		}
+		if i := v.untilIdle(); i.Sessions.Cut != 5 || i.Sessions.Failed != 0 {
+			t.Errorf("counted %+v", i)
+		}
+	})
+}
+
+// TestADialIsGivenUp at once when the client is kicked, or the engine stops.
+func TestADialIsGivenUp(t *testing.T) {
+	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	c := unchecked("stream")
+	c.Dial, c.ConnectTimeout = hang, time.Hour
+	c.Backends = []proxy.BackendConfig{{Name: "hang", Addr: "192.0.2.1:1"}}
+	v := start(t, c)
+	kicked, stays := v.dial("one"), v.dial("two")
+	v.until("both dial", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 2 })
+	for _, s := range v.Sessions(false) {
+		if s.Phase != proxy.PhaseConnect || s.Backend != "hang" {
+			t.Errorf("session %+v", s)
+		}
+		if s.Client == kicked.LocalAddr().String() {
+			v.Kick("ana", "", s.ID)
+		}
+	}
+	kicked.isReset()
+	if r := v.record(); r.By != proxy.ByOperator || r.Phase != proxy.PhaseConnect || r.Served {
+		t.Errorf("record %+v", r)
+	}
+	v.Close()
+	stays.isReset()
+	if i := v.svc.Info(); i.Sessions.Failed != 2 || i.Sessions.Active != 0 || i.Sessions.Cut != 0 {
+		t.Errorf("counted %+v", i)
+	}
+}

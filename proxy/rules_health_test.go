@@ -1,0 +1,282 @@
+package proxy_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// doctor is a port of its own on which a backend is checked (node-tcp-proxy's
+// monitor_port), so that a test decides about its health alone.
+type doctor struct {
+	port int
+	ln   net.Listener
+	addr string
+}
+
+func newDoctor(t testing.TB) *doctor {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &doctor{port: ln.Addr().(*net.TCPAddr).Port, ln: ln, addr: ln.Addr().String()}
+	t.Cleanup(func() { d.ln.Close() })
+	return d
+}
+
+func (d *doctor) sick() { d.ln.Close() }
+
+func (d *doctor) well(t testing.TB) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if d.ln, err = net.Listen("tcp", d.addr); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal(err)
+}
+
+func (d *doctor) of(s *server) proxy.BackendConfig {
+	b := s.backend()
+	b.CheckPort = d.port
+	return b
+}
+
+// quick checks often; rise and fall are the test's.
+func quick(rise, fall int) proxy.CheckConfig {
+	return proxy.CheckConfig{Interval: 10 * time.Millisecond, Rise: rise, Fall: fall}
+}
+
+// TestRule01PriorityOneServesWhenNoneOfZeroIsUp.
+func TestRule01PriorityOneServesWhenNoneOfZeroIsUp(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b, da := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
+		main, spare := da.of(a), b.backend()
+		spare.Priority = 1
+		v := start(t, proxy.ServiceConfig{Relay: relay, Check: quick(1, 1), Backends: []proxy.BackendConfig{main, spare}})
+		v.untilUp()
+		if i := v.backend("b"); !i.Eligible || i.Why != "standby" {
+			t.Errorf("the spare %+v", i)
+		}
+		v.dial("1").hears("a 1")
+		da.sick()
+		v.untilHealth("a", proxy.StateDown)
+		v.dial("2").hears("b 2")
+		da.well(t)
+		v.untilHealth("a", proxy.StateUp)
+		v.dial("3").hears("a 3")
+		v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana"}))
+		v.dial("4").hears("b 4")
+		v.must(v.svc.Backend("a").Ready("ana", ""))
+		v.dial("5").hears("a 5")
+		v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"}))
+		v.dial("6").hears("b 6")
+	})
+}
+
+// TestRule01AFullOneIsWaitedFor, not spilled over.
+func TestRule01AFullOneIsWaitedFor(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b := newServer(t, "a"), newServer(t, "b")
+		main, spare := a.backend(), b.backend()
+		main.MaxSessions, spare.Priority = 1, 1
+		v := start(t, proxy.ServiceConfig{Relay: relay, Backends: []proxy.BackendConfig{main, spare}})
+		v.untilUp()
+		one := v.dial("one")
+		one.hears("a one")
+		two := v.queue("two")
+		if i := v.svc.Info(); i.Why != "full" || i.Backends[0].Eligible || i.Backends[0].Why != "full" {
+			t.Errorf("while full: %+v", i)
+		}
+		one.leaves()
+		two.hears("a two")
+		if b.accepted.Load() != 0 {
+			t.Error("spilled over")
+		}
+	})
+}
+
+// TestRule01WeightZeroGetsNobody.
+func TestRule01WeightZeroGetsNobody(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	none := a.backend()
+	none.Weight = -1
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{none, b.backend()}})
+	v.untilUp()
+	for range 20 {
+		v.dial("x").hears("b x")
+	}
+	if i := v.backend("a"); i.Eligible || i.Why != "weight 0" || i.Weight != 0 {
+		t.Errorf("it is %+v", i)
+	}
+	v.must(v.svc.Backend("b").SetWeight(0, "ana", ""))
+	v.must(v.svc.Backend("a").SetWeight(3, "ana", ""))
+	v.dial("y").hears("a y")
+}
+
+// TestRule02HoldAndReject: what clients meet while nothing is up.
+func TestRule02HoldAndReject(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, how := range []string{proxy.Hold, proxy.Reject} {
+			t.Run(how, func(t *testing.T) {
+				a, da := newServer(t, "a"), newDoctor(t)
+				c := oneSlot(relay)
+				c.NoBackend, c.Check, c.Backends = how, quick(1, 1), []proxy.BackendConfig{da.of(a)}
+				v := start(t, c)
+				v.untilUp()
+				live := v.dial("live")
+				live.hears("a live")
+				waiting := v.queue("waiting")
+				da.sick()
+				live.leaves() // behind a lock a check needs a slot
+				if how == proxy.Reject {
+					// Whether it was let in before the check: then it is served.
+					if got := waiting.hear(); got == "a waiting" {
+						waiting.leaves()
+					}
+					v.untilHealth("a", proxy.StateDown)
+					v.turnedAway()
+					return
+				}
+				if waiting.hear() == "a waiting" {
+					waiting.leaves()
+				}
+				v.untilHealth("a", proxy.StateDown)
+				held := v.queue("held")
+				if i := v.svc.Info(); i.Why != "no_backend" || i.State != proxy.StateOpen {
+					t.Errorf("while held %+v", i)
+				}
+				da.well(t)
+				held.hears("a held")
+			})
+		}
+	})
+}
+
+// TestRule02TheLastBackendGoesDownWhileClientsWait: they are turned away under
+// reject, and wait on under hold.
+func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, how := range []string{proxy.Hold, proxy.Reject} {
+			t.Run(how, func(t *testing.T) {
+				a, da := newServer(t, "a"), newDoctor(t)
+				b := da.of(a)
+				b.MaxSessions = 1
+				v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: how, Check: quick(1, 1), Backends: []proxy.BackendConfig{b}})
+				v.untilUp()
+				live := v.dial("live")
+				live.hears("a live")
+				one, two := v.queue("one"), v.queue("two")
+				da.sick()
+				v.untilHealth("a", proxy.StateDown)
+				if how == proxy.Reject {
+					one.isReset()
+					two.isReset()
+					v.untilWaiting(0)
+					v.eventually("two failed", func() bool { return v.svc.Info().Sessions.Failed == 2 })
+				} else {
+					v.until("they wait on", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Why == "no_backend" })
+					da.well(t)
+					live.leaves()
+					one.hears("a one")
+					return
+				}
+				live.says("still here") // down does not cut
+				live.hears("still here")
+			})
+		}
+	})
+}
+
+// TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck.
+func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
+	a, da := newServer(t, "a"), newDoctor(t)
+	da.sick()
+	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), NoBackend: proxy.Reject, Backends: []proxy.BackendConfig{da.of(a)}})
+	v.untilBackend("a", "checked", func(b proxy.BackendInfo) bool { return b.Check != nil })
+	one := v.queue("one") // not rejected: nobody knows yet
+	if b := v.backend("a"); b.State != proxy.StateChecking || b.Why != "checking" || b.Eligible || b.Check.OK || b.Check.Detail != "refused" {
+		t.Errorf("it is %+v", b)
+	}
+	da.well(t)
+	one.hears("a one") // by one good check, however high rise is
+	if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Flaps != 0 {
+		t.Errorf("it is %+v", b)
+	}
+}
+
+// TestRule10RiseCountsAfterADown.
+func TestRule10RiseCountsAfterADown(t *testing.T) {
+	a, da := newServer(t, "a"), newDoctor(t)
+	v := start(t, proxy.ServiceConfig{Check: quick(3, 2), Backends: []proxy.BackendConfig{da.of(a)}})
+	v.untilUp()
+	da.sick()
+	v.untilBackend("a", "down", func(b proxy.BackendInfo) bool {
+		if b.State == proxy.StateUp && !b.Check.OK && b.Check.Streak > 1 || b.State == proxy.StateDown && b.Check.Streak < 2 {
+			t.Fatalf("fall is 2: %+v", b.Check)
+		}
+		return b.State == proxy.StateDown
+	})
+	da.well(t)
+	v.untilBackend("a", "up", func(b proxy.BackendInfo) bool {
+		if b.State == proxy.StateDown && b.Check.OK && b.Check.Streak > 2 || b.State == proxy.StateUp && b.Check.Streak < 3 {
+			t.Fatalf("rise is 3: %+v", b.Check)
+		}
+		return b.State == proxy.StateUp
+	})
+	if b := v.backend("a"); b.Flaps != 1 {
+		t.Errorf("flaps %d", b.Flaps)
+	}
+	var kinds []string
+	page, _ := v.Events(0)
+	for _, ev := range page.Events {
+		if ev.Backend == "a" {
+			kinds = append(kinds, ev.Kind)
+		}
+	}
+	if len(kinds) != 3 || kinds[0] != proxy.EventBackendUp || kinds[1] != proxy.EventBackendDn || kinds[2] != proxy.EventBackendUp {
+		t.Errorf("events %v", kinds)
+	}
+}
+
+// TestRule10AfterMaintItIsCheckingAgain: checks stop, and start anew.
+func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
+	a, da := newServer(t, "a"), newDoctor(t)
+	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), Backends: []proxy.BackendConfig{da.of(a)}})
+	v.untilUp()
+	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana", Reason: "disk"}))
+	if b := v.backend("a"); b.Admin != proxy.AdminMaint || b.Why != "maint" || b.Eligible {
+		t.Errorf("in maint: %+v", b)
+	}
+	da.sick()
+	time.Sleep(50 * time.Millisecond)
+	if b := v.backend("a"); !b.Check.OK {
+		t.Errorf("it was checked in maint: %+v", b.Check)
+	}
+	v.must(v.svc.Backend("a").Ready("ana", ""))
+	if b := v.backend("a"); b.State != proxy.StateChecking || b.Admin != proxy.AdminReady {
+		t.Errorf("after maint: %+v", b)
+	}
+	one := v.queue("one")
+	da.well(t)
+	one.hears("a one")
+}
+
+// TestRule10WithoutChecksItIsUp, after maint too.
+func TestRule10WithoutChecksItIsUp(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}}, newServer(t, "a"))
+	v.dial("one").hears("a one")
+	b := v.svc.Backend("a")
+	v.must(b.Maint(proxy.DrainOptions{By: "ana"}))
+	two := v.queue("two")
+	v.must(b.Ready("ana", ""))
+	if i := b.Info(); i.State != proxy.StateUp || !i.Eligible || i.Check != nil {
+		t.Errorf("it is %+v", i)
+	}
+	two.hears("a two")
+}

@@ -1,0 +1,75 @@
+package proxy_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func withTTL(relay string) proxy.ServiceConfig {
+	c := oneSlot(relay)
+	c.Lock.TTL = 100 * time.Millisecond
+	return c
+}
+
+// TestRule06TheTTLRunsFromTheGrant, whether or not anyone waits; at its end
+// both sides are reset and the slot goes to the next.
+func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, withTTL(relay), a)
+		v.untilUp()
+		one := v.dial("one")
+		one.hears("a one")
+		one.isReset()
+		v.eventually("the backend sees a reset", func() bool { return a.resets.Load() == 1 })
+		r := v.record()
+		if r.Why != "ttl" || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < 0.1 {
+			t.Errorf("record %+v", r)
+		}
+		two, three := v.dial("two"), v.dial("three")
+		two.hears("a two")
+		two.isReset()
+		three.hears("a three")
+		three.leaves()
+		if i := v.untilIdle(); i.Sessions.Cut != 2 || i.Sessions.Failed != 0 || a.most.Load() > 1 {
+			t.Errorf("%d at a time, counted %+v", a.most.Load(), i)
+		}
+	})
+}
+
+// TestRule06TheTTLRunsDuringAPause, and ends the pausing.
+func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		v := start(t, withTTL(relay), newServer(t, "a"))
+		one := v.dial("one")
+		one.hears("a one")
+		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+		two := v.dial("two")
+		one.isReset()
+		v.untilState(proxy.StatePaused)
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+		two.hears("a two")
+	})
+}
+
+// TestRule06TheTTLRunsWhileDialling: the slot is held, whatever it is held for.
+func TestRule06TheTTLRunsWhileDialling(t *testing.T) {
+	c := withTTL("stream")
+	c.ConnectTimeout, c.Check.Type = time.Hour, "none"
+	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	v := start(t, c, newServer(t, "a"))
+	v.dial("one").isReset()
+	if r := v.record(); r.Why != "ttl" || r.Phase != proxy.PhaseConnect || r.Served {
+		t.Errorf("record %+v", r)
+	}
+	if i := v.untilIdle(); i.Sessions.Failed != 1 || i.Lock.InUse != 0 {
+		t.Errorf("counted %+v", i)
+	}
+}
