@@ -186,16 +186,17 @@ func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
 // it is checking again (rule 10).
 func (b *Backend) Ready(by, reason string) (text string, err error) {
 	b.service.queue.Update(func() {
-		if b.removing {
-			b.removing = false
-		} else if b.holds[holdOperator] == nil {
-			err = fmt.Errorf("proxy: %s is ready already", b.target())
-			if h := b.holds.top(); h != nil {
-				err = fmt.Errorf("proxy: %s is held by %s, not by an operator", b.target(), h.by)
-			}
+		if h := b.holds[holdPlan]; h != nil && !h.plan.over() {
+			err = fmt.Errorf("proxy: %s is held by the %s of %s, which is under way", b.target(), h.plan.kind, h.by)
 			return
 		}
+		if !b.removing && b.holds.top() == nil {
+			err = fmt.Errorf("proxy: %s is ready already", b.target())
+			return
+		}
+		b.removing = false
 		b.setHold(holdOperator, nil)
+		b.setHold(holdPlan, nil) // left behind by a plan that failed
 		text = fmt.Sprintf("ready %s: %s", b.target(), b.state())
 	})
 	return text, err

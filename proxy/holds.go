@@ -24,7 +24,8 @@ type hold struct {
 	until       *time.Time // when then happens; nil: never, or it has
 	then        string
 	startedWith int
-	told        bool // that it is empty
+	told        bool  // that it is empty
+	plan        *Plan // whose it is; nil: an operator's
 }
 
 type holds [holdKinds]*hold

@@ -341,7 +341,7 @@ func (b *Backend) restartSteps() []step {
 // else could serve them (rule 20).
 func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
-	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then}
+	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
 	limit := h.since.Add(p.opt.Limit)
 	h.until = &limit
 	s.queue.Update(func() {

@@ -1,0 +1,325 @@
+package proxy_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// restarter makes a restart command for a server: it leaves a mark, and a
+// goroutine that sees the mark kills the server and starts it again.
+func restarter(t *testing.T, s *server) []string {
+	mark := filepath.Join(t.TempDir(), "mark")
+	done := filepath.Join(t.TempDir(), "done")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			if os.Remove(mark) == nil {
+				s.kill()
+				s.restart(t)
+				os.WriteFile(done, nil, 0o600)
+			}
+		}
+	})
+	t.Cleanup(func() { close(stop); wg.Wait() })
+	return []string{"/bin/sh", "-c", fmt.Sprintf("touch %s; while ! rm %s 2>/dev/null; do sleep 0.01; done", mark, done)}
+}
+
+// regulars are clients that come back for ever, and count who was failed.
+type regulars struct {
+	stop   chan struct{}
+	wg     sync.WaitGroup
+	served atomic.Int64
+	mu     sync.Mutex
+	failed []string
+}
+
+func (v *visit) regulars(n int) *regulars {
+	r := &regulars{stop: make(chan struct{})}
+	for i := range n {
+		r.wg.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-r.stop:
+					return
+				default:
+				}
+				name := fmt.Sprintf("%d.%d", i, k)
+				c := v.dial(name)
+				if got := c.hear(); !strings.HasSuffix(got, " "+name) {
+					r.mu.Lock()
+					r.failed = append(r.failed, got)
+					r.mu.Unlock()
+				}
+				c.Close()
+				r.served.Add(1)
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	return r
+}
+
+func (r *regulars) end(t *testing.T) {
+	t.Helper()
+	close(r.stop)
+	r.wg.Wait()
+	if len(r.failed) > 0 {
+		t.Errorf("%d of %d were failed, the first heard %q", len(r.failed), r.served.Load(), r.failed[0])
+	}
+}
+
+func (v *visit) ended(p *proxy.Plan, err error) proxy.Report {
+	v.Helper()
+	if err != nil {
+		v.Fatal(err)
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(patience):
+		v.Fatalf("the plan never ended: %+v", p.Report())
+	}
+	return p.Report()
+}
+
+func TestRule20RestartOfTheOnlyBackendHoldsClients(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = restarter(t, s)
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, NoBackend: proxy.Reject})
+	v.untilUp()
+	r := v.regulars(8)
+	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})
+	report := v.ended(p, err)
+	r.end(t)
+	if report.State != proxy.PlanDone || report.Numbers.Failed != 0 || report.Numbers.Held == 0 {
+		t.Errorf("%+v", report)
+	}
+	if i := v.svc.Info(); i.Backends[0].Admin != proxy.AdminReady || i.Pause != nil {
+		t.Errorf("afterwards: %+v", i)
+	}
+}
+
+func TestRule20ACommandThatFailsLeavesItDrained(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = []string{"/bin/sh", "-c", "echo no disk; exit 3"}
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}})
+	v.untilUp()
+	report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Max: 300 * time.Millisecond}))
+	if report.State != proxy.PlanFailed || !strings.Contains(report.Why, "no disk") {
+		t.Errorf("%+v", report)
+	}
+	i := v.svc.Info()
+	if i.Backends[0].Admin != proxy.AdminDrain || i.Pause == nil || i.Pause.By != proxy.PlanRestart {
+		t.Errorf("it must stay drained, and clients held until max: %+v", i)
+	}
+	v.until("the pause has ended at its max", func(i proxy.ServiceInfo) bool { return i.Pause == nil })
+	v.must(v.svc.Backend("a").Ready("ana", ""))
+	v.dial("x").hears("a x")
+}
+
+func TestRollOverTwoBackends(t *testing.T) {
+	var c proxy.ServiceConfig
+	for _, name := range []string{"pg-a", "pg-b"} {
+		s := newServer(t, name)
+		b := s.backend()
+		b.Restart = restarter(t, s)
+		c.Backends = append(c.Backends, b)
+	}
+	v := start(t, c)
+	v.untilUp()
+	r := v.regulars(8)
+	report := v.ended(v.svc.StartRoll(proxy.PlanOptions{By: "ana", Match: "pg-*"}))
+	r.end(t)
+	if report.State != proxy.PlanDone || report.Numbers.Failed+report.Numbers.Cut != 0 {
+		t.Errorf("%+v", report)
+	}
+	if _, err := v.svc.StartRoll(proxy.PlanOptions{Match: "my-*"}); err == nil {
+		t.Error("a roll over nothing began")
+	}
+}
+
+// window begins one and waits until its command may run.
+func (v *visit) window(o proxy.PlanOptions) *proxy.Plan {
+	v.Helper()
+	p, err := v.svc.StartWindow(o)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.until("the command may run", func(proxy.ServiceInfo) bool { return p.Report().Steps[1].State == proxy.StepRunning })
+	return p
+}
+
+func TestRule18AWindow(t *testing.T) {
+	s := newServer(t, "a")
+	v := start(t, proxy.ServiceConfig{}, s)
+	v.untilUp()
+	r := v.regulars(8)
+	p := v.window(proxy.PlanOptions{By: "ana", Reason: "kernel patch"})
+	if _, err := v.svc.Pause(proxy.PauseOptions{By: "bob"}); err == nil || !strings.Contains(err.Error(), "ana") {
+		t.Errorf("rule 14: a second operator hears %v", err)
+	}
+	if _, err := v.svc.Resume(proxy.ResumeOptions{By: "bob"}); err == nil {
+		t.Error("rule 14: a window was resumed without force")
+	}
+	s.kill()
+	s.restart(t)
+	if err := p.CommandEnded("guess", nil); err == nil {
+		t.Error("somebody without the token ended the command")
+	}
+	if err := p.CommandEnded(p.Token(), nil); err != nil {
+		t.Fatal(err)
+	}
+	report := v.ended(p, nil)
+	r.end(t)
+	if report.State != proxy.PlanDone || report.Numbers.Failed != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestRule18TheLimitPassedUnderAbort(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	live := v.dial("live")
+	live.hears("a live")
+	report := v.ended(v.svc.StartWindow(proxy.PlanOptions{By: "ana", Limit: 30 * time.Millisecond, Then: proxy.ThenAbort}))
+	if report.State != proxy.PlanTimeUp || report.Steps[1].State != proxy.StepSkipped {
+		t.Errorf("%+v", report)
+	}
+	v.dial("next").hears("a next")
+}
+
+func TestRule18TheCommandFailed(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	v.untilUp()
+	p := v.window(proxy.PlanOptions{By: "ana"})
+	p.CommandEnded(p.Token(), errors.New("exit status 1"))
+	report := v.ended(p, nil)
+	if report.State != proxy.PlanFailed || !strings.Contains(report.Why, "exit status 1") {
+		t.Errorf("%+v", report)
+	}
+	v.dial("next").hears("a next") // the checks were good
+}
+
+func TestRule18HeldUntilMaxWhenTheChecksAreBad(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.ReadyTimeout = 50 * time.Millisecond
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}})
+	v.untilUp()
+	p := v.window(proxy.PlanOptions{By: "ana", Max: 500 * time.Millisecond})
+	s.kill()
+	p.CommandEnded(p.Token(), errors.New("exit status 1"))
+	report := v.ended(p, nil)
+	if report.State != proxy.PlanFailed {
+		t.Errorf("%+v", report)
+	}
+	waiter := v.dial("waiter")
+	v.until("the pause has ended at its max", func(i proxy.ServiceInfo) bool { return i.Pause == nil })
+	s.restart(t)
+	waiter.hears("a waiter")
+}
+
+func TestRule18TheCommandOutlivesMax(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	v.untilUp()
+	p := v.window(proxy.PlanOptions{By: "ana", Max: 100 * time.Millisecond})
+	waiter := v.dial("waiter")
+	waiter.isReset()
+	late := v.dial("late")
+	late.isReset()
+	if i := v.svc.Info(); i.State != proxy.StatePaused {
+		t.Errorf("it resumed on to a half-done backend: %+v", i)
+	}
+	if page, _ := v.Events(0); !hasEvent(page, proxy.EventWindow) {
+		t.Error("no alarm was raised")
+	}
+	p.CommandEnded(p.Token(), nil)
+	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 {
+		t.Errorf("%+v", report)
+	}
+	v.dial("next").hears("a next")
+}
+
+func hasEvent(page proxy.EventPage, kind string) bool {
+	for _, ev := range page.Events {
+		if ev.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRule18TheOwnerIsKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the owner's lease to run out")
+	}
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	v.untilUp()
+	p := v.window(proxy.PlanOptions{By: "ana", Max: 4 * time.Second}) // nobody beats
+	waiter := v.dial("waiter")
+	waiter.hears("a waiter") // at max at the latest
+	if report := v.ended(p, nil); report.State != proxy.PlanFailed {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestRule14ARestartInsideOnesOwnPause(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = restarter(t, s)
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}})
+	v.untilUp()
+	v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+	waiter := v.dial("waiter")
+	if report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "bob"})); report.State != proxy.PlanFailed {
+		t.Errorf("in somebody else's pause: %+v", report)
+	}
+	if report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})); report.State != proxy.PlanDone {
+		t.Errorf("%+v", report)
+	}
+	if i := v.svc.Info(); i.Pause == nil || i.Queue.Waiting != 1 {
+		t.Errorf("the restart ended the pause: %+v", i)
+	}
+	v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+	waiter.hears("a waiter")
+}
+
+func TestAPlanCanBeHeldAndAborted(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = []string{"true"}
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}})
+	live := v.dial("live")
+	live.hears("a live")
+	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.svc.StartWindow(proxy.PlanOptions{By: "bob"}); err == nil || !strings.Contains(err.Error(), "ana") {
+		t.Errorf("a second plan: %v", err)
+	}
+	p.Hold()
+	if r := p.Report(); r.State != proxy.PlanHeld {
+		t.Errorf("held: %+v", r)
+	}
+	p.Abort("ana")
+	if r := v.ended(p, nil); r.State != proxy.PlanAborted {
+		t.Errorf("%+v", r)
+	}
+	v.dial("next").hears("a next")
+}
