@@ -1,0 +1,241 @@
+// Package access writes the access log: one JSON line a session at its end,
+// which is its proxy.Record as it is, and every few minutes one for each
+// session that goes on, so that bytes are seen before a week-long session
+// ends.
+//
+//	log, err := access.New(access.Config{File: "/var/log/tcpctl/access"}, logger)
+//	engine, err := proxy.New(proxy.Config{OnRecord: log.Record, …})
+//	log.Follow(&api.Local{Engine: engine})
+//	defer log.Close() // after the engine's end
+//
+// Sessions never wait for the disk: what comes too fast is counted as lost,
+// and the log says so.
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Config is access and access_flush of the table [log].
+type Config struct {
+	File  string        // "": no access log
+	Flush time.Duration // how often a session that goes on gets a line; 0: 5 min, negative: never
+}
+
+// Log is the access log of one engine.
+type Log struct {
+	log    *slog.Logger
+	out    atomic.Pointer[output] // nil: nothing is written
+	lost   atomic.Uint64          // by outputs that were closed
+	ctx    context.Context
+	cancel context.CancelFunc
+	again  chan struct{} // how often has changed
+	wg     sync.WaitGroup
+
+	mu  sync.Mutex // of Set
+	cfg Config
+}
+
+// New begins an access log; without a file it waits for one to be Set. Trouble
+// is told to log. Close it.
+func New(c Config, log *slog.Logger) (*Log, error) {
+	l := &Log{log: log, again: make(chan struct{}, 1)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if err := l.Set(c); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Set changes the file or how often it is flushed, while sessions go on. When
+// it fails nothing has changed.
+func (l *Log) Set(c Config) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.Flush == 0 {
+		c.Flush = 5 * time.Minute
+	}
+	if c.File != l.cfg.File {
+		var out *output
+		if c.File != "" {
+			var err error
+			if out, err = open(c.File, l.log); err != nil {
+				return err
+			}
+		}
+		l.retire(l.out.Swap(out))
+	}
+	l.cfg = c
+	select {
+	case l.again <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Record takes the record of a session that has ended: it is a
+// proxy.Config.OnRecord, and never waits.
+func (l *Log) Record(r proxy.Record) {
+	if out := l.out.Load(); out != nil {
+		out.spool.Put(entry{record: r})
+	}
+}
+
+// Follow begins to write lines of the source's sessions that go on. Call it
+// once.
+func (l *Log) Follow(source api.Source) {
+	l.wg.Add(1)
+	go l.follow(source)
+}
+
+func (l *Log) follow(source api.Source) {
+	defer l.wg.Done()
+	for {
+		l.mu.Lock()
+		every := l.cfg.Flush
+		l.mu.Unlock()
+		var due <-chan time.Time
+		if every > 0 {
+			due = time.After(every)
+		}
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-l.again:
+		case <-due:
+			l.flush(source, every)
+		}
+	}
+}
+
+// flush writes a line of each session that is older than a whole interval:
+// the others have had theirs at their end, or will.
+func (l *Log) flush(source api.Source, every time.Duration) {
+	out := l.out.Load()
+	if out == nil {
+		return
+	}
+	at := time.Now()
+	sessions, err := source.Sessions(l.ctx, api.SessionQuery{OlderThan: every})
+	if err != nil {
+		l.log.Warn("access log: the sessions that go on could not be listed", "error", err)
+		return
+	}
+	for _, s := range sessions {
+		// These can wait, and leave the room to those that have ended: they
+		// go in one by one. So one may stand behind its session's record; its
+		// time is right.
+		if l.ctx.Err() != nil || !out.spool.PutWait(entry{live: &ongoing{ID: s.ID, Service: s.Service, Backend: s.Backend, Client: s.Client,
+			Via: s.Via, Phase: s.Phase, Ongoing: true, At: at, DurationSeconds: s.AgeSeconds, IdleSeconds: s.IdleSeconds,
+			BytesIn: s.BytesIn, BytesOut: s.BytesOut}}) {
+			return
+		}
+	}
+}
+
+// Reopen opens the file again after a rotation; nothing goes into the old one
+// afterwards. Without a file it does nothing.
+func (l *Log) Reopen() error {
+	if out := l.out.Load(); out != nil {
+		return out.file.Reopen()
+	}
+	return nil
+}
+
+// Lost is how many lines were lost so far.
+func (l *Log) Lost() uint64 {
+	n := l.lost.Load()
+	if out := l.out.Load(); out != nil {
+		n += out.spool.Lost()
+	}
+	return n
+}
+
+// Close writes what is left, and closes the file.
+func (l *Log) Close() error {
+	l.cancel()
+	err := l.retire(l.out.Swap(nil))
+	l.wg.Wait()
+	return err
+}
+
+// retire ends an output that is no longer used.
+func (l *Log) retire(out *output) error {
+	if out == nil {
+		return nil
+	}
+	err := out.spool.Close()
+	if err == nil {
+		err = out.file.Close()
+	}
+	l.lost.Add(out.spool.Lost())
+	return err
+}
+
+// room is how many sessions may end while the disk does not take a line: 8192
+// is some 2 MB, and a tenth of a second of the most that we have seen.
+const room = 8192
+
+// output is one file and what still goes into it.
+type output struct {
+	file  *logfile.File
+	spool *logfile.Spool[entry]
+}
+
+func open(path string, log *slog.Logger) (*output, error) {
+	file, err := logfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	lost := func(n uint64, err error) {
+		if err != nil {
+			log.Warn("access log: lines were lost", "lines", n, "file", path, "error", err)
+		} else {
+			log.Warn("access log: lines were lost: they came too fast", "lines", n, "file", path)
+		}
+	}
+	return &output{file, logfile.NewSpool(logfile.SpoolConfig[entry]{Size: room, To: file, Append: appendLine, Lost: lost})}, nil
+}
+
+// entry is one line: of a session that has ended, or of one that goes on.
+type entry struct {
+	record proxy.Record
+	live   *ongoing
+}
+
+// ongoing is like a proxy.Record, of a session that has not ended.
+type ongoing struct {
+	ID              string    `json:"id"`
+	Service         string    `json:"service"`
+	Backend         string    `json:"backend,omitempty"`
+	Client          string    `json:"client"`
+	Via             string    `json:"via"`
+	Ongoing         bool      `json:"ongoing"` // always true
+	Phase           string    `json:"phase"`
+	At              time.Time `json:"at"`
+	DurationSeconds float64   `json:"duration_seconds"` // so far, as the rest
+	IdleSeconds     float64   `json:"idle_seconds"`
+	BytesIn         int64     `json:"bytes_in"`
+	BytesOut        int64     `json:"bytes_out"`
+}
+
+func appendLine(lines []byte, e entry) []byte {
+	var v any = e.record
+	if e.live != nil {
+		v = e.live
+	}
+	line, err := json.Marshal(v)
+	if err != nil { // a float that is no number: better a poor line than none
+		line, _ = json.Marshal(map[string]string{"id": e.record.ID, "error": err.Error()})
+	}
+	return append(append(lines, line...), '\n')
+}

@@ -1,0 +1,248 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+// source is an engine with the sessions that a test says.
+type source struct {
+	api.Source
+	mu       sync.Mutex
+	sessions []proxy.SessionInfo
+	asked    []api.SessionQuery
+	err      error
+}
+
+func (s *source) Sessions(_ context.Context, q api.SessionQuery) ([]proxy.SessionInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, q)
+	return s.sessions, s.err
+}
+
+func newLog(t *testing.T, c Config) *Log {
+	t.Helper()
+	l, err := New(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func lines(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
+		t.Errorf("the last line is not whole: %q", text)
+	}
+	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+}
+
+// untilLines waits until the file has n lines at least.
+func untilLines(t *testing.T, path string, n int) []string {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if got := lines(t, path); len(got) >= n {
+			return got
+		}
+		if time.Now().After(end) {
+			t.Fatalf("never %d lines", n)
+		}
+	}
+}
+
+func TestARecordIsALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access")
+	l := newLog(t, Config{File: path})
+	want := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin",
+		Opened: time.Unix(1, 0).UTC(), Ended: time.Unix(3, 0).UTC(), DurationSeconds: 2, BytesIn: 1, BytesOut: 2, Dials: 1, Served: true}
+	l.Record(want)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.Record(want) // too late, and harmless
+	all := lines(t, path)
+	var got proxy.Record
+	if len(all) != 1 || json.Unmarshal([]byte(all[0]), &got) != nil || !cmp.Equal(got, want) {
+		t.Errorf("%v: %s", all, cmp.Diff(got, want))
+	}
+}
+
+func TestSessionsThatGoOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access")
+	l := newLog(t, Config{File: path, Flush: time.Hour})
+	src := &source{sessions: []proxy.SessionInfo{{ID: "s7", Service: "db", Client: "10.0.0.1:9", Via: "tcp", Phase: "relay", AgeSeconds: 400, BytesIn: 5}}}
+	l.Follow(src)
+	if err := l.Set(Config{File: path, Flush: 5 * time.Millisecond}); err != nil { // as a reload does
+		t.Fatal(err)
+	}
+	all := untilLines(t, path, 2)
+	var got map[string]any
+	if err := json.Unmarshal([]byte(all[0]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["id"] != "s7" || got["ongoing"] != true || got["bytes_in"] != 5.0 || got["duration_seconds"] != 400.0 || got["ended"] != nil {
+		t.Errorf("%s", all[0])
+	}
+	src.mu.Lock()
+	if q := src.asked[0]; q.OlderThan != 5*time.Millisecond || q.Ended {
+		t.Errorf("asked for %+v", q)
+	}
+	src.err = errors.New("gone") // is logged, and tried again
+	src.mu.Unlock()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRotationLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "access")
+	l := newLog(t, Config{File: path})
+	const n = 2000
+	for i := range n {
+		if i%400 == 200 {
+			os.Rename(path, fmt.Sprint(path, ".", i))
+			if err := l.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Record(proxy.Record{ID: fmt.Sprint("s", i)})
+	}
+	l.Close()
+	files, _ := filepath.Glob(path + "*")
+	seen := map[string]int{}
+	for _, f := range files {
+		for _, line := range lines(t, f) {
+			var r proxy.Record
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%s: %q: %v", f, line, err)
+			}
+			seen[r.ID]++
+		}
+	}
+	if len(files) != 6 || len(seen) != n || l.Lost() != 0 {
+		t.Errorf("%d files, %d of %d sessions, %d lost", len(files), len(seen), n, l.Lost())
+	}
+}
+
+func TestSetChangesTheFile(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	l := newLog(t, Config{})
+	l.Record(proxy.Record{ID: "nobody reads it"})
+	if err := l.Reopen(); err != nil {
+		t.Error(err)
+	}
+	for _, file := range []string{a, b} {
+		if err := l.Set(Config{File: file}); err != nil {
+			t.Fatal(err)
+		}
+		l.Record(proxy.Record{ID: file})
+	}
+	if err := l.Set(Config{File: t.TempDir()}); err == nil {
+		t.Error("a folder was taken for a file")
+	}
+	l.Record(proxy.Record{ID: b})
+	l.Close()
+	if got := lines(t, a); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if got := lines(t, b); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestBehindAnEngine is the wiring, with a real session.
+func TestBehindAnEngine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access")
+	l := newLog(t, Config{File: path, Flush: 2 * time.Millisecond})
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	engine, err := proxy.New(proxy.Config{OnRecord: l.Record, Services: []proxy.ServiceConfig{{Name: "db",
+		Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Addr: echo.Addr().String()}}, Check: proxy.CheckConfig{Type: "none"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	l.Follow(&api.Local{Engine: engine})
+	c, err := net.Dial("tcp", engine.Service("db").Info().Listen[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	untilLines(t, path, 2) // it goes on
+	c.Close()
+	engine.Close()
+	l.Close()
+	all := lines(t, path)
+	var last proxy.Record
+	for _, line := range all {
+		if !strings.Contains(line, `"ongoing":true`) {
+			if last.ID != "" {
+				t.Errorf("two records: %s", line)
+			}
+			json.Unmarshal([]byte(line), &last)
+		}
+	}
+	if last.ID == "" || last.Service != "db" || last.Ended.IsZero() {
+		t.Errorf("record %+v", last)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	l, err := New(Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin", Opened: time.Now(), Ended: time.Now()}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Record(r)
+	}
+	b.ReportMetric(float64(l.Lost())/float64(b.N), "lost/op")
+}
+
+// BenchmarkWrite is how fast the disk's side is.
+func BenchmarkWrite(b *testing.B) {
+	l, err := New(Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin", Opened: time.Now(), Ended: time.Now()}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.out.Load().spool.PutWait(entry{record: r})
+	}
+}
