@@ -7,7 +7,7 @@ import (
 
 const (
 	headroom = 16       // in front of a payload: its header, and three held bytes of text
-	bigSize  = 64 << 10 // a block for bytes that are there already
+	bigSize  = 32 << 10 // for bytes that are there already; more falls out of the first cache
 	waitSize = 1 << 10  // a block to wait with, where readiness cannot be seen
 	maxFrame = bigSize - headroom
 )

@@ -141,7 +141,7 @@ func (c *Conn) awaitClose(timeout <-chan time.Time) error {
 // linger waits for the peer to end the TCP connection. In good order the server
 // ends its side first (RFC 6455, section 7.1.1); after a failure both do.
 func (c *Conn) linger(by time.Time) {
-	first := !c.client || c.peer == nil
+	first := !c.client || !c.heard.Load()
 	if first {
 		halfClose(c.conn)
 	}
@@ -171,7 +171,7 @@ func (c *Conn) CloseNow() error {
 		err = c.bottom.Close()
 		c.flushers.Wait()
 		c.stopTimers()
-		close(c.closed)
+		c.endOver()
 		if c.listener != nil {
 			c.listener.forget(c)
 		}

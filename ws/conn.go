@@ -70,7 +70,9 @@ func newConn(conn net.Conn, early []byte, client bool, agreed agreement, set *se
 	}
 	_, c.tls = conn.(*tls.Conn)
 	c.in, c.out = &c.own[0], &c.own[1]
-	c.pulseOf, c.closed = rawOf(c.bottom), make(chan struct{})
+	if c.pulseOf = c.raw; c.bottom != conn {
+		c.pulseOf = rawOf(c.bottom)
+	}
 	c.turn = make(chan struct{}, 1)
 	c.over = make(chan struct{})
 	c.tap = newTap(conn, maxFrame)

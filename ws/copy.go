@@ -132,7 +132,7 @@ func takesVectors(dst io.Writer) bool {
 }
 
 // ReadFrom copies src to the peer until src ends; c stays open. io.Copy(c, src)
-// uses it. What one read of src brings is one final frame of at most 64 KiB,
+// uses it. What one read of src brings is one final frame of at most 32 KiB,
 // written at once with its header in front. While src is idle no buffer is
 // held, if src is a plain socket on Unix.
 //
@@ -152,9 +152,16 @@ func (c *Conn) ReadFrom(src io.Reader) (n int64, err error) {
 }
 
 // ReadFromOnce is one step of ReadFrom: one read of src, one frame. The end of
-// src is io.EOF here.
+// src is io.EOF here. Only one may run at a time.
 func (c *Conn) ReadFromOnce(src io.Reader) (n int64, err error) {
-	return c.fetch(newTap(src, c.maxSend()))
+	t := c.source
+	if t == nil || t.src != src {
+		t = newTap(src, c.maxSend())
+		if t.raw != nil {
+			c.source = t // a step after the first makes no garbage
+		}
+	}
+	return c.fetch(t)
 }
 
 func (c *Conn) fetch(t *tap) (int64, error) {

@@ -27,14 +27,13 @@ type parser struct {
 	deflated bool // that message is compressed
 	text     utf8Check
 
-	ctl  [maxControl]byte // a control frame's payload, as it comes
-	nctl int
+	ctl []byte // of a control frame that comes in parts
 }
 
 // A piece is what next found: part of a message, or a whole control frame.
 type piece struct {
 	op   byte   // opText or opBinary, also in continuations; opClose, opPing, opPong; 0: more is needed
-	data []byte // lies in the chunk, or for a control frame in the parser: valid until the next call
+	data []byte // in the chunk, where it can be
 	last bool   // the message ends here
 }
 
@@ -59,11 +58,15 @@ func (p *parser) next(chunk []byte) (piece, []byte, *CloseError) {
 	p.left -= uint64(n)
 	p.body = p.left > 0
 	if p.op >= opClose {
-		p.nctl += copy(p.ctl[p.nctl:], data)
+		if p.body || p.ctl != nil {
+			p.ctl = append(p.ctl, data...)
+			data = p.ctl
+		}
 		if p.body {
 			return piece{}, rest, nil
 		}
-		return piece{op: p.op, data: p.ctl[:p.nctl], last: true}, rest, nil
+		p.ctl = nil
+		return piece{op: p.op, data: data, last: true}, rest, nil
 	}
 	out := piece{op: p.message, data: data, last: p.fin && !p.body}
 	if p.message == opText && !p.deflated {
@@ -145,7 +148,7 @@ func (p *parser) judge() *CloseError {
 // begin starts the frame whose header is complete.
 func (p *parser) begin() *CloseError {
 	size := p.nhead
-	p.nhead, p.nctl, p.pos, p.body = 0, 0, 0, true
+	p.nhead, p.pos, p.body = 0, 0, true
 	switch short := p.head[1] &^ bitMask; short {
 	default:
 		p.left = uint64(short)

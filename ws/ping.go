@@ -29,7 +29,6 @@ type pings struct {
 	pending  bool   // a ping of ours has been sent by the clock
 	received uint64 // of the last pulse
 	acked    uint64
-	closed   chan struct{} // CloseNow has been
 }
 
 type pingWaiter struct {
@@ -53,7 +52,6 @@ func (c *Conn) Ping(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("ws: ping: %w", ctx.Err())
 	case <-c.over:
-	case <-c.closed:
 	}
 	return fmt.Errorf("ws: ping: %w", net.ErrClosed)
 }

@@ -19,7 +19,10 @@ type reading struct {
 	unpack *unpacker     // nil unless permessage-deflate was
 	peer   *CloseError   // the peer's Close frame
 	ended  error         // why nothing more will be read
-	over   chan struct{} // closed when ended is set
+
+	over   chan struct{} // closed when ended is set, or by CloseNow
+	isOver atomic.Bool
+	heard  atomic.Bool // the peer's Close has come
 
 	alive   atomic.Bool // bytes have come or gone since the last beat
 	waiting atomic.Bool // the reader stands at the socket
@@ -142,6 +145,7 @@ func (c *Conn) endRead(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	case errors.Is(err, io.EOF) && c.peer != nil:
+		c.heard.Store(true)
 		c.end.CompareAndSwap(nil, c.peer)
 		c.echoSoon()
 		err = io.EOF
@@ -153,8 +157,14 @@ func (c *Conn) endRead(err error) error {
 		err = c.lost(err)
 	}
 	c.ended = err
-	close(c.over)
+	c.endOver()
 	return err
+}
+
+func (c *Conn) endOver() {
+	if !c.isOver.Swap(true) {
+		close(c.over)
+	}
 }
 
 // lost is the end of a TCP connection that no Close frame announced.

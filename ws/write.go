@@ -19,6 +19,7 @@ const maxQueue = 4 << 10
 // must never wait for a writer that is blocked: whoever has wmu sends them
 // before its next frame and looks again after it has let go.
 type writing struct {
+	source    *tap // of ReadFromOnce
 	wmu       sync.Mutex
 	owed      []byte // frames, or the rest of one, that must go out first
 	broken    error  // nothing can be written any more
@@ -38,7 +39,7 @@ type writing struct {
 
 var errWriteClosed = fmt.Errorf("ws: write: %w", net.ErrClosed)
 
-// Write sends p in data frames of at most 64 KiB, each a message of its own.
+// Write sends p in data frames of at most 32 KiB, each a message of its own.
 // After a deadline, n counts the bytes that the Conn has taken over.
 func (c *Conn) Write(p []byte) (n int, err error) {
 	b := borrow()
