@@ -216,7 +216,21 @@ func (v *visit) dialAt(addr, name string) *client {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		network, addr = "unix", path
 	}
-	c, err := net.Dial(network, addr)
+	return v.come(&net.Dialer{}, network, addr, name)
+}
+
+// dialFrom is dial from another address of this machine.
+func (v *visit) dialFrom(ip, name string) *client {
+	v.Helper()
+	if runtime.GOOS != "linux" {
+		v.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	return v.come(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}, "tcp", v.addr(), name)
+}
+
+func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
+	v.Helper()
+	c, err := d.Dial(network, addr)
 	if err != nil {
 		v.Fatal(err)
 	}

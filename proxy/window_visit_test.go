@@ -1,0 +1,92 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestNobodyFailsInAMaintenanceWindow: pause, kill the backend, start it,
+// resume, three times, under 16 clients that reconnect for ever.
+func TestNobodyFailsInAMaintenanceWindow(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		const clients = 16
+		a := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{Relay: relay, Check: quick(1, 2)}, a)
+		v.untilUp()
+		var (
+			served atomic.Int64
+			stop   atomic.Bool
+			all    sync.WaitGroup
+		)
+		defer all.Wait()
+		defer stop.Store(true)
+		for n := range clients {
+			all.Go(func() {
+				for turn := 0; !stop.Load(); turn++ {
+					if err := visitOnce(v.addr(), "a", fmt.Sprint(n, "-", turn)); err != nil {
+						t.Errorf("client %d, turn %d: %v", n, turn, err)
+						return
+					}
+					served.Add(1)
+				}
+			})
+		}
+		for range 3 {
+			before := served.Load()
+			v.eventually("clients are served", func() bool { return served.Load() > before+clients || t.Failed() })
+			v.must(v.svc.Pause(proxy.PauseOptions{By: "ana", Then: proxy.ThenAbort}))
+			i := v.until("all are held", func(i proxy.ServiceInfo) bool {
+				return i.State == proxy.StatePaused && i.Queue.Waiting == clients || t.Failed()
+			})
+			if i.Pause == nil || i.Pause.Held != clients || len(v.svc.Waiters()) != clients {
+				t.Errorf("while held: %+v", i)
+			}
+			a.kill()
+			v.untilHealth("a", proxy.StateDown)
+			a.restart(t)
+			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: 1000}))
+		}
+		v.untilState(proxy.StateOpen)
+		stop.Store(true)
+		all.Wait()
+		i := v.untilIdle()
+		if i.Sessions.Failed+i.Sessions.Cut+i.Sessions.Rejected != 0 || i.Sessions.Total != served.Load() {
+			t.Errorf("%d served, counted %+v", served.Load(), i)
+		}
+	})
+}
+
+// visitOnce comes, says something, hears it and goes.
+func visitOnce(addr, from, name string) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := fmt.Fprintln(c, name); err != nil {
+		return err
+	}
+	want := from + " " + name + "\n"
+	got := make([]byte, len(want))
+	for n := 0; n < len(got); {
+		m, err := c.Read(got[n:])
+		if n += m; err != nil {
+			return fmt.Errorf("after %q: %w", got[:n], err)
+		}
+	}
+	if string(got) != want {
+		return fmt.Errorf("heard %q, want %q", got, want)
+	}
+	c.(*net.TCPConn).CloseWrite()
+	if n, err := c.Read(got); n != 0 || err == nil {
+		return fmt.Errorf("after the end: %q, %v", got[:n], err)
+	}
+	return nil
+}
