@@ -59,7 +59,7 @@ func (p *backendsPane) bind(m *Model) {
 var backendColumns = []column[*backendRow]{
 	{name: "STATE", prio: 1, width: 9, fixed: true, cell: func(r *backendRow) (string, themes.Role) {
 		if r.asked != "" {
-			return "  " + r.asked + "?", themes.Info
+			return string(r.sign.mark) + " asked", themes.Info
 		}
 		return r.sign.text(), r.sign.role
 	}},
@@ -282,7 +282,7 @@ func (p *backendsPane) narrowColumns() []column[*backendRow] {
 	state.width = 8
 	return []column[*backendRow]{
 		state,
-		{name: "NAME", ends: true, prio: 1, width: 7, grow: 3, fixed: true, cell: backendColumns[1].cell},
+		{name: "NAME", ends: true, prio: 1, width: 7, fixed: true, cell: backendColumns[1].cell},
 		{name: "ACT", prio: 1, width: 4, right: true, cell: backendColumns[3].cell},
 		{name: "", prio: 2, width: 8, grow: 20, cell: p.noteOf},
 	}
@@ -296,7 +296,7 @@ func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
 	case b == nil:
 		return r.check()
 	case b.Drain != nil && b.Drain.Left > 0:
-		return "left, eta " + p.etaText(r.target), themes.StateDrain
+		return "left eta " + strings.TrimPrefix(p.etaText(r.target), "~"), themes.StateDrain
 	case r.sign == signUp:
 		return latency(b.RTTSeconds), themes.TextDim
 	}
@@ -448,6 +448,6 @@ func (p *backendsPane) askWeight(m *Model) tea.Cmd {
 	}
 	target, moved := r.target, p.table.justMoved()
 	return m.ask("weight of "+safe(target)+": ", strconv.Itoa(r.backend.Weight), func(m *Model, s string) tea.Cmd {
-		return m.propose(api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, 0, moved)
+		return m.propose(api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, nil, moved)
 	})
 }

@@ -68,39 +68,55 @@ func (c *canvas) sub(x, y, w, h int) *canvas {
 	return s
 }
 
-// text draws a safe text at x, y and returns the column after it.
+// text draws a text at x, y and returns the column after it. Nothing unsafe
+// passes here, whoever forgot to look; texts from outside are made safe before
+// all the same, so that they are measured as they will be drawn.
 func (c *canvas) text(x, y int, s string, k ink) int {
-	if y < 0 || y >= c.h {
-		return x + width(s)
+	var row []cell
+	if y >= 0 && y < c.h {
+		row = c.row(y)
 	}
-	row := c.row(y)
 	for _, r := range s {
+		if r < ' ' || r > '~' {
+			if r = safeRune(r); r < 0 {
+				continue
+			}
+		}
 		x = put(row, x, r, k)
 	}
 	return x
 }
 
-// put draws one rune. Half a wide rune would shift the whole line, so one
-// that does not fit, or that is drawn over in part, becomes spaces.
+// put draws one rune. A wide one that does not fit is a space.
 func put(row []cell, x int, r rune, k ink) int {
 	w := runeWidth(r)
 	if x < 0 || x >= len(row) {
 		return x + w
 	}
-	if row[x].r == 0 && x > 0 {
-		row[x-1].r = ' '
-	}
 	if w == 2 && x+1 >= len(row) {
 		r, w = ' ', 1
-	}
-	if after := x + w; after < len(row) && row[after].r == 0 {
-		row[after].r = ' '
 	}
 	row[x] = cell{r, k}
 	if w == 2 {
 		row[x+1] = cell{0, k}
 	}
 	return x + w
+}
+
+// at is what stands in a column, and whether it takes the next one too. Half
+// of a wide rune that was drawn over would shift the whole line: it is a space.
+func at(row []cell, x int) (r rune, wide bool) {
+	r = row[x].r
+	if r == 0 {
+		return ' ', false
+	}
+	if runeWidth(r) == 2 {
+		if x+1 < len(row) && row[x+1].r == 0 {
+			return r, true
+		}
+		return ' ', false
+	}
+	return r, false
 }
 
 // right draws a text that ends before column x.
@@ -154,9 +170,12 @@ func (c *canvas) plain() string {
 		if y > 0 {
 			b.WriteByte('\n')
 		}
-		for _, at := range c.row(y) {
-			if at.r != 0 {
-				b.WriteRune(at.r)
+		row := c.row(y)
+		for x := 0; x < len(row); x++ {
+			r, wide := at(row, x)
+			b.WriteRune(r)
+			if wide {
+				x++
 			}
 		}
 	}
@@ -175,19 +194,18 @@ func (c *canvas) styled(p *palette) string {
 			b.WriteByte('\n')
 		}
 		now, plain := ink{}, true
-		for _, at := range c.row(y) {
-			if at.r == 0 {
-				continue
+		row := c.row(y)
+		for x := 0; x < len(row); x++ {
+			k := row[x].k
+			r, wide := at(row, x)
+			if wide {
+				x++
 			}
-			if plain && at.r == ' ' && p.blank(at.k) {
-				b.WriteByte(' ')
-				continue
+			if (plain || k != now) && !(plain && r == ' ' && p.blank(k)) {
+				b.WriteString(p.sgr(k))
+				now, plain = k, false
 			}
-			if plain || at.k != now {
-				b.WriteString(p.sgr(at.k))
-				now, plain = at.k, false
-			}
-			b.WriteRune(at.r)
+			b.WriteRune(r)
 		}
 		if !plain {
 			b.WriteString("\x1b[0m")

@@ -112,7 +112,8 @@ func (m *Model) sortCommand(rest string) tea.Cmd {
 // is marked or under the cursor, as a key would be.
 func (m *Model) typedAct(req api.Request) tea.Cmd {
 	act := api.Lookup(req.Act)
-	hidden, moved := 0, false
+	var hidden []string
+	moved := false
 	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	if act.On != api.OnNothing && !filtered {
 		if act.Args != "" && len(req.Targets) == 1 && len(req.Args) == 0 {
@@ -129,7 +130,7 @@ func (m *Model) typedAct(req api.Request) tea.Cmd {
 }
 
 // underCursor is what an act without a target is about.
-func (m *Model) underCursor(act *api.Act) (targets []string, hidden int, moved bool) {
+func (m *Model) underCursor(act *api.Act) (targets, hidden []string, moved bool) {
 	var all []string
 	switch p := m.pane().(type) {
 	case *backendsPane:
@@ -139,7 +140,7 @@ func (m *Model) underCursor(act *api.Act) (targets []string, hidden int, moved b
 		all, hidden = chosen(&p.table)
 		moved = p.table.justMoved()
 		if act.On == api.OnService {
-			return []string{p.now}, 0, false
+			return []string{p.now}, nil, false
 		}
 	case *sessionsPane:
 		all, hidden = chosen(&p.table)

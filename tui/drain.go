@@ -69,7 +69,7 @@ func (p *backendsPane) etaText(target string) string {
 func limitText(m *Model, d *proxy.DrainInfo) string {
 	s := clock(d.Until.Sub(m.world.now()))
 	if d.Then != "" {
-		s += " then " + d.Then
+		s += " then " + safe(d.Then)
 	}
 	return s
 }

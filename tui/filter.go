@@ -102,6 +102,17 @@ func (f filter) holds(row fields) bool {
 	return true
 }
 
+// plain reports whether a filter is words only: the name of a group asks for
+// all of it, "act>100" does not.
+func (f filter) plain() bool {
+	for _, t := range f.terms {
+		if t.not || t.fuzzy || t.col != "" {
+			return false
+		}
+	}
+	return true
+}
+
 func (t *clause) holds(row fields) bool {
 	names := row.names()
 	if t.col != "" {

@@ -11,7 +11,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-var update = flag.Bool("update", false, "write the golden screens and the picture of the README anew")
+// updating: `go test -update` writes the golden screens and the picture of the
+// README anew. The flag is teatest's, which has taken the name.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 var sizes = [][2]int{{200, 60}, {140, 45}, {100, 30}, {80, 24}, {60, 20}, {40, 10}, {30, 6}, {20, 3}, {1, 1}}
 
@@ -87,7 +89,7 @@ func golden(t *testing.T, name string, c *console) {
 	got := c.screen()
 	exact(t, c, got)
 	path := filepath.Join("testdata", "screens", name+".txt")
-	if *update {
+	if updating() {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -157,7 +157,7 @@ func askNote(m *Model) tea.Cmd {
 		if s == "" {
 			return nil
 		}
-		return m.propose(api.Request{Act: "mark", Args: []string{s}}, 0, false)
+		return m.propose(api.Request{Act: "mark", Args: []string{s}}, nil, false)
 	})
 }
 

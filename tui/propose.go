@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,9 @@ type proposal struct {
 	level  api.Level
 	impact []api.Impact
 	old    time.Duration // how old what the operator saw was
-	undo   bool
+	// together is why all the targets at once are worse than each.
+	together string
+	undo     bool
 }
 
 // undo is an act that takes the last one back, and its name.
@@ -37,26 +40,32 @@ type undo struct {
 }
 
 // chosen is what is marked, in order of the rows, or else the row under the
-// cursor. hidden is how many of the marks the filter hides.
-func chosen[T any](t *table[T]) (ids []string, hidden int) {
+// cursor. hidden are those of the marks that the filter hides.
+func chosen[T any](t *table[T]) (ids, hidden []string) {
 	if len(t.marks) == 0 {
 		if t.cur == "" {
-			return nil, 0
+			return nil, nil
 		}
-		return []string{t.cur}, 0
+		return []string{t.cur}, nil
+	}
+	shown := map[string]bool{}
+	for i := range t.len() {
+		shown[t.idAt(i)] = true
 	}
 	for _, r := range t.rows {
 		if id := t.id(r); t.marks[id] {
 			ids = append(ids, id)
+			if !shown[id] {
+				hidden = append(hidden, id)
+			}
 		}
 	}
-	_, _, _, hidden = t.counts()
 	return ids, hidden
 }
 
 // propose asks for an act: at once, by a line, or in a dialog, as its level
 // and its impact want. moved says that the row under the cursor had just gone.
-func (m *Model) propose(req api.Request, hidden int, moved bool) tea.Cmd {
+func (m *Model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
 	act := api.Lookup(req.Act)
 	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	switch {
@@ -73,7 +82,7 @@ func (m *Model) propose(req api.Request, hidden int, moved bool) tea.Cmd {
 		m.say(refusal("usage: "+act.Use()), "")
 		return nil
 	}
-	p := &proposal{req: req, act: act, hidden: hidden, old: m.staleFor()}
+	p := &proposal{req: req, act: act, old: m.staleFor()}
 	if err := m.dropNeedless(p); err != nil {
 		m.say(err, "")
 		return nil
@@ -82,6 +91,9 @@ func (m *Model) propose(req api.Request, hidden int, moved bool) tea.Cmd {
 		p.stamps = append(p.stamps, api.Stamp(m.world.status, act, t))
 		_, live := m.session(t)
 		p.lived = append(p.lived, live)
+		if slices.Contains(hidden, t) {
+			p.hidden++
+		}
 	}
 	m.judge(p)
 	return m.confirm(p)
@@ -149,8 +161,12 @@ func (m *Model) judge(p *proposal) {
 	for _, i := range p.impact {
 		level = max(level, i.Level)
 	}
+	p.together = ""
 	if len(p.req.Targets) > 1 && level >= api.LevelYesNo {
 		level = max(level, api.LevelDialog)
+		if p.together = m.together(p); p.together != "" {
+			level = api.LevelTyped
+		}
 	}
 	if p.hidden > 0 && p.act.Name != "probe" {
 		level = api.LevelTyped
@@ -172,6 +188,30 @@ func (m *Model) judge(p *proposal) {
 		level = max(level, api.LevelYesNo)
 	}
 	p.level = level
+}
+
+// together warns of several targets that could each be spared, but not all:
+// the impact of each of them sees the others still there.
+func (m *Model) together(p *proposal) string {
+	if p.act.On != api.OnBackend || p.act.Level == api.LevelNone {
+		return ""
+	}
+	for i := range m.world.status.Services {
+		s := &m.world.status.Services[i]
+		before, after := 0, 0
+		for _, b := range s.Backends {
+			if b.Eligible {
+				before++
+				if !slices.Contains(p.req.Targets, s.Name+"/"+b.Name) {
+					after++
+				}
+			}
+		}
+		if before > 0 && after == 0 {
+			return fmt.Sprintf("no backend of %s would take new clients (%d of %d now)", s.Name, before, len(s.Backends))
+		}
+	}
+	return ""
 }
 
 // confirm asks as the level wants.
@@ -334,5 +374,5 @@ func (m *Model) pauseOrResume(service string) tea.Cmd {
 	if s := m.world.status.Service(service); s != nil && s.Pause != nil && s.State != proxy.StateReleasing {
 		act = "resume"
 	}
-	return m.propose(api.Request{Act: act, Targets: []string{service}}, 0, false)
+	return m.propose(api.Request{Act: act, Targets: []string{service}}, nil, false)
 }

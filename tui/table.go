@@ -107,9 +107,9 @@ func (t *table[T]) applyFilter() {
 			}
 			continue
 		}
-		// A leader is shown for itself, with all of its group, or for those
-		// of its group that hold.
-		all := t.filter.holds(view[T]{t, r})
+		// A leader that is named is shown with all of its group, else with
+		// those of its group that hold.
+		all := t.filter.plain() && t.filter.holds(view[T]{t, r})
 		lead := len(t.order)
 		t.order = append(t.order, i)
 		for i+1 < len(t.rows) && !t.head(t.rows[i+1]) {

@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/mattn/go-runewidth"
 )
 
@@ -14,8 +16,8 @@ var narrow = &runewidth.Condition{}
 // runeWidth is 1 or 2 columns. Only runes that safe lets through are drawn,
 // and safe leaves none of width 0.
 func runeWidth(r rune) int {
-	if r < 0x7f {
-		return 1
+	if r < 0x1100 || r >= 0x2500 && r < 0x25a0 || r >= 0x2800 && r < 0x2900 {
+		return 1 // nothing wide is below U+1100; lines, blocks and braille
 	}
 	return narrow.RuneWidth(r)
 }
@@ -50,7 +52,8 @@ func safeRune(r rune) rune {
 	case joins(r) || !unicode.IsPrint(r):
 		return '?'
 	}
-	if w := narrow.RuneWidth(r); w != 1 && w != 2 {
+	// Where two tables of widths disagree, terminals do too.
+	if w := narrow.RuneWidth(r); w != 1 && w != 2 || w != ansi.StringWidth(string(r)) {
 		return '?'
 	}
 	return r
@@ -58,11 +61,16 @@ func safeRune(r rune) rune {
 
 // joins reports runes that terminals draw together with the rune beside them:
 // the parts of Hangul syllables, the letters of flags, the tones of skin, and
-// the Thai and Lao vowels that hang on their consonant.
+// the Thai and Lao vowels that hang on their consonant, and a few letters more.
 func joins(r rune) bool {
 	return r >= 0x1100 && r <= 0x11ff || r >= 0xa960 && r <= 0xa97f || r >= 0xd7b0 && r <= 0xd7ff ||
-		r >= 0x1f1e6 && r <= 0x1f1ff || r >= 0x1f3fb && r <= 0x1f3ff || r == 0x0e33 || r == 0x0eb3
+		r >= 0x1f1e6 && r <= 0x1f1ff || r >= 0x1f3fb && r <= 0x1f3ff || r == 0x0e33 || r == 0x0eb3 || r == 0xff9e || r == 0xff9f ||
+		slices.Contains(prepended, r)
 }
+
+// prepended are letters that are written together with the one after them
+// (Unicode's Grapheme_Cluster_Break=Prepend, as far as they are letters).
+var prepended = []rune{0x0d4e, 0x111c2, 0x111c3, 0x1193f, 0x11941, 0x11a3a, 0x11a84, 0x11a85, 0x11a86, 0x11a87, 0x11a88, 0x11a89, 0x11d46, 0x11f02}
 
 // width is how many columns a safe text takes.
 func width(s string) int {

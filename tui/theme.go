@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -85,7 +86,11 @@ func (m *Model) onTheme(msg themeMsg) {
 	m.themeStamp = msg.stamp
 	switch {
 	case msg.err != nil:
-		m.say(msg.err, "") // the one before stays
+		text := msg.err.Error()
+		if m.cfg.ThemeDir != "" {
+			text = strings.ReplaceAll(text, m.cfg.ThemeDir+string(os.PathSeparator), "")
+		}
+		m.say(refusal(text), "") // the one before stays
 	case msg.theme != nil:
 		m.setTheme(msg.theme)
 		m.themeStamp = msg.stamp

@@ -15,7 +15,7 @@ type yesNo struct{ p *proposal }
 
 func (q *yesNo) freezes() bool { return true }
 func (q *yesNo) hint() string {
-	return "y yes   N no   tab options: limit, then, reason   = " + safe(q.p.requestLine())
+	return "y yes   N no   tab options   = " + safe(q.p.requestLine())
 }
 func (q *yesNo) tiny() string { return q.p.question() + " y/N" }
 
@@ -120,8 +120,11 @@ func (p *proposal) effects() []string {
 // warnings is why it is asked more than usual.
 func (p *proposal) warnings() []string {
 	var lines []string
+	if p.together != "" {
+		lines = append(lines, safe(p.together))
+	}
 	for _, i := range p.impact {
-		if i.Warning != "" {
+		if i.Warning != "" && p.together == "" {
 			lines = append(lines, safe(i.Warning))
 			break
 		}

@@ -1,0 +1,329 @@
+package tui
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// healthy is a node where a backend can be spared.
+func healthy(t testing.TB, w, h int, change ...func(*Config)) *console {
+	engine := edge()
+	heal(engine)
+	return newConsole(t, engine, w, h, change...)
+}
+
+func (c *console) did(want ...string) {
+	c.t.Helper()
+	var got []string
+	for _, r := range c.engine.acts() {
+		got = append(got, r.CommandLine())
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		c.t.Errorf("done: %q, not %q", got, want)
+	}
+}
+
+func TestDrainAskReadyUndo(t *testing.T) {
+	c := healthy(t, 140, 45)
+	c.press("d")
+	c.sees("drain db-front/pg-a? [y/N]", "412 live sessions end by themselves", "eligible backends 3/4 -> 2/4", "tcpctl drain db-front/pg-a")
+	c.press("y")
+	c.did("tcpctl drain db-front/pg-a")
+	c.sees("~ asked", "(undo: U)")
+	c.pass(time.Second)
+	c.sees("412 of 412 left", "~ DRAIN    pg-a")
+	c.press("d")
+	c.sees("drain of db-front/pg-a already running, 412 left")
+	c.press("U")
+	c.pass(time.Second)
+	c.did("tcpctl drain db-front/pg-a", "tcpctl ready db-front/pg-a")
+	c.sees("+ UP       pg-a")
+	if r := c.engine.acts()[1]; r.Expect == "" {
+		t.Error("undo does not say what it expects")
+	}
+}
+
+func TestEnterAndEscAreNo(t *testing.T) {
+	for _, key := range []string{"enter", "esc", "n", "q", "ctrl+c"} {
+		c := healthy(t, 100, 30)
+		c.press("d " + key)
+		c.sees("drain: nothing was done")
+		c.did()
+	}
+}
+
+// The rows change their order between the key and the answer: what was under
+// the cursor when the key was pressed is what is drained.
+func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("d")
+	before := c.screen()
+	c.engine.change(func(f *fake) {
+		b := f.status.Services[0].Backends
+		b[0], b[3] = b[3], b[0]
+	})
+	c.pass(time.Second)
+	if c.screen() == before {
+		t.Log("the header's clock goes on")
+	}
+	c.sees("drain db-front/pg-a?")
+	lines := strings.Split(c.screen(), "\n")
+	if !strings.Contains(lines[5], "pg-a") {
+		t.Errorf("the list is not frozen behind the question: %q", lines[5])
+	}
+	c.press("y")
+	c.did("tcpctl drain db-front/pg-a")
+	c.pass(time.Second)
+	if id := c.backendsPane().table.currentID(); id != "db-front/pg-a" {
+		t.Errorf("the cursor is on %s", id)
+	}
+}
+
+func TestATargetThatIsGoneOrChangedIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*fake){
+		"is gone": func(f *fake) { f.status.Services[0].Backends = f.status.Services[0].Backends[1:] },
+		"was changed meanwhile: it is MAINT": func(f *fake) {
+			b := &f.status.Services[0].Backends[0]
+			b.Admin, b.Since = proxy.AdminMaint, f.status.Node.Now
+		},
+	} {
+		c := healthy(t, 100, 30)
+		c.press("d")
+		c.engine.change(change)
+		c.pass(time.Second)
+		c.press("y")
+		c.sees(name)
+		c.did()
+
+		// In a dialog the refusal stays in it.
+		c = healthy(t, 100, 30)
+		c.press("d tab")
+		c.engine.change(change)
+		c.pass(time.Second)
+		c.press("y")
+		c.sees("Drain db-front/pg-a ?", name)
+		c.did()
+	}
+}
+
+// While it was asked, the other backends went down: the same answer would now
+// do more, and has to be given again, by name.
+func TestAnImpactThatGrewIsAskedAgain(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("d")
+	c.engine.change(func(f *fake) {
+		for i := 1; i < 4; i++ {
+			f.status.Services[0].Backends[i].Eligible = false
+		}
+	})
+	c.pass(time.Second)
+	c.press("y")
+	c.did()
+	c.sees("it would do more than when you were asked", "no backend would take new clients", "type pg-a")
+	c.press("tab tab enter")
+	c.write("pg-a")
+	c.press("enter")
+	c.did("tcpctl drain db-front/pg-a --force")
+}
+
+func TestTypedNames(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.press("d")
+	c.sees("type pg-a")
+	c.press("y y enter") // single keys do nothing here: they are letters
+	c.did()
+	c.sees("type pg-a to confirm")
+	c.press("backspace backspace")
+	c.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("pg-a"), Paste: true})
+	c.press("enter")
+	c.did() // pasted, not typed
+	c.write("pg-a")
+	c.press("enter")
+	c.did("tcpctl drain db-front/pg-a --force")
+}
+
+func TestADialogStartsOnCancel(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.press("P enter")
+	c.sees("pause: nothing was done")
+	c.press("P y")
+	c.did("tcpctl pause db-front")
+}
+
+func TestADialogsOptions(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("d tab")
+	c.sees("limit [none   ]", "then (o)keep ( )cut ( )abort")
+	c.press("tab tab tab") // from Cancel to the act's button, round to limit
+	for c.overlay().(*dialog).at != 1 {
+		c.press("tab")
+	}
+	c.write("05:00")
+	c.press("tab right")
+	c.sees("412 live sessions would be cut", "type pg-a", "tcpctl drain db-front/pg-a --limit 5m --then cut --force")
+	for c.overlay().(*dialog).at != 0 {
+		c.press("tab")
+	}
+	c.write("pg-a")
+	c.press("enter")
+	c.did("tcpctl drain db-front/pg-a --limit 5m --then cut --force")
+}
+
+func TestErrorsStayInTheDialog(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.engine.refuse = api.Refused("db-front is being reloaded", "try again in a moment")
+	c.press("P y")
+	c.sees("Pause db-front ?", "db-front is being reloaded (try again in a moment)")
+	c.engine.change(func(f *fake) { f.refuse = nil })
+	c.press("y")
+	if c.overlay() != nil {
+		t.Error("the dialog is still open")
+	}
+	c.pass(time.Second)
+	// Without a dialog it is a message, and the row is no longer asked for.
+	c.engine.change(func(f *fake) { f.refuse = errors.New("lost") })
+	c.press("d y")
+	c.sees("drain: lost")
+	c.seesNot("asked")
+}
+
+func TestMarks(t *testing.T) {
+	c := healthy(t, 140, 45)
+	c.press("space j space")
+	c.sees("2 marked")
+	c.press("/")
+	c.write("pg-a")
+	c.press("enter")
+	c.sees("2 marked (1 hidden)", "filter: pg-a", "1 of 5")
+	c.press("m")
+	c.sees("Maint 2 backends ?", "1 marked row hidden by the filter would be acted on too", "type maint 2 backends")
+	c.write("maint 2 backends")
+	c.press("enter")
+	c.did("tcpctl maint db-front/pg-a db-front/pg-c --force")
+	c.press("X")
+	c.seesNot("marked")
+}
+
+// Each could be spared, all together could not.
+func TestAllTogetherAreWorseThanEach(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("A d")
+	c.sees("no backend of db-front would take new clients (3 of 4")
+	c.sees("type drain 4 backends") // pg-b drains already
+}
+
+func TestMarkRange(t *testing.T) {
+	c := healthy(t, 140, 45)
+	c.press("space j ctrl+space")
+	if n := len(c.backendsPane().table.marks); n != 3 {
+		t.Errorf("%d marked, not 3", n)
+	}
+}
+
+func TestConfirmLevels(t *testing.T) {
+	for _, x := range []struct{ confirm, keys, want string }{
+		{"default", "u", ""}, {"always", "u", "ready db-front/pg-b? [y/N]"}, {"less", "d", ""},
+		{"less", "P", "pause db-front? [y/N]"}, {"default", "w 5 enter", ""}, {"always", "w 5 enter", "weight db-front/pg-b 1005? [y/N]"},
+	} {
+		c := healthy(t, 100, 30, func(cfg *Config) { cfg.Confirm = x.confirm })
+		if x.keys[0] != 'd' && x.keys[0] != 'P' {
+			c.press("j")
+		}
+		c.press(x.keys)
+		if x.want != "" {
+			c.sees(x.want)
+			c.did()
+		} else if c.overlay() != nil || len(c.engine.acts()) != 1 {
+			t.Errorf("%s %s: asks, or does nothing", x.confirm, x.keys)
+		}
+	}
+	c := newConsole(t, edge(), 100, 30, func(cfg *Config) { cfg.Confirm = "less" })
+	c.press("d")
+	c.sees("type pg-a") // never less than that
+}
+
+func TestARowThatWentAwayProtectsItsNeighbour(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("2")
+	c.engine.change(func(f *fake) { f.waiters = f.waiters[1:] })
+	c.pass(100 * time.Millisecond)
+	c.press("K")
+	c.sees("the row under the cursor has just gone")
+	c.now = c.now.Add(settle)
+	c.press("K")
+	c.sees("kick s4720? [y/N]")
+	c.engine.change(func(f *fake) { f.waiters = f.waiters[1:] })
+	c.pass(time.Second)
+	c.press("y")
+	c.sees("session s4720 has ended")
+	c.did()
+}
+
+func TestStaleAndLiveAgain(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.engine.change(func(f *fake) { f.err = errors.New("connection refused") })
+	c.now = c.now.Add(8 * time.Second)
+	c.look()
+	c.send(tickMsg{})
+	c.sees("STALE 8s")
+	if !strings.Contains(c.View(), "[0;2") {
+		t.Error("nothing is dimmed")
+	}
+	c.press("u")
+	c.did()
+	c.press("j u") // ready asks nothing otherwise
+	c.sees("ready db-front/pg-b? [y/N]", "what you see is 8s old")
+	c.press("n")
+	c.engine.change(func(f *fake) { f.err = nil })
+	c.pass(time.Second)
+	c.sees("LIVE", "live again after 00:09")
+
+	// Another engine in the same place: its numbers begin again.
+	c.engine.change(func(f *fake) {
+		f.status.Node.Started, f.events = start.Add(time.Minute), f.events[:1]
+	})
+	c.pass(time.Second)
+	c.look()
+	c.sees("the engine has been started again")
+	if c.world.journal.seen != 1 {
+		t.Errorf("events are read from %d on", c.world.journal.seen)
+	}
+}
+
+func TestLeaving(t *testing.T) {
+	quits := func(c *console, keys string) bool {
+		for _, k := range strings.Fields(keys) {
+			if _, cmd := c.Update(keyMsg(k)); cmd != nil {
+				if _, ok := cmd().(tea.QuitMsg); ok {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for keys, want := range map[string]Outcome{"q d": Detach, "q s": Stop, "ctrl+c d": Detach, "q tab enter": Detach, ": d e t a c h enter": Detach} {
+		c := healthy(t, 100, 30)
+		if !quits(c, keys) || c.outcome != want {
+			t.Errorf("%s: %v, not %v", keys, c.outcome, want)
+		}
+	}
+	for _, keys := range []string{"q", "q esc", "q enter", "ctrl+c ctrl+c", "ctrl+c ctrl+c ctrl+c", "q n", "esc", "esc esc"} {
+		if c := healthy(t, 100, 30); quits(c, keys) {
+			t.Errorf("%s leaves", keys)
+		}
+	}
+	c := healthy(t, 100, 30, func(cfg *Config) { cfg.Attached = true })
+	if !quits(c, "q") || c.outcome != Detach {
+		t.Error("an attached console does not simply leave")
+	}
+	c = healthy(t, 100, 30)
+	c.press("q")
+	c.sees("451 sessions and 7 waiting clients")
+}
