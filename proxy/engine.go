@@ -36,6 +36,7 @@ type Engine struct {
 	cfg    Config
 	log    *slog.Logger
 	stream relay.Stream
+	loop   relay.Loop
 	budget *relay.Budget
 
 	commands command.Runner // hooks, restarts
@@ -72,6 +73,9 @@ func New(c Config) (*Engine, error) {
 		if err := sc.validate(); err != nil {
 			return nil, fmt.Errorf("proxy: %w", err)
 		}
+		if why := sc.notForLoop(); sc.Relay == "loop" && why != "" {
+			return nil, fmt.Errorf("proxy: service %q: relay \"loop\" cannot be: %s", sc.Name, why)
+		}
 		if names[sc.Name] {
 			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
 		}
@@ -80,9 +84,6 @@ func New(c Config) (*Engine, error) {
 	}
 	return e, nil
 }
-
-// runner chooses what does the waiting of a service's sessions.
-func (e *Engine) runner(ServiceConfig) relay.Runner { return &e.stream }
 
 // Start opens all listeners, or none, and begins to serve.
 func (e *Engine) Start() error {
@@ -93,11 +94,17 @@ func (e *Engine) Start() error {
 	}
 	for i, s := range e.services {
 		f, err := e.openFront(*s.config())
+		if err == nil && s.run == relay.Runner(&e.loop) {
+			if err = e.loop.Start(); err != nil {
+				f.close()
+			}
+		}
 		if err != nil {
 			for _, opened := range e.services[:i] {
 				opened.front.close()
 				opened.front = nil
 			}
+			e.loop.Shutdown()
 			return err
 		}
 		s.front = f
@@ -138,6 +145,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		s.finish()
 	}
 	e.stream.Shutdown()
+	e.loop.Shutdown()
 	e.commands.Close()
 	e.Note(Event{Kind: EventEngine, Text: "stopped"})
 	return rest

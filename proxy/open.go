@@ -11,16 +11,32 @@ import (
 func (s *Service) begin(client *relay.Side) {
 	sess := &Session{service: s, run: s.run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
 	sess.waiter.Owner = sess
-	s.run.Begin(sess)
+	s.run.Begin(sess, client)
 }
 
-// open is the first stage: the session is entered in the books.
+// open is the first stage: the session is entered in the books, and its
+// client greeted as the service asks for.
 func open(s *Session, ev relay.Event) answer {
-	addr := s.client.Remote().Addr()
-	for _, p := range s.service.config().Pause.Bypass {
-		s.bypass = s.bypass || p.Contains(addr)
+	switch ev.Kind {
+	case relay.Begin:
+		s.service.total.Add(1)
+		s.service.live.add(s)
+		return s.greet()
+	case relay.Opened:
+		if s.ending != nil {
+			return end
+		}
+		if ev.Err != nil {
+			return s.refuse(ev.Err.Error())
+		}
+		s.greeted(ev.Arg.(greeting))
+		return s.greet()
+	case relay.Told:
+		o := ev.Arg.(order)
+		if !o.live {
+			s.ends(ending{by: o.by, phase: PhaseQueue, why: o.why, reset: true})
+			s.run.Close(s.client, true) // the greeting comes back at once
+		}
 	}
-	s.service.total.Add(1)
-	s.service.live.add(s)
-	return next
+	return wait
 }

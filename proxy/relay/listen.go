@@ -42,6 +42,11 @@ type Listener struct {
 	closing chan struct{}
 	closed  sync.Once
 	serving sync.WaitGroup
+
+	mu   sync.Mutex
+	made bool         // by Listen
+	fd   int          // a loop's own descriptor of it, else -1
+	stop func() error // how a loop closes it
 }
 
 // ErrBudget is told to Listener.Trouble when clients have to wait outside
@@ -65,7 +70,7 @@ func Listen(addr string, sock Sock) (*Listener, error) {
 		return nil, err
 	}
 	l := NewListener(ln)
-	l.Sock = sock
+	l.Sock, l.made = sock, true
 	if err := l.setBacklog(sock.Backlog); err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("backlog of %s: %w", addr, err)
@@ -75,7 +80,7 @@ func Listen(addr string, sock Sock) (*Listener, error) {
 
 // NewListener wraps a listener that exists, which it owns from now on.
 func NewListener(ln net.Listener) *Listener {
-	return &Listener{Listener: ln, closing: make(chan struct{})}
+	return &Listener{Listener: ln, closing: make(chan struct{}), fd: -1, stop: ln.Close}
 }
 
 // Close stops accepting and waits for what Serve started. Clients that have
@@ -84,10 +89,28 @@ func (l *Listener) Close() error {
 	var err error
 	l.closed.Do(func() {
 		close(l.closing)
-		err = l.Listener.Close()
+		l.mu.Lock()
+		stop := l.stop
+		l.fd = -1
+		l.mu.Unlock()
+		err = stop()
 	})
 	l.serving.Wait()
 	return err
+}
+
+// File gives another descriptor of the listening socket, for a process that
+// takes over. The listener goes on.
+func (l *Listener) File() (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fd >= 0 {
+		return l.rawFile()
+	}
+	if f, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
+		return f.File()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 func (l *Listener) trouble(err error) {

@@ -6,7 +6,10 @@ import "golang.org/x/sys/unix"
 
 // probe looks once at the side's own socket.
 func (s *Side) probe() (end End) {
-	if len(s.early) > 0 || s.conn == nil {
+	if s.connSide == nil {
+		return s.rawProbe()
+	}
+	if len(s.early) > 0 {
 		return Open
 	}
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {

@@ -25,6 +25,7 @@ type Task interface {
 // value is ready; it must not be copied.
 type Seat struct {
 	stream streamSeat
+	loop   loopSeat
 }
 
 // Kind says what happened.
@@ -69,9 +70,9 @@ type Event struct {
 
 // Dial says where to and how.
 type Dial struct {
-	Network string // tcp or unix
-	Addr    string // host:port, or a path
-	Timeout time.Duration
+	Network string        // tcp or unix
+	Addr    string        // host:port, or a path
+	Timeout time.Duration // for all addresses of a name together; 0: none
 	Sock    Sock
 	// Func, when set, makes the connection instead, for example through a
 	// mesh. Only the stream runner can use it.
@@ -88,9 +89,10 @@ type Runner interface {
 	// side to accept, one at a time and in the order of arrival. It returns
 	// at once; the listener's Close waits for what it started.
 	Serve(l *Listener, accept func(*Side))
-	// Begin steps a new task for the first time, in the caller's goroutine,
-	// so that tasks begun one after another join a queue in that order.
-	Begin(Task)
+	// Begin steps a new task for the first time, within the accept that was
+	// given its client and in that goroutine, so that tasks begun one after
+	// another join a queue in that order.
+	Begin(t Task, client *Side)
 	// Post is the only way in from other threads.
 	Post(Task, Event)
 	// Do runs what may block on a goroutine and steps the task with its event.

@@ -11,16 +11,23 @@ import (
 // is a net.Conn or, for the loop runner, a raw descriptor. The session that
 // it belongs to owns it from the accept or the dial to Close.
 type Side struct {
-	conn   net.Conn
 	remote netip.AddrPort
-	local  netip.AddrPort
 	path   string // of a Unix socket's listener or backend
-	early  []byte // read before the relay began; delivered first
-	broken atomic.Bool
-	watch  *watch
 
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
+	broken  atomic.Bool
+
+	*connSide // nil: it is raw
+	socket
+}
+
+// connSide is what only a side that is a net.Conn has.
+type connSide struct {
+	conn  net.Conn
+	local netip.AddrPort
+	early []byte // read before the relay began; delivered first
+	watch *watch
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -28,7 +35,7 @@ var start = time.Now()
 
 // NewSide makes a side of a connection, which it owns from now on.
 func NewSide(c net.Conn) *Side {
-	s := &Side{conn: c}
+	s := &Side{connSide: &connSide{conn: c}}
 	s.remote, s.path = addrOf(c.RemoteAddr())
 	s.local, _ = addrOf(c.LocalAddr())
 	if u, ok := c.LocalAddr().(*net.UnixAddr); ok && s.path == "" {
@@ -59,7 +66,12 @@ func addrOf(a net.Addr) (netip.AddrPort, string) {
 func (s *Side) Remote() netip.AddrPort { return s.remote }
 
 // Local is our own end's address; not valid for a Unix socket.
-func (s *Side) Local() netip.AddrPort { return s.local }
+func (s *Side) Local() netip.AddrPort {
+	if s.connSide == nil {
+		return s.rawLocal()
+	}
+	return s.local
+}
 
 // Name is the other end's address for people.
 func (s *Side) Name() string {
@@ -81,7 +93,12 @@ func (s *Side) LastRead() time.Time { return start.Add(time.Duration(s.last.Load
 func (s *Side) touch() { s.last.Store(int64(time.Since(start))) }
 
 // Watched says whether Watch looks out for the side's end.
-func (s *Side) Watched() bool { return s.watch != nil }
+func (s *Side) Watched() bool {
+	if s.connSide == nil {
+		return s.rawWatched()
+	}
+	return s.watch != nil
+}
 
 // Gone looks once whether a client that waited has left for good, without
 // taking a byte. An end of stream behind bytes is HalfFIN: it may still listen.

@@ -52,3 +52,21 @@ func (l *Listener) setBacklog(n int) (err error) {
 	}
 	return err
 }
+
+// outfit is set for a raw descriptor.
+func (s Sock) outfit(fd int32) {
+	if !s.Delay {
+		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if s.UserTimeout > 0 {
+		setInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(s.UserTimeout/time.Millisecond))
+	}
+	if k := s.keepAlive(); k.Enable {
+		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		setInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(k.Idle))
+		setInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(k.Interval))
+		setInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, int32(k.Count))
+	}
+}
+
+func seconds(d time.Duration) int32 { return int32(max(1, (d+time.Second-1)/time.Second)) }

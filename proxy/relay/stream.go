@@ -29,7 +29,7 @@ type streamSeat struct {
 
 func (r *Stream) Name() string { return "stream" }
 
-func (r *Stream) Begin(t Task) { r.deliver(t, Event{Kind: Begin}) }
+func (r *Stream) Begin(t Task, _ *Side) { r.deliver(t, Event{Kind: Begin}) }
 
 // deliver steps the task here, in the goroutine that has the news, unless
 // another one is stepping it already.
@@ -95,7 +95,10 @@ func (r *Stream) do(t Task, f func() Event) {
 }
 
 func (r *Stream) Dial(t Task, d Dial) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.Timeout)
+	ctx, cancel := context.WithCancel(context.Background())
+	if d.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
+	}
 	s := &t.Seat().stream
 	s.mu.Lock()
 	s.abort = cancel

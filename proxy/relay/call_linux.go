@@ -1,0 +1,292 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// call is one dial. It tries the addresses of its backend in turn, and tells
+// the task once: Connected or Failed.
+type call struct {
+	seat   *loopSeat
+	dial   Dial
+	until  int64 // since start; 0: as long as it takes
+	alarm  alarm
+	side   *Side            // that is being tried
+	to     netip.AddrPort   // where
+	rest   []netip.AddrPort // where else
+	err    error            // of the first that failed
+	cancel context.CancelFunc
+	over   bool
+}
+
+var (
+	errAborted = context.Canceled
+	errLoop    = errors.New("relay: a Dial with a Func needs the stream runner")
+)
+
+// busyRetry is after how long a Unix socket whose backlog was full is tried
+// again; nothing tells when there is room.
+const busyRetry = 5 * time.Millisecond
+
+func (l *loop) begin(s *loopSeat, d Dial) {
+	c := &call{seat: s, dial: d}
+	s.call = c
+	if d.Timeout > 0 {
+		c.until = l.now + int64(d.Timeout)
+	}
+	switch {
+	case d.Func != nil:
+		c.fail(l, errLoop)
+	case d.Network == "unix":
+		c.tryNext(l)
+	default:
+		to, err := netip.ParseAddrPort(d.Addr)
+		if err != nil || to.Addr().Zone() != "" {
+			c.lookUp(l)
+			return
+		}
+		c.to = to
+		c.try(l)
+	}
+}
+
+// lookUp finds the addresses of a name, off the loop.
+func (c *call) lookUp(l *loop) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if c.dial.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, c.dial.Timeout)
+	}
+	c.cancel = cancel
+	l.run.aside.Add(1)
+	go c.lookUpAside(ctx, l)
+}
+
+func (c *call) lookUpAside(ctx context.Context, l *loop) {
+	defer l.run.aside.Done()
+	defer c.cancel()
+	all, err := addresses(ctx, c.dial.Addr)
+	l.box.post(mail{do: func(l *loop) {
+		switch {
+		case c.over:
+		case err != nil:
+			c.fail(l, err)
+		default:
+			c.rest = all
+			c.tryNext(l)
+		}
+	}}, nil)
+}
+
+func addresses(ctx context.Context, addr string) ([]netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.AddrPort
+	for _, a := range found {
+		all = append(all, netip.AddrPortFrom(a.Unmap(), uint16(port)))
+	}
+	return all, nil
+}
+
+// tryNext tries the next address; the last one's failure is the dial's.
+func (c *call) tryNext(l *loop) {
+	if c.dial.Network != "unix" {
+		c.to, c.rest = c.rest[0], c.rest[1:]
+	}
+	c.try(l)
+}
+
+func (c *call) try(l *loop) {
+	fd, e := c.connect()
+	if fd >= 0 {
+		c.side = &Side{remote: c.to}
+		c.side.fd, c.side.home, c.side.seat, c.side.use = fd, l, c.seat, calling
+		if c.dial.Network == "unix" {
+			c.side.path = c.dial.Addr
+		}
+		if e == 0 || e == unix.EINPROGRESS {
+			if ee := l.arm(c.side); ee != 0 {
+				e = ee
+			}
+		}
+	}
+	switch e {
+	case 0:
+		c.connected(l)
+	case unix.EINPROGRESS:
+		c.wait(l)
+	case unix.EAGAIN:
+		c.drop()
+		l.alarms.set(&c.alarm, l.now+int64(busyRetry), c)
+	default:
+		c.failed(l, os.NewSyscallError("connect", e))
+	}
+}
+
+// connect makes a socket and sends it on its way.
+func (c *call) connect() (int32, unix.Errno) {
+	if c.dial.Network == "unix" {
+		fd, e := newSocket(unix.AF_UNIX)
+		if e != 0 {
+			return -1, e
+		}
+		sa := unix.RawSockaddrUnix{Family: unix.AF_UNIX}
+		if len(c.dial.Addr) >= len(sa.Path) {
+			return fd, unix.EINVAL
+		}
+		for i := range len(c.dial.Addr) {
+			sa.Path[i] = int8(c.dial.Addr[i])
+		}
+		size := 2 + len(c.dial.Addr) + 1
+		if c.dial.Addr != "" && c.dial.Addr[0] == '@' { // an abstract one
+			sa.Path[0], size = 0, size-1
+		}
+		return fd, connect(fd, unsafe.Pointer(&sa), uintptr(size))
+	}
+	if c.to.Addr().Is4() {
+		fd, e := newSocket(unix.AF_INET)
+		if e != 0 {
+			return -1, e
+		}
+		c.dial.Sock.outfit(fd)
+		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: netOrder(c.to.Port()), Addr: c.to.Addr().As4()}
+		return fd, connect(fd, unsafe.Pointer(&sa), unix.SizeofSockaddrInet4)
+	}
+	fd, e := newSocket(unix.AF_INET6)
+	if e != 0 {
+		return -1, e
+	}
+	c.dial.Sock.outfit(fd)
+	sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: netOrder(c.to.Port()), Addr: c.to.Addr().As16(), Scope_id: scope(c.to.Addr().Zone())}
+	return fd, connect(fd, unsafe.Pointer(&sa), unix.SizeofSockaddrInet6)
+}
+
+// wait gives each address that is left an equal part of the time that is.
+func (c *call) wait(l *loop) {
+	if c.until == 0 {
+		return
+	}
+	left := (c.until - l.now) / int64(len(c.rest)+1)
+	l.alarms.set(&c.alarm, l.now+max(left, 0), c)
+}
+
+func (c *call) ring(l *loop) {
+	switch {
+	case c.until != 0 && l.now >= c.until:
+		c.rest = nil
+		c.failed(l, context.DeadlineExceeded)
+	case c.side == nil: // it was to be tried again
+		c.try(l)
+	default:
+		c.failed(l, context.DeadlineExceeded)
+	}
+}
+
+func (c *call) ready(l *loop, events uint32) {
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		e, _ := unix.GetsockoptInt(int(c.side.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if e == 0 {
+			e = int(unix.ECONNRESET)
+		}
+		c.failed(l, os.NewSyscallError("connect", syscall.Errno(e)))
+		return
+	}
+	if events&unix.EPOLLOUT == 0 {
+		return
+	}
+	c.connected(l)
+}
+
+func (c *call) connected(l *loop) {
+	s := c.side
+	if c.dial.Network != "unix" && c.to.Addr().IsLoopback() && s.rawLocal() == c.to {
+		// Nobody listens there, and its own port happened to be that one.
+		c.failed(l, os.NewSyscallError("connect", unix.ECONNREFUSED))
+		return
+	}
+	c.end(l)
+	s.use = unused
+	s.last.Store(l.now)
+	l.tell(c.seat, Event{Kind: Connected, Side: s})
+}
+
+// failed goes on with the next address, if there is one.
+func (c *call) failed(l *loop, err error) {
+	c.drop()
+	if c.err == nil {
+		c.err = err
+	}
+	if len(c.rest) > 0 {
+		c.tryNext(l)
+		return
+	}
+	c.fail(l, c.err)
+}
+
+func (c *call) fail(l *loop, err error) {
+	c.end(l)
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		err = &net.OpError{Op: "dial", Net: c.dial.Network, Addr: dialled(c.dial.Network + " " + c.dial.Addr), Err: err}
+	}
+	l.tell(c.seat, Event{Kind: Failed, Err: err})
+}
+
+func (c *call) abort(l *loop) {
+	c.drop()
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.fail(l, errAborted)
+}
+
+func (c *call) end(l *loop) {
+	c.over = true
+	c.seat.call = nil
+	l.alarms.drop(&c.alarm)
+}
+
+func (c *call) drop() {
+	if c.side != nil {
+		c.side.release(false)
+		c.side = nil
+	}
+}
+
+// dialled is where a dial went to, for its error.
+type dialled string
+
+func (d dialled) Network() string { return "" }
+func (d dialled) String() string  { return string(d) }
+
+func scope(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if n, err := strconv.Atoi(zone); err == nil {
+		return uint32(n)
+	}
+	if i, err := net.InterfaceByName(zone); err == nil {
+		return uint32(i.Index)
+	}
+	return 0
+}

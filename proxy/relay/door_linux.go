@@ -1,0 +1,168 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// door is a listener in its loop. One loop accepts all its clients and steps
+// each into the queue before it takes the next: so the order in the queue is
+// that of arrival.
+type door struct {
+	*Listener
+	fd      int32
+	slot    int32
+	accept  func(*Side)
+	path    string // of a Unix socket
+	from    unix.RawSockaddrAny
+	alarm   alarm // the next try after an error
+	backoff time.Duration
+	open    bool // epoll tells of clients
+	shut    bool
+}
+
+// clientsATurn bounds how many are accepted before others are heard.
+const clientsATurn = 64
+
+func (r *Loop) Serve(l *Listener, accept func(*Side)) {
+	if err := r.Start(); err != nil {
+		l.trouble(err)
+		return
+	}
+	d := &door{Listener: l, accept: accept, backoff: firstBackoff}
+	home := r.loops[int(r.doors.Add(1)-1)%len(r.loops)]
+	if err := l.takeOver(d, home); err != nil {
+		l.trouble(err)
+		return
+	}
+	if u, ok := l.Addr().(*net.UnixAddr); ok {
+		d.path = u.Name
+	}
+	if d.path == "" {
+		l.Sock.outfit(d.fd) // each connection inherits it
+	}
+	if !home.box.post(mail{do: d.arm}, nil) {
+		d.end()
+	}
+}
+
+// arm asks for news of clients. It is level-triggered: whoever is not accepted
+// in this turn is told of in the next.
+func (d *door) arm(l *loop) {
+	if d.open || d.shut {
+		return
+	}
+	slot, e := l.add(d.fd, unix.EPOLLIN, d)
+	if e != 0 {
+		d.rest(l, os.NewSyscallError("epoll_ctl", e))
+		return
+	}
+	d.slot, d.open = slot, true
+}
+
+func (d *door) disarm(l *loop) {
+	if d.open {
+		l.remove(d.fd, d.slot)
+		d.open = false
+	}
+}
+
+func (d *door) ready(l *loop, _ uint32) {
+	for range clientsATurn {
+		if free := d.Budget.Take(); free != nil {
+			d.disarm(l)
+			d.trouble(ErrBudget)
+			d.serving.Add(1)
+			l.run.aside.Add(1)
+			go d.waitBudget(l, free)
+			return
+		}
+		fd, e := acceptFrom(d.fd, &d.from)
+		if e == 0 {
+			d.backoff = firstBackoff
+			d.accept(d.newSide(l, fd))
+			continue
+		}
+		d.Budget.Give()
+		switch {
+		case e == unix.EAGAIN:
+			return
+		case !clientWentAway(e):
+			d.rest(l, os.NewSyscallError("accept", e))
+			return
+		}
+	}
+}
+
+// rest tries again a little later: it is the process that lacks something.
+func (d *door) rest(l *loop, err error) {
+	d.disarm(l)
+	if d.backoff == firstBackoff {
+		d.trouble(err)
+	}
+	l.alarms.set(&d.alarm, l.now+int64(d.backoff), d)
+	d.backoff = min(2*d.backoff, lastBackoff)
+}
+
+func (d *door) ring(l *loop) { d.arm(l) }
+
+// waitBudget waits for a session to end, while clients stand in the kernel's
+// backlog.
+func (d *door) waitBudget(l *loop, free <-chan struct{}) {
+	defer l.run.aside.Done()
+	defer d.serving.Done()
+	select {
+	case <-d.closing:
+	case <-free:
+		l.box.post(mail{do: d.arm}, nil)
+	}
+}
+
+// closed is the last that the loop does with a door.
+func (d *door) closed(l *loop) {
+	d.shut = true
+	l.alarms.drop(&d.alarm)
+	d.disarm(l)
+	d.end()
+}
+
+func (d *door) end() {
+	closeFD(d.fd)
+	d.serving.Done()
+}
+
+func (d *door) newSide(l *loop, fd int32) *Side {
+	s := &Side{path: d.path}
+	s.fd, s.home = fd, l
+	s.remote = addrPortOf(&d.from)
+	s.last.Store(l.now)
+	return s
+}
+
+func addrPortOf(from *unix.RawSockaddrAny) netip.AddrPort {
+	switch from.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), netOrder(a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
+		addr := netip.AddrFrom16(a.Addr).Unmap()
+		if a.Scope_id != 0 && addr.Is6() {
+			addr = addr.WithZone(strconv.Itoa(int(a.Scope_id)))
+		}
+		return netip.AddrPortFrom(addr, netOrder(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// netOrder turns a port between the machine's order and the network's.
+func netOrder(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}

@@ -1,0 +1,270 @@
+package relay
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// flow is one direction of a session: what its side sends, on the way to the
+// side's peer. A flow that stands still holds nothing; one whose receiver
+// takes no more holds the one buffer, or pipe, that is still owed.
+type flow struct {
+	held     *[bufferSize]byte // bytes from to to have not been written yet
+	from, to int32
+	haul     *haul // splices it
+	full     uint8 // reads in a row that filled the buffer
+	blocked  bool  // the receiver takes no more: wait for EPOLLOUT
+	deaf     bool  // the receiver will never take any more: read on and drop
+	plain    bool  // not to be spliced
+	again    bool  // in loop.ready
+	end      End   // how its side ended; what was read before it may still be owed
+	over     bool  // and that has been told
+}
+
+func (f *flow) hauls() bool { return f.haul != nil && f.haul.away }
+
+func (f *flow) owes() bool { return f.held != nil || f.haul != nil }
+
+// readsATurn bounds what one flow moves before others are heard.
+const readsATurn = 8
+
+func (r *Loop) Relay(t Task, client, backend *Side) {
+	s := &t.Seat().loop
+	l := s.home.Load()
+	s.going = 2
+	client.seat, backend.seat = s, s
+	client.peer, backend.peer = backend, client
+	client.use, backend.use = relaying, relaying
+	client.reads = true
+	l.again(client) // which also asks epoll for it
+	l.again(backend)
+}
+
+func (l *loop) again(s *Side) {
+	if !s.flow.again {
+		s.flow.again = true
+		l.ready = append(l.ready, s)
+	}
+}
+
+// pump moves what src sends until there is nothing more to read, the receiver
+// takes no more, or it is the turn of others.
+func (l *loop) pump(src *Side) {
+	f, dst := &src.flow, src.peer
+	for reads := 0; !f.over && !f.hauls(); reads++ {
+		switch {
+		case f.owes():
+			if f.blocked || !l.push(src) {
+				l.arm(dst)
+				return
+			}
+		case f.end != Open:
+			l.passOn(src)
+			return
+		case !src.reads:
+			if e := l.arm(src); e != 0 {
+				f.end = Reset // it can never be heard again
+				continue
+			}
+			return
+		case reads == readsATurn:
+			l.again(src)
+			return
+		default:
+			l.read(src)
+		}
+	}
+}
+
+// read reads once, and writes what it got.
+func (l *loop) read(src *Side) {
+	f, dst := &src.flow, src.peer
+	n, e := recv(src.fd, l.buf[:])
+	switch {
+	case e == unix.EAGAIN:
+		src.reads = false
+		return
+	case e != 0:
+		f.end = Reset
+		return
+	case n == 0:
+		f.end = FIN
+		return
+	}
+	src.in.Add(int64(n))
+	src.last.Store(l.now)
+	if !f.deaf {
+		f.from, f.to = 0, int32(n)
+		if l.write(f, dst, l.buf) {
+			// The buffer stays with what is still owed.
+			f.held, l.buf = l.buf, buffers.Get().(*[bufferSize]byte)
+		}
+	}
+	if n < bufferSize {
+		f.full = 0
+		// With edge-triggered news a short read has emptied the socket, and
+		// what comes from now on is told of; an end of stream has been told
+		// of if it was there, and then it is read for.
+		src.reads = src.ends
+		return
+	}
+	if f.full++; f.full >= fullReads && !f.deaf && !f.blocked && !f.plain {
+		f.full = 0
+		l.beginHaul(src)
+	}
+}
+
+// write writes bytes from to to of b, and reports whether some are left.
+func (l *loop) write(f *flow, dst *Side, b *[bufferSize]byte) (left bool) {
+	n, e := send(dst.fd, b[f.from:f.to])
+	if e != 0 && e != unix.EAGAIN {
+		f.deaf = true
+		dst.wrote(e)
+		return false
+	}
+	dst.out.Add(int64(n))
+	f.from += int32(n)
+	f.blocked = f.from < f.to
+	return f.blocked
+}
+
+// push goes on with what is owed, and reports whether nothing is any more. A
+// pipe's is pushed by a haul.
+func (l *loop) push(src *Side) bool {
+	f := &src.flow
+	if f.haul != nil {
+		l.sendAway(src)
+		return false
+	}
+	if l.write(f, src.peer, f.held) {
+		return false
+	}
+	l.drop(f)
+	return true
+}
+
+// drop forgets what is owed.
+func (l *loop) drop(f *flow) {
+	if f.held != nil {
+		buffers.Put(f.held)
+		f.held = nil
+	}
+	if f.haul != nil {
+		l.run.pipes.put(f.haul.pipe, f.haul.piped == 0)
+		f.haul = nil
+	}
+	f.blocked = false
+}
+
+// passOn passes a side's end on: all that it sent has been written.
+func (l *loop) passOn(src *Side) {
+	f, dst := &src.flow, src.peer
+	if f.end == FIN && src.broken.Load() {
+		// A write to it had got the reset first, so that reading found only
+		// an end of stream.
+		f.end = Reset
+	}
+	switch {
+	case dst.fd < 0:
+	case f.end == FIN:
+		shutdown(dst.fd, unix.SHUT_WR)
+	case f.end == Reset:
+		if owed := unsentOf(dst.fd); owed > 0 {
+			l.flush(src, owed)
+			return
+		}
+	}
+	l.over(src)
+}
+
+// over tells the task that a flow has come to its end.
+func (l *loop) over(src *Side) {
+	src.flow.over = true
+	src.seat.going--
+	l.tell(src.seat, Event{Kind: Ended, Side: src, End: src.flow.end, Last: src.seat.going == 0})
+}
+
+// flushing waits until a side has taken what it was sent, before a reset
+// destroys what is still under way.
+type flushing struct {
+	alarm alarm
+	src   *Side
+	owed  int
+	since int64
+}
+
+const flushLook = int64(time.Millisecond)
+
+func (l *loop) flush(src *Side, owed int) {
+	f := &flushing{src: src, owed: owed, since: l.now}
+	l.alarms.set(&f.alarm, l.now+flushLook, f)
+}
+
+func (f *flushing) ring(l *loop) {
+	dst := f.src.peer
+	if f.src.flow.over {
+		return // closed meanwhile
+	}
+	owed := 0
+	if dst.fd >= 0 {
+		owed = unsentOf(dst.fd)
+	}
+	if owed < f.owed {
+		f.owed, f.since = owed, l.now
+	}
+	if owed == 0 || l.now-f.since > int64(flushStalled) {
+		l.over(f.src)
+		return
+	}
+	l.alarms.set(&f.alarm, l.now+flushLook, f)
+}
+
+func (r *Loop) Close(s *Side, reset bool) {
+	if s.connSide != nil {
+		s.closeConn(reset)
+		return
+	}
+	if s.fd >= 0 {
+		s.home.hangUp(s, reset)
+	}
+}
+
+// hangUp closes a side. What a haul has in its hands is closed when the haul
+// has come back, or its descriptor might be another's by then.
+func (l *loop) hangUp(s *Side, reset bool) {
+	if s.use != relaying {
+		s.release(reset)
+		return
+	}
+	if s.recall(reset) {
+		return
+	}
+	s.release(reset)
+	if f := &s.flow; !f.over {
+		l.drop(f)
+		f.end = Closed
+		l.over(s)
+	}
+	if f := &s.peer.flow; !f.over {
+		l.drop(f)
+		f.deaf = true
+		l.again(s.peer)
+	}
+}
+
+// release closes the descriptor, which also takes it out of epoll.
+func (s *Side) release(reset bool) {
+	if s.asked != 0 {
+		s.home.slots.give(s.slot)
+		s.asked = 0
+	}
+	if reset {
+		linger0(s.fd)
+	}
+	closeFD(s.fd)
+	s.fd = -1
+	if s.use != relaying {
+		s.use = unused
+	}
+}

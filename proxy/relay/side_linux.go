@@ -1,0 +1,177 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is what a raw side has. It belongs to its loop.
+type socket struct {
+	fd      int32  // -1 once closed
+	slot    int32  // its number in the loop
+	asked   uint32 // what epoll was asked for; 0: it is not there
+	use     use
+	seen    End  // while watched: what was told last
+	settled bool // for hauling
+	reads   bool // there may be something to read
+	ends    bool // epoll has told of its end: read on until it comes
+	closing closing
+	home    *loop
+	seat    *loopSeat
+	peer    *Side
+	flow    flow // of what it sends
+}
+
+// use is what a raw side is in its loop for.
+type use uint8
+
+const (
+	unused use = iota
+	watched
+	calling
+	relaying
+)
+
+// closing is a Close that has to wait for a haul to come back.
+type closing uint8
+
+const (
+	notClosing closing = iota
+	closingCleanly
+	closingWithReset
+)
+
+func (s *Side) ready(l *loop, events uint32) {
+	const lost = unix.EPOLLHUP | unix.EPOLLERR
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|lost) != 0 {
+		s.reads = true
+	}
+	if events&(unix.EPOLLRDHUP|lost) != 0 {
+		s.ends = true
+	}
+	switch s.use {
+	case watched:
+		s.look(l)
+	case calling:
+		s.seat.call.ready(l, events)
+	case relaying:
+		if s.reads {
+			l.pump(s)
+		}
+		if events&(unix.EPOLLOUT|lost) != 0 && s.peer.flow.blocked {
+			s.peer.flow.blocked = false
+			l.pump(s.peer)
+		}
+	}
+}
+
+// arm asks epoll for what is missing now. All is edge-triggered, so what it
+// tells too much of costs little, and nothing has to be taken back but for a
+// haul, which would wake the loop for each packet.
+func (l *loop) arm(s *Side) unix.Errno {
+	want := uint32(unix.EPOLLET)
+	hauls := false
+	switch s.use {
+	case watched:
+		want |= unix.EPOLLRDHUP
+	case calling:
+		want |= unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+	case relaying:
+		in, out := s.flow.hauls(), s.peer.flow.hauls()
+		hauls = in || out
+		if !in {
+			want |= unix.EPOLLIN | unix.EPOLLRDHUP
+		}
+		if s.peer.flow.blocked && !out {
+			want |= unix.EPOLLOUT
+		}
+	}
+	switch {
+	case s.fd < 0 || want&^s.asked == 0 && (!hauls || want == s.asked):
+		return 0
+	case s.asked == 0:
+		slot, e := l.add(s.fd, want, s)
+		if e != 0 {
+			return e
+		}
+		s.slot = slot
+	default:
+		if e := l.modify(s.fd, s.slot, want); e != 0 {
+			return e
+		}
+	}
+	s.asked = want
+	return 0
+}
+
+// leave takes an open side out of its loop.
+func (s *Side) leave() {
+	if s.asked != 0 {
+		s.home.remove(s.fd, s.slot)
+		s.asked = 0
+	}
+	s.use = unused
+}
+
+func (r *Loop) Watch(t Task, s *Side) {
+	s.seat = &t.Seat().loop
+	s.home.watch(s)
+}
+
+// watch has the loop hear of the side's end, and of nothing that it sends.
+func (l *loop) watch(s *Side) {
+	s.use = watched
+	if e := l.arm(s); e != 0 {
+		s.use = unused // nobody hears of it; it is looked at before a grant
+	}
+}
+
+func (s *Side) look(l *loop) {
+	if end := probe(uintptr(s.fd)); end != s.seen {
+		s.seen = end
+		l.tell(s.seat, Event{Kind: Left, Side: s, End: end})
+	}
+}
+
+func (s *Side) rawWatched() bool { return s.use == watched }
+
+func (s *Side) rawProbe() End {
+	if s.fd < 0 {
+		return Open
+	}
+	return probe(uintptr(s.fd))
+}
+
+func (s *Side) rawLocal() netip.AddrPort {
+	if s.fd < 0 {
+		return netip.AddrPort{}
+	}
+	var at unix.RawSockaddrAny
+	if getsockname(s.fd, &at) != 0 {
+		return netip.AddrPort{}
+	}
+	return addrPortOf(&at)
+}
+
+// Conn makes the side a net.Conn for good, for TLS and whatever else the loop
+// cannot do; no byte is lost. It is for a side that does not relay yet, from
+// within its task's Step, and from then on the side is the stream runner's.
+func (s *Side) Conn() (net.Conn, error) {
+	if s.connSide != nil {
+		return s.conn, nil
+	}
+	local := s.rawLocal()
+	s.leave()
+	f := os.NewFile(uintptr(s.fd), "")
+	s.fd = -1
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	s.connSide = &connSide{conn: c, local: local}
+	return c, nil
+}

@@ -1,0 +1,23 @@
+//go:build !linux
+
+package relay
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// A raw side is Linux's.
+
+type socket struct{}
+
+func (s *Side) rawWatched() bool         { return false }
+func (s *Side) rawProbe() End            { return Open }
+func (s *Side) rawLocal() netip.AddrPort { return netip.AddrPort{} }
+
+func (l *Listener) rawFile() (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// Conn gives the side's net.Conn.
+func (s *Side) Conn() (net.Conn, error) { return s.conn, nil }

@@ -1,0 +1,74 @@
+package relay
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// takeOver gives the door a descriptor of its own. The net.Listener is closed
+// where that loses nothing, or Go's poller would wake a thread for each client
+// beside ours.
+func (l *Listener) takeOver(d *door, home *loop) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fd, err := dupOf(l.Listener)
+	if err != nil {
+		return err
+	}
+	unlink := ""
+	switch ln := l.Listener.(type) {
+	case *net.TCPListener:
+		ln.Close()
+	case *net.UnixListener:
+		if !l.made {
+			break // it alone knows whether its path is to be removed
+		}
+		ln.SetUnlinkOnClose(false)
+		ln.Close()
+		unlink = ln.Addr().(*net.UnixAddr).Name
+	}
+	d.fd = int32(fd)
+	l.serving.Add(1)
+	l.fd = fd
+	l.stop = func() error {
+		if unlink != "" {
+			os.Remove(unlink)
+		} else if d.path != "" {
+			l.Listener.Close()
+		}
+		if !home.box.post(mail{do: d.closed}, nil) {
+			d.end()
+		}
+		return nil
+	}
+	return nil
+}
+
+// rawFile gives the socket itself once a loop has taken it over.
+func (l *Listener) rawFile() (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	return os.NewFile(uintptr(fd), l.Addr().String()), nil
+}
+
+// dupOf gives another descriptor of a listener's socket.
+func dupOf(ln net.Listener) (dup int, err error) {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return -1, errors.New("relay: a listener without a socket needs the stream runner")
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if cerr := rc.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); cerr != nil {
+		return -1, cerr
+	}
+	return dup, os.NewSyscallError("dup", err)
+}
