@@ -8,7 +8,7 @@ import (
 
 // heldTime is how long a code point may stay incomplete before it counts as
 // invalid. It is long, as a lost packet can part the bytes of a valid one.
-var heldTime = 3 * time.Second
+const heldTime = 3 * time.Second
 
 // maxSend is how much payload one call of send may take: what is sure to fit
 // into one frame when it has been encoded.

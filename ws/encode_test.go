@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tcpctl/tcpctl/ws"
@@ -82,19 +81,6 @@ func TestInvalidTextToTheClient(t *testing.T) {
 		}
 		p.wantClose(1000)
 	}
-}
-
-// A code point is not held for ever: after some time it counts as invalid.
-func TestHeldTextIsFlushed(t *testing.T) {
-	hold := make(chan struct{})
-	defer close(hold)
-	ws.SetHeldTime(t, 50*time.Millisecond)
-	backend := func(c *net.TCPConn) { io.WriteString(c, "a\xe2\x82"); <-hold }
-	p := enter(t, startBridge(t, ws.Config{Encoding: ws.Text, ReplaceInvalid: true}, backend).addr)
-	p.wantStream("a\ufffd\ufffd")
-	p = enter(t, startBridge(t, ws.Config{Encoding: ws.Text}, backend).addr)
-	p.wantStream("a")
-	p.wantFrame(fin|clos, "\x03\xefthe stream is not UTF-8, which text frames must be")
 }
 
 func TestBase64Clients(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Listen listens on a TCP or Unix address and serves it. Close ends both.
@@ -18,7 +19,9 @@ func Listen(network, addr string, cfg Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen(network, addr)
+	// Go's 15 s is a probe too many beside pings.
+	lc := net.ListenConfig{KeepAlive: time.Minute}
+	ln, err := lc.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("ws: %w", err)
 	}
