@@ -26,6 +26,11 @@ const (
 	EventWindow    = "window.alarm"    // a window's command still runs at the end of its pause
 )
 
+// EventKinds are all kinds, for those who let others choose among them.
+var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDn, EventAdmin, EventDrained, EventService, EventQueue,
+	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventHook,
+	EventPauseNear, EventQueueOld, EventWindow}
+
 // How much an event matters.
 const (
 	LevelInfo  = "info"

@@ -1,6 +1,10 @@
 package proxy
 
 import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -14,6 +18,24 @@ func TestReasonsAreFew(t *testing.T) {
 		if got := reason(why); got != want {
 			t.Errorf("%q is %q, want %q", why, got, want)
 		}
+	}
+}
+
+// TestEventKinds reads the constants as they stand in the source: a kind that
+// is not in the list could not be asked for in [notify].
+func TestEventKinds(t *testing.T) {
+	src, err := os.ReadFile("event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := regexp.MustCompile(`(?m)^\tEvent\w+ += ("[^"]+")`).FindAllSubmatch(src, -1)
+	for _, k := range kinds {
+		if kind, _ := strconv.Unquote(string(k[1])); !slices.Contains(EventKinds, kind) {
+			t.Errorf("EventKinds lacks %s", kind)
+		}
+	}
+	if len(kinds) != len(EventKinds) {
+		t.Errorf("%d kinds, and %d in EventKinds", len(kinds), len(EventKinds))
 	}
 }
 
