@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Each testdata/bad/NAME.toml has what is said about it in NAME.txt.
+// Each testdata/bad/NAME.toml has what is said about it in NAME.txt. What is
+// not in this version yet does not count here, so that the files stay right.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 25 {
@@ -17,7 +18,11 @@ func TestBad(t *testing.T) {
 	for _, path := range files {
 		name := strings.TrimSuffix(filepath.Base(path), ".toml")
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(path)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = parse(path, text, nil, true)
 			var all Errors
 			if !errors.As(err, &all) {
 				t.Fatalf("want Errors, got %v", err)
@@ -30,8 +35,8 @@ func TestBad(t *testing.T) {
 					t.Errorf("line %d after line %d", e.Line, all[i-1].Line)
 				}
 			}
-			text := strings.ReplaceAll(filepath.ToSlash(all.Error()), "testdata/bad/", "")
-			golden(t, strings.TrimSuffix(path, ".toml")+".txt", text+"\n")
+			said := strings.ReplaceAll(filepath.ToSlash(all.Error()), "testdata/bad/", "")
+			golden(t, strings.TrimSuffix(path, ".toml")+".txt", said+"\n")
 		})
 	}
 }

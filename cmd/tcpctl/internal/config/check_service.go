@@ -128,7 +128,13 @@ func (c *Check) check(r *report, path string) {
 }
 
 func (h *Hook) check(r *report, path string) {
-	if h != nil && len(h.Run) == 0 {
+	if h == nil {
+		return
+	}
+	if len(h.Run) == 0 {
 		r.wrong(path+".run", `write run = ["/path/of/program"]`, "a hook has nothing to run")
+	}
+	if h.Timeout == 0 {
+		r.wrong(path+".timeout", `write the longest that it may take, such as "30s"`, "timeout = \"0s\": a hook has to end")
 	}
 }

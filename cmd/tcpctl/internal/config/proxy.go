@@ -73,16 +73,28 @@ func (s *Service) proxy() proxy.ServiceConfig {
 	if s.Lock != nil {
 		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL}
 	}
+	if h := s.Hooks; h != nil {
+		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
+	}
 	for _, b := range s.Backends {
 		c.Backends = append(c.Backends, proxy.BackendConfig{
-			Name:        b.Name,
-			Addr:        b.Addr,
-			Weight:      orOff(b.Weight),
-			Priority:    b.Priority,
-			MaxSessions: b.MaxSessions,
+			Name:         b.Name,
+			Addr:         b.Addr,
+			Weight:       orOff(b.Weight),
+			Priority:     b.Priority,
+			MaxSessions:  b.MaxSessions,
+			Restart:      b.Restart,
+			ReadyTimeout: b.ReadyTimeout,
 		})
 	}
 	return c
+}
+
+func (h *Hook) proxy() proxy.Hook {
+	if h == nil {
+		return proxy.Hook{}
+	}
+	return proxy.Hook{Run: h.Run, Every: h.Every, Timeout: h.Timeout, OnError: h.OnError}
 }
 
 // orOff is for fields of which zero is another default, and negative is off.

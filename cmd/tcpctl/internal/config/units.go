@@ -56,7 +56,7 @@ func ParseSize(s string) (Size, error) {
 
 func parseBytes(s string) (float64, error) {
 	if isNumber(s) {
-		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"KiB") + ", or B, MiB, GiB, KB, MB, GB"}
+		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"B") + ", or KiB, MiB, GiB, KB, MB, GB"}
 	}
 	number := strings.TrimRight(s, "BKMGTibkmgt")
 	unit := s[len(number):]
@@ -69,7 +69,7 @@ func parseBytes(s string) (float64, error) {
 		}
 		f, err := strconv.ParseFloat(number, 64)
 		if f *= float64(z.bytes); err != nil || f > 1<<53 {
-			return 0, Error{Text: strconv.Quote(s) + " is too large"}
+			return 0, Error{Text: strconv.Quote(s) + " is too large", Hint: "the most is 8192TiB"}
 		}
 		return math.Round(f), nil
 	}

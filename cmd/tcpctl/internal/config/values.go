@@ -120,7 +120,7 @@ func (d *decoder) number(path string, raw any, p *int, tag reflect.StructTag) {
 	}
 	if n < int64(least) || n > int64(most) {
 		hint := fmt.Sprintf("it is a number from %d to %d", least, most)
-		if most == math.MaxInt32 {
+		if most == math.MaxInt32 && n < int64(least) {
 			hint = fmt.Sprintf("it is a number from %d", least)
 		}
 		d.wrong(path, hint, "%s = %d is out of range", last(path), n)

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// plain is the service that each case adds a line to.
+const plain = `[services.db]
+listen = ["127.0.0.1:0"]
+backends = ["10.0.0.11:5432"]
+`
+
+func plainConfig() proxy.ServiceConfig {
+	return proxy.ServiceConfig{
+		Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: "random",
+		ConnectTimeout: 3 * time.Second, ConnectRetries: 2, HalfCloseTimeout: time.Minute,
+		Sock: relay.Sock{KeepAlive: time.Minute}, Relay: "auto", NoBackend: "hold",
+		Queue:    proxy.QueueConfig{Max: 1000, Timeout: 30 * time.Second, OnClientFin: "verify"},
+		Check:    proxy.CheckConfig{Type: "tcp", Path: "/", Method: "GET", Expect: 200, Interval: 5 * time.Second, Timeout: 4 * time.Second, Rise: 2, Fall: 3},
+		Pause:    proxy.PauseConfig{Limit: 30 * time.Second, Then: "abort", Max: 2 * time.Minute, OnMax: "resume"},
+		Backends: []proxy.BackendConfig{{Name: "10.0.0.11:5432", Addr: "10.0.0.11:5432", Weight: 1, ReadyTimeout: time.Minute}},
+	}
+}
+
+type (
+	svc  = proxy.ServiceConfig
+	edit = func(*svc)
+)
+
+// Each key of the file and what the engine gets of it, and what becomes of 0.
+var conversions = []struct {
+	line string
+	want edit
+}{
+	{``, func(*svc) {}},
+	{`listen = "unix:/run/db.sock"`, func(c *svc) { c.Listen = []string{"unix:/run/db.sock"} }},
+	{`balance = "leastconn"`, func(c *svc) { c.Balance = "leastconn" }},
+	{`connect_timeout = "5s"`, func(c *svc) { c.ConnectTimeout = 5 * time.Second }},
+	{`connect_timeout = "0s"`, func(c *svc) { c.ConnectTimeout = 24 * time.Hour }},
+	{`connect_retries = 5`, func(c *svc) { c.ConnectRetries = 5 }},
+	{`connect_retries = 0`, func(c *svc) { c.ConnectRetries = -1 }},
+	{`idle_timeout = "5m"`, func(c *svc) { c.IdleTimeout = 5 * time.Minute }},
+	{`idle_timeout = "0s"`, func(c *svc) { c.IdleTimeout = 0 }},
+	{`half_close_timeout = "2s"`, func(c *svc) { c.HalfCloseTimeout = 2 * time.Second }},
+	{`half_close_timeout = "0s"`, func(c *svc) { c.HalfCloseTimeout = -1 }},
+	{`max_lifetime = "12h"`, func(c *svc) { c.MaxLifetime = 12 * time.Hour }},
+	{`max_lifetime = "0s"`, func(c *svc) { c.MaxLifetime = 0 }},
+	{`keepalive = "15s"`, func(c *svc) { c.Sock.KeepAlive = 15 * time.Second }},
+	{`keepalive = "0s"`, func(c *svc) { c.Sock.KeepAlive = -1 }},
+	{`user_timeout = "9s"`, func(c *svc) { c.Sock.UserTimeout = 9 * time.Second }},
+	{`user_timeout = "0s"`, func(c *svc) { c.Sock.UserTimeout = 0 }},
+	{`nodelay = true`, func(c *svc) { c.Sock.Delay = false }},
+	{`nodelay = false`, func(c *svc) { c.Sock.Delay = true }},
+	{`backlog = 64`, func(c *svc) { c.Sock.Backlog = 64 }},
+	{`relay = "stream"`, func(c *svc) { c.Relay = "stream" }},
+	{`no_backend = "reject"`, func(c *svc) { c.NoBackend = "reject" }},
+	{`max_sessions = 7`, func(c *svc) { c.MaxSessions = 7 }},
+	{`max_sessions = 0`, func(c *svc) { c.MaxSessions = 0 }},
+
+	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1} }},
+	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second} }},
+	{`queue = { max = 5, timeout = "1m", on_client_fin = "drop" }`, func(c *svc) {
+		c.Queue = proxy.QueueConfig{Max: 5, Timeout: time.Minute, OnClientFin: "drop"}
+	}},
+	{`queue = { max = 0, timeout = "0s" }`, func(c *svc) { c.Queue.Max, c.Queue.Timeout = -1, -1 }},
+
+	{`check = { type = "http", port = 81, path = "/up", method = "HEAD", host = "db", expect = 204, interval = "1s", timeout = "2s", rise = 1, fall = 9 }`, func(c *svc) {
+		c.Check = proxy.CheckConfig{Type: "http", Port: 81, Path: "/up", Method: "HEAD", Host: "db", Expect: 204, Interval: time.Second, Timeout: 2 * time.Second, Rise: 1, Fall: 9}
+	}},
+	{`check.type = "none"`, func(c *svc) { c.Check.Type = "none" }},
+	{`pause = { limit = "1s", then = "cut", max = "3s", on_max = "reject", release_rate = "30/m", bypass = ["10.0.9.9", "fd00::1/64"] }`, func(c *svc) {
+		c.Pause = proxy.PauseConfig{Limit: time.Second, Then: "cut", Max: 3 * time.Second, OnMax: "reject", ReleaseRate: 0.5,
+			Bypass: []netip.Prefix{netip.MustParsePrefix("10.0.9.9/32"), netip.MustParsePrefix("fd00::/64")}}
+	}},
+	{`pause = { limit = "0s", release_rate = "0/s" }`, func(c *svc) { c.Pause.Limit = -1 }},
+
+	{`backends = [{ name = "a", addr = "[fd00::1]:5432", weight = 3, priority = 1, max_sessions = 9, restart = ["true"], ready_timeout = "5s" }]`, func(c *svc) {
+		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: "[fd00::1]:5432", Weight: 3, Priority: 1, MaxSessions: 9,
+			Restart: []string{"true"}, ReadyTimeout: 5 * time.Second}}
+	}},
+	{`backends = [{ addr = "10.0.0.12:5432", weight = 0 }]`, func(c *svc) {
+		c.Backends = []proxy.BackendConfig{{Name: "10.0.0.12:5432", Addr: "10.0.0.12:5432", Weight: -1, ReadyTimeout: time.Minute}}
+	}},
+	{`backends = []`, func(c *svc) { c.Backends = nil }},
+
+	{`hooks = {}`, func(c *svc) { c.Hooks = proxy.Hooks{Ready: "check"} }},
+	{`hooks = { before_next = { run = ["a"], every = 20, timeout = "5s", on_error = "ignore" }, on_ttl = { run = ["b"] }, ready = "connect", exclusive = false }`, func(c *svc) {
+		c.Hooks = proxy.Hooks{Ready: "connect", Shared: true,
+			BeforeNext: proxy.Hook{Run: []string{"a"}, Every: 20, Timeout: 5 * time.Second, OnError: "ignore"},
+			OnTTL:      proxy.Hook{Run: []string{"b"}, Every: 1, Timeout: 30 * time.Second, OnError: "hold"}}
+	}},
+}
+
+func TestProxy(t *testing.T) {
+	for _, c := range conversions {
+		text := plain + c.line
+		if key, _, _ := strings.Cut(c.line, " "); key == "listen" || key == "backends" {
+			lines := strings.Split(plain, "\n")
+			lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, key) })
+			text = strings.Join(lines, "\n") + c.line
+		}
+		want := plainConfig()
+		c.want(&want)
+		f := lenient(t, "a.toml", text)
+		got := f.Services[0].proxy()
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.line, diff)
+		}
+		// The engine finds nothing that the file's own check has missed.
+		if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{got}}); err != nil {
+			t.Errorf("%s: %v", c.line, err)
+		}
+	}
+}
+
+// ours are fields that are for programs, or that no key of the file sets.
+var ours = map[string]bool{
+	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true, "BackendConfig.CheckPort": true,
+}
+
+// A field that the engine learns is one that the file should pass on.
+func TestProxyPassesOnEveryField(t *testing.T) {
+	set := map[string]bool{}
+	for _, c := range conversions {
+		want := plainConfig()
+		c.want(&want)
+		seen(reflect.ValueOf(want), set)
+	}
+	for name, was := range set {
+		if !was && !ours[name] {
+			t.Errorf("proxy.%s: no case of conversions sets it; pass it on in proxy.go, or say in ours that it is not for the file", name)
+		}
+	}
+}
+
+// seen notes the fields below v, and whether they are set.
+func seen(v reflect.Value, set map[string]bool) {
+	switch {
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			seen(v.Index(i), set)
+		}
+	case v.Kind() == reflect.Struct && strings.Contains(v.Type().PkgPath(), "tcpctl"):
+		for i := range v.NumField() {
+			name := v.Type().Name() + "." + v.Type().Field(i).Name
+			set[name] = set[name] || !v.Field(i).IsZero()
+			seen(v.Field(i), set)
+		}
+	}
+}
+
+func TestProxyLimits(t *testing.T) {
+	f := lenient(t, "a.toml", "[limits]\nmax_sessions = 12\n"+plain+"[services.web]\nlisten = \"127.0.0.1:0\"\nbackends = []\n")
+	c, err := f.Proxy()
+	if err != nil || c.MaxSessions != 12 || len(c.Services) != 2 || c.Services[1].Name != "web" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// A service has the values of [defaults], wherever that stands, and its own
+// win, also a zero.
+func TestDefaults(t *testing.T) {
+	f := lenient(t, "a.toml", plain+`
+idle_timeout = "0s"
+connect_retries = 0
+[services.web]
+listen = "127.0.0.1:0"
+backends = []
+no_backend = "hold"
+[defaults]
+idle_timeout = "10m"
+connect_retries = 4
+no_backend = "reject"
+nodelay = false
+`)
+	db, web := f.Service("db"), f.Service("web")
+	if db.IdleTimeout != 0 || db.ConnectRetries != 0 || db.NoBackend != "reject" || db.Nodelay {
+		t.Errorf("db: %+v", db.Defaults)
+	}
+	if web.IdleTimeout != 10*time.Minute || web.ConnectRetries != 4 || web.NoBackend != "hold" || web.Nodelay {
+		t.Errorf("web: %+v", web.Defaults)
+	}
+}
