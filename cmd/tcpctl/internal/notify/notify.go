@@ -1,0 +1,231 @@
+// Package notify tells somebody when nobody looks: for each event of the kinds
+// that were asked for it runs a program, with the event as JSON on its
+// standard input.
+//
+//	n, err := notify.Start(notify.Config{Run: []string{"/usr/local/bin/page"}, Node: "edge-01"}, source, logger)
+//	if err != nil {
+//		return err
+//	}
+//	defer n.Close() // after the engine's end: it still tells of that
+//
+// It reads the engine's events by their numbers, as everybody does, so a
+// program that hangs holds up nothing but the next one.
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/command"
+)
+
+// Config is the table [notify].
+type Config struct {
+	Run     []string      // the program and its arguments; none: nobody is told
+	On      []string      // kinds of events; nil: Default
+	Node    string        // told to the program
+	Timeout time.Duration // of one run; 0: 30 s
+}
+
+// Default are the kinds that are told of unless it is said otherwise.
+var Default = []string{proxy.EventBackendDn, proxy.EventPauseNear, proxy.EventQueueOld, proxy.EventWindow}
+
+const (
+	room       = 64 // events that may wait for the program
+	closeGrace = 5 * time.Second
+	killGrace  = time.Second
+	sayAgain   = time.Minute
+	outputMost = 500 // bytes of what the program printed that are logged
+)
+
+// Notifier tells of events.
+type Notifier struct {
+	source api.Source
+	log    *slog.Logger
+	cfg    atomic.Pointer[Config]
+	run    runner
+
+	events  chan proxy.Event
+	dropped atomic.Uint64
+
+	stopReading context.CancelFunc
+	stopRunning context.CancelFunc
+	done        chan struct{} // the last program has ended
+}
+
+// runner is a command.Runner.
+type runner interface {
+	Run(context.Context, command.Command) command.Result
+	Close()
+}
+
+// Start begins to tell of what happens from now on; call it before the engine
+// starts, or its first events are missed. It fails when a kind is not known.
+// Close it.
+func Start(c Config, source api.Source, log *slog.Logger) (*Notifier, error) {
+	return start(c, source, log, &command.Runner{})
+}
+
+func start(c Config, source api.Source, log *slog.Logger, run runner) (*Notifier, error) {
+	n := &Notifier{source: source, log: log, run: run, events: make(chan proxy.Event, room), done: make(chan struct{})}
+	if err := n.Set(c); err != nil {
+		return nil, err
+	}
+	page, err := source.Events(context.Background(), 0, false)
+	if err != nil {
+		return nil, fmt.Errorf("notify: %w", err)
+	}
+	var reading, running context.Context
+	reading, n.stopReading = context.WithCancel(context.Background())
+	running, n.stopRunning = context.WithCancel(context.Background())
+	go n.read(reading, page.Last)
+	go n.tell(running)
+	return n, nil
+}
+
+// Set changes the program, or what it is told of, from the next event on.
+func (n *Notifier) Set(c Config) error {
+	if c.On == nil {
+		c.On = Default
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 30 * time.Second
+	}
+	for _, kind := range c.On {
+		if !slices.Contains(proxy.EventKinds, kind) {
+			return fmt.Errorf("notify: on %q is not a kind of event; it is one of %s", kind, strings.Join(proxy.EventKinds, ", "))
+		}
+	}
+	n.cfg.Store(&c)
+	return nil
+}
+
+// Dropped is how many events nobody was told of, because they came faster
+// than the program took them.
+func (n *Notifier) Dropped() uint64 { return n.dropped.Load() }
+
+// Close tells of what has happened so far, for some seconds at most, and ends
+// a program that runs longer.
+func (n *Notifier) Close() {
+	n.stopReading()
+	select {
+	case <-n.done:
+	case <-time.After(closeGrace):
+		n.stopRunning()
+		<-n.done
+	}
+	n.stopRunning()
+	n.run.Close()
+}
+
+// read hands on the events that are asked for. It never waits for the program.
+func (n *Notifier) read(ctx context.Context, since uint64) {
+	defer close(n.events)
+	for ctx.Err() == nil {
+		page, err := n.source.Events(ctx, since, true)
+		if err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			continue
+		}
+		since = n.offer(page)
+	}
+	// What happened up to the end.
+	if page, err := n.source.Events(context.Background(), since, false); err == nil {
+		n.offer(page)
+	}
+}
+
+func (n *Notifier) offer(page proxy.EventPage) (since uint64) {
+	n.dropped.Add(page.Dropped)
+	c := n.cfg.Load()
+	for _, ev := range page.Events {
+		if len(c.Run) == 0 || !slices.Contains(c.On, ev.Kind) {
+			continue
+		}
+		select {
+		case n.events <- ev:
+		default:
+			n.dropped.Add(1)
+		}
+	}
+	return page.Last
+}
+
+// told is what the program reads.
+type told struct {
+	proxy.Event
+	Node    string `json:"node,omitempty"`
+	Dropped uint64 `json:"dropped,omitempty"` // events before this one that it was not told of
+}
+
+// tell runs the program for one event after another.
+func (n *Notifier) tell(ctx context.Context) {
+	defer close(n.done)
+	var failures burst
+	var missed uint64
+	for ev := range n.events {
+		c := n.cfg.Load()
+		if ctx.Err() != nil || len(c.Run) == 0 {
+			continue
+		}
+		dropped := n.Dropped()
+		text, err := json.Marshal(told{ev, c.Node, dropped - missed})
+		if err != nil {
+			n.log.Warn("notify: an event could not be written", "error", err)
+			continue
+		}
+		missed = dropped
+		r := n.run.Run(ctx, command.Command{Argv: c.Run, Stdin: bytes.NewReader(append(text, '\n')), Timeout: c.Timeout, Grace: killGrace,
+			Env: []string{"TCPCTL_EVENT=" + ev.Kind, "TCPCTL_SERVICE=" + ev.Service, "TCPCTL_BACKEND=" + ev.Backend, "TCPCTL_NODE=" + c.Node}})
+		n.judge(&failures, ev, r)
+	}
+}
+
+// judge logs how a run ended, a burst of failures once.
+func (n *Notifier) judge(b *burst, ev proxy.Event, r command.Result) {
+	output := lastOf(r.Output)
+	if r.Err == nil {
+		if b.failed > 0 {
+			n.log.Info("notify: the program works again", "failed", b.failed)
+		}
+		*b = burst{}
+		if output != "" {
+			n.log.Info("notify: the program said something", "kind", ev.Kind, "event", ev.Seq, "output", output)
+		}
+		return
+	}
+	b.failed++
+	if time.Since(b.said) < sayAgain {
+		return
+	}
+	b.said = time.Now()
+	n.log.Warn("notify: nobody was told of an event", "kind", ev.Kind, "event", ev.Seq, "error", r.Err,
+		"output", output, "failed", b.failed, "dropped", n.Dropped())
+}
+
+// burst is a row of failures.
+type burst struct {
+	failed int
+	said   time.Time
+}
+
+// lastOf is the end of what was printed, where errors are.
+func lastOf(output string) string {
+	output = strings.TrimSpace(output)
+	if over := len(output) - outputMost; over > 0 {
+		output = "…" + strings.ToValidUTF8(output[over:], "")
+	}
+	return output
+}
