@@ -14,6 +14,10 @@ import (
 // takes nothing it never does: it waits in a write that nothing can cancel.
 const endLimit = 700 * time.Millisecond
 
+// frames is how often a second the screen is written at most: keys still feel
+// immediate, and an idle console is hardly ever woken.
+const frames = 30
+
 // Run shows the console until the operator leaves it, the terminal is lost, or
 // ctx is done, and puts the terminal back. It handles no signal: main, which
 // owns them, cancels ctx on TERM and INT, and feeds Config.Hangup on HUP.
@@ -40,7 +44,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 
 	p := tea.NewProgram(m,
 		tea.WithContext(ctx), tea.WithInput(t.input), tea.WithOutput(t.output),
-		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler())
+		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(frames))
 	done := make(chan error, 1)
 	go runProgram(p, done)
 

@@ -41,6 +41,7 @@ type table[T any] struct {
 	follow bool
 
 	moved   time.Time // when the row under the cursor went away
+	named   []string  // the columns' names
 	version uint64    // changes with everything that changes the picture
 	now     func() time.Time
 }
@@ -218,11 +219,12 @@ type view[T any] struct {
 }
 
 func (v view[T]) names() []string {
-	names := make([]string, len(v.t.cols))
-	for i := range v.t.cols {
-		names[i] = v.t.cols[i].name
+	if v.t.named == nil {
+		for i := range v.t.cols {
+			v.t.named = append(v.t.named, v.t.cols[i].name)
+		}
 	}
-	return names
+	return v.t.named
 }
 
 func (v view[T]) text(col int) string {
@@ -301,6 +303,10 @@ func (t *table[T]) drawRow(c *canvas, y int, r T, slots []slot, margin int, elli
 // reveal moves the window so that the cursor's row is in it, with its second
 // line. h is how many lines there are.
 func (t *table[T]) reveal(h int) {
+	if t.len() == 0 {
+		t.top = 0
+		return
+	}
 	t.top = max(min(t.top, t.len()-1), 0)
 	if t.at < t.top {
 		t.top = t.at

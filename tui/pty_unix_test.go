@@ -1,0 +1,103 @@
+//go:build unix
+
+package tui
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// onPty runs a console on a terminal of its own, and reads what it draws.
+func onPty(t *testing.T) (master *os.File, tty *os.File, screen *lockedBuffer, done chan ending) {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Skip("no pty here:", err)
+	}
+	if err := pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+		t.Fatal(err)
+	}
+	screen = &lockedBuffer{}
+	go io.Copy(screen, master) // ends with the master
+	done = make(chan ending, 1)
+	go func() {
+		o, err := Run(t.Context(), Config{Source: edge(), Input: tty, Output: tty,
+			Env: func(name string) (string, bool) { return map[string]string{"TERM": "xterm"}[name], true }})
+		done <- ending{o, err}
+	}()
+	t.Cleanup(func() { tty.Close(); master.Close() })
+	return master, tty, screen, done
+}
+
+func shows(t *testing.T, screen *lockedBuffer, text string) {
+	t.Helper()
+	for end := time.Now().Add(hangs); !strings.Contains(screen.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never on the screen: %q\n%q", text, screen.String())
+		}
+	}
+}
+
+func TestOnATerminal(t *testing.T) {
+	master, _, screen, done := onPty(t)
+	shows(t, screen, "pg-a")
+	if err := pty.Setsize(master, &pty.Winsize{Rows: 10, Cols: 40}); err != nil {
+		t.Fatal(err)
+	}
+	// There is no controlling terminal in a test, so the signal of a new size
+	// has to be sent by hand.
+	if err := exec.Command("kill", "-WINCH", strconv.Itoa(os.Getpid())).Run(); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, screen, "7 wait, max")
+	if _, err := master.WriteString("q"); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, screen, "Leave edge-01")
+	if _, err := master.WriteString("d"); err != nil {
+		t.Fatal(err)
+	}
+	if e := wait(t, done); e.outcome != Detach || e.err != nil {
+		t.Errorf("%v %v", e.outcome, e.err)
+	}
+	shows(t, screen, "\x1b[?1049l")
+}
+
+// The terminal goes away, without a signal that anybody could catch.
+func TestAClosedTerminalIsAHangup(t *testing.T) {
+	master, _, screen, done := onPty(t)
+	shows(t, screen, "pg-a")
+	master.Close()
+	if e := wait(t, done); e.outcome != Hangup || e.err != nil {
+		t.Errorf("%v %v", e.outcome, e.err)
+	}
+}
+
+func TestRestoreTerminalMakesItCookedAgain(t *testing.T) {
+	master, tty, screen, done := onPty(t)
+	shows(t, screen, "pg-a")
+	RestoreTerminal() // as a main does whose engine has panicked
+	shows(t, screen, "\x1b[?1049l")
+	if state := sttyOf(t, tty); !strings.Contains(state, " echo ") || !strings.Contains(state, " icanon") {
+		t.Errorf("the terminal is still raw: %s", state)
+	}
+	master.Close()
+	wait(t, done)
+}
+
+func sttyOf(t *testing.T, tty *os.File) string {
+	cmd := exec.Command("stty", "-a")
+	cmd.Stdin = tty
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Skip("no stty here:", err)
+	}
+	return strings.ReplaceAll(string(out), "\n", " ")
+}
