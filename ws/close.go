@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// echoDelay is how long a peer waits for the echo of its Close when the
-	// program does not close: time for what is on its way to it.
+	// echoDelay is how long the echo of a peer's Close is put off when the
+	// program does not close: time for what is on its way to the peer. It
+	// begins anew while something is, within CloseTimeout.
 	echoDelay = time.Second
 	// lingerTime is how long the connection is kept, after all is said, for
 	// the peer to read it. Closing a socket that still receives would reset
@@ -28,6 +29,8 @@ type closing struct {
 	once      sync.Once   // CloseNow
 	echoMu    sync.Mutex
 	echo      *time.Timer
+	echoSeen  int64 // bytes written when it was set
+	echoBy    time.Time
 }
 
 // CloseError says how c ended, or nil if it has not. It is the first Close
@@ -109,14 +112,22 @@ func (c *Conn) sendClose(code Code, reason string) error {
 	return c.settle()
 }
 
-// echoSoon has the peer's Close answered by the clock if the program does not.
+// echoSoon has the peer's Close answered by a timer if the program does not.
 func (c *Conn) echoSoon() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
+	c.echoSeen, c.echoBy = c.out.Load(), time.Now().Add(c.set.closeTimeout-echoDelay)
 	c.echo = time.AfterFunc(echoDelay, c.echoClose)
 }
 
 func (c *Conn) echoClose() {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	if n := c.out.Load(); n != c.echoSeen && time.Now().Before(c.echoBy) {
+		c.echoSeen = n
+		c.echo.Reset(echoDelay)
+		return
+	}
 	c.enqueue(opClose, closePayload(c.end.Load().Code, ""))
 	c.flush()
 }

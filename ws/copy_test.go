@@ -167,6 +167,9 @@ func TestSteps(t *testing.T) {
 	if n, err := server.WriteToOnce(&got); n != 4 || err != nil || got.String() != "step" {
 		t.Fatal(n, err, got.String())
 	}
+	if !server.CanPark() {
+		t.Error("it holds something")
+	}
 	if n, err := server.ReadFromOnce(strings.NewReader("by step")); n != 7 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -179,6 +182,29 @@ func TestSteps(t *testing.T) {
 	go client.Close()
 	if n, err := server.WriteToOnce(&got); n != 0 || err != io.EOF {
 		t.Fatal(n, err)
+	}
+}
+
+// What the socket does not show keeps a copier from parking.
+func TestCannotPark(t *testing.T) {
+	l := listen(t, ws.Config{Compression: true})
+	p := knock(t, l.Addr().String(), request("/", "Sec-WebSocket-Extensions: permessage-deflate")+string(frame(fin|text, "early"))+string(frame(fin|text, "bird")))
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := accepted.(*ws.Conn)
+	defer c.CloseNow()
+	p.answer()
+	var got bytes.Buffer
+	if c.CanPark() {
+		t.Error("with early bytes")
+	}
+	if _, err := c.WriteToOnce(&got); err != nil || c.CanPark() {
+		t.Error("in the middle of a read", err)
+	}
+	if _, err := c.WriteToOnce(&got); err != nil || !c.CanPark() || got.String() != "earlybird" {
+		t.Errorf("%v, %q", err, got.String())
 	}
 }
 

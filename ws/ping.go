@@ -139,7 +139,7 @@ func (c *Conn) beat() {
 	c.pmu.Unlock()
 	if dead {
 		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: errDead})
-		c.bottom.Close() // the one who reads or writes is told, and closes
+		cutOff(c.bottom) // the one who reads or writes is told, and closes
 		return
 	}
 	c.flush()

@@ -67,6 +67,9 @@ func (l *Listener) serve(ln net.Listener) error {
 	return fmt.Errorf("ws: serve: %w", err)
 }
 
+// webTimeout is how long a file of Config.Web may take.
+const webTimeout = 5 * time.Minute
+
 // newServer has net/http's own deadlines: that for the headers is one for all
 // of them, however slowly they come.
 func (l *Listener) newServer() *http.Server {
@@ -75,6 +78,7 @@ func (l *Listener) newServer() *http.Server {
 		ReadHeaderTimeout: l.cfg.HandshakeTimeout,
 		ReadTimeout:       l.cfg.HandshakeTimeout,
 		MaxHeaderBytes:    max(l.cfg.MaxHeader-4<<10, 1), // net/http allows for 4 KiB more
+		WriteTimeout:      webTimeout,
 		ErrorLog:          l.cfg.ErrorLog,
 	}
 	if s.ErrorLog == nil {
