@@ -17,10 +17,9 @@ import (
 
 // launch is what each command that runs an engine is told.
 type launch struct {
-	noUI   bool
-	socket string
-	grace  time.Duration
-	log    *slog.Logger
+	noUI  bool
+	grace time.Duration
+	log   *slog.Logger
 }
 
 // launchFlags gives a command the flags that all of them share.
@@ -36,6 +35,7 @@ type instance struct {
 	local   *api.Local
 	control *control.Server
 	stop    chan stopOrder
+	signals *signals
 }
 
 // stopOrder asks the instance to end.
@@ -57,14 +57,17 @@ func newInstance(cmd *cobra.Command, cfg proxy.Config, l *launch) (*instance, er
 	if err != nil {
 		node = "localhost"
 	}
-	in := &instance{engine: engine, stop: make(chan stopOrder, 1)}
+	// Before there is a socket that a signal could leave behind.
+	in := &instance{engine: engine, stop: make(chan stopOrder, 1), signals: watchSignals()}
 	in.local = &api.Local{Engine: engine, Node: api.Node{Name: node, Version: versionText(), Started: time.Now()},
 		By: userName() + "@" + node, Stop: in.askStop}
 	if in.control, err = openControl(cmd, in.local, node, l); err != nil {
+		in.signals.close()
 		return nil, err
 	}
 	if err := engine.Start(); err != nil {
 		in.control.Close()
+		in.signals.close()
 		return nil, err
 	}
 	return in, nil
@@ -101,16 +104,15 @@ func (in *instance) askStop(grace time.Duration, by, reason string) {
 // serve runs until a signal or an act ends it, and then gives clients the
 // grace. A second signal ends it now.
 func (in *instance) serve(l *launch) error {
-	signals := watchSignals()
-	defer signals.close()
-	order := in.await(signals, l)
+	defer in.signals.close()
+	order := in.await(in.signals, l)
 	if order.grace <= 0 {
 		order.grace = l.grace
 	}
 	l.log.Info("stopping: "+order.why, "grace", order.grace)
 	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
 	defer cancel()
-	go signals.hurry(cancel)
+	go in.signals.hurry(cancel)
 	err := in.engine.Shutdown(ctx)
 	in.control.Close()
 	if err != nil {
