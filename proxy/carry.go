@@ -22,6 +22,9 @@ func carry(s *Session, ev relay.Event) answer {
 		}
 		s.serverNow.Store(s.server)
 		s.relaying.Store(s.last)
+		if limit := s.service.config().RateLimit; limit > 0 {
+			s.server.Limit(limit)
+		}
 		s.run.Relay(s, s.client, s.server)
 		s.run.At(s, s.untilDue())
 	case relay.Ended:

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,6 +74,16 @@ type ServiceConfig struct {
 	Relay            string        // auto, loop, stream; "" is auto
 	NoBackend        string        // Hold or Reject; "" is Hold
 	MaxSessions      int           // admitted at a time; more wait in the queue. 0: no limit
+
+	Allow            []netip.Prefix // clients that may come; empty: all
+	Deny             []netip.Prefix // clients that may not; it wins
+	MaxSessionsPerIP int            // 0: no limit. IPv6 counts by /64
+	NewSessionsPerIP float64        // a second; 0: no limit
+	RateLimit        int64          // bytes a second, each session, each way; 0: no limit
+	AcceptProxy      bool           // clients send a PROXY header (v1 or v2) first
+	TrustedProxies   []netip.Prefix // whose headers are believed; others are refused
+	SendProxy        int            // the version of the PROXY header for backends; 0: none
+	TLS              *tls.Config    // from clients; nil: none
 
 	Lock  LockConfig
 	Hooks Hooks
@@ -176,6 +187,12 @@ func (c ServiceConfig) validate() error {
 		return fmt.Errorf("service %q has no address to listen on", c.Name)
 	case newPolicy(c.Balance) == nil:
 		return fmt.Errorf("service %q: balance %q is not known; it is one of %s", c.Name, c.Balance, strings.Join(policyNames, ", "))
+	}
+	if c.AcceptProxy && len(c.TrustedProxies) == 0 {
+		return fmt.Errorf("service %q: accept_proxy needs trusted_proxies: whose headers are believed", c.Name)
+	}
+	if c.SendProxy < 0 || c.SendProxy > 2 {
+		return fmt.Errorf("service %q: send_proxy %d is not known; it is 0, 1 or 2", c.Name, c.SendProxy)
 	}
 	for _, a := range c.Listen {
 		if err := checkAddr(a, true); err != nil {

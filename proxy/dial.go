@@ -25,6 +25,12 @@ func dial(s *Session, ev relay.Event) answer {
 		if s.ending != nil {
 			return end
 		}
+		if err := s.introduce(); err != nil {
+			s.run.Close(s.server, true)
+			s.server = nil
+			s.last.dialFailed(err)
+			return s.elsewhere(err)
+		}
 		return next
 	case relay.Failed:
 		if s.ending != nil {

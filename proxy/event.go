@@ -20,6 +20,7 @@ const (
 	EventOperator  = "operator"        // somebody acted
 	EventPlan      = "plan"            // restart, window, roll
 	EventMark      = "mark"            // an operator's note
+	EventRefused   = "refused"         // a client at the door
 	EventHook      = "hook"            // a hook has run, or failed
 	EventPauseNear = "pause.near_max"  // less than a quarter of a pause's longest time is left
 	EventQueueOld  = "queue.old"       // the oldest waiter has used up half of queue.timeout
@@ -28,7 +29,7 @@ const (
 
 // EventKinds are all kinds, for those who let others choose among them.
 var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDn, EventAdmin, EventDrained, EventService, EventQueue,
-	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventHook,
+	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook,
 	EventPauseNear, EventQueueOld, EventWindow}
 
 // How much an event matters.

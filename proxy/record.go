@@ -30,6 +30,9 @@ func record(s *Session, ev relay.Event) answer {
 	if wasIn {
 		s.waiter.Permit().Release()
 	}
+	if s.counted {
+		s.service.access.leave(s.client.Remote().Addr())
+	}
 	s.service.engine.budget.Give()
 	return wait
 }
@@ -104,7 +107,7 @@ type closed struct {
 
 func (c closed) record() Record {
 	s := c.session
-	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: "tcp",
+	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: !s.connected.IsZero()}

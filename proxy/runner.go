@@ -21,8 +21,16 @@ func (c ServiceConfig) notForLoop() string {
 	switch {
 	case !relay.HasLoop:
 		return "event loops need Linux"
+	case c.TLS != nil:
+		return "TLS needs a net.Conn"
+	case c.AcceptProxy, c.SendProxy != 0:
+		return "a PROXY header is read and written on a net.Conn"
+	case c.RateLimit > 0:
+		return "a rate limit waits in a goroutine"
 	case c.Dial != nil:
 		return "Dial makes connections that are not plain sockets"
+	case c.TLS != nil, c.AcceptProxy, c.RateLimit > 0, c.SendProxy > 0:
+		return "its sides are more than plain sockets (TLS, a PROXY header, a rate limit)"
 	}
 	for _, ln := range c.Listeners {
 		switch ln.(type) {

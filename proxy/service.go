@@ -19,6 +19,7 @@ type Service struct {
 	cfg    atomic.Pointer[ServiceConfig] // replaced whole by a reload
 	run    relay.Runner
 	live   live // all sessions, waiters too
+	access access
 	queue  *lock.Queue
 
 	// What follows is guarded by the queue: whoever changes it does so in

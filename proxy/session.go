@@ -24,6 +24,11 @@ type Session struct {
 	stage   int
 	bypass  bool // a pause does not hold it
 
+	introduced bool   // its PROXY header has been asked for
+	judged     bool   // by the access rules
+	counted    bool   // in its place's account
+	via        string // tls; "" is tcp
+
 	client, server *relay.Side
 
 	opened, joined, dialled, connected time.Time
@@ -140,12 +145,20 @@ const (
 
 var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
+// viaName is how its client speaks.
+func (s *Session) viaName() string {
+	if s.via == "" {
+		return "tcp"
+	}
+	return s.via
+}
+
 // bytes are those from and to the client so far.
 func (s *Session) bytes() (in, out int64) { return s.client.In(), s.client.Out() }
 
 // info is the session at this moment, from outside. The queue is locked.
 func (s *Session) info(now time.Time) SessionInfo {
-	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: "tcp",
+	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		Phase: phaseNames[s.phase.Load()], Runner: s.run.Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
 	i.BytesIn, i.BytesOut = s.bytes()
 	if s.backend != nil {

@@ -60,6 +60,7 @@ func (r *Stream) carry(src, dst *Side) End {
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
 		src.touch()
+		src.pace.wait(len(b))
 		if deaf {
 			return
 		}
@@ -86,7 +87,7 @@ func (r *Stream) carry(src, dst *Side) End {
 			full = 0
 			continue
 		}
-		if full++; full < fullReads || deaf {
+		if full++; full < fullReads || deaf || src.pace != nil {
 			continue
 		}
 		full = 0

@@ -28,6 +28,7 @@ type connSide struct {
 	local netip.AddrPort
 	early []byte // read before the relay began; delivered first
 	watch *watch
+	pace  *pace // nil: no limit
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -113,6 +114,7 @@ func (s *Side) closeWrite() {
 
 // closeConn closes a net.Conn, with a reset where it has such a thing.
 func (s *Side) closeConn(reset bool) {
+	s.pace.stop()
 	if reset {
 		c := s.conn
 		for c != nil {

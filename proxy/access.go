@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// access judges clients by their address: who may come at all, and how many
+// from one place. IPv6 counts by /64, since that is what one customer has.
+type access struct {
+	mu     sync.Mutex
+	places map[netip.Prefix]*place
+	swept  time.Time
+}
+
+// place is one address, or one /64.
+type place struct {
+	active int
+	tokens float64 // new sessions that it may begin at once
+	filled time.Time
+}
+
+// burst is how many sessions a place may begin at once, whatever its rate.
+const burst = 5
+
+// Why a client is refused at the door.
+const (
+	whyDenied   = "denied"
+	whyTooMany  = "too many sessions from its address"
+	whyTooFast  = "too many new sessions from its address"
+	whyNoProxy  = "not a trusted proxy"
+	whyBadProxy = "bad PROXY header"
+	whyBadTLS   = "TLS handshake failed"
+)
+
+// judge says why a client is refused, "" when it may come; then leave must be
+// called at its end.
+func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused string) {
+	client = client.Unmap()
+	if covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client) {
+		return whyDenied
+	}
+	if c.MaxSessionsPerIP <= 0 && c.NewSessionsPerIP <= 0 {
+		return ""
+	}
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sweep(now)
+	key := placeOf(client)
+	p := a.places[key]
+	if p == nil {
+		if a.places == nil {
+			a.places = map[netip.Prefix]*place{}
+		}
+		p = &place{tokens: burst, filled: now}
+		a.places[key] = p
+	}
+	if c.MaxSessionsPerIP > 0 && p.active >= c.MaxSessionsPerIP {
+		return whyTooMany
+	}
+	if rate := c.NewSessionsPerIP; rate > 0 {
+		p.tokens = min(p.tokens+now.Sub(p.filled).Seconds()*rate, max(burst, rate))
+		p.filled = now
+		if p.tokens < 1 {
+			return whyTooFast
+		}
+		p.tokens--
+	}
+	p.active++
+	return ""
+}
+
+// leave is told of the end of a session that judge has let come.
+func (a *access) leave(client netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.places[placeOf(client.Unmap())]; p != nil && p.active > 0 {
+		p.active--
+	}
+}
+
+// sweep forgets places that nobody has come from for a while.
+func (a *access) sweep(now time.Time) {
+	if now.Sub(a.swept) < time.Minute {
+		return
+	}
+	a.swept = now
+	for key, p := range a.places {
+		if p.active == 0 && now.Sub(p.filled) > time.Minute {
+			delete(a.places, key)
+		}
+	}
+}
+
+func placeOf(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // a zero address is a place of its own
+	return p
+}
+
+func covers(all []netip.Prefix, a netip.Addr) bool {
+	for _, p := range all {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// greetTimeout is how long a client may take, in all, to send its PROXY
+// header, and again for its TLS handshake.
+const greetTimeout = 10 * time.Second
+
+// maxHeader bounds a PROXY header with all that it carries.
+const maxHeader = 4 << 10
+
+// greet takes the steps of the opening that a service asks for, one after
+// another: the PROXY header, the access rules, TLS.
+func (s *Session) greet() answer {
+	c := s.service.config()
+	if c.AcceptProxy && !s.introduced {
+		if !covers(c.TrustedProxies, s.client.Remote().Addr()) {
+			return s.refuse(whyNoProxy)
+		}
+		s.introduced = true
+		conn := s.client.Conn()
+		s.run.Do(s, func() relay.Event { return readHeader(conn) })
+		return wait
+	}
+	if !s.judged {
+		s.judged = true
+		if why := s.service.access.judge(c, s.client.Remote().Addr()); why != "" {
+			return s.refuse(why)
+		}
+		s.counted = true
+		s.bypass = covers(c.Pause.Bypass, s.client.Remote().Addr())
+		if c.RateLimit > 0 {
+			s.client.Limit(c.RateLimit)
+		}
+	}
+	if c.TLS != nil && s.via == "" {
+		conn := tls.Server(s.client.Conn(), c.TLS)
+		s.run.Do(s, func() relay.Event { return handshake(conn) })
+		return wait
+	}
+	return next
+}
+
+// refuse turns a client away at the door.
+func (s *Session) refuse(why string) answer {
+	s.service.engine.noteSeldom(Event{Kind: EventRefused, Level: LevelWarn, Service: s.service.name, Session: s.ID(),
+		Text: fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), why)})
+	return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true, refused: true})
+}
+
+// greeting is what a step of the opening has brought.
+type greeting struct {
+	from  netip.AddrPort // the client that a proxy speaks for
+	early []byte         // what came behind the header
+	conn  net.Conn       // TLS over the client's
+}
+
+// greeted takes it over. Those who look on may look at the client, too.
+func (s *Session) greeted(g greeting) {
+	s.service.queue.View(func() {
+		if g.from.IsValid() {
+			s.client.SpeakFor(g.from)
+		}
+		if g.conn != nil {
+			s.via = "tls"
+			s.client.Wrap(g.conn)
+		}
+		s.client.Unread(g.early)
+	})
+}
+
+// readHeader reads the PROXY header (v1 or v2) that a trusted proxy sends
+// first.
+func readHeader(conn net.Conn) relay.Event {
+	conn.SetReadDeadline(time.Now().Add(greetTimeout))
+	defer conn.SetReadDeadline(time.Time{})
+	r := bufio.NewReaderSize(conn, maxHeader)
+	err := awaitHeader(r)
+	var h *proxyproto.Header
+	if err == nil {
+		h, err = proxyproto.Read(r)
+	}
+	if err != nil {
+		return relay.Event{Kind: relay.Opened, Err: fmt.Errorf("%s: %w", whyBadProxy, err)}
+	}
+	var g greeting
+	if from, ok := h.SourceAddr.(*net.TCPAddr); ok && h.Command.IsProxy() {
+		g.from = from.AddrPort()
+	}
+	g.early, _ = r.Peek(r.Buffered())
+	return relay.Event{Kind: relay.Opened, Arg: g}
+}
+
+const (
+	headerV1 = "PROXY "
+	headerV2 = "\r\n\r\n\x00\r\nQUIT\n"
+)
+
+// awaitHeader reads until the whole header is there, in however many pieces
+// it comes: go-proxyproto wants it in one. What cannot become one is refused
+// at its first byte that does not fit.
+func awaitHeader(r *bufio.Reader) error {
+	for n := 1; ; n = max(n, r.Buffered()) + 1 {
+		if _, err := r.Peek(n); err != nil {
+			return err
+		}
+		b, _ := r.Peek(r.Buffered())
+		text := string(b)
+		switch {
+		case strings.HasPrefix(text, headerV1):
+			if strings.Contains(text, "\r\n") {
+				return nil
+			}
+			if len(text) > 107 {
+				return errors.New("a version 1 header has no more than 107 bytes")
+			}
+		case strings.HasPrefix(text, headerV2):
+			if len(b) < 16 {
+				break
+			}
+			size := 16 + int(binary.BigEndian.Uint16(b[14:16]))
+			if size > maxHeader {
+				return fmt.Errorf("a header of %d bytes is too long", size)
+			}
+			if len(b) >= size {
+				return nil
+			}
+		case !strings.HasPrefix(headerV1, text) && !strings.HasPrefix(headerV2, text):
+			return fmt.Errorf("it begins with %.12q", text)
+		}
+	}
+}
+
+func handshake(conn *tls.Conn) relay.Event {
+	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return relay.Event{Kind: relay.Opened, Err: fmt.Errorf("%s: %w", whyBadTLS, err)}
+	}
+	return relay.Event{Kind: relay.Opened, Arg: greeting{conn: conn}}
+}
+
+// introduce sends the backend a PROXY header that says who the client is.
+func (s *Session) introduce() error {
+	v := s.service.config().SendProxy
+	if v == 0 {
+		return nil
+	}
+	from, to := net.TCPAddrFromAddrPort(s.client.Remote()), net.TCPAddrFromAddrPort(s.client.Local())
+	h := proxyproto.HeaderProxyFromAddrs(byte(v), from, to)
+	if !s.client.Remote().IsValid() || !s.client.Local().IsValid() {
+		h = &proxyproto.Header{Version: byte(v), Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}
+	}
+	text, err := h.Format()
+	if err != nil {
+		return fmt.Errorf("proxy: PROXY header: %w", err)
+	}
+	return s.server.WriteFirst(text)
+}

@@ -1,0 +1,169 @@
+package proxy_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+// header is a PROXY header for a client at 10.1.2.3:4567.
+func header(t *testing.T, version byte) string {
+	h := proxyproto.HeaderProxyFromAddrs(version, &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 4567}, &net.TCPAddr{IP: net.IPv4(10, 9, 9, 9), Port: 80})
+	b, err := h.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPROXYHeadersIn(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback}, newServer(t, "a"))
+	for version := byte(1); version <= 2; version++ {
+		c := v.dial("")
+		text := header(t, version) + "hello\n"
+		for i := range text { // a byte at a time
+			io.WriteString(c, text[i:i+1])
+		}
+		c.hears("a hello")
+		c.Close()
+		if r := v.record(); r.Client != "10.1.2.3:4567" || r.BytesIn != int64(len("hello\n")) {
+			t.Errorf("version %d: %+v", version, r)
+		}
+	}
+	for _, bad := range []string{"GET / HTTP/1.0\r\n\r\n", "PROXY TCP4 1.2.3.4\r\n", "PROXY " + strings.Repeat("x", 200), header(t, 2)[:12] + "\xff\xff\xff\xff" + strings.Repeat("x", 5000)} {
+		c := v.dial("")
+		io.WriteString(c, bad)
+		c.isReset()
+		if r := v.record(); !strings.HasPrefix(r.Why, "bad PROXY header") || r.Served {
+			t.Errorf("%.20q: %+v", bad, r)
+		}
+	}
+	if i := v.svc.Info(); i.Sessions.Rejected != 4 || i.Sessions.Failed != 0 {
+		t.Errorf("%+v", i.Sessions)
+	}
+}
+
+func TestPROXYHeadersAreBelievedOfTheTrustedOnly(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, newServer(t, "a"))
+	c, err := net.Dial("tcp", v.addr())
+	if err == nil {
+		(&client{TB: t, Conn: c, r: nil}).Close()
+	}
+	if r := v.record(); r.Why != "not a trusted proxy" || r.By != proxy.ByProxy {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPROXYHeadersOut(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		s := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{SendProxy: version}, s)
+		c := v.dial("hello")
+		local := c.LocalAddr().String()
+		if version == 1 {
+			got := c.hear()
+			if port := local[strings.LastIndex(local, ":")+1:]; !strings.HasPrefix(got, "a PROXY TCP4 127.0.0.1 127.0.0.1 "+port) {
+				t.Errorf("version 1: %q", got)
+			}
+			c.hears("hello")
+		} else if got := c.hear(); !strings.Contains(got, "hello") && got != "a" {
+			// The header has a line end of its own in it.
+			t.Errorf("version 2: %q", got)
+		}
+		c.Close()
+		if r := v.record(); r.BytesIn != int64(len("hello\n")) {
+			t.Errorf("the header is counted as the client's: %+v", r)
+		}
+	}
+}
+
+func TestAllowDenyAndAddressLimits(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback,
+		Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Deny: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		MaxSessionsPerIP: 1}, newServer(t, "a"))
+	from := func(addr string) *client {
+		c := v.dial("")
+		fmt.Fprintf(c, "PROXY TCP4 %s 127.0.0.1 1000 80\r\nhello\n", addr)
+		return c
+	}
+	from("10.1.2.3").isReset()
+	from("192.168.0.1").isReset()
+	first := from("10.2.0.1")
+	first.hears("a hello")
+	from("10.2.0.1").isReset()
+	from("10.2.0.2").hears("a hello")
+	first.Close()
+	v.until("its session has ended", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 })
+	from("10.2.0.1").hears("a hello")
+}
+
+func TestTLSFromClients(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}, newServer(t, "a"))
+	c, err := tls.Dial("tcp", v.addr(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintln(c, "hello")
+	c.CloseWrite()
+	c.SetReadDeadline(time.Now().Add(patience))
+	if all, err := io.ReadAll(c); err != nil || string(all) != "a hello\n" {
+		t.Errorf("heard %q, %v", all, err)
+	}
+	if r := v.record(); r.Via != "tls" || r.BytesIn != 6 {
+		t.Errorf("%+v", r)
+	}
+	plain := v.dial("not TLS")
+	plain.isReset()
+	if r := v.record(); !strings.HasPrefix(r.Why, "TLS handshake failed") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func certificate(t *testing.T) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func TestARateLimitSlowsBothWays(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{RateLimit: 256 << 10}, newServer(t, "a"))
+	c := v.dial("hello")
+	c.hears("a hello")
+	go io.Copy(c, io.LimitReader(zeros{}, 192<<10))
+	began := time.Now()
+	if _, err := io.CopyN(io.Discard, c.r, 192<<10); err != nil {
+		t.Fatal(err)
+	}
+	// The first quarter goes at once, the rest takes its half second.
+	if took := time.Since(began); took < 250*time.Millisecond {
+		t.Errorf("192 KiB at 256 KiB/s took only %s", took)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }

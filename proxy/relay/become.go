@@ -1,0 +1,36 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Conn is the stream runner's connection, for the opening of a session: its
+// header, its TLS. It stays the side's.
+func (s *Side) Conn() net.Conn { return s.conn }
+
+// Wrap puts a layer over the side's connection, which is from now on what is
+// read, written and closed.
+func (s *Side) Wrap(c net.Conn) { s.conn = c }
+
+// Unread gives back bytes that were read before the relay: it delivers them
+// first.
+func (s *Side) Unread(b []byte) { s.early = append(s.early, b...) }
+
+// SpeakFor makes the side that of the client which a proxy speaks for.
+func (s *Side) SpeakFor(client netip.AddrPort) {
+	s.remote = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
+}
+
+// writeFirstTimeout is generous: a fresh connection has room for a header.
+const writeFirstTimeout = 3 * time.Second
+
+// WriteFirst writes a few bytes of ours ahead of the relay. They are not
+// counted: they are nobody's traffic.
+func (s *Side) WriteFirst(b []byte) error {
+	s.conn.SetWriteDeadline(time.Now().Add(writeFirstTimeout))
+	defer s.conn.SetWriteDeadline(time.Time{})
+	_, err := s.conn.Write(b)
+	return err
+}
