@@ -14,9 +14,9 @@ import (
 func lockCommand() *cobra.Command {
 	var l launch
 	c := proxy.ServiceConfig{}
-	var listen, port, host, ttl, check string
+	var listen, port, host, ttl, check, before, onTTL string
 	cmd := &cobra.Command{
-		Use:   "lock -l PORT -p PORT [-h HOST] [-n SLOTS] [-t TTL]",
+		Use:   "lock -l PORT -p PORT [-h HOST] [-n SLOTS] [-t TTL] [--before CMD] [--on-ttl CMD]",
 		Short: "Put a first-come-first-served lock in front of a fragile service",
 		Long: `Puts a semaphore in front of one TCP service: so many sessions at a time, the
 others wait in a queue, first come first served.`,
@@ -38,6 +38,14 @@ others wait in a queue, first come first served.`,
 			if err := parseCheck(check, &c.Check); err != nil {
 				return err
 			}
+			for _, hook := range []struct {
+				flag, command string
+				run           *[]string
+			}{{"before", before, &c.Hooks.BeforeNext.Run}, {"on-ttl", onTTL, &c.Hooks.OnTTL.Run}} {
+				if *hook.run, err = argv(hook.command); err != nil {
+					return usage("--%s: %v", hook.flag, err)
+				}
+			}
 			return runService(cmd, c, &l)
 		},
 	}
@@ -48,6 +56,9 @@ others wait in a queue, first come first served.`,
 	f.StringVarP(&host, "host", "h", "localhost", "the service's `HOST`")
 	f.IntVarP(&c.Lock.Slots, "slots", "n", 1, "how many sessions at a time")
 	f.StringVarP(&ttl, "ttl", "t", "0", "the longest that a session may hold its slot: a duration, or milliseconds")
+	f.StringVar(&before, "before", "", "run `CMD` before the next client is let in")
+	f.IntVar(&c.Hooks.BeforeNext.Every, "every", 0, "with --before: every so many clients (default 1)")
+	f.StringVar(&onTTL, "on-ttl", "", "run `CMD` when a session has held its slot for the whole TTL")
 	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many may wait (default 1000)")
 	serviceFlags(cmd, &c, "lock", &check)
 	launchFlags(cmd, &l)
