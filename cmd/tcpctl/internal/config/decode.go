@@ -28,59 +28,45 @@ func (d *decoder) table(path string, raw any, table reflect.Value) (ok bool) {
 		}
 		return false
 	}
-	known := map[string]bool{}
-	var names []string
-	for f := range fields(table) {
-		known[f.key] = true
-		names = append(names, f.key)
+	for _, f := range fieldsOf(table.Type()) {
 		if v, ok := m[f.key]; ok {
-			d.field(join(path, f.key), v, f)
+			d.field(join(path, f.key), v, f.tag, table.FieldByIndex(f.index))
 		}
 	}
 	for key, v := range m {
-		if !known[key] {
-			d.unknown(path, key, v, names, table)
+		if !slices.ContainsFunc(fieldsOf(table.Type()), func(f field) bool { return f.key == key }) {
+			d.unknown(path, key, v, table.Type())
 		}
 	}
 	return true
 }
 
-// unknown tells of a key that no table has, or another.
-func (d *decoder) unknown(path, key string, raw any, names []string, table reflect.Value) {
+// unknown tells of a key that the table has not got.
+func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	what, where := "key "+strconv.Quote(key), " in ["+path+"]"
 	if _, ok := raw.(map[string]any); ok {
 		what, where = "table ["+join(path, key)+"]", ""
 	} else if path == "" {
 		where = ""
 	}
-	if of, n, ok := strings.Cut(strings.TrimSuffix(path, "]"), "backends["); ok {
+	if of, n, ok := strings.Cut(strings.TrimSuffix(path, "]"), ".backends["); ok {
 		i, _ := strconv.Atoi(n)
-		where = fmt.Sprintf(" in backend %d of [%s]", i+1, strings.TrimSuffix(of, "."))
+		where = fmt.Sprintf(" in backend %d of [%s]", i+1, of)
 	}
-	hint := suggest(key, names)
-	if nearest(key, names) == "" {
-		for f := range fields(table) { // timeout in [services.db] is probably the queue's
-			if inner := inside(f.value); inner.IsValid() {
-				for g := range fields(inner) {
-					if g.key == key {
-						hint = fmt.Sprintf("there is one in [%s]", join(path, f.key))
-					}
-				}
+	hint := suggest(key, keysOf(table))
+	if nearest(key, keysOf(table)) == "" {
+		for _, f := range fieldsOf(table) { // timeout in [services.db] is probably the queue's
+			inner := table.FieldByIndex(f.index).Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			if inner.Kind() == reflect.Struct && slices.Contains(keysOf(inner), key) {
+				hint = fmt.Sprintf("there is one in [%s]", join(path, f.key))
+				break
 			}
 		}
 	}
 	d.wrong(join(path, key), hint, "unknown %s%s", what, where)
-}
-
-// inside is the struct of a table that may not be there.
-func inside(v reflect.Value) reflect.Value {
-	switch {
-	case v.Kind() == reflect.Struct:
-		return v
-	case v.Kind() == reflect.Pointer:
-		return reflect.New(v.Type().Elem()).Elem()
-	}
-	return reflect.Value{}
 }
 
 // services keeps the order of the file, which a map has lost.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -70,5 +71,5 @@ func (f *File) Service(name string) *Service {
 func (f *File) others() []leaf {
 	g := *f
 	g.Services = nil
-	return g.effective()
+	return slices.DeleteFunc(g.leaves(), inherited)
 }

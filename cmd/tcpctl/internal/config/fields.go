@@ -2,46 +2,47 @@ package config
 
 import (
 	"io/fs"
-	"iter"
 	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// field is one key of a table: how it is declared, and the value it has.
+// field is one key of a table, as it is declared.
 type field struct {
 	key   string
 	tag   reflect.StructTag
-	value reflect.Value
+	index []int // of the struct's field, through embedded ones
 }
 
-// fields gives the keys of a table in the order of their declaration, those of
-// an embedded struct as its own.
-func fields(table reflect.Value) iter.Seq[field] {
-	return func(yield func(field) bool) { eachField(table, yield) }
-}
+// declared keeps what fieldsOf has found: reading the tags anew for each of a
+// thousand services would take most of the time of a reload.
+var declared sync.Map // of []field, by reflect.Type
 
-func eachField(table reflect.Value, yield func(field) bool) bool {
-	for i := range table.NumField() {
-		f := table.Type().Field(i)
-		key := f.Tag.Get("toml")
-		switch {
-		case f.Anonymous:
-			if !eachField(table.Field(i), yield) {
-				return false
-			}
-		case key != "" && !yield(field{key, f.Tag, table.Field(i)}):
-			return false
+// fieldsOf gives the keys of a table in the order of their declaration, those
+// of an embedded struct as its own.
+func fieldsOf(table reflect.Type) []field {
+	if known, ok := declared.Load(table); ok {
+		return known.([]field)
+	}
+	var all []field
+	for _, f := range reflect.VisibleFields(table) {
+		if key := f.Tag.Get("toml"); key != "" {
+			all = append(all, field{key, f.Tag, f.Index})
 		}
 	}
-	return true
+	declared.Store(table, all)
+	return all
 }
 
-// isTable says that a field has keys of its own.
-func isTable(v reflect.Value) bool {
-	return v.Kind() == reflect.Struct || v.Kind() == reflect.Pointer
+// keysOf gives their names.
+func keysOf(table reflect.Type) (all []string) {
+	for _, f := range fieldsOf(table) {
+		all = append(all, f.key)
+	}
+	return all
 }
 
 // New is a file that says nothing.
@@ -65,8 +66,7 @@ func NewBackend(addr string) Backend {
 	return b
 }
 
-// usualService and usualBackend are read once: parsing the tags anew for each
-// of a thousand services would take most of the time of a reload.
+// usualService and usualBackend are what each begins with.
 var (
 	usualService = usual[Service]()
 	usualBackend = usual[Backend]()
@@ -81,13 +81,14 @@ func usual[T any]() (t T) {
 // there stay so. A tag that cannot be read is a mistake in this package, and
 // the first test finds it.
 func setDefaults(table reflect.Value) {
-	for f := range fields(table) {
-		if f.value.Kind() == reflect.Struct {
-			setDefaults(f.value)
+	for _, f := range fieldsOf(table.Type()) {
+		value := table.FieldByIndex(f.index)
+		if value.Kind() == reflect.Struct {
+			setDefaults(value)
 			continue
 		}
 		if text := f.tag.Get("default"); text != "" {
-			if err := setText(f.value, text); err != nil {
+			if err := setText(value, text); err != nil {
 				panic("config: default of " + f.key + ": " + err.Error())
 			}
 		}

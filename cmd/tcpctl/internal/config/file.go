@@ -13,9 +13,10 @@
 //
 // File and Service are the truth about names and defaults: the tag "toml" is
 // the key, "default" what an absent key means, "oneof" all that a word may be,
-// "min" and "max" bound a number, and "file" says what a path must lead to
-// (file, folder, or new: what is not there yet). A pointer is a table that
-// switches something on by being there.
+// "min" and "max" bound a number, "file" says what a path must lead to (file,
+// folder, or new: what is not there yet), "argv" marks a command, and "single"
+// a list that may be one string. A pointer is a table that switches something
+// on by being there.
 package config
 
 import (

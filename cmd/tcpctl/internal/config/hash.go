@@ -11,7 +11,7 @@ import (
 // Hash is short, and the same for files that mean the same: comments, the
 // order of services, and whether a value was inherited do not matter.
 func (f *File) Hash() string {
-	all := f.effective()
+	all := slices.DeleteFunc(f.unusual(), inherited)
 	slices.SortStableFunc(all, func(a, b leaf) int { return cmp.Compare(a.path, b.path) })
 	h := sha256.New()
 	for _, l := range all {
@@ -20,7 +20,6 @@ func (f *File) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
-// effective are the leaves without [defaults], which services have as their own.
-func (f *File) effective() []leaf {
-	return slices.DeleteFunc(f.leaves(), func(l leaf) bool { return strings.HasPrefix(l.path, "defaults.") })
-}
+// inherited says that a leaf is one of [defaults], which services have as
+// their own.
+func inherited(l leaf) bool { return strings.HasPrefix(l.path, "defaults.") }

@@ -47,13 +47,13 @@ var later = map[string]bool{
 // refuse tells of all that f uses and that is not there yet.
 func (f *File) refuse(r *report, notYet map[string]bool) {
 	refused := "" // a table, whose keys need not be told as well
-	for _, l := range f.leaves() {
+	for _, l := range f.unusual() {
 		value := strings.Trim(l.text, `"`)
 		switch {
 		case refused != "" && strings.HasPrefix(l.path, refused+"."):
 		case notYet[l.pattern+"="+value]:
 			r.wrong(l.path, "take it out", "%s = %q is not in this version yet", last(l.path), value)
-		case notYet[l.pattern] && l.text != l.usual:
+		case notYet[l.pattern]:
 			if l.table {
 				refused = l.path
 			}

@@ -23,24 +23,31 @@ type leaf struct {
 }
 
 // leaves are all values of f in the order of their declaration.
-func (f *File) leaves() []leaf {
-	w := &walk{}
+func (f *File) leaves() []leaf { return f.walk(&walk{}) }
+
+// unusual are those that differ from their default, and the tables that are
+// there and need not be.
+func (f *File) unusual() []leaf { return f.walk(&walk{unusual: true}) }
+
+func (f *File) walk(w *walk) []leaf {
 	w.fields("", "", reflect.ValueOf(f).Elem(), reflect.ValueOf(New()).Elem())
 	return w.all
 }
 
 type walk struct {
-	all    []leaf
-	prefix string // of the service that is being walked through
+	all     []leaf
+	unusual bool   // leave out what has its default
+	prefix  string // of the service that is being walked through
 }
 
 // fields walks through a table and its default side by side.
 func (w *walk) fields(path, pattern string, table, usual reflect.Value) {
-	usuals := slices.Collect(fields(usual))
-	i := 0
-	for f := range fields(table) {
-		w.value(join(path, f.key), strings.TrimPrefix(pattern+"."+f.key, "."), f.value, usuals[i].value)
-		i++
+	for _, f := range fieldsOf(table.Type()) {
+		v, u := table.FieldByIndex(f.index), usual.FieldByIndex(f.index)
+		if w.unusual && v.Comparable() && v.Equal(u) {
+			continue // nearly all of a large file: before any text is made
+		}
+		w.value(join(path, f.key), strings.TrimPrefix(pattern+"."+f.key, "."), v, u)
 	}
 }
 
@@ -50,24 +57,25 @@ func (w *walk) value(path, pattern string, v, usual reflect.Value) {
 		for i := range *p {
 			w.service(join(path, (*p)[i].Name), &(*p)[i])
 		}
+		return
 	case *[]Backend:
 		for i := range *p {
 			w.backend(fmt.Sprintf("%s[%d]", path, i), &(*p)[i])
 		}
-	default:
-		switch v.Kind() {
-		case reflect.Struct:
-			w.fields(path, pattern, v, usual)
-		case reflect.Pointer:
-			if !v.IsNil() {
-				w.add(leaf{path: path, pattern: pattern, text: "there", table: true})
-				usual := reflect.New(v.Type().Elem())
-				setDefaults(usual.Elem())
-				w.fields(path, pattern, v.Elem(), usual.Elem())
-			}
-		default:
-			w.add(leaf{path: path, pattern: pattern, text: literal(v.Interface()), usual: literal(usual.Interface())})
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		w.fields(path, pattern, v, usual)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			w.add(leaf{path: path, pattern: pattern, text: "there", table: true})
+			usual := reflect.New(v.Type().Elem()).Elem()
+			setDefaults(usual)
+			w.fields(path, pattern, v.Elem(), usual)
 		}
+	default:
+		w.add(leaf{path: path, pattern: pattern, text: literal(v.Interface()), usual: literal(usual.Interface())})
 	}
 }
 
@@ -82,6 +90,9 @@ func (w *walk) backend(path string, b *Backend) {
 }
 
 func (w *walk) add(l leaf) {
+	if w.unusual && l.text == l.usual {
+		return // lists, which cannot be compared as values
+	}
 	l.key = strings.TrimPrefix(l.path, w.prefix)
 	w.all = append(w.all, l)
 }

@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"math"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,8 +13,8 @@ import (
 )
 
 // field fills one value of any kind.
-func (d *decoder) field(path string, raw any, f field) {
-	switch p := f.value.Addr().Interface().(type) {
+func (d *decoder) field(path string, raw any, tag reflect.StructTag, value reflect.Value) {
+	switch p := value.Addr().Interface().(type) {
 	case *[]Service:
 		d.services(path, raw, p)
 	case *[]Backend:
@@ -24,16 +22,16 @@ func (d *decoder) field(path string, raw any, f field) {
 	case *map[string]string:
 		d.words(path, raw, p)
 	case *[]string:
-		if word, ok := raw.(string); ok && f.tag.Get("single") != "" {
+		if word, ok := raw.(string); ok && tag.Get("single") != "" {
 			raw = []any{word}
 		}
 		*p = []string{}
 		for _, e := range d.list(path, raw) {
 			var s string
-			d.text(e.path, e.raw, &s, f.tag)
+			d.text(e.path, e.raw, &s, tag)
 			*p = append(*p, s)
 		}
-		if f.tag.Get("argv") != "" && len(*p) > 0 {
+		if tag.Get("argv") != "" && len(*p) > 0 {
 			d.program(path, *p)
 		}
 	case *[]netip.Prefix:
@@ -45,7 +43,7 @@ func (d *decoder) field(path string, raw any, f field) {
 			}
 		}
 	case *string:
-		d.text(path, raw, p, f.tag)
+		d.text(path, raw, p, tag)
 	case *bool:
 		if b, ok := raw.(bool); ok {
 			*p = b
@@ -53,17 +51,16 @@ func (d *decoder) field(path string, raw any, f field) {
 			d.wrong(path, "write true or false", "%s is true or false, not %s", last(path), kind(raw))
 		}
 	case *int:
-		d.number(path, raw, p, f.tag)
+		d.number(path, raw, p, tag)
 	case *time.Duration, *Size, *Rate, *ByteRate, *fs.FileMode:
 		d.unit(path, raw, p)
 	default:
-		table := f.value
-		if table.Kind() == reflect.Pointer { // being there is what switches it on
-			table.Set(reflect.New(table.Type().Elem()))
-			table = table.Elem()
-			setDefaults(table)
+		if value.Kind() == reflect.Pointer { // being there is what switches it on
+			value.Set(reflect.New(value.Type().Elem()))
+			value = value.Elem()
+			setDefaults(value)
 		}
-		d.table(path, raw, table)
+		d.table(path, raw, value)
 	}
 }
 
@@ -149,54 +146,6 @@ func (d *decoder) unit(path string, raw any, p any) bool {
 		d.wrong(path, e.Hint, "%s = %s", last(path), e.Text)
 	}
 	return err == nil
-}
-
-// path makes a file's path absolute where it is relative: it starts at the
-// configuration's folder, so that it means the same wherever tcpctl is started.
-func (d *decoder) path(path, name, want string) string {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(d.dir, name)
-	}
-	if want == "new" || !d.exist {
-		return name
-	}
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		d.wrong(path, neighbour(name), "%s: there is no %s %q", last(path), want, name)
-	case info.IsDir() != (want == "folder"):
-		d.wrong(path, "", "%s: %q is not a %s", last(path), name, want)
-	}
-	return name
-}
-
-// neighbour looks beside a file that is not there for one that was meant.
-func neighbour(name string) string {
-	entries, err := os.ReadDir(filepath.Dir(name))
-	if err != nil {
-		return "its folder is not there either, or may not be read"
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	if n := nearest(filepath.Base(name), names); n != "" {
-		return "did you mean " + strconv.Quote(n) + "?"
-	}
-	return "put it there, or write where it is"
-}
-
-// program looks at a command. A bare name is left to the search at run time,
-// whose PATH may be another than ours.
-func (d *decoder) program(path string, argv []string) {
-	switch name := argv[0]; {
-	case name == "":
-		d.wrong(path, "the first is the program", "%s begins with an empty word", last(path))
-	case strings.ContainsRune(name, '/'):
-		argv[0] = d.path(path, name, "file")
-	case strings.ContainsAny(name, " \t") && len(argv) == 1:
-		d.wrong(path, "each word is a string of its own; there is no shell", "%s: %q is one word", last(path), name)
-	}
 }
 
 // last is the key at the end of a path, as messages say it.

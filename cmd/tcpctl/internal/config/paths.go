@@ -1,0 +1,56 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// path makes a file's path absolute where it is relative: it starts at the
+// configuration's folder, so that it means the same wherever tcpctl is started.
+func (d *decoder) path(path, name, want string) string {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, name)
+	}
+	if want == "new" || !d.exist {
+		return name
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		d.wrong(path, neighbour(name), "%s: there is no %s %q", last(path), want, name)
+	case info.IsDir() != (want == "folder"):
+		d.wrong(path, "", "%s: %q is not a %s", last(path), name, want)
+	}
+	return name
+}
+
+// neighbour looks beside a file that is not there for one that was meant.
+func neighbour(name string) string {
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		return "its folder is not there either, or may not be read"
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if n := nearest(filepath.Base(name), names); n != "" {
+		return "did you mean " + strconv.Quote(n) + "?"
+	}
+	return "put it there, or write where it is"
+}
+
+// program looks at a command. A bare name is left to the search at run time,
+// whose PATH may be another than ours.
+func (d *decoder) program(path string, argv []string) {
+	switch name := argv[0]; {
+	case name == "":
+		d.wrong(path, "the first is the program", "%s begins with an empty word", last(path))
+	case strings.ContainsRune(name, '/'):
+		argv[0] = d.path(path, name, "file")
+	case strings.ContainsAny(name, " \t") && len(argv) == 1:
+		d.wrong(path, "each word is a string of its own; there is no shell", "%s: %q is one word", last(path), name)
+	}
+}
