@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tcpctl/tcpctl"
+
+// mayImport says which of our packages each of our packages may import; an
+// entry that ends in /... stands for a package and all below it. A package
+// that is not here is one that nobody has thought about: give it a line, and
+// the README's map, too.
+var mayImport = map[string][]string{
+	"lock":           {}, // the standard library only
+	"ws":             {},
+	"mesh":           {},
+	"mesh/meshtest":  {"mesh"},
+	"themes":         {},
+	"proxy/relay":    {},
+	"proxy/health":   {},
+	"proxy/command":  {},
+	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command"},
+	"proxy/api":      {"proxy", "mesh"}, // mesh: values only
+	"tui":            {"proxy", "proxy/api", "themes"},
+	"cmd/tcpctl":     {"proxy/...", "lock", "tui", "mesh", "ws", "themes", "cmd/tcpctl/internal/..."},
+	"cmd/tcpctl/...": {"proxy/...", "lock", "mesh", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
+}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath, Dir  string
+	GoFiles, Imports []string
+	IgnoredGoFiles   []string // for other systems
+	Standard         bool
+}
+
+// packages are those of the patterns, as go list gives them.
+func packages(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command")
+	}
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,GoFiles,IgnoredGoFiles,Imports,Standard"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.Bytes())
+	}
+	var all []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// ours cuts the module's path off; it reports false for packages of others.
+func ours(path string) (string, bool) { return strings.CutPrefix(path, module+"/") }
+
+func TestWhoMayImportWhom(t *testing.T) {
+	for _, p := range packages(t, module+"/...") {
+		name, _ := ours(p.ImportPath)
+		allowed, known := mayImport[name]
+		if !known && matches("cmd/tcpctl/...", name) {
+			allowed, known = mayImport["cmd/tcpctl/..."], true
+		}
+		if !known {
+			t.Errorf("%s is not in the table", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			imported, of := ours(i)
+			if of && !slices.ContainsFunc(allowed, func(pattern string) bool { return matches(pattern, imported) }) {
+				t.Errorf("%s imports %s; it may import %v", name, imported, allowed)
+			}
+		}
+	}
+}
+
+func matches(pattern, name string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == prefix || strings.HasPrefix(name, prefix+"/")
+	}
+	return name == pattern
+}
+
+func TestLockNeedsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range packages(t, "-deps", module+"/lock") {
+		if name, of := ours(p.ImportPath); !p.Standard && !(of && name == "lock") {
+			t.Errorf("lock needs %s", p.ImportPath)
+		}
+	}
+}
+
+func TestEachPackageHasOnePackageComment(t *testing.T) {
+	for _, p := range packages(t, module+"/...") {
+		var with []string
+		for _, file := range append(p.GoFiles, p.IgnoredGoFiles...) {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if f.Doc != nil {
+				with = append(with, file)
+			}
+		}
+		if len(with) != 1 {
+			name, _ := ours(p.ImportPath)
+			t.Errorf("%s has %d package comments: %v", name, len(with), with)
+		}
+	}
+}

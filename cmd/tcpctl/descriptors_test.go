@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestFewDescriptorsAndManyClients gives tcpctl 64 descriptors, and 500
+// clients at once.
+func TestFewDescriptorsAndManyClients(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is set and looked at as Linux has it")
+	}
+	const clients = 500
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	in := runInstance(t, []string{"sh", "-c", `ulimit -n 64; exec "$@"`, "sh"},
+		"proxy", "--listen", "127.0.0.1:0", "--backend", b.addr+",name=a")
+	addr := in.addr()
+
+	open := make(chan struct{}) // until then those who are in stay in
+	var wg sync.WaitGroup
+	for n := range clients {
+		c := mustDial(t, addr)
+		c.SetDeadline(time.Now().Add(4 * patience))
+		wg.Go(func() {
+			defer c.Close()
+			c.says("hello")
+			if err := c.hears("a: hello"); err != nil {
+				t.Errorf("client %d: %v", n, err)
+			}
+			<-open
+		})
+	}
+	in.until("as many as fit are in", func(s *proxy.ServiceInfo) bool { return s.Sessions.Active >= 15 })
+	pid := in.status().Node.PID
+	before, began := cpuTime(t, pid), time.Now()
+	time.Sleep(2 * time.Second)
+	used, waited := cpuTime(t, pid)-before, time.Since(began)
+	s := in.service()
+	t.Logf("%d sessions with 64 descriptors, %d open; cpu while %d wait: %.1f %%", s.Sessions.Active,
+		descriptors(pid), clients-s.Sessions.Active, 100*used.Seconds()/waited.Seconds())
+	if out := in.tcpctl("events"); !strings.Contains(out, "raise the descriptor limit (ulimit -n)") {
+		t.Errorf("events:\n%s", out)
+	}
+
+	close(open)
+	wg.Wait()
+	for range 20 {
+		if err := oneVisit(addr, "afterwards"); err != nil {
+			t.Error(err)
+		}
+	}
+	lines := strings.Count(in.log(), "\n")
+	t.Logf("%d lines of log", lines)
+	if lines > 40 {
+		t.Errorf("a flood of %d lines:\n%s", lines, in.log())
+	}
+	if s := in.service(); s.Sessions.Total != clients+20 || s.Sessions.Failed > 0 {
+		t.Errorf("%+v", s.Sessions)
+	}
+}
+
+// cpuTime is what a process has used so far.
+func cpuTime(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), ") ") // the name may have spaces
+	fields := strings.Fields(after)
+	user, err := strconv.Atoi(fields[11])
+	if err != nil {
+		t.Fatal(err)
+	}
+	system, err := strconv.Atoi(fields[12])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick := 100 // a second
+	if out, err := exec.Command("getconf", "CLK_TCK").Output(); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil {
+			tick = n
+		}
+	}
+	return time.Duration(user+system) * time.Second / time.Duration(tick)
+}
+
+func descriptors(pid int) int {
+	all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return len(all)
+}
