@@ -1,0 +1,132 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// troubled is a listener whose process is out of something now and then.
+type troubled struct {
+	net.Listener
+	mu   sync.Mutex
+	errs []error
+	said atomic.Int32
+}
+
+func (l *troubled) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		l.mu.Unlock()
+		l.said.Add(1)
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
+	}
+	l.mu.Unlock()
+	return l.Listener.Accept()
+}
+
+// TestAcceptNeverGivesUp: it goes on after each of these, and says so once a
+// burst.
+func TestAcceptNeverGivesUp(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &troubled{Listener: ln, errs: []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.EMFILE, syscall.ENFILE,
+		syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR}}
+	v := start(t, proxy.ServiceConfig{Relay: "stream", Listeners: []net.Listener{l}}, newServer(t, "a"))
+	one := v.dial("one")
+	one.hears("a one")
+	if l.said.Load() != 8 {
+		t.Errorf("%d errors were met", l.said.Load())
+	}
+	page, _ := v.Events(0)
+	if n := countEvents(page, proxy.EventLimit, "db cannot accept"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	v.must(v.svc.CloseFront("ana", ""))
+	if _, err := v.svc.OpenFront("ana", ""); err == nil {
+		t.Error("opened without an address")
+	}
+	one.says("still here")
+	one.hears("still here")
+}
+
+// TestOutOfDescriptors: five times as many clients as the process can hold.
+// All are served, one after another, and it serves on afterwards.
+func TestOutOfDescriptors(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		const most, clients = 8, 40
+		v := startWithin(t, most, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
+		v.untilUp()
+		var all sync.WaitGroup
+		for n := range clients {
+			all.Go(func() {
+				for turn := range 5 {
+					if err := visitOnce(v.addr(), "a", fmt.Sprint(n, "-", turn)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		over := make(chan struct{})
+		go func() { all.Wait(); close(over) }()
+		for {
+			if i := v.svc.Info(); i.Sessions.Active+i.Queue.Waiting > most {
+				t.Fatalf("%d sessions", i.Sessions.Active+i.Queue.Waiting)
+			}
+			select {
+			case <-over:
+			default:
+				continue
+			}
+			break
+		}
+		v.dial("after").hears("a after")
+		page, _ := v.Events(0)
+		if n := countEvents(page, proxy.EventLimit, "has all 8 sessions"); n != 1 {
+			t.Errorf("said %d times", n)
+		}
+	})
+}
+
+// TestTheBudgetIsGivenBack by all endings, also by those who never waited.
+func TestTheBudgetIsGivenBack(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		c := oneSlot(relay)
+		c.Queue.Max = 1
+		v := startWithin(t, 4, c, a)
+		v.untilUp()
+		for turn := range 20 {
+			live := v.dial("live")
+			live.hears("a live")
+			waiting := v.queue("waiting")
+			v.turnedAway()
+			switch turn % 3 {
+			case 0:
+				waiting.reset()
+				live.leaves()
+			case 1:
+				live.reset()
+				waiting.hears("a waiting")
+				waiting.leaves()
+			case 2:
+				for _, s := range v.Sessions(false) {
+					v.Kick("ana", "", s.ID)
+				}
+				live.isReset()
+				waiting.isReset()
+			}
+			v.untilIdle()
+		}
+	})
+}

@@ -1,0 +1,216 @@
+package proxy_test
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// by is a backend that does what a test says with its one client.
+func by(t *testing.T, relay string, do func(c *net.TCPConn)) *visit {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if c, err := ln.Accept(); err == nil {
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			do(c.(*net.TCPConn))
+		}
+	}()
+	t.Cleanup(func() { ln.Close(); <-ended })
+	c := unchecked(relay)
+	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}
+	return start(t, c)
+}
+
+// much is more than all buffers on the way hold.
+func much() []byte {
+	b := make([]byte, 8<<20)
+	r := rand.NewChaCha8([32]byte{1})
+	r.Read(b)
+	return b
+}
+
+// TestTheClientEndsFirst: the backend reads all of it and its end, and can
+// still answer at length.
+func TestTheClientEndsFirst(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		want := much()
+		v := by(t, relay, func(c *net.TCPConn) {
+			got, err := io.ReadAll(c)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("the backend got %d bytes, %v", len(got), err)
+			}
+			time.Sleep(50 * time.Millisecond) // a half-closed session goes on
+			if _, err := c.Write(want); err != nil {
+				t.Error(err)
+			}
+		})
+		c := v.dial("")
+		if _, err := c.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		c.fin()
+		c.SetReadDeadline(time.Now().Add(patience))
+		got, err := io.ReadAll(c.r)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the client got %d bytes, %v", len(got), err)
+		}
+		r := v.record()
+		if r.By != proxy.ByClient || r.Why != "fin" || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+// TestTheBackendEndsFirst, and still listens.
+func TestTheBackendEndsFirst(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		want := much()
+		v := by(t, relay, func(c *net.TCPConn) {
+			c.Write(want)
+			c.CloseWrite()
+			got, err := io.ReadAll(c)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("the backend got %d bytes, %v", len(got), err)
+			}
+		})
+		c := v.dial("")
+		c.SetReadDeadline(time.Now().Add(patience))
+		got, err := io.ReadAll(c.r)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the client got %d bytes, %v", len(got), err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if _, err := c.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		c.fin()
+		r := v.record()
+		if r.By != proxy.ByBackend || r.Why != "fin" || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.svc.Info(); i.Sessions.Cut != 0 {
+			t.Errorf("counted %+v", i.Sessions)
+		}
+	})
+}
+
+// TestTheClientsResetPassesOn.
+func TestTheClientsResetPassesOn(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, proxy.ServiceConfig{Relay: relay}, a)
+		c := v.dial("one")
+		c.hears("a one")
+		c.reset()
+		v.eventually("the backend sees it", func() bool { return a.resets.Load() == 1 })
+		if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" || r.Phase != proxy.PhaseRelay {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.untilIdle(); i.Sessions.Cut != 0 {
+			t.Errorf("counted %+v", i.Sessions)
+		}
+	})
+}
+
+// TestTheBackendsResetPassesOn, behind all that it had sent before.
+func TestTheBackendsResetPassesOn(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		v := by(t, relay, func(c *net.TCPConn) {
+			io.WriteString(c, "last words\n")
+			var b [8]byte
+			io.ReadFull(c, b[:3]) // the client has heard them
+			c.SetLinger(0)
+		})
+		c := v.dial("")
+		c.hears("last words")
+		io.WriteString(c, "ok\n")
+		c.isReset()
+		if r := v.record(); r.By != proxy.ByBackend || r.Why != "reset" || r.BytesOut != int64(len("last words\n")) {
+			t.Errorf("record %+v", r)
+		}
+		if i := v.untilIdle(); i.Sessions.Cut != 1 {
+			t.Errorf("counted %+v", i.Sessions)
+		}
+	})
+}
+
+// TestClocks: each ends its session in its own words, and both sides with a
+// reset.
+func TestClocks(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		const short = 100 * time.Millisecond
+		for why, set := range map[string]func(*proxy.ServiceConfig){
+			"idle":               func(c *proxy.ServiceConfig) { c.IdleTimeout = short },
+			"max lifetime":       func(c *proxy.ServiceConfig) { c.MaxLifetime = short },
+			"half-close timeout": func(c *proxy.ServiceConfig) { c.HalfCloseTimeout = short },
+		} {
+			t.Run(why, func(t *testing.T) {
+				ended := make(chan error, 1)
+				v := by(t, relay, func(c *net.TCPConn) {
+					io.WriteString(c, "hello\n")
+					_, err := io.Copy(io.Discard, c)
+					ended <- err
+					<-t.Context().Done() // it says nothing more
+				})
+				c := proxy.ServiceConfig{Relay: relay, Check: proxy.CheckConfig{Type: "none"}}
+				c.Backends = []proxy.BackendConfig{{Name: "a", Addr: v.backend("a").Addr}}
+				set(&c)
+				v = start(t, c)
+				one := v.dial("")
+				one.hears("hello")
+				if why == "half-close timeout" {
+					one.fin()
+				}
+				one.isReset()
+				r := v.record()
+				if r.Why != why || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay {
+					t.Errorf("record %+v", r)
+				}
+				select {
+				case err := <-ended:
+					if reset := err != nil; reset != (why != "half-close timeout") {
+						t.Errorf("the backend saw %v", err)
+					}
+				case <-time.After(patience):
+					t.Error("the backend heard nothing of it")
+				}
+				if i := v.untilIdle(); i.Sessions.Cut != 1 {
+					t.Errorf("counted %+v", i.Sessions)
+				}
+			})
+		}
+	})
+}
+
+// TestAOneWayStreamIsNotIdle: one clock for both directions.
+func TestAOneWayStreamIsNotIdle(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		const lines = 30
+		v := by(t, relay, func(c *net.TCPConn) {
+			for range lines {
+				io.WriteString(c, "tick\n")
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+		c := proxy.ServiceConfig{Relay: relay, IdleTimeout: 200 * time.Millisecond, Check: proxy.CheckConfig{Type: "none"}}
+		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: v.backend("a").Addr}}
+		v = start(t, c)
+		one := v.dial("")
+		for range lines {
+			one.hears("tick")
+		}
+		one.isClosed()
+	})
+}
