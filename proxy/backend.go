@@ -28,6 +28,7 @@ type Backend struct {
 	turn     int // of roundRobin
 	holds    holds
 	removing bool
+	added    bool // by an operator, not by the file
 
 	judge  health.Judge
 	since  time.Time // of the last change of health or admin state

@@ -51,6 +51,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	services []*Service
+	retiring sync.WaitGroup // services that a reload has no more
 	started  bool
 	stopped  bool
 }
@@ -63,7 +64,20 @@ func New(c Config) (*Engine, error) {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.budget = relay.NewBudget(sessionBudget(c.MaxSessions))
+	all, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	for _, sc := range all {
+		e.services = append(e.services, newService(e, sc))
+	}
+	return e, nil
+}
+
+// complete gives the services with their defaults, or says what is wrong.
+func (c Config) complete() ([]ServiceConfig, error) {
 	names := map[string]bool{}
+	var all []ServiceConfig
 	for _, sc := range c.Services {
 		sc = sc.withDefaults()
 		sc.Backends = slices.Clone(sc.Backends)
@@ -80,9 +94,9 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
 		}
 		names[sc.Name] = true
-		e.services = append(e.services, newService(e, sc))
+		all = append(all, sc)
 	}
-	return e, nil
+	return all, nil
 }
 
 // Start opens all listeners, or none, and begins to serve.
@@ -144,6 +158,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	for _, s := range e.all() {
 		s.finish()
 	}
+	e.retiring.Wait()
 	e.stream.Shutdown()
 	e.loop.Shutdown()
 	e.commands.Close()

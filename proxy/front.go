@@ -9,26 +9,49 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// front is a service's listeners while it is open.
+// front is a service's listeners while it is open, each with the address that
+// the configuration asks for; "" where it was given.
 type front struct {
+	asked     []string
 	listeners []*relay.Listener
+	fresh     []*relay.Listener // of a reload: to be served still
+}
+
+func (f *front) add(asked string, l *relay.Listener) {
+	f.asked, f.listeners = append(f.asked, asked), append(f.listeners, l)
 }
 
 // openFront opens all addresses of a service, or none.
 func (e *Engine) openFront(c ServiceConfig) (*front, error) {
 	f := &front{}
 	for _, ln := range c.Listeners {
-		f.listeners = append(f.listeners, relay.NewListener(ln))
+		f.add("", relay.NewListener(ln))
 	}
 	for _, addr := range c.Listen {
-		l, err := relay.Listen(addr, c.Sock)
+		l, err := e.listen(addr, c)
 		if err != nil {
 			f.close()
-			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
+			return nil, err
 		}
-		f.listeners = append(f.listeners, l)
+		f.add(addr, l)
 	}
 	return f, nil
+}
+
+// listen opens one address, unless somebody has opened it for us.
+func (e *Engine) listen(addr string, c ServiceConfig) (*relay.Listener, error) {
+	if e.cfg.Inherited != nil {
+		if ln := e.cfg.Inherited(addr); ln != nil {
+			l := relay.NewListener(ln)
+			l.Sock = c.Sock
+			return l, nil
+		}
+	}
+	l, err := relay.Listen(addr, c.Sock)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
+	}
+	return l, nil
 }
 
 // listenHint says what to try where that is known.
@@ -47,10 +70,17 @@ func listenHint(addr string, err error) error {
 // serve begins accepting.
 func (f *front) serve(s *Service) {
 	for _, l := range f.listeners {
-		l.Budget = s.engine.budget
-		l.Trouble = s.acceptTrouble
-		s.run.Serve(l, s.begin)
+		s.serve(l)
 	}
+}
+
+// serve begins to accept from one listener, for the runner that new sessions
+// have from now on.
+func (s *Service) serve(l *relay.Listener) {
+	l.Budget = s.engine.budget
+	l.Trouble = s.acceptTrouble
+	run := s.run
+	run.Serve(l, func(client *relay.Side) { s.begin(run, client) })
 }
 
 func (f *front) close() {

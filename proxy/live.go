@@ -55,6 +55,12 @@ func (l *live) all() iter.Seq[*Session] {
 	}
 }
 
+func (l *live) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first == nil
+}
+
 // sum looks at the living and at what the dead have left in one step, so that
 // a sum over both never shrinks.
 func (l *live) sum(settled func(), each func(*Session)) {

@@ -8,10 +8,10 @@ import (
 
 // begin takes a client that has just been accepted. Clients come one at a
 // time and in the order of their arrival.
-func (s *Service) begin(client *relay.Side) {
-	sess := &Session{service: s, run: s.run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+func (s *Service) begin(run relay.Runner, client *relay.Side) {
+	sess := &Session{service: s, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
 	sess.waiter.Owner = sess
-	s.run.Begin(sess, client)
+	run.Begin(sess, client)
 }
 
 // open is the first stage: the session is entered in the books, and its

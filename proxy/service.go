@@ -32,6 +32,7 @@ type Service struct {
 	bypassing  int        // of those, let past a pause
 	checking   int        // slots lent to checks
 	pause      *pause
+	retired    bool // a reload has it no more; guarded by the engine's mu
 	release    *release
 	unserved   int           // let go by a release, and not served yet
 	still      bool          // the queue's clock stands
@@ -210,6 +211,10 @@ func (s *Service) Name() string { return s.name }
 // Backend finds a backend by its name; nil when there is none.
 func (s *Service) Backend(name string) (found *Backend) {
 	s.queue.View(func() {
+		// One that is on its way out may have a successor of its name.
+		if found = s.backend(name); found != nil {
+			return
+		}
 		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == name }); n >= 0 {
 			found = s.backends[n]
 		}
@@ -250,6 +255,7 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 			return
 		}
 		b := newBackend(s, c)
+		b.added = true
 		s.backends = append(s.backends, b)
 		s.startChecks(b)
 		text = fmt.Sprintf("add %s: %s", b.target(), b.state())

@@ -113,6 +113,27 @@ func (l *Listener) File() (*os.File, error) {
 	return nil, errors.ErrUnsupported
 }
 
+// Again gives the same socket as another listener, which the caller owns; this
+// one goes on until it is closed. Clients in the kernel's backlog belong to
+// the socket, so none is lost between the two.
+func (l *Listener) Again() (*Listener, error) {
+	f, err := l.File()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	again := NewListener(ln)
+	again.Sock = l.Sock
+	return again, nil
+}
+
 func (l *Listener) trouble(err error) {
 	if l.Trouble != nil {
 		l.Trouble(err)
@@ -187,8 +208,23 @@ func (b *Budget) Give() {
 	}
 }
 
+// SetMax changes the whole budget; what is taken stays.
+func (b *Budget) SetMax(max int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.max = max
+	if b.free != nil && b.used < max {
+		close(b.free)
+		b.free = nil
+	}
+}
+
 // Max is the whole budget, and Used what is taken of it.
-func (b *Budget) Max() int { return b.max }
+func (b *Budget) Max() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.max
+}
 
 // Used is how many are taken now.
 func (b *Budget) Used() int {

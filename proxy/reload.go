@@ -1,0 +1,316 @@
+package proxy
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Apply makes the engine run another configuration, and says what it changed,
+// a sentence each. It changes everything or nothing: what cannot be opened is
+// an error, and the old configuration is in force. No waiter, session, pause,
+// plan or admin state is lost; a service that is gone serves its waiters and
+// ends (rule 22).
+func (e *Engine) Apply(c Config) (changes []string, err error) {
+	all, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.started || e.stopped {
+		return nil, fmt.Errorf("proxy: the engine does not run")
+	}
+	// Open first what is new: only that can fail.
+	opened := map[string]*front{}
+	giveUp := func(err error) ([]string, error) {
+		for _, f := range opened {
+			f.close()
+		}
+		return nil, err
+	}
+	for _, sc := range all {
+		lacks := sc
+		if old := e.find(sc.Name); old != nil {
+			lacks.Listen, lacks.Listeners = old.lacking(sc), nil
+		}
+		if e.runner(sc) == relay.Runner(&e.loop) {
+			if err := e.loop.Start(); err != nil {
+				return giveUp(err)
+			}
+		}
+		f, err := e.openFront(lacks)
+		if err != nil {
+			return giveUp(err)
+		}
+		opened[sc.Name] = f
+	}
+	var services []*Service
+	for _, sc := range all {
+		old := e.find(sc.Name)
+		if old == nil {
+			s := newService(e, sc)
+			s.front = opened[sc.Name]
+			s.start()
+			services = append(services, s)
+			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.front.addrs(), ", ")))
+			continue
+		}
+		services = append(services, old)
+		if what := old.apply(sc, opened[sc.Name]); len(what) > 0 {
+			changes = append(changes, fmt.Sprintf("service %s: %s", old.name, strings.Join(what, "; ")))
+		}
+	}
+	for _, old := range e.services {
+		if !slices.Contains(services, old) {
+			if !old.retired {
+				active := 0
+				old.queue.View(func() { active = old.active })
+				changes = append(changes, fmt.Sprintf("service %s is gone: %s and %s go on to their end", old.name,
+					plural(active, "session"), plural(old.queue.Len(), "waiting client")))
+			}
+			services = append(services, old)
+			e.retire(old)
+		}
+	}
+	e.services = services
+	e.budget.SetMax(sessionBudget(c.MaxSessions))
+	return changes, nil
+}
+
+func (e *Engine) find(name string) *Service {
+	for _, s := range e.services {
+		if s.name == name && !s.retired {
+			return s
+		}
+	}
+	return nil
+}
+
+// retire closes a service that is gone, and forgets it once it is empty.
+func (e *Engine) retire(s *Service) {
+	if s.retired {
+		return
+	}
+	s.retired = true
+	s.CloseFront("", "reload")
+	s.queue.Update(func() {
+		if s.pause != nil && s.pause.plan == nil {
+			s.resume("", 0) // its operator has taken the service away
+		}
+	})
+	s.engine.retiring.Add(1)
+	go e.forget(s)
+}
+
+// forget waits for the end of a service that is gone.
+func (e *Engine) forget(s *Service) {
+	defer e.retiring.Done()
+	for empty := false; !empty; {
+		select {
+		case <-s.ctx.Done():
+			return // the engine has ended it
+		case <-time.After(20 * time.Millisecond):
+		}
+		s.queue.View(func() { empty = s.live.empty() && s.active == 0 })
+	}
+	e.mu.Lock()
+	e.services = slices.DeleteFunc(e.services, func(o *Service) bool { return o == s })
+	stopped := e.stopped
+	e.mu.Unlock()
+	if !stopped {
+		s.finish()
+		e.Note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
+	}
+}
+
+// lacking are the addresses that the service would have to open for c. A
+// service that an operator has closed opens none.
+func (s *Service) lacking(c ServiceConfig) (addrs []string) {
+	s.queue.View(func() {
+		for _, addr := range c.Listen {
+			if s.front != nil && !slices.Contains(s.front.asked, addr) {
+				addrs = append(addrs, addr)
+			}
+		}
+	})
+	return addrs
+}
+
+// apply changes the service in place, and says what.
+func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
+	old := *s.config()
+	run := s.engine.runner(c)
+	var closing []*relay.Listener
+	s.queue.Update(func() {
+		changes = append(changes, differences(old, c)...)
+		s.cfg.Store(&c)
+		if c.Balance != old.Balance {
+			s.policy = newPolicy(c.Balance)
+		}
+		changes = append(changes, s.applyBackends(old, c)...)
+		if s.front == nil {
+			s.run = run
+			return
+		}
+		closing = s.front.change(c, more, &changes)
+		if run != s.run {
+			s.run = run
+			closing = append(closing, s.front.reopen(&changes)...)
+		}
+	})
+	s.queue.SetMax(max(c.Queue.Max, 0))
+	s.queue.View(func() {
+		if s.front != nil {
+			for _, l := range s.front.fresh {
+				s.serve(l)
+			}
+			s.front.fresh = nil
+		}
+	})
+	for _, l := range closing {
+		l.Close()
+	}
+	return changes
+}
+
+// change takes in the listeners that were opened for c, and gives those that
+// it has no more.
+func (f *front) change(c ServiceConfig, more *front, changes *[]string) (closing []*relay.Listener) {
+	was := *f
+	f.asked, f.listeners = nil, nil
+	for i, l := range was.listeners {
+		if asked := was.asked[i]; asked == "" || slices.Contains(c.Listen, asked) {
+			f.add(asked, l)
+			continue
+		}
+		closing = append(closing, l)
+		*changes = append(*changes, "no longer on "+l.Addr().String())
+	}
+	for i, l := range more.listeners {
+		f.add(more.asked[i], l)
+		f.fresh = append(f.fresh, l)
+		*changes = append(*changes, "also on "+l.Addr().String())
+	}
+	return closing
+}
+
+// reopen gives each listener another life on the same socket, for another
+// runner: clients that the kernel holds are not lost.
+func (f *front) reopen(changes *[]string) (closing []*relay.Listener) {
+	for i, l := range f.listeners {
+		if slices.Contains(f.fresh, l) {
+			continue
+		}
+		again, err := l.Again()
+		if err != nil {
+			*changes = append(*changes, fmt.Sprintf("%s keeps its old relay: %v", l.Addr(), err))
+			continue
+		}
+		closing = append(closing, l)
+		f.listeners[i] = again
+		f.fresh = append(f.fresh, again)
+	}
+	return closing
+}
+
+// applyBackends adds, removes and changes backends by their names. The queue
+// is locked.
+func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
+	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
+	inFile := map[string]bool{}
+	for _, bc := range c.Backends {
+		inFile[bc.Name] = true
+		b := s.backend(bc.Name)
+		if b != nil && b.cfg.Addr != bc.Addr {
+			changes = append(changes, fmt.Sprintf("backend %s moves to %s", b.name, bc.Addr))
+			b.retire()
+			b = nil
+		} else if b == nil {
+			changes = append(changes, "backend "+bc.Name+" is new")
+		}
+		if b == nil {
+			b = newBackend(s, bc)
+			s.backends = append(s.backends, b)
+			s.startChecks(b)
+			continue
+		}
+		changes = append(changes, b.apply(bc)...)
+		b.judge.Rise, b.judge.Fall = c.Check.Rise, c.Check.Fall
+		if recheck {
+			b.stopChecks()
+			b.judge.Reset()
+			s.startChecks(b)
+		}
+	}
+	for _, b := range slices.Clone(s.backends) {
+		if !inFile[b.name] && !b.added && !b.removing {
+			changes = append(changes, "backend "+b.name+" drains and goes")
+			b.retire()
+		}
+	}
+	return changes
+}
+
+// apply takes in the file's values of a backend. A weight that an operator
+// has set stays, unless the file has changed it since (rule 13).
+func (b *Backend) apply(c BackendConfig) (changes []string) {
+	was := b.cfg
+	b.cfg, b.priority, b.added = c, c.Priority, false
+	if c.Weight != was.Weight {
+		text := fmt.Sprintf("weight of %s: %d, was %d", b.name, c.Weight, b.weight)
+		if b.weight != was.Weight {
+			text += " (an operator's: the file wins)"
+			b.service.engine.Note(Event{Kind: EventAdmin, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
+		}
+		b.weight = c.Weight
+		changes = append(changes, text)
+	}
+	was.Weight = c.Weight
+	if !reflect.DeepEqual(was, c) {
+		changes = append(changes, "backend "+b.name+" changes")
+	}
+	return changes
+}
+
+// retire drains a backend that the file has no more, and then forgets it. The
+// queue is locked.
+func (b *Backend) retire() {
+	b.removing = true
+	if b.holds[holdOperator] == nil {
+		b.setHold(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
+	}
+	b.service.forgetEmpty(b)
+}
+
+// backend finds one that is not on its way out. The queue is locked.
+func (s *Service) backend(name string) *Backend {
+	for _, b := range s.backends {
+		if b.name == name && !b.removing {
+			return b
+		}
+	}
+	return nil
+}
+
+// differences names the fields of a service, but for listen and backends,
+// that a reload changes.
+func differences(old, now ServiceConfig) (names []string) {
+	a, b := reflect.ValueOf(old), reflect.ValueOf(now)
+	for i := range a.NumField() {
+		name := a.Type().Field(i).Name
+		switch name {
+		case "Listen", "Listeners", "Backends", "Dial", "TLS":
+			continue
+		}
+		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+			names = append(names, strings.ToLower(name)+" changes")
+		}
+	}
+	return names
+}
