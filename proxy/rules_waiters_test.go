@@ -37,10 +37,7 @@ func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 			rude[i].reset()
 			silent[i/2].Close()
 		}
-		v.untilWaiting(40)
-		if i := v.svc.Info(); i.Queue.Left != 60 {
-			t.Errorf("left: %+v", i.Queue)
-		}
+		v.until("60 have left", func(i proxy.ServiceInfo) bool { return i.Queue.Left == 60 && i.Queue.Waiting == 40 })
 		first.leaves()
 		for _, c := range stay {
 			if got := c.hear(); !slices.Contains(want, got[2:]) {

@@ -1,0 +1,211 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestNoSlotIsLost: clients that come and go in all ways, backends that die
+// and come back, and an operator who does everything at once. Afterwards
+// nothing is left of it: no slot taken, one record for each session, and the
+// counters say the same as the records.
+func TestNoSlotIsLost(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, how := range []string{proxy.Hold, proxy.Reject} {
+			t.Run(how, func(t *testing.T) { stress(t, relay, how) })
+		}
+	})
+}
+
+func stress(t *testing.T, relay, how string) {
+	const slots = 3
+	servers := []*server{newServer(t, "a"), newServer(t, "b"), newServer(t, "c")}
+	v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: how, Balance: "p2c", Lock: proxy.LockConfig{Slots: slots, TTL: 300 * time.Millisecond},
+		Queue: proxy.QueueConfig{Timeout: 500 * time.Millisecond, Max: 20}, Check: quick(1, 1)}, servers...)
+	addr := v.addr()
+	over := make(chan struct{})
+	var all sync.WaitGroup
+	var came atomic.Int64
+	repeat := func(do func(r *rand.Rand, n int)) {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(came.Add(1))))
+			for n := 0; ; n++ {
+				select {
+				case <-over:
+					return
+				default:
+					do(r, n)
+				}
+			}
+		})
+	}
+	for range 30 {
+		repeat(func(r *rand.Rand, n int) { comeAndGo(addr, r) })
+	}
+	repeat(func(r *rand.Rand, n int) { // a backend dies
+		s := servers[n%len(servers)]
+		time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
+		s.kill()
+		time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
+		s.restart(t)
+	})
+	repeat(func(r *rand.Rand, n int) { // an operator
+		time.Sleep(time.Duration(r.IntN(5)) * time.Millisecond)
+		operate(v, r)
+	})
+	repeat(func(*rand.Rand, int) { // somebody who looks
+		i := v.svc.Info()
+		if i.Sessions.Active > slots || i.Lock.InUse > slots {
+			t.Errorf("%d sessions in %d slots", i.Sessions.Active, slots)
+		}
+		active := 0
+		for _, b := range i.Backends {
+			active += b.Active
+		}
+		if active != i.Sessions.Active {
+			t.Errorf("%d sessions, %d at backends", i.Sessions.Active, active)
+		}
+		v.svc.Waiters()
+		v.Sessions(true)
+		time.Sleep(time.Millisecond)
+	})
+	time.Sleep(2 * time.Second)
+	close(over)
+	all.Wait()
+	v.svc.Resume(proxy.ResumeOptions{By: "ana"})
+	for _, b := range v.svc.Info().Backends {
+		v.svc.Backend(b.Name).Ready("ana", "")
+	}
+	v.untilUp()
+	i := v.untilIdle()
+	if i.Sessions.Bypass != 0 || i.Lock.InUse != 0 {
+		t.Errorf("afterwards %+v", i)
+	}
+	for _, b := range i.Backends {
+		if b.Active != 0 {
+			t.Errorf("afterwards %+v", b)
+		}
+	}
+	for range slots { // each can still be had
+		c := v.dial("after")
+		if got := c.hear(); len(got) != len("a after") {
+			t.Fatalf("heard %q", got)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	v.Shutdown(ctx)
+	balance(v)
+}
+
+// balance compares the counters with the records.
+func balance(v *visit) {
+	v.Helper()
+	i := v.svc.Info()
+	if int64(len(v.records)) != i.Sessions.Total {
+		v.Errorf("%d records of %d sessions", len(v.records), i.Sessions.Total)
+	}
+	seen := map[string]bool{}
+	var in, out, served, left, failedOrRejected, cut int64
+	for range len(v.records) {
+		r := <-v.records
+		if seen[r.ID] {
+			v.Errorf("two records of %s", r.ID)
+		}
+		seen[r.ID] = true
+		in, out = in+r.BytesIn, out+r.BytesOut
+		switch {
+		case r.Phase == proxy.PhaseRelay:
+			served++
+			if r.By == proxy.ByProxy || r.By == proxy.ByOperator || r.By == proxy.ByBackend && r.Why == "reset" {
+				cut++
+			}
+		case r.By == proxy.ByClient:
+			left++
+		default:
+			failedOrRejected++
+		}
+		if r.Served != (r.Phase == proxy.PhaseRelay) || r.By == "" || r.Why == "" {
+			v.Errorf("record %+v", r)
+		}
+	}
+	var total, endings int64
+	for _, b := range i.Backends {
+		total += b.Total
+	}
+	for _, e := range i.Endings {
+		endings += e.Count
+	}
+	if in != i.BytesIn || out != i.BytesOut || total != served || endings != i.Sessions.Total {
+		v.Errorf("records: %d in, %d out, %d served; %d at backends, %d endings, %+v", in, out, served, total, endings, i)
+	}
+	if left < i.Queue.Left || failedOrRejected != i.Sessions.Failed+i.Sessions.Rejected || i.Sessions.Cut < cut {
+		v.Errorf("records: %d left, %d failed or rejected, %d cut; %+v", left, failedOrRejected, cut, i)
+	}
+}
+
+// comeAndGo is one client, in one of the ways that clients have.
+func comeAndGo(addr string, r *rand.Rand) {
+	time.Sleep(time.Duration(r.IntN(10)) * time.Millisecond)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	way := r.IntN(8)
+	if way == 0 {
+		return // without a byte
+	}
+	fmt.Fprintln(c, "hello")
+	if way == 1 {
+		c.(*net.TCPConn).CloseWrite()
+	}
+	if way == 2 {
+		c.(*net.TCPConn).SetLinger(0)
+		return
+	}
+	c.SetReadDeadline(time.Now().Add(time.Duration(r.IntN(400)) * time.Millisecond))
+	in := bufio.NewReader(c)
+	if _, err := in.ReadString('\n'); err != nil && way > 3 {
+		c.(*net.TCPConn).SetLinger(0)
+	}
+	if way == 4 {
+		c.SetReadDeadline(time.Now().Add(patience))
+		in.ReadString('\n') // until the ttl
+	}
+}
+
+// operate does one of the things that an operator can do.
+func operate(v *visit, r *rand.Rand) {
+	infos := v.svc.Info().Backends
+	b := v.svc.Backend(infos[r.IntN(len(infos))].Name)
+	o := proxy.DrainOptions{By: "ana", Limit: time.Duration(r.IntN(20)) * time.Millisecond,
+		Then: []string{proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep}[r.IntN(3)]}
+	switch r.IntN(8) {
+	case 0:
+		b.Drain(o)
+	case 1:
+		b.Maint(o)
+	case 2, 3:
+		b.Ready("ana", "")
+	case 4:
+		v.svc.Pause(proxy.PauseOptions{By: "ana", Limit: 20 * time.Millisecond, Then: o.Then, Max: 60 * time.Millisecond})
+	case 5:
+		v.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: float64(r.IntN(2) * 1000)})
+	case 6:
+		if all := v.Sessions(false); len(all) > 0 {
+			v.Kick("ana", "", all[r.IntN(len(all))].ID)
+		}
+	case 7:
+		b.SetWeight(1+r.IntN(3), "ana", "")
+	}
+}
