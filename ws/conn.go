@@ -19,9 +19,12 @@ import (
 //   - Control frames are handled by whoever reads. A program that never reads
 //     answers no pings and sees no Close; Ping needs a reader too.
 //   - There is no half-close. A peer's Close ends both directions: the reader
-//     gets io.EOF, and what is written later than a second after it is refused.
+//     gets io.EOF, and the echo of its code, after which nothing can be
+//     written, goes out when the program closes or has written nothing for a
+//     second.
 //   - Close and CloseWith are an exchange of Close frames, and take up to
-//     CloseTimeout with a peer that does not answer. CloseNow takes no time.
+//     CloseTimeout with a peer that does not answer, or while a WriteTo is
+//     stuck in its destination. CloseNow takes no time.
 //   - A write deadline that passes inside a frame leaves its rest with the
 //     Conn, to be sent before anything else; those bytes count as written.
 //     Under TLS it ends writing for good, as in crypto/tls.
