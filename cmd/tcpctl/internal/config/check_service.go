@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 func (s *Service) check(r *report, path string) {
@@ -26,6 +28,9 @@ func (s *Service) check(r *report, path string) {
 	if s.AcceptProxy && len(s.TrustedProxies) == 0 {
 		r.wrong(path+".accept_proxy", `write trusted_proxies = ["10.0.0.5"]`, "accept_proxy without trusted_proxies: nobody would be believed")
 	}
+	if why := s.notForLoop(); s.Relay == "loop" && why != "" {
+		r.wrong(path+".relay", `write relay = "auto"`, "service %q: relay = \"loop\" cannot carry it: %s", s.Name, why)
+	}
 	if h := s.Hooks; h != nil {
 		h.BeforeNext.check(r, path+".hooks.before_next")
 		h.OnTTL.check(r, path+".hooks.on_ttl")
@@ -42,6 +47,21 @@ func (s *Service) check(r *report, path string) {
 			r.wrong(path+".ws.max_header", `write "4KiB" or more`, "max_header = %q: browsers send more than that", w.MaxHeader)
 		}
 	}
+}
+
+// notForLoop is what the engine would refuse when it starts.
+func (s *Service) notForLoop() string {
+	switch {
+	case !relay.HasLoop:
+		return "event loops need Linux"
+	case s.TLS != nil, s.WS != nil:
+		return "it has TLS or WebSocket"
+	case s.AcceptProxy, s.SendProxy != 0:
+		return "it has a PROXY header"
+	case s.RateLimit > 0:
+		return "it has a rate_limit"
+	}
+	return ""
 }
 
 func (s *Service) checkBackends(r *report, path string) {

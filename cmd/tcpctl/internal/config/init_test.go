@@ -27,7 +27,8 @@ func TestInitSaysTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	given := map[string]bool{"services.*.listen": true, "services.*.backends.*.name": true, "services.*.backends.*.addr": true}
+	given := map[string]bool{"services.*.listen": true, "services.*.backends.*.name": true, "services.*.backends.*.addr": true,
+		"services.*.hooks.before_next.run": true, "services.*.hooks.on_ttl.run": true}
 	for _, l := range f.leaves() {
 		if !given[l.pattern] && !l.table && l.text != l.usual {
 			t.Errorf("%s = %s, the default is %s", l.path, l.text, l.usual)

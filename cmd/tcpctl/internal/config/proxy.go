@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -44,6 +45,16 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		Relay:       s.Relay,
 		NoBackend:   s.NoBackend,
 		MaxSessions: s.MaxSessions,
+
+		Allow:            s.Allow,
+		Deny:             s.Deny,
+		MaxSessionsPerIP: s.MaxSessionsPerIP,
+		NewSessionsPerIP: float64(s.NewSessionsPerIP),
+		RateLimit:        int64(math.Ceil(float64(s.RateLimit))), // less than a byte a second is not none
+		AcceptProxy:      s.AcceptProxy,
+		TrustedProxies:   s.TrustedProxies,
+		SendProxy:        s.SendProxy,
+
 		Queue: proxy.QueueConfig{
 			Max:         orOff(s.Queue.Max),
 			Timeout:     orOff(s.Queue.Timeout),

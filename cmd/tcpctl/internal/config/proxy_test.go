@@ -68,6 +68,20 @@ var conversions = []struct {
 	{`max_sessions = 7`, func(c *svc) { c.MaxSessions = 7 }},
 	{`max_sessions = 0`, func(c *svc) { c.MaxSessions = 0 }},
 
+	{`allow = ["10.0.0.0/8"]`, func(c *svc) { c.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }},
+	{`deny = ["10.0.0.1"]`, func(c *svc) { c.Deny = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} }},
+	{`max_sessions_per_ip = 4`, func(c *svc) { c.MaxSessionsPerIP = 4 }},
+	{`new_sessions_per_ip = "30/m"`, func(c *svc) { c.NewSessionsPerIP = 0.5 }},
+	{`new_sessions_per_ip = "0/s"`, func(c *svc) { c.NewSessionsPerIP = 0 }},
+	{`rate_limit = "10MiB/s"`, func(c *svc) { c.RateLimit = 10 << 20 }},
+	{`rate_limit = "1B/m"`, func(c *svc) { c.RateLimit = 1 }},
+	{`rate_limit = "0/s"`, func(c *svc) { c.RateLimit = 0 }},
+	{"accept_proxy = true\ntrusted_proxies = [\"10.0.0.5\"]", func(c *svc) {
+		c.AcceptProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("10.0.0.5/32")}
+	}},
+	{`send_proxy = 2`, func(c *svc) { c.SendProxy = 2 }},
+	{`send_proxy = 0`, func(c *svc) { c.SendProxy = 0 }},
+
 	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1} }},
 	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second} }},
 	{`queue = { max = 5, timeout = "1m", on_client_fin = "drop" }`, func(c *svc) {
@@ -126,7 +140,9 @@ func TestProxy(t *testing.T) {
 
 // ours are fields that are for programs, or that no key of the file sets.
 var ours = map[string]bool{
-	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true, "BackendConfig.CheckPort": true,
+	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true,
+	"ServiceConfig.TLS":       true, // made of the files by whoever can read them again
+	"BackendConfig.CheckPort": true,
 }
 
 // A field that the engine learns is one that the file should pass on.
