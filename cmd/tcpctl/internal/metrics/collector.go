@@ -1,0 +1,161 @@
+package metrics
+
+import (
+	"context"
+	"math"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// statusWait bounds how long a scrape waits for the engine.
+const statusWait = 5 * time.Second
+
+// collector makes metrics of a Status at each scrape; it keeps no number of
+// its own.
+type collector struct {
+	source   api.Source
+	dropped  map[string]func() uint64
+	lastSeen atomic.Uint64 // event, so that a scrape asks only for newer ones
+}
+
+var _ prometheus.Collector = (*collector)(nil)
+
+var (
+	nodeInfo = desc("tcpctl_node_info", "Always 1; which tcpctl this is.", "node", "version")
+	events   = desc("tcpctl_events_total", "Events on the time line since the start.")
+	dropped  = desc("tcpctl_dropped_total", "What was thrown away rather than waited for: lines and events that came too fast.", "what")
+
+	serviceState = desc("tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
+	ended        = desc("tcpctl_sessions_ended_total", "Sessions that ended, by who ended them, in which phase, and why.", "service", "by", "phase", "reason")
+	backendState = desc("tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
+	backendAdmin = desc("tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")
+)
+
+// The words that states can be.
+var (
+	serviceStates = []string{proxy.StateOpen, proxy.StatePausing, proxy.StatePaused, proxy.StateReleasing, proxy.StateClosed}
+	backendStates = []string{proxy.StateUp, proxy.StateDown, proxy.StateChecking}
+	adminStates   = []string{proxy.AdminReady, proxy.AdminDrain, proxy.AdminMaint}
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// Describe names all that there can be.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{nodeInfo, events, dropped, serviceState, ended, backendState, backendAdmin} {
+		ch <- d
+	}
+	for _, m := range serviceMetrics {
+		ch <- m.desc
+	}
+	for _, h := range histograms {
+		ch <- h.desc
+	}
+	for _, m := range backendMetrics {
+		ch <- m.desc
+	}
+}
+
+// Collect asks for a Status and says it in metrics.
+func (c *collector) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), statusWait)
+	defer cancel()
+	status, err := c.source.Status(ctx)
+	if err != nil {
+		metrics <- prometheus.NewInvalidMetric(nodeInfo, err)
+		return
+	}
+	ch := out{metrics}
+	ch.gauge(nodeInfo, 1, status.Node.Name, status.Node.Version)
+	if page, err := c.source.Events(ctx, c.lastSeen.Load(), false); err == nil {
+		c.lastSeen.Store(page.Last)
+		ch.counter(events, float64(page.Last))
+	}
+	for what, count := range c.dropped {
+		ch.counter(dropped, float64(count()), what)
+	}
+	for i := range status.Services {
+		ch.service(&status.Services[i])
+	}
+}
+
+// out is where metrics go.
+type out struct{ ch chan<- prometheus.Metric }
+
+func (o out) service(s *proxy.ServiceInfo) {
+	o.states(serviceState, s.State, serviceStates, s.Name)
+	for _, m := range serviceMetrics {
+		o.send(m.desc, m.kind, m.value(s), s.Name)
+	}
+	for _, h := range histograms {
+		o.histogram(h.desc, h.value(s), s.Name)
+	}
+	for _, e := range s.Endings {
+		o.counter(ended, float64(e.Count), s.Name, e.By, e.Phase, e.Reason)
+	}
+	for i := range s.Backends {
+		b := &s.Backends[i]
+		o.states(backendState, b.State, backendStates, s.Name, b.Name)
+		o.states(backendAdmin, b.Admin, adminStates, s.Name, b.Name)
+		for _, m := range backendMetrics {
+			o.send(m.desc, m.kind, m.value(b), s.Name, b.Name)
+		}
+	}
+}
+
+// states is one gauge for each word, of which one is 1.
+func (o out) states(d *prometheus.Desc, is string, words []string, labels ...string) {
+	for _, w := range words {
+		o.gauge(d, truth(w == is), append(labels, w)...)
+	}
+}
+
+func (o out) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	o.send(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (o out) counter(d *prometheus.Desc, v float64, labels ...string) {
+	o.send(d, prometheus.CounterValue, v, labels...)
+}
+
+// send sends one number, unless it does not apply. A name that is not UTF-8
+// would make the whole scrape fail.
+func (o out) send(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+	if math.IsNaN(v) {
+		return
+	}
+	for i, l := range labels {
+		labels[i] = strings.ToValidUTF8(l, "?")
+	}
+	o.ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+}
+
+// histogram sends what the engine has counted; Prometheus wants each bucket to
+// hold those before it, too.
+func (o out) histogram(d *prometheus.Desc, h proxy.Histogram, service string) {
+	if len(h.Counts) != len(h.Bounds)+1 {
+		return // of an older engine that has none
+	}
+	buckets, n := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+	for i, bound := range h.Bounds {
+		n += uint64(h.Counts[i])
+		buckets[bound] = n
+	}
+	n += uint64(h.Counts[len(h.Bounds)])
+	o.ch <- prometheus.MustNewConstHistogram(d, n, h.Sum, buckets, strings.ToValidUTF8(service, "?"))
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

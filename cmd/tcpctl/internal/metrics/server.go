@@ -1,0 +1,135 @@
+// Package metrics shows an engine to programs that watch it: /metrics for
+// Prometheus, /healthz and /readyz for an outer balancer or an orchestrator.
+//
+//	m, err := metrics.Serve("127.0.0.1:9284", source, metrics.Options{Log: logger})
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Close() // after the engine's end: until then it says "not ready"
+//
+// All numbers are those of api.Status: there is no second truth.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Options are for one server.
+type Options struct {
+	Log *slog.Logger // nil: nothing is logged
+	// Dropped counts what this process has thrown away, by a word that is a
+	// label: "access_lines", "log_lines", "notify_events".
+	Dropped map[string]func() uint64
+}
+
+// Nobody needs long to ask, or to read what a scrape says.
+const (
+	askWait    = 5 * time.Second
+	answerWait = 30 * time.Second
+	idleWait   = 2 * time.Minute
+	atATime    = 4 // scrapes
+)
+
+// Server serves on one address.
+type Server struct {
+	http *http.Server
+	addr net.Addr
+	log  *slog.Logger
+	wg   sync.WaitGroup
+}
+
+// Serve begins to serve source at addr, "host:port".
+func Serve(addr string, source api.Source, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	s := &Server{addr: ln.Addr(), log: o.Log, http: &http.Server{
+		Handler:           Handler(source, o),
+		ReadHeaderTimeout: askWait,
+		ReadTimeout:       askWait,
+		WriteTimeout:      answerWait,
+		IdleTimeout:       idleWait,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
+	}}
+	s.wg.Add(1)
+	go s.serve(ln)
+	return s, nil
+}
+
+func (s *Server) serve(ln net.Listener) {
+	defer s.wg.Done()
+	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		s.log.Warn("metrics are not served any more", "error", err)
+	}
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.addr }
+
+// Close gives answers that are under way a second, and ends.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
+	s.wg.Wait()
+	return err
+}
+
+// Handler is what a Server serves.
+func Handler(source api.Source, o Options) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(&collector{source: source, dropped: o.Dropped},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: atATime}))
+	mux.HandleFunc("GET /healthz", healthz)
+	mux.HandleFunc("GET /readyz", readyz(source))
+	return mux
+}
+
+// healthz says that the process lives.
+func healthz(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+
+// readyz says whether clients should be sent here. A service that is paused or
+// holds its clients is ready: they wait, where an outer balancer that took the
+// node away would let them fail. Only when no service is open, as while it
+// stops, it is not.
+func readyz(source api.Source) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), statusWait)
+		defer cancel()
+		status, err := source.Status(ctx)
+		if err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		if !slices.ContainsFunc(status.Services, func(s proxy.ServiceInfo) bool { return s.State != proxy.StateClosed }) {
+			http.Error(w, "not ready: no service is open", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	}
+}

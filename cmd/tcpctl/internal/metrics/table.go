@@ -1,0 +1,157 @@
+package metrics
+
+import (
+	"math"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// metric is one number of a service or a backend.
+type metric[T any] struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*T) float64 // absent: it does not apply
+}
+
+var absent = math.NaN()
+
+func ofService(kind prometheus.ValueType, name, help string, value func(*proxy.ServiceInfo) float64) metric[proxy.ServiceInfo] {
+	return metric[proxy.ServiceInfo]{desc(name, help, "service"), kind, value}
+}
+
+func ofBackend(kind prometheus.ValueType, name, help string, value func(*proxy.BackendInfo) float64) metric[proxy.BackendInfo] {
+	return metric[proxy.BackendInfo]{desc(name, help, "service", "backend"), kind, value}
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+type (
+	svc = proxy.ServiceInfo
+	bck = proxy.BackendInfo
+)
+
+// serviceMetrics are labelled with the service.
+var serviceMetrics = []metric[svc]{
+	ofService(gauge, "tcpctl_sessions_active", "Sessions that were let in and have not ended.",
+		func(s *svc) float64 { return float64(s.Sessions.Active) }),
+	ofService(gauge, "tcpctl_sessions_bypass", "Of the active sessions, those let past a pause.",
+		func(s *svc) float64 { return float64(s.Sessions.Bypass) }),
+	ofService(counter, "tcpctl_sessions_total", "Clients accepted.",
+		func(s *svc) float64 { return float64(s.Sessions.Total) }),
+	ofService(counter, "tcpctl_sessions_failed_total", "Clients that were held or waiting and were not served.",
+		func(s *svc) float64 { return float64(s.Sessions.Failed) }),
+	ofService(counter, "tcpctl_sessions_cut_total", "Live sessions that tcpctl or the backend's death ended.",
+		func(s *svc) float64 { return float64(s.Sessions.Cut) }),
+	ofService(counter, "tcpctl_sessions_rejected_total", "Clients refused at the door.",
+		func(s *svc) float64 { return float64(s.Sessions.Rejected) }),
+	ofService(counter, "tcpctl_in_bytes_total", "Bytes from clients.",
+		func(s *svc) float64 { return float64(s.BytesIn) }),
+	ofService(counter, "tcpctl_out_bytes_total", "Bytes to clients.",
+		func(s *svc) float64 { return float64(s.BytesOut) }),
+
+	ofService(gauge, "tcpctl_queue_waiting", "Clients in the queue.",
+		func(s *svc) float64 { return float64(s.Queue.Waiting) }),
+	ofService(gauge, "tcpctl_queue_oldest_seconds", "How long the first in the queue has waited.",
+		func(s *svc) float64 { return s.Queue.OldestSeconds }),
+	ofService(gauge, "tcpctl_queue_max", "The longest that the queue may be; absent without a limit.",
+		func(s *svc) float64 { return unlessZero(s.Queue.Max) }),
+	ofService(counter, "tcpctl_queue_granted_total", "Clients let in after they had waited.",
+		func(s *svc) float64 { return float64(s.Queue.Granted) }),
+	ofService(counter, "tcpctl_queue_left_total", "Clients that left the queue on their own.",
+		func(s *svc) float64 { return float64(s.Queue.Left) }),
+	ofService(counter, "tcpctl_queue_timed_out_total", "Clients whose time in the queue was over.",
+		func(s *svc) float64 { return float64(s.Queue.TimedOut) }),
+	ofService(counter, "tcpctl_queue_kicked_total", "Clients that an operator took out of the queue.",
+		func(s *svc) float64 { return float64(s.Queue.Kicked) }),
+
+	ofService(gauge, "tcpctl_lock_slots", "Slots of the lock; absent without one.",
+		func(s *svc) float64 { return ofLock(s, func(l *proxy.LockInfo) int { return l.Slots }) }),
+	ofService(gauge, "tcpctl_lock_slots_in_use", "Slots that sessions hold; absent without a lock.",
+		func(s *svc) float64 { return ofLock(s, func(l *proxy.LockInfo) int { return l.InUse }) }),
+	ofService(gauge, "tcpctl_pause_deadline_timestamp_seconds", "When the pause ends by itself; absent without one.",
+		func(s *svc) float64 {
+			if s.Pause == nil {
+				return absent
+			}
+			return float64(s.Pause.Until.UnixMilli()) / 1000
+		}),
+}
+
+// histograms are of services, over the whole time since the start.
+var histograms = []struct {
+	desc  *prometheus.Desc
+	value func(*svc) proxy.Histogram
+}{
+	{desc("tcpctl_connect_duration_seconds", "How long connecting took, of dials that reached a backend.", "service"),
+		func(s *svc) proxy.Histogram { return s.Times.Connect }},
+	{desc("tcpctl_queue_wait_duration_seconds", "How long clients waited until they were let in, at once or later.", "service"),
+		func(s *svc) proxy.Histogram { return s.Times.Wait }},
+	{desc("tcpctl_session_duration_seconds", "How long sessions took from accept to end, of those that reached a backend and have ended.", "service"),
+		func(s *svc) proxy.Histogram { return s.Times.Session }},
+}
+
+// backendMetrics are labelled with the service and the backend.
+var backendMetrics = []metric[bck]{
+	ofBackend(gauge, "tcpctl_backend_eligible", "1 when the backend gets new sessions.",
+		func(b *bck) float64 { return truth(b.Eligible) }),
+	ofBackend(gauge, "tcpctl_backend_check_ok", "1 when the last check was good; absent before the first.",
+		func(b *bck) float64 {
+			if b.Check == nil {
+				return absent
+			}
+			return truth(b.Check.OK)
+		}),
+	ofBackend(gauge, "tcpctl_backend_rtt_seconds", "How long the connect of the last good check took.",
+		func(b *bck) float64 {
+			if b.RTTSeconds == 0 {
+				return absent
+			}
+			return b.RTTSeconds
+		}),
+	ofBackend(counter, "tcpctl_backend_downs_total", "Times that the backend went down.",
+		func(b *bck) float64 { return float64(b.Flaps) }),
+	ofBackend(gauge, "tcpctl_backend_sessions_active", "Sessions at the backend, and those being connected to it.",
+		func(b *bck) float64 { return float64(b.Active) }),
+	ofBackend(gauge, "tcpctl_backend_sessions_peak", "The most that were active at a time.",
+		func(b *bck) float64 { return float64(b.Peak) }),
+	ofBackend(gauge, "tcpctl_backend_sessions_max", "The most that may be active; absent without a limit.",
+		func(b *bck) float64 { return unlessZero(b.MaxSessions) }),
+	ofBackend(counter, "tcpctl_backend_sessions_total", "Sessions that reached the backend.",
+		func(b *bck) float64 { return float64(b.Total) }),
+	ofBackend(counter, "tcpctl_backend_connect_failures_total", "Dials that did not reach the backend.",
+		func(b *bck) float64 { return float64(b.Failed) }),
+	ofBackend(gauge, "tcpctl_backend_drain_sessions_left", "Sessions that a drain still waits for; absent without one.",
+		func(b *bck) float64 {
+			if b.Drain == nil {
+				return absent
+			}
+			return float64(b.Drain.Left)
+		}),
+	ofBackend(gauge, "tcpctl_backend_weight", "The backend's share of new sessions.",
+		func(b *bck) float64 { return float64(b.Weight) }),
+	ofBackend(gauge, "tcpctl_backend_priority", "Backends of 1 serve when none of 0 is up and ready.",
+		func(b *bck) float64 { return float64(b.Priority) }),
+	ofBackend(counter, "tcpctl_backend_in_bytes_total", "Bytes from clients to the backend.",
+		func(b *bck) float64 { return float64(b.BytesIn) }),
+	ofBackend(counter, "tcpctl_backend_out_bytes_total", "Bytes from the backend to clients.",
+		func(b *bck) float64 { return float64(b.BytesOut) }),
+}
+
+func unlessZero(n int) float64 {
+	if n == 0 {
+		return absent
+	}
+	return float64(n)
+}
+
+func ofLock(s *svc, value func(*proxy.LockInfo) int) float64 {
+	if s.Lock == nil {
+		return absent
+	}
+	return float64(value(s.Lock))
+}
