@@ -80,7 +80,7 @@ func TestHash(t *testing.T) {
 		t.Error("the order of services changes the hash")
 	}
 	for _, other := range []string{
-		after, before + "queue.max = 3\n", before + "[defaults]\nrelay = \"loop\"\n", before + "[mesh]\nname = \"x\"\n",
+		after, before + "queue.max = 3\n", before + "[defaults]\nrelay = \"stream\"\n", before + "[mesh]\nname = \"x\"\n",
 		strings.Replace(before, "weight = 2", "weight = 3", 1),
 	} {
 		if was == hash(other) {
