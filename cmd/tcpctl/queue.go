@@ -23,7 +23,7 @@ func queueCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), all)
 			}
 			if len(all) == 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), "nobody waits for "+args[0])
+				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: nobody waits for "+args[0])
 				return nil
 			}
 			t := table{{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}}
