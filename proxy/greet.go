@@ -43,7 +43,9 @@ func (s *Session) greet() answer {
 			return s.refuse(why)
 		}
 		s.counted = true
-		s.bypass = covers(c.Pause.Bypass, s.client.Remote().Addr())
+		if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
+			s.service.queue.View(func() { s.bypass = true }) // others may look already
+		}
 		if c.RateLimit > 0 {
 			s.client.Limit(c.RateLimit)
 		}
