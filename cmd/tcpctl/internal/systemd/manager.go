@@ -1,0 +1,112 @@
+// Package systemd speaks with the service manager that has started us, where
+// there is one: it says when we are ready, reload and stop, and takes the
+// sockets that were opened for us.
+//
+//	m := systemd.Take() // first of all
+//	listeners, rest, err := m.Claim("db", []string{"0.0.0.0:5432"})
+//	…
+//	m.Ready("2 services")
+//	defer m.KeepAlive(alive, logger)()
+//	…
+//	m.Stopping(grace, "draining")
+//
+// Without one, all of this does nothing. The words are those of sd_notify(3)
+// and sd_listen_fds(3).
+package systemd
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+const notifySocket = "NOTIFY_SOCKET"
+
+// sendWait bounds how long a manager that does not listen is waited for.
+const sendWait = time.Second
+
+// Manager is who has started us. Its methods may be called from any goroutine.
+type Manager struct {
+	notify   string        // its socket; "": nobody
+	watchdog time.Duration // how long we may be silent; 0: for ever
+	sockets  sockets
+}
+
+// Take reads what systemd has put into the environment, and takes it out: a
+// program that we run, say a database that we restart, must not tell systemd
+// that tcpctl is stopping.
+func Take() *Manager {
+	m := &Manager{notify: os.Getenv(notifySocket)}
+	os.Unsetenv(notifySocket)
+	m.watchdog, _ = daemon.SdWatchdogEnabled(true)
+	m.sockets.files = activation.Files(true)
+	m.sockets.claimed = make([]bool, len(m.sockets.files))
+	return m
+}
+
+// Env is what a process that takes over from this one needs in its
+// environment to speak with systemd in its turn. Sockets go another way.
+func (m *Manager) Env() []string {
+	var env []string
+	if m.notify != "" {
+		env = append(env, notifySocket+"="+m.notify)
+	}
+	if m.watchdog > 0 {
+		env = append(env, fmt.Sprintf("WATCHDOG_USEC=%d", m.watchdog.Microseconds()))
+	}
+	return env
+}
+
+// Ready says that clients can come, after the start and after each reload, and
+// that this process is the one to watch: after an upgrade it is another. The
+// status is for people.
+func (m *Manager) Ready(status string) error {
+	return m.send(daemon.SdNotifyReady, fmt.Sprintf("MAINPID=%d", os.Getpid()), statusLine(status))
+}
+
+// Reloading says that the configuration is read again. Ready must follow, also
+// when the new one was refused.
+func (m *Manager) Reloading() error {
+	return m.send(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()), statusLine("reloading"))
+}
+
+// Stopping says that we end by ourselves, within the grace: until then systemd
+// is asked not to lose patience.
+func (m *Manager) Stopping(grace time.Duration, status string) error {
+	patience := grace + 10*time.Second // for what follows the sessions' end
+	return m.send(daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", patience.Microseconds()), statusLine(status))
+}
+
+// Status is one line for people, as systemctl status shows it.
+func (m *Manager) Status(text string) error { return m.send(statusLine(text)) }
+
+// HandOver says that the process pid goes on in our place. The old one says so
+// too, not only the new one with Ready, because a unit may let nobody else
+// speak than its main process.
+func (m *Manager) HandOver(pid int) error { return m.send(fmt.Sprintf("MAINPID=%d", pid)) }
+
+// statusLine is a field, and a field is one line.
+func statusLine(text string) string {
+	return "STATUS=" + strings.Join(strings.Fields(text), " ")
+}
+
+func (m *Manager) send(fields ...string) error {
+	if m.notify == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.notify, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("systemd: %w", err)
+	}
+	defer c.Close()
+	c.SetWriteDeadline(time.Now().Add(sendWait))
+	if _, err := c.Write([]byte(strings.Join(fields, "\n"))); err != nil {
+		return fmt.Errorf("systemd: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package systemd
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+)
+
+// sockets are those that systemd has opened for us. They stay open for as long
+// as the process lives, as systemd's own do, so a service can be closed and
+// opened again, or come with a reload.
+type sockets struct {
+	mu      sync.Mutex
+	files   []*os.File // named by FileDescriptorName
+	claimed []bool
+}
+
+// Claim gives a service the sockets that are for it, and the rest of its
+// listen addresses, which it has to open itself. A socket whose
+// FileDescriptorName is the service's name is for it, wherever it listens, and
+// then there is no rest; else one is whose address is one of listen's. The
+// caller owns the listeners, and may claim again.
+//
+// As long as systemd holds a socket, closing its listener refuses nobody:
+// clients wait in the system's backlog for whoever claims it next.
+func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener, rest []string, err error) {
+	s := &m.sockets
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		if err != nil {
+			for _, ln := range claimed {
+				ln.Close()
+			}
+			claimed, rest = nil, nil
+		}
+	}()
+	for i, f := range s.files {
+		if f.Name() != service {
+			continue
+		}
+		ln, err := net.FileListener(f)
+		if err != nil {
+			return claimed, nil, fmt.Errorf("systemd: the socket %q is nothing to accept from: %w", f.Name(), err)
+		}
+		claimed, s.claimed[i] = append(claimed, ln), true
+	}
+	if len(claimed) > 0 {
+		return claimed, nil, nil
+	}
+	for _, addr := range listen {
+		ln := s.at(addr)
+		if ln == nil {
+			rest = append(rest, addr)
+			continue
+		}
+		claimed = append(claimed, ln)
+	}
+	return claimed, rest, nil
+}
+
+// at opens the socket that listens at addr; nil when there is none.
+func (s *sockets) at(addr string) net.Listener {
+	for _, want := range addresses(addr) {
+		for i, f := range s.files {
+			ln, err := net.FileListener(f)
+			if err != nil {
+				continue // of datagrams, or a connection: not ours
+			}
+			if addressOf(ln) == want {
+				s.claimed[i] = true
+				return ln
+			}
+			ln.Close()
+		}
+	}
+	return nil
+}
+
+// Unclaimed names the sockets that no service has claimed, for a warning:
+// clients who come there wait for nobody.
+func (m *Manager) Unclaimed() []string {
+	s := &m.sockets
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for i, f := range s.files {
+		if s.claimed[i] {
+			continue
+		}
+		name := f.Name()
+		if ln, err := net.FileListener(f); err == nil {
+			name += " at " + addressOf(ln)
+			ln.Close()
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// addresses are the forms in which a socket's own address may be the same as
+// one in a configuration, the best first.
+func addresses(addr string) []string {
+	if strings.HasPrefix(addr, "unix:") {
+		return []string{addr}
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil
+	}
+	if n, err := net.LookupPort("tcp", port); err == nil {
+		port = fmt.Sprint(n)
+	}
+	ip := net.ParseIP(host)
+	any4, any6 := net.JoinHostPort("0.0.0.0", port), net.JoinHostPort("::", port)
+	switch {
+	case host == "":
+		return []string{any6, any4}
+	case host == "0.0.0.0": // one socket often serves both families
+		return []string{any4, any6}
+	case ip != nil:
+		return []string{net.JoinHostPort(ip.String(), port)}
+	}
+	var all []string
+	ips, _ := net.LookupHost(host)
+	for _, ip := range ips {
+		all = append(all, net.JoinHostPort(ip, port))
+	}
+	return all
+}
+
+func addressOf(ln net.Listener) string {
+	if ln.Addr().Network() == "unix" {
+		return "unix:" + ln.Addr().String()
+	}
+	return ln.Addr().String()
+}

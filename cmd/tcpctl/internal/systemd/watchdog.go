@@ -1,0 +1,57 @@
+package systemd
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// KeepAlive tells systemd that we live, twice in the time that its WatchdogSec
+// leaves us, as long as alive returns no error within that time: it should
+// ask the engine for something, so that one that hangs is started anew. Call
+// what it returns to end it.
+func (m *Manager) KeepAlive(alive func(context.Context) error, log *slog.Logger) (stop func()) {
+	if m.watchdog <= 0 || m.notify == "" {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go m.keepAlive(ctx, alive, log, done)
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func (m *Manager) keepAlive(ctx context.Context, alive func(context.Context) error, log *slog.Logger, done chan<- struct{}) {
+	defer close(done)
+	every := m.watchdog / 2
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		err := m.sign(ctx, every, alive)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			log.Warn("systemd's watchdog was not told that we live", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sign gives one sign of life, if there is life.
+func (m *Manager) sign(ctx context.Context, within time.Duration, alive func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if err := alive(ctx); err != nil {
+		return err
+	}
+	return m.send(daemon.SdNotifyWatchdog)
+}
