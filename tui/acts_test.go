@@ -297,6 +297,23 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	}
 }
 
+func TestThePlanIsSteered(t *testing.T) {
+	engine := edge()
+	engine.status.Plan = window()
+	c := newConsole(t, engine, 140, 45)
+	c.press("6")
+	c.sees("[>] 3 drain pg-b", "space pause  n next  a abort")
+	c.press("space y")
+	c.engine.change(func(f *fake) { f.status.Plan = &proxy.PlanInfo{Kind: "roll", State: "paused"} })
+	c.pass(time.Second)
+	c.press("space y a y")
+	c.did("tcpctl plan pause", "tcpctl plan next", "tcpctl plan abort")
+	c.engine.change(func(f *fake) { f.status.Plan = nil })
+	c.pass(time.Second)
+	c.press("n")
+	c.sees("no plan is under way")
+}
+
 func TestLeaving(t *testing.T) {
 	quits := func(c *console, keys string) bool {
 		for _, k := range strings.Fields(keys) {

@@ -4,12 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 )
 
@@ -18,24 +14,6 @@ type backendsPane struct {
 	versioned
 	table table[*backendRow]
 	m     *Model
-}
-
-// backendRow is a service, which leads its group, or one of its backends.
-type backendRow struct {
-	target  string // service, or service/backend
-	service *proxy.ServiceInfo
-	backend *proxy.BackendInfo // nil: the row is the service's
-	sign    sign
-	flow    flow
-	since   time.Duration
-	asked   string
-}
-
-func (r *backendRow) noun() any {
-	if r.backend != nil {
-		return r.backend
-	}
-	return r.service
 }
 
 func (p *backendsPane) name() string { return "Backends" }
@@ -52,115 +30,6 @@ func (p *backendsPane) bind(m *Model) {
 			return p.second(r, c, x, y)
 		},
 	}
-}
-
-// backendColumns are drawn for services too: where a fact makes no sense for
-// one of them, it is empty.
-var backendColumns = []column[*backendRow]{
-	{name: "STATE", prio: 1, width: 9, fixed: true, cell: func(r *backendRow) (string, themes.Role) {
-		if r.asked != "" {
-			return string(r.sign.mark) + " asked", themes.Info
-		}
-		return r.sign.text(), r.sign.role
-	}},
-	{name: "NAME", ends: true, prio: 1, width: 8, grow: 12, fixed: true, cell: func(r *backendRow) (string, themes.Role) {
-		if r.backend == nil {
-			return safe(r.service.Name), themes.Title
-		}
-		return safe(r.backend.Name), themes.Text
-	}},
-	{name: "ADDRESS", ends: true, prio: 3, width: 15, grow: 7, cell: func(r *backendRow) (string, themes.Role) {
-		if r.backend == nil {
-			return safe(strings.Join(r.service.Listen, " ")), themes.TextDim
-		}
-		return safe(r.backend.Addr), themes.Text
-	}},
-	{name: "ACT", prio: 1, width: 4, right: true, num: func(r *backendRow) float64 { return float64(r.active()) },
-		cell: func(r *backendRow) (string, themes.Role) { return amount(float64(r.active())), themes.Text }},
-	{name: "NEW/s", prio: 2, width: 5, right: true, num: func(r *backendRow) float64 { return r.flow.fresh },
-		cell: func(r *backendRow) (string, themes.Role) { return perSecond(r.flow.fresh), themes.Text }},
-	{name: "IN/s", prio: 5, width: 4, right: true, num: func(r *backendRow) float64 { return r.flow.in },
-		cell: func(r *backendRow) (string, themes.Role) { return size(r.flow.in), themes.Text }},
-	{name: "OUT/s", prio: 5, width: 5, right: true, num: func(r *backendRow) float64 { return r.flow.out },
-		cell: func(r *backendRow) (string, themes.Role) { return size(r.flow.out), themes.Text }},
-	{name: "CHECK", prio: 2, width: 11, grow: 17, cell: func(r *backendRow) (string, themes.Role) { return r.check() }},
-	{name: "LAT", prio: 4, width: 5, right: true, num: func(r *backendRow) float64 { return r.rtt() },
-		cell: func(r *backendRow) (string, themes.Role) {
-			if r.backend == nil {
-				return "", themes.Text
-			}
-			return latency(r.rtt()), themes.Text
-		}},
-	{name: "SINCE", prio: 3, width: 6, right: true, num: func(r *backendRow) float64 { return r.since.Seconds() },
-		cell: func(r *backendRow) (string, themes.Role) {
-			if r.backend == nil || r.backend.Since.IsZero() {
-				return "", themes.Text
-			}
-			return clock(r.since), themes.Text
-		}},
-	{name: "WGHT", prio: 6, width: 4, right: true, num: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Weight }) },
-		cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return b.Weight })
-		}},
-	{name: "FLAPS", prio: 6, width: 5, right: true, num: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return int(b.Flaps) }) },
-		cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return int(b.Flaps) })
-		}},
-	{name: "PEAK", prio: 7, width: 5, right: true, num: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Peak }) },
-		cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return b.Peak })
-		}},
-}
-
-func (r *backendRow) active() int {
-	if r.backend == nil {
-		return r.service.Sessions.Active
-	}
-	return r.backend.Active
-}
-
-func (r *backendRow) rtt() float64 {
-	if r.backend == nil {
-		return 0
-	}
-	return r.backend.RTTSeconds
-}
-
-func (r *backendRow) number(of func(*proxy.BackendInfo) int) float64 {
-	if r.backend == nil {
-		return 0
-	}
-	return float64(of(r.backend))
-}
-
-func (r *backendRow) count(of func(*proxy.BackendInfo) int) (string, themes.Role) {
-	if r.backend == nil {
-		return "", themes.Text
-	}
-	return amount(float64(of(r.backend))), themes.Text
-}
-
-// check is what the last check said; of a service, what its queue does.
-func (r *backendRow) check() (string, themes.Role) {
-	if r.backend == nil {
-		switch n := r.service.Queue.Waiting; {
-		case n > 0:
-			return "queue " + amount(float64(n)), themes.Warn
-		case r.service.Lock != nil:
-			return fmt.Sprintf("%d/%d slots", r.service.Lock.InUse, r.service.Lock.Slots), themes.TextDim
-		}
-		return "", themes.Text
-	}
-	c := r.backend.Check
-	switch {
-	case r.backend.Admin == proxy.AdminMaint:
-		return "paused", themes.TextDim
-	case c == nil:
-		return "-", themes.TextDim
-	case !c.OK:
-		return fmt.Sprintf("%s %d/%d", safe(c.Detail), c.Streak, c.Need), themes.Error
-	}
-	return safe(c.Detail), themes.Text
 }
 
 func (p *backendsPane) refresh(m *Model) {
@@ -275,63 +144,6 @@ func (p *backendsPane) drawChecks(m *Model, c *canvas) {
 	}
 }
 
-// narrowColumns say the same in forty columns: one line a row, with the fact
-// that matters most in its state.
-func (p *backendsPane) narrowColumns() []column[*backendRow] {
-	state := backendColumns[0]
-	state.width = 8
-	return []column[*backendRow]{
-		state,
-		{name: "NAME", ends: true, prio: 1, width: 7, fixed: true, cell: backendColumns[1].cell},
-		{name: "ACT", prio: 1, width: 4, right: true, cell: backendColumns[3].cell},
-		{name: "", prio: 2, width: 8, grow: 20, cell: p.noteOf},
-	}
-}
-
-func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
-	b := r.backend
-	switch {
-	case b == nil && r.service.Pause != nil:
-		return "until " + p.m.at(r.service.Pause.Until), themes.StateMaint
-	case b == nil:
-		return r.check()
-	case b.Drain != nil && b.Drain.Left > 0:
-		return "left eta " + strings.TrimPrefix(p.etaText(r.target), "~"), themes.StateDrain
-	case r.sign == signUp:
-		return latency(b.RTTSeconds), themes.TextDim
-	}
-	return r.check()
-}
-
-func (p *backendsPane) drawNarrow(m *Model, c *canvas, focused bool) {
-	t := &p.table
-	cols, second, skip := t.cols, t.second, t.scrollX
-	defer func() { t.cols, t.second, t.scrollX = cols, second, skip }()
-	t.cols, t.second, t.scrollX = p.narrowColumns(), nil, 0
-	t.draw(c, focused, c.h > 8, m.theme.Glyphs.Ellipsis)
-}
-
-// strip shows the rows that are not simply up, and then the others.
-func (p *backendsPane) strip(m *Model, c *canvas) int {
-	y := 0
-	for _, up := range []bool{false, true} {
-		for _, r := range p.table.rows {
-			if r.backend == nil || (r.sign == signUp) != up {
-				continue
-			}
-			if y < c.h {
-				x := c.text(2, y, fmt.Sprintf("%-8s ", r.sign.text()), is(r.sign.role))
-				x = c.text(x, y, middle(safe(r.target), 20, m.theme.Glyphs.Ellipsis), is(themes.Text))
-				note, role := p.noteOf(r)
-				c.text(max(x+2, 34), y, amount(float64(r.active())), is(themes.Text))
-				c.text(max(x+8, 40), y, note, is(role))
-			}
-			y++
-		}
-	}
-	return y
-}
-
 func (p *backendsPane) details() (string, []fact) {
 	r, ok := p.table.current()
 	if !ok {
@@ -389,65 +201,4 @@ func (p *backendsPane) backendFacts(r *backendRow) []fact {
 		}
 	}
 	return facts
-}
-
-func (p *backendsPane) keys() []binding {
-	onBackends := func(act string) func(*Model) tea.Cmd {
-		return func(m *Model) tea.Cmd { return p.act(m, act) }
-	}
-	return []binding{
-		{name: "drain", keys: []string{"d"}, label: "drain", help: "drain: no new sessions, live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
-		{name: "ready", keys: []string{"u"}, label: "ready", help: "ready: back in service", act: "ready", off: p.noBackend, run: onBackends("ready")},
-		{name: "maint", keys: []string{"m"}, label: "maint", help: "maintenance: as drain, and checks stop", act: "maint", off: p.noBackend, run: onBackends("maint")},
-		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, its command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
-		{name: "weight", keys: []string{"w"}, help: "weight: its share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(m *Model) tea.Cmd {
-			r, _ := p.table.current()
-			return m.pauseOrResume(r.service.Name)
-		}},
-		{name: "check", keys: []string{"ctrl+r"}, help: "check the backend now", act: "probe", off: p.noBackend, run: onBackends("probe")},
-	}
-}
-
-func (p *backendsPane) noService(*Model) string {
-	if _, ok := p.table.current(); !ok {
-		return "there is no service"
-	}
-	return ""
-}
-
-func (p *backendsPane) noBackend(*Model) string {
-	r, ok := p.table.current()
-	switch {
-	case len(p.table.marks) > 0:
-		return ""
-	case !ok:
-		return "there is no backend"
-	case r.backend == nil:
-		return "the cursor is on a service"
-	}
-	return ""
-}
-
-// act asks for an act on what is marked, or else on the row under the cursor.
-func (p *backendsPane) act(m *Model, act string) tea.Cmd {
-	targets, hidden := chosen(&p.table)
-	var backends []string
-	for _, t := range targets {
-		if strings.Contains(t, "/") {
-			backends = append(backends, t)
-		}
-	}
-	return m.propose(api.Request{Act: act, Targets: backends}, hidden, p.table.justMoved())
-}
-
-func (p *backendsPane) askWeight(m *Model) tea.Cmd {
-	r, ok := p.table.current()
-	if !ok || r.backend == nil {
-		return nil
-	}
-	target, moved := r.target, p.table.justMoved()
-	return m.ask("weight of "+safe(target)+": ", strconv.Itoa(r.backend.Weight), func(m *Model, s string) tea.Cmd {
-		return m.propose(api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, nil, moved)
-	})
 }

@@ -116,7 +116,7 @@ func (m *Model) typedAct(req api.Request) tea.Cmd {
 	moved := false
 	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	if act.On != api.OnNothing && !filtered {
-		if act.Args != "" && len(req.Targets) == 1 && len(req.Args) == 0 {
+		if act.Args != "" && act.Args[0] != '[' && len(req.Targets) == 1 && len(req.Args) == 0 {
 			req.Targets, req.Args = nil, req.Targets // `:weight 5`
 		}
 		if len(req.Targets) == 0 {
@@ -234,6 +234,14 @@ func setFlag(r *api.Request, flag, value string) (err error) {
 		r.Max, err = parseSpan(value)
 	case "grace":
 		r.Grace, err = parseSpan(value)
+	case "max-wait":
+		r.MaxWait, err = parseSpan(value)
+	case "min-up":
+		n, err := strconv.ParseUint("0"+value, 10, 16)
+		if err != nil {
+			return refusal(fmt.Sprintf("--min-up %q is no number", safe(value)))
+		}
+		r.MinUp = int(n)
 	case "then":
 		if !slices.Contains([]string{"abort", "cut", "keep"}, value) {
 			return refusal(fmt.Sprintf("--then %q is not known: it is abort, cut or keep", safe(value)))

@@ -77,6 +77,9 @@ func (m *Model) candidates(before []string, begun string) []string {
 	case "--limit", "--max", "--grace":
 		return []string{"30s", "1m", "5m", "15m"}
 	}
+	if act.On == api.OnNothing {
+		return strings.Split(act.Args, "|") // plan pause|next|abort
+	}
 	if !act.Many && len(before) > 1 {
 		return nil
 	}

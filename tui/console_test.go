@@ -58,7 +58,7 @@ func (c *console) carry(cmd tea.Cmd) {
 		return
 	}
 	switch msg := cmd().(type) {
-	case nil, tickMsg:
+	case nil, tickMsg, tea.QuitMsg:
 	case tea.BatchMsg:
 		for _, one := range msg {
 			c.carry(one)

@@ -49,6 +49,10 @@ func newDialog(p *proposal) *dialog {
 			span(flag, o.Max.String())
 		case "grace":
 			span(flag, o.Grace.String())
+		case "max-wait":
+			span(flag, o.MaxWait.String())
+		case "min-up":
+			span(flag, strings.TrimPrefix(strconv.Itoa(o.MinUp), "0"))
 		case "rate":
 			rate := ""
 			if o.Rate > 0 {
@@ -59,7 +63,7 @@ func newDialog(p *proposal) *dialog {
 			span(flag, o.Reason)
 		case "then":
 			words := []string{"keep", "cut", "abort"}
-			if p.act.On == api.OnService {
+			if p.act.On == api.OnService || p.act.Plan {
 				words = []string{"default", "abort", "cut", "keep"}
 			}
 			d.fields = append(d.fields, &field{name: flag, words: words, at: max(slices.Index(words, o.Then), 0)})

@@ -102,7 +102,7 @@ func TestFlows(t *testing.T) {
 		{"the panes come alive", Config{}, []any{until(known)}, func(m *Model, _ *fake) bool { return len(m.backendsPane().table.rows) == 7 }},
 		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *Model) bool { return m.world.status.Backend("db-front/pg-a").Drain != nil })},
 			func(m *Model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
-		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *Model) bool { return len(m.undos) == 1 }), "U", until(func(m *Model) bool { return strings.HasPrefix(m.message.text, "ready") })},
+		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *Model) bool { return len(m.undos) == 1 }), "U", until(func(m *Model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
 			func(_ *Model, f *fake) bool { return f.acts()[1].Act == "ready" }},
 		{"a drain by words", Config{}, []any{until(known), ":", text("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *Model) bool { return len(m.undos) == 1 })},
 			func(_ *Model, f *fake) bool {

@@ -21,7 +21,7 @@ func (m *Model) drawMessage(c *canvas) {
 	}
 	y := messageLine(c.h)
 	c.fill(0, y, c.w, ' ', is(themes.Text))
-	hint := "[n] dismiss"
+	hint := "[esc] dismiss"
 	if b := m.bindingNamed("dismiss"); b != nil {
 		hint = "[" + keyName(b.keys[0]) + "] dismiss"
 	}

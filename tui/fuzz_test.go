@@ -102,11 +102,47 @@ func FuzzScreen(f *testing.F) {
 				exact(t, c, c.screen())
 			}
 		}
+		if c.crash != nil {
+			t.Fatal(c.crash)
+		}
 		c.send(tea.WindowSizeMsg{Width: int(w), Height: int(h)})
 		if c.w > 0 && c.h > 0 {
 			exact(t, c, c.screen())
 		}
 	})
+}
+
+// A walk at random over all keys, which a fuzzer finds only by and by.
+func TestAWalkOverAllKeys(t *testing.T) {
+	keys := strings.Fields("j k g G d u m R w P K U M y Y t : / ? s S o space A ctrl+space X z tab 1 2 3 4 5 6 enter enter esc q n " +
+		"right left up down a b c 1 5 backspace pgdown end l h ctrl+r ctrl+d ctrl+l")
+	names := []string{"pg", "", "\x1b[2J", "日本語\u0301", "a b 'c' \"", strings.Repeat("x", 199), "0\xff", "A/B", "\U0001F1E6\U0001F1E7"}
+	for seed := range uint64(25) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		name := names[rng.IntN(len(names))]
+		c := newConsole(t, chaos(rng, name), rng.IntN(180), rng.IntN(60))
+		var walk []string
+		for i := range 30 {
+			walk = append(walk, keys[rng.IntN(len(keys))])
+			c.press(walk[i])
+			switch i % 7 {
+			case 2:
+				c.engine.change(func(f *fake) {
+					g := chaos(rng, name)
+					f.status, f.waiters, f.sessions = g.status, g.waiters, g.sessions
+				})
+				c.pass(time.Duration(rng.IntN(4000)) * time.Millisecond)
+			case 5:
+				c.send(tea.WindowSizeMsg{Width: rng.IntN(180), Height: rng.IntN(60)})
+			}
+			if c.w > 0 && c.h > 0 {
+				exact(t, c, c.screen())
+			}
+			if c.crash != nil {
+				t.Fatal(walk, c.crash)
+			}
+		}
+	}
 }
 
 func FuzzCommandLine(f *testing.F) {

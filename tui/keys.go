@@ -19,6 +19,7 @@ type binding struct {
 	label string   // in the key line; "" is not in it
 	help  string
 	act   string // the act of the engine that it asks for, "" none
+	weak  bool   // a pane may have the key for something of its own
 
 	off func(*Model) string // why it does nothing here and now; "" when it works
 	run func(*Model) tea.Cmd
@@ -50,7 +51,14 @@ type keymap struct {
 
 // in lists what works in a pane, its own keys first.
 func (k *keymap) in(pane string) []*binding {
-	return append(slices.Clone(k.panes[pane]), k.global...)
+	own := k.panes[pane]
+	all := slices.Clone(own)
+	for _, b := range k.global {
+		if !b.weak || !slices.ContainsFunc(own, func(o *binding) bool { return slices.Equal(o.keys, b.keys) }) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // find is what a key does in a pane.

@@ -125,7 +125,7 @@ func TestRemappedKeys(t *testing.T) {
 
 func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c := newConsole(t, edge(), 140, 45)
-	c.sees("d drain  u ready  m maint  P pause")
+	c.sees("d drain  u ready  m maint", "P pause")
 	c.press("up")
 	c.seesNot("d drain") // a service cannot be drained
 	c.press("d")

@@ -96,7 +96,7 @@ func (t *table[T]) markRange() {
 			from = i
 		}
 	}
-	for i := min(from, t.at); i <= max(from, t.at); i++ {
+	for i := min(from, t.at); i <= max(from, t.at) && i < t.len(); i++ {
 		if r := t.row(i); t.head == nil || !t.head(r) {
 			t.setMark(t.id(r), true)
 		}

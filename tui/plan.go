@@ -3,7 +3,10 @@ package tui
 import (
 	"fmt"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 )
 
@@ -18,8 +21,30 @@ func (p *planPane) grid() grid                { return nil }
 func (p *planPane) bind(m *Model)             { p.m = m }
 func (p *planPane) refresh(*Model)            { p.touch() }
 func (p *planPane) turn(*Model)               {}
-func (p *planPane) keys() []binding           { return nil }
 func (p *planPane) details() (string, []fact) { return "", nil }
+
+func (p *planPane) keys() []binding {
+	steer := func(m *Model, word string) tea.Cmd {
+		return m.propose(api.Request{Act: "plan", Args: []string{word}}, nil, false)
+	}
+	return []binding{
+		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd {
+			if m.world.status.Plan.State == "paused" {
+				return steer(m, "next")
+			}
+			return steer(m, "pause")
+		}},
+		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd { return steer(m, "next") }},
+		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd { return steer(m, "abort") }},
+	}
+}
+
+func (p *planPane) noPlan(m *Model) string {
+	if m.world.status.Plan == nil {
+		return "no plan is under way"
+	}
+	return ""
+}
 
 func (p *planPane) badge(m *Model) string {
 	plan := m.world.status.Plan

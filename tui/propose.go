@@ -330,6 +330,9 @@ func (m *Model) onAct(a actMsg) tea.Cmd {
 			m.pop()
 		}
 		text := strings.Join(a.res.Texts, "; ")
+		if a.p.undo {
+			text = "undone: " + text
+		}
 		if a.res.Undo != nil {
 			m.undos = append(m.undos, undo{*a.res.Undo, req.Act + " " + strings.Join(req.Targets, " ")})
 			text += "   (undo: " + m.keysOf("undo") + ")"

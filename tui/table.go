@@ -244,7 +244,7 @@ func (v view[T]) number(col int) (float64, bool) {
 // draw paints the rows, under their names where there is room for them.
 func (t *table[T]) draw(c *canvas, focused, names bool, ellipsis rune) {
 	const margin = 2 // the cursor's sign and the mark
-	slots := fit(t.cols, c.w-margin, t.scrollX)
+	slots := fit(t.cols, c.w-margin-1, t.scrollX)
 	y := 0
 	if names && c.h > 1 {
 		for _, s := range slots {
