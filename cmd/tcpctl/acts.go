@@ -56,6 +56,8 @@ func actCommand(a *api.Act) *cobra.Command {
 			f.StringVar(&r.Reason, name, "", "why, for those who read the events")
 		case "force":
 			f.BoolVar(&r.Force, name, false, "do it in spite of a warning")
+		case "save":
+			f.BoolVar(&r.Save, name, false, "keep it over a restart")
 		case "dry-run":
 			f.BoolVar(&r.DryRun, name, false, "only say what it would do")
 		case "wait":

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/demo"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -23,7 +24,8 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			in, err := newInstance(cmd, proxy.Config{Services: d.Services()}, &l)
+			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
+			in, err := newInstance(cmd, config.New(), proxy.Config{Services: d.Services()}, &l)
 			if err != nil {
 				return err
 			}
@@ -33,9 +35,10 @@ func demoCommand() *cobra.Command {
 				timer := time.AfterFunc(length, func() { in.askStop(time.Second, "demo --for", "") })
 				defer timer.Stop()
 			}
-			fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
-			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
-			return in.serve(&l)
+			if !in.console {
+				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
+			}
+			return in.serve()
 		},
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long")

@@ -69,6 +69,7 @@ func statusOf(err error) int {
 }
 
 func rootCommand() *cobra.Command {
+	var l launch
 	root := &cobra.Command{
 		Use:           "tcpctl",
 		Short:         "Run TCP services, and touch them while clients are connected",
@@ -83,7 +84,7 @@ func rootCommand() *cobra.Command {
 				}
 				return usage("there is no command %q; %s", args[0], hint)
 			}
-			return usage("nothing to run; try: tcpctl demo, tcpctl proxy --help, tcpctl status")
+			return bare(cmd, &l)
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -93,7 +94,11 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: the user's own)")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
-	root.AddCommand(proxyCommand(), lockCommand(), demoCommand())
+	fileFlag(root, &l.path)
+	launchFlags(root, &l)
+	root.GroupID = ""
+	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), demoCommand())
+	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand())
 	root.AddCommand(actCommands()...)

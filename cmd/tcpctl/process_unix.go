@@ -3,7 +3,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -11,3 +13,5 @@ import (
 func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 func processAlive(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
+
+func notifyReopen(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
@@ -39,7 +40,7 @@ func proxyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&c.Listen, "listen", nil, "listen on `ADDR` (host:port, :port, unix:PATH); may be given again")
-	f.StringArrayVar(&backends, "backend", nil, "`host:port[,weight=N][,priority=N][,check=PORT]`; may be given again")
+	f.StringArrayVar(&backends, "backend", nil, "a backend, `ADDR`[,weight=N][,priority=N][,check=PORT][,max_sessions=N][,name=NAME]; may be given again")
 	serviceFlags(cmd, &c, "proxy", &check)
 	f.StringVar(&c.Balance, "balance", "random", "random (weighted), roundrobin, leastconn, p2c, source or first")
 	launchFlags(cmd, &l)
@@ -74,9 +75,9 @@ func parseCheck(text string, c *proxy.CheckConfig) error {
 
 // runService runs an engine with one service.
 func runService(cmd *cobra.Command, c proxy.ServiceConfig, l *launch) error {
-	in, err := newInstance(cmd, proxy.Config{Services: []proxy.ServiceConfig{c}}, l)
+	in, err := newInstance(cmd, config.New(), proxy.Config{Services: []proxy.ServiceConfig{c}}, l)
 	if err != nil {
 		return err
 	}
-	return in.serve(l)
+	return in.serve()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -11,13 +12,16 @@ import (
 type signals struct {
 	stop   chan os.Signal // TERM, INT
 	hangup chan os.Signal // HUP: reload, or with a console a lost terminal
+	reopen chan os.Signal // USR1: open the log files again
 	closed chan struct{}
+	once   sync.Once
 }
 
 func watchSignals() *signals {
-	s := &signals{stop: make(chan os.Signal, 2), hangup: make(chan os.Signal, 1), closed: make(chan struct{})}
+	s := &signals{stop: make(chan os.Signal, 2), hangup: make(chan os.Signal, 1), reopen: make(chan os.Signal, 1), closed: make(chan struct{})}
 	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
 	signal.Notify(s.hangup, syscall.SIGHUP)
+	notifyReopen(s.reopen)
 	return s
 }
 
@@ -31,21 +35,10 @@ func (s *signals) hurry(now context.CancelFunc) {
 }
 
 func (s *signals) close() {
-	signal.Stop(s.stop)
-	signal.Stop(s.hangup)
-	close(s.closed)
-}
-
-// await blocks until something ends the instance.
-func (in *instance) await(s *signals, l *launch) stopOrder {
-	for {
-		select {
-		case sig := <-s.stop:
-			return stopOrder{why: sig.String()}
-		case order := <-in.stop:
-			return order
-		case <-s.hangup:
-			l.log.Info("hangup: there is no configuration file to reload")
-		}
-	}
+	s.once.Do(func() {
+		signal.Stop(s.stop)
+		signal.Stop(s.hangup)
+		signal.Stop(s.reopen)
+		close(s.closed)
+	})
 }

@@ -1,122 +1,136 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// launch is what each command that runs an engine is told.
-type launch struct {
-	noUI  bool
-	grace time.Duration
-	log   *slog.Logger
-}
-
-// launchFlags gives a command the flags that all of them share.
-func launchFlags(c *cobra.Command, l *launch) {
-	c.GroupID = groupRun
-	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
-	c.Flags().DurationVar(&l.grace, "grace", 30*time.Second, "how long sessions may take when it stops")
-}
-
 // instance is everything that runs in one tcpctl.
 type instance struct {
+	file    *config.File // of flags where there is none
+	path    string       // of the file; "": there is none
+	log     *logfile.Log
+	access  *access.Log
 	engine  *proxy.Engine
 	local   *api.Local
+	notify  *notify.Notifier
 	control *control.Server
-	stop    chan stopOrder
+	metrics *metrics.Server // nil: none
+
 	signals *signals
+	stop    chan stopOrder
+	grace   time.Duration
+	console bool // it is to be shown
 }
 
-// stopOrder asks the instance to end.
-type stopOrder struct {
-	grace time.Duration
-	why   string
-}
-
-// newInstance builds an engine and opens its control socket and listeners, or
-// nothing.
-func newInstance(cmd *cobra.Command, cfg proxy.Config, l *launch) (*instance, error) {
-	l.log = newLog(os.Stderr)
-	cfg.Log = l.log
-	engine, err := proxy.New(cfg)
-	if err != nil {
+// newInstance puts an instance together and starts it, or nothing of it: each
+// part is closed again by the one that could not be made.
+func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (in *instance, err error) {
+	in = &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, console: l.wantsConsole()}
+	in.signals = watchSignals() // before there is a socket that one could leave behind
+	defer func() {
+		if err != nil {
+			in.close()
+		}
+	}()
+	if in.log, err = logfile.New(logConfig(file, in.console)); err != nil {
 		return nil, coded{exitUsage, err}
 	}
-	node, err := os.Hostname()
-	if err != nil {
-		node = "localhost"
+	if in.access, err = access.New(accessConfig(file), in.log.Logger); err != nil {
+		return nil, coded{exitUsage, err}
 	}
-	// Before there is a socket that a signal could leave behind.
-	in := &instance{engine: engine, stop: make(chan stopOrder, 1), signals: watchSignals()}
-	in.local = &api.Local{Engine: engine, Node: api.Node{Name: node, Version: versionText(), Started: time.Now()},
-		By: userName() + "@" + node, Stop: in.askStop}
-	if in.control, err = openControl(cmd, in.local, node, l); err != nil {
-		in.signals.close()
+	cfg.Log, cfg.OnRecord = in.log.Logger, in.access.Record
+	if in.engine, err = proxy.New(cfg); err != nil {
+		return nil, coded{exitUsage, err}
+	}
+	node := nodeName()
+	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
+		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
+	if in.path != "" {
+		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
+	}
+	if in.notify, err = notify.Start(notifyConfig(file, node), in.local, in.log.Logger); err != nil {
+		return nil, coded{exitUsage, err}
+	}
+	if in.control, err = in.openControl(cmd, node); err != nil {
 		return nil, err
 	}
-	if err := engine.Start(); err != nil {
-		in.control.Close()
-		in.signals.close()
+	if err = in.restore(); err != nil {
 		return nil, err
+	}
+	if err = in.engine.Start(); err != nil {
+		return nil, err
+	}
+	in.access.Follow(in.local)
+	if file.Metrics.Listen != "" {
+		if in.metrics, err = metrics.Serve(file.Metrics.Listen, in.local, metrics.Options{Log: in.log.Logger}); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
 	}
 	return in, nil
 }
 
-// openControl opens the socket that was asked for, or the default one, or,
-// where that is taken, one of our own.
-func openControl(cmd *cobra.Command, source api.Source, node string, l *launch) (*control.Server, error) {
-	path, _ := cmd.Flags().GetString("socket")
-	if path != "" {
-		s, err := control.Serve(path, source, node, l.log)
-		if errors.Is(err, control.ErrTaken) {
-			return nil, fmt.Errorf("%w; give another place with --socket", err)
-		}
-		return s, err
+// close ends all that was made, in the order opposite to newInstance's.
+func (in *instance) close() {
+	if in.metrics != nil {
+		in.metrics.Close()
 	}
-	s, err := control.Serve(control.DefaultPath(), source, node, l.log)
-	if !errors.Is(err, control.ErrTaken) {
-		return s, err
+	if in.engine != nil {
+		in.engine.Close()
 	}
-	path = control.OwnPath()
-	l.log.Info("the default control socket is another instance's: use --socket " + path)
-	return control.Serve(path, source, node, l.log)
-}
-
-// askStop ends the instance soon; the answer to whoever asked goes out first.
-func (in *instance) askStop(grace time.Duration, by, reason string) {
-	select {
-	case in.stop <- stopOrder{grace, "stopped by " + by}:
-	default:
+	if in.control != nil {
+		in.control.Close()
+	}
+	if in.notify != nil {
+		in.notify.Close()
+	}
+	if in.access != nil {
+		in.access.Close()
+	}
+	in.signals.close()
+	if in.log != nil {
+		in.log.Close()
 	}
 }
 
-// serve runs until a signal or an act ends it, and then gives clients the
-// grace. A second signal ends it now.
-func (in *instance) serve(l *launch) error {
-	defer in.signals.close()
-	order := in.await(in.signals, l)
-	if order.grace <= 0 {
-		order.grace = l.grace
+func logConfig(f *config.File, console bool) logfile.Config {
+	return logfile.Config{Level: f.Log.Level, Format: f.Log.Format, File: f.Log.File, Console: console}
+}
+
+func accessConfig(f *config.File) access.Config {
+	flush := f.Log.AccessFlush
+	if flush == 0 {
+		flush = -1 // off
 	}
-	l.log.Info("stopping: "+order.why, "grace", order.grace)
-	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
-	defer cancel()
-	go in.signals.hurry(cancel)
-	err := in.engine.Shutdown(ctx)
-	in.control.Close()
-	if err != nil {
-		l.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+	return access.Config{File: f.Log.Access, Flush: flush}
+}
+
+func notifyConfig(f *config.File, node string) notify.Config {
+	return notify.Config{Run: f.Notify.Run, On: f.Notify.On, Node: node}
+}
+
+func nodeName() string {
+	if name, err := os.Hostname(); err == nil {
+		return name
 	}
-	return nil
+	return "localhost"
+}
+
+func (in *instance) hash() string {
+	if in.path == "" {
+		return ""
+	}
+	return in.file.Hash()
 }

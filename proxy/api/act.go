@@ -70,6 +70,7 @@ type Options struct {
 	Reason  string        `json:"reason,omitempty"`
 	Force   bool          `json:"force,omitempty"`
 	DryRun  bool          `json:"dry_run,omitempty"`
+	Save    bool          `json:"save,omitempty"`     // keep it over a restart
 	Service string        `json:"service,omitempty"`  // kick: of this service
 	Backend string        `json:"backend,omitempty"`  // kick: on this backend
 	Client  string        `json:"client,omitempty"`   // kick: from this address or CIDR
@@ -184,6 +185,9 @@ func (r *Request) CommandLine() string {
 	add("reason", r.Reason)
 	if r.Force {
 		words = append(words, "--force")
+	}
+	if r.Save {
+		words = append(words, "--save")
 	}
 	return strings.Join(words, " ")
 }

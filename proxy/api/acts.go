@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-var drainFlags = []string{"limit", "then", "reason", "force", "dry-run", "wait"}
+var drainFlags = []string{"limit", "then", "reason", "force", "dry-run", "wait", "save"}
 
 // Acts is the one table of what can be done. Its order is that of the help.
 var Acts = []Act{
@@ -20,7 +20,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: []string{"reason", "force", "dry-run", "wait"},
+		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: []string{"reason", "force", "dry-run", "wait", "save"},
 		Short:  "The same as drain, and checks stop",
 		impact: impactOfTaking("maint"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -28,7 +28,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Flags: []string{"reason", "dry-run", "wait"},
+		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Flags: []string{"reason", "dry-run", "wait", "save"},
 		Short:    "Put a backend back in service",
 		progress: readyProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -36,7 +36,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "dry-run"},
+		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "dry-run", "save"},
 		Short: "Change a backend's share of new sessions",
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			n, err := weightOf(r)
@@ -120,7 +120,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
-		Flags: []string{"reason", "dry-run"}, Short: "Add a backend at run time",
+		Flags: []string{"reason", "dry-run", "save"}, Short: "Add a backend at run time",
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			if len(r.Args) != 1 {
 				return "", Wrong("add takes a service and an address", "try: tcpctl add SERVICE HOST:PORT")
@@ -148,6 +148,10 @@ var Acts = []Act{
 	{
 		Name: "mark", On: OnNothing, Args: "TEXT", Level: LevelNone,
 		Short: "Put a note on the time line",
+	},
+	{
+		Name: "reload", On: OnNothing, Level: LevelYesNo,
+		Short: "Read the configuration file again; print what changed",
 	},
 	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Flags: []string{"grace", "reason", "dry-run"},

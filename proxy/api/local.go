@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -19,9 +20,39 @@ type Local struct {
 	Node   Node
 	// Stop is called by the act "stop"; nil refuses it.
 	Stop func(grace time.Duration, by, reason string)
+	// Reload is what the act "reload" does; it says what changed. nil refuses it.
+	Reload func(by string) ([]string, error)
+	// Save keeps what operators have done over a restart; nil refuses --save.
+	Save func() error
+	// Text is the configuration as it was read; nil: there is none.
+	Text func() ConfigText
 	// By is who acts when a request does not say: the user at the console.
 	By string
+
+	hash atomic.Pointer[string]
 }
+
+// ConfigText is a configuration file that an instance runs.
+type ConfigText struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// Configured is a Source that can tell which configuration it runs.
+type Configured interface {
+	Config(ctx context.Context) (ConfigText, error)
+}
+
+// Config is the configuration that the engine runs.
+func (l *Local) Config(context.Context) (ConfigText, error) {
+	if l.Text == nil {
+		return ConfigText{}, Refused("this instance runs without a configuration file", "")
+	}
+	return l.Text(), nil
+}
+
+// SetConfigHash changes what the status tells of the configuration.
+func (l *Local) SetConfigHash(hash string) { l.hash.Store(&hash) }
 
 var _ Source = (*Local)(nil)
 
@@ -29,6 +60,9 @@ func (l *Local) Status(context.Context) (*Status, error) {
 	s := &Status{Node: l.Node, Services: l.Engine.Services()}
 	s.Node.PID = os.Getpid()
 	s.Node.Now = time.Now()
+	if hash := l.hash.Load(); hash != nil {
+		s.Node.ConfigHash = *hash
+	}
 	if p := l.Engine.Plan(""); p != nil {
 		report := p.Report()
 		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
@@ -102,6 +136,9 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 			return Result{}, Refused(target+" was changed by somebody since", "look at it again, then act")
 		}
 	}
+	if r.Save && l.Save == nil {
+		return Result{}, Refused("there is nowhere to save it: this instance runs without a configuration file", "use tcpctl run -c FILE")
+	}
 	impact := a.Impact(status, &r)
 	if r.DryRun {
 		return Result{Texts: []string{"nothing was done"}, Impact: impact}, nil
@@ -120,6 +157,8 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 		return l.stop(r)
 	case "plan":
 		return l.steer(r)
+	case "reload":
+		return l.reload(r)
 	}
 	return l.apply(status, a, r)
 }
@@ -146,6 +185,12 @@ func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
 		res.Texts = append(res.Texts, text)
 	}
 	res.Undo = l.undo(before, a, r)
+	if r.Save {
+		if err := l.Save(); err != nil {
+			return res, Refused("it is done, but could not be saved: "+err.Error(), "without that it lasts until the next start")
+		}
+		res.Texts = append(res.Texts, "saved")
+	}
 	return res, nil
 }
 
@@ -204,6 +249,21 @@ func (l *Local) kick(s *Status, r Request) (Result, error) {
 	text := "kicked " + count(n, "session")
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
 	return Result{Texts: []string{text}}, nil
+}
+
+func (l *Local) reload(r Request) (Result, error) {
+	if l.Reload == nil {
+		return Result{}, Refused("this instance runs without a configuration file", "start one with tcpctl run -c FILE")
+	}
+	changes, err := l.Reload(r.By)
+	if err != nil {
+		return Result{}, Refused(err.Error(), "the old configuration is in force")
+	}
+	if len(changes) == 0 {
+		changes = []string{"nothing has changed"}
+	}
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "reload: " + strings.Join(changes, "; "), Command: r.CommandLine()})
+	return Result{Texts: changes}, nil
 }
 
 func (l *Local) stop(r Request) (Result, error) {

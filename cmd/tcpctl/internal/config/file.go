@@ -39,7 +39,11 @@ type File struct {
 
 	name  string // as errors call it
 	lines *index // where its keys are; nil when it was not read
+	text  []byte
 }
+
+// Text is the file as it was read.
+func (f *File) Text() string { return string(f.text) }
 
 // Control is the socket that commands and consoles talk to.
 type Control struct {

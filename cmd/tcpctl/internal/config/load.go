@@ -57,7 +57,7 @@ func parse(name string, text []byte, notYet map[string]bool, exist bool) (*File,
 		return nil, fatal(place{}, err.Error(), "")
 	}
 	f := New()
-	f.name, f.lines = name, lines
+	f.name, f.lines, f.text = name, lines, text
 	d := &decoder{report: report{name: name, lines: lines}, dir: filepath.Dir(name), exist: exist, file: f}
 	d.table("", raw, reflect.ValueOf(f).Elem())
 	f.refuse(&d.report, notYet)

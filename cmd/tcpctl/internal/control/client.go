@@ -56,6 +56,12 @@ func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return s, c.get(ctx, "/v1/status", nil, s)
 }
 
+// Config is the configuration that the instance runs.
+func (c *Client) Config(ctx context.Context) (f api.ConfigText, err error) {
+	err = c.get(ctx, "/v1/config", nil, &f)
+	return f, err
+}
+
 func (c *Client) Queue(ctx context.Context, service string) (all []proxy.WaiterInfo, err error) {
 	err = c.get(ctx, "/v1/services/"+url.PathEscape(service)+"/queue", nil, &all)
 	return all, err

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,15 +39,24 @@ type Server struct {
 	socket *socket
 }
 
-// Serve opens the socket at path with the mode and begins to serve source. It
-// fails when another instance answers there, or when something is in the way
-// that is not a socket. Node is what acts are signed with, behind the user.
-func Serve(path string, source api.Source, node string, log *slog.Logger) (*Server, error) {
-	sock, err := openSocket(path)
+// Options are for one Server.
+type Options struct {
+	Node  string      // what acts are signed with, behind the user
+	Mode  fs.FileMode // of the socket; 0: 0600
+	Group string      // that owns the socket; "": the user's own
+	Log   *slog.Logger
+}
+
+// Serve opens the socket at path and begins to serve source. It fails when
+// another instance answers there, or when something is in the way that is not
+// a socket.
+func Serve(path string, source api.Source, o Options) (*Server, error) {
+	log := o.Log
+	sock, err := openSocket(path, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{source: source, log: log, node: node, socket: sock}
+	s := &Server{source: source, log: log, node: o.Node, socket: sock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           s.Handler(),
@@ -118,6 +128,7 @@ type whoKey struct{}
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/config", s.config)
 	mux.HandleFunc("GET /v1/sessions", s.sessions)
 	mux.HandleFunc("GET /v1/services/{service}/queue", s.queue)
 	mux.HandleFunc("GET /v1/events", s.events)
@@ -136,6 +147,16 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	st, err := s.source.Status(r.Context())
 	answer(w, st, err)
+}
+
+func (s *Server) config(w http.ResponseWriter, r *http.Request) {
+	c, ok := s.source.(api.Configured)
+	if !ok {
+		fail(w, api.Unknown("this instance has no configuration file", ""))
+		return
+	}
+	text, err := c.Config(r.Context())
+	answer(w, text, err)
 }
 
 func (s *Server) queue(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -46,13 +47,14 @@ func Others() []string {
 // socket is a listening Unix socket that knows its own file.
 type socket struct {
 	path string
+	o    Options
 	mu   sync.Mutex
 	ln   net.Listener
 	file os.FileInfo
 }
 
-func openSocket(path string) (*socket, error) {
-	s := &socket{path: path}
+func openSocket(path string, o Options) (*socket, error) {
+	s := &socket{path: path, o: o}
 	_, err := s.reopen()
 	return s, err
 }
@@ -74,6 +76,10 @@ func (s *socket) reopen() (net.Listener, error) {
 	ln, err := listenPrivate(s.path)
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
+	}
+	if err := s.share(); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("control: %w", err)
 	}
 	// The file is removed when it is still ours, and not by Close: after
 	// somebody has replaced it, that would be his.
@@ -98,6 +104,27 @@ func ownFolder(dir string) error {
 		if !folderIsOurs(dir) {
 			return fmt.Errorf("control: %s belongs to somebody else; give another place with --socket", dir)
 		}
+	}
+	return nil
+}
+
+// share lets others than the user have the socket, where that was asked for.
+func (s *socket) share() error {
+	if s.o.Group != "" {
+		g, err := user.LookupGroup(s.o.Group)
+		if err != nil {
+			return err
+		}
+		id, err := strconv.Atoi(g.Gid)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(s.path, -1, id); err != nil {
+			return err
+		}
+	}
+	if s.o.Mode != 0 {
+		return os.Chmod(s.path, s.o.Mode)
 	}
 	return nil
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+)
+
+// launch is what each command that runs an engine is told.
+type launch struct {
+	noUI  bool
+	grace time.Duration
+	path  string // of the configuration file; "": there is none
+}
+
+// launchFlags gives a command the flags that all of them share.
+func launchFlags(c *cobra.Command, l *launch) {
+	c.GroupID = groupRun
+	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
+	c.Flags().DurationVar(&l.grace, "grace", 30*time.Second, "how long sessions may take when it stops")
+}
+
+// wantsConsole says whether somebody sits in front of it.
+func (l *launch) wantsConsole() bool {
+	return !l.noUI && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+// stopOrder asks the instance to end.
+type stopOrder struct {
+	grace time.Duration
+	why   string
+}
+
+// openControl opens the socket that was asked for, or the default one, or,
+// where that is taken and no file says otherwise, one of our own.
+func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Server, error) {
+	path, _ := cmd.Flags().GetString("socket")
+	if path == "" {
+		path = in.file.Control.Socket
+	}
+	o := control.Options{Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group}
+	if path != "" {
+		s, err := control.Serve(path, in.local, o)
+		if errors.Is(err, control.ErrTaken) {
+			return nil, fmt.Errorf("%w; give another place with --socket", err)
+		}
+		return s, err
+	}
+	s, err := control.Serve(control.DefaultPath(), in.local, o)
+	if !errors.Is(err, control.ErrTaken) {
+		return s, err
+	}
+	if in.path != "" {
+		return nil, fmt.Errorf("%w; stop it (tcpctl stop), or give another place with --socket", err)
+	}
+	path = control.OwnPath()
+	in.log.Info("the default control socket is another instance's: use --socket " + path)
+	return control.Serve(path, in.local, o)
+}
+
+// askStop ends the instance soon; the answer to whoever asked goes out first.
+func (in *instance) askStop(grace time.Duration, by, reason string) {
+	select {
+	case in.stop <- stopOrder{grace, "stopped by " + by}:
+	default:
+	}
+}
+
+// serve runs until a signal, an act or the console ends it, and then gives
+// clients the grace. A second signal ends it now.
+func (in *instance) serve() error {
+	defer in.close()
+	order := in.await()
+	if order.grace <= 0 {
+		order.grace = in.grace
+	}
+	in.log.Info("stopping: "+order.why, "grace", order.grace)
+	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
+	defer cancel()
+	go in.signals.hurry(cancel)
+	if in.engine.Shutdown(ctx) != nil {
+		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+	}
+	return nil
+}
+
+// await blocks until something ends the instance. Headless, HUP reloads; with
+// the console it is a lost terminal, and the engine goes on without one.
+func (in *instance) await() stopOrder {
+	console := in.openConsole()
+	defer console.close()
+	for {
+		select {
+		case sig := <-in.signals.stop:
+			return stopOrder{why: sig.String()}
+		case order := <-in.stop:
+			return order
+		case <-in.signals.hangup:
+			if !console.hungUp() {
+				in.hangup()
+			}
+		case <-in.signals.reopen:
+			in.reopen()
+		case end := <-console.ended():
+			if order, stop := in.consoleEnded(console, end); stop {
+				return order
+			}
+		}
+	}
+}
+
+// hangup reloads; where there is no file it says so.
+func (in *instance) hangup() {
+	if in.path == "" {
+		in.log.Info("hangup: there is no configuration file to reload")
+		return
+	}
+	changes, err := in.reload("signal")
+	if err != nil {
+		in.log.Error("reload: " + err.Error())
+		return
+	}
+	for _, c := range changes {
+		in.log.Info("reload: " + c)
+	}
+}
+
+// reopen opens the logs again, after a rotation.
+func (in *instance) reopen() {
+	for _, err := range []error{in.log.Reopen(), in.access.Reopen()} {
+		if err != nil {
+			in.log.Error("reopen: " + err.Error())
+		}
+	}
+}

@@ -1,0 +1,97 @@
+// Package front is what stands in front of a service: TLS from clients, and
+// WebSocket.
+package front
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// TLS makes the configuration for clients of a service, 1.2 at least. The
+// files are read now, and again when they change: a certificate that is
+// replaced on disk serves the next handshake, one that cannot be read is told
+// of, and the old one serves on. A clientCA asks clients for certificates
+// that it has signed; "" asks for none.
+func TLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
+	k := &keeper{cert: cert, key: key, ca: clientCA, log: log}
+	if err := k.read(); err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.forClient}, nil
+}
+
+// lookEvery is how often files are looked at, at most.
+const lookEvery = time.Second
+
+// keeper keeps what was read of the files, and when.
+type keeper struct {
+	cert, key, ca string
+	log           *slog.Logger
+
+	mu     sync.Mutex
+	now    *tls.Config
+	looked time.Time
+	stamp  [3]stamp
+}
+
+// stamp tells whether a file is still the same.
+type stamp struct {
+	changed time.Time
+	size    int64
+}
+
+func (k *keeper) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.looked) >= lookEvery && k.stamps() != k.stamp {
+		if err := k.readLocked(); err != nil {
+			k.log.Warn("the certificate cannot be read again, the old one serves on: " + err.Error())
+		} else {
+			k.log.Info("the certificate was read again", "cert", k.cert)
+		}
+	}
+	return k.now, nil
+}
+
+func (k *keeper) read() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.readLocked()
+}
+
+func (k *keeper) readLocked() error {
+	k.looked, k.stamp = time.Now(), k.stamps()
+	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	if err != nil {
+		return fmt.Errorf("front: %w", err)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if k.ca != "" {
+		text, err := os.ReadFile(k.ca)
+		if err != nil {
+			return fmt.Errorf("front: %w", err)
+		}
+		c.ClientCAs = x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(text) {
+			return fmt.Errorf("front: %s has no certificate in PEM", k.ca)
+		}
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	k.now = c
+	return nil
+}
+
+func (k *keeper) stamps() (all [3]stamp) {
+	k.looked = time.Now()
+	for i, name := range []string{k.cert, k.key, k.ca} {
+		if info, err := os.Stat(name); err == nil {
+			all[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	return all
+}
