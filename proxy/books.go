@@ -24,31 +24,32 @@ type TimesInfo struct {
 type EndingInfo struct {
 	By     string `json:"ended_by"`
 	Phase  string `json:"phase"`
-	Reason string `json:"reason"` // of Reasons, however long a record's Why is
+	Reason string `json:"reason"` // one word of a fixed set, however long a record's Why is
 	Count  int64  `json:"count"`
 }
 
-// Reasons are the words that EndingInfo.Reason can be: few and fixed, so that
-// they can be a label. A reason that is not here is counted as "other".
-var Reasons = []string{
-	"fin", "reset", "left", "connect", "no_backend", "queue_full", "queue_timeout",
-	"idle", "half_close_timeout", "max_lifetime", "ttl",
-	"kicked", "drain_limit", "pause_limit", "pause_deadline", "shutdown", "other",
+// reasons are the words that EndingInfo.Reason can be, by what a record's Why
+// begins with: few and fixed, so that they can be a label.
+var reasons = map[string]string{
+	"fin": "fin", "reset": "reset", "left": "left", "connect": "connect",
+	"idle": "idle", "half-close timeout": "half_close_timeout", "max lifetime": "max_lifetime", whyTTL: "ttl",
+	"queue full": "queue_full", "queue timeout": "queue_timeout", whyNoBackend: "no_backend", "hook failed": "hook",
+	"kicked": "kicked", "drain limit": "drain_limit", "pause limit": "pause_limit", "pause deadline": "pause_deadline",
+	whyOverdue: "window_overdue", "shutdown": "shutdown",
+	whyDenied: "denied", whyTooMany: "sessions_per_ip", whyTooFast: "new_sessions_per_ip",
+	whyNoProxy: "untrusted_proxy", whyBadProxy: "proxy_header", whyBadTLS: "tls",
 }
 
-// reason makes one of Reasons of a record's Why: "left (reset)" is left,
-// "kicked: too old" is kicked.
+// reason makes one word of a record's Why: "left (reset)" is left, "kicked:
+// too old" is kicked, and what is not known is other.
 func reason(why string) string {
-	word, _, _ := strings.Cut(why, ":")
-	word, _, _ = strings.Cut(word, " (")
-	word = underscores.Replace(word)
-	if slices.Contains(Reasons, word) {
+	begin, _, _ := strings.Cut(why, ":")
+	begin, _, _ = strings.Cut(begin, " (")
+	if word := reasons[begin]; word != "" {
 		return word
 	}
 	return "other"
 }
-
-var underscores = strings.NewReplacer(" ", "_", "-", "_")
 
 func newBooks() books {
 	return books{connect: newTimings(connectBounds), wait: newTimings(waitBounds), session: newTimings(sessionBounds),
