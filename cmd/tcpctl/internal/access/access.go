@@ -14,7 +14,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -204,38 +203,4 @@ func open(path string, log *slog.Logger) (*output, error) {
 		}
 	}
 	return &output{file, logfile.NewSpool(logfile.SpoolConfig[entry]{Size: room, To: file, Append: appendLine, Lost: lost})}, nil
-}
-
-// entry is one line: of a session that has ended, or of one that goes on.
-type entry struct {
-	record proxy.Record
-	live   *ongoing
-}
-
-// ongoing is like a proxy.Record, of a session that has not ended.
-type ongoing struct {
-	ID              string    `json:"id"`
-	Service         string    `json:"service"`
-	Backend         string    `json:"backend,omitempty"`
-	Client          string    `json:"client"`
-	Via             string    `json:"via"`
-	Ongoing         bool      `json:"ongoing"` // always true
-	Phase           string    `json:"phase"`
-	At              time.Time `json:"at"`
-	DurationSeconds float64   `json:"duration_seconds"` // so far, as the rest
-	IdleSeconds     float64   `json:"idle_seconds"`
-	BytesIn         int64     `json:"bytes_in"`
-	BytesOut        int64     `json:"bytes_out"`
-}
-
-func appendLine(lines []byte, e entry) []byte {
-	var v any = e.record
-	if e.live != nil {
-		v = e.live
-	}
-	line, err := json.Marshal(v)
-	if err != nil { // a float that is no number: better a poor line than none
-		line, _ = json.Marshal(map[string]string{"id": e.record.ID, "error": err.Error()})
-	}
-	return append(append(lines, line...), '\n')
 }
