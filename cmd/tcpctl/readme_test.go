@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestTheReadmesProgramsAreTested: each program in the README is part of an
+// example that runs.
+func TestTheReadmesProgramsAreTested(t *testing.T) {
+	examples := readFile(t, "../../proxy/example_test.go") + readFile(t, "../../lock/example_test.go")
+	examples = strings.ReplaceAll(examples, "\n\t", "\n") // from inside a function
+	programs := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readFile(t, "../../README.md"), -1)
+	if len(programs) < 2 {
+		t.Errorf("the README has %d programs", len(programs))
+	}
+	for _, p := range programs {
+		if !strings.Contains(examples, p[1]) {
+			t.Errorf("no example has this:\n%s", p[1])
+		}
+	}
+}
+
+// TestTheReadmeHasEachCommand in its tables, and no other there. One that is
+// being built may still be among those that it announces.
+func TestTheReadmeHasEachCommand(t *testing.T) {
+	_, after, _ := strings.Cut(readFile(t, "../../README.md"), "\n## Commands\n")
+	section, _, _ := strings.Cut(after, "\n## ")
+	section = strings.ReplaceAll(section, `\|`, " ")
+	tables, announced, _ := strings.Cut(section, "\nNot in this version yet")
+	said := map[string]bool{}
+	for _, row := range regexp.MustCompile(`(?m)^\| [^|]+`).FindAllString(tables, -1) {
+		for _, code := range regexp.MustCompile("`[^`]+`").FindAllString(row, -1) {
+			words := strings.Fields(strings.TrimPrefix(strings.Trim(code, "`"), "tcpctl "))
+			if !strings.HasPrefix(words[0], "-") {
+				said[words[0]] = true
+			}
+		}
+	}
+	for _, c := range rootCommand().Commands() {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			continue
+		}
+		if !said[c.Name()] && !strings.Contains(announced, "`"+c.Name()+"`") {
+			t.Errorf("the README's tables do not have %q", c.Name())
+		}
+		for _, name := range append(c.Aliases, c.Name()) {
+			delete(said, name)
+		}
+	}
+	for name := range said {
+		t.Errorf("the README has %q, which is no command", name)
+	}
+}
