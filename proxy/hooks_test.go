@@ -86,6 +86,8 @@ func TestOneHookAtATimeAndAlone(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	mu.Lock() // the next client's hook may run already
+	defer mu.Unlock()
 	if together != 1 || live != 0 {
 		t.Errorf("%d hooks at a time, beside %d live sessions", together, live)
 	}
@@ -96,13 +98,13 @@ func TestAHookThatFailsLosesNoSlot(t *testing.T) {
 		d := &diary{fail: 1}
 		v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
 			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, OnError: onError}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
-		first := v.dial("first")
 		if onError == proxy.OnErrorReject {
-			first.isReset()
+			v.turnedAway()
 		} else {
+			first := v.dial("first")
 			first.hears("a first")
+			first.Close()
 		}
-		first.Close()
 		second := v.dial("second")
 		second.hears("a second")
 		second.Close()
