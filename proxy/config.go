@@ -46,9 +46,10 @@ type Config struct {
 	// it clients wait in the kernel's backlog. 0: worked out from the
 	// process's descriptor limit.
 	MaxSessions int
-	// Inherited, when set, gives a listener that somebody has opened for us,
-	// like systemd, by the address of the configuration; nil: there is none.
-	Inherited func(addr string) net.Listener
+	// Inherited, when set, gives the listeners that somebody, like systemd,
+	// has opened for a service, which the engine owns from then on, and the
+	// rest of its addresses.
+	Inherited func(service string, listen []string) (given []net.Listener, rest []string, err error)
 	// OnRecord, when set, gets the record of each session, once, at its end.
 	// It is called on the data path: it must not block.
 	OnRecord func(Record)

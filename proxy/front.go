@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -13,6 +14,7 @@ import (
 // the configuration asks for; "" where it was given.
 type front struct {
 	asked     []string
+	claimed   []string // addresses that were open before us
 	listeners []*relay.Listener
 	fresh     []*relay.Listener // of a reload: to be served still
 }
@@ -27,31 +29,29 @@ func (e *Engine) openFront(c ServiceConfig) (*front, error) {
 	for _, ln := range c.Listeners {
 		f.add("", relay.NewListener(ln))
 	}
-	for _, addr := range c.Listen {
-		l, err := e.listen(addr, c)
+	rest := c.Listen
+	if e.cfg.Inherited != nil && len(rest) > 0 {
+		given, left, err := e.cfg.Inherited(c.Name, rest)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, err)
+		}
+		for _, ln := range given {
+			l := relay.NewListener(ln)
+			l.Sock = c.Sock
+			f.add("", l)
+		}
+		f.claimed = slices.DeleteFunc(slices.Clone(rest), func(addr string) bool { return slices.Contains(left, addr) })
+		rest = left
+	}
+	for _, addr := range rest {
+		l, err := relay.Listen(addr, c.Sock)
 		if err != nil {
 			f.close()
-			return nil, err
+			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
 		}
 		f.add(addr, l)
 	}
 	return f, nil
-}
-
-// listen opens one address, unless somebody has opened it for us.
-func (e *Engine) listen(addr string, c ServiceConfig) (*relay.Listener, error) {
-	if e.cfg.Inherited != nil {
-		if ln := e.cfg.Inherited(addr); ln != nil {
-			l := relay.NewListener(ln)
-			l.Sock = c.Sock
-			return l, nil
-		}
-	}
-	l, err := relay.Listen(addr, c.Sock)
-	if err != nil {
-		return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
-	}
-	return l, nil
 }
 
 // listenHint says what to try where that is known.

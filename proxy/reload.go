@@ -134,7 +134,7 @@ func (e *Engine) forget(s *Service) {
 func (s *Service) lacking(c ServiceConfig) (addrs []string) {
 	s.queue.View(func() {
 		for _, addr := range c.Listen {
-			if s.front != nil && !slices.Contains(s.front.asked, addr) {
+			if s.front != nil && !slices.Contains(s.front.asked, addr) && !slices.Contains(s.front.claimed, addr) {
 				addrs = append(addrs, addr)
 			}
 		}

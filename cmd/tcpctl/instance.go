@@ -77,11 +77,14 @@ func (in *instance) askStop(grace time.Duration, by, reason string) {
 // clients the grace. A second signal ends it now.
 func (in *instance) serve() error {
 	defer in.close()
+	in.tellReady()
+	defer in.systemd.KeepAlive(in.alive, in.log.Logger)()
 	order := in.await()
 	if order.grace <= 0 {
 		order.grace = in.grace
 	}
 	in.log.Info("stopping: "+order.why, "grace", order.grace)
+	in.systemd.Stopping(order.grace, order.why) // who is not there need not know
 	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
 	defer cancel()
 	go in.signals.hurry(cancel)
@@ -114,6 +117,22 @@ func (in *instance) await() stopOrder {
 			}
 		}
 	}
+}
+
+// tellReady tells systemd, if that has started us, that clients can come.
+func (in *instance) tellReady() {
+	for _, name := range in.systemd.Unclaimed() {
+		in.log.Warn("systemd has opened " + name + ", and no service listens there: its clients wait for nobody")
+	}
+	if err := in.systemd.Ready(fmt.Sprintf("%d services", len(in.engine.ServiceNames()))); err != nil {
+		in.log.Warn(err.Error())
+	}
+}
+
+// alive asks the engine for something, so that one that hangs is noticed.
+func (in *instance) alive(ctx context.Context) error {
+	_, err := in.local.Status(ctx)
+	return err
 }
 
 // hangup reloads; where there is no file it says so.

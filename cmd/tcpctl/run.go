@@ -88,6 +88,8 @@ func engineConfig(file *config.File) (proxy.Config, error) {
 
 // reload reads the file again and applies it; what is wrong changes nothing.
 func (in *instance) reload(by string) ([]string, error) {
+	in.systemd.Reloading() // who is not there need not know
+	defer in.tellReady()
 	file, err := config.Load(in.path)
 	if err != nil {
 		return nil, err
@@ -142,11 +144,10 @@ func bare(cmd *cobra.Command, l *launch) error {
 		}
 		return attach(cmd, false)
 	}
-	err := runFile(cmd, l)
-	if errors.Is(err, config.ErrNone) {
+	if _, err := config.Find(); l.path == "" && errors.Is(err, config.ErrNone) {
 		return usage("nothing runs here, and there is no configuration; try: tcpctl demo, or tcpctl init > tcpctl.toml")
 	}
-	return err
+	return runFile(cmd, l)
 }
 
 func checkCommand() *cobra.Command {
@@ -212,7 +213,6 @@ func initCommand() *cobra.Command {
 		},
 	}
 }
-
 
 // text is the configuration that runs, as it was read.
 func (in *instance) text() api.ConfigText { return api.ConfigText{Path: in.path, Text: in.file.Text()} }

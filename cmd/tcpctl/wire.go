@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -28,6 +28,7 @@ type instance struct {
 	notify  *notify.Notifier
 	control *control.Server
 	metrics *metrics.Server // nil: none
+	systemd *systemd.Manager
 
 	signals *signals
 	stop    chan stopOrder
@@ -37,8 +38,8 @@ type instance struct {
 
 // newInstance puts an instance together and starts it, or nothing of it: each
 // part is closed again by the one that could not be made.
-func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (in *instance, err error) {
-	in = &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, console: l.wantsConsole()}
+func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (_ *instance, err error) {
+	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, console: l.wantsConsole()}
 	in.signals = watchSignals() // before there is a socket that one could leave behind
 	defer func() {
 		if err != nil {
@@ -51,7 +52,8 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.access, err = access.New(accessConfig(file), in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}
-	cfg.Log, cfg.OnRecord = in.log.Logger, in.access.Record
+	in.systemd = systemd.Take()
+	cfg.Log, cfg.OnRecord, cfg.Inherited = in.log.Logger, in.access.Record, in.systemd.Claim
 	if in.engine, err = proxy.New(cfg); err != nil {
 		return nil, coded{exitUsage, err}
 	}
@@ -75,8 +77,9 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	}
 	in.access.Follow(in.local)
 	if file.Metrics.Listen != "" {
-		if in.metrics, err = metrics.Serve(file.Metrics.Listen, in.local, metrics.Options{Log: in.log.Logger}); err != nil {
-			return nil, fmt.Errorf("metrics: %w", err)
+		if in.metrics, err = metrics.Serve(file.Metrics.Listen, in.local, metrics.Options{Log: in.log.Logger,
+			Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}}); err != nil {
+			return nil, err
 		}
 	}
 	return in, nil
