@@ -42,7 +42,7 @@ var backendColumns = []column[*backendRow]{
 		}
 		return safe(r.backend.Name), themes.Text
 	}},
-	{name: "ADDRESS", ends: true, prio: 3, width: 14, grow: 8, cell: func(r *backendRow) (string, themes.Role) {
+	{name: "ADDRESS", ends: true, prio: 3, width: 15, grow: 7, cell: func(r *backendRow) (string, themes.Role) {
 		if r.backend == nil {
 			return safe(strings.Join(r.service.Listen, " ")), themes.TextDim
 		}
@@ -131,7 +131,8 @@ func (r *backendRow) check() (string, themes.Role) {
 	case c == nil:
 		return "-", themes.TextDim
 	case !c.OK:
-		return fmt.Sprintf("%s %d/%d", safe(c.Detail), c.Streak, c.Need), themes.Error
+		return fmt.Sprintf("%s %d/%d", safe(c.Detail), min(c.Streak, c.Need), c.Need), themes.Error
 	}
-	return safe(c.Detail), themes.Text
+	detail, _, _ := strings.Cut(c.Detail, " in ") // how long it took is in LAT
+	return safe(detail), themes.Text
 }

@@ -40,7 +40,7 @@ func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 		g.panes[focus] = body
 		return g
 	}
-	left := w * 63 / 100
+	left := w * 64 / 100
 	top := body.h / 3
 	mid := body.h / 3
 	low := body.h - top - mid

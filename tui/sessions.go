@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,8 +121,24 @@ func (p *sessionsPane) take(m *Model, list []proxy.SessionInfo, at time.Time) {
 		r.in, r.out = was.inSec, was.outSec
 		now[r.ID] = was
 	}
+	slices.SortStableFunc(rows, inOrderOfAge)
 	p.all, p.before = rows, now
 	p.refresh(m)
+}
+
+// inOrderOfAge puts the live before the ended, and the oldest of them first:
+// those that come are added below, and move nobody. Of the ended the newest is
+// first.
+func inOrderOfAge(a, b *sessionRow) int {
+	switch {
+	case a.Ended == nil && b.Ended == nil:
+		return cmp.Or(cmp.Compare(b.AgeSeconds, a.AgeSeconds), cmp.Compare(a.ID, b.ID))
+	case a.Ended == nil:
+		return -1
+	case b.Ended == nil:
+		return 1
+	}
+	return cmp.Or(b.Ended.Ended.Compare(a.Ended.Ended), cmp.Compare(a.ID, b.ID))
 }
 
 func (p *sessionsPane) refresh(m *Model) {

@@ -49,9 +49,10 @@ func (m *Model) drawThroughput(c *canvas) {
 	c.text(x, up+2, size(flow.out)+"/s", is(themes.Text))
 	c.text(x, up+3, "max "+size(mostOut), is(themes.TextDim))
 
-	c.text(axis+2, rows+1, "-5m", is(themes.TextDim))
-	c.right(axis+2+gw, rows+1, "now", is(themes.TextDim))
-	m.drawTicks(c, axis+2, rows+1, gw)
+	line := c.sub(axis+2, rows+1, gw, 1)
+	m.drawTicks(line)
+	whereFree(line, 0, "-5m")
+	whereFree(line, gw-3, "now")
 	m.drawCounters(c.sub(0, rows+2, c.w, c.h-rows-2))
 }
 
@@ -64,19 +65,29 @@ func (m *Model) axisLabel(c *canvas, y int, v float64) {
 
 // drawTicks puts what operators did on the line of time: the first letter of
 // the act, and M for a note.
-func (m *Model) drawTicks(c *canvas, x0, y, w int) {
-	step := historySpan / time.Duration(max(w, 1))
+func (m *Model) drawTicks(c *canvas) {
+	step := historySpan / time.Duration(max(c.w, 1))
 	end := rasterEnd(m.engineNow(), step)
 	for _, e := range m.world.journal.entries {
 		if e.Kind != proxy.EventOperator && e.Kind != proxy.EventMark || m.view != "" && e.Service != "" && e.Service != m.view {
 			continue
 		}
 		back := int(end.Sub(e.Time) / step)
-		if back < 0 || back >= w {
+		if back < 0 || back >= c.w {
 			continue
 		}
-		c.fill(x0+w-1-back, y, 1, tickLetter(e), is(themes.Op))
+		c.fill(c.w-1-back, 0, 1, tickLetter(e), is(themes.Op))
 	}
+}
+
+// whereFree writes a label, unless something more important stands there.
+func whereFree(c *canvas, x int, label string) {
+	for i := range len(label) {
+		if x+i >= c.w || c.row(0)[x+i].r != ' ' {
+			return
+		}
+	}
+	c.text(x, 0, label, is(themes.TextDim))
 }
 
 func tickLetter(e *entry) rune {
