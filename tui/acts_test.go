@@ -149,6 +149,25 @@ func TestTypedNames(t *testing.T) {
 	c.did("tcpctl drain db-front/pg-a --force")
 }
 
+// Over a slow line letters come together. What was pressed before a question
+// could be read is no answer to it.
+func TestABurstOfKeys(t *testing.T) {
+	burst := func(c *console, s string) { c.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(s)}) }
+	c := healthy(t, 100, 30)
+	burst(c, "dy")
+	c.sees("drain db-front/pg-a? [y/N]")
+	c.did()
+	burst(c, "y")
+	c.did("tcpctl drain db-front/pg-a")
+	burst(c, "jj:view office")
+	c.press("enter")
+	if c.view != "office" {
+		t.Errorf("the view is %q", c.view)
+	}
+	burst(c, "qd")
+	c.sees("Leave edge-01 ?")
+}
+
 func TestADialogStartsOnCancel(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("P enter")

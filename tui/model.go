@@ -41,8 +41,8 @@ type Model struct {
 	over    []overlay // what is before the panes; the last has the keys
 	frozen  *canvas   // the panes while a confirmation is open
 	message message
-	undos   []undo
-	typed   typed // the command line's history
+	undos   []api.Request // what takes the last acts back, the newest last
+	typed   typed         // the command line's history
 
 	fetches [fetchCount]fetch
 	blurred bool
@@ -109,7 +109,7 @@ func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	case tea.BlurMsg:
 		m.blurred = true
 	case tea.KeyMsg:
-		return m, m.key(msg)
+		return m, m.burst(msg)
 	case tickMsg:
 		return m, m.onTick()
 	case crashMsg:
@@ -125,6 +125,34 @@ func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		return m, m.onFetched(msg)
 	}
 	return m, nil
+}
+
+// burst takes letters apart that came in one read, as they do over a slow
+// line. Those after one that opened a question are dropped: nobody can have
+// read it when they were pressed.
+func (m *Model) burst(k tea.KeyMsg) tea.Cmd {
+	if k.Type != tea.KeyRunes || k.Paste || k.Alt || len(k.Runes) < 2 {
+		return m.key(k)
+	}
+	var cmds []tea.Cmd
+	for _, r := range k.Runes {
+		before := m.asking()
+		one := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}
+		if r == ' ' {
+			one.Type = tea.KeySpace
+		}
+		cmds = append(cmds, m.key(one))
+		if m.asking() && !before {
+			break
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// asking reports whether a question is open.
+func (m *Model) asking() bool {
+	o, ok := m.overlay().(interface{ freezes() bool })
+	return ok && o.freezes()
 }
 
 // key goes to what is before the panes, then to the pane, then to all.

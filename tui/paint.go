@@ -46,7 +46,7 @@ func (m *Model) paint() *canvas {
 		if m.staleFor() > 0 {
 			body.dim()
 		}
-		if o, ok := m.overlay().(interface{ freezes() bool }); ok && o.freezes() {
+		if m.asking() {
 			m.frozen = body // the list stands still behind a question
 		}
 	}
