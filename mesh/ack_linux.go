@@ -29,3 +29,20 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
 }
+
+// unread says that something has come on c which this process has not read yet: then it is we who are slow.
+func unread(c net.Conn) bool {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return false
+	}
+	waiting := 0
+	if ctlErr := raw.Control(func(fd uintptr) { waiting, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); ctlErr != nil || err != nil {
+		return false
+	}
+	return waiting > 0
+}

@@ -14,3 +14,6 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	}
 	return 0, false
 }
+
+// unread is known on Linux only.
+func unread(net.Conn) bool { return false }

@@ -46,6 +46,9 @@ func listenAddr(addr string) (string, error) {
 
 // reachable are the addresses to announce for a listener on l: l itself, or every address of every interface.
 func reachable(l netip.AddrPort) []netip.Addr {
+	if !l.IsValid() { // not listening yet
+		return nil
+	}
 	if !l.Addr().IsUnspecified() {
 		return []netip.Addr{l.Addr()}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -30,8 +31,8 @@ func (l *link) causeOf(err error) (Cause, error) {
 // judge ends a link that has been silent for too long: is the other side's process stuck, or is nothing there? Its kernel
 // acknowledges our heartbeats in the first case. Called with node.mu held.
 func (n *Node) judge(l *link) {
-	if l.ctx.Err() != nil {
-		return
+	if l.ctx.Err() != nil || l.session.IsClosed() {
+		return // it ended by itself, and run is about to say so
 	}
 	silence := fmt.Errorf("mesh: nothing heard for %v", l.wire.silence().Round(100*time.Millisecond))
 	ago, known := lastAck(l.wire.Conn)
@@ -56,7 +57,7 @@ func (n *Node) judgeByDial(l *link, silence error) {
 	ctx, cancel := context.WithTimeout(n.ctx, 400*time.Millisecond)
 	defer cancel()
 	n.mu.Lock()
-	addrs := l.peer.addrs[:min(len(l.peer.addrs), 1)]
+	addrs := slices.Clone(l.peer.addrs[:min(len(l.peer.addrs), 1)])
 	n.mu.Unlock()
 	conn, _, err := n.dialFirst(ctx, addrs)
 	if err != nil {

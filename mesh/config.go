@@ -98,6 +98,7 @@ const (
 	minSecret        = 16
 	maxPendingPerIP  = 64  // handshakes under way from one address; beyond it the oldest goes
 	maxPending       = 256 // and from all
+	maxGreets        = 4   // handshakes that a node begins at a time: on a busy machine a few that end are worth more than many that time out
 	maxStreams       = 64  // open streams from one peer
 	forgetLeft       = time.Minute
 	dialTimeout      = 2 * time.Second

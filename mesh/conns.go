@@ -36,6 +36,10 @@ func (l *link) dialConn(number uint64) error {
 	if err != nil {
 		return err
 	}
+	if err := n.takeGreet(l.ctx, conn); err != nil {
+		return err
+	}
+	defer func() { <-n.greets }()
 	mine := n.hello(kindConn)
 	mine.Token, mine.Number = l.token, number
 	g, err := n.begin(l.ctx, conn, addr, true, mine)
@@ -47,8 +51,15 @@ func (l *link) dialConn(number uint64) error {
 	}
 	if err != nil {
 		conn.Close()
+		l.sayGone(number)
 	}
 	return err
+}
+
+// sayGone tells the other side that there is no such connection. It may have come to believe in one: the side with the last
+// word in a handshake does not know whether the other has heard it.
+func (l *link) sayGone(number uint64) {
+	l.out.post(func(p *pending) { p.gone = max(p.gone, number) })
 }
 
 // settleConn is the other side of dialConn.
@@ -68,6 +79,9 @@ func (n *Node) settleConn(g *greeting, begun error) {
 	}
 	if err != nil {
 		g.wire.Conn.Close()
+	}
+	if err != nil && l != nil && l.belongs(g) == nil {
+		l.sayGone(g.theirs.Number)
 	}
 }
 
@@ -119,16 +133,17 @@ func (l *link) closedConn(c *Conn) {
 	c.stopLingering()
 	if l.conn == c {
 		l.dropConn()
-		l.out.post(func(p *pending) { p.gone = c.number })
+		l.sayGone(c.number)
 	}
 }
 
-// gotGone: the peer has closed its end. What it sent before can still be read.
+// gotGone: the peer has closed its end, or never had it. What it sent before can still be read.
 func (l *link) gotGone(number uint64) {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if c := l.conn; c != nil && c.number == number {
+	l.connNo = max(l.connNo, number) // it may still be on its way to being made here
+	if c := l.conn; c != nil && c.number <= number {
 		l.dropConn()
 		c.linger()
 		if n.closing {

@@ -15,12 +15,36 @@ func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string) 
 	if err != nil {
 		return "", err
 	}
+	if err := n.takeGreet(ctx, conn); err != nil {
+		return "", err
+	}
 	id, err = n.greetLink(ctx, conn, addr, source)
+	<-n.greets
+	if _, refused := errors.AsType[*RefusedError](err); err != nil && !refused {
+		err = &greetError{err}
+	}
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		n.refused(refused, addr.Addr().String())
 	}
 	n.learnWho(id, addr)
 	return id, err
+}
+
+// greetError says that somebody took the connection and the handshake did not end well.
+type greetError struct{ err error }
+
+func (e *greetError) Error() string { return e.err.Error() }
+func (e *greetError) Unwrap() error { return e.err }
+
+// takeGreet waits for one of the few places, and closes conn if none comes in time.
+func (n *Node) takeGreet(ctx context.Context, conn net.Conn) error {
+	select {
+	case n.greets <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		conn.Close()
+		return ctx.Err()
+	}
 }
 
 // learnWho takes an address away from every peer but the one that answers there. Two networks may use the same numbers.

@@ -102,6 +102,9 @@ func (p *peer) dial(ctx context.Context) {
 		p.retry.last = policyWait
 		wait = policyWait
 	}
+	if _, ok := errors.AsType[*greetError](err); ok {
+		wait *= 4 // it is there, and too busy or stopped: calling it oftener would not help it
+	}
 	if again := time.Now().Add(wait); p.nextDial.IsZero() || p.nextDial.After(again) {
 		p.nextDial = again
 	}

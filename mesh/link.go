@@ -47,7 +47,7 @@ type link struct {
 
 	// under node.mu
 	conn     *Conn
-	connNo   uint64
+	connNo   uint64        // the newest that was made, or that the other side has given up
 	connGone chan struct{} // wakes keepConn
 	late     time.Duration // how late our own timers were since we last heard anything
 	watched  bool          // somebody watches over there

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func (n *Node) remember(w *watched) {
 				seen = time.Now()
 			}
 			if !seen.IsZero() && p.cause != Left && len(peers) < maxTold {
-				peers = append(peers, remembered{told{p.id, p.name, p.addrs}, seen.UTC()})
+				peers = append(peers, remembered{told{p.id, p.name, slices.Clone(p.addrs)}, seen.UTC()})
 			}
 		}
 		n.mu.Unlock()

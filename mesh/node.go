@@ -22,6 +22,7 @@ type Node struct {
 	door    door
 	listen  netip.AddrPort
 	ln      net.Listener
+	greets  chan struct{} // a place for each handshake that we begin
 
 	ctx   context.Context // finding, dialling, listening: until Shutdown
 	leave context.CancelFunc
@@ -62,6 +63,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, id: id, network: cfg.Network, born: time.Now(),
 		peers: map[string]*peer{}, links: map[string]*link{}, lingering: map[*Conn]struct{}{},
+		greets:   make(chan struct{}, maxGreets),
 		refusals: map[string]*Refusal{}, complained: map[string]time.Time{},
 	}
 	if n.network == nil {

@@ -20,7 +20,7 @@ type pending struct {
 	peers       bool
 	watch       bool
 	bye, byeAck bool
-	gone        uint64 // 0: none
+	gone        uint64 // the program's connections up to this number; 0: none
 }
 
 func (o *outbox) post(set func(*pending)) {

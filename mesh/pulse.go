@@ -44,6 +44,9 @@ func (l *link) checkPulse(late time.Duration) {
 		l.late += late
 		silence -= l.late
 	}
+	if silence > l.node.cfg.Suspect && unread(l.wire.Conn) {
+		return // it has spoken; we have not come to listen
+	}
 	switch p := l.peer; {
 	case p.link != l || p.state == Down: // it left, and is only being read to its end
 		if silence > l.node.cfg.Dead {

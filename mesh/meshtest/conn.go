@@ -18,7 +18,6 @@ type stream struct {
 	mu      sync.Mutex
 	parts   []part
 	size    int
-	closed  bool          // by the writer: io.EOF after the last part
 	broken  bool          // by the reader: writing fails
 	changed chan struct{} // closed and replaced at every change
 	last    time.Time     // nothing overtakes
@@ -72,7 +71,7 @@ type deadline struct {
 
 func (e *end) Read(b []byte) (int, error) {
 	for {
-		n, err, wait, changed := e.tryRead(b)
+		n, wait, changed, err := e.tryRead(b)
 		if n > 0 || err != nil {
 			return n, err
 		}
@@ -83,24 +82,28 @@ func (e *end) Read(b []byte) (int, error) {
 }
 
 // tryRead takes what has arrived. Otherwise it says when to try again at the latest (0: no time is known), and what to wait for.
-func (e *end) tryRead(b []byte) (n int, err error, wait time.Duration, changed []<-chan struct{}) {
+func (e *end) tryRead(b []byte) (n int, wait time.Duration, changed []<-chan struct{}, err error) {
 	open, networkChanged := e.host.net.way(e.host, e.peer)
 	frozen, _ := e.host.isFrozen()
+	peerFrozen, _ := e.peer.isFrozen()
 	e.in.mu.Lock()
 	defer e.in.mu.Unlock()
 	changed = []<-chan struct{}{networkChanged, e.in.changed}
 	if e.isClosed() {
-		return 0, net.ErrClosed, 0, nil
+		return 0, 0, nil, net.ErrClosed
 	}
 	if !open || frozen || len(e.in.parts) == 0 {
-		return 0, nil, 0, changed
+		return 0, 0, changed, nil
 	}
 	first := &e.in.parts[0]
 	if d := time.Until(first.at); d > 0 {
-		return 0, nil, d, changed
+		return 0, d, changed, nil
+	}
+	if first.eof && peerFrozen { // a stopped process closes nothing, whatever its node may have come to think
+		return 0, 0, changed, nil
 	}
 	if first.eof {
-		return 0, io.EOF, 0, nil
+		return 0, 0, nil, io.EOF
 	}
 	n = copy(b, first.data)
 	first.data = first.data[n:]
@@ -110,7 +113,7 @@ func (e *end) tryRead(b []byte) (n int, err error, wait time.Duration, changed [
 	e.in.size -= n
 	close(e.in.changed) // the writer may go on
 	e.in.changed = make(chan struct{})
-	return n, nil, 0, nil
+	return n, 0, nil, nil
 }
 
 func (e *end) Write(b []byte) (int, error) {

@@ -37,12 +37,8 @@ type Network struct {
 }
 
 // New makes a network without delay and loss.
-//
-// It runs the garbage collector twice, because yamux pools timers for the whole process, and a timer of one synctest
-// bubble ends the program in another.
 func New() *Network {
-	runtime.GC()
-	runtime.GC()
+	emptyPools()
 	return &Network{cut: map[[2]*Host]bool{}, changed: make(chan struct{})}
 }
 
@@ -87,7 +83,15 @@ func (n *Network) SetDelay(d time.Duration) { n.change(func() { n.delay = d }) }
 // 200 ms later, as TCP sends it again, and holds up what is behind it.
 func (n *Network) SetLoss(share float64) { n.change(func() { n.loss = share }) }
 
-// Close ends all listeners and connections.
+// emptyPools runs the garbage collector twice, which is what empties a sync.Pool. Package yamux, which package mesh builds
+// on, has one of timers for the whole process; and a timer of one synctest bubble ends the program in another, or outside.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
+}
+
+// Close ends all listeners and connections. Close the nodes before it: that keeps what they did in a synctest bubble from
+// the rest of the program.
 func (n *Network) Close() {
 	n.change(func() { n.closed = true })
 	n.mu.Lock()
@@ -96,6 +100,7 @@ func (n *Network) Close() {
 	for _, h := range hosts {
 		h.Crash()
 	}
+	emptyPools()
 }
 
 func (n *Network) change(f func()) {

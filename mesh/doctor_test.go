@@ -1,0 +1,70 @@
+package mesh_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+func TestDoctorCallsWhomItIsToJoin(t *testing.T) {
+	secret := []string{mesh.NewSecret()}
+	a := start(t, mesh.Config{Name: "clinic", Node: "a", Version: "1.2.3", Secrets: secret})
+	for _, c := range []struct {
+		name    string
+		cfg     mesh.Config
+		secret  bool
+		problem string
+		advice  string
+	}{
+		{"well", mesh.Config{Name: "clinic", Secrets: secret}, true, "", ""},
+		{"other secret", mesh.Config{Name: "clinic", Secrets: []string{mesh.NewSecret()}}, false, "its secret is another one", "a refuses: its secret"},
+		{"no secret", mesh.Config{Name: "clinic"}, false, "we have none", "a refuses: it has a secret"},
+		{"other mesh", mesh.Config{Name: "ward", Secrets: secret}, true, `of mesh "clinic"`, "another mesh"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.cfg.NoMDNS, c.cfg.Join = true, []string{a.addr()}
+			d, err := mesh.Doctor(t.Context(), c.cfg)
+			if err != nil || len(d.Nodes) != 1 {
+				t.Fatalf("%+v, %v", d, err)
+			}
+			n := d.Nodes[0]
+			if n.Name != "a" || n.Version != "1.2.3" || !n.Reached || n.Secret != c.secret || n.RTTSeconds <= 0 {
+				t.Errorf("node %+v", n)
+			}
+			if (n.Problem == "") != (c.problem == "") || !strings.Contains(n.Problem, c.problem) {
+				t.Errorf("problem %q: want %q", n.Problem, c.problem)
+			}
+			if advice := strings.Join(d.Advice, " "); (advice == "") != (c.advice == "") || !strings.Contains(advice, c.advice) {
+				t.Errorf("advice %q: want %q", advice, c.advice)
+			}
+		})
+	}
+	if len(a.Peers()) != 0 {
+		t.Errorf("the doctor became a peer: %+v", a.Peers())
+	}
+}
+
+func TestDoctorSaysWhoDoesNotAnswer(t *testing.T) {
+	d, err := mesh.Doctor(context.Background(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}})
+	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem == "" {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestDoctorLooksAtEveryInterface(t *testing.T) {
+	d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Problem == "" && len(d.Interfaces) == 0 {
+		t.Error("no interface, and no word why")
+	}
+	for _, i := range d.Interfaces {
+		if !i.Leaves && i.Problem == "" {
+			t.Errorf("%s: multicast does not leave, and no word why", i.Name)
+		}
+		t.Logf("%+v", i)
+	}
+}

@@ -1,0 +1,176 @@
+package mesh
+
+import (
+	"bytes"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func FuzzFrame(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02hi"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	f.Add([]byte("\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		body, err := readFrame(bytes.NewReader(b), 64)
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := writeFrame(&out, body); err != nil || !bytes.HasPrefix(b, out.Bytes()) {
+			t.Errorf("%q came back as %q, %v", b, out.Bytes(), err)
+		}
+	})
+}
+
+func FuzzHello(f *testing.F) {
+	f.Add([]byte(`{"v":1,"mesh":"m","id":"a","boot":"b","name":"n","kind":"link","port":7460,"addrs":["10.0.0.1:7460"],"time":"2026-01-02T03:04:05Z"}`))
+	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(`{"v":1,"mesh":"\u001b[2J"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := parseHello(b)
+		if err == nil && (!plain(h.Mesh, maxName) || !plain(h.Name, maxName) || !plainID(h.ID) || len(h.Addrs) > maxAddrs) {
+			t.Errorf("accepted %+v", h)
+		}
+	})
+}
+
+func FuzzVerdict(f *testing.F) {
+	f.Add([]byte(`{"ok":true}`))
+	f.Add([]byte(`{"ok":false,"reason":"secret","detail":"x says: no"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := parseVerdict(b); err == nil && strings.ContainsAny(string(v.Reason)+v.Detail, "\x1b\n\r") {
+			t.Errorf("accepted %+v", v)
+		}
+	})
+}
+
+func FuzzBeat(f *testing.F) {
+	f.Add(beat{Clock: 1, Echo: 2, Held: 3, Want: true}.encode()[1:])
+	f.Add([]byte("short"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := parseBeat(b)
+		if err == nil && (got.Clock < 0 || got.Echo < 0 || got.Held < 0) {
+			t.Errorf("accepted %+v", got)
+		}
+	})
+}
+
+func FuzzPeers(f *testing.F) {
+	f.Add(encodePeers([]told{{ID: "1", Name: "a", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}}})[1:])
+	f.Add([]byte(`[{"id":"","name":"x","addrs":[]}]`))
+	f.Add([]byte(`[{"id":"1","name":"a","addrs":["[fe80::1%eth0]:1","0.0.0.0:1","1.2.3.4:0"]}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		peers, err := parsePeers(b)
+		if err != nil {
+			return
+		}
+		again, err := parsePeers(encodePeers(peers)[1:])
+		if err != nil || len(again) != len(peers) {
+			t.Errorf("%q came back as %v, %v", b, again, err)
+		}
+	})
+}
+
+func FuzzMemory(f *testing.F) {
+	f.Add([]byte(`[{"id":"1","name":"a","addrs":["10.0.0.1:1"],"seen":"2026-01-02T03:04:05Z"}]`))
+	f.Add([]byte(`[{"id":"1`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		peers, err := parseMemory(b)
+		for _, p := range peers {
+			if err == nil && (!plainID(p.ID) || len(p.Addrs) > maxAddrs) {
+				t.Errorf("accepted %+v", p)
+			}
+		}
+	})
+}
+
+func FuzzSecrets(f *testing.F) {
+	f.Add([]byte("# the new one\n" + NewSecret() + "\n\n" + NewSecret() + "\r\n"))
+	f.Add([]byte("short"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		secrets, err := ParseSecrets(b)
+		if err == nil && (len(secrets) == 0 || len(secrets) > maxSecrets || checkSecrets(secrets) != nil) {
+			t.Errorf("accepted %q", secrets)
+		}
+	})
+}
+
+func FuzzListenAddr(f *testing.F) {
+	for _, a := range []string{"", "7460", ":7460", "localhost", "::1", "[::1]:7460", "10.0.0.1:http"} {
+		f.Add(a)
+	}
+	f.Fuzz(func(t *testing.T, a string) {
+		if out, err := listenAddr(a); err == nil && !strings.Contains(out, ":") {
+			t.Errorf("%q became %q", a, out)
+		}
+	})
+}
+
+func FuzzJoinAddr(f *testing.F) {
+	for _, a := range []string{"10.0.0.1:7460", "[::1]:7460", "office.example.com", "host:0", ":1", "::1"} {
+		f.Add(a)
+	}
+	f.Fuzz(func(t *testing.T, a string) {
+		if host, _, err := splitJoin(a); err == nil && host == "" {
+			t.Errorf("%q has no host", a)
+		}
+	})
+}
+
+func testService() service {
+	return newService(Self{Mesh: "the mesh", ID: "0123456789abcdef0123", Name: "edge.one", Listen: netip.MustParseAddrPort("0.0.0.0:7460")})
+}
+
+func FuzzPacket(f *testing.F) {
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}
+	for _, goodbye := range []bool{false, true} {
+		b, err := testService().response(addrs, goodbye, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	q, err := query([]string{testService().instance}, true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(q)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, _ := parsePacket(b)
+		for _, n := range p.nodes {
+			if !n.goodbye && (!plainID(n.id) || !plain(n.mesh, maxName) || len(n.addrs) == 0 || len(n.addrs) > maxAddrs) {
+				t.Errorf("found %+v", n)
+			}
+		}
+	})
+}
+
+func TestPacketRoundTrip(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}
+	s := testService()
+	b, err := s.response(addrs, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := parsePacket(b)
+	if err != nil || len(p.nodes) != 1 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	want := announced{instance: s.instance, host: s.host, mesh: "the mesh", id: "0123456789abcdef0123", name: "edge.one", port: 7460, addrs: addrs}
+	if !reflect.DeepEqual(p.nodes[0], want) {
+		t.Errorf("got %+v, want %+v", p.nodes[0], want)
+	}
+}
+
+func TestBackoffGrowsToItsLimit(t *testing.T) {
+	b := backoff{min: 100 * time.Millisecond, max: 1500 * time.Millisecond}
+	for i := range 100 {
+		d := b.next()
+		if d < 70*time.Millisecond || d > 1500*time.Millisecond || i > 5 && d < time.Second {
+			t.Errorf("attempt %d waits %v", i, d)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package mesh_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+// undisturbed runs f against the first of two connected nodes, which afterwards have noticed nothing, and let a third in.
+func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
+	secret := []string{mesh.NewSecret()}
+	a := start(t, mesh.Config{Name: "hostile", Node: "a", ID: "1", Secrets: secret, HandshakeTimeout: time.Second})
+	b := start(t, mesh.Config{Name: "hostile", Node: "b", ID: "2", Secrets: secret, Join: []string{a.addr()}})
+	a.awaitAlive("b")
+	ca, cb := a.conn(), b.conn()
+	f(t, a.addr())
+	say(t, ca, "still here")
+	hear(t, cb, "still here")
+	start(t, mesh.Config{Name: "hostile", Node: "c", ID: "3", Secrets: secret, Join: []string{a.addr()}})
+	a.awaitAlive("c")
+	wantEvents(t, a, "b", "alive")
+	wantEvents(t, b, "a", "alive")
+	if len(a.errors()) > 1 {
+		t.Errorf("%d reports: want one at most: %v", len(a.errors()), a.errors())
+	}
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// wantCutOff reads until the node has hung up.
+func wantCutOff(t *testing.T, c net.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(limit))
+	_, err := io.Copy(io.Discard, c)
+	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		t.Error("the node does not hang up")
+	}
+}
+
+func TestPortScanner(t *testing.T) {
+	undisturbed(t, func(t *testing.T, addr string) {
+		for range 200 {
+			dial(t, addr).Close()
+		}
+	})
+}
+
+func TestGarbage(t *testing.T) {
+	undisturbed(t, func(t *testing.T, addr string) {
+		for _, garbage := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\xff\xff\x01", "SSH-2.0-x\r\n", "\x00\x00\x00\x00"} {
+			c := dial(t, addr)
+			fmt.Fprint(c, garbage)
+			wantCutOff(t, c)
+		}
+	})
+}
+
+func TestStallInHandshake(t *testing.T) {
+	undisturbed(t, func(t *testing.T, addr string) {
+		quiet, partial := dial(t, addr), dial(t, addr)
+		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the first bytes of a ClientHello
+		after := tlsDial(t, addr)                       // TLS is done, and no hello comes
+		for _, c := range []net.Conn{quiet, partial, after} {
+			wantCutOff(t, c)
+		}
+	})
+}
+
+func TestFrameOf4GiB(t *testing.T) {
+	undisturbed(t, func(t *testing.T, addr string) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c := tlsDial(t, addr)
+		c.Write(binary.BigEndian.AppendUint32(nil, 1<<32-1))
+		go io.Copy(c, endless{})
+		wantCutOff(t, c)
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
+			t.Errorf("%d MiB were allocated for it", grown>>20)
+		}
+	})
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+func TestThousandHalfOpen(t *testing.T) {
+	undisturbed(t, func(t *testing.T, addr string) {
+		for range 1000 {
+			dial(t, addr) // and says nothing; they stay open until the end of the test, which others must not notice
+		}
+	})
+}
+
+// tlsDial completes TLS as a mesh node does, with a key of its own.
+func tlsDial(t *testing.T, addr string) *tls.Conn {
+	t.Helper()
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, pub, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tls.Client(dial(t, addr), &tls.Config{
+		InsecureSkipVerify: true, NextProtos: []string{"tcpctl-mesh/1"},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+	})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,134 @@
+package mesh_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+// twenty starts twenty nodes in this process. They find each other by mDNS over loopback where there is such a thing, and
+// through a join address where there is not; hub is that of the first.
+func twenty(t testing.TB, mdns bool) (nodes []*mesh.Node) {
+	t.Helper()
+	hub := ""
+	for i := range 20 {
+		cfg := mesh.Config{Name: fmt.Sprintf("twenty %d %v", os.Getpid(), mdns), Node: fmt.Sprint("n", i), NoMDNS: !mdns}
+		if !mdns && i > 0 {
+			cfg.Join = []string{hub}
+		}
+		n, err := mesh.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Close() })
+		if err := n.Listen(t.Context(), "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			hub = n.Addr().String()
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// ends counts the ends of connections, and fails if two are between the same nodes.
+func ends(t testing.TB, nodes []*mesh.Node) (count int) {
+	for _, n := range nodes {
+		seen := map[string]bool{}
+		for _, c := range n.Conns() {
+			if seen[c.Peer().ID] {
+				t.Fatalf("two connections between %s and %s", n.ID(), c.Peer().ID)
+			}
+			seen[c.Peer().ID] = true
+			count++
+		}
+	}
+	return count
+}
+
+func TestTwentyNodesForm190Connections(t *testing.T) {
+	for _, mdns := range []bool{true, false} {
+		t.Run(fmt.Sprintf("mdns %v", mdns), func(t *testing.T) {
+			began := time.Now()
+			nodes := twenty(t, mdns)
+			started := time.Since(began)
+			for end := began.Add(3 * time.Minute); ends(t, nodes) != 2*190; time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(end) { // a machine may be very busy, and the race detector very slow
+					t.Fatalf("%d ends of connections after three minutes: want 380", ends(t, nodes))
+				}
+			}
+			t.Logf("started in %v, 190 connections after %v", started, time.Since(began))
+			for range 20 { // and so it stays
+				time.Sleep(50 * time.Millisecond)
+				if n := ends(t, nodes); n != 2*190 {
+					t.Fatalf("then %d ends of connections: want 380", n)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkIdleTwenty says what an idle mesh of twenty costs, in one process: CPU as a share of one core.
+func BenchmarkIdleTwenty(b *testing.B) {
+	nodes := twenty(b, true)
+	await(b, "190 connections", func() bool { return ends(b, nodes) == 2*190 })
+	time.Sleep(2 * time.Second)
+	var before, after syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+	const span = 5 * time.Second
+	for b.Loop() {
+		time.Sleep(span)
+	}
+	syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+	cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(100*cpu.Seconds()/(span.Seconds()*float64(b.N)), "%cpu")
+	b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+}
+
+func TestTwoHundredStartsLeaveNothing(t *testing.T) {
+	hub := start(t, mesh.Config{Node: "hub"})
+	rounds := 200
+	if testing.Short() {
+		rounds = 20
+	}
+	before := goleak.IgnoreCurrent()
+	fds := descriptors(t)
+	for i := range rounds {
+		n, err := mesh.New(mesh.Config{Name: hub.Name(), Node: "guest", Join: []string{hub.addr()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Listen(t.Context(), "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 { // half of them while they are still connecting
+			await(t, "a connection", func() bool { return len(n.Conns()) == 1 })
+		}
+		n.Close()
+	}
+	await(t, "the hub has let go", func() bool { return len(hub.Conns()) == 0 })
+	for len(hub.conns) > 0 {
+		(<-hub.conns).Close() // they are the program's
+	}
+	await(t, fmt.Sprintf("no more than %d descriptors", fds), func() bool { return descriptors(t) <= fds })
+	hub.stop()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	dir, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("needs /proc")
+	}
+	return len(dir)
+}
