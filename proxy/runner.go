@@ -29,8 +29,6 @@ func (c ServiceConfig) notForLoop() string {
 		return "a rate limit waits in a goroutine"
 	case c.Dial != nil:
 		return "Dial makes connections that are not plain sockets"
-	case c.TLS != nil, c.AcceptProxy, c.RateLimit > 0, c.SendProxy > 0:
-		return "its sides are more than plain sockets (TLS, a PROXY header, a rate limit)"
 	}
 	for _, ln := range c.Listeners {
 		switch ln.(type) {

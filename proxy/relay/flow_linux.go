@@ -17,6 +17,7 @@ type flow struct {
 	blocked  bool  // the receiver takes no more: wait for EPOLLOUT
 	deaf     bool  // the receiver will never take any more: read on and drop
 	plain    bool  // not to be spliced
+	flushes  bool  // its end waits for what is under way
 	again    bool  // in loop.ready
 	end      End   // how its side ended; what was read before it may still be owed
 	over     bool  // and that has been told
@@ -52,7 +53,7 @@ func (l *loop) again(s *Side) {
 // takes no more, or it is the turn of others.
 func (l *loop) pump(src *Side) {
 	f, dst := &src.flow, src.peer
-	for reads := 0; !f.over && !f.hauls(); reads++ {
+	for reads := 0; !f.over && !f.flushes && !f.hauls(); reads++ {
 		switch {
 		case f.owes():
 			if f.blocked || !l.push(src) {
@@ -61,6 +62,9 @@ func (l *loop) pump(src *Side) {
 			}
 		case f.end != Open:
 			l.passOn(src)
+			return
+		case f.deaf && dst.flow.over:
+			l.leaveOff(src)
 			return
 		case !src.reads:
 			if e := l.arm(src); e != 0 {
@@ -160,7 +164,7 @@ func (l *loop) drop(f *flow) {
 // passOn passes a side's end on: all that it sent has been written.
 func (l *loop) passOn(src *Side) {
 	f, dst := &src.flow, src.peer
-	if f.end == FIN && src.broken.Load() {
+	if f.end == FIN && (src.broken.Load() || src.hauled && !src.shut.Load() && isReset(src.fd)) {
 		// A write to it had got the reset first, so that reading found only
 		// an end of stream.
 		f.end = Reset
@@ -168,12 +172,24 @@ func (l *loop) passOn(src *Side) {
 	switch {
 	case dst.fd < 0:
 	case f.end == FIN:
+		dst.shut.Store(true)
 		shutdown(dst.fd, unix.SHUT_WR)
 	case f.end == Reset:
 		if owed := unsentOf(dst.fd); owed > 0 {
-			l.flush(src, owed)
+			l.flush(src, dst, owed)
 			return
 		}
+	}
+	l.over(src)
+}
+
+// leaveOff ends a flow to a side that is gone altogether: it has ended, and
+// takes no more. What it sent itself is to arrive before.
+func (l *loop) leaveOff(src *Side) {
+	src.flow.end = Closed
+	if owed := unsentOf(src.fd); owed > 0 {
+		l.flush(src, src, owed)
+		return
 	}
 	l.over(src)
 }
@@ -183,32 +199,36 @@ func (l *loop) over(src *Side) {
 	src.flow.over = true
 	src.seat.going--
 	l.tell(src.seat, Event{Kind: Ended, Side: src, End: src.flow.end, Last: src.seat.going == 0})
+	if src.peer.flow.deaf {
+		l.again(src.peer)
+	}
 }
 
 // flushing waits until a side has taken what it was sent, before a reset
 // destroys what is still under way.
 type flushing struct {
-	alarm alarm
-	src   *Side
-	owed  int
-	since int64
+	alarm   alarm
+	src, to *Side
+	owed    int
+	since   int64
 }
 
 const flushLook = int64(time.Millisecond)
 
-func (l *loop) flush(src *Side, owed int) {
-	f := &flushing{src: src, owed: owed, since: l.now}
+// flush has src's flow end once to has taken it all.
+func (l *loop) flush(src, to *Side, owed int) {
+	src.flow.flushes = true
+	f := &flushing{src: src, to: to, owed: owed, since: l.now}
 	l.alarms.set(&f.alarm, l.now+flushLook, f)
 }
 
 func (f *flushing) ring(l *loop) {
-	dst := f.src.peer
 	if f.src.flow.over {
 		return // closed meanwhile
 	}
 	owed := 0
-	if dst.fd >= 0 {
-		owed = unsentOf(dst.fd)
+	if f.to.fd >= 0 {
+		owed = unsentOf(f.to.fd)
 	}
 	if owed < f.owed {
 		f.owed, f.since = owed, l.now

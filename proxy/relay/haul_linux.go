@@ -19,8 +19,8 @@ type haul struct {
 	away     bool        // the thread has it; the loop's
 	stop     atomic.Bool // a side is to be closed
 
-	end     End        // of src
-	deaf    unix.Errno // of dst
+	end     End  // of src
+	deaf    bool // dst takes no more
 	useless bool
 }
 
@@ -40,13 +40,13 @@ func (l *loop) beginHaul(src *Side) {
 
 // settle makes a side's socket wait in a splice, but not for long.
 func (s *Side) settle() bool {
-	if !s.settled {
+	if !s.hauled {
 		wait := unix.NsecToTimeval(int64(spliceIdle))
-		s.settled = unix.SetsockoptTimeval(int(s.fd), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait) == nil &&
+		s.hauled = unix.SetsockoptTimeval(int(s.fd), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait) == nil &&
 			unix.SetsockoptTimeval(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait) == nil &&
 			unix.SetNonblock(int(s.fd), false) == nil
 	}
-	return s.settled
+	return s.hauled
 }
 
 func (l *loop) sendAway(src *Side) {
@@ -54,12 +54,14 @@ func (l *loop) sendAway(src *Side) {
 	l.arm(src)
 	l.arm(src.peer)
 	l.run.aside.Add(1)
+	l.run.hauling.Add(1)
 	go src.flow.haul.run(l)
 }
 
 func (h *haul) run(l *loop) {
 	defer l.run.aside.Done()
 	h.splice()
+	l.run.hauling.Add(-1)
 	l.box.post(mail{do: h.back}, nil)
 }
 
@@ -90,7 +92,8 @@ func (h *haul) splice() {
 			return
 		}
 		if err != nil {
-			h.deaf = err.(unix.Errno)
+			h.deaf = true
+			h.dst.wrote(err)
 			return
 		}
 		h.piped -= int(n)
@@ -113,10 +116,7 @@ func (h *haul) back(l *loop) {
 	src, dst := h.src, h.dst
 	f := &src.flow
 	h.away = false
-	if h.deaf != 0 {
-		f.deaf = true
-		dst.wrote(h.deaf)
-	}
+	f.deaf = f.deaf || h.deaf
 	if h.end != Open {
 		f.end = h.end
 	}

@@ -43,10 +43,10 @@ type Listener struct {
 	closed  sync.Once
 	serving sync.WaitGroup
 
-	mu   sync.Mutex
-	made bool         // by Listen
-	fd   int          // a loop's own descriptor of it, else -1
-	stop func() error // how a loop closes it
+	mu     sync.Mutex
+	unlink string       // the path of a Unix socket that goes with it
+	fd     int          // a loop's own descriptor of it, else -1
+	stop   func() error // how a loop closes it
 }
 
 // ErrBudget is told to Listener.Trouble when clients have to wait outside
@@ -70,7 +70,11 @@ func Listen(addr string, sock Sock) (*Listener, error) {
 		return nil, err
 	}
 	l := NewListener(ln)
-	l.Sock, l.made = sock, true
+	l.Sock = sock
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // since the socket may live on in another listener
+		l.unlink = addr
+	}
 	if err := l.setBacklog(sock.Backlog); err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("backlog of %s: %w", addr, err)
@@ -92,6 +96,9 @@ func (l *Listener) Close() error {
 		l.mu.Lock()
 		stop := l.stop
 		l.fd = -1
+		if l.unlink != "" {
+			os.Remove(l.unlink)
+		}
 		l.mu.Unlock()
 		err = stop()
 	})
@@ -131,6 +138,9 @@ func (l *Listener) Again() (*Listener, error) {
 	}
 	again := NewListener(ln)
 	again.Sock = l.Sock
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again.unlink, l.unlink = l.unlink, ""
 	return again, nil
 }
 

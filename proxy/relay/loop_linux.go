@@ -33,6 +33,8 @@ type Loop struct {
 	doors atomic.Int32
 	pipes pipes
 
+	hauling atomic.Int32 // hauls on their threads
+
 	turning sync.WaitGroup // the loops
 	aside   sync.WaitGroup // what blocks: Do, lookups, hauls
 }

@@ -36,8 +36,8 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 // pump moves all that src sends to dst, passes its end on, and tells the task.
 func (p *pair) pump(src, dst *Side) {
 	defer p.run.wg.Done()
-	end := p.run.carry(src, dst)
-	if end == FIN && src.broken.Load() {
+	end := p.carry(src, dst)
+	if end == FIN && (src.broken.Load() || !src.shut.Load() && src.wasReset()) {
 		// A write to it had got the reset first, so that reading found only
 		// an end of stream.
 		end = Reset
@@ -54,8 +54,9 @@ func (p *pair) pump(src, dst *Side) {
 
 // carry reads src to its end. When dst takes no more, the rest is read and
 // dropped: closing with unread bytes would be a reset, which destroys what the
-// other direction has still under way.
-func (r *Stream) carry(src, dst *Side) End {
+// other direction has still under way. Once that has ended, too, and its bytes
+// have arrived, dst is gone altogether, and nothing more is read for it.
+func (p *pair) carry(src, dst *Side) End {
 	deaf := false
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
@@ -83,6 +84,10 @@ func (r *Stream) carry(src, dst *Side) End {
 		if err != nil {
 			return endOf(err)
 		}
+		if deaf && p.going.Load() == 1 {
+			src.flush()
+			return Closed
+		}
 		if n < bufferSize {
 			full = 0
 			continue
@@ -91,7 +96,7 @@ func (r *Stream) carry(src, dst *Side) End {
 			continue
 		}
 		full = 0
-		switch err := r.splice(src, dst); {
+		switch err := p.run.splice(src, dst); {
 		case err == nil:
 		case errors.As(err, new(writeError)):
 			deaf = true

@@ -16,7 +16,8 @@ type Side struct {
 
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
-	broken  atomic.Bool
+	broken  atomic.Bool  // a write to it has found a reset
+	shut    atomic.Bool  // we have ended what it is sent
 
 	*connSide // nil: it is raw
 	socket
@@ -107,6 +108,7 @@ func (s *Side) Gone() End { return s.probe() }
 
 // closeWrite ends our half of the stream.
 func (s *Side) closeWrite() {
+	s.shut.Store(true)
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}

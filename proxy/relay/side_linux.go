@@ -15,7 +15,7 @@ type socket struct {
 	asked   uint32 // what epoll was asked for; 0: it is not there
 	use     use
 	seen    End  // while watched: what was told last
-	settled bool // for hauling
+	hauled  bool // its socket waits in a splice
 	reads   bool // there may be something to read
 	ends    bool // epoll has told of its end: read on until it comes
 	closing closing
@@ -156,13 +156,10 @@ func (s *Side) rawLocal() netip.AddrPort {
 	return addrPortOf(&at)
 }
 
-// Conn makes the side a net.Conn for good, for TLS and whatever else the loop
-// cannot do; no byte is lost. It is for a side that does not relay yet, from
-// within its task's Step, and from then on the side is the stream runner's.
-func (s *Side) Conn() (net.Conn, error) {
-	if s.connSide != nil {
-		return s.conn, nil
-	}
+// becomeConn makes a raw side a net.Conn for good; no byte is lost. It is for
+// one that does not relay yet, from within its task's Step, and from then on
+// the side is the stream runner's.
+func (s *Side) becomeConn() error {
 	local := s.rawLocal()
 	s.leave()
 	f := os.NewFile(uintptr(s.fd), "")
@@ -170,8 +167,8 @@ func (s *Side) Conn() (net.Conn, error) {
 	c, err := net.FileConn(f)
 	f.Close()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.connSide = &connSide{conn: c, local: local}
-	return c, nil
+	return nil
 }

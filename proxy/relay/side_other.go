@@ -4,7 +4,6 @@ package relay
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 )
@@ -18,6 +17,3 @@ func (s *Side) rawProbe() End            { return Open }
 func (s *Side) rawLocal() netip.AddrPort { return netip.AddrPort{} }
 
 func (l *Listener) rawFile() (*os.File, error) { return nil, errors.ErrUnsupported }
-
-// Conn gives the side's net.Conn.
-func (s *Side) Conn() (net.Conn, error) { return s.conn, nil }

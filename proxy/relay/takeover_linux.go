@@ -19,27 +19,13 @@ func (l *Listener) takeOver(d *door, home *loop) error {
 	if err != nil {
 		return err
 	}
-	unlink := ""
-	switch ln := l.Listener.(type) {
-	case *net.TCPListener:
-		ln.Close()
-	case *net.UnixListener:
-		if !l.made {
-			break // it alone knows whether its path is to be removed
-		}
-		ln.SetUnlinkOnClose(false)
-		ln.Close()
-		unlink = ln.Addr().(*net.UnixAddr).Name
+	if _, isUnix := l.Listener.(*net.UnixListener); !isUnix || l.unlink != "" {
+		l.Listener.Close() // but for one that would remove its path
 	}
-	d.fd = int32(fd)
+	d.fd, l.fd = int32(fd), fd
 	l.serving.Add(1)
-	l.fd = fd
 	l.stop = func() error {
-		if unlink != "" {
-			os.Remove(unlink)
-		} else if d.path != "" {
-			l.Listener.Close()
-		}
+		l.Listener.Close()
 		if !home.box.post(mail{do: d.closed}, nil) {
 			d.end()
 		}

@@ -7,3 +7,11 @@ func (s *Side) unsent() (n int) {
 	}
 	return n
 }
+
+// wasReset says that a TCP connection whose end we have read was reset.
+func (s *Side) wasReset() (reset bool) {
+	if rc := spliceable(s.conn); rc != nil {
+		rc.Control(func(fd uintptr) { reset = isReset(int32(fd)) })
+	}
+	return reset
+}

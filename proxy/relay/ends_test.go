@@ -1,0 +1,217 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+func pause(ms int) { time.Sleep(time.Duration(ms) * time.Millisecond) }
+
+func TestAnEndOfStreamPassesOnAndTheOtherDirectionGoesOn(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		for _, first := range []string{"client", "backend"} {
+			b := newBackend(t)
+			h := open(t, r, "tcp", b.addr())
+			one, two := h.come(), b.take()
+			if first == "backend" {
+				one, two = two, one
+			}
+			say(t, one, "last words")
+			one.CloseWrite()
+			hear(t, two, "last words")
+			hearEnd(t, two)
+			pause(20)
+			say(t, two, "an answer")
+			hear(t, one, "an answer")
+			two.CloseWrite()
+			hearEnd(t, one)
+			s := next(t, h.over)
+			if len(s.ends) != 2 || s.ends[0].End != relay.FIN || s.ends[0].Last || s.ends[1].End != relay.FIN || !s.ends[1].Last {
+				t.Errorf("%s first: it ended with %+v", first, s.ends)
+			}
+			h.l.Close()
+		}
+	})
+}
+
+// TestAResetDeliversWhatCameBeforeIt, also to a reader that takes its time.
+func TestAResetDeliversWhatCameBeforeIt(t *testing.T) {
+	for name, size := range map[string]int{"little": 10, "more than the sockets hold at first": 3 << 20} {
+		t.Run(name, func(t *testing.T) {
+			eachRunner(t, func(t *testing.T, r relay.Runner) {
+				b := newBackend(t)
+				h := open(t, r, "tcp", b.addr())
+				c, s := h.come(), b.take()
+				session := next(t, h.begun)
+				wrote := make(chan bool)
+				go func() {
+					defer close(wrote)
+					c.Write(make([]byte, size))
+				}()
+				read := 0
+				buf := make([]byte, 64<<10)
+				for session.client.In() < int64(size) {
+					if size > 1<<20 {
+						n, err := s.Read(buf)
+						if err != nil {
+							t.Fatal(err)
+						}
+						read += n
+					}
+				}
+				<-wrote
+				reset(c)
+				pause(20)
+				var err error
+				for err == nil {
+					var n int
+					n, err = s.Read(buf)
+					read += n
+					time.Sleep(100 * time.Microsecond)
+				}
+				if read != size || !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("%d of %d bytes, then %v", read, size, err)
+				}
+				if s := next(t, h.over); s.ends[0].End != relay.Reset || s.ends[0].Side != s.client {
+					t.Errorf("it ended with %+v", s.ends)
+				}
+			})
+		})
+	}
+}
+
+// TestAResetDuringABulkTransfer ends it at once in both directions, whatever
+// has the bytes in hand.
+func TestAResetDuringABulkTransfer(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		for range 20 {
+			c, s := h.come(), b.take()
+			ended := make(chan error)
+			go func() {
+				block := make([]byte, 256<<10)
+				for {
+					if _, err := s.Write(block); err != nil {
+						ended <- err
+						return
+					}
+				}
+			}()
+			if _, err := io.CopyN(io.Discard, c, 8<<20); err != nil {
+				t.Fatal(err)
+			}
+			reset(c)
+			if err := receive(t, ended); errors.Is(err, net.ErrClosed) {
+				t.Error(err)
+			}
+			if s := next(t, h.over); !s.reset {
+				t.Errorf("it ended with %+v", s.ends)
+			}
+		}
+	})
+}
+
+// TestAClientThatHasClosedIsNotReadFor: it has ended its own side cleanly and
+// takes no more, so a backend that sends without end is told, once it has got
+// what the client sent.
+func TestAClientThatHasClosedIsNotReadFor(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		c, s := h.come(), b.take()
+		say(t, c, "goodbye")
+		c.Close()
+		var err error
+		for block := make([]byte, 256<<10); err == nil; {
+			_, err = s.Write(block)
+		}
+		if errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		hear(t, s, "goodbye")
+		next(t, h.over)
+	})
+}
+
+// TestADeafBackendsAnswerIsDelivered: it has closed with bytes unread, which
+// is a reset, and the client has not got all of its answer yet.
+func TestADeafBackendsAnswerIsDelivered(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		c, s := h.come(), b.take()
+		const size = 1 << 20
+		answered := make(chan bool)
+		go func() {
+			defer close(answered)
+			s.Write(make([]byte, size))
+			session := next(t, h.live)
+			for session.backend.In() < size {
+				pause(1)
+			}
+			say(t, c, "more that nobody reads")
+			for session.backend.Out() == 0 {
+				pause(1)
+			}
+			s.Close()
+		}()
+		n, _ := io.Copy(io.Discard, slow{c})
+		<-answered
+		if n != size {
+			t.Errorf("%d of %d bytes", n, size)
+		}
+		next(t, h.over)
+	})
+}
+
+// slow is a reader that takes its time.
+type slow struct{ io.Reader }
+
+func (s slow) Read(b []byte) (int, error) {
+	time.Sleep(200 * time.Microsecond)
+	return s.Reader.Read(b[:min(len(b), 16<<10)])
+}
+
+// TestCloseEndsBothDirections, idle or in the middle of a stream that stalls.
+func TestCloseEndsBothDirections(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		for _, busy := range []bool{false, true} {
+			b := newBackend(t)
+			h := open(t, r, "tcp", b.addr())
+			c, s := h.come(), b.take()
+			live := next(t, h.begun)
+			say(t, c, "x")
+			hear(t, s, "x")
+			wrote := make(chan bool)
+			go func() {
+				defer close(wrote)
+				if busy {
+					s.Write(make([]byte, 64<<20)) // nobody reads them
+				}
+			}()
+			if busy {
+				within(t, "the stream moves", func() bool { return live.client.Out() > 1<<20 })
+			}
+			live.tell(func(s *session) {
+				r.Close(s.client, true)
+				r.Close(s.backend, true)
+			})
+			<-wrote
+			if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("busy %t: the client saw %v", busy, err)
+			}
+			over := next(t, h.over)
+			if len(over.ends) != 2 || over.ends[1].End != relay.Closed || !over.ends[1].Last {
+				t.Errorf("busy %t: it ended with %+v", busy, over.ends)
+			}
+			h.l.Close()
+		}
+	})
+}

@@ -1,0 +1,297 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience only ever ends a test that would hang.
+const patience = 30 * time.Second
+
+// eachRunner runs a test over both runners, and fails it when the runner has
+// left a descriptor behind.
+func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
+	for name, make := range map[string]func() relay.Runner{
+		"stream": func() relay.Runner { return new(relay.Stream) },
+		"loop":   func() relay.Runner { return new(relay.Loop) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := descriptors()
+			t.Cleanup(func() {
+				within(t, "all descriptors are closed", func() bool { return descriptors() <= before })
+			})
+			test(t, make())
+		})
+	}
+}
+
+func descriptors() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0 // not Linux: there is no telling
+	}
+	return len(all)
+}
+
+func within(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came to this: %s", what)
+		}
+	}
+}
+
+// house is a small proxy over a runner: one listener, one backend.
+type house struct {
+	testing.TB
+	run     relay.Runner
+	l       *relay.Listener
+	dial    relay.Dial
+	hold    bool // a client waits, watched, until it is told to go on
+	due     chan time.Time
+	left    chan relay.End
+	begun   chan *session
+	live    chan *session
+	over    chan *session
+	unfound atomic.Int32
+}
+
+// open serves clients and connects each to the backend's address.
+func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*house)) *house {
+	t.Helper()
+	l, err := relay.Listen("127.0.0.1:0", relay.Sock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{TB: t, run: r, l: l, dial: relay.Dial{Network: network, Addr: addr, Timeout: patience},
+		due: make(chan time.Time, 100), left: make(chan relay.End, 100),
+		begun: make(chan *session, 20000), live: make(chan *session, 20000), over: make(chan *session, 20000)}
+	for _, c := range change {
+		c(h)
+	}
+	t.Cleanup(func() {
+		h.l.Close()
+		r.Shutdown()
+	})
+	r.Serve(h.l, h.accept)
+	return h
+}
+
+func holding(h *house) { h.hold = true }
+
+func (h *house) accept(client *relay.Side) {
+	s := &session{house: h, client: client}
+	h.begun <- s
+	h.run.Begin(s, client)
+}
+
+// come connects as a client.
+func (h *house) come() *net.TCPConn {
+	h.Helper()
+	return dialTo(h, h.l.Addr().String())
+}
+
+func dialTo(t testing.TB, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// session is the task: dial, relay, close.
+type session struct {
+	seat            relay.Seat
+	house           *house
+	client, backend *relay.Side
+	ends            []relay.Event
+	failed          error
+	reset           bool
+	finished        bool
+	stepping        atomic.Bool
+	told            atomic.Int32
+}
+
+func (s *session) Seat() *relay.Seat { return &s.seat }
+
+func (s *session) Step(ev relay.Event) {
+	if !s.stepping.CompareAndSwap(false, true) {
+		s.house.Error("two steps at once")
+	}
+	s.step(ev)
+	s.stepping.Store(false)
+}
+
+func (s *session) step(ev relay.Event) {
+	r := s.house.run
+	switch ev.Kind {
+	case relay.Begin:
+		if s.house.hold {
+			r.Watch(s, s.client)
+			return
+		}
+		r.Dial(s, s.house.dial)
+	case relay.Told:
+		s.told.Add(1)
+		if do, ok := ev.Arg.(func(*session)); ok {
+			do(s)
+		}
+	case relay.Left:
+		s.house.left <- ev.End
+	case relay.Due:
+		s.house.due <- time.Now()
+	case relay.Connected:
+		s.backend = ev.Side
+		s.house.live <- s
+		r.Relay(s, s.client, s.backend)
+	case relay.Failed:
+		s.failed = ev.Err
+		s.finish()
+	case relay.Ended:
+		s.ends = append(s.ends, ev)
+		if ev.End == relay.Reset {
+			s.reset = true
+			r.Close(s.client, true)
+			r.Close(s.backend, true)
+		}
+		if ev.Last {
+			s.finish()
+		}
+	}
+}
+
+func (s *session) finish() {
+	if s.finished {
+		s.house.Error("finished twice")
+	}
+	s.finished = true
+	r := s.house.run
+	r.Done(s)
+	r.Close(s.client, s.reset)
+	if s.backend != nil {
+		r.Close(s.backend, s.reset)
+	}
+	s.house.l.Budget.Give()
+	s.house.over <- s
+}
+
+// tell has a session do something in a step of its own.
+func (s *session) tell(do func(*session)) {
+	s.house.run.Post(s, relay.Event{Kind: relay.Told, Arg: do})
+}
+
+func goOn(s *session) { s.house.run.Dial(s, s.house.dial) }
+
+func leave(s *session) { s.finish() }
+
+// next gives the next session that has begun, or is over.
+func next(t testing.TB, from chan *session) *session {
+	t.Helper()
+	return receive(t, from)
+}
+
+func receive[T any](t testing.TB, from chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("")
+	}
+}
+
+// backend is a server whose connections a test gets one by one.
+type backend struct {
+	testing.TB
+	net.Listener
+}
+
+func newBackend(t testing.TB) *backend {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return &backend{t, ln}
+}
+
+func (b *backend) addr() string { return b.Addr().String() }
+
+func (b *backend) take() *net.TCPConn {
+	b.Helper()
+	b.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	c, err := b.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// echo answers everyone until the test is over.
+func (b *backend) echo() *backend {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			c, err := b.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(struct{ io.Writer }{c}, c)
+			}()
+		}
+	}()
+	b.Cleanup(func() {
+		b.Close()
+		<-done
+	})
+	return b
+}
+
+func say(t testing.TB, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(t testing.TB, c net.Conn, want string) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if n, err := io.ReadFull(c, b); err != nil || string(b) != want {
+		t.Fatalf("heard %q, %v, want %q", b[:n], err, want)
+	}
+}
+
+func hearEnd(t testing.TB, c net.Conn) {
+	t.Helper()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Fatalf("heard %d bytes and %v, want the end", n, err)
+	}
+}
+
+func reset(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}
