@@ -73,10 +73,14 @@ func TestRule03QueueTimeoutWhileReleasing(t *testing.T) {
 // TestRule05BackOffDoubles, and the queue's timeout ends it.
 func TestRule05BackOffDoubles(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
+		// A pause that was before has no part in it.
+		w.act(w.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Hour}))
+		w.after(time.Minute)
+		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		w.kill(true)
 		w.come("10.0.0.1")
 		w.after(31 * time.Second)
-		w.endsAt(30*time.Second, "queue timeout")
+		w.endsAt(90*time.Second, "queue timeout")
 		for n, gap := 1, 50*time.Millisecond; n < len(w.dials); n, gap = n+1, min(2*gap, 2*time.Second) {
 			if got := w.dials[n] - w.dials[n-1]; got != gap {
 				t.Fatalf("try %d came after %s, want %s", n, got, gap)

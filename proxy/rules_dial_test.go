@@ -82,10 +82,6 @@ func TestRule05TriedUntilTheQueueTimeout(t *testing.T) {
 		c := unchecked(relay)
 		c.Queue.Timeout = 300 * time.Millisecond
 		v := start(t, c, a)
-		// A pause that was long ago has no part in it.
-		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
-		time.Sleep(50 * time.Millisecond)
-		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		v.dial("one").isReset()
 		r := v.record()
 		if r.Why != "queue timeout" || r.Dials < 2 || r.Served || r.WaitedSeconds < 0.3 {
