@@ -10,8 +10,8 @@ import (
 )
 
 func (p *backendsPane) keys() []binding {
-	onBackends := func(act string) func(*Model) tea.Cmd {
-		return func(m *Model) tea.Cmd { return p.act(m, act) }
+	onBackends := func(act string) func(*model) tea.Cmd {
+		return func(m *model) tea.Cmd { return p.act(m, act) }
 	}
 	return []binding{
 		{name: "drain", keys: []string{"d"}, label: "drain", help: "drain: no new sessions, live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
@@ -19,7 +19,7 @@ func (p *backendsPane) keys() []binding {
 		{name: "maint", keys: []string{"m"}, label: "maint", help: "maintenance: as drain, and checks stop", act: "maint", off: p.noBackend, run: onBackends("maint")},
 		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, its command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
 		{name: "weight", keys: []string{"w"}, help: "weight: its share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(m *Model) tea.Cmd {
+		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(m *model) tea.Cmd {
 			r, _ := p.table.current()
 			return m.pauseOrResume(r.service.Name)
 		}},
@@ -27,14 +27,14 @@ func (p *backendsPane) keys() []binding {
 	}
 }
 
-func (p *backendsPane) noService(*Model) string {
+func (p *backendsPane) noService(*model) string {
 	if _, ok := p.table.current(); !ok {
 		return "there is no service"
 	}
 	return ""
 }
 
-func (p *backendsPane) noBackend(*Model) string {
+func (p *backendsPane) noBackend(*model) string {
 	r, ok := p.table.current()
 	switch {
 	case len(p.table.marks) > 0:
@@ -48,7 +48,7 @@ func (p *backendsPane) noBackend(*Model) string {
 }
 
 // act asks for an act on what is marked, or else on the row under the cursor.
-func (p *backendsPane) act(m *Model, act string) tea.Cmd {
+func (p *backendsPane) act(m *model, act string) tea.Cmd {
 	targets, hidden := chosen(&p.table)
 	var backends []string
 	for _, t := range targets {
@@ -59,13 +59,13 @@ func (p *backendsPane) act(m *Model, act string) tea.Cmd {
 	return m.propose(api.Request{Act: act, Targets: backends}, hidden, p.table.justMoved())
 }
 
-func (p *backendsPane) askWeight(m *Model) tea.Cmd {
+func (p *backendsPane) askWeight(m *model) tea.Cmd {
 	r, ok := p.table.current()
 	if !ok || r.backend == nil {
 		return nil
 	}
 	target, moved := r.target, p.table.justMoved()
-	return m.ask("weight of "+safe(target)+": ", strconv.Itoa(r.backend.Weight), func(m *Model, s string) tea.Cmd {
+	return m.ask("weight of "+safe(target)+": ", strconv.Itoa(r.backend.Weight), func(m *model, s string) tea.Cmd {
 		return m.propose(api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, nil, moved)
 	})
 }

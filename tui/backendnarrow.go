@@ -35,7 +35,7 @@ func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
 	return r.check()
 }
 
-func (p *backendsPane) drawNarrow(m *Model, c *canvas, focused bool) {
+func (p *backendsPane) drawNarrow(m *model, c *canvas, focused bool) {
 	t := &p.table
 	cols, second, skip := t.cols, t.second, t.scrollX
 	defer func() { t.cols, t.second, t.scrollX = cols, second, skip }()
@@ -44,7 +44,7 @@ func (p *backendsPane) drawNarrow(m *Model, c *canvas, focused bool) {
 }
 
 // strip shows the rows that are not simply up, and then the others.
-func (p *backendsPane) strip(m *Model, c *canvas) int {
+func (p *backendsPane) strip(m *model, c *canvas) int {
 	y := 0
 	for _, up := range []bool{false, true} {
 		for _, r := range p.table.rows {

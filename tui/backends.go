@@ -13,13 +13,13 @@ import (
 type backendsPane struct {
 	versioned
 	table table[*backendRow]
-	m     *Model
+	m     *model
 }
 
 func (p *backendsPane) name() string { return "Backends" }
 func (p *backendsPane) grid() grid   { return &p.table }
 
-func (p *backendsPane) bind(m *Model) {
+func (p *backendsPane) bind(m *model) {
 	p.m = m
 	p.table = table[*backendRow]{
 		cols: backendColumns, now: m.clock,
@@ -32,7 +32,7 @@ func (p *backendsPane) bind(m *Model) {
 	}
 }
 
-func (p *backendsPane) refresh(m *Model) {
+func (p *backendsPane) refresh(m *model) {
 	w := m.world
 	var rows []*backendRow
 	for i := range w.status.Services {
@@ -59,15 +59,15 @@ func (p *backendsPane) refresh(m *Model) {
 
 // bare leaves out the row of a service that has the small screen to itself
 // and says nothing that its backends do not.
-func (p *backendsPane) bare(m *Model, s *proxy.ServiceInfo) bool {
+func (p *backendsPane) bare(m *model, s *proxy.ServiceInfo) bool {
 	alone := m.view != "" || len(m.world.status.Services) == 1
 	return alone && shapeOf(m.w, m.h) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
 }
 
 // turn goes to the next service, and after the last to all.
-func (p *backendsPane) turn(m *Model) { m.setView(m.nextService(m.view, true)) }
+func (p *backendsPane) turn(m *model) { m.setView(m.nextService(m.view, true)) }
 
-func (p *backendsPane) badge(m *Model) string {
+func (p *backendsPane) badge(m *model) string {
 	n := 0
 	for i := range m.world.status.Services {
 		n += len(m.world.status.Services[i].Backends)
@@ -75,16 +75,16 @@ func (p *backendsPane) badge(m *Model) string {
 	return strconv.Itoa(n)
 }
 
-func (p *backendsPane) title(m *Model) string {
+func (p *backendsPane) title(m *model) string {
 	if m.view == "" {
 		return ""
 	}
 	return safe(m.view)
 }
 
-func (p *backendsPane) foot(m *Model) string { return rowsFoot(m, &p.table, "backend") }
+func (p *backendsPane) foot(m *model) string { return rowsFoot(m, &p.table, "backend") }
 
-func (p *backendsPane) draw(m *Model, c *canvas, focused bool) {
+func (p *backendsPane) draw(m *model, c *canvas, focused bool) {
 	if len(p.table.rows) == 0 {
 		emptyText(c, m, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
 		return
@@ -99,7 +99,7 @@ func (p *backendsPane) draw(m *Model, c *canvas, focused bool) {
 
 // drawChecks uses the lines that the rows leave free for the last checks of
 // the row under the cursor and of those that are down.
-func (p *backendsPane) drawChecks(m *Model, c *canvas) {
+func (p *backendsPane) drawChecks(m *model, c *canvas) {
 	used := 1
 	for i := p.table.top; i < p.table.len(); i++ {
 		used += p.table.height(i)

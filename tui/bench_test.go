@@ -56,7 +56,7 @@ func BenchmarkFilteredQueue(b *testing.B) {
 	p.table.setFilter("10.2 waited>100")
 	p.table.setSort(3, true)
 	for b.Loop() {
-		p.take(c.Model, "office", c.engine.waiters)
+		p.take(c.model, "office", c.engine.waiters)
 		c.changed()
 		c.View()
 	}

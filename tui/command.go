@@ -16,7 +16,7 @@ var consoleWords = []string{"detach", "filter", "help", "pane", "quit", "sort", 
 
 // command carries out a line: an act, in the words of the CLI, or something
 // about the console itself.
-func (m *Model) command(line string) tea.Cmd {
+func (m *model) command(line string) tea.Cmd {
 	keep := m.typed.add(line)
 	words, err := splitWords(line)
 	if len(words) > 0 && words[0] == "tcpctl" {
@@ -39,7 +39,7 @@ func (m *Model) command(line string) tea.Cmd {
 	return tea.Batch(keep, m.consoleCommand(words[0], strings.Join(words[1:], " ")))
 }
 
-func (m *Model) consoleCommand(word, rest string) tea.Cmd {
+func (m *model) consoleCommand(word, rest string) tea.Cmd {
 	switch word {
 	case "q", "q!", "quit", "exit":
 		return m.leave()
@@ -75,7 +75,7 @@ func (m *Model) consoleCommand(word, rest string) tea.Cmd {
 	return nil
 }
 
-func (m *Model) viewCommand(name string) tea.Cmd {
+func (m *model) viewCommand(name string) tea.Cmd {
 	if name == "all" || name == "" {
 		m.setView("")
 		return m.poll()
@@ -88,7 +88,7 @@ func (m *Model) viewCommand(name string) tea.Cmd {
 	return m.poll()
 }
 
-func (m *Model) sortCommand(rest string) tea.Cmd {
+func (m *model) sortCommand(rest string) tea.Cmd {
 	g := m.pane().grid()
 	if g == nil {
 		m.say(refusal("this pane has no rows"), "")
@@ -108,7 +108,7 @@ func (m *Model) sortCommand(rest string) tea.Cmd {
 
 // typedAct asks for an act that was typed. One without a target is about what
 // is marked or under the cursor, as a key would be.
-func (m *Model) typedAct(req api.Request) tea.Cmd {
+func (m *model) typedAct(req api.Request) tea.Cmd {
 	act := api.Lookup(req.Act)
 	var hidden []string
 	moved := false
@@ -128,7 +128,7 @@ func (m *Model) typedAct(req api.Request) tea.Cmd {
 }
 
 // underCursor is what an act without a target is about.
-func (m *Model) underCursor(act *api.Act) (targets, hidden []string, moved bool) {
+func (m *model) underCursor(act *api.Act) (targets, hidden []string, moved bool) {
 	var all []string
 	switch p := m.pane().(type) {
 	case *backendsPane:

@@ -17,7 +17,7 @@ func commandWords() []string {
 	return words
 }
 
-func (m *Model) serviceNames() (names []string) {
+func (m *model) serviceNames() (names []string) {
 	for _, s := range m.world.status.Services {
 		names = append(names, s.Name)
 	}
@@ -26,7 +26,7 @@ func (m *Model) serviceNames() (names []string) {
 
 // complete lists what could stand at the end of a command line, and where the
 // word that is begun there begins.
-func complete(m *Model, line string) (from int, words []string) {
+func complete(m *model, line string) (from int, words []string) {
 	from = strings.LastIndexAny(line, " \t") + 1
 	begun := line[from:]
 	before := strings.Fields(line[:from])
@@ -41,7 +41,7 @@ func complete(m *Model, line string) (from int, words []string) {
 	return from, words
 }
 
-func (m *Model) candidates(before []string, begun string) []string {
+func (m *model) candidates(before []string, begun string) []string {
 	if len(before) == 0 {
 		return commandWords()
 	}
@@ -87,7 +87,7 @@ func (m *Model) candidates(before []string, begun string) []string {
 }
 
 // targetsOf is what an act could be done to.
-func (m *Model) targetsOf(act *api.Act) (targets []string) {
+func (m *model) targetsOf(act *api.Act) (targets []string) {
 	switch act.On {
 	case api.OnService:
 		return m.serviceNames()

@@ -16,10 +16,10 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/charmbracelet/x/exp/teatest.NewTestModel.func2"))
 }
 
-// console is a Model with a made-up engine and a clock of its own: what a
+// console is a model with a made-up engine and a clock of its own: what a
 // user would see and press, without a terminal.
 type console struct {
-	*Model
+	*model
 	t      testing.TB
 	engine *fake
 	now    time.Time
@@ -35,7 +35,7 @@ func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &console{Model: m, t: t, engine: engine, now: start}
+	c := &console{model: m, t: t, engine: engine, now: start}
 	m.clock, m.zone = func() time.Time { return c.now }, time.UTC
 	for _, p := range m.panes {
 		p.bind(m)

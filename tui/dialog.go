@@ -97,7 +97,7 @@ func (d *dialog) hint() string {
 	return "y yes   n no   tab next   left/right choose   esc cancel"
 }
 
-func (d *dialog) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (d *dialog) key(m *model, k tea.KeyMsg) tea.Cmd {
 	if k.Paste {
 		return nil // nobody has read what a paste confirms
 	}
@@ -141,7 +141,7 @@ func (d *dialog) step(by int) {
 	d.at = d.first() + (d.at-d.first()+by+n)%n
 }
 
-func (d *dialog) enter(m *Model) tea.Cmd {
+func (d *dialog) enter(m *model) tea.Cmd {
 	switch {
 	case d.at == d.cancel():
 		m.pop()
@@ -156,7 +156,7 @@ func (d *dialog) enter(m *Model) tea.Cmd {
 
 // edit changes the option that has the focus, and shows at once what the act
 // would then do.
-func (d *dialog) edit(m *Model, k tea.KeyMsg) {
+func (d *dialog) edit(m *model, k tea.KeyMsg) {
 	d.err = ""
 	if d.at == 0 {
 		d.typing, _ = d.typing.Update(k)
@@ -180,7 +180,7 @@ func (d *dialog) edit(m *Model, k tea.KeyMsg) {
 
 // judgeAgain works the impact out anew. The focus stays on what it was on,
 // but a dialog never becomes a lesser one than it was.
-func (m *Model) judgeAgain(d *dialog) {
+func (m *model) judgeAgain(d *dialog) {
 	m.judge(d.p)
 	d.p.level = max(d.p.level, api.LevelDialog)
 }
@@ -208,7 +208,7 @@ func (d *dialog) read() error {
 }
 
 // confirm does it, if everything is as it was when the operator was asked.
-func (d *dialog) confirm(m *Model) tea.Cmd {
+func (d *dialog) confirm(m *model) tea.Cmd {
 	if err := d.read(); err != nil {
 		d.err = errorText(err)
 		return nil

@@ -18,7 +18,7 @@ type part struct {
 
 const dialogWidth = 72
 
-func (d *dialog) draw(m *Model, c *canvas) {
+func (d *dialog) draw(m *model, c *canvas) {
 	w := dialogWidth
 	if c.w < w+4 {
 		w = c.w
@@ -43,7 +43,7 @@ func (d *dialog) draw(m *Model, c *canvas) {
 	}
 }
 
-func (d *dialog) parts(m *Model, w int) (parts []part) {
+func (d *dialog) parts(m *model, w int) (parts []part) {
 	const name = 9
 	add := func(prio int, draw func(*canvas, int)) { parts = append(parts, part{prio, draw}) }
 	blank := func() { add(9, func(*canvas, int) {}) }
@@ -99,7 +99,7 @@ func (d *dialog) parts(m *Model, w int) (parts []part) {
 	return parts
 }
 
-func (d *dialog) targetText(m *Model) string {
+func (d *dialog) targetText(m *model) string {
 	if n := len(d.p.req.Targets); n != 1 {
 		if n == 0 {
 			return "all that the flags name"

@@ -23,7 +23,7 @@ type actMsg struct {
 }
 
 // do has the engine carry out a proposal.
-func (m *Model) do(p *proposal) tea.Cmd {
+func (m *model) do(p *proposal) tea.Cmd {
 	req := p.request()
 	if !req.DryRun {
 		for _, t := range req.Targets {
@@ -51,7 +51,7 @@ func (p *proposal) request() api.Request {
 	return r
 }
 
-func (m *Model) onAct(a actMsg) tea.Cmd {
+func (m *model) onAct(a actMsg) tea.Cmd {
 	m.changed()
 	req := a.p.request()
 	for _, t := range req.Targets {
@@ -107,7 +107,7 @@ func impactFacts(all []api.Impact) (facts []fact) {
 }
 
 // undoLast takes the last act back that can be.
-func (m *Model) undoLast() tea.Cmd {
+func (m *model) undoLast() tea.Cmd {
 	req := m.undos[len(m.undos)-1]
 	m.undos = m.undos[:len(m.undos)-1]
 	p := &proposal{req: req, act: api.Lookup(req.Act), undo: true, old: m.staleFor()}

@@ -66,7 +66,7 @@ func (p *backendsPane) etaText(target string) string {
 }
 
 // limitText is how much of a drain's time is left, and what happens then.
-func limitText(m *Model, d *proxy.DrainInfo) string {
+func limitText(m *model, d *proxy.DrainInfo) string {
 	s := clock(d.Until.Sub(m.world.now()))
 	if d.Then != "" {
 		s += " then " + safe(d.Then)
@@ -92,7 +92,7 @@ func bar(c *canvas, x, y, n int, part float64) int {
 }
 
 // pauseText says who holds a service, why and until when.
-func pauseText(m *Model, p *proxy.PauseInfo) string {
+func pauseText(m *model, p *proxy.PauseInfo) string {
 	s := ""
 	if p.By != "" && p.By != "pause" {
 		s = safe(p.By) + " "

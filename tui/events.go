@@ -13,7 +13,7 @@ import (
 type eventsPane struct {
 	versioned
 	table table[*entry]
-	m     *Model
+	m     *model
 	show  int    // which tab
 	read  uint64 // how many events there were when the cursor left the newest
 	all   uint64 // how many there have been
@@ -24,7 +24,7 @@ var eventTabs = []string{"all", "alarms", "operators"}
 func (p *eventsPane) name() string { return "Events" }
 func (p *eventsPane) grid() grid   { return &following{&p.table, p} }
 
-func (p *eventsPane) bind(m *Model) {
+func (p *eventsPane) bind(m *model) {
 	p.m = m
 	p.table = table[*entry]{
 		cols: []column[*entry]{
@@ -97,7 +97,7 @@ func eventText(e *entry) string {
 	return text
 }
 
-func (p *eventsPane) refresh(m *Model) {
+func (p *eventsPane) refresh(m *model) {
 	j := &m.world.journal
 	p.all = j.seen + uint64(j.own)
 	var rows []*entry
@@ -113,13 +113,13 @@ func (p *eventsPane) refresh(m *Model) {
 	p.touch()
 }
 
-func (p *eventsPane) turn(m *Model) {
+func (p *eventsPane) turn(m *model) {
 	p.show = (p.show + 1) % len(eventTabs)
 	p.refresh(m)
 }
 
 // badge counts the alarms of the last minutes.
-func (p *eventsPane) badge(m *Model) string {
+func (p *eventsPane) badge(m *model) string {
 	n := 0
 	for _, e := range m.world.journal.entries {
 		if e.Level == proxy.LevelAlarm && m.engineNow().Sub(e.Time) < historySpan {
@@ -132,14 +132,14 @@ func (p *eventsPane) badge(m *Model) string {
 	return fmt.Sprintf("%d!", n)
 }
 
-func (p *eventsPane) title(m *Model) string {
+func (p *eventsPane) title(m *model) string {
 	if p.show == 0 && m.view == "" {
 		return ""
 	}
 	return strings.TrimSpace(safe(m.view) + " " + eventTabs[p.show])
 }
 
-func (p *eventsPane) foot(m *Model) string {
+func (p *eventsPane) foot(m *model) string {
 	dot := " " + string(m.theme.Glyphs.Dot) + " "
 	state := "following"
 	if !p.table.follow {
@@ -152,7 +152,7 @@ func (p *eventsPane) foot(m *Model) string {
 	return text
 }
 
-func (p *eventsPane) draw(m *Model, c *canvas, focused bool) {
+func (p *eventsPane) draw(m *model, c *canvas, focused bool) {
 	if len(p.table.rows) == 0 {
 		emptyText(c, m, "Nothing has happened yet.")
 		return
@@ -165,7 +165,7 @@ func (p *eventsPane) draw(m *Model, c *canvas, focused bool) {
 }
 
 // strip is the newest, one a line.
-func (p *eventsPane) strip(m *Model, c *canvas) int {
+func (p *eventsPane) strip(m *model, c *canvas) int {
 	for y := range min(c.h, p.table.len()) {
 		e := p.table.row(y)
 		s := eventSign(e)

@@ -19,7 +19,7 @@ import (
 // runFlow runs a console in Bubble Tea's own loop and presses keys; what comes of
 // it is looked at in the final model, as the stream of a renderer depends on
 // its timing.
-func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *Model {
+func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *model {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -30,7 +30,7 @@ func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *Model {
 	}
 	m.zone = time.UTC
 	tm := teatest.NewTestModel(t, probed{m}, teatest.WithInitialTermSize(140, 45))
-	for _, step := range append(steps, until(func(*Model) bool { return true })) {
+	for _, step := range append(steps, until(func(*model) bool { return true })) {
 		switch step := step.(type) {
 		case string:
 			for _, k := range strings.Fields(step) {
@@ -48,26 +48,26 @@ func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *Model {
 	if err := tm.Quit(); err != nil {
 		t.Fatal(err)
 	}
-	return tm.FinalModel(t, teatest.WithFinalTimeout(20*time.Second)).(probed).Model
+	return tm.FinalModel(t, teatest.WithFinalTimeout(20*time.Second)).(probed).model
 }
 
 // text is typed as it is; until waits until something holds of the model.
 type (
 	text  string
-	until func(*Model) bool
+	until func(*model) bool
 )
 
 // probed is a console that can be looked at inside Bubble Tea's loop.
-type probed struct{ *Model }
+type probed struct{ *model }
 
-type probe func(*Model)
+type probe func(*model)
 
 func (p probed) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if look, ok := msg.(probe); ok {
-		look(p.Model)
+		look(p.model)
 		return p, nil
 	}
-	_, cmd := p.Model.Update(msg)
+	_, cmd := p.model.Update(msg)
 	return p, cmd
 }
 
@@ -76,7 +76,7 @@ func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
 		done := make(chan bool, 1)
-		tm.Send(probe(func(m *Model) { done <- cond(m) }))
+		tm.Send(probe(func(m *model) { done <- cond(m) }))
 		select {
 		case ok := <-done:
 			if ok {
@@ -89,7 +89,7 @@ func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 	t.Fatal("it never came to that")
 }
 
-func known(m *Model) bool { return m.world.known() && len(m.world.journal.entries) > 0 }
+func known(m *model) bool { return m.world.known() && len(m.world.journal.entries) > 0 }
 
 func TestFlows(t *testing.T) {
 	dir := t.TempDir()
@@ -97,36 +97,36 @@ func TestFlows(t *testing.T) {
 		name  string
 		cfg   Config
 		steps []any
-		check func(*Model, *fake) bool
+		check func(*model, *fake) bool
 	}{
-		{"the panes come alive", Config{}, []any{until(known)}, func(m *Model, _ *fake) bool { return len(m.backendsPane().table.rows) == 7 }},
-		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *Model) bool { return m.world.status.Backend("db-front/pg-a").Drain != nil })},
-			func(m *Model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
-		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *Model) bool { return len(m.undos) == 1 }), "U", until(func(m *Model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
-			func(_ *Model, f *fake) bool { return f.acts()[1].Act == "ready" }},
-		{"a drain by words", Config{}, []any{until(known), ":", text("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *Model) bool { return len(m.undos) == 1 })},
-			func(_ *Model, f *fake) bool {
+		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backendsPane().table.rows) == 7 }},
+		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *model) bool { return m.world.status.Backend("db-front/pg-a").Drain != nil })},
+			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
+		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
+			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},
+		{"a drain by words", Config{}, []any{until(known), ":", text("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *model) bool { return len(m.undos) == 1 })},
+			func(_ *model, f *fake) bool {
 				return f.acts()[0].CommandLine() == "tcpctl drain db-front/pg-a --limit 5m --reason 'new kernel'"
 			}},
-		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *Model) bool { return len(m.queuePane().table.rows) == 7 }), "/", text("waited>2m"), "enter"},
-			func(m *Model, _ *fake) bool { return m.queuePane().table.len() == 3 }},
-		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *Model) bool { return len(m.queuePane().table.rows) == 7 }), "j K y", until(func(m *Model) bool { return m.message.text != "" })},
-			func(_ *Model, f *fake) bool { return f.acts()[0].CommandLine() == "tcpctl kick s4720" }},
-		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *Model) bool { return len(m.sessionsPane().all) == 5 }), "4 4"},
-			func(m *Model, _ *fake) bool { return m.sessionsPane().table.len() == 2 }},
-		{"a theme tried, and left", Config{}, []any{until(known), "t", until(func(m *Model) bool { return m.overlay() != nil }), "down", until(func(m *Model) bool { return m.theme.Name == "dark" }), "esc"},
-			func(m *Model, _ *fake) bool { return m.theme.Name == "default" }},
-		{"a theme chosen by word", Config{}, []any{until(known), ":", text("theme light"), "enter", until(func(m *Model) bool { return m.theme.Name == "light" })},
-			func(m *Model, _ *fake) bool { return m.message.text == "theme light" }},
-		{"a note", Config{}, []any{until(known), "M", text("disk swap"), "enter", until(func(m *Model) bool { return m.message.text != "" })},
-			func(_ *Model, f *fake) bool { return f.acts()[0].Args[0] == "disk swap" }},
+		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queuePane().table.rows) == 7 }), "/", text("waited>2m"), "enter"},
+			func(m *model, _ *fake) bool { return m.queuePane().table.len() == 3 }},
+		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queuePane().table.rows) == 7 }), "j K y", until(func(m *model) bool { return m.message.text != "" })},
+			func(_ *model, f *fake) bool { return f.acts()[0].CommandLine() == "tcpctl kick s4720" }},
+		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *model) bool { return len(m.sessionsPane().all) == 5 }), "4 4"},
+			func(m *model, _ *fake) bool { return m.sessionsPane().table.len() == 2 }},
+		{"a theme tried, and left", Config{}, []any{until(known), "t", until(func(m *model) bool { return m.overlay() != nil }), "down", until(func(m *model) bool { return m.theme.Name == "dark" }), "esc"},
+			func(m *model, _ *fake) bool { return m.theme.Name == "default" }},
+		{"a theme chosen by word", Config{}, []any{until(known), ":", text("theme light"), "enter", until(func(m *model) bool { return m.theme.Name == "light" })},
+			func(m *model, _ *fake) bool { return m.message.text == "theme light" }},
+		{"a note", Config{}, []any{until(known), "M", text("disk swap"), "enter", until(func(m *model) bool { return m.message.text != "" })},
+			func(_ *model, f *fake) bool { return f.acts()[0].Args[0] == "disk swap" }},
 		{"resized to the least and back", Config{}, []any{until(known), tea.WindowSizeMsg{Width: 1, Height: 1}, tea.WindowSizeMsg{Width: 40, Height: 10}, "d", tea.WindowSizeMsg{Width: 200, Height: 60}, "esc"},
-			func(m *Model, f *fake) bool { return m.w == 200 && len(f.acts()) == 0 && m.crash == nil }},
-		{"the command line remembers", Config{History: filepath.Join(dir, "history")}, []any{until(known), ":", text("view office"), "enter :", text("view all"), "enter : up up enter", until(func(m *Model) bool { return m.view == "office" })},
-			func(m *Model, _ *fake) bool { return len(m.typed.lines) == 3 }},
-		{"help, searched and left", Config{}, []any{until(known), "?", text("drain"), "down esc"}, func(m *Model, _ *fake) bool { return m.overlay() == nil }},
-		{"a dry run", Config{}, []any{until(known), ":", text("drain db-front/pg-a --dry-run"), "enter", until(func(m *Model) bool { return m.overlay() != nil })},
-			func(m *Model, _ *fake) bool { return m.world.status.Backend("db-front/pg-a").Drain == nil }},
+			func(m *model, f *fake) bool { return m.w == 200 && len(f.acts()) == 0 && m.crash == nil }},
+		{"the command line remembers", Config{History: filepath.Join(dir, "history")}, []any{until(known), ":", text("view office"), "enter :", text("view all"), "enter : up up enter", until(func(m *model) bool { return m.view == "office" })},
+			func(m *model, _ *fake) bool { return len(m.typed.lines) == 3 }},
+		{"help, searched and left", Config{}, []any{until(known), "?", text("drain"), "down esc"}, func(m *model, _ *fake) bool { return m.overlay() == nil }},
+		{"a dry run", Config{}, []any{until(known), ":", text("drain db-front/pg-a --dry-run"), "enter", until(func(m *model) bool { return m.overlay() != nil })},
+			func(m *model, _ *fake) bool { return m.world.status.Backend("db-front/pg-a").Drain == nil }},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			engine := edge()
@@ -279,7 +279,7 @@ func TestCommandLine(t *testing.T) {
 	c.carry(c.command("resume db-front --rate 50/s"))
 	c.did("tcpctl weight db-front/pg-a 50 --reason 'half of it'", "tcpctl weight db-front/pg-a 7")
 
-	from, words := complete(c.Model, "drain db-front/pg-a --th")
+	from, words := complete(c.model, "drain db-front/pg-a --th")
 	if from != 20 || strings.Join(words, " ") != "--then" {
 		t.Errorf("completes to %d %q", from, words)
 	}

@@ -15,7 +15,7 @@ func messageLine(h int) int {
 	return h - 2
 }
 
-func (m *Model) drawMessage(c *canvas) {
+func (m *model) drawMessage(c *canvas) {
 	if m.message.text == "" {
 		return
 	}
@@ -35,7 +35,7 @@ func (m *Model) drawMessage(c *canvas) {
 }
 
 // drawKeys is the line of keys that work here and now.
-func (m *Model) drawKeys(c *canvas) {
+func (m *model) drawKeys(c *canvas) {
 	y := c.h - 1
 	if m.message.text != "" && messageLine(c.h) == y {
 		return
@@ -78,7 +78,7 @@ func (m *Model) drawKeys(c *canvas) {
 
 func labelWidth(b *binding) int { return width(keyName(b.keys[0])) + 1 + width(b.label) }
 
-func (m *Model) bindingNamed(name string) *binding {
+func (m *model) bindingNamed(name string) *binding {
 	for _, b := range m.keys.in(m.pane().name()) {
 		if b.name == name {
 			return b
@@ -88,7 +88,7 @@ func (m *Model) bindingNamed(name string) *binding {
 }
 
 // keysOf is an action's keys as people write them.
-func (m *Model) keysOf(name string) string {
+func (m *model) keysOf(name string) string {
 	if b := m.bindingNamed(name); b != nil {
 		return strings.Fields(showKeys(b.keys))[0]
 	}

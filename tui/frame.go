@@ -5,7 +5,7 @@ import "github.com/tcpctl/tcpctl/themes"
 // frame draws a box with its title above and a note below, and returns what
 // is inside. The one that has the keys is drawn with a heavier line: not by
 // colour alone.
-func (m *Model) frame(c *canvas, r rect, title, foot string, focused bool) *canvas {
+func (m *model) frame(c *canvas, r rect, title, foot string, focused bool) *canvas {
 	g, line, name := m.theme.Glyphs.Box, is(themes.Border), is(themes.TextDim)
 	if focused {
 		g, line, name = m.theme.Glyphs.BoxFocus, is(themes.BorderFocus), is(themes.Title)
@@ -35,7 +35,7 @@ func (m *Model) frame(c *canvas, r rect, title, foot string, focused bool) *canv
 }
 
 // rule is a line across, with a text in it and another at its end.
-func (m *Model) rule(c *canvas, y int, text, end string) {
+func (m *model) rule(c *canvas, y int, text, end string) {
 	line := m.theme.Glyphs.Box[4]
 	c.fill(1, y, c.w-2, line, is(themes.Border))
 	room := c.w - 8
@@ -47,7 +47,7 @@ func (m *Model) rule(c *canvas, y int, text, end string) {
 }
 
 // emptyText says why a pane is empty, and what to do about it.
-func emptyText(c *canvas, m *Model, texts ...string) {
+func emptyText(c *canvas, m *model, texts ...string) {
 	y := 0
 	if c.h > 5 {
 		y = 1

@@ -151,7 +151,7 @@ func FuzzCommandLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		c := newConsole(t, edge(), 80, 24)
-		complete(c.Model, line)
+		complete(c.model, line)
 		c.carry(c.command(line))
 		exact(t, c, c.screen())
 		// What is understood is written again as the same words.

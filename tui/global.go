@@ -40,32 +40,32 @@ func globalKeys() []*binding {
 		{name: "command", keys: []string{":"}, label: "cmd", help: "command line: the words of the CLI", run: askCommand},
 		{name: "details", keys: []string{"enter"}, help: "all about the row", off: noRows, run: showDetails},
 		{name: "back", keys: []string{"esc"}, help: "back: dismiss, clear the filter, leave the zoom", run: back},
-		{name: "zoom", keys: []string{"z"}, label: "zoom", help: "the pane alone, or all again", run: (*Model).toggleZoom},
-		{name: "next_pane", keys: []string{"tab"}, help: "next pane", run: func(m *Model) tea.Cmd { return m.focusOn((m.focus + 1) % len(m.panes)) }},
-		{name: "prev_pane", keys: []string{"shift+tab"}, help: "pane before", run: func(m *Model) tea.Cmd { return m.focusOn((m.focus + len(m.panes) - 1) % len(m.panes)) }},
+		{name: "zoom", keys: []string{"z"}, label: "zoom", help: "the pane alone, or all again", run: (*model).toggleZoom},
+		{name: "next_pane", keys: []string{"tab"}, help: "next pane", run: func(m *model) tea.Cmd { return m.focusOn((m.focus + 1) % len(m.panes)) }},
+		{name: "prev_pane", keys: []string{"shift+tab"}, help: "pane before", run: func(m *model) tea.Cmd { return m.focusOn((m.focus + len(m.panes) - 1) % len(m.panes)) }},
 	}
 	for i := range paneCount {
 		list = append(list, &binding{
 			name: fmt.Sprintf("pane_%d", i+1), keys: []string{fmt.Sprint(i + 1)},
 			help: "pane " + fmt.Sprint(i+1) + "; again: its next tab",
-			run:  func(m *Model) tea.Cmd { return m.choosePane(i) },
+			run:  func(m *model) tea.Cmd { return m.choosePane(i) },
 		})
 	}
 	return append(list, []*binding{
 		{name: "copy_id", keys: []string{"y"}, help: "copy the row's id to the clipboard", off: noRows, run: copyID},
 		{name: "copy_row", keys: []string{"Y"}, help: "copy the row as JSON", off: noRows, run: copyRow},
-		{name: "undo", keys: []string{"U"}, help: "undo the last act that can be", off: nothingToUndo, run: (*Model).undoLast},
+		{name: "undo", keys: []string{"U"}, help: "undo the last act that can be", off: nothingToUndo, run: (*model).undoLast},
 		{name: "note", keys: []string{"M"}, label: "note", help: "put a note on the time line", act: "mark", run: askNote},
 		{name: "theme", keys: []string{"t"}, label: "theme", help: "choose a theme, and see it at once", run: pickTheme},
-		{name: "dismiss", keys: []string{"n"}, help: "dismiss the message", weak: true, run: func(m *Model) tea.Cmd { m.dismiss(); return nil }},
-		{name: "redraw", keys: []string{"ctrl+l"}, help: "draw the screen anew", run: (*Model).redraw},
+		{name: "dismiss", keys: []string{"n"}, help: "dismiss the message", weak: true, run: func(m *model) tea.Cmd { m.dismiss(); return nil }},
+		{name: "redraw", keys: []string{"ctrl+l"}, help: "draw the screen anew", run: (*model).redraw},
 		{name: "help", keys: []string{"?"}, label: "help", help: "this help", run: showHelp},
-		{name: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", help: "leave: keep serving, or stop", run: (*Model).leave},
+		{name: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", help: "leave: keep serving, or stop", run: (*model).leave},
 	}...)
 }
 
-func onGrid(do func(grid)) func(*Model) tea.Cmd {
-	return func(m *Model) tea.Cmd {
+func onGrid(do func(grid)) func(*model) tea.Cmd {
+	return func(m *model) tea.Cmd {
 		if g := m.pane().grid(); g != nil {
 			do(g)
 		}
@@ -73,14 +73,14 @@ func onGrid(do func(grid)) func(*Model) tea.Cmd {
 	}
 }
 
-func noRows(m *Model) string {
+func noRows(m *model) string {
 	if m.pane().grid() == nil {
 		return "this pane has no rows"
 	}
 	return ""
 }
 
-func nothingToUndo(m *Model) string {
+func nothingToUndo(m *model) string {
 	switch {
 	case m.cfg.ReadOnly:
 		return "read-only"
@@ -91,7 +91,7 @@ func nothingToUndo(m *Model) string {
 }
 
 // back goes one step back, and never out: esc is pressed without thinking.
-func back(m *Model) tea.Cmd {
+func back(m *model) tea.Cmd {
 	g := m.pane().grid()
 	switch {
 	case m.message.text != "":

@@ -52,7 +52,7 @@ func TestMoreScreens(t *testing.T) {
 		{"peers", 80, 24, func(c *console) { c.press("3") }},
 		{"plan-none", 80, 24, func(c *console) { c.press("6") }},
 		{"help", 80, 24, func(c *console) { c.press("?") }},
-		{"help-search", 80, 24, func(c *console) { c.press("?"); c.write("drain") }},
+		{"help-search", 80, 24, func(c *console) { c.press("?"); c.write("zoom") }},
 		{"yesno", 80, 24, func(c *console) { c.engine.change(heal); c.look(); c.press("d") }},
 		{"yesno-small", 40, 10, func(c *console) { c.engine.change(heal); c.look(); c.press("m") }},
 		{"dialog", 100, 30, func(c *console) { c.press("P") }},

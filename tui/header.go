@@ -41,7 +41,7 @@ func segments(c *canvas, y int, list []segment) {
 }
 
 // drawHeader is the line that is always there.
-func (m *Model) drawHeader(c *canvas) {
+func (m *model) drawHeader(c *canvas) {
 	n := count(m.world.status)
 	st := m.world.status
 	live, liveRole := "LIVE", themes.Live
@@ -107,7 +107,7 @@ func whereWidth(w int) int {
 }
 
 // drawTabs is the row of panes, and what is narrowed.
-func (m *Model) drawTabs(c *canvas, y int) {
+func (m *model) drawTabs(c *canvas, y int) {
 	x := 1
 	for i, p := range m.panes {
 		text := fmt.Sprintf("%d %s", i+1, p.name())

@@ -18,14 +18,14 @@ type helpBox struct {
 	top    int
 }
 
-func showHelp(m *Model) tea.Cmd {
+func showHelp(m *model) tea.Cmd {
 	m.push(&helpBox{search: newInput("")})
 	return nil
 }
 
 func (h *helpBox) hint() string { return "type to search   up/down scroll   esc close" }
 
-func (h *helpBox) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (h *helpBox) key(m *model, k tea.KeyMsg) tea.Cmd {
 	switch k.String() {
 	case "esc", "ctrl+c", "enter":
 		m.pop()
@@ -56,7 +56,7 @@ type helpLine struct {
 }
 
 // lines is the whole help of a pane.
-func (h *helpBox) lines(m *Model) (lines []helpLine) {
+func (h *helpBox) lines(m *model) (lines []helpLine) {
 	for _, b := range m.keys.in(m.pane().name()) {
 		l := helpLine{keys: showKeys(b.keys), text: b.help, role: themes.Text}
 		if b.act != "" && b.name != "note" {
@@ -87,7 +87,7 @@ func (h *helpBox) lines(m *Model) (lines []helpLine) {
 	return lines
 }
 
-func (h *helpBox) draw(m *Model, c *canvas) {
+func (h *helpBox) draw(m *model, c *canvas) {
 	box := m.window(c, max(c.w-4, 20), max(c.h-3, 4), "Help: "+m.pane().name(), "")
 	want := strings.ToLower(strings.TrimSpace(h.search.Value()))
 	keyW := 18

@@ -9,7 +9,7 @@ import (
 
 // idleFor lets a console run in Bubble Tea's own loop, and tells what it wrote
 // after its first second, and how much of a core it took.
-func idleFor(b *testing.B, m *Model, span time.Duration) (bytes, cpu float64) {
+func idleFor(b *testing.B, m *model, span time.Duration) (bytes, cpu float64) {
 	out := &counter{}
 	p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(out), tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(frames))
 	done := make(chan struct{})

@@ -21,13 +21,13 @@ type binding struct {
 	act   string // the act of the engine that it asks for, "" none
 	weak  bool   // a pane may have the key for something of its own
 
-	off func(*Model) string // why it does nothing here and now; "" when it works
-	run func(*Model) tea.Cmd
+	off func(*model) string // why it does nothing here and now; "" when it works
+	run func(*model) tea.Cmd
 }
 
 // why a binding does nothing now: its own reason, or that its act is not
 // offered, or that nothing may be changed.
-func (b *binding) why(m *Model) string {
+func (b *binding) why(m *model) string {
 	if b.act != "" {
 		if api.Lookup(b.act) == nil {
 			return "this engine does not offer it"

@@ -122,7 +122,7 @@ func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackP
 }
 
 // isShown reports whether a pane is on the screen, in whatever form.
-func (m *Model) isShown(pane int) bool {
+func (m *model) isShown(pane int) bool {
 	switch shapeOf(m.w, m.h) {
 	case shapeGrid:
 		return planGrid(m.w, m.h, m.focus, m.zoom, m.world.status.Plan != nil).panes[pane].h > 0

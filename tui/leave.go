@@ -11,7 +11,7 @@ import (
 
 // leave asks how to leave, where leaving can mean two things. A console that
 // is attached only leaves: there is no engine here to stop.
-func (m *Model) leave() tea.Cmd {
+func (m *model) leave() tea.Cmd {
 	if m.cfg.Attached {
 		return m.quit(Detach)
 	}
@@ -19,7 +19,7 @@ func (m *Model) leave() tea.Cmd {
 	return nil
 }
 
-func (m *Model) quit(o Outcome) tea.Cmd {
+func (m *model) quit(o Outcome) tea.Cmd {
 	m.outcome = o
 	return tea.Quit
 }
@@ -34,7 +34,7 @@ func (l *leaveBox) freezes() bool { return true }
 func (l *leaveBox) hint() string  { return "d detach   s stop   esc cancel" }
 func (l *leaveBox) tiny() string  { return "leave? d detach s stop esc" }
 
-func (l *leaveBox) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (l *leaveBox) key(m *model, k tea.KeyMsg) tea.Cmd {
 	if k.Paste {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (l *leaveBox) key(m *Model, k tea.KeyMsg) tea.Cmd {
 }
 
 // stop ends the service: the process that runs the console does it.
-func (l *leaveBox) stop(m *Model) tea.Cmd {
+func (l *leaveBox) stop(m *model) tea.Cmd {
 	if m.cfg.ReadOnly {
 		m.pop()
 		m.say(refusal("stop: this console is read-only; d detaches"), "")
@@ -72,7 +72,7 @@ func (l *leaveBox) stop(m *Model) tea.Cmd {
 	return m.quit(Stop)
 }
 
-func (l *leaveBox) draw(m *Model, c *canvas) {
+func (l *leaveBox) draw(m *model, c *canvas) {
 	box := m.window(c, dialogWidth, 11, "Leave "+m.instance()+" ?", "")
 	lines := []struct{ key, text string }{
 		{"d", "detach: close the console, keep serving; tcpctl attach opens it again"},
@@ -104,7 +104,7 @@ func (l *leaveBox) draw(m *Model, c *canvas) {
 }
 
 // stopText is the impact of stopping, in a sentence.
-func (m *Model) stopText() string {
+func (m *model) stopText() string {
 	if a := api.Lookup("stop"); a != nil {
 		for _, i := range a.Impact(m.world.status, &api.Request{Act: "stop", Targets: []string{""}}) {
 			if len(i.Lines) > 0 {

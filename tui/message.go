@@ -19,7 +19,7 @@ type message struct {
 func refusal(text string) error { return &api.Error{Text: text} }
 
 // say shows an error, or a text when err is nil, and keeps it.
-func (m *Model) say(err error, text string) {
+func (m *model) say(err error, text string) {
 	level := proxy.LevelInfo
 	if err != nil {
 		level, text = proxy.LevelWarn, errorText(err)
@@ -28,14 +28,14 @@ func (m *Model) say(err error, text string) {
 }
 
 // note shows a line and keeps it in Events.
-func (m *Model) note(level, text string) {
+func (m *model) note(level, text string) {
 	m.show(level, text)
 	m.world.journal.note(m.engineNow(), level, text)
 	m.eventsPane().refresh(m)
 }
 
 // show shows a line that is kept elsewhere: the engine's own events.
-func (m *Model) show(level, text string) {
+func (m *model) show(level, text string) {
 	role := themes.Info
 	switch level {
 	case proxy.LevelWarn:
@@ -49,7 +49,7 @@ func (m *Model) show(level, text string) {
 	m.changed()
 }
 
-func (m *Model) dismiss() {
+func (m *model) dismiss() {
 	m.message = message{}
 	m.changed()
 }

@@ -15,9 +15,9 @@ import (
 // key was meant for the one that was there.
 const settle = 700 * time.Millisecond
 
-// Model is the console: what it shows, and what keys do. It asks the engine
+// model is the console: what it shows, and what keys do. It asks the engine
 // in commands only, and never waits.
-type Model struct {
+type model struct {
 	cfg   Config
 	ctx   context.Context
 	clock func() time.Time
@@ -61,8 +61,8 @@ type Model struct {
 }
 
 // newModel makes a console that knows nothing yet.
-func newModel(ctx context.Context, cfg Config) (*Model, error) {
-	m := &Model{
+func newModel(ctx context.Context, cfg Config) (*model, error) {
+	m := &model{
 		cfg: cfg, ctx: ctx, clock: time.Now, zone: time.Local, world: newWorld(),
 		panes: newPanes(), theme: cfg.Theme, profile: termenv.TrueColor, version: 1,
 	}
@@ -85,10 +85,10 @@ func newModel(ctx context.Context, cfg Config) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) Init() tea.Cmd { return m.tick() }
+func (m *model) Init() tea.Cmd { return m.tick() }
 
 // Update never blocks. A panic in it ends the console, not the process.
-func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.crash = panicked(r)
@@ -130,7 +130,7 @@ func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 // burst takes letters apart that came in one read, as they do over a slow
 // line. Those after one that opened a question are dropped: nobody can have
 // read it when they were pressed.
-func (m *Model) burst(k tea.KeyMsg) tea.Cmd {
+func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	if k.Type != tea.KeyRunes || k.Paste || k.Alt || len(k.Runes) < 2 {
 		return m.key(k)
 	}
@@ -150,13 +150,13 @@ func (m *Model) burst(k tea.KeyMsg) tea.Cmd {
 }
 
 // asking reports whether a question is open.
-func (m *Model) asking() bool {
+func (m *model) asking() bool {
 	o, ok := m.overlay().(interface{ freezes() bool })
 	return ok && o.freezes()
 }
 
 // key goes to what is before the panes, then to the pane, then to all.
-func (m *Model) key(k tea.KeyMsg) tea.Cmd {
+func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.changed()
 	if o := m.overlay(); o != nil {
 		return o.key(m, k)
@@ -175,19 +175,19 @@ func (m *Model) key(k tea.KeyMsg) tea.Cmd {
 	return b.run(m)
 }
 
-func (m *Model) pane() pane { return m.panes[m.focus] }
+func (m *model) pane() pane { return m.panes[m.focus] }
 
-func (m *Model) overlay() overlay {
+func (m *model) overlay() overlay {
 	if n := len(m.over); n > 0 {
 		return m.over[n-1]
 	}
 	return nil
 }
 
-func (m *Model) push(o overlay) { m.over = append(m.over, o) }
+func (m *model) push(o overlay) { m.over = append(m.over, o) }
 
 // pop closes what is before the panes.
-func (m *Model) pop() {
+func (m *model) pop() {
 	if n := len(m.over); n > 0 {
 		m.over = m.over[:n-1]
 	}
@@ -195,9 +195,9 @@ func (m *Model) pop() {
 }
 
 // changed says that there is something else to draw.
-func (m *Model) changed() { m.version++ }
+func (m *model) changed() { m.version++ }
 
-func (m *Model) setTheme(t *themes.Theme) {
+func (m *model) setTheme(t *themes.Theme) {
 	if m.ascii {
 		t = t.WithASCII()
 	}
@@ -206,25 +206,25 @@ func (m *Model) setTheme(t *themes.Theme) {
 	m.changed()
 }
 
-func (m *Model) focusOn(i int) tea.Cmd {
+func (m *model) focusOn(i int) tea.Cmd {
 	m.focus = i
 	return m.poll()
 }
 
 // choosePane goes to a pane; there already, it goes to its next tab.
-func (m *Model) choosePane(i int) tea.Cmd {
+func (m *model) choosePane(i int) tea.Cmd {
 	if m.focus == i {
 		m.pane().turn(m)
 	}
 	return m.focusOn(i)
 }
 
-func (m *Model) toggleZoom() tea.Cmd {
+func (m *model) toggleZoom() tea.Cmd {
 	m.zoom = !m.zoom
 	return m.poll()
 }
 
-func (m *Model) redraw() tea.Cmd {
+func (m *model) redraw() tea.Cmd {
 	m.lastBig, m.last, m.drawn = nil, "", 0
 	for i := range m.shown {
 		m.shown[i] = picture{}
@@ -233,7 +233,7 @@ func (m *Model) redraw() tea.Cmd {
 }
 
 // setView narrows the panes to one service; "" is all of them.
-func (m *Model) setView(service string) {
+func (m *model) setView(service string) {
 	m.view = service
 	for _, p := range m.panes {
 		p.refresh(m)

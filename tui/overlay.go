@@ -12,14 +12,14 @@ import (
 // overlay stands before the panes and has the keys: a question, a list, a
 // line to type in.
 type overlay interface {
-	key(*Model, tea.KeyMsg) tea.Cmd
-	draw(*Model, *canvas)
+	key(*model, tea.KeyMsg) tea.Cmd
+	draw(*model, *canvas)
 	hint() string // in place of the key line
 }
 
 // window draws an empty box in the middle and returns its inside. Where the
 // screen is small, it takes all of it.
-func (m *Model) window(c *canvas, w, h int, title, foot string) *canvas {
+func (m *model) window(c *canvas, w, h int, title, foot string) *canvas {
 	if c.w < w+4 {
 		w = c.w
 	}
@@ -67,14 +67,14 @@ type picker struct {
 	title   string
 	items   []string
 	at      int
-	preview func(*Model, int)
-	choose  func(*Model, int) tea.Cmd
-	cancel  func(*Model)
+	preview func(*model, int)
+	choose  func(*model, int) tea.Cmd
+	cancel  func(*model)
 }
 
 func (p *picker) hint() string { return "up/down move   enter choose   esc cancel" }
 
-func (p *picker) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (p *picker) key(m *model, k tea.KeyMsg) tea.Cmd {
 	before := p.at
 	switch k.String() {
 	case "down", "j", "tab":
@@ -97,7 +97,7 @@ func (p *picker) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func (p *picker) draw(m *Model, c *canvas) {
+func (p *picker) draw(m *model, c *canvas) {
 	w := width(p.title) + 6
 	for _, item := range p.items {
 		w = max(w, width(item)+6)
@@ -115,7 +115,7 @@ func (p *picker) draw(m *Model, c *canvas) {
 }
 
 // pickSort chooses the column to sort by.
-func pickSort(m *Model) tea.Cmd {
+func pickSort(m *model) tea.Cmd {
 	g := m.pane().grid()
 	names, by, desc := g.sorts()
 	items := []string{"as they come"}
@@ -131,7 +131,7 @@ func pickSort(m *Model) tea.Cmd {
 		}
 		items = append(items, name)
 	}
-	m.push(&picker{title: "Sort by", items: items, at: at, choose: func(_ *Model, i int) tea.Cmd {
+	m.push(&picker{title: "Sort by", items: items, at: at, choose: func(_ *model, i int) tea.Cmd {
 		if i == 0 {
 			g.setSort(0, false)
 		} else {
@@ -149,7 +149,7 @@ type detailsBox struct {
 	top   int
 }
 
-func showDetails(m *Model) tea.Cmd {
+func showDetails(m *model) tea.Cmd {
 	if title, facts := m.pane().details(); title != "" {
 		m.push(&detailsBox{title: title, facts: facts})
 	}
@@ -158,7 +158,7 @@ func showDetails(m *Model) tea.Cmd {
 
 func (d *detailsBox) hint() string { return "up/down scroll   esc back" }
 
-func (d *detailsBox) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (d *detailsBox) key(m *model, k tea.KeyMsg) tea.Cmd {
 	switch k.String() {
 	case "down", "j":
 		d.top++
@@ -170,7 +170,7 @@ func (d *detailsBox) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func (d *detailsBox) draw(m *Model, c *canvas) {
+func (d *detailsBox) draw(m *model, c *canvas) {
 	const name = 11
 	w := min(90, c.w)
 	type line struct{ name, text string }

@@ -10,7 +10,7 @@ import (
 )
 
 // View runs after every message; what has not changed is not drawn again.
-func (m *Model) View() (s string) {
+func (m *model) View() (s string) {
 	if m.w <= 0 || m.h <= 0 || m.crash != nil {
 		return ""
 	}
@@ -29,7 +29,7 @@ func (m *Model) View() (s string) {
 }
 
 // paint draws the whole screen.
-func (m *Model) paint() *canvas {
+func (m *model) paint() *canvas {
 	c := newCanvas(m.w, m.h)
 	if shapeOf(m.w, m.h) == shapeTiny {
 		m.drawTiny(c)
@@ -60,7 +60,7 @@ func (m *Model) paint() *canvas {
 	return c
 }
 
-func (m *Model) paintBody(c *canvas) {
+func (m *model) paintBody(c *canvas) {
 	switch shapeOf(m.w, m.h) {
 	case shapeGrid:
 		m.paintGrid(c)
@@ -71,7 +71,7 @@ func (m *Model) paintBody(c *canvas) {
 	}
 }
 
-func (m *Model) paintGrid(c *canvas) {
+func (m *model) paintGrid(c *canvas) {
 	m.drawTabs(c, 1)
 	plan := planGrid(c.w, c.h, m.focus, m.zoom, m.world.status.Plan != nil)
 	for i, r := range plan.panes {
@@ -90,7 +90,7 @@ func (m *Model) paintGrid(c *canvas) {
 	}
 }
 
-func (m *Model) paintStack(c *canvas) {
+func (m *model) paintStack(c *canvas) {
 	m.sparkLine(c, 1)
 	m.drawTabs(c, 2)
 	wish := func(p, w int) int { return m.panes[p].strip(m, newCanvas(w, 6)) }
@@ -114,7 +114,7 @@ func (m *Model) paintStack(c *canvas) {
 
 // paintSmall is one pane; where there is room, a line on what moves above it,
 // and on the queue and the newest event below.
-func (m *Model) paintSmall(c *canvas) {
+func (m *model) paintSmall(c *canvas) {
 	y, end := 1, c.h-1
 	if c.h >= 8 {
 		end-- // the message has a line of its own
@@ -138,7 +138,7 @@ func (m *Model) paintSmall(c *canvas) {
 }
 
 // queueLine is the queue in one line.
-func (m *Model) queueLine() string {
+func (m *model) queueLine() string {
 	p := m.queuePane()
 	s := m.world.status.Service(p.now)
 	if s == nil {
@@ -158,7 +158,7 @@ func (m *Model) queueLine() string {
 	return text + fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, clock(seconds(s.Queue.OldestSeconds)))
 }
 
-func (m *Model) eventLine(c *canvas, y int) {
+func (m *model) eventLine(c *canvas, y int) {
 	if es := m.world.journal.entries; len(es) > 0 {
 		s := eventSign(es[0])
 		x := c.text(1, y, m.at(es[0].Time)[:5]+" ", is(themes.TextDim))
@@ -167,7 +167,7 @@ func (m *Model) eventLine(c *canvas, y int) {
 }
 
 // drawTiny never refuses: two lines, one letter if need be.
-func (m *Model) drawTiny(c *canvas) {
+func (m *model) drawTiny(c *canvas) {
 	n := count(m.world.status)
 	worst := signUp
 	switch {
@@ -200,7 +200,7 @@ func (m *Model) drawTiny(c *canvas) {
 	c.text(0, 1, cut("no alarm", c.w), is(themes.TextDim))
 }
 
-func (m *Model) paneTitle(i int) string {
+func (m *model) paneTitle(i int) string {
 	text := fmt.Sprintf("%d %s", i+1, m.panes[i].name())
 	if t := m.panes[i].title(m); t != "" {
 		text += "  " + t
@@ -209,11 +209,11 @@ func (m *Model) paneTitle(i int) string {
 }
 
 // instance is the name of the engine's node, or what we were told.
-func (m *Model) instance() string {
+func (m *model) instance() string {
 	if m.world.known() && m.world.status.Node.Name != "" {
 		return safe(m.world.status.Node.Name)
 	}
 	return safe(m.cfg.Instance)
 }
 
-var _ tea.Model = (*Model)(nil)
+var _ tea.Model = (*model)(nil)

@@ -22,18 +22,18 @@ const (
 type pane interface {
 	name() string
 	keys() []binding
-	bind(*Model)         // once, at the start
-	refresh(*Model)      // the world has changed, or what is looked at
-	turn(*Model)         // its digit was pressed again: the next tab
+	bind(*model)         // once, at the start
+	refresh(*model)      // the world has changed, or what is looked at
+	turn(*model)         // its digit was pressed again: the next tab
 	grid() grid          // its rows, nil when it has none
-	badge(*Model) string // after its name, in the row of tabs
-	title(*Model) string // after its name, in its frame
-	foot(*Model) string  // in the lower edge of its frame
+	badge(*model) string // after its name, in the row of tabs
+	title(*model) string // after its name, in its frame
+	foot(*model) string  // in the lower edge of its frame
 	details() (title string, facts []fact)
-	draw(m *Model, c *canvas, focused bool)
+	draw(m *model, c *canvas, focused bool)
 	// strip draws the most important in a few lines, of a pane that has no
 	// place of its own now. It says how many lines it would like.
-	strip(m *Model, c *canvas) int
+	strip(m *model, c *canvas) int
 }
 
 // fact is one line of a row's details.
@@ -43,10 +43,10 @@ func newPanes() []pane {
 	return []pane{&backendsPane{}, &queuePane{}, &peersPane{}, &sessionsPane{}, &eventsPane{}, &planPane{}}
 }
 
-func (m *Model) backendsPane() *backendsPane { return m.panes[paneBackends].(*backendsPane) }
-func (m *Model) queuePane() *queuePane       { return m.panes[paneQueue].(*queuePane) }
-func (m *Model) sessionsPane() *sessionsPane { return m.panes[paneSessions].(*sessionsPane) }
-func (m *Model) eventsPane() *eventsPane     { return m.panes[paneEvents].(*eventsPane) }
+func (m *model) backendsPane() *backendsPane { return m.panes[paneBackends].(*backendsPane) }
+func (m *model) queuePane() *queuePane       { return m.panes[paneQueue].(*queuePane) }
+func (m *model) sessionsPane() *sessionsPane { return m.panes[paneSessions].(*sessionsPane) }
+func (m *model) eventsPane() *eventsPane     { return m.panes[paneEvents].(*eventsPane) }
 
 // picture is a pane as it was drawn last, and what it was made from.
 type picture struct {
@@ -69,7 +69,7 @@ func (v *versioned) touch()          { v.version++ }
 func (v *versioned) current() uint64 { return v.version }
 
 // paintPane is a pane's picture: the last one, when nothing has changed.
-func (m *Model) paintPane(i, w, h int, focused bool) *canvas {
+func (m *model) paintPane(i, w, h int, focused bool) *canvas {
 	p := m.panes[i]
 	key := pictureKey{w: w, h: h, focused: focused, theme: m.theme}
 	if v, ok := p.(interface{ current() uint64 }); ok {
@@ -89,7 +89,7 @@ func (m *Model) paintPane(i, w, h int, focused bool) *canvas {
 
 // rowsFoot says how many rows there are, in which order, and how many are
 // marked: those that the filter hides, too.
-func rowsFoot(m *Model, g grid, noun string) string {
+func rowsFoot(m *model, g grid, noun string) string {
 	names, by, desc := g.sorts()
 	shown, all, marked, hidden := g.counts()
 	dot := " " + string(m.theme.Glyphs.Dot) + " "
@@ -118,7 +118,7 @@ func rowsFoot(m *Model, g grid, noun string) string {
 
 // nextService is the service after one, "" between the last and the first
 // where all is a choice.
-func (m *Model) nextService(now string, all bool) string {
+func (m *model) nextService(now string, all bool) string {
 	var names []string
 	if all {
 		names = append(names, "")
@@ -133,7 +133,7 @@ func (m *Model) nextService(now string, all bool) string {
 }
 
 // engineNow is the engine's clock as far as we know it, or ours.
-func (m *Model) engineNow() time.Time {
+func (m *model) engineNow() time.Time {
 	if m.world.known() {
 		return m.world.now()
 	}
@@ -141,4 +141,4 @@ func (m *Model) engineNow() time.Time {
 }
 
 // at writes a moment as a time of day.
-func (m *Model) at(t time.Time) string { return t.In(m.zone).Format("15:04:05") }
+func (m *model) at(t time.Time) string { return t.In(m.zone).Format("15:04:05") }

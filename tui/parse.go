@@ -58,7 +58,9 @@ func parseAct(words []string) (api.Request, error) {
 	return r, nil
 }
 
-func isSwitch(flag string) bool { return flag == "force" || flag == "dry-run" || flag == "wait" }
+func isSwitch(flag string) bool {
+	return flag == "force" || flag == "dry-run" || flag == "wait" || flag == "save"
+}
 
 func setSwitch(r *api.Request, flag, value string, inline bool) error {
 	on := true
@@ -74,6 +76,8 @@ func setSwitch(r *api.Request, flag, value string, inline bool) error {
 		r.Force = on
 	case "dry-run":
 		r.DryRun = on
+	case "save":
+		r.Save = on
 	}
 	return nil // the console always waits: a drain is a live row
 }

@@ -10,21 +10,21 @@ import (
 // is this node, and how to get others.
 type peersPane struct {
 	versioned
-	m *Model
+	m *model
 }
 
 func (p *peersPane) name() string              { return "Peers" }
 func (p *peersPane) grid() grid                { return nil }
-func (p *peersPane) bind(m *Model)             { p.m = m }
-func (p *peersPane) refresh(*Model)            { p.touch() }
-func (p *peersPane) turn(*Model)               {}
-func (p *peersPane) badge(*Model) string       { return "" }
-func (p *peersPane) title(*Model) string       { return "no mesh" }
-func (p *peersPane) foot(*Model) string        { return "" }
+func (p *peersPane) bind(m *model)             { p.m = m }
+func (p *peersPane) refresh(*model)            { p.touch() }
+func (p *peersPane) turn(*model)               {}
+func (p *peersPane) badge(*model) string       { return "" }
+func (p *peersPane) title(*model) string       { return "no mesh" }
+func (p *peersPane) foot(*model) string        { return "" }
 func (p *peersPane) keys() []binding           { return nil }
 func (p *peersPane) details() (string, []fact) { return "", nil }
 
-func (p *peersPane) draw(m *Model, c *canvas, _ bool) {
+func (p *peersPane) draw(m *model, c *canvas, _ bool) {
 	n := count(m.world.status)
 	c.text(2, 0, fmt.Sprintf("%-14s %-8s %-6s %s", "NODE", "STATE", "UP", "QUEUE"), is(themes.TextDim))
 	x := c.text(2, 1, fmt.Sprintf("%-14s ", middle(m.instance(), 14, m.theme.Glyphs.Ellipsis)), is(themes.Text))
@@ -44,7 +44,7 @@ func (p *peersPane) draw(m *Model, c *canvas, _ bool) {
 	}
 }
 
-func (p *peersPane) strip(_ *Model, c *canvas) int {
+func (p *peersPane) strip(_ *model, c *canvas) int {
 	c.text(2, 0, "no mesh", is(themes.TextDim))
 	return 1
 }

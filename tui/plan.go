@@ -13,40 +13,40 @@ import (
 // planPane is the steps of the restart, window or roll that is under way.
 type planPane struct {
 	versioned
-	m *Model
+	m *model
 }
 
 func (p *planPane) name() string              { return "Plan" }
 func (p *planPane) grid() grid                { return nil }
-func (p *planPane) bind(m *Model)             { p.m = m }
-func (p *planPane) refresh(*Model)            { p.touch() }
-func (p *planPane) turn(*Model)               {}
+func (p *planPane) bind(m *model)             { p.m = m }
+func (p *planPane) refresh(*model)            { p.touch() }
+func (p *planPane) turn(*model)               {}
 func (p *planPane) details() (string, []fact) { return "", nil }
 
 func (p *planPane) keys() []binding {
-	steer := func(m *Model, word string) tea.Cmd {
+	steer := func(m *model, word string) tea.Cmd {
 		return m.propose(api.Request{Act: "plan", Args: []string{word}}, nil, false)
 	}
 	return []binding{
-		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd {
+		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd {
 			if m.world.status.Plan.State == "paused" {
 				return steer(m, "next")
 			}
 			return steer(m, "pause")
 		}},
-		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd { return steer(m, "next") }},
-		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: p.noPlan, run: func(m *Model) tea.Cmd { return steer(m, "abort") }},
+		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd { return steer(m, "next") }},
+		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd { return steer(m, "abort") }},
 	}
 }
 
-func (p *planPane) noPlan(m *Model) string {
+func (p *planPane) noPlan(m *model) string {
 	if m.world.status.Plan == nil {
 		return "no plan is under way"
 	}
 	return ""
 }
 
-func (p *planPane) badge(m *Model) string {
+func (p *planPane) badge(m *model) string {
 	plan := m.world.status.Plan
 	if plan == nil {
 		return ""
@@ -63,7 +63,7 @@ func stepsDone(plan *proxy.PlanInfo) (n int) {
 	return n
 }
 
-func (p *planPane) title(m *Model) string {
+func (p *planPane) title(m *model) string {
 	plan := m.world.status.Plan
 	if plan == nil {
 		return ""
@@ -71,7 +71,7 @@ func (p *planPane) title(m *Model) string {
 	return fmt.Sprintf("%s %s (%d/%d)", safe(plan.Kind), safe(plan.Service), stepsDone(plan), len(plan.Steps))
 }
 
-func (p *planPane) foot(m *Model) string {
+func (p *planPane) foot(m *model) string {
 	plan := m.world.status.Plan
 	if plan == nil {
 		return ""
@@ -83,7 +83,7 @@ func (p *planPane) foot(m *Model) string {
 	return text
 }
 
-func (p *planPane) draw(m *Model, c *canvas, _ bool) {
+func (p *planPane) draw(m *model, c *canvas, _ bool) {
 	plan := m.world.status.Plan
 	if plan == nil {
 		emptyText(c, m, "No plan is under way.", "The steps of a restart, a window or a roll stand here while it runs.")
@@ -125,7 +125,7 @@ func stepSign(state string) (string, themes.Role) {
 }
 
 // strip is the step that runs.
-func (p *planPane) strip(m *Model, c *canvas) int {
+func (p *planPane) strip(m *model, c *canvas) int {
 	plan := m.world.status.Plan
 	if plan == nil {
 		return 0

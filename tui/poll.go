@@ -79,7 +79,7 @@ func guard(do func() tea.Msg) tea.Cmd {
 	}
 }
 
-func (m *Model) tick() tea.Cmd {
+func (m *model) tick() tea.Cmd {
 	every := tickUsual
 	switch {
 	case m.blurred:
@@ -90,7 +90,7 @@ func (m *Model) tick() tea.Cmd {
 	return tea.Batch(m.poll(), tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) }))
 }
 
-func (m *Model) onTick() tea.Cmd {
+func (m *model) onTick() tea.Cmd {
 	now := m.clock()
 	if stale := m.staleFor() > 0; stale != m.stale {
 		m.stale = stale
@@ -104,7 +104,7 @@ func (m *Model) onTick() tea.Cmd {
 }
 
 // staleFor is how old what we show is, 0 as long as it is fresh.
-func (m *Model) staleFor() time.Duration {
+func (m *model) staleFor() time.Duration {
 	if !m.world.known() {
 		return 0
 	}
@@ -115,7 +115,7 @@ func (m *Model) staleFor() time.Duration {
 }
 
 // poll asks what is due, for what is on the screen.
-func (m *Model) poll() tea.Cmd {
+func (m *model) poll() tea.Cmd {
 	var cmds []tea.Cmd
 	ask := func(k kind, question func(context.Context, *fetched)) {
 		f := &m.fetches[k]
@@ -152,7 +152,7 @@ func (m *Model) poll() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-func (m *Model) onFetched(a fetched) tea.Cmd {
+func (m *model) onFetched(a fetched) tea.Cmd {
 	now := m.clock()
 	f := &m.fetches[a.kind]
 	f.busy = false
@@ -182,7 +182,7 @@ func (m *Model) onFetched(a fetched) tea.Cmd {
 	return nil
 }
 
-func (m *Model) onStatus(a fetched, now time.Time) {
+func (m *model) onStatus(a fetched, now time.Time) {
 	away := m.staleFor()
 	before := m.world.version
 	first := !m.world.known()

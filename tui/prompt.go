@@ -14,13 +14,13 @@ import (
 type prompt struct {
 	label  string
 	input  textinput.Model
-	done   func(*Model, string) tea.Cmd
-	change func(*Model, string)
-	cancel func(*Model)
+	done   func(*model, string) tea.Cmd
+	change func(*model, string)
+	cancel func(*model)
 
 	// complete gives the words that could stand where the cursor is, and
 	// where the one that is begun there begins.
-	complete func(*Model, string) (from int, words []string)
+	complete func(*model, string) (from int, words []string)
 	words    []string // those that fit, shown above the line
 	before   *typed   // what was typed before
 	back     int      // how far back in it we are
@@ -28,7 +28,7 @@ type prompt struct {
 }
 
 // ask opens a line to type in, with a text to begin with.
-func (m *Model) ask(label, text string, done func(*Model, string) tea.Cmd) tea.Cmd {
+func (m *model) ask(label, text string, done func(*model, string) tea.Cmd) tea.Cmd {
 	m.push(&prompt{label: label, input: newInput(text), done: done})
 	return nil
 }
@@ -42,7 +42,7 @@ func (p *prompt) hint() string {
 
 func (p *prompt) tiny() string { return p.label + safe(p.input.Value()) + "_" }
 
-func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (p *prompt) key(m *model, k tea.KeyMsg) tea.Cmd {
 	switch k.String() {
 	case "enter":
 		m.pop()
@@ -73,14 +73,14 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func (p *prompt) suggest(m *Model) {
+func (p *prompt) suggest(m *model) {
 	if p.complete != nil {
 		_, p.words = p.complete(m, p.input.Value())
 	}
 }
 
 // fillIn completes the word at the end as far as there is one way to go on.
-func (p *prompt) fillIn(m *Model) {
+func (p *prompt) fillIn(m *model) {
 	if p.complete == nil {
 		return
 	}
@@ -128,7 +128,7 @@ func (p *prompt) recall(up bool) {
 	p.input.CursorEnd()
 }
 
-func (p *prompt) draw(m *Model, c *canvas) {
+func (p *prompt) draw(m *model, c *canvas) {
 	y := max(c.h-2, 0)
 	c.fill(0, y, c.w, ' ', is(themes.Text))
 	x := c.text(1, y, p.label, is(themes.Prompt))
@@ -140,20 +140,20 @@ func (p *prompt) draw(m *Model, c *canvas) {
 }
 
 // askFilter narrows the rows while it is typed.
-func askFilter(m *Model) tea.Cmd {
+func askFilter(m *model) tea.Cmd {
 	g := m.pane().grid()
 	old := g.filterText()
 	m.push(&prompt{
 		label: "/", input: newInput(old),
-		change: func(_ *Model, s string) { g.setFilter(s) },
-		cancel: func(*Model) { g.setFilter(old) },
-		done:   func(_ *Model, s string) tea.Cmd { g.setFilter(s); return nil },
+		change: func(_ *model, s string) { g.setFilter(s) },
+		cancel: func(*model) { g.setFilter(old) },
+		done:   func(_ *model, s string) tea.Cmd { g.setFilter(s); return nil },
 	})
 	return nil
 }
 
-func askNote(m *Model) tea.Cmd {
-	return m.ask("note: ", "", func(m *Model, s string) tea.Cmd {
+func askNote(m *model) tea.Cmd {
+	return m.ask("note: ", "", func(m *model, s string) tea.Cmd {
 		if s == "" {
 			return nil
 		}
@@ -161,8 +161,8 @@ func askNote(m *Model) tea.Cmd {
 	})
 }
 
-func askCommand(m *Model) tea.Cmd {
-	p := &prompt{label: ":", input: newInput(""), done: (*Model).command, complete: complete, before: &m.typed}
+func askCommand(m *model) tea.Cmd {
+	p := &prompt{label: ":", input: newInput(""), done: (*model).command, complete: complete, before: &m.typed}
 	p.suggest(m)
 	m.push(p)
 	return nil

@@ -53,7 +53,7 @@ func chosen[T any](t *table[T]) (ids, hidden []string) {
 
 // propose asks for an act: at once, by a line, or in a dialog, as its level
 // and its impact want. moved says that the row under the cursor had just gone.
-func (m *Model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
+func (m *model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
 	act := api.Lookup(req.Act)
 	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	switch {
@@ -89,7 +89,7 @@ func (m *Model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
 
 // dropNeedless takes out targets that are what the act would make of them; it
 // is an error when there is no other, or when one does not exist.
-func (m *Model) dropNeedless(p *proposal) error {
+func (m *model) dropNeedless(p *proposal) error {
 	var left []string
 	var why string
 	for _, t := range p.req.Targets {
@@ -111,7 +111,7 @@ func (m *Model) dropNeedless(p *proposal) error {
 
 // needless says why an act on a target would change nothing: a second drain
 // of what drains is a mistake, and what the first one does is the answer.
-func (m *Model) needless(act *api.Act, target string) string {
+func (m *model) needless(act *api.Act, target string) string {
 	b, s := m.world.status.Backend(target), m.world.status.Service(target)
 	switch act.Name {
 	case "drain", "maint":
@@ -143,7 +143,7 @@ func (m *Model) needless(act *api.Act, target string) string {
 }
 
 // judge works out what a proposal would do, and how much it has to be asked.
-func (m *Model) judge(p *proposal) {
+func (m *model) judge(p *proposal) {
 	p.impact = p.act.Impact(m.world.status, &p.req)
 	level := p.act.Level
 	for _, i := range p.impact {
@@ -180,7 +180,7 @@ func (m *Model) judge(p *proposal) {
 
 // together warns of several targets that could each be spared, but not all:
 // the impact of each of them sees the others still there.
-func (m *Model) together(p *proposal) string {
+func (m *model) together(p *proposal) string {
 	if p.act.On != api.OnBackend || p.act.Level == api.LevelNone {
 		return ""
 	}
@@ -203,7 +203,7 @@ func (m *Model) together(p *proposal) string {
 }
 
 // confirm asks as the level wants.
-func (m *Model) confirm(p *proposal) tea.Cmd {
+func (m *model) confirm(p *proposal) tea.Cmd {
 	switch p.level {
 	case api.LevelNone:
 		return m.do(p)
@@ -217,7 +217,7 @@ func (m *Model) confirm(p *proposal) tea.Cmd {
 
 // recheck looks at the targets again, just before the act: why it must not be
 // done any more, or "".
-func (m *Model) recheck(p *proposal) string {
+func (m *model) recheck(p *proposal) string {
 	for i, t := range p.req.Targets {
 		switch p.act.On {
 		case api.OnBackend:
@@ -246,7 +246,7 @@ func (m *Model) recheck(p *proposal) string {
 }
 
 // session looks for a live session or waiter in what the panes know.
-func (m *Model) session(id string) (known, live bool) {
+func (m *model) session(id string) (known, live bool) {
 	for _, w := range m.queuePane().table.rows {
 		if w.ID == id {
 			return true, true
@@ -256,7 +256,7 @@ func (m *Model) session(id string) (known, live bool) {
 }
 
 // pauseOrResume does what there is to do: one key for both.
-func (m *Model) pauseOrResume(service string) tea.Cmd {
+func (m *model) pauseOrResume(service string) tea.Cmd {
 	act := "pause"
 	if s := m.world.status.Service(service); s != nil && s.Pause != nil && s.State != proxy.StateReleasing {
 		act = "resume"

@@ -17,7 +17,7 @@ import (
 type queuePane struct {
 	versioned
 	table  table[proxy.WaiterInfo]
-	m      *Model
+	m      *model
 	chosen string // by the reader; "" follows where somebody waits
 	now    string // the service that is shown
 	about  string // the service that the rows are of
@@ -27,7 +27,7 @@ func (p *queuePane) name() string { return "Queue" }
 
 func (p *queuePane) grid() grid { return &p.table }
 
-func (p *queuePane) bind(m *Model) {
+func (p *queuePane) bind(m *model) {
 	p.m = m
 	p.table = table[proxy.WaiterInfo]{
 		cols: waiterColumns, now: m.clock,
@@ -37,7 +37,7 @@ func (p *queuePane) bind(m *Model) {
 
 // service is whose queue is shown: the one that was chosen, else the one that
 // is looked at, else one where somebody waits, else one with a lock.
-func (p *queuePane) service(m *Model) string {
+func (p *queuePane) service(m *model) string {
 	st := m.world.status
 	switch {
 	case p.chosen != "" && st.Service(p.chosen) != nil:
@@ -64,7 +64,7 @@ func (p *queuePane) service(m *Model) string {
 	return best
 }
 
-func (p *queuePane) refresh(m *Model) {
+func (p *queuePane) refresh(m *model) {
 	if now := p.service(m); now != p.now {
 		p.now = now
 		p.table.cur = ""
@@ -75,21 +75,21 @@ func (p *queuePane) refresh(m *Model) {
 }
 
 // take brings the waiters of a service, unless another one is shown by now.
-func (p *queuePane) take(m *Model, service string, waiters []proxy.WaiterInfo) {
+func (p *queuePane) take(m *model, service string, waiters []proxy.WaiterInfo) {
 	if service == p.now {
 		p.about = service
 		p.table.set(waiters)
 	}
 }
 
-func (p *queuePane) turn(m *Model) {
+func (p *queuePane) turn(m *model) {
 	p.chosen = m.nextService(p.now, false)
 	p.refresh(m)
 }
 
-func (p *queuePane) badge(m *Model) string { return amount(float64(count(m.world.status).waiting)) }
+func (p *queuePane) badge(m *model) string { return amount(float64(count(m.world.status).waiting)) }
 
-func (p *queuePane) title(m *Model) string {
+func (p *queuePane) title(m *model) string {
 	s := m.world.status.Service(p.now)
 	if s == nil {
 		return safe(p.now)
@@ -101,13 +101,13 @@ func (p *queuePane) title(m *Model) string {
 	return text + "  FIFO"
 }
 
-func (p *queuePane) foot(m *Model) string {
+func (p *queuePane) foot(m *model) string {
 	text := rowsFoot(m, &p.table, "waiter")
 	then, now, _ := m.world.history(p.now).since(historySpan)
 	return text + fmt.Sprintf(" %c %d gave up in 5m", m.theme.Glyphs.Dot, now.gaveUp-then.gaveUp)
 }
 
-func (p *queuePane) draw(m *Model, c *canvas, focused bool) {
+func (p *queuePane) draw(m *model, c *canvas, focused bool) {
 	s := m.world.status.Service(p.now)
 	if s == nil {
 		emptyText(c, m, "No service, no queue.")
@@ -155,20 +155,20 @@ func (p *queuePane) details() (string, []fact) {
 
 func (p *queuePane) keys() []binding {
 	return []binding{
-		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody, run: func(m *Model) tea.Cmd {
+		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody, run: func(m *model) tea.Cmd {
 			targets, hidden := chosen(&p.table)
 			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.justMoved())
 		}},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: func(*Model) string {
+		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: func(*model) string {
 			if p.now == "" {
 				return "there is no service"
 			}
 			return ""
-		}, run: func(m *Model) tea.Cmd { return m.pauseOrResume(p.now) }},
+		}, run: func(m *model) tea.Cmd { return m.pauseOrResume(p.now) }},
 	}
 }
 
-func (p *queuePane) nobody(*Model) string {
+func (p *queuePane) nobody(*model) string {
 	if p.table.len() == 0 {
 		return "nobody waits"
 	}

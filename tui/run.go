@@ -81,7 +81,7 @@ func runProgram(p *tea.Program, done chan<- error) {
 }
 
 // ended says why Bubble Tea ended by itself.
-func (m *Model) ended(ctx context.Context, t *terminal, err error) (Outcome, error) {
+func (m *model) ended(ctx context.Context, t *terminal, err error) (Outcome, error) {
 	switch {
 	case m.crash != nil:
 		return Ended, m.crash
@@ -106,7 +106,7 @@ func (m *Model) ended(ctx context.Context, t *terminal, err error) (Outcome, err
 
 // fitTerminal chooses glyphs, colours and the theme for what the environment
 // says of the terminal.
-func (m *Model) fitTerminal(cfg Config) error {
+func (m *model) fitTerminal(cfg Config) error {
 	env := cfg.Env
 	if env == nil {
 		env = os.LookupEnv

@@ -168,7 +168,7 @@ func TestAPanicEndsTheConsoleAlone(t *testing.T) {
 // badPane panics when it is drawn.
 type badPane struct{ *peersPane }
 
-func (badPane) draw(*Model, *canvas, bool) { panic("a pane fell over") }
+func (badPane) draw(*model, *canvas, bool) { panic("a pane fell over") }
 
 func TestAPanicInAPaneIsCaught(t *testing.T) {
 	c := newConsole(t, edge(), 80, 24)

@@ -44,7 +44,7 @@ type bytesAt struct {
 func (p *sessionsPane) name() string { return "Sessions" }
 func (p *sessionsPane) grid() grid   { return &p.table }
 
-func (p *sessionsPane) bind(m *Model) {
+func (p *sessionsPane) bind(m *model) {
 	p.before = map[string]bytesAt{}
 	p.table = table[*sessionRow]{cols: sessionColumns, now: m.clock, id: func(r *sessionRow) string { return r.ID }}
 }
@@ -102,7 +102,7 @@ func (r *sessionRow) ended() (string, themes.Role) {
 }
 
 // take brings the list; rates are subtractions of the one before.
-func (p *sessionsPane) take(m *Model, list []proxy.SessionInfo, at time.Time) {
+func (p *sessionsPane) take(m *model, list []proxy.SessionInfo, at time.Time) {
 	rows := make([]*sessionRow, len(list))
 	now := make(map[string]bytesAt, len(list))
 	for i := range list {
@@ -141,7 +141,7 @@ func inOrderOfAge(a, b *sessionRow) int {
 	return cmp.Or(b.Ended.Ended.Compare(a.Ended.Ended), cmp.Compare(a.ID, b.ID))
 }
 
-func (p *sessionsPane) refresh(m *Model) {
+func (p *sessionsPane) refresh(m *model) {
 	rows := p.all
 	if p.show > 0 || m.view != "" {
 		rows = nil
@@ -166,20 +166,20 @@ func (p *sessionsPane) live(id string) (known, live bool) {
 	return false, false
 }
 
-func (p *sessionsPane) turn(m *Model) {
+func (p *sessionsPane) turn(m *model) {
 	p.show = (p.show + 1) % len(sessionTabs)
 	p.refresh(m)
 }
 
-func (p *sessionsPane) badge(m *Model) string { return amount(float64(count(m.world.status).active)) }
+func (p *sessionsPane) badge(m *model) string { return amount(float64(count(m.world.status).active)) }
 
-func (p *sessionsPane) title(m *Model) string {
+func (p *sessionsPane) title(m *model) string {
 	return strings.TrimSpace(safe(m.view) + " " + sessionTabs[p.show])
 }
 
-func (p *sessionsPane) foot(m *Model) string { return rowsFoot(m, &p.table, "session") }
+func (p *sessionsPane) foot(m *model) string { return rowsFoot(m, &p.table, "session") }
 
-func (p *sessionsPane) draw(m *Model, c *canvas, focused bool) {
+func (p *sessionsPane) draw(m *model, c *canvas, focused bool) {
 	if len(p.table.rows) == 0 {
 		emptyText(c, m, "No session.", "Those that end stay here for a while, with who ended them and why.")
 		return
@@ -187,7 +187,7 @@ func (p *sessionsPane) draw(m *Model, c *canvas, focused bool) {
 	p.table.draw(c, focused, c.h > 4, m.theme.Glyphs.Ellipsis)
 }
 
-func (p *sessionsPane) strip(m *Model, c *canvas) int {
+func (p *sessionsPane) strip(m *model, c *canvas) int {
 	n := count(m.world.status)
 	c.text(2, 0, fmt.Sprintf("%s live, %s/s new", many(n.active, "session"), perSecond(m.world.flows[""].fresh)), is(themes.Text))
 	return 1
@@ -214,13 +214,13 @@ func (p *sessionsPane) details() (string, []fact) {
 
 func (p *sessionsPane) keys() []binding {
 	return []binding{{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick",
-		off: func(*Model) string {
+		off: func(*model) string {
 			if r, ok := p.table.current(); !ok || r.Ended != nil && len(p.table.marks) == 0 {
 				return "no live session under the cursor"
 			}
 			return ""
 		},
-		run: func(m *Model) tea.Cmd {
+		run: func(m *model) tea.Cmd {
 			targets, hidden := chosen(&p.table)
 			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.justMoved())
 		}}}

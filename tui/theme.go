@@ -24,7 +24,7 @@ type themeListMsg struct {
 }
 
 // pickTheme reads all themes, as each is shown as soon as it is looked at.
-func pickTheme(m *Model) tea.Cmd {
+func pickTheme(m *model) tea.Cmd {
 	dir := m.cfg.ThemeDir
 	return guard(func() tea.Msg {
 		var msg themeListMsg
@@ -40,7 +40,7 @@ func pickTheme(m *Model) tea.Cmd {
 	})
 }
 
-func (m *Model) onThemeList(msg themeListMsg) {
+func (m *model) onThemeList(msg themeListMsg) {
 	if len(msg.wrong) > 0 {
 		m.say(refusal(msg.wrong[0]), "")
 	}
@@ -55,15 +55,15 @@ func (m *Model) onThemeList(msg themeListMsg) {
 			p.at = i
 		}
 	}
-	p.preview = func(m *Model, i int) { m.setTheme(msg.list[i]) }
-	p.choose = func(m *Model, i int) tea.Cmd { m.setTheme(msg.list[i]); return nil }
-	p.cancel = func(m *Model) { m.setTheme(before) }
+	p.preview = func(m *model, i int) { m.setTheme(msg.list[i]) }
+	p.choose = func(m *model, i int) tea.Cmd { m.setTheme(msg.list[i]); return nil }
+	p.cancel = func(m *model) { m.setTheme(before) }
 	m.push(p)
 	m.changed()
 }
 
 // watchTheme looks whether the user's theme was saved, and reads it then.
-func (m *Model) watchTheme() tea.Cmd {
+func (m *model) watchTheme() tea.Cmd {
 	files := m.theme.Files
 	if len(files) == 0 || m.blurred {
 		return nil
@@ -82,7 +82,7 @@ func (m *Model) watchTheme() tea.Cmd {
 	})
 }
 
-func (m *Model) onTheme(msg themeMsg) {
+func (m *model) onTheme(msg themeMsg) {
 	m.themeStamp = msg.stamp
 	switch {
 	case msg.err != nil:

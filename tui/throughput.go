@@ -12,7 +12,7 @@ import (
 
 // drawThroughput draws bytes in above and bytes out below the line of time,
 // with what operators did as letters under it.
-func (m *Model) drawThroughput(c *canvas) {
+func (m *model) drawThroughput(c *canvas) {
 	const axis, legend, texts = 6, 11, 3
 	g := &m.theme.Glyphs
 	h := m.world.history(m.view)
@@ -56,7 +56,7 @@ func (m *Model) drawThroughput(c *canvas) {
 	m.drawCounters(c.sub(0, rows+2, c.w, c.h-rows-2))
 }
 
-func (m *Model) axisLabel(c *canvas, y int, v float64) {
+func (m *model) axisLabel(c *canvas, y int, v float64) {
 	c.right(6, y, size(v), is(themes.TextDim))
 	if v > 0 {
 		c.fill(7, y, 1, m.theme.Glyphs.Ticks[0], is(themes.GraphAxis))
@@ -65,7 +65,7 @@ func (m *Model) axisLabel(c *canvas, y int, v float64) {
 
 // drawTicks puts what operators did on the line of time: the first letter of
 // the act, and M for a note.
-func (m *Model) drawTicks(c *canvas) {
+func (m *model) drawTicks(c *canvas) {
 	step := historySpan / time.Duration(max(c.w, 1))
 	end := rasterEnd(m.engineNow(), step)
 	for _, e := range m.world.journal.entries {
@@ -102,7 +102,7 @@ func tickLetter(e *entry) rune {
 }
 
 // drawCounters says in words what the graph does not.
-func (m *Model) drawCounters(c *canvas) {
+func (m *model) drawCounters(c *canvas) {
 	h := m.world.history(m.view)
 	then, now, dt := h.since(rateSpan * 10)
 	per := func(a, b int64) string {
@@ -116,7 +116,7 @@ func (m *Model) drawCounters(c *canvas) {
 }
 
 // sparkLine is the same on one line, for screens without room for a graph.
-func (m *Model) sparkLine(c *canvas, y int) {
+func (m *model) sparkLine(c *canvas, y int) {
 	flow := m.world.flows[m.view]
 	h := m.world.history(m.view)
 	_, now, _ := h.since(rateSpan)

@@ -72,7 +72,7 @@ func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
 	return text
 }
 
-func (p *queuePane) drawFoot(m *Model, c *canvas, s *proxy.ServiceInfo) {
+func (p *queuePane) drawFoot(m *model, c *canvas, s *proxy.ServiceInfo) {
 	q := &s.Queue
 	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", clock(seconds(q.WaitP50Seconds)), clock(seconds(q.WaitP99Seconds)), p.nextGrant(m, s))
 	if q.Max > 0 {
@@ -83,7 +83,7 @@ func (p *queuePane) drawFoot(m *Model, c *canvas, s *proxy.ServiceInfo) {
 
 // nextGrant guesses when the next in line is let in: from how often that
 // happened lately, but not later than the holder's time ends.
-func (p *queuePane) nextGrant(m *Model, s *proxy.ServiceInfo) string {
+func (p *queuePane) nextGrant(m *model, s *proxy.ServiceInfo) string {
 	if s.Pause != nil && s.State != proxy.StateReleasing {
 		return "at the resume"
 	}
@@ -112,7 +112,7 @@ func (p *queuePane) nextGrant(m *Model, s *proxy.ServiceInfo) string {
 }
 
 // strip names the first who wait, and how many more there are.
-func (p *queuePane) strip(m *Model, c *canvas) int {
+func (p *queuePane) strip(m *model, c *canvas) int {
 	s := m.world.status.Service(p.now)
 	if s == nil {
 		return 1
@@ -142,7 +142,7 @@ func (p *queuePane) strip(m *Model, c *canvas) int {
 }
 
 // ruleText is what the rule above the strip says: who holds, and the pause.
-func (p *queuePane) ruleText(m *Model) string {
+func (p *queuePane) ruleText(m *model) string {
 	s := m.world.status.Service(p.now)
 	if s == nil {
 		return ""

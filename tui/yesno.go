@@ -19,7 +19,7 @@ func (q *yesNo) hint() string {
 }
 func (q *yesNo) tiny() string { return q.p.question() + " y/N" }
 
-func (q *yesNo) key(m *Model, k tea.KeyMsg) tea.Cmd {
+func (q *yesNo) key(m *model, k tea.KeyMsg) tea.Cmd {
 	if k.Paste {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (q *yesNo) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func (q *yesNo) draw(m *Model, c *canvas) {
+func (q *yesNo) draw(m *model, c *canvas) {
 	y := max(c.h-2, 0)
 	c.fill(0, y, c.w, ' ', is(themes.Text))
 	x := c.text(1, y, "> ", is(themes.Prompt))
