@@ -21,6 +21,7 @@ const (
 	EventPlan      = "plan"            // restart, window, roll
 	EventMark      = "mark"            // an operator's note
 	EventRefused   = "refused"         // a client at the door
+	EventPeer      = "peer"            // another node of the mesh came or went
 	EventHook      = "hook"            // a hook has run, or failed
 	EventPauseNear = "pause.near_max"  // less than a quarter of a pause's longest time is left
 	EventQueueOld  = "queue.old"       // the oldest waiter has used up half of queue.timeout
@@ -29,7 +30,7 @@ const (
 
 // EventKinds are all kinds, for those who let others choose among them.
 var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDn, EventAdmin, EventDrained, EventService, EventQueue,
-	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook,
+	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook, EventPeer,
 	EventPauseNear, EventQueueOld, EventWindow}
 
 // How much an event matters.
@@ -50,6 +51,7 @@ type Event struct {
 	Backend string    `json:"backend,omitempty"`
 	Session string    `json:"session,omitempty"`
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
+	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
 	Text    string    `json:"text"`              // "backend pg-d is down: refused, 3 of 3"
 	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
 }

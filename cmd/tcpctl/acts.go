@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -123,18 +122,12 @@ func parseRate(text string) (float64, error) {
 	return n / units[per], nil
 }
 
-// source is the instance that a command talks to.
-func source(cmd *cobra.Command) *control.Client {
-	path, _ := cmd.Flags().GetString("socket")
-	if path == "" {
-		path = control.DefaultPath()
-	}
-	return control.Dial(path)
-}
-
 func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error {
 	src := source(cmd)
 	defer src.Close()
+	if everywhere(cmd) {
+		return actEverywhere(cmd, src, r, asJSON)
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 	res, err := src.Do(ctx, r)
 	cancel()

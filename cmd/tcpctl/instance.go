@@ -46,6 +46,9 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 		path = in.file.Control.Socket
 	}
 	o := control.Options{Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group}
+	if in.fleet != nil {
+		o.Peers = in.fleet
+	}
 	if path != "" {
 		s, err := control.Serve(path, in.local, o)
 		if errors.Is(err, control.ErrTaken) {

@@ -92,12 +92,13 @@ func rootCommand() *cobra.Command {
 		return usage("%v; try: %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: the user's own)")
+	root.PersistentFlags().String("peer", "", "through the mesh: of this `NODE`; an act may be for all")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	fileFlag(root, &l.path)
 	launchFlags(root, &l)
 	root.GroupID = ""
-	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), demoCommand())
+	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), demoCommand(), meshCommand(), peersCommand())
 	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand())

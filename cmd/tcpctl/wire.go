@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
@@ -29,6 +31,7 @@ type instance struct {
 	control *control.Server
 	metrics *metrics.Server // nil: none
 	systemd *systemd.Manager
+	fleet   *fleet.Fleet // nil: no mesh
 
 	signals *signals
 	stop    chan stopOrder
@@ -66,6 +69,9 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.notify, err = notify.Start(notifyConfig(file, node), in.local, in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}
+	if in.fleet, err = in.joinMesh(cmd.Context(), node); err != nil {
+		return nil, err
+	}
 	if in.control, err = in.openControl(cmd, node); err != nil {
 		return nil, err
 	}
@@ -96,6 +102,9 @@ func (in *instance) close() {
 	if in.control != nil {
 		in.control.Close()
 	}
+	if in.fleet != nil {
+		in.fleet.Close()
+	}
 	if in.notify != nil {
 		in.notify.Close()
 	}
@@ -106,6 +115,19 @@ func (in *instance) close() {
 	if in.log != nil {
 		in.log.Close()
 	}
+}
+
+// joinMesh joins the mesh of the file; nil where it has none.
+func (in *instance) joinMesh(ctx context.Context, node string) (*fleet.Fleet, error) {
+	if in.file.Mesh == nil {
+		return nil, nil
+	}
+	c, err := fleet.FromFile(in.file.Mesh, node)
+	if err != nil {
+		return nil, coded{exitUsage, err}
+	}
+	c.Version, c.Log = versionText(), in.log.Logger
+	return fleet.Start(ctx, c, in.local)
 }
 
 func logConfig(f *config.File, console bool) logfile.Config {

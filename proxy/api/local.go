@@ -26,6 +26,10 @@ type Local struct {
 	Save func() error
 	// Text is the configuration as it was read; nil: there is none.
 	Text func() ConfigText
+	// Mesh tells of the other nodes; nil: there is no mesh.
+	Mesh func() *Mesh
+	// Peers reaches other nodes; nil: there is no mesh.
+	Peers func(node string) Planner
 	// By is who acts when a request does not say: the user at the console.
 	By string
 
@@ -51,6 +55,14 @@ func (l *Local) Config(context.Context) (ConfigText, error) {
 	return l.Text(), nil
 }
 
+// Peer is another node as a Source.
+func (l *Local) Peer(node string) Planner {
+	if l.Peers == nil {
+		return nil
+	}
+	return l.Peers(node)
+}
+
 // SetConfigHash changes what the status tells of the configuration.
 func (l *Local) SetConfigHash(hash string) { l.hash.Store(&hash) }
 
@@ -62,6 +74,9 @@ func (l *Local) Status(context.Context) (*Status, error) {
 	s.Node.Now = time.Now()
 	if hash := l.hash.Load(); hash != nil {
 		s.Node.ConfigHash = *hash
+	}
+	if l.Mesh != nil {
+		s.Mesh = l.Mesh()
 	}
 	if p := l.Engine.Plan(""); p != nil {
 		report := p.Report()
@@ -127,6 +142,9 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	}
 	if a.Name == "kick" {
 		return l.kick(status, r)
+	}
+	if a.Name == "probe" {
+		r.Targets = status.backendsOf(r.Targets)
 	}
 	for _, target := range r.Targets {
 		if err := l.exists(a, target); err != nil {
@@ -241,12 +259,22 @@ func (l *Local) kick(s *Status, r Request) (Result, error) {
 			return Result{}, Unknown("there is no session "+id, "it may have ended: tcpctl sessions lists those that live")
 		}
 	}
+	pace := ""
+	if r.Rate > 0 {
+		pace = fmt.Sprintf(", %g a second", r.Rate)
+	}
 	if r.DryRun {
 		return Result{Texts: []string{"nothing was done"},
-			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{count(len(ids), "client") + " would see a reset"}, Cut: len(ids)}}}, nil
+			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{count(len(ids), "client") + " would see a reset" + pace}, Cut: len(ids)}}}, nil
 	}
-	n := l.Engine.Kick(r.By, r.Reason, ids...)
-	text := "kicked " + count(n, "session")
+	text := "kicking " + count(len(ids), "session") + pace
+	if r.Rate > 0 && len(ids) > 1 {
+		if err := l.Engine.KickSlowly(r.By, r.Reason, r.Rate, ids...); err != nil {
+			return Result{}, err
+		}
+	} else {
+		text = "kicked " + count(l.Engine.Kick(r.By, r.Reason, ids...), "session")
+	}
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
 	return Result{Texts: []string{text}}, nil
 }
@@ -257,13 +285,24 @@ func (l *Local) reload(r Request) (Result, error) {
 	}
 	changes, err := l.Reload(r.By)
 	if err != nil {
+		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
+			Text: "reload refused: " + strings.ReplaceAll(err.Error(), "\n", " / ")})
 		return Result{}, Refused(err.Error(), "the old configuration is in force")
 	}
 	if len(changes) == 0 {
 		changes = []string{"nothing has changed"}
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "reload: " + strings.Join(changes, "; "), Command: r.CommandLine()})
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "reload: " + someOf(changes), Command: r.CommandLine()})
 	return Result{Texts: changes}, nil
+}
+
+// someOf keeps an event a sentence that can be read.
+func someOf(texts []string) string {
+	const most = 8
+	if len(texts) <= most {
+		return strings.Join(texts, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
 }
 
 func (l *Local) stop(r Request) (Result, error) {
@@ -278,6 +317,8 @@ func (l *Local) stop(r Request) (Result, error) {
 // check refuses a request whose words do not fit its act.
 func (a *Act) check(r *Request) error {
 	switch {
+	case r.Rate < 0 || r.Rate > 1e9:
+		return Wrong(fmt.Sprintf("a rate of %g a second makes no sense", r.Rate), "like 50/s")
 	case a.Name == "kick":
 		return nil
 	case a.On == OnNothing && len(r.Targets) > 0:

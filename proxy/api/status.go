@@ -15,6 +15,7 @@ import (
 type Status struct {
 	Node     Node                `json:"node"`
 	Services []proxy.ServiceInfo `json:"services"`
+	Mesh     *Mesh               `json:"mesh,omitempty"`
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
 }
 
@@ -51,4 +52,19 @@ func (s *Status) Backend(target string) *proxy.BackendInfo {
 		}
 	}
 	return nil
+}
+
+// backendsOf puts all its backends in the place of a service.
+func (s *Status) backendsOf(targets []string) (all []string) {
+	for _, target := range targets {
+		svc := s.Service(target)
+		if svc == nil || len(svc.Backends) == 0 {
+			all = append(all, target) // which is told of as what it is
+			continue
+		}
+		for _, b := range svc.Backends {
+			all = append(all, svc.Name+"/"+b.Name)
+		}
+	}
+	return all
 }

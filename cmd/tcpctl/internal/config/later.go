@@ -8,11 +8,7 @@ import "strings"
 // when it has another value than its default. To make one real, take its line
 // out here and pass its values on in proxy.go.
 var later = map[string]bool{
-	"mesh": true,
-
 	"services.*.passive": true,
-	"services.*.tls":     true,
-	"services.*.ws":      true,
 
 	"services.*.sni": true,
 

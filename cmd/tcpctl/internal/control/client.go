@@ -27,6 +27,8 @@ var ErrNobody = errors.New("no instance answers")
 // Client is the Source of an instance behind a socket.
 type Client struct {
 	path string
+	peer string // "": the instance itself
+	host string // "": behind the socket
 	http *http.Client
 }
 
@@ -44,6 +46,19 @@ func Dial(path string) *Client {
 	}
 	return &Client{path: path, http: &http.Client{Transport: tr}}
 }
+
+// Over makes a client that asks a host by a function, like an
+// http.RoundTripper's.
+func Over(ask func(*http.Request) (*http.Response, error), host string) *Client {
+	return &Client{path: host, host: host, http: &http.Client{Transport: roundTrip(ask)}}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Peer is a client of another node, through the instance's mesh.
+func (c *Client) Peer(node string) *Client { return &Client{path: c.path, peer: node, http: c.http} }
 
 // Path is the socket's.
 func (c *Client) Path() string { return c.path }
@@ -110,7 +125,14 @@ func (c *Client) get(ctx context.Context, path string, v url.Values, into any) e
 }
 
 func (c *Client) call(ctx context.Context, method, path string, v url.Values, body io.Reader, into any) error {
-	u := url.URL{Scheme: "http", Host: "tcpctl", Path: path, RawQuery: v.Encode()}
+	if c.peer != "" {
+		path = "/v1/peers/" + c.peer + path
+	}
+	host := c.host
+	if host == "" {
+		host = "tcpctl"
+	}
+	u := url.URL{Scheme: "http", Host: host, Path: path, RawQuery: v.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 // handlePlans serves reports, and speaks with the owners of windows.
-func (s *Server) handlePlans(mux *http.ServeMux, p api.Planner) {
+func (h *handler) handlePlans(mux *http.ServeMux, p api.Planner) {
 	mux.HandleFunc("GET /v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		all, err := p.Reports(r.Context())
 		answer(w, all, err)
@@ -31,7 +31,7 @@ func (s *Server) handlePlans(mux *http.ServeMux, p api.Planner) {
 			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), ""))
 			return
 		}
-		call.By = s.who(r)
+		call.By = h.who(r)
 		res, err := p.Window(r.Context(), call)
 		answer(w, res, err)
 	})

@@ -5,15 +5,11 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +25,6 @@ const (
 
 // Server serves a Source on a socket.
 type Server struct {
-	source api.Source
 	log    *slog.Logger
 	http   *http.Server
 	node   string
@@ -45,7 +40,14 @@ type Options struct {
 	Mode  fs.FileMode // of the socket; 0: 0600
 	Group string      // that owns the socket; "": the user's own
 	Log   *slog.Logger
+	// Peers, when set, answers what is asked of other nodes, below
+	// /v1/peers/NODE; PeerHeader tells it who asks.
+	Peers http.Handler
 }
+
+// PeerHeader is the header in which a node tells another who asks: it believes
+// it of a peer that has proved the mesh's secret.
+const PeerHeader = "X-Tcpctl-By"
 
 // Serve opens the socket at path and begins to serve source. It fails when
 // another instance answers there, or when something is in the way that is not
@@ -56,10 +58,10 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{source: source, log: log, node: o.Node, socket: sock}
+	s := &Server{log: log, node: o.Node, socket: sock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           s.Handler(),
+		Handler:           s.handler(source, o.Peers),
 		ReadHeaderTimeout: headers,
 		IdleTimeout:       idleAfter,
 		MaxHeaderBytes:    16 << 10,
@@ -124,104 +126,6 @@ func (s *Server) Close() {
 
 type whoKey struct{}
 
-// Handler is the API, for serving it over something else than the socket.
-func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("GET /v1/config", s.config)
-	mux.HandleFunc("GET /v1/sessions", s.sessions)
-	mux.HandleFunc("GET /v1/services/{service}/queue", s.queue)
-	mux.HandleFunc("GET /v1/events", s.events)
-	if planner, ok := s.source.(api.Planner); ok {
-		s.handlePlans(mux, planner)
-	}
-	for _, a := range api.Acts {
-		mux.HandleFunc("POST /v1/acts/"+a.Name, s.act(a.Name))
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, api.Unknown("there is no "+r.Method+" "+r.URL.Path, "see /v1/status, /v1/sessions, /v1/events, POST /v1/acts/NAME"))
-	})
-	return mux
-}
-
-func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	st, err := s.source.Status(r.Context())
-	answer(w, st, err)
-}
-
-func (s *Server) config(w http.ResponseWriter, r *http.Request) {
-	c, ok := s.source.(api.Configured)
-	if !ok {
-		fail(w, api.Unknown("this instance has no configuration file", ""))
-		return
-	}
-	text, err := c.Config(r.Context())
-	answer(w, text, err)
-}
-
-func (s *Server) queue(w http.ResponseWriter, r *http.Request) {
-	q, err := s.source.Queue(r.Context(), r.PathValue("service"))
-	answer(w, q, err)
-}
-
-func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
-	v := r.URL.Query()
-	q := api.SessionQuery{Service: v.Get("service"), Backend: v.Get("backend"), Client: v.Get("client"), Ended: v.Get("ended") == "1"}
-	var err error
-	if older := v.Get("older_than"); older != "" {
-		if q.OlderThan, err = time.ParseDuration(older); err != nil {
-			fail(w, api.Wrong("older_than: "+err.Error(), "like 30s"))
-			return
-		}
-	}
-	if limit := v.Get("limit"); limit != "" {
-		if q.Limit, err = strconv.Atoi(limit); err != nil || q.Limit < 0 {
-			fail(w, api.Wrong("limit is not a whole number from 0", ""))
-			return
-		}
-	}
-	all, err := s.source.Sessions(r.Context(), q)
-	answer(w, all, err)
-}
-
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	v := r.URL.Query()
-	since := uint64(0)
-	if text := v.Get("since"); text != "" {
-		var err error
-		if since, err = strconv.ParseUint(text, 10, 64); err != nil {
-			fail(w, api.Wrong("since is not a whole number from 0", ""))
-			return
-		}
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
-	defer cancel()
-	page, err := s.source.Events(ctx, since, v.Get("wait") == "1")
-	answer(w, page, err)
-}
-
-// act carries out what the body asks for. Who asks is what the socket says,
-// never the body.
-func (s *Server) act(name string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var req api.Request
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&req); err != nil && !errors.Is(err, io.EOF) {
-			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), ""))
-			return
-		}
-		if req.Act != "" && req.Act != name {
-			fail(w, api.Wrong("the body asks for "+req.Act+", the path for "+name, ""))
-			return
-		}
-		req.Act = name
-		req.By = s.who(r)
-		res, err := s.source.Do(r.Context(), req)
-		answer(w, res, err)
-	}
-}
-
 // who is the user at the other end, as the kernel names him, at this node.
 func (s *Server) who(r *http.Request) string {
 	who, _ := r.Context().Value(whoKey{}).(string)
@@ -231,23 +135,17 @@ func (s *Server) who(r *http.Request) string {
 	return who + "@" + s.node
 }
 
-func answer(w http.ResponseWriter, v any, err error) {
-	if err != nil {
-		fail(w, api.AsError(err))
-		return
+// handler is the API of this instance, and the way to its peers.
+func (s *Server) handler(source api.Source, peers http.Handler) http.Handler {
+	own := NewHandler(source, s.who)
+	if peers == nil {
+		return own
 	}
-	write(w, http.StatusOK, v)
-}
-
-func fail(w http.ResponseWriter, err *api.Error) {
-	err.Text = strings.TrimPrefix(err.Text, "proxy: ")
-	write(w, err.Status, err)
-}
-
-func write(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.Encode(v) // a reader that has gone needs no error
+	mux := http.NewServeMux()
+	mux.Handle("/", own)
+	mux.HandleFunc("/v1/peers/{node}/", func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set(PeerHeader, s.who(r))
+		peers.ServeHTTP(w, r)
+	})
+	return mux
 }

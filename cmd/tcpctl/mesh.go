@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+func meshCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "mesh", Short: "Nodes that find each other without configuration", GroupID: groupRun, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return usage("mesh needs to know what: tcpctl mesh join NAME, mesh key, or mesh doctor")
+		},
+	}
+	cmd.AddCommand(meshJoinCommand(), meshKeyCommand(), meshDoctorCommand())
+	return cmd
+}
+
+// meshFlags are those that say which mesh.
+func meshFlags(cmd *cobra.Command, m *config.Mesh) {
+	f := cmd.Flags()
+	f.StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
+	f.StringArrayVar(&m.Join, "join", nil, "also dial `ADDR`; may be given again")
+	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret that admits to the mesh")
+	f.BoolVar(&m.MDNS, "mdns", true, "find nodes by multicast DNS")
+	f.StringVar(&m.Node, "node", "", "what people call this node (default: the host's name)")
+}
+
+func meshJoinCommand() *cobra.Command {
+	m := config.Mesh{}
+	cmd := &cobra.Command{
+		Use: "join NAME", Args: cobra.ExactArgs(1),
+		Short: "Join a mesh; lines typed go to every peer, lines from peers are printed",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m.Name = args[0]
+			c, err := fleet.FromFile(&m, nodeName())
+			if err != nil {
+				return coded{exitUsage, err}
+			}
+			return chat(cmd.Context(), c, cmd.InOrStdin(), &printer{w: cmd.OutOrStdout()})
+		},
+	}
+	meshFlags(cmd, &m)
+	return cmd
+}
+
+// printer lets several goroutines print whole lines.
+type printer struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (p *printer) line(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.w, format+"\n", args...)
+}
+
+// chat is tcpnet's demo: what is typed goes to every peer.
+func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	mc := c.Mesh
+	mc.Version = versionText()
+	mc.OnConn = func(conn *mesh.Conn) { hear(conn, out) }
+	mc.OnError = func(err error) { fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error()) }
+	node, err := mesh.New(mc)
+	if err != nil {
+		return coded{exitUsage, err}
+	}
+	if err := node.Listen(ctx, c.Listen); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "tcpctl: in mesh %s as %s, listening on %s; type, and every peer hears it\n", mc.Name, mc.Node, node.Addr())
+	typed := make(chan string)
+	go readLines(ctx, in, typed)
+	events := node.Events(ctx)
+	for {
+		select {
+		case ev, ok := <-events:
+			if !ok {
+				return leave(node)
+			}
+			if ev.Kind != mesh.EventUpdate {
+				fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(fmt.Sprintf("%s is %s %s", ev.Peer.Name, ev.Kind, ev.Peer.Cause)))
+			}
+		case line, ok := <-typed:
+			if !ok {
+				typed = nil // end of input: go on listening
+				continue
+			}
+			for _, conn := range node.Conns() {
+				fmt.Fprintln(conn, line) // one that has gone is told of by its event
+			}
+		case <-ctx.Done():
+			return leave(node)
+		}
+	}
+}
+
+func leave(node *mesh.Node) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	node.Shutdown(ctx)
+	return nil
+}
+
+// hear prints what a peer says, line by line.
+func hear(conn *mesh.Conn, out *printer) {
+	defer conn.Close()
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		out.line("%s: %s", harmless(conn.Peer().Name), harmless(lines.Text()))
+	}
+}
+
+// readLines reads what is typed. It ends with its input, or with the process:
+// reading a terminal cannot be ended.
+func readLines(ctx context.Context, in io.Reader, to chan<- string) {
+	defer close(to)
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		select {
+		case to <- lines.Text():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func meshKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "key", Short: "Make a secret for a mesh: keep it in a file of mode 0600 on every node", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, args []string) { fmt.Fprintln(cmd.OutOrStdout(), mesh.NewSecret()) },
+	}
+}
+
+func meshDoctorCommand() *cobra.Command {
+	m := config.Mesh{}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "doctor [NAME]", Args: cobra.MaximumNArgs(1),
+		Short: "Say why nodes do not find each other, by interface",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				m.Name = args[0]
+			} else if path, err := config.Find(); err == nil {
+				if file, err := config.Load(path); err == nil && file.Mesh != nil {
+					m = *file.Mesh
+				}
+			}
+			if m.Name == "" {
+				return usage("which mesh? usage: tcpctl mesh doctor NAME")
+			}
+			c, err := fleet.FromFile(&m, nodeName())
+			if err != nil {
+				return coded{exitUsage, err}
+			}
+			d, err := mesh.Doctor(cmd.Context(), c.Mesh)
+			if err != nil {
+				return coded{exitUsage, err}
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), d)
+			}
+			printDiagnosis(cmd.OutOrStdout(), &d)
+			return nil
+		},
+	}
+	meshFlags(cmd, &m)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printDiagnosis(w io.Writer, d *mesh.Diagnosis) {
+	yes := map[bool]string{true: "yes", false: "no"}
+	if d.Problem != "" {
+		fmt.Fprintln(w, "multicast DNS: "+d.Problem)
+	}
+	t := table{{"INTERFACE", "LEAVES", "RETURNS", "ANSWERED BY", ""}}
+	for _, i := range d.Interfaces {
+		t = append(t, []string{i.Name, yes[i.Leaves], yes[i.Returns], fmt.Sprint(i.Answers), i.Problem})
+	}
+	t.print(w)
+	fmt.Fprintln(w)
+	t = table{{"NODE", "MESH", "ADDRESS", "FOUND BY", "REACHED", "SECRET", "RTT", "CLOCK", ""}}
+	for _, n := range d.Nodes {
+		t = append(t, []string{harmless(n.Name), harmless(n.Mesh), n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret],
+			fmt.Sprintf("%.1fms", n.RTTSeconds*1000), fmt.Sprintf("%+.1fs", n.SkewSeconds), harmless(n.Problem)})
+	}
+	if len(d.Nodes) == 0 {
+		fmt.Fprintln(w, "no node answered")
+	} else {
+		t.print(w)
+	}
+	for _, a := range d.Advice {
+		fmt.Fprintln(w, "try: "+a)
+	}
+}
