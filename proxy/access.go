@@ -32,6 +32,8 @@ const (
 	whyNoProxy  = "not a trusted proxy"
 	whyBadProxy = "bad PROXY header"
 	whyBadTLS   = "TLS handshake failed"
+
+	whyNoHandshake = "no handshake"
 )
 
 // judge says why a client is refused, "" when it may come; then leave must be

@@ -16,7 +16,7 @@ func admit(s *Session, ev relay.Event) answer {
 			if why := s.inVain(); why != "" {
 				return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true})
 			}
-			s.run.At(s, s.patience())
+			s.run.At(s, sooner(s.patience(), s.untilHold()))
 			return wait
 		}
 		return s.join()
@@ -33,12 +33,19 @@ func admit(s *Session, ev relay.Event) answer {
 		return next
 	case relay.Left:
 		return s.clientEnded(ev.End)
+	case relay.Opened:
+		if gone := s.guestNews(ev); gone != relay.Open {
+			return s.leaves(gone)
+		}
 	case relay.Due:
+		if s.untilHold() == 0 {
+			s.answer()
+		}
 		if d := s.patience(); d != 0 {
-			s.run.At(s, d)
+			s.run.At(s, sooner(d, s.untilHold()))
 			return wait
 		}
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue timeout", reset: true})
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue timeout", reset: true, late: s.rounds > 0 && s.late})
 	case relay.Told:
 		o := ev.Arg.(order)
 		if o.live || o.on != nil {
@@ -66,7 +73,7 @@ func (s *Session) join() answer {
 	}
 	s.startPatience()
 	s.run.Watch(s, s.client)
-	s.run.At(s, s.patience())
+	s.run.At(s, sooner(s.patience(), s.untilHold()))
 	return wait
 }
 
@@ -125,6 +132,14 @@ func (s *Session) patience() time.Duration {
 		return 0
 	}
 	return left
+}
+
+// sooner is the first of two durations, of which a negative one never ends.
+func sooner(a, b time.Duration) time.Duration {
+	if a < 0 || b >= 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // clientEnded decides about a waiter that has ended its side.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,7 @@ import (
 type books struct {
 	connect, wait, session *timings
 	endings                map[EndingInfo]int64 // guarded by the queue; Count is 0 in the keys
+	closes                 map[int]int64        // by the code of a Protocol's end; guarded by the queue
 }
 
 // TimesInfo is how long things took in one service since its start.
@@ -37,7 +39,7 @@ var reasons = map[string]string{
 	"kicked": "kicked", "drain limit": "drain_limit", "pause limit": "pause_limit", "pause deadline": "pause_deadline",
 	whyOverdue: "window_overdue", "shutdown": "shutdown",
 	whyDenied: "denied", whyTooMany: "sessions_per_ip", whyTooFast: "new_sessions_per_ip",
-	whyNoProxy: "untrusted_proxy", whyBadProxy: "proxy_header", whyBadTLS: "tls",
+	whyNoProxy: "untrusted_proxy", whyBadProxy: "proxy_header", whyBadTLS: "tls", whyNoHandshake: "no_handshake",
 }
 
 // reason makes one word of a record's Why: "left (reset)" is left, "kicked:
@@ -53,12 +55,33 @@ func reason(why string) string {
 
 func newBooks() books {
 	return books{connect: newTimings(connectBounds), wait: newTimings(waitBounds), session: newTimings(sessionBounds),
-		endings: map[EndingInfo]int64{}}
+		endings: map[EndingInfo]int64{}, closes: map[int]int64{}}
 }
 
 // ended counts one ending. The queue is locked.
 func (k *books) ended(e *ending) {
 	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: reason(e.why)}]++
+}
+
+// CloseInfo counts sessions that ended with one code of their Protocol.
+type CloseInfo struct {
+	Code  int   `json:"code"`
+	Count int64 `json:"count"`
+}
+
+// closed counts one such ending; 0 is none. The queue is locked.
+func (k *books) closed(code int) {
+	if code != 0 {
+		k.closes[code]++
+	}
+}
+
+// closeInfo gives them in the order of their codes. The queue is locked.
+func (k *books) closeInfo() (all []CloseInfo) {
+	for _, code := range slices.Sorted(maps.Keys(k.closes)) {
+		all = append(all, CloseInfo{code, k.closes[code]})
+	}
+	return all
 }
 
 // info is the books at this moment, the endings in a fixed order. The queue is

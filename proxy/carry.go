@@ -63,7 +63,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.ending.reset = true
 		s.ending.cut = s.ending.cut || by == ByBackend
 		if !ev.Last {
-			s.run.Close(s.client, true)
+			s.hangUp(true)
 			s.run.Close(s.server, true)
 		}
 	}
@@ -76,7 +76,7 @@ func (s *Session) breakOff(e ending) {
 		return // on its way out already
 	}
 	s.ending = &e
-	s.run.Close(s.client, e.reset)
+	s.hangUp(e.reset)
 	s.run.Close(s.server, e.reset)
 }
 

@@ -88,6 +88,7 @@ type ServiceConfig struct {
 	TrustedProxies   []netip.Prefix // whose headers are believed; others are refused
 	SendProxy        int            // the version of the PROXY header for backends; 0: none
 	TLS              *tls.Config    // from clients; nil: none
+	Protocol         Protocol       // that clients speak around their bytes; nil: none. It is the engine's once that has started
 
 	Lock  LockConfig
 	Hooks Hooks
@@ -164,6 +165,13 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.Pause.Max, 2*time.Minute)
 	setDefault(&c.Pause.OnMax, "resume")
 	return c
+}
+
+func (c ServiceConfig) protocolName() string {
+	if c.Protocol == nil {
+		return ""
+	}
+	return c.Protocol.Name()
 }
 
 func (c BackendConfig) withDefaults() BackendConfig {

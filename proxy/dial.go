@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
@@ -31,7 +32,17 @@ func dial(s *Session, ev relay.Event) answer {
 			s.last.dialFailed(err)
 			return s.elsewhere(err)
 		}
-		return next
+		return s.meet()
+	case relay.Opened:
+		if s.ending != nil {
+			return wait // for the dial
+		}
+		if gone := s.guestNews(ev); gone != relay.Open {
+			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + gone.String() + ")", reset: gone == relay.Reset})
+		}
+		if s.server != nil {
+			return s.meet()
+		}
 	case relay.Failed:
 		if s.ending != nil {
 			return end
@@ -40,12 +51,11 @@ func dial(s *Session, ev relay.Event) answer {
 		return s.elsewhere(ev.Err)
 	case relay.Left:
 		if ev.End != relay.HalfFIN {
-			s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + ev.End.String() + ")", reset: ev.End == relay.Reset})
+			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + ev.End.String() + ")", reset: ev.End == relay.Reset})
 		}
 	case relay.Due:
 		if why := s.clocks(); why != "" {
-			s.giveUp(ending{by: ByProxy, phase: PhaseConnect, why: why, reset: true})
-			return wait
+			return s.giveUp(ending{by: ByProxy, phase: PhaseConnect, why: why, reset: true})
 		}
 		s.run.At(s, s.untilDue())
 	case relay.Told:
@@ -53,7 +63,7 @@ func dial(s *Session, ev relay.Event) answer {
 		if o.on != nil && o.on != s.last {
 			return wait // it has gone on to another meanwhile
 		}
-		s.giveUp(ending{by: o.by, phase: PhaseConnect, why: o.why, reset: true})
+		return s.giveUp(ending{by: o.by, phase: PhaseConnect, why: o.why, reset: true})
 	}
 	return wait
 }
@@ -67,9 +77,13 @@ func (s *Session) connect() {
 }
 
 // giveUp ends the session once the dial that is under way has come back.
-func (s *Session) giveUp(e ending) {
+func (s *Session) giveUp(e ending) answer {
 	s.ends(e)
+	if s.server != nil { // it has; a guest's answer was waited for
+		return end
+	}
 	s.run.Abort(s)
+	return wait
 }
 
 // elsewhere decides what follows a dial that failed: another backend with the
@@ -79,13 +93,15 @@ func (s *Session) elsewhere(err error) answer {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
 	s.tried = append(s.tried, s.last)
+	var timeout interface{ Timeout() bool }
+	s.late = errors.As(err, &timeout) && timeout.Timeout()
 	if len(s.tried) <= retries && s.another() {
 		s.connect()
 		return wait
 	}
 	// Who was held by a pause goes on being held (rule 17).
 	if c.NoBackend == Reject && s.dials > retries && !s.held {
-		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true})
+		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true, late: s.late})
 	}
 	s.tried = s.tried[:0]
 	s.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))
@@ -94,9 +110,7 @@ func (s *Session) elsewhere(err error) answer {
 	if s.rounds == 1 && s.waited == 0 {
 		s.startPatience()
 	}
-	if !s.client.Watched() {
-		s.run.Watch(s, s.client)
-	}
+	s.lookOut()
 	s.waiter.Permit().Return()
 	return again
 }

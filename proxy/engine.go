@@ -51,7 +51,8 @@ type Engine struct {
 
 	mu       sync.Mutex
 	services []*Service
-	retiring sync.WaitGroup // services that a reload has no more
+	retiring sync.WaitGroup // services that a reload has no more, and slow kicks
+	quit     chan struct{}  // closed when the last session has ended
 	started  bool
 	stopped  bool
 }
@@ -59,7 +60,7 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, log: c.Log, events: newRing(eventsKept), seldom: map[string]*throttle{}}
+	e := &Engine{cfg: c, log: c.Log, events: newRing(eventsKept), seldom: map[string]*throttle{}, quit: make(chan struct{})}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -158,6 +159,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	for _, s := range e.all() {
 		s.finish()
 	}
+	close(e.quit)
 	e.retiring.Wait()
 	e.stream.Shutdown()
 	e.loop.Shutdown()
@@ -242,27 +244,9 @@ func (e *Engine) Sessions(ended bool) []SessionInfo {
 	for _, c := range e.ended.newest() {
 		r := c.record()
 		infos = append(infos, SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via,
-			Phase: r.Phase, AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Ended: &r})
+			Phase: r.Phase, AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r})
 	}
 	return infos
-}
-
-// Kick closes sessions and waiting clients by their ids, and says how many it
-// found.
-func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
-	why := "kicked"
-	if reason != "" {
-		why += ": " + reason
-	}
-	for _, s := range e.all() {
-		for sess := range s.live.all() {
-			if slices.Contains(ids, sess.ID()) {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why}})
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // Note puts an event on the time line, and in the log.

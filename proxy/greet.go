@@ -25,7 +25,7 @@ const greetTimeout = 10 * time.Second
 const maxHeader = 4 << 10
 
 // greet takes the steps of the opening that a service asks for, one after
-// another: the PROXY header, the access rules, TLS.
+// another: the PROXY header, the access rules, TLS, a Protocol's handshake.
 func (s *Session) greet() answer {
 	c := s.service.config()
 	if c.AcceptProxy && !s.introduced {
@@ -34,10 +34,15 @@ func (s *Session) greet() answer {
 		}
 		s.introduced = true
 		conn := s.client.Conn()
+		if c.TLS != nil || c.Protocol != nil {
+			conn = byByte{conn} // what is behind it is for the next step
+		}
 		s.run.Do(s, func() relay.Event { return readHeader(conn) })
 		return wait
 	}
-	if !s.judged {
+	// Who speaks through a trusted proxy of HTTP is known after the handshake.
+	unknown := c.Protocol != nil && s.guest == nil && covers(c.TrustedProxies, s.client.Remote().Addr())
+	if !s.judged && !unknown {
 		s.judged = true
 		if why := s.service.access.judge(c, s.client.Remote().Addr()); why != "" {
 			return s.refuse(why)
@@ -55,6 +60,12 @@ func (s *Session) greet() answer {
 		s.run.Do(s, func() relay.Event { return handshake(conn) })
 		return wait
 	}
+	if p := c.Protocol; p != nil && s.guest == nil {
+		s.shaken = true
+		conn := s.client.Conn()
+		s.run.Do(s, func() relay.Event { return opening(p, conn) })
+		return wait
+	}
 	return next
 }
 
@@ -70,6 +81,7 @@ type greeting struct {
 	from  netip.AddrPort // the client that a proxy speaks for
 	early []byte         // what came behind the header
 	conn  net.Conn       // TLS over the client's
+	guest Guest          // a client of a Protocol
 }
 
 // greeted takes it over. Those who look on may look at the client, too.
@@ -81,6 +93,9 @@ func (s *Session) greeted(g greeting) {
 		if g.conn != nil {
 			s.via = "tls"
 			s.client.Wrap(g.conn)
+		}
+		if g.guest != nil {
+			s.welcome(g.guest)
 		}
 		s.client.Unread(g.early)
 	})
@@ -107,6 +122,11 @@ func readHeader(conn net.Conn) relay.Event {
 	g.early, _ = r.Peek(r.Buffered())
 	return relay.Event{Kind: relay.Opened, Arg: g}
 }
+
+// byByte is read one byte at a time, so that nothing is read ahead.
+type byByte struct{ net.Conn }
+
+func (c byByte) Read(p []byte) (int, error) { return c.Conn.Read(p[:min(1, len(p))]) }
 
 const (
 	headerV1 = "PROXY "

@@ -50,6 +50,7 @@ type ServiceInfo struct {
 	BytesOut int64         `json:"bytes_out"` // to clients
 	Times    TimesInfo     `json:"times"`
 	Endings  []EndingInfo  `json:"endings,omitempty"`
+	Closes   []CloseInfo   `json:"closes,omitempty"` // of clients that speak a Protocol
 	Backends []BackendInfo `json:"backends"`
 }
 
@@ -176,6 +177,8 @@ type SessionInfo struct {
 	BytesIn     int64   `json:"bytes_in"`
 	BytesOut    int64   `json:"bytes_out"`
 	Bypass      bool    `json:"bypass,omitempty"`
+	Subprotocol string  `json:"subprotocol,omitempty"`      // of WebSocket
+	PingSeconds float64 `json:"ping_rtt_seconds,omitempty"` // of WebSocket's last ping
 	Ended       *Record `json:"ended,omitempty"`
 }
 
@@ -210,6 +213,8 @@ type Record struct {
 	BytesOut        int64     `json:"bytes_out"`
 	Dials           int       `json:"dials"`
 	Served          bool      `json:"served"` // it reached a backend
+	Subprotocol     string    `json:"subprotocol,omitempty"`
+	CloseCode       int       `json:"close_code,omitempty"` // of WebSocket; 1006: without a Close frame
 }
 
 // PlanInfo is a restart, window or roll: its steps, and how far it is.

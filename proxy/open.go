@@ -23,13 +23,19 @@ func open(s *Session, ev relay.Event) answer {
 		s.service.live.add(s)
 		return s.greet()
 	case relay.Opened:
-		if s.ending != nil {
+		g, _ := ev.Arg.(greeting)
+		switch {
+		case s.ending != nil:
+			if g.guest != nil {
+				g.guest.Close() // too late
+			}
 			return end
-		}
-		if ev.Err != nil {
+		case ev.Err != nil && s.shaken:
+			return s.ends(ending{by: ByClient, phase: PhaseQueue, why: whyNoHandshake, reset: true})
+		case ev.Err != nil:
 			return s.refuse(ev.Err.Error())
 		}
-		s.greeted(ev.Arg.(greeting))
+		s.greeted(g)
 		return s.greet()
 	case relay.Told:
 		o := ev.Arg.(order)

@@ -22,7 +22,7 @@ func record(s *Session, ev relay.Event) answer {
 	// The queue comes first: while it waits, others may look at its client.
 	wasIn := !s.service.queue.Leave(&s.waiter)
 	s.run.Done(s)
-	s.run.Close(s.client, s.ending.reset)
+	s.hangUp(s.ending.reset)
 	if s.server != nil {
 		s.run.Close(s.server, s.ending.reset)
 	}
@@ -33,7 +33,7 @@ func record(s *Session, ev relay.Event) answer {
 	if s.counted {
 		s.service.access.leave(s.client.Remote().Addr())
 	}
-	s.service.engine.budget.Give()
+	s.leaveBudget()
 	return wait
 }
 
@@ -41,9 +41,11 @@ func record(s *Session, ev relay.Event) answer {
 func (s *Session) count(now time.Time) {
 	svc, e := s.service, s.ending
 	in, out := s.bytes()
+	code := s.closeCode()
 	svc.queue.View(func() {
 		svc.countEnding(e)
 		svc.books.ended(e)
+		svc.books.closed(code)
 		svc.endRelease() // if it was the last that was held
 	})
 	svc.live.remove(s, func() {
@@ -57,7 +59,7 @@ func (s *Session) count(now time.Time) {
 	if !s.connected.IsZero() {
 		svc.books.session.add(now.Sub(s.opened))
 	}
-	r := closed{session: s, backend: s.last, ended: now, in: in, out: out}
+	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code}
 	svc.engine.ended.add(r)
 	if f := svc.engine.cfg.OnRecord; f != nil {
 		f(r.record())
@@ -75,6 +77,8 @@ func (s *Session) count(now time.Time) {
 // countEnding says which counters an ending moves. The queue is locked.
 func (s *Service) countEnding(e *ending) {
 	switch {
+	case e.why == whyNoHandshake:
+		return // it may have come for a file only
 	case e.phase == PhaseRelay:
 		if e.cut {
 			s.counts.Cut++
@@ -103,6 +107,7 @@ type closed struct {
 	backend *Backend
 	ended   time.Time
 	in, out int64
+	code    int // of its Protocol
 }
 
 func (c closed) record() Record {
@@ -110,7 +115,10 @@ func (c closed) record() Record {
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
-		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: !s.connected.IsZero()}
+		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: !s.connected.IsZero(), CloseCode: c.code}
+	if line := s.theLine(); line != nil {
+		r.Subprotocol = line.Subprotocol()
+	}
 	if r.Phase == PhaseQueue {
 		r.WaitedSeconds = c.ended.Sub(s.opened).Seconds()
 	}

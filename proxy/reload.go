@@ -145,6 +145,13 @@ func (s *Service) lacking(c ServiceConfig) (addrs []string) {
 // apply changes the service in place, and says what.
 func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
 	old := *s.config()
+	if p := old.Protocol; p != nil {
+		if c.Protocol != nil && c.Protocol.Same(p) {
+			c.Protocol = p
+		} else {
+			defer p.Close()
+		}
+	}
 	run := s.engine.runner(c)
 	var closing []*relay.Listener
 	s.queue.Update(func() {
@@ -306,6 +313,11 @@ func differences(old, now ServiceConfig) (names []string) {
 		name := a.Type().Field(i).Name
 		switch name {
 		case "Listen", "Listeners", "Backends", "Dial", "TLS":
+			continue
+		case "Protocol":
+			if old.Protocol != now.Protocol {
+				names = append(names, strings.ToLower(name)+" changes")
+			}
 			continue
 		}
 		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {

@@ -23,6 +23,8 @@ func (c ServiceConfig) notForLoop() string {
 		return "event loops need Linux"
 	case c.TLS != nil:
 		return "TLS needs a net.Conn"
+	case c.Protocol != nil:
+		return c.Protocol.Name() + " needs a net.Conn"
 	case c.AcceptProxy, c.SendProxy != 0:
 		return "a PROXY header is read and written on a net.Conn"
 	case c.RateLimit > 0:

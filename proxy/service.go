@@ -82,6 +82,9 @@ func (s *Service) start() {
 func (s *Service) finish() {
 	s.stop()
 	s.working.Wait()
+	if p := s.config().Protocol; p != nil {
+		p.Close()
+	}
 }
 
 // wakeAt makes the queue be asked again at a time. The queue may be locked.
@@ -168,6 +171,7 @@ func (s *Service) info() ServiceInfo {
 	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
 	i.Times, i.Endings = s.books.info()
+	i.Closes = s.books.closeInfo()
 	i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = s.waits.quantiles()
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()

@@ -26,8 +26,10 @@ type Session struct {
 
 	introduced bool   // its PROXY header has been asked for
 	judged     bool   // by the access rules
+	shaken     bool   // its protocol's handshake has been asked for
 	counted    bool   // in its place's account
-	via        string // tls; "" is tcp
+	via        string // tls, or its protocol's name; "" is tcp
+	guest      *guest // nil: its client speaks no Protocol
 
 	client, server *relay.Side
 
@@ -38,6 +40,7 @@ type Session struct {
 	dials   int
 	tried   []*Backend // that it could not reach since it was granted
 	retryAt time.Time
+	late    bool // the last dial took too long
 	rounds  int
 	half    time.Time // when the first side ended
 	ending  *ending   // why it ends; nil while it goes on
@@ -109,6 +112,7 @@ type ending struct {
 	reset          bool // both sides see a reset
 	cut            bool // it was live, and we or the backend's death ended it
 	refused        bool // at the door: it never waited
+	late           bool // a backend took too long
 }
 
 // order is what a session is told from outside: to end.
@@ -169,5 +173,8 @@ func (s *Session) info(now time.Time) SessionInfo {
 		quiet = later(quiet, b.LastRead())
 	}
 	i.IdleSeconds = max(0, now.Sub(quiet).Seconds())
+	if line := s.theLine(); line != nil {
+		i.Subprotocol, i.PingSeconds = line.Subprotocol(), line.RTT().Seconds()
+	}
 	return i
 }

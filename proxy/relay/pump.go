@@ -77,6 +77,15 @@ func (p *pair) carry(src, dst *Side) End {
 		src.early = nil
 		deliver(early)
 	}
+	if f, ok := src.conn.(Framed); ok {
+		return unframe(f, deliver)
+	}
+	if f, ok := dst.conn.(Framed); ok {
+		var end End
+		if end, deaf = enframe(src, dst, f); !deaf {
+			return end
+		}
+	}
 	in := newReader(src)
 	full := 0 // reads in a row that filled the buffer
 	for {

@@ -1,0 +1,112 @@
+package front
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// WebSocket is a proxy.Protocol made of package ws.
+type WebSocket struct {
+	spec      config.WS
+	web       http.Handler
+	holdAfter time.Duration
+	listener  *ws.Listener
+
+	mu       sync.Mutex
+	greeting int // calls of Greet under way
+	closed   bool
+}
+
+var _ proxy.Protocol = (*WebSocket)(nil)
+
+// holdAfter is well before the first browser gives up an opening: Firefox,
+// after 20 s.
+const holdAfter = 10 * time.Second
+
+// NewWebSocket makes one of what a file says of it. web, when it is not nil,
+// answers what is no handshake, instead of the files in spec.Web.
+func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
+	w := &WebSocket{spec: spec, web: web, holdAfter: holdAfter}
+	if web == nil && spec.Web != "" {
+		web = http.FileServer(http.Dir(spec.Web))
+	}
+	var err error
+	w.listener, err = ws.NewListener(ws.Config{
+		Path:             spec.Path,
+		Origins:          spec.Origins,
+		Subprotocols:     spec.Subprotocols,
+		Encoding:         ws.Encoding(spec.Encoding),
+		ReplaceInvalid:   spec.InvalidText == "replace",
+		Compression:      spec.Compression,
+		Ping:             orOff(spec.Ping),
+		HandshakeTimeout: orOff(spec.HandshakeTimeout),
+		MaxHeader:        int(spec.MaxHeader),
+		Web:              web,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("front: %w", err)
+	}
+	return w, nil
+}
+
+// orOff is for durations of which zero is another default, and negative off.
+func orOff(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// Name is what a session's Via shows.
+func (w *WebSocket) Name() string { return "ws" }
+
+// HoldAfter is when a client that waits gets its 101.
+func (w *WebSocket) HoldAfter() time.Duration { return w.holdAfter }
+
+// Same says whether a reload can keep this one: no handshake is disturbed.
+func (w *WebSocket) Same(other proxy.Protocol) bool {
+	o, ok := other.(*WebSocket)
+	return ok && reflect.DeepEqual(w.spec, o.spec) && w.web == nil && o.web == nil
+}
+
+// Greet waits for a handshake, bounded by handshake_timeout.
+func (w *WebSocket) Greet(conn net.Conn) (proxy.Guest, error) {
+	w.mu.Lock()
+	w.greeting++
+	w.mu.Unlock()
+	defer w.greeted()
+	p, err := w.listener.Handshake(conn)
+	if err != nil {
+		return nil, err
+	}
+	return guest{p}, nil
+}
+
+func (w *WebSocket) greeted() {
+	w.mu.Lock()
+	w.greeting--
+	last := w.closed && w.greeting == 0
+	w.mu.Unlock()
+	if last {
+		w.listener.Close()
+	}
+}
+
+// Close ends it once no handshake is under way.
+func (w *WebSocket) Close() {
+	w.mu.Lock()
+	last := !w.closed && w.greeting == 0
+	w.closed = true
+	w.mu.Unlock()
+	if last {
+		w.listener.Close()
+	}
+}

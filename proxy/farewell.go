@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// farewell is what a guest is told at its end: an HTTP status as long as its
+// handshake has no answer, a code of RFC 6455 (section 7.4) afterwards.
+type farewell struct {
+	unheard bool // the client has left
+	status  int
+	code    int
+	text    string
+}
+
+const (
+	closeNormal   = 1000
+	closeGoing    = 1001 // we stop, or its backend does
+	closePolicy   = 1008 // an operator or a rule
+	closeInternal = 1011 // the backend broke off
+	closeTryLater = 1013 // it was never served
+)
+
+// retrySoon is when to come again where nobody can know.
+const retrySoon = 5 * time.Second
+
+// farewell makes it of the session's ending.
+func (s *Session) farewell() farewell {
+	e := s.ending
+	if e == nil {
+		return farewell{unheard: true, code: closeGoing}
+	}
+	f := farewell{status: http.StatusServiceUnavailable, code: closeTryLater, text: strings.ToValidUTF8(e.why, "?")}
+	switch why := reason(e.why); {
+	case e.by == ByClient:
+		return farewell{unheard: true, code: closeNormal}
+	case e.by == ByBackend && why == "fin":
+		return farewell{code: closeNormal}
+	case e.by == ByBackend:
+		f.code, f.text = closeInternal, "the backend has broken off"
+	case why == "shutdown", why == "drain_limit", why == "pause_limit":
+		f.code = closeGoing
+	case why == "kicked", e.phase == PhaseRelay, e.refused && s.joined.IsZero():
+		f.code = closePolicy
+	case e.late:
+		f.status = http.StatusGatewayTimeout
+	case why == "connect", why == "no_backend", s.rounds > 0:
+		f.status = http.StatusBadGateway
+	}
+	return f
+}
+
+// retryAfter is when it helps to come again: after the pause, where there is
+// one.
+func (s *Session) retryAfter(f farewell) (d time.Duration) {
+	if f.unheard || f.code == closePolicy {
+		return 0
+	}
+	s.service.queue.View(func() {
+		if p := s.service.pause; p != nil {
+			d = time.Until(p.until)
+		}
+	})
+	return max(d, retrySoon)
+}

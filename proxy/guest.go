@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// guest is the client of a session that speaks a Protocol.
+type guest struct {
+	Guest
+	state   guestState
+	release context.CancelFunc // ends Hold
+	parting bool               // it is being told goodbye
+
+	answered chan struct{} // closed once Accept has brought what follows
+	line     Line
+	err      error
+	gone     chan struct{} // closed once its connection is
+}
+
+type guestState uint8
+
+const (
+	unanswered guestState = iota // it is watched like any other
+	answering                    // Accept is under way, and comes back as Opened
+	holding                      // Hold is, likewise
+	ready                        // for the relay
+)
+
+// opening waits for a handshake.
+func opening(p Protocol, conn net.Conn) relay.Event {
+	g, err := p.Greet(conn)
+	if err != nil {
+		return relay.Event{Kind: relay.Opened, Err: err}
+	}
+	return relay.Event{Kind: relay.Opened, Arg: greeting{guest: g}}
+}
+
+// welcome makes the session's client a guest. The queue is locked.
+func (s *Session) welcome(g Guest) {
+	s.guest = &guest{Guest: g, answered: make(chan struct{}), gone: make(chan struct{})}
+	s.via = s.service.config().protocolName()
+	s.client.Wrap(onlyWatched{g.NetConn()})
+	if trusted := s.service.config().TrustedProxies; covers(trusted, s.client.Remote().Addr()) {
+		if client := nearest(trusted, g.Forwarded()); client.IsValid() {
+			s.client.SpeakFor(netip.AddrPortFrom(client, 0))
+		}
+	}
+}
+
+// onlyWatched is a guest's connection until it has its answer. Where watching
+// is by reading, its client is not watched.
+type onlyWatched struct{ net.Conn }
+
+func (w onlyWatched) NetConn() net.Conn        { return w.Conn }
+func (onlyWatched) Read(p []byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// nearest is the client for whom trusted proxies speak: the last address that
+// is not one of theirs. What stands before it anybody can have written.
+func nearest(trusted []netip.Prefix, forwarded []netip.Addr) (client netip.Addr) {
+	for i := len(forwarded) - 1; i >= 0; i-- {
+		client = forwarded[i]
+		if !covers(trusted, client) {
+			break
+		}
+	}
+	return client
+}
+
+// untilHold is how long a client that waits still waits for the answer to its
+// handshake: browsers give up. Negative: it has it, or needs none.
+func (s *Session) untilHold() time.Duration {
+	p := s.service.config().Protocol
+	if s.guest == nil || s.guest.state != unanswered || p == nil {
+		return -1
+	}
+	return max(0, p.HoldAfter()-time.Since(s.opened))
+}
+
+// answer accepts the handshake.
+func (s *Session) answer() {
+	g := s.guest
+	g.state = answering
+	s.client.EndWatch()
+	s.run.Do(s, func() relay.Event {
+		g.line, g.err = g.Accept()
+		close(g.answered)
+		return relay.Event{Kind: relay.Opened}
+	})
+}
+
+// hold looks after a client that has its answer and waits.
+func (s *Session) hold() {
+	g := s.guest
+	g.state = holding
+	var ctx context.Context
+	ctx, g.release = context.WithCancel(context.Background())
+	s.run.Do(s, func() relay.Event { return relay.Event{Kind: relay.Opened, Err: g.line.Hold(ctx)} })
+}
+
+// guestNews takes what Accept or Hold has brought, and says whether the client
+// is still there. One that has no backend yet is looked after further.
+func (s *Session) guestNews(ev relay.Event) relay.End {
+	g := s.guest
+	was := g.state
+	g.state = ready
+	switch {
+	case was == answering && g.err != nil:
+		return relay.Reset
+	case was == answering:
+		s.service.queue.View(func() { s.client.Wrap(g.line) })
+		if s.server == nil {
+			s.hold()
+		}
+		return relay.Open
+	}
+	g.release()
+	switch {
+	case ev.Err == nil && s.server == nil:
+		s.run.Watch(s, s.client)
+	case ev.Err == nil, errors.Is(ev.Err, context.Canceled):
+	case errors.Is(ev.Err, io.EOF):
+		return relay.FIN
+	default:
+		return relay.Reset
+	}
+	return relay.Open
+}
+
+// meet is next once the client can be brought to the backend that has been
+// reached: a guest must have its answer, and be let go by Hold.
+func (s *Session) meet() answer {
+	if s.guest == nil {
+		return next
+	}
+	switch s.guest.state {
+	case unanswered:
+		s.answer()
+	case holding:
+		s.guest.release()
+	case ready:
+		return next
+	}
+	return wait
+}
+
+// lookOut watches a client that has to wait, unless somebody does.
+func (s *Session) lookOut() {
+	if g := s.guest; g != nil && (g.state == answering || g.state == holding) {
+		return
+	}
+	if !s.client.Watched() {
+		s.run.Watch(s, s.client)
+	}
+}
+
+// hangUp closes the client's side. A guest is told why, which takes a while.
+func (s *Session) hangUp(reset bool) {
+	g := s.guest
+	if g == nil {
+		s.run.Close(s.client, reset)
+		return
+	}
+	if g.parting {
+		return
+	}
+	g.parting = true
+	s.client.EndWatch()
+	if g.state == holding {
+		g.release()
+	}
+	f, asked := s.farewell(), g.state != unanswered
+	retry := s.retryAfter(f)
+	s.run.Do(s, func() relay.Event {
+		g.part(f, asked, retry)
+		return relay.Event{Kind: relay.Opened}
+	})
+}
+
+// part ends a guest's connection.
+func (g *guest) part(f farewell, asked bool, retryAfter time.Duration) {
+	defer close(g.gone)
+	if asked {
+		<-g.answered
+		if g.err == nil {
+			g.line.CloseWith(f.code, f.text)
+		}
+		return
+	}
+	if f.unheard {
+		g.Close()
+		return
+	}
+	g.Refuse(f.status, retryAfter, f.text)
+}
+
+// leaveBudget gives back what the session had of the process's descriptors,
+// once its client's is closed.
+func (s *Session) leaveBudget() {
+	budget := s.service.engine.budget
+	if s.guest == nil {
+		budget.Give()
+		return
+	}
+	gone := s.guest.gone
+	s.run.Do(s, func() relay.Event {
+		<-gone
+		budget.Give()
+		return relay.Event{Kind: relay.Opened}
+	})
+}
+
+// theLine is the guest's once it has its answer, for those who look on, too.
+func (s *Session) theLine() Line {
+	if s.guest == nil {
+		return nil
+	}
+	select {
+	case <-s.guest.answered:
+		return s.guest.line
+	default:
+		return nil
+	}
+}
+
+// closeCode is how the session ended in its client's protocol; 0: in none.
+func (s *Session) closeCode() int {
+	line := s.theLine()
+	if line == nil {
+		return 0
+	}
+	if code := line.CloseCode(); code != 0 {
+		return code
+	}
+	return s.farewell().code
+}
