@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/demo"
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -25,12 +26,18 @@ func demoCommand() *cobra.Command {
 			}
 			defer d.Close()
 			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
+			secret := mesh.NewSecret()
+			l.mesh = demo.Mesh("demo-1", secret)
 			in, err := newInstance(cmd, config.New(), proxy.Config{Services: d.Services()}, &l)
 			if err != nil {
 				return err
 			}
 			listen := func(service string) string { return in.engine.Service(service).Info().Listen[0] }
 			d.Start(listen("web"), listen("office"))
+			if err := d.Neighbours(2, secret, fmt.Sprintf("127.0.0.1:%d", in.fleet.Addr().Port)); err != nil {
+				in.close()
+				return err
+			}
 			if length > 0 {
 				timer := time.AfterFunc(length, func() { in.askStop(time.Second, "demo --for", "") })
 				defer timer.Stop()

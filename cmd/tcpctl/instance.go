@@ -11,13 +11,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 )
 
 // launch is what each command that runs an engine is told.
 type launch struct {
 	noUI  bool
 	grace time.Duration
-	path  string // of the configuration file; "": there is none
+	path  string        // of the configuration file; "": there is none
+	mesh  *fleet.Config // to join; nil: what the file says
 }
 
 // launchFlags gives a command the flags that all of them share.

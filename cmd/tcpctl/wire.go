@@ -61,6 +61,12 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		return nil, coded{exitUsage, err}
 	}
 	node := nodeName()
+	switch {
+	case l.mesh != nil:
+		node = l.mesh.Mesh.Node
+	case file.Mesh != nil && file.Mesh.Node != "":
+		node = file.Mesh.Node
+	}
 	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
 	if in.path != "" {
@@ -69,7 +75,7 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.notify, err = notify.Start(notifyConfig(file, node), in.local, in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}
-	if in.fleet, err = in.joinMesh(cmd.Context(), node); err != nil {
+	if in.fleet, err = in.joinMesh(cmd.Context(), node, l); err != nil {
 		return nil, err
 	}
 	if in.control, err = in.openControl(cmd, node); err != nil {
@@ -118,16 +124,20 @@ func (in *instance) close() {
 }
 
 // joinMesh joins the mesh of the file; nil where it has none.
-func (in *instance) joinMesh(ctx context.Context, node string) (*fleet.Fleet, error) {
-	if in.file.Mesh == nil {
-		return nil, nil
-	}
-	c, err := fleet.FromFile(in.file.Mesh, node)
-	if err != nil {
-		return nil, coded{exitUsage, err}
+func (in *instance) joinMesh(ctx context.Context, node string, l *launch) (*fleet.Fleet, error) {
+	c := l.mesh
+	if c == nil {
+		if in.file.Mesh == nil {
+			return nil, nil
+		}
+		made, err := fleet.FromFile(in.file.Mesh, node)
+		if err != nil {
+			return nil, coded{exitUsage, err}
+		}
+		c = &made
 	}
 	c.Version, c.Log = versionText(), in.log.Logger
-	return fleet.Start(ctx, c, in.local)
+	return fleet.Start(ctx, *c, in.local)
 }
 
 func logConfig(f *config.File, console bool) logfile.Config {

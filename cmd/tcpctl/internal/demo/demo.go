@@ -14,10 +14,11 @@ import (
 
 // Demo is that world. Make it with New, and end it with Close.
 type Demo struct {
-	backends []*Backend
-	wg       sync.WaitGroup
-	ctx      context.Context
-	cancel   context.CancelFunc
+	backends   []*Backend
+	neighbours []neighbour
+	wg         sync.WaitGroup
+	ctx        context.Context
+	cancel     context.CancelFunc
 }
 
 // New starts the backends.
@@ -43,6 +44,7 @@ func (d *Demo) Services() []proxy.ServiceConfig {
 	}
 	a, b, c, office := backend(0), backend(1), backend(2), backend(3)
 	a.Weight, c.Priority = 2, 1
+	a.Restart, b.Restart, c.Restart = []string{"true"}, []string{"true"}, []string{"true"} // nothing of it to restart
 	check := proxy.CheckConfig{Interval: time.Second, Timeout: time.Second}
 	return []proxy.ServiceConfig{
 		{Name: "web", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a, b, c}, Check: check},
@@ -63,6 +65,9 @@ func (d *Demo) Start(web, office string) {
 func (d *Demo) Close() {
 	d.cancel()
 	d.wg.Wait()
+	for _, n := range d.neighbours {
+		n.close()
+	}
 	for _, b := range d.backends {
 		b.Stop()
 	}
