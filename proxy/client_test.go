@@ -1,0 +1,129 @@
+package proxy_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// dial comes as a client, and says its name.
+func (v *visit) dial(name string) *client {
+	v.Helper()
+	return v.dialAt(v.addr(), name)
+}
+
+func (v *visit) dialAt(addr, name string) *client {
+	v.Helper()
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", path
+	}
+	return v.come(&net.Dialer{}, network, addr, name)
+}
+
+// dialFrom is dial from another address of this machine.
+func (v *visit) dialFrom(ip, name string) *client {
+	v.Helper()
+	if runtime.GOOS != "linux" {
+		v.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	return v.come(&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}, "tcp", v.addr(), name)
+}
+
+func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
+	v.Helper()
+	c, err := d.Dial(network, addr)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { c.Close() })
+	if name != "" {
+		fmt.Fprintln(c, name)
+	}
+	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
+}
+
+// turnedAway comes as a client and fails the test unless it is reset, which it
+// may be before it has noticed that it is connected.
+func (v *visit) turnedAway() {
+	v.Helper()
+	c, err := net.Dial("tcp", v.addr())
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+	case err != nil:
+		v.Fatal(err)
+	default:
+		v.Cleanup(func() { c.Close() })
+		(&client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}).isReset()
+	}
+}
+
+type client struct {
+	testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+// hear reads the line that the backend answers, or the error instead.
+func (c *client) hear() string {
+	c.SetReadDeadline(time.Now().Add(patience))
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(line)
+}
+
+// hears fails the test unless the next line is want.
+func (c *client) hears(want string) {
+	c.Helper()
+	if got := c.hear(); got != want {
+		c.Fatalf("heard %q, want %q", got, want)
+	}
+}
+
+// isReset fails the test unless the connection ends with a reset.
+func (c *client) isReset() {
+	c.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
+	for {
+		if _, err := c.r.ReadByte(); err != nil {
+			if !strings.Contains(err.Error(), "reset") {
+				c.Fatalf("ended with %v, want a reset", err)
+			}
+			return
+		}
+	}
+}
+
+// isClosed fails the test unless the connection ends with an end of stream.
+func (c *client) isClosed() {
+	c.Helper()
+	if got := c.hear(); got != "EOF" {
+		c.Fatalf("heard %q, want the end", got)
+	}
+}
+
+func (c *client) says(line string) { fmt.Fprintln(c, line) }
+
+// fin ends the client's half.
+func (c *client) fin() { c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
+// leaves ends the client's half and waits for the other.
+func (c *client) leaves() {
+	c.Helper()
+	c.fin()
+	c.isClosed()
+	c.Close()
+}
+
+func (c *client) reset() {
+	c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
