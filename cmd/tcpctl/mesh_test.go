@@ -1,0 +1,196 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// freePort is one that nobody has at the moment.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// nodes starts so many instances of one mesh, each with a service over two
+// backends, and waits until each sees all.
+func nodes(t *testing.T, n int, secret bool) []*running {
+	t.Helper()
+	dir := t.TempDir()
+	key := ""
+	if secret {
+		path := filepath.Join(dir, "secret")
+		if err := os.WriteFile(path, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		key = fmt.Sprintf("secret_file = %q\n", path)
+	}
+	var addrs []string
+	for range 2 {
+		b, err := newBackend("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.die)
+		addrs = append(addrs, b.addr)
+	}
+	first := freePort(t)
+	var all []*running
+	for i := range n {
+		listen := "127.0.0.1:0"
+		if i == 0 {
+			listen = first
+		}
+		text := fmt.Sprintf(`
+[services.db]
+listen = "127.0.0.1:0"
+backends = [{ name = "a", addr = %q }, { name = "b", addr = %q }]
+[mesh]
+name = "lab"
+node = "edge-%d"
+listen = %q
+join = [%q]
+mdns = false
+%s`, addrs[0], addrs[1], i+1, listen, first, key)
+		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, runInstance(t, nil, "run", "--no-ui", "-c", path))
+	}
+	for _, in := range all {
+		in.untilPeers(n - 1)
+	}
+	return all
+}
+
+// untilPeers waits until so many peers are alive.
+func (in *running) untilPeers(n int) {
+	in.t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		alive := 0
+		for _, p := range in.status().Mesh.Peers {
+			if p.State == mesh.Alive && len(p.Services) > 0 {
+				alive++
+			}
+		}
+		if alive == n {
+			return
+		}
+		if time.Since(began) > patience {
+			in.t.Fatalf("%d of %d peers alive: %+v", alive, n, in.status().Mesh)
+		}
+	}
+}
+
+func TestAnActOnAllNodes(t *testing.T) {
+	all := nodes(t, 3, true)
+	out := all[0].tcpctl("drain", "db/a", "--peer", "all", "--reason", "kernel patch")
+	for _, node := range []string{"edge-1", "edge-2", "edge-3"} {
+		if !strings.Contains(out, node+"  drain db/a") {
+			t.Errorf("%s did not answer:\n%s", node, out)
+		}
+	}
+	for i, in := range all {
+		if b := in.status().Backend("db/a"); b.Admin != proxy.AdminDrain {
+			t.Errorf("on edge-%d it is %s", i+1, b.Admin)
+		}
+	}
+	if out := all[2].tcpctl("status", "--peer", "edge-2"); !strings.Contains(out, "drained") {
+		t.Errorf("edge-2 seen from edge-3:\n%s", out)
+	}
+	// Who does what travels.
+	for began := time.Now(); !strings.Contains(all[1].tcpctl("events"), "on edge-1: drain db/a"); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("edge-2 never heard of it:\n%s", all[1].tcpctl("events"))
+		}
+	}
+
+	// One node hangs: its answer says unreachable, and nothing is done later.
+	all[2].cmd.Process.Signal(syscall.SIGSTOP)
+	out, status := all[0].try("ready", "db/a", "--peer", "all")
+	all[2].cmd.Process.Signal(syscall.SIGCONT)
+	if status != exitFailed || !strings.Contains(out, "edge-3  refused") || !strings.Contains(out, "edge-2  ready db/a") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if out, status := all[0].try("status", "--peer", "edge-9"); status != exitFailed || !strings.Contains(out, "unreachable") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+func TestWithoutASecretNobodyActs(t *testing.T) {
+	all := nodes(t, 2, false)
+	out, status := all[0].try("drain", "db/a", "--peer", "edge-2")
+	if status != exitFailed || !strings.Contains(out, "secret") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if out := all[0].tcpctl("peers"); !strings.Contains(out, "edge-2") || !strings.Contains(out, "+ alive") {
+		t.Errorf("names and states are seen:\n%s", out)
+	}
+}
+
+// TestMeshJoinIsTcpnetsDemo types a line on one node, and hears it on another.
+func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
+	addr := freePort(t)
+	join := func(node, listen string, more ...string) (io.WriteCloser, *bufio.Reader) {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(cancel)
+		cmd := exec.CommandContext(ctx, "tcpctl", append([]string{"mesh", "join", "chat", "--mdns=false", "--node", node, "--listen", listen}, more...)...)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cmd.Process.Signal(os.Interrupt)
+			cmd.Wait()
+		})
+		return in, bufio.NewReader(out)
+	}
+	_, heard := join("first", addr)
+	typed, _ := join("second", "127.0.0.1:0", "--join", addr)
+	lines := make(chan string, 1)
+	go func() {
+		line, _ := heard.ReadString('\n')
+		lines <- line
+	}()
+	for began := time.Now(); ; {
+		fmt.Fprintln(typed, "hello") // until they have met
+		select {
+		case line := <-lines:
+			if line != "second: hello\n" {
+				t.Errorf("heard %q", line)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+			if time.Since(began) > patience {
+				t.Fatal("the first node never heard the second")
+			}
+		}
+	}
+}
