@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -15,7 +16,10 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 		if svc == nil || b == nil {
 			return Impact{Warning: "there is no backend " + target}
 		}
-		i := impactOn(svc, func(o proxy.BackendInfo) bool { return o.Name != name && o.Eligible })
+		// All targets of one request go together: each alone could be spared.
+		i := impactOn(svc, func(o proxy.BackendInfo) bool {
+			return o.Eligible && o.Name != name && !slices.Contains(r.Targets, service+"/"+o.Name)
+		})
 		i.Lines = append(i.Lines, sessionsLine(b.Active, how, r))
 		if r.Then == proxy.ThenCut {
 			i.Cut = b.Active
