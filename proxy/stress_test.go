@@ -78,7 +78,7 @@ func stress(t *testing.T, relay, how string) {
 		v.Sessions(true)
 		time.Sleep(time.Millisecond)
 	})
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Second)
 	close(over)
 	all.Wait()
 	v.svc.Resume(proxy.ResumeOptions{By: "ana"})
