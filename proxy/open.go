@@ -9,6 +9,10 @@ import (
 // begin takes a client that has just been accepted. Clients come one at a
 // time and in the order of their arrival.
 func (s *Service) begin(run relay.Runner, client *relay.Side) {
+	if run == relay.Runner(&s.engine.loop) && s.config().notForLoop() != "" {
+		client.Conn() // a reload has asked for more than the loops can, just now
+		run = &s.engine.stream
+	}
 	sess := &Session{service: s, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
 	sess.waiter.Owner = sess
 	run.Begin(sess, client)

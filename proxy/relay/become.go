@@ -6,9 +6,16 @@ import (
 	"time"
 )
 
-// Conn is the stream runner's connection, for the opening of a session: its
-// header, its TLS. It stays the side's.
-func (s *Side) Conn() net.Conn { return s.conn }
+// Conn is the side's connection, for the opening of a session: its header, its
+// TLS. It stays the side's. A raw side becomes a net.Conn by it for good, and
+// is the stream runner's from then on; one for which no descriptor is left
+// becomes a connection that is closed.
+func (s *Side) Conn() net.Conn {
+	if s.connSide == nil {
+		s.becomeConn()
+	}
+	return s.conn
+}
 
 // Wrap puts a layer over the side's connection, which is from now on what is
 // read, written and closed.

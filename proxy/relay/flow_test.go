@@ -24,11 +24,11 @@ func TestWordsGoBothWaysAndAreCounted(t *testing.T) {
 		say(t, s, "good day")
 		hear(t, c, "good day")
 		now := next(t, h.begun)
-		if now.client.In() != 5 || now.client.Out() != 8 {
-			t.Errorf("%d in, %d out while it lives", now.client.In(), now.client.Out())
-		}
-		if now.client.Name() != c.LocalAddr().String() || now.client.Local().String() != h.l.Addr().String() {
-			t.Errorf("the client is %s, at %s", now.client.Name(), now.client.Local())
+		within(t, "both are counted while it lives", func() bool { return now.client.In() == 5 && now.client.Out() == 8 })
+		local := make(chan string, 1)
+		now.tell(func(s *session) { local <- s.client.Local().String() })
+		if at := receive(t, local); now.client.Name() != c.LocalAddr().String() || at != h.l.Addr().String() {
+			t.Errorf("the client is %s, at %s", now.client.Name(), at)
 		}
 		c.Close()
 		s.Close()

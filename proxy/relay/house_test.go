@@ -56,16 +56,15 @@ func within(t testing.TB, what string, ok func() bool) {
 // house is a small proxy over a runner: one listener, one backend.
 type house struct {
 	testing.TB
-	run     relay.Runner
-	l       *relay.Listener
-	dial    relay.Dial
-	hold    bool // a client waits, watched, until it is told to go on
-	due     chan time.Time
-	left    chan relay.End
-	begun   chan *session
-	live    chan *session
-	over    chan *session
-	unfound atomic.Int32
+	run   relay.Runner
+	l     *relay.Listener
+	dial  relay.Dial
+	hold  bool // a client waits, watched, until it is told to go on
+	due   chan time.Time
+	left  chan relay.End
+	begun chan *session
+	live  chan *session
+	over  chan *session
 }
 
 // open serves clients and connects each to the backend's address.
@@ -93,8 +92,8 @@ func holding(h *house) { h.hold = true }
 
 func (h *house) accept(client *relay.Side) {
 	s := &session{house: h, client: client}
-	h.begun <- s
 	h.run.Begin(s, client)
+	h.begun <- s
 }
 
 // come connects as a client.

@@ -40,7 +40,7 @@ func NewSide(c net.Conn) *Side {
 	s := &Side{connSide: &connSide{conn: c}}
 	s.remote, s.path = addrOf(c.RemoteAddr())
 	s.local, _ = addrOf(c.LocalAddr())
-	if u, ok := c.LocalAddr().(*net.UnixAddr); ok && s.path == "" {
+	if u, ok := c.LocalAddr().(*net.UnixAddr); ok && (s.path == "" || s.path == "@") { // unnamed, as clients are
 		s.path = u.Name
 	}
 	s.touch()
@@ -67,7 +67,8 @@ func addrOf(a net.Addr) (netip.AddrPort, string) {
 // Remote is the other end's address; not valid for a Unix socket.
 func (s *Side) Remote() netip.AddrPort { return s.remote }
 
-// Local is our own end's address; not valid for a Unix socket.
+// Local is our own end's address; not valid for a Unix socket. It is for the
+// task's own steps.
 func (s *Side) Local() netip.AddrPort {
 	if s.connSide == nil {
 		return s.rawLocal()

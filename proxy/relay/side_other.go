@@ -14,6 +14,7 @@ type socket struct{}
 
 func (s *Side) rawWatched() bool         { return false }
 func (s *Side) rawProbe() End            { return Open }
+func (s *Side) becomeConn()              {}
 func (s *Side) rawLocal() netip.AddrPort { return netip.AddrPort{} }
 
 func (l *Listener) rawFile() (*os.File, error) { return nil, errors.ErrUnsupported }

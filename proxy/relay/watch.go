@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -14,9 +13,7 @@ const earlyMax = 4 << 10
 
 // watch is one goroutine that looks out for the end of a waiting client.
 type watch struct {
-	done   chan struct{}
-	mu     sync.Mutex
-	ending bool
+	done chan struct{}
 }
 
 func (r *Stream) Watch(t Task, s *Side) {

@@ -1,0 +1,144 @@
+package relay_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestClientsAreBegunInTheOrderOfTheirArrival, one at a time.
+func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).echo().addr())
+		var came []string
+		for range 300 {
+			c := h.come()
+			came = append(came, c.LocalAddr().String())
+			defer reset(c)
+		}
+		for i, want := range came {
+			if got := next(t, h.begun).client.Name(); got != want {
+				t.Fatalf("number %d is %s, not %s", i, got, want)
+			}
+		}
+	})
+}
+
+// TestManyOpenAndCloseAtOnce, in every way, and none gets what is another's:
+// descriptors are used again at once.
+func TestManyOpenAndCloseAtOnce(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		const visits, threads = 10000, 100
+		h := open(t, r, "tcp", newBackend(t).echo().addr())
+		var number atomic.Int32
+		var all sync.WaitGroup
+		for range threads {
+			all.Go(func() {
+				for {
+					n := number.Add(1)
+					if n > visits {
+						return
+					}
+					c, err := net.Dial("tcp", h.l.Addr().String())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					visit(t, c.(*net.TCPConn), int(n))
+				}
+			})
+		}
+		all.Wait()
+		for range visits {
+			next(t, h.over)
+		}
+	})
+}
+
+func visit(t *testing.T, c *net.TCPConn, n int) {
+	if n%5 == 0 { // never says a word
+		reset(c)
+		return
+	}
+	words := fmt.Sprintf("this is visitor %d", n)
+	buf := make([]byte, len(words))
+	c.Write([]byte(words))
+	if n%5 == 1 { // does not stay for the answer
+		reset(c)
+		return
+	}
+	for got := 0; got < len(buf); {
+		m, err := c.Read(buf[got:])
+		if err != nil {
+			t.Errorf("%s, after %d bytes: %v", words, got, err)
+			break
+		}
+		got += m
+	}
+	if string(buf) != words {
+		t.Errorf("%q came back as %q", words, buf)
+	}
+	if n%10 == 2 {
+		c.Close()
+		return
+	}
+	reset(c)
+}
+
+// TestABudgetLeavesClientsOutside until somebody goes, and says so.
+func TestABudgetLeavesClientsOutside(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		trouble := make(chan error, 100)
+		h := open(t, r, "tcp", newBackend(t).echo().addr(), func(h *house) {
+			h.l.Budget = relay.NewBudget(2)
+			h.l.Trouble = func(err error) { trouble <- err }
+		})
+		var all []*net.TCPConn
+		for range 5 {
+			all = append(all, h.come())
+		}
+		for i, c := range all {
+			say(t, c, "hello")
+			hear(t, c, "hello")
+			if used := h.l.Budget.Used(); used > 2 {
+				t.Errorf("%d are in", used)
+			}
+			if i == 0 {
+				if err := receive(t, trouble); !errors.Is(err, relay.ErrBudget) {
+					t.Error(err)
+				}
+			}
+			reset(c)
+			next(t, h.over)
+		}
+		within(t, "all is given back", func() bool { return h.l.Budget.Used() <= 1 })
+	})
+}
+
+// TestAListenerCanBeHandedOn: clients that stand in the backlog are taken by
+// the next one, over either runner.
+func TestAListenerCanBeHandedOn(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).echo().addr())
+		first := h.l
+		again, err := first.Again()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Close(); err != nil {
+			t.Error(err)
+		}
+		c := dialTo(t, first.Addr().String())
+		h.l = again
+		r.Serve(again, h.accept)
+		say(t, c, "still here")
+		hear(t, c, "still here")
+		reset(c)
+		next(t, h.over)
+	})
+}

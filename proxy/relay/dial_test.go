@@ -1,0 +1,142 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+func TestADialThatIsRefused(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		b.Close()
+		h := open(t, r, "tcp", b.addr())
+		h.come()
+		var op *net.OpError
+		if s := next(t, h.over); !errors.Is(s.failed, syscall.ECONNREFUSED) || !errors.As(s.failed, &op) || op.Op != "dial" {
+			t.Errorf("it failed with %v", s.failed)
+		}
+	})
+}
+
+// silent is an address at which connecting takes for ever: its backlog is
+// full, and nobody accepts.
+func silent(t *testing.T) string {
+	t.Helper()
+	l, err := relay.Listen("127.0.0.1:0", relay.Sock{Backlog: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	for range 10 {
+		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
+		if err != nil {
+			return l.Addr().String()
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Skip("this system's backlog is never full")
+	return ""
+}
+
+func TestADialThatTakesTooLong(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", silent(t), func(h *house) { h.dial.Timeout = 50 * time.Millisecond })
+		h.come()
+		var timeout net.Error
+		if s := next(t, h.over); !errors.As(s.failed, &timeout) || !timeout.Timeout() {
+			t.Errorf("it failed with %v", s.failed)
+		}
+	})
+}
+
+func TestADialThatIsGivenUpComesBackOnce(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", silent(t))
+		h.come()
+		s := next(t, h.begun)
+		pause(20)
+		s.tell(func(s *session) {
+			r.Abort(s)
+			r.Abort(s)
+		})
+		if s := next(t, h.over); !errors.Is(s.failed, context.Canceled) && !errors.Is(s.failed, net.ErrClosed) && s.failed.Error() == "" {
+			t.Errorf("it failed with %v", s.failed)
+		}
+	})
+}
+
+// TestANameIsResolved, and all its addresses are tried: of localhost's, only
+// one has a listener.
+func TestANameIsResolved(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t).echo()
+		_, port, _ := net.SplitHostPort(b.addr())
+		h := open(t, r, "tcp", net.JoinHostPort("localhost", port))
+		c := h.come()
+		say(t, c, "hello")
+		hear(t, c, "hello")
+		s := next(t, h.live)
+		if got := s.backend.Remote().String(); got != b.addr() {
+			t.Errorf("the backend is %s, not %s", got, b.addr())
+		}
+		c.Close()
+		next(t, h.over)
+	})
+}
+
+func TestANameThatIsNone(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", "no-such-name.invalid:80", func(h *house) { h.dial.Timeout = 5 * time.Second })
+		h.come()
+		if s := next(t, h.over); s.failed == nil {
+			t.Error("it did not fail")
+		}
+	})
+}
+
+func TestUnixSocketsOnBothSides(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		dir := t.TempDir()
+		front, back := filepath.Join(dir, "f"), filepath.Join(dir, "b")
+		ln, err := net.Listen("unix", back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := (&backend{t, ln}).echo()
+		h := open(t, r, "unix", b.Addr().String(), func(h *house) {
+			h.l.Close()
+			if h.l, err = relay.Listen("unix:"+front, relay.Sock{}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		c, err := net.Dial("unix", front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		big := make([]byte, 1<<20)
+		go c.Write(big)
+		hear(t, c, string(big))
+		s := next(t, h.live)
+		if s.client.Name() != "unix:"+front || s.backend.Name() != "unix:"+back || s.client.Remote().IsValid() {
+			t.Errorf("from %s to %s", s.client.Name(), s.backend.Name())
+		}
+		c.(*net.UnixConn).CloseWrite()
+		hearEnd(t, c)
+		if s := next(t, h.over); s.ends[0].End != relay.FIN {
+			t.Errorf("it ended with %+v", s.ends)
+		}
+		h.l.Close()
+		if _, err := net.Dial("unix", front); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("after the listener was closed: %v", err)
+		}
+	})
+}

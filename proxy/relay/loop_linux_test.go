@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+type nobody struct{ name string }
+
+func (nobody) ready(*loop, uint32) {}
+
+// TestASlotIsUsedAgainWithAnotherGeneration: news of the one who had it before
+// is for nobody.
+func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
+	var s slots
+	one, two := &nobody{"one"}, &nobody{"two"}
+	i := s.take(one)
+	old := unix.EpollEvent{Fd: i, Pad: s.all[i].generation}
+	if s.whose(&old) != one {
+		t.Error("news for one did not reach it")
+	}
+	s.give(i)
+	if s.whose(&old) != nil {
+		t.Error("news for one that is gone reached somebody")
+	}
+	if j := s.take(two); j != i {
+		t.Errorf("slot %d was not used again, but %d", i, j)
+	}
+	if s.whose(&old) != nil {
+		t.Error("news for one reached two")
+	}
+}
+
+type bell struct {
+	alarm alarm
+	order *[]int64
+}
+
+func (b *bell) ring(*loop) { *b.order = append(*b.order, b.alarm.at) }
+
+func TestAlarmsRingInOrder(t *testing.T) {
+	var h alarms
+	var order []int64
+	bells := make([]bell, 200)
+	for i := range bells {
+		bells[i].order = &order
+		h.set(&bells[i].alarm, int64(i*7919%200), &bells[i])
+	}
+	for i := 0; i < 200; i += 3 {
+		h.drop(&bells[i].alarm)
+	}
+	for i := 1; i < 200; i += 3 {
+		h.set(&bells[i].alarm, int64(i), &bells[i])
+	}
+	if h.due(-1) != nil {
+		t.Error("one was due before its time")
+	}
+	for a := h.due(1000); a != nil; a = h.due(1000) {
+		a.whose.ring(nil)
+	}
+	if len(order) != 133 || len(h) != 0 {
+		t.Fatalf("%d rang, %d are left", len(order), len(h))
+	}
+	for i := 1; i < len(order); i++ {
+		if order[i] < order[i-1] {
+			t.Fatalf("%d after %d", order[i], order[i-1])
+		}
+	}
+}
+
+// TestARawSideCanBecomeAConn for good, and the stream runner's.
+func TestARawSideCanBecomeAConn(t *testing.T) {
+	l, err := Listen("127.0.0.1:0", Sock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Loop
+	sides := make(chan *Side, 1)
+	r.Serve(l, func(s *Side) {
+		s.Conn()
+		sides <- s
+	})
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "hello")
+	side := <-sides
+	defer side.Conn().Close()
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(side.Conn(), b); err != nil || string(b) != "hello" {
+		t.Errorf("read %q, %v", b, err)
+	}
+	if side.Conn().RemoteAddr().String() != c.LocalAddr().String() || side.Local().String() != l.Addr().String() {
+		t.Errorf("it is %v at %v", side.Conn().RemoteAddr(), side.Local())
+	}
+	if _, ok := side.Conn().(*net.TCPConn); !ok {
+		t.Errorf("it became a %T", side.Conn())
+	}
+	l.Close()
+	r.Shutdown()
+}

@@ -1,0 +1,72 @@
+package relay_test
+
+import (
+	"errors"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestOutOfDescriptorsIsWaitedOut: it is said once, and clients who came
+// meanwhile are served.
+func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		trouble := make(chan error, 100)
+		b := newBackend(t).echo()
+		h := open(t, r, "tcp", b.addr(), func(h *house) { h.l.Trouble = func(err error) { trouble <- err } })
+		first := h.come()
+		say(t, first, "hello")
+		hear(t, first, "hello")
+
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		// Sockets of our own, connected only once there is no room any more.
+		var mine []int
+		for range 3 {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine = append(mine, fd)
+		}
+		none := limit
+		none.Cur = 3
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+			t.Fatal(err)
+		}
+		restore := func() { unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }
+		defer restore()
+		at := &unix.SockaddrInet4{Port: h.l.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
+		for _, fd := range mine {
+			if err := unix.Connect(fd, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := receive(t, trouble); !errors.Is(err, unix.EMFILE) {
+			t.Errorf("the trouble was %v", err)
+		}
+		pause(60)
+		if n := len(trouble); n > 0 {
+			t.Errorf("it was said %d times more: %v", n, <-trouble)
+		}
+		restore()
+		buf := make([]byte, 5)
+		for _, fd := range mine {
+			unix.Write(fd, []byte("hello"))
+			if n, err := unix.Read(fd, buf); n != 5 || err != nil {
+				t.Errorf("a client who came meanwhile got %d bytes, %v", n, err)
+			}
+			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			unix.Close(fd)
+		}
+		reset(first)
+		for range 1 + len(mine) {
+			next(t, h.over)
+		}
+	})
+}

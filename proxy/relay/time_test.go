@@ -1,0 +1,115 @@
+package relay_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestAtComesOnceAndTheLastCallCounts.
+func TestAtComesOnceAndTheLastCallCounts(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).addr(), holding)
+		h.come()
+		s := next(t, h.begun)
+		began := time.Now()
+		s.tell(func(s *session) {
+			r.At(s, time.Hour)
+			r.At(s, 30*time.Millisecond)
+		})
+		if due := receive(t, h.due); due.Sub(began) < 29*time.Millisecond {
+			t.Errorf("it was due after %v", due.Sub(began))
+		}
+		s.tell(func(s *session) {
+			r.At(s, 20*time.Millisecond)
+			r.At(s, -1)
+		})
+		pause(80)
+		if len(h.due) > 0 {
+			t.Error("it was due although it had been taken back, or twice")
+		}
+		s.tell(func(s *session) {
+			r.At(s, 10*time.Millisecond)
+			leave(s)
+		})
+		next(t, h.over)
+		pause(30)
+		if len(h.due) > 0 {
+			t.Error("it was due after Done")
+		}
+	})
+}
+
+func TestAtOfManyTasksComesInOrder(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).addr(), holding)
+		var all []*session
+		for range 50 {
+			h.come()
+			all = append(all, next(t, h.begun))
+		}
+		for i, s := range all {
+			s.tell(func(s *session) { r.At(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
+		}
+		for range all {
+			receive(t, h.due)
+		}
+		for _, s := range all {
+			s.tell(leave)
+			next(t, h.over)
+		}
+	})
+}
+
+// TestPostsFromManyThreadsAreAllHeard, one at a time, also while the task
+// moves from one loop to another and while it ends.
+func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).echo().addr(), holding)
+		const tasks, threads, posts = 20, 8, 100
+		for range tasks {
+			c := h.come()
+			s := next(t, h.begun)
+			var all sync.WaitGroup
+			for i := range threads {
+				all.Go(func() {
+					for range posts {
+						r.Post(s, relay.Event{Kind: relay.Told})
+					}
+					if i == threads/2 {
+						s.tell(goOn)
+					}
+				})
+			}
+			say(t, c, "x")
+			hear(t, c, "x")
+			all.Wait()
+			within(t, "all posts are heard", func() bool { return s.told.Load() == threads*posts+1 })
+			all.Go(func() {
+				for range posts {
+					r.Post(s, relay.Event{Kind: relay.Told})
+				}
+			})
+			reset(c)
+			next(t, h.over)
+			all.Wait()
+		}
+	})
+}
+
+func TestDoComesBackWithItsEvent(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).addr(), holding)
+		h.come()
+		s := next(t, h.begun)
+		s.tell(func(s *session) {
+			r.Do(s, func() relay.Event {
+				pause(10)
+				return relay.Event{Kind: relay.Told, Arg: leave}
+			})
+		})
+		next(t, h.over)
+	})
+}

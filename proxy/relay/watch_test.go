@@ -1,0 +1,85 @@
+package relay_test
+
+import (
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestAWaiterIsWatchedWithoutTakingAByte in the three ways in which it can end
+// its side; and what it had sent is still there to relay.
+func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr(), holding)
+
+		bare := h.come()
+		s := next(t, h.begun)
+		bare.CloseWrite()
+		if end := receive(t, h.left); end != relay.FIN {
+			t.Errorf("a bare end was told as %v", end)
+		}
+		s.tell(leave)
+		next(t, h.over)
+
+		gone := h.come()
+		s = next(t, h.begun)
+		say(t, gone, "words")
+		reset(gone)
+		if end := receive(t, h.left); end != relay.Reset {
+			t.Errorf("a reset was told as %v", end)
+		}
+		s.tell(leave)
+		next(t, h.over)
+
+		half := h.come()
+		s = next(t, h.begun)
+		say(t, half, "words")
+		half.CloseWrite()
+		if end := receive(t, h.left); end != relay.HalfFIN {
+			t.Errorf("an end behind bytes was told as %v", end)
+		}
+		seen := make(chan relay.End, 1)
+		s.tell(func(s *session) {
+			seen <- s.client.Gone()
+			goOn(s)
+		})
+		if end := receive(t, seen); end != relay.HalfFIN {
+			t.Errorf("looked at once more it was %v", end)
+		}
+		c := b.take()
+		hear(t, c, "words")
+		hearEnd(t, c)
+		say(t, c, "answer")
+		hear(t, half, "answer")
+		c.Close()
+		next(t, h.over)
+	})
+}
+
+// TestAWaiterThatOnlyTalksIsLeftAlone, and a half-closed one that goes is told
+// of once more.
+func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).addr(), holding)
+		c := h.come()
+		s := next(t, h.begun)
+		for range 10 {
+			say(t, c, "well? ")
+		}
+		pause(30)
+		if len(h.left) > 0 {
+			t.Errorf("it was told to have ended: %v", <-h.left)
+		}
+		c.CloseWrite()
+		if end := receive(t, h.left); end != relay.HalfFIN {
+			t.Errorf("half-closed was told as %v", end)
+		}
+		reset(c)
+		if end := receive(t, h.left); end != relay.Reset {
+			t.Errorf("gone was told as %v", end)
+		}
+		s.tell(leave)
+		next(t, h.over)
+	})
+}
