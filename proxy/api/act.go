@@ -128,6 +128,9 @@ func (a *Act) Takes(flag string) bool {
 // Use is the act's usage line: "drain SERVICE/BACKEND…".
 func (a *Act) Use() string {
 	use := a.Name + [...]string{"", " SERVICE", " SERVICE/BACKEND", " SESSION"}[a.On]
+	if a.Name == "probe" {
+		use = "probe SERVICE[/BACKEND]"
+	}
 	if a.Many {
 		use += "..."
 	}

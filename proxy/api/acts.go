@@ -114,7 +114,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "kick", On: OnSession, Many: true, Level: LevelYesNo,
-		Flags:  []string{"service", "backend", "client", "reason", "dry-run"},
+		Flags:  []string{"service", "backend", "client", "rate", "reason", "dry-run"},
 		Short:  "Close sessions or waiting clients",
 		impact: impactOfKick,
 	},
@@ -142,7 +142,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "probe", On: OnBackend, Many: true, Level: LevelNone, Flags: nil,
-		Short: "Check a backend now, and say what came",
+		Short: "Check a backend now, or all of a service, and say what came",
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) { return b.Probe() }),
 	},
 	{

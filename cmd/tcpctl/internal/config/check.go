@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -86,19 +87,25 @@ func (f *File) boundActions() (all []string) {
 	return all
 }
 
-// CheckKeys compares the actions of [console.keys] with those that the
-// console knows, which this package does not. The error is of type Errors.
-func (f *File) CheckKeys(actions []string) error {
-	r := &report{name: f.name, lines: f.lines}
+// CheckKeys asks the console, which alone knows its actions and their own
+// keys, and gives what it says a line: that of the action without which all
+// would be right. The error is of type Errors.
+func (f *File) CheckKeys(console func(keys map[string]string) error) error {
+	err := console(f.Console.Keys)
+	if err == nil {
+		return nil
+	}
+	blame := "console.keys"
 	for _, action := range f.boundActions() {
-		if !slices.Contains(actions, action) {
-			r.wrong(join("console.keys", action), suggest(action, actions), "unknown action %q in [console.keys]", action)
+		rest := maps.Clone(f.Console.Keys)
+		delete(rest, action)
+		if console(rest) == nil {
+			blame = join("console.keys", action)
 		}
 	}
-	if len(r.found) > 0 {
-		return r.inOrder()
-	}
-	return nil
+	r := &report{name: f.name, lines: f.lines}
+	r.wrong(blame, "", "%s", strings.TrimPrefix(err.Error(), "tui: "))
+	return r.inOrder()
 }
 
 // checkName refuses what could not be said on a command line, as in

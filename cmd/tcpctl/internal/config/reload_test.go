@@ -114,12 +114,25 @@ a.toml:7: bypass covers every client of 127.0.0.1:5432; a pause would hold nobod
 }
 
 func TestCheckKeys(t *testing.T) {
-	f := lenient(t, "a.toml", "[console.keys]\ndrian = \"D\"\nready = \"U\"\n")
-	err := f.CheckKeys([]string{"drain", "ready"})
-	if want := `a.toml:2: unknown action "drian" in [console.keys]; did you mean "drain"?`; err == nil || err.Error() != want {
+	f := lenient(t, "a.toml", "[console.keys]\nready = \"U\"\ndrian = \"D\"\n")
+	console := func(keys map[string]string) error {
+		for action := range keys {
+			if action != "drain" && action != "ready" {
+				return fmt.Errorf("tui: console.keys: no action %q", action)
+			}
+		}
+		return nil
+	}
+	err := f.CheckKeys(console)
+	if want := `a.toml:3: console.keys: no action "drian"`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if err := f.CheckKeys([]string{"drian", "ready"}); err != nil {
+	if err := f.CheckKeys(func(map[string]string) error { return nil }); err != nil {
 		t.Error(err)
+	}
+	// Where two are wrong, none of them alone is to blame: it is the table.
+	f = lenient(t, "a.toml", "[console.keys]\none = \"U\"\ntwo = \"D\"\n")
+	if err := f.CheckKeys(console); err == nil || !strings.HasPrefix(err.Error(), "a.toml:1: console.keys: no action ") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Kick closes sessions and waiting clients by their ids, and says how many it
+// found.
+func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
+	why := "kicked"
+	if reason != "" {
+		why += ": " + reason
+	}
+	which := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		which[id] = true
+	}
+	for _, s := range e.all() {
+		for sess := range s.live.all() {
+			if which[sess.ID()] {
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why}})
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// KickSlowly is Kick at so many a second, in the order of the ids, so that
+// clients that come again at once do not come all together. It returns at
+// once; an event tells when it is done. The end of the engine ends it.
+func (e *Engine) KickSlowly(by, reason string, rate float64, ids ...string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.started || e.stopped {
+		return fmt.Errorf("proxy: the engine does not run")
+	}
+	e.retiring.Add(1)
+	go e.kickSlowly(by, reason, rate, ids)
+	return nil
+}
+
+func (e *Engine) kickSlowly(by, reason string, rate float64, ids []string) {
+	defer e.retiring.Done()
+	// Beyond a thousand a second several go at once: timers are no finer.
+	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
+	defer tick.Stop()
+	began, next, kicked := time.Now(), 0, 0
+	for next < len(ids) {
+		due := min(1+int(time.Since(began).Seconds()*rate), len(ids))
+		if due > next {
+			kicked += e.Kick(by, reason, ids[next:due]...)
+			next = due
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-e.quit:
+			return
+		}
+	}
+	e.Note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", plural(kicked, "session"), len(ids)-kicked)})
+}
