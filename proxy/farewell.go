@@ -46,7 +46,9 @@ func (s *Session) farewell() farewell {
 		f.code = closePolicy
 	case e.late:
 		f.status = http.StatusGatewayTimeout
-	case why == "connect", why == "no_backend", s.rounds > 0:
+	case why == "no_backend":
+		f.status, f.text = http.StatusBadGateway, "no backend is up"
+	case why == "connect", s.rounds > 0:
 		f.status = http.StatusBadGateway
 	}
 	return f

@@ -98,7 +98,7 @@ func rootCommand() *cobra.Command {
 	fileFlag(root, &l.path)
 	launchFlags(root, &l)
 	root.GroupID = ""
-	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), demoCommand(), meshCommand(), peersCommand())
+	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), wsCommand(), demoCommand(), meshCommand(), peersCommand())
 	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand())

@@ -66,6 +66,12 @@ func NewBackend(addr string) Backend {
 	return b
 }
 
+// NewWS is a [services.NAME.ws] with nothing in it.
+func NewWS() WS { return usual[WS]() }
+
+// ParsePrefix reads a network, or an address that stands for itself.
+func ParsePrefix(text string) (netip.Prefix, error) { return parsePrefix(text) }
+
 // usualService and usualBackend are what each begins with.
 var (
 	usualService = usual[Service]()
