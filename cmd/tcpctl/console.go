@@ -89,7 +89,10 @@ func (in *instance) consoleEnded(c *console, end consoleEnd) (order stopOrder, s
 		in.log.Error("the console has ended: " + end.err.Error())
 	}
 	// Without the screen, lines may go to stderr: where a terminal is left.
-	if err := in.log.Set(logConfig(in.file, end.outcome == tui.Hangup)); err != nil {
+	in.mu.Lock()
+	in.screen = end.outcome == tui.Hangup
+	in.mu.Unlock()
+	if err := in.log.Set(logConfig(in.current(), in.onScreen())); err != nil {
 		in.log.Warn("log: " + err.Error())
 	}
 	switch end.outcome {

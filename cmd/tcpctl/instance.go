@@ -20,6 +20,8 @@ type launch struct {
 	grace time.Duration
 	path  string        // of the configuration file; "": there is none
 	mesh  *fleet.Config // to join; nil: what the file says
+
+	graceSet bool // by a flag: the file does not change it
 }
 
 // launchFlags gives a command the flags that all of them share.
@@ -86,7 +88,7 @@ func (in *instance) serve() error {
 	defer in.systemd.KeepAlive(in.alive, in.log.Logger)()
 	order := in.await()
 	if order.grace <= 0 {
-		order.grace = in.grace
+		order.grace = in.usualGrace()
 	}
 	in.log.Info("stopping: "+order.why, "grace", order.grace)
 	in.systemd.Stopping(order.grace, order.why) // who is not there need not know
@@ -97,6 +99,12 @@ func (in *instance) serve() error {
 		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
 	}
 	return nil
+}
+
+func (in *instance) usualGrace() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.grace
 }
 
 // await blocks until something ends the instance. Headless, HUP reloads; with
@@ -138,22 +146,6 @@ func (in *instance) tellReady() {
 func (in *instance) alive(ctx context.Context) error {
 	_, err := in.local.Status(ctx)
 	return err
-}
-
-// hangup reloads; where there is no file it says so.
-func (in *instance) hangup() {
-	if in.path == "" {
-		in.log.Info("hangup: there is no configuration file to reload")
-		return
-	}
-	changes, err := in.reload("signal")
-	if err != nil {
-		in.log.Error("reload: " + err.Error())
-		return
-	}
-	for _, c := range changes {
-		in.log.Info("reload: " + c)
-	}
 }
 
 // reopen opens the logs again, after a rotation.

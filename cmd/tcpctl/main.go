@@ -103,6 +103,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand())
 	root.AddCommand(actCommands()...)
+	completions(root)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		strict(c)

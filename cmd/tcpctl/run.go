@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui"
 )
 
 func runCommand() *cobra.Command {
@@ -34,101 +32,63 @@ func fileFlag(cmd *cobra.Command, path *string) {
 
 // runFile runs the file of l, or the one that is found.
 func runFile(cmd *cobra.Command, l *launch) error {
-	file, err := loadFile(&l.path)
+	file, cfg, err := loadFile(&l.path)
 	if err != nil {
 		return err
 	}
-	cfg, err := engineConfig(file)
-	if err != nil {
-		return err
-	}
-	if !cmd.Flags().Changed("grace") {
+	l.graceSet = cmd.Flags().Changed("grace")
+	if !l.graceSet {
 		l.grace = file.Limits.ShutdownGrace
 	}
 	in, err := newInstance(cmd, file, cfg, l)
 	if err != nil {
 		return err
 	}
+	for _, w := range file.Warnings() {
+		in.log.Warn(w.Error())
+	}
 	return in.serve()
 }
 
 // loadFile reads the file at path, or finds one and says where.
-func loadFile(path *string) (*config.File, error) {
+func loadFile(path *string) (*config.File, proxy.Config, error) {
 	if *path == "" {
 		found, err := config.Find()
 		if errors.Is(err, config.ErrNone) {
-			return nil, usage("%v; try: tcpctl init > tcpctl.toml, or tcpctl demo", err)
+			return nil, proxy.Config{}, usage("%v; try: tcpctl init > tcpctl.toml, or tcpctl demo", err)
 		}
 		if err != nil {
-			return nil, coded{exitUsage, err}
+			return nil, proxy.Config{}, coded{exitUsage, err}
 		}
 		*path = found
 	}
-	file, err := config.Load(*path)
+	file, cfg, err := judgeFile(*path)
 	if err != nil {
-		return nil, coded{exitUsage, err}
+		err = coded{exitUsage, err}
 	}
-	return file, nil
+	return file, cfg, err
 }
 
-// engineConfig is what the engine runs of a file, with what stands in front
-// of each service.
-func engineConfig(file *config.File) (proxy.Config, error) {
+// judgeFile judges a file in every way there is, and gives what the engine
+// runs of it, with what stands in front of each service.
+func judgeFile(path string) (*config.File, proxy.Config, error) {
+	file, err := config.Load(path)
+	if err != nil {
+		return nil, proxy.Config{}, err
+	}
+	if err := file.CheckKeys(tui.CheckKeys); err != nil {
+		return nil, proxy.Config{}, err
+	}
 	cfg, err := file.Proxy()
 	if err != nil {
-		return cfg, coded{exitUsage, err}
+		return nil, cfg, err
 	}
 	for i := range cfg.Services {
 		if err := front.Build(&cfg.Services[i], file.Service(cfg.Services[i].Name)); err != nil {
-			return cfg, coded{exitUsage, err}
+			return nil, cfg, err
 		}
 	}
-	return cfg, nil
-}
-
-// reload reads the file again and applies it; what is wrong changes nothing.
-func (in *instance) reload(by string) ([]string, error) {
-	in.systemd.Reloading() // who is not there need not know
-	defer in.tellReady()
-	file, err := config.Load(in.path)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := engineConfig(file)
-	if err != nil {
-		return nil, err
-	}
-	// What could fail comes first, here too.
-	if err := in.log.Set(logConfig(file, in.console)); err != nil {
-		return nil, err
-	}
-	changes, err := in.engine.Apply(cfg)
-	if err != nil {
-		return nil, err
-	}
-	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.local.Node.Name))} {
-		if err != nil {
-			in.log.Warn("reload: " + err.Error())
-		}
-	}
-	for _, c := range config.Diff(in.file, file) {
-		if c.Service == "" && !slices.Contains(changes, c.Text) {
-			changes = append(changes, c.Text+restartNeeded(c.Key))
-		}
-	}
-	in.file = file
-	in.local.SetConfigHash(file.Hash())
-	return changes, nil
-}
-
-// restartNeeded says so for what is only read at the start.
-func restartNeeded(key string) string {
-	for _, table := range []string{"control.", "metrics.", "mesh.", "console."} {
-		if strings.HasPrefix(key, table) {
-			return " (at the next start)"
-		}
-	}
-	return ""
+	return file, cfg, nil
 }
 
 // bare is tcpctl without a command: attach where an instance answers, else
@@ -156,11 +116,8 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check [-c FILE]", Short: "Say what is wrong with a configuration, or what a reload would change", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadFile(&path)
+			file, _, err := loadFile(&path)
 			if err != nil {
-				return err
-			}
-			if _, err := engineConfig(file); err != nil {
 				return err
 			}
 			for _, w := range file.Warnings() {
@@ -213,6 +170,3 @@ func initCommand() *cobra.Command {
 		},
 	}
 }
-
-// text is the configuration that runs, as it was read.
-func (in *instance) text() api.ConfigText { return api.ConfigText{Path: in.path, Text: in.file.Text()} }

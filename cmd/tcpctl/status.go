@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -25,40 +26,32 @@ func statusCommand() *cobra.Command {
 			if len(args) == 1 {
 				only = args[0]
 			}
-			before, err := fetch(cmd, src, only)
+			if watch {
+				return watchStatus(cmd, src, only, asJSON)
+			}
+			before, err := fetch(cmd.Context(), src, only)
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), before)
 			}
-			// A rate needs two looks.
-			every := 250 * time.Millisecond
-			for {
-				time.Sleep(every)
-				now, err := fetch(cmd, src, only)
-				if err != nil {
-					return err
-				}
-				if watch {
-					fmt.Fprint(cmd.OutOrStdout(), "\x1b[H\x1b[J")
-				}
+			time.Sleep(250 * time.Millisecond) // a rate needs two looks
+			now, err := fetch(cmd.Context(), src, only)
+			if err == nil {
 				printStatus(cmd.OutOrStdout(), before, now)
-				if !watch {
-					return nil
-				}
-				before, every = now, time.Second
 			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, every second")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, every second; with --json one object a line")
 	return cmd
 }
 
 // fetch asks for the status, of one service if it is named.
-func fetch(cmd *cobra.Command, src api.Source, only string) (*api.Status, error) {
-	st, err := src.Status(cmd.Context())
+func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error) {
+	st, err := src.Status(ctx)
 	if err != nil || only == "" {
 		return st, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,14 +36,19 @@ type instance struct {
 
 	signals *signals
 	stop    chan stopOrder
-	grace   time.Duration
 	console bool // it is to be shown
+
+	reloading sync.Mutex // one at a time
+	mu        sync.Mutex // of file, grace and screen
+	screen    bool       // stderr is not for lines
+	grace     time.Duration
+	graceSet  bool // by a flag
 }
 
 // newInstance puts an instance together and starts it, or nothing of it: each
 // part is closed again by the one that could not be made.
 func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (_ *instance, err error) {
-	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, console: l.wantsConsole()}
+	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, graceSet: l.graceSet, console: l.wantsConsole(), screen: l.wantsConsole()}
 	in.signals = watchSignals() // before there is a socket that one could leave behind
 	defer func() {
 		if err != nil {
@@ -88,20 +94,19 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		return nil, err
 	}
 	in.access.Follow(in.local)
-	if file.Metrics.Listen != "" {
-		if in.metrics, err = metrics.Serve(file.Metrics.Listen, in.local, metrics.Options{Log: in.log.Logger,
-			Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}}); err != nil {
-			return nil, err
-		}
+	if in.metrics, err = in.serveMetrics(file.Metrics.Listen); err != nil {
+		return nil, err
 	}
 	return in, nil
 }
 
 // close ends all that was made, in the order opposite to newInstance's.
 func (in *instance) close() {
+	in.reloading.Lock() // one that is late finds the engine stopped
 	if in.metrics != nil {
 		in.metrics.Close()
 	}
+	in.reloading.Unlock()
 	if in.engine != nil {
 		in.engine.Close()
 	}

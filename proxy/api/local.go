@@ -394,6 +394,9 @@ func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, er
 			return nil, err
 		}
 	}
+	if q.Backend != "" && !hasBackend(e, q.Service, q.Backend) {
+		return nil, Unknown(fmt.Sprintf("there is no backend %q", q.Backend), "tcpctl status lists them")
+	}
 	return func(s *proxy.SessionInfo) bool {
 		if q.Service != "" && s.Service != q.Service || q.Backend != "" && s.Backend != q.Backend {
 			return false
@@ -407,6 +410,19 @@ func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, er
 		}
 		return true
 	}, nil
+}
+
+// hasBackend says whether the service, or any where none is named, has one of
+// that name.
+func hasBackend(e *proxy.Engine, service, name string) bool {
+	for _, s := range e.Services() {
+		if service == "" || s.Name == service {
+			if slices.ContainsFunc(s.Backends, func(b proxy.BackendInfo) bool { return b.Name == name }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func actNames() []string {

@@ -29,6 +29,9 @@ type Change struct {
 	Text    string `json:"text"` // all that in a sentence
 }
 
+// atStart are the tables that are only looked at when an instance starts.
+var atStart = []string{"control", "mesh", "console"}
+
 // Diff tells what a reload from old to new would touch, in the order of new;
 // nil when nothing. A key that is inherited counts for each service that does.
 func Diff(old, new *File) (all []Change) {
@@ -49,8 +52,13 @@ func Diff(old, new *File) (all []Change) {
 	}
 	for _, c := range compare(old.others(), new.others()) {
 		c.Text = c.Key + " " + c.fromTo()
-		if c.Reopens = c.Key == "metrics.listen" || c.Key == "control.socket" || c.Key == "mesh.listen"; c.Reopens {
+		table, _, _ := strings.Cut(c.Key, ".")
+		switch {
+		case c.Key == "metrics.listen":
+			c.Reopens = true
 			c.Text += ": the new address is opened, then the old one closed"
+		case slices.Contains(atStart, table):
+			c.Text += " (at the next start)"
 		}
 		all = append(all, c)
 	}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// completeTime is all that a shell waits for: an instance that does not
+// answer offers nothing.
+const completeTime = time.Second
+
+// offer gives the words that could come next, each with what it is behind a
+// tab; args are those that are there already.
+type offer func(ctx context.Context, src api.Source, args []string) []string
+
+// completions gives every command and flag that names something of the
+// running instance the names that it has now.
+func completions(root *cobra.Command) {
+	offers := map[string]offer{
+		"status": once(services), "sessions": once(services), "queue": once(services), "window": once(services), "report": once(reports),
+	}
+	for i := range api.Acts {
+		offers[api.Acts[i].Name] = offerOf(&api.Acts[i])
+	}
+	words := map[string][]string{
+		"then": {"abort", "cut", "keep"}, "no-backend": {"hold", "reject"}, "relay": {"auto", "loop", "stream"},
+		"balance": {"random", "roundrobin", "leastconn", "p2c", "source", "first"}, "check": {"tcp", "http:/", "none"},
+	}
+	live := map[string]offer{"service": services, "backend": backendNames}
+	for _, c := range root.Commands() {
+		if o := offers[c.Name()]; o != nil {
+			c.ValidArgsFunction = ask(o)
+		}
+		for flag, all := range words {
+			if c.Flags().Lookup(flag) != nil {
+				c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp))
+			}
+		}
+		for flag, o := range live {
+			if f := c.Flags().Lookup(flag); f != nil && f.Value.Type() == "string" && c.GroupID != groupRun {
+				c.RegisterFlagCompletionFunc(flag, ask(o))
+			}
+		}
+	}
+}
+
+// ask makes what cobra calls of an offer.
+func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if cmd.Name() == "window" && len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault // another program's words
+		}
+		src := source(cmd)
+		defer src.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), completeTime)
+		defer cancel()
+		var all []string
+		for _, word := range o(ctx, src, args) {
+			if strings.HasPrefix(word, begun) {
+				all = append(all, harmless(word[:nameEnd(word)])+word[nameEnd(word):])
+			}
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// nameEnd is where the word ends and what it is begins.
+func nameEnd(word string) int {
+	if i := strings.IndexByte(word, '\t'); i >= 0 {
+		return i
+	}
+	return len(word)
+}
+
+// offerOf makes the offer of an act from what it is done to.
+func offerOf(a *api.Act) offer {
+	var o offer
+	switch {
+	case a.Name == "probe":
+		o = both(services, backends)
+	case a.Name == "plan":
+		return once(func(context.Context, api.Source, []string) []string { return []string{"pause", "next", "abort"} })
+	case a.On == api.OnService:
+		o = services
+	case a.On == api.OnBackend:
+		o = backends
+	case a.On == api.OnSession:
+		o = sessionIDs
+	default:
+		return func(context.Context, api.Source, []string) []string { return nil }
+	}
+	if a.Many {
+		return more(o)
+	}
+	return once(o)
+}
+
+// once offers the first word only, more each that is not there yet.
+func once(o offer) offer {
+	return func(ctx context.Context, src api.Source, args []string) []string {
+		if len(args) > 0 {
+			return nil
+		}
+		return o(ctx, src, args)
+	}
+}
+
+func more(o offer) offer {
+	return func(ctx context.Context, src api.Source, args []string) []string {
+		return slices.DeleteFunc(o(ctx, src, args), func(word string) bool { return slices.Contains(args, word[:nameEnd(word)]) })
+	}
+}
+
+func both(a, b offer) offer {
+	return func(ctx context.Context, src api.Source, args []string) []string {
+		return append(a(ctx, src, args), b(ctx, src, args)...)
+	}
+}
+
+func services(ctx context.Context, src api.Source, _ []string) (all []string) {
+	if st, err := src.Status(ctx); err == nil {
+		for _, s := range st.Services {
+			all = append(all, fmt.Sprintf("%s\t%s, %d active, %d waiting", s.Name, s.State, s.Sessions.Active, s.Queue.Waiting))
+		}
+	}
+	return all
+}
+
+func backends(ctx context.Context, src api.Source, _ []string) (all []string) {
+	if st, err := src.Status(ctx); err == nil {
+		for _, s := range st.Services {
+			for _, b := range s.Backends {
+				all = append(all, fmt.Sprintf("%s/%s\t%s, %s, %d active", s.Name, b.Name, b.State, b.Admin, b.Active))
+			}
+		}
+	}
+	return all
+}
+
+// backendNames are those of all services, for a flag.
+func backendNames(ctx context.Context, src api.Source, args []string) (all []string) {
+	for _, word := range backends(ctx, src, args) {
+		_, name := api.SplitTarget(word)
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+func sessionIDs(ctx context.Context, src api.Source, _ []string) (all []string) {
+	list, _ := src.Sessions(ctx, api.SessionQuery{Limit: 200})
+	for _, s := range list {
+		all = append(all, fmt.Sprintf("%s\t%s of %s, %s, %s", s.ID, s.Client, s.Service, s.Phase, ago(s.AgeSeconds)))
+	}
+	return all
+}
+
+func reports(ctx context.Context, src api.Source, _ []string) (all []string) {
+	p, ok := src.(api.Planner)
+	if !ok {
+		return nil
+	}
+	list, _ := p.Reports(ctx)
+	for _, r := range list {
+		all = append(all, fmt.Sprintf("%s\t%s %s, %s", r.ID, r.Kind, r.Service, r.State))
+	}
+	return all
+}
