@@ -31,7 +31,7 @@ func (l *link) causeOf(err error) (Cause, error) {
 // judge ends a link that has been silent for too long: is the other side's process stuck, or is nothing there? Its kernel
 // acknowledges our heartbeats in the first case. Called with node.mu held.
 func (n *Node) judge(l *link) {
-	if l.ctx.Err() != nil || l.session.IsClosed() {
+	if l.ctx.Err() != nil || l.session != nil && l.session.IsClosed() {
 		return // it ended by itself, and run is about to say so
 	}
 	silence := fmt.Errorf("mesh: nothing heard for %v", l.wire.silence().Round(100*time.Millisecond))

@@ -68,3 +68,26 @@ func TestDoctorLooksAtEveryInterface(t *testing.T) {
 		t.Logf("%+v", i)
 	}
 }
+
+func TestDoctorHearsOtherMeshes(t *testing.T) {
+	n, err := mesh.New(mesh.Config{Name: "ward", Node: "nurse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.Listen(t.Context(), "127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range d.Interfaces {
+		if i.Name == "lo" && !i.Returns {
+			t.Skipf("no multicast on loopback here: %+v", i)
+		}
+	}
+	if advice := strings.Join(d.Advice, " "); !strings.Contains(advice, `nurse is of another mesh, "ward"`) {
+		t.Errorf("nodes %+v, advice %q", d.Nodes, advice)
+	}
+}

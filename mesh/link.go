@@ -16,8 +16,9 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// link is the package's own connection to a peer: a yamux session over TLS, with one stream for its messages and one for
-// each OpenStream. It is made by adopt, and owned by its run.
+// link is the package's own connection to a peer. With a trusted peer it is a yamux session over TLS, with one stream for its
+// messages and one for each OpenStream; with anybody else it is the messages alone, of which each has its limit. It is
+// made by adopt, and owned by its run.
 type link struct {
 	node    *Node
 	peer    *peer
@@ -26,8 +27,8 @@ type link struct {
 	addr    netip.AddrPort
 	wire    *wire
 	tls     *tls.Conn
-	token   string // what a connection of the program's shows to belong here
-	session *yamux.Session
+	token   string         // what a connection of the program's shows to belong here
+	session *yamux.Session // nil: the peer is not trusted
 	out     outbox
 	heard   chan struct{}   // closed by the first message: the other side has adopted the link too
 	ctx     context.Context // done after end
@@ -71,36 +72,28 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.out.wake = make(chan struct{}, 1)
-	quiet := &yamux.Config{
-		AcceptBacklog: 64, EnableKeepAlive: false, KeepAliveInterval: time.Hour, ConnectionWriteTimeout: 10 * time.Second,
-		MaxStreamWindowSize: 256 << 10, StreamOpenTimeout: 30 * time.Second, StreamCloseTimeout: time.Minute,
-		Logger: log.New(io.Discard, "", 0), // what it would log is an error that we return
-	}
-	below := &muxed{Conn: g.tls, wire: g.wire}
-	if g.dialed {
-		l.session, err = yamux.Client(below, quiet)
-	} else {
-		l.session, err = yamux.Server(below, quiet)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mesh: session: %w", err)
-	}
-
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing {
-		l.session.Close()
 		return nil, &RefusedError{Reason: ReasonLeaving, Addr: l.addr.String()}
+	}
+	if g.trusted {
+		if err := l.openSession(); err != nil {
+			return nil, err
+		}
 	}
 	at := l.addr
 	if !g.dialed {
 		at = netip.AddrPortFrom(at.Addr(), l.theirs.Port)
 	}
-	p.addAddrs(append([]netip.AddrPort{at}, l.theirs.Addrs...))
+	p.addAddrs(l.theirs.Addrs)
+	if checkAddr(at) == nil {
+		p.addAddrs([]netip.AddrPort{at})
+	}
 	p.name, p.version, p.trusted, p.why = l.theirs.Name, l.theirs.Version, g.trusted, ""
 	p.skew, p.rtt, p.recordNo = time.Until(l.theirs.Time), 0, 0
 	p.link, p.nextDial = l, time.Time{}
-	p.retry.reset()
+	p.retry = backoff{min: p.retry.min, max: peerWait}
 	n.links[l.token] = l
 	n.replaces(p, at.Addr())
 	p.setState(Alive, "")
@@ -110,6 +103,24 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	return l, nil
 }
 
+func (l *link) openSession() (err error) {
+	cfg := &yamux.Config{
+		AcceptBacklog: 64, EnableKeepAlive: false, KeepAliveInterval: time.Hour, ConnectionWriteTimeout: 10 * time.Second,
+		MaxStreamWindowSize: 256 << 10, StreamOpenTimeout: 30 * time.Second, StreamCloseTimeout: time.Minute,
+		Logger: log.New(io.Discard, "", 0), // what it would log is an error that we return
+	}
+	below := &muxed{Conn: l.tls, wire: l.wire}
+	if l.greeted.dialed {
+		l.session, err = yamux.Client(below, cfg)
+	} else {
+		l.session, err = yamux.Server(below, cfg)
+	}
+	if err != nil {
+		return fmt.Errorf("mesh: session: %w", err)
+	}
+	return nil
+}
+
 // run owns the link from adoption to its end.
 func (l *link) run() {
 	defer l.node.wg.Done()
@@ -117,11 +128,8 @@ func (l *link) run() {
 	control, err := l.openControl()
 	if err == nil {
 		wg.Go(func() { l.write(control) })
-		if l.greeted.trusted {
+		if l.session != nil {
 			wg.Go(l.acceptStreams)
-		} else {
-			// From here on yamux refuses every stream before it takes memory for it.
-			wg.Go(func() { _ = l.session.GoAway() })
 		}
 		if l.greeted.dialed {
 			wg.Go(l.keepConn)
@@ -129,13 +137,18 @@ func (l *link) run() {
 		err = l.read(control)
 	}
 	l.end(l.causeOf(err))
-	l.session.Close()
+	if l.session != nil {
+		l.session.Close()
+	}
 	wg.Wait()
 	l.node.lost(l)
 }
 
 // openControl makes the stream of messages: the side that dialled opens it.
 func (l *link) openControl() (net.Conn, error) {
+	if l.session == nil {
+		return l.tls, nil
+	}
 	if l.greeted.dialed {
 		return l.session.Open()
 	}

@@ -42,7 +42,7 @@ func TestRTTIsMeasured(t *testing.T) {
 
 func TestCutIsSeenAndHeals(t *testing.T) {
 	for _, d := range []time.Duration{4 * time.Second, time.Minute, 3 * time.Hour} {
-		pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
+		pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 			ca := a.conn()
 			cut := time.Now()
 			net.Cut(hosts[0], hosts[1])

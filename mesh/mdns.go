@@ -330,7 +330,7 @@ func (p *port) answerSoon(now time.Time, shared bool) {
 	if shared {
 		at = now.Add(20*time.Millisecond + rand.N(100*time.Millisecond))
 	}
-	if again := p.spokeAt.Add(time.Second); at.Before(again) {
+	if again := p.spokeAt.Add(time.Second); at.Before(again) && p.iface.Flags&net.FlagLoopback == 0 {
 		at = again
 	}
 	if p.answerAt.IsZero() || at.Before(p.answerAt) {

@@ -93,6 +93,14 @@ func (n *Node) Listen(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
+	if err := n.takePort(ctx, addr); err != nil {
+		return err
+	}
+	n.startSources()
+	return nil
+}
+
+func (n *Node) takePort(ctx context.Context, addr string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing {
@@ -106,14 +114,13 @@ func (n *Node) Listen(ctx context.Context, addr string) error {
 		return fmt.Errorf("mesh: listen: %w", err)
 	}
 	n.ln, n.listen = ln, addrPort(ln.Addr())
-	n.wg.Add(2)
+	n.wg.Add(3) // the third is Listen itself, which is not done with starting
 	go n.accept(ln)
 	go n.pulse()
-	n.wg.Add(1)
-	go n.startSources()
 	return nil
 }
 
+// startSources sets everything that finds peers going.
 func (n *Node) startSources() {
 	defer n.wg.Done()
 	sources := n.cfg.Sources

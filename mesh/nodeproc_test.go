@@ -18,7 +18,11 @@ import (
 // and leaves on SIGTERM or at the end of its stdin, so that it cannot outlive its test.
 func runNode(role string) {
 	f := strings.Split(role, ",")
-	n, err := mesh.New(mesh.Config{Name: f[1], Node: f[0], Join: f[3:], NoMDNS: os.Getenv("MESH_TEST_NOMDNS") != "", OnError: func(err error) {
+	var secrets []string
+	if s := os.Getenv("MESH_TEST_SECRET"); s != "" {
+		secrets = []string{s}
+	}
+	n, err := mesh.New(mesh.Config{Secrets: secrets, Name: f[1], Node: f[0], Join: f[3:], NoMDNS: os.Getenv("MESH_TEST_NOMDNS") != "", OnError: func(err error) {
 		fmt.Fprintln(os.Stderr, f[0], err)
 	}})
 	if err == nil {

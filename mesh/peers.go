@@ -35,7 +35,7 @@ type Peer struct {
 	Addr        string    `json:"addr"` // where it listens, as far as we know
 	State       State     `json:"state"`
 	Cause       Cause     `json:"cause,omitempty"`
-	Why         string    `json:"why,omitempty"` // what came of the last attempt to reach it
+	Why         string    `json:"why,omitempty"` // how it was lost, then what came of the last attempt to reach it
 	Since       time.Time `json:"since"`         // of the state
 	Seen        time.Time `json:"seen,omitzero"` // when something last came from it
 	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
@@ -76,12 +76,12 @@ type peer struct {
 
 // addPeer is called with node.mu held. It returns nil when there are too many, or the node is closing.
 func (n *Node) addPeer(id, source string) *peer {
-	if n.closing || len(n.peers) >= n.cfg.MaxPeers && !n.dropNeverSeen() {
+	if n.closing || len(n.peers) >= n.cfg.MaxPeers && !(source == sourceIncoming && n.dropNeverSeen()) {
 		return nil
 	}
 	p := &peer{
 		node: n, id: id, foundBy: source, state: Down, since: time.Now(),
-		retry:    backoff{min: 100 * time.Millisecond, max: 1500 * time.Millisecond},
+		retry:    backoff{min: 100 * time.Millisecond, max: strangerWait},
 		poke:     make(chan struct{}, 1),
 		gone:     make(chan struct{}),
 		settling: make(chan struct{}, 1),
@@ -92,7 +92,12 @@ func (n *Node) addPeer(id, source string) *peer {
 	return p
 }
 
-// dropNeverSeen makes room: what somebody merely announced gives way to what may be real.
+const (
+	peerWait     = 1500 * time.Millisecond // the longest wait between two attempts to reach a peer that we have met
+	strangerWait = 15 * time.Second        // and one that we have only heard of: anybody may announce anything
+)
+
+// dropNeverSeen makes room: who has merely been heard of gives way to who has called.
 func (n *Node) dropNeverSeen() bool {
 	for _, p := range n.peers {
 		if p.link == nil && p.seen.IsZero() && len(p.settling) == 0 {

@@ -34,7 +34,7 @@ func (n *Node) pulse() {
 
 // checkPulse is called with node.mu held.
 func (l *link) checkPulse(late time.Duration) {
-	if l.wire.quiet() >= l.node.cfg.Heartbeat {
+	if l.wire.quiet() >= l.node.cfg.Heartbeat*3/4 { // the next tick would come too late
 		l.out.post(func(p *pending) { p.beat = true })
 	}
 	silence := l.wire.silence()

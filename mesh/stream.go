@@ -23,7 +23,7 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !l.greeted.trusted {
+	if l.session == nil {
 		return nil, ErrUntrusted
 	}
 	if err := ctx.Err(); err != nil {

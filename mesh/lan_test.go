@@ -1,0 +1,232 @@
+//go:build linux
+
+package mesh_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+// met waits until both have connected, and logs how long that took after the second was up.
+func met(t *testing.T, what string, old, young *proc) {
+	t.Helper()
+	up := young.await("started", "", 0).At
+	a, b := young.await("alive", old.name, 0), old.await("alive", young.name, 0)
+	t.Logf("%s: the new one is connected after %v, the old one after %v, found by %s and %s", what,
+		a.At.Sub(up).Round(100*time.Microsecond), b.At.Sub(up).Round(100*time.Microsecond), a.Peer.FoundBy, b.Peer.FoundBy)
+}
+
+// settle lets IPv6 link-local addresses of the interfaces become usable.
+func settle() { time.Sleep(2 * time.Second) }
+
+func TestTwoHosts(t *testing.T) {
+	l := newLAN(t)
+	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
+	settle()
+	old := a.node("old", "")
+	time.Sleep(2 * time.Second)
+	met(t, "two hosts", old, b.node("young", ""))
+}
+
+func TestTwoProcessesOnOneHost(t *testing.T) {
+	l := newLAN(t)
+	h := l.host().plug("eth0", "10.1.0.1/24")
+	settle()
+	old := h.node("old", "")
+	time.Sleep(2 * time.Second)
+	met(t, "one host", old, h.node("young", ""))
+	met(t, "one host, one on loopback only", old, h.node("inner", "127.0.0.1"))
+	met(t, "one host, one on a single address", old, h.node("outer", "10.1.0.1"))
+}
+
+func TestLoopbackOnly(t *testing.T) {
+	l := newLAN(t)
+	h := l.host() // no network at all
+	for _, addr := range []string{"127.0.0.1", "::1", "localhost"} {
+		old := h.node("old", addr)
+		time.Sleep(time.Second)
+		young := h.node("young", addr)
+		met(t, addr, old, young)
+		old.leave()
+		young.leave()
+	}
+}
+
+func (p *proc) leave() {
+	p.stdin.Close()
+	p.cmd.Wait()
+}
+
+func TestTwoInterfaces(t *testing.T) {
+	l := newLAN(t)
+	left, right := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.2.0.1/24")
+	both := l.host().plug("eth0", "10.1.0.2/24").plug("eth1", "10.2.0.2/24")
+	settle()
+	mid := both.node("mid", "")
+	time.Sleep(time.Second)
+	met(t, "first interface", mid, left.node("left", ""))
+	met(t, "second interface", mid, right.node("right", ""))
+}
+
+func TestIPv4Only(t *testing.T) {
+	l := newLAN(t)
+	a, b := l.host(), l.host()
+	for i, h := range []*host{a, b} {
+		h.sysctl("net/ipv6/conf/all/disable_ipv6", "1")
+		h.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+		h.plug("eth0", fmt.Sprintf("10.1.0.%d/24", i+1))
+	}
+	old := a.node("old", "")
+	time.Sleep(2 * time.Second)
+	met(t, "IPv4 only, no default route", old, b.node("young", ""))
+}
+
+func TestIPv6Only(t *testing.T) {
+	l := newLAN(t)
+	a, b := l.host().plug("eth0"), l.host().plug("eth0") // link-local addresses alone
+	settle()
+	old := a.node("old", "")
+	time.Sleep(2 * time.Second)
+	met(t, "IPv6 link-local only", old, b.node("young", ""))
+}
+
+func TestLateInterface(t *testing.T) {
+	l := newLAN(t)
+	a, b := l.host(), l.host().plug("eth0", "10.1.0.2/24")
+	old, young := a.node("old", ""), b.node("young", "")
+	time.Sleep(2 * time.Second)
+	plugged := time.Now()
+	a.plug("eth0", "10.1.0.1/24")
+	e := old.await("alive", "young", 0)
+	young.await("alive", "old", 0)
+	t.Logf("late interface: connected %v after it was plugged in", e.At.Sub(plugged).Round(time.Millisecond))
+}
+
+func TestJoinWithoutMulticast(t *testing.T) {
+	l := newLAN(t)
+	t.Setenv("MESH_TEST_NOMDNS", "1")
+	a, b, c := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.1.0.2/24"), l.host().plug("eth0", "10.1.0.3/24")
+	settle()
+	late := b.node("b", "", "10.1.0.1:7460") // nobody answers there yet
+	time.Sleep(time.Second)
+	hub := a.node("hub", "0.0.0.0:7460")
+	e := late.await("alive", "hub", 0)
+	t.Logf("join: connected %v after the other came up", e.At.Sub(hub.began).Round(time.Millisecond))
+	third := c.node("c", "", "10.1.0.1:7460")
+	met(t, "told by a peer", late, third)
+}
+
+// lanPair is two connected nodes on two hosts.
+func lanPair(t *testing.T) (ha, hb *host, a, b *proc) {
+	t.Helper()
+	l := newLAN(t)
+	t.Setenv("MESH_TEST_SECRET", mesh.NewSecret())
+	ha, hb = l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
+	settle()
+	a, b = ha.node("a", ""), hb.node("b", "")
+	a.await("alive", "b", 0)
+	b.await("alive", "a", 0)
+	time.Sleep(500 * time.Millisecond)
+	return ha, hb, a, b
+}
+
+func TestKilled(t *testing.T) {
+	_, _, a, b := lanPair(t)
+	killed := time.Now()
+	b.signal(syscall.SIGKILL)
+	e := a.await("down", "b", 0)
+	t.Logf("kill -9: seen after %v", e.At.Sub(killed).Round(10*time.Microsecond))
+	if e.Peer.Cause != mesh.Crash {
+		t.Errorf("cause %q: want crash", e.Peer.Cause)
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	_, _, a, b := lanPair(t)
+	left := time.Now()
+	b.signal(syscall.SIGTERM)
+	e := a.await("down", "b", 0)
+	t.Logf("leaving: seen after %v", e.At.Sub(left).Round(10*time.Microsecond))
+	if e.Peer.Cause != mesh.Left {
+		t.Errorf("cause %q: want left", e.Peer.Cause)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	_, _, a, b := lanPair(t)
+	stopped := time.Now()
+	b.signal(syscall.SIGSTOP)
+	s, e := a.await("suspect", "b", 0), a.await("down", "b", 0)
+	t.Logf("SIGSTOP: suspect after %v, down after %v", s.At.Sub(stopped).Round(time.Millisecond), e.At.Sub(stopped).Round(time.Millisecond))
+	if e.Peer.Cause != mesh.Hung {
+		t.Errorf("cause %q: want hung", e.Peer.Cause)
+	}
+	seenA, seenB := a.seen(), b.seen()
+	resumed := time.Now()
+	b.signal(syscall.SIGCONT)
+	back := a.await("alive", "b", seenA)
+	b.await("alive", "a", seenB)
+	t.Logf("SIGCONT: connected again after %v", back.At.Sub(resumed).Round(time.Millisecond))
+}
+
+func TestCutAndHealed(t *testing.T) { cutFor(t, 8*time.Second) }
+
+func TestCutForAMinute(t *testing.T) {
+	if os.Getenv("MESH_TEST_LONG") == "" {
+		t.Skip("takes a minute: set MESH_TEST_LONG=1")
+	}
+	cutFor(t, time.Minute)
+}
+
+func cutFor(t *testing.T, d time.Duration) {
+	_, hb, a, b := lanPair(t)
+	cut := time.Now()
+	hb.cut("eth0")
+	e := a.await("down", "b", 0)
+	eb := b.await("down", "a", 0)
+	t.Logf("cut: down after %v and %v", e.At.Sub(cut).Round(time.Millisecond), eb.At.Sub(cut).Round(time.Millisecond))
+	if e.Peer.Cause != mesh.Cut || eb.Peer.Cause != mesh.Cut {
+		t.Errorf("causes %q and %q: want cut", e.Peer.Cause, eb.Peer.Cause)
+	}
+	time.Sleep(d - time.Since(cut))
+	seenA, seenB := a.seen(), b.seen()
+	healed := time.Now()
+	hb.heal("eth0")
+	back, backB := a.await("alive", "b", seenA), b.await("alive", "a", seenB)
+	t.Logf("healed after %v: connected again after %v and %v", d, back.At.Sub(healed).Round(time.Millisecond), backB.At.Sub(healed).Round(time.Millisecond))
+}
+
+func TestAvahiSeesNodes(t *testing.T) {
+	for _, tool := range []string{"avahi-daemon", "avahi-browse", "dbus-daemon", "unshare"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("needs %s", tool)
+		}
+	}
+	l := newLAN(t)
+	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
+	settle()
+	a.node("edge.one", "0.0.0.0:7460")
+	// A bus and a daemon of its own, in a mount namespace with its own /run: the machine's are left alone.
+	script := `mount -t tmpfs none /run && mkdir -p /run/dbus /run/avahi-daemon &&
+dbus-daemon --system --fork --nopidfile && avahi-daemon --daemonize --no-drop-root --no-chroot --no-rlimits --no-proc-title >/dev/null 2>&1
+avahi-browse -rtp _tcpctl._tcp
+avahi-daemon --kill; kill $(pidof -s dbus-daemon) 2>/dev/null; true`
+	cmd := exec.Command("ip", "netns", "exec", b.ns, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script)
+	out, err := cmd.CombinedOutput()
+	t.Logf("avahi-browse:\n%s", out)
+	if err != nil && len(out) == 0 {
+		t.Skipf("avahi does not start here: %v", err)
+	}
+	for _, want := range []string{"10.1.0.1", ";7460;", "mesh=netns", "node=edge.one"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("avahi-browse does not show %q", want)
+		}
+	}
+}
