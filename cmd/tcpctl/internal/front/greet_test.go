@@ -1,0 +1,224 @@
+package front
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// fullListener is an address whose backlog is full: a connect to it hangs.
+func fullListener(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	shrink(t, ln.(*net.TCPListener))
+	for range 16 {
+		c, err := net.DialTimeout("tcp", ln.Addr().String(), 50*time.Millisecond)
+		if err != nil {
+			return ln.Addr().String()
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Skip("the backlog never fills here")
+	return ""
+}
+
+// firstLine says what the first line of a connection is.
+func firstLine(lines chan<- string) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		lines <- strings.TrimSpace(line)
+	}
+}
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func TestSendProxy(t *testing.T) {
+	lines := make(chan string, 1)
+	v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) { c.SendProxy = 1 })
+	c := v.dial()
+	from, to := c.LocalAddr().(*net.TCPAddr), c.RemoteAddr().(*net.TCPAddr)
+	if got, want := <-lines, fmt.Sprintf("PROXY TCP4 127.0.0.1 127.0.0.1 %d %d", from.Port, to.Port); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestForwardedFor: the address in a header counts where it comes from a
+// trusted proxy, and as far as trusted proxies vouch for it.
+func TestForwardedFor(t *testing.T) {
+	for _, test := range []struct {
+		header, want string
+		trusted      []netip.Prefix
+	}{
+		{"6.6.6.6, 10.2.0.9", "10.2.0.9", loopback},
+		{"6.6.6.6, 10.2.0.9, 127.0.0.5", "10.2.0.9", loopback},
+		{"unknown, 10.2.0.9:1234", "10.2.0.9", loopback},
+		{"10.2.0.9, nonsense", "127.0.0.1", loopback},
+		{"10.2.0.9", "127.0.0.1", nil},
+	} {
+		lines := make(chan string, 1)
+		v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) {
+			c.SendProxy, c.TrustedProxies = 1, test.trusted
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		d := ws.Dialer{Header: http.Header{"X-Forwarded-For": {test.header}}}
+		c, err := d.Dial(ctx, "ws://"+v.addr)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Fields(<-lines); got[2] != test.want {
+			t.Errorf("%q gives %q, want %s", test.header, got, test.want)
+		}
+		c.CloseNow()
+	}
+}
+
+// Access rules are for the client that a proxy speaks for.
+func TestForwardedForIsJudged(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
+		c.TrustedProxies, c.Deny = loopback, []netip.Prefix{netip.MustParsePrefix("10.2.0.9/32")}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	d := ws.Dialer{Header: http.Header{"X-Forwarded-For": {"10.2.0.9"}}}
+	_, err := d.Dial(ctx, "ws://"+v.addr)
+	refused(t, err, 503)
+	says(t, v.dial(), "from the proxy itself")
+}
+
+// TestProxyHeaderAndHandshakeInOne: what is behind a PROXY header is not lost.
+func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
+	lines := make(chan string, 1)
+	v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) {
+		c.AcceptProxy, c.TrustedProxies, c.SendProxy = true, loopback, 1
+	})
+	c, err := net.Dial("tcp", v.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "PROXY TCP4 10.9.8.7 127.0.0.1 1234 80\r\nGET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if line, _ := bufio.NewReader(c).ReadString('\n'); !strings.Contains(line, "101") {
+		t.Errorf("answered %q", line)
+	}
+	if got := <-lines; !strings.HasPrefix(got, "PROXY TCP4 10.9.8.7 ") {
+		t.Errorf("the backend was told %q", got)
+	}
+}
+
+func TestWebBesideTheBridge(t *testing.T) {
+	spec := config.NewWS()
+	spec.Web = t.TempDir()
+	if err := os.WriteFile(filepath.Join(spec.Web, "index.html"), []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := bridgeOf(t, spec, echo, nil)
+	client := http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	for range 2 { // on one connection
+		resp, err := client.Get("http://" + v.addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || string(body) != "hello" {
+			t.Errorf("%s: %q", resp.Status, body)
+		}
+	}
+	says(t, v.dial(), "one")
+	client.CloseIdleConnections()
+	if i := v.svc.Info(); i.Sessions.Failed+i.Sessions.Rejected != 0 {
+		t.Errorf("counted %+v", i.Sessions)
+	}
+}
+
+func TestTextWhereAsked(t *testing.T) {
+	v := bridge(t, echo, nil)
+	c, err := v.try("/?encoding=text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	c.SetDeadline(time.Now().Add(patience))
+	says(t, c, "grün")
+}
+
+// TestSlowHeaders: the deadline is for all of them.
+func TestSlowHeaders(t *testing.T) {
+	spec := config.NewWS()
+	spec.HandshakeTimeout = 200 * time.Millisecond
+	v := bridgeOf(t, spec, echo, nil)
+	c, err := net.Dial("tcp", v.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	text := strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("x", 10_000))
+	for err == nil {
+		_, err = io.CopyN(c, text, 1)
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err == io.EOF {
+		t.Error("it was never cut")
+	}
+	if r := v.record(); r.Why != "no handshake" || r.By != proxy.ByClient {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestReload keeps what stays the same, and lets go of what does not.
+func TestReload(t *testing.T) {
+	var was proxy.ServiceConfig
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { was = *c })
+	c := v.dial()
+	says(t, c, "one")
+	apply := func(spec config.WS) []string {
+		t.Helper()
+		w, err := NewWebSocket(spec, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := was
+		now.Protocol = w
+		changes, err := v.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{now}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changes
+	}
+	spec := config.NewWS()
+	if changes := apply(spec); len(changes) != 0 {
+		t.Errorf("nothing has changed, but %q", changes)
+	}
+	spec.Path = "/desk"
+	if changes := apply(spec); len(changes) != 1 {
+		t.Errorf("changes %q", changes)
+	}
+	says(t, c, "two")
+	_, err := v.try("/")
+	refused(t, err, 404)
+	d, err := v.try("/desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+}

@@ -1,0 +1,219 @@
+package front
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience only catches hangs.
+const patience = 20 * time.Second
+
+// visit is an engine with one service for WebSocket clients, and a backend
+// that does with each what the test says.
+type visit struct {
+	*testing.T
+	engine  *proxy.Engine
+	svc     *proxy.Service
+	addr    string
+	backend net.Listener
+	records chan proxy.Record
+
+	mu    sync.Mutex
+	conns []net.Conn
+	wg    sync.WaitGroup
+}
+
+// bridge starts a visit. change may be nil.
+func bridge(t *testing.T, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *visit {
+	t.Helper()
+	return bridgeOf(t, config.NewWS(), serve, change)
+}
+
+func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *visit {
+	t.Helper()
+	w, err := NewWebSocket(spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &visit{T: t, records: make(chan proxy.Record, 100)}
+	if v.backend, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	v.wg.Add(1)
+	go v.accept(serve)
+	c := proxy.ServiceConfig{Name: "desk", Listen: []string{"127.0.0.1:0"}, Protocol: w, Check: proxy.CheckConfig{Type: "none"},
+		Backends: []proxy.BackendConfig{{Name: "vnc", Addr: v.backend.Addr().String()}}}
+	if change != nil {
+		change(&c, w)
+	}
+	v.engine, err = proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.engine.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.svc = v.engine.Service("desk")
+	v.addr = v.svc.Info().Listen[0]
+	t.Cleanup(v.end)
+	return v
+}
+
+func (v *visit) accept(serve func(*net.TCPConn)) {
+	defer v.wg.Done()
+	for {
+		c, err := v.backend.Accept()
+		if err != nil {
+			return
+		}
+		v.mu.Lock()
+		v.conns = append(v.conns, c)
+		v.mu.Unlock()
+		v.wg.Add(1)
+		go func() {
+			defer v.wg.Done()
+			defer c.Close()
+			serve(c.(*net.TCPConn))
+		}()
+	}
+}
+
+func (v *visit) end() {
+	v.engine.Close()
+	v.backend.Close()
+	v.mu.Lock()
+	for _, c := range v.conns {
+		c.Close()
+	}
+	v.mu.Unlock()
+	v.wg.Wait()
+}
+
+// echo gives back what comes, and ends when the client does.
+func echo(c *net.TCPConn) {
+	io.Copy(c, c)
+	c.CloseWrite()
+}
+
+// try comes as a client of path.
+func (v *visit) try(path string) (*ws.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return (&ws.Dialer{HandshakeTimeout: patience}).Dial(ctx, "ws://"+v.addr+path)
+}
+
+// dial is try that works.
+func (v *visit) dial() *ws.Conn {
+	v.Helper()
+	c, err := v.try("/")
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(func() { c.CloseNow() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+// arrive is try on a goroutine, for a client that will wait.
+func (v *visit) arrive() <-chan arrival {
+	ch := make(chan arrival, 1)
+	go func() {
+		c, err := v.try("/")
+		ch <- arrival{c, err}
+	}()
+	return ch
+}
+
+type arrival struct {
+	*ws.Conn
+	err error
+}
+
+// in is a client whose handshake has been answered.
+func (v *visit) in(ch <-chan arrival) *ws.Conn {
+	v.Helper()
+	a := <-ch
+	if a.err != nil {
+		v.Fatal(a.err)
+	}
+	v.Cleanup(func() { a.CloseNow() })
+	a.SetDeadline(time.Now().Add(patience))
+	return a.Conn
+}
+
+// refused fails the test unless a handshake was answered with status.
+func refused(t *testing.T, err error, status int) {
+	t.Helper()
+	var refusal *ws.HandshakeError
+	if !errors.As(err, &refusal) || refusal.Response.StatusCode != status {
+		t.Fatalf("got %v, want %d", err, status)
+	}
+}
+
+func retryAfter(err error) string {
+	var refusal *ws.HandshakeError
+	errors.As(err, &refusal)
+	return refusal.Response.Header.Get("Retry-After")
+}
+
+// says sends a line and hears it again.
+func says(t *testing.T, c *ws.Conn, line string) {
+	t.Helper()
+	fmt.Fprintln(c, line)
+	if got, err := bufio.NewReader(c).ReadString('\n'); got != line+"\n" {
+		t.Fatalf("heard %q, %v", got, err)
+	}
+}
+
+// ends reads to the end, which must be a Close with code.
+func ends(t *testing.T, c *ws.Conn, code ws.Code) {
+	t.Helper()
+	io.Copy(io.Discard, c)
+	c.Close()
+	if end := c.CloseError(); end == nil || end.Code != code || !end.Peer {
+		t.Fatalf("ended with %+v, want %d", end, code)
+	}
+}
+
+func (v *visit) record() proxy.Record {
+	v.Helper()
+	select {
+	case r := <-v.records:
+		return r
+	case <-time.After(patience):
+		v.Fatal("no record came")
+		return proxy.Record{}
+	}
+}
+
+// until waits for a condition on the service.
+func (v *visit) until(what string, ok func(proxy.ServiceInfo) bool) {
+	v.Helper()
+	for end := time.Now().Add(patience); !ok(v.svc.Info()); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			v.Fatalf("it never came to this: %s; it is %+v", what, v.svc.Info())
+		}
+	}
+}
+
+func (v *visit) untilWaiting(n int) {
+	v.Helper()
+	v.until(fmt.Sprint(n, " waiting"), func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
+}
+
+func oneSlot(c *proxy.ServiceConfig, _ *WebSocket) { c.Lock.Slots = 1 }

@@ -1,0 +1,172 @@
+package front
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// A client that waits has no answer to its handshake, and gets it with its
+// slot.
+func TestQueueBeforeTheAnswer(t *testing.T) {
+	v := bridge(t, echo, oneSlot)
+	first := v.dial()
+	says(t, first, "one")
+	second := v.arrive()
+	v.untilWaiting(1)
+	select {
+	case <-second:
+		t.Fatal("answered while it waits")
+	case <-time.After(50 * time.Millisecond):
+	}
+	first.Close()
+	c := v.in(second)
+	says(t, c, "two")
+	c.Close()
+	if r := v.record(); r.Via != "ws" || r.CloseCode != 1000 || r.BytesIn != 4 || r.BytesOut != 4 || r.By != proxy.ByClient {
+		t.Errorf("record %+v", r)
+	}
+	if r := v.record(); r.WaitedSeconds == 0 || r.CloseCode != 1000 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestQueueFull(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.Lock.Slots, c.Queue.Max = 1, 1 })
+	first := v.dial()
+	says(t, first, "one")
+	second := v.arrive()
+	v.untilWaiting(1)
+	_, err := v.try("/")
+	refused(t, err, 503)
+	if retryAfter(err) == "" {
+		t.Error("no Retry-After")
+	}
+	first.Close()
+	says(t, v.in(second), "two")
+	if i := v.svc.Info(); i.Sessions.Rejected != 1 {
+		t.Errorf("counted %+v", i.Sessions)
+	}
+}
+
+func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
+		c.Lock.Slots, c.Queue.Timeout = 1, 50*time.Millisecond
+	})
+	says(t, v.dial(), "one")
+	_, err := v.try("/")
+	refused(t, err, 503)
+}
+
+// One that still waits after a while gets its answer, and is kept alive; what
+// it sends early is for the backend.
+func TestHeldInTheQueue(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+		c.Lock.Slots = 1
+		w.holdAfter = 20 * time.Millisecond
+	})
+	first := v.dial()
+	says(t, first, "one")
+	second := v.in(v.arrive())
+	third := v.in(v.arrive())
+	v.untilWaiting(2)
+	io.WriteString(third, "three\n")
+	third.CloseNow() // an end of stream behind bytes, which a held client's are not read past
+	first.Close()
+	says(t, second, "two")
+	second.Close()
+	v.until("nobody left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })
+}
+
+func TestHeldAndNotServed(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+		c.Lock.Slots, c.Queue.Timeout = 1, 200*time.Millisecond
+		w.holdAfter = 20 * time.Millisecond
+	})
+	says(t, v.dial(), "one")
+	ends(t, v.in(v.arrive()), ws.TryAgainLater)
+	if r := v.record(); r.CloseCode != 1013 || r.Phase != proxy.PhaseQueue || r.Served {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestHeldAndLeaves(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+		c.Lock.Slots = 1
+		w.holdAfter = 20 * time.Millisecond
+	})
+	says(t, v.dial(), "one")
+	c := v.in(v.arrive())
+	v.untilWaiting(1)
+	c.CloseWith(4001, "changed my mind")
+	if r := v.record(); r.CloseCode != 4001 || r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue {
+		t.Errorf("record %+v", r)
+	}
+	if end := c.CloseError(); end.Code != 4001 {
+		t.Errorf("ended with %+v", end)
+	}
+}
+
+func TestWaitsAndLeaves(t *testing.T) {
+	v := bridge(t, echo, oneSlot)
+	says(t, v.dial(), "one")
+	c, err := net.Dial("tcp", v.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	v.untilWaiting(1)
+	c.Close()
+	v.untilWaiting(0)
+	if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue || r.CloseCode != 0 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestKickedFromTheQueue(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+			c.Lock.Slots = 1
+			if held {
+				w.holdAfter = 0
+			}
+		})
+		says(t, v.dial(), "one")
+		second := v.arrive()
+		v.untilWaiting(1)
+		var c *ws.Conn
+		if held {
+			c = v.in(second)
+		}
+		v.engine.Kick("ana", "no room", v.svc.Waiters()[0].ID)
+		if held {
+			ends(t, c, ws.Policy)
+		} else {
+			refused(t, (<-second).err, 503)
+		}
+	}
+}
+
+func TestNoBackend(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.NoBackend = proxy.Reject })
+	v.backend.Close()
+	_, err := v.try("/")
+	refused(t, err, 502)
+	if r := v.record(); r.Phase != proxy.PhaseConnect || r.Served || r.CloseCode != 0 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestBackendThatDoesNotAnswer(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
+		c.NoBackend, c.ConnectTimeout, c.ConnectRetries = proxy.Reject, 20*time.Millisecond, -1
+		c.Backends[0].Addr = fullListener(t)
+	})
+	_, err := v.try("/")
+	refused(t, err, 504)
+}

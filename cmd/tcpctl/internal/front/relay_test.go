@@ -1,0 +1,183 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+func TestKicked(t *testing.T) {
+	v := bridge(t, echo, nil)
+	c := v.dial()
+	says(t, c, "one")
+	s := v.engine.Sessions(false)
+	if len(s) != 1 || s[0].Via != "ws" || s[0].BytesIn != 4 || s[0].BytesOut != 4 {
+		t.Fatalf("sessions %+v", s)
+	}
+	v.engine.Kick("ana", "too old", s[0].ID)
+	ends(t, c, ws.Policy)
+	if got := c.CloseError().Reason; got != "kicked: too old" {
+		t.Errorf("told %q", got)
+	}
+	if r := v.record(); r.CloseCode != 1008 || r.By != proxy.ByOperator {
+		t.Errorf("record %+v", r)
+	}
+	if i := v.svc.Info(); len(i.Closes) != 1 || i.Closes[0] != (proxy.CloseInfo{Code: 1008, Count: 1}) {
+		t.Errorf("counted %+v", i.Closes)
+	}
+}
+
+func TestDrainLimit(t *testing.T) {
+	v := bridge(t, echo, nil)
+	c := v.dial()
+	says(t, c, "one")
+	if _, err := v.svc.Backend("vnc").Drain(proxy.DrainOptions{By: "ana", Limit: 10 * time.Millisecond, Then: proxy.ThenCut}); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, c, ws.GoingAway)
+}
+
+func TestShutdown(t *testing.T) {
+	v := bridge(t, echo, nil)
+	c := v.dial()
+	says(t, c, "one")
+	go v.engine.Close()
+	ends(t, c, ws.GoingAway)
+}
+
+func TestBackendResets(t *testing.T) {
+	v := bridge(t, func(c *net.TCPConn) {
+		io.ReadFull(c, make([]byte, 4))
+		c.SetLinger(0)
+	}, nil)
+	c := v.dial()
+	io.WriteString(c, "one\n")
+	ends(t, c, ws.InternalError)
+	if r := v.record(); r.CloseCode != 1011 || r.By != proxy.ByBackend {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestBackendEnds(t *testing.T) {
+	const size = 3 << 20
+	v := bridge(t, func(c *net.TCPConn) { c.Write(make([]byte, size)) }, nil)
+	c := v.dial()
+	n, err := io.Copy(io.Discard, c)
+	if n != size || err != nil {
+		t.Errorf("%d of %d came: %v", n, size, err)
+	}
+	ends(t, c, ws.Normal)
+}
+
+// TestCloseBehindBytes: a Close is the end of stream behind all that came
+// before, and the backend may still answer.
+func TestCloseBehindBytes(t *testing.T) {
+	const size = 500_000
+	got := make(chan []byte, 1)
+	v := bridge(t, func(c *net.TCPConn) {
+		time.Sleep(50 * time.Millisecond) // so that all of it is under way
+		all, _ := io.ReadAll(c)
+		got <- all
+		io.WriteString(c, "thank you")
+	}, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, "ws://"+v.addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	want := bytes.Repeat([]byte("0123456789"), size/10)
+	for part := range bytes.SplitSeq(want, []byte("9")) {
+		if err := c.Write(ctx, websocket.MessageText, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(4000, "done"); err != nil {
+		t.Error(err)
+	}
+	if all := <-got; !bytes.Equal(all, bytes.ReplaceAll(want, []byte("9"), nil)) {
+		t.Errorf("%d bytes came", len(all))
+	}
+	if r := v.record(); r.CloseCode != 4000 || r.Why != "fin" {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestProtocolViolation(t *testing.T) {
+	reset := make(chan error, 1)
+	v := bridge(t, func(c *net.TCPConn) {
+		_, err := io.Copy(io.Discard, c)
+		reset <- err
+	}, nil)
+	c := v.dial()
+	c.NetConn().Write([]byte{0x82, 0x01, 'x'}) // not masked
+	ends(t, c, ws.ProtocolError)
+	if r := v.record(); r.CloseCode != 1002 || r.By != proxy.ByClient {
+		t.Errorf("record %+v", r)
+	}
+	if err := <-reset; err == nil {
+		t.Error("the backend takes it for a good end")
+	}
+}
+
+// TestBothWaysAtOnce moves more than all buffers hold.
+func TestBothWaysAtOnce(t *testing.T) {
+	const size = 251 << 15 // whole patterns
+	v := bridge(t, echo, nil)
+	c := v.dial()
+	go func() {
+		io.Copy(c, io.LimitReader(pattern{}, size))
+	}()
+	n, err := io.Copy(&same{}, io.LimitReader(c, size))
+	if n != size || err != nil {
+		t.Fatalf("%d came back: %v", n, err)
+	}
+	c.Close()
+	if r := v.record(); r.BytesIn != size || r.BytesOut != size {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// pattern is a stream in which no byte is in its place by chance.
+type pattern struct{}
+
+func (pattern) Read(p []byte) (int, error) {
+	n := len(p) / 251 * 251
+	for i := range n {
+		p[i] = byte(i % 251)
+	}
+	return n, nil
+}
+
+// same compares with pattern.
+type same struct{ n int }
+
+func (s *same) Write(p []byte) (int, error) {
+	for i, b := range p {
+		if b != byte((s.n+i)%251) {
+			return i, io.ErrUnexpectedEOF
+		}
+	}
+	s.n += len(p)
+	return len(p), nil
+}
+
+// TestIdleTimeout counts bytes of the session, not pings.
+func TestIdleTimeout(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 100 * time.Millisecond })
+	c := v.dial()
+	says(t, c, "one")
+	ends(t, c, ws.Policy)
+	if r := v.record(); r.Why != "idle" {
+		t.Errorf("record %+v", r)
+	}
+}
