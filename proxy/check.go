@@ -130,7 +130,10 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
-			if may = s.active+s.checking < slots; may {
+			// One that is away and has nobody bears a look, whoever holds the
+			// slots: or it could never come back.
+			away := b.active == 0 && !b.judge.Up()
+			if may = away || s.active+s.checking < slots; may {
 				s.checking++
 			}
 		}

@@ -103,7 +103,6 @@ type PauseInfo struct {
 	Then   string     `json:"then,omitempty"`
 	Held   int        `json:"held"` // clients that wait now
 	Step   string     `json:"step,omitempty"`
-	Rate   float64    `json:"rate,omitempty"` // while releasing: grants a second, 0 is all at once
 }
 
 // BackendInfo is one backend of one service at one moment.

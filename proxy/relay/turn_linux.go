@@ -133,7 +133,7 @@ func (l *loop) tellAll() {
 	for i := 0; i < len(l.news); i++ { // telling may bring more
 		n := l.news[i]
 		l.news[i] = news{}
-		l.step(n.seat, n.ev)
+		l.open(mail{seat: n.seat, ev: n.ev}) // its task may have moved by what was told before
 	}
 	l.news = l.news[:0]
 }
