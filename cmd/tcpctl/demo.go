@@ -33,7 +33,7 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			listen := func(service string) string { return in.engine.Service(service).Info().Listen[0] }
-			d.Start(listen("web"), listen("office"))
+			d.Start(listen("web"), listen("office"), listen("desk"))
 			if err := d.Neighbours(2, secret, fmt.Sprintf("127.0.0.1:%d", in.fleet.Addr().Port)); err != nil {
 				in.close()
 				return err
@@ -44,6 +44,7 @@ func demoCommand() *cobra.Command {
 			}
 			if !in.console {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
+				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: a WebSocket client to try is on http://%s/\n", listen("desk"))
 			}
 			return in.serve()
 		},

@@ -49,6 +49,11 @@ func (d *Demo) talk(addr string, whole time.Duration, size int) {
 	if err != nil {
 		return
 	}
+	d.chat(c, whole, size)
+}
+
+// chat is a client's call, however it is connected.
+func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 	defer c.Close()
 	hangUp := make(chan struct{})
 	defer close(hangUp)

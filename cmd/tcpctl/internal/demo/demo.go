@@ -9,12 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // Demo is that world. Make it with New, and end it with Close.
 type Demo struct {
 	backends   []*Backend
+	bridge     *front.WebSocket
 	neighbours []neighbour
 	wg         sync.WaitGroup
 	ctx        context.Context
@@ -25,7 +27,11 @@ type Demo struct {
 func New() (*Demo, error) {
 	d := &Demo{}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	for _, name := range []string{"web-a", "web-b", "web-c", "soffice"} {
+	var err error
+	if d.bridge, err = newDesk(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"web-a", "web-b", "web-c", "soffice", "echo"} {
 		b, err := NewBackend(name)
 		if err != nil {
 			d.Close()
@@ -37,7 +43,7 @@ func New() (*Demo, error) {
 }
 
 // Services is what to run in front of it: a balanced one whose third backend
-// stands by, and a lock with a queue.
+// stands by, a lock with a queue, and a WebSocket bridge.
 func (d *Demo) Services() []proxy.ServiceConfig {
 	backend := func(n int) proxy.BackendConfig {
 		return proxy.BackendConfig{Name: d.backends[n].Name, Addr: d.backends[n].Addr()}
@@ -50,12 +56,14 @@ func (d *Demo) Services() []proxy.ServiceConfig {
 		{Name: "web", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a, b, c}, Check: check},
 		{Name: "office", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{office}, Check: check,
 			Lock: proxy.LockConfig{Slots: 1, TTL: 30 * time.Second}, Queue: proxy.QueueConfig{Timeout: 2 * time.Minute}},
+		d.desk(backend(4), check),
 	}
 }
 
 // Start sends clients to the services, and lets a backend come and go.
-func (d *Demo) Start(web, office string) {
-	d.wg.Add(3)
+func (d *Demo) Start(web, office, desk string) {
+	d.wg.Add(4)
+	go d.caller(desk)
 	go d.waves(web)
 	go d.visitors(office)
 	go d.mishaps(d.backends[1])

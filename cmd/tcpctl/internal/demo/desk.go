@@ -1,0 +1,47 @@
+package demo
+
+import (
+	_ "embed"
+	"net/http"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+//go:embed page.html
+var page []byte
+
+// newDesk makes the bridge's front: WebSocket, and a page to try it with.
+func newDesk() (*front.WebSocket, error) {
+	return front.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
+}
+
+func servePage(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(page)
+}
+
+// desk is the service of the bridge: two clients at a time, so that a queue is
+// easily had.
+func (d *Demo) desk(backend proxy.BackendConfig, check proxy.CheckConfig) proxy.ServiceConfig {
+	return proxy.ServiceConfig{Name: "desk", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{backend}, Check: check,
+		Protocol: d.bridge, Lock: proxy.LockConfig{Slots: 2}, Queue: proxy.QueueConfig{Timeout: 2 * time.Minute}}
+}
+
+// caller comes to the bridge now and then.
+func (d *Demo) caller(addr string) {
+	defer d.wg.Done()
+	for d.sleep(between(time.Second, 4*time.Second)) {
+		c, err := (&ws.Dialer{Subprotocols: []string{"binary"}}).Dial(d.ctx, "ws://"+addr)
+		if err == nil {
+			d.chat(c, between(3*time.Second, 12*time.Second), 256)
+		}
+	}
+}
