@@ -34,6 +34,9 @@ func sessionsCommand() *cobra.Command {
 					ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
 				if e := s.Ended; e != nil {
 					row[10] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Why))
+					if e.CloseCode != 0 {
+						row[10] += fmt.Sprintf(", closed with %d", e.CloseCode)
+					}
 				}
 				t = append(t, row)
 			}

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ var (
 
 	serviceState = desc("tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
 	ended        = desc("tcpctl_sessions_ended_total", "Sessions that ended, by who ended them, in which phase, and why.", "service", "by", "phase", "reason")
+	closes       = desc("tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by Close code; 1006 is none.", "service", "code")
 	backendState = desc("tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
 	backendAdmin = desc("tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")
 )
@@ -50,7 +52,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe names all that there can be.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{nodeInfo, events, dropped, serviceState, ended, backendState, backendAdmin} {
+	for _, d := range []*prometheus.Desc{nodeInfo, events, dropped, serviceState, ended, closes, backendState, backendAdmin} {
 		ch <- d
 	}
 	for _, m := range serviceMetrics {
@@ -100,6 +102,9 @@ func (o out) service(s *proxy.ServiceInfo) {
 	}
 	for _, e := range s.Endings {
 		o.counter(ended, float64(e.Count), s.Name, e.By, e.Phase, e.Reason)
+	}
+	for _, c := range s.Closes {
+		o.counter(closes, float64(c.Count), s.Name, strconv.Itoa(c.Code))
 	}
 	for i := range s.Backends {
 		b := &s.Backends[i]

@@ -64,6 +64,7 @@ func office() *source {
 				Session: proxy.Histogram{Bounds: []float64{60, 3600}, Counts: []int64{7, 0, 0}, Sum: 33},
 			},
 			Endings: []proxy.EndingInfo{{By: "client", Phase: "relay", Reason: "fin", Count: 6}, {By: "proxy", Phase: "queue", Reason: "queue_timeout", Count: 5}},
+			Closes:  []proxy.CloseInfo{{Code: 1000, Count: 4}, {Code: 1013, Count: 1}},
 			Backends: []proxy.BackendInfo{
 				{Name: "a", State: proxy.StateUp, Admin: proxy.AdminDrain, Active: 7, Total: 2400, Failed: 1, Peak: 30, Flaps: 2, Weight: 2, MaxSessions: 100,
 					Drain: &proxy.DrainInfo{Left: 7}, Check: &proxy.CheckInfo{OK: true}, RTTSeconds: .0004, BytesIn: 5, BytesOut: 6},
