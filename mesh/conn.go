@@ -103,6 +103,10 @@ func (c *Conn) linger() {
 	if c.timer != nil || c.closed.Load() {
 		return
 	}
+	if c.link.node.closed {
+		c.abort()
+		return
+	}
 	d := connLinger
 	if c.link.node.cfg.OnConn == nil && !c.used.Load() {
 		d = 0 // the program has nothing to do with it

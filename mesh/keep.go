@@ -58,11 +58,18 @@ func (p *peer) foundAgain(source string) {
 	if now := time.Now(); p.cause == Left && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
 		return // the teller has not heard the goodbye yet
 	}
-	if first := p.node.firstDial(p); p.nextDial.IsZero() || p.retry.last < policyWait && first.Before(p.nextDial) {
+	first := p.node.firstDial(p)
+	if soon := p.dialled.Add(sightingsEvery); first.Before(soon) {
+		first = soon
+	}
+	if p.nextDial.IsZero() || p.retry.last < policyWait && first.Before(p.nextDial) {
 		p.retry.reset()
 		p.dialAt(first)
 	}
 }
+
+// sightingsEvery: a peer may be told of as often as somebody likes, and is not dialled as often.
+const sightingsEvery = time.Second
 
 // firstDial is when to dial a peer that has just been found or lost: the higher id dials, and the lower one leaves it a
 // second to do so.
@@ -73,8 +80,10 @@ func (n *Node) firstDial(p *peer) time.Time {
 	return time.Now()
 }
 
-// policyWait is the pause after a refusal that another attempt does not change.
-const policyWait = 20 * time.Second
+const (
+	policyWait = 20 * time.Second // the pause after a refusal that another attempt does not change
+	busyWait   = 5 * time.Second
+)
 
 func (p *peer) dial(ctx context.Context) {
 	n := p.node
@@ -84,7 +93,7 @@ func (p *peer) dial(ctx context.Context) {
 		return
 	}
 	addrs := slices.DeleteFunc(slices.Clone(p.addrs), func(a netip.AddrPort) bool { return time.Since(p.wrong[a]) < policyWait })
-	p.nextDial = time.Time{}
+	p.nextDial, p.dialled = time.Time{}, time.Now()
 	n.mu.Unlock()
 	id, err := n.call(ctx, addrs, p.foundBy)
 	if err == nil && id != p.id {
@@ -103,7 +112,7 @@ func (p *peer) dial(ctx context.Context) {
 		wait = policyWait
 	}
 	if _, ok := errors.AsType[*greetError](err); ok {
-		wait *= 4 // it is there, and too busy or stopped: calling it oftener would not help it
+		wait = min(4*wait, busyWait) // it is there, and too busy or stopped: to call it oftener would not help it
 	}
 	if again := time.Now().Add(wait); p.nextDial.IsZero() || p.nextDial.After(again) {
 		p.nextDial = again

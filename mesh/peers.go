@@ -68,6 +68,7 @@ type peer struct {
 	link     *link
 
 	nextDial time.Time // zero: not at all
+	dialled  time.Time // when the last attempt began
 	retry    backoff
 	poke     chan struct{} // keep looks at nextDial again
 	gone     chan struct{} // closed when it is forgotten
