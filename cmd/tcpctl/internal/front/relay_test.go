@@ -18,6 +18,7 @@ func TestKicked(t *testing.T) {
 	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
+	v.until("counted", func(i proxy.ServiceInfo) bool { return i.BytesOut == 4 })
 	s := v.engine.Sessions(false)
 	if len(s) != 1 || s[0].Via != "ws" || s[0].BytesIn != 4 || s[0].BytesOut != 4 {
 		t.Fatalf("sessions %+v", s)
