@@ -38,8 +38,15 @@ var (
 // again; nothing tells when there is room.
 const busyRetry = 5 * time.Millisecond
 
+// callsKept bounds the calls that a loop keeps to use again.
+const callsKept = 64
+
 func (l *loop) begin(s *loopSeat, d Dial) {
-	c := &call{seat: s, dial: d}
+	c := &call{}
+	if n := len(l.calls); n > 0 {
+		c, l.calls = l.calls[n-1], l.calls[:n-1]
+	}
+	c.seat, c.dial = s, d
 	s.call = c
 	if d.Timeout > 0 {
 		c.until = l.now + int64(d.Timeout)
@@ -118,10 +125,10 @@ func (c *call) tryNext(l *loop) {
 func (c *call) try(l *loop) {
 	fd, e := c.connect()
 	if fd >= 0 {
-		c.side = &Side{remote: c.to}
-		c.side.fd, c.side.home, c.side.seat, c.side.use = fd, l, c.seat, calling
+		c.side = &Side{remote: c.to, socket: socket{fd: fd, slot: noSlot, home: l, seat: c.seat, use: calling}}
 		if c.dial.Network == "unix" {
-			c.side.path = c.dial.Addr
+			path := c.dial.Addr
+			c.side.path = &path
 		}
 		if e == 0 || e == unix.EINPROGRESS {
 			if ee := l.arm(c.side); ee != 0 {
@@ -223,10 +230,10 @@ func (c *call) connected(l *loop) {
 		c.failed(l, os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}
-	c.end(l)
 	s.use = unused
 	s.last.Store(l.now)
 	l.tell(c.seat, Event{Kind: Connected, Side: s})
+	c.end(l)
 }
 
 // failed goes on with the next address, if there is one.
@@ -243,12 +250,12 @@ func (c *call) failed(l *loop, err error) {
 }
 
 func (c *call) fail(l *loop, err error) {
-	c.end(l)
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		err = &net.OpError{Op: "dial", Net: c.dial.Network, Addr: dialled(c.dial.Network + " " + c.dial.Addr), Err: err}
 	}
 	l.tell(c.seat, Event{Kind: Failed, Err: err})
+	c.end(l)
 }
 
 func (c *call) abort(l *loop) {
@@ -259,10 +266,17 @@ func (c *call) abort(l *loop) {
 	c.fail(l, errAborted)
 }
 
+// end is the last that is done with a call.
 func (c *call) end(l *loop) {
-	c.over = true
 	c.seat.call = nil
 	l.alarms.drop(&c.alarm)
+	switch {
+	case c.cancel != nil:
+		c.over = true // a lookup may still know it
+	case len(l.calls) < callsKept:
+		*c = call{}
+		l.calls = append(l.calls, c)
+	}
 }
 
 func (c *call) drop() {

@@ -19,7 +19,7 @@ type door struct {
 	fd      int32
 	slot    int32
 	accept  func(*Side)
-	path    string // of a Unix socket
+	path    *string // of a Unix socket
 	from    unix.RawSockaddrAny
 	alarm   alarm // the next try after an error
 	backoff time.Duration
@@ -42,9 +42,9 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 		return
 	}
 	if u, ok := l.Addr().(*net.UnixAddr); ok {
-		d.path = u.Name
+		d.path = &u.Name
 	}
-	if d.path == "" {
+	if d.path == nil {
 		l.Sock.outfit(d.fd) // each connection inherits it
 	}
 	if !home.box.post(mail{do: d.arm}, nil) {
@@ -138,9 +138,7 @@ func (d *door) end() {
 }
 
 func (d *door) newSide(l *loop, fd int32) *Side {
-	s := &Side{path: d.path}
-	s.fd, s.home = fd, l
-	s.remote = addrPortOf(&d.from)
+	s := &Side{remote: addrPortOf(&d.from), path: d.path, socket: socket{fd: fd, slot: noSlot, home: l}}
 	s.last.Store(l.now)
 	return s
 }

@@ -35,7 +35,7 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	l := s.home.Load()
 	s.going = 2
 	client.seat, backend.seat = s, s
-	client.peer, backend.peer = backend, client
+	s.backend = backend
 	client.use, backend.use = relaying, relaying
 	client.reads = true
 	l.again(client) // which also asks epoll for it
@@ -52,7 +52,7 @@ func (l *loop) again(s *Side) {
 // pump moves what src sends until there is nothing more to read, the receiver
 // takes no more, or it is the turn of others.
 func (l *loop) pump(src *Side) {
-	f, dst := &src.flow, src.peer
+	f, dst := &src.flow, src.peer()
 	for reads := 0; !f.over && !f.flushes && !f.hauls(); reads++ {
 		switch {
 		case f.owes():
@@ -83,7 +83,7 @@ func (l *loop) pump(src *Side) {
 
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
-	f, dst := &src.flow, src.peer
+	f, dst := &src.flow, src.peer()
 	n, e := recv(src.fd, l.buf[:])
 	switch {
 	case e == unix.EAGAIN:
@@ -141,7 +141,7 @@ func (l *loop) push(src *Side) bool {
 		l.sendAway(src)
 		return false
 	}
-	if l.write(f, src.peer, f.held) {
+	if l.write(f, src.peer(), f.held) {
 		return false
 	}
 	l.drop(f)
@@ -163,7 +163,7 @@ func (l *loop) drop(f *flow) {
 
 // passOn passes a side's end on: all that it sent has been written.
 func (l *loop) passOn(src *Side) {
-	f, dst := &src.flow, src.peer
+	f, dst := &src.flow, src.peer()
 	if f.end == FIN && (src.broken.Load() || src.hauled && !src.shut.Load() && isReset(src.fd)) {
 		// A write to it had got the reset first, so that reading found only
 		// an end of stream.
@@ -199,8 +199,8 @@ func (l *loop) over(src *Side) {
 	src.flow.over = true
 	src.seat.going--
 	l.tell(src.seat, Event{Kind: Ended, Side: src, End: src.flow.end, Last: src.seat.going == 0})
-	if src.peer.flow.deaf {
-		l.again(src.peer)
+	if src.peer().flow.deaf {
+		l.again(src.peer())
 	}
 }
 
@@ -266,18 +266,18 @@ func (l *loop) hangUp(s *Side, reset bool) {
 		f.end = Closed
 		l.over(s)
 	}
-	if f := &s.peer.flow; !f.over {
+	if f := &s.peer().flow; !f.over {
 		l.drop(f)
 		f.deaf = true
-		l.again(s.peer)
+		l.again(s.peer())
 	}
 }
 
 // release closes the descriptor, which also takes it out of epoll.
 func (s *Side) release(reset bool) {
-	if s.asked != 0 {
+	if s.slot != noSlot {
 		s.home.slots.give(s.slot)
-		s.asked = 0
+		s.slot = noSlot
 	}
 	if reset {
 		linger0(s.fd)

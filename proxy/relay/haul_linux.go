@@ -30,11 +30,11 @@ func (l *loop) beginHaul(src *Side) {
 	if p == nil {
 		return
 	}
-	if !src.settle() || !src.peer.settle() {
+	if !src.settle() || !src.peer().settle() {
 		l.run.pipes.put(p, true)
 		return
 	}
-	src.flow.haul = &haul{src: src, dst: src.peer, pipe: p}
+	src.flow.haul = &haul{src: src, dst: src.peer(), pipe: p}
 	l.sendAway(src)
 }
 
@@ -52,7 +52,7 @@ func (s *Side) settle() bool {
 func (l *loop) sendAway(src *Side) {
 	src.flow.haul.away = true
 	l.arm(src)
-	l.arm(src.peer)
+	l.arm(src.peer())
 	l.run.aside.Add(1)
 	l.run.hauling.Add(1)
 	go src.flow.haul.run(l)
@@ -129,7 +129,7 @@ func (h *haul) back(l *loop) {
 	h.stop.Store(false)
 	src.reads = true
 	for _, s := range [...]*Side{src, dst} {
-		if s.closing != notClosing && !s.flow.hauls() && !s.peer.flow.hauls() {
+		if s.closing != notClosing && !s.flow.hauls() && !s.peer().flow.hauls() {
 			l.hangUp(s, s.closing == closingWithReset)
 		}
 	}
@@ -141,7 +141,7 @@ func (h *haul) back(l *loop) {
 // reports whether there was something.
 func (s *Side) recall(reset bool) bool {
 	any := false
-	for _, from := range [...]*Side{s, s.peer} {
+	for _, from := range [...]*Side{s, s.peer()} {
 		if from.flow.hauls() {
 			any = true
 			from.flow.haul.stop.Store(true)

@@ -45,6 +45,7 @@ var _ Runner = (*Loop)(nil)
 type loopSeat struct {
 	task    Task
 	client  *Side
+	backend *Side                // while it relays
 	home    atomic.Pointer[loop] // whose thread steps it
 	call    *call                // the dial under way
 	alarm   alarm                // At

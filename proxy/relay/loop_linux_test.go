@@ -18,7 +18,7 @@ func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 	var s slots
 	one, two := &nobody{"one"}, &nobody{"two"}
 	i := s.take(one)
-	old := unix.EpollEvent{Fd: i, Pad: s.all[i].generation}
+	old := unix.EpollEvent{Fd: i, Pad: s.at(i).generation}
 	if s.whose(&old) != one {
 		t.Error("news for one did not reach it")
 	}

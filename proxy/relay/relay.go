@@ -24,7 +24,7 @@ type Task interface {
 // Seat is where a runner keeps what it needs to know of a task. The zero
 // value is ready; it must not be copied.
 type Seat struct {
-	stream streamSeat
+	stream *streamSeat
 	loop   loopSeat
 }
 

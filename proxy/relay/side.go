@@ -12,7 +12,7 @@ import (
 // it belongs to owns it from the accept or the dial to Close.
 type Side struct {
 	remote netip.AddrPort
-	path   string // of a Unix socket's listener or backend
+	path   *string // of a Unix socket's listener or backend; nil for TCP
 
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
@@ -38,10 +38,14 @@ var start = time.Now()
 // NewSide makes a side of a connection, which it owns from now on.
 func NewSide(c net.Conn) *Side {
 	s := &Side{connSide: &connSide{conn: c}}
-	s.remote, s.path = addrOf(c.RemoteAddr())
-	s.local, _ = addrOf(c.LocalAddr())
-	if u, ok := c.LocalAddr().(*net.UnixAddr); ok && (s.path == "" || s.path == "@") { // unnamed, as clients are
-		s.path = u.Name
+	name, own := "", ""
+	s.remote, name = addrOf(c.RemoteAddr())
+	s.local, own = addrOf(c.LocalAddr())
+	if name == "" || name == "@" { // unnamed, as clients of a Unix socket are
+		name = own
+	}
+	if !s.remote.IsValid() {
+		s.path = &name
 	}
 	s.touch()
 	return s
@@ -81,7 +85,10 @@ func (s *Side) Name() string {
 	if s.remote.IsValid() {
 		return s.remote.String()
 	}
-	return "unix:" + s.path
+	if s.path == nil {
+		return "unknown"
+	}
+	return "unix:" + *s.path
 }
 
 // In is how many bytes have been read from the side so far.

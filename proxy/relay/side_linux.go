@@ -11,8 +11,8 @@ import (
 // socket is what a raw side has. It belongs to its loop.
 type socket struct {
 	fd      int32  // -1 once closed
-	slot    int32  // its number in the loop
-	asked   uint32 // what epoll was asked for; 0: it is not there
+	slot    int32  // its number in the loop, or noSlot
+	asked   uint16 // what epoll was asked for
 	use     use
 	seen    End  // while watched: what was told last
 	hauled  bool // its socket waits in a splice
@@ -21,8 +21,18 @@ type socket struct {
 	closing closing
 	home    *loop
 	seat    *loopSeat
-	peer    *Side
 	flow    flow // of what it sends
+}
+
+// noSlot is the slot of a side that epoll does not know.
+const noSlot = -1
+
+// peer is the other side of one that relays.
+func (s *Side) peer() *Side {
+	if s == s.seat.client {
+		return s.seat.backend
+	}
+	return s.seat.client
 }
 
 // use is what a raw side is in its loop for.
@@ -61,9 +71,9 @@ func (s *Side) ready(l *loop, events uint32) {
 		if s.reads {
 			l.pump(s)
 		}
-		if events&(unix.EPOLLOUT|lost) != 0 && s.peer.flow.blocked {
-			s.peer.flow.blocked = false
-			l.pump(s.peer)
+		if events&(unix.EPOLLOUT|lost) != 0 && s.peer().flow.blocked {
+			s.peer().flow.blocked = false
+			l.pump(s.peer())
 		}
 	}
 }
@@ -72,46 +82,44 @@ func (s *Side) ready(l *loop, events uint32) {
 // tells too much of costs little, and nothing has to be taken back but for a
 // haul, which would wake the loop for each packet.
 func (l *loop) arm(s *Side) unix.Errno {
-	want := uint32(unix.EPOLLET)
+	var want uint16
 	hauls := false
 	switch s.use {
 	case watched:
-		want |= unix.EPOLLRDHUP
+		want = unix.EPOLLRDHUP
 	case calling:
-		want |= unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+		want = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
 	case relaying:
-		in, out := s.flow.hauls(), s.peer.flow.hauls()
+		peer := s.peer()
+		in, out := s.flow.hauls(), peer.flow.hauls()
 		hauls = in || out
 		if !in {
 			want |= unix.EPOLLIN | unix.EPOLLRDHUP
 		}
-		if s.peer.flow.blocked && !out {
+		if peer.flow.blocked && !out {
 			want |= unix.EPOLLOUT
 		}
 	}
-	switch {
-	case s.fd < 0 || want&^s.asked == 0 && (!hauls || want == s.asked):
+	var e unix.Errno
+	switch listed := s.slot != noSlot; {
+	case s.fd < 0 || listed && want&^s.asked == 0 && (!hauls || want == s.asked):
 		return 0
-	case s.asked == 0:
-		slot, e := l.add(s.fd, want, s)
-		if e != 0 {
-			return e
-		}
-		s.slot = slot
+	case listed:
+		e = l.modify(s.fd, s.slot, unix.EPOLLET|uint32(want))
 	default:
-		if e := l.modify(s.fd, s.slot, want); e != 0 {
-			return e
-		}
+		s.slot, e = l.add(s.fd, unix.EPOLLET|uint32(want), s)
 	}
-	s.asked = want
-	return 0
+	if e == 0 {
+		s.asked = want
+	}
+	return e
 }
 
 // leave takes an open side out of its loop.
 func (s *Side) leave() {
-	if s.asked != 0 {
+	if s.slot != noSlot {
 		s.home.remove(s.fd, s.slot)
-		s.asked = 0
+		s.slot = noSlot
 	}
 	s.use = unused
 }

@@ -7,9 +7,12 @@ import "golang.org/x/sys/unix"
 // the old ones is still in the batch that is being read: without it, one
 // connection in a thousand got another's end.
 type slots struct {
-	all  []slot
-	free []int32
+	pages []*[slotsAPage]slot // so that growing copies nothing
+	used  int32
+	free  []int32
 }
+
+const slotsAPage = 256
 
 type slot struct {
 	who        hearer
@@ -19,26 +22,33 @@ type slot struct {
 // hearer hears of a descriptor that is ready.
 type hearer interface{ ready(l *loop, events uint32) }
 
+func (s *slots) at(i int32) *slot { return &s.pages[i/slotsAPage][i%slotsAPage] }
+
 func (s *slots) take(who hearer) int32 {
+	i := s.used
 	if n := len(s.free); n > 0 {
-		i := s.free[n-1]
+		i = s.free[n-1]
 		s.free = s.free[:n-1]
-		s.all[i].who = who
-		return i
+	} else {
+		if i%slotsAPage == 0 {
+			s.pages = append(s.pages, new([slotsAPage]slot))
+		}
+		s.used++
 	}
-	s.all = append(s.all, slot{who: who})
-	return int32(len(s.all) - 1)
+	s.at(i).who = who
+	return i
 }
 
 func (s *slots) give(i int32) {
-	s.all[i].who = nil
-	s.all[i].generation++
+	at := s.at(i)
+	at.who = nil
+	at.generation++
 	s.free = append(s.free, i)
 }
 
 // whose says whom an event is for; nil when he is gone.
 func (s *slots) whose(ev *unix.EpollEvent) hearer {
-	if at := &s.all[ev.Fd]; at.generation == ev.Pad {
+	if at := s.at(ev.Fd); at.generation == ev.Pad {
 		return at.who
 	}
 	return nil
@@ -47,16 +57,16 @@ func (s *slots) whose(ev *unix.EpollEvent) hearer {
 // add has l hear of fd, and returns its slot.
 func (l *loop) add(fd int32, events uint32, who hearer) (int32, unix.Errno) {
 	i := l.slots.take(who)
-	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.all[i].generation}
+	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.at(i).generation}
 	if e := epollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); e != 0 {
 		l.slots.give(i)
-		return 0, e
+		return noSlot, e
 	}
 	return i, 0
 }
 
 func (l *loop) modify(fd int32, i int32, events uint32) unix.Errno {
-	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.all[i].generation}
+	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.at(i).generation}
 	return epollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &ev)
 }
 

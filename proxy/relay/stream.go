@@ -29,12 +29,15 @@ type streamSeat struct {
 
 func (r *Stream) Name() string { return "stream" }
 
-func (r *Stream) Begin(t Task, _ *Side) { r.deliver(t, Event{Kind: Begin}) }
+func (r *Stream) Begin(t Task, _ *Side) {
+	t.Seat().stream = &streamSeat{}
+	r.deliver(t, Event{Kind: Begin})
+}
 
 // deliver steps the task here, in the goroutine that has the news, unless
 // another one is stepping it already.
 func (r *Stream) deliver(t Task, ev Event) {
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	if s.done {
 		s.mu.Unlock()
@@ -64,7 +67,7 @@ func (r *Stream) drain(t Task, s *streamSeat) {
 }
 
 func (r *Stream) Post(t Task, ev Event) {
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -99,7 +102,7 @@ func (r *Stream) Dial(t Task, d Dial) {
 	if d.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
 	}
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	s.abort = cancel
 	s.mu.Unlock()
@@ -125,7 +128,7 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 }
 
 func (r *Stream) Abort(t Task) {
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.abort != nil {
@@ -134,7 +137,7 @@ func (r *Stream) Abort(t Task) {
 }
 
 func (r *Stream) At(t Task, d time.Duration) {
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -152,7 +155,7 @@ func (r *Stream) At(t Task, d time.Duration) {
 func (r *Stream) Close(s *Side, reset bool) { s.closeConn(reset) }
 
 func (r *Stream) Done(t Task) {
-	s := &t.Seat().stream
+	s := t.Seat().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done = true

@@ -22,6 +22,7 @@ type loop struct {
 	ready  []*Side           // have more to read than one turn may
 	news   []news
 	wanted wanted
+	calls  []*call // that are over, to be used again
 	ended  bool
 
 	yielded int64 // when it last let others run
