@@ -59,7 +59,7 @@ func admit(s *Session, ev relay.Event) answer {
 // join puts a new session in line.
 func (s *Session) join() answer {
 	q := s.service.queue
-	s.joined = s.opened
+	s.joined = true
 	admitted, err := q.Join(&s.waiter)
 	if admitted {
 		s.letIn()
@@ -119,7 +119,7 @@ func (s *Session) patience() time.Duration {
 	left, standing := time.Duration(0), false
 	s.service.queue.View(func() {
 		now := time.Now()
-		left = limit - now.Sub(s.joined)
+		left = limit - now.Sub(s.opened)
 		if !s.bypass {
 			left += s.service.stoodStill(now) - s.stood
 			standing = s.service.still

@@ -13,8 +13,8 @@ import (
 func carry(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
-		s.connected = time.Now()
-		s.service.books.connect.add(s.connected.Sub(s.dialled))
+		s.connected = max(time.Since(s.opened), 1)
+		s.service.books.connect.add(s.connected - s.dialled)
 		s.phase.Store(inRelay)
 		s.last.total.Add(1)
 		if s.held {
@@ -55,13 +55,15 @@ func (s *Session) sideEnded(ev relay.Event) {
 	case relay.FIN:
 		s.ends(ending{by: by, phase: PhaseRelay, why: "fin"})
 		if !ev.Last {
-			s.half = time.Now()
+			s.half = max(time.Since(s.opened), 1)
 			s.run.At(s, s.untilDue())
 		}
 	case relay.Reset:
 		s.ends(ending{by: by, phase: PhaseRelay, why: "reset"})
 		s.ending.reset = true
-		s.ending.cut = s.ending.cut || by == ByBackend
+		// A client that has left is not cut by what its backend does with
+		// its goodbye: TLS servers close without reading it, which resets.
+		s.ending.cut = s.ending.cut || by == ByBackend && s.client.Gone() != relay.Reset
 		if !ev.Last {
 			s.hangUp(true)
 			s.run.Close(s.server, true)
@@ -95,10 +97,10 @@ func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
 	if s.server != nil {
 		quiet := later(s.client.LastRead(), s.server.LastRead())
 		if c.IdleTimeout > 0 {
-			idle = later(quiet, s.connected).Add(c.IdleTimeout)
+			idle = later(quiet, s.opened.Add(s.connected)).Add(c.IdleTimeout)
 		}
-		if !s.half.IsZero() && c.HalfCloseTimeout > 0 {
-			half = later(quiet, s.half).Add(c.HalfCloseTimeout)
+		if s.half > 0 && c.HalfCloseTimeout > 0 {
+			half = later(quiet, s.opened.Add(s.half)).Add(c.HalfCloseTimeout)
 		}
 	}
 	return ttl, lifetime, idle, half

@@ -70,7 +70,7 @@ func dial(s *Session, ev relay.Event) answer {
 
 func (s *Session) connect() {
 	s.dials++
-	s.dialled = time.Now()
+	s.dialled = time.Since(s.opened)
 	c := s.service.config()
 	b := s.last
 	s.run.Dial(s, relay.Dial{Network: b.network, Addr: b.addr, Timeout: c.ConnectTimeout, Sock: c.Sock, Func: c.Dial})
@@ -92,19 +92,23 @@ func (s *Session) giveUp(e ending) answer {
 func (s *Session) elsewhere(err error) answer {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
-	s.tried = append(s.tried, s.last)
+	if s.setback == nil {
+		s.setback = &setback{}
+	}
+	back := s.setback
+	back.tried = append(back.tried, s.last)
 	var timeout interface{ Timeout() bool }
 	s.late = errors.As(err, &timeout) && timeout.Timeout()
-	if len(s.tried) <= retries && s.another() {
+	if len(back.tried) <= retries && s.another() {
 		s.connect()
 		return wait
 	}
 	// Who was held by a pause goes on being held (rule 17).
-	if c.NoBackend == Reject && s.dials > retries && !s.held {
+	if c.NoBackend == Reject && int(s.dials) > retries && !s.held {
 		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true, late: s.late})
 	}
-	s.tried = s.tried[:0]
-	s.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))
+	back.tried = back.tried[:0]
+	back.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))
 	s.rounds++
 	s.phase.Store(inQueue)
 	if s.rounds == 1 && s.waited == 0 {

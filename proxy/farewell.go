@@ -42,7 +42,7 @@ func (s *Session) farewell() farewell {
 		f.code, f.text = closeInternal, "the backend has broken off"
 	case why == "shutdown", why == "drain_limit", why == "pause_limit":
 		f.code = closeGoing
-	case why == "kicked", e.phase == PhaseRelay, e.refused && s.joined.IsZero():
+	case why == "kicked", e.phase == PhaseRelay, e.refused && !s.joined:
 		f.code = closePolicy
 	case e.late:
 		f.status = http.StatusGatewayTimeout

@@ -44,8 +44,8 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, string) {
 		return lock.Stay, whyPaused
 	}
 	now := time.Now()
-	if sess.retryAt.After(now) {
-		s.wakeAt(sess.retryAt)
+	if back := sess.setback; back != nil && back.retryAt.After(now) {
+		s.wakeAt(back.retryAt)
 		return lock.Stay, whyRetry
 	}
 	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {

@@ -56,7 +56,7 @@ func (s *Session) count(now time.Time) {
 			b.bytesOut.Add(out)
 		}
 	})
-	if !s.connected.IsZero() {
+	if s.connected > 0 {
 		svc.books.session.add(now.Sub(s.opened))
 	}
 	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code}
@@ -66,7 +66,7 @@ func (s *Session) count(now time.Time) {
 	}
 	if e.phase == PhaseQueue && e.why == "queue timeout" {
 		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
-			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.joined).Round(time.Millisecond), svc.name)})
+			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
 	}
 	if e.why == whyTTL {
 		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
@@ -115,7 +115,7 @@ func (c closed) record() Record {
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
-		BytesIn: c.in, BytesOut: c.out, Dials: s.dials, Served: !s.connected.IsZero(), CloseCode: c.code}
+		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
 	if line := s.theLine(); line != nil {
 		r.Subprotocol = line.Subprotocol()
 	}
@@ -125,8 +125,8 @@ func (c closed) record() Record {
 	if c.backend != nil {
 		r.Backend = c.backend.name
 	}
-	if !s.connected.IsZero() {
-		r.ConnectSeconds = s.connected.Sub(s.dialled).Seconds()
+	if s.connected > 0 {
+		r.ConnectSeconds = (s.connected - s.dialled).Seconds()
 	}
 	return r
 }

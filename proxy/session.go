@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -21,29 +22,33 @@ type Session struct {
 	service *Service
 	run     relay.Runner
 	number  uint64
-	stage   int
-	bypass  bool // a pause does not hold it
+	stage   uint8
 
+	// What a session is made of costs memory for each that is idle, so most
+	// times are counted from the first, and what few sessions need is apart.
+	bypass     bool   // a pause does not hold it
 	introduced bool   // its PROXY header has been asked for
 	judged     bool   // by the access rules
 	shaken     bool   // its protocol's handshake has been asked for
 	counted    bool   // in its place's account
+	joined     bool   // it has stood in line, if only for a moment
+	late       bool   // the last dial took too long
 	via        string // tls, or its protocol's name; "" is tcp
 	guest      *guest // nil: its client speaks no Protocol
 
 	client, server *relay.Side
 
-	opened, joined, dialled, connected time.Time
+	opened    time.Time
+	dialled   time.Duration // after it was opened
+	connected time.Duration // and 0: it has not come to that
+	half      time.Duration // when the first side ended
 
 	stood   time.Duration // the queue's account of standing still when it began to wait
 	waited  time.Duration // until it was let in; 0: it was at once
-	dials   int
-	tried   []*Backend // that it could not reach since it was granted
-	retryAt time.Time
-	late    bool // the last dial took too long
-	rounds  int
-	half    time.Time // when the first side ended
-	ending  *ending   // why it ends; nil while it goes on
+	dials   int32
+	rounds  int32
+	setback *setback // nil: no dial has failed
+	ending  *ending  // why it ends; nil while it goes on
 
 	// Guarded by the service's queue, since the gate decides about it.
 	backend *Backend // whose capacity it holds
@@ -77,7 +82,7 @@ const (
 
 const (
 	atAdmit  = 1
-	atRecord = len(life) - 1
+	atRecord = uint8(len(life) - 1)
 )
 
 // Step takes the session as far as it gets with one event.
@@ -130,14 +135,15 @@ func (s *Session) ends(e ending) answer {
 	return end
 }
 
+// setback is what a session remembers of dials that failed.
+type setback struct {
+	tried   []*Backend // that it could not reach since it was granted
+	retryAt time.Time
+}
+
 // hasTried says whether the session could not reach b since it was granted.
 func (s *Session) hasTried(b *Backend) bool {
-	for _, t := range s.tried {
-		if t == b {
-			return true
-		}
-	}
-	return false
+	return s.setback != nil && slices.Contains(s.setback.tried, b)
 }
 
 // phases by number, for those who look on.

@@ -44,7 +44,7 @@ func (s *Service) queueOld(now time.Time) {
 	}
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
-		waited := now.Sub(sess.joined)
+		waited := now.Sub(sess.opened)
 		if !sess.bypass {
 			waited -= s.stoodStill(now) - sess.stood
 		}
