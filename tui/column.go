@@ -66,8 +66,18 @@ func fit[T any](cols []column[T], w, skip int) []slot {
 		chosen[i] = cols[i].width
 		used += need
 	}
+	// What is left goes to names first, a column to each in turn: they are what
+	// is cut otherwise.
+	for grown := true; grown && used < w; {
+		grown = false
+		for _, i := range byPrio {
+			if now, ok := chosen[i]; ok && cols[i].ends && now < cols[i].width+cols[i].grow && used < w {
+				chosen[i], used, grown = now+1, used+1, true
+			}
+		}
+	}
 	for _, i := range byPrio {
-		if _, ok := chosen[i]; ok {
+		if _, ok := chosen[i]; ok && !cols[i].ends {
 			more := min(cols[i].grow, w-used)
 			chosen[i] += max(more, 0)
 			used += max(more, 0)

@@ -12,13 +12,13 @@ import (
 )
 
 // consoleWords are what the command line knows besides the engine's acts.
-var consoleWords = []string{"detach", "filter", "help", "pane", "quit", "sort", "theme", "view"}
+var consoleWords = []string{"detach", "filter", "help", "pane", "peer", "quit", "sort", "theme", "view"}
 
 // command carries out a line: an act, in the words of the CLI, or something
 // about the console itself.
 func (m *model) command(line string) tea.Cmd {
 	keep := m.typed.add(line)
-	words, err := splitWords(line)
+	words, err := splitWords(strings.TrimLeft(line, ": ")) // a second : is a habit
 	if len(words) > 0 && words[0] == "tcpctl" {
 		words = words[1:] // pasted from a CLI twin
 	}
@@ -29,12 +29,17 @@ func (m *model) command(line string) tea.Cmd {
 		return keep
 	}
 	if api.Lookup(words[0]) != nil {
+		words, peer, err := takePeer(words)
+		if err != nil {
+			m.say(err, "")
+			return keep
+		}
 		req, err := parseAct(words)
 		if err != nil {
 			m.say(err, "")
 			return keep
 		}
-		return tea.Batch(keep, m.typedAct(req))
+		return tea.Batch(keep, m.typedOn(req, peer))
 	}
 	return tea.Batch(keep, m.consoleCommand(words[0], strings.Join(words[1:], " ")))
 }
@@ -62,6 +67,14 @@ func (m *model) consoleCommand(word, rest string) tea.Cmd {
 		return m.viewCommand(rest)
 	case "sort":
 		return m.sortCommand(rest)
+	case "peer":
+		if rest == "" || rest == m.homeName() {
+			return m.goHome()
+		}
+		return m.visit(rest, nil)
+	case "window":
+		m.say(refusal("a window runs a command in your terminal, as you: type there  "+windowLine(rest, m.peer)), "")
+		return nil
 	case "pane":
 		for i, p := range m.panes {
 			if rest != "" && strings.HasPrefix(strings.ToLower(p.name()), strings.ToLower(rest)) || rest == fmt.Sprint(i+1) {
@@ -108,7 +121,7 @@ func (m *model) sortCommand(rest string) tea.Cmd {
 
 // typedAct asks for an act that was typed. One without a target is about what
 // is marked or under the cursor, as a key would be.
-func (m *model) typedAct(req api.Request) tea.Cmd {
+func (m *model) typedAct(req api.Request, everywhere bool) tea.Cmd {
 	act := api.Lookup(req.Act)
 	var hidden []string
 	moved := false
@@ -122,9 +135,9 @@ func (m *model) typedAct(req api.Request) tea.Cmd {
 		}
 	}
 	if req.DryRun {
-		return m.do(&proposal{req: req, act: act})
+		return m.do(&proposal{req: req, act: act, peer: m.peer, everywhere: everywhere})
 	}
-	return m.propose(req, hidden, moved)
+	return m.proposeOn(req, hidden, moved, everywhere)
 }
 
 // underCursor is what an act without a target is about.

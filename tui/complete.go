@@ -48,6 +48,8 @@ func (m *model) candidates(before []string, begun string) []string {
 	act := api.Lookup(before[0])
 	if act == nil {
 		switch before[0] {
+		case "peer":
+			return m.nodeNames()
 		case "view":
 			return append(m.serviceNames(), "all")
 		case "theme":
@@ -67,11 +69,16 @@ func (m *model) candidates(before []string, begun string) []string {
 		for _, f := range act.Flags {
 			flags = append(flags, "--"+f)
 		}
+		if m.mesh() != nil {
+			flags = append(flags, "--peer")
+		}
 		return flags
 	}
 	switch before[len(before)-1] {
 	case "--then":
 		return []string{"abort", "cut", "keep"}
+	case "--peer":
+		return append(m.nodeNames(), "all")
 	case "--service":
 		return m.serviceNames()
 	case "--limit", "--max", "--grace":

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"go.uber.org/goleak"
 )
 
@@ -28,6 +30,7 @@ type console struct {
 func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *console {
 	t.Helper()
 	cfg := Config{Source: engine, Instance: "edge-01", Where: "@unix:/run/tcpctl.sock"}
+	cfg.Peer = func(node string) api.Source { return engine.peer(node) }
 	for _, do := range change {
 		do(&cfg)
 	}

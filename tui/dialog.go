@@ -69,6 +69,13 @@ func newDialog(p *proposal) *dialog {
 			d.fields = append(d.fields, &field{name: flag, words: words, at: max(slices.Index(words, o.Then), 0)})
 		}
 	}
+	if len(p.nodes) > 1 && !p.act.Plan {
+		f := &field{name: "on", words: []string{p.nodes[0], fmt.Sprintf("all %d nodes", len(p.nodes))}}
+		if p.everywhere {
+			f.at = 1
+		}
+		d.fields = append(d.fields, f)
+	}
 	d.at = d.cancel()
 	return d
 }
@@ -191,6 +198,10 @@ func (d *dialog) read() error {
 		value := strings.TrimSpace(f.input.Value())
 		if f.words != nil {
 			value = f.words[f.at]
+			if f.name == "on" {
+				d.p.everywhere = f.at == 1
+				continue
+			}
 			if value == "default" || value == "keep" && f.at == 0 {
 				d.p.req.Then = ""
 				continue

@@ -61,6 +61,9 @@ func (d *dialog) parts(m *model, w int) (parts []part) {
 	}
 	blank()
 	say(3, "Target", d.targetText(m), themes.Text)
+	if d.p.peer != "" && !d.p.everywhere {
+		say(2, "Node", safe(d.p.peer)+", which is not this one: "+m.homeName()+" asks it", themes.Warn)
+	}
 	blank()
 	label := "Effect"
 	for _, line := range d.p.effects() {

@@ -17,9 +17,11 @@ const actLimit = 15 * time.Second
 
 // actMsg is the engine's answer to an act.
 type actMsg struct {
-	p   *proposal
-	res api.Result
-	err error
+	p       *proposal
+	at      *place
+	res     api.Result
+	answers []api.PeerAnswer // of an act on every node
+	err     error
 }
 
 // do has the engine carry out a proposal.
@@ -32,12 +34,15 @@ func (m *model) do(p *proposal) tea.Cmd {
 	}
 	m.backendsPane().refresh(m)
 	m.changed()
-	source, ctx := m.cfg.Source, m.ctx
+	at, ctx := m.place, m.ctx // not the place's: an act is not given up by looking away
+	if p.everywhere {
+		return m.doEverywhere(p, req)
+	}
 	return guard(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ctx, actLimit)
 		defer cancel()
-		res, err := source.Do(ctx, req)
-		return actMsg{p, res, err}
+		res, err := at.source.Do(ctx, req)
+		return actMsg{p: p, at: at, res: res, err: err}
 	})
 }
 
@@ -56,10 +61,10 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	req := a.p.request()
 	for _, t := range req.Targets {
 		if a.err != nil {
-			delete(m.world.asked, t)
-		} else if mine, ok := m.world.asked[t]; ok {
+			delete(a.at.world.asked, t)
+		} else if mine, ok := a.at.world.asked[t]; ok {
 			mine.done, mine.at = true, m.clock()
-			m.world.asked[t] = mine
+			a.at.world.asked[t] = mine
 		}
 	}
 	m.backendsPane().refresh(m)
@@ -70,9 +75,14 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	case a.err != nil && open:
 		d.busy, d.err = false, safe(errorText(a.err))
 	case a.err != nil:
-		m.say(refusal(a.p.act.Name+": "+errorText(a.err)), "")
+		m.say(refusal(a.p.act.Name+a.p.on()+": "+errorText(a.err)), "")
+	case a.answers != nil:
+		if open {
+			m.pop()
+		}
+		m.showAnswers(a.p, a.answers)
 	case req.DryRun:
-		m.push(&detailsBox{title: "dry run: " + safe(req.CommandLine()), facts: impactFacts(a.res.Impact)})
+		m.push(&detailsBox{title: "dry run: " + safe(a.p.requestLine()), facts: impactFacts(a.res.Impact)})
 	default:
 		if open {
 			m.pop()
@@ -81,8 +91,11 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		if a.p.undo {
 			text = "undone: " + text
 		}
+		text += a.p.on()
 		if a.res.Undo != nil {
-			m.undos = append(m.undos, *a.res.Undo)
+			a.at.undos = append(a.at.undos, *a.res.Undo)
+		}
+		if a.res.Undo != nil && a.at == m.place {
 			text += "   (undo: " + m.keysOf("undo") + ")"
 		}
 		m.show(proxy.LevelGood, text)
@@ -110,7 +123,7 @@ func impactFacts(all []api.Impact) (facts []fact) {
 func (m *model) undoLast() tea.Cmd {
 	req := m.undos[len(m.undos)-1]
 	m.undos = m.undos[:len(m.undos)-1]
-	p := &proposal{req: req, act: api.Lookup(req.Act), undo: true, old: m.staleFor()}
+	p := &proposal{req: req, act: api.Lookup(req.Act), undo: true, old: m.staleFor(), peer: m.peer}
 	for _, t := range req.Targets {
 		p.stamps = append(p.stamps, api.Stamp(m.world.status, p.act, t))
 		p.lived = append(p.lived, false)

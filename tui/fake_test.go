@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -27,6 +28,7 @@ type fake struct {
 	err      error
 	refuse   error         // of acts
 	hold     chan struct{} // acts wait for it
+	peers    map[string]*fake
 }
 
 func (f *fake) Status(context.Context) (*api.Status, error) {
@@ -134,6 +136,22 @@ func (f *fake) apply(b *proxy.BackendInfo, r *api.Request) {
 	}
 }
 
+// peer is another node, which is as edge is, and has a name of its own.
+func (f *fake) peer(node string) *fake {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.peers[node] == nil {
+		if f.peers == nil {
+			f.peers = map[string]*fake{}
+		}
+		p := edge()
+		heal(p)
+		p.status.Node.Name, p.status.Mesh = node, nil
+		f.peers[node] = p
+	}
+	return f.peers[node]
+}
+
 // change alters the made-up engine.
 func (f *fake) change(do func(*fake)) {
 	f.mu.Lock()
@@ -183,6 +201,14 @@ func edge() *fake {
 				BytesIn: 1 << 20, BytesOut: 88 << 10,
 				Backends: []proxy.BackendInfo{s}},
 		},
+		Mesh: &api.Mesh{Name: "lab", Node: "edge-01", Listen: "10.0.0.1:7946", Secret: true, Peers: []api.Peer{
+			{Peer: mesh.Peer{ID: "2", Name: "edge-02", Addr: "10.0.0.2:7946", State: mesh.Alive, Since: start.Add(-time.Hour), Seen: start.Add(-time.Second),
+				RTTSeconds: 0.001, FoundBy: "mdns", Version: "1.0.0", Trusted: true},
+				Services: []api.PeerService{{Name: "db-front", State: "open", Up: 4, Backends: 4, Active: 380}}},
+			{Peer: mesh.Peer{ID: "3", Name: "edge-03", Addr: "10.0.0.3:7946", State: mesh.Suspect, Since: start.Add(-2 * time.Second), Seen: start.Add(-4 * time.Second),
+				RTTSeconds: 0.002, FoundBy: "join", Version: "1.0.0", Trusted: true},
+				Services: []api.PeerService{{Name: "db-front", State: "open", Up: 3, Backends: 4, Active: 12, Queue: 2}}},
+		}},
 	}}
 	for i, w := range []struct {
 		client string

@@ -38,8 +38,8 @@ func globalKeys() []*binding {
 		moves("original", []string{"o"}, "the original order", func(g grid) { g.setSort(0, false) }),
 		{name: "filter", keys: []string{"/"}, label: "filter", help: "filter: words, !not, ~fuzzy, state:down, act>100", off: noRows, run: askFilter},
 		{name: "command", keys: []string{":"}, label: "cmd", help: "command line: the words of the CLI", run: askCommand},
-		{name: "details", keys: []string{"enter"}, help: "all about the row", off: noRows, run: showDetails},
-		{name: "back", keys: []string{"esc"}, help: "back: dismiss, clear the filter, leave the zoom", run: back},
+		{name: "details", keys: []string{"enter"}, help: "all about the row", weak: true, off: noRows, run: showDetails},
+		{name: "back", keys: []string{"esc"}, help: "back: dismiss, clear the filter, leave the zoom, come home from another node", run: back},
 		{name: "zoom", keys: []string{"z"}, label: "zoom", help: "the pane alone, or all again", run: (*model).toggleZoom},
 		{name: "next_pane", keys: []string{"tab"}, help: "next pane", run: func(m *model) tea.Cmd { return m.focusOn((m.focus + 1) % len(m.panes)) }},
 		{name: "prev_pane", keys: []string{"shift+tab"}, help: "pane before", run: func(m *model) tea.Cmd { return m.focusOn((m.focus + len(m.panes) - 1) % len(m.panes)) }},
@@ -100,6 +100,8 @@ func back(m *model) tea.Cmd {
 		g.setFilter("")
 	case m.zoom:
 		return m.toggleZoom()
+	case m.away():
+		return m.goHome()
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (m *model) drawHeader(c *canvas) {
 	up := fmt.Sprintf("UP %d/%d", n.up, n.backends)
 	if c.w < 80 {
 		segments(c, 0, []segment{
-			{middle(m.instance(), 12, m.theme.Glyphs.Ellipsis), themes.Title, 5, 1},
+			{middle(m.where(), 12, m.theme.Glyphs.Ellipsis), m.whereRole(), 5, 1},
 			{live, liveRole, 1, 1}, {rw, rwRole, 4, 1}, {up, upRole, 2, 2},
 			{fmt.Sprintf("Q %s", amount(float64(n.waiting))), queueRole, 3, 2},
 			{m.at(m.engineNow()), themes.TextDim, 6, 2},
@@ -79,13 +79,19 @@ func (m *model) drawHeader(c *canvas) {
 	e := m.theme.Glyphs.Ellipsis
 	list := []segment{
 		{"tcpctl", themes.TextDim, 7, 1},
-		{middle(m.instance(), 20, e), themes.Title, 1, 2},
+		{middle(m.homeName(), 20, e), themes.Title, 2, 2},
 		{middle(safe(m.cfg.Where), whereWidth(c.w), e), themes.TextDim, 9, 1},
+	}
+	if m.away() {
+		list[2] = segment{middle(m.where(), 22, e), m.whereRole(), 1, 1}
+	}
+	peers, peersRole := m.peersText()
+	list = append(list, []segment{
 		{live, liveRole, 1, 3}, {m.at(m.engineNow()), themes.Header, 3, 1},
 		{rw, rwRole, 2, 3}, {up, upRole, 1, 3},
 		{"QUEUE " + amount(float64(n.waiting)), queueRole, 1, 3},
-		{"PEERS -", themes.TextDim, 8, 3},
-	}
+		{peers, peersRole, 8, 3},
+	}...)
 	if h := st.Node.ConfigHash; h != "" {
 		list = append(list, segment{"cfg " + cut(safe(h), 6), themes.TextDim, 10, 3})
 	}
@@ -97,6 +103,34 @@ func (m *model) drawHeader(c *canvas) {
 	}
 	list = append(list, segment{"theme " + safe(m.theme.Name), themes.TextDim, 12, 3})
 	segments(c, 0, list)
+}
+
+// where is the node that is looked at: behind an arrow when it is not the
+// console's own, so that nobody drains the wrong one.
+func (m *model) where() string {
+	if m.away() {
+		return "> " + m.placeName()
+	}
+	return m.homeName()
+}
+
+func (m *model) whereRole() themes.Role {
+	if m.away() {
+		return themes.Warn
+	}
+	return themes.Title
+}
+
+// peersText is how many nodes are there, of how many, this one with them.
+func (m *model) peersText() (string, themes.Role) {
+	here, all := m.countNodes()
+	switch {
+	case all == 0:
+		return "PEERS -", themes.TextDim
+	case here < all:
+		return fmt.Sprintf("PEERS %d/%d", here, all), themes.Warn
+	}
+	return fmt.Sprintf("PEERS %d/%d", here, all), themes.Header
 }
 
 func whereWidth(w int) int {

@@ -22,6 +22,7 @@ func (e *entry) noun() any { return e.Event }
 type journal struct {
 	entries []*entry
 	seen    uint64 // the engine's last that we have
+	peer    string // the node's, where it is not the console's own
 	dropped uint64 // those that came and went before we asked
 	run     int    // which of the engine's lives it is: numbers begin again
 	own     int    // how many notes of the console there were
@@ -32,6 +33,9 @@ func (j *journal) take(page proxy.EventPage) bool {
 	j.dropped += page.Dropped
 	j.seen = max(page.Last, j.seen)
 	for _, ev := range page.Events {
+		if j.peer != "" && ev.Command != "" {
+			ev.Command += " --peer " + j.peer // as it would be typed here
+		}
 		j.add(&entry{id: fmt.Sprintf("%d.%d", j.run, ev.Seq), Event: ev})
 	}
 	if n := len(page.Events); n > 0 {

@@ -125,7 +125,7 @@ func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackP
 func (m *model) isShown(pane int) bool {
 	switch shapeOf(m.w, m.h) {
 	case shapeGrid:
-		return planGrid(m.w, m.h, m.focus, m.zoom, m.world.status.Plan != nil).panes[pane].h > 0
+		return planGrid(m.w, m.h, m.focus, m.zoom, m.planPane().fresh(m)).panes[pane].h > 0
 	case shapeStack:
 		return m.focus == pane || pane == paneQueue && !m.zoom
 	}

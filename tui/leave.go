@@ -73,7 +73,7 @@ func (l *leaveBox) stop(m *model) tea.Cmd {
 }
 
 func (l *leaveBox) draw(m *model, c *canvas) {
-	box := m.window(c, dialogWidth, 11, "Leave "+m.instance()+" ?", "")
+	box := m.window(c, dialogWidth, 11, "Leave "+m.homeName()+" ?", "")
 	lines := []struct{ key, text string }{
 		{"d", "detach: close the console, keep serving; tcpctl attach opens it again"},
 		{"s", "stop the service: " + m.stopText()},
@@ -106,12 +106,12 @@ func (l *leaveBox) draw(m *model, c *canvas) {
 // stopText is the impact of stopping, in a sentence.
 func (m *model) stopText() string {
 	if a := api.Lookup("stop"); a != nil {
-		for _, i := range a.Impact(m.world.status, &api.Request{Act: "stop", Targets: []string{""}}) {
+		for _, i := range a.Impact(m.home.world.status, &api.Request{Act: "stop", Targets: []string{""}}) {
 			if len(i.Lines) > 0 {
 				return safe(i.Lines[0])
 			}
 		}
 	}
-	n := count(m.world.status)
+	n := count(m.home.world.status)
 	return fmt.Sprintf("%s and %s get the grace, then they are reset", many(n.active, "session"), many(n.waiting, "waiting client"))
 }

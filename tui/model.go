@@ -23,13 +23,10 @@ type model struct {
 	clock func() time.Time
 	zone  *time.Location
 
-	world *world
-	keys  *keymap
-	panes []pane
-	shown [paneCount]picture // each pane as it was drawn last
-	focus int
-	zoom  bool
-	view  string // the service that is looked at, "" all
+	*place        // what is looked at now
+	home   *place // the console's own engine
+	focus  int
+	zoom   bool
 
 	theme      *themes.Theme
 	palette    *palette
@@ -41,10 +38,8 @@ type model struct {
 	over    []overlay // what is before the panes; the last has the keys
 	frozen  *canvas   // the panes while a confirmation is open
 	message message
-	undos   []api.Request // what takes the last acts back, the newest last
-	typed   typed         // the command line's history
+	typed   typed // the command line's history
 
-	fetches [fetchCount]fetch
 	blurred bool
 	stale   bool
 	second  int64 // the last that was drawn, of STALE's count
@@ -63,8 +58,8 @@ type model struct {
 // newModel makes a console that knows nothing yet.
 func newModel(ctx context.Context, cfg Config) (*model, error) {
 	m := &model{
-		cfg: cfg, ctx: ctx, clock: time.Now, zone: time.Local, world: newWorld(),
-		panes: newPanes(), theme: cfg.Theme, profile: termenv.TrueColor, version: 1,
+		cfg: cfg, ctx: ctx, clock: time.Now, zone: time.Local,
+		theme: cfg.Theme, profile: termenv.TrueColor, version: 1,
 	}
 	if m.theme == nil {
 		t, err := themes.Load("", "")
@@ -74,13 +69,11 @@ func newModel(ctx context.Context, cfg Config) (*model, error) {
 		m.theme = t
 	}
 	m.setTheme(m.theme)
-	for _, p := range m.panes {
-		p.bind(m)
-	}
 	var err error
-	if m.keys, err = newKeymap(m.panes, cfg.Keys); err != nil {
+	if m.place, err = m.newPlace("", cfg.Source); err != nil {
 		return nil, err
 	}
+	m.home = m.place
 	m.typed.load(cfg.History)
 	return m, nil
 }

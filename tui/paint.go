@@ -73,7 +73,7 @@ func (m *model) paintBody(c *canvas) {
 
 func (m *model) paintGrid(c *canvas) {
 	m.drawTabs(c, 1)
-	plan := planGrid(c.w, c.h, m.focus, m.zoom, m.world.status.Plan != nil)
+	plan := planGrid(c.w, c.h, m.focus, m.zoom, m.planPane().fresh(m))
 	for i, r := range plan.panes {
 		if r.h > 0 {
 			inner := m.frame(c, r, m.paneTitle(i), m.panes[i].foot(m), i == m.focus)
@@ -206,14 +206,6 @@ func (m *model) paneTitle(i int) string {
 		text += "  " + t
 	}
 	return text
-}
-
-// instance is the name of the engine's node, or what we were told.
-func (m *model) instance() string {
-	if m.world.known() && m.world.status.Node.Name != "" {
-		return safe(m.world.status.Node.Name)
-	}
-	return safe(m.cfg.Instance)
 }
 
 var _ tea.Model = (*model)(nil)

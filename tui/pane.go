@@ -46,6 +46,7 @@ func newPanes() []pane {
 func (m *model) backendsPane() *backendsPane { return m.panes[paneBackends].(*backendsPane) }
 func (m *model) queuePane() *queuePane       { return m.panes[paneQueue].(*queuePane) }
 func (m *model) sessionsPane() *sessionsPane { return m.panes[paneSessions].(*sessionsPane) }
+func (m *model) planPane() *planPane         { return m.panes[panePlan].(*planPane) }
 func (m *model) eventsPane() *eventsPane     { return m.panes[paneEvents].(*eventsPane) }
 
 // picture is a pane as it was drawn last, and what it was made from.

@@ -2,49 +2,293 @@ package tui
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// peersPane is the nodes of the mesh. As long as the status knows of none, it
-// is this node, and how to get others.
+// peersPane is the nodes of the mesh, this one first. It is the same from
+// wherever one looks: what the console's own node knows.
 type peersPane struct {
 	versioned
-	m *model
+	table table[*peerRow]
+	m     *model
 }
 
-func (p *peersPane) name() string              { return "Peers" }
-func (p *peersPane) grid() grid                { return nil }
-func (p *peersPane) bind(m *model)             { p.m = m }
-func (p *peersPane) refresh(*model)            { p.touch() }
-func (p *peersPane) turn(*model)               {}
-func (p *peersPane) badge(*model) string       { return "" }
-func (p *peersPane) title(*model) string       { return "no mesh" }
-func (p *peersPane) foot(*model) string        { return "" }
-func (p *peersPane) keys() []binding           { return nil }
-func (p *peersPane) details() (string, []fact) { return "", nil }
+// peerRow is a node.
+type peerRow struct {
+	name, addr, version string
+	peer                *api.Peer // nil: this one
+	up, of, queue       int
+	ago                 time.Duration // since something came from it
+}
 
-func (p *peersPane) draw(m *model, c *canvas, _ bool) {
-	n := count(m.world.status)
-	c.text(2, 0, fmt.Sprintf("%-14s %-8s %-6s %s", "NODE", "STATE", "UP", "QUEUE"), is(themes.TextDim))
-	x := c.text(2, 1, fmt.Sprintf("%-14s ", middle(m.instance(), 14, m.theme.Glyphs.Ellipsis)), is(themes.Text))
-	x = c.text(x, 1, fmt.Sprintf("%-8s ", "+ self"), is(themes.StateUp))
-	c.text(x, 1, fmt.Sprintf("%-6s %d", fmt.Sprintf("%d/%d", n.up, n.backends), n.waiting), is(themes.Text))
-	y := 3
-	for _, text := range []string{
-		"This node is in no mesh.",
-		"Nodes with the same mesh name find each other:",
-		"[mesh]  name = \"office\"  in the configuration.",
-		"Their states and acts then stand here.",
-	} {
+func (r *peerRow) noun() any {
+	if r.peer == nil {
+		return map[string]string{"name": r.name, "listen": r.addr}
+	}
+	return r.peer
+}
+
+func (r *peerRow) state() (string, themes.Role) {
+	if r.peer == nil {
+		return "+ self", themes.StateUp
+	}
+	s := peerSign(r.peer)
+	text := s.text()
+	if r.peer.Cause != "" {
+		text += " " + string(r.peer.Cause)
+	}
+	return text, s.role
+}
+
+func peerSign(p *api.Peer) sign {
+	switch p.State {
+	case mesh.Alive:
+		return sign{'+', "alive", themes.StateUp}
+	case mesh.Suspect:
+		return sign{'~', "suspect", themes.StateDrain}
+	}
+	if p.Cause == mesh.Left {
+		return sign{'o', "down", themes.StateIdle} // it said so
+	}
+	return sign{'!', "down", themes.StateDown}
+}
+
+func causeText(p *api.Peer) string {
+	switch {
+	case p.Cause != "":
+		return " (" + map[mesh.Cause]string{mesh.Crash: "crash: its process died", mesh.Cut: "cut: nothing comes back",
+			mesh.Hung: "hung: its process does not answer", mesh.Left: "it has left"}[p.Cause] + ")"
+	case p.Why != "":
+		return " (" + safe(p.Why) + ")"
+	}
+	return ""
+}
+
+var peerColumns = []column[*peerRow]{
+	{name: "NODE", ends: true, prio: 1, width: 10, grow: 10, fixed: true, cell: func(r *peerRow) (string, themes.Role) {
+		return safe(r.name), themes.Text
+	}},
+	{name: "ADDRESS", ends: true, prio: 3, width: 15, grow: 7, cell: func(r *peerRow) (string, themes.Role) { return safe(r.addr), themes.TextDim }},
+	{name: "STATE", prio: 1, width: 12, cell: (*peerRow).state},
+	{name: "RTT", prio: 2, width: 5, right: true, num: func(r *peerRow) float64 { return r.rtt() },
+		cell: func(r *peerRow) (string, themes.Role) { return latency(r.rtt()), themes.Text }},
+	{name: "UP", prio: 2, width: 5, right: true, num: func(r *peerRow) float64 { return float64(r.up) },
+		cell: func(r *peerRow) (string, themes.Role) {
+			switch {
+			case r.of == 0:
+				return "-", themes.TextDim
+			case r.up < r.of:
+				return fmt.Sprintf("%d/%d", r.up, r.of), themes.Warn
+			}
+			return fmt.Sprintf("%d/%d", r.up, r.of), themes.Text
+		}},
+	{name: "QUEUE", prio: 2, width: 5, right: true, num: func(r *peerRow) float64 { return float64(r.queue) },
+		cell: func(r *peerRow) (string, themes.Role) {
+			if r.queue > 0 {
+				return amount(float64(r.queue)), themes.Warn
+			}
+			return "0", themes.Text
+		}},
+	{name: "SEEN", prio: 4, width: 6, right: true, num: func(r *peerRow) float64 { return r.ago.Seconds() },
+		cell: func(r *peerRow) (string, themes.Role) {
+			switch {
+			case r.peer == nil:
+				return "-", themes.TextDim
+			case r.peer.Seen.IsZero():
+				return "never", themes.TextDim
+			case r.ago < 2*time.Second:
+				return "now", themes.TextDim
+			}
+			return clock(r.ago), themes.Text
+		}},
+	{name: "FOUND BY", prio: 5, width: 8, grow: 4, cell: func(r *peerRow) (string, themes.Role) {
+		if r.peer == nil {
+			return "-", themes.TextDim
+		}
+		return safe(r.peer.FoundBy), themes.TextDim
+	}},
+	{name: "VERSION", prio: 6, width: 8, grow: 6, cell: func(r *peerRow) (string, themes.Role) { return safe(r.version), themes.TextDim }},
+}
+
+func (r *peerRow) rtt() float64 {
+	if r.peer == nil || r.peer.State == mesh.Down {
+		return 0
+	}
+	return r.peer.RTTSeconds
+}
+
+func (p *peersPane) name() string { return "Peers" }
+func (p *peersPane) turn(*model)  {}
+
+func (p *peersPane) grid() grid {
+	if len(p.table.rows) == 0 {
+		return nil
+	}
+	return &p.table
+}
+
+func (p *peersPane) bind(m *model) {
+	p.m = m
+	p.table = table[*peerRow]{cols: peerColumns, now: m.clock, id: func(r *peerRow) string {
+		if r.peer == nil {
+			return "self"
+		}
+		return r.peer.ID + " " + r.name // names are not unique
+	}}
+}
+
+func (p *peersPane) refresh(m *model) {
+	p.touch()
+	known := m.mesh()
+	if known == nil {
+		p.table.set(nil)
+		return
+	}
+	w := m.home.world
+	n := count(w.status)
+	rows := []*peerRow{{name: known.Node, addr: known.Listen, version: w.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
+	for i := range known.Peers {
+		one := &known.Peers[i]
+		r := &peerRow{name: one.Name, addr: one.Addr, version: one.Version, peer: one, ago: w.now().Sub(one.Seen)}
+		r.up, r.of, r.queue = one.Up()
+		rows = append(rows, r)
+	}
+	p.table.set(rows)
+}
+
+// countNodes is how many nodes are there of how many, this one with them. One
+// that has said goodbye is not missed.
+func (m *model) countNodes() (here, all int) {
+	if m.mesh() == nil {
+		return 0, 0
+	}
+	here, all = 1, 1
+	for _, p := range m.mesh().Peers {
+		if p.Cause == mesh.Left {
+			continue
+		}
+		all++
+		if p.State == mesh.Alive {
+			here++
+		}
+	}
+	return here, all
+}
+
+func (p *peersPane) badge(m *model) string {
+	here, all := m.countNodes()
+	switch {
+	case all == 0:
+		return ""
+	case here < all:
+		return fmt.Sprintf("%d/%d!", here, all)
+	}
+	return strconv.Itoa(all)
+}
+
+func (p *peersPane) title(m *model) string {
+	if m.mesh() == nil {
+		return "no mesh"
+	}
+	return "mesh " + safe(m.mesh().Name)
+}
+
+func (p *peersPane) foot(m *model) string {
+	if m.mesh() == nil {
+		return ""
+	}
+	text := rowsFoot(m, &p.table, "node")
+	if !m.mesh().Secret {
+		text += " " + string(m.theme.Glyphs.Dot) + " no secret"
+	}
+	return text
+}
+
+func (p *peersPane) draw(m *model, c *canvas, focused bool) {
+	y := 0
+	say := func(text string, role themes.Role) {
 		for _, line := range wrap(text, c.w-3) {
-			c.text(2, y, line, is(themes.TextDim))
+			c.text(2, y, line, is(role))
 			y++
+		}
+	}
+	if m.mesh() == nil {
+		say("This node is in no mesh.", themes.TextDim)
+		y++
+		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
+			"Their states and acts then stand here, and enter looks into one.", themes.TextDim)
+		return
+	}
+	p.table.draw(c, focused, true, m.theme.Glyphs.Ellipsis)
+	y = p.table.len() + 2
+	if !m.mesh().Secret {
+		say(strings.ToUpper(noSecret[:1])+noSecret[1:]+".", themes.Warn)
+		y++
+	}
+	if r, ok := p.table.current(); ok && r.peer != nil {
+		for _, f := range peerFacts(m, r)[:2] {
+			if f.value != "" {
+				say(f.value, themes.TextDim)
+			}
+		}
+	}
+	for _, s := range m.mesh().Sources {
+		if s.Warning != "" {
+			say(safe(s.Name)+": "+safe(s.Warning), themes.Warn)
 		}
 	}
 }
 
-func (p *peersPane) strip(_ *model, c *canvas) int {
-	c.text(2, 0, "no mesh", is(themes.TextDim))
+func (p *peersPane) strip(m *model, c *canvas) int {
+	c.text(2, 0, p.title(m), is(themes.TextDim))
 	return 1
+}
+
+func (p *peersPane) details() (string, []fact) {
+	r, ok := p.table.current()
+	if !ok {
+		return "", nil
+	}
+	if r.peer == nil {
+		return "node " + safe(r.name), []fact{{"state", "this node"}, {"listens", safe(r.addr)}, {"version", safe(r.version)}}
+	}
+	return "node " + safe(r.name), peerFacts(p.m, r)
+}
+
+// peerFacts is all about a node: what it does and how it is come first.
+func peerFacts(m *model, r *peerRow) []fact {
+	p := r.peer
+	var services []string
+	for _, s := range p.Services {
+		text := fmt.Sprintf("%s %d/%d up, %s", safe(s.Name), s.Up, s.Backends, many(s.Active, "session"))
+		if s.Queue > 0 {
+			text += fmt.Sprintf(", %d wait", s.Queue)
+		}
+		if s.State != "open" {
+			text += ", " + safe(s.State)
+		}
+		services = append(services, text)
+	}
+	text := safe(r.name) + ": " + strings.Join(services, "; ")
+	if len(services) == 0 {
+		text = safe(r.name) + ": it has told nothing of its services"
+	}
+	how := ""
+	if p.State != mesh.Alive {
+		how = safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + m.at(p.Since)
+	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
+		how = fmt.Sprintf("its clock is %+.1fs off", skew)
+	}
+	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + m.at(p.Since)},
+		{"address", safe(p.Addr)}, {"found by", safe(p.FoundBy)}, {"version", safe(p.Version)}, {"round trip", latency(r.rtt())}}
+	if why := m.unreachable(p.Name); why != "" {
+		facts = append(facts, fact{"acts", why})
+	}
+	return facts
 }

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -10,16 +12,61 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// planPane is the steps of the restart, window or roll that is under way.
+// planPane is the steps of the restart, window or roll that is under way, and
+// what has come of the last one.
 type planPane struct {
 	versioned
-	m *model
+	m      *model
+	report proxy.Report // of the plan that has ended
+	ran    string       // the plan that we have seen running
 }
 
-func (p *planPane) name() string              { return "Plan" }
-func (p *planPane) grid() grid                { return nil }
-func (p *planPane) bind(m *model)             { p.m = m }
-func (p *planPane) refresh(*model)            { p.touch() }
+// reportStays is how long a report keeps its corner of a large screen; the
+// pane itself has it until the next plan.
+const reportStays = time.Minute
+
+// over reports whether a plan has come to an end, whichever.
+func over(plan *proxy.PlanInfo) bool {
+	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanHeld
+}
+
+// wanted is the plan whose report is still to be asked for.
+func (p *planPane) wanted(m *model) string {
+	if plan := m.world.status.Plan; over(plan) && p.report.ID != plan.ID {
+		return plan.ID
+	}
+	return ""
+}
+
+// take brings a report; one that we have waited for is said aloud.
+func (p *planPane) take(m *model, r proxy.Report) {
+	p.report = r
+	if p.ran == r.ID {
+		level := proxy.LevelGood
+		if r.State != proxy.PlanDone {
+			level = proxy.LevelWarn
+		}
+		m.show(level, r.Sentence())
+	}
+	p.touch()
+}
+
+// fresh reports whether there is a plan to be seen: one that runs, or has
+// ended not long ago.
+func (p *planPane) fresh(m *model) bool {
+	plan := m.world.status.Plan
+	return plan != nil && (!over(plan) || p.report.ID == plan.ID && m.engineNow().Sub(p.report.Ended) < reportStays)
+}
+
+func (p *planPane) name() string  { return "Plan" }
+func (p *planPane) grid() grid    { return nil }
+func (p *planPane) bind(m *model) { p.m = m }
+func (p *planPane) refresh(m *model) {
+	if plan := m.world.status.Plan; plan != nil && !over(plan) {
+		p.ran = plan.ID
+	}
+	p.touch()
+}
 func (p *planPane) turn(*model)               {}
 func (p *planPane) details() (string, []fact) { return "", nil }
 
@@ -29,7 +76,7 @@ func (p *planPane) keys() []binding {
 	}
 	return []binding{
 		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd {
-			if m.world.status.Plan.State == "paused" {
+			if m.world.status.Plan.State == proxy.PlanHeld {
 				return steer(m, "next")
 			}
 			return steer(m, "pause")
@@ -40,7 +87,7 @@ func (p *planPane) keys() []binding {
 }
 
 func (p *planPane) noPlan(m *model) string {
-	if m.world.status.Plan == nil {
+	if plan := m.world.status.Plan; plan == nil || over(plan) {
 		return "no plan is under way"
 	}
 	return ""
@@ -48,7 +95,7 @@ func (p *planPane) noPlan(m *model) string {
 
 func (p *planPane) badge(m *model) string {
 	plan := m.world.status.Plan
-	if plan == nil {
+	if plan == nil || over(plan) {
 		return ""
 	}
 	return fmt.Sprintf("%d/%d", stepsDone(plan), len(plan.Steps))
@@ -76,7 +123,7 @@ func (p *planPane) foot(m *model) string {
 	if plan == nil {
 		return ""
 	}
-	text := safe(plan.State)
+	text := stateText(plan.State)
 	if plan.Owner != "" {
 		text += " by " + safe(who(plan.Owner))
 	}
@@ -108,6 +155,39 @@ func (p *planPane) draw(m *model, c *canvas, _ bool) {
 		c.text(x, y, cut(text, max(c.w-x-1, 0)), is(themes.Text))
 		y++
 	}
+	if over(plan) && p.report.ID == plan.ID {
+		p.drawReport(c, y+1, plan.State)
+	}
+}
+
+// stateText is a state as people say it: timed up.
+func stateText(state string) string { return strings.ReplaceAll(safe(state), "_", " ") }
+
+// drawReport is what a plan meant to clients.
+func (p *planPane) drawReport(c *canvas, y int, state string) {
+	say := func(text string, role themes.Role) {
+		for _, line := range wrap(text, c.w-2) {
+			c.text(1, y, line, is(role))
+			y++
+		}
+	}
+	role := themes.OK
+	if state != proxy.PlanDone {
+		role = themes.Error
+	}
+	r, n := &p.report, &p.report.Numbers
+	text := stateText(state)
+	if r.Why != "" {
+		text += ": " + safe(r.Why)
+	}
+	say(text+", after "+clock(r.Ended.Sub(r.Started)), role)
+	say(fmt.Sprintf("%d held, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds), themes.Text)
+	failed := themes.Text
+	if n.Failed+n.Cut > 0 {
+		failed = themes.Warn
+	}
+	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed", n.Left, n.TimedOut, n.Cut, n.Failed), failed)
+	say("tcpctl report "+safe(r.ID), themes.TextDim)
 }
 
 func stepSign(state string) (string, themes.Role) {
@@ -127,8 +207,12 @@ func stepSign(state string) (string, themes.Role) {
 // strip is the step that runs.
 func (p *planPane) strip(m *model, c *canvas) int {
 	plan := m.world.status.Plan
-	if plan == nil {
+	if !p.fresh(m) {
 		return 0
+	}
+	if over(plan) {
+		c.text(2, 0, cut(p.report.Sentence(), c.w-2), is(themes.Text))
+		return 1
 	}
 	for i, s := range plan.Steps {
 		if s.State == "running" || s.State == "failed" {

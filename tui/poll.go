@@ -39,6 +39,7 @@ const (
 	fetchEvents
 	fetchQueue
 	fetchSessions
+	fetchReport
 	fetchCount
 )
 
@@ -51,6 +52,7 @@ type tickMsg time.Time
 
 // fetched is an answer of the engine.
 type fetched struct {
+	at       *place
 	kind     kind
 	begun    time.Time
 	err      error
@@ -60,6 +62,7 @@ type fetched struct {
 	since    uint64
 	waiters  []proxy.WaiterInfo
 	sessions []proxy.SessionInfo
+	report   proxy.Report
 }
 
 type crashMsg struct{ err error }
@@ -117,48 +120,68 @@ func (m *model) staleFor() time.Duration {
 // poll asks what is due, for what is on the screen.
 func (m *model) poll() tea.Cmd {
 	var cmds []tea.Cmd
-	ask := func(k kind, question func(context.Context, *fetched)) {
-		f := &m.fetches[k]
+	ask := func(at *place, k kind, question func(context.Context, *fetched)) {
+		f := &at.fetches[k]
 		if f.busy || m.clock().Before(f.next) {
 			return
 		}
 		f.busy = true
-		begun, ctx := m.clock(), m.ctx
+		begun, ctx := m.clock(), at.until
 		cmds = append(cmds, guard(func() tea.Msg {
 			ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 			defer cancel()
-			answer := fetched{kind: k, begun: begun}
+			answer := fetched{at: at, kind: k, begun: begun}
 			question(ctx, &answer)
 			return answer
 		}))
 	}
-	source := m.cfg.Source
-	ask(fetchStatus, func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+	here, source := m.place, m.source
+	if m.away() {
+		own := m.home.source
+		ask(m.home, fetchStatus, func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
+	}
+	ask(here, fetchStatus, func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 	since := m.world.journal.seen
-	ask(fetchEvents, func(ctx context.Context, a *fetched) {
+	ask(here, fetchEvents, func(ctx context.Context, a *fetched) {
 		a.since = since
 		a.events, a.err = source.Events(ctx, since, false)
 	})
 	if service := m.queuePane().service(m); service != "" && m.isShown(paneQueue) {
-		ask(fetchQueue, func(ctx context.Context, a *fetched) {
+		ask(here, fetchQueue, func(ctx context.Context, a *fetched) {
 			a.about = service
 			a.waiters, a.err = source.Queue(ctx, service)
 		})
 	}
 	if m.isShown(paneSessions) {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
-		ask(fetchSessions, func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
+		ask(here, fetchSessions, func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
+	}
+	if id := m.planPane().wanted(m); id != "" {
+		if plans, ok := source.(api.Planner); ok {
+			ask(here, fetchReport, func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
+		}
 	}
 	return tea.Batch(cmds...)
 }
 
 func (m *model) onFetched(a fetched) tea.Cmd {
 	now := m.clock()
-	f := &m.fetches[a.kind]
+	if a.at == nil {
+		a.at = m.place
+	}
+	f := &a.at.fetches[a.kind]
 	f.busy = false
 	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))
 	if a.err != nil {
 		f.next = now.Add(tickUsual)
+	}
+	if a.at != m.place {
+		if a.at == m.home && a.kind == fetchStatus && a.err == nil {
+			m.onHome(a.status, a.begun, now)
+		}
+		return nil // it came too late: somewhere else is looked at by now
+	}
+	if a.err != nil {
 		if a.kind == fetchStatus && !m.world.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
 			m.say(a.err, "")
 		}
@@ -166,7 +189,7 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	}
 	switch a.kind {
 	case fetchStatus:
-		m.onStatus(a, now)
+		return m.onStatus(a, now)
 	case fetchEvents:
 		if a.since == m.world.journal.seen && m.world.journal.take(a.events) {
 			m.eventsPane().refresh(m)
@@ -175,6 +198,9 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	case fetchQueue:
 		m.queuePane().take(m, a.about, a.waiters)
 		m.changed()
+	case fetchReport:
+		m.planPane().take(m, a.report)
+		m.changed()
 	case fetchSessions:
 		m.sessionsPane().take(m, a.sessions, now)
 		m.changed()
@@ -182,14 +208,13 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	return nil
 }
 
-func (m *model) onStatus(a fetched, now time.Time) {
+func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	away := m.staleFor()
 	before := m.world.version
 	first := !m.world.known()
 	restarted := m.world.take(a.status, a.begun, now)
 	if restarted {
-		m.world.journal.restart()
-		m.undos = nil
+		m.restarted()
 		m.note(proxy.LevelWarn, "the engine has been started again")
 	} else if away > 0 {
 		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", clock(away)))
@@ -201,4 +226,12 @@ func (m *model) onStatus(a fetched, now time.Time) {
 		}
 		m.changed()
 	}
+	if then := m.then; then != nil {
+		m.then = nil
+		if m.overlay() == nil && now.Sub(m.came) < staleAfter {
+			return then(m)
+		}
+		m.note(proxy.LevelWarn, safe(m.peer)+" has answered late: ask again for what was to be done there")
+	}
+	return nil
 }

@@ -25,6 +25,12 @@ type proposal struct {
 	// together is why all the targets at once are worse than each.
 	together string
 	undo     bool
+	// peer is the node that it is for, "" the console's own; everywhere is
+	// for all that there are.
+	peer       string
+	everywhere bool
+	nodes      []string // whose word can be asked for: this one first
+	also       []string // what else is said of the other nodes
 }
 
 // chosen is what is marked, in order of the rows, or else the row under the
@@ -54,6 +60,11 @@ func chosen[T any](t *table[T]) (ids, hidden []string) {
 // propose asks for an act: at once, by a line, or in a dialog, as its level
 // and its impact want. moved says that the row under the cursor had just gone.
 func (m *model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
+	return m.proposeOn(req, hidden, moved, false)
+}
+
+// proposeOn asks for an act here, or on every node.
+func (m *model) proposeOn(req api.Request, hidden []string, moved, everywhere bool) tea.Cmd {
 	act := api.Lookup(req.Act)
 	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	switch {
@@ -70,7 +81,10 @@ func (m *model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
 		m.say(refusal("usage: "+act.Use()), "")
 		return nil
 	}
-	p := &proposal{req: req, act: act, old: m.staleFor()}
+	p := &proposal{req: req, act: act, old: m.staleFor(), peer: m.peer, everywhere: everywhere}
+	if act.On == api.OnBackend || act.On == api.OnService {
+		p.nodes = m.allNodes()
+	}
 	if err := m.dropNeedless(p); err != nil {
 		m.say(err, "")
 		return nil
@@ -96,7 +110,7 @@ func (m *model) dropNeedless(p *proposal) error {
 		if p.act.On == api.OnBackend && m.world.status.Backend(t) == nil || p.act.On == api.OnService && m.world.status.Service(t) == nil {
 			return refusal(fmt.Sprintf("there is no %s%s", safe(t), nearest(t, m.targetsOf(p.act))))
 		}
-		if w := m.needless(p.act, t); w != "" {
+		if w := m.needless(p.act, t); w != "" && !p.everywhere {
 			why = w
 			continue
 		}
@@ -158,6 +172,11 @@ func (m *model) judge(p *proposal) {
 	}
 	if p.hidden > 0 && p.act.Name != "probe" {
 		level = api.LevelTyped
+	}
+	p.also = nil
+	if p.everywhere {
+		level = max(level, api.LevelDialog)
+		p.also = m.alsoOn()
 	}
 	switch m.cfg.Confirm {
 	case "always":

@@ -22,6 +22,9 @@ import (
 // Config is what a console needs. Only Source has no default.
 type Config struct {
 	Source api.Source
+	// Peer is another node as a Source, asked by its name; nil where nobody
+	// else can be asked. Whether it can be reached shows when it is.
+	Peer func(node string) api.Source
 
 	Instance string // the node's name, until the first status tells it
 	Where    string // how it is reached: "@local", "@unix:/run/tcpctl.sock"

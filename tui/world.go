@@ -2,6 +2,7 @@ package tui
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -91,7 +92,25 @@ func same(a, b *api.Status) bool {
 	}
 	c := *b
 	c.Node.Now = a.Node.Now
-	return reflect.DeepEqual(a, &c)
+	c.Mesh = quiet(b.Mesh)
+	old := *a
+	old.Mesh = quiet(a.Mesh)
+	return reflect.DeepEqual(&old, &c)
+}
+
+// quiet is a mesh without what changes with every heartbeat: that is drawn
+// once a second.
+func quiet(m *api.Mesh) *api.Mesh {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.Peers = slices.Clone(m.Peers)
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		p.Seen, p.RTTSeconds, p.SkewSeconds = time.Time{}, 0, 0
+	}
+	return &c
 }
 
 // rates subtracts the counters of a status about a second old.

@@ -76,7 +76,7 @@ func (p *proposal) question() string {
 	if len(p.req.Args) > 0 {
 		text += " " + safe(strings.Join(p.req.Args, " "))
 	}
-	return text + "?"
+	return text + p.on() + "?"
 }
 
 func nounOf(a *api.Act) string {
@@ -93,7 +93,24 @@ func nounOf(a *api.Act) string {
 
 func (p *proposal) requestLine() string {
 	r := p.request()
+	switch {
+	case p.everywhere:
+		return r.CommandLine() + " --peer all"
+	case p.peer != "":
+		return r.CommandLine() + " --peer " + p.peer
+	}
 	return r.CommandLine()
+}
+
+// on names the node, where it is not the console's own.
+func (p *proposal) on() string {
+	switch {
+	case p.everywhere:
+		return " on every node"
+	case p.peer != "":
+		return " on " + safe(p.peer)
+	}
+	return ""
 }
 
 // effects is what would happen, in sentences: of one target what it says of
@@ -114,7 +131,7 @@ func (p *proposal) effects() []string {
 			}
 		}
 	}
-	return lines
+	return append(lines, p.also...)
 }
 
 // warnings is why it is asked more than usual.

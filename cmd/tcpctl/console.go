@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui"
 )
@@ -36,6 +37,9 @@ func (in *instance) openConsole() *console {
 		in.log.Warn("console: " + err.Error())
 	}
 	cfg.Source, cfg.Instance, cfg.Where = in.local, in.local.Node.Name, "@local"
+	if in.fleet != nil {
+		cfg.Peer = func(node string) api.Source { return in.local.Peer(node) }
+	}
 	c := &console{hup: make(chan struct{}, 1), end: make(chan consoleEnd, 1)}
 	cfg.Hangup = c.hup
 	var ctx context.Context
@@ -170,6 +174,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	} else {
 		where = "unix:" + where
 	}
+	cfg.Peer = func(node string) api.Source { return src.Peer(node) }
 	cfg.Source, cfg.Where, cfg.Attached, cfg.ReadOnly = src, "@"+where, true, readOnly
 	signals := watchSignals()
 	defer signals.close()

@@ -2,6 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
+	"strings"
+	"sync"
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
@@ -70,30 +73,45 @@ type PeerAnswer struct {
 
 // DoEverywhere carries out one act here and on every peer that this node
 // knows, and gives each one's answer. Nothing is applied later: a node that
-// cannot be reached now has not done it.
+// cannot be reached now has not done it. All are asked at once: one that hangs
+// takes until ctx is done, and nobody waits behind it.
 func DoEverywhere(ctx context.Context, self Source, peers func(string) Source, r Request) ([]PeerAnswer, error) {
 	st, err := self.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var all []PeerAnswer
-	ask := func(node string, src Source) {
-		a := PeerAnswer{Node: node}
-		if a.Result, err = src.Do(ctx, r); err != nil {
-			a.Error = AsError(err)
+	all := []PeerAnswer{{Node: st.Node.Name}}
+	if st.Mesh != nil {
+		for _, p := range st.Mesh.Peers {
+			a := PeerAnswer{Node: p.Name}
+			if p.State != mesh.Alive {
+				a.Error = Refused(strings.TrimSpace("unreachable: "+string(p.State)+" "+string(p.Cause)), "nothing was done there")
+			}
+			all = append(all, a)
 		}
-		all = append(all, a)
 	}
-	ask(st.Node.Name, self)
-	if st.Mesh == nil {
-		return all, nil
-	}
-	for _, p := range st.Mesh.Peers {
-		if p.State != mesh.Alive {
-			all = append(all, PeerAnswer{Node: p.Name, Error: Refused("unreachable ("+string(p.State)+" "+string(p.Cause)+")", "nothing was done there")})
-			continue
+	var wg sync.WaitGroup
+	for i := range all {
+		if a := &all[i]; a.Error == nil {
+			src := self
+			if i > 0 {
+				src = peers(a.Node)
+			}
+			wg.Go(func() { a.ask(ctx, src, r) })
 		}
-		ask(p.Name, peers(p.Name))
 	}
+	wg.Wait()
 	return all, nil
+}
+
+func (a *PeerAnswer) ask(ctx context.Context, src Source, r Request) {
+	res, err := src.Do(ctx, r)
+	switch {
+	case err == nil:
+		a.Result = res
+	case errors.Is(err, context.DeadlineExceeded):
+		a.Error = Refused("no answer in time", "whether it was done there is not known: look at it")
+	default:
+		a.Error = AsError(err)
+	}
 }

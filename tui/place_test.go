@@ -1,0 +1,174 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Enter on a node shows it; what is done then is done there, and says so in
+// the question, in the command line that does the same, and in the events.
+func TestAPeerIsWorkedOnLikeOneself(t *testing.T) {
+	c := newConsole(t, edge(), 200, 60)
+	there := c.engine.peer("edge-02")
+	c.press("3 j enter")
+	c.sees("edge-01 > edge-02", "[1 Backends", "acts are done there")
+	c.look()
+	c.press("d")
+	c.sees("drain db-front/pg-a on edge-02? [y/N]", "= tcpctl drain db-front/pg-a --peer edge-02")
+	c.press("y")
+	if got := there.acts(); len(got) != 1 || got[0].Act != "drain" || got[0].Targets[0] != "db-front/pg-a" {
+		t.Fatalf("the peer was asked %+v", got)
+	}
+	if got := c.engine.acts(); len(got) != 0 {
+		t.Fatalf("this node was asked %+v", got)
+	}
+	c.press("U")
+	if got := there.acts(); len(got) != 2 || got[1].Act != "ready" {
+		t.Fatalf("undone by %+v", got)
+	}
+	c.press("5")
+	c.sees("--peer edge-02") // its events have the line that is typed here
+	c.press("esc esc")
+	c.seesNot("edge-01 > edge-02")
+	c.sees("[3 Peers")
+	c.press("1 U")
+	c.sees("nothing to undo") // what was done there is not undone here
+}
+
+// Marks, cursor and filter stay with the node they were made for.
+func TestMarksStayWithTheirNode(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.press("A")
+	c.press("3 j enter")
+	if n := len(c.backendsPane().table.marks); n != 0 {
+		t.Fatalf("%d marks came along", n)
+	}
+	c.press("esc esc 1")
+	if n := len(c.backendsPane().table.marks); n == 0 {
+		t.Fatal("the marks at home are gone")
+	}
+}
+
+// A drain on every node goes to each, and each one's answer is shown.
+func TestEverywhere(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.engine.change(heal)
+	c.look()
+	two := c.engine.peer("edge-02")
+	two.change(func(f *fake) { f.refuse = api.Refused("no backend would be left", "--force") })
+	c.press("3 d") // the first of the list is db-front/pg-a
+	c.sees("drain on all 3 nodes", "db-front/pg-a")
+	c.press("enter")
+	c.sees("on every node ?", "tcpctl drain db-front/pg-a --peer all", "edge-03: not reachable")
+	c.press("y")
+	c.sees("edge-01", "edge-02", "no backend would be left", "edge-03", "unreachable", "done on 1 of 3 nodes")
+	if n := len(c.engine.acts()); n != 1 {
+		t.Fatalf("%d acts at home", n)
+	}
+	if n := len(c.engine.peer("edge-03").acts()); n != 0 {
+		t.Fatalf("%d acts on a node that is suspect", n)
+	}
+	c.press("esc 5")
+	c.sees("edge-02: ! no backend would be left")
+}
+
+// The same from a dialog's own field, and by words.
+func TestEverywhereByWords(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.engine.change(heal)
+	c.look()
+	c.press(":")
+	c.write("drain db-front/pg-b --limit 5m --peer all")
+	c.press("enter")
+	c.sees("tcpctl drain db-front/pg-b --limit 5m --peer all")
+	c.press("esc")
+	c.press("d tab") // the question of one line has its options behind tab
+	for range 10 {
+		if d := c.overlay().(*dialog); d.at > 0 && d.at <= len(d.fields) && d.fields[d.at-1].name == "on" {
+			break
+		}
+		c.press("tab")
+	}
+	c.press("right")
+	c.sees("(o)all 3 nodes", "--peer all")
+	c.press("esc :")
+	c.write("drain db-front/pg-a --peer edge-02")
+	c.press("enter")
+	c.sees("drain db-front/pg-a on edge-02?", "> edge-02")
+	c.press("y")
+	if got := c.engine.peer("edge-02").acts(); len(got) != 1 {
+		t.Fatalf("edge-02 was asked %+v", got)
+	}
+	c.press(":")
+	c.write("drain db-front/pg-b --peer nobody")
+	c.press("enter")
+	c.sees("there is no such node")
+}
+
+// Without a secret nobody is looked into, and the console says why.
+func TestWithoutASecret(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.engine.change(func(f *fake) { f.status.Mesh.Secret = false })
+	c.look()
+	c.press("3 j")
+	c.sees("Without a secret, peers see names and states")
+	c.press("enter")
+	c.sees("node edge-02", "db-front 4/4 up", "cannot act")
+	c.press("esc d")
+	c.sees("cannot act")
+	if c.away() || len(c.engine.acts()) > 0 {
+		t.Fatal("a peer was looked into without a secret")
+	}
+}
+
+// A node that goes down while it is looked at says so, and is stale.
+func TestAPeerGoesDown(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.press("3 j enter")
+	c.look()
+	there := c.engine.peer("edge-02")
+	there.change(func(f *fake) { f.err = errors.New("unreachable") })
+	c.engine.change(func(f *fake) {
+		peers := slices.Clone(f.status.Mesh.Peers)
+		peers[0].State, peers[0].Cause = mesh.Down, mesh.Cut
+		f.status.Mesh = &api.Mesh{Name: "lab", Node: "edge-01", Secret: true, Peers: peers}
+	})
+	c.pass(4 * time.Second)
+	c.sees("STALE 4s", "edge-02 is down (cut: nothing comes back)", "PEERS 1/3")
+	c.press("esc esc")
+	c.seesNot("STALE")
+}
+
+// slow is a node that answers nothing: every question hangs.
+type slow struct{ api.Source }
+
+func (slow) Status(ctx context.Context) (*api.Status, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (slow) Events(ctx context.Context, _ uint64, _ bool) (proxy.EventPage, error) {
+	<-ctx.Done()
+	return proxy.EventPage{}, ctx.Err()
+}
+
+// A node that hangs is waited for by nobody, and its answers come to nothing
+// once it is no longer looked at.
+func TestAPeerHangs(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30, func(cfg *Config) { cfg.Peer = func(string) api.Source { return slow{} } })
+	c.press("3 j")
+	_, cmd := c.Update(keyMsg("enter")) // which must return, whatever the node does
+	c.sees("> edge-02", "WAIT")
+	_, _ = c.Update(keyMsg("esc")) // the message
+	_, _ = c.Update(keyMsg("esc"))
+	c.carry(cmd) // what was asked is given up at once: its context is over
+	c.seesNot("edge-01 > edge-02")
+	c.sees("LIVE")
+}
