@@ -89,8 +89,9 @@ func (s *Session) answer() {
 	g := s.guest
 	g.state = answering
 	s.client.EndWatch()
+	accept := g.Accept
 	s.run.Do(s, func() relay.Event {
-		g.line, g.err = g.Accept()
+		g.line, g.err = accept()
 		close(g.answered)
 		return relay.Event{Kind: relay.Opened}
 	})
@@ -116,6 +117,7 @@ func (s *Session) guestNews(ev relay.Event) relay.End {
 		return relay.Reset
 	case was == answering:
 		s.service.queue.View(func() { s.client.Wrap(g.line) })
+		g.Guest = nil // with all that its handshake has said
 		if s.server == nil {
 			s.hold()
 		}

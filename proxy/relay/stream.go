@@ -120,6 +120,10 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 		dial = dialer.DialContext
 	}
 	c, err := dial(ctx, d.Network, d.Addr)
+	s := t.Seat().stream
+	s.mu.Lock()
+	s.abort = nil // a context is a kilobyte that a session would keep
+	s.mu.Unlock()
 	if err != nil {
 		r.deliver(t, Event{Kind: Failed, Err: err})
 		return
