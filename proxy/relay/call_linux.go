@@ -232,6 +232,7 @@ func (c *call) connected(l *loop) {
 	}
 	s.use = unused
 	s.last.Store(l.now)
+	l.young.add(l, s, c.dial.Sock)
 	l.tell(c.seat, Event{Kind: Connected, Side: s})
 	c.end(l)
 }

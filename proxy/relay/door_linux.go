@@ -45,7 +45,9 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 		d.path = &u.Name
 	}
 	if d.path == nil {
-		l.Sock.outfit(d.fd) // each connection inherits it
+		// Each connection inherits it.
+		l.Sock.outfit(d.fd)
+		l.Sock.keepAliveOn(d.fd)
 	}
 	if !home.box.post(mail{do: d.arm}, nil) {
 		d.end()

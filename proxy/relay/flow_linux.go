@@ -90,7 +90,7 @@ func (l *loop) read(src *Side) {
 		src.reads = false
 		return
 	case e != 0:
-		f.end = Reset
+		f.end, src.seen = Reset, Reset
 		return
 	case n == 0:
 		f.end = FIN
@@ -279,7 +279,7 @@ func (s *Side) release(reset bool) {
 		s.home.slots.give(s.slot)
 		s.slot = noSlot
 	}
-	if reset {
+	if reset && s.seen != Reset {
 		linger0(s.fd)
 	}
 	closeFD(s.fd)

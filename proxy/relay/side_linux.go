@@ -14,7 +14,7 @@ type socket struct {
 	slot    int32  // its number in the loop, or noSlot
 	asked   uint16 // what epoll was asked for
 	use     use
-	seen    End  // while watched: what was told last
+	seen    End  // what was told last of a waiter; Reset: it is dead already
 	hauled  bool // its socket waits in a splice
 	reads   bool // there may be something to read
 	ends    bool // epoll has told of its end: read on until it comes

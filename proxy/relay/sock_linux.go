@@ -53,7 +53,7 @@ func (l *Listener) setBacklog(n int) (err error) {
 	return err
 }
 
-// outfit is set for a raw descriptor.
+// outfit sets up a raw descriptor, but for its keep-alive.
 func (s Sock) outfit(fd int32) {
 	if !s.Delay {
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -61,6 +61,10 @@ func (s Sock) outfit(fd int32) {
 	if s.UserTimeout > 0 {
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(s.UserTimeout/time.Millisecond))
 	}
+}
+
+// keepAliveOn is outfit's other half.
+func (s Sock) keepAliveOn(fd int32) {
 	if k := s.keepAlive(); k.Enable {
 		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(k.Idle))

@@ -23,6 +23,7 @@ type loop struct {
 	news   []news
 	wanted wanted
 	calls  []*call // that are over, to be used again
+	young  young
 	ended  bool
 
 	yielded int64 // when it last let others run
