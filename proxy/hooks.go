@@ -154,6 +154,9 @@ func (s *Service) hookFreed(sess *Session) {
 // queue is locked.
 func (s *Service) hooksDue() {
 	h, cfg := &s.hooks, &s.config().Hooks
+	if !cfg.OnTTL.set() && h.running == "" {
+		h.ttl = nil // a reload has taken it away: it owes nothing any more
+	}
 	if h.running != "" || s.pause != nil || len(h.ttl) == 0 || !cfg.Shared && s.active > 0 {
 		return
 	}
@@ -162,6 +165,13 @@ func (s *Service) hooksDue() {
 		return
 	}
 	s.startHook(cfg.OnTTL, h.ttl[0])
+}
+
+// hooksChanged is called when a reload has brought other hooks: whoever has
+// mended one need not wait for the next try. The queue is locked.
+func (s *Service) hooksChanged() {
+	s.hooks.retryAt = time.Time{}
+	s.hooksDue()
 }
 
 func (s *Service) startHook(hook Hook, call HookCall) {

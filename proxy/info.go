@@ -101,8 +101,10 @@ type PauseInfo struct {
 	Until  time.Time  `json:"until"`           // the deadline: no pause is without one
 	Limit  *time.Time `json:"limit,omitempty"` // when Then happens to the live sessions
 	Then   string     `json:"then,omitempty"`
-	Held   int        `json:"held"` // clients that wait now
-	Step   string     `json:"step,omitempty"`
+	Held   int        `json:"held"`           // clients that wait now
+	Step   string     `json:"step,omitempty"` // of the plan that holds it
+	// Overdue: it stands beyond Until, since a window's command still runs.
+	Overdue bool `json:"overdue,omitempty"`
 }
 
 // BackendInfo is one backend of one service at one moment.

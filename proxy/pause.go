@@ -249,6 +249,10 @@ func (s *Service) stoodStill(now time.Time) time.Duration {
 }
 
 func (p *pause) info(held int) *PauseInfo {
-	return &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
-		Limit: p.limit, Then: p.then, Held: held}
+	i := &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
+		Limit: p.limit, Then: p.then, Held: held, Overdue: p.overdue}
+	if p.plan != nil {
+		i.Step = p.plan.atStep()
+	}
+	return i
 }

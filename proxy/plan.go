@@ -205,6 +205,16 @@ func (p *Plan) Report() Report {
 	return r
 }
 
+// atStep is the step that runs, "" when none does.
+func (p *Plan) atStep() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if st := p.report.Steps[p.step]; st.State == StepRunning {
+		return st.What
+	}
+	return ""
+}
+
 // Done is closed when the plan has ended.
 func (p *Plan) Done() <-chan struct{} { return p.done }
 
@@ -342,8 +352,7 @@ func (b *Backend) restartSteps() []step {
 func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
-	limit := h.since.Add(p.opt.Limit)
-	h.until = &limit
+	h.until = p.limit(h.since)
 	s.queue.Update(func() {
 		if !s.othersServe(b) {
 			if err = s.pauseForPlan(p, PlanRestart); err != nil {
@@ -352,7 +361,9 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		}
 		h.startedWith = b.active
 		b.setHold(holdPlan, h)
-		s.wakeAt(limit)
+		if h.until != nil {
+			s.wakeAt(*h.until)
+		}
 	})
 	if err != nil {
 		return "", err
@@ -361,9 +372,11 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		switch {
 		case b.holds[holdPlan] != h:
 			return true, errGivenUp
+		case s.hooks.running != "":
+			return false, nil // it may be about this backend
 		case b.active == 0:
 			return true, nil
-		case h.until == nil && h.then == ThenKeep:
+		case h.until == nil && h.then == ThenKeep && p.opt.Limit >= 0:
 			detail = fmt.Sprintf(", %s kept", plural(b.active, "session"))
 			return true, nil
 		}

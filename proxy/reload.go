@@ -161,6 +161,9 @@ func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
 			s.policy = newPolicy(c.Balance)
 		}
 		changes = append(changes, s.applyBackends(old, c)...)
+		if !reflect.DeepEqual(old.Hooks, c.Hooks) {
+			s.hooksChanged()
+		}
 		if s.front == nil {
 			s.run = run
 			return

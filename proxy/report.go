@@ -157,8 +157,8 @@ func (ps *plans) enter(p *Plan) error {
 	ps.n++
 	p.report.ID = fmt.Sprintf("%c%d", p.kind[0], ps.n)
 	ps.last = append(ps.last, p)
-	if len(ps.last) > plansKept {
-		ps.last = ps.last[1:]
+	if n := slices.IndexFunc(ps.last, (*Plan).over); len(ps.last) > plansKept && n >= 0 {
+		ps.last = slices.Delete(ps.last, n, n+1)
 	}
 	return nil
 }
@@ -172,12 +172,30 @@ func (p *Plan) over() bool {
 	}
 }
 
-// Plan finds a plan by its id, the newest for ""; nil when there is none.
+// Plan finds a plan by its id; nil when there is none. For "" it is the newest
+// that runs, and when none does the newest.
 func (e *Engine) Plan(id string) *Plan {
 	e.plans.mu.Lock()
 	defer e.plans.mu.Unlock()
+	var newest *Plan
 	for _, p := range slices.Backward(e.plans.last) {
-		if id == "" || p.report.ID == id {
+		switch {
+		case p.report.ID == id, id == "" && !p.over():
+			return p
+		case newest == nil && id == "":
+			newest = p
+		}
+	}
+	return newest
+}
+
+// Plan is the newest of the service, nil when there is none.
+func (s *Service) Plan() *Plan {
+	ps := &s.engine.plans
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range slices.Backward(ps.last) {
+		if p.service == s {
 			return p
 		}
 	}

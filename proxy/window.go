@@ -43,7 +43,7 @@ func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 // pauseForPlan pauses the service for a plan, unless its owner has done so.
 // The queue is locked.
 func (s *Service) pauseForPlan(p *Plan, by string) error {
-	if was := s.pause; was != nil {
+	if was := s.pause; was != nil && !was.leftTo(p.opt.By) {
 		if was.owner == p.opt.By && by == PlanRestart {
 			return nil // inside one's own pause
 		}
@@ -58,9 +58,10 @@ func (s *Service) pauseForPlan(p *Plan, by string) error {
 	ours := &pause{owner: p.opt.By, by: by, reason: p.opt.Reason, since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
 	if by == PlanWindow {
 		ours.then = p.opt.Then
-		limit := now.Add(p.opt.Limit)
-		ours.limit = &limit
-		s.wakeAt(limit)
+		ours.limit = p.limit(now)
+		if ours.limit != nil {
+			s.wakeAt(*ours.limit)
+		}
 	}
 	s.pause = ours
 	s.wakeAt(ours.until)
@@ -69,6 +70,20 @@ func (s *Service) pauseForPlan(p *Plan, by string) error {
 		s.pauseEmptied()
 	}
 	return nil
+}
+
+// leftTo says whether a plan that failed has left the pause behind, so that
+// its owner's next plan takes it over: nobody else is to be asked.
+func (p *pause) leftTo(owner string) bool { return p.plan != nil && p.plan.over() && p.owner == owner }
+
+// limit is when the time of the live sessions is over; nil: never, but for
+// the pause's own deadline.
+func (p *Plan) limit(from time.Time) *time.Time {
+	if p.opt.Limit < 0 {
+		return nil
+	}
+	at := from.Add(p.opt.Limit)
+	return &at
 }
 
 // endPause resumes the service if the plan holds it.
@@ -221,12 +236,12 @@ func windowResume(p *Plan) (string, error) {
 	return "", nil
 }
 
-// overdue is called when the pause of a plan has come to its deadline. It
-// reports whether the pause must stand all the same: a command that still
-// runs has left a half-done backend, on to which no client may go. The queue
-// is locked.
+// stands is asked when the pause of a plan has come to its deadline: whether
+// it must stand all the same. A command that still runs has left a half-done
+// backend, on to which no client may go; the plan itself opens the service
+// once the command has ended, and good checks were seen. The queue is locked.
 func (p *pause) stands(s *Service) bool {
-	if p.plan == nil || p.by != PlanWindow || !p.plan.running() {
+	if p.plan == nil || p.by != PlanWindow || p.plan.over() || !p.overdue && !p.plan.running() {
 		return false
 	}
 	if !p.overdue {

@@ -143,7 +143,7 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 		return err
 	}
 	if a.Plan {
-		return followPlan(cmd, src, asJSON)
+		return followPlan(cmd, src, res.Plan, asJSON)
 	}
 	for _, target := range r.Targets {
 		if err := follow(cmd.Context(), src, a, target, &r); err != nil {

@@ -81,29 +81,23 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	}
 }
 
-// followPlan shows the newest plan's steps until it has ended, then its
-// report; the exit status is the plan's.
-func followPlan(cmd *cobra.Command, src api.Planner, asJSON bool) error {
-	r, err := src.Report(cmd.Context(), "")
-	if err != nil {
-		return err
-	}
+// followPlan shows a plan's steps until it has ended, then its report; the
+// exit status is the plan's.
+func followPlan(cmd *cobra.Command, src api.Planner, id string, asJSON bool) error {
 	progress := &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
-	if r, err = watchPlan(cmd.Context(), src, r.ID, progress, nil); err != nil {
+	r, err := watchPlan(cmd.Context(), src, id, progress)
+	if err != nil {
 		return err
 	}
 	return endPlan(cmd, &r, asJSON)
 }
 
-// watchPlan polls a plan until it has ended; look sees each report.
-func watchPlan(ctx context.Context, src api.Planner, id string, progress *progressLine, look func(*proxy.Report)) (proxy.Report, error) {
+// watchPlan polls a plan until it has ended.
+func watchPlan(ctx context.Context, src api.Planner, id string, progress *progressLine) (proxy.Report, error) {
 	for {
 		r, err := src.Report(ctx, id)
 		if err != nil {
 			return r, err
-		}
-		if look != nil {
-			look(&r)
 		}
 		progress.show(planLine(&r))
 		if !r.Ended.IsZero() {
@@ -150,6 +144,7 @@ type progressLine struct {
 	live bool
 	w    io.Writer
 	last string
+	top  bool // in the terminal's first line: below it a command prints
 }
 
 func (p *progressLine) show(text string) {
@@ -157,11 +152,37 @@ func (p *progressLine) show(text string) {
 		return
 	}
 	p.last = text
-	if p.live {
+	switch {
+	case p.top:
+		p.showAbove(text)
+	case p.live:
 		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
-	} else {
+	default:
 		fmt.Fprintln(p.w, text)
 	}
+}
+
+// showAbove writes into the first line, and has the others scroll without it.
+// It says so each time, in one write between two of the command's: the
+// terminal may have got another size.
+func (p *progressLine) showAbove(text string) {
+	if width, height, err := term.GetSize(int(os.Stderr.Fd())); err == nil && height > 3 {
+		fmt.Fprintf(p.w, "\x1b7\x1b[2;%dr\x1b[1;1H\x1b[K\x1b[7m%.*s\x1b[m\x1b8", height, width, text)
+	}
+}
+
+// above moves the line to the terminal's first one, since a command is about
+// to print; below moves it back.
+func (p *progressLine) above() {
+	p.end()
+	p.top = p.live
+}
+
+func (p *progressLine) below() {
+	if p.top {
+		fmt.Fprint(p.w, "\x1b7\x1b[r\x1b[1;1H\x1b[K\x1b8")
+	}
+	p.top, p.last = false, ""
 }
 
 // clear makes room for something else; the line is drawn again below it.

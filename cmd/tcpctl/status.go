@@ -148,6 +148,12 @@ func pauseLine(p *proxy.PauseInfo, now time.Time) string {
 	if p.Reason != "" {
 		text += fmt.Sprintf(": %q", p.Reason)
 	}
+	if p.Step != "" {
+		text += fmt.Sprintf("; %s, step %s", p.By, p.Step)
+	}
+	if p.Overdue {
+		return text + "; overdue: clients are turned away until its command has ended"
+	}
 	return text + "; resumes by itself"
 }
 

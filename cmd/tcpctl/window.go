@@ -98,21 +98,25 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 	for {
 		r, err := w.src.Report(ctx, w.call.ID)
 		if err != nil {
+			w.progress.below()
 			return r, fmt.Errorf("%w; the window stands until its deadline, and the command runs on if it has begun", err)
 		}
-		w.progress.show(planLine(&r))
 		if !r.Ended.IsZero() {
+			w.progress.below()
+			w.progress.show(planLine(&r))
 			w.progress.end()
 			w.leftBehind()
 			return r, nil
 		}
+		w.progress.show(planLine(&r))
 		if w.ended == nil && stepIs(&r, "command") {
-			w.progress.clear()
+			w.progress.above()
 			w.start(ctx)
 		}
 		select {
 		case err := <-w.ended:
 			w.ended = make(chan error) // nothing more comes
+			w.progress.below()
 			w.tell(ctx, err)
 		case <-interrupts:
 			w.interrupted(ctx)
@@ -169,12 +173,12 @@ func (w *window) tell(ctx context.Context, err error) {
 // interrupted gives the window up before the command has begun; later it only
 // says what goes on.
 func (w *window) interrupted(ctx context.Context) {
-	w.progress.clear()
 	if w.ended != nil {
 		fmt.Fprintln(os.Stderr, "tcpctl: the command runs on: clients wait for it; kill it, or tcpctl resume --force")
 		return
 	}
-	if _, err := w.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort"}}); err != nil {
+	w.progress.clear()
+	if _, err := w.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort", w.call.ID}}); err != nil {
 		fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error())
 	}
 }

@@ -84,6 +84,7 @@ type Result struct {
 	Texts  []string `json:"texts"`            // a sentence for each target
 	Impact []Impact `json:"impact,omitempty"` // of a dry run
 	Undo   *Request `json:"undo,omitempty"`   // what would take it back
+	Plan   string   `json:"plan,omitempty"`   // the id of the plan that has begun
 }
 
 // Impact is what an act would do, seen from one snapshot.

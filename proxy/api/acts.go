@@ -94,8 +94,9 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "plan", On: OnNothing, Args: "pause|next|abort", Level: LevelYesNo, Flags: []string{"reason"},
-		Short: "Hold the restart, window or roll that is under way, let it go on, or abort it",
+		Name: "plan", On: OnNothing, Args: planArgs, Level: LevelYesNo, Flags: []string{"reason", "force", "dry-run"},
+		Short:  "Hold the restart, window or roll that is under way, let it go on, or abort it",
+		impact: impactOfPlan,
 	},
 	{
 		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Flags: []string{"reason", "force", "dry-run"},

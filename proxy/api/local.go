@@ -201,6 +201,9 @@ func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
 		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
 			Text: text, Command: one.CommandLine()})
 		res.Texts = append(res.Texts, text)
+		if s := l.Engine.Service(service); a.Plan && s != nil {
+			res.Plan = s.Plan().Report().ID
+		}
 	}
 	res.Undo = l.undo(before, a, r)
 	if r.Save {

@@ -121,13 +121,24 @@ func planOptions(r *Request, by string) proxy.PlanOptions {
 		MinUp: r.MinUp, MaxWait: r.MaxWait}
 }
 
-// steer is the act "plan": it holds, lets go on or aborts the newest one.
+// steer is the act "plan": it holds, lets go on or aborts the plan that is
+// named, or else the newest one that runs.
 func (l *Local) steer(r Request) (Result, error) {
-	p, err := l.plan("")
+	id := ""
+	switch {
+	case len(r.Args) > 2:
+		return Result{}, Wrong(fmt.Sprintf("plan does not take %q", r.Args[2]), "usage: tcpctl plan "+planArgs)
+	case len(r.Args) == 2:
+		id = r.Args[1]
+	}
+	p, err := l.plan(id)
 	if err != nil {
 		return Result{}, err
 	}
 	report := p.Report()
+	if r.Args[0] == "abort" && !r.Force && commandRuns(report.Info()) {
+		return Result{}, Refused(fmt.Sprintf("the window %s of %s: %s", report.ID, report.Owner, halfDone), "use --force to do it all the same")
+	}
 	if !report.Ended.IsZero() {
 		return Result{}, Refused(fmt.Sprintf("%s %s has ended: %s", report.Kind, report.ID, report.State), "tcpctl report shows it")
 	}
@@ -144,6 +155,30 @@ func (l *Local) steer(r Request) (Result, error) {
 	text := fmt.Sprintf("plan %s: %s %s", r.Args[0], report.Kind, report.ID)
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: report.Service, By: r.By, Text: text, Command: r.CommandLine()})
 	return Result{Texts: []string{text}}, nil
+}
+
+const (
+	planArgs = "pause|next|abort [ID]"
+	halfDone = "its command still runs, and clients would be let on to what it has half done"
+)
+
+// commandRuns says whether the plan is a window at its operator's command.
+func commandRuns(p *proxy.PlanInfo) bool {
+	for _, st := range p.Steps {
+		if st.State == proxy.StepRunning {
+			return p.Kind == proxy.PlanWindow && st.What == "command"
+		}
+	}
+	return false
+}
+
+// impactOfPlan warns of an abort that would open a service too early.
+func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
+	named := func(id string) bool { return len(r.Args) < 2 || r.Args[1] == id }
+	if p := s.Plan; p != nil && len(r.Args) > 0 && r.Args[0] == "abort" && named(p.ID) && commandRuns(p) {
+		i.Warning, i.Level = halfDone, LevelTyped
+	}
+	return i
 }
 
 // planProgress follows a plan by its newest report in the status.
