@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// configured is an instance that runs a file which the test may change.
+type configured struct {
+	*running
+	path string
+}
+
+func runConfigured(t *testing.T, text string) *configured {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tcpctl.toml")
+	in := &configured{path: path}
+	write(t, path, text)
+	in.running = runInstance(t, nil, "run", "-c", path, "--no-ui")
+	return in
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReloadsThatNobodyNotices changes one service again and again while
+// another carries talk and a download: neither loses a byte or a session.
+// TCPCTL_RELOADS=1000 has it at length.
+func TestReloadsThatNobodyNotices(t *testing.T) {
+	times, err := strconv.Atoi(os.Getenv("TCPCTL_RELOADS"))
+	if err != nil {
+		times = 50
+	}
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	d := newDownload(t)
+	// Every reload touches the service "changing" in another way.
+	text := func(n int) string {
+		more := ""
+		if n%3 == 1 { // a backend comes, and goes with the next one
+			more = fmt.Sprintf(`, { name = "b", addr = "%s" }`, b.addr)
+		}
+		return fmt.Sprintf(`[services.changing]
+listen = "127.0.0.1:0"
+balance = "%s"
+idle_timeout = "%ds"
+backends = [{ name = "a", addr = "%s", weight = %d }%s]
+queue.timeout = "%ds"
+[services.calm]
+listen = "127.0.0.1:0"
+backends = ["%s"]
+[services.download]
+listen = "127.0.0.1:0"
+backends = ["%s"]
+`, []string{"random", "roundrobin", "leastconn"}[n%3], 600+n%7, b.addr, 1+n%5, more, 30+n%2, b.addr, d.addr)
+	}
+	in := runConfigured(t, text(0))
+	addr := map[string]string{}
+	for _, s := range in.status().Services {
+		addr[s.Name] = s.Listen[0]
+	}
+
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	talk := func(service string) {
+		c, err := dial(addr[service])
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		wg.Go(func() {
+			defer c.Close()
+			for n := 0; ; n++ {
+				line := fmt.Sprintf("%d in %s", n, service)
+				c.SetDeadline(time.Now().Add(patience))
+				err := c.says(line)
+				if err == nil {
+					_, line, err = cutName(c)
+				}
+				if err != nil || line != fmt.Sprintf("%d in %s", n, service) {
+					t.Errorf("%s: line %d: %q, %v", service, n, line, err)
+					return
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
+	}
+	for range 4 {
+		talk("calm")
+		talk("changing")
+	}
+	got := make(chan error, 1)
+	go func() { got <- d.fetch(addr["download"], stop) }()
+
+	began := time.Now()
+	for n := 1; n <= times; n++ {
+		write(t, in.path, text(n))
+		if out := in.tcpctl("reload"); !strings.Contains(out, `service "changing": `) || strings.Contains(out, `"calm"`) {
+			t.Fatalf("reload %d:\n%s", n, out)
+		}
+	}
+	took := time.Since(began)
+	after := in.status()
+	close(stop)
+	wg.Wait()
+	if err := <-got; err != nil {
+		t.Errorf("download: %v", err)
+	}
+	for _, s := range after.Services {
+		n := map[string]int{"calm": 4, "changing": 4, "download": 1}[s.Name]
+		if want := (proxy.SessionCounts{Active: n, Total: int64(n)}); s.Sessions != want || s.Listen[0] != addr[s.Name] {
+			t.Errorf("%s on %s: %+v", s.Name, s.Listen, s.Sessions)
+		}
+	}
+	t.Logf("%d reloads in %s, %s each with the command; %d MB downloaded", times, took.Round(time.Millisecond),
+		(took / time.Duration(times)).Round(100*time.Microsecond), d.sent>>20)
+}
+
+// cutName reads a line and takes the backend's name off.
+func cutName(c *client) (name, line string, err error) {
+	text, err := c.r.ReadString('\n')
+	name, line, _ = strings.Cut(strings.TrimSuffix(text, "\n"), ": ")
+	return name, line, err
+}
+
+// download is a backend that sends noise until its client has had enough.
+type download struct {
+	addr string
+	sent int64 // once fetch has returned
+}
+
+func newDownload(t *testing.T) *download {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &download{addr: ln.Addr().String()}
+	done := make(chan struct{})
+	go d.serve(ln, done)
+	t.Cleanup(func() { ln.Close(); <-done })
+	return d
+}
+
+// serve gives its one real client all; those who say nothing are checks.
+func (d *download) serve(ln net.Listener, done chan<- struct{}) {
+	defer close(done)
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(c, make([]byte, 4)); err == nil {
+			d.send(c)
+		}
+		c.Close()
+	}
+}
+
+func (d *download) send(c net.Conn) {
+	enough := make(chan struct{})
+	go func() { io.Copy(io.Discard, c); close(enough) }()
+	noise, b := rand.NewChaCha8([32]byte{7}), make([]byte, 64<<10)
+	c.SetDeadline(time.Now().Add(10 * patience))
+	for {
+		select {
+		case <-enough:
+			return
+		case <-time.After(time.Millisecond): // it leaves the others some of the processor
+		}
+		noise.Read(b)
+		n, err := c.Write(b)
+		d.sent += int64(n)
+		if err != nil {
+			return
+		}
+	}
+}
+
+// fetch compares all that comes with what was sent.
+func (d *download) fetch(addr string, stop <-chan struct{}) error {
+	c, err := dial(addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * patience))
+	c.says("all")
+	go func() { <-stop; c.CloseWrite() }()
+	noise, got := rand.NewChaCha8([32]byte{7}), int64(0)
+	b, want := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, err := io.ReadFull(c.r, b)
+		noise.Read(want)
+		if !bytes.Equal(b[:n], want[:n]) {
+			return fmt.Errorf("other bytes after %d", got)
+		}
+		got += int64(n)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("after %d bytes: %w", got, err)
+		}
+	}
+	if got == 0 || got != d.sent {
+		return fmt.Errorf("%d bytes came of %d", got, d.sent)
+	}
+	return nil
+}
