@@ -1,26 +1,33 @@
 package tui
 
 import (
+	"io"
 	"strconv"
 	"strings"
 
+	"github.com/charmbracelet/lipgloss"
 	"github.com/muesli/termenv"
 
 	"github.com/tcpctl/tcpctl/themes"
 )
 
 // palette makes a terminal's sequences of inks: a theme, at the number of
-// colours that the terminal has.
+// colours that the terminal has. Lipgloss writes them, once for each ink: the
+// canvas puts them between its cells itself, so that no cut falls into one.
 type palette struct {
-	theme   *themes.Theme
-	profile termenv.Profile
-	seen    map[ink]string
-	plain   bool // no sequences at all
+	theme *themes.Theme
+	style *lipgloss.Renderer
+	seen  map[ink]string
+	plain bool // no sequences at all
 }
 
 func newPalette(t *themes.Theme, profile termenv.Profile) *palette {
-	return &palette{theme: t, profile: profile, seen: map[ink]string{}}
+	r := lipgloss.NewRenderer(io.Discard)
+	r.SetColorProfile(profile)
+	return &palette{theme: t, style: r, seen: map[ink]string{}}
 }
+
+const reset = "\x1b[0m"
 
 // sgr is the sequence for an ink, from a reset, so that no line depends on
 // the one above it: the renderer skips lines that have not changed.
@@ -29,19 +36,14 @@ func (p *palette) sgr(k ink) string {
 		return s
 	}
 	fg, bg := p.theme.Style(k.fg), p.theme.Style(k.bg)
-	codes := []string{"0"}
-	add := func(on bool, code string) {
-		if on {
-			codes = append(codes, code)
-		}
-	}
 	background := k.bg != themes.Surface
-	add(fg.Bold || background && bg.Bold || k.mod&bold != 0, "1")
-	add(fg.Dim || background && bg.Dim || k.mod&dim != 0, "2")
-	add(fg.Underline || background && bg.Underline, "4")
 	// Two reasons to turn a cell around would turn it back, and a selection
 	// would vanish where the state in it is drawn in reverse.
-	add(fg.Reverse || background && bg.Reverse || k.mod&reverse != 0, "7")
+	style := p.style.NewStyle().
+		Bold(fg.Bold || background && bg.Bold || k.mod&bold != 0).
+		Faint(fg.Dim || background && bg.Dim || k.mod&dim != 0).
+		Underline(fg.Underline || background && bg.Underline).
+		Reverse(fg.Reverse || background && bg.Reverse || k.mod&reverse != 0)
 	front, back := fg.FG, bg.BG
 	if fg.BG.Kind != themes.None && !background {
 		back = fg.BG
@@ -55,35 +57,28 @@ func (p *palette) sgr(k ink) string {
 	if back.Kind == themes.None {
 		back = p.theme.Style(themes.Surface).BG
 	}
-	codes = append(codes, p.color(front, false)...)
-	codes = append(codes, p.color(back, true)...)
-	s := "\x1b[" + strings.Join(codes, ";") + "m"
+	style = style.Foreground(colorOf(front)).Background(colorOf(back))
+	open, _, _ := strings.Cut(style.Render("x"), "x")
+	s := reset
+	if codes, ok := strings.CutPrefix(open, "\x1b["); ok {
+		s = "\x1b[0;" + codes
+	}
 	p.seen[k] = s
 	return s
 }
 
-func (p *palette) color(c themes.Color, bg bool) []string {
-	var name string
+func colorOf(c themes.Color) lipgloss.TerminalColor {
 	switch c.Kind {
 	case themes.None:
-		return nil
+		return lipgloss.NoColor{}
 	case themes.RGB:
-		name = hex(c)
-	default:
-		name = strconv.Itoa(int(c.N))
+		return lipgloss.Color(hex(c))
 	}
-	tc := p.profile.Color(name)
-	if tc == nil {
-		return nil
-	}
-	if s := tc.Sequence(bg); s != "" {
-		return []string{s}
-	}
-	return nil
+	return lipgloss.Color(strconv.Itoa(int(c.N)))
 }
 
 // blank reports whether a space in this ink looks like one without any.
-func (p *palette) blank(k ink) bool { return p.sgr(k) == "\x1b[0m" }
+func (p *palette) blank(k ink) bool { return p.sgr(k) == reset }
 
 func hex(c themes.Color) string {
 	const digits = "0123456789abcdef"
