@@ -260,7 +260,13 @@ func (w *Waiter) Permit() *Permit { return (*Permit)(w) }
 
 // Release gives the slot back and hands it to the next in line. Releasing
 // twice, or what was never let in, does nothing.
-func (p *Permit) Release() {
+func (p *Permit) Release() { p.giveBack(false) }
+
+// Return gives the slot back and puts its holder in its old place in the
+// line: ahead of all who came after it. Nobody else gets in between.
+func (p *Permit) Return() { p.giveBack(true) }
+
+func (p *Permit) giveBack(again bool) {
 	w := (*Waiter)(p)
 	q := w.queue
 	if q == nil {
@@ -273,24 +279,9 @@ func (p *Permit) Release() {
 	}
 	w.state = out
 	q.gate.Release(w)
-	q.admit()
-}
-
-// Return gives the slot back and puts its holder in its old place in the
-// line: ahead of all who came after it. Nobody else gets in between.
-func (p *Permit) Return() {
-	w := (*Waiter)(p)
-	q := w.queue
-	if q == nil {
-		return
+	if again {
+		w.state = waiting
+		q.insert(w)
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if w.state != in {
-		return
-	}
-	w.state = waiting
-	q.gate.Release(w)
-	q.insert(w)
 	q.admit()
 }
