@@ -316,16 +316,37 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	}
 }
 
+// What has come of a plan stays in its pane, also when the engine tells of it
+// no more.
+func TestThePlanReports(t *testing.T) {
+	engine := edge()
+	engine.status.Plan = window()
+	c := newConsole(t, engine, 140, 45)
+	c.engine.change(func(f *fake) {
+		f.status.Plan = &proxy.PlanInfo{ID: "w12", Kind: "roll", Service: "db-front", State: "done", Steps: window().Steps}
+		f.report = proxy.Report{ID: "w12", Kind: "roll", Service: "db-front", State: "done", Started: start.Add(-time.Minute), Ended: start,
+			Numbers: proxy.Numbers{Held: 31, LongestSeconds: 4.5, Left: 2}, Steps: window().Steps}
+	})
+	c.pass(time.Second)
+	c.look()
+	c.sees("31 held, longest 4.5s", "2 left on their own", "0 failed", "> roll w12 of db-front done")
+	c.engine.change(func(f *fake) { f.status.Plan = nil })
+	c.pass(2 * reportStays)
+	c.seesNot("31 held, longest 4.5s, p50") // its corner is free again
+	c.press("6")
+	c.sees("31 held, longest 4.5s, p50", "tcpctl report w12")
+}
+
 func TestThePlanIsSteered(t *testing.T) {
 	engine := edge()
 	engine.status.Plan = window()
 	c := newConsole(t, engine, 140, 45)
 	c.press("6")
-	c.sees("[>] 3 drain pg-b", "space pause  n next  a abort")
-	c.press("space y")
+	c.sees("[>]  3 drain pg-b", "space pause  n next  a abort")
+	c.press("space") // at once: what holds must not wait for an answer
 	c.engine.change(func(f *fake) { f.status.Plan = &proxy.PlanInfo{Kind: "roll", State: "paused"} })
 	c.pass(time.Second)
-	c.press("space y a y")
+	c.press("space a y")
 	c.did("tcpctl plan pause", "tcpctl plan next", "tcpctl plan abort")
 	c.engine.change(func(f *fake) { f.status.Plan = nil })
 	c.pass(time.Second)

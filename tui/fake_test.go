@@ -29,6 +29,7 @@ type fake struct {
 	refuse   error         // of acts
 	hold     chan struct{} // acts wait for it
 	peers    map[string]*fake
+	report   proxy.Report
 }
 
 func (f *fake) Status(context.Context) (*api.Status, error) {
@@ -134,6 +135,18 @@ func (f *fake) apply(b *proxy.BackendInfo, r *api.Request) {
 	case "ready":
 		b.Admin, b.Drain, b.Since = proxy.AdminReady, nil, f.status.Node.Now
 	}
+}
+
+func (f *fake) Reports(context.Context) ([]proxy.Report, error) { return []proxy.Report{f.report}, nil }
+
+func (f *fake) Report(context.Context, string) (proxy.Report, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.report, f.err
+}
+
+func (f *fake) Window(context.Context, api.WindowCall) (api.WindowAnswer, error) {
+	return api.WindowAnswer{}, nil
 }
 
 // peer is another node, which is as edge is, and has a name of its own.

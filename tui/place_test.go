@@ -33,9 +33,9 @@ func TestAPeerIsWorkedOnLikeOneself(t *testing.T) {
 	if got := there.acts(); len(got) != 2 || got[1].Act != "ready" {
 		t.Fatalf("undone by %+v", got)
 	}
-	c.press("5")
+	c.press("5 z")
 	c.sees("--peer edge-02") // its events have the line that is typed here
-	c.press("esc esc")
+	c.press("esc esc esc")
 	c.seesNot("edge-01 > edge-02")
 	c.sees("[3 Peers")
 	c.press("1 U")

@@ -51,10 +51,18 @@ func (p *planPane) take(m *model, r proxy.Report) {
 	p.touch()
 }
 
+// shown is the plan that runs, or the last one that we know of.
+func (p *planPane) shown(m *model) *proxy.PlanInfo {
+	if plan := m.world.status.Plan; plan != nil || p.report.ID == "" {
+		return plan
+	}
+	return p.report.Info()
+}
+
 // fresh reports whether there is a plan to be seen: one that runs, or has
 // ended not long ago.
 func (p *planPane) fresh(m *model) bool {
-	plan := m.world.status.Plan
+	plan := p.shown(m)
 	return plan != nil && (!over(plan) || p.report.ID == plan.ID && m.engineNow().Sub(p.report.Ended) < reportStays)
 }
 
@@ -111,7 +119,7 @@ func stepsDone(plan *proxy.PlanInfo) (n int) {
 }
 
 func (p *planPane) title(m *model) string {
-	plan := m.world.status.Plan
+	plan := p.shown(m)
 	if plan == nil {
 		return ""
 	}
@@ -119,7 +127,7 @@ func (p *planPane) title(m *model) string {
 }
 
 func (p *planPane) foot(m *model) string {
-	plan := m.world.status.Plan
+	plan := p.shown(m)
 	if plan == nil {
 		return ""
 	}
@@ -131,7 +139,7 @@ func (p *planPane) foot(m *model) string {
 }
 
 func (p *planPane) draw(m *model, c *canvas, _ bool) {
-	plan := m.world.status.Plan
+	plan := p.shown(m)
 	if plan == nil {
 		emptyText(c, m, "No plan is under way.", "The steps of a restart, a window or a roll stand here while it runs.")
 		return
@@ -141,10 +149,12 @@ func (p *planPane) draw(m *model, c *canvas, _ bool) {
 		c.text(1, y, cut("reason: "+safe(plan.Reason), c.w-2), is(themes.TextDim))
 		y++
 	}
-	for i, s := range plan.Steps {
+	done := over(plan) && p.report.ID == plan.ID
+	for i := firstStep(plan, c.h-y, done); i < len(plan.Steps); i++ {
+		s := &plan.Steps[i]
 		sign, role := stepSign(s.State)
 		x := c.text(1, y, sign, is(role))
-		x = c.text(x+1, y, fmt.Sprintf("%d %-18s ", i+1, safe(s.What)), is(role))
+		x = c.text(x+1, y, fmt.Sprintf("%2d %-17s ", i+1, safe(s.What)), is(role))
 		text := safe(s.State)
 		if s.Seconds > 0 {
 			text += " " + clock(seconds(s.Seconds))
@@ -155,9 +165,20 @@ func (p *planPane) draw(m *model, c *canvas, _ bool) {
 		c.text(x, y, cut(text, max(c.w-x-1, 0)), is(themes.Text))
 		y++
 	}
-	if over(plan) && p.report.ID == plan.ID {
+	if done {
 		p.drawReport(c, y+1, plan.State)
 	}
+}
+
+// firstStep is the first that is drawn where there is no room for all: what
+// runs, or what has come of it, is on the screen, with what went before it.
+func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
+	const report = 7
+	if done {
+		return max(len(plan.Steps)-max(room-report, 1), 0)
+	}
+	now := min(stepsDone(plan), len(plan.Steps)-1)
+	return max(min(now-room/3, len(plan.Steps)-room), 0)
 }
 
 // stateText is a state as people say it: timed up.
@@ -206,7 +227,7 @@ func stepSign(state string) (string, themes.Role) {
 
 // strip is the step that runs.
 func (p *planPane) strip(m *model, c *canvas) int {
-	plan := m.world.status.Plan
+	plan := p.shown(m)
 	if !p.fresh(m) {
 		return 0
 	}

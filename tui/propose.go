@@ -188,6 +188,9 @@ func (m *model) judge(p *proposal) {
 			level = max(level-1, api.LevelNone)
 		}
 	}
+	if p.act.Name == "plan" && len(p.req.Args) == 1 && p.req.Args[0] != "abort" {
+		level = api.LevelNone // what holds a plan must not wait for an answer
+	}
 	if p.undo {
 		level = api.LevelNone // it was asked for by name, and is refused when somebody came between
 	}
