@@ -24,6 +24,7 @@ import (
 //	backend NAME             begins to serve; its address is $NAME
 //	backend NAME dies|comes-back
 //	ready SOCKET             waits for the instance; a service's address is $SERVICE
+//	websocket NAME comes URL and is-told, says, hears, sees, closes
 //	client NAME dials ADDR   and says, hears, resets, closes, ends-its-side, sees
 //	until PATTERN COMMAND…   until the output has it
 //	exits STATUS COMMAND…    with that status; what it says begins with "tcpctl: "
@@ -32,19 +33,20 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			w := &world{backends: map[string]*backend{}, clients: map[string]*client{}}
+			w := &world{backends: map[string]*backend{}, clients: map[string]*client{}, callers: map[string]*caller{}}
 			env.Values[worldKey{}] = w
 			env.Defer(w.end)
 			env.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"backend": backendCmd,
-			"client":  clientCmd,
-			"ready":   readyCmd,
-			"until":   untilCmd,
-			"exits":   exitsCmd,
-			"signal":  signalCmd,
+			"backend":   backendCmd,
+			"client":    clientCmd,
+			"websocket": websocketCmd,
+			"ready":     readyCmd,
+			"until":     untilCmd,
+			"exits":     exitsCmd,
+			"signal":    signalCmd,
 		},
 	})
 }
@@ -53,6 +55,7 @@ func TestStories(t *testing.T) {
 type world struct {
 	backends map[string]*backend
 	clients  map[string]*client
+	callers  map[string]*caller
 }
 
 type worldKey struct{}
@@ -64,6 +67,9 @@ func (w *world) end() {
 		if c.gone == "" {
 			c.Close()
 		}
+	}
+	for _, c := range w.callers {
+		c.end()
 	}
 	for _, b := range w.backends {
 		b.die()

@@ -88,6 +88,9 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 	if b.ws.MaxHeader, err = config.ParseSize(b.maxHeader); err != nil {
 		return usage("--max-header: %v", err)
 	}
+	if b.ws.MaxHeader < 4<<10 {
+		return usage("--max-header %s: browsers send more than that; 4KiB is the least", b.maxHeader)
+	}
 	for _, text := range b.trusted {
 		network, err := config.ParsePrefix(text)
 		if err != nil {
