@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,7 +137,7 @@ backends = ["%s"]
 		}
 	}
 	t.Logf("%d reloads in %s, %s each with the command; %d MB downloaded", times, took.Round(time.Millisecond),
-		(took / time.Duration(times)).Round(100*time.Microsecond), d.sent>>20)
+		(took / time.Duration(times)).Round(100*time.Microsecond), d.sent.Load()>>20)
 }
 
 // cutName reads a line and takes the backend's name off.
@@ -149,7 +150,7 @@ func cutName(c *client) (name, line string, err error) {
 // download is a backend that sends noise until its client has had enough.
 type download struct {
 	addr string
-	sent int64 // once fetch has returned
+	sent atomic.Int64
 }
 
 func newDownload(t *testing.T) *download {
@@ -193,7 +194,7 @@ func (d *download) send(c net.Conn) {
 		}
 		noise.Read(b)
 		n, err := c.Write(b)
-		d.sent += int64(n)
+		d.sent.Add(int64(n))
 		if err != nil {
 			return
 		}
@@ -226,8 +227,8 @@ func (d *download) fetch(addr string, stop <-chan struct{}) error {
 			return fmt.Errorf("after %d bytes: %w", got, err)
 		}
 	}
-	if got == 0 || got != d.sent {
-		return fmt.Errorf("%d bytes came of %d", got, d.sent)
+	if sent := d.sent.Load(); got == 0 || got != sent {
+		return fmt.Errorf("%d bytes came of %d", got, sent)
 	}
 	return nil
 }

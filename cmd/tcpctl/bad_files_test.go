@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestBadFilesChangeNothing: each of config's bad files is refused by run and
+// by check with status 2, and at a reload with 1, by file and line; the
+// instance that was to take it serves on as before.
+func TestBadFilesChangeNothing(t *testing.T) {
+	files, err := filepath.Glob("internal/config/testdata/bad/*.toml")
+	if err != nil || len(files) < 25 {
+		t.Fatalf("%d bad files: %v", len(files), err)
+	}
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	in := runConfigured(t, `[services.db]
+listen = "127.0.0.1:0"
+backends = ["`+b.addr+`"]
+`)
+	c, err := dial(in.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	place := regexp.MustCompile(`(?m)^tcpctl: (\S+?\.toml):(\d+): .+`)
+	hash := in.status().Node.ConfigHash
+	for _, file := range files {
+		name := filepath.Base(file)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, in.path, string(text))
+		for _, args := range [][]string{{"check", "-c", in.path}, {"run", "--no-ui", "-c", in.path, "--socket", in.socket + "2"}} {
+			if out, status := runTcpctl(t, args...); status != 2 || !place.MatchString(out) {
+				t.Errorf("%s: %s: status %d\n%s", name, args[0], status, out)
+			}
+		}
+		out, status := in.try("reload")
+		if status != 1 || !place.MatchString(out) || !strings.Contains(out, "the old configuration is in force") {
+			t.Errorf("%s: reload: status %d\n%s", name, status, out)
+		}
+		if st := in.status(); st.Node.ConfigHash != hash || len(st.Services) != 1 || st.Services[0].State != "open" {
+			t.Fatalf("%s: it has changed something: %+v", name, st)
+		}
+	}
+	c.says("still here?")
+	if err := c.hears("a: still here?"); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d bad files", len(files))
+}
