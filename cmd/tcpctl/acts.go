@@ -89,7 +89,10 @@ func arguments(a *api.Act) cobra.PositionalArgs {
 		most = 0
 	}
 	if a.Args != "" {
-		least, most = least+1, most+1
+		most++
+		if a.Args[0] != '[' {
+			least++
+		}
 	}
 	if a.Many || a.On == api.OnNothing && a.Args != "" { // a note's text may be several words
 		return cobra.MinimumNArgs(least)
