@@ -1,0 +1,98 @@
+package front
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// overTLS gives a service a certificate, and what its clients need.
+func overTLS(c *proxy.ServiceConfig) (client *tls.Config) {
+	s := httptest.NewTLSServer(nil) // for its certificate only
+	defer s.Close()
+	c.TLS = &tls.Config{Certificates: s.TLS.Certificates}
+	client = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName, client.NextProtos = "example.com", []string{"http/1.1"}
+	return client
+}
+
+// TestOverTLS also waits in the queue, since what watches a client there must
+// see through TLS.
+func TestOverTLS(t *testing.T) {
+	var client *tls.Config
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+		client = overTLS(c)
+		c.Lock.Slots = 1
+		w.holdAfter = 50 * time.Millisecond
+	})
+	dial := func() (*ws.Conn, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return (&ws.Dialer{TLS: client}).Dial(ctx, "wss://"+v.addr)
+	}
+	first, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.CloseNow()
+	says(t, first, "one")
+	if s := v.engine.Sessions(false); len(s) != 1 || s[0].Via != "ws" {
+		t.Errorf("sessions %+v", s)
+	}
+	second, err := dial() // answered while it waits
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.CloseNow()
+	v.untilWaiting(1)
+	first.Close()
+	says(t, second, "two")
+	v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
+	ends(t, second, ws.Policy)
+}
+
+// TestProxyHeaderBeforeTLS: the first bytes of TLS come in one piece with the
+// PROXY header, and are not lost with it.
+func TestProxyHeaderBeforeTLS(t *testing.T) {
+	var client *tls.Config
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
+		client = overTLS(c)
+		c.AcceptProxy, c.TrustedProxies = true, loopback
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	d := ws.Dialer{TLS: client, NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &headed{Conn: c, head: "PROXY TCP4 10.9.8.7 127.0.0.1 1234 443\r\n"}, err
+	}}
+	c, err := d.Dial(ctx, "wss://"+v.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	says(t, c, "one")
+	if s := v.engine.Sessions(false); s[0].Client != "10.9.8.7:1234" {
+		t.Errorf("sessions %+v", s)
+	}
+}
+
+// headed sends a head together with the first bytes.
+type headed struct {
+	net.Conn
+	head string
+}
+
+func (h *headed) Write(p []byte) (int, error) {
+	n, err := io.WriteString(h.Conn, h.head+string(p))
+	n = max(n-len(h.head), 0)
+	h.head = ""
+	return n, err
+}
