@@ -384,3 +384,19 @@ func TestLeaving(t *testing.T) {
 	c.press("q")
 	c.sees("451 sessions and 7 waiting clients")
 }
+
+// The end of a drain is said: the line before it said how many were left.
+func TestTheEndOfADrainIsSaid(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.engine.change(heal)
+	c.look()
+	c.press("d y")
+	c.pass(time.Second)
+	c.seesNot("is drained")
+	c.engine.change(func(f *fake) {
+		b := f.status.Backend("db-front/pg-a")
+		b.Active, b.Drain = 0, nil
+	})
+	c.pass(time.Second)
+	c.sees("db-front/pg-a is drained: no session is left")
+}

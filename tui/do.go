@@ -64,6 +64,9 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 			delete(a.at.world.asked, t)
 		} else if mine, ok := a.at.world.asked[t]; ok {
 			mine.done, mine.at = true, m.clock()
+			if req.Act == "drain" || req.Act == "maint" {
+				a.at.drains[t] = mine.at
+			}
 			a.at.world.asked[t] = mine
 		}
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
@@ -55,6 +56,24 @@ func (p *backendsPane) drawDrain(r *backendRow, c *canvas, x, y int) {
 			break
 		}
 		x = c.text(x+2, y, text, is(themes.TextDim))
+	}
+}
+
+// sayDrained says that what was drained here is empty: it is what the operator
+// waits for, and the line that said how many were left is not true any more.
+func (m *model) sayDrained(asked time.Time) {
+	for target, since := range m.drains {
+		if !asked.After(since) {
+			continue // this status may be from before
+		}
+		b := m.world.status.Backend(target)
+		if b != nil && b.Drain != nil && b.Drain.Left > 0 {
+			continue
+		}
+		delete(m.drains, target)
+		if b != nil && b.Active == 0 && (b.Admin == proxy.AdminDrain || b.Admin == proxy.AdminMaint) {
+			m.show(proxy.LevelGood, safe(target)+" is drained: no session is left   ("+"u: back in service)")
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ func TestMoreScreens(t *testing.T) {
 		{"leave", 80, 24, func(c *console) { c.press("q") }},
 		{"details", 80, 24, func(c *console) { c.press("j enter") }},
 		{"command", 80, 24, func(c *console) { c.press(":"); c.write("drain db-front/pg") }},
+		{"filter", 80, 24, func(c *console) { c.press("/"); c.write("pg !down"); c.press("enter") }},
 		{"sort", 80, 24, func(c *console) { c.press("s j j") }},
 		{"stale", 80, 24, func(c *console) { c.now = c.now.Add(8_000_000_000); c.changed() }},
 		{"paused", 140, 45, func(c *console) {

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/themes"
@@ -140,43 +141,65 @@ func whereWidth(w int) int {
 	return 34
 }
 
-// drawTabs is the row of panes, and what is narrowed.
+// drawTabs is the row of panes, and what is narrowed. That rows are hidden by
+// a filter must be seen; that all services are, need not.
 func (m *model) drawTabs(c *canvas, y int) {
-	x := 1
-	for i, p := range m.panes {
-		text := fmt.Sprintf("%d %s", i+1, p.name())
-		if b := p.badge(m); b != "" {
-			text += " " + b
-		}
-		if c.w < 76 && i != m.focus {
-			text = fmt.Sprint(i + 1) // the digit is enough to go there
-		}
-		if i == m.focus {
-			x = c.text(x, y, "["+text+"] ", is(themes.Title))
-		} else {
-			x = c.text(x, y, text+"  ", is(themes.TextDim))
-		}
+	filter := ""
+	if g := m.pane().grid(); g != nil && g.filterText() != "" {
+		shown, all, _, _ := g.counts()
+		filter = fmt.Sprintf("filter: %s  %d of %d", safe(g.filterText()), shown, all)
 	}
 	view := "view: all"
 	if m.view != "" {
 		view = "view: " + safe(m.view)
 	}
-	filter := ""
-	if g := m.pane().grid(); g != nil && g.filterText() != "" {
-		shown, all, _, _ := g.counts()
-		filter = fmt.Sprintf("filter: %s  %d of %d   ", safe(g.filterText()), shown, all)
+	tabs := m.tabs(c.w < 76)
+	fits := func(note string) bool { return 1+segmentsWidth(tabs)+width(note)+1 <= c.w }
+	if filter != "" && !fits(filter) {
+		tabs = m.tabs(true) // the digit is enough to go there
 	}
-	note := filter + view
-	if x+width(note)+2 > c.w {
-		note = filter
+	note, role := filter, themes.Match
+	if both := strings.TrimSpace(filter + "   " + view); fits(both) {
+		note = both
 	}
-	if x+width(note)+2 <= c.w {
-		role := themes.TextDim
-		if filter != "" || m.view != "" {
-			role = themes.Match
-		}
+	if filter == "" && m.view == "" {
+		role = themes.TextDim
+	}
+	x := 1
+	for _, t := range tabs {
+		x = c.text(x, y, t.text, is(t.role))
+	}
+	if note != "" && fits(note) {
 		c.right(c.w-1, y, note, is(role))
+	} else if note != "" {
+		c.text(x+1, y, cut(note, max(c.w-x-2, 0)), is(role))
 	}
+}
+
+// tabs are the panes' names, or in short the digits of all but one.
+func (m *model) tabs(short bool) (list []segment) {
+	for i, p := range m.panes {
+		text := fmt.Sprintf("%d %s", i+1, p.name())
+		if b := p.badge(m); b != "" {
+			text += " " + b
+		}
+		switch {
+		case i == m.focus:
+			list = append(list, segment{text: "[" + text + "] ", role: themes.Title})
+		case short:
+			list = append(list, segment{text: fmt.Sprintf("%d  ", i+1), role: themes.TextDim})
+		default:
+			list = append(list, segment{text: text + "  ", role: themes.TextDim})
+		}
+	}
+	return list
+}
+
+func segmentsWidth(list []segment) (n int) {
+	for _, s := range list {
+		n += width(s.text)
+	}
+	return n
 }
 
 // staleText is an age in a word: 8s, 2m, 3h.

@@ -30,12 +30,13 @@ type place struct {
 	undos []api.Request      // what takes the last acts back, the newest last
 
 	fetches [fetchCount]fetch
+	drains  map[string]time.Time // what we drain, and since when, until it is said to be over
 	then    func(*model) tea.Cmd // what to do when it has answered first
 	warned  mesh.State           // the state of the node that was last told of
 }
 
 func (m *model) newPlace(peer string, source api.Source) (*place, error) {
-	p := &place{peer: peer, source: source, came: m.clock(), world: newWorld(), panes: newPanes(), warned: mesh.Alive}
+	p := &place{peer: peer, source: source, came: m.clock(), world: newWorld(), panes: newPanes(), drains: map[string]time.Time{}, warned: mesh.Alive}
 	p.world.journal.peer = peer
 	p.until, p.leave = context.WithCancel(m.ctx)
 	for i := range p.panes {

@@ -219,6 +219,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	} else if away > 0 {
 		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", clock(away)))
 	}
+	m.sayDrained(a.begun)
 	if first || m.world.version != before || away > 0 {
 		m.stale = false
 		for _, p := range m.panes {
