@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -58,6 +59,7 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.log, err = logfile.New(logConfig(file, in.console)); err != nil {
 		return nil, coded{exitUsage, err}
 	}
+	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates
 	if in.access, err = access.New(accessConfig(file), in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}

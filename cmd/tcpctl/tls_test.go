@@ -1,0 +1,160 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// certificate has openssl make one for 127.0.0.1, called name.
+func certificate(t *testing.T, dir, name string) {
+	t.Helper()
+	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN="+name,
+		"-addext", "subjectAltName=IP:127.0.0.1", "-keyout", filepath.Join(dir, "new.key"), "-out", filepath.Join(dir, "new.pem")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	for _, f := range []string{".key", ".pem"} {
+		if err := os.Rename(filepath.Join(dir, "new"+f), filepath.Join(dir, "desk"+f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOpenSSLMeetsANewCertificate: openssl s_client speaks with a backend
+// through TLS, and once the files on disk are others it sees the new one, with
+// no reload; who is connected goes on.
+func TestOpenSSLMeetsANewCertificate(t *testing.T) {
+	needs(t, "openssl")
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	dir := t.TempDir()
+	certificate(t, dir, "first")
+	in := runConfigured(t, `[services.desk]
+listen = "127.0.0.1:0"
+backends = ["`+b.addr+`"]
+[services.desk.tls]
+cert = "`+dir+`/desk.pem"
+key = "`+dir+`/desk.key"
+`)
+	client := func(more ...string) string {
+		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", in.addr(), "-quiet", "-no_ign_eof"}, more...)...)
+		cmd.Stdin = strings.NewReader("hello\n")
+		out, _ := cmd.CombinedOutput()
+		return string(out)
+	}
+	if out := client("-CAfile", dir+"/desk.pem", "-verify_return_error"); !strings.Contains(out, "CN = first") {
+		t.Errorf("openssl: %s", out)
+	}
+	if out := client("-tls1_1"); strings.Contains(out, "CN = first") {
+		t.Errorf("TLS 1.1 is spoken: %s", out)
+	}
+	certificate(t, dir, "second")
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // it looks once a second
+		out := client()
+		if strings.Contains(out, "CN = second") {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("openssl: %s", out)
+		}
+	}
+	write(t, dir+"/desk.pem", "this is no certificate\n")
+	for began := time.Now(); !strings.Contains(in.log(), "cannot be read again"); time.Sleep(100 * time.Millisecond) {
+		if out := client(); !strings.Contains(out, "CN = second") {
+			t.Fatalf("openssl: %s", out)
+		}
+		if time.Since(began) > patience {
+			t.Fatal("nobody is told of the certificate that cannot be read")
+		}
+	}
+	// Somebody who speaks no TLS is turned away, and that is said.
+	c, err := dial(in.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.says("GET / HTTP/1.0")
+	c.sees()
+	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "TLS handshake failed"); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatal("no record says that there was no TLS")
+		}
+	}
+}
+
+// TestPromtoolIsContent with /metrics, and a balancer with /readyz: also while
+// a service is paused, not when one is closed.
+func TestPromtoolIsContent(t *testing.T) {
+	needs(t, "promtool")
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	addr := freePort(t)
+	in := runConfigured(t, `[metrics]
+listen = "`+addr+`"
+[services.db]
+listen = "127.0.0.1:0"
+backends = ["`+b.addr+`"]
+lock = {slots = 1}
+`)
+	c, err := dial(in.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.says("hello")
+	c.hears("a: hello")
+	r, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	cmd := exec.Command("promtool", "check", "metrics")
+	cmd.Stdin = r.Body
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+	ready := func(want int) {
+		t.Helper()
+		r, err := http.Get("http://" + addr + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != want {
+			t.Errorf("/readyz: %s, not %d", r.Status, want)
+		}
+	}
+	ready(200)
+	in.tcpctl("pause", "db", "--limit", "1m")
+	ready(200)
+	in.tcpctl("resume", "db")
+	in.tcpctl("close", "db")
+	ready(503)
+	in.tcpctl("open", "db")
+	// Another address, in place: the new one is opened, then the old one closed.
+	text := readFile(t, in.path)
+	other := freePort(t)
+	write(t, in.path, strings.Replace(text, addr, other, 1))
+	if out := in.tcpctl("reload"); !strings.Contains(out, "metrics.listen from") {
+		t.Errorf("reload: %s", out)
+	}
+	if c, err := net.Dial("tcp", addr); err == nil {
+		c.Close()
+		t.Error("the old address of metrics is open still")
+	}
+	addr = other
+	ready(200)
+	http.DefaultClient.CloseIdleConnections()
+}
