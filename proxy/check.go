@@ -107,7 +107,7 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 	}
 	s.queue.View(func() {
 		wait = s.config().Check.Interval
-		if s.queue.Waiting() > 0 && s.queue.Why() == whyNoBackend {
+		if s.queue.Waiting() > 0 && (s.queue.Why() == whyNoBackend || s.queue.Why() == whyRetry) {
 			wait = min(wait, neededCheck)
 		}
 		if b.judge.Demanding() {

@@ -122,7 +122,7 @@ func (e *Engine) Start() error {
 			e.loop.Shutdown()
 			return err
 		}
-		s.front = f
+		s.queue.View(func() { s.front = f }) // others may look already
 	}
 	e.started = true
 	for _, s := range e.services {

@@ -146,8 +146,12 @@ func (a *Act) Impact(s *Status, r *Request) []Impact {
 	if a.impact == nil {
 		return nil
 	}
+	targets := r.Targets
+	if a.On == OnNothing {
+		targets = []string{""}
+	}
 	var all []Impact
-	for _, target := range r.Targets {
+	for _, target := range targets {
 		i := a.impact(s, target, r)
 		i.Target = target
 		i.Level = max(i.Level, a.Level)

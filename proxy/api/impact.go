@@ -158,7 +158,7 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 		return Progress{Done: true, Failed: true, TimedUp: r.Limit > 0, Text: "given up: " + target + " is ready again"}
 	case b.Active == 0:
 		return Progress{Done: true, Text: target + " is drained"}
-	case r.Then == proxy.ThenKeep && r.Limit > 0 && b.Drain == nil:
+	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
 		return Progress{Done: true, TimedUp: true, Text: fmt.Sprintf("limit passed: %s left on %s", count(b.Active, "session"), target)}
 	}
 	p := Progress{Text: fmt.Sprintf("draining %s: %s left", target, count(b.Active, "session"))}
