@@ -54,14 +54,12 @@ func (l *loop) sendAway(src *Side) {
 	l.arm(src)
 	l.arm(src.peer())
 	l.run.aside.Add(1)
-	l.run.hauling.Add(1)
 	go src.flow.haul.run(l)
 }
 
 func (h *haul) run(l *loop) {
 	defer l.run.aside.Done()
 	h.splice()
-	l.run.hauling.Add(-1)
 	l.box.post(mail{do: h.back}, nil)
 }
 

@@ -3,7 +3,6 @@ package relay
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,8 +32,6 @@ type Loop struct {
 	doors atomic.Int32
 	pipes pipes
 
-	hauling atomic.Int32 // hauls on their threads
-
 	turning sync.WaitGroup // the loops
 	aside   sync.WaitGroup // what blocks: Do, lookups, hauls
 }
@@ -63,7 +60,7 @@ func (r *Loop) Start() error {
 		return nil
 	}
 	var loops []*loop
-	for range min(runtime.GOMAXPROCS(0), mostLoops) {
+	for range min(processors.own(), mostLoops) {
 		l, err := newLoop(r)
 		if err != nil {
 			for _, made := range loops {
@@ -74,6 +71,7 @@ func (r *Loop) Start() error {
 		loops = append(loops, l)
 	}
 	r.loops = loops
+	processors.lend(len(loops))
 	for _, l := range loops {
 		r.turning.Add(1)
 		go l.turn()
@@ -182,6 +180,7 @@ func (r *Loop) Shutdown() {
 		l.box.post(mail{do: (*loop).stop}, nil)
 	}
 	r.turning.Wait()
+	processors.lend(-len(r.loops))
 	r.loops = nil
 	r.pipes.close()
 }

@@ -83,11 +83,8 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 		l.yielded = l.now
 		runtime.Gosched()
 	}
-	// A haul needs the processor each time that its thread comes back.
-	if l.run.hauling.Load() == 0 {
-		if n := epollWait(l.epoll, events, l.patience(rawWait)); n > 0 || !l.box.sleep() {
-			return n
-		}
+	if n := epollWait(l.epoll, events, l.patience(rawWait)); n > 0 || !l.box.sleep() {
+		return n
 	}
 	n, err := unix.EpollWait(l.epoll, events, l.patience(-1))
 	if err != nil {

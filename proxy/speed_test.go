@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// idleService is one with backends that are up, and no listener.
+func idleService(b *testing.B, backends int, change func(*ServiceConfig)) *Service {
+	b.Helper()
+	c := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: CheckConfig{Type: "none"}, Queue: QueueConfig{Max: -1}}
+	for i := range backends {
+		c.Backends = append(c.Backends, BackendConfig{Addr: fmt.Sprintf("10.0.0.%d:5432", i+1)})
+	}
+	change(&c)
+	e, err := New(Config{Services: []ServiceConfig{c}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := e.services[0]
+	s.queue.View(func() {
+		for _, b := range s.backends {
+			b.judge.Add(true)
+		}
+	})
+	return s
+}
+
+// deaf is a runner for sessions that only stand in line.
+type deaf struct{ relay.Stream }
+
+func (*deaf) Post(relay.Task, relay.Event) {}
+
+func (s *Service) bystander(client *relay.Side) *Session {
+	sess := &Session{service: s, run: &deaf{}, client: client}
+	sess.waiter.Owner = sess
+	return sess
+}
+
+func someClient(b *testing.B) *relay.Side {
+	b.Helper()
+	c, other := net.Pipe()
+	b.Cleanup(func() {
+		c.Close()
+		other.Close()
+	})
+	return relay.NewSide(c)
+}
+
+// BenchmarkJoinAndChoose is what the queue costs a session that need not wait:
+// join, choose one of ten backends, release.
+func BenchmarkJoinAndChoose(b *testing.B) {
+	for _, balance := range policyNames {
+		b.Run(balance, func(b *testing.B) {
+			s := idleService(b, 10, func(c *ServiceConfig) { c.Balance = balance })
+			sess := s.bystander(someClient(b))
+			b.ReportAllocs()
+			for b.Loop() {
+				if in, err := s.queue.Join(&sess.waiter); !in || err != nil {
+					b.Fatal(in, err)
+				}
+				sess.waiter.Permit().Release()
+			}
+		})
+	}
+}
+
+// BenchmarkHandOver is a slot's way to the next of a thousand who wait.
+func BenchmarkHandOver(b *testing.B) {
+	s := idleService(b, 1, func(c *ServiceConfig) { c.Lock.Slots = 1 })
+	client := someClient(b)
+	line := make([]*Session, 1000)
+	for i := range line {
+		line[i] = s.bystander(client)
+		s.queue.Join(&line[i].waiter)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		holder := line[n%len(line)]
+		holder.waiter.Permit().Release()
+		s.queue.Join(&holder.waiter) // at the end again
+	}
+}
+
+// BenchmarkServices is the whole status of a service with so many sessions,
+// as each draw of the console and each scrape of the metrics asks for it.
+func BenchmarkServices(b *testing.B) {
+	for _, n := range []int{0, 1000, 10000} {
+		b.Run(fmt.Sprint(n, " sessions"), func(b *testing.B) {
+			s := idleService(b, 10, func(*ServiceConfig) {})
+			client := someClient(b)
+			for range n {
+				sess := s.bystander(client)
+				s.live.add(sess)
+				s.queue.Join(&sess.waiter)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.engine.Services()
+			}
+		})
+	}
+}
