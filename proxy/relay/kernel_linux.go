@@ -76,10 +76,14 @@ func getsockname(fd int32, at *unix.RawSockaddrAny) unix.Errno {
 	return e
 }
 
-// unsentOf is how many bytes the other end has not acknowledged.
+// unsentOf is how many bytes the other end has not acknowledged, and still
+// may: of a socket that was reset the system goes on to tell a number.
 func unsentOf(fd int32) int {
 	var n int32
 	if _, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); e != 0 {
+		return 0
+	}
+	if n > 0 && isReset(fd) {
 		return 0
 	}
 	return int(n)
