@@ -6,10 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,53 +65,6 @@ func (l *loop) begin(s *loopSeat, d Dial) {
 	}
 }
 
-// lookUp finds the addresses of a name, off the loop.
-func (c *call) lookUp(l *loop) {
-	ctx, cancel := context.WithCancel(context.Background())
-	if c.dial.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, c.dial.Timeout)
-	}
-	c.cancel = cancel
-	l.run.aside.Add(1)
-	go c.lookUpAside(ctx, l)
-}
-
-func (c *call) lookUpAside(ctx context.Context, l *loop) {
-	defer l.run.aside.Done()
-	defer c.cancel()
-	all, err := addresses(ctx, c.dial.Addr)
-	l.box.post(mail{do: func(l *loop) {
-		switch {
-		case c.over:
-		case err != nil:
-			c.fail(l, err)
-		default:
-			c.rest = all
-			c.tryNext(l)
-		}
-	}}, nil)
-}
-
-func addresses(ctx context.Context, addr string) ([]netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-	if err != nil {
-		return nil, err
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	var all []netip.AddrPort
-	for _, a := range found {
-		all = append(all, netip.AddrPortFrom(a.Unmap(), uint16(port)))
-	}
-	return all, nil
-}
-
 // tryNext tries the next address; the last one's failure is the dial's.
 func (c *call) tryNext(l *loop) {
 	if c.dial.Network != "unix" {
@@ -147,44 +98,6 @@ func (c *call) try(l *loop) {
 	default:
 		c.failed(l, os.NewSyscallError("connect", e))
 	}
-}
-
-// connect makes a socket and sends it on its way.
-func (c *call) connect() (int32, unix.Errno) {
-	if c.dial.Network == "unix" {
-		fd, e := newSocket(unix.AF_UNIX)
-		if e != 0 {
-			return -1, e
-		}
-		sa := unix.RawSockaddrUnix{Family: unix.AF_UNIX}
-		if len(c.dial.Addr) >= len(sa.Path) {
-			return fd, unix.EINVAL
-		}
-		for i := range len(c.dial.Addr) {
-			sa.Path[i] = int8(c.dial.Addr[i])
-		}
-		size := 2 + len(c.dial.Addr) + 1
-		if c.dial.Addr != "" && c.dial.Addr[0] == '@' { // an abstract one
-			sa.Path[0], size = 0, size-1
-		}
-		return fd, connect(fd, unsafe.Pointer(&sa), uintptr(size))
-	}
-	if c.to.Addr().Is4() {
-		fd, e := newSocket(unix.AF_INET)
-		if e != 0 {
-			return -1, e
-		}
-		c.dial.Sock.outfit(fd)
-		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: netOrder(c.to.Port()), Addr: c.to.Addr().As4()}
-		return fd, connect(fd, unsafe.Pointer(&sa), unix.SizeofSockaddrInet4)
-	}
-	fd, e := newSocket(unix.AF_INET6)
-	if e != 0 {
-		return -1, e
-	}
-	c.dial.Sock.outfit(fd)
-	sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: netOrder(c.to.Port()), Addr: c.to.Addr().As16(), Scope_id: scope(c.to.Addr().Zone())}
-	return fd, connect(fd, unsafe.Pointer(&sa), unix.SizeofSockaddrInet6)
 }
 
 // wait gives each address that is left an equal part of the time that is.
@@ -292,16 +205,3 @@ type dialled string
 
 func (d dialled) Network() string { return "" }
 func (d dialled) String() string  { return string(d) }
-
-func scope(zone string) uint32 {
-	if zone == "" {
-		return 0
-	}
-	if n, err := strconv.Atoi(zone); err == nil {
-		return uint32(n)
-	}
-	if i, err := net.InterfaceByName(zone); err == nil {
-		return uint32(i.Index)
-	}
-	return 0
-}

@@ -127,7 +127,7 @@ func (h *haul) back(l *loop) {
 	h.stop.Store(false)
 	src.reads = true
 	for _, s := range [...]*Side{src, dst} {
-		if s.closing != notClosing && !s.flow.hauls() && !s.peer().flow.hauls() {
+		if s.fd >= 0 && s.closing != notClosing && !s.flow.hauls() && !s.peer().flow.hauls() {
 			l.hangUp(s, s.closing == closingWithReset)
 		}
 	}

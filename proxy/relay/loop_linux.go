@@ -23,9 +23,11 @@ const mostLoops = 16
 // The zero value is ready.
 //
 // One session's way: door_linux.go accepts it and steps it into the queue;
-// watch.. in side_linux.go looks out for it there; call_linux.go connects to
-// its backend, on the loop with the fewest sessions; from then on flow_linux.go
-// moves its bytes, and haul_linux.go those of a stream that is worth a thread.
+// side_linux.go looks out for its end there; call_linux.go connects to its
+// backend, on the loop with the fewest sessions; from then on flow_linux.go
+// moves its bytes, and haul_linux.go those of a stream that is worth a thread;
+// end_linux.go passes its ends on and closes it. turn_linux.go is what all of
+// this runs on.
 type Loop struct {
 	mu    sync.Mutex
 	loops []*loop
@@ -101,18 +103,11 @@ func newLoop(r *Loop) (*loop, error) {
 
 func (r *Loop) Name() string { return "loop" }
 
-// Begin steps the task here when its client is one that Serve has accepted;
-// otherwise one of the loops does.
 func (r *Loop) Begin(t Task, client *Side) {
 	s := &t.Seat().loop
 	s.task, s.client = t, client
-	if client != nil && client.home != nil {
-		s.home.Store(client.home)
-		client.home.step(s, Event{Kind: Begin})
-		return
-	}
-	s.home.Store(r.loops[0])
-	r.Post(t, Event{Kind: Begin})
+	s.home.Store(client.home)
+	client.home.step(s, Event{Kind: Begin})
 }
 
 func (r *Loop) Post(t Task, ev Event) {

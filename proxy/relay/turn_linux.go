@@ -20,6 +20,7 @@ type loop struct {
 	alarms alarms
 	buf    *[bufferSize]byte // what is being read right now
 	ready  []*Side           // have more to read than one turn may
+	resume []*Side           // the other half of a double buffer
 	news   []news
 	wanted wanted
 	calls  []*call // that are over, to be used again
@@ -111,16 +112,11 @@ func (l *loop) patience(most time.Duration) int {
 // goOn moves those who were cut short, and tells tasks what came up.
 func (l *loop) goOn() {
 	l.tellAll()
-	for range len(l.ready) {
-		side := l.ready[0]
-		l.ready = l.ready[1:]
+	l.ready, l.resume = l.resume[:0], l.ready
+	for i, side := range l.resume {
+		l.resume[i] = nil
 		side.flow.again = false
-		if side.use == relaying {
-			l.pump(side)
-		}
-	}
-	if len(l.ready) == 0 {
-		l.ready = nil
+		l.pump(side)
 	}
 	l.tellAll()
 }
