@@ -40,6 +40,12 @@ func openTerminal(t *testing.T, w, h int, env []string, args ...string) *termina
 	}
 	term := &terminal{t: t, server: filepath.Join(dir, "tmux"), dir: dir, socket: filepath.Join(dir, "s")}
 	t.Cleanup(func() {
+		// First the instance: a terminal that is lost would not end it.
+		src := control.Dial(term.socket)
+		if st, err := src.Status(context.Background()); err == nil {
+			syscall.Kill(st.Node.PID, syscall.SIGKILL)
+		}
+		src.Close()
 		exec.Command("tmux", "-S", term.server, "kill-server").Run()
 		os.RemoveAll(dir)
 	})
