@@ -147,7 +147,7 @@ trusted_proxies = ["10.9.9.9"]
 		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header"},
 		{"forged", wary, "PROXY TCP4 10.0.0.1 192.0.2.8 1234 5678\r\nhello\n", "not a trusted proxy"},
 	} {
-		me := "127.0.0.1:" // some port
+		me := "" // not known where it was reset before it could tell: then anybody's
 		c, err := dial(bad.addr)
 		switch {
 		case errors.Is(err, syscall.ECONNRESET): // faster than we were
@@ -165,7 +165,7 @@ trusted_proxies = ["10.9.9.9"]
 			c.Close()
 		}
 		out := ""
-		for began := time.Now(); !strings.Contains(lineOf(out, me), bad.why); time.Sleep(10 * time.Millisecond) {
+		for began := time.Now(); !strings.Contains(lineOf(out, me), bad.why) && (me != "" || !strings.Contains(out, bad.why)); time.Sleep(10 * time.Millisecond) {
 			if time.Since(began) > patience {
 				t.Fatalf("%s: no record of %s says %q:\n%s", bad.what, me, bad.why, out)
 			}
