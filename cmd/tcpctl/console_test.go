@@ -72,6 +72,9 @@ func (term *terminal) press(keys ...string) {
 	term.t.Helper()
 	for _, k := range keys {
 		term.tmux("send-keys", "-t", "t", k)
+		if k == "Escape" { // in one read with the next key it would be Alt
+			time.Sleep(200 * time.Millisecond)
+		}
 	}
 }
 

@@ -163,7 +163,7 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	}
 	for _, i := range impact {
 		if i.Warning != "" && !r.Force {
-			return Result{}, Refused(fmt.Sprintf("%s %s: %s", a.Name, i.Target, i.Warning), "use --force to do it all the same")
+			return Result{}, Refused(fmt.Sprintf("%s: %s", strings.TrimSpace(a.Name+" "+i.Target), i.Warning), "use --force to do it all the same")
 		}
 	}
 	switch a.Name {

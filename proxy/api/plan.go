@@ -176,7 +176,7 @@ func commandRuns(p *proxy.PlanInfo) bool {
 func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
 	named := func(id string) bool { return len(r.Args) < 2 || r.Args[1] == id }
 	if p := s.Plan; p != nil && len(r.Args) > 0 && r.Args[0] == "abort" && named(p.ID) && commandRuns(p) {
-		i.Warning, i.Level = halfDone, LevelTyped
+		i.Warning, i.Level = fmt.Sprintf("it is the %s of %s: %s", p.Kind, p.Owner, halfDone), LevelTyped
 	}
 	return i
 }
