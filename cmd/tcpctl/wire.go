@@ -50,6 +50,7 @@ type instance struct {
 // part is closed again by the one that could not be made.
 func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (_ *instance, err error) {
 	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, graceSet: l.graceSet, console: l.wantsConsole(), screen: l.wantsConsole()}
+	limitMemory()
 	in.signals = watchSignals() // before there is a socket that one could leave behind
 	defer func() {
 		if err != nil {
