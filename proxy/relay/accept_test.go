@@ -16,11 +16,20 @@ func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
 		var came []string
+		var clients []*net.TCPConn
 		for range 300 {
 			c := h.come()
 			came = append(came, c.LocalAddr().String())
-			defer reset(c)
+			clients = append(clients, c)
 		}
+		defer func() { // a runner is shut down only once its tasks have ended
+			for _, c := range clients {
+				reset(c)
+			}
+			for range clients {
+				next(t, h.over)
+			}
+		}()
 		for i, want := range came {
 			if got := next(t, h.begun).client.Name(); got != want {
 				t.Fatalf("number %d is %s, not %s", i, got, want)
