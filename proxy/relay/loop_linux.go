@@ -3,7 +3,6 @@ package relay
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +35,6 @@ type Loop struct {
 	pipes pipes
 
 	turning sync.WaitGroup // the loops
-	tasks   sync.WaitGroup // begun and not done
 	aside   sync.WaitGroup // what blocks: Do, lookups, hauls
 }
 
@@ -64,7 +62,7 @@ func (r *Loop) Start() error {
 		return nil
 	}
 	var loops []*loop
-	for range min(runtime.GOMAXPROCS(0), mostLoops) {
+	for range min(processors.own(), mostLoops) {
 		l, err := newLoop(r)
 		if err != nil {
 			for _, made := range loops {
@@ -75,6 +73,7 @@ func (r *Loop) Start() error {
 		loops = append(loops, l)
 	}
 	r.loops = loops
+	processors.lend(len(loops))
 	for _, l := range loops {
 		r.turning.Add(1)
 		go l.turn()
@@ -106,7 +105,6 @@ func (r *Loop) Name() string { return "loop" }
 
 func (r *Loop) Begin(t Task, client *Side) {
 	s := &t.Seat().loop
-	r.tasks.Add(1)
 	s.task, s.client = t, client
 	s.home.Store(client.home)
 	client.home.step(s, Event{Kind: Begin})
@@ -161,7 +159,6 @@ func (r *Loop) Done(t Task) {
 	s := &t.Seat().loop
 	l := s.home.Load()
 	s.done = true
-	r.tasks.Done()
 	l.alarms.drop(&s.alarm)
 	if s.counted {
 		s.counted = false
@@ -169,15 +166,16 @@ func (r *Loop) Done(t Task) {
 	}
 }
 
+// Shutdown ends the loops. No task is left, and no listener is open.
 func (r *Loop) Shutdown() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tasks.Wait()
 	r.aside.Wait()
 	for _, l := range r.loops {
 		l.box.post(mail{do: (*loop).stop}, nil)
 	}
 	r.turning.Wait()
+	processors.lend(-len(r.loops))
 	r.loops = nil
 	r.pipes.close()
 }
