@@ -30,7 +30,9 @@ var (
 )
 
 // timings is a Histogram that is still being filled. It needs no lock: a
-// reader may miss the one that is being counted at that moment, no more.
+// reader may miss the one that is being counted at that moment, no more. What
+// is in the counts is in the sum, which is therefore written first and read
+// last.
 type timings struct {
 	bounds []float64
 	counts []atomic.Int64
@@ -46,14 +48,15 @@ func (t *timings) add(d time.Duration) {
 	for bucket < len(t.bounds) && seconds > t.bounds[bucket] {
 		bucket++
 	}
-	t.counts[bucket].Add(1)
 	t.nanos.Add(int64(d))
+	t.counts[bucket].Add(1)
 }
 
 func (t *timings) info() Histogram {
-	h := Histogram{Bounds: t.bounds, Counts: make([]int64, len(t.counts)), Sum: time.Duration(t.nanos.Load()).Seconds()}
+	h := Histogram{Bounds: t.bounds, Counts: make([]int64, len(t.counts))}
 	for i := range t.counts {
 		h.Counts[i] = t.counts[i].Load()
 	}
+	h.Sum = time.Duration(t.nanos.Load()).Seconds()
 	return h
 }
