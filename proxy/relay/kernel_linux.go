@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -89,13 +88,10 @@ func unsentOf(fd int32) int {
 	return int(n)
 }
 
-// epollWait keeps the processor while it waits. The runtime interrupts it with
-// a signal to stop the world, and then has to be let in: with no yield here
-// the first collection hung for good.
-func epollWait(epfd int, events []unix.EpollEvent, ms int) int {
-	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(ms), 0, 0)
+// epollLook tells who is ready now.
+func epollLook(epfd int, events []unix.EpollEvent) int {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if e != 0 {
-		runtime.Gosched()
 		return 0
 	}
 	return int(n)

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type Loop struct {
 	pipes pipes
 
 	turning sync.WaitGroup // the loops
+	tasks   sync.WaitGroup // begun and not done
 	aside   sync.WaitGroup // what blocks: Do, lookups, hauls
 }
 
@@ -62,7 +64,7 @@ func (r *Loop) Start() error {
 		return nil
 	}
 	var loops []*loop
-	for range min(processors.own(), mostLoops) {
+	for range min(runtime.GOMAXPROCS(0), mostLoops) {
 		l, err := newLoop(r)
 		if err != nil {
 			for _, made := range loops {
@@ -73,7 +75,6 @@ func (r *Loop) Start() error {
 		loops = append(loops, l)
 	}
 	r.loops = loops
-	processors.lend(len(loops))
 	for _, l := range loops {
 		r.turning.Add(1)
 		go l.turn()
@@ -105,6 +106,7 @@ func (r *Loop) Name() string { return "loop" }
 
 func (r *Loop) Begin(t Task, client *Side) {
 	s := &t.Seat().loop
+	r.tasks.Add(1)
 	s.task, s.client = t, client
 	s.home.Store(client.home)
 	client.home.step(s, Event{Kind: Begin})
@@ -159,6 +161,7 @@ func (r *Loop) Done(t Task) {
 	s := &t.Seat().loop
 	l := s.home.Load()
 	s.done = true
+	r.tasks.Done()
 	l.alarms.drop(&s.alarm)
 	if s.counted {
 		s.counted = false
@@ -166,16 +169,15 @@ func (r *Loop) Done(t Task) {
 	}
 }
 
-// Shutdown ends the loops. No task is left, and no listener is open.
 func (r *Loop) Shutdown() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tasks.Wait()
 	r.aside.Wait()
 	for _, l := range r.loops {
 		l.box.post(mail{do: (*loop).stop}, nil)
 	}
 	r.turning.Wait()
-	processors.lend(-len(r.loops))
 	r.loops = nil
 	r.pipes.close()
 }

@@ -66,47 +66,37 @@ func (l *loop) turn() {
 	l.close()
 }
 
-// rawWait is how long a loop that has been busy waits without telling Go's
-// runtime. An ordinary wait lends the processor to other goroutines, which
-// keeps the runtime's monitor awake 50,000 times a second: an eighth of all
-// cpu under load. A raw one keeps the processor, so it must be short.
-const rawWait = 2 * time.Millisecond
-
-// yieldEvery is how often a busy loop lets other goroutines run.
+// yieldEvery is how often a loop that never waits lets other goroutines run.
 const yieldEvery = int64(time.Millisecond)
 
-// wait gives what is ready. A loop that has something to do looks only.
+// wait gives what is ready. Under load there is always somebody, so it looks
+// first without waiting: an ordinary wait lends the processor away, and getting
+// it back is dearer than the look. (A wait that kept it, but not for long,
+// cost more than it saved: it sets a timer each time.)
 func (l *loop) wait(events []unix.EpollEvent) int {
-	if len(l.ready) > 0 || !l.box.sleep() {
-		return epollWait(l.epoll, events, 0)
-	}
 	if l.now-l.yielded > yieldEvery {
 		l.yielded = l.now
 		runtime.Gosched()
 	}
-	if n := epollWait(l.epoll, events, l.patience(rawWait)); n > 0 || !l.box.sleep() {
+	idle := len(l.ready) == 0 && l.box.sleep()
+	if n := epollLook(l.epoll, events); n > 0 || !idle {
 		return n
 	}
-	n, err := unix.EpollWait(l.epoll, events, l.patience(-1))
+	n, err := unix.EpollWait(l.epoll, events, l.patience())
 	if err != nil {
 		return 0 // EINTR
 	}
 	return n
 }
 
-// patience is how many milliseconds there are until the next alarm, most at
-// most; -1 is for ever.
-func (l *loop) patience(most time.Duration) int {
-	if len(l.alarms) > 0 {
-		left := max(0, time.Duration(l.alarms[0].at)-time.Since(start))
-		if most < 0 || left < most {
-			most = left
-		}
-	}
-	if most < 0 {
+// patience is how many milliseconds there are until the next alarm, -1 when
+// there is none.
+func (l *loop) patience() int {
+	if len(l.alarms) == 0 {
 		return -1
 	}
-	return int((most + time.Millisecond - 1) / time.Millisecond)
+	left := time.Duration(l.alarms[0].at) - time.Since(start)
+	return int(max(0, (left+time.Millisecond-1)/time.Millisecond))
 }
 
 // goOn moves those who were cut short, and tells tasks what came up.
@@ -158,6 +148,10 @@ func (l *loop) step(s *loopSeat, ev Event) {
 	}
 }
 
+// slack is how many sessions more a loop may have before it gives one away: it
+// is cheaper to keep it.
+const slack = 8
+
 // place begins the dial that a step has asked for on the loop with the fewest
 // sessions. So a listener is accepted from by one loop, in order, and those
 // who only wait stay there: a slot is handed over without crossing threads.
@@ -167,7 +161,7 @@ func (l *loop) place() {
 	to := l
 	if !s.counted {
 		for _, other := range l.run.loops {
-			if n := other.busy.Load(); n+1+n/8 < to.busy.Load() {
+			if n := other.busy.Load(); n+slack+n/8 < to.busy.Load() {
 				to = other
 			}
 		}
