@@ -25,7 +25,7 @@ func admit(s *Session, ev relay.Event) answer {
 			return s.leaves(end)
 		}
 		first := s.waited == 0
-		s.waited = s.granted.Sub(s.waiter.Since())
+		s.waited = s.opened.Add(s.granted).Sub(s.waiter.Since())
 		s.letIn()
 		if first {
 			s.service.waited(s)

@@ -89,7 +89,7 @@ const whyTTL = "ttl"
 func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
 	c := s.service.config()
 	if c.Lock.TTL > 0 {
-		ttl = s.granted.Add(c.Lock.TTL)
+		ttl = s.opened.Add(s.granted + c.Lock.TTL)
 	}
 	if c.MaxLifetime > 0 {
 		lifetime = s.opened.Add(c.MaxLifetime)

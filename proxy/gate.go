@@ -67,10 +67,10 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, string) {
 		return lock.Stay, why
 	}
 	s.active++
-	if sess.granted.IsZero() { // not one that comes back from a failed dial
+	if sess.last == nil { // not one that comes back from a failed dial
 		s.books.wait.add(now.Sub(w.Since()))
 	}
-	sess.granted = now
+	sess.granted = now.Sub(sess.opened)
 	if sess.bypass {
 		s.bypassing++
 	}

@@ -55,7 +55,7 @@ func (s *Session) greet() answer {
 			s.client.Limit(c.RateLimit)
 		}
 	}
-	if c.TLS != nil && s.via == "" {
+	if c.TLS != nil && !s.encrypted {
 		conn := tls.Server(s.client.Conn(), c.TLS)
 		s.run.Do(s, func() relay.Event { return handshake(conn) })
 		return wait
@@ -91,7 +91,7 @@ func (s *Session) greeted(g greeting) {
 			s.client.SpeakFor(g.from)
 		}
 		if g.conn != nil {
-			s.via = "tls"
+			s.encrypted = true
 			s.client.Wrap(g.conn)
 		}
 		if g.guest != nil {

@@ -15,6 +15,7 @@ import (
 // guest is the client of a session that speaks a Protocol.
 type guest struct {
 	Guest
+	via     string // its protocol's name
 	state   guestState
 	release context.CancelFunc // ends Hold
 	parting bool               // it is being told goodbye
@@ -45,8 +46,7 @@ func opening(p Protocol, conn net.Conn) relay.Event {
 
 // welcome makes the session's client a guest. The queue is locked.
 func (s *Session) welcome(g Guest) {
-	s.guest = &guest{Guest: g, answered: make(chan struct{}), gone: make(chan struct{})}
-	s.via = s.service.config().protocolName()
+	s.guest = &guest{Guest: g, via: s.service.config().protocolName(), answered: make(chan struct{}), gone: make(chan struct{})}
 	s.client.Wrap(onlyWatched{g.NetConn()})
 	if trusted := s.service.config().TrustedProxies; covers(trusted, s.client.Remote().Addr()) {
 		if client := nearest(trusted, g.Forwarded()); client.IsValid() {

@@ -193,7 +193,7 @@ func (s *Service) info() ServiceInfo {
 			}
 			if sess.backend != nil {
 				i.Lock.Holders = append(i.Lock.Holders, HolderInfo{ID: sess.ID(), Client: sess.client.Name(),
-					HeldSeconds: now.Sub(sess.granted).Seconds()})
+					HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds()})
 			}
 		}
 	}

@@ -33,7 +33,7 @@ type Session struct {
 	counted    bool   // in its place's account
 	joined     bool   // it has stood in line, if only for a moment
 	late       bool   // the last dial took too long
-	via        string // tls, or its protocol's name; "" is tcp
+	encrypted  bool   // its TLS handshake is done
 	guest      *guest // nil: its client speaks no Protocol
 
 	client, server *relay.Side
@@ -51,11 +51,11 @@ type Session struct {
 	ending  *ending  // why it ends; nil while it goes on
 
 	// Guarded by the service's queue, since the gate decides about it.
-	backend *Backend // whose capacity it holds
-	last    *Backend // the last one that it held
-	granted time.Time
-	held    bool // let go by a release, and not served yet
-	leaving bool // told to end while it waits
+	backend *Backend      // whose capacity it holds
+	last    *Backend      // the last one that it held
+	granted time.Duration // after it was opened, if it has a backend
+	held    bool          // let go by a release, and not served yet
+	leaving bool          // told to end while it waits
 
 	// For those who look on from outside.
 	phase     atomic.Uint32
@@ -157,10 +157,13 @@ var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
 // viaName is how its client speaks.
 func (s *Session) viaName() string {
-	if s.via == "" {
-		return "tcp"
+	switch {
+	case s.guest != nil:
+		return s.guest.via
+	case s.encrypted:
+		return "tls"
 	}
-	return s.via
+	return "tcp"
 }
 
 // bytes are those from and to the client so far.

@@ -14,7 +14,7 @@ type newborn struct {
 	at         int64
 	slot       int32
 	generation int32
-	keepAlive  time.Duration
+	keepAlive  int32 // seconds, as the kernel has it
 }
 
 // childhood is how long that is, and childhoods how often those are looked at.
@@ -27,7 +27,7 @@ func (y *young) add(l *loop, s *Side, sock Sock) {
 	if s.slot == noSlot || sock.KeepAlive < 0 {
 		return
 	}
-	y.line = append(y.line, newborn{l.now, s.slot, l.slots.at(s.slot).generation, sock.KeepAlive})
+	y.line = append(y.line, newborn{l.now, s.slot, l.slots.at(s.slot).generation, seconds(sock.keepAlive().Idle)})
 	if y.alarm.place == 0 {
 		l.alarms.set(&y.alarm, l.now+childhood, y)
 	}
@@ -39,7 +39,7 @@ func (y *young) ring(l *loop) {
 		b := y.line[n]
 		if at := l.slots.at(b.slot); at.generation == b.generation {
 			if s, ok := at.who.(*Side); ok {
-				Sock{KeepAlive: b.keepAlive}.keepAliveOn(s.fd)
+				Sock{KeepAlive: time.Duration(b.keepAlive) * time.Second}.keepAliveOn(s.fd)
 			}
 		}
 		n++
