@@ -26,15 +26,23 @@ type Session struct {
 
 	// What a session is made of costs memory for each that is idle, so most
 	// times are counted from the first, and what few sessions need is apart.
-	bypass     bool   // a pause does not hold it
-	introduced bool   // its PROXY header has been asked for
-	judged     bool   // by the access rules
-	shaken     bool   // its protocol's handshake has been asked for
-	counted    bool   // in its place's account
-	joined     bool   // it has stood in line, if only for a moment
-	late       bool   // the last dial took too long
-	encrypted  bool   // its TLS handshake is done
-	guest      *guest // nil: its client speaks no Protocol
+	bypass     bool // a pause does not hold it
+	introduced bool // its PROXY header has been asked for
+	judged     bool // by the access rules
+	shaken     bool // its protocol's handshake has been asked for
+	counted    bool // in its place's account
+	joined     bool // it has stood in line, if only for a moment
+	late       bool // the last dial took too long
+	encrypted  bool // its TLS handshake is done
+
+	// Guarded by the service's queue, since the gate decides about it.
+	held    bool          // let go by a release, and not served yet
+	leaving bool          // told to end while it waits
+	backend *Backend      // whose capacity it holds
+	last    *Backend      // the last one that it held
+	granted time.Duration // after it was opened, if it has a backend
+
+	guest *guest // nil: its client speaks no Protocol
 
 	client, server *relay.Side
 
@@ -49,13 +57,6 @@ type Session struct {
 	rounds  int32
 	setback *setback // nil: no dial has failed
 	ending  *ending  // why it ends; nil while it goes on
-
-	// Guarded by the service's queue, since the gate decides about it.
-	backend *Backend      // whose capacity it holds
-	last    *Backend      // the last one that it held
-	granted time.Duration // after it was opened, if it has a backend
-	held    bool          // let go by a release, and not served yet
-	leaving bool          // told to end while it waits
 
 	// For those who look on from outside.
 	phase     atomic.Uint32

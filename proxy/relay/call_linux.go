@@ -40,9 +40,11 @@ const busyRetry = 5 * time.Millisecond
 const callsKept = 64
 
 func (l *loop) begin(s *loopSeat, d Dial) {
-	c := &call{}
+	var c *call
 	if n := len(l.calls); n > 0 {
 		c, l.calls = l.calls[n-1], l.calls[:n-1]
+	} else {
+		c = new(call)
 	}
 	c.seat, c.dial = s, d
 	s.call = c

@@ -6,9 +6,11 @@ import "time"
 // four system calls, and the most sessions end long before the first probe
 // would be sent; so it is set only for those that have lived for a while.
 type young struct {
-	line  []newborn
+	line  [][]newborn // in pieces: growing a whole one copies it time and again
 	alarm alarm
 }
+
+const newbornsAPiece = 256
 
 type newborn struct {
 	at         int64
@@ -27,27 +29,40 @@ func (y *young) add(l *loop, s *Side, sock Sock) {
 	if s.slot == noSlot || sock.KeepAlive < 0 {
 		return
 	}
-	y.line = append(y.line, newborn{l.now, s.slot, l.slots.at(s.slot).generation, seconds(sock.keepAlive().Idle)})
+	if n := len(y.line); n == 0 || len(y.line[n-1]) == cap(y.line[n-1]) {
+		y.line = append(y.line, make([]newborn, 0, newbornsAPiece))
+	}
+	piece := &y.line[len(y.line)-1]
+	*piece = append(*piece, newborn{l.now, s.slot, l.slots.at(s.slot).generation, seconds(sock.keepAlive().Idle)})
 	if y.alarm.place == 0 {
 		l.alarms.set(&y.alarm, l.now+childhood, y)
 	}
 }
 
 func (y *young) ring(l *loop) {
-	n := 0
-	for n < len(y.line) && y.line[n].at+childhood <= l.now {
-		b := y.line[n]
-		if at := l.slots.at(b.slot); at.generation == b.generation {
-			if s, ok := at.who.(*Side); ok {
-				Sock{KeepAlive: time.Duration(b.keepAlive) * time.Second}.keepAliveOn(s.fd)
-			}
-		}
-		n++
+	for len(y.line) > 0 && y.growUp(l, &y.line[0]) {
+		y.line = y.line[1:]
 	}
-	y.line = append(y.line[:0], y.line[n:]...)
 	if len(y.line) > 0 {
 		l.alarms.set(&y.alarm, l.now+growUpEvery, y)
 	} else {
 		y.line = nil
 	}
+}
+
+// growUp gives those of a piece their keep-alive whose time has come, and says
+// whether that were all.
+func (y *young) growUp(l *loop, piece *[]newborn) bool {
+	for ; len(*piece) > 0; *piece = (*piece)[1:] {
+		b := (*piece)[0]
+		if b.at+childhood > l.now {
+			return false
+		}
+		if at := l.slots.at(b.slot); at.generation == b.generation {
+			if s, ok := at.who.(*Side); ok {
+				Sock{KeepAlive: time.Duration(b.keepAlive) * time.Second}.keepAliveOn(s.fd)
+			}
+		}
+	}
+	return true
 }
