@@ -48,6 +48,10 @@ func TestMoreScreens(t *testing.T) {
 	}{
 		{"queue", 80, 24, func(c *console) { c.press("2") }},
 		{"sessions", 100, 30, func(c *console) { c.press("4"); c.look() }},
+		{"sessions-grid", 140, 45, func(c *console) { c.press("4"); c.look() }},
+		{"sessions-wide", 140, 45, func(c *console) { c.press("4 z"); c.look() }},
+		{"sessions-narrow", 80, 24, func(c *console) { c.press("4"); c.look() }},
+		{"sessions-details", 80, 24, func(c *console) { c.press("4"); c.look(); c.press("G k k enter") }},
 		{"events", 80, 24, func(c *console) { c.press("5 j j") }},
 		{"peers", 80, 24, func(c *console) { c.press("3") }},
 		{"plan-none", 80, 24, func(c *console) { c.press("6") }},

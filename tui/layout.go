@@ -32,7 +32,8 @@ type gridPlan struct {
 }
 
 // planGrid shares a large screen out. The Plan pane stands at the lower right
-// while there is a plan, or while it has the keys; else Sessions does.
+// while there is a plan, or while it has the keys; else Sessions does, which
+// changes places with Events while it has the keys.
 func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	const head, foot = 2, 3
 	body := rect{0, head, w, h - head - foot}
@@ -60,12 +61,14 @@ func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	}
 	g.panes[paneBackends], g.throughput = place(0, 0), place(1, 0)
 	g.panes[paneQueue], g.panes[panePeers] = place(0, 1), place(1, 1)
-	g.panes[paneEvents] = place(0, 2)
-	corner := paneSessions
-	if focus == panePlan || plan && focus != paneSessions {
+	wide, corner := paneEvents, paneSessions
+	switch {
+	case focus == paneSessions: // its columns say most at their end: who ended it, and why
+		wide, corner = paneSessions, paneEvents
+	case focus == panePlan || plan:
 		corner = panePlan
 	}
-	g.panes[corner] = place(1, 2)
+	g.panes[wide], g.panes[corner] = place(0, 2), place(1, 2)
 	return g
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,15 +51,16 @@ func (p *sessionsPane) bind(m *model) {
 }
 
 var sessionColumns = []column[*sessionRow]{
-	{name: "CLIENT", ends: true, prio: 1, width: 18, grow: 12, fixed: true, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Client), r.role() }},
-	{name: "SERVICE", ends: true, prio: 3, width: 9, grow: 6, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Service), r.role() }},
-	{name: "BACKEND", ends: true, prio: 2, width: 8, grow: 6, cell: func(r *sessionRow) (string, themes.Role) {
+	{name: "CLIENT", ends: true, prio: 1, width: 18, grow: 8, fixed: true, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Client), r.role() }},
+	{name: "SERVICE", ends: true, prio: 3, width: 9, grow: 3, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Service), r.role() }},
+	{name: "BACKEND", ends: true, prio: 2, width: 8, grow: 4, cell: func(r *sessionRow) (string, themes.Role) {
 		if r.Backend == "" {
 			return "(" + safe(r.Phase) + ")", themes.Warn
 		}
 		return safe(r.Backend), r.role()
 	}},
-	{name: "VIA", prio: 6, width: 3, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Via), r.role() }},
+	{name: "VIA", prio: 4, width: 3, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.Via), r.role() }},
+	{name: "PROTOCOL", prio: 6, width: 8, grow: 4, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.subprotocol()), r.role() }},
 	{name: "AGE", prio: 1, width: 6, right: true, num: func(r *sessionRow) float64 { return r.AgeSeconds },
 		cell: func(r *sessionRow) (string, themes.Role) { return clock(seconds(r.AgeSeconds)), r.role() }},
 	{name: "IN/s", prio: 2, width: 4, right: true, num: func(r *sessionRow) float64 { return r.in },
@@ -76,6 +78,13 @@ var sessionColumns = []column[*sessionRow]{
 			}
 			return clock(seconds(r.IdleSeconds)), r.role()
 		}},
+	{name: "PING", prio: 6, width: 5, right: true, num: func(r *sessionRow) float64 { return r.PingSeconds },
+		cell: func(r *sessionRow) (string, themes.Role) {
+			if r.PingSeconds == 0 {
+				return "", themes.Text
+			}
+			return latency(r.PingSeconds), r.role()
+		}},
 	{name: "ENDED", prio: 3, width: 12, grow: 30, cell: func(r *sessionRow) (string, themes.Role) { return r.ended() }},
 	{name: "ID", prio: 7, width: 7, cell: func(r *sessionRow) (string, themes.Role) { return safe(r.ID), themes.TextDim }},
 }
@@ -87,18 +96,36 @@ func (r *sessionRow) role() themes.Role {
 	return themes.Text
 }
 
-// ended says who ended a session, in which phase and why.
+// subprotocol is what a WebSocket client and we have agreed on.
+func (r *sessionRow) subprotocol() string {
+	if r.Ended != nil {
+		return r.Ended.Subprotocol
+	}
+	return r.Subprotocol
+}
+
+// ended says who ended a session, in which phase and why. A Close code comes
+// first: it is what is left where the column is narrow.
 func (r *sessionRow) ended() (string, themes.Role) {
 	e := r.Ended
-	switch {
-	case e == nil && r.Bypass:
-		return "live, bypass", themes.Info
-	case e == nil:
+	if e == nil {
+		if r.Bypass {
+			return "live, bypass", themes.Info
+		}
 		return "", themes.Text
-	case !e.Served || e.By == proxy.ByOperator:
-		return safe(e.By) + " in " + safe(e.Phase) + ": " + safe(e.Why), themes.Warn
 	}
-	return safe(e.By) + ": " + safe(e.Why), themes.TextDim
+	code := ""
+	if e.CloseCode != 0 {
+		code = strconv.Itoa(e.CloseCode) + " "
+	}
+	role := themes.TextDim
+	if !e.Served || e.By == proxy.ByOperator {
+		role = themes.Warn
+		if r.Backend != "" { // else the phase stands in its place
+			return code + safe(e.By) + " in " + safe(e.Phase) + ": " + safe(e.Why), role
+		}
+	}
+	return code + safe(e.By) + ": " + safe(e.Why), role
 }
 
 // take brings the list; rates are subtractions of the one before.
@@ -199,17 +226,41 @@ func (p *sessionsPane) details() (string, []fact) {
 		return "", nil
 	}
 	facts := []fact{
-		{"client", safe(r.Client) + " via " + safe(r.Via)}, {"service", safe(r.Service)}, {"backend", safe(r.Backend)},
+		{"client", safe(r.Client) + " via " + r.viaText()}, {"service", safe(r.Service)}, {"backend", safe(r.Backend)},
 		{"phase", safe(r.Phase)}, {"relay", safe(r.Runner)},
 		{"age", clock(seconds(r.AgeSeconds)) + ", idle " + clock(seconds(r.IdleSeconds))},
 		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", size(float64(r.BytesIn)), size(r.in), size(float64(r.BytesOut)), size(r.out))},
 	}
+	if r.PingSeconds > 0 {
+		facts = append(facts, fact{"ping", latency(r.PingSeconds) + " there and back, the last time"})
+	}
 	if e := r.Ended; e != nil {
-		text, _ := r.ended()
-		facts = append(facts, fact{"ended", text},
+		if e.CloseCode != 0 {
+			facts = append(facts, fact{"closed", closeText(e.CloseCode)})
+		}
+		facts = append(facts, fact{"ended", fmt.Sprintf("by %s in %s: %s", safe(e.By), safe(e.Phase), safe(e.Why))},
 			fact{"waited", fmt.Sprintf("%s, connect %s, %d dials", clock(seconds(e.WaitedSeconds)), latency(e.ConnectSeconds), e.Dials)})
 	}
 	return "session " + safe(r.ID), facts
+}
+
+// viaText is how a client speaks: "tls", "ws, binary".
+func (r *sessionRow) viaText() string {
+	if sub := r.subprotocol(); sub != "" {
+		return safe(r.Via) + ", " + safe(sub)
+	}
+	return safe(r.Via)
+}
+
+// closeText says what a WebSocket Close code means. Those from 3000 on are the
+// programs' own.
+func closeText(code int) string {
+	what := map[int]string{1000: "normal", 1001: "going away", 1002: "protocol error", 1003: "data it cannot take", 1005: "no code",
+		1006: "without a Close frame", 1007: "not UTF-8", 1008: "policy", 1009: "too big", 1011: "trouble behind it", 1012: "restart", 1013: "try again later"}
+	if text := what[code]; text != "" {
+		return fmt.Sprintf("%d, %s", code, text)
+	}
+	return strconv.Itoa(code)
 }
 
 func (p *sessionsPane) keys() []binding {

@@ -28,14 +28,17 @@ func sessionsCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), all)
 			}
-			t := table{{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}}
+			t := table{{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PROTOCOL", "PING", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}}
 			for _, s := range all {
-				row := []string{s.ID, harmless(s.Client), s.Service, s.Backend, s.Via, s.Phase, ago(s.AgeSeconds),
+				row := []string{s.ID, harmless(s.Client), s.Service, s.Backend, s.Via, harmless(s.Subprotocol), "", s.Phase, ago(s.AgeSeconds),
 					ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
+				if s.PingSeconds > 0 {
+					row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
+				}
 				if e := s.Ended; e != nil {
-					row[10] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Why))
+					row[12] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Why))
 					if e.CloseCode != 0 {
-						row[10] += fmt.Sprintf(", closed with %d", e.CloseCode)
+						row[12] += fmt.Sprintf(", closed with %d", e.CloseCode)
 					}
 				}
 				t = append(t, row)

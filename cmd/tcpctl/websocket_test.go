@@ -34,7 +34,7 @@ func (c *caller) dial(url string) {
 	defer close(c.came)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	d := ws.Dialer{HandshakeTimeout: patience}
+	d := ws.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"binary"}}
 	if c.conn, c.err = d.Dial(ctx, url); c.err == nil {
 		c.conn.SetDeadline(time.Now().Add(patience))
 		c.r = bufio.NewReader(c.conn)
