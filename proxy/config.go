@@ -50,6 +50,19 @@ type Config struct {
 	// has opened for a service, which the engine owns from then on, and the
 	// rest of its addresses.
 	Inherited func(service string, listen []string) (given []net.Listener, rest []string, err error)
+	// Doors are sockets of an engine in another process that this one follows:
+	// a service that listens there takes the socket instead of opening its own.
+	// The engine owns them from Start on, and closes those that nobody wants.
+	Doors []Door
+	// Up are the backends, by their services and names, that were up there, and
+	// where: they get clients before the first check.
+	Up map[string]map[string]string
+	// Closed are services that an operator has closed: Start does not open them.
+	Closed []string
+	// Opened, when set, is called by Start when every address is open, and
+	// before a client is accepted. What it returns is followed (Follow) from
+	// the first client on; its error is Start's.
+	Opened func() (map[string]Rest, error)
 	// OnRecord, when set, gets the record of each session, once, at its end.
 	// It is called on the data path: it must not block.
 	OnRecord func(Record)

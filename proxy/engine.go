@@ -53,14 +53,16 @@ type Engine struct {
 	services []*Service
 	retiring sync.WaitGroup // services that a reload has no more, and slow kicks
 	quit     chan struct{}  // closed when the last session has ended
+	doors    []Door         // nobody has taken yet
 	started  bool
 	stopped  bool
+	left     bool // its doors are another engine's
 }
 
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, log: c.Log, events: newRing(eventsKept), seldom: map[string]*throttle{}, quit: make(chan struct{})}
+	e := &Engine{cfg: c, log: c.Log, doors: slices.Clone(c.Doors), events: newRing(eventsKept), seldom: map[string]*throttle{}, quit: make(chan struct{})}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -107,27 +109,57 @@ func (e *Engine) Start() error {
 	if e.started {
 		return errors.New("proxy: started already")
 	}
-	for i, s := range e.services {
-		f, err := e.openFront(*s.config())
-		if err == nil && s.run == relay.Runner(&e.loop) {
-			if err = e.loop.Start(); err != nil {
-				f.close()
+	err := e.open()
+	closeDoors(e.doors)
+	e.doors = nil
+	var rest map[string]Rest
+	if err == nil && e.cfg.Opened != nil {
+		rest, err = e.cfg.Opened()
+	}
+	if err != nil {
+		for _, s := range e.services {
+			if s.front != nil {
+				s.front.close()
+				s.front = nil
 			}
 		}
-		if err != nil {
-			for _, opened := range e.services[:i] {
-				opened.front.close()
-				opened.front = nil
-			}
-			e.loop.Shutdown()
-			return err
-		}
-		s.queue.View(func() { s.front = f }) // others may look already
+		e.loop.Shutdown()
+		return err
 	}
 	e.started = true
 	for _, s := range e.services {
+		s.queue.Update(func() {
+			s.follow(rest[s.name])
+			for _, b := range s.backends {
+				if addr, ok := e.cfg.Up[s.name][b.name]; ok && addr == b.addr {
+					b.judge.Add(true)
+				}
+			}
+		})
 		s.start()
-		e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.front.addrs(), ", "))})
+		if s.front != nil {
+			e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.front.addrs(), ", "))})
+		}
+	}
+	return nil
+}
+
+// open opens every service that is to be open.
+func (e *Engine) open() error {
+	for _, s := range e.services {
+		if s.run == relay.Runner(&e.loop) {
+			if err := e.loop.Start(); err != nil {
+				return err
+			}
+		}
+		if slices.Contains(e.cfg.Closed, s.name) {
+			continue
+		}
+		f, err := e.openFront(*s.config())
+		if err != nil {
+			return err
+		}
+		s.queue.View(func() { s.front = f }) // others may look already
 	}
 	return nil
 }

@@ -30,21 +30,18 @@ func (e *Engine) openFront(c ServiceConfig) (*front, error) {
 		f.add("", relay.NewListener(ln))
 	}
 	rest := c.Listen
-	if e.cfg.Inherited != nil && len(rest) > 0 {
-		given, left, err := e.cfg.Inherited(c.Name, rest)
-		if err != nil {
-			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, err)
-		}
-		for _, ln := range given {
-			l := relay.NewListener(ln)
-			l.Sock = c.Sock
-			f.add("", l)
-		}
-		f.claimed = slices.DeleteFunc(slices.Clone(rest), func(addr string) bool { return slices.Contains(left, addr) })
-		rest = left
+	given, left, err := e.inherit(c.Name, rest)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: service %q: %w", c.Name, err)
 	}
-	for _, addr := range rest {
-		l, err := relay.Listen(addr, c.Sock)
+	for _, ln := range given {
+		l := relay.NewListener(ln)
+		l.Sock = c.Sock
+		f.add("", l)
+	}
+	f.claimed = slices.DeleteFunc(slices.Clone(rest), func(addr string) bool { return slices.Contains(left, addr) })
+	for _, addr := range left {
+		l, err := e.takeDoor(c.Name, addr, c.Sock)
 		if err != nil {
 			f.close()
 			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
@@ -152,7 +149,7 @@ func (s *Service) OpenFront(by, reason string) (text string, err error) {
 func (e *Engine) install(s *Service, f *front) (err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stopped {
+	if e.stopped || e.left {
 		return fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
 	}
 	s.queue.View(func() {

@@ -17,6 +17,7 @@ const (
 	whyPacing    = "pacing"     // after a pause, so many a second
 	whyLeaving   = "leaving"    // it has been turned away
 	whyHook      = "hook"       // one runs, or must run first
+	whyUpgrade   = "upgrade"    // who came earlier still waits in the process before this one
 )
 
 // gate is the service as its queue sees it: admit and choose in one decision.
@@ -42,6 +43,9 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, string) {
 			return lock.Skip, whyPaused // somebody behind may be let past
 		}
 		return lock.Stay, whyPaused
+	}
+	if s.elsewhere.Waiting > 0 {
+		return lock.Stay, whyUpgrade
 	}
 	now := time.Now()
 	if back := sess.setback; back != nil && back.retryAt.After(now) {

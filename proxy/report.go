@@ -143,6 +143,18 @@ type plans struct {
 	last []*Plan
 }
 
+// none is an error when one is under way.
+func (ps *plans) none() error {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.last {
+		if !p.over() {
+			return fmt.Errorf("proxy: the %s of %s is under way (%s)", p.report.Kind, p.report.Service, p.report.ID)
+		}
+	}
+	return nil
+}
+
 // enter gives a plan its id, and refuses a second for a service.
 func (ps *plans) enter(p *Plan) error {
 	ps.mu.Lock()

@@ -30,6 +30,7 @@ type Service struct {
 	candidates []*Backend // scratch of choose
 	active     int        // admitted and not ended
 	bypassing  int        // of those, let past a pause
+	elsewhere  Rest       // of those, in the process before this one
 	checking   int        // slots lent to checks
 	pause      *pause
 	retired    bool // a reload has it no more; guarded by the engine's mu
@@ -75,7 +76,9 @@ func (s *Service) start() {
 			s.startChecks(b)
 		}
 	})
-	s.front.serve(s)
+	if s.front != nil {
+		s.front.serve(s)
+	}
 }
 
 // finish ends what start began; no session is left.

@@ -25,6 +25,7 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			defer d.Close()
+			l.bound = "the demo's own backends and clients live in this process"
 			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
 			secret := mesh.NewSecret()
 			l.mesh = demo.Mesh("demo-1", secret)

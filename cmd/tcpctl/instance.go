@@ -12,6 +12,8 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // launch is what each command that runs an engine is told.
@@ -21,7 +23,8 @@ type launch struct {
 	path  string        // of the configuration file; "": there is none
 	mesh  *fleet.Config // to join; nil: what the file says
 
-	graceSet bool // by a flag: the file does not change it
+	graceSet bool   // by a flag: the file does not change it
+	bound    string // why no other process can take over from this one; "": one can
 }
 
 // launchFlags gives a command the flags that all of them share.
@@ -40,6 +43,7 @@ func (l *launch) wantsConsole() bool {
 type stopOrder struct {
 	grace time.Duration
 	why   string
+	next  *upgrade.Successor // that takes over; nil: nobody does
 }
 
 // openControl opens the socket that was asked for, or the default one, or,
@@ -49,7 +53,10 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 	if path == "" {
 		path = in.file.Control.Socket
 	}
-	o := control.Options{Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group}
+	if in.before != nil {
+		path = in.before.Offer.Control
+	}
+	o := control.Options{Replace: in.before != nil, Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group}
 	if in.fleet != nil {
 		o.Peers = in.fleet
 	}
@@ -75,7 +82,7 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 // askStop ends the instance soon; the answer to whoever asked goes out first.
 func (in *instance) askStop(grace time.Duration, by, reason string) {
 	select {
-	case in.stop <- stopOrder{grace, "stopped by " + by}:
+	case in.stop <- stopOrder{grace: grace, why: "stopped by " + by}:
 	default:
 	}
 }
@@ -87,6 +94,12 @@ func (in *instance) serve() error {
 	in.tellReady()
 	defer in.systemd.KeepAlive(in.alive, in.log.Logger)()
 	order := in.await()
+	for order.next != nil {
+		if in.giveOver(order.next) {
+			return nil
+		}
+		order = in.await()
+	}
 	if order.grace <= 0 {
 		order.grace = in.usualGrace()
 	}
@@ -124,6 +137,8 @@ func (in *instance) await() stopOrder {
 			}
 		case <-in.signals.reopen:
 			in.reopen()
+		case <-in.signals.upgrade:
+			in.local.Do(context.Background(), api.Request{Act: "upgrade", By: "SIGUSR2"})
 		case end := <-console.ended():
 			if order, stop := in.consoleEnded(console, end); stop {
 				return order

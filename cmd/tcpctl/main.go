@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -43,6 +44,9 @@ func run() int {
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return 0
+	}
+	if before, _ := upgrade.Take(); before != nil { // it did not come to a start
+		before.Fail(err)
 	}
 	text := err.Error()
 	for _, inside := range []string{"proxy: ", "control: "} {

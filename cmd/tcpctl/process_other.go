@@ -12,5 +12,6 @@ func ownSession(*exec.Cmd) {}
 
 func processAlive(int) bool { return true }
 
-// There is no USR1 here: logs are not reopened by a signal.
-func notifyReopen(chan<- os.Signal) {}
+// There is no USR1 and no USR2 here: no signal reopens logs or upgrades.
+func notifyReopen(chan<- os.Signal)  {}
+func notifyUpgrade(chan<- os.Signal) {}

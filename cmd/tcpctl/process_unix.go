@@ -14,4 +14,6 @@ func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: 
 
 func processAlive(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
 
+func notifyUpgrade(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR2) }
+
 func notifyReopen(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
@@ -70,7 +71,11 @@ func (in *instance) serveMetrics(addr string) (*metrics.Server, error) {
 	if addr == "" {
 		return nil, nil
 	}
-	return metrics.Serve(addr, in.local, metrics.Options{Log: in.log.Logger,
+	var socket *os.File
+	if b := in.before; b != nil && b.Offer.MetricsAddr == addr {
+		socket, b.Offer.Metrics = b.Offer.Metrics, nil
+	}
+	return metrics.Serve(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket,
 		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -33,11 +34,14 @@ type instance struct {
 	control *control.Server
 	metrics *metrics.Server // nil: none
 	systemd *systemd.Manager
-	fleet   *fleet.Fleet // nil: no mesh
+	fleet   *fleet.Fleet         // nil: no mesh
+	before  *upgrade.Predecessor // nil: it was not started to take over
 
 	signals *signals
 	stop    chan stopOrder
-	console bool // it is to be shown
+	bound   string         // why no other process can take over; "": one can
+	follows sync.WaitGroup // what before is heard
+	console bool           // it is to be shown
 
 	reloading sync.Mutex // one at a time
 	mu        sync.Mutex // of file, grace and screen
@@ -49,14 +53,22 @@ type instance struct {
 // newInstance puts an instance together and starts it, or nothing of it: each
 // part is closed again by the one that could not be made.
 func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (_ *instance, err error) {
-	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, graceSet: l.graceSet, console: l.wantsConsole(), screen: l.wantsConsole()}
+	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, graceSet: l.graceSet, bound: l.bound}
 	limitMemory()
 	in.signals = watchSignals() // before there is a socket that one could leave behind
 	defer func() {
 		if err != nil {
+			if in.before != nil {
+				in.before.Fail(err)
+			}
 			in.close()
 		}
 	}()
+	if in.before, err = upgrade.Take(); err != nil {
+		return nil, err
+	}
+	in.console = l.wantsConsole() && in.before == nil // whose terminal it is
+	in.screen = in.console
 	if in.log, err = logfile.New(logConfig(file, in.console)); err != nil {
 		return nil, coded{exitUsage, err}
 	}
@@ -66,6 +78,7 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	}
 	in.systemd = systemd.Take()
 	cfg.Log, cfg.OnRecord, cfg.Inherited = in.log.Logger, in.access.Record, in.systemd.Claim
+	in.takeOver(&cfg)
 	if in.engine, err = proxy.New(cfg); err != nil {
 		return nil, coded{exitUsage, err}
 	}
@@ -78,27 +91,38 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	}
 	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
+	in.local.Upgrade = in.upgrade
 	if in.path != "" {
 		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
 	}
 	if in.notify, err = notify.Start(notifyConfig(file, node), in.local, in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}
-	if in.fleet, err = in.joinMesh(cmd.Context(), node, l); err != nil {
+	if in.fleet, err = in.prepareMesh(node, l); err != nil {
 		return nil, err
+	}
+	if in.before == nil {
+		if err = in.joinMesh(cmd.Context()); err != nil {
+			return nil, err
+		}
 	}
 	if in.control, err = in.openControl(cmd, node); err != nil {
 		return nil, err
 	}
-	if err = in.restore(); err != nil {
+	if in.before != nil {
+		in.engine.Restore(in.before.Offer.Saved) // which is more than the state file has
+	} else if err = in.restore(); err != nil {
+		return nil, err
+	}
+	if in.metrics, err = in.serveMetrics(file.Metrics.Listen); err != nil {
 		return nil, err
 	}
 	if err = in.engine.Start(); err != nil {
 		return nil, err
 	}
 	in.access.Follow(in.local)
-	if in.metrics, err = in.serveMetrics(file.Metrics.Listen); err != nil {
-		return nil, err
+	if in.before != nil {
+		in.tookOver(cmd.Context())
 	}
 	return in, nil
 }
@@ -125,14 +149,18 @@ func (in *instance) close() {
 	if in.access != nil {
 		in.access.Close()
 	}
+	if in.before != nil {
+		in.before.Close()
+		in.follows.Wait()
+	}
 	in.signals.close()
 	if in.log != nil {
 		in.log.Close()
 	}
 }
 
-// joinMesh joins the mesh of the file; nil where it has none.
-func (in *instance) joinMesh(ctx context.Context, node string, l *launch) (*fleet.Fleet, error) {
+// prepareMesh makes our part in the mesh of the file; nil where it has none.
+func (in *instance) prepareMesh(node string, l *launch) (*fleet.Fleet, error) {
 	c := l.mesh
 	if c == nil {
 		if in.file.Mesh == nil {
@@ -145,7 +173,14 @@ func (in *instance) joinMesh(ctx context.Context, node string, l *launch) (*flee
 		c = &made
 	}
 	c.Version, c.Log = versionText(), in.log.Logger
-	return fleet.Start(ctx, *c, in.local)
+	return fleet.New(*c, in.local)
+}
+
+func (in *instance) joinMesh(ctx context.Context) error {
+	if in.fleet == nil {
+		return nil
+	}
+	return in.fleet.Join(ctx)
 }
 
 func logConfig(f *config.File, console bool) logfile.Config {

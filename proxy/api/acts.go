@@ -155,6 +155,10 @@ var Acts = []Act{
 		Short: "Read the configuration file again; print what changed",
 	},
 	{
+		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Flags: []string{"reason", "dry-run"},
+		Short: "Replace the binary without refusing a client; sessions go on to their end in the old process",
+	},
+	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Flags: []string{"grace", "reason", "dry-run"},
 		Short:  "Stop: listeners close, waiters and sessions get the grace, then the rest is reset",
 		impact: impactOfStop,

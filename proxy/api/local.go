@@ -22,6 +22,8 @@ type Local struct {
 	Stop func(grace time.Duration, by, reason string)
 	// Reload is what the act "reload" does; it says what changed. nil refuses it.
 	Reload func(by string) ([]string, error)
+	// Upgrade is what the act "upgrade" does; it says what comes. nil refuses it.
+	Upgrade func(by string) (string, error)
 	// Save keeps what operators have done over a restart; nil refuses --save.
 	Save func() error
 	// Text is the configuration as it was read; nil: there is none.
@@ -177,6 +179,8 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 		return l.steer(r)
 	case "reload":
 		return l.reload(r)
+	case "upgrade":
+		return l.upgrade(r)
 	}
 	return l.apply(status, a, r)
 }
@@ -315,6 +319,22 @@ func (l *Local) stop(r Request) (Result, error) {
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "stop", Command: r.CommandLine()})
 	l.Stop(r.Grace, r.By, r.Reason)
 	return Result{Texts: []string{"stopping"}}, nil
+}
+
+func (l *Local) upgrade(r Request) (Result, error) {
+	if l.Upgrade == nil {
+		return Result{}, Refused("this engine cannot be upgraded: it runs in another program", "")
+	}
+	ev := proxy.Event{Kind: proxy.EventOperator, By: r.By, Command: r.CommandLine()}
+	text, err := l.Upgrade(r.By)
+	if err != nil {
+		ev.Level, ev.Text = proxy.LevelWarn, "upgrade refused: "+err.Error()
+		l.Engine.Note(ev)
+		return Result{}, AsError(err)
+	}
+	ev.Text = "upgrade: " + text
+	l.Engine.Note(ev)
+	return Result{Texts: []string{text}}, nil
 }
 
 // check refuses a request whose words do not fit its act.

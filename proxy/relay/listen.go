@@ -69,6 +69,21 @@ func Listen(addr string, sock Sock) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	return opened(ln, addr, sock)
+}
+
+// Adopt opens an address by a socket that listens there already, in the file
+// of another process; the file is the caller's still.
+func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	addr, _ = strings.CutPrefix(addr, "unix:")
+	return opened(ln, addr, sock)
+}
+
+func opened(ln net.Listener, addr string, sock Sock) (*Listener, error) {
 	l := NewListener(ln)
 	l.Sock = sock
 	if u, ok := ln.(*net.UnixListener); ok {
@@ -104,6 +119,15 @@ func (l *Listener) Close() error {
 	})
 	l.serving.Wait()
 	return err
+}
+
+// Leave is Close for a listener whose socket lives on in another process: a
+// Unix socket's file stays where it is.
+func (l *Listener) Leave() error {
+	l.mu.Lock()
+	l.unlink = ""
+	l.mu.Unlock()
+	return l.Close()
 }
 
 // File gives another descriptor of the listening socket, for a process that

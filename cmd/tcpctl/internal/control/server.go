@@ -40,6 +40,9 @@ type Options struct {
 	Mode  fs.FileMode // of the socket; 0: 0600
 	Group string      // that owns the socket; "": the user's own
 	Log   *slog.Logger
+	// Replace takes the place of the instance that answers on the socket: it is
+	// about to leave.
+	Replace bool
 	// Peers, when set, answers what is asked of other nodes, below
 	// /v1/peers/NODE; PeerHeader tells it who asks.
 	Peers http.Handler

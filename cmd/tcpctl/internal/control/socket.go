@@ -56,6 +56,7 @@ type socket struct {
 func openSocket(path string, o Options) (*socket, error) {
 	s := &socket{path: path, o: o}
 	_, err := s.reopen()
+	s.o.Replace = false
 	return s, err
 }
 
@@ -66,18 +67,25 @@ func (s *socket) reopen() (net.Listener, error) {
 	if err := ownFolder(filepath.Dir(s.path)); err != nil {
 		return nil, err
 	}
-	err := relay.ClearSocket(s.path)
+	at := s.path
+	if s.o.Replace {
+		at += ".new" // and renamed: there is never none
+	}
+	err := relay.ClearSocket(at)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%w: %s", ErrTaken, s.path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
-	ln, err := listenPrivate(s.path)
+	ln, err := listenPrivate(at)
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
-	if err := s.share(); err != nil {
+	if err = s.share(at); err == nil && at != s.path {
+		err = os.Rename(at, s.path)
+	}
+	if err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("control: %w", err)
 	}
@@ -109,7 +117,7 @@ func ownFolder(dir string) error {
 }
 
 // share lets others than the user have the socket, where that was asked for.
-func (s *socket) share() error {
+func (s *socket) share(path string) error {
 	if s.o.Group != "" {
 		g, err := user.LookupGroup(s.o.Group)
 		if err != nil {
@@ -119,12 +127,12 @@ func (s *socket) share() error {
 		if err != nil {
 			return err
 		}
-		if err := os.Chown(s.path, -1, id); err != nil {
+		if err := os.Chown(path, -1, id); err != nil {
 			return err
 		}
 	}
 	if s.o.Mode != 0 {
-		return os.Chmod(s.path, s.o.Mode)
+		return os.Chmod(path, s.o.Mode)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type Fleet struct {
 	node   *mesh.Node
 	source *api.Local
 	log    *slog.Logger
+	listen string
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -63,10 +64,21 @@ type Fleet struct {
 	heard   heard
 }
 
-// Start joins the mesh for an engine. The source's Mesh and Peers are set, so
-// start it before others use the source. Close it.
+// Start is New and Join.
 func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{source: source, log: c.Log, streams: newStreams(), heard: heard{}}
+	f, err := New(c, source)
+	if err == nil {
+		if err = f.Join(ctx); err != nil {
+			f.Close()
+		}
+	}
+	return f, err
+}
+
+// New makes an engine's part in a mesh. The source's Mesh and Peers are set,
+// so make it before others use the source. Close it.
+func New(c Config, source *api.Local) (*Fleet, error) {
+	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), heard: heard{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	mc := c.Mesh
 	mc.Version = c.Version
@@ -87,17 +99,20 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 	f.server = &http.Server{Handler: f.believing(control.NewHandler(source, whoBehind)), ConnContext: withPeer,
 		ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return f.ctx },
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
-	if err := node.Listen(ctx, c.Listen); err != nil {
-		f.cancel()
-		node.Close()
-		return nil, err
-	}
 	source.Mesh, source.Peers = f.status, f.peer
+	return f, nil
+}
+
+// Join listens, and is found by the others from then on.
+func (f *Fleet) Join(ctx context.Context) error {
+	if err := f.node.Listen(ctx, f.listen); err != nil {
+		return err
+	}
 	f.wg.Add(3)
 	go f.serve()
 	go f.tell()
 	go f.follow()
-	return f, nil
+	return nil
 }
 
 // Close leaves the mesh: peers see that we left.

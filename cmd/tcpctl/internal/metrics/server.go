@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,9 @@ import (
 // Options are for one server.
 type Options struct {
 	Log *slog.Logger // nil: nothing is logged
+	// Socket listens on the address already, for a process before this one;
+	// nil: it is to be opened. It is the server's.
+	Socket *os.File
 	// Dropped counts what this process has thrown away, by a word that is a
 	// label: "access_lines", "log_lines", "notify_events".
 	Dropped map[string]func() uint64
@@ -48,7 +52,7 @@ const (
 // Server serves on one address.
 type Server struct {
 	http *http.Server
-	addr net.Addr
+	ln   net.Listener
 	log  *slog.Logger
 	wg   sync.WaitGroup
 }
@@ -58,11 +62,11 @@ func Serve(addr string, source api.Source, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := open(addr, o.Socket)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	s := &Server{addr: ln.Addr(), log: o.Log, http: &http.Server{
+	s := &Server{ln: ln, log: o.Log, http: &http.Server{
 		Handler:           Handler(source, o),
 		ReadHeaderTimeout: askWait,
 		ReadTimeout:       askWait,
@@ -72,19 +76,33 @@ func Serve(addr string, source api.Source, o Options) (*Server, error) {
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
 	}}
 	s.wg.Add(1)
-	go s.serve(ln)
+	go s.serve()
 	return s, nil
 }
 
-func (s *Server) serve(ln net.Listener) {
+// open listens, on the socket where that is one at addr.
+func open(addr string, socket *os.File) (net.Listener, error) {
+	if socket != nil {
+		defer socket.Close()
+		if ln, err := net.FileListener(socket); err == nil {
+			return ln, nil
+		}
+	}
+	return net.Listen("tcp", addr)
+}
+
+func (s *Server) serve() {
 	defer s.wg.Done()
-	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
 		s.log.Warn("metrics are not served any more", "error", err)
 	}
 }
 
 // Addr is where it listens.
-func (s *Server) Addr() net.Addr { return s.addr }
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// File gives another descriptor of the socket, for the process after this one.
+func (s *Server) File() (*os.File, error) { return s.ln.(*net.TCPListener).File() }
 
 // Close gives answers that are under way a second, and ends.
 func (s *Server) Close() error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -15,6 +16,24 @@ type sockets struct {
 	mu      sync.Mutex
 	files   []*os.File // named by FileDescriptorName
 	claimed []bool
+}
+
+// Sockets are those that systemd has opened, by their names, for a process
+// that takes over and Adopts them. They stay the manager's.
+func (m *Manager) Sockets() []*os.File {
+	s := &m.sockets
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.files)
+}
+
+// Adopt takes what systemd had opened for the process before this one.
+func (m *Manager) Adopt(files []*os.File) {
+	s := &m.sockets
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = append(s.files, files...)
+	s.claimed = append(s.claimed, make([]bool, len(files))...)
 }
 
 // Claim gives a service the sockets that are for it, and the rest of its
