@@ -14,6 +14,17 @@ import (
 // ErrUnknown says that there is no service, backend or session of that name.
 var ErrUnknown = errors.New("proxy: unknown")
 
+// ErrAlready says that what was asked for is so.
+var ErrAlready = errors.New("proxy: already so")
+
+// alreadyError is an ErrAlready in words of its own.
+type alreadyError string
+
+func (e alreadyError) Error() string        { return string(e) }
+func (e alreadyError) Is(target error) bool { return target == ErrAlready }
+
+func already(format string, args ...any) error { return alreadyError(fmt.Sprintf(format, args...)) }
+
 // Backend is one server behind a service. What can change is guarded by its
 // service's queue, since who may go and where to is one decision.
 type Backend struct {
@@ -157,7 +168,7 @@ func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
 	b.service.queue.Update(func() {
 		if h := b.holds[holdOperator]; h != nil && h.state == state {
-			err = fmt.Errorf("proxy: %s of %s is already running, by %s, %d left", state, b.target(), h.by, b.active)
+			err = already("proxy: %s of %s is already running, by %s, %d left", state, b.target(), h.by, b.active)
 			return
 		}
 		if text, err = b.hold(state, o); err == nil && b.active == 0 {
@@ -192,7 +203,7 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			return
 		}
 		if !b.removing && b.holds.top() == nil {
-			err = fmt.Errorf("proxy: %s is ready already", b.target())
+			err = already("proxy: %s is ready already", b.target())
 			return
 		}
 		b.removing = false
@@ -230,7 +241,7 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 	b.service.queue.Update(func() {
 		switch {
 		case b.removing:
-			err = fmt.Errorf("proxy: %s is being removed already, %d left", b.target(), b.active)
+			err = already("proxy: %s is being removed already, %d left", b.target(), b.active)
 			return
 		case b.holds[holdOperator] != nil:
 			text = "remove " + b.target() + ": it is out of service already"

@@ -237,14 +237,14 @@ func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
 	for _, bc := range c.Backends {
 		inFile[bc.Name] = true
 		b := s.backend(bc.Name)
+		if (b == nil || b.added) && slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return reflect.DeepEqual(was, bc) }) {
+			continue // an operator has removed it, and the file has nothing new to say
+		}
 		if b != nil && b.cfg.Addr != bc.Addr {
 			changes = append(changes, fmt.Sprintf("backend %s moves to %s", b.name, bc.Addr))
-			b.retire()
-			b = nil
+			b = s.move(b, bc)
 		} else if b == nil {
 			changes = append(changes, "backend "+bc.Name+" is new")
-		}
-		if b == nil {
 			b = newBackend(s, bc)
 			s.backends = append(s.backends, b)
 			s.startChecks(b)
@@ -265,6 +265,20 @@ func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
 		}
 	}
 	return changes
+}
+
+// move begins anew at another address, with what operators have done; the old
+// one drains. The queue is locked.
+func (s *Service) move(old *Backend, c BackendConfig) *Backend {
+	b := newBackend(s, c)
+	b.cfg.Weight, b.weight = old.cfg.Weight, old.weight
+	s.backends = append(s.backends, b)
+	if h := old.holds[holdOperator]; h != nil {
+		b.setHold(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, told: true})
+	}
+	old.retire()
+	s.startChecks(b)
+	return b
 }
 
 // apply takes in the file's values of a backend. A weight that an operator
@@ -292,7 +306,9 @@ func (b *Backend) apply(c BackendConfig) (changes []string) {
 // queue is locked.
 func (b *Backend) retire() {
 	b.removing = true
-	if b.holds[holdOperator] == nil {
+	if h := b.holds[holdOperator]; h != nil {
+		h.until = nil // that drain's abort does not bring it back
+	} else {
 		b.setHold(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
 	}
 	b.service.forgetEmpty(b)

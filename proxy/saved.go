@@ -1,95 +1,270 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Saved is what operators have done to backends that is to last over a
-// restart (rule 13): by service, by backend.
+// Saved is what operators have done to backends, by service and backend, for
+// another engine to go on with (rule 13). Its JSON is for people, too.
 type Saved map[string]map[string]SavedBackend
 
-// SavedBackend is one backend's part of it.
+// SavedBackend is what was done to one backend.
 type SavedBackend struct {
-	Admin      string         `json:"admin,omitempty"` // drain or maint
-	Weight     *int           `json:"weight,omitempty"`
-	FileWeight int            `json:"file_weight"` // that the file had then: a later edit wins
-	Added      *BackendConfig `json:"added,omitempty"`
-	By         string         `json:"by,omitempty"`
-	Reason     string         `json:"reason,omitempty"`
+	Admin      string        `json:"admin,omitempty"` // drain or maint
+	Weight     *int          `json:"weight,omitempty"`
+	FileWeight int           `json:"file_weight,omitempty"` // that was configured when Weight took its place
+	Added      *SavedAddress `json:"added,omitempty"`       // the configuration does not have it
+	Removed    *SavedAddress `json:"removed,omitempty"`     // the configuration has it, like this
+	By         string        `json:"by,omitempty"`
+	Reason     string        `json:"reason,omitempty"`
 }
 
-// Save tells what is to be saved.
+// SavedAddress is a BackendConfig without its name, as JSON has it.
+type SavedAddress struct {
+	Addr                string   `json:"addr"`
+	Weight              int      `json:"weight"` // 0 is none
+	Priority            int      `json:"priority,omitempty"`
+	MaxSessions         int      `json:"max_sessions,omitempty"`
+	CheckPort           int      `json:"check_port,omitempty"`
+	Restart             []string `json:"restart,omitempty"`
+	ReadyTimeoutSeconds float64  `json:"ready_timeout_seconds,omitempty"`
+}
+
+// saved is a backend that has its defaults.
+func (c BackendConfig) saved() *SavedAddress {
+	return &SavedAddress{Addr: c.Addr, Weight: c.Weight, Priority: c.Priority, MaxSessions: c.MaxSessions, CheckPort: c.CheckPort,
+		Restart: append([]string(nil), c.Restart...), ReadyTimeoutSeconds: c.ReadyTimeout.Seconds()}
+}
+
+func (a *SavedAddress) config(name string) BackendConfig {
+	return BackendConfig{Name: name, Addr: a.Addr, Weight: cmp.Or(a.Weight, -1), Priority: a.Priority, MaxSessions: a.MaxSessions,
+		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: time.Duration(math.Round(a.ReadyTimeoutSeconds * 1e9))}.withDefaults()
+}
+
+// Aspect is a side of a backend that is saved apart from the others.
+type Aspect string
+
+// The aspects.
+const (
+	AspectAdmin  Aspect = "admin"
+	AspectWeight Aspect = "weight"
+	AspectPlace  Aspect = "place" // that it was added, or removed
+)
+
+// Save is all that operators have done and that is in force.
 func (e *Engine) Save() Saved {
 	all := Saved{}
 	for _, s := range e.all() {
 		s.queue.View(func() {
 			for _, b := range s.backends {
-				if b.removing {
-					continue
+				if !b.removing {
+					all.set(s.name, b.name, b.saved())
 				}
-				sb := SavedBackend{FileWeight: b.cfg.Weight}
-				if h := b.holds[holdOperator]; h != nil {
-					sb.Admin, sb.By, sb.Reason = h.state, h.by, h.reason
+			}
+			for _, c := range s.config().Backends {
+				if b := s.backend(c.Name); b == nil || b.added {
+					sb := all[s.name][c.Name]
+					sb.Removed = c.saved()
+					all.set(s.name, c.Name, sb)
 				}
-				if b.weight != b.cfg.Weight {
-					weight := b.weight
-					sb.Weight = &weight
-				}
-				if b.added {
-					added := b.cfg
-					sb.Added = &added
-				}
-				if sb.Admin == "" && sb.Weight == nil && sb.Added == nil {
-					continue
-				}
-				if all[s.name] == nil {
-					all[s.name] = map[string]SavedBackend{}
-				}
-				all[s.name][b.name] = sb
 			}
 		})
 	}
 	return all
 }
 
-// Restore brings back what was saved, before Start. Where the file has changed
-// a weight since, the file wins, and that is said.
+func (b *Backend) saved() (sb SavedBackend) {
+	if h := b.holds[holdOperator]; h != nil {
+		sb.Admin, sb.By, sb.Reason = h.state, h.by, h.reason
+	}
+	if b.weight != b.cfg.Weight {
+		weight := b.weight
+		sb.Weight, sb.FileWeight = &weight, b.cfg.Weight
+	}
+	if b.added {
+		sb.Added = b.cfg.saved()
+	}
+	return sb
+}
+
+// set keeps nothing where nothing was done.
+func (all Saved) set(service, name string, sb SavedBackend) {
+	if reflect.DeepEqual(sb, SavedBackend{}) {
+		delete(all[service], name)
+		if len(all[service]) == 0 {
+			delete(all, service)
+		}
+		return
+	}
+	if all[service] == nil {
+		all[service] = map[string]SavedBackend{}
+	}
+	all[service][name] = sb
+}
+
+// Keep takes one aspect of a backend as it is in now, which is Save's, and
+// leaves the others as they were. A backend that comes or goes begins anew.
+func (all Saved) Keep(what Aspect, service, name string, now Saved) {
+	sb, is := all[service][name], now[service][name]
+	switch what {
+	case AspectAdmin:
+		sb.Admin, sb.By, sb.Reason = is.Admin, is.By, is.Reason
+	case AspectWeight:
+		sb.Weight, sb.FileWeight = is.Weight, is.FileWeight
+	case AspectPlace:
+		sb = SavedBackend{Added: is.Added, Removed: is.Removed}
+		if is.Removed != nil && is.Admin == "" {
+			sb.By, sb.Reason = is.By, is.Reason
+		}
+	}
+	if is.Removed == nil {
+		sb.Removed = nil // it was taken back
+	}
+	all.set(service, name, sb)
+}
+
+// Reconcile takes out of all what the configuration has changed since it was
+// saved: there the configuration wins. It says what, a sentence each.
+func (e *Engine) Reconcile(all Saved) (gone []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, service := range slices.Sorted(maps.Keys(all)) {
+		var file []BackendConfig
+		if s := e.find(service); s != nil {
+			file = s.config().Backends
+		}
+		for _, name := range slices.Sorted(maps.Keys(all[service])) {
+			sb := all[service][name]
+			for _, text := range sb.reconcile(name, file) {
+				gone = append(gone, service+"/"+name+": "+text)
+			}
+			all.set(service, name, sb)
+		}
+	}
+	return gone
+}
+
+// reconcile is for one backend, of which the file may have an entry.
+func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []string) {
+	say := func(format string, args ...any) { gone = append(gone, fmt.Sprintf(format, args...)) }
+	var entry *SavedAddress
+	if i := slices.IndexFunc(file, func(c BackendConfig) bool { return c.Name == name }); i >= 0 {
+		entry = file[i].saved()
+	}
+	if sb.Removed != nil && !reflect.DeepEqual(sb.Removed, entry) {
+		if entry != nil {
+			say("its removal is forgotten: the file has changed it since")
+		}
+		sb.Removed = nil
+	}
+	if sb.Added != nil && entry != nil && sb.Removed == nil {
+		if !reflect.DeepEqual(sb.Added, entry) {
+			say("that it was added at %s is forgotten: the file has it at %s", sb.Added.Addr, entry.Addr)
+		}
+		sb.Added = nil
+	}
+	if sb.Added != nil {
+		if err := sb.Added.config(name).validate(); err != nil {
+			say("it is not added: %v", err)
+			sb.Added = nil
+		}
+	}
+	there := entry
+	if sb.Removed != nil || sb.Added != nil {
+		there = sb.Added
+	}
+	switch {
+	case sb.Admin == "":
+	case sb.Admin != AdminDrain && sb.Admin != AdminMaint:
+		say("the admin state %q is forgotten: it is not one", sb.Admin)
+		sb.Admin = ""
+	case there == nil:
+		say("%s is forgotten: the file does not have it", sb.Admin)
+		sb.Admin = ""
+	}
+	switch {
+	case sb.Weight == nil:
+	case *sb.Weight < 0:
+		say("the weight %d is forgotten: it is not one", *sb.Weight)
+		sb.Weight = nil
+	case there == nil:
+		say("the weight %d is forgotten: the file does not have it", *sb.Weight)
+		sb.Weight = nil
+	case there.Weight != sb.FileWeight:
+		say("the weight %d is forgotten: the file has changed it from %d to %d", *sb.Weight, sb.FileWeight, there.Weight)
+		sb.Weight = nil
+	}
+	if sb.Weight == nil {
+		sb.FileWeight = 0
+	}
+	if sb.Admin == "" && sb.Removed == nil {
+		sb.By, sb.Reason = "", ""
+	}
+	return gone
+}
+
+// Restore brings back what was saved, before Start, and takes out of all what
+// the configuration has changed since: the configuration wins, with a warning.
 func (e *Engine) Restore(all Saved) {
+	for _, text := range e.Reconcile(all) {
+		e.Note(Event{Kind: EventAdmin, Level: LevelWarn, Text: text})
+	}
 	for service, backends := range all {
 		s := e.Service(service)
-		if s == nil {
-			continue
-		}
-		for name, sb := range backends {
+		for _, name := range slices.Sorted(maps.Keys(backends)) {
+			sb := backends[name]
 			s.queue.Update(func() { s.restore(name, sb) })
+			e.Note(Event{Kind: EventAdmin, Service: service, Backend: name, By: sb.By, Text: "as before: " + sb.text(service+"/"+name)})
 		}
 	}
 }
 
 func (s *Service) restore(name string, sb SavedBackend) {
-	b := s.backend(name)
-	if b == nil && sb.Added != nil {
-		c := sb.Added.withDefaults()
-		if c.validate() != nil {
-			return
-		}
-		b = newBackend(s, c)
+	if sb.Removed != nil {
+		s.backends = slices.DeleteFunc(s.backends, func(b *Backend) bool { return b.name == name })
+	}
+	if sb.Added != nil {
+		b := newBackend(s, sb.Added.config(name))
 		b.added = true
 		s.backends = append(s.backends, b)
 	}
+	b := s.backend(name)
 	if b == nil {
-		return // the file has it no more
+		return
 	}
-	if sb.Admin == AdminDrain || sb.Admin == AdminMaint {
+	if sb.Admin != "" {
 		b.setHold(holdOperator, &hold{state: sb.Admin, by: sb.By, reason: sb.Reason, since: time.Now(), then: ThenKeep})
 	}
-	switch {
-	case sb.Weight == nil:
-	case b.cfg.Weight == sb.FileWeight:
+	if sb.Weight != nil {
 		b.weight = *sb.Weight
-	default:
-		s.engine.Note(Event{Kind: EventAdmin, Level: LevelWarn, Service: s.name, Backend: b.name,
-			Text: fmt.Sprintf("the saved weight %d of %s is not used: the file has changed it to %d since", *sb.Weight, b.target(), b.cfg.Weight)})
 	}
+}
+
+// text says what was done, in the words of those who did it.
+func (sb *SavedBackend) text(target string) string {
+	var words []string
+	if sb.Removed != nil {
+		words = append(words, "removed")
+	}
+	if sb.Added != nil {
+		words = append(words, "added at "+sb.Added.Addr)
+	}
+	if sb.Admin != "" {
+		words = append(words, sb.Admin)
+	}
+	if sb.Weight != nil {
+		words = append(words, fmt.Sprintf("weight %d", *sb.Weight))
+	}
+	text := target + " " + strings.Join(words, ", ")
+	if sb.Reason != "" {
+		text += fmt.Sprintf(": %q", sb.Reason)
+	}
+	return text
 }

@@ -35,6 +35,7 @@ func (in *instance) reload(by string) ([]string, error) {
 			return undo(err)
 		}
 	}
+	acted := in.engine.Save()
 	if _, err = in.engine.Apply(cfg); err != nil {
 		if served != nil && served != in.metrics {
 			served.Close()
@@ -55,13 +56,15 @@ func (in *instance) reload(by string) ([]string, error) {
 	for _, c := range config.Diff(old, file) {
 		changes = append(changes, c.Text)
 	}
-	if warnings := file.Warnings(); len(warnings) > 0 {
-		if len(changes) == 0 {
-			changes = append(changes, "nothing has changed")
-		}
-		for _, w := range warnings {
-			changes = append(changes, "warning: "+w.Error())
-		}
+	warnings := in.overruled(acted)
+	for _, w := range file.Warnings() {
+		warnings = append(warnings, w.Error())
+	}
+	if len(changes) == 0 && len(warnings) > 0 {
+		changes = append(changes, "nothing has changed")
+	}
+	for _, w := range warnings {
+		changes = append(changes, "warning: "+w)
 	}
 	return changes, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,24 +10,112 @@ import (
 	"path/filepath"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// statePath is where --save keeps what operators have done: beside the file.
+// The state file has what was done with --save, and only that (rule 13). It is
+// read again before each change, since people may edit it, and what the
+// configuration has changed since goes out of it.
+
+// statePath is where the state file is: beside the configuration.
 func (in *instance) statePath() string { return in.path + ".state" }
 
-// save writes the state file whole, or not at all.
-func (in *instance) save() error {
-	text, err := json.MarshalIndent(in.engine.Save(), "", "  ")
+// aspects are what the acts that take --save keep of a backend.
+var aspects = map[string]proxy.Aspect{
+	"drain": proxy.AspectAdmin, "maint": proxy.AspectAdmin, "ready": proxy.AspectAdmin,
+	"weight": proxy.AspectWeight,
+	"add":    proxy.AspectPlace, "remove": proxy.AspectPlace,
+}
+
+// save keeps what an act has done to a backend. Whoever comes second waits,
+// also for a reload.
+func (in *instance) save(backend string, r *api.Request) error {
+	in.reloading.Lock()
+	defer in.reloading.Unlock()
+	saved, err := readState(in.statePath())
 	if err != nil {
 		return err
 	}
-	path := in.statePath()
+	service, name := api.SplitTarget(backend)
+	now := in.engine.Save()
+	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
+		sb.By, sb.Reason = r.By, r.Reason // which the engine has forgotten with the backend
+		now[service][name] = sb
+	}
+	saved.Keep(aspects[r.Act], service, name, now)
+	return writeState(in.statePath(), saved)
+}
+
+// restore brings back what was saved, before the engine starts.
+func (in *instance) restore() error {
+	if in.path == "" {
+		return nil
+	}
+	saved, err := readState(in.statePath())
+	if err != nil {
+		return fmt.Errorf("%w; remove it to start without what was saved", err)
+	}
+	in.engine.Restore(saved)
+	if err := writeState(in.statePath(), saved); err != nil {
+		in.log.Warn("what the file has changed since it was saved is saved still: " + err.Error())
+	}
+	return nil
+}
+
+// overruled says what operators had done, as it was before a reload, and the
+// new configuration has changed; it is no longer saved either.
+func (in *instance) overruled(before proxy.Saved) []string {
+	gone := in.engine.Reconcile(before)
+	saved, err := readState(in.statePath())
+	if err == nil {
+		in.engine.Reconcile(saved)
+		err = writeState(in.statePath(), saved)
+	}
+	if err != nil {
+		gone = append(gone, "what is saved may be older than the file: "+err.Error())
+	}
+	return gone
+}
+
+// readState reads a state file; where there is none, nothing was saved.
+func readState(path string) (proxy.Saved, error) {
+	saved := proxy.Saved{}
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return saved, nil
+	case err != nil:
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
+	}
+	return saved, nil
+}
+
+// writeState writes a state file whole, or not at all. One that would say
+// nothing is removed.
+func writeState(path string, saved proxy.Saved) error {
+	if len(saved) == 0 {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	text, err := json.MarshalIndent(saved, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name()) // which fails once it has its name
-	_, err = tmp.Write(append(text, '\n'))
+	_, err = tmp.Write(text)
 	if err == nil {
 		err = tmp.Sync()
 	}
@@ -37,24 +126,4 @@ func (in *instance) save() error {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
-}
-
-// restore brings back what was saved.
-func (in *instance) restore() error {
-	if in.path == "" {
-		return nil
-	}
-	text, err := os.ReadFile(in.statePath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var saved proxy.Saved
-	if err := json.Unmarshal(text, &saved); err != nil {
-		return fmt.Errorf("%s cannot be read: %w; remove it to start without what was saved", in.statePath(), err)
-	}
-	in.engine.Restore(saved)
-	return nil
 }

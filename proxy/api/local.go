@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -24,8 +26,9 @@ type Local struct {
 	Reload func(by string) ([]string, error)
 	// Upgrade is what the act "upgrade" does; it says what comes. nil refuses it.
 	Upgrade func(by string) (string, error)
-	// Save keeps what operators have done over a restart; nil refuses --save.
-	Save func() error
+	// Save keeps over a restart what r has done to one backend, which is
+	// "service/backend"; nil refuses --save.
+	Save func(backend string, r *Request) error
 	// Text is the configuration as it was read; nil: there is none.
 	Text func() ConfigText
 	// Mesh tells of the other nodes; nil: there is no mesh.
@@ -191,12 +194,11 @@ func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
 		one := r
 		one.Targets = []string{target}
 		text, err := a.apply(l.Engine, target, &one)
+		if r.Save && errors.Is(err, proxy.ErrAlready) {
+			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil // which is now saved, too
+		}
 		if err != nil {
-			e := *AsError(err)
-			if len(res.Texts) > 0 {
-				e.Text += " (done before that: " + strings.Join(res.Texts, "; ") + ")"
-			}
-			return res, &e
+			return res, doneBefore(AsError(err), res.Texts)
 		}
 		service, backend := "", ""
 		if a.On == OnService || a.On == OnBackend {
@@ -208,15 +210,38 @@ func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
 		if s := l.Engine.Service(service); a.Plan && s != nil {
 			res.Plan = s.Plan().Report().ID
 		}
-	}
-	res.Undo = l.undo(before, a, r)
-	if r.Save {
-		if err := l.Save(); err != nil {
-			return res, Refused("it is done, but could not be saved: "+err.Error(), "without that it lasts until the next start")
+		if !r.Save {
+			continue
 		}
+		if err := l.Save(savedAs(a, target, &one), &one); err != nil {
+			return res, doneBefore(Refused(fmt.Sprintf("%s %s is done, but could not be saved: %v", a.Name, target, err),
+				"without that it lasts until the next start"), res.Texts[:len(res.Texts)-1])
+		}
+	}
+	if r.Save {
 		res.Texts = append(res.Texts, "saved")
 	}
+	res.Undo = l.undo(before, a, r)
 	return res, nil
+}
+
+// doneBefore adds to a refusal what was done until then.
+func doneBefore(e *Error, texts []string) *Error {
+	if len(texts) == 0 {
+		return e
+	}
+	more := *e
+	more.Text += " (done before that: " + strings.Join(texts, "; ") + ")"
+	return &more
+}
+
+// savedAs is the backend that an act is about.
+func savedAs(a *Act, target string, r *Request) string {
+	if a.On == OnBackend {
+		return target
+	}
+	c, _ := proxy.ParseBackend(r.Args[0]) // which add has taken
+	return target + "/" + cmp.Or(c.Name, c.Addr)
 }
 
 // undo is the request that takes r back, as long as nobody changes its target.
@@ -228,7 +253,7 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	if err != nil {
 		return nil
 	}
-	u := &Request{Act: a.Undo, Targets: r.Targets, Options: Options{Reason: "undo " + a.Name}}
+	u := &Request{Act: a.Undo, Targets: r.Targets, Options: Options{Reason: "undo " + a.Name, Save: r.Save}}
 	switch a.Name {
 	case "weight":
 		u.Args = []string{fmt.Sprint(before.Backend(r.Targets[0]).Weight)}
@@ -340,6 +365,10 @@ func (l *Local) upgrade(r Request) (Result, error) {
 // check refuses a request whose words do not fit its act.
 func (a *Act) check(r *Request) error {
 	switch {
+	case r.Save && !a.Takes("save"):
+		return Wrong(a.Name+" is nothing that could be saved", "usage: tcpctl "+a.Use())
+	case r.Save && r.Then == proxy.ThenAbort:
+		return Wrong("what is given up at its limit cannot be saved before that", "with --save, --then is cut or keep")
 	case r.Rate < 0 || r.Rate > 1e9:
 		return Wrong(fmt.Sprintf("a rate of %g a second makes no sense", r.Rate), "like 50/s")
 	case a.Name == "kick":
