@@ -172,7 +172,7 @@ func (p *eventsPane) strip(m *model, c *canvas) int {
 		x := c.text(2, y, m.at(e.Time), is(themes.TextDim))
 		c.text(x+1, y, string(s.mark), is(s.role))
 		x = c.text(x+3, y, fmt.Sprintf("%-8s ", cut(eventNoun(e), 8)), is(themes.TextDim))
-		c.text(x, y, cut(eventText(e), max(c.w-x, 0)), is(s.role))
+		c.text(x, y, clip(eventText(e), max(c.w-x-1, 0), m.theme.Glyphs.Ellipsis), is(s.role))
 	}
 	return max(min(p.table.len(), 6), 1)
 }

@@ -124,7 +124,7 @@ func (m *model) paintSmall(c *canvas) {
 	if c.h >= 10 {
 		end -= 2
 		if m.focus != paneQueue {
-			c.text(1, end, cut(m.queueLine(), c.w-2), is(themes.Text))
+			c.text(1, end, clip(m.queueLine(c.w-2), c.w-2, m.theme.Glyphs.Ellipsis), is(themes.Text))
 		}
 		if m.focus != paneEvents {
 			m.eventLine(c, end+1)
@@ -137,32 +137,39 @@ func (m *model) paintSmall(c *canvas) {
 	c.draw(0, y, m.paintPane(m.focus, c.w, max(end-y, 0), true))
 }
 
-// queueLine is the queue in one line.
-func (m *model) queueLine() string {
+// queueLine is the queue in one line, without its holder where that leaves no
+// room for those who wait.
+func (m *model) queueLine(w int) string {
 	p := m.queuePane()
 	s := m.world.status.Service(p.now)
 	if s == nil {
 		return "queue: no service"
 	}
-	text := safe(s.Name) + ": "
+	name, holder, waiting := safe(s.Name)+": ", "", "nobody waits"
 	if s.Pause != nil {
-		text += strings.ToLower(serviceSign(s).word) + ", "
+		name += strings.ToLower(serviceSign(s).word) + ", "
 	} else if s.Lock != nil && len(s.Lock.Holders) > 0 {
 		h := s.Lock.Holders[0]
-		host, _, _ := strings.Cut(safe(h.Client), ":")
-		text += host + " " + clock(seconds(h.HeldSeconds)) + ", "
+		host := safe(h.Client)
+		if i := strings.LastIndexByte(host, ':'); i > 0 {
+			host = host[:i]
+		}
+		holder = host + " " + clock(seconds(h.HeldSeconds)) + ", "
 	}
-	if s.Queue.Waiting == 0 {
-		return text + "nobody waits"
+	if s.Queue.Waiting > 0 {
+		waiting = fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, clock(seconds(s.Queue.OldestSeconds)))
 	}
-	return text + fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, clock(seconds(s.Queue.OldestSeconds)))
+	if text := name + holder + waiting; width(text) <= w {
+		return text
+	}
+	return name + waiting
 }
 
 func (m *model) eventLine(c *canvas, y int) {
 	if es := m.world.journal.entries; len(es) > 0 {
 		s := eventSign(es[0])
 		x := c.text(1, y, m.at(es[0].Time)[:5]+" ", is(themes.TextDim))
-		c.text(x, y, cut(string(s.mark)+" "+eventText(es[0]), max(c.w-x-1, 0)), is(s.role))
+		c.text(x, y, clip(string(s.mark)+" "+eventText(es[0]), max(c.w-x-1, 0), m.theme.Glyphs.Ellipsis), is(s.role))
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *planPane) draw(m *model, c *canvas, _ bool) {
 	}
 	y := 0
 	if plan.Reason != "" {
-		c.text(1, y, cut("reason: "+safe(plan.Reason), c.w-2), is(themes.TextDim))
+		c.text(1, y, clip("reason: "+safe(plan.Reason), c.w-2, m.theme.Glyphs.Ellipsis), is(themes.TextDim))
 		y++
 	}
 	done := over(plan) && p.report.ID == plan.ID
@@ -159,10 +159,13 @@ func (p *planPane) draw(m *model, c *canvas, _ bool) {
 		if s.Seconds > 0 {
 			text += " " + clock(seconds(s.Seconds))
 		}
-		if s.Detail != "" {
+		switch {
+		case s.State == proxy.StepWaiting && s.Detail != "":
+			text = safe(s.Detail) // that it waits is seen by its sign
+		case s.Detail != "":
 			text += "  " + safe(s.Detail)
 		}
-		c.text(x, y, cut(text, max(c.w-x-1, 0)), is(themes.Text))
+		c.text(x, y, clip(text, max(c.w-x-1, 0), m.theme.Glyphs.Ellipsis), is(themes.Text))
 		y++
 	}
 	if done {
@@ -232,7 +235,7 @@ func (p *planPane) strip(m *model, c *canvas) int {
 		return 0
 	}
 	if over(plan) {
-		c.text(2, 0, cut(p.report.Sentence(), c.w-2), is(themes.Text))
+		c.text(2, 0, clip(safe(p.report.Sentence()), c.w-3, m.theme.Glyphs.Ellipsis), is(themes.Text))
 		return 1
 	}
 	for i, s := range plan.Steps {
