@@ -62,21 +62,22 @@ type Request struct {
 }
 
 // Options are what acts can be told. Each act takes those that its Flags name.
+// JSON has its durations in seconds: see seconds.
 type Options struct {
-	Limit   time.Duration `json:"limit,omitempty"` // --limit: how long live sessions may take; 0 is the default
-	Then    string        `json:"then,omitempty"`  // --then: abort, cut or keep
-	Max     time.Duration `json:"max,omitempty"`   // --max: the longest pause
-	Rate    float64       `json:"rate,omitempty"`  // --rate: grants or kicks a second
+	Limit   time.Duration `json:"-"`              // --limit: how long live sessions may take; 0 is the default
+	Then    string        `json:"then,omitempty"` // --then: abort, cut or keep
+	Max     time.Duration `json:"-"`              // --max: the longest pause
+	Rate    float64       `json:"rate,omitempty"` // --rate: grants or kicks a second
 	Reason  string        `json:"reason,omitempty"`
 	Force   bool          `json:"force,omitempty"`
 	DryRun  bool          `json:"dry_run,omitempty"`
-	Save    bool          `json:"save,omitempty"`     // keep it over a restart
-	Service string        `json:"service,omitempty"`  // kick: of this service
-	Backend string        `json:"backend,omitempty"`  // kick: on this backend
-	Client  string        `json:"client,omitempty"`   // kick: from this address or CIDR
-	Grace   time.Duration `json:"grace,omitempty"`    // stop: how long sessions may take
-	MinUp   int           `json:"min_up,omitempty"`   // roll: how many others must be up
-	MaxWait time.Duration `json:"max_wait,omitempty"` // roll: stop when somebody has waited longer
+	Save    bool          `json:"save,omitempty"`    // keep it over a restart
+	Service string        `json:"service,omitempty"` // kick: of this service
+	Backend string        `json:"backend,omitempty"` // kick: on this backend
+	Client  string        `json:"client,omitempty"`  // kick: from this address or CIDR
+	Grace   time.Duration `json:"-"`                 // stop: how long sessions may take
+	MinUp   int           `json:"min_up,omitempty"`  // roll: how many others must be up
+	MaxWait time.Duration `json:"-"`                 // roll: stop when somebody has waited longer
 }
 
 // Result is what came of an act.

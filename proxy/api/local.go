@@ -369,6 +369,8 @@ func (a *Act) check(r *Request) error {
 		return Wrong(a.Name+" is nothing that could be saved", "usage: tcpctl "+a.Use())
 	case r.Save && r.Then == proxy.ThenAbort:
 		return Wrong("what is given up at its limit cannot be saved before that", "with --save, --then is cut or keep")
+	case min(r.Limit, r.Max, r.Grace, r.MaxWait) < 0:
+		return Wrong(fmt.Sprintf("a time of %s makes no sense", min(r.Limit, r.Max, r.Grace, r.MaxWait)), "like 30s")
 	case r.Rate < 0 || r.Rate > 1e9:
 		return Wrong(fmt.Sprintf("a rate of %g a second makes no sense", r.Rate), "like 50/s")
 	case a.Name == "kick":

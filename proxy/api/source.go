@@ -25,12 +25,12 @@ type Source interface {
 
 // SessionQuery narrows a list of sessions; zero fields do not.
 type SessionQuery struct {
-	Service   string        `json:"service,omitempty"`
-	Backend   string        `json:"backend,omitempty"`
-	Client    string        `json:"client,omitempty"` // an address or a CIDR
-	OlderThan time.Duration `json:"older_than,omitempty"`
-	Ended     bool          `json:"ended,omitempty"` // those that ended not long ago, too
-	Limit     int           `json:"limit,omitempty"` // at most so many; 0 is all
+	Service   string
+	Backend   string
+	Client    string // an address or a CIDR
+	OlderThan time.Duration
+	Ended     bool // those that ended not long ago, too
+	Limit     int  // at most so many; 0 is all
 }
 
 // Error is a refusal that a person can act on.

@@ -90,7 +90,7 @@ func (c *Client) Sessions(ctx context.Context, q api.SessionQuery) (all []proxy.
 		}
 	}
 	if q.OlderThan > 0 {
-		v.Set("older_than", q.OlderThan.String())
+		v.Set("older_seconds", strconv.FormatFloat(q.OlderThan.Seconds(), 'f', -1, 64))
 	}
 	if q.Ended {
 		v.Set("ended", "1")

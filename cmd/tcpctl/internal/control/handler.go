@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -65,9 +65,13 @@ func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
 	v := r.URL.Query()
 	q := api.SessionQuery{Service: v.Get("service"), Backend: v.Get("backend"), Client: v.Get("client"), Ended: v.Get("ended") == "1"}
 	var err error
-	if older := v.Get("older_than"); older != "" {
-		if q.OlderThan, err = time.ParseDuration(older); err != nil {
-			fail(w, api.Wrong("older_than: "+err.Error(), "like 30s"))
+	if older := v.Get("older_seconds"); older != "" {
+		n, err := strconv.ParseFloat(older, 64)
+		if err == nil {
+			q.OlderThan, err = api.Duration(n)
+		}
+		if err != nil {
+			fail(w, api.Wrong(fmt.Sprintf("older_seconds %q is not a number of seconds", older), "like 30"))
 			return
 		}
 	}
