@@ -62,7 +62,7 @@ func (in *instance) upgrade(by string) (string, error) {
 
 // offer is what the next process needs of this one.
 func (in *instance) offer() (o upgrade.Offer, err error) {
-	o = upgrade.Offer{PID: os.Getpid(), Control: in.control.Path(), Saved: in.engine.Save(), Up: in.engine.Up(), Activated: in.systemd.Sockets()}
+	o = upgrade.Offer{PID: os.Getpid(), Control: in.control.Path(), Screen: in.onScreen(), Saved: in.engine.Save(), Up: in.engine.Up(), Activated: in.systemd.Sockets()}
 	if o.Doors, o.Closed, err = in.engine.Doors(); err != nil {
 		return o, err
 	}
@@ -100,6 +100,9 @@ func (in *instance) giveOver(next *upgrade.Successor) bool {
 	if in.metrics != nil {
 		in.metrics.Close()
 		in.metrics = nil
+	}
+	if in.console {
+		fmt.Fprintf(os.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", next.PID)
 	}
 	in.log.Info("another process has taken over", "pid", next.PID, "services_with_clients_here", len(rest))
 	in.serveRest(next, rest)
@@ -170,7 +173,7 @@ func (in *instance) tookOver(ctx context.Context) {
 		in.log.Error(err.Error())
 	}
 	o := &in.before.Offer
-	in.engine.Note(proxy.Event{Kind: proxy.EventEngine, By: o.By, Text: fmt.Sprintf("taken over from process %d, which serves its clients to their end", o.PID)})
+	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
 	in.follows.Add(1)
 	go in.followOld()
 }

@@ -93,7 +93,9 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 		}
 		pid = in.follow(pid)
 		// One after the other: a third would not know what the first still has.
-		in.until("the old one has ended", func(*proxy.ServiceInfo) bool { return strings.Contains(in.tcpctl("events"), "has served its last client") })
+		in.until("the old one has ended", func(*proxy.ServiceInfo) bool {
+			return strings.Contains(in.tcpctl("events"), "has served its last client")
+		})
 	}
 	close(stop)
 	wg.Wait()
@@ -193,7 +195,9 @@ backends = ["%[2]s"]
 	}
 	in.tcpctl("open", "mail")
 	here.Close()
-	in.until("the old one has ended", func(*proxy.ServiceInfo) bool { return strings.Contains(in.tcpctl("events"), "has served its last client") })
+	in.until("the old one has ended", func(*proxy.ServiceInfo) bool {
+		return strings.Contains(in.tcpctl("events"), "has served its last client")
+	})
 	in.ends()
 	if _, err := os.Lstat(door); err == nil {
 		t.Error("its socket is left behind")

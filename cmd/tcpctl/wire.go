@@ -68,8 +68,8 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		return nil, err
 	}
 	in.console = l.wantsConsole() && in.before == nil // whose terminal it is
-	in.screen = in.console
-	if in.log, err = logfile.New(logConfig(file, in.console)); err != nil {
+	in.screen = in.console || in.before != nil && in.before.Offer.Screen
+	if in.log, err = logfile.New(logConfig(file, in.screen)); err != nil {
 		return nil, coded{exitUsage, err}
 	}
 	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates

@@ -33,6 +33,10 @@ type Offer struct {
 	Saved   proxy.Saved `json:"saved"`
 	Closed  []string    `json:"closed,omitempty"` // services
 
+	// Screen says that the terminal is a console's, and no place for lines. Who
+	// follows is in a session of its own: that terminal's end is not its end.
+	Screen bool `json:"screen,omitempty"`
+
 	Up map[string]map[string]string `json:"up"` // backends
 
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it

@@ -39,6 +39,7 @@ func Begin(path string, args, env []string, o Offer) (*Successor, error) {
 	cmd.Args = args
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(append(os.Environ(), env...), variable+"=3")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: o.Screen}
 	cmd.ExtraFiles = append([]*os.File{theirs}, files...)
 	err = cmd.Start()
 	theirs.Close()
