@@ -50,6 +50,7 @@ type Line interface {
 	net.Conn
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)
+	CanPark() bool
 	// Hold keeps a client alive that still waits. It returns nil once bytes
 	// have come for the backend, io.EOF when the client has ended it, and
 	// ctx's error.

@@ -30,25 +30,12 @@ func (c *Conn) WriteTo(dst io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// WriteToOnce is one step of WriteTo, for a copier that has its own way to
-// wait for NetConn to be readable and no goroutine to spare for it: one read,
-// and all that it brought written to dst, which may be nothing. The peer's
-// Close is io.EOF here. Between steps the copier must ask CanPark.
-func (c *Conn) WriteToOnce(dst io.Writer) (n int64, err error) {
-	c.turn <- struct{}{}
-	defer c.endTurn()
-	n, err = c.forward(dst)
-	c.in.Add(n)
-	return n, err
-}
-
-// CanPark says whether NetConn is all there is to wait for before the next
-// WriteToOnce. It is false while bytes are held that the socket does not show,
-// and always where they cannot be known: under TLS, or on Windows. It is for
-// the goroutine that makes the steps.
-func (c *Conn) CanPark() bool {
-	return c.raw != nil && len(c.early) == 0 && (c.unpack == nil || c.unpack.idle())
-}
+// CanPark says that a WriteTo which was ended by SetReadDeadline has left
+// nothing behind: a copier that has its own way to wait for NetConn to be
+// readable needs no goroutine until then. It is false where bytes may be held
+// that the socket does not show, or must not be left alone: under TLS, with
+// compression, or on Windows.
+func (c *Conn) CanPark() bool { return c.raw != nil && c.unpack == nil }
 
 func (c *Conn) forward(dst io.Writer) (n int64, err error) {
 	if c.ended != nil {

@@ -50,9 +50,6 @@ func (u *unpacker) ready() error {
 	return nil
 }
 
-// idle says whether nothing is left of what has been read.
-func (u *unpacker) idle() bool { return u.z == nil && len(u.data) == 0 && len(u.chunk) == 0 }
-
 // read gives the next bytes of messages, expanded.
 func (u *unpacker) read(p []byte) (n int, err error) {
 	for n == 0 && err == nil {

@@ -4,20 +4,30 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 )
 
 // Framed is a connection that puts bytes into frames of its own, such as
 // WebSocket, and has better ways than Read and Write to move them.
 type Framed interface {
+	net.Conn
 	// WriteTo gives dst the payload, until the other end's goodbye: nil.
 	io.WriterTo
 	// ReadFromOnce sends what one read of src brings; io.EOF is src's end.
 	ReadFromOnce(src io.Reader) (int64, error)
+	// CanPark says that a WriteTo which was ended by a read deadline has left
+	// nothing behind, so that only the socket need be waited for before the
+	// next.
+	CanPark() bool
 }
 
-// EndWatch ends what Watch began, before somebody else reads from the side.
-func (s *Side) EndWatch() { s.endWatch() }
+// EndWatch ends what Watch began, before somebody else reads from the side;
+// and somebody reads from one that relays until it is closed.
+func (s *Side) EndWatch() {
+	s.endWatch()
+	s.endParking()
+}
 
 // delivery is where a Framed source writes to. It takes everything.
 type delivery func([]byte)
@@ -27,17 +37,28 @@ func (d delivery) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// unframe reads a Framed src to its end.
-func unframe(src Framed, deliver delivery) End {
-	if _, err := src.WriteTo(deliver); err != nil {
-		return endOf(err)
+// unframe reads a Framed src until its end, or until it is parked.
+func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, parked bool) {
+	for {
+		limited := src.expect()
+		_, err := from.WriteTo(deliver)
+		switch {
+		case err == nil:
+			return FIN, false
+		case !limited || !errors.Is(err, os.ErrDeadlineExceeded):
+			return endOf(err), false
+		case *deaf:
+			src.endParking() // who would go on would not know
+		case src.park():
+			return Open, true
+		}
 	}
-	return FIN
 }
 
-// enframe moves src into a Framed dst until src ends, or dst takes no more:
-// then it is deaf.
-func enframe(src, dst *Side, to Framed) (end End, deaf bool) {
+// enframe moves src into a Framed dst until src ends, is parked, or dst takes
+// no more: then it is deaf.
+func enframe(src, dst *Side, to Framed) (end End, parked, deaf bool) {
+	limited := src.expect()
 	for {
 		n, err := to.ReadFromOnce(src.conn)
 		if n > 0 {
@@ -52,14 +73,20 @@ func enframe(src, dst *Side, to Framed) (end End, deaf bool) {
 		var op *net.OpError
 		switch {
 		case err == io.EOF:
-			return FIN, false
+			return FIN, false, false
 		case errors.As(err, &op) && op.Op == "write":
 			dst.wrote(err)
-			return Open, true
+		case limited && errors.Is(err, os.ErrDeadlineExceeded):
+			if src.park() {
+				return Open, true, false
+			}
+			limited = src.expect()
+			continue
 		case errors.As(err, new(syscall.Errno)):
-			return Reset, false
+			return Reset, false, false
 		}
-		// A goodbye has been sent, or src is closed: reading finds that again.
-		return Open, true
+		// dst has failed, a goodbye has been sent, or src is closed: reading
+		// finds that again.
+		return Open, false, true
 	}
 }

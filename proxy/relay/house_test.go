@@ -14,7 +14,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	relay.ParkAfter(time.Millisecond)
+	goleak.VerifyTestMain(m)
+}
 
 // patience only ever ends a test that would hang.
 const patience = 30 * time.Second
@@ -25,6 +28,7 @@ func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	for name, make := range map[string]func() relay.Runner{
 		"stream": func() relay.Runner { return new(relay.Stream) },
 		"loop":   func() relay.Runner { return new(relay.Loop) },
+		"parked": func() relay.Runner { return new(parking) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Go's own poller opens its descriptors at the first socket of all.

@@ -28,6 +28,10 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 	backend.endWatch()
 	p := &pair{run: r, task: t}
 	p.going.Store(2)
+	if _, ok := client.conn.(Framed); ok {
+		p.beginParking(client, backend)
+		p.beginParking(backend, client)
+	}
 	r.wg.Add(2)
 	go p.pump(client, backend)
 	go p.pump(backend, client)
@@ -35,8 +39,11 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 
 // pump moves all that src sends to dst, passes its end on, and tells the task.
 func (p *pair) pump(src, dst *Side) {
+	end, parked := p.carry(src, dst)
+	if parked {
+		return // another goroutine goes on
+	}
 	defer p.run.wg.Done()
-	end := p.carry(src, dst)
 	if end == FIN && (src.broken.Load() || !src.shut.Load() && src.wasReset()) {
 		// A write to it had got the reset first, so that reading found only
 		// an end of stream.
@@ -56,7 +63,7 @@ func (p *pair) pump(src, dst *Side) {
 // dropped: closing with unread bytes would be a reset, which destroys what the
 // other direction has still under way. Once that has ended, too, and its bytes
 // have arrived, dst is gone altogether, and nothing more is read for it.
-func (p *pair) carry(src, dst *Side) End {
+func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 	deaf := false
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
@@ -78,24 +85,25 @@ func (p *pair) carry(src, dst *Side) End {
 		deliver(early)
 	}
 	if f, ok := src.conn.(Framed); ok {
-		return unframe(f, deliver)
+		return unframe(src, f, deliver, &deaf)
 	}
 	if f, ok := dst.conn.(Framed); ok {
-		var end End
-		if end, deaf = enframe(src, dst, f); !deaf {
-			return end
+		if end, parked, deaf = enframe(src, dst, f); !deaf {
+			return end, parked
 		}
+		src.endParking()
+		src.expect()
 	}
 	in := newReader(src)
 	full := 0 // reads in a row that filled the buffer
 	for {
 		n, err := in.read(deliver)
 		if err != nil {
-			return endOf(err)
+			return endOf(err), false
 		}
 		if deaf && p.going.Load() == 1 {
 			src.flush()
-			return Closed
+			return Closed, false
 		}
 		if n < bufferSize {
 			full = 0
@@ -111,7 +119,7 @@ func (p *pair) carry(src, dst *Side) End {
 			deaf = true
 			dst.wrote(err)
 		default:
-			return endOf(err)
+			return endOf(err), false
 		}
 	}
 }

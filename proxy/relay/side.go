@@ -29,6 +29,7 @@ type connSide struct {
 	local netip.AddrPort
 	early []byte // read before the relay began; delivered first
 	watch *watch
+	spot  *spot // nil: it is never parked
 	pace  *pace // nil: no limit
 }
 
@@ -124,6 +125,7 @@ func (s *Side) closeWrite() {
 
 // closeConn closes a net.Conn, with a reset where it has such a thing.
 func (s *Side) closeConn(reset bool) {
+	s.endParking()
 	s.pace.stop()
 	if reset {
 		c := s.conn

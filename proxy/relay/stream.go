@@ -12,6 +12,7 @@ import (
 type Stream struct {
 	wg    sync.WaitGroup
 	pipes pipes
+	lot   lot
 }
 
 var _ Runner = (*Stream)(nil)
@@ -170,5 +171,6 @@ func (r *Stream) Done(t Task) {
 
 func (r *Stream) Shutdown() {
 	r.wg.Wait()
+	r.lot.close()
 	r.pipes.close()
 }

@@ -1,8 +1,9 @@
 package relay
 
-// unsent is how many bytes that were written have not been acknowledged.
+// unsent is how many bytes that were written have not been acknowledged, under
+// TLS or frames too.
 func (s *Side) unsent() (n int) {
-	if rc := spliceable(s.conn); rc != nil {
+	if rc := rawConnOf(s.conn); rc != nil {
 		rc.Control(func(fd uintptr) { n = unsentOf(int32(fd)) })
 	}
 	return n

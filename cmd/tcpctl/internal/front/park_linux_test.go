@@ -1,0 +1,153 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// untilParked waits until no goroutine carries anything: every session is
+// quiet, and is waited for in an epoll.
+func (v *visit) untilParked() {
+	v.Helper()
+	v.until("parked", func(proxy.ServiceInfo) bool {
+		all := make([]byte, 1<<20)
+		all = all[:runtime.Stack(all, true)]
+		return !strings.Contains(string(all), "relay.(*pair).")
+	})
+}
+
+// TestParked: what may happen to a session that has no goroutine just now is
+// the same as with one.
+func TestParked(t *testing.T) {
+	for name, happens := range map[string]func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn){
+		"the client speaks": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			io.WriteString(c, "still there?")
+			if got := hears(t, backend, 12); got != "still there?" {
+				t.Errorf("heard %q", got)
+			}
+			v.untilParked()
+		},
+		"the client pings": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			go io.Copy(io.Discard, c)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := c.Ping(ctx); err != nil {
+				t.Error(err)
+			}
+			v.untilParked()
+		},
+		"the client says goodbye": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			c.CloseWith(4001, "")
+			if n, err := backend.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("the backend heard %d bytes, %v", n, err)
+			}
+			backend.Close()
+			if r := v.record(); r.CloseCode != 4001 || r.Why != "fin" {
+				t.Errorf("record %+v", r)
+			}
+		},
+		"the client vanishes": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			c.NetConn().(*net.TCPConn).SetLinger(0)
+			c.CloseNow()
+			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the backend saw %v", err)
+			}
+			if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" {
+				t.Errorf("record %+v", r)
+			}
+		},
+		"the client breaks the rules": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			c.NetConn().Write([]byte{0x82, 0x01, 'x'})
+			ends(t, c, ws.ProtocolError)
+		},
+		"the backend speaks and ends": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			io.WriteString(backend, "bye")
+			backend.CloseWrite()
+			all, err := io.ReadAll(c)
+			if string(all) != "bye" || err != nil {
+				t.Errorf("heard %q, %v", all, err)
+			}
+			ends(t, c, ws.Normal)
+		},
+		"the backend resets": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			backend.SetLinger(0)
+			backend.Close()
+			ends(t, c, ws.InternalError)
+		},
+		"it is kicked": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
+			ends(t, c, ws.Policy)
+			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the backend saw %v", err)
+			}
+		},
+		"the drain is cut": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			if _, err := v.svc.Backend("vnc").Drain(proxy.DrainOptions{By: "ana", Limit: time.Millisecond, Then: proxy.ThenCut}); err != nil {
+				t.Fatal(err)
+			}
+			ends(t, c, ws.GoingAway)
+		},
+		"we stop": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+			go v.engine.Close()
+			ends(t, c, ws.GoingAway)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backends := make(chan *net.TCPConn, 1)
+			done := make(chan bool)
+			defer close(done)
+			v := bridge(t, func(c *net.TCPConn) {
+				backends <- c
+				<-done
+			}, nil)
+			c := v.dial()
+			backend := <-backends
+			backend.SetDeadline(time.Now().Add(patience))
+			v.untilParked()
+			happens(t, v, c, backend)
+		})
+	}
+}
+
+func hears(t *testing.T, c net.Conn, n int) string {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Error(err)
+	}
+	return string(b)
+}
+
+func TestParkedUntilIdle(t *testing.T) {
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 300 * time.Millisecond })
+	c := v.dial()
+	says(t, c, "one")
+	v.untilParked()
+	ends(t, c, ws.Policy)
+	if r := v.record(); r.Why != "idle" {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestParkedAndDead: a client that answers no pings is found out.
+func TestParkedAndDead(t *testing.T) {
+	spec := config.NewWS()
+	spec.Ping = 200 * time.Millisecond
+	v := bridgeOf(t, spec, echo, nil)
+	c := v.dial()
+	says(t, c, "one")
+	v.untilParked()
+	if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" || r.CloseCode != 1006 {
+		t.Errorf("record %+v", r)
+	}
+}

@@ -1,0 +1,98 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// untilParked waits until nobody waits for either side of a session.
+func untilParked(t *testing.T, s *session) {
+	t.Helper()
+	within(t, "both directions are parked", func() bool {
+		parked := make(chan bool)
+		s.tell(func(s *session) { parked <- s.client.Parked() && s.backend.Parked() })
+		return receive(t, parked)
+	})
+}
+
+func parkedSession(t *testing.T) (h *house, c, s *net.TCPConn, live *session) {
+	b := newBackend(t)
+	h = open(t, new(parking), "tcp", b.addr())
+	c, s = h.come(), b.take()
+	say(t, c, "hello")
+	hear(t, s, "hello")
+	live = next(t, h.live)
+	untilParked(t, live)
+	return h, c, s, live
+}
+
+func TestAParkedSessionGoesOn(t *testing.T) {
+	h, c, s, live := parkedSession(t)
+	for range 3 {
+		say(t, c, "still there?")
+		hear(t, s, "still there?")
+		untilParked(t, live)
+		say(t, s, "yes")
+		hear(t, c, "yes")
+		untilParked(t, live)
+	}
+	c.CloseWrite()
+	hearEnd(t, s)
+	pause(20) // for the other direction to be parked alone
+	say(t, s, "goodbye")
+	s.Close()
+	hear(t, c, "goodbye")
+	hearEnd(t, c)
+	if over := next(t, h.over); over.ends[0].End != relay.FIN || over.ends[1].End != relay.FIN || !over.ends[1].Last {
+		t.Errorf("it ended with %+v", over.ends)
+	}
+}
+
+func TestAParkedSessionIsReset(t *testing.T) {
+	for _, first := range []string{"client", "backend"} {
+		h, one, two, _ := parkedSession(t)
+		if first == "backend" {
+			one, two = two, one
+		}
+		reset(one)
+		if _, err := io.Copy(io.Discard, two); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%s first: the other saw %v", first, err)
+		}
+		if over := next(t, h.over); over.ends[0].End != relay.Reset {
+			t.Errorf("%s first: it ended with %+v", first, over.ends)
+		}
+	}
+}
+
+func TestAParkedSessionIsClosed(t *testing.T) {
+	h, c, _, live := parkedSession(t)
+	live.tell(func(s *session) {
+		s.house.run.Close(s.client, true)
+		s.house.run.Close(s.backend, true)
+	})
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client saw %v", err)
+	}
+	if over := next(t, h.over); over.ends[0].End != relay.Closed || over.ends[1].End != relay.Closed || !over.ends[1].Last {
+		t.Errorf("it ended with %+v", over.ends)
+	}
+}
+
+// TestEndWatchBringsBackTheReader, for a goodbye that needs one.
+func TestEndWatchBringsBackTheReader(t *testing.T) {
+	h, c, _, live := parkedSession(t)
+	live.tell(func(s *session) { s.client.EndWatch() })
+	pause(20)
+	parked := make(chan bool)
+	live.tell(func(s *session) { parked <- s.client.Parked() })
+	if receive(t, parked) {
+		t.Error("it is parked again")
+	}
+	reset(c)
+	next(t, h.over)
+}
