@@ -38,6 +38,9 @@ func (in *instance) upgrade(by string) (string, error) {
 	if in.bound != "" {
 		return "", api.Refused("this instance cannot be upgraded: "+in.bound, "stop it, and start the new one")
 	}
+	if os.Getpid() == 1 {
+		return "", api.Refused("this is the first process of a container, which would end with it", "start a new container, then stop this one")
+	}
 	if err := in.engine.Movable(); err != nil {
 		return "", api.Refused(err.Error(), "wait for its end, or end it; then upgrade")
 	}
