@@ -3,6 +3,8 @@
 package tui
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -90,6 +92,29 @@ func TestRestoreTerminalMakesItCookedAgain(t *testing.T) {
 	}
 	master.Close()
 	wait(t, done)
+}
+
+// A program that is linked with the console asks the terminal nothing before
+// it is told to: there are terminals that do not answer. TERM is as it was.
+func TestNothingIsAskedAtTheStart(t *testing.T) {
+	if os.Getenv("TCPCTL_TERM") != "" {
+		fmt.Println("TERM is " + os.Getenv("TERM"))
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsAskedAtTheStart$")
+	cmd.Env = []string{"TERM=xterm-256color", "TCPCTL_TERM=y", "HOME=" + os.Getenv("HOME")} // and no CI, where nothing is asked
+	master, err := pty.Start(cmd)
+	if err != nil {
+		t.Skip("no pty here:", err)
+	}
+	defer master.Close()
+	out, _ := io.ReadAll(master) // an error is how the end of a pty is told
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if bytes.ContainsRune(out, 0x1b) || !bytes.Contains(out, []byte("TERM is xterm-256color")) {
+		t.Errorf("%q", out)
+	}
 }
 
 func sttyOf(t *testing.T, tty *os.File) string {

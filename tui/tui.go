@@ -17,7 +17,10 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/unasked"
 )
+
+func init() { unasked.Over() }
 
 // Config is what a console needs. Only Source has no default.
 type Config struct {
