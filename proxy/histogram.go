@@ -8,9 +8,9 @@ import (
 // Histogram counts how long something took since the start, in buckets with
 // fixed bounds, so that readers can add and subtract any two of a kind.
 type Histogram struct {
-	Bounds []float64 `json:"bounds"` // upper ends in seconds, inclusive, rising; shared: do not change
-	Counts []int64   `json:"counts"` // of each bucket alone, and one more for what is beyond the last bound
-	Sum    float64   `json:"sum"`    // of all, in seconds
+	Bounds []float64 `json:"bounds_seconds"` // upper ends, inclusive, rising; shared: do not change
+	Counts []int64   `json:"counts"`         // of each bucket alone, and one more for what is beyond the last bound
+	Sum    float64   `json:"sum_seconds"`    // of all
 }
 
 // Count is how many were counted.

@@ -41,7 +41,7 @@ type Numbers struct {
 type BackendChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before"`
-	After  string `json:"after"`
+	After  string `json:"after,omitempty"` // "" while it runs
 }
 
 // Sentence says it in one.
