@@ -129,8 +129,8 @@ func get(t *testing.T, h http.Handler, path string) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// TestReady is rule 24.
-func TestReady(t *testing.T) {
+// TestRule24Ready: a node is taken away only when no service is open.
+func TestRule24Ready(t *testing.T) {
 	for _, c := range []struct {
 		states string
 		want   int
