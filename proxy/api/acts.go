@@ -156,7 +156,8 @@ var Acts = []Act{
 	},
 	{
 		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Flags: []string{"reason", "dry-run"},
-		Short: "Replace the binary without refusing a client; sessions go on to their end in the old process",
+		Short:  "Replace the binary without refusing a client; sessions go on to their end in the old process",
+		impact: impactOfUpgrade,
 	},
 	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Flags: []string{"grace", "reason", "dry-run"},

@@ -61,16 +61,24 @@ func impactOfClose(s *Status, target string, r *Request) Impact {
 }
 
 func impactOfStop(s *Status, _ string, r *Request) Impact {
-	var i Impact
-	active, waiting := 0, 0
+	active, waiting := everybody(s)
+	return Impact{Cut: active, Lines: []string{fmt.Sprintf("%s and %s get the grace, then they are reset",
+		count(active, "session"), count(waiting, "waiting client"))}}
+}
+
+func impactOfUpgrade(s *Status, _ string, r *Request) Impact {
+	active, waiting := everybody(s)
+	return Impact{Lines: []string{fmt.Sprintf("%s and %s are served to the end by this process; who comes later meets the new one",
+		count(active, "session"), count(waiting, "waiting client"))}}
+}
+
+// everybody counts those who are there.
+func everybody(s *Status) (active, waiting int) {
 	for _, svc := range s.Services {
 		active += svc.Sessions.Active
 		waiting += svc.Queue.Waiting
 	}
-	i.Lines = append(i.Lines, fmt.Sprintf("%s and %s get the grace, then they are reset",
-		count(active, "session"), count(waiting, "waiting client")))
-	i.Cut = active
-	return i
+	return active, waiting
 }
 
 func impactOfKick(s *Status, target string, r *Request) Impact {
