@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -138,7 +140,12 @@ const (
 // at its first byte that does not fit.
 func awaitHeader(r *bufio.Reader) error {
 	for n := 1; ; n = max(n, r.Buffered()) + 1 {
-		if _, err := r.Peek(n); err != nil {
+		switch _, err := r.Peek(n); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("it was not whole within %s", greetTimeout)
+		case errors.Is(err, io.EOF):
+			return errors.New("the client ended before it was whole")
+		case err != nil:
 			return err
 		}
 		b, _ := r.Peek(r.Buffered())

@@ -78,6 +78,16 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 			t.Errorf("%v: %v\n%s", look.args, err, out)
 		}
 	}
+	// With a file there is no doubt about which instance is meant: it refuses.
+	file := filepath.Join(dir, "tcpctl.toml")
+	if err := os.WriteFile(file, []byte("[services.third]\nlisten = \"127.0.0.1:0\"\nbackends = [\"127.0.0.1:1\"]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	third, refusal := command("run", "--no-ui", "-c", file)
+	if third.Run(); third.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(refusal.String(), "another instance answers there: "+filepath.Join(dir, "tcpctl.sock")+"; stop it (tcpctl stop), or give another place with --socket") {
+		t.Errorf("run: status %d: %s", third.ProcessState.ExitCode(), refusal)
+	}
 	stop(first)
 	// Whoever asks the default one now is told where the other is.
 	cmd, hint := command("status")

@@ -143,8 +143,8 @@ trusted_proxies = ["10.9.9.9"]
 		{"oversized v1", trusting, "PROXY TCP4 " + strings.Repeat("1", 200) + "\r\n", "bad PROXY header"},
 		{"oversized v2", trusting, v2 + "\x21\x11\xff\xff", "bad PROXY header: a header of 65551 bytes is too long"},
 		{"nonsense v2", trusting, v2 + "\x91\x11\x00\x00", "bad PROXY header"},
-		{"cut v1", trusting, "PROXY TCP4 192.0.2.7", "bad PROXY header"},
-		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header"},
+		{"cut v1", trusting, "PROXY TCP4 192.0.2.7", "bad PROXY header: the client ended before it was whole"},
+		{"cut v2", trusting, v2 + "\x21\x11\x00\x0c\x01", "bad PROXY header: the client ended before it was whole"},
 		{"forged", wary, "PROXY TCP4 10.0.0.1 192.0.2.8 1234 5678\r\nhello\n", "not a trusted proxy"},
 	} {
 		me := "" // not known where it was reset before it could tell: then anybody's
@@ -178,6 +178,57 @@ trusted_proxies = ["10.9.9.9"]
 	}
 	if out := in.tcpctl("sessions", "trusting", "--client", "192.0.2.0/24"); strings.Count(out, "\n") != 2 {
 		t.Errorf("sessions:\n%s", out)
+	}
+}
+
+// TestASlowHeader: who begins a PROXY header and does not end it has ten
+// seconds. It holds up nobody, and its record says what it did.
+func TestASlowHeader(t *testing.T) {
+	t.Parallel() // it is all waiting
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	in := runConfigured(t, `[services.db]
+listen = "127.0.0.1:0"
+backends = ["`+b.addr+`"]
+accept_proxy = true
+trusted_proxies = ["127.0.0.1"]
+max_sessions = 1
+`)
+	slow, err := dial(in.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	slow.Write([]byte("PROXY TC"))
+	good, err := dial(in.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer good.Close()
+	good.says("PROXY TCP4 192.0.2.7 192.0.2.8 1234 5678\r")
+	good.says("hello")
+	if err := good.hears("a: hello"); err != nil { // in the only place that there is
+		t.Error(err)
+	}
+	if how, err := slow.sees(); how != "reset" {
+		t.Errorf("it sees %q, %v", how, err)
+	}
+	out := ""
+	for began := time.Now(); !strings.Contains(out, "bad PROXY header"); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("no record of it:\n%s", out)
+		}
+		out = in.tcpctl("sessions", "--ended")
+	}
+	if line := lineOf(out, slow.LocalAddr().String()+" "); !strings.Contains(line, "ended by proxy: bad PROXY header: it was not whole within 10s") {
+		t.Errorf("its record: %s", line)
+	}
+	good.says("still here?")
+	if err := good.hears("a: still here?"); err != nil {
+		t.Error(err)
 	}
 }
 
