@@ -136,10 +136,13 @@ func (e *Engine) Reconcile(all Saved) (gone []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, service := range slices.Sorted(maps.Keys(all)) {
-		var file []BackendConfig
-		if s := e.find(service); s != nil {
-			file = s.config().Backends
+		s := e.find(service)
+		if s == nil {
+			gone = append(gone, "all of "+service+" is forgotten: the file does not have that service")
+			delete(all, service)
+			continue
 		}
+		file := s.config().Backends
 		for _, name := range slices.Sorted(maps.Keys(all[service])) {
 			sb := all[service][name]
 			for _, text := range sb.reconcile(name, file) {

@@ -244,7 +244,6 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 		`db/a: the weight -1 is forgotten: it is not one`:                   {Weight: &less, FileWeight: 2},
 		`db/x: it is not added: backend "nowhere" is not HOST:PORT`:         {Added: &SavedAddress{Addr: "nowhere"}},
 		`db/x: the weight 5 is forgotten: the file does not have it`:        {Weight: &much, FileWeight: 2},
-		`other/x: maint is forgotten: the file does not have it`:            {Admin: AdminMaint, By: "ana"},
 		`db/a: the weight 5 is forgotten: the file has changed it from 0 t`: {Weight: &much},
 	} {
 		target, _, _ := strings.Cut(want, ": ")
@@ -256,6 +255,41 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 			t.Errorf("%s: %q, left %v, in force %v", want, got, all, e.Save())
 		}
 	}
+}
+
+func TestRule13AServiceThatIsGone(t *testing.T) {
+	e := engineOf(t, pool(nil))
+	all := Saved{"other": operated(t).Save()["db"]}
+	e.Restore(all)
+	if got := warnings(e); len(all) != 0 || len(got) != 1 || got[0] != "all of other is forgotten: the file does not have that service" {
+		t.Errorf("%q, left %v", got, all)
+	}
+}
+
+// FuzzSaved restores any text: what makes sense of it is in force afterwards,
+// and comes back from another restart just so.
+func FuzzSaved(f *testing.F) {
+	f.Add([]byte(`{"db": {"a": {"admin": "drain", "weight": 7, "file_weight": 2, "by": "ana@edge-01", "reason": "new disk"}}}`))
+	f.Add([]byte(`{"db": {"b": {"removed": {"addr": "127.0.0.1:2", "weight": 1}, "added": {"addr": "[::1]:9", "weight": 0}, "admin": "maint"}}}`))
+	f.Add([]byte(`{"db": {"c": {"added": {"addr": "unix:/x", "weight": -5, "ready_timeout_seconds": 1e300}, "weight": 3}}, "other": {"": {"added": {"addr": "127.0.0.1:3"}}}}`))
+	f.Add([]byte(`{"db": null, "": {}, "db": {"a": {"removed": null}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var all Saved
+		if json.Unmarshal(text, &all) != nil {
+			return
+		}
+		e, err := New(Config{Services: []ServiceConfig{pool(nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Restore(all)
+		first := e.Save()
+		again := engineOf(t, pool(nil))
+		again.Restore(asJSON(t, first))
+		if second := again.Save(); !reflect.DeepEqual(second, first) || len(warnings(again)) > 0 {
+			t.Fatalf("%v, then %v, %q", first, second, warnings(again))
+		}
+	})
 }
 
 // TestRule13ReloadsKeepWhatWasDone, whatever else they change.
