@@ -197,13 +197,11 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		}
 	case fetchQueue:
 		m.queuePane().take(m, a.about, a.waiters)
-		m.changed()
 	case fetchReport:
 		m.planPane().take(m, a.report)
 		m.changed()
 	case fetchSessions:
 		m.sessionsPane().take(m, a.sessions, now)
-		m.changed()
 	}
 	return nil
 }

@@ -75,11 +75,14 @@ func (p *queuePane) refresh(m *model) {
 }
 
 // take brings the waiters of a service, unless another one is shown by now.
+// That nobody waits, still, is nothing to draw.
 func (p *queuePane) take(m *model, service string, waiters []proxy.WaiterInfo) {
-	if service == p.now {
-		p.about = service
-		p.table.set(waiters)
+	if service != p.now || service == p.about && len(waiters) == 0 && len(p.table.rows) == 0 {
+		return
 	}
+	p.about = service
+	p.table.set(waiters)
+	m.changed()
 }
 
 func (p *queuePane) turn(m *model) {

@@ -130,6 +130,9 @@ func (r *sessionRow) ended() (string, themes.Role) {
 
 // take brings the list; rates are subtractions of the one before.
 func (p *sessionsPane) take(m *model, list []proxy.SessionInfo, at time.Time) {
+	if len(list)+len(p.all) == 0 {
+		return
+	}
 	rows := make([]*sessionRow, len(list))
 	now := make(map[string]bytesAt, len(list))
 	for i := range list {
@@ -151,6 +154,7 @@ func (p *sessionsPane) take(m *model, list []proxy.SessionInfo, at time.Time) {
 	slices.SortStableFunc(rows, inOrderOfAge)
 	p.all, p.before = rows, now
 	p.refresh(m)
+	m.changed()
 }
 
 // inOrderOfAge puts the live before the ended, and the oldest of them first:
