@@ -118,6 +118,9 @@ func (s *Service) CloseFront(by, reason string) (text string, err error) {
 	}
 	text = "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", ")
 	f.close()
+	if p := s.config().Protocol; p != nil {
+		p.KeepAlive(false)
+	}
 	return text, nil
 }
 
@@ -160,6 +163,9 @@ func (e *Engine) install(s *Service, f *front) (err error) {
 		s.front = f
 	})
 	if err == nil {
+		if p := s.config().Protocol; p != nil {
+			p.KeepAlive(true)
+		}
 		f.serve(s)
 	}
 	return err

@@ -22,6 +22,10 @@ type Protocol interface {
 	// HoldAfter is how long a client waits for the answer to its handshake.
 	// One that still waits then gets it, and is held by its Line.
 	HoldAfter() time.Duration
+	// KeepAlive says whether connections may stay open on which there was no
+	// handshake but something else, like a file. It is on at first; off means
+	// that the service is closed, and that those which are idle end now.
+	KeepAlive(on bool)
 	// Same says whether other does what this one does: then a reload keeps it.
 	Same(other Protocol) bool
 	// Close is called once, when there will be no more calls of Greet. Those
@@ -51,9 +55,9 @@ type Line interface {
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)
 	CanPark() bool
-	// Hold keeps a client alive that still waits. It returns nil once bytes
-	// have come for the backend, io.EOF when the client has ended it, and
-	// ctx's error.
+	// Hold keeps a client alive that still waits, and some of what it sends
+	// for the backend. It returns nil when it can do no more, io.EOF when the
+	// client has ended it, and ctx's error.
 	Hold(context.Context) error
 	// CloseWith says goodbye with a code of RFC 6455, section 7.4, and takes
 	// some seconds at most. The client's own code wins, if it was first.

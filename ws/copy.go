@@ -38,6 +38,11 @@ func (c *Conn) WriteTo(dst io.Writer) (n int64, err error) {
 func (c *Conn) CanPark() bool { return c.raw != nil && c.unpack == nil }
 
 func (c *Conn) forward(dst io.Writer) (n int64, err error) {
+	if len(c.kept) > 0 {
+		m, err := dst.Write(c.kept)
+		c.takeKept(c.kept)
+		return int64(m), err
+	}
 	if c.ended != nil {
 		return 0, c.ended
 	}

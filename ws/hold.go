@@ -2,17 +2,23 @@ package ws
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
+// keptMost bounds the payload that Hold keeps of a client that waits.
+const keptMost = 4 << 10
+
 // Hold looks after a connection that is not served yet, for a client that has
 // its handshake and waits in a queue: pings are answered and the peer's Close
-// and death are noticed, but no byte of a message is taken. It returns
+// and death are noticed. What comes of messages is kept for the one who reads
+// next, up to 4 KiB. It returns
 //
 //   - ctx.Err() when ctx is done;
-//   - nil when a message has begun to come. It stays unread, and so does what
-//     is behind it: from then on only the end of the TCP connection can be
-//     seen, at NetConn.
+//   - nil when there is nothing more to look after: the peer's Close has come
+//     behind bytes that are kept, or more than is kept has, or a message that
+//     may be compressed. From then on only the end of the TCP connection can
+//     be seen, at NetConn.
 //   - io.EOF after the peer's Close, or the error that ended the connection.
 func (c *Conn) Hold(ctx context.Context) error {
 	c.turn <- struct{}{}
@@ -36,20 +42,37 @@ func (c *Conn) Hold(ctx context.Context) error {
 	for c.ended == nil {
 		want := c.parser.wants()
 		if want == 0 {
-			return nil
+			want = min(len(p), keptMost-len(c.kept))
+			if want == 0 || c.unpack != nil {
+				return nil
+			}
 		}
 		n, err := c.pull(p[:want])
 		for chunk := p[:n]; len(chunk) > 0 && err == nil; {
-			_, chunk, err = c.span(chunk)
+			var found piece
+			found, chunk, err = c.span(chunk)
+			c.kept = append(c.kept, found.data...)
 		}
 		c.flush()
 		if err != nil {
 			err = c.endRead(err)
-			if c.ended == nil && ctx.Err() != nil {
+			switch {
+			case c.ended == nil && ctx.Err() != nil:
 				return ctx.Err()
+			case err == io.EOF && len(c.kept) > 0:
+				return nil
 			}
 			return err
 		}
 	}
 	return c.ended
+}
+
+// takeKept gives what Hold has kept.
+func (c *Conn) takeKept(p []byte) int {
+	n := copy(p, c.kept)
+	if c.kept = c.kept[n:]; len(c.kept) == 0 {
+		c.kept = nil
+	}
+	return n
 }

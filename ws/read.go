@@ -14,6 +14,7 @@ type reading struct {
 	turn   chan struct{}
 	tap    *tap
 	early  []byte // came with the handshake
+	kept   []byte // payload that came while nobody but Hold read
 	parser parser
 	base64 *base64Reader // nil unless that subprotocol was agreed
 	unpack *unpacker     // nil unless permessage-deflate was
@@ -38,6 +39,10 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 	c.turn <- struct{}{}
 	defer c.endTurn()
+	if n = c.takeKept(p); n > 0 {
+		c.in.Add(int64(n))
+		return n, nil
+	}
 	if c.unpack != nil {
 		if n, err = c.unpack.read(p); err != nil {
 			err = c.endRead(err)

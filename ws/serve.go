@@ -87,6 +87,11 @@ func (l *Listener) newServer() *http.Server {
 	return s
 }
 
+// SetKeepAlives says whether connections on which something else than a
+// handshake was asked for stay open for another request; they do by default.
+// Off closes those that are idle.
+func (l *Listener) SetKeepAlives(on bool) { l.server.SetKeepAlivesEnabled(on) }
+
 // ErrNoHandshake is returned by Handshake for a connection that ended without
 // one: the client left or was too slow, was refused, or only fetched files.
 var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")

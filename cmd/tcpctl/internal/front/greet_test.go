@@ -151,6 +151,40 @@ func TestWebBesideTheBridge(t *testing.T) {
 	}
 }
 
+// TestStopDoesNotWaitForKeepAlive: a connection over which a page came, and
+// that is kept for another, ends when the service does.
+func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
+	spec := config.NewWS()
+	spec.Web, spec.HandshakeTimeout = t.TempDir(), time.Hour
+	v := bridgeOf(t, spec, echo, nil)
+	client := http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	get := func() {
+		t.Helper()
+		resp, err := client.Get("http://" + v.addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	get()
+	if _, err := v.svc.CloseFront("ana", ""); err != nil {
+		t.Fatal(err)
+	}
+	v.until("it has ended", func(proxy.ServiceInfo) bool { return len(v.engine.Sessions(false)) == 0 })
+	if _, err := v.svc.OpenFront("ana", ""); err != nil {
+		t.Fatal(err)
+	}
+	v.addr = v.svc.Info().Listen[0]
+	get()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := v.engine.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTextWhereAsked(t *testing.T) {
 	v := bridge(t, echo, nil)
 	c, err := v.try("/?encoding=text")

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"testing"
@@ -63,23 +64,38 @@ func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
 }
 
 // One that still waits after a while gets its answer, and is kept alive; what
-// it sends early is for the backend.
+// it sends early is for the backend, and its end is seen behind it.
 func TestHeldInTheQueue(t *testing.T) {
-	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
-		c.Lock.Slots = 1
-		w.holdAfter = 20 * time.Millisecond
-	})
-	first := v.dial()
-	says(t, first, "one")
-	second := v.in(v.arrive())
-	third := v.in(v.arrive())
-	v.untilWaiting(2)
-	io.WriteString(third, "three\n")
-	third.CloseNow() // an end of stream behind bytes, which a held client's are not read past
-	first.Close()
-	says(t, second, "two")
-	second.Close()
-	v.until("nobody left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })
+	for name, leave := range map[string]func(*ws.Conn){
+		"with a Close": func(c *ws.Conn) { go c.CloseWith(4001, "never mind") },
+		"with an end":  func(c *ws.Conn) { c.CloseNow() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+				c.Lock.Slots = 1
+				w.holdAfter = 20 * time.Millisecond
+			})
+			first := v.dial()
+			says(t, first, "one")
+			second := v.in(v.arrive())
+			third := v.in(v.arrive())
+			v.untilWaiting(2)
+			io.WriteString(second, "I have ")
+			io.WriteString(third, "three\n")
+			leave(third)
+			v.untilWaiting(1)
+			if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue {
+				t.Errorf("record %+v", r)
+			}
+			first.Close()
+			io.WriteString(second, "waited\n")
+			if got, err := bufio.NewReader(second).ReadString('\n'); got != "I have waited\n" {
+				t.Fatalf("heard %q, %v", got, err)
+			}
+			second.Close()
+			v.until("nobody left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })
+		})
+	}
 }
 
 func TestHeldAndNotServed(t *testing.T) {

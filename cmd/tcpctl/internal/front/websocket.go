@@ -71,6 +71,9 @@ func (w *WebSocket) Name() string { return "ws" }
 // HoldAfter is when a client that waits gets its 101.
 func (w *WebSocket) HoldAfter() time.Duration { return w.holdAfter }
 
+// KeepAlive is for connections over which files are fetched.
+func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlives(on) }
+
 // Same says whether a reload can keep this one: no handshake is disturbed.
 func (w *WebSocket) Same(other proxy.Protocol) bool {
 	o, ok := other.(*WebSocket)
