@@ -41,14 +41,16 @@ type Backend struct {
 	removing bool
 	added    bool // by an operator, not by the file
 
-	judge  health.Judge
-	since  time.Time // of the last change of health or admin state
-	last   health.Result
-	lastAt time.Time
-	checks [30]byte // the newest results, a ring
-	seen   int      // how many results there have been
-	flaps  int64
-	rtt    time.Duration
+	judge     health.Judge
+	since     time.Time // of the last change of health or admin state
+	last      health.Result
+	lastAt    time.Time
+	checks    [30]byte // the newest results, a ring
+	seen      int      // how many results there have been
+	flaps     int64
+	wasUp     bool      // before
+	warmSince time.Time // it came back; zero: it was never away
+	rtt       time.Duration
 
 	active, peak      int
 	total             atomic.Int64
@@ -69,7 +71,24 @@ func (b *Backend) serves() bool {
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
 
 func (b *Backend) lessLoaded(than *Backend) bool {
-	return b.active*than.weight < than.active*b.weight
+	return b.active*than.share() < than.active*b.share()
+}
+
+// whole is the share of a backend with the weight 1.
+const whole = 256
+
+// share is its part of new sessions beside the others': its weight, and for a
+// while after it has come back less of it.
+func (b *Backend) share() int {
+	if b.warmSince.IsZero() {
+		return b.weight * whole
+	}
+	slow, warm := b.service.config().Check.SlowStart, time.Since(b.warmSince)
+	if warm >= slow {
+		b.warmSince = time.Time{}
+		return b.weight * whole
+	}
+	return b.weight * max(1, int(float64(warm)/float64(slow)*whole))
 }
 
 func (b *Backend) admin() string { return b.holds.strongest() }

@@ -36,7 +36,7 @@ var reasons = map[string]string{
 	"fin": "fin", "reset": "reset", "left": "left", "connect": "connect",
 	"idle": "idle", "half-close timeout": "half_close_timeout", "max lifetime": "max_lifetime", whyTTL: "ttl",
 	"queue full": "queue_full", "queue timeout": "queue_timeout", whyNoBackend: "no_backend", "hook failed": "hook",
-	"kicked": "kicked", "drain limit": "drain_limit", "pause limit": "pause_limit", "pause deadline": "pause_deadline",
+	"kicked": "kicked", "backend down": "backend_down", "drain limit": "drain_limit", "pause limit": "pause_limit", "pause deadline": "pause_deadline",
 	whyOverdue: "window_overdue", "shutdown": "shutdown",
 	whyDenied: "denied", whyTooMany: "sessions_per_ip", whyTooFast: "new_sessions_per_ip",
 	whyNoProxy: "untrusted_proxy", whyBadProxy: "proxy_header", whyBadTLS: "tls", whyNoHandshake: "no_handshake",

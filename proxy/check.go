@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 const (
@@ -95,7 +97,7 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 	check, may := b.mayCheck()
 	if may {
 		began := time.Now()
-		result := check.Run(ctx)
+		result := b.look(ctx, check)
 		if ctx.Err() == nil {
 			b.took(result, began)
 		}
@@ -126,7 +128,7 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 	s.queue.View(func() {
 		cc := s.config().Check
 		c = health.Check{Type: cc.Type, Network: b.network, Addr: b.checkAddr(), Timeout: cc.Timeout,
-			Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect}
+			Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
@@ -139,6 +141,32 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 		}
 	})
 	return c, may
+}
+
+// checkExec is a check that is a program of the operator's.
+const checkExec = "exec"
+
+// look checks once.
+func (b *Backend) look(ctx context.Context, c health.Check) health.Result {
+	if c.Type != checkExec {
+		return c.Run(ctx)
+	}
+	s := b.service
+	r := s.engine.commands.Run(ctx, command.Command{Argv: s.config().Check.Run, Timeout: c.Timeout, Grace: time.Second,
+		Env: []string{"TCPCTL_SERVICE=" + s.name, "TCPCTL_BACKEND=" + b.name, "TCPCTL_ADDR=" + c.Addr}})
+	if r.Err != nil {
+		return health.Result{Detail: strings.TrimPrefix(r.Err.Error(), "command: ") + lastLine(r.Output)}
+	}
+	return health.Result{OK: true, Detail: fmt.Sprintf("exit status 0 in %s", r.Took.Round(time.Millisecond))}
+}
+
+// lastLine is what a program said last, behind a colon; "" when it was silent.
+func lastLine(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return ": " + last[:min(len(last), 80)]
+	}
+	return ""
 }
 
 // checkAddr is the backend's own address, or its port for checks
@@ -179,8 +207,25 @@ func (b *Backend) took(r health.Result, began time.Time) {
 			ev.Text = fmt.Sprintf("backend %s is down: %s, %d of %d", b.target(), r.Detail, b.judge.Streak(), b.judge.Need())
 		}
 		b.service.engine.Note(ev)
+		switch {
+		case r.OK && b.wasUp:
+			b.warmSince = b.lastAt
+		case !r.OK && b.service.config().Check.OnDown == OnDownCut:
+			b.cutLive()
+		}
+		b.wasUp = b.wasUp || r.OK
 		b.service.turnAway()
 	})
+}
+
+// cutLive resets the sessions that the backend has. Those that are being
+// dialled will find out, and try another. The queue is locked.
+func (b *Backend) cutLive() {
+	for sess := range b.service.live.all() {
+		if sess.relaying.Load() == b {
+			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "backend down", on: b}})
+		}
+	}
 }
 
 func bit(b bool) int {
@@ -213,7 +258,7 @@ func (b *Backend) Probe() (text string, err error) {
 		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
 	}
 	began := time.Now()
-	r := check.Run(b.service.ctx)
+	r := b.look(b.service.ctx, check)
 	b.took(r, began)
 	if check.Polite {
 		b.service.queue.Update(func() { b.service.checking-- })

@@ -67,11 +67,11 @@ type random struct{}
 func (random) pick(from []*Backend, _ netip.Addr) *Backend {
 	sum := 0
 	for _, b := range from {
-		sum += b.weight
+		sum += b.share()
 	}
 	n := rand.IntN(sum)
 	for _, b := range from {
-		if n -= b.weight; n < 0 {
+		if n -= b.share(); n < 0 {
 			return b
 		}
 	}
@@ -84,8 +84,9 @@ type roundRobin struct{}
 func (roundRobin) pick(from []*Backend, _ netip.Addr) *Backend {
 	sum, best := 0, from[0]
 	for _, b := range from {
-		b.turn += b.weight
-		sum += b.weight
+		share := b.share()
+		b.turn += share
+		sum += share
 		if b.turn > best.turn {
 			best = b
 		}

@@ -125,17 +125,32 @@ type QueueConfig struct {
 
 // CheckConfig is how backends are looked at.
 type CheckConfig struct {
-	Type     string        // tcp, http, none; "" is tcp
+	Type     string        // tcp, http, send-expect, exec, none; "" is tcp
 	Port     int           // 0: the backend's own
 	Path     string        // http
 	Method   string        // http
 	Host     string        // http
 	Expect   int           // http; 0: 200
+	TLS      bool          // http: by https
+	Send     string        // send-expect; "": the backend speaks first
+	Want     string        // send-expect: somewhere in the answer
+	Run      []string      // exec: argv; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR in its environment
 	Interval time.Duration // 0: 5 s
 	Timeout  time.Duration // 0: 4 s
 	Rise     int           // 0: 2
 	Fall     int           // 0: 3
+	// SlowStart is how long the share of a backend that has come back grows
+	// until it is whole; 0: it is at once. Policies that look at no weight do
+	// not look at this either, nor does source.
+	SlowStart time.Duration
+	OnDown    string // OnDownKeep or OnDownCut; "" is OnDownKeep
 }
+
+// What becomes of the live sessions of a backend that goes down.
+const (
+	OnDownKeep = "keep" // they may be well
+	OnDownCut  = "cut"
+)
 
 // PauseConfig is what a pause does that does not say otherwise.
 type PauseConfig struct {
@@ -173,6 +188,7 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.Check.Type, health.TCP)
 	setDefault(&c.Check.Interval, 5*time.Second)
 	setDefault(&c.Check.Timeout, health.DefaultTimeout)
+	setDefault(&c.Check.OnDown, OnDownKeep)
 	setDefault(&c.Pause.Limit, 30*time.Second)
 	setDefault(&c.Pause.Then, ThenAbort)
 	setDefault(&c.Pause.Max, 2*time.Minute)
@@ -231,7 +247,8 @@ func (c ServiceConfig) validate() error {
 		{"relay", c.Relay, []string{"auto", "loop", "stream"}},
 		{"no_backend", c.NoBackend, []string{Hold, Reject}},
 		{"queue.on_client_fin", c.Queue.OnClientFin, []string{FinVerify, FinKeep, FinDrop}},
-		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.None}},
+		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.Talk, checkExec, health.None}},
+		{"check.on_down", c.Check.OnDown, []string{"", OnDownKeep, OnDownCut}},
 		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
 		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
 		{"hooks.on_ttl.on_error", c.Hooks.OnTTL.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},

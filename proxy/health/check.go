@@ -4,6 +4,7 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +18,10 @@ import (
 
 // Types of checks.
 const (
-	TCP  = "tcp"  // it accepts a connection
-	HTTP = "http" // it answers a request with the expected status
-	None = "none" // it is up, whatever it does
+	TCP  = "tcp"         // it accepts a connection
+	HTTP = "http"        // it answers a request with the expected status
+	Talk = "send-expect" // it answers some bytes with others
+	None = "none"        // it is up, whatever it does
 )
 
 // Check is one way to look at a backend. The zero value connects by TCP.
@@ -32,6 +34,11 @@ type Check struct {
 	Method  string        // HTTP; "" is GET
 	Host    string        // HTTP; "" is Addr
 	Expect  int           // HTTP; 0 is 200
+	// TLS asks by https. Nobody's certificate is judged: a check asks whether a
+	// backend answers, not who it is.
+	TLS  bool
+	Send string // Talk; "": the backend speaks first
+	Want string // Talk: somewhere in the answer
 	// Polite waits a moment for the backend to see that the check has gone,
 	// for services that can take only so many at a time. Otherwise the
 	// connection is reset, which leaves nothing behind on either side.
@@ -72,8 +79,11 @@ func (c Check) Run(ctx context.Context) Result {
 		return Result{Detail: Explain(err)}
 	}
 	rtt := time.Since(began)
-	if c.Type == HTTP {
+	switch c.Type {
+	case HTTP:
 		return c.http(ctx, conn, rtt)
+	case Talk:
+		return c.speak(ctx, conn, rtt)
 	}
 	c.hangUp(conn)
 	return Result{OK: true, Detail: fmt.Sprintf("connected in %s", millis(rtt)), RTT: rtt}
@@ -110,13 +120,18 @@ func (c Check) http(ctx context.Context, conn net.Conn, rtt time.Duration) Resul
 	if expect == 0 {
 		expect = http.StatusOK
 	}
+	scheme := "http"
+	if c.TLS {
+		scheme = "https"
+	}
 	tr := &http.Transport{
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 16 << 10,
 		DialContext:            func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		TLSClientConfig:        &tls.Config{ServerName: nameOf(host), InsecureSkipVerify: true},
 	}
 	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, "http://check"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, scheme+"://check"+path, nil)
 	if err != nil {
 		return Result{Detail: err.Error()}
 	}
@@ -131,6 +146,14 @@ func (c Check) http(ctx context.Context, conn net.Conn, rtt time.Duration) Resul
 		return Result{Detail: "http " + strconv.Itoa(resp.StatusCode) + ", wants " + strconv.Itoa(expect)}
 	}
 	return Result{OK: true, Detail: "http " + strconv.Itoa(resp.StatusCode), RTT: rtt}
+}
+
+// nameOf is a host without its port.
+func nameOf(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
 }
 
 // Explain says in a word or two why a connection failed.

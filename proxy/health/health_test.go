@@ -69,6 +69,65 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+func TestHTTPS(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS.ServerName != "db.internal" {
+			w.WriteHeader(http.StatusMisdirectedRequest)
+		}
+	}))
+	defer srv.Close()
+	c := Check{Type: HTTP, TLS: true, Addr: srv.Listener.Addr().String(), Host: "db.internal:443"}
+	if r := c.Run(context.Background()); !r.OK || r.Detail != "http 200" {
+		t.Errorf("%+v", r)
+	}
+	c.TLS = false
+	if r := c.Run(context.Background()); r.OK {
+		t.Errorf("http to https: %+v", r)
+	}
+}
+
+func TestTalk(t *testing.T) {
+	for _, c := range []struct {
+		greets, send, answers string
+		want                  string
+		ok                    bool
+		detail                string
+	}{
+		{send: "PING\r\n", answers: "+PONG\r\n", want: "+PONG", ok: true, detail: `said "+PONG"`},
+		{greets: "220 mail\r\n", want: "220 ", ok: true, detail: `said "220 "`},
+		{send: "PING\r\n", answers: "-LOADING\r\n", want: "+PONG", detail: `said "-LOADING\r\n", wants "+PONG"`},
+		{send: "PING\r\n", want: "+PONG", detail: "closed without an answer"},
+		{greets: strings.Repeat("x", heardMost), want: "+PONG", detail: `said "` + strings.Repeat("x", 32) + `"..., wants "+PONG"`},
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, c.greets)
+			if c.send != "" {
+				io.ReadFull(conn, make([]byte, len(c.send)))
+			}
+			for i := range len(c.answers) { // in pieces
+				io.WriteString(conn, c.answers[i:i+1])
+			}
+		}()
+		r := Check{Type: Talk, Addr: ln.Addr().String(), Send: c.send, Want: c.want}.Run(context.Background())
+		if r.OK != c.ok || r.Detail != c.detail {
+			t.Errorf("%+v: %+v", c, r)
+		}
+		<-ended
+		ln.Close()
+	}
+}
+
 func TestASilentBackendTimesOut(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

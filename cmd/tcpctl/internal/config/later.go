@@ -18,15 +18,6 @@ var later = map[string]bool{
 	"services.*.backends.*.tls_verify": true,
 	"services.*.backends.*.tls_name":   true,
 	"services.*.backends.*.ca":         true,
-
-	"services.*.check.tls":              true,
-	"services.*.check.type=send-expect": true,
-	"services.*.check.send":             true,
-	"services.*.check.expect_bytes":     true,
-	"services.*.check.type=exec":        true,
-	"services.*.check.run":              true,
-	"services.*.check.slow_start":       true,
-	"services.*.check.on_down=cut":      true,
 }
 
 // refuse tells of all that f uses and that is not there yet.

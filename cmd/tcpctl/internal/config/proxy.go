@@ -67,10 +67,17 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			Method:   s.Check.Method,
 			Host:     s.Check.Host,
 			Expect:   s.Check.Expect,
+			TLS:      s.Check.TLS,
+			Send:     s.Check.Send,
+			Want:     s.Check.ExpectBytes,
+			Run:      s.Check.Run,
 			Interval: s.Check.Interval,
 			Timeout:  s.Check.Timeout,
 			Rise:     s.Check.Rise,
 			Fall:     s.Check.Fall,
+
+			SlowStart: s.Check.SlowStart,
+			OnDown:    s.Check.OnDown,
 		},
 		Pause: proxy.PauseConfig{
 			Limit:       orOff(s.Pause.Limit),

@@ -27,7 +27,7 @@ func plainConfig() proxy.ServiceConfig {
 		ConnectTimeout: 3 * time.Second, ConnectRetries: 2, HalfCloseTimeout: time.Minute,
 		Sock: relay.Sock{KeepAlive: time.Minute}, Relay: "auto", NoBackend: "hold",
 		Queue:    proxy.QueueConfig{Max: 1000, Timeout: 30 * time.Second, OnClientFin: "verify"},
-		Check:    proxy.CheckConfig{Type: "tcp", Path: "/", Method: "GET", Expect: 200, Interval: 5 * time.Second, Timeout: 4 * time.Second, Rise: 2, Fall: 3},
+		Check:    proxy.CheckConfig{Type: "tcp", Path: "/", Method: "GET", Expect: 200, Interval: 5 * time.Second, Timeout: 4 * time.Second, Rise: 2, Fall: 3, OnDown: "keep"},
 		Pause:    proxy.PauseConfig{Limit: 30 * time.Second, Then: "abort", Max: 2 * time.Minute, OnMax: "resume"},
 		Backends: []proxy.BackendConfig{{Name: "10.0.0.11:5432", Addr: "10.0.0.11:5432", Weight: 1, ReadyTimeout: time.Minute}},
 	}
@@ -90,8 +90,15 @@ var conversions = []struct {
 	{`queue = { max = 0, timeout = "0s" }`, func(c *svc) { c.Queue.Max, c.Queue.Timeout = -1, -1 }},
 
 	{`check = { type = "http", port = 81, path = "/up", method = "HEAD", host = "db", expect = 204, interval = "1s", timeout = "2s", rise = 1, fall = 9 }`, func(c *svc) {
-		c.Check = proxy.CheckConfig{Type: "http", Port: 81, Path: "/up", Method: "HEAD", Host: "db", Expect: 204, Interval: time.Second, Timeout: 2 * time.Second, Rise: 1, Fall: 9}
+		c.Check = proxy.CheckConfig{Type: "http", Port: 81, Path: "/up", Method: "HEAD", Host: "db", Expect: 204, Interval: time.Second, Timeout: 2 * time.Second, Rise: 1, Fall: 9, OnDown: "keep"}
 	}},
+	{`check = { type = "http", tls = true, slow_start = "1m", on_down = "cut" }`, func(c *svc) {
+		c.Check.Type, c.Check.TLS, c.Check.SlowStart, c.Check.OnDown = "http", true, time.Minute, "cut"
+	}},
+	{`check = { type = "send-expect", send = "PING\r\n", expect_bytes = "+PONG" }`, func(c *svc) {
+		c.Check.Type, c.Check.Send, c.Check.Want = "send-expect", "PING\r\n", "+PONG"
+	}},
+	{`check = { type = "exec", run = ["up", "-q"] }`, func(c *svc) { c.Check.Type, c.Check.Run = "exec", []string{"up", "-q"} }},
 	{`check.type = "none"`, func(c *svc) { c.Check.Type = "none" }},
 	{`pause = { limit = "1s", then = "cut", max = "3s", on_max = "reject", release_rate = "30/m", bypass = ["10.0.9.9", "fd00::1/64"] }`, func(c *svc) {
 		c.Pause = proxy.PauseConfig{Limit: time.Second, Then: "cut", Max: 3 * time.Second, OnMax: "reject", ReleaseRate: 0.5,

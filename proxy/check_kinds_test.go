@@ -1,0 +1,109 @@
+package proxy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestAProgramChecks: it is told which backend, and its status and last words
+// count.
+func TestAProgramChecks(t *testing.T) {
+	a := newServer(t, "a")
+	well := filepath.Join(t.TempDir(), "well")
+	if err := os.WriteFile(well, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := quick(1, 1)
+	c.Type, c.Run = "exec", []string{"sh", "-c", "echo no $TCPCTL_SERVICE/$TCPCTL_BACKEND; test " + a.addr() + " = $TCPCTL_ADDR -a -e " + well}
+	v := start(t, proxy.ServiceConfig{Check: c}, a)
+	v.untilHealth("a", proxy.StateUp)
+	v.dial("one").hears("a one")
+	os.Remove(well)
+	v.untilHealth("a", proxy.StateDown)
+	if d := v.backend("a").Check.Detail; !strings.HasSuffix(d, "exit status 1: no db/a") {
+		t.Errorf("it says %q", d)
+	}
+	if text, err := v.svc.Backend("a").Probe(); err != nil || !strings.HasPrefix(text, "probe db/a: bad, ") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// TestABackendIsAsked, and its answer counts.
+func TestABackendIsAsked(t *testing.T) {
+	a := newServer(t, "a")
+	c := quick(1, 1)
+	c.Type, c.Send, c.Want = "send-expect", "PING\n", "a PING"
+	v := start(t, proxy.ServiceConfig{Check: c}, a)
+	v.untilHealth("a", proxy.StateUp)
+}
+
+// TestOnDownCut resets those who are at a backend that goes down, and nobody
+// else.
+func TestOnDownCut(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, how := range []string{proxy.OnDownKeep, proxy.OnDownCut} {
+			a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
+			c := quick(1, 1)
+			c.OnDown = how
+			v := start(t, proxy.ServiceConfig{Relay: relay, Balance: "roundrobin", Check: c, Backends: []proxy.BackendConfig{doctor.of(a), b.backend()}})
+			v.untilUp()
+			atA, atB := v.dial("one"), v.dial("two")
+			if first := atA.hear(); first == "b one" {
+				atA, atB = atB, atA
+				atA.hears("a two")
+			} else {
+				atB.hears("b two")
+			}
+			doctor.sick()
+			v.untilHealth("a", proxy.StateDown)
+			if how == proxy.OnDownCut {
+				atA.isReset()
+				if r := v.record(); r.Why != "backend down" || r.By != proxy.ByProxy {
+					t.Errorf("%+v", r)
+				}
+				if s := v.svc.Info().Sessions; s.Cut != 1 {
+					t.Errorf("%+v", s)
+				}
+			} else {
+				atA.says("still here")
+				atA.hears("still here")
+			}
+			atB.says("and I")
+			atB.hears("and I")
+		}
+	})
+}
+
+// TestSlowStart: what has come back gets less at first.
+func TestSlowStart(t *testing.T) {
+	a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
+	c := quick(1, 1)
+	c.SlowStart = time.Hour
+	v := start(t, proxy.ServiceConfig{Balance: "roundrobin", Check: c, Backends: []proxy.BackendConfig{doctor.of(a), b.backend()}})
+	v.untilUp()
+	come := func(n int) (at int) {
+		for range n {
+			client := v.dial("one")
+			if client.hear() == "a one" {
+				at++
+			}
+			client.fin()
+		}
+		return at
+	}
+	if n := come(20); n != 10 {
+		t.Errorf("%d of 20 came to a that was never away", n)
+	}
+	doctor.sick()
+	v.untilHealth("a", proxy.StateDown)
+	doctor.well(t)
+	v.untilHealth("a", proxy.StateUp)
+	if n := come(100); n > 1 {
+		t.Errorf("%d of 100 came to a that has just come back", n)
+	}
+}

@@ -1,0 +1,48 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// heardMost bounds what is read while an answer is waited for.
+const heardMost = 64 << 10
+
+// speak says what is to be said over the connection that was made, and reads
+// until the answer is in what came.
+func (c Check) speak(ctx context.Context, conn net.Conn, rtt time.Duration) Result {
+	defer c.hangUp(conn)
+	if until, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(until)
+	}
+	if _, err := conn.Write([]byte(c.Send)); err != nil {
+		return Result{Detail: Explain(err)}
+	}
+	var heard []byte
+	part := make([]byte, 4<<10)
+	for len(heard) < heardMost {
+		n, err := conn.Read(part)
+		heard = append(heard, part[:n]...)
+		if bytes.Contains(heard, []byte(c.Want)) {
+			return Result{OK: true, Detail: fmt.Sprintf("said %s", quote(c.Want)), RTT: rtt}
+		}
+		if err != nil && len(heard) == 0 {
+			return Result{Detail: Explain(err)}
+		}
+		if err != nil {
+			break
+		}
+	}
+	return Result{Detail: fmt.Sprintf("said %s, wants %s", quote(string(heard)), quote(c.Want))}
+}
+
+// quote shows as much of an answer as fits into a line.
+func quote(s string) string {
+	if len(s) > 32 {
+		return fmt.Sprintf("%q...", s[:32])
+	}
+	return fmt.Sprintf("%q", s)
+}
