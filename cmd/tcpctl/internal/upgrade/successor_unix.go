@@ -61,11 +61,12 @@ func Begin(path string, args, env []string, o Offer) (*Successor, error) {
 func (s *Successor) begin(o Offer, what sockets) error {
 	s.conn.SetDeadline(time.Now().Add(patience))
 	defer s.conn.SetDeadline(time.Time{})
-	if err := s.out.Encode(message{Offer: &o, Sockets: &what}); err != nil {
-		return fmt.Errorf("upgrade: the new process: %w", err)
-	}
 	var m message
-	switch err := s.in.Decode(&m); {
+	err := s.out.Encode(message{Offer: &o, Sockets: &what})
+	if err == nil {
+		err = s.in.Decode(&m)
+	}
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("upgrade: the new process was not ready after %s", patience)
 	case err != nil:
