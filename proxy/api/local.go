@@ -55,7 +55,7 @@ type Configured interface {
 // Config is the configuration that the engine runs.
 func (l *Local) Config(context.Context) (ConfigText, error) {
 	if l.Text == nil {
-		return ConfigText{}, Refused("this instance runs without a configuration file", "")
+		return ConfigText{}, Refused("this instance runs without a configuration file", "start one with tcpctl run -c FILE")
 	}
 	return l.Text(), nil
 }
@@ -182,6 +182,8 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 		return l.steer(r)
 	case "reload":
 		return l.reload(r)
+	case "probe":
+		return l.probe(status, a, r)
 	case "upgrade":
 		return l.upgrade(r)
 	}
@@ -198,7 +200,7 @@ func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
 			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil // which is now saved, too
 		}
 		if err != nil {
-			return res, doneBefore(AsError(err), res.Texts)
+			return res, doneBefore(refusal(before, a, target, err), res.Texts)
 		}
 		service, backend := "", ""
 		if a.On == OnService || a.On == OnBackend {
@@ -348,7 +350,7 @@ func (l *Local) stop(r Request) (Result, error) {
 
 func (l *Local) upgrade(r Request) (Result, error) {
 	if l.Upgrade == nil {
-		return Result{}, Refused("this engine cannot be upgraded: it runs in another program", "")
+		return Result{}, Refused("this engine cannot be upgraded: it runs in another program", "upgrade that one")
 	}
 	ev := proxy.Event{Kind: proxy.EventOperator, By: r.By, Command: r.CommandLine()}
 	text, err := l.Upgrade(r.By)

@@ -65,7 +65,7 @@ func (l *Local) plan(id string) (*proxy.Plan, error) {
 		return p, nil
 	}
 	if id == "" {
-		return nil, Unknown("there has been no restart, window or roll", "")
+		return nil, Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
 	}
 	return nil, Unknown(fmt.Sprintf("there is no report %q", id), "there is: "+strings.Join(l.Engine.PlanIDs(), ", "))
 }
@@ -110,7 +110,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 	}
 	p, err := s.StartWindow(planOptions(&r, w.By))
 	if err != nil {
-		return WindowAnswer{}, err
+		return WindowAnswer{}, refusal(st, Lookup("pause"), w.Service, err)
 	}
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: w.Service, By: w.By, Text: "window " + w.Service, Command: r.CommandLine()})
 	return WindowAnswer{Token: p.Token(), Report: p.Report()}, nil

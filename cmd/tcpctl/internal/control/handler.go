@@ -49,7 +49,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 func (h *handler) config(w http.ResponseWriter, r *http.Request) {
 	c, ok := h.source.(api.Configured)
 	if !ok {
-		fail(w, api.Unknown("this instance has no configuration file", ""))
+		fail(w, api.Unknown("this instance has no configuration file", "start one with tcpctl run -c FILE"))
 		return
 	}
 	text, err := c.Config(r.Context())
@@ -77,7 +77,7 @@ func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
 	}
 	if limit := v.Get("limit"); limit != "" {
 		if q.Limit, err = strconv.Atoi(limit); err != nil || q.Limit < 0 {
-			fail(w, api.Wrong("limit is not a whole number from 0", ""))
+			fail(w, api.Wrong("limit is not a whole number from 0", "like 100"))
 			return
 		}
 	}
@@ -91,7 +91,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 	if text := v.Get("since"); text != "" {
 		var err error
 		if since, err = strconv.ParseUint(text, 10, 64); err != nil {
-			fail(w, api.Wrong("since is not a whole number from 0", ""))
+			fail(w, api.Wrong("since is not a whole number from 0", "it is the seq of the last event that was seen"))
 			return
 		}
 	}
@@ -109,11 +109,11 @@ func (h *handler) act(name string) http.HandlerFunc {
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&req); err != nil && !errors.Is(err, io.EOF) {
-			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), ""))
+			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"targets": ["db/a"], "limit_seconds": 30}`))
 			return
 		}
 		if req.Act != "" && req.Act != name {
-			fail(w, api.Wrong("the body asks for "+req.Act+", the path for "+name, ""))
+			fail(w, api.Wrong("the body asks for "+req.Act+", the path for "+name, "leave it out of the body"))
 			return
 		}
 		req.Act = name

@@ -28,7 +28,7 @@ func (h *handler) handlePlans(mux *http.ServeMux, p api.Planner) {
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&call); err != nil {
-			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), ""))
+			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"service": "db", "max_seconds": 120}`))
 			return
 		}
 		call.By = h.who(r)

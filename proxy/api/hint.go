@@ -1,0 +1,38 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// refusal is what an engine has refused, with what to try next: where it says
+// nothing itself, that goes by how its target stands.
+func refusal(s *Status, a *Act, target string, err error) *Error {
+	e := *AsError(err)
+	if e.Hint == "" && !strings.Contains(e.Text, "; ") {
+		e.Hint = hint(s, a, target)
+	}
+	return &e
+}
+
+func hint(s *Status, a *Act, target string) string {
+	name, backend := SplitTarget(target)
+	svc, b := s.Service(name), s.Backend(target)
+	planned := s.Plan != nil && s.Plan.Service == name && (s.Plan.State == proxy.PlanRunning || s.Plan.State == proxy.PlanHeld)
+	switch {
+	case svc == nil:
+		return "tcpctl status shows what there is"
+	case a.Name == "add":
+		return "tcpctl status " + name + " lists its backends; another name is ,name=NAME"
+	case planned:
+		return "tcpctl report shows how far it is, tcpctl plan abort gives it up"
+	case backend != "" && b != nil && b.Admin != proxy.AdminReady:
+		return "tcpctl ready " + target + " puts it back in service"
+	case svc.State == proxy.StateClosed:
+		return "tcpctl open " + name + " opens it again"
+	case a.Name == "pause" && svc.Pause != nil:
+		return "tcpctl resume " + name + " ends it"
+	}
+	return "tcpctl status " + name + " shows how it stands"
+}

@@ -1,0 +1,205 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// local is the Source of an engine that runs these services.
+func local(t *testing.T, services ...proxy.ServiceConfig) *Local {
+	t.Helper()
+	engine, err := proxy.New(proxy.Config{Services: services})
+	if err == nil {
+		err = engine.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	return &Local{Engine: engine, By: "ana@edge-01"}
+}
+
+func pair() proxy.ServiceConfig {
+	return proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: proxy.CheckConfig{Type: "none"},
+		Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}, {Name: "b", Addr: "127.0.0.1:2"}}}
+}
+
+func (l *Local) do(act string, args ...string) (Result, error) {
+	r := Request{Act: act, Targets: args}
+	if a := Lookup(act); a.Args != "" {
+		r.Targets, r.Args = args[:1], args[1:]
+	}
+	return l.Do(context.Background(), r)
+}
+
+// TestEveryRefusalHasAHint: and one that helps.
+func TestEveryRefusalHasAHint(t *testing.T) {
+	l := local(t, pair())
+	for _, step := range []struct {
+		act  string
+		on   []string
+		hint string // "": it is done
+	}{
+		{"ready", []string{"db/a"}, "tcpctl status db shows how it stands"},
+		{"drain", []string{"db/a"}, ""},
+		{"drain", []string{"db/a"}, "tcpctl ready db/a puts it back in service"},
+		{"probe", []string{"db/a"}, "tcpctl ready db/a"}, // see below: it is in maint then
+		{"add", []string{"db", "127.0.0.1:3,name=a"}, "tcpctl status db lists its backends; another name is ,name=NAME"},
+		{"resume", []string{"db"}, "tcpctl status db shows how it stands"},
+		{"pause", []string{"db"}, ""},
+		{"pause", []string{"db"}, "tcpctl resume db ends it"},
+		{"resume", []string{"db"}, ""},
+		{"restart", []string{"db/b"}, "give it one (restart = [...])"},
+		{"close", []string{"db"}, ""},
+		{"close", []string{"db"}, "tcpctl open db opens it again"},
+		{"pause", []string{"db"}, "tcpctl open db opens it again"},
+		{"drain", []string{"db/x"}, "there is: db/a, db/b"},
+		{"drain", []string{"x/a"}, "there is: db"},
+		{"reload", nil, "start one with tcpctl run -c FILE"},
+		{"stop", nil, "end its process"},
+	} {
+		if step.act == "probe" {
+			l.do("maint", "db/a")
+		}
+		_, err := l.do(step.act, step.on...)
+		var refused *Error
+		switch {
+		case step.hint == "" && err != nil:
+			t.Errorf("%s %v: %v", step.act, step.on, err)
+		case step.hint != "" && (!errors.As(err, &refused) || !strings.Contains(refused.Error(), step.hint)):
+			t.Errorf("%s %v: %v; it does not say %q", step.act, step.on, err, step.hint)
+		}
+	}
+}
+
+// TestProbesGoSideBySide: none of these answers before all have been asked.
+func TestProbesGoSideBySide(t *testing.T) {
+	const n = 8
+	var slow atomic.Bool
+	var asked sync.WaitGroup
+	asked.Add(n)
+	all := make(chan struct{})
+	go func() { asked.Wait(); close(all) }()
+	c := pair()
+	c.Check = proxy.CheckConfig{Type: "http", Interval: time.Hour}
+	c.Backends = nil
+	for i := range n {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slow.Load() {
+				asked.Done()
+				select {
+				case <-all:
+				case <-r.Context().Done():
+				}
+			}
+		}))
+		t.Cleanup(web.Close)
+		c.Backends = append(c.Backends, proxy.BackendConfig{Name: fmt.Sprint(i), Addr: web.Listener.Addr().String()})
+	}
+	l := local(t, c)
+	for began := time.Now(); slices.ContainsFunc(l.Engine.Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("they never came up")
+		}
+	}
+	if _, err := l.do("maint", "db/3"); err != nil {
+		t.Fatal(err)
+	}
+	asked.Done() // in its place
+	slow.Store(true)
+	res, err := l.do("probe", "db")
+	if err != nil || len(res.Texts) != n {
+		t.Fatalf("%v, %v", res, err)
+	}
+	for i, text := range res.Texts {
+		want := fmt.Sprintf("probe db/%d: good, http 200", i)
+		if i == 3 {
+			want = "db/3 cannot be checked now: it is in maint, or every slot is taken"
+		}
+		if !strings.HasPrefix(text, want) {
+			t.Errorf("backend %d: %q, not %q", i, text, want)
+		}
+	}
+	page, _ := l.Engine.Events(0)
+	probed := 0
+	for _, ev := range page.Events {
+		if ev.Kind == proxy.EventOperator && strings.HasPrefix(ev.Command, "tcpctl probe db/") {
+			probed++
+		}
+	}
+	if probed != n {
+		t.Errorf("%d probes among the events", probed)
+	}
+}
+
+// TestProbesOfALockGoOneAfterAnother, or they would take each other's slot.
+func TestProbesOfALockGoOneAfterAnother(t *testing.T) {
+	c := pair()
+	c.Lock.Slots = 1
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer web.Close()
+	c.Check = proxy.CheckConfig{Type: "http", Interval: time.Hour}
+	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: web.Listener.Addr().String()}, {Name: "b", Addr: web.Listener.Addr().String()},
+		{Name: "c", Addr: web.Listener.Addr().String()}}
+	l := local(t, c)
+	for began := time.Now(); slices.ContainsFunc(l.Engine.Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("they never came up")
+		}
+	}
+	for range 20 {
+		res, err := l.do("probe", "db")
+		if err != nil || strings.Count(strings.Join(res.Texts, " "), "good, http 200") != 3 {
+			t.Fatalf("%v, %v", res.Texts, err)
+		}
+	}
+}
+
+// TestSaveIsForOneBackendAtATime: what was done before a refusal is saved, and
+// undoing what was saved is saved, too.
+func TestSaveIsForOneBackendAtATime(t *testing.T) {
+	l := local(t, pair())
+	var saved []string
+	l.Save = func(backend string, r *Request) error {
+		if backend == "db/full" {
+			return errors.New("no space left")
+		}
+		saved = append(saved, r.Act+" "+backend)
+		return nil
+	}
+	ask := func(r Request) (Result, error) {
+		r.Save = true
+		return l.Do(context.Background(), r)
+	}
+	if res, err := ask(Request{Act: "weight", Targets: []string{"db/b"}, Args: []string{"4"}}); err != nil || res.Undo == nil || !res.Undo.Save ||
+		res.Texts[1] != "saved" {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if _, err := ask(Request{Act: "drain", Targets: []string{"db/a", "db/x"}}); err == nil {
+		t.Error("there is no db/x")
+	}
+	if _, err := ask(Request{Act: "ready", Targets: []string{"db/a", "db/b"}}); err != nil {
+		t.Error(err) // they are, and it is saved that they are
+	}
+	if _, err := ask(Request{Act: "add", Targets: []string{"db"}, Args: []string{"127.0.0.1:3"}}); err != nil {
+		t.Error(err)
+	}
+	_, err := ask(Request{Act: "add", Targets: []string{"db"}, Args: []string{"127.0.0.1:4,name=full"}})
+	if want := "add db is done, but could not be saved: no space left; without that it lasts until the next start"; err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+	if want := []string{"weight db/b", "ready db/a", "ready db/b", "add db/127.0.0.1:3"}; !slices.Equal(saved, want) {
+		t.Errorf("saved: %q", saved)
+	}
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// probesAtOnce bounds how many backends are checked at the same time: one that
+// does not answer takes the whole of its check's timeout.
+const probesAtOnce = 16
+
+// probe checks the backends side by side; those of a service with a lock one
+// after another, since each check takes a slot. Of several, one that cannot be
+// checked is told of like the others.
+func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
+	texts, errs := make([]string, len(r.Targets)), make([]error, len(r.Targets))
+	one := func(i int) {
+		alone := r
+		alone.Targets = r.Targets[i : i+1]
+		if texts[i], errs[i] = a.apply(l.Engine, r.Targets[i], &alone); errs[i] != nil {
+			texts[i] = strings.TrimPrefix(errs[i].Error(), "proxy: ")
+		}
+		service, backend := SplitTarget(r.Targets[i])
+		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
+			Text: texts[i], Command: alone.CommandLine()})
+	}
+	lines := map[string][]int{} // of targets that go one after another
+	for i, target := range r.Targets {
+		service, _ := SplitTarget(target)
+		if svc := s.Service(service); svc != nil && svc.Lock != nil {
+			target = service
+		}
+		lines[target] = append(lines[target], i)
+	}
+	var wg sync.WaitGroup
+	room := make(chan struct{}, probesAtOnce)
+	for _, line := range lines {
+		room <- struct{}{}
+		wg.Go(func() {
+			for _, i := range line {
+				one(i)
+			}
+			<-room
+		})
+	}
+	wg.Wait()
+	if len(r.Targets) == 1 && errs[0] != nil {
+		return Result{}, refusal(s, a, r.Targets[0], errs[0])
+	}
+	return Result{Texts: texts}, nil
+}
