@@ -56,7 +56,7 @@ func actCommand(a *api.Act) *cobra.Command {
 		case "force":
 			f.BoolVar(&r.Force, name, false, "do it in spite of a warning")
 		case "save":
-			f.BoolVar(&r.Save, name, false, "keep it over a restart")
+			f.BoolVar(&r.Save, name, false, "keep it over a restart, in a file beside the configuration")
 		case "dry-run":
 			f.BoolVar(&r.DryRun, name, false, "only say what it would do")
 		case "wait":
