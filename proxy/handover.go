@@ -126,6 +126,9 @@ func (e *Engine) Leave() {
 		for _, l := range f.listeners {
 			l.Leave()
 		}
+		if p := s.config().Protocol; p != nil {
+			p.KeepAlive(false)
+		}
 	}
 }
 
@@ -158,6 +161,13 @@ func (e *Engine) Rest() map[string]Rest {
 					r.Backends[b.name] = b.active
 				}
 			}
+			r.Waiting = s.queue.Waiting()
+			if !s.bounded() {
+				return
+			}
+			// Who is still being greeted will stand in the queue, too, and then
+			// take what the other engine must not have given away.
+			r.Waiting = 0
 			for sess := range s.live.all() {
 				if sess.backend == nil {
 					r.Waiting++
@@ -169,6 +179,12 @@ func (e *Engine) Rest() map[string]Rest {
 		}
 	}
 	return all
+}
+
+// bounded says whether only so many may be admitted. The queue is locked.
+func (s *Service) bounded() bool {
+	c := s.config()
+	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
 
 // Follow tells the engine what another one, whose doors it has, still has of
