@@ -233,6 +233,14 @@ func (f *front) reopen(changes *[]string) (closing []*relay.Listener) {
 // is locked.
 func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
 	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
+	for _, b := range s.backends { // operators' too
+		b.judge.Rise, b.judge.Fall = c.Check.Rise, c.Check.Fall
+		if recheck && !b.removing {
+			b.stopChecks()
+			b.judge.Reset()
+			s.startChecks(b)
+		}
+	}
 	inFile := map[string]bool{}
 	for _, bc := range c.Backends {
 		inFile[bc.Name] = true
@@ -251,12 +259,6 @@ func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
 			continue
 		}
 		changes = append(changes, b.apply(bc)...)
-		b.judge.Rise, b.judge.Fall = c.Check.Rise, c.Check.Fall
-		if recheck {
-			b.stopChecks()
-			b.judge.Reset()
-			s.startChecks(b)
-		}
 	}
 	for _, b := range slices.Clone(s.backends) {
 		if !inFile[b.name] && !b.added && !b.removing {

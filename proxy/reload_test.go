@@ -85,6 +85,23 @@ func TestRule22BackendsComeAndGo(t *testing.T) {
 	v.until("a is gone", func(i proxy.ServiceInfo) bool { return len(i.Backends) == 1 && i.Backends[0].Name == "b" })
 }
 
+// TestRule22ChecksReachWhatOperatorsHaveAdded, too.
+func TestRule22ChecksReachWhatOperatorsHaveAdded(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	c := service("db", "127.0.0.1:0", a)
+	c.Check.Type = "none"
+	v := start(t, c)
+	v.must(v.svc.Add(b.backend(), "ana", ""))
+	b.kill()
+	v.untilHealth("b", proxy.StateUp)
+	c.Check = proxy.CheckConfig{Interval: 10 * time.Millisecond, Rise: 1, Fall: 1}
+	v.apply(c)
+	v.untilHealth("b", proxy.StateDown)
+	c.Check.Type = "none"
+	v.apply(c)
+	v.untilHealth("b", proxy.StateUp)
+}
+
 func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
 	a := newServer(t, "a")
 	v := start(t, service("db", "127.0.0.1:0", a))
