@@ -135,6 +135,8 @@ func TestViolations(t *testing.T) {
 		"2^63 bytes":                    rawFrame(fin|binry, 0x80|127, binary.BigEndian.AppendUint64(nil, 1<<63), "x"),
 		"2^64-1 bytes":                  rawFrame(fin|binry, 0x80|127, binary.BigEndian.AppendUint64(nil, 1<<64-1), "x"),
 		"close of one byte":             frame(fin|clos, "x"),
+		"2^63 bytes, no mask yet":       rawFrame(fin|binry, 0x80|127, binary.BigEndian.AppendUint64(nil, 1<<63), "")[:10],
+		"125 in two bytes, no mask yet": rawFrame(fin|binry, 0x80|126, []byte{0, 125}, "")[:4],
 	}
 	for _, bit := range []byte{rsv1, rsv2, rsv3, rsv1 | rsv2 | rsv3} {
 		for _, op := range []byte{text, binry, cont, clos, ping, pong} {

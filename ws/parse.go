@@ -98,8 +98,14 @@ func (p *parser) header(chunk []byte) ([]byte, *CloseError) {
 				return nil, bad
 			}
 		}
+		if p.nhead >= p.lengthEnd() {
+			if bad := p.measure(); bad != nil {
+				return nil, bad
+			}
+		}
 	}
-	return chunk, p.begin()
+	p.begin()
+	return chunk, nil
 }
 
 // headerSize is 2 until the second byte says more.
@@ -107,17 +113,22 @@ func (p *parser) headerSize() int {
 	if p.nhead < 2 {
 		return 2
 	}
-	n := 2
-	switch p.head[1] &^ bitMask {
-	case 126:
-		n += 2
-	case 127:
-		n += 8
-	}
+	n := p.lengthEnd()
 	if !p.client {
 		n += 4
 	}
 	return n
+}
+
+// lengthEnd is where the mask begins, or the payload.
+func (p *parser) lengthEnd() int {
+	switch p.head[1] &^ bitMask {
+	case 126:
+		return 4
+	case 127:
+		return 10
+	}
+	return 2
 }
 
 // judge looks at the first two bytes (sections 5.1, 5.2, 5.4 and 5.5).
@@ -145,10 +156,8 @@ func (p *parser) judge() *CloseError {
 	return nil
 }
 
-// begin starts the frame whose header is complete.
-func (p *parser) begin() *CloseError {
-	size := p.nhead
-	p.nhead, p.pos, p.body = 0, 0, true
+// measure reads the length, and judges it without a wait for the mask.
+func (p *parser) measure() *CloseError {
 	switch short := p.head[1] &^ bitMask; short {
 	default:
 		p.left = uint64(short)
@@ -166,14 +175,19 @@ func (p *parser) begin() *CloseError {
 			return violation(ProtocolError, "a length of more than 63 bits")
 		}
 	}
+	return nil
+}
+
+// begin starts the frame whose header is complete.
+func (p *parser) begin() {
 	if !p.client {
-		copy(p.mask[:], p.head[size-4:size])
+		copy(p.mask[:], p.head[p.nhead-4:p.nhead])
 	}
+	p.nhead, p.pos, p.body = 0, 0, true
 	if p.op == opText || p.op == opBinary {
 		p.message, p.deflated = p.op, p.head[0]&bitRSV1 != 0
 		p.text = utf8Check{}
 	}
-	return nil
 }
 
 // wants returns how many bytes can be read without taking any of a message:
