@@ -169,9 +169,6 @@ func (s *Service) waited(sess *Session) {
 	s.queue.View(func() {
 		s.line.Granted++
 		s.waits.add(sess.waited)
-		for _, t := range s.tallies {
-			t.waited(sess.waited)
-		}
 	})
 	if sess.waited >= longWait {
 		s.engine.noteSeldom(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),

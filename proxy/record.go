@@ -43,6 +43,9 @@ func (s *Session) count(now time.Time) {
 	in, out := s.bytes()
 	code := s.closeCode()
 	svc.queue.View(func() {
+		if s.joined && e.phase == PhaseQueue && !e.refused {
+			svc.waitEnds(s, now) // in vain
+		}
 		svc.countEnding(e)
 		svc.books.ended(e)
 		svc.books.closed(code)

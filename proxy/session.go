@@ -106,8 +106,11 @@ func (s *Session) Step(ev relay.Event) {
 // Seat is the runner's.
 func (s *Session) Seat() *relay.Seat { return &s.seat }
 
-// Granted is told by the queue. It may only post.
-func (s *Session) Granted(*lock.Waiter) { s.run.Post(s, relay.Event{Kind: relay.Granted}) }
+// Granted is told by the queue, which is locked: it may only note and post.
+func (s *Session) Granted(w *lock.Waiter) {
+	s.service.waitEnds(s, s.opened.Add(s.granted))
+	s.run.Post(s, relay.Event{Kind: relay.Granted})
+}
 
 // ID is the session's short name.
 func (s *Session) ID() string { return "s" + strconv.FormatUint(s.number, 10) }
