@@ -44,6 +44,8 @@ type server struct {
 	ln   net.Listener
 	wg   sync.WaitGroup
 
+	giveBack func() // its port; nil while it lives
+
 	accepted, open, most atomic.Int32
 	resets               atomic.Int32 // how many of them ended with one
 	mu                   sync.Mutex
@@ -55,7 +57,7 @@ func newServer(t testing.TB, name string) *server {
 	t.Helper()
 	s := &server{name: name, conns: map[net.Conn]bool{}}
 	s.listen(t, "127.0.0.1:0")
-	t.Cleanup(s.kill)
+	t.Cleanup(s.close)
 	return s
 }
 
@@ -64,7 +66,7 @@ func serveOn(t testing.TB, name string, ln net.Listener) *server {
 	s := &server{name: name, ln: ln, conns: map[net.Conn]bool{}}
 	s.wg.Add(1)
 	go s.acceptAll(ln)
-	t.Cleanup(s.kill)
+	t.Cleanup(s.close)
 	return s
 }
 
@@ -140,11 +142,22 @@ func (s *server) kill() {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
+	if s.giveBack == nil {
+		s.giveBack = keepPort(s.ln.Addr())
+	}
+}
+
+// close is the end of a server that nobody needs any more.
+func (s *server) close() {
+	s.kill()
+	s.giveBack()
 }
 
 func (s *server) restart(t testing.TB) {
 	t.Helper()
 	s.listen(t, s.addr())
+	s.giveBack()
+	s.giveBack = nil
 }
 
 func (s *server) addr() string { return s.ln.Addr().String() }

@@ -1,0 +1,24 @@
+package proxy_test
+
+import (
+	"net"
+	"syscall"
+)
+
+// keepPort keeps the port of a server that is dead from being given to another
+// program that asks for any: tests of other packages run beside us, and one of
+// them would answer in its place. It is bound and does not listen, so who dials
+// it is refused, and a server that is started again may listen on it.
+func keepPort(addr net.Addr) (giveBack func()) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.IP.To4() == nil {
+		return func() {}
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return func() {}
+	}
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	syscall.Bind(fd, &syscall.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())})
+	return func() { syscall.Close(fd) }
+}
