@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -20,10 +22,11 @@ type guest struct {
 	release context.CancelFunc // ends Hold
 	parting bool               // it is being told goodbye
 
-	answered chan struct{} // closed once Accept has brought what follows
-	line     Line
-	err      error
-	gone     chan struct{} // closed once its connection is
+	accepting sync.WaitGroup
+	answered  atomic.Bool // Accept has brought what follows
+	line      Line
+	err       error
+	left      atomic.Int32 // its connection is closed, its record is written
 }
 
 type guestState uint8
@@ -46,7 +49,7 @@ func opening(p Protocol, conn net.Conn) relay.Event {
 
 // welcome makes the session's client a guest. The queue is locked.
 func (s *Session) welcome(g Guest) {
-	s.guest = &guest{Guest: g, via: s.service.config().protocolName(), answered: make(chan struct{}), gone: make(chan struct{})}
+	s.guest = &guest{Guest: g, via: s.service.config().protocolName()}
 	s.client.Wrap(onlyWatched{g.NetConn()})
 	if trusted := s.service.config().TrustedProxies; covers(trusted, s.client.Remote().Addr()) {
 		if client := nearest(trusted, g.Forwarded()); client.IsValid() {
@@ -90,9 +93,11 @@ func (s *Session) answer() {
 	g.state = answering
 	s.client.EndWatch()
 	accept := g.Accept
+	g.accepting.Add(1)
 	s.run.Do(s, func() relay.Event {
 		g.line, g.err = accept()
-		close(g.answered)
+		g.answered.Store(true)
+		g.accepting.Done()
 		return relay.Event{Kind: relay.Opened}
 	})
 }
@@ -182,15 +187,15 @@ func (s *Session) hangUp(reset bool) {
 	retry := s.retryAfter(f)
 	s.run.Do(s, func() relay.Event {
 		g.part(f, asked, retry)
+		s.leaveBudget()
 		return relay.Event{Kind: relay.Opened}
 	})
 }
 
 // part ends a guest's connection.
 func (g *guest) part(f farewell, asked bool, retryAfter time.Duration) {
-	defer close(g.gone)
 	if asked {
-		<-g.answered
+		g.accepting.Wait()
 		if g.err == nil {
 			g.line.CloseWith(f.code, f.text)
 		}
@@ -203,20 +208,12 @@ func (g *guest) part(f farewell, asked bool, retryAfter time.Duration) {
 	g.Refuse(f.status, retryAfter, f.text)
 }
 
-// leaveBudget gives back what the session had of the process's descriptors,
-// once its client's is closed.
+// leaveBudget gives back what the session had of the process's descriptors:
+// for a guest, once it is recorded and its connection closed, whatever is last.
 func (s *Session) leaveBudget() {
-	budget := s.service.engine.budget
-	if s.guest == nil {
-		budget.Give()
-		return
+	if s.guest == nil || s.guest.left.Add(1) == 2 {
+		s.service.engine.budget.Give()
 	}
-	gone := s.guest.gone
-	s.run.Do(s, func() relay.Event {
-		<-gone
-		budget.Give()
-		return relay.Event{Kind: relay.Opened}
-	})
 }
 
 // theLine is the guest's once it has its answer, for those who look on, too.
@@ -224,12 +221,10 @@ func (s *Session) theLine() Line {
 	if s.guest == nil {
 		return nil
 	}
-	select {
-	case <-s.guest.answered:
+	if s.guest.answered.Load() {
 		return s.guest.line
-	default:
-		return nil
 	}
+	return nil
 }
 
 // closeCode is how the session ended in its client's protocol; 0: in none.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 )
@@ -62,6 +63,9 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
 	defer c.CloseNow()
+	if end := c.end.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) {
+		return fmt.Errorf("ws: close: %w", end.Err) // nobody is there to be told
+	}
 	if err := c.sendClose(code, reason); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
@@ -70,7 +74,9 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 	if err := c.awaitClose(timeout.C); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
-	c.linger(by)
+	if c.tls || !errors.Is(c.end.Load().Err, io.ErrUnexpectedEOF) {
+		c.linger(by) // else the peer has ended its side, and nothing can destroy the frame
+	}
 	return nil
 }
 

@@ -107,18 +107,22 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn.SetDeadline(time.Time{})
-	p := &Pending{listener: l, conn: conn, Request: r.WithContext(context.WithoutCancel(r.Context()))}
-	if n := rw.Reader.Buffered(); n > 0 {
-		p.early = make([]byte, n)
-		rw.Read(p.early)
-	}
+	early := make([]byte, rw.Reader.Buffered())
+	rw.Read(early)
+	p := l.newPending(conn, r.WithContext(context.WithoutCancel(r.Context())), early)
 	if f, ok := conn.(*fedConn); ok {
 		p.conn, p.Request.TLS = f.Conn, f.tls // the wrapper has done its work
+		p.early = append(p.early, f.read...)
 		p.handTo = f.got
 	}
+	l.deliver(p)
+}
+
+func (l *Listener) newPending(conn net.Conn, r *http.Request, early []byte) *Pending {
+	p := &Pending{listener: l, conn: conn, Request: r, early: early}
 	p.agreed, p.extensions = l.agree(r)
 	p.Subprotocol = p.agreed.subprotocol
-	l.deliver(p)
+	return p
 }
 
 // deliver hands p to the one who waits for this very connection, or to Next.

@@ -88,7 +88,7 @@ func (p *Pending) Accept() (*Conn, error) {
 		p.listener.forget(p)
 		return nil, fmt.Errorf("ws: accept: %w", err)
 	}
-	p.conn.SetDeadline(time.Time{})
+	p.conn.SetWriteDeadline(time.Time{})
 	p.agreed.subprotocol, p.agreed.encoding = p.Subprotocol, p.Encoding()
 	c := newConn(p.conn, p.early, false, p.agreed, p.listener.set)
 	c.listener = p.listener

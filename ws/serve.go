@@ -101,7 +101,16 @@ var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
 // That is not shown to Next. The connection belongs to the Listener from now
 // on, and then to the Pending.
 func (l *Listener) Handshake(conn net.Conn) (*Pending, error) {
-	f := &fedConn{Conn: conn, got: make(chan *Pending, 1), gone: make(chan struct{})}
+	began := time.Now()
+	p, read, err := l.quick(conn)
+	switch {
+	case err != nil:
+		conn.Close()
+		return nil, fmt.Errorf("%w: %w", ErrNoHandshake, err)
+	case p != nil:
+		return p, nil
+	}
+	f := &fedConn{Conn: conn, read: read, late: time.Since(began), got: make(chan *Pending, 1), gone: make(chan struct{})}
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := l.handshakeTLS(t); err != nil {
 			conn.Close()
@@ -174,10 +183,28 @@ func (f *feed) Addr() net.Addr { return noAddr{} }
 // A fedConn tells Handshake when net/http is done with the connection.
 type fedConn struct {
 	net.Conn
+	read []byte        // of it already
+	late time.Duration // since it came; its first request has less time by that
 	tls  *tls.ConnectionState
 	got  chan *Pending
 	gone chan struct{}
 	once sync.Once
+}
+
+func (f *fedConn) Read(p []byte) (int, error) {
+	if len(f.read) > 0 {
+		n := copy(p, f.read)
+		f.read = f.read[n:]
+		return n, nil
+	}
+	return f.Conn.Read(p)
+}
+
+func (f *fedConn) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t, f.late = t.Add(-f.late), 0
+	}
+	return f.Conn.SetReadDeadline(t)
 }
 
 func (f *fedConn) Close() error {

@@ -49,14 +49,14 @@ func (p *pair) pump(src, dst *Side) {
 		// an end of stream.
 		end = Reset
 	}
-	switch end {
-	case FIN:
-		dst.closeWrite()
-	case Reset:
+	if end == Reset {
 		dst.flush()
 	}
-	last := p.going.Add(-1) == 0
-	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Last: last})
+	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end})
+	if end == FIN {
+		dst.closeWrite() // now that it is told: the end that answers it comes after
+	}
+	p.going.Add(-1)
 }
 
 // carry reads src to its end. When dst takes no more, the rest is read and

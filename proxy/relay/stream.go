@@ -24,6 +24,7 @@ type streamSeat struct {
 	mail  []Event
 	busy  bool
 	done  bool
+	ends  int8 // of its sides that were told
 	timer *time.Timer
 	abort context.CancelFunc
 }
@@ -43,6 +44,10 @@ func (r *Stream) deliver(t Task, ev Event) {
 	if s.done {
 		s.mu.Unlock()
 		return
+	}
+	if ev.Kind == Ended {
+		s.ends++
+		ev.Last = s.ends == 2 // decided here, so that the last is told last
 	}
 	s.mail = append(s.mail, ev)
 	if s.busy {
