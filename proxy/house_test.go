@@ -142,6 +142,8 @@ func (s *server) kill() {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.giveBack == nil {
 		s.giveBack = keepPort(s.ln.Addr())
 	}
@@ -150,14 +152,20 @@ func (s *server) kill() {
 // close is the end of a server that nobody needs any more.
 func (s *server) close() {
 	s.kill()
+	s.free()
+}
+
+func (s *server) free() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.giveBack()
+	s.giveBack = nil
 }
 
 func (s *server) restart(t testing.TB) {
 	t.Helper()
 	s.listen(t, s.addr())
-	s.giveBack()
-	s.giveBack = nil
+	s.free()
 }
 
 func (s *server) addr() string { return s.ln.Addr().String() }
