@@ -126,7 +126,8 @@ func balance(v *visit) {
 		switch {
 		case r.Phase == proxy.PhaseRelay:
 			served++
-			if r.By == proxy.ByProxy || r.By == proxy.ByOperator || r.By == proxy.ByBackend && r.Why == "reset" {
+			// A backend's reset need not be a cut: its client may have gone, too.
+			if r.By == proxy.ByProxy || r.By == proxy.ByOperator {
 				cut++
 			}
 		case r.By == proxy.ByClient:
