@@ -36,8 +36,9 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "dry-run", "save"},
-		Short: "Change a backend's share of new sessions",
+		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "force", "dry-run", "save"},
+		Short:  "Change a backend's share of new sessions",
+		impact: impactOfWeight,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			n, err := weightOf(r)
 			if err != nil {

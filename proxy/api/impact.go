@@ -32,6 +32,14 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 	}
 }
 
+// impactOfWeight tells what 0 costs; another weight takes nothing away.
+func impactOfWeight(s *Status, target string, r *Request) Impact {
+	if n, err := weightOf(r); err != nil || n > 0 {
+		return Impact{}
+	}
+	return impactOfTaking("weight")(s, target, r)
+}
+
 // impactOfPause tells what a pause would hold.
 func impactOfPause(s *Status, target string, r *Request) Impact {
 	svc := s.Service(target)
@@ -128,10 +136,15 @@ func sessionsLine(active int, how string, r *Request) string {
 	switch {
 	case active == 0:
 		return "no live session"
-	case how == "maint":
+	case how == "maint" || how == "weight":
+		if active == 1 {
+			return sessions + " stays until it ends by itself"
+		}
 		return sessions + " stay until they end by themselves"
 	case r.Then == proxy.ThenCut:
 		return sessions + " may end" + limit + ", what is left is cut"
+	case active == 1:
+		return sessions + " ends by itself" + limit
 	default:
 		return sessions + " end by themselves" + limit
 	}

@@ -259,6 +259,7 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	switch a.Name {
 	case "weight":
 		u.Args = []string{fmt.Sprint(before.Backend(r.Targets[0]).Weight)}
+		u.Force = true // it was so before
 	case "drain", "maint":
 		if admin := before.Backend(r.Targets[0]).Admin; admin != proxy.AdminReady {
 			u.Act = admin // from drain to maint, or back
