@@ -98,11 +98,11 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 	for {
 		r, err := w.src.Report(ctx, w.call.ID)
 		if err != nil {
-			w.progress.below()
+			w.progress.alone()
 			return r, fmt.Errorf("%w; the window stands until its deadline, and the command runs on if it has begun", err)
 		}
 		if !r.Ended.IsZero() {
-			w.progress.below()
+			w.progress.alone()
 			w.progress.show(planLine(&r))
 			w.progress.end()
 			w.leftBehind()
@@ -110,13 +110,13 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 		}
 		w.progress.show(planLine(&r))
 		if w.ended == nil && stepIs(&r, "command") {
-			w.progress.above()
+			w.progress.share()
 			w.start(ctx)
 		}
 		select {
 		case err := <-w.ended:
 			w.ended = make(chan error) // nothing more comes
-			w.progress.below()
+			w.progress.alone()
 			w.tell(ctx, err)
 		case <-interrupts:
 			w.interrupted(ctx)
