@@ -58,20 +58,19 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 	if !utf8.ValidString(reason) {
 		return errors.New("ws: close: the reason is not UTF-8")
 	}
+	if end := c.end.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) && !c.isClosing.Load() {
+		c.CloseNow() // nobody is there to be told
+		return fmt.Errorf("ws: close: %w", end.Err)
+	}
 	by := time.Now().Add(c.set.closeTimeout)
 	if !c.beginClosing(by) {
 		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
 	defer c.CloseNow()
-	if end := c.end.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) {
-		return fmt.Errorf("ws: close: %w", end.Err) // nobody is there to be told
-	}
 	if err := c.sendClose(code, reason); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
-	timeout := time.NewTimer(time.Until(by))
-	defer timeout.Stop()
-	if err := c.awaitClose(timeout.C); err != nil {
+	if err := c.awaitClose(by); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
 	if c.tls || !errors.Is(c.end.Load().Err, io.ErrUnexpectedEOF) {
@@ -139,10 +138,15 @@ func (c *Conn) echoClose() {
 }
 
 // awaitClose waits for the peer's Close, and reads for it if nobody else does.
-func (c *Conn) awaitClose(timeout <-chan time.Time) error {
+func (c *Conn) awaitClose(by time.Time) error {
+	if c.isOver.Load() {
+		return nil
+	}
+	timeout := time.NewTimer(time.Until(by))
+	defer timeout.Stop()
 	select {
 	case <-c.over:
-	case <-timeout:
+	case <-timeout.C:
 		return errors.New("the peer did not answer")
 	case c.turn <- struct{}{}:
 		defer c.endTurn()

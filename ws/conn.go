@@ -68,17 +68,18 @@ type settings struct {
 // the peer sent behind it.
 func newConn(conn net.Conn, early []byte, client bool, agreed agreement, set *settings) *Conn {
 	c := &Conn{
-		conn: conn, bottom: bottomOf(conn), raw: rawOf(conn), set: set, client: client,
+		conn: conn, bottom: bottomOf(conn), set: set, client: client,
 		subprotocol: agreed.subprotocol, encoding: agreed.encoding,
 	}
 	_, c.tls = conn.(*tls.Conn)
+	c.tap = newTap(conn, maxFrame)
+	c.raw = c.tap.raw
 	c.in, c.out = &c.own[0], &c.own[1]
 	if c.pulseOf = c.raw; c.bottom != conn {
 		c.pulseOf = rawOf(c.bottom)
 	}
 	c.turn = make(chan struct{}, 1)
 	c.over = make(chan struct{})
-	c.tap = newTap(conn, maxFrame)
 	c.early = early
 	c.parser = parser{client: client, packed: agreed.deflate}
 	if agreed.deflate {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type Pending struct {
 
 	listener   *Listener
 	conn       net.Conn
+	raw        syscall.RawConn // of conn, where it is known
 	early      []byte
 	agreed     agreement
 	extensions string
@@ -88,7 +90,6 @@ func (p *Pending) Accept() (*Conn, error) {
 		p.listener.forget(p)
 		return nil, fmt.Errorf("ws: accept: %w", err)
 	}
-	p.conn.SetWriteDeadline(time.Time{})
 	p.agreed.subprotocol, p.agreed.encoding = p.Subprotocol, p.Encoding()
 	c := newConn(p.conn, p.early, false, p.agreed, p.listener.set)
 	c.listener = p.listener
@@ -139,9 +140,16 @@ func (p *Pending) Close() error {
 }
 
 func (p *Pending) answer(s string) error {
+	if p.raw != nil { // there is room in a new socket, and then no deadline is needed
+		n, err := writeNow(p.raw, []byte(s))
+		if s = s[n:]; s == "" || err != nil {
+			return err
+		}
+	}
 	if d := p.listener.cfg.HandshakeTimeout; d > 0 {
 		p.conn.SetWriteDeadline(time.Now().Add(d))
 	}
+	defer p.conn.SetWriteDeadline(time.Time{})
 	_, err := io.WriteString(p.conn, s)
 	return err
 }

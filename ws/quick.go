@@ -35,6 +35,7 @@ func (l *Listener) quick(conn net.Conn) (p *Pending, read []byte, err error) {
 		r.RemoteAddr = a.AddrPort().String()
 	}
 	p = l.newPending(conn, r, bytes.Clone(early))
+	p.raw = t.raw
 	l.track(p)
 	return p, nil, nil
 }

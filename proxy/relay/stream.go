@@ -121,7 +121,10 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 	defer cancel()
 	dial := d.Func
 	if dial == nil {
-		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive(), ControlContext: d.Sock.controlDial}
+		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive()}
+		if d.Sock.UserTimeout > 0 { // Go itself sets TCP_NODELAY
+			dialer.ControlContext = d.Sock.controlDial
+		}
 		dialer.SetMultipathTCP(false)
 		dial = dialer.DialContext
 	}
