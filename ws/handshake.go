@@ -51,7 +51,7 @@ func (l *Listener) check(r *http.Request) *refusal {
 	case r.Method != http.MethodGet:
 		return &refusal{http.StatusMethodNotAllowed, "a handshake is a GET", [2]string{"Allow", "GET"}}
 	case !isHandshake(r):
-		return &refusal{http.StatusUpgradeRequired, "this is a WebSocket", [2]string{"Upgrade", "websocket"}}
+		return &refusal{status: http.StatusUpgradeRequired, reason: "this is a WebSocket"}
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return &refusal{status: http.StatusBadRequest, reason: "a handshake is HTTP/1.1"}
 	case !hasToken(r.Header, "Connection", "upgrade"):

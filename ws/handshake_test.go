@@ -59,6 +59,7 @@ func TestHandshake(t *testing.T) {
 		{"two keys", with("Sec-WebSocket-Key: " + sampleKey), 400, ""},
 		{"no version", without("Sec-WebSocket-Version"), 426, "Sec-WebSocket-Version: 13"},
 		{"version 8", swap("Version: 13", "Version: 8"), 426, "Sec-WebSocket-Version: 13"},
+		{"version 7", swap("Version: 13", "Version: 7"), 426, "Upgrade: websocket"},
 		{"version 013", swap("Version: 13", "Version: 013"), 426, ""},
 		{"a body", with("Content-Length: 5") + "hello", 400, ""},
 		{"a chunked body", with("Transfer-Encoding: chunked") + "0\r\n\r\n", 400, ""},

@@ -151,8 +151,9 @@ func (r *refusal) write(w http.ResponseWriter) {
 	if r.header[0] != "" {
 		w.Header().Set(r.header[0], r.header[1])
 	}
-	if r.status == http.StatusUpgradeRequired {
+	if r.status == http.StatusUpgradeRequired { // RFC 9110, section 15.5.22
 		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
 	}
 	http.Error(w, r.reason, r.status)
 }
