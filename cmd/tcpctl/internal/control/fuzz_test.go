@@ -31,6 +31,8 @@ func FuzzAPI(f *testing.F) {
 		post("weight", `{"targets":["db/a"],"args":["999999999999999999999"]}`),
 		post("add", `{"targets":["db"],"args":["127.0.0.1:1,name=b,weight=-1"]}`),
 		post("remove", `{"targets":["db/b","db/b"],"limit_seconds":-9223372036.854775808}`),
+		post("add", `{"targets":["db"],"args":["unix:/x"],"save":true}`),
+		post("ready", `{"targets":["db/a","db/unix:/x"],"save":true}`),
 		post("pause", `{"targets":["db"],"max_seconds":9223372036.854775807}`),
 		post("resume", `{"targets":["db"],"rate":1e308}`),
 		post("kick", `{"service":"db","rate":1e-300}`),
@@ -53,7 +55,7 @@ func FuzzAPI(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { engine.Close() })
-	h := NewHandler(&api.Local{Engine: engine}, func(*http.Request) string { return "ana@here" })
+	h := NewHandler(&api.Local{Engine: engine, Save: func(string, *api.Request) error { return nil }}, func(*http.Request) string { return "ana@here" })
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 		if err != nil || r.RequestURI == "*" { // to which ServeMux has its own answer
