@@ -59,7 +59,8 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 }
 
 func TestQueueOldIsSaid(t *testing.T) {
-	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Queue: proxy.QueueConfig{Timeout: 400 * time.Millisecond}}, newServer(t, "a"))
+	const timeout = 400 * time.Millisecond
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Queue: proxy.QueueConfig{Timeout: timeout}}, newServer(t, "a"))
 	first := v.dial("first")
 	first.hears("a first")
 	waiting := v.dial("second")
@@ -68,7 +69,9 @@ func TestQueueOldIsSaid(t *testing.T) {
 		t.Errorf("%+v", ev)
 	}
 	waiting.isReset() // its time was over
-	if n := count(v, proxy.EventQueueOld); n != 1 {
+	// It is said again after a whole timeout, which is when a busy machine
+	// has not got round to the reset.
+	if n := count(v, proxy.EventQueueOld); n != 1 && (n != 2 || time.Since(ev.Time) < timeout) {
 		t.Errorf("said %d times", n)
 	}
 }
