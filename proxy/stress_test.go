@@ -116,6 +116,7 @@ func balance(v *visit) {
 	}
 	seen := map[string]bool{}
 	var in, out, served, left, failedOrRejected, cut int64
+	cuts := map[string]int{} // by whom and why
 	for range len(v.records) {
 		r := <-v.records
 		if seen[r.ID] {
@@ -129,6 +130,7 @@ func balance(v *visit) {
 			// A backend's reset need not be a cut: its client may have gone, too.
 			if r.By == proxy.ByProxy || r.By == proxy.ByOperator {
 				cut++
+				cuts[r.By+": "+r.Why]++
 			}
 		case r.By == proxy.ByClient:
 			left++
@@ -150,7 +152,7 @@ func balance(v *visit) {
 		v.Errorf("records: %d in, %d out, %d served; %d at backends, %d endings, %+v", in, out, served, total, endings, i)
 	}
 	if left < i.Queue.Left || failedOrRejected != i.Sessions.Failed+i.Sessions.Rejected || i.Sessions.Cut < cut {
-		v.Errorf("records: %d left, %d failed or rejected, %d cut; %+v", left, failedOrRejected, cut, i)
+		v.Errorf("records: %d left, %d failed or rejected, %d cut %v; %+v", left, failedOrRejected, cut, cuts, i)
 	}
 }
 
