@@ -137,8 +137,15 @@ func TestFlows(t *testing.T) {
 			}
 		})
 	}
-	if text, err := os.ReadFile(filepath.Join(dir, "history")); err != nil || !strings.Contains(string(text), "view office\nview all\n") {
-		t.Errorf("the history was not kept: %q %v", text, err)
+	// It is written beside the console, which may have ended first.
+	for end := time.Now().Add(hangs); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(filepath.Join(dir, "history"))
+		if strings.Contains(string(text), "view office\nview all\n") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the history was not kept: %q %v", text, err)
+		}
 	}
 }
 

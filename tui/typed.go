@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -14,16 +16,34 @@ const typedKept = 500
 // typed is what was typed on the command line, the newest last.
 type typed struct {
 	lines []string
-	file  string // "" keeps it in memory only
+	file  *typedFile // nil keeps them in memory only
+}
+
+// typedFile writes one list after another, each whole and the newest last:
+// commands run at the same time.
+type typedFile struct {
+	path   string
+	newest atomic.Pointer[string] // nil: it has been written
+	mu     sync.Mutex
+}
+
+func (f *typedFile) write() tea.Msg {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text, fresh := f.newest.Swap(nil), f.path+".new"
+	if text != nil && os.MkdirAll(filepath.Dir(f.path), 0o700) == nil && os.WriteFile(fresh, []byte(*text), 0o600) == nil {
+		_ = os.Rename(fresh, f.path)
+	}
+	return nil
 }
 
 // load reads the lines of earlier days; a file that cannot be read is as good
 // as none, as nothing depends on it.
 func (t *typed) load(file string) {
-	t.file = file
 	if file == "" {
 		return
 	}
+	t.file = &typedFile{path: file}
 	text, err := os.ReadFile(file)
 	if err != nil || len(text) > 1<<20 {
 		return
@@ -43,14 +63,10 @@ func (t *typed) add(line string) tea.Cmd {
 	}
 	t.lines = append(t.lines, line)
 	t.lines = t.lines[max(len(t.lines)-typedKept, 0):]
-	if t.file == "" {
+	if t.file == nil {
 		return nil
 	}
-	file, text := t.file, strings.Join(t.lines, "\n")+"\n"
-	return guard(func() tea.Msg {
-		if os.MkdirAll(filepath.Dir(file), 0o700) == nil {
-			_ = os.WriteFile(file, []byte(text), 0o600)
-		}
-		return nil
-	})
+	text := strings.Join(t.lines, "\n") + "\n"
+	t.file.newest.Store(&text)
+	return guard(t.file.write)
 }
