@@ -83,6 +83,9 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		if open {
 			m.pop()
 		}
+		if u := undoOf(a.answers); u.each != nil {
+			a.at.undos = append(a.at.undos, u)
+		}
 		m.showAnswers(a.p, a.answers)
 	case req.DryRun:
 		m.push(&detailsBox{title: "dry run: " + safe(a.p.requestLine()), facts: impactFacts(a.res.Impact)})
@@ -96,7 +99,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		}
 		text += a.p.on()
 		if a.res.Undo != nil {
-			a.at.undos = append(a.at.undos, *a.res.Undo)
+			a.at.undos = append(a.at.undos, undo{req: *a.res.Undo})
 		}
 		if a.res.Undo != nil && a.at == m.place {
 			text += "   (undo: " + m.keysOf("undo") + ")"
@@ -122,12 +125,33 @@ func impactFacts(all []api.Impact) (facts []fact) {
 	return facts
 }
 
+// undo takes an act back; one that was done on every node, on those that did
+// it, each in its own way: what was drained there may have been in maint here.
+type undo struct {
+	req  api.Request
+	each map[string]*api.Request
+}
+
+// undoOf is what takes back what the nodes have answered.
+func undoOf(answers []api.PeerAnswer) (u undo) {
+	for _, a := range answers {
+		if a.Error != nil || a.Result.Undo == nil {
+			continue
+		}
+		if u.each == nil {
+			u = undo{*a.Result.Undo, map[string]*api.Request{}}
+		}
+		u.each[a.Node] = a.Result.Undo
+	}
+	return u
+}
+
 // undoLast takes the last act back that can be.
 func (m *model) undoLast() tea.Cmd {
-	req := m.undos[len(m.undos)-1]
+	last := m.undos[len(m.undos)-1]
 	m.undos = m.undos[:len(m.undos)-1]
-	p := &proposal{req: req, act: api.Lookup(req.Act), undo: true, old: m.staleFor(), peer: m.peer}
-	for _, t := range req.Targets {
+	p := &proposal{req: last.req, act: api.Lookup(last.req.Act), undo: true, old: m.staleFor(), peer: m.peer, each: last.each, everywhere: last.each != nil}
+	for _, t := range last.req.Targets {
 		p.stamps = append(p.stamps, api.Stamp(m.world.status, p.act, t))
 		p.lived = append(p.lived, false)
 	}

@@ -100,7 +100,11 @@ func (m *model) doEverywhere(p *proposal, req api.Request) tea.Cmd {
 	return guard(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ctx, actLimit)
 		defer cancel()
-		answers, err := api.DoEverywhere(ctx, home, peers, req)
+		of := func(string) *api.Request { return &req }
+		if p.each != nil {
+			of = func(node string) *api.Request { return p.each[node] }
+		}
+		answers, err := api.DoOnEach(ctx, home, peers, of)
 		return actMsg{p: p, at: at, answers: answers, err: err}
 	})
 }
@@ -134,8 +138,11 @@ func (m *model) showAnswers(p *proposal, answers []api.PeerAnswer) {
 		level = proxy.LevelWarn
 	}
 	text := fmt.Sprintf("%s: done on %d of %s", strings.TrimSuffix(p.question(), "?"), did, many(len(answers), "node"))
-	if p.act.Undo != "" && did > 0 {
-		text += "   (back: :" + p.act.Undo + " " + strings.Join(p.req.Targets, " ") + " --peer all)"
+	if p.undo {
+		text = "undone: " + text
+	}
+	if undoOf(answers).each != nil {
+		text += "   (undo: " + m.keysOf("undo") + ")"
 	}
 	m.show(level, text)
 	if m.overlay() == nil {

@@ -27,7 +27,7 @@ type place struct {
 	panes []pane
 	shown [paneCount]picture // each pane as it was drawn last
 	view  string             // the service that is looked at, "" all
-	undos []api.Request      // what takes the last acts back, the newest last
+	undos []undo             // what takes the last acts back, the newest last
 
 	fetches [fetchCount]fetch
 	drains  map[string]time.Time // what we drain, and since when, until it is said to be over

@@ -79,6 +79,31 @@ func TestEverywhere(t *testing.T) {
 	c.sees("edge-02: ! no backend would be left")
 }
 
+// What was done on every node is taken back there, and nowhere else.
+func TestEverywhereIsUndone(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.engine.change(func(f *fake) {
+		heal(f)
+		f.status.Mesh.Peers[1].State = mesh.Alive
+	})
+	c.look()
+	two, three := c.engine.peer("edge-02"), c.engine.peer("edge-03")
+	two.change(func(f *fake) { f.refuse = api.Refused("no backend would be left", "--force") })
+	c.press("3 d enter y")
+	c.sees("done on 2 of 3 nodes", "(undo: U)")
+	two.change(func(f *fake) { f.refuse = nil })
+	c.press("esc U")
+	c.sees("undone: ", "done on 2 of 2 nodes")
+	for name, f := range map[string]*fake{"edge-01": c.engine, "edge-03": three} {
+		if got := f.acts(); len(got) != 2 || got[1].Act != "ready" || got[1].Expect == "" {
+			t.Errorf("%s was asked %+v", name, got)
+		}
+	}
+	if got := two.acts(); len(got) != 1 {
+		t.Errorf("the node that refused was asked %+v", got)
+	}
+}
+
 // The same from a dialog's own field, and by words.
 func TestEverywhereByWords(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)

@@ -29,8 +29,9 @@ type proposal struct {
 	// for all that there are.
 	peer       string
 	everywhere bool
-	nodes      []string // whose word can be asked for: this one first
-	also       []string // what else is said of the other nodes
+	nodes      []string                // whose word can be asked for: this one first
+	also       []string                // what else is said of the other nodes
+	each       map[string]*api.Request // what is asked of which, when it takes back what each has done
 }
 
 // chosen is what is marked, in order of the rows, or else the row under the

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,6 +70,7 @@ type PeerAnswer struct {
 	Node   string `json:"node"`
 	Result Result `json:"result,omitzero"`
 	Error  *Error `json:"error,omitempty"` // refused, or unreachable
+	here   bool
 }
 
 // DoEverywhere carries out one act here and on every peer that this node
@@ -76,6 +78,12 @@ type PeerAnswer struct {
 // cannot be reached now has not done it. All are asked at once: one that hangs
 // takes until ctx is done, and nobody waits behind it.
 func DoEverywhere(ctx context.Context, self Source, peers func(string) Source, r Request) ([]PeerAnswer, error) {
+	return DoOnEach(ctx, self, peers, func(string) *Request { return &r })
+}
+
+// DoOnEach is DoEverywhere with a request for each node; one for which there
+// is none is left alone.
+func DoOnEach(ctx context.Context, self Source, peers func(string) Source, of func(node string) *Request) ([]PeerAnswer, error) {
 	st, err := self.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -90,14 +98,16 @@ func DoEverywhere(ctx context.Context, self Source, peers func(string) Source, r
 			all = append(all, a)
 		}
 	}
+	all[0].here = true
+	all = slices.DeleteFunc(all, func(a PeerAnswer) bool { return of(a.Node) == nil })
 	var wg sync.WaitGroup
 	for i := range all {
 		if a := &all[i]; a.Error == nil {
 			src := self
-			if i > 0 {
+			if !a.here {
 				src = peers(a.Node)
 			}
-			wg.Go(func() { a.ask(ctx, src, r) })
+			wg.Go(func() { a.ask(ctx, src, *of(a.Node)) })
 		}
 	}
 	wg.Wait()
