@@ -111,6 +111,9 @@ func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
 	p := enter(t, b.addr)
 	p.say(closeFrame(4321, ""))
 	p.wantFrame(fin|clos, "\x10\xe1")
+	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
+		t.Fatalf("behind Close: %q, %v", rest, err)
+	}
 	if _, err := b.last().Write([]byte("late")); !errors.Is(err, net.ErrClosed) {
 		t.Fatalf("a write after Close: %v", err)
 	}

@@ -145,9 +145,15 @@ func (c *Conn) settle() error {
 	return nil
 }
 
-// paid forgets n bytes that were owed, and the buffer with the last.
+// paid forgets n bytes that were owed, and the buffer with the last. When they
+// were the echo of the peer's Close, a server ends the TCP connection at once
+// (RFC 6455, section 7.1.1), though its program may take a while yet.
 func (c *Conn) paid(n int) {
-	if c.owed = c.owed[n:]; len(c.owed) == 0 {
-		c.owed = nil
+	if c.owed = c.owed[n:]; len(c.owed) > 0 {
+		return
+	}
+	c.owed = nil
+	if c.closeSent && c.heard.Load() && !c.client {
+		halfClose(c.conn)
 	}
 }
