@@ -67,7 +67,7 @@ func TestOneHookAtATimeAndAlone(t *testing.T) {
 		mu.Lock()
 		running++
 		together = max(together, running)
-		live = max(live, s.open.Load())
+		live = max(live, s.open())
 		mu.Unlock()
 		time.Sleep(2 * time.Millisecond)
 		mu.Lock()

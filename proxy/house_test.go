@@ -46,11 +46,11 @@ type server struct {
 
 	giveBack func() // its port; nil while it lives
 
-	accepted, open, most atomic.Int32
-	resets               atomic.Int32 // how many of them ended with one
-	mu                   sync.Mutex
-	conns                map[net.Conn]bool
-	heard                []string // the first line of each client, in order
+	accepted, most atomic.Int32
+	resets         atomic.Int32 // how many of them ended with one
+	mu             sync.Mutex
+	conns          map[net.Conn]bool // whether it is one that counts
+	heard          []string          // the first line of each client, in order
 }
 
 func newServer(t testing.TB, name string) *server {
@@ -94,7 +94,7 @@ func (s *server) acceptAll(ln net.Listener) {
 			return
 		}
 		s.mu.Lock()
-		s.conns[c] = true
+		s.conns[c] = false
 		s.mu.Unlock()
 		s.wg.Add(1)
 		go s.serve(c)
@@ -116,18 +116,36 @@ func (s *server) serve(c net.Conn) {
 		return
 	}
 	s.accepted.Add(1)
-	n := s.open.Add(1)
-	for m := s.most.Load(); n > m && !s.most.CompareAndSwap(m, n); m = s.most.Load() {
-	}
 	s.mu.Lock()
+	s.conns[c] = true
+	s.most.Store(max(s.most.Load(), s.openNow()))
 	s.heard = append(s.heard, strings.TrimSpace(line))
 	s.mu.Unlock()
 	fmt.Fprintf(c, "%s %s", s.name, line)
 	if _, err := io.Copy(c, r); errors.Is(err, syscall.ECONNRESET) {
 		s.resets.Add(1)
 	}
-	s.open.Add(-1) // before the other end can know
+	s.mu.Lock()
+	s.conns[c] = false // before the other end can know
+	s.mu.Unlock()
 	c.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+// open is how many connections there are now.
+func (s *server) open() int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openNow()
+}
+
+// openNow leaves out those that were reset and have not noticed yet.
+func (s *server) openNow() (n int32) {
+	for c, counts := range s.conns {
+		if counts && !wasReset(c) {
+			n++
+		}
+	}
+	return n
 }
 
 // kill ends the backend as a crash does: everything is reset.

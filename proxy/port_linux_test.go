@@ -3,7 +3,26 @@ package proxy_test
 import (
 	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+// wasReset asks the system, which knows before anybody has read.
+func wasReset(c net.Conn) (yes bool) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		yes = err == nil && info.State == unix.BPF_TCP_CLOSE
+	})
+	return yes
+}
 
 // keepPort keeps the port of a server that is dead from being given to another
 // program that asks for any: tests of other packages run beside us, and one of

@@ -4,4 +4,6 @@ package proxy_test
 
 import "net"
 
+func wasReset(net.Conn) bool { return false }
+
 func keepPort(net.Addr) (giveBack func()) { return func() {} }
