@@ -46,7 +46,8 @@ func NewSide(c net.Conn) *Side {
 		name = own
 	}
 	if !s.remote.IsValid() {
-		s.path = &name
+		path := name // or each side's would be on the heap
+		s.path = &path
 	}
 	s.touch()
 	return s

@@ -139,6 +139,28 @@ func TestParkedUntilIdle(t *testing.T) {
 	}
 }
 
+// TestParkedAndAlive: one that answers them is not.
+func TestParkedAndAlive(t *testing.T) {
+	spec := config.NewWS()
+	spec.Ping = 50 * time.Millisecond
+	heard := make(chan string, 1)
+	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
+	c := v.dial()
+	go io.Copy(io.Discard, c)
+	for range 3 { // more pings than may be missed
+		v.untilParked()
+		time.Sleep(spec.Ping)
+	}
+	v.until("a pong has come", func(proxy.ServiceInfo) bool {
+		s := v.engine.Sessions(false)
+		return len(s) == 1 && s[0].PingSeconds > 0
+	})
+	io.WriteString(c, "yes!")
+	if got := <-heard; got != "yes!" {
+		t.Errorf("heard %q", got)
+	}
+}
+
 // TestParkedAndDead: a client that answers no pings is found out.
 func TestParkedAndDead(t *testing.T) {
 	spec := config.NewWS()
