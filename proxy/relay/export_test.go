@@ -1,6 +1,12 @@
 package relay
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // ParkAfter is for tests that do not want to wait for it.
 func ParkAfter(d time.Duration) { parkAfter = d }
+
+// WasReset says that a connection whose end has been read was reset.
+func WasReset(c net.Conn) bool { return NewSide(c).wasReset() }

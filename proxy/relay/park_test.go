@@ -3,6 +3,8 @@ package relay_test
 import (
 	"io"
 	"net"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -14,21 +16,35 @@ type parking struct{ relay.Stream }
 func (p *parking) Relay(t relay.Task, client, backend *relay.Side) {
 	if c, ok := client.Conn().(*net.TCPConn); ok {
 		client.EndWatch()
-		client.Wrap(bare{c})
+		client.Wrap(&bare{TCPConn: c})
 	}
 	p.Stream.Relay(t, client, backend)
 }
 
 // bare puts bytes into no frames at all.
-type bare struct{ *net.TCPConn }
-
-func (bare) CanPark() bool { return true }
-
-func (b bare) WriteTo(dst io.Writer) (int64, error) {
-	return io.Copy(dst, struct{ io.Reader }{b.TCPConn})
+type bare struct {
+	*net.TCPConn
+	shut atomic.Bool
 }
 
-func (b bare) ReadFromOnce(src io.Reader) (int64, error) {
+func (*bare) CanPark() bool { return true }
+
+func (b *bare) CloseWrite() error {
+	b.shut.Store(true)
+	return b.TCPConn.CloseWrite()
+}
+
+// WriteTo knows no other goodbye than the end of the stream, which is not one
+// where a write has got the reset before.
+func (b *bare) WriteTo(dst io.Writer) (int64, error) {
+	n, err := io.Copy(dst, struct{ io.Reader }{b.TCPConn})
+	if err == nil && !b.shut.Load() && relay.WasReset(b.TCPConn) {
+		err = syscall.ECONNRESET
+	}
+	return n, err
+}
+
+func (b *bare) ReadFromOnce(src io.Reader) (int64, error) {
 	buf := make([]byte, 32<<10)
 	n, err := src.Read(buf)
 	if n == 0 {
