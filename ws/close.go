@@ -30,7 +30,7 @@ type closing struct {
 	once      sync.Once   // CloseNow
 	echoMu    sync.Mutex
 	echo      *time.Timer
-	echoSeen  int64 // bytes written when it was set
+	echoSeen  int64 // bytes written when it was set; giveUp's are the kernel's
 	echoBy    time.Time
 }
 
@@ -81,8 +81,35 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 
 // CloseWrite sends Close 1000 and returns; reading goes on until the peer's
 // Close. It is what comes nearest to the half-close of TCP: the peer gets all
-// that was written, but it is expected to end its own side at once.
-func (c *Conn) CloseWrite() error { return c.sendClose(Normal, "") }
+// that was written, but it is expected to end its own side at once. A server
+// gives it up after CloseTimeout in which it has neither said nor taken
+// anything; for that, one that was last seen alive has another.
+func (c *Conn) CloseWrite() error {
+	err := c.sendClose(Normal, "")
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	if !c.client && c.echo == nil && !c.isOver.Load() && !c.isClosing.Load() {
+		c.echo = time.AfterFunc(c.set.closeTimeout, c.giveUp)
+	}
+	return err
+}
+
+// giveUp ends the connection of a client that does not answer our Close.
+func (c *Conn) giveUp() {
+	c.echoMu.Lock()
+	defer c.echoMu.Unlock()
+	if c.isOver.Load() || c.isClosing.Load() {
+		return
+	}
+	received, acked, _ := pulse(c.pulseOf)
+	busy := len(c.turn) > 0 && !c.waiting.Load() // the reader, with what has come
+	if n := int64(received + acked); n != c.echoSeen || busy {
+		c.echoSeen = n
+		c.echo.Reset(c.set.closeTimeout)
+		return
+	}
+	cutOff(c.bottom) // the one who reads is told, and closes
+}
 
 // beginClosing makes deadlines ours, which also ends a write that is blocked.
 func (c *Conn) beginClosing(by time.Time) bool {
@@ -121,6 +148,9 @@ func (c *Conn) sendClose(code Code, reason string) error {
 func (c *Conn) echoSoon() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
+	if c.echo != nil {
+		return // CloseWrite's: ours is sent
+	}
 	c.echoSeen, c.echoBy = c.out.Load(), time.Now().Add(c.set.closeTimeout-echoDelay)
 	c.echo = time.AfterFunc(echoDelay, c.echoClose)
 }

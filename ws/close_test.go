@@ -206,6 +206,17 @@ func TestCloseIsBounded(t *testing.T) {
 			t.Error("closed in good order")
 		}
 	})
+	t.Run("no answer to CloseWrite", func(t *testing.T) {
+		c, p := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		c.CloseWrite()
+		p.wantFrame(fin|clos, "\x03\xe8")
+		if _, err := c.WriteTo(io.Discard); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("reading ended with %v", err)
+		}
+		if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
+			t.Errorf("behind Close: %q, %v", rest, err)
+		}
+	})
 	t.Run("blocked writer", func(t *testing.T) {
 		c, _ := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		wrote := make(chan error, 1)
