@@ -150,7 +150,7 @@ func TestTheBackendsResetPassesOn(t *testing.T) {
 // reset.
 func TestClocks(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		const short = 100 * time.Millisecond
+		const short = 500 * time.Millisecond // and long enough for a busy machine to answer
 		for why, set := range map[string]func(*proxy.ServiceConfig){
 			"idle":               func(c *proxy.ServiceConfig) { c.IdleTimeout = short },
 			"max lifetime":       func(c *proxy.ServiceConfig) { c.MaxLifetime = short },
@@ -197,14 +197,14 @@ func TestClocks(t *testing.T) {
 // TestAOneWayStreamIsNotIdle: one clock for both directions.
 func TestAOneWayStreamIsNotIdle(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		const lines = 30
+		const lines = 70 // for longer than a client may be idle
 		v := by(t, relay, func(c *net.TCPConn) {
 			for range lines {
 				io.WriteString(c, "tick\n")
 				time.Sleep(10 * time.Millisecond)
 			}
 		})
-		c := proxy.ServiceConfig{Relay: relay, IdleTimeout: 200 * time.Millisecond, Check: proxy.CheckConfig{Type: "none"}}
+		c := proxy.ServiceConfig{Relay: relay, IdleTimeout: 500 * time.Millisecond, Check: proxy.CheckConfig{Type: "none"}}
 		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: v.backend("a").Addr}}
 		v = start(t, c)
 		one := v.dial("")
