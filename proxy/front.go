@@ -112,12 +112,16 @@ func (s *Service) acceptTrouble(err error) {
 // sessions go on.
 func (s *Service) CloseFront(by, reason string) (text string, err error) {
 	var f *front
-	s.queue.View(func() { f, s.front = s.front, nil })
+	s.queue.View(func() {
+		f, s.front = s.front, nil
+		s.closing = s.closing || f != nil
+	})
 	if f == nil {
 		return "", fmt.Errorf("proxy: %s is closed already", s.name)
 	}
 	text = "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", ")
 	f.close()
+	s.queue.View(func() { s.closing = false })
 	if p := s.config().Protocol; p != nil {
 		p.KeepAlive(false)
 	}

@@ -25,6 +25,7 @@ type Service struct {
 	// What follows is guarded by the queue: whoever changes it does so in
 	// queue.Update, which then lets in those who may go.
 	front      *front // nil: closed
+	closing    bool   // its listeners are, and not all yet
 	backends   []*Backend
 	policy     policy
 	candidates []*Backend // scratch of choose
@@ -133,7 +134,7 @@ func (s *Service) nextDeadline() {
 // state is the service's word. The queue is locked.
 func (s *Service) state() string {
 	switch {
-	case s.front == nil:
+	case s.front == nil && !s.closing:
 		return StateClosed
 	case s.pause != nil && !s.pause.settled:
 		return StatePausing
