@@ -42,8 +42,10 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	defer t.close()
 	m.out = t.write
 
+	alive, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
 	p := tea.NewProgram(m,
-		tea.WithContext(ctx), tea.WithInput(t.input), tea.WithOutput(t.output),
+		tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
 		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(frames))
 	done := make(chan error, 1)
 	go runProgram(p, done)
@@ -59,12 +61,16 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		outcome = Hangup
 	}
 	cancel()
+	// Asked to end, Bubble Tea waits for its reader before it closes what that
+	// reads from; killed, it does not.
+	go p.Quit()
 	select {
 	case <-done:
 		if m.crash != nil {
 			return outcome, m.crash
 		}
 	case <-time.After(endLimit):
+		kill()
 		t.restore() // Bubble Tea could not
 	}
 	return outcome, nil
