@@ -111,21 +111,31 @@ func (s *Service) acceptTrouble(err error) {
 // CloseFront refuses new clients by closing the listener. Waiters and live
 // sessions go on.
 func (s *Service) CloseFront(by, reason string) (text string, err error) {
-	var f *front
+	f := s.endFront((*relay.Listener).Close)
+	if f == nil {
+		return "", fmt.Errorf("proxy: %s is closed already", s.name)
+	}
+	return "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", "), nil
+}
+
+// endFront ends each listener in its way, and gives the front that there was;
+// nil where there was none.
+func (s *Service) endFront(end func(*relay.Listener) error) (f *front) {
 	s.queue.View(func() {
 		f, s.front = s.front, nil
 		s.closing = s.closing || f != nil
 	})
 	if f == nil {
-		return "", fmt.Errorf("proxy: %s is closed already", s.name)
+		return nil
 	}
-	text = "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", ")
-	f.close()
+	for _, l := range f.listeners {
+		end(l)
+	}
 	s.queue.View(func() { s.closing = false })
 	if p := s.config().Protocol; p != nil {
 		p.KeepAlive(false)
 	}
-	return text, nil
+	return f
 }
 
 // OpenFront listens again.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -79,7 +80,7 @@ func (e *Engine) Movable() error {
 		s.queue.View(func() {
 			switch {
 			case s.pause != nil:
-				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, s.pause.until.Format("15:04:05"))
+				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, s.pause.until.Format(time.TimeOnly))
 			case s.releasing():
 				err = fmt.Errorf("proxy: %s still lets those through who were held", s.name)
 			case !s.elsewhere.empty():
@@ -112,37 +113,28 @@ func (e *Engine) Up() map[string]map[string]string {
 
 // Leave stops listening, for an engine in another process that has the same
 // sockets; nothing is closed for clients. Waiters and live sessions go on
-// until Shutdown. Return opens the doors again.
-func (e *Engine) Leave() {
+// until Shutdown. Return opens the doors again of the services that were left.
+func (e *Engine) Leave() (left []*Service) {
 	e.mu.Lock()
 	e.left = true
 	e.mu.Unlock()
 	for _, s := range e.all() {
-		var f *front
-		s.queue.View(func() { f, s.front = s.front, nil })
-		if f == nil {
-			continue
-		}
-		for _, l := range f.listeners {
-			l.Leave()
-		}
-		if p := s.config().Protocol; p != nil {
-			p.KeepAlive(false)
+		if s.endFront((*relay.Listener).Leave) != nil {
+			left = append(left, s)
 		}
 	}
+	return left
 }
 
 // Return listens again after Leave, since nobody has come.
-func (e *Engine) Return(closed []string) error {
+func (e *Engine) Return(left []*Service) error {
 	e.mu.Lock()
 	e.left = false
 	e.mu.Unlock()
 	var all []error
-	for _, s := range e.all() {
-		if !slices.Contains(closed, s.name) {
-			_, err := s.OpenFront("", "upgrade")
-			all = append(all, err)
-		}
+	for _, s := range left {
+		_, err := s.OpenFront("", "upgrade")
+		all = append(all, err)
 	}
 	return errors.Join(all...)
 }
@@ -161,13 +153,12 @@ func (e *Engine) Rest() map[string]Rest {
 					r.Backends[b.name] = b.active
 				}
 			}
-			r.Waiting = s.queue.Waiting()
 			if !s.bounded() {
+				r.Waiting = s.queue.Waiting()
 				return
 			}
 			// Who is still being greeted will stand in the queue, too, and then
 			// take what the other engine must not have given away.
-			r.Waiting = 0
 			for sess := range s.live.all() {
 				if sess.backend == nil {
 					r.Waiting++

@@ -89,11 +89,11 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 // TestNobodyFollows: an engine that has left listens again.
 func TestNobodyFollows(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
-	v.Leave()
+	left := v.Leave()
 	if v.svc.Info().State != proxy.StateClosed {
 		t.Error("it is open")
 	}
-	if err := v.Return(nil); err != nil {
+	if err := v.Return(left); err != nil {
 		t.Fatal(err)
 	}
 	v.dial("back").hears("a back")

@@ -103,15 +103,20 @@ func (in *instance) serve() error {
 	if order.grace <= 0 {
 		order.grace = in.usualGrace()
 	}
-	in.log.Info("stopping: "+order.why, "grace", order.grace)
 	in.systemd.Stopping(order.grace, order.why) // who is not there need not know
-	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
+	in.shutDown(order.why, order.grace)
+	return nil
+}
+
+// shutDown ends the engine, in the grace or at the next signal.
+func (in *instance) shutDown(why string, grace time.Duration) {
+	in.log.Info("stopping: "+why, "grace", grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	go in.signals.hurry(cancel)
 	if in.engine.Shutdown(ctx) != nil {
 		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
 	}
-	return nil
 }
 
 func (in *instance) usualGrace() time.Duration {

@@ -87,13 +87,12 @@ func (in *instance) giveOver(next *upgrade.Successor) bool {
 		in.fleet = nil
 	}
 	in.systemd.HandOver(next.PID) // who is not there need not know
-	_, closed, _ := in.engine.Doors()
-	in.engine.Leave()
+	left := in.engine.Leave()
 	rest := in.engine.Rest()
 	if err := next.Go(rest); err != nil {
 		in.log.Error("upgrade: the new process has died; serving on: " + err.Error())
 		next.Close()
-		if err := in.engine.Return(closed); err != nil {
+		if err := in.engine.Return(left); err != nil {
 			in.log.Error("upgrade: " + err.Error())
 		}
 		return false
@@ -127,8 +126,8 @@ func (in *instance) serveRest(next *upgrade.Successor, rest map[string]proxy.Res
 	}()
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
-	ctx := context.Background()
-	for why := ""; len(rest) > 0 && why == ""; {
+	why := ""
+	for len(rest) > 0 && why == "" {
 		select {
 		case <-tick.C:
 			if now := in.engine.Rest(); !reflect.DeepEqual(now, rest) {
@@ -142,17 +141,12 @@ func (in *instance) serveRest(next *upgrade.Successor, rest map[string]proxy.Res
 		case sig := <-in.signals.stop:
 			why = sig.String()
 		}
-		if why != "" {
-			in.log.Info("stopping: "+why, "grace", in.usualGrace())
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, in.usualGrace())
-			defer cancel()
-			go in.signals.hurry(cancel)
-		}
 	}
-	if in.engine.Shutdown(ctx) != nil {
-		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+	if why == "" {
+		in.engine.Shutdown(context.Background())
+		return
 	}
+	in.shutDown(why, in.usualGrace())
 }
 
 func awaitNext(next *upgrade.Successor, gone chan<- struct{}) {
