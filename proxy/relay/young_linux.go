@@ -19,7 +19,7 @@ type newborn struct {
 	keepAlive  int32 // seconds, as the kernel has it
 }
 
-// childhood is how long that is, and childhoods how often those are looked at.
+// childhood is how long that is, and growUpEvery how often they are looked at.
 const (
 	childhood   = int64(5 * time.Second)
 	growUpEvery = int64(time.Second)

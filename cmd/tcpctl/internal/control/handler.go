@@ -106,9 +106,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 func (h *handler) act(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req api.Request
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&req); err != nil && !errors.Is(err, io.EOF) {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&req); err != nil && !errors.Is(err, io.EOF) {
 			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"targets": ["db/a"], "limit_seconds": 30}`))
 			return
 		}

@@ -25,9 +25,7 @@ func (h *handler) handlePlans(mux *http.ServeMux, p api.Planner) {
 	mux.HandleFunc("GET /v1/reports/{id}", report)
 	mux.HandleFunc("POST /v1/window", func(w http.ResponseWriter, r *http.Request) {
 		var call api.WindowCall
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&call); err != nil {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&call); err != nil {
 			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"service": "db", "max_seconds": 120}`))
 			return
 		}
