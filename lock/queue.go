@@ -18,7 +18,6 @@ package lock
 import (
 	"errors"
 	"iter"
-	"sync"
 	"time"
 )
 
@@ -34,13 +33,18 @@ const (
 	Go                  // let it in; the gate has reserved what it needs
 )
 
+// Reason is one fixed word why a waiter waits, or why something ended: it is
+// compared, counted and used as a label, so whoever needs another one adds a
+// constant. Free text stands beside it, never in it.
+type Reason string
+
 // Gate says who may go. Both methods are called with the queue locked: they
 // must be quick, and must not call the queue.
 type Gate interface {
 	// Admit is asked about the head of the line, and about those behind it
 	// while it answers Skip. Answering Go it has reserved, in the same step,
-	// all that the waiter needs. Otherwise it gives one word why not.
-	Admit(w *Waiter) (v Verdict, why string)
+	// all that the waiter needs. Otherwise it gives the reason why not.
+	Admit(w *Waiter) (v Verdict, why Reason)
 	// Release gives back what Admit has reserved for w.
 	Release(w *Waiter)
 }
@@ -52,13 +56,13 @@ type Owner interface{ Granted(w *Waiter) }
 // Queue is a line of waiters. The zero value is not usable: call NewQueue. Its
 // methods may be called from any goroutine.
 type Queue struct {
-	mu         sync.Mutex
+	mu         mutex
 	gate       Gate
 	max        int
 	head, tail *Waiter
 	waiting    int
 	arrivals   uint64
-	why        string // what the gate said last to one that had to stay
+	why        Reason // what the gate said last to one that had to stay
 }
 
 // NewQueue makes an empty line in front of gate that holds at most max
@@ -86,7 +90,7 @@ type Waiter struct {
 	since      time.Time
 	state      state
 	joining    bool
-	why        string
+	why        Reason
 }
 
 // Permit is what a waiter has become that was let in: one held slot. It is
@@ -144,25 +148,34 @@ func (q *Queue) Update(change func()) {
 	q.admit()
 }
 
-// View runs look with the queue locked; it must change nothing.
-func (q *Queue) View(look func()) {
+// Do runs change with the queue locked. Nobody is let in: it is for what no
+// gate looks at, or what lets in nobody.
+func (q *Queue) Do(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	change()
+}
+
+// View runs look with the queue locked. It must change nothing that others can
+// see: with the race detector several of them run at once, so that a write in
+// one of them is a data race.
+func (q *Queue) View(look func()) {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
 	look()
 }
 
 // SetMax changes the greatest length of the line; those who wait stay.
-func (q *Queue) SetMax(max int) { q.View(func() { q.max = max }) }
+func (q *Queue) SetMax(max int) { q.Do(func() { q.max = max }) }
 
-// Len is how many wait. Inside View and Update, use Waiters.
-func (q *Queue) Len() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.waiting
+// Len is how many wait. Inside Do, Update and View, use Waiting.
+func (q *Queue) Len() (n int) {
+	q.View(func() { n = q.waiting })
+	return n
 }
 
-// Waiters goes through the line from its head. It is for use inside View,
-// Update and a Gate, where the queue is locked.
+// Waiters goes through the line from its head. It is for use inside Do,
+// Update, View and a Gate, where the queue is locked.
 func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	return func(yield func(*Waiter) bool) {
 		for w := q.head; w != nil; w = w.next {
@@ -181,7 +194,7 @@ func (q *Queue) Waiting() int { return q.waiting }
 func (q *Queue) Arrivals() uint64 { return q.arrivals }
 
 // Why is what the gate said last to one that had to stay.
-func (q *Queue) Why() string { return q.why }
+func (q *Queue) Why() Reason { return q.why }
 
 // admit lets in all who may go, in order. The queue is locked.
 func (q *Queue) admit() {
@@ -247,8 +260,8 @@ func (w *Waiter) Since() time.Time { return w.since }
 // Arrival numbers the waiters of a queue in the order in which they came.
 func (w *Waiter) Arrival() uint64 { return w.arrival }
 
-// Why is one word why w waits; for one behind the head it is the head's.
-func (w *Waiter) Why() string {
+// Why is the reason why w waits; for one behind the head it is the head's.
+func (w *Waiter) Why() Reason {
 	if w.why == "" && w.queue != nil {
 		return w.queue.why
 	}

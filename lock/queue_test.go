@@ -16,7 +16,7 @@ type line struct {
 	express     map[*Waiter]bool
 }
 
-func (l *line) Admit(w *Waiter) (Verdict, string) {
+func (l *line) Admit(w *Waiter) (Verdict, Reason) {
 	switch {
 	case l.closed && !l.express[w] && len(l.express) > 0:
 		return Skip, "closed"
@@ -229,4 +229,21 @@ func FuzzQueue(f *testing.F) {
 			})
 		}
 	})
+}
+
+// TestDo changes without letting in, which the next Update does.
+func TestDo(t *testing.T) {
+	gate := &line{}
+	q := NewQueue(gate, 0)
+	var log []int
+	g := newGuest(1, &log)
+	q.Join(&g.Waiter)
+	q.Do(func() { gate.slots = 1 })
+	if len(log) != 0 || q.Len() != 1 {
+		t.Fatalf("Do has let in %v", log)
+	}
+	q.Update(nil)
+	if len(log) != 1 || q.Len() != 0 {
+		t.Fatalf("Update has let in %v", log)
+	}
 }

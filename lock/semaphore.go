@@ -23,7 +23,7 @@ func NewSemaphore(n int) *Semaphore {
 // slots is the simplest gate.
 type slots struct{ size, used int }
 
-func (s *slots) Admit(*Waiter) (Verdict, string) {
+func (s *slots) Admit(*Waiter) (Verdict, Reason) {
 	if s.used >= s.size {
 		return Stay, "slots"
 	}
@@ -91,7 +91,7 @@ func (s *Semaphore) InUse() (n int) {
 type Place struct {
 	Position int // from 1, the next to go
 	Age      time.Duration
-	Why      string
+	Why      Reason
 }
 
 // Waiters is the line at this moment, from its head.

@@ -24,24 +24,12 @@ type place struct {
 // burst is how many sessions a place may begin at once, whatever its rate.
 const burst = 5
 
-// Why a client is refused at the door.
-const (
-	whyDenied   = "denied"
-	whyTooMany  = "too many sessions from its address"
-	whyTooFast  = "too many new sessions from its address"
-	whyNoProxy  = "not a trusted proxy"
-	whyBadProxy = "bad PROXY header"
-	whyBadTLS   = "TLS handshake failed"
-
-	whyNoHandshake = "no handshake"
-)
-
 // judge says why a client is refused, "" when it may come; then leave must be
 // called at its end.
-func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused string) {
+func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused Reason) {
 	client = client.Unmap()
 	if covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client) {
-		return whyDenied
+		return ReasonDenied
 	}
 	if c.MaxSessionsPerIP <= 0 && c.NewSessionsPerIP <= 0 {
 		return ""
@@ -60,13 +48,13 @@ func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused string) {
 		a.places[key] = p
 	}
 	if c.MaxSessionsPerIP > 0 && p.active >= c.MaxSessionsPerIP {
-		return whyTooMany
+		return ReasonSessionsPerIP
 	}
 	if rate := c.NewSessionsPerIP; rate > 0 {
 		p.tokens = min(p.tokens+now.Sub(p.filled).Seconds()*rate, max(burst, rate))
 		p.filled = now
 		if p.tokens < 1 {
-			return whyTooFast
+			return ReasonNewPerIP
 		}
 		p.tokens--
 	}

@@ -13,8 +13,8 @@ func admit(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.rounds > 0 { // it has come back, to its old place
-			if why := s.inVain(); why != "" {
-				return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true})
+			if r := s.inVain(); r != "" {
+				return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
 			}
 			s.run.At(s, sooner(s.patience(), s.untilHold()))
 			return wait
@@ -45,13 +45,13 @@ func admit(s *Session, ev relay.Event) answer {
 			s.run.At(s, sooner(d, s.untilHold()))
 			return wait
 		}
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue timeout", reset: true, late: s.rounds > 0 && s.late})
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueTimeout, reset: true, late: s.rounds > 0 && s.late})
 	case relay.Told:
 		o := ev.Arg.(order)
 		if o.live || o.on != nil {
 			return wait
 		}
-		return s.ends(ending{by: o.by, phase: PhaseQueue, why: o.why, reset: true})
+		return s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
 }
@@ -66,10 +66,10 @@ func (s *Session) join() answer {
 		return next
 	}
 	if err != nil {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: "queue full", reset: true, refused: true})
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueFull, reset: true, refused: true})
 	}
-	if why := s.inVain(); why != "" {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true, refused: true})
+	if r := s.inVain(); r != "" {
+		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true, refused: true})
 	}
 	s.startPatience()
 	s.run.Watch(s, s.client)
@@ -85,14 +85,14 @@ func (s *Session) letIn() {
 }
 
 // inVain says why the session would wait in vain, "" when it would not.
-func (s *Session) inVain() (why string) {
+func (s *Session) inVain() (why Reason) {
 	svc := s.service
 	svc.queue.View(func() {
 		switch {
 		case svc.pause != nil && svc.pause.overdue && !s.bypass:
-			why = whyOverdue
+			why = ReasonWindowOverdue
 		case svc.config().NoBackend == Reject && svc.hopeless():
-			why = whyNoBackend
+			why = ReasonNoBackend
 		}
 	})
 	return why
@@ -100,7 +100,7 @@ func (s *Session) inVain() (why string) {
 
 // startPatience begins the session's own reading of the queue's clock.
 func (s *Session) startPatience() {
-	s.service.queue.View(func() {
+	s.service.queue.Do(func() {
 		now := time.Now()
 		s.stood = s.service.stoodStill(now)
 		s.service.queueOld(now)
@@ -158,7 +158,7 @@ func (s *Session) clientEnded(how relay.End) answer {
 }
 
 func (s *Session) leaves(how relay.End) answer {
-	return s.ends(ending{by: ByClient, phase: PhaseQueue, why: "left (" + how.String() + ")", reset: how != relay.FIN})
+	return s.ends(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: how.String(), reset: how != relay.FIN})
 }
 
 // longWait is how long a wait is worth an event at its end.
@@ -166,7 +166,7 @@ const longWait = time.Second
 
 // waited notes a grant to one that had to stand in line.
 func (s *Service) waited(sess *Session) {
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		s.line.Granted++
 		s.waits.add(sess.waited)
 	})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // books are what a service counts of its sessions for those who look from
@@ -26,31 +25,8 @@ type TimesInfo struct {
 type EndingInfo struct {
 	By     string `json:"ended_by"`
 	Phase  string `json:"phase"`
-	Reason string `json:"reason"` // one word of a fixed set, however long a record's Why is
+	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
-}
-
-// reasons are the words that EndingInfo.Reason can be, by what a record's Why
-// begins with: few and fixed, so that they can be a label.
-var reasons = map[string]string{
-	"fin": "fin", "reset": "reset", "left": "left", "connect": "connect",
-	"idle": "idle", "half-close timeout": "half_close_timeout", "max lifetime": "max_lifetime", whyTTL: "ttl",
-	"queue full": "queue_full", "queue timeout": "queue_timeout", whyNoBackend: "no_backend", "hook failed": "hook",
-	"kicked": "kicked", "backend down": "backend_down", "drain limit": "drain_limit", "pause limit": "pause_limit", "pause deadline": "pause_deadline",
-	whyOverdue: "window_overdue", "shutdown": "shutdown",
-	whyDenied: "denied", whyTooMany: "sessions_per_ip", whyTooFast: "new_sessions_per_ip",
-	whyNoProxy: "untrusted_proxy", whyBadProxy: "proxy_header", whyBadTLS: "tls", whyNoHandshake: "no_handshake",
-}
-
-// reason makes one word of a record's Why: "left (reset)" is left, "kicked:
-// too old" is kicked, and what is not known is other.
-func reason(why string) string {
-	begin, _, _ := strings.Cut(why, ":")
-	begin, _, _ = strings.Cut(begin, " (")
-	if word := reasons[begin]; word != "" {
-		return word
-	}
-	return "other"
 }
 
 func newBooks() books {
@@ -60,7 +36,7 @@ func newBooks() books {
 
 // ended counts one ending. The queue is locked.
 func (k *books) ended(e *ending) {
-	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: reason(e.why)}]++
+	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
 }
 
 // CloseInfo counts sessions that ended with one code of their Protocol.

@@ -23,7 +23,7 @@ func TestBooks(t *testing.T) {
 	c.fin()
 	c.isClosed()
 	i = v.until("both have ended", func(i proxy.ServiceInfo) bool { return len(i.Endings) == 2 && i.Times.Session.Count() == 1 })
-	want := []proxy.EndingInfo{{By: "client", Phase: "queue", Reason: "left", Count: 1}, {By: "client", Phase: "relay", Reason: "fin", Count: 1}}
+	want := []proxy.EndingInfo{{By: "client", Phase: "queue", Reason: proxy.ReasonAbandoned, Count: 1}, {By: "client", Phase: "relay", Reason: proxy.ReasonFIN, Count: 1}}
 	if !slices.Equal(i.Endings, want) {
 		t.Errorf("endings %+v", i.Endings)
 	}

@@ -18,7 +18,7 @@ func carry(s *Session, ev relay.Event) answer {
 		s.phase.Store(inRelay)
 		s.last.total.Add(1)
 		if s.held {
-			s.service.queue.View(func() { s.service.served(s) })
+			s.service.queue.Do(func() { s.service.served(s) })
 		}
 		s.serverNow.Store(s.server)
 		s.relaying.Store(s.last)
@@ -33,14 +33,14 @@ func carry(s *Session, ev relay.Event) answer {
 			return end
 		}
 	case relay.Due:
-		if why := s.clocks(); why != "" {
-			s.breakOff(ending{by: ByProxy, phase: PhaseRelay, why: why, reset: true, cut: true})
+		if r := s.clocks(); r != "" {
+			s.breakOff(ending{by: ByProxy, phase: PhaseRelay, reason: r, reset: true, cut: true})
 			return wait
 		}
 		s.run.At(s, s.untilDue())
 	case relay.Told:
 		o := ev.Arg.(order)
-		s.breakOff(ending{by: o.by, phase: PhaseRelay, why: o.why, reset: true, cut: true})
+		s.breakOff(ending{by: o.by, phase: PhaseRelay, who: o.who, reason: o.reason, detail: o.detail, reset: true, cut: true})
 	}
 	return wait
 }
@@ -53,13 +53,13 @@ func (s *Session) sideEnded(ev relay.Event) {
 	}
 	switch ev.End {
 	case relay.FIN:
-		s.ends(ending{by: by, phase: PhaseRelay, why: "fin"})
+		s.ends(ending{by: by, phase: PhaseRelay, reason: ReasonFIN})
 		if !ev.Last {
 			s.half = max(time.Since(s.opened), 1)
 			s.run.At(s, s.untilDue())
 		}
 	case relay.Reset:
-		s.ends(ending{by: by, phase: PhaseRelay, why: "reset"})
+		s.ends(ending{by: by, phase: PhaseRelay, reason: ReasonReset})
 		s.ending.reset = true
 		// A client that has left is not cut by what its backend does with
 		// its goodbye: TLS servers close without reading it, which resets.
@@ -74,16 +74,13 @@ func (s *Session) sideEnded(ev relay.Event) {
 // breakOff ends a live session; the record follows once the runner has
 // stopped counting.
 func (s *Session) breakOff(e ending) {
-	if s.ending != nil && s.ending.why != "fin" {
+	if s.ending != nil && s.ending.reason != ReasonFIN {
 		return // on its way out already
 	}
 	s.ending = &e
 	s.hangUp(e.reset)
 	s.run.Close(s.server, e.reset)
 }
-
-// whyTTL is how a session ends that has held its slot too long.
-const whyTTL = "ttl"
 
 // due is when each of the session's clocks runs out; the zero time is never.
 func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
@@ -107,15 +104,15 @@ func (s *Session) due() (ttl, lifetime, idle, half time.Time) {
 }
 
 // clocks says which clock has run out, "" when none has.
-func (s *Session) clocks() string {
+func (s *Session) clocks() Reason {
 	now := time.Now()
 	ttl, lifetime, idle, half := s.due()
 	for _, c := range []struct {
-		at  time.Time
-		why string
-	}{{ttl, whyTTL}, {lifetime, "max lifetime"}, {half, "half-close timeout"}, {idle, "idle"}} {
+		at     time.Time
+		reason Reason
+	}{{ttl, ReasonTTL}, {lifetime, ReasonLifetime}, {half, ReasonHalfClose}, {idle, ReasonIdle}} {
 		if !c.at.IsZero() && !now.Before(c.at) {
-			return c.why
+			return c.reason
 		}
 	}
 	return ""

@@ -109,7 +109,7 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 	}
 	s.queue.View(func() {
 		wait = s.config().Check.Interval
-		if s.queue.Waiting() > 0 && (s.queue.Why() == whyNoBackend || s.queue.Why() == whyRetry) {
+		if s.queue.Waiting() > 0 && (s.queue.Why() == ReasonNoBackend || s.queue.Why() == ReasonRetry) {
 			wait = min(wait, neededCheck)
 		}
 		if b.judge.Demanding() {
@@ -125,7 +125,7 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 // when there is none, those who hold them are proof enough.
 func (b *Backend) mayCheck() (c health.Check, may bool) {
 	s := b.service
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		cc := s.config().Check
 		c = health.Check{Type: cc.Type, Network: b.network, Addr: b.checkAddr(), Timeout: cc.Timeout,
 			Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
@@ -223,7 +223,7 @@ func (b *Backend) took(r health.Result, began time.Time) {
 func (b *Backend) cutLive() {
 	for sess := range b.service.live.all() {
 		if sess.relaying.Load() == b {
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "backend down", on: b}})
+			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonBackendDown, on: b}})
 		}
 	}
 }
@@ -238,7 +238,7 @@ func bit(b bool) int {
 // dialFailed takes note of a session that could not connect, and wants to
 // know at once whether the backend is still there.
 func (b *Backend) dialFailed(err error) {
-	b.service.queue.View(func() {
+	b.service.queue.Do(func() {
 		b.failed++
 		if ok, missed := b.dialsFailed.pass(time.Second); ok {
 			text := fmt.Sprintf("dial of %s failed: %s", b.target(), health.Explain(err))

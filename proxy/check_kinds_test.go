@@ -63,7 +63,7 @@ func TestOnDownCut(t *testing.T) {
 			v.untilHealth("a", proxy.StateDown)
 			if how == proxy.OnDownCut {
 				atA.isReset()
-				if r := v.record(); r.Why != "backend down" || r.By != proxy.ByProxy {
+				if r := v.record(); r.Reason != proxy.ReasonBackendDown || r.By != proxy.ByProxy {
 					t.Errorf("%+v", r)
 				}
 				if s := v.svc.Info().Sessions; s.Cut != 1 {

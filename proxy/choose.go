@@ -32,10 +32,10 @@ func newPolicy(name string) policy {
 	return nil
 }
 
-// choose gives the backend for a session, nil and one word why there is none.
+// choose gives the backend for a session, nil and the reason why there is none.
 // A lower priority number serves first; a full backend is waited for, not
 // spilled over (rule 1). The queue is locked.
-func (s *Service) choose(sess *Session) (*Backend, string) {
+func (s *Service) choose(sess *Session) (*Backend, Reason) {
 	tier := math.MaxInt
 	for _, b := range s.backends {
 		if b.serves() && b.priority < tier {
@@ -43,7 +43,7 @@ func (s *Service) choose(sess *Session) (*Backend, string) {
 		}
 	}
 	if tier == math.MaxInt {
-		return nil, whyNoBackend
+		return nil, ReasonNoBackend
 	}
 	free := s.candidates[:0]
 	for _, b := range s.backends {
@@ -54,7 +54,7 @@ func (s *Service) choose(sess *Session) (*Backend, string) {
 	s.candidates = free
 	switch len(free) {
 	case 0:
-		return nil, whyFull
+		return nil, ReasonFull
 	case 1:
 		return free[0], ""
 	}

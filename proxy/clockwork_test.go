@@ -150,10 +150,10 @@ func (w *works) ended() int {
 }
 
 // endsAt fails the test unless the newest session ended at that time and so.
-func (w *works) endsAt(at time.Duration, why string) {
+func (w *works) endsAt(at time.Duration, why proxy.Reason) {
 	w.Helper()
-	if got, r := w.last(); got < at || got > at+time.Second || r.Why != why {
-		w.Errorf("it ended after %s, %q; want %s, %q", got, r.Why, at, why)
+	if got, r := w.last(); got < at || got > at+time.Second || r.Reason != why {
+		w.Errorf("it ended after %s, %q; want %s, %q", got, r.Reason, at, why)
 	}
 }
 

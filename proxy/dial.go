@@ -38,7 +38,7 @@ func dial(s *Session, ev relay.Event) answer {
 			return wait // for the dial
 		}
 		if gone := s.guestNews(ev); gone != relay.Open {
-			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + gone.String() + ")", reset: gone == relay.Reset})
+			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: gone.String(), reset: gone == relay.Reset})
 		}
 		if s.server != nil {
 			return s.meet()
@@ -51,11 +51,11 @@ func dial(s *Session, ev relay.Event) answer {
 		return s.elsewhere(ev.Err)
 	case relay.Left:
 		if ev.End != relay.HalfFIN {
-			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, why: "left (" + ev.End.String() + ")", reset: ev.End == relay.Reset})
+			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: ev.End.String(), reset: ev.End == relay.Reset})
 		}
 	case relay.Due:
-		if why := s.clocks(); why != "" {
-			return s.giveUp(ending{by: ByProxy, phase: PhaseConnect, why: why, reset: true})
+		if r := s.clocks(); r != "" {
+			return s.giveUp(ending{by: ByProxy, phase: PhaseConnect, reason: r, reset: true})
 		}
 		s.run.At(s, s.untilDue())
 	case relay.Told:
@@ -63,7 +63,7 @@ func dial(s *Session, ev relay.Event) answer {
 		if o.on != nil && o.on != s.last {
 			return wait // it has gone on to another meanwhile
 		}
-		return s.giveUp(ending{by: o.by, phase: PhaseConnect, why: o.why, reset: true})
+		return s.giveUp(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
 }
@@ -105,7 +105,7 @@ func (s *Session) elsewhere(err error) answer {
 	}
 	// Who was held by a pause goes on being held (rule 17).
 	if c.NoBackend == Reject && int(s.dials) > retries && !s.held {
-		return s.ends(ending{by: ByProxy, phase: PhaseConnect, why: "connect: " + health.Explain(err), reset: true, late: s.late})
+		return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, late: s.late})
 	}
 	back.tried = back.tried[:0]
 	back.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))

@@ -67,7 +67,7 @@ func TestTheClientEndsFirst(t *testing.T) {
 			t.Errorf("the client got %d bytes, %v", len(got), err)
 		}
 		r := v.record()
-		if r.By != proxy.ByClient || r.Why != "fin" || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
+		if r.By != proxy.ByClient || r.Reason != proxy.ReasonFIN || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
 			t.Errorf("record %+v", r)
 		}
 	})
@@ -97,7 +97,7 @@ func TestTheBackendEndsFirst(t *testing.T) {
 		}
 		c.fin()
 		r := v.record()
-		if r.By != proxy.ByBackend || r.Why != "fin" || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
+		if r.By != proxy.ByBackend || r.Reason != proxy.ReasonFIN || r.BytesIn != int64(len(want)) || r.BytesOut != int64(len(want)) {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.svc.Info(); i.Sessions.Cut != 0 {
@@ -115,7 +115,7 @@ func TestTheClientsResetPassesOn(t *testing.T) {
 		c.hears("a one")
 		c.reset()
 		v.eventually("the backend sees it", func() bool { return a.resets.Load() == 1 })
-		if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" || r.Phase != proxy.PhaseRelay {
+		if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonReset || r.Phase != proxy.PhaseRelay {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.untilIdle(); i.Sessions.Cut != 0 {
@@ -137,7 +137,7 @@ func TestTheBackendsResetPassesOn(t *testing.T) {
 		c.hears("last words")
 		io.WriteString(c, "ok\n")
 		c.isReset()
-		if r := v.record(); r.By != proxy.ByBackend || r.Why != "reset" || r.BytesOut != int64(len("last words\n")) {
+		if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonReset || r.BytesOut != int64(len("last words\n")) {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.untilIdle(); i.Sessions.Cut != 1 {
@@ -151,12 +151,12 @@ func TestTheBackendsResetPassesOn(t *testing.T) {
 func TestClocks(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		const short = 500 * time.Millisecond // and long enough for a busy machine to answer
-		for why, set := range map[string]func(*proxy.ServiceConfig){
-			"idle":               func(c *proxy.ServiceConfig) { c.IdleTimeout = short },
-			"max lifetime":       func(c *proxy.ServiceConfig) { c.MaxLifetime = short },
-			"half-close timeout": func(c *proxy.ServiceConfig) { c.HalfCloseTimeout = short },
+		for why, set := range map[proxy.Reason]func(*proxy.ServiceConfig){
+			proxy.ReasonIdle:      func(c *proxy.ServiceConfig) { c.IdleTimeout = short },
+			proxy.ReasonLifetime:  func(c *proxy.ServiceConfig) { c.MaxLifetime = short },
+			proxy.ReasonHalfClose: func(c *proxy.ServiceConfig) { c.HalfCloseTimeout = short },
 		} {
-			t.Run(why, func(t *testing.T) {
+			t.Run(string(why), func(t *testing.T) {
 				ended := make(chan error, 1)
 				v := by(t, relay, func(c *net.TCPConn) {
 					io.WriteString(c, "hello\n")
@@ -170,17 +170,17 @@ func TestClocks(t *testing.T) {
 				v = start(t, c)
 				one := v.dial("")
 				one.hears("hello")
-				if why == "half-close timeout" {
+				if why == proxy.ReasonHalfClose {
 					one.fin()
 				}
 				one.isReset()
 				r := v.record()
-				if r.Why != why || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay {
+				if r.Reason != why || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay {
 					t.Errorf("record %+v", r)
 				}
 				select {
 				case err := <-ended:
-					if reset := err != nil; reset != (why != "half-close timeout") {
+					if reset := err != nil; reset != (why != proxy.ReasonHalfClose) {
 						t.Errorf("the backend saw %v", err)
 					}
 				case <-time.After(patience):

@@ -159,7 +159,7 @@ func (e *Engine) open() error {
 		if err != nil {
 			return err
 		}
-		s.queue.View(func() { s.front = f }) // others may look already
+		s.queue.Do(func() { s.front = f }) // others may look already
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if rest != nil {
 		for _, s := range e.all() {
 			for sess := range s.live.all() {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "shutdown"}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonShutdown}})
 			}
 		}
 		e.idle(context.Background())

@@ -23,7 +23,7 @@ func TestASessionsWholeWay(t *testing.T) {
 			t.Errorf("after the end: %q, %v", rest, err)
 		}
 		r := v.record()
-		if r.Phase != proxy.PhaseRelay || r.Why != "fin" || r.Backend != "a" || !r.Served {
+		if r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonFIN || r.Backend != "a" || !r.Served {
 			t.Errorf("record %+v", r)
 		}
 		if r.BytesIn != int64(len("hello\nagain\n")) || r.BytesOut != int64(len("a hello\nagain\n")) {
@@ -52,7 +52,7 @@ func TestManyAddresses(t *testing.T) {
 			c.hears("a hello")
 			c.fin()
 			c.isClosed()
-			if r := v.record(); r.Why != "fin" || r.BytesOut != int64(len("a hello\n")) {
+			if r := v.record(); r.Reason != proxy.ReasonFIN || r.BytesOut != int64(len("a hello\n")) {
 				t.Errorf("over %s: %+v", addr, r)
 			}
 		}

@@ -32,23 +32,23 @@ func (s *Session) farewell() farewell {
 	if e == nil {
 		return farewell{unheard: true, code: closeGoing}
 	}
-	f := farewell{status: http.StatusServiceUnavailable, code: closeTryLater, text: strings.ToValidUTF8(e.why, "?")}
-	switch why := reason(e.why); {
+	f := farewell{status: http.StatusServiceUnavailable, code: closeTryLater, text: strings.ToValidUTF8(explain(e.reason, e.detail), "?")}
+	switch {
 	case e.by == ByClient:
 		return farewell{unheard: true, code: closeNormal}
-	case e.by == ByBackend && why == "fin":
+	case e.by == ByBackend && e.reason == ReasonFIN:
 		return farewell{code: closeNormal}
 	case e.by == ByBackend:
 		f.code, f.text = closeInternal, "the backend has broken off"
-	case why == "shutdown", why == "drain_limit", why == "pause_limit":
+	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit:
 		f.code = closeGoing
-	case why == "kicked", e.phase == PhaseRelay, e.refused && !s.joined:
+	case e.reason == ReasonKicked, e.phase == PhaseRelay, e.refused && !s.joined:
 		f.code = closePolicy
 	case e.late:
 		f.status = http.StatusGatewayTimeout
-	case why == "no_backend":
+	case e.reason == ReasonNoBackend:
 		f.status, f.text = http.StatusBadGateway, "no backend is up"
-	case why == "connect", s.rounds > 0:
+	case e.reason == ReasonConnect, s.rounds > 0:
 		f.status = http.StatusBadGateway
 	}
 	return f

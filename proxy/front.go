@@ -121,7 +121,7 @@ func (s *Service) CloseFront(by, reason string) (text string, err error) {
 // endFront ends each listener in its way, and gives the front that there was;
 // nil where there was none.
 func (s *Service) endFront(end func(*relay.Listener) error) (f *front) {
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		f, s.front = s.front, nil
 		s.closing = s.closing || f != nil
 	})
@@ -131,7 +131,7 @@ func (s *Service) endFront(end func(*relay.Listener) error) (f *front) {
 	for _, l := range f.listeners {
 		end(l)
 	}
-	s.queue.View(func() { s.closing = false })
+	s.queue.Do(func() { s.closing = false })
 	if p := s.config().Protocol; p != nil {
 		p.KeepAlive(false)
 	}
@@ -169,7 +169,7 @@ func (e *Engine) install(s *Service, f *front) (err error) {
 	if e.stopped || e.left {
 		return fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
 	}
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		if s.front != nil {
 			err = fmt.Errorf("proxy: %s is open already", s.name)
 			return

@@ -6,62 +6,48 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 )
 
-// Why a client waits, in one word: every reason is one of the one gate.
-const (
-	whyPaused    = "paused"
-	whySlots     = "slots"      // each is taken
-	whyLimit     = "limit"      // the service's own max_sessions
-	whyFull      = "full"       // every eligible backend is
-	whyNoBackend = "no_backend" // none is up and ready
-	whyRetry     = "retry"      // its dials failed: the next try is a little later
-	whyPacing    = "pacing"     // after a pause, so many a second
-	whyLeaving   = "leaving"    // it has been turned away
-	whyHook      = "hook"       // one runs, or must run first
-	whyUpgrade   = "upgrade"    // who came earlier still waits in the process before this one
-)
-
 // gate is the service as its queue sees it: admit and choose in one decision.
 type gate struct{ *Service }
 
 // Admit says whether a session may go, and reserves its slot and its backend
 // in the same step. The queue is locked.
-func (g gate) Admit(w *lock.Waiter) (lock.Verdict, string) {
+func (g gate) Admit(w *lock.Waiter) (lock.Verdict, Reason) {
 	v, why := g.judge(w)
-	if pacing := why == whyPacing; g.pause == nil && pacing != g.still {
+	if pacing := why == ReasonPacing; g.pause == nil && pacing != g.still {
 		g.stand(pacing, time.Now())
 	}
 	return v, why
 }
 
-func (g gate) judge(w *lock.Waiter) (lock.Verdict, string) {
+func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
 	s, sess := g.Service, w.Owner.(*Session)
 	if sess.leaving {
-		return lock.Skip, whyLeaving
+		return lock.Skip, ReasonLeaving
 	}
 	if s.pause != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
-			return lock.Skip, whyPaused // somebody behind may be let past
+			return lock.Skip, ReasonPaused // somebody behind may be let past
 		}
-		return lock.Stay, whyPaused
+		return lock.Stay, ReasonPaused
 	}
 	if s.elsewhere.Waiting > 0 {
-		return lock.Stay, whyUpgrade
+		return lock.Stay, ReasonUpgrade
 	}
 	now := time.Now()
 	if back := sess.setback; back != nil && back.retryAt.After(now) {
 		s.wakeAt(back.retryAt)
-		return lock.Stay, whyRetry
+		return lock.Stay, ReasonRetry
 	}
 	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {
-		return lock.Stay, whySlots
+		return lock.Stay, ReasonSlots
 	}
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {
-		return lock.Stay, whyLimit
+		return lock.Stay, ReasonLimit
 	}
 	held := s.release.isFor(w)
 	if held && s.release.early(now) {
 		s.wakeAt(s.release.next)
-		return lock.Stay, whyPacing
+		return lock.Stay, ReasonPacing
 	}
 	if v, why := s.hookFirst(sess, now); v != lock.Go {
 		return v, why

@@ -32,7 +32,7 @@ func (s *Session) greet() answer {
 	c := s.service.config()
 	if c.AcceptProxy && !s.introduced {
 		if !covers(c.TrustedProxies, s.client.Remote().Addr()) {
-			return s.refuse(whyNoProxy)
+			return s.refuse(ReasonUntrustedProxy, "")
 		}
 		s.introduced = true
 		conn := s.client.Conn()
@@ -46,12 +46,12 @@ func (s *Session) greet() answer {
 	unknown := c.Protocol != nil && s.guest == nil && covers(c.TrustedProxies, s.client.Remote().Addr())
 	if !s.judged && !unknown {
 		s.judged = true
-		if why := s.service.access.judge(c, s.client.Remote().Addr()); why != "" {
-			return s.refuse(why)
+		if r := s.service.access.judge(c, s.client.Remote().Addr()); r != "" {
+			return s.refuse(r, "")
 		}
 		s.counted = true
 		if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
-			s.service.queue.View(func() { s.bypass = true }) // others may look already
+			s.service.queue.Do(func() { s.bypass = true }) // others may look already
 		}
 		if c.RateLimit > 0 {
 			s.client.Limit(c.RateLimit)
@@ -72,10 +72,10 @@ func (s *Session) greet() answer {
 }
 
 // refuse turns a client away at the door.
-func (s *Session) refuse(why string) answer {
+func (s *Session) refuse(r Reason, detail string) answer {
 	s.service.engine.noteSeldom(Event{Kind: EventRefused, Level: LevelWarn, Service: s.service.name, Session: s.ID(),
-		Text: fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), why)})
-	return s.ends(ending{by: ByProxy, phase: PhaseQueue, why: why, reset: true, refused: true})
+		Text: fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), explain(r, detail))})
+	return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, detail: detail, reset: true, refused: true})
 }
 
 // greeting is what a step of the opening has brought.
@@ -84,11 +84,13 @@ type greeting struct {
 	early []byte         // what came behind the header
 	conn  net.Conn       // TLS over the client's
 	guest Guest          // a client of a Protocol
+
+	refused Reason // the step has failed
 }
 
 // greeted takes it over. Those who look on may look at the client, too.
 func (s *Session) greeted(g greeting) {
-	s.service.queue.View(func() {
+	s.service.queue.Do(func() {
 		if g.from.IsValid() {
 			s.client.SpeakFor(g.from)
 		}
@@ -115,7 +117,7 @@ func readHeader(conn net.Conn) relay.Event {
 		h, err = proxyproto.Read(r)
 	}
 	if err != nil {
-		return relay.Event{Kind: relay.Opened, Err: fmt.Errorf("%s: %w", whyBadProxy, err)}
+		return relay.Event{Kind: relay.Opened, Err: err, Arg: greeting{refused: ReasonProxyHeader}}
 	}
 	var g greeting
 	if from, ok := h.SourceAddr.(*net.TCPAddr); ok && h.Command.IsProxy() {
@@ -179,7 +181,7 @@ func handshake(conn *tls.Conn) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return relay.Event{Kind: relay.Opened, Err: fmt.Errorf("%s: %w", whyBadTLS, err)}
+		return relay.Event{Kind: relay.Opened, Err: err, Arg: greeting{refused: ReasonTLS}}
 	}
 	return relay.Event{Kind: relay.Opened, Arg: greeting{conn: conn}}
 }

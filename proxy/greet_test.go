@@ -50,7 +50,7 @@ func TestPROXYHeadersIn(t *testing.T) {
 		c := v.dial("")
 		io.WriteString(c, bad)
 		c.isReset()
-		if r := v.record(); !strings.HasPrefix(r.Why, "bad PROXY header") || r.Served {
+		if r := v.record(); !strings.HasPrefix(r.Cause(), "bad PROXY header: ") || r.Served {
 			t.Errorf("%.20q: %+v", bad, r)
 		}
 	}
@@ -65,7 +65,7 @@ func TestPROXYHeadersAreBelievedOfTheTrustedOnly(t *testing.T) {
 	if err == nil {
 		(&client{TB: t, Conn: c, r: nil}).Close()
 	}
-	if r := v.record(); r.Why != "not a trusted proxy" || r.By != proxy.ByProxy {
+	if r := v.record(); r.Reason != proxy.ReasonUntrustedProxy || r.By != proxy.ByProxy {
 		t.Errorf("%+v", r)
 	}
 }
@@ -131,7 +131,7 @@ func TestTLSFromClients(t *testing.T) {
 	}
 	plain := v.dial("not TLS")
 	plain.isReset()
-	if r := v.record(); !strings.HasPrefix(r.Why, "TLS handshake failed") {
+	if r := v.record(); !strings.HasPrefix(r.Cause(), "TLS handshake failed: ") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -121,7 +121,7 @@ func (s *Session) guestNews(ev relay.Event) relay.End {
 	case was == answering && g.err != nil:
 		return relay.Reset
 	case was == answering:
-		s.service.queue.View(func() { s.client.Wrap(g.line) })
+		s.service.queue.Do(func() { s.client.Wrap(g.line) })
 		g.Guest = nil // with all that its handshake has said
 		if s.server == nil {
 			s.hold()

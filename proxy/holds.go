@@ -66,7 +66,7 @@ func (s *Service) drainsDue(now time.Time) {
 				ev.Text = "drain of " + b.target() + " given up at its limit: " + plural(b.active, "session") + " left; it is ready again"
 			case h.then == ThenCut:
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
-				s.tellOn(b, order{by: ByOperator, why: "drain limit", on: b})
+				s.tellOn(b, order{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
 			default:
 				ev.Text = "drain of " + b.target() + " at its limit: going on without waiting for " + plural(b.active, "session")
 			}

@@ -91,10 +91,10 @@ const (
 
 // hookFirst says whether a hook must run before sess may go, and starts it
 // when it may. The queue is locked.
-func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, string) {
+func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason) {
 	h, cfg := &s.hooks, &s.config().Hooks
 	if h.running != "" || len(h.ttl) > 0 {
-		return lock.Stay, whyHook
+		return lock.Stay, ReasonHook
 	}
 	if !cfg.BeforeNext.set() || h.fresh || sess.rounds > 0 {
 		return lock.Go, ""
@@ -103,16 +103,16 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, string)
 		return lock.Go, ""
 	}
 	if !cfg.Shared && s.active > 0 {
-		return lock.Stay, whyHook
+		return lock.Stay, ReasonHook
 	}
 	if now.Before(h.retryAt) {
 		s.wakeAt(h.retryAt)
-		return lock.Stay, whyHook
+		return lock.Stay, ReasonHook
 	}
 	// One that has left gets no hook run: look once more before it starts.
 	if end := sess.client.Gone(); end == relay.FIN || end == relay.Reset {
 		sess.run.Post(sess, relay.Event{Kind: relay.Left, Side: sess.client, End: end})
-		return lock.Skip, whyHook
+		return lock.Skip, ReasonHook
 	}
 	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}
 	if b, _ := s.choose(sess); b != nil {
@@ -121,7 +121,7 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, string)
 		call.Backend = s.backends[0].name
 	}
 	s.startHook(cfg.BeforeNext, call)
-	return lock.Stay, whyHook
+	return lock.Stay, ReasonHook
 }
 
 // hookTaken notes that a client was let in. The queue is locked.
@@ -137,7 +137,7 @@ func (s *Service) hookTaken(sess *Session) {
 // The queue is locked.
 func (s *Service) hookFreed(sess *Session) {
 	cfg := &s.config().Hooks
-	if sess.ending != nil && sess.ending.why == whyTTL {
+	if sess.ending != nil && sess.ending.reason == ReasonTTL {
 		s.hooks.afterTTL = cfg.BeforeNext.set()
 		if cfg.OnTTL.set() {
 			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: s.hooks.admitted, Reason: onTTL}
@@ -251,7 +251,7 @@ func (s *Service) hookDone(hook Hook, call HookCall, said string, err error, too
 		}
 		for w := range s.queue.Waiters() {
 			sess := w.Owner.(*Session)
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, why: "hook failed"}})
+			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonHook}})
 			break
 		}
 		// The next but one is not asked about before that one has gone.

@@ -39,7 +39,7 @@ type ServiceInfo struct {
 	Name     string        `json:"name"`
 	Listen   []string      `json:"listen"`
 	State    string        `json:"state"`
-	Why      string        `json:"why,omitempty"`
+	Why      Reason        `json:"why,omitempty"` // the head of the queue waits
 	Balance  string        `json:"balance"`
 	Sessions SessionCounts `json:"sessions"`
 	Queue    QueueInfo     `json:"queue"`
@@ -161,7 +161,7 @@ type WaiterInfo struct {
 	Client        string  `json:"client"`
 	WaitedSeconds float64 `json:"waited_seconds"`
 	State         string  `json:"state"`
-	Why           string  `json:"why"`
+	Why           Reason  `json:"why"`
 }
 
 // SessionInfo is one session: live, or ended not long ago (Record is set).
@@ -204,7 +204,8 @@ type Record struct {
 	Via             string    `json:"via"`
 	By              string    `json:"ended_by"`
 	Phase           string    `json:"phase"`
-	Why             string    `json:"why"` // a word or a sentence: fin, reset, idle, queue timeout, …
+	Reason          Reason    `json:"reason"`           // fin, reset, idle, queue_timeout, …
+	Detail          string    `json:"detail,omitempty"` // free text beside it: "by ana: too old", "connection refused"
 	Opened          time.Time `json:"opened"`
 	Ended           time.Time `json:"ended"`
 	WaitedSeconds   float64   `json:"waited_seconds"`
@@ -217,6 +218,9 @@ type Record struct {
 	Subprotocol     string    `json:"subprotocol,omitempty"`
 	CloseCode       int       `json:"close_code,omitempty"` // of WebSocket; 1006: without a Close frame
 }
+
+// Cause says to people why the session ended: "kicked: by ana: too old".
+func (r *Record) Cause() string { return explain(r.Reason, r.Detail) }
 
 // PlanInfo is a restart, window or roll: its steps, and how far it is.
 type PlanInfo struct {

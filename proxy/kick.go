@@ -10,10 +10,6 @@ import (
 // Kick closes sessions and waiting clients by their ids, and says how many it
 // found.
 func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
-	why := "kicked"
-	if reason != "" {
-		why += ": " + reason
-	}
 	which := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		which[id] = true
@@ -21,7 +17,7 @@ func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
 	for _, s := range e.all() {
 		for sess := range s.live.all() {
 			if which[sess.ID()] {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: why}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
 				n++
 			}
 		}

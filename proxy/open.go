@@ -35,16 +35,16 @@ func open(s *Session, ev relay.Event) answer {
 			}
 			return end
 		case ev.Err != nil && s.shaken:
-			return s.ends(ending{by: ByClient, phase: PhaseQueue, why: whyNoHandshake, reset: true})
+			return s.ends(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
 		case ev.Err != nil:
-			return s.refuse(ev.Err.Error())
+			return s.refuse(g.refused, ev.Err.Error())
 		}
 		s.greeted(g)
 		return s.greet()
 	case relay.Told:
 		o := ev.Arg.(order)
 		if !o.live {
-			s.ends(ending{by: o.by, phase: PhaseQueue, why: o.why, reset: true})
+			s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.run.Close(s.client, true) // the greeting comes back at once
 		}
 	}

@@ -209,7 +209,7 @@ func (s *Service) pauseDue(now time.Time) {
 		ev.Text = fmt.Sprintf("pause of %s has come to its deadline: it resumes by itself", s.name)
 		if s.config().Pause.OnMax == "reject" {
 			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))
-			s.tellWaiting(order{by: ByProxy, why: "pause deadline"})
+			s.tellWaiting(order{by: ByProxy, reason: ReasonPauseDeadline})
 		}
 		s.resume(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
@@ -222,7 +222,7 @@ func (s *Service) pauseDue(now time.Time) {
 		ev.Text = fmt.Sprintf("pause of %s at its limit: cutting %s", s.name, live)
 		for sess := range s.live.all() {
 			if !sess.bypass && sess.backend != nil {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, why: "pause limit", live: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
 			}
 		}
 	default:

@@ -17,7 +17,7 @@ func record(s *Session, ev relay.Event) answer {
 		return wait
 	}
 	if s.ending == nil {
-		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], why: "ended"}
+		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
 	// The queue comes first: while it waits, others may look at its client.
 	wasIn := !s.service.queue.Leave(&s.waiter)
@@ -42,7 +42,7 @@ func (s *Session) count(now time.Time) {
 	svc, e := s.service, s.ending
 	in, out := s.bytes()
 	code := s.closeCode()
-	svc.queue.View(func() {
+	svc.queue.Do(func() {
 		if s.joined && e.phase == PhaseQueue && !e.refused {
 			svc.waitEnds(s, now) // in vain
 		}
@@ -67,11 +67,11 @@ func (s *Session) count(now time.Time) {
 	if f := svc.engine.cfg.OnRecord; f != nil {
 		f(r.record())
 	}
-	if e.phase == PhaseQueue && e.why == "queue timeout" {
+	if e.phase == PhaseQueue && e.reason == ReasonQueueTimeout {
 		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
 	}
-	if e.why == whyTTL {
+	if e.reason == ReasonTTL {
 		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("%s of %s has held its slot for the whole ttl: reset", s.ID(), s.client.Name())})
 	}
@@ -80,7 +80,7 @@ func (s *Session) count(now time.Time) {
 // countEnding says which counters an ending moves. The queue is locked.
 func (s *Service) countEnding(e *ending) {
 	switch {
-	case e.why == whyNoHandshake:
+	case e.reason == ReasonNoHandshake:
 		return // it may have come for a file only
 	case e.phase == PhaseRelay:
 		if e.cut {
@@ -95,7 +95,7 @@ func (s *Service) countEnding(e *ending) {
 	case e.refused:
 		s.counts.Rejected++
 		return
-	case e.why == "queue timeout":
+	case e.reason == ReasonQueueTimeout:
 		s.line.TimedOut++
 	case e.by == ByOperator && e.phase == PhaseQueue:
 		s.line.Kicked++
@@ -116,7 +116,7 @@ type closed struct {
 func (c closed) record() Record {
 	s := c.session
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
-		By: s.ending.by, Phase: s.ending.phase, Why: s.ending.why, Opened: s.opened, Ended: c.ended,
+		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
 	if line := s.theLine(); line != nil {

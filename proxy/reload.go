@@ -175,7 +175,7 @@ func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
 		}
 	})
 	s.queue.SetMax(max(c.Queue.Max, 0))
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		if s.front != nil {
 			for _, l := range s.front.fresh {
 				s.serve(l)

@@ -98,7 +98,7 @@ func TestRule12TheLimitOfADrain(t *testing.T) {
 				other.hears("b other")
 				if then == proxy.ThenCut {
 					live.isReset()
-					if r := v.record(); r.By != proxy.ByOperator || r.Why != "drain limit" || r.Phase != proxy.PhaseRelay {
+					if r := v.record(); r.By != proxy.ByOperator || r.Reason != proxy.ReasonDrainLimit || r.Phase != proxy.PhaseRelay {
 						t.Errorf("record %+v", r)
 					}
 					v.untilBackend("a", "drained", func(b proxy.BackendInfo) bool { return b.Why == "drained" })

@@ -27,7 +27,7 @@ func TestRule03QueueTimeoutStandsStillDuringAPause(t *testing.T) {
 		if i := w.after(3 * time.Second); i.Queue.TimedOut != 1 || i.Queue.Waiting != 0 {
 			t.Errorf("after 31 s of waiting: %+v", i.Queue)
 		}
-		w.endsAt(time.Hour-time.Minute+30*time.Second, "queue timeout")
+		w.endsAt(time.Hour-time.Minute+30*time.Second, proxy.ReasonQueueTimeout)
 	})
 }
 
@@ -44,7 +44,7 @@ func TestRule03QueueTimeoutOfAPauseBefore(t *testing.T) {
 			t.Fatalf("after 29 s: %+v", i)
 		}
 		w.after(2 * time.Second)
-		w.endsAt(90*time.Second, "queue timeout")
+		w.endsAt(90*time.Second, proxy.ReasonQueueTimeout)
 	})
 }
 
@@ -80,7 +80,7 @@ func TestRule05BackOffDoubles(t *testing.T) {
 		w.kill(true)
 		w.come("10.0.0.1")
 		w.after(31 * time.Second)
-		w.endsAt(90*time.Second, "queue timeout")
+		w.endsAt(90*time.Second, proxy.ReasonQueueTimeout)
 		for n, gap := 1, 50*time.Millisecond; n < len(w.dials); n, gap = n+1, min(2*gap, 2*time.Second) {
 			if got := w.dials[n] - w.dials[n-1]; got != gap {
 				t.Fatalf("try %d came after %s, want %s", n, got, gap)
@@ -120,14 +120,14 @@ func TestRule06TheTTLIsExact(t *testing.T) {
 		if i := w.after(6 * time.Second); i.State != proxy.StatePaused {
 			t.Errorf("after the ttl: %+v", i)
 		}
-		if at, r := w.last(); at != 20*time.Second || r.Why != "ttl" {
-			t.Errorf("it ended after %s, %q", at, r.Why)
+		if at, r := w.last(); at != 20*time.Second || r.Reason != proxy.ReasonTTL {
+			t.Errorf("it ended after %s, %q", at, r.Reason)
 		}
 		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana"})) // after 21 s
 		w.hears(two, "hello")
 		w.after(30 * time.Second)
-		if at, r := w.last(); at != 41*time.Second || r.Why != "ttl" {
-			t.Errorf("the second ended after %s, %q", at, r.Why)
+		if at, r := w.last(); at != 41*time.Second || r.Reason != proxy.ReasonTTL {
+			t.Errorf("the second ended after %s, %q", at, r.Reason)
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestRule15ABypassTimesOutInAPause(t *testing.T) {
 		if i := w.after(31 * time.Second); i.Queue.Waiting != 1 || i.Sessions.Bypass != 1 || i.Queue.TimedOut != 1 {
 			t.Errorf("after 31 s: %+v", i)
 		}
-		w.endsAt(30*time.Second, "queue timeout")
+		w.endsAt(30*time.Second, proxy.ReasonQueueTimeout)
 	})
 }
 
@@ -228,6 +228,6 @@ func TestTheClocksOfASession(t *testing.T) {
 				break
 			}
 		}
-		w.endsAt(89*time.Second, "max lifetime")
+		w.endsAt(89*time.Second, proxy.ReasonLifetime)
 	})
 }

@@ -84,7 +84,7 @@ func TestRule05TriedUntilTheQueueTimeout(t *testing.T) {
 		v := start(t, c, a)
 		v.dial("one").isReset()
 		r := v.record()
-		if r.Why != "queue timeout" || r.Dials < 2 || r.Served || r.WaitedSeconds < 0.3 {
+		if r.Reason != proxy.ReasonQueueTimeout || r.Dials < 2 || r.Served || r.WaitedSeconds < 0.3 {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.untilIdle(); i.Queue.TimedOut != 1 || i.Sessions.Failed != 1 || i.Queue.Granted != 1 {
@@ -102,7 +102,7 @@ func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
 		v := start(t, c, a)
 		v.turnedAway()
 		r := v.record()
-		if r.Dials != 3 || r.Phase != proxy.PhaseConnect || r.By != proxy.ByProxy || r.Why != "connect: refused" || r.Served {
+		if r.Dials != 3 || r.Phase != proxy.PhaseConnect || r.By != proxy.ByProxy || r.Reason != proxy.ReasonConnect || r.Detail != "refused" || r.Served {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.untilIdle(); i.Sessions.Failed != 1 || i.Sessions.Rejected != 0 || i.Backends[0].Failed != 3 {
@@ -121,7 +121,7 @@ func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
 		v.untilUp()
 		a.kill()
 		v.turnedAway()
-		if r := v.record(); r.Served || r.Why != "no_backend" || r.By != proxy.ByProxy {
+		if r := v.record(); r.Served || r.Reason != proxy.ReasonNoBackend || r.By != proxy.ByProxy {
 			t.Errorf("record %+v", r)
 		}
 	})
@@ -155,7 +155,7 @@ func TestABackendThatAcceptsAndResets(t *testing.T) {
 		v := start(t, c)
 		for range 5 {
 			v.dial("x").isReset()
-			if r := v.record(); r.Dials != 1 || r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Why != "reset" || !r.Served {
+			if r := v.record(); r.Dials != 1 || r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonReset || !r.Served {
 				t.Errorf("record %+v", r)
 			}
 		}

@@ -129,7 +129,7 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 				case proxy.ThenCut:
 					live.isReset()
 					v.untilState(proxy.StatePaused)
-					if r := v.record(); r.By != proxy.ByOperator || r.Why != "pause limit" || r.Phase != proxy.PhaseRelay {
+					if r := v.record(); r.By != proxy.ByOperator || r.Reason != proxy.ReasonPauseLimit || r.Phase != proxy.PhaseRelay {
 						t.Errorf("record %+v", r)
 					}
 					if i := v.svc.Info(); i.Sessions.Cut != 1 || i.Queue.Waiting != 1 {
@@ -171,7 +171,7 @@ func TestRule16TheLongestPause(t *testing.T) {
 				}
 				one.isReset()
 				two.isReset()
-				if r := v.record(); r.Why != "pause deadline" || r.Phase != proxy.PhaseQueue || r.By != proxy.ByProxy {
+				if r := v.record(); r.Reason != proxy.ReasonPauseDeadline || r.Phase != proxy.PhaseQueue || r.By != proxy.ByProxy {
 					t.Errorf("record %+v", r)
 				}
 				i := v.untilIdle()

@@ -106,7 +106,7 @@ func TestRule02TheQueueHoldsSoMany(t *testing.T) {
 		first.hears("a first")
 		second, third := v.queue("second"), v.queue("third")
 		v.turnedAway()
-		if r := v.record(); r.Why != "queue full" || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.Served {
+		if r := v.record(); r.Reason != proxy.ReasonQueueFull || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.Served {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.svc.Info(); i.Sessions.Rejected != 1 || i.Sessions.Failed != 0 || i.Queue.Max != 2 {
@@ -130,7 +130,7 @@ func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 		first.hears("a first")
 		v.dial("second").isReset()
 		r := v.record()
-		if r.Why != "queue timeout" || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.WaitedSeconds < 0.05 {
+		if r.Reason != proxy.ReasonQueueTimeout || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.WaitedSeconds < 0.05 {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.svc.Info(); i.Queue.TimedOut != 1 || i.Sessions.Failed != 1 || i.Queue.Waiting != 0 {
@@ -148,7 +148,7 @@ func TestRule03QueueTimeoutOnABackend(t *testing.T) {
 		a.kill()
 		v := start(t, proxy.ServiceConfig{Relay: relay, Queue: proxy.QueueConfig{Timeout: 50 * time.Millisecond}}, a)
 		v.dial("one").isReset()
-		if r := v.record(); r.Why != "queue timeout" || r.Dials != 0 {
+		if r := v.record(); r.Reason != proxy.ReasonQueueTimeout || r.Dials != 0 {
 			t.Errorf("record %+v", r)
 		}
 	})
@@ -223,14 +223,14 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 			t.Fatalf("kicked %d", n)
 		}
 		waiter.isReset()
-		if r := v.record(); r.ID != id || r.By != proxy.ByOperator || r.Phase != proxy.PhaseQueue || r.Why != "kicked: too old" || r.Served {
+		if r := v.record(); r.ID != id || r.By != proxy.ByOperator || r.Phase != proxy.PhaseQueue || r.Cause() != "kicked: by ana: too old" || r.Served {
 			t.Errorf("the waiter: %+v", r)
 		}
 		if n := v.Kick("ana", "", v.Sessions(false)[0].ID, "s999999"); n != 1 {
 			t.Fatalf("kicked %d", n)
 		}
 		live.isReset()
-		if r := v.record(); r.By != proxy.ByOperator || r.Phase != proxy.PhaseRelay || r.Why != "kicked" || !r.Served {
+		if r := v.record(); r.By != proxy.ByOperator || r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonKicked || !r.Served {
 			t.Errorf("the live one: %+v", r)
 		}
 		i := v.untilIdle()
@@ -267,7 +267,7 @@ func TestRule09FailedIsNotCut(t *testing.T) {
 			r := v.record()
 			by[r.Client] = r
 		}
-		if r := by[live.LocalAddr().String()]; r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Why != "reset" {
+		if r := by[live.LocalAddr().String()]; r.By != proxy.ByBackend || r.Phase != proxy.PhaseRelay || r.Reason != proxy.ReasonReset {
 			t.Errorf("the live one: %+v", r)
 		}
 		if r := by[waiter.LocalAddr().String()]; r.Served || r.Phase == proxy.PhaseRelay {
@@ -276,7 +276,7 @@ func TestRule09FailedIsNotCut(t *testing.T) {
 		delete(by, live.LocalAddr().String())
 		delete(by, waiter.LocalAddr().String())
 		for _, r := range by {
-			if r.Why != "no_backend" || r.By != proxy.ByProxy || r.Dials != 0 {
+			if r.Reason != proxy.ReasonNoBackend || r.By != proxy.ByProxy || r.Dials != 0 {
 				t.Errorf("the rejected one: %+v", r)
 			}
 		}

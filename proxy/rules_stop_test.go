@@ -74,7 +74,7 @@ func TestRule23ShutdownResetsTheRest(t *testing.T) {
 			if r.Client == waiting.LocalAddr().String() {
 				want = proxy.PhaseQueue
 			}
-			if r.Why != "shutdown" || r.By != proxy.ByProxy || r.Phase != want {
+			if r.Reason != proxy.ReasonShutdown || r.By != proxy.ByProxy || r.Phase != want {
 				t.Errorf("record %+v", r)
 			}
 		}

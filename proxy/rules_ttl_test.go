@@ -30,7 +30,7 @@ func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 		one.isReset()
 		v.eventually("the backend sees a reset", func() bool { return a.resets.Load() == 1 })
 		r := v.record()
-		if r.Why != "ttl" || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < ttl.Seconds() {
+		if r.Reason != proxy.ReasonTTL || r.By != proxy.ByProxy || r.Phase != proxy.PhaseRelay || r.DurationSeconds < ttl.Seconds() {
 			t.Errorf("record %+v", r)
 		}
 		two, three := v.dial("two"), v.dial("three")
@@ -69,7 +69,7 @@ func TestRule06TheTTLRunsWhileDialling(t *testing.T) {
 	}
 	v := start(t, c, newServer(t, "a"))
 	v.dial("one").isReset()
-	if r := v.record(); r.Why != "ttl" || r.Phase != proxy.PhaseConnect || r.Served {
+	if r := v.record(); r.Reason != proxy.ReasonTTL || r.Phase != proxy.PhaseConnect || r.Served {
 		t.Errorf("record %+v", r)
 	}
 	if i := v.untilIdle(); i.Sessions.Failed != 1 || i.Lock.InUse != 0 {

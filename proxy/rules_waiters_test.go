@@ -55,9 +55,9 @@ func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 		ends := map[string]int{}
 		for range 101 {
 			r := v.record()
-			ends[r.Phase+" "+r.By+" "+r.Why]++
+			ends[r.Phase+" "+r.By+" "+r.Cause()]++
 		}
-		if ends["queue client left (reset)"] != 40 || ends["queue client left (fin)"] != 20 || ends["relay client fin"]+ends["relay backend fin"] != 41 {
+		if ends["queue client abandoned: reset"] != 40 || ends["queue client abandoned: fin"] != 20 || ends["relay client fin"]+ends["relay backend fin"] != 41 {
 			t.Errorf("records %v", ends)
 		}
 		v.noMore()
@@ -159,7 +159,7 @@ func TestRule04OnClientFin(t *testing.T) {
 				if how == proxy.FinDrop {
 					v.untilWaiting(0)
 					half.isReset() // it was not served
-					if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue || r.Why != "left (half-fin)" {
+					if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue || r.Cause() != "abandoned: half-fin" {
 						t.Errorf("record %+v", r)
 					}
 					return

@@ -72,7 +72,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 func (s *Service) start() {
 	s.working.Add(1)
 	go s.keepTime()
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		for _, b := range s.backends {
 			s.startChecks(b)
 		}
@@ -289,7 +289,7 @@ func (s *Service) forgetEmpty(b *Backend) {
 // queue is locked.
 func (s *Service) turnAway() {
 	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.hopeless() {
-		s.tellWaiting(order{by: ByProxy, why: whyNoBackend})
+		s.tellWaiting(order{by: ByProxy, reason: ReasonNoBackend})
 	}
 }
 

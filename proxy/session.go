@@ -115,20 +115,37 @@ func (s *Session) Granted(w *lock.Waiter) {
 // ID is the session's short name.
 func (s *Session) ID() string { return "s" + strconv.FormatUint(s.number, 10) }
 
-// ending says who ended a session, in which phase, and why in a few words.
+// ending says who ended a session, in which phase, and why.
 type ending struct {
-	by, phase, why string
-	reset          bool // both sides see a reset
-	cut            bool // it was live, and we or the backend's death ended it
-	refused        bool // at the door: it never waited
-	late           bool // a backend took too long
+	by, phase string
+	reason    Reason
+	detail    string // free text beside it
+	who       string // the operator, by whose act
+	reset     bool   // both sides see a reset
+	cut       bool   // it was live, and we or the backend's death ended it
+	refused   bool   // at the door: it never waited
+	late      bool   // a backend took too long
 }
 
 // order is what a session is told from outside: to end.
 type order struct {
-	by, why string
-	live    bool     // only if it has a backend
-	on      *Backend // only if it has this one
+	by     string
+	reason Reason
+	detail string
+	who    string   // the operator, by whose act
+	live   bool     // only if it has a backend
+	on     *Backend // only if it has this one
+}
+
+// details are the free text of an ending, with who has acted.
+func (e *ending) details() string {
+	switch {
+	case e.who == "":
+		return e.detail
+	case e.detail == "":
+		return "by " + e.who
+	}
+	return "by " + e.who + ": " + e.detail
 }
 
 // ends remembers why the session ends, the first time, and goes to the record.

@@ -130,14 +130,14 @@ func balance(v *visit) {
 			// A backend's reset need not be a cut: its client may have gone, too.
 			if r.By == proxy.ByProxy || r.By == proxy.ByOperator {
 				cut++
-				cuts[r.By+": "+r.Why]++
+				cuts[r.By+": "+r.Cause()]++
 			}
 		case r.By == proxy.ByClient:
 			left++
 		default:
 			failedOrRejected++
 		}
-		if r.Served != (r.Phase == proxy.PhaseRelay) || r.By == "" || r.Why == "" {
+		if r.Served != (r.Phase == proxy.PhaseRelay) || r.By == "" || r.Reason == "" {
 			v.Errorf("record %+v", r)
 		}
 	}

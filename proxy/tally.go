@@ -24,7 +24,7 @@ const tallyMost = 1 << 17
 
 func (s *Service) beginTally() *tally {
 	t := &tally{waits: map[uint64]time.Duration{}, wasUp: map[string]bool{}}
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		t.counts, t.line = s.counts, s.line
 		for _, b := range s.backends {
 			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.state() + " " + b.admin()})
@@ -51,7 +51,7 @@ func (s *Service) waitEnds(sess *Session, at time.Time) {
 // endTally gives the final numbers, and each backend's state after it.
 func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
 	after = map[string]string{}
-	s.queue.View(func() {
+	s.queue.Do(func() {
 		n = s.numbers(t)
 		s.tallies = slices.DeleteFunc(s.tallies, func(o *tally) bool { return o == t })
 		for _, b := range s.backends {

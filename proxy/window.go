@@ -247,13 +247,9 @@ func (p *pause) stands(s *Service) bool {
 	if !p.overdue {
 		p.overdue = true
 		n := s.queue.Waiting()
-		s.tellWaiting(order{by: ByProxy, why: whyOverdue})
+		s.tellWaiting(order{by: ByProxy, reason: ReasonWindowOverdue})
 		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
 			Text: fmt.Sprintf("the command of the window of %s still runs at its deadline: %s turned away, and all who come until it ends", s.name, plural(n, "client"))})
 	}
 	return true
 }
-
-// whyOverdue is why a client is turned away from a window that has outlived
-// its deadline.
-const whyOverdue = "window overdue"

@@ -152,7 +152,7 @@ func (p *backendsPane) details() (string, []fact) {
 	s := r.service
 	if r.backend == nil {
 		facts := []fact{
-			{"state", r.sign.text() + " " + safe(s.Why)}, {"listens", safe(strings.Join(s.Listen, " "))}, {"balance", safe(s.Balance)},
+			{"state", r.sign.text() + " " + safe(string(s.Why))}, {"listens", safe(strings.Join(s.Listen, " "))}, {"balance", safe(s.Balance)},
 			{"sessions", fmt.Sprintf("%d live, %d since the start, %s/s new", s.Sessions.Active, s.Sessions.Total, perSecond(r.flow.fresh))},
 			{"", fmt.Sprintf("%d failed, %d cut, %d rejected", s.Sessions.Failed, s.Sessions.Cut, s.Sessions.Rejected)},
 			{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", size(float64(s.BytesIn)), size(r.flow.in), size(float64(s.BytesOut)), size(r.flow.out))},

@@ -245,12 +245,12 @@ func edgeSessions() []proxy.SessionInfo {
 		{ID: "s4702", Service: "db-front", Backend: "pg-a", Client: "10.2.0.31:40002", Via: "tls", Phase: "relay", AgeSeconds: 3720, IdleSeconds: 0, BytesIn: 88 << 20, BytesOut: 412 << 20},
 		{ID: "s4699", Service: "db-front", Backend: "pg-b", Client: "10.2.0.30:51870", Via: "tcp", Phase: "relay", AgeSeconds: 612, IdleSeconds: 95, BytesIn: 2048, BytesOut: 7000},
 		{ID: "s4690", Service: "db-front", Backend: "pg-a", Client: "198.51.100.7:61200", Via: "ws", Phase: "relay", AgeSeconds: 242, BytesIn: 1153433, BytesOut: 90112,
-			Ended: &proxy.Record{ID: "s4690", By: proxy.ByClient, Phase: "relay", Why: "fin", Served: true, Subprotocol: "binary", CloseCode: 1000, Ended: start.Add(-3 * time.Second)}},
+			Ended: &proxy.Record{ID: "s4690", By: proxy.ByClient, Phase: "relay", Reason: proxy.ReasonFIN, Served: true, Subprotocol: "binary", CloseCode: 1000, Ended: start.Add(-3 * time.Second)}},
 		{ID: "s4695", Service: "desk", Backend: "vnc", Client: "198.51.100.7:61388", Via: "ws", Phase: "relay", AgeSeconds: 184, IdleSeconds: 2, BytesIn: 7340, BytesOut: 21 << 20, Subprotocol: "binary", PingSeconds: 0.018},
 		{ID: "s4693", Service: "desk", Backend: "vnc", Client: "[2001:db8:7:3::15]:50610", Via: "ws", Phase: "relay", AgeSeconds: 97, BytesIn: 611, BytesOut: 4 << 20, PingSeconds: 0.31,
-			Ended: &proxy.Record{ID: "s4693", By: proxy.ByBackend, Phase: "relay", Why: "reset", Served: true, CloseCode: 1011, Ended: start.Add(-9 * time.Second)}},
+			Ended: &proxy.Record{ID: "s4693", By: proxy.ByBackend, Phase: "relay", Reason: proxy.ReasonReset, Served: true, CloseCode: 1011, Ended: start.Add(-9 * time.Second)}},
 		{ID: "s4688", Service: "office", Client: "10.2.0.3:50122", Via: "tcp", Phase: "queue", AgeSeconds: 30,
-			Ended: &proxy.Record{ID: "s4688", By: proxy.ByProxy, Phase: "queue", Why: "queue timeout"}},
+			Ended: &proxy.Record{ID: "s4688", By: proxy.ByProxy, Phase: "queue", Reason: proxy.ReasonQueueTimeout}},
 	}
 }
 

@@ -214,7 +214,7 @@ func TestHostileNames(t *testing.T) {
 	engine := edge()
 	evil := "\x1b[2J\x1b]0;owned\a\u202e\u0301" + strings.Repeat("Ａ", 50) + "\n\r\t"
 	for i := range engine.waiters {
-		engine.waiters[i].Client, engine.waiters[i].ID, engine.waiters[i].Why = evil, evil, evil
+		engine.waiters[i].Client, engine.waiters[i].ID, engine.waiters[i].Why = evil, evil, proxy.Reason(evil)
 	}
 	for i := range engine.events {
 		engine.events[i].Text, engine.events[i].By, engine.events[i].Command, engine.events[i].Kind = evil, evil, evil, evil

@@ -55,7 +55,7 @@ func chaos(rng *rand.Rand, name string) *fake {
 		f.status.Services = append(f.status.Services, s)
 	}
 	for i := range rng.IntN(30) {
-		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: pick(name, fmt.Sprint(i)), Position: i, Client: name, WaitedSeconds: rng.NormFloat64() * 1e5, State: name, Why: name})
+		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: pick(name, fmt.Sprint(i)), Position: i, Client: name, WaitedSeconds: rng.NormFloat64() * 1e5, State: name, Why: proxy.Reason(name)})
 		f.sessions = append(f.sessions, proxy.SessionInfo{ID: fmt.Sprint(i), Client: name, Service: name, BytesIn: int64(number()), AgeSeconds: rng.NormFloat64() * 1e5})
 		f.events = append(f.events, proxy.Event{Time: when(), Kind: pick("operator", "mark", name), Level: pick("alarm", "warn", name), Text: name, Command: name, By: name})
 	}

@@ -122,10 +122,10 @@ func (r *sessionRow) ended() (string, themes.Role) {
 	if !e.Served || e.By == proxy.ByOperator {
 		role = themes.Warn
 		if r.Backend != "" { // else the phase stands in its place
-			return code + safe(e.By) + " in " + safe(e.Phase) + ": " + safe(e.Why), role
+			return code + safe(e.By) + " in " + safe(e.Phase) + ": " + safe(e.Cause()), role
 		}
 	}
-	return code + safe(e.By) + ": " + safe(e.Why), role
+	return code + safe(e.By) + ": " + safe(e.Cause()), role
 }
 
 // take brings the list; rates are subtractions of the one before.
@@ -242,7 +242,7 @@ func (p *sessionsPane) details() (string, []fact) {
 		if e.CloseCode != 0 {
 			facts = append(facts, fact{"closed", closeText(e.CloseCode)})
 		}
-		facts = append(facts, fact{"ended", fmt.Sprintf("by %s in %s: %s", safe(e.By), safe(e.Phase), safe(e.Why))},
+		facts = append(facts, fact{"ended", fmt.Sprintf("by %s in %s: %s", safe(e.By), safe(e.Phase), safe(e.Cause()))},
 			fact{"waited", fmt.Sprintf("%s, connect %s, %d dials", clock(seconds(e.WaitedSeconds)), latency(e.ConnectSeconds), e.Dials)})
 	}
 	return "session " + safe(r.ID), facts

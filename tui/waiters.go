@@ -30,20 +30,20 @@ var waiterColumns = []column[proxy.WaiterInfo]{
 }
 
 // whyText says in words why somebody waits.
-func whyText(why string) string {
+func whyText(why proxy.Reason) string {
 	switch why {
-	case "slots":
+	case proxy.ReasonSlots:
 		return "slot taken"
-	case "no_backend":
+	case proxy.ReasonNoBackend:
 		return "no backend up"
-	case "full":
+	case proxy.ReasonFull:
 		return "backends full"
-	case "limit":
+	case proxy.ReasonLimit:
 		return "service limit"
-	case "retry":
+	case proxy.ReasonRetry:
 		return "dial failed"
 	}
-	return safe(why)
+	return safe(string(why))
 }
 
 // holders is who has a slot, a line each: as many as leave room for those who

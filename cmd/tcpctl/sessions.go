@@ -36,7 +36,7 @@ func sessionsCommand() *cobra.Command {
 					row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
 				}
 				if e := s.Ended; e != nil {
-					row[12] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Why))
+					row[12] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Cause()))
 					if e.CloseCode != 0 {
 						row[12] += fmt.Sprintf(", closed with %d", e.CloseCode)
 					}

@@ -79,7 +79,7 @@ func untilLines(t *testing.T, path string, n int) []string {
 func TestARecordIsALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access")
 	l := newLog(t, Config{File: path})
-	want := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin",
+	want := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Reason: proxy.ReasonFIN,
 		Opened: time.Unix(1, 0).UTC(), Ended: time.Unix(3, 0).UTC(), DurationSeconds: 2, BytesIn: 1, BytesOut: 2, Dials: 1, Served: true}
 	l.Record(want)
 	if err := l.Close(); err != nil {
@@ -225,7 +225,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin", Opened: time.Now(), Ended: time.Now()}
+	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Reason: proxy.ReasonFIN, Opened: time.Now(), Ended: time.Now()}
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Record(r)
@@ -240,7 +240,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Why: "fin", Opened: time.Now(), Ended: time.Now()}
+	r := proxy.Record{ID: "s1", Service: "db", Backend: "a", Client: "10.0.0.1:9", Via: "tcp", By: "client", Phase: "relay", Reason: proxy.ReasonFIN, Opened: time.Now(), Ended: time.Now()}
 	b.ReportAllocs()
 	for b.Loop() {
 		l.out.Load().spool.PutWait(entry{record: r})

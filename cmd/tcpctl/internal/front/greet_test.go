@@ -214,7 +214,7 @@ func TestSlowHeaders(t *testing.T) {
 	if err == io.EOF {
 		t.Error("it was never cut")
 	}
-	if r := v.record(); r.Why != "no handshake" || r.By != proxy.ByClient {
+	if r := v.record(); r.Reason != proxy.ReasonNoHandshake || r.By != proxy.ByClient {
 		t.Errorf("record %+v", r)
 	}
 }

@@ -53,7 +53,7 @@ func TestParked(t *testing.T) {
 				t.Errorf("the backend heard %d bytes, %v", n, err)
 			}
 			backend.Close()
-			if r := v.record(); r.CloseCode != 4001 || r.Why != "fin" {
+			if r := v.record(); r.CloseCode != 4001 || r.Reason != proxy.ReasonFIN {
 				t.Errorf("record %+v", r)
 			}
 		},
@@ -63,7 +63,7 @@ func TestParked(t *testing.T) {
 			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the backend saw %v", err)
 			}
-			if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" {
+			if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonReset {
 				t.Errorf("record %+v", r)
 			}
 		},
@@ -134,7 +134,7 @@ func TestParkedUntilIdle(t *testing.T) {
 	says(t, c, "one")
 	v.untilParked()
 	ends(t, c, ws.Policy)
-	if r := v.record(); r.Why != "idle" {
+	if r := v.record(); r.Reason != proxy.ReasonIdle {
 		t.Errorf("record %+v", r)
 	}
 }
@@ -169,7 +169,7 @@ func TestParkedAndDead(t *testing.T) {
 	c := v.dial()
 	says(t, c, "one")
 	v.untilParked()
-	if r := v.record(); r.By != proxy.ByClient || r.Why != "reset" || r.CloseCode != 1006 {
+	if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonReset || r.CloseCode != 1006 {
 		t.Errorf("record %+v", r)
 	}
 }

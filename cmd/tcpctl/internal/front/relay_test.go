@@ -109,7 +109,7 @@ func TestCloseBehindBytes(t *testing.T) {
 	if all := <-got; !bytes.Equal(all, want) {
 		t.Errorf("%d bytes came", len(all))
 	}
-	if r := v.record(); r.CloseCode != 4000 || r.Why != "fin" {
+	if r := v.record(); r.CloseCode != 4000 || r.Reason != proxy.ReasonFIN {
 		t.Errorf("record %+v", r)
 	}
 }
@@ -179,7 +179,7 @@ func TestIdleTimeout(t *testing.T) {
 	c := v.dial()
 	says(t, c, "one")
 	ends(t, c, ws.Policy)
-	if r := v.record(); r.Why != "idle" {
+	if r := v.record(); r.Reason != proxy.ReasonIdle {
 		t.Errorf("record %+v", r)
 	}
 }

@@ -101,7 +101,7 @@ func (o out) service(s *proxy.ServiceInfo) {
 		o.histogram(h.desc, h.value(s), s.Name)
 	}
 	for _, e := range s.Endings {
-		o.counter(ended, float64(e.Count), s.Name, e.By, e.Phase, e.Reason)
+		o.counter(ended, float64(e.Count), s.Name, e.By, e.Phase, string(e.Reason))
 	}
 	for _, c := range s.Closes {
 		o.counter(closes, float64(c.Count), s.Name, strconv.Itoa(c.Code))

@@ -1,0 +1,46 @@
+//go:build race
+
+package lock
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestViewsRunAtOnce is what makes every test under the race detector one of
+// Queue.View's promise: two of them are in it at once, ordered by nothing, so
+// that what one of them changes is a data race with what the other looks at.
+// TestViewThatChangesIsFound shows that it is reported.
+func TestViewsRunAtOnce(t *testing.T) {
+	q := NewQueue(&line{}, 0)
+	first, second := make(chan struct{}), make(chan struct{})
+	go q.View(func() {
+		close(first)
+		<-second
+	})
+	<-first
+	q.View(func() { close(second) })
+}
+
+// TestViewThatChangesIsFound runs itself in a process of its own, where a View
+// breaks its promise: the race detector must say so, and end it.
+func TestViewThatChangesIsFound(t *testing.T) {
+	if os.Getenv("LOCK_TEST_VIEW") != "" {
+		q := NewQueue(&line{}, 0)
+		n := 0
+		var both sync.WaitGroup
+		both.Go(func() { q.View(func() { n++ }) })
+		both.Go(func() { q.View(func() { _ = n }) })
+		both.Wait()
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestViewThatChangesIsFound$")
+	cmd.Env = append(os.Environ(), "LOCK_TEST_VIEW=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "DATA RACE") {
+		t.Fatalf("a View that writes was not found: %v\n%s", err, out)
+	}
+}
