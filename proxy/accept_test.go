@@ -92,7 +92,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		v.dial("after").hears("a after")
 		page, _ := v.Events(0)
-		if n := countEvents(page, proxy.EventLimit, "has all 8 sessions"); n < 1 || n > 1+int(time.Since(began)/(10*time.Second)) {
+		if n := countEvents(page, proxy.EventLimit, "of 8; new clients wait"); n < 1 || n > 1+int(time.Since(began)/(10*time.Second)) {
 			t.Errorf("said %d times", n)
 		}
 	})

@@ -94,6 +94,11 @@ func (b *Backend) keepChecking(ctx context.Context) {
 // checkOnce looks once, if it may, and says when to look again.
 func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 	s := b.service
+	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
+	if err != nil {
+		return 0 // the end of ctx
+	}
+	defer permit.Release()
 	check, may := b.mayCheck()
 	if may {
 		began := time.Now()
@@ -253,6 +258,11 @@ func (b *Backend) dialFailed(err error) {
 
 // Probe checks now and says what came. The result counts like any other.
 func (b *Backend) Probe() (text string, err error) {
+	permit, err := b.service.engine.checks.Acquire(b.service.ctx)
+	if err != nil {
+		return "", fmt.Errorf("proxy: %s is not checked: the engine is stopping", b.target())
+	}
+	defer permit.Release()
 	check, may := b.mayCheck()
 	if !may {
 		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())

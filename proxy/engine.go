@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -38,6 +39,7 @@ type Engine struct {
 	stream relay.Stream
 	loop   relay.Loop
 	budget *relay.Budget
+	checks *lock.Semaphore // bounds the checks that are under way
 
 	commands command.Runner // hooks, restarts
 	plans    plans
@@ -66,7 +68,8 @@ func New(c Config) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	e.budget = relay.NewBudget(sessionBudget(c.MaxSessions))
+	d := NewDescriptors(c.MaxSessions)
+	e.budget, e.checks = relay.NewBudget(d.Sessions), lock.NewSemaphore(d.Checks)
 	all, err := c.complete()
 	if err != nil {
 		return nil, err

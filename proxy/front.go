@@ -74,7 +74,7 @@ func (f *front) serve(s *Service) {
 // serve begins to accept from one listener, for the runner that new sessions
 // have from now on.
 func (s *Service) serve(l *relay.Listener) {
-	l.Budget = s.engine.budget
+	l.Share = s.share
 	l.Trouble = s.acceptTrouble
 	run := s.run
 	run.Serve(l, func(client *relay.Side) { s.begin(run, client) })
@@ -102,8 +102,8 @@ func (f *front) addrs() []string {
 func (s *Service) acceptTrouble(err error) {
 	text := fmt.Sprintf("%s cannot accept: %v; it goes on trying", s.name, err)
 	if errors.Is(err, relay.ErrBudget) {
-		text = fmt.Sprintf("%s has all %d sessions that the process can hold: clients wait in the system's backlog; raise the descriptor limit (ulimit -n)",
-			s.name, s.engine.budget.Max())
+		text = fmt.Sprintf("%s can hold no more sessions: it has %d, the process %d of %d; new clients wait in the kernel's backlog; raise the descriptor limit (ulimit -n)",
+			s.name, s.share.Used(), s.engine.budget.Used(), s.engine.budget.Max())
 	}
 	s.engine.noteSeldom(Event{Kind: EventLimit, Level: LevelAlarm, Service: s.name, Text: text})
 }

@@ -212,7 +212,7 @@ func (g *guest) part(f farewell, asked bool, retryAfter time.Duration) {
 // for a guest, once it is recorded and its connection closed, whatever is last.
 func (s *Session) leaveBudget() {
 	if s.guest == nil || s.guest.left.Add(1) == 2 {
-		s.service.engine.budget.Give()
+		s.service.share.Give()
 	}
 }
 

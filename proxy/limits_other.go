@@ -2,10 +2,5 @@
 
 package proxy
 
-// sessionBudget: where there is no descriptor limit, memory is one.
-func sessionBudget(max int) int {
-	if max > 0 {
-		return max
-	}
-	return 1 << 20
-}
+// descriptorLimit: where there is no such limit, memory is one.
+func descriptorLimit() int { return 1 << 20 }

@@ -79,7 +79,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 		}
 	}
 	e.services = services
-	e.budget.SetMax(sessionBudget(c.MaxSessions))
+	e.budget.SetMax(NewDescriptors(c.MaxSessions).Sessions)
 	return changes, nil
 }
 

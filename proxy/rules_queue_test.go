@@ -199,7 +199,7 @@ func TestRule07OnlyTheProcessStopsAccepting(t *testing.T) {
 		for _, ev := range page.Events {
 			if ev.Kind == proxy.EventLimit {
 				said++
-				if !strings.Contains(ev.Text, "3 sessions") {
+				if !strings.Contains(ev.Text, "the process 3 of 3;") {
 					t.Errorf("said %q", ev.Text)
 				}
 			}

@@ -18,7 +18,8 @@ type Service struct {
 	name   string
 	cfg    atomic.Pointer[ServiceConfig] // replaced whole by a reload
 	run    relay.Runner
-	live   live // all sessions, waiters too
+	live   live         // all sessions, waiters too
+	share  *relay.Share // of the sessions that the process can hold, once started
 	access access
 	queue  *lock.Queue
 
@@ -70,6 +71,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 
 // start begins checks, the clock, and accepting.
 func (s *Service) start() {
+	s.share = s.engine.budget.NewShare()
 	s.working.Add(1)
 	go s.keepTime()
 	s.queue.Do(func() {
@@ -86,6 +88,7 @@ func (s *Service) start() {
 func (s *Service) finish() {
 	s.stop()
 	s.working.Wait()
+	s.share.Close()
 	if p := s.config().Protocol; p != nil {
 		p.Close()
 	}

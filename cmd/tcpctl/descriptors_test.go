@@ -2,8 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -102,4 +106,66 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 func descriptors(pid int) int {
 	all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(all)
+}
+
+// TestIdleConnectionsCannotStarveClients: hundreds of idle connections to
+// /metrics and to the control socket, of a process that may have 256
+// descriptors. Clients are served, a scrape and a command are answered.
+func TestIdleConnectionsCannotStarveClients(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is set and looked at as Linux has it")
+	}
+	b, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.die()
+	metrics := freePort(t)
+	path := filepath.Join(t.TempDir(), "tcpctl.toml")
+	write(t, path, `[metrics]
+listen = "`+metrics+`"
+[services.db]
+listen = "127.0.0.1:0"
+backends = ["`+b.addr+`"]
+`)
+	in := runInstance(t, []string{"sh", "-c", `ulimit -n 256; exec "$@"`, "sh"}, "run", "--no-ui", "-c", path)
+	addr := in.addr()
+	for n := range 800 {
+		network, to := "tcp", metrics
+		if n%2 == 0 {
+			network, to = "unix", in.socket
+		}
+		c, err := net.Dial(network, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if n%3 == 0 {
+			io.WriteString(c, "GET /") // and nothing more
+		}
+	}
+	for range 200 {
+		if err := oneVisit(addr, "hello"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := http.Get("http://" + metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r.Body)
+	r.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if err != nil || !strings.Contains(string(text), "tcpctl_") {
+		t.Errorf("%v: %s", err, text)
+	}
+	if out := in.tcpctl("status"); !strings.Contains(out, "db") {
+		t.Errorf("status: %s", out)
+	}
+	if s := in.service(); s.Sessions.Total != 200 || s.Sessions.Failed > 0 {
+		t.Errorf("%+v", s.Sessions)
+	}
+	if n := descriptors(in.status().Node.PID); n > 120 {
+		t.Errorf("%d descriptors are open", n)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -56,7 +57,8 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 	if in.before != nil {
 		path = in.before.Offer.Control
 	}
-	o := control.Options{Replace: in.before != nil, Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group}
+	o := control.Options{Replace: in.before != nil, Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
+		MaxConns: proxy.NewDescriptors(0).Control}
 	if in.fleet != nil {
 		o.Peers = in.fleet
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -78,7 +79,7 @@ func (in *instance) serveMetrics(addr string) (*metrics.Server, error) {
 	if b := in.before; b != nil && b.Offer.MetricsAddr == addr {
 		socket, b.Offer.Metrics = b.Offer.Metrics, nil
 	}
-	return metrics.Serve(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket,
+	return metrics.Serve(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
 		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
 }
 

@@ -25,7 +25,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 	defer l.serving.Done()
 	backoff := firstBackoff
 	for {
-		if !l.waitBudget() {
+		if !l.waitShare() {
 			return
 		}
 		c, err := l.Accept()
@@ -34,7 +34,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 			accept(NewSide(c))
 			continue
 		}
-		l.Budget.Give()
+		l.Share.Give()
 		select {
 		case <-l.closing:
 			return
@@ -58,12 +58,12 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 	}
 }
 
-// waitBudget takes one session from the budget before there is a client for
+// waitShare takes one session from the budget before there is a client for
 // it; meanwhile clients stand in the kernel's backlog. It reports false when
 // the listener closes first.
-func (l *Listener) waitBudget() bool {
+func (l *Listener) waitShare() bool {
 	for first := true; ; first = false {
-		free := l.Budget.Take()
+		free := l.Share.Take()
 		if free == nil {
 			return true
 		}

@@ -104,7 +104,7 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
 		h := open(t, r, "tcp", newBackend(t).echo().addr(), func(h *house) {
-			h.l.Budget = relay.NewBudget(2)
+			h.l.Share = relay.NewBudget(2).NewShare()
 			h.l.Trouble = func(err error) { trouble <- err }
 		})
 		var all []*net.TCPConn
@@ -114,7 +114,7 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 		for i, c := range all {
 			say(t, c, "hello")
 			hear(t, c, "hello")
-			if used := h.l.Budget.Used(); used > 2 {
+			if used := h.l.Share.Used(); used > 2 {
 				t.Errorf("%d are in", used)
 			}
 			if i == 0 {
@@ -125,7 +125,7 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 			reset(c)
 			next(t, h.over)
 		}
-		within(t, "all is given back", func() bool { return h.l.Budget.Used() <= 1 })
+		within(t, "all is given back", func() bool { return h.l.Share.Used() <= 1 })
 	})
 }
 

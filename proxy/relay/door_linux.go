@@ -77,12 +77,12 @@ func (d *door) disarm(l *loop) {
 
 func (d *door) ready(l *loop, _ uint32) {
 	for range clientsATurn {
-		if free := d.Budget.Take(); free != nil {
+		if free := d.Share.Take(); free != nil {
 			d.disarm(l)
 			d.trouble(ErrBudget)
 			d.serving.Add(1)
 			l.run.aside.Add(1)
-			go d.waitBudget(l, free)
+			go d.waitShare(l, free)
 			return
 		}
 		fd, e := acceptFrom(d.fd, &d.from)
@@ -91,7 +91,7 @@ func (d *door) ready(l *loop, _ uint32) {
 			d.accept(d.newSide(l, fd))
 			continue
 		}
-		d.Budget.Give()
+		d.Share.Give()
 		switch {
 		case e == unix.EAGAIN:
 			return
@@ -114,9 +114,9 @@ func (d *door) rest(l *loop, err error) {
 
 func (d *door) ring(l *loop) { d.arm(l) }
 
-// waitBudget waits for a session to end, while clients stand in the kernel's
+// waitShare waits for a session to end, while clients stand in the kernel's
 // backlog.
-func (d *door) waitBudget(l *loop, free <-chan struct{}) {
+func (d *door) waitShare(l *loop, free <-chan struct{}) {
 	defer l.run.aside.Done()
 	defer d.serving.Done()
 	select {

@@ -193,7 +193,7 @@ func (s *session) finish() {
 	if s.backend != nil {
 		r.Close(s.backend, s.reset)
 	}
-	s.house.l.Budget.Give()
+	s.house.l.Share.Give()
 	s.house.over <- s
 }
 

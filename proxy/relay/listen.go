@@ -33,8 +33,8 @@ func (s Sock) keepAlive() net.KeepAliveConfig {
 // Listener is one address that clients come to.
 type Listener struct {
 	net.Listener
-	Sock   Sock
-	Budget *Budget // of all listeners together; nil: no limit
+	Sock  Sock
+	Share *Share // of the sessions that the process can hold; nil: no limit
 	// Trouble is told of an accept that failed, or that had to wait for the
 	// budget, once a burst. The listener goes on by itself.
 	Trouble func(error)
@@ -196,73 +196,4 @@ func ClearSocket(path string) error {
 		return os.Remove(path)
 	}
 	return err
-}
-
-// Budget bounds how many sessions are open at once in all listeners, so that
-// the process never runs out of descriptors in the middle of one.
-type Budget struct {
-	mu   sync.Mutex
-	max  int
-	used int
-	free chan struct{} // closed and forgotten when one is given back
-}
-
-// NewBudget makes a budget of max sessions.
-func NewBudget(max int) *Budget { return &Budget{max: max} }
-
-// Take takes one, or returns a channel that is closed when one has been given
-// back. A nil Budget has no limit.
-func (b *Budget) Take() <-chan struct{} {
-	if b == nil {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.used < b.max {
-		b.used++
-		return nil
-	}
-	if b.free == nil {
-		b.free = make(chan struct{})
-	}
-	return b.free
-}
-
-// Give gives one back.
-func (b *Budget) Give() {
-	if b == nil {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used--
-	if b.free != nil {
-		close(b.free)
-		b.free = nil
-	}
-}
-
-// SetMax changes the whole budget; what is taken stays.
-func (b *Budget) SetMax(max int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.max = max
-	if b.free != nil && b.used < max {
-		close(b.free)
-		b.free = nil
-	}
-}
-
-// Max is the whole budget, and Used what is taken of it.
-func (b *Budget) Max() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.max
-}
-
-// Used is how many are taken now.
-func (b *Budget) Used() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.used
 }

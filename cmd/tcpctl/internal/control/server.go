@@ -13,14 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 const (
-	maxBody   = 1 << 20
-	maxWait   = 30 * time.Second // of an events request that waits
-	headers   = 5 * time.Second
-	idleAfter = 2 * time.Minute
+	maxBody = 1 << 20
+	maxWait = 30 * time.Second // of an events request that waits
 )
 
 // Server serves a Source on a socket.
@@ -40,6 +39,8 @@ type Options struct {
 	Mode  fs.FileMode // of the socket; 0: 0600
 	Group string      // that owns the socket; "": the user's own
 	Log   *slog.Logger
+	// MaxConns bounds the connections; at least 4.
+	MaxConns int
 	// Replace takes the place of the instance that answers on the socket: it is
 	// about to leave.
 	Replace bool
@@ -64,16 +65,14 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 	s := &Server{log: log, node: o.Node, socket: sock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Server{
-		Handler:           s.handler(source, o.Peers),
-		ReadHeaderTimeout: headers,
-		IdleTimeout:       idleAfter,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		Handler:     s.handler(source, o.Peers),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return s.ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, whoKey{}, peerName(c))
 		},
 	}
+	connlimit.Bound(s.http, max(o.MaxConns, 4))
 	s.wg.Add(2)
 	go s.serveSocket(sock.listener())
 	go s.keepSocket()

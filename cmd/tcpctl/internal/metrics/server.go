@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -36,18 +37,15 @@ type Options struct {
 	// Socket listens on the address already, for a process before this one;
 	// nil: it is to be opened. It is the server's.
 	Socket *os.File
+	// MaxConns bounds the connections; at least 2.
+	MaxConns int
 	// Dropped counts what this process has thrown away, by a word that is a
 	// label: "access_lines", "log_lines", "notify_events".
 	Dropped map[string]func() uint64
 }
 
-// Nobody needs long to ask, or to read what a scrape says.
-const (
-	askWait    = 5 * time.Second
-	answerWait = 30 * time.Second
-	idleWait   = 2 * time.Minute
-	atATime    = 4 // scrapes
-)
+// atATime bounds the scrapes.
+const atATime = 4
 
 // Server serves on one address.
 type Server struct {
@@ -67,14 +65,10 @@ func Serve(addr string, source api.Source, o Options) (*Server, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	s := &Server{ln: ln, log: o.Log, http: &http.Server{
-		Handler:           Handler(source, o),
-		ReadHeaderTimeout: askWait,
-		ReadTimeout:       askWait,
-		WriteTimeout:      answerWait,
-		IdleTimeout:       idleWait,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
+		Handler:  Handler(source, o),
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
 	}}
+	connlimit.Bound(s.http, max(o.MaxConns, 2))
 	s.wg.Add(1)
 	go s.serve()
 	return s, nil

@@ -1,0 +1,141 @@
+// Package connlimit bounds how many connections an http.Server holds, and how
+// long a request and its answer may stand still, so that connections which
+// nobody uses cannot take the process's descriptors:
+//
+//	srv := &http.Server{Handler: h}
+//	connlimit.Bound(srv, 16)
+//	go srv.Serve(ln)
+package connlimit
+
+import (
+	"container/list"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	headerWait = 5 * time.Second  // for the head of a request
+	bodyWait   = 10 * time.Second // for the rest of it
+	writeWait  = 10 * time.Second // for a reader to take a part of the answer
+	idleWait   = 2 * time.Minute  // for the next request
+	maxHeader  = 16 << 10
+)
+
+// Bound makes srv hold at most max connections. One more takes the place of
+// that which has been without a request for longest, so whoever has something
+// to ask is served even while somebody holds connections open by the thousand.
+// Where each one has a request that is being answered, the newcomer is closed.
+// Call it before Serve, with the Handler set; it sets ConnState and the
+// timeouts.
+func Bound(srv *http.Server, max int) {
+	l := &limit{max: max, quiet: list.New(), conns: map[net.Conn]*list.Element{}}
+	srv.ReadHeaderTimeout, srv.IdleTimeout, srv.MaxHeaderBytes = headerWait, idleWait, maxHeader
+	srv.ConnState = l.state
+	inner := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if inner != nil {
+			ctx = inner(ctx, c)
+		}
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	h := srv.Handler
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(connKey{}).(net.Conn)
+		l.begin(c)
+		defer l.end(c)
+		rc := http.NewResponseController(w)
+		if r.ContentLength != 0 {
+			// The server's own ReadTimeout would end long answers, too.
+			rc.SetReadDeadline(time.Now().Add(bodyWait))
+			r.Body = body{r.Body, rc}
+		}
+		h.ServeHTTP(writer{w, rc}, r)
+		rc.SetWriteDeadline(time.Now().Add(writeWait)) // for what is buffered still
+	})
+}
+
+type connKey struct{}
+
+// limit knows the connections of one server.
+type limit struct {
+	mu    sync.Mutex
+	max   int
+	conns map[net.Conn]*list.Element // nil: a request is being answered
+	quiet *list.List                 // connections without a request, the longest first
+}
+
+func (l *limit) begin(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.conns[c]; at != nil {
+		l.quiet.Remove(at)
+		l.conns[c] = nil
+	}
+}
+
+func (l *limit) end(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, open := l.conns[c]; open && at == nil {
+		l.conns[c] = l.quiet.PushBack(c)
+	}
+}
+
+// state is told by the server; of a new connection before it accepts another.
+func (l *limit) state(c net.Conn, s http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch s {
+	case http.StateNew:
+		if len(l.conns) >= l.max {
+			oldest := l.quiet.Front()
+			if oldest == nil {
+				c.Close()
+				return
+			}
+			l.forget(oldest.Value.(net.Conn)).Close()
+		}
+		l.conns[c] = l.quiet.PushBack(c)
+	case http.StateClosed, http.StateHijacked:
+		l.forget(c)
+	}
+}
+
+func (l *limit) forget(c net.Conn) net.Conn {
+	if at := l.conns[c]; at != nil {
+		l.quiet.Remove(at)
+	}
+	delete(l.conns, c)
+	return c
+}
+
+// body ends the deadline of a request's body with it.
+type body struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// writer gives each part of an answer its own time.
+type writer struct {
+	http.ResponseWriter
+	rc *http.ResponseController
+}
+
+func (w writer) Write(p []byte) (int, error) {
+	w.rc.SetWriteDeadline(time.Now().Add(writeWait))
+	return w.ResponseWriter.Write(p)
+}
+
+func (w writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

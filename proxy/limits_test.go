@@ -1,0 +1,19 @@
+package proxy
+
+import "testing"
+
+// TestDescriptorsAreDivided so that all parts together fit, from the smallest
+// limits on.
+func TestDescriptorsAreDivided(t *testing.T) {
+	for _, limit := range []int{32, 64, 256, 1024, 4096, 65536, 1 << 20, 1 << 30} {
+		d := divideDescriptors(limit, 0)
+		t.Logf("%d: %+v", limit, d)
+		reserve := limit - 2*d.Sessions
+		if d.Sessions < limit/3 || d.Control < 4 || d.Metrics < 2 || d.Checks < 4 || d.Control+d.Metrics+d.Checks > reserve {
+			t.Errorf("%d: %+v leaves a reserve of %d", limit, d, reserve)
+		}
+	}
+	if d := divideDescriptors(1024, 7); d.Sessions != 7 {
+		t.Errorf("max_sessions is not held: %+v", d)
+	}
+}

@@ -1,0 +1,144 @@
+package relay
+
+import "sync"
+
+// Budget bounds how many sessions are open at once in all listeners together,
+// so that the process never runs out of descriptors in the middle of one. It
+// is divided: half of it, in equal parts, is the floor of each Share, which
+// nobody else can take; the rest goes to whoever comes first. So a service
+// whose clients pile up, since it is paused or flooded, cannot keep the
+// clients of another one out.
+type Budget struct {
+	mu     sync.Mutex
+	max    int
+	used   int
+	beyond int // of those, taken beyond the floor of their share
+	shares map[*Share]struct{}
+	free   chan struct{} // closed and forgotten when one is given back
+}
+
+// Share is what the listeners of one service take from a Budget. A nil Share
+// has no limit.
+type Share struct {
+	budget *Budget
+	used   int
+}
+
+// NewBudget makes a budget of max sessions.
+func NewBudget(max int) *Budget { return &Budget{max: max, shares: map[*Share]struct{}{}} }
+
+// NewShare adds a share, which makes the floors of the others smaller. Close
+// it when its sessions have ended.
+func (b *Budget) NewShare() *Share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := &Share{budget: b}
+	b.shares[s] = struct{}{}
+	b.divide()
+	return s
+}
+
+// Close takes the share out of the division. What it has taken still can, and
+// must, be given back.
+func (s *Share) Close() {
+	b := s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.shares, s)
+	b.divide()
+}
+
+// SetMax changes the whole budget; what is taken stays.
+func (b *Budget) SetMax(max int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.max = max
+	b.divide()
+}
+
+// floor is what each share can take whatever the others have.
+func (b *Budget) floor() int {
+	if len(b.shares) == 0 {
+		return 0
+	}
+	return b.max / 2 / len(b.shares)
+}
+
+// divide counts anew what is taken beyond the floors, which have changed.
+func (b *Budget) divide() {
+	floor, within := b.floor(), 0
+	for s := range b.shares {
+		within += min(s.used, floor)
+	}
+	b.beyond = b.used - within
+	b.wake()
+}
+
+func (b *Budget) wake() {
+	if b.free != nil {
+		close(b.free)
+		b.free = nil
+	}
+}
+
+// Take takes one, or returns a channel that is closed when there may be one
+// to take.
+func (s *Share) Take() (free <-chan struct{}) {
+	if s == nil {
+		return nil
+	}
+	b := s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	floor := b.floor()
+	within := s.used < floor
+	if b.used < b.max && (within || b.beyond < b.max-floor*len(b.shares)) {
+		if !within {
+			b.beyond++
+		}
+		b.used++
+		s.used++
+		return nil
+	}
+	if b.free == nil {
+		b.free = make(chan struct{})
+	}
+	return b.free
+}
+
+// Give gives one back.
+func (s *Share) Give() {
+	if s == nil {
+		return
+	}
+	b := s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, open := b.shares[s]; !open || s.used > b.floor() {
+		b.beyond--
+	}
+	b.used--
+	s.used--
+	b.wake()
+}
+
+// Max is the whole budget, and Used what is taken of it.
+func (b *Budget) Max() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.max
+}
+
+// Used is how many are taken now.
+func (b *Budget) Used() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+// Used is how many the share has taken.
+func (s *Share) Used() int {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	return s.used
+}

@@ -1,0 +1,128 @@
+package relay
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestBudgetFloors takes and gives at random and holds a budget to what it
+// promises: never more than its whole, and a share within its floor is never
+// refused while the number of shares and the maximum stand.
+func TestBudgetFloors(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		most := 1 + r.IntN(40)
+		b := NewBudget(most)
+		shares := make([]*Share, 1+r.IntN(6))
+		for i := range shares {
+			shares[i] = b.NewShare()
+		}
+		used := make([]int, len(shares))
+		sum, floor := 0, most/2/len(shares)
+		for range 500 {
+			i := r.IntN(len(shares))
+			if r.IntN(3) == 0 {
+				if used[i] > 0 {
+					shares[i].Give()
+					used[i]--
+					sum--
+				}
+				continue
+			}
+			// What the others have not used of their floors is not to be had.
+			reserved := 0
+			for j, n := range used {
+				if j != i {
+					reserved += max(0, floor-n)
+				}
+			}
+			want := used[i] < floor || sum+reserved < most
+			if got := shares[i].Take() == nil; got != want {
+				t.Fatalf("seed %d: share %d of %v takes one of %d: %v, want %v", seed, i, used, most, got, want)
+			} else if got {
+				used[i]++
+				sum++
+			}
+		}
+		if b.Used() != sum || sum > most {
+			t.Fatalf("seed %d: %d used, want %d of %d", seed, b.Used(), sum, most)
+		}
+	}
+}
+
+// TestBudgetIsDividedAnew when shares come and go and the maximum changes:
+// whatever happened before, all that was taken is given back in the end, and
+// the whole can be had again.
+func TestBudgetIsDividedAnew(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		b := NewBudget(20)
+		var held []*Share // one for each that was taken
+		var shares []*Share
+		for range 300 {
+			switch n := r.IntN(10); {
+			case n == 0 && len(shares) < 5:
+				shares = append(shares, b.NewShare())
+			case n == 1 && len(shares) > 0:
+				i := r.IntN(len(shares))
+				shares[i].Close()
+				shares = append(shares[:i], shares[i+1:]...)
+			case n == 2:
+				b.SetMax(5 + r.IntN(30))
+			case n < 7 && len(shares) > 0:
+				if s := shares[r.IntN(len(shares))]; s.Take() == nil {
+					held = append(held, s)
+					if b.Used() > b.Max() {
+						t.Fatalf("seed %d: %d of %d", seed, b.Used(), b.Max())
+					}
+				}
+			case len(held) > 0:
+				held[len(held)-1].Give()
+				held = held[:len(held)-1]
+			}
+		}
+		for _, s := range held {
+			s.Give()
+		}
+		for _, s := range shares {
+			s.Close()
+		}
+		s := b.NewShare()
+		for n := range b.Max() {
+			if s.Take() != nil {
+				t.Fatalf("seed %d: %d of %d can be had", seed, n, b.Max())
+			}
+		}
+		if s.Take() == nil {
+			t.Fatalf("seed %d: more than %d", seed, b.Max())
+		}
+	}
+}
+
+// TestAShareWakesThoseWhoWait, whoever gives back.
+func TestAShareWakesThoseWhoWait(t *testing.T) {
+	b := NewBudget(4)
+	one, two := b.NewShare(), b.NewShare()
+	for range 3 {
+		one.Take()
+	}
+	two.Take()
+	free := one.Take()
+	select {
+	case <-free:
+		t.Fatal("nothing was given back")
+	default:
+	}
+	two.Give()
+	select {
+	case <-free:
+	default:
+		t.Fatal("not woken")
+	}
+	if one.Take() == nil {
+		t.Error("it has taken the other's floor")
+	}
+	if two.Take() != nil {
+		t.Error("its own floor is taken")
+	}
+}
