@@ -63,10 +63,16 @@ type Config struct {
 	// before a client is accepted. What it returns is followed (Follow) from
 	// the first client on; its error is Start's.
 	Opened func() (map[string]Rest, error)
-	// OnRecord, when set, gets the record of each session, once, at its end.
-	// It is called on the data path: it must not block.
+	// OnRecord, when set, gets the record of each session, once, at its end,
+	// and all have come before Shutdown returns. It is called on the data path,
+	// with no lock held, by what serves other sessions, too: it must not block.
+	// The engine keeps no queue for it, which would have to grow without bound
+	// or lose records: whoever is slow knows best which of the two.
 	OnRecord func(Record)
-	Log      *slog.Logger // nil: nothing is logged
+	// Log gets each event; nil: nothing is logged. One goroutine writes to it,
+	// so that a slow handler delays nobody; one that falls behind by thousands
+	// of events misses some, and is told how many.
+	Log *slog.Logger
 }
 
 // ServiceConfig is one front door with its queue and its backends.

@@ -1,25 +1,9 @@
-// Package proxy puts services in front of TCP backends: it accepts clients,
-// holds them in a first-come-first-served queue while they must wait, chooses
-// a backend that its checks have found to be up, and carries the bytes.
-//
-//	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{
-//		Name:     "db",
-//		Listen:   []string{"127.0.0.1:5432"},
-//		Backends: []proxy.BackendConfig{{Addr: "10.0.0.11:5432"}, {Addr: "10.0.0.12:5432"}},
-//	}}})
-//	if err == nil {
-//		err = engine.Start()
-//	}
-//
-// The life of a session is the listing of this folder: open.go, admit.go with
-// gate.go and choose.go, dial.go, carry.go, record.go. Begin with session.go.
 package proxy
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +12,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/internal/eventlog"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -35,7 +20,6 @@ import (
 // goroutine.
 type Engine struct {
 	cfg    Config
-	log    *slog.Logger
 	stream relay.Stream
 	loop   relay.Loop
 	budget *relay.Budget
@@ -45,7 +29,7 @@ type Engine struct {
 	plans    plans
 
 	sessions atomic.Uint64 // numbers them
-	events   *ring
+	events   *eventlog.Log[Event]
 	ended    endedRing
 
 	seldomMu sync.Mutex
@@ -64,10 +48,12 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, log: c.Log, doors: slices.Clone(c.Doors), events: newRing(eventsKept), seldom: map[string]*throttle{}, quit: make(chan struct{})}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
+	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{})}
+	write := e.logEvent
+	if c.Log == nil {
+		write = nil
 	}
+	e.events = eventlog.New(eventsKept, write)
 	d := NewDescriptors(c.MaxSessions)
 	e.budget, e.checks = relay.NewBudget(d.Sessions), lock.NewSemaphore(d.Checks)
 	all, err := c.complete()
@@ -169,7 +155,9 @@ func (e *Engine) open() error {
 
 // Shutdown closes the listeners, goes on serving those who wait and those who
 // are live until ctx ends, and resets the rest. It returns ctx's error when
-// there was a rest, and nothing of the engine runs afterwards.
+// there was a rest, and nothing of the engine runs afterwards: but for a
+// Config.Log that does not take what has happened, which is waited for two
+// seconds at most.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	first := e.started && !e.stopped
@@ -200,6 +188,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.loop.Shutdown()
 	e.commands.Close()
 	e.Note(Event{Kind: EventEngine, Text: "stopped"})
+	e.events.Flush(logPatience)
 	return rest
 }
 
@@ -282,63 +271,4 @@ func (e *Engine) Sessions(ended bool) []SessionInfo {
 			Phase: r.Phase, AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r})
 	}
 	return infos
-}
-
-// Note puts an event on the time line, and in the log.
-func (e *Engine) Note(ev Event) {
-	e.events.add(ev)
-	level := slog.LevelInfo
-	switch ev.Level {
-	case LevelWarn, LevelAlarm:
-		level = slog.LevelWarn
-	}
-	if !e.log.Enabled(context.Background(), level) {
-		return
-	}
-	args := []any{logKind, ev.Kind}
-	for _, a := range [...]struct{ key, value string }{
-		{logService, ev.Service}, {logBackend, ev.Backend}, {logSession, ev.Session}, {logBy, ev.By}, {logCommand, ev.Command},
-	} {
-		if a.value != "" {
-			args = append(args, a.key, a.value)
-		}
-	}
-	e.log.Log(context.Background(), level, ev.Text, args...)
-}
-
-// Keys of what is logged.
-const (
-	logKind    = "kind"
-	logService = "service"
-	logBackend = "backend"
-	logSession = "session"
-	logBy      = "by"
-	logCommand = "command"
-)
-
-// noteSeldom notes an event of its kind and service once in ten seconds, and
-// says how many were like it.
-func (e *Engine) noteSeldom(ev Event) {
-	e.seldomMu.Lock()
-	key := ev.Kind + " " + ev.Service
-	t := e.seldom[key]
-	if t == nil {
-		t = &throttle{}
-		e.seldom[key] = t
-	}
-	ok, missed := t.pass(10 * time.Second)
-	e.seldomMu.Unlock()
-	if !ok {
-		return
-	}
-	if missed > 0 {
-		ev.Text += fmt.Sprintf(" (and %d more like it)", missed)
-	}
-	e.Note(ev)
-}
-
-// Events is what came after since, and a channel that is closed when there is
-// more.
-func (e *Engine) Events(since uint64) (EventPage, <-chan struct{}) {
-	return e.events.since(since, 0)
 }

@@ -1,7 +1,9 @@
 package proxy
 
 import (
-	"sync"
+	"context"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -66,62 +68,84 @@ type EventPage struct {
 // eventsKept bounds the ring: the newest are kept, the oldest are dropped.
 const eventsKept = 4096
 
-// ring keeps the newest events. Readers poll by sequence number, so that a
-// slow one can never hold up the engine.
-type ring struct {
-	mu    sync.Mutex
-	last  uint64
-	slots []Event
-	more  chan struct{} // closed and replaced at each event
-}
-
-func newRing(size int) *ring {
-	return &ring{slots: make([]Event, size), more: make(chan struct{})}
-}
-
-// add gives ev its number and keeps it in the place of the oldest.
-func (r *ring) add(ev Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last++
-	ev.Seq = r.last
+// Note puts an event on the time line, and has it logged. It never waits, and
+// may be called with any lock held.
+func (e *Engine) Note(ev Event) {
 	if ev.Time.IsZero() {
 		ev.Time = time.Now()
 	}
-	if ev.Level == "" {
-		ev.Level = LevelInfo
-	}
-	r.slots[r.last%uint64(len(r.slots))] = ev
-	close(r.more)
-	r.more = make(chan struct{})
+	setDefault(&ev.Level, LevelInfo)
+	e.events.Add(func(seq uint64) Event {
+		ev.Seq = seq
+		return ev
+	})
 }
 
-// since returns the events after seq, at most max of them (0: all that are
-// kept), and a channel that is closed when there are more.
-func (r *ring) since(seq uint64, max int) (EventPage, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if seq > r.last {
-		seq = 0 // a number from before a restart: begin again
+// logPatience is how long Shutdown waits for a log that does not take what has
+// happened.
+const logPatience = 2 * time.Second
+
+// Keys of what is logged.
+const (
+	logKind    = "kind"
+	logService = "service"
+	logBackend = "backend"
+	logSession = "session"
+	logBy      = "by"
+	logCommand = "command"
+)
+
+// logEvent writes an event to the log. The event log's writer calls it: the
+// handler is somebody else's code, and may take its time.
+func (e *Engine) logEvent(ev Event, missed uint64) {
+	ctx := context.Background()
+	if missed > 0 {
+		e.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "events were not logged: the log takes them too slowly", slog.Uint64("events", missed))
 	}
-	page := EventPage{Last: r.last, Events: []Event{}}
-	from := seq + 1
-	if oldest := r.oldest(); from < oldest {
-		page.Dropped = oldest - from
-		from = oldest
+	level := slog.LevelInfo
+	switch ev.Level {
+	case LevelWarn, LevelAlarm:
+		level = slog.LevelWarn
 	}
-	for n := from; n <= r.last; n++ {
-		if max > 0 && len(page.Events) == max {
-			break
+	if !e.cfg.Log.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(ev.Time, level, ev.Text, 0) // when it happened
+	r.AddAttrs(slog.String(logKind, ev.Kind))
+	for _, a := range [...]struct{ key, value string }{
+		{logService, ev.Service}, {logBackend, ev.Backend}, {logSession, ev.Session}, {logBy, ev.By}, {logCommand, ev.Command},
+	} {
+		if a.value != "" {
+			r.AddAttrs(slog.String(a.key, a.value))
 		}
-		page.Events = append(page.Events, r.slots[n%uint64(len(r.slots))])
 	}
-	return page, r.more
+	e.cfg.Log.Handler().Handle(ctx, r)
 }
 
-func (r *ring) oldest() uint64 {
-	if kept := uint64(len(r.slots)); r.last > kept {
-		return r.last - kept + 1
+// noteSeldom notes an event of its kind and service once in ten seconds, and
+// says how many were like it.
+func (e *Engine) noteSeldom(ev Event) {
+	e.seldomMu.Lock()
+	key := ev.Kind + " " + ev.Service
+	t := e.seldom[key]
+	if t == nil {
+		t = &throttle{}
+		e.seldom[key] = t
 	}
-	return 1
+	ok, missed := t.pass(10 * time.Second)
+	e.seldomMu.Unlock()
+	if !ok {
+		return
+	}
+	if missed > 0 {
+		ev.Text += fmt.Sprintf(" (and %d more like it)", missed)
+	}
+	e.Note(ev)
+}
+
+// Events is what came after since, and a channel that is closed when there is
+// more.
+func (e *Engine) Events(since uint64) (page EventPage, more <-chan struct{}) {
+	page.Events, page.Dropped, page.Last, more = e.events.Since(since)
+	return page, more
 }

@@ -98,11 +98,11 @@ func (s *Session) greeted(g greeting) {
 			s.encrypted = true
 			s.client.Wrap(g.conn)
 		}
-		if g.guest != nil {
-			s.welcome(g.guest)
-		}
 		s.client.Unread(g.early)
 	})
+	if g.guest != nil {
+		s.welcome(g.guest)
+	}
 }
 
 // readHeader reads the PROXY header (v1 or v2) that a trusted proxy sends

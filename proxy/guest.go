@@ -47,15 +47,22 @@ func opening(p Protocol, conn net.Conn) relay.Event {
 	return relay.Event{Kind: relay.Opened, Arg: greeting{guest: g}}
 }
 
-// welcome makes the session's client a guest. The queue is locked.
+// welcome makes the session's client a guest.
 func (s *Session) welcome(g Guest) {
-	s.guest = &guest{Guest: g, via: s.service.config().protocolName()}
-	s.client.Wrap(onlyWatched{g.NetConn()})
-	if trusted := s.service.config().TrustedProxies; covers(trusted, s.client.Remote().Addr()) {
-		if client := nearest(trusted, g.Forwarded()); client.IsValid() {
-			s.client.SpeakFor(netip.AddrPortFrom(client, 0))
+	c, conn, from := s.service.config(), g.NetConn(), netip.AddrPort{}
+	if covers(c.TrustedProxies, s.client.Remote().Addr()) {
+		if client := nearest(c.TrustedProxies, g.Forwarded()); client.IsValid() {
+			from = netip.AddrPortFrom(client, 0)
 		}
 	}
+	entered := &guest{Guest: g, via: c.protocolName()}
+	s.service.queue.Do(func() { // others may look already
+		s.guest = entered
+		s.client.Wrap(onlyWatched{conn})
+		if from.IsValid() {
+			s.client.SpeakFor(from)
+		}
+	})
 }
 
 // onlyWatched is a guest's connection until it has its answer. Where watching

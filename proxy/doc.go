@@ -1,0 +1,30 @@
+// Package proxy puts services in front of TCP backends: it accepts clients,
+// holds them in a first-come-first-served queue while they must wait, chooses
+// a backend that its checks have found to be up, and carries the bytes.
+//
+//	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{
+//		Name:     "db",
+//		Listen:   []string{"127.0.0.1:5432"},
+//		Backends: []proxy.BackendConfig{{Addr: "10.0.0.11:5432"}, {Addr: "10.0.0.12:5432"}},
+//	}}})
+//	if err == nil {
+//		err = engine.Start()
+//	}
+//
+// The life of a session is the listing of this folder: open.go, admit.go with
+// gate.go and choose.go, dial.go, carry.go, record.go. Begin with session.go.
+//
+// # Locks
+//
+// They are taken in this order; any of them may be left out:
+//
+//	Engine.mu → Service.queue → Plan.mu, live.mu → alarm, event log, runners' inboxes
+//
+// A service's queue guards all that decides who may go, and where to:
+// queue.Do runs a change, queue.Update also lets in those who may go then, and
+// queue.View only looks. A method that wants the queue locked says so in its
+// name (…Locked) or in its comment. While a queue is locked, or what stands
+// behind it, nothing is dialled, opened, logged or waited for, and nobody
+// else's code runs: a note goes into a ring, from which one goroutine logs
+// (Engine.Note); a session that is to end gets a message.
+package proxy
