@@ -217,11 +217,12 @@ func (f *front) reopen(changes *[]string) (closing []*relay.Listener) {
 		if slices.Contains(f.fresh, l) {
 			continue
 		}
-		again, err := l.Again()
+		again, err := l.Again(l.Sock)
 		if err != nil {
 			*changes = append(*changes, fmt.Sprintf("%s keeps its old relay: %v", l.Addr(), err))
 			continue
 		}
+		again.TakeFile(l)
 		closing = append(closing, l)
 		f.listeners[i] = again
 		f.fresh = append(f.fresh, again)

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
@@ -18,17 +19,23 @@ const (
 // of arrival.
 func (r *Stream) Serve(l *Listener, accept func(*Side)) {
 	l.serving.Add(1)
+	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		l.mu.Lock()
+		l.drain = func() { d.SetDeadline(time.Unix(1, 0)) } // which wakes Accept
+		l.mu.Unlock()
+	}
 	go r.acceptAll(l, accept)
 }
 
 func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
+	defer l.ended()
 	defer l.serving.Done()
 	backoff := firstBackoff
 	for {
 		if !l.waitShare() {
 			return
 		}
-		c, err := l.Accept()
+		c, err := l.next()
 		if err == nil {
 			backoff = firstBackoff
 			accept(NewSide(c))
@@ -40,10 +47,13 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 			return
 		default:
 		}
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return // closed by somebody else
-		}
-		if clientWentAway(err) {
+		case err == errDrained:
+			l.shut()
+			return
+		case clientWentAway(err), l.isDraining() && errors.Is(err, os.ErrDeadlineExceeded):
 			continue
 		}
 		if backoff == firstBackoff {
@@ -76,6 +86,21 @@ func (l *Listener) waitShare() bool {
 		case <-free:
 		}
 	}
+}
+
+// next accepts a client; of a listener that is drained, one that has come
+// before.
+func (l *Listener) next() (c net.Conn, err error) {
+	ours := l.isDraining()
+	if ours {
+		c, err = l.acceptQueued()
+	} else {
+		c, err = l.Accept()
+	}
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil && (ours || l.adopted) {
+		tcp.SetKeepAliveConfig(l.Sock.keepAlive()) // Go has given it its own
+	}
+	return c, err
 }
 
 // clientWentAway says whether an accept failed for a reason of the client's.

@@ -135,7 +135,7 @@ func TestAListenerCanBeHandedOn(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
 		first := h.l
-		again, err := first.Again()
+		again, err := first.Again(relay.Sock{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -24,7 +25,9 @@ type door struct {
 	alarm   alarm // the next try after an error
 	backoff time.Duration
 	open    bool // epoll tells of clients
+	drained bool // no new ones come: it is closed once the queue is empty
 	shut    bool
+	over    sync.Once
 }
 
 // clientsATurn bounds how many are accepted before others are heard.
@@ -66,6 +69,9 @@ func (d *door) arm(l *loop) {
 		return
 	}
 	d.slot, d.open = slot, true
+	if d.drained {
+		d.ready(l, 0) // of an empty queue epoll tells nothing
+	}
 }
 
 func (d *door) disarm(l *loop) {
@@ -93,12 +99,26 @@ func (d *door) ready(l *loop, _ uint32) {
 		}
 		d.Share.Give()
 		switch {
+		case d.drained && (e == unix.EAGAIN || e == unix.EINVAL): // a Unix socket that was shut down
+			d.Listener.shut()
+			return
 		case e == unix.EAGAIN:
 			return
 		case !clientWentAway(e):
 			d.rest(l, os.NewSyscallError("accept", e))
 			return
 		}
+	}
+	if d.drained {
+		l.box.post(mail{do: d.drain}, nil)
+	}
+}
+
+// drain accepts who has come, and then closes.
+func (d *door) drain(l *loop) {
+	d.drained = true
+	if d.open {
+		d.ready(l, 0)
 	}
 }
 
@@ -135,8 +155,11 @@ func (d *door) closed(l *loop) {
 }
 
 func (d *door) end() {
-	closeFD(d.fd)
-	d.serving.Done()
+	d.over.Do(func() {
+		closeFD(d.fd)
+		d.serving.Done()
+		d.ended()
+	})
 }
 
 func (d *door) newSide(l *loop, fd int32) *Side {

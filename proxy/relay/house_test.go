@@ -78,7 +78,18 @@ type house struct {
 // open serves clients and connects each to the backend's address.
 func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*house)) *house {
 	t.Helper()
-	l, err := relay.Listen("127.0.0.1:0", relay.Sock{})
+	return openWith(t, r, "127.0.0.1:0", network, addr, change...)
+}
+
+// openAt is open at an address of its own.
+func openAt(t testing.TB, r relay.Runner, listen, addr string, change ...func(*house)) *house {
+	t.Helper()
+	return openWith(t, r, listen, "tcp", addr, change...)
+}
+
+func openWith(t testing.TB, r relay.Runner, listen, network, addr string, change ...func(*house)) *house {
+	t.Helper()
+	l, err := relay.Listen(listen, relay.Sock{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +223,7 @@ func next(t testing.TB, from chan *session) *session {
 	return receive(t, from)
 }
 
-func receive[T any](t testing.TB, from chan T) T {
+func receive[T any](t testing.TB, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:

@@ -19,6 +19,8 @@ type Sock struct {
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0: off. It also cuts a healthy peer that does not read
 	Delay       bool          // leave Nagle's algorithm on
 	Backlog     int           // 0: the system's
+	Mode        fs.FileMode   // of a Unix listener's file; 0: 0600
+	Group       string        // that owns this file, by name or number; "": the process's
 }
 
 func (s Sock) keepAlive() net.KeepAliveConfig {
@@ -39,37 +41,59 @@ type Listener struct {
 	// budget, once a burst. The listener goes on by itself.
 	Trouble func(error)
 
-	closing chan struct{}
-	closed  sync.Once
-	serving sync.WaitGroup
+	closing  chan struct{} // closed by Close
+	draining chan struct{} // closed by Drain
+	done     chan struct{} // closed when Serve's part has ended
+	closed   sync.Once
+	drained  sync.Once
+	over     sync.Once
+	serving  sync.WaitGroup
 
-	mu     sync.Mutex
-	unlink string       // the path of a Unix socket that goes with it
-	fd     int          // a loop's own descriptor of it, else -1
-	stop   func() error // how a loop closes it
+	mu      sync.Mutex
+	file    socketFile   // of a Unix socket; it goes with the listener
+	fd      int          // a loop's own descriptor of it, else -1
+	adopted bool         // Go does not know how its connections are set up
+	unlinks bool         // Go's Close would remove a Unix socket's file
+	stop    func() error // how a runner closes it
+	drain   func()       // how a runner drains it; nil: it is not served, or cannot be drained
 }
 
 // ErrBudget is told to Listener.Trouble when clients have to wait outside
 // because no session or descriptor is left.
 var ErrBudget = errors.New("relay: no session left in the budget")
 
-// Listen opens an address: "host:port", or "unix:/path". A Unix socket that
-// nobody listens on any more is replaced; anything else in its place is not.
-func Listen(addr string, sock Sock) (*Listener, error) {
-	network := "tcp"
+// errDrained says that a listener that is drained has no client left.
+var errDrained = errors.New("relay: drained")
+
+// Listen opens an address: "host:port", "unix:/path", or "unix:@name", which
+// has no file. A Unix socket that nobody listens on any more is replaced;
+// anything else in its place is not. The addresses of the listeners beside may
+// overlap this one: they are about to be closed, and until they are the kernel
+// gives clients to the more exact of the two, so that none is refused.
+func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, addr = "unix", path
-		if err := ClearSocket(path); err != nil {
-			return nil, err
-		}
+		return listenUnix(path, sock)
+	}
+	for _, l := range beside {
+		l.withFD(func(fd int) error { return sharePort(fd, true) }) // or else the bind says what is wrong
 	}
 	lc := net.ListenConfig{KeepAliveConfig: sock.keepAlive(), Control: sock.control}
+	if len(beside) > 0 {
+		lc.Control = sock.controlBeside
+	}
 	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), network, addr)
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	for _, l := range beside {
+		l.withFD(func(fd int) error { return sharePort(fd, false) })
+	}
 	if err != nil {
 		return nil, err
 	}
-	return opened(ln, addr, sock)
+	l := NewListener(ln)
+	if len(beside) > 0 {
+		l.withFD(func(fd int) error { return sharePort(fd, false) }) // nobody else is to share it
+	}
+	return l.opened(addr, sock)
 }
 
 // Adopt opens an address by a socket that listens there already, in the file
@@ -79,19 +103,22 @@ func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, _ = strings.CutPrefix(addr, "unix:")
-	return opened(ln, addr, sock)
+	l := NewListener(ln)
+	l.adopted = true
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		l.file = fileOf(path)
+	}
+	return l.opened(addr, sock)
 }
 
-func opened(ln net.Listener, addr string, sock Sock) (*Listener, error) {
-	l := NewListener(ln)
+func (l *Listener) opened(addr string, sock Sock) (*Listener, error) {
 	l.Sock = sock
-	if u, ok := ln.(*net.UnixListener); ok {
+	if u, ok := l.Listener.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false) // since the socket may live on in another listener
-		l.unlink = addr
+		l.unlinks = false
 	}
 	if err := l.setBacklog(sock.Backlog); err != nil {
-		ln.Close()
+		l.Close()
 		return nil, fmt.Errorf("backlog of %s: %w", addr, err)
 	}
 	return l, nil
@@ -99,33 +126,78 @@ func opened(ln net.Listener, addr string, sock Sock) (*Listener, error) {
 
 // NewListener wraps a listener that exists, which it owns from now on.
 func NewListener(ln net.Listener) *Listener {
-	return &Listener{Listener: ln, closing: make(chan struct{}), fd: -1, stop: ln.Close}
+	_, isUnix := ln.(*net.UnixListener)
+	return &Listener{Listener: ln, closing: make(chan struct{}), draining: make(chan struct{}), done: make(chan struct{}),
+		fd: -1, unlinks: isUnix, stop: ln.Close}
 }
 
 // Close stops accepting and waits for what Serve started. Clients that have
-// been given to accept are not touched.
+// been given to accept are not touched; those whom the kernel holds are reset,
+// unless the socket lives on in another listener. Drain comes before where
+// they must not be.
 func (l *Listener) Close() error {
-	var err error
+	err := l.shut()
+	l.serving.Wait()
+	l.ended()
+	return err
+}
+
+// shut is Close without the wait, for who serves it.
+func (l *Listener) shut() (err error) {
 	l.closed.Do(func() {
 		close(l.closing)
 		l.mu.Lock()
 		stop := l.stop
 		l.fd = -1
-		if l.unlink != "" {
-			os.Remove(l.unlink)
-		}
+		l.file.remove()
 		l.mu.Unlock()
 		err = stop()
 	})
-	l.serving.Wait()
 	return err
 }
+
+// Drain refuses new clients from now on. Those whose connection the kernel has
+// finished are accepted still, however long the budget makes them wait, and
+// then the listener is closed: Done tells. It is Close for one that nobody
+// serves, and where the system has no means to refuse and to accept at once.
+func (l *Listener) Drain() {
+	l.mu.Lock()
+	drain := l.drain
+	if drain != nil {
+		l.file.remove()
+	}
+	l.mu.Unlock()
+	if drain == nil {
+		l.Close()
+		return
+	}
+	l.drained.Do(func() {
+		l.withFD(refuse) // an older kernel leaves a gap between the last accept and the close
+		close(l.draining)
+		drain()
+	})
+}
+
+// Done is closed once nobody is accepted any more, after Drain or Close.
+func (l *Listener) Done() <-chan struct{} { return l.done }
+
+// isDraining says that no new clients come.
+func (l *Listener) isDraining() bool {
+	select {
+	case <-l.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *Listener) ended() { l.over.Do(func() { close(l.done) }) }
 
 // Leave is Close for a listener whose socket lives on in another process: a
 // Unix socket's file stays where it is.
 func (l *Listener) Leave() error {
 	l.mu.Lock()
-	l.unlink = ""
+	l.file = socketFile{}
 	l.mu.Unlock()
 	return l.Close()
 }
@@ -144,10 +216,32 @@ func (l *Listener) File() (*os.File, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// Again gives the same socket as another listener, which the caller owns; this
-// one goes on until it is closed. Clients in the kernel's backlog belong to
-// the socket, so none is lost between the two.
-func (l *Listener) Again() (*Listener, error) {
+// withFD calls f with the socket's descriptor, which f does not keep.
+func (l *Listener) withFD(f func(fd int) error) (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fd >= 0 {
+		return f(l.fd)
+	}
+	sc, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := rc.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// Again gives the same socket as another listener with its setup, which the
+// caller owns; this one goes on until it is closed. Clients in the kernel's
+// backlog belong to the socket, so none is lost between the two. The file of a
+// Unix socket goes over to the new one by TakeFile.
+func (l *Listener) Again(sock Sock) (*Listener, error) {
 	f, err := l.File()
 	if err != nil {
 		return nil, err
@@ -157,43 +251,26 @@ func (l *Listener) Again() (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
 	again := NewListener(ln)
-	again.Sock = l.Sock
+	again.adopted = true
+	return again.opened(l.Addr().String(), sock)
+}
+
+// TakeFile makes the file of a Unix socket that l is another listener of its
+// own: old no longer removes it.
+func (l *Listener) TakeFile(old *Listener) {
+	old.mu.Lock()
+	file := old.file
+	old.file = socketFile{}
+	old.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	again.unlink, l.unlink = l.unlink, ""
-	return again, nil
+	l.file = file
+	l.file.share(l.Sock)
 }
 
 func (l *Listener) trouble(err error) {
 	if l.Trouble != nil {
 		l.Trouble(err)
 	}
-}
-
-// ClearSocket removes a socket that nobody listens on. A socket that is in
-// use, or what is not a socket, is an error and is left alone.
-func ClearSocket(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is in the way and is not a socket", path)
-	}
-	c, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		c.Close()
-		return fmt.Errorf("listen unix %s: %w", path, syscall.EADDRINUSE)
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return os.Remove(path)
-	}
-	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // takeOver gives the door a descriptor of its own. The net.Listener is closed
-// where that loses nothing, or Go's poller would wake a thread for each client
+// unless that would remove its file, or Go's poller would wake a thread for each client
 // beside ours.
 func (l *Listener) takeOver(d *door, home *loop) error {
 	l.mu.Lock()
@@ -19,8 +19,8 @@ func (l *Listener) takeOver(d *door, home *loop) error {
 	if err != nil {
 		return err
 	}
-	if _, isUnix := l.Listener.(*net.UnixListener); !isUnix || l.unlink != "" {
-		l.Listener.Close() // but for one that would remove its path
+	if !l.unlinks {
+		l.Listener.Close()
 	}
 	d.fd, l.fd = int32(fd), fd
 	l.serving.Add(1)
@@ -30,6 +30,11 @@ func (l *Listener) takeOver(d *door, home *loop) error {
 			d.end()
 		}
 		return nil
+	}
+	l.drain = func() {
+		if !home.box.post(mail{do: d.drain}, nil) {
+			l.shut()
+		}
 	}
 	return nil
 }

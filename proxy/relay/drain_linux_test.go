@@ -1,0 +1,195 @@
+package relay_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// eachAddress runs a test at an address of each kind.
+func eachAddress(t *testing.T, test func(t *testing.T, addr string)) {
+	for _, addr := range []string{"127.0.0.1:0", "unix:" + filepath.Join(t.TempDir(), "s"), fmt.Sprintf("unix:@tcpctl-test-%d", os.Getpid())} {
+		kind, _, _ := strings.Cut(addr, ":")
+		if strings.Contains(addr, "@") {
+			kind = "abstract"
+		}
+		t.Run(kind, func(t *testing.T) { test(t, addr) })
+	}
+}
+
+// dialListener connects to where l listens.
+func dialListener(l *relay.Listener) (net.Conn, error) {
+	c, err := net.DialTimeout(l.Addr().Network(), l.Addr().String(), patience)
+	if err == nil {
+		c.SetDeadline(time.Now().Add(patience))
+	}
+	return c, err
+}
+
+// TestADrainServesWhoHasCome: clients in the kernel's backlog are accepted, as
+// late as the budget lets them, and new ones are refused from the first moment.
+func TestADrainServesWhoHasCome(t *testing.T) {
+	eachAddress(t, func(t *testing.T, addr string) {
+		eachRunner(t, func(t *testing.T, r relay.Runner) {
+			h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *house) { h.l.Share = relay.NewBudget(1).NewShare() })
+			var all []net.Conn
+			for n := range 100 {
+				c, err := dialListener(h.l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				say(t, c, fmt.Sprint("client ", n))
+				all = append(all, c)
+			}
+			hear(t, all[0], "client 0") // which has the budget
+			h.l.Drain()
+			if c, err := dialListener(h.l); err == nil {
+				c.Close()
+				t.Error("a new client was let in")
+			}
+			for n, c := range all {
+				if n > 0 {
+					hear(t, c, fmt.Sprint("client ", n))
+				}
+				select {
+				case <-h.l.Done():
+					if n < len(all)-1 {
+						t.Fatalf("closed before client %d", n+1)
+					}
+				default:
+				}
+				c.Close()
+				next(t, h.over)
+			}
+			receive(t, h.l.Done())
+			if used := h.l.Share.Used(); used != 0 {
+				t.Errorf("%d of the budget were not given back", used)
+			}
+		})
+	})
+}
+
+// TestNobodyIsResetByADrain opens and drains an address while clients come all
+// the time: each is refused or served, none connected and then reset.
+func TestNobodyIsResetByADrain(t *testing.T) {
+	eachAddress(t, func(t *testing.T, addr string) {
+		eachRunner(t, func(t *testing.T, r relay.Runner) {
+			h := openAt(t, r, addr, newBackend(t).echo().addr())
+			if tcp, ok := h.l.Addr().(*net.TCPAddr); ok {
+				addr = tcp.String()
+			}
+			at, open, stop := h.l, h.l, make(chan struct{})
+			var served, refused atomic.Int32
+			var clients sync.WaitGroup
+			for range 4 {
+				clients.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						c, err := dialListener(at)
+						if err != nil {
+							refused.Add(1)
+							time.Sleep(time.Millisecond)
+							continue
+						}
+						fmt.Fprintln(c, "hello")
+						if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+							t.Error("connected and not served:", err)
+						}
+						served.Add(1)
+						c.Close()
+					}
+				})
+			}
+			for range 25 {
+				before := served.Load()
+				within(t, "some are served", func() bool { return served.Load() > before+4 })
+				open.Drain()
+				receive(t, open.Done())
+				l, err := relay.Listen(addr, relay.Sock{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				open = l
+				t.Cleanup(func() { l.Close() })
+				r.Serve(l, h.accept)
+			}
+			close(stop)
+			clients.Wait()
+			for range served.Load() {
+				next(t, h.over)
+			}
+			t.Logf("%d served, %d refused", served.Load(), refused.Load())
+		})
+	})
+}
+
+// TestAnAddressNarrowsAndWidensWithoutAGap: the listener at the new address is
+// there before the old one is drained.
+func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := openAt(t, r, "0.0.0.0:0", newBackend(t).echo().addr())
+		port := h.l.Addr().(*net.TCPAddr).Port
+		open, stop := h.l, make(chan struct{})
+		var served atomic.Int32
+		var clients sync.WaitGroup
+		for range 4 {
+			clients.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					c, err := net.DialTimeout("tcp", fmt.Sprint("127.0.0.1:", port), patience)
+					if err != nil {
+						t.Error("refused:", err)
+						return
+					}
+					c.SetDeadline(time.Now().Add(patience))
+					fmt.Fprintln(c, "hello")
+					if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+						t.Error("connected and not served:", err)
+					}
+					served.Add(1)
+					c.Close()
+				}
+			})
+		}
+		for n := range 20 {
+			before := served.Load()
+			within(t, "some are served", func() bool { return served.Load() > before+4 || t.Failed() })
+			addr := fmt.Sprintf("%s:%d", []string{"127.0.0.1", "0.0.0.0"}[n%2], port)
+			if _, err := relay.Listen(addr, relay.Sock{}); err == nil {
+				t.Fatal("it shares its port with anybody")
+			}
+			l, err := relay.Listen(addr, relay.Sock{}, open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			r.Serve(l, h.accept)
+			open.Drain()
+			receive(t, open.Done())
+			open = l
+		}
+		close(stop)
+		clients.Wait()
+		for range served.Load() {
+			next(t, h.over)
+		}
+	})
+}

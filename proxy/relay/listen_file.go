@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// socketFile is the file of a Unix socket, as it was when it was made: what
+// somebody has put in its place since is not ours to remove. Zero is none.
+type socketFile struct {
+	path string
+	info os.FileInfo
+}
+
+// fileOf is the file at path; an abstract name has none.
+func fileOf(path string) socketFile {
+	if strings.HasPrefix(path, "@") {
+		return socketFile{}
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return socketFile{}
+	}
+	return socketFile{path, info}
+}
+
+// there says whether the file is still the one that was made.
+func (f socketFile) there() bool {
+	if f.path == "" {
+		return false
+	}
+	now, err := os.Lstat(f.path)
+	return err == nil && os.SameFile(now, f.info)
+}
+
+func (f *socketFile) remove() {
+	if f.there() {
+		os.Remove(f.path)
+	}
+	*f = socketFile{}
+}
+
+// share gives the file its group and mode, in that order: nobody whom both
+// together do not let in can come between.
+func (f socketFile) share(s Sock) error {
+	if !f.there() {
+		return nil
+	}
+	if s.Group != "" {
+		id, err := groupID(s.Group)
+		if err != nil {
+			return err
+		}
+		if err := os.Lchown(f.path, -1, id); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(f.path, s.mode())
+}
+
+// mode is that of a Unix listener's file.
+func (s Sock) mode() fs.FileMode {
+	if s.Mode == 0 {
+		return 0o600
+	}
+	return s.Mode
+}
+
+func groupID(name string) (int, error) {
+	if id, err := strconv.Atoi(name); err == nil {
+		return id, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// listenUnix makes the socket for its owner alone, and then lets in those whom
+// the setup names.
+func listenUnix(path string, sock Sock) (*Listener, error) {
+	abstract := strings.HasPrefix(path, "@")
+	if !abstract {
+		if err := ClearSocket(path); err != nil {
+			return nil, err
+		}
+	}
+	lc := net.ListenConfig{Control: controlPrivate}
+	ln, err := lc.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	l := NewListener(ln)
+	if l, err = l.opened(path, sock); err != nil || abstract {
+		return l, err
+	}
+	l.file = fileOf(path)
+	if err := l.file.share(sock); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen unix %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// ClearSocket removes a socket that nobody listens on. A socket that is in
+// use, or what is not a socket, is an error and is left alone.
+func ClearSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is in the way and is not a socket", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("listen unix %s: %w", path, syscall.EADDRINUSE)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}

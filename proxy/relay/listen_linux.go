@@ -1,0 +1,77 @@
+package relay
+
+import (
+	"math"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// refuse has the kernel refuse new clients of a listening socket, whose queue
+// stays: what has come can be accepted, and between the last accept and the
+// close nobody comes. A TCP socket is bound to an interface that does not
+// exist: it matches no client any more, so another one at the address, less
+// exact than this one, has them from now on, or they are refused. Handshakes
+// that have begun go on. (Linux 5.0; it cannot be taken back without
+// CAP_NET_RAW. shutdown would reset the queue of a TCP socket, and a filter
+// that drops the SYN leaves its client to try again after a second.)
+func refuse(fd int) error {
+	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && family == unix.AF_UNIX {
+		return unix.Shutdown(fd, unix.SHUT_RD)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
+}
+
+// sharePort lets another socket of this user bind to an address that overlaps
+// this one's, or no longer. Both sides must say so at that moment.
+func sharePort(fd int, on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value)
+}
+
+func (s Sock) controlBeside(network, addr string, rc syscall.RawConn) (err error) {
+	if cerr := rc.Control(func(fd uintptr) { err = sharePort(int(fd), true) }); cerr != nil {
+		return cerr
+	}
+	if err != nil {
+		return err
+	}
+	return s.control(network, addr, rc)
+}
+
+// controlPrivate makes a Unix socket's file its owner's from its first moment
+// on: Linux takes the mode of the socket, and the umask can only narrow it.
+func controlPrivate(_, _ string, rc syscall.RawConn) (err error) {
+	if cerr := rc.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// acceptQueued accepts a client that the kernel has finished with; it does not
+// wait for one.
+func (l *Listener) acceptQueued() (c net.Conn, err error) {
+	var fd int
+	err = l.withFD(func(listener int) (err error) {
+		for {
+			fd, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+			if err != unix.EINTR {
+				return err
+			}
+		}
+	})
+	if err == unix.EAGAIN || err == unix.EINVAL { // a Unix socket that was shut down
+		return nil, errDrained
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("accept4", err)
+	}
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	return net.FileConn(f)
+}
