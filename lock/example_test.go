@@ -10,7 +10,7 @@ import (
 func Example() {
 	office := lock.NewSemaphore(1) // one conversion at a time
 
-	permit, err := office.Acquire(context.Background())
+	slot, err := office.Acquire(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -18,7 +18,7 @@ func Example() {
 	_, free := office.TryAcquire()
 	fmt.Println("a second slot:", free)
 
-	permit.Release()
+	slot.Release()
 	fmt.Println("in use:", office.InUse())
 	// Output:
 	// a second slot: false

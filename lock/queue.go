@@ -4,11 +4,11 @@
 // A Semaphore is what most programs want:
 //
 //	sem := lock.NewSemaphore(2)
-//	permit, err := sem.Acquire(ctx) // waits in line
+//	slot, err := sem.Acquire(ctx) // waits in line
 //	if err != nil {
 //		return err
 //	}
-//	defer permit.Release()
+//	defer slot.Release()
 //
 // A Queue is the line itself. It asks one Gate who may go, so that every
 // reason to wait is a reason of that gate and there is one order and one
@@ -63,6 +63,7 @@ type Queue struct {
 	waiting    int
 	arrivals   uint64
 	why        Reason // what the gate said last to one that had to stay
+	round      uint64 // counts the times that the gate was asked
 }
 
 // NewQueue makes an empty line in front of gate that holds at most max
@@ -91,6 +92,7 @@ type Waiter struct {
 	state      state
 	joining    bool
 	why        Reason
+	asked      uint64 // the round in which the gate gave why
 }
 
 // Permit is what a waiter has become that was let in: one held slot. It is
@@ -198,21 +200,21 @@ func (q *Queue) Why() Reason { return q.why }
 
 // admit lets in all who may go, in order. The queue is locked.
 func (q *Queue) admit() {
+	q.round++
 	for w := q.head; w != nil; {
 		next := w.next
 		v, why := q.gate.Admit(w)
+		w.why, w.asked = why, q.round
 		switch v {
 		case Go:
 			q.unlink(w)
-			w.state, w.why = in, ""
+			w.state = in
 			if !w.joining {
 				w.Owner.Granted(w)
 			}
 		case Stay:
-			w.why, q.why = why, why
+			q.why = why
 			return
-		case Skip:
-			w.why = why
 		}
 		w = next
 	}
@@ -260,10 +262,13 @@ func (w *Waiter) Since() time.Time { return w.since }
 // Arrival numbers the waiters of a queue in the order in which they came.
 func (w *Waiter) Arrival() uint64 { return w.arrival }
 
-// Why is the reason why w waits; for one behind the head it is the head's.
+// Why is the reason why w waits. The gate is not asked about those behind one
+// that has to stay: they wait for what that one waits for, whatever they were
+// told while they stood at the head themselves. It is for use inside Do,
+// Update and View.
 func (w *Waiter) Why() Reason {
-	if w.why == "" && w.queue != nil {
-		return w.queue.why
+	if q := w.queue; q != nil && w.state == waiting && w.asked != q.round {
+		return q.why
 	}
 	return w.why
 }

@@ -2,86 +2,119 @@ package lock
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
-// Semaphore lets so many in at a time, first come first served. A slot that
-// comes free is handed to the next in line, so nobody can race for it.
+// Semaphore lets so many units be held at a time, first come first served. A
+// unit that comes free is handed to the next in line, so nobody can race for
+// it, and a large request is not starved by small ones behind it. Its methods
+// may be called from any goroutine; taking what is free allocates nothing.
 type Semaphore struct {
 	queue *Queue
 	slots slots
 }
 
-// NewSemaphore makes a semaphore of n slots; with none, everybody waits until
-// Resize.
+// NewSemaphore makes a semaphore of n units; with none, everybody waits until
+// Resize. It panics when n is negative, as make does.
 func NewSemaphore(n int) *Semaphore {
+	if n < 0 {
+		panic(fmt.Sprintf("lock: NewSemaphore: the size %d is negative", n))
+	}
 	s := &Semaphore{slots: slots{size: n}}
 	s.queue = NewQueue(&s.slots, 0)
 	return s
 }
 
-// slots is the simplest gate.
-type slots struct{ size, used int }
-
-func (s *slots) Admit(*Waiter) (Verdict, Reason) {
-	if s.used >= s.size {
-		return Stay, "slots"
-	}
-	s.used++
-	return Go, ""
+// Slot is what Acquire gives: units of a semaphore, held until Release. It is
+// a value: its copies are the same slot. The zero value holds nothing.
+type Slot struct {
+	semaphore *Semaphore
+	index     int
+	serial    uint64
 }
 
-func (s *slots) Release(*Waiter) { s.used-- }
-
-// call is one Acquire that waits.
-type call struct {
-	Waiter
-	granted chan struct{}
+// Release gives the units back and hands them to the next in line. Releasing
+// twice, any copy of it, or a zero Slot does nothing.
+func (s Slot) Release() {
+	if s.semaphore == nil {
+		return
+	}
+	q := s.semaphore.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.semaphore.slots.free(s.index, s.serial) {
+		q.admit()
+	}
 }
 
-func (c *call) Granted(*Waiter) { close(c.granted) }
+// Acquire waits in line for one unit. The caller owns the slot and releases
+// it. When ctx ends first nothing is held, even if the unit came at the same
+// moment; the error is both ctx.Err and context.Cause of it.
+func (s *Semaphore) Acquire(ctx context.Context) (Slot, error) { return s.AcquireN(ctx, 1) }
 
-// Acquire waits in line for a slot. The caller owns the permit and releases
-// it. When the context ends first its error is returned, and nothing is held,
-// even if the slot came at the same moment.
-func (s *Semaphore) Acquire(ctx context.Context) (*Permit, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// AcquireN is Acquire for n units at once, which come and go together. It
+// fails at once when n is not positive. More units than the semaphore has are
+// waited for until Resize; those behind are not held up by that.
+func (s *Semaphore) AcquireN(ctx context.Context, n int) (Slot, error) {
+	if n < 1 {
+		return Slot{}, fmt.Errorf("lock: AcquireN: %d is not a number of units to wait for", n)
 	}
-	c := &call{granted: make(chan struct{})}
+	if ctx.Err() != nil {
+		return Slot{}, ended(ctx)
+	}
+	if slot, ok := s.TryAcquireN(n); ok {
+		return slot, nil
+	}
+	c := &call{n: n, granted: make(chan struct{})}
 	c.Owner = c
 	if admitted, _ := s.queue.Join(&c.Waiter); admitted {
-		return c.Permit(), nil
+		return s.slot(c), nil
 	}
 	select {
 	case <-c.granted:
-		return c.Permit(), nil
+		return s.slot(c), nil
 	case <-ctx.Done():
 		if !s.queue.Leave(&c.Waiter) {
-			c.Permit().Release() // let in as it gave up
+			s.slot(c).Release() // let in as it gave up
 		}
-		return nil, ctx.Err()
+		return Slot{}, ended(ctx)
 	}
 }
 
-// TryAcquire takes a slot if one is free and nobody waits for it.
-func (s *Semaphore) TryAcquire() (*Permit, bool) {
-	c := &call{granted: make(chan struct{})}
-	c.Owner = c
-	if admitted, _ := s.queue.Join(&c.Waiter); admitted {
-		return c.Permit(), true
+// TryAcquire takes a unit if one is free and nobody waits for it.
+func (s *Semaphore) TryAcquire() (slot Slot, ok bool) { return s.TryAcquireN(1) }
+
+// TryAcquireN takes n units at once if they are free and nobody waits for
+// them. It takes none when n is not positive.
+func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
+	q := s.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n < 1 || !s.slots.fits(n) {
+		return Slot{}, false
 	}
-	if !s.queue.Leave(&c.Waiter) {
-		c.Permit().Release()
+	for w := q.head; w != nil; w = w.next {
+		if w.Owner.(*call).n <= s.slots.size {
+			return Slot{}, false // it came first; the others wait for a Resize
+		}
 	}
-	return nil, false
+	index, serial := s.slots.take(n)
+	return Slot{s, index, serial}, true
 }
 
-// Resize changes the number of slots. More lets in those who wait; fewer
-// takes nothing from those who hold one.
-func (s *Semaphore) Resize(n int) { s.queue.Update(func() { s.slots.size = n }) }
+// Resize changes the number of units. More lets in those who wait; fewer
+// takes nothing from those who hold some. It fails, and changes nothing, when
+// n is negative.
+func (s *Semaphore) Resize(n int) error {
+	if n < 0 {
+		return fmt.Errorf("lock: Resize: the size %d is negative", n)
+	}
+	s.queue.Update(func() { s.slots.size = n })
+	return nil
+}
 
-// InUse is how many slots are held.
+// InUse is how many units are held.
 func (s *Semaphore) InUse() (n int) {
 	s.queue.View(func() { n = s.slots.used })
 	return n
@@ -90,6 +123,7 @@ func (s *Semaphore) InUse() (n int) {
 // Place is one waiter as an observer sees it.
 type Place struct {
 	Position int // from 1, the next to go
+	Units    int // that it waits for
 	Age      time.Duration
 	Why      Reason
 }
@@ -99,8 +133,16 @@ func (s *Semaphore) Waiters() []Place {
 	var all []Place
 	s.queue.View(func() {
 		for w := range s.queue.Waiters() {
-			all = append(all, Place{Position: len(all) + 1, Age: time.Since(w.since), Why: w.Why()})
+			all = append(all, Place{Position: len(all) + 1, Units: w.Owner.(*call).n, Age: time.Since(w.since), Why: w.Why()})
 		}
 	})
 	return all
+}
+
+// ended is the error of a context that has ended: what it is, and why.
+func ended(ctx context.Context) error {
+	if err, cause := ctx.Err(), context.Cause(ctx); err != cause {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return ctx.Err()
 }

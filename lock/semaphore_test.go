@@ -3,6 +3,8 @@ package lock
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,9 +25,7 @@ func TestCancelAfterGrantGivesTheSlotBack(t *testing.T) {
 		done := make(chan error)
 		go func() {
 			p, err := s.Acquire(ctx)
-			if p != nil {
-				p.Release()
-			}
+			p.Release()
 			done <- err
 		}()
 		synctest.Wait()
@@ -95,17 +96,235 @@ func TestManyGoroutinesNeverExceedTheSlots(t *testing.T) {
 	}
 }
 
-func BenchmarkAcquireRelease(b *testing.B) {
-	s := NewSemaphore(1)
-	b.ReportAllocs()
-	for b.Loop() {
-		p, _ := s.Acquire(context.Background())
-		p.Release()
+// Nobody is asked about behind one that stays: whatever a waiter was told while
+// it stood at the head, it waits for what the head waits for.
+func TestBehindTheHeadTheReasonIsTheHeads(t *testing.T) {
+	gate := &line{slots: 1}
+	q := NewQueue(gate, 0)
+	var log []int
+	first, second, third := newGuest(1, &log), newGuest(2, &log), newGuest(3, &log)
+	for _, g := range []*guest{first, second, third} {
+		q.Join(&g.Waiter)
+	}
+	reasons := func() (all []Reason) {
+		q.View(func() {
+			for w := range q.Waiters() {
+				all = append(all, w.Why())
+			}
+		})
+		return all
+	}
+	if got := reasons(); !slices.Equal(got, []Reason{"slots", "slots"}) {
+		t.Fatalf("behind a full lock: %v", got)
+	}
+	q.Do(func() { gate.closed = true })
+	first.Permit().Return() // a requeue, ahead of those who were told "slots"
+	if got := reasons(); !slices.Equal(got, []Reason{"closed", "closed", "closed"}) {
+		t.Errorf("after a requeue: %v", got)
+	}
+	q.Update(func() { gate.closed, gate.slots = false, 0 })
+	q.Leave(&first.Waiter)
+	if got := reasons(); !slices.Equal(got, []Reason{"slots", "slots"}) {
+		t.Errorf("after the head has gone: %v", got)
 	}
 }
 
+func TestUnitsComeAndGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSemaphore(3)
+		small, _ := s.Acquire(t.Context())
+		var large Slot
+		var order []int
+		go func() {
+			large, _ = s.AcquireN(t.Context(), 3)
+			order = append(order, 3)
+		}()
+		synctest.Wait()
+		var later Slot
+		go func() {
+			later, _ = s.Acquire(t.Context()) // would fit, and would starve the large one
+			order = append(order, 1)
+		}()
+		synctest.Wait()
+		if _, ok := s.TryAcquire(); ok {
+			t.Error("TryAcquire passed the line")
+		}
+		want := []Place{{Position: 1, Units: 3, Why: "slots"}, {Position: 2, Units: 1, Why: "slots"}}
+		if got := s.Waiters(); !slices.Equal(got, want) {
+			t.Errorf("waiters %+v", got)
+		}
+		small.Release()
+		synctest.Wait()
+		if s.InUse() != 3 || !slices.Equal(order, []int{3}) {
+			t.Fatalf("%d in use, let in %v: the large request has its turn", s.InUse(), order)
+		}
+		large.Release()
+		synctest.Wait()
+		if s.InUse() != 1 {
+			t.Errorf("%d in use", s.InUse())
+		}
+		later.Release()
+		if s.InUse() != 0 {
+			t.Errorf("%d in use at the end", s.InUse())
+		}
+	})
+}
+
+func TestMoreUnitsThanThereAreHoldNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSemaphore(2)
+		ctx, cancel := context.WithCancel(t.Context())
+		huge := make(chan error)
+		go func() { _, err := s.AcquireN(ctx, 5); huge <- err }()
+		synctest.Wait()
+		a, err := s.AcquireN(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Release()
+		if b, ok := s.TryAcquire(); !ok {
+			t.Error("a free unit was refused")
+		} else {
+			b.Release()
+		}
+		cancel()
+		if err := <-huge; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		go func() { slot, _ := s.AcquireN(t.Context(), 5); slot.Release(); huge <- nil }()
+		synctest.Wait()
+		if err := s.Resize(5); err != nil {
+			t.Fatal(err)
+		}
+		<-huge
+		if s.InUse() != 0 {
+			t.Errorf("%d in use", s.InUse())
+		}
+	})
+}
+
+func TestASlotIsReleasedOnce(t *testing.T) {
+	s := NewSemaphore(2)
+	Slot{}.Release()
+	a, _ := s.TryAcquire()
+	copied := a
+	a.Release()
+	b, _ := s.TryAcquireN(2) // has the place that a had
+	a.Release()
+	copied.Release()
+	if s.InUse() != 2 {
+		t.Errorf("%d in use: a slot that was released has released another's", s.InUse())
+	}
+	b.Release()
+	b.Release()
+	if s.InUse() != 0 {
+		t.Errorf("%d in use at the end", s.InUse())
+	}
+}
+
+func TestNegativeSizesAreRefused(t *testing.T) {
+	s := NewSemaphore(1)
+	if err := s.Resize(-1); err == nil {
+		t.Error("Resize took a negative size")
+	}
+	for _, n := range []int{0, -1, math.MinInt} {
+		if _, err := s.AcquireN(t.Context(), n); err == nil {
+			t.Errorf("AcquireN took %d units", n)
+		}
+		if _, ok := s.TryAcquireN(n); ok {
+			t.Errorf("TryAcquireN took %d units", n)
+		}
+	}
+	if slot, ok := s.TryAcquireN(math.MaxInt); ok {
+		t.Errorf("TryAcquireN took more than there is: %v", slot)
+	}
+	if _, ok := s.TryAcquire(); !ok || s.InUse() != 1 {
+		t.Errorf("the size has changed: %d in use", s.InUse())
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("NewSemaphore took a negative size")
+		}
+	}()
+	NewSemaphore(-1)
+}
+
+func TestTheErrorIsTheContextsCause(t *testing.T) {
+	why := errors.New("the shop closes")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := NewSemaphore(0)
+	done := make(chan error)
+	go func() { _, err := s.Acquire(ctx); done <- err }()
+	for len(s.Waiters()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel(why)
+	for _, err := range []error{<-done, func() error { _, err := s.Acquire(ctx); return err }()} {
+		if !errors.Is(err, why) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%v is not both Canceled and its cause", err)
+		}
+	}
+}
+
+func TestWhatIsFreeCostsNoAllocation(t *testing.T) {
+	s := NewSemaphore(2)
+	ctx := context.Background()
+	held, _ := s.Acquire(ctx)
+	for what, do := range map[string]func(){
+		"Acquire":    func() { slot, _ := s.Acquire(ctx); slot.Release() },
+		"TryAcquire": func() { slot, _ := s.TryAcquire(); slot.Release() },
+		"a failed TryAcquire": func() {
+			if _, ok := s.TryAcquireN(2); ok {
+				t.Error("it was let in")
+			}
+		},
+	} {
+		if n := testing.AllocsPerRun(100, do); n != 0 {
+			t.Errorf("%s allocates %v times", what, n)
+		}
+	}
+	held.Release()
+}
+
+func BenchmarkAcquireRelease(b *testing.B) {
+	ctx := context.Background()
+	b.Run("lock", func(b *testing.B) {
+		s := NewSemaphore(1)
+		b.ReportAllocs()
+		for b.Loop() {
+			slot, _ := s.Acquire(ctx)
+			slot.Release()
+		}
+	})
+	b.Run("x/sync", func(b *testing.B) {
+		s := semaphore.NewWeighted(1)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Acquire(ctx, 1)
+			s.Release(1)
+		}
+	})
+}
+
+func BenchmarkTryAcquireFails(b *testing.B) {
+	b.Run("lock", func(b *testing.B) {
+		s := NewSemaphore(0)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.TryAcquire()
+		}
+	})
+	b.Run("x/sync", func(b *testing.B) {
+		s := semaphore.NewWeighted(0)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.TryAcquire(1)
+		}
+	})
+}
+
 func BenchmarkJoinRelease(b *testing.B) {
-	q := NewQueue(&slots{size: 1}, 0)
+	q := NewQueue(&line{slots: 1}, 0)
 	w := &Waiter{}
 	b.ReportAllocs()
 	for b.Loop() {
