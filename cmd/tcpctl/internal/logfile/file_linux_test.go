@@ -18,7 +18,7 @@ import (
 func TestLinesAreWhole(t *testing.T) {
 	if path := os.Getenv("LOGFILE_TEST_FULL"); path != "" {
 		fill(path)
-		return
+		os.Exit(0) // and not by way of the coverage report, which could not be written
 	}
 	path := filepath.Join(t.TempDir(), "a.log")
 	again(t, "TestLinesAreWhole", "LOGFILE_TEST_FULL="+path)
