@@ -200,8 +200,8 @@ func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
 // hold takes the backend out of service for an operator. The queue is locked.
 func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
 	setDefault(&o.Then, ThenKeep)
-	if !contains(thens, o.Then) {
-		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(thens, ", "))
+	if !contains(Thens, o.Then) {
+		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(Thens, ", "))
 	}
 	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
 	if o.Limit > 0 {

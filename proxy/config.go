@@ -23,7 +23,8 @@ const (
 	ThenKeep  = "keep"  // go on without waiting for them
 )
 
-var thens = []string{ThenAbort, ThenCut, ThenKeep}
+// Thens are what can happen to live sessions at a limit.
+var Thens = []string{ThenAbort, ThenCut, ThenKeep}
 
 // What a service does with clients while no backend is up.
 const (
@@ -258,7 +259,7 @@ func (c ServiceConfig) validate() error {
 		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
 		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
 		{"hooks.on_ttl.on_error", c.Hooks.OnTTL.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
-		{"pause.then", c.Pause.Then, thens},
+		{"pause.then", c.Pause.Then, Thens},
 		{"pause.on_max", c.Pause.OnMax, []string{"resume", "reject"}},
 	} {
 		if !contains(choice.of, choice.value) {

@@ -87,8 +87,8 @@ type PauseOptions struct {
 // Pause holds new clients in the queue. It returns at once: the state is
 // pausing until no session is live, then paused. A second pause is refused.
 func (s *Service) Pause(o PauseOptions) (text string, err error) {
-	if o.Then != "" && !contains(thens, o.Then) {
-		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(thens, ", "))
+	if o.Then != "" && !contains(Thens, o.Then) {
+		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(Thens, ", "))
 	}
 	if o.Max < 0 {
 		return "", fmt.Errorf("proxy: a pause has a deadline: max %s is none", o.Max)

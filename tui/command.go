@@ -34,7 +34,7 @@ func (m *model) command(line string) tea.Cmd {
 			m.say(err, "")
 			return keep
 		}
-		req, err := parseAct(words)
+		req, err := api.ParseWords(words)
 		if err != nil {
 			m.say(err, "")
 			return keep

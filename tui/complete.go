@@ -66,23 +66,26 @@ func (m *model) candidates(before []string, begun string) []string {
 	}
 	if strings.HasPrefix(begun, "-") {
 		var flags []string
-		for _, f := range act.Flags {
-			flags = append(flags, "--"+f)
+		for _, p := range act.Params {
+			flags = append(flags, "--"+p.Name)
 		}
 		if m.mesh() != nil {
 			flags = append(flags, "--peer")
 		}
 		return flags
 	}
-	switch before[len(before)-1] {
-	case "--then":
-		return []string{"abort", "cut", "keep"}
+	last := before[len(before)-1]
+	switch last {
 	case "--peer":
 		return append(m.nodeNames(), "all")
 	case "--service":
 		return m.serviceNames()
-	case "--limit", "--max", "--grace":
-		return []string{"30s", "1m", "5m", "15m"}
+	}
+	if p, ok := act.Param(strings.TrimPrefix(last, "--")); ok && strings.HasPrefix(last, "--") && p.Kind() != api.KindSwitch {
+		if p.Kind() == api.KindDuration {
+			return []string{"30s", "1m", "5m", "15m"}
+		}
+		return p.Choices
 	}
 	if act.On == api.OnNothing {
 		return strings.Split(act.Args, "|") // plan pause|next|abort

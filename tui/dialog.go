@@ -3,7 +3,6 @@ package tui
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/textinput"
@@ -34,39 +33,18 @@ type field struct {
 
 func newDialog(p *proposal) *dialog {
 	d := &dialog{p: p, typing: newInput("")}
-	o := &p.req.Options
-	span := func(name, value string) {
-		if value == "0s" {
-			value = ""
-		}
-		d.fields = append(d.fields, &field{name: name, input: newInput(value)})
-	}
-	for _, flag := range p.act.Flags {
-		switch flag {
-		case "limit":
-			span(flag, o.Limit.String())
-		case "max":
-			span(flag, o.Max.String())
-		case "grace":
-			span(flag, o.Grace.String())
-		case "max-wait":
-			span(flag, o.MaxWait.String())
-		case "min-up":
-			span(flag, strings.TrimPrefix(strconv.Itoa(o.MinUp), "0"))
-		case "rate":
-			rate := ""
-			if o.Rate > 0 {
-				rate = strconv.FormatFloat(o.Rate, 'g', -1, 64)
-			}
-			span(flag, rate)
-		case "reason":
-			span(flag, o.Reason)
-		case "then":
+	for _, param := range p.act.Params {
+		value := param.Text(&p.req.Options)
+		switch kind := param.Kind(); {
+		case kind == api.KindChoice:
 			words := []string{"keep", "cut", "abort"}
 			if p.act.On == api.OnService || p.act.Plan {
-				words = []string{"default", "abort", "cut", "keep"}
+				words = append([]string{"default"}, param.Choices...)
 			}
-			d.fields = append(d.fields, &field{name: flag, words: words, at: max(slices.Index(words, o.Then), 0)})
+			d.fields = append(d.fields, &field{name: param.Name, words: words, at: max(slices.Index(words, value), 0)})
+		case kind == api.KindSwitch, p.act.On == api.OnSession && kind == api.KindText && param.Name != "reason":
+		default:
+			d.fields = append(d.fields, &field{name: param.Name, input: newInput(value)})
 		}
 	}
 	if len(p.nodes) > 1 && !p.act.Plan {
@@ -207,11 +185,12 @@ func (d *dialog) read() error {
 				continue
 			}
 		}
-		if f.name == "rate" && value == "" {
-			d.p.req.Rate = 0
+		param, _ := d.p.act.Param(f.name)
+		if value == "" {
+			param.Clear(&d.p.req.Options)
 			continue
 		}
-		if err := setFlag(&d.p.req, f.name, value); err != nil {
+		if err := param.Set(&d.p.req.Options, value); err != nil {
 			return err
 		}
 	}

@@ -265,14 +265,14 @@ func TestCommandLine(t *testing.T) {
 	for line, want := range map[string]string{
 		"drian db-front/pg-a":          `there is no command "drian"; did you mean "drain"?`,
 		"drain db-front/pg-x":          `there is no db-front/pg-x; did you mean "db-front/pg-a"?`,
-		"drain db-front/pg-a --limt 5": `drain does not take --limt; did you mean "limit"?`,
+		"drain db-front/pg-a --limt 5": `drain does not take --limt (it takes --limit, --then,`,
 		"drain --limit":                "--limit needs a value",
-		"drain --limit soon":           `--limit "soon" is no duration: try 5m, 90s or 05:00`,
+		"drain --limit soon":           `--limit "soon" is not a duration like 90s, 5m or 05:00`,
 		"drain --then stop":            `--then "stop" is not known`,
 		"drain 'db":                    "a quote is not closed",
 		"view nope":                    `there is no service "nope"`,
 		"sort wat":                     `there is no column "wat"`,
-		"mark":                         "usage: mark TEXT",
+		"mark":                         "mark needs TEXT (usage: tcpctl mark TEXT)",
 		"resume office":                "office is not paused",
 	} {
 		c.command(line)

@@ -159,14 +159,14 @@ func FuzzCommandLine(f *testing.F) {
 		if err != nil || len(words) == 0 || api.Lookup(words[0]) == nil {
 			return
 		}
-		if r, err := parseAct(words); err == nil {
+		if r, err := api.ParseWords(words); err == nil {
 			r.DryRun, r.Rate = false, 0
 			line := r.CommandLine()
 			again, err := splitWords(strings.TrimPrefix(line, "tcpctl "))
 			if err != nil {
 				return // an argument that a shell would have to quote otherwise
 			}
-			if r2, err := parseAct(again); err == nil && len(r2.Targets) == len(r.Targets) && r2.Limit != r.Limit {
+			if r2, err := api.ParseWords(again); err == nil && len(r2.Targets) == len(r.Targets) && r2.Limit != r.Limit {
 				t.Errorf("%q becomes %q", line, r2.CommandLine())
 			}
 		}

@@ -73,8 +73,11 @@ func (h *helpBox) lines(m *model) (lines []helpLine) {
 	lines = append(lines, helpLine{}, helpLine{keys: ":", text: "acts, in the words of the command line", role: themes.Title})
 	for _, a := range api.Acts {
 		text := a.Short
-		if len(a.Flags) > 0 {
-			text += "  --" + strings.Join(a.Flags, " --")
+		for i, p := range a.Params {
+			if i == 0 {
+				text += " "
+			}
+			text += " --" + p.Name
 		}
 		lines = append(lines, helpLine{keys: ":" + a.Use(), text: text, role: themes.Text})
 	}

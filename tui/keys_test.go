@@ -44,34 +44,6 @@ func TestKeyTable(t *testing.T) {
 	}
 }
 
-// A flag that the engine's table has, and that we do not know, would be
-// refused on the command line here and taken by the CLI.
-func TestEachFlagOfEachActIsKnown(t *testing.T) {
-	values := map[string]string{"then": "cut", "rate": "5/s", "min-up": "1", "reason": "x", "service": "x", "backend": "x", "client": "x"}
-	for _, a := range api.Acts {
-		for _, flag := range a.Flags {
-			words := []string{a.Name, "x", "y", "--" + flag}
-			if !isSwitch(flag) {
-				value := values[flag]
-				if value == "" {
-					value = "5m"
-				}
-				words = append(words, value)
-			}
-			if a.On == api.OnNothing && a.Args == "" {
-				words = append(words[:1], words[3:]...)
-			}
-			r, err := parseAct(words)
-			if err != nil {
-				t.Errorf("%q: %v", words, err)
-			}
-			if line := r.CommandLine(); !strings.Contains(line, "--"+flag) && flag != "wait" && flag != "dry-run" {
-				t.Errorf("%q is %q again", words, line)
-			}
-		}
-	}
-}
-
 func contains(list []string, s string) bool {
 	for _, l := range list {
 		if l == s {

@@ -67,7 +67,6 @@ func (m *model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
 // proposeOn asks for an act here, or on every node.
 func (m *model) proposeOn(req api.Request, hidden []string, moved, everywhere bool) tea.Cmd {
 	act := api.Lookup(req.Act)
-	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
 	switch {
 	case act == nil:
 		m.say(refusal("this engine does not offer "+safe(req.Act)), "")
@@ -78,8 +77,9 @@ func (m *model) proposeOn(req api.Request, hidden []string, moved, everywhere bo
 	case moved:
 		m.say(refusal("the row under the cursor has just gone: look again, then press the key again"), "")
 		return nil
-	case act.On != api.OnNothing && len(req.Targets) == 0 && !filtered:
-		m.say(refusal("usage: "+act.Use()), "")
+	}
+	if err := act.Check(&req); err != nil {
+		m.say(err, "")
 		return nil
 	}
 	p := &proposal{req: req, act: act, old: m.staleFor(), peer: m.peer, everywhere: everywhere}

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -27,56 +26,60 @@ func actCommands() []*cobra.Command {
 
 func actCommand(a *api.Act) *cobra.Command {
 	r := api.Request{Act: a.Name}
-	var rate string
 	var wait, asJSON bool
 	cmd := &cobra.Command{
 		Use: a.Use(), Short: a.Short, GroupID: groupAct, Args: arguments(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Targets, r.Args = split(a, args)
-			var err error
-			if r.Rate, err = parseRate(rate); err != nil {
+			if err := a.Check(&r); err != nil {
 				return err
 			}
 			return act(cmd, a, r, wait, asJSON)
 		},
 	}
-	f := cmd.Flags()
-	for _, name := range a.Flags {
-		switch name {
-		case "limit":
-			f.DurationVar(&r.Limit, name, 0, "how long live sessions may take")
-		case "then":
-			f.StringVar(&r.Then, name, "", "at the limit: abort (give up), cut (reset them) or keep (go on)")
-		case "max":
-			f.DurationVar(&r.Max, name, 0, "the longest pause")
-		case "rate":
-			f.StringVar(&rate, name, "", "let through so many a second, like `50/s`")
-		case "reason":
-			f.StringVar(&r.Reason, name, "", "why, for those who read the events")
-		case "force":
-			f.BoolVar(&r.Force, name, false, "do it in spite of a warning")
-		case "save":
-			f.BoolVar(&r.Save, name, false, "keep it over a restart, in a file beside the configuration")
-		case "dry-run":
-			f.BoolVar(&r.DryRun, name, false, "only say what it would do")
-		case "wait":
-			f.BoolVar(&wait, name, false, "show the progress until it is done")
-		case "min-up":
-			f.IntVar(&r.MinUp, name, 0, "how many other backends must be up (default 1 where there are others)")
-		case "max-wait":
-			f.DurationVar(&r.MaxWait, name, 0, "stop when somebody has waited longer")
-		case "grace":
-			f.DurationVar(&r.Grace, name, 0, "how long sessions may take")
-		case "service":
-			f.StringVar(&r.Service, name, "", "all of this `SERVICE`")
-		case "backend":
-			f.StringVar(&r.Backend, name, "", "all on this `BACKEND`")
-		case "client":
-			f.StringVar(&r.Client, name, "", "all from this address or `CIDR`")
+	paramFlags(cmd.Flags(), a.Params, &r.Options)
+	if p, ok := a.Param("wait"); ok {
+		cmd.Flags().BoolVar(&wait, p.Name, false, p.Help)
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// paramFlags makes a flag of each option that a request keeps.
+func paramFlags(f *pflag.FlagSet, params []api.Param, o *api.Options) {
+	for _, p := range params {
+		if p.Name == "wait" {
+			continue
+		}
+		flag := f.VarPF(&paramFlag{p, o}, p.Name, "", p.Help)
+		if p.Kind() == api.KindSwitch {
+			flag.NoOptDefVal = "true"
 		}
 	}
-	f.BoolVar(&asJSON, "json", false, "answer as JSON")
-	return cmd
+}
+
+// paramFlag is the flag of one option.
+type paramFlag struct {
+	param api.Param
+	to    *api.Options
+}
+
+func (f *paramFlag) Set(text string) error { return f.param.Set(f.to, text) }
+func (f *paramFlag) String() string        { return f.param.Text(f.to) }
+
+// Type is the word that stands for a value in the help.
+func (f *paramFlag) Type() string {
+	switch f.param.Kind() {
+	case api.KindSwitch:
+		return "bool"
+	case api.KindDuration:
+		return "duration"
+	case api.KindCount:
+		return "N"
+	case api.KindChoice:
+		return strings.Join(f.param.Choices, "|")
+	}
+	return "string"
 }
 
 // arguments refuses what cannot be right before an instance is asked.
@@ -111,20 +114,6 @@ func split(a *api.Act, args []string) (targets, rest []string) {
 	return args, nil
 }
 
-// parseRate reads "50/s", "3/m" or a bare number a second.
-func parseRate(text string) (float64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	number, per, _ := strings.Cut(text, "/")
-	n, err := strconv.ParseFloat(number, 64)
-	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600}
-	if err != nil || n <= 0 || n > 1e9 || units[per] == 0 {
-		return 0, usage("--rate %q is not a rate like 50/s", text)
-	}
-	return n / units[per], nil
-}
-
 func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error {
 	src := source(cmd)
 	defer src.Close()
@@ -137,21 +126,22 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		err = printJSON(cmd.OutOrStdout(), res)
-	} else {
+	if !asJSON {
 		printResult(cmd.OutOrStdout(), res)
 	}
-	if err != nil || !(wait || a.Plan) || r.DryRun {
-		return err
-	}
-	if a.Plan {
+	switch {
+	case r.DryRun:
+	case a.Plan:
 		return followPlan(cmd, src, res.Plan, asJSON)
-	}
-	for _, target := range r.Targets {
-		if err := follow(cmd.Context(), src, a, target, &r); err != nil {
-			return err
+	case wait:
+		for _, target := range r.Targets {
+			if err := follow(cmd.Context(), src, a, target, &r); err != nil {
+				return err
+			}
 		}
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), res)
 	}
 	return nil
 }
@@ -203,10 +193,4 @@ func follow(ctx context.Context, src api.Source, a *api.Act, target string, r *a
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -40,22 +41,30 @@ func main() { os.Exit(run()) }
 
 // run is main for tests, too: it gives the exit status.
 func run() int {
-	root := rootCommand()
-	err := root.ExecuteContext(context.Background())
+	cmd, err := rootCommand().ExecuteContextC(context.Background())
 	if err == nil {
 		return 0
 	}
 	if before, _ := upgrade.Take(); before != nil { // it did not come to a start
 		before.Fail(err)
 	}
-	text := err.Error()
-	for _, inside := range []string{"proxy: ", "control: "} {
-		text = strings.TrimPrefix(text, inside) // of no use to who types
-	}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(plainText(err)) {
 		fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(line))
 	}
+	if _, done := errors.AsType[told](err); !done && wantsJSON(cmd, os.Args[1:]) {
+		printJSON(os.Stdout, errorBody(err))
+	}
 	return statusOf(err)
+}
+
+// plainText is an error without the name of a package in front, which is of
+// no use to who types.
+func plainText(err error) string {
+	text := err.Error()
+	for _, inside := range []string{"proxy: ", "control: "} {
+		text = strings.TrimPrefix(text, inside)
+	}
+	return text
 }
 
 func statusOf(err error) int {
@@ -93,6 +102,12 @@ func rootCommand() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if refusal, ok := errors.AsType[*api.Error](err); ok {
+			return refusal
+		}
+		if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && strings.ContainsAny(missing.GetSpecifiedName()[:1], "0123456789") {
+			err = fmt.Errorf("-%s is not a flag, and no number below 0 is taken", missing.GetSpecifiedName())
+		}
 		return usage("%v; try: %s --help", err, cmd.CommandPath())
 	})
 	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: the user's own)")

@@ -38,7 +38,7 @@ func reportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON)
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
 	return cmd
 }
@@ -123,9 +123,9 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	case proxy.PlanDone:
 		return nil
 	case proxy.PlanTimeUp:
-		return fmt.Errorf("%w: %s", api.ErrTime, r.Why)
+		return told{fmt.Errorf("%w: %s", api.ErrTime, r.Why)}
 	}
-	return fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Why)
+	return told{fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Why)}
 }
 
 // planLine is how far a plan is, in one line.

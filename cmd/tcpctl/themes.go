@@ -9,13 +9,17 @@ import (
 )
 
 func themesCommand() *cobra.Command {
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "themes", Short: "List the console's themes", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, e := range themes.List(themeDir()) {
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), themeInfos())
+			}
+			for _, e := range themeInfos() {
 				about := e.About
-				if e.Err != nil {
-					about = "cannot be read: " + e.Err.Error()
+				if e.Error != "" {
+					about = "cannot be read: " + e.Error
 				} else if e.File != "" {
 					about += " (" + e.File + ")"
 				}
@@ -24,6 +28,7 @@ func themesCommand() *cobra.Command {
 			return nil
 		},
 	}
+	jsonFlag(cmd, &asJSON)
 	cmd.AddCommand(&cobra.Command{
 		Use: "check FILE", Short: "Say what is wrong with a theme: roles, contrast, colour blindness", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,4 +49,23 @@ func themesCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+// themeInfo is a theme in a list.
+type themeInfo struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	File  string `json:"file,omitempty"`  // of the user's own
+	Error string `json:"error,omitempty"` // why it cannot be read
+}
+
+func themeInfos() (all []themeInfo) {
+	for _, e := range themes.List(themeDir()) {
+		i := themeInfo{Name: e.Name, About: e.About, File: e.File}
+		if e.Err != nil {
+			i.Error = e.Err.Error()
+		}
+		all = append(all, i)
+	}
+	return all
 }

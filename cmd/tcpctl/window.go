@@ -17,7 +17,6 @@ import (
 
 func windowCommand() *cobra.Command {
 	var call api.WindowCall
-	var rate string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "window SERVICE -- CMD...",
@@ -30,9 +29,6 @@ command line is killed it runs on, and the pause stands until --max.`,
 		GroupID: groupAct,
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if call.Rate, err = parseRate(rate); err != nil {
-				return err
-			}
 			if cmd.ArgsLenAtDash() != 1 {
 				return usage("the command comes behind two dashes: tcpctl window %s -- CMD...", args[0])
 			}
@@ -43,9 +39,12 @@ command line is killed it runs on, and the pause stands until --max.`,
 			src := source(cmd)
 			defer src.Close()
 			if call.DryRun {
-				return dryWindow(cmd, src, &call)
+				return dryWindow(cmd, src, &call, asJSON)
 			}
-			w := &window{src: src, argv: args[1:], progress: &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}}
+			w := &window{src: src, argv: args[1:], out: os.Stdout, progress: &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}}
+			if asJSON {
+				w.out = os.Stderr // standard output has one document
+			}
 			r, err := w.run(cmd.Context(), call)
 			if err != nil {
 				return err
@@ -53,30 +52,28 @@ command line is killed it runs on, and the pause stands until --max.`,
 			return endPlan(cmd, &r, asJSON)
 		},
 	}
-	f := cmd.Flags()
-	f.DurationVar(&call.Limit, "limit", 0, "how long live sessions may take")
-	f.StringVar(&call.Then, "then", "", "at the limit: abort (give up), cut (reset them) or keep (go on)")
-	f.DurationVar(&call.Max, "max", 0, "the longest pause")
-	f.StringVar(&rate, "rate", "", "afterwards let through so many a second, like `50/s`")
-	f.StringVar(&call.Reason, "reason", "", "why, for those who read the events")
-	f.BoolVar(&call.Force, "force", false, "do it in spite of a warning")
-	f.BoolVar(&call.DryRun, "dry-run", false, "only say what it would do")
-	f.BoolVar(&asJSON, "json", false, "print the report as JSON")
+	paramFlags(cmd.Flags(), api.WindowParams, &call.Options)
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall) error {
+func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall, asJSON bool) error {
 	res, err := src.Do(cmd.Context(), api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options})
-	if err == nil {
-		printResult(cmd.OutOrStdout(), res)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return printJSON(cmd.OutOrStdout(), res)
 	}
-	return err
+	printResult(cmd.OutOrStdout(), res)
+	return nil
 }
 
 // window is the owner's end of a maintenance window.
 type window struct {
 	src      api.Planner
 	argv     []string
+	out      *os.File // of the command
 	progress *progressLine
 
 	call  api.WindowCall // how to speak of it
@@ -141,7 +138,7 @@ func stepIs(r *proxy.Report, what string) bool {
 // it is.
 func (w *window) start(ctx context.Context) {
 	cmd := exec.Command(w.argv[0], w.argv[1:]...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = w.out, os.Stderr
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		cmd.Stdin = os.Stdin // a terminal cannot be read from another session
 	}

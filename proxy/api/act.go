@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,17 +32,18 @@ const (
 // Act is one thing that an operator can do to a running engine. The commands,
 // the console's keys and the HTTP routes are made from the table of them.
 type Act struct {
-	Name  string // the word: tcpctl NAME, :NAME, POST /v1/acts/NAME
-	On    Target
-	Many  bool     // several targets at once
-	Args  string   // what follows the target: "ADDR", "N"
-	Short string   // one line of help, without a full stop
-	Level Level    // at least so much confirmation; the impact may raise it
-	Flags []string // which of Options it takes, by flag name
-	Undo  string   // the act that takes it back, "" when none does
-	Plan  bool     // it starts a plan: whoever types it waits for its report
+	Name   string // the word: tcpctl NAME, :NAME, POST /v1/acts/NAME
+	On     Target
+	Many   bool    // several targets at once
+	Args   string  // what follows the target: "ADDR", "N"
+	Short  string  // one line of help, without a full stop
+	Level  Level   // at least so much confirmation; the impact may raise it
+	Params []Param // the options that it takes
+	Undo   string  // the act that takes it back, "" when none does
+	Plan   bool    // it starts a plan: whoever types it waits for its report
 
-	apply    func(e *proxy.Engine, target string, r *Request) (string, error)
+	args     func(args []string) error // judges what follows the target; nil: anything
+	apply    func(l *Local, before *Status, a *Act, r Request) (Result, error)
 	impact   func(s *Status, target string, r *Request) Impact
 	progress func(s *Status, target string, r *Request) Progress
 }
@@ -61,23 +61,23 @@ type Request struct {
 	By string `json:"-"`
 }
 
-// Options are what acts can be told. Each act takes those that its Flags name.
-// JSON has its durations in seconds: see seconds.
+// Options are what acts can be told. Each act takes those of its Params, by
+// which they are also read and written: on a command line, and as JSON.
 type Options struct {
-	Limit   time.Duration `json:"-"`              // --limit: how long live sessions may take; 0 is the default
-	Then    string        `json:"then,omitempty"` // --then: abort, cut or keep
-	Max     time.Duration `json:"-"`              // --max: the longest pause
-	Rate    float64       `json:"rate,omitempty"` // --rate: grants or kicks a second
-	Reason  string        `json:"reason,omitempty"`
-	Force   bool          `json:"force,omitempty"`
-	DryRun  bool          `json:"dry_run,omitempty"`
-	Save    bool          `json:"save,omitempty"`    // keep it over a restart
-	Service string        `json:"service,omitempty"` // kick: of this service
-	Backend string        `json:"backend,omitempty"` // kick: on this backend
-	Client  string        `json:"client,omitempty"`  // kick: from this address or CIDR
-	Grace   time.Duration `json:"-"`                 // stop: how long sessions may take
-	MinUp   int           `json:"min_up,omitempty"`  // roll: how many others must be up
-	MaxWait time.Duration `json:"-"`                 // roll: stop when somebody has waited longer
+	Limit   time.Duration `json:"-"` // how long live sessions may take; 0 is the default
+	Then    string        `json:"-"` // abort, cut or keep
+	Max     time.Duration `json:"-"` // the longest pause
+	Rate    float64       `json:"-"` // grants or kicks a second
+	Reason  string        `json:"-"`
+	Force   bool          `json:"-"`
+	DryRun  bool          `json:"-"`
+	Save    bool          `json:"-"` // keep it over a restart
+	Service string        `json:"-"` // kick: of this service
+	Backend string        `json:"-"` // kick: on this backend
+	Client  string        `json:"-"` // kick: from this address or CIDR
+	Grace   time.Duration `json:"-"` // stop: how long sessions may take
+	MinUp   int           `json:"-"` // roll: how many others must be up
+	MaxWait time.Duration `json:"-"` // roll: stop when a client has waited longer
 }
 
 // Result is what came of an act.
@@ -117,14 +117,20 @@ func Lookup(name string) *Act {
 	return nil
 }
 
-// Takes reports whether the act has the option of this flag name.
-func (a *Act) Takes(flag string) bool {
-	for _, f := range a.Flags {
-		if f == flag {
-			return true
+// Param finds an option of the act by its name.
+func (a *Act) Param(name string) (p Param, ok bool) {
+	for _, p := range a.Params {
+		if p.Name == name {
+			return p, true
 		}
 	}
-	return false
+	return p, false
+}
+
+// Takes reports whether the act has the option of this name.
+func (a *Act) Takes(name string) bool {
+	_, ok := a.Param(name)
+	return ok
 }
 
 // Use is the act's usage line: "drain SERVICE/BACKEND…".
@@ -174,29 +180,15 @@ func (a *Act) Progress(s *Status, target string, r *Request) Progress {
 func (r *Request) CommandLine() string {
 	words := append([]string{"tcpctl", r.Act}, r.Targets...)
 	words = append(words, r.Args...)
-	add := func(flag, value string) {
-		if value != "" && value != "0" && value != "0s" {
-			words = append(words, "--"+flag, quote(value))
+	for _, p := range params {
+		text := p.Text(&r.Options)
+		switch {
+		case text == "" || p.Name == paramDryRun.Name:
+		case p.Kind() == KindSwitch:
+			words = append(words, "--"+p.Name)
+		default:
+			words = append(words, "--"+p.Name, quote(text))
 		}
-	}
-	add("service", r.Service)
-	add("backend", r.Backend)
-	add("client", r.Client)
-	add("limit", shortDuration(r.Limit))
-	add("then", r.Then)
-	add("max", shortDuration(r.Max))
-	if r.Rate > 0 {
-		add("rate", strconv.FormatFloat(r.Rate, 'g', -1, 64)+"/s")
-	}
-	add("grace", shortDuration(r.Grace))
-	add("min-up", strconv.Itoa(r.MinUp))
-	add("max-wait", shortDuration(r.MaxWait))
-	add("reason", r.Reason)
-	if r.Force {
-		words = append(words, "--force")
-	}
-	if r.Save {
-		words = append(words, "--save")
 	}
 	return strings.Join(words, " ")
 }

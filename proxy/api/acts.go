@@ -3,16 +3,17 @@ package api
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-var drainFlags = []string{"limit", "then", "reason", "force", "dry-run", "wait", "save"}
+var drainParams = []Param{paramLimit, paramThen, paramReason, paramForce, paramDryRun, paramWait, paramSave}
 
 // Acts is the one table of what can be done. Its order is that of the help.
 var Acts = []Act{
 	{
-		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: drainFlags,
+		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: drainParams,
 		Short:  "No new sessions for a backend; live ones end by themselves, checks go on",
 		impact: impactOfTaking("drain"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -20,7 +21,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Flags: []string{"reason", "force", "dry-run", "wait", "save"},
+		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramReason, paramForce, paramDryRun, paramWait, paramSave},
 		Short:  "The same as drain, and checks stop",
 		impact: impactOfTaking("maint"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -28,7 +29,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Flags: []string{"reason", "dry-run", "wait", "save"},
+		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Params: []Param{paramReason, paramDryRun, paramWait, paramSave},
 		Short:    "Put a backend back in service",
 		progress: readyProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -36,11 +37,11 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Flags: []string{"reason", "force", "dry-run", "save"},
-		Short:  "Change a backend's share of new sessions",
-		impact: impactOfWeight,
+		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Params: []Param{paramReason, paramForce, paramDryRun, paramSave},
+		Short: "Change a backend's share of new sessions",
+		args:  judgeWeight, impact: impactOfWeight,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
-			n, err := weightOf(r)
+			n, err := weightOf(r.Args)
 			if err != nil {
 				return "", err
 			}
@@ -49,7 +50,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "pause", On: OnService, Many: true, Level: LevelDialog, Undo: "resume",
-		Flags:  []string{"limit", "then", "max", "reason", "force", "dry-run", "wait"},
+		Params: []Param{paramLimit, paramThen, paramMax, paramReason, paramForce, paramDryRun, paramWait},
 		Short:  "Hold new clients in the queue",
 		impact: impactOfPause, progress: pauseProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -57,7 +58,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Flags: []string{"rate", "reason", "force", "dry-run", "wait"},
+		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramDryRun, paramWait},
 		Short:    "Let those through who are held by a pause",
 		progress: resumeProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -66,7 +67,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "restart", On: OnBackend, Level: LevelDialog, Plan: true,
-		Flags:  []string{"limit", "then", "max", "rate", "reason", "force", "dry-run"},
+		Params: []Param{paramLimit, paramThen, paramMax, paramRate, paramReason, paramForce, paramDryRun},
 		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
 		impact: impactOfRestart, progress: planProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -79,7 +80,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "roll", On: OnService, Args: "[BACKEND-GLOB]", Level: LevelDialog, Plan: true,
-		Flags:  []string{"limit", "then", "max", "rate", "min-up", "max-wait", "reason", "force", "dry-run"},
+		Params: []Param{paramLimit, paramThen, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramDryRun},
 		Short:  "Restart each backend in turn; stops at the first failure",
 		impact: impactOfRoll, progress: planProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -95,12 +96,12 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "plan", On: OnNothing, Args: planArgs, Level: LevelYesNo, Flags: []string{"reason", "force", "dry-run"},
-		Short:  "Hold the restart, window or roll that is under way, let it go on, or abort it",
-		impact: impactOfPlan,
+		Name: "plan", On: OnNothing, Args: planArgs, Level: LevelYesNo, Params: []Param{paramReason, paramForce, paramDryRun},
+		Short: "Hold the restart, window or roll that is under way, let it go on, or abort it",
+		args:  judgePlanArgs, impact: impactOfPlan, apply: (*Local).steer,
 	},
 	{
-		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Flags: []string{"reason", "force", "dry-run"},
+		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Params: []Param{paramReason, paramForce, paramDryRun},
 		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
 		impact: impactOfClose,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -108,7 +109,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Flags: []string{"reason", "dry-run"},
+		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Params: []Param{paramReason, paramDryRun},
 		Short: "Listen again",
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			return s.OpenFront(r.By, r.Reason)
@@ -116,13 +117,13 @@ var Acts = []Act{
 	},
 	{
 		Name: "kick", On: OnSession, Many: true, Level: LevelYesNo,
-		Flags:  []string{"service", "backend", "client", "rate", "reason", "dry-run"},
+		Params: []Param{paramSvc, paramBack, paramClient, paramRate.saying("close so many a second, like `10/s` (default: all at once)"), paramReason, paramDryRun},
 		Short:  "Close sessions or waiting clients",
-		impact: impactOfKick,
+		impact: impactOfKick, apply: (*Local).kick,
 	},
 	{
 		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
-		Flags: []string{"reason", "dry-run", "save"}, Short: "Add a backend at run time",
+		Params: []Param{paramReason, paramDryRun, paramSave}, Short: "Add a backend at run time",
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			if len(r.Args) != 1 {
 				return "", Wrong("add takes a service and an address", "try: tcpctl add SERVICE HOST:PORT")
@@ -135,7 +136,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Flags: drainFlags,
+		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Params: drainParams,
 		Short:  "Drain a backend, then forget it",
 		impact: impactOfTaking("remove"), progress: removeProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -143,57 +144,71 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "probe", On: OnBackend, Many: true, Level: LevelNone, Flags: nil,
+		Name: "probe", On: OnBackend, Many: true, Level: LevelNone,
 		Short: "Check a backend now, or all of a service, and say what came",
-		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) { return b.Probe() }),
+		apply: (*Local).probe,
 	},
 	{
 		Name: "mark", On: OnNothing, Args: "TEXT", Level: LevelNone,
 		Short: "Put a note on the time line",
+		args:  judgeNote, apply: (*Local).mark,
 	},
 	{
 		Name: "reload", On: OnNothing, Level: LevelYesNo,
 		Short: "Read the configuration file again; print what changed",
+		apply: (*Local).reload,
 	},
 	{
-		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Flags: []string{"reason", "dry-run"},
+		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Params: []Param{paramReason, paramDryRun},
 		Short:  "Replace the binary without refusing a client; sessions go on to their end in the old process",
-		impact: impactOfUpgrade,
+		impact: impactOfUpgrade, apply: (*Local).upgrade,
 	},
 	{
-		Name: "stop", On: OnNothing, Level: LevelDialog, Flags: []string{"grace", "reason", "dry-run"},
+		Name: "stop", On: OnNothing, Level: LevelDialog, Params: []Param{paramGrace, paramReason, paramDryRun},
 		Short:  "Stop: listeners close, waiters and sessions get the grace, then the rest is reset",
-		impact: impactOfStop,
+		impact: impactOfStop, apply: (*Local).stop,
 	},
 }
 
-// onBackend finds the backend that a target names.
-func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*proxy.Engine, string, *Request) (string, error) {
-	return func(e *proxy.Engine, target string, r *Request) (string, error) {
+// onBackend does it to each backend that a request names.
+func onBackend(do func(*proxy.Backend, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
+	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
 		b, err := FindBackend(e, target)
 		if err != nil {
 			return "", err
 		}
 		return do(b, r)
-	}
+	})
 }
 
-// onService finds the service that a target names.
-func onService(do func(*proxy.Service, *Request) (string, error)) func(*proxy.Engine, string, *Request) (string, error) {
-	return func(e *proxy.Engine, target string, r *Request) (string, error) {
+// onService does it to each service that a request names.
+func onService(do func(*proxy.Service, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
+	return each(func(e *proxy.Engine, target string, r *Request) (string, error) {
 		s, err := FindService(e, target)
 		if err != nil {
 			return "", err
 		}
 		return do(s, r)
-	}
+	})
 }
 
-func weightOf(r *Request) (int, error) {
-	if len(r.Args) == 1 {
-		if n, err := strconv.Atoi(r.Args[0]); err == nil && n >= 0 {
+func weightOf(args []string) (int, error) {
+	if len(args) == 1 {
+		if n, err := strconv.Atoi(args[0]); err == nil && n >= 0 {
 			return n, nil
 		}
 	}
-	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %q", r.Args), "0 gives a backend no new sessions")
+	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %s", strings.Join(args, " ")), "0 gives a backend no new sessions")
+}
+
+func judgeWeight(args []string) error {
+	_, err := weightOf(args)
+	return err
+}
+
+func judgeNote(args []string) error {
+	if strings.TrimSpace(strings.Join(args, " ")) == "" {
+		return Wrong("mark needs a text", "like: tcpctl mark kernel patch begins")
+	}
+	return nil
 }

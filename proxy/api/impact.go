@@ -34,7 +34,7 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 
 // impactOfWeight tells what 0 costs; another weight takes nothing away.
 func impactOfWeight(s *Status, target string, r *Request) Impact {
-	if n, err := weightOf(r); err != nil || n > 0 {
+	if n, err := weightOf(r.Args); err != nil || n > 0 {
 		return Impact{}
 	}
 	return impactOfTaking("weight")(s, target, r)

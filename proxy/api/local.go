@@ -138,15 +138,15 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	if a == nil {
 		return Result{}, Unknown(fmt.Sprintf("there is no act %q", r.Act), "try one of: "+strings.Join(actNames(), ", "))
 	}
-	if err := a.check(&r); err != nil {
+	if err := a.Check(&r); err != nil {
 		return Result{}, err
 	}
 	status, err := l.Status(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	if a.Name == "kick" {
-		return l.kick(status, r)
+	if a.On == OnSession {
+		return a.apply(l, status, a, r) // which sessions, only a look at the live ones tells
 	}
 	if a.Name == "probe" {
 		r.Targets = status.backendsOf(r.Targets)
@@ -171,31 +171,20 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 			return Result{}, Refused(fmt.Sprintf("%s: %s", strings.TrimSpace(a.Name+" "+i.Target), i.Warning), "use --force to do it all the same")
 		}
 	}
-	switch a.Name {
-	case "mark":
-		text := strings.Join(r.Args, " ")
-		l.Engine.Note(proxy.Event{Kind: proxy.EventMark, By: r.By, Text: text})
-		return Result{Texts: []string{"noted"}}, nil
-	case "stop":
-		return l.stop(r)
-	case "plan":
-		return l.steer(r)
-	case "reload":
-		return l.reload(r)
-	case "probe":
-		return l.probe(status, a, r)
-	case "upgrade":
-		return l.upgrade(r)
-	}
-	return l.apply(status, a, r)
+	return a.apply(l, status, a, r)
 }
 
-func (l *Local) apply(before *Status, a *Act, r Request) (Result, error) {
+// each does it to one target of a request after the other.
+func each(do func(*proxy.Engine, string, *Request) (string, error)) func(*Local, *Status, *Act, Request) (Result, error) {
+	return func(l *Local, before *Status, a *Act, r Request) (Result, error) { return l.toEach(do, before, a, r) }
+}
+
+func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error), before *Status, a *Act, r Request) (Result, error) {
 	var res Result
 	for _, target := range r.Targets {
 		one := r
 		one.Targets = []string{target}
-		text, err := a.apply(l.Engine, target, &one)
+		text, err := do(l.Engine, target, &one)
 		if r.Save && errors.Is(err, proxy.ErrAlready) {
 			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil // which is now saved, too
 		}
@@ -269,18 +258,15 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 			u.Force = true
 		}
 	}
-	u.Expect = Stamp(after, Lookup(u.Act), r.Targets[0])
+	u.Expect = Stamp(after, a, r.Targets[0])
 	return u
 }
 
-func (l *Local) kick(s *Status, r Request) (Result, error) {
+func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	q := SessionQuery{Service: r.Service, Backend: r.Backend, Client: r.Client}
 	keep, err := q.filter(l.Engine)
 	if err != nil {
 		return Result{}, err
-	}
-	if len(r.Targets) == 0 && q == (SessionQuery{}) {
-		return Result{}, Wrong("kick takes sessions, or --service, --backend or --client", "tcpctl sessions lists them")
 	}
 	var ids []string
 	for _, info := range l.Engine.Sessions(false) {
@@ -314,7 +300,7 @@ func (l *Local) kick(s *Status, r Request) (Result, error) {
 	return Result{Texts: []string{text}}, nil
 }
 
-func (l *Local) reload(r Request) (Result, error) {
+func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	if l.Reload == nil {
 		return Result{}, Refused("this instance runs without a configuration file", "start one with tcpctl run -c FILE")
 	}
@@ -340,7 +326,12 @@ func someOf(texts []string) string {
 	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
 }
 
-func (l *Local) stop(r Request) (Result, error) {
+func (l *Local) mark(_ *Status, _ *Act, r Request) (Result, error) {
+	l.Engine.Note(proxy.Event{Kind: proxy.EventMark, By: r.By, Text: strings.Join(r.Args, " ")})
+	return Result{Texts: []string{"noted"}}, nil
+}
+
+func (l *Local) stop(_ *Status, _ *Act, r Request) (Result, error) {
 	if l.Stop == nil {
 		return Result{}, Refused("this instance cannot be stopped from here", "end its process")
 	}
@@ -349,7 +340,7 @@ func (l *Local) stop(r Request) (Result, error) {
 	return Result{Texts: []string{"stopping"}}, nil
 }
 
-func (l *Local) upgrade(r Request) (Result, error) {
+func (l *Local) upgrade(_ *Status, _ *Act, r Request) (Result, error) {
 	if l.Upgrade == nil {
 		return Result{}, Refused("this engine cannot be upgraded: it runs in another program", "upgrade that one")
 	}
@@ -365,8 +356,9 @@ func (l *Local) upgrade(r Request) (Result, error) {
 	return Result{Texts: []string{text}}, nil
 }
 
-// check refuses a request whose words do not fit its act.
-func (a *Act) check(r *Request) error {
+// Check refuses a request whose words do not fit its act, whatever it is done
+// to: asking an instance would be in vain.
+func (a *Act) Check(r *Request) error {
 	switch {
 	case r.Save && !a.Takes("save"):
 		return Wrong(a.Name+" is nothing that could be saved", "usage: tcpctl "+a.Use())
@@ -376,7 +368,9 @@ func (a *Act) check(r *Request) error {
 		return Wrong(fmt.Sprintf("a time of %s makes no sense", min(r.Limit, r.Max, r.Grace, r.MaxWait)), "like 30s")
 	case r.Rate < 0 || r.Rate > 1e9:
 		return Wrong(fmt.Sprintf("a rate of %g a second makes no sense", r.Rate), "like 50/s")
-	case a.Name == "kick":
+	case a.On == OnSession && len(r.Targets) == 0 && r.Service == "" && r.Backend == "" && r.Client == "":
+		return Wrong("kick takes sessions, or --service, --backend or --client", "tcpctl sessions lists them")
+	case a.On == OnSession:
 		return nil
 	case a.On == OnNothing && len(r.Targets) > 0:
 		return Wrong(a.Name+" takes no target", "usage: tcpctl "+a.Use())
@@ -389,10 +383,13 @@ func (a *Act) check(r *Request) error {
 	case a.Args != "" && a.Args[0] != '[' && len(r.Args) == 0:
 		return Wrong(a.Name+" needs "+a.Args, "usage: tcpctl "+a.Use())
 	}
-	switch r.Then {
-	case "", proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep:
-	default:
-		return Wrong(fmt.Sprintf("--then %q is not known", r.Then), "it is abort, cut or keep")
+	if r.Then != "" {
+		if err := paramThen.Set(&Options{}, r.Then); err != nil {
+			return err
+		}
+	}
+	if a.args != nil {
+		return a.args(r.Args)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -34,6 +35,9 @@ type WindowCall struct {
 	// By is who asks. The server sets it, whatever was sent.
 	By string `json:"-"`
 }
+
+// WindowParams are the options that a window takes.
+var WindowParams = []Param{paramLimit, paramThen, paramMax, paramRate, paramReason, paramForce, paramDryRun}
 
 // WindowAnswer tells the owner of a new window how to speak of it, and always
 // how it stands.
@@ -98,7 +102,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 		return WindowAnswer{}, err
 	}
 	r := Request{Act: "window", Targets: []string{w.Service}, Options: w.Options}
-	if err := (&Act{Name: "window", On: OnService, Flags: drainFlags}).check(&r); err != nil {
+	if err := (&Act{Name: "window", On: OnService, Params: WindowParams}).Check(&r); err != nil {
 		return WindowAnswer{}, err
 	}
 	st, err := l.Status(ctx)
@@ -123,12 +127,9 @@ func planOptions(r *Request, by string) proxy.PlanOptions {
 
 // steer is the act "plan": it holds, lets go on or aborts the plan that is
 // named, or else the newest one that runs.
-func (l *Local) steer(r Request) (Result, error) {
+func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	id := ""
-	switch {
-	case len(r.Args) > 2:
-		return Result{}, Wrong(fmt.Sprintf("plan does not take %q", r.Args[2]), "usage: tcpctl plan "+planArgs)
-	case len(r.Args) == 2:
+	if len(r.Args) == 2 {
 		id = r.Args[1]
 	}
 	p, err := l.plan(id)
@@ -149,8 +150,6 @@ func (l *Local) steer(r Request) (Result, error) {
 		p.Next()
 	case "abort":
 		p.Abort(r.By)
-	default:
-		return Result{}, Wrong(fmt.Sprintf("plan %q is not known", r.Args[0]), "it is pause, next or abort")
 	}
 	text := fmt.Sprintf("plan %s: %s %s", r.Args[0], report.Kind, report.ID)
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: report.Service, By: r.By, Text: text, Command: r.CommandLine()})
@@ -161,6 +160,16 @@ const (
 	planArgs = "pause|next|abort [ID]"
 	halfDone = "its command still runs, and clients would be let on to what it has half done"
 )
+
+func judgePlanArgs(args []string) error {
+	if len(args) > 2 {
+		return Wrong(fmt.Sprintf("plan does not take %q", args[2]), "usage: tcpctl plan "+planArgs)
+	}
+	if !slices.Contains([]string{"pause", "next", "abort"}, args[0]) {
+		return Wrong(fmt.Sprintf("plan %q is not known", args[0]), "it is pause, next or abort")
+	}
+	return nil
+}
 
 // commandRuns says whether the plan is a window at its operator's command.
 func commandRuns(p *proxy.PlanInfo) bool {

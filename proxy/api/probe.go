@@ -19,7 +19,12 @@ func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 	one := func(i int) {
 		alone := r
 		alone.Targets = r.Targets[i : i+1]
-		if texts[i], errs[i] = a.apply(l.Engine, r.Targets[i], &alone); errs[i] != nil {
+		if b, err := FindBackend(l.Engine, r.Targets[i]); err != nil {
+			errs[i] = err
+		} else {
+			texts[i], errs[i] = b.Probe()
+		}
+		if errs[i] != nil {
 			texts[i] = strings.TrimPrefix(errs[i].Error(), "proxy: ")
 		}
 		service, backend := SplitTarget(r.Targets[i])

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -33,11 +34,48 @@ type SessionQuery struct {
 	Limit     int  // at most so many; 0 is all
 }
 
-// Error is a refusal that a person can act on.
+// Error is a refusal that a person can act on. As JSON it is
+// {"error": {"code": "refused", "message": "…", "hint": "…"}}.
 type Error struct {
-	Status int    `json:"status"` // of HTTP: 400 wrong, 404 unknown, 409 refused
-	Text   string `json:"error"`
-	Hint   string `json:"hint,omitempty"` // what to try next
+	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused
+	Text   string // what is wrong, and with what
+	Hint   string // what to try next
+}
+
+// ErrorBody is an Error as JSON, and what a command prints under --json.
+type ErrorBody struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+		File    string `json:"file,omitempty"` // that is wrong
+		Line    int    `json:"line,omitempty"` // of it, from 1
+	} `json:"error"`
+}
+
+// Code is one word for what kind of error it is: usage, not_found, refused.
+func (e *Error) Code() string {
+	switch e.Status {
+	case http.StatusBadRequest:
+		return "usage"
+	case http.StatusNotFound:
+		return "not_found"
+	}
+	return "refused"
+}
+
+func (e *Error) MarshalJSON() ([]byte, error) {
+	var b ErrorBody
+	b.Error.Code, b.Error.Message, b.Error.Hint = e.Code(), e.Text, e.Hint
+	return json.Marshal(b)
+}
+
+// UnmarshalJSON leaves Status as it is: that is the answer's.
+func (e *Error) UnmarshalJSON(text []byte) error {
+	var b ErrorBody
+	err := json.Unmarshal(text, &b)
+	e.Text, e.Hint = b.Error.Message, b.Error.Hint
+	return err
 }
 
 func (e *Error) Error() string {

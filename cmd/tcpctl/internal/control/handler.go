@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,7 +108,7 @@ func (h *handler) act(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req api.Request
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&req); err != nil && !errors.Is(err, io.EOF) {
-			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"targets": ["db/a"], "limit_seconds": 30}`))
+			fail(w, badBody(err, `like {"targets": ["db/a"], "limit_seconds": 30}`))
 			return
 		}
 		if req.Act != "" && req.Act != name {
@@ -119,6 +120,17 @@ func (h *handler) act(name string) http.HandlerFunc {
 		res, err := h.source.Do(r.Context(), req)
 		answer(w, res, err)
 	}
+}
+
+// badBody says what is wrong with a body, in the words of who sent it.
+func badBody(err error, hint string) *api.Error {
+	if e, ok := errors.AsType[*api.Error](err); ok {
+		return api.Wrong(e.Text, cmp.Or(e.Hint, hint))
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return api.Wrong(fmt.Sprintf("the body is longer than %d bytes", maxBody), hint)
+	}
+	return api.Wrong("the body is not a JSON object: "+strings.TrimPrefix(err.Error(), "json: "), hint)
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -142,5 +154,6 @@ func write(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
 	enc.Encode(v) // a reader that has gone needs no error
 }

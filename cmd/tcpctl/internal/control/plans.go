@@ -26,7 +26,7 @@ func (h *handler) handlePlans(mux *http.ServeMux, p api.Planner) {
 	mux.HandleFunc("POST /v1/window", func(w http.ResponseWriter, r *http.Request) {
 		var call api.WindowCall
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&call); err != nil {
-			fail(w, api.Wrong("the request is not JSON as it should be: "+err.Error(), `like {"service": "db", "max_seconds": 120}`))
+			fail(w, badBody(err, `like {"service": "db", "max_seconds": 120}`))
 			return
 		}
 		call.By = h.who(r)

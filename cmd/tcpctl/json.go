@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// jsonFlag gives a command --json. With it a command prints exactly one JSON
+// document on standard output, also when it fails; but for those that go on
+// and on, which print one a line.
+func jsonFlag(c *cobra.Command, to *bool) {
+	c.Flags().BoolVar(to, "json", false, "print one JSON document")
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// printJSONLine prints one of many documents.
+func printJSONLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// told is an error of a command that has printed its document: one that says
+// what came of it.
+type told struct{ error }
+
+func (t told) Unwrap() error { return t.error }
+
+// wantsJSON says whether the command line asks for JSON. One that could not
+// be read may not have come as far as the flag.
+func wantsJSON(c *cobra.Command, args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	f := c.Flags().Lookup("json")
+	return f != nil && (f.Value.String() == "true" || slices.Contains(args, "--json"))
+}
+
+// errorBody is an error as the one document of a command.
+func errorBody(err error) (b api.ErrorBody) {
+	e := &b.Error
+	e.Code, e.Message = "failed", plainText(err)
+	if refusal, ok := errors.AsType[*api.Error](err); ok {
+		e.Code, e.Message, e.Hint = refusal.Code(), refusal.Text, refusal.Hint
+	}
+	switch statusOf(err) {
+	case exitUsage:
+		e.Code = "usage"
+	case exitTime:
+		e.Code = "timed_out"
+	}
+	if errors.Is(err, control.ErrNobody) {
+		e.Code = "no_instance"
+	}
+	if found, ok := errors.AsType[config.Errors](err); ok && len(found) > 0 {
+		e.Code, e.Message, e.Hint, e.File, e.Line = "configuration", found[0].Text, found[0].Hint, found[0].File, found[0].Line
+	}
+	return b
+}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestEachParamOfEachAct is read from a command line, and written on one
+// again, as the same.
+func TestEachParamOfEachAct(t *testing.T) {
+	values := map[Kind][]string{KindText: {"a b"}, KindDuration: {"5m", "90s", "05:00"}, KindRate: {"50/s", "3/m"}, KindCount: {"2"}, KindSwitch: {"true"}}
+	for _, a := range Acts {
+		if a.apply == nil {
+			t.Errorf("%s does nothing", a.Name)
+		}
+		for _, p := range a.Params {
+			all := values[p.Kind()]
+			if p.Choices != nil {
+				all = p.Choices
+			}
+			for _, value := range all {
+				words := []string{a.Name, "x", "1", "--" + p.Name + "=" + value}
+				switch {
+				case a.Name == "plan":
+					words[1], words = "abort", slices.Delete(words, 2, 3)
+				case a.On == OnNothing && a.Args == "":
+					words = slices.Delete(words, 1, 3)
+				case a.Args == "":
+					words = slices.Delete(words, 2, 3)
+				}
+				if p.Name == "save" {
+					words = append(words, "--reason", "so that --then is not abort")
+				}
+				r, err := ParseWords(words)
+				if err == nil {
+					err = a.Check(&r)
+				}
+				if err != nil {
+					t.Errorf("%q: %v", words, err)
+					continue
+				}
+				var again Options
+				if text := p.Text(&r.Options); p.Name != "wait" {
+					if err := p.Set(&again, text); err != nil || p.Text(&again) != text || text == "" {
+						t.Errorf("%q is %q, and then %q (%v)", words, text, p.Text(&again), err)
+					}
+				}
+				p.Clear(&r.Options)
+				if text := p.Text(&r.Options); text != "" {
+					t.Errorf("%q is %q after Clear", words, text)
+				}
+			}
+		}
+	}
+}
+
+// TestWordsThatAreNoRequest are refused as wrong usage, and say how it is right.
+func TestWordsThatAreNoRequest(t *testing.T) {
+	for _, words := range [][]string{
+		{"plan", "bogus"}, {"plan"}, {"weight", "db/a", "-1"}, {"weight", "db/a", "1.5"}, {"weight", "db/a"}, {"mark", ""}, {"mark", " "}, {"mark"},
+		{"pause", "db", "--max", "0s"}, {"pause", "db", "--max", "-1s"}, {"pause", "db", "--max", "5"}, {"pause", "db", "--max"},
+		{"pause", "db", "--max", "1:75"}, {"pause", "db", "--bogus"}, {"resume", "db", "--rate", "0/s"}, {"resume", "db", "--rate", "NaN"},
+		{"resume", "db", "--rate", "5/d"}, {"resume", "db", "--rate", "+Inf"}, {"drain", "db/a", "--then", "stop"}, {"drain"}, {"drain", "db/a", "--force=maybe"},
+		{"roll", "db", "--min-up", "-1"}, {"reload", "db"}, {"weight", "db/a", "1", "2"},
+	} {
+		r, err := ParseWords(words)
+		if err == nil {
+			err = Lookup(words[0]).Check(&r)
+		}
+		if e := AsErrorOrNil(err); e == nil || e.Status != 400 || e.Hint == "" && len(e.Text) < 20 {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+}
+
+// AsErrorOrNil is AsError for what may be no error.
+func AsErrorOrNil(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return AsError(err)
+}
+
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{"5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "05:00": 5 * time.Minute, "0:30": 30 * time.Second, "250ms": 250 * time.Millisecond} {
+		if got, err := ParseDuration(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ParseWords reads a request in the words and flags of the command line:
+// drain db/a --limit 5m. Check it once its targets are complete.
+func ParseWords(words []string) (Request, error) {
+	act := Lookup(words[0])
+	if act == nil {
+		return Request{}, Unknown(fmt.Sprintf("there is no act %q", words[0]), "try one of: "+strings.Join(actNames(), ", "))
+	}
+	r := Request{Act: act.Name}
+	var plain []string
+	for i := 1; i < len(words); i++ {
+		flag, ok := strings.CutPrefix(words[i], "--")
+		if !ok || flag == "" {
+			plain = append(plain, words[i])
+			continue
+		}
+		name, value, inline := strings.Cut(flag, "=")
+		p, ok := act.Param(name)
+		switch {
+		case !ok:
+			return r, Wrong(fmt.Sprintf("%s does not take --%s", act.Name, name), act.flagHint())
+		case inline:
+		case p.Kind() == KindSwitch:
+			value = "true"
+		case i+1 == len(words):
+			return r, Wrong("--"+name+" needs a value", p.Help)
+		default:
+			i++
+			value = words[i]
+		}
+		if err := p.Set(&r.Options, value); err != nil {
+			return r, err
+		}
+	}
+	switch {
+	case act.On == OnNothing:
+		r.Args = plain
+	case act.Args != "" && len(plain) > 1:
+		r.Targets, r.Args = plain[:1], plain[1:]
+	default:
+		r.Targets = plain
+	}
+	return r, nil
+}
+
+func (a *Act) flagHint() string {
+	if len(a.Params) == 0 {
+		return "it takes no options"
+	}
+	var names []string
+	for _, p := range a.Params {
+		names = append(names, "--"+p.Name)
+	}
+	return "it takes " + strings.Join(names, ", ")
+}
