@@ -18,6 +18,7 @@ package lock
 import (
 	"errors"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -62,8 +63,9 @@ type Queue struct {
 	head, tail *Waiter
 	waiting    int
 	arrivals   uint64
-	why        Reason // what the gate said last to one that had to stay
-	round      uint64 // counts the times that the gate was asked
+	cursors    []*cursor // of Walks that are under way
+	why        Reason    // what the gate said last to one that had to stay
+	round      uint32    // counts the times that the gate was asked
 }
 
 // NewQueue makes an empty line in front of gate that holds at most max
@@ -91,8 +93,8 @@ type Waiter struct {
 	since      time.Time
 	state      state
 	joining    bool
+	asked      uint32 // the round in which the gate gave why; small, as there may be 100,000
 	why        Reason
-	asked      uint64 // the round in which the gate gave why
 }
 
 // Permit is what a waiter has become that was let in: one held slot. It is
@@ -188,6 +190,38 @@ func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	}
 }
 
+// page is how many waiters Walk looks at before it lets others have the queue.
+const page = 256
+
+// cursor is where a Walk goes on.
+type cursor struct{ next *Waiter }
+
+// Walk shows the waiters to see from the head on, a few hundred at a time: in
+// between others have the queue, and between is called, if it is not nil. Who
+// joins or leaves meanwhile may be seen or not; nobody is seen twice. see is
+// called with the queue locked and must change nothing; between is not.
+func (q *Queue) Walk(see func(*Waiter), between func()) {
+	at := &cursor{}
+	q.Do(func() {
+		at.next = q.head
+		q.cursors = append(q.cursors, at)
+	})
+	for more := true; more; {
+		q.Do(func() {
+			for n := 0; n < page && at.next != nil; n++ {
+				see(at.next)
+				at.next = at.next.next
+			}
+			if more = at.next != nil; !more {
+				q.cursors = slices.DeleteFunc(q.cursors, func(c *cursor) bool { return c == at })
+			}
+		})
+		if between != nil {
+			between()
+		}
+	}
+}
+
 // Waiting is how many wait, for use where the queue is locked.
 func (q *Queue) Waiting() int { return q.waiting }
 
@@ -242,6 +276,11 @@ func (q *Queue) insert(w *Waiter) {
 }
 
 func (q *Queue) unlink(w *Waiter) {
+	for _, c := range q.cursors {
+		if c.next == w {
+			c.next = w.next
+		}
+	}
 	if w.prev == nil {
 		q.head = w.next
 	} else {

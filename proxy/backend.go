@@ -239,6 +239,7 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 	b.holds[kind] = h
 	after := b.admin()
 	if before == after {
+		b.service.changedLocked()
 		return
 	}
 	b.since = time.Now()
@@ -252,7 +253,7 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 	if before == AdminMaint || after == AdminMaint {
 		b.poke()
 	}
-	b.service.turnAway()
+	b.service.servingChangedLocked()
 }
 
 // Remove drains the backend, and then forgets it (rule 12).
@@ -281,14 +282,25 @@ func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
 	b.service.queue.Update(func() {
 		text = fmt.Sprintf("weight of %s: %d, was %d", b.target(), n, b.weight)
 		b.weight = n
-		b.service.turnAway()
+		b.service.servingChangedLocked()
 	})
 	return text, nil
 }
 
 // Name is what the backend is called, and Addr where it is.
 func (b *Backend) Name() string { return b.name }
-func (b *Backend) Addr() string { return b.cfg.Addr }
+func (b *Backend) Addr() string {
+	if b.network == "unix" {
+		return "unix:" + b.addr
+	}
+	return b.addr
+}
+
+// config is what the backend is configured to be, which a reload changes.
+func (b *Backend) config() (c BackendConfig) {
+	b.service.queue.View(func() { c = b.cfg })
+	return c
+}
 
 // Info is the backend at this moment.
 func (b *Backend) Info() (i BackendInfo) {

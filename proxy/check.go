@@ -53,9 +53,9 @@ func (b *Backend) demand() {
 	b.poke()
 }
 
-func (b *Backend) readyTimeout() time.Duration {
-	if b.cfg.ReadyTimeout > 0 {
-		return b.cfg.ReadyTimeout
+func (c BackendConfig) readyTimeout() time.Duration {
+	if c.ReadyTimeout > 0 {
+		return c.ReadyTimeout
 	}
 	return time.Minute
 }
@@ -219,7 +219,7 @@ func (b *Backend) took(r health.Result, began time.Time) {
 			b.cutLive()
 		}
 		b.wasUp = b.wasUp || r.OK
-		b.service.turnAway()
+		b.service.servingChangedLocked()
 	})
 }
 

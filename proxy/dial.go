@@ -103,8 +103,9 @@ func (s *Session) elsewhere(err error) answer {
 		s.connect()
 		return wait
 	}
-	// Who was held by a pause goes on being held (rule 17).
-	if c.NoBackend == Reject && int(s.dials) > retries && !s.held {
+	// Who was held by a pause goes on being held (rule 17), and while a plan is
+	// at work nobody is failed before the checks have seen what is up (18a).
+	if c.NoBackend == Reject && int(s.dials) > retries && !s.held && !s.service.planned() {
 		return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, late: s.late})
 	}
 	back.tried = back.tried[:0]

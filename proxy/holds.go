@@ -56,6 +56,7 @@ func (s *Service) drainsDue(now time.Time) {
 				continue
 			}
 			h.until = nil
+			s.changedLocked()
 			ev := Event{Kind: EventDrained, Level: LevelWarn, Service: s.name, Backend: b.name, By: h.by}
 			switch {
 			case b.active == 0: // it was done in time
@@ -78,6 +79,7 @@ func (s *Service) drainsDue(now time.Time) {
 // emptied is called when a backend has lost its last session. The queue is
 // locked.
 func (s *Service) emptied(b *Backend) {
+	s.changedLocked()
 	if h := b.holds.top(); h != nil && !h.told {
 		h.told = true
 		s.engine.Note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,

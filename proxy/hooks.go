@@ -219,6 +219,7 @@ func (c HookCall) env() []string {
 func (s *Service) hookDone(hook Hook, call HookCall, said string, err error, took time.Duration) {
 	h := &s.hooks
 	h.running = ""
+	s.changedLocked()
 	h.runs++
 	ev := Event{Kind: EventHook, Service: s.name, Backend: call.Backend, Session: call.Session,
 		Text: fmt.Sprintf("hook %s of %s done in %s", call.Reason, s.name, took.Round(time.Millisecond))}
@@ -305,7 +306,7 @@ func (s *Service) awaitReady(how string) error {
 }
 
 func (s *Service) awaitConnect(b *Backend) error {
-	ctx, cancel := context.WithTimeout(s.ctx, b.readyTimeout())
+	ctx, cancel := context.WithTimeout(s.ctx, b.config().readyTimeout())
 	defer cancel()
 	for {
 		check := health.Check{Network: b.network, Addr: b.addr, Timeout: s.config().ConnectTimeout, Polite: true}
@@ -328,34 +329,29 @@ func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) erro
 	s.queue.Update(func() {
 		for _, b := range of {
 			b.demand()
-			limit = max(limit, b.readyTimeout())
+			limit = max(limit, b.cfg.readyTimeout())
 		}
 	})
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for {
+	err := s.await(ctx, func() bool {
 		up := 0
-		s.queue.View(func() {
-			for _, b := range of {
-				if b.judge.Up() {
-					up++
-				}
+		for _, b := range of {
+			if b.judge.Up() {
+				up++
 			}
-		})
-		if up >= enough {
-			return nil
 		}
-		select {
-		case <-ctx.Done():
-			s.queue.Update(func() {
-				for _, b := range of {
-					b.judge.Fail()
-				}
-			})
-			return errNotReady
-		case <-time.After(10 * time.Millisecond):
-		}
+		return up >= enough
+	})
+	if err == nil {
+		return nil
 	}
+	s.queue.Update(func() {
+		for _, b := range of {
+			b.judge.Fail()
+		}
+	})
+	return errNotReady
 }
 
 // quiet says that nothing is live that a pause waits for. The queue is locked.

@@ -70,7 +70,7 @@ func (s *Service) endRelease() {
 	}
 	by := s.release.by
 	s.release = nil
-	s.turnAway()
+	s.servingChangedLocked()
 	s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
 		Text: s.name + " is open: all who were held have been let through"})
 }
@@ -106,19 +106,12 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 		setDefault(&o.Then, s.config().Pause.Then)
 		setDefault(&o.Max, s.config().Pause.Max)
 		now := time.Now()
-		s.stand(true, now)
-		s.release = nil
 		p := &pause{owner: o.By, by: "pause", reason: o.Reason, since: now, until: now.Add(o.Max), then: o.Then}
 		if limit := now.Add(o.Limit); o.Limit > 0 && limit.Before(p.until) {
 			p.limit = &limit
-			s.wakeAt(limit)
 		}
-		s.pause = p
-		s.wakeAt(p.nearMax())
+		s.beginPauseLocked(p)
 		text = fmt.Sprintf("pause %s until %s: %s live", s.name, p.until.Format(time.TimeOnly), plural(s.active-s.bypassing, "session"))
-		if s.quiet() {
-			s.pauseEmptied()
-		}
 	})
 	return text, err
 }
@@ -141,6 +134,7 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.by, s.pause.owner)
 		case s.pause != nil:
 			n := s.queue.Waiting()
+			s.waivePlanLocked()
 			s.resume(o.By, o.Rate)
 			text = fmt.Sprintf("resume %s: %s held", s.name, plural(n, "client"))
 		case s.releasing():
@@ -168,7 +162,7 @@ func (s *Service) resume(by string, rate float64) {
 	if s.queue.Waiting() > 0 {
 		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
-	s.turnAway()
+	s.servingChangedLocked()
 	s.hooksDue()
 }
 
@@ -189,6 +183,7 @@ func (s *Service) releasing() bool {
 func (s *Service) pauseEmptied() {
 	if p := s.pause; !p.settled {
 		p.settled, p.limit = true, nil
+		s.changedLocked()
 		s.engine.Note(Event{Kind: EventService, Service: s.name, By: p.owner, Text: s.name + " is paused: no session is live"})
 	}
 }
@@ -211,6 +206,7 @@ func (s *Service) pauseDue(now time.Time) {
 			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))
 			s.tellWaiting(order{by: ByProxy, reason: ReasonPauseDeadline})
 		}
+		s.waivePlanLocked()
 		s.resume(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
 		return
@@ -227,6 +223,7 @@ func (s *Service) pauseDue(now time.Time) {
 		}
 	default:
 		p.limit, p.settled = nil, true
+		s.changedLocked()
 		ev.Text = fmt.Sprintf("pause of %s at its limit: going on with %s live", s.name, live)
 	}
 	s.engine.Note(ev)

@@ -70,8 +70,9 @@ type Plan struct {
 	began  time.Time
 	hold   chan struct{} // not nil: wait before the next step
 
-	ours *pause // the pause that the plan holds
-	cmd  external
+	ours   *pause // the pause that the plan holds
+	waived bool   // it holds nobody any more before a backend has served; guarded by the queue
+	cmd    external
 }
 
 // step is one thing that a plan does, and says in a few words.
@@ -94,12 +95,17 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	for _, st := range steps {
 		p.report.Steps = append(p.report.Steps, StepInfo{What: st.what, State: StepWaiting})
 	}
-	if err := s.engine.plans.enter(p); err != nil {
-		p.cancel(err)
-		return nil, err
-	}
 	p.tally = s.beginTally()
 	p.report.Backends = p.tally.before()
+	if err := s.engine.plans.enter(p); err != nil {
+		p.cancel(err)
+		s.endTally(p.tally)
+		return nil, err
+	}
+	s.queue.Do(func() {
+		s.plan = p
+		s.planHoldsLocked()
+	})
 	s.engine.Note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
 	s.working.Add(1)
 	go p.run(steps)
@@ -157,10 +163,12 @@ func (p *Plan) mayGoOn() error {
 // finish writes the report.
 func (p *Plan) finish(failed error) {
 	s := p.service
+	s.queue.Do(func() { s.plan = nil })
 	numbers, after := s.endTally(p.tally)
 	p.mu.Lock()
 	r := &p.report
 	r.Ended, r.Numbers = time.Now(), numbers
+	r.Seconds = r.Ended.Sub(r.Started).Seconds()
 	for i := range r.Backends {
 		r.Backends[i].After = after[r.Backends[i].Name]
 	}
@@ -200,7 +208,8 @@ func (p *Plan) Report() Report {
 	running := r.Ended.IsZero()
 	p.mu.Unlock()
 	if running {
-		r.Numbers = p.service.peekTally(p.tally)
+		r.Seconds = time.Since(r.Started).Seconds()
+		r.Numbers = p.service.numbers(p.tally)
 	}
 	return r
 }
@@ -244,29 +253,26 @@ func (p *Plan) Next() {
 // runs is ended, and a backend behind it stays drained.
 func (p *Plan) Abort(by string) { p.cancel(fmt.Errorf("%w by %s", errAborted, by)) }
 
-// until polls a condition with the queue locked, until it says that it is
-// over or the plan is aborted.
+// until waits for a condition of the service, until it says that it is over or
+// the plan is aborted. It is looked at with the queue locked.
 func (p *Plan) until(over func() (bool, error)) error {
-	for {
+	var err error
+	aborted := p.service.await(p.ctx, func() bool {
 		var end bool
-		var err error
-		p.service.queue.View(func() { end, err = over() })
-		if end || err != nil {
-			return err
-		}
-		select {
-		case <-p.ctx.Done():
-			return context.Cause(p.ctx)
-		case <-time.After(5 * time.Millisecond):
-		}
+		end, err = over()
+		return end || err != nil
+	})
+	if aborted != nil {
+		return aborted
 	}
+	return err
 }
 
 // StartRestart drains the backend, runs its restart command, waits for good
 // checks and puts it back. Where no other backend could serve meanwhile,
 // clients are held.
 func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
-	if len(b.cfg.Restart) == 0 {
+	if len(b.config().Restart) == 0 {
 		return nil, fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...]), or use a window", b.target())
 	}
 	return b.service.startPlan(PlanRestart, o, append(b.restartSteps(), releaseStep))
@@ -403,7 +409,7 @@ func (s *Service) othersServe(b *Backend) bool {
 
 // commandStep runs the backend's restart command, here, as our user.
 func (b *Backend) commandStep(p *Plan) (string, error) {
-	r := b.service.engine.commands.Run(p.ctx, command.Command{Argv: b.cfg.Restart, Timeout: p.opt.Max,
+	r := b.service.engine.commands.Run(p.ctx, command.Command{Argv: b.config().Restart, Timeout: p.opt.Max,
 		Env: HookCall{Service: b.service.name, Backend: b.name, Reason: PlanRestart}.env()})
 	if r.Err != nil && r.LastLine() != "" {
 		return "", fmt.Errorf("%w: %s", r.Err, r.LastLine())
@@ -420,7 +426,7 @@ func (b *Backend) checkStep(p *Plan) (string, error) {
 		if p.ctx.Err() != nil {
 			return "", context.Cause(p.ctx)
 		}
-		return "", fmt.Errorf("no good checks within %s: it stays drained", b.readyTimeout())
+		return "", fmt.Errorf("no good checks within %s: it stays drained", b.config().readyTimeout())
 	}
 	return b.Info().Check.Detail, nil
 }
@@ -435,5 +441,8 @@ func (b *Backend) readyStep(p *Plan) (string, error) {
 // is about all of them.
 var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service
-	return "", p.until(func() (bool, error) { return !s.releasing(), nil })
+	return "", p.until(func() (bool, error) {
+		held := s.pause != nil && s.pause.plan == p
+		return !held && !s.releasing(), nil
+	})
 }}

@@ -327,3 +327,93 @@ func TestAPlanCanBeHeldAndAborted(t *testing.T) {
 	}
 	v.dial("next").hears("a next")
 }
+
+// TestRule18aAPlanHoldsWhileNothingServes: the backend dies that was to serve
+// while the other is restarted. Clients are held until one of the two serves,
+// also under reject and before the checks have noticed, and none is failed.
+func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, noBackend := range []string{proxy.Hold, proxy.Reject} {
+			t.Run(noBackend, func(t *testing.T) {
+				a, b := newServer(t, "a"), newServer(t, "b")
+				dir := t.TempDir()
+				restarted := a.backend()
+				restarted.Restart = []string{"/bin/sh", "-c", "touch " + dir + "/begun; while ! rm " + dir + "/go 2>/dev/null; do sleep 0.01; done"}
+				v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: noBackend, Backends: []proxy.BackendConfig{restarted, b.backend()},
+					Check: proxy.CheckConfig{Interval: 100 * time.Millisecond, Fall: 3}})
+				v.untilUp()
+				p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+					if _, err := os.Stat(dir + "/begun"); err == nil {
+						break
+					}
+					if time.Now().After(end) {
+						t.Fatal("the restart command does not run")
+					}
+				}
+				b.kill()
+				early := v.dial("early") // no check has noticed yet
+				i := v.until("the plan holds the clients", func(i proxy.ServiceInfo) bool { return i.Pause != nil })
+				if i.Pause.By != proxy.PauseByPlan || i.Pause.Owner != "ana" || i.Pause.Until.IsZero() {
+					t.Errorf("%+v", i.Pause)
+				}
+				late := v.dial("late")
+				v.untilWaiting(2)
+				if n := p.Report().Numbers; n.Held != 2 || n.Failed+n.Rejected != 0 {
+					t.Errorf("so far: %+v", n)
+				}
+				os.WriteFile(dir+"/go", nil, 0o600)
+				early.hears("a early")
+				late.hears("a late")
+				report := v.ended(p, nil)
+				if n := report.Numbers; report.State != proxy.PlanDone || n.Held != 2 || n.Failed+n.Rejected+n.Cut != 0 {
+					t.Errorf("%+v", report)
+				}
+				if i := v.svc.Info(); i.Pause != nil {
+					t.Errorf("still paused: %+v", i.Pause)
+				}
+			})
+		}
+	})
+}
+
+// TestRule18aUntilMax: a plan holds the clients no longer than its max, and
+// does not begin again; under reject those who come then are rejected, and the
+// report says so beside failed.
+func TestRule18aUntilMax(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	restarted := a.backend()
+	restarted.Restart = []string{"true"}
+	v := start(t, proxy.ServiceConfig{NoBackend: proxy.Reject, Balance: "first", Backends: []proxy.BackendConfig{restarted, b.backend()}})
+	v.untilUp()
+	live := v.dial("live") // for which the drain waits
+	live.hears("a live")
+	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Limit: -1, Max: 700 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.untilBackend("a", "it is being drained", func(b proxy.BackendInfo) bool { return b.Why == "draining" })
+	b.kill()
+	v.until("the plan holds the clients", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.By == proxy.PauseByPlan })
+	v.until("its max is over", func(i proxy.ServiceInfo) bool { return i.Pause == nil })
+	if late, err := net.Dial("tcp", v.addr()); err == nil { // else it was reset even sooner
+		(&client{TB: t, Conn: late, r: bufio.NewReader(late)}).isReset()
+		late.Close()
+	}
+	v.until("it is rejected", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 1 })
+	if n := p.Report().Numbers; n.Rejected != 1 || n.Failed != 0 {
+		t.Errorf("%+v", n)
+	}
+	if i := v.svc.Info(); i.Pause != nil {
+		t.Errorf("it began again: %+v", i.Pause)
+	}
+	live.leaves()
+	report := v.ended(p, nil)
+	if s := report.Sentence(); report.State != proxy.PlanDone || !strings.Contains(s, "0 failed, 1 rejected") || report.Seconds < 0.7 {
+		t.Errorf("%s (%v s)", s, report.Seconds)
+	}
+	v.dial("next").hears("a next")
+}

@@ -20,6 +20,7 @@ type Report struct {
 	Why      string          `json:"why,omitempty"` // it did not come to its end
 	Started  time.Time       `json:"started"`
 	Ended    time.Time       `json:"ended,omitzero"`
+	Seconds  float64         `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
 	Numbers  Numbers         `json:"numbers"`
 	Backends []BackendChange `json:"backends"`
 	Steps    []StepInfo      `json:"steps"`
@@ -33,8 +34,9 @@ type Numbers struct {
 	P99Seconds     float64 `json:"p99_seconds"`
 	Left           int64   `json:"left"` // on their own
 	TimedOut       int64   `json:"timed_out"`
-	Cut            int64   `json:"cut"`    // were live, and ended by us or by a backend's death
-	Failed         int64   `json:"failed"` // were held or waiting, and were not served
+	Cut            int64   `json:"cut"`      // were live, and ended by us or by a backend's death
+	Failed         int64   `json:"failed"`   // were held or waiting, and were not served
+	Rejected       int64   `json:"rejected"` // were turned away at the door
 }
 
 // BackendChange is a backend before and after a plan: "up ready".
@@ -46,14 +48,18 @@ type BackendChange struct {
 
 // Sentence says it in one.
 func (r *Report) Sentence() string {
-	took := r.Ended.Sub(r.Started).Round(10 * time.Millisecond)
-	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d left, %d cut, %d failed",
-		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), took, r.Numbers.Held, r.Numbers.LongestSeconds,
-		r.Numbers.Left, r.Numbers.Cut, r.Numbers.Failed)
+	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d left, %d cut, %d failed, %d rejected",
+		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.Numbers.Held, r.Numbers.LongestSeconds,
+		r.Numbers.Left, r.Numbers.Cut, r.Numbers.Failed, r.Numbers.Rejected)
 	if r.Why != "" {
 		s += " (" + r.Why + ")"
 	}
 	return s
+}
+
+// Took is how long the plan has taken, by the monotonic clock.
+func (r *Report) Took() time.Duration {
+	return time.Duration(r.Seconds * float64(time.Second)).Round(10 * time.Millisecond)
 }
 
 // Info is the plan as the status shows it.

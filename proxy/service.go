@@ -43,7 +43,9 @@ type Service struct {
 	standSince time.Time
 	hooks      hookState
 	waits      waits
-	tallies    []*tally // of plans that run
+	tallies    []*tally      // of plans that run
+	plan       *Plan         // that is at work; nil: none
+	changed    chan struct{} // closed at the next change of state; nil: nobody waits for it
 	counts     SessionCounts
 	line       QueueInfo // its counters
 	books      books
@@ -283,7 +285,7 @@ func (s *Service) forgetEmpty(b *Backend) {
 	b.stopChecks()
 	s.backends = slices.DeleteFunc(s.backends, func(o *Backend) bool { return o == b })
 	s.engine.Note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
-	s.turnAway()
+	s.servingChangedLocked()
 }
 
 // turnAway tells those to go who wait for a backend where none is up and the

@@ -4,26 +4,35 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
 )
 
 // tally counts what happens to a service's clients while a plan runs.
 type tally struct {
 	counts SessionCounts
 	line   QueueInfo
-	// waits is how long each has waited whose wait has ended, with a grant or
-	// in vain. One that could not be served goes back to its place, and waits
-	// on: it is held once, for as long as it was in all.
-	waits    map[uint64]time.Duration // by the session's number
-	forgot   int                      // that there was no room for
+	// held is who has waited, and only grows: what was copied of it with the
+	// queue locked can be read without. A session that could not be served
+	// goes back to its place and waits on; its last entry is how long in all.
+	held     []heldFor
+	forgot   int // that there was no room for
 	backends []BackendChange
 	wasUp    map[string]bool
+}
+
+// heldFor is how long a session has waited whose wait has ended, with a grant
+// or in vain.
+type heldFor struct {
+	session uint64
+	wait    time.Duration
 }
 
 // tallyMost bounds what a tally remembers; beyond, it only counts.
 const tallyMost = 1 << 17
 
 func (s *Service) beginTally() *tally {
-	t := &tally{waits: map[uint64]time.Duration{}, wasUp: map[string]bool{}}
+	t := &tally{wasUp: map[string]bool{}}
 	s.queue.Do(func() {
 		t.counts, t.line = s.counts, s.line
 		for _, b := range s.backends {
@@ -40,19 +49,28 @@ func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
 // waitEnds notes the end of a session's wait. The queue is locked.
 func (s *Service) waitEnds(sess *Session, at time.Time) {
 	for _, t := range s.tallies {
-		if _, known := t.waits[sess.number]; known || len(t.waits) < tallyMost {
-			t.waits[sess.number] = at.Sub(sess.waiter.Since())
+		if len(t.held) < tallyMost {
+			t.held = append(t.held, heldFor{sess.number, at.Sub(sess.waiter.Since())})
 		} else {
 			t.forgot++
 		}
 	}
 }
 
+// waiting is who waits now, and for how long by now.
+func (s *Service) waiting() (all []heldFor) {
+	now := time.Now()
+	s.queue.Walk(func(w *lock.Waiter) {
+		all = append(all, heldFor{w.Owner.(*Session).number, now.Sub(w.Since())})
+	}, nil)
+	return all
+}
+
 // endTally gives the final numbers, and each backend's state after it.
 func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
+	n = s.numbers(t)
 	after = map[string]string{}
 	s.queue.Do(func() {
-		n = s.numbers(t)
 		s.tallies = slices.DeleteFunc(s.tallies, func(o *tally) bool { return o == t })
 		for _, b := range s.backends {
 			after[b.name] = b.state() + " " + b.admin()
@@ -61,24 +79,30 @@ func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
 	return n, after
 }
 
-func (s *Service) peekTally(t *tally) (n Numbers) {
-	s.queue.View(func() { n = s.numbers(t) })
+// numbers are those of a tally so far, with those who wait still.
+func (s *Service) numbers(t *tally) (n Numbers) {
+	var held []heldFor
+	waiting := s.waiting()
+	s.queue.View(func() {
+		n = Numbers{Held: t.forgot, Left: s.line.Left - t.line.Left, TimedOut: s.line.TimedOut - t.line.TimedOut,
+			Cut: s.counts.Cut - t.counts.Cut, Failed: s.counts.Failed - t.counts.Failed, Rejected: s.counts.Rejected - t.counts.Rejected}
+		held = t.held
+	})
+	all := make(map[uint64]time.Duration, len(held)+len(waiting))
+	for _, h := range append(waiting, held...) { // one of the two, or both, may know of a session
+		all[h.session] = max(all[h.session], h.wait)
+	}
+	n.Held += len(all)
+	n.LongestSeconds, n.P50Seconds, n.P99Seconds = quantiles(slices.Collect(maps.Values(all)))
 	return n
 }
 
-// numbers are those of a tally so far. The queue is locked.
-func (s *Service) numbers(t *tally) Numbers {
-	n := Numbers{Left: s.line.Left - t.line.Left, TimedOut: s.line.TimedOut - t.line.TimedOut,
-		Cut: s.counts.Cut - t.counts.Cut, Failed: s.counts.Failed - t.counts.Failed}
-	all := maps.Clone(t.waits)
-	for w := range s.queue.Waiters() {
-		all[w.Owner.(*Session).number] = time.Since(w.Since())
+// quantiles are the longest, the median and the 99th percentile, in seconds;
+// 0 where there is nothing.
+func quantiles(all []time.Duration) (longest, p50, p99 float64) {
+	if len(all) == 0 {
+		return 0, 0, 0
 	}
-	n.Held = len(all) + t.forgot
-	if len(all) > 0 {
-		waits := slices.Sorted(maps.Values(all))
-		n.LongestSeconds = waits[len(waits)-1].Seconds()
-		n.P50Seconds, n.P99Seconds = waits[len(waits)/2].Seconds(), waits[len(waits)*99/100].Seconds()
-	}
-	return n
+	slices.Sort(all)
+	return all[len(all)-1].Seconds(), all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
 }

@@ -43,7 +43,7 @@ func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 // pauseForPlan pauses the service for a plan, unless its owner has done so.
 // The queue is locked.
 func (s *Service) pauseForPlan(p *Plan, by string) error {
-	if was := s.pause; was != nil && !was.leftTo(p.opt.By) {
+	if was := s.pause; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
 		if was.owner == p.opt.By && by == PlanRestart {
 			return nil // inside one's own pause
 		}
@@ -53,22 +53,13 @@ func (s *Service) pauseForPlan(p *Plan, by string) error {
 		return fmt.Errorf("%s is closed", s.name)
 	}
 	now := time.Now()
-	s.stand(true, now)
-	s.release = nil
 	ours := &pause{owner: p.opt.By, by: by, reason: p.opt.Reason, since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
 	if by == PlanWindow {
 		ours.then = p.opt.Then
 		ours.limit = p.limit(now)
-		if ours.limit != nil {
-			s.wakeAt(*ours.limit)
-		}
 	}
-	s.pause = ours
-	s.wakeAt(ours.until)
 	p.ours = ours
-	if s.quiet() {
-		s.pauseEmptied()
-	}
+	s.beginPauseLocked(ours)
 	return nil
 }
 
@@ -122,17 +113,10 @@ func windowPause(p *Plan) (string, error) {
 // windowCommand waits for the owner's command. It fails only when there is
 // nothing left to wait for: what its exit status means is windowCheck's.
 func windowCommand(p *Plan) (string, error) {
-	s := p.service
 	p.mu.Lock()
 	p.cmd.seen = time.Now()
 	p.mu.Unlock()
-	err := p.until(func() (bool, error) {
-		if s.pause != p.ours {
-			return true, errors.New("the service was resumed before the command had ended")
-		}
-		return p.commandOver(), nil
-	})
-	if err != nil {
+	if err := p.awaitCommand(); err != nil {
 		p.endPause()
 		return "", err
 	}
@@ -144,26 +128,61 @@ func windowCommand(p *Plan) (string, error) {
 	return "exit status 0", nil
 }
 
+// awaitCommand waits for the end of the command, or of the plan.
+func (p *Plan) awaitCommand() error {
+	s := p.service
+	for {
+		resumed, overdue := false, false
+		more := s.unless(func() bool {
+			resumed, overdue = s.pause != p.ours, p.ours.overdue
+			return resumed
+		})
+		if resumed {
+			return errors.New("the service was resumed before the command had ended")
+		}
+		ended, again := p.commandOver(overdue)
+		if ended {
+			return nil
+		}
+		timer := time.NewTimer(again)
+		select {
+		case <-p.ctx.Done():
+			timer.Stop()
+			return context.Cause(p.ctx)
+		case <-more: // CommandEnded is one, too
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// orphanLook is how often a command is looked for whose owner is gone.
+const orphanLook = time.Second
+
 // commandOver looks whether the command has ended, and whether its owner is
-// there still. One that has outlived its owner is only looked for once its
-// time is over.
-func (p *Plan) commandOver() bool {
+// there still, and says when to look again. One that has outlived its owner is
+// only looked for once its time is over.
+func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &p.cmd
 	if c.ended {
-		return true
+		return true, 0
 	}
-	if !c.lost && time.Since(c.seen) > ownerLease {
+	lease := ownerLease - time.Since(c.seen)
+	if !c.lost && lease < 0 {
 		c.lost = true
 		p.service.engine.Note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
 			Text: fmt.Sprintf("the command line that owns the window of %s is gone: the pause stands until %s, then it resumes by itself",
 				p.service.name, p.ours.until.Format(time.TimeOnly))})
 	}
-	if p.ours.overdue && c.lost && !alive(c.pid) {
+	if overdue && c.lost && !alive(c.pid) {
 		c.ended, c.err = true, errors.New("its owner is gone, and so is the command")
 	}
-	return c.ended
+	if c.lost {
+		return c.ended, orphanLook
+	}
+	return c.ended, max(lease, 0) + time.Millisecond
 }
 
 // running says whether the command still runs under its owner's eyes.
@@ -194,10 +213,11 @@ func (p *Plan) CommandEnded(token string, err error) error {
 		return e
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.cmd.ended {
 		p.cmd.ended, p.cmd.err = true, err
 	}
+	p.mu.Unlock()
+	p.service.queue.Do(p.service.changedLocked)
 	return nil
 }
 
@@ -246,6 +266,7 @@ func (p *pause) stands(s *Service) bool {
 	}
 	if !p.overdue {
 		p.overdue = true
+		s.changedLocked()
 		n := s.queue.Waiting()
 		s.tellWaiting(order{by: ByProxy, reason: ReasonWindowOverdue})
 		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,

@@ -204,13 +204,13 @@ func (p *planPane) drawReport(c *canvas, y int, state string) {
 	if r.Why != "" {
 		text += ": " + safe(r.Why)
 	}
-	say(text+", after "+clock(r.Ended.Sub(r.Started)), role)
+	say(text+", after "+clock(r.Took()), role)
 	say(fmt.Sprintf("%d held, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds), themes.Text)
 	failed := themes.Text
-	if n.Failed+n.Cut > 0 {
+	if n.Failed+n.Cut+n.Rejected > 0 {
 		failed = themes.Warn
 	}
-	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed", n.Left, n.TimedOut, n.Cut, n.Failed), failed)
+	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed, %d rejected", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
 	say("tcpctl report "+safe(r.ID), themes.TextDim)
 }
 

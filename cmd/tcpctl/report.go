@@ -59,14 +59,14 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	}
 	n := r.Numbers
 	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
-	line("left on their own %d, timed out %d, cut %d, failed %d", n.Left, n.TimedOut, n.Cut, n.Failed)
+	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
 	by := "by " + harmless(r.Owner)
 	if r.Reason != "" {
 		by += fmt.Sprintf(", %q", r.Reason)
 	}
 	end := "running"
 	if !r.Ended.IsZero() {
-		end = r.Ended.Sub(r.Started).Round(10 * time.Millisecond).String()
+		end = r.Took().String()
 	}
 	line("%s, %s, %s", by, r.Started.Local().Format(time.DateTime), end)
 	for _, b := range r.Backends {
@@ -132,8 +132,18 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 func planLine(r *proxy.Report) string {
 	for i, s := range r.Steps {
 		if s.State == proxy.StepRunning {
-			return fmt.Sprintf("%s %s: step %d of %d, %s; %d held, %d failed", r.Kind, r.ID, i+1, len(r.Steps), s.What, r.Numbers.Held, r.Numbers.Failed)
+			return fmt.Sprintf("%s %s: step %d of %d, %s; %s", r.Kind, r.ID, i+1, len(r.Steps), s.What, planCounts(&r.Numbers))
 		}
 	}
-	return fmt.Sprintf("%s %s: %s; %d held, %d failed", r.Kind, r.ID, r.State, r.Numbers.Held, r.Numbers.Failed)
+	return fmt.Sprintf("%s %s: %s; %s", r.Kind, r.ID, r.State, planCounts(&r.Numbers))
+}
+
+// planCounts is what clients have seen so far. Who was turned away at the door
+// was failed in all but name, so the one is not said without the other.
+func planCounts(n *proxy.Numbers) string {
+	text := fmt.Sprintf("%d held, %d failed", n.Held, n.Failed)
+	if n.Rejected > 0 {
+		text += fmt.Sprintf(", %d rejected", n.Rejected)
+	}
+	return text
 }

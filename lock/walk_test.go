@@ -1,0 +1,80 @@
+package lock
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// TestWalk sees all who stay, in their order, each once, whoever joins and
+// leaves between its pages.
+func TestWalk(t *testing.T) {
+	q := NewQueue(&line{}, 0)
+	var log []int
+	var stay, come []*guest
+	for n := range 5 * page {
+		g := newGuest(n, &log)
+		q.Join(&g.Waiter)
+		if n%2 == 0 {
+			stay = append(stay, g)
+		} else {
+			come = append(come, g)
+		}
+	}
+	var seen []int
+	q.Walk(func(w *Waiter) { seen = append(seen, w.Owner.(*guest).n) }, func() {
+		for range 40 { // some who were seen, some who were not, some just where it goes on
+			if n := rand.IntN(len(come)); q.Leave(&come[n].Waiter) {
+				come = slices.Delete(come, n, n+1)
+			}
+		}
+		if at := slices.IndexFunc(come, func(g *guest) bool { return g.n > seen[len(seen)-1] }); at >= 0 {
+			q.Leave(&come[at].Waiter)
+			come = slices.Delete(come, at, at+1)
+		}
+		g := newGuest(9*page, &log)
+		q.Join(&g.Waiter)
+	})
+	if !slices.IsSorted(seen) {
+		t.Error("out of order")
+	}
+	once := map[int]bool{}
+	for _, n := range seen {
+		if once[n] && n < 9*page {
+			t.Errorf("%d was seen twice", n)
+		}
+		once[n] = true
+	}
+	for _, g := range append(stay, come...) {
+		if !once[g.n] {
+			t.Errorf("%d was there all the time, and was not seen", g.n)
+		}
+	}
+	if len(q.cursors) != 0 {
+		t.Error("a cursor is left")
+	}
+}
+
+// TestWalksAtOnce is for the race detector.
+func TestWalksAtOnce(t *testing.T) {
+	gate := &line{slots: 1}
+	q := NewQueue(gate, 0)
+	var log []int
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			for range 50 {
+				n := 0
+				q.Walk(func(w *Waiter) { n += int(w.Arrival()) }, nil)
+			}
+		})
+	}
+	for n := range 3 * page {
+		g := newGuest(n, &log)
+		if in, _ := q.Join(&g.Waiter); in {
+			defer g.Permit().Release()
+		}
+	}
+	all.Wait()
+}
