@@ -46,3 +46,14 @@ func unread(c net.Conn) bool {
 	}
 	return waiting > 0
 }
+
+// giveUpAfter has the system drop c, once it is closed, when what was written to it is not acknowledged for so long.
+func giveUpAfter(c net.Conn, d time.Duration) {
+	if t, ok := c.(*net.TCPConn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) {
+				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+			})
+		}
+	}
+}

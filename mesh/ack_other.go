@@ -17,3 +17,6 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 
 // unread is known on Linux only.
 func unread(net.Conn) bool { return false }
+
+// giveUpAfter is Linux's alone: elsewhere the system has its own limit for a closed connection.
+func giveUpAfter(net.Conn, time.Duration) {}

@@ -11,10 +11,14 @@ import (
 
 // causeOf says why a link ended by itself. Above TLS and yamux every ending looks alike; the wire remembers.
 func (l *link) causeOf(err error) (Cause, error) {
-	select {
-	case <-l.left:
+	switch {
+	case l.hasLeft():
 		return Left, nil
-	default:
+	case l.gaveUp != "":
+		return GaveUp, errors.New("mesh: it says: " + l.gaveUp)
+	}
+	if judged := l.judgement(); judged != "" {
+		return judged, err // it ended while we were about to
 	}
 	ended := l.wire.ended.Load()
 	if ended == nil {
@@ -35,35 +39,51 @@ func (n *Node) judge(l *link) {
 		return // it ended by itself, and run is about to say so
 	}
 	silence := fmt.Errorf("mesh: nothing heard for %v", l.wire.silence().Round(100*time.Millisecond))
-	ago, known := lastAck(l.wire.Conn)
-	switch {
-	case !known && l.peer.state != Down:
-		if !l.judging {
-			l.judging = true
-			n.wg.Add(1)
-			go n.judgeByDial(l, silence)
-		}
-	case known && ago < n.cfg.Dead/2:
-		l.end(Hung, silence)
-	default:
-		l.end(Cut, silence)
+	if l.judging {
+		return
 	}
+	l.judging = true
+	n.wg.Add(1)
+	switch ago, known := lastAck(l.wire.Conn); {
+	case !known:
+	case ago < n.cfg.Dead/2:
+		l.judged = Hung
+	default:
+		l.judged = Cut
+	}
+	go n.giveUp(l, l.judged, silence)
 }
 
-// judgeByDial is for systems that do not tell of acknowledgements: a kernel that still takes connections for the process is
-// sign enough.
-func (n *Node) judgeByDial(l *link, silence error) {
+func (l *link) judgement() Cause {
+	l.node.mu.Lock()
+	defer l.node.mu.Unlock()
+	return l.judged
+}
+
+// giveUp ends the link after a last message to the peer. Without a cause, it finds out.
+func (n *Node) giveUp(l *link, cause Cause, silence error) {
 	defer n.wg.Done()
+	l.sayLast(fmt.Sprintf("nothing heard from this node for %v", l.wire.silence().Round(100*time.Millisecond)))
+	if cause == "" {
+		cause = Cut
+		if n.takesConnections(l) {
+			cause = Hung
+		}
+	}
+	l.end(cause, silence)
+}
+
+// takesConnections is for systems that do not tell of acknowledgements: a kernel that still takes connections for the
+// process is sign enough.
+func (n *Node) takesConnections(l *link) bool {
 	ctx, cancel := context.WithTimeout(n.ctx, 400*time.Millisecond)
 	defer cancel()
 	n.mu.Lock()
 	addrs := slices.Clone(l.peer.addrs[:min(len(l.peer.addrs), 1)])
 	n.mu.Unlock()
-	conn, _, err := n.dialFirst(ctx, addrs)
-	if err != nil {
-		l.end(Cut, silence)
-		return
+	d, err := n.dialFirst(ctx, addrs, false)
+	if err == nil {
+		d.conn.Close()
 	}
-	conn.Close()
-	l.end(Hung, silence)
+	return err == nil
 }

@@ -60,8 +60,9 @@ type Config struct {
 	// Nil: streams are refused.
 	OnStream func(Peer, net.Conn)
 
-	// OnError hears of what went wrong where no caller could be told: a peer refused (*RefusedError, once in ten minutes for
-	// each peer and reason), two nodes with one id, a listener out of descriptors. It must not block. Nil: nobody hears.
+	// OnError hears of what went wrong where no caller could be told: a peer refused (*RefusedError), two nodes with one id, a
+	// Join address where nobody answers (*JoinError), a listener out of descriptors; each once in ten minutes at most, and no
+	// more than 20 a minute of all. It must not block. Nil: nobody hears.
 	OnError func(error)
 
 	// Record is the first SetRecord.
@@ -83,6 +84,11 @@ type Config struct {
 
 	// MaxPeers is the most peers that are known at a time (256). A full mesh is for tens of nodes.
 	MaxPeers int
+
+	// MaxUnproven is the most sockets at a time for those who have not proved themselves (256): three in four are for callers in
+	// their handshake, of which the oldest goes when one more calls, the rest for addresses that are dialled on hearsay. Lower
+	// spares descriptors; a mesh of n nodes that start together needs about n.
+	MaxUnproven int
 }
 
 // What a peer may send. Everything is refused by its length, before memory is taken for it.
@@ -96,10 +102,9 @@ const (
 	maxName          = 64
 	maxSecrets       = 8
 	minSecret        = 16
-	maxPendingPerIP  = 64  // handshakes under way from one address; beyond it the oldest goes
-	maxPending       = 256 // and from all
-	maxGreets        = 4   // handshakes that a node begins at a time: on a busy machine a few that end are worth more than many that time out
-	maxStreams       = 64  // open streams from one peer
+	maxNeverSeen     = 64 // peers that were heard of and have never been connected
+	maxGreets        = 4  // handshakes that a node begins at a time: on a busy machine a few that end are worth more than many that time out
+	maxStreams       = 64 // open streams from one peer
 	forgetLeft       = time.Minute
 	dialTimeout      = 2 * time.Second
 	connLinger       = 30 * time.Second // a lost peer's connection may be read to its end for so long
@@ -147,11 +152,15 @@ func (c Config) check() (Config, error) {
 	c.Forget = cmp.Or(c.Forget, 24*time.Hour)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 5*time.Second)
 	c.MaxPeers = cmp.Or(c.MaxPeers, 256)
+	c.MaxUnproven = cmp.Or(c.MaxUnproven, 256)
 	if c.Heartbeat < 0 || c.Suspect < c.Heartbeat || c.Dead < c.Suspect {
 		return c, errors.New("mesh: want 0 < Heartbeat < Suspect < Dead")
 	}
 	if c.HandshakeTimeout < 0 || c.MaxPeers < 0 {
 		return c, errors.New("mesh: HandshakeTimeout and MaxPeers cannot be switched off")
+	}
+	if c.MaxUnproven < 8 {
+		return c, fmt.Errorf("mesh: MaxUnproven is %d: want 8 or more", c.MaxUnproven)
 	}
 	return c, nil
 }
@@ -170,6 +179,16 @@ func plain(s string, limit int) bool {
 		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// printable makes what somebody wrote fit to be shown.
+func printable(text []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, string(text))
 }
 
 func plainID(s string) bool {

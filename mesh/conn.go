@@ -112,8 +112,25 @@ func (c *Conn) linger() {
 		d = 0 // the program has nothing to do with it
 	}
 	c.timer = time.AfterFunc(d, func() { c.Close() })
-	c.link.node.lingering[c] = struct{}{}
+	n := c.link.node
+	n.lingering[c] = struct{}{}
+	var oldest *Conn
+	same := 0
+	for other := range n.lingering {
+		if other.link == c.link {
+			if same++; oldest == nil || other.number < oldest.number {
+				oldest = other
+			}
+		}
+	}
+	if same > maxLingering {
+		oldest.stopLingering()
+		oldest.abort()
+	}
 }
+
+// maxLingering bounds what a peer holds open by dialling again and again.
+const maxLingering = 4
 
 // stopLingering is called with node.mu held, when the connection is closed.
 func (c *Conn) stopLingering() {

@@ -32,17 +32,18 @@ func (l *link) keepConn() {
 
 func (l *link) dialConn(number uint64) error {
 	n := l.node
-	conn, addr, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr})
+	d, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr}, false)
 	if err != nil {
 		return err
 	}
-	if err := n.takeGreet(l.ctx, conn); err != nil {
+	conn := d.conn
+	if err := takeGreet(l.ctx, n.greets, conn); err != nil {
 		return err
 	}
 	defer func() { <-n.greets }()
 	mine := n.hello(kindConn)
 	mine.Token, mine.Number = l.token, number
-	g, err := n.begin(l.ctx, conn, addr, true, mine)
+	g, err := n.begin(l.ctx, conn, d.addr, true, mine)
 	if err == nil {
 		err = g.decide(nil, func() error { return l.belongs(g) })
 	}
@@ -109,11 +110,13 @@ func (l *link) setConn(g *greeting, number uint64) error {
 	if number <= l.connNo {
 		return fmt.Errorf("mesh: connection %d comes after %d", number, l.connNo)
 	}
-	c := &Conn{tls: g.tls, link: l, number: number, peer: l.peer.value(), ended: make(chan struct{})}
 	if l.conn != nil {
 		l.conn.linger() // they have closed it, or they would not have dialled
 	}
+	c := &Conn{tls: g.tls, link: l, number: number, ended: make(chan struct{})}
 	l.conn, l.connNo = c, number
+	l.usable()
+	c.peer = l.peer.value()
 	if n.cfg.OnConn != nil {
 		go n.give(c)
 	}

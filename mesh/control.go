@@ -18,6 +18,7 @@ const (
 	msgBye    = 'b' // the sender is leaving
 	msgByeAck = 'B'
 	msgGone   = 'c' // eight bytes: this connection of the program's was closed
+	msgGaveUp = 'g' // the sender gives the receiver up, and nothing follows: why, in words
 )
 
 // beat is a heartbeat. The round trip is now - Echo - Held, by the clock of one side alone, and needs no answer of its own.

@@ -10,16 +10,24 @@ import (
 
 // call dials the addresses and makes a link with whoever answers first. It returns that node's id, also when the link is
 // refused; ours, when we answered ourselves. Policy refusals are reported here and nowhere else.
-func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string) (id string, err error) {
-	conn, addr, err := n.dialFirst(ctx, addrs)
+//
+// Hearsay says that nothing but somebody's word is known of the addresses.
+func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string, hearsay bool) (id string, err error) {
+	d, err := n.dialFirst(ctx, addrs, hearsay)
 	if err != nil {
 		return "", err
 	}
-	if err := n.takeGreet(ctx, conn); err != nil {
+	defer d.free()
+	greets := n.greets
+	if hearsay {
+		greets = n.hearsayGreets // those who make nodes up do not hold up the real ones
+	}
+	if err := takeGreet(ctx, greets, d.conn); err != nil {
 		return "", err
 	}
-	id, err = n.greetLink(ctx, conn, addr, source)
-	<-n.greets
+	addr := d.addr
+	id, err = n.greetLink(ctx, d.conn, addr, source)
+	<-greets
 	if _, refused := errors.AsType[*RefusedError](err); err != nil && !refused {
 		err = &greetError{err}
 	}
@@ -37,9 +45,9 @@ func (e *greetError) Error() string { return e.err.Error() }
 func (e *greetError) Unwrap() error { return e.err }
 
 // takeGreet waits for one of the few places, and closes conn if none comes in time.
-func (n *Node) takeGreet(ctx context.Context, conn net.Conn) error {
+func takeGreet(ctx context.Context, greets chan struct{}, conn net.Conn) error {
 	select {
-	case n.greets <- struct{}{}:
+	case greets <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		conn.Close()
@@ -71,23 +79,25 @@ func (n *Node) learnWho(id string, addr netip.AddrPort) {
 
 const dialStagger = 50 * time.Millisecond
 
+// dialed is what came of one address.
 type dialed struct {
 	conn net.Conn
 	addr netip.AddrPort
 	err  error
+	free func() // gives the place of one dialled on hearsay back
 }
 
 // dialFirst dials all addresses, each a little after the one before, and takes the connection that comes first (RFC 8305
-// in small). The others are closed.
-func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort) (net.Conn, netip.AddrPort, error) {
+// in small). The others are closed. The caller frees what it gets.
+func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, hearsay bool) (dialed, error) {
 	if len(addrs) == 0 {
-		return nil, netip.AddrPort{}, errors.New("mesh: no address to dial")
+		return dialed{}, errors.New("mesh: no address to dial")
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout+time.Duration(len(addrs))*dialStagger)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan dialed, len(addrs))
 	for i, a := range addrs {
-		go n.dialLater(ctx, time.Duration(i)*dialStagger, a, results)
+		go func() { results <- n.dialLater(ctx, time.Duration(i)*dialStagger, a, hearsay) }()
 	}
 	var first dialed
 	var errs []error
@@ -98,22 +108,38 @@ func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 			errs = append(errs, d.err)
 		case first.conn != nil:
 			d.conn.Close()
+			d.free()
 		default:
 			first = d
 			cancel()
 		}
 	}
 	if first.conn == nil {
-		return nil, netip.AddrPort{}, errs[0]
+		return dialed{}, errs[0]
 	}
-	return first.conn, first.addr, nil
+	return first, nil
 }
 
-func (n *Node) dialLater(ctx context.Context, wait time.Duration, addr netip.AddrPort, results chan<- dialed) {
+// dialLater waits for its turn, and on hearsay for one of the few places, before its time begins.
+func (n *Node) dialLater(ctx context.Context, wait time.Duration, addr netip.AddrPort, hearsay bool) dialed {
+	d := dialed{addr: addr, free: func() {}}
 	if sleep(ctx, wait); ctx.Err() != nil {
-		results <- dialed{err: ctx.Err()}
-		return
+		d.err = ctx.Err()
+		return d
 	}
-	conn, err := n.network.Dial(ctx, addr.String())
-	results <- dialed{conn, addr, err}
+	if hearsay {
+		select {
+		case n.hearsay <- struct{}{}:
+			d.free = func() { <-n.hearsay }
+		case <-ctx.Done():
+			d.err = ctx.Err()
+			return d
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if d.conn, d.err = n.network.Dial(ctx, addr.String()); d.err != nil {
+		d.free()
+	}
+	return d
 }

@@ -1,6 +1,7 @@
 // Package mesh connects all nodes that share a name: every node gets one TCP connection to every other, and nothing needs configuring.
 //
 //	node, err := mesh.New(mesh.Config{Name: "my-cluster", OnConn: func(c *mesh.Conn) {
+//		defer c.Close()       // or a peer's Shutdown waits for it until its limit
 //		io.Copy(os.Stdout, c) // what this peer says
 //	}})
 //	err = node.Listen(ctx, "0.0.0.0:0")

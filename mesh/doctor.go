@@ -202,14 +202,15 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 		return
 	}
 	began := time.Now()
-	conn, addr, err := n.dialFirst(ctx, []netip.AddrPort{to})
+	dialled, err := n.dialFirst(ctx, []netip.AddrPort{to}, false)
 	if err != nil {
 		nd.Problem = "it does not answer on TCP, for want of a route or by a firewall: " + err.Error()
 		return
 	}
+	conn := dialled.conn
 	defer conn.Close()
 	nd.Reached, nd.RTTSeconds = true, time.Since(began).Seconds()
-	g, err := n.begin(ctx, conn, addr, true, n.hello(kindProbe))
+	g, err := n.begin(ctx, conn, dialled.addr, true, n.hello(kindProbe))
 	if g.theirs.ID != "" {
 		nd.ID, nd.Name, nd.Mesh, nd.Version = g.theirs.ID, g.theirs.Name, g.theirs.Mesh, g.theirs.Version
 		nd.SkewSeconds = time.Until(g.theirs.Time).Seconds()

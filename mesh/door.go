@@ -13,6 +13,7 @@ import (
 // door bounds the callers that have not said who they are. When there are too many, the one that has stood there longest
 // goes: an honest node takes milliseconds, so the oldest are those that will never say anything.
 type door struct {
+	most    int // callers at a time; a third of them from one address
 	mu      sync.Mutex
 	callers []*caller // the oldest first
 }
@@ -36,10 +37,10 @@ func (d *door) enter(conn net.Conn) *caller {
 		}
 	}
 	switch {
-	case same >= maxPendingPerIP:
+	case same >= d.most/3:
 		d.callers[oldest].conn.Close()
 		d.callers = slices.Delete(d.callers, oldest, oldest+1)
-	case len(d.callers) >= maxPending:
+	case len(d.callers) >= d.most:
 		d.callers[0].conn.Close()
 		d.callers = slices.Delete(d.callers, 0, 1)
 	}

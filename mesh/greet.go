@@ -123,6 +123,7 @@ func (g *greeting) locate(err error) error {
 		if r.Peer == "" {
 			r.Peer = g.theirs.Name
 		}
+		r.ID = g.theirs.ID
 	}
 	return err
 }

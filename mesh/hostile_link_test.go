@@ -12,7 +12,8 @@ import (
 
 // TestPeerThatTalksNonsense is a peer that gets in, as anybody may in an open mesh, and then says what it should not.
 func TestPeerThatTalksNonsense(t *testing.T) {
-	a, err := New(Config{Name: "nonsense", Node: "a", NoMDNS: true})
+	errs := make(chan error, 16)
+	a, err := New(Config{Name: "nonsense", Node: "a", NoMDNS: true, OnError: func(err error) { errs <- err }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,15 +59,24 @@ func TestPeerThatTalksNonsense(t *testing.T) {
 				t.Fatal(err)
 			}
 			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-			if _, err := io.Copy(io.Discard, g.tls); err != nil && strings.Contains(err.Error(), "timeout") {
+			said, err := io.ReadAll(g.tls)
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
 				t.Error("it is not cut off")
 			}
-			for e := range events {
-				if e.Kind == string(Down) {
-					if p := e.Peer; p.ID != b.ID() || p.Cause != Crash || !strings.Contains(p.Why, c.why) {
-						t.Errorf("%+v: want a crash because of %q", p, c.why)
+			if last := string(msgGaveUp) + "mesh: "; !strings.Contains(string(said), last) || !strings.Contains(string(said), c.why) {
+				t.Errorf("its last words are %q: want why", said[max(0, len(said)-maxLastWords):])
+			}
+			for {
+				select {
+				case err := <-errs:
+					if !strings.Contains(err.Error(), c.why) || !strings.Contains(err.Error(), b.cfg.Node) {
+						t.Errorf("%v: want it cut off because of %q", err, c.why)
 					}
 					return
+				case e := <-events:
+					t.Errorf("event %s of a peer that never had a connection", e.Kind)
+				case <-time.After(20 * time.Second):
+					t.Fatal("nobody is told")
 				}
 			}
 		})

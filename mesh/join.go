@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,8 +15,24 @@ import (
 const (
 	joinEvery    = 1500 * time.Millisecond // the longest wait between two attempts while nobody answers
 	resolveEvery = 30 * time.Second        // a name may get new addresses while all is well
+	joinPatience = 5 * time.Second         // with an address where nobody answers, before anybody is told
 	maxStrangers = 64
 )
+
+// JoinError says that nobody answers at a Config.Join address. It is dialled all the same, for as long as the node lives.
+type JoinError struct {
+	Addr string
+	Err  error // what came of the last attempt
+	For  time.Duration
+}
+
+func (e *JoinError) Error() string {
+	return fmt.Sprintf("mesh: nobody has answered at the join address %s for %v: %s; it is dialled again and again", e.Addr, e.For.Round(time.Second),
+		strings.TrimPrefix(e.Err.Error(), "mesh: "))
+}
+
+// Unwrap is Err.
+func (e *JoinError) Unwrap() error { return e.Err }
 
 // splitJoin reads a join address. Without a port it is a name to look up as SRV.
 func splitJoin(join string) (host string, port uint16, err error) {
@@ -44,10 +61,13 @@ func (n *Node) seek(join string, w *watched) {
 	defer n.wg.Done()
 	var mu sync.Mutex
 	answered := map[netip.AddrPort]string{} // the id of who answered there
+	since, told := time.Now(), false        // nobody has answered, and OnError has heard of it
+	var last error
 	wait := backoff{min: 250 * time.Millisecond, max: joinEvery}
 	for n.ctx.Err() == nil {
 		addrs, err := resolve(n.ctx, join)
 		if err != nil {
+			last = err
 			w.Warn(err.Error())
 		}
 		linked := 0
@@ -59,18 +79,27 @@ func (n *Node) seek(join string, w *watched) {
 				mu.Unlock()
 				var err error
 				if !n.linkedOrSelf(id) {
-					id, err = n.call(n.ctx, []netip.AddrPort{a}, w.name)
+					id, err = n.call(n.ctx, []netip.AddrPort{a}, w.name, false)
 				}
 				mu.Lock()
 				defer mu.Unlock()
 				if answered[a] = id; n.linkedOrSelf(id) {
 					linked++
 				} else if err != nil {
+					last = err
 					w.Warn(err.Error())
 				}
 			})
 		}
 		wg.Wait()
+		if linked > 0 {
+			since, told = time.Now(), false
+		} else if d := time.Since(since); d > joinPatience && !told && last != nil && n.ctx.Err() == nil {
+			told = true
+			if _, refused := errors.AsType[*RefusedError](last); !refused { // which is told of by itself
+				n.complain("join "+join, &JoinError{Addr: join, Err: last, For: d})
+			}
+		}
 		if len(addrs) > 0 && linked == len(addrs) {
 			wait.reset()
 			w.Warn("")
@@ -153,7 +182,7 @@ func (n *Node) seekStranger(addrs []netip.AddrPort, source string) {
 
 func (n *Node) meetStranger(addrs []netip.AddrPort, source string) {
 	defer n.wg.Done()
-	_, _ = n.call(n.ctx, addrs, source) // a refusal is reported by call; for the rest, the source will see it again
+	_, _ = n.call(n.ctx, addrs, source, true) // a refusal is reported by call; for the rest, the source will see it again
 	n.mu.Lock()
 	n.strangers--
 	n.mu.Unlock()

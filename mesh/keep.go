@@ -94,8 +94,9 @@ func (p *peer) dial(ctx context.Context) {
 	}
 	addrs := slices.DeleteFunc(slices.Clone(p.addrs), func(a netip.AddrPort) bool { return time.Since(p.wrong[a]) < policyWait })
 	p.nextDial, p.dialled = time.Time{}, time.Now()
+	hearsay := p.stranger()
 	n.mu.Unlock()
-	id, err := n.call(ctx, addrs, p.foundBy)
+	id, err := n.call(ctx, addrs, p.foundBy, hearsay)
 	if err == nil && id != p.id {
 		err = errors.New("mesh: another node answers at its address")
 	}

@@ -176,6 +176,31 @@ func TestStopped(t *testing.T) {
 	t.Logf("SIGCONT: connected again after %v", back.At.Sub(resumed).Round(time.Millisecond))
 }
 
+// TestGivenUpIsNoCrash: a process that stood still hears, when it goes on, that it was given up; nobody has crashed.
+func TestGivenUpIsNoCrash(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds: not with -short")
+	}
+	t.Setenv("MESH_TEST_NOMDNS", "1")
+	for name, secret := range map[string]string{"open": "", "secret": mesh.NewSecret()} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("MESH_TEST_SECRET", secret)
+			b := startProc(t, exec.Command(os.Args[0]), "b", "127.0.0.1:0")
+			a := startProc(t, exec.Command(os.Args[0]), "a", "127.0.0.1:0", b.await("started", "", 0).Peer.Addr)
+			a.await("alive", "b", 0)
+			b.await("alive", "a", 0)
+			b.signal(syscall.SIGSTOP)
+			if e := a.await("down", "b", 0); e.Peer.Cause != mesh.Hung {
+				t.Errorf("a: cause %q: want hung", e.Peer.Cause)
+			}
+			b.signal(syscall.SIGCONT)
+			if e := b.await("down", "a", 0); e.Peer.Cause != mesh.GaveUp || !strings.Contains(e.Peer.Why, "nothing heard from this node for") {
+				t.Errorf("b: cause %q, %s: want gave_up", e.Peer.Cause, e.Peer.Why)
+			}
+		})
+	}
+}
+
 func TestCutAndHealed(t *testing.T) { cutFor(t, 8*time.Second) }
 
 func TestCutForAMinute(t *testing.T) {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -38,6 +39,8 @@ type link struct {
 	cause   Cause // set before ctx is done
 	why     string
 	left    chan struct{} // closed by their goodbye
+	lastOut chan struct{} // closed when our last message is with the system
+	gaveUp  string        // why they gave us up; read's alone, until it has returned
 	byeAck  chan struct{} // closed by the answer to ours
 	streams chan struct{} // one place for each stream that they opened
 
@@ -50,9 +53,11 @@ type link struct {
 	conn     *Conn
 	connNo   uint64        // the newest that was made, or that the other side has given up
 	connGone chan struct{} // wakes keepConn
+	ready    bool          // the program's connection has been there: the peer is alive
 	late     time.Duration // how late our own timers were since we last heard anything
 	watched  bool          // somebody watches over there
 	judging  bool
+	judged   Cause // what was found of a silent peer, before it is told and the link ends
 }
 
 // adopt makes the link that both sides have agreed on. The peer's settling is held.
@@ -67,7 +72,7 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	}
 	l := &link{
 		node: n, peer: p, greeted: g, theirs: g.theirs, addr: g.addr, wire: g.wire, tls: g.tls, token: hex.EncodeToString(token),
-		heard: make(chan struct{}), done: make(chan struct{}), left: make(chan struct{}), byeAck: make(chan struct{}),
+		heard: make(chan struct{}), done: make(chan struct{}), left: make(chan struct{}), byeAck: make(chan struct{}), lastOut: make(chan struct{}),
 		streams: make(chan struct{}, maxStreams), echoed: make(chan struct{}), connGone: make(chan struct{}, 1),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -86,9 +91,9 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	if !g.dialed {
 		at = netip.AddrPortFrom(at.Addr(), l.theirs.Port)
 	}
-	p.addAddrs(l.theirs.Addrs)
+	p.addAddrs(l.theirs.Addrs, true)
 	if checkAddr(at) == nil {
-		p.addAddrs([]netip.AddrPort{at})
+		p.addAddrs([]netip.AddrPort{at}, true)
 	}
 	p.name, p.version, p.trusted, p.why = l.theirs.Name, l.theirs.Version, g.trusted, ""
 	p.skew, p.rtt, p.recordNo = time.Until(l.theirs.Time), 0, 0
@@ -96,11 +101,9 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	p.retry = backoff{min: p.retry.min, max: peerWait}
 	n.links[l.token] = l
 	n.replaces(p, at.Addr())
-	p.setState(Alive, "")
 	n.wg.Add(1)
 	go l.run()
-	n.peersChanged()
-	return l, nil
+	return l, nil // alive is what it is with the program's connection: setConn
 }
 
 func (l *link) openSession() (err error) {
@@ -136,7 +139,12 @@ func (l *link) run() {
 		}
 		err = l.read(control)
 	}
-	l.end(l.causeOf(err))
+	cause, err := l.causeOf(err)
+	if l.wire.ended.Load() == nil && cause == Crash && l.ctx.Err() == nil { // it is we who end it, over what it said
+		l.node.complain("unreadable "+l.theirs.ID, fmt.Errorf("mesh: cut off %s (%s): %w", l.theirs.Name, l.addr, err))
+		l.sayLast(err.Error())
+	}
+	l.end(cause, err)
 	if l.session != nil {
 		l.session.Close()
 	}
@@ -170,10 +178,8 @@ func (l *link) end(cause Cause, err error) {
 		}
 		l.cancel()
 		if cause == Cut || cause == Hung {
-			// Nobody is there to take what is left; do not let the kernel keep trying.
-			if t, ok := l.wire.Conn.(*net.TCPConn); ok {
-				t.SetLinger(0)
-			}
+			// A reset would say "crash" to a node that hears us and is not heard. But do not let the kernel keep trying.
+			giveUpAfter(l.wire.Conn, lastTries)
 		}
 		l.wire.Conn.Close()
 	})
@@ -224,6 +230,9 @@ func (l *link) handle(frame []byte) error {
 		l.node.mu.Lock()
 		l.watched = len(body) == 1 && body[0] == 1
 		l.node.mu.Unlock()
+	case msgGaveUp:
+		l.gaveUp = cmp.Or(printable(body[:min(len(body), maxLastWords)]), "it does not say why")
+		return errGaveUp
 	case msgBye:
 		l.gotBye()
 	case msgByeAck:
@@ -269,9 +278,56 @@ func (l *link) gotBye() {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.peer.setState(Down, Left)
+	l.down(Left)
 	if l.conn != nil {
 		l.conn.linger()
 	}
 	n.peersChanged()
+}
+
+// down is called with node.mu held. That of a peer which had not come to be alive is no event.
+func (l *link) down(cause Cause) {
+	if l.ready {
+		l.peer.setState(Down, cause)
+	} else if cause == Left {
+		l.peer.cause, l.peer.since = Left, time.Now()
+	}
+}
+
+// usable is called with node.mu held, when the program's connection is there.
+func (l *link) usable() {
+	if l.ready || l.peer.link != l || l.hasLeft() {
+		return
+	}
+	l.ready = true
+	l.peer.setState(Alive, "")
+	l.node.peersChanged()
+}
+
+func (l *link) hasLeft() bool {
+	select {
+	case <-l.left:
+		return true
+	default:
+		return false
+	}
+}
+
+var errGaveUp = errors.New("mesh: it gave us up")
+
+const (
+	maxLastWords = 200
+	lastTries    = 10 * time.Second
+)
+
+// sayLast tells the peer why we end the link, if it takes that within a moment: it is not to think that we have crashed.
+func (l *link) sayLast(why string) {
+	l.out.post(func(p *pending) { p.last = why })
+	limit := time.NewTimer(250 * time.Millisecond)
+	defer limit.Stop()
+	select {
+	case <-l.lastOut:
+	case <-l.ctx.Done():
+	case <-limit.C:
+	}
 }

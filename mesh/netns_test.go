@@ -138,8 +138,13 @@ type proc struct {
 
 func (h *host) node(name, listen string, join ...string) *proc {
 	h.lan.t.Helper()
+	return startProc(h.lan.t, exec.Command("ip", "netns", "exec", h.ns, os.Args[0]), name, listen, join...)
+}
+
+func startProc(t *testing.T, cmd *exec.Cmd, name, listen string, join ...string) *proc {
+	t.Helper()
 	role := strings.Join(append([]string{name, "netns", listen}, join...), ",")
-	p := &proc{t: h.lan.t, name: name, cmd: exec.Command("ip", "netns", "exec", h.ns, os.Args[0]), began: time.Now()}
+	p := &proc{t: t, name: name, cmd: cmd, began: time.Now()}
 	p.cmd.Env = append(os.Environ(), "MESH_TEST_NODE="+role)
 	p.cmd.Stderr = os.Stderr
 	stdin, err := p.cmd.StdinPipe()

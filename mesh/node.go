@@ -24,6 +24,9 @@ type Node struct {
 	ln      net.Listener
 	greets  chan struct{} // a place for each handshake that we begin
 
+	// The same for nodes that we know from somebody's word alone, and a place for each of their addresses that is dialled.
+	hearsayGreets, hearsay chan struct{}
+
 	ctx   context.Context // finding, dialling, listening: until Shutdown
 	leave context.CancelFunc
 	end   context.Context // everything: until Close
@@ -63,7 +66,9 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, id: id, network: cfg.Network, born: time.Now(),
 		peers: map[string]*peer{}, links: map[string]*link{}, lingering: map[*Conn]struct{}{},
-		greets:   make(chan struct{}, maxGreets),
+		greets:  make(chan struct{}, maxGreets),
+		hearsay: make(chan struct{}, cfg.MaxUnproven/4), hearsayGreets: make(chan struct{}, maxGreets),
+		door:     door{most: cfg.MaxUnproven * 3 / 4},
 		refusals: map[string]*Refusal{}, complained: map[string]time.Time{},
 	}
 	if n.network == nil {

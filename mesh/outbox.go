@@ -21,6 +21,7 @@ type pending struct {
 	watch       bool
 	bye, byeAck bool
 	gone        uint64 // the program's connections up to this number; 0: none
+	last        string // why we give the peer up: it is the last message
 }
 
 func (o *outbox) post(set func(*pending)) {
@@ -91,6 +92,10 @@ func (l *link) write(control io.Writer) {
 				return // the reader hears of it too, and ends the link
 			}
 		}
+		if p.last != "" {
+			close(l.lastOut)
+			return
+		}
 	}
 }
 
@@ -119,6 +124,9 @@ func (l *link) messages(p pending) [][]byte {
 	}
 	if p.bye {
 		out = append(out, []byte{msgBye})
+	}
+	if p.last != "" {
+		out = append(out, append([]byte{msgGaveUp}, p.last[:min(len(p.last), maxLastWords)]...))
 	}
 	return out
 }

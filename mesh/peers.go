@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,17 +16,23 @@ const (
 	Alive   State = "alive"
 	Suspect State = "suspect"
 	Down    State = "down"
+	// Refused is one that was never connected: it was not let in, or did not let us in, or nobody answers where it is said to
+	// be. Why says which. Anybody on the network can make such names up, so there are never more than 64 of them.
+	Refused State = "refused"
 )
 
 // Cause says how a peer was lost.
 type Cause string
 
-// The causes. A peer that was found and never reached is Down without a cause.
+// The causes. A peer that was found, and is dialled for the first time, is Down without a cause.
 const (
 	Crash Cause = "crash" // its connection ended without a goodbye: the process died
 	Cut   Cause = "cut"   // nothing comes back: the network, or the whole machine
 	Hung  Cause = "hung"  // its kernel answers and its process does not
 	Left  Cause = "left"  // it said goodbye
+
+	// GaveUp: it has ended the connection, because it heard nothing from us or could not read what we said. Why has its words.
+	GaveUp Cause = "gave_up"
 )
 
 // Peer is another node, as a value.
@@ -53,6 +60,7 @@ type peer struct {
 	name     string
 	version  string
 	addrs    []netip.AddrPort // the best first
+	proven   int              // so many of them are its own word, or were dialled with success
 	wrong    map[netip.AddrPort]time.Time
 	foundBy  string
 	state    State
@@ -77,7 +85,13 @@ type peer struct {
 
 // addPeer is called with node.mu held. It returns nil when there are too many, or the node is closing.
 func (n *Node) addPeer(id, source string) *peer {
-	if n.closing || len(n.peers) >= n.cfg.MaxPeers && !(source == sourceIncoming && n.dropNeverSeen()) {
+	if n.closing {
+		return nil
+	}
+	if source != sourceIncoming && n.neverSeen() >= maxNeverSeen {
+		n.dropNeverSeen()
+	}
+	if len(n.peers) >= n.cfg.MaxPeers && !(source == sourceIncoming && n.dropNeverSeen()) {
 		return nil
 	}
 	p := &peer{
@@ -98,16 +112,39 @@ const (
 	strangerWait = 15 * time.Second        // and one that we have only heard of: anybody may announce anything
 )
 
-// dropNeverSeen makes room: who has merely been heard of gives way to who has called.
-func (n *Node) dropNeverSeen() bool {
+// stranger: it has never been connected. Called with node.mu held.
+func (p *peer) stranger() bool { return p.link == nil && p.seen.IsZero() }
+
+// neverSeen is called with node.mu held.
+func (n *Node) neverSeen() (count int) {
 	for _, p := range n.peers {
-		if p.link == nil && p.seen.IsZero() && len(p.settling) == 0 {
-			n.forget(p)
-			return true
+		if p.stranger() {
+			count++
 		}
 	}
-	return false
+	return count
 }
+
+// dropNeverSeen makes room: who has merely been heard of gives way to who has called, and to who is heard of now. One that
+// was tried in vain goes first, and of those the one that has been known for longest. An attempt that is under way goes on: it
+// makes the peer anew when it gets through.
+func (n *Node) dropNeverSeen() bool {
+	var drop *peer
+	for _, p := range n.peers {
+		if !p.stranger() || len(p.settling) > 0 {
+			continue
+		}
+		if drop == nil || p.tried() && !drop.tried() || p.tried() == drop.tried() && p.since.Before(drop.since) {
+			drop = p
+		}
+	}
+	if drop != nil {
+		n.forget(drop)
+	}
+	return drop != nil
+}
+
+func (p *peer) tried() bool { return p.why != "" }
 
 // forget is called with node.mu held.
 func (n *Node) forget(p *peer) {
@@ -116,11 +153,25 @@ func (n *Node) forget(p *peer) {
 	n.memoryDirty = true
 }
 
-// addAddrs puts what is new in front of what is known.
-func (p *peer) addAddrs(addrs []netip.AddrPort) {
+// addAddrs puts what is new in front of what is known; what the peer itself has said, or was reached at, stays before what
+// others tell of it, since anybody may tell anything.
+func (p *peer) addAddrs(addrs []netip.AddrPort, proven bool) {
 	for _, a := range slices.Backward(addrs) {
-		p.addrs = slices.DeleteFunc(p.addrs, func(b netip.AddrPort) bool { return a == b })
-		p.addrs = slices.Insert(p.addrs, 0, a)
+		if i := slices.Index(p.addrs, a); i >= 0 {
+			if i < p.proven {
+				if !proven {
+					continue
+				}
+				p.proven--
+			}
+			p.addrs = slices.Delete(p.addrs, i, i+1)
+		}
+		if proven {
+			p.addrs = slices.Insert(p.addrs, 0, a)
+			p.proven = min(p.proven+1, maxAddrs/2)
+			continue
+		}
+		p.addrs = slices.Insert(p.addrs, p.proven, a)
 	}
 	p.addrs = p.addrs[:min(len(p.addrs), maxAddrs)]
 	p.node.memoryDirty = true
@@ -137,10 +188,13 @@ func (p *peer) value() Peer {
 	if p.link != nil {
 		v.Seen = p.link.wire.heardAt()
 	}
+	if p.stranger() && p.tried() {
+		v.State = Refused
+	}
 	return v
 }
 
-// Peers returns all that are known, by name and then id: alive, down, and found but not reached yet.
+// Peers returns all that are known, by name and then id; those that are Refused come last.
 func (n *Node) Peers() []Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -149,10 +203,8 @@ func (n *Node) Peers() []Peer {
 		out = append(out, p.value())
 	}
 	slices.SortFunc(out, func(a, b Peer) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+		refused := func(p *Peer) int { return map[bool]int{true: 1}[p.State == Refused] }
+		return cmp.Or(refused(&a)-refused(&b), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	return out
 }

@@ -48,12 +48,13 @@ func (l *link) checkPulse(late time.Duration) {
 		return // it has spoken; we have not come to listen
 	}
 	switch p := l.peer; {
-	case p.link != l || p.state == Down: // it left, and is only being read to its end
+	case p.link != l || l.hasLeft(): // it is only being read to its end
 		if silence > l.node.cfg.Dead {
 			l.end(Left, nil)
 		}
 	case silence > l.node.cfg.Dead:
 		l.node.judge(l)
+	case !l.ready:
 	case silence > l.node.cfg.Suspect:
 		p.setState(Suspect, "")
 	default:

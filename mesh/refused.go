@@ -26,6 +26,7 @@ var ErrSameID = errors.New("two nodes have the same id")
 // RefusedError says which peer was not let in, or did not let us in, and why.
 type RefusedError struct {
 	Peer   string // its name, if it said one
+	ID     string // and its id
 	Addr   string
 	Reason Reason
 	Detail string
@@ -56,6 +57,7 @@ func (e *RefusedError) Unwrap() error {
 // Refusal is a RefusedError with its history, for a status.
 type Refusal struct {
 	Peer   string    `json:"name,omitempty"`
+	ID     string    `json:"id,omitempty"`
 	Addr   string    `json:"addr"`
 	Reason Reason    `json:"reason"`
 	Detail string    `json:"detail,omitempty"`
@@ -85,7 +87,7 @@ func (n *Node) refused(e *RefusedError, ip string) {
 		if len(n.refusals) >= maxRefusals {
 			n.dropOldestRefusal()
 		}
-		r = &Refusal{Peer: e.Peer, Reason: e.Reason, ByPeer: e.ByPeer, First: now}
+		r = &Refusal{Peer: e.Peer, ID: e.ID, Reason: e.Reason, ByPeer: e.ByPeer, First: now}
 		n.refusals[key] = r
 	}
 	r.Addr, r.Detail, r.Last = e.Addr, e.Detail, now

@@ -95,15 +95,11 @@ func (n *Node) makeWay(ctx context.Context, old *link, g *greeting) error {
 	if old == nil {
 		return nil
 	}
-	select {
-	case <-old.left:
-	default:
-		if old.answers(ctx) {
-			if old.theirs.Boot != g.theirs.Boot || !slices.Equal(old.key(), g.key()) {
-				return &RefusedError{Reason: ReasonSameID, Detail: "another node with id " + g.theirs.ID + " is connected"}
-			}
-			return &RefusedError{Reason: ReasonDuplicate}
+	if !old.hasLeft() && old.answers(ctx) {
+		if old.theirs.Boot != g.theirs.Boot || !slices.Equal(old.key(), g.key()) {
+			return &RefusedError{Reason: ReasonSameID, Detail: "another node with id " + g.theirs.ID + " is connected"}
 		}
+		return &RefusedError{Reason: ReasonDuplicate}
 	}
 	old.end(Cut, errors.New("mesh: it came back with a new connection"))
 	select {
@@ -143,7 +139,7 @@ func (n *Node) lost(l *link) {
 		return
 	}
 	p.why = l.why
-	p.setState(Down, l.cause)
+	l.down(l.cause)
 	n.peersChanged()
 	if l.cause == Left {
 		return

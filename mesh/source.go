@@ -137,7 +137,7 @@ func (n *Node) found(s Sighting, source string) {
 	if p.name == "" {
 		p.name = s.Name
 	}
-	p.addAddrs(s.Addrs)
+	p.addAddrs(s.Addrs, false)
 	p.foundAgain(source)
 }
 

@@ -5,21 +5,48 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 )
 
 // ErrUntrusted is returned by OpenStream in a mesh without a secret.
 var ErrUntrusted = errors.New("mesh: the peer is not trusted: streams need Config.Secrets")
 
-// ErrNoPeer is returned by OpenStream when no connected peer has that name or id.
+// ErrNoPeer is returned when no connected peer is named like that.
 var ErrNoPeer = errors.New("mesh: no such peer is connected")
 
-// OpenStream opens a stream to a peer, which gets it by Config.OnStream. The peer is named by its id, or by its name if no
-// other connected peer has that. The stream has no half-close; the caller closes it. It ends with the link to the peer.
+// AmbiguousError says that several connected peers have one name.
+type AmbiguousError struct {
+	Name  string
+	Peers []Peer // by id
+}
+
+func (e *AmbiguousError) Error() string {
+	return fmt.Sprintf("mesh: %d connected peers have the name %q: use an id", len(e.Peers), e.Name)
+}
+
+// Find returns the connected peer that is named by its id, its name, "name#" and the beginning of its id, or one of its
+// addresses, in this order. The error wraps ErrNoPeer, or is an *AmbiguousError.
+func (n *Node) Find(peer string) (Peer, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l, err := n.linkTo(peer)
+	if err != nil {
+		return Peer{}, err
+	}
+	return l.peer.value(), nil
+}
+
+// OpenStream opens a stream to a peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has no
+// half-close; the caller closes it. It ends with the link to the peer.
 //
 // Opening does not wait for the peer: where its OnStream is nil, or 64 streams are open already, the first Read fails.
 func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
+	n.mu.Lock()
 	l, err := n.linkTo(peer)
+	n.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -36,26 +63,46 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	return s, nil
 }
 
+// linkTo is called with node.mu held.
 func (n *Node) linkTo(peer string) (*link, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	if p := n.peers[peer]; p != nil && p.link != nil {
 		return p.link, nil
 	}
-	var found *link
-	for _, l := range n.links {
-		if l.peer.name != peer {
-			continue
-		}
-		if found != nil {
-			return nil, fmt.Errorf("mesh: several connected peers have the name %q: use an id", peer)
-		}
-		found = l
+	name, id := peer, ""
+	if i := strings.LastIndexByte(peer, '#'); i >= 0 {
+		name, id = peer[:i], peer[i+1:]
 	}
-	if found == nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoPeer, peer)
+	for _, fits := range []func(*link) bool{
+		func(l *link) bool { return l.peer.name == peer },
+		func(l *link) bool { return id != "" && l.peer.name == name && strings.HasPrefix(l.peer.id, id) },
+		func(l *link) bool {
+			return slices.ContainsFunc(l.peer.addrs[:l.peer.proven], func(a netip.AddrPort) bool { return a.String() == peer })
+		},
+	} {
+		var found []*link
+		for _, l := range n.links {
+			if l.peer.link == l && fits(l) {
+				found = append(found, l)
+			}
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return nil, ambiguous(peer, found)
+		}
 	}
-	return found, nil
+	return nil, fmt.Errorf("%w: %s", ErrNoPeer, peer)
+}
+
+func ambiguous(name string, links []*link) error {
+	e := &AmbiguousError{Name: name}
+	for _, l := range links {
+		e.Peers = append(e.Peers, l.peer.value())
+	}
+	slices.SortFunc(e.Peers, func(a, b Peer) int { return strings.Compare(a.ID, b.ID) })
+	return e
 }
 
 // acceptStreams hands the peer's streams to the program until the link ends.
