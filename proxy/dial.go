@@ -60,8 +60,8 @@ func dial(s *Session, ev relay.Event) answer {
 		s.run.At(s, s.untilDue())
 	case relay.Told:
 		o := ev.Arg.(order)
-		if o.on != nil && o.on != s.last {
-			return wait // it has gone on to another meanwhile
+		if s.ending != nil || o.on != nil && o.on != s.last {
+			return wait // it ends already, or has gone on to another meanwhile
 		}
 		return s.giveUp(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}

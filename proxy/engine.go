@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,7 +38,8 @@ type Engine struct {
 	services []*Service
 	retiring sync.WaitGroup // services that a reload has no more, and slow kicks
 	quit     chan struct{}  // closed when the last session has ended
-	doors    []Door         // nobody has taken yet
+	end      shutdown
+	doors    []Door // nobody has taken yet
 	started  bool
 	stopped  bool
 	left     bool // its doors are another engine's
@@ -48,7 +48,7 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{})}
+	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown()}
 	write := e.logEvent
 	if c.Log == nil {
 		write = nil
@@ -95,7 +95,10 @@ func (c Config) complete() ([]ServiceConfig, error) {
 func (e *Engine) Start() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.started {
+	switch {
+	case e.stopped:
+		return ErrClosed
+	case e.started:
 		return errors.New("proxy: started already")
 	}
 	err := e.open()
@@ -151,69 +154,6 @@ func (e *Engine) open() error {
 		s.queue.Do(func() { s.front = f }) // others may look already
 	}
 	return nil
-}
-
-// Shutdown closes the listeners, goes on serving those who wait and those who
-// are live until ctx ends, and resets the rest. It returns ctx's error when
-// there was a rest, and nothing of the engine runs afterwards: but for a
-// Config.Log that does not take what has happened, which is waited for two
-// seconds at most.
-func (e *Engine) Shutdown(ctx context.Context) error {
-	e.mu.Lock()
-	first := e.started && !e.stopped
-	e.stopped = true
-	e.mu.Unlock()
-	if !first {
-		return nil
-	}
-	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
-	for _, s := range e.all() {
-		s.CloseFront("", "shutdown")
-	}
-	rest := e.idle(ctx)
-	if rest != nil {
-		for _, s := range e.all() {
-			for sess := range s.live.all() {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonShutdown}})
-			}
-		}
-		e.idle(context.Background())
-	}
-	for _, s := range e.all() {
-		s.finish()
-	}
-	close(e.quit)
-	e.retiring.Wait()
-	e.stream.Shutdown()
-	e.loop.Shutdown()
-	e.commands.Close()
-	e.Note(Event{Kind: EventEngine, Text: "stopped"})
-	e.events.Flush(logPatience)
-	return rest
-}
-
-// Close is Shutdown without a grace.
-func (e *Engine) Close() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := e.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// idle waits until no session is left.
-func (e *Engine) idle(ctx context.Context) error {
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		if e.budget.Used() == 0 { // the last thing that a session gives back
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
 }
 
 func (e *Engine) all() []*Service {

@@ -43,7 +43,7 @@ func open(s *Session, ev relay.Event) answer {
 		return s.greet()
 	case relay.Told:
 		o := ev.Arg.(order)
-		if !o.live {
+		if !o.live && s.ending == nil {
 			s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.run.Close(s.client, true) // the greeting comes back at once
 		}

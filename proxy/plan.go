@@ -84,6 +84,9 @@ type step struct {
 // startPlan enters a plan in the engine's books, refusing a second one for the
 // same service, and runs it.
 func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
+	if s.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
 	cfg := s.config()
 	setDefault(&o.Limit, cfg.Pause.Limit)
 	setDefault(&o.Then, cfg.Pause.Then)

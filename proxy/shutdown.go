@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// ErrClosed is Shutdown's when Close, or another Shutdown whose context has
+// ended, did not leave it the time that its own context had; and Start's after
+// either of them.
+var ErrClosed = errors.New("proxy: the engine is closed")
+
+// shutdown is an engine's end, which is begun once and waited for by any number.
+type shutdown struct {
+	now  chan struct{} // closed when those who are live are not served to their end any more
+	once sync.Once     // of now
+	done chan struct{} // closed when nothing runs any more
+	rest bool          // some were live or waiting, and were reset; read it after done
+}
+
+func newShutdown() shutdown {
+	return shutdown{now: make(chan struct{}), done: make(chan struct{})}
+}
+
+func (s *shutdown) hurry() { s.once.Do(func() { close(s.now) }) }
+
+// Shutdown closes the listeners, goes on serving those who wait and those who
+// are live until ctx ends, and resets the rest. It returns ctx's error when
+// there was a rest, and nothing of the engine runs afterwards: but for a
+// Config.Log that does not take what has happened, which is waited for two
+// seconds at most. It may be called again, also while it runs: each waits for
+// the same end, and the first whose ctx ends resets those who are there then.
+// Before Start it only keeps the engine from being started.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	first := !e.stopped
+	e.stopped = true
+	started := e.started
+	e.mu.Unlock()
+	switch {
+	case first && !started:
+		e.closeGiven()
+		close(e.end.done)
+	case first:
+		go e.shutDown() // which every call waits for
+	}
+	select {
+	case <-e.end.done:
+	case <-ctx.Done():
+		e.end.hurry()
+		<-e.end.done
+		if e.end.rest {
+			return ctx.Err()
+		}
+	}
+	if e.end.rest {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Close ends the engine now: it resets all who are live or wait. During a
+// Shutdown it ends that, and after one it does nothing.
+func (e *Engine) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	e.Shutdown(ctx)
+	return nil
+}
+
+// shutDown is the end of the engine.
+func (e *Engine) shutDown() {
+	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
+	for _, s := range e.all() {
+		s.CloseFront("", "shutdown")
+	}
+	e.end.rest = e.serveOut()
+	for _, s := range e.all() {
+		s.finish()
+	}
+	close(e.quit)
+	e.retiring.Wait()
+	e.stream.Shutdown()
+	e.loop.Shutdown()
+	e.commands.Close()
+	e.Note(Event{Kind: EventEngine, Text: "stopped"})
+	e.events.Flush(logPatience)
+	close(e.end.done)
+}
+
+// serveOut waits until no session is left, and once it is to hurry ends those
+// that there are. It says whether there were any then.
+func (e *Engine) serveOut() (rest bool) {
+	now := e.end.now
+	for wait := time.Millisecond; e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
+		if now == nil { // again and again: one may have been accepted just before
+			e.tellAll(order{by: ByProxy, reason: ReasonShutdown})
+		}
+		select {
+		case <-now:
+			rest, now, wait = true, nil, time.Microsecond
+		case <-time.After(wait):
+		}
+	}
+	return rest
+}
+
+// tellAll tells every session to end.
+func (e *Engine) tellAll(o order) {
+	for _, s := range e.all() {
+		for sess := range s.live.all() {
+			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
+		}
+	}
+}
+
+// closeGiven closes the listeners that an engine was given which is never
+// started: they are its own.
+func (e *Engine) closeGiven() {
+	for _, s := range e.all() {
+		for _, ln := range s.config().Listeners {
+			ln.Close()
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// within waits for a call that must come back.
+func within(t testing.TB, what string, call func() error) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		t.Fatalf("%s does not come back", what)
+		return nil
+	}
+}
+
+// TestCloseDuringShutdown ends those at once whom Shutdown would have served
+// for an hour, those who wait too, and both come back.
+func TestCloseDuringShutdown(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		v := start(t, oneSlot(relay), newServer(t, "a"))
+		live := v.dial("live")
+		live.hears("a live")
+		waiter := v.queue("waiter")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var shut sync.WaitGroup
+		for range 2 {
+			shut.Go(func() {
+				if err := v.Shutdown(ctx); !errors.Is(err, proxy.ErrClosed) {
+					t.Errorf("shutdown: %v", err)
+				}
+			})
+		}
+		v.untilState(proxy.StateClosed)
+		if err := within(t, "Close", v.Close); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		live.isReset()
+		waiter.isReset()
+		within(t, "Shutdown", func() error { shut.Wait(); return nil })
+		if len(v.records) != 2 {
+			t.Errorf("%d records", len(v.records))
+		}
+		for range 2 { // and after it
+			if err := within(t, "Close", v.Close); err != nil {
+				t.Errorf("close again: %v", err)
+			}
+		}
+		if err := v.Start(); !errors.Is(err, proxy.ErrClosed) {
+			t.Errorf("start: %v", err)
+		}
+		if _, err := v.svc.StartWindow(proxy.PlanOptions{}); !errors.Is(err, proxy.ErrClosed) {
+			t.Errorf("a window: %v", err)
+		}
+	})
+}
+
+// TestTheFirstContextThatEndsEndsAll, of several shutdowns.
+func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
+	live := v.dial("live")
+	live.hears("a live")
+	long := make(chan error, 1)
+	go func() { long <- v.Shutdown(context.Background()) }()
+	v.untilState(proxy.StateClosed)
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := within(t, "Shutdown", func() error { return v.Shutdown(short) }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the short one: %v", err)
+	}
+	live.isReset()
+	if err := within(t, "Shutdown", func() error { return <-long }); !errors.Is(err, proxy.ErrClosed) {
+		t.Errorf("the long one: %v", err)
+	}
+	if err := v.Shutdown(t.Context()); !errors.Is(err, proxy.ErrClosed) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestCloseWhileClientsCome: one that was accepted just before is ended, too.
+func TestCloseWhileClientsCome(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for range 10 {
+			v := start(t, oneSlot(relay), newServer(t, "a"))
+			addr := v.addr()
+			stop := make(chan struct{})
+			var clients sync.WaitGroup
+			for range 8 {
+				clients.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						if c, err := net.Dial("tcp", addr); err == nil {
+							c.Write([]byte("x"))
+							defer c.Close()
+						}
+					}
+				})
+			}
+			v.until("they come", func(i proxy.ServiceInfo) bool { return i.Sessions.Total > 20 })
+			within(t, "Close", v.Close)
+			close(stop)
+			clients.Wait()
+			if i := v.svc.Info(); int64(len(v.records)) != i.Sessions.Total {
+				t.Errorf("%d records of %d sessions", len(v.records), i.Sessions.Total)
+			}
+		}
+	})
+}
+
+// TestCloseBeforeStart keeps the engine from being started, and closes what it
+// was given.
+func TestCloseBeforeStart(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listeners: []net.Listener{ln}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.Start(); !errors.Is(err, proxy.ErrClosed) {
+		t.Errorf("start: %v", err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener it was given: %v", err)
+	}
+}
