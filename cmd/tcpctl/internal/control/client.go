@@ -39,7 +39,7 @@ var _ api.Planner = (*Client)(nil)
 func Dial(path string) *Client {
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+			return dialTrusted(ctx, path)
 		},
 		MaxIdleConns:    4,
 		IdleConnTimeout: 30 * time.Second,
@@ -168,6 +168,11 @@ func (c *Client) explain(err error) error {
 			hint = "there is also --socket " + strings.Join(others, ", --socket ")
 		}
 		return fmt.Errorf("%w on %s; %s", ErrNobody, c.path, hint)
+	case errors.Is(err, errNotTrusted):
+		if inner, ok := errors.AsType[*url.Error](err); ok {
+			return inner.Err
+		}
+		return err
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%s is not yours to use; run it as the user who runs the instance, or as root", c.path)
 	}

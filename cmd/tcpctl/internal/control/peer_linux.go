@@ -2,30 +2,23 @@ package control
 
 import (
 	"net"
-	"os/user"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// peerName is the user at the other end of a Unix socket (SO_PEERCRED).
-func peerName(c net.Conn) string {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return ""
-	}
-	rc, err := u.SyscallConn()
+// peerUID is the user at the other end of a Unix socket (SO_PEERCRED): who
+// connected, or who began to listen.
+func peerUID(c *net.UnixConn) (uid int, err error) {
+	rc, err := c.SyscallConn()
 	if err != nil {
-		return ""
+		return 0, err
 	}
 	var cred *unix.Ucred
-	rc.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err != nil || cred == nil {
-		return ""
+	if e := rc.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); e != nil {
+		return 0, e
 	}
-	id := strconv.Itoa(int(cred.Uid))
-	if who, err := user.LookupId(id); err == nil {
-		return who.Username
+	if err != nil {
+		return 0, err
 	}
-	return "uid " + id
+	return int(cred.Uid), nil
 }

@@ -4,7 +4,6 @@ package control
 
 import (
 	"net"
-	"os"
 	"sync"
 	"syscall"
 )
@@ -19,13 +18,4 @@ func listenPrivate(path string) (net.Listener, error) {
 	old := syscall.Umask(0o177)
 	defer syscall.Umask(old)
 	return net.Listen("unix", path)
-}
-
-func folderIsOurs(dir string) bool {
-	info, err := os.Lstat(dir)
-	if err != nil || !info.IsDir() {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0
 }

@@ -1,0 +1,62 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/user"
+	"strconv"
+	"time"
+)
+
+// peerName is the user at the other end of a Unix socket; "" where nobody
+// tells.
+func peerName(c net.Conn) string {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return ""
+	}
+	uid, err := peerUID(u)
+	if err != nil {
+		return ""
+	}
+	return userName(uid)
+}
+
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if id == "-1" { // a system without such ids
+		if who, err := user.Current(); err == nil {
+			return who.Username
+		}
+		return ""
+	}
+	if who, err := user.LookupId(id); err == nil {
+		return who.Username
+	}
+	return "uid " + id
+}
+
+// errNotTrusted says that somebody else may answer on a socket.
+var errNotTrusted = errors.New("control: not trusted, so nothing was sent")
+
+// dialTrusted connects to the instance on a socket if it may be believed
+// (rule 19a): what is typed is sent there, and a window runs its command at
+// its word.
+func dialTrusted(ctx context.Context, path string) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := peerUID(c.(*net.UnixConn))
+	if err == nil && !believable(path, uid) {
+		err = fmt.Errorf("%w: %s is served by %s, or lies in a folder that is neither yours nor root's; run it as the user who runs the instance",
+			errNotTrusted, path, userName(uid))
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,57 @@
+//go:build unix
+
+package control
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// believable says whether what answers on a socket may be believed. The user
+// who serves it, the socket's file and its folder have to be this user's or
+// root's; or all of one other's, to whom root or this user has given the
+// folder, as a service manager does. Where others can write, anybody can have
+// made the folder and answer there.
+func believable(path string, server int) bool {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return false
+	}
+	ours := func(uid int) bool { return uid == 0 || uid == os.Geteuid() }
+	dir := filepath.Dir(path)
+	file, _ := owner(path)
+	folder, private := owner(dir)
+	if ours(server) && ours(file) && ours(folder) {
+		return true
+	}
+	given := private && (ours(file) || file == folder) && (ours(server) || server == folder)
+	for given && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		uid, private := owner(dir)
+		given = private && ours(uid)
+	}
+	return given
+}
+
+// owner is who owns a file or folder, and whether nobody else can write to it;
+// -1 where it cannot be told.
+func owner(path string) (uid int, private bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return -1, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1, false
+	}
+	return int(st.Uid), info.Mode().Perm()&0o022 == 0
+}
+
+func folderIsOurs(dir string) bool {
+	uid, private := owner(dir)
+	return private && uid == os.Geteuid()
+}
