@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -30,10 +31,11 @@ func completions(root *cobra.Command) {
 		offers[api.Acts[i].Name] = offerOf(&api.Acts[i])
 	}
 	words := map[string][]string{
-		"then": {"abort", "cut", "keep"}, "no-backend": {"hold", "reject"}, "relay": {"auto", "loop", "stream"},
+		"then": proxy.Thens, "no-backend": {"hold", "reject"}, "relay": {"auto", "loop", "stream"},
 		"balance": {"random", "roundrobin", "leastconn", "p2c", "source", "first"}, "check": {"tcp", "http:/", "none"},
 	}
 	live := map[string]offer{"service": services, "backend": backendNames}
+	root.RegisterFlagCompletionFunc("peer", ask(nodeNames))
 	for _, c := range root.Commands() {
 		if o := offers[c.Name()]; o != nil {
 			c.ValidArgsFunction = ask(o)
@@ -86,7 +88,15 @@ func offerOf(a *api.Act) offer {
 	case a.Name == "probe":
 		o = both(services, backends)
 	case a.Name == "plan":
-		return once(func(context.Context, api.Source, []string) []string { return []string{"pause", "next", "abort"} })
+		return func(ctx context.Context, src api.Source, args []string) []string {
+			switch len(args) {
+			case 0:
+				return []string{"pause", "next", "abort"}
+			case 1:
+				return reports(ctx, src, nil)
+			}
+			return nil
+		}
 	case a.On == api.OnService:
 		o = services
 	case a.On == api.OnBackend:
@@ -161,6 +171,18 @@ func sessionIDs(ctx context.Context, src api.Source, _ []string) (all []string) 
 		all = append(all, fmt.Sprintf("%s\t%s of %s, %s, %s", s.ID, s.Client, s.Service, s.Phase, ago(s.AgeSeconds)))
 	}
 	return all
+}
+
+// nodeNames are those of the mesh, and all of them.
+func nodeNames(ctx context.Context, src api.Source, _ []string) (all []string) {
+	st, err := src.Status(ctx)
+	if err != nil || st.Mesh == nil {
+		return nil
+	}
+	for _, p := range st.Mesh.Peers {
+		all = append(all, fmt.Sprintf("%s\t%s, %s", p.Name, p.Addr, p.State))
+	}
+	return append(all, allPeers+"\tthis node and all that are connected")
 }
 
 func reports(ctx context.Context, src api.Source, _ []string) (all []string) {

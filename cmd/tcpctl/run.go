@@ -47,6 +47,9 @@ func runFile(cmd *cobra.Command, l *launch) error {
 	for _, w := range file.Warnings() {
 		in.log.Warn(w.Error())
 	}
+	if platformNote != "" {
+		in.log.Warn(platformNote)
+	}
 	return in.serve()
 }
 

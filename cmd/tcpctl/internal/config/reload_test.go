@@ -108,6 +108,20 @@ a.toml:7: bypass covers every client of 127.0.0.1:5432; a pause would hold nobod
 	if got := f.Warnings().Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	f = lenient(t, "a.toml", `[services.db]
+listen = "127.0.0.1:5432"
+backends = ["10.0.0.1:5432"]
+user_timeout = "5s"
+backlog = 100
+`)
+	want = `a.toml:4: user_timeout of service "db" has no effect on darwin; only Linux can do it; leave it out
+a.toml:5: backlog of service "db" has no effect on darwin; only Linux can do it; leave it out`
+	if got := f.warningsOn("darwin").Error(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if w := f.warningsOn("linux"); len(w) > 0 {
+		t.Errorf("on Linux: %v", w)
+	}
 	if w := lenient(t, "a.toml", "").Warnings(); len(w) != 1 {
 		t.Errorf("an empty file: %v", w)
 	}

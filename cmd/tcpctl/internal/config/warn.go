@@ -3,10 +3,13 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 )
 
 // Warnings are what is right as far as the rules go, and probably not meant.
-func (f *File) Warnings() Errors {
+func (f *File) Warnings() Errors { return f.warningsOn(runtime.GOOS) }
+
+func (f *File) warningsOn(system string) Errors {
 	r := &report{name: f.name, lines: f.lines}
 	if len(f.Services) == 0 && f.Mesh == nil {
 		r.wrong("", "tcpctl init prints a file to begin with", "there is no service in it")
@@ -20,6 +23,13 @@ func (f *File) Warnings() Errors {
 		if s.Pause.Limit > s.Pause.Max {
 			r.wrong(path+".pause.limit", fmt.Sprintf("then = %q would never come", s.Pause.Then), "limit = %q is longer than max = %q",
 				shortDuration(s.Pause.Limit), shortDuration(s.Pause.Max))
+		}
+		if system != "linux" {
+			for key, set := range map[string]bool{"user_timeout": s.UserTimeout > 0, "backlog": s.Backlog > 0} {
+				if set {
+					r.wrong(path+"."+key, "only Linux can do it; leave it out", "%s of service %q has no effect on %s", key, s.Name, system)
+				}
+			}
 		}
 		if s.NoBackend == "reject" && len(s.Backends) == 0 {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
