@@ -7,6 +7,8 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/mattn/go-runewidth"
+
+	proxytext "github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // narrow measures runes. East Asian "ambiguous" ones are narrow whatever the
@@ -22,34 +24,20 @@ func runeWidth(r rune) int {
 	return narrow.RuneWidth(r)
 }
 
-// safe makes a text from outside harmless: client names, reasons and event
-// texts may hold escape sequences, marks that join with their neighbours, or
-// turn the line around. What is left is one column or two a rune, always.
-func safe(s string) string {
-	plain := true
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	return strings.Map(safeRune, s)
-}
+// safe makes a text from outside harmless, as for every terminal, and fit for
+// the canvas: what is left is one column or two a rune, always.
+func safe(s string) string { return strings.Map(safeRune, proxytext.Safe(s)) }
 
+// safeRune is the same for one rune: it leaves out or replaces, too, what is
+// not drawn in columns of its own.
 func safeRune(r rune) rune {
+	r = proxytext.Rune(r)
 	switch {
-	case r >= ' ' && r <= '~':
+	case r <= '~':
 		return r
-	case r == '\n' || r == '\t' || r == '\r':
-		return ' '
-	case r < ' ' || r == 0x7f || r == unicode.ReplacementChar || unicode.Is(unicode.Cc, r):
-		return '?'
-	case unicode.Is(unicode.M, r) || unicode.Is(unicode.Cf, r):
-		return -1 // joins, turns or hides others
-	case joins(r) || !unicode.IsPrint(r):
+	case unicode.Is(unicode.M, r):
+		return -1 // joins its neighbour
+	case joins(r):
 		return '?'
 	}
 	// Where two tables of widths disagree, terminals do too.

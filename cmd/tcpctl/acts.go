@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -166,25 +164,16 @@ func printResult(w io.Writer, res api.Result) {
 // follow shows how far an act is until it is done: on a terminal in one line,
 // elsewhere a line a change.
 func follow(ctx context.Context, src api.Source, a *api.Act, target string, r *api.Request) error {
-	live := term.IsTerminal(int(os.Stderr.Fd()))
-	last := ""
+	progress := newProgress()
 	for {
 		st, err := src.Status(ctx)
 		if err != nil {
 			return err
 		}
 		p := a.Progress(st, target, r)
-		switch {
-		case live:
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%s", p.Text)
-		case p.Text != last:
-			fmt.Fprintln(os.Stderr, p.Text)
-		}
-		last = p.Text
+		progress.show(p.Text)
 		if p.Done {
-			if live {
-				fmt.Fprintln(os.Stderr)
-			}
+			progress.end()
 			return p.Err()
 		}
 		select {

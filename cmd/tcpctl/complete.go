@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // completeTime is all that a shell waits for: an instance that does not
@@ -66,7 +67,11 @@ func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 		var all []string
 		for _, word := range o(ctx, src, args) {
 			if strings.HasPrefix(word, begun) {
-				all = append(all, harmless(word[:nameEnd(word)])+word[nameEnd(word):])
+				name, about, tab := strings.Cut(word, "\t")
+				if name = text.Safe(name); tab {
+					name += "\t" + text.Safe(about)
+				}
+				all = append(all, name)
 			}
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp

@@ -103,7 +103,7 @@ func (in *instance) consoleEnded(c *console, end consoleEnd) (order stopOrder, s
 	case tui.Stop:
 		return stopOrder{why: "stopped in the console"}, true
 	case tui.Detach:
-		fmt.Fprintf(os.Stderr, "tcpctl: serving on as process %d; look again with tcpctl attach, end it with tcpctl stop\n", os.Getpid())
+		fmt.Fprintf(stderr, "tcpctl: serving on as process %d; look again with tcpctl attach, end it with tcpctl stop\n", os.Getpid())
 	}
 	return stopOrder{}, false
 }
@@ -166,7 +166,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	}
 	cfg, err := consoleConfig(&file.Console)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "tcpctl: console: "+err.Error())
+		fmt.Fprintln(stderr, "tcpctl: console: "+err.Error())
 	}
 	where := src.Path()
 	if where == control.DefaultPath() {

@@ -28,9 +28,10 @@ var mayImport = map[string][]string{
 	"proxy/relay":    {},
 	"proxy/health":   {},
 	"proxy/command":  {},
-	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command"},
-	"proxy/api":      {"proxy", "mesh"},                                       // mesh: values only
-	"tui":            {"proxy", "proxy/api", "mesh", "themes", "tui/unasked"}, // proxy and mesh: values only
+	"proxy/text":     {},
+	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text"},
+	"proxy/api":      {"proxy", "proxy/text", "mesh"},                                       // mesh: values only
+	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh", "themes", "tui/unasked"}, // proxy and mesh: values only
 	"tui/unasked":    {},
 	"cmd/tcpctl":     {"proxy/...", "lock", "tui", "mesh", "ws", "themes", "cmd/tcpctl/internal/..."},
 	"cmd/tcpctl/...": {"proxy/...", "lock", "mesh", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal

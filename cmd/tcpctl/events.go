@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func eventsCommand() *cobra.Command {
@@ -51,16 +51,16 @@ func eventsCommand() *cobra.Command {
 
 func printEvent(w io.Writer, ev proxy.Event, asJSON bool) {
 	if asJSON {
-		json.NewEncoder(w).Encode(ev)
+		printJSONLine(w, ev)
 		return
 	}
 	line := ev.Time.Local().Format(time.TimeOnly) + " " + eventSign(ev) + " "
 	if ev.By != "" {
-		line += harmless(ev.By) + ": "
+		line += text.Safe(ev.By) + ": "
 	}
-	line += harmless(ev.Text)
+	line += text.Safe(ev.Text)
 	if ev.Command != "" {
-		line += "   = " + harmless(ev.Command)
+		line += "   = " + text.Safe(ev.Command)
 	}
 	fmt.Fprintln(w, line)
 }

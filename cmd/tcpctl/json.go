@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // jsonFlag gives a command --json. With it a command prints exactly one JSON
@@ -20,18 +22,21 @@ func jsonFlag(c *cobra.Command, to *bool) {
 	c.Flags().BoolVar(to, "json", false, "print one JSON document")
 }
 
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
+// printJSON prints one document in lines that people can read, printJSONLine
+// one of many. What a terminal would not only show is escaped in it.
+func printJSON(w io.Writer, v any) error     { return writeJSON(w, v, "  ") }
+func printJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
 
-// printJSONLine prints one of many documents.
-func printJSONLine(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+func writeJSON(w io.Writer, v any, indent string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", indent)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(text.JSON(b.Bytes()))
+	return err
 }
 
 // told is an error of a command that has printed its document: one that says

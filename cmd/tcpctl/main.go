@@ -17,6 +17,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Exit statuses.
@@ -49,10 +50,10 @@ func run() int {
 		before.Fail(err)
 	}
 	for line := range strings.Lines(plainText(err)) {
-		fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(line))
+		fmt.Fprintln(stderr, "tcpctl: "+text.Safe(strings.TrimSpace(line)))
 	}
 	if _, done := errors.AsType[told](err); !done && wantsJSON(cmd, os.Args[1:]) {
-		printJSON(os.Stdout, errorBody(err))
+		printJSON(stdout, errorBody(err))
 	}
 	return statusOf(err)
 }
@@ -100,6 +101,8 @@ func rootCommand() *cobra.Command {
 			return bare(cmd, &l)
 		},
 	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if refusal, ok := errors.AsType[*api.Error](err); ok {

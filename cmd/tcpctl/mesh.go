@@ -16,6 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func meshCommand() *cobra.Command {
@@ -66,7 +67,7 @@ type printer struct {
 func (p *printer) line(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	fmt.Fprintln(p.w, text.Safe(fmt.Sprintf(format, args...)))
 }
 
 // chat is tcpnet's demo: what is typed goes to every peer.
@@ -76,7 +77,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 	mc := c.Mesh
 	mc.Version = versionText()
 	mc.OnConn = func(conn *mesh.Conn) { hear(conn, out) }
-	mc.OnError = func(err error) { fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error()) }
+	mc.OnError = func(err error) { fmt.Fprintln(stderr, "tcpctl: "+err.Error()) }
 	node, err := mesh.New(mc)
 	if err != nil {
 		return coded{exitUsage, err}
@@ -84,7 +85,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 	if err := node.Listen(ctx, c.Listen); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "tcpctl: in mesh %s as %s, listening on %s; type, and every peer hears it\n", mc.Name, mc.Node, node.Addr())
+	fmt.Fprintf(stderr, "tcpctl: in mesh %s as %s, listening on %s; type, and every peer hears it\n", mc.Name, mc.Node, node.Addr())
 	typed := make(chan string)
 	go readLines(ctx, in, typed)
 	events := node.Events(ctx)
@@ -95,7 +96,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 				return leave(node)
 			}
 			if ev.Kind != mesh.EventUpdate {
-				fmt.Fprintln(os.Stderr, "tcpctl: "+strings.TrimSpace(fmt.Sprintf("%s is %s %s", ev.Peer.Name, ev.Kind, ev.Peer.Cause)))
+				fmt.Fprintln(stderr, "tcpctl: "+strings.TrimSpace(fmt.Sprintf("%s is %s %s", ev.Peer.Name, ev.Kind, ev.Peer.Cause)))
 			}
 		case line, ok := <-typed:
 			if !ok {
@@ -123,7 +124,7 @@ func hear(conn *mesh.Conn, out *printer) {
 	defer conn.Close()
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
-		out.line("%s: %s", harmless(conn.Peer().Name), harmless(lines.Text()))
+		out.line("%s: %s", conn.Peer().Name, lines.Text())
 	}
 }
 
@@ -198,8 +199,8 @@ func printDiagnosis(w io.Writer, d *mesh.Diagnosis) {
 	fmt.Fprintln(w)
 	t = table{{"NODE", "MESH", "ADDRESS", "FOUND BY", "REACHED", "SECRET", "RTT", "CLOCK", ""}}
 	for _, n := range d.Nodes {
-		t = append(t, []string{harmless(n.Name), harmless(n.Mesh), n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret],
-			fmt.Sprintf("%.1fms", n.RTTSeconds*1000), fmt.Sprintf("%+.1fs", n.SkewSeconds), harmless(n.Problem)})
+		t = append(t, []string{n.Name, n.Mesh, n.Addr, n.FoundBy, yes[n.Reached], yes[n.Secret],
+			fmt.Sprintf("%.1fms", n.RTTSeconds*1000), fmt.Sprintf("%+.1fs", n.SkewSeconds), n.Problem})
 	}
 	if len(d.Nodes) == 0 {
 		fmt.Fprintln(w, "no node answered")

@@ -49,7 +49,7 @@ func peersCommand() *cobra.Command {
 
 func peerRow(st *api.Status, p *api.Peer) []string {
 	up, of, queue := p.Up()
-	seen, rtt, note := "-", "-", harmless(p.Why)
+	seen, rtt, note := "-", "-", p.Why
 	if !p.Seen.IsZero() {
 		seen = ago(st.Node.Now.Sub(p.Seen).Seconds())
 	}
@@ -60,6 +60,6 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 		note = string(p.Cause)
 	}
 	sign := map[string]string{"alive": "+", "suspect": "~", "down": "!"}[string(p.State)]
-	return []string{harmless(p.Name), p.Addr, sign + " " + string(p.State), rtt, fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue),
-		seen, p.FoundBy, harmless(p.Version), note}
+	return []string{p.Name, p.Addr, sign + " " + string(p.State), rtt, fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue),
+		seen, p.FoundBy, p.Version, note}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // progressLine shows one line that changes: on a terminal in its place,
@@ -25,16 +27,17 @@ type progressLine struct {
 // besideCommand is how often a line comes between a command's own at most.
 const besideCommand = 5 * time.Second
 
-func (p *progressLine) show(text string) {
+func (p *progressLine) show(said string) {
+	said = text.Safe(said)
 	switch {
-	case text == p.last || p.shared && time.Since(p.at) < besideCommand:
+	case said == p.last || p.shared && time.Since(p.at) < besideCommand:
 		return
 	case p.live && !p.shared:
-		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+		fmt.Fprintf(p.w, "\r\x1b[K%s", said)
 	default:
-		fmt.Fprintln(p.w, text)
+		fmt.Fprintln(p.w, said)
 	}
-	p.last, p.at = text, time.Now()
+	p.last, p.at = said, time.Now()
 }
 
 // share is said when a command is about to print; alone when it has ended.

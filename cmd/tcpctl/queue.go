@@ -28,7 +28,7 @@ func queueCommand() *cobra.Command {
 			}
 			t := table{{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}}
 			for _, w := range all {
-				t = append(t, []string{fmt.Sprint(w.Position), w.ID, harmless(w.Client), ago(w.WaitedSeconds), w.State, string(w.Why)})
+				t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Why)})
 			}
 			t.print(cmd.OutOrStdout())
 			return nil

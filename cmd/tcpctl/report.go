@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func reportCommand() *cobra.Command {
@@ -49,18 +48,18 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	if markdown {
 		item, head = "- ", "## "
 	}
-	fmt.Fprintf(w, "%s%s %s of %s: %s\n", head, r.Kind, r.ID, r.Service, r.State)
+	line := func(format string, args ...any) { fmt.Fprintln(w, text.Safe(fmt.Sprintf(format, args...))) }
+	line("%s%s %s of %s: %s", head, r.Kind, r.ID, r.Service, r.State)
 	if markdown {
 		fmt.Fprintln(w)
 	}
-	line := func(format string, args ...any) { fmt.Fprintf(w, item+format+"\n", args...) }
 	if r.Why != "" {
-		line("why: %s", harmless(r.Why))
+		line(item+"why: %s", r.Why)
 	}
 	n := r.Numbers
-	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
-	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
-	by := "by " + harmless(r.Owner)
+	line(item+"held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
+	line(item+"left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
+	by := "by " + r.Owner
 	if r.Reason != "" {
 		by += fmt.Sprintf(", %q", r.Reason)
 	}
@@ -68,23 +67,23 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	if !r.Ended.IsZero() {
 		end = r.Took().String()
 	}
-	line("%s, %s, %s", by, r.Started.Local().Format(time.DateTime), end)
+	line(item+"%s, %s, %s", by, r.Started.Local().Format(time.DateTime), end)
 	for _, b := range r.Backends {
-		line("backend %s: %s before, %s after", b.Name, b.Before, b.After)
+		line(item+"backend %s: %s before, %s after", b.Name, b.Before, b.After)
 	}
 	for i, s := range r.Steps {
 		detail := ""
 		if s.Detail != "" {
-			detail = ": " + harmless(s.Detail)
+			detail = ": " + s.Detail
 		}
-		line("step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
+		line(item+"step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
 	}
 }
 
 // followPlan shows a plan's steps until it has ended, then its report; the
 // exit status is the plan's.
 func followPlan(cmd *cobra.Command, src api.Planner, id string, asJSON bool) error {
-	progress := &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
+	progress := newProgress()
 	r, err := watchPlan(cmd.Context(), src, id, progress)
 	if err != nil {
 		return err

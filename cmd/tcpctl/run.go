@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -168,7 +167,7 @@ func initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "init", Short: "Print a commented configuration to begin with", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := os.Stdout.Write(config.Init())
+			_, err := cmd.OutOrStdout().Write(config.Init())
 			return err
 		},
 	}

@@ -30,13 +30,13 @@ func sessionsCommand() *cobra.Command {
 			}
 			t := table{{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PROTOCOL", "PING", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}}
 			for _, s := range all {
-				row := []string{s.ID, harmless(s.Client), s.Service, s.Backend, s.Via, harmless(s.Subprotocol), "", s.Phase, ago(s.AgeSeconds),
+				row := []string{s.ID, s.Client, s.Service, s.Backend, s.Via, s.Subprotocol, "", s.Phase, ago(s.AgeSeconds),
 					ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
 				if s.PingSeconds > 0 {
 					row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
 				}
 				if e := s.Ended; e != nil {
-					row[12] = fmt.Sprintf("ended by %s: %s", e.By, harmless(e.Cause()))
+					row[12] = fmt.Sprintf("ended by %s: %s", e.By, e.Cause())
 					if e.CloseCode != 0 {
 						row[12] += fmt.Sprintf(", closed with %d", e.CloseCode)
 					}

@@ -67,11 +67,11 @@ func printAnswers(w io.Writer, answers []api.PeerAnswer) {
 	t := table{{"NODE", "ANSWER"}}
 	for _, a := range answers {
 		if a.Error != nil {
-			t = append(t, []string{harmless(a.Node), "refused: " + harmless(a.Error.Error())})
+			t = append(t, []string{a.Node, "refused: " + a.Error.Error()})
 			continue
 		}
 		for _, text := range a.Result.Texts {
-			t = append(t, []string{harmless(a.Node), harmless(text)})
+			t = append(t, []string{a.Node, text})
 		}
 	}
 	t.print(w)

@@ -104,7 +104,7 @@ func (in *instance) giveOver(next *upgrade.Successor) bool {
 		in.metrics = nil
 	}
 	if in.console {
-		fmt.Fprintf(os.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", next.PID)
+		fmt.Fprintf(stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", next.PID)
 	}
 	in.log.Info("another process has taken over", "pid", next.PID, "services_with_clients_here", len(rest))
 	in.serveRest(next, rest)

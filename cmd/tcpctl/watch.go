@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -25,12 +24,15 @@ func watchStatus(cmd *cobra.Command, src api.Source, only string, asJSON bool) e
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	out := cmd.OutOrStdout()
-	p := &pictures{w: out, live: !asJSON && out == io.Writer(os.Stdout) && term.IsTerminal(int(os.Stdout.Fd()))}
+	p := &pictures{w: out, live: !asJSON && onTerminal(out)}
+	if p.live {
+		p.w = drawing() // printStatus gives nothing but what can be shown
+	}
 	defer p.close()
 	before, err := fetch(ctx, src, only)
 	for every := 250 * time.Millisecond; err == nil; every = time.Second { // a rate needs two looks
 		if asJSON {
-			err = json.NewEncoder(out).Encode(before)
+			err = printJSONLine(out, before)
 		}
 		if err == nil && sleep(ctx, every) {
 			var now *api.Status

@@ -41,10 +41,7 @@ command line is killed it runs on, and the pause stands until --max.`,
 			if call.DryRun {
 				return dryWindow(cmd, src, &call, asJSON)
 			}
-			w := &window{src: src, argv: args[1:], out: os.Stdout, progress: &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}}
-			if asJSON {
-				w.out = os.Stderr // standard output has one document
-			}
+			w := &window{src: src, argv: args[1:], asJSON: asJSON, progress: newProgress()}
 			r, err := w.run(cmd.Context(), call)
 			if err != nil {
 				return err
@@ -73,7 +70,7 @@ func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall, asJSON 
 type window struct {
 	src      api.Planner
 	argv     []string
-	out      *os.File // of the command
+	asJSON   bool // stdout is for the report
 	progress *progressLine
 
 	call  api.WindowCall // how to speak of it
@@ -138,7 +135,7 @@ func stepIs(r *proxy.Report, what string) bool {
 // it is.
 func (w *window) start(ctx context.Context) {
 	cmd := exec.Command(w.argv[0], w.argv[1:]...)
-	cmd.Stdout, cmd.Stderr = w.out, os.Stderr
+	shareTerminal(cmd, w.asJSON)
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		cmd.Stdin = os.Stdin // a terminal cannot be read from another session
 	}
@@ -163,7 +160,7 @@ func (w *window) tell(ctx context.Context, err error) {
 		call.Failed = err.Error()
 	}
 	if _, err := w.src.Window(ctx, call); err != nil {
-		fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error())
+		fmt.Fprintln(stderr, "tcpctl: "+err.Error())
 	}
 }
 
@@ -171,12 +168,12 @@ func (w *window) tell(ctx context.Context, err error) {
 // says what goes on.
 func (w *window) interrupted(ctx context.Context) {
 	if w.ended != nil {
-		fmt.Fprintln(os.Stderr, "tcpctl: the command runs on: clients wait for it; kill it, or tcpctl resume --force")
+		fmt.Fprintln(stderr, "tcpctl: the command runs on: clients wait for it; kill it, or tcpctl resume --force")
 		return
 	}
 	w.progress.clear()
 	if _, err := w.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort", w.call.ID}}); err != nil {
-		fmt.Fprintln(os.Stderr, "tcpctl: "+err.Error())
+		fmt.Fprintln(stderr, "tcpctl: "+err.Error())
 	}
 }
 
@@ -189,7 +186,7 @@ func (w *window) leftBehind() {
 	case <-w.ended:
 	default:
 		if processAlive(w.call.PID) {
-			fmt.Fprintf(os.Stderr, "tcpctl: the command still runs as process %d\n", w.call.PID)
+			fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d\n", w.call.PID)
 		}
 	}
 }

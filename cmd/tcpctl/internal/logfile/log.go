@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Config is the table [log].
@@ -40,7 +42,7 @@ type Log struct {
 // New begins a log. It fails where the file cannot be opened or a word is not
 // known. Close it, last of all.
 func New(c Config) (*Log, error) {
-	l := &Log{out: &output{stderr: os.Stderr}}
+	l := &Log{out: &output{stderr: text.NewWriter(os.Stderr)}}
 	l.spool = NewSpool(SpoolConfig[[]byte]{To: l.out, Lost: l.lost,
 		Append: func(lines, line []byte) []byte { return append(lines, line...) }})
 	options := &slog.HandlerOptions{Level: &l.level}
@@ -105,7 +107,10 @@ func (l *Log) lost(n uint64, err error) {
 // spooled is the writer of slog's handlers: each Write is one line.
 type spooled struct{ *Spool[[]byte] }
 
+// Write is given what a client or a hook has said, too: the text handler quotes
+// what is not printable, and JSON is escaped here, for who reads it on a
+// terminal.
 func (s *spooled) Write(line []byte) (int, error) {
-	s.Put(bytes.Clone(line))
+	s.Put(bytes.Clone(text.JSON(line)))
 	return len(line), nil
 }

@@ -14,17 +14,19 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func read(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(b)
 }
 
 func newLog(t *testing.T, c Config) *Log {
@@ -66,6 +68,28 @@ func untilHas(t *testing.T, path, text string) {
 	for end := time.Now().Add(20 * time.Second); !strings.Contains(read(t, path), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s never had %q", path, text)
+		}
+	}
+}
+
+// A log may be read on a terminal: whatever a client has called itself, a line
+// is one line and can only be shown, and JSON means what was logged.
+func TestALineCanOnlyBeShown(t *testing.T) {
+	const nasty = "\x1b[2J\u009b31m\u202e\nmsg=forged\x7f"
+	for _, format := range []string{"text", "json"} {
+		file := filepath.Join(t.TempDir(), "log")
+		l := newLog(t, Config{File: file, Format: format})
+		l.Info(nasty, "client", nasty)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.TrimSuffix(read(t, file), "\n")
+		if text.Safe(got) != got {
+			t.Errorf("%s: %q", format, got)
+		}
+		var line map[string]any
+		if format == "json" && (json.Unmarshal([]byte(got), &line) != nil || line["client"] != nasty) {
+			t.Errorf("%q does not mean %q", got, nasty)
 		}
 	}
 }
