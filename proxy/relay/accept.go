@@ -104,6 +104,18 @@ func (l *Listener) next() (c net.Conn, err error) {
 }
 
 // clientWentAway says whether an accept failed for a reason of the client's.
+// Linux also tells here what has happened to a connection in the meantime.
 func clientWentAway(err error) bool {
-	return errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EINTR)
+	if LackOf(err) != "" {
+		return false
+	}
+	for _, e := range gone {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
+
+var gone = []syscall.Errno{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.ENETDOWN, syscall.EPROTO,
+	syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT}

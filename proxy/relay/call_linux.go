@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +21,7 @@ type call struct {
 	side   *Side            // that is being tried
 	to     netip.AddrPort   // where
 	rest   []netip.AddrPort // where else
-	err    error            // of the first that failed
+	err    error            // that tells most of the backend, of those that failed
 	cancel context.CancelFunc
 	over   bool
 }
@@ -31,10 +30,6 @@ var (
 	errAborted = context.Canceled
 	errLoop    = errors.New("relay: a Dial with a Func needs the stream runner")
 )
-
-// busyRetry is after how long a Unix socket whose backlog was full is tried
-// again; nothing tells when there is room.
-const busyRetry = 5 * time.Millisecond
 
 // callsKept bounds the calls that a loop keeps to use again.
 const callsKept = 64
@@ -76,7 +71,7 @@ func (c *call) tryNext(l *loop) {
 }
 
 func (c *call) try(l *loop) {
-	fd, e := c.connect()
+	fd, in, e := c.connect()
 	if fd >= 0 {
 		c.side = &Side{remote: c.to, socket: socket{fd: fd, slot: noSlot, home: l, seat: c.seat, use: calling}}
 		if c.dial.Network == "unix" {
@@ -85,20 +80,20 @@ func (c *call) try(l *loop) {
 		}
 		if e == 0 || e == unix.EINPROGRESS {
 			if ee := l.arm(c.side); ee != 0 {
-				e = ee
+				in, e = "epoll_ctl", ee
 			}
 		}
 	}
-	switch e {
-	case 0:
+	switch {
+	case e == 0:
 		c.connected(l)
-	case unix.EINPROGRESS:
+	case e == unix.EINPROGRESS:
 		c.wait(l)
-	case unix.EAGAIN:
+	case e == unix.EAGAIN && c.dial.Network == "unix":
 		c.drop()
 		l.alarms.set(&c.alarm, l.now+int64(busyRetry), c)
 	default:
-		c.failed(l, os.NewSyscallError("connect", e))
+		c.failed(l, os.NewSyscallError(in, e))
 	}
 }
 
@@ -155,9 +150,7 @@ func (c *call) connected(l *loop) {
 // failed goes on with the next address, if there is one.
 func (c *call) failed(l *loop, err error) {
 	c.drop()
-	if c.err == nil {
-		c.err = err
-	}
+	c.err = telling(c.err, err)
 	if len(c.rest) > 0 {
 		c.tryNext(l)
 		return
@@ -201,9 +194,3 @@ func (c *call) drop() {
 		c.side = nil
 	}
 }
-
-// dialled is where a dial went to, for its error.
-type dialled string
-
-func (d dialled) Network() string { return "" }
-func (d dialled) String() string  { return string(d) }

@@ -49,6 +49,11 @@ func connect(fd int32, to unsafe.Pointer, size uintptr) unix.Errno {
 	return e
 }
 
+func bind(fd int32, to unsafe.Pointer, size uintptr) unix.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(to), size)
+	return e
+}
+
 func setInt(fd int32, level, option int, value int32) unix.Errno {
 	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&value)), 4, 0)
 	return e

@@ -1,10 +1,6 @@
 package relay
 
-import (
-	"context"
-	"net"
-	"net/netip"
-)
+import "context"
 
 // lookUp finds the addresses of a name, off the loop.
 func (c *call) lookUp(l *loop) {
@@ -20,7 +16,7 @@ func (c *call) lookUp(l *loop) {
 func (c *call) lookUpAside(ctx context.Context, l *loop) {
 	defer l.run.aside.Done()
 	defer c.cancel()
-	all, err := addresses(ctx, c.dial.Addr)
+	all, err := c.dial.addresses(ctx)
 	l.box.post(mail{do: func(l *loop) {
 		switch {
 		case c.over:
@@ -31,24 +27,4 @@ func (c *call) lookUpAside(ctx context.Context, l *loop) {
 			c.tryNext(l)
 		}
 	}}, nil)
-}
-
-func addresses(ctx context.Context, addr string) ([]netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-	if err != nil {
-		return nil, err
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	var all []netip.AddrPort
-	for _, a := range found {
-		all = append(all, netip.AddrPortFrom(a.Unmap(), uint16(port)))
-	}
-	return all, nil
 }

@@ -12,6 +12,7 @@ package relay
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -74,6 +75,14 @@ type Dial struct {
 	Addr    string        // host:port, or a path
 	Timeout time.Duration // for all addresses of a name together; 0: none
 	Sock    Sock
+	// Source are local addresses to connect from, those of the backend's
+	// family one after another; empty, or none of that family: the system's
+	// choice. Turn says with which to begin.
+	Source []netip.Addr
+	Turn   uint32
+	// Quiet makes a connection that is only to show that there is somebody,
+	// and is reset at once: see HasQuiet. Only for Connect.
+	Quiet bool
 	// Func, when set, makes the connection instead, for example through a
 	// mesh. Only the stream runner can use it.
 	Func func(ctx context.Context, network, addr string) (net.Conn, error)

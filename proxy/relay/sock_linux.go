@@ -1,9 +1,14 @@
 package relay
 
 import (
+	"cmp"
 	"context"
+	"net"
+	"net/netip"
+	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,8 +19,34 @@ func (s Sock) control(network, _ string, rc syscall.RawConn) error {
 	return s.set(network, rc)
 }
 
-func (s Sock) controlDial(_ context.Context, network, _ string, rc syscall.RawConn) error {
-	return s.set(network, rc)
+// HasQuiet says whether this system can hold back the last ACK of a
+// handshake: a connection that is reset before it goes out is one that the
+// other end's accept never sees (HAProxy and LVS check in this way).
+const HasQuiet = true
+
+// prepare sets up the sockets of a dialer: from an address if there is one,
+// whose port the system chooses with the destination, not before, so that the
+// whole range is there for each of them.
+func (d *Dial) prepare(dialer *net.Dialer, from netip.Addr) {
+	dialer.ControlContext = func(_ context.Context, network, _ string, rc syscall.RawConn) (err error) {
+		if err = d.Sock.set(network, rc); err != nil {
+			return err
+		}
+		cerr := rc.Control(func(fd uintptr) {
+			if d.Quiet {
+				setInt(int32(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+			}
+			if !from.IsValid() {
+				return
+			}
+			setInt(int32(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+			var sa unix.RawSockaddrInet6
+			if e := bind(int32(fd), unsafe.Pointer(&sa), rawAddr(netip.AddrPortFrom(from, 0), &sa)); e != 0 {
+				err = os.NewSyscallError("bind", e)
+			}
+		})
+		return cmp.Or(err, cerr)
+	}
 }
 
 func (s Sock) set(network string, rc syscall.RawConn) (err error) {

@@ -3,7 +3,8 @@
 package relay
 
 import (
-	"context"
+	"net"
+	"net/netip"
 	"syscall"
 )
 
@@ -12,6 +13,14 @@ import (
 
 func (s Sock) control(_, _ string, _ syscall.RawConn) error { return nil }
 
-func (s Sock) controlDial(context.Context, string, string, syscall.RawConn) error { return nil }
+// HasQuiet says whether this system can hold back the last ACK of a handshake.
+const HasQuiet = false
+
+// prepare sets up the sockets of a dialer.
+func (d *Dial) prepare(dialer *net.Dialer, from netip.Addr) {
+	if from.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+}
 
 func (l *Listener) setBacklog(int) error { return nil }

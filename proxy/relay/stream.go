@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 )
@@ -105,9 +104,6 @@ func (r *Stream) do(t Task, f func() Event) {
 
 func (r *Stream) Dial(t Task, d Dial) {
 	ctx, cancel := context.WithCancel(context.Background())
-	if d.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
-	}
 	s := t.Seat().stream
 	s.mu.Lock()
 	s.abort = cancel
@@ -119,16 +115,7 @@ func (r *Stream) Dial(t Task, d Dial) {
 func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d Dial) {
 	defer r.wg.Done()
 	defer cancel()
-	dial := d.Func
-	if dial == nil {
-		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive()}
-		if d.Sock.UserTimeout > 0 { // Go itself sets TCP_NODELAY
-			dialer.ControlContext = d.Sock.controlDial
-		}
-		dialer.SetMultipathTCP(false)
-		dial = dialer.DialContext
-	}
-	c, err := dial(ctx, d.Network, d.Addr)
+	c, err := Connect(ctx, d)
 	s := t.Seat().stream
 	s.mu.Lock()
 	s.abort = nil // a context is a kilobyte that a session would keep

@@ -1,0 +1,157 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Connect makes one connection as Dial says, for those that are no task: the
+// stream runner's dials come through here, and so do checks, so that they meet
+// what sessions meet. Its addresses are tried in turn, each for an equal part
+// of the time that is left; the error is the first that tells of the backend.
+func Connect(ctx context.Context, d Dial) (net.Conn, error) {
+	if d.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
+		defer cancel()
+	}
+	switch {
+	case d.Func != nil:
+		return d.Func(ctx, d.Network, d.Addr)
+	case d.Network == "unix":
+		return d.connectUnix(ctx)
+	}
+	all, err := d.addresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	for i, to := range all {
+		c, err := d.connectTo(ctx, to, len(all)-i)
+		if err == nil {
+			return c, nil
+		}
+		failed = telling(failed, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// connectTo tries one address, from each source that is for it until one has a
+// port left.
+func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (c net.Conn, err error) {
+	if until, ok := ctx.Deadline(); ok && shares > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/time.Duration(shares))
+		defer cancel()
+	}
+	for try := 0; ; try++ {
+		from, more := d.source(to.Addr(), try)
+		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive()}
+		if d.Quiet {
+			dialer.KeepAlive, dialer.KeepAliveConfig = -1, net.KeepAliveConfig{}
+		}
+		d.prepare(&dialer, from)
+		dialer.SetMultipathTCP(false)
+		c, err = dialer.DialContext(ctx, "tcp", to.String())
+		if lack := LackOf(err); !more || lack != LackPorts && lack != LackSource {
+			return c, err
+		}
+	}
+}
+
+// connectUnix waits while the backlog of the socket is full, as TCP does.
+func (d *Dial) connectUnix(ctx context.Context) (net.Conn, error) {
+	for {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", d.Addr)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: "unix", Addr: dialled(d.Addr), Err: os.ErrDeadlineExceeded}
+		case <-time.After(busyRetry):
+		}
+	}
+}
+
+// source is the local address to connect to a backend from, and whether there
+// is another one to try after it; the zero Addr leaves it to the system.
+func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
+	of := 0
+	for _, a := range d.Source {
+		if a.Is4() == to.Is4() {
+			of++
+		}
+	}
+	if of == 0 {
+		return netip.Addr{}, false
+	}
+	n := (int(d.Turn%uint32(of)) + try) % of
+	for _, a := range d.Source {
+		if a.Is4() != to.Is4() {
+			continue
+		}
+		if n == 0 {
+			from = a
+			break
+		}
+		n--
+	}
+	return from, try+1 < of
+}
+
+// addresses are those of the backend's name.
+func (d *Dial) addresses(ctx context.Context) ([]netip.AddrPort, error) {
+	if to, err := netip.ParseAddrPort(d.Addr); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(to.Addr().Unmap(), to.Port())}, nil
+	}
+	host, service, err := net.SplitHostPort(d.Addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, lookupError(err)
+	}
+	var all []netip.AddrPort
+	for _, a := range found {
+		all = append(all, netip.AddrPortFrom(a.Unmap(), uint16(port)))
+	}
+	return all, nil
+}
+
+// lookupError is a failed lookup's. The resolver tells only in English that it
+// had no descriptor to ask with: the system is asked instead.
+func lookupError(err error) error {
+	c, lack := net.ListenPacket("udp", "127.0.0.1:0")
+	if lack == nil {
+		c.Close()
+		return err
+	}
+	if LackOf(lack) != "" {
+		return lack
+	}
+	return err
+}
+
+// dialled is where a dial went to, for its error.
+type dialled string
+
+func (d dialled) Network() string { return "" }
+func (d dialled) String() string  { return string(d) }
+
+// busyRetry is after how long a Unix socket whose backlog was full is tried
+// again; nothing tells when there is room.
+const busyRetry = 5 * time.Millisecond

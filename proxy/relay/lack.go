@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Lack is what this process, or the system under it, has run out of. An error
+// that tells of a lack says nothing of the other end: it is no failed check and
+// no failed backend, whatever it was met in (an accept, a dial, a lookup, a
+// check, the start of a program). "" is none.
+type Lack string
+
+// What can be lacking.
+const (
+	LackPorts       Lack = "local ports"
+	LackSource      Lack = "source address" // none of this machine's is the one that is to be connected from
+	LackDescriptors Lack = "descriptors"
+	LackMemory      Lack = "memory for sockets"
+	LackProcesses   Lack = "processes"
+)
+
+// Try says what to do about it.
+func (l Lack) Try() string {
+	switch l {
+	case LackPorts:
+		return `widen net.ipv4.ip_local_port_range, or give the service more addresses to connect from: source = ["ADDR", …]; an IPv6 backend needs an IPv6 address here`
+	case LackSource:
+		return "give this machine the address (ip addr), or take it out of source"
+	case LackDescriptors:
+		return "raise the descriptor limit (ulimit -n, LimitNOFILE=; of the whole system fs.file-max)"
+	case LackMemory:
+		return "look at free memory, net.ipv4.tcp_mem and fs.epoll.max_user_watches"
+	case LackProcesses:
+		return "raise the limit of processes (ulimit -u, TasksMax=)"
+	}
+	return ""
+}
+
+// LackOf tells our errors from theirs. It is the only place that does.
+func LackOf(err error) Lack {
+	var e syscall.Errno
+	if !errors.As(err, &e) {
+		return ""
+	}
+	var path *fs.PathError // of a program's start, for one
+	switch lack := lacks[e]; {
+	case e == syscall.EAGAIN && overUnix(err):
+		return "" // it is the listener's backlog that is full
+	case lack == LackPorts && errors.As(err, &path):
+		return LackProcesses
+	case lack == LackPorts && failedIn(err, "bind") && e == errNoAddr:
+		return LackSource
+	default:
+		return lack
+	}
+}
+
+func failedIn(err error, call string) bool {
+	var sys *os.SyscallError
+	return errors.As(err, &sys) && sys.Syscall == call
+}
+
+func overUnix(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && strings.HasPrefix(op.Net, "unix")
+}
+
+// telling is which of two failures says more of the other end: of a name with
+// several addresses, one that could be reached and refused counts before one
+// for which we had no port.
+func telling(first, then error) error {
+	if first == nil || LackOf(first) != "" && LackOf(then) == "" {
+		return then
+	}
+	return first
+}

@@ -1,0 +1,197 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+func called(what string, e error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(what, e)}
+}
+
+func TestOursOrTheirs(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want relay.Lack
+	}{
+		{nil, ""},
+		{io.EOF, ""},
+		{context.DeadlineExceeded, ""},
+		{called("connect", syscall.ECONNREFUSED), ""},
+		{called("connect", syscall.ETIMEDOUT), ""},
+		{called("connect", syscall.EHOSTUNREACH), ""},
+		{called("read", syscall.ECONNRESET), ""},
+		{called("connect", syscall.EADDRNOTAVAIL), relay.LackPorts},
+		{called("connect", syscall.EADDRINUSE), relay.LackPorts},
+		{called("connect", syscall.EAGAIN), relay.LackPorts},
+		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EAGAIN)}, ""},
+		{called("bind", syscall.EADDRINUSE), relay.LackPorts},
+		{called("bind", syscall.EADDRNOTAVAIL), relay.LackSource},
+		{called("socket", syscall.EMFILE), relay.LackDescriptors},
+		{called("accept", syscall.ENFILE), relay.LackDescriptors},
+		{called("socket", syscall.ENOBUFS), relay.LackMemory},
+		{called("connect", syscall.ENOMEM), relay.LackMemory},
+		{called("epoll_ctl", syscall.ENOSPC), relay.LackMemory},
+		{&fs.PathError{Op: "fork/exec", Path: "/bin/x", Err: syscall.EAGAIN}, relay.LackProcesses},
+		{&fs.PathError{Op: "fork/exec", Path: "/bin/x", Err: syscall.ENOENT}, ""},
+	} {
+		if runtime.GOOS == "windows" && c.want != "" {
+			continue // its numbers are others
+		}
+		got := relay.LackOf(c.err)
+		if got != c.want {
+			t.Errorf("%v lacks %q, want %q", c.err, got, c.want)
+		}
+		if got != "" && got.Try() == "" {
+			t.Errorf("%s: what to try is not said", got)
+		}
+	}
+}
+
+// TestAFailureThatTellsMore: a name may have an IPv6 address that this machine
+// cannot even try; that its IPv4 one refuses is what counts.
+func TestAFailureThatTellsMore(t *testing.T) {
+	ours, theirs := called("connect", syscall.EADDRNOTAVAIL), called("connect", syscall.ECONNREFUSED)
+	for _, c := range []struct{ first, then, want error }{
+		{nil, ours, ours},
+		{ours, theirs, theirs},
+		{theirs, ours, theirs},
+		{theirs, context.DeadlineExceeded, theirs},
+	} {
+		if got := relay.Telling(c.first, c.then); got != c.want {
+			t.Errorf("of %v and %v: %v", c.first, c.then, got)
+		}
+	}
+}
+
+// nobodys is an address that no machine has.
+var nobodys = netip.MustParseAddr("192.0.2.77")
+
+func TestASourceAddress(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has all of 127.0.0.0/8")
+	}
+	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.3")}
+	for turn, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
+		eachRunner(t, func(t *testing.T, r relay.Runner) {
+			b := newBackend(t)
+			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source, h.dial.Turn = sources, uint32(turn) })
+			c := h.come()
+			server := b.take()
+			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != want {
+				t.Errorf("turn %d came from %s, want %s", turn, got, want)
+			}
+			say(t, server, "hello")
+			hear(t, c, "hello")
+			reset(c)
+			next(t, h.over)
+		})
+	}
+}
+
+// TestASourceAddressThatIsNotOurs is our lack, and the next one is tried.
+func TestASourceAddressThatIsNotOurs(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{nobodys} })
+		h.come()
+		if s := next(t, h.over); relay.LackOf(s.failed) != relay.LackSource {
+			t.Errorf("it failed with %v", s.failed)
+		}
+	})
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{nobodys, netip.MustParseAddr("127.0.0.1")} })
+		c := h.come()
+		say(t, b.take(), "hello")
+		hear(t, c, "hello")
+		reset(c)
+		next(t, h.over)
+	})
+}
+
+// TestAQuietConnectionIsNotAccepted: the server's accept never returns for it.
+func TestAQuietConnectionIsNotAccepted(t *testing.T) {
+	if !relay.HasQuiet {
+		t.Skip("this system cannot")
+	}
+	b := newBackend(t)
+	const times = 50
+	for range times {
+		c, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: b.addr(), Timeout: patience, Quiet: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reset(c.(*net.TCPConn))
+	}
+	accepted := 0
+	for b.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(300 * time.Millisecond)); ; accepted++ {
+		c, err := b.Accept()
+		if err != nil {
+			break
+		}
+		c.Close()
+	}
+	// The kernel waits 40 ms at least with the ACK; on a busy machine a few
+	// are later than that.
+	if accepted > times/5 {
+		t.Errorf("%d of %d were accepted", accepted, times)
+	}
+	var timeout net.Error
+	_, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: silent(t), Timeout: 50 * time.Millisecond, Quiet: true})
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("a silent one: %v", err)
+	}
+}
+
+// TestAUnixBacklogThatIsFullIsWaitedOut.
+func TestAUnixBacklogThatIsFullIsWaitedOut(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("others refuse")
+	}
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		path := t.TempDir() + "/s"
+		ln, err := relay.Listen("unix:"+path, relay.Sock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		rc, _ := ln.Listener.(syscall.Conn).SyscallConn()
+		rc.Control(func(fd uintptr) { syscall.Listen(int(fd), 0) })
+		filler, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer filler.Close()
+		h := open(t, r, "unix", path)
+		c := h.come()
+		s := next(t, h.begun)
+		pause(20)
+		select {
+		case <-h.over:
+			t.Fatalf("it failed with %v", s.failed)
+		default:
+		}
+		for range 2 {
+			server, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+		}
+		next(t, h.live)
+		reset(c)
+		next(t, h.over)
+	})
+}
