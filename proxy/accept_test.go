@@ -50,7 +50,7 @@ func TestAcceptNeverGivesUp(t *testing.T) {
 		t.Errorf("%d errors were met", l.said.Load())
 	}
 	page, _ := v.Events(0)
-	if n := countEvents(page, proxy.EventLimit, "db cannot accept"); n != 1 {
+	if n := countEvents(page, proxy.EventLimit, "out of descriptors: accept of db"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 	v.must(v.svc.CloseFront("ana", ""))

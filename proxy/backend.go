@@ -57,10 +57,10 @@ type Backend struct {
 	failed            int64 // dials
 	bytesIn, bytesOut atomic.Int64
 
-	dialsFailed throttle
-	checkNow    chan struct{} // somebody wants a check before it is due
-	stopChecks  context.CancelFunc
-	demanded    time.Time // only checks that began after it count
+	evidence   evidence
+	checkNow   chan struct{} // somebody wants a check before it is due
+	stopChecks context.CancelFunc
+	demanded   time.Time // only checks that began after it count
 }
 
 // serves says whether the backend is up and ready, full or not.
@@ -93,11 +93,14 @@ func (b *Backend) share() int {
 
 func (b *Backend) admin() string { return b.holds.strongest() }
 
-// state is what the checks found.
+// state is what the checks found, and its clients.
 func (b *Backend) state() string {
+	doubt, _ := b.doubt()
 	switch {
-	case b.judge.Up():
+	case b.judge.Up() && doubt == "":
 		return StateUp
+	case b.judge.Up():
+		return StateChecking // it gets sessions all the same
 	case b.judge.Known() && !b.judge.Demanding():
 		return StateDown
 	}
@@ -117,7 +120,7 @@ func (b *Backend) why() string {
 		return "maint"
 	case b.state() == StateDown:
 		return "down"
-	case b.state() == StateChecking:
+	case !b.judge.Up():
 		return "checking"
 	case b.weight == 0:
 		return "weight 0"
@@ -151,6 +154,9 @@ func (b *Backend) info() BackendInfo {
 	if b.seen > 0 {
 		i.Check = &CheckInfo{OK: b.last.OK, Streak: b.judge.Streak(), Need: b.judge.Need(),
 			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
+	}
+	if what, times := b.doubt(); what != "" && b.judge.Up() {
+		i.Check = &CheckInfo{Streak: times, Need: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}
 	}
 	return i
 }
@@ -245,6 +251,7 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 	b.since = time.Now()
 	if before == AdminMaint {
 		b.judge.Reset()
+		b.evidence.forget()
 		b.demanded = b.since
 		if b.service.config().Check.Type == health.None {
 			b.judge.Add(true)

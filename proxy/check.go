@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -33,11 +34,17 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 	return b
 }
 
-// startChecks begins to look at the backend. The queue is locked.
+// startChecks begins to look at the backend. One that is judged by its clients
+// is up until they find otherwise. The queue is locked.
 func (s *Service) startChecks(b *Backend) {
-	if s.config().Check.Type == health.None {
+	switch s.config().Check.Type {
+	case health.None:
 		b.judge.Add(true)
 		return
+	case health.Passive:
+		if !b.judge.Known() {
+			b.judge.Add(true)
+		}
 	}
 	var ctx context.Context
 	ctx, b.stopChecks = context.WithCancel(s.ctx)
@@ -49,6 +56,7 @@ func (s *Service) startChecks(b *Backend) {
 // from now on make it up again. The queue is locked.
 func (b *Backend) demand() {
 	b.judge.Demand()
+	b.evidence.forget()
 	b.demanded = time.Now()
 	b.poke()
 }
@@ -72,7 +80,10 @@ func (b *Backend) poke() {
 func (b *Backend) keepChecking(ctx context.Context) {
 	defer b.service.working.Done()
 	for {
-		wait := b.checkOnce(ctx)
+		if !b.content() {
+			b.checkOnce(ctx)
+		}
+		wait := b.untilCheck()
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -91,27 +102,46 @@ func (b *Backend) keepChecking(ctx context.Context) {
 	}
 }
 
-// checkOnce looks once, if it may, and says when to look again.
-func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
+// content says that no check is needed: the backend is judged by its clients,
+// and the last of them has reached it.
+func (b *Backend) content() (yes bool) {
+	b.service.queue.View(func() {
+		yes = b.service.config().Check.Type == health.Passive && b.judge.Up() && b.judge.Passed()
+	})
+	return yes
+}
+
+// checkOnce looks once, if it may.
+func (b *Backend) checkOnce(ctx context.Context) {
 	s := b.service
 	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
 	if err != nil {
-		return 0 // the end of ctx
+		return // the end of ctx
 	}
 	defer permit.Release()
 	check, may := b.mayCheck()
-	if may {
-		began := time.Now()
-		result := b.look(ctx, check)
-		if ctx.Err() == nil {
-			b.took(result, began)
-		}
-		s.queue.Update(func() {
-			if check.Polite {
-				s.checking--
-			}
-		})
+	if !may {
+		return
 	}
+	began := time.Now()
+	result := b.look(ctx, check)
+	if ctx.Err() == nil {
+		b.took(result, began)
+	}
+	s.queue.Update(func() {
+		if check.Polite {
+			s.checking--
+		}
+	})
+}
+
+// untilCheck is when to look again. A content backend is looked at when
+// somebody asks for it.
+func (b *Backend) untilCheck() (wait time.Duration) {
+	if b.content() {
+		return math.MaxInt64
+	}
+	s := b.service
 	s.queue.View(func() {
 		wait = s.config().Check.Interval
 		if s.queue.Waiting() > 0 && (s.queue.Why() == ReasonNoBackend || s.queue.Why() == ReasonRetry) {
@@ -131,9 +161,11 @@ func (b *Backend) checkOnce(ctx context.Context) (wait time.Duration) {
 func (b *Backend) mayCheck() (c health.Check, may bool) {
 	s := b.service
 	s.queue.Do(func() {
-		cc := s.config().Check
-		c = health.Check{Type: cc.Type, Network: b.network, Addr: b.checkAddr(), Timeout: cc.Timeout,
-			Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
+		kind := s.config().Check.Type
+		if kind == health.None {
+			kind = health.TCP // somebody wants to know all the same
+		}
+		c = b.check(kind, b.checkAddr())
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
@@ -148,6 +180,31 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 	return c, may
 }
 
+// check is a check of one type at an address of the backend's: it speaks as
+// its sessions do. A port that is for checks alone wants no PROXY header, as
+// with HAProxy. The queue is locked.
+func (b *Backend) check(kind, addr string) health.Check {
+	sc := b.service.config()
+	cc := sc.Check
+	c := health.Check{Type: kind, Network: b.network, Addr: addr, Timeout: cc.Timeout,
+		Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
+	if addr == b.addr {
+		c.First = localHeader(sc.SendProxy)
+	}
+	connects := kind == health.TCP || kind == health.Passive
+	c.Quiet = connects && !c.TLS && relay.HasQuiet && sc.Dial == nil && b.network == "tcp"
+	d := b.dial()
+	d.Addr, d.Quiet = addr, c.Quiet
+	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return relay.Connect(ctx, d) }
+	return c
+}
+
+// dial is how the backend is connected to, but for the time it may take.
+func (b *Backend) dial() relay.Dial {
+	c := b.service.config()
+	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, Turn: b.service.dials.Add(1), Func: c.Dial}
+}
+
 // checkExec is a check that is a program of the operator's.
 const checkExec = "exec"
 
@@ -160,7 +217,7 @@ func (b *Backend) look(ctx context.Context, c health.Check) health.Result {
 	r := s.engine.commands.Run(ctx, command.Command{Argv: s.config().Check.Run, Timeout: c.Timeout, Grace: time.Second,
 		Env: []string{"TCPCTL_SERVICE=" + s.name, "TCPCTL_BACKEND=" + b.name, "TCPCTL_ADDR=" + c.Addr}})
 	if r.Err != nil {
-		return health.Result{Detail: strings.TrimPrefix(r.Err.Error(), "command: ") + lastLine(r.Output)}
+		return health.Result{Detail: strings.TrimPrefix(r.Err.Error(), "command: ") + lastLine(r.Output), Err: r.Err}
 	}
 	return health.Result{OK: true, Detail: fmt.Sprintf("exit status 0 in %s", r.Took.Round(time.Millisecond))}
 }
@@ -188,39 +245,66 @@ func (b *Backend) checkAddr() string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// took takes in the result of a check.
+// took takes in the result of a check. One that could not be made, for want of
+// something of our own, is none.
 func (b *Backend) took(r health.Result, began time.Time) {
+	if lack := relay.LackOf(r.Err); lack != "" {
+		b.service.engine.lacking(lack, "check of "+b.target(), r.Err)
+		return
+	}
 	b.service.queue.Update(func() {
 		if b.admin() == AdminMaint || began.Before(b.demanded) {
 			return // it came too late
 		}
-		b.last, b.lastAt = r, time.Now()
-		b.checks[b.seen%len(b.checks)] = "!+"[bit(r.OK)]
-		b.seen++
 		if r.OK {
-			b.rtt = r.RTT
+			b.evidence.failing.Store(false)
+			b.evidence.dials = 0
 		}
-		if !b.judge.Add(r.OK) {
-			return
+		if b.service.config().Check.Type != health.None {
+			b.counts(r)
 		}
-		b.since = b.lastAt
-		ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
-			Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
-		if !r.OK {
-			b.flaps++
-			ev.Kind, ev.Level = EventBackendDn, LevelAlarm
-			ev.Text = fmt.Sprintf("backend %s is down: %s, %d of %d", b.target(), r.Detail, b.judge.Streak(), b.judge.Need())
-		}
-		b.service.engine.Note(ev)
-		switch {
-		case r.OK && b.wasUp:
-			b.warmSince = b.lastAt
-		case !r.OK && b.service.config().Check.OnDown == OnDownCut:
-			b.cutLive()
-		}
-		b.wasUp = b.wasUp || r.OK
-		b.service.servingChangedLocked()
 	})
+}
+
+// counts judges the backend by one more result: a check's or, of a passive one,
+// a client's. The queue is locked.
+func (b *Backend) counts(r health.Result) {
+	b.last, b.lastAt = r, time.Now()
+	b.checks[b.seen%len(b.checks)] = "!+"[bit(r.OK)]
+	b.seen++
+	if r.RTT > 0 {
+		b.rtt = r.RTT
+	}
+	if !b.judge.Add(r.OK) {
+		return
+	}
+	b.since = b.lastAt
+	ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
+	if r.OK {
+		b.evidence.forget()
+	} else {
+		b.flaps++
+		ev.Kind, ev.Level = EventBackendDn, LevelAlarm
+		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.judge.Streak(), b.judge.Need(), b.counted())
+	}
+	b.service.engine.Note(ev)
+	switch {
+	case r.OK && b.wasUp:
+		b.warmSince = b.lastAt
+	case !r.OK && b.service.config().Check.OnDown == OnDownCut:
+		b.cutLive()
+	}
+	b.wasUp = b.wasUp || r.OK
+	b.service.servingChangedLocked()
+}
+
+// counted is what the results are of.
+func (b *Backend) counted() string {
+	if b.service.config().Check.Type == health.Passive {
+		return "connections"
+	}
+	return "checks"
 }
 
 // cutLive resets the sessions that the backend has. Those that are being
@@ -238,43 +322,4 @@ func bit(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// dialFailed takes note of a session that could not connect, and wants to
-// know at once whether the backend is still there.
-func (b *Backend) dialFailed(err error) {
-	b.service.queue.Do(func() {
-		b.failed++
-		if ok, missed := b.dialsFailed.pass(time.Second); ok {
-			text := fmt.Sprintf("dial of %s failed: %s", b.target(), health.Explain(err))
-			if missed > 0 {
-				text += fmt.Sprintf(" (and %d more)", missed)
-			}
-			b.service.engine.Note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
-		}
-	})
-	b.poke()
-}
-
-// Probe checks now and says what came. The result counts like any other.
-func (b *Backend) Probe() (text string, err error) {
-	permit, err := b.service.engine.checks.Acquire(b.service.ctx)
-	if err != nil {
-		return "", fmt.Errorf("proxy: %s is not checked: the engine is stopping", b.target())
-	}
-	defer permit.Release()
-	check, may := b.mayCheck()
-	if !may {
-		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
-	}
-	began := time.Now()
-	r := b.look(b.service.ctx, check)
-	b.took(r, began)
-	if check.Polite {
-		b.service.queue.Update(func() { b.service.checking-- })
-	}
-	if !r.OK {
-		return fmt.Sprintf("probe %s: bad, %s", b.target(), r.Detail), nil
-	}
-	return fmt.Sprintf("probe %s: good, %s", b.target(), r.Detail), nil
 }

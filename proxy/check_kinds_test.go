@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func TestAProgramChecks(t *testing.T) {
 	if d := v.backend("a").Check.Detail; !strings.HasSuffix(d, "exit status 1: no db/a") {
 		t.Errorf("it says %q", d)
 	}
-	if text, err := v.svc.Backend("a").Probe(); err != nil || !strings.HasPrefix(text, "probe db/a: bad, ") {
+	if text, err := v.svc.Backend("a").Probe(); !errors.Is(err, proxy.ErrProbe) || !strings.HasPrefix(err.Error(), "probe db/a: failed, sh: exit status 1") {
 		t.Errorf("%s, %v", text, err)
 	}
 }

@@ -88,6 +88,13 @@ type ServiceConfig struct {
 	// example through a mesh.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
+	// Source are local addresses for connections to backends, one after another:
+	// each has a range of ports of its own. A backend is connected to from those
+	// of its own family; from the system's choice where there is none. An
+	// address that this machine does not have (yet) is no error here: a dial
+	// from it fails as our own trouble, see ReasonLocalLimit.
+	Source []netip.Addr
+
 	Balance          string        // random (weighted), roundrobin, leastconn, p2c, source, first; "" is random
 	ConnectTimeout   time.Duration // 0: 3 s
 	ConnectRetries   int           // on other backends; 0: 2, negative: none
@@ -132,13 +139,13 @@ type QueueConfig struct {
 
 // CheckConfig is how backends are looked at.
 type CheckConfig struct {
-	Type     string        // tcp, http, send-expect, exec, none; "" is tcp
+	Type     string        // tcp, http, send-expect, exec, passive, none; "" is tcp
 	Port     int           // 0: the backend's own
 	Path     string        // http
 	Method   string        // http
-	Host     string        // http
+	Host     string        // http, and the name that TLS asks for; "" is the address, localhost for unix
 	Expect   int           // http; 0: 200
-	TLS      bool          // http: by https
+	TLS      bool          // tcp, http, send-expect: over TLS; nobody's certificate is judged
 	Send     string        // send-expect; "": the backend speaks first
 	Want     string        // send-expect: somewhere in the answer
 	Run      []string      // exec: argv; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR in its environment
@@ -242,6 +249,11 @@ func (c ServiceConfig) validate() error {
 	if c.SendProxy < 0 || c.SendProxy > 2 {
 		return fmt.Errorf("service %q: send_proxy %d is not known; it is 0, 1 or 2", c.Name, c.SendProxy)
 	}
+	for _, a := range c.Source {
+		if _, err := ParseSource(a.String()); err != nil {
+			return fmt.Errorf("service %q: source %w", c.Name, err)
+		}
+	}
 	for _, a := range c.Listen {
 		if err := checkAddr(a, true); err != nil {
 			return fmt.Errorf("service %q: listen %w", c.Name, err)
@@ -254,7 +266,7 @@ func (c ServiceConfig) validate() error {
 		{"relay", c.Relay, []string{"auto", "loop", "stream"}},
 		{"no_backend", c.NoBackend, []string{Hold, Reject}},
 		{"queue.on_client_fin", c.Queue.OnClientFin, []string{FinVerify, FinKeep, FinDrop}},
-		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.Talk, checkExec, health.None}},
+		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.Talk, checkExec, health.Passive, health.None}},
 		{"check.on_down", c.Check.OnDown, []string{"", OnDownKeep, OnDownCut}},
 		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
 		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
@@ -335,6 +347,19 @@ func checkAddr(addr string, listen bool) error {
 		return fmt.Errorf("%q: there is no port %q", addr, port)
 	}
 	return nil
+}
+
+// ParseSource reads an address to connect from. Whether this machine has it is
+// not asked: it may come later, as one that moves between machines does.
+func ParseSource(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return a, fmt.Errorf("%q is not an IP address", s)
+	}
+	if a = a.Unmap(); a.IsUnspecified() || a.IsMulticast() {
+		return a, fmt.Errorf("%q is no machine's own address", s)
+	}
+	return a, nil
 }
 
 // ParseBackend reads "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]".

@@ -13,6 +13,9 @@ import (
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
+	// What we lack ourselves costs the backend nothing to be tried again, and
+	// may be there when the next session ends.
+	lastLocalRetry = 500 * time.Millisecond
 )
 
 // dial is the third stage: the session connects to its backend, or to
@@ -29,9 +32,9 @@ func dial(s *Session, ev relay.Event) answer {
 		if err := s.introduce(); err != nil {
 			s.run.Close(s.server, true)
 			s.server = nil
-			s.last.dialFailed(err)
-			return s.elsewhere(err)
+			return s.dialFailed(err)
 		}
+		s.last.dialWorked()
 		return s.meet()
 	case relay.Opened:
 		if s.ending != nil {
@@ -47,8 +50,7 @@ func dial(s *Session, ev relay.Event) answer {
 		if s.ending != nil {
 			return end
 		}
-		s.last.dialFailed(ev.Err)
-		return s.elsewhere(ev.Err)
+		return s.dialFailed(ev.Err)
 	case relay.Left:
 		if ev.End != relay.HalfFIN {
 			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: ev.End.String(), reset: ev.End == relay.Reset})
@@ -71,9 +73,22 @@ func dial(s *Session, ev relay.Event) answer {
 func (s *Session) connect() {
 	s.dials++
 	s.dialled = time.Since(s.opened)
-	c := s.service.config()
-	b := s.last
-	s.run.Dial(s, relay.Dial{Network: b.network, Addr: b.addr, Timeout: c.ConnectTimeout, Sock: c.Sock, Func: c.Dial})
+	d := s.last.dial()
+	d.Timeout = s.service.config().ConnectTimeout
+	s.run.Dial(s, d)
+}
+
+// dialFailed decides whose trouble it is. For want of something of our own the
+// session is treated like any other that could not connect, but the backend
+// knows nothing of it.
+func (s *Session) dialFailed(err error) answer {
+	lack := relay.LackOf(err)
+	if lack == "" {
+		s.last.dialFailed(err)
+	} else {
+		s.service.engine.lacking(lack, "dial of "+s.last.target(), err)
+	}
+	return s.elsewhere(err, lack)
 }
 
 // giveUp ends the session once the dial that is under way has come back.
@@ -89,7 +104,7 @@ func (s *Session) giveUp(e ending) answer {
 // elsewhere decides what follows a dial that failed: another backend with the
 // same slot, or back to the line; with no_backend = "reject" only as long as
 // there are retries.
-func (s *Session) elsewhere(err error) answer {
+func (s *Session) elsewhere(err error, lack relay.Lack) answer {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
 	if s.setback == nil {
@@ -106,10 +121,17 @@ func (s *Session) elsewhere(err error) answer {
 	// Who was held by a pause goes on being held (rule 17), and while a plan is
 	// at work nobody is failed before the checks have seen what is up (18a).
 	if c.NoBackend == Reject && int(s.dials) > retries && !s.held && !s.service.planned() {
+		if lack != "" {
+			return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})
+		}
 		return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, late: s.late})
 	}
 	back.tried = back.tried[:0]
-	back.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), lastRetry))
+	longest := lastRetry
+	if back.lack = lack != ""; back.lack {
+		longest = lastLocalRetry
+	}
+	back.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), longest))
 	s.rounds++
 	s.phase.Store(inQueue)
 	if s.rounds == 1 && s.waited == 0 {

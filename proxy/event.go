@@ -54,7 +54,7 @@ type Event struct {
 	Session string    `json:"session,omitempty"`
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
 	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
-	Text    string    `json:"text"`              // "backend pg-d is down: refused, 3 of 3"
+	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
 	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
 }
 
@@ -124,9 +124,11 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 
 // noteSeldom notes an event of its kind and service once in ten seconds, and
 // says how many were like it.
-func (e *Engine) noteSeldom(ev Event) {
+func (e *Engine) noteSeldom(ev Event) { e.noteSeldomAs(ev.Kind+" "+ev.Service, ev) }
+
+// noteSeldomAs is noteSeldom for what is alike under another key.
+func (e *Engine) noteSeldomAs(key string, ev Event) {
 	e.seldomMu.Lock()
-	key := ev.Kind + " " + ev.Service
 	t := e.seldom[key]
 	if t == nil {
 		t = &throttle{}

@@ -100,6 +100,10 @@ func (f *front) addrs() []string {
 
 // acceptTrouble says once a burst why clients have to wait outside.
 func (s *Service) acceptTrouble(err error) {
+	if lack := relay.LackOf(err); lack != "" {
+		s.engine.lacking(lack, "accept of "+s.name, err)
+		return
+	}
 	text := fmt.Sprintf("%s cannot accept: %v; it goes on trying", s.name, err)
 	if errors.Is(err, relay.ErrBudget) {
 		text = fmt.Sprintf("%s can hold no more sessions: it has %d, the process %d of %d; new clients wait in the kernel's backlog; raise the descriptor limit (ulimit -n)",

@@ -36,6 +36,9 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
 	now := time.Now()
 	if back := sess.setback; back != nil && back.retryAt.After(now) {
 		s.wakeAt(back.retryAt)
+		if back.lack {
+			return lock.Stay, ReasonLocalLimit
+		}
 		return lock.Stay, ReasonRetry
 	}
 	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {

@@ -195,11 +195,23 @@ func (s *Session) introduce() error {
 	from, to := net.TCPAddrFromAddrPort(s.client.Remote()), net.TCPAddrFromAddrPort(s.client.Local())
 	h := proxyproto.HeaderProxyFromAddrs(byte(v), from, to)
 	if !s.client.Remote().IsValid() || !s.client.Local().IsValid() {
-		h = &proxyproto.Header{Version: byte(v), Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}
+		return s.server.WriteFirst(localHeader(v))
 	}
 	text, err := h.Format()
 	if err != nil {
 		return fmt.Errorf("proxy: PROXY header: %w", err)
 	}
 	return s.server.WriteFirst(text)
+}
+
+// localHeader is a PROXY header that speaks for nobody, as of a check or of a
+// client without an address: LOCAL, or UNKNOWN in version 1.
+func localHeader(version int) []byte {
+	switch version {
+	case 1:
+		return []byte("PROXY UNKNOWN\r\n")
+	case 2:
+		return []byte(headerV2 + "\x20\x00\x00\x00")
+	}
+	return nil
 }

@@ -309,7 +309,9 @@ func (s *Service) awaitConnect(b *Backend) error {
 	ctx, cancel := context.WithTimeout(s.ctx, b.config().readyTimeout())
 	defer cancel()
 	for {
-		check := health.Check{Network: b.network, Addr: b.addr, Timeout: s.config().ConnectTimeout, Polite: true}
+		var check health.Check
+		s.queue.View(func() { check = b.check(health.TCP, b.addr) })
+		check.Timeout, check.Polite = s.config().ConnectTimeout, true
 		if check.Run(ctx).OK {
 			return nil
 		}

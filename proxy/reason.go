@@ -23,6 +23,9 @@ const (
 	ReasonLeaving Reason = "leaving" // it has been turned away
 	ReasonHook    Reason = "hook"    // one runs, or must run first; also of a session that a failed hook has turned away
 	ReasonUpgrade Reason = "upgrade" // who came earlier still waits in the process before this one
+	// This process lacks something itself, as local ports or descriptors; also
+	// of a session that was turned away for it.
+	ReasonLocalLimit Reason = "local_limit"
 	// No backend is up and ready; also of a session that was turned away for it.
 	ReasonNoBackend Reason = "no_backend"
 )

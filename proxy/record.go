@@ -49,6 +49,9 @@ func (s *Session) count(now time.Time) {
 		svc.countEnding(e)
 		svc.books.ended(e)
 		svc.books.closed(code)
+		if s.connected > 0 {
+			s.last.clientEnded(s.server.In() > 0, e.by == ByBackend)
+		}
 		svc.endRelease() // if it was the last that was held
 	})
 	svc.live.remove(s, func() {

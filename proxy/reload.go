@@ -239,7 +239,11 @@ func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
 		if recheck && !b.removing {
 			b.stopChecks()
 			b.judge.Reset()
+			b.evidence.forget()
 			s.startChecks(b)
+		}
+		if old.Check.Type != c.Check.Type {
+			b.poke() // a passive one waits until somebody asks
 		}
 	}
 	inFile := map[string]bool{}

@@ -102,7 +102,7 @@ func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
 		v := start(t, c, a)
 		v.turnedAway()
 		r := v.record()
-		if r.Dials != 3 || r.Phase != proxy.PhaseConnect || r.By != proxy.ByProxy || r.Reason != proxy.ReasonConnect || r.Detail != "refused" || r.Served {
+		if r.Dials != 3 || r.Phase != proxy.PhaseConnect || r.By != proxy.ByProxy || r.Reason != proxy.ReasonConnect || r.Detail != "connection refused" || r.Served {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.untilIdle(); i.Sessions.Failed != 1 || i.Sessions.Rejected != 0 || i.Backends[0].Failed != 3 {

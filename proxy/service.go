@@ -52,7 +52,8 @@ type Service struct {
 	toldOld    time.Time // when it was last said that a client waits long
 
 	total             atomic.Int64
-	bytesIn, bytesOut atomic.Int64 // of sessions that have ended
+	dials             atomic.Uint32 // takes source addresses in turn
+	bytesIn, bytesOut atomic.Int64  // of sessions that have ended
 
 	clock   alarm
 	ctx     context.Context // ends the clock and the checks

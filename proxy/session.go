@@ -160,6 +160,7 @@ func (s *Session) ends(e ending) answer {
 type setback struct {
 	tried   []*Backend // that it could not reach since it was granted
 	retryAt time.Time
+	lack    bool // the last was for want of something of our own
 }
 
 // hasTried says whether the session could not reach b since it was granted.

@@ -83,6 +83,7 @@ type Options struct {
 // Result is what came of an act.
 type Result struct {
 	Texts  []string `json:"texts"`            // a sentence for each target
+	Failed int      `json:"failed,omitempty"` // probes that did not pass
 	Impact []Impact `json:"impact,omitempty"` // of a dry run
 	Undo   *Request `json:"undo,omitempty"`   // what would take it back
 	Plan   string   `json:"plan,omitempty"`   // the id of the plan that has begun

@@ -123,7 +123,7 @@ func TestProbesGoSideBySide(t *testing.T) {
 		t.Fatalf("%v, %v", res, err)
 	}
 	for i, text := range res.Texts {
-		want := fmt.Sprintf("probe db/%d: good, http 200", i)
+		want := fmt.Sprintf("probe db/%d: passed, http 200", i)
 		if i == 3 {
 			want = "db/3 cannot be checked now: it is in maint, or every slot is taken"
 		}
@@ -160,7 +160,7 @@ func TestProbesOfALockGoOneAfterAnother(t *testing.T) {
 	}
 	for range 20 {
 		res, err := l.do("probe", "db")
-		if err != nil || strings.Count(strings.Join(res.Texts, " "), "good, http 200") != 3 {
+		if err != nil || strings.Count(strings.Join(res.Texts, " "), "passed, http 200") != 3 {
 			t.Fatalf("%v, %v", res.Texts, err)
 		}
 	}

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -11,10 +13,11 @@ import (
 // does not answer takes the whole of its check's timeout.
 const probesAtOnce = 16
 
-// probe checks the backends side by side; those of a service with a lock one
+// probe checks the backends side by side, and counts those that failed; those of a service with a lock one
 // after another, since each check takes a slot. Of several, one that cannot be
 // checked is told of like the others.
 func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
+	var failed atomic.Int32
 	texts, errs := make([]string, len(r.Targets)), make([]error, len(r.Targets))
 	one := func(i int) {
 		alone := r
@@ -26,6 +29,7 @@ func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 		}
 		if errs[i] != nil {
 			texts[i] = strings.TrimPrefix(errs[i].Error(), "proxy: ")
+			failed.Add(1)
 		}
 		service, backend := SplitTarget(r.Targets[i])
 		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
@@ -51,8 +55,8 @@ func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 		})
 	}
 	wg.Wait()
-	if len(r.Targets) == 1 && errs[0] != nil {
+	if len(r.Targets) == 1 && errs[0] != nil && !errors.Is(errs[0], proxy.ErrProbe) {
 		return Result{}, refusal(s, a, r.Targets[0], errs[0])
 	}
-	return Result{Texts: texts}, nil
+	return Result{Texts: texts, Failed: int(failed.Load())}, nil
 }

@@ -5,23 +5,19 @@ package health
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"os"
-	"strconv"
-	"syscall"
 	"time"
 )
 
 // Types of checks.
 const (
-	TCP  = "tcp"         // it accepts a connection
-	HTTP = "http"        // it answers a request with the expected status
-	Talk = "send-expect" // it answers some bytes with others
-	None = "none"        // it is up, whatever it does
+	TCP     = "tcp"         // it accepts a connection
+	HTTP    = "http"        // it answers a request with the expected status
+	Talk    = "send-expect" // it answers some bytes with others
+	Passive = "passive"     // as TCP, but only after its clients' connections have failed
+	None    = "none"        // it is up, whatever it does
 )
 
 // Check is one way to look at a backend. The zero value connects by TCP.
@@ -32,10 +28,10 @@ type Check struct {
 	Timeout time.Duration // of the whole check; 0: 4 s
 	Path    string        // HTTP; "" is "/"
 	Method  string        // HTTP; "" is GET
-	Host    string        // HTTP; "" is Addr
+	Host    string        // of HTTP and of TLS's SNI; "" is Addr, localhost for unix
 	Expect  int           // HTTP; 0 is 200
-	// TLS asks by https. Nobody's certificate is judged: a check asks whether a
-	// backend answers, not who it is.
+	// TLS is spoken before anything else is said. Nobody's certificate is
+	// judged: a check asks whether a backend answers, not who it is.
 	TLS  bool
 	Send string // Talk; "": the backend speaks first
 	Want string // Talk: somewhere in the answer
@@ -43,14 +39,26 @@ type Check struct {
 	// for services that can take only so many at a time. Otherwise the
 	// connection is reset, which leaves nothing behind on either side.
 	Polite bool
+	// First is said ahead of everything, TLS too: the PROXY header of a
+	// backend that wants one from its sessions.
+	First []byte
+	// Dial connects, as the sessions of the backend do; nil: the system.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Quiet says that what Dial makes is not seen by the backend's accept if
+	// it is reset at once: nothing is said over it, and it is never Polite.
+	// For TCP and Passive only.
+	Quiet bool
 }
 
 // Result is what one check found.
 type Result struct {
 	OK     bool
-	Detail string        // for people: "connected in 0.4ms", "refused"
+	Detail string        // for people: "connected in 0.4ms", "connection refused"
 	RTT    time.Duration // of the connect, when that worked
+	Err    error         // what has failed, where the system said; it may not be the backend's fault
 }
+
+func failed(err error) Result { return Result{Detail: Explain(err), Err: err} }
 
 // DefaultTimeout bounds a check that does not say.
 const DefaultTimeout = 4 * time.Second
@@ -69,29 +77,59 @@ func (c Check) Run(ctx context.Context) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	network := c.Network
+	network, dial := c.Network, c.Dial
 	if network == "" {
 		network = "tcp"
 	}
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	began := time.Now()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, c.Addr)
+	conn, err := dial(ctx, network, c.Addr)
 	if err != nil {
-		return Result{Detail: Explain(err)}
+		return failed(err)
 	}
 	rtt := time.Since(began)
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	over, err := c.begin(ctx, conn)
+	if err != nil {
+		conn.Close()
+		return failed(err)
+	}
 	switch c.Type {
 	case HTTP:
-		return c.http(ctx, conn, rtt)
+		return c.http(ctx, over, rtt)
 	case Talk:
-		return c.speak(ctx, conn, rtt)
+		return c.speak(over, rtt)
 	}
-	c.hangUp(conn)
+	c.hangUp(over)
 	return Result{OK: true, Detail: fmt.Sprintf("connected in %s", millis(rtt)), RTT: rtt}
+}
+
+// begin says what a session says before its client's bytes.
+func (c Check) begin(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if c.Quiet {
+		return conn, nil
+	}
+	if len(c.First) > 0 {
+		if _, err := conn.Write(c.First); err != nil {
+			return conn, err
+		}
+	}
+	if !c.TLS {
+		return conn, nil
+	}
+	secure := tls.Client(conn, &tls.Config{ServerName: nameOf(c.host()), InsecureSkipVerify: true})
+	return secure, secure.HandshakeContext(ctx)
 }
 
 func (c Check) hangUp(conn net.Conn) {
 	defer conn.Close()
-	if !c.Polite {
+	if !c.Polite || c.Quiet {
+		if t, ok := conn.(*tls.Conn); ok {
+			conn = t.NetConn()
+			defer conn.Close() // before TLS says goodbye
+		}
 		if t, ok := conn.(*net.TCPConn); ok {
 			t.SetLinger(0)
 		}
@@ -103,49 +141,15 @@ func (c Check) hangUp(conn net.Conn) {
 	}
 }
 
-// http asks over the connection that was made. It follows no redirect: 301 is
-// an answer like any other.
-func (c Check) http(ctx context.Context, conn net.Conn, rtt time.Duration) Result {
-	defer conn.Close()
-	method, path, host, expect := c.Method, c.Path, c.Host, c.Expect
-	if method == "" {
-		method = http.MethodGet
+// host is whom the backend is asked for.
+func (c Check) host() string {
+	switch {
+	case c.Host != "":
+		return c.Host
+	case c.Network == "unix":
+		return "localhost" // a path is no name
 	}
-	if path == "" {
-		path = "/"
-	}
-	if host == "" {
-		host = c.Addr
-	}
-	if expect == 0 {
-		expect = http.StatusOK
-	}
-	scheme := "http"
-	if c.TLS {
-		scheme = "https"
-	}
-	tr := &http.Transport{
-		DisableKeepAlives:      true,
-		MaxResponseHeaderBytes: 16 << 10,
-		DialContext:            func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		TLSClientConfig:        &tls.Config{ServerName: nameOf(host), InsecureSkipVerify: true},
-	}
-	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, scheme+"://check"+path, nil)
-	if err != nil {
-		return Result{Detail: err.Error()}
-	}
-	req.Host = host
-	req.Header.Set("User-Agent", "tcpctl-check")
-	resp, err := tr.RoundTrip(req)
-	if err != nil {
-		return Result{Detail: Explain(err)}
-	}
-	resp.Body.Close()
-	if resp.StatusCode != expect {
-		return Result{Detail: "http " + strconv.Itoa(resp.StatusCode) + ", wants " + strconv.Itoa(expect)}
-	}
-	return Result{OK: true, Detail: "http " + strconv.Itoa(resp.StatusCode), RTT: rtt}
+	return c.Addr
 }
 
 // nameOf is a host without its port.
@@ -154,42 +158,4 @@ func nameOf(host string) string {
 		return name
 	}
 	return host
-}
-
-// Explain says in a word or two why a connection failed.
-func Explain(err error) string {
-	var dns *net.DNSError
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
-	case errors.Is(err, syscall.ECONNRESET):
-		return "reset"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
-		return "timed out"
-	case errors.Is(err, context.Canceled):
-		return "given up"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "no route"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "out of descriptors"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "out of local ports"
-	case errors.Is(err, syscall.ENOENT):
-		return "no such socket"
-	case errors.As(err, &dns):
-		return "name not found"
-	case errors.Is(err, io.EOF):
-		return "closed without an answer"
-	}
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		return sys.Err.Error()
-	}
-	return err.Error()
-}
-
-func millis(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + "ms"
 }

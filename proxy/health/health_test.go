@@ -41,7 +41,7 @@ func TestTCP(t *testing.T) {
 	ln.Close()
 	<-ended
 	r := Check{Addr: ln.Addr().String()}.Run(context.Background())
-	if r.OK || r.Detail != "refused" {
+	if r.OK || r.Detail != "connection refused" {
 		t.Errorf("closed port: %+v", r)
 	}
 }

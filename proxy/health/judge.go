@@ -47,6 +47,9 @@ func (j *Judge) Fail() { j.demand = false }
 func (j *Judge) Up() bool    { return j.up }
 func (j *Judge) Known() bool { return j.known }
 
+// Passed says whether the last result was good.
+func (j *Judge) Passed() bool { return j.ok }
+
 // Streak is how many of the last results were alike, and Need how many in a
 // row change the state, or would if they were not alike.
 func (j *Judge) Streak() int { return j.streak }

@@ -2,7 +2,6 @@ package health
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"time"
@@ -13,13 +12,10 @@ const heardMost = 64 << 10
 
 // speak says what is to be said over the connection that was made, and reads
 // until the answer is in what came.
-func (c Check) speak(ctx context.Context, conn net.Conn, rtt time.Duration) Result {
+func (c Check) speak(conn net.Conn, rtt time.Duration) Result {
 	defer c.hangUp(conn)
-	if until, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(until)
-	}
 	if _, err := conn.Write([]byte(c.Send)); err != nil {
-		return Result{Detail: Explain(err)}
+		return failed(err)
 	}
 	var heard []byte
 	part := make([]byte, 4<<10)
@@ -30,7 +26,7 @@ func (c Check) speak(ctx context.Context, conn net.Conn, rtt time.Duration) Resu
 			return Result{OK: true, Detail: fmt.Sprintf("said %s", quote(c.Want)), RTT: rtt}
 		}
 		if err != nil && len(heard) == 0 {
-			return Result{Detail: Explain(err)}
+			return failed(err)
 		}
 		if err != nil {
 			break

@@ -87,7 +87,7 @@ func (d *Dial) connectUnix(ctx context.Context) (net.Conn, error) {
 func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 	of := 0
 	for _, a := range d.Source {
-		if a.Is4() == to.Is4() {
+		if sameFamily(a, to) {
 			of++
 		}
 	}
@@ -96,7 +96,7 @@ func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 	}
 	n := (int(d.Turn%uint32(of)) + try) % of
 	for _, a := range d.Source {
-		if a.Is4() != to.Is4() {
+		if !sameFamily(a, to) {
 			continue
 		}
 		if n == 0 {
@@ -107,6 +107,8 @@ func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 	}
 	return from, try+1 < of
 }
+
+func sameFamily(a, b netip.Addr) bool { return a.Is4() == b.Is4() && a.Is4In6() == b.Is4In6() }
 
 // addresses are those of the backend's name.
 func (d *Dial) addresses(ctx context.Context) ([]netip.AddrPort, error) {

@@ -1,0 +1,169 @@
+package proxy_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func passive(relay string) proxy.ServiceConfig {
+	c := proxy.ServiceConfig{Relay: relay, Check: quick(2, 3)}
+	c.Check.Type = "passive"
+	return c
+}
+
+// TestPassiveMakesNoConnectionOfItsOwn as long as its clients reach the
+// backend, not even when somebody asks for a check by a reload.
+func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
+	var dials atomic.Int32
+	a := newServer(t, "a")
+	c := passive("stream")
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	v := start(t, c, a)
+	v.untilUp()
+	one := v.dial("one")
+	one.hears("a one")
+	one.leaves()
+	v.untilIdle()
+	time.Sleep(200 * time.Millisecond)
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections for one client", n)
+	}
+	if text, err := v.svc.Backend("a").Probe(); err != nil || dials.Load() != 2 {
+		t.Errorf("a probe: %s, %v", text, err)
+	}
+}
+
+// TestPassiveIsJudgedByItsClients: down after as many failures as of checks,
+// and checked from the first one on until it is up again.
+func TestPassiveIsJudgedByItsClients(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, passive(relay), a)
+		v.untilUp()
+		a.kill()
+		one := v.queue("one")
+		v.untilHealth("a", proxy.StateDown)
+		b := v.backend("a")
+		if b.Check == nil || b.Check.Detail != "connection refused" || b.Flaps != 1 || b.Failed == 0 || b.Eligible {
+			t.Errorf("it is %+v, check %+v", b, b.Check)
+		}
+		page, _ := v.Events(0)
+		if n := countEvents(page, proxy.EventBackendDn, "connection refused (3 of 3 connections failed)"); n != 1 {
+			t.Errorf("said %d times: %+v", n, page.Events)
+		}
+		a.restart(t)
+		one.hears("a one")
+		v.untilHealth("a", proxy.StateUp)
+	})
+}
+
+// TestPassiveBeginsAnewAfterMaint: nothing is known of it then.
+func TestPassiveBeginsAnewAfterMaint(t *testing.T) {
+	a := newServer(t, "a")
+	v := start(t, passive("auto"), a)
+	v.untilUp()
+	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"}))
+	a.kill()
+	v.must(v.svc.Backend("a").Ready("ana", ""))
+	v.untilHealth("a", proxy.StateDown)
+	a.restart(t)
+	v.untilHealth("a", proxy.StateUp)
+	c := passive("auto")
+	c.Name, c.Listen, c.Backends = "db", []string{"127.0.0.1:0"}, []proxy.BackendConfig{a.backend()}
+	c.Check.Type = "tcp"
+	v.apply(c)
+	v.untilBackend("a", "checked again", func(b proxy.BackendInfo) bool {
+		return b.Check != nil && strings.HasPrefix(b.Check.Detail, "connected in ")
+	})
+	a.kill()
+	v.untilHealth("a", proxy.StateDown)
+	c.Check.Type = "passive"
+	v.apply(c)
+	a.restart(t)
+	v.untilHealth("a", proxy.StateUp)
+}
+
+// TestUpIsNotSaidWhereClientsSeeOtherwise, whatever a connect shows: the
+// backend ends each of them without a byte.
+func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
+	for _, kind := range []string{"none", "passive", "tcp"} {
+		t.Run(kind, func(t *testing.T) {
+			if kind == "tcp" && runtime.GOOS != "linux" {
+				t.Skip("the listener would see the checks")
+			}
+			eachRelay(t, func(t *testing.T, relay string) {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ln.Close()
+				c := passive(relay)
+				c.Check.Type = kind
+				c.Backends = []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}
+				v := start(t, c)
+				v.untilUp()
+				visit := func(answer string) {
+					client := v.dial("")
+					s, err := ln.Accept()
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.Write([]byte(answer))
+					s.Close()
+					io.Copy(io.Discard, client) // it ends second
+					client.Close()
+					v.record()
+				}
+				for range 2 {
+					visit("")
+				}
+				if b := v.backend("a"); b.State != proxy.StateUp {
+					t.Errorf("after two of them: %+v", b)
+				}
+				visit("")
+				b := v.backend("a")
+				if b.State != proxy.StateChecking || !b.Eligible || b.Why != "" || b.Check.Detail != "ends every client without a byte" || b.Check.Streak != 3 || b.Check.OK {
+					t.Errorf("after three of them: %+v, check %+v", b, b.Check)
+				}
+				page, _ := v.Events(0)
+				if n := countEvents(page, proxy.EventDial, "ends every client without a byte (3 of 3)"); n != 1 {
+					t.Errorf("said %d times", n)
+				}
+				visit("hello")
+				v.untilHealth("a", proxy.StateUp)
+			})
+		})
+	}
+}
+
+// TestUpIsNotSaidWhereDialsFail: without checks it gets clients all the same.
+func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		v := start(t, unchecked(relay), a)
+		v.untilUp()
+		a.kill()
+		one := v.queue("one")
+		v.untilHealth("a", proxy.StateChecking)
+		if b := v.backend("a"); b.Check == nil || b.Check.Detail != "dial failed: connection refused" || !b.Eligible {
+			t.Errorf("it is %+v, check %+v", b, b.Check)
+		}
+		a.restart(t)
+		one.hears("a one")
+		v.untilHealth("a", proxy.StateUp)
+		if b := v.backend("a"); b.Check != nil {
+			t.Errorf("it is said to be checked: %+v", b.Check)
+		}
+	})
+}
