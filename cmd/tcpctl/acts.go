@@ -139,9 +139,12 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 		}
 	}
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), res)
+		err = printJSON(cmd.OutOrStdout(), res)
 	}
-	return nil
+	if err == nil && res.Failed > 0 {
+		return told{fmt.Errorf("%d of %d probes did not pass", res.Failed, len(res.Texts))}
+	}
+	return err
 }
 
 func printResult(w io.Writer, res api.Result) {

@@ -51,7 +51,7 @@ func proxyCommand() *cobra.Command {
 func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check *string) {
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", name, "what the service is called")
-	f.StringVar(check, "check", "tcp", "how backends are checked: tcp, http[:PATH] or none")
+	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (only once clients could not connect) or none")
 	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "clients while no backend is up: hold or reject")
 	f.DurationVar(&c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
 	f.DurationVar(&c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
@@ -59,7 +59,7 @@ func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check
 	f.StringVar(&c.Relay, "relay", "auto", "auto, loop or stream")
 }
 
-// parseCheck reads tcp, http, http:/path or none.
+// parseCheck reads tcp, http, http:/path, passive or none.
 func parseCheck(text string, c *proxy.CheckConfig) error {
 	kind, path, _ := strings.Cut(text, ":")
 	c.Type = kind
@@ -67,10 +67,10 @@ func parseCheck(text string, c *proxy.CheckConfig) error {
 	case kind == health.HTTP && (path == "" || strings.HasPrefix(path, "/")):
 		c.Path = path
 		return nil
-	case (kind == health.TCP || kind == health.None) && path == "":
+	case (kind == health.TCP || kind == health.Passive || kind == health.None) && path == "":
 		return nil
 	}
-	return usage("--check %q is not known; it is tcp, http, http:/PATH or none", text)
+	return usage("--check %q is not known; it is tcp, http, http:/PATH, passive or none", text)
 }
 
 // runService runs an engine with one service.

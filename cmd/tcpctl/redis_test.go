@@ -79,10 +79,10 @@ func TestRedisDiesUnderLoad(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d connections served, %d failed after the kill", served.Load(), failed.Load())
 
-	if out := in.tcpctl("status"); !strings.Contains(out, "! down") || !strings.Contains(out, "refused, 3 of 3") {
+	if out := in.tcpctl("status"); !strings.Contains(out, "! down") || !strings.Contains(out, "connection refused (3 of 3 checks failed)") {
 		t.Errorf("status:\n%s", out)
 	}
-	if out := in.tcpctl("events"); !strings.Contains(out, "backend proxy/b is down: refused, 3 of 3") {
+	if out := in.tcpctl("events"); !strings.Contains(out, "backend proxy/b is down: connection refused (3 of 3 checks failed)") {
 		t.Errorf("events:\n%s", out)
 	}
 }

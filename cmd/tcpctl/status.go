@@ -131,12 +131,14 @@ func backendNote(b *proxy.BackendInfo) string {
 	note := b.Why
 	switch {
 	case b.Why == "down" && b.Check != nil:
-		note = fmt.Sprintf("%s, %d of %d", b.Check.Detail, min(b.Check.Streak, b.Check.Need), b.Check.Need)
+		note = fmt.Sprintf("%s (%d of %d checks failed)", b.Check.Detail, min(b.Check.Streak, b.Check.Need), b.Check.Need)
 		if b.Check.OK {
-			note = fmt.Sprintf("good again, %d of %d", b.Check.Streak, b.Check.Need)
+			note = fmt.Sprintf("%d of %d checks passed", b.Check.Streak, b.Check.Need)
 		}
 	case b.Why == "checking" && b.Check != nil:
 		note = "checking: " + b.Check.Detail
+	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, and they show this
+		note = fmt.Sprintf("%s (%d of %d)", b.Check.Detail, b.Check.Streak, b.Check.Need)
 	case b.Drain != nil && b.Active > 0:
 		note += fmt.Sprintf(": %d of %d left", b.Drain.Left, b.Drain.StartedWith)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
 // bridge is what the flags of ws say that is no part of a proxy's.
@@ -64,6 +65,10 @@ where it cannot be served.`,
 	f.IntVar(&c.SendProxy, "send-proxy", 0, "tell the service the client's address by a PROXY header of version 1 or 2")
 	f.StringSliceVar(&b.trusted, "trusted-proxy", nil, "believe X-Forwarded-For from this address or `CIDR`")
 	serviceFlags(cmd, &c, "ws", &b.check)
+	// Servers that speak first count strangers, and turn the bridge away with
+	// them: TigerVNC after five, MySQL after max_connect_errors.
+	b.check = health.Passive
+	f.Lookup("check").DefValue = health.Passive
 	// Nobody looks at a page that waits: say at once that there is no backend.
 	c.NoBackend = proxy.Reject
 	f.Lookup("no-backend").DefValue = proxy.Reject

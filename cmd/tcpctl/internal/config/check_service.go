@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,17 +133,23 @@ func (c *Check) check(r *report, path string) {
 	}
 	// A path with type = "tcp" is an operator who believes that it is asked
 	// for. With none, the rest may wait for better days.
+	const overTLS = "tcp http send-expect"
+	hosts := "http"
+	if c.TLS {
+		hosts = overTLS
+	}
 	for _, k := range []struct {
 		key, of string
 		used    bool
 	}{
-		{"path", "http", c.Path != "/"}, {"method", "http", c.Method != "GET"}, {"host", "http", c.Host != ""},
-		{"tls", "http", c.TLS}, {"expect", "http", c.Expect != 200},
+		{"path", "http", c.Path != "/"}, {"method", "http", c.Method != "GET"}, {"host", hosts, c.Host != ""},
+		{"tls", overTLS, c.TLS}, {"expect", "http", c.Expect != 200},
 		{"send", "send-expect", c.Send != ""}, {"expect_bytes", "send-expect", c.ExpectBytes != ""},
 		{"run", "exec", len(c.Run) > 0},
 	} {
-		if k.used && c.Type != k.of && c.Type != "none" {
-			r.wrong(path+"."+k.key, fmt.Sprintf("write type = %q, or take it out", k.of), "%s does nothing with type = %q", k.key, c.Type)
+		of := strings.Fields(k.of)
+		if k.used && c.Type != "none" && !slices.Contains(of, c.Type) {
+			r.wrong(path+"."+k.key, fmt.Sprintf("write type = %q, or take it out", of[len(of)/2]), "%s does nothing with type = %q", k.key, c.Type)
 		}
 	}
 }

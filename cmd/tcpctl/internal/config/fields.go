@@ -140,6 +140,9 @@ func setUnit(p any, text string) (what string, err error) {
 	case *netip.Prefix:
 		what = "network"
 		*p, err = parsePrefix(text)
+	case *netip.Addr:
+		what = "local address"
+		*p, err = parseSource(text)
 	}
 	return what, err
 }

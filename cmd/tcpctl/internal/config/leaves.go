@@ -115,11 +115,9 @@ func literal(v any) string {
 		}
 		return "[" + strings.Join(all, ", ") + "]"
 	case []netip.Prefix:
-		all := make([]string, len(v))
-		for i := range v {
-			all[i] = strconv.Quote(v[i].String())
-		}
-		return "[" + strings.Join(all, ", ") + "]"
+		return literals(v)
+	case []netip.Addr:
+		return literals(v)
 	case map[string]string:
 		all := []string{}
 		for _, k := range slices.Sorted(maps.Keys(v)) {
@@ -128,4 +126,12 @@ func literal(v any) string {
 		return "{" + strings.Join(all, ", ") + "}"
 	}
 	return fmt.Sprint(v)
+}
+
+func literals[T fmt.Stringer](v []T) string {
+	all := make([]string, len(v))
+	for i := range v {
+		all[i] = strconv.Quote(v[i].String())
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }

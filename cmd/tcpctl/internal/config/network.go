@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // endpoint is an address in a form that can be compared: 127.0.0.1, and not
@@ -76,6 +78,15 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return p, Error{Text: strconv.Quote(s) + " is not a network", Hint: `write "10.0.0.0/8", "fd00::/8" or an address`}
 	}
 	return p.Masked(), nil
+}
+
+// parseSource reads an address to connect from.
+func parseSource(s string) (netip.Addr, error) {
+	a, err := proxy.ParseSource(s)
+	if err != nil {
+		return a, Error{Text: err.Error(), Hint: `write one of this machine's: "10.0.0.5" or "fd00::5"`}
+	}
+	return a, nil
 }
 
 // parseMode reads the permissions of a file as chmod does: "0600".

@@ -30,6 +30,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 	c := proxy.ServiceConfig{
 		Name:             s.Name,
 		Listen:           s.Listen,
+		Source:           s.Source,
 		Balance:          s.Balance,
 		ConnectTimeout:   orNever(s.ConnectTimeout),
 		ConnectRetries:   orOff(s.ConnectRetries),

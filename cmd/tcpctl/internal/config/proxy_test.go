@@ -79,6 +79,7 @@ var conversions = []struct {
 	{"accept_proxy = true\ntrusted_proxies = [\"10.0.0.5\"]", func(c *svc) {
 		c.AcceptProxy, c.TrustedProxies = true, []netip.Prefix{netip.MustParsePrefix("10.0.0.5/32")}
 	}},
+	{`source = ["10.0.0.5", "fd00::5"]`, func(c *svc) { c.Source = []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("fd00::5")} }},
 	{`send_proxy = 2`, func(c *svc) { c.SendProxy = 2 }},
 	{`send_proxy = 0`, func(c *svc) { c.SendProxy = 0 }},
 
@@ -135,7 +136,7 @@ func TestProxy(t *testing.T) {
 		c.want(&want)
 		f := lenient(t, "a.toml", text)
 		got := f.Services[0].proxy()
-		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.line, diff)
 		}
 		// The engine finds nothing that the file's own check has missed.

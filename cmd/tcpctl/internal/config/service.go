@@ -12,9 +12,10 @@ type Service struct {
 	Balance  string    `toml:"balance" default:"random" oneof:"random roundrobin leastconn p2c source first"`
 	Backends []Backend `toml:"backends"`
 
-	Allow            []netip.Prefix `toml:"allow"` // empty: everybody
-	Deny             []netip.Prefix `toml:"deny"`  // wins over Allow
-	SNI              []string       `toml:"sni"`   // names for which it shares its address with others
+	Allow            []netip.Prefix `toml:"allow"`  // empty: everybody
+	Deny             []netip.Prefix `toml:"deny"`   // wins over Allow
+	Source           []netip.Addr   `toml:"source"` // of connections to backends; empty: the system's choice
+	SNI              []string       `toml:"sni"`    // names for which it shares its address with others
 	AcceptProxy      bool           `toml:"accept_proxy" default:"false"`
 	TrustedProxies   []netip.Prefix `toml:"trusted_proxies"`
 	SendProxy        int            `toml:"send_proxy" min:"0" max:"2"`        // version of the header to the backend; 0: none
@@ -59,12 +60,12 @@ type Backend struct {
 
 // Check is how backends are looked at.
 type Check struct {
-	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec none"`
+	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec passive none"`
 	Port        int           `toml:"port" min:"0" max:"65535"`                 // 0: the backend's own
 	Path        string        `toml:"path" default:"/"`                         // http
 	Method      string        `toml:"method" default:"GET"`                     // http
-	Host        string        `toml:"host"`                                     // http; "": the address
-	TLS         bool          `toml:"tls" default:"false"`                      // http
+	Host        string        `toml:"host"`                                     // http, and TLS's name; "": the address
+	TLS         bool          `toml:"tls" default:"false"`                      // tcp, http, send-expect
 	Expect      int           `toml:"expect" default:"200" min:"100" max:"599"` // http
 	Send        string        `toml:"send"`                                     // send-expect
 	ExpectBytes string        `toml:"expect_bytes"`                             // send-expect

@@ -42,6 +42,14 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 				*p = append(*p, n)
 			}
 		}
+	case *[]netip.Addr:
+		*p = nil
+		for _, e := range d.list(path, raw) {
+			var a netip.Addr
+			if d.unit(e.path, e.raw, &a) {
+				*p = append(*p, a)
+			}
+		}
 	case *string:
 		d.text(path, raw, p, tag)
 	case *bool:

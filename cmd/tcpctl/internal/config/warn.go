@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 )
@@ -34,8 +35,30 @@ func (f *File) warningsOn(system string) Errors {
 		if s.NoBackend == "reject" && len(s.Backends) == 0 {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
 		}
+		for j, a := range s.Source {
+			at := fmt.Sprintf("%s.source[%d]", path, j)
+			if c, err := net.ListenPacket("udp", net.JoinHostPort(a.String(), "0")); err != nil {
+				r.wrong(at, "ip addr shows which there are; until it is there, no backend is connected to from it", "this machine does not have the address %s now", a)
+			} else {
+				c.Close()
+			}
+			if !s.reaches(a) {
+				r.wrong(at, "take it out", "no backend of service %q has an address of the family of %s", s.Name, a)
+			}
+		}
 	}
 	return r.inOrder()
+}
+
+// reaches says whether a backend may have an address of a source's family.
+func (s *Service) reaches(source netip.Addr) bool {
+	for _, b := range s.Backends {
+		e, _, _ := parseEndpoint(b.Addr+b.DNS, false)
+		if ip, err := netip.ParseAddr(e.host); e.path == "" && (err != nil || ip.Is4() == source.Is4()) {
+			return true
+		}
+	}
+	return len(s.Backends) == 0
 }
 
 // bypassed gives a loopback address of the service whose clients a pause
