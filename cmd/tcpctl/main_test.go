@@ -14,12 +14,27 @@ import (
 // TestMain puts this binary into PATH as "tcpctl", so that the tests start the
 // real thing as processes of their own: also with the race detector.
 func TestMain(m *testing.M) {
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // a second at the end of each command, otherwise
-	testscript.Main(tidy{m}, map[string]func(){"tcpctl": main})
+	races := ""
+	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or somebody knows better
+		dir, err := os.MkdirTemp("", "tcpctl-race")
+		if err != nil {
+			panic(err)
+		}
+		os.Chmod(dir, 0o777) // for those that run as another user
+		races = dir
+		// The sleep would be a second at the end of each command.
+		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
+	}
+	testscript.Main(tidy{m, races}, map[string]func(){"tcpctl": main})
 }
 
-// tidy fails a run that leaves a goroutine behind.
-type tidy struct{ *testing.M }
+// tidy fails a run that leaves a goroutine behind, or in which the race
+// detector has found something in a command, which only the command's own
+// stderr would say otherwise.
+type tidy struct {
+	*testing.M
+	races string // where it writes
+}
 
 func (t tidy) Run() int {
 	// For a test that runs tcpctl as another user.
@@ -27,6 +42,9 @@ func (t tidy) Run() int {
 		os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)
 	}
 	status := t.M.Run()
+	if t.foundRaces() {
+		return 1
+	}
 	if status == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -34,4 +52,18 @@ func (t tidy) Run() int {
 		}
 	}
 	return status
+}
+
+// foundRaces prints what the race detector has found in commands.
+func (t tidy) foundRaces() (found bool) {
+	if t.races == "" {
+		return false
+	}
+	defer os.RemoveAll(t.races)
+	files, _ := filepath.Glob(filepath.Join(t.races, "race*"))
+	for _, name := range files {
+		text, _ := os.ReadFile(name)
+		fmt.Fprintf(os.Stderr, "a command of the tests: %s\n", text)
+	}
+	return len(files) > 0
 }

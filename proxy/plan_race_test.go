@@ -1,0 +1,60 @@
+package proxy_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestAPlanIsWholeBeforeItIsSeen: those who look at it as it begins find all
+// that a report has, and a reload may change the backend that it restarts.
+func TestAPlanIsWholeBeforeItIsSeen(t *testing.T) {
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = []string{"true"}
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{b},
+		Check: proxy.CheckConfig{Interval: 20 * time.Millisecond, Rise: 1}}
+	v := start(t, c)
+	v.untilUp()
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	again := func(do func(n int)) {
+		others.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					do(n)
+				}
+			}
+		})
+	}
+	again(func(int) {
+		if p := v.Plan(""); p != nil {
+			if r := p.Report(); len(r.Backends) != 1 || r.ID == "" {
+				t.Errorf("%+v", r)
+			}
+		}
+		v.svc.Info()
+	})
+	again(func(n int) {
+		c := c
+		c.Backends = []proxy.BackendConfig{b}
+		c.Backends[0].ReadyTimeout = time.Duration(10+n%2) * time.Second
+		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{c}}); err != nil {
+			t.Error(err)
+		}
+		v.svc.Backend("a").Addr()
+		time.Sleep(time.Millisecond)
+	})
+	for range 10 {
+		if r := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})); r.State != proxy.PlanDone {
+			t.Errorf("%+v", r)
+		}
+	}
+	close(stop)
+	others.Wait()
+}
