@@ -85,6 +85,9 @@ func New(cfg Config) (*Node, error) {
 // ID is the node's id.
 func (n *Node) ID() string { return n.id.id }
 
+// NodeName is what people call the node: Config.Node, or the host's name.
+func (n *Node) NodeName() string { return n.cfg.Node }
+
 // Name is the mesh's name.
 func (n *Node) Name() string { return n.cfg.Name }
 

@@ -12,6 +12,9 @@ func TestDescriptorsAreDivided(t *testing.T) {
 		if d.Sessions < limit/3 || d.Control < 4 || d.Metrics < 2 || d.Checks < 4 || d.Control+d.Metrics+d.Checks > reserve {
 			t.Errorf("%d: %+v leaves a reserve of %d", limit, d, reserve)
 		}
+		if d.Mesh < 8 || limit >= 64 && d.Control+d.Metrics+d.Checks+d.Mesh > reserve {
+			t.Errorf("%d: %+v leaves a reserve of %d, with a mesh", limit, d, reserve)
+		}
 	}
 	if d := divideDescriptors(1024, 7); d.Sessions != 7 {
 		t.Errorf("max_sessions is not held: %+v", d)

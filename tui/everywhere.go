@@ -7,7 +7,6 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -57,11 +56,8 @@ func (m *model) allNodes() []string {
 		return nil
 	}
 	names := []string{m.homeName()}
-	for _, p := range m.mesh().Peers {
-		if p.Cause == mesh.Left {
-			continue
-		}
-		if names = append(names, safe(p.Name)); p.Name == m.peer {
+	for _, p := range m.mesh().Members() {
+		if names = append(names, safe(p.Called())); p.Called() == m.peer {
 			n := len(names) - 1
 			names[0], names[n] = names[n], names[0]
 		}
@@ -75,11 +71,11 @@ func (m *model) alsoOn() (lines []string) {
 		return []string{"there are no others to ask: " + noSecret}
 	}
 	there, gone := []string{m.homeName()}, []string(nil)
-	for _, p := range m.mesh().Peers {
-		if p.State == mesh.Alive {
-			there = append(there, safe(p.Name))
-		} else if p.Cause != mesh.Left {
-			gone = append(gone, safe(p.Name))
+	for _, p := range m.mesh().Members() {
+		if p.Gone(m.engineNow()) == "" {
+			there = append(there, safe(p.Called()))
+		} else {
+			gone = append(gone, safe(p.Called()))
 		}
 	}
 	lines = append(lines, fmt.Sprintf("on %s: the above is of %s, each looks at its own and may refuse", strings.Join(there, ", "), m.placeName()))
@@ -115,9 +111,12 @@ func (m *model) showAnswers(p *proposal, answers []api.PeerAnswer) {
 	did := 0
 	for _, a := range answers {
 		texts := a.Result.Texts
-		if a.Error != nil {
+		switch {
+		case a.Outcome == api.OutcomeUnknown:
+			texts = []string{"? unknown: " + errorText(a.Error)}
+		case a.Error != nil:
 			texts = []string{"! " + errorText(a.Error)}
-		} else {
+		default:
 			did++
 			for _, i := range a.Result.Impact {
 				texts = append(texts, i.Lines...)

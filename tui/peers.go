@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ type peerRow struct {
 	name, addr, version string
 	peer                *api.Peer // nil: this one
 	up, of, queue       int
+	unreadable          bool          // those three are not known
 	ago                 time.Duration // since something came from it
 }
 
@@ -52,6 +54,8 @@ func peerSign(p *api.Peer) sign {
 		return sign{'+', "alive", themes.StateUp}
 	case mesh.Suspect:
 		return sign{'~', "suspect", themes.StateDrain}
+	case mesh.Refused:
+		return sign{'-', "refused", themes.StateIdle} // no node of ours
 	}
 	if p.Cause == mesh.Left {
 		return sign{'o', "down", themes.StateIdle} // it said so
@@ -63,7 +67,7 @@ func causeText(p *api.Peer) string {
 	switch {
 	case p.Cause != "":
 		return " (" + map[mesh.Cause]string{mesh.Crash: "crash: its process died", mesh.Cut: "cut: nothing comes back",
-			mesh.Hung: "hung: its process does not answer", mesh.Left: "it has left"}[p.Cause] + ")"
+			mesh.Hung: "hung: its process does not answer", mesh.Left: "it has left", mesh.GaveUp: "it gave this node up"}[p.Cause] + ")"
 	case p.Why != "":
 		return " (" + safe(p.Why) + ")"
 	}
@@ -81,6 +85,8 @@ var peerColumns = []column[*peerRow]{
 	{name: "UP", prio: 2, width: 5, right: true, num: func(r *peerRow) float64 { return float64(r.up) },
 		cell: func(r *peerRow) (string, themes.Role) {
 			switch {
+			case r.unreadable:
+				return "?", themes.Warn
 			case r.of == 0:
 				return "-", themes.TextDim
 			case r.up < r.of:
@@ -90,6 +96,9 @@ var peerColumns = []column[*peerRow]{
 		}},
 	{name: "QUEUE", prio: 2, width: 5, right: true, num: func(r *peerRow) float64 { return float64(r.queue) },
 		cell: func(r *peerRow) (string, themes.Role) {
+			if r.unreadable {
+				return "?", themes.Warn
+			}
 			if r.queue > 0 {
 				return amount(float64(r.queue)), themes.Warn
 			}
@@ -152,11 +161,12 @@ func (p *peersPane) refresh(m *model) {
 	}
 	w := m.home.world
 	n := count(w.status)
-	rows := []*peerRow{{name: known.Node, addr: known.Listen, version: w.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
+	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: w.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
 	for i := range known.Peers {
 		one := &known.Peers[i]
-		r := &peerRow{name: one.Name, addr: one.Addr, version: one.Version, peer: one, ago: w.now().Sub(one.Seen)}
+		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: w.now().Sub(one.Seen)}
 		r.up, r.of, r.queue = one.Up()
+		r.unreadable = one.Unreadable != ""
 		rows = append(rows, r)
 	}
 	p.table.set(rows)
@@ -170,7 +180,7 @@ func (m *model) countNodes() (here, all int) {
 	}
 	here, all = 1, 1
 	for _, p := range m.mesh().Peers {
-		if p.Cause == mesh.Left {
+		if p.Cause == mesh.Left || p.Stranger() {
 			continue
 		}
 		all++
@@ -276,7 +286,10 @@ func peerFacts(m *model, r *peerRow) []fact {
 		services = append(services, text)
 	}
 	text := safe(r.name) + ": " + strings.Join(services, "; ")
-	if len(services) == 0 {
+	switch {
+	case p.Unreadable != "":
+		text = safe(r.name) + ": " + safe(p.Unreadable)
+	case len(services) == 0:
 		text = safe(r.name) + ": it has told nothing of its services"
 	}
 	how := ""
@@ -287,7 +300,7 @@ func peerFacts(m *model, r *peerRow) []fact {
 	}
 	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + m.at(p.Since)},
 		{"address", safe(p.Addr)}, {"found by", safe(p.FoundBy)}, {"version", safe(p.Version)}, {"round trip", latency(r.rtt())}}
-	if why := m.unreachable(p.Name); why != "" {
+	if why := m.unreachable(r.name); why != "" {
 		facts = append(facts, fact{"acts", why})
 	}
 	return facts

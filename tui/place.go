@@ -93,7 +93,7 @@ func (m *model) mesh() *api.Mesh { return m.home.world.status.Mesh }
 func (m *model) node(name string) *api.Peer {
 	if mesh := m.mesh(); mesh != nil {
 		for i := range mesh.Peers {
-			if mesh.Peers[i].Name == name {
+			if mesh.Peers[i].Called() == name {
 				return &mesh.Peers[i]
 			}
 		}
@@ -114,6 +114,8 @@ func (m *model) unreachable(name string) string {
 		return "there is no such node" + nearest(name, m.nodeNames())
 	case !m.mesh().Secret:
 		return noSecret
+	case p.Stranger():
+		return "it is no member of this mesh" + causeText(p)
 	case p.State == mesh.Down:
 		return "it is down" + causeText(p)
 	case !p.Trusted:
@@ -125,7 +127,9 @@ func (m *model) unreachable(name string) string {
 func (m *model) nodeNames() (names []string) {
 	if mesh := m.mesh(); mesh != nil {
 		for i := range mesh.Peers {
-			names = append(names, mesh.Peers[i].Name)
+			if !mesh.Peers[i].Stranger() {
+				names = append(names, mesh.Peers[i].Called())
+			}
 		}
 	}
 	return names

@@ -59,7 +59,14 @@ func TestMarksStayWithTheirNode(t *testing.T) {
 // A drain on every node goes to each, and each one's answer is shown.
 func TestEverywhere(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
-	c.engine.change(heal)
+	c.engine.change(func(f *fake) {
+		heal(f)
+		p := f.status.Mesh.Peers
+		p[1].State, p[1].Cause = mesh.Down, mesh.Cut
+		// Who is no member is not asked: one that left, and one that somebody has made up.
+		f.status.Mesh.Peers = append(p, api.Peer{Peer: mesh.Peer{ID: "4", Name: "edge-04", State: mesh.Down, Cause: mesh.Left, Trusted: true}},
+			api.Peer{Peer: mesh.Peer{ID: "5", Name: "edge-02", State: mesh.Refused, Why: "mesh: refused"}})
+	})
 	c.look()
 	two := c.engine.peer("edge-02")
 	two.change(func(f *fake) { f.refuse = api.Refused("no backend would be left", "--force") })
@@ -68,12 +75,12 @@ func TestEverywhere(t *testing.T) {
 	c.press("enter")
 	c.sees("on every node ?", "tcpctl drain db-front/pg-a --peer all", "edge-03: not reachable")
 	c.press("y")
-	c.sees("edge-01", "edge-02", "no backend would be left", "edge-03", "unreachable", "done on 1 of 3 nodes")
+	c.sees("edge-01", "edge-02", "no backend would be left", "edge-03", "unknown: unreachable: down (cut)", "done on 1 of 3 nodes")
 	if n := len(c.engine.acts()); n != 1 {
 		t.Fatalf("%d acts at home", n)
 	}
 	if n := len(c.engine.peer("edge-03").acts()); n != 0 {
-		t.Fatalf("%d acts on a node that is suspect", n)
+		t.Fatalf("%d acts on a node that is down", n)
 	}
 	c.press("esc 5")
 	c.sees("edge-02: ! no backend would be left")

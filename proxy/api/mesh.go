@@ -1,11 +1,10 @@
 package api
 
 import (
-	"context"
-	"errors"
+	"cmp"
+	"fmt"
 	"slices"
-	"strings"
-	"sync"
+	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
@@ -15,9 +14,11 @@ import (
 type Mesh struct {
 	Name    string              `json:"name"`
 	Node    string              `json:"node"`
+	ID      string              `json:"id"`
+	Label   string              `json:"label"` // what --peer takes for this node: see Peer
 	Listen  string              `json:"listen"`
 	Secret  bool                `json:"secret"` // without one, peers see names and states, and cannot act
-	Peers   []Peer              `json:"peers"`
+	Peers   []Peer              `json:"peers"`  // those that were never connected come last
 	Sources []mesh.SourceStatus `json:"sources,omitempty"`
 	Refused []mesh.Refusal      `json:"refused,omitempty"`
 }
@@ -25,7 +26,13 @@ type Mesh struct {
 // Peer is another node, and what it tells of its services.
 type Peer struct {
 	mesh.Peer
+	// Label is what --peer takes for it: its name, or, where another node has
+	// the same, "name#" and the beginning of its id.
+	Label    string        `json:"label,omitempty"`
 	Services []PeerService `json:"services,omitempty"`
+	// Unreadable says why its record cannot be read: it is of another version
+	// of this program. Nothing is known of its services then.
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 // PeerService is one service of a peer, in short.
@@ -49,8 +56,19 @@ func Brief(s *proxy.ServiceInfo) PeerService {
 	return b
 }
 
+// Called is the peer's label, or its name where it has none.
+func (p *Peer) Called() string { return cmp.Or(p.Label, p.Name) }
+
+// Member says whether the peer is one of ours: it has proved the secret, and
+// has not left. An act for all goes to members and to nobody else.
+func (p *Peer) Member() bool { return p.Trusted && p.Cause != mesh.Left }
+
+// Stranger says whether the peer was never connected: it was refused, or
+// somebody has only spoken of it.
+func (p *Peer) Stranger() bool { return p.State == mesh.Refused }
+
 // Up is how many backends of the peer are eligible, of how many, and Queue how
-// many clients wait there.
+// many clients wait there. They are not known when its record is Unreadable.
 func (p *Peer) Up() (up, of, queue int) {
 	for _, s := range p.Services {
 		up, of, queue = up+s.Up, of+s.Backends, queue+s.Queue
@@ -58,70 +76,54 @@ func (p *Peer) Up() (up, of, queue int) {
 	return up, of, queue
 }
 
+// Gone says in words why a peer cannot be asked now, and when it was seen
+// last; "" when it can be.
+func (p *Peer) Gone(now time.Time) string {
+	if p.State == mesh.Alive || p.State == mesh.Suspect {
+		return ""
+	}
+	text := "unreachable: " + string(p.State)
+	if p.Cause != "" {
+		text += " (" + string(p.Cause) + ")"
+	}
+	if !p.Seen.IsZero() {
+		text += fmt.Sprintf(", last seen %s ago", max(0, now.Sub(p.Seen)).Round(time.Second))
+	}
+	return text
+}
+
+// SetLabels gives this node and each peer the Label that tells them apart.
+// Strangers may claim any name: they change nobody's label.
+func (m *Mesh) SetLabels() {
+	count := map[string]int{m.Node: 1}
+	for i := range m.Peers {
+		if !m.Peers[i].Stranger() {
+			count[m.Peers[i].Name]++
+		}
+	}
+	label := func(name, id string) string {
+		if count[name] < 2 {
+			return name
+		}
+		return Label(name, id)
+	}
+	m.Label = label(m.Node, m.ID)
+	for i := range m.Peers {
+		m.Peers[i].Label = label(m.Peers[i].Name, m.Peers[i].ID)
+	}
+}
+
+// Label is what --peer takes for one of several nodes of a name.
+func Label(name, id string) string { return name + "#" + id[:min(len(id), 8)] }
+
+// Members are the peers that an act for all goes to.
+func (m *Mesh) Members() []Peer {
+	return slices.DeleteFunc(slices.Clone(m.Peers), func(p Peer) bool { return !p.Member() })
+}
+
 // Fleet is a Source that reaches other nodes, too.
 type Fleet interface {
-	// Peer is another node as a Source. Whether it can be reached shows when
-	// it is asked.
+	// Peer is another node as a Source: its id, or what --peer takes. Whether
+	// it can be reached shows when it is asked.
 	Peer(node string) Planner
-}
-
-// PeerAnswer is what one node answered to an act that went to all of them.
-type PeerAnswer struct {
-	Node   string `json:"node"`
-	Result Result `json:"result,omitzero"`
-	Error  *Error `json:"error,omitempty"` // refused, or unreachable
-	here   bool
-}
-
-// DoEverywhere carries out one act here and on every peer that this node
-// knows, and gives each one's answer. Nothing is applied later: a node that
-// cannot be reached now has not done it. All are asked at once: one that hangs
-// takes until ctx is done, and nobody waits behind it.
-func DoEverywhere(ctx context.Context, self Source, peers func(string) Source, r Request) ([]PeerAnswer, error) {
-	return DoOnEach(ctx, self, peers, func(string) *Request { return &r })
-}
-
-// DoOnEach is DoEverywhere with a request for each node; one for which there
-// is none is left alone.
-func DoOnEach(ctx context.Context, self Source, peers func(string) Source, of func(node string) *Request) ([]PeerAnswer, error) {
-	st, err := self.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := []PeerAnswer{{Node: st.Node.Name}}
-	if st.Mesh != nil {
-		for _, p := range st.Mesh.Peers {
-			a := PeerAnswer{Node: p.Name}
-			if p.State != mesh.Alive {
-				a.Error = Refused(strings.TrimSpace("unreachable: "+string(p.State)+" "+string(p.Cause)), "nothing was done there")
-			}
-			all = append(all, a)
-		}
-	}
-	all[0].here = true
-	all = slices.DeleteFunc(all, func(a PeerAnswer) bool { return of(a.Node) == nil })
-	var wg sync.WaitGroup
-	for i := range all {
-		if a := &all[i]; a.Error == nil {
-			src := self
-			if !a.here {
-				src = peers(a.Node)
-			}
-			wg.Go(func() { a.ask(ctx, src, *of(a.Node)) })
-		}
-	}
-	wg.Wait()
-	return all, nil
-}
-
-func (a *PeerAnswer) ask(ctx context.Context, src Source, r Request) {
-	res, err := src.Do(ctx, r)
-	switch {
-	case err == nil:
-		a.Result = res
-	case errors.Is(err, context.DeadlineExceeded):
-		a.Error = Refused("no answer in time", "whether it was done there is not known: look at it")
-	default:
-		a.Error = AsError(err)
-	}
 }

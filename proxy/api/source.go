@@ -37,7 +37,7 @@ type SessionQuery struct {
 // Error is a refusal that a person can act on. As JSON it is
 // {"error": {"code": "refused", "message": "…", "hint": "…"}}.
 type Error struct {
-	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused
+	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused, 502 not reached, 504 sent and not answered
 	Text   string // what is wrong, and with what
 	Hint   string // what to try next
 }
@@ -53,21 +53,27 @@ type ErrorBody struct {
 	} `json:"error"`
 }
 
-// Code is one word for what kind of error it is: usage, not_found, refused.
+// Code is one word for what kind of error it is: usage, not_found, refused,
+// and of another node unreachable or no_answer.
 func (e *Error) Code() string {
 	switch e.Status {
 	case http.StatusBadRequest:
 		return "usage"
 	case http.StatusNotFound:
 		return "not_found"
+	case StatusUnreachable:
+		return "unreachable"
+	case StatusNoAnswer:
+		return "no_answer"
 	}
 	return "refused"
 }
 
-func (e *Error) MarshalJSON() ([]byte, error) {
-	var b ErrorBody
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.body()) }
+
+func (e *Error) body() (b ErrorBody) {
 	b.Error.Code, b.Error.Message, b.Error.Hint = e.Code(), e.Text, e.Hint
-	return json.Marshal(b)
+	return b
 }
 
 // UnmarshalJSON leaves Status as it is: that is the answer's.
@@ -93,6 +99,21 @@ func Unknown(text, hint string) *Error { return &Error{http.StatusNotFound, text
 
 // Refused says that the engine could, and will not.
 func Refused(text, hint string) *Error { return &Error{http.StatusConflict, text, hint} }
+
+// What came of a request to another node that gave no answer: it was not sent,
+// or it was, and nobody here knows what was done.
+const (
+	StatusUnreachable = http.StatusBadGateway
+	StatusNoAnswer    = http.StatusGatewayTimeout
+)
+
+// Unreachable says that a request was not sent.
+func Unreachable(text, hint string) *Error { return &Error{StatusUnreachable, text, hint} }
+
+// NoAnswer says that a request was sent and not answered.
+func NoAnswer(text string) *Error {
+	return &Error{StatusNoAnswer, "sent, and no answer: " + text, "whether it was done there is not known: look at its events; to repeat the act is safe"}
+}
 
 // AsError makes an Error of any error, a refusal unless it says otherwise.
 func AsError(err error) *Error {

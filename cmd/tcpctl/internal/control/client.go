@@ -124,16 +124,17 @@ func (c *Client) get(ctx context.Context, path string, v url.Values, into any) e
 	return c.call(ctx, http.MethodGet, path, v, nil, into)
 }
 
+// call asks for a path, which is escaped already.
 func (c *Client) call(ctx context.Context, method, path string, v url.Values, body io.Reader, into any) error {
 	if c.peer != "" {
-		path = "/v1/peers/" + c.peer + path
+		// A dot is escaped, too: a node may be called "..".
+		path = "/v1/peers/" + strings.ReplaceAll(url.PathEscape(c.peer), ".", "%2E") + path
 	}
 	host := c.host
 	if host == "" {
 		host = "tcpctl"
 	}
-	u := url.URL{Scheme: "http", Host: host, Path: path, RawQuery: v.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path+"?"+v.Encode(), body)
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,10 @@ func (c *Client) call(ctx context.Context, method, path string, v url.Values, bo
 
 // explain turns what dialling says into what a person can act on.
 func (c *Client) explain(err error) error {
+	refusal, refused := errors.AsType[*api.Error](err) // of a function that Over was given
 	switch {
+	case refused:
+		return refusal
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

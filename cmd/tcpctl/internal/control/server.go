@@ -139,13 +139,13 @@ func (s *Server) who(r *http.Request) string {
 
 // handler is the API of this instance, and the way to its peers.
 func (s *Server) handler(source api.Source, peers http.Handler) http.Handler {
-	own := NewHandler(source, s.who)
-	if peers == nil {
-		return own
-	}
 	mux := http.NewServeMux()
-	mux.Handle("/", own)
+	mux.Handle("/", NewHandler(source, s.who))
 	mux.HandleFunc("/v1/peers/{node}/", func(w http.ResponseWriter, r *http.Request) {
+		if peers == nil {
+			fail(w, api.NoMesh())
+			return
+		}
 		r.Header.Set(PeerHeader, s.who(r))
 		peers.ServeHTTP(w, r)
 	})

@@ -6,6 +6,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,8 +18,11 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -28,11 +32,40 @@ type Config struct {
 	Listen  string
 	Version string
 	Log     *slog.Logger
+	// Keep gives the folder for the node's key, so that it is the same node
+	// after a restart. nil: it is a new one each time, unless Mesh has a key.
+	Keep func() (string, error)
+}
+
+// TakeKey gives the node the key that is kept for it, and locks that: call
+// release when the node is closed. A key that cannot be kept is a warning.
+func (c *Config) TakeKey() (release func()) {
+	id := c.identity()
+	return id.release
+}
+
+func (c *Config) identity() *identity {
+	id := &identity{key: c.Mesh.Key}
+	if c.Keep == nil {
+		return id
+	}
+	dir, err := c.Keep()
+	if err == nil {
+		var kept *identity
+		if kept, err = takeIdentity(dir, c.Mesh.Name, c.Mesh.Node, c.Listen, c.Mesh.Key, c.Log); err == nil {
+			id = kept
+		}
+	}
+	if err != nil {
+		c.Log.Warn("mesh: the node's key cannot be kept, and it is a new node after a restart: " + err.Error())
+	}
+	c.Mesh.Key = id.key
+	return id
 }
 
 // FromFile makes a Config of the table [mesh].
 func FromFile(m *config.Mesh, node string) (Config, error) {
-	c := Config{Listen: m.Listen, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS}}
+	c := Config{Listen: m.Listen, Log: slog.Default(), Keep: func() (string, error) { return statedir.Make("mesh") }, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS}}
 	if c.Mesh.Node == "" {
 		c.Mesh.Node = node
 	}
@@ -58,10 +91,13 @@ type Fleet struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	server  *http.Server // what peers ask of us
-	streams *streams
-	proxy   *httputil.ReverseProxy // what is asked of peers
-	heard   heard
+	server    *http.Server // what peers ask of us
+	streams   *streams
+	proxy     *httputil.ReverseProxy // what is asked of peers
+	transport *http.Transport        // and by what
+	own       http.Handler           // what is asked of this node by its name
+	identity  *identity
+	heard     heard
 }
 
 // Start is New and Join.
@@ -80,33 +116,52 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 func New(c Config, source *api.Local) (*Fleet, error) {
 	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), heard: heard{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.identity = c.identity()
 	mc := c.Mesh
+	limitStrangers(&mc, proxy.NewDescriptors(0).Mesh)
 	mc.Version = c.Version
 	mc.OnStream, mc.OnError = f.streams.take, f.trouble
 	node, err := mesh.New(mc)
 	if err != nil {
 		f.cancel()
+		f.identity.release()
 		return nil, err
 	}
 	f.node = node
+	f.transport = &http.Transport{DialContext: f.dial, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second}
 	f.proxy = &httputil.ReverseProxy{
-		Rewrite:       f.rewrite,
-		Transport:     &http.Transport{DialContext: f.dial, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second},
+		Rewrite:       rewrite,
+		Transport:     roundTrip(f.ask),
 		FlushInterval: -1,
-		ErrorHandler:  f.unreachable,
+		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, err error) { control.Fail(w, api.AsError(err)) },
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // each is told to who asked
 	}
+	f.own = control.NewHandler(source, func(r *http.Request) string { return r.Header.Get(control.PeerHeader) })
 	f.server = &http.Server{Handler: f.believing(control.NewHandler(source, whoBehind)), ConnContext: withPeer,
-		ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return f.ctx },
-		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+		BaseContext: func(net.Listener) context.Context { return f.ctx },
+		ErrorLog:    slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	connlimit.Bound(f.server, maxStreams)
 	source.Mesh, source.Peers = f.status, f.peer
 	return f, nil
+}
+
+// limitStrangers keeps those who have proved no secret within so many
+// descriptors: half for those who are on their way in or are looked for, and in
+// an open mesh, where all remain strangers, two for each peer.
+func limitStrangers(c *mesh.Config, descriptors int) {
+	c.MaxUnproven = max(descriptors/2, 8)
+	if len(c.Secrets) == 0 {
+		c.MaxPeers = max(descriptors/4, 4)
+	}
 }
 
 // Join listens, and is found by the others from then on.
 func (f *Fleet) Join(ctx context.Context) error {
 	if err := f.node.Listen(ctx, f.listen); err != nil {
 		return err
+	}
+	if locked, err := f.identity.lock(); !locked { // a process before this one should have let go of it
+		f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
 	}
 	f.wg.Add(3)
 	go f.serve()
@@ -123,9 +178,13 @@ func (f *Fleet) Close() {
 	f.node.Shutdown(ctx)
 	f.streams.Close()
 	f.server.Close()
-	f.proxy.Transport.(*http.Transport).CloseIdleConnections()
+	f.transport.CloseIdleConnections()
 	f.wg.Wait()
+	f.identity.release()
 }
+
+// maxStreams bounds what all peers together ask at a time.
+const maxStreams = 512
 
 // Addr is where the node listens.
 func (f *Fleet) Addr() mesh.Addr { return f.node.Addr() }
@@ -135,15 +194,29 @@ func (f *Fleet) serve() {
 	f.server.Serve(f.streams) // until Close
 }
 
-func (f *Fleet) trouble(err error) { f.log.Warn("mesh: " + strings.TrimPrefix(err.Error(), "mesh: ")) }
+// trouble is what no caller could be told: it stands in the events, and thereby
+// in the log.
+func (f *Fleet) trouble(err error) {
+	text := "mesh: " + strings.TrimPrefix(err.Error(), "mesh: ")
+	if errors.Is(err, mesh.ErrSameID) && f.identity.path != "" {
+		text += fmt.Sprintf("; was this machine copied? On one of the two, remove %s and start again", f.identity.path)
+	}
+	f.source.Engine.Note(proxy.Event{Kind: proxy.EventPeer, Level: proxy.LevelWarn, Text: text})
+}
 
 // status is the mesh as the status shows it.
 func (f *Fleet) status() *api.Mesh {
 	s := f.node.Status()
-	m := &api.Mesh{Name: s.Name, Node: s.Node, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused,
+	m := &api.Mesh{Name: s.Name, Node: s.Node, ID: s.ID, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused,
 		Peers: []api.Peer{}}
 	for _, p := range s.Peers {
-		m.Peers = append(m.Peers, api.Peer{Peer: p, Services: read(p.Record).Services})
+		r, err := read(p.Record)
+		one := api.Peer{Peer: p, Services: r.Services}
+		if err != nil {
+			one.Unreadable = err.Error()
+		}
+		m.Peers = append(m.Peers, one)
 	}
+	m.SetLabels()
 	return m
 }

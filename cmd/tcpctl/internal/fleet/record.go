@@ -3,15 +3,19 @@ package fleet
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // record is what a node tells all others, again at each change.
 type record struct {
+	Version  int               `json:"v"` // of the record: recordVersion
 	Services []api.PeerService `json:"services"`
 	Acts     []deed            `json:"acts,omitempty"` // the last ones of its operators
 }
@@ -31,12 +35,29 @@ const deedsTold = 8
 // servicesTold bounds a record, which without a secret may have 64 KiB.
 const servicesTold = 200
 
-// read reads a peer's record; what cannot be read is nothing.
-func read(text []byte) (r record) {
-	if len(text) > 0 && json.Unmarshal(text, &r) != nil {
-		return record{}
+// recordVersion changes when a record comes to mean something else to those
+// who read it; a new field that they may skip does not change it.
+const recordVersion = 1
+
+// read reads a peer's record. None, which is so until the first has come, is
+// no error.
+func read(text []byte) (r record, err error) {
+	if len(text) == 0 {
+		return record{}, nil
 	}
-	return r
+	var version struct {
+		Version int `json:"v"`
+	}
+	switch err := json.Unmarshal(text, &version); {
+	case err != nil:
+		return record{}, errors.New("its record is not JSON")
+	case version.Version != recordVersion:
+		return record{}, fmt.Errorf("its record has version %d, this program reads %d", version.Version, recordVersion)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return record{}, fmt.Errorf("its record cannot be read: %w", err)
+	}
+	return r, nil
 }
 
 // tell gives the peers a new record whenever it has changed.
@@ -74,7 +95,7 @@ func (f *Fleet) tell() {
 }
 
 func (f *Fleet) record(deeds []deed) record {
-	r := record{Services: []api.PeerService{}}
+	r := record{Version: recordVersion, Services: []api.PeerService{}}
 	all := f.source.Engine.Services()
 	for i := range all[:min(len(all), servicesTold)] {
 		r.Services = append(r.Services, api.Brief(&all[i]))
@@ -97,12 +118,16 @@ func (f *Fleet) follow() {
 		note := proxy.Event{Kind: proxy.EventPeer, Peer: p.Name}
 		switch {
 		case ev.Kind == "update":
-			f.deeds(p.ID, p.Name, read(p.Record))
+			if r, err := read(p.Record); err == nil {
+				f.deeds(p.ID, p.Name, r)
+			}
 			continue
 		case ev.Kind == "alive":
 			note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s is there, found by %s at %s", p.Name, p.FoundBy, p.Addr)
 		case ev.Kind == "down" && p.Cause == "left":
 			note.Text = fmt.Sprintf("peer %s has left", p.Name)
+		case ev.Kind == "down" && p.Cause == mesh.GaveUp:
+			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, strings.TrimPrefix(p.Why, "mesh: it says: "))
 		default:
 			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s is %s", p.Name, ev.Kind)
 			if p.Cause != "" {

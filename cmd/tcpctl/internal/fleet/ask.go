@@ -1,0 +1,177 @@
+package fleet
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// roundTrip is an http.RoundTripper of one function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// nodeKey is where a request keeps which node it is for, as somebody wrote it:
+// a name may have any characters, and a URL's host may not.
+type nodeKey struct{}
+
+// ServeHTTP passes a request below /v1/peers/NODE on to that node, which may be
+// this one.
+func (f *Fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	node, rest := nodeOf(r.URL)
+	here, err := f.isSelf(node)
+	switch {
+	case err != nil:
+		control.Fail(w, api.AsError(err))
+	case here:
+		own := r.Clone(r.Context())
+		own.URL = rest
+		f.own.ServeHTTP(w, own)
+	default:
+		f.proxy.ServeHTTP(w, r)
+	}
+}
+
+// nodeOf takes the node out of a URL.
+func nodeOf(u *url.URL) (node string, rest *url.URL) {
+	escaped, path, _ := strings.Cut(strings.TrimPrefix(u.EscapedPath(), "/v1/peers/"), "/")
+	node, err := url.PathUnescape(escaped)
+	rest, parseErr := url.Parse("http://peer/" + path)
+	if err != nil || parseErr != nil {
+		return "", &url.URL{Scheme: "http", Host: "peer", Path: "/"} // the server has parsed it before
+	}
+	rest.RawQuery = u.RawQuery
+	return node, rest
+}
+
+// isSelf says whether that is the name or the id of this node. A name that a
+// peer has, too, is nobody's.
+func (f *Fleet) isSelf(node string) (bool, error) {
+	name, id := f.node.NodeName(), f.node.ID()
+	if node == id {
+		return true, nil
+	}
+	if part, ok := strings.CutPrefix(node, name+"#"); ok && part != "" && strings.HasPrefix(id, part) {
+		return true, nil
+	}
+	if node != name {
+		return false, nil
+	}
+	p, err := f.node.Find(node)
+	several, ambiguous := errors.AsType[*mesh.AmbiguousError](err)
+	switch {
+	case ambiguous:
+		return false, f.ambiguous(node, several.Peers)
+	case err == nil:
+		return false, f.ambiguous(node, []mesh.Peer{p})
+	}
+	return true, nil
+}
+
+func rewrite(r *httputil.ProxyRequest) {
+	node, rest := nodeOf(r.In.URL)
+	r.Out = r.Out.WithContext(context.WithValue(r.Out.Context(), nodeKey{}, node))
+	r.Out.URL, r.Out.Host = rest, rest.Host
+	r.Out.Header.Set(control.PeerHeader, r.In.Header.Get(control.PeerHeader))
+}
+
+// ask sends a request to the node that its context names. An error is an
+// *api.Error, unless the asker has given up: it tells a request that was not
+// sent from one that was, and may have been carried out.
+func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
+	node, _ := r.Context().Value(nodeKey{}).(string)
+	p, err := f.node.Find(node)
+	if err != nil {
+		return nil, f.notAsked(r, node, err)
+	}
+	var sent atomic.Bool
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
+	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
+	out.URL.Host = hex.EncodeToString([]byte(p.ID))
+	out.Host = out.URL.Host
+	resp, err := f.transport.RoundTrip(out)
+	switch {
+	case err == nil:
+		return resp, nil
+	case r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case sent.Load() && r.Method != http.MethodGet:
+		return nil, api.NoAnswer(fmt.Sprintf("the connection to %s is lost: %s", node, plain(err)))
+	}
+	return nil, f.notAsked(r, node, err)
+}
+
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "mesh: ") }
+
+// dial opens a stream to the node whose id is the host.
+func (f *Fleet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	host, _, _ := net.SplitHostPort(addr)
+	id, err := hex.DecodeString(host)
+	if err != nil {
+		return nil, err
+	}
+	return f.node.OpenStream(ctx, string(id))
+}
+
+// notAsked says why a node was not asked.
+func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
+	hint := "tcpctl peers shows who is there"
+	if r.Method != http.MethodGet {
+		hint += "; nothing was done"
+	}
+	if errors.Is(err, mesh.ErrUntrusted) {
+		return api.NoSecret()
+	}
+	if several, ok := errors.AsType[*mesh.AmbiguousError](err); ok {
+		return f.ambiguous(node, several.Peers)
+	}
+	if !errors.Is(err, mesh.ErrNoPeer) {
+		return api.Unreachable(node+" is unreachable: "+plain(err), hint)
+	}
+	m := f.status()
+	for i := range m.Peers {
+		p := &m.Peers[i]
+		if gone := p.Gone(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
+			if p.Stranger() {
+				return api.Unreachable(node+" is no member of this mesh: "+p.Why, hint)
+			}
+			return api.Unreachable(node+" is "+gone, hint)
+		}
+	}
+	return api.Unreachable(node+" is unreachable: no such peer is connected", hint)
+}
+
+// ambiguous says how to name each of several nodes of one name.
+func (f *Fleet) ambiguous(name string, peers []mesh.Peer) *api.Error {
+	var all []string
+	if f.node.NodeName() == name {
+		all = append(all, fmt.Sprintf("%s (this node)", api.Label(name, f.node.ID())))
+	}
+	for _, p := range peers {
+		all = append(all, fmt.Sprintf("%s (%s)", api.Label(p.Name, p.ID), p.Addr))
+	}
+	return api.Wrong(fmt.Sprintf("several nodes have the name %q", name), "say which: --peer "+strings.Join(all, ", or --peer "))
+}
+
+// peer is another node as a Source, for the console of this one.
+func (f *Fleet) peer(node string) api.Planner {
+	by := f.source.By
+	return control.Over(func(r *http.Request) (*http.Response, error) {
+		r = r.WithContext(context.WithValue(r.Context(), nodeKey{}, node))
+		r.Header.Set(control.PeerHeader, by)
+		return f.ask(r)
+	}, "peer")
+}

@@ -1,0 +1,47 @@
+// Package statedir is the folder in which an instance keeps what outlasts it.
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Path is the state folder: $STATE_DIRECTORY (systemd's), else as root
+// /var/lib/tcpctl, else $XDG_STATE_HOME/tcpctl, else ~/.local/state/tcpctl. It
+// need not exist.
+func Path() (string, error) {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir, nil
+	}
+	if os.Getuid() == 0 {
+		return "/var/lib/tcpctl", nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // else it is to be ignored: the XDG specification
+		return filepath.Join(dir, "tcpctl"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no state folder: %w; set XDG_STATE_HOME", err)
+	}
+	return filepath.Join(home, ".local", "state", "tcpctl"), nil
+}
+
+// Make returns a folder below the state folder, and makes both, for this user
+// alone, where they are missing.
+func Make(name string) (string, error) {
+	dir, err := Path()
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("state folder: %w", err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", errors.Join(err, fmt.Errorf("state folder: %s is no folder", dir))
+	}
+	return dir, nil
+}

@@ -1,0 +1,166 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Outcome is what is known of a request to one node.
+type Outcome string
+
+// The outcomes. Unknown says that the node was not reached, or that nothing
+// came back of what was sent: what it has done is for its events to tell.
+const (
+	OutcomeDone    Outcome = "done"
+	OutcomeRefused Outcome = "refused"
+	OutcomeUnknown Outcome = "unknown"
+)
+
+// Member is a node that a request for all nodes goes to: this one, or a member
+// of its mesh.
+type Member struct {
+	Node string `json:"node"` // its label
+	ID   string `json:"id,omitempty"`
+	Addr string `json:"addr,omitempty"`
+	here bool
+	gone string
+}
+
+// Answer is what one node has answered to a request that went to all of them.
+type Answer[T any] struct {
+	Member
+	Outcome Outcome
+	Result  T
+	Error   *Error // why not; nil when done
+}
+
+// MarshalJSON puts what is in the Error beside the node, and not a level below.
+func (a Answer[T]) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Member
+		Outcome Outcome `json:"outcome"`
+		Result  T       `json:"result,omitzero"`
+		Error   any     `json:"error,omitempty"`
+	}{a.Member, a.Outcome, a.Result, nil}
+	if a.Error != nil {
+		out.Error = a.Error.body().Error
+	}
+	return json.Marshal(out)
+}
+
+// PeerAnswer is the answer to an act.
+type PeerAnswer = Answer[Result]
+
+// members are this node and the members of its mesh.
+func members(st *Status) ([]Member, error) {
+	m := st.Mesh
+	switch {
+	case m == nil:
+		return nil, NoMesh()
+	case !m.Secret:
+		return nil, NoSecret()
+	}
+	all := []Member{{Node: cmp.Or(m.Label, st.Node.Name), ID: m.ID, Addr: m.Listen, here: true}}
+	now := st.Node.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	for _, p := range m.Members() {
+		all = append(all, Member{Node: p.Called(), ID: p.ID, Addr: p.Addr, gone: p.Gone(now)})
+	}
+	return all, nil
+}
+
+// NoMesh says that --peer means nothing here.
+func NoMesh() *Error {
+	return Wrong("this instance is in no mesh: there are no other nodes", "leave out --peer, or give its configuration a [mesh] table with a name")
+}
+
+// NoSecret says that nobody acts in an open mesh.
+func NoSecret() *Error {
+	return Refused("nobody may look into other nodes or act on them through a mesh without a secret", "give each node the same secret_file: tcpctl mesh key makes one")
+}
+
+// AskAll asks this node and each member of its mesh at once, by its id, and
+// gives each one's answer, this one's first. One that hangs takes until ctx is
+// done, and nobody waits behind it. Nothing is done later on a node that cannot
+// be reached now.
+func AskAll[T any](ctx context.Context, self Source, peers func(id string) Source, ask func(context.Context, Source) (T, error)) ([]Answer[T], error) {
+	return askSome(ctx, self, peers, func(string) func(context.Context, Source) (T, error) { return ask })
+}
+
+// askSome is AskAll with a question for each node, by its label; one for which
+// it is nil is left alone.
+func askSome[T any](ctx context.Context, self Source, peers func(string) Source, of func(node string) func(context.Context, Source) (T, error)) ([]Answer[T], error) {
+	st, err := self.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := members(st)
+	if err != nil {
+		return nil, err
+	}
+	nodes = slices.DeleteFunc(nodes, func(m Member) bool { return of(m.Node) == nil })
+	all := make([]Answer[T], len(nodes))
+	var wg sync.WaitGroup
+	for i := range all {
+		a := &all[i]
+		a.Member = nodes[i]
+		if a.gone != "" {
+			a.Outcome, a.Error = OutcomeUnknown, Unreachable(a.gone, "nothing was sent to it")
+			continue
+		}
+		src := self
+		if !a.here {
+			src = peers(a.ID)
+		}
+		wg.Go(func() {
+			var err error
+			a.Result, err = of(a.Node)(ctx, src)
+			a.Outcome, a.Error = outcomeOf(err, a.here)
+		})
+	}
+	wg.Wait()
+	return all, nil
+}
+
+// outcomeOf judges what came back. Over the network, all but an answer leaves
+// open what was done.
+func outcomeOf(err error, here bool) (Outcome, *Error) {
+	var e *Error
+	switch {
+	case err == nil:
+		return OutcomeDone, nil
+	case errors.As(err, &e) && e.Status != StatusUnreachable && e.Status != StatusNoAnswer:
+		return OutcomeRefused, e
+	case e != nil:
+		return OutcomeUnknown, e
+	case here && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
+		return OutcomeRefused, AsError(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return OutcomeUnknown, NoAnswer("no answer in time")
+	}
+	return OutcomeUnknown, NoAnswer(err.Error())
+}
+
+// DoEverywhere carries out one act on this node and on every member.
+func DoEverywhere(ctx context.Context, self Source, peers func(id string) Source, r Request) ([]PeerAnswer, error) {
+	return DoOnEach(ctx, self, peers, func(string) *Request { return &r })
+}
+
+// DoOnEach is DoEverywhere with a request for each node, by its label; one for
+// which there is none is left alone.
+func DoOnEach(ctx context.Context, self Source, peers func(id string) Source, of func(node string) *Request) ([]PeerAnswer, error) {
+	return askSome(ctx, self, peers, func(node string) func(context.Context, Source) (Result, error) {
+		r := of(node)
+		if r == nil {
+			return nil
+		}
+		return func(ctx context.Context, src Source) (Result, error) { return src.Do(ctx, *r) }
+	})
+}
