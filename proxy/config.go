@@ -324,31 +324,6 @@ func contains(all []string, s string) bool {
 	return false
 }
 
-// checkAddr refuses what no socket can have.
-func checkAddr(addr string, listen bool) error {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		if path == "" || len(path) > 100 {
-			return fmt.Errorf("%q: a Unix socket's path has 1 to 100 bytes", addr)
-		}
-		return nil
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return fmt.Errorf("%q is not HOST:PORT", addr)
-	}
-	if host == "" && !listen {
-		return fmt.Errorf("%q has no host", addr)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		n, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || n < 0 || n > 65535 || n == 0 && !listen {
-		return fmt.Errorf("%q: there is no port %q", addr, port)
-	}
-	return nil
-}
-
 // ParseSource reads an address to connect from. Whether this machine has it is
 // not asked: it may come later, as one that moves between machines does.
 func ParseSource(s string) (netip.Addr, error) {

@@ -36,8 +36,10 @@ type Engine struct {
 
 	mu       sync.Mutex
 	services []*Service
-	retiring sync.WaitGroup // services that a reload has no more, and slow kicks
-	quit     chan struct{}  // closed when the last session has ended
+	sockets  map[string]*socket   // by address; what was given has none
+	draining map[*socket]struct{} // closed for new clients, and not closed yet
+	retiring sync.WaitGroup       // services that a reload has no more, and slow kicks
+	quit     chan struct{}        // closed when the last session has ended
 	end      shutdown
 	doors    []Door // nobody has taken yet
 	started  bool
@@ -48,7 +50,8 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown()}
+	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
+		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
 	write := e.logEvent
 	if c.Log == nil {
 		write = nil
@@ -111,7 +114,7 @@ func (e *Engine) Start() error {
 	if err != nil {
 		for _, s := range e.services {
 			if s.front != nil {
-				s.front.close()
+				s.front.close(e)
 				s.front = nil
 			}
 		}
@@ -147,7 +150,7 @@ func (e *Engine) open() error {
 		if slices.Contains(e.cfg.Closed, s.name) {
 			continue
 		}
-		f, err := e.openFront(*s.config())
+		f, err := e.openFront(s, *s.config())
 		if err != nil {
 			return err
 		}

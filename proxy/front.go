@@ -3,50 +3,30 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// front is a service's listeners while it is open, each with the address that
-// the configuration asks for; "" where it was given.
+// front is the sockets that a service has while it is open.
 type front struct {
-	asked     []string
-	claimed   []string // addresses that were open before us
-	listeners []*relay.Listener
-	fresh     []*relay.Listener // of a reload: to be served still
+	sockets []*socket
+	claimed []string // addresses that Config.Inherited had open
 }
 
-func (f *front) add(asked string, l *relay.Listener) {
-	f.asked, f.listeners = append(f.asked, asked), append(f.listeners, l)
-}
-
-// openFront opens all addresses of a service, or none.
-func (e *Engine) openFront(c ServiceConfig) (*front, error) {
-	f := &front{}
-	for _, ln := range c.Listeners {
-		f.add("", relay.NewListener(ln))
+// openFront opens all addresses of a service, or none. The engine is locked.
+func (e *Engine) openFront(s *Service, c ServiceConfig) (*front, error) {
+	p := e.newSocketPlan()
+	if err := p.add(s, c, nil); err != nil {
+		p.cancel()
+		return nil, err
 	}
-	rest := c.Listen
-	given, left, err := e.inherit(c.Name, rest)
-	if err != nil {
-		return nil, fmt.Errorf("proxy: service %q: %w", c.Name, err)
-	}
-	for _, ln := range given {
-		l := relay.NewListener(ln)
-		l.Sock = c.Sock
-		f.add("", l)
-	}
-	f.claimed = slices.DeleteFunc(slices.Clone(rest), func(addr string) bool { return slices.Contains(left, addr) })
-	for _, addr := range left {
-		l, err := e.takeDoor(c.Name, addr, c.Sock)
-		if err != nil {
-			f.close()
-			return nil, fmt.Errorf("proxy: service %q: %w", c.Name, listenHint(addr, err))
+	f := p.fronts[s]
+	for _, sk := range f.sockets {
+		if sk.key != "" {
+			e.sockets[sk.key] = sk
 		}
-		f.add(addr, l)
 	}
 	return f, nil
 }
@@ -66,8 +46,8 @@ func listenHint(addr string, err error) error {
 
 // serve begins accepting.
 func (f *front) serve(s *Service) {
-	for _, l := range f.listeners {
-		s.serve(l)
+	for _, sk := range f.sockets {
+		s.serve(sk.l)
 	}
 }
 
@@ -80,22 +60,28 @@ func (s *Service) serve(l *relay.Listener) {
 	run.Serve(l, func(client *relay.Side) { s.begin(run, client) })
 }
 
-func (f *front) close() {
-	for _, l := range f.listeners {
-		l.Close()
+// close ends what has never been served. The engine is locked.
+func (f *front) close(e *Engine) {
+	for _, sk := range f.sockets {
+		delete(e.sockets, sk.key)
+		sk.l.Close()
 	}
 }
 
 func (f *front) addrs() []string {
 	var all []string
-	for _, l := range f.listeners {
-		if l.Addr().Network() == "unix" {
-			all = append(all, "unix:"+l.Addr().String())
-		} else {
-			all = append(all, l.Addr().String())
-		}
+	for _, sk := range f.sockets {
+		all = append(all, sk.text())
 	}
 	return all
+}
+
+// text is where the socket listens.
+func (sk *socket) text() string {
+	if sk.l.Addr().Network() == "unix" {
+		return "unix:" + sk.l.Addr().String()
+	}
+	return sk.l.Addr().String()
 }
 
 // acceptTrouble says once a burst why clients have to wait outside.
@@ -112,79 +98,63 @@ func (s *Service) acceptTrouble(err error) {
 	s.engine.noteSeldom(Event{Kind: EventLimit, Level: LevelAlarm, Service: s.name, Text: text})
 }
 
-// CloseFront refuses new clients by closing the listener. Waiters and live
+// CloseFront refuses new clients by closing the listeners, once those have
+// been accepted whose connection the kernel had finished. Waiters and live
 // sessions go on.
 func (s *Service) CloseFront(by, reason string) (text string, err error) {
-	f := s.endFront((*relay.Listener).Close)
+	f, ends := s.closeFront()
 	if f == nil {
 		return "", fmt.Errorf("proxy: %s is closed already", s.name)
 	}
+	awaitDrain(ends)
 	return "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", "), nil
 }
 
-// endFront ends each listener in its way, and gives the front that there was;
-// nil where there was none.
-func (s *Service) endFront(end func(*relay.Listener) error) (f *front) {
-	s.queue.Do(func() {
-		f, s.front = s.front, nil
-		s.closing = s.closing || f != nil
-	})
-	if f == nil {
-		return nil
+// closeFront refuses new clients, and gives the front that there was, nil
+// where there was none, and what to wait for until it is closed.
+func (s *Service) closeFront() (f *front, ends []<-chan struct{}) {
+	e := s.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f = s.front; f != nil {
+		ends = e.drain(f.sockets) // first, so that nobody comes to a service that is said to be closed
+		s.takeFront()
 	}
-	for _, l := range f.listeners {
-		end(l)
-	}
-	s.queue.Do(func() { s.closing = false })
+	return f, ends
+}
+
+// takeFront makes the service a closed one. The engine is locked.
+func (s *Service) takeFront() {
+	s.queue.Do(func() { s.front = nil })
 	if p := s.config().Protocol; p != nil {
 		p.KeepAlive(false)
 	}
-	return f
 }
 
 // OpenFront listens again.
 func (s *Service) OpenFront(by, reason string) (text string, err error) {
-	var cfg ServiceConfig
-	open := false
-	s.queue.View(func() { cfg, open = *s.config(), s.front != nil })
-	if open {
+	e := s.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped || e.left || s.retired {
+		return "", fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
+	}
+	if s.front != nil {
 		return "", fmt.Errorf("proxy: %s is open already", s.name)
 	}
+	cfg := *s.config()
 	if len(cfg.Listen) == 0 {
 		return "", fmt.Errorf("proxy: %s cannot be opened again: its listeners were given to it, and are closed", s.name)
 	}
 	cfg.Listeners = nil
-	f, err := s.engine.openFront(cfg)
+	f, err := e.openFront(s, cfg)
 	if err != nil {
 		return "", err
 	}
-	if err := s.engine.install(s, f); err != nil {
-		f.close()
-		return "", err
+	s.queue.Do(func() { s.front = f })
+	if p := cfg.Protocol; p != nil {
+		p.KeepAlive(true)
 	}
+	f.serve(s)
 	return "open " + s.name + ": listening on " + strings.Join(f.addrs(), ", "), nil
-}
-
-// install begins to serve a front, but not to one that is being
-// shut down: it would never come to an end.
-func (e *Engine) install(s *Service, f *front) (err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped || e.left {
-		return fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
-	}
-	s.queue.Do(func() {
-		if s.front != nil {
-			err = fmt.Errorf("proxy: %s is open already", s.name)
-			return
-		}
-		s.front = f
-	})
-	if err == nil {
-		if p := s.config().Protocol; p != nil {
-			p.KeepAlive(true)
-		}
-		f.serve(s)
-	}
-	return err
 }

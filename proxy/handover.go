@@ -39,16 +39,16 @@ func (e *Engine) Doors() (doors []Door, closed []string, err error) {
 			closed = append(closed, s.name)
 			continue
 		}
-		for i, l := range f.listeners {
-			if f.asked[i] == "" {
+		for _, sk := range f.sockets {
+			if sk.key == "" {
 				continue
 			}
-			file, err := l.File()
+			file, err := sk.l.File()
 			if err != nil {
 				closeDoors(doors)
 				return nil, nil, fmt.Errorf("proxy: %s: %w", s.name, err)
 			}
-			doors = append(doors, Door{s.name, f.asked[i], file})
+			doors = append(doors, Door{s.name, sk.asked, file})
 		}
 	}
 	return doors, closed, nil
@@ -60,11 +60,13 @@ func closeDoors(doors []Door) {
 	}
 }
 
-// takeDoor opens an address by the door of it, if one was given.
-func (e *Engine) takeDoor(service, addr string, sock relay.Sock) (*relay.Listener, error) {
-	i := slices.IndexFunc(e.doors, func(d Door) bool { return d.Service == service && d.Addr == addr })
+// takeDoor opens an address by the door of it, if one was given: by whom it
+// was served does not matter, unless the system has chosen its port.
+func (e *Engine) takeDoor(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
+	key := socketKeys(service, []string{addr})[0]
+	i := slices.IndexFunc(e.doors, func(d Door) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
 	if i < 0 {
-		return relay.Listen(addr, sock)
+		return relay.Listen(addr, sock, beside...)
 	}
 	f := e.doors[i].File
 	e.doors = slices.Delete(e.doors, i, i+1)
@@ -117,11 +119,17 @@ func (e *Engine) Up() map[string]map[string]string {
 func (e *Engine) Leave() (left []*Service) {
 	e.mu.Lock()
 	e.left = true
-	e.mu.Unlock()
-	for _, s := range e.all() {
-		if s.endFront((*relay.Listener).Leave) != nil {
-			left = append(left, s)
+	defer e.mu.Unlock()
+	for _, s := range e.services {
+		if s.front == nil {
+			continue
 		}
+		for _, sk := range s.front.sockets {
+			delete(e.sockets, sk.key)
+			sk.l.Leave()
+		}
+		s.takeFront()
+		left = append(left, s)
 	}
 	return left
 }

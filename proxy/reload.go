@@ -26,46 +26,35 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	if !e.started || e.stopped {
 		return nil, fmt.Errorf("proxy: the engine does not run")
 	}
-	// Open first what is new: only that can fail.
-	opened := map[string]*front{}
-	giveUp := func(err error) ([]string, error) {
-		for _, f := range opened {
-			f.close()
-		}
-		return nil, err
-	}
-	for _, sc := range all {
-		lacks := sc
-		if old := e.find(sc.Name); old != nil {
-			lacks.Listen, lacks.Listeners = old.lacking(sc), nil
-		}
-		if e.runner(sc) == relay.Runner(&e.loop) {
-			if err := e.loop.Start(); err != nil {
-				return giveUp(err)
-			}
-		}
-		f, err := e.openFront(lacks)
-		if err != nil {
-			return giveUp(err)
-		}
-		opened[sc.Name] = f
-	}
 	var services []*Service
 	for _, sc := range all {
-		old := e.find(sc.Name)
-		if old == nil {
-			s := newService(e, sc)
-			s.front = opened[sc.Name]
-			s.start()
-			services = append(services, s)
-			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.front.addrs(), ", ")))
-			continue
+		s := e.find(sc.Name)
+		if s == nil {
+			s = newService(e, sc)
 		}
-		services = append(services, old)
-		if what := old.apply(sc, opened[sc.Name]); len(what) > 0 {
-			changes = append(changes, fmt.Sprintf("service %s: %s", old.name, strings.Join(what, "; ")))
+		services = append(services, s)
+		if e.runner(sc) == relay.Runner(&e.loop) {
+			if err := e.loop.Start(); err != nil {
+				return nil, err
+			}
 		}
 	}
+	// Open first what is new: only that can fail.
+	plan, err := e.planSockets(services, all)
+	if err != nil {
+		return nil, err
+	}
+	fresh := plan.carry()
+	for i, s := range services {
+		if !s.started {
+			s.front = plan.fronts[s]
+			s.start()
+			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.front.addrs(), ", ")))
+		} else if what := s.apply(all[i], plan.fronts[s], fresh); len(what) > 0 {
+			changes = append(changes, fmt.Sprintf("service %s: %s", s.name, strings.Join(what, "; ")))
+		}
+	}
+	ends := e.drain(plan.left)
 	for _, old := range e.services {
 		if !slices.Contains(services, old) {
 			if !old.retired {
@@ -78,6 +67,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 			e.retire(old)
 		}
 	}
+	awaitDrain(ends)
 	e.services = services
 	e.budget.SetMax(NewDescriptors(c.MaxSessions).Sessions)
 	return changes, nil
@@ -98,7 +88,11 @@ func (e *Engine) retire(s *Service) {
 		return
 	}
 	s.retired = true
-	s.CloseFront("", "reload")
+	if s.front != nil {
+		// Its addresses are drained or another's already.
+		e.drain(slices.DeleteFunc(slices.Clone(s.front.sockets), func(sk *socket) bool { return sk.key != "" }))
+		s.takeFront()
+	}
 	s.queue.Update(func() {
 		if s.pause != nil && s.pause.plan == nil {
 			s.resume("", 0) // its operator has taken the service away
@@ -117,7 +111,7 @@ func (e *Engine) forget(s *Service) {
 			return // the engine has ended it
 		case <-time.After(20 * time.Millisecond):
 		}
-		s.queue.View(func() { empty = s.live.empty() && s.active == 0 })
+		s.queue.View(func() { empty = s.live.empty() && s.active == 0 && s.draining == 0 })
 	}
 	e.mu.Lock()
 	e.services = slices.DeleteFunc(e.services, func(o *Service) bool { return o == s })
@@ -129,21 +123,10 @@ func (e *Engine) forget(s *Service) {
 	}
 }
 
-// lacking are the addresses that the service would have to open for c. A
-// service that an operator has closed opens none.
-func (s *Service) lacking(c ServiceConfig) (addrs []string) {
-	s.queue.View(func() {
-		for _, addr := range c.Listen {
-			if s.front != nil && !slices.Contains(s.front.asked, addr) && !slices.Contains(s.front.claimed, addr) {
-				addrs = append(addrs, addr)
-			}
-		}
-	})
-	return addrs
-}
-
-// apply changes the service in place, and says what.
-func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
+// apply changes the service in place, and says what. It has the sockets of
+// front from now on, nil where an operator has closed it, and begins to serve
+// those that are fresh.
+func (s *Service) apply(c ServiceConfig, f *front, fresh map[*socket]bool) (changes []string) {
 	old := *s.config()
 	if p := old.Protocol; p != nil {
 		if c.Protocol != nil && c.Protocol.Same(p) {
@@ -152,8 +135,6 @@ func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
 			defer p.Close()
 		}
 	}
-	run := s.engine.runner(c)
-	var closing []*relay.Listener
 	s.queue.Update(func() {
 		changes = append(changes, differences(old, c)...)
 		s.cfg.Store(&c)
@@ -164,70 +145,37 @@ func (s *Service) apply(c ServiceConfig, more *front) (changes []string) {
 		if !reflect.DeepEqual(old.Hooks, c.Hooks) {
 			s.hooksChanged()
 		}
-		if s.front == nil {
-			s.run = run
-			return
-		}
-		closing = s.front.change(c, more, &changes)
-		if run != s.run {
-			s.run = run
-			closing = append(closing, s.front.reopen(&changes)...)
-		}
+		changes = append(changes, s.front.differences(f)...)
+		s.front, s.run = f, s.engine.runner(c)
 	})
 	s.queue.SetMax(max(c.Queue.Max, 0))
-	s.queue.Do(func() {
-		if s.front != nil {
-			for _, l := range s.front.fresh {
-				s.serve(l)
+	if f != nil {
+		for _, sk := range f.sockets {
+			if fresh[sk] {
+				s.serve(sk.l)
 			}
-			s.front.fresh = nil
 		}
-	})
-	for _, l := range closing {
-		l.Close()
 	}
 	return changes
 }
 
-// change takes in the listeners that were opened for c, and gives those that
-// it has no more.
-func (f *front) change(c ServiceConfig, more *front, changes *[]string) (closing []*relay.Listener) {
-	was := *f
-	f.asked, f.listeners = nil, nil
-	for i, l := range was.listeners {
-		if asked := was.asked[i]; asked == "" || slices.Contains(c.Listen, asked) {
-			f.add(asked, l)
-			continue
-		}
-		closing = append(closing, l)
-		*changes = append(*changes, "no longer on "+l.Addr().String())
+// differences says which addresses come and go.
+func (f *front) differences(now *front) (changes []string) {
+	if f == nil || now == nil {
+		return nil
 	}
-	for i, l := range more.listeners {
-		f.add(more.asked[i], l)
-		f.fresh = append(f.fresh, l)
-		*changes = append(*changes, "also on "+l.Addr().String())
-	}
-	return closing
-}
-
-// reopen gives each listener another life on the same socket, for another
-// runner: clients that the kernel holds are not lost.
-func (f *front) reopen(changes *[]string) (closing []*relay.Listener) {
-	for i, l := range f.listeners {
-		if slices.Contains(f.fresh, l) {
-			continue
+	was, is := f.addrs(), now.addrs()
+	for _, addr := range was {
+		if !slices.Contains(is, addr) {
+			changes = append(changes, "no longer on "+addr)
 		}
-		again, err := l.Again(l.Sock)
-		if err != nil {
-			*changes = append(*changes, fmt.Sprintf("%s keeps its old relay: %v", l.Addr(), err))
-			continue
-		}
-		again.TakeFile(l)
-		closing = append(closing, l)
-		f.listeners[i] = again
-		f.fresh = append(f.fresh, again)
 	}
-	return closing
+	for _, addr := range is {
+		if !slices.Contains(was, addr) {
+			changes = append(changes, "also on "+addr)
+		}
+	}
+	return changes
 }
 
 // applyBackends adds, removes and changes backends by their names. The queue

@@ -25,8 +25,8 @@ type Service struct {
 
 	// What follows is guarded by the queue: whoever changes it does so in
 	// queue.Update, which then lets in those who may go.
-	front      *front // nil: closed
-	closing    bool   // its listeners are, and not all yet
+	front      *front // nil: closed. It changes with the engine locked as well
+	draining   int    // sockets that it has no more, and that may still give clients
 	backends   []*Backend
 	policy     policy
 	candidates []*Backend // scratch of choose
@@ -36,6 +36,7 @@ type Service struct {
 	checking   int        // slots lent to checks
 	pause      *pause
 	retired    bool // a reload has it no more; guarded by the engine's mu
+	started    bool // guarded by the engine's mu
 	release    *release
 	unserved   int           // let go by a release, and not served yet
 	still      bool          // the queue's clock stands
@@ -75,6 +76,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 // start begins checks, the clock, and accepting.
 func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
+	s.started = true
 	s.working.Add(1)
 	go s.keepTime()
 	s.queue.Do(func() {
@@ -140,7 +142,7 @@ func (s *Service) nextDeadline() {
 // state is the service's word. The queue is locked.
 func (s *Service) state() string {
 	switch {
-	case s.front == nil && !s.closing:
+	case s.front == nil:
 		return StateClosed
 	case s.pause != nil && !s.pause.settled:
 		return StatePausing

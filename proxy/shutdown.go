@@ -76,7 +76,7 @@ func (e *Engine) Close() error {
 func (e *Engine) shutDown() {
 	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
 	for _, s := range e.all() {
-		s.CloseFront("", "shutdown")
+		s.closeFront() // whom the kernel has let in is waited for with the rest
 	}
 	e.end.rest = e.serveOut()
 	for _, s := range e.all() {
@@ -96,13 +96,14 @@ func (e *Engine) shutDown() {
 // that there are. It says whether there were any then.
 func (e *Engine) serveOut() (rest bool) {
 	now := e.end.now
-	for wait := time.Millisecond; e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
+	for wait := time.Millisecond; e.isDraining() || e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
 		if now == nil { // again and again: one may have been accepted just before
 			e.tellAll(order{by: ByProxy, reason: ReasonShutdown})
 		}
 		select {
 		case <-now:
 			rest, now, wait = true, nil, time.Microsecond
+			e.endDrains()
 		case <-time.After(wait):
 		}
 	}

@@ -1,8 +1,10 @@
 package proxy_test
 
 import (
+	"bufio"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,29 +66,37 @@ func TestNobodyFailsInAMaintenanceWindow(t *testing.T) {
 
 // visitOnce comes, says something, hears it and goes.
 func visitOnce(addr, from, name string) error {
-	c, err := net.Dial("tcp", addr)
+	network := "tcp"
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", path
+	}
+	c, err := net.Dial(network, addr)
 	if err != nil {
 		return err
 	}
+	return converse(c, from, name)
+}
+
+// converse says a name, hears it from the backend that is expected ("": any),
+// and takes leave.
+func converse(c net.Conn, from, name string) error {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(c, name); err != nil {
 		return err
 	}
-	want := from + " " + name + "\n"
-	got := make([]byte, len(want))
-	for n := 0; n < len(got); {
-		m, err := c.Read(got[n:])
-		if n += m; err != nil {
-			return fmt.Errorf("after %q: %w", got[:n], err)
-		}
+	r := bufio.NewReader(c)
+	got, err := r.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("after %q: %w", got, err)
 	}
-	if string(got) != want {
-		return fmt.Errorf("heard %q, want %q", got, want)
+	who, rest, _ := strings.Cut(got, " ")
+	if rest != name+"\n" || from != "" && who != from {
+		return fmt.Errorf("heard %q, want %q from %q", got, name, from)
 	}
-	c.(*net.TCPConn).CloseWrite()
-	if n, err := c.Read(got); n != 0 || err == nil {
-		return fmt.Errorf("after the end: %q, %v", got[:n], err)
+	c.(interface{ CloseWrite() error }).CloseWrite()
+	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil {
+		return fmt.Errorf("after the end: %d bytes, %v", n, err)
 	}
 	return nil
 }

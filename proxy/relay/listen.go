@@ -204,16 +204,12 @@ func (l *Listener) Leave() error {
 
 // File gives another descriptor of the listening socket, for a process that
 // takes over. The listener goes on.
-func (l *Listener) File() (*os.File, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fd >= 0 {
-		return l.rawFile()
-	}
-	if f, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
-		return f.File()
-	}
-	return nil, errors.ErrUnsupported
+func (l *Listener) File() (f *os.File, err error) {
+	err = l.withFD(func(fd int) (err error) {
+		f, err = dupFile(fd, l.Addr().String())
+		return err
+	})
+	return f, err
 }
 
 // withFD calls f with the socket's descriptor, which f does not keep.

@@ -2,11 +2,7 @@
 
 package relay
 
-import (
-	"errors"
-	"net/netip"
-	"os"
-)
+import "net/netip"
 
 // A raw side is Linux's.
 
@@ -16,5 +12,3 @@ func (s *Side) rawWatched() bool         { return false }
 func (s *Side) rawProbe() End            { return Open }
 func (s *Side) becomeConn()              {}
 func (s *Side) rawLocal() netip.AddrPort { return netip.AddrPort{} }
-
-func (l *Listener) rawFile() (*os.File, error) { return nil, errors.ErrUnsupported }

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeOver gives the door a descriptor of its own. The net.Listener is closed
-// unless that would remove its file, or Go's poller would wake a thread for each client
-// beside ours.
+// takeOver gives the door a descriptor of its own. The net.Listener is closed,
+// unless that would remove its file: Go's poller would wake a thread for each
+// client beside ours.
 func (l *Listener) takeOver(d *door, home *loop) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,15 +37,6 @@ func (l *Listener) takeOver(d *door, home *loop) error {
 		}
 	}
 	return nil
-}
-
-// rawFile gives the socket itself once a loop has taken it over.
-func (l *Listener) rawFile() (*os.File, error) {
-	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("dup", err)
-	}
-	return os.NewFile(uintptr(fd), l.Addr().String()), nil
 }
 
 // dupOf gives another descriptor of a listener's socket.
