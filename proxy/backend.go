@@ -315,6 +315,15 @@ func (b *Backend) Info() (i BackendInfo) {
 	return i
 }
 
+// clockTime is a time of day for a message, which may be read in another zone
+// and on another day.
+func clockTime(t time.Time) string {
+	if t.Format(time.DateOnly) == time.Now().In(t.Location()).Format(time.DateOnly) {
+		return t.Format("15:04:05 MST")
+	}
+	return t.Format("2006-01-02 15:04:05 MST")
+}
+
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -82,7 +81,7 @@ func (e *Engine) Movable() error {
 		s.queue.View(func() {
 			switch {
 			case s.pause != nil:
-				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, s.pause.until.Format(time.TimeOnly))
+				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, clockTime(s.pause.until))
 			case s.releasing():
 				err = fmt.Errorf("proxy: %s still lets those through who were held", s.name)
 			case !s.elsewhere.empty():

@@ -111,7 +111,7 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 			p.limit = &limit
 		}
 		s.beginPauseLocked(p)
-		text = fmt.Sprintf("pause %s until %s: %s live", s.name, p.until.Format(time.TimeOnly), plural(s.active-s.bypassing, "session"))
+		text = fmt.Sprintf("pause %s until %s: %s live", s.name, clockTime(p.until), plural(s.active-s.bypassing, "session"))
 	})
 	return text, err
 }

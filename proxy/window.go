@@ -174,7 +174,7 @@ func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 		c.lost = true
 		p.service.engine.Note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
 			Text: fmt.Sprintf("the command line that owns the window of %s is gone: the pause stands until %s, then it resumes by itself",
-				p.service.name, p.ours.until.Format(time.TimeOnly))})
+				p.service.name, clockTime(p.ours.until))})
 	}
 	if overdue && c.lost && !alive(c.pid) {
 		c.ended, c.err = true, errors.New("its owner is gone, and so is the command")
@@ -241,7 +241,7 @@ func windowCheck(p *Plan) (string, error) {
 		if p.ctx.Err() != nil {
 			return "", context.Cause(p.ctx)
 		}
-		return "", fmt.Errorf("no good checks: clients are held until %s", p.ours.until.Format(time.TimeOnly))
+		return "", fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
 	}
 	return plural(len(of), "backend") + " good", nil
 }

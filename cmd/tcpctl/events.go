@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +33,9 @@ func eventsCommand() *cobra.Command {
 				if page.Dropped > 0 && !first {
 					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %d events came too fast and were dropped\n", page.Dropped)
 				}
+				if asJSON && !follow {
+					return printJSON(out, page.Events)
+				}
 				for _, ev := range page.Events {
 					printEvent(out, ev, asJSON)
 					since = ev.Seq
@@ -45,7 +47,7 @@ func eventsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document: a list; with --follow one object a line")
 	return cmd
 }
 
@@ -54,7 +56,7 @@ func printEvent(w io.Writer, ev proxy.Event, asJSON bool) {
 		printJSONLine(w, ev)
 		return
 	}
-	line := ev.Time.Local().Format(time.TimeOnly) + " " + eventSign(ev) + " "
+	line := clock(ev.Time) + " " + eventSign(ev) + " "
 	if ev.By != "" {
 		line += text.Safe(ev.By) + ": "
 	}

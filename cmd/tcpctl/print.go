@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // table is rows of cells, printed in columns as wide as they need to be. A
@@ -18,23 +16,20 @@ func (t table) print(w io.Writer) {
 	var widths []int
 	for _, row := range t {
 		if len(row) == 1 && strings.HasPrefix(row[0], "\x00") {
-			row[0] = "\x00" + text.Safe(row[0][1:])
 			continue
 		}
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			cell = text.Safe(cell)
-			row[i] = cell
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range t {
 		var line strings.Builder
 		for i, cell := range row {
-			if whole, ok := strings.CutPrefix(cell, "\x00"); ok {
-				line.WriteString(whole)
+			if text, ok := strings.CutPrefix(cell, "\x00"); ok {
+				line.WriteString(text)
 				continue
 			}
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
@@ -84,4 +79,23 @@ func ago(seconds float64) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// harmless makes text from outside safe for a terminal.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// clock is a time in this terminal's zone, with its date when that is not today.
+func clock(t time.Time) string {
+	t = t.Local()
+	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
-	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func reportCommand() *cobra.Command {
@@ -48,18 +49,18 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	if markdown {
 		item, head = "- ", "## "
 	}
-	line := func(format string, args ...any) { fmt.Fprintln(w, text.Safe(fmt.Sprintf(format, args...))) }
-	line("%s%s %s of %s: %s", head, r.Kind, r.ID, r.Service, r.State)
+	fmt.Fprintf(w, "%s%s %s of %s: %s\n", head, r.Kind, r.ID, r.Service, r.State)
 	if markdown {
 		fmt.Fprintln(w)
 	}
+	line := func(format string, args ...any) { fmt.Fprintf(w, item+format+"\n", args...) }
 	if r.Why != "" {
-		line(item+"why: %s", r.Why)
+		line("why: %s", harmless(r.Why))
 	}
 	n := r.Numbers
-	line(item+"held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
-	line(item+"left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
-	by := "by " + r.Owner
+	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
+	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
+	by := "by " + harmless(r.Owner)
 	if r.Reason != "" {
 		by += fmt.Sprintf(", %q", r.Reason)
 	}
@@ -67,23 +68,23 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	if !r.Ended.IsZero() {
 		end = r.Took().String()
 	}
-	line(item+"%s, %s, %s", by, r.Started.Local().Format(time.DateTime), end)
+	line("%s, %s, %s", by, r.Started.Local().Format("2006-01-02 15:04:05 MST"), end)
 	for _, b := range r.Backends {
-		line(item+"backend %s: %s before, %s after", b.Name, b.Before, b.After)
+		line("backend %s: %s before, %s after", b.Name, b.Before, b.After)
 	}
 	for i, s := range r.Steps {
 		detail := ""
 		if s.Detail != "" {
-			detail = ": " + s.Detail
+			detail = ": " + harmless(s.Detail)
 		}
-		line(item+"step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
+		line("step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
 	}
 }
 
 // followPlan shows a plan's steps until it has ended, then its report; the
 // exit status is the plan's.
 func followPlan(cmd *cobra.Command, src api.Planner, id string, asJSON bool) error {
-	progress := newProgress()
+	progress := &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
 	r, err := watchPlan(cmd.Context(), src, id, progress)
 	if err != nil {
 		return err

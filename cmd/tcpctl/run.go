@@ -112,57 +112,6 @@ func bare(cmd *cobra.Command, l *launch) error {
 	return runFile(cmd, l)
 }
 
-func checkCommand() *cobra.Command {
-	var path string
-	var diff, asJSON bool
-	cmd := &cobra.Command{
-		Use: "check [-c FILE]", Short: "Say what is wrong with a configuration, or what a reload would change", Args: cobra.NoArgs, GroupID: groupLook,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, _, err := loadFile(&path)
-			if err != nil {
-				return err
-			}
-			for _, w := range file.Warnings() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: warning: "+w.Error())
-			}
-			if !diff {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is right\n", path)
-				return nil
-			}
-			return diffRunning(cmd, file, asJSON)
-		},
-	}
-	fileFlag(cmd, &path)
-	cmd.Flags().BoolVar(&diff, "diff", false, "say what a reload of the running instance would change")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "with --diff: print JSON")
-	return cmd
-}
-
-// diffRunning compares a file with what the running instance has.
-func diffRunning(cmd *cobra.Command, file *config.File, asJSON bool) error {
-	src := source(cmd)
-	defer src.Close()
-	running, err := src.Config(cmd.Context())
-	if err != nil {
-		return err
-	}
-	old, err := config.Parse(running.Path, []byte(running.Text))
-	if err != nil {
-		return fmt.Errorf("the running configuration: %w", err)
-	}
-	changes := config.Diff(old, file)
-	if asJSON {
-		return printJSON(cmd.OutOrStdout(), changes)
-	}
-	if len(changes) == 0 {
-		fmt.Fprintln(cmd.OutOrStdout(), "a reload would change nothing")
-	}
-	for _, c := range changes {
-		fmt.Fprintln(cmd.OutOrStdout(), c.Text)
-	}
-	return nil
-}
-
 func initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "init", Short: "Print a commented configuration to begin with", Args: cobra.NoArgs, GroupID: groupLook,

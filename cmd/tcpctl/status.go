@@ -146,7 +146,7 @@ func backendNote(b *proxy.BackendInfo) string {
 }
 
 func pauseLine(p *proxy.PauseInfo, now time.Time) string {
-	text := fmt.Sprintf("by %s %s ago, until %s", p.Owner, ago(now.Sub(p.Since).Seconds()), p.Until.Local().Format(time.TimeOnly))
+	text := fmt.Sprintf("by %s %s ago, until %s", p.Owner, ago(now.Sub(p.Since).Seconds()), clock(p.Until))
 	if p.Reason != "" {
 		text += fmt.Sprintf(": %q", p.Reason)
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// checked is what check finds, as JSON.
+type checked struct {
+	File     string           `json:"file"`
+	OK       bool             `json:"ok"` // nothing is wrong; there may be warnings
+	Findings []finding        `json:"findings"`
+	Changes  *[]config.Change `json:"changes,omitempty"` // with --diff: what a reload would change
+	*api.ErrorBody
+}
+
+// finding is one thing about a file.
+type finding struct {
+	Level   string `json:"level"` // error or warning
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`   // from 1
+	Column  int    `json:"column,omitempty"` // from 1, in bytes
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func checkCommand() *cobra.Command {
+	var path string
+	var diff, asJSON bool
+	cmd := &cobra.Command{
+		Use: "check [-c FILE]", Short: "Say what is wrong with a configuration, or what a reload would change", Args: cobra.NoArgs, GroupID: groupLook,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, _, err := loadFile(&path)
+			c := checked{File: path, OK: err == nil, Findings: findings("error", err)}
+			if err != nil {
+				if !asJSON {
+					return err
+				}
+				body := errorBody(err)
+				c.ErrorBody = &body
+				printJSON(cmd.OutOrStdout(), c)
+				return told{err}
+			}
+			warnings := file.Warnings()
+			if !asJSON {
+				for _, w := range warnings {
+					fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: warning: "+w.Error())
+				}
+			}
+			c.Findings = append(c.Findings, findings("warning", warnings)...)
+			if diff {
+				changes, err := diffRunning(cmd, file)
+				if err != nil {
+					return err
+				}
+				c.Changes = &changes
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), c)
+			}
+			printChecked(cmd, &c)
+			return nil
+		},
+	}
+	fileFlag(cmd, &path)
+	cmd.Flags().BoolVar(&diff, "diff", false, "say what a reload of the running instance would change")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func printChecked(cmd *cobra.Command, c *checked) {
+	out := cmd.OutOrStdout()
+	switch {
+	case c.Changes == nil:
+		fmt.Fprintf(out, "%s: configuration OK\n", c.File)
+	case len(*c.Changes) == 0:
+		fmt.Fprintln(out, "a reload would change nothing")
+	default:
+		for _, one := range *c.Changes {
+			fmt.Fprintln(out, one.Text)
+		}
+	}
+}
+
+// findings lists what is wrong with a file, as far as it can be told apart.
+func findings(level string, err error) []finding {
+	all := []finding{}
+	found, ok := errors.AsType[config.Errors](err)
+	if !ok && err != nil {
+		return append(all, finding{Level: level, Message: plainText(err)})
+	}
+	for _, e := range found {
+		all = append(all, finding{level, e.File, e.Line, e.Column, e.Text, e.Hint})
+	}
+	return all
+}
+
+// diffRunning compares a file with what the running instance has.
+func diffRunning(cmd *cobra.Command, file *config.File) ([]config.Change, error) {
+	src := source(cmd)
+	defer src.Close()
+	running, err := src.Config(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	old, err := config.Parse(running.Path, []byte(running.Text))
+	if err != nil {
+		return nil, fmt.Errorf("the running configuration: %w", err)
+	}
+	return append([]config.Change{}, config.Diff(old, file)...), nil
+}
