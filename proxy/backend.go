@@ -56,6 +56,7 @@ type Backend struct {
 	total             atomic.Int64
 	failed            int64 // dials
 	bytesIn, bytesOut atomic.Int64
+	shown             shown
 
 	evidence   evidence
 	checkNow   chan struct{} // somebody wants a check before it is due

@@ -85,12 +85,4 @@ func (w *waits) add(d time.Duration) {
 	w.n++
 }
 
-func (w *waits) quantiles() (p50, p99 float64) {
-	n := min(w.n, len(w.last))
-	if n == 0 {
-		return 0, 0
-	}
-	sorted := slices.Clone(w.last[:n])
-	slices.Sort(sorted)
-	return sorted[n/2].Seconds(), sorted[(n*99)/100].Seconds()
-}
+func (w *waits) all() []time.Duration { return slices.Clone(w.last[:min(w.n, len(w.last))]) }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/command"
@@ -189,29 +188,6 @@ func (e *Engine) Services() []ServiceInfo {
 	infos := []ServiceInfo{}
 	for _, s := range e.all() {
 		infos = append(infos, s.Info())
-	}
-	return infos
-}
-
-// Sessions is every live session, oldest first in each service, and with
-// ended those that ended not long ago, newest first.
-func (e *Engine) Sessions(ended bool) []SessionInfo {
-	infos := []SessionInfo{}
-	now := time.Now()
-	for _, s := range e.all() {
-		s.queue.View(func() {
-			for sess := range s.live.all() {
-				infos = append(infos, sess.info(now))
-			}
-		})
-	}
-	if !ended {
-		return infos
-	}
-	for _, c := range e.ended.newest() {
-		r := c.record()
-		infos = append(infos, SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via,
-			Phase: r.Phase, AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r})
 	}
 	return infos
 }

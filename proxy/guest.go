@@ -223,20 +223,18 @@ func (s *Session) leaveBudget() {
 	}
 }
 
-// theLine is the guest's once it has its answer, for those who look on, too.
-func (s *Session) theLine() Line {
-	if s.guest == nil {
-		return nil
-	}
-	if s.guest.answered.Load() {
-		return s.guest.line
+// theLine is the guest's once it has its answer, for those who look on, too;
+// nil for no guest.
+func (g *guest) theLine() Line {
+	if g != nil && g.answered.Load() {
+		return g.line
 	}
 	return nil
 }
 
 // closeCode is how the session ended in its client's protocol; 0: in none.
 func (s *Session) closeCode() int {
-	line := s.theLine()
+	line := s.guest.theLine()
 	if line == nil {
 		return 0
 	}

@@ -73,7 +73,7 @@ type QueueInfo struct {
 	TimedOut       int64   `json:"timed_out"`
 	Kicked         int64   `json:"kicked"`
 	Max            int     `json:"max"`              // 0: no limit but descriptors
-	WaitP50Seconds float64 `json:"wait_p50_seconds"` // of the last few hundred grants
+	WaitP50Seconds float64 `json:"wait_p50_seconds"` // of the last few hundred that were let in, and of all that wait
 	WaitP99Seconds float64 `json:"wait_p99_seconds"`
 }
 

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -10,15 +12,19 @@ import (
 // Kick closes sessions and waiting clients by their ids, and says how many it
 // found.
 func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
-	which := make(map[string]bool, len(ids))
+	which := make(map[uint64]bool, len(ids))
 	for _, id := range ids {
-		which[id] = true
+		if number, err := strconv.ParseUint(strings.TrimPrefix(id, "s"), 10, 64); err == nil {
+			which[number] = true
+		}
 	}
 	for _, s := range e.all() {
-		for sess := range s.live.all() {
-			if which[sess.ID()] {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
-				n++
+		for page := range s.pages(func() {}) {
+			for _, sess := range page {
+				if which[sess.number] {
+					sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
+					n++
+				}
 			}
 		}
 	}

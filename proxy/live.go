@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"iter"
+	"slices"
 	"sync"
 )
 
@@ -9,6 +10,7 @@ import (
 type live struct {
 	mu          sync.Mutex
 	first, last *Session
+	walks       []*walk // that are under way
 }
 
 func (l *live) add(s *Session) {
@@ -23,11 +25,15 @@ func (l *live) add(s *Session) {
 	l.last = s
 }
 
-// remove takes s out and settles its account in the same step, so that a sum
-// over the living and the dead never shrinks.
+// remove takes s out and settles its account in the same step.
 func (l *live) remove(s *Session, settle func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, at := range l.walks {
+		if at.next == s {
+			at.next = s.next
+		}
+	}
 	if s.prev == nil {
 		l.first = s.next
 	} else {
@@ -42,7 +48,8 @@ func (l *live) remove(s *Session, settle func()) {
 	settle()
 }
 
-// all goes through the living; none ends or begins meanwhile.
+// all goes through the living; none ends or begins meanwhile. It is for acts;
+// those who only look use Service.pages.
 func (l *live) all() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		l.mu.Lock()
@@ -61,15 +68,41 @@ func (l *live) empty() bool {
 	return l.first == nil
 }
 
-// sum looks at the living and at what the dead have left in one step, so that
-// a sum over both never shrinks.
-func (l *live) sum(settled func(), each func(*Session)) {
+// livePage is how many sessions are looked at before others have the list, and
+// the queue, again.
+const livePage = 256
+
+// walk is where somebody who looks at all sessions goes on.
+type walk struct{ next *Session }
+
+// begin starts a walk from the oldest session, and runs with, in one step. It
+// must be ended.
+func (l *live) begin(with func()) *walk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	settled()
-	for s := l.first; s != nil; s = s.next {
-		each(s)
+	at := &walk{next: l.first}
+	l.walks = append(l.walks, at)
+	with()
+	return at
+}
+
+// page shows the next few hundred sessions of a walk, and says whether there
+// are more. Of those who end and begin between pages some are missed; nobody
+// is seen twice.
+func (l *live) page(at *walk, see func(*Session)) (more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := 0; n < livePage && at.next != nil; n++ {
+		see(at.next)
+		at.next = at.next.next
 	}
+	return at.next != nil
+}
+
+func (l *live) end(at *walk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.walks = slices.DeleteFunc(l.walks, func(w *walk) bool { return w == at })
 }
 
 // endedKept is how many sessions that have ended can still be looked at.

@@ -122,7 +122,7 @@ func (c closed) record() Record {
 		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
-	if line := s.theLine(); line != nil {
+	if line := s.guest.theLine(); line != nil {
 		r.Subprotocol = line.Subprotocol()
 	}
 	if r.Phase == PhaseQueue {

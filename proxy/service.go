@@ -55,6 +55,7 @@ type Service struct {
 	total             atomic.Int64
 	dials             atomic.Uint32 // takes source addresses in turn
 	bytesIn, bytesOut atomic.Int64  // of sessions that have ended
+	shown             shown
 
 	clock   alarm
 	ctx     context.Context // ends the clock and the checks
@@ -154,64 +155,6 @@ func (s *Service) state() string {
 	return StateOpen
 }
 
-// Info is the service at this moment.
-func (s *Service) Info() (i ServiceInfo) {
-	var backends []*Backend
-	s.queue.View(func() { i, backends = s.info(), slices.Clone(s.backends) })
-	i.Sessions.Total = s.total.Load()
-	s.live.sum(func() {
-		i.BytesIn, i.BytesOut = s.bytesIn.Load(), s.bytesOut.Load()
-		for n, b := range backends {
-			i.Backends[n].BytesIn, i.Backends[n].BytesOut = b.bytesIn.Load(), b.bytesOut.Load()
-		}
-	}, func(sess *Session) {
-		in, out := sess.bytes()
-		i.BytesIn += in
-		i.BytesOut += out
-		if n := slices.Index(backends, sess.relaying.Load()); n >= 0 {
-			i.Backends[n].BytesIn += in
-			i.Backends[n].BytesOut += out
-		}
-	})
-	return i
-}
-
-func (s *Service) info() ServiceInfo {
-	now := time.Now()
-	i := ServiceInfo{Name: s.name, Listen: s.listens(), State: s.state(), Balance: s.config().Balance,
-		Sessions: s.counts, Queue: s.line}
-	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
-	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
-	i.Times, i.Endings = s.books.info()
-	i.Closes = s.books.closeInfo()
-	i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = s.waits.quantiles()
-	for w := range s.queue.Waiters() {
-		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
-		i.Why = w.Why()
-		break
-	}
-	if s.pause != nil {
-		i.Pause = s.pause.info(i.Queue.Waiting)
-	}
-	i.Hook = s.hookInfo()
-	for _, b := range s.backends {
-		i.Backends = append(i.Backends, b.info())
-	}
-	if l := s.config().Lock; l.Slots > 0 {
-		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
-		for sess := range s.live.all() {
-			if len(i.Lock.Holders) == 32 {
-				break // enough to look at
-			}
-			if sess.backend != nil {
-				i.Lock.Holders = append(i.Lock.Holders, HolderInfo{ID: sess.ID(), Client: sess.client.Name(),
-					HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds()})
-			}
-		}
-	}
-	return i
-}
-
 func (s *Service) listens() []string {
 	if s.front != nil {
 		return s.front.addrs()
@@ -236,27 +179,6 @@ func (s *Service) Backend(name string) (found *Backend) {
 		}
 	})
 	return found
-}
-
-// Waiters is the queue at this moment, from its head.
-func (s *Service) Waiters() []WaiterInfo {
-	all := []WaiterInfo{}
-	s.queue.View(func() {
-		now := time.Now()
-		for w := range s.queue.Waiters() {
-			sess := w.Owner.(*Session)
-			i := WaiterInfo{ID: sess.ID(), Position: len(all) + 1, Client: sess.client.Name(),
-				WaitedSeconds: now.Sub(w.Since()).Seconds(), State: WaiterWaiting, Why: w.Why()}
-			switch {
-			case sess.verifying.Load():
-				i.State = WaiterVerifying
-			case i.Position == 1:
-				i.State = WaiterNext
-			}
-			all = append(all, i)
-		}
-	})
-	return all
 }
 
 // Add takes a new backend; it gets sessions after its first good check.

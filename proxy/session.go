@@ -178,11 +178,13 @@ const (
 var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
 // viaName is how its client speaks.
-func (s *Session) viaName() string {
+func (s *Session) viaName() string { return via(s.guest, s.encrypted) }
+
+func via(g *guest, encrypted bool) string {
 	switch {
-	case s.guest != nil:
-		return s.guest.via
-	case s.encrypted:
+	case g != nil:
+		return g.via
+	case encrypted:
 		return "tls"
 	}
 	return "tcp"
@@ -190,22 +192,3 @@ func (s *Session) viaName() string {
 
 // bytes are those from and to the client so far.
 func (s *Session) bytes() (in, out int64) { return s.client.In(), s.client.Out() }
-
-// info is the session at this moment, from outside. The queue is locked.
-func (s *Session) info(now time.Time) SessionInfo {
-	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
-		Phase: phaseNames[s.phase.Load()], Runner: s.run.Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
-	i.BytesIn, i.BytesOut = s.bytes()
-	if s.backend != nil {
-		i.Backend = s.backend.name
-	}
-	quiet := s.client.LastRead()
-	if b := s.serverNow.Load(); b != nil {
-		quiet = later(quiet, b.LastRead())
-	}
-	i.IdleSeconds = max(0, now.Sub(quiet).Seconds())
-	if line := s.theLine(); line != nil {
-		i.Subprotocol, i.PingSeconds = line.Subprotocol(), line.RTT().Seconds()
-	}
-	return i
-}

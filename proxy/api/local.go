@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -108,9 +109,20 @@ func (l *Local) Sessions(_ context.Context, q SessionQuery) ([]proxy.SessionInfo
 	if err != nil {
 		return nil, err
 	}
-	all := slices.DeleteFunc(l.Engine.Sessions(q.Ended), func(s proxy.SessionInfo) bool { return !keep(&s) })
-	if q.Limit > 0 && len(all) > q.Limit {
-		all = all[:q.Limit]
+	all := []proxy.SessionInfo{}
+	add := func(from iter.Seq[proxy.SessionInfo]) {
+		for s := range from {
+			if q.Limit > 0 && len(all) == q.Limit {
+				return
+			}
+			if keep(&s) {
+				all = append(all, s)
+			}
+		}
+	}
+	add(l.Engine.Live())
+	if q.Ended {
+		add(l.Engine.Ended())
 	}
 	return all, nil
 }
@@ -269,7 +281,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 		return Result{}, err
 	}
 	var ids []string
-	for _, info := range l.Engine.Sessions(false) {
+	for info := range l.Engine.Live() {
 		named := slices.Contains(r.Targets, info.ID)
 		if named || len(r.Targets) == 0 && keep(&info) {
 			ids = append(ids, info.ID)
