@@ -64,7 +64,7 @@ func TestDeathByTheClock(t *testing.T) {
 		wg.Go(func() { io.Copy(io.Discard, far) }) // reads, never answers
 		start := time.Now()
 		_, err := io.Copy(io.Discard, c)
-		if !errors.Is(err, errDead) {
+		if !errors.Is(err, ErrUnresponsive) {
 			t.Error(err)
 		}
 		// One interval to the first ping, and one more for each that is missed.

@@ -32,6 +32,10 @@ type closing struct {
 	echo      *time.Timer
 	echoSeen  int64 // bytes written when it was set; giveUp's are the kernel's
 	echoBy    time.Time
+	gaveUp    atomic.Bool // the peer did not answer our Close, and was cut off
+
+	// unsendable is set once what is to be sent cannot be text.
+	unsendable atomic.Pointer[CloseError]
 }
 
 // CloseError says how c ended, or nil if it has not. It is the first Close
@@ -86,28 +90,38 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 // anything; for that, one that was last seen alive has another.
 func (c *Conn) CloseWrite() error {
 	err := c.sendClose(Normal, "")
+	c.expectAnswer()
+	return err
+}
+
+// expectAnswer gives a client CloseTimeout to answer our Close.
+func (c *Conn) expectAnswer() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
 	if !c.client && c.echo == nil && !c.isOver.Load() && !c.isClosing.Load() {
 		c.echo = time.AfterFunc(c.set.closeTimeout, c.giveUp)
 	}
-	return err
 }
 
-// giveUp ends the connection of a client that does not answer our Close.
+// giveUp ends the connection of a client that does not answer our Close. What
+// it still says counts for nothing where the Close was for a failure.
 func (c *Conn) giveUp() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
 	if c.isOver.Load() || c.isClosing.Load() {
 		return
 	}
-	received, acked, _ := pulse(c.pulseOf)
-	busy := len(c.turn) > 0 && !c.waiting.Load() // the reader, with what has come
-	if n := int64(received + acked); n != c.echoSeen || busy {
+	p, _ := pulseOf(c.pulseSource)
+	n, busy := int64(p.acked), false
+	if c.unsendable.Load() == nil {
+		n, busy = n+int64(p.received), c.readerBusy()
+	}
+	if n != c.echoSeen || busy {
 		c.echoSeen = n
 		c.echo.Reset(c.set.closeTimeout)
 		return
 	}
+	c.gaveUp.Store(true)
 	cutOff(c.bottom) // the one who reads is told, and closes
 }
 

@@ -2,7 +2,9 @@ package ws
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"unicode/utf8"
 )
 
@@ -44,7 +46,7 @@ type CloseError struct {
 	Code   Code   // NoStatus: an empty Close frame; Abnormal: none at all
 	Reason string // what the Close frame said, or what was wrong
 	Peer   bool   // the peer closed first
-	Err    error  // what ended the TCP connection, when Code is Abnormal
+	Err    error  // what ended the TCP connection, when Code is Abnormal: see ErrNoClose
 }
 
 func (e *CloseError) Error() string {
@@ -67,6 +69,30 @@ func (e *CloseError) Error() string {
 
 // Unwrap returns e.Err.
 func (e *CloseError) Unwrap() error { return e.Err }
+
+// What a CloseError with Abnormal has in Err where nothing failed: the peer
+// ended the TCP connection in good order, and sent no Close frame first. All
+// that it had sent has been delivered by then. To errors.Is each of the three
+// is io.ErrUnexpectedEOF, too.
+var (
+	// ErrNoClose: between two messages, so what has come is whole ones.
+	ErrNoClose error = &eofError{"the connection ended without a Close frame"}
+	// ErrTruncated: inside a message, or the header of a frame.
+	ErrTruncated error = &eofError{"the connection ended inside a message"}
+	// ErrTLSTruncated: between two messages, and TLS had no close_notify, so
+	// that anybody on the way can have cut the stream there (RFC 8446, section
+	// 6.1).
+	ErrTLSTruncated error = &eofError{"the connection ended without a Close frame or a close_notify of TLS"}
+)
+
+type eofError struct{ text string }
+
+func (e *eofError) Error() string        { return e.text }
+func (e *eofError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
+
+// ErrUnresponsive is what a CloseError with Abnormal has in Err where the peer
+// gave no sign of life for two pings, and the connection was cut for it.
+var ErrUnresponsive = errors.New("no sign of life for two pings")
 
 // violation is a CloseError for what the peer did wrong.
 func violation(code Code, format string, args ...any) *CloseError {

@@ -75,8 +75,8 @@ func newConn(conn net.Conn, early []byte, client bool, agreed agreement, set *se
 	c.tap = newTap(conn, maxFrame)
 	c.raw = c.tap.raw
 	c.in, c.out = &c.own[0], &c.own[1]
-	if c.pulseOf = c.raw; c.bottom != conn {
-		c.pulseOf = rawOf(c.bottom)
+	if c.pulseSource = c.raw; c.bottom != conn {
+		c.pulseSource = rawOf(c.bottom)
 	}
 	c.turn = make(chan struct{}, 1)
 	c.over = make(chan struct{})

@@ -7,6 +7,8 @@ import (
 
 // WriteTo copies payload from the peer to dst until the peer's Close, for
 // which it returns nil, as io.Copy does for io.EOF. io.Copy(dst, c) uses it.
+// For an end without a Close frame, before which all has been written too, it
+// returns a *CloseError with ErrNoClose, ErrTruncated or ErrTLSTruncated.
 //
 // The bytes of one read are unmasked where they lie and written together, with
 // writev where dst is a TCP or Unix socket. While nothing comes no buffer is

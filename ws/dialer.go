@@ -135,7 +135,7 @@ func (d *Dialer) connect(ctx context.Context, u *url.URL, addr string) (net.Conn
 		cfg.ServerName = u.Hostname()
 	}
 	cfg.NextProtos = []string{"http/1.1"}
-	t := tls.Client(conn, cfg)
+	t := tls.Client(&endConn{Conn: conn}, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

@@ -51,6 +51,7 @@ func (c *Conn) sendText(b *block, n int) (taken bool, err error) {
 func (c *Conn) sendInvalid(p []byte) (taken bool, err error) {
 	if !c.set.replace {
 		bad := violation(InvalidData, "the stream is not UTF-8, which text frames must be")
+		c.unsendable.CompareAndSwap(nil, bad)
 		c.fail(bad)
 		return false, bad
 	}

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -15,10 +16,10 @@ const keptMost = 4 << 10
 // next, up to 4 KiB. It returns
 //
 //   - ctx.Err() when ctx is done;
-//   - nil when there is nothing more to look after: the peer's Close has come
-//     behind bytes that are kept, or more than is kept has, or a message that
-//     may be compressed. From then on only the end of the TCP connection can
-//     be seen, at NetConn.
+//   - nil when there is nothing more to look after: the peer's Close, or its
+//     end of stream, has come behind bytes that are kept, or more than is kept
+//     has, or a message that may be compressed. From then on only the end of
+//     the TCP connection can be seen, at NetConn, and the bytes are still owed.
 //   - io.EOF after the peer's Close, or the error that ended the connection.
 func (c *Conn) Hold(ctx context.Context) error {
 	c.turn <- struct{}{}
@@ -59,7 +60,7 @@ func (c *Conn) Hold(ctx context.Context) error {
 			switch {
 			case c.ended == nil && ctx.Err() != nil:
 				return ctx.Err()
-			case err == io.EOF && len(c.kept) > 0:
+			case len(c.kept) > 0 && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)):
 				return nil
 			}
 			return err

@@ -190,6 +190,9 @@ func (p *parser) begin() {
 	}
 }
 
+// inside says whether a header or a message has begun and has not ended.
+func (p *parser) inside() bool { return p.nhead > 0 || p.body || p.message != 0 }
+
 // wants returns how many bytes can be read without taking any of a message:
 // those of a header or of a control frame. 0 means that a message comes next.
 func (p *parser) wants() int {

@@ -3,6 +3,7 @@ package ws_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -44,6 +45,16 @@ func knock(t *testing.T, addr, req string) *peer {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
+	p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
+	p.say([]byte(req))
+	return p
+}
+
+// knockTLS is knock at a server with TLS, whoever it is.
+func knockTLS(t *testing.T, addr, req string) *peer {
+	t.Helper()
+	under := knock(t, addr, "")
+	c := tls.Client(under.Conn, &tls.Config{InsecureSkipVerify: true})
 	p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
 	p.say([]byte(req))
 	return p

@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -16,9 +15,9 @@ const deadAfter = 2
 
 // pings is what a Conn knows of the liveness of its peer.
 type pings struct {
-	clock   *clock // nil: no pings of our own accord
-	slot    int
-	pulseOf syscall.RawConn
+	clock       *clock // nil: no pings of our own accord
+	slot        int
+	pulseSource syscall.RawConn // the TCP connection's; nil: it does not tell
 
 	pmu      sync.Mutex
 	last     uint64 // the number of the last ping, which is its payload
@@ -108,12 +107,14 @@ func (c *Conn) pong(payload []byte) {
 
 // beat is the clock's visit: it counts the ping of the last visit as missed if
 // there has been no sign of life since, and sends the next. It never waits.
+// After the peer's last byte there is nothing to judge, and no ping either: to
+// a peer that has closed it would bring a reset, and lose what it had sent.
 func (c *Conn) beat() {
-	life := c.alive.Swap(false)
-	received, acked, known := pulse(c.pulseOf)
-	if !known && !c.waiting.Load() {
-		life = true // nobody looks for the pong
+	p, known := pulseOf(c.pulseSource)
+	if c.isOver.Load() || p.ended {
+		return
 	}
+	life := c.alive.Swap(false) || c.unjudged(p, known)
 	// Our own pings are acknowledged by a kernel whose program hangs, so
 	// acknowledgements count only while data stand in their way.
 	writing := !c.wmu.TryLock()
@@ -122,8 +123,8 @@ func (c *Conn) beat() {
 	}
 	c.pmu.Lock()
 	if known {
-		life = life || received != c.received || writing && acked != c.acked
-		c.received, c.acked = received, acked
+		life = life || p.received != c.received || writing && p.acked != c.acked
+		c.received, c.acked = p.received, p.acked
 	}
 	switch {
 	case life:
@@ -138,11 +139,29 @@ func (c *Conn) beat() {
 	}
 	c.pmu.Unlock()
 	if dead {
-		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: errDead})
+		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: ErrUnresponsive})
 		cutOff(c.bottom) // the one who reads or writes is told, and closes
 		return
 	}
 	c.flush()
 }
 
-var errDead = errors.New("no sign of life for two pings")
+// unjudged says that pongs may be there which nobody has looked at, because
+// our own reader does not read: the silence is ours. One that is parked, or a
+// program that reads now and then, leaves them in the socket, where they show.
+func (c *Conn) unjudged(p pulse, known bool) bool {
+	return c.readerBusy() || p.unread > 0 || !known && !c.waiting.Load()
+}
+
+// readerBusy says that the reader is elsewhere, with what has come.
+func (c *Conn) readerBusy() bool { return len(c.turn) > 0 && !c.waiting.Load() }
+
+// A pulse is what the kernel knows of the peer. It shows life that no read or
+// write does: bytes that came while our reader is busy elsewhere, and bytes
+// that were taken inside one long write.
+type pulse struct {
+	received uint64 // bytes that have come, read or not
+	acked    uint64 // bytes of ours that have arrived
+	unread   int    // bytes that have come and have not been read
+	ended    bool   // the peer has ended its stream; perhaps not all is read
+}

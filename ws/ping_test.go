@@ -76,7 +76,7 @@ func TestDeadPeer(t *testing.T) {
 	c, _ := serveOne(t, ws.Config{Ping: beat}) // a peer that never answers
 	_, err := io.Copy(io.Discard, c)
 	var e *ws.CloseError
-	if !errors.As(err, &e) || e.Code != ws.Abnormal || c.CloseError() != e {
+	if !errors.As(err, &e) || e.Code != ws.Abnormal || e.Err != ws.ErrUnresponsive || c.CloseError() != e {
 		t.Fatal(err)
 	}
 }
@@ -114,6 +114,74 @@ func TestBusyReaderIsNotADeadPeer(t *testing.T) {
 	go client.Close()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The same with an upload that fills everything between the two, so that the
+// client cannot even send its pongs: it is whole in the end.
+func TestHeldBackUpload(t *testing.T) {
+	const size = 40 << 20
+	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
+	go io.Copy(io.Discard, client) // it answers, behind what it sends
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(client, io.LimitReader(zeros{}, size))
+		client.Close()
+		sent <- err
+	}()
+	var got int64
+	_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) {
+		if got == 0 {
+			time.Sleep(20 * beat)
+		}
+		got += int64(len(p))
+		return len(p), nil
+	}))
+	if sendErr := <-sent; got != size || err != nil || sendErr != nil {
+		t.Fatalf("%d of %d bytes came: %v, %v", got, size, err, sendErr)
+	}
+}
+
+// What lies unread in the socket is life, too, where nobody reads just now.
+func TestUnreadBytesAreLife(t *testing.T) {
+	c, p := serveOne(t, ws.Config{Ping: beat})
+	p.say(frame(fin|binry, "x"))
+	time.Sleep(10 * beat)
+	if e := c.CloseError(); e != nil {
+		t.Fatal(e)
+	}
+	buf := make([]byte, 8)
+	if n, err := c.Read(buf); string(buf[:n]) != "x" || err != nil {
+		t.Fatal(n, err)
+	}
+	_, err := c.Read(buf) // and then it is silent
+	if !errors.Is(err, ws.ErrUnresponsive) {
+		t.Fatal(err)
+	}
+}
+
+// A peer that has ended its stream owes no pongs, whether its end has been
+// read or lies behind bytes that wait.
+func TestNoPingsAfterTheEnd(t *testing.T) {
+	c, p := serveOne(t, ws.Config{Ping: beat})
+	p.say(frame(fin|binry, "x"))
+	p.Conn.(*net.TCPConn).CloseWrite()
+	time.Sleep(5 * beat)
+	if all, err := io.ReadAll(c); string(all) != "x" || !errors.Is(err, ws.ErrNoClose) {
+		t.Fatalf("%q, %v", all, err)
+	}
+	time.Sleep(5 * beat)
+	if _, err := io.WriteString(c, "still here"); err != nil {
+		t.Fatal(err)
+	}
+	for heard := ""; heard == ""; {
+		first, payload, err := p.hear()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == fin|binry {
+			heard = string(payload)
+		}
 	}
 }
 

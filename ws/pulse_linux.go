@@ -6,20 +6,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pulse asks the kernel how many bytes have come from the peer, read or not,
-// and how many of ours it has acknowledged. Both show life that no read or
-// write does: the first while our reader is busy elsewhere, the second inside
-// one long write.
-func pulse(raw syscall.RawConn) (received, acked uint64, ok bool) {
+// tcpCloseWait is TCP_CLOSE_WAIT of the kernel: the peer's FIN has come, and
+// we have not closed.
+const tcpCloseWait = 8
+
+// pulseOf asks the kernel of a TCP connection.
+func pulseOf(raw syscall.RawConn) (p pulse, ok bool) {
 	if raw == nil {
-		return 0, 0, false
+		return p, false
 	}
-	var info *unix.TCPInfo
 	err := raw.Control(func(fd uintptr) {
-		info, _ = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return
+		}
+		p = pulse{received: info.Bytes_received, acked: info.Bytes_acked, ended: info.State == tcpCloseWait}
+		p.unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		ok = true
 	})
-	if err != nil || info == nil {
-		return 0, 0, false
-	}
-	return info.Bytes_received, info.Bytes_acked, true
+	return p, ok && err == nil
 }

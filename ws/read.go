@@ -32,7 +32,7 @@ type reading struct {
 // Read reads payload into p, in which it is also parsed: a small p makes small
 // reads of the connection. It returns io.EOF after the peer's Close, whatever
 // its code, and a *CloseError when the peer broke the protocol or the
-// connection was lost.
+// connection was lost, or when what c is to send cannot be text.
 func (c *Conn) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -161,6 +161,9 @@ func (c *Conn) endRead(err error) error {
 	default:
 		err = c.lost(err)
 	}
+	if bad := c.unsendable.Load(); bad != nil {
+		err = bad // it ends us, and not what the peer made of it
+	}
 	c.ended = err
 	c.endOver()
 	return err
@@ -174,15 +177,30 @@ func (c *Conn) endOver() {
 
 // lost is the end of a TCP connection that no Close frame announced.
 func (c *Conn) lost(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
+	eof := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) // which is TLS's
+	if eof {
+		err = c.unannounced()
 	}
 	end := &CloseError{Code: Abnormal, Err: err}
 	if c.end.CompareAndSwap(nil, end) {
 		return end
 	}
-	if end = c.end.Load(); end.Code == Abnormal {
-		return end
+	switch first := c.end.Load(); {
+	case first.Code == Abnormal:
+		return first
+	case eof && !c.gaveUp.Load() && !c.isClosing.Load():
+		return end // behind a Close of ours, which it does not answer
 	}
 	return fmt.Errorf("ws: read: %w", net.ErrClosed) // we had closed it ourselves
+}
+
+// unannounced says where in the stream the peer has ended it.
+func (c *Conn) unannounced() error {
+	switch {
+	case c.parser.inside():
+		return ErrTruncated
+	case cutUnderTLS(c.conn):
+		return ErrTLSTruncated
+	}
+	return ErrNoClose
 }

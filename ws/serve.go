@@ -58,7 +58,7 @@ func (l *Listener) serve(ln net.Listener) error {
 	if l.cfg.TLS != nil {
 		cfg := l.cfg.TLS.Clone()
 		cfg.NextProtos = []string{"http/1.1"} // an upgrade is not possible in HTTP/2
-		ln = tls.NewListener(ln, cfg)
+		ln = tls.NewListener(endListener{ln}, cfg)
 	}
 	err := l.server.Serve(ln)
 	if errors.Is(err, http.ErrServerClosed) {

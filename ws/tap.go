@@ -98,8 +98,11 @@ func rawOf(v any) syscall.RawConn {
 
 // bottomOf returns the connection under TLS.
 func bottomOf(c net.Conn) net.Conn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
+	for {
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = t.NetConn()
 	}
-	return c
 }

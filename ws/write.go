@@ -126,6 +126,9 @@ func (c *Conn) lockWriter() error {
 func (c *Conn) unlockWriter() {
 	c.wmu.Unlock()
 	c.flush() // what was queued meanwhile: nobody else could send it
+	if c.unsendable.Load() != nil {
+		c.expectAnswer()
+	}
 }
 
 // settle sends what must go before the next frame. wmu is held.
