@@ -35,7 +35,8 @@ type Config struct {
 
 	// Subprotocols are those that are known besides "binary", the best first.
 	// "binary" is taken where it is offered. "base64" here lets old clients
-	// have text frames of base64.
+	// have text frames of base64. "*" is whatever a client offers first, and
+	// then "binary" has no precedence.
 	Subprotocols []string
 
 	// Encoding is Binary or Text: the frames that clients get who do not ask
@@ -81,7 +82,12 @@ type Config struct {
 	// (http.FileServerFS). Default: 426.
 	Web http.Handler
 
-	// ErrorLog gets what net/http has to say of bad clients and failed TLS.
+	// WebLimit bounds the connections that Web has, except in a server of the
+	// program's own. Default: no limit.
+	WebLimit *WebLimit
+
+	// ErrorLog gets what net/http has to say of bad clients and failed TLS, and
+	// each handshake that was refused, except those that Handshake returns.
 	// Default: nobody.
 	ErrorLog *log.Logger
 }

@@ -51,9 +51,12 @@ func TestAskedEncoding(t *testing.T) {
 	p, _ = visit(t, b.addr, request("/?encoding=binary"))
 	p.say(frame(fin|text, "x"))
 	p.wantFrame(fin|binry, "x")
-	p, _ = visit(t, b.addr, request("/?encoding=latin1"))
-	p.say(frame(fin|text, "x"))
-	p.wantFrame(fin|text, "x")
+	for _, unknown := range []string{"latin1", "base64", "TEXT"} {
+		_, resp := visit(t, b.addr, request("/?encoding="+unknown))
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || !strings.Contains(string(body), unknown) {
+			t.Errorf("%s: %s %q", unknown, resp.Status, body)
+		}
+	}
 }
 
 func TestInvalidTextToTheClient(t *testing.T) {

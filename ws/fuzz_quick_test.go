@@ -27,7 +27,7 @@ func FuzzQuick(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, rest := parseRequest(in)
-		if r == nil || !isHandshake(r) || l.check(r) != nil {
+		if r == nil || !isHandshake(r) || l.check(r, Origin{}) != nil {
 			return
 		}
 		c := &oneConn{script: script{in, len(in)}, gone: make(chan struct{})}

@@ -105,8 +105,8 @@ func FuzzHandshake(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if bad := l.check(r); bad != nil {
-			if bad.status < 400 || bad.reason == "" {
+		if bad := l.check(r, Origin{}); bad != nil {
+			if bad.Status < 400 || bad.Reason == "" {
 				t.Fatalf("%+v", bad)
 			}
 			return

@@ -3,6 +3,7 @@ package ws
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -29,46 +30,54 @@ type agreement struct {
 	deflate     bool
 }
 
-// A refusal is the answer to a handshake that is none, or may not be.
-type refusal struct {
-	status int
-	reason string
-	header [2]string // name and value, if there is one to add
-}
-
 // isHandshake tells a WebSocket request from one for a file.
 func isHandshake(r *http.Request) bool {
 	return hasToken(r.Header, "Upgrade", "websocket")
 }
 
+// wasHandshake says that a request lacks the Upgrade that it had: a proxy in
+// front takes it out unless it is told to pass it on.
+func (l *Listener) wasHandshake(r *http.Request) bool {
+	return len(r.Header.Values("Sec-WebSocket-Key")) > 0 && l.onPath(r.URL.Path)
+}
+
 // check judges a handshake (RFC 6455, section 4.2.1) before it is shown to
-// anybody. Everything it asks for is in the request, so it is the same under
-// any server.
-func (l *Listener) check(r *http.Request) *refusal {
+// anybody. Everything it asks for is in the request and in from, so it is the
+// same under any server.
+func (l *Listener) check(r *http.Request, from Origin) *RefusedError {
+	refuse := func(kind Refusal, status int, text string, args ...any) *RefusedError {
+		return &RefusedError{Kind: kind, Status: status, Reason: fmt.Sprintf(text, args...), Request: r}
+	}
 	switch {
+	case !from.allows(r):
+		return refuse(RefusedHost, http.StatusMisdirectedRequest, "host %s is not served here", quote(from.host(r)))
 	case !l.onPath(r.URL.Path):
-		return &refusal{status: http.StatusNotFound, reason: "no WebSocket here"}
+		return refuse(RefusedPath, http.StatusNotFound, "no WebSocket here")
 	case r.Method != http.MethodGet:
-		return &refusal{http.StatusMethodNotAllowed, "a handshake is a GET", [2]string{"Allow", "GET"}}
+		return refuse(RefusedMethod, http.StatusMethodNotAllowed, "a handshake is a GET").with("Allow", "GET")
 	case !isHandshake(r):
-		return &refusal{status: http.StatusUpgradeRequired, reason: "this is a WebSocket"}
+		return refuse(RefusedUpgrade, http.StatusUpgradeRequired, "this is a WebSocket")
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return &refusal{status: http.StatusBadRequest, reason: "a handshake is HTTP/1.1"}
+		return refuse(RefusedVersion, http.StatusBadRequest, "a handshake is HTTP/1.1")
 	case !hasToken(r.Header, "Connection", "upgrade"):
-		return &refusal{status: http.StatusBadRequest, reason: "Connection must say Upgrade"}
+		return refuse(RefusedUpgrade, http.StatusBadRequest, "Connection must say Upgrade")
 	case r.ContentLength != 0:
-		return &refusal{status: http.StatusBadRequest, reason: "a handshake has no body"}
+		return refuse(RefusedMalformed, http.StatusBadRequest, "a handshake has no body")
 	case !slices.Equal(r.Header.Values("Sec-WebSocket-Version"), []string{"13"}):
-		return &refusal{http.StatusUpgradeRequired, "only version 13", [2]string{"Sec-WebSocket-Version", "13"}}
+		return refuse(RefusedVersion, http.StatusUpgradeRequired, "only version 13").with("Sec-WebSocket-Version", "13")
 	case !validKey(r.Header.Values("Sec-WebSocket-Key")):
-		return &refusal{status: http.StatusBadRequest, reason: "Sec-WebSocket-Key must be 16 bytes in base64"}
-	case !l.originAllowed(r):
-		return &refusal{status: http.StatusForbidden, reason: "this origin is not allowed"}
+		return refuse(RefusedMalformed, http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
+	case !l.originAllowed(r, from):
+		return refuse(RefusedOrigin, http.StatusForbidden, "origin %s is not allowed for host %s",
+			quote(strings.Join(r.Header.Values("Origin"), ", ")), quote(from.host(r)))
 	}
 	for _, p := range list(r.Header, "Sec-WebSocket-Protocol") {
 		if !isToken(p) {
-			return &refusal{status: http.StatusBadRequest, reason: "Sec-WebSocket-Protocol is not a list of tokens"}
+			return refuse(RefusedSubprotocol, http.StatusBadRequest, "Sec-WebSocket-Protocol is not a list of tokens")
 		}
+	}
+	if asked := r.URL.Query().Get("encoding"); asked != "" && Encoding(asked) != Binary && Encoding(asked) != Text {
+		return refuse(RefusedEncoding, http.StatusBadRequest, "encoding %s is not known; it is binary or text", quote(asked))
 	}
 	return nil
 }
@@ -98,7 +107,7 @@ func acceptKey(key string) string {
 
 // originAllowed keeps the pages of other sites from using a visitor's browser
 // to come in. Programs that are no browsers send no Origin.
-func (l *Listener) originAllowed(r *http.Request) bool {
+func (l *Listener) originAllowed(r *http.Request, from Origin) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return true
@@ -108,8 +117,12 @@ func (l *Listener) originAllowed(r *http.Request) bool {
 	}
 	origin := strings.ToLower(origins[0])
 	u, err := url.Parse(origin)
-	if err == nil && u.Host != "" && bareHost(u.Host, u.Scheme) == bareHost(strings.ToLower(r.Host), u.Scheme) {
-		return true
+	if err == nil && u.Host != "" {
+		for _, host := range []string{r.Host, from.host(r)} {
+			if bareHost(u.Host, u.Scheme) == bareHost(strings.ToLower(host), u.Scheme) {
+				return true
+			}
+		}
 	}
 	for _, allowed := range l.cfg.Origins {
 		allowed = strings.ToLower(allowed)
@@ -141,13 +154,7 @@ func bareHost(host, scheme string) string {
 // agree chooses for a handshake that has passed check. A subprotocol that is
 // not known is skipped: a client may well do without.
 func (l *Listener) agree(r *http.Request) (a agreement, extensions string) {
-	offered := list(r.Header, "Sec-WebSocket-Protocol")
-	for _, known := range append([]string{"binary"}, l.cfg.Subprotocols...) {
-		if slices.Contains(offered, known) {
-			a.subprotocol = known
-			break
-		}
-	}
+	a.subprotocol = l.chooseSubprotocol(list(r.Header, "Sec-WebSocket-Protocol"))
 	a.encoding = l.encodingFor(r)
 	if l.cfg.Compression {
 		if offers, ok := parseExtensions(r.Header); ok {
@@ -158,11 +165,32 @@ func (l *Listener) agree(r *http.Request) (a agreement, extensions string) {
 	return a, extensions
 }
 
+func (l *Listener) chooseSubprotocol(offered []string) string {
+	if len(offered) == 0 {
+		return ""
+	}
+	known := l.cfg.Subprotocols
+	if !slices.Contains(known, anySubprotocol) {
+		known = append([]string{"binary"}, known...)
+	}
+	for _, name := range known {
+		switch {
+		case name == anySubprotocol:
+			return offered[0]
+		case slices.Contains(offered, name):
+			return name
+		}
+	}
+	return ""
+}
+
+// anySubprotocol in Config.Subprotocols is whatever is offered first.
+const anySubprotocol = "*"
+
 // encodingFor gives the client the word, as ws-tcp-proxy did: ?encoding=text.
 func (l *Listener) encodingFor(r *http.Request) Encoding {
-	switch asked := Encoding(r.URL.Query().Get("encoding")); asked {
-	case Binary, Text:
-		return asked
+	if asked := r.URL.Query().Get("encoding"); asked != "" {
+		return Encoding(asked)
 	}
 	return l.cfg.Encoding
 }

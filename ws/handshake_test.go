@@ -111,6 +111,35 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+func TestAnySubprotocol(t *testing.T) {
+	for _, tt := range []struct {
+		known         []string
+		offered, want string
+	}{
+		{[]string{"*"}, "mqtt", "mqtt"},
+		{[]string{"*"}, "mqtt, binary", "mqtt"},
+		{[]string{"*"}, "binary, mqtt", "binary"},
+		{[]string{"chat", "*"}, "mqtt, chat", "chat"},
+		{[]string{"chat", "*"}, "mqtt, xmpp", "mqtt"},
+		{[]string{"*"}, "", ""},
+	} {
+		l := listen(t, ws.Config{Subprotocols: tt.known})
+		var lines []string
+		if tt.offered != "" {
+			lines = append(lines, "Sec-WebSocket-Protocol: "+tt.offered)
+		}
+		client := knock(t, l.Addr().String(), request("/", lines...))
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := client.answer().Header.Get("Sec-WebSocket-Protocol"); got != tt.want || c.(*ws.Conn).Subprotocol() != tt.want {
+			t.Errorf("%q of %q: %q, want %q", tt.known, tt.offered, got, tt.want)
+		}
+		c.(*ws.Conn).CloseNow()
+	}
+}
+
 // The deadline is one for all headers: bytes that trickle do not move it.
 func TestSlowHeaders(t *testing.T) {
 	b := startBridge(t, ws.Config{HandshakeTimeout: 200 * time.Millisecond}, echo)

@@ -16,11 +16,12 @@ import (
 //
 // It knows its connections, as net/http does not: Shutdown ends them.
 type Listener struct {
-	cfg    Config
-	set    *settings
-	server *http.Server
-	next   chan *Pending
-	done   chan struct{} // closed by Close
+	cfg      Config
+	set      *settings
+	server   *http.Server
+	next     chan *Pending
+	webStall time.Duration
+	done     chan struct{} // closed by Close
 
 	mu      sync.Mutex
 	closed  bool
@@ -39,12 +40,13 @@ func NewListener(cfg Config) (*Listener, error) {
 		return nil, err
 	}
 	l := &Listener{
-		cfg:     cfg,
-		set:     newSettings(cfg.Ping, cfg.CloseTimeout, cfg.ReplaceInvalid, cfg.MaxInflated),
-		next:    make(chan *Pending),
-		done:    make(chan struct{}),
-		conns:   map[*Conn]struct{}{},
-		pending: map[*Pending]struct{}{},
+		cfg:      cfg,
+		set:      newSettings(cfg.Ping, cfg.CloseTimeout, cfg.ReplaceInvalid, cfg.MaxInflated),
+		next:     make(chan *Pending),
+		webStall: webStall,
+		done:     make(chan struct{}),
+		conns:    map[*Conn]struct{}{},
+		pending:  map[*Pending]struct{}{},
 	}
 	l.server = l.newServer()
 	return l, nil
@@ -93,17 +95,26 @@ func (noAddr) String() string  { return "websocket" }
 // returns as soon as that has been taken, so that net/http's part of the
 // connection is let go.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if l.cfg.Web != nil && !isHandshake(r) {
-		l.cfg.Web.ServeHTTP(w, r)
+	fed, _ := r.Context().Value(connKey{}).(*fedConn)
+	if fed != nil {
+		fed.answering.Store(true)
+	}
+	if l.cfg.Web != nil && !isHandshake(r) && !l.wasHandshake(r) {
+		l.serveWeb(w, r, fed)
 		return
 	}
-	if bad := l.check(r); bad != nil {
+	var from Origin
+	if fed != nil {
+		from = fed.from
+	}
+	if bad := l.check(r, from); bad != nil {
+		l.refused(fed, bad)
 		bad.write(w)
 		return
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		(&refusal{status: http.StatusInternalServerError, reason: "this server cannot upgrade a connection"}).write(w)
+		(&RefusedError{Status: http.StatusInternalServerError, Reason: "this server cannot upgrade a connection"}).write(w)
 		return
 	}
 	conn.SetDeadline(time.Time{})
@@ -116,6 +127,18 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.handTo = f.got
 	}
 	l.deliver(p)
+}
+
+// connKey is of a request's context: the connection that it came over.
+type connKey struct{}
+
+// refused leaves word of a refusal for Handshake, or in the log.
+func (l *Listener) refused(fed *fedConn, bad *RefusedError) {
+	if fed != nil {
+		fed.refused.CompareAndSwap(nil, bad)
+		return
+	}
+	l.server.ErrorLog.Printf("%v (%s %s from %s)", bad, quote(bad.Request.Method), quote(bad.Request.URL.Path), bad.Request.RemoteAddr)
 }
 
 func (l *Listener) newPending(conn net.Conn, r *http.Request, early []byte) *Pending {
@@ -145,15 +168,4 @@ func (l *Listener) deliver(p *Pending) {
 	case <-timeout:
 		p.Refuse(http.StatusServiceUnavailable, time.Second, "busy")
 	}
-}
-
-func (r *refusal) write(w http.ResponseWriter) {
-	if r.header[0] != "" {
-		w.Header().Set(r.header[0], r.header[1])
-	}
-	if r.status == http.StatusUpgradeRequired { // RFC 9110, section 15.5.22
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
-	}
-	http.Error(w, r.reason, r.status)
 }

@@ -44,10 +44,14 @@ func knock(t *testing.T, addr, req string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
-	p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
+	p := toPeer(t, c)
 	p.say([]byte(req))
 	return p
+}
+
+func toPeer(t *testing.T, c net.Conn) *peer {
+	c.SetDeadline(time.Now().Add(patience))
+	return &peer{t: t, Conn: c, r: bufio.NewReader(c)}
 }
 
 // knockTLS is knock at a server with TLS, whoever it is.

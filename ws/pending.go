@@ -106,10 +106,10 @@ func (p *Pending) Refuse(status int, retryAfter time.Duration, reason string) er
 	if retryAfter > 0 {
 		h = [2]string{"Retry-After", strconv.Itoa(int((retryAfter + time.Second - 1) / time.Second))}
 	}
-	return p.refuse(&refusal{status, reason, h})
+	return p.refuse(&RefusedError{Status: status, Reason: reason, header: h})
 }
 
-func (p *Pending) refuse(r *refusal) error {
+func (p *Pending) refuse(r *RefusedError) error {
 	if p.answered.Swap(true) {
 		return ErrAnswered
 	}
@@ -117,11 +117,11 @@ func (p *Pending) refuse(r *refusal) error {
 	defer p.conn.Close()
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n",
-		r.status, http.StatusText(r.status), len(r.reason)+1)
+		r.Status, http.StatusText(r.Status), len(r.Reason)+1)
 	if r.header[0] != "" {
 		b.WriteString(r.header[0] + ": " + r.header[1] + "\r\n")
 	}
-	b.WriteString("\r\n" + r.reason + "\n")
+	b.WriteString("\r\n" + r.Reason + "\n")
 	if err := p.answer(b.String()); err != nil {
 		return fmt.Errorf("ws: refuse: %w", err)
 	}

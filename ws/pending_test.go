@@ -172,7 +172,7 @@ func TestHandshakeOfOneConn(t *testing.T) {
 			if err != nil {
 				return
 			}
-			p, err := l.Handshake(conn)
+			p, err := l.Handshake(conn, ws.Origin{})
 			if err != nil {
 				got <- err.Error()
 				return
@@ -207,14 +207,14 @@ func TestHandshakeOfOneConn(t *testing.T) {
 			client, server := tcpPair(t)
 			io.WriteString(client, req)
 			client.CloseWrite()
-			if _, err := l.Handshake(server); !errors.Is(err, ws.ErrNoHandshake) {
+			if _, err := l.Handshake(server, ws.Origin{}); !errors.Is(err, ws.ErrNoHandshake) {
 				t.Errorf("%q: %v", req, err)
 			}
 		}
 		l.Close()
 		ln.Close()
 		_, server := tcpPair(t)
-		if _, err := l.Handshake(server); !errors.Is(err, net.ErrClosed) {
+		if _, err := l.Handshake(server, ws.Origin{}); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	}

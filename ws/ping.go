@@ -163,5 +163,6 @@ type pulse struct {
 	received uint64 // bytes that have come, read or not
 	acked    uint64 // bytes of ours that have arrived
 	unread   int    // bytes that have come and have not been read
+	unsent   int    // bytes that are written and have not arrived
 	ended    bool   // the peer has ended its stream; perhaps not all is read
 }

@@ -22,7 +22,11 @@ func pulseOf(raw syscall.RawConn) (p pulse, ok bool) {
 		}
 		p = pulse{received: info.Bytes_received, acked: info.Bytes_acked, ended: info.State == tcpCloseWait}
 		p.unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		p.unsent, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 		ok = true
 	})
 	return p, ok && err == nil
 }
+
+// hasPulse says whether pulseOf may know of a connection.
+func hasPulse(raw syscall.RawConn) bool { return raw != nil }

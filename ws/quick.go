@@ -14,7 +14,7 @@ import (
 // a connection, as nearly all do, without the goroutines and buffers that a
 // server needs for what else may come. Everything else is net/http's, which
 // gets what was read first: it knows best what to answer.
-func (l *Listener) quick(conn net.Conn) (p *Pending, read []byte, err error) {
+func (l *Listener) quick(conn net.Conn, from Origin) (p *Pending, read []byte, err error) {
 	t := newTap(conn, min(l.cfg.MaxHeader, maxFrame))
 	if t.raw == nil || l.cfg.HandshakeTimeout == 0 || l.isClosed() {
 		return nil, nil, nil
@@ -28,7 +28,7 @@ func (l *Listener) quick(conn net.Conn) (p *Pending, read []byte, err error) {
 	conn.SetReadDeadline(time.Time{})
 	text := b.buf[headroom : headroom+n]
 	r, early := parseRequest(text)
-	if r == nil || !isHandshake(r) || l.check(r) != nil || l.isClosed() {
+	if r == nil || !isHandshake(r) || l.check(r, from) != nil || l.isClosed() {
 		return nil, bytes.Clone(text), nil
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {

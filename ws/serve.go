@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -67,9 +67,6 @@ func (l *Listener) serve(ln net.Listener) error {
 	return fmt.Errorf("ws: serve: %w", err)
 }
 
-// webTimeout is how long a file of Config.Web may take.
-const webTimeout = 5 * time.Minute
-
 // newServer has net/http's own deadlines: that for the headers is one for all
 // of them, however slowly they come.
 func (l *Listener) newServer() *http.Server {
@@ -77,9 +74,11 @@ func (l *Listener) newServer() *http.Server {
 		Handler:           l,
 		ReadHeaderTimeout: l.cfg.HandshakeTimeout,
 		ReadTimeout:       l.cfg.HandshakeTimeout,
+		IdleTimeout:       cmp.Or(l.cfg.HandshakeTimeout, defaultHandshakeTimeout),
 		MaxHeaderBytes:    max(l.cfg.MaxHeader-4<<10, 1), // net/http allows for 4 KiB more
-		WriteTimeout:      webTimeout,
 		ErrorLog:          l.cfg.ErrorLog,
+		ConnState:         l.connState,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	if s.ErrorLog == nil {
 		s.ErrorLog = log.New(io.Discard, "", 0)
@@ -93,16 +92,17 @@ func (l *Listener) newServer() *http.Server {
 func (l *Listener) SetKeepAlives(on bool) { l.server.SetKeepAlivesEnabled(on) }
 
 // ErrNoHandshake is returned by Handshake for a connection that ended without
-// one: the client left or was too slow, was refused, or only fetched files.
+// one: the client left or was too slow, or only fetched files. One that was
+// refused is a *RefusedError, which wraps it.
 var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
 
 // Handshake serves one connection that the caller has accepted (and perhaps
 // begun TLS on, as *tls.Conn), until it has brought a handshake that passes.
 // That is not shown to Next. The connection belongs to the Listener from now
 // on, and then to the Pending.
-func (l *Listener) Handshake(conn net.Conn) (*Pending, error) {
+func (l *Listener) Handshake(conn net.Conn, from Origin) (*Pending, error) {
 	began := time.Now()
-	p, read, err := l.quick(conn)
+	p, read, err := l.quick(conn, from)
 	switch {
 	case err != nil:
 		conn.Close()
@@ -110,7 +110,7 @@ func (l *Listener) Handshake(conn net.Conn) (*Pending, error) {
 	case p != nil:
 		return p, nil
 	}
-	f := &fedConn{Conn: conn, read: read, late: time.Since(began), got: make(chan *Pending, 1), gone: make(chan struct{})}
+	f := &fedConn{Conn: conn, from: from, read: read, late: time.Since(began), got: make(chan *Pending, 1), gone: make(chan struct{})}
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := l.handshakeTLS(t); err != nil {
 			conn.Close()
@@ -129,7 +129,7 @@ func (l *Listener) Handshake(conn net.Conn) (*Pending, error) {
 	case p := <-f.got:
 		return p, nil
 	case <-f.gone:
-		return nil, ErrNoHandshake
+		return nil, f.noHandshake()
 	}
 }
 
@@ -160,54 +160,4 @@ func (l *Listener) feeder() *feed {
 func (l *Listener) serveFeed() {
 	defer l.serving.Done()
 	l.server.Serve(l.feed)
-}
-
-// A feed is the net.Listener that net/http sees behind Handshake.
-type feed struct {
-	conns chan *fedConn
-	done  chan struct{}
-}
-
-func (f *feed) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.conns:
-		return c, nil
-	case <-f.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (f *feed) Close() error   { return nil }
-func (f *feed) Addr() net.Addr { return noAddr{} }
-
-// A fedConn tells Handshake when net/http is done with the connection.
-type fedConn struct {
-	net.Conn
-	read []byte        // of it already
-	late time.Duration // since it came; its first request has less time by that
-	tls  *tls.ConnectionState
-	got  chan *Pending
-	gone chan struct{}
-	once sync.Once
-}
-
-func (f *fedConn) Read(p []byte) (int, error) {
-	if len(f.read) > 0 {
-		n := copy(p, f.read)
-		f.read = f.read[n:]
-		return n, nil
-	}
-	return f.Conn.Read(p)
-}
-
-func (f *fedConn) SetReadDeadline(t time.Time) error {
-	if !t.IsZero() {
-		t, f.late = t.Add(-f.late), 0
-	}
-	return f.Conn.SetReadDeadline(t)
-}
-
-func (f *fedConn) Close() error {
-	defer f.once.Do(func() { close(f.gone) })
-	return f.Conn.Close()
 }

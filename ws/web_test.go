@@ -1,0 +1,160 @@
+package ws_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+const getFile = "GET /file HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// web is a Listener with files, which is given its connections one by one.
+type web struct {
+	*ws.Listener
+	t     *testing.T
+	ended chan error
+	used  atomic.Int32 // connections that turned out to be for files
+}
+
+func newWeb(t *testing.T, cfg ws.Config) *web {
+	return &web{Listener: listen(t, cfg), t: t, ended: make(chan error, 100)}
+}
+
+func (w *web) dial() *peer {
+	w.t.Helper()
+	client, server := tcpPair(w.t)
+	go func() {
+		p, err := w.Handshake(server, ws.Origin{Web: func() { w.used.Add(1) }})
+		if err == nil {
+			var c *ws.Conn
+			if c, err = p.Accept(); err == nil {
+				c.CloseNow()
+			}
+		}
+		w.ended <- err
+	}()
+	return toPeer(w.t, client)
+}
+
+func (p *peer) gets(want int, body string) {
+	p.t.Helper()
+	resp := p.answer()
+	if got, err := io.ReadAll(resp.Body); resp.StatusCode != want || !strings.Contains(string(got), body) || err != nil {
+		p.t.Fatalf("%s %q, %v", resp.Status, got, err)
+	}
+}
+
+// TestFilesThenAHandshake: a connection may be used for both, as a proxy in
+// front does that keeps its connections.
+func TestFilesThenAHandshake(t *testing.T) {
+	w := newWeb(t, ws.Config{Web: hello{}})
+	p := w.dial()
+	for range 2 {
+		p.say([]byte(getFile))
+		p.gets(200, "hello")
+	}
+	if n := w.used.Load(); n != 1 {
+		t.Errorf("told %d times that it is for files", n)
+	}
+	p.say([]byte(request("/")))
+	if resp := p.answer(); resp.StatusCode != 101 {
+		t.Error(resp.Status)
+	}
+	if err := <-w.ended; err != nil {
+		t.Error(err)
+	}
+}
+
+type hello struct{}
+
+func (hello) ServeHTTP(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }
+
+// TestWebLimit: one more takes the place of the longest idle, and none of one
+// that is being answered.
+func TestWebLimit(t *testing.T) {
+	hold, busy := make(chan struct{}), make(chan struct{})
+	w := newWeb(t, ws.Config{WebLimit: ws.NewWebLimit(2), HandshakeTimeout: time.Hour, Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			busy <- struct{}{}
+			<-hold
+		}
+		io.WriteString(w, "hello")
+	})})
+	var idle []*peer
+	for range 5 {
+		p := w.dial()
+		p.say([]byte(getFile))
+		p.gets(200, "hello")
+		idle = append(idle, p)
+	}
+	for n, p := range idle[:3] {
+		if _, err := p.r.ReadByte(); err != io.EOF {
+			t.Errorf("connection %d: %v", n, err)
+		}
+		if err := <-w.ended; !errors.Is(err, ws.ErrNoHandshake) {
+			t.Error(err)
+		}
+	}
+	for _, p := range idle[3:] { // they are there still
+		p.say([]byte(strings.Replace(getFile, "/file", "/slow", 1)))
+		<-busy
+	}
+	p := w.dial()
+	p.say([]byte(getFile))
+	p.gets(503, "busy")
+	close(hold)
+	for _, p := range idle[3:] {
+		p.gets(200, "hello")
+	}
+}
+
+// TestSlowReaders: a large file may take as long as it takes, as long as it
+// moves; one who reads nothing of it is cut off.
+func TestSlowReaders(t *testing.T) {
+	const size = 16 << 20
+	w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		io.CopyN(w, zeros{}, size)
+	})})
+	ws.SetWebStall(w.Listener, time.Second)
+	t.Run("slow", func(t *testing.T) {
+		p := w.dial()
+		p.say([]byte(getFile))
+		resp := p.answer()
+		n, buf := 0, make([]byte, 512<<10)
+		for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
+			m, err := resp.Body.Read(buf[:16<<10])
+			if n += m; err != nil {
+				t.Fatalf("after %d bytes: %v", n, err)
+			}
+		}
+		for {
+			m, err := resp.Body.Read(buf)
+			if n += m; err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("after %d bytes: %v", n, err)
+			}
+		}
+		if n != size {
+			t.Errorf("%d bytes came", n)
+		}
+		p.Close()
+		<-w.ended
+	})
+	t.Run("stopped", func(t *testing.T) {
+		p := w.dial()
+		p.say([]byte(getFile))
+		p.answer()
+		if err := <-w.ended; !errors.Is(err, ws.ErrNoHandshake) {
+			t.Error(err)
+		}
+	})
+}
