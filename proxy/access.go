@@ -16,19 +16,27 @@ type access struct {
 
 // place is one address, or one /64.
 type place struct {
-	active int
-	tokens float64 // new sessions that it may begin at once
-	filled time.Time
+	active  int
+	opening int     // that have yet to show what they are for
+	tokens  float64 // new sessions that it may begin at once
+	filled  time.Time
 }
 
 // burst is how many sessions a place may begin at once, whatever its rate.
 const burst = 5
 
-// judge says why a client is refused, "" when it may come; then leave must be
-// called at its end.
-func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused Reason) {
+// openings is how many connections a place may have at once that have brought
+// no handshake of the service's Protocol yet, where its sessions are limited:
+// more than a browser opens for the files of a page, and at least as many as
+// it may have sessions.
+const openings = 16
+
+// knock says why a connection is refused that has yet to bring its handshake,
+// "" when it may bring it; then leave must be called once it has, or at its
+// end. It is not judged by what it cannot know: it may be for a file.
+func (a *access) knock(c *ServiceConfig, client netip.Addr) (refused Reason) {
 	client = client.Unmap()
-	if covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client) {
+	if c.denies(client) {
 		return ReasonDenied
 	}
 	if c.MaxSessionsPerIP <= 0 && c.NewSessionsPerIP <= 0 {
@@ -37,16 +45,32 @@ func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused Reason) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sweep(now)
-	key := placeOf(client)
-	p := a.places[key]
-	if p == nil {
-		if a.places == nil {
-			a.places = map[netip.Prefix]*place{}
-		}
-		p = &place{tokens: burst, filled: now}
-		a.places[key] = p
+	p := a.place(client, now)
+	if p.opening >= max(openings, c.MaxSessionsPerIP) {
+		return ReasonSessionsPerIP
 	}
+	p.opening++
+	return ""
+}
+
+func (c *ServiceConfig) denies(client netip.Addr) bool {
+	return covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client)
+}
+
+// judge says why a client is refused, "" when it may come; then leave must be
+// called at its end.
+func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused Reason) {
+	client = client.Unmap()
+	if c.denies(client) {
+		return ReasonDenied
+	}
+	if c.MaxSessionsPerIP <= 0 && c.NewSessionsPerIP <= 0 {
+		return ""
+	}
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.place(client, now)
 	if c.MaxSessionsPerIP > 0 && p.active >= c.MaxSessionsPerIP {
 		return ReasonSessionsPerIP
 	}
@@ -62,11 +86,32 @@ func (a *access) judge(c *ServiceConfig, client netip.Addr) (refused Reason) {
 	return ""
 }
 
-// leave is told of the end of a session that judge has let come.
-func (a *access) leave(client netip.Addr) {
+// place finds a client's place, or makes it. a is locked.
+func (a *access) place(client netip.Addr, now time.Time) *place {
+	a.sweep(now)
+	key := placeOf(client)
+	p := a.places[key]
+	if p == nil {
+		if a.places == nil {
+			a.places = map[netip.Prefix]*place{}
+		}
+		p = &place{tokens: burst, filled: now}
+		a.places[key] = p
+	}
+	return p
+}
+
+// leave is told of the end of a session that judge has let come, or with
+// opening, of what knock has.
+func (a *access) leave(client netip.Addr, opening bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p := a.places[placeOf(client.Unmap())]; p != nil && p.active > 0 {
+	p := a.places[placeOf(client.Unmap())]
+	switch {
+	case p == nil:
+	case opening && p.opening > 0:
+		p.opening--
+	case !opening && p.active > 0:
 		p.active--
 	}
 }
@@ -78,7 +123,7 @@ func (a *access) sweep(now time.Time) {
 	}
 	a.swept = now
 	for key, p := range a.places {
-		if p.active == 0 && now.Sub(p.filled) > time.Minute {
+		if p.active+p.opening == 0 && now.Sub(p.filled) > time.Minute {
 			delete(a.places, key)
 		}
 	}
@@ -100,4 +145,12 @@ func covers(all []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// leavePlace takes the session out of its place's account.
+func (s *Session) leavePlace() {
+	if s.counted || s.opening {
+		s.service.access.leave(s.client.Remote().Addr(), s.opening)
+		s.counted, s.opening = false, false
+	}
 }

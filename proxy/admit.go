@@ -21,7 +21,7 @@ func admit(s *Session, ev relay.Event) answer {
 		}
 		return s.join()
 	case relay.Granted:
-		if end := s.client.Gone(); end == relay.FIN || end == relay.Reset {
+		if end := s.ended(s.client.Gone()); end == relay.FIN || end == relay.Reset {
 			return s.leaves(end)
 		}
 		first := s.waited == 0
@@ -32,7 +32,7 @@ func admit(s *Session, ev relay.Event) answer {
 		}
 		return next
 	case relay.Left:
-		return s.clientEnded(ev.End)
+		return s.clientEnded(s.ended(ev.End))
 	case relay.Opened:
 		if gone := s.guestNews(ev); gone != relay.Open {
 			return s.leaves(gone)
@@ -60,6 +60,7 @@ func admit(s *Session, ev relay.Event) answer {
 func (s *Session) join() answer {
 	q := s.service.queue
 	s.joined = true
+	s.enter()
 	admitted, err := q.Join(&s.waiter)
 	if admitted {
 		s.letIn()

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // books are what a service counts of its sessions for those who look from
@@ -39,7 +41,9 @@ func (k *books) ended(e *ending) {
 	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
 }
 
-// CloseInfo counts sessions that ended with one code of their Protocol.
+// CloseInfo counts sessions that ended with one code of their Protocol. Of the
+// codes from 3000, which are anybody's and can be a thousand each, the first
+// of each thousand stands for all of it.
 type CloseInfo struct {
 	Code  int   `json:"code"`
 	Count int64 `json:"count"`
@@ -47,9 +51,24 @@ type CloseInfo struct {
 
 // closed counts one such ending; 0 is none. The queue is locked.
 func (k *books) closed(code int) {
+	if code >= closeAnybody {
+		code -= code % 1000
+	}
 	if code != 0 {
 		k.closes[code]++
 	}
+}
+
+// closeAnybody is the first code that RFC 6455 leaves to libraries and
+// programs.
+const closeAnybody = 3000
+
+// Label is the code for a metric: a number, or a range like "4000-4999".
+func (c CloseInfo) Label() string {
+	if c.Code >= closeAnybody {
+		return fmt.Sprintf("%d-%d", c.Code, c.Code+999)
+	}
+	return strconv.Itoa(c.Code)
 }
 
 // closeInfo gives them in the order of their codes. The queue is locked.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -51,15 +52,25 @@ func (s *Session) sideEnded(ev relay.Event) {
 	if ev.Side == s.server {
 		by = ByBackend
 	}
+	reason, detail := ReasonReset, ""
+	if ev.End == relay.FIN {
+		reason = ReasonFIN
+	}
+	var known *EndError
+	if errors.As(ev.Side.EndedBy(), &known) {
+		if reason, detail = known.Reason, known.Error(); known.By != "" {
+			by = known.By
+		}
+	}
 	switch ev.End {
 	case relay.FIN:
-		s.ends(ending{by: by, phase: PhaseRelay, reason: ReasonFIN})
+		s.ends(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		if !ev.Last {
 			s.half = max(time.Since(s.opened), 1)
 			s.run.At(s, s.untilDue())
 		}
 	case relay.Reset:
-		s.ends(ending{by: by, phase: PhaseRelay, reason: ReasonReset})
+		s.ends(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		s.ending.reset = true
 		// A client that has left is not cut by what its backend does with
 		// its goodbye: TLS servers close without reading it, which resets.
@@ -74,7 +85,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 // breakOff ends a live session; the record follows once the runner has
 // stopped counting.
 func (s *Session) breakOff(e ending) {
-	if s.ending != nil && s.ending.reason != ReasonFIN {
+	if s.ending != nil && !orderly(s.ending.reason) {
 		return // on its way out already
 	}
 	s.ending = &e

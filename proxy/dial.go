@@ -52,8 +52,8 @@ func dial(s *Session, ev relay.Event) answer {
 		}
 		return s.dialFailed(ev.Err)
 	case relay.Left:
-		if ev.End != relay.HalfFIN {
-			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: ev.End.String(), reset: ev.End == relay.Reset})
+		if how := s.ended(ev.End); how != relay.HalfFIN {
+			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: how.String(), reset: how == relay.Reset})
 		}
 	case relay.Due:
 		if r := s.clocks(); r != "" {

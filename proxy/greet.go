@@ -42,8 +42,17 @@ func (s *Session) greet() answer {
 		s.run.Do(s, func() relay.Event { return readHeader(conn) })
 		return wait
 	}
-	// Who speaks through a trusted proxy of HTTP is known after the handshake.
-	unknown := c.Protocol != nil && s.guest == nil && covers(c.TrustedProxies, s.client.Remote().Addr())
+	// Who speaks through a trusted proxy of HTTP is known after the handshake,
+	// and whether the connection is for a session at all.
+	trusted := covers(c.TrustedProxies, s.client.Remote().Addr())
+	unknown := c.Protocol != nil && s.guest == nil
+	if unknown && !trusted && !s.judged {
+		s.judged = true
+		if r := s.service.access.knock(c, s.client.Remote().Addr()); r != "" {
+			return s.refuse(r, "")
+		}
+		s.opening = true
+	}
 	if !s.judged && !unknown {
 		s.judged = true
 		if r := s.service.access.judge(c, s.client.Remote().Addr()); r != "" {
@@ -65,16 +74,23 @@ func (s *Session) greet() answer {
 	if p := c.Protocol; p != nil && s.guest == nil {
 		s.shaken = true
 		conn := s.client.Conn()
-		s.run.Do(s, func() relay.Event { return opening(p, conn) })
+		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Aside: func() { s.run.Post(s, relay.Event{Kind: relay.Told, Arg: standAside{}}) }}
+		s.run.Do(s, func() relay.Event { return opening(p, conn, a) })
 		return wait
 	}
 	return next
 }
 
 // refuse turns a client away at the door.
-func (s *Session) refuse(r Reason, detail string) answer {
-	s.service.engine.noteSeldom(Event{Kind: EventRefused, Level: LevelWarn, Service: s.service.name, Session: s.ID(),
-		Text: fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), explain(r, detail))})
+func (s *Session) refuse(r Reason, detail string) answer { return s.refuseWith(r, detail, "") }
+
+// refuseWith has a hint besides, which is for those who read the event.
+func (s *Session) refuseWith(r Reason, detail, hint string) answer {
+	text := fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), explain(r, detail))
+	if hint != "" {
+		text += "; " + hint
+	}
+	s.service.engine.noteSeldomAs(EventRefused+" "+s.service.name+" "+string(r), Event{Kind: EventRefused, Level: LevelWarn, Service: s.service.name, Session: s.ID(), Text: text})
 	return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, detail: detail, reset: true, refused: true})
 }
 
@@ -101,6 +117,8 @@ func (s *Session) greeted(g greeting) {
 		s.client.Unread(g.early)
 	})
 	if g.guest != nil {
+		s.leavePlace() // as one without a handshake
+		s.judged = false
 		s.welcome(g.guest)
 	}
 }
@@ -181,7 +199,7 @@ func handshake(conn *tls.Conn) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return relay.Event{Kind: relay.Opened, Err: err, Arg: greeting{refused: ReasonTLS}}
+		return relay.Event{Kind: relay.Opened, Err: answerHTTP(err), Arg: greeting{refused: ReasonTLS}}
 	}
 	return relay.Event{Kind: relay.Opened, Arg: greeting{conn: conn}}
 }

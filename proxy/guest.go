@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -21,6 +22,7 @@ type guest struct {
 	state   guestState
 	release context.CancelFunc // ends Hold
 	parting bool               // it is being told goodbye
+	keeps   atomic.Bool        // its Line has bytes for the backend, behind which its stream may have ended
 
 	accepting sync.WaitGroup
 	answered  atomic.Bool // Accept has brought what follows
@@ -39,8 +41,8 @@ const (
 )
 
 // opening waits for a handshake.
-func opening(p Protocol, conn net.Conn) relay.Event {
-	g, err := p.Greet(conn)
+func opening(p Protocol, conn net.Conn, a Arrival) relay.Event {
+	g, err := p.Greet(conn, a)
 	if err != nil {
 		return relay.Event{Kind: relay.Opened, Err: err}
 	}
@@ -54,6 +56,10 @@ func (s *Session) welcome(g Guest) {
 		if client := nearest(c.TrustedProxies, g.Forwarded()); client.IsValid() {
 			from = netip.AddrPortFrom(client, 0)
 		}
+	}
+	if notice := g.Notice(); notice != "" {
+		s.service.engine.noteSeldomAs(EventSession+" "+s.service.name+" notice", Event{Kind: EventSession, Level: LevelWarn, Service: s.service.name,
+			Session: s.ID(), Text: fmt.Sprintf("%s of %s: %s", s.client.Name(), s.service.name, notice)})
 	}
 	entered := &guest{Guest: g, via: c.protocolName()}
 	s.service.queue.Do(func() { // others may look already
@@ -138,9 +144,10 @@ func (s *Session) guestNews(ev relay.Event) relay.End {
 	g.release()
 	switch {
 	case ev.Err == nil && s.server == nil:
+		g.keeps.Store(true)
 		s.run.Watch(s, s.client)
 	case ev.Err == nil, errors.Is(ev.Err, context.Canceled):
-	case errors.Is(ev.Err, io.EOF):
+	case errors.Is(ev.Err, io.EOF), errors.Is(ev.Err, io.ErrUnexpectedEOF):
 		return relay.FIN
 	default:
 		return relay.Reset
@@ -163,6 +170,15 @@ func (s *Session) meet() answer {
 		return next
 	}
 	return wait
+}
+
+// ended is an end of the client's stream as its Line has it: behind the bytes
+// that this keeps.
+func (s *Session) ended(how relay.End) relay.End {
+	if how == relay.FIN && s.guest != nil && s.guest.keeps.Load() {
+		return relay.HalfFIN
+	}
+	return how
 }
 
 // lookOut watches a client that has to wait, unless somebody does.

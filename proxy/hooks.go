@@ -110,7 +110,7 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason)
 		return lock.Stay, ReasonHook
 	}
 	// One that has left gets no hook run: look once more before it starts.
-	if end := sess.client.Gone(); end == relay.FIN || end == relay.Reset {
+	if end := sess.ended(sess.client.Gone()); end == relay.FIN || end == relay.Reset {
 		sess.run.Post(sess, relay.Event{Kind: relay.Left, Side: sess.client, End: end})
 		return lock.Skip, ReasonHook
 	}

@@ -10,6 +10,7 @@ type Descriptors struct {
 	Metrics  int // connections to /metrics
 	Checks   int // of backends, under way at once
 	Mesh     int // connections to and from nodes that have proved no secret
+	Files    int // connections for files beside a Protocol, each with a file of its own
 }
 
 // reserveLeast is the reserve where the limit is an ordinary one: 64 are for
@@ -26,7 +27,7 @@ func NewDescriptors(maxSessions int) Descriptors {
 func divideDescriptors(limit, maxSessions int) Descriptors {
 	reserve := min(limit/3, max(reserveLeast, limit/16))
 	d := Descriptors{Sessions: maxSessions, Checks: max(reserve/4, 4),
-		Mesh: min(max(reserve/4, 8), 512), Control: min(max(reserve/6, 4), 64), Metrics: min(max(reserve/24, 2), 16)}
+		Mesh: min(max(reserve/4, 8), 512), Control: min(max(reserve/6, 4), 64), Metrics: min(max(reserve/24, 2), 16), Files: min(max(reserve/12, 1), 64)}
 	if d.Sessions <= 0 {
 		d.Sessions = (limit - reserve) / 2
 	}

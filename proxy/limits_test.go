@@ -9,7 +9,8 @@ func TestDescriptorsAreDivided(t *testing.T) {
 		d := divideDescriptors(limit, 0)
 		t.Logf("%d: %+v", limit, d)
 		reserve := limit - 2*d.Sessions
-		if d.Sessions < limit/3 || d.Control < 4 || d.Metrics < 2 || d.Checks < 4 || d.Control+d.Metrics+d.Checks > reserve {
+		if d.Sessions < limit/3 || d.Control < 4 || d.Metrics < 2 || d.Checks < 4 || d.Control+d.Metrics+d.Checks > reserve || d.Files < 1 ||
+			limit > 32 && d.Control+d.Metrics+d.Checks+2*d.Files > reserve {
 			t.Errorf("%d: %+v leaves a reserve of %d", limit, d, reserve)
 		}
 		if d.Mesh < 8 || limit >= 64 && d.Control+d.Metrics+d.Checks+d.Mesh > reserve {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -23,17 +24,24 @@ func (s *Service) begin(run relay.Runner, client *relay.Side) {
 func open(s *Session, ev relay.Event) answer {
 	switch ev.Kind {
 	case relay.Begin:
-		s.service.total.Add(1)
+		if s.service.config().Protocol == nil {
+			s.enter() // else it may be for a file
+		}
 		s.service.live.add(s)
 		return s.greet()
 	case relay.Opened:
 		g, _ := ev.Arg.(greeting)
+		var refusal *Refusal
 		switch {
 		case s.ending != nil:
 			if g.guest != nil {
 				g.guest.Close() // too late
 			}
 			return end
+		case s.aside && !s.openedAside(g.guest, ev.Err):
+			return wait
+		case errors.As(ev.Err, &refusal):
+			return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
 		case ev.Err != nil && s.shaken:
 			return s.ends(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
 		case ev.Err != nil:
@@ -42,11 +50,24 @@ func open(s *Session, ev relay.Event) answer {
 		s.greeted(g)
 		return s.greet()
 	case relay.Told:
-		o := ev.Arg.(order)
-		if !o.live && s.ending == nil {
+		o, isOrder := ev.Arg.(order)
+		switch {
+		case !isOrder:
+			s.goAside()
+		case s.aside:
+			s.run.Close(s.client, true) // Greet comes back at once
+		case !o.live && s.ending == nil:
 			s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.run.Close(s.client, true) // the greeting comes back at once
 		}
 	}
 	return wait
+}
+
+// enter counts the session among those that have come, once.
+func (s *Session) enter() {
+	if !s.entered {
+		s.entered = true
+		s.service.total.Add(1)
+	}
 }

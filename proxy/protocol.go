@@ -17,8 +17,8 @@ type Protocol interface {
 	Name() string
 	// Greet waits for the handshake on a connection, plain TCP or TLS, which
 	// it owns from now on. It must have an end of its own. An error is for a
-	// client that brought none, or has been refused already.
-	Greet(net.Conn) (Guest, error)
+	// client that brought none; a *Refusal, for one that has been told so.
+	Greet(net.Conn, Arrival) (Guest, error)
 	// HoldAfter is how long a client waits for the answer to its handshake.
 	// One that still waits then gets it, and is held by its Line.
 	HoldAfter() time.Duration
@@ -33,6 +33,44 @@ type Protocol interface {
 	Close()
 }
 
+// Arrival is what a Protocol is told of a connection.
+type Arrival struct {
+	// Client is who has come, by a PROXY header where there was one; not valid
+	// for a Unix socket.
+	Client netip.Addr
+	// Trusted: it comes from one of the trusted proxies, so what that says of
+	// its client is believed.
+	Trusted bool
+	// Listen are the addresses that the service is configured to listen on.
+	Listen []string
+	// Aside is to be called when the connection turns out to be for something
+	// that is no session, like a file. It takes none of the service's capacity
+	// from then on, the Protocol bounds how many there are, and a handshake may
+	// still follow.
+	Aside func()
+}
+
+// Refusal is the error of a Greet whose client has been refused, and has had
+// its answer.
+type Refusal struct {
+	Reason Reason
+	Detail string // for people: what was asked for, by whom; a stranger's words are quoted and short
+	Hint   string // what to configure; "": nothing helps
+}
+
+func (r *Refusal) Error() string { return explain(r.Reason, r.Detail) }
+
+// EndError is what a Line's WriteTo returns where it knows how the session has
+// ended, and by whom.
+type EndError struct {
+	By     string // "": the client
+	Reason Reason
+	Err    error // its text is the record's detail
+}
+
+func (e *EndError) Error() string { return e.Err.Error() }
+func (e *EndError) Unwrap() error { return e.Err }
+
 // Guest is a client whose handshake has come and has not been answered. It is
 // ended by one of Accept, Refuse and Close.
 type Guest interface {
@@ -40,6 +78,9 @@ type Guest interface {
 	NetConn() net.Conn
 	// Forwarded are the addresses that proxies have named, the nearest last.
 	Forwarded() []netip.Addr
+	// Notice is what an operator should know of a client that is let in all
+	// the same, with a hint what to try; "": nothing.
+	Notice() string
 	Accept() (Line, error)
 	// Refuse answers with a status of HTTP and a line of text. A retryAfter of
 	// 0 is not told.
@@ -56,8 +97,9 @@ type Line interface {
 	ReadFromOnce(io.Reader) (int64, error)
 	CanPark() bool
 	// Hold keeps a client alive that still waits, and some of what it sends
-	// for the backend. It returns nil when it can do no more, io.EOF when the
-	// client has ended it, and ctx's error.
+	// for the backend. It returns nil when it can do no more and has something
+	// for the backend, io.EOF when the client has ended it (or an error that is
+	// io.ErrUnexpectedEOF, without a goodbye), and ctx's error.
 	Hold(context.Context) error
 	// CloseWith says goodbye with a code of RFC 6455, section 7.4, and takes
 	// some seconds at most. The client's own code wins, if it was first.

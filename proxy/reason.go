@@ -34,6 +34,7 @@ const (
 const (
 	ReasonFIN       Reason = "fin"       // one side ended its stream, and the other followed
 	ReasonReset     Reason = "reset"     // by a peer
+	ReasonTruncated Reason = "truncated" // a stream ended in good order, but inside a frame or a message of its Protocol
 	ReasonAbandoned Reason = "abandoned" // the client went away before it was served
 	ReasonConnect   Reason = "connect"   // no backend could be connected to
 
@@ -60,8 +61,28 @@ const (
 	ReasonTLS            Reason = "tls"          // its handshake failed
 	ReasonNoHandshake    Reason = "no_handshake" // of the client's Protocol
 
+	// Handshakes of a Protocol that were answered with an error.
+	ReasonHost        Reason = "host"        // the name that it asks for is not served
+	ReasonOrigin      Reason = "origin"      // a web page that may not
+	ReasonPath        Reason = "path"        // there is nothing
+	ReasonMethod      Reason = "method"      // of HTTP
+	ReasonNoUpgrade   Reason = "no_upgrade"  // a page was asked for, or a proxy in front has taken the Upgrade out
+	ReasonVersion     Reason = "version"     // of the Protocol, or of HTTP
+	ReasonSubprotocol Reason = "subprotocol" // the offer cannot be read
+	ReasonEncoding    Reason = "encoding"    // it asks for one that there is not
+	ReasonMalformed   Reason = "malformed"
+
+	// Of clients that speak a Protocol.
+	ReasonUnresponsive  Reason = "unresponsive"   // it has answered no ping, and sent nothing
+	ReasonProtocolError Reason = "protocol_error" // it broke the rules
+	ReasonInvalidText   Reason = "invalid_text"   // what the backend said is no text, which the client wants
+
 	ReasonOther Reason = "other"
 )
+
+// orderly says that a side has ended its stream with a FIN, so that the other
+// may go on.
+func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated }
 
 // texts are of the reasons whose word alone says too little to people.
 var texts = map[Reason]string{
@@ -71,6 +92,11 @@ var texts = map[Reason]string{
 	ReasonUntrustedProxy: "not a trusted proxy",
 	ReasonProxyHeader:    "bad PROXY header",
 	ReasonTLS:            "TLS handshake failed",
+	ReasonHost:           "host not served",
+	ReasonOrigin:         "origin not allowed",
+	ReasonPath:           "no WebSocket at this path",
+	ReasonNoUpgrade:      "no Upgrade to a WebSocket",
+	ReasonMalformed:      "bad handshake",
 }
 
 // explain says a reason and its detail to people: "kicked: by ana: too old".

@@ -30,9 +30,7 @@ func record(s *Session, ev relay.Event) answer {
 	if wasIn {
 		s.waiter.Permit().Release()
 	}
-	if s.counted {
-		s.service.access.leave(s.client.Remote().Addr())
-	}
+	s.leavePlace()
 	s.leaveBudget()
 	return wait
 }
@@ -40,6 +38,7 @@ func record(s *Session, ev relay.Event) answer {
 // count writes the session into the books.
 func (s *Session) count(now time.Time) {
 	svc, e := s.service, s.ending
+	s.enter()
 	in, out := s.bytes()
 	code := s.closeCode()
 	svc.queue.Do(func() {

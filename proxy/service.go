@@ -18,7 +18,8 @@ type Service struct {
 	name   string
 	cfg    atomic.Pointer[ServiceConfig] // replaced whole by a reload
 	run    relay.Runner
-	live   live         // all sessions, waiters too
+	live   live // all sessions, waiters too
+	aside  aside
 	share  *relay.Share // of the sessions that the process can hold, once started
 	access access
 	queue  *lock.Queue
@@ -95,6 +96,7 @@ func (s *Service) finish() {
 	s.stop()
 	s.working.Wait()
 	s.share.Close()
+	s.aside.end()
 	if p := s.config().Protocol; p != nil {
 		p.Close()
 	}

@@ -34,6 +34,9 @@ type Session struct {
 	joined     bool // it has stood in line, if only for a moment
 	late       bool // the last dial took too long
 	encrypted  bool // its TLS handshake is done
+	entered    bool // it has been counted among those that have come
+	opening    bool // in its place's account of those without a handshake yet
+	aside      bool // it is no session, for now
 
 	// Guarded by the service's queue, since the gate decides about it.
 	held    bool          // let go by a release, and not served yet

@@ -46,7 +46,7 @@ type CloseError struct {
 	Code   Code   // NoStatus: an empty Close frame; Abnormal: none at all
 	Reason string // what the Close frame said, or what was wrong
 	Peer   bool   // the peer closed first
-	Err    error  // what ended the TCP connection, when Code is Abnormal: see ErrNoClose
+	Err    error  // what ended the TCP connection, when Code is Abnormal: see ErrNoClose; or ErrNotText
 }
 
 func (e *CloseError) Error() string {
@@ -61,7 +61,7 @@ func (e *CloseError) Error() string {
 	if e.Reason != "" {
 		s += ": " + e.Reason
 	}
-	if e.Err != nil {
+	if e.Err != nil && e.Err.Error() != e.Reason {
 		s += ": " + e.Err.Error()
 	}
 	return s
@@ -93,6 +93,11 @@ func (e *eofError) Is(target error) bool { return target == io.ErrUnexpectedEOF 
 // ErrUnresponsive is what a CloseError with Abnormal has in Err where the peer
 // gave no sign of life for two pings, and the connection was cut for it.
 var ErrUnresponsive = errors.New("no sign of life for two pings")
+
+// ErrNotText is what a CloseError with InvalidData has in Err where it was not
+// the peer who broke the rules: what was to be sent in text frames is not
+// UTF-8.
+var ErrNotText = errors.New("the stream is not UTF-8, which text frames must be")
 
 // violation is a CloseError for what the peer did wrong.
 func violation(code Code, format string, args ...any) *CloseError {

@@ -50,7 +50,7 @@ func (c *Conn) sendText(b *block, n int) (taken bool, err error) {
 // U+FFFD: byte by byte, so that it does not depend on the cuts of the stream.
 func (c *Conn) sendInvalid(p []byte) (taken bool, err error) {
 	if !c.set.replace {
-		bad := violation(InvalidData, "the stream is not UTF-8, which text frames must be")
+		bad := &CloseError{Code: InvalidData, Reason: ErrNotText.Error(), Err: ErrNotText}
 		c.unsendable.CompareAndSwap(nil, bad)
 		c.fail(bad)
 		return false, bad

@@ -60,13 +60,26 @@ func (c *Conn) Hold(ctx context.Context) error {
 			switch {
 			case c.ended == nil && ctx.Err() != nil:
 				return ctx.Err()
-			case len(c.kept) > 0 && (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)):
+			case len(c.kept) > 0 && err == io.EOF:
+				return nil
+			case len(c.kept) > 0 && errors.Is(err, io.ErrUnexpectedEOF):
+				c.verify()
 				return nil
 			}
 			return err
 		}
 	}
 	return c.ended
+}
+
+// verify sends a ping to a peer that has ended its stream behind bytes that
+// wait: if it is gone altogether, its system answers with a reset, which shows
+// at NetConn.
+func (c *Conn) verify() {
+	c.pmu.Lock()
+	c.nextPing()
+	c.pmu.Unlock()
+	c.flush()
 }
 
 // takeKept gives what Hold has kept.

@@ -14,10 +14,10 @@ type Origin struct {
 	// by X-Forwarded-Host or Forwarded which host its client asked for.
 	Proxied bool
 
-	// Hosts says whether a handshake may be for a host: a name or an address
+	// Hosts says whether a request may be for a host: a name or an address
 	// without its port, in small letters; "" where the request has none. nil:
-	// for any.
-	Hosts func(host string) bool
+	// for any. Requests for Config.Web are not asked about.
+	Hosts func(host string, r *http.Request) bool
 
 	// Web is called when the first request over the connection turns out to be
 	// for Config.Web, before it is answered. A handshake may still follow.
@@ -35,7 +35,7 @@ func (o Origin) host(r *http.Request) string {
 }
 
 func (o Origin) allows(r *http.Request) bool {
-	return o.Hosts == nil || o.Hosts(bareName(o.host(r)))
+	return o.Hosts == nil || o.Hosts(bareName(o.host(r)), r)
 }
 
 // forwardedHost is what the first of the proxies was asked for: those behind

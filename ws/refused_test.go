@@ -23,7 +23,7 @@ func TestRefusals(t *testing.T) {
 	cert, _ := certificate(t)
 	l := listen(t, ws.Config{Path: "/desk", MaxHeader: 4 << 10, Web: http.NotFoundHandler()})
 	swap := func(old, new string) string { return strings.Replace(request("/desk"), old, new, 1) }
-	onlyLocal := func(host string) bool { return host == "localhost" }
+	onlyLocal := func(host string, _ *http.Request) bool { return host == "localhost" }
 	for _, tt := range []struct {
 		name, req string
 		from      ws.Origin
@@ -98,7 +98,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 // who serves the connection says that it is a proxy.
 func TestForwardedHost(t *testing.T) {
 	l := listen(t, ws.Config{})
-	public := func(host string) bool { return host == "desk.example.com" }
+	public := func(host string, _ *http.Request) bool { return host == "desk.example.com" }
 	for _, tt := range []struct {
 		lines  []string
 		from   ws.Origin

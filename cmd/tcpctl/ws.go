@@ -47,11 +47,13 @@ where it cannot be served.`,
 	f.StringVar(&b.local, "local", "", "listen on `ADDR` (host:port, :port, unix:PATH)")
 	f.StringVar(&b.remote, "remote", "", "the TCP service's `ADDR`")
 	f.StringVar(&b.ws.Path, "path", b.ws.Path, "where the WebSocket is")
+	f.StringSliceVar(&b.ws.Hosts, "host", nil, "answer handshakes for `NAME` only (default: any; on loopback: addresses, localhost and the listen address)")
 	f.StringArrayVar(&b.ws.Origins, "origin", nil, "let pages of `ORIGIN` in besides those of the same host; may be given again")
-	f.StringSliceVar(&b.ws.Subprotocols, "subprotocol", b.ws.Subprotocols, "agree to `NAME` where a client offers it")
+	f.StringSliceVar(&b.ws.Subprotocols, "subprotocol", b.ws.Subprotocols, "agree to `NAME` where a client offers it; \"*\": to what it offers first")
 	f.StringVar(&b.ws.Encoding, "encoding", b.ws.Encoding, "frames to clients that do not ask: binary or text")
 	f.StringVar(&b.ws.InvalidText, "invalid-text", b.ws.InvalidText, "text that is not UTF-8: close or replace")
 	f.StringVar(&b.ws.Web, "web", "", "serve the static files in `DIR`, too")
+	f.BoolVar(&b.ws.DotFiles, "dot-files", false, "with --web: those whose names begin with a dot, too")
 	f.DurationVar(&b.ws.Ping, "ping", b.ws.Ping, "how often clients are pinged; 0 is never")
 	f.BoolVar(&b.ws.Compression, "compression", false, "agree to permessage-deflate")
 	f.StringVar(&b.tls.Cert, "cert", "", "TLS: the certificate's `FILE`")
@@ -63,7 +65,7 @@ where it cannot be served.`,
 	f.IntVar(&c.MaxSessionsPerIP, "max-sessions-per-ip", 0, "how many may come from one address (default: no limit)")
 	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many may wait (default 1000)")
 	f.IntVar(&c.SendProxy, "send-proxy", 0, "tell the service the client's address by a PROXY header of version 1 or 2")
-	f.StringSliceVar(&b.trusted, "trusted-proxy", nil, "believe X-Forwarded-For from this address or `CIDR`")
+	f.StringSliceVar(&b.trusted, "trusted-proxy", nil, "believe X-Forwarded-For, -Host, Forwarded and X-Real-IP from this address or `CIDR`")
 	serviceFlags(cmd, &c, "ws", &b.check)
 	// Servers that speak first count strangers, and turn the bridge away with
 	// them: TigerVNC after five, MySQL after max_connect_errors.

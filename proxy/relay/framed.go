@@ -12,7 +12,9 @@ import (
 // WebSocket, and has better ways than Read and Write to move them.
 type Framed interface {
 	net.Conn
-	// WriteTo gives dst the payload, until the other end's goodbye: nil.
+	// WriteTo gives dst the payload, until the other end's goodbye: nil. An
+	// error that is io.ErrUnexpectedEOF is an end of stream without one: all
+	// that came before has been given to dst. Side.EndedBy has the error.
 	io.WriterTo
 	// ReadFromOnce sends what one read of src brings; io.EOF is src's end.
 	ReadFromOnce(src io.Reader) (int64, error)
@@ -45,7 +47,11 @@ func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, par
 		switch {
 		case err == nil:
 			return FIN, false
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			src.endedBy = err
+			return FIN, false
 		case !limited || !errors.Is(err, os.ErrDeadlineExceeded):
+			src.endedBy = err
 			return endOf(err), false
 		case *deaf:
 			src.endParking() // who would go on would not know

@@ -29,8 +29,10 @@ type connSide struct {
 	local netip.AddrPort
 	early []byte // read before the relay began; delivered first
 	watch *watch
-	spot  *spot // nil: it is never parked
-	pace  *pace // nil: no limit
+
+	endedBy error // what a Framed connection's reading ended with; nil: its goodbye
+	spot    *spot // nil: it is never parked
+	pace    *pace // nil: no limit
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -110,6 +112,15 @@ func (s *Side) Watched() bool {
 		return s.rawWatched()
 	}
 	return s.watch != nil
+}
+
+// EndedBy is the error that ended the side where its connection is Framed,
+// nil after a goodbye. It is known from the side's Ended on.
+func (s *Side) EndedBy() error {
+	if s.connSide == nil {
+		return nil
+	}
+	return s.endedBy
 }
 
 // Gone looks once whether a client that waited has left for good, without

@@ -42,7 +42,7 @@ func watchSocket(rc syscall.RawConn, tell func(End)) {
 			seen = end
 			tell(end)
 		}
-		return seen == FIN || seen == Reset
+		return seen == Reset // behind a FIN, too: the task may have bytes of the side still
 	})
 }
 

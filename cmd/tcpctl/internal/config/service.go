@@ -134,12 +134,14 @@ type TLS struct {
 
 // WS lets WebSocket clients in.
 type WS struct {
+	Hosts            []string      `toml:"hosts"` // names that a request may be for; empty: see front
 	Path             string        `toml:"path" default:"/"`
 	Origins          []string      `toml:"origins"` // besides the same host
 	Subprotocols     []string      `toml:"subprotocols" default:"binary"`
 	Encoding         string        `toml:"encoding" default:"binary" oneof:"binary text"`
 	InvalidText      string        `toml:"invalid_text" default:"close" oneof:"close replace"`
 	Web              string        `toml:"web" file:"folder"`
+	DotFiles         bool          `toml:"dot_files" default:"false"`
 	Ping             time.Duration `toml:"ping" default:"30s"`
 	HandshakeTimeout time.Duration `toml:"handshake_timeout" default:"10s"`
 	MaxHeader        Size          `toml:"max_header" default:"16KiB"`

@@ -169,7 +169,7 @@ func TestParkedAndDead(t *testing.T) {
 	c := v.dial()
 	says(t, c, "one")
 	v.untilParked()
-	if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonReset || r.CloseCode != 1006 {
+	if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonUnresponsive || r.CloseCode != 1006 {
 		t.Errorf("record %+v", r)
 	}
 }

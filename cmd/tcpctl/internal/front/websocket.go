@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -36,7 +37,7 @@ const holdAfter = 10 * time.Second
 func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 	w := &WebSocket{spec: spec, web: web, holdAfter: holdAfter}
 	if web == nil && spec.Web != "" {
-		web = http.FileServer(http.Dir(spec.Web))
+		web = files(spec.Web, spec.DotFiles)
 	}
 	var err error
 	w.listener, err = ws.NewListener(ws.Config{
@@ -50,6 +51,7 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 		HandshakeTimeout: orOff(spec.HandshakeTimeout),
 		MaxHeader:        int(spec.MaxHeader),
 		Web:              web,
+		WebLimit:         fileLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("front: %w", err)
@@ -81,13 +83,17 @@ func (w *WebSocket) Same(other proxy.Protocol) bool {
 }
 
 // Greet waits for a handshake, bounded by handshake_timeout.
-func (w *WebSocket) Greet(conn net.Conn) (proxy.Guest, error) {
+func (w *WebSocket) Greet(conn net.Conn, a proxy.Arrival) (proxy.Guest, error) {
 	w.mu.Lock()
 	w.greeting++
 	w.mu.Unlock()
 	defer w.greeted()
-	p, err := w.listener.Handshake(conn)
-	if err != nil {
+	p, err := w.listener.Handshake(conn, ws.Origin{Proxied: a.Trusted, Hosts: hostsFor(w.spec.Hosts, conn, a), Web: a.Aside})
+	var bad *ws.RefusedError
+	switch {
+	case errors.As(err, &bad):
+		return nil, refusal(bad, &w.spec)
+	case err != nil:
 		return nil, err
 	}
 	return guest{p}, nil
@@ -103,8 +109,9 @@ func (w *WebSocket) greeted() {
 	}
 }
 
-// Close ends it once no handshake is under way.
+// Close ends it once no handshake is under way, and no file is being fetched.
 func (w *WebSocket) Close() {
+	w.listener.SetKeepAlives(false)
 	w.mu.Lock()
 	last := !w.closed && w.greeting == 0
 	w.closed = true

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"math"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -104,7 +103,7 @@ func (o out) service(s *proxy.ServiceInfo) {
 		o.counter(ended, float64(e.Count), s.Name, e.By, e.Phase, string(e.Reason))
 	}
 	for _, c := range s.Closes {
-		o.counter(closes, float64(c.Count), s.Name, strconv.Itoa(c.Code))
+		o.counter(closes, float64(c.Count), s.Name, c.Label())
 	}
 	for i := range s.Backends {
 		b := &s.Backends[i]

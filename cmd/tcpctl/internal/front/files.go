@@ -1,0 +1,96 @@
+package front
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// fileLimit is for the connections over which files are fetched, of all
+// services together: descriptors are the process's.
+var fileLimit = sync.OnceValue(func() *ws.WebLimit { return ws.NewWebLimit(proxy.NewDescriptors(0).Files) })
+
+// files serves the files of a folder: no list of what is there, nothing that a
+// link leads to outside of it, and no file or folder whose name begins with a
+// dot unless dots says so.
+func files(dir string, dots bool) http.Handler {
+	server := http.FileServer(folder{dir, dots})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "files can be read only", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		server.ServeHTTP(w, r)
+	})
+}
+
+// folder is an http.FileSystem. It keeps nothing open, so the folder can be
+// replaced by another one.
+type folder struct {
+	dir  string
+	dots bool
+}
+
+// Open gives a regular file, or a folder that has an index.html. What there is
+// besides does not exist for those who ask.
+func (d folder) Open(name string) (http.File, error) {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if !d.dots && hasDot(name) {
+		return nil, fs.ErrNotExist
+	}
+	root, err := os.OpenRoot(d.dir)
+	if err != nil {
+		return nil, notThere(err)
+	}
+	defer root.Close()
+	f, err := openIn(root, name)
+	if err != nil {
+		return nil, notThere(err)
+	}
+	return f, nil
+}
+
+func openIn(root *os.Root, name string) (http.File, error) {
+	if name == "" {
+		name = "."
+	}
+	info, err := root.Stat(name) // before it is opened: a pipe would wait for its writer
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		if index, err := root.Stat(path.Join(name, "index.html")); err != nil || !index.Mode().IsRegular() {
+			return nil, fs.ErrNotExist
+		}
+	case !info.Mode().IsRegular():
+		return nil, fs.ErrNotExist
+	}
+	return root.Open(name)
+}
+
+// hasDot says that an element of a path begins with a dot.
+func hasDot(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
+}
+
+// notThere makes "it does not exist" of everything that the one who asks must
+// not know. A lack of descriptors is our own trouble, and no 404.
+func notThere(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fs.ErrPermission
+	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return err
+	}
+	return fs.ErrNotExist
+}

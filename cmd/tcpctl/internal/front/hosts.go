@@ -1,0 +1,78 @@
+package front
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// hostsFor says which hosts a handshake over conn may be for: those of the
+// configuration. Where that names none, everything, except on a listener that
+// only this machine reaches: a web page whose name was made to resolve to
+// 127.0.0.1 (DNS rebinding) runs in a browser that is on this machine, too,
+// and its Origin and its Host are the same. It has addresses, localhost and
+// the listener's own name only. A trusted proxy has forwarded what it was asked
+// for by a header that no page can send.
+func hostsFor(hosts []string, conn net.Conn, a proxy.Arrival) func(string, *http.Request) bool {
+	if len(hosts) > 0 {
+		return func(host string, _ *http.Request) bool { return matchesHost(hosts, host) }
+	}
+	if !a.Client.IsLoopback() || !onlyLocal(conn.LocalAddr(), a.Listen) {
+		return nil
+	}
+	own := listenNames(a.Listen)
+	return func(host string, r *http.Request) bool {
+		if a.Trusted && isForwarded(r.Header) {
+			return true
+		}
+		_, err := netip.ParseAddr(host)
+		return err == nil || host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(own, host)
+	}
+}
+
+// matchesHost knows "*" for a part of a name, as origins do.
+func matchesHost(hosts []string, host string) bool {
+	return slices.ContainsFunc(hosts, func(pattern string) bool {
+		ok, _ := path.Match(strings.ToLower(strings.Trim(pattern, "[]")), host)
+		return ok || pattern == "*"
+	})
+}
+
+// onlyLocal says that a listener is on loopback, by one of its connections. One
+// on every address has such connections, too.
+func onlyLocal(local net.Addr, listen []string) bool {
+	tcp, ok := local.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsLoopback() {
+		return false
+	}
+	return !slices.ContainsFunc(listen, func(addr string) bool {
+		host, _, err := net.SplitHostPort(addr)
+		ip, _ := netip.ParseAddr(host)
+		return err == nil && (host == "" || ip.IsUnspecified())
+	})
+}
+
+// listenNames are the names among the addresses of a listener.
+func listenNames(listen []string) (names []string) {
+	for _, addr := range listen {
+		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
+			names = append(names, strings.ToLower(host))
+		}
+	}
+	return names
+}
+
+// isForwarded says that a proxy has passed a request on.
+func isForwarded(h http.Header) bool {
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package front
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
+)
+
+// reasons of refused handshakes, for the engine.
+var reasons = map[ws.Refusal]proxy.Reason{
+	ws.RefusedHost: proxy.ReasonHost, ws.RefusedPath: proxy.ReasonPath, ws.RefusedOrigin: proxy.ReasonOrigin,
+	ws.RefusedMethod: proxy.ReasonMethod, ws.RefusedUpgrade: proxy.ReasonNoUpgrade, ws.RefusedVersion: proxy.ReasonVersion,
+	ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
+}
+
+// refusal says what was asked for, and what to configure where it is to be
+// allowed.
+func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
+	r := &proxy.Refusal{Reason: reasons[bad.Kind], Detail: fmt.Sprintf("answered %d", bad.Status)}
+	switch bad.Kind {
+	case ws.RefusedHost, ws.RefusedOrigin, ws.RefusedPath: // they say it themselves
+	default:
+		r.Detail += ", " + bad.Reason
+	}
+	if bad.Request != nil {
+		r.Detail += asked(bad.Request)
+	}
+	switch bad.Kind {
+	case ws.RefusedHost:
+		r.Hint = fmt.Sprintf("add %s to hosts if that is what it is called", quote(bareHost(bad.Request)))
+	case ws.RefusedOrigin:
+		r.Hint = fmt.Sprintf("add %s to origins if its pages may connect; behind a proxy that has a Host of its own, name the proxy in trusted_proxies and have it send X-Forwarded-Host",
+			quote(bad.Request.Header.Get("Origin")))
+	case ws.RefusedPath:
+		r.Hint = fmt.Sprintf("path is %q", spec.Path)
+	case ws.RefusedUpgrade:
+		r.Hint = "a proxy in front must pass on Upgrade and Connection; for pages there is web"
+	case ws.RefusedEncoding:
+		r.Hint = "ask with ?encoding=text or ?encoding=binary"
+	case ws.RefusedMalformed:
+		if bad.Status == http.StatusRequestHeaderFieldsTooLarge {
+			r.Hint = fmt.Sprintf("max_header is %s", spec.MaxHeader)
+		}
+	}
+	return r
+}
+
+// asked says what a request was for.
+func asked(r *http.Request) string {
+	text := fmt.Sprintf(": %s %s for host %s", quote(r.Method), quote(r.URL.Path), quote(r.Host))
+	if all := r.Header.Values("Origin"); len(all) > 0 {
+		text += ", origin " + quote(strings.Join(all, ", "))
+	}
+	if host := r.Header.Get("X-Forwarded-Host"); host != "" {
+		text += ", X-Forwarded-Host " + quote(host)
+	}
+	return text
+}
+
+func bareHost(r *http.Request) string {
+	host, _, found := strings.Cut(r.Host, ":")
+	if found && strings.HasPrefix(r.Host, "[") {
+		return r.Host
+	}
+	return host
+}
+
+// quoteMost bounds what is repeated of a stranger's words.
+const quoteMost = 120
+
+// quote makes a stranger's words harmless and short.
+func quote(s string) string {
+	if len(s) > quoteMost {
+		s = s[:quoteMost] + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}
