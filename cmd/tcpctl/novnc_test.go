@@ -6,12 +6,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // TestNoVNC has noVNC, in Chromium, reach the first frame of a real VNC server
-// through the bridge that serves it.
+// through the bridge that serves it, and again once the bridge has been alone
+// with the server for longer than that takes to blacklist whoever connects and
+// says nothing (five connections, and 5 s are between two checks). The server
+// has seen nobody but the two.
 func TestNoVNC(t *testing.T) {
 	chromium, npm, vnc := installed(t, "chromium"), installed(t, "npm"), installed(t, "Xtigervnc")
 	web := t.TempDir()
@@ -23,41 +29,64 @@ func TestNoVNC(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(web, "index.html"), []byte(vncPage), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	desk := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", startVNC(t, vnc), "--web", web)
+	server, log := startVNC(t, vnc)
+	desk := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", server, "--web", web)
 	origin := "http://" + desk.addr()
 	reports := startEcho(t)
 	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", origin)
 	browse(t, chromium, origin+"/?report=ws://"+say.addr()+"/")
-	if got, want := reports.report(t), "640x480, painted"; got != want {
+	if got, want := reports.report(t), "640x480, painted; 640x480, painted"; got != want {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
-	if s := desk.service(); s.BytesOut < 1000 {
+	s := desk.service()
+	if s.BytesOut < 1000 {
 		t.Errorf("%d bytes came from the server", s.BytesOut)
+	}
+	said, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(said), "Connections: accepted"); n != 1+2 { // startVNC's own
+		t.Errorf("the server has seen %d connections:\n%s", n, said)
+	}
+	if b := s.Backends[0]; b.State != proxy.StateUp || b.Failed > 0 {
+		t.Errorf("the server is %+v", b)
 	}
 }
 
-// vncPage waits until something is painted.
+// vncPage waits until something is painted, leaves, and comes back after 40 s.
 const vncPage = `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
 import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
 const say = text => {
   const s = new WebSocket(new URLSearchParams(location.search).get("report"));
   s.onopen = () => s.send("report " + text + "\n");
 };
-const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws"));
-rfb.addEventListener("disconnect", e => say("disconnected, clean: " + e.detail.clean));
-rfb.addEventListener("connect", () => {
-  const look = setInterval(() => {
-    const canvas = document.querySelector("#screen canvas");
-    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    if (!pixels.some((v, i) => i % 4 < 3 && v > 0)) return;
-    clearInterval(look);
-    say(canvas.width + "x" + canvas.height + ", painted");
-  }, 100);
+const visit = () => new Promise((painted, failed) => {
+  const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws"));
+  rfb.addEventListener("disconnect", e => failed("disconnected, clean: " + e.detail.clean));
+  rfb.addEventListener("connect", () => {
+    const look = setInterval(() => {
+      const canvas = document.querySelector("#screen canvas");
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      if (!pixels.some((v, i) => i % 4 < 3 && v > 0)) return;
+      clearInterval(look);
+      painted(canvas.width + "x" + canvas.height + ", painted");
+      rfb.disconnect();
+    }, 100);
+  });
 });
+try {
+  const first = await visit();
+  await new Promise(later => setTimeout(later, 40000));
+  say(first + "; " + await visit());
+} catch (why) {
+  say(why);
+}
 </script>`
 
-// startVNC runs a VNC server with a screen of its own, and gives its address.
-func startVNC(t *testing.T, program string) string {
+// startVNC runs a VNC server with a screen of its own, and gives its address
+// and the file of what it says.
+func startVNC(t *testing.T, program string) (server, log string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,6 +97,12 @@ func startVNC(t *testing.T, program string) string {
 	// The screen's number is free like the port: two servers do not meet.
 	cmd := exec.Command(program, ":"+strconv.Itoa(addr.Port), "-rfbport", strconv.Itoa(addr.Port), "-localhost",
 		"-SecurityTypes", "None", "-geometry", "640x480", "-depth", "24", "-retro", "-nolisten", "tcp")
+	said, err := os.Create(filepath.Join(t.TempDir(), "vnc.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +113,9 @@ func startVNC(t *testing.T, program string) string {
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
-			return addr.String()
+			return addr.String(), said.Name()
 		}
 	}
 	t.Fatalf("%s does not listen", program)
-	return ""
+	return "", ""
 }

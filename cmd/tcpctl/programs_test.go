@@ -50,7 +50,8 @@ func startProgram(t *testing.T, addr string, argv ...string) {
 }
 
 // TestHAProxyOnBothSides: Debian's haproxy in front tells us who the client is
-// (PROXY v2), and we tell the one behind, which tells it the backend in HTTP.
+// (PROXY v2), and we tell the one behind, which tells it the backend in HTTP,
+// and wants the same of checks.
 func TestHAProxyOnBothSides(t *testing.T) {
 	needs(t, "haproxy")
 	front, behind, backend := freePort(t), freePort(t), freePort(t)
@@ -61,7 +62,7 @@ accept_proxy = true
 trusted_proxies = ["127.0.0.1"]
 send_proxy = 2
 check.interval = "50ms"
-check.type = "none"
+check.type = "http"
 `)
 	path := t.TempDir() + "/haproxy.cfg"
 	write(t, path, `
