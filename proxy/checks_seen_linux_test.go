@@ -1,0 +1,181 @@
+package proxy_test
+
+import (
+	"bufio"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// untilChecked waits until so many checks more have been made.
+func (v *visit) untilChecked(name string, times int) {
+	v.Helper()
+	for range times {
+		at := time.Time{}
+		if c := v.backend(name).Check; c != nil {
+			at = c.At
+		}
+		v.untilBackend(name, "checked", func(b proxy.BackendInfo) bool { return b.Check != nil && b.Check.At.After(at) })
+	}
+}
+
+// TestTCPChecksAreNotSeen: the server's accept does not return for them, behind
+// a lock neither, and no local port is left waiting.
+func TestTCPChecksAreNotSeen(t *testing.T) {
+	for _, slots := range []int{0, 1} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		port := ln.Addr().(*net.TCPAddr).Port
+		before := timeWaits(t, port)
+		c := proxy.ServiceConfig{Check: quick(1, 1), Lock: proxy.LockConfig{Slots: slots}, SendProxy: 2,
+			Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
+		v := start(t, c)
+		v.untilUp()
+		v.untilChecked("a", 30)
+		v.Close()
+		seen := 0
+		for ln.(*net.TCPListener).SetDeadline(time.Now().Add(300 * time.Millisecond)); ; seen++ {
+			s, err := ln.Accept()
+			if err != nil {
+				break
+			}
+			s.Close()
+		}
+		// The last ACK is held back for 40 ms at least; on a busy machine that
+		// may be too short now and then.
+		if seen > 6 {
+			t.Errorf("slots %d: %d of 30 checks were seen", slots, seen)
+		}
+		if n := timeWaits(t, port) - before; n > 0 {
+			t.Errorf("slots %d: %d ports wait", slots, n)
+		}
+	}
+}
+
+// TestChecksSpeakAsSessionsDo: the PROXY header of nobody comes first, but not
+// to a port that is for checks alone.
+func TestChecksSpeakAsSessionsDo(t *testing.T) {
+	for version, want := range map[int]string{1: "PROXY UNKNOWN\r\nPING\n", 2: "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00PING\n"} {
+		for _, apart := range []bool{false, true} {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			c := proxy.ServiceConfig{Check: quick(1, 1), SendProxy: version, Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
+			c.Check.Type, c.Check.Send, c.Check.Want = "send-expect", "PING\n", "PONG"
+			if apart {
+				c.Backends[0].Addr = "127.0.0.1:1"
+				c.Check.Port = ln.Addr().(*net.TCPAddr).Port
+				want = "PING\n"
+			}
+			v := start(t, c)
+			s, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readUntil(s, "PING\n")
+			if got != want {
+				t.Errorf("version %d, a port apart %v: it said %q, %v", version, apart, got, err)
+			}
+			s.Write([]byte("PONG"))
+			s.Close()
+			v.untilHealth("a", proxy.StateUp)
+			v.Close()
+		}
+	}
+}
+
+func readUntil(c net.Conn, end string) (string, error) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	var got []byte
+	for r := bufio.NewReader(c); !strings.HasSuffix(string(got), end); {
+		b, err := r.ReadByte()
+		if err != nil {
+			return string(got), err
+		}
+		got = append(got, b)
+	}
+	return string(got), nil
+}
+
+// TestWhoEndsFirstWaits: a backend that ends first keeps the port of the
+// connection waiting on its own side, as it would with its client's own: ours
+// are free at once. One whose client ends first costs one port, not more.
+func TestWhoEndsFirstWaits(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		port := ln.Addr().(*net.TCPAddr).Port
+		before := timeWaits(t, port)
+		c := unchecked(relay)
+		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}
+		v := start(t, c)
+		const times = 20
+		visit := func(backendFirst bool) {
+			client := v.dial("")
+			s, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, second := client.Conn, s
+			if backendFirst {
+				first, second = s, client.Conn
+			}
+			first.(*net.TCPConn).CloseWrite()
+			second.SetReadDeadline(time.Now().Add(patience))
+			second.Read(make([]byte, 1))
+			second.Close()
+			first.SetReadDeadline(time.Now().Add(patience))
+			first.Read(make([]byte, 1))
+			first.Close()
+			if r := v.record(); r.Reason != proxy.ReasonFIN {
+				t.Errorf("record %+v", r)
+			}
+		}
+		for range times {
+			visit(true)
+		}
+		if n := timeWaits(t, port) - before; n > 0 {
+			t.Errorf("%d of our ports wait after the backend ended first", n)
+		}
+		for range times {
+			visit(false)
+		}
+		if n := timeWaits(t, port) - before; n > times {
+			t.Errorf("%d of our ports wait after %d clients ended first", n, times)
+		}
+	})
+}
+
+// timeWaits is how many connections to a port wait on the connecting side; a
+// listener that had the port before may have left some.
+func timeWaits(t *testing.T, port int) (n int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 4 || f[3] != "06" {
+			continue
+		}
+		_, remote, _ := strings.Cut(f[2], ":")
+		if p, err := strconv.ParseUint(remote, 16, 16); err == nil && int(p) == port {
+			n++
+		}
+	}
+	return n
+}
