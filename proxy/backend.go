@@ -14,7 +14,9 @@ import (
 // ErrUnknown says that there is no service, backend or session of that name.
 var ErrUnknown = errors.New("proxy: unknown")
 
-// ErrAlready says that what was asked for is so.
+// ErrAlready says that what was asked for is so already: nothing was done, and
+// nothing was left to do. To repeat an act is safe (rule 12a), so that who acts
+// for people takes it for a success, in the words of the error.
 var ErrAlready = errors.New("proxy: already so")
 
 // alreadyError is an ErrAlready in words of its own.
@@ -23,7 +25,9 @@ type alreadyError string
 func (e alreadyError) Error() string        { return string(e) }
 func (e alreadyError) Is(target error) bool { return target == ErrAlready }
 
-func already(format string, args ...any) error { return alreadyError(fmt.Sprintf(format, args...)) }
+func already(format string, args ...any) error {
+	return alreadyError("proxy: " + fmt.Sprintf(format, args...))
+}
 
 // Backend is one server behind a service. What can change is guarded by its
 // service's queue, since who may go and where to is one decision.
@@ -193,8 +197,9 @@ func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 
 func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
 	b.service.queue.Update(func() {
-		if h := b.holds[holdOperator]; h != nil && h.state == state {
-			err = already("proxy: %s of %s is already running, by %s, %d left", state, b.target(), h.by, b.active)
+		h := b.holds[holdOperator]
+		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0) { // else another limit is asked for
+			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
 			return
 		}
 		if text, err = b.hold(state, o); err == nil && b.active == 0 {
@@ -202,6 +207,25 @@ func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
 		}
 	})
 	return text, err
+}
+
+// pastOf is how a backend is that so many sessions keep from the end of it.
+func pastOf(state string, active int) string {
+	switch {
+	case state == AdminMaint:
+		return "in maint"
+	case active > 0:
+		return "draining"
+	}
+	return "drained"
+}
+
+// remaining says how many sessions there still are, where there are any.
+func remaining(active int) string {
+	if active == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s remaining", plural(active, "session"))
 }
 
 // hold takes the backend out of service for an operator. The queue is locked.
@@ -229,7 +253,7 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			return
 		}
 		if !b.removing && b.holds.top() == nil {
-			err = already("proxy: %s is ready already", b.target())
+			err = already("%s: already ready", b.target())
 			return
 		}
 		b.removing = false
@@ -269,7 +293,7 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 	b.service.queue.Update(func() {
 		switch {
 		case b.removing:
-			err = already("proxy: %s is being removed already, %d left", b.target(), b.active)
+			err = already("%s: already being removed%s", b.target(), remaining(b.active))
 			return
 		case b.holds[holdOperator] != nil:
 			text = "remove " + b.target() + ": it is out of service already"
@@ -288,11 +312,15 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 // SetWeight changes the backend's share of new sessions; 0 gives it none.
 func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
 	b.service.queue.Update(func() {
+		if n == b.weight {
+			err = already("weight of %s: already %d", b.target(), n)
+			return
+		}
 		text = fmt.Sprintf("weight of %s: %d, was %d", b.target(), n, b.weight)
 		b.weight = n
 		b.service.servingChangedLocked()
 	})
-	return text, nil
+	return text, err
 }
 
 // Name is what the backend is called, and Addr where it is.

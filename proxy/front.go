@@ -104,7 +104,7 @@ func (s *Service) acceptTrouble(err error) {
 func (s *Service) CloseFront(by, reason string) (text string, err error) {
 	f, ends := s.closeFront()
 	if f == nil {
-		return "", fmt.Errorf("proxy: %s is closed already", s.name)
+		return "", already("%s: already closed", s.name)
 	}
 	awaitDrain(ends)
 	return "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", "), nil
@@ -140,7 +140,7 @@ func (s *Service) OpenFront(by, reason string) (text string, err error) {
 		return "", fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
 	}
 	if s.front != nil {
-		return "", fmt.Errorf("proxy: %s is open already", s.name)
+		return "", already("%s: already open, on %s", s.name, strings.Join(s.front.addrs(), ", "))
 	}
 	cfg := *s.config()
 	if len(cfg.Listen) == 0 {

@@ -14,9 +14,7 @@ import (
 func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
 	which := make(map[uint64]bool, len(ids))
 	for _, id := range ids {
-		if number, err := strconv.ParseUint(strings.TrimPrefix(id, "s"), 10, 64); err == nil {
-			which[number] = true
-		}
+		which[numberOf(id)] = true
 	}
 	for _, s := range e.all() {
 		for page := range s.pages(func() {}) {
@@ -29,6 +27,20 @@ func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
 		}
 	}
 	return n
+}
+
+// numberOf is the number of an id; 0, which no session has, of what is none.
+func numberOf(id string) (n uint64) {
+	if digits, ok := strings.CutPrefix(id, "s"); ok {
+		n, _ = strconv.ParseUint(digits, 10, 64)
+	}
+	return n
+}
+
+// Existed says whether a session has, or had, that id.
+func (e *Engine) Existed(id string) bool {
+	n := numberOf(id)
+	return n > 0 && n <= e.sessions.Load()
 }
 
 // KickSlowly is Kick at so many a second, in the order of the ids, so that

@@ -85,7 +85,8 @@ type PauseOptions struct {
 }
 
 // Pause holds new clients in the queue. It returns at once: the state is
-// pausing until no session is live, then paused. A second pause is refused.
+// pausing until no session is live, then paused. A second pause is refused; to
+// its own owner it is ErrAlready.
 func (s *Service) Pause(o PauseOptions) (text string, err error) {
 	if o.Then != "" && !contains(Thens, o.Then) {
 		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(Thens, ", "))
@@ -94,7 +95,12 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 		return "", fmt.Errorf("proxy: a pause has a deadline: max %s is none", o.Max)
 	}
 	s.queue.Update(func() {
-		if p := s.pause; p != nil {
+		switch p := s.pause; {
+		case p == nil:
+		case p.plan == nil && p.owner == o.By:
+			err = already("%s: already paused by you, until %s", s.name, clockTime(p.until))
+			return
+		default:
 			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, p.owner, time.Since(p.since).Round(time.Second))
 			return
 		}
@@ -141,7 +147,7 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 			s.release.rate, s.release.next = o.Rate, time.Now()
 			text = fmt.Sprintf("resume %s: %s left, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
-			err = fmt.Errorf("proxy: %s is not paused", s.name)
+			err = already("%s: already resumed", s.name)
 		}
 	})
 	return text, err

@@ -147,6 +147,7 @@ func (s *Service) apply(c ServiceConfig, f *front, fresh map[*socket]bool) (chan
 		}
 		changes = append(changes, s.front.differences(f)...)
 		s.front, s.run = f, s.engine.runner(c)
+		s.servingChangedLocked()
 	})
 	s.queue.SetMax(max(c.Queue.Max, 0))
 	if f != nil {

@@ -35,7 +35,7 @@ func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 			i.Drain.StartedWith != 1 || i.Drain.Left != 1 || i.Drain.By != "ana" || i.Drain.Until != nil {
 			t.Errorf("draining %+v, %+v", i, i.Drain)
 		}
-		if _, err := b.Drain(proxy.DrainOptions{By: "ben"}); err == nil || !strings.Contains(err.Error(), "by ana, 1 left") {
+		if _, err := b.Drain(proxy.DrainOptions{By: "ben"}); !errors.Is(err, proxy.ErrAlready) || !strings.Contains(err.Error(), "already draining, 1 session remaining, by ana") {
 			t.Errorf("a second drain: %v", err)
 		}
 		v.dial("new").hears("b new")

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -190,14 +191,18 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 		return "", err
 	}
 	s.queue.Update(func() {
-		if slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }) {
+		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
 			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)
+			if b := s.backends[n]; !b.removing && reflect.DeepEqual(b.cfg, c) {
+				err = already("%s: already added, %s", b.target(), b.state())
+			}
 			return
 		}
 		b := newBackend(s, c)
 		b.added = true
 		s.backends = append(s.backends, b)
 		s.startChecks(b)
+		s.servingChangedLocked()
 		text = fmt.Sprintf("add %s: %s", b.target(), b.state())
 	})
 	return text, err

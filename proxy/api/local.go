@@ -193,12 +193,15 @@ func each(do func(*proxy.Engine, string, *Request) (string, error)) func(*Local,
 
 func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error), before *Status, a *Act, r Request) (Result, error) {
 	var res Result
+	changed := false
 	for _, target := range r.Targets {
 		one := r
 		one.Targets = []string{target}
 		text, err := do(l.Engine, target, &one)
-		if r.Save && errors.Is(err, proxy.ErrAlready) {
-			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil // which is now saved, too
+		if errors.Is(err, proxy.ErrAlready) { // rule 12a: its goal is reached, and may be saved
+			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil
+		} else {
+			changed = true
 		}
 		if err != nil {
 			return res, doneBefore(refusal(before, a, target, err), res.Texts)
@@ -224,7 +227,9 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 	if r.Save {
 		res.Texts = append(res.Texts, "saved")
 	}
-	res.Undo = l.undo(before, a, r)
+	if changed {
+		res.Undo = l.undo(before, a, r)
+	}
 	return res, nil
 }
 
@@ -287,9 +292,14 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 			ids = append(ids, info.ID)
 		}
 	}
+	var over []string
 	for _, id := range r.Targets {
-		if !slices.Contains(ids, id) {
-			return Result{}, Unknown("there is no session "+id, "it may have ended: tcpctl sessions lists those that live")
+		switch {
+		case slices.Contains(ids, id):
+		case l.Engine.Existed(id):
+			over = append(over, id+": already ended")
+		default:
+			return Result{}, Unknown("there is no session "+id, "tcpctl sessions lists those that live")
 		}
 	}
 	pace := ""
@@ -300,6 +310,9 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 		return Result{Texts: []string{"nothing was done"},
 			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{count(len(ids), "client") + " would see a reset" + pace}, Cut: len(ids)}}}, nil
 	}
+	if len(ids) == 0 && len(over) > 0 {
+		return Result{Texts: over}, nil
+	}
 	text := "kicking " + count(len(ids), "session") + pace
 	if r.Rate > 0 && len(ids) > 1 {
 		if err := l.Engine.KickSlowly(r.By, r.Reason, r.Rate, ids...); err != nil {
@@ -309,7 +322,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 		text = "kicked " + count(l.Engine.Kick(r.By, r.Reason, ids...), "session")
 	}
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
-	return Result{Texts: []string{text}}, nil
+	return Result{Texts: append([]string{text}, over...)}, nil
 }
 
 func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -51,18 +52,14 @@ func TestEveryRefusalHasAHint(t *testing.T) {
 		on   []string
 		hint string // "": it is done
 	}{
-		{"ready", []string{"db/a"}, "tcpctl status db shows how it stands"},
 		{"drain", []string{"db/a"}, ""},
-		{"drain", []string{"db/a"}, "tcpctl ready db/a puts it back in service"},
 		{"probe", []string{"db/a"}, "tcpctl ready db/a"}, // see below: it is in maint then
 		{"add", []string{"db", "127.0.0.1:3,name=a"}, "tcpctl status db lists its backends; another name is ,name=NAME"},
-		{"resume", []string{"db"}, "tcpctl status db shows how it stands"},
 		{"pause", []string{"db"}, ""},
-		{"pause", []string{"db"}, "tcpctl resume db ends it"},
+		{"pause by ben", []string{"db"}, "tcpctl resume db ends it"},
 		{"resume", []string{"db"}, ""},
 		{"restart", []string{"db/b"}, "give it one (restart = [...])"},
 		{"close", []string{"db"}, ""},
-		{"close", []string{"db"}, "tcpctl open db opens it again"},
 		{"pause", []string{"db"}, "tcpctl open db opens it again"},
 		{"drain", []string{"db/x"}, "there is: db/a, db/b"},
 		{"drain", []string{"x/a"}, "there is: db"},
@@ -72,13 +69,89 @@ func TestEveryRefusalHasAHint(t *testing.T) {
 		if step.act == "probe" {
 			l.do("maint", "db/a")
 		}
+		by := l.By
+		if act, who, ok := strings.Cut(step.act, " by "); ok {
+			step.act, l.By = act, who
+		}
 		_, err := l.do(step.act, step.on...)
+		l.By = by
 		var refused *Error
 		switch {
 		case step.hint == "" && err != nil:
 			t.Errorf("%s %v: %v", step.act, step.on, err)
 		case step.hint != "" && (!errors.As(err, &refused) || !strings.Contains(refused.Error(), step.hint)):
 			t.Errorf("%s %v: %v; it does not say %q", step.act, step.on, err, step.hint)
+		}
+	}
+}
+
+// TestRule12aRepeatingIsSafe: an act that finds its goal reached succeeds, says
+// so, and cannot be undone, since it has done nothing.
+func TestRule12aRepeatingIsSafe(t *testing.T) {
+	l := local(t, pair())
+	for _, step := range []struct {
+		act string
+		on  []string
+		say string // the second time
+	}{
+		{"drain", []string{"db/a"}, "db/a: already drained, by ana@edge-01"},
+		{"maint", []string{"db/a"}, "db/a: already in maint, by ana@edge-01"},
+		{"ready", []string{"db/a"}, "db/a: already ready"},
+		{"weight", []string{"db/a", "3"}, "weight of db/a: already 3"},
+		{"pause", []string{"db"}, "db: already paused by you, until "},
+		{"resume", []string{"db"}, "db: already resumed"},
+		{"close", []string{"db"}, "db: already closed"},
+		{"open", []string{"db"}, "db: already open, on 127.0.0.1:"},
+		{"add", []string{"db", "127.0.0.1:3,name=c,weight=2"}, "db/c: already added, up"},
+	} {
+		first, err := l.do(step.act, step.on...)
+		if err != nil || strings.Contains(first.Texts[0], "already") {
+			t.Errorf("%s: %q, %v", step.act, first.Texts, err)
+			continue
+		}
+		again, err := l.do(step.act, step.on...)
+		if err != nil || len(again.Texts) != 1 || !strings.HasPrefix(again.Texts[0], step.say) || again.Undo != nil {
+			t.Errorf("%s again: %+v, %v; it is to say %q", step.act, again, err, step.say)
+		}
+	}
+	// Another name at the same address is another backend, and another address
+	// under the same name is refused.
+	if _, err := l.do("add", "db", "127.0.0.1:4,name=c"); err == nil {
+		t.Error("two backends of one name")
+	}
+}
+
+// TestRule12aKickOfWhoHasEnded is done, and that of a session that never was
+// is a mistake.
+func TestRule12aKickOfWhoHasEnded(t *testing.T) {
+	c := pair()
+	c.Pause.Max = time.Minute
+	l := local(t, c)
+	l.do("pause", "db")
+	s := l.Engine.Service("db")
+	conn, err := net.Dial("tcp", s.Info().Listen[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var id string
+	for end := time.Now().Add(20 * time.Second); id == "" && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if w := s.Waiters(); len(w) == 1 {
+			id = w[0].ID
+		}
+	}
+	if r, err := l.do("kick", id); err != nil || r.Texts[0] != "kicked 1 session" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for end := time.Now().Add(20 * time.Second); len(l.Engine.Sessions(false)) > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if r, err := l.do("kick", id); err != nil || r.Texts[0] != id+": already ended" {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	for _, never := range []string{"s999999", "s0", "s", "bob", "s-1"} {
+		if _, err := l.do("kick", never); err == nil {
+			t.Errorf("%s was kicked", never)
 		}
 	}
 }

@@ -140,8 +140,16 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	if r.Args[0] == "abort" && !r.Force && commandRuns(report.Info()) {
 		return Result{}, Refused(fmt.Sprintf("the window %s of %s: %s", report.ID, report.Owner, halfDone), "use --force to do it all the same")
 	}
-	if !report.Ended.IsZero() {
+	held := report.State == proxy.PlanHeld
+	switch {
+	case r.Args[0] == "abort" && report.State == proxy.PlanAborted:
+		return Result{Texts: []string{fmt.Sprintf("%s %s: already aborted", report.Kind, report.ID)}}, nil
+	case !report.Ended.IsZero():
 		return Result{}, Refused(fmt.Sprintf("%s %s has ended: %s", report.Kind, report.ID, report.State), "tcpctl report shows it")
+	case r.Args[0] == "pause" && held:
+		return Result{Texts: []string{fmt.Sprintf("%s %s: already paused", report.Kind, report.ID)}}, nil
+	case r.Args[0] == "next" && !held:
+		return Result{Texts: []string{fmt.Sprintf("%s %s: already going on", report.Kind, report.ID)}}, nil
 	}
 	switch r.Args[0] {
 	case "pause":
