@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type Backend struct {
 
 	weight   int
 	priority int
-	turn     int // of roundRobin
+	turn     int64 // of roundRobin
 	holds    holds
 	removing bool
 	added    bool // by an operator, not by the file
@@ -76,24 +77,26 @@ func (b *Backend) serves() bool {
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
 
 func (b *Backend) lessLoaded(than *Backend) bool {
-	return b.active*than.share() < than.active*b.share()
+	return int64(b.active)*than.share() < int64(than.active)*b.share()
 }
 
 // whole is the share of a backend with the weight 1.
 const whole = 256
 
 // share is its part of new sessions beside the others': its weight, and for a
-// while after it has come back less of it.
-func (b *Backend) share() int {
+// while after it has come back less of it. maxWeight keeps the sum of them and
+// the products with counts of sessions far from an overflow.
+func (b *Backend) share() int64 {
+	weight := int64(b.weight)
 	if b.warmSince.IsZero() {
-		return b.weight * whole
+		return weight * whole
 	}
 	slow, warm := b.service.config().Check.SlowStart, time.Since(b.warmSince)
 	if warm >= slow {
 		b.warmSince = time.Time{}
-		return b.weight * whole
+		return weight * whole
 	}
-	return b.weight * max(1, int(float64(warm)/float64(slow)*whole))
+	return weight * max(1, int64(float64(warm)/float64(slow)*whole))
 }
 
 func (b *Backend) admin() string { return b.holds.strongest() }
@@ -196,6 +199,9 @@ func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 }
 
 func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
 	b.service.queue.Update(func() {
 		h := b.holds[holdOperator]
 		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0) { // else another limit is asked for
@@ -231,9 +237,6 @@ func remaining(active int) string {
 // hold takes the backend out of service for an operator. The queue is locked.
 func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
 	setDefault(&o.Then, ThenKeep)
-	if !contains(Thens, o.Then) {
-		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(Thens, ", "))
-	}
 	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
 	if o.Limit > 0 {
 		until := h.since.Add(o.Limit)
@@ -247,6 +250,9 @@ func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
 // Ready puts the backend back in service. After maint its health is not known:
 // it is checking again (rule 10).
 func (b *Backend) Ready(by, reason string) (text string, err error) {
+	if err := ValidateNote("reason", reason); err != nil {
+		return "", err
+	}
 	b.service.queue.Update(func() {
 		if h := b.holds[holdPlan]; h != nil && !h.plan.over() {
 			err = fmt.Errorf("proxy: %s is held by the %s of %s, which is under way", b.target(), h.plan.kind, h.by)
@@ -290,6 +296,9 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 
 // Remove drains the backend, and then forgets it (rule 12).
 func (b *Backend) Remove(o DrainOptions) (text string, err error) {
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
 	b.service.queue.Update(func() {
 		switch {
 		case b.removing:
@@ -311,6 +320,9 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 
 // SetWeight changes the backend's share of new sessions; 0 gives it none.
 func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
+	if err := cmp.Or(ValidateWeight(n), ValidateNote("reason", reason)); err != nil {
+		return "", err
+	}
 	b.service.queue.Update(func() {
 		if n == b.weight {
 			err = already("weight of %s: already %d", b.target(), n)

@@ -65,11 +65,11 @@ func (s *Service) choose(sess *Session) (*Backend, Reason) {
 type random struct{}
 
 func (random) pick(from []*Backend, _ netip.Addr) *Backend {
-	sum := 0
+	sum := int64(0)
 	for _, b := range from {
 		sum += b.share()
 	}
-	n := rand.IntN(sum)
+	n := rand.Int64N(sum)
 	for _, b := range from {
 		if n -= b.share(); n < 0 {
 			return b
@@ -82,7 +82,7 @@ func (random) pick(from []*Backend, _ netip.Addr) *Backend {
 type roundRobin struct{}
 
 func (roundRobin) pick(from []*Backend, _ netip.Addr) *Backend {
-	sum, best := 0, from[0]
+	sum, best := int64(0), from[0]
 	for _, b := range from {
 		share := b.share()
 		b.turn += share

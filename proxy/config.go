@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -232,98 +231,6 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-func (c ServiceConfig) validate() error {
-	switch {
-	case c.Name == "":
-		return errors.New("a service has no name")
-	case strings.ContainsAny(c.Name, "/ \t\n"):
-		return fmt.Errorf("service %q: a name has no space and no slash", c.Name)
-	case len(c.Listen)+len(c.Listeners) == 0:
-		return fmt.Errorf("service %q has no address to listen on", c.Name)
-	case newPolicy(c.Balance) == nil:
-		return fmt.Errorf("service %q: balance %q is not known; it is one of %s", c.Name, c.Balance, strings.Join(policyNames, ", "))
-	}
-	if c.AcceptProxy && len(c.TrustedProxies) == 0 {
-		return fmt.Errorf("service %q: accept_proxy needs trusted_proxies: whose headers are believed", c.Name)
-	}
-	if c.SendProxy < 0 || c.SendProxy > 2 {
-		return fmt.Errorf("service %q: send_proxy %d is not known; it is 0, 1 or 2", c.Name, c.SendProxy)
-	}
-	for _, a := range c.Source {
-		if _, err := ParseSource(a.String()); err != nil {
-			return fmt.Errorf("service %q: source %w", c.Name, err)
-		}
-	}
-	for _, a := range c.Listen {
-		if err := checkAddr(a, true); err != nil {
-			return fmt.Errorf("service %q: listen %w", c.Name, err)
-		}
-	}
-	for _, choice := range []struct {
-		key, value string
-		of         []string
-	}{
-		{"relay", c.Relay, []string{"auto", "loop", "stream"}},
-		{"no_backend", c.NoBackend, []string{Hold, Reject}},
-		{"queue.on_client_fin", c.Queue.OnClientFin, []string{FinVerify, FinKeep, FinDrop}},
-		{"check.type", c.Check.Type, []string{health.TCP, health.HTTP, health.Talk, checkExec, health.Passive, health.None}},
-		{"check.on_down", c.Check.OnDown, []string{"", OnDownKeep, OnDownCut}},
-		{"hooks.ready", c.Hooks.Ready, []string{"", ReadyCheck, ReadyConnect, ReadyNone}},
-		{"hooks.before_next.on_error", c.Hooks.BeforeNext.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
-		{"hooks.on_ttl.on_error", c.Hooks.OnTTL.OnError, []string{"", OnErrorHold, OnErrorReject, OnErrorIgnore}},
-		{"pause.then", c.Pause.Then, Thens},
-		{"pause.on_max", c.Pause.OnMax, []string{"resume", "reject"}},
-	} {
-		if !contains(choice.of, choice.value) {
-			return fmt.Errorf("service %q: %s %q is not known; it is one of %s",
-				c.Name, choice.key, choice.value, strings.Join(choice.of, ", "))
-		}
-	}
-	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"connect_timeout", c.ConnectTimeout},
-		{"check.interval", c.Check.Interval},
-		{"check.timeout", c.Check.Timeout},
-		{"pause.max", c.Pause.Max}, // no service is left paused without a deadline
-	} {
-		if d.value < 0 {
-			return fmt.Errorf("service %q: %s cannot be switched off", c.Name, d.key)
-		}
-	}
-	names := map[string]bool{}
-	for _, b := range c.Backends {
-		if err := b.validate(); err != nil {
-			return fmt.Errorf("service %q: %w", c.Name, err)
-		}
-		if names[b.Name] {
-			return fmt.Errorf("service %q: two backends are called %q", c.Name, b.Name)
-		}
-		names[b.Name] = true
-	}
-	return nil
-}
-
-func (c BackendConfig) validate() error {
-	if err := checkAddr(c.Addr, false); err != nil {
-		return fmt.Errorf("backend %w", err)
-	}
-	if strings.ContainsAny(c.Name, " \t\n") {
-		return fmt.Errorf("backend %q: a name has no space", c.Name)
-	}
-	return nil
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
-}
-
 // ParseSource reads an address to connect from. Whether this machine has it is
 // not asked: it may come later, as one that moves between machines does.
 func ParseSource(s string) (netip.Addr, error) {
@@ -372,5 +279,5 @@ func ParseBackend(s string) (BackendConfig, error) {
 			return c, fmt.Errorf("backend %q: %q is not known; it is one of name, weight, priority, check, max_sessions", s, key)
 		}
 	}
-	return c, c.withDefaults().validate()
+	return c, c.Validate()
 }

@@ -70,20 +70,16 @@ func New(c Config) (*Engine, error) {
 
 // complete gives the services with their defaults, or says what is wrong.
 func (c Config) complete() ([]ServiceConfig, error) {
+	if found := c.Validate(); len(found) > 0 {
+		return nil, fmt.Errorf("proxy: %w", found[0])
+	}
 	names := map[string]bool{}
 	var all []ServiceConfig
 	for _, sc := range c.Services {
-		sc = sc.withDefaults()
-		sc.Backends = slices.Clone(sc.Backends)
-		for i := range sc.Backends {
-			sc.Backends[i] = sc.Backends[i].withDefaults()
+		if found := sc.Validate(); len(found) > 0 {
+			return nil, fmt.Errorf("proxy: service %q: %s%w", sc.Name, strings.TrimPrefix(found[0].Key+": ", ": "), found[0])
 		}
-		if err := sc.validate(); err != nil {
-			return nil, fmt.Errorf("proxy: %w", err)
-		}
-		if why := sc.notForLoop(); sc.Relay == "loop" && why != "" {
-			return nil, fmt.Errorf("proxy: service %q: relay \"loop\" cannot be: %s", sc.Name, why)
-		}
+		sc = sc.complete()
 		if names[sc.Name] {
 			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
 		}

@@ -102,6 +102,9 @@ func (s *Service) acceptTrouble(err error) {
 // been accepted whose connection the kernel had finished. Waiters and live
 // sessions go on.
 func (s *Service) CloseFront(by, reason string) (text string, err error) {
+	if err := ValidateNote("reason", reason); err != nil {
+		return "", err
+	}
 	f, ends := s.closeFront()
 	if f == nil {
 		return "", already("%s: already closed", s.name)
@@ -133,6 +136,9 @@ func (s *Service) takeFront() {
 
 // OpenFront listens again.
 func (s *Service) OpenFront(by, reason string) (text string, err error) {
+	if err := ValidateNote("reason", reason); err != nil {
+		return "", err
+	}
 	e := s.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -27,6 +27,9 @@ const (
 	OnErrorIgnore = "ignore" // go on
 )
 
+// OnErrors are what can become of a hook that failed.
+var OnErrors = []string{OnErrorHold, OnErrorReject, OnErrorIgnore}
+
 // Hooks are run around a fragile backend, one at a time in a service. The
 // zero value runs none.
 type Hooks struct {

@@ -47,6 +47,15 @@ func (e *Engine) Existed(id string) bool {
 // clients that come again at once do not come all together. It returns at
 // once; an event tells when it is done. The end of the engine ends it.
 func (e *Engine) KickSlowly(by, reason string, rate float64, ids ...string) error {
+	v := &values{}
+	v.rate("rate", rate)
+	v.note("reason", reason)
+	if rate == 0 {
+		v.wrong("rate", "Kick closes all at once", "rate = 0/s is out of range")
+	}
+	if err := v.first(); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.started || e.stopped {

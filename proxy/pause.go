@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
@@ -88,11 +87,8 @@ type PauseOptions struct {
 // pausing until no session is live, then paused. A second pause is refused; to
 // its own owner it is ErrAlready.
 func (s *Service) Pause(o PauseOptions) (text string, err error) {
-	if o.Then != "" && !contains(Thens, o.Then) {
-		return "", fmt.Errorf("proxy: then %q is not known; it is one of %s", o.Then, strings.Join(Thens, ", "))
-	}
-	if o.Max < 0 {
-		return "", fmt.Errorf("proxy: a pause has a deadline: max %s is none", o.Max)
+	if err := o.Validate(); err != nil {
+		return "", err
 	}
 	s.queue.Update(func() {
 		switch p := s.pause; {
@@ -133,6 +129,9 @@ type ResumeOptions struct {
 // Resume lets those through who are held. While it does so, a second one
 // changes the rate (rule 17).
 func (s *Service) Resume(o ResumeOptions) (text string, err error) {
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
 	s.queue.Update(func() {
 		setDefault(&o.Rate, s.config().Pause.ReleaseRate)
 		switch {

@@ -87,6 +87,9 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	if s.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
 	cfg := s.config()
 	setDefault(&o.Limit, cfg.Pause.Limit)
 	setDefault(&o.Then, cfg.Pause.Then)

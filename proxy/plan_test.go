@@ -391,7 +391,7 @@ func TestRule18aUntilMax(t *testing.T) {
 	v.untilUp()
 	live := v.dial("live") // for which the drain waits
 	live.hears("a live")
-	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Limit: -1, Max: 700 * time.Millisecond})
+	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Limit: time.Hour, Max: 700 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,15 +22,15 @@ func (c ServiceConfig) notForLoop() string {
 	case !relay.HasLoop:
 		return "event loops need Linux"
 	case c.TLS != nil:
-		return "TLS needs a net.Conn"
+		return "it has TLS"
 	case c.Protocol != nil:
-		return c.Protocol.Name() + " needs a net.Conn"
+		return "it speaks " + c.Protocol.Name()
 	case c.AcceptProxy, c.SendProxy != 0:
-		return "a PROXY header is read and written on a net.Conn"
+		return "it has a PROXY header"
 	case c.RateLimit > 0:
-		return "a rate limit waits in a goroutine"
+		return "it has a rate_limit"
 	case c.Dial != nil:
-		return "Dial makes connections that are not plain sockets"
+		return "it has a Dial of its own"
 	}
 	for _, ln := range c.Listeners {
 		switch ln.(type) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -45,7 +46,16 @@ func (c BackendConfig) saved() *SavedAddress {
 
 func (a *SavedAddress) config(name string) BackendConfig {
 	return BackendConfig{Name: name, Addr: a.Addr, Weight: cmp.Or(a.Weight, -1), Priority: a.Priority, MaxSessions: a.MaxSessions,
-		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: time.Duration(math.Round(a.ReadyTimeoutSeconds * 1e9))}.withDefaults()
+		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: durationOf(a.ReadyTimeoutSeconds)}.withDefaults()
+}
+
+// durationOf is a number of seconds; one that is too long, or none at all, is
+// longer than LongestDuration, which Validate refuses.
+func durationOf(seconds float64) time.Duration {
+	if !(math.Abs(seconds) <= LongestDuration.Seconds()) {
+		return LongestDuration + 1
+	}
+	return time.Duration(math.Round(seconds * 1e9))
 }
 
 // Aspect is a side of a backend that is saved apart from the others.
@@ -57,6 +67,43 @@ const (
 	AspectWeight Aspect = "weight"
 	AspectPlace  Aspect = "place" // that it was added, or removed
 )
+
+// ReadSaved reads what Save gave, as JSON that people may have edited since. A
+// value that is none is left out, with a sentence about it; what is no JSON at
+// all is an error.
+func ReadSaved(text []byte) (all Saved, bad []string, err error) {
+	var services map[string]json.RawMessage
+	if err := json.Unmarshal(text, &services); err != nil {
+		return nil, nil, err
+	}
+	all = Saved{}
+	for _, service := range slices.Sorted(maps.Keys(services)) {
+		var backends map[string]json.RawMessage
+		if json.Unmarshal(services[service], &backends) != nil {
+			bad = append(bad, fmt.Sprintf("all of %s is forgotten: it is not a table of backends", service))
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(backends)) {
+			var fields map[string]json.RawMessage
+			if json.Unmarshal(backends[name], &fields) != nil {
+				bad = append(bad, fmt.Sprintf("%s/%s is forgotten: it is not a table", service, name))
+				continue
+			}
+			var sb SavedBackend
+			for _, field := range slices.Sorted(maps.Keys(fields)) {
+				with := sb // one that fails half-way leaves a zero behind
+				one, _ := json.Marshal(map[string]json.RawMessage{field: fields[field]})
+				if json.Unmarshal(one, &with) != nil {
+					bad = append(bad, fmt.Sprintf("%s/%s: its %s is forgotten: it cannot be %.40s", service, name, field, fields[field]))
+					continue
+				}
+				sb = with
+			}
+			all.set(service, name, sb)
+		}
+	}
+	return all, bad, nil
+}
 
 // Save is all that operators have done and that is in force.
 func (e *Engine) Save() Saved {
@@ -174,7 +221,7 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 		sb.Added = nil
 	}
 	if sb.Added != nil {
-		if err := sb.Added.config(name).validate(); err != nil {
+		if err := cmp.Or(ValidateWeight(sb.Added.Weight), sb.Added.config(name).Validate()); err != nil {
 			say("it is not added: %v", err)
 			sb.Added = nil
 		}
@@ -194,8 +241,8 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 	}
 	switch {
 	case sb.Weight == nil:
-	case *sb.Weight < 0:
-		say("the weight %d is forgotten: it is not one", *sb.Weight)
+	case ValidateWeight(*sb.Weight) != nil:
+		say("the weight is forgotten: %v", ValidateWeight(*sb.Weight))
 		sb.Weight = nil
 	case there == nil:
 		say("the weight %d is forgotten: the file does not have it", *sb.Weight)
@@ -206,6 +253,10 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 	}
 	if sb.Weight == nil {
 		sb.FileWeight = 0
+	}
+	if err := ValidateNote("reason", sb.Reason); err != nil {
+		say("why is forgotten: %v", err)
+		sb.Reason = ""
 	}
 	if sb.Admin == "" && sb.Removed == nil {
 		sb.By, sb.Reason = "", ""

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -238,13 +239,17 @@ func lost(all Saved) string {
 
 // TestRule13NonsenseIsForgotten: people may edit what is saved.
 func TestRule13NonsenseIsForgotten(t *testing.T) {
-	less, much := -1, 5
+	less, much, huge := -1, 5, math.MaxInt
 	for want, sb := range map[string]SavedBackend{
-		`db/a: the admin state "drian" is forgotten: it is not one`:         {Admin: "drian"},
-		`db/a: the weight -1 is forgotten: it is not one`:                   {Weight: &less, FileWeight: 2},
-		`db/x: it is not added: backend "nowhere" is not HOST:PORT`:         {Added: &SavedAddress{Addr: "nowhere"}},
-		`db/x: the weight 5 is forgotten: the file does not have it`:        {Weight: &much, FileWeight: 2},
-		`db/a: the weight 5 is forgotten: the file has changed it from 0 t`: {Weight: &much},
+		`db/a: the admin state "drian" is forgotten: it is not one`:          {Admin: "drian"},
+		`db/a: the weight is forgotten: weight = -1 is out of range`:         {Weight: &less, FileWeight: 2},
+		`db/a: the weight is forgotten: weight = 9223372036854775807 is out`: {Weight: &huge, FileWeight: 2},
+		`db/x: it is not added: weight = -5 is out of range`:                 {Added: &SavedAddress{Addr: "127.0.0.1:1", Weight: -5}},
+		`db/x: it is not added: ready_timeout = 87600h0m0.000000001s is too`: {Added: &SavedAddress{Addr: "127.0.0.1:1", ReadyTimeoutSeconds: 1e300}},
+		`db/a b: it is not added: backend "a b": a name has no space`:        {Added: &SavedAddress{Addr: "127.0.0.1:1"}},
+		`db/x: it is not added: addr "nowhere" is not HOST:PORT`:             {Added: &SavedAddress{Addr: "nowhere"}},
+		`db/x: the weight 5 is forgotten: the file does not have it`:         {Weight: &much, FileWeight: 2},
+		`db/a: the weight 5 is forgotten: the file has changed it from 0 t`:  {Weight: &much},
 	} {
 		target, _, _ := strings.Cut(want, ": ")
 		service, name, _ := strings.Cut(target, "/")
@@ -253,6 +258,29 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 		e.Restore(all)
 		if got := warnings(e); len(got) != 1 || !strings.Contains(got[0], want) || len(all) != 0 || len(e.Save()) != 0 {
 			t.Errorf("%s: %q, left %v, in force %v", want, got, all, e.Save())
+		}
+	}
+}
+
+// TestWhatIsSavedIsReadItemByItem: a value that is none takes nothing else with it.
+func TestWhatIsSavedIsReadItemByItem(t *testing.T) {
+	all, bad, err := ReadSaved([]byte(`{"db": {"a": {"admin": "drain", "weight": 9223372036854775808, "by": "ana"}, "b": {"weight": 5, "file_weight": 2}, "c": 7}, "web": []}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	five := 5
+	want := Saved{"db": {"a": {Admin: "drain", By: "ana"}, "b": {Weight: &five, FileWeight: 2}}}
+	if !reflect.DeepEqual(all, want) {
+		t.Errorf("%+v, not %+v", all, want)
+	}
+	if got := strings.Join(bad, "\n"); got != `db/a: its weight is forgotten: it cannot be 9223372036854775808
+db/c is forgotten: it is not a table
+all of web is forgotten: it is not a table of backends` {
+		t.Errorf("%s", got)
+	}
+	for _, text := range []string{"", "{", "7", `{"db": {`} {
+		if _, _, err := ReadSaved([]byte(text)); err == nil {
+			t.Errorf("%q was read", text)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -186,10 +187,10 @@ func (s *Service) Backend(name string) (found *Backend) {
 
 // Add takes a new backend; it gets sessions after its first good check.
 func (s *Service) Add(c BackendConfig, by, reason string) (text string, err error) {
-	c = c.withDefaults()
-	if err := c.validate(); err != nil {
+	if err := cmp.Or(c.Validate(), ValidateNote("reason", reason)); err != nil {
 		return "", err
 	}
+	c = c.withDefaults()
 	s.queue.Update(func() {
 		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
 			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)

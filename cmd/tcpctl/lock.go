@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -75,8 +76,8 @@ func addrOf(host, port string) string {
 
 // parseTTL reads a duration; a bare number is milliseconds, as TCPLock has it.
 func parseTTL(text string) (time.Duration, error) {
-	if ms, err := strconv.Atoi(text); err == nil && ms >= 0 {
-		return time.Duration(ms) * time.Millisecond, nil
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+		return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond, nil // the engine says what is too long
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -71,9 +72,12 @@ func plainText(err error) string {
 func statusOf(err error) int {
 	var c coded
 	var refusal *api.Error
+	_, bad := errors.AsType[*proxy.ValueError](err)
 	switch {
 	case errors.As(err, &c):
 		return c.status
+	case bad:
+		return exitUsage
 	case errors.Is(err, api.ErrTime):
 		return exitTime
 	case errors.As(err, &refusal) && refusal.Status == 400:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,9 @@ func proxyCommand() *cobra.Command {
 			}
 			for _, text := range backends {
 				b, err := proxy.ParseBackend(text)
-				if err != nil {
+				if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
+					return usage("--backend %q: %w", text, bad)
+				} else if err != nil {
 					return usage("--%v", err)
 				}
 				c.Backends = append(c.Backends, b)

@@ -32,10 +32,11 @@ var aspects = map[string]proxy.Aspect{
 func (in *instance) save(backend string, r *api.Request) error {
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
-	saved, err := readState(in.statePath())
+	saved, bad, err := readState(in.statePath())
 	if err != nil {
 		return err
 	}
+	in.tellOf(bad)
 	service, name := api.SplitTarget(backend)
 	now := in.engine.Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
@@ -51,10 +52,11 @@ func (in *instance) restore() error {
 	if in.path == "" {
 		return nil
 	}
-	saved, err := readState(in.statePath())
+	saved, bad, err := readState(in.statePath())
 	if err != nil {
 		return fmt.Errorf("%w; remove it to start without what was saved", err)
 	}
+	in.tellOf(bad)
 	in.engine.Restore(saved)
 	if err := writeState(in.statePath(), saved); err != nil {
 		in.log.Warn("what the file has changed since it was saved is saved still: " + err.Error())
@@ -66,7 +68,8 @@ func (in *instance) restore() error {
 // new configuration has changed; it is no longer saved either.
 func (in *instance) overruled(before proxy.Saved) []string {
 	gone := in.engine.Reconcile(before)
-	saved, err := readState(in.statePath())
+	saved, bad, err := readState(in.statePath())
+	gone = append(gone, bad...)
 	if err == nil {
 		in.engine.Reconcile(saved)
 		err = writeState(in.statePath(), saved)
@@ -77,20 +80,27 @@ func (in *instance) overruled(before proxy.Saved) []string {
 	return gone
 }
 
-// readState reads a state file; where there is none, nothing was saved.
-func readState(path string) (proxy.Saved, error) {
-	saved := proxy.Saved{}
+// tellOf says what of a state file is none.
+func (in *instance) tellOf(bad []string) {
+	for _, text := range bad {
+		in.engine.Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
+	}
+}
+
+// readState reads a state file; where there is none, nothing was saved. What
+// of it is none is bad, a sentence each, and is left out.
+func readState(path string) (saved proxy.Saved, bad []string, err error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return saved, nil
+		return proxy.Saved{}, nil, nil
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
-	if err := json.Unmarshal(text, &saved); err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
+	if saved, bad, err = proxy.ReadSaved(text); err != nil {
+		return nil, nil, fmt.Errorf("%s cannot be read: %w", path, err)
 	}
-	return saved, nil
+	return saved, bad, nil
 }
 
 // writeState writes a state file whole, or not at all. One that would say

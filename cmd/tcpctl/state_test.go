@@ -41,7 +41,7 @@ func TestSavesAtOnceLoseNone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	saved, err := readState(in.statePath())
+	saved, _, err := readState(in.statePath())
 	if err != nil {
 		t.Fatal(err)
 	}

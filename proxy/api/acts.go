@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -124,13 +125,11 @@ var Acts = []Act{
 	{
 		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
 		Params: []Param{paramReason, paramDryRun, paramSave}, Short: "Add a backend at run time",
+		args: judgeBackend,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
-			if len(r.Args) != 1 {
-				return "", Wrong("add takes a service and an address", "try: tcpctl add SERVICE HOST:PORT")
-			}
-			c, err := proxy.ParseBackend(r.Args[0])
+			c, err := backendOf(r.Args)
 			if err != nil {
-				return "", Wrong(err.Error(), "try: HOST:PORT,weight=2")
+				return "", err
 			}
 			return s.Add(c, r.By, r.Reason)
 		}),
@@ -194,7 +193,12 @@ func onService(do func(*proxy.Service, *Request) (string, error)) func(*Local, *
 
 func weightOf(args []string) (int, error) {
 	if len(args) == 1 {
-		if n, err := strconv.Atoi(args[0]); err == nil && n >= 0 {
+		n, err := strconv.Atoi(args[0])
+		switch bad := proxy.ValidateWeight(n); {
+		case errors.Is(err, strconv.ErrSyntax):
+		case bad != nil: // Atoi gives the nearest of what is out of its own range
+			return 0, AsError(bad)
+		case err == nil:
 			return n, nil
 		}
 	}
@@ -206,7 +210,29 @@ func judgeWeight(args []string) error {
 	return err
 }
 
+func judgeBackend(args []string) error {
+	_, err := backendOf(args)
+	return err
+}
+
+func backendOf(args []string) (proxy.BackendConfig, error) {
+	if len(args) != 1 {
+		return proxy.BackendConfig{}, Wrong("add takes a service and an address", "try: tcpctl add SERVICE HOST:PORT")
+	}
+	c, err := proxy.ParseBackend(args[0])
+	switch bad, ok := errors.AsType[*proxy.ValueError](err); {
+	case ok && bad.Hint != "":
+		return c, AsError(bad)
+	case err != nil:
+		return c, Wrong(err.Error(), "try: HOST:PORT,weight=2")
+	}
+	return c, nil
+}
+
 func judgeNote(args []string) error {
+	if err := proxy.ValidateNote("text", strings.Join(args, " ")); err != nil {
+		return AsError(err)
+	}
 	if strings.TrimSpace(strings.Join(args, " ")) == "" {
 		return Wrong("mark needs a text", "like: tcpctl mark kernel patch begins")
 	}

@@ -384,15 +384,14 @@ func (l *Local) upgrade(_ *Status, _ *Act, r Request) (Result, error) {
 // Check refuses a request whose words do not fit its act, whatever it is done
 // to: asking an instance would be in vain.
 func (a *Act) Check(r *Request) error {
+	if err := cmp.Or(planOptions(r, "").Validate(), proxy.ValidateDuration("grace", r.Grace)); err != nil {
+		return AsError(err)
+	}
 	switch {
 	case r.Save && !a.Takes("save"):
 		return Wrong(a.Name+" is nothing that could be saved", "usage: tcpctl "+a.Use())
 	case r.Save && r.Then == proxy.ThenAbort:
 		return Wrong("what is given up at its limit cannot be saved before that", "with --save, --then is cut or keep")
-	case min(r.Limit, r.Max, r.Grace, r.MaxWait) < 0:
-		return Wrong(fmt.Sprintf("a time of %s makes no sense", min(r.Limit, r.Max, r.Grace, r.MaxWait)), "like 30s")
-	case r.Rate < 0 || r.Rate > 1e9:
-		return Wrong(fmt.Sprintf("a rate of %g a second makes no sense", r.Rate), "like 50/s")
 	case a.On == OnSession && len(r.Targets) == 0 && r.Service == "" && r.Backend == "" && r.Client == "":
 		return Wrong("kick takes sessions, or --service, --backend or --client", "tcpctl sessions lists them")
 	case a.On == OnSession:
@@ -407,11 +406,6 @@ func (a *Act) Check(r *Request) error {
 		return Wrong(fmt.Sprintf("%s does not take %q", a.Name, r.Args[0]), "usage: tcpctl "+a.Use())
 	case a.Args != "" && a.Args[0] != '[' && len(r.Args) == 0:
 		return Wrong(a.Name+" needs "+a.Args, "usage: tcpctl "+a.Use())
-	}
-	if r.Then != "" {
-		if err := paramThen.Set(&Options{}, r.Then); err != nil {
-			return err
-		}
 	}
 	if a.args != nil {
 		return a.args(r.Args)

@@ -22,6 +22,8 @@ func TestEachParamOfEachAct(t *testing.T) {
 			for _, value := range all {
 				words := []string{a.Name, "x", "1", "--" + p.Name + "=" + value}
 				switch {
+				case a.Name == "add":
+					words[2] = "127.0.0.1:1"
 				case a.Name == "plan":
 					words[1], words = "abort", slices.Delete(words, 2, 3)
 				case a.On == OnNothing && a.Args == "":

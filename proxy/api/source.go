@@ -121,6 +121,9 @@ func AsError(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
+	if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
+		return &Error{Status: http.StatusBadRequest, Text: bad.Text, Hint: bad.Hint}
+	}
 	if errors.Is(err, proxy.ErrUnknown) {
 		return &Error{Status: http.StatusNotFound, Text: err.Error()}
 	}

@@ -28,6 +28,9 @@ func (f *File) check(r *report) {
 			r.wrong(fmt.Sprintf("notify.on[%d]", i), suggest(kind, eventKinds), "unknown event %q", kind)
 		}
 	}
+	for _, e := range (proxy.Config{MaxSessions: f.Limits.MaxSessions}).Validate() {
+		r.wrong(e.Key, e.Hint, "%s", e.Text)
+	}
 	for i := range f.Services {
 		f.Services[i].check(r, join("services", f.Services[i].Name))
 	}

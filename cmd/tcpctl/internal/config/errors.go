@@ -60,12 +60,17 @@ func (r *report) wrong(path, hint, format string, args ...any) {
 	if r.told[path] {
 		return
 	}
+	r.skip(path)
+	at := r.lines.find(path)
+	r.found = append(r.found, Error{File: r.name, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// skip tells nothing of a path.
+func (r *report) skip(path string) {
 	if r.told == nil {
 		r.told = map[string]bool{}
 	}
 	r.told[path] = true
-	at := r.lines.find(path)
-	r.found = append(r.found, Error{File: r.name, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // inOrder gives what was found, first line first.

@@ -13,7 +13,8 @@
 //
 // File and Service are the truth about names and defaults: the tag "toml" is
 // the key, "default" what an absent key means, "oneof" all that a word may be,
-// "min" and "max" bound a number, "file" says what a path must lead to (file,
+// "min" is the least of a number (the engine, which has more to say about all of
+// them, takes a negative one for off), "file" says what a path must lead to (file,
 // folder, or new: what is not there yet), "argv" marks a command, and "single"
 // a list that may be one string. A pointer is a table that switches something
 // on by being there.
@@ -84,7 +85,7 @@ type Limits struct {
 // them itself. A duration of 0 is off.
 type Defaults struct {
 	ConnectTimeout   time.Duration `toml:"connect_timeout" default:"3s"` // 0: as long as the system tries
-	ConnectRetries   int           `toml:"connect_retries" default:"2" min:"0" max:"100"`
+	ConnectRetries   int           `toml:"connect_retries" default:"2" min:"0"`
 	IdleTimeout      time.Duration `toml:"idle_timeout" default:"0s"`
 	HalfCloseTimeout time.Duration `toml:"half_close_timeout" default:"1m"`
 	MaxLifetime      time.Duration `toml:"max_lifetime" default:"0s"`

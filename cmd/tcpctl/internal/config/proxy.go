@@ -72,8 +72,8 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			Send:     s.Check.Send,
 			Want:     s.Check.ExpectBytes,
 			Run:      s.Check.Run,
-			Interval: s.Check.Interval,
-			Timeout:  s.Check.Timeout,
+			Interval: orOff(s.Check.Interval),
+			Timeout:  orOff(s.Check.Timeout),
 			Rise:     s.Check.Rise,
 			Fall:     s.Check.Fall,
 
@@ -83,7 +83,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		Pause: proxy.PauseConfig{
 			Limit:       orOff(s.Pause.Limit),
 			Then:        s.Pause.Then,
-			Max:         s.Pause.Max,
+			Max:         orOff(s.Pause.Max),
 			OnMax:       s.Pause.OnMax,
 			ReleaseRate: float64(s.Pause.ReleaseRate),
 			Bypass:      s.Pause.Bypass,
@@ -103,7 +103,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			Priority:     b.Priority,
 			MaxSessions:  b.MaxSessions,
 			Restart:      b.Restart,
-			ReadyTimeout: b.ReadyTimeout,
+			ReadyTimeout: orOff(b.ReadyTimeout),
 		})
 	}
 	return c
@@ -113,7 +113,7 @@ func (h *Hook) proxy() proxy.Hook {
 	if h == nil {
 		return proxy.Hook{}
 	}
-	return proxy.Hook{Run: h.Run, Every: h.Every, Timeout: h.Timeout, OnError: h.OnError}
+	return proxy.Hook{Run: h.Run, Every: h.Every, Timeout: orOff(h.Timeout), OnError: h.OnError}
 }
 
 // orOff is for fields of which zero is another default, and negative is off.

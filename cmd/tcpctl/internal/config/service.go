@@ -18,7 +18,7 @@ type Service struct {
 	SNI              []string       `toml:"sni"`    // names for which it shares its address with others
 	AcceptProxy      bool           `toml:"accept_proxy" default:"false"`
 	TrustedProxies   []netip.Prefix `toml:"trusted_proxies"`
-	SendProxy        int            `toml:"send_proxy" min:"0" max:"2"`        // version of the header to the backend; 0: none
+	SendProxy        int            `toml:"send_proxy" min:"0"`                // version of the header to the backend; 0: none
 	MaxSessions      int            `toml:"max_sessions" min:"0"`              // 0: no limit
 	MaxSessionsPerIP int            `toml:"max_sessions_per_ip" min:"0"`       // 0: no limit
 	NewSessionsPerIP Rate           `toml:"new_sessions_per_ip" default:"0/s"` // 0: no limit
@@ -40,9 +40,9 @@ type Service struct {
 // Backend is one of a service's backends. In the file a plain string is one
 // that has only Addr.
 type Backend struct {
-	Name        string `toml:"name"`                                     // the address when the file has none
-	Addr        string `toml:"addr"`                                     // this or DNS
-	Weight      int    `toml:"weight" default:"1" min:"0" max:"1000000"` // 0: no new sessions
+	Name        string `toml:"name"`                       // the address when the file has none
+	Addr        string `toml:"addr"`                       // this or DNS
+	Weight      int    `toml:"weight" default:"1" min:"0"` // 0: no new sessions
 	Priority    int    `toml:"priority" min:"0"`
 	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
 
@@ -61,19 +61,19 @@ type Backend struct {
 // Check is how backends are looked at.
 type Check struct {
 	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec passive none"`
-	Port        int           `toml:"port" min:"0" max:"65535"`                 // 0: the backend's own
-	Path        string        `toml:"path" default:"/"`                         // http
-	Method      string        `toml:"method" default:"GET"`                     // http
-	Host        string        `toml:"host"`                                     // http, and TLS's name; "": the address
-	TLS         bool          `toml:"tls" default:"false"`                      // tcp, http, send-expect
-	Expect      int           `toml:"expect" default:"200" min:"100" max:"599"` // http
-	Send        string        `toml:"send"`                                     // send-expect
-	ExpectBytes string        `toml:"expect_bytes"`                             // send-expect
-	Run         []string      `toml:"run" argv:"yes"`                           // exec
+	Port        int           `toml:"port" min:"0"`                   // 0: the backend's own
+	Path        string        `toml:"path" default:"/"`               // http
+	Method      string        `toml:"method" default:"GET"`           // http
+	Host        string        `toml:"host"`                           // http, and TLS's name; "": the address
+	TLS         bool          `toml:"tls" default:"false"`            // tcp, http, send-expect
+	Expect      int           `toml:"expect" default:"200" min:"100"` // http
+	Send        string        `toml:"send"`                           // send-expect
+	ExpectBytes string        `toml:"expect_bytes"`                   // send-expect
+	Run         []string      `toml:"run" argv:"yes"`                 // exec
 	Interval    time.Duration `toml:"interval" default:"5s"`
 	Timeout     time.Duration `toml:"timeout" default:"4s"`
-	Rise        int           `toml:"rise" default:"2" min:"1" max:"1000"`
-	Fall        int           `toml:"fall" default:"3" min:"1" max:"1000"`
+	Rise        int           `toml:"rise" default:"2" min:"1"`
+	Fall        int           `toml:"fall" default:"3" min:"1"`
 	SlowStart   time.Duration `toml:"slow_start" default:"0s"`
 	OnDown      string        `toml:"on_down" default:"keep" oneof:"keep cut"`
 }

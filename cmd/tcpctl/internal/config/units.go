@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // Size is a number of bytes.
@@ -16,9 +18,6 @@ type Rate float64
 
 // ByteRate is bytes a second. Zero is no limit.
 type ByteRate float64
-
-// longest keeps every sum of a time and a duration far from an overflow.
-const longest = 10 * 365 * 24 * time.Hour
 
 // ParseDuration reads "250ms", "30s", "2m" or "1h30m". Without a unit nobody
 // knows whether 30 is seconds or milliseconds, so it is refused.
@@ -32,7 +31,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		return 0, Error{Text: strconv.Quote(s) + " is not a duration", Hint: `write "250ms", "30s", "2m" or "1h30m"`}
 	case d < 0:
 		return 0, Error{Text: strconv.Quote(s) + " is negative", Hint: `"0s" is off`}
-	case d > longest:
+	case d > proxy.LongestDuration:
 		return 0, Error{Text: strconv.Quote(s) + " is more than ten years", Hint: `"0s" is off`}
 	}
 	return d, nil

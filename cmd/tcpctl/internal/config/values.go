@@ -121,11 +121,11 @@ func (d *decoder) number(path string, raw any, p *int, tag reflect.StructTag) {
 	}
 	most, err := strconv.Atoi(tag.Get("max"))
 	if err != nil {
-		most = math.MaxInt32
+		most = math.MaxInt
 	}
 	if n < int64(least) || n > int64(most) {
 		hint := fmt.Sprintf("it is a number from %d to %d", least, most)
-		if most == math.MaxInt32 && n < int64(least) {
+		if most == math.MaxInt && n < int64(least) {
 			hint = fmt.Sprintf("it is a number from %d", least)
 		}
 		d.wrong(path, hint, "%s = %d is out of range", last(path), n)

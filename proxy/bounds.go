@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// What values can be at most, in a file, on a command line, over the API, in
+// what was saved and in a library user's program alike.
+const (
+	// LongestPause bounds pause.max, and each pause and plan: nobody holds
+	// clients for longer without looking again (rule 14a).
+	LongestPause = 24 * time.Hour
+	// LongestDuration bounds all others: it keeps every sum of a time and a
+	// duration far from an overflow.
+	LongestDuration = 10 * 365 * 24 * time.Hour
+
+	maxWeight = 1_000_000 // so that the shares of as many backends are far from an overflow
+	maxCount  = 1_000_000_000
+	// Rates are things a second. The lowest is one a day, so that the time to
+	// the next is a duration.
+	maxRate = 1e9
+	minRate = 1.0 / (24 * 60 * 60)
+	// maxBytes bounds byte rates: every whole number up to it is a float64.
+	maxBytes = 1 << 53
+
+	maxName = 64   // bytes of the name of a service or backend
+	maxNote = 1000 // bytes of a reason or a mark
+
+	leastInterval  = 10 * time.Millisecond // of checks: more would be a load of their own
+	mostKeepAlive  = 32767 * time.Second   // TCP_KEEPIDLE's
+	mostUserTimout = 576 * time.Hour       // TCP_USER_TIMEOUT is milliseconds in 31 bits
+)
+
+// ValueError is one value that cannot be: of a configuration, of an act's
+// options, or of what was saved.
+type ValueError struct {
+	Key  string // "check.interval" or "backends[1].weight" of a service; "max" of options
+	Text string // what is wrong with it, in a sentence that names it
+	Hint string // what to write; may be empty
+	// Other is the key of the value that it cannot be beside; "": it is wrong by itself.
+	Other string
+}
+
+func (e *ValueError) Error() string {
+	if e.Hint == "" {
+		return e.Text
+	}
+	return e.Text + "; " + e.Hint
+}
+
+// values gathers what is wrong with the values of one thing.
+type values struct {
+	prefix string // of the keys
+	found  []*ValueError
+}
+
+func (v *values) wrong(key, hint, format string, args ...any) {
+	v.found = append(v.found, &ValueError{Key: v.prefix + key, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// first is the first that was found, as an error.
+func (v *values) first() error {
+	if len(v.found) == 0 {
+		return nil
+	}
+	return v.found[0]
+}
+
+// last is the key without its table, as sentences name it.
+func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+func (v *values) number(key string, n, least, most int) {
+	if n >= least && n <= most {
+		return
+	}
+	v.wrong(key, fmt.Sprintf("it is a number from %d to %d", least, most), "%s = %d is out of range", last(key), n)
+}
+
+// count takes what is switched off, too: a negative one.
+func (v *values) count(key string, n, most int) { v.number(key, max(n, 0), 0, most) }
+
+// duration takes what is switched off, too: a negative one.
+func (v *values) duration(key string, d, most time.Duration) {
+	if d > most {
+		v.wrong(key, "at most "+shortDuration(most), "%s = %s is too long", last(key), shortDuration(d))
+	}
+}
+
+// needed is for a duration without which something would never end.
+func (v *values) needed(key string, d, most time.Duration, hint, why string) {
+	if d <= 0 {
+		v.wrong(key, hint, "%s cannot be switched off: %s", last(key), why)
+		return
+	}
+	v.duration(key, d, most)
+}
+
+// given is for a duration of an act: none, or one that is longer than 0.
+func (v *values) given(key string, d, most time.Duration) {
+	if d < 0 {
+		v.wrong(key, "leave it out for the default", "%s = %s is not longer than 0", key, shortDuration(d))
+		return
+	}
+	v.duration(key, d, most)
+}
+
+func (v *values) rate(key string, r float64) {
+	switch {
+	case r == 0:
+	case math.IsNaN(r), math.IsInf(r, 0), r < minRate, r > maxRate:
+		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'g', -1, 64))
+	}
+}
+
+func (v *values) choice(key, value string, of ...string) {
+	for _, o := range of {
+		if o == value {
+			return
+		}
+	}
+	v.wrong(key, "it is one of "+strings.Join(of, ", "), "unknown %s %q", last(key), value)
+}
+
+// name refuses what could not be said on a command line, as in
+// tcpctl drain SERVICE/BACKEND, or not be seen for what it is.
+func (v *values) name(key, what, name string) {
+	switch {
+	case name == "":
+		v.wrong(key, "give it a name", "a %s has no name", what)
+	case len(name) > maxName:
+		v.wrong(key, "shorten it", "%s %q: a name has at most %d bytes", what, name[:20]+"...", maxName)
+	case strings.ContainsFunc(name, func(r rune) bool { return r == '/' || unicode.IsSpace(r) }):
+		v.wrong(key, "use letters, digits, - and _", "%s %q: a name has no space and no slash", what, name)
+	case text.Safe(name) != name:
+		v.wrong(key, "use letters, digits, - and _", "%s %q: a name has no control or format characters", what, name)
+	case name[0] == '-':
+		v.wrong(key, "commands would take it for a flag", "%s %q: a name does not begin with -", what, name)
+	}
+}
+
+func (v *values) addr(key, addr string, listen bool) {
+	if err := checkAddr(addr, listen); err != nil {
+		v.wrong(key, "", "%s %v", last(key), err)
+	} else if text.Safe(addr) != addr || strings.ContainsFunc(addr, unicode.IsSpace) {
+		v.wrong(key, "", "%s %q: an address has no space, control or format characters", last(key), addr)
+	}
+}
+
+// note is for what people write: a reason, a mark.
+func (v *values) note(key, said string) {
+	if len(said) > maxNote {
+		v.wrong(key, fmt.Sprintf("at most %d", maxNote), "%s: %d bytes are too many", key, len(said))
+	}
+}
+
+// shortDuration writes 24h, not 24h0m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

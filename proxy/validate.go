@@ -1,0 +1,250 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// Validate says what is wrong with the configuration of a service, all of it.
+// It is the one place where that is decided: New and Engine.Apply ask it, and
+// so does whatever reads a configuration from elsewhere, which can add where
+// a value stands. Zero is a default and right; of a duration or number that
+// can be switched off, so is a negative one.
+func (c ServiceConfig) Validate() []*ValueError {
+	c = c.complete()
+	v := &values{}
+	v.name("", "service", c.Name)
+	if len(c.Listen)+len(c.Listeners) == 0 {
+		v.wrong("listen", `write listen = "127.0.0.1:5432"`, "service %q has no address to listen on", c.Name)
+	}
+	for i, a := range c.Listen {
+		v.addr(fmt.Sprintf("listen[%d]", i), a, true)
+	}
+	for i, a := range c.Source {
+		if _, err := ParseSource(a.String()); err != nil {
+			v.wrong(fmt.Sprintf("source[%d]", i), "", "source %v", err)
+		}
+	}
+	c.validateServing(v)
+	c.validateClients(v)
+	c.Check.validate(v)
+	c.Pause.validate(v)
+	c.Hooks.validate(v)
+	first := map[string]string{}
+	for i, b := range c.Backends {
+		at := fmt.Sprintf("backends[%d]", i)
+		v.prefix = at + "."
+		b.validate(v)
+		v.prefix = ""
+		if other, twice := first[b.Name]; twice {
+			v.wrong(at, "give one of them another name", "service %q: two backends are called %q", c.Name, b.Name)
+			v.found[len(v.found)-1].Other = other
+			continue
+		}
+		first[b.Name] = at
+	}
+	return v.found
+}
+
+// Validate says what is wrong with the values of the whole; ServiceConfig has
+// a Validate of its own.
+func (c Config) Validate() []*ValueError {
+	v := &values{}
+	v.count("limits.max_sessions", c.MaxSessions, maxCount)
+	return v.found
+}
+
+// complete is c with its defaults, and those of its backends.
+func (c ServiceConfig) complete() ServiceConfig {
+	c = c.withDefaults()
+	all := make([]BackendConfig, len(c.Backends))
+	for i, b := range c.Backends {
+		all[i] = b.withDefaults()
+	}
+	c.Backends = all
+	return c
+}
+
+func (c *ServiceConfig) validateServing(v *values) {
+	v.choice("balance", c.Balance, policyNames...)
+	v.needed("connect_timeout", c.ConnectTimeout, LongestDuration, `write "3s"`, "a dial has to end")
+	v.count("connect_retries", c.ConnectRetries, 1000)
+	v.duration("idle_timeout", c.IdleTimeout, LongestDuration)
+	v.duration("half_close_timeout", c.HalfCloseTimeout, LongestDuration)
+	v.duration("max_lifetime", c.MaxLifetime, LongestDuration)
+	v.duration("keepalive", c.Sock.KeepAlive, mostKeepAlive)
+	v.duration("user_timeout", c.Sock.UserTimeout, mostUserTimout)
+	v.count("backlog", c.Sock.Backlog, math.MaxInt32)
+	v.choice("relay", c.Relay, "auto", "loop", "stream")
+	if why := c.notForLoop(); c.Relay == "loop" && why != "" {
+		v.wrong("relay", `write relay = "auto"`, "service %q: relay = \"loop\" cannot carry it: %s", c.Name, why)
+	}
+	v.choice("no_backend", c.NoBackend, Hold, Reject)
+	v.count("max_sessions", c.MaxSessions, maxCount)
+	v.count("queue.max", c.Queue.Max, maxCount)
+	v.duration("queue.timeout", c.Queue.Timeout, LongestDuration)
+	v.choice("queue.on_client_fin", c.Queue.OnClientFin, FinVerify, FinKeep, FinDrop)
+	v.count("lock.slots", c.Lock.Slots, maxCount)
+	v.duration("lock.ttl", c.Lock.TTL, LongestDuration)
+}
+
+func (c *ServiceConfig) validateClients(v *values) {
+	v.count("max_sessions_per_ip", c.MaxSessionsPerIP, maxCount)
+	v.rate("new_sessions_per_ip", max(c.NewSessionsPerIP, 0))
+	if c.RateLimit > maxBytes {
+		v.wrong("rate_limit", "it is from 0/s to 8192TiB/s", "rate_limit = %d bytes a second is out of range", c.RateLimit)
+	}
+	if c.AcceptProxy && len(c.TrustedProxies) == 0 {
+		v.wrong("accept_proxy", `write trusted_proxies = ["10.0.0.5"]`, "accept_proxy without trusted_proxies: nobody would be believed")
+	}
+	v.number("send_proxy", c.SendProxy, 0, 2)
+}
+
+func (c *CheckConfig) validate(v *values) {
+	v.choice("check.type", c.Type, health.TCP, health.HTTP, health.Talk, checkExec, health.Passive, health.None)
+	v.number("check.port", c.Port, 0, 65535)
+	if c.Path != "" && !strings.HasPrefix(c.Path, "/") {
+		v.wrong("check.path", fmt.Sprintf("write %q", "/"+c.Path), "path %q does not begin with a slash", c.Path)
+	}
+	for key, said := range map[string]string{"check.path": c.Path, "check.method": c.Method, "check.host": c.Host} {
+		if strings.ContainsFunc(said, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			v.wrong(key, "", "%s %q: a request's first line ends at a space or control character", last(key), said)
+		}
+	}
+	if c.Expect != 0 {
+		v.number("check.expect", c.Expect, 100, 599)
+	}
+	switch {
+	case c.Type == checkExec && len(c.Run) == 0:
+		v.wrong("check.run", `write run = ["/path/of/program"]`, `type = "exec" has nothing to run`)
+	case c.Type == health.Talk && c.Want == "":
+		v.wrong("check.expect_bytes", `write what the backend answers, such as "+PONG"`, `type = "send-expect" expects nothing`)
+	}
+	v.needed("check.interval", c.Interval, LongestDuration, `write type = "none" for no checks, or 10ms and more`, "checks would never rest")
+	if c.Interval > 0 && c.Interval < leastInterval {
+		v.wrong("check.interval", `write type = "none" for no checks, or 10ms and more`, "interval = %q: checks would never rest", shortDuration(c.Interval))
+	}
+	v.needed("check.timeout", c.Timeout, LongestDuration, `write the longest that a check may take, such as "4s"`, "a check has to end")
+	v.number("check.rise", c.Rise, 0, 1000)
+	v.number("check.fall", c.Fall, 0, 1000)
+	v.duration("check.slow_start", c.SlowStart, LongestDuration)
+	v.choice("check.on_down", c.OnDown, OnDownKeep, OnDownCut)
+}
+
+func (c *PauseConfig) validate(v *values) {
+	v.duration("pause.limit", c.Limit, LongestDuration)
+	v.choice("pause.then", c.Then, Thens...)
+	v.needed("pause.max", c.Max, LongestPause, `write the longest that clients may be held, such as "2m"`, "a pause always has a deadline")
+	v.choice("pause.on_max", c.OnMax, "resume", "reject")
+	v.rate("pause.release_rate", max(c.ReleaseRate, 0))
+}
+
+func (h *Hooks) validate(v *values) {
+	h.BeforeNext.validate(v, "hooks.before_next")
+	h.OnTTL.validate(v, "hooks.on_ttl")
+	if h.Ready != "" {
+		v.choice("hooks.ready", h.Ready, ReadyCheck, ReadyConnect, ReadyNone)
+	}
+}
+
+func (h *Hook) validate(v *values, key string) {
+	v.number(key+".every", h.Every, 0, maxCount)
+	if h.Timeout != 0 {
+		v.needed(key+".timeout", h.Timeout, LongestDuration, `write the longest that it may take, such as "30s"`, "a hook has to end")
+	}
+	if h.OnError != "" {
+		v.choice(key+".on_error", h.OnError, OnErrors...)
+	}
+}
+
+// validate is for a backend that has its defaults.
+func (c *BackendConfig) validate(v *values) {
+	v.addr("addr", c.Addr, false)
+	if c.Name != c.Addr { // an address may have slashes, a name may not
+		v.name("name", "backend", c.Name)
+	}
+	v.number("weight", c.Weight, 0, maxWeight)
+	v.number("priority", c.Priority, 0, maxWeight)
+	v.count("max_sessions", c.MaxSessions, maxCount)
+	v.number("check_port", c.CheckPort, 0, 65535)
+	if c.ReadyTimeout != 0 {
+		v.needed("ready_timeout", c.ReadyTimeout, LongestDuration, `write how long a restart may take, such as "60s"`, "a restart has to end")
+	}
+}
+
+// Validate says what is wrong with the configuration of a backend, the first
+// of it as a *ValueError; nil: nothing.
+func (c BackendConfig) Validate() error {
+	c = c.withDefaults()
+	v := &values{}
+	c.validate(v)
+	return v.first()
+}
+
+// Validate says what is wrong with the options of a drain; nil: nothing.
+func (o DrainOptions) Validate() error {
+	v := &values{}
+	v.given("limit", o.Limit, LongestDuration)
+	if o.Then != "" {
+		v.choice("then", o.Then, Thens...)
+	}
+	v.note("reason", o.Reason)
+	return v.first()
+}
+
+// Validate says what is wrong with the options of a pause; nil: nothing.
+func (o PauseOptions) Validate() error {
+	v := &values{}
+	v.given("max", o.Max, LongestPause)
+	if err := v.first(); err != nil {
+		return err
+	}
+	return DrainOptions{Limit: o.Limit, Then: o.Then, Reason: o.Reason}.Validate()
+}
+
+// Validate says what is wrong with the options of a resume; nil: nothing.
+func (o ResumeOptions) Validate() error {
+	v := &values{}
+	v.rate("rate", o.Rate)
+	v.note("reason", o.Reason)
+	return v.first()
+}
+
+// Validate says what is wrong with the options of a plan; nil: nothing.
+func (o PlanOptions) Validate() error {
+	v := &values{}
+	v.number("min_up", o.MinUp, 0, maxCount)
+	v.given("max_wait", o.MaxWait, LongestDuration)
+	v.rate("rate", o.Rate)
+	if err := v.first(); err != nil {
+		return err
+	}
+	return PauseOptions{Limit: o.Limit, Then: o.Then, Max: o.Max, Reason: o.Reason}.Validate()
+}
+
+// ValidateNote says whether a text is too long for a reason or a mark, which
+// key names; nil: it is not.
+func ValidateNote(key, said string) error {
+	v := &values{}
+	v.note(key, said)
+	return v.first()
+}
+
+// ValidateDuration says whether a duration of an act, which key names, cannot
+// be; nil: it can.
+func ValidateDuration(key string, d time.Duration) error {
+	v := &values{}
+	v.given(key, d, LongestDuration)
+	return v.first()
+}
+
+// ValidateWeight says whether a backend can have a weight; nil: it can.
+func ValidateWeight(n int) error {
+	v := &values{}
+	v.number("weight", n, 0, maxWeight)
+	return v.first()
+}
