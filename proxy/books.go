@@ -71,24 +71,28 @@ func (c CloseInfo) Label() string {
 	return strconv.Itoa(c.Code)
 }
 
-// closeInfo gives them in the order of their codes. The queue is locked.
-func (k *books) closeInfo() (all []CloseInfo) {
-	for _, code := range slices.Sorted(maps.Keys(k.closes)) {
-		all = append(all, CloseInfo{code, k.closes[code]})
+// closesOf gives them in the order of their codes.
+func closesOf(closes map[int]int64) (all []CloseInfo) {
+	for _, code := range slices.Sorted(maps.Keys(closes)) {
+		all = append(all, CloseInfo{code, closes[code]})
 	}
 	return all
 }
 
-// info is the books at this moment, the endings in a fixed order. The queue is
-// locked.
-func (k *books) info() (TimesInfo, []EndingInfo) {
-	all := make([]EndingInfo, 0, len(k.endings))
-	for e, n := range k.endings {
+// endingsOf gives them in a fixed order.
+func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
+	all := make([]EndingInfo, 0, len(endings))
+	for e, n := range endings {
 		e.Count = n
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b EndingInfo) int {
 		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Reason, b.Reason))
 	})
-	return TimesInfo{Connect: k.connect.info(), Wait: k.wait.info(), Session: k.session.info()}, all
+	return all
+}
+
+// times are those of the books at this moment.
+func (k *books) times() TimesInfo {
+	return TimesInfo{Connect: k.connect.info(), Wait: k.wait.info(), Session: k.session.info()}
 }

@@ -170,9 +170,11 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
 			// One that is away and has nobody bears a look, whoever holds the
-			// slots: or it could never come back.
+			// slots: or it could never come back. What is free here may be
+			// taken in another process.
 			away := b.active == 0 && !b.judge.Up()
-			if may = away || s.active+s.checking < slots; may {
+			free := s.active+s.checking < slots && s.elsewhere.Waiting == 0 && s.handed == nil
+			if may = away || free; may {
 				s.checking++
 			}
 		}
@@ -284,7 +286,9 @@ func (b *Backend) counts(r health.Result) {
 	if r.OK {
 		b.evidence.forget()
 	} else {
-		b.flaps++
+		if b.service.handed == nil { // else another process counts it
+			b.flaps++
+		}
 		ev.Kind, ev.Level = EventBackendDn, LevelAlarm
 		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.judge.Streak(), b.judge.Need(), b.counted())
 	}

@@ -54,15 +54,12 @@ type Config struct {
 	// a service that listens there takes the socket instead of opening its own.
 	// The engine owns them from Start on, and closes those that nobody wants.
 	Doors []Door
-	// Up are the backends, by their services and names, that were up there, and
-	// where: they get clients before the first check.
-	Up map[string]map[string]string
 	// Closed are services that an operator has closed: Start does not open them.
 	Closed []string
-	// Opened, when set, is called by Start when every address is open, and
-	// before a client is accepted. What it returns is followed (Follow) from
-	// the first client on; its error is Start's.
-	Opened func() (map[string]Rest, error)
+	// CutEarlier, when set, has the sessions reset that predecessors (Follow)
+	// have of a service, or of one backend of it: a limit has come. It runs in
+	// a goroutine of its own.
+	CutEarlier func(service, backend, reason string)
 	// OnRecord, when set, gets the record of each session, once, at its end,
 	// and all have come before Shutdown returns. It is called on the data path,
 	// with no lock held, by what serves other sessions, too: it must not block.

@@ -43,7 +43,11 @@ type Engine struct {
 	doors    []Door // nobody has taken yet
 	started  bool
 	stopped  bool
+	opened   bool
 	left     bool // its doors are another engine's
+
+	followMu     sync.Mutex
+	predecessors map[string]*Remaining // by what Follow calls them; "": the sum of those that have ended
 }
 
 // New makes an engine of a configuration, which it refuses with a sentence
@@ -89,6 +93,49 @@ func (c Config) complete() ([]ServiceConfig, error) {
 	return all, nil
 }
 
+// Open opens all addresses, or none, and accepts nobody yet. Start does so
+// itself where it was not called; after it, Close must be.
+func (e *Engine) Open() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.openAll()
+}
+
+// openAll is Open. The engine is locked.
+func (e *Engine) openAll() error {
+	if e.opened {
+		return nil
+	}
+	e.opened = true
+	err := e.open()
+	closeDoors(e.doors)
+	e.doors = nil
+	if err != nil {
+		e.abandon()
+	}
+	return err
+}
+
+// abandon takes Open back. Of sockets that another process has, too, the files
+// stay. The engine is locked.
+func (e *Engine) abandon() {
+	for _, s := range e.services {
+		if s.front == nil {
+			continue
+		}
+		if len(e.cfg.Doors) > 0 {
+			for _, sk := range s.front.sockets {
+				delete(e.sockets, sk.key)
+				sk.l.Leave()
+			}
+		} else {
+			s.front.close(e)
+		}
+		s.queue.Do(func() { s.front = nil })
+	}
+	e.loop.Shutdown()
+}
+
 // Start opens all listeners, or none, and begins to serve.
 func (e *Engine) Start() error {
 	e.mu.Lock()
@@ -99,33 +146,11 @@ func (e *Engine) Start() error {
 	case e.started:
 		return errors.New("proxy: started already")
 	}
-	err := e.open()
-	closeDoors(e.doors)
-	e.doors = nil
-	var rest map[string]Rest
-	if err == nil && e.cfg.Opened != nil {
-		rest, err = e.cfg.Opened()
-	}
-	if err != nil {
-		for _, s := range e.services {
-			if s.front != nil {
-				s.front.close(e)
-				s.front = nil
-			}
-		}
-		e.loop.Shutdown()
+	if err := e.openAll(); err != nil {
 		return err
 	}
 	e.started = true
 	for _, s := range e.services {
-		s.queue.Update(func() {
-			s.follow(rest[s.name])
-			for _, b := range s.backends {
-				if addr, ok := e.cfg.Up[s.name][b.name]; ok && addr == b.addr {
-					b.judge.Add(true)
-				}
-			}
-		})
 		s.start()
 		if s.front != nil {
 			e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.front.addrs(), ", "))})

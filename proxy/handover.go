@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -28,14 +29,13 @@ type Rest struct {
 func (r *Rest) empty() bool { return r.Active == 0 && r.Waiting == 0 }
 
 // Doors gives another descriptor of each socket that the engine has opened,
-// which the caller owns, and the names of services that are closed. What was
-// given to the engine is not among them: the giver can give it again.
-func (e *Engine) Doors() (doors []Door, closed []string, err error) {
+// which the caller owns. What was given to the engine is not among them: the
+// giver can give it again.
+func (e *Engine) Doors() (doors []Door, err error) {
 	for _, s := range e.all() {
 		var f *front
 		s.queue.View(func() { f = s.front })
 		if f == nil {
-			closed = append(closed, s.name)
 			continue
 		}
 		for _, sk := range f.sockets {
@@ -45,12 +45,12 @@ func (e *Engine) Doors() (doors []Door, closed []string, err error) {
 			file, err := sk.l.File()
 			if err != nil {
 				closeDoors(doors)
-				return nil, nil, fmt.Errorf("proxy: %s: %w", s.name, err)
+				return nil, fmt.Errorf("proxy: %s: %w", s.name, err)
 			}
 			doors = append(doors, Door{s.name, sk.asked, file})
 		}
 	}
-	return doors, closed, nil
+	return doors, nil
 }
 
 func closeDoors(doors []Door) {
@@ -84,9 +84,6 @@ func (e *Engine) Movable() error {
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, clockTime(s.pause.until))
 			case s.releasing():
 				err = fmt.Errorf("proxy: %s still lets those through who were held", s.name)
-			case !s.elsewhere.empty():
-				err = fmt.Errorf("proxy: the process before this one still has %s and %s of %s",
-					plural(s.elsewhere.Active, "session"), plural(s.elsewhere.Waiting, "waiting client"), s.name)
 			}
 		})
 		if err != nil {
@@ -96,8 +93,66 @@ func (e *Engine) Movable() error {
 	return e.plans.none()
 }
 
-// Up are the backends that are up, for an engine that follows.
-func (e *Engine) Up() map[string]map[string]string {
+// Handover is what an engine knows that another one, in a process that takes
+// the place of this one, has to go on with.
+type Handover struct {
+	Saved    Saved                        `json:"saved"`
+	Closed   []string                     `json:"closed"`   // services that an operator has closed
+	Up       map[string]map[string]string `json:"up"`       // where the backends are that are up, by service and name
+	Sessions uint64                       `json:"sessions"` // have been numbered
+	// Predecessors are the processes that the sums of counters are made of,
+	// also those that have ended, by the names that Follow knows them by.
+	Predecessors map[string]Remaining `json:"predecessors"`
+}
+
+// Remaining is what an engine that has stopped listening still has, and what
+// it has counted by itself.
+type Remaining struct {
+	Services map[string]Rest `json:"services"`
+	Counters []ServiceInfo   `json:"counters,omitempty"` // of which only what grows is used; none: as before
+	Sessions uint64          `json:"sessions,omitempty"` // have been numbered
+}
+
+// Handover tells what there is at this moment. Self is what the engine that
+// follows is to call this one.
+func (e *Engine) Handover(self string) Handover {
+	h := Handover{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Predecessors: map[string]Remaining{self: e.Remaining(true)}}
+	for _, s := range e.all() {
+		s.queue.View(func() {
+			if s.state() == StateClosed {
+				h.Closed = append(h.Closed, s.name)
+			}
+		})
+	}
+	e.followMu.Lock()
+	defer e.followMu.Unlock()
+	for who, r := range e.predecessors {
+		h.Predecessors[who] = *r
+	}
+	return h
+}
+
+// TakeOver has the engine go on, from Start on, where another one was, and
+// follow it. It is to be called once, after Open.
+func (e *Engine) TakeOver(h Handover) {
+	e.sessions.Store(h.Sessions)
+	e.Restore(h.Saved)
+	for _, s := range e.all() {
+		s.queue.Update(func() {
+			for _, b := range s.backends {
+				if addr, ok := h.Up[s.name][b.name]; ok && addr == b.addr {
+					b.judge.Add(true)
+				}
+			}
+		})
+	}
+	for who, r := range h.Predecessors {
+		e.Follow(who, &r)
+	}
+}
+
+// up are the backends that are up.
+func (e *Engine) up() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, s := range e.all() {
 		all[s.name] = map[string]string{}
@@ -112,71 +167,91 @@ func (e *Engine) Up() map[string]map[string]string {
 	return all
 }
 
-// Leave stops listening, for an engine in another process that has the same
-// sockets; nothing is closed for clients. Waiters and live sessions go on
-// until Shutdown. Return opens the doors again of the services that were left.
-func (e *Engine) Leave() (left []*Service) {
+// StopListening accepts no more clients, for an engine in another process that
+// has the same sockets; nothing is closed for clients, and a service that was
+// open counts as open. Waiters and live sessions go on until Shutdown.
+func (e *Engine) StopListening() {
 	e.mu.Lock()
-	e.left = true
 	defer e.mu.Unlock()
+	e.left = true
 	for _, s := range e.services {
-		if s.front == nil {
+		f := s.front
+		if f == nil {
 			continue
 		}
-		for _, sk := range s.front.sockets {
+		for _, sk := range f.sockets {
 			delete(e.sockets, sk.key)
 			sk.l.Leave()
 		}
+		s.queue.Do(func() { s.handed = f })
 		s.takeFront()
-		left = append(left, s)
 	}
-	return left
 }
 
-// Return listens again after Leave, since nobody has come.
-func (e *Engine) Return(left []*Service) error {
+// StartListening listens again after StopListening, since nobody has come, by
+// the sockets that Doors has given, which are the engine's now.
+func (e *Engine) StartListening(doors []Door) error {
 	e.mu.Lock()
-	e.left = false
+	e.left, e.doors = false, doors
 	e.mu.Unlock()
 	var all []error
-	for _, s := range left {
-		_, err := s.OpenFront("", "upgrade")
-		all = append(all, err)
+	for _, s := range e.all() {
+		var was *front
+		s.queue.Do(func() { was, s.handed = s.handed, nil })
+		if was != nil {
+			_, err := s.OpenFront("", "upgrade")
+			all = append(all, err)
+		}
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	closeDoors(e.doors)
+	e.doors = nil
 	return errors.Join(all...)
 }
 
-// Rest is what there still is of each service after Leave; those of which
-// nothing is left are not in it.
-func (e *Engine) Rest() map[string]Rest {
-	all := map[string]Rest{}
+// Remaining is what there is of each service, of this engine alone; those of
+// which nothing is left are not in it.
+func (e *Engine) Remaining(counters bool) Remaining {
+	all := Remaining{Services: map[string]Rest{}, Sessions: e.sessions.Load()}
 	for _, s := range e.all() {
 		var r Rest
-		s.queue.View(func() {
-			r.Active = s.active + s.checking + len(s.hooks.ttl)
-			r.Backends = map[string]int{}
-			for _, b := range s.backends {
-				if b.active > 0 {
-					r.Backends[b.name] = b.active
-				}
-			}
-			if !s.bounded() {
-				r.Waiting = s.queue.Waiting()
-				return
-			}
-			// Who is still being greeted will stand in the queue, too, and then
-			// take what the other engine must not have given away.
-			for sess := range s.live.all() {
-				if sess.backend == nil {
-					r.Waiting++
-				}
-			}
-		})
+		s.queue.View(func() { r = s.remaining() })
 		if !r.empty() {
-			all[s.name] = r
+			all.Services[s.name] = r
+		}
+		if counters {
+			all.Counters = append(all.Counters, s.own())
 		}
 	}
 	return all
+}
+
+// remaining is what there is of the service here. The queue is locked.
+func (s *Service) remaining() (r Rest) {
+	r.Active = s.active - s.elsewhere.Active + s.checking + len(s.hooks.ttl)
+	r.Backends = map[string]int{}
+	for _, b := range s.backends {
+		if n := b.active - s.elsewhere.Backends[b.name]; n > 0 {
+			r.Backends[b.name] = n
+		}
+	}
+	if !s.bounded() {
+		r.Waiting = s.queue.Waiting()
+		return r
+	}
+	// Who is still being greeted will stand in the queue, too, and then take
+	// what the other engine must not have given away; and what a hook makes
+	// ready is for one who waits here.
+	for sess := range s.live.all() {
+		if sess.backend == nil {
+			r.Waiting++
+		}
+	}
+	if s.hooks.running != "" {
+		r.Waiting = max(r.Waiting, 1)
+	}
+	return r
 }
 
 // bounded says whether only so many may be admitted. The queue is locked.
@@ -185,14 +260,93 @@ func (s *Service) bounded() bool {
 	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
 
-// Follow tells the engine what another one, whose doors it has, still has of
-// their services. That counts here as if it were our own, so that no more
-// sessions than slots reach a backend and nothing begins beside a client that
-// is still served; and as long as somebody waits there, nobody is let in here:
-// he came first. Call it whenever that has changed; nil is nothing any more.
-func (e *Engine) Follow(all map[string]Rest) {
+// Follow tells the engine what another one, whose sockets it has, still has of
+// their services; nil: that has ended. What it has counts here as if it were
+// our own, so that no more sessions than slots reach a backend and nothing
+// begins beside a client that is still served; and as long as somebody waits
+// there, nobody is let in here: it came first. What it has counted is part of
+// our counters, also after its end. Call it whenever any of that has changed.
+func (e *Engine) Follow(who string, now *Remaining) {
+	e.followMu.Lock()
+	defer e.followMu.Unlock()
+	if e.predecessors == nil {
+		e.predecessors = map[string]*Remaining{"": {}}
+	}
+	was := e.predecessors[who]
+	if now == nil {
+		if was == nil {
+			return
+		}
+		delete(e.predecessors, who)
+		ended := e.predecessors[""]
+		ended.Counters = sumOf(ended, was)
+	} else {
+		next := *now
+		if next.Counters == nil && was != nil {
+			next.Counters = was.Counters
+		}
+		e.predecessors[who] = &next
+		for n := e.sessions.Load(); next.Sessions > n && !e.sessions.CompareAndSwap(n, next.Sessions); {
+			n = e.sessions.Load() // one that dies soon has given these numbers
+		}
+	}
+	counted := map[string]*ServiceInfo{}
+	if now == nil || now.Counters != nil {
+		sum := sumOf(slices.Collect(maps.Values(e.predecessors))...)
+		for i := range sum {
+			counted[sum[i].Name] = &sum[i]
+		}
+	}
 	for _, s := range e.all() {
-		s.queue.Update(func() { s.follow(all[s.name]) })
+		var rest Rest
+		for _, p := range e.predecessors {
+			rest.add(p.Services[s.name])
+		}
+		s.queue.Update(func() {
+			s.follow(rest)
+			if c := counted[s.name]; c != nil {
+				s.carried = *c
+			}
+		})
+	}
+}
+
+// Predecessor is what Follow was told last of one; nothing where it was not.
+func (e *Engine) Predecessor(who string) Remaining {
+	e.followMu.Lock()
+	defer e.followMu.Unlock()
+	if r := e.predecessors[who]; r != nil {
+		return *r
+	}
+	return Remaining{}
+}
+
+// Idle says that no client is left.
+func (e *Engine) Idle() bool { return e.budget.Used() == 0 }
+
+// cutEarlier has the sessions cut that the predecessors have of a service, or
+// of one backend of it. The queue is locked.
+func (s *Service) cutEarlier(b *Backend, reason Reason) {
+	f := s.engine.cfg.CutEarlier
+	if f == nil || s.elsewhere.Active == 0 {
+		return
+	}
+	name := ""
+	if b != nil {
+		name = b.name
+	}
+	s.working.Go(func() { f(s.name, name, string(reason)) })
+}
+
+// add adds what another process has.
+func (r *Rest) add(o Rest) {
+	r.Active += o.Active
+	r.Waiting += o.Waiting
+	for name, n := range o.Backends {
+		if r.Backends == nil {
+			r.Backends = map[string]int{}
+		}
+		r.Backends[name] += n
 	}
 }
 

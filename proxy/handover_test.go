@@ -3,12 +3,60 @@
 package proxy_test
 
 import (
+	"encoding/json"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
+
+// generations are engines that take over from each other, at one door, in
+// front of one server.
+type generations struct {
+	testing.TB
+	cfg  proxy.Config
+	last *visit
+}
+
+// next has an engine take over; name is what it calls the one before it.
+func (g *generations) next(name string) *visit {
+	g.Helper()
+	doors, err := g.last.Doors()
+	g.must("", err)
+	g.cfg.Doors = doors
+	e, err := proxy.New(g.cfg)
+	g.must("", err)
+	g.must("", e.Open())
+	g.Cleanup(func() { e.Close() })
+	g.last.StopListening()
+	e.TakeOver(overTheWire(g, g.last.Handover(name)))
+	g.must("", e.Start())
+	v := &visit{TB: g.TB, Engine: e, svc: e.Service("db")}
+	g.last = v
+	return v
+}
+
+func (g *generations) must(_ string, err error) {
+	g.Helper()
+	if err != nil {
+		g.Fatal(err)
+	}
+}
+
+// overTheWire is what the other process reads.
+func overTheWire[T any](t testing.TB, v T) (back T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
 
 // TestOneEngineFollowsAnother at the same doors: those who are at the first
 // are served there, those who come later at the second, after them, and never
@@ -17,39 +65,24 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		door := "unix:" + filepath.Join(t.TempDir(), "db.sock")
-		old := start(t, proxy.ServiceConfig{Relay: relay, Listen: []string{"127.0.0.1:0", door}, Lock: proxy.LockConfig{Slots: 1}}, a)
+		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0", door}, Lock: proxy.LockConfig{Slots: 1},
+			Backends: []proxy.BackendConfig{a.backend()}}
+		old := start(t, c)
 		one := old.dial("one")
 		one.hears("a one")
 		two := old.queue("two")
-
-		doors, closed, err := old.Doors()
-		if err != nil || len(doors) != 2 || closed != nil || old.Movable() != nil {
-			t.Fatalf("doors %v, closed %v, %v", doors, closed, err)
+		addr := old.addr()
+		if old.Movable() != nil {
+			t.Fatal(old.Movable())
 		}
-		next := &visit{TB: t, records: make(chan proxy.Record, 10)}
-		var three *client
-		e, err := proxy.New(proxy.Config{
-			Services: []proxy.ServiceConfig{{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0", door},
-				Lock: proxy.LockConfig{Slots: 1}, Backends: []proxy.BackendConfig{a.backend()}}},
-			Doors: doors, Up: old.Up(),
-			Opened: func() (map[string]proxy.Rest, error) {
-				addr := old.addr()
-				old.Leave()
-				three = next.dialAt(addr, "three") // between the two: it waits for whoever accepts
-				return old.Rest(), nil
-			},
-			OnRecord: func(r proxy.Record) { next.records <- r },
-		})
-		if err != nil {
-			t.Fatal(err)
+		g := &generations{t, proxy.Config{Services: []proxy.ServiceConfig{c}}, old}
+		next := g.next("first")
+		if i := old.svc.Info(); i.State != proxy.StateOpen || i.Listen[0] != addr {
+			t.Errorf("the first is %s on %v", i.State, i.Listen)
 		}
-		if err := e.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
-		next.Engine, next.svc = e, e.Service("db")
-		if i := next.until("three waits", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 }); i.Lock.InUse != 1 {
-			t.Errorf("%+v", i.Lock)
+		three := next.dialAt(addr, "three")
+		if i := next.until("three waits", func(i proxy.ServiceInfo) bool { return len(next.svc.Waiters()) == 1 }); i.Lock.InUse != 1 || i.Queue.Waiting != 2 {
+			t.Errorf("%+v, %+v", i.Lock, i.Queue)
 		}
 		if w := next.svc.Waiters(); w[0].Why != "upgrade" {
 			t.Errorf("%+v", w)
@@ -57,20 +90,23 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		if _, err := old.svc.OpenFront("", ""); err == nil {
 			t.Error("the first opens again")
 		}
-		if err := next.Movable(); err == nil {
-			t.Error("a third may follow, and would know nothing of the first")
-		}
 		next.must(next.svc.Pause(proxy.PauseOptions{Max: time.Minute}))
-
+		if err := next.Movable(); err == nil {
+			t.Error("it may be followed while it is paused")
+		}
+		follow := func() {
+			now := old.Remaining(true)
+			next.Follow("first", &now)
+		}
 		one.fin()
 		two.hears("a two")
-		next.Follow(old.Rest())
+		follow()
 		if i := next.svc.Info(); i.State != proxy.StatePausing || i.Lock.InUse != 1 {
 			t.Errorf("while two is at the first: %s, %+v", i.State, i.Lock)
 		}
 		two.fin()
 		old.untilIdle()
-		next.Follow(old.Rest())
+		follow()
 		next.untilState(proxy.StatePaused)
 		next.must(next.svc.Resume(proxy.ResumeOptions{}))
 		three.hears("a three")
@@ -80,21 +116,188 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 			t.Errorf("%d at once", a.most.Load())
 		}
 		old.Close()
+		next.Follow("first", nil)
 		// The first has not taken the socket's file with it.
 		four := next.dialAt(door, "four")
 		four.hears("a four")
 	})
 }
 
-// TestNobodyFollows: an engine that has left listens again.
-func TestNobodyFollows(t *testing.T) {
-	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
-	left := v.Leave()
-	if v.svc.Info().State != proxy.StateClosed {
-		t.Error("it is open")
+// TestSlotsOverGenerations: three processes, each with clients of a lock of
+// two slots: never more than two are at the server, and they come in the order
+// of their arrival, whichever process they came to.
+func TestSlotsOverGenerations(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newServer(t, "a")
+		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Lock: proxy.LockConfig{Slots: 2},
+			Backends: []proxy.BackendConfig{a.backend()}}
+		one := start(t, c)
+		addr := one.addr()
+		g := &generations{t, proxy.Config{Services: []proxy.ServiceConfig{c}}, one}
+		clients := []*client{one.dial("0"), one.dial("1")}
+		clients[0].hears("a 0")
+		clients[1].hears("a 1")
+		clients = append(clients, one.queue("2"), one.queue("3"))
+		two := g.next("one")
+		come := func(v *visit, n int, texts ...string) {
+			for _, text := range texts {
+				clients = append(clients, v.dialAt(addr, text))
+				n++
+				v.until(text+" waits", func(proxy.ServiceInfo) bool { return len(v.svc.Waiters()) == n })
+			}
+		}
+		come(two, 0, "4", "5")
+		three := g.next("two")
+		come(three, 0, "6", "7")
+		follow := func() {
+			ones, twos := one.Remaining(true), two.Remaining(true)
+			two.Follow("one", &ones)
+			three.Follow("one", &ones)
+			three.Follow("two", &twos)
+		}
+		for n := range clients {
+			three.until("the last sees all", func(i proxy.ServiceInfo) bool {
+				follow()
+				return i.Lock.InUse == min(2, len(clients)-n) && i.Sessions.Active == i.Lock.InUse && i.Queue.Waiting == max(0, len(clients)-n-2)
+			})
+			clients[n].fin()
+			if n+2 < len(clients) {
+				for began := time.Now(); int(a.accepted.Load()) < n+3; time.Sleep(time.Millisecond) {
+					follow()
+					if time.Since(began) > patience {
+						t.Fatalf("%d never came", n+2)
+					}
+				}
+				clients[n+2].hears("a " + string(rune('0'+n+2)))
+			}
+		}
+		if a.most.Load() != 2 {
+			t.Errorf("%d at once", a.most.Load())
+		}
+	})
+}
+
+// TestCountersOverGenerations: what has been counted goes on, from each
+// process that still serves and from those that have ended, and nothing twice.
+func TestCountersOverGenerations(t *testing.T) {
+	a := newServer(t, "a")
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a.backend()}}
+	one := start(t, c)
+	addr := one.addr()
+	g := &generations{t, proxy.Config{Services: []proxy.ServiceConfig{c}}, one}
+	comes := func(v *visit, text string) *client {
+		c := v.dialAt(addr, text)
+		c.hears("a " + text)
+		return c
 	}
-	if err := v.Return(left); err != nil {
+	ends := func(v *visit, c *client) {
+		c.leaves()
+		v.eventually("nobody there", func() bool { return len(v.Sessions(false)) == 0 })
+	}
+	ends(one, comes(one, "one"))
+	left := comes(one, "left")
+	two := g.next("one")
+	ends(two, comes(two, "two"))
+	three := g.next("two")
+	sees := func(when string, total, in int64, active int) {
+		t.Helper()
+		ones, twos := one.Remaining(true), two.Remaining(true)
+		if ones.Services != nil {
+			three.Follow("one", &ones)
+		}
+		three.Follow("two", &twos)
+		i := three.svc.Info()
+		b := i.Backends[0]
+		if i.Sessions.Total != total || i.Sessions.Active != active || b.Total != total || b.Active != active || i.BytesIn != in || b.BytesIn != in {
+			t.Errorf("%s: %+v, %d bytes; backend %d active, %d of %d, %d bytes", when, i.Sessions, i.BytesIn, b.Active, b.Total, total, b.BytesIn)
+		}
+		ended := int64(0)
+		for _, e := range i.Endings {
+			ended += e.Count
+		}
+		if ended != total-int64(active) || i.Times.Session.Count() != ended || i.Times.Connect.Count() != total {
+			t.Errorf("%s: %+v, %+v", when, i.Endings, i.Times)
+		}
+	}
+	sees("at first", 3, 4+5+4, 1)
+	left.says(" more")
+	one.until("it has come", func(i proxy.ServiceInfo) bool { return i.BytesIn == 4+5+6 })
+	left.hears("more")
+	sees("while it lasts", 3, 4+5+6+4, 1)
+	ends(one, left)
+	sees("at its end", 3, 19, 0)
+	three.Follow("one", nil)
+	three.Follow("one", nil)
+	if i := three.svc.Info(); i.Sessions.Total != 3 || i.BytesIn != 19 {
+		t.Errorf("after the end of one: %+v, %d", i.Sessions, i.BytesIn)
+	}
+	ends(three, comes(three, "three"))
+	if i := three.svc.Info(); i.Sessions.Total != 4 || i.BytesIn != 25 {
+		t.Errorf("with its own: %+v, %d", i.Sessions, i.BytesIn)
+	}
+	// A fourth fails after it has served one client: the third goes on, and
+	// has that one in its counters.
+	doors, err := three.Doors()
+	if err != nil {
 		t.Fatal(err)
 	}
-	v.dial("back").hears("a back")
+	four := g.next("three")
+	last := comes(four, "four")
+	number := four.Sessions(false)[0].ID
+	ends(four, last)
+	told := overTheWire(t, four.Remaining(true))
+	four.StopListening() // as a death does; Close would refuse clients at the socket
+	four.Close()
+	three.Follow("four", &proxy.Remaining{Counters: told.Counters, Sessions: told.Sessions})
+	three.Follow("four", nil)
+	if err := three.StartListening(doors); err != nil {
+		t.Fatal(err)
+	}
+	if i := three.svc.Info(); i.Sessions.Total != 5 || i.BytesIn != 30 || i.State != proxy.StateOpen || i.Listen[0] != addr {
+		t.Errorf("after the fourth: %+v, %d bytes, %s on %v", i.Sessions, i.BytesIn, i.State, i.Listen)
+	}
+	again := comes(three, "again")
+	if id := three.Sessions(false)[0].ID; id == number {
+		t.Errorf("two sessions are %s", id)
+	}
+	ends(three, again)
+}
+
+// TestNobodyFollows: an engine that has stopped listening listens again, on
+// the same sockets: a client that has come meanwhile is served.
+func TestNobodyFollows(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		door := "unix:" + filepath.Join(t.TempDir(), "db.sock")
+		v := start(t, proxy.ServiceConfig{Relay: relay, Listen: []string{"127.0.0.1:0", door}}, newServer(t, "a"))
+		doors, err := v.Doors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		listen := v.svc.Info().Listen
+		v.StopListening()
+		between, other := v.dial("between"), v.dialAt(door, "other")
+		if err := v.StartListening(doors); err != nil {
+			t.Fatal(err)
+		}
+		between.hears("a between")
+		other.hears("a other")
+		if now := v.svc.Info().Listen; !reflect.DeepEqual(now, listen) {
+			t.Errorf("on %v, not %v", now, listen)
+		}
+	})
+}
+
+// TestHistogramsOfOtherBounds: another version may count in other buckets.
+func TestHistogramsOfOtherBounds(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
+	bounds := v.svc.Info().Times.Connect.Bounds
+	h := proxy.Histogram{Bounds: []float64{0.0007, 1, 1000}, Counts: []int64{1, 2, 3, 4}, Sum: 9}
+	v.Follow("old", &proxy.Remaining{Counters: []proxy.ServiceInfo{{Name: "db", Times: proxy.TimesInfo{Connect: h}}}})
+	got := v.svc.Info().Times.Connect
+	if got.Count() != 10 || got.Sum != 9 || !reflect.DeepEqual(got.Bounds, bounds) {
+		t.Errorf("%+v", got)
+	}
+	if got.Counts[1] != 1 || got.Counts[len(got.Counts)-1] != 7 {
+		t.Errorf("%+v", got)
+	}
 }

@@ -68,6 +68,7 @@ func (s *Service) drainsDue(now time.Time) {
 			case h.then == ThenCut:
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
 				s.tellOn(b, order{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
+				s.cutEarlier(b, ReasonDrainLimit)
 			default:
 				ev.Text = "drain of " + b.target() + " at its limit: going on without waiting for " + plural(b.active, "session")
 			}

@@ -181,6 +181,7 @@ type SessionInfo struct {
 	Subprotocol string  `json:"subprotocol,omitempty"`      // of WebSocket
 	PingSeconds float64 `json:"ping_rtt_seconds,omitempty"` // of WebSocket's last ping
 	Ended       *Record `json:"ended,omitempty"`
+	PID         int     `json:"pid,omitempty"` // of the process that has it, which an upgrade has replaced; 0: the newest
 }
 
 // Who ended a session, and in which phase of its life.

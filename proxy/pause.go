@@ -100,7 +100,7 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, p.owner, time.Since(p.since).Round(time.Second))
 			return
 		}
-		if s.front == nil {
+		if s.state() == StateClosed {
 			err = fmt.Errorf("proxy: %s is closed", s.name)
 			return
 		}
@@ -226,6 +226,7 @@ func (s *Service) pauseDue(now time.Time) {
 				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
 			}
 		}
+		s.cutEarlier(nil, ReasonPauseLimit)
 	default:
 		p.limit, p.settled = nil, true
 		s.changedLocked()

@@ -29,14 +29,16 @@ type Service struct {
 	// What follows is guarded by the queue: whoever changes it does so in
 	// queue.Update, which then lets in those who may go.
 	front      *front // nil: closed. It changes with the engine locked as well
+	handed     *front // its sockets, while another process accepts from them
 	draining   int    // sockets that it has no more, and that may still give clients
 	backends   []*Backend
 	policy     policy
-	candidates []*Backend // scratch of choose
-	active     int        // admitted and not ended
-	bypassing  int        // of those, let past a pause
-	elsewhere  Rest       // of those, in the process before this one
-	checking   int        // slots lent to checks
+	candidates []*Backend  // scratch of choose
+	active     int         // admitted and not ended
+	bypassing  int         // of those, let past a pause
+	elsewhere  Rest        // of those, in the processes before this one
+	carried    ServiceInfo // what those have counted
+	checking   int         // slots lent to checks
 	pause      *pause
 	retired    bool // a reload has it no more; guarded by the engine's mu
 	started    bool // guarded by the engine's mu
@@ -147,7 +149,7 @@ func (s *Service) nextDeadline() {
 // state is the service's word. The queue is locked.
 func (s *Service) state() string {
 	switch {
-	case s.front == nil:
+	case s.front == nil && s.handed == nil:
 		return StateClosed
 	case s.pause != nil && !s.pause.settled:
 		return StatePausing
@@ -160,8 +162,10 @@ func (s *Service) state() string {
 }
 
 func (s *Service) listens() []string {
-	if s.front != nil {
-		return s.front.addrs()
+	for _, f := range []*front{s.front, s.handed} {
+		if f != nil {
+			return f.addrs()
+		}
 	}
 	return s.config().Listen
 }

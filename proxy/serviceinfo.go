@@ -11,7 +11,14 @@ import (
 const holdersShown = 32
 
 // Info is the service at this moment.
-func (s *Service) Info() (i ServiceInfo) {
+func (s *Service) Info() ServiceInfo {
+	i := s.own()
+	s.queue.View(func() { i.carry(&s.carried) })
+	return i
+}
+
+// own is Info, with what this process alone has counted.
+func (s *Service) own() (i ServiceInfo) {
 	var backends []*Backend
 	var waits waits
 	s.queue.View(func() { i, backends, waits = s.infoLocked(), slices.Clone(s.backends), s.waits })
@@ -79,9 +86,8 @@ func (s *Service) infoLocked() ServiceInfo {
 	i := ServiceInfo{Name: s.name, Listen: s.listens(), State: s.state(), Balance: s.config().Balance,
 		Sessions: s.counts, Queue: s.line}
 	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
-	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting(), max(s.config().Queue.Max, 0)
-	i.Times, i.Endings = s.books.info()
-	i.Closes = s.books.closeInfo()
+	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting()+s.elsewhere.Waiting, max(s.config().Queue.Max, 0)
+	i.Times, i.Endings, i.Closes = s.books.times(), endingsOf(s.books.endings), closesOf(s.books.closes)
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
 		i.Why = w.Why()

@@ -40,6 +40,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	first := !e.stopped
 	e.stopped = true
 	started := e.started
+	if first && e.opened && !started {
+		e.abandon()
+	}
 	e.mu.Unlock()
 	switch {
 	case first && !started:

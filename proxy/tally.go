@@ -34,7 +34,7 @@ const tallyMost = 1 << 17
 func (s *Service) beginTally() *tally {
 	t := &tally{wasUp: map[string]bool{}}
 	s.queue.Do(func() {
-		t.counts, t.line = s.counts, s.line
+		t.counts, t.line = s.grown()
 		for _, b := range s.backends {
 			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.state() + " " + b.admin()})
 			t.wasUp[b.name] = b.judge.Up()
@@ -84,8 +84,9 @@ func (s *Service) numbers(t *tally) (n Numbers) {
 	var held []heldFor
 	waiting := s.waiting()
 	s.queue.View(func() {
-		n = Numbers{Held: t.forgot, Left: s.line.Left - t.line.Left, TimedOut: s.line.TimedOut - t.line.TimedOut,
-			Cut: s.counts.Cut - t.counts.Cut, Failed: s.counts.Failed - t.counts.Failed, Rejected: s.counts.Rejected - t.counts.Rejected}
+		counts, line := s.grown()
+		n = Numbers{Held: t.forgot, Left: line.Left - t.line.Left, TimedOut: line.TimedOut - t.line.TimedOut,
+			Cut: counts.Cut - t.counts.Cut, Failed: counts.Failed - t.counts.Failed, Rejected: counts.Rejected - t.counts.Rejected}
 		held = t.held
 	})
 	all := make(map[uint64]time.Duration, len(held)+len(waiting))
@@ -95,6 +96,15 @@ func (s *Service) numbers(t *tally) (n Numbers) {
 	n.Held += len(all)
 	n.LongestSeconds, n.P50Seconds, n.P99Seconds = quantiles(slices.Collect(maps.Values(all)))
 	return n
+}
+
+// grown are the service's counters, with those of the processes before this
+// one. The queue is locked.
+func (s *Service) grown() (SessionCounts, QueueInfo) {
+	counts, line := s.counts, s.line
+	counts.carry(&s.carried.Sessions)
+	line.carry(&s.carried.Queue)
+	return counts, line
 }
 
 // quantiles are the longest, the median and the 99th percentile, in seconds;

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -43,8 +42,8 @@ func (l *launch) wantsConsole() bool {
 // stopOrder asks the instance to end.
 type stopOrder struct {
 	grace time.Duration
-	why   string
-	next  *upgrade.Successor // that takes over; nil: nobody does
+	why   string // "": another process has taken over
+	all   bool   // the processes before this one end, too
 }
 
 // openControl opens the socket that was asked for, or the default one, or,
@@ -54,22 +53,22 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 	if path == "" {
 		path = in.file.Control.Socket
 	}
-	if in.before != nil {
-		path = in.before.Offer.Control
-	}
-	o := control.Options{Replace: in.before != nil, Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
+	o := control.Options{Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
 		MaxConns: proxy.NewDescriptors(0).Control}
 	if in.fleet != nil {
 		o.Peers = in.fleet
 	}
+	if in.before != nil {
+		path, o.Socket = in.before.Offer.Control, in.before.Offer.ControlSocket
+	}
 	if path != "" {
-		s, err := control.Serve(path, in.local, o)
+		s, err := control.Open(path, in.local, o)
 		if errors.Is(err, control.ErrTaken) {
 			return nil, fmt.Errorf("%w; give another place with --socket", err)
 		}
 		return s, err
 	}
-	s, err := control.Serve(control.DefaultPath(), in.local, o)
+	s, err := control.Open(control.DefaultPath(), in.local, o)
 	if !errors.Is(err, control.ErrTaken) {
 		return s, err
 	}
@@ -78,7 +77,7 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 	}
 	path = control.OwnPath()
 	in.log.Info("the default control socket is another instance's: use --socket " + path)
-	return control.Serve(path, in.local, o)
+	return control.Open(path, in.local, o)
 }
 
 // askStop ends the instance soon; the answer to whoever asked goes out first.
@@ -93,31 +92,59 @@ func (in *instance) askStop(grace time.Duration, by, reason string) {
 // clients the grace. A second signal ends it now.
 func (in *instance) serve() error {
 	defer in.close()
-	in.tellReady()
+	if in.before == nil {
+		in.tellReady()
+	}
 	defer in.systemd.KeepAlive(in.alive, in.log.Logger)()
 	order := in.await()
-	for order.next != nil {
-		if in.giveOver(order.next) {
-			return nil
-		}
-		order = in.await()
+	in.reloading.Lock()
+	in.stopping = true // no handover begins any more
+	in.reloading.Unlock()
+	if h := in.handover.Load(); h != nil && h.stop() {
+		in.serveRemaining(order)
+		return nil
+	}
+	if in.before != nil {
+		in.before.Settle() // else it would take over again
 	}
 	if order.grace <= 0 {
 		order.grace = in.usualGrace()
 	}
 	in.systemd.Stopping(order.grace, order.why) // who is not there need not know
-	in.shutDown(order.why, order.grace)
+	order.all = true
+	in.shutDown(order)
 	return nil
 }
 
-// shutDown ends the engine, in the grace or at the next signal.
-func (in *instance) shutDown(why string, grace time.Duration) {
-	in.log.Info("stopping: "+why, "grace", grace)
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
+// shutDown ends the engine, in the grace or at the next signal or order, and
+// waits as long for the processes before this one.
+func (in *instance) shutDown(order stopOrder) {
+	if order.grace <= 0 {
+		order.grace = in.usualGrace()
+	}
+	in.log.Info("stopping: "+order.why, "grace", order.grace)
+	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
 	defer cancel()
-	go in.signals.hurry(cancel)
+	go in.hurry(cancel)
+	if order.all {
+		in.generations.end(order.grace)
+	}
 	if in.engine.Shutdown(ctx) != nil {
 		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+	}
+	if order.all {
+		in.generations.wait(ctx)
+	}
+}
+
+// hurry ends the grace at the second signal, or order.
+func (in *instance) hurry(now context.CancelFunc) {
+	select {
+	case <-in.signals.stop:
+		now()
+	case <-in.stop:
+		now()
+	case <-in.signals.closed:
 	}
 }
 
@@ -138,6 +165,8 @@ func (in *instance) await() stopOrder {
 			return stopOrder{why: sig.String()}
 		case order := <-in.stop:
 			return order
+		case <-in.handedOver:
+			return stopOrder{}
 		case <-in.signals.hangup:
 			if !console.hungUp() {
 				in.hangup()
@@ -145,7 +174,7 @@ func (in *instance) await() stopOrder {
 		case <-in.signals.reopen:
 			in.reopen()
 		case <-in.signals.upgrade:
-			in.local.Do(context.Background(), api.Request{Act: "upgrade", By: "SIGUSR2"})
+			in.acts.Go(func() { in.local.Do(context.Background(), api.Request{Act: "upgrade", By: "SIGUSR2"}) })
 		case end := <-console.ended():
 			if order, stop := in.consoleEnded(console, end); stop {
 				return order

@@ -15,6 +15,9 @@ import (
 func (in *instance) reload(by string) ([]string, error) {
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
+	if h := in.handover.Load(); h != nil {
+		return nil, h.refusal() // it has begun meanwhile
+	}
 	in.systemd.Reloading() // who is not there need not know
 	defer in.tellReady()
 	file, cfg, err := judgeFile(in.path)
@@ -32,7 +35,7 @@ func (in *instance) reload(by string) ([]string, error) {
 	}
 	served := in.metrics
 	if file.Metrics.Listen != old.Metrics.Listen {
-		if served, err = in.serveMetrics(file.Metrics.Listen); err != nil {
+		if served, err = in.openMetrics(file.Metrics.Listen); err != nil {
 			return undo(err)
 		}
 	}
@@ -46,7 +49,9 @@ func (in *instance) reload(by string) ([]string, error) {
 	if in.metrics != nil && served != in.metrics {
 		in.metrics.Close()
 	}
-	in.metrics = served
+	if in.metrics = served; served != nil {
+		served.Start()
+	}
 	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.local.Node.Name))} {
 		if err != nil {
 			in.log.Warn("reload: " + err.Error())
@@ -70,8 +75,9 @@ func (in *instance) reload(by string) ([]string, error) {
 	return changes, nil
 }
 
-// serveMetrics serves them on an address; nil where there is none.
-func (in *instance) serveMetrics(addr string) (*metrics.Server, error) {
+// openMetrics takes the address that they are served on; nil where there is
+// none.
+func (in *instance) openMetrics(addr string) (*metrics.Server, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -79,7 +85,7 @@ func (in *instance) serveMetrics(addr string) (*metrics.Server, error) {
 	if b := in.before; b != nil && b.Offer.MetricsAddr == addr {
 		socket, b.Offer.Metrics = b.Offer.Metrics, nil
 	}
-	return metrics.Serve(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
+	return metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
 		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
 }
 

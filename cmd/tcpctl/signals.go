@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"sync"
@@ -26,15 +25,6 @@ func watchSignals() *signals {
 	notifyReopen(s.reopen)
 	notifyUpgrade(s.upgrade)
 	return s
-}
-
-// hurry ends the grace at the second signal.
-func (s *signals) hurry(now context.CancelFunc) {
-	select {
-	case <-s.stop:
-		now()
-	case <-s.closed:
-	}
 }
 
 func (s *signals) close() {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
@@ -28,155 +28,268 @@ var ourPath = func() string {
 	return path
 }()
 
+// handover is an upgrade, from its begin to its end, in the process that is
+// replaced. Acts look at its step; the main loop can end it.
+type handover struct {
+	in    *instance
+	by    string
+	offer upgrade.Offer
+	step  atomic.Int32
+	pid   atomic.Int32  // of the successor, once it has taken over
+	quit  chan struct{} // closed: end it
+	once  sync.Once
+	over  chan struct{} // closed: it has ended, in one way or the other
+}
+
+// Steps of a handover, as far as acts are concerned.
+const (
+	stepOffered  = iota // as ever, but for what changes the sockets
+	stepHanding         // for a moment nobody can act
+	stepTaken           // the successor accepts
+	stepReleased        // and everything is its own
+)
+
 // upgrade starts the binary that is installed now, with our arguments and
-// sockets. It returns once the new process is ready; that one accepts clients
-// as soon as this one listens no more, which is soon after. Whoever is here
-// then is served here to his end.
+// sockets, and returns once that accepts clients. Whoever is here then is
+// served here to his end.
 func (in *instance) upgrade(by string) (string, error) {
-	in.reloading.Lock()
-	defer in.reloading.Unlock()
 	if in.bound != "" {
 		return "", api.Refused("this instance cannot be upgraded: "+in.bound, "stop it, and start the new one")
 	}
 	if os.Getpid() == 1 {
 		return "", api.Refused("this is the first process of a container, which would end with it", "start a new container, then stop this one")
 	}
-	if err := in.engine.Movable(); err != nil {
-		return "", api.Refused(err.Error(), "wait for its end, or end it; then upgrade")
-	}
-	offer, err := in.offer()
+	h, err := in.beginHandover(by)
 	if err != nil {
 		return "", err
 	}
-	defer offer.Close()
-	offer.By = by
-	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), offer)
+	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), h.offer, h.duties())
 	if err != nil {
+		h.end()
 		return "", api.Refused(err.Error(), "this one serves on")
 	}
-	select {
-	case in.stop <- stopOrder{next: next}:
-	default:
-		next.Close()
-		return "", errors.New("this instance is stopping")
-	}
+	go h.settle(next)
 	return fmt.Sprintf("process %d takes over from %d, which serves its clients to their end", next.PID, os.Getpid()), nil
 }
 
-// offer is what the next process needs of this one.
-func (in *instance) offer() (o upgrade.Offer, err error) {
-	o = upgrade.Offer{PID: os.Getpid(), Control: in.control.Path(), Screen: in.onScreen(), Saved: in.engine.Save(), Up: in.engine.Up(), Activated: in.systemd.Sockets()}
-	if o.Doors, o.Closed, err = in.engine.Doors(); err != nil {
-		return o, err
+// beginHandover makes the one handover that there may be at a time.
+func (in *instance) beginHandover(by string) (*handover, error) {
+	if in.before != nil {
+		in.before.Settle()
 	}
-	if in.metrics != nil {
-		o.MetricsAddr = in.current().Metrics.Listen
-		if o.Metrics, err = in.metrics.File(); err != nil {
-			o.Close()
-		}
+	in.reloading.Lock()
+	defer in.reloading.Unlock()
+	if h := in.handover.Load(); h != nil {
+		return nil, h.refusal()
 	}
-	return o, err
+	if in.stopping {
+		return nil, api.Refused("this instance is stopping", "start the new one")
+	}
+	if err := in.engine.Movable(); err != nil {
+		return nil, api.Refused(err.Error(), "wait for its end, or end it; then upgrade")
+	}
+	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
+	var err error
+	if in.followers, err = upgrade.ServeFollowers(in.forFollowers(), in.engine.Remaining); err == nil {
+		err = h.makeOffer()
+	}
+	if err != nil {
+		h.close()
+		return nil, api.Refused(err.Error(), "this one serves on")
+	}
+	in.handover.Store(h)
+	return h, nil
 }
 
-// giveOver leaves the doors to the next process, tells it what is left here,
-// and returns when nothing is. It reports false when that process has died
-// before it took anything: then this one listens again.
-func (in *instance) giveOver(next *upgrade.Successor) bool {
+// makeOffer says what the next process needs of this one.
+func (h *handover) makeOffer() (err error) {
+	in, o := h.in, &h.offer
+	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.onScreen(), Activated: in.systemd.Sockets(), State: in.state()}
+	if in.fleet != nil {
+		o.MeshKey = in.fleet.Key()
+	}
+	if o.Doors, err = in.engine.Doors(); err != nil {
+		return err
+	}
+	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
+		return err
+	}
+	o.MetricsAddr = in.current().Metrics.Listen
+	o.Metrics, err = in.metrics.File()
+	return err
+}
+
+// state is what is known here now, for the next process.
+func (in *instance) state() upgrade.State {
+	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
+	return upgrade.State{Engine: in.engine.Handover(self.Addr), Generations: append(in.generations.list(), self)}
+}
+
+func (h *handover) duties() upgrade.Duties {
+	return upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit}
+}
+
+// stopListening leaves clients to the successor. Acts that are under way come
+// to their end first.
+func (h *handover) stopListening() (upgrade.State, error) {
+	in := h.in
+	in.acting.Lock()
+	h.step.Store(stepHanding)
+	in.acting.Unlock()
+	if err := in.engine.Movable(); err != nil {
+		return upgrade.State{}, err
+	}
+	in.engine.StopListening()
+	return in.state(), nil
+}
+
+// yield leaves requests to the successor, too.
+func (h *handover) yield(pid int) {
+	h.pid.Store(int32(pid))
+	h.step.Store(stepTaken)
+	h.in.control.Pause()
+	if h.in.metrics != nil {
+		h.in.metrics.Pause()
+	}
+}
+
+// release leaves it everything.
+func (h *handover) release(pid int) {
+	in := h.in
+	h.step.Store(stepReleased)
+	in.systemd.HandOver(pid) // who is not there need not know
 	if in.fleet != nil {
 		in.fleet.Close() // one node a name, and one listener a port
-		in.fleet = nil
 	}
-	in.systemd.HandOver(next.PID) // who is not there need not know
-	left := in.engine.Leave()
-	rest := in.engine.Rest()
-	if err := next.Go(rest); err != nil {
-		in.log.Error("upgrade: the new process has died; serving on: " + err.Error())
-		next.Close()
-		if err := in.engine.Return(left); err != nil {
-			in.log.Error("upgrade: " + err.Error())
-		}
-		return false
-	}
-	in.control.Close()
-	in.control = nil
+	in.control.Release()
 	if in.metrics != nil {
 		in.metrics.Close()
-		in.metrics = nil
 	}
-	if in.console {
-		fmt.Fprintf(stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", next.PID)
-	}
-	in.log.Info("another process has taken over", "pid", next.PID, "services_with_clients_here", len(rest))
-	in.serveRest(next, rest)
-	return true
 }
 
-// restEvery is how often the next process is told what is left here: so long,
-// at most, a slot that is free here is not given there.
-const restEvery = 20 * time.Millisecond
+// resume takes everything back, with what the successor has counted.
+func (h *handover) resume(counted proxy.Remaining) {
+	in := h.in
+	taken := h.step.Load() == stepTaken
+	const failed = "failed"
+	in.engine.Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
+	in.engine.Follow(failed, nil)
+	doors := h.offer.Doors
+	h.offer.Doors = nil // the engine's
+	if err := in.engine.StartListening(doors); err != nil {
+		in.log.Error("upgrade: " + err.Error())
+	}
+	in.control.Start()
+	if in.metrics != nil {
+		in.metrics.Start()
+	}
+	h.step.Store(stepOffered)
+	if taken {
+		in.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,
+			Text: fmt.Sprintf("upgrade: process %d has ended soon after it had taken over; process %d serves on", h.pid.Load(), os.Getpid())})
+	}
+}
 
-// serveRest serves those who are left. They have all the time they need, as
-// long as the next process lives; its end, and a signal, are the usual end.
-func (in *instance) serveRest(next *upgrade.Successor, rest map[string]proxy.Rest) {
-	gone := make(chan struct{})
-	go awaitNext(next, gone)
-	defer func() {
-		next.Close()
-		<-gone
-	}()
-	tick := time.NewTicker(restEvery)
+// settle waits for the time in which the successor may still fail.
+func (h *handover) settle(next *upgrade.Successor) {
+	err := next.Settle()
+	if err != nil && !errors.Is(err, upgrade.ErrStopped) {
+		h.in.log.Error(err.Error())
+	}
+	h.end()
+}
+
+// end closes what the handover has opened. After a release this process has
+// only its clients.
+func (h *handover) end() {
+	if h.step.Load() == stepReleased {
+		h.offer.Close()
+		close(h.in.handedOver)
+	} else {
+		h.close()
+		h.in.handover.Store(nil)
+	}
+	close(h.over)
+}
+
+func (h *handover) close() {
+	h.offer.Close()
+	if h.in.followers != nil {
+		h.in.followers.Close()
+		h.in.followers = nil
+	}
+}
+
+// stop ends it, since this process is to end, and reports whether it had come
+// too far for that: another process has everything.
+func (h *handover) stop() (released bool) {
+	h.once.Do(func() { close(h.quit) })
+	<-h.over
+	return h.step.Load() == stepReleased
+}
+
+// refusal says why there is no other upgrade, and no reload, now.
+func (h *handover) refusal() error {
+	if pid := h.pid.Load(); pid != 0 {
+		return api.Refused(fmt.Sprintf("process %d has taken over from this one (%d)", pid, os.Getpid()), "do it again: it answers now")
+	}
+	return api.Refused("an upgrade is under way", "do it again when it is over: tcpctl events -f tells")
+}
+
+// beginAct lets an act be done, unless a handover would lose it.
+func (in *instance) beginAct(r *api.Request) (end func(), err error) {
+	nothing := func() {}
+	switch r.Act {
+	case "upgrade", "stop", "probe", "mark":
+		return nothing, nil
+	case "reload", "open", "close":
+		if in.before != nil {
+			in.before.Settle() // it could not go back to what this leaves
+		}
+	}
+	in.acting.RLock()
+	h := in.handover.Load()
+	switch {
+	case h == nil, h.step.Load() == stepOffered && r.Act != "reload" && r.Act != "open" && r.Act != "close":
+		return in.acting.RUnlock, nil
+	}
+	in.acting.RUnlock()
+	return nothing, h.refusal()
+}
+
+// lingerFor is how long a process stays that has no client left: as long as it
+// may take the next one to find it.
+const lingerFor = time.Second
+
+// serveRemaining serves those who are left when another process has taken
+// over. They have all the time they need; only a stop ends them.
+func (in *instance) serveRemaining(order stopOrder) {
+	h := in.handover.Load()
+	if in.console {
+		fmt.Fprintf(stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
+	}
+	in.log.Info("another process has taken over", "pid", h.pid.Load(), "clients_left_here", !in.engine.Idle())
+	tick := time.NewTicker(lingerFor / 10)
 	defer tick.Stop()
-	why := ""
-	for len(rest) > 0 && why == "" {
+	busy := time.Now()
+	for order.why == "" {
 		select {
 		case <-tick.C:
-			if now := in.engine.Rest(); !reflect.DeepEqual(now, rest) {
-				rest = now
-				next.Tell(rest) // who has gone need not know
+			if !in.engine.Idle() {
+				busy = time.Now()
+			} else if time.Since(busy) >= lingerFor {
+				order = stopOrder{why: "the last client has been served", grace: lingerFor}
 			}
 		case <-in.signals.reopen:
 			in.reopen()
-		case <-gone:
-			why = "the process that took over has ended"
+		case <-in.signals.hangup:
+			in.log.Warn(fmt.Sprintf("hangup: process %d has taken over from this one: reload that one", h.pid.Load()))
+		case <-in.signals.upgrade:
+			in.log.Warn(fmt.Sprintf("process %d has taken over from this one: upgrade that one", h.pid.Load()))
+		case order = <-in.stop:
 		case sig := <-in.signals.stop:
-			why = sig.String()
+			order.why = sig.String()
 		}
 	}
-	if why == "" {
-		in.engine.Shutdown(context.Background())
-		return
-	}
-	in.shutDown(why, in.usualGrace())
-}
-
-func awaitNext(next *upgrade.Successor, gone chan<- struct{}) {
-	next.Wait()
-	close(gone)
-}
-
-// takeOver has the engine begin with what the process before this one has.
-func (in *instance) takeOver(cfg *proxy.Config) {
-	if in.before == nil {
-		return
-	}
-	o := &in.before.Offer
-	in.systemd.Adopt(o.Activated)
-	cfg.Doors, cfg.Closed, cfg.Up, cfg.Opened = o.Doors, o.Closed, o.Up, in.before.Ready
-}
-
-// tookOver goes on once the process before this one listens no more.
-func (in *instance) tookOver(ctx context.Context) {
-	if err := in.joinMesh(ctx); err != nil {
-		in.log.Error(err.Error())
-	}
-	o := &in.before.Offer
-	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
-	in.follows.Add(1)
-	go in.followOld()
-}
-
-func (in *instance) followOld() {
-	defer in.follows.Done()
-	in.before.Follow(in.engine.Follow)
-	in.engine.Note(proxy.Event{Kind: proxy.EventEngine, Text: fmt.Sprintf("process %d has served its last client", in.before.Offer.PID)})
+	in.shutDown(order)
 }

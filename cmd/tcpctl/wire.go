@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,10 +38,18 @@ type instance struct {
 	fleet   *fleet.Fleet         // nil: no mesh
 	before  *upgrade.Predecessor // nil: it was not started to take over
 
+	handover    atomic.Pointer[handover] // nil: no other process takes over
+	handedOver  chan struct{}            // closed: one has
+	stopping    bool                     // guarded by reloading
+	acting      sync.RWMutex             // acts, and the moment in which none may be
+	followers   *upgrade.Followers       // the processes after this one; guarded by reloading
+	generations *generations             // those before it
+
 	signals *signals
 	stop    chan stopOrder
 	bound   string         // why no other process can take over; "": one can
 	follows sync.WaitGroup // what before is heard
+	acts    sync.WaitGroup // that signals have asked for
 	console bool           // it is to be shown
 
 	reloading sync.Mutex // one at a time
@@ -53,7 +62,7 @@ type instance struct {
 // newInstance puts an instance together and starts it, or nothing of it: each
 // part is closed again by the one that could not be made.
 func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *launch) (_ *instance, err error) {
-	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), grace: l.grace, graceSet: l.graceSet, bound: l.bound}
+	in := &instance{file: file, path: l.path, stop: make(chan stopOrder, 1), handedOver: make(chan struct{}), grace: l.grace, graceSet: l.graceSet, bound: l.bound}
 	limitMemory()
 	in.signals = watchSignals() // before there is a socket that one could leave behind
 	defer func() {
@@ -78,10 +87,16 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	}
 	in.systemd = systemd.Take()
 	cfg.Log, cfg.OnRecord, cfg.Inherited = in.log.Logger, in.access.Record, in.systemd.Claim
-	in.takeOver(&cfg)
+	if in.before != nil {
+		o := &in.before.Offer
+		in.systemd.Adopt(o.Activated)
+		cfg.Doors, cfg.Closed = o.Doors, o.State.Engine.Closed
+	}
+	cfg.CutEarlier = func(service, backend, reason string) { in.generations.cut(service, backend, reason) }
 	if in.engine, err = proxy.New(cfg); err != nil {
 		return nil, coded{exitUsage, err}
 	}
+	in.generations = newGenerations(in.engine)
 	node := nodeName()
 	switch {
 	case l.mesh != nil:
@@ -91,7 +106,7 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	}
 	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
-	in.local.Upgrade = in.upgrade
+	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.generations.sources
 	if in.path != "" {
 		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
 	}
@@ -109,36 +124,55 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.control, err = in.openControl(cmd, node); err != nil {
 		return nil, err
 	}
+	if in.metrics, err = in.openMetrics(file.Metrics.Listen); err != nil {
+		return nil, err
+	}
 	if in.before != nil {
-		in.engine.Restore(in.before.Offer.Saved) // which is more than the state file has
-	} else if err = in.restore(); err != nil {
+		err = in.takeOver()
+	} else {
+		err = in.restore()
+	}
+	if err == nil {
+		err = in.engine.Start()
+	}
+	if err != nil {
 		return nil, err
 	}
-	if in.metrics, err = in.serveMetrics(file.Metrics.Listen); err != nil {
-		return nil, err
-	}
-	if err = in.engine.Start(); err != nil {
-		return nil, err
+	in.control.Start()
+	if in.metrics != nil {
+		in.metrics.Start()
 	}
 	in.access.Follow(in.local)
 	if in.before != nil {
-		in.tookOver(cmd.Context())
+		in.follows.Add(1)
+		go in.own(cmd.Context())
 	}
 	return in, nil
 }
 
 // close ends all that was made, in the order opposite to newInstance's.
 func (in *instance) close() {
+	in.acts.Wait()
 	in.reloading.Lock() // one that is late finds the engine stopped
 	if in.metrics != nil {
 		in.metrics.Close()
 	}
+	if in.followers != nil {
+		in.followers.Close()
+	}
 	in.reloading.Unlock()
+	if in.generations != nil {
+		in.generations.close()
+	}
 	if in.engine != nil {
 		in.engine.Close()
 	}
 	if in.control != nil {
 		in.control.Close()
+	}
+	if in.before != nil {
+		in.before.Close()
+		in.follows.Wait()
 	}
 	if in.fleet != nil {
 		in.fleet.Close()
@@ -148,10 +182,6 @@ func (in *instance) close() {
 	}
 	if in.access != nil {
 		in.access.Close()
-	}
-	if in.before != nil {
-		in.before.Close()
-		in.follows.Wait()
 	}
 	in.signals.close()
 	if in.log != nil {
@@ -173,6 +203,9 @@ func (in *instance) prepareMesh(node string, l *launch) (*fleet.Fleet, error) {
 		c = &made
 	}
 	c.Version, c.Log = versionText(), in.log.Logger
+	if in.before != nil && c.Mesh.Key == nil {
+		c.Mesh.Key = in.before.Offer.MeshKey // for peers it is the same node
+	}
 	return fleet.New(*c, in.local)
 }
 

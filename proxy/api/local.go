@@ -36,6 +36,12 @@ type Local struct {
 	Mesh func() *Mesh
 	// Peers reaches other nodes; nil: there is no mesh.
 	Peers func(node string) Planner
+	// Begin is asked before each act whether it may be now, and given back what
+	// it has returned after it; nil: always.
+	Begin func(r *Request) (end func(), err error)
+	// Predecessors are the earlier processes of the instance that still serve
+	// clients, the oldest first; nil: there are none.
+	Predecessors func() []Predecessor
 	// By is who acts when a request does not say: the user at the console.
 	By string
 
@@ -84,6 +90,9 @@ func (l *Local) Status(context.Context) (*Status, error) {
 	if l.Mesh != nil {
 		s.Mesh = l.Mesh()
 	}
+	for _, p := range l.predecessors() {
+		s.Predecessors = append(s.Predecessors, p.info(l.Engine))
+	}
 	if p := l.Engine.Plan(""); p != nil {
 		report := p.Report()
 		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
@@ -96,15 +105,19 @@ func (l *Local) Status(context.Context) (*Status, error) {
 // planShown is how long a plan that has ended is part of the status.
 const planShown = 5 * time.Minute
 
-func (l *Local) Queue(_ context.Context, service string) ([]proxy.WaiterInfo, error) {
+func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, error) {
 	s, err := FindService(l.Engine, service)
 	if err != nil {
 		return nil, err
 	}
-	return s.Waiters(), nil
+	all := append(l.earlierQueue(ctx, service), s.Waiters()...)
+	for i := range all {
+		all[i].Position = i + 1
+	}
+	return all, nil
 }
 
-func (l *Local) Sessions(_ context.Context, q SessionQuery) ([]proxy.SessionInfo, error) {
+func (l *Local) Sessions(ctx context.Context, q SessionQuery) ([]proxy.SessionInfo, error) {
 	keep, err := q.filter(l.Engine)
 	if err != nil {
 		return nil, err
@@ -120,7 +133,7 @@ func (l *Local) Sessions(_ context.Context, q SessionQuery) ([]proxy.SessionInfo
 			}
 		}
 	}
-	add(l.Engine.Live())
+	add(l.live(ctx, q))
 	if q.Ended {
 		add(l.Engine.Ended())
 	}
@@ -152,6 +165,13 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	}
 	if err := a.Check(&r); err != nil {
 		return Result{}, err
+	}
+	if l.Begin != nil {
+		end, err := l.Begin(&r)
+		if err != nil {
+			return Result{}, AsError(err)
+		}
+		defer end()
 	}
 	status, err := l.Status(ctx)
 	if err != nil {
@@ -286,11 +306,14 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 		return Result{}, err
 	}
 	var ids []string
-	for info := range l.Engine.Live() {
+	at := map[int][]string{} // by process; 0 is this one
+	for info := range l.live(context.Background(), q) {
 		named := slices.Contains(r.Targets, info.ID)
-		if named || len(r.Targets) == 0 && keep(&info) {
-			ids = append(ids, info.ID)
+		if !named && (len(r.Targets) > 0 || !keep(&info)) {
+			continue
 		}
+		ids = append(ids, info.ID)
+		at[info.PID] = append(at[info.PID], info.ID)
 	}
 	var over []string
 	for _, id := range r.Targets {
@@ -313,16 +336,33 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	if len(ids) == 0 && len(over) > 0 {
 		return Result{Texts: over}, nil
 	}
-	text := "kicking " + count(len(ids), "session") + pace
-	if r.Rate > 0 && len(ids) > 1 {
-		if err := l.Engine.KickSlowly(r.By, r.Reason, r.Rate, ids...); err != nil {
+	kicked := 0
+	for pid, these := range at {
+		one := r
+		one.Targets, one.Rate = these, r.Rate*float64(len(these))/float64(len(ids))
+		n, err := l.kickAt(pid, one)
+		if err != nil {
 			return Result{}, err
 		}
-	} else {
-		text = "kicked " + count(l.Engine.Kick(r.By, r.Reason, ids...), "session")
+		kicked += n
+	}
+	text := "kicked " + count(kicked, "session")
+	if r.Rate > 0 && len(ids) > 1 {
+		text = "kicking " + count(len(ids), "session") + pace
 	}
 	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
 	return Result{Texts: append([]string{text}, over...)}, nil
+}
+
+// kickAt kicks sessions that one process has, and says how many it found.
+func (l *Local) kickAt(pid int, r Request) (int, error) {
+	switch {
+	case pid != 0:
+		return l.kickEarlier(pid, r), nil
+	case r.Rate > 0 && len(r.Targets) > 1:
+		return 0, l.Engine.KickSlowly(r.By, r.Reason, r.Rate, r.Targets...)
+	}
+	return l.Engine.Kick(r.By, r.Reason, r.Targets...), nil
 }
 
 func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {

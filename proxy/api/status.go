@@ -17,6 +17,9 @@ type Status struct {
 	Services []proxy.ServiceInfo `json:"services"`
 	Mesh     *Mesh               `json:"mesh,omitempty"`
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
+	// Predecessors still serve clients from before an upgrade, who are counted
+	// in Services, too.
+	Predecessors []PredecessorInfo `json:"predecessors,omitempty"`
 }
 
 // Node is this tcpctl.

@@ -116,7 +116,7 @@ func (c *Client) Do(ctx context.Context, r api.Request) (res api.Result, err err
 	if err != nil {
 		return res, err
 	}
-	err = c.call(ctx, http.MethodPost, "/v1/acts/"+url.PathEscape(r.Act), nil, bytes.NewReader(body), &res)
+	err = c.callFor(ctx, r.By, http.MethodPost, "/v1/acts/"+url.PathEscape(r.Act), nil, bytes.NewReader(body), &res)
 	return res, err
 }
 
@@ -126,6 +126,11 @@ func (c *Client) get(ctx context.Context, path string, v url.Values, into any) e
 
 // call asks for a path, which is escaped already.
 func (c *Client) call(ctx context.Context, method, path string, v url.Values, body io.Reader, into any) error {
+	return c.callFor(ctx, "", method, path, v, body, into)
+}
+
+// callFor asks for somebody, whom another process of this instance believes.
+func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Values, body io.Reader, into any) error {
 	if c.peer != "" {
 		// A dot is escaped, too: a node may be called "..".
 		path = "/v1/peers/" + strings.ReplaceAll(url.PathEscape(c.peer), ".", "%2E") + path
@@ -137,6 +142,9 @@ func (c *Client) call(ctx context.Context, method, path string, v url.Values, bo
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path+"?"+v.Encode(), body)
 	if err != nil {
 		return err
+	}
+	if by != "" {
+		req.Header.Set(PeerHeader, by)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -5,15 +5,16 @@ package control
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -24,8 +25,8 @@ const (
 
 // Server serves a Source on a socket.
 type Server struct {
+	*httpd.Server
 	log    *slog.Logger
-	http   *http.Server
 	node   string
 	wg     sync.WaitGroup
 	ctx    context.Context
@@ -41,9 +42,9 @@ type Options struct {
 	Log   *slog.Logger
 	// MaxConns bounds the connections; at least 4.
 	MaxConns int
-	// Replace takes the place of the instance that answers on the socket: it is
-	// about to leave.
-	Replace bool
+	// Socket listens on the path already, for a process before this one; nil:
+	// it is to be opened. It is the server's.
+	Socket *os.File
 	// Peers, when set, answers what is asked of other nodes, below
 	// /v1/peers/NODE; PeerHeader tells it who asks.
 	Peers http.Handler
@@ -53,18 +54,18 @@ type Options struct {
 // it of a peer that has proved the mesh's secret.
 const PeerHeader = "X-Tcpctl-By"
 
-// Serve opens the socket at path and begins to serve source. It fails when
-// another instance answers there, or when something is in the way that is not
-// a socket.
-func Serve(path string, source api.Source, o Options) (*Server, error) {
+// Open opens the socket at path for source, which is served from Start on. It
+// fails when another instance answers there, or when something is in the way
+// that is not a socket.
+func Open(path string, source api.Source, o Options) (*Server, error) {
 	log := o.Log
-	sock, err := openSocket(path, o)
+	sock, ln, err := openSocket(path, o)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{log: log, node: o.Node, socket: sock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.http = &http.Server{
+	h := &http.Server{
 		Handler:     s.handler(source, o.Peers),
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
@@ -72,18 +73,20 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 			return context.WithValue(ctx, whoKey{}, peerName(c))
 		},
 	}
-	connlimit.Bound(s.http, max(o.MaxConns, 4))
-	s.wg.Add(2)
-	go s.serveSocket(sock.listener())
+	connlimit.Bound(h, max(o.MaxConns, 4))
+	s.Server = httpd.New(h, ln, func(err error) { s.log.Warn("control socket: "+err.Error(), "socket", s.Path()) })
+	s.wg.Add(1)
 	go s.keepSocket()
 	return s, nil
 }
 
-func (s *Server) serveSocket(ln net.Listener) {
-	defer s.wg.Done()
-	if err := s.http.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		s.log.Warn("control socket: "+err.Error(), "socket", s.Path())
+// Serve is Open and Start.
+func Serve(path string, source api.Source, o Options) (*Server, error) {
+	s, err := Open(path, source, o)
+	if err == nil {
+		s.Start()
 	}
+	return s, err
 }
 
 // keepSocket makes the socket again when somebody has removed it.
@@ -97,32 +100,33 @@ func (s *Server) keepSocket() {
 			return
 		case <-tick.C:
 		}
-		if s.socket.there() {
+		if !s.Serving() || s.socket.there() {
 			continue
 		}
-		ln, err := s.socket.reopen()
+		ln, err := s.socket.open()
 		if err != nil {
 			continue // somebody else's is there now, or the folder has gone
 		}
 		s.log.Warn("the control socket had been removed: made again", "socket", s.Path())
-		s.wg.Add(1)
-		go s.serveSocket(ln)
+		s.Move(ln)
 	}
 }
 
 // Path is where the socket is.
 func (s *Server) Path() string { return s.socket.path }
 
+// Release is Close for a socket that another process serves: its file stays.
+func (s *Server) Release() {
+	s.socket.release()
+	s.Close()
+}
+
 // Close stops serving, gives requests that are under way a moment, and
 // removes the socket.
 func (s *Server) Close() {
 	s.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close()
-	}
 	s.wg.Wait()
+	s.Server.Close()
 	s.socket.remove()
 }
 

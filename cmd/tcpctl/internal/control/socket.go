@@ -44,62 +44,74 @@ func Others() []string {
 	return all
 }
 
-// socket is a listening Unix socket that knows its own file.
+// socket knows the file of a listening Unix socket.
 type socket struct {
 	path string
 	o    Options
 	mu   sync.Mutex
-	ln   net.Listener
-	file os.FileInfo
+	file os.FileInfo // nil: it is not ours
 }
 
-func openSocket(path string, o Options) (*socket, error) {
+func openSocket(path string, o Options) (*socket, net.Listener, error) {
 	s := &socket{path: path, o: o}
-	_, err := s.reopen()
-	s.o.Replace = false
-	return s, err
+	if o.Socket == nil {
+		ln, err := s.open()
+		return s, ln, err
+	}
+	defer o.Socket.Close()
+	ln, err := net.FileListener(o.Socket)
+	if err == nil {
+		if err = s.share(path); err == nil {
+			err = s.ours()
+		}
+		if err != nil {
+			ln.Close()
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("control: %w", err)
+	}
+	return s, ln, nil
 }
 
-func (s *socket) reopen() (net.Listener, error) {
+// open makes the socket, where nobody listens.
+func (s *socket) open() (net.Listener, error) {
 	if len(s.path) > maxPath { // the system would only say "invalid argument"
 		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(s.path))
 	}
 	if err := ownFolder(filepath.Dir(s.path)); err != nil {
 		return nil, err
 	}
-	at := s.path
-	if s.o.Replace {
-		at += ".new" // and renamed: there is never none
-	}
-	err := relay.ClearSocket(at)
+	err := relay.ClearSocket(s.path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%w: %s", ErrTaken, s.path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
-	ln, err := listenPrivate(at)
+	ln, err := listenPrivate(s.path)
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
-	if err = s.share(at); err == nil && at != s.path {
-		err = os.Rename(at, s.path)
+	// The file is removed when it is still ours, and not by Close: after
+	// somebody has replaced it, that would be his.
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err = s.share(s.path); err == nil {
+		err = s.ours()
 	}
 	if err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("control: %w", err)
 	}
-	// The file is removed when it is still ours, and not by Close: after
-	// somebody has replaced it, that would be his.
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	return ln, nil
+}
+
+// ours notes which file it is.
+func (s *socket) ours() (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ln != nil {
-		s.ln.Close()
-	}
-	s.ln = ln
 	s.file, err = os.Lstat(s.path)
-	return ln, err
+	return err
 }
 
 // ownFolder makes the folder of a default socket. One that others could
@@ -137,12 +149,6 @@ func (s *socket) share(path string) error {
 	return nil
 }
 
-func (s *socket) listener() net.Listener {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ln
-}
-
 // there says whether the file is still the one that we listen on.
 func (s *socket) there() bool {
 	s.mu.Lock()
@@ -152,9 +158,14 @@ func (s *socket) there() bool {
 }
 
 func (s *socket) remove() {
-	ours := s.there()
-	s.listener().Close()
-	if ours {
+	if s.there() {
 		os.Remove(s.path)
 	}
+}
+
+// release leaves the file to another process.
+func (s *socket) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.file = nil
 }

@@ -6,6 +6,8 @@ package fleet
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,6 +86,7 @@ func FromFile(m *config.Mesh, node string) (Config, error) {
 // Fleet is this node's part in the mesh.
 type Fleet struct {
 	node   *mesh.Node
+	key    ed25519.PrivateKey
 	source *api.Local
 	log    *slog.Logger
 	listen string
@@ -117,6 +120,13 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), heard: heard{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()
+	if c.Mesh.Key == nil {
+		var err error
+		if _, c.Mesh.Key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return nil, fmt.Errorf("mesh: new key: %w", err)
+		}
+	}
+	f.key = c.Mesh.Key
 	mc := c.Mesh
 	limitStrangers(&mc, proxy.NewDescriptors(0).Mesh)
 	mc.Version = c.Version
@@ -182,6 +192,9 @@ func (f *Fleet) Close() {
 	f.wg.Wait()
 	f.identity.release()
 }
+
+// Key is what the node is known by: a process that takes its place needs it.
+func (f *Fleet) Key() ed25519.PrivateKey { return f.key }
 
 // maxStreams bounds what all peers together ask at a time.
 const maxStreams = 512

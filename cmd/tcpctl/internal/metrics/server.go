@@ -12,21 +12,19 @@ package metrics
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -48,15 +46,10 @@ type Options struct {
 const atATime = 4
 
 // Server serves on one address.
-type Server struct {
-	http *http.Server
-	ln   net.Listener
-	log  *slog.Logger
-	wg   sync.WaitGroup
-}
+type Server struct{ *httpd.Server }
 
-// Serve begins to serve source at addr, "host:port".
-func Serve(addr string, source api.Source, o Options) (*Server, error) {
+// Open takes addr, "host:port", for source, which is served from Start on.
+func Open(addr string, source api.Source, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -64,14 +57,21 @@ func Serve(addr string, source api.Source, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	s := &Server{ln: ln, log: o.Log, http: &http.Server{
+	h := &http.Server{
 		Handler:  Handler(source, o),
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
-	}}
-	connlimit.Bound(s.http, max(o.MaxConns, 2))
-	s.wg.Add(1)
-	go s.serve()
-	return s, nil
+	}
+	connlimit.Bound(h, max(o.MaxConns, 2))
+	return &Server{httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
+}
+
+// Serve is Open and Start.
+func Serve(addr string, source api.Source, o Options) (*Server, error) {
+	s, err := Open(addr, source, o)
+	if err == nil {
+		s.Start()
+	}
+	return s, err
 }
 
 // open listens, on the socket where that is one at addr.
@@ -83,31 +83,6 @@ func open(addr string, socket *os.File) (net.Listener, error) {
 		}
 	}
 	return net.Listen("tcp", addr)
-}
-
-func (s *Server) serve() {
-	defer s.wg.Done()
-	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
-		s.log.Warn("metrics are not served any more", "error", err)
-	}
-}
-
-// Addr is where it listens.
-func (s *Server) Addr() net.Addr { return s.ln.Addr() }
-
-// File gives another descriptor of the socket, for the process after this one.
-func (s *Server) File() (*os.File, error) { return s.ln.(*net.TCPListener).File() }
-
-// Close gives answers that are under way a second, and ends.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = s.http.Close()
-	}
-	s.wg.Wait()
-	return err
 }
 
 // Handler is what a Server serves.

@@ -1,22 +1,11 @@
-// Package upgrade replaces a running instance by a new process, which may be
-// another binary, without refusing a client: the sockets that clients come to
-// go from the one to the other, and so do the clients in their backlogs.
-//
-//	old: s, err := upgrade.Begin(argv, env, offer)  // starts it, waits until it is ready
-//	new: p, err := upgrade.Take()                   // nil: nobody is before us
-//	     …                                          // opens what p.Offer has
-//	     rest, err := p.Ready()                     // says so, waits until the old one listens no more
-//	old: engine.Leave(); s.Go(engine.Rest()); …     // and tells what is left, until nothing is
-//	new: p.Follow(engine.Follow)
-//
-// The two speak JSON, a line a message, over a pair of Unix sockets that one
-// has made for the other. Whoever of them ends closes it.
 package upgrade
 
 import (
 	"encoding/json"
 	"errors"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -25,32 +14,53 @@ import (
 // its descriptors.
 const variable = "TCPCTL_UPGRADE"
 
+// Deadlines of the phases: see the package comment. Only tests change them.
+var (
+	openWithin   = 30 * time.Second // it reads its configuration, certificates too
+	acceptWithin = 5 * time.Second  // meanwhile clients stand in the backlog
+	settleAfter  = time.Second
+	settleWithin = 30 * time.Second
+	letGoWithin  = 10 * time.Second
+)
+
 // Offer is what a process gives to the one that follows it.
 type Offer struct {
-	PID     int         `json:"pid"`
-	By      string      `json:"by"`      // who has asked for it
-	Control string      `json:"control"` // the path of its control socket
-	Saved   proxy.Saved `json:"saved"`
-	Closed  []string    `json:"closed,omitempty"` // services
+	PID     int    `json:"pid"`
+	By      string `json:"by"`      // who has asked for it
+	Control string `json:"control"` // the path of its control socket
+	State   State  `json:"state"`   // for the case that it dies before it says more
 
 	// Screen says that the terminal is a console's, and no place for lines. Who
 	// follows is in a session of its own: that terminal's end is not its end.
 	Screen bool `json:"screen,omitempty"`
 
-	Up map[string]map[string]string `json:"up"` // backends
-
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it
+	MeshKey     []byte `json:"mesh_key,omitempty"`     // that it is known by
 
-	Doors     []proxy.Door `json:"-"`
-	Activated []*os.File   `json:"-"` // what systemd has opened, by its names
-	Metrics   *os.File     `json:"-"` // the listener; nil: none
+	Doors         []proxy.Door `json:"-"`
+	Activated     []*os.File   `json:"-"` // what systemd has opened, by its names
+	ControlSocket *os.File     `json:"-"` // the listener
+	Metrics       *os.File     `json:"-"` // the listener; nil: none
+}
+
+// State is what the predecessor's engine knows, and who else still serves.
+type State struct {
+	Engine      proxy.Handover `json:"engine"`
+	Generations []Generation   `json:"generations"` // the predecessor is the last
+}
+
+// Generation is an earlier process of this instance that still serves clients.
+type Generation struct {
+	PID  int    `json:"pid"`
+	Addr string `json:"addr"` // where Follow finds it
 }
 
 // sockets say what the descriptors behind the first are.
 type sockets struct {
-	Doors     []door   `json:"doors,omitempty"`
-	Activated []string `json:"activated,omitempty"`
-	Metrics   bool     `json:"metrics,omitempty"`
+	Doors         []door   `json:"doors,omitempty"`
+	Activated     []string `json:"activated,omitempty"`
+	ControlSocket bool     `json:"control_socket,omitempty"`
+	Metrics       bool     `json:"metrics,omitempty"`
 }
 
 type door struct {
@@ -68,6 +78,10 @@ func (o *Offer) files() (files []*os.File, s sockets) {
 		files = append(files, f)
 		s.Activated = append(s.Activated, f.Name())
 	}
+	if o.ControlSocket != nil {
+		files = append(files, o.ControlSocket)
+		s.ControlSocket = true
+	}
 	if o.Metrics != nil {
 		files = append(files, o.Metrics)
 		s.Metrics = true
@@ -83,38 +97,93 @@ func (o *Offer) fill(s sockets, next func(name string) *os.File) {
 	for _, name := range s.Activated {
 		o.Activated = append(o.Activated, next(name))
 	}
+	if s.ControlSocket {
+		o.ControlSocket = next("control")
+	}
 	if s.Metrics {
 		o.Metrics = next("metrics")
 	}
 }
 
-// Close closes the doors and the metrics' socket; systemd's stay open.
+// Close closes all but systemd's sockets.
 func (o *Offer) Close() {
 	for _, d := range o.Doors {
 		d.File.Close()
 	}
-	if o.Metrics != nil {
-		o.Metrics.Close()
+	for _, f := range []*os.File{o.ControlSocket, o.Metrics} {
+		if f != nil {
+			f.Close()
+		}
 	}
 }
 
 // message is what one says to the other; one of its fields is set.
 type message struct {
-	Offer   *Offer                `json:"offer,omitempty"`
-	Sockets *sockets              `json:"sockets,omitempty"` // with the offer
-	Ready   bool                  `json:"ready,omitempty"`
-	Failed  string                `json:"failed,omitempty"`
-	Rest    map[string]proxy.Rest `json:"rest,omitempty"`
-	Go      bool                  `json:"go,omitempty"` // with the first rest
+	Offer   *Offer   `json:"offer,omitempty"`
+	Sockets *sockets `json:"sockets,omitempty"` // with the offer
+
+	Ready     bool   `json:"ready,omitempty"`
+	PID       int    `json:"pid,omitempty"` // with ready: a script may have been started
+	Failed    string `json:"failed,omitempty"`
+	Accepting bool   `json:"accepting,omitempty"`
+	Settled   bool   `json:"settled,omitempty"`
+	// Counted is what the successor has counted, in case it dies before it is
+	// released: then its predecessor goes on from there.
+	Counted *proxy.Remaining `json:"counted,omitempty"`
+
+	Go       *State `json:"go,omitempty"`
+	Released bool   `json:"released,omitempty"`
+}
+
+// event is what the message says to a phase.
+func (m *message) event() event {
+	switch {
+	case m.Ready:
+		return isReady
+	case m.Accepting:
+		return isAccepting
+	case m.Settled:
+		return isSettled
+	case m.Go != nil:
+		return mayGo
+	case m.Released:
+		return hasReleased
+	}
+	return hasFailed
 }
 
 var errOdd = errors.New("upgrade: the other process said something that was not expected")
 
-// line is one end of the pair.
-type line struct {
+// link is one end of the pair.
+type link struct {
 	conn *os.File
-	in   *json.Decoder
-	out  *json.Encoder
+	mu   sync.Mutex // of what is said
+	said chan message
 }
 
-func newLine(f *os.File) line { return line{f, json.NewDecoder(f), json.NewEncoder(f)} }
+func newLink(f *os.File) *link { return &link{conn: f, said: make(chan message)} }
+
+// hear reads what the other says until one of the two ends.
+func (l *link) hear(done <-chan struct{}) {
+	defer close(l.said)
+	for in := json.NewDecoder(l.conn); ; {
+		var m message
+		if in.Decode(&m) != nil {
+			return
+		}
+		select {
+		case l.said <- m:
+		case <-done:
+			return
+		}
+	}
+}
+
+// say says it within a time, after which the other counts as one that stands
+// still.
+func (l *link) say(m message, within time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn.SetWriteDeadline(time.Now().Add(within))
+	return json.NewEncoder(l.conn).Encode(m)
+}

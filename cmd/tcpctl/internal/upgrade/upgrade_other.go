@@ -1,25 +1,37 @@
-//go:build !unix
+//go:build !linux
 
 package upgrade
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"os"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
+// ErrStopped says that this process is to end, and so no other begins.
+var ErrStopped = errors.New("upgrade: this process is stopping")
+
+// Duties are what the process does that hands over.
+type Duties struct {
+	StopListening func() (State, error)
+	Yield         func(successor int)
+	Release       func(successor int)
+	Resume        func(counted proxy.Remaining)
+	Stop          <-chan struct{}
+}
+
 // Successor is the process that takes over from this one.
 type Successor struct{ PID int }
 
-// Begin fails: here no socket can be given to another process.
-func Begin(string, []string, []string, Offer) (*Successor, error) {
-	return nil, errors.New("upgrade: not on this system: stop, and start the new one")
-}
+var errNotHere = errors.New("upgrade: not on this system: stop, and start the new one")
 
-func (*Successor) Go(map[string]proxy.Rest) error   { return errOdd }
-func (*Successor) Tell(map[string]proxy.Rest) error { return errOdd }
-func (*Successor) Wait()                            {}
-func (*Successor) Close() error                     { return nil }
+// Begin fails: here no socket can be given to another process.
+func Begin(string, []string, []string, Offer, Duties) (*Successor, error) { return nil, errNotHere }
+
+func (*Successor) Settle() error { return errNotHere }
 
 // Predecessor is the process that this one takes over from.
 type Predecessor struct{ Offer Offer }
@@ -27,7 +39,23 @@ type Predecessor struct{ Offer Offer }
 // Take finds nobody.
 func Take() (*Predecessor, error) { return nil, nil }
 
-func (*Predecessor) Ready() (map[string]proxy.Rest, error) { return nil, errOdd }
+func (*Predecessor) Ready(<-chan os.Signal) (State, error) { return State{}, errNotHere }
+func (*Predecessor) Accepting(func() proxy.Remaining)      {}
+func (*Predecessor) Settle()                               {}
+func (*Predecessor) Released() <-chan struct{}             { return nil }
 func (*Predecessor) Fail(error)                            {}
-func (*Predecessor) Follow(func(map[string]proxy.Rest))    {}
 func (*Predecessor) Close() error                          { return nil }
+
+// Followers are the later processes of this instance: here there are none.
+type Followers struct{}
+
+// ServeFollowers fails.
+func ServeFollowers(http.Handler, func(bool) proxy.Remaining) (*Followers, error) {
+	return nil, errNotHere
+}
+
+func (*Followers) Addr() string { return "" }
+func (*Followers) Close()       {}
+
+// Follow finds nobody.
+func Follow(context.Context, string, func(proxy.Remaining), func(error)) {}

@@ -1,0 +1,124 @@
+// Package httpd is an HTTP server on a listening socket that goes from one
+// process to another in an upgrade: it can stop accepting and begin again,
+// while clients stand in the socket's backlog and requests go on.
+package httpd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Server serves HTTP on one socket, from Start on. Close it.
+type Server struct {
+	http    *http.Server
+	trouble func(error)
+	wg      sync.WaitGroup
+
+	mu     sync.Mutex
+	socket net.Listener // holds the socket open
+	serves net.Listener // the same socket, while we accept; nil: we do not
+	closed bool
+}
+
+// New makes a server of a socket, which it owns from then on. Trouble is told
+// why it accepts no more.
+func New(h *http.Server, socket net.Listener, trouble func(error)) *Server {
+	return &Server{http: h, trouble: trouble, socket: socket}
+}
+
+// Start accepts, until Pause or Close.
+func (s *Server) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.serves != nil {
+		return
+	}
+	s.http.SetKeepAlivesEnabled(true)
+	s.serves = again(s.socket)
+	s.wg.Add(1)
+	go s.serve(s.serves)
+}
+
+// again is another descriptor of a socket; the same one on a system that has
+// none.
+func again(socket net.Listener) net.Listener {
+	f, err := relay.NewListener(socket).File()
+	if err != nil {
+		return socket
+	}
+	defer f.Close()
+	if ln, err := net.FileListener(f); err == nil {
+		return ln
+	}
+	return socket
+}
+
+func (s *Server) serve(ln net.Listener) {
+	defer s.wg.Done()
+	if err := s.http.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		s.trouble(err)
+	}
+}
+
+// Pause accepts no more: who comes waits in the socket's backlog. Requests
+// that are under way are answered, and their connections then closed.
+func (s *Server) Pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serves != nil {
+		s.serves.Close()
+		s.serves = nil
+		s.http.SetKeepAlivesEnabled(false)
+	}
+}
+
+// Serving says whether it accepts.
+func (s *Server) Serving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serves != nil
+}
+
+// Move goes on at another socket.
+func (s *Server) Move(socket net.Listener) {
+	s.Pause()
+	s.mu.Lock()
+	s.socket.Close()
+	s.socket = socket
+	s.mu.Unlock()
+	s.Start()
+}
+
+// Addr is where the socket listens.
+func (s *Server) Addr() net.Addr { return s.socket.Addr() }
+
+// File gives another descriptor of the socket, for another process.
+func (s *Server) File() (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return relay.NewListener(s.socket).File()
+}
+
+// Close gives requests that are under way a second, and ends.
+func (s *Server) Close() error {
+	s.Pause()
+	s.mu.Lock()
+	s.closed = true
+	s.socket.Close()
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
+	}
+	s.wg.Wait()
+	return err
+}

@@ -1,0 +1,178 @@
+package upgrade
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"reflect"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+const (
+	lookEvery   = 20 * time.Millisecond // so long, at most, a slot that is free there is not given here
+	countEvery  = 12                    // looks: counters are less urgent
+	lifeEvery   = time.Second           // one that has nothing new says so
+	quietWithin = 10 * time.Second      // and one that does not stands still
+	remaining   = "/v1/remaining"
+)
+
+// Followers are the later processes of this instance, as one sees them that
+// still serves clients.
+type Followers struct {
+	addr   string
+	http   *http.Server
+	served chan struct{}
+	cancel context.CancelFunc
+}
+
+// ServeFollowers tells each of them, time and again, what look says, and
+// answers what they ask beside it with handler. Only processes of the same
+// user, or root's, are heard.
+func ServeFollowers(handler http.Handler, look func(counters bool) proxy.Remaining) (*Followers, error) {
+	// In the abstract namespace: no file is left behind by one that is killed.
+	addr := fmt.Sprintf("@tcpctl-%d-%s", os.Getpid(), rand.Text())
+	ln, err := net.Listen("unix", addr)
+	if err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	f := &Followers{addr: addr, served: make(chan struct{})}
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(context.Background())
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc("GET "+remaining, func(w http.ResponseWriter, r *http.Request) { tell(w, r, look) })
+	f.http = &http.Server{Handler: mux, ReadHeaderTimeout: acceptWithin, BaseContext: func(net.Listener) context.Context { return ctx }}
+	go func() {
+		defer close(f.served)
+		f.http.Serve(ours{ln}) // until Close
+	}()
+	return f, nil
+}
+
+// Addr is where Follow finds it.
+func (f *Followers) Addr() string { return f.addr }
+
+// Close ends it: the followers see that this process has ended.
+func (f *Followers) Close() {
+	f.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if f.http.Shutdown(ctx) != nil {
+		f.http.Close()
+	}
+	<-f.served
+}
+
+// ours is a listener for processes of this user and root.
+type ours struct{ net.Listener }
+
+func (l ours) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || isOurs(c) {
+			return c, err
+		}
+		c.Close()
+	}
+}
+
+func isOurs(c net.Conn) bool {
+	rc, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	var cred *unix.Ucred
+	rc.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	return err == nil && cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+}
+
+// tell writes a line whenever there is something new, until one of the two
+// ends. Counters come less often than the rest.
+func tell(w http.ResponseWriter, r *http.Request, look func(counters bool) proxy.Remaining) {
+	out := http.NewResponseController(w)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var last proxy.Remaining
+	var said time.Time
+	for n := 0; ; n++ {
+		now := look(n%countEvery == 0)
+		news := n == 0 || time.Since(said) >= lifeEvery || !reflect.DeepEqual(now.Services, last.Services)
+		if now.Counters != nil {
+			if news = news || !reflect.DeepEqual(now.Counters, last.Counters); news {
+				last.Counters = now.Counters
+			}
+		}
+		if news {
+			last.Services, said = now.Services, time.Now()
+			out.SetWriteDeadline(said.Add(quietWithin))
+			if json.NewEncoder(w).Encode(now) != nil || out.Flush() != nil {
+				return
+			}
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Follow tells f what the process at addr still has, whenever that changes,
+// until that has ended, or ctx. Trouble is told of one that stands still; what
+// it had last is what it has.
+func Follow(ctx context.Context, addr string, f func(proxy.Remaining), trouble func(error)) {
+	for ctx.Err() == nil {
+		err := followOnce(ctx, addr, f)
+		if errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			trouble(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// errQuiet says that it lives, and says nothing.
+var errQuiet = errors.New("upgrade: it does not answer")
+
+// followOnce follows as long as one connection lives; its end is no error.
+func followOnce(ctx context.Context, addr string, f func(proxy.Remaining)) error {
+	c, err := (&net.Dialer{Timeout: quietWithin}).DialContext(ctx, "unix", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	c.SetDeadline(time.Now().Add(quietWithin))
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: tcpctl\r\nConnection: close\r\n\r\n", remaining)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err == nil {
+		defer resp.Body.Close()
+		for in := json.NewDecoder(resp.Body); err == nil; {
+			var now proxy.Remaining
+			c.SetDeadline(time.Now().Add(quietWithin))
+			if err = in.Decode(&now); err == nil {
+				f(now)
+			}
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errQuiet
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package upgrade
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Predecessor is the process that this one takes over from.
+type Predecessor struct {
+	*link
+	Offer Offer
+
+	phase    phase
+	done     chan struct{}
+	end      sync.Once
+	settle   chan struct{} // closed: at once
+	hurry    sync.Once
+	released chan struct{} // closed: all is ours
+}
+
+// Take finds out whether somebody is to be followed; nil: nobody. It is to be
+// called once, before the process runs others.
+func Take() (*Predecessor, error) {
+	text, ok := os.LookupEnv(variable)
+	if !ok {
+		return nil, nil
+	}
+	os.Unsetenv(variable)
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 3 {
+		return nil, fmt.Errorf("upgrade: %s=%q is no descriptor; it is set by tcpctl itself, unset it", variable, text)
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("upgrade: %s=%s: %w; it is set by tcpctl itself, unset it", variable, text, err)
+	}
+	p := &Predecessor{link: newLink(os.NewFile(uintptr(fd), "upgrade")), done: make(chan struct{}),
+		settle: make(chan struct{}), released: make(chan struct{})}
+	p.conn.SetReadDeadline(time.Now().Add(openWithin))
+	var m message
+	in := json.NewDecoder(p.conn)
+	if err := in.Decode(&m); err != nil || m.Offer == nil || m.Sockets == nil {
+		p.conn.Close()
+		return nil, errOdd
+	}
+	p.conn.SetReadDeadline(time.Time{})
+	p.Offer = *m.Offer
+	p.Offer.fill(*m.Sockets, func(name string) *os.File {
+		fd++
+		unix.CloseOnExec(fd)
+		return os.NewFile(uintptr(fd), name)
+	})
+	go p.hear(p.done)
+	return p, nil
+}
+
+// Ready says that everything is open, and waits until the other accepts no
+// more, or has died. What it knew then is the answer. What comes from stop
+// meanwhile ends it.
+func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
+	p.phase, _ = p.phase.asSuccessor(isReady)
+	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // one that has died is heard of below
+	late := time.NewTimer(openWithin)
+	defer late.Stop()
+	state, why := p.Offer.State, errOdd
+	e := hasFailed
+	select {
+	case m, ok := <-p.said:
+		switch {
+		case !ok:
+			e = hasDied
+		case m.Go != nil:
+			e, state = mayGo, *m.Go
+		}
+	case <-late.C:
+		e, why = isLate, errors.New("upgrade: the old process stands still")
+	case sig := <-stop:
+		e, why = isStopped, fmt.Errorf("upgrade: stopped by %s before it took over", sig)
+	}
+	if p.phase, _ = p.phase.asSuccessor(e); p.phase == failed {
+		return state, why
+	}
+	return state, nil
+}
+
+// Accepting says that this process accepts, and returns once everything is its
+// own: in a second, or as soon as Settle is called. Until then the other is
+// told, time and again, what is counted.
+func (p *Predecessor) Accepting(counted func() proxy.Remaining) {
+	defer p.Close()
+	defer close(p.released)
+	p.say(message{Accepting: true}, acceptWithin)
+	late := time.NewTimer(settleAfter)
+	defer late.Stop()
+	tick := time.NewTicker(settleAfter / 20)
+	defer tick.Stop()
+	settle := p.settle
+	for p.phase != released {
+		var e event
+		select {
+		case m, ok := <-p.said:
+			if e = hasDied; ok {
+				e = m.event()
+			}
+		case <-late.C:
+			if e = isLate; p.phase == accepting {
+				e = isSettled
+			}
+		case <-settle:
+			e, settle = isSettled, nil
+		case <-tick.C:
+			if p.phase == accepting {
+				now := counted()
+				p.say(message{Counted: &now}, acceptWithin)
+			}
+			continue
+		}
+		var acts []act
+		if p.phase, acts = p.phase.asSuccessor(e); len(acts) > 0 && acts[0] == saySettled {
+			now := counted()
+			p.say(message{Counted: &now}, acceptWithin)
+			p.say(message{Settled: true}, acceptWithin)
+			late.Reset(letGoWithin)
+		}
+	}
+}
+
+// Settle ends the time in which the other could take everything back, and
+// returns when it cannot. It is for what that could not follow, like a reload.
+func (p *Predecessor) Settle() {
+	p.hurry.Do(func() { close(p.settle) })
+	<-p.released
+}
+
+// Released is closed once everything is ours.
+func (p *Predecessor) Released() <-chan struct{} { return p.released }
+
+// Fail says why it cannot be.
+func (p *Predecessor) Fail(why error) {
+	p.say(message{Failed: why.Error()}, acceptWithin) // who has gone meanwhile need not know
+	p.Close()
+}
+
+// Close ends the link.
+func (p *Predecessor) Close() error {
+	p.end.Do(func() {
+		close(p.done)
+		p.conn.Close()
+		for range p.said {
+		}
+	})
+	return nil
+}

@@ -1,0 +1,252 @@
+package upgrade
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// ErrStopped says that this process is to end, and so no other begins.
+var ErrStopped = errors.New("upgrade: this process is stopping")
+
+// Duties are what the process does that hands over. They are called one at a
+// time, from Begin and Settle.
+type Duties struct {
+	// StopListening accepts no more clients and tells what there is now; the
+	// descriptors stay open. An error ends the upgrade: it says why.
+	StopListening func() (State, error)
+	// Yield leaves requests to the successor, which accepts.
+	Yield func(successor int)
+	// Release lets everything go that is the successor's now.
+	Release func(successor int)
+	// Resume takes everything back: the successor is gone, and has counted so
+	// much. It may be called when nothing was stopped.
+	Resume func(counted proxy.Remaining)
+	// Stop, closed, ends the upgrade: this process is to end.
+	Stop <-chan struct{}
+}
+
+// Successor is the process that takes over from this one.
+type Successor struct {
+	*link
+	PID     int
+	duties  Duties
+	phase   phase
+	cmd     *exec.Cmd
+	done    chan struct{}
+	late    *time.Timer
+	offer   sync.WaitGroup // it is written
+	counted proxy.Remaining
+	why     error // it failed
+}
+
+// Begin starts path with args, the first of which is its name, and env beside
+// our own environment, and returns once that process accepts clients; Settle
+// must follow. When it does not come to that, it is gone again with all that
+// it has started, the error says why, and everything is here as it was. The
+// offer's files stay the caller's, who closes them after Settle.
+func Begin(path string, args, env []string, o Offer, d Duties) (*Successor, error) {
+	s := &Successor{duties: d, done: make(chan struct{}), late: time.NewTimer(openWithin)}
+	if err := s.start(path, args, env, o); err != nil {
+		return nil, fmt.Errorf("upgrade: %w", err)
+	}
+	if s.drive(accepting); s.why != nil {
+		s.end()
+		return nil, s.why
+	}
+	return s, nil
+}
+
+// Settle returns once everything is the successor's, or it has failed and
+// everything is as it was.
+func (s *Successor) Settle() error {
+	defer s.end()
+	s.drive(released)
+	return s.why
+}
+
+// drive goes on until a phase is reached, or failed is.
+func (s *Successor) drive(until phase) {
+	for s.phase != until && s.phase != failed {
+		e := s.next()
+		var acts []act
+		s.phase, acts = s.phase.asPredecessor(e)
+		for _, a := range acts {
+			s.do(a)
+		}
+	}
+}
+
+// next waits for what happens next.
+func (s *Successor) next() event {
+	for {
+		select {
+		case m, ok := <-s.said:
+			switch {
+			case !ok:
+				s.fail(fmt.Errorf("upgrade: the new process has ended %s; its log may say why", before[s.phase]))
+				return hasDied
+			case m.Counted != nil:
+				s.counted = *m.Counted
+				continue
+			case m.Failed != "":
+				s.fail(fmt.Errorf("upgrade: the new process: %s", m.Failed))
+			case m.PID != 0:
+				s.PID = m.PID
+			}
+			return m.event()
+		case <-s.late.C:
+			s.fail(fmt.Errorf("upgrade: the new process stood still (%s)", s.phase))
+			return isLate
+		case <-s.duties.Stop:
+			s.fail(ErrStopped)
+			return isStopped
+		}
+	}
+}
+
+// before says when a process has ended that was in a phase.
+var before = map[phase]string{offered: "before it was ready", started: "before it accepted clients", accepting: "soon after it had taken over"}
+
+// fail keeps the first reason.
+func (s *Successor) fail(why error) {
+	if s.why == nil {
+		s.why = why
+	}
+}
+
+func (s *Successor) do(a act) {
+	switch a {
+	case stopListening, sayGo:
+		if a == sayGo {
+			return // with it
+		}
+		state, err := s.duties.StopListening()
+		if err == nil {
+			err = s.say(message{Go: &state}, acceptWithin)
+		}
+		if err != nil {
+			s.fail(err)
+			var acts []act
+			s.phase, acts = s.phase.asPredecessor(hasFailed)
+			for _, a := range acts {
+				s.do(a)
+			}
+			return
+		}
+		s.late.Reset(acceptWithin)
+	case yield:
+		s.late.Reset(settleWithin)
+		s.duties.Yield(s.PID)
+	case release:
+		s.duties.Release(s.PID)
+		s.say(message{Released: true}, letGoWithin) // who has died need not know
+	case kill:
+		s.fail(errOdd)
+		s.kill()
+	case resume:
+		s.duties.Resume(s.counted)
+	case terminate:
+		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
+	}
+}
+
+// start starts the process. What fits into the socket of the offer is there
+// before it is: it can go on alone from its first moment.
+func (s *Successor) start(path string, args, env []string, o Offer) error {
+	files, what := o.files()
+	ours, theirs, err := pair()
+	if err != nil {
+		return err
+	}
+	s.link = newLink(ours)
+	text, err := json.Marshal(message{Offer: &o, Sockets: &what})
+	if err != nil {
+		return err
+	}
+	ours.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	n, _ := ours.Write(text)
+	s.cmd = exec.Command(path)
+	s.cmd.Args = args
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	s.cmd.Env = append(append(os.Environ(), env...), variable+"=3")
+	// A group of its own, so that it can be ended with what it has started.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: o.Screen, Setpgid: !o.Screen}
+	s.cmd.ExtraFiles = append([]*os.File{theirs}, files...)
+	err = s.cmd.Start()
+	theirs.Close()
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	s.PID = s.cmd.Process.Pid
+	go s.hear(s.done)
+	s.mu.Lock()
+	s.offer.Go(func() {
+		defer s.mu.Unlock()
+		ours.SetWriteDeadline(time.Now().Add(openWithin))
+		ours.Write(text[n:]) // of one that does not read it is heard otherwise
+	})
+	return nil
+}
+
+// goneWithin bounds the wait for the kernel to take a killed process apart.
+const goneWithin = 2 * time.Second
+
+// kill ends the process and what it has started, and waits until no one else
+// has our descriptors.
+func (s *Successor) kill() {
+	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	s.cmd.Process.Kill() // before it had its group
+	s.cmd.Wait()
+	timer := time.NewTimer(goneWithin)
+	defer timer.Stop()
+	for {
+		select {
+		case m, ok := <-s.said:
+			if !ok {
+				return
+			}
+			if m.Counted != nil {
+				s.counted = *m.Counted
+			}
+		case <-timer.C:
+			s.why = fmt.Errorf("%w; a process that it has started lives on and holds our sockets: ss -ltnp shows which", s.why)
+			return
+		}
+	}
+}
+
+// end closes the link. A process that goes on is nobody's child to wait for.
+func (s *Successor) end() {
+	s.late.Stop()
+	close(s.done)
+	s.conn.Close()
+	for range s.said {
+	}
+	s.offer.Wait()
+	if s.cmd.ProcessState == nil {
+		s.cmd.Process.Release()
+	}
+}
+
+// pair makes two ends. Go's poller waits for ours.
+func pair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fds[0], true)
+	}
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "upgrade"), os.NewFile(uintptr(fds[1]), "upgrade"), nil
+}

@@ -1,0 +1,505 @@
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+const patience = 30 * time.Second
+
+// TestMain is the new process, too, when a test has started it as one.
+func TestMain(m *testing.M) {
+	if before, err := Take(); before != nil || err != nil {
+		succeed(before)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// succeed is a process that takes over, and answers clients at the first door
+// with what it was told. The offer's By says where it dies ("die started") or
+// stands still ("halt accepting").
+func succeed(p *Predecessor) {
+	fate, at, _ := strings.Cut(p.Offer.By, " ")
+	here := func(phase string) {
+		switch {
+		case at != phase:
+		case fate == "die":
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		case fate == "halt":
+			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		}
+	}
+	here("offered")
+	if fate == "refuse" {
+		p.Fail(net.ErrClosed)
+		return
+	}
+	ln, err := net.FileListener(p.Offer.Doors[0].File)
+	if err != nil {
+		p.Fail(err)
+		return
+	}
+	state, err := p.Ready(nil)
+	if err != nil {
+		p.Fail(err)
+		return
+	}
+	here("started")
+	if fate == "halt" && at == "settled" {
+		settleAfter = time.Hour
+	}
+	go p.Accepting(func() proxy.Remaining { return proxy.Remaining{Sessions: 77} })
+	go func() {
+		<-p.Released()
+		here("released")
+	}()
+	if at == "accepting" {
+		time.Sleep(100 * time.Millisecond) // until it has said so, and been counted
+		here("accepting")
+	}
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(c, "%s %s %v %d", p.Offer.By, p.Offer.Activated[0].Name(), state.Engine.Closed, os.Getpid())
+		c.Close()
+	}
+}
+
+// old is a process that hands over, in a test.
+type old struct {
+	testing.TB
+	ln      net.Listener
+	offer   Offer
+	stop    chan struct{}
+	mu      sync.Mutex
+	did     []string
+	movable error
+}
+
+func newOld(t *testing.T, fate string) *old {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	door, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &old{TB: t, ln: ln, stop: make(chan struct{}),
+		offer: Offer{By: fate, Doors: []proxy.Door{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
+	o.offer.State.Engine.Closed = []string{"offer"}
+	t.Cleanup(func() { o.offer.Close(); named.Close() })
+	return o
+}
+
+func (o *old) do(what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.did = append(o.did, what)
+}
+
+func (o *old) begin(path string, args ...string) (*Successor, error) {
+	return Begin(path, args, nil, o.offer, Duties{
+		StopListening: func() (s State, err error) {
+			o.do("stop")
+			s.Engine.Closed = []string{"go"}
+			return s, o.movable
+		},
+		Yield:   func(int) { o.do("yield") },
+		Release: func(int) { o.do("release") },
+		Resume:  func(c proxy.Remaining) { o.do(fmt.Sprint("resume ", c.Sessions)) },
+		Stop:    o.stop,
+	})
+}
+
+func (o *old) hand() (*Successor, error) { return o.begin(os.Args[0], os.Args[:1]...) }
+
+// served asks at the door, where somebody must answer.
+func (o *old) served() string {
+	o.Helper()
+	c, err := net.Dial("tcp", o.ln.Addr().String())
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	text, err := io.ReadAll(c)
+	if err != nil {
+		o.Error(err)
+	}
+	return string(text)
+}
+
+// gone waits until nobody listens at the door any more.
+func (o *old) gone() {
+	o.Helper()
+	o.ln.Close()
+	o.offer.Close()
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		c, err := net.Dial("tcp", o.ln.Addr().String())
+		if err != nil {
+			return
+		}
+		c.Close()
+		if time.Since(began) > patience {
+			o.Fatal("somebody still has the sockets")
+		}
+	}
+}
+
+func (o *old) told(want ...string) {
+	o.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Equal(o.did, want) {
+		o.Errorf("it did %q, want %q", o.did, want)
+	}
+}
+
+func TestOneProcessFollowsAnother(t *testing.T) {
+	o := newOld(t, "live")
+	s, err := o.hand()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := o.served(); got != fmt.Sprintf("live %s [go] %d", os.DevNull, s.PID) {
+		t.Errorf("%q", got)
+	}
+	o.told("stop", "yield")
+	if err := s.Settle(); err != nil {
+		t.Error(err)
+	}
+	o.told("stop", "yield", "release")
+	syscall.Kill(s.PID, syscall.SIGKILL)
+	o.gone()
+}
+
+// TestTheNewOneFails, in each way and at each phase: the old one is as it was,
+// nothing of the new one is left, and what it had counted is known.
+func TestTheNewOneFails(t *testing.T) {
+	short(t, &openWithin, time.Second)
+	short(t, &acceptWithin, time.Second)
+	short(t, &settleWithin, time.Second)
+	for _, c := range []struct {
+		fate, why string
+		did       []string
+	}{
+		{"refuse it", net.ErrClosed.Error(), nil},
+		{"die offered", "has ended before it was ready", nil},
+		{"halt offered", "stood still (offered)", nil},
+		{"die started", "before it accepted clients", []string{"stop", "resume 0"}},
+		{"halt started", "stood still (started)", []string{"stop", "resume 0"}},
+		{"die accepting", "soon after it had taken over", []string{"stop", "yield", "resume 77"}},
+		{"halt accepting", "stood still (accepting)", []string{"stop", "yield", "resume 77"}},
+	} {
+		t.Run(c.fate, func(t *testing.T) {
+			o := newOld(t, c.fate)
+			s, err := o.hand()
+			if strings.Contains(c.fate, "accepting") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = s.Settle()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.why) {
+				t.Errorf("%v", err)
+			}
+			o.told(c.did...)
+			o.gone()
+		})
+	}
+}
+
+func short(t *testing.T, d *time.Duration, to time.Duration) {
+	was := *d
+	*d = to
+	t.Cleanup(func() { *d = was })
+}
+
+// TestNotNow: what must not be handed over is said when it comes to it.
+func TestNotNow(t *testing.T) {
+	o := newOld(t, "live")
+	o.movable = errors.New("db is paused by ana")
+	if _, err := o.hand(); !errors.Is(err, o.movable) {
+		t.Errorf("%v", err)
+	}
+	o.told("stop", "resume 0")
+	o.gone()
+}
+
+// TestStopEndsAnUpgrade in each phase, also one of a process that stands still.
+func TestStopEndsAnUpgrade(t *testing.T) {
+	for _, fate := range []string{"halt offered", "halt started", "halt settled"} {
+		t.Run(fate, func(t *testing.T) {
+			o := newOld(t, fate)
+			time.AfterFunc(200*time.Millisecond, func() { close(o.stop) })
+			s, err := o.hand()
+			if err == nil {
+				err = s.Settle()
+			}
+			if !errors.Is(err, ErrStopped) {
+				t.Errorf("%v", err)
+			}
+			o.gone()
+		})
+	}
+}
+
+// TestAScriptThatFails, and has a child that would keep the sockets.
+func TestAScriptThatFails(t *testing.T) {
+	for name, text := range map[string]string{
+		"ends":         "sleep 1000 & exit 1",
+		"ends quietly": "exec 3>&-; sleep 1000 & exit 1",
+		"stands still": "sleep 1000 & sleep 1000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			short(t, &openWithin, 500*time.Millisecond)
+			o := newOld(t, "")
+			if _, err := o.begin("/bin/sh", "sh", "-c", text); err == nil {
+				t.Error("it began")
+			}
+			o.told()
+			o.gone()
+		})
+	}
+}
+
+// TestAScriptThatStartsIt, and waits for it: the process is known by its own
+// id, and ends with its group when it must.
+func TestAScriptThatStartsIt(t *testing.T) {
+	o := newOld(t, "live")
+	s, err := o.begin("/bin/sh", "sh", "-c", `"$0"; exit`, os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.PID == s.cmd.Process.Pid {
+		t.Error("it is known by its script's")
+	}
+	syscall.Kill(s.PID, syscall.SIGKILL)
+	if err := s.Settle(); err == nil {
+		t.Error("it has settled")
+	}
+	o.gone()
+}
+
+// TestTheOldOneDies at each phase: the new one takes over, with what it knows.
+// Another process is the old one, that dies when it is told to.
+func TestTheOldOneDies(t *testing.T) {
+	if at := os.Getenv("UPGRADE_DIES"); at != "" {
+		dieAt(t, at)
+		return
+	}
+	for _, at := range []string{"offered", "stop", "yield", "release", "released"} {
+		t.Run(at, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestTheOldOneDies$")
+			cmd.Env = append(os.Environ(), "UPGRADE_DIES="+at)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var addr string
+			var pid int
+			if _, err := fmt.Fscan(out, &addr); err != nil {
+				t.Fatal(err)
+			}
+			go io.Copy(io.Discard, out)
+			cmd.Wait()
+			if !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+				t.Errorf("it ended with %v", cmd.ProcessState)
+			}
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			text, err := io.ReadAll(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "live " + os.DevNull + " [go] %d"
+			if at == "offered" || at == "stop" {
+				want = "live " + os.DevNull + " [offer] %d"
+			}
+			if n, err := fmt.Sscanf(string(text), want, &pid); n != 1 || err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			syscall.Kill(pid, syscall.SIGKILL)
+		})
+	}
+}
+
+// dieAt is an old process that dies at a moment of the handover.
+func dieAt(t *testing.T, at string) {
+	o := newOld(t, "live")
+	fmt.Println(o.ln.Addr())
+	die := func(now string) {
+		if now == at {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	duties := Duties{
+		StopListening: func() (s State, err error) {
+			die("stop")
+			s.Engine.Closed = []string{"go"}
+			return s, nil
+		},
+		Yield:   func(int) { die("yield") },
+		Release: func(int) { die("release") },
+	}
+	path, args := os.Args[0], os.Args[:1]
+	if at == "offered" { // as soon as it has begun
+		path, args = "/bin/sh", []string{"sh", "-c", `kill -9 $PPID; exec "$0"`, os.Args[0]}
+	}
+	s, err := Begin(path, args, nil, o.offer, duties)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Settle()
+	die("released")
+}
+
+func TestOneThatCannotBegin(t *testing.T) {
+	o := newOld(t, "")
+	if _, err := o.begin("/nobody", "nobody"); err == nil {
+		t.Error("nobody begins")
+	}
+	o.told()
+}
+
+func TestNobodyToFollow(t *testing.T) {
+	if p, err := Take(); p != nil || err != nil {
+		t.Errorf("%v, %v", p, err)
+	}
+	for _, odd := range []string{"", "x", "1", "999999"} {
+		t.Setenv(variable, odd)
+		if p, err := Take(); p != nil || err == nil {
+			t.Errorf("%q: %v, %v", odd, p, err)
+		}
+		if text, left := os.LookupEnv(variable); left {
+			t.Errorf("%q is left for others", text)
+		}
+	}
+}
+
+// TestOfferIsWhole looks whether every field goes over.
+func TestOfferIsWhole(t *testing.T) {
+	o := Offer{Doors: []proxy.Door{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
+	files, s := o.files()
+	var back Offer
+	back.fill(s, func(string) (f *os.File) { f, files = files[0], files[1:]; return f })
+	if !reflect.DeepEqual(o, back) || len(files) > 0 {
+		t.Errorf("%+v, %v left", back, files)
+	}
+}
+
+// TestFollowers hear of each change, find it again when a connection is lost,
+// and hear of its end.
+func TestFollowers(t *testing.T) {
+	var mu sync.Mutex
+	now := proxy.Remaining{Services: map[string]proxy.Rest{"db": {Active: 2}}}
+	f, err := ServeFollowers(http.NotFoundHandler(), func(counters bool) proxy.Remaining {
+		mu.Lock()
+		defer mu.Unlock()
+		r := now
+		if counters {
+			r.Counters = []proxy.ServiceInfo{{Name: "db", BytesIn: int64(now.Services["db"].Active)}}
+		}
+		return r
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan proxy.Remaining)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		Follow(context.Background(), f.Addr(), func(r proxy.Remaining) { said <- r }, func(err error) { t.Error(err) })
+	}()
+	hears := func(active int, counters bool) {
+		t.Helper()
+		late := time.After(patience)
+		for {
+			select {
+			case r := <-said:
+				if r.Services["db"].Active == active && (!counters || r.Counters != nil && r.Counters[0].BytesIn == int64(active)) {
+					return
+				}
+			case <-late:
+				t.Fatalf("%d is never heard", active)
+			}
+		}
+	}
+	hears(2, true)
+	mu.Lock()
+	now.Services = map[string]proxy.Rest{"db": {Active: 1}}
+	mu.Unlock()
+	hears(1, false)
+	hears(1, true)
+	go func() {
+		for range said {
+		}
+	}()
+	f.Close()
+	<-ended
+	close(said)
+}
+
+// TestOnlyOurs: a process of another user is not heard.
+func TestOnlyOurs(t *testing.T) {
+	const python = "/usr/bin/python3" // which any user may run
+	if _, err := os.Stat(python); err != nil || os.Geteuid() != 0 {
+		t.Skip("needs root and " + python)
+	}
+	f, err := ServeFollowers(http.NotFoundHandler(), func(bool) proxy.Remaining { return proxy.Remaining{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const ask = `import socket, sys
+s = socket.socket(socket.AF_UNIX); s.settimeout(20)
+s.connect("\0" + sys.argv[1][1:])
+try:
+	s.sendall(b"GET / HTTP/1.0\r\n\r\n"); print(len(s.recv(100)))
+except OSError: print(0)`
+	for uid, heard := range map[uint32]bool{0: true, 65534: false} {
+		cmd := exec.Command(python, "-c", ask, f.Addr())
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, err := cmd.CombinedOutput()
+		if err != nil || (strings.TrimSpace(string(out)) != "0") != heard {
+			t.Errorf("uid %d: %s, %v", uid, out, err)
+		}
+	}
+}

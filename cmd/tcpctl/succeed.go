@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// takeOver has the engine open what the process before this one has, and waits
+// until that one accepts no more.
+func (in *instance) takeOver() error {
+	if err := in.engine.Open(); err != nil {
+		return err
+	}
+	state, err := in.before.Ready(in.signals.stop)
+	if err != nil {
+		return err
+	}
+	in.engine.TakeOver(state.Engine) // which is more than the state file has
+	in.generations.follow(state.Generations)
+	return nil
+}
+
+// own makes this process the main one, once nothing can be taken back.
+func (in *instance) own(ctx context.Context) {
+	defer in.follows.Done()
+	o := &in.before.Offer
+	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
+	in.before.Accepting(func() proxy.Remaining { return in.engine.Remaining(true) })
+	in.tellReady()
+	for tries := 0; ; tries++ {
+		err := in.joinMesh(ctx)
+		if err == nil {
+			return
+		}
+		if tries == 0 {
+			in.log.Error(err.Error() + "; trying again")
+		}
+		select {
+		case <-in.generations.ctx.Done():
+			return
+		case <-time.After(time.Second): // its port may be the old process's still
+		}
+	}
+}
+
+// generations are the earlier processes of this instance that still serve
+// clients.
+type generations struct {
+	engine *proxy.Engine
+	ctx    context.Context
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	all    []generation
+}
+
+type generation struct {
+	upgrade.Generation
+	client *control.Client
+}
+
+func newGenerations(e *proxy.Engine) *generations {
+	g := &generations{engine: e}
+	g.ctx, g.stop = context.WithCancel(context.Background())
+	return g
+}
+
+// follow hears what they have, each until its end.
+func (g *generations) follow(all []upgrade.Generation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range all {
+		g.all = append(g.all, generation{one, control.Dial(one.Addr)})
+		g.wg.Go(func() { g.followOne(one) })
+	}
+}
+
+func (g *generations) followOne(one upgrade.Generation) {
+	note := func(level, text string) {
+		g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
+	}
+	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { g.engine.Follow(one.Addr, &now) }, func(err error) {
+		note(proxy.LevelWarn, "stands still: what it had is counted as what it has")
+	})
+	if g.ctx.Err() != nil {
+		return
+	}
+	if left := g.engine.Predecessor(one.Addr).Services; len(left) > 0 {
+		note(proxy.LevelWarn, "has ended, and with it the clients that it had from before an upgrade")
+	} else {
+		note(proxy.LevelInfo, "has served its last client")
+	}
+	g.engine.Follow(one.Addr, nil)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all = slices.DeleteFunc(g.all, func(o generation) bool {
+		if o.Generation == one {
+			o.client.Close()
+		}
+		return o.Generation == one
+	})
+}
+
+// list is those that live, the oldest first.
+func (g *generations) list() (all []upgrade.Generation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range g.all {
+		all = append(all, one.Generation)
+	}
+	return all
+}
+
+func (g *generations) sources() (all []api.Predecessor) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range g.all {
+		all = append(all, api.Predecessor{Source: one.client, PID: one.PID, Engine: one.Addr})
+	}
+	return all
+}
+
+// end asks them all to end within the grace.
+func (g *generations) end(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(g.ctx, time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range g.sources() {
+		all.Go(func() { p.Do(ctx, api.Request{Act: "stop", Options: api.Options{Grace: grace}}) }) // one that has ended need not hear it
+	}
+	all.Wait()
+}
+
+// wait waits for their end.
+func (g *generations) wait(ctx context.Context) {
+	for ctx.Err() == nil && len(g.list()) > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// cut resets the sessions that they have of a service, or of one backend.
+func (g *generations) cut(service, backend, reason string) {
+	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
+	defer cancel()
+	for _, p := range g.sources() {
+		r := api.Request{Act: "kick", Options: api.Options{Reason: reason}}
+		all, err := p.Sessions(ctx, api.SessionQuery{Service: service, Backend: backend})
+		for _, s := range all {
+			if s.Backend != "" { // else it waits
+				r.Targets = append(r.Targets, s.ID)
+			}
+		}
+		if err == nil && len(r.Targets) > 0 {
+			_, err = p.Do(ctx, r)
+		}
+		if err != nil {
+			g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn, Service: service, Backend: backend,
+				Text: fmt.Sprintf("%s: the sessions of process %d: %v", reason, p.PID, err)})
+		}
+	}
+}
+
+// close follows nobody any more.
+func (g *generations) close() {
+	g.stop()
+	g.wg.Wait()
+	for _, one := range g.all {
+		one.client.Close()
+	}
+}
+
+// forFollowers is what the later processes of the instance may ask of this
+// one, and in whose name.
+func (in *instance) forFollowers() http.Handler {
+	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.askStop}
+	return control.NewHandler(here, func(r *http.Request) string {
+		if by := r.Header.Get(control.PeerHeader); by != "" {
+			return by
+		}
+		return fmt.Sprintf("another process than %d", os.Getpid())
+	})
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Predecessor is an earlier process of this instance, which an upgrade has
+// replaced and which still serves the clients that it has.
+type Predecessor struct {
+	Source
+	PID    int
+	Engine string // what our engine calls that one
+}
+
+// PredecessorInfo is what one still has.
+type PredecessorInfo struct {
+	PID     int `json:"pid"`
+	Active  int `json:"active"`  // sessions
+	Waiting int `json:"waiting"` // clients
+}
+
+// earlierWait bounds what a predecessor that does not answer costs a reader.
+const earlierWait = 2 * time.Second
+
+func (l *Local) predecessors() []Predecessor {
+	if l.Predecessors == nil {
+		return nil
+	}
+	return l.Predecessors()
+}
+
+func (p *Predecessor) info(e *proxy.Engine) PredecessorInfo {
+	i := PredecessorInfo{PID: p.PID}
+	for _, r := range e.Predecessor(p.Engine).Services {
+		i.Active += r.Active
+		i.Waiting += r.Waiting
+	}
+	return i
+}
+
+// earlierSessions are those of the predecessors. One that does not answer has
+// none that anybody could see.
+func (l *Local) earlierSessions(ctx context.Context, q SessionQuery) (all []proxy.SessionInfo) {
+	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
+		some, err := p.Sessions(ctx, q)
+		for i := range some {
+			some[i].PID = p.PID
+		}
+		all = append(all, some...)
+		return err
+	})
+	return all
+}
+
+// live is every live session, the predecessors' first: they are older.
+func (l *Local) live(ctx context.Context, q SessionQuery) iter.Seq[proxy.SessionInfo] {
+	return func(yield func(proxy.SessionInfo) bool) {
+		for _, s := range l.earlierSessions(ctx, q) {
+			if !yield(s) {
+				return
+			}
+		}
+		for s := range l.Engine.Live() {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// earlierQueue are those who wait at the predecessors: they are before ours.
+func (l *Local) earlierQueue(ctx context.Context, service string) (all []proxy.WaiterInfo) {
+	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
+		some, err := p.Queue(ctx, service)
+		all = append(all, some...)
+		return err
+	})
+	return all
+}
+
+// applyEarlier does in the predecessors what was done here, as far as it is
+// about the clients that they have.
+func (l *Local) applyEarlier(a *Act, r Request) {
+	if a.Plan || a.On != OnBackend && a.On != OnService || a.Name == "open" || a.Name == "close" {
+		return
+	}
+	r.Save, r.Expect, r.Force = false, "", true
+	l.eachEarlier(context.Background(), func(ctx context.Context, p Predecessor) error {
+		_, err := p.Do(ctx, r)
+		return err
+	})
+}
+
+// kickEarlier kicks sessions of one predecessor, and says how many.
+func (l *Local) kickEarlier(pid int, r Request) (n int) {
+	r.Service, r.Backend, r.Client = "", "", ""
+	l.eachEarlier(context.Background(), func(ctx context.Context, p Predecessor) error {
+		if p.PID != pid {
+			return nil
+		}
+		_, err := p.Do(ctx, r)
+		if err == nil {
+			n = len(r.Targets)
+		}
+		return err
+	})
+	return n
+}
+
+// eachEarlier asks each predecessor. What one refuses that the newest process
+// does not, such as a drain of a backend that it does not have, is noted.
+func (l *Local) eachEarlier(ctx context.Context, ask func(context.Context, Predecessor) error) {
+	for _, p := range l.predecessors() {
+		within, cancel := context.WithTimeout(ctx, earlierWait)
+		err := ask(within, p)
+		cancel()
+		if err != nil {
+			l.Engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn,
+				Text: fmt.Sprintf("process %d, which serves clients from before an upgrade: %v", p.PID, err)})
+		}
+	}
+}

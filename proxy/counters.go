@@ -1,0 +1,112 @@
+package proxy
+
+import "slices"
+
+// A process that takes over from another goes on with its counters: what only
+// grows in a ServiceInfo is the sum over all processes that there have been.
+
+// sumOf adds up what several have counted, by service.
+func sumOf(all ...*Remaining) (sum []ServiceInfo) {
+	at := map[string]int{}
+	for _, r := range all {
+		for i := range r.Counters {
+			c := &r.Counters[i]
+			n, known := at[c.Name]
+			if !known {
+				n = len(sum)
+				at[c.Name] = n
+				sum = append(sum, ServiceInfo{Name: c.Name})
+			}
+			sum[n].gather(c)
+		}
+	}
+	return sum
+}
+
+// gather adds what c has counted to i, which is a sum of such.
+func (i *ServiceInfo) gather(c *ServiceInfo) {
+	for _, b := range c.Backends {
+		if !slices.ContainsFunc(i.Backends, func(have BackendInfo) bool { return have.Name == b.Name }) {
+			i.Backends = append(i.Backends, BackendInfo{Name: b.Name})
+		}
+	}
+	if c.Hook != nil && i.Hook == nil {
+		i.Hook = &HookInfo{}
+	}
+	i.carry(c)
+}
+
+// carry adds what c has counted to i, as far as i has what it is about.
+func (i *ServiceInfo) carry(c *ServiceInfo) {
+	i.Sessions.Total += c.Sessions.Total
+	i.Sessions.carry(&c.Sessions)
+	i.Queue.carry(&c.Queue)
+	i.BytesIn += c.BytesIn
+	i.BytesOut += c.BytesOut
+	i.Times.Connect.carry(c.Times.Connect)
+	i.Times.Wait.carry(c.Times.Wait)
+	i.Times.Session.carry(c.Times.Session)
+	if i.Hook != nil && c.Hook != nil {
+		i.Hook.Runs += c.Hook.Runs
+		i.Hook.Fails += c.Hook.Fails
+	}
+	i.carryEndings(c)
+	for n := range i.Backends {
+		b := &i.Backends[n]
+		for _, was := range c.Backends {
+			if was.Name == b.Name {
+				b.Total += was.Total
+				b.Failed += was.Failed
+				b.Flaps += was.Flaps
+				b.BytesIn += was.BytesIn
+				b.BytesOut += was.BytesOut
+				b.Peak = max(b.Peak, was.Peak)
+			}
+		}
+	}
+}
+
+// carry adds all but the total, which is counted elsewhere.
+func (n *SessionCounts) carry(c *SessionCounts) {
+	n.Failed += c.Failed
+	n.Cut += c.Cut
+	n.Rejected += c.Rejected
+}
+
+func (q *QueueInfo) carry(c *QueueInfo) {
+	q.Granted += c.Granted
+	q.Left += c.Left
+	q.TimedOut += c.TimedOut
+	q.Kicked += c.Kicked
+}
+
+func (i *ServiceInfo) carryEndings(c *ServiceInfo) {
+	endings, closes := map[EndingInfo]int64{}, map[int]int64{}
+	for _, from := range []*ServiceInfo{i, c} {
+		for _, e := range from.Endings {
+			n := e.Count
+			e.Count = 0
+			endings[e] += n
+		}
+		for _, k := range from.Closes {
+			closes[k.Code] += k.Count
+		}
+	}
+	i.Endings, i.Closes = endingsOf(endings), closesOf(closes)
+}
+
+// carry adds the counts of another histogram, which another version may have
+// made with other bounds.
+func (h *Histogram) carry(o Histogram) {
+	if h.Counts == nil {
+		h.Bounds, h.Counts = o.Bounds, make([]int64, len(o.Counts))
+	}
+	for n, count := range o.Counts {
+		bucket := len(h.Bounds)
+		if n < len(o.Bounds) {
+			bucket, _ = slices.BinarySearch(h.Bounds, o.Bounds[n])
+		}
+		h.Counts[min(bucket, len(h.Counts)-1)] += count
+	}
+	h.Sum += o.Sum
+}
