@@ -40,7 +40,7 @@ func actCommand(a *api.Act) *cobra.Command {
 		cmd.Flags().BoolVar(&wait, p.Name, false, p.Help)
 	}
 	jsonFlag(cmd, &asJSON)
-	return cmd
+	return takesAll(cmd)
 }
 
 // paramFlags makes a flag of each option that a request keeps.
@@ -116,7 +116,7 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 	src := source(cmd)
 	defer src.Close()
 	if everywhere(cmd) {
-		return actEverywhere(cmd, src, r, asJSON)
+		return actEverywhere(cmd, src, a, r, wait, asJSON)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 	res, err := src.Do(ctx, r)

@@ -18,6 +18,9 @@ func eventsCommand() *cobra.Command {
 		Short: "Show what happened, one sentence a change",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if everywhere(cmd) {
+				return eventsEverywhere(cmd, follow, asJSON)
+			}
 			src := source(cmd)
 			defer src.Close()
 			out := cmd.OutOrStdout()
@@ -37,7 +40,7 @@ func eventsCommand() *cobra.Command {
 					return printJSON(out, page.Events)
 				}
 				for _, ev := range page.Events {
-					printEvent(out, ev, asJSON)
+					printEvent(out, "", ev, asJSON)
 					since = ev.Seq
 				}
 				if !follow {
@@ -48,15 +51,30 @@ func eventsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document: a list; with --follow one object a line")
-	return cmd
+	return takesAll(cmd)
 }
 
-func printEvent(w io.Writer, ev proxy.Event, asJSON bool) {
+// nodeEvent is an event of one of several nodes.
+type nodeEvent struct {
+	Node string `json:"node"`
+	proxy.Event
+}
+
+// printEvent prints one event, of a node if several are looked at.
+func printEvent(w io.Writer, node string, ev proxy.Event, asJSON bool) {
+	if asJSON && node != "" {
+		printJSONLine(w, nodeEvent{node, ev})
+		return
+	}
 	if asJSON {
 		printJSONLine(w, ev)
 		return
 	}
-	line := clock(ev.Time) + " " + eventSign(ev) + " "
+	line := ""
+	if node != "" {
+		line = text.Safe(node) + "  "
+	}
+	line += clock(ev.Time) + " " + eventSign(ev) + " "
 	if ev.By != "" {
 		line += text.Safe(ev.By) + ": "
 	}

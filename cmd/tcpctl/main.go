@@ -129,6 +129,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand())
 	root.AddCommand(actCommands()...)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkPeer(cmd) }
 	completions(root)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

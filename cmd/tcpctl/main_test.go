@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Chmod(dir, 0o777) // for those that run as another user
 		races = dir
+		os.Setenv("STATE_DIRECTORY", filepath.Join(dir, "state")) // the machine's own is left alone
 		// The sleep would be a second at the end of each command.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
 	}

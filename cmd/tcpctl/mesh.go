@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,8 +73,9 @@ func (p *printer) line(format string, args ...any) {
 
 // chat is tcpnet's demo: what is typed goes to every peer.
 func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	defer c.TakeKey()()
 	mc := c.Mesh
 	mc.Version = versionText()
 	mc.OnConn = func(conn *mesh.Conn) { hear(conn, out) }
@@ -88,12 +90,13 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 	fmt.Fprintf(stderr, "tcpctl: in mesh %s as %s, listening on %s; type, and every peer hears it\n", mc.Name, mc.Node, node.Addr())
 	typed := make(chan string)
 	go readLines(ctx, in, typed)
+	talk := &talk{ctx: ctx, peers: map[string]*talkPeer{}}
 	events := node.Events(ctx)
 	for {
 		select {
 		case ev, ok := <-events:
 			if !ok {
-				return leave(node)
+				return leave(node, talk)
 			}
 			if ev.Kind != mesh.EventUpdate {
 				fmt.Fprintln(stderr, "tcpctl: "+strings.TrimSpace(fmt.Sprintf("%s is %s %s", ev.Peer.Name, ev.Kind, ev.Peer.Cause)))
@@ -103,16 +106,16 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 				typed = nil // end of input: go on listening
 				continue
 			}
-			for _, conn := range node.Conns() {
-				fmt.Fprintln(conn, line) // one that has gone is told of by its event
-			}
+			talk.say(node.Conns(), line)
 		case <-ctx.Done():
-			return leave(node)
+			return leave(node, talk)
 		}
 	}
 }
 
-func leave(node *mesh.Node) error {
+func leave(node *mesh.Node, talk *talk) error {
+	wait := talk.flush()
+	defer wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	node.Shutdown(ctx)

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -13,42 +17,86 @@ func peersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "peers", Short: "Show the other nodes of the mesh", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if everywhere(cmd) {
+				return readEverywhere(cmd, asJSON, withMesh, peersHead(), peerRows, func(_ string, st *api.Status) []any { return []any{st.Mesh} })
+			}
 			src := source(cmd)
 			defer src.Close()
-			st, err := src.Status(cmd.Context())
+			st, err := withMesh(cmd.Context(), src)
 			if err != nil {
 				return err
-			}
-			if st.Mesh == nil {
-				return api.Refused("this instance is in no mesh", "give its configuration a [mesh] table, with a name")
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), st.Mesh)
 			}
-			m := st.Mesh
-			t := table{{"NODE", "ADDRESS", "STATE", "RTT", "UP", "QUEUE", "SEEN", "FOUND BY", "VERSION", ""}}
-			t = append(t, []string{m.Node, m.Listen, "+ self", "-", "", "", "-", "", st.Node.Version, ""})
-			for i := range m.Peers {
-				t = append(t, peerRow(st, &m.Peers[i]))
-			}
-			t.print(cmd.OutOrStdout())
-			for _, s := range m.Sources {
+			append(table{peersHead()}, peerRows(st)...).print(cmd.OutOrStdout())
+			for _, s := range st.Mesh.Sources {
 				if s.Warning != "" {
 					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s: %s\n", s.Name, s.Warning)
 				}
 			}
-			if !m.Secret {
+			if !st.Mesh.Secret {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: without a secret, peers see names and states and cannot act; tcpctl mesh key makes one")
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return takesAll(cmd)
+}
+
+// withMesh is the status of an instance that is in a mesh.
+func withMesh(ctx context.Context, src api.Source) (*api.Status, error) {
+	st, err := src.Status(ctx)
+	if err == nil && st.Mesh == nil {
+		err = api.Refused("this instance is in no mesh", "give its configuration a [mesh] table, with a name")
+	}
+	return st, err
+}
+
+func peersHead() []string {
+	return []string{"NODE", "ADDRESS", "STATE", "RTT", "UP", "QUEUE", "SEEN", "FOUND BY", "VERSION", ""}
+}
+
+// strangersShown is how many of those that are no nodes of ours are shown:
+// anybody on the network can make more up.
+const strangersShown = 10
+
+// peerRows are this node, its peers, and last those that are none.
+func peerRows(st *api.Status) [][]string {
+	m := st.Mesh
+	t := [][]string{{cmp.Or(m.Label, m.Node), m.Listen, "+ self", "-", "", "", "-", "", st.Node.Version, ""}}
+	var strangers [][]string
+	for i := range m.Peers {
+		if p := &m.Peers[i]; p.Stranger() {
+			strangers = append(strangers, peerRow(st, p))
+		} else {
+			t = append(t, peerRow(st, p))
+		}
+	}
+	for _, r := range m.Refused {
+		if !slices.ContainsFunc(m.Peers, func(p api.Peer) bool { return p.ID == r.ID && r.ID != "" }) {
+			strangers = append(strangers, []string{r.Peer, r.Addr, "- refused", "-", "", "", ago(st.Node.Now.Sub(r.Last).Seconds()), "", "", refusalText(&r)})
+		}
+	}
+	more := len(strangers) - strangersShown
+	if more > 0 {
+		strangers = append(strangers[:strangersShown], []string{fmt.Sprintf("\x00and %d more that were refused, or never answered", more)})
+	}
+	return append(t, strangers...)
+}
+
+func refusalText(r *mesh.Refusal) string {
+	text := cmp.Or(r.Detail, string(r.Reason))
+	if r.ByPeer {
+		text = "it refused us: " + text
+	}
+	return text
 }
 
 func peerRow(st *api.Status, p *api.Peer) []string {
 	up, of, queue := p.Up()
+	eligible, waiting := fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue)
 	seen, rtt, note := "-", "-", p.Why
 	if !p.Seen.IsZero() {
 		seen = ago(st.Node.Now.Sub(p.Seen).Seconds())
@@ -59,7 +107,12 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 	if p.Cause != "" {
 		note = string(p.Cause)
 	}
-	sign := map[string]string{"alive": "+", "suspect": "~", "down": "!"}[string(p.State)]
-	return []string{p.Name, p.Addr, sign + " " + string(p.State), rtt, fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue),
-		seen, p.FoundBy, p.Version, note}
+	if p.Unreadable != "" {
+		eligible, waiting, note = "?", "?", p.Unreadable
+	}
+	sign := map[mesh.State]string{mesh.Alive: "+", mesh.Suspect: "~", mesh.Down: "!", mesh.Refused: "-"}[p.State]
+	if p.Stranger() {
+		eligible, waiting = "", ""
+	}
+	return []string{p.Called(), p.Addr, sign + " " + string(p.State), rtt, eligible, waiting, seen, p.FoundBy, p.Version, note}
 }

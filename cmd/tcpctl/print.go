@@ -9,18 +9,18 @@ import (
 )
 
 // table is rows of cells, printed in columns as wide as they need to be. A
-// row of one cell that begins with a NUL is a line of its own.
+// cell that begins with a NUL is the rest of its line, and widens no column.
 type table [][]string
 
 func (t table) print(w io.Writer) {
 	var widths []int
 	for _, row := range t {
-		if len(row) == 1 && strings.HasPrefix(row[0], "\x00") {
-			continue
-		}
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
+			}
+			if strings.HasPrefix(cell, "\x00") {
+				continue
 			}
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 func queueCommand() *cobra.Command {
@@ -13,6 +17,15 @@ func queueCommand() *cobra.Command {
 		Short: "Show each waiting client of a service, and why it waits",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if everywhere(cmd) {
+				return readEverywhere(cmd, asJSON, func(ctx context.Context, src api.Source) ([]proxy.WaiterInfo, error) { return src.Queue(ctx, args[0]) },
+					queueHead, queueRows, elements(func(node string, w proxy.WaiterInfo) any {
+						return struct {
+							Node string `json:"node"`
+							proxy.WaiterInfo
+						}{node, w}
+					}))
+			}
 			src := source(cmd)
 			defer src.Close()
 			all, err := src.Queue(cmd.Context(), args[0])
@@ -26,14 +39,19 @@ func queueCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: nobody waits for "+args[0])
 				return nil
 			}
-			t := table{{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}}
-			for _, w := range all {
-				t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Why)})
-			}
-			t.print(cmd.OutOrStdout())
+			append(table{queueHead}, queueRows(all)...).print(cmd.OutOrStdout())
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return takesAll(cmd)
+}
+
+var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}
+
+func queueRows(all []proxy.WaiterInfo) (t [][]string) {
+	for _, w := range all {
+		t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Why)})
+	}
+	return t
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -97,7 +98,7 @@ func watchPlan(ctx context.Context, src api.Planner, id string, progress *progre
 	for {
 		r, err := src.Report(ctx, id)
 		if err != nil {
-			return r, err
+			return r, lostSight(id, err)
 		}
 		progress.show(planLine(&r))
 		if !r.Ended.IsZero() {
@@ -110,6 +111,16 @@ func watchPlan(ctx context.Context, src api.Planner, id string, progress *progre
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// lostSight is why a plan can be followed no longer: on another node it goes on
+// all the same.
+func lostSight(id string, err error) error {
+	e, ok := errors.AsType[*api.Error](err)
+	if !ok || e.Status != api.StatusUnreachable && e.Status != api.StatusNoAnswer {
+		return err
+	}
+	return &api.Error{Status: e.Status, Text: fmt.Sprintf("lost sight of %s: %s", id, e.Text), Hint: "it goes on there: look at tcpctl report " + id + " with the same --peer, once the node is back"}
 }
 
 // endPlan prints a plan's report and gives its exit status.

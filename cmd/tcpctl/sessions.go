@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -19,6 +21,15 @@ func sessionsCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Service = args[0]
 			}
+			if everywhere(cmd) {
+				return readEverywhere(cmd, asJSON, func(ctx context.Context, src api.Source) ([]proxy.SessionInfo, error) { return src.Sessions(ctx, q) },
+					sessionHead, sessionRows, elements(func(node string, s proxy.SessionInfo) any {
+						return struct {
+							Node string `json:"node"`
+							proxy.SessionInfo
+						}{node, s}
+					}))
+			}
 			src := source(cmd)
 			defer src.Close()
 			all, err := src.Sessions(cmd.Context(), q)
@@ -28,22 +39,7 @@ func sessionsCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), all)
 			}
-			t := table{{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PROTOCOL", "PING", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}}
-			for _, s := range all {
-				row := []string{s.ID, s.Client, s.Service, s.Backend, s.Via, s.Subprotocol, "", s.Phase, ago(s.AgeSeconds),
-					ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
-				if s.PingSeconds > 0 {
-					row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
-				}
-				if e := s.Ended; e != nil {
-					row[12] = fmt.Sprintf("ended by %s: %s", e.By, e.Cause())
-					if e.CloseCode != 0 {
-						row[12] += fmt.Sprintf(", closed with %d", e.CloseCode)
-					}
-				}
-				t = append(t, row)
-			}
-			t.print(cmd.OutOrStdout())
+			append(table{sessionHead}, sessionRows(all)...).print(cmd.OutOrStdout())
 			return nil
 		},
 	}
@@ -53,5 +49,25 @@ func sessionsCommand() *cobra.Command {
 	f.DurationVar(&q.OlderThan, "older", 0, "only those older than this")
 	f.BoolVar(&q.Ended, "ended", false, "those that ended not long ago, too")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return takesAll(cmd)
+}
+
+var sessionHead = []string{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PROTOCOL", "PING", "PHASE", "AGE", "IDLE", "IN", "OUT", ""}
+
+func sessionRows(all []proxy.SessionInfo) (t [][]string) {
+	for _, s := range all {
+		row := []string{s.ID, s.Client, s.Service, s.Backend, s.Via, s.Subprotocol, "", s.Phase, ago(s.AgeSeconds),
+			ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
+		if s.PingSeconds > 0 {
+			row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
+		}
+		if e := s.Ended; e != nil {
+			row[12] = fmt.Sprintf("ended by %s: %s", e.By, e.Cause())
+			if e.CloseCode != 0 {
+				row[12] += fmt.Sprintf(", closed with %d", e.CloseCode)
+			}
+		}
+		t = append(t, row)
+	}
+	return t
 }

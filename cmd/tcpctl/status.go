@@ -26,6 +26,9 @@ func statusCommand() *cobra.Command {
 			if len(args) == 1 {
 				only = args[0]
 			}
+			if everywhere(cmd) {
+				return statusEverywhere(cmd, only, watch, asJSON)
+			}
 			if watch {
 				return watchStatus(cmd, src, only, asJSON)
 			}
@@ -36,7 +39,7 @@ func statusCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), before)
 			}
-			time.Sleep(250 * time.Millisecond) // a rate needs two looks
+			time.Sleep(ratesOver)
 			now, err := fetch(cmd.Context(), src, only)
 			if err == nil {
 				printStatus(cmd.OutOrStdout(), before, now)
@@ -46,8 +49,28 @@ func statusCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, every second; with --json one object a line")
-	return cmd
+	return takesAll(cmd)
 }
+
+// statusEverywhere shows every node's.
+func statusEverywhere(cmd *cobra.Command, only string, watch, asJSON bool) error {
+	if watch {
+		return usage("status --watch is for one node; name it with --peer NODE, or leave --watch out")
+	}
+	ask := func(ctx context.Context, src api.Source) (looks [2]*api.Status, err error) {
+		looks[0], err = fetch(ctx, src, only)
+		if err == nil && !asJSON && sleep(ctx, ratesOver) {
+			looks[1], err = fetch(ctx, src, only)
+		}
+		return looks, err
+	}
+	return readEverywhere(cmd, asJSON, ask, statusHead,
+		func(looks [2]*api.Status) [][]string { return statusRows(looks[0], looks[1]) },
+		func(_ string, looks [2]*api.Status) []any { return []any{looks[0]} })
+}
+
+// ratesOver is how long a rate is measured: it needs two looks.
+const ratesOver = 250 * time.Millisecond
 
 // fetch asks for the status, of one service if it is named.
 func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error) {
@@ -70,7 +93,12 @@ func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error
 // printStatus draws the picture of PRODUCT.md: a row a service, what holds
 // it, and a row a backend.
 func printStatus(w io.Writer, before, now *api.Status) {
-	t := table{{"SERVICE", "LISTEN", "STATE", "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", ""}}
+	append(table{statusHead}, statusRows(before, now)...).print(w)
+}
+
+var statusHead = []string{"SERVICE", "LISTEN", "STATE", "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", ""}
+
+func statusRows(before, now *api.Status) (t [][]string) {
 	seconds := now.Node.Now.Sub(before.Node.Now).Seconds()
 	for i := range now.Services {
 		s := &now.Services[i]
@@ -95,7 +123,7 @@ func printStatus(w io.Writer, before, now *api.Status) {
 			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds))
 		}
 	}
-	t.print(w)
+	return t
 }
 
 func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64) []string {

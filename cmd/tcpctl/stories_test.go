@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ func TestStories(t *testing.T) {
 			env.Values[worldKey{}] = w
 			env.Defer(w.end)
 			env.Setenv("GORACE", os.Getenv("GORACE"))
+			env.Setenv("STATE_DIRECTORY", filepath.Join(env.WorkDir, "state"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

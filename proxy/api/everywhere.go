@@ -56,7 +56,22 @@ func (a Answer[T]) MarshalJSON() ([]byte, error) {
 // PeerAnswer is the answer to an act.
 type PeerAnswer = Answer[Result]
 
-// members are this node and the members of its mesh.
+// Here says whether it is the node that was asked.
+func (m Member) Here() bool { return m.here }
+
+// Gone says why it cannot be asked now; "" when it can.
+func (m Member) Gone() string { return m.gone }
+
+// Everybody are this node and the members of its mesh.
+func Everybody(ctx context.Context, self Source) ([]Member, error) {
+	st, err := self.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return members(st)
+}
+
+// members are those of a status.
 func members(st *Status) ([]Member, error) {
 	m := st.Mesh
 	switch {
@@ -97,11 +112,7 @@ func AskAll[T any](ctx context.Context, self Source, peers func(id string) Sourc
 // askSome is AskAll with a question for each node, by its label; one for which
 // it is nil is left alone.
 func askSome[T any](ctx context.Context, self Source, peers func(string) Source, of func(node string) func(context.Context, Source) (T, error)) ([]Answer[T], error) {
-	st, err := self.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := members(st)
+	nodes, err := Everybody(ctx, self)
 	if err != nil {
 		return nil, err
 	}

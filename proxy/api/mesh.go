@@ -95,7 +95,8 @@ func (p *Peer) Gone(now time.Time) string {
 // SetLabels gives this node and each peer the Label that tells them apart.
 // Strangers may claim any name: they change nobody's label.
 func (m *Mesh) SetLabels() {
-	count := map[string]int{m.Node: 1}
+	count := map[string]int{"all": 2} // which --peer takes for every node
+	count[m.Node]++
 	for i := range m.Peers {
 		if !m.Peers[i].Stranger() {
 			count[m.Peers[i].Name]++

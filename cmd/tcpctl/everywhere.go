@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// allPeers is what --peer takes for every node.
+const allPeers = "all"
+
+// takesAll marks a command that can be for every node.
+func takesAll(c *cobra.Command) *cobra.Command {
+	c.Annotations = map[string]string{allPeers: ""}
+	return c
+}
+
+// checkPeer refuses --peer where it means nothing, rather than to answer for
+// another node than was asked for.
+func checkPeer(cmd *cobra.Command) error {
+	f := cmd.Flags().Lookup("peer")
+	if f == nil || !f.Changed {
+		return nil
+	}
+	_, all := cmd.Annotations[allPeers]
+	name := strings.TrimPrefix(cmd.CommandPath(), "tcpctl ")
+	alone := cmd.HasParent() && cmd.GroupID != groupLook && cmd.GroupID != groupAct || slices.Contains([]string{"init", "themes", "version"}, cmd.Name())
+	switch {
+	case alone:
+		return usage("%s is done here: it does not take --peer", name)
+	case f.Value.String() == "":
+		return usage("--peer needs a node, or all; tcpctl peers lists them")
+	case f.Value.String() == allPeers && !all:
+		return usage("%s is for one node: name it with --peer NODE; tcpctl peers lists them", name)
+	}
+	return nil
+}
+
+// everywhere says whether a command is for this node and all its peers.
+func everywhere(cmd *cobra.Command) bool {
+	peer, _ := cmd.Flags().GetString("peer")
+	return peer == allPeers
+}
+
+// askEverywhere asks every node at once.
+func askEverywhere[T any](cmd *cobra.Command, src *control.Client, ask func(context.Context, api.Source) (T, error)) ([]api.Answer[T], error) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+	defer cancel()
+	return api.AskAll(ctx, src, func(id string) api.Source { return src.Peer(id) }, ask)
+}
+
+// actEverywhere carries out an act on every node, and prints each one's
+// answer. It fails when one has refused or has not answered.
+func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Request, wait, asJSON bool) error {
+	switch {
+	case wait && !r.DryRun:
+		return usage("--wait is for one node; give --peer NODE, or look at all: tcpctl status --peer all")
+	case a.On == api.OnSession && len(r.Targets) > 0:
+		return usage("%s means something on its own node only; %s by --service, --backend or --client, or give --peer NODE", r.Targets[0], a.Name)
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+	defer cancel()
+	answers, err := api.DoEverywhere(ctx, src, func(id string) api.Source { return src.Peer(id) }, r)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(cmd.OutOrStdout(), answers)
+	} else {
+		printAnswers(cmd.OutOrStdout(), answers)
+	}
+	if err != nil {
+		return err
+	}
+	return notAll(answers, "the act is safe to repeat")
+}
+
+func printAnswers(w io.Writer, answers []api.PeerAnswer) {
+	t := table{{"NODE", "ADDRESS", "ANSWER"}}
+	for _, a := range answers {
+		if a.Error != nil {
+			t = append(t, []string{a.Node, a.Addr, string(a.Outcome) + ": " + a.Error.Error()})
+			continue
+		}
+		texts := a.Result.Texts
+		for _, i := range a.Result.Impact {
+			texts = append(texts, i.Lines...)
+		}
+		for i, text := range texts {
+			row := []string{a.Node, a.Addr, string(a.Outcome) + ": " + text}
+			if i > 0 {
+				row = []string{"", "", "      " + text}
+			}
+			t = append(t, row)
+		}
+	}
+	t.print(w)
+}
+
+// notAll is the error of answers that are not all done.
+func notAll[T any](answers []api.Answer[T], hint string) error {
+	by := map[api.Outcome][]string{}
+	for _, a := range answers {
+		by[a.Outcome] = append(by[a.Outcome], a.Node)
+	}
+	done := len(by[api.OutcomeDone])
+	if done == len(answers) {
+		return nil
+	}
+	text := fmt.Sprintf("%d of %d nodes: done", done, len(answers))
+	for _, o := range []api.Outcome{api.OutcomeRefused, api.OutcomeUnknown} {
+		if len(by[o]) > 0 {
+			text += fmt.Sprintf("; %s: %s", o, strings.Join(by[o], ", "))
+		}
+	}
+	return told{errors.New(text + "; " + hint)}
+}
+
+// readEverywhere asks every node for a list, and prints the answers as one
+// table with a column for the node, or as one JSON list whose elements name
+// it. A node that gave no answer is an element, too, and makes it fail.
+func readEverywhere[T any](cmd *cobra.Command, asJSON bool, ask func(context.Context, api.Source) (T, error), head []string,
+	rows func(T) [][]string, elements func(node string, value T) []any) error {
+	src := source(cmd)
+	defer src.Close()
+	answers, err := askEverywhere(cmd, src, ask)
+	if err != nil {
+		return err
+	}
+	list, t := []any{}, table{append([]string{"NODE"}, head...)}
+	said := []string(nil)
+	answers, without := whoHave(answers)
+	if len(answers) == 0 {
+		return without[0].Error
+	}
+	for _, a := range without {
+		said = append(said, fmt.Sprintf("%s: %s", a.Node, a.Error.Text))
+	}
+	for _, a := range answers {
+		if a.Error != nil {
+			said = append(said, fmt.Sprintf("%s: %s", a.Node, a.Error.Error()))
+			list = append(list, a)
+			continue
+		}
+		if asJSON {
+			list = append(list, elements(a.Node, a.Result)...)
+			continue
+		}
+		for _, row := range rows(a.Result) {
+			t = append(t, append([]string{a.Node}, row...))
+		}
+	}
+	if asJSON {
+		err = printJSON(cmd.OutOrStdout(), list)
+	} else {
+		t.print(cmd.OutOrStdout())
+		for _, text := range said {
+			fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: "+text)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return notAll(answers, "the others are shown")
+}
+
+// whoHave takes the nodes out that do not have what was asked for: a service
+// need not be on each.
+func whoHave[T any](answers []api.Answer[T]) (have, without []api.Answer[T]) {
+	for _, a := range answers {
+		if a.Error != nil && a.Error.Status == http.StatusNotFound {
+			without = append(without, a)
+		} else {
+			have = append(have, a)
+		}
+	}
+	return have, without
+}
+
+// elements makes a JSON element of each entry of a node's list.
+func elements[T any](one func(node string, entry T) any) func(string, []T) []any {
+	return func(node string, list []T) (all []any) {
+		for _, entry := range list {
+			all = append(all, one(node, entry))
+		}
+		return all
+	}
+}
