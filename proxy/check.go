@@ -35,14 +35,15 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 }
 
 // startChecks begins to look at the backend. One that is judged by its clients
-// is up until they find otherwise. The queue is locked.
+// is up until they find otherwise; after an upgrade, only if it was up before.
+// The queue is locked.
 func (s *Service) startChecks(b *Backend) {
 	switch s.config().Check.Type {
 	case health.None:
 		b.judge.Add(true)
 		return
 	case health.Passive:
-		if !b.judge.Known() {
+		if !b.judge.Known() && !s.engine.tookOver {
 			b.judge.Add(true)
 		}
 	}

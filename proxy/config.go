@@ -80,8 +80,8 @@ type ServiceConfig struct {
 
 	// Listeners are used besides Listen; the engine owns them.
 	Listeners []net.Listener
-	// Dial, when set, connects to backends instead of the system, for
-	// example through a mesh.
+	// Dial, when set, connects to backends instead of the system, for sessions
+	// and for checks, for example through a mesh.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Source are local addresses for connections to backends, one after another:

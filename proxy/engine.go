@@ -41,6 +41,7 @@ type Engine struct {
 	quit     chan struct{}        // closed when the last session has ended
 	end      shutdown
 	doors    []Door // nobody has taken yet
+	tookOver bool   // what another engine knew; set before Start
 	started  bool
 	stopped  bool
 	opened   bool

@@ -135,6 +135,7 @@ func (e *Engine) Handover(self string) Handover {
 // TakeOver has the engine go on, from Start on, where another one was, and
 // follow it. It is to be called once, after Open.
 func (e *Engine) TakeOver(h Handover) {
+	e.tookOver = true
 	e.sessions.Store(h.Sessions)
 	e.Restore(h.Saved)
 	for _, s := range e.all() {

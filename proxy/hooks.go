@@ -315,8 +315,12 @@ func (s *Service) awaitConnect(b *Backend) error {
 		var check health.Check
 		s.queue.View(func() { check = b.check(health.TCP, b.addr) })
 		check.Timeout, check.Polite = s.config().ConnectTimeout, true
-		if check.Run(ctx).OK {
+		r := check.Run(ctx)
+		if r.OK {
 			return nil
+		}
+		if lack := relay.LackOf(r.Err); lack != "" {
+			s.engine.lacking(lack, "check of "+b.target(), r.Err)
 		}
 		select {
 		case <-ctx.Done():

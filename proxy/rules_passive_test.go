@@ -167,3 +167,28 @@ func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
 		}
 	})
 }
+
+// TestPassiveAfterAnUpgrade: what was not up before is looked at first.
+func TestPassiveAfterAnUpgrade(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	b.kill()
+	c := passive("auto")
+	c.Name, c.Listen, c.Backends = "db", []string{"127.0.0.1:0"}, []proxy.BackendConfig{a.backend(), b.backend()}
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = e.Open(); err == nil {
+		e.TakeOver(proxy.Handover{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
+		err = e.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &visit{TB: t, Engine: e, svc: e.Service("db")}
+	defer e.Close()
+	if i := v.backend("a"); i.State != proxy.StateUp {
+		t.Errorf("a is %s", i.State)
+	}
+	v.untilHealth("b", proxy.StateDown)
+}

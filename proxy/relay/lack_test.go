@@ -100,6 +100,28 @@ func TestASourceAddress(t *testing.T) {
 	}
 }
 
+// TestASourceAddressOfTheOtherFamily is left to the system.
+func TestASourceAddressOfTheOtherFamily(t *testing.T) {
+	ln, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, source := range []netip.Addr{netip.MustParseAddr("::1"), nobodys} {
+		eachRunner(t, func(t *testing.T, r relay.Runner) {
+			b := &backend{t, ln}
+			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{source} })
+			c := h.come()
+			server := b.take()
+			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != "::1" {
+				t.Errorf("it came from %s", got)
+			}
+			reset(c)
+			next(t, h.over)
+		})
+	}
+	ln.Close()
+}
+
 // TestASourceAddressThatIsNotOurs is our lack, and the next one is tried.
 func TestASourceAddressThatIsNotOurs(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
