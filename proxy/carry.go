@@ -46,11 +46,12 @@ func carry(s *Session, ev relay.Event) answer {
 	return wait
 }
 
-// sideEnded notes who ended the session: the first to end. A reset passes on.
+// sideEnded notes who ended the session: the first to end, unless it is cut
+// then. A reset passes on.
 func (s *Session) sideEnded(ev relay.Event) {
-	by := ByClient
+	by, other := ByClient, ByBackend
 	if ev.Side == s.server {
-		by = ByBackend
+		by, other = other, by
 	}
 	reason, detail := ReasonReset, ""
 	if ev.End == relay.FIN {
@@ -70,22 +71,40 @@ func (s *Session) sideEnded(ev relay.Event) {
 			s.run.At(s, s.untilDue())
 		}
 	case relay.Reset:
-		s.ends(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
-		s.ending.reset = true
 		// A client that has left is not cut by what its backend does with
 		// its goodbye: TLS servers close without reading it, which resets.
-		s.ending.cut = s.ending.cut || by == ByBackend && s.client.Gone() != relay.Reset
+		cut := by == ByBackend && s.client.Gone() != relay.Reset
+		if cut && s.ending != nil && !s.ending.reset {
+			s.ending = nil // the record is to say so, as the counter does
+		}
+		s.ends(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
+		s.ending.cut = s.ending.cut || cut
+		s.endsByReset(by)
 		if !ev.Last {
 			s.hangUp(true)
 			s.run.Close(s.server, true)
 		}
+	case relay.Gone:
+		s.ends(ending{by: other, phase: PhaseRelay, reason: ReasonReset})
+		s.endsByReset(other)
 	}
+}
+
+// endsByReset has both sides see a reset, also where one had ended before.
+func (s *Session) endsByReset(by string) {
+	if e := s.ending; orderly(e.reason) && !e.reset {
+		if e.detail != "" {
+			e.detail += ", "
+		}
+		e.detail += "then reset by the " + by
+	}
+	s.ending.reset = true
 }
 
 // breakOff ends a live session; the record follows once the runner has
 // stopped counting.
 func (s *Session) breakOff(e ending) {
-	if s.ending != nil && !orderly(s.ending.reason) {
+	if s.ending != nil && s.ending.reset {
 		return // on its way out already
 	}
 	s.ending = &e

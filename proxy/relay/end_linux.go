@@ -9,15 +9,10 @@ import (
 // passOn passes a side's end on: all that it sent has been written.
 func (l *loop) passOn(src *Side) {
 	f, dst := &src.flow, src.peer()
-	if f.end == FIN && (src.broken.Load() || src.hauled && !src.shut.Load() && isReset(src.fd)) {
-		// A write to it had got the reset first, so that reading found only
-		// an end of stream.
-		f.end = Reset
-	}
 	switch {
 	case dst.fd < 0:
 	case f.end == FIN:
-		dst.shut.Store(true)
+		dst.add(sideShut)
 		shutdown(dst.fd, unix.SHUT_WR)
 	case f.end == Reset:
 		if owed := unsentOf(dst.fd); owed > 0 {
@@ -28,10 +23,48 @@ func (l *loop) passOn(src *Side) {
 	l.over(src)
 }
 
+// judge says how a side has ended that was read to its end. The kernel need
+// only be asked where it may know of a reset that this thread has not met.
+func (l *loop) judge(src *Side) End {
+	var d death
+	if (src.hungUp || src.hauled) && !src.has(sideShut) {
+		betweenLooks()
+		d = deathOf(src.fd)
+	}
+	end := src.state.judge(d)
+	if src.gone() {
+		l.lose(src)
+	}
+	return end
+}
+
+// lose ends what is sent to a side that is gone.
+func (l *loop) lose(dst *Side) {
+	src := dst.peer()
+	f := &src.flow
+	if f.over || f.deaf {
+		return
+	}
+	if !f.hauls() { // or the haul meets the reset, or idles
+		l.drop(f)
+	}
+	f.deaf = true
+	l.again(src)
+}
+
+// giveUp is told once, when the system has given a connection up. Behind its
+// end, and where we have not ended ours, that is a reset.
+func (l *loop) giveUp(s *Side) {
+	if s.path == nil && s.flow.end == FIN && s.closing == notClosing && !s.has(sideShut) {
+		s.add(sideReset)
+		l.lose(s)
+	}
+}
+
 // leaveOff ends a flow to a side that is gone altogether: it has ended, and
 // takes no more. What it sent itself is to arrive before.
 func (l *loop) leaveOff(src *Side) {
-	src.flow.end = Closed
+	src.flow.end = Gone
 	if owed := unsentOf(src.fd); owed > 0 {
 		l.flush(src, src, owed)
 		return

@@ -34,7 +34,8 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	s.backend = backend
 	client.use, backend.use = relaying, relaying
 	client.reads = true
-	l.again(client) // which also asks epoll for it
+	client.urgent = client.path == nil // epoll has told nothing of it yet
+	l.again(client)                    // which also asks epoll for it
 	l.again(backend)
 }
 
@@ -80,16 +81,22 @@ func (l *loop) pump(src *Side) {
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
 	f, dst := &src.flow, src.peer()
-	n, e := recv(src.fd, l.buf[:])
+	into := l.buf[:]
+	src.isUrgent = src.urgent && src.atUrgent()
+	if src.isUrgent {
+		into = into[:1]
+	}
+	n, e := recv(src.fd, into)
 	switch {
 	case e == unix.EAGAIN:
 		src.reads = false
 		return
 	case e != 0:
+		src.add(sideReset)
 		f.end, src.seen = Reset, Reset
 		return
 	case n == 0:
-		f.end = FIN
+		f.end = l.judge(src)
 		return
 	}
 	src.in.Add(int64(n))
@@ -104,9 +111,11 @@ func (l *loop) read(src *Side) {
 	if n < bufferSize {
 		f.full = 0
 		// With edge-triggered news a short read has emptied the socket, and
-		// what comes from now on is told of; an end of stream has been told
-		// of if it was there, and then it is read for.
-		src.reads = src.ends
+		// what comes from now on is told of, unless it has stopped before
+		// something: an end of stream and urgent data have been told of if
+		// they were there, and of a Unix socket, whose reads stop behind
+		// descriptors that were sent along, only EAGAIN says that it is empty.
+		src.reads = src.ends || src.urgent || src.path != nil
 		return
 	}
 	if f.full++; f.full >= fullReads && !f.deaf && !f.blocked && !f.plain {
@@ -115,18 +124,26 @@ func (l *loop) read(src *Side) {
 	}
 }
 
-// write writes bytes from to to of b, and reports whether some are left.
+// write writes what of b is owed to dst until the system takes no more, and
+// reports whether some is left.
 func (l *loop) write(f *flow, dst *Side, b *[bufferSize]byte) (left bool) {
-	n, e := send(dst.fd, b[f.from:f.to])
-	if e != 0 && e != unix.EAGAIN {
-		f.deaf = true
-		dst.wrote(e)
-		return false
+	urgent := dst.peer().isUrgent && dst.path == nil
+	f.blocked = false
+	for f.from < f.to {
+		n, e := send(dst.fd, b[f.from:f.to], urgent)
+		switch {
+		case e == unix.EAGAIN:
+			f.blocked = true
+			return true
+		case e != 0:
+			f.deaf = true
+			dst.wrote(e)
+			return false
+		}
+		dst.out.Add(int64(n))
+		f.from += int32(n)
 	}
-	dst.out.Add(int64(n))
-	f.from += int32(n)
-	f.blocked = f.from < f.to
-	return f.blocked
+	return false
 }
 
 // push goes on with what is owed, and reports whether nothing is any more. A

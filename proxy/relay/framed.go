@@ -29,6 +29,7 @@ type Framed interface {
 func (s *Side) EndWatch() {
 	s.endWatch()
 	s.endParking()
+	s.endAwaiting()
 }
 
 // delivery is where a Framed source writes to. It takes everything.
@@ -52,7 +53,7 @@ func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, par
 			return FIN, false
 		case !limited || !errors.Is(err, os.ErrDeadlineExceeded):
 			src.endedBy = err
-			return endOf(err), false
+			return src.endOf(err), false
 		case *deaf:
 			src.endParking() // who would go on would not know
 		case src.park():

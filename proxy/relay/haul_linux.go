@@ -71,22 +71,21 @@ func (h *haul) splice() {
 			switch {
 			case err == unix.EAGAIN:
 				return
-			case err == unix.EINVAL:
-				h.useless = true // this kind of socket is not for it
+			case err == unix.EINVAL, err == unix.ENOMEM, err == unix.ENOBUFS:
+				h.useless = true // buffers do it as well
 				return
 			case err != nil:
 				h.end = Reset
 				return
 			case n == 0:
-				h.end = FIN
-				return
+				return // at its end, or before urgent data: the loop reads, and is told
 			}
 			h.src.in.Add(n)
 			h.src.touch()
 			h.piped = int(n)
 		}
 		n, err := spliceOnce(h.pipe.r, int(h.dst.fd), h.piped)
-		if err == unix.EAGAIN {
+		if err == unix.EAGAIN || err == nil && n == 0 {
 			return
 		}
 		if err != nil {
@@ -115,17 +114,18 @@ func (h *haul) back(l *loop) {
 	f := &src.flow
 	h.away = false
 	f.deaf = f.deaf || h.deaf
-	if h.end != Open {
-		f.end = h.end
+	if h.end == Reset {
+		src.add(sideReset)
+		f.end = Reset
 	}
-	f.plain = h.useless
+	f.plain = f.plain || h.useless
 	if h.piped == 0 || f.deaf {
 		l.drop(f)
 	} else {
 		f.blocked = true
 	}
 	h.stop.Store(false)
-	src.reads = true
+	src.reads, src.urgent = true, src.path == nil
 	for _, s := range [...]*Side{src, dst} {
 		if s.fd >= 0 && s.closing != notClosing && !s.flow.hauls() && !s.peer().flow.hauls() {
 			l.hangUp(s, s.closing == closingWithReset)

@@ -182,7 +182,7 @@ func (s *session) step(ev relay.Event) {
 		s.finish()
 	case relay.Ended:
 		s.ends = append(s.ends, ev)
-		if ev.End == relay.Reset {
+		if ev.End == relay.Reset || ev.End == relay.Gone {
 			s.reset = true
 			r.Close(s.client, true)
 			r.Close(s.backend, true)

@@ -19,10 +19,15 @@ func recv(fd int32, b []byte) (int, unix.Errno) {
 	}
 }
 
-// send writes what fits; the rest has to wait for EPOLLOUT.
-func send(fd int32, b []byte) (int, unix.Errno) {
+// send writes what fits; an urgent byte as one. Only EAGAIN says that no more
+// fits, and that EPOLLOUT will tell when it does.
+func send(fd int32, b []byte, urgent bool) (int, unix.Errno) {
+	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
+	if urgent {
+		flags |= unix.MSG_OOB
+	}
 	for {
-		n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 		switch {
 		case e == 0:
 			return int(n), 0
@@ -87,7 +92,7 @@ func unsentOf(fd int32) int {
 	if _, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); e != 0 {
 		return 0
 	}
-	if n > 0 && isReset(fd) {
+	if n > 0 && isClosed(fd) {
 		return 0
 	}
 	return int(n)
@@ -102,11 +107,21 @@ func epollLook(epfd int, events []unix.EpollEvent) int {
 	return int(n)
 }
 
-// isReset says that a socket whose end we have read was reset, if it is TCP's:
-// after a clean end it waits for ours.
-func isReset(fd int32) bool {
+// isClosed says that a TCP connection is closed for both directions: it was
+// reset, or each side has ended its own.
+func isClosed(fd int32) bool {
 	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	return err == nil && info.State == tcpClose
+}
+
+// deathOf asks about a socket that was read to its end. It takes the error
+// that it finds, as reads and writes do.
+func deathOf(fd int32) (d death) {
+	if d.dead = isClosed(fd); d.dead {
+		e, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		d.news = err == nil && e != 0
+	}
+	return d
 }
 
 const tcpClose = 7

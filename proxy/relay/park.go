@@ -45,9 +45,9 @@ func (s *Side) expect() (limited bool) {
 		return false
 	}
 	if limited = s.spot.pair.run.lot.takes(s.spot); limited {
-		s.conn.SetReadDeadline(time.Now().Add(parkAfter))
+		s.readBy(time.Now().Add(parkAfter))
 	} else {
-		s.conn.SetReadDeadline(time.Time{})
+		s.readBy(time.Time{})
 	}
 	return limited
 }

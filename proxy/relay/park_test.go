@@ -38,7 +38,7 @@ func (b *bare) CloseWrite() error {
 // where a write has got the reset before.
 func (b *bare) WriteTo(dst io.Writer) (int64, error) {
 	n, err := io.Copy(dst, struct{ io.Reader }{b.TCPConn})
-	if err == nil && !b.shut.Load() && relay.WasReset(b.TCPConn) {
+	if err == nil && relay.WasReset(b.TCPConn) && !b.shut.Load() { // in this order
 		err = syscall.ECONNRESET
 	}
 	return n, err

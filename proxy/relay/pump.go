@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -26,6 +26,9 @@ type pair struct {
 func (r *Stream) Relay(t Task, client, backend *Side) {
 	client.endWatch()
 	backend.endWatch()
+	client.limit.others = false
+	client.inline()
+	backend.inline()
 	p := &pair{run: r, task: t}
 	p.going.Store(2)
 	if _, ok := client.conn.(Framed); ok {
@@ -44,10 +47,12 @@ func (p *pair) pump(src, dst *Side) {
 		return // another goroutine goes on
 	}
 	defer p.run.wg.Done()
-	if end == FIN && (src.broken.Load() || !src.shut.Load() && src.wasReset()) {
-		// A write to it had got the reset first, so that reading found only
-		// an end of stream.
-		end = Reset
+	switch end {
+	case FIN:
+		betweenLooks()
+		end = src.judge(src.death())
+	case Reset:
+		src.add(sideReset)
 	}
 	if end == Reset {
 		dst.flush()
@@ -57,6 +62,9 @@ func (p *pair) pump(src, dst *Side) {
 		dst.closeWrite() // now that it is told: the end that answers it comes after
 	}
 	p.going.Add(-1)
+	if end == FIN && src.awaitGone() {
+		dst.endReading()
+	}
 }
 
 // carry reads src to its end. When dst takes no more, the rest is read and
@@ -72,7 +80,11 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 		if deaf {
 			return
 		}
-		n, err := dst.conn.Write(b)
+		write := dst.conn.Write
+		if src.isUrgent {
+			write = dst.writeUrgent
+		}
+		n, err := write(b)
 		dst.out.Add(int64(n))
 		if err != nil {
 			deaf = true
@@ -94,22 +106,29 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 		src.endParking()
 		src.expect()
 	}
-	in := newReader(src)
+	in := newReader(src, dst)
 	full := 0 // reads in a row that filled the buffer
 	for {
+		if deaf && dst.gone() && p.going.Load() == 1 {
+			src.flush()
+			return Gone, false
+		}
 		n, err := in.read(deliver)
 		if err != nil {
-			return endOf(err), false
+			return src.endOf(err), false
 		}
 		if deaf && p.going.Load() == 1 {
 			src.flush()
+			if dst.has(sideEnded) {
+				return Gone, false
+			}
 			return Closed, false
 		}
 		if n < bufferSize {
 			full = 0
 			continue
 		}
-		if full++; full < fullReads || deaf || src.pace != nil {
+		if full++; full < fullReads || deaf || src.urgent || src.pace != nil {
 			continue
 		}
 		full = 0
@@ -119,7 +138,7 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 			deaf = true
 			dst.wrote(err)
 		default:
-			return endOf(err), false
+			return src.endOf(err), false
 		}
 	}
 }
@@ -133,14 +152,6 @@ const fullReads = 4
 type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
-
-// wrote remembers a reset that a write has found. EPIPE is no such thing: the
-// side had ended cleanly before.
-func (s *Side) wrote(err error) {
-	if errors.Is(err, syscall.ECONNRESET) {
-		s.broken.Store(true)
-	}
-}
 
 // flushStalled is how long a side may take nothing of what it is still owed.
 const flushStalled = time.Second
@@ -161,10 +172,13 @@ func (s *Side) flush() {
 }
 
 // endOf says how a side ended whose reading ended with err.
-func endOf(err error) End {
+func (s *Side) endOf(err error) End {
 	switch {
 	case errors.Is(err, io.EOF):
 		return FIN
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.limit.isOver():
+		s.flush()
+		return Gone
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return Closed
 	default:

@@ -12,7 +12,7 @@ import (
 
 func rawConnOf(net.Conn) syscall.RawConn { return nil }
 
-func newReader(s *Side) reader { return plainReader{s.conn} }
+func newReader(s, _ *Side) reader { return plainReader{s.conn} }
 
 func (s *Side) probe() End { return Open }
 

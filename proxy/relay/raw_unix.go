@@ -32,11 +32,12 @@ func rawConnOf(c net.Conn) syscall.RawConn {
 }
 
 // newReader prefers to wait without a buffer.
-func newReader(s *Side) reader {
+func newReader(s, dst *Side) reader {
 	switch s.conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		if rc := rawConnOf(s.conn); rc != nil {
-			r := &socketReader{rc: rc}
+			_, urgent := dst.conn.(*net.TCPConn)
+			r := &socketReader{side: s, rc: rc, urgent: urgent && s.path == nil}
 			r.once = r.tryRead
 			return r
 		}
@@ -47,11 +48,13 @@ func newReader(s *Side) reader {
 // socketReader reads a socket with a buffer that it holds only while there
 // are bytes to put in it.
 type socketReader struct {
-	rc   syscall.RawConn
-	once func(fd uintptr) bool
-	buf  *[bufferSize]byte
-	n    int
-	err  error
+	side   *Side
+	rc     syscall.RawConn
+	urgent bool // urgent data is looked for, and goes on as such
+	once   func(fd uintptr) bool
+	buf    *[bufferSize]byte
+	n      int
+	err    error
 }
 
 func (r *socketReader) read(deliver func([]byte)) (int, error) {
@@ -75,13 +78,18 @@ func (r *socketReader) read(deliver func([]byte)) (int, error) {
 
 // tryRead is called when the socket may have something; false waits on.
 func (r *socketReader) tryRead(fd uintptr) bool {
-	b := buffers.Get().(*[bufferSize]byte)
-	for {
-		r.n, r.err = unix.Read(int(fd), b[:])
-		if r.err != unix.EINTR {
-			break
+	most := bufferSize
+	if r.urgent {
+		urgent, empty := r.expectUrgent(int32(fd))
+		if empty {
+			return false
+		}
+		if r.side.isUrgent = urgent; urgent {
+			most = 1
 		}
 	}
+	b := buffers.Get().(*[bufferSize]byte)
+	r.n, r.err = readOnce(int32(fd), b[:most])
 	if r.err == nil && r.n > 0 {
 		r.buf = b
 		return true

@@ -53,10 +53,14 @@ const (
 	HalfFIN     // of a watched client: an end of stream behind bytes it has sent
 	Reset       // by a reset, or by an error that amounts to one
 	Closed      // by our own Close
+	// Gone is a side's that was still open: what it sends goes nowhere, as the
+	// other side had ended, and has answered what it was sent with a reset
+	// since. The side is to be reset; what it was sent has been delivered.
+	Gone
 )
 
 func (e End) String() string {
-	return [...]string{"open", "fin", "half-fin", "reset", "closed"}[e]
+	return [...]string{"open", "fin", "half-fin", "reset", "closed", "gone"}[e]
 }
 
 // Event is one piece of news for a task.

@@ -16,11 +16,19 @@ type Side struct {
 
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
-	broken  atomic.Bool  // a write to it has found a reset
-	shut    atomic.Bool  // we have ended what it is sent
+	state                // how it ended, if it has
+	told                 // by epoll, of a raw side
 
 	*connSide // nil: it is raw
 	socket
+}
+
+// told is what the runner has heard of a side. It stands where it costs no
+// memory.
+type told struct {
+	hungUp   bool // the system has given the connection up
+	urgent   bool // there may be urgent data: a short read may have stopped at it
+	isUrgent bool // what was read last is the urgent byte
 }
 
 // connSide is what only a side that is a net.Conn has.
@@ -33,6 +41,7 @@ type connSide struct {
 	endedBy error // what a Framed connection's reading ended with; nil: its goodbye
 	spot    *spot // nil: it is never parked
 	pace    *pace // nil: no limit
+	limit   readLimit
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -129,7 +138,7 @@ func (s *Side) Gone() End { return s.probe() }
 
 // closeWrite ends our half of the stream.
 func (s *Side) closeWrite() {
-	s.shut.Store(true)
+	s.add(sideShut)
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}

@@ -56,11 +56,17 @@ const (
 
 func (s *Side) ready(l *loop, events uint32) {
 	const lost = unix.EPOLLHUP | unix.EPOLLERR
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|lost) != 0 {
+	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|lost) != 0 {
 		s.reads = true
+	}
+	if events&unix.EPOLLPRI != 0 {
+		s.urgent = true
 	}
 	if events&(unix.EPOLLRDHUP|lost) != 0 {
 		s.ends = true
+	}
+	if events&lost != 0 {
+		s.hungUp = true
 	}
 	switch s.use {
 	case watched:
@@ -68,6 +74,9 @@ func (s *Side) ready(l *loop, events uint32) {
 	case calling:
 		s.seat.call.ready(l, events)
 	case relaying:
+		if events&lost != 0 {
+			l.giveUp(s)
+		}
 		if s.reads {
 			l.pump(s)
 		}
@@ -88,13 +97,13 @@ func (l *loop) arm(s *Side) unix.Errno {
 	case watched:
 		want = unix.EPOLLRDHUP
 	case calling:
-		want = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+		want = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP
 	case relaying:
 		peer := s.peer()
 		in, out := s.flow.hauls(), peer.flow.hauls()
 		hauls = in || out
 		if !in {
-			want |= unix.EPOLLIN | unix.EPOLLRDHUP
+			want |= unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP
 		}
 		if peer.flow.blocked && !out {
 			want |= unix.EPOLLOUT

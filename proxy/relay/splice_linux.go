@@ -32,7 +32,7 @@ func (r *Stream) splice(src, dst *Side) error {
 	s := splicer{src: src, dst: dst, in: in, out: out, pipe: p}
 	err := s.run()
 	r.pipes.put(p, s.inPipe == 0)
-	src.conn.SetReadDeadline(time.Time{})
+	src.readBy(time.Time{})
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.EINVAL) {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (s *splicer) run() error {
 		// A stream that goes on sets its deadline seldom.
 		if now := time.Now(); s.deadline.Sub(now) < spliceIdle/2 {
 			s.deadline = now.Add(spliceIdle)
-			s.src.conn.SetReadDeadline(s.deadline)
+			s.src.readBy(s.deadline)
 		}
 		if err := s.in.Read(fill); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (s *splicer) run() error {
 		case s.err != nil:
 			return os.NewSyscallError("splice", s.err)
 		case s.n == 0:
-			return io.EOF
+			return nil // at its end, or before urgent data: a read is told which
 		}
 		s.src.in.Add(int64(s.n))
 		s.src.touch()
@@ -85,13 +85,27 @@ func (s *splicer) run() error {
 			if s.err != nil {
 				return writeError{os.NewSyscallError("splice", s.err)}
 			}
+			if s.n == 0 {
+				return writeError{io.ErrShortWrite}
+			}
 			s.inPipe -= s.n
 			s.dst.out.Add(int64(s.n))
 		}
 	}
 }
 
-func (s *splicer) fill(fd uintptr) bool  { return s.try(int(fd), s.pipe.w, s.pipe.size) }
+// fill is told "not yet" at an urgent byte, too.
+func (s *splicer) fill(fd uintptr) bool {
+	if s.try(int(fd), s.pipe.w, s.pipe.size) {
+		return true
+	}
+	if atMark(int32(fd)) {
+		s.n, s.err = 0, nil
+		return true
+	}
+	return false
+}
+
 func (s *splicer) empty(fd uintptr) bool { return s.try(s.pipe.r, int(fd), s.inPipe) }
 
 // try splices once; false waits until the socket is ready again.

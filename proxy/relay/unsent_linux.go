@@ -1,5 +1,11 @@
 package relay
 
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
 // unsent is how many bytes that were written have not been acknowledged, under
 // TLS or frames too.
 func (s *Side) unsent() (n int) {
@@ -9,10 +15,55 @@ func (s *Side) unsent() (n int) {
 	return n
 }
 
-// wasReset says that a TCP connection whose end we have read was reset.
-func (s *Side) wasReset() (reset bool) {
+// death asks the kernel about a side that was read to its end.
+func (s *Side) death() (d death) {
 	if rc := spliceable(s.conn); rc != nil {
-		rc.Control(func(fd uintptr) { reset = isReset(int32(fd)) })
+		rc.Control(func(fd uintptr) { d = deathOf(int32(fd)) })
 	}
-	return reset
+	return d
+}
+
+// inline has urgent data stay in the stream that the side sends, where reading
+// comes upon it.
+func (s *Side) inline() {
+	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
+		rc.Control(func(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
+	}
+}
+
+// writeUrgent writes a byte as urgent data.
+func (s *Side) writeUrgent(b []byte) (n int, err error) {
+	werr := spliceable(s.conn).Write(func(fd uintptr) bool {
+		var e unix.Errno
+		if n, e = send(int32(fd), b, true); e != 0 {
+			err = os.NewSyscallError("send", e)
+		}
+		return e != unix.EAGAIN
+	})
+	if werr != nil {
+		err = werr
+	}
+	return n, err
+}
+
+// awaitGone waits, once a side has ended, until it is reset or closed, and says
+// whether it was reset: then it takes nothing any more. Of a Unix socket only
+// a write tells.
+func (s *Side) awaitGone() bool {
+	rc := rawConnOf(s.conn)
+	if s.path != nil || rc == nil {
+		return s.gone()
+	}
+	done, ok := s.awaits()
+	if !ok {
+		return s.gone()
+	}
+	defer done()
+	rc.Read(func(fd uintptr) bool {
+		if isClosed(int32(fd)) && !s.has(sideShut) { // in this order
+			s.add(sideReset)
+		}
+		return s.has(sideShut) || s.has(sideReset)
+	})
+	return s.gone()
 }

@@ -5,5 +5,13 @@ package relay
 // unsent is not told by the system.
 func (s *Side) unsent() int { return 0 }
 
-// wasReset is not told by the system either.
-func (s *Side) wasReset() bool { return false }
+// inline leaves urgent data to the system.
+func (s *Side) inline() {}
+
+func (s *Side) writeUrgent(b []byte) (int, error) { return s.conn.Write(b) }
+
+// death is not told by the system either.
+func (s *Side) death() death { return death{} }
+
+// awaitGone only knows what a write has met.
+func (s *Side) awaitGone() bool { return s.gone() }

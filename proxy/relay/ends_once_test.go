@@ -1,0 +1,125 @@
+package relay_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestBothEndCleanlyAtOnce: neither sees a reset, and nobody is told of one,
+// however long it takes to look how a side has ended.
+func TestBothEndCleanlyAtOnce(t *testing.T) {
+	for name, sessions := range map[string]int{"": 3000, "looking takes a while": 300} {
+		t.Run(name, func(t *testing.T) {
+			if name != "" {
+				t.Cleanup(relay.BetweenLooks(func() { time.Sleep(2 * time.Millisecond) }))
+			}
+			eachRunner(t, func(t *testing.T, r relay.Runner) {
+				b := newBackend(t)
+				h := open(t, r, "tcp", b.addr())
+				const pairs = 20
+				var all sync.WaitGroup
+				for range pairs {
+					all.Go(func() {
+						for range sessions / pairs {
+							c, s := dialTo(t, h.l.Addr().String()), b.take()
+							all.Go(func() { endAndHear(t, s) })
+							endAndHear(t, c)
+						}
+					})
+				}
+				all.Wait()
+				for range sessions / pairs * pairs {
+					if s := next(t, h.over); s.reset || len(s.ends) != 2 || s.ends[0].End != relay.FIN || s.ends[1].End != relay.FIN {
+						t.Fatalf("it ended with %+v", s.ends)
+					}
+				}
+			})
+		})
+	}
+}
+
+// endAndHear says something, ends, and hears what the other end says until its
+// end.
+func endAndHear(t *testing.T, c *net.TCPConn) {
+	defer c.Close()
+	if _, err := io.WriteString(c, "so long"); err != nil {
+		t.Error(err)
+	}
+	c.CloseWrite()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "so long" {
+		t.Errorf("heard %q, %v", got, err)
+	}
+}
+
+// TestASideThatHasEndedAndIsReset: it has closed, and its system answers what
+// it is sent with a reset. The other side sees that with its first write, and
+// the session is over, whichever side it was and whatever it had sent.
+func TestASideThatHasEndedAndIsReset(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		for _, first := range []string{"client", "backend"} {
+			b := newBackend(t)
+			h := open(t, r, "tcp", b.addr())
+			one, two := h.come(), b.take()
+			if first == "backend" {
+				one, two = two, one
+			}
+			say(t, one, "goodbye")
+			one.Close()
+			hear(t, two, "goodbye")
+			hearEnd(t, two)
+			say(t, two, "one answer, and no more")
+			s := next(t, h.over)
+			other := s.backend
+			if first == "backend" {
+				other = s.client
+			}
+			if len(s.ends) != 2 || s.ends[0].End != relay.FIN || s.ends[1].End != relay.Gone || s.ends[1].Side != other || !s.ends[1].Last {
+				t.Errorf("%s first: it ended with %+v", first, s.ends)
+			}
+			within(t, "the other sees the reset", func() bool {
+				_, err := two.Write([]byte("x"))
+				return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+			})
+			h.l.Close()
+		}
+	})
+}
+
+// TestASideThatIsResetBehindItsEnd gets its end delivered first, however much
+// of what it had sent is still on the way.
+func TestASideThatIsResetBehindItsEnd(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		c, s := h.come(), b.take()
+		const size = 3 << 20
+		wrote := make(chan bool)
+		go func() {
+			defer close(wrote)
+			c.Write(make([]byte, size))
+			c.Close()
+		}()
+		session := next(t, h.begun)
+		within(t, "nobody takes any more", func() bool {
+			now := session.client.In()
+			pause(50)
+			return now > 0 && session.client.In() == now
+		})
+		say(t, s, "an answer to one who has gone")
+		n, err := io.Copy(io.Discard, slow{s})
+		<-wrote
+		if n != size {
+			t.Errorf("%d of %d bytes, %v", n, size, err)
+		}
+		if s := next(t, h.over); s.ends[0].Side != s.client || s.ends[0].End != relay.FIN && s.ends[0].End != relay.Reset {
+			t.Errorf("it ended with %+v", s.ends)
+		}
+	})
+}

@@ -1,0 +1,207 @@
+package relay_test
+
+import (
+	"crypto/sha256"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// eachPlainRunner leaves out the runner of Framed clients, whose frames have
+// no place for urgent data.
+func eachPlainRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		if strings.HasSuffix(t.Name(), "/parked") {
+			t.Skip("it stays in the stream")
+		}
+		test(t, r)
+	})
+}
+
+func control(t testing.TB, c net.Conn, do func(fd int) error) {
+	t.Helper()
+	rc, err := c.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = rc.Control(func(fd uintptr) {
+			if e := do(int(fd)); e != nil {
+				t.Error(e)
+			}
+		})
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// urge sends a byte of urgent data.
+func urge(t testing.TB, c net.Conn, b byte) {
+	t.Helper()
+	control(t, c, func(fd int) error { return unix.Send(fd, []byte{b}, unix.MSG_OOB) })
+}
+
+// hearUrgent waits for an urgent byte.
+func hearUrgent(t testing.TB, c net.Conn, want byte) {
+	t.Helper()
+	within(t, "an urgent byte comes", func() (ok bool) {
+		control(t, c, func(fd int) error {
+			var b [1]byte
+			n, _, err := unix.Recvfrom(fd, b[:], unix.MSG_OOB|unix.MSG_DONTWAIT)
+			if ok = err == nil && n == 1; ok && b[0] != want {
+				t.Errorf("the urgent byte is %q, not %q", b[0], want)
+			}
+			return nil
+		})
+		return ok
+	})
+}
+
+// TestUrgentDataGoesOnAsSuch, in its place, and what is behind it does not
+// wait, whichever side sends it and wherever it stands.
+func TestUrgentDataGoesOnAsSuch(t *testing.T) {
+	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
+		for _, from := range []string{"client", "backend"} {
+			for _, before := range []string{"", "before it", "before it, too"} {
+				b := newBackend(t)
+				h := open(t, r, "tcp", b.addr())
+				one, two := h.come(), b.take()
+				if from == "backend" {
+					one, two = two, one
+				}
+				for range 20 {
+					if before != "" {
+						say(t, one, before)
+					}
+					urge(t, one, '!')
+					say(t, one, "behind it")
+					hearUrgent(t, two, '!')
+					hear(t, two, before+"behind it")
+				}
+				// A side that wants it in its place gets it there.
+				control(t, two, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
+				say(t, one, "abc")
+				urge(t, one, '!')
+				say(t, one, "def")
+				hear(t, two, "abc!def")
+				urge(t, one, '?')
+				hear(t, two, "?")
+				reset(one)
+				next(t, h.over)
+				h.l.Close()
+			}
+		}
+	})
+}
+
+// TestUrgentDataOfAWaiter, before anything reads from it.
+func TestUrgentDataOfAWaiter(t *testing.T) {
+	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
+		for _, ends := range []bool{false, true} {
+			b := newBackend(t)
+			h := open(t, r, "tcp", b.addr(), holding)
+			c := h.come()
+			waiter := next(t, h.begun)
+			say(t, c, "early")
+			urge(t, c, '!')
+			say(t, c, "late")
+			if ends {
+				c.CloseWrite()
+				receive(t, h.left)
+			}
+			waiter.tell(goOn)
+			s := b.take()
+			control(t, s, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
+			hear(t, s, "early!late")
+			if ends {
+				hearEnd(t, s)
+			}
+			reset(c)
+			s.Close()
+			next(t, h.over)
+			h.l.Close()
+		}
+	})
+}
+
+// TestUrgentDataInBulk: neither ends the stream nor holds it up, and all other
+// bytes arrive. The reader takes no urgent data, as most do not.
+func TestUrgentDataInBulk(t *testing.T) {
+	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		for _, from := range []string{"client", "backend"} {
+			one, two := h.come(), b.take()
+			if from == "backend" {
+				one, two = two, one
+			}
+			sum := both{sha256.New(), sha256.New()}
+			var going sync.WaitGroup
+			going.Go(func() {
+				block := make([]byte, 1<<20)
+				rnd := rand.NewChaCha8([32]byte{2})
+				for i := range 24 {
+					rnd.Read(block)
+					sum.sent.Write(block)
+					if _, err := one.Write(block); err != nil {
+						t.Error(err)
+					}
+					if i%6 == 5 { // the last one right before the end
+						urge(t, one, '!')
+					}
+				}
+				one.CloseWrite()
+			})
+			n, err := io.Copy(sum.got, two)
+			going.Wait()
+			if n != 24<<20 || err != nil || !sum.equal() {
+				t.Errorf("from the %s: %d bytes, %v", from, n, err)
+			}
+			two.Close()
+			if s := next(t, h.over); len(s.ends) != 2 || s.ends[0].End != relay.FIN {
+				t.Errorf("it ended with %+v", s.ends)
+			}
+		}
+	})
+}
+
+// TestAShortReadOfAUnixSocket: one stops behind descriptors that were sent
+// along, and what is behind them does not wait for more.
+func TestAShortReadOfAUnixSocket(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		front := filepath.Join(t.TempDir(), "f")
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr(), func(h *house) {
+			h.l.Close()
+			var err error
+			if h.l, err = relay.Listen("unix:"+front, relay.Sock{}); err != nil {
+				t.Fatal(err)
+			}
+		}, holding)
+		c, err := net.Dial("unix", front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		waiter := next(t, h.begun)
+		if _, _, err := c.(*net.UnixConn).WriteMsgUnix([]byte("with it, "), unix.UnixRights(0), nil); err != nil {
+			t.Fatal(err)
+		}
+		say(t, c, "behind it")
+		waiter.tell(goOn)
+		s := b.take()
+		hear(t, s, "with it, behind it")
+		c.Close()
+		s.Close()
+		next(t, h.over)
+	})
+}

@@ -1,0 +1,17 @@
+//go:build unix && !linux
+
+package relay
+
+import "golang.org/x/sys/unix"
+
+// expectUrgent is Linux's: elsewhere urgent data is what the system makes of it.
+func (r *socketReader) expectUrgent(int32) (urgent, empty bool) { return false, false }
+
+// readOnce reads what there is.
+func readOnce(fd int32, b []byte) (n int, err error) {
+	for {
+		if n, err = unix.Read(int(fd), b); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
