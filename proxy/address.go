@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// address is where something listens or is dialled, in a form that can be
+// Address is where something listens or is dialled, in a form that can be
 // compared: localhost is 127.0.0.1, and the two wildcards are one.
-type address struct {
-	path string // of a Unix socket, "@name" of an abstract one
-	host string // "": all addresses of this host
-	port int    // 0: any
+type Address struct {
+	Path string // of a Unix socket, "@name" of an abstract one
+	Host string // "": all addresses of this host
+	Port int    // 0: any
 }
 
-// parseAddress reads "host:port" or "unix:/path". To listen, the host may be
-// missing, and the port may be 0.
-func parseAddress(addr string, listen bool) (a address, err error) {
+// ParseAddress reads "host:port", "unix:/path" or "unix:@name". To listen, the
+// host may be missing, and the port may be 0.
+func ParseAddress(addr string, listen bool) (a Address, err error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if path == "" || len(path) > 100 {
 			return a, fmt.Errorf("%q: a Unix socket's path has 1 to 100 bytes", addr)
 		}
-		return address{path: path}, nil
+		return Address{Path: path}, nil
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -39,13 +39,13 @@ func parseAddress(addr string, listen bool) (a address, err error) {
 	if err != nil || n < 0 || n > 65535 || n == 0 && !listen {
 		return a, fmt.Errorf("%q: there is no port %q", addr, port)
 	}
-	a = address{host: strings.ToLower(host), port: n}
-	if a.host == "localhost" {
-		a.host = "127.0.0.1"
+	a = Address{Host: strings.ToLower(host), Port: n}
+	if a.Host == "localhost" {
+		a.Host = "127.0.0.1"
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		if a.host = ip.Unmap().String(); ip.Unmap().IsUnspecified() {
-			a.host = "" // Go listens on both families for either of 0.0.0.0 and [::]
+		if a.Host = ip.Unmap().String(); ip.Unmap().IsUnspecified() {
+			a.Host = "" // Go listens on both families for either of 0.0.0.0 and [::]
 		}
 	}
 	return a, nil
@@ -53,14 +53,14 @@ func parseAddress(addr string, listen bool) (a address, err error) {
 
 // checkAddr refuses what no socket can have.
 func checkAddr(addr string, listen bool) error {
-	_, err := parseAddress(addr, listen)
+	_, err := ParseAddress(addr, listen)
 	return err
 }
 
-// overlaps says that the system would not open both.
-func (a address) overlaps(b address) bool {
-	if a.path != "" || b.path != "" {
-		return a.path == b.path
+// Overlaps says that the system would not open both.
+func (a Address) Overlaps(b Address) bool {
+	if a.Path != "" || b.Path != "" {
+		return a.Path == b.Path
 	}
-	return a.port != 0 && a.port == b.port && (a.host == b.host || a.host == "" || b.host == "")
+	return a.Port != 0 && a.Port == b.Port && (a.Host == b.Host || a.Host == "" || b.Host == "")
 }

@@ -67,6 +67,9 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if found := c.CheckAddresses(); len(found) > 0 {
+		return nil, fmt.Errorf("proxy: %w", found[0])
+	}
 	for _, sc := range all {
 		e.services = append(e.services, newService(e, sc))
 	}

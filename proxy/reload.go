@@ -21,6 +21,9 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkLive(all); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.started || e.stopped {

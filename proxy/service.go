@@ -195,6 +195,9 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 		return "", err
 	}
 	c = c.withDefaults()
+	if err := s.checkAdded(c); err != nil {
+		return "", err
+	}
 	s.queue.Update(func() {
 		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
 			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)

@@ -13,7 +13,7 @@ import (
 type socket struct {
 	key    string // in Engine.sockets; "" where the socket was given
 	asked  string // as the configuration has it; "" where it was given
-	addr   address
+	addr   Address
 	shared bool // Config.Inherited has given it: somebody keeps it open
 	owner  *Service
 	beside *socket // that it was opened beside, with an address that overlaps
@@ -25,13 +25,13 @@ type socket struct {
 func socketKeys(service string, listen []string) (keys []string) {
 	times := map[string]int{}
 	for _, addr := range listen {
-		a, _ := parseAddress(addr, true) // it was validated
-		key := fmt.Sprintf("%s|%s|%d", a.path, a.host, a.port)
-		if a.path == "" && a.port == 0 {
+		a, _ := ParseAddress(addr, true) // it was validated
+		key := fmt.Sprintf("%s|%s|%d", a.Path, a.Host, a.Port)
+		if a.Path == "" && a.Port == 0 {
 			key += "|" + service
 		}
 		times[key]++
-		if n := times[key]; n > 1 && a.port == 0 {
+		if n := times[key]; n > 1 && a.Port == 0 {
 			key += fmt.Sprint("|", n)
 		}
 		keys = append(keys, key)
@@ -43,19 +43,19 @@ func socketKeys(service string, listen []string) (keys []string) {
 // before this one, or beside sockets that are about to be closed, or alone.
 // The engine is locked.
 func (e *Engine) openSocket(s *Service, key, asked string, sock relay.Sock, leaving []*socket) (*socket, error) {
-	addr, err := parseAddress(asked, true)
+	addr, err := ParseAddress(asked, true)
 	if err != nil {
 		return nil, err
 	}
 	sk := &socket{key: key, asked: asked, addr: addr, owner: s}
 	var beside []*relay.Listener
 	for _, o := range leaving {
-		if addr.path == "" && addr.overlaps(o.addr) {
+		if addr.Path == "" && addr.Overlaps(o.addr) {
 			beside, sk.beside = append(beside, o.l), o
 		}
 	}
 	for o := range e.draining {
-		if addr.path == "" && addr.overlaps(o.addr) {
+		if addr.Path == "" && addr.Overlaps(o.addr) {
 			beside = append(beside, o.l)
 		}
 	}

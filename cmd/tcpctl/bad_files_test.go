@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestBadFilesChangeNothing: each of config's bad files is refused by run and
-// by check with status 2, and at a reload with 1, by file and line; the
+// TestBadFilesChangeNothing: each of config's bad files is refused by run, by
+// check and by reload with status 2, by file and line; the
 // instance that was to take it serves on as before.
 func TestBadFilesChangeNothing(t *testing.T) {
 	files, err := filepath.Glob("internal/config/testdata/bad/*.toml")
@@ -45,7 +45,7 @@ backends = ["`+b.addr+`"]
 			}
 		}
 		out, status := in.try("reload")
-		if status != 1 || !place.MatchString(out) || !strings.Contains(out, "the old configuration is in force") {
+		if status != 2 || !place.MatchString(out) || !strings.Contains(out, "the old configuration is in force") {
 			t.Errorf("%s: reload: status %d\n%s", name, status, out)
 		}
 		if st := in.status(); st.Node.ConfigHash != hash || len(st.Services) != 1 || st.Services[0].State != "open" {

@@ -22,7 +22,7 @@ func (in *instance) reload(by string) ([]string, error) {
 	defer in.tellReady()
 	file, cfg, err := judgeFile(in.path)
 	if err != nil {
-		return nil, err
+		return nil, api.Wrong(err.Error(), "")
 	}
 	old := in.current()
 	// What could fail comes first, and is taken back where the rest fails.

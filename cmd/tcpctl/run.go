@@ -8,9 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/tui"
 )
 
 func runCommand() *cobra.Command {
@@ -69,28 +67,6 @@ func loadFile(path *string) (*config.File, proxy.Config, error) {
 		err = coded{exitUsage, err}
 	}
 	return file, cfg, err
-}
-
-// judgeFile judges a file in every way there is, and gives what the engine
-// runs of it, with what stands in front of each service.
-func judgeFile(path string) (*config.File, proxy.Config, error) {
-	file, err := config.Load(path)
-	if err != nil {
-		return nil, proxy.Config{}, err
-	}
-	if err := file.CheckKeys(tui.CheckKeys); err != nil {
-		return nil, proxy.Config{}, err
-	}
-	cfg, err := file.Proxy()
-	if err != nil {
-		return nil, cfg, err
-	}
-	for i := range cfg.Services {
-		if err := front.Build(&cfg.Services[i], file.Service(cfg.Services[i].Name)); err != nil {
-			return nil, cfg, err
-		}
-	}
-	return file, cfg, nil
 }
 
 // bare is tcpctl without a command: attach where an instance answers, else

@@ -373,7 +373,12 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	if err != nil {
 		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
 			Text: "reload refused: " + strings.ReplaceAll(err.Error(), "\n", " / ")})
-		return Result{}, Refused(err.Error(), "the old configuration is in force")
+		wrong := Refused(err.Error(), "the old configuration is in force")
+		var bad *Error
+		if errors.As(err, &bad) {
+			wrong.Status = bad.Status
+		}
+		return Result{}, wrong
 	}
 	if len(changes) == 0 {
 		changes = []string{"nothing has changed"}

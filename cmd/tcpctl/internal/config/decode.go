@@ -54,7 +54,13 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 		where = fmt.Sprintf(" in backend %d of [%s]", i+1, of)
 	}
 	hint := suggest(key, keysOf(table))
-	if nearest(key, keysOf(table)) == "" {
+	switch ofService := reflect.TypeFor[Service](); {
+	case nearest(key, keysOf(table)) != "":
+	case path == "" && slices.Contains(keysOf(ofService), key):
+		hint = "write it below [services.NAME], with a name of yours"
+	case path == "" && looksLike(raw, ofService):
+		hint = "write [" + join("services", key) + "]"
+	default:
 		for _, f := range fieldsOf(table) { // timeout in [services.db] is probably the queue's
 			inner := table.FieldByIndex(f.index).Type
 			if inner.Kind() == reflect.Pointer {
@@ -69,14 +75,35 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	d.wrong(join(path, key), hint, "unknown %s%s", what, where)
 }
 
+// looksLike says that a table has a key of another kind of table.
+func looksLike(raw any, table reflect.Type) bool {
+	m, _ := raw.(map[string]any)
+	for key := range m {
+		if slices.Contains(keysOf(table), key) {
+			return true
+		}
+	}
+	return false
+}
+
 // services keeps the order of the file, which a map has lost.
 func (d *decoder) services(path string, raw any, all *[]Service) {
 	m, ok := raw.(map[string]any)
 	if !ok {
-		d.wrong(path, "write [services.NAME]", "services is a table of services, not %s", kind(raw))
+		name := "NAME"
+		if list, ok := raw.([]map[string]any); ok && len(list) > 0 {
+			if s, ok := list[0]["name"].(string); ok {
+				name = s
+			}
+		}
+		d.wrong(path, "write ["+join(path, name)+"]", "services is a table of services, not %s", kind(raw))
 		return
 	}
 	for name, v := range m {
+		if _, table := v.(map[string]any); !table && slices.Contains(keysOf(reflect.TypeFor[Service]()), name) {
+			d.wrong(join(path, name), "write [services.NAME] above it, with a name of yours", "%s is of no service", name)
+			continue
+		}
 		s := d.file.NewService(name)
 		if d.table(join(path, name), v, reflect.ValueOf(&s).Elem()) {
 			*all = append(*all, s)
@@ -93,10 +120,21 @@ func (d *decoder) services(path string, raw any, all *[]Service) {
 // backends takes plain strings and tables.
 func (d *decoder) backends(path string, raw any, all *[]Backend) {
 	*all = []Backend{} // also where the list is empty: it has been said
+	if m, table := raw.(map[string]any); table {
+		d.wrong(path, d.backendsHint(path, m), "backends is a list, not a table")
+		return
+	}
+	if n, number := raw.(int64); number {
+		d.wrong(path, fmt.Sprintf(`write backends = ["127.0.0.1:%d"], or another host before the port`, n), "backends is a list, not the number %d", n)
+		return
+	}
 	for _, e := range d.list(path, raw) {
 		b := usualBackend
 		if addr, plain := e.raw.(string); plain {
 			b.Addr = addr
+		} else if _, table := e.raw.(map[string]any); !table {
+			d.wrong(e.path, addressHint(e.raw, false), "a backend is an address in quotes or a table, not %s", kind(e.raw))
+			continue
 		} else if !d.table(e.path, e.raw, reflect.ValueOf(&b).Elem()) {
 			continue
 		}
@@ -105,6 +143,20 @@ func (d *decoder) backends(path string, raw any, all *[]Backend) {
 		}
 		*all = append(*all, b)
 	}
+}
+
+// backendsHint is for [services.db.backends.a], and for one without a name.
+func (d *decoder) backendsHint(path string, m map[string]any) string {
+	hint, first := "write [["+path+"]]", place{}
+	for name, v := range m {
+		if _, table := v.(map[string]any); !table {
+			continue
+		}
+		if at := d.lines.find(join(path, name)); first == (place{}) || at.compare(first) < 0 {
+			hint, first = fmt.Sprintf("write [[%s]] and below it name = %q", path, name), at
+		}
+	}
+	return hint
 }
 
 // words fills a table of strings whose keys are not known here.

@@ -23,8 +23,8 @@ type Change struct {
 	Key     string `json:"key,omitempty"` // "queue.timeout", or "log.level" without a service
 	Old     string `json:"old,omitempty"` // as TOML writes it; "" where the table was not there
 	New     string `json:"new,omitempty"`
-	// Reopens says that it is a change of listen, the one that is not made in
-	// place: the new addresses are opened, then the old ones closed.
+	// Reopens says that it is a change of listen: new addresses are opened,
+	// those that nobody has any more closed, and the others move.
 	Reopens bool   `json:"reopens,omitempty"`
 	Text    string `json:"text"` // all that in a sentence
 }

@@ -11,7 +11,7 @@ func diffService(old, new *Service) (all []Change) {
 		c.Text = fmt.Sprintf("service %q: %s %s", new.Name, c.Key, c.fromTo())
 		if c.Key == "listen" {
 			c.Reopens = true
-			c.Text += ": the new address is opened, then the old one closed; waiters and sessions stay"
+			c.Text += ": no client is refused at an address that stays, whichever service had it; waiters and sessions stay"
 		}
 		all = append(all, c)
 	}

@@ -15,8 +15,9 @@
 // the key, "default" what an absent key means, "oneof" all that a word may be,
 // "min" is the least of a number (the engine, which has more to say about all of
 // them, takes a negative one for off), "file" says what a path must lead to (file,
-// folder, or new: what is not there yet), "argv" marks a command, and "single"
-// a list that may be one string. A pointer is a table that switches something
+// folder, or new: what is not there yet), "argv" marks a command, "single" a
+// list that may be one string, and "addr" an address to listen on or to dial. A
+// pointer is a table that switches something
 // on by being there.
 package config
 
@@ -57,7 +58,7 @@ type Control struct {
 
 // Metrics is the HTTP server for Prometheus and for probes.
 type Metrics struct {
-	Listen string `toml:"listen"` // "": none
+	Listen string `toml:"listen" addr:"listen"` // "": none
 }
 
 // Log is what is written down.
@@ -101,7 +102,7 @@ type Defaults struct {
 type Mesh struct {
 	Name       string   `toml:"name"`
 	Node       string   `toml:"node"` // "": the host's name
-	Listen     string   `toml:"listen" default:"0.0.0.0:0"`
+	Listen     string   `toml:"listen" default:"0.0.0.0:0" addr:"listen"`
 	Join       []string `toml:"join"`
 	MDNS       bool     `toml:"mdns" default:"true"`
 	SecretFile string   `toml:"secret_file" file:"file"` // "": peers see, and cannot act

@@ -3,11 +3,13 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // claim is one address that something in the file wants to listen on.
 type claim struct {
-	endpoint
+	proxy.Address
 	addr, at, owner string // at: the path of its key
 	sni             []string
 }
@@ -34,11 +36,11 @@ func (f *File) checkListen(r *report) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b claim) int { return r.lines.find(a.at).compare(r.lines.find(b.at)) })
-	earlier := map[endpoint][]claim{} // by path or port
+	earlier := map[proxy.Address][]claim{} // by path or port
 	for _, c := range all {
-		where := endpoint{path: c.path, port: c.port}
+		where := proxy.Address{Path: c.Path, Port: c.Port}
 		for _, o := range earlier[where] {
-			if c.overlaps(o.endpoint) && c.collides(r, o) {
+			if c.Overlaps(o.Address) && c.collides(r, o) {
 				break
 			}
 		}
@@ -51,7 +53,7 @@ func (c claim) collides(r *report, o claim) bool {
 	line := r.lines.find(o.at).line
 	shared := len(c.sni) > 0 && len(o.sni) > 0 && c.owner != o.owner
 	switch {
-	case shared && c.endpoint != o.endpoint:
+	case shared && c.Address != o.Address:
 		r.wrong(c.at, fmt.Sprintf("services that share a port by sni write the same address: %q", o.addr),
 			"listen %q overlaps %q of %s in line %d", c.addr, o.addr, o.owner, line)
 	case shared:

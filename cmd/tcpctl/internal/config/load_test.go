@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 		}
 		c, err := file.Proxy()
 		if err != nil {
-			t.Fatal(err)
+			return // no service, or a ring
 		}
 		if _, err := proxy.New(c); err != nil {
 			t.Fatalf("the engine refuses what the file's check has let pass: %v", err)

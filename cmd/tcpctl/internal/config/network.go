@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -10,61 +11,36 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// endpoint is an address in a form that can be compared: 127.0.0.1, and not
-// localhost.
-type endpoint struct {
-	path string // of a Unix socket
-	host string // "" is every address
-	port int
-}
-
-// parseEndpoint reads "host:port" or "unix:/path". To listen, the host may be
+// parseEndpoint reads "host:port" or "unix:/path" as the engine does, and knows
+// what was probably meant where it cannot be read. To listen, the host may be
 // missing (all addresses) and the port 0 (any).
-func parseEndpoint(addr string, listen bool) (e endpoint, text, hint string) {
+func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string) {
+	e, err := proxy.ParseAddress(addr, listen)
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		if path == "" || len(path) > 100 {
+		switch {
+		case err != nil:
 			return e, "a Unix socket's path has 1 to 100 bytes", `write "unix:/run/name.sock"`
+		case strings.ContainsRune(path, 0):
+			return e, "a Unix socket's path has no zero byte", ""
 		}
-		return endpoint{path: path}, "", ""
+		return e, "", ""
 	}
-	host, port, err := net.SplitHostPort(addr)
+	host, port, split := net.SplitHostPort(addr)
 	switch {
-	case err != nil && strings.Count(addr, ":") > 1:
+	case split != nil && strings.Count(addr, ":") > 1:
 		return e, "not HOST:PORT", `an IPv6 address stands in brackets: "[::1]:5432"`
-	case err != nil && digits(addr):
+	case split != nil && digits(addr):
 		return e, "not HOST:PORT", `write "127.0.0.1:` + addr + `", or ":` + addr + `" for every address`
-	case err != nil:
+	case split != nil:
 		return e, "not HOST:PORT", `write "` + strings.TrimSuffix(addr, ":") + `:5432"`
 	case host == "" && !listen:
 		return e, "no host", `write "127.0.0.1:` + port + `"`
 	case strings.ContainsAny(host, " /\t\n"):
 		return e, "no host has such a name", ""
-	}
-	e.port, err = strconv.Atoi(port)
-	if err != nil {
-		e.port, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || e.port < 0 || e.port > 65535 || e.port == 0 && !listen {
+	case err != nil:
 		return e, "there is no port " + strconv.Quote(port), "a port is a number from 1 to 65535"
 	}
-	if e.host = strings.ToLower(host); e.host == "localhost" {
-		e.host = "127.0.0.1"
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		// Go listens on both families for either of 0.0.0.0 and [::].
-		if e.host = ip.Unmap().String(); ip.Unmap().IsUnspecified() {
-			e.host = ""
-		}
-	}
 	return e, "", ""
-}
-
-// overlaps says that the system would refuse to open both.
-func (e endpoint) overlaps(o endpoint) bool {
-	if e.path != "" || o.path != "" {
-		return e.path == o.path
-	}
-	return e.port != 0 && e.port == o.port && (e.host == o.host || e.host == "" || o.host == "")
 }
 
 // parsePrefix reads "10.0.0.0/8", or an address alone.
@@ -77,7 +53,11 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if err != nil {
 		return p, Error{Text: strconv.Quote(s) + " is not a network", Hint: `write "10.0.0.0/8", "fd00::/8" or an address`}
 	}
-	return p.Masked(), nil
+	if net := p.Masked(); net != p {
+		one := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		return p, Error{Text: strconv.Quote(s) + " is an address within a network", Hint: fmt.Sprintf("write %q for the network, or %q for the address", net, one.Addr())}
+	}
+	return p, nil
 }
 
 // parseSource reads an address to connect from.
@@ -96,4 +76,15 @@ func parseMode(s string) (fs.FileMode, error) {
 		return 0, Error{Text: strconv.Quote(s) + " is not a file's mode", Hint: `write it as for chmod: "0600"`}
 	}
 	return fs.FileMode(n), nil
+}
+
+// addressHint says how an address is written where there is something else.
+func addressHint(raw any, listen bool) string {
+	switch n, number := raw.(int64); {
+	case number && listen:
+		return fmt.Sprintf(`write "127.0.0.1:%d", or ":%d" for every address`, n, n)
+	case number:
+		return fmt.Sprintf(`write "127.0.0.1:%d", or another host before the port`, n)
+	}
+	return `write "127.0.0.1:5432"`
 }

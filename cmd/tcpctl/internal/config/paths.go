@@ -50,6 +50,9 @@ func (d *decoder) program(path string, argv []string) {
 		d.wrong(path, "the first is the program", "%s begins with an empty word", last(path))
 	case strings.ContainsRune(name, '/'):
 		argv[0] = d.path(path, name, "file")
+		if info, err := os.Stat(argv[0]); d.exist && err == nil && !info.IsDir() && !executable(info) {
+			d.wrong(path, "chmod +x "+argv[0], "%s: %q is not executable", last(path), argv[0])
+		}
 	case strings.ContainsAny(name, " \t") && len(argv) == 1:
 		d.wrong(path, "each word is a string of its own; there is no shell", "%s: %q is one word", last(path), name)
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"time"
 
@@ -10,19 +12,43 @@ import (
 
 // Proxy gives what an engine runs. In the file 0 is off or no limit, as each
 // key says; in proxy.Config zero is the default and negative is off. The
-// error, of type Errors, says what of f is not in this version yet: after Load
-// there is none, after filling a File by hand there may be.
+// error, of type Errors, says what an engine would not run: a file without a
+// service, addresses that do not go together, and, in a File that was filled by
+// hand, what is not in this version yet.
 func (f *File) Proxy() (proxy.Config, error) {
 	r := &report{name: f.name, lines: f.lines}
 	f.refuse(r, later)
-	if len(r.found) > 0 {
-		return proxy.Config{}, r.inOrder()
+	if len(f.Services) == 0 {
+		f.tellEmpty(r)
 	}
 	c := proxy.Config{MaxSessions: f.Limits.MaxSessions}
 	for i := range f.Services {
 		c.Services = append(c.Services, f.Services[i].proxy())
 	}
+	for _, e := range c.CheckAddresses() {
+		text := e.Text
+		if at := r.lines.find(join("services", e.Other) + "." + e.OtherKey); at.line > 0 {
+			text += fmt.Sprintf(" in line %d", at.line)
+		}
+		r.wrong(join("services", e.Service)+"."+e.Key, e.Hint, "%s", text)
+	}
+	if len(r.found) > 0 {
+		return proxy.Config{}, r.inOrder()
+	}
 	return c, nil
+}
+
+// tellEmpty says why there is nothing to run: a file that an editor or a full
+// disk has cut short must not end every service at a reload.
+func (f *File) tellEmpty(r *report) {
+	text := "there is no service in it"
+	switch {
+	case len(bytes.TrimSpace(f.text)) == 0:
+		text = "it is empty"
+	case len(f.lines.at) == 0:
+		text = "there is nothing but comments in it"
+	}
+	r.wrong("", "write [services.NAME]; tcpctl init prints a file to begin with", "%s", text)
 }
 
 // proxy gives what the engine runs of one service.
@@ -42,6 +68,8 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			UserTimeout: s.UserTimeout,
 			Delay:       !s.Nodelay,
 			Backlog:     s.Backlog,
+			Mode:        s.ListenMode,
+			Group:       s.ListenGroup,
 		},
 		Relay:       s.Relay,
 		NoBackend:   s.NoBackend,

@@ -25,7 +25,7 @@ func plainConfig() proxy.ServiceConfig {
 	return proxy.ServiceConfig{
 		Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: "random",
 		ConnectTimeout: 3 * time.Second, ConnectRetries: 2, HalfCloseTimeout: time.Minute,
-		Sock: relay.Sock{KeepAlive: time.Minute}, Relay: "auto", NoBackend: "hold",
+		Sock: relay.Sock{KeepAlive: time.Minute, Mode: 0o600}, Relay: "auto", NoBackend: "hold",
 		Queue:    proxy.QueueConfig{Max: 1000, Timeout: 30 * time.Second, OnClientFin: "verify"},
 		Check:    proxy.CheckConfig{Type: "tcp", Path: "/", Method: "GET", Expect: 200, Interval: 5 * time.Second, Timeout: 4 * time.Second, Rise: 2, Fall: 3, OnDown: "keep"},
 		Pause:    proxy.PauseConfig{Limit: 30 * time.Second, Then: "abort", Max: 2 * time.Minute, OnMax: "resume"},
@@ -60,6 +60,8 @@ var conversions = []struct {
 	{`keepalive = "0s"`, func(c *svc) { c.Sock.KeepAlive = -1 }},
 	{`user_timeout = "9s"`, func(c *svc) { c.Sock.UserTimeout = 9 * time.Second }},
 	{`user_timeout = "0s"`, func(c *svc) { c.Sock.UserTimeout = 0 }},
+	{`listen_mode = "0660"`, func(c *svc) { c.Sock.Mode = 0o660 }},
+	{`listen_group = "www"`, func(c *svc) { c.Sock.Group = "www" }},
 	{`nodelay = true`, func(c *svc) { c.Sock.Delay = false }},
 	{`nodelay = false`, func(c *svc) { c.Sock.Delay = true }},
 	{`backlog = 64`, func(c *svc) { c.Sock.Backlog = 64 }},
@@ -101,7 +103,7 @@ var conversions = []struct {
 	}},
 	{`check = { type = "exec", run = ["up", "-q"] }`, func(c *svc) { c.Check.Type, c.Check.Run = "exec", []string{"up", "-q"} }},
 	{`check.type = "none"`, func(c *svc) { c.Check.Type = "none" }},
-	{`pause = { limit = "1s", then = "cut", max = "3s", on_max = "reject", release_rate = "30/m", bypass = ["10.0.9.9", "fd00::1/64"] }`, func(c *svc) {
+	{`pause = { limit = "1s", then = "cut", max = "3s", on_max = "reject", release_rate = "30/m", bypass = ["10.0.9.9", "fd00::/64"] }`, func(c *svc) {
 		c.Pause = proxy.PauseConfig{Limit: time.Second, Then: "cut", Max: 3 * time.Second, OnMax: "reject", ReleaseRate: 0.5,
 			Bypass: []netip.Prefix{netip.MustParsePrefix("10.0.9.9/32"), netip.MustParsePrefix("fd00::/64")}}
 	}},

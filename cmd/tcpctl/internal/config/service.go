@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"net/netip"
 	"time"
 )
@@ -8,9 +9,12 @@ import (
 // Service is one [services.NAME].
 type Service struct {
 	Name     string
-	Listen   []string  `toml:"listen" single:"yes"` // one address, or a list
+	Listen   []string  `toml:"listen" single:"yes" addr:"listen"` // one address, or a list
 	Balance  string    `toml:"balance" default:"random" oneof:"random roundrobin leastconn p2c source first"`
 	Backends []Backend `toml:"backends"`
+
+	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"` // of the files of Unix sockets
+	ListenGroup string      `toml:"listen_group"`               // that has them; "": the process's
 
 	Allow            []netip.Prefix `toml:"allow"`  // empty: everybody
 	Deny             []netip.Prefix `toml:"deny"`   // wins over Allow
@@ -41,12 +45,12 @@ type Service struct {
 // that has only Addr.
 type Backend struct {
 	Name        string `toml:"name"`                       // the address when the file has none
-	Addr        string `toml:"addr"`                       // this or DNS
+	Addr        string `toml:"addr" addr:"dial"`           // this or DNS
 	Weight      int    `toml:"weight" default:"1" min:"0"` // 0: no new sessions
 	Priority    int    `toml:"priority" min:"0"`
 	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
 
-	DNS     string        `toml:"dns"` // one backend for each address of the name
+	DNS     string        `toml:"dns" addr:"dial"` // one backend for each address of the name
 	Refresh time.Duration `toml:"refresh" default:"30s"`
 
 	TLS       bool   `toml:"tls" default:"false"`

@@ -22,8 +22,10 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 	case *map[string]string:
 		d.words(path, raw, p)
 	case *[]string:
-		if word, ok := raw.(string); ok && tag.Get("single") != "" {
-			raw = []any{word}
+		if tag.Get("single") != "" {
+			if kindOf := reflect.TypeOf(raw).Kind(); kindOf != reflect.Slice && kindOf != reflect.Map {
+				raw = []any{raw}
+			}
 		}
 		*p = []string{}
 		for _, e := range d.list(path, raw) {
@@ -96,6 +98,10 @@ func (d *decoder) list(path string, raw any) (all []element) {
 
 func (d *decoder) text(path string, raw any, p *string, tag reflect.StructTag) {
 	s, ok := raw.(string)
+	if use := tag.Get("addr"); use != "" && !ok {
+		d.wrong(path, addressHint(raw, use == "listen"), "%s is an address in quotes, not %s", last(path), kind(raw))
+		return
+	}
 	if !ok {
 		d.wrong(path, "write "+last(path)+` = "…"`, "%s is a string, not %s", last(path), kind(raw))
 		return

@@ -12,9 +12,6 @@ func (f *File) Warnings() Errors { return f.warningsOn(runtime.GOOS) }
 
 func (f *File) warningsOn(system string) Errors {
 	r := &report{name: f.name, lines: f.lines}
-	if len(f.Services) == 0 && f.Mesh == nil {
-		r.wrong("", "tcpctl init prints a file to begin with", "there is no service in it")
-	}
 	for i := range f.Services {
 		s := &f.Services[i]
 		path := join("services", s.Name)
@@ -47,6 +44,7 @@ func (f *File) warningsOn(system string) Errors {
 			}
 		}
 	}
+	f.warnPrograms(r)
 	return r.inOrder()
 }
 
@@ -54,7 +52,7 @@ func (f *File) warningsOn(system string) Errors {
 func (s *Service) reaches(source netip.Addr) bool {
 	for _, b := range s.Backends {
 		e, _, _ := parseEndpoint(b.Addr+b.DNS, false)
-		if ip, err := netip.ParseAddr(e.host); e.path == "" && (err != nil || ip.Is4() == source.Is4()) {
+		if ip, err := netip.ParseAddr(e.Host); e.Path == "" && (err != nil || ip.Is4() == source.Is4()) {
 			return true
 		}
 	}
@@ -66,7 +64,7 @@ func (s *Service) reaches(source netip.Addr) bool {
 func (s *Service) bypassed() string {
 	for _, a := range s.Listen {
 		e, _, _ := parseEndpoint(a, true)
-		ip, err := netip.ParseAddr(e.host)
+		ip, err := netip.ParseAddr(e.Host)
 		if err != nil || !ip.IsLoopback() {
 			continue
 		}

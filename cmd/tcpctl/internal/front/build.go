@@ -1,27 +1,37 @@
 package front
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Build gives a service what its file puts in front of it.
+// PartError says what of the file stands in the way.
+type PartError struct {
+	Key  string // of the service: "tls.cert"
+	Hint string // what to do about it; may be empty
+	Err  error
+}
+
+func (e *PartError) Error() string { return e.Err.Error() }
+func (e *PartError) Unwrap() error { return e.Err }
+
+// Build gives a service what its file puts in front of it. What cannot be is
+// a *PartError.
 func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	if file == nil {
 		return nil
 	}
 	if t := file.TLS; t != nil {
 		if c.TLS, err = TLS(t.Cert, t.Key, t.ClientCA, slog.Default()); err != nil {
-			return fmt.Errorf("service %q: %w", c.Name, err)
+			return err
 		}
 	}
 	if file.WS != nil {
 		w, err := NewWebSocket(*file.WS, nil)
 		if err != nil {
-			return fmt.Errorf("service %q: %w", c.Name, err)
+			return &PartError{Key: "ws", Err: err}
 		}
 		c.Protocol = w
 	}

@@ -5,9 +5,11 @@ package front
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -66,24 +68,60 @@ func (k *keeper) read() error {
 
 func (k *keeper) readLocked() error {
 	k.looked, k.stamp = time.Now(), k.stamps()
-	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	pair, err := loadPair(k.cert, k.key)
 	if err != nil {
-		return fmt.Errorf("front: %w", err)
+		return err
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	if k.ca != "" {
 		text, err := os.ReadFile(k.ca)
 		if err != nil {
-			return fmt.Errorf("front: %w", err)
+			return &PartError{Key: "tls.client_ca", Err: err}
 		}
 		c.ClientCAs = x509.NewCertPool()
 		if !c.ClientCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("front: %s has no certificate in PEM", k.ca)
+			return &PartError{Key: "tls.client_ca", Err: fmt.Errorf("%s has no certificate in PEM", k.ca)}
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	k.now = c
 	return nil
+}
+
+// loadPair reads a certificate with its key, and says which of the two is
+// wrong: the certificate alone, else the key, else that they do not match.
+func loadPair(cert, key string) (pair tls.Certificate, err error) {
+	chain, err := os.ReadFile(cert)
+	if err != nil {
+		return pair, &PartError{Key: "tls.cert", Err: err}
+	}
+	secret, err := os.ReadFile(key)
+	if err != nil {
+		return pair, &PartError{Key: "tls.key", Err: err}
+	}
+	if pair, err = tls.X509KeyPair(chain, secret); err == nil {
+		return pair, nil
+	}
+	text := strings.TrimPrefix(err.Error(), "tls: ")
+	if !parses(chain) {
+		return pair, &PartError{Key: "tls.cert", Hint: "write the file of the certificate and its chain, in PEM", Err: fmt.Errorf("%s: %s", cert, text)}
+	}
+	return pair, &PartError{Key: "tls.key", Hint: "write the file of that certificate's key, in PEM", Err: fmt.Errorf("%s with the certificate of %s: %s", key, cert, text)}
+}
+
+// parses says whether the first certificate of a file can be read.
+func parses(chain []byte) bool {
+	for {
+		block, rest := pem.Decode(chain)
+		if block == nil {
+			return false
+		}
+		if block.Type == "CERTIFICATE" {
+			_, err := x509.ParseCertificate(block.Bytes)
+			return err == nil
+		}
+		chain = rest
+	}
 }
 
 func (k *keeper) stamps() (all [3]stamp) {

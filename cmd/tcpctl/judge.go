@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui"
+)
+
+// judgeFile judges a file in every way there is, and gives what the engine
+// runs of it, with what stands in front of each service. run, reload and check
+// all ask here, so that none of them takes what another one refuses; only
+// whether a port is free is known when it is opened.
+func judgeFile(path string) (*config.File, proxy.Config, error) {
+	file, err := config.Load(path)
+	if err != nil {
+		return nil, proxy.Config{}, err
+	}
+	found := file.Findings()
+	cfg, err := file.Proxy()
+	found.Add(err)
+	found.Add(file.CheckKeys(tui.CheckKeys))
+	found.Add(file.CheckSystem())
+	for i := range cfg.Services {
+		name := cfg.Services[i].Name
+		err := front.Build(&cfg.Services[i], file.Service(name))
+		var part *front.PartError
+		switch {
+		case errors.As(err, &part):
+			found.Wrong(config.ServiceKey(name, part.Key), part.Hint, fmt.Errorf("service %q: %w", name, part.Err))
+		case err != nil:
+			found.Add(err)
+		}
+	}
+	if m := file.Mesh; m != nil {
+		if _, err := fleet.FromFile(m, nodeName()); err != nil {
+			found.Wrong("mesh.secret_file", "tcpctl mesh key makes one", err)
+		}
+	}
+	if name := file.Console.Theme; name != "" {
+		if _, err := themes.Load(name, themeDir()); err != nil {
+			found.Wrong("console.theme", "tcpctl themes lists them", err)
+		}
+	}
+	if err := found.Err(); err != nil {
+		return nil, proxy.Config{}, err
+	}
+	return file, cfg, nil
+}
