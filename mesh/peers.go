@@ -17,14 +17,15 @@ const (
 	Suspect State = "suspect"
 	Down    State = "down"
 	// Refused is one that was never connected: it was not let in, or did not let us in, or nobody answers where it is said to
-	// be. Why says which. Anybody on the network can make such names up, so there are never more than 64 of them.
+	// be (Why says which), or it has only just been heard of (no Why). Anybody on the network can make such names up, so there
+	// are never more than 64 of them.
 	Refused State = "refused"
 )
 
 // Cause says how a peer was lost.
 type Cause string
 
-// The causes. A peer that was found, and is dialled for the first time, is Down without a cause.
+// The causes.
 const (
 	Crash Cause = "crash" // its connection ended without a goodbye: the process died
 	Cut   Cause = "cut"   // nothing comes back: the network, or the whole machine
@@ -188,7 +189,7 @@ func (p *peer) value() Peer {
 	if p.link != nil {
 		v.Seen = p.link.wire.heardAt()
 	}
-	if p.stranger() && p.tried() {
+	if p.stranger() {
 		v.State = Refused
 	}
 	return v

@@ -113,6 +113,10 @@ func TestAnActOnAllNodes(t *testing.T) {
 			t.Errorf("on edge-%d it is %s", i+1, b.Admin)
 		}
 	}
+	// To repeat it is safe: the goal is reached.
+	if out := all[1].tcpctl("drain", "db/a", "--peer", "all"); strings.Count(out, "done: ") != 3 || strings.Count(out, "already") != 3 {
+		t.Errorf("repeated:\n%s", out)
+	}
 	if out := all[2].tcpctl("status", "--peer", "edge-2"); !strings.Contains(out, "drained") {
 		t.Errorf("edge-2 seen from edge-3:\n%s", out)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -97,7 +98,7 @@ func refusalText(r *mesh.Refusal) string {
 func peerRow(st *api.Status, p *api.Peer) []string {
 	up, of, queue := p.Up()
 	eligible, waiting := fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue)
-	seen, rtt, note := "-", "-", p.Why
+	seen, rtt, note := "-", "-", strings.TrimPrefix(p.Why, "mesh: ")
 	if !p.Seen.IsZero() {
 		seen = ago(st.Node.Now.Sub(p.Seen).Seconds())
 	}
@@ -112,7 +113,7 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 	}
 	sign := map[mesh.State]string{mesh.Alive: "+", mesh.Suspect: "~", mesh.Down: "!", mesh.Refused: "-"}[p.State]
 	if p.Stranger() {
-		eligible, waiting = "", ""
+		eligible, waiting, note = "", "", cmp.Or(note, "not reached yet")
 	}
 	return []string{p.Called(), p.Addr, sign + " " + string(p.State), rtt, eligible, waiting, seen, p.FoundBy, p.Version, note}
 }

@@ -80,7 +80,7 @@ func members(st *Status) ([]Member, error) {
 	case !m.Secret:
 		return nil, NoSecret()
 	}
-	all := []Member{{Node: cmp.Or(m.Label, st.Node.Name), ID: m.ID, Addr: m.Listen, here: true}}
+	all := []Member{{Node: cmp.Or(m.Label, st.Node.Name), ID: m.ID, Addr: m.oneAddr(), here: true}}
 	now := st.Node.Now
 	if now.IsZero() {
 		now = time.Now()

@@ -3,7 +3,9 @@ package api
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
@@ -116,6 +118,18 @@ func (m *Mesh) SetLabels() {
 
 // Label is what --peer takes for one of several nodes of a name.
 func Label(name, id string) string { return name + "#" + id[:min(len(id), 8)] }
+
+// oneAddr is one of the addresses of this node: one that means something to
+// others, if there is one.
+func (m *Mesh) oneAddr() string {
+	all := strings.Split(m.Listen, ", ")
+	for _, a := range all {
+		if ap, err := netip.ParseAddrPort(a); err == nil && !ap.Addr().IsLoopback() && !ap.Addr().IsLinkLocalUnicast() {
+			return a
+		}
+	}
+	return all[0]
+}
 
 // Members are the peers that an act for all goes to.
 func (m *Mesh) Members() []Peer {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -109,12 +110,13 @@ func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
 	case r.Context().Err() != nil:
 		return nil, r.Context().Err()
 	case sent.Load() && r.Method != http.MethodGet:
-		return nil, api.NoAnswer(fmt.Sprintf("the connection to %s is lost: %s", node, plain(err)))
+		return nil, api.NoAnswer(fmt.Sprintf("the connection to %s is lost: %s", p.Name, plain(err)))
 	}
 	return nil, f.notAsked(r, node, err)
 }
 
-func plain(err error) string { return strings.TrimPrefix(err.Error(), "mesh: ") }
+func plain(err error) string       { return plainText(err.Error()) }
+func plainText(text string) string { return strings.TrimPrefix(text, "mesh: ") }
 
 // dial opens a stream to the node whose id is the host.
 func (f *Fleet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -146,7 +148,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 		p := &m.Peers[i]
 		if gone := p.Gone(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
 			if p.Stranger() {
-				return api.Unreachable(node+" is no member of this mesh: "+p.Why, hint)
+				return api.Unreachable(node+" is no member of this mesh: "+cmp.Or(plainText(p.Why), "it has not been reached yet"), hint)
 			}
 			return api.Unreachable(node+" is "+gone, hint)
 		}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// segment is a bridge, and hosts on it that are network namespaces.
+type segment struct {
+	t      *testing.T
+	bridge string // its namespace
+	hosts  int
+}
+
+func newSegment(t *testing.T) *segment {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes a minute: not with -short")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	s := &segment{t: t, bridge: fmt.Sprintf("mesh-%d-br", os.Getpid())}
+	if out, err := exec.Command("ip", "netns", "add", s.bridge).CombinedOutput(); err != nil {
+		t.Skipf("there are no network namespaces here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", s.bridge).Run() })
+	s.ip("-n", s.bridge, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+	s.ip("-n", s.bridge, "link", "set", "br0", "up")
+	return s
+}
+
+func (s *segment) ip(args ...string) {
+	s.t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		s.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// host makes the next one, and returns its number and namespace.
+func (s *segment) host() (n int, ns string) {
+	s.t.Helper()
+	s.hosts++
+	n = s.hosts
+	ns = fmt.Sprintf("mesh-%d-%d", os.Getpid(), n)
+	s.ip("netns", "add", ns)
+	s.t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
+	s.ip("-n", ns, "link", "set", "lo", "up")
+	s.ip("link", "add", s.port(n), "netns", s.bridge, "type", "veth", "peer", "name", "eth0", "netns", ns)
+	s.ip("-n", s.bridge, "link", "set", s.port(n), "master", "br0", "up")
+	s.ip("-n", ns, "addr", "add", fmt.Sprintf("10.0.0.%d/16", n), "dev", "eth0")
+	s.ip("-n", ns, "link", "set", "eth0", "up")
+	return n, ns
+}
+
+func (s *segment) port(n int) string { return fmt.Sprintf("port%d", n) }
+func (s *segment) cut(n int)         { s.ip("-n", s.bridge, "link", "set", s.port(n), "nomaster") }
+func (s *segment) heal(n int)        { s.ip("-n", s.bridge, "link", "set", s.port(n), "master", "br0") }
+
+// node runs an instance on a host of its own.
+func (s *segment) node(name, secretFile string) (n int, in *running) {
+	s.t.Helper()
+	n, ns := s.host()
+	secret := ""
+	if secretFile != "" {
+		secret = fmt.Sprintf("secret_file = %q", secretFile)
+	}
+	path := filepath.Join(s.t.TempDir(), "tcpctl.toml")
+	write(s.t, path, fmt.Sprintf(`[mesh]
+name = "office"
+node = %q
+%s
+[services.w]
+listen = "127.0.0.1:23001"
+backends = [{ name = "x", addr = "127.0.0.1:1" }, { name = "y", addr = "127.0.0.1:2" }]
+  [services.w.check]
+  type = "none"
+`, name, secret))
+	return n, runInstance(s.t, []string{"ip", "netns", "exec", ns}, "run", "--no-ui", "-c", path)
+}
+
+// flood announces nodes of the mesh that are none, again and again, until the
+// end of the test: at addresses where nobody is, and where a real one is.
+func (s *segment) flood(names int) {
+	s.t.Helper()
+	_, ns := s.host()
+	s.ip("-n", ns, "route", "add", "224.0.0.0/4", "dev", "eth0")
+	made := make(chan net.Conn, 1)
+	go func() {
+		defer close(made)
+		runtime.LockOSThread() // and never given back: the thread ends with us
+		f, err := os.Open("/run/netns/" + ns)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		if unix.Setns(int(f.Fd()), unix.CLONE_NEWNET) == nil {
+			if c, err := net.DialUDP("udp4", &net.UDPAddr{Port: 5353}, &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}); err == nil {
+				made <- c
+			}
+		}
+	}()
+	c, ok := <-made
+	if !ok {
+		s.t.Fatal("no socket in the namespace")
+	}
+	ended := make(chan struct{})
+	s.t.Cleanup(func() {
+		c.Close()
+		<-ended
+	})
+	var packets [][]byte
+	for i := range names {
+		addr := [4]byte{10, 0, 9, byte(i)}
+		if i%3 == 0 {
+			addr = [4]byte{10, 0, 0, 2}
+		}
+		packets = append(packets, announcement(s.t, fmt.Sprintf("%08x-made-up", i*2654435761), fmt.Sprintf("node-%02d", i%60), addr))
+	}
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			if _, err := c.Write(packets[i%len(packets)]); err != nil {
+				return
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+}
+
+func announcement(t *testing.T, id, node string, addr [4]byte) []byte {
+	t.Helper()
+	service := dnsmessage.MustNewName("_tcpctl._tcp.local.")
+	instance, host := dnsmessage.MustNewName(id+"._tcpctl._tcp.local."), dnsmessage.MustNewName(id+".local.")
+	of := func(n dnsmessage.Name, body dnsmessage.ResourceBody) dnsmessage.Resource {
+		return dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: n, Class: dnsmessage.ClassINET, TTL: 120}, Body: body}
+	}
+	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}, Answers: []dnsmessage.Resource{
+		of(service, &dnsmessage.PTRResource{PTR: instance}),
+		of(instance, &dnsmessage.SRVResource{Port: 7460, Target: host}),
+		of(instance, &dnsmessage.TXTResource{TXT: []string{"txtvers=1", "mesh=office", "id=" + id, "node=" + node}}),
+		of(host, &dnsmessage.AResource{A: addr}),
+	}}
+	body, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// membersAlive waits until an instance sees so many members.
+func (in *running) membersAlive(n int) {
+	in.t.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		alive := 0
+		for _, p := range in.status().Mesh.Members() {
+			if p.State == mesh.Alive {
+				alive++
+			}
+		}
+		if alive == n {
+			return
+		}
+		if time.Since(began) > 3*patience {
+			in.t.Fatalf("%d of %d members are alive:\n%s", alive, n, in.tcpctl("peers"))
+		}
+	}
+}
+
+// TestAnActForAllAmongStrangers is a mesh on a network where others are, too:
+// nodes of the same name without its secret, and somebody who makes nodes up.
+// An act for all nodes succeeds, again when it is repeated, and tells the truth
+// of a node that is cut off in the middle. TCPCTL_TEST_NODES is how many.
+func TestAnActForAllAmongStrangers(t *testing.T) {
+	members := 6
+	if text := os.Getenv("TCPCTL_TEST_NODES"); text != "" {
+		var err error
+		if members, err = strconv.Atoi(text); err != nil || members < 3 {
+			t.Fatalf("TCPCTL_TEST_NODES=%q: want a number from 3", text)
+		}
+	}
+	s := newSegment(t)
+	var keys [2]string
+	for i := range keys {
+		keys[i] = filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(keys[i], []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.flood(400)
+	var all []*running
+	var at []int
+	for i := range members {
+		name := fmt.Sprintf("node-%02d", i)
+		if i >= members-2 {
+			name = "twin" // names need not be unique
+		}
+		n, in := s.node(name, keys[0])
+		all, at = append(all, in), append(at, n)
+	}
+	for i := range 5 {
+		s.node(fmt.Sprintf("node-%02d", i), []string{"", keys[1]}[i%2])
+	}
+	for _, in := range all {
+		in.membersAlive(members - 1)
+	}
+	began := time.Now()
+	out := all[0].tcpctl("drain", "w/x", "--peer", "all")
+	t.Logf("drain on %d nodes took %v", members, time.Since(began).Round(time.Millisecond))
+	if n := len(regexp.MustCompile(`(?m)done: drain w/x`).FindAllString(out, -1)); n != members || strings.Count(out, "\n") != members+1 {
+		t.Errorf("%d of %d nodes did it:\n%s", n, members, out)
+	}
+	for i, in := range all {
+		if b := in.status().Backend("w/x"); b.Admin != proxy.AdminDrain {
+			t.Errorf("on node %d it is %s", i, b.Admin)
+		}
+	}
+	out = all[1].tcpctl("drain", "w/x", "--peer", "all")
+	if n := strings.Count(out, "already"); n != members {
+		t.Errorf("repeated, %d of %d say already:\n%s", n, members, out)
+	}
+
+	out = all[0].tcpctl("peers")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) > 1+members+strangersShown+1 {
+		t.Errorf("%d lines:\n%s", len(lines), out)
+	}
+	for i, line := range lines {
+		if stranger := strings.Contains(line, "- refused") || strings.HasPrefix(line, "and "); i > 0 && stranger != (i > members) {
+			t.Errorf("line %d: strangers stand at the end:\n%s", i, out)
+		}
+	}
+
+	// One is cut off while it is asked: nobody knows what it did.
+	last := members - 3
+	s.cut(at[last])
+	name := fmt.Sprintf("node-%02d", last)
+	out, status := all[0].try("ready", "w/x", "--peer", "all")
+	if status != exitFailed || !regexp.MustCompile(`(?m)^`+name+` .*unknown: `).MatchString(out) || strings.Count(out, "done: ") != members-1 {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	t.Logf("with %s cut off:\n%s", name, out)
+	s.heal(at[last])
+	for _, in := range all {
+		in.membersAlive(members - 1)
+	}
+	out = all[0].tcpctl("ready", "w/x", "--peer", "all")
+	if n := strings.Count(out, "done: "); n != members {
+		t.Errorf("the same line, once it is back: %d of %d:\n%s", n, members, out)
+	}
+	if b := all[last].status().Backend("w/x"); b.Admin != proxy.AdminReady {
+		t.Errorf("there it is %s", b.Admin)
+	}
+}
