@@ -18,6 +18,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // nodes starts so many instances of one mesh, each with a service over two
@@ -194,5 +195,74 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 				t.Fatal("the first node never heard the second")
 			}
 		}
+	}
+}
+
+// TestAJoinAddressThatNobodyAnswersIsAnEvent, and only one.
+func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
+	nobody := freePort(t)
+	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", nobody)))
+	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "nobody has answered at the join address "+nobody); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("events:\n%s", in.tcpctl("events"))
+		}
+	}
+	time.Sleep(3 * time.Second) // it is dialled again meanwhile
+	if out := in.tcpctl("events"); strings.Count(out, "nobody has answered") != 1 {
+		t.Errorf("events:\n%s", out)
+	}
+}
+
+// meshFile is a configuration with a mesh alone.
+func meshFile(t *testing.T, node, more string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tcpctl.toml")
+	write(t, path, fmt.Sprintf(`[mesh]
+name = "lab"
+node = %q
+listen = "127.0.0.1:0"
+mdns = false
+%s
+[services.db]
+listen = "127.0.0.1:0"
+backends = ["127.0.0.1:1"]
+`, node, more))
+	return path
+}
+
+// TestANodeIsTheSameAfterARestart; two processes of one
+// configuration are two nodes.
+func TestANodeIsTheSameAfterARestart(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("STATE_DIRECTORY", state)
+	path := meshFile(t, "edge-1", "")
+	id := func(in *running) string { return in.status().Mesh.ID }
+	first := runInstance(t, nil, "run", "--no-ui", "-c", path)
+	one := id(first)
+	second := runInstance(t, nil, "run", "--no-ui", "-c", path)
+	if id(second) == one {
+		t.Fatal("two processes are one node")
+	}
+	first.end()
+	again := runInstance(t, nil, "run", "--no-ui", "-c", path)
+	if id(again) != one {
+		t.Errorf("it was %s, and is %s", one, id(again))
+	}
+	files, err := filepath.Glob(filepath.Join(state, "mesh", "*"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("%v, %v", files, err)
+	}
+	for _, f := range append(files, filepath.Dir(files[0])) {
+		if info, err := os.Stat(f); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", f, info.Mode(), err)
+		}
+	}
+}
+
+func TestAPeerWhoseRecordCannotBeRead(t *testing.T) {
+	p := api.Peer{Peer: mesh.Peer{Name: "edge-2", State: mesh.Alive}, Unreadable: "its record has version 2, this program reads 1"}
+	row := peerRow(&api.Status{}, &p)
+	if row[4] != "?" || row[5] != "?" || row[9] != p.Unreadable {
+		t.Errorf("%q", row)
 	}
 }
