@@ -112,11 +112,13 @@ func (c *Conn) giveUp() {
 		return
 	}
 	p, _ := pulseOf(c.pulseSource)
-	n, busy := int64(p.acked), false
-	if c.unsendable.Load() == nil {
-		n, busy = n+int64(p.received), c.readerBusy()
+	n := int64(p.received + p.acked)
+	alive := n != c.echoSeen || c.readerBusy()
+	if c.unsendable.Load() != nil {
+		n = int64(p.acked)
+		alive = n != c.echoSeen && p.unsent > 0 // it has not come to our Close yet
 	}
-	if n != c.echoSeen || busy {
+	if alive {
 		c.echoSeen = n
 		c.echo.Reset(c.set.closeTimeout)
 		return

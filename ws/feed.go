@@ -41,6 +41,7 @@ type fedConn struct {
 	once sync.Once
 
 	answering atomic.Bool // ServeHTTP has had a request of it
+	failed    atomic.Bool // nothing more can be read of it
 	forWeb    sync.Once
 	refused   atomic.Pointer[RefusedError]
 	closing   atomic.Bool
@@ -52,13 +53,17 @@ func (f *fedConn) Read(p []byte) (int, error) {
 		f.read = f.read[n:]
 		return n, nil
 	}
-	return f.Conn.Read(p)
+	n, err := f.Conn.Read(p)
+	if err != nil {
+		f.failed.Store(true)
+	}
+	return n, err
 }
 
 // Write looks at the answers that net/http gives by itself: to what is no HTTP,
-// or too much of it.
+// or too much of it. To one that has left, or was too slow, it says the same.
 func (f *fedConn) Write(p []byte) (int, error) {
-	if !f.answering.Load() {
+	if !f.answering.Load() && !f.failed.Load() {
 		if status, reason, ok := readStatus(p); ok && status >= 400 {
 			f.refused.CompareAndSwap(nil, &RefusedError{Kind: RefusedMalformed, Status: status, Reason: reason})
 		}
@@ -77,7 +82,7 @@ func readStatus(p []byte) (status int, reason string, ok bool) {
 	if !found || !strings.HasPrefix(version, "HTTP/") || err != nil {
 		return 0, "", false
 	}
-	if reason = strings.TrimSpace(string(body)); reason == "" {
+	if reason = strings.TrimPrefix(strings.TrimSpace(string(body)), code+" "); reason == "" {
 		reason = text
 	}
 	return status, strings.ToLower(reason), true

@@ -207,7 +207,8 @@ func TestHandshakeOfOneConn(t *testing.T) {
 			client, server := tcpPair(t)
 			io.WriteString(client, req)
 			client.CloseWrite()
-			if _, err := l.Handshake(server, ws.Origin{}); !errors.Is(err, ws.ErrNoHandshake) {
+			_, err := l.Handshake(server, ws.Origin{})
+			if refused := errors.As(err, new(*ws.RefusedError)); !errors.Is(err, ws.ErrNoHandshake) || refused != strings.Contains(req, "evil") {
 				t.Errorf("%q: %v", req, err)
 			}
 		}

@@ -52,7 +52,7 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 
 // asked says what a request was for.
 func asked(r *http.Request) string {
-	text := fmt.Sprintf(": %s %s for host %s", quote(r.Method), quote(r.URL.Path), quote(r.Host))
+	text := fmt.Sprintf(": %s %s for host %s", r.Method, quote(r.URL.Path), quote(r.Host))
 	if all := r.Header.Values("Origin"); len(all) > 0 {
 		text += ", origin " + quote(strings.Join(all, ", "))
 	}
