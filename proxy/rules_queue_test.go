@@ -179,6 +179,7 @@ func TestRule07MaxSessionsQueues(t *testing.T) {
 func TestRule07OnlyTheProcessStopsAccepting(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := startWithin(t, 3, oneSlot(relay), newServer(t, "a"))
+		v.untilUp()
 		var all []*client
 		for i := range 10 {
 			all = append(all, v.dial(fmt.Sprint(i)))
