@@ -77,7 +77,7 @@ func (s *Session) openedAside(g Guest, err error) bool {
 		s.vanish()
 		return false
 	}
-	s.run.Do(s, func() relay.Event {
+	s.do(func() relay.Event {
 		g.Refuse(http.StatusServiceUnavailable, retrySoon, "the service can hold no more sessions")
 		return relay.Event{Kind: relay.Opened}
 	})

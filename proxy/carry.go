@@ -26,9 +26,11 @@ func carry(s *Session, ev relay.Event) answer {
 		if limit := s.service.config().RateLimit; limit > 0 {
 			s.server.Limit(limit)
 		}
+		s.flowing = true
 		s.run.Relay(s, s.client, s.server)
 		s.run.At(s, s.untilDue())
 	case relay.Ended:
+		s.flowing = !ev.Last
 		s.sideEnded(ev)
 		if ev.Last {
 			return end

@@ -205,14 +205,25 @@ func (b *Backend) check(kind, addr string) health.Check {
 // dial is how the backend is connected to, but for the time it may take.
 func (b *Backend) dial() relay.Dial {
 	c := b.service.config()
-	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, Turn: b.service.dials.Add(1), Func: c.Dial}
+	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, Turn: b.service.dials.Add(1), Func: b.service.containedDial(c.Dial)}
 }
 
 // checkExec is a check that is a program of the operator's.
 const checkExec = "exec"
 
 // look checks once.
-func (b *Backend) look(ctx context.Context, c health.Check) health.Result {
+func (b *Backend) look(ctx context.Context, c health.Check) (r health.Result) {
+	err := b.service.contained("a check of "+b.target(), func() error {
+		r = b.run(ctx, c)
+		return nil
+	})
+	if err != nil {
+		return health.Result{Detail: err.Error(), Err: err}
+	}
+	return r
+}
+
+func (b *Backend) run(ctx context.Context, c health.Check) health.Result {
 	if c.Type != checkExec {
 		return c.Run(ctx)
 	}
@@ -254,6 +265,9 @@ func (b *Backend) took(r health.Result, began time.Time) {
 	if lack := relay.LackOf(r.Err); lack != "" {
 		b.service.engine.lacking(lack, "check of "+b.target(), r.Err)
 		return
+	}
+	if isPanic(r.Err) {
+		return // no fault of the backend
 	}
 	b.service.queue.Update(func() {
 		if b.admin() == AdminMaint || began.Before(b.demanded) {

@@ -27,13 +27,14 @@ const (
 	EventHook      = "hook"            // a hook has run, or failed
 	EventPauseNear = "pause.near_max"  // less than a quarter of a pause's longest time is left
 	EventQueueOld  = "queue.old"       // the oldest waiter has used up half of queue.timeout
+	EventPanic     = "panic"           // a fault of the program has ended a session, a check, a hook or a step
 	EventWindow    = "window.alarm"    // a window's command still runs at the end of its pause
 )
 
 // EventKinds are all kinds, for those who let others choose among them.
 var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDn, EventAdmin, EventDrained, EventService, EventQueue,
 	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook, EventPeer,
-	EventPauseNear, EventQueueOld, EventWindow}
+	EventPauseNear, EventQueueOld, EventPanic, EventWindow}
 
 // How much an event matters.
 const (
@@ -54,6 +55,7 @@ type Event struct {
 	Session string    `json:"session,omitempty"`
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
 	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
+	Stack   string    `json:"-"`                 // of a panic; for the log
 	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
 	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
 }
@@ -93,6 +95,7 @@ const (
 	logSession = "session"
 	logBy      = "by"
 	logCommand = "command"
+	logStack   = "stack"
 )
 
 // logEvent writes an event to the log. The event log's writer calls it: the
@@ -113,7 +116,7 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 	r := slog.NewRecord(ev.Time, level, ev.Text, 0) // when it happened
 	r.AddAttrs(slog.String(logKind, ev.Kind))
 	for _, a := range [...]struct{ key, value string }{
-		{logService, ev.Service}, {logBackend, ev.Backend}, {logSession, ev.Session}, {logBy, ev.By}, {logCommand, ev.Command},
+		{logService, ev.Service}, {logBackend, ev.Backend}, {logSession, ev.Session}, {logBy, ev.By}, {logCommand, ev.Command}, {logStack, ev.Stack},
 	} {
 		if a.value != "" {
 			r.AddAttrs(slog.String(a.key, a.value))

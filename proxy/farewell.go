@@ -40,6 +40,8 @@ func (s *Session) farewell() farewell {
 		return farewell{code: closeNormal}
 	case e.by == ByBackend:
 		f.code, f.text = closeInternal, "the backend has broken off"
+	case e.reason == ReasonPanic:
+		f.status, f.code, f.text = http.StatusInternalServerError, closeInternal, "internal error"
 	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit:
 		f.code = closeGoing
 	case e.reason == ReasonKicked, e.phase == PhaseRelay, e.refused && !s.joined:

@@ -11,8 +11,9 @@ type gate struct{ *Service }
 
 // Admit says whether a session may go, and reserves its slot and its backend
 // in the same step. The queue is locked.
-func (g gate) Admit(w *lock.Waiter) (lock.Verdict, Reason) {
-	v, why := g.judge(w)
+func (g gate) Admit(w *lock.Waiter) (v lock.Verdict, why Reason) {
+	defer g.admitPanicked(w, &v, &why)
+	v, why = g.judge(w)
 	if pacing := why == ReasonPacing; g.pause == nil && pacing != g.still {
 		g.stand(pacing, time.Now())
 	}

@@ -39,7 +39,7 @@ func (s *Session) greet() answer {
 		if c.TLS != nil || c.Protocol != nil {
 			conn = byByte{conn} // what is behind it is for the next step
 		}
-		s.run.Do(s, func() relay.Event { return readHeader(conn) })
+		s.do(func() relay.Event { return readHeader(conn) })
 		return wait
 	}
 	// Who speaks through a trusted proxy of HTTP is known after the handshake,
@@ -68,14 +68,14 @@ func (s *Session) greet() answer {
 	}
 	if c.TLS != nil && !s.encrypted {
 		conn := tls.Server(s.client.Conn(), c.TLS)
-		s.run.Do(s, func() relay.Event { return handshake(conn) })
+		s.do(func() relay.Event { return handshake(conn) })
 		return wait
 	}
 	if p := c.Protocol; p != nil && s.guest == nil {
 		s.shaken = true
 		conn := s.client.Conn()
 		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Aside: func() { s.run.Post(s, relay.Event{Kind: relay.Told, Arg: standAside{}}) }}
-		s.run.Do(s, func() relay.Event { return opening(p, conn, a) })
+		s.do(func() relay.Event { return opening(p, conn, a) })
 		return wait
 	}
 	return next

@@ -105,15 +105,24 @@ func (s *Session) answer() {
 	g := s.guest
 	g.state = answering
 	s.client.EndWatch()
-	accept := g.Accept
+	accept, conn := g.Accept, g.NetConn()
 	g.accepting.Add(1)
-	s.run.Do(s, func() relay.Event {
+	s.do(func() relay.Event {
+		defer g.accepting.Done()
+		defer func() {
+			if !g.answered.Load() { // it has panicked
+				conn.Close()
+			}
+		}()
+		g.err = errNoAnswer
 		g.line, g.err = accept()
 		g.answered.Store(true)
-		g.accepting.Done()
 		return relay.Event{Kind: relay.Opened}
 	})
 }
+
+// errNoAnswer is of a handshake whose Accept did not come back.
+var errNoAnswer = errors.New("proxy: the handshake was not answered")
 
 // hold looks after a client that has its answer and waits.
 func (s *Session) hold() {
@@ -121,7 +130,7 @@ func (s *Session) hold() {
 	g.state = holding
 	var ctx context.Context
 	ctx, g.release = context.WithCancel(context.Background())
-	s.run.Do(s, func() relay.Event { return relay.Event{Kind: relay.Opened, Err: g.line.Hold(ctx)} })
+	s.do(func() relay.Event { return relay.Event{Kind: relay.Opened, Err: g.line.Hold(ctx)} })
 }
 
 // guestNews takes what Accept or Hold has brought, and says whether the client
@@ -208,9 +217,9 @@ func (s *Session) hangUp(reset bool) {
 	}
 	f, asked := s.farewell(), g.state != unanswered
 	retry := s.retryAfter(f)
-	s.run.Do(s, func() relay.Event {
+	s.do(func() relay.Event {
+		defer s.leaveBudget()
 		g.part(f, asked, retry)
-		s.leaveBudget()
 		return relay.Event{Kind: relay.Opened}
 	})
 }

@@ -206,7 +206,7 @@ func (s *Service) callHook(hook Hook, call HookCall) (said string, err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("proxy: hook %s panicked: %v", call.Reason, p)
+			err = s.engine.panicked(s.name, call.Session, "hook "+call.Reason, p)
 		}
 	}()
 	return "", hook.Func(ctx, call)

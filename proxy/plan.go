@@ -138,7 +138,11 @@ func (p *Plan) run(steps []step) {
 		}
 		info.State = StepRunning
 		p.mu.Unlock()
-		detail, err := st.do(p)
+		var detail string
+		err := p.service.contained("step "+st.what, func() (err error) {
+			detail, err = st.do(p)
+			return err
+		})
 		p.mu.Lock()
 		info.State, info.Detail, info.Seconds = PlanDone, detail, time.Since(p.began).Seconds()
 		if err != nil {

@@ -47,6 +47,7 @@ const (
 	ReasonPauseLimit  Reason = "pause_limit" // of live sessions
 	ReasonKicked      Reason = "kicked"
 	ReasonShutdown    Reason = "shutdown"
+	ReasonPanic       Reason = "panic" // a fault of the program
 
 	ReasonQueueFull     Reason = "queue_full"
 	ReasonQueueTimeout  Reason = "queue_timeout"

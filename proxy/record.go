@@ -16,19 +16,20 @@ func record(s *Session, ev relay.Event) answer {
 		}
 		return wait
 	}
+	wasIn := false
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
 	// The queue comes first: while it waits, others may look at its client.
-	wasIn := !s.service.queue.Leave(&s.waiter)
+	s.contained(func() { wasIn = !s.service.queue.Leave(&s.waiter) })
 	s.run.Done(s)
-	s.hangUp(s.ending.reset)
+	s.contained(func() { s.hangUp(s.ending.reset) })
 	if s.server != nil {
-		s.run.Close(s.server, s.ending.reset)
+		s.contained(func() { s.run.Close(s.server, s.ending.reset) })
 	}
-	s.count(time.Now())
+	s.contained(func() { s.count(time.Now()) })
 	if wasIn {
-		s.waiter.Permit().Release()
+		s.contained(s.waiter.Permit().Release)
 	}
 	s.leavePlace()
 	s.leaveBudget()
@@ -40,7 +41,8 @@ func (s *Session) count(now time.Time) {
 	svc, e := s.service, s.ending
 	s.enter()
 	in, out := s.bytes()
-	code := s.closeCode()
+	code := 0
+	s.contained(func() { code = s.closeCode() })
 	svc.queue.Do(func() {
 		if s.joined && e.phase == PhaseQueue && !e.refused {
 			svc.waitEnds(s, now) // in vain
@@ -67,7 +69,7 @@ func (s *Session) count(now time.Time) {
 	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code}
 	svc.engine.ended.add(r)
 	if f := svc.engine.cfg.OnRecord; f != nil {
-		f(r.record())
+		s.contained(func() { f(r.record()) })
 	}
 	if e.phase == PhaseQueue && e.reason == ReasonQueueTimeout {
 		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),

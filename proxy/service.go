@@ -114,15 +114,20 @@ func (s *Service) wakeAt(t time.Time) { s.clock.set(t) }
 func (s *Service) keepTime() {
 	defer s.working.Done()
 	for s.clock.wait(s.ctx) {
-		s.queue.Update(func() {
-			now := time.Now()
-			s.pauseDue(now)
-			s.drainsDue(now)
-			s.hooksDue()
-			s.warnDue(now)
-			s.nextDeadline()
+		s.contained("the clock", func() error {
+			s.queue.Update(s.dueLocked)
+			return nil
 		})
 	}
+}
+
+func (s *Service) dueLocked() {
+	defer s.nextDeadline()
+	now := time.Now()
+	s.pauseDue(now)
+	s.drainsDue(now)
+	s.hooksDue()
+	s.warnDue(now)
 }
 
 // overdueLook is how often a pause is looked at that stands beyond its

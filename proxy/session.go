@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type Session struct {
 	entered    bool // it has been counted among those that have come
 	opening    bool // in its place's account of those without a handshake yet
 	aside      bool // it is no session, for now
+	flowing    bool // the runner relays, and has not told that it is over
 
 	// Guarded by the service's queue, since the gate decides about it.
 	held    bool          // let go by a release, and not served yet
@@ -89,8 +91,14 @@ const (
 	atRecord = uint8(len(life) - 1)
 )
 
-// Step takes the session as far as it gets with one event.
+// Step takes the session as far as it gets with one event. A panic on the way
+// ends this session and no other.
 func (s *Session) Step(ev relay.Event) {
+	defer s.stepPanicked()
+	if p := (*panicError)(nil); ev.Err != nil && errors.As(ev.Err, &p) {
+		s.endByPanic(p)
+		return
+	}
 	for {
 		switch life[s.stage](s, ev) {
 		case wait:

@@ -42,6 +42,9 @@ func (r *Stream) deliver(t Task, ev Event) {
 	s.mu.Lock()
 	if s.done {
 		s.mu.Unlock()
+		if ev.Kind == Connected {
+			ev.Side.closeConn(true) // too late
+		}
 		return
 	}
 	if ev.Kind == Ended {

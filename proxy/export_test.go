@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// PanicIn makes one step of some sessions panic, in engines that are made and
+// closed by this test: that which takes the event named, once it is done.
+func PanicIn(t testing.TB, event string, who func(id string) bool) {
+	was := life
+	t.Cleanup(func() { life = was })
+	at, kind := map[string]uint8{"open": 0, "admit": 1, "dial": 2, "connected": 2, "carry": 3, "told": 3, "ended": 3, "last": 3}[event],
+		map[string]relay.Kind{"connected": relay.Connected, "told": relay.Told, "ended": relay.Ended, "last": relay.Ended}[event]
+	life[at] = func(s *Session, ev relay.Event) answer {
+		if kind == relay.Told && ev.Kind == kind && who(s.ID()) {
+			panic("injected")
+		}
+		a := was[at](s, ev)
+		if ev.Kind == kind && ev.Last == (event == "last") && who(s.ID()) {
+			panic("injected")
+		}
+		return a
+	}
+}
+
+// brokenPolicy panics once.
+type brokenPolicy struct {
+	policy
+	over bool
+}
+
+func (p *brokenPolicy) pick(from []*Backend, client netip.Addr) *Backend {
+	if !p.over {
+		p.over = true
+		panic("injected")
+	}
+	return p.policy.pick(from, client)
+}
+
+// BreakPolicy makes the service's next choice between backends panic.
+func BreakPolicy(s *Service) {
+	s.queue.Do(func() { s.policy = &brokenPolicy{policy: s.policy} })
+}

@@ -1,0 +1,310 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// lines is a handler that keeps what is logged.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+func (l *lines) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *lines) WithGroup(string) slog.Handler            { return l }
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, text)
+	return nil
+}
+
+// saw waits for a logged line that has all the words.
+func (l *lines) saw(t testing.TB, words ...string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		l.mu.Lock()
+		all := strings.Join(l.all, "\n")
+		for _, line := range l.all {
+			has := true
+			for _, w := range words {
+				has = has && strings.Contains(line, w)
+			}
+			if has {
+				l.mu.Unlock()
+				return
+			}
+		}
+		l.mu.Unlock()
+		if time.Now().After(end) {
+			t.Fatalf("no line has %q:\n%s", words, all)
+		}
+	}
+}
+
+// logged runs one service whose log is kept.
+func logged(t *testing.T, c proxy.ServiceConfig, onRecord func(proxy.Record)) (*visit, *lines) {
+	t.Helper()
+	c.Name, c.Listen = "db", []string{"127.0.0.1:0"}
+	log := &lines{}
+	v := &visit{TB: t, records: make(chan proxy.Record, 1000)}
+	e, err := proxy.New(proxy.Config{Log: slog.New(log), Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) {
+		v.records <- r
+		if onRecord != nil {
+			onRecord(r)
+		}
+	}})
+	if err == nil {
+		err = e.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	v.Engine, v.svc = e, e.Service("db")
+	return v, log
+}
+
+// endedByPanic expects the record of a session that a panic has ended, an
+// alarm, and the stack in the log.
+func (v *visit) endedByPanic(log *lines, phase, value, frame string) {
+	v.Helper()
+	if r := v.record(); r.Reason != proxy.ReasonPanic || r.By != proxy.ByProxy || r.Phase != phase || r.Detail != value {
+		v.Errorf("record %+v", r)
+	}
+	log.saw(v, "panicked", value, "kind=panic", "stack=", frame)
+	page, _ := v.Events(0)
+	for _, ev := range page.Events {
+		if ev.Kind == proxy.EventPanic && ev.Level == proxy.LevelAlarm && ev.Service == "db" {
+			return
+		}
+	}
+	v.Error("there was no alarm")
+}
+
+// dialAnyway is dial where the client may be reset before it knows that it is
+// connected.
+func (v *visit) dialAnyway(name string) *client {
+	v.Helper()
+	c, err := net.Dial("tcp", v.addr())
+	if err != nil {
+		ended, other := net.Pipe()
+		other.Close()
+		c = ended
+	}
+	v.Cleanup(func() { c.Close() })
+	fmt.Fprintln(c, name)
+	return &client{TB: v, Conn: c, r: bufio.NewReader(c)}
+}
+
+// isEnded waits for the end of the connection, however it ends.
+func (c *client) isEnded() {
+	c.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, c.r); errors.Is(err, os.ErrDeadlineExceeded) {
+		c.Fatal("the connection does not end")
+	}
+}
+
+// TestAPanicInADialEndsThatSession: of a Dial of the user's, in a session and
+// in a check, for which the backend is not to blame.
+func TestAPanicInADialEndsThatSession(t *testing.T) {
+	s := newServer(t, "a")
+	var bad atomic.Bool
+	c := proxy.ServiceConfig{Backends: []proxy.BackendConfig{s.backend()}, Lock: proxy.LockConfig{Slots: 1},
+		Check: proxy.CheckConfig{Interval: 20 * time.Millisecond, Fall: 1}}
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if bad.Load() {
+			panic("no dial today")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, addr)
+	}
+	v, log := logged(t, c, nil)
+	v.untilUp()
+	bad.Store(true)
+	log.saw(t, "a dial of db panicked", "no dial today", "kind=panic", "stack=")
+	v.dial("one").isReset()
+	if r := v.record(); r.Reason != proxy.ReasonPanic || r.Phase != proxy.PhaseConnect || r.Detail != "no dial today" || r.Served {
+		t.Errorf("record %+v", r)
+	}
+	bad.Store(false)
+	if b := v.svc.Info().Backends[0]; b.State != proxy.StateUp || b.Failed != 0 {
+		t.Errorf("it was blamed: %+v", b)
+	}
+	v.dial("two").hears("a two") // with the slot that the first had
+}
+
+// TestAPanicInOnRecord leaves nothing of its session behind.
+func TestAPanicInOnRecord(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		c := oneSlot(relay)
+		c.Backends = []proxy.BackendConfig{newServer(t, "a").backend()}
+		var times atomic.Int32
+		v, log := logged(t, c, func(proxy.Record) {
+			if times.Add(1) == 1 {
+				panic("full")
+			}
+		})
+		one := v.dial("one")
+		one.hears("a one")
+		two := v.queue("two")
+		one.leaves()
+		two.hears("a two")
+		log.saw(t, "session s1 of db panicked", "full", "stack=")
+		two.leaves()
+		v.untilIdle()
+		if err := v.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAPanicOfTheGateEndsThatWaiter: it happens with the queue locked, in the
+// step of somebody else, and those behind go on.
+func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b := newServer(t, "a"), newServer(t, "b")
+		v, log := logged(t, proxy.ServiceConfig{Relay: relay, Lock: proxy.LockConfig{Slots: 2}, Check: proxy.CheckConfig{Type: "none"},
+			Backends: []proxy.BackendConfig{a.backend(), b.backend()}}, nil)
+		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
+		one, two := v.queue("one"), v.queue("two")
+		proxy.BreakPolicy(v.svc)
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+		one.isReset()
+		if got := two.hear(); got != "a two" && got != "b two" {
+			t.Errorf("heard %q", got)
+		}
+		v.endedByPanic(log, proxy.PhaseQueue, "injected", "proxy.gate.judge")
+		two.leaves()
+		if i := v.untilIdle(); i.Lock.InUse != 0 || i.Sessions.Failed != 1 || i.State != proxy.StateOpen {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
+// TestAPanicInAStep: in each stage, of one session of three, which ends alone.
+func TestAPanicInAStep(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for stage, phase := range map[string]string{"open": proxy.PhaseQueue, "admit": proxy.PhaseConnect, "dial": proxy.PhaseConnect,
+			"connected": proxy.PhaseConnect, "carry": proxy.PhaseRelay, "told": proxy.PhaseRelay, "ended": proxy.PhaseRelay, "last": proxy.PhaseRelay} {
+			t.Run(stage, func(t *testing.T) {
+				proxy.PanicIn(t, stage, func(id string) bool { return id == "s2" })
+				s := newServer(t, "a")
+				c := proxy.ServiceConfig{Relay: relay, Lock: proxy.LockConfig{Slots: 3}, Backends: []proxy.BackendConfig{s.backend()}}
+				v, log := logged(t, c, nil)
+				one := v.dial("one")
+				one.hears("a one")
+				two := v.dialAnyway("two")
+				switch stage {
+				case "told":
+					two.hears("a two")
+					v.Kick("ana", "", "s2")
+					two.isReset()
+				case "ended", "last":
+					two.hears("a two")
+					two.reset()
+				default:
+					two.isEnded()
+				}
+				v.endedByPanic(log, phase, "injected", "proxy.(*Session).Step")
+				one.says("still here")
+				one.hears("still here")
+				v.dial("three").hears("a three")
+				if i := v.until("it has given its slot back", func(i proxy.ServiceInfo) bool { return i.Lock.InUse == 2 }); i.Backends[0].Active != 2 {
+					t.Errorf("%+v", i.Backends[0])
+				}
+				v.Close()
+				for end := time.Now().Add(patience); s.open() != 0; time.Sleep(time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("%d connections to the backend are left", s.open())
+					}
+				}
+			})
+		}
+	})
+}
+
+// brittle is a Protocol that panics where it is told to.
+type brittle struct{ in string }
+
+func (p brittle) Name() string                   { return "brittle" }
+func (p brittle) HoldAfter() time.Duration       { return 0 }
+func (p brittle) KeepAlive(bool)                 {}
+func (p brittle) Same(other proxy.Protocol) bool { return p == other }
+func (p brittle) Close()                         {}
+func (p brittle) Greet(c net.Conn, _ proxy.Arrival) (proxy.Guest, error) {
+	if p.in == "greet" {
+		panic("greet")
+	}
+	return brittleGuest{c, p.in}, nil
+}
+
+type brittleGuest struct {
+	conn net.Conn
+	in   string
+}
+
+func (g brittleGuest) NetConn() net.Conn       { return g.conn }
+func (g brittleGuest) Forwarded() []netip.Addr { return nil }
+func (g brittleGuest) Notice() string          { return "" }
+func (g brittleGuest) Close() error            { return g.conn.Close() }
+func (g brittleGuest) Refuse(int, time.Duration, string) error {
+	g.conn.Close()
+	panic("refuse")
+}
+func (g brittleGuest) Accept() (proxy.Line, error) {
+	if g.in == "accept" {
+		panic("accept")
+	}
+	return nil, errors.New("not today")
+}
+
+// TestAPanicOfAProtocolEndsThatSession, and the engine can still come to its end.
+func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
+	for _, in := range []string{"greet", "accept", "refuse"} {
+		t.Run(in, func(t *testing.T) {
+			c := proxy.ServiceConfig{Protocol: brittle{in}, Backends: []proxy.BackendConfig{newServer(t, "a").backend()}}
+			if in == "refuse" {
+				c.Backends, c.NoBackend = nil, proxy.Reject
+			}
+			v, log := logged(t, c, nil)
+			v.dialAnyway("one").isEnded()
+			log.saw(t, "panicked", in, "stack=")
+			if r := v.record(); in != "refuse" && (r.Reason != proxy.ReasonPanic || r.Detail != in) {
+				t.Errorf("record %+v", r)
+			}
+			if err := within(t, "Close", v.Close); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestAPanicOfAHook is an error of the hook, with a stack.
+func TestAPanicOfAHook(t *testing.T) {
+	c := oneSlot("")
+	c.Backends = []proxy.BackendConfig{newServer(t, "a").backend()}
+	c.Hooks = proxy.Hooks{Ready: proxy.ReadyNone, BeforeNext: proxy.Hook{OnError: proxy.OnErrorIgnore, Func: func(context.Context, proxy.HookCall) error { panic(fmt.Sprint("hook")) }}}
+	v, log := logged(t, c, nil)
+	v.dial("one").hears("a one")
+	log.saw(t, "hook before_next of db panicked", "kind=panic", "stack=")
+}
