@@ -26,8 +26,12 @@ func isPanic(err error) bool { return err != nil && errors.As(err, new(*panicErr
 // panicked tells of a panic with the value v, of what in a service, and makes
 // it an error. It is called while the stack of the panic is still there.
 func (e *Engine) panicked(service, session, what string, v any) *panicError {
+	return e.panickedAt(service, session, what, v, string(debug.Stack()))
+}
+
+func (e *Engine) panickedAt(service, session, what string, v any, stack string) *panicError {
 	p := &panicError{fmt.Sprintf("%.200v", v)}
-	e.noteSeldom(Event{Kind: EventPanic, Level: LevelAlarm, Service: service, Session: session, Stack: string(debug.Stack()),
+	e.noteSeldom(Event{Kind: EventPanic, Level: LevelAlarm, Service: service, Session: session, Stack: stack,
 		Text: fmt.Sprintf("%s of %s panicked and was ended; this is a fault of the program: %s", what, service, p.value)})
 	return p
 }
@@ -57,6 +61,25 @@ func (s *Session) stepPanicked() {
 	if v := recover(); v != nil {
 		s.endByPanic(s.service.engine.panicked(s.service.name, s.ID(), "session "+s.ID(), v))
 	}
+}
+
+// broughtPanic ends a session to which an event has brought the panic of what
+// ran elsewhere, and says whether it has.
+func (s *Session) broughtPanic(ev relay.Event) bool {
+	var p *panicError
+	var away *relay.PanicError
+	switch {
+	case errors.As(ev.Err, &p):
+	case errors.As(ev.Err, &away):
+		p = s.service.engine.panickedAt(s.service.name, s.ID(), "session "+s.ID(), away.Value, away.Stack)
+	default:
+		return false
+	}
+	if ev.Kind == relay.Ended {
+		s.flowing = !ev.Last
+	}
+	s.endByPanic(p)
+	return true
 }
 
 // endByPanic takes the session to its record from wherever it is.

@@ -153,6 +153,44 @@ func TestAPanicInADialEndsThatSession(t *testing.T) {
 	v.dial("two").hears("a two") // with the slot that the first had
 }
 
+// brittleConn panics at a read, once something has been written to it.
+type brittleConn struct {
+	net.Conn
+	written chan struct{}
+	once    sync.Once
+}
+
+func (c *brittleConn) Write(p []byte) (int, error) {
+	c.once.Do(func() { close(c.written) })
+	return c.Conn.Write(p)
+}
+
+func (c *brittleConn) Read([]byte) (int, error) {
+	<-c.written
+	panic("what is that?")
+}
+
+// TestAPanicOfAConnection that a Dial has made, while it is relayed.
+func TestAPanicOfAConnection(t *testing.T) {
+	s := newServer(t, "a")
+	var bad atomic.Bool
+	bad.Store(true)
+	c := proxy.ServiceConfig{Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}, Lock: proxy.LockConfig{Slots: 1}}
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, network, addr)
+		if bad.Load() && err == nil {
+			c = &brittleConn{Conn: c, written: make(chan struct{})}
+		}
+		return c, err
+	}
+	v, log := logged(t, c, nil)
+	v.dial("one").isReset()
+	v.endedByPanic(log, proxy.PhaseRelay, "what is that?", "brittleConn")
+	bad.Store(false)
+	v.dial("two").hears("a two")
+}
+
 // TestAPanicInOnRecord leaves nothing of its session behind.
 func TestAPanicInOnRecord(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {

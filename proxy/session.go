@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -95,8 +94,7 @@ const (
 // ends this session and no other.
 func (s *Session) Step(ev relay.Event) {
 	defer s.stepPanicked()
-	if p := (*panicError)(nil); ev.Err != nil && errors.As(ev.Err, &p) {
-		s.endByPanic(p)
+	if ev.Err != nil && s.broughtPanic(ev) {
 		return
 	}
 	for {

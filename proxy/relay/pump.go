@@ -2,9 +2,11 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +44,7 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 
 // pump moves all that src sends to dst, passes its end on, and tells the task.
 func (p *pair) pump(src, dst *Side) {
-	end, parked := p.carry(src, dst)
+	end, parked, err := p.carryContained(src, dst)
 	if parked {
 		return // another goroutine goes on
 	}
@@ -57,7 +59,7 @@ func (p *pair) pump(src, dst *Side) {
 	if end == Reset {
 		dst.flush()
 	}
-	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end})
+	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
 	if end == FIN {
 		dst.closeWrite() // now that it is told: the end that answers it comes after
 	}
@@ -65,6 +67,26 @@ func (p *pair) pump(src, dst *Side) {
 	if end == FIN && src.awaitGone() {
 		dst.endReading()
 	}
+}
+
+// PanicError is a panic of the code of a connection that the runner was given:
+// to its session it is a reset of that side, and nobody else's business.
+type PanicError struct {
+	Value any
+	Stack string
+}
+
+func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
+
+// carryContained is carry, whose panic is an end and an error.
+func (p *pair) carryContained(src, dst *Side) (end End, parked bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			end, parked, err = Reset, false, &PanicError{v, string(debug.Stack())}
+		}
+	}()
+	end, parked = p.carry(src, dst)
+	return end, parked, nil
 }
 
 // carry reads src to its end. When dst takes no more, the rest is read and

@@ -69,7 +69,7 @@ type Event struct {
 	End  End
 	Last bool // Ended: nothing flows any more, in either direction
 	Side *Side
-	Err  error
+	Err  error // of an Ended: a *PanicError, or nil
 	Arg  any
 }
 
