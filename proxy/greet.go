@@ -67,8 +67,8 @@ func (s *Session) greet() answer {
 		}
 	}
 	if c.TLS != nil && !s.encrypted {
-		conn := tls.Server(s.client.Conn(), c.TLS)
-		s.do(func() relay.Event { return handshake(conn) })
+		conn, last := tls.Server(s.client.Conn(), c.TLS), c.Protocol == nil
+		s.do(func() relay.Event { return handshake(conn, last) })
 		return wait
 	}
 	if p := c.Protocol; p != nil && s.guest == nil {
@@ -195,13 +195,30 @@ func awaitHeader(r *bufio.Reader) error {
 	}
 }
 
-func handshake(conn *tls.Conn) relay.Event {
+// handshake is that of TLS. Behind the last step of the opening come bytes for
+// the backend.
+func handshake(conn *tls.Conn, last bool) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return relay.Event{Kind: relay.Opened, Err: answerHTTP(err), Arg: greeting{refused: ReasonTLS}}
 	}
-	return relay.Event{Kind: relay.Opened, Arg: greeting{conn: conn}}
+	g := greeting{conn: conn}
+	if last {
+		g.early = readAhead(conn)
+	}
+	return relay.Event{Kind: relay.Opened, Arg: g}
+}
+
+// readAhead takes a part of what has come with the end of the handshake, and
+// so stands in conn and no longer in the socket: nil where nothing has. Behind
+// it an end of stream is not that of a client that has sent nothing.
+func readAhead(conn *tls.Conn) []byte {
+	conn.SetReadDeadline(time.Unix(1, 0)) // the socket is not asked
+	defer conn.SetReadDeadline(time.Time{})
+	b := make([]byte, 64)
+	n, _ := conn.Read(b)
+	return b[:n]
 }
 
 // introduce sends the backend a PROXY header that says who the client is.

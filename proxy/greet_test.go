@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -167,3 +168,73 @@ func TestARateLimitSlowsBothWays(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// TestRule04BytesThatTheOpeningHasRead count as sent: a client that ends its
+// side right behind its first words, which came with its PROXY header or with
+// the end of its TLS handshake, keeps its place and is served.
+func TestRule04BytesThatTheOpeningHasRead(t *testing.T) {
+	opening := map[string]struct {
+		config proxy.ServiceConfig
+		open   func(c net.Conn, words string) (r io.Reader, closeWrite func() error)
+	}{
+		"PROXY header": {
+			proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback},
+			func(c net.Conn, words string) (io.Reader, func() error) {
+				io.WriteString(c, "PROXY TCP4 10.1.2.3 10.0.0.1 4711 80\r\n"+words)
+				return c, c.(*net.TCPConn).CloseWrite
+			},
+		},
+		"TLS": {
+			proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}},
+			func(c net.Conn, words string) (io.Reader, func() error) {
+				behind := &oneFlight{Conn: c}
+				s := tls.Client(behind, &tls.Config{InsecureSkipVerify: true})
+				if err := s.Handshake(); err != nil {
+					t.Fatal(err)
+				}
+				io.WriteString(s, words)
+				behind.flush()
+				return s, c.(*net.TCPConn).CloseWrite
+			},
+		},
+	}
+	for name, o := range opening {
+		t.Run(name, func(t *testing.T) {
+			v := start(t, o.config, newServer(t, "a"))
+			v.untilUp()
+			v.must(v.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Minute}))
+			c, err := net.Dial("tcp", v.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			r, closeWrite := o.open(c, "words\n")
+			v.untilWaiting(1)
+			closeWrite()
+			v.eventually("it is verified", func() bool { return v.svc.Waiters()[0].State == proxy.WaiterVerifying })
+			v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+			heard, err := bufio.NewReader(r).ReadString('\n')
+			if heard != "a words\n" {
+				t.Errorf("heard %q, %v", heard, err)
+			}
+		})
+	}
+}
+
+// oneFlight keeps all that is written after the first, to send it at once.
+type oneFlight struct {
+	net.Conn
+	begun bool
+	kept  []byte
+}
+
+func (f *oneFlight) Write(p []byte) (int, error) {
+	if !f.begun {
+		f.begun = true
+		return f.Conn.Write(p)
+	}
+	f.kept = append(f.kept, p...)
+	return len(p), nil
+}
+
+func (f *oneFlight) flush() { f.Conn.Write(f.kept) }

@@ -9,13 +9,10 @@ func (s *Side) probe() (end End) {
 	if s.connSide == nil {
 		return s.rawProbe()
 	}
-	if len(s.early) > 0 {
-		return Open
-	}
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		rc.Control(func(fd uintptr) { end = probe(fd) })
 	}
-	return end
+	return s.behindEarly(end)
 }
 
 // peekEnd tells an end of stream from one behind bytes.

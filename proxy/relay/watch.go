@@ -25,7 +25,7 @@ func (r *Stream) Watch(t Task, s *Side) {
 func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 	defer r.wg.Done()
 	defer close(w.done)
-	tell := func(e End) { r.Post(t, Event{Kind: Left, Side: s, End: e}) }
+	tell := func(e End) { r.Post(t, Event{Kind: Left, Side: s, End: s.behindEarly(e)}) }
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		watchSocket(rc, tell)
 		return
@@ -46,6 +46,15 @@ func watchSocket(rc syscall.RawConn, tell func(End)) {
 	})
 }
 
+// behindEarly is an end of stream as it is behind what was read already: not
+// that of a side that has sent nothing.
+func (s *Side) behindEarly(e End) End {
+	if e == FIN && len(s.early) > 0 {
+		return HalfFIN
+	}
+	return e
+}
+
 // watchByReading keeps what it reads for the relay, up to a bound; from then
 // on the client is not watched any more.
 func watchByReading(s *Side, tell func(End)) {
@@ -55,9 +64,6 @@ func watchByReading(s *Side, tell func(End)) {
 		s.early = append(s.early, buf[:n]...)
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF) && len(s.early) > 0:
-			tell(HalfFIN)
-			return
 		case errors.Is(err, io.EOF):
 			tell(FIN)
 			return
