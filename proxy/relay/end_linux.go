@@ -157,6 +157,7 @@ func (s *Side) release(reset bool) {
 		s.home.slots.give(s.slot)
 		s.slot = noSlot
 	}
+	delete(s.home.urgent, s)
 	if reset && s.seen != Reset {
 		linger0(s.fd)
 	}

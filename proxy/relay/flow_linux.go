@@ -81,12 +81,12 @@ func (l *loop) pump(src *Side) {
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
 	f, dst := &src.flow, src.peer()
-	into := l.buf[:]
-	src.isUrgent = src.urgent && src.atUrgent()
-	if src.isUrgent {
-		into = into[:1]
+	most := bufferSize
+	src.isUrgent = false
+	if src.urgent {
+		most = l.lookUrgent(src)
 	}
-	n, e := recv(src.fd, into)
+	n, e := recv(src.fd, l.buf[:most])
 	switch {
 	case e == unix.EAGAIN:
 		src.reads = false
@@ -118,6 +118,7 @@ func (l *loop) read(src *Side) {
 		src.reads = src.ends || src.urgent || src.path != nil
 		return
 	}
+	src.urgent = src.path == nil // the next read may begin at what has come since
 	if f.full++; f.full >= fullReads && !f.deaf && !f.blocked && !f.plain {
 		f.full = 0
 		l.beginHaul(src)

@@ -22,6 +22,7 @@ type haul struct {
 	end     End  // of src
 	deaf    bool // dst takes no more
 	useless bool
+	urgent  bool // src has urgent data
 }
 
 // beginHaul hands a flow over, if there is a pipe for it.
@@ -51,6 +52,7 @@ func (s *Side) settle() bool {
 
 func (l *loop) sendAway(src *Side) {
 	src.flow.haul.away = true
+	src.flow.haul.urgent = src.flow.plain
 	l.arm(src)
 	l.arm(src.peer())
 	l.run.aside.Add(1)
@@ -83,6 +85,7 @@ func (h *haul) splice() {
 			h.src.in.Add(n)
 			h.src.touch()
 			h.piped = int(n)
+			h.urgent = h.src.path == nil && hasUrgent(h.src.fd)
 		}
 		n, err := spliceOnce(h.pipe.r, int(h.dst.fd), h.piped)
 		if err == unix.EAGAIN || err == nil && n == 0 {
@@ -95,6 +98,9 @@ func (h *haul) splice() {
 		}
 		h.piped -= int(n)
 		h.dst.out.Add(n)
+		if h.urgent && h.piped == 0 {
+			return // the loop has to know where it stands before another comes
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type socketReader struct {
 	side   *Side
 	rc     syscall.RawConn
 	urgent bool // urgent data is looked for, and goes on as such
+	marks  marks
 	once   func(fd uintptr) bool
 	buf    *[bufferSize]byte
 	n      int
@@ -80,12 +81,9 @@ func (r *socketReader) read(deliver func([]byte)) (int, error) {
 func (r *socketReader) tryRead(fd uintptr) bool {
 	most := bufferSize
 	if r.urgent {
-		urgent, empty := r.expectUrgent(int32(fd))
-		if empty {
+		var empty bool
+		if most, empty = r.expectUrgent(int32(fd)); empty {
 			return false
-		}
-		if r.side.isUrgent = urgent; urgent {
-			most = 1
 		}
 	}
 	b := buffers.Get().(*[bufferSize]byte)

@@ -77,6 +77,12 @@ func (s *Side) ready(l *loop, events uint32) {
 		if events&lost != 0 {
 			l.giveUp(s)
 		}
+		if s.urgent && s.path == nil && !s.flow.hauls() {
+			isUrgent := s.isUrgent // of what is still owed
+			l.lookUrgent(s)        // now: another may come before it is read
+			s.isUrgent = isUrgent
+			s.urgent = true
+		}
 		if s.reads {
 			l.pump(s)
 		}

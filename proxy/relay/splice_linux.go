@@ -56,6 +56,7 @@ type splicer struct {
 	deadline time.Time
 	n        int
 	err      error
+	urgent   bool // src has urgent data
 }
 
 func (s *splicer) run() error {
@@ -91,19 +92,21 @@ func (s *splicer) run() error {
 			s.inPipe -= s.n
 			s.dst.out.Add(int64(s.n))
 		}
+		if s.urgent {
+			return nil // it is to be known where it stands before another comes
+		}
 	}
 }
 
 // fill is told "not yet" at an urgent byte, too.
 func (s *splicer) fill(fd uintptr) bool {
-	if s.try(int(fd), s.pipe.w, s.pipe.size) {
-		return true
-	}
-	if atMark(int32(fd)) {
+	done := s.try(int(fd), s.pipe.w, s.pipe.size)
+	s.urgent = hasUrgent(int32(fd))
+	if !done && s.urgent {
 		s.n, s.err = 0, nil
 		return true
 	}
-	return false
+	return done
 }
 
 func (s *splicer) empty(fd uintptr) bool { return s.try(s.pipe.r, int(fd), s.inPipe) }

@@ -25,6 +25,7 @@ type loop struct {
 	wanted wanted
 	calls  []*call // that are over, to be used again
 	young  young
+	urgent map[*Side]marks // of the few that send urgent data
 	ended  bool
 
 	yielded int64 // when it last let others run

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func hearUrgent(t testing.TB, c net.Conn, want byte) {
 func TestUrgentDataGoesOnAsSuch(t *testing.T) {
 	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
 		for _, from := range []string{"client", "backend"} {
-			for _, before := range []string{"", "before it", "before it, too"} {
+			for _, before := range []string{"", "before it", strings.Repeat("x", 64<<10)} {
 				b := newBackend(t)
 				h := open(t, r, "tcp", b.addr())
 				one, two := h.come(), b.take()
@@ -145,6 +146,7 @@ func TestUrgentDataInBulk(t *testing.T) {
 			}
 			sum := both{sha256.New(), sha256.New()}
 			var going sync.WaitGroup
+			var heard, mark atomic.Int64
 			going.Go(func() {
 				block := make([]byte, 1<<20)
 				rnd := rand.NewChaCha8([32]byte{2})
@@ -155,12 +157,15 @@ func TestUrgentDataInBulk(t *testing.T) {
 						t.Error(err)
 					}
 					if i%6 == 5 { // the last one right before the end
+						// One that overtakes another makes that an ordinary byte.
+						within(t, "the last one was passed", func() bool { return heard.Load() > mark.Load() || i == 5 })
 						urge(t, one, '!')
+						mark.Store(int64(i+1) << 20)
 					}
 				}
 				one.CloseWrite()
 			})
-			n, err := io.Copy(sum.got, two)
+			n, err := io.Copy(io.MultiWriter(sum.got, counting{&heard}), two)
 			going.Wait()
 			if n != 24<<20 || err != nil || !sum.equal() {
 				t.Errorf("from the %s: %d bytes, %v", from, n, err)
@@ -171,6 +176,14 @@ func TestUrgentDataInBulk(t *testing.T) {
 			}
 		}
 	})
+}
+
+// counting counts what is written to it.
+type counting struct{ n *atomic.Int64 }
+
+func (c counting) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
 }
 
 // TestAShortReadOfAUnixSocket: one stops behind descriptors that were sent
