@@ -238,3 +238,30 @@ func (f *oneFlight) Write(p []byte) (int, error) {
 }
 
 func (f *oneFlight) flush() { f.Conn.Write(f.kept) }
+
+// TestARecordHasItsListenerAndTLS: the address that the client has connected
+// to, and what it has asked for.
+func TestARecordHasItsListenerAndTLS(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}, newServer(t, "a"))
+	v.untilUp()
+	c, err := tls.Dial("tcp", v.addr(), &tls.Config{InsecureSkipVerify: true, ServerName: "db.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(c, "hello")
+	bufio.NewReader(c).ReadString('\n')
+	c.Close()
+	if r := v.record(); r.Listener != v.addr() || r.TLSVersion != "TLS 1.3" || r.TLSName != "db.example.com" {
+		t.Errorf("%+v", r)
+	}
+	eachRelay(t, func(t *testing.T, relay string) {
+		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
+		v.untilUp()
+		c := v.dial("hello")
+		c.hears("a hello")
+		c.leaves()
+		if r := v.record(); r.Listener != v.addr() || r.TLSVersion != "" {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -17,6 +19,10 @@ func record(s *Session, ev relay.Event) answer {
 		return wait
 	}
 	wasIn := false
+	var local netip.AddrPort
+	if s.service.engine.cfg.OnRecord != nil {
+		local = s.client.Local() // as long as it is open
+	}
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
@@ -27,7 +33,7 @@ func record(s *Session, ev relay.Event) answer {
 	if s.server != nil {
 		s.contained(func() { s.run.Close(s.server, s.ending.reset) })
 	}
-	s.contained(func() { s.count(time.Now()) })
+	s.contained(func() { s.count(time.Now(), local) })
 	if wasIn {
 		s.contained(s.waiter.Permit().Release)
 	}
@@ -37,7 +43,7 @@ func record(s *Session, ev relay.Event) answer {
 }
 
 // count writes the session into the books.
-func (s *Session) count(now time.Time) {
+func (s *Session) count(now time.Time, local netip.AddrPort) {
 	svc, e := s.service, s.ending
 	s.enter()
 	in, out := s.bytes()
@@ -66,7 +72,7 @@ func (s *Session) count(now time.Time) {
 	if s.connected > 0 {
 		svc.books.session.add(now.Sub(s.opened))
 	}
-	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code}
+	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
 	svc.engine.ended.add(r)
 	if f := svc.engine.cfg.OnRecord; f != nil {
 		s.contained(func() { f(r.record()) })
@@ -115,6 +121,7 @@ type closed struct {
 	ended   time.Time
 	in, out int64
 	code    int // of its Protocol
+	local   netip.AddrPort
 }
 
 func (c closed) record() Record {
@@ -123,6 +130,16 @@ func (c closed) record() Record {
 		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
 		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
+	switch {
+	case c.local.IsValid():
+		r.Listener = c.local.String()
+	case !s.client.Remote().IsValid():
+		r.Listener = "unix:" + s.client.Name()
+	}
+	if conn := s.client.TLS(); conn != nil {
+		state := conn.ConnectionState()
+		r.TLSVersion, r.TLSName = tls.VersionName(state.Version), state.ServerName
+	}
 	if line := s.guest.theLine(); line != nil {
 		r.Subprotocol = line.Subprotocol()
 	}

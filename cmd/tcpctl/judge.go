@@ -38,7 +38,7 @@ func judgeFile(path string) (*config.File, proxy.Config, error) {
 		}
 	}
 	if m := file.Mesh; m != nil {
-		if _, err := fleet.FromFile(m, nodeName()); err != nil {
+		if _, err := fleet.FromFile(m, hostName()); err != nil {
 			found.Wrong("mesh.secret_file", "tcpctl mesh key makes one", err)
 		}
 	}

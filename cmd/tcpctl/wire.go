@@ -82,7 +82,8 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		return nil, coded{exitUsage, err}
 	}
 	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates
-	if in.access, err = access.New(accessConfig(file), in.log.Logger); err != nil {
+	node := nodeName(file, l)
+	if in.access, err = access.New(node, accessConfig(file), in.log.Logger); err != nil {
 		return nil, coded{exitUsage, err}
 	}
 	in.systemd = systemd.Take()
@@ -97,13 +98,6 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		return nil, coded{exitUsage, err}
 	}
 	in.generations = newGenerations(in.engine)
-	node := nodeName()
-	switch {
-	case l.mesh != nil:
-		node = l.mesh.Mesh.Node
-	case file.Mesh != nil && file.Mesh.Node != "":
-		node = file.Mesh.Node
-	}
 	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.generations.sources
@@ -232,7 +226,18 @@ func notifyConfig(f *config.File, node string) notify.Config {
 	return notify.Config{Run: f.Notify.Run, On: f.Notify.On, Node: node}
 }
 
-func nodeName() string {
+// nodeName is what this node is called: as the mesh says, or as the host.
+func nodeName(file *config.File, l *launch) string {
+	switch {
+	case l.mesh != nil:
+		return l.mesh.Mesh.Node
+	case file.Mesh != nil && file.Mesh.Node != "":
+		return file.Mesh.Node
+	}
+	return hostName()
+}
+
+func hostName() string {
 	if name, err := os.Hostname(); err == nil {
 		return name
 	}

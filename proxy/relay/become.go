@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"time"
@@ -19,7 +20,21 @@ func (s *Side) Conn() net.Conn {
 
 // Wrap puts a layer over the side's connection, which is from now on what is
 // read, written and closed.
-func (s *Side) Wrap(c net.Conn) { s.conn = c }
+func (s *Side) Wrap(c net.Conn) {
+	s.conn = c
+	if t, ok := c.(*tls.Conn); ok {
+		s.tls = t
+	}
+}
+
+// TLS is the side's TLS connection, whatever is on top of it; nil where it
+// speaks none. It is for looking only.
+func (s *Side) TLS() *tls.Conn {
+	if s.connSide == nil {
+		return nil
+	}
+	return s.tls
+}
 
 // Unread gives back bytes that were read before the relay: it delivers them
 // first.

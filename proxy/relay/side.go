@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type connSide struct {
 	local netip.AddrPort
 	early []byte // read before the relay began; delivered first
 	watch *watch
+	tls   *tls.Conn // nil: it does not speak TLS
 
 	endedBy error // what a Framed connection's reading ended with; nil: its goodbye
 	spot    *spot // nil: it is never parked

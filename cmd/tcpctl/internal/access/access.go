@@ -3,7 +3,7 @@
 // session that goes on, so that bytes are seen before a week-long session
 // ends.
 //
-//	log, err := access.New(access.Config{File: "/var/log/tcpctl/access"}, logger)
+//	log, err := access.New("edge-01", access.Config{File: "/var/log/tcpctl/access"}, logger)
 //	engine, err := proxy.New(proxy.Config{OnRecord: log.Record, …})
 //	log.Follow(&api.Local{Engine: engine})
 //	defer log.Close() // after the engine's end
@@ -32,6 +32,7 @@ type Config struct {
 
 // Log is the access log of one engine.
 type Log struct {
+	node   string
 	log    *slog.Logger
 	out    atomic.Pointer[output] // nil: nothing is written
 	lost   atomic.Uint64          // by outputs that were closed
@@ -44,10 +45,10 @@ type Log struct {
 	cfg Config
 }
 
-// New begins an access log; without a file it waits for one to be Set. Trouble
+// New begins an access log, whose lines name the node; without a file it waits for one to be Set. Trouble
 // is told to log. Close it.
-func New(c Config, log *slog.Logger) (*Log, error) {
-	l := &Log{log: log, again: make(chan struct{}, 1)}
+func New(node string, c Config, log *slog.Logger) (*Log, error) {
+	l := &Log{node: node, log: log, again: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.Set(c); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (l *Log) Set(c Config) error {
 // proxy.Config.OnRecord, and never waits.
 func (l *Log) Record(r proxy.Record) {
 	if out := l.out.Load(); out != nil {
-		out.spool.Put(entry{record: r})
+		out.spool.Put(entry{node: l.node, record: r})
 	}
 }
 
@@ -133,8 +134,8 @@ func (l *Log) flush(source api.Source, every time.Duration) {
 		// These can wait, and leave the room to those that have ended: they
 		// go in one by one. So one may stand behind its session's record; its
 		// time is right.
-		if l.ctx.Err() != nil || !out.spool.PutWait(entry{live: &ongoing{ID: s.ID, Service: s.Service, Backend: s.Backend, Client: s.Client,
-			Via: s.Via, Phase: s.Phase, Ongoing: true, At: at, DurationSeconds: s.AgeSeconds, IdleSeconds: s.IdleSeconds,
+		if l.ctx.Err() != nil || !out.spool.PutWait(entry{live: &ongoing{Time: at, Node: l.node, ID: s.ID, Service: s.Service, Backend: s.Backend, Client: s.Client,
+			Via: s.Via, Phase: s.Phase, Ongoing: true, DurationSeconds: s.AgeSeconds, IdleSeconds: s.IdleSeconds,
 			BytesIn: s.BytesIn, BytesOut: s.BytesOut}}) {
 			return
 		}

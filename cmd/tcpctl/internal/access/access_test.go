@@ -43,7 +43,7 @@ func (s *source) Sessions(_ context.Context, q api.SessionQuery) ([]proxy.Sessio
 
 func newLog(t *testing.T, c Config) *Log {
 	t.Helper()
-	l, err := New(c, slog.New(slog.DiscardHandler))
+	l, err := New("edge-01", c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,9 @@ func TestARecordIsALine(t *testing.T) {
 	var got proxy.Record
 	if len(all) != 1 || json.Unmarshal([]byte(all[0]), &got) != nil || !cmp.Equal(got, want) {
 		t.Errorf("%v: %s", all, cmp.Diff(got, want))
+	}
+	if !strings.HasPrefix(all[0], `{"time":"1970-01-01T00:00:03Z","node":"edge-01","id":"s1",`) {
+		t.Errorf("%s", all[0])
 	}
 }
 
@@ -220,7 +223,7 @@ func TestBehindAnEngine(t *testing.T) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	l, err := New(Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
+	l, err := New("edge-01", Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -235,7 +238,7 @@ func BenchmarkRecord(b *testing.B) {
 
 // BenchmarkWrite is how fast the disk's side is.
 func BenchmarkWrite(b *testing.B) {
-	l, err := New(Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
+	l, err := New("edge-01", Config{File: filepath.Join(b.TempDir(), "access")}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

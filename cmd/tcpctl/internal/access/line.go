@@ -9,12 +9,22 @@ import (
 
 // entry is one line: of a session that has ended, or of one that goes on.
 type entry struct {
+	node   string
 	record proxy.Record
 	live   *ongoing
 }
 
+// ended is the line of a session that has ended.
+type ended struct {
+	Time time.Time `json:"time"` // of its end
+	Node string    `json:"node"`
+	proxy.Record
+}
+
 // ongoing is like a proxy.Record, of a session that has not ended.
 type ongoing struct {
+	Time            time.Time `json:"time"`
+	Node            string    `json:"node"`
 	ID              string    `json:"id"`
 	Service         string    `json:"service"`
 	Backend         string    `json:"backend,omitempty"`
@@ -22,7 +32,6 @@ type ongoing struct {
 	Via             string    `json:"via"`
 	Ongoing         bool      `json:"ongoing"` // always true
 	Phase           string    `json:"phase"`
-	At              time.Time `json:"at"`
 	DurationSeconds float64   `json:"duration_seconds"` // so far, as the rest
 	IdleSeconds     float64   `json:"idle_seconds"`
 	BytesIn         int64     `json:"bytes_in"`
@@ -30,7 +39,7 @@ type ongoing struct {
 }
 
 func appendLine(lines []byte, e entry) []byte {
-	var v any = e.record
+	var v any = ended{e.record.Ended, e.node, e.record}
 	if e.live != nil {
 		v = e.live
 	}
