@@ -75,7 +75,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
 		// its goodbye: TLS servers close without reading it, which resets.
-		cut := by == ByBackend && s.client.Gone() != relay.Reset
+		cut := by == ByBackend && !s.saidGoodbye() && s.client.Gone() != relay.Reset
 		if cut && s.ending != nil && !s.ending.reset {
 			s.ending = nil // the record is to say so, as the counter does
 		}

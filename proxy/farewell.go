@@ -18,6 +18,7 @@ type farewell struct {
 const (
 	closeNormal   = 1000
 	closeGoing    = 1001 // we stop, or its backend does
+	closeAbnormal = 1006 // never sent: there was no goodbye
 	closePolicy   = 1008 // an operator or a rule
 	closeInternal = 1011 // the backend broke off
 	closeTryLater = 1013 // it was never served

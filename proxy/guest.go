@@ -257,6 +257,13 @@ func (g *guest) theLine() Line {
 	return nil
 }
 
+// saidGoodbye says that the client has ended the session by its protocol, and
+// not only its half of it: nothing that the backend does then is a loss.
+func (s *Session) saidGoodbye() bool {
+	line := s.guest.theLine()
+	return line != nil && s.ending != nil && s.ending.by == ByClient && s.ending.reason == ReasonFIN && line.CloseCode() != closeAbnormal
+}
+
 // closeCode is how the session ended in its client's protocol; 0: in none.
 func (s *Session) closeCode() int {
 	line := s.guest.theLine()

@@ -251,3 +251,24 @@ func TestInvalidText(t *testing.T) {
 		t.Errorf("record %+v", r)
 	}
 }
+
+// TestResetAfterGoodbye: a client that has said goodbye is not cut by a server
+// that closes without reading its last bytes, as MQTT brokers do.
+func TestResetAfterGoodbye(t *testing.T) {
+	v := bridge(t, func(c *net.TCPConn) {
+		io.ReadFull(c, make([]byte, 4))
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Error(err)
+		}
+		c.SetLinger(0)
+	}, nil)
+	c := v.dial()
+	io.WriteString(c, "bye\n")
+	c.CloseWith(ws.NoStatus, "")
+	if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonFIN || r.CloseCode != 1005 {
+		t.Errorf("record %+v", r)
+	}
+	if i := v.svc.Info(); i.Sessions.Cut != 0 {
+		t.Errorf("counted %+v", i.Sessions)
+	}
+}
