@@ -67,7 +67,7 @@ func (s *Session) greet() answer {
 		}
 	}
 	if c.TLS != nil && !s.encrypted {
-		conn, last := tls.Server(s.client.Conn(), c.TLS), c.Protocol == nil
+		conn, last := tls.Server(relay.NoteEnd(s.client.Conn()), c.TLS), c.Protocol == nil
 		s.do(func() relay.Event { return handshake(conn, last) })
 		return wait
 	}

@@ -35,8 +35,11 @@ const (
 	ReasonFIN       Reason = "fin"       // one side ended its stream, and the other followed
 	ReasonReset     Reason = "reset"     // by a peer
 	ReasonTruncated Reason = "truncated" // a stream ended in good order, but inside a frame or a message of its Protocol
-	ReasonAbandoned Reason = "abandoned" // the client went away before it was served
-	ReasonConnect   Reason = "connect"   // no backend could be connected to
+	// A TLS stream ended without close_notify: anybody on the way can have cut
+	// it there (RFC 8446, section 6.1).
+	ReasonTLSTruncated Reason = "tls_truncated"
+	ReasonAbandoned    Reason = "abandoned" // the client went away before it was served
+	ReasonConnect      Reason = "connect"   // no backend could be connected to
 
 	ReasonIdle        Reason = "idle"
 	ReasonHalfClose   Reason = "half_close_timeout"
@@ -83,7 +86,7 @@ const (
 
 // orderly says that a side has ended its stream with a FIN, so that the other
 // may go on.
-func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated }
+func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r == ReasonTLSTruncated }
 
 // texts are of the reasons whose word alone says too little to people.
 var texts = map[Reason]string{

@@ -170,7 +170,7 @@ func TestEndWithoutCloseInTLS(t *testing.T) {
 		if all := <-got; all != "all of it<nil>" {
 			t.Errorf("the backend got %q", all)
 		}
-		if r := v.record(); r.By != proxy.ByClient || r.CloseCode != 1006 || bye && r.Reason != proxy.ReasonFIN {
+		if r := v.record(); r.By != proxy.ByClient || r.CloseCode != 1006 || r.Reason != map[bool]proxy.Reason{true: proxy.ReasonFIN, false: proxy.ReasonTLSTruncated}[bye] {
 			t.Errorf("record %+v", r)
 		}
 	}

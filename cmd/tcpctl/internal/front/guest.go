@@ -89,6 +89,8 @@ func ended(err error) error {
 	switch {
 	case errors.Is(err, ws.ErrTruncated):
 		return &proxy.EndError{Reason: proxy.ReasonTruncated, Err: end.Err}
+	case errors.Is(err, ws.ErrTLSTruncated):
+		return &proxy.EndError{Reason: proxy.ReasonTLSTruncated, Err: end.Err}
 	case errors.Is(err, ws.ErrUnresponsive):
 		return &proxy.EndError{Reason: proxy.ReasonUnresponsive, Err: end.Err}
 	case errors.Is(err, ws.ErrNotText):
