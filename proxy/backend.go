@@ -63,6 +63,7 @@ type Backend struct {
 	bytesIn, bytesOut atomic.Int64
 	shown             shown
 
+	hooked     bool // a hook that failed has taken it down
 	evidence   evidence
 	checkNow   chan struct{} // somebody wants a check before it is due
 	stopChecks context.CancelFunc

@@ -74,7 +74,10 @@ func (v *values) first() error {
 }
 
 // last is the key without its table, as sentences name it.
-func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+func last(key string) string {
+	key, _, _ = strings.Cut(key[strings.LastIndexByte(key, '.')+1:], "[")
+	return key
+}
 
 func (v *values) number(key string, n, least, most int) {
 	if n >= least && n <= most {

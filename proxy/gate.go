@@ -43,6 +43,9 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
 		return lock.Stay, ReasonRetry
 	}
 	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {
+		if s.active < slots && len(s.hooks.ttl) > 0 {
+			return lock.Stay, ReasonHook // which has not given back the slot of a session that its TTL has ended
+		}
 		return lock.Stay, ReasonSlots
 	}
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {

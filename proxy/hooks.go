@@ -2,14 +2,10 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
-	"github.com/tcpctl/tcpctl/proxy/command"
-	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -22,13 +18,17 @@ const (
 
 // What becomes of a hook that failed.
 const (
+	// OnErrorCheck looks once whether what must hold after it holds all the
+	// same. Then clients go on, with a warning; else the backends are down, and
+	// it is as with OnErrorHold.
+	OnErrorCheck  = "check"
 	OnErrorHold   = "hold"   // try it again, later and later; clients stay in the queue
 	OnErrorReject = "reject" // turn the next client away
 	OnErrorIgnore = "ignore" // go on
 )
 
 // OnErrors are what can become of a hook that failed.
-var OnErrors = []string{OnErrorHold, OnErrorReject, OnErrorIgnore}
+var OnErrors = []string{OnErrorCheck, OnErrorHold, OnErrorReject, OnErrorIgnore}
 
 // Hooks are run around a fragile backend, one at a time in a service. The
 // zero value runs none.
@@ -37,7 +37,8 @@ type Hooks struct {
 	OnTTL      Hook   // when a session has held its slot for the whole TTL
 	Ready      string // ReadyCheck, ReadyConnect, ReadyNone; "" is ReadyCheck
 	// Shared lets a hook run beside live sessions of other slots. Otherwise
-	// it waits for them to end: one that restarts the backend would cut them.
+	// it waits for them to end, since one that restarts the backend would cut
+	// them: for pause.limit at most. Then it has failed, as if it had run.
 	Shared bool
 }
 
@@ -48,7 +49,7 @@ type Hook struct {
 	Func    func(context.Context, HookCall) error
 	Every   int           // of BeforeNext: 0 is every client, 20 every twentieth
 	Timeout time.Duration // 0: 30 s. TERM, then KILL; a Func sees its context end
-	OnError string        // "" is OnErrorHold
+	OnError string        // "" is OnErrorCheck
 }
 
 // HookCall is what a hook is told; a program finds it in TCPCTL_SERVICE and
@@ -61,14 +62,11 @@ type HookCall struct {
 
 func (h *Hook) set() bool { return len(h.Run) > 0 || h.Func != nil }
 
-// HookInfo is how a service's hooks are doing.
-type HookInfo struct {
-	State string     `json:"state"` // idle, running, retrying
-	Name  string     `json:"name,omitempty"`
-	Since *time.Time `json:"since,omitempty"`
-	Runs  int64      `json:"runs"`
-	Fails int64      `json:"fails"`
-	Last  string     `json:"last,omitempty"` // what came of the last one
+func (h *Hook) onError() string {
+	if h.OnError == "" {
+		return OnErrorCheck
+	}
+	return h.OnError
 }
 
 // hookState is a state of the freed slot, not of a waiter: who leaves the
@@ -76,12 +74,17 @@ type HookInfo struct {
 type hookState struct {
 	running  string // the hook that runs, or whose backend is being checked
 	since    time.Time
-	admitted int        // clients let in so far
-	fresh    bool       // before_next has run for the next of them
-	afterTTL bool       // it must run for the next, whichever number that is
-	ttl      []HookCall // TTL cuts whose slot is not free before on_ttl has run
-	failed   int        // in a row
+	cancel   context.CancelCauseFunc // ends it
+	admitted int                     // clients let in so far
+	fresh    bool                    // before_next has run for the next of them
+	afterTTL bool                    // it must run for the next, whichever number that is
+	ttl      []HookCall              // TTL cuts whose slot is not free before on_ttl has run
+	failed   map[string]int          // by hook: times in a row
+	held     string                  // the hook that has failed and holds clients; "": none
 	retryAt  time.Time
+	// waitSince is when the one that is due began to wait for the sessions of
+	// other slots; zero: it does not.
+	waitSince time.Time
 
 	runs, fails int64
 	last        string
@@ -105,11 +108,12 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason)
 	if !h.afterTTL && (h.admitted+1)%max(cfg.BeforeNext.Every, 1) != 0 {
 		return lock.Go, ""
 	}
-	if !cfg.Shared && s.active > 0 {
-		return lock.Stay, ReasonHook
-	}
 	if now.Before(h.retryAt) {
 		s.wakeAt(h.retryAt)
+		return lock.Stay, ReasonHook
+	}
+	ready, why := s.hookAlone(sess.waiter.Since(), now)
+	if !ready || s.ctx.Err() != nil {
 		return lock.Stay, ReasonHook
 	}
 	// One that has left gets no hook run: look once more before it starts.
@@ -123,7 +127,7 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason)
 	} else if len(s.backends) == 1 {
 		call.Backend = s.backends[0].name
 	}
-	s.startHook(cfg.BeforeNext, call)
+	s.startHook(cfg.BeforeNext, call, why)
 	return lock.Stay, ReasonHook
 }
 
@@ -132,6 +136,7 @@ func (s *Service) hookTaken(sess *Session) {
 	if sess.rounds == 0 {
 		s.hooks.admitted++
 		s.hooks.fresh, s.hooks.afterTTL = false, false
+		s.hooks.waitSince = time.Time{}
 	}
 }
 
@@ -157,227 +162,86 @@ func (s *Service) hookFreed(sess *Session) {
 // queue is locked.
 func (s *Service) hooksDue() {
 	h, cfg := &s.hooks, &s.config().Hooks
-	if !cfg.OnTTL.set() && h.running == "" {
+	if !cfg.OnTTL.set() && h.running == "" && len(h.ttl) > 0 {
 		h.ttl = nil // a reload has taken it away: it owes nothing any more
+		s.hookPassed("")
 	}
-	if h.running != "" || s.pause != nil || len(h.ttl) == 0 || !cfg.Shared && s.active > 0 {
+	if s.pause != nil {
+		h.waitSince = time.Time{}
+	}
+	if h.running != "" || s.pause != nil || len(h.ttl) == 0 || s.ctx.Err() != nil {
 		return
 	}
-	if time.Now().Before(h.retryAt) {
+	now := time.Now()
+	if now.Before(h.retryAt) {
 		s.wakeAt(h.retryAt)
 		return
 	}
-	s.startHook(cfg.OnTTL, h.ttl[0])
+	if ready, why := s.hookAlone(time.Time{}, now); ready {
+		s.startHook(cfg.OnTTL, h.ttl[0], why)
+	}
+}
+
+// hookAlone says whether a hook that is due may begin: beside no session of
+// another slot, unless it is shared. They have pause.limit from when it began
+// to wait, or from when the client came who waits for it; then it has failed
+// with why. The queue is locked.
+func (s *Service) hookAlone(came, now time.Time) (ready bool, why error) {
+	h, cfg := &s.hooks, s.config()
+	if cfg.Hooks.Shared || s.active == 0 {
+		return true, nil
+	}
+	if h.waitSince.IsZero() {
+		h.waitSince = now
+		s.changedLocked()
+	}
+	limit := cfg.Pause.Limit
+	if limit < 0 {
+		limit = cfg.Pause.Max
+	}
+	if until := later(h.waitSince, came).Add(limit); now.Before(until) {
+		s.wakeAt(until)
+		return false, nil
+	}
+	return true, fmt.Errorf("%s did not end within %s", plural(s.active, "other session"), shortDuration(limit))
+}
+
+// goPastHook lets clients go on past a hook that has failed, or that runs
+// again after it has; with force past the one that runs for the first time,
+// too. It says what it did; "" when no hook holds anybody. The queue is locked.
+func (s *Service) goPastHook(o ResumeOptions) (text string, err error) {
+	h := &s.hooks
+	switch {
+	case h.running != "" && h.failed[h.running] == 0 && !o.Force:
+		return "", fmt.Errorf("proxy: %s is not paused; its hook %s runs for %s: use --force to end it", s.name, h.running, roughly(time.Since(h.since)))
+	case h.running != "":
+		text = fmt.Sprintf("resume %s: %s is ended, and clients go on", s.name, h.running)
+		h.cancel(errSkipped)
+	case h.held != "":
+		text = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, plural(h.failed[h.held], "time"))
+		s.hookPassed(h.held)
+		s.hooksDue()
+	case !h.waitSince.IsZero() && o.Force:
+		name := onTTL
+		if len(h.ttl) == 0 {
+			name = beforeNext
+		}
+		text = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, plural(s.active, "other session"))
+		s.hookPassed(name)
+		s.hooksDue()
+	}
+	return text, nil
 }
 
 // hooksChanged is called when a reload has brought other hooks: whoever has
 // mended one need not wait for the next try. The queue is locked.
 func (s *Service) hooksChanged() {
 	s.hooks.retryAt = time.Time{}
-	s.hooksDue()
-}
-
-func (s *Service) startHook(hook Hook, call HookCall) {
-	s.hooks.running, s.hooks.since = call.Reason, time.Now()
-	s.working.Add(1)
-	go s.runHook(hook, call)
-}
-
-// runHook runs a hook and waits for what must hold after it.
-func (s *Service) runHook(hook Hook, call HookCall) {
-	defer s.working.Done()
-	began := time.Now()
-	said, err := s.callHook(hook, call)
-	if err == nil {
-		err = s.awaitReady(s.config().Hooks.Ready)
-	}
-	s.queue.Update(func() { s.hookDone(hook, call, said, err, time.Since(began)) })
-}
-
-// callHook runs the program or the function, whose panic is an error.
-func (s *Service) callHook(hook Hook, call HookCall) (said string, err error) {
-	timeout := hook.Timeout
-	setDefault(&timeout, 30*time.Second)
-	if hook.Func == nil {
-		r := s.engine.commands.Run(s.ctx, command.Command{Argv: hook.Run, Timeout: timeout, Env: call.env()})
-		return r.LastLine(), r.Err
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, timeout)
-	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = s.engine.panicked(s.name, call.Session, "hook "+call.Reason, p)
-		}
-	}()
-	return "", hook.Func(ctx, call)
-}
-
-func (c HookCall) env() []string {
-	return []string{"TCPCTL_SERVICE=" + c.Service, "TCPCTL_BACKEND=" + c.Backend, "TCPCTL_SESSION=" + c.Session,
-		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason}
-}
-
-// hookDone decides what follows. Whatever it is, no slot is lost. The queue is
-// locked, and asked again afterwards.
-func (s *Service) hookDone(hook Hook, call HookCall, said string, err error, took time.Duration) {
-	h := &s.hooks
-	h.running = ""
-	s.changedLocked()
-	h.runs++
-	ev := Event{Kind: EventHook, Service: s.name, Backend: call.Backend, Session: call.Session,
-		Text: fmt.Sprintf("hook %s of %s done in %s", call.Reason, s.name, took.Round(time.Millisecond))}
-	if err != nil {
-		h.fails++
-		h.failed++
-		ev.Level = LevelWarn
-		ev.Text = fmt.Sprintf("hook %s of %s failed: %v", call.Reason, s.name, err)
-	}
-	if said != "" {
-		ev.Text += ": " + said
-	}
-	h.last = ev.Text
-	onError := hook.OnError
-	setDefault(&onError, OnErrorHold)
-	switch {
-	case err == nil:
-		s.engine.noteSeldom(ev)
-		s.hookPassed(call.Reason)
-	case s.ctx.Err() != nil: // we are stopping
-	case onError == OnErrorIgnore:
-		ev.Text += "; going on"
-		s.engine.noteSeldom(ev)
-		s.hookPassed(call.Reason)
-	case onError == OnErrorReject:
-		ev.Text += "; the next client is turned away"
-		s.engine.noteSeldom(ev)
-		if call.Reason == onTTL {
-			s.hookPassed(onTTL)
-		}
-		for w := range s.queue.Waiters() {
-			sess := w.Owner.(*Session)
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonHook}})
-			break
-		}
-		// The next but one is not asked about before that one has gone.
-		h.retryAt = time.Now().Add(firstRetry)
-		s.wakeAt(h.retryAt)
-	default:
-		again := min(time.Second<<min(h.failed-1, 10), 30*time.Second)
-		h.retryAt = time.Now().Add(again)
-		s.wakeAt(h.retryAt)
-		ev.Text += fmt.Sprintf("; clients are held, the next try is in %s", again)
-		s.engine.Note(ev)
-	}
-	if s.pause != nil && s.quiet() {
-		s.pauseEmptied()
+	if cfg := &s.config().Hooks; !cfg.BeforeNext.set() && s.hooks.held == beforeNext {
+		s.hookPassed("")
 	}
 	s.hooksDue()
-}
-
-func (s *Service) hookPassed(reason string) {
-	s.hooks.failed, s.hooks.retryAt = 0, time.Time{}
-	if reason == onTTL {
-		s.hooks.ttl = s.hooks.ttl[1:]
-	} else {
-		s.hooks.fresh = true
-	}
-}
-
-// errNotReady says that a backend did not come back in time.
-var errNotReady = errors.New("proxy: no backend came back in time")
-
-// awaitReady waits for what must hold after a hook.
-func (s *Service) awaitReady(how string) error {
-	setDefault(&how, ReadyCheck)
-	var all []*Backend
-	s.queue.View(func() {
-		for _, b := range s.backends {
-			if b.admin() == AdminReady {
-				all = append(all, b)
-			}
-		}
-	})
-	switch {
-	case how == ReadyNone || len(all) == 0:
-		return nil
-	case how == ReadyConnect:
-		return s.awaitConnect(all[0])
-	case s.config().Check.Type == health.None:
-		return nil
-	}
-	return s.awaitGood(s.ctx, all, 1)
-}
-
-func (s *Service) awaitConnect(b *Backend) error {
-	ctx, cancel := context.WithTimeout(s.ctx, b.config().readyTimeout())
-	defer cancel()
-	for {
-		var check health.Check
-		s.queue.View(func() { check = b.check(health.TCP, b.addr) })
-		check.Timeout, check.Polite = s.config().ConnectTimeout, true
-		r := check.Run(ctx)
-		if r.OK {
-			return nil
-		}
-		if lack := relay.LackOf(r.Err); lack != "" {
-			s.engine.lacking(lack, "check of "+b.target(), r.Err)
-		}
-		select {
-		case <-ctx.Done():
-			return errNotReady
-		case <-time.After(urgentCheck):
-		}
-	}
-}
-
-// awaitGood demands good checks of backends, as many in a row as after a
-// down, of which only those count that begin from now on (rule 11), and waits
-// until enough of them are up.
-func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) error {
-	limit := time.Duration(0)
-	s.queue.Update(func() {
-		for _, b := range of {
-			b.demand()
-			limit = max(limit, b.cfg.readyTimeout())
-		}
-	})
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	err := s.await(ctx, func() bool {
-		up := 0
-		for _, b := range of {
-			if b.judge.Up() {
-				up++
-			}
-		}
-		return up >= enough
-	})
-	if err == nil {
-		return nil
-	}
-	s.queue.Update(func() {
-		for _, b := range of {
-			b.judge.Fail()
-		}
-	})
-	return errNotReady
 }
 
 // quiet says that nothing is live that a pause waits for. The queue is locked.
 func (s *Service) quiet() bool { return s.active == s.bypassing && s.hooks.running == "" }
-
-func (s *Service) hookInfo() *HookInfo {
-	cfg, h := &s.config().Hooks, &s.hooks
-	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() {
-		return nil
-	}
-	i := &HookInfo{State: "idle", Runs: h.runs, Fails: h.fails, Last: h.last}
-	switch {
-	case h.running != "":
-		since := h.since
-		i.State, i.Name, i.Since = "running", h.running, &since
-	case h.failed > 0:
-		i.State = "retrying"
-	}
-	return i
-}

@@ -123,11 +123,12 @@ type ResumeOptions struct {
 	Rate   float64 // grants a second; 0: the service's release_rate
 	By     string
 	Reason string
-	Force  bool // end a window's pause, too
+	Force  bool // end a window's pause, and a hook that runs, too
 }
 
 // Resume lets those through who are held. While it does so, a second one
-// changes the rate (rule 17).
+// changes the rate (rule 17). Where nothing is paused, it goes on past a hook
+// that has failed (rule 21a).
 func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
@@ -146,7 +147,9 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 			s.release.rate, s.release.next = o.Rate, time.Now()
 			text = fmt.Sprintf("resume %s: %s left, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
-			err = already("%s: already resumed", s.name)
+			if text, err = s.goPastHook(o); text == "" && err == nil {
+				err = already("%s: already resumed", s.name)
+			}
 		}
 	})
 	return text, err

@@ -71,6 +71,7 @@ type Service struct {
 func newService(e *Engine, c ServiceConfig) *Service {
 	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), books: newBooks(), clock: newAlarm()}
 	s.cfg.Store(&c)
+	s.hooks.failed = map[string]int{}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for _, b := range c.Backends {
@@ -244,8 +245,9 @@ func (s *Service) turnAway() {
 }
 
 // hopeless says that no backend is up nor being looked at for the first time.
+// While a hook that failed holds clients there is hope: it is tried again.
 func (s *Service) hopeless() bool {
-	return s.pause == nil && !s.releasing() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
+	return s.pause == nil && s.hooks.held == "" && s.hooks.running == "" && !s.releasing() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
 		return b.serves() || b.state() == StateChecking && b.admin() == AdminReady
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// second is a row's second line: a drain while it lasts, or a pause. With no
+// second is a row's second line: a drain while it lasts, a pause, or a hook
+// that clients wait for. With no
 // canvas it only says whether there is one.
 func (p *backendsPane) second(r *backendRow, c *canvas, x, y int) bool {
 	switch {
@@ -22,6 +23,16 @@ func (p *backendsPane) second(r *backendRow, c *canvas, x, y int) bool {
 		if c != nil {
 			text := string(p.m.theme.Glyphs.Branch) + " " + pauseText(p.m, r.service.Pause)
 			c.text(x+9, y, cut(text, max(c.w-x-10, 0)), is(themes.Text))
+		}
+		return true
+	case r.backend == nil && r.service.Hook.Text(p.m.world.now()) != "":
+		if c != nil {
+			role := themes.Text
+			if r.service.Hook.Failed > 0 {
+				role = themes.Warn
+			}
+			text := string(p.m.theme.Glyphs.Branch) + " " + r.service.Hook.Text(p.m.world.now())
+			c.text(x+9, y, cut(safe(text), max(c.w-x-10, 0)), is(role))
 		}
 		return true
 	}

@@ -116,6 +116,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		}
 		t = append(t, []string{s.Name, strings.Join(s.Listen, " "), s.State, fmt.Sprint(s.Sessions.Active),
 			fmt.Sprint(s.Queue.Waiting), oldest, rate[0], rate[1], note})
+		if text := s.Hook.Text(now.Node.Now); text != "" {
+			t = append(t, []string{"\x00          " + text})
+		}
 		if p := s.Pause; p != nil {
 			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
 		}

@@ -10,13 +10,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// eventKinds are what [notify] can wait for.
-var eventKinds = []string{
-	"backend.down", "pause.near_max", "queue.old", "window.alarm",
-	proxy.EventBackendUp, proxy.EventAdmin, proxy.EventDrained, proxy.EventEngine, proxy.EventService, proxy.EventQueue,
-	proxy.EventSession, proxy.EventDial, proxy.EventLimit, proxy.EventOperator, proxy.EventPlan, proxy.EventMark,
-}
-
 // check looks at what the values mean together; what each key alone may be
 // has been seen by then.
 func (f *File) check(r *report) {
@@ -24,8 +17,8 @@ func (f *File) check(r *report) {
 		r.address("metrics.listen", f.Metrics.Listen, true)
 	}
 	for i, kind := range f.Notify.On {
-		if !slices.Contains(eventKinds, kind) {
-			r.wrong(fmt.Sprintf("notify.on[%d]", i), suggest(kind, eventKinds), "unknown event %q", kind)
+		if !slices.Contains(proxy.EventKinds, kind) {
+			r.wrong(fmt.Sprintf("notify.on[%d]", i), suggest(kind, proxy.EventKinds), "unknown event %q", kind)
 		}
 	}
 	for _, e := range (proxy.Config{MaxSessions: f.Limits.MaxSessions}).Validate() {

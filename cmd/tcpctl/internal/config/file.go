@@ -73,7 +73,7 @@ type Log struct {
 // Notify tells somebody when nobody looks.
 type Notify struct {
 	Run []string `toml:"run" argv:"yes"` // gets the event as JSON on stdin; empty: nobody is told
-	On  []string `toml:"on" default:"backend.down pause.near_max queue.old window.alarm"`
+	On  []string `toml:"on" default:"backend.down pause.near_max queue.old window.alarm hook.failing"`
 }
 
 // Limits are those of the whole process.

@@ -122,7 +122,7 @@ var conversions = []struct {
 	{`hooks = { before_next = { run = ["a"], every = 20, timeout = "5s", on_error = "ignore" }, on_ttl = { run = ["b"] }, ready = "connect", exclusive = false }`, func(c *svc) {
 		c.Hooks = proxy.Hooks{Ready: "connect", Shared: true,
 			BeforeNext: proxy.Hook{Run: []string{"a"}, Every: 20, Timeout: 5 * time.Second, OnError: "ignore"},
-			OnTTL:      proxy.Hook{Run: []string{"b"}, Every: 1, Timeout: 30 * time.Second, OnError: "hold"}}
+			OnTTL:      proxy.Hook{Run: []string{"b"}, Every: 1, Timeout: 30 * time.Second, OnError: "check"}}
 	}},
 }
 

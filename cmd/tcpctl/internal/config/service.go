@@ -126,7 +126,7 @@ type Hook struct {
 	Run     []string      `toml:"run" argv:"yes"`
 	Every   int           `toml:"every" default:"1" min:"1"` // before every so manieth client
 	Timeout time.Duration `toml:"timeout" default:"30s"`
-	OnError string        `toml:"on_error" default:"hold" oneof:"hold reject ignore"`
+	OnError string        `toml:"on_error" default:"check" oneof:"check hold reject ignore"`
 }
 
 // TLS is taken off clients. The files are read again when they change.

@@ -73,6 +73,16 @@ var serviceMetrics = []metric[svc]{
 		func(s *svc) float64 { return ofLock(s, func(l *proxy.LockInfo) int { return l.Slots }) }),
 	ofService(gauge, "tcpctl_lock_slots_in_use", "Slots that sessions hold; absent without a lock.",
 		func(s *svc) float64 { return ofLock(s, func(l *proxy.LockInfo) int { return l.InUse }) }),
+	ofService(gauge, "tcpctl_hook_blocking", "1 while a hook keeps clients waiting; absent without hooks.",
+		func(s *svc) float64 {
+			return ofHook(s, func(h *proxy.HookInfo) float64 { return truth(h.State != proxy.HookIdle) })
+		}),
+	ofService(gauge, "tcpctl_hook_failed_in_a_row", "Times in a row that the hook has failed which runs, or ran last; absent without hooks.",
+		func(s *svc) float64 { return ofHook(s, func(h *proxy.HookInfo) float64 { return float64(h.Failed) }) }),
+	ofService(counter, "tcpctl_hook_runs_total", "Hooks that were run; absent without hooks.",
+		func(s *svc) float64 { return ofHook(s, func(h *proxy.HookInfo) float64 { return float64(h.Runs) }) }),
+	ofService(counter, "tcpctl_hook_failures_total", "Hooks that failed, or could not begin in time; absent without hooks.",
+		func(s *svc) float64 { return ofHook(s, func(h *proxy.HookInfo) float64 { return float64(h.Fails) }) }),
 	ofService(gauge, "tcpctl_pause_deadline_timestamp_seconds", "When the pause ends by itself; absent without one.",
 		func(s *svc) float64 {
 			if s.Pause == nil {
@@ -147,6 +157,13 @@ func unlessZero(n int) float64 {
 		return absent
 	}
 	return float64(n)
+}
+
+func ofHook(s *svc, value func(*proxy.HookInfo) float64) float64 {
+	if s.Hook == nil {
+		return absent
+	}
+	return value(s.Hook)
 }
 
 func ofLock(s *svc, value func(*proxy.LockInfo) int) float64 {

@@ -1,0 +1,240 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// locked is a service with one slot, whose sessions a TTL ends.
+func locked(hooks proxy.Hooks) proxy.ServiceConfig {
+	return proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 50 * time.Millisecond}, Hooks: hooks,
+		Check: proxy.CheckConfig{Interval: 10 * time.Millisecond}}
+}
+
+// broken is a hook that fails until it is mended.
+type broken struct{ mended chan struct{} }
+
+func (b broken) hook(context.Context, proxy.HookCall) error {
+	select {
+	case <-b.mended:
+		return nil
+	default:
+		return errors.New("not today")
+	}
+}
+
+func kindsOf(v *visit, kind string) (texts []string) {
+	page, _ := v.Engine.Events(0)
+	for _, ev := range page.Events {
+		if ev.Kind == kind {
+			texts = append(texts, ev.Level+" "+ev.Text)
+		}
+	}
+	return texts
+}
+
+// TestRule21aABackendThatAnswers: after a hook that failed or timed out the
+// slot is free all the same when a backend answers, with a warning.
+func TestRule21aABackendThatAnswers(t *testing.T) {
+	for _, ready := range []string{proxy.ReadyCheck, proxy.ReadyConnect, proxy.ReadyNone} {
+		hang := func(ctx context.Context, _ proxy.HookCall) error { <-ctx.Done(); return ctx.Err() }
+		v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hang, Timeout: 50 * time.Millisecond}, Ready: ready}), newServer(t, "a"))
+		v.untilUp()
+		slow := v.dial("slow")
+		slow.hears("a slow")
+		next := v.dial("next")
+		slow.isReset()
+		next.hears("a next")
+		i := v.svc.Info()
+		if i.Hook.Failed != 1 || i.Hook.Fails != 1 || i.Backends[0].State != proxy.StateUp {
+			t.Errorf("%s: %+v, backend %s", ready, i.Hook, i.Backends[0].State)
+		}
+		if text := i.Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time") {
+			t.Errorf("%s: %q", ready, text)
+		}
+		if got := kindsOf(v, proxy.EventHook); len(got) != 1 || !strings.HasPrefix(got[0], "warn hook on_ttl of") || !strings.Contains(got[0], "answers all the same") {
+			t.Errorf("%s: %q", ready, got)
+		}
+	}
+}
+
+// TestRule21aABackendThatDoesNotAnswer is down; clients are held, also where
+// nobody is to be held for a backend that is down, and the reason is the hook;
+// it is tried again until it works.
+func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, check := range []string{"tcp", "none", "passive"} {
+			s := newServer(t, "a")
+			b := broken{make(chan struct{})}
+			hook := func(ctx context.Context, c proxy.HookCall) error {
+				select {
+				case <-b.mended:
+				default:
+					s.kill()
+				}
+				return b.hook(ctx, c)
+			}
+			cfg := locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hook}})
+			cfg.Relay, cfg.Check.Type, cfg.NoBackend = relay, check, proxy.Reject
+			v := start(t, cfg, s)
+			v.untilUp()
+			slow := v.dial("slow")
+			slow.hears("a slow")
+			slow.isReset()
+			i := v.until("the hook is to be tried again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
+			if i.Backends[0].State != proxy.StateDown || i.Backends[0].Flaps != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
+				t.Errorf("%s: %+v, backend %+v", check, i.Hook, i.Backends[0])
+			}
+			next, later := v.dial("next"), v.dial("later")
+			v.untilWaiting(2)
+			for _, w := range v.svc.Waiters() {
+				if w.Why != proxy.ReasonHook {
+					t.Errorf("%s: it waits because of %q", check, w.Why)
+				}
+			}
+			if text := v.svc.Info().Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time, next try in ") {
+				t.Errorf("%s: %q", check, text)
+			}
+			if got := kindsOf(v, proxy.EventBackendDn); len(got) != 1 || !strings.Contains(got[0], "on_ttl failed") {
+				t.Errorf("%s: %q", check, got)
+			}
+			s.restart(t)
+			close(b.mended)
+			next.hears("a next")
+			next.Close()
+			later.hears("a later")
+			if i := v.svc.Info(); i.Hook.Failed != 0 || i.Backends[0].State != proxy.StateUp {
+				t.Errorf("%s, once it is mended: %+v, backend %s", check, i.Hook, i.Backends[0].State)
+			}
+		}
+	})
+}
+
+// TestRule21aTheThirdFailureIsAnAlarm, once in a row, whatever is done about it.
+func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
+	b := broken{make(chan struct{})}
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: b.hook, OnError: proxy.OnErrorIgnore}}}, newServer(t, "a"))
+	come := func(n int) {
+		for range n {
+			c := v.dial("x")
+			c.hears("a x")
+			c.Close()
+			v.until("it is gone", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 })
+		}
+	}
+	come(2)
+	if got := kindsOf(v, proxy.EventHookFailing); len(got) != 0 {
+		t.Errorf("after two: %q", got)
+	}
+	come(3)
+	if got := kindsOf(v, proxy.EventHookFailing); len(got) != 1 || !strings.HasPrefix(got[0], "alarm hook before_next of") || !strings.Contains(got[0], "3 times in a row") {
+		t.Errorf("after five: %q", got)
+	}
+	if i := v.svc.Info(); i.Hook.Failed != 5 || i.Hook.Text(time.Now()) != "! before_next failed 5 times; clients go on" {
+		t.Errorf("%+v: %q", i.Hook, i.Hook.Text(time.Now()))
+	}
+	close(b.mended)
+	come(1)
+	if i := v.svc.Info(); i.Hook.Failed != 0 || i.Hook.Text(time.Now()) != "" {
+		t.Errorf("%+v", i.Hook)
+	}
+}
+
+// TestRule21aResumeGoesOn past a hook that has failed, and past one that runs
+// with force only.
+func TestRule21aResumeGoesOn(t *testing.T) {
+	b := broken{make(chan struct{})}
+	v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: b.hook, OnError: proxy.OnErrorHold}}), newServer(t, "a"))
+	v.untilUp()
+	slow := v.dial("slow")
+	slow.hears("a slow")
+	slow.isReset()
+	v.until("it is held", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
+	next := v.dial("next")
+	v.untilWaiting(1)
+	text, err := v.svc.Resume(proxy.ResumeOptions{By: "ana"})
+	if err != nil || !strings.Contains(text, "past on_ttl, which failed 1 time") {
+		t.Errorf("%q, %v", text, err)
+	}
+	next.hears("a next")
+	next.isReset() // its time is over, and the hook is due again
+	v.until("it is held again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
+	if _, err := v.svc.Resume(proxy.ResumeOptions{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.svc.Resume(proxy.ResumeOptions{}); !errors.Is(err, proxy.ErrAlready) {
+		t.Errorf("nothing holds anybody: %v", err)
+	}
+}
+
+func TestRule21aResumeEndsAHookThatRuns(t *testing.T) {
+	hang := func(ctx context.Context, _ proxy.HookCall) error { <-ctx.Done(); return ctx.Err() }
+	v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hang, Timeout: time.Hour}}), newServer(t, "a"))
+	v.untilUp()
+	slow := v.dial("slow")
+	slow.hears("a slow")
+	slow.isReset()
+	i := v.until("it runs", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRunning })
+	if text := i.Hook.Text(time.Now()); !strings.HasPrefix(text, "on_ttl runs for ") {
+		t.Errorf("%q", text)
+	}
+	if _, err := v.svc.Resume(proxy.ResumeOptions{}); err == nil || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("it was ended without force: %v", err)
+	}
+	next := v.dial("next")
+	v.untilWaiting(1)
+	v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana", Force: true}))
+	next.hears("a next")
+	if i := v.svc.Info(); i.Hook.Fails != 0 {
+		t.Errorf("%+v: an operator is no failure", i.Hook)
+	}
+}
+
+// TestRule21aAnExclusiveHookWaitsForSoLong: a session of another slot that
+// stays idle does not hold everybody up for ever.
+func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
+	for _, name := range []string{"before_next", "on_ttl"} {
+		d := &diary{}
+		cfg := service("db", "127.0.0.1:0", newServer(t, "a"))
+		cfg.Lock.Slots, cfg.Pause.Limit = 2, 300*time.Millisecond
+		if name == "before_next" {
+			cfg.Hooks.BeforeNext = proxy.Hook{Func: d.hook, Every: 2}
+		} else {
+			cfg.Hooks.OnTTL = proxy.Hook{Func: d.hook}
+		}
+		v := start(t, cfg)
+		v.untilUp()
+		idle := v.dial("idle") // before there is a TTL
+		idle.hears("a idle")
+		if name == "on_ttl" {
+			cfg.Lock.TTL = 50 * time.Millisecond
+			v.apply(cfg)
+			slow := v.dial("slow")
+			slow.hears("a slow")
+			slow.isReset()
+			cfg.Lock.TTL = 0 // or idle's would end it
+			v.apply(cfg)
+		}
+		next := v.dial("next")
+		i := v.until("it waits", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookWaiting && i.Queue.Waiting == 1 })
+		if text := i.Hook.Text(time.Now()); i.Why != proxy.ReasonHook || !strings.HasPrefix(text, name+" waits for 1 other session to end, for ") {
+			t.Errorf("%s: %q, %q", name, i.Why, text)
+		}
+		next.hears("a next")
+		if i := v.svc.Info(); i.Hook.Fails != 1 || i.Hook.Runs != 0 || len(d.counts()) != 0 {
+			t.Errorf("%s: %+v", name, i.Hook)
+		}
+		if got := kindsOf(v, proxy.EventHook); !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "1 other session did not end within 300ms") }) {
+			t.Errorf("%s: %q", name, got)
+		}
+		idle.says("still here")
+		idle.hears("still here")
+	}
+}

@@ -1,0 +1,230 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+const (
+	// hookAlarm is after how many failures in a row somebody is told.
+	hookAlarm = 3
+	// hookLatest is the longest time to the next try of a hook that fails.
+	hookLatest = 30 * time.Second
+)
+
+// hookResult is what came of one run.
+type hookResult struct {
+	said string // the last line that it printed
+	err  error
+	took time.Duration
+	// What was seen of the backends after it had failed, under OnErrorCheck.
+	met bool
+	bad map[*Backend]health.Result
+}
+
+// errSkipped says that an operator has ended a hook.
+var errSkipped = errors.New("an operator goes on without it")
+
+// startHook runs a hook. One that has waited too long to begin has failed
+// with why. The queue is locked.
+func (s *Service) startHook(hook Hook, call HookCall, why error) {
+	h := &s.hooks
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	h.running, h.since, h.cancel, h.waitSince = call.Reason, time.Now(), cancel, time.Time{}
+	s.changedLocked()
+	s.working.Add(1)
+	go s.runHook(ctx, hook, call, why)
+}
+
+// runHook runs a hook and waits for what must hold after it.
+func (s *Service) runHook(ctx context.Context, hook Hook, call HookCall, why error) {
+	defer s.working.Done()
+	began := time.Now()
+	r := hookResult{err: why}
+	if why == nil {
+		r.said, r.err = s.callHook(ctx, hook, call)
+		if r.err == nil {
+			r.err = s.awaitReady(ctx, s.config().Hooks.Ready)
+		}
+	}
+	if r.err != nil && ctx.Err() == nil && hook.onError() == OnErrorCheck {
+		r.met, r.bad = s.lookAfter(ctx, s.config().Hooks.Ready)
+	}
+	if context.Cause(ctx) == errSkipped {
+		r.err = errSkipped
+	}
+	r.took = time.Since(began)
+	s.queue.Update(func() { s.hookDone(hook, call, r, why == nil) })
+}
+
+// callHook runs the program or the function, whose panic is an error.
+func (s *Service) callHook(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
+	timeout := hook.Timeout
+	setDefault(&timeout, 30*time.Second)
+	if hook.Func == nil {
+		r := s.engine.commands.Run(ctx, command.Command{Argv: hook.Run, Timeout: timeout, Env: call.env()})
+		return r.LastLine(), r.Err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.engine.panicked(s.name, call.Session, "hook "+call.Reason, p)
+		}
+	}()
+	return "", hook.Func(ctx, call)
+}
+
+func (c HookCall) env() []string {
+	return []string{"TCPCTL_SERVICE=" + c.Service, "TCPCTL_BACKEND=" + c.Backend, "TCPCTL_SESSION=" + c.Session,
+		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason}
+}
+
+// hookDone decides what follows. Whatever it is, no slot is lost. The queue is
+// locked, and asked again afterwards.
+func (s *Service) hookDone(hook Hook, call HookCall, r hookResult, ran bool) {
+	h := &s.hooks
+	h.cancel(nil)
+	h.running, h.held = "", ""
+	s.changedLocked()
+	if ran {
+		h.runs++
+	}
+	ev := Event{Kind: EventHook, Service: s.name, Backend: call.Backend, Session: call.Session,
+		Text: fmt.Sprintf("hook %s of %s done in %s", call.Reason, s.name, r.took.Round(time.Millisecond))}
+	switch {
+	case r.err == nil:
+		if r.said != "" {
+			ev.Text += ": " + r.said
+		}
+		h.last = ev.Text
+		delete(h.failed, call.Reason)
+		s.engine.noteSeldom(ev)
+		s.hookPassed(call.Reason)
+	case r.err == errSkipped:
+		s.hookPassed(call.Reason)
+	case s.ctx.Err() == nil: // else we are stopping
+		s.hookFailed(hook, call, r, ev)
+	}
+	if s.pause != nil && s.quiet() {
+		s.pauseEmptied()
+	}
+	s.hooksDue()
+}
+
+// hookFailed does what the hook's OnError says. The queue is locked.
+func (s *Service) hookFailed(hook Hook, call HookCall, r hookResult, ev Event) {
+	h := &s.hooks
+	h.fails++
+	h.failed[call.Reason]++
+	n := h.failed[call.Reason]
+	ev.Level = LevelWarn
+	ev.Text = fmt.Sprintf("hook %s of %s failed: %v", call.Reason, s.name, r.err)
+	if r.said != "" {
+		ev.Text += ": " + r.said
+	}
+	h.last = ev.Text
+	onError := hook.onError()
+	switch {
+	case onError == OnErrorCheck && r.met:
+		ev.Text += "; a backend answers all the same: clients go on"
+		s.hookPassed(call.Reason)
+	case onError == OnErrorIgnore:
+		ev.Text += "; clients go on"
+		s.hookPassed(call.Reason)
+	case onError == OnErrorReject:
+		ev.Text += "; the next client is turned away"
+		s.hookRejects(call.Reason)
+	default:
+		again := min(time.Second<<min(n-1, 10), hookLatest)
+		h.held, h.retryAt = call.Reason, time.Now().Add(again)
+		s.wakeAt(h.retryAt)
+		ev.Text += fmt.Sprintf("; clients are held, the next try is in %s, tcpctl resume %s goes on without it", again, s.name)
+		for b, seen := range r.bad {
+			b.downAfter(call.Reason, seen)
+		}
+	}
+	if n < hookAlarm {
+		s.engine.Note(ev)
+		return
+	}
+	if n == hookAlarm {
+		ev.Kind, ev.Level = EventHookFailing, LevelAlarm
+		ev.Text = fmt.Sprintf("hook %s of %s has failed %d times in a row: %s", call.Reason, s.name, n, ev.Text)
+		s.engine.Note(ev)
+		return
+	}
+	s.engine.noteSeldom(ev)
+}
+
+// hookRejects turns the next client away. The queue is locked.
+func (s *Service) hookRejects(reason string) {
+	if reason == onTTL {
+		s.hookPassed(onTTL)
+	}
+	for w := range s.queue.Waiters() {
+		sess := w.Owner.(*Session)
+		sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonHook}})
+		break
+	}
+	// The next but one is not asked about before that one has gone.
+	s.hooks.retryAt = time.Now().Add(firstRetry)
+	s.wakeAt(s.hooks.retryAt)
+}
+
+// hookPassed lets clients go on past a hook; "" is one that there is no more. A backend that a failed hook has taken down
+// is looked at again; one that is never checked is up. The queue is locked.
+func (s *Service) hookPassed(reason string) {
+	h := &s.hooks
+	h.held, h.retryAt, h.waitSince = "", time.Time{}, time.Time{}
+	switch {
+	case reason == onTTL && len(h.ttl) > 0:
+		h.ttl = h.ttl[1:]
+	case reason == beforeNext:
+		h.fresh = true
+	}
+	for _, b := range s.backends {
+		if !b.hooked {
+			continue
+		}
+		b.hooked = false
+		if s.config().Check.Type == health.None {
+			b.judge.Reset()
+			b.counts(health.Result{OK: true, Detail: "the hook is over, and nothing checks it"})
+		} else if !b.judge.Up() {
+			b.demand()
+		}
+	}
+}
+
+// downAfter takes a backend down that does not answer after a hook has failed.
+// The queue is locked.
+func (b *Backend) downAfter(hook string, seen health.Result) {
+	b.hooked = true
+	if !b.judge.Up() && b.judge.Known() && !b.judge.Demanding() {
+		return
+	}
+	b.judge.Demand()
+	b.judge.Fail()
+	b.evidence.forget()
+	b.since = time.Now()
+	b.last, b.lastAt = seen, b.since
+	b.checks[b.seen%len(b.checks)] = '!'
+	b.seen++
+	if b.service.handed == nil { // else another process counts it
+		b.flaps++
+	}
+	b.service.engine.Note(Event{Kind: EventBackendDn, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is down: %s failed, and then: %s", b.target(), hook, seen.Detail)})
+	if b.service.config().Check.OnDown == OnDownCut {
+		b.cutLive()
+	}
+	b.service.servingChangedLocked()
+}
