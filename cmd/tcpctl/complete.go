@@ -184,10 +184,12 @@ func nodeNames(ctx context.Context, src api.Source, _ []string) (all []string) {
 	if err != nil || st.Mesh == nil {
 		return nil
 	}
-	for _, p := range st.Mesh.Peers {
-		all = append(all, fmt.Sprintf("%s\t%s, %s", p.Name, p.Addr, p.State))
+	for i := range st.Mesh.Peers {
+		if p := &st.Mesh.Peers[i]; !p.Stranger() {
+			all = append(all, fmt.Sprintf("%s\t%s, %s", p.Called(), p.Addr, p.State))
+		}
 	}
-	return append(all, allPeers+"\tthis node and all that are connected")
+	return append(all, allPeers+"\tthis node and every member of its mesh")
 }
 
 func reports(ctx context.Context, src api.Source, _ []string) (all []string) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -82,7 +83,22 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 	if err != nil {
 		return err
 	}
+	sayDeparted(ctx, cmd, src)
 	return notAll(answers, "the act is safe to repeat")
+}
+
+// sayDeparted tells of those that are members no longer: they said goodbye not
+// long ago.
+func sayDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
+	st, err := src.Status(ctx)
+	if err != nil || st.Mesh == nil {
+		return
+	}
+	for i := range st.Mesh.Peers {
+		if p := &st.Mesh.Peers[i]; p.Trusted && p.Cause == mesh.Left {
+			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it left the mesh %s ago\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
+		}
+	}
 }
 
 func printAnswers(w io.Writer, answers []api.PeerAnswer) {

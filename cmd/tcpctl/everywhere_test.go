@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -97,7 +98,8 @@ func TestReadingOverAllNodes(t *testing.T) {
 
 	// One that does not answer is an element, too.
 	all[2].cmd.Process.Signal(syscall.SIGSTOP)
-	defer all[2].cmd.Process.Signal(syscall.SIGCONT)
+	goOn := sync.OnceFunc(func() { all[2].cmd.Process.Signal(syscall.SIGCONT) })
+	defer goOn()
 	out, status := all[0].try("sessions", "--peer", "all")
 	if status != exitFailed || !strings.Contains(out, "edge-3: ") || !strings.Contains(out, "2 of 3 nodes: done; unknown: edge-3") {
 		t.Errorf("status %d:\n%s", status, out)
@@ -110,6 +112,20 @@ func TestReadingOverAllNodes(t *testing.T) {
 		if strings.Contains(out, "unknown: unreachable: down (hung), last seen") {
 			break
 		}
+	}
+
+	// One that has left is not missed.
+	goOn()
+	all[0].untilPeers(2)
+	all[2].end()
+	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has left"); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatal("edge-3 never left")
+		}
+	}
+	out = all[0].tcpctl("drain", "db/b", "--peer", "all", "--force")
+	if strings.Count(out, "done: ") != 2 || !strings.Contains(out, "edge-3 was not asked: it left the mesh") {
+		t.Errorf("after it has left:\n%s", out)
 	}
 }
 

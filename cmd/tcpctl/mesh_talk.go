@@ -20,8 +20,8 @@ type talk struct {
 }
 
 const (
-	talkBuffer = 256 // lines, of 64 KiB at most, for each peer
-	stallAfter = 2 * time.Second
+	talkBuffer = 64 // lines, of 64 KiB at most, for each peer
+	stallAfter = 5 * time.Second
 	flushFor   = time.Second
 )
 
