@@ -38,6 +38,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 		c, err := l.next()
 		if err == nil {
 			backoff = firstBackoff
+			l.Sock.outfitConn(c)
 			accept(NewSide(c))
 			continue
 		}

@@ -135,8 +135,9 @@ func (c *call) ready(l *loop, events uint32) {
 
 func (c *call) connected(l *loop) {
 	s := c.side
-	if c.dial.Network != "unix" && c.to.Addr().IsLoopback() && s.rawLocal() == c.to {
-		// Nobody listens there, and its own port happened to be that one.
+	if c.dial.Network != "unix" && s.isItself() {
+		s.release(true) // or its port would stay in TIME_WAIT
+		c.side = nil
 		c.failed(l, os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}

@@ -22,7 +22,11 @@ func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	}
 	switch {
 	case d.Func != nil:
-		return d.Func(ctx, d.Network, d.Addr)
+		c, err := d.Func(ctx, d.Network, d.Addr)
+		if err != nil {
+			return nil, err
+		}
+		return notItself(c)
 	case d.Network == "unix":
 		return d.connectUnix(ctx)
 	}
@@ -61,10 +65,30 @@ func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (c 
 		d.prepare(&dialer, from)
 		dialer.SetMultipathTCP(false)
 		c, err = dialer.DialContext(ctx, "tcp", to.String())
+		if err == nil {
+			d.Sock.outfitConn(c)
+			return notItself(c)
+		}
 		if lack := LackOf(err); !more || lack != LackPorts && lack != LackSource {
 			return c, err
 		}
 	}
+}
+
+// notItself refuses a connection whose ends are the same. Where nobody listens
+// at a port of the range for outgoing connections, a connect can be given that
+// very port, and reaches itself; nor could the backend listen there then.
+func notItself(c net.Conn) (net.Conn, error) {
+	own, ok := c.LocalAddr().(*net.TCPAddr)
+	other, _ := c.RemoteAddr().(*net.TCPAddr)
+	if !ok || other == nil || own.AddrPort() != other.AddrPort() {
+		return c, nil
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		t.SetLinger(0)
+	}
+	c.Close()
+	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: other, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
 // connectUnix waits while the backlog of the socket is full, as TCP does.

@@ -107,6 +107,12 @@ func epollLook(epfd int, events []unix.EpollEvent) int {
 	return int(n)
 }
 
+func getpeername(fd int32, at *unix.RawSockaddrAny) unix.Errno {
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, e := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(at)), uintptr(unsafe.Pointer(&size)))
+	return e
+}
+
 // isClosed says that a TCP connection is closed for both directions: it was
 // reset, or each side has ended its own.
 func isClosed(fd int32) bool {

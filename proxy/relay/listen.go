@@ -23,6 +23,20 @@ type Sock struct {
 	Group       string        // that owns this file, by name or number; "": the process's
 }
 
+// outfitConn undoes what Go sets on each connection that it makes.
+func (s Sock) outfitConn(c net.Conn) {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if s.Delay {
+		t.SetNoDelay(false)
+	}
+	if s.KeepAlive < 0 {
+		t.SetKeepAlive(false)
+	}
+}
+
 func (s Sock) keepAlive() net.KeepAliveConfig {
 	idle := s.KeepAlive
 	if idle == 0 {

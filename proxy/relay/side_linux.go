@@ -179,16 +179,31 @@ func (s *Side) rawLocal() netip.AddrPort {
 	return addrPortOf(&at)
 }
 
+// isItself says that a connection has reached itself: see notItself. The other
+// end is not asked for where the ports differ, as they mostly do.
+func (s *Side) isItself() bool {
+	own := s.rawLocal()
+	if own.Port() != s.remote.Port() {
+		return false
+	}
+	var at unix.RawSockaddrAny
+	return getpeername(s.fd, &at) == 0 && addrPortOf(&at) == own
+}
+
 // becomeConn makes a raw side a net.Conn for good; no byte is lost. It is for
 // one that does not relay yet, from within its task's Step, and from then on
 // the side is the stream runner's.
 func (s *Side) becomeConn() {
 	local := s.rawLocal()
 	s.leave()
+	set := optionsOf(s.fd)
 	f := os.NewFile(uintptr(s.fd), "")
 	s.fd = -1
 	c, err := net.FileConn(f)
 	f.Close()
+	if rc := rawConnOf(c); err == nil && rc != nil {
+		rc.Control(set)
+	}
 	if err != nil {
 		c, _ = net.Pipe()
 		c.Close()

@@ -105,3 +105,23 @@ func (s Sock) keepAliveOn(fd int32) {
 }
 
 func seconds(d time.Duration) int32 { return int32(max(1, (d+time.Second-1)/time.Second)) }
+
+// optionsOf gives what sets a socket's options again as they are now: Go puts
+// its own in their place when it makes a net.Conn of it.
+func optionsOf(fd int32) (set func(fd uintptr)) {
+	options := [...]struct{ level, name int }{{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT}}
+	var values [len(options)]int
+	for i, o := range options {
+		v, err := unix.GetsockoptInt(int(fd), o.level, o.name)
+		if err != nil {
+			return func(uintptr) {} // it is not TCP's
+		}
+		values[i] = v
+	}
+	return func(fd uintptr) {
+		for i, o := range options {
+			unix.SetsockoptInt(int(fd), o.level, o.name, values[i])
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// TestAConnectionToItself is none, whatever address was asked for: where
+// nobody listens, a connect may be given that very port. Here it is asked for.
+func TestAConnectionToItself(t *testing.T) {
+	for _, to := range []string{"127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"} {
+		t.Run(to, func(t *testing.T) {
+			ln, err := net.Listen("tcp", net.JoinHostPort(to, "0"))
+			if err != nil {
+				t.Skip(err)
+			}
+			port := ln.Addr().(*net.TCPAddr).Port
+			asked := netip.AddrPortFrom(netip.MustParseAddr(to), uint16(port))
+			ln.Close()
+			local := net.TCPAddrFromAddrPort(asked)
+			if to == "0.0.0.0" {
+				local.IP = net.IPv4(127, 0, 0, 1)
+			}
+			dialer := net.Dialer{LocalAddr: local}
+			itself := func(ctx context.Context, _, _ string) (net.Conn, error) {
+				c, err := dialer.DialContext(ctx, "tcp", asked.String())
+				if err != nil {
+					t.Errorf("it is not even tried: %v", err)
+				}
+				return c, err
+			}
+			c, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: asked.String(), Func: itself})
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("it has connected: %v, %v", c, err)
+			}
+			// Its port is free again at once, for a backend.
+			if ln, err = net.Listen("tcp", asked.String()); err != nil {
+				t.Fatal(err)
+			}
+			other, err := net.Dial("tcp", asked.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if isItself(t, other, asked) {
+				t.Error("a connection to another is taken for one to itself")
+			}
+			accepted, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []net.Conn{other, accepted} {
+				reset(c.(*net.TCPConn))
+			}
+			ln.Close()
+			if c, err = itself(t.Context(), "", ""); err != nil {
+				t.Fatal(err)
+			}
+			if !isItself(t, c, asked) {
+				t.Error("a connection to itself is taken for one to another")
+			}
+			reset(c.(*net.TCPConn))
+		})
+	}
+}
+
+func isItself(t *testing.T, c net.Conn, asked netip.AddrPort) (is bool) {
+	control(t, c, func(fd int) error {
+		is = relay.IsItself(fd, asked)
+		return nil
+	})
+	return is
+}
+
+// TestDelayAndKeepAliveAreAsAsked on both sides of both runners, also where a
+// client's connection becomes one of Go's, which sets its own.
+func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
+	for name, newRunner := range map[string]func() relay.Runner{
+		"stream": func() relay.Runner { return new(relay.Stream) },
+		"loop":   func() relay.Runner { return new(relay.Loop) },
+	} {
+		for _, ask := range []relay.Sock{{}, {Delay: true, KeepAlive: -1}} {
+			t.Run(name+" delay "+strconv.FormatBool(ask.Delay), func(t *testing.T) {
+				b := newBackend(t)
+				r := newRunner()
+				h := open(t, r, "tcp", b.addr(), holding, func(h *house) {
+					h.l.Close()
+					var err error
+					if h.l, err = relay.Listen("127.0.0.1:0", ask); err != nil {
+						t.Fatal(err)
+					}
+				})
+				h.come()
+				waiter := next(t, h.begun)
+				got := make(chan net.Conn, 1)
+				waiter.tell(func(s *session) {
+					c := s.client.Conn()
+					s.client.EndWatch()
+					got <- c
+				})
+				asAsked(t, "client", receive(t, got), ask)
+				dialled, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: b.addr(), Sock: ask})
+				if err != nil {
+					t.Fatal(err)
+				}
+				asAsked(t, "backend", dialled, ask)
+				dialled.Close()
+				waiter.tell(leave)
+				next(t, h.over)
+			})
+		}
+	}
+}
+
+func asAsked(t *testing.T, side string, c net.Conn, ask relay.Sock) {
+	t.Helper()
+	control(t, c, func(fd int) error {
+		noDelay, _ := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+		alive, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+		if (noDelay == 0) != ask.Delay || (alive == 0) != (ask.KeepAlive < 0) {
+			t.Errorf("the %s's socket: TCP_NODELAY %d, SO_KEEPALIVE %d", side, noDelay, alive)
+		}
+		return err
+	})
+}
