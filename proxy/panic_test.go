@@ -341,7 +341,7 @@ func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
 func TestAPanicOfAHook(t *testing.T) {
 	c := oneSlot("")
 	c.Backends = []proxy.BackendConfig{newServer(t, "a").backend()}
-	c.Hooks = proxy.Hooks{Ready: proxy.ReadyNone, BeforeNext: proxy.Hook{OnError: proxy.OnErrorIgnore, Func: func(context.Context, proxy.HookCall) error { panic(fmt.Sprint("hook")) }}}
+	c.Hooks = proxy.Hooks{Ready: proxy.ReadyNone, BeforeNext: proxy.Hook{OnError: proxy.OnErrorIgnore, Func: func(context.Context, proxy.HookCall) error { panic("hook") }}}
 	v, log := logged(t, c, nil)
 	v.dial("one").hears("a one")
 	log.saw(t, "hook before_next of db panicked", "kind=panic", "stack=")
