@@ -26,7 +26,10 @@ func TestMain(m *testing.M) {
 		// The sleep would be a second at the end of each command.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
 	}
-	testscript.Main(tidy{m, races}, map[string]func(){"tcpctl": main})
+	testscript.Main(tidy{m, races}, map[string]func(){"tcpctl": func() {
+		fateOfUpgrades()
+		main()
+	}})
 }
 
 // tidy fails a run that leaves a goroutine behind, or in which the race

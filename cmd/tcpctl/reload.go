@@ -13,6 +13,9 @@ import (
 // reload reads the file again and applies it, and says what has changed; what
 // is wrong changes nothing. Whoever comes second waits.
 func (in *instance) reload(by string) ([]string, error) {
+	if in.before != nil {
+		in.before.Settle() // it could not go back to what this leaves
+	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	if h := in.handover.Load(); h != nil {

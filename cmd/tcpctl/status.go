@@ -126,6 +126,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds))
 		}
 	}
+	for _, p := range now.Predecessors {
+		t = append(t, []string{fmt.Sprintf("\x00process %d, from before an upgrade, has %d of these sessions and %d of those who wait", p.PID, p.Active, p.Waiting)})
+	}
 	return t
 }
 

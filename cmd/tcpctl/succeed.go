@@ -35,7 +35,7 @@ func (in *instance) own(ctx context.Context) {
 	defer in.follows.Done()
 	o := &in.before.Offer
 	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
-	in.before.Accepting(func() proxy.Remaining { return in.engine.Remaining(true) })
+	in.before.Accepting(in.counted)
 	in.tellReady()
 	for tries := 0; ; tries++ {
 		err := in.joinMesh(ctx)
@@ -52,6 +52,8 @@ func (in *instance) own(ctx context.Context) {
 		}
 	}
 }
+
+func (in *instance) counted() proxy.Remaining { return in.engine.Remaining(true) }
 
 // generations are the earlier processes of this instance that still serve
 // clients.

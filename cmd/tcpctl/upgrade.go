@@ -240,9 +240,9 @@ func (h *handover) refusal() error {
 func (in *instance) beginAct(r *api.Request) (end func(), err error) {
 	nothing := func() {}
 	switch r.Act {
-	case "upgrade", "stop", "probe", "mark":
+	case "upgrade", "reload", "stop", "probe", "mark": // those that may not be look by themselves
 		return nothing, nil
-	case "reload", "open", "close":
+	case "open", "close":
 		if in.before != nil {
 			in.before.Settle() // it could not go back to what this leaves
 		}
@@ -250,7 +250,7 @@ func (in *instance) beginAct(r *api.Request) (end func(), err error) {
 	in.acting.RLock()
 	h := in.handover.Load()
 	switch {
-	case h == nil, h.step.Load() == stepOffered && r.Act != "reload" && r.Act != "open" && r.Act != "close":
+	case h == nil, h.step.Load() == stepOffered && r.Act != "open" && r.Act != "close":
 		return in.acting.RUnlock, nil
 	}
 	in.acting.RUnlock()

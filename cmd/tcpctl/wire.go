@@ -101,6 +101,9 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	in.local = &api.Local{Engine: in.engine, By: userName() + "@" + node, Stop: in.askStop,
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.generations.sources
+	if in.before != nil { // which must not count less than anybody has seen
+		in.local.Shown = func() { in.before.Count(in.counted) }
+	}
 	if in.path != "" {
 		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
 	}

@@ -39,6 +39,9 @@ type Local struct {
 	// Begin is asked before each act whether it may be now, and given back what
 	// it has returned after it; nil: always.
 	Begin func(r *Request) (end func(), err error)
+	// Shown is called when a status has been made, before anybody sees it; nil:
+	// nobody wants to know.
+	Shown func()
 	// Predecessors are the earlier processes of the instance that still serve
 	// clients, the oldest first; nil: there are none.
 	Predecessors func() []Predecessor
@@ -98,6 +101,9 @@ func (l *Local) Status(context.Context) (*Status, error) {
 		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
 			s.Plan = report.Info()
 		}
+	}
+	if l.Shown != nil {
+		l.Shown()
 	}
 	return s, nil
 }

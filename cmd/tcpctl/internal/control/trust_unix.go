@@ -5,6 +5,7 @@ package control
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -14,6 +15,10 @@ import (
 // folder, as a service manager does. Where others can write, anybody can have
 // made the folder and answer there.
 func believable(path string, server int) bool {
+	ours := func(uid int) bool { return uid == 0 || uid == os.Geteuid() }
+	if strings.HasPrefix(path, "@") { // an abstract socket has no file
+		return ours(server)
+	}
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return false
@@ -21,7 +26,6 @@ func believable(path string, server int) bool {
 	if path, err = filepath.Abs(path); err != nil {
 		return false
 	}
-	ours := func(uid int) bool { return uid == 0 || uid == os.Geteuid() }
 	dir := filepath.Dir(path)
 	file, _ := owner(path)
 	folder, private := owner(dir)

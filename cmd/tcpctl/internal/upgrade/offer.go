@@ -21,7 +21,12 @@ var (
 	settleAfter  = time.Second
 	settleWithin = 30 * time.Second
 	letGoWithin  = 10 * time.Second
+	lookAgain    = time.Second
 )
+
+// Observe is told how far a handover is, on both sides, at the moments at which
+// a process could die or stand still. It is for tests.
+var Observe = func(predecessor bool, at string) {}
 
 // Offer is what a process gives to the one that follows it.
 type Offer struct {

@@ -60,6 +60,7 @@ func Take() (*Predecessor, error) {
 		return os.NewFile(uintptr(fd), name)
 	})
 	go p.hear(p.done)
+	Observe(false, "offered")
 	return p, nil
 }
 
@@ -69,6 +70,7 @@ func Take() (*Predecessor, error) {
 func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	p.phase, _ = p.phase.asSuccessor(isReady)
 	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // one that has died is heard of below
+	Observe(false, "ready")
 	late := time.NewTimer(openWithin)
 	defer late.Stop()
 	state, why := p.Offer.State, errOdd
@@ -89,7 +91,28 @@ func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	if p.phase, _ = p.phase.asSuccessor(e); p.phase == failed {
 		return state, why
 	}
+	Observe(false, "go")
 	return state, nil
+}
+
+// Count tells the other what is counted, as long as it could take everything
+// back, and is not behind with what it was told.
+func (p *Predecessor) Count(now func() proxy.Remaining) {
+	select {
+	case <-p.released:
+		return
+	default:
+	}
+	rc, err := p.conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	unread := 0
+	rc.Control(func(fd uintptr) { unread, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	if err == nil && unread == 0 {
+		counted := now()
+		p.say(message{Counted: &counted}, acceptWithin)
+	}
 }
 
 // Accepting says that this process accepts, and returns once everything is its
@@ -99,6 +122,7 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) {
 	defer p.Close()
 	defer close(p.released)
 	p.say(message{Accepting: true}, acceptWithin)
+	Observe(false, "accepting")
 	late := time.NewTimer(settleAfter)
 	defer late.Stop()
 	tick := time.NewTicker(settleAfter / 20)
@@ -119,15 +143,13 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) {
 			e, settle = isSettled, nil
 		case <-tick.C:
 			if p.phase == accepting {
-				now := counted()
-				p.say(message{Counted: &now}, acceptWithin)
+				p.Count(counted)
 			}
 			continue
 		}
 		var acts []act
 		if p.phase, acts = p.phase.asSuccessor(e); len(acts) > 0 && acts[0] == saySettled {
-			now := counted()
-			p.say(message{Counted: &now}, acceptWithin)
+			p.Count(counted)
 			p.say(message{Settled: true}, acceptWithin)
 			late.Reset(letGoWithin)
 		}

@@ -44,7 +44,9 @@ type Successor struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
 	late    *time.Timer
-	offer   sync.WaitGroup // it is written
+	helpers sync.WaitGroup // that write the offer, and watch the process
+	pidfd   *os.File       // nil: the system has none
+	exited  chan struct{}  // closed: the process that was started has ended
 	counted proxy.Remaining
 	why     error // it failed
 }
@@ -55,10 +57,11 @@ type Successor struct {
 // it has started, the error says why, and everything is here as it was. The
 // offer's files stay the caller's, who closes them after Settle.
 func Begin(path string, args, env []string, o Offer, d Duties) (*Successor, error) {
-	s := &Successor{duties: d, done: make(chan struct{}), late: time.NewTimer(openWithin)}
+	s := &Successor{duties: d, done: make(chan struct{}), exited: make(chan struct{}), late: time.NewTimer(openWithin)}
 	if err := s.start(path, args, env, o); err != nil {
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
+	Observe(true, "offered")
 	if s.drive(accepting); s.why != nil {
 		s.end()
 		return nil, s.why
@@ -88,12 +91,19 @@ func (s *Successor) drive(until phase) {
 
 // next waits for what happens next.
 func (s *Successor) next() event {
+	late, again, exited := s.late.C, false, s.exited
 	for {
 		select {
+		case <-exited:
+			// A script that has started it may end, with success.
+			if exited = nil; s.cmd.ProcessState == nil && s.cmd.Wait() != nil {
+				s.fail(s.ended())
+				return hasDied
+			}
 		case m, ok := <-s.said:
 			switch {
 			case !ok:
-				s.fail(fmt.Errorf("upgrade: the new process has ended %s; its log may say why", before[s.phase]))
+				s.fail(s.ended())
 				return hasDied
 			case m.Counted != nil:
 				s.counted = *m.Counted
@@ -104,7 +114,13 @@ func (s *Successor) next() event {
 				s.PID = m.PID
 			}
 			return m.event()
-		case <-s.late.C:
+		case <-late:
+			if !again {
+				// It may be this process that stood still: what has been said
+				// meanwhile is on its way here.
+				again, late = true, time.After(lookAgain)
+				continue
+			}
 			s.fail(fmt.Errorf("upgrade: the new process stood still (%s)", s.phase))
 			return isLate
 		case <-s.duties.Stop:
@@ -116,6 +132,10 @@ func (s *Successor) next() event {
 
 // before says when a process has ended that was in a phase.
 var before = map[phase]string{offered: "before it was ready", started: "before it accepted clients", accepting: "soon after it had taken over"}
+
+func (s *Successor) ended() error {
+	return fmt.Errorf("upgrade: the new process has ended %s; its log may say why", before[s.phase])
+}
 
 // fail keeps the first reason.
 func (s *Successor) fail(why error) {
@@ -130,6 +150,7 @@ func (s *Successor) do(a act) {
 		if a == sayGo {
 			return // with it
 		}
+		Observe(true, "ready")
 		state, err := s.duties.StopListening()
 		if err == nil {
 			err = s.say(message{Go: &state}, acceptWithin)
@@ -144,11 +165,15 @@ func (s *Successor) do(a act) {
 			return
 		}
 		s.late.Reset(acceptWithin)
+		Observe(true, "go")
 	case yield:
 		s.late.Reset(settleWithin)
 		s.duties.Yield(s.PID)
+		Observe(true, "accepting")
 	case release:
+		Observe(true, "settled")
 		s.duties.Release(s.PID)
+		Observe(true, "released")
 		s.say(message{Released: true}, letGoWithin) // who has died need not know
 	case kill:
 		s.fail(errOdd)
@@ -191,12 +216,33 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	s.PID = s.cmd.Process.Pid
 	go s.hear(s.done)
 	s.mu.Lock()
-	s.offer.Go(func() {
+	s.helpers.Go(func() {
 		defer s.mu.Unlock()
 		ours.SetWriteDeadline(time.Now().Add(openWithin))
 		ours.Write(text[n:]) // of one that does not read it is heard otherwise
 	})
+	if fd, err := unix.PidfdOpen(s.PID, unix.PIDFD_NONBLOCK); err == nil {
+		s.pidfd = os.NewFile(uintptr(fd), "pidfd")
+		s.helpers.Go(s.watch)
+	}
 	return nil
+}
+
+// watch waits for the end of the process that was started: what it has
+// started in its turn may hold the link open.
+func (s *Successor) watch() {
+	rc, err := s.pidfd.SyscallConn()
+	if err != nil {
+		return
+	}
+	err = rc.Read(func(fd uintptr) bool {
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, _ := unix.Poll(ready, 0)
+		return n > 0
+	})
+	if err == nil {
+		close(s.exited)
+	}
 }
 
 // goneWithin bounds the wait for the kernel to take a killed process apart.
@@ -206,8 +252,10 @@ const goneWithin = 2 * time.Second
 // has our descriptors.
 func (s *Successor) kill() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	s.cmd.Process.Kill() // before it had its group
-	s.cmd.Wait()
+	if s.cmd.ProcessState == nil {
+		s.cmd.Process.Kill() // before it had its group
+		s.cmd.Wait()
+	}
 	timer := time.NewTimer(goneWithin)
 	defer timer.Stop()
 	for {
@@ -233,7 +281,10 @@ func (s *Successor) end() {
 	s.conn.Close()
 	for range s.said {
 	}
-	s.offer.Wait()
+	if s.pidfd != nil {
+		s.pidfd.Close()
+	}
+	s.helpers.Wait()
 	if s.cmd.ProcessState == nil {
 		s.cmd.Process.Release()
 	}

@@ -465,7 +465,6 @@ func TestFollowers(t *testing.T) {
 	mu.Lock()
 	now.Services = map[string]proxy.Rest{"db": {Active: 1}}
 	mu.Unlock()
-	hears(1, false)
 	hears(1, true)
 	go func() {
 		for range said {

@@ -41,6 +41,7 @@ func Take() (*Predecessor, error) { return nil, nil }
 
 func (*Predecessor) Ready(<-chan os.Signal) (State, error) { return State{}, errNotHere }
 func (*Predecessor) Accepting(func() proxy.Remaining)      {}
+func (*Predecessor) Count(func() proxy.Remaining)          {}
 func (*Predecessor) Settle()                               {}
 func (*Predecessor) Released() <-chan struct{}             { return nil }
 func (*Predecessor) Fail(error)                            {}

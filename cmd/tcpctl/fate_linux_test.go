@@ -1,0 +1,32 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+)
+
+// upgradeFate has the processes of an instance die, or stand still, at a
+// moment of each upgrade: "old go die", "new ready halt".
+const upgradeFate = "TCPCTL_TEST_UPGRADE"
+
+// fateOfUpgrades is for the processes that tests start.
+func fateOfUpgrades() {
+	words := strings.Fields(os.Getenv(upgradeFate))
+	if len(words) != 3 {
+		return
+	}
+	upgrade.Observe = func(old bool, at string) {
+		if old != (words[0] == "old") || at != words[1] {
+			return
+		}
+		if words[2] == "halt" {
+			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			return
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
