@@ -163,6 +163,9 @@ func (b *Backend) info() BackendInfo {
 	if b.seen > 0 {
 		i.Check = &CheckInfo{OK: b.last.OK, Streak: b.judge.Streak(), Need: b.judge.Need(),
 			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
+		if b.hooked && i.Check.Streak == 0 {
+			i.Check.Streak, i.Check.Need = 1, 1 // the one look after a hook that failed
+		}
 	}
 	if what, times := b.doubt(); what != "" && b.judge.Up() {
 		i.Check = &CheckInfo{Streak: times, Need: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}

@@ -134,7 +134,7 @@ func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 		t.Errorf("after two: %q", got)
 	}
 	come(3)
-	if got := kindsOf(v, proxy.EventHookFailing); len(got) != 1 || !strings.HasPrefix(got[0], "alarm hook before_next of") || !strings.Contains(got[0], "3 times in a row") {
+	if got := kindsOf(v, proxy.EventHookFailing); len(got) != 1 || !strings.HasPrefix(got[0], "alarm hook before_next of") || !strings.Contains(got[0], "failed 3 times in a row: not today") {
 		t.Errorf("after five: %q", got)
 	}
 	if i := v.svc.Info(); i.Hook.Failed != 5 || i.Hook.Text(time.Now()) != "! before_next failed 5 times; clients go on" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/command"
@@ -126,11 +127,16 @@ func (s *Service) hookFailed(hook Hook, call HookCall, r hookResult, ev Event) {
 	h.failed[call.Reason]++
 	n := h.failed[call.Reason]
 	ev.Level = LevelWarn
-	ev.Text = fmt.Sprintf("hook %s of %s failed: %v", call.Reason, s.name, r.err)
+	why := strings.TrimPrefix(r.err.Error(), "command: ")
 	if r.said != "" {
-		ev.Text += ": " + r.said
+		why += ": " + r.said
 	}
+	ev.Text = fmt.Sprintf("hook %s of %s failed: %s", call.Reason, s.name, why)
 	h.last = ev.Text
+	if n == hookAlarm {
+		ev.Kind, ev.Level = EventHookFailing, LevelAlarm
+		ev.Text = fmt.Sprintf("hook %s of %s failed %d times in a row: %s", call.Reason, s.name, n, why)
+	}
 	onError := hook.onError()
 	switch {
 	case onError == OnErrorCheck && r.met:
@@ -151,17 +157,11 @@ func (s *Service) hookFailed(hook Hook, call HookCall, r hookResult, ev Event) {
 			b.downAfter(call.Reason, seen)
 		}
 	}
-	if n < hookAlarm {
+	if n <= hookAlarm {
 		s.engine.Note(ev)
-		return
+	} else {
+		s.engine.noteSeldom(ev)
 	}
-	if n == hookAlarm {
-		ev.Kind, ev.Level = EventHookFailing, LevelAlarm
-		ev.Text = fmt.Sprintf("hook %s of %s has failed %d times in a row: %s", call.Reason, s.name, n, ev.Text)
-		s.engine.Note(ev)
-		return
-	}
-	s.engine.noteSeldom(ev)
 }
 
 // hookRejects turns the next client away. The queue is locked.
