@@ -59,8 +59,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 	if ev.End == relay.FIN {
 		reason = ReasonFIN
 	}
-	var known *EndError
-	if errors.As(ev.Side.EndedBy(), &known) {
+	if known := knownEnd(ev.Side.EndedBy()); known != nil {
 		if reason, detail = known.Reason, known.Error(); known.By != "" {
 			by = known.By
 		}
@@ -90,6 +89,21 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.ends(ending{by: other, phase: PhaseRelay, reason: ReasonReset})
 		s.endsByReset(other)
 	}
+}
+
+// knownEnd is what a side's own protocol says of its end; nil: nothing.
+func knownEnd(by error) *EndError {
+	var known *EndError
+	if !errors.As(by, &known) && errors.Is(by, relay.ErrTLSTruncated) {
+		known = &EndError{Reason: ReasonTLSTruncated, Err: relay.ErrTLSTruncated}
+	}
+	return known
+}
+
+// isTLSTruncated says whether a TLS stream was not announced to end.
+func isTLSTruncated(by error) bool {
+	known := knownEnd(by)
+	return known != nil && known.Reason == ReasonTLSTruncated
 }
 
 // endsByReset has both sides see a reset, also where one had ended before.

@@ -111,6 +111,7 @@ type ServiceConfig struct {
 	TrustedProxies   []netip.Prefix // whose headers are believed; others are refused
 	SendProxy        int            // the version of the PROXY header for backends; 0: none
 	TLS              *tls.Config    // from clients; nil: none
+	TLSStrictEnd     bool           // a client whose TLS ends without close_notify resets its backend, once that has acknowledged everything
 	Protocol         Protocol       // that clients speak around their bytes; nil: none. It is the engine's once that has started
 
 	Lock  LockConfig

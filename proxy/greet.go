@@ -113,6 +113,9 @@ func (s *Session) greeted(g greeting) {
 		if g.conn != nil {
 			s.encrypted = true
 			s.client.Wrap(g.conn)
+			if c := s.service.config(); c.TLSStrictEnd {
+				s.client.StrictEnd(c.HalfCloseTimeout, isTLSTruncated)
+			}
 		}
 		s.client.Unread(g.early)
 	})

@@ -52,12 +52,18 @@ func (p *pair) pump(src, dst *Side) {
 	switch end {
 	case FIN:
 		betweenLooks()
-		end = src.judge(src.death())
+		if end = src.judge(src.death()); end == Reset {
+			src.endedBy = nil // it had no time to
+		}
 	case Reset:
 		src.add(sideReset)
 	}
-	if end == Reset {
-		dst.flush()
+	switch patience, breaksOff := src.breaksOff(); {
+	case end == FIN && breaksOff:
+		dst.flush(patience)
+		end = Reset
+	case end == Reset:
+		dst.flush(flushStalled)
 	}
 	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
 	if end == FIN {
@@ -132,7 +138,7 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 	full := 0 // reads in a row that filled the buffer
 	for {
 		if deaf && dst.gone() && p.going.Load() == 1 {
-			src.flush()
+			src.flush(flushStalled)
 			return Gone, false
 		}
 		n, err := in.read(deliver)
@@ -140,7 +146,7 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 			return src.endOf(err), false
 		}
 		if deaf && p.going.Load() == 1 {
-			src.flush()
+			src.flush(flushStalled)
 			if dst.has(sideEnded) {
 				return Gone, false
 			}
@@ -179,15 +185,18 @@ func (e writeError) Unwrap() error { return e.error }
 const flushStalled = time.Second
 
 // flush waits until the side has taken what was written to it: a reset would
-// destroy what is still under way. It gives up on a side that has stopped
-// taking, and where the system does not tell.
-func (s *Side) flush() {
+// destroy what is still under way. It gives up on a side that takes nothing
+// for so long (negative: never), and where the system does not tell.
+func (s *Side) flush(stalled time.Duration) {
 	owed := s.unsent()
-	for since := time.Now(); owed > 0 && time.Since(since) < flushStalled; {
-		time.Sleep(time.Millisecond)
+	wait := time.Millisecond
+	for since := time.Now(); owed > 0 && (stalled < 0 || time.Since(since) < stalled); {
+		time.Sleep(wait)
 		now := s.unsent()
 		if now < owed {
-			since = time.Now()
+			since, wait = time.Now(), time.Millisecond
+		} else {
+			wait = min(2*wait, 20*time.Millisecond)
 		}
 		owed = now
 	}
@@ -196,10 +205,13 @@ func (s *Side) flush() {
 // endOf says how a side ended whose reading ended with err.
 func (s *Side) endOf(err error) End {
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && s.truncated():
+		if s.endedBy == nil && s.truncated() {
+			s.endedBy = ErrTLSTruncated
+		}
 		return FIN
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.limit.isOver():
-		s.flush()
+		s.flush(flushStalled)
 		return Gone
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return Closed

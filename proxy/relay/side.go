@@ -40,10 +40,11 @@ type connSide struct {
 	watch *watch
 	tls   *tls.Conn // nil: it does not speak TLS
 
-	endedBy error // what a Framed connection's reading ended with; nil: its goodbye
+	endedBy error // what its reading ended with; nil: its end, or its protocol's goodbye
 	spot    *spot // nil: it is never parked
 	pace    *pace // nil: no limit
 	limit   readLimit
+	strict  func(endedBy error) (patience time.Duration, is bool) // nil: never
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -125,8 +126,8 @@ func (s *Side) Watched() bool {
 	return s.watch != nil
 }
 
-// EndedBy is the error that ended the side where its connection is Framed,
-// nil after a goodbye. It is known from the side's Ended on.
+// EndedBy is the error that ended the side where its connection is Framed or
+// speaks TLS, nil after a goodbye. It is known from the side's Ended on.
 func (s *Side) EndedBy() error {
 	if s.connSide == nil {
 		return nil
@@ -143,6 +144,9 @@ func (s *Side) closeWrite() {
 	s.add(sideShut)
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
+	}
+	if t, ok := s.conn.(*tls.Conn); ok { // that was its close_notify
+		finUnder(t)
 	}
 }
 
@@ -166,4 +170,20 @@ func (s *Side) closeConn(reset bool) {
 		}
 	}
 	s.conn.Close()
+}
+
+// finUnder ends the stream of a TCP connection that TLS has ended its own of.
+func finUnder(c interface{ NetConn() net.Conn }) {
+	under := c.NetConn()
+	for {
+		switch c := under.(type) {
+		case interface{ CloseWrite() error }:
+			c.CloseWrite()
+			return
+		case interface{ NetConn() net.Conn }:
+			under = c.NetConn()
+		default:
+			return
+		}
+	}
 }

@@ -17,7 +17,10 @@ func (s *Side) unsent() (n int) {
 
 // death asks the kernel about a side that was read to its end.
 func (s *Side) death() (d death) {
-	if rc := spliceable(s.conn); rc != nil {
+	if _, framed := s.conn.(Framed); framed {
+		return d // its protocol has said that it ends
+	}
+	if rc := rawConnOf(s.conn); rc != nil {
 		rc.Control(func(fd uintptr) { d = deathOf(int32(fd)) })
 	}
 	return d

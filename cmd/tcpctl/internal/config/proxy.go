@@ -83,6 +83,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		AcceptProxy:      s.AcceptProxy,
 		TrustedProxies:   s.TrustedProxies,
 		SendProxy:        s.SendProxy,
+		TLSStrictEnd:     s.TLS != nil && s.TLS.StrictEnd,
 
 		Queue: proxy.QueueConfig{
 			Max:         orOff(s.Queue.Max),

@@ -134,6 +134,9 @@ type TLS struct {
 	Cert     string `toml:"cert" file:"file"`
 	Key      string `toml:"key" file:"file"`
 	ClientCA string `toml:"client_ca" file:"file"` // "": clients need no certificate
+	// A client that ends without close_notify resets its backend, once that has
+	// acknowledged all that came.
+	StrictEnd bool `toml:"strict_end" default:"false"`
 }
 
 // WS lets WebSocket clients in.
