@@ -47,6 +47,8 @@ type Engine struct {
 	opened   bool
 	left     bool // its doors are another engine's
 
+	remainingMu  sync.Mutex
+	remaining    uint64 // numbers what Remaining has said
 	followMu     sync.Mutex
 	predecessors map[string]*Remaining // by what Follow calls them; "": the sum of those that have ended
 }

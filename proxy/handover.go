@@ -111,6 +111,7 @@ type Remaining struct {
 	Services map[string]Rest `json:"services"`
 	Counters []ServiceInfo   `json:"counters,omitempty"` // of which only what grows is used; none: as before
 	Sessions uint64          `json:"sessions,omitempty"` // have been numbered
+	Number   uint64          `json:"number"`             // of two, the later has the greater one
 }
 
 // Handover tells what there is at this moment. Self is what the engine that
@@ -214,7 +215,10 @@ func (e *Engine) StartListening(doors []Door) error {
 // Remaining is what there is of each service, of this engine alone; those of
 // which nothing is left are not in it.
 func (e *Engine) Remaining(counters bool) Remaining {
-	all := Remaining{Services: map[string]Rest{}, Sessions: e.sessions.Load()}
+	e.remainingMu.Lock()
+	defer e.remainingMu.Unlock()
+	e.remaining++
+	all := Remaining{Services: map[string]Rest{}, Sessions: e.sessions.Load(), Number: e.remaining}
 	for _, s := range e.all() {
 		var r Rest
 		s.queue.View(func() { r = s.remaining() })
@@ -283,6 +287,9 @@ func (e *Engine) Follow(who string, now *Remaining) {
 		ended.Counters = sumOf(ended, was)
 	} else {
 		next := *now
+		if was != nil && next.Number < was.Number {
+			return // it has come another way, and been overtaken
+		}
 		if next.Counters == nil && was != nil {
 			next.Counters = was.Counters
 		}

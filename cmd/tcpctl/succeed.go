@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
@@ -69,6 +70,7 @@ type generations struct {
 type generation struct {
 	upgrade.Generation
 	client *control.Client
+	quiet  *atomic.Int64 // when it did not answer, in nanoseconds since 1970
 }
 
 func newGenerations(e *proxy.Engine) *generations {
@@ -82,7 +84,7 @@ func (g *generations) follow(all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, one := range all {
-		g.all = append(g.all, generation{one, control.Dial(one.Addr)})
+		g.all = append(g.all, generation{one, control.Dial(one.Addr), new(atomic.Int64)})
 		g.wg.Go(func() { g.followOne(one) })
 	}
 }
@@ -102,9 +104,9 @@ func (g *generations) followOne(one upgrade.Generation) {
 	} else {
 		note(proxy.LevelInfo, "has served its last client")
 	}
-	g.engine.Follow(one.Addr, nil)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.engine.Follow(one.Addr, nil)
 	g.all = slices.DeleteFunc(g.all, func(o generation) bool {
 		if o.Generation == one {
 			o.client.Close()
@@ -130,6 +132,36 @@ func (g *generations) sources() (all []api.Predecessor) {
 		all = append(all, api.Predecessor{Source: one.client, PID: one.PID, Engine: one.Addr})
 	}
 	return all
+}
+
+// quietFor is how long one is not asked again that did not answer.
+const quietFor = 2 * time.Second
+
+// refresh asks each what it has by now, so that no counter is less than what
+// that one has shown itself, or somebody has seen here.
+func (g *generations) refresh(ctx context.Context) {
+	g.mu.Lock()
+	all := slices.Clone(g.all)
+	g.mu.Unlock()
+	var asked sync.WaitGroup
+	for _, one := range all {
+		if time.Since(time.Unix(0, one.quiet.Load())) < quietFor {
+			continue
+		}
+		asked.Go(func() {
+			now, err := upgrade.Ask(ctx, one.Addr)
+			if err != nil {
+				one.quiet.Store(time.Now().UnixNano())
+				return
+			}
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if slices.ContainsFunc(g.all, func(o generation) bool { return o.Generation == one.Generation }) { // else it has ended
+				g.engine.Follow(one.Addr, &now)
+			}
+		})
+	}
+	asked.Wait()
 }
 
 // end asks them all to end within the grace.

@@ -102,6 +102,7 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 		Node: api.Node{Name: node, Version: versionText(), Started: time.Now(), ConfigHash: in.hash()}}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.generations.sources
 	if in.before != nil { // which must not count less than anybody has seen
+		in.local.Refresh = in.generations.refresh
 		in.local.Shown = func() { in.before.Count(in.counted) }
 	}
 	if in.path != "" {

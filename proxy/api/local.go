@@ -39,6 +39,9 @@ type Local struct {
 	// Begin is asked before each act whether it may be now, and given back what
 	// it has returned after it; nil: always.
 	Begin func(r *Request) (end func(), err error)
+	// Refresh is called before a status is made, so that the engine knows what
+	// its predecessors have by now; nil: there are none.
+	Refresh func(context.Context)
 	// Shown is called when a status has been made, before anybody sees it; nil:
 	// nobody wants to know.
 	Shown func()
@@ -83,7 +86,10 @@ func (l *Local) SetConfigHash(hash string) { l.hash.Store(&hash) }
 
 var _ Source = (*Local)(nil)
 
-func (l *Local) Status(context.Context) (*Status, error) {
+func (l *Local) Status(ctx context.Context) (*Status, error) {
+	if l.Refresh != nil {
+		l.Refresh(ctx)
+	}
 	s := &Status{Node: l.Node, Services: l.Engine.Services()}
 	s.Node.PID = os.Getpid()
 	s.Node.Now = time.Now()

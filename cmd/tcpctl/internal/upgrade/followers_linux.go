@@ -24,7 +24,10 @@ const (
 	countEvery  = 12                    // looks: counters are less urgent
 	lifeEvery   = time.Second           // one that has nothing new says so
 	quietWithin = 10 * time.Second      // and one that does not stands still
+	askWithin   = 300 * time.Millisecond
 	remaining   = "/v1/remaining"
+
+	remainingNow = remaining + "/now"
 )
 
 // Followers are the later processes of this instance, as one sees them that
@@ -52,6 +55,7 @@ func ServeFollowers(handler http.Handler, look func(counters bool) proxy.Remaini
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.HandleFunc("GET "+remaining, func(w http.ResponseWriter, r *http.Request) { tell(w, r, look) })
+	mux.HandleFunc("GET "+remainingNow, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(look(true)) })
 	f.http = &http.Server{Handler: mux, ReadHeaderTimeout: acceptWithin, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
 		defer close(f.served)
@@ -147,32 +151,56 @@ func Follow(ctx context.Context, addr string, f func(proxy.Remaining), trouble f
 	}
 }
 
+// Ask asks once what the process at addr has at this moment.
+func Ask(ctx context.Context, addr string) (now proxy.Remaining, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	err = get(ctx, addr, remainingNow, askWithin, func(in *json.Decoder) error { return in.Decode(&now) })
+	return now, err
+}
+
 // errQuiet says that it lives, and says nothing.
 var errQuiet = errors.New("upgrade: it does not answer")
 
 // followOnce follows as long as one connection lives; its end is no error.
 func followOnce(ctx context.Context, addr string, f func(proxy.Remaining)) error {
-	c, err := (&net.Dialer{Timeout: quietWithin}).DialContext(ctx, "unix", addr)
+	err := get(ctx, addr, remaining, quietWithin, func(in *json.Decoder) error {
+		var now proxy.Remaining
+		if err := in.Decode(&now); err != nil {
+			return err
+		}
+		f(now)
+		return errMore
+	})
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errQuiet
+	}
+	return nil
+}
+
+var errMore = errors.New("upgrade: there is more to read")
+
+// get reads an answer as long as read wants more, each time within a limit.
+func get(ctx context.Context, addr, path string, within time.Duration, read func(*json.Decoder) error) error {
+	c, err := (&net.Dialer{Timeout: within}).DialContext(ctx, "unix", addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	c.SetDeadline(time.Now().Add(quietWithin))
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: tcpctl\r\nConnection: close\r\n\r\n", remaining)
+	c.SetDeadline(time.Now().Add(within))
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: tcpctl\r\nConnection: close\r\n\r\n", path)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err == nil {
-		defer resp.Body.Close()
-		for in := json.NewDecoder(resp.Body); err == nil; {
-			var now proxy.Remaining
-			c.SetDeadline(time.Now().Add(quietWithin))
-			if err = in.Decode(&now); err == nil {
-				f(now)
-			}
-		}
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errQuiet
+	defer resp.Body.Close()
+	in := json.NewDecoder(resp.Body)
+	for err = read(in); err == errMore; err = read(in) {
+		c.SetDeadline(time.Now().Add(within))
 	}
-	return nil
+	return err
 }

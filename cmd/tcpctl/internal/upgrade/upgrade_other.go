@@ -60,3 +60,6 @@ func (*Followers) Close()       {}
 
 // Follow finds nobody.
 func Follow(context.Context, string, func(proxy.Remaining), func(error)) {}
+
+// Ask finds nobody.
+func Ask(context.Context, string) (proxy.Remaining, error) { return proxy.Remaining{}, errNotHere }
