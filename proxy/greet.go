@@ -132,20 +132,41 @@ func readHeader(conn net.Conn) relay.Event {
 	conn.SetReadDeadline(time.Now().Add(greetTimeout))
 	defer conn.SetReadDeadline(time.Time{})
 	r := bufio.NewReaderSize(conn, maxHeader)
-	err := awaitHeader(r)
-	var h *proxyproto.Header
+	size, err := awaitHeader(r)
+	var g greeting
 	if err == nil {
-		h, err = proxyproto.Read(r)
+		g.from, err = parseHeader(r, size)
 	}
 	if err != nil {
 		return relay.Event{Kind: relay.Opened, Err: err, Arg: greeting{refused: ReasonProxyHeader}}
 	}
-	var g greeting
-	if from, ok := h.SourceAddr.(*net.TCPAddr); ok && h.Command.IsProxy() {
-		g.from = from.AddrPort()
-	}
 	g.early, _ = r.Peek(r.Buffered())
 	return relay.Event{Kind: relay.Opened, Arg: g}
+}
+
+// parseHeader takes a header that is there, and gives the client that it
+// speaks for: none of v1's UNKNOWN, of v2's LOCAL and UNSPEC, and of addresses
+// that are not TCP's. The size is that of one of version 2, else 0.
+func parseHeader(r *bufio.Reader, size int) (from netip.AddrPort, err error) {
+	if size > 0 {
+		header, _ := r.Peek(size)
+		nobody, err := checkV2(header)
+		if err != nil {
+			return from, err
+		}
+		if nobody {
+			r.Discard(size)
+			return from, nil
+		}
+	}
+	h, err := proxyproto.Read(r)
+	if err != nil {
+		return from, err
+	}
+	if a, ok := h.SourceAddr.(*net.TCPAddr); ok && h.Command.IsProxy() {
+		from = a.AddrPort()
+	}
+	return from, nil
 }
 
 // byByte is read one byte at a time, so that nothing is read ahead.
@@ -160,40 +181,40 @@ const (
 
 // awaitHeader reads until the whole header is there, in however many pieces
 // it comes: go-proxyproto wants it in one. What cannot become one is refused
-// at its first byte that does not fit.
-func awaitHeader(r *bufio.Reader) error {
+// at its first byte that does not fit. The size is that of version 2, else 0.
+func awaitHeader(r *bufio.Reader) (size int, err error) {
 	for n := 1; ; n = max(n, r.Buffered()) + 1 {
 		switch _, err := r.Peek(n); {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("it was not whole within %s", greetTimeout)
+			return 0, fmt.Errorf("it was not whole within %s", greetTimeout)
 		case errors.Is(err, io.EOF):
-			return errors.New("the client ended before it was whole")
+			return 0, errors.New("the client ended before it was whole")
 		case err != nil:
-			return err
+			return 0, err
 		}
 		b, _ := r.Peek(r.Buffered())
 		text := string(b)
 		switch {
 		case strings.HasPrefix(text, headerV1):
 			if strings.Contains(text, "\r\n") {
-				return nil
+				return 0, nil
 			}
 			if len(text) > 107 {
-				return errors.New("a version 1 header has no more than 107 bytes")
+				return 0, errors.New("a version 1 header has no more than 107 bytes")
 			}
 		case strings.HasPrefix(text, headerV2):
-			if len(b) < 16 {
+			if len(b) < v2Fixed {
 				break
 			}
-			size := 16 + int(binary.BigEndian.Uint16(b[14:16]))
+			size := v2Fixed + int(binary.BigEndian.Uint16(b[14:16]))
 			if size > maxHeader {
-				return fmt.Errorf("a header of %d bytes is too long", size)
+				return 0, fmt.Errorf("a header of %d bytes is too long", size)
 			}
 			if len(b) >= size {
-				return nil
+				return size, nil
 			}
 		case !strings.HasPrefix(headerV1, text) && !strings.HasPrefix(headerV2, text):
-			return fmt.Errorf("it begins with %.12q", text)
+			return 0, fmt.Errorf("it begins with %.12q", text)
 		}
 	}
 }

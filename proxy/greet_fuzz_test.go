@@ -26,6 +26,8 @@ func FuzzHeader(f *testing.F) {
 	f.Add([]byte("PROXY UNKNOWN\r\n"))
 	f.Add([]byte(headerV2 + "\x21\x11\x00\x0c\x0a\x01\x02\x03\x7f\x00\x00\x01\x11\xd7\x00\x50hello"))
 	f.Add([]byte(headerV2 + "\x20\x00\x00\x00"))
+	f.Add([]byte(headerV2 + "\x21\x00\x00\x0b\x03\x00\x01x\x03\x00\x04abcdhello"))
+	f.Add([]byte(headerV2 + "\x21\x11\x00\x1d\x0a\x01\x02\x03\x7f\x00\x00\x01\x11\xd7\x00\x50\x20\x00\x08\x01\x00\x00\x00\x00\x21\x00\x00\x04\x00\x00\x03\x00\x04hello"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		whole := readHeader(said{Reader: bytes.NewReader(b)})
 		pieces := readHeader(said{Reader: &oneByOne{b}})

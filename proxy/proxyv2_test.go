@@ -1,0 +1,98 @@
+package proxy_test
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// tlv is one of a PROXY header's.
+func tlv(kind byte, value string) string {
+	return string(binary.BigEndian.AppendUint16([]byte{kind}, uint16(len(value)))) + value
+}
+
+// v2 is a PROXY header of version 2 with any command, family and block.
+func v2(command, family byte, block string) string {
+	return "\r\n\r\n\x00\r\nQUIT\n" + string(binary.BigEndian.AppendUint16([]byte{command, family}, uint16(len(block)))) + block
+}
+
+// summed puts its checksum into a header that has zeros for it at its end.
+func summed(header string) string {
+	sum := crc32.Checksum([]byte(header), crc32.MakeTable(crc32.Castagnoli))
+	return header[:len(header)-4] + string(binary.BigEndian.AppendUint32(nil, sum))
+}
+
+// TestPROXYHeadersThatSayMore: what stands behind the addresses is looked over,
+// and a header that speaks for nobody lets in whoever has connected.
+func TestPROXYHeadersThatSayMore(t *testing.T) {
+	const (
+		four    = "\x0a\x01\x02\x03\x0a\x09\x09\x09\x11\xd7\x00\x50"
+		nobody  = "127.0.0.1:"
+		client  = "10.1.2.3:4567"
+		ssl     = "\x01\x00\x00\x00\x00"
+		refused = ""
+	)
+	zeros := tlv(3, "\x00\x00\x00\x00")
+	for name, test := range map[string]struct{ header, want string }{
+		"v1 UNKNOWN":                {"PROXY UNKNOWN\r\n", nobody},
+		"v1 UNKNOWN with addresses": {"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", nobody},
+		"LOCAL":                     {v2(0x20, 0, ""), nobody},
+		"LOCAL with a family":       {v2(0x20, 0x11, four), nobody},
+		"LOCAL with anything":       {v2(0x20, 0x99, "\xff\xff\xff\xff"), nobody},
+		"UNSPEC":                    {v2(0x21, 0, ""), nobody},
+		"UNSPEC with anything":      {v2(0x21, 0, "\xff\xff\xff\xff"), nobody},
+		"UNSPEC with a checksum":    {summed(v2(0x21, 0, tlv(4, "pad")+zeros)), nobody},
+		"UNSPEC with a wrong one":   {v2(0x21, 0, tlv(4, "pad")+zeros), refused},
+		"LOCAL with a wrong one":    {v2(0x20, 0, zeros), refused},
+		"a checksum":                {summed(v2(0x21, 0x11, four+tlv(1, "h2")+zeros)), client},
+		"a wrong checksum":          {v2(0x21, 0x11, four+zeros), refused},
+		"another byte than summed":  {strings.Replace(summed(v2(0x21, 0x11, four+tlv(1, "h2")+zeros)), "h2", "h3", 1), refused},
+		"two checksums":             {summed(v2(0x21, 0x11, four+zeros+zeros)), refused},
+		"a short checksum":          {v2(0x21, 0x11, four+tlv(3, "abc")), refused},
+		"a TLV beyond the end":      {v2(0x21, 0x11, four+"\x01\x00\x09h2"), refused},
+		"half a TLV":                {v2(0x21, 0x11, four+"\x01\x00"), refused},
+		"TLS":                       {v2(0x21, 0x11, four+tlv(0x20, ssl+tlv(0x21, "TLSv1.3"))), client},
+		"TLS, short":                {v2(0x21, 0x11, four+tlv(0x20, "\x01")), refused},
+		"TLS, beyond its end":       {v2(0x21, 0x11, four+tlv(0x20, ssl+"\x21\x00\x09x")), refused},
+		"an unknown TLV":            {v2(0x21, 0x11, four+tlv(0xee, "x")), client},
+		"a long unique ID":          {v2(0x21, 0x11, four+tlv(5, strings.Repeat("x", 129))), refused},
+		"the longest":               {v2(0x21, 0x11, four+tlv(0xee, strings.Repeat("x", 4096-16-12-3))), client},
+		"too long":                  {v2(0x21, 0x11, four+tlv(0xee, strings.Repeat("x", 4096-16-12-2))), refused},
+		"no such family":            {v2(0x21, 0x13, four), refused},
+		"too short for its family":  {v2(0x21, 0x21, four), refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback}, newServer(t, "a"))
+			for _, pieces := range []bool{false, true} {
+				c := v.dial("")
+				c.Conn.(*net.TCPConn).SetNoDelay(true)
+				text := test.header + "hello\n"
+				told := false // of the reset, by a write
+				for len(text) > 0 && !told {
+					n := len(text)
+					if pieces {
+						n = 1
+					}
+					_, err := io.WriteString(c, text[:n])
+					told, text = err != nil, text[n:]
+				}
+				switch {
+				case test.want == refused && !told:
+					c.isReset()
+				case test.want != refused:
+					c.hears("a hello")
+					c.Close()
+				}
+				r := v.record()
+				if r.Served != (test.want != refused) || !strings.HasPrefix(r.Client, test.want) || !r.Served && r.Reason != proxy.ReasonProxyHeader {
+					t.Errorf("in pieces %t: %+v", pieces, r)
+				}
+			}
+		})
+	}
+}
