@@ -98,7 +98,9 @@ func find(name, userDir string) (*file, error) {
 		if err == nil {
 			return parse(name, path, text)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		// In a folder that is closed to this user there is none of its themes:
+		// a service that sudo or systemd has started has another's HOME.
+		if _, seen := os.Stat(userDir); !errors.Is(err, fs.ErrNotExist) && !errors.Is(seen, fs.ErrPermission) {
 			return nil, fmt.Errorf("themes: %w", err)
 		}
 	}

@@ -27,7 +27,7 @@ var beyond = []string{
 	".services[].pause.limit", ".services[].pause.then",
 	".services[].backends[].drain.since", ".services[].backends[].drain.reason",
 	".services[].backends[].check.need", ".services[].backends[].check.last",
-	".mesh.node", ".mesh.listen", ".mesh.secret", ".mesh.sources",
+	".mesh.node", ".mesh.id", ".mesh.label", ".mesh.listen", ".mesh.secret", ".mesh.sources", ".mesh.peers[].label",
 	".mesh.peers[].id", ".mesh.peers[].since", ".mesh.peers[].seen", ".mesh.peers[].skew_seconds", ".mesh.peers[].version",
 	".mesh.peers[].trusted", ".mesh.peers[].services",
 	".plan.owner", ".plan.reason", ".plan.state", ".plan.steps[].detail",

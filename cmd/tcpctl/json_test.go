@@ -79,6 +79,9 @@ mdns = false
 			if err := dec.Decode(&more); err != io.EOF {
 				t.Errorf("%s: more than one document\n%s", line, out)
 			}
+			if strings.Contains(string(out), "null") {
+				t.Errorf("%s: a list or an object is null\n%s", line, out)
+			}
 			if strings.Contains(string(out), `\u003`) {
 				t.Errorf("%s: characters are escaped that need not be\n%s", line, out)
 			}

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -85,8 +83,7 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 // followPlan shows a plan's steps until it has ended, then its report; the
 // exit status is the plan's.
 func followPlan(cmd *cobra.Command, src api.Planner, id string, asJSON bool) error {
-	progress := &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
-	r, err := watchPlan(cmd.Context(), src, id, progress)
+	r, err := watchPlan(cmd.Context(), src, id, newProgress())
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, 
 	if err != nil {
 		return nil, err
 	}
-	all := append(l.earlierQueue(ctx, service), s.Waiters()...)
+	all := append([]proxy.WaiterInfo{}, append(l.earlierQueue(ctx, service), s.Waiters()...)...)
 	for i := range all {
 		all[i].Position = i + 1
 	}
