@@ -39,6 +39,9 @@ func (v *visit) dialFrom(ip, name string) *client {
 func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
 	v.Helper()
 	c, err := d.Dial(network, addr)
+	if errors.Is(err, syscall.ECONNRESET) {
+		c, err = resetConn{}, nil // before it has noticed that it is connected
+	}
 	if err != nil {
 		v.Fatal(err)
 	}
@@ -48,6 +51,14 @@ func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
 	}
 	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
 }
+
+// resetConn is a connection that was reset as soon as it was there.
+type resetConn struct{ net.Conn }
+
+func (resetConn) Read([]byte) (int, error)        { return 0, syscall.ECONNRESET }
+func (resetConn) Write([]byte) (int, error)       { return 0, syscall.ECONNRESET }
+func (resetConn) Close() error                    { return nil }
+func (resetConn) SetReadDeadline(time.Time) error { return nil }
 
 // turnedAway comes as a client and fails the test unless it is reset, which it
 // may be before it has noticed that it is connected.
