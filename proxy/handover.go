@@ -100,9 +100,16 @@ type Handover struct {
 	Closed   []string                     `json:"closed"`   // services that an operator has closed
 	Up       map[string]map[string]string `json:"up"`       // where the backends are that are up, by service and name
 	Sessions uint64                       `json:"sessions"` // have been numbered
+	Hooks    map[string]HooksHanded       `json:"hooks"`    // by service
 	// Predecessors are the processes that the sums of counters are made of,
 	// also those that have ended, by the names that Follow knows them by.
 	Predecessors map[string]Remaining `json:"predecessors"`
+}
+
+// HooksHanded is what the hooks of a service go on from.
+type HooksHanded struct {
+	Admitted int  `json:"admitted"`  // clients let in
+	AfterTTL bool `json:"after_ttl"` // before_next is due, whichever number that is
 }
 
 // Remaining is what an engine that has stopped listening still has, and what
@@ -117,11 +124,15 @@ type Remaining struct {
 // Handover tells what there is at this moment. Self is what the engine that
 // follows is to call this one.
 func (e *Engine) Handover(self string) Handover {
-	h := Handover{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Predecessors: map[string]Remaining{self: e.Remaining(true)}}
+	h := Handover{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksHanded{},
+		Predecessors: map[string]Remaining{self: e.Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
 			if s.state() == StateClosed {
 				h.Closed = append(h.Closed, s.name)
+			}
+			if s.hooks.admitted > 0 {
+				h.Hooks[s.name] = HooksHanded{s.hooks.admitted, s.hooks.afterTTL}
 			}
 		})
 	}
@@ -146,6 +157,7 @@ func (e *Engine) TakeOver(h Handover) {
 					b.judge.Add(true)
 				}
 			}
+			s.hooks.admitted, s.hooks.afterTTL = h.Hooks[s.name].Admitted, h.Hooks[s.name].AfterTTL
 		})
 	}
 	for who, r := range h.Predecessors {

@@ -3,6 +3,7 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"reflect"
@@ -299,5 +300,40 @@ func TestHistogramsOfOtherBounds(t *testing.T) {
 	}
 	if got.Counts[1] != 1 || got.Counts[len(got.Counts)-1] != 7 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestHooksOverGenerations: every second client is the second one still.
+func TestHooksOverGenerations(t *testing.T) {
+	a := newServer(t, "a")
+	ran := make(chan int, 10)
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Lock: proxy.LockConfig{Slots: 1}, Backends: []proxy.BackendConfig{a.backend()},
+		Hooks: proxy.Hooks{Ready: proxy.ReadyNone, BeforeNext: proxy.Hook{Every: 2, Func: func(_ context.Context, call proxy.HookCall) error {
+			ran <- call.Count
+			return nil
+		}}}}
+	v := start(t, c)
+	addr := v.addr()
+	g := &generations{t, proxy.Config{Services: []proxy.ServiceConfig{c}}, v}
+	for n := range 4 {
+		one := v.dialAt(addr, "x")
+		one.hears("a x")
+		one.leaves()
+		v.untilIdle()
+		if n == 0 || n == 2 {
+			old := v
+			v = g.next("old")
+			now := old.Remaining(true)
+			v.Follow("old", &now)
+			v.Follow("old", nil)
+		}
+	}
+	close(ran)
+	var counts []int
+	for n := range ran {
+		counts = append(counts, n)
+	}
+	if !reflect.DeepEqual(counts, []int{2, 4}) {
+		t.Errorf("it ran for %v", counts)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 )
@@ -24,6 +25,7 @@ func fateOfUpgrades() {
 		}
 		if words[2] == "halt" {
 			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(10 * time.Millisecond) // this thread may go on for a moment
 			return
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)

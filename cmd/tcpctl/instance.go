@@ -88,6 +88,9 @@ func (in *instance) askStop(grace time.Duration, by, reason string) {
 	}
 }
 
+// letGoWithin is how long a stop waits for the process before this one.
+const letGoWithin = 2 * time.Second
+
 // serve runs until a signal, an act or the console ends it, and then gives
 // clients the grace. A second signal ends it now.
 func (in *instance) serve() error {
@@ -104,8 +107,10 @@ func (in *instance) serve() error {
 		in.serveRemaining(order)
 		return nil
 	}
-	if in.before != nil {
-		in.before.Settle() // else it would take over again
+	if in.before != nil { // which would take over again
+		ctx, cancel := context.WithTimeout(context.Background(), letGoWithin)
+		in.before.Settle(ctx)
+		cancel()
 	}
 	if order.grace <= 0 {
 		order.grace = in.usualGrace()

@@ -14,7 +14,7 @@ import (
 // is wrong changes nothing. Whoever comes second waits.
 func (in *instance) reload(by string) ([]string, error) {
 	if in.before != nil {
-		in.before.Settle() // it could not go back to what this leaves
+		in.before.Settle(context.Background()) // it could not go back to what this leaves
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()

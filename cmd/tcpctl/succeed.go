@@ -36,7 +36,10 @@ func (in *instance) own(ctx context.Context) {
 	defer in.follows.Done()
 	o := &in.before.Offer
 	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
-	in.before.Accepting(in.counted)
+	if !in.before.Accepting(in.counted) {
+		in.askStop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
+		return
+	}
 	in.tellReady()
 	for tries := 0; ; tries++ {
 		err := in.joinMesh(ctx)

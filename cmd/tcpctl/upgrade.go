@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -75,7 +77,7 @@ func (in *instance) upgrade(by string) (string, error) {
 // beginHandover makes the one handover that there may be at a time.
 func (in *instance) beginHandover(by string) (*handover, error) {
 	if in.before != nil {
-		in.before.Settle()
+		in.before.Settle(context.Background())
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
@@ -157,7 +159,8 @@ func (h *handover) yield(pid int) {
 func (h *handover) release(pid int) {
 	in := h.in
 	h.step.Store(stepReleased)
-	in.systemd.HandOver(pid) // who is not there need not know
+	in.systemd.HandOver(pid)       // who is not there need not know
+	in.notify.Set(notify.Config{}) // what it would tell, the other tells
 	if in.fleet != nil {
 		in.fleet.Close() // one node a name, and one listener a port
 	}
@@ -244,7 +247,7 @@ func (in *instance) beginAct(r *api.Request) (end func(), err error) {
 		return nothing, nil
 	case "open", "close":
 		if in.before != nil {
-			in.before.Settle() // it could not go back to what this leaves
+			in.before.Settle(context.Background()) // it could not go back to what this leaves
 		}
 	}
 	in.acting.RLock()

@@ -19,7 +19,7 @@
 //		phase      predecessor                         successor                      deadline
 //		offered    accepts                             opens, then says ready         30 s
 //		started    accepts no more, says go            starts, then says accepting    5 s
-//		accepting  keeps the descriptors, for a while  accepts; says settled in 1 s   30 s
+//		accepting  keeps the descriptors, for a while  accepts; says settled in 1 s   10 s
 //		released   has let go, and says so             is the main process            10 s
 //
 //	  - The successor dies, fails, says what nobody expects, or does not come to

@@ -19,7 +19,7 @@ var (
 	openWithin   = 30 * time.Second // it reads its configuration, certificates too
 	acceptWithin = 5 * time.Second  // meanwhile clients stand in the backlog
 	settleAfter  = time.Second
-	settleWithin = 30 * time.Second
+	settleWithin = 10 * time.Second // since it was heard last
 	letGoWithin  = 10 * time.Second
 	lookAgain    = time.Second
 )
@@ -138,6 +138,7 @@ type message struct {
 
 	Go       *State `json:"go,omitempty"`
 	Released bool   `json:"released,omitempty"`
+	Stop     bool   `json:"stop,omitempty"` // both are to end
 }
 
 // event is what the message says to a phase.
@@ -153,6 +154,8 @@ func (m *message) event() event {
 		return mayGo
 	case m.Released:
 		return hasReleased
+	case m.Stop:
+		return isStopped
 	}
 	return hasFailed
 }

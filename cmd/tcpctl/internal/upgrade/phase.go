@@ -28,7 +28,7 @@ const (
 	hasFailed                // the other cannot, or has said what nobody expects
 	hasDied                  // the other; heard for as long as one listens
 	isLate                   // the deadline of the phase is over
-	isStopped                // somebody wants this process to end
+	isStopped                // somebody wants this process to end; or the predecessor has said so
 	eventCount
 )
 
@@ -42,13 +42,14 @@ const (
 	release                  // the descriptors, the mesh, and the name of main process
 	kill                     // the successor and all that it has started
 	resume                   // accept again, and answer on the control socket
-	terminate                // ask the successor to end, too
+	sayStop                  // the successor is to end, too
 
 	sayReady // successor
 	accept   // clients, requests
 	sayAccepting
 	saySettled
 	own // the mesh, and the name of main process
+	stop
 	sayFailed
 )
 
@@ -62,7 +63,7 @@ func (p phase) asPredecessor(e event) (phase, []act) {
 	case p == accepting && e == isSettled:
 		return released, []act{release}
 	case p == accepting && e == isStopped:
-		return failed, []act{terminate}
+		return failed, []act{sayStop}
 	case p == offered:
 		return failed, []act{kill}
 	case p == started, p == accepting:
@@ -83,6 +84,8 @@ func (p phase) asSuccessor(e event) (phase, []act) {
 		return accepting, []act{accept, sayAccepting}
 	case p == accepting && e == isSettled:
 		return settled, []act{saySettled}
+	case (p == accepting || p == settled) && e == isStopped:
+		return released, []act{stop}
 	case p == accepting && e == hasDied, p == settled: // that stands still, too, is no reason to wait
 		return released, []act{own}
 	case p == offered, p == started:

@@ -39,7 +39,7 @@ func TestPhases(t *testing.T) {
 			{accepting, hasFailed, failed, []act{kill, resume}},
 			{accepting, hasDied, failed, []act{kill, resume}},
 			{accepting, isLate, failed, []act{kill, resume}},
-			{accepting, isStopped, failed, []act{terminate}},
+			{accepting, isStopped, failed, []act{sayStop}},
 			{released, hasDied, released, nil},
 			{failed, hasDied, failed, nil},
 		}},
@@ -55,7 +55,9 @@ func TestPhases(t *testing.T) {
 			{started, isStopped, failed, []act{sayFailed}},
 			{accepting, isSettled, settled, []act{saySettled}},
 			{accepting, hasDied, released, []act{own}},
+			{accepting, isStopped, released, []act{stop}},
 			{accepting, mayGo, accepting, nil},
+			{settled, isStopped, released, []act{stop}},
 			{settled, hasReleased, released, []act{own}},
 			{settled, hasDied, released, []act{own}},
 			{settled, isLate, released, []act{own}},
@@ -89,7 +91,7 @@ var letters = map[act]struct {
 	letter string
 }{sayReady: {true, "r"}, sayAccepting: {true, "a"}, saySettled: {true, "s"}, sayFailed: {true, "f"}, sayGo: {false, "g"}}
 
-var heard = map[byte]event{'r': isReady, 'a': isAccepting, 's': isSettled, 'f': hasFailed, 'g': mayGo, 'l': hasReleased}
+var heard = map[byte]event{'r': isReady, 'a': isAccepting, 's': isSettled, 'f': hasFailed, 'g': mayGo, 'l': hasReleased, 'x': isStopped}
 
 func (w world) predecessor(e event) world {
 	var acts []act
@@ -105,8 +107,8 @@ func (w world) predecessor(e event) world {
 			w.toSucc += "l"
 		case kill:
 			w.succLives, w.accepts, w.succOwns = false, false, false
-		case terminate:
-			w.succLives, w.accepts, w.stopped = false, false, true
+		case sayStop:
+			w.toSucc += "x"
 		case sayGo:
 			w.toSucc += "g"
 		}
@@ -126,6 +128,8 @@ func (w world) successor(e event) world {
 			w.accepts = true
 		case own:
 			w.succOwns = true
+		case stop:
+			w.accepts, w.succLives = false, false
 		}
 		if l := letters[a]; l.to {
 			w.toPred += l.letter
@@ -212,6 +216,8 @@ func TestEveryHandover(t *testing.T) {
 			problem = "both own"
 		case w.predLives && w.pred < settled && !w.holds:
 			problem = "the descriptors are gone before the commit"
+		case w.stopped && len(usual) == 0 && w.succLives:
+			problem = "stopped, and the new one lives"
 		case len(usual) > 0 || w.stopped:
 		case w.predLives && w.pred != released && !w.listens:
 			problem = "the old one lives and does not accept"

@@ -1,10 +1,12 @@
 package upgrade
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -117,8 +119,9 @@ func (p *Predecessor) Count(now func() proxy.Remaining) {
 
 // Accepting says that this process accepts, and returns once everything is its
 // own: in a second, or as soon as Settle is called. Until then the other is
-// told, time and again, what is counted.
-func (p *Predecessor) Accepting(counted func() proxy.Remaining) {
+// told, time and again, what is counted. It reports false when that is to end,
+// and this process with it.
+func (p *Predecessor) Accepting(counted func() proxy.Remaining) (goOn bool) {
 	defer p.Close()
 	defer close(p.released)
 	p.say(message{Accepting: true}, acceptWithin)
@@ -148,19 +151,28 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) {
 			continue
 		}
 		var acts []act
-		if p.phase, acts = p.phase.asSuccessor(e); len(acts) > 0 && acts[0] == saySettled {
+		p.phase, acts = p.phase.asSuccessor(e)
+		switch {
+		case slices.Contains(acts, saySettled):
 			p.Count(counted)
 			p.say(message{Settled: true}, acceptWithin)
 			late.Reset(letGoWithin)
+		case slices.Contains(acts, stop):
+			return false
 		}
 	}
+	return true
 }
 
 // Settle ends the time in which the other could take everything back, and
-// returns when it cannot. It is for what that could not follow, like a reload.
-func (p *Predecessor) Settle() {
+// returns when it cannot, or when ctx ends. It is for what that could not
+// follow, like a reload.
+func (p *Predecessor) Settle(ctx context.Context) {
 	p.hurry.Do(func() { close(p.settle) })
-	<-p.released
+	select {
+	case <-p.released:
+	case <-ctx.Done():
+	}
 }
 
 // Released is closed once everything is ours.

@@ -107,6 +107,9 @@ func (s *Successor) next() event {
 				return hasDied
 			case m.Counted != nil:
 				s.counted = *m.Counted
+				if s.phase == accepting {
+					s.late.Reset(settleWithin)
+				}
 				continue
 			case m.Failed != "":
 				s.fail(fmt.Errorf("upgrade: the new process: %s", m.Failed))
@@ -180,8 +183,8 @@ func (s *Successor) do(a act) {
 		s.kill()
 	case resume:
 		s.duties.Resume(s.counted)
-	case terminate:
-		syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
+	case sayStop:
+		s.say(message{Stop: true}, time.Second)
 	}
 }
 

@@ -46,6 +46,7 @@ func succeed(p *Predecessor) {
 			select {}
 		case fate == "halt":
 			syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(10 * time.Millisecond) // this thread may go on for a moment
 		}
 	}
 	here("offered")
@@ -67,7 +68,11 @@ func succeed(p *Predecessor) {
 	if fate == "halt" && at == "settled" {
 		settleAfter = time.Hour
 	}
-	go p.Accepting(func() proxy.Remaining { return proxy.Remaining{Sessions: 77} })
+	go func() {
+		if !p.Accepting(func() proxy.Remaining { return proxy.Remaining{Sessions: 77} }) {
+			os.Exit(0)
+		}
+	}()
 	go func() {
 		<-p.Released()
 		here("released")

@@ -40,9 +40,9 @@ type Predecessor struct{ Offer Offer }
 func Take() (*Predecessor, error) { return nil, nil }
 
 func (*Predecessor) Ready(<-chan os.Signal) (State, error) { return State{}, errNotHere }
-func (*Predecessor) Accepting(func() proxy.Remaining)      {}
+func (*Predecessor) Accepting(func() proxy.Remaining) bool { return true }
 func (*Predecessor) Count(func() proxy.Remaining)          {}
-func (*Predecessor) Settle()                               {}
+func (*Predecessor) Settle(context.Context)                {}
 func (*Predecessor) Released() <-chan struct{}             { return nil }
 func (*Predecessor) Fail(error)                            {}
 func (*Predecessor) Close() error                          { return nil }
