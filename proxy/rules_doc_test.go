@@ -1,0 +1,81 @@
+package proxy_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRulesHaveTests: RULES.md is what a test can be asked about. Each rule
+// names tests that there are, and each test that carries the number of a rule
+// stands under it.
+func TestRulesHaveTests(t *testing.T) {
+	text, err := os.ReadFile("RULES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testsOfTheModule(t)
+	stands := map[string][]string{} // rule: the tests under it
+	heading := regexp.MustCompile(`(?m)^### (\d+[a-z]?)\. .*$`)
+	sections := heading.Split(string(text), -1)[1:]
+	for i, h := range heading.FindAllStringSubmatch(string(text), -1) {
+		rule := h[1]
+		if _, twice := stands[rule]; twice {
+			t.Errorf("RULES.md has rule %s twice", rule)
+		}
+		_, list, _ := strings.Cut(sections[i], "\nTests: ")
+		for _, name := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(list, -1) {
+			stands[rule] = append(stands[rule], name[1])
+			if !slices.Contains(tests, name[1]) {
+				t.Errorf("RULES.md has %s under rule %s, and no package does", name[1], rule)
+			}
+		}
+		if len(stands[rule]) == 0 {
+			t.Errorf("rule %s names no test", rule)
+		}
+	}
+	if len(stands) < 25 {
+		t.Fatalf("RULES.md has %d rules: its headings cannot be read", len(stands))
+	}
+	named := regexp.MustCompile(`^TestRule0*(\d+[a-z]?)[A-Z]`)
+	for _, name := range tests {
+		m := named.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		if under, known := stands[m[1]]; !known {
+			t.Errorf("%s is of rule %s, which RULES.md does not have", name, m[1])
+		} else if !slices.Contains(under, name) {
+			t.Errorf("%s is missing in RULES.md under rule %s: add its name to the rule's tests", name, m[1])
+		}
+	}
+}
+
+// testsOfTheModule are the names of all tests and fuzz targets, also of those
+// for other systems.
+func testsOfTheModule(t *testing.T) (names []string) {
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != ".."):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(text, -1) {
+			names = append(names, string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
