@@ -641,3 +641,31 @@ secret_file = %q
 	}
 	one.ends()
 }
+
+// TestARestartWaitsForAllGenerations, and cuts what is left at its limit,
+// whichever process has it.
+func TestARestartWaitsForAllGenerations(t *testing.T) {
+	a, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.die()
+	path := filepath.Join(t.TempDir(), "tcpctl.toml")
+	write(t, path, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{name = \"a\", addr = %q, restart = [\"true\"]}]\n", a.addr))
+	in := runInstalled(t, nil, "run", "--no-ui", "-c", path)
+	one := in.talks()
+	in.tcpctl("upgrade")
+	in.follow(in.cmd.Process.Pid)
+	two := in.talks()
+	out := in.tcpctl("restart", "db/a", "--limit", "200ms", "--then", "cut", "--force")
+	for n, c := range []*client{one, two} {
+		if end, err := c.sees(); end != "reset" {
+			t.Errorf("%d: %s, %v", n, end, err)
+		}
+	}
+	if !strings.Contains(out, "cut 2") {
+		t.Errorf("its report says\n%s", out)
+	}
+	in.lives(in.talks())
+	in.ends()
+}
