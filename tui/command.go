@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // consoleWords are what the command line knows besides the engine's acts.
@@ -81,10 +82,10 @@ func (m *model) consoleCommand(word, rest string) tea.Cmd {
 				return m.focusOn(i)
 			}
 		}
-		m.say(refusal("there is no pane "+safe(rest)), "")
+		m.say(refusal("there is no pane "+screen.Safe(rest)), "")
 		return nil
 	}
-	m.say(refusal(fmt.Sprintf("there is no command %q%s", safe(word), nearest(word, commandWords()))), "")
+	m.say(refusal(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords()))), "")
 	return nil
 }
 
@@ -94,7 +95,7 @@ func (m *model) viewCommand(name string) tea.Cmd {
 		return m.poll()
 	}
 	if m.world.status.Service(name) == nil {
-		m.say(refusal(fmt.Sprintf("there is no service %q%s", safe(name), nearest(name, m.serviceNames()))), "")
+		m.say(refusal(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, m.serviceNames()))), "")
 		return nil
 	}
 	m.setView(name)
@@ -115,7 +116,7 @@ func (m *model) sortCommand(rest string) tea.Cmd {
 			return nil
 		}
 	}
-	m.say(refusal(fmt.Sprintf("there is no column %q%s", safe(name), nearest(strings.ToUpper(name), names))), "")
+	m.say(refusal(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names))), "")
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (c *console) screen() string {
 	if c.crash != nil {
 		c.t.Fatal(c.crash)
 	}
-	return c.lastBig.plain()
+	return c.lastBig.Plain()
 }
 
 func (c *console) sees(texts ...string) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // copyMax bounds what is copied: terminals drop what is longer.
@@ -20,7 +21,7 @@ func (m *model) copy(text, what string) tea.Cmd {
 		m.say(refusal("there is nothing to copy"), "")
 		return nil
 	}
-	m.show("info", "copied "+what+", if the terminal allows it: "+cut(text, 60))
+	m.show("info", "copied "+what+", if the terminal allows it: "+screen.Cut(text, 60))
 	if m.out == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // dialog asks for an act with all that it would do, and lets its options be
@@ -77,7 +78,7 @@ func (d *dialog) hint() string {
 		return "asking the engine   esc close"
 	}
 	if d.typed() {
-		return "type " + safe(d.p.word()) + " to confirm   tab next   esc cancel"
+		return "type " + screen.Safe(d.p.word()) + " to confirm   tab next   esc cancel"
 	}
 	return "y yes   n no   tab next   left/right choose   esc cancel"
 }
@@ -214,7 +215,7 @@ func (d *dialog) confirm(m *model) tea.Cmd {
 	}
 	if d.typed() && strings.TrimSpace(d.typing.Value()) != d.p.word() {
 		d.at = 0
-		d.err = fmt.Sprintf("type %s to confirm", safe(d.p.word()))
+		d.err = fmt.Sprintf("type %s to confirm", screen.Safe(d.p.word()))
 		return nil
 	}
 	d.busy, d.err = true, ""

@@ -133,7 +133,7 @@ func TestFlows(t *testing.T) {
 			heal(engine)
 			if m := runFlow(t, engine, f.cfg, f.steps...); !f.check(m, engine) {
 				m.View()
-				t.Errorf("it came to something else: %q\n%s", m.message.text, m.paint().plain())
+				t.Errorf("it came to something else: %q\n%s", m.message.text, m.paint().Plain())
 			}
 		})
 	}

@@ -1,5 +1,7 @@
 package tui
 
+import "github.com/tcpctl/tcpctl/tui/internal/screen"
+
 // shape is which of the layouts a size gets. No size is refused.
 type shape int
 
@@ -22,13 +24,10 @@ func shapeOf(w, h int) shape {
 	return shapeGrid
 }
 
-// rect is a place on the screen.
-type rect struct{ x, y, w, h int }
-
 // gridPlan is where everything is on a large screen: two columns of three.
 type gridPlan struct {
-	panes      [paneCount]rect // zero: not shown
-	throughput rect
+	panes      [paneCount]screen.Rect // zero: not shown
+	throughput screen.Rect
 }
 
 // planGrid shares a large screen out. The Plan pane stands at the lower right
@@ -36,26 +35,26 @@ type gridPlan struct {
 // changes places with Events while it has the keys.
 func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	const head, foot = 2, 3
-	body := rect{0, head, w, h - head - foot}
+	body := screen.Rect{Y: head, W: w, H: h - head - foot}
 	if zoom {
 		g.panes[focus] = body
 		return g
 	}
 	left := w * 64 / 100
-	top := body.h / 3
-	mid := body.h / 3
-	low := body.h - top - mid
-	place := func(col, row int) rect {
-		r := rect{x: 0, w: left}
+	top := body.H / 3
+	mid := body.H / 3
+	low := body.H - top - mid
+	place := func(col, row int) screen.Rect {
+		r := screen.Rect{W: left}
 		if col == 1 {
-			r = rect{x: left, w: w - left}
+			r = screen.Rect{X: left, W: w - left}
 		}
-		r.y, r.h = body.y, top
+		r.Y, r.H = body.Y, top
 		switch row {
 		case 1:
-			r.y, r.h = body.y+top, mid
+			r.Y, r.H = body.Y+top, mid
 		case 2:
-			r.y, r.h = body.y+top+mid, low
+			r.Y, r.H = body.Y+top+mid, low
 		}
 		return r
 	}
@@ -74,14 +73,14 @@ func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 
 // stackPlan is a pane with all its columns, and strips of others below it.
 type stackPlan struct {
-	main   rect
+	main   screen.Rect
 	strips []strip
 }
 
 // strip is a rule with a few lines of a pane under it.
 type strip struct {
 	pane int
-	rect
+	screen.Rect
 }
 
 // planStack shares a middling screen out: what is left after the pane's own
@@ -89,13 +88,13 @@ type strip struct {
 // like, 0 for none.
 func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackPlan) {
 	const head, foot = 3, 3
-	body := rect{0, head, w, h - head - foot}
+	body := screen.Rect{Y: head, W: w, H: h - head - foot}
 	s.main = body
 	if zoom {
 		return s
 	}
-	need := max(body.h/2, 7)
-	free := body.h - need
+	need := max(body.H/2, 7)
+	free := body.H - need
 	var chosen [paneCount]int
 	for _, p := range []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions} {
 		if p == focus || free < 2 {
@@ -113,14 +112,14 @@ func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackP
 			free -= n + 1
 		}
 	}
-	y := body.y + body.h
+	y := body.Y + body.H
 	for p := paneCount - 1; p >= 0; p-- {
 		if n := chosen[p]; n > 0 {
 			y -= n + 1
-			s.strips = append([]strip{{p, rect{0, y, w, n + 1}}}, s.strips...)
+			s.strips = append([]strip{{p, screen.Rect{Y: y, W: w, H: n + 1}}}, s.strips...)
 		}
 	}
-	s.main.h = y - body.y
+	s.main.H = y - body.Y
 	return s
 }
 
@@ -128,7 +127,7 @@ func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackP
 func (m *model) isShown(pane int) bool {
 	switch shapeOf(m.w, m.h) {
 	case shapeGrid:
-		return planGrid(m.w, m.h, m.focus, m.zoom, m.planPane().fresh(m)).panes[pane].h > 0
+		return planGrid(m.w, m.h, m.focus, m.zoom, m.planPane().fresh(m)).panes[pane].H > 0
 	case shapeStack:
 		return m.focus == pane || pane == paneQueue && !m.zoom
 	}

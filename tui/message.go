@@ -6,6 +6,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // message is the one line that the console says something in. It stays until
@@ -45,7 +46,7 @@ func (m *model) show(level, text string) {
 	case proxy.LevelGood:
 		role = themes.OK
 	}
-	m.message = message{safe(text), role}
+	m.message = message{screen.Safe(text), role}
 	m.changed()
 }
 

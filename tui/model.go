@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // settle is how long acts wait after the row under the cursor went away: the
@@ -29,14 +30,14 @@ type model struct {
 	zoom   bool
 
 	theme      *themes.Theme
-	palette    *palette
+	palette    *screen.Palette
 	profile    termenv.Profile
 	themeStamp string // of its files, when it was read
 	ascii      bool
 	plain      bool
 
-	over    []overlay // what is before the panes; the last has the keys
-	frozen  *canvas   // the panes while a confirmation is open
+	over    []overlay      // what is before the panes; the last has the keys
+	frozen  *screen.Canvas // the panes while a confirmation is open
 	message message
 	typed   typed // the command line's history
 
@@ -48,7 +49,7 @@ type model struct {
 	version uint64 // changes when there is something to draw
 	drawn   uint64
 	last    string
-	lastBig *canvas
+	lastBig *screen.Canvas
 
 	out     func(string) error // writes to the terminal beside the renderer
 	outcome Outcome
@@ -194,8 +195,8 @@ func (m *model) setTheme(t *themes.Theme) {
 	if m.ascii {
 		t = t.WithASCII()
 	}
-	m.theme, m.palette, m.themeStamp = t, newPalette(t, m.profile), ""
-	m.palette.plain = m.plain
+	m.theme, m.palette, m.themeStamp = t, screen.NewPalette(t, m.profile), ""
+	m.palette.Plain = m.plain
 	m.changed()
 }
 

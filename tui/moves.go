@@ -49,7 +49,7 @@ func (t *table[T]) pageSize() int { return max(t.page-1, 1) }
 func (t *table[T]) sideways(by int) {
 	loose := 0
 	for i := range t.cols {
-		if !t.cols[i].fixed {
+		if !t.cols[i].Fixed {
 			loose++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // View runs after every message; what has not changed is not drawn again.
@@ -24,33 +25,33 @@ func (m *model) View() (s string) {
 		}
 	}()
 	m.lastBig = m.paint()
-	m.last, m.drawn = m.lastBig.styled(m.palette), m.version
+	m.last, m.drawn = m.lastBig.Styled(m.palette), m.version
 	return m.last
 }
 
 // paint draws the whole screen.
-func (m *model) paint() *canvas {
-	c := newCanvas(m.w, m.h)
+func (m *model) paint() *screen.Canvas {
+	c := screen.New(m.w, m.h)
 	if shapeOf(m.w, m.h) == shapeTiny {
 		m.drawTiny(c)
 		if o, ok := m.overlay().(interface{ tiny() string }); ok {
-			c.fill(0, c.h-1, c.w, ' ', is(themes.Text))
-			c.text(0, c.h-1, cut(o.tiny(), c.w), is(themes.Prompt))
+			c.Fill(0, c.H-1, c.W, ' ', themes.Text)
+			c.Text(0, c.H-1, screen.Cut(o.tiny(), c.W), themes.Prompt)
 		}
 		return c
 	}
 	body := m.frozen
 	if body == nil {
-		body = newCanvas(m.w, m.h)
+		body = screen.New(m.w, m.h)
 		m.paintBody(body)
 		if m.staleFor() > 0 {
-			body.dim()
+			body.Dim()
 		}
 		if m.asking() {
 			m.frozen = body // the list stands still behind a question
 		}
 	}
-	c.draw(0, 0, body)
+	c.Draw(0, 0, body)
 	m.drawHeader(c)
 	m.drawMessage(c)
 	m.drawKeys(c)
@@ -60,7 +61,7 @@ func (m *model) paint() *canvas {
 	return c
 }
 
-func (m *model) paintBody(c *canvas) {
+func (m *model) paintBody(c *screen.Canvas) {
 	switch shapeOf(m.w, m.h) {
 	case shapeGrid:
 		m.paintGrid(c)
@@ -71,32 +72,32 @@ func (m *model) paintBody(c *canvas) {
 	}
 }
 
-func (m *model) paintGrid(c *canvas) {
+func (m *model) paintGrid(c *screen.Canvas) {
 	m.drawTabs(c, 1)
-	plan := planGrid(c.w, c.h, m.focus, m.zoom, m.planPane().fresh(m))
+	plan := planGrid(c.W, c.H, m.focus, m.zoom, m.planPane().fresh(m))
 	for i, r := range plan.panes {
-		if r.h > 0 {
-			inner := m.frame(c, r, m.paneTitle(i), m.panes[i].foot(m), i == m.focus)
-			inner.draw(0, 0, m.paintPane(i, inner.w, inner.h, i == m.focus))
+		if r.H > 0 {
+			inner := screen.Box(c, r, &m.theme.Glyphs, m.paneTitle(i), m.panes[i].foot(m), i == m.focus)
+			inner.Draw(0, 0, m.paintPane(i, inner.W, inner.H, i == m.focus))
 		}
 	}
-	if r := plan.throughput; r.h > 0 {
+	if r := plan.throughput; r.H > 0 {
 		title := "Throughput"
 		if m.view != "" {
-			title += "  " + safe(m.view)
+			title += "  " + screen.Safe(m.view)
 		}
-		inner := m.frame(c, r, title+" (last 5m)", "", false)
+		inner := screen.Box(c, r, &m.theme.Glyphs, title+" (last 5m)", "", false)
 		m.drawThroughput(inner)
 	}
 }
 
-func (m *model) paintStack(c *canvas) {
+func (m *model) paintStack(c *screen.Canvas) {
 	m.sparkLine(c, 1)
 	m.drawTabs(c, 2)
-	wish := func(p, w int) int { return m.panes[p].strip(m, newCanvas(w, 6)) }
-	plan := planStack(c.w, c.h, m.focus, m.zoom, wish)
+	wish := func(p, w int) int { return m.panes[p].strip(m, screen.New(w, 6)) }
+	plan := planStack(c.W, c.H, m.focus, m.zoom, wish)
 	r := plan.main
-	c.draw(r.x, r.y, m.paintPane(m.focus, r.w, r.h, true))
+	c.Draw(r.X, r.Y, m.paintPane(m.focus, r.W, r.H, true))
 	for _, s := range plan.strips {
 		p := m.panes[s.pane]
 		text := p.title(m)
@@ -107,34 +108,34 @@ func (m *model) paintStack(c *canvas) {
 		if s.pane == paneEvents {
 			foot = p.foot(m)
 		}
-		m.rule(c, s.y, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot)
-		p.strip(m, c.sub(s.x, s.y+1, s.w, s.h-1))
+		screen.Rule(c, s.Y, &m.theme.Glyphs, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot)
+		p.strip(m, c.Sub(s.X, s.Y+1, s.W, s.H-1))
 	}
 }
 
 // paintSmall is one pane; where there is room, a line on what moves above it,
 // and on the queue and the newest event below.
-func (m *model) paintSmall(c *canvas) {
-	y, end := 1, c.h-1
-	if c.h >= 8 {
+func (m *model) paintSmall(c *screen.Canvas) {
+	y, end := 1, c.H-1
+	if c.H >= 8 {
 		end-- // the message has a line of its own
 		m.sparkLine(c, y)
 		y++
 	}
-	if c.h >= 10 {
+	if c.H >= 10 {
 		end -= 2
 		if m.focus != paneQueue {
-			c.text(1, end, clip(m.queueLine(c.w-2), c.w-2, m.theme.Glyphs.Ellipsis), is(themes.Text))
+			c.Text(1, end, screen.Clip(m.queueLine(c.W-2), c.W-2, m.theme.Glyphs.Ellipsis), themes.Text)
 		}
 		if m.focus != paneEvents {
 			m.eventLine(c, end+1)
 		}
 	}
-	if c.h >= 14 && c.w >= 60 {
+	if c.H >= 14 && c.W >= 60 {
 		m.drawTabs(c, y)
 		y++
 	}
-	c.draw(0, y, m.paintPane(m.focus, c.w, max(end-y, 0), true))
+	c.Draw(0, y, m.paintPane(m.focus, c.W, max(end-y, 0), true))
 }
 
 // queueLine is the queue in one line, without its holder where that leaves no
@@ -145,36 +146,36 @@ func (m *model) queueLine(w int) string {
 	if s == nil {
 		return "queue: no service"
 	}
-	name, holder, waiting := safe(s.Name)+": ", "", "nobody waits"
+	name, holder, waiting := screen.Safe(s.Name)+": ", "", "nobody waits"
 	if s.Pause != nil {
 		name += strings.ToLower(serviceSign(s).word) + ", "
 	} else if s.Lock != nil && len(s.Lock.Holders) > 0 {
 		h := s.Lock.Holders[0]
-		host := safe(h.Client)
+		host := screen.Safe(h.Client)
 		if i := strings.LastIndexByte(host, ':'); i > 0 {
 			host = host[:i]
 		}
-		holder = host + " " + clock(seconds(h.HeldSeconds)) + ", "
+		holder = host + " " + screen.Clock(screen.Seconds(h.HeldSeconds)) + ", "
 	}
 	if s.Queue.Waiting > 0 {
-		waiting = fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, clock(seconds(s.Queue.OldestSeconds)))
+		waiting = fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, screen.Clock(screen.Seconds(s.Queue.OldestSeconds)))
 	}
-	if text := name + holder + waiting; width(text) <= w {
+	if text := name + holder + waiting; screen.Width(text) <= w {
 		return text
 	}
 	return name + waiting
 }
 
-func (m *model) eventLine(c *canvas, y int) {
+func (m *model) eventLine(c *screen.Canvas, y int) {
 	if es := m.world.journal.entries; len(es) > 0 {
 		s := eventSign(es[0])
-		x := c.text(1, y, m.at(es[0].Time)[:5]+" ", is(themes.TextDim))
-		c.text(x, y, clip(string(s.mark)+" "+eventText(es[0]), max(c.w-x-1, 0), m.theme.Glyphs.Ellipsis), is(s.role))
+		x := c.Text(1, y, m.at(es[0].Time)[:5]+" ", themes.TextDim)
+		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), m.theme.Glyphs.Ellipsis), s.role)
 	}
 }
 
 // drawTiny never refuses: two lines, one letter if need be.
-func (m *model) drawTiny(c *canvas) {
+func (m *model) drawTiny(c *screen.Canvas) {
 	n := count(m.world.status)
 	worst := signUp
 	switch {
@@ -195,16 +196,16 @@ func (m *model) drawTiny(c *canvas) {
 		}
 	}
 	if age := m.staleFor(); age > 0 {
-		text = "STALE " + clock(age) + " " + text
+		text = "STALE " + screen.Clock(age) + " " + text
 	}
-	c.text(0, 0, cut(text, c.w), is(worst.role))
+	c.Text(0, 0, screen.Cut(text, c.W), worst.role)
 	for _, e := range m.world.journal.entries {
 		if e.Level == "alarm" {
-			c.text(0, 1, cut("! "+e.Text, c.w), is(themes.Error))
+			c.Text(0, 1, screen.Cut("! "+e.Text, c.W), themes.Error)
 			return
 		}
 	}
-	c.text(0, 1, cut("no alarm", c.w), is(themes.TextDim))
+	c.Text(0, 1, screen.Cut("no alarm", c.W), themes.TextDim)
 }
 
 func (m *model) paneTitle(i int) string {

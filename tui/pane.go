@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // The panes, by their digit less one.
@@ -30,10 +32,10 @@ type pane interface {
 	title(*model) string // after its name, in its frame
 	foot(*model) string  // in the lower edge of its frame
 	details() (title string, facts []fact)
-	draw(m *model, c *canvas, focused bool)
+	draw(m *model, c *screen.Canvas, focused bool)
 	// strip draws the most important in a few lines, of a pane that has no
 	// place of its own now. It says how many lines it would like.
-	strip(m *model, c *canvas) int
+	strip(m *model, c *screen.Canvas) int
 }
 
 // fact is one line of a row's details.
@@ -52,7 +54,7 @@ func (m *model) eventsPane() *eventsPane     { return m.panes[paneEvents].(*even
 // picture is a pane as it was drawn last, and what it was made from.
 type picture struct {
 	key pictureKey
-	c   *canvas
+	c   *screen.Canvas
 }
 
 type pictureKey struct {
@@ -70,7 +72,7 @@ func (v *versioned) touch()          { v.version++ }
 func (v *versioned) current() uint64 { return v.version }
 
 // paintPane is a pane's picture: the last one, when nothing has changed.
-func (m *model) paintPane(i, w, h int, focused bool) *canvas {
+func (m *model) paintPane(i, w, h int, focused bool) *screen.Canvas {
 	p := m.panes[i]
 	key := pictureKey{w: w, h: h, focused: focused, theme: m.theme}
 	if v, ok := p.(interface{ current() uint64 }); ok {
@@ -82,7 +84,7 @@ func (m *model) paintPane(i, w, h int, focused bool) *canvas {
 	if last := &m.shown[i]; last.c != nil && last.key == key {
 		return last.c
 	}
-	c := newCanvas(w, h)
+	c := screen.New(w, h)
 	p.draw(m, c, focused)
 	m.shown[i] = picture{key, c}
 	return c
@@ -94,7 +96,7 @@ func rowsFoot(m *model, g grid, noun string) string {
 	names, by, desc := g.sorts()
 	shown, all, marked, hidden := g.counts()
 	dot := " " + string(m.theme.Glyphs.Dot) + " "
-	s := many(all, noun)
+	s := screen.Plural(all, noun)
 	if shown != all {
 		s = fmt.Sprintf("%d of %d", shown, all)
 	}
@@ -106,7 +108,7 @@ func rowsFoot(m *model, g grid, noun string) string {
 		s = "sort " + names[by-1] + " " + string(arrow) + dot + s
 	}
 	if f := g.filterText(); f != "" {
-		s = "filter: " + safe(f) + dot + s
+		s = "filter: " + screen.Safe(f) + dot + s
 	}
 	if marked > 0 {
 		s += fmt.Sprintf("%s%d marked", dot, marked)

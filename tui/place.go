@@ -10,6 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // place is an engine that is looked at: the console's own, or that of another
@@ -56,7 +57,7 @@ func (m *model) newPlace(peer string, source api.Source) (*place, error) {
 func (m *model) visit(node string, then func(*model) tea.Cmd) tea.Cmd {
 	m.goHome()
 	if why := m.unreachable(node); why != "" {
-		m.say(refusal(safe(node)+": "+why), "")
+		m.say(refusal(screen.Safe(node)+": "+why), "")
 		return nil
 	}
 	p, err := m.newPlace(node, m.cfg.Peer(node))
@@ -66,7 +67,7 @@ func (m *model) visit(node string, then func(*model) tea.Cmd) tea.Cmd {
 	}
 	p.then = then
 	m.place, m.focus, m.stale = p, paneBackends, false
-	m.show(proxy.LevelInfo, "now on "+safe(node)+": acts are done there; esc comes back")
+	m.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc comes back")
 	return m.poll()
 }
 
@@ -138,15 +139,15 @@ func (m *model) nodeNames() (names []string) {
 // homeName is the name of the console's own node, or what we were told.
 func (m *model) homeName() string {
 	if w := m.home.world; w.known() && w.status.Node.Name != "" {
-		return safe(w.status.Node.Name)
+		return screen.Safe(w.status.Node.Name)
 	}
-	return safe(m.cfg.Instance)
+	return screen.Safe(m.cfg.Instance)
 }
 
 // placeName is the name of the node that is looked at.
 func (m *model) placeName() string {
 	if m.away() {
-		return safe(m.peer)
+		return screen.Safe(m.peer)
 	}
 	return m.homeName()
 }
@@ -165,7 +166,7 @@ func (m *model) onHome(s *api.Status, begun, now time.Time) {
 	}
 	m.warned = p.State
 	if p.State != mesh.Alive {
-		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc goes back to %s", safe(p.Name), p.State, causeText(p), m.homeName()))
+		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc goes back to %s", screen.Safe(p.Name), p.State, causeText(p), m.homeName()))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // How often the console looks. Nothing is ever pushed from the engine: one
@@ -215,7 +216,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		m.restarted()
 		m.note(proxy.LevelWarn, "the engine has been started again")
 	} else if away > 0 {
-		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", clock(away)))
+		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", screen.Clock(away)))
 	}
 	m.sayDrained(a.begun)
 	if first || m.world.version != before || away > 0 {
@@ -230,7 +231,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		if m.overlay() == nil && now.Sub(m.came) < staleAfter {
 			return then(m)
 		}
-		m.note(proxy.LevelWarn, safe(m.peer)+" has answered late: ask again for what was to be done there")
+		m.note(proxy.LevelWarn, screen.Safe(m.peer)+" has answered late: ask again for what was to be done there")
 	}
 	return nil
 }

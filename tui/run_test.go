@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // hangs is how long a test waits before it says that something hangs. It is
@@ -168,7 +169,7 @@ func TestAPanicEndsTheConsoleAlone(t *testing.T) {
 // badPane panics when it is drawn.
 type badPane struct{ *peersPane }
 
-func (badPane) draw(*model, *canvas, bool) { panic("a pane fell over") }
+func (badPane) draw(*model, *screen.Canvas, bool) { panic("a pane fell over") }
 
 func TestAPanicInAPaneIsCaught(t *testing.T) {
 	c := newConsole(t, edge(), 80, 24)

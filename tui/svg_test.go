@@ -11,6 +11,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // The README's picture, in the dark theme. Lines, bars and dots are drawn as
@@ -43,16 +44,16 @@ func TestPicture(t *testing.T) {
 
 const cw, ch = 8, 17
 
-func svg(c *canvas, theme *themes.Theme) string {
+func svg(c *screen.Canvas, theme *themes.Theme) string {
 	var b strings.Builder
 	back := color(theme.Style(themes.Surface).BG)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="DejaVu Sans Mono,Menlo,Consolas,monospace" font-size="13">`+"\n", c.w*cw+16, c.h*ch+16)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="DejaVu Sans Mono,Menlo,Consolas,monospace" font-size="13">`+"\n", c.W*cw+16, c.H*ch+16)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" rx="8" fill="%s"/><g transform="translate(8 8)">`+"\n", back)
-	for y := range c.h {
-		row := c.row(y)
+	for y := range c.H {
+		row := c.Row(y)
 		for x := 0; x < len(row); {
 			end := x + 1
-			for end < len(row) && row[end].k == row[x].k {
+			for end < len(row) && row[end].Ink == row[x].Ink {
 				end++
 			}
 			run(&b, row[x:end], x, y, theme)
@@ -65,11 +66,11 @@ func svg(c *canvas, theme *themes.Theme) string {
 
 // run draws cells of one ink, each word for itself: not all that show SVG
 // keep several spaces.
-func run(b *strings.Builder, cells []cell, x, y int, theme *themes.Theme) {
-	k := cells[0].k
-	fg, bg := theme.Style(k.fg), theme.Style(k.bg)
+func run(b *strings.Builder, cells []screen.Cell, x, y int, theme *themes.Theme) {
+	k := cells[0].Ink
+	fg, bg := theme.Style(k.FG), theme.Style(k.BG)
 	front, back := fg.FG, bg.BG
-	if k.bg == themes.Surface && fg.BG.Kind != themes.None {
+	if k.BG == themes.Surface && fg.BG.Kind != themes.None {
 		back = fg.BG
 	}
 	if front.Kind == themes.None {
@@ -88,16 +89,16 @@ func run(b *strings.Builder, cells []cell, x, y int, theme *themes.Theme) {
 	flush := func(at int) {
 		if text != "" {
 			fmt.Fprintf(b, `<text x="%d" y="%d" textLength="%d" lengthAdjust="spacingAndGlyphs" fill="%s"%s>%s</text>`,
-				from*cw, y*ch+13, width(text)*cw, ink, weight, html.EscapeString(text))
+				from*cw, y*ch+13, screen.Width(text)*cw, ink, weight, html.EscapeString(text))
 		}
 		text, from = "", at
 	}
 	for i, cell := range cells {
-		if cell.r == ' ' || drawShape(b, cell.r, x+i, y, ink) {
+		if cell.Rune == ' ' || drawShape(b, cell.Rune, x+i, y, ink) {
 			flush(x + i + 1)
 			continue
 		}
-		text += string(cell.r)
+		text += string(cell.Rune)
 	}
 	flush(0)
 	b.WriteString("\n")
@@ -134,7 +135,7 @@ func drawShape(b *strings.Builder, r rune, x, y int, ink string) bool {
 	if r > 0x2800 && r <= 0x28ff {
 		for side := range 2 {
 			for dot := range 4 {
-				if r&dots[side][dot] != 0 {
+				if r&[2][4]rune{{0x40, 0x04, 0x02, 0x01}, {0x80, 0x20, 0x10, 0x08}}[side][dot] != 0 {
 					fmt.Fprintf(b, `<rect x="%d" y="%.1f" width="3" height="3.2" fill="%s"/>`, px+side*4, float64(py)+float64(3-dot)*4.25+0.5, ink)
 				}
 			}
@@ -153,5 +154,5 @@ func color(c themes.Color) string {
 	if c.Kind == themes.None {
 		return "#12161d"
 	}
-	return hex(c)
+	return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B)
 }

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // table is rows that are selected by what they are, never by where they
 // stand: rows that come, go and change places do not move the selection.
 type table[T any] struct {
-	cols []column[T]
+	cols []screen.Column[T]
 	id   func(T) string
 	// group keeps rows together when they are sorted; head says which row
 	// leads its group. Both may be nil.
@@ -18,7 +20,7 @@ type table[T any] struct {
 	head  func(T) bool
 	// second draws a row's second line, and reports whether it has one. nil:
 	// no row has.
-	second func(row T, c *canvas, x, y int) bool
+	second func(row T, c *screen.Canvas, x, y int) bool
 
 	rows  []T
 	order []int // rows that are shown, in order; nil: all, as they came
@@ -154,11 +156,11 @@ func (t *table[T]) applySort() {
 			}
 		}
 		var d int
-		if col.num != nil {
-			d = cmp.Compare(col.num(x), col.num(y))
+		if col.Value != nil {
+			d = cmp.Compare(col.Value(x), col.Value(y))
 		} else {
-			sx, _ := col.cell(x)
-			sy, _ := col.cell(y)
+			sx, _ := col.Cell(x)
+			sy, _ := col.Cell(y)
 			d = cmp.Compare(sx, sy)
 		}
 		if t.desc {
@@ -219,22 +221,22 @@ type view[T any] struct {
 func (v view[T]) names() []string {
 	if v.t.named == nil {
 		for i := range v.t.cols {
-			v.t.named = append(v.t.named, v.t.cols[i].name)
+			v.t.named = append(v.t.named, v.t.cols[i].Name)
 		}
 	}
 	return v.t.named
 }
 
 func (v view[T]) text(col int) string {
-	s, _ := v.t.cols[col].cell(v.row)
+	s, _ := v.t.cols[col].Cell(v.row)
 	return s
 }
 
 func (v view[T]) number(col int) (float64, bool) {
 	c := &v.t.cols[col]
-	if c.num == nil {
+	if c.Value == nil {
 		n, err := strconv.ParseFloat(v.text(col), 64)
 		return n, err == nil
 	}
-	return c.num(v.row), true
+	return c.Value(v.row), true
 }

@@ -2,36 +2,37 @@ package tui
 
 import (
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // draw paints the rows, under their names where there is room for them.
-func (t *table[T]) draw(c *canvas, focused, names bool, ellipsis rune) {
+func (t *table[T]) draw(c *screen.Canvas, focused, names bool, ellipsis rune) {
 	const margin = 2 // the cursor's sign and the mark
-	slots := fit(t.cols, c.w-margin-1, t.scrollX)
+	slots := screen.Fit(t.cols, c.W-margin-1, t.scrollX)
 	y := 0
-	if names && c.h > 1 {
+	if names && c.H > 1 {
 		for _, s := range slots {
-			name := t.cols[s.col].name
-			if t.cols[s.col].right {
-				c.right(margin+s.x+s.w, y, cut(name, s.w), is(themes.TextDim))
+			name := t.cols[s.Column].Name
+			if t.cols[s.Column].Right {
+				c.Right(margin+s.X+s.W, y, screen.Cut(name, s.W), themes.TextDim)
 			} else {
-				c.text(margin+s.x, y, cut(name, s.w), is(themes.TextDim))
+				c.Text(margin+s.X, y, screen.Cut(name, s.W), themes.TextDim)
 			}
 		}
 		y++
 	}
-	t.reveal(c.h - y)
+	t.reveal(c.H - y)
 	first := y
-	for i := t.top; i < t.len() && y < c.h; i++ {
+	for i := t.top; i < t.len() && y < c.H; i++ {
 		r := t.row(i)
 		t.drawRow(c, y, r, slots, margin, ellipsis)
 		last := y
-		if t.second != nil && y+1 < c.h && t.second(r, c, margin, y+1) {
+		if t.second != nil && y+1 < c.H && t.second(r, c, margin, y+1) {
 			last++
 		}
 		if i == t.at && focused {
-			c.fill(0, y, 1, '>', is(themes.Prompt)) // also where there are no colours
-			c.tint(0, y, c.w, themes.Cursor, 0)
+			c.Fill(0, y, 1, '>', themes.Prompt) // also where there are no colours
+			c.Tint(0, y, c.W, themes.Cursor)
 		}
 		y = last + 1
 		t.page = i - t.top + 1
@@ -41,24 +42,24 @@ func (t *table[T]) draw(c *canvas, focused, names bool, ellipsis rune) {
 	}
 }
 
-func (t *table[T]) drawRow(c *canvas, y int, r T, slots []slot, margin int, ellipsis rune) {
+func (t *table[T]) drawRow(c *screen.Canvas, y int, r T, slots []screen.Slot, margin int, ellipsis rune) {
 	marked := t.marks[t.id(r)]
 	if marked {
-		c.fill(1, y, 1, '*', is(themes.Marked))
+		c.Fill(1, y, 1, '*', themes.Marked)
 	}
 	for _, s := range slots {
-		col := &t.cols[s.col]
-		text, role := col.cell(r)
+		col := &t.cols[s.Column]
+		text, role := col.Cell(r)
 		if marked && role == themes.Text {
 			role = themes.Marked
 		}
-		if col.right {
-			c.right(margin+s.x+s.w, y, cut(text, s.w), is(role))
+		if col.Right {
+			c.Right(margin+s.X+s.W, y, screen.Cut(text, s.W), role)
 		} else {
-			if col.ends {
-				text = middle(text, s.w, ellipsis)
+			if col.Ends {
+				text = screen.Middle(text, s.W, ellipsis)
 			}
-			c.text(margin+s.x, y, clip(text, s.w, ellipsis), is(role))
+			c.Text(margin+s.X, y, screen.Clip(text, s.W, ellipsis), role)
 		}
 	}
 }

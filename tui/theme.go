@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // themeMsg is a theme that was read: chosen, or saved by its owner.
@@ -50,7 +51,7 @@ func (m *model) onThemeList(msg themeListMsg) {
 	before := m.theme
 	p := &picker{title: "Theme"}
 	for i, t := range msg.list {
-		p.items = append(p.items, fmt.Sprintf("%-14s %s", safe(t.Name), safe(t.About)))
+		p.items = append(p.items, fmt.Sprintf("%-14s %s", screen.Safe(t.Name), screen.Safe(t.About)))
 		if t.Name == before.Name {
 			p.at = i
 		}

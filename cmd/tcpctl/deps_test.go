@@ -31,8 +31,9 @@ var mayImport = map[string][]string{
 	"proxy/text":     {},
 	"proxy/...":      {}, // internal: leaves
 	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
-	"proxy/api":      {"proxy", "proxy/text", "mesh"},                                       // mesh: values only
-	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh", "themes", "tui/unasked"}, // proxy and mesh: values only
+	"proxy/api":      {"proxy", "proxy/text", "mesh"},                                                           // mesh: values only
+	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh", "themes", "tui/unasked", "tui/internal/..."}, // proxy and mesh: values only
+	"tui/...":        {"proxy/text", "themes", "tui/internal/..."},                                              // internal: drawing, which knows nothing of the engine
 	"tui/unasked":    {},
 	"cmd/tcpctl":     {"proxy/...", "lock", "tui", "mesh", "ws", "themes", "cmd/tcpctl/internal/..."},
 	"cmd/tcpctl/...": {"proxy/...", "lock", "mesh", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
@@ -78,7 +79,7 @@ func TestWhoMayImportWhom(t *testing.T) {
 	for _, p := range packages(t, module+"/...") {
 		name, _ := ours(p.ImportPath)
 		allowed, known := mayImport[name]
-		for _, all := range []string{"cmd/tcpctl/...", "proxy/..."} {
+		for _, all := range []string{"cmd/tcpctl/...", "proxy/...", "tui/..."} {
 			if !known && matches(all, name) && strings.Contains(name, "/internal/") {
 				allowed, known = mayImport[all], true
 			}

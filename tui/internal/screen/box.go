@@ -1,0 +1,95 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// Rect is a place on the screen.
+type Rect struct{ X, Y, W, H int }
+
+// Box draws a box with a title in its upper edge and a note in its lower one, and
+// returns its inside. The focused one has a heavier line, so that it is not told
+// by colour alone.
+func Box(c *Canvas, r Rect, glyphs *themes.Glyphs, title, foot string, focused bool) *Canvas {
+	g, line, name := glyphs.Box, themes.Border, themes.TextDim
+	if focused {
+		g, line, name = glyphs.BoxFocus, themes.BorderFocus, themes.Title
+	}
+	b := c.Sub(r.X, r.Y, r.W, r.H)
+	if b.W < 2 || b.H < 2 {
+		return b
+	}
+	right, low := b.W-1, b.H-1
+	b.Fill(1, 0, b.W-2, g[4], line)
+	b.Fill(1, low, b.W-2, g[4], line)
+	for y := 1; y < low; y++ {
+		b.Fill(0, y, 1, g[5], line)
+		b.Fill(right, y, 1, g[5], line)
+	}
+	for i, at := range [4][2]int{{0, 0}, {right, 0}, {0, low}, {right, low}} {
+		b.Fill(at[0], at[1], 1, g[i], line)
+	}
+	if title != "" && b.W > 6 {
+		b.Text(2, 0, " "+Cut(title, b.W-6)+" ", name)
+	}
+	if foot != "" && b.W > 6 {
+		foot = " " + Cut(foot, b.W-6) + " "
+		b.Right(right-1, low, foot, themes.TextDim)
+	}
+	return b.Sub(1, 1, b.W-2, b.H-2)
+}
+
+// Rule draws a line across the canvas with a text in it and another at its end.
+func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string) {
+	c.Fill(1, y, c.W-2, glyphs.Box[4], themes.Border)
+	room := c.W - 8
+	text = Cut(text, room)
+	c.Text(3, y, " "+text+" ", themes.Title)
+	if end != "" && Width(text)+Width(end)+8 < c.W {
+		c.Right(c.W-4, y, " "+end+" ", themes.TextDim)
+	}
+}
+
+// Bar draws [####----], filled by part (0 to 1), and returns the column after it.
+func Bar(c *Canvas, x, y, n int, part float64) int {
+	full := int(part*float64(n) + 0.5)
+	x = c.Text(x, y, "[", themes.TextDim)
+	x = c.Text(x, y, strings.Repeat("#", full), themes.GaugeLow)
+	x = c.Text(x, y, strings.Repeat("-", n-full), themes.GaugeEmpty)
+	return c.Text(x, y, "]", themes.TextDim)
+}
+
+// Segment is a part of a line. Where there is no room for all, the one with the
+// highest Prio is left out first.
+type Segment struct {
+	Text string
+	Role themes.Role
+	Prio int
+	Gap  int // columns before it
+}
+
+// Segments draws as many segments as fit on line y, in their order.
+func Segments(c *Canvas, y int, list []Segment) {
+	for {
+		total := 1
+		last := -1
+		for i, s := range list {
+			total += s.Gap + Width(s.Text)
+			if last < 0 || s.Prio >= list[last].Prio {
+				last = i
+			}
+		}
+		if total <= c.W || len(list) < 2 {
+			break
+		}
+		list = slices.Delete(slices.Clone(list), last, last+1)
+	}
+	c.Fill(0, y, c.W, ' ', themes.Header)
+	x := 0
+	for _, s := range list {
+		x = c.Text(x+s.Gap, y, s.Text, s.Role)
+	}
+}

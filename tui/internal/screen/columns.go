@@ -1,0 +1,95 @@
+package screen
+
+import (
+	"slices"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// Column is one fact of the rows of a table: its name, how it is drawn, and what
+// it is sorted and compared by.
+type Column[T any] struct {
+	Name  string
+	Prio  int  // where there is no room for all, 1 stays longest
+	Width int  // what it needs
+	Grow  int  // how much more it takes, when there is room
+	Right bool // aligned to the right, as numbers are
+	Fixed bool // does not scroll away to the left
+	Ends  bool // a name, which is shortened in its middle
+
+	Cell  func(T) (string, themes.Role) // what is drawn, made safe
+	Value func(T) float64               // what is sorted and compared; nil: the text
+}
+
+// Slot is where a column is drawn. Column is its index.
+type Slot struct{ Column, X, W int }
+
+// gap is the room before a column. Numbers are aligned to the right and mostly
+// have some of their own.
+func (c *Column[T]) gap(first bool) int {
+	switch {
+	case first:
+		return 0
+	case c.Right:
+		return 1
+	}
+	return 2
+}
+
+// Fit places columns in w. It depends on the width and the columns alone, never
+// on what the rows hold: a longer name must not make all columns jump. skip is
+// how many columns the operator has scrolled to the right.
+func Fit[T any](cols []Column[T], w, skip int) []Slot {
+	order := make([]int, 0, len(cols))
+	for i := range cols {
+		if cols[i].Fixed || skip == 0 {
+			order = append(order, i)
+			continue
+		}
+		skip--
+	}
+	// The most important ones are chosen first, until one does not fit.
+	byPrio := slices.Clone(order)
+	slices.SortStableFunc(byPrio, func(a, b int) int { return cols[a].Prio - cols[b].Prio })
+	used := 0
+	chosen := make(map[int]int, len(cols))
+	for _, i := range byPrio {
+		need := cols[i].Width + cols[i].gap(len(chosen) == 0)
+		if used+need > w {
+			if len(chosen) == 0 {
+				chosen[i] = w // the first is shown, however narrow
+				used = w
+			}
+			break
+		}
+		chosen[i] = cols[i].Width
+		used += need
+	}
+	// Names share the rest first, one column each in turn: they are what is cut
+	// otherwise.
+	for grown := true; grown && used < w; {
+		grown = false
+		for _, i := range byPrio {
+			if now, ok := chosen[i]; ok && cols[i].Ends && now < cols[i].Width+cols[i].Grow && used < w {
+				chosen[i], used, grown = now+1, used+1, true
+			}
+		}
+	}
+	for _, i := range byPrio {
+		if _, ok := chosen[i]; ok && !cols[i].Ends {
+			more := min(cols[i].Grow, w-used)
+			chosen[i] += max(more, 0)
+			used += max(more, 0)
+		}
+	}
+	slots := make([]Slot, 0, len(chosen))
+	x := 0
+	for _, i := range order {
+		if cw, ok := chosen[i]; ok {
+			x += cols[i].gap(len(slots) == 0)
+			slots = append(slots, Slot{i, x, cw})
+			x += cw
+		}
+	}
+	return slots
+}

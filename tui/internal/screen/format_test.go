@@ -1,0 +1,17 @@
+package screen
+
+import "testing"
+
+func TestFormats(t *testing.T) {
+	for got, want := range map[string]string{
+		Bytes(0): "0", Bytes(999): "999", Bytes(1000): "1.0K", Bytes(88 << 20): "88M", Bytes(1 << 60): "1.0E", Bytes(1023 << 10): "1.0M",
+		Count(9999): "9999", Count(12345): "12k", Count(1.2e6): "1.2M",
+		Rate(0.5): "0.5", Rate(118.2): "118", Rate(0): "0",
+		Clock(Seconds(42)): "00:42", Clock(Seconds(11522)): "3h12m", Clock(Seconds(352800)): "4d02h",
+		Latency(0.0004): "0.4ms", Latency(0.0121): "12ms", Latency(0): "-", Latency(1.25): "1.2s",
+	} {
+		if got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package screen
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/muesli/termenv"
+
+	"github.com/tcpctl/tcpctl/themes"
+)
+
+// Palette turns inks into escape sequences: a theme at the number of colours
+// that the terminal has. Lipgloss makes each sequence once. The canvas writes
+// them between its cells, so that no text is ever cut inside one.
+type Palette struct {
+	theme *themes.Theme
+	style *lipgloss.Renderer
+	seen  map[Ink]string
+	Plain bool // no sequences at all, for a dumb terminal
+}
+
+// NewPalette makes the palette of a theme for a terminal's colour profile.
+func NewPalette(t *themes.Theme, profile termenv.Profile) *Palette {
+	r := lipgloss.NewRenderer(io.Discard)
+	r.SetColorProfile(profile)
+	return &Palette{theme: t, style: r, seen: map[Ink]string{}}
+}
+
+const reset = "\x1b[0m"
+
+// sgr is the sequence of an ink. It begins with a reset, so that no line depends
+// on the one above it: the renderer skips lines that have not changed.
+func (p *Palette) sgr(k Ink) string {
+	if s, ok := p.seen[k]; ok {
+		return s
+	}
+	fg, bg := p.theme.Style(k.FG), p.theme.Style(k.BG)
+	background := k.BG != themes.Surface
+	// The reasons for reverse are or-ed: if two of them cancelled out, the
+	// selection would vanish on a cell that is itself drawn in reverse.
+	style := p.style.NewStyle().
+		Bold(fg.Bold || background && bg.Bold).
+		Faint(fg.Dim || background && bg.Dim || k.Mod&dim != 0).
+		Underline(fg.Underline || background && bg.Underline).
+		Reverse(fg.Reverse || background && bg.Reverse || k.Mod&reverse != 0)
+	front, back := fg.FG, bg.BG
+	if fg.BG.Kind != themes.None && !background {
+		back = fg.BG
+	}
+	if background && bg.FG.Kind != themes.None {
+		front = bg.FG // a cursor with both colours is readable only with both
+	}
+	if front.Kind == themes.None {
+		front = p.theme.Style(themes.Text).FG
+	}
+	if back.Kind == themes.None {
+		back = p.theme.Style(themes.Surface).BG
+	}
+	style = style.Foreground(colorOf(front)).Background(colorOf(back))
+	open, _, _ := strings.Cut(style.Render("x"), "x")
+	s := reset
+	if codes, ok := strings.CutPrefix(open, "\x1b["); ok {
+		s = "\x1b[0;" + codes
+	}
+	p.seen[k] = s
+	return s
+}
+
+func colorOf(c themes.Color) lipgloss.TerminalColor {
+	switch c.Kind {
+	case themes.None:
+		return lipgloss.NoColor{}
+	case themes.RGB:
+		return lipgloss.Color(hex(c))
+	}
+	return lipgloss.Color(strconv.Itoa(int(c.N)))
+}
+
+// blank reports whether a space in this ink looks like one without any.
+func (p *Palette) blank(k Ink) bool { return p.sgr(k) == reset }
+
+func hex(c themes.Color) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{'#', digits[c.R>>4], digits[c.R&15], digits[c.G>>4], digits[c.G&15], digits[c.B>>4], digits[c.B&15]})
+}

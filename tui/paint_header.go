@@ -1,0 +1,186 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// drawHeader is the line that is always there.
+func (m *model) drawHeader(c *screen.Canvas) {
+	n := count(m.world.status)
+	st := m.world.status
+	live, liveRole := "LIVE", themes.Live
+	switch age := m.staleFor(); {
+	case !m.world.known():
+		live, liveRole = "WAIT", themes.Warn
+	case age > 0:
+		live, liveRole = "STALE "+staleText(age), themes.Stale
+	}
+	rw, rwRole := "RW", themes.Header
+	if m.cfg.ReadOnly {
+		rw, rwRole = "RO", themes.ReadOnly
+	}
+	upRole := themes.Header
+	if n.up < n.backends {
+		upRole = themes.Warn
+	}
+	if n.up == 0 && n.backends > 0 {
+		upRole = themes.Error
+	}
+	queueRole := themes.Header
+	if n.waiting > 0 {
+		queueRole = themes.Warn
+	}
+	up := fmt.Sprintf("UP %d/%d", n.up, n.backends)
+	e := m.theme.Glyphs.Ellipsis
+	var list []screen.Segment
+	add := func(text string, role themes.Role, prio, gap int) {
+		list = append(list, screen.Segment{Text: text, Role: role, Prio: prio, Gap: gap})
+	}
+	if c.W < 80 {
+		add(screen.Middle(m.where(), 12, e), m.whereRole(), 5, 1)
+		add(live, liveRole, 1, 1)
+		add(rw, rwRole, 4, 1)
+		add(up, upRole, 2, 2)
+		add("Q "+screen.Count(float64(n.waiting)), queueRole, 3, 2)
+		add(m.at(m.engineNow()), themes.TextDim, 6, 2)
+		screen.Segments(c, 0, list)
+		return
+	}
+	add("tcpctl", themes.TextDim, 7, 1)
+	add(screen.Middle(m.homeName(), 20, e), themes.Title, 2, 2)
+	if m.away() {
+		add(screen.Middle(m.where(), 22, e), m.whereRole(), 1, 1)
+	} else {
+		add(screen.Middle(screen.Safe(m.cfg.Where), whereWidth(c.W), e), themes.TextDim, 9, 1)
+	}
+	add(live, liveRole, 1, 3)
+	add(m.at(m.engineNow()), themes.Header, 3, 1)
+	add(rw, rwRole, 2, 3)
+	add(up, upRole, 1, 3)
+	add("QUEUE "+screen.Count(float64(n.waiting)), queueRole, 1, 3)
+	peers, peersRole := m.peersText()
+	add(peers, peersRole, 8, 3)
+	if h := st.Node.ConfigHash; h != "" {
+		add("cfg "+screen.Cut(screen.Safe(h), 6), themes.TextDim, 10, 3)
+	}
+	if !st.Node.Started.IsZero() {
+		add("up "+screen.Clock(m.world.now().Sub(st.Node.Started)), themes.TextDim, 11, 3)
+	}
+	if v := st.Node.Version; v != "" {
+		add(screen.Cut(screen.Safe(v), 14), themes.TextDim, 13, 3)
+	}
+	add("theme "+screen.Safe(m.theme.Name), themes.TextDim, 12, 3)
+	screen.Segments(c, 0, list)
+}
+
+// where is the node that is looked at: behind an arrow when it is not the
+// console's own, so that nobody drains the wrong one.
+func (m *model) where() string {
+	if m.away() {
+		return "> " + m.placeName()
+	}
+	return m.homeName()
+}
+
+func (m *model) whereRole() themes.Role {
+	if m.away() {
+		return themes.Warn
+	}
+	return themes.Title
+}
+
+// peersText is how many nodes are there, of how many, this one with them.
+func (m *model) peersText() (string, themes.Role) {
+	here, all := m.countNodes()
+	switch {
+	case all == 0:
+		return "PEERS -", themes.TextDim
+	case here < all:
+		return fmt.Sprintf("PEERS %d/%d", here, all), themes.Warn
+	}
+	return fmt.Sprintf("PEERS %d/%d", here, all), themes.Header
+}
+
+func whereWidth(w int) int {
+	if w < 120 {
+		return 14
+	}
+	return 34
+}
+
+// drawTabs is the row of panes, and what is narrowed. That rows are hidden by
+// a filter must be seen; that all services are, need not.
+func (m *model) drawTabs(c *screen.Canvas, y int) {
+	filter := ""
+	if g := m.pane().grid(); g != nil && g.filterText() != "" {
+		shown, all, _, _ := g.counts()
+		filter = fmt.Sprintf("filter: %s  %d of %d", screen.Safe(g.filterText()), shown, all)
+	}
+	view := "view: all"
+	if m.view != "" {
+		view = "view: " + screen.Safe(m.view)
+	}
+	tabs := m.tabs(c.W < 76)
+	fits := func(note string) bool { return 1+tabsWidth(tabs)+screen.Width(note)+1 <= c.W }
+	if filter != "" && !fits(filter) {
+		tabs = m.tabs(true) // the digit is enough to go there
+	}
+	note, role := filter, themes.Match
+	if both := strings.TrimSpace(filter + "   " + view); fits(both) {
+		note = both
+	}
+	if filter == "" && m.view == "" {
+		role = themes.TextDim
+	}
+	x := 1
+	for _, t := range tabs {
+		x = c.Text(x, y, t.Text, t.Role)
+	}
+	if note != "" && fits(note) {
+		c.Right(c.W-1, y, note, role)
+	} else if note != "" {
+		c.Text(x+1, y, screen.Cut(note, max(c.W-x-2, 0)), role)
+	}
+}
+
+// tabs are the panes' names, or in short the digits of all but one.
+func (m *model) tabs(short bool) (list []screen.Segment) {
+	for i, p := range m.panes {
+		text := fmt.Sprintf("%d %s", i+1, p.name())
+		if b := p.badge(m); b != "" {
+			text += " " + b
+		}
+		switch {
+		case i == m.focus:
+			list = append(list, screen.Segment{Text: "[" + text + "] ", Role: themes.Title})
+		case short:
+			list = append(list, screen.Segment{Text: fmt.Sprintf("%d  ", i+1), Role: themes.TextDim})
+		default:
+			list = append(list, screen.Segment{Text: text + "  ", Role: themes.TextDim})
+		}
+	}
+	return list
+}
+
+func tabsWidth(tabs []screen.Segment) (n int) {
+	for _, t := range tabs {
+		n += screen.Width(t.Text)
+	}
+	return n
+}
+
+// staleText is an age in a word: 8s, 2m, 3h.
+func staleText(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.0fm", d.Minutes())
+	}
+	return fmt.Sprintf("%.0fh", d.Hours())
+}

@@ -1,0 +1,205 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// backendsPane is the backends, grouped by their service.
+type backendsPane struct {
+	versioned
+	table table[*backendRow]
+	m     *model
+}
+
+func (p *backendsPane) name() string { return "Backends" }
+func (p *backendsPane) grid() grid   { return &p.table }
+
+func (p *backendsPane) bind(m *model) {
+	p.m = m
+	p.table = table[*backendRow]{
+		cols: backendColumns, now: m.clock,
+		id:    func(r *backendRow) string { return r.target },
+		group: func(r *backendRow) string { return r.service.Name },
+		head:  func(r *backendRow) bool { return r.backend == nil },
+		second: func(r *backendRow, c *screen.Canvas, x, y int) bool {
+			return p.second(r, c, x, y)
+		},
+	}
+}
+
+func (p *backendsPane) refresh(m *model) {
+	w := m.world
+	var rows []*backendRow
+	for i := range w.status.Services {
+		s := &w.status.Services[i]
+		if m.view != "" && s.Name != m.view {
+			continue
+		}
+		if !p.bare(m, s) {
+			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: w.flows[s.Name], asked: w.asked[s.Name].act})
+		}
+		for j := range s.Backends {
+			b := &s.Backends[j]
+			target := s.Name + "/" + b.Name
+			rows = append(rows, &backendRow{target: target, service: s, backend: b, sign: backendSign(b),
+				flow: w.flows[target], since: w.now().Sub(b.Since), asked: w.asked[target].act})
+		}
+	}
+	if p.table.cur == "" && len(rows) > 1 && rows[1].backend != nil && rows[0].backend == nil {
+		p.table.cur, p.table.at = rows[1].target, 1 // a backend, not its service
+	}
+	p.table.set(rows)
+	p.touch()
+}
+
+// bare leaves out the row of a service that has the small screen to itself
+// and says nothing that its backends do not.
+func (p *backendsPane) bare(m *model, s *proxy.ServiceInfo) bool {
+	alone := m.view != "" || len(m.world.status.Services) == 1
+	return alone && shapeOf(m.w, m.h) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
+}
+
+// turn goes to the next service, and after the last to all.
+func (p *backendsPane) turn(m *model) { m.setView(m.nextService(m.view, true)) }
+
+func (p *backendsPane) badge(m *model) string {
+	n := 0
+	for i := range m.world.status.Services {
+		n += len(m.world.status.Services[i].Backends)
+	}
+	return strconv.Itoa(n)
+}
+
+func (p *backendsPane) title(m *model) string {
+	if m.view == "" {
+		return ""
+	}
+	return screen.Safe(m.view)
+}
+
+func (p *backendsPane) foot(m *model) string { return rowsFoot(m, &p.table, "backend") }
+
+func (p *backendsPane) draw(m *model, c *screen.Canvas, focused bool) {
+	if len(p.table.rows) == 0 {
+		emptyText(c, m, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
+		return
+	}
+	if c.W < 60 {
+		p.drawNarrow(m, c, focused)
+		return
+	}
+	p.table.draw(c, focused, true, m.theme.Glyphs.Ellipsis)
+	p.drawChecks(m, c)
+}
+
+// drawChecks uses the lines that the rows leave free for the last checks of
+// the row under the cursor and of those that are down.
+func (p *backendsPane) drawChecks(m *model, c *screen.Canvas) {
+	used := 1
+	for i := p.table.top; i < p.table.len(); i++ {
+		used += p.table.height(i)
+	}
+	y := used + 1
+	line := func(r *backendRow) {
+		b := r.backend
+		if b == nil || b.Check == nil || b.Check.Last == "" || y >= c.H {
+			return
+		}
+		x := c.Text(2, y, fmt.Sprintf("%-8s", screen.Cut(screen.Safe(b.Name), 12)), themes.Text)
+		x = c.Text(x+1, y, "last checks ", themes.TextDim)
+		last := b.Check.Last
+		last = last[max(len(last)-30, 0):]
+		for _, r := range last {
+			role := themes.OK
+			if r != '+' {
+				r, role = '!', themes.Error
+			}
+			c.Fill(x, y, 1, r, role)
+			x++
+		}
+		more := []string{fmt.Sprintf("flaps %d", b.Flaps), fmt.Sprintf("weight %d", b.Weight)}
+		if b.MaxSessions > 0 {
+			more = append(more, fmt.Sprintf("max %d", b.MaxSessions))
+		}
+		for _, text := range more {
+			if x+3+screen.Width(text) < c.W {
+				x = c.Text(x+3, y, text, themes.TextDim)
+			}
+		}
+		y++
+	}
+	cur, ok := p.table.current()
+	if ok {
+		line(cur)
+	}
+	for i := range p.table.len() {
+		if r := p.table.row(i); r != cur && r.sign == signDown {
+			line(r)
+		}
+	}
+}
+
+func (p *backendsPane) details() (string, []fact) {
+	r, ok := p.table.current()
+	if !ok {
+		return "", nil
+	}
+	s := r.service
+	if r.backend == nil {
+		facts := []fact{
+			{"state", r.sign.text() + " " + screen.Safe(string(s.Why))}, {"listens", screen.Safe(strings.Join(s.Listen, " "))}, {"balance", screen.Safe(s.Balance)},
+			{"sessions", fmt.Sprintf("%d live, %d since the start, %s/s new", s.Sessions.Active, s.Sessions.Total, screen.Rate(r.flow.fresh))},
+			{"", fmt.Sprintf("%d failed, %d cut, %d rejected", s.Sessions.Failed, s.Sessions.Cut, s.Sessions.Rejected)},
+			{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(s.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(s.BytesOut)), screen.Bytes(r.flow.out))},
+			{"queue", fmt.Sprintf("%d wait, the oldest %s; %d granted, %d left, %d timed out, %d kicked", s.Queue.Waiting,
+				screen.Clock(screen.Seconds(s.Queue.OldestSeconds)), s.Queue.Granted, s.Queue.Left, s.Queue.TimedOut, s.Queue.Kicked)},
+			{"waited", "p50 " + screen.Clock(screen.Seconds(s.Queue.WaitP50Seconds)) + "  p99 " + screen.Clock(screen.Seconds(s.Queue.WaitP99Seconds))},
+		}
+		if s.Pause != nil {
+			facts = append(facts, fact{"pause", pauseText(p.m, s.Pause)})
+		}
+		return "service " + screen.Safe(s.Name), facts
+	}
+	return "backend " + screen.Safe(r.target), p.backendFacts(r)
+}
+
+func (p *backendsPane) backendFacts(r *backendRow) []fact {
+	b := r.backend
+	takes := "takes new sessions"
+	if !b.Eligible {
+		takes = "takes no new sessions: " + screen.Safe(b.Why)
+	}
+	facts := []fact{
+		{"state", r.sign.text() + " for " + screen.Clock(r.since) + ", " + takes},
+		{"address", screen.Safe(b.Addr)},
+		{"sessions", fmt.Sprintf("%d live, peak %d, %d since the start, %s/s new", b.Active, b.Peak, b.Total, screen.Rate(r.flow.fresh))},
+		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(b.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(b.BytesOut)), screen.Bytes(r.flow.out))},
+		{"dials", fmt.Sprintf("%d failed", b.Failed)},
+		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
+		{"flaps", fmt.Sprintf("%d times down", b.Flaps)},
+	}
+	if b.MaxSessions > 0 {
+		facts = append(facts, fact{"limit", screen.Plural(b.MaxSessions, "session")})
+	}
+	if c := b.Check; c != nil {
+		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), p.m.at(c.At), c.Streak, c.Need, screen.Latency(b.RTTSeconds))},
+			fact{"", screen.Safe(c.Last)})
+	}
+	if d := b.Drain; d != nil {
+		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Left, d.StartedWith, screen.Safe(d.By), p.m.at(d.Since))
+		if d.Until != nil {
+			text += ", limit " + limitText(p.m, d)
+		}
+		facts = append(facts, fact{"drain", text})
+		if d.Reason != "" {
+			facts = append(facts, fact{"reason", screen.Safe(d.Reason)})
+		}
+	}
+	return facts
+}

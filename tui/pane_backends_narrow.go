@@ -1,0 +1,66 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// narrowColumns say the same in forty columns: one line a row, with the fact
+// that matters most in its state.
+func (p *backendsPane) narrowColumns() []screen.Column[*backendRow] {
+	state := backendColumns[0]
+	state.Width = 8
+	return []screen.Column[*backendRow]{
+		state,
+		{Name: "NAME", Ends: true, Prio: 1, Width: 7, Fixed: true, Cell: backendColumns[1].Cell},
+		{Name: "ACT", Prio: 1, Width: 4, Right: true, Cell: backendColumns[3].Cell},
+		{Name: "", Prio: 2, Width: 8, Grow: 20, Cell: p.noteOf},
+	}
+}
+
+func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
+	b := r.backend
+	switch {
+	case b == nil && r.service.Pause != nil:
+		return "until " + p.m.at(r.service.Pause.Until), themes.StateMaint
+	case b == nil:
+		return r.check()
+	case b.Drain != nil && b.Drain.Left > 0:
+		return "left eta " + strings.TrimPrefix(p.etaText(r.target), "~"), themes.StateDrain
+	case r.sign == signUp:
+		return screen.Latency(b.RTTSeconds), themes.TextDim
+	}
+	return r.check()
+}
+
+func (p *backendsPane) drawNarrow(m *model, c *screen.Canvas, focused bool) {
+	t := &p.table
+	cols, second, skip := t.cols, t.second, t.scrollX
+	defer func() { t.cols, t.second, t.scrollX = cols, second, skip }()
+	t.cols, t.second, t.scrollX = p.narrowColumns(), nil, 0
+	t.draw(c, focused, c.H > 8, m.theme.Glyphs.Ellipsis)
+}
+
+// strip shows the rows that are not simply up, and then the others.
+func (p *backendsPane) strip(m *model, c *screen.Canvas) int {
+	y := 0
+	for _, up := range []bool{false, true} {
+		for _, r := range p.table.rows {
+			if r.backend == nil || (r.sign == signUp) != up {
+				continue
+			}
+			if y < c.H {
+				x := c.Text(2, y, fmt.Sprintf("%-8s ", r.sign.text()), r.sign.role)
+				x = c.Text(x, y, screen.Middle(screen.Safe(r.target), 20, m.theme.Glyphs.Ellipsis), themes.Text)
+				note, role := p.noteOf(r)
+				c.Text(max(x+2, 34), y, screen.Count(float64(r.active())), themes.Text)
+				c.Text(max(x+8, 40), y, note, role)
+			}
+			y++
+		}
+	}
+	return y
+}

@@ -1,0 +1,139 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// backendRow is a service, which leads its group, or one of its backends.
+type backendRow struct {
+	target  string // service, or service/backend
+	service *proxy.ServiceInfo
+	backend *proxy.BackendInfo // nil: the row is the service's
+	sign    sign
+	flow    flow
+	since   time.Duration
+	asked   string
+}
+
+func (r *backendRow) noun() any {
+	if r.backend != nil {
+		return r.backend
+	}
+	return r.service
+}
+
+// backendColumns are drawn for services too: where a fact makes no sense for
+// one of them, it is empty.
+var backendColumns = []screen.Column[*backendRow]{
+	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
+		if r.asked != "" {
+			return string(r.sign.mark) + " asked", themes.Info
+		}
+		return r.sign.text(), r.sign.role
+	}},
+	{Name: "NAME", Ends: true, Prio: 1, Width: 8, Grow: 12, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
+		if r.backend == nil {
+			return screen.Safe(r.service.Name), themes.Title
+		}
+		return screen.Safe(r.backend.Name), themes.Text
+	}},
+	{Name: "ADDRESS", Ends: true, Prio: 3, Width: 15, Grow: 7, Cell: func(r *backendRow) (string, themes.Role) {
+		if r.backend == nil {
+			return screen.Safe(strings.Join(r.service.Listen, " ")), themes.TextDim
+		}
+		return screen.Safe(r.backend.Addr), themes.Text
+	}},
+	{Name: "ACT", Prio: 1, Width: 4, Right: true, Value: func(r *backendRow) float64 { return float64(r.active()) },
+		Cell: func(r *backendRow) (string, themes.Role) { return screen.Count(float64(r.active())), themes.Text }},
+	{Name: "NEW/s", Prio: 2, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.flow.fresh },
+		Cell: func(r *backendRow) (string, themes.Role) { return screen.Rate(r.flow.fresh), themes.Text }},
+	{Name: "IN/s", Prio: 5, Width: 4, Right: true, Value: func(r *backendRow) float64 { return r.flow.in },
+		Cell: func(r *backendRow) (string, themes.Role) { return screen.Bytes(r.flow.in), themes.Text }},
+	{Name: "OUT/s", Prio: 5, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.flow.out },
+		Cell: func(r *backendRow) (string, themes.Role) { return screen.Bytes(r.flow.out), themes.Text }},
+	{Name: "CHECK", Prio: 2, Width: 11, Grow: 17, Cell: func(r *backendRow) (string, themes.Role) { return r.check() }},
+	{Name: "LAT", Prio: 4, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.rtt() },
+		Cell: func(r *backendRow) (string, themes.Role) {
+			if r.backend == nil {
+				return "", themes.Text
+			}
+			return screen.Latency(r.rtt()), themes.Text
+		}},
+	{Name: "SINCE", Prio: 3, Width: 6, Right: true, Value: func(r *backendRow) float64 { return r.since.Seconds() },
+		Cell: func(r *backendRow) (string, themes.Role) {
+			if r.backend == nil || r.backend.Since.IsZero() {
+				return "", themes.Text
+			}
+			return screen.Clock(r.since), themes.Text
+		}},
+	{Name: "WGHT", Prio: 6, Width: 4, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Weight }) },
+		Cell: func(r *backendRow) (string, themes.Role) {
+			return r.count(func(b *proxy.BackendInfo) int { return b.Weight })
+		}},
+	{Name: "FLAPS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return int(b.Flaps) }) },
+		Cell: func(r *backendRow) (string, themes.Role) {
+			return r.count(func(b *proxy.BackendInfo) int { return int(b.Flaps) })
+		}},
+	{Name: "PEAK", Prio: 7, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Peak }) },
+		Cell: func(r *backendRow) (string, themes.Role) {
+			return r.count(func(b *proxy.BackendInfo) int { return b.Peak })
+		}},
+}
+
+func (r *backendRow) active() int {
+	if r.backend == nil {
+		return r.service.Sessions.Active
+	}
+	return r.backend.Active
+}
+
+func (r *backendRow) rtt() float64 {
+	if r.backend == nil {
+		return 0
+	}
+	return r.backend.RTTSeconds
+}
+
+func (r *backendRow) number(of func(*proxy.BackendInfo) int) float64 {
+	if r.backend == nil {
+		return 0
+	}
+	return float64(of(r.backend))
+}
+
+func (r *backendRow) count(of func(*proxy.BackendInfo) int) (string, themes.Role) {
+	if r.backend == nil {
+		return "", themes.Text
+	}
+	return screen.Count(float64(of(r.backend))), themes.Text
+}
+
+// check is what the last check said; of a service, what its queue does.
+func (r *backendRow) check() (string, themes.Role) {
+	if r.backend == nil {
+		switch n := r.service.Queue.Waiting; {
+		case n > 0:
+			return "queue " + screen.Count(float64(n)), themes.Warn
+		case r.service.Lock != nil:
+			return fmt.Sprintf("%d/%d slots", r.service.Lock.InUse, r.service.Lock.Slots), themes.TextDim
+		}
+		return "", themes.Text
+	}
+	c := r.backend.Check
+	switch {
+	case r.backend.Admin == proxy.AdminMaint:
+		return "paused", themes.TextDim
+	case c == nil:
+		return "-", themes.TextDim
+	case !c.OK:
+		return fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Streak, c.Need), c.Need), themes.Error
+	}
+	detail, _, _ := strings.Cut(c.Detail, " in ") // how long it took is in LAT
+	return screen.Safe(detail), themes.Text
+}

@@ -1,0 +1,195 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// eventsPane is what happened, the newest first, with what operators did and
+// the command line that does the same.
+type eventsPane struct {
+	versioned
+	table table[*entry]
+	m     *model
+	show  int    // which tab
+	read  uint64 // how many events there were when the cursor left the newest
+	all   uint64 // how many there have been
+}
+
+var eventTabs = []string{"all", "alarms", "operators"}
+
+func (p *eventsPane) name() string { return "Events" }
+func (p *eventsPane) grid() grid   { return &following{&p.table, p} }
+
+func (p *eventsPane) bind(m *model) {
+	p.m = m
+	p.table = table[*entry]{
+		cols: []screen.Column[*entry]{
+			{Name: "TIME", Prio: 1, Width: 8, Fixed: true, Value: func(e *entry) float64 { return float64(e.Time.UnixNano()) },
+				Cell: func(e *entry) (string, themes.Role) { return m.at(e.Time), themes.TextDim }},
+			{Name: "", Prio: 1, Width: 1, Fixed: true, Cell: func(e *entry) (string, themes.Role) { s := eventSign(e); return string(s.mark), s.role }},
+			{Name: "KIND", Prio: 3, Width: 8, Cell: func(e *entry) (string, themes.Role) { return eventNoun(e), themes.TextDim }},
+			{Name: "TEXT", Prio: 2, Width: 20, Grow: 400, Cell: func(e *entry) (string, themes.Role) { return eventText(e), eventSign(e).role }},
+		},
+		now: m.clock, id: func(e *entry) string { return e.id }, follow: true,
+	}
+}
+
+// following is the table with a cursor that sticks to the newest event until
+// it is moved away, and again when it comes back.
+type following struct {
+	*table[*entry]
+	p *eventsPane
+}
+
+func (f *following) move(by int) { f.table.move(by); f.stick() }
+func (f *following) jump(to int) { f.table.jump(to); f.stick() }
+func (f *following) setSort(by int, desc bool) {
+	f.table.follow = f.table.follow && by == 0
+	f.table.setSort(by, desc)
+}
+
+func (f *following) stick() {
+	follow := f.table.at == 0 && f.table.sortBy == 0
+	if f.table.follow && !follow {
+		f.p.read = f.p.all
+	}
+	f.table.follow = follow
+}
+
+func eventSign(e *entry) sign {
+	switch {
+	case e.Level == proxy.LevelAlarm:
+		return sign{'!', "", themes.Error}
+	case e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark:
+		return sign{'>', "", themes.Op}
+	case e.Level == proxy.LevelWarn:
+		return sign{'~', "", themes.Warn}
+	case e.Level == proxy.LevelGood:
+		return sign{'+', "", themes.OK}
+	}
+	return sign{'.', "", themes.Info}
+}
+
+// eventNoun is the first word of its kind: the noun that changed.
+func eventNoun(e *entry) string {
+	switch e.Kind {
+	case proxy.EventOperator:
+		return "op"
+	case proxy.EventMark:
+		return "note"
+	}
+	noun, _, _ := strings.Cut(e.Kind, ".")
+	return noun
+}
+
+func eventText(e *entry) string {
+	text := e.Text
+	if e.By != "" && (e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark) {
+		text = who(e.By) + ": " + text
+	}
+	if e.Command != "" {
+		text += "   = " + e.Command
+	}
+	return text
+}
+
+func (p *eventsPane) refresh(m *model) {
+	j := &m.world.journal
+	p.all = j.seen + uint64(j.own)
+	var rows []*entry
+	for _, e := range j.entries {
+		op := e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark
+		alarm := e.Level == proxy.LevelAlarm || e.Level == proxy.LevelWarn
+		if p.show == 1 && !alarm || p.show == 2 && !op || m.view != "" && e.Service != "" && e.Service != m.view {
+			continue
+		}
+		rows = append(rows, e)
+	}
+	p.table.set(rows)
+	p.touch()
+}
+
+func (p *eventsPane) turn(m *model) {
+	p.show = (p.show + 1) % len(eventTabs)
+	p.refresh(m)
+}
+
+// badge counts the alarms of the last minutes.
+func (p *eventsPane) badge(m *model) string {
+	n := 0
+	for _, e := range m.world.journal.entries {
+		if e.Level == proxy.LevelAlarm && m.engineNow().Sub(e.Time) < historySpan {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d!", n)
+}
+
+func (p *eventsPane) title(m *model) string {
+	if p.show == 0 && m.view == "" {
+		return ""
+	}
+	return strings.TrimSpace(screen.Safe(m.view) + " " + eventTabs[p.show])
+}
+
+func (p *eventsPane) foot(m *model) string {
+	dot := " " + string(m.theme.Glyphs.Dot) + " "
+	state := "following"
+	if !p.table.follow {
+		state = fmt.Sprintf("paused +%d", p.all-min(p.read, p.all))
+	}
+	text := fmt.Sprintf("%s%s%d kept%s%d dropped", state, dot, len(m.world.journal.entries), dot, m.world.journal.dropped)
+	if f := p.table.filterText(); f != "" {
+		text = fmt.Sprintf("filter: %s%s%d of %d%s", screen.Safe(f), dot, p.table.len(), len(p.table.rows), dot) + text
+	}
+	return text
+}
+
+func (p *eventsPane) draw(m *model, c *screen.Canvas, focused bool) {
+	if len(p.table.rows) == 0 {
+		emptyText(c, m, "Nothing has happened yet.")
+		return
+	}
+	if !focused && p.table.follow {
+		p.strip(m, c) // no cursor where there are no keys
+		return
+	}
+	p.table.draw(c, focused, false, m.theme.Glyphs.Ellipsis)
+}
+
+// strip is the newest, one a line.
+func (p *eventsPane) strip(m *model, c *screen.Canvas) int {
+	for y := range min(c.H, p.table.len()) {
+		e := p.table.row(y)
+		s := eventSign(e)
+		x := c.Text(2, y, m.at(e.Time), themes.TextDim)
+		c.Text(x+1, y, string(s.mark), s.role)
+		x = c.Text(x+3, y, fmt.Sprintf("%-8s ", screen.Cut(eventNoun(e), 8)), themes.TextDim)
+		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), m.theme.Glyphs.Ellipsis), s.role)
+	}
+	return max(min(p.table.len(), 6), 1)
+}
+
+func (p *eventsPane) details() (string, []fact) {
+	e, ok := p.table.current()
+	if !ok {
+		return "", nil
+	}
+	facts := []fact{{"time", e.Time.In(p.m.zone).Format("2006-01-02 15:04:05")}, {"kind", e.Kind + ", " + screen.Safe(e.Level)}, {"text", e.Text}}
+	for _, f := range []fact{{"by", e.By}, {"command", e.Command}, {"service", screen.Safe(e.Service)}, {"backend", screen.Safe(e.Backend)}, {"session", screen.Safe(e.Session)}} {
+		if f.value != "" {
+			facts = append(facts, f)
+		}
+	}
+	return "event " + e.id, facts
+}
+
+func (p *eventsPane) keys() []binding { return nil }

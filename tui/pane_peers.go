@@ -1,0 +1,308 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// peersPane is the nodes of the mesh, this one first. It is the same from
+// wherever one looks: what the console's own node knows.
+type peersPane struct {
+	versioned
+	table table[*peerRow]
+	m     *model
+}
+
+// peerRow is a node.
+type peerRow struct {
+	name, addr, version string
+	peer                *api.Peer // nil: this one
+	up, of, queue       int
+	unreadable          bool          // those three are not known
+	ago                 time.Duration // since something came from it
+}
+
+func (r *peerRow) noun() any {
+	if r.peer == nil {
+		return map[string]string{"name": r.name, "listen": r.addr}
+	}
+	return r.peer
+}
+
+func (r *peerRow) state() (string, themes.Role) {
+	if r.peer == nil {
+		return "+ self", themes.StateUp
+	}
+	s := peerSign(r.peer)
+	text := s.text()
+	if r.peer.Cause != "" {
+		text += " " + string(r.peer.Cause)
+	}
+	return text, s.role
+}
+
+func peerSign(p *api.Peer) sign {
+	switch p.State {
+	case mesh.Alive:
+		return sign{'+', "alive", themes.StateUp}
+	case mesh.Suspect:
+		return sign{'~', "suspect", themes.StateDrain}
+	case mesh.Refused:
+		return sign{'-', "refused", themes.StateIdle} // no node of ours
+	}
+	if p.Cause == mesh.Left {
+		return sign{'o', "down", themes.StateIdle} // it said so
+	}
+	return sign{'!', "down", themes.StateDown}
+}
+
+func causeText(p *api.Peer) string {
+	switch {
+	case p.Cause != "":
+		return " (" + map[mesh.Cause]string{mesh.Crash: "crash: its process died", mesh.Cut: "cut: nothing comes back",
+			mesh.Hung: "hung: its process does not answer", mesh.Left: "it has left", mesh.GaveUp: "it gave this node up"}[p.Cause] + ")"
+	case p.Why != "":
+		return " (" + screen.Safe(p.Why) + ")"
+	}
+	return ""
+}
+
+var peerColumns = []screen.Column[*peerRow]{
+	{Name: "NODE", Ends: true, Prio: 1, Width: 10, Grow: 10, Fixed: true, Cell: func(r *peerRow) (string, themes.Role) {
+		return screen.Safe(r.name), themes.Text
+	}},
+	{Name: "ADDRESS", Ends: true, Prio: 3, Width: 15, Grow: 7, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.addr), themes.TextDim }},
+	{Name: "STATE", Prio: 1, Width: 12, Cell: (*peerRow).state},
+	{Name: "RTT", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return r.rtt() },
+		Cell: func(r *peerRow) (string, themes.Role) { return screen.Latency(r.rtt()), themes.Text }},
+	{Name: "UP", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return float64(r.up) },
+		Cell: func(r *peerRow) (string, themes.Role) {
+			switch {
+			case r.unreadable:
+				return "?", themes.Warn
+			case r.of == 0:
+				return "-", themes.TextDim
+			case r.up < r.of:
+				return fmt.Sprintf("%d/%d", r.up, r.of), themes.Warn
+			}
+			return fmt.Sprintf("%d/%d", r.up, r.of), themes.Text
+		}},
+	{Name: "QUEUE", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return float64(r.queue) },
+		Cell: func(r *peerRow) (string, themes.Role) {
+			if r.unreadable {
+				return "?", themes.Warn
+			}
+			if r.queue > 0 {
+				return screen.Count(float64(r.queue)), themes.Warn
+			}
+			return "0", themes.Text
+		}},
+	{Name: "SEEN", Prio: 4, Width: 6, Right: true, Value: func(r *peerRow) float64 { return r.ago.Seconds() },
+		Cell: func(r *peerRow) (string, themes.Role) {
+			switch {
+			case r.peer == nil:
+				return "-", themes.TextDim
+			case r.peer.Seen.IsZero():
+				return "never", themes.TextDim
+			case r.ago < 2*time.Second:
+				return "now", themes.TextDim
+			}
+			return screen.Clock(r.ago), themes.Text
+		}},
+	{Name: "FOUND BY", Prio: 5, Width: 8, Grow: 4, Cell: func(r *peerRow) (string, themes.Role) {
+		if r.peer == nil {
+			return "-", themes.TextDim
+		}
+		return screen.Safe(r.peer.FoundBy), themes.TextDim
+	}},
+	{Name: "VERSION", Prio: 6, Width: 8, Grow: 6, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.version), themes.TextDim }},
+}
+
+func (r *peerRow) rtt() float64 {
+	if r.peer == nil || r.peer.State == mesh.Down {
+		return 0
+	}
+	return r.peer.RTTSeconds
+}
+
+func (p *peersPane) name() string { return "Peers" }
+func (p *peersPane) turn(*model)  {}
+
+func (p *peersPane) grid() grid {
+	if len(p.table.rows) == 0 {
+		return nil
+	}
+	return &p.table
+}
+
+func (p *peersPane) bind(m *model) {
+	p.m = m
+	p.table = table[*peerRow]{cols: peerColumns, now: m.clock, id: func(r *peerRow) string {
+		if r.peer == nil {
+			return "self"
+		}
+		return r.peer.ID + " " + r.name // names are not unique
+	}}
+}
+
+func (p *peersPane) refresh(m *model) {
+	p.touch()
+	known := m.mesh()
+	if known == nil {
+		p.table.set(nil)
+		return
+	}
+	w := m.home.world
+	n := count(w.status)
+	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: w.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
+	for i := range known.Peers {
+		one := &known.Peers[i]
+		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: w.now().Sub(one.Seen)}
+		r.up, r.of, r.queue = one.Up()
+		r.unreadable = one.Unreadable != ""
+		rows = append(rows, r)
+	}
+	p.table.set(rows)
+}
+
+// countNodes is how many nodes are there of how many, this one with them. One
+// that has said goodbye is not missed.
+func (m *model) countNodes() (here, all int) {
+	if m.mesh() == nil {
+		return 0, 0
+	}
+	here, all = 1, 1
+	for _, p := range m.mesh().Peers {
+		if p.Cause == mesh.Left || p.Stranger() {
+			continue
+		}
+		all++
+		if p.State == mesh.Alive {
+			here++
+		}
+	}
+	return here, all
+}
+
+func (p *peersPane) badge(m *model) string {
+	here, all := m.countNodes()
+	switch {
+	case all == 0:
+		return ""
+	case here < all:
+		return fmt.Sprintf("%d/%d!", here, all)
+	}
+	return strconv.Itoa(all)
+}
+
+func (p *peersPane) title(m *model) string {
+	if m.mesh() == nil {
+		return "no mesh"
+	}
+	return "mesh " + screen.Safe(m.mesh().Name)
+}
+
+func (p *peersPane) foot(m *model) string {
+	if m.mesh() == nil {
+		return ""
+	}
+	text := rowsFoot(m, &p.table, "node")
+	if !m.mesh().Secret {
+		text += " " + string(m.theme.Glyphs.Dot) + " no secret"
+	}
+	return text
+}
+
+func (p *peersPane) draw(m *model, c *screen.Canvas, focused bool) {
+	y := 0
+	say := func(text string, role themes.Role) {
+		for _, line := range screen.Wrap(text, c.W-3) {
+			c.Text(2, y, line, role)
+			y++
+		}
+	}
+	if m.mesh() == nil {
+		say("This node is in no mesh.", themes.TextDim)
+		y++
+		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
+			"Their states and acts then stand here, and enter looks into one.", themes.TextDim)
+		return
+	}
+	p.table.draw(c, focused, true, m.theme.Glyphs.Ellipsis)
+	y = p.table.len() + 2
+	if !m.mesh().Secret {
+		say(strings.ToUpper(noSecret[:1])+noSecret[1:]+".", themes.Warn)
+		y++
+	}
+	if r, ok := p.table.current(); ok && r.peer != nil {
+		for _, f := range peerFacts(m, r)[:2] {
+			if f.value != "" {
+				say(f.value, themes.TextDim)
+			}
+		}
+	}
+	for _, s := range m.mesh().Sources {
+		if s.Warning != "" {
+			say(screen.Safe(s.Name)+": "+screen.Safe(s.Warning), themes.Warn)
+		}
+	}
+}
+
+func (p *peersPane) strip(m *model, c *screen.Canvas) int {
+	c.Text(2, 0, p.title(m), themes.TextDim)
+	return 1
+}
+
+func (p *peersPane) details() (string, []fact) {
+	r, ok := p.table.current()
+	if !ok {
+		return "", nil
+	}
+	if r.peer == nil {
+		return "node " + screen.Safe(r.name), []fact{{"state", "this node"}, {"listens", screen.Safe(r.addr)}, {"version", screen.Safe(r.version)}}
+	}
+	return "node " + screen.Safe(r.name), peerFacts(p.m, r)
+}
+
+// peerFacts is all about a node: what it does and how it is come first.
+func peerFacts(m *model, r *peerRow) []fact {
+	p := r.peer
+	var services []string
+	for _, s := range p.Services {
+		text := fmt.Sprintf("%s %d/%d up, %s", screen.Safe(s.Name), s.Up, s.Backends, screen.Plural(s.Active, "session"))
+		if s.Queue > 0 {
+			text += fmt.Sprintf(", %d wait", s.Queue)
+		}
+		if s.State != "open" {
+			text += ", " + screen.Safe(s.State)
+		}
+		services = append(services, text)
+	}
+	text := screen.Safe(r.name) + ": " + strings.Join(services, "; ")
+	switch {
+	case p.Unreadable != "":
+		text = screen.Safe(r.name) + ": " + screen.Safe(p.Unreadable)
+	case len(services) == 0:
+		text = screen.Safe(r.name) + ": it has told nothing of its services"
+	}
+	how := ""
+	if p.State != mesh.Alive {
+		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + m.at(p.Since)
+	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
+		how = fmt.Sprintf("its clock is %+.1fs off", skew)
+	}
+	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + m.at(p.Since)},
+		{"address", screen.Safe(p.Addr)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
+	if why := m.unreachable(r.name); why != "" {
+		facts = append(facts, fact{"acts", why})
+	}
+	return facts
+}

@@ -1,0 +1,162 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+var waiterColumns = []screen.Column[proxy.WaiterInfo]{
+	{Name: "#", Prio: 1, Width: 4, Right: true, Fixed: true, Value: func(w proxy.WaiterInfo) float64 { return float64(w.Position) },
+		Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return strconv.Itoa(w.Position), themes.TextDim }},
+	{Name: "CLIENT", Ends: true, Prio: 1, Width: 18, Grow: 24, Fixed: true, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.Client), themes.Text }},
+	{Name: "WAITED", Prio: 1, Width: 6, Right: true, Value: func(w proxy.WaiterInfo) float64 { return w.WaitedSeconds },
+		Cell: func(w proxy.WaiterInfo) (string, themes.Role) {
+			return screen.Clock(screen.Seconds(w.WaitedSeconds)), themes.Text
+		}},
+	{Name: "STATE", Prio: 2, Width: 9, Cell: func(w proxy.WaiterInfo) (string, themes.Role) {
+		switch w.State {
+		case proxy.WaiterNext:
+			return "next", themes.OK
+		case proxy.WaiterVerifying:
+			return "verifying", themes.Warn
+		}
+		return screen.Safe(w.State), themes.Text
+	}},
+	{Name: "ID", Prio: 3, Width: 7, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.ID), themes.TextDim }},
+	{Name: "WHY", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return whyText(w.Why), themes.TextDim }},
+}
+
+// whyText says in words why somebody waits.
+func whyText(why proxy.Reason) string {
+	switch why {
+	case proxy.ReasonSlots:
+		return "slot taken"
+	case proxy.ReasonNoBackend:
+		return "no backend up"
+	case proxy.ReasonFull:
+		return "backends full"
+	case proxy.ReasonLimit:
+		return "service limit"
+	case proxy.ReasonRetry:
+		return "dial failed"
+	}
+	return screen.Safe(string(why))
+}
+
+// holders is who has a slot, a line each: as many as leave room for those who
+// wait.
+func (p *queuePane) holders(s *proxy.ServiceInfo, h int) []string {
+	if s.Lock == nil {
+		return nil
+	}
+	room := max(h/4, 1)
+	var lines []string
+	for i, holder := range s.Lock.Holders {
+		if len(lines) == room-1 && len(s.Lock.Holders)-i > 1 {
+			lines = append(lines, fmt.Sprintf("and %d more", len(s.Lock.Holders)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s  %s   %s", screen.Safe(holder.Client), screen.Safe(holder.ID), heldText(s.Lock, &holder)))
+	}
+	return lines
+}
+
+func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
+	text := "held " + screen.Clock(screen.Seconds(h.HeldSeconds))
+	if l.TTLSeconds > 0 {
+		text += "/" + screen.Clock(screen.Seconds(l.TTLSeconds))
+	}
+	return text
+}
+
+func (p *queuePane) drawFoot(m *model, c *screen.Canvas, s *proxy.ServiceInfo) {
+	q := &s.Queue
+	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), p.nextGrant(m, s))
+	if q.Max > 0 {
+		text += fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
+	}
+	c.Text(1, c.H-1, screen.Cut(text, c.W-2), themes.TextDim)
+}
+
+// nextGrant guesses when the next in line is let in: from how often that
+// happened lately, but not later than the holder's time ends.
+func (p *queuePane) nextGrant(m *model, s *proxy.ServiceInfo) string {
+	if s.Pause != nil && s.State != proxy.StateReleasing {
+		return "at the resume"
+	}
+	if s.Queue.Waiting == 0 {
+		return "-"
+	}
+	guess := -1.0
+	then, now, dt := m.world.history(s.Name).since(time.Minute)
+	if n := now.granted - then.granted; n > 0 && dt > 0 {
+		guess = dt / float64(n)
+	}
+	if l := s.Lock; l != nil && l.TTLSeconds > 0 {
+		for _, h := range l.Holders {
+			if left := max(l.TTLSeconds-h.HeldSeconds, 0); guess < 0 || left < guess {
+				guess = left
+			}
+		}
+	}
+	if guess < 0 {
+		return "not known"
+	}
+	if guess < 1 {
+		return "within a second"
+	}
+	return "in ~" + screen.Clock(screen.Seconds(guess))
+}
+
+// strip names the first who wait, and how many more there are.
+func (p *queuePane) strip(m *model, c *screen.Canvas) int {
+	s := m.world.status.Service(p.now)
+	if s == nil {
+		return 1
+	}
+	if s.Queue.Waiting == 0 {
+		c.Text(2, 0, "nobody waits", themes.TextDim)
+		return 1
+	}
+	x := 2
+	shown := 0
+	for _, w := range p.table.rows {
+		text := fmt.Sprintf("#%d  %-20s wait %s", w.Position, screen.Middle(screen.Safe(w.Client), 20, m.theme.Glyphs.Ellipsis), screen.Clock(screen.Seconds(w.WaitedSeconds)))
+		if x+screen.Width(text) > c.W {
+			break
+		}
+		x = c.Text(x, 0, text, themes.Text) + 4
+		shown++
+	}
+	q := &s.Queue
+	more := ""
+	if n := q.Waiting - shown; n > 0 {
+		more = fmt.Sprintf("+%d more, ", n)
+	}
+	more += fmt.Sprintf("wait p50 %s p99 %s, next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), p.nextGrant(m, s))
+	c.Text(2, 1, more, themes.TextDim)
+	return 2
+}
+
+// ruleText is what the rule above the strip says: who holds, and the pause.
+func (p *queuePane) ruleText(m *model) string {
+	s := m.world.status.Service(p.now)
+	if s == nil {
+		return ""
+	}
+	text := screen.Safe(s.Name)
+	switch {
+	case s.Pause != nil:
+		text += "  " + strings.ToLower(serviceSign(s).word) + " " + pauseText(m, s.Pause)
+	case s.Lock != nil && len(s.Lock.Holders) > 0:
+		h := &s.Lock.Holders[0]
+		text += "  holder " + screen.Safe(h.Client) + " " + screen.Safe(h.ID) + "  " + heldText(s.Lock, h)
+	}
+	return text
+}

@@ -1,0 +1,68 @@
+package tui
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// journalKept bounds the events that the console keeps.
+const journalKept = 2000
+
+// entry is an event of the engine, or something that the console itself said.
+type entry struct {
+	id string
+	proxy.Event
+}
+
+func (e *entry) noun() any { return e.Event }
+
+// journal is the newest events, the newest first.
+type journal struct {
+	entries []*entry
+	seen    uint64 // the engine's last that we have
+	peer    string // the node's, where it is not the console's own
+	dropped uint64 // those that came and went before we asked
+	run     int    // which of the engine's lives it is: numbers begin again
+	own     int    // how many notes of the console there were
+}
+
+// take adds a page of the engine's, and reports whether there was anything.
+func (j *journal) take(page proxy.EventPage) bool {
+	j.dropped += page.Dropped
+	j.seen = max(page.Last, j.seen)
+	for _, ev := range page.Events {
+		if j.peer != "" && ev.Command != "" {
+			ev.Command += " --peer " + j.peer // as it would be typed here
+		}
+		j.add(&entry{id: fmt.Sprintf("%d.%d", j.run, ev.Seq), Event: ev})
+	}
+	if n := len(page.Events); n > 0 {
+		j.seen = page.Events[n-1].Seq // a page may end before the newest
+	}
+	return len(page.Events) > 0 || page.Dropped > 0
+}
+
+// note adds what the console says itself.
+func (j *journal) note(at time.Time, level, text string) {
+	j.own++
+	j.add(&entry{id: fmt.Sprintf("c%d", j.own), Event: proxy.Event{Time: at, Kind: "console", Level: level, Text: text}})
+}
+
+func (j *journal) add(e *entry) {
+	e.Text, e.Command, e.By, e.Kind = screen.Safe(e.Text), screen.Safe(e.Command), screen.Safe(e.By), screen.Safe(e.Kind)
+	j.entries = append(j.entries, nil)
+	copy(j.entries[1:], j.entries)
+	j.entries[0] = e
+	if len(j.entries) > journalKept {
+		j.entries = j.entries[:journalKept]
+	}
+}
+
+// restart begins again with another engine's numbers.
+func (j *journal) restart() {
+	j.run++
+	j.seen = 0
+}
