@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -98,11 +100,12 @@ func (r *report) bindable(path, addr string) {
 		return
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort(a.Host, "0"))
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		r.wrong(path, "ip address lists those of this host", "%s %q: this host has no such address", last(path), addr)
-		return
+	case err == nil:
+		ln.Close() // other errors, as of a host without a free port, say nothing of the address
 	}
-	ln.Close()
 }
 
 func (r *report) socketPath(path, name string) {
