@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // healthy is a node where a backend can be spared.
@@ -81,7 +82,7 @@ func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	c.press("y")
 	c.did("tcpctl drain db-front/pg-a")
 	c.pass(time.Second)
-	if id := c.backendsPane().table.currentID(); id != "db-front/pg-a" {
+	if id := c.backendsPane().table.CurrentID(); id != "db-front/pg-a" {
 		t.Errorf("the cursor is on %s", id)
 	}
 }
@@ -241,7 +242,7 @@ func TestAllTogetherAreWorseThanEach(t *testing.T) {
 func TestMarkRange(t *testing.T) {
 	c := healthy(t, 140, 45)
 	c.press("space j ctrl+space")
-	if n := len(c.backendsPane().table.marks); n != 3 {
+	if n := c.backendsPane().table.Marked(); n != 3 {
 		t.Errorf("%d marked, not 3", n)
 	}
 }
@@ -275,7 +276,7 @@ func TestARowThatWentAwayProtectsItsNeighbour(t *testing.T) {
 	c.pass(100 * time.Millisecond)
 	c.press("K")
 	c.sees("the row under the cursor has just gone")
-	c.now = c.now.Add(settle)
+	c.now = c.now.Add(table.Settle)
 	c.press("K")
 	c.sees("kick s4720? [y/N]")
 	c.engine.change(func(f *fake) { f.waiters = f.waiters[1:] })

@@ -53,8 +53,8 @@ func BenchmarkFilteredQueue(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.press("2")
 	p := c.queuePane()
-	p.table.setFilter("10.2 waited>100")
-	p.table.setSort(3, true)
+	p.table.SetFilter("10.2 waited>100")
+	p.table.SetSort(3, true)
 	for b.Loop() {
 		p.take(c.model, "office", c.engine.waiters)
 		c.changed()

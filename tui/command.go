@@ -55,7 +55,7 @@ func (m *model) consoleCommand(word, rest string) tea.Cmd {
 		return showHelp(m)
 	case "filter":
 		if g := m.pane().grid(); g != nil {
-			g.setFilter(rest)
+			g.SetFilter(rest)
 		}
 		return nil
 	case "theme":
@@ -109,13 +109,10 @@ func (m *model) sortCommand(rest string) tea.Cmd {
 		return nil
 	}
 	name, desc := strings.CutPrefix(rest, "-")
-	names, _, _ := g.sorts()
-	for i, n := range names {
-		if n != "" && columnNamed(n, strings.ToLower(name)) {
-			g.setSort(i+1, desc)
-			return nil
-		}
+	if g.SortBy(name, desc) {
+		return nil
 	}
+	names, _, _ := g.Sorts()
 	m.say(refusal(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names))), "")
 	return nil
 }
@@ -146,17 +143,17 @@ func (m *model) underCursor(act *api.Act) (targets, hidden []string, moved bool)
 	var all []string
 	switch p := m.pane().(type) {
 	case *backendsPane:
-		all, hidden = chosen(&p.table)
-		moved = p.table.justMoved()
+		all, hidden = p.table.Chosen()
+		moved = p.table.JustGone(m.clock())
 	case *queuePane:
-		all, hidden = chosen(&p.table)
-		moved = p.table.justMoved()
+		all, hidden = p.table.Chosen()
+		moved = p.table.JustGone(m.clock())
 		if act.On == api.OnService {
 			return []string{p.now}, nil, false
 		}
 	case *sessionsPane:
-		all, hidden = chosen(&p.table)
-		moved = p.table.justMoved()
+		all, hidden = p.table.Chosen()
+		moved = p.table.JustGone(m.clock())
 	}
 	for _, t := range all {
 		service, backend := api.SplitTarget(t)

@@ -56,7 +56,7 @@ func (m *model) candidates(before []string, begun string) []string {
 			return themes.Names("")
 		case "sort":
 			if g := m.pane().grid(); g != nil {
-				names, _, _ := g.sorts()
+				names, _, _ := g.Sorts()
 				return names
 			}
 		case "pane":
@@ -108,7 +108,7 @@ func (m *model) targetsOf(act *api.Act) (targets []string) {
 			}
 		}
 	case api.OnSession:
-		for _, w := range m.queuePane().table.rows {
+		for _, w := range m.queuePane().table.Rows() {
 			targets = append(targets, w.ID)
 		}
 		for _, r := range m.sessionsPane().all {

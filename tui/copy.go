@@ -10,9 +10,9 @@ import (
 // copyMax bounds what is copied: terminals drop what is longer.
 const copyMax = 70_000
 
-func copyID(m *model) tea.Cmd { return m.copy(m.pane().grid().currentID(), "its id") }
+func copyID(m *model) tea.Cmd { return m.copy(m.pane().grid().CurrentID(), "its id") }
 
-func copyRow(m *model) tea.Cmd { return m.copy(m.pane().grid().currentJSON(), "the row as JSON") }
+func copyRow(m *model) tea.Cmd { return m.copy(m.pane().grid().CurrentJSON(), "the row as JSON") }
 
 // copy puts a text on the clipboard of the terminal, also over ssh (OSC 52).
 // The sequence is one write, so it cannot land inside a frame.

@@ -119,7 +119,7 @@ func (p *picker) draw(m *model, c *screen.Canvas) {
 // pickSort chooses the column to sort by.
 func pickSort(m *model) tea.Cmd {
 	g := m.pane().grid()
-	names, by, desc := g.sorts()
+	names, by, desc := g.Sorts()
 	items := []string{"as they come"}
 	at := 0
 	var cols []int
@@ -135,9 +135,9 @@ func pickSort(m *model) tea.Cmd {
 	}
 	m.push(&picker{title: "Sort by", items: items, at: at, choose: func(_ *model, i int) tea.Cmd {
 		if i == 0 {
-			g.setSort(0, false)
+			g.SetSort(0, false)
 		} else {
-			g.setSort(cols[i-1], desc && cols[i-1] == by)
+			g.SetSort(cols[i-1], desc && cols[i-1] == by)
 		}
 		return nil
 	}})

@@ -143,12 +143,12 @@ func (p *prompt) draw(m *model, c *screen.Canvas) {
 // askFilter narrows the rows while it is typed.
 func askFilter(m *model) tea.Cmd {
 	g := m.pane().grid()
-	old := g.filterText()
+	old := g.Filter()
 	m.push(&prompt{
 		label: "/", input: newInput(old),
-		change: func(_ *model, s string) { g.setFilter(s) },
-		cancel: func(*model) { g.setFilter(old) },
-		done:   func(_ *model, s string) tea.Cmd { g.setFilter(s); return nil },
+		change: func(_ *model, s string) { g.SetFilter(s) },
+		cancel: func(*model) { g.SetFilter(old) },
+		done:   func(_ *model, s string) tea.Cmd { g.SetFilter(s); return nil },
 	})
 	return nil
 }

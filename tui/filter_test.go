@@ -25,10 +25,10 @@ func TestFilterLanguage(t *testing.T) {
 		"act>":             "pg-a pg-b pg-c pg-d soffice",
 	} {
 		p := c.backendsPane()
-		p.table.setFilter(filter)
+		p.table.SetFilter(filter)
 		var names []string
-		for i := range p.table.len() {
-			if r := p.table.row(i); r.backend != nil {
+		for i := range p.table.Len() {
+			if r := p.table.Row(i); r.backend != nil {
 				names = append(names, r.backend.Name)
 			}
 		}

@@ -179,7 +179,7 @@ func FuzzFilter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		c := newConsole(t, edge(), 80, 24)
-		c.backendsPane().table.setFilter(s)
+		c.backendsPane().table.SetFilter(s)
 		exact(t, c, c.screen())
 	})
 }

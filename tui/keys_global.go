@@ -16,26 +16,26 @@ func globalKeys() []*binding {
 		return &binding{name: name, keys: keys, help: help, off: noRows, run: onGrid(do)}
 	}
 	list := []*binding{
-		moves("down", []string{"j", "down"}, "next row", func(g grid) { g.move(1) }),
-		moves("up", []string{"k", "up"}, "row above", func(g grid) { g.move(-1) }),
-		moves("top", []string{"g", "home"}, "first row", func(g grid) { g.jump(0) }),
-		moves("bottom", []string{"G", "end"}, "last row", func(g grid) { g.jump(-1) }),
-		moves("page_down", []string{"pgdown"}, "a page down", func(g grid) { g.move(g.pageSize()) }),
-		moves("page_up", []string{"pgup"}, "a page up", func(g grid) { g.move(-g.pageSize()) }),
-		moves("half_down", []string{"ctrl+d"}, "half a page down", func(g grid) { g.move(max(g.pageSize()/2, 1)) }),
-		moves("half_up", []string{"ctrl+u"}, "half a page up", func(g grid) { g.move(-max(g.pageSize()/2, 1)) }),
-		moves("right", []string{"l", "right"}, "columns further right", func(g grid) { g.sideways(1) }),
-		moves("left", []string{"h", "left"}, "columns further left", func(g grid) { g.sideways(-1) }),
-		{name: "mark", keys: []string{" "}, help: "mark the row, and go on", weak: true, off: noRows, run: onGrid(func(g grid) { g.mark() })},
-		moves("mark_shown", []string{"A", "ctrl+a"}, "mark all that are shown", func(g grid) { g.markShown() }),
-		moves("mark_range", []string{"ctrl+@"}, "mark from the last mark to here", func(g grid) { g.markRange() }),
-		moves("unmark", []string{"X"}, "clear all marks", func(g grid) { g.unmark() }),
+		moves("down", []string{"j", "down"}, "next row", func(g grid) { g.Move(1) }),
+		moves("up", []string{"k", "up"}, "row above", func(g grid) { g.Move(-1) }),
+		moves("top", []string{"g", "home"}, "first row", func(g grid) { g.Jump(0) }),
+		moves("bottom", []string{"G", "end"}, "last row", func(g grid) { g.Jump(-1) }),
+		moves("page_down", []string{"pgdown"}, "a page down", func(g grid) { g.Move(g.PageSize()) }),
+		moves("page_up", []string{"pgup"}, "a page up", func(g grid) { g.Move(-g.PageSize()) }),
+		moves("half_down", []string{"ctrl+d"}, "half a page down", func(g grid) { g.Move(max(g.PageSize()/2, 1)) }),
+		moves("half_up", []string{"ctrl+u"}, "half a page up", func(g grid) { g.Move(-max(g.PageSize()/2, 1)) }),
+		moves("right", []string{"l", "right"}, "columns further right", func(g grid) { g.Sideways(1) }),
+		moves("left", []string{"h", "left"}, "columns further left", func(g grid) { g.Sideways(-1) }),
+		{name: "mark", keys: []string{" "}, help: "mark the row, and go on", weak: true, off: noRows, run: onGrid(func(g grid) { g.Mark() })},
+		moves("mark_shown", []string{"A", "ctrl+a"}, "mark all that are shown", func(g grid) { g.MarkShown() }),
+		moves("mark_range", []string{"ctrl+@"}, "mark from the last mark to here", func(g grid) { g.MarkRange() }),
+		moves("unmark", []string{"X"}, "clear all marks", func(g grid) { g.Unmark() }),
 		{name: "sort", keys: []string{"s"}, label: "sort", help: "sort by a column", off: noRows, run: pickSort},
 		moves("reverse", []string{"S"}, "the other way round", func(g grid) {
-			_, by, desc := g.sorts()
-			g.setSort(max(by, 1), !desc)
+			_, by, desc := g.Sorts()
+			g.SetSort(max(by, 1), !desc)
 		}),
-		moves("original", []string{"o"}, "the original order", func(g grid) { g.setSort(0, false) }),
+		moves("original", []string{"o"}, "the original order", func(g grid) { g.SetSort(0, false) }),
 		{name: "filter", keys: []string{"/"}, label: "filter", help: "filter: words, !not, ~fuzzy, state:down, act>100", off: noRows, run: askFilter},
 		{name: "command", keys: []string{":"}, label: "cmd", help: "command line: the words of the CLI", run: askCommand},
 		{name: "details", keys: []string{"enter"}, help: "all about the row", weak: true, off: noRows, run: showDetails},
@@ -96,8 +96,8 @@ func back(m *model) tea.Cmd {
 	switch {
 	case m.message.text != "":
 		m.dismiss()
-	case g != nil && g.filterText() != "":
-		g.setFilter("")
+	case g != nil && g.Filter() != "":
+		g.SetFilter("")
 	case m.zoom:
 		return m.toggleZoom()
 	case m.away():

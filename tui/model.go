@@ -12,10 +12,6 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// settle is how long acts wait after the row under the cursor went away: the
-// key was meant for the one that was there.
-const settle = 700 * time.Millisecond
-
 // model is the console: what it shows, and what keys do. It asks the engine
 // in commands only, and never waits.
 type model struct {

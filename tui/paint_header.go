@@ -117,9 +117,9 @@ func whereWidth(w int) int {
 // a filter must be seen; that all services are, need not.
 func (m *model) drawTabs(c *screen.Canvas, y int) {
 	filter := ""
-	if g := m.pane().grid(); g != nil && g.filterText() != "" {
-		shown, all, _, _ := g.counts()
-		filter = fmt.Sprintf("filter: %s  %d of %d", screen.Safe(g.filterText()), shown, all)
+	if g := m.pane().grid(); g != nil && g.Filter() != "" {
+		shown, all, _, _ := g.Counts()
+		filter = fmt.Sprintf("filter: %s  %d of %d", screen.Safe(g.Filter()), shown, all)
 	}
 	view := "view: all"
 	if m.view != "" {

@@ -79,7 +79,7 @@ func (m *model) paintPane(i, w, h int, focused bool) *screen.Canvas {
 		key.pane = v.current()
 	}
 	if g := p.grid(); g != nil {
-		key.rows = g.picture()
+		key.rows = g.Version()
 	}
 	if last := &m.shown[i]; last.c != nil && last.key == key {
 		return last.c
@@ -93,8 +93,8 @@ func (m *model) paintPane(i, w, h int, focused bool) *screen.Canvas {
 // rowsFoot says how many rows there are, in which order, and how many are
 // marked: those that the filter hides, too.
 func rowsFoot(m *model, g grid, noun string) string {
-	names, by, desc := g.sorts()
-	shown, all, marked, hidden := g.counts()
+	names, by, desc := g.Sorts()
+	shown, all, marked, hidden := g.Counts()
 	dot := " " + string(m.theme.Glyphs.Dot) + " "
 	s := screen.Plural(all, noun)
 	if shown != all {
@@ -107,7 +107,7 @@ func rowsFoot(m *model, g grid, noun string) string {
 		}
 		s = "sort " + names[by-1] + " " + string(arrow) + dot + s
 	}
-	if f := g.filterText(); f != "" {
+	if f := g.Filter(); f != "" {
 		s = "filter: " + screen.Safe(f) + dot + s
 	}
 	if marked > 0 {

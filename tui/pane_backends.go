@@ -8,12 +8,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // backendsPane is the backends, grouped by their service.
 type backendsPane struct {
 	versioned
-	table table[*backendRow]
+	table table.Table[*backendRow]
 	m     *model
 }
 
@@ -22,14 +23,12 @@ func (p *backendsPane) grid() grid   { return &p.table }
 
 func (p *backendsPane) bind(m *model) {
 	p.m = m
-	p.table = table[*backendRow]{
-		cols: backendColumns, now: m.clock,
-		id:    func(r *backendRow) string { return r.target },
-		group: func(r *backendRow) string { return r.service.Name },
-		head:  func(r *backendRow) bool { return r.backend == nil },
-		second: func(r *backendRow, c *screen.Canvas, x, y int) bool {
-			return p.second(r, c, x, y)
-		},
+	p.table = table.Table[*backendRow]{
+		Columns: backendColumns,
+		ID:      func(r *backendRow) string { return r.target },
+		Group:   func(r *backendRow) string { return r.service.Name },
+		Head:    func(r *backendRow) bool { return r.backend == nil },
+		Tall:    func(r *backendRow) bool { return p.second(r, nil, 0, 0) },
 	}
 }
 
@@ -51,10 +50,7 @@ func (p *backendsPane) refresh(m *model) {
 				flow: w.flows[target], since: w.now().Sub(b.Since), asked: w.asked[target].act})
 		}
 	}
-	if p.table.cur == "" && len(rows) > 1 && rows[1].backend != nil && rows[0].backend == nil {
-		p.table.cur, p.table.at = rows[1].target, 1 // a backend, not its service
-	}
-	p.table.set(rows)
+	p.table.Set(rows, m.clock())
 	p.touch()
 }
 
@@ -86,7 +82,7 @@ func (p *backendsPane) title(m *model) string {
 func (p *backendsPane) foot(m *model) string { return rowsFoot(m, &p.table, "backend") }
 
 func (p *backendsPane) draw(m *model, c *screen.Canvas, focused bool) {
-	if len(p.table.rows) == 0 {
+	if len(p.table.Rows()) == 0 {
 		emptyText(c, m, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
 		return
 	}
@@ -94,18 +90,14 @@ func (p *backendsPane) draw(m *model, c *screen.Canvas, focused bool) {
 		p.drawNarrow(m, c, focused)
 		return
 	}
-	p.table.draw(c, focused, true, m.theme.Glyphs.Ellipsis)
-	p.drawChecks(m, c)
+	style := table.Look[*backendRow]{Focused: focused, Names: true, Ellipsis: m.theme.Glyphs.Ellipsis}
+	style.Second = func(r *backendRow, c *screen.Canvas, x, y int) { p.second(r, c, x, y) }
+	p.drawChecks(c, p.table.Draw(c, style)+1)
 }
 
 // drawChecks uses the lines that the rows leave free for the last checks of
 // the row under the cursor and of those that are down.
-func (p *backendsPane) drawChecks(m *model, c *screen.Canvas) {
-	used := 1
-	for i := p.table.top; i < p.table.len(); i++ {
-		used += p.table.height(i)
-	}
-	y := used + 1
+func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	line := func(r *backendRow) {
 		b := r.backend
 		if b == nil || b.Check == nil || b.Check.Last == "" || y >= c.H {
@@ -134,19 +126,19 @@ func (p *backendsPane) drawChecks(m *model, c *screen.Canvas) {
 		}
 		y++
 	}
-	cur, ok := p.table.current()
+	cur, ok := p.table.Current()
 	if ok {
 		line(cur)
 	}
-	for i := range p.table.len() {
-		if r := p.table.row(i); r != cur && r.sign == signDown {
+	for i := range p.table.Len() {
+		if r := p.table.Row(i); r != cur && r.sign == signDown {
 			line(r)
 		}
 	}
 }
 
 func (p *backendsPane) details() (string, []fact) {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	if !ok {
 		return "", nil
 	}

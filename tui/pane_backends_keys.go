@@ -21,7 +21,7 @@ func (p *backendsPane) keys() []binding {
 		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, its command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
 		{name: "weight", keys: []string{"w"}, help: "weight: its share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
 		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(m *model) tea.Cmd {
-			r, _ := p.table.current()
+			r, _ := p.table.Current()
 			return m.pauseOrResume(r.service.Name)
 		}},
 		{name: "check", keys: []string{"ctrl+r"}, help: "check the backend now", act: "probe", off: p.noBackend, run: onBackends("probe")},
@@ -29,16 +29,16 @@ func (p *backendsPane) keys() []binding {
 }
 
 func (p *backendsPane) noService(*model) string {
-	if _, ok := p.table.current(); !ok {
+	if _, ok := p.table.Current(); !ok {
 		return "there is no service"
 	}
 	return ""
 }
 
 func (p *backendsPane) noBackend(*model) string {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	switch {
-	case len(p.table.marks) > 0:
+	case p.table.Marked() > 0:
 		return ""
 	case !ok:
 		return "there is no backend"
@@ -50,22 +50,22 @@ func (p *backendsPane) noBackend(*model) string {
 
 // act asks for an act on what is marked, or else on the row under the cursor.
 func (p *backendsPane) act(m *model, act string) tea.Cmd {
-	targets, hidden := chosen(&p.table)
+	targets, hidden := p.table.Chosen()
 	var backends []string
 	for _, t := range targets {
 		if strings.Contains(t, "/") {
 			backends = append(backends, t)
 		}
 	}
-	return m.propose(api.Request{Act: act, Targets: backends}, hidden, p.table.justMoved())
+	return m.propose(api.Request{Act: act, Targets: backends}, hidden, p.table.JustGone(m.clock()))
 }
 
 func (p *backendsPane) askWeight(m *model) tea.Cmd {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	if !ok || r.backend == nil {
 		return nil
 	}
-	target, moved := r.target, p.table.justMoved()
+	target, moved := r.target, p.table.JustGone(m.clock())
 	return m.ask("weight of "+screen.Safe(target)+": ", strconv.Itoa(r.backend.Weight), func(m *model, s string) tea.Cmd {
 		return m.propose(api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, nil, moved)
 	})

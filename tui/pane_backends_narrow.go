@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // narrowColumns say the same in forty columns: one line a row, with the fact
@@ -37,18 +38,16 @@ func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
 }
 
 func (p *backendsPane) drawNarrow(m *model, c *screen.Canvas, focused bool) {
-	t := &p.table
-	cols, second, skip := t.cols, t.second, t.scrollX
-	defer func() { t.cols, t.second, t.scrollX = cols, second, skip }()
-	t.cols, t.second, t.scrollX = p.narrowColumns(), nil, 0
-	t.draw(c, focused, c.H > 8, m.theme.Glyphs.Ellipsis)
+	style := table.Look[*backendRow]{Focused: focused, Names: c.H > 8, Ellipsis: m.theme.Glyphs.Ellipsis}
+	style.Columns = p.narrowColumns()
+	p.table.Draw(c, style)
 }
 
 // strip shows the rows that are not simply up, and then the others.
 func (p *backendsPane) strip(m *model, c *screen.Canvas) int {
 	y := 0
 	for _, up := range []bool{false, true} {
-		for _, r := range p.table.rows {
+		for _, r := range p.table.Rows() {
 			if r.backend == nil || (r.sign == signUp) != up {
 				continue
 			}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -21,11 +22,12 @@ type backendRow struct {
 	asked   string
 }
 
-func (r *backendRow) noun() any {
+// MarshalJSON is what the row is about.
+func (r *backendRow) MarshalJSON() ([]byte, error) {
 	if r.backend != nil {
-		return r.backend
+		return json.Marshal(r.backend)
 	}
-	return r.service
+	return json.Marshal(r.service)
 }
 
 // backendColumns are drawn for services too: where a fact makes no sense for

@@ -7,13 +7,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // eventsPane is what happened, the newest first, with what operators did and
 // the command line that does the same.
 type eventsPane struct {
 	versioned
-	table table[*entry]
+	table table.Table[*entry]
 	m     *model
 	show  int    // which tab
 	read  uint64 // how many events there were when the cursor left the newest
@@ -23,42 +24,20 @@ type eventsPane struct {
 var eventTabs = []string{"all", "alarms", "operators"}
 
 func (p *eventsPane) name() string { return "Events" }
-func (p *eventsPane) grid() grid   { return &following{&p.table, p} }
+func (p *eventsPane) grid() grid   { return &p.table }
 
 func (p *eventsPane) bind(m *model) {
 	p.m = m
-	p.table = table[*entry]{
-		cols: []screen.Column[*entry]{
+	p.table = table.Table[*entry]{
+		Columns: []screen.Column[*entry]{
 			{Name: "TIME", Prio: 1, Width: 8, Fixed: true, Value: func(e *entry) float64 { return float64(e.Time.UnixNano()) },
 				Cell: func(e *entry) (string, themes.Role) { return m.at(e.Time), themes.TextDim }},
 			{Name: "", Prio: 1, Width: 1, Fixed: true, Cell: func(e *entry) (string, themes.Role) { s := eventSign(e); return string(s.mark), s.role }},
 			{Name: "KIND", Prio: 3, Width: 8, Cell: func(e *entry) (string, themes.Role) { return eventNoun(e), themes.TextDim }},
 			{Name: "TEXT", Prio: 2, Width: 20, Grow: 400, Cell: func(e *entry) (string, themes.Role) { return eventText(e), eventSign(e).role }},
 		},
-		now: m.clock, id: func(e *entry) string { return e.id }, follow: true,
+		ID: func(e *entry) string { return e.id }, Follow: true, Unfollow: func() { p.read = p.all },
 	}
-}
-
-// following is the table with a cursor that sticks to the newest event until
-// it is moved away, and again when it comes back.
-type following struct {
-	*table[*entry]
-	p *eventsPane
-}
-
-func (f *following) move(by int) { f.table.move(by); f.stick() }
-func (f *following) jump(to int) { f.table.jump(to); f.stick() }
-func (f *following) setSort(by int, desc bool) {
-	f.table.follow = f.table.follow && by == 0
-	f.table.setSort(by, desc)
-}
-
-func (f *following) stick() {
-	follow := f.table.at == 0 && f.table.sortBy == 0
-	if f.table.follow && !follow {
-		f.p.read = f.p.all
-	}
-	f.table.follow = follow
 }
 
 func eventSign(e *entry) sign {
@@ -110,7 +89,7 @@ func (p *eventsPane) refresh(m *model) {
 		}
 		rows = append(rows, e)
 	}
-	p.table.set(rows)
+	p.table.Set(rows, m.clock())
 	p.touch()
 }
 
@@ -143,43 +122,43 @@ func (p *eventsPane) title(m *model) string {
 func (p *eventsPane) foot(m *model) string {
 	dot := " " + string(m.theme.Glyphs.Dot) + " "
 	state := "following"
-	if !p.table.follow {
+	if !p.table.Following() {
 		state = fmt.Sprintf("paused +%d", p.all-min(p.read, p.all))
 	}
 	text := fmt.Sprintf("%s%s%d kept%s%d dropped", state, dot, len(m.world.journal.entries), dot, m.world.journal.dropped)
-	if f := p.table.filterText(); f != "" {
-		text = fmt.Sprintf("filter: %s%s%d of %d%s", screen.Safe(f), dot, p.table.len(), len(p.table.rows), dot) + text
+	if f := p.table.Filter(); f != "" {
+		text = fmt.Sprintf("filter: %s%s%d of %d%s", screen.Safe(f), dot, p.table.Len(), len(p.table.Rows()), dot) + text
 	}
 	return text
 }
 
 func (p *eventsPane) draw(m *model, c *screen.Canvas, focused bool) {
-	if len(p.table.rows) == 0 {
+	if len(p.table.Rows()) == 0 {
 		emptyText(c, m, "Nothing has happened yet.")
 		return
 	}
-	if !focused && p.table.follow {
+	if !focused && p.table.Following() {
 		p.strip(m, c) // no cursor where there are no keys
 		return
 	}
-	p.table.draw(c, focused, false, m.theme.Glyphs.Ellipsis)
+	p.table.Draw(c, table.Look[*entry]{Focused: focused, Ellipsis: m.theme.Glyphs.Ellipsis})
 }
 
 // strip is the newest, one a line.
 func (p *eventsPane) strip(m *model, c *screen.Canvas) int {
-	for y := range min(c.H, p.table.len()) {
-		e := p.table.row(y)
+	for y := range min(c.H, p.table.Len()) {
+		e := p.table.Row(y)
 		s := eventSign(e)
 		x := c.Text(2, y, m.at(e.Time), themes.TextDim)
 		c.Text(x+1, y, string(s.mark), s.role)
 		x = c.Text(x+3, y, fmt.Sprintf("%-8s ", screen.Cut(eventNoun(e), 8)), themes.TextDim)
 		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), m.theme.Glyphs.Ellipsis), s.role)
 	}
-	return max(min(p.table.len(), 6), 1)
+	return max(min(p.table.Len(), 6), 1)
 }
 
 func (p *eventsPane) details() (string, []fact) {
-	e, ok := p.table.current()
+	e, ok := p.table.Current()
 	if !ok {
 		return "", nil
 	}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,13 +12,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // peersPane is the nodes of the mesh, this one first. It is the same from
 // wherever one looks: what the console's own node knows.
 type peersPane struct {
 	versioned
-	table table[*peerRow]
+	table table.Table[*peerRow]
 	m     *model
 }
 
@@ -30,11 +32,12 @@ type peerRow struct {
 	ago                 time.Duration // since something came from it
 }
 
-func (r *peerRow) noun() any {
+// MarshalJSON is what the row is about.
+func (r *peerRow) MarshalJSON() ([]byte, error) {
 	if r.peer == nil {
-		return map[string]string{"name": r.name, "listen": r.addr}
+		return json.Marshal(map[string]string{"name": r.name, "listen": r.addr})
 	}
-	return r.peer
+	return json.Marshal(r.peer)
 }
 
 func (r *peerRow) state() (string, themes.Role) {
@@ -137,7 +140,7 @@ func (p *peersPane) name() string { return "Peers" }
 func (p *peersPane) turn(*model)  {}
 
 func (p *peersPane) grid() grid {
-	if len(p.table.rows) == 0 {
+	if len(p.table.Rows()) == 0 {
 		return nil
 	}
 	return &p.table
@@ -145,7 +148,7 @@ func (p *peersPane) grid() grid {
 
 func (p *peersPane) bind(m *model) {
 	p.m = m
-	p.table = table[*peerRow]{cols: peerColumns, now: m.clock, id: func(r *peerRow) string {
+	p.table = table.Table[*peerRow]{Columns: peerColumns, ID: func(r *peerRow) string {
 		if r.peer == nil {
 			return "self"
 		}
@@ -157,7 +160,7 @@ func (p *peersPane) refresh(m *model) {
 	p.touch()
 	known := m.mesh()
 	if known == nil {
-		p.table.set(nil)
+		p.table.Set(nil, m.clock())
 		return
 	}
 	w := m.home.world
@@ -170,7 +173,7 @@ func (p *peersPane) refresh(m *model) {
 		r.unreadable = one.Unreadable != ""
 		rows = append(rows, r)
 	}
-	p.table.set(rows)
+	p.table.Set(rows, m.clock())
 }
 
 // countNodes is how many nodes are there of how many, this one with them. One
@@ -236,13 +239,13 @@ func (p *peersPane) draw(m *model, c *screen.Canvas, focused bool) {
 			"Their states and acts then stand here, and enter looks into one.", themes.TextDim)
 		return
 	}
-	p.table.draw(c, focused, true, m.theme.Glyphs.Ellipsis)
-	y = p.table.len() + 2
+	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: m.theme.Glyphs.Ellipsis})
+	y = p.table.Len() + 2
 	if !m.mesh().Secret {
 		say(strings.ToUpper(noSecret[:1])+noSecret[1:]+".", themes.Warn)
 		y++
 	}
-	if r, ok := p.table.current(); ok && r.peer != nil {
+	if r, ok := p.table.Current(); ok && r.peer != nil {
 		for _, f := range peerFacts(m, r)[:2] {
 			if f.value != "" {
 				say(f.value, themes.TextDim)
@@ -262,7 +265,7 @@ func (p *peersPane) strip(m *model, c *screen.Canvas) int {
 }
 
 func (p *peersPane) details() (string, []fact) {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	if !ok {
 		return "", nil
 	}

@@ -36,7 +36,7 @@ func noOthers(m *model) string {
 // enter looks into a node; of one that cannot be looked into it shows what is
 // known, and why.
 func (p *peersPane) enter(m *model) tea.Cmd {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	switch {
 	case !ok:
 		return nil

@@ -11,13 +11,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // queuePane is who waits for one service, in which order, how long and why,
 // and who holds what they wait for.
 type queuePane struct {
 	versioned
-	table  table[proxy.WaiterInfo]
+	table  table.Table[proxy.WaiterInfo]
 	m      *model
 	chosen string // by the reader; "" follows where somebody waits
 	now    string // the service that is shown
@@ -30,9 +31,9 @@ func (p *queuePane) grid() grid { return &p.table }
 
 func (p *queuePane) bind(m *model) {
 	p.m = m
-	p.table = table[proxy.WaiterInfo]{
-		cols: waiterColumns, now: m.clock,
-		id: func(w proxy.WaiterInfo) string { return w.ID },
+	p.table = table.Table[proxy.WaiterInfo]{
+		Columns: waiterColumns,
+		ID:      func(w proxy.WaiterInfo) string { return w.ID },
 	}
 }
 
@@ -68,8 +69,7 @@ func (p *queuePane) service(m *model) string {
 func (p *queuePane) refresh(m *model) {
 	if now := p.service(m); now != p.now {
 		p.now = now
-		p.table.cur = ""
-		p.table.set(nil)
+		p.table.Clear()
 		m.fetches[fetchQueue].next = time.Time{}
 	}
 	p.touch()
@@ -78,11 +78,11 @@ func (p *queuePane) refresh(m *model) {
 // take brings the waiters of a service, unless another one is shown by now.
 // That nobody waits, still, is nothing to draw.
 func (p *queuePane) take(m *model, service string, waiters []proxy.WaiterInfo) {
-	if service != p.now || service == p.about && len(waiters) == 0 && len(p.table.rows) == 0 {
+	if service != p.now || service == p.about && len(waiters) == 0 && len(p.table.Rows()) == 0 {
 		return
 	}
 	p.about = service
-	p.table.set(waiters)
+	p.table.Set(waiters, m.clock())
 	m.changed()
 }
 
@@ -135,7 +135,7 @@ func (p *queuePane) draw(m *model, c *screen.Canvas, focused bool) {
 		foot = 1
 		p.drawFoot(m, c, s)
 	}
-	if len(p.table.rows) == 0 {
+	if len(p.table.Rows()) == 0 {
 		if y+1 < c.H {
 			text := "nobody waits"
 			if s.Queue.Waiting > 0 {
@@ -145,11 +145,11 @@ func (p *queuePane) draw(m *model, c *screen.Canvas, focused bool) {
 		}
 		return
 	}
-	p.table.draw(c.Sub(0, y, c.W, c.H-y-foot), focused, c.H-y > 4, m.theme.Glyphs.Ellipsis)
+	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[proxy.WaiterInfo]{Focused: focused, Names: c.H-y > 4, Ellipsis: m.theme.Glyphs.Ellipsis})
 }
 
 func (p *queuePane) details() (string, []fact) {
-	w, ok := p.table.current()
+	w, ok := p.table.Current()
 	if !ok {
 		return "", nil
 	}
@@ -162,8 +162,8 @@ func (p *queuePane) details() (string, []fact) {
 func (p *queuePane) keys() []binding {
 	return []binding{
 		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody, run: func(m *model) tea.Cmd {
-			targets, hidden := chosen(&p.table)
-			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.justMoved())
+			targets, hidden := p.table.Chosen()
+			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.JustGone(m.clock()))
 		}},
 		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: func(*model) string {
 			if p.now == "" {
@@ -175,7 +175,7 @@ func (p *queuePane) keys() []binding {
 }
 
 func (p *queuePane) nobody(*model) string {
-	if p.table.len() == 0 {
+	if p.table.Len() == 0 {
 		return "nobody waits"
 	}
 	return ""

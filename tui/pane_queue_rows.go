@@ -126,7 +126,7 @@ func (p *queuePane) strip(m *model, c *screen.Canvas) int {
 	}
 	x := 2
 	shown := 0
-	for _, w := range p.table.rows {
+	for _, w := range p.table.Rows() {
 		text := fmt.Sprintf("#%d  %-20s wait %s", w.Position, screen.Middle(screen.Safe(w.Client), 20, m.theme.Glyphs.Ellipsis), screen.Clock(screen.Seconds(w.WaitedSeconds)))
 		if x+screen.Width(text) > c.W {
 			break

@@ -14,13 +14,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
+	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
 // sessionsPane is the live sessions, and for a while those that ended: by
 // whom, in which phase and why.
 type sessionsPane struct {
 	versioned
-	table table[*sessionRow]
+	table table.Table[*sessionRow]
 	all   []*sessionRow
 	show  int // which tab: all, live, ended
 
@@ -34,8 +35,6 @@ type sessionRow struct {
 	in, out float64 // bytes a second
 }
 
-func (r *sessionRow) noun() any { return r.SessionInfo }
-
 // bytesAt is a session's counters at one moment, and the rates until then.
 type bytesAt struct {
 	at            time.Time
@@ -48,7 +47,7 @@ func (p *sessionsPane) grid() grid   { return &p.table }
 
 func (p *sessionsPane) bind(m *model) {
 	p.before = map[string]bytesAt{}
-	p.table = table[*sessionRow]{cols: sessionColumns, now: m.clock, id: func(r *sessionRow) string { return r.ID }}
+	p.table = table.Table[*sessionRow]{Columns: sessionColumns, ID: func(r *sessionRow) string { return r.ID }}
 }
 
 var sessionColumns = []screen.Column[*sessionRow]{
@@ -184,7 +183,7 @@ func (p *sessionsPane) refresh(m *model) {
 			}
 		}
 	}
-	p.table.set(rows)
+	p.table.Set(rows, m.clock())
 	p.touch()
 }
 
@@ -214,11 +213,11 @@ func (p *sessionsPane) title(m *model) string {
 func (p *sessionsPane) foot(m *model) string { return rowsFoot(m, &p.table, "session") }
 
 func (p *sessionsPane) draw(m *model, c *screen.Canvas, focused bool) {
-	if len(p.table.rows) == 0 {
+	if len(p.table.Rows()) == 0 {
 		emptyText(c, m, "No session.", "Those that end stay here for a while, with who ended them and why.")
 		return
 	}
-	p.table.draw(c, focused, c.H > 4, m.theme.Glyphs.Ellipsis)
+	p.table.Draw(c, table.Look[*sessionRow]{Focused: focused, Names: c.H > 4, Ellipsis: m.theme.Glyphs.Ellipsis})
 }
 
 func (p *sessionsPane) strip(m *model, c *screen.Canvas) int {
@@ -228,7 +227,7 @@ func (p *sessionsPane) strip(m *model, c *screen.Canvas) int {
 }
 
 func (p *sessionsPane) details() (string, []fact) {
-	r, ok := p.table.current()
+	r, ok := p.table.Current()
 	if !ok {
 		return "", nil
 	}
@@ -273,13 +272,13 @@ func closeText(code int) string {
 func (p *sessionsPane) keys() []binding {
 	return []binding{{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick",
 		off: func(*model) string {
-			if r, ok := p.table.current(); !ok || r.Ended != nil && len(p.table.marks) == 0 {
+			if r, ok := p.table.Current(); !ok || r.Ended != nil && p.table.Marked() == 0 {
 				return "no live session under the cursor"
 			}
 			return ""
 		},
 		run: func(m *model) tea.Cmd {
-			targets, hidden := chosen(&p.table)
-			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.justMoved())
+			targets, hidden := p.table.Chosen()
+			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.JustGone(m.clock()))
 		}}}
 }

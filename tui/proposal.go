@@ -35,30 +35,6 @@ type proposal struct {
 	each       map[string]*api.Request // what is asked of which, when it takes back what each has done
 }
 
-// chosen is what is marked, in order of the rows, or else the row under the
-// cursor. hidden are those of the marks that the filter hides.
-func chosen[T any](t *table[T]) (ids, hidden []string) {
-	if len(t.marks) == 0 {
-		if t.cur == "" {
-			return nil, nil
-		}
-		return []string{t.cur}, nil
-	}
-	shown := map[string]bool{}
-	for i := range t.len() {
-		shown[t.idAt(i)] = true
-	}
-	for _, r := range t.rows {
-		if id := t.id(r); t.marks[id] {
-			ids = append(ids, id)
-			if !shown[id] {
-				hidden = append(hidden, id)
-			}
-		}
-	}
-	return ids, hidden
-}
-
 // propose asks for an act: at once, by a line, or in a dialog, as its level
 // and its impact want. moved says that the row under the cursor had just gone.
 func (m *model) propose(req api.Request, hidden []string, moved bool) tea.Cmd {
@@ -271,7 +247,7 @@ func (m *model) recheck(p *proposal) string {
 
 // session looks for a live session or waiter in what the panes know.
 func (m *model) session(id string) (known, live bool) {
-	for _, w := range m.queuePane().table.rows {
+	for _, w := range m.queuePane().table.Rows() {
 		if w.ID == id {
 			return true, true
 		}

@@ -17,8 +17,6 @@ type entry struct {
 	proxy.Event
 }
 
-func (e *entry) noun() any { return e.Event }
-
 // journal is the newest events, the newest first.
 type journal struct {
 	entries []*entry

@@ -1,23 +1,25 @@
-package tui
+package table
 
 import (
 	"strconv"
 	"strings"
 )
 
-// A filter is words that all have to hold: `pg !down state:up act>100 ~dbf`.
+// A filter is terms that a row has to match, all of them:
 //
-//	word        in any column, whatever the case
+//	pg !down state:up act>100 ~dbf
+//
+//	word        in any column, in upper or lower case
 //	!word       in none
 //	~letters    in this order somewhere in a column
 //	col:word    in that column
 //	col>n       a number in that column, with < >= <= = as well; 10k, 1.5M, 2m, 30s
 type filter struct {
 	text  string
-	terms []clause
+	terms []term
 }
 
-type clause struct {
+type term struct {
 	not   bool
 	fuzzy bool
 	col   string // "" is any
@@ -26,12 +28,32 @@ type clause struct {
 	num   float64
 }
 
-// fields is a row as a filter sees it.
-type fields interface {
-	names() []string
-	// text is the column as it is shown, number what it is sorted by.
+// cells is a row as a filter sees it.
+type cells interface {
+	columnNames() []string
+	// text is a column as it is shown, number what it is sorted by.
 	text(col int) string
 	number(col int) (float64, bool)
+}
+
+// cellsOf is the cells of a row of a table.
+type cellsOf[T any] struct {
+	*Table[T]
+	row T
+}
+
+func (c cellsOf[T]) text(col int) string {
+	s, _ := c.Columns[col].Cell(c.row)
+	return s
+}
+
+func (c cellsOf[T]) number(col int) (float64, bool) {
+	value := c.Columns[col].Value
+	if value == nil {
+		n, err := strconv.ParseFloat(c.text(col), 64)
+		return n, err == nil
+	}
+	return value(c.row), true
 }
 
 func parseFilter(s string) filter {
@@ -44,7 +66,7 @@ func parseFilter(s string) filter {
 	return f
 }
 
-func parseTerm(w string) (t clause, ok bool) {
+func parseTerm(w string) (t term, ok bool) {
 	if rest, not := strings.CutPrefix(w, "!"); not {
 		t.not, w = true, rest
 	}
@@ -53,9 +75,9 @@ func parseTerm(w string) (t clause, ok bool) {
 		return t, rest != ""
 	}
 	t.word = w
-	// The operator is the first of its letters, unless the word begins with
-	// it: ":5432" looks for a port. What turns out to be no column (as in
-	// "10.0.0.1:80") is looked for as it stands.
+	// The first of these characters is the operator, unless the word begins
+	// with it: ":5432" looks for a port. Where what is before it turns out to be
+	// no column, as in "10.0.0.1:80", the whole is a word.
 	if i := strings.IndexAny(w, ":<>="); i > 0 {
 		op := w[i : i+1]
 		rest := w[i+1:]
@@ -92,18 +114,18 @@ func quantity(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
-// holds reports whether all terms hold for a row.
-func (f filter) holds(row fields) bool {
+// matches reports whether a row matches all terms.
+func (f filter) matches(row cells) bool {
 	for i := range f.terms {
-		if f.terms[i].holds(row) == f.terms[i].not {
+		if f.terms[i].matches(row) == f.terms[i].not {
 			return false
 		}
 	}
 	return true
 }
 
-// plain reports whether a filter is words only: the name of a group asks for
-// all of it, "act>100" does not.
+// plain reports whether a filter is words only: they may name a group and mean
+// all of it, as "act>100" does not.
 func (f filter) plain() bool {
 	for _, t := range f.terms {
 		if t.not || t.fuzzy || t.col != "" {
@@ -113,18 +135,18 @@ func (f filter) plain() bool {
 	return true
 }
 
-func (t *clause) holds(row fields) bool {
-	names := row.names()
+func (t *term) matches(row cells) bool {
+	names := row.columnNames()
 	if t.col != "" {
 		for i, name := range names {
-			if columnNamed(name, t.col) {
-				return t.holdsIn(row, i)
+			if isNamed(name, t.col) {
+				return t.matchesIn(row, i)
 			}
 		}
 	}
 	word := t.word
 	if t.col != "" {
-		word = t.col + t.op + t.word // no column of that name: it was a word
+		word = t.col + t.op + t.word // no column of that name: it is a word
 	}
 	for i := range names {
 		s := strings.ToLower(row.text(i))
@@ -135,7 +157,7 @@ func (t *clause) holds(row fields) bool {
 	return false
 }
 
-func (t *clause) holdsIn(row fields, col int) bool {
+func (t *term) matchesIn(row cells, col int) bool {
 	n, numeric := row.number(col)
 	switch {
 	case t.op == ":" || t.op == "=" && !numeric:
@@ -154,13 +176,13 @@ func (t *clause) holdsIn(row fields, col int) bool {
 	return n == t.num
 }
 
-// columnNamed matches NEW/s by new/s and by new.
-func columnNamed(name, word string) bool {
+// isNamed reports whether a column is called word: NEW/s is new/s, and new.
+func isNamed(name, word string) bool {
 	name = strings.ToLower(name)
 	return name == word || strings.TrimSuffix(name, "/s") == word
 }
 
-// inOrder reports whether the letters stand in s in this order.
+// inOrder reports whether s has the letters in this order.
 func inOrder(s, letters string) bool {
 	for _, r := range s {
 		if letters == "" {

@@ -1,0 +1,23 @@
+package tui
+
+// grid is a table whatever its rows are: the keys that move, mark, sort and
+// filter are the same in all panes.
+type grid interface {
+	Move(by int)
+	Jump(to int) // -1 is the last
+	PageSize() int
+	Sideways(by int)
+	Mark()
+	MarkShown()
+	MarkRange()
+	Unmark()
+	Counts() (shown, all, marked, hidden int)
+	SetFilter(string)
+	Filter() string
+	Sorts() (names []string, by int, desc bool)
+	SetSort(by int, desc bool)
+	SortBy(name string, desc bool) bool
+	CurrentID() string
+	CurrentJSON() string
+	Version() uint64
+}

@@ -1,0 +1,120 @@
+package table
+
+import (
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// Look is how a table is drawn.
+type Look[T any] struct {
+	Focused  bool // the cursor is shown
+	Names    bool // the columns' names stand above, where there is room
+	Ellipsis rune
+	Columns  []screen.Column[T]                      // in place of the table's own, and not scrolled; nil: the table's own
+	Second   func(row T, c *screen.Canvas, x, y int) // draws the second line of a tall row; nil: no row has one
+}
+
+// margin is the columns of the cursor's sign and the mark.
+const margin = 2
+
+// Draw draws the rows around the cursor, and returns how many lines it took.
+func (t *Table[T]) Draw(c *screen.Canvas, look Look[T]) int {
+	cols, skip := t.Columns, t.scrollX
+	if look.Columns != nil {
+		cols, skip = look.Columns, 0
+	}
+	slots := screen.Fit(cols, c.W-margin-1, skip)
+	y := 0
+	if look.Names && c.H > 1 {
+		drawNames(c, cols, slots)
+		y++
+	}
+	tall := func(i int) bool { return look.Second != nil && t.Tall(t.Row(i)) }
+	t.reveal(c.H-y, tall)
+	t.page = 0
+	for i := t.top; i < t.Len() && y < c.H; i++ {
+		r := t.Row(i)
+		t.drawRow(c, y, r, cols, slots, look.Ellipsis)
+		next := y + 1
+		if tall(i) && next < c.H {
+			look.Second(r, c, margin, next)
+			next++
+		}
+		if i == t.at && look.Focused {
+			c.Fill(0, y, 1, '>', themes.Prompt) // also where there are no colours
+			c.Tint(0, y, c.W, themes.Cursor)
+		}
+		y = next
+		t.page++
+	}
+	return y
+}
+
+func drawNames[T any](c *screen.Canvas, cols []screen.Column[T], slots []screen.Slot) {
+	for _, s := range slots {
+		name := screen.Cut(cols[s.Column].Name, s.W)
+		if cols[s.Column].Right {
+			c.Right(margin+s.X+s.W, 0, name, themes.TextDim)
+		} else {
+			c.Text(margin+s.X, 0, name, themes.TextDim)
+		}
+	}
+}
+
+func (t *Table[T]) drawRow(c *screen.Canvas, y int, r T, cols []screen.Column[T], slots []screen.Slot, ellipsis rune) {
+	marked := t.marks[t.ID(r)]
+	if marked {
+		c.Fill(1, y, 1, '*', themes.Marked)
+	}
+	for _, s := range slots {
+		col := &cols[s.Column]
+		text, role := col.Cell(r)
+		if marked && role == themes.Text {
+			role = themes.Marked
+		}
+		if col.Right {
+			c.Right(margin+s.X+s.W, y, screen.Cut(text, s.W), role)
+			continue
+		}
+		if col.Ends {
+			text = screen.Middle(text, s.W, ellipsis)
+		}
+		c.Text(margin+s.X, y, screen.Clip(text, s.W, ellipsis), role)
+	}
+}
+
+// reveal scrolls so that the cursor's row is on the h lines there are, with its
+// second line.
+func (t *Table[T]) reveal(h int, tall func(i int) bool) {
+	if t.Len() == 0 {
+		t.top = 0
+		return
+	}
+	height := func(i int) int {
+		if tall(i) {
+			return 2
+		}
+		return 1
+	}
+	t.top = min(max(min(t.top, t.Len()-1), 0), t.at)
+	if h < 1 {
+		return
+	}
+	used := 0
+	for i := t.at; i >= t.top; i-- {
+		used += height(i)
+		if used > h && i < t.at {
+			t.top = i + 1
+			break
+		}
+	}
+	// Lines that would stay empty at the end show rows from above instead.
+	below := 0
+	for i := t.top; i < t.Len() && below <= h; i++ {
+		below += height(i)
+	}
+	for t.top > 0 && below+height(t.top-1) <= h {
+		t.top--
+		below += height(t.top)
+	}
+}
