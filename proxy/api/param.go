@@ -223,36 +223,28 @@ func (p Param) key() string {
 
 // setJSON reads a value as programs send it.
 func (p Param) setJSON(o *Options, raw json.RawMessage) error {
-	switch to := p.field(o).(type) {
-	case *time.Duration:
-		var seconds float64
-		if json.Unmarshal(raw, &seconds) != nil {
-			return notJSON(p.key(), "a number of seconds", raw)
-		}
-		d, err := Duration(seconds)
-		if err != nil {
-			return Wrong(p.key()+": "+err.Error(), "like 30")
-		}
-		*to = d
-	case *float64:
-		if json.Unmarshal(raw, to) != nil {
-			return notJSON(p.key(), "a number a second", raw)
-		}
-	case *int:
-		if json.Unmarshal(raw, to) != nil {
-			return notJSON(p.key(), "a whole number", raw)
-		}
-	case *bool:
-		if json.Unmarshal(raw, to) != nil {
-			return notJSON(p.key(), "true or false", raw)
-		}
-	case *string:
-		if json.Unmarshal(raw, to) != nil {
-			return notJSON(p.key(), "a text", raw)
-		}
+	to := p.field(o)
+	d, timed := to.(*time.Duration)
+	seconds := 0.0
+	if timed {
+		to = &seconds
+	}
+	if json.Unmarshal(raw, to) != nil {
+		return notJSON(p.key(), jsonKinds[p.Kind()], raw)
+	}
+	if !timed {
+		return nil
+	}
+	var err error
+	if *d, err = Duration(seconds); err != nil {
+		return Wrong(p.key()+": "+err.Error(), "like 30")
 	}
 	return nil
 }
+
+// jsonKinds is what a value must be, for whoever has sent something else.
+var jsonKinds = map[Kind]string{KindSwitch: "true or false", KindText: "a text", KindChoice: "a text",
+	KindDuration: "a number of seconds", KindRate: "a number a second", KindCount: "a whole number"}
 
 func (p Param) jsonValue(o *Options) any {
 	if d, ok := p.field(o).(*time.Duration); ok {

@@ -10,6 +10,19 @@ import (
 	"time"
 )
 
+// peerUID is the user at the other end of a Unix socket: who connected, or who
+// began to listen.
+func peerUID(c *net.UnixConn) (uid int, err error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if e := rc.Control(func(fd uintptr) { uid, err = peerCred(int(fd)) }); e != nil {
+		return 0, e
+	}
+	return uid, err
+}
+
 // peerName is the user at the other end of a Unix socket; "" where nobody
 // tells.
 func peerName(c net.Conn) string {

@@ -2,11 +2,8 @@
 
 package control
 
-import (
-	"net"
-	"os"
-)
+import "os"
 
-// peerUID: this system does not tell who is at the other end. The folder of
+// peerCred: this system does not tell who is at the other end. The folder of
 // the socket is the user's own, so it is the same user, or an administrator.
-func peerUID(*net.UnixConn) (uid int, err error) { return os.Geteuid(), nil }
+func peerCred(int) (uid int, err error) { return os.Geteuid(), nil }
