@@ -265,3 +265,11 @@ func TestRefusedAfterAFile(t *testing.T) {
 		t.Errorf("counted %+v", i.Sessions)
 	}
 }
+
+func hears(t *testing.T, c net.Conn, n int) string {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Error(err)
+	}
+	return string(b)
+}

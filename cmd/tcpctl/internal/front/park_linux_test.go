@@ -120,14 +120,6 @@ func TestParked(t *testing.T) {
 	}
 }
 
-func hears(t *testing.T, c net.Conn, n int) string {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(c, b); err != nil {
-		t.Error(err)
-	}
-	return string(b)
-}
-
 func TestParkedUntilIdle(t *testing.T) {
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 300 * time.Millisecond })
 	c := v.dial()
