@@ -55,27 +55,62 @@ func TestRulesHaveTests(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameWhatThereIs: a test or a file that a document points to is
+// there, whatever has been renamed since.
+func TestDocumentsNameWhatThereIs(t *testing.T) {
+	tests := testsOfTheModule(t)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)[`/]")
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	documents := 0
+	err := eachFile(".md", func(path string, text []byte) {
+		documents++
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			if name := string(m[1]); !slices.Contains(tests, name) {
+				t.Errorf("%s names %s, and no package has it", path, name)
+			}
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), string(m[1]))); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if documents < 9 {
+		t.Errorf("only %d documents", documents)
+	}
+}
+
 // testsOfTheModule are the names of all tests and fuzz targets, also of those
 // for other systems.
 func testsOfTheModule(t *testing.T) (names []string) {
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != ".."):
-			return filepath.SkipDir
-		case !strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		text, err := os.ReadFile(path)
+	err := eachFile("_test.go", func(_ string, text []byte) {
 		for _, m := range function.FindAllSubmatch(text, -1) {
 			names = append(names, string(m[1]))
 		}
-		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// eachFile reads the files of the module whose names end like this.
+func eachFile(end string, read func(path string, text []byte)) error {
+	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != ".."):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, end):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		read(path, text)
+		return err
+	})
 }
