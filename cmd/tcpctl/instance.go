@@ -53,7 +53,7 @@ func (in *instance) openControl(cmd *cobra.Command, node string) (*control.Serve
 	if path == "" {
 		path = in.file.Control.Socket
 	}
-	o := control.Options{Node: node, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
+	o := control.Options{Node: node, Version: versionText(), Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
 		MaxConns: proxy.NewDescriptors(0).Control}
 	if in.fleet != nil {
 		o.Peers = in.fleet

@@ -127,7 +127,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), wsCommand(), demoCommand(), meshCommand(), peersCommand())
 	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
-	root.AddCommand(windowCommand())
+	root.AddCommand(windowCommand(), debugCommand())
 	root.AddCommand(actCommands()...)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkPeer(cmd) }
 	completions(root)

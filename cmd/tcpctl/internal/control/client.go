@@ -129,8 +129,37 @@ func (c *Client) call(ctx context.Context, method, path string, v url.Values, bo
 	return c.callFor(ctx, "", method, path, v, body, into)
 }
 
-// callFor asks for somebody, whom another process of this instance believes.
+// callFor asks for somebody, whom another process of this instance believes,
+// and reads the answer's JSON.
 func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Values, body io.Reader, into any) error {
+	resp, err := c.send(ctx, by, method, path, v, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", c.path, err)
+	}
+	return nil
+}
+
+// Debug copies to w what GET /v1/debug/WHAT shows of the inside of the process
+// behind the socket: process, goroutines, heap, profile.
+func (c *Client) Debug(ctx context.Context, what string, v url.Values, w io.Writer) error {
+	resp, err := c.send(ctx, "", http.MethodGet, "/v1/debug/"+what, v, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err = io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", c.path, err)
+	}
+	return nil
+}
+
+// send asks, and gives an answer whose body the caller closes; a refusal is an
+// error.
+func (c *Client) send(ctx context.Context, by, method, path string, v url.Values, body io.Reader) (*http.Response, error) {
 	if c.peer != "" {
 		// A dot is escaped, too: a node may be called "..".
 		path = "/v1/peers/" + strings.ReplaceAll(url.PathEscape(c.peer), ".", "%2E") + path
@@ -141,29 +170,26 @@ func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Val
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path+"?"+v.Encode(), body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if by != "" {
 		req.Header.Set(PeerHeader, by)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.explain(err)
+		return nil, c.explain(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-			return fmt.Errorf("the answer of %s cannot be read: %w", c.path, err)
-		}
-		return nil
-	}
 	refusal := &api.Error{Status: resp.StatusCode}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if json.Unmarshal(text, refusal) != nil || refusal.Text == "" {
 		refusal.Text = fmt.Sprintf("%s answers %s: %s", c.path, resp.Status, strings.TrimSpace(string(text)))
 	}
 	refusal.Status = resp.StatusCode
-	return refusal
+	return nil, refusal
 }
 
 // explain turns what dialling says into what a person can act on.

@@ -36,10 +36,12 @@ type Server struct {
 
 // Options are for one Server.
 type Options struct {
-	Node  string      // what acts are signed with, behind the user
-	Mode  fs.FileMode // of the socket; 0: 0600
-	Group string      // that owns the socket; "": the user's own
-	Log   *slog.Logger
+	Node string // what acts are signed with, behind the user
+	// Version is that of the program, for whoever debugs it.
+	Version string
+	Mode    fs.FileMode // of the socket; 0: 0600
+	Group   string      // that owns the socket; "": the user's own
+	Log     *slog.Logger
 	// MaxConns bounds the connections; at least 4.
 	MaxConns int
 	// Socket listens on the path already, for a process before this one; nil:
@@ -66,7 +68,7 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 	s := &Server{log: log, node: o.Node, socket: sock}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	h := &http.Server{
-		Handler:     s.handler(source, o.Peers),
+		Handler:     s.handler(source, o),
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -142,16 +144,17 @@ func (s *Server) who(r *http.Request) string {
 }
 
 // handler is the API of this instance, and the way to its peers.
-func (s *Server) handler(source api.Source, peers http.Handler) http.Handler {
+func (s *Server) handler(source api.Source, o Options) http.Handler {
 	mux := http.NewServeMux()
+	s.handleDebug(mux, o.Version)
 	mux.Handle("/", NewHandler(source, s.who))
 	mux.HandleFunc("/v1/peers/{node}/", func(w http.ResponseWriter, r *http.Request) {
-		if peers == nil {
+		if o.Peers == nil {
 			fail(w, api.NoMesh())
 			return
 		}
 		r.Header.Set(PeerHeader, s.who(r))
-		peers.ServeHTTP(w, r)
+		o.Peers.ServeHTTP(w, r)
 	})
 	return mux
 }

@@ -1,0 +1,122 @@
+package control
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/process"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+const (
+	// DefaultProfile is how long a CPU profile takes that is not told otherwise.
+	DefaultProfile = 10 * time.Second
+	// MaxProfile is the longest: while one is taken, nobody can take another.
+	MaxProfile = 60 * time.Second
+)
+
+// debugger serves what shows the inside of this process. It stands on the
+// socket only, beside the API and not in it: a peer of the mesh cannot have
+// the process slowed down or its code read, and there is no need to trust its
+// operators with it.
+type debugger struct {
+	server    *Server
+	version   string
+	profiling sync.Mutex // a CPU profile is being taken
+	dumping   sync.Mutex // one dump at a time: it may be of some megabytes
+}
+
+func (s *Server) handleDebug(mux *http.ServeMux, version string) {
+	d := &debugger{server: s, version: version}
+	mux.HandleFunc("GET /v1/debug/process", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, process.Read(d.version)) })
+	mux.HandleFunc("GET /v1/debug/goroutines", d.goroutines)
+	mux.HandleFunc("GET /v1/debug/heap", func(w http.ResponseWriter, _ *http.Request) { d.dump(w, "heap", 0) })
+	mux.HandleFunc("GET /v1/debug/profile", d.profile)
+}
+
+// goroutines are counted by their stacks, with their labels, while they go on;
+// or with each=1 written one by one with what each waits for and how long,
+// for which the runtime stops all of them.
+func (d *debugger) goroutines(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("each") != "1" {
+		d.dump(w, "goroutine", 1)
+		return
+	}
+	d.server.log.Info("goroutines are written one by one, for which they stand still", "by", d.server.who(r))
+	d.dump(w, "goroutine", 2)
+}
+
+// dump answers with a profile that is there already: in pprof's own format, or
+// as text where detail is not 0.
+func (d *debugger) dump(w http.ResponseWriter, name string, detail int) {
+	d.dumping.Lock()
+	defer d.dumping.Unlock()
+	var b bytes.Buffer // so that a slow reader holds up nobody who wants another
+	if err := pprof.Lookup(name).WriteTo(&b, detail); err != nil {
+		fail(w, api.AsError(err))
+		return
+	}
+	kind := "application/octet-stream"
+	if detail > 0 {
+		kind = "text/plain; charset=utf-8"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Write(b.Bytes())
+}
+
+// profile answers with where the process has used the CPU for so many seconds.
+// It ends early, without an answer, with whoever has asked for it.
+func (d *debugger) profile(w http.ResponseWriter, r *http.Request) {
+	length, refusal := profileLength(r.URL.Query().Get("seconds"))
+	if refusal != nil {
+		fail(w, refusal)
+		return
+	}
+	if !d.profiling.TryLock() {
+		fail(w, api.Refused("a CPU profile is being taken already", fmt.Sprintf("wait for its end: it takes %s at most", MaxProfile)))
+		return
+	}
+	defer d.profiling.Unlock()
+	var b bytes.Buffer
+	if err := pprof.StartCPUProfile(&b); err != nil {
+		fail(w, api.AsError(err))
+		return
+	}
+	d.server.log.Info("a CPU profile is taken", "for", length, "by", d.server.who(r))
+	ended := sleep(r, length)
+	pprof.StopCPUProfile()
+	if !ended {
+		fail(w, api.Refused("the instance is stopping: there is no profile", ""))
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Write(b.Bytes())
+}
+
+// sleep waits for so long, and says whether the request has.
+func sleep(r *http.Request, length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+func profileLength(text string) (time.Duration, *api.Error) {
+	if text == "" {
+		return DefaultProfile, nil
+	}
+	n, err := strconv.Atoi(text)
+	if length := time.Duration(n) * time.Second; err == nil && n > 0 && n <= int(MaxProfile/time.Second) {
+		return length, nil
+	}
+	return 0, api.Wrong(fmt.Sprintf("seconds %q is not a whole number from 1 to %d", text, MaxProfile/time.Second), "like 10")
+}

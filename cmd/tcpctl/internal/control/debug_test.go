@@ -1,0 +1,142 @@
+package control
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/process"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// serveDebug serves a socket behind which there is no engine: debugging needs
+// none, since it may be the engine that is stuck.
+func serveDebug(t *testing.T) (*Server, *Client) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tcpctl") // not t.TempDir: a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s, err := Serve(filepath.Join(dir, "s"), &api.Local{}, Options{Node: "n", Version: "1.2.3", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c := Dial(s.Path())
+	t.Cleanup(c.Close)
+	return s, c
+}
+
+func TestDebugShowsTheProcess(t *testing.T) {
+	_, c := serveDebug(t)
+	read := func(what string, v url.Values) []byte {
+		t.Helper()
+		var b bytes.Buffer
+		if err := c.Debug(context.Background(), what, v, &b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	if text := string(read("goroutines", nil)); !strings.HasPrefix(text, "goroutine profile: total ") || !strings.Contains(text, ").keepSocket") {
+		t.Errorf("goroutines: %s", text)
+	}
+	if text := string(read("goroutines", url.Values{"each": {"1"}})); !strings.HasPrefix(text, "goroutine ") || !strings.Contains(text, " [select") {
+		t.Errorf("goroutines one by one: %s", text)
+	}
+	for _, what := range []string{"heap", "profile"} {
+		r, err := gzip.NewReader(bytes.NewReader(read(what, url.Values{"seconds": {"1"}})))
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err != nil {
+			t.Errorf("%s is no profile: %v", what, err)
+		}
+	}
+	var p process.Info
+	if err := json.Unmarshal(read("process", nil), &p); err != nil || p.PID != os.Getpid() || p.Version != "1.2.3" || p.Go != runtime.Version() {
+		t.Errorf("process: %v, %+v", err, p)
+	}
+}
+
+func TestDebugTakesOneProfileAtATimeWithinBounds(t *testing.T) {
+	s, c := serveDebug(t)
+	profile := func(seconds string) error {
+		return c.Debug(context.Background(), "profile", url.Values{"seconds": {seconds}}, io.Discard)
+	}
+	taken := func(err error) bool { return err != nil && strings.Contains(err.Error(), "taken already") }
+	for _, seconds := range []string{"0", "-1", "61", "1.5", "1h", "99999999999999999999"} {
+		if refusal, _ := errors.AsType[*api.Error](profile(seconds)); refusal == nil || refusal.Status != http.StatusBadRequest {
+			t.Errorf("%s seconds: %v", seconds, refusal)
+		}
+	}
+	long := make(chan error, 1)
+	go func() {
+		err := profile("60")
+		for taken(err) { // by one of those below
+			err = profile("60")
+		}
+		long <- err
+	}()
+	var err error
+	for began := time.Now(); !taken(err); err = profile("1") {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("two profiles at once: %v", err)
+		}
+	}
+	if err := c.Debug(context.Background(), "goroutines", nil, io.Discard); err != nil {
+		t.Errorf("no goroutines while a profile is taken: %v", err)
+	}
+	s.Close() // which a profile does not hold up
+	if err := <-long; err == nil {
+		t.Error("a profile that was ended early was answered")
+	}
+}
+
+// A client that goes away ends its profile: the next can be taken.
+func TestDebugProfileEndsWithItsClient(t *testing.T) {
+	_, c := serveDebug(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := c.Debug(ctx, "profile", url.Values{"seconds": {"60"}}, io.Discard); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	var err error
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
+		if err = c.Debug(context.Background(), "profile", url.Values{"seconds": {"1"}}, io.Discard); err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
+}
+
+// TestDebugIsNotOfTheMesh: the API that a peer reaches has none of it.
+func TestDebugIsNotOfTheMesh(t *testing.T) {
+	s, _ := serveDebug(t)
+	peer := NewHandler(&api.Local{}, func(*http.Request) string { return "ana@there" })
+	mesh := s.handler(&api.Local{}, Options{Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.StripPrefix("/v1/peers/"+r.PathValue("node"), peer).ServeHTTP(w, r)
+	})})
+	for _, what := range []string{"process", "goroutines", "heap", "profile?seconds=1"} {
+		for path, h := range map[string]http.Handler{"/v1/debug/" + what: peer, "/v1/peers/other/v1/debug/" + what: mesh} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			if w.Code != http.StatusNotFound {
+				t.Errorf("%s: %d %.200s", path, w.Code, w.Body)
+			}
+		}
+	}
+}

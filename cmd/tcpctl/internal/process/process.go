@@ -1,0 +1,98 @@
+// Package process describes the process it runs in, for whoever debugs it: how
+// it was built, what it uses, and what the system lets it use.
+package process
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// Info describes a process. It names neither arguments nor variables of the
+// environment, which may hold secrets, but for those of Go's runtime.
+type Info struct {
+	PID        int               `json:"pid"`
+	Time       time.Time         `json:"time"` // when this was read
+	Started    time.Time         `json:"started"`
+	Version    string            `json:"version"`
+	Go         string            `json:"go"`
+	OS         string            `json:"os"`
+	Arch       string            `json:"arch"`
+	Build      map[string]string `json:"build"`   // settings, as in go version -m: "vcs.revision"
+	Modules    []string          `json:"modules"` // "path version"
+	CPUs       int               `json:"cpus"`
+	MaxProcs   int               `json:"max_procs"`
+	Goroutines int               `json:"goroutines"`
+	Runtime    map[string]string `json:"runtime"` // variables that set Go's runtime: GOMEMLIMIT
+	Memory     Memory            `json:"memory"`
+	Files      int               `json:"open_files"` // -1: the system does not tell
+	Limits     []Limit           `json:"limits"`     // of the process
+	Cgroup     []Setting         `json:"cgroup"`     // of its control groups, the innermost first
+}
+
+// Memory is what Go's runtime says of its own, in bytes.
+type Memory struct {
+	Heap        uint64 `json:"heap"`   // live and dead objects
+	Stacks      uint64 `json:"stacks"` // of goroutines
+	System      uint64 `json:"system"` // had from the system
+	Released    uint64 `json:"released"`
+	NextGC      uint64 `json:"next_gc"` // the heap at which the collector runs
+	Limit       int64  `json:"limit"`   // GOMEMLIMIT, or what stands for it
+	Collections uint32 `json:"collections"`
+}
+
+// Limit is one of setrlimit's: a number, or "unlimited".
+type Limit struct {
+	Name string `json:"name"`
+	Soft string `json:"soft"`
+	Hard string `json:"hard"`
+}
+
+// Setting is a file of a control group and what it says.
+type Setting struct {
+	File  string `json:"file"`
+	Value string `json:"value"`
+}
+
+var started = time.Now()
+
+// Read describes this process, which is of the given version.
+func Read(version string) Info {
+	i := Info{PID: os.Getpid(), Time: time.Now(), Started: started, Version: version,
+		Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Build: map[string]string{}, Modules: []string{}, Runtime: map[string]string{},
+		CPUs: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0), Goroutines: runtime.NumGoroutine(),
+		Memory: memory(), Files: openFiles(), Limits: limits(), Cgroup: cgroup(os.DirFS("/"))}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range b.Settings {
+			i.Build[s.Key] = s.Value
+		}
+		for _, m := range b.Deps {
+			i.Modules = append(i.Modules, m.Path+" "+m.Version)
+		}
+	}
+	for _, name := range []string{"GOMEMLIMIT", "GOGC", "GOMAXPROCS", "GODEBUG", "GOTRACEBACK"} {
+		if value, set := os.LookupEnv(name); set {
+			i.Runtime[name] = value
+		}
+	}
+	return i
+}
+
+func memory() Memory {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return Memory{Heap: m.HeapAlloc, Stacks: m.StackInuse, System: m.Sys, Released: m.HeapReleased,
+		NextGC: m.NextGC, Limit: debug.SetMemoryLimit(-1), Collections: m.NumGC}
+}
+
+// openFiles counts the descriptors that are in use.
+func openFiles() int {
+	for _, dir := range []string{"/proc/self/fd", "/dev/fd"} {
+		if all, err := os.ReadDir(dir); err == nil {
+			return len(all) - 1 // that of the folder itself
+		}
+	}
+	return -1
+}
