@@ -8,18 +8,18 @@ import (
 )
 
 func Example() {
-	office := lock.NewSemaphore(1) // one conversion at a time
+	conversions := lock.NewSemaphore(1) // one document at a time
 
-	slot, err := office.Acquire(context.Background())
+	slot, err := conversions.Acquire(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_, free := office.TryAcquire()
+	_, free := conversions.TryAcquire()
 	fmt.Println("a second slot:", free)
 
 	slot.Release()
-	fmt.Println("in use:", office.InUse())
+	fmt.Println("in use:", conversions.InUse())
 	// Output:
 	// a second slot: false
 	// in use: 0

@@ -1,18 +1,19 @@
-// Package lock is a strict first-come-first-served line in front of something
-// scarce: slots, a backend that is away, a service that is paused.
+// Package lock is a strict first-come-first-served queue in front of something
+// scarce: slots, a backend that is down, a service that is paused.
 //
-// A Semaphore is what most programs want:
+// A [Semaphore] is what most programs want:
 //
 //	sem := lock.NewSemaphore(2)
-//	slot, err := sem.Acquire(ctx) // waits in line
+//	slot, err := sem.Acquire(ctx) // waits in the queue
 //	if err != nil {
 //		return err
 //	}
 //	defer slot.Release()
 //
-// A Queue is the line itself. It asks one Gate who may go, so that every
-// reason to wait is a reason of that gate and there is one order and one
-// position, whatever is waited for.
+// A [Queue] is for programs with conditions of their own. It asks one [Gate]
+// which [Waiter] may be admitted, so that every reason to wait is a reason of
+// that gate, and there is one order and one position, whatever is waited for.
+// A waiter that is admitted holds a [Permit]; its Release admits the next.
 package lock
 
 import (
@@ -22,40 +23,47 @@ import (
 	"time"
 )
 
-// ErrFull says that the line has its greatest length: come back later.
+// ErrFull is the error of Join when the queue has its greatest length: try
+// again later.
 var ErrFull = errors.New("lock: queue full")
 
-// Verdict is a gate's answer about one waiter.
-type Verdict uint8
+// Decision is a gate's answer about one waiter.
+type Decision uint8
 
 const (
-	Stay Verdict = iota // not this one, and so nobody behind it
-	Skip                // not this one, but ask about the next
-	Go                  // let it in; the gate has reserved what it needs
+	Wait  Decision = iota // this one waits, and so do all behind it
+	Skip                  // this one waits, but ask about the next
+	Admit                 // this one is admitted: the gate has reserved what it needs
 )
 
 // Reason is one fixed word why a waiter waits, or why something ended: it is
-// compared, counted and used as a label, so whoever needs another one adds a
+// compared, counted and used as a label, so another reason is another
 // constant. Free text stands beside it, never in it.
 type Reason string
 
-// Gate says who may go. Both methods are called with the queue locked: they
-// must be quick, and must not call the queue.
+// Gate decides which waiters are admitted. Both methods are called with the
+// queue locked: they must be quick, and must not call the queue, except for
+// the methods that say so.
 type Gate interface {
-	// Admit is asked about the head of the line, and about those behind it
-	// while it answers Skip. Answering Go it has reserved, in the same step,
-	// all that the waiter needs. Otherwise it gives the reason why not.
-	Admit(w *Waiter) (v Verdict, why Reason)
+	// Admit is asked about the head of the queue, and about those behind it
+	// while it answers Skip. Answering Admit it has reserved, in the same
+	// step, all that the waiter needs. Otherwise it gives the reason to wait.
+	// It is asked again about all who wait whenever the queue changes: after
+	// a Join, an Update, a Release, and a Remove of the head.
+	Admit(w *Waiter) (Decision, Reason)
 	// Release gives back what Admit has reserved for w.
 	Release(w *Waiter)
 }
 
-// Owner is told when its waiter is let in. Granted is called with the queue
-// locked: it may post a message, and must not call the queue.
+// Owner learns by Granted that its waiter was admitted: from then on it holds
+// w.Permit. Granted is called with the queue locked, by whichever goroutine
+// made room: it may post a message, and must not call the queue.
 type Owner interface{ Granted(w *Waiter) }
 
-// Queue is a line of waiters. The zero value is not usable: call NewQueue. Its
-// methods may be called from any goroutine.
+// Queue is a first-come-first-served queue of waiters. The zero value is not
+// usable: call NewQueue. Its methods may be called from any goroutine; those
+// for use where the queue is locked are called inside Do, Update, View, Walk
+// or a Gate.
 type Queue struct {
 	mu         mutex
 	gate       Gate
@@ -64,11 +72,11 @@ type Queue struct {
 	waiting    int
 	arrivals   uint64
 	cursors    []*cursor // of Walks that are under way
-	why        Reason    // what the gate said last to one that had to stay
+	reason     Reason    // that the gate gave last for Wait
 	round      uint32    // counts the times that the gate was asked
 }
 
-// NewQueue makes an empty line in front of gate that holds at most max
+// NewQueue makes an empty queue in front of gate that holds at most max
 // waiters; 0 is no limit.
 func NewQueue(gate Gate, max int) *Queue { return &Queue{gate: gate, max: max} }
 
@@ -76,44 +84,46 @@ func NewQueue(gate Gate, max int) *Queue { return &Queue{gate: gate, max: max} }
 type state uint8
 
 const (
-	out     state = iota // never joined, left, or released
-	waiting              // in the line
-	in                   // let in: a Permit
+	out      state = iota // never joined, removed, or released
+	waiting               // in the queue
+	admitted              // a Permit
 )
 
-// Waiter is one place in the line. Embed it in what waits, set Owner, and use
-// it with one queue at a time; it needs no allocation of its own. It must not
-// be copied.
+// Waiter is one entry of a queue. Embed it in what waits, set Owner, and use
+// it with one queue at a time; it needs no allocation of its own. Once it was
+// removed or released it may join again. It must not be copied.
 type Waiter struct {
 	Owner Owner
 
 	queue      *Queue
 	prev, next *Waiter
-	arrival    uint64 // its place: kept by Return
+	arrival    uint64 // its place in the order: kept by Requeue
 	since      time.Time
 	state      state
 	joining    bool
-	asked      uint32 // the round in which the gate gave why; small, as there may be 100,000
-	why        Reason
+	asked      uint32 // the round in which the gate gave reason; small, as there may be 100,000
+	reason     Reason
 }
 
-// Permit is what a waiter has become that was let in: one held slot. It is
-// the same memory, so holding one costs nothing.
+// Permit is a waiter that was admitted: it holds what the gate has reserved
+// for it, until Release or Requeue. It is the same memory as the Waiter, so
+// holding one costs nothing.
 type Permit Waiter
 
-// Join puts w at the end of the line and reports whether it was let in at
-// once, in which case its owner is not told. It fails with ErrFull.
-func (q *Queue) Join(w *Waiter) (admitted bool, err error) {
+// Join puts w at the end of the queue and reports whether it was admitted at
+// once: then the caller holds w.Permit, and Granted is not called. It fails
+// with ErrFull when w would have to wait and the queue is full.
+func (q *Queue) Join(w *Waiter) (granted bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.arrivals++
-	w.queue, w.arrival, w.since, w.why, w.state = q, q.arrivals, time.Now(), "", waiting
-	w.joining = true // if it is let in at once, the caller learns it here
+	w.queue, w.arrival, w.since, w.reason, w.state = q, q.arrivals, time.Now(), "", waiting
+	w.joining = true // if it is admitted at once, the caller learns it here
 	q.insert(w)
 	q.admit()
 	w.joining = false
 	switch {
-	case w.state == in:
+	case w.state == admitted:
 		return true, nil
 	case q.max > 0 && q.waiting > q.max:
 		q.unlink(w)
@@ -123,10 +133,10 @@ func (q *Queue) Join(w *Waiter) (admitted bool, err error) {
 	return false, nil
 }
 
-// Leave takes w out of the line and reports whether it was still in it. When
-// it was not, it has been let in meanwhile, and the caller holds a Permit to
-// release.
-func (q *Queue) Leave(w *Waiter) bool {
+// Remove takes w out of the queue and reports whether it was still in it. When
+// a waiter that has joined was not, it has been admitted meanwhile: the caller
+// holds w.Permit and has to release it.
+func (q *Queue) Remove(w *Waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.state != waiting || w.queue != q {
@@ -141,8 +151,9 @@ func (q *Queue) Leave(w *Waiter) bool {
 	return true
 }
 
-// Update runs change with the queue locked, and then lets in whoever may go:
-// everything that a gate looks at is changed in here.
+// Update runs change with the queue locked, and then asks the gate about those
+// who wait: everything that a gate looks at is changed in here. A nil change
+// only asks.
 func (q *Queue) Update(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -152,34 +163,35 @@ func (q *Queue) Update(change func()) {
 	q.admit()
 }
 
-// Do runs change with the queue locked. Nobody is let in: it is for what no
-// gate looks at, or what lets in nobody.
+// Do runs change with the queue locked and does not ask the gate: it is for
+// what no gate looks at, and for changes that admit no waiter.
 func (q *Queue) Do(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	change()
 }
 
-// View runs look with the queue locked. It must change nothing that others can
+// View runs read with the queue locked. It must change nothing that others can
 // see: with the race detector several of them run at once, so that a write in
 // one of them is a data race.
-func (q *Queue) View(look func()) {
+func (q *Queue) View(read func()) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	look()
+	read()
 }
 
-// SetMax changes the greatest length of the line; those who wait stay.
+// SetMax changes the greatest length of the queue; 0 is no limit. Those who
+// wait already go on waiting.
 func (q *Queue) SetMax(max int) { q.Do(func() { q.max = max }) }
 
-// Len is how many wait. Inside Do, Update and View, use Waiting.
+// Len is how many wait. Where the queue is locked, use Waiting.
 func (q *Queue) Len() (n int) {
 	q.View(func() { n = q.waiting })
 	return n
 }
 
-// Waiters goes through the line from its head. It is for use inside Do,
-// Update, View and a Gate, where the queue is locked.
+// Waiters yields the waiters from the head on, for use where the queue is
+// locked.
 func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	return func(yield func(*Waiter) bool) {
 		for w := q.head; w != nil; w = w.next {
@@ -190,17 +202,18 @@ func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	}
 }
 
-// page is how many waiters Walk looks at before it lets others have the queue.
+// page is how many waiters Walk visits before it unlocks the queue for others.
 const page = 256
 
 // cursor is where a Walk goes on.
 type cursor struct{ next *Waiter }
 
-// Walk shows the waiters to see from the head on, a few hundred at a time: in
-// between others have the queue, and between is called, if it is not nil. Who
-// joins or leaves meanwhile may be seen or not; nobody is seen twice. see is
-// called with the queue locked and must change nothing; between is not.
-func (q *Queue) Walk(see func(*Waiter), between func()) {
+// Walk calls visit for each waiter from the head on, with the queue locked but
+// unlocked after every few hundred, where between is called, if it is not nil.
+// A waiter that joins or is removed meanwhile is visited or not; none is
+// visited twice, unless it is admitted and comes back by Requeue. visit must
+// change nothing.
+func (q *Queue) Walk(visit func(*Waiter), between func()) {
 	at := &cursor{}
 	q.Do(func() {
 		at.next = q.head
@@ -209,7 +222,7 @@ func (q *Queue) Walk(see func(*Waiter), between func()) {
 	for more := true; more; {
 		q.Do(func() {
 			for n := 0; n < page && at.next != nil; n++ {
-				see(at.next)
+				visit(at.next)
 				at.next = at.next.next
 			}
 			if more = at.next != nil; !more {
@@ -225,37 +238,39 @@ func (q *Queue) Walk(see func(*Waiter), between func()) {
 // Waiting is how many wait, for use where the queue is locked.
 func (q *Queue) Waiting() int { return q.waiting }
 
-// Arrivals is how many have ever joined, for use where the queue is locked: a
-// waiter with a higher Arrival comes later than now.
+// Arrivals is how many have ever joined, for use where the queue is locked:
+// only those who join later have a higher Arrival.
 func (q *Queue) Arrivals() uint64 { return q.arrivals }
 
-// Why is what the gate said last to one that had to stay.
-func (q *Queue) Why() Reason { return q.why }
+// Reason is what the gate gave last for Wait, for use where the queue is
+// locked. It stays when nobody waits any more.
+func (q *Queue) Reason() Reason { return q.reason }
 
-// admit lets in all who may go, in order. The queue is locked.
+// admit asks the gate about the waiters, in order, until one has to wait. The
+// queue is locked.
 func (q *Queue) admit() {
 	q.round++
 	for w := q.head; w != nil; {
 		next := w.next
-		v, why := q.gate.Admit(w)
-		w.why, w.asked = why, q.round
-		switch v {
-		case Go:
+		decision, reason := q.gate.Admit(w)
+		w.reason, w.asked = reason, q.round
+		switch decision {
+		case Admit:
 			q.unlink(w)
-			w.state = in
+			w.state = admitted
 			if !w.joining {
 				w.Owner.Granted(w)
 			}
-		case Stay:
-			q.why = why
+		case Wait:
+			q.reason = reason
 			return
 		}
 		w = next
 	}
 }
 
-// insert puts w where it belongs by its arrival: at the end, but for one that
-// returns.
+// insert puts w where it belongs by its arrival: at the end, except after a
+// Requeue.
 func (q *Queue) insert(w *Waiter) {
 	after := q.tail
 	for after != nil && after.arrival > w.arrival {
@@ -295,35 +310,36 @@ func (q *Queue) unlink(w *Waiter) {
 	q.waiting--
 }
 
-// Since is when w joined.
+// Since is when w joined; Requeue does not change it.
 func (w *Waiter) Since() time.Time { return w.since }
 
 // Arrival numbers the waiters of a queue in the order in which they came.
 func (w *Waiter) Arrival() uint64 { return w.arrival }
 
-// Why is the reason why w waits. The gate is not asked about those behind one
-// that has to stay: they wait for what that one waits for, whatever they were
-// told while they stood at the head themselves. It is for use inside Do,
-// Update and View.
-func (w *Waiter) Why() Reason {
+// Reason is why w waits, for use where the queue is locked. The gate is not
+// asked about those behind one that has to wait: their reason is that one's,
+// even if the gate gave them another while they stood at the head themselves.
+func (w *Waiter) Reason() Reason {
 	if q := w.queue; q != nil && w.state == waiting && w.asked != q.round {
-		return q.why
+		return q.reason
 	}
-	return w.why
+	return w.reason
 }
 
-// Permit is what w has become once it was let in.
+// Permit is w as what it is once it was admitted.
 func (w *Waiter) Permit() *Permit { return (*Permit)(w) }
 
-// Release gives the slot back and hands it to the next in line. Releasing
-// twice, or what was never let in, does nothing.
+// Release gives back what the gate has reserved, and admits the next in the
+// queue. Releasing twice, or what was never admitted, does nothing.
 func (p *Permit) Release() { p.giveBack(false) }
 
-// Return gives the slot back and puts its holder in its old place in the
-// line: ahead of all who came after it. Nobody else gets in between.
-func (p *Permit) Return() { p.giveBack(true) }
+// Requeue gives back what the gate has reserved and puts the waiter in its old
+// place in the queue, ahead of all who came after it, in one step: if the gate
+// admits it again at once, Granted is called. It is not subject to the
+// greatest length of the queue.
+func (p *Permit) Requeue() { p.giveBack(true) }
 
-func (p *Permit) giveBack(again bool) {
+func (p *Permit) giveBack(requeue bool) {
 	w := (*Waiter)(p)
 	q := w.queue
 	if q == nil {
@@ -331,12 +347,12 @@ func (p *Permit) giveBack(again bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.state != in {
+	if w.state != admitted {
 		return
 	}
 	w.state = out
 	q.gate.Release(w)
-	if again {
+	if requeue {
 		w.state = waiting
 		q.insert(w)
 	}

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// Semaphore lets so many units be held at a time, first come first served. A
-// unit that comes free is handed to the next in line, so nobody can race for
-// it, and a large request is not starved by small ones behind it. Its methods
-// may be called from any goroutine; taking what is free allocates nothing.
+// Semaphore bounds how many units are held at a time, first come first served.
+// A unit that comes free is handed to the next waiter, so that no other call
+// can race for it, and a large request is not starved by small ones behind it.
+// The zero value is not usable: call NewSemaphore. Its methods may be called
+// from any goroutine; taking what is free allocates nothing.
 type Semaphore struct {
 	queue *Queue
 	slots slots
 }
 
-// NewSemaphore makes a semaphore of n units; with none, everybody waits until
-// Resize. It panics when n is negative, as make does.
+// NewSemaphore makes a semaphore of n units; with none, every caller waits
+// until Resize. It panics when n is negative, as make does.
 func NewSemaphore(n int) *Semaphore {
 	if n < 0 {
 		panic(fmt.Sprintf("lock: NewSemaphore: the size %d is negative", n))
@@ -26,16 +27,17 @@ func NewSemaphore(n int) *Semaphore {
 	return s
 }
 
-// Slot is what Acquire gives: units of a semaphore, held until Release. It is
-// a value: its copies are the same slot. The zero value holds nothing.
+// Slot is one or more units of a semaphore, held until Release. It is a value:
+// its copies are the same slot. The zero value holds nothing.
 type Slot struct {
 	semaphore *Semaphore
 	index     int
 	serial    uint64
 }
 
-// Release gives the units back and hands them to the next in line. Releasing
-// twice, any copy of it, or a zero Slot does nothing.
+// Release gives the units back, to the next waiters if there are any. It does
+// nothing to a slot that was released before, by any copy of it, and to a zero
+// Slot.
 func (s Slot) Release() {
 	if s.semaphore == nil {
 		return
@@ -48,9 +50,9 @@ func (s Slot) Release() {
 	}
 }
 
-// Acquire waits in line for one unit. The caller owns the slot and releases
-// it. When ctx ends first nothing is held, even if the unit came at the same
-// moment; the error is both ctx.Err and context.Cause of it.
+// Acquire waits in the queue for one unit. The caller owns the slot and
+// releases it. When ctx ends first nothing is held, even if the unit came at
+// the same moment; the error wraps both ctx.Err and context.Cause(ctx).
 func (s *Semaphore) Acquire(ctx context.Context) (Slot, error) { return s.AcquireN(ctx, 1) }
 
 // AcquireN is Acquire for n units at once, which come and go together. It
@@ -75,17 +77,17 @@ func (s *Semaphore) AcquireN(ctx context.Context, n int) (Slot, error) {
 	case <-c.granted:
 		return s.slot(c), nil
 	case <-ctx.Done():
-		if !s.queue.Leave(&c.Waiter) {
-			s.slot(c).Release() // let in as it gave up
+		if !s.queue.Remove(&c.Waiter) {
+			s.slot(c).Release() // admitted as it gave up
 		}
 		return Slot{}, ended(ctx)
 	}
 }
 
-// TryAcquire takes a unit if one is free and nobody waits for it.
+// TryAcquire takes a unit if one is free and no call waits for it.
 func (s *Semaphore) TryAcquire() (slot Slot, ok bool) { return s.TryAcquireN(1) }
 
-// TryAcquireN takes n units at once if they are free and nobody waits for
+// TryAcquireN takes n units at once if they are free and no call waits for
 // them. It takes none when n is not positive.
 func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
 	q := s.queue
@@ -103,9 +105,9 @@ func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
 	return Slot{s, index, serial}, true
 }
 
-// Resize changes the number of units. More lets in those who wait; fewer
-// takes nothing from those who hold some. It fails, and changes nothing, when
-// n is negative.
+// Resize changes the number of units. More admits those who wait; fewer takes
+// nothing from those who hold some, so that InUse may be above the size until
+// they release. It fails, and changes nothing, when n is negative.
 func (s *Semaphore) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("lock: Resize: the size %d is negative", n)
@@ -120,26 +122,26 @@ func (s *Semaphore) InUse() (n int) {
 	return n
 }
 
-// Place is one waiter as an observer sees it.
-type Place struct {
-	Position int // from 1, the next to go
-	Units    int // that it waits for
-	Age      time.Duration
-	Why      Reason
+// WaiterInfo describes one call of Acquire or AcquireN that waits.
+type WaiterInfo struct {
+	Position int           // from 1, the head of the queue
+	Units    int           // that it waits for
+	Age      time.Duration // since it began to wait
+	Reason   Reason        // "slots"
 }
 
-// Waiters is the line at this moment, from its head.
-func (s *Semaphore) Waiters() []Place {
-	var all []Place
+// Waiters lists those who wait at this moment, from the head of the queue.
+func (s *Semaphore) Waiters() []WaiterInfo {
+	var all []WaiterInfo
 	s.queue.View(func() {
 		for w := range s.queue.Waiters() {
-			all = append(all, Place{Position: len(all) + 1, Units: w.Owner.(*call).n, Age: time.Since(w.since), Why: w.Why()})
+			all = append(all, WaiterInfo{Position: len(all) + 1, Units: w.Owner.(*call).n, Age: time.Since(w.since), Reason: w.Reason()})
 		}
 	})
 	return all
 }
 
-// ended is the error of a context that has ended: what it is, and why.
+// ended is the error of a context that has ended: ctx.Err and its cause.
 func ended(ctx context.Context) error {
 	if err, cause := ctx.Err(), context.Cause(ctx); err != cause {
 		return fmt.Errorf("%w: %w", err, cause)

@@ -53,12 +53,12 @@ func TestAcquireStopsAtTheDeadline(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		if len(s.Waiters()) != 0 {
-			t.Error("it still stands in line")
+			t.Error("it is still in the queue")
 		}
 	})
 }
 
-func TestTryAcquireNeverPassesTheLine(t *testing.T) {
+func TestTryAcquireNeverPassesTheQueue(t *testing.T) {
 	s := NewSemaphore(1)
 	p, ok := s.TryAcquire()
 	if !ok {
@@ -96,20 +96,20 @@ func TestManyGoroutinesNeverExceedTheSlots(t *testing.T) {
 	}
 }
 
-// Nobody is asked about behind one that stays: whatever a waiter was told while
-// it stood at the head, it waits for what the head waits for.
+// The gate is not asked about those behind one that waits: whatever it said of
+// them while they stood at the head, they wait for what the head waits for.
 func TestBehindTheHeadTheReasonIsTheHeads(t *testing.T) {
-	gate := &line{slots: 1}
+	gate := &testGate{slots: 1}
 	q := NewQueue(gate, 0)
 	var log []int
-	first, second, third := newGuest(1, &log), newGuest(2, &log), newGuest(3, &log)
-	for _, g := range []*guest{first, second, third} {
+	first, second, third := newTestWaiter(1, &log), newTestWaiter(2, &log), newTestWaiter(3, &log)
+	for _, g := range []*testWaiter{first, second, third} {
 		q.Join(&g.Waiter)
 	}
 	reasons := func() (all []Reason) {
 		q.View(func() {
 			for w := range q.Waiters() {
-				all = append(all, w.Why())
+				all = append(all, w.Reason())
 			}
 		})
 		return all
@@ -118,12 +118,12 @@ func TestBehindTheHeadTheReasonIsTheHeads(t *testing.T) {
 		t.Fatalf("behind a full lock: %v", got)
 	}
 	q.Do(func() { gate.closed = true })
-	first.Permit().Return() // a requeue, ahead of those who were told "slots"
+	first.Permit().Requeue() // ahead of those whose reason was "slots"
 	if got := reasons(); !slices.Equal(got, []Reason{"closed", "closed", "closed"}) {
 		t.Errorf("after a requeue: %v", got)
 	}
 	q.Update(func() { gate.closed, gate.slots = false, 0 })
-	q.Leave(&first.Waiter)
+	q.Remove(&first.Waiter)
 	if got := reasons(); !slices.Equal(got, []Reason{"slots", "slots"}) {
 		t.Errorf("after the head has gone: %v", got)
 	}
@@ -147,16 +147,16 @@ func TestUnitsComeAndGoTogether(t *testing.T) {
 		}()
 		synctest.Wait()
 		if _, ok := s.TryAcquire(); ok {
-			t.Error("TryAcquire passed the line")
+			t.Error("TryAcquire passed the queue")
 		}
-		want := []Place{{Position: 1, Units: 3, Why: "slots"}, {Position: 2, Units: 1, Why: "slots"}}
+		want := []WaiterInfo{{Position: 1, Units: 3, Reason: "slots"}, {Position: 2, Units: 1, Reason: "slots"}}
 		if got := s.Waiters(); !slices.Equal(got, want) {
 			t.Errorf("waiters %+v", got)
 		}
 		small.Release()
 		synctest.Wait()
 		if s.InUse() != 3 || !slices.Equal(order, []int{3}) {
-			t.Fatalf("%d in use, let in %v: the large request has its turn", s.InUse(), order)
+			t.Fatalf("%d in use, admitted %v: the large request is next", s.InUse(), order)
 		}
 		large.Release()
 		synctest.Wait()
@@ -170,7 +170,7 @@ func TestUnitsComeAndGoTogether(t *testing.T) {
 	})
 }
 
-func TestMoreUnitsThanThereAreHoldNobodyUp(t *testing.T) {
+func TestMoreUnitsThanThereAreHoldUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSemaphore(2)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -250,7 +250,7 @@ func TestNegativeSizesAreRefused(t *testing.T) {
 }
 
 func TestTheErrorIsTheContextsCause(t *testing.T) {
-	why := errors.New("the shop closes")
+	why := errors.New("shutting down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s := NewSemaphore(0)
 	done := make(chan error)
@@ -275,7 +275,7 @@ func TestWhatIsFreeCostsNoAllocation(t *testing.T) {
 		"TryAcquire": func() { slot, _ := s.TryAcquire(); slot.Release() },
 		"a failed TryAcquire": func() {
 			if _, ok := s.TryAcquireN(2); ok {
-				t.Error("it was let in")
+				t.Error("it was admitted")
 			}
 		},
 	} {
@@ -324,7 +324,7 @@ func BenchmarkTryAcquireFails(b *testing.B) {
 }
 
 func BenchmarkJoinRelease(b *testing.B) {
-	q := NewQueue(&line{slots: 1}, 0)
+	q := NewQueue(&testGate{slots: 1}, 0)
 	w := &Waiter{}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -15,7 +15,7 @@ import (
 // that what one of them changes is a data race with what the other looks at.
 // TestViewThatChangesIsFound shows that it is reported.
 func TestViewsRunAtOnce(t *testing.T) {
-	q := NewQueue(&line{}, 0)
+	q := NewQueue(&testGate{}, 0)
 	first, second := make(chan struct{}), make(chan struct{})
 	go q.View(func() {
 		close(first)
@@ -29,7 +29,7 @@ func TestViewsRunAtOnce(t *testing.T) {
 // breaks its promise: the race detector must say so, and end it.
 func TestViewThatChangesIsFound(t *testing.T) {
 	if os.Getenv("LOCK_TEST_VIEW") != "" {
-		q := NewQueue(&line{}, 0)
+		q := NewQueue(&testGate{}, 0)
 		n := 0
 		var both sync.WaitGroup
 		both.Go(func() { q.View(func() { n++ }) })

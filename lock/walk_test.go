@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// TestWalk sees all who stay, in their order, each once, whoever joins and
-// leaves between its pages.
+// TestWalk visits all that stay in the queue, in their order, each once, while
+// others join and are removed between its pages.
 func TestWalk(t *testing.T) {
-	q := NewQueue(&line{}, 0)
+	q := NewQueue(&testGate{}, 0)
 	var log []int
-	var stay, come []*guest
+	var stay, come []*testWaiter
 	for n := range 5 * page {
-		g := newGuest(n, &log)
+		g := newTestWaiter(n, &log)
 		q.Join(&g.Waiter)
 		if n%2 == 0 {
 			stay = append(stay, g)
@@ -23,17 +23,17 @@ func TestWalk(t *testing.T) {
 		}
 	}
 	var seen []int
-	q.Walk(func(w *Waiter) { seen = append(seen, w.Owner.(*guest).n) }, func() {
-		for range 40 { // some who were seen, some who were not, some just where it goes on
-			if n := rand.IntN(len(come)); q.Leave(&come[n].Waiter) {
+	q.Walk(func(w *Waiter) { seen = append(seen, w.Owner.(*testWaiter).n) }, func() {
+		for range 40 { // some before, some behind, some just where it goes on
+			if n := rand.IntN(len(come)); q.Remove(&come[n].Waiter) {
 				come = slices.Delete(come, n, n+1)
 			}
 		}
-		if at := slices.IndexFunc(come, func(g *guest) bool { return g.n > seen[len(seen)-1] }); at >= 0 {
-			q.Leave(&come[at].Waiter)
+		if at := slices.IndexFunc(come, func(g *testWaiter) bool { return g.n > seen[len(seen)-1] }); at >= 0 {
+			q.Remove(&come[at].Waiter)
 			come = slices.Delete(come, at, at+1)
 		}
-		g := newGuest(9*page, &log)
+		g := newTestWaiter(9*page, &log)
 		q.Join(&g.Waiter)
 	})
 	if !slices.IsSorted(seen) {
@@ -42,23 +42,23 @@ func TestWalk(t *testing.T) {
 	once := map[int]bool{}
 	for _, n := range seen {
 		if once[n] && n < 9*page {
-			t.Errorf("%d was seen twice", n)
+			t.Errorf("%d was visited twice", n)
 		}
 		once[n] = true
 	}
 	for _, g := range append(stay, come...) {
 		if !once[g.n] {
-			t.Errorf("%d was there all the time, and was not seen", g.n)
+			t.Errorf("%d stayed all the time, and was not visited", g.n)
 		}
 	}
 	if len(q.cursors) != 0 {
-		t.Error("a cursor is left")
+		t.Error("a cursor remains")
 	}
 }
 
 // TestWalksAtOnce is for the race detector.
 func TestWalksAtOnce(t *testing.T) {
-	gate := &line{slots: 1}
+	gate := &testGate{slots: 1}
 	q := NewQueue(gate, 0)
 	var log []int
 	var all sync.WaitGroup
@@ -71,7 +71,7 @@ func TestWalksAtOnce(t *testing.T) {
 		})
 	}
 	for n := range 3 * page {
-		g := newGuest(n, &log)
+		g := newTestWaiter(n, &log)
 		if in, _ := q.Join(&g.Waiter); in {
 			defer g.Permit().Release()
 		}

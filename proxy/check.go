@@ -145,7 +145,7 @@ func (b *Backend) untilCheck() (wait time.Duration) {
 	s := b.service
 	s.queue.View(func() {
 		wait = s.config().Check.Interval
-		if s.queue.Waiting() > 0 && (s.queue.Why() == ReasonNoBackend || s.queue.Why() == ReasonRetry) {
+		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) {
 			wait = min(wait, neededCheck)
 		}
 		if b.judge.Demanding() {

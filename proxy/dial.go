@@ -138,6 +138,6 @@ func (s *Session) elsewhere(err error, lack relay.Lack) answer {
 		s.startPatience()
 	}
 	s.lookOut()
-	s.waiter.Permit().Return()
+	s.waiter.Permit().Requeue()
 	return again
 }

@@ -11,7 +11,7 @@ type gate struct{ *Service }
 
 // Admit says whether a session may go, and reserves its slot and its backend
 // in the same step. The queue is locked.
-func (g gate) Admit(w *lock.Waiter) (v lock.Verdict, why Reason) {
+func (g gate) Admit(w *lock.Waiter) (v lock.Decision, why Reason) {
 	defer g.admitPanicked(w, &v, &why)
 	v, why = g.judge(w)
 	if pacing := why == ReasonPacing; g.pause == nil && pacing != g.still {
@@ -20,7 +20,7 @@ func (g gate) Admit(w *lock.Waiter) (v lock.Verdict, why Reason) {
 	return v, why
 }
 
-func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
+func (g gate) judge(w *lock.Waiter) (lock.Decision, Reason) {
 	s, sess := g.Service, w.Owner.(*Session)
 	if sess.leaving {
 		return lock.Skip, ReasonLeaving
@@ -29,39 +29,39 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
 		if len(s.config().Pause.Bypass) > 0 {
 			return lock.Skip, ReasonPaused // somebody behind may be let past
 		}
-		return lock.Stay, ReasonPaused
+		return lock.Wait, ReasonPaused
 	}
 	if s.elsewhere.Waiting > 0 {
-		return lock.Stay, ReasonUpgrade
+		return lock.Wait, ReasonUpgrade
 	}
 	now := time.Now()
 	if back := sess.setback; back != nil && back.retryAt.After(now) {
 		s.wakeAt(back.retryAt)
 		if back.lack {
-			return lock.Stay, ReasonLocalLimit
+			return lock.Wait, ReasonLocalLimit
 		}
-		return lock.Stay, ReasonRetry
+		return lock.Wait, ReasonRetry
 	}
 	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {
 		if s.active < slots && len(s.hooks.ttl) > 0 {
-			return lock.Stay, ReasonHook // which has not given back the slot of a session that its TTL has ended
+			return lock.Wait, ReasonHook // which has not given back the slot of a session that its TTL has ended
 		}
-		return lock.Stay, ReasonSlots
+		return lock.Wait, ReasonSlots
 	}
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {
-		return lock.Stay, ReasonLimit
+		return lock.Wait, ReasonLimit
 	}
 	held := s.release.isFor(w)
 	if held && s.release.early(now) {
 		s.wakeAt(s.release.next)
-		return lock.Stay, ReasonPacing
+		return lock.Wait, ReasonPacing
 	}
-	if v, why := s.hookFirst(sess, now); v != lock.Go {
+	if v, why := s.hookFirst(sess, now); v != lock.Admit {
 		return v, why
 	}
 	b, why := s.choose(sess)
 	if b == nil {
-		return lock.Stay, why
+		return lock.Wait, why
 	}
 	s.active++
 	if sess.last == nil { // not one that comes back from a failed dial
@@ -78,7 +78,7 @@ func (g gate) judge(w *lock.Waiter) (lock.Verdict, Reason) {
 		sess.held = true
 		s.unserved++
 	}
-	return lock.Go, ""
+	return lock.Admit, ""
 }
 
 // Release gives back what Admit took.

@@ -79,7 +79,7 @@ func (s *Service) hookInfo() *HookInfo {
 	}
 	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Last: h.last}
 	// What before_next waits for is of interest while somebody waits for it.
-	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Why() == ReasonHook
+	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Reason() == ReasonHook
 	switch {
 	case h.running != "":
 		since := h.since

@@ -97,24 +97,24 @@ const (
 
 // hookFirst says whether a hook must run before sess may go, and starts it
 // when it may. The queue is locked.
-func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason) {
+func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Decision, Reason) {
 	h, cfg := &s.hooks, &s.config().Hooks
 	if h.running != "" || len(h.ttl) > 0 {
-		return lock.Stay, ReasonHook
+		return lock.Wait, ReasonHook
 	}
 	if !cfg.BeforeNext.set() || h.fresh || sess.rounds > 0 {
-		return lock.Go, ""
+		return lock.Admit, ""
 	}
 	if !h.afterTTL && (h.admitted+1)%max(cfg.BeforeNext.Every, 1) != 0 {
-		return lock.Go, ""
+		return lock.Admit, ""
 	}
 	if now.Before(h.retryAt) {
 		s.wakeAt(h.retryAt)
-		return lock.Stay, ReasonHook
+		return lock.Wait, ReasonHook
 	}
 	ready, why := s.hookAlone(sess.waiter.Since(), now)
 	if !ready || s.ctx.Err() != nil {
-		return lock.Stay, ReasonHook
+		return lock.Wait, ReasonHook
 	}
 	// One that has left gets no hook run: look once more before it starts.
 	if end := sess.ended(sess.client.Gone()); end == relay.FIN || end == relay.Reset {
@@ -128,7 +128,7 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Verdict, Reason)
 		call.Backend = s.backends[0].name
 	}
 	s.startHook(cfg.BeforeNext, call, why)
-	return lock.Stay, ReasonHook
+	return lock.Wait, ReasonHook
 }
 
 // hookTaken notes that a client was let in. The queue is locked.

@@ -130,7 +130,7 @@ func (s *Service) Waiters() []WaiterInfo {
 	all := []WaiterInfo{}
 	var page []waiter
 	s.queue.Walk(func(w *lock.Waiter) {
-		page = append(page, waiter{w.Owner.(*Session).seenLocked(), w.Since(), w.Why()})
+		page = append(page, waiter{w.Owner.(*Session).seenLocked(), w.Since(), w.Reason()})
 	}, func() {
 		now := time.Now()
 		for _, w := range page {

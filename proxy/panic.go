@@ -132,7 +132,7 @@ func (s *Service) containedDial(dial func(ctx context.Context, network, addr str
 
 // admitPanicked is deferred by the gate: the waiter whom it panicked about is
 // passed over and ended, and the others go on. The queue is locked.
-func (g gate) admitPanicked(w *lock.Waiter, v *lock.Verdict, why *Reason) {
+func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	r := recover()
 	if r == nil {
 		return

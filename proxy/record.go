@@ -27,7 +27,7 @@ func record(s *Session, ev relay.Event) answer {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
 	// The queue comes first: while it waits, others may look at its client.
-	s.contained(func() { wasIn = !s.service.queue.Leave(&s.waiter) })
+	s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
 	s.run.Done(s)
 	s.contained(func() { s.hangUp(s.ending.reset) })
 	if s.server != nil {

@@ -60,7 +60,7 @@ func (s *Service) queueOld(now time.Time) {
 			s.wakeAt(now.Add(limit))
 			s.engine.Note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
 				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
-					plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Why())})
+					plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})
 		}
 		return // the head is the oldest
 	}
