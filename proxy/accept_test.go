@@ -53,8 +53,8 @@ func TestAcceptNeverGivesUp(t *testing.T) {
 	if n := countEvents(page, proxy.EventLimit, "out of descriptors: accept of db"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
-	v.must(v.svc.CloseFront("ana", ""))
-	if _, err := v.svc.OpenFront("ana", ""); err == nil {
+	v.must(v.svc.StopListening("ana", ""))
+	if _, err := v.svc.StartListening("ana", ""); err == nil {
 		t.Error("opened without an address")
 	}
 	one.says("still here")

@@ -63,9 +63,9 @@ func (s *Session) goAside() {
 	s.service.share.Give()
 }
 
-// openedAside takes what Greet has brought of one that stands aside, and says
+// openedAside takes what Handshake has brought of one that stands aside, and says
 // whether that makes it a session.
-func (s *Session) openedAside(g Guest, err error) bool {
+func (s *Session) openedAside(g PendingClient, err error) bool {
 	var refusal *Refusal
 	switch {
 	case g == nil && !errors.As(err, &refusal):

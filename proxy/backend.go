@@ -46,7 +46,7 @@ type Backend struct {
 	removing bool
 	added    bool // by an operator, not by the file
 
-	judge     health.Judge
+	judge     health.Tracker
 	since     time.Time // of the last change of health or admin state
 	last      health.Result
 	lastAt    time.Time
@@ -150,25 +150,25 @@ func (b *Backend) target() string { return b.service.name + "/" + b.name }
 // info is the backend at this moment. The queue is locked.
 func (b *Backend) info() BackendInfo {
 	i := BackendInfo{
-		Name: b.name, Addr: b.cfg.Addr, State: b.state(), Admin: b.admin(), Why: b.why(), Since: b.since,
-		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Flaps: b.flaps,
+		Name: b.name, Addr: b.cfg.Addr, State: b.state(), Admin: b.admin(), Reason: b.why(), Since: b.since,
+		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.flaps,
 		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
 	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
 	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
-		i.Drain = &DrainInfo{StartedWith: h.startedWith, Left: b.active, Since: h.since, Until: h.until,
+		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
 			Then: h.then, By: h.by, Reason: h.reason}
 	}
 	if b.seen > 0 {
-		i.Check = &CheckInfo{OK: b.last.OK, Streak: b.judge.Streak(), Need: b.judge.Need(),
+		i.Check = &CheckInfo{OK: b.last.OK, Consecutive: b.judge.Consecutive(), Threshold: b.judge.Threshold(),
 			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
-		if b.hooked && i.Check.Streak == 0 {
-			i.Check.Streak, i.Check.Need = 1, 1 // the one look after a hook that failed
+		if b.hooked && i.Check.Consecutive == 0 {
+			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one look after a hook that failed
 		}
 	}
 	if what, times := b.doubt(); what != "" && b.judge.Up() {
-		i.Check = &CheckInfo{Streak: times, Need: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}
+		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}
 	}
 	return i
 }

@@ -85,9 +85,9 @@ func TestCountersOnlyGrow(t *testing.T) {
 
 func counters(i proxy.ServiceInfo) []int64 {
 	s, q := i.Sessions, i.Queue
-	all := []int64{s.Total, s.Failed, s.Cut, s.Rejected, q.Granted, q.Left, q.TimedOut, q.Kicked, i.BytesIn, i.BytesOut}
+	all := []int64{s.Total, s.Failed, s.Cut, s.Rejected, q.Granted, q.Abandoned, q.TimedOut, q.Kicked, i.BytesIn, i.BytesOut}
 	for _, b := range i.Backends {
-		all = append(all, b.Total, b.Failed, b.BytesIn, b.BytesOut, b.Flaps, int64(b.Peak))
+		all = append(all, b.Total, b.Failed, b.BytesIn, b.BytesOut, b.Transitions, int64(b.Peak))
 	}
 	return all
 }

@@ -304,8 +304,8 @@ func (b *Backend) counts(r health.Result) {
 		if b.service.handed == nil { // else another process counts it
 			b.flaps++
 		}
-		ev.Kind, ev.Level = EventBackendDn, LevelAlarm
-		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.judge.Streak(), b.judge.Need(), b.counted())
+		ev.Kind, ev.Level = EventBackendDown, LevelAlarm
+		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.judge.Consecutive(), b.judge.Threshold(), b.counted())
 	}
 	b.service.engine.Note(ev)
 	switch {

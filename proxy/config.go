@@ -50,16 +50,16 @@ type Config struct {
 	// has opened for a service, which the engine owns from then on, and the
 	// rest of its addresses.
 	Inherited func(service string, listen []string) (given []net.Listener, rest []string, err error)
-	// Doors are sockets of an engine in another process that this one follows:
+	// InheritedSockets are sockets of an engine in another process that this one follows:
 	// a service that listens there takes the socket instead of opening its own.
 	// The engine owns them from Start on, and closes those that nobody wants.
-	Doors []Door
+	InheritedSockets []InheritedSocket
 	// Closed are services that an operator has closed: Start does not open them.
 	Closed []string
-	// CutEarlier, when set, has the sessions reset that predecessors (Follow)
+	// CutPredecessors, when set, has the sessions reset that predecessors (Follow)
 	// have of a service, or of one backend of it: a limit has come. It runs in
 	// a goroutine of its own.
-	CutEarlier func(service, backend, reason string)
+	CutPredecessors func(service, backend, reason string)
 	// OnRecord, when set, gets the record of each session, once, at its end,
 	// and all have come before Shutdown returns. It is called on the data path,
 	// with no lock held, by what serves other sessions, too: it must not block.

@@ -57,7 +57,7 @@ func (i *ServiceInfo) carry(c *ServiceInfo) {
 			if was.Name == b.Name {
 				b.Total += was.Total
 				b.Failed += was.Failed
-				b.Flaps += was.Flaps
+				b.Transitions += was.Transitions
 				b.BytesIn += was.BytesIn
 				b.BytesOut += was.BytesOut
 				b.Peak = max(b.Peak, was.Peak)
@@ -75,7 +75,7 @@ func (n *SessionCounts) carry(c *SessionCounts) {
 
 func (q *QueueInfo) carry(c *QueueInfo) {
 	q.Granted += c.Granted
-	q.Left += c.Left
+	q.Abandoned += c.Abandoned
 	q.TimedOut += c.TimedOut
 	q.Kicked += c.Kicked
 }

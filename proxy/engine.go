@@ -40,8 +40,8 @@ type Engine struct {
 	retiring sync.WaitGroup       // services that a reload has no more, and slow kicks
 	quit     chan struct{}        // closed when the last session has ended
 	end      shutdown
-	doors    []Door // nobody has taken yet
-	tookOver bool   // what another engine knew; set before Start
+	doors    []InheritedSocket // nobody has taken yet
+	tookOver bool              // what another engine knew; set before Start
 	started  bool
 	stopped  bool
 	opened   bool
@@ -56,7 +56,7 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, doors: slices.Clone(c.Doors), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
+	e := &Engine{cfg: c, doors: slices.Clone(c.InheritedSockets), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
 		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
 	write := e.logEvent
 	if c.Log == nil {
@@ -129,7 +129,7 @@ func (e *Engine) abandon() {
 		if s.front == nil {
 			continue
 		}
-		if len(e.cfg.Doors) > 0 {
+		if len(e.cfg.InheritedSockets) > 0 {
 			for _, sk := range s.front.sockets {
 				delete(e.sockets, sk.key)
 				sk.l.Leave()

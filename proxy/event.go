@@ -11,7 +11,7 @@ import (
 const (
 	EventEngine      = "engine"          // started, stopping
 	EventBackendUp   = "backend.up"      // checks are good again
-	EventBackendDn   = "backend.down"    // checks have failed
+	EventBackendDown = "backend.down"    // checks have failed
 	EventAdmin       = "backend.admin"   // drain, maint, ready, weight, added, removed
 	EventDrained     = "backend.drained" // a drain has come to its end
 	EventService     = "service"         // paused, resumed, opened, closed
@@ -33,7 +33,7 @@ const (
 )
 
 // EventKinds are all kinds, for those who let others choose among them.
-var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDn, EventAdmin, EventDrained, EventService, EventQueue,
+var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDown, EventAdmin, EventDrained, EventService, EventQueue,
 	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook, EventHookFailing, EventPeer,
 	EventPauseNear, EventQueueOld, EventPanic, EventWindow}
 

@@ -56,7 +56,7 @@ func ExampleService_Pause() {
 	for len(db.Waiters()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	fmt.Println(db.Waiters()[0].Why)
+	fmt.Println(db.Waiters()[0].Reason)
 
 	db.Resume(proxy.ResumeOptions{By: "ana"})
 	fmt.Println(<-answer)

@@ -98,10 +98,10 @@ func (s *Service) acceptTrouble(err error) {
 	s.engine.noteSeldom(Event{Kind: EventLimit, Level: LevelAlarm, Service: s.name, Text: text})
 }
 
-// CloseFront refuses new clients by closing the listeners, once those have
+// StopListening refuses new clients by closing the listeners, once those have
 // been accepted whose connection the kernel had finished. Waiters and live
 // sessions go on.
-func (s *Service) CloseFront(by, reason string) (text string, err error) {
+func (s *Service) StopListening(by, reason string) (text string, err error) {
 	if err := ValidateNote("reason", reason); err != nil {
 		return "", err
 	}
@@ -134,8 +134,8 @@ func (s *Service) takeFront() {
 	}
 }
 
-// OpenFront listens again.
-func (s *Service) OpenFront(by, reason string) (text string, err error) {
+// StartListening listens again.
+func (s *Service) StartListening(by, reason string) (text string, err error) {
 	if err := ValidateNote("reason", reason); err != nil {
 		return "", err
 	}

@@ -74,7 +74,7 @@ func (s *Session) greet() answer {
 	if p := c.Protocol; p != nil && s.guest == nil {
 		s.shaken = true
 		conn := s.client.Conn()
-		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Aside: func() { s.run.Post(s, relay.Event{Kind: relay.Told, Arg: standAside{}}) }}
+		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Told, Arg: standAside{}}) }}
 		s.do(func() relay.Event { return opening(p, conn, a) })
 		return wait
 	}
@@ -99,7 +99,7 @@ type greeting struct {
 	from  netip.AddrPort // the client that a proxy speaks for
 	early []byte         // what came behind the header
 	conn  net.Conn       // TLS over the client's
-	guest Guest          // a client of a Protocol
+	guest PendingClient  // a client of a Protocol
 
 	refused Reason // the step has failed
 }

@@ -17,7 +17,7 @@ import (
 
 // guest is the client of a session that speaks a Protocol.
 type guest struct {
-	Guest
+	PendingClient
 	via     string // its protocol's name
 	state   guestState
 	release context.CancelFunc // ends Hold
@@ -26,7 +26,7 @@ type guest struct {
 
 	accepting sync.WaitGroup
 	answered  atomic.Bool // Accept has brought what follows
-	line      Line
+	line      ProtocolConn
 	err       error
 	left      atomic.Int32 // its connection is closed, its record is written
 }
@@ -42,7 +42,7 @@ const (
 
 // opening waits for a handshake.
 func opening(p Protocol, conn net.Conn, a Arrival) relay.Event {
-	g, err := p.Greet(conn, a)
+	g, err := p.Handshake(conn, a)
 	if err != nil {
 		return relay.Event{Kind: relay.Opened, Err: err}
 	}
@@ -50,7 +50,7 @@ func opening(p Protocol, conn net.Conn, a Arrival) relay.Event {
 }
 
 // welcome makes the session's client a guest.
-func (s *Session) welcome(g Guest) {
+func (s *Session) welcome(g PendingClient) {
 	c, conn, from := s.service.config(), g.NetConn(), netip.AddrPort{}
 	if covers(c.TrustedProxies, s.client.Remote().Addr()) {
 		if client := nearest(c.TrustedProxies, g.Forwarded()); client.IsValid() {
@@ -61,7 +61,7 @@ func (s *Session) welcome(g Guest) {
 		s.service.engine.noteSeldomAs(EventSession+" "+s.service.name+" notice", Event{Kind: EventSession, Level: LevelWarn, Service: s.service.name,
 			Session: s.ID(), Text: fmt.Sprintf("%s of %s: %s", s.client.Name(), s.service.name, notice)})
 	}
-	entered := &guest{Guest: g, via: c.protocolName()}
+	entered := &guest{PendingClient: g, via: c.protocolName()}
 	s.service.queue.Do(func() { // others may look already
 		s.guest = entered
 		s.client.Wrap(onlyWatched{conn})
@@ -97,7 +97,7 @@ func (s *Session) untilHold() time.Duration {
 	if s.guest == nil || s.guest.state != unanswered || p == nil {
 		return -1
 	}
-	return max(0, p.HoldAfter()-time.Since(s.opened))
+	return max(0, p.AnswerAfter()-time.Since(s.opened))
 }
 
 // answer accepts the handshake.
@@ -144,7 +144,7 @@ func (s *Session) guestNews(ev relay.Event) relay.End {
 		return relay.Reset
 	case was == answering:
 		s.service.queue.Do(func() { s.client.Wrap(g.line) })
-		g.Guest = nil // with all that its handshake has said
+		g.PendingClient = nil // with all that its handshake has said
 		if s.server == nil {
 			s.hold()
 		}
@@ -250,7 +250,7 @@ func (s *Session) leaveBudget() {
 
 // theLine is the guest's once it has its answer, for those who look on, too;
 // nil for no guest.
-func (g *guest) theLine() Line {
+func (g *guest) theLine() ProtocolConn {
 	if g != nil && g.answered.Load() {
 		return g.line
 	}

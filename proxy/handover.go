@@ -11,27 +11,27 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Door is a listening socket on its way from an engine to one in another
+// InheritedSocket is a listening socket on its way from an engine to one in another
 // process that takes its place. Clients in the kernel's backlog come with it.
-type Door struct {
+type InheritedSocket struct {
 	Service string
 	Addr    string // as the configuration has it
 	File    *os.File
 }
 
-// Rest is what an engine that has left its doors still has of one service.
-type Rest struct {
+// RemainingSessions is what an engine that has left its doors still has of one service.
+type RemainingSessions struct {
 	Active   int            `json:"active"`             // admitted, and slots that are not free yet
 	Waiting  int            `json:"waiting"`            // accepted and not admitted
 	Backends map[string]int `json:"backends,omitempty"` // the active of each
 }
 
-func (r *Rest) empty() bool { return r.Active == 0 && r.Waiting == 0 }
+func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 0 }
 
 // Doors gives another descriptor of each socket that the engine has opened,
 // which the caller owns. What was given to the engine is not among them: the
 // giver can give it again.
-func (e *Engine) Doors() (doors []Door, err error) {
+func (e *Engine) Doors() (doors []InheritedSocket, err error) {
 	for _, s := range e.all() {
 		var f *front
 		s.queue.View(func() { f = s.front })
@@ -47,13 +47,13 @@ func (e *Engine) Doors() (doors []Door, err error) {
 				closeDoors(doors)
 				return nil, fmt.Errorf("proxy: %s: %w", s.name, err)
 			}
-			doors = append(doors, Door{s.name, sk.asked, file})
+			doors = append(doors, InheritedSocket{s.name, sk.asked, file})
 		}
 	}
 	return doors, nil
 }
 
-func closeDoors(doors []Door) {
+func closeDoors(doors []InheritedSocket) {
 	for _, d := range doors {
 		d.File.Close()
 	}
@@ -63,7 +63,7 @@ func closeDoors(doors []Door) {
 // was served does not matter, unless the system has chosen its port.
 func (e *Engine) takeDoor(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
 	key := socketKeys(service, []string{addr})[0]
-	i := slices.IndexFunc(e.doors, func(d Door) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
+	i := slices.IndexFunc(e.doors, func(d InheritedSocket) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
 	if i < 0 {
 		return relay.Listen(addr, sock, beside...)
 	}
@@ -95,19 +95,19 @@ func (e *Engine) Movable() error {
 
 // Handover is what an engine knows that another one, in a process that takes
 // the place of this one, has to go on with.
-type Handover struct {
+type HandoverState struct {
 	Saved    Saved                        `json:"saved"`
 	Closed   []string                     `json:"closed"`   // services that an operator has closed
 	Up       map[string]map[string]string `json:"up"`       // where the backends are that are up, by service and name
 	Sessions uint64                       `json:"sessions"` // have been numbered
-	Hooks    map[string]HooksHanded       `json:"hooks"`    // by service
+	Hooks    map[string]HooksState        `json:"hooks"`    // by service
 	// Predecessors are the processes that the sums of counters are made of,
 	// also those that have ended, by the names that Follow knows them by.
 	Predecessors map[string]Remaining `json:"predecessors"`
 }
 
-// HooksHanded is what the hooks of a service go on from.
-type HooksHanded struct {
+// HooksState is what the hooks of a service go on from.
+type HooksState struct {
 	Admitted int  `json:"admitted"`  // clients let in
 	AfterTTL bool `json:"after_ttl"` // before_next is due, whichever number that is
 }
@@ -115,16 +115,16 @@ type HooksHanded struct {
 // Remaining is what an engine that has stopped listening still has, and what
 // it has counted by itself.
 type Remaining struct {
-	Services map[string]Rest `json:"services"`
-	Counters []ServiceInfo   `json:"counters,omitempty"` // of which only what grows is used; none: as before
-	Sessions uint64          `json:"sessions,omitempty"` // have been numbered
-	Number   uint64          `json:"number"`             // of two, the later has the greater one
+	Services map[string]RemainingSessions `json:"services"`
+	Counters []ServiceInfo                `json:"counters,omitempty"` // of which only what grows is used; none: as before
+	Sessions uint64                       `json:"sessions,omitempty"` // have been numbered
+	Number   uint64                       `json:"number"`             // of two, the later has the greater one
 }
 
 // Handover tells what there is at this moment. Self is what the engine that
 // follows is to call this one.
-func (e *Engine) Handover(self string) Handover {
-	h := Handover{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksHanded{},
+func (e *Engine) Handover(self string) HandoverState {
+	h := HandoverState{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{},
 		Predecessors: map[string]Remaining{self: e.Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
@@ -132,7 +132,7 @@ func (e *Engine) Handover(self string) Handover {
 				h.Closed = append(h.Closed, s.name)
 			}
 			if s.hooks.admitted > 0 {
-				h.Hooks[s.name] = HooksHanded{s.hooks.admitted, s.hooks.afterTTL}
+				h.Hooks[s.name] = HooksState{s.hooks.admitted, s.hooks.afterTTL}
 			}
 		})
 	}
@@ -146,7 +146,7 @@ func (e *Engine) Handover(self string) Handover {
 
 // TakeOver has the engine go on, from Start on, where another one was, and
 // follow it. It is to be called once, after Open.
-func (e *Engine) TakeOver(h Handover) {
+func (e *Engine) TakeOver(h HandoverState) {
 	e.tookOver = true
 	e.sessions.Store(h.Sessions)
 	e.Restore(h.Saved)
@@ -204,7 +204,7 @@ func (e *Engine) StopListening() {
 
 // StartListening listens again after StopListening, since nobody has come, by
 // the sockets that Doors has given, which are the engine's now.
-func (e *Engine) StartListening(doors []Door) error {
+func (e *Engine) StartListening(doors []InheritedSocket) error {
 	e.mu.Lock()
 	e.left, e.doors = false, doors
 	e.mu.Unlock()
@@ -213,7 +213,7 @@ func (e *Engine) StartListening(doors []Door) error {
 		var was *front
 		s.queue.Do(func() { was, s.handed = s.handed, nil })
 		if was != nil {
-			_, err := s.OpenFront("", "upgrade")
+			_, err := s.StartListening("", "upgrade")
 			all = append(all, err)
 		}
 	}
@@ -230,9 +230,9 @@ func (e *Engine) Remaining(counters bool) Remaining {
 	e.remainingMu.Lock()
 	defer e.remainingMu.Unlock()
 	e.remaining++
-	all := Remaining{Services: map[string]Rest{}, Sessions: e.sessions.Load(), Number: e.remaining}
+	all := Remaining{Services: map[string]RemainingSessions{}, Sessions: e.sessions.Load(), Number: e.remaining}
 	for _, s := range e.all() {
-		var r Rest
+		var r RemainingSessions
 		s.queue.View(func() { r = s.remaining() })
 		if !r.empty() {
 			all.Services[s.name] = r
@@ -245,7 +245,7 @@ func (e *Engine) Remaining(counters bool) Remaining {
 }
 
 // remaining is what there is of the service here. The queue is locked.
-func (s *Service) remaining() (r Rest) {
+func (s *Service) remaining() (r RemainingSessions) {
 	r.Active = s.active - s.elsewhere.Active + s.checking + len(s.hooks.ttl)
 	r.Backends = map[string]int{}
 	for _, b := range s.backends {
@@ -318,7 +318,7 @@ func (e *Engine) Follow(who string, now *Remaining) {
 		}
 	}
 	for _, s := range e.all() {
-		var rest Rest
+		var rest RemainingSessions
 		for _, p := range e.predecessors {
 			rest.add(p.Services[s.name])
 		}
@@ -347,7 +347,7 @@ func (e *Engine) Idle() bool { return e.budget.Used() == 0 }
 // cutEarlier has the sessions cut that the predecessors have of a service, or
 // of one backend of it. The queue is locked.
 func (s *Service) cutEarlier(b *Backend, reason Reason) {
-	f := s.engine.cfg.CutEarlier
+	f := s.engine.cfg.CutPredecessors
 	if f == nil || s.elsewhere.Active == 0 {
 		return
 	}
@@ -359,7 +359,7 @@ func (s *Service) cutEarlier(b *Backend, reason Reason) {
 }
 
 // add adds what another process has.
-func (r *Rest) add(o Rest) {
+func (r *RemainingSessions) add(o RemainingSessions) {
 	r.Active += o.Active
 	r.Waiting += o.Waiting
 	for name, n := range o.Backends {
@@ -371,7 +371,7 @@ func (r *Rest) add(o Rest) {
 }
 
 // follow counts the difference. The queue is locked.
-func (s *Service) follow(now Rest) {
+func (s *Service) follow(now RemainingSessions) {
 	was := s.elsewhere
 	s.elsewhere = now
 	s.active += now.Active - was.Active

@@ -26,7 +26,7 @@ func (g *generations) next(name string) *visit {
 	g.Helper()
 	doors, err := g.last.Doors()
 	g.must("", err)
-	g.cfg.Doors = doors
+	g.cfg.InheritedSockets = doors
 	e, err := proxy.New(g.cfg)
 	g.must("", err)
 	g.must("", e.Open())
@@ -85,10 +85,10 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		if i := next.until("three waits", func(i proxy.ServiceInfo) bool { return len(next.svc.Waiters()) == 1 }); i.Lock.InUse != 1 || i.Queue.Waiting != 2 {
 			t.Errorf("%+v, %+v", i.Lock, i.Queue)
 		}
-		if w := next.svc.Waiters(); w[0].Why != "upgrade" {
+		if w := next.svc.Waiters(); w[0].Reason != "upgrade" {
 			t.Errorf("%+v", w)
 		}
-		if _, err := old.svc.OpenFront("", ""); err == nil {
+		if _, err := old.svc.StartListening("", ""); err == nil {
 			t.Error("the first opens again")
 		}
 		next.must(next.svc.Pause(proxy.PauseOptions{Max: time.Minute}))

@@ -88,20 +88,20 @@ func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 			slow.hears("a slow")
 			slow.isReset()
 			i := v.until("the hook is to be tried again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
-			if i.Backends[0].State != proxy.StateDown || i.Backends[0].Flaps != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
+			if i.Backends[0].State != proxy.StateDown || i.Backends[0].Transitions != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
 				t.Errorf("%s: %+v, backend %+v", check, i.Hook, i.Backends[0])
 			}
 			next, later := v.dial("next"), v.dial("later")
 			v.untilWaiting(2)
 			for _, w := range v.svc.Waiters() {
-				if w.Why != proxy.ReasonHook {
-					t.Errorf("%s: it waits because of %q", check, w.Why)
+				if w.Reason != proxy.ReasonHook {
+					t.Errorf("%s: it waits because of %q", check, w.Reason)
 				}
 			}
 			if text := v.svc.Info().Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time, next try in ") {
 				t.Errorf("%s: %q", check, text)
 			}
-			if got := kindsOf(v, proxy.EventBackendDn); len(got) != 1 || !strings.Contains(got[0], "on_ttl failed") {
+			if got := kindsOf(v, proxy.EventBackendDown); len(got) != 1 || !strings.Contains(got[0], "on_ttl failed") {
 				t.Errorf("%s: %q", check, got)
 			}
 			s.restart(t)
@@ -224,8 +224,8 @@ func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
 		}
 		next := v.dial("next")
 		i := v.until("it waits", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookWaiting && i.Queue.Waiting == 1 })
-		if text := i.Hook.Text(time.Now()); i.Why != proxy.ReasonHook || !strings.HasPrefix(text, name+" waits for 1 other session to end, for ") {
-			t.Errorf("%s: %q, %q", name, i.Why, text)
+		if text := i.Hook.Text(time.Now()); i.Reason != proxy.ReasonHook || !strings.HasPrefix(text, name+" waits for 1 other session to end, for ") {
+			t.Errorf("%s: %q, %q", name, i.Reason, text)
 		}
 		next.hears("a next")
 		if i := v.svc.Info(); i.Hook.Fails != 1 || i.Hook.Runs != 0 || len(d.counts()) != 0 {

@@ -221,7 +221,7 @@ func (b *Backend) downAfter(hook string, seen health.Result) {
 	if b.service.handed == nil { // else another process counts it
 		b.flaps++
 	}
-	b.service.engine.Note(Event{Kind: EventBackendDn, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
+	b.service.engine.Note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is down: %s failed, and then: %s", b.target(), hook, seen.Detail)})
 	if b.service.config().Check.OnDown == OnDownCut {
 		b.cutLive()

@@ -178,8 +178,8 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 	next := v.dial("next")
 	slow.isReset()
 	i := v.until("on_ttl runs", func(i proxy.ServiceInfo) bool { return i.Hook.State == "running" && i.Hook.Name == "on_ttl" })
-	if i.Queue.Waiting != 1 || i.Why != "slots" && i.Why != "hook" {
-		t.Errorf("while it runs: %d wait, why %q", i.Queue.Waiting, i.Why)
+	if i.Queue.Waiting != 1 || i.Reason != "slots" && i.Reason != "hook" {
+		t.Errorf("while it runs: %d wait, why %q", i.Queue.Waiting, i.Reason)
 	}
 	close(release)
 	next.hears("a next")

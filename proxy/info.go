@@ -39,7 +39,7 @@ type ServiceInfo struct {
 	Name     string        `json:"name"`
 	Listen   []string      `json:"listen"`
 	State    string        `json:"state"`
-	Why      Reason        `json:"why,omitempty"` // the head of the queue waits
+	Reason   Reason        `json:"reason,omitempty"` // the head of the queue waits
 	Balance  string        `json:"balance"`
 	Sessions SessionCounts `json:"sessions"`
 	Queue    QueueInfo     `json:"queue"`
@@ -68,8 +68,8 @@ type SessionCounts struct {
 type QueueInfo struct {
 	Waiting        int     `json:"waiting"`
 	OldestSeconds  float64 `json:"oldest_seconds"`
-	Granted        int64   `json:"granted"` // let in after they had waited
-	Left           int64   `json:"left"`    // gave up on their own
+	Granted        int64   `json:"granted"`   // let in after they had waited
+	Abandoned      int64   `json:"abandoned"` // gave up on their own
 	TimedOut       int64   `json:"timed_out"`
 	Kicked         int64   `json:"kicked"`
 	Max            int     `json:"max"`              // 0: no limit but descriptors
@@ -114,13 +114,13 @@ type BackendInfo struct {
 	State       string     `json:"state"`
 	Admin       string     `json:"admin"`
 	Eligible    bool       `json:"eligible"`
-	Why         string     `json:"why,omitempty"` // one word or two why it is not eligible
-	Since       time.Time  `json:"since"`         // of State and Admin, whichever changed last
+	Reason      string     `json:"reason,omitempty"` // one word or two why it is not eligible
+	Since       time.Time  `json:"since"`            // of State and Admin, whichever changed last
 	Active      int        `json:"active"`
 	Total       int64      `json:"total"`
 	Failed      int64      `json:"failed"` // dials
 	Peak        int        `json:"peak"`
-	Flaps       int64      `json:"flaps"` // times it went down
+	Transitions int64      `json:"transitions"` // times it went down
 	Weight      int        `json:"weight"`
 	Priority    int        `json:"priority"`
 	MaxSessions int        `json:"max_sessions,omitempty"`
@@ -135,7 +135,7 @@ type BackendInfo struct {
 // DrainInfo follows a drain while sessions are left.
 type DrainInfo struct {
 	StartedWith int        `json:"started_with"`
-	Left        int        `json:"left"`
+	Remaining   int        `json:"remaining"`
 	Since       time.Time  `json:"since"`
 	Until       *time.Time `json:"until,omitempty"` // absent: no limit
 	Then        string     `json:"then,omitempty"`
@@ -145,11 +145,11 @@ type DrainInfo struct {
 
 // CheckInfo is the last check of a backend.
 type CheckInfo struct {
-	OK     bool      `json:"ok"`
-	Streak int       `json:"streak"` // results alike in a row
-	Need   int       `json:"need"`   // how many in a row change the state: rise or fall
-	Detail string    `json:"detail"`
-	At     time.Time `json:"at"`
+	OK          bool      `json:"ok"`
+	Consecutive int       `json:"consecutive"` // results alike in a row
+	Threshold   int       `json:"threshold"`   // how many in a row change the state: rise or fall
+	Detail      string    `json:"detail"`
+	At          time.Time `json:"at"`
 	// Last is the newest results, oldest first: '+' good, '!' bad.
 	Last string `json:"last,omitempty"`
 }
@@ -161,7 +161,7 @@ type WaiterInfo struct {
 	Client        string  `json:"client"`
 	WaitedSeconds float64 `json:"waited_seconds"`
 	State         string  `json:"state"`
-	Why           Reason  `json:"why"`
+	Reason        Reason  `json:"reason"`
 }
 
 // SessionInfo is one session: live, or ended not long ago (Record is set).

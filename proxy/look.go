@@ -135,7 +135,7 @@ func (s *Service) Waiters() []WaiterInfo {
 		now := time.Now()
 		for _, w := range page {
 			i := WaiterInfo{ID: w.ID(), Position: len(all) + 1, Client: w.clientName(),
-				WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Why: w.why}
+				WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why}
 			switch {
 			case w.verifying.Load():
 				i.State = WaiterVerifying

@@ -75,7 +75,7 @@ func TestAllWaitersAreListed(t *testing.T) {
 		var got []string
 		for pos, w := range v.svc.Waiters() {
 			got = append(got, w.Client)
-			if w.Position != pos+1 || w.Why != proxy.ReasonSlots || (w.State == proxy.WaiterNext) != (pos == 0) {
+			if w.Position != pos+1 || w.Reason != proxy.ReasonSlots || (w.State == proxy.WaiterNext) != (pos == 0) {
 				t.Errorf("at %d: %+v", pos, w)
 			}
 		}

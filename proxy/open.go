@@ -55,7 +55,7 @@ func open(s *Session, ev relay.Event) answer {
 		case !isOrder:
 			s.goAside()
 		case s.aside:
-			s.run.Close(s.client, true) // Greet comes back at once
+			s.run.Close(s.client, true) // Handshake comes back at once
 		case !o.live && s.ending == nil:
 			s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.run.Close(s.client, true) // the greeting comes back at once

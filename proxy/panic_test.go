@@ -285,11 +285,11 @@ func TestAPanicInAStep(t *testing.T) {
 type brittle struct{ in string }
 
 func (p brittle) Name() string                   { return "brittle" }
-func (p brittle) HoldAfter() time.Duration       { return 0 }
+func (p brittle) AnswerAfter() time.Duration     { return 0 }
 func (p brittle) KeepAlive(bool)                 {}
 func (p brittle) Same(other proxy.Protocol) bool { return p == other }
 func (p brittle) Close()                         {}
-func (p brittle) Greet(c net.Conn, _ proxy.Arrival) (proxy.Guest, error) {
+func (p brittle) Handshake(c net.Conn, _ proxy.Arrival) (proxy.PendingClient, error) {
 	if p.in == "greet" {
 		panic("greet")
 	}
@@ -309,7 +309,7 @@ func (g brittleGuest) Refuse(int, time.Duration, string) error {
 	g.conn.Close()
 	panic("refuse")
 }
-func (g brittleGuest) Accept() (proxy.Line, error) {
+func (g brittleGuest) Accept() (proxy.ProtocolConn, error) {
 	if g.in == "accept" {
 		panic("accept")
 	}

@@ -21,12 +21,12 @@ const (
 
 // States of plans and of their steps.
 const (
-	PlanRunning = "running"
-	PlanHeld    = "paused" // by an operator, before the next step
-	PlanDone    = "done"
-	PlanFailed  = "failed"
-	PlanAborted = "aborted"
-	PlanTimeUp  = "timed_up" // a drain limit passed under abort
+	PlanRunning  = "running"
+	PlanPaused   = "paused" // by an operator, before the next step
+	PlanDone     = "done"
+	PlanFailed   = "failed"
+	PlanAborted  = "aborted"
+	PlanTimedOut = "timed_out" // a drain limit passed under abort
 
 	StepWaiting = "waiting"
 	StepRunning = "running"
@@ -187,11 +187,11 @@ func (p *Plan) finish(failed error) {
 	case failed == nil:
 		r.State = PlanDone
 	case errors.Is(failed, errAborted):
-		r.State, r.Why = PlanAborted, failed.Error()
+		r.State, r.Error = PlanAborted, failed.Error()
 	case errors.Is(failed, errGivenUp):
-		r.State, r.Why = PlanTimeUp, failed.Error()
+		r.State, r.Error = PlanTimedOut, failed.Error()
 	default:
-		r.State, r.Why = PlanFailed, failed.Error()
+		r.State, r.Error = PlanFailed, failed.Error()
 	}
 	if failed != nil {
 		ev.Level = LevelAlarm
@@ -209,7 +209,7 @@ func (p *Plan) Report() Report {
 	r.Steps = append([]StepInfo(nil), p.report.Steps...)
 	if r.State == PlanRunning {
 		if p.hold != nil {
-			r.State = PlanHeld
+			r.State = PlanPaused
 		}
 		if p.step < len(r.Steps) && r.Steps[p.step].State == StepRunning {
 			r.Steps[p.step].Seconds = time.Since(p.began).Seconds()

@@ -123,7 +123,7 @@ func TestRule20ACommandThatFailsLeavesItDrained(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}})
 	v.untilUp()
 	report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Max: 300 * time.Millisecond}))
-	if report.State != proxy.PlanFailed || !strings.Contains(report.Why, "no disk") {
+	if report.State != proxy.PlanFailed || !strings.Contains(report.Error, "no disk") {
 		t.Errorf("%+v", report)
 	}
 	i := v.svc.Info()
@@ -199,7 +199,7 @@ func TestRule18TheLimitPassedUnderAbort(t *testing.T) {
 	live := v.dial("live")
 	live.hears("a live")
 	report := v.ended(v.svc.StartWindow(proxy.PlanOptions{By: "ana", Limit: 30 * time.Millisecond, Then: proxy.ThenAbort}))
-	if report.State != proxy.PlanTimeUp || report.Steps[1].State != proxy.StepSkipped {
+	if report.State != proxy.PlanTimedOut || report.Steps[1].State != proxy.StepSkipped {
 		t.Errorf("%+v", report)
 	}
 	v.dial("next").hears("a next")
@@ -211,7 +211,7 @@ func TestRule18TheCommandFailed(t *testing.T) {
 	p := v.window(proxy.PlanOptions{By: "ana"})
 	p.CommandEnded(p.Token(), errors.New("exit status 1"))
 	report := v.ended(p, nil)
-	if report.State != proxy.PlanFailed || !strings.Contains(report.Why, "exit status 1") {
+	if report.State != proxy.PlanFailed || !strings.Contains(report.Error, "exit status 1") {
 		t.Errorf("%+v", report)
 	}
 	v.dial("next").hears("a next") // the checks were good
@@ -318,7 +318,7 @@ func TestAPlanCanBeHeldAndAborted(t *testing.T) {
 		t.Errorf("a second plan: %v", err)
 	}
 	p.Hold()
-	if r := p.Report(); r.State != proxy.PlanHeld {
+	if r := p.Report(); r.State != proxy.PlanPaused {
 		t.Errorf("held: %+v", r)
 	}
 	p.Abort("ana")
@@ -395,7 +395,7 @@ func TestRule18aUntilMax(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.untilBackend("a", "it is being drained", func(b proxy.BackendInfo) bool { return b.Why == "draining" })
+	v.untilBackend("a", "it is being drained", func(b proxy.BackendInfo) bool { return b.Reason == "draining" })
 	b.kill()
 	v.until("the plan holds the clients", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.By == proxy.PauseByPlan })
 	v.until("its max is over", func(i proxy.ServiceInfo) bool { return i.Pause == nil })

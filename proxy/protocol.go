@@ -15,20 +15,20 @@ import (
 type Protocol interface {
 	// Name is what a session's Via shows.
 	Name() string
-	// Greet waits for the handshake on a connection, plain TCP or TLS, which
+	// Handshake waits for the handshake on a connection, plain TCP or TLS, which
 	// it owns from now on. It must have an end of its own. An error is for a
 	// client that brought none; a *Refusal, for one that has been told so.
-	Greet(net.Conn, Arrival) (Guest, error)
-	// HoldAfter is how long a client waits for the answer to its handshake.
+	Handshake(net.Conn, Arrival) (PendingClient, error)
+	// AnswerAfter is how long a client waits for the answer to its handshake.
 	// One that still waits then gets it, and is held by its Line.
-	HoldAfter() time.Duration
+	AnswerAfter() time.Duration
 	// KeepAlive says whether connections may stay open on which there was no
 	// handshake but something else, like a file. It is on at first; off means
 	// that the service is closed, and that those which are idle end now.
 	KeepAlive(on bool)
 	// Same says whether other does what this one does: then a reload keeps it.
 	Same(other Protocol) bool
-	// Close is called once, when there will be no more calls of Greet. Those
+	// Close is called once, when there will be no more calls of Handshake. Those
 	// under way, guests and lines go on.
 	Close()
 }
@@ -43,14 +43,14 @@ type Arrival struct {
 	Trusted bool
 	// Listen are the addresses that the service is configured to listen on.
 	Listen []string
-	// Aside is to be called when the connection turns out to be for something
+	// Detach is to be called when the connection turns out to be for something
 	// that is no session, like a file. It takes none of the service's capacity
 	// from then on, the Protocol bounds how many there are, and a handshake may
 	// still follow.
-	Aside func()
+	Detach func()
 }
 
-// Refusal is the error of a Greet whose client has been refused, and has had
+// Refusal is the error of a Handshake whose client has been refused, and has had
 // its answer.
 type Refusal struct {
 	Reason Reason
@@ -71,9 +71,9 @@ type EndError struct {
 func (e *EndError) Error() string { return e.Err.Error() }
 func (e *EndError) Unwrap() error { return e.Err }
 
-// Guest is a client whose handshake has come and has not been answered. It is
+// PendingClient is a client whose handshake has come and has not been answered. It is
 // ended by one of Accept, Refuse and Close.
-type Guest interface {
+type PendingClient interface {
 	// NetConn is the TCP connection, to be watched and not read.
 	NetConn() net.Conn
 	// Forwarded are the addresses that proxies have named, the nearest last.
@@ -81,7 +81,7 @@ type Guest interface {
 	// Notice is what an operator should know of a client that is let in all
 	// the same, with a hint what to try; "": nothing.
 	Notice() string
-	Accept() (Line, error)
+	Accept() (ProtocolConn, error)
 	// Refuse answers with a status of HTTP and a line of text. A retryAfter of
 	// 0 is not told.
 	Refuse(status int, retryAfter time.Duration, reason string) error
@@ -89,9 +89,9 @@ type Guest interface {
 	Close() error
 }
 
-// Line is a client that has its answer: what it says in frames is a stream of
+// ProtocolConn is a client that has its answer: what it says in frames is a stream of
 // bytes here. See relay.Framed for how they are moved.
-type Line interface {
+type ProtocolConn interface {
 	net.Conn
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)

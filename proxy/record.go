@@ -99,7 +99,7 @@ func (s *Service) countEnding(e *ending) {
 		return
 	case e.by == ByClient:
 		if e.phase == PhaseQueue {
-			s.line.Left++
+			s.line.Abandoned++
 		}
 		return
 	case e.refused:

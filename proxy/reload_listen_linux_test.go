@@ -187,7 +187,7 @@ func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 func TestRule23aWhoHasComeIsServed(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		for what, end := range map[string]func(*visit){
-			"close":    func(v *visit) { v.must(v.svc.CloseFront("ana", "")) },
+			"close":    func(v *visit) { v.must(v.svc.StopListening("ana", "")) },
 			"reload":   func(v *visit) { v.apply(service("other", "127.0.0.1:0", newServer(t, "x"))) },
 			"shutdown": func(v *visit) { go v.Shutdown(t.Context()) },
 		} {
@@ -253,8 +253,8 @@ func TestCloseAndOpenResetNobody(t *testing.T) {
 		for range 25 {
 			before := served.Load()
 			v.eventually("some are served", func() bool { return served.Load() > before+4 || t.Failed() })
-			v.must(v.svc.CloseFront("ana", ""))
-			v.must(v.svc.OpenFront("ana", ""))
+			v.must(v.svc.StopListening("ana", ""))
+			v.must(v.svc.StartListening("ana", ""))
 		}
 		close(stop)
 		clients.Wait()

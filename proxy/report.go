@@ -17,7 +17,7 @@ type Report struct {
 	Owner    string          `json:"owner,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 	State    string          `json:"state"`
-	Why      string          `json:"why,omitempty"` // it did not come to its end
+	Error    string          `json:"error,omitempty"` // it did not come to its end
 	Started  time.Time       `json:"started"`
 	Ended    time.Time       `json:"ended,omitzero"`
 	Seconds  float64         `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
@@ -32,7 +32,7 @@ type Numbers struct {
 	LongestSeconds float64 `json:"longest_seconds"`
 	P50Seconds     float64 `json:"p50_seconds"`
 	P99Seconds     float64 `json:"p99_seconds"`
-	Left           int64   `json:"left"` // on their own
+	Abandoned      int64   `json:"abandoned"` // on their own
 	TimedOut       int64   `json:"timed_out"`
 	Cut            int64   `json:"cut"`      // were live, and ended by us or by a backend's death
 	Failed         int64   `json:"failed"`   // were held or waiting, and were not served
@@ -50,9 +50,9 @@ type BackendChange struct {
 func (r *Report) Sentence() string {
 	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d left, %d cut, %d failed, %d rejected",
 		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.Numbers.Held, r.Numbers.LongestSeconds,
-		r.Numbers.Left, r.Numbers.Cut, r.Numbers.Failed, r.Numbers.Rejected)
-	if r.Why != "" {
-		s += " (" + r.Why + ")"
+		r.Numbers.Abandoned, r.Numbers.Cut, r.Numbers.Failed, r.Numbers.Rejected)
+	if r.Error != "" {
+		s += " (" + r.Error + ")"
 	}
 	return s
 }

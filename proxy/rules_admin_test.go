@@ -31,8 +31,8 @@ func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 			t.Errorf("drain: %q, %v", text, err)
 		}
 		i := b.Info()
-		if i.Admin != proxy.AdminDrain || i.State != proxy.StateUp || i.Why != "draining" || i.Eligible || i.Drain == nil ||
-			i.Drain.StartedWith != 1 || i.Drain.Left != 1 || i.Drain.By != "ana" || i.Drain.Until != nil {
+		if i.Admin != proxy.AdminDrain || i.State != proxy.StateUp || i.Reason != "draining" || i.Eligible || i.Drain == nil ||
+			i.Drain.StartedWith != 1 || i.Drain.Remaining != 1 || i.Drain.By != "ana" || i.Drain.Until != nil {
 			t.Errorf("draining %+v, %+v", i, i.Drain)
 		}
 		if _, err := b.Drain(proxy.DrainOptions{By: "ben"}); !errors.Is(err, proxy.ErrAlready) || !strings.Contains(err.Error(), "already draining, 1 session remaining, by ana") {
@@ -42,7 +42,7 @@ func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 		live.says("still here")
 		live.hears("still here")
 		live.leaves()
-		v.untilBackend("a", "drained", func(b proxy.BackendInfo) bool { return b.Why == "drained" && b.Drain == nil })
+		v.untilBackend("a", "drained", func(b proxy.BackendInfo) bool { return b.Reason == "drained" && b.Drain == nil })
 		v.must(b.Ready("ana", ""))
 		v.dial("back").hears("a back")
 		if _, err := b.Ready("ana", ""); err == nil {
@@ -77,7 +77,7 @@ func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 		t.Errorf("down has ended the drain: %+v", i)
 	}
 	v.must(b.Ready("ana", ""))
-	if i := b.Info(); i.State != proxy.StateDown || i.Admin != proxy.AdminReady || i.Why != "down" {
+	if i := b.Info(); i.State != proxy.StateDown || i.Admin != proxy.AdminReady || i.Reason != "down" {
 		t.Errorf("ready has changed the health: %+v", i)
 	}
 	da.well(t)
@@ -101,7 +101,7 @@ func TestRule12TheLimitOfADrain(t *testing.T) {
 					if r := v.record(); r.By != proxy.ByOperator || r.Reason != proxy.ReasonDrainLimit || r.Phase != proxy.PhaseRelay {
 						t.Errorf("record %+v", r)
 					}
-					v.untilBackend("a", "drained", func(b proxy.BackendInfo) bool { return b.Why == "drained" })
+					v.untilBackend("a", "drained", func(b proxy.BackendInfo) bool { return b.Reason == "drained" })
 					if i := v.svc.Info(); i.Sessions.Cut != 1 {
 						t.Errorf("counted %+v", i.Sessions)
 					}
@@ -147,7 +147,7 @@ func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 		if err != nil || text != "remove db/a: 1 session left" {
 			t.Errorf("remove: %q, %v", text, err)
 		}
-		if i := v.backend("a"); !i.Removing || i.Why != "removing" || i.Eligible {
+		if i := v.backend("a"); !i.Removing || i.Reason != "removing" || i.Eligible {
 			t.Errorf("it is %+v", i)
 		}
 		if _, err := v.svc.Backend("a").Remove(proxy.DrainOptions{By: "ben"}); err == nil {
@@ -223,12 +223,12 @@ func TestCloseRefusesAndOpensAgain(t *testing.T) {
 		live := v.dial("live")
 		live.hears("a live")
 		waiting := v.queue("waiting")
-		v.must(v.svc.CloseFront("ana", ""))
+		v.must(v.svc.StopListening("ana", ""))
 		v.untilState(proxy.StateClosed)
 		if c, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("while closed: %v, %v", c, err)
 		}
-		if _, err := v.svc.CloseFront("ana", ""); err == nil {
+		if _, err := v.svc.StopListening("ana", ""); err == nil {
 			t.Error("closed twice")
 		}
 		if _, err := v.svc.Pause(proxy.PauseOptions{By: "ana"}); err == nil {
@@ -237,9 +237,9 @@ func TestCloseRefusesAndOpensAgain(t *testing.T) {
 		live.leaves()
 		waiting.hears("a waiting")
 		waiting.leaves()
-		v.must(v.svc.OpenFront("ana", ""))
+		v.must(v.svc.StartListening("ana", ""))
 		v.untilState(proxy.StateOpen)
-		if _, err := v.svc.OpenFront("ana", ""); err == nil {
+		if _, err := v.svc.StartListening("ana", ""); err == nil {
 			t.Error("opened twice")
 		}
 		v.dial("new").hears("a new")

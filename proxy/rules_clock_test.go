@@ -179,8 +179,8 @@ func TestRule17TheRateLimitsGrants(t *testing.T) {
 			w.come("10.0.0.1")
 		}
 		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: 2}))
-		if i := w.after(5*time.Second + time.Millisecond); i.Sessions.Active != 11 || i.Why != "pacing" {
-			t.Errorf("after 5 s by 2/s: %d, %s", i.Sessions.Active, i.Why)
+		if i := w.after(5*time.Second + time.Millisecond); i.Sessions.Active != 11 || i.Reason != "pacing" {
+			t.Errorf("after 5 s by 2/s: %d, %s", i.Sessions.Active, i.Reason)
 		}
 		w.come("10.0.0.9") // behind them
 		w.act(w.svc.Resume(proxy.ResumeOptions{By: "ana", Rate: 10}))

@@ -54,7 +54,7 @@ func TestRule05BackToItsOldPlace(t *testing.T) {
 		v.until("a dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 0 && i.Queue.Waiting == 1 })
 		two, three := v.dial("two"), v.dial("three")
 		v.until("three wait for the next try", func(i proxy.ServiceInfo) bool {
-			return i.Queue.Waiting == 3 && i.Why == "retry" && i.Backends[0].Failed > 1 && i.Sessions.Active == 0
+			return i.Queue.Waiting == 3 && i.Reason == "retry" && i.Backends[0].Failed > 1 && i.Sessions.Active == 0
 		})
 		if w := v.svc.Waiters(); w[0].Client != one.LocalAddr().String() {
 			t.Errorf("the head is %+v", w[0])

@@ -60,7 +60,7 @@ func TestRule01PriorityOneServesWhenNoneOfZeroIsUp(t *testing.T) {
 		spare.Priority = 1
 		v := start(t, proxy.ServiceConfig{Relay: relay, Check: quick(1, 1), Backends: []proxy.BackendConfig{main, spare}})
 		v.untilUp()
-		if i := v.backend("b"); !i.Eligible || i.Why != "standby" {
+		if i := v.backend("b"); !i.Eligible || i.Reason != "standby" {
 			t.Errorf("the spare %+v", i)
 		}
 		v.dial("1").hears("a 1")
@@ -90,7 +90,7 @@ func TestRule01AFullOneIsWaitedFor(t *testing.T) {
 		one := v.dial("one")
 		one.hears("a one")
 		two := v.queue("two")
-		if i := v.svc.Info(); i.Why != "full" || i.Backends[0].Eligible || i.Backends[0].Why != "full" {
+		if i := v.svc.Info(); i.Reason != "full" || i.Backends[0].Eligible || i.Backends[0].Reason != "full" {
 			t.Errorf("while full: %+v", i)
 		}
 		one.leaves()
@@ -111,7 +111,7 @@ func TestRule01WeightZeroGetsNobody(t *testing.T) {
 	for range 20 {
 		v.dial("x").hears("b x")
 	}
-	if i := v.backend("a"); i.Eligible || i.Why != "weight 0" || i.Weight != 0 {
+	if i := v.backend("a"); i.Eligible || i.Reason != "weight 0" || i.Weight != 0 {
 		t.Errorf("it is %+v", i)
 	}
 	v.must(v.svc.Backend("b").SetWeight(0, "ana", ""))
@@ -148,7 +148,7 @@ func TestRule02HoldAndReject(t *testing.T) {
 				}
 				v.untilHealth("a", proxy.StateDown)
 				held := v.queue("held")
-				if i := v.svc.Info(); i.Why != "no_backend" || i.State != proxy.StateOpen {
+				if i := v.svc.Info(); i.Reason != "no_backend" || i.State != proxy.StateOpen {
 					t.Errorf("while held %+v", i)
 				}
 				da.well(t)
@@ -180,7 +180,7 @@ func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
 					v.untilWaiting(0)
 					v.eventually("two failed", func() bool { return v.svc.Info().Sessions.Failed == 2 })
 				} else {
-					v.until("they wait on", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Why == "no_backend" })
+					v.until("they wait on", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Reason == "no_backend" })
 					da.well(t)
 					live.leaves()
 					one.hears("a one")
@@ -200,12 +200,12 @@ func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), NoBackend: proxy.Reject, Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilBackend("a", "checked", func(b proxy.BackendInfo) bool { return b.Check != nil })
 	one := v.queue("one") // not rejected: nobody knows yet
-	if b := v.backend("a"); b.State != proxy.StateChecking || b.Why != "checking" || b.Eligible || b.Check.OK || b.Check.Detail != "connection refused" {
+	if b := v.backend("a"); b.State != proxy.StateChecking || b.Reason != "checking" || b.Eligible || b.Check.OK || b.Check.Detail != "connection refused" {
 		t.Errorf("it is %+v", b)
 	}
 	da.well(t)
 	one.hears("a one") // by one good check, however high rise is
-	if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Flaps != 0 {
+	if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Transitions != 0 {
 		t.Errorf("it is %+v", b)
 	}
 }
@@ -217,20 +217,20 @@ func TestRule10RiseCountsAfterADown(t *testing.T) {
 	v.untilUp()
 	da.sick()
 	v.untilBackend("a", "down", func(b proxy.BackendInfo) bool {
-		if b.State == proxy.StateUp && !b.Check.OK && b.Check.Streak > 1 || b.State == proxy.StateDown && b.Check.Streak < 2 {
+		if b.State == proxy.StateUp && !b.Check.OK && b.Check.Consecutive > 1 || b.State == proxy.StateDown && b.Check.Consecutive < 2 {
 			t.Fatalf("fall is 2: %+v", b.Check)
 		}
 		return b.State == proxy.StateDown
 	})
 	da.well(t)
 	v.untilBackend("a", "up", func(b proxy.BackendInfo) bool {
-		if b.State == proxy.StateDown && b.Check.OK && b.Check.Streak > 2 || b.State == proxy.StateUp && b.Check.Streak < 3 {
+		if b.State == proxy.StateDown && b.Check.OK && b.Check.Consecutive > 2 || b.State == proxy.StateUp && b.Check.Consecutive < 3 {
 			t.Fatalf("rise is 3: %+v", b.Check)
 		}
 		return b.State == proxy.StateUp
 	})
-	if b := v.backend("a"); b.Flaps != 1 {
-		t.Errorf("flaps %d", b.Flaps)
+	if b := v.backend("a"); b.Transitions != 1 {
+		t.Errorf("flaps %d", b.Transitions)
 	}
 	var kinds []string
 	page, _ := v.Events(0)
@@ -239,7 +239,7 @@ func TestRule10RiseCountsAfterADown(t *testing.T) {
 			kinds = append(kinds, ev.Kind)
 		}
 	}
-	if len(kinds) != 3 || kinds[0] != proxy.EventBackendUp || kinds[1] != proxy.EventBackendDn || kinds[2] != proxy.EventBackendUp {
+	if len(kinds) != 3 || kinds[0] != proxy.EventBackendUp || kinds[1] != proxy.EventBackendDown || kinds[2] != proxy.EventBackendUp {
 		t.Errorf("events %v", kinds)
 	}
 }
@@ -250,7 +250,7 @@ func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilUp()
 	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana", Reason: "disk"}))
-	if b := v.backend("a"); b.Admin != proxy.AdminMaint || b.Why != "maint" || b.Eligible {
+	if b := v.backend("a"); b.Admin != proxy.AdminMaint || b.Reason != "maint" || b.Eligible {
 		t.Errorf("in maint: %+v", b)
 	}
 	da.sick()

@@ -49,10 +49,10 @@ func TestOursIsNobodysFault(t *testing.T) {
 		v.apply(c)
 		before := v.backend("a")
 		one, two := v.queue("one"), v.queue("two")
-		v.until("they wait for what we lack", func(i proxy.ServiceInfo) bool { return i.Why == proxy.ReasonLocalLimit && i.Sessions.Active == 1 })
+		v.until("they wait for what we lack", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit && i.Sessions.Active == 1 })
 		time.Sleep(100 * time.Millisecond) // in which ten checks would be made
 		b := v.backend("a")
-		if b.State != proxy.StateUp || !b.Check.OK || b.Failed != 0 || b.Flaps != 0 || b.Check.At.Sub(before.Check.At) > 50*time.Millisecond {
+		if b.State != proxy.StateUp || !b.Check.OK || b.Failed != 0 || b.Transitions != 0 || b.Check.At.Sub(before.Check.At) > 50*time.Millisecond {
 			t.Errorf("the backend is blamed: %+v, check %+v", b, b.Check)
 		}
 		live.says("still here")
@@ -105,7 +105,7 @@ func TestOursWhateverItIs(t *testing.T) {
 			v.untilUp()
 			out.Store(true)
 			one := v.queue("one")
-			v.until("it waits", func(i proxy.ServiceInfo) bool { return i.Why == proxy.ReasonLocalLimit })
+			v.until("it waits", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit })
 			time.Sleep(50 * time.Millisecond)
 			if b := v.backend("a"); b.State != proxy.StateUp || b.Failed != 0 || !b.Check.OK {
 				t.Errorf("the backend is blamed: %+v", b)

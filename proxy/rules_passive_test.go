@@ -55,11 +55,11 @@ func TestPassiveIsJudgedByItsClients(t *testing.T) {
 		one := v.queue("one")
 		v.untilHealth("a", proxy.StateDown)
 		b := v.backend("a")
-		if b.Check == nil || b.Check.Detail != "connection refused" || b.Flaps != 1 || b.Failed == 0 || b.Eligible {
+		if b.Check == nil || b.Check.Detail != "connection refused" || b.Transitions != 1 || b.Failed == 0 || b.Eligible {
 			t.Errorf("it is %+v, check %+v", b, b.Check)
 		}
 		page, _ := v.Events(0)
-		if n := countEvents(page, proxy.EventBackendDn, "connection refused (3 of 3 connections failed)"); n != 1 {
+		if n := countEvents(page, proxy.EventBackendDown, "connection refused (3 of 3 connections failed)"); n != 1 {
 			t.Errorf("said %d times: %+v", n, page.Events)
 		}
 		a.restart(t)
@@ -133,7 +133,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 				}
 				visit("")
 				b := v.backend("a")
-				if b.State != proxy.StateChecking || !b.Eligible || b.Why != "" || b.Check.Detail != "ends every client without a byte" || b.Check.Streak != 3 || b.Check.OK {
+				if b.State != proxy.StateChecking || !b.Eligible || b.Reason != "" || b.Check.Detail != "ends every client without a byte" || b.Check.Consecutive != 3 || b.Check.OK {
 					t.Errorf("after three of them: %+v, check %+v", b, b.Check)
 				}
 				page, _ := v.Events(0)
@@ -179,7 +179,7 @@ func TestPassiveAfterAnUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err = e.Open(); err == nil {
-		e.TakeOver(proxy.Handover{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
+		e.TakeOver(proxy.HandoverState{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
 		err = e.Start()
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ func TestRule14OnePauseAtATime(t *testing.T) {
 		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana@edge-01", Reason: "kernel"}))
 		held := v.queue("held")
 		i := v.svc.Info()
-		if i.State != proxy.StatePausing || i.Why != "paused" || i.Pause == nil {
+		if i.State != proxy.StatePausing || i.Reason != "paused" || i.Pause == nil {
 			t.Fatalf("pausing: %+v", i)
 		}
 		p := i.Pause
@@ -80,7 +80,7 @@ func TestRule15Bypass(t *testing.T) {
 		second := v.dialFrom("127.0.0.2", "second") // slots bind him too
 		v.untilWaiting(2)
 		w := v.svc.Waiters()
-		if w[0].Why != "paused" || w[1].Why != "slots" {
+		if w[0].Reason != "paused" || w[1].Reason != "slots" {
 			t.Errorf("waiters %+v", w)
 		}
 		past.leaves()
@@ -206,7 +206,7 @@ func TestRule17NewcomersStandBehind(t *testing.T) {
 		all[0].hears("a client-0") // the first goes at once
 		all[0].leaves()
 		come(5)
-		i := v.until("pacing", func(i proxy.ServiceInfo) bool { return i.Why == "pacing" })
+		i := v.until("pacing", func(i proxy.ServiceInfo) bool { return i.Reason == "pacing" })
 		if i.State != proxy.StateReleasing || i.Queue.Waiting != 9 {
 			t.Errorf("releasing: %+v", i)
 		}
@@ -233,7 +233,7 @@ func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 		one.hears("a one")
 		newcomer := v.queue("newcomer")
-		if i := v.svc.Info(); i.State != proxy.StateReleasing || i.Why != "slots" {
+		if i := v.svc.Info(); i.State != proxy.StateReleasing || i.Reason != "slots" {
 			t.Errorf("releasing: %+v", i)
 		}
 		two.reset() // the last of them leaves
@@ -260,7 +260,7 @@ func TestRule17LosingTheBackendsMeanwhileIsHolding(t *testing.T) {
 				a.kill()
 				v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
 				v.untilHealth("a", proxy.StateDown)
-				i := v.until("both are held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Why == "no_backend" })
+				i := v.until("both are held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && i.Reason == "no_backend" })
 				if i.State != proxy.StateReleasing {
 					t.Errorf("releasing: %+v", i)
 				}

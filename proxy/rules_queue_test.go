@@ -32,7 +32,7 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 			want = append(want, name)
 		}
 		i := v.until("all in line", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
-		if i.Why != "slots" || i.Lock.InUse != 1 || len(i.Lock.Holders) != 1 {
+		if i.Reason != "slots" || i.Lock.InUse != 1 || len(i.Lock.Holders) != 1 {
 			t.Errorf("while they wait: %+v", i)
 		}
 		for pos, w := range v.svc.Waiters() {
@@ -40,7 +40,7 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 			if pos == 0 {
 				state = proxy.WaiterNext
 			}
-			if w.Position != pos+1 || w.Client != clients[pos].LocalAddr().String() || w.State != state || w.Why != "slots" {
+			if w.Position != pos+1 || w.Client != clients[pos].LocalAddr().String() || w.State != state || w.Reason != "slots" {
 				t.Fatalf("place %d: %+v", pos, w)
 			}
 		}
@@ -56,7 +56,7 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 			t.Errorf("%d at a time", most)
 		}
 		i = v.untilIdle()
-		if i.Queue.Granted != n || i.Sessions.Total != n+1 || i.Sessions.Failed+i.Sessions.Cut+i.Sessions.Rejected+i.Queue.Left != 0 {
+		if i.Queue.Granted != n || i.Sessions.Total != n+1 || i.Sessions.Failed+i.Sessions.Cut+i.Sessions.Rejected+i.Queue.Abandoned != 0 {
 			t.Errorf("counted %+v", i)
 		}
 		if b := i.Backends[0]; b.Total != n+1 || b.Peak != 1 {
@@ -83,7 +83,7 @@ func TestRule02AWaiterIsBoundToNoBackend(t *testing.T) {
 		two.hears("b two")
 		three := v.queue("three")
 		i := v.svc.Info()
-		if i.Why != "full" || i.Backends[0].Why != "full" || i.Backends[0].Eligible {
+		if i.Reason != "full" || i.Backends[0].Reason != "full" || i.Backends[0].Eligible {
 			t.Errorf("while full: %+v", i)
 		}
 		two.leaves()
@@ -163,7 +163,7 @@ func TestRule07MaxSessionsQueues(t *testing.T) {
 		one.hears("a one")
 		two.hears("a two")
 		three := v.queue("three")
-		if i := v.svc.Info(); i.Why != "limit" || i.Sessions.Active != 2 {
+		if i := v.svc.Info(); i.Reason != "limit" || i.Sessions.Active != 2 {
 			t.Errorf("while limited: %+v", i)
 		}
 		one.leaves()

@@ -36,7 +36,7 @@ func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
 		one.hears("a one")
 		one.leaves()
 		two.hears("a two")
-		if _, err := v.svc.OpenFront("ana", ""); err == nil {
+		if _, err := v.svc.StartListening("ana", ""); err == nil {
 			t.Error("opened during a shutdown")
 		}
 		two.leaves()

@@ -37,7 +37,7 @@ func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
 			rude[i].reset()
 			silent[i/2].Close()
 		}
-		v.until("60 have left", func(i proxy.ServiceInfo) bool { return i.Queue.Left == 60 && i.Queue.Waiting == 40 })
+		v.until("60 have left", func(i proxy.ServiceInfo) bool { return i.Queue.Abandoned == 60 && i.Queue.Waiting == 40 })
 		first.leaves()
 		for _, c := range stay {
 			if got := c.hear(); !slices.Contains(want, got[2:]) {
@@ -132,7 +132,7 @@ func TestRule04ClosedAfterBytes(t *testing.T) {
 		first.leaves()
 		last.hears("a last")
 		last.leaves()
-		if i := v.untilIdle(); i.Queue.Left+i.Queue.Granted != 21 || i.Sessions.Failed != 0 {
+		if i := v.untilIdle(); i.Queue.Abandoned+i.Queue.Granted != 21 || i.Sessions.Failed != 0 {
 			t.Errorf("counted %+v", i)
 		}
 		if a.most.Load() != 1 {

@@ -63,9 +63,9 @@ type Aspect string
 
 // The aspects.
 const (
-	AspectAdmin  Aspect = "admin"
-	AspectWeight Aspect = "weight"
-	AspectPlace  Aspect = "place" // that it was added, or removed
+	AspectAdmin    Aspect = "admin"
+	AspectWeight   Aspect = "weight"
+	AspectPresence Aspect = "place" // that it was added, or removed
 )
 
 // ReadSaved reads what Save gave, as JSON that people may have edited since. A
@@ -165,7 +165,7 @@ func (all Saved) Keep(what Aspect, service, name string, now Saved) {
 		sb.Admin, sb.By, sb.Reason = is.Admin, is.By, is.Reason
 	case AspectWeight:
 		sb.Weight, sb.FileWeight = is.Weight, is.FileWeight
-	case AspectPlace:
+	case AspectPresence:
 		sb = SavedBackend{Added: is.Added, Removed: is.Removed}
 		if is.Removed != nil && is.Admin == "" {
 			sb.By, sb.Reason = is.By, is.Reason

@@ -126,9 +126,9 @@ func TestRule13EachAspectIsKeptAlone(t *testing.T) {
 		{"a", []Aspect{AspectAdmin}, SavedBackend{Admin: AdminDrain, By: "ana", Reason: "new disk"}},
 		{"a", []Aspect{AspectWeight}, SavedBackend{Weight: &seven, FileWeight: 2}},
 		{"a", []Aspect{AspectAdmin, AspectWeight}, SavedBackend{Admin: AdminDrain, By: "ana", Reason: "new disk", Weight: &seven, FileWeight: 2}},
-		{"b", []Aspect{AspectPlace}, SavedBackend{Removed: &SavedAddress{Addr: "127.0.0.1:2", Weight: 1}}},
-		{"c", []Aspect{AspectPlace}, SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:3", ReadyTimeoutSeconds: 1.5}}},
-		{"c", []Aspect{AspectAdmin, AspectPlace}, SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:3", ReadyTimeoutSeconds: 1.5}}},
+		{"b", []Aspect{AspectPresence}, SavedBackend{Removed: &SavedAddress{Addr: "127.0.0.1:2", Weight: 1}}},
+		{"c", []Aspect{AspectPresence}, SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:3", ReadyTimeoutSeconds: 1.5}}},
+		{"c", []Aspect{AspectAdmin, AspectPresence}, SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:3", ReadyTimeoutSeconds: 1.5}}},
 	} {
 		all := Saved{}
 		for _, what := range c.what {
@@ -157,8 +157,8 @@ func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
 	}{
 		{AspectAdmin, "a", SavedBackend{Weight: now["db"]["a"].Weight, FileWeight: 2}},
 		{AspectWeight, "a", SavedBackend{Admin: AdminDrain, By: "ana", Reason: "new disk"}},
-		{AspectPlace, "c", SavedBackend{}},
-		{AspectPlace, "b", SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:4", Weight: 1}, Removed: now["db"]["b"].Removed}},
+		{AspectPresence, "c", SavedBackend{}},
+		{AspectPresence, "b", SavedBackend{Added: &SavedAddress{Addr: "127.0.0.1:4", Weight: 1}, Removed: now["db"]["b"].Removed}},
 	} {
 		all := asJSON(t, now)
 		all.Keep(c.what, "db", c.name, later)

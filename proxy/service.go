@@ -33,12 +33,12 @@ type Service struct {
 	draining   int    // sockets that it has no more, and that may still give clients
 	backends   []*Backend
 	policy     policy
-	candidates []*Backend  // scratch of choose
-	active     int         // admitted and not ended
-	bypassing  int         // of those, let past a pause
-	elsewhere  Rest        // of those, in the processes before this one
-	carried    ServiceInfo // what those have counted
-	checking   int         // slots lent to checks
+	candidates []*Backend        // scratch of choose
+	active     int               // admitted and not ended
+	bypassing  int               // of those, let past a pause
+	elsewhere  RemainingSessions // of those, in the processes before this one
+	carried    ServiceInfo       // what those have counted
+	checking   int               // slots lent to checks
 	pause      *pause
 	retired    bool // a reload has it no more; guarded by the engine's mu
 	started    bool // guarded by the engine's mu

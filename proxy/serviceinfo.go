@@ -90,7 +90,7 @@ func (s *Service) infoLocked() ServiceInfo {
 	i.Times, i.Endings, i.Closes = s.books.times(), endingsOf(s.books.endings), closesOf(s.books.closes)
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
-		i.Why = w.Reason()
+		i.Reason = w.Reason()
 		break
 	}
 	if s.pause != nil {

@@ -151,7 +151,7 @@ func balance(v *visit) {
 	if in != i.BytesIn || out != i.BytesOut || total != served || endings != i.Sessions.Total {
 		v.Errorf("records: %d in, %d out, %d served; %d at backends, %d endings, %+v", in, out, served, total, endings, i)
 	}
-	if left < i.Queue.Left || failedOrRejected != i.Sessions.Failed+i.Sessions.Rejected || i.Sessions.Cut < cut {
+	if left < i.Queue.Abandoned || failedOrRejected != i.Sessions.Failed+i.Sessions.Rejected || i.Sessions.Cut < cut {
 		v.Errorf("records: %d left, %d failed or rejected, %d cut %v; %+v", left, failedOrRejected, cut, cuts, i)
 	}
 }

@@ -85,7 +85,7 @@ func (s *Service) numbers(t *tally) (n Numbers) {
 	waiting := s.waiting()
 	s.queue.View(func() {
 		counts, line := s.grown()
-		n = Numbers{Held: t.forgot, Left: line.Left - t.line.Left, TimedOut: line.TimedOut - t.line.TimedOut,
+		n = Numbers{Held: t.forgot, Abandoned: line.Abandoned - t.line.Abandoned, TimedOut: line.TimedOut - t.line.TimedOut,
 			Cut: counts.Cut - t.counts.Cut, Failed: counts.Failed - t.counts.Failed, Rejected: counts.Rejected - t.counts.Rejected}
 		held = t.held
 	})

@@ -35,14 +35,14 @@ func TestRule09ManyTriesAreOneHeld(t *testing.T) {
 		began := time.Now()
 		one := v.dial("one")
 		v.until("three dials have failed", func(i proxy.ServiceInfo) bool { return i.Backends[1].Failed >= 3 && i.Queue.Waiting == 1 })
-		if n := p.Report().Numbers; n.Held != 1 || n.Left != 0 || n.Failed != 0 {
+		if n := p.Report().Numbers; n.Held != 1 || n.Abandoned != 0 || n.Failed != 0 {
 			t.Errorf("while it waits: %+v", n)
 		}
 		waited := time.Since(began)
 		one.reset()
-		v.until("it has left", func(i proxy.ServiceInfo) bool { return i.Queue.Left == 1 })
+		v.until("it has left", func(i proxy.ServiceInfo) bool { return i.Queue.Abandoned == 1 })
 		n := p.Report().Numbers
-		if n.Held != 1 || n.Left != 1 || n.Failed != 0 {
+		if n.Held != 1 || n.Abandoned != 1 || n.Failed != 0 {
 			t.Errorf("when it has left: %+v", n)
 		}
 		// It came a little after we began to count, which 50 ms more than cover.

@@ -192,9 +192,9 @@ func (p *Plan) running() bool {
 	return p.report.Steps[p.step].What == "command" && !p.cmd.ended && !p.cmd.lost
 }
 
-// Beat says that the owner is there, and which process its command is; 0 is
+// Heartbeat says that the owner is there, and which process its command is; 0 is
 // none yet.
-func (p *Plan) Beat(token string, pid int) error {
+func (p *Plan) Heartbeat(token string, pid int) error {
 	if token != p.token {
 		return fmt.Errorf("proxy: the window of %s is %s's", p.service.name, p.opt.By)
 	}
@@ -209,7 +209,7 @@ func (p *Plan) Beat(token string, pid int) error {
 
 // CommandEnded says how the owner's command has ended; nil is a success.
 func (p *Plan) CommandEnded(token string, err error) error {
-	if e := p.Beat(token, 0); e != nil {
+	if e := p.Heartbeat(token, 0); e != nil {
 		return e
 	}
 	p.mu.Lock()

@@ -326,7 +326,7 @@ func TestThePlanReports(t *testing.T) {
 	c.engine.change(func(f *fake) {
 		f.status.Plan = &proxy.PlanInfo{ID: "w12", Kind: "roll", Service: "db-front", State: "done", Steps: window().Steps}
 		f.report = proxy.Report{ID: "w12", Kind: "roll", Service: "db-front", State: "done", Started: start.Add(-time.Minute), Ended: start,
-			Numbers: proxy.Numbers{Held: 31, LongestSeconds: 4.5, Left: 2}, Steps: window().Steps}
+			Numbers: proxy.Numbers{Held: 31, LongestSeconds: 4.5, Abandoned: 2}, Steps: window().Steps}
 	})
 	c.pass(time.Second)
 	c.look()

@@ -16,7 +16,7 @@ func crowd() *fake {
 	f := edge()
 	f.waiters = nil
 	for i := range 5000 {
-		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: fmt.Sprintf("s%d", i), Position: i + 1, Client: fmt.Sprintf("10.2.%d.%d:40112", i/250, i%250), WaitedSeconds: float64(5000 - i), State: "waiting", Why: "slots"})
+		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: fmt.Sprintf("s%d", i), Position: i + 1, Client: fmt.Sprintf("10.2.%d.%d:40112", i/250, i%250), WaitedSeconds: float64(5000 - i), State: "waiting", Reason: "slots"})
 	}
 	f.status.Services[1].Queue.Waiting = 5000
 	return f

@@ -169,8 +169,8 @@ func (c *console) live() {
 			s.Sessions.Total += 118
 			s.Backends[0].BytesIn, s.Backends[0].BytesOut = in*9/10, out*9/10
 			s.Backends[0].Total += 118
-			s.Backends[1].Drain.Left = 38 + i/2
-			s.Backends[1].Active = s.Backends[1].Drain.Left
+			s.Backends[1].Drain.Remaining = 38 + i/2
+			s.Backends[1].Active = s.Backends[1].Drain.Remaining
 		})
 		c.look()
 	}

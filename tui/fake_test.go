@@ -127,7 +127,7 @@ func (f *fake) apply(b *proxy.BackendInfo, r *api.Request) {
 	switch r.Act {
 	case "drain", "maint":
 		b.Admin, b.Since = r.Act, f.status.Node.Now
-		b.Drain = &proxy.DrainInfo{StartedWith: b.Active, Left: b.Active, Since: f.status.Node.Now, Then: r.Then, By: "ana@edge-01", Reason: r.Reason}
+		b.Drain = &proxy.DrainInfo{StartedWith: b.Active, Remaining: b.Active, Since: f.status.Node.Now, Then: r.Then, By: "ana@edge-01", Reason: r.Reason}
 		if r.Limit > 0 {
 			until := f.status.Node.Now.Add(r.Limit)
 			b.Drain.Until = &until
@@ -189,18 +189,18 @@ func edge() *fake {
 	backend := func(name, host string, active int, since time.Duration) proxy.BackendInfo {
 		return proxy.BackendInfo{Name: name, Addr: host, State: proxy.StateUp, Admin: proxy.AdminReady, Eligible: true,
 			Since: start.Add(-since), Active: active, Total: int64(active) * 90, Peak: active * 2, Weight: 100, RTTSeconds: 0.0011,
-			Check: &proxy.CheckInfo{OK: true, Streak: 30, Need: 3, Detail: "tcp ok", At: start.Add(-time.Second), Last: strings.Repeat("+", 30)}}
+			Check: &proxy.CheckInfo{OK: true, Consecutive: 30, Threshold: 3, Detail: "tcp ok", At: start.Add(-time.Second), Last: strings.Repeat("+", 30)}}
 	}
 	a := backend("pg-a", "10.0.0.11:5432", 412, 98*time.Hour)
 	a.MaxSessions = 600
 	b := backend("pg-b", "10.0.0.12:5432", 38, 133*time.Second)
-	b.Admin, b.Eligible, b.Why, b.RTTSeconds = proxy.AdminDrain, false, "draining", 0.002
-	b.Drain = &proxy.DrainInfo{StartedWith: 210, Left: 38, Since: start.Add(-133 * time.Second), Until: &until, Then: "cut", By: "ana@edge-01"}
+	b.Admin, b.Eligible, b.Reason, b.RTTSeconds = proxy.AdminDrain, false, "draining", 0.002
+	b.Drain = &proxy.DrainInfo{StartedWith: 210, Remaining: 38, Since: start.Add(-133 * time.Second), Until: &until, Then: "cut", By: "ana@edge-01"}
 	c := backend("pg-c", "10.0.0.13:5432", 0, 662*time.Second)
-	c.Admin, c.Eligible, c.Why, c.Check, c.RTTSeconds = proxy.AdminMaint, false, "maint", nil, 0
+	c.Admin, c.Eligible, c.Reason, c.Check, c.RTTSeconds = proxy.AdminMaint, false, "maint", nil, 0
 	d := backend("pg-d", "10.0.0.14:5432", 0, 42*time.Second)
-	d.State, d.Eligible, d.Why, d.Flaps, d.RTTSeconds = proxy.StateDown, false, "down", 2, 0
-	d.Check = &proxy.CheckInfo{Streak: 3, Need: 3, Detail: "refused", At: start.Add(-2 * time.Second), Last: strings.Repeat("+", 26) + "!!!!"}
+	d.State, d.Eligible, d.Reason, d.Transitions, d.RTTSeconds = proxy.StateDown, false, "down", 2, 0
+	d.Check = &proxy.CheckInfo{Consecutive: 3, Threshold: 3, Detail: "refused", At: start.Add(-2 * time.Second), Last: strings.Repeat("+", 26) + "!!!!"}
 	s := backend("soffice", "127.0.0.1:8100", 1, 4*time.Hour)
 	f := &fake{status: api.Status{
 		Node: api.Node{Name: "edge-01", Version: "1.0.0", Started: start.Add(-98 * time.Hour), ConfigHash: "9f31c2a7", PID: 77, Now: start},
@@ -211,7 +211,7 @@ func edge() *fake {
 				Backends: []proxy.BackendInfo{a, b, c, d}},
 			{Name: "office", Listen: []string{"127.0.0.1:9000"}, State: proxy.StateOpen, Balance: "random",
 				Sessions: proxy.SessionCounts{Active: 1, Total: 812},
-				Queue:    proxy.QueueInfo{Waiting: 7, OldestSeconds: 192, Granted: 640, Left: 4, TimedOut: 1, Max: 1000, WaitP50Seconds: 151, WaitP99Seconds: 185},
+				Queue:    proxy.QueueInfo{Waiting: 7, OldestSeconds: 192, Granted: 640, Abandoned: 4, TimedOut: 1, Max: 1000, WaitP50Seconds: 151, WaitP99Seconds: 185},
 				Lock: &proxy.LockInfo{Slots: 1, InUse: 1, TTLSeconds: 120, Holders: []proxy.HolderInfo{
 					{ID: "s4717", Client: "10.2.0.9:51344", HeldSeconds: 41}}},
 				BytesIn: 1 << 20, BytesOut: 88 << 10,
@@ -235,7 +235,7 @@ func edge() *fake {
 		if i == 0 {
 			state = proxy.WaiterNext
 		}
-		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: fmt.Sprintf("s%d", 4719+i), Position: i + 1, Client: w.client, WaitedSeconds: w.waited, State: state, Why: "slots"})
+		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: fmt.Sprintf("s%d", 4719+i), Position: i + 1, Client: w.client, WaitedSeconds: w.waited, State: state, Reason: "slots"})
 	}
 	f.sessions = edgeSessions()
 	f.events = edgeEvents()
@@ -265,7 +265,7 @@ func edgeEvents() []proxy.Event {
 		{Time: at(13, 55, 10), Kind: proxy.EventQueue, Level: proxy.LevelInfo, Service: "office", Text: "granted to 10.2.0.9:51344 after 02:40"},
 		{Time: at(13, 58, 40), Kind: proxy.EventBackendUp, Level: proxy.LevelGood, Service: "office", Backend: "soffice", Text: "backend office/soffice is up"},
 		{Time: at(13, 59, 58), Kind: proxy.EventOperator, Level: proxy.LevelInfo, Service: "db-front", Backend: "pg-b", By: "ana@edge-01", Text: "drain db-front/pg-b: 210 sessions left", Command: "tcpctl drain db-front/pg-b --limit 5m --then cut"},
-		{Time: at(14, 1, 29), Kind: proxy.EventBackendDn, Level: proxy.LevelAlarm, Service: "db-front", Backend: "pg-d", Text: "backend db-front/pg-d is down: refused, 3 of 3"},
+		{Time: at(14, 1, 29), Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db-front", Backend: "pg-d", Text: "backend db-front/pg-d is down: refused, 3 of 3"},
 		{Time: at(14, 1, 40), Kind: proxy.EventMark, Level: proxy.LevelInfo, By: "ana@edge-01", Text: "pg-d: disk swap begins"},
 		{Time: at(14, 2, 4), Kind: proxy.EventQueue, Level: proxy.LevelInfo, Service: "office", Text: "10.2.0.7:39044 queued, 7 wait"},
 	}
@@ -284,8 +284,8 @@ func window() *proxy.PlanInfo {
 func heal(f *fake) {
 	for i := 2; i < 4; i++ {
 		b := &f.status.Services[0].Backends[i]
-		b.State, b.Admin, b.Eligible, b.Why, b.Drain = proxy.StateUp, proxy.AdminReady, true, "", nil
-		b.Check = &proxy.CheckInfo{OK: true, Streak: 9, Need: 3, Detail: "tcp ok"}
+		b.State, b.Admin, b.Eligible, b.Reason, b.Drain = proxy.StateUp, proxy.AdminReady, true, "", nil
+		b.Check = &proxy.CheckInfo{OK: true, Consecutive: 9, Threshold: 3, Detail: "tcp ok"}
 	}
 }
 

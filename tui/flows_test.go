@@ -214,7 +214,7 @@ func TestHostileNames(t *testing.T) {
 	engine := edge()
 	evil := "\x1b[2J\x1b]0;owned\a\u202e\u0301" + strings.Repeat("Ａ", 50) + "\n\r\t"
 	for i := range engine.waiters {
-		engine.waiters[i].Client, engine.waiters[i].ID, engine.waiters[i].Why = evil, evil, proxy.Reason(evil)
+		engine.waiters[i].Client, engine.waiters[i].ID, engine.waiters[i].Reason = evil, evil, proxy.Reason(evil)
 	}
 	for i := range engine.events {
 		engine.events[i].Text, engine.events[i].By, engine.events[i].Command, engine.events[i].Kind = evil, evil, evil, evil
@@ -223,7 +223,7 @@ func TestHostileNames(t *testing.T) {
 	s.Name, s.Listen = evil, []string{evil}
 	for i := range s.Backends {
 		b := &s.Backends[i]
-		b.Name, b.Addr, b.Why = evil, evil, evil
+		b.Name, b.Addr, b.Reason = evil, evil, evil
 		if b.Check != nil {
 			b.Check.Detail, b.Check.Last = evil, evil
 		}

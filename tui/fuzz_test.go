@@ -39,13 +39,13 @@ func chaos(rng *rand.Rand, name string) *fake {
 		}
 		for j := range rng.IntN(12) {
 			b := proxy.BackendInfo{Name: names(j), Addr: name, State: pick("up", "down", "checking", name), Admin: pick("ready", "drain", "maint", name),
-				Since: when(), Active: number(), Weight: number(), RTTSeconds: rng.NormFloat64(), Removing: rng.IntN(9) == 0, Why: pick("", "standby", name)}
+				Since: when(), Active: number(), Weight: number(), RTTSeconds: rng.NormFloat64(), Removing: rng.IntN(9) == 0, Reason: pick("", "standby", name)}
 			if rng.IntN(2) == 0 {
-				b.Check = &proxy.CheckInfo{OK: rng.IntN(2) == 0, Detail: name, Last: pick("", "+!", name), Streak: number(), Need: number()}
+				b.Check = &proxy.CheckInfo{OK: rng.IntN(2) == 0, Detail: name, Last: pick("", "+!", name), Consecutive: number(), Threshold: number()}
 			}
 			if rng.IntN(3) == 0 {
 				until := when()
-				b.Drain = &proxy.DrainInfo{StartedWith: number() - 5, Left: number(), Since: when(), By: name, Reason: name}
+				b.Drain = &proxy.DrainInfo{StartedWith: number() - 5, Remaining: number(), Since: when(), By: name, Reason: name}
 				if rng.IntN(2) == 0 {
 					b.Drain.Until, b.Drain.Then = &until, pick("cut", name)
 				}
@@ -55,7 +55,7 @@ func chaos(rng *rand.Rand, name string) *fake {
 		f.status.Services = append(f.status.Services, s)
 	}
 	for i := range rng.IntN(30) {
-		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: pick(name, fmt.Sprint(i)), Position: i, Client: name, WaitedSeconds: rng.NormFloat64() * 1e5, State: name, Why: proxy.Reason(name)})
+		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: pick(name, fmt.Sprint(i)), Position: i, Client: name, WaitedSeconds: rng.NormFloat64() * 1e5, State: name, Reason: proxy.Reason(name)})
 		f.sessions = append(f.sessions, proxy.SessionInfo{ID: fmt.Sprint(i), Client: name, Service: name, BytesIn: int64(number()), AgeSeconds: rng.NormFloat64() * 1e5})
 		f.events = append(f.events, proxy.Event{Time: when(), Kind: pick("operator", "mark", name), Level: pick("alarm", "warn", name), Text: name, Command: name, By: name})
 	}

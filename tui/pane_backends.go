@@ -115,7 +115,7 @@ func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 			c.Fill(x, y, 1, r, role)
 			x++
 		}
-		more := []string{fmt.Sprintf("flaps %d", b.Flaps), fmt.Sprintf("weight %d", b.Weight)}
+		more := []string{fmt.Sprintf("flaps %d", b.Transitions), fmt.Sprintf("weight %d", b.Weight)}
 		if b.MaxSessions > 0 {
 			more = append(more, fmt.Sprintf("max %d", b.MaxSessions))
 		}
@@ -145,12 +145,12 @@ func (p *backendsPane) details() (string, []fact) {
 	s := r.service
 	if r.backend == nil {
 		facts := []fact{
-			{"state", r.sign.text() + " " + screen.Safe(string(s.Why))}, {"listens", screen.Safe(strings.Join(s.Listen, " "))}, {"balance", screen.Safe(s.Balance)},
+			{"state", r.sign.text() + " " + screen.Safe(string(s.Reason))}, {"listens", screen.Safe(strings.Join(s.Listen, " "))}, {"balance", screen.Safe(s.Balance)},
 			{"sessions", fmt.Sprintf("%d live, %d since the start, %s/s new", s.Sessions.Active, s.Sessions.Total, screen.Rate(r.flow.fresh))},
 			{"", fmt.Sprintf("%d failed, %d cut, %d rejected", s.Sessions.Failed, s.Sessions.Cut, s.Sessions.Rejected)},
 			{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(s.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(s.BytesOut)), screen.Bytes(r.flow.out))},
 			{"queue", fmt.Sprintf("%d wait, the oldest %s; %d granted, %d left, %d timed out, %d kicked", s.Queue.Waiting,
-				screen.Clock(screen.Seconds(s.Queue.OldestSeconds)), s.Queue.Granted, s.Queue.Left, s.Queue.TimedOut, s.Queue.Kicked)},
+				screen.Clock(screen.Seconds(s.Queue.OldestSeconds)), s.Queue.Granted, s.Queue.Abandoned, s.Queue.TimedOut, s.Queue.Kicked)},
 			{"waited", "p50 " + screen.Clock(screen.Seconds(s.Queue.WaitP50Seconds)) + "  p99 " + screen.Clock(screen.Seconds(s.Queue.WaitP99Seconds))},
 		}
 		if s.Pause != nil {
@@ -165,7 +165,7 @@ func (p *backendsPane) backendFacts(r *backendRow) []fact {
 	b := r.backend
 	takes := "takes new sessions"
 	if !b.Eligible {
-		takes = "takes no new sessions: " + screen.Safe(b.Why)
+		takes = "takes no new sessions: " + screen.Safe(b.Reason)
 	}
 	facts := []fact{
 		{"state", r.sign.text() + " for " + screen.Clock(r.since) + ", " + takes},
@@ -174,17 +174,17 @@ func (p *backendsPane) backendFacts(r *backendRow) []fact {
 		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(b.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(b.BytesOut)), screen.Bytes(r.flow.out))},
 		{"dials", fmt.Sprintf("%d failed", b.Failed)},
 		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
-		{"flaps", fmt.Sprintf("%d times down", b.Flaps)},
+		{"flaps", fmt.Sprintf("%d times down", b.Transitions)},
 	}
 	if b.MaxSessions > 0 {
 		facts = append(facts, fact{"limit", screen.Plural(b.MaxSessions, "session")})
 	}
 	if c := b.Check; c != nil {
-		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), p.m.at(c.At), c.Streak, c.Need, screen.Latency(b.RTTSeconds))},
+		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), p.m.at(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
 			fact{"", screen.Safe(c.Last)})
 	}
 	if d := b.Drain; d != nil {
-		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Left, d.StartedWith, screen.Safe(d.By), p.m.at(d.Since))
+		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), p.m.at(d.Since))
 		if d.Until != nil {
 			text += ", limit " + limitText(p.m, d)
 		}

@@ -45,10 +45,10 @@ func (p *backendsPane) second(r *backendRow, c *screen.Canvas, x, y int) bool {
 func (p *backendsPane) drawDrain(r *backendRow, c *screen.Canvas, x, y int) {
 	d := r.backend.Drain
 	x = c.Text(x, y, string(p.m.theme.Glyphs.Branch)+" ", themes.TextDim)
-	if d.Left == 0 {
+	if d.Remaining == 0 {
 		x = c.Text(x, y, fmt.Sprintf("drained: all %d have left", d.StartedWith), themes.OK)
 	} else {
-		x = c.Text(x, y, fmt.Sprintf("%d of %d left ", d.Left, d.StartedWith), themes.StateDrain)
+		x = c.Text(x, y, fmt.Sprintf("%d of %d left ", d.Remaining, d.StartedWith), themes.StateDrain)
 		n := min(16, max(c.W-x-50, 8))
 		x = screen.Bar(c, x, y, n, done(d)) + 1
 		x = c.Text(x, y, "eta "+p.etaText(r.target), themes.Text)
@@ -79,7 +79,7 @@ func (m *model) sayDrained(asked time.Time) {
 			continue // this status may be from before
 		}
 		b := m.world.status.Backend(target)
-		if b != nil && b.Drain != nil && b.Drain.Left > 0 {
+		if b != nil && b.Drain != nil && b.Drain.Remaining > 0 {
 			continue
 		}
 		delete(m.drains, target)
@@ -110,7 +110,7 @@ func done(d *proxy.DrainInfo) float64 {
 	if d.StartedWith <= 0 {
 		return 1
 	}
-	return min(max(1-float64(d.Left)/float64(d.StartedWith), 0), 1)
+	return min(max(1-float64(d.Remaining)/float64(d.StartedWith), 0), 1)
 }
 
 // pauseText says who holds a service, why and until when.

@@ -29,7 +29,7 @@ func (p *backendsPane) noteOf(r *backendRow) (string, themes.Role) {
 		return "until " + p.m.at(r.service.Pause.Until), themes.StateMaint
 	case b == nil:
 		return r.check()
-	case b.Drain != nil && b.Drain.Left > 0:
+	case b.Drain != nil && b.Drain.Remaining > 0:
 		return "left eta " + strings.TrimPrefix(p.etaText(r.target), "~"), themes.StateDrain
 	case r.sign == signUp:
 		return screen.Latency(b.RTTSeconds), themes.TextDim

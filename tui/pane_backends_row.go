@@ -78,9 +78,11 @@ var backendColumns = []screen.Column[*backendRow]{
 		Cell: func(r *backendRow) (string, themes.Role) {
 			return r.count(func(b *proxy.BackendInfo) int { return b.Weight })
 		}},
-	{Name: "FLAPS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return int(b.Flaps) }) },
+	{Name: "FLAPS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 {
+		return r.number(func(b *proxy.BackendInfo) int { return int(b.Transitions) })
+	},
 		Cell: func(r *backendRow) (string, themes.Role) {
-			return r.count(func(b *proxy.BackendInfo) int { return int(b.Flaps) })
+			return r.count(func(b *proxy.BackendInfo) int { return int(b.Transitions) })
 		}},
 	{Name: "PEAK", Prio: 7, Width: 5, Right: true, Value: func(r *backendRow) float64 { return r.number(func(b *proxy.BackendInfo) int { return b.Peak }) },
 		Cell: func(r *backendRow) (string, themes.Role) {
@@ -134,7 +136,7 @@ func (r *backendRow) check() (string, themes.Role) {
 	case c == nil:
 		return "-", themes.TextDim
 	case !c.OK:
-		return fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Streak, c.Need), c.Need), themes.Error
+		return fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold), themes.Error
 	}
 	detail, _, _ := strings.Cut(c.Detail, " in ") // how long it took is in LAT
 	return screen.Safe(detail), themes.Text

@@ -28,7 +28,7 @@ const reportStays = time.Minute
 
 // over reports whether a plan has come to an end, whichever.
 func over(plan *proxy.PlanInfo) bool {
-	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanHeld
+	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanPaused
 }
 
 // wanted is the plan whose report is still to be asked for.
@@ -85,7 +85,7 @@ func (p *planPane) keys() []binding {
 	}
 	return []binding{
 		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd {
-			if m.world.status.Plan.State == proxy.PlanHeld {
+			if m.world.status.Plan.State == proxy.PlanPaused {
 				return steer(m, "next")
 			}
 			return steer(m, "pause")
@@ -202,8 +202,8 @@ func (p *planPane) drawReport(c *screen.Canvas, y int, state string) {
 	}
 	r, n := &p.report, &p.report.Numbers
 	text := stateText(state)
-	if r.Why != "" {
-		text += ": " + screen.Safe(r.Why)
+	if r.Error != "" {
+		text += ": " + screen.Safe(r.Error)
 	}
 	say(text+", after "+screen.Clock(r.Took()), role)
 	say(fmt.Sprintf("%d held, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds), themes.Text)
@@ -211,7 +211,7 @@ func (p *planPane) drawReport(c *screen.Canvas, y int, state string) {
 	if n.Failed+n.Cut+n.Rejected > 0 {
 		failed = themes.Warn
 	}
-	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed, %d rejected", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
+	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed, %d rejected", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
 	say("tcpctl report "+screen.Safe(r.ID), themes.TextDim)
 }
 

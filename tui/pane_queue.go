@@ -155,7 +155,7 @@ func (p *queuePane) details() (string, []fact) {
 	}
 	return "waiter " + screen.Safe(w.ID), []fact{
 		{"service", screen.Safe(p.about)}, {"client", screen.Safe(w.Client)}, {"place", strconv.Itoa(w.Position)},
-		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"why", whyText(w.Why)},
+		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"why", whyText(w.Reason)},
 	}
 }
 

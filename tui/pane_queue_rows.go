@@ -29,7 +29,7 @@ var waiterColumns = []screen.Column[proxy.WaiterInfo]{
 		return screen.Safe(w.State), themes.Text
 	}},
 	{Name: "ID", Prio: 3, Width: 7, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.ID), themes.TextDim }},
-	{Name: "WHY", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return whyText(w.Why), themes.TextDim }},
+	{Name: "WHY", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return whyText(w.Reason), themes.TextDim }},
 }
 
 // whyText says in words why somebody waits.

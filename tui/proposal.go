@@ -110,8 +110,8 @@ func (m *model) needless(act *api.Act, target string) string {
 		if b.Admin != act.Name || b.Removing {
 			return ""
 		}
-		if b.Drain != nil && b.Drain.Left > 0 {
-			return fmt.Sprintf("%s of %s already running, %d left", act.Name, screen.Safe(target), b.Drain.Left)
+		if b.Drain != nil && b.Drain.Remaining > 0 {
+			return fmt.Sprintf("%s of %s already running, %d left", act.Name, screen.Safe(target), b.Drain.Remaining)
 		}
 		return fmt.Sprintf("%s is in %s already, and empty", screen.Safe(target), act.Name)
 	case "ready":

@@ -41,9 +41,9 @@ func backendSign(b *proxy.BackendInfo) sign {
 		return signDown
 	case b.State == proxy.StateChecking:
 		return signCheck
-	case b.Why == "ejected":
+	case b.Reason == "ejected":
 		return signError
-	case b.Why == "standby" || b.Why == "priority":
+	case b.Reason == "standby" || b.Reason == "priority":
 		return signIdle // up, and of a priority that is not needed now
 	}
 	return signUp

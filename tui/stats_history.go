@@ -20,7 +20,7 @@ func pointOf(s *proxy.ServiceInfo, at time.Time) point {
 	return point{
 		at: at, in: s.BytesIn, out: s.BytesOut, total: s.Sessions.Total,
 		failed: s.Sessions.Failed + s.Sessions.Cut, rejected: s.Sessions.Rejected,
-		granted: s.Queue.Granted, gaveUp: s.Queue.Left + s.Queue.TimedOut,
+		granted: s.Queue.Granted, gaveUp: s.Queue.Abandoned + s.Queue.TimedOut,
 		active: s.Sessions.Active, waiting: s.Queue.Waiting,
 	}
 }

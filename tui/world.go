@@ -187,8 +187,8 @@ func (w *world) follow() {
 			}
 			target := s.Name + "/" + b.Name
 			draining[target] = true
-			line := append(w.drains[target], closing{w.now(), b.Drain.Left})
-			if line[0].at.After(w.now()) || line[0].left < b.Drain.Left {
+			line := append(w.drains[target], closing{w.now(), b.Drain.Remaining})
+			if line[0].at.After(w.now()) || line[0].left < b.Drain.Remaining {
 				line = line[len(line)-1:] // another drain, or a clock that was set
 			}
 			for len(line) > 2 && w.now().Sub(line[0].at) > etaSpan {

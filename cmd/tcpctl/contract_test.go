@@ -26,7 +26,7 @@ var beyond = []string{
 	".services[].balance", ".services[].times", ".services[].endings",
 	".services[].pause.limit", ".services[].pause.then",
 	".services[].backends[].drain.since", ".services[].backends[].drain.reason",
-	".services[].backends[].check.need", ".services[].backends[].check.last",
+	".services[].backends[].check.threshold", ".services[].backends[].check.last",
 	".mesh.node", ".mesh.id", ".mesh.label", ".mesh.listen", ".mesh.secret", ".mesh.sources", ".mesh.peers[].label",
 	".mesh.peers[].id", ".mesh.peers[].since", ".mesh.peers[].seen", ".mesh.peers[].skew_seconds", ".mesh.peers[].version",
 	".mesh.peers[].trusted", ".mesh.peers[].services",
@@ -68,7 +68,7 @@ func TestStatusIsTheContracts(t *testing.T) {
 	// And what is not there where it does not apply.
 	plain := kindsOf(t, []byte(runInstance(t, nil, "proxy", "--no-ui", "--listen", "127.0.0.1:0", "--backend", freePort(t), "--check", "none").tcpctl("status", "--json")))
 	for _, path := range []string{".mesh", ".plan", ".services[].lock", ".services[].pause", ".services[].backends[].drain",
-		".services[].backends[].check", ".services[].backends[].rtt_seconds", ".services[].backends[].max_sessions", ".services[].why"} {
+		".services[].backends[].check", ".services[].backends[].rtt_seconds", ".services[].backends[].max_sessions", ".services[].reason"} {
 		if plain[path] != "" {
 			t.Errorf("%s is there and does not apply", path)
 		}

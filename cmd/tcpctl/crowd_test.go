@@ -55,7 +55,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 		c.resets()
 	}
 	in.until("those who left are gone", func(s *proxy.ServiceInfo) bool {
-		return s.Queue.Left == resetful+silent && s.Queue.Waiting == orderly+abrupt
+		return s.Queue.Abandoned == resetful+silent && s.Queue.Waiting == orderly+abrupt
 	})
 	waiters, err := in.Queue(context.Background(), "lock")
 	if err != nil {
@@ -66,7 +66,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 		if w.State == proxy.WaiterVerifying {
 			verifying++
 		}
-		if w.Why != "slots" {
+		if w.Reason != "slots" {
 			t.Errorf("%+v", w)
 		}
 	}
@@ -91,7 +91,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 	t.Logf("%d served one at a time in %s", orderly+abrupt, time.Since(began).Round(time.Millisecond))
 
 	s := in.service()
-	if s.Backends[0].Total > 1+orderly+abrupt || s.Sessions.Failed > 0 || s.Queue.Left < resetful+silent {
+	if s.Backends[0].Total > 1+orderly+abrupt || s.Sessions.Failed > 0 || s.Queue.Abandoned < resetful+silent {
 		t.Errorf("%+v", s)
 	}
 	soffice.judge()

@@ -78,7 +78,7 @@ func statusOf(err error) int {
 		return c.status
 	case bad:
 		return exitUsage
-	case errors.Is(err, api.ErrTime):
+	case errors.Is(err, api.ErrTimedOut):
 		return exitTime
 	case errors.As(err, &refusal) && refusal.Status == 400:
 		return exitUsage

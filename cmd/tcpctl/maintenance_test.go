@@ -239,7 +239,7 @@ func TestPlansAreSteeredByTheirIDs(t *testing.T) {
 	end()
 	in.until("it is held before its next step", func(*proxy.ServiceInfo) bool {
 		r, err := in.Report(context.Background(), "w1")
-		return err == nil && r.Steps[1].State == proxy.PlanDone && r.State == proxy.PlanHeld
+		return err == nil && r.Steps[1].State == proxy.PlanDone && r.State == proxy.PlanPaused
 	})
 	in.tcpctl("plan", "next", "w1")
 	if s := c.status(); s != 0 {

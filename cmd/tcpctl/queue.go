@@ -51,7 +51,7 @@ var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}
 
 func queueRows(all []proxy.WaiterInfo) (t [][]string) {
 	for _, w := range all {
-		t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Why)})
+		t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Reason)})
 	}
 	return t
 }

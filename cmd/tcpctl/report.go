@@ -53,12 +53,12 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 		fmt.Fprintln(w)
 	}
 	line := func(format string, args ...any) { fmt.Fprintf(w, item+format+"\n", args...) }
-	if r.Why != "" {
-		line("why: %s", harmless(r.Why))
+	if r.Error != "" {
+		line("why: %s", harmless(r.Error))
 	}
 	n := r.Numbers
 	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
-	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Left, n.TimedOut, n.Cut, n.Failed, n.Rejected)
+	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected)
 	by := "by " + harmless(r.Owner)
 	if r.Reason != "" {
 		by += fmt.Sprintf(", %q", r.Reason)
@@ -130,10 +130,10 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	switch r.State {
 	case proxy.PlanDone:
 		return nil
-	case proxy.PlanTimeUp:
-		return told{fmt.Errorf("%w: %s", api.ErrTime, r.Why)}
+	case proxy.PlanTimedOut:
+		return told{fmt.Errorf("%w: %s", api.ErrTimedOut, r.Error)}
 	}
-	return told{fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Why)}
+	return told{fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Error)}
 }
 
 // planLine is how far a plan is, in one line.

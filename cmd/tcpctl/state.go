@@ -24,7 +24,7 @@ func (in *instance) statePath() string { return in.path + ".state" }
 var aspects = map[string]proxy.Aspect{
 	"drain": proxy.AspectAdmin, "maint": proxy.AspectAdmin, "ready": proxy.AspectAdmin,
 	"weight": proxy.AspectWeight,
-	"add":    proxy.AspectPlace, "remove": proxy.AspectPlace,
+	"add":    proxy.AspectPresence, "remove": proxy.AspectPresence,
 }
 
 // save keeps what an act has done to a backend. Whoever comes second waits,

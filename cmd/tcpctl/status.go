@@ -162,19 +162,19 @@ func stateSign(b *proxy.BackendInfo) string {
 
 // backendNote says why a backend gets no sessions, and how a drain stands.
 func backendNote(b *proxy.BackendInfo) string {
-	note := b.Why
+	note := b.Reason
 	switch {
-	case b.Why == "down" && b.Check != nil:
-		note = fmt.Sprintf("%s (%d of %d checks failed)", b.Check.Detail, min(b.Check.Streak, b.Check.Need), b.Check.Need)
+	case b.Reason == "down" && b.Check != nil:
+		note = fmt.Sprintf("%s (%d of %d checks failed)", b.Check.Detail, min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold)
 		if b.Check.OK {
-			note = fmt.Sprintf("%d of %d checks passed", b.Check.Streak, b.Check.Need)
+			note = fmt.Sprintf("%d of %d checks passed", b.Check.Consecutive, b.Check.Threshold)
 		}
-	case b.Why == "checking" && b.Check != nil:
+	case b.Reason == "checking" && b.Check != nil:
 		note = "checking: " + b.Check.Detail
 	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, and they show this
-		note = fmt.Sprintf("%s (%d of %d)", b.Check.Detail, b.Check.Streak, b.Check.Need)
+		note = fmt.Sprintf("%s (%d of %d)", b.Check.Detail, b.Check.Consecutive, b.Check.Threshold)
 	case b.Drain != nil && b.Active > 0:
-		note += fmt.Sprintf(": %d of %d left", b.Drain.Left, b.Drain.StartedWith)
+		note += fmt.Sprintf(": %d of %d left", b.Drain.Remaining, b.Drain.StartedWith)
 	}
 	return note
 }

@@ -91,9 +91,9 @@ func newInstance(cmd *cobra.Command, file *config.File, cfg proxy.Config, l *lau
 	if in.before != nil {
 		o := &in.before.Offer
 		in.systemd.Adopt(o.Activated)
-		cfg.Doors, cfg.Closed = o.Doors, o.State.Engine.Closed
+		cfg.InheritedSockets, cfg.Closed = o.Doors, o.State.Engine.Closed
 	}
-	cfg.CutEarlier = func(service, backend, reason string) { in.generations.cut(service, backend, reason) }
+	cfg.CutPredecessors = func(service, backend, reason string) { in.generations.cut(service, backend, reason) }
 	if in.engine, err = proxy.New(cfg); err != nil {
 		return nil, coded{exitUsage, err}
 	}

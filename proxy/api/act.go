@@ -102,10 +102,10 @@ type Impact struct {
 
 // Progress is how far an act is that takes time.
 type Progress struct {
-	Done    bool   `json:"done"`
-	Failed  bool   `json:"failed,omitempty"`   // it came to nothing
-	TimedUp bool   `json:"timed_up,omitempty"` // a limit passed first
-	Text    string `json:"text"`
+	Done     bool   `json:"done"`
+	Failed   bool   `json:"failed,omitempty"`    // it came to nothing
+	TimedOut bool   `json:"timed_out,omitempty"` // a limit passed first
+	Text     string `json:"text"`
 }
 
 // Lookup finds an act by its name; nil when there is none.
@@ -239,14 +239,14 @@ func Stamp(s *Status, a *Act, target string) string {
 	return ""
 }
 
-// ErrTime says that a time limit passed before an act was done.
-var ErrTime = errors.New("a time limit passed first")
+// ErrTimedOut says that a time limit passed before an act was done.
+var ErrTimedOut = errors.New("a time limit passed first")
 
 // Err is nil for an act that is done, or still on its way.
 func (p Progress) Err() error {
 	switch {
-	case p.TimedUp:
-		return fmt.Errorf("%w: %s", ErrTime, p.Text)
+	case p.TimedOut:
+		return fmt.Errorf("%w: %s", ErrTimedOut, p.Text)
 	case p.Failed:
 		return Refused(p.Text, "")
 	}

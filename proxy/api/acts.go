@@ -106,14 +106,14 @@ var Acts = []Act{
 		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
 		impact: impactOfClose,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
-			return s.CloseFront(r.By, r.Reason)
+			return s.StopListening(r.By, r.Reason)
 		}),
 	},
 	{
 		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Params: []Param{paramReason, paramDryRun},
 		Short: "Listen again",
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
-			return s.OpenFront(r.By, r.Reason)
+			return s.StartListening(r.By, r.Reason)
 		}),
 	},
 	{

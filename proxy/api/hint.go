@@ -19,7 +19,7 @@ func refusal(s *Status, a *Act, target string, err error) *Error {
 func hint(s *Status, a *Act, target string) string {
 	name, backend := SplitTarget(target)
 	svc, b := s.Service(name), s.Backend(target)
-	planned := s.Plan != nil && s.Plan.Service == name && (s.Plan.State == proxy.PlanRunning || s.Plan.State == proxy.PlanHeld)
+	planned := s.Plan != nil && s.Plan.Service == name && (s.Plan.State == proxy.PlanRunning || s.Plan.State == proxy.PlanPaused)
 	switch {
 	case svc == nil:
 		return "tcpctl status shows what there is"

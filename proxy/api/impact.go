@@ -176,11 +176,11 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 	case b == nil:
 		return Progress{Done: true, Failed: true, Text: target + " is gone"}
 	case b.Admin == proxy.AdminReady:
-		return Progress{Done: true, Failed: true, TimedUp: r.Limit > 0, Text: "given up: " + target + " is ready again"}
+		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "given up: " + target + " is ready again"}
 	case b.Active == 0:
 		return Progress{Done: true, Text: target + " is drained"}
 	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
-		return Progress{Done: true, TimedUp: true, Text: fmt.Sprintf("limit passed: %s left on %s", count(b.Active, "session"), target)}
+		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s left on %s", count(b.Active, "session"), target)}
 	}
 	p := Progress{Text: fmt.Sprintf("draining %s: %s left", target, count(b.Active, "session"))}
 	if b.Drain != nil {
@@ -220,7 +220,7 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 	case svc == nil:
 		return Progress{Done: true, Failed: true, Text: target + " is gone"}
 	case svc.Pause == nil || svc.State == proxy.StateReleasing:
-		return Progress{Done: true, Failed: true, TimedUp: true, Text: "given up: " + target + " is open again"}
+		return Progress{Done: true, Failed: true, TimedOut: true, Text: "given up: " + target + " is open again"}
 	case svc.State == proxy.StatePaused:
 		return Progress{Done: true, Text: target + " is paused, no session is live"}
 	}

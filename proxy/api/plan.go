@@ -88,7 +88,7 @@ func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) 
 	case w.Ended:
 		err = p.CommandEnded(w.Token, nil)
 	default:
-		err = p.Beat(w.Token, w.PID)
+		err = p.Heartbeat(w.Token, w.PID)
 	}
 	return WindowAnswer{Report: p.Report()}, err
 }
@@ -140,7 +140,7 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	if r.Args[0] == "abort" && !r.Force && commandRuns(report.Info()) {
 		return Result{}, Refused(fmt.Sprintf("the window %s of %s: %s", report.ID, report.Owner, halfDone), "use --force to do it all the same")
 	}
-	held := report.State == proxy.PlanHeld
+	held := report.State == proxy.PlanPaused
 	switch {
 	case r.Args[0] == "abort" && report.State == proxy.PlanAborted:
 		return Result{Texts: []string{fmt.Sprintf("%s %s: already aborted", report.Kind, report.ID)}}, nil
@@ -210,12 +210,12 @@ func planProgress(s *Status, _ string, _ *Request) Progress {
 		}
 	}
 	switch p.State {
-	case proxy.PlanRunning, proxy.PlanHeld:
+	case proxy.PlanRunning, proxy.PlanPaused:
 		return Progress{Text: fmt.Sprintf("%s %s: %s", p.Kind, p.ID, p.State)}
 	case proxy.PlanDone:
 		return Progress{Done: true, Text: p.Kind + " " + p.ID + " done"}
 	}
-	return Progress{Done: true, Failed: true, TimedUp: p.State == proxy.PlanTimeUp, Text: p.Kind + " " + p.ID + " " + p.State}
+	return Progress{Done: true, Failed: true, TimedOut: p.State == proxy.PlanTimedOut, Text: p.Kind + " " + p.ID + " " + p.State}
 }
 
 // impactOfRestart tells what the restart of a backend means to clients.

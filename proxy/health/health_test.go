@@ -141,7 +141,7 @@ func TestASilentBackendTimesOut(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	var j Judge
+	var j Tracker
 	// '+' and '-' are results; capital letters are changes that must follow.
 	for _, step := range []struct {
 		results string

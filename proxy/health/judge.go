@@ -1,8 +1,8 @@
 package health
 
-// Judge turns a row of results into up and down. The zero value has seen
+// Tracker turns a row of results into up and down. The zero value has seen
 // nothing: neither.
-type Judge struct {
+type Tracker struct {
 	Rise int // good results in a row that end a down; 0 is 2
 	Fall int // bad ones that end an up; 0 is 3
 
@@ -15,7 +15,7 @@ type Judge struct {
 
 // Add takes one more result and reports whether it changed the state. The
 // first good result of all makes it up: rise counts only after a down.
-func (j *Judge) Add(ok bool) (changed bool) {
+func (j *Tracker) Add(ok bool) (changed bool) {
 	if ok == j.ok {
 		j.streak++
 	} else {
@@ -31,30 +31,30 @@ func (j *Judge) Add(ok bool) (changed bool) {
 }
 
 // Reset forgets all: the next state is decided anew.
-func (j *Judge) Reset() { *j = Judge{Rise: j.Rise, Fall: j.Fall} }
+func (j *Tracker) Reset() { *j = Tracker{Rise: j.Rise, Fall: j.Fall} }
 
 // Demand forgets what was good: only results that come from now on count, and
 // rise of them in a row are needed.
-func (j *Judge) Demand() { *j = Judge{Rise: j.Rise, Fall: j.Fall, known: true, demand: true} }
+func (j *Tracker) Demand() { *j = Tracker{Rise: j.Rise, Fall: j.Fall, known: true, demand: true} }
 
 // Demanding says that what was demanded has not come yet.
-func (j *Judge) Demanding() bool { return j.demand }
+func (j *Tracker) Demanding() bool { return j.demand }
 
 // Fail ends a demand: it is down.
-func (j *Judge) Fail() { j.demand = false }
+func (j *Tracker) Fail() { j.demand = false }
 
 // Up says whether it is up, and Known whether that has been decided at all.
-func (j *Judge) Up() bool    { return j.up }
-func (j *Judge) Known() bool { return j.known }
+func (j *Tracker) Up() bool    { return j.up }
+func (j *Tracker) Known() bool { return j.known }
 
 // Passed says whether the last result was good.
-func (j *Judge) Passed() bool { return j.ok }
+func (j *Tracker) Passed() bool { return j.ok }
 
-// Streak is how many of the last results were alike, and Need how many in a
+// Consecutive is how many of the last results were alike, and Threshold how many in a
 // row change the state, or would if they were not alike.
-func (j *Judge) Streak() int { return j.streak }
+func (j *Tracker) Consecutive() int { return j.streak }
 
-func (j *Judge) Need() int {
+func (j *Tracker) Threshold() int {
 	switch {
 	case !j.ok:
 		return j.fall()
@@ -64,8 +64,8 @@ func (j *Judge) Need() int {
 	return j.rise()
 }
 
-func (j *Judge) rise() int { return orDefault(j.Rise, 2) }
-func (j *Judge) fall() int { return orDefault(j.Fall, 3) }
+func (j *Tracker) rise() int { return orDefault(j.Rise, 2) }
+func (j *Tracker) fall() int { return orDefault(j.Fall, 3) }
 
 func orDefault(n, def int) int {
 	if n <= 0 {

@@ -169,11 +169,11 @@ func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
 		resp.Body.Close()
 	}
 	get()
-	if _, err := v.svc.CloseFront("ana", ""); err != nil {
+	if _, err := v.svc.StopListening("ana", ""); err != nil {
 		t.Fatal(err)
 	}
 	v.until("it has ended", func(proxy.ServiceInfo) bool { return len(v.engine.Sessions(false)) == 0 })
-	if _, err := v.svc.OpenFront("ana", ""); err != nil {
+	if _, err := v.svc.StartListening("ana", ""); err != nil {
 		t.Fatal(err)
 	}
 	v.addr = v.svc.Info().Listen[0]

@@ -15,7 +15,7 @@ import (
 // guest is a ws.Pending for the engine.
 type guest struct{ *ws.Pending }
 
-func (g guest) Accept() (proxy.Line, error) {
+func (g guest) Accept() (proxy.ProtocolConn, error) {
 	c, err := g.Pending.Accept()
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type WebSocket struct {
 	listener  *ws.Listener
 
 	mu       sync.Mutex
-	greeting int // calls of Greet under way
+	greeting int // calls of Handshake under way
 	closed   bool
 }
 
@@ -70,8 +70,8 @@ func orOff(d time.Duration) time.Duration {
 // Name is what a session's Via shows.
 func (w *WebSocket) Name() string { return "ws" }
 
-// HoldAfter is when a client that waits gets its 101.
-func (w *WebSocket) HoldAfter() time.Duration { return w.holdAfter }
+// AnswerAfter is when a client that waits gets its 101.
+func (w *WebSocket) AnswerAfter() time.Duration { return w.holdAfter }
 
 // KeepAlive is for connections over which files are fetched.
 func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlives(on) }
@@ -82,13 +82,13 @@ func (w *WebSocket) Same(other proxy.Protocol) bool {
 	return ok && reflect.DeepEqual(w.spec, o.spec) && w.web == nil && o.web == nil
 }
 
-// Greet waits for a handshake, bounded by handshake_timeout.
-func (w *WebSocket) Greet(conn net.Conn, a proxy.Arrival) (proxy.Guest, error) {
+// Handshake waits for a handshake, bounded by handshake_timeout.
+func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClient, error) {
 	w.mu.Lock()
 	w.greeting++
 	w.mu.Unlock()
 	defer w.greeted()
-	p, err := w.listener.Handshake(conn, ws.Origin{Proxied: a.Trusted, Hosts: hostsFor(w.spec.Hosts, conn, a), Web: a.Aside})
+	p, err := w.listener.Handshake(conn, ws.Origin{Proxied: a.Trusted, Hosts: hostsFor(w.spec.Hosts, conn, a), Web: a.Detach})
 	var bad *ws.RefusedError
 	switch {
 	case errors.As(err, &bad):

@@ -54,7 +54,7 @@ func office() *source {
 		Services: []proxy.ServiceInfo{{
 			Name: "office", State: proxy.StatePaused,
 			Sessions: proxy.SessionCounts{Active: 1, Bypass: 1, Total: 4711, Failed: 2, Cut: 3, Rejected: 4},
-			Queue:    proxy.QueueInfo{Waiting: 16, OldestSeconds: 3.25, Granted: 90, Left: 1, TimedOut: 5, Kicked: 6, Max: 1000},
+			Queue:    proxy.QueueInfo{Waiting: 16, OldestSeconds: 3.25, Granted: 90, Abandoned: 1, TimedOut: 5, Kicked: 6, Max: 1000},
 			Lock:     &proxy.LockInfo{Slots: 1, InUse: 1},
 			Pause:    &proxy.PauseInfo{Owner: "ana@edge-01", Until: at.Add(1500 * time.Millisecond)},
 			BytesIn:  1 << 40, BytesOut: 17,
@@ -66,8 +66,8 @@ func office() *source {
 			Endings: []proxy.EndingInfo{{By: "client", Phase: "relay", Reason: "fin", Count: 6}, {By: "proxy", Phase: "queue", Reason: "queue_timeout", Count: 5}},
 			Closes:  []proxy.CloseInfo{{Code: 1000, Count: 4}, {Code: 1013, Count: 1}},
 			Backends: []proxy.BackendInfo{
-				{Name: "a", State: proxy.StateUp, Admin: proxy.AdminDrain, Active: 7, Total: 2400, Failed: 1, Peak: 30, Flaps: 2, Weight: 2, MaxSessions: 100,
-					Drain: &proxy.DrainInfo{Left: 7}, Check: &proxy.CheckInfo{OK: true}, RTTSeconds: .0004, BytesIn: 5, BytesOut: 6},
+				{Name: "a", State: proxy.StateUp, Admin: proxy.AdminDrain, Active: 7, Total: 2400, Failed: 1, Peak: 30, Transitions: 2, Weight: 2, MaxSessions: 100,
+					Drain: &proxy.DrainInfo{Remaining: 7}, Check: &proxy.CheckInfo{OK: true}, RTTSeconds: .0004, BytesIn: 5, BytesOut: 6},
 				{Name: "b", State: proxy.StateChecking, Admin: proxy.AdminReady, Weight: 1, Priority: 1},
 			},
 		}, {Name: "bare", State: proxy.StateClosed}},

@@ -62,8 +62,8 @@ var serviceMetrics = []metric[svc]{
 		func(s *svc) float64 { return unlessZero(s.Queue.Max) }),
 	ofService(counter, "tcpctl_queue_granted_total", "Clients let in after they had waited.",
 		func(s *svc) float64 { return float64(s.Queue.Granted) }),
-	ofService(counter, "tcpctl_queue_left_total", "Clients that left the queue on their own.",
-		func(s *svc) float64 { return float64(s.Queue.Left) }),
+	ofService(counter, "tcpctl_queue_abandoned_total", "Clients that went away before they were let in.",
+		func(s *svc) float64 { return float64(s.Queue.Abandoned) }),
 	ofService(counter, "tcpctl_queue_timed_out_total", "Clients whose time in the queue was over.",
 		func(s *svc) float64 { return float64(s.Queue.TimedOut) }),
 	ofService(counter, "tcpctl_queue_kicked_total", "Clients that an operator took out of the queue.",
@@ -77,7 +77,7 @@ var serviceMetrics = []metric[svc]{
 		func(s *svc) float64 {
 			return ofHook(s, func(h *proxy.HookInfo) float64 { return truth(h.State != proxy.HookIdle) })
 		}),
-	ofService(gauge, "tcpctl_hook_failed_in_a_row", "Times in a row that the hook has failed which runs, or ran last; absent without hooks.",
+	ofService(gauge, "tcpctl_hook_consecutive_failures", "Times in a row that the hook has failed which runs, or ran last; absent without hooks.",
 		func(s *svc) float64 { return ofHook(s, func(h *proxy.HookInfo) float64 { return float64(h.Failed) }) }),
 	ofService(counter, "tcpctl_hook_runs_total", "Hooks that were run; absent without hooks.",
 		func(s *svc) float64 { return ofHook(s, func(h *proxy.HookInfo) float64 { return float64(h.Runs) }) }),
@@ -123,8 +123,8 @@ var backendMetrics = []metric[bck]{
 			}
 			return b.RTTSeconds
 		}),
-	ofBackend(counter, "tcpctl_backend_downs_total", "Times that the backend went down.",
-		func(b *bck) float64 { return float64(b.Flaps) }),
+	ofBackend(counter, "tcpctl_backend_transitions_total", "Times that the backend went down.",
+		func(b *bck) float64 { return float64(b.Transitions) }),
 	ofBackend(gauge, "tcpctl_backend_sessions_active", "Sessions at the backend, and those being connected to it.",
 		func(b *bck) float64 { return float64(b.Active) }),
 	ofBackend(gauge, "tcpctl_backend_sessions_peak", "The most that were active at a time.",
@@ -135,12 +135,12 @@ var backendMetrics = []metric[bck]{
 		func(b *bck) float64 { return float64(b.Total) }),
 	ofBackend(counter, "tcpctl_backend_connect_failures_total", "Dials that did not reach the backend.",
 		func(b *bck) float64 { return float64(b.Failed) }),
-	ofBackend(gauge, "tcpctl_backend_drain_sessions_left", "Sessions that a drain still waits for; absent without one.",
+	ofBackend(gauge, "tcpctl_backend_drain_sessions_remaining", "Sessions that a drain still waits for; absent without one.",
 		func(b *bck) float64 {
 			if b.Drain == nil {
 				return absent
 			}
-			return float64(b.Drain.Left)
+			return float64(b.Drain.Remaining)
 		}),
 	ofBackend(gauge, "tcpctl_backend_weight", "The backend's share of new sessions.",
 		func(b *bck) float64 { return float64(b.Weight) }),

@@ -37,7 +37,7 @@ type Config struct {
 }
 
 // Default are the kinds that are told of unless it is said otherwise.
-var Default = []string{proxy.EventBackendDn, proxy.EventPauseNear, proxy.EventQueueOld, proxy.EventWindow, proxy.EventHookFailing}
+var Default = []string{proxy.EventBackendDown, proxy.EventPauseNear, proxy.EventQueueOld, proxy.EventWindow, proxy.EventHookFailing}
 
 const (
 	room       = 64 // events that may wait for the program

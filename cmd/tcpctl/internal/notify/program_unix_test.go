@@ -35,7 +35,7 @@ func TestAProgramThatNeverEnds(t *testing.T) {
 	e := newEngine(t)
 	var log bytes.Buffer
 	n := begin(t, Config{Run: []string{"/bin/sh", "-c", "sleep 1000"}, Timeout: 50 * time.Millisecond}, e, &command.Runner{}, &log)
-	e.Note(proxy.Event{Kind: proxy.EventBackendDn})
+	e.Note(proxy.Event{Kind: proxy.EventBackendDown})
 	n.Close()
 	if !strings.Contains(log.String(), "did not end within 50ms") {
 		t.Errorf("log %s", log.String())

@@ -42,16 +42,16 @@ type Offer struct {
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it
 	MeshKey     []byte `json:"mesh_key,omitempty"`     // that it is known by
 
-	Doors         []proxy.Door `json:"-"`
-	Activated     []*os.File   `json:"-"` // what systemd has opened, by its names
-	ControlSocket *os.File     `json:"-"` // the listener
-	Metrics       *os.File     `json:"-"` // the listener; nil: none
+	Doors         []proxy.InheritedSocket `json:"-"`
+	Activated     []*os.File              `json:"-"` // what systemd has opened, by its names
+	ControlSocket *os.File                `json:"-"` // the listener
+	Metrics       *os.File                `json:"-"` // the listener; nil: none
 }
 
 // State is what the predecessor's engine knows, and who else still serves.
 type State struct {
-	Engine      proxy.Handover `json:"engine"`
-	Generations []Generation   `json:"generations"` // the predecessor is the last
+	Engine      proxy.HandoverState `json:"engine"`
+	Generations []Generation        `json:"generations"` // the predecessor is the last
 }
 
 // Generation is an earlier process of this instance that still serves clients.
@@ -97,7 +97,7 @@ func (o *Offer) files() (files []*os.File, s sockets) {
 // fill is the other half of files: next gives one descriptor after the other.
 func (o *Offer) fill(s sockets, next func(name string) *os.File) {
 	for _, d := range s.Doors {
-		o.Doors = append(o.Doors, proxy.Door{Service: d.Service, Addr: d.Addr, File: next(d.Service + " " + d.Addr)})
+		o.Doors = append(o.Doors, proxy.InheritedSocket{Service: d.Service, Addr: d.Addr, File: next(d.Service + " " + d.Addr)})
 	}
 	for _, name := range s.Activated {
 		o.Activated = append(o.Activated, next(name))

@@ -118,7 +118,7 @@ func newOld(t *testing.T, fate string) *old {
 		t.Fatal(err)
 	}
 	o := &old{TB: t, ln: ln, stop: make(chan struct{}),
-		offer: Offer{By: fate, Doors: []proxy.Door{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
+		offer: Offer{By: fate, Doors: []proxy.InheritedSocket{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
 	o.offer.State.Engine.Closed = []string{"offer"}
 	t.Cleanup(func() { o.offer.Close(); named.Close() })
 	return o
@@ -420,7 +420,7 @@ func TestNobodyToFollow(t *testing.T) {
 
 // TestOfferIsWhole looks whether every field goes over.
 func TestOfferIsWhole(t *testing.T) {
-	o := Offer{Doors: []proxy.Door{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
+	o := Offer{Doors: []proxy.InheritedSocket{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
 	files, s := o.files()
 	var back Offer
 	back.fill(s, func(string) (f *os.File) { f, files = files[0], files[1:]; return f })
@@ -433,7 +433,7 @@ func TestOfferIsWhole(t *testing.T) {
 // and hear of its end.
 func TestFollowers(t *testing.T) {
 	var mu sync.Mutex
-	now := proxy.Remaining{Services: map[string]proxy.Rest{"db": {Active: 2}}}
+	now := proxy.Remaining{Services: map[string]proxy.RemainingSessions{"db": {Active: 2}}}
 	f, err := ServeFollowers(http.NotFoundHandler(), func(counters bool) proxy.Remaining {
 		mu.Lock()
 		defer mu.Unlock()
@@ -468,7 +468,7 @@ func TestFollowers(t *testing.T) {
 	}
 	hears(2, true)
 	mu.Lock()
-	now.Services = map[string]proxy.Rest{"db": {Active: 1}}
+	now.Services = map[string]proxy.RemainingSessions{"db": {Active: 1}}
 	mu.Unlock()
 	hears(1, true)
 	go func() {
