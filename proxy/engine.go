@@ -28,6 +28,7 @@ type Engine struct {
 
 	sessions atomic.Uint64 // numbers them
 	events   *eventlog.Log[Event]
+	traces   *eventlog.Log[traceLine]
 	ended    endedRing
 
 	seldomMu sync.Mutex
@@ -63,6 +64,7 @@ func New(c Config) (*Engine, error) {
 		write = nil
 	}
 	e.events = eventlog.New(eventsKept, write)
+	e.traces = eventlog.New(tracesKept, e.logTrace)
 	d := NewDescriptors(c.MaxSessions)
 	e.budget, e.checks = relay.NewBudget(d.Sessions), lock.NewSemaphore(d.Checks)
 	all, err := c.complete()

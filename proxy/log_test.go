@@ -17,14 +17,16 @@ type stuck struct {
 	got  []string
 }
 
-func (h *stuck) Enabled(context.Context, slog.Level) bool { return true }
+func (h *stuck) Enabled(context.Context, slog.Level) bool { return true } // also for the lines of sessions
 func (h *stuck) WithAttrs([]slog.Attr) slog.Handler       { return h }
 func (h *stuck) WithGroup(string) slog.Handler            { return h }
 func (h *stuck) Handle(_ context.Context, r slog.Record) error {
 	<-h.free
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.got = append(h.got, r.Message)
+	if r.Level >= slog.LevelInfo {
+		h.got = append(h.got, r.Message)
+	}
 	return nil
 }
 

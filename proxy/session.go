@@ -87,6 +87,7 @@ const (
 
 const (
 	atAdmit  = 1
+	atDial   = 2
 	atRecord = uint8(len(life) - 1)
 )
 
@@ -97,8 +98,16 @@ func (s *Session) Step(ev relay.Event) {
 	if ev.Err != nil && s.broughtPanic(ev) {
 		return
 	}
+	traced := s.service.engine.traced()
 	for {
-		switch life[s.stage](s, ev) {
+		if traced {
+			s.traceEvent(ev)
+		}
+		a := life[s.stage](s, ev)
+		if traced {
+			s.traceAnswer(ev, a)
+		}
+		switch a {
 		case wait:
 			return
 		case next:
@@ -122,7 +131,9 @@ func (s *Session) Granted(w *lock.Waiter) {
 }
 
 // ID is the session's short name.
-func (s *Session) ID() string { return "s" + strconv.FormatUint(s.number, 10) }
+func (s *Session) ID() string { return sessionID(s.number) }
+
+func sessionID(number uint64) string { return "s" + strconv.FormatUint(number, 10) }
 
 // ending says who ended a session, in which phase, and why.
 type ending struct {

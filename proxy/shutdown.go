@@ -91,6 +91,7 @@ func (e *Engine) shutDown() {
 	e.loop.Shutdown()
 	e.commands.Close()
 	e.Note(Event{Kind: EventEngine, Text: "stopped"})
+	e.traces.Flush(logPatience)
 	e.events.Flush(logPatience)
 	close(e.end.done)
 }

@@ -14,8 +14,10 @@ import (
 type Log[T any] struct {
 	write func(ev T, missed uint64) // nil: there is no writer
 
+	size int
+
 	mu      sync.Mutex
-	slots   []T
+	slots   []T           // nil before the first event
 	last    uint64        // the newest event's number
 	more    chan struct{} // closed at the next event; nil: nobody waits for it
 	written uint64        // the last that the writer was given
@@ -26,7 +28,7 @@ type Log[T any] struct {
 // goroutine, which is there only while there is something to hand on. A writer
 // that falls behind by more than size is told how many it has missed.
 func New[T any](size int, write func(ev T, missed uint64)) *Log[T] {
-	return &Log[T]{write: write, slots: make([]T, size)}
+	return &Log[T]{write: write, size: size}
 }
 
 // Add keeps the event that number makes, in the place of the oldest. Events
@@ -35,6 +37,9 @@ func New[T any](size int, write func(ev T, missed uint64)) *Log[T] {
 func (l *Log[T]) Add(number func(seq uint64) T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.slots == nil {
+		l.slots = make([]T, l.size)
+	}
 	l.last++
 	l.slots[l.last%uint64(len(l.slots))] = number(l.last)
 	if l.more != nil {
@@ -116,7 +121,7 @@ func (l *Log[T]) Since(seq uint64) (events []T, dropped, last uint64, more <-cha
 
 // oldest is the number of the oldest event that is kept. The log is locked.
 func (l *Log[T]) oldest() uint64 {
-	if kept := uint64(len(l.slots)); l.last > kept {
+	if kept := uint64(l.size); l.last > kept {
 		return l.last - kept + 1
 	}
 	return 1
