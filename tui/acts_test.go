@@ -82,7 +82,7 @@ func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	c.press("y")
 	c.did("tcpctl drain db-front/pg-a")
 	c.pass(time.Second)
-	if id := c.backendsPane().table.CurrentID(); id != "db-front/pg-a" {
+	if id := c.backends.table.CurrentID(); id != "db-front/pg-a" {
 		t.Errorf("the cursor is on %s", id)
 	}
 }
@@ -242,7 +242,7 @@ func TestAllTogetherAreWorseThanEach(t *testing.T) {
 func TestMarkRange(t *testing.T) {
 	c := healthy(t, 140, 45)
 	c.press("space j ctrl+space")
-	if n := c.backendsPane().table.Marked(); n != 3 {
+	if n := c.backends.table.Marked(); n != 3 {
 		t.Errorf("%d marked, not 3", n)
 	}
 }
@@ -312,8 +312,8 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	c.pass(time.Second)
 	c.look()
 	c.sees("the engine has been started again")
-	if c.world.journal.seen != 1 {
-		t.Errorf("events are read from %d on", c.world.journal.seen)
+	if c.stats.journal.seen != 1 {
+		t.Errorf("events are read from %d on", c.stats.journal.seen)
 	}
 }
 

@@ -52,11 +52,11 @@ func BenchmarkStatus(b *testing.B) {
 func BenchmarkFilteredQueue(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
 	c.press("2")
-	p := c.queuePane()
+	p := c.queue
 	p.table.SetFilter("10.2 waited>100")
 	p.table.SetSort(3, true)
 	for b.Loop() {
-		p.take(c.model, "office", c.engine.waiters)
+		c.onFetched(fetched{kind: fetchQueue, about: "office", waiters: c.engine.waiters})
 		c.changed()
 		c.View()
 	}

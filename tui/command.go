@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -15,154 +14,124 @@ import (
 // consoleWords are what the command line knows besides the engine's acts.
 var consoleWords = []string{"detach", "filter", "help", "pane", "peer", "quit", "sort", "theme", "view"}
 
-// command carries out a line: an act, in the words of the CLI, or something
-// about the console itself.
-func (m *model) command(line string) tea.Cmd {
-	keep := m.typed.add(line)
-	words, err := splitWords(strings.TrimLeft(line, ": ")) // a second : is a habit
-	if len(words) > 0 && words[0] == "tcpctl" {
-		words = words[1:] // pasted from a CLI twin
-	}
-	if err != nil || len(words) == 0 {
-		if err != nil {
-			m.say(err, "")
-		}
-		return keep
-	}
-	if api.Lookup(words[0]) != nil {
-		words, peer, err := takePeer(words)
-		if err != nil {
-			m.say(err, "")
-			return keep
-		}
-		req, err := api.ParseWords(words)
-		if err != nil {
-			m.say(err, "")
-			return keep
-		}
-		return tea.Batch(keep, m.typedOn(req, peer))
-	}
-	return tea.Batch(keep, m.consoleCommand(words[0], strings.Join(words[1:], " ")))
+// askCommand asks for a line of the command line.
+func askCommand(at *place) intent {
+	p := &prompt{label: ":", input: newInput(""), complete: at.complete}
+	p.done = func(line string) intent { return inModel(func(m *model) tea.Cmd { return m.command(line) }) }
+	p.suggest()
+	return inModel(func(m *model) tea.Cmd {
+		p.earlier = func() []string { return m.typed.lines }
+		return m.carryOut(open{p})
+	})
 }
 
-func (m *model) consoleCommand(word, rest string) tea.Cmd {
+// command carries out a line, and keeps it in the history.
+func (m *model) command(line string) tea.Cmd {
+	return tea.Batch(m.typed.add(line), m.carryOut(m.parseCommand(line)))
+}
+
+// parseCommand is what a line asks for: an act, in the words of the CLI, or
+// something about the console itself.
+func (at *place) parseCommand(line string) intent {
+	words, err := splitWords(strings.TrimLeft(line, ": ")) // a second : is a habit
+	if len(words) > 0 && words[0] == "tcpctl" {
+		words = words[1:] // pasted from the command line
+	}
+	switch {
+	case err != nil:
+		return failed{err}
+	case len(words) == 0:
+		return nil
+	case api.Lookup(words[0]) == nil:
+		return at.consoleCommand(words[0], strings.Join(words[1:], " "))
+	}
+	words, peer, err := takePeer(words)
+	if err != nil {
+		return failed{err}
+	}
+	req, err := api.ParseWords(words)
+	if err != nil {
+		return failed{err}
+	}
+	return at.actCommand(req, peer)
+}
+
+func (at *place) consoleCommand(word, rest string) intent {
 	switch word {
 	case "q", "q!", "quit", "exit":
-		return m.leave()
+		return leave(&at.frame)
 	case "detach":
-		return m.quit(Detach)
+		return ended(Detach)
 	case "help":
-		return showHelp(m)
+		return showHelp(at)
 	case "filter":
-		if g := m.pane().grid(); g != nil {
+		if g := at.grid(); g != nil {
 			g.SetFilter(rest)
 		}
 		return nil
 	case "theme":
-		dir := m.cfg.ThemeDir
-		return guard(func() tea.Msg {
-			t, err := themes.Load(rest, dir)
-			return themeMsg{theme: t, err: err}
-		})
+		return loadTheme(rest, at.cfg.ThemeDir)
 	case "view":
-		return m.viewCommand(rest)
+		return at.viewCommand(rest)
 	case "sort":
-		return m.sortCommand(rest)
+		return at.sortCommand(rest)
 	case "peer":
-		if rest == "" || rest == m.homeName() {
-			return m.goHome()
+		if rest == at.ownName() {
+			rest = ""
 		}
-		return m.visit(rest, nil)
+		return visited{node: rest}
 	case "window":
-		m.say(refusal("a window runs a command in your terminal, as you: type there  "+windowLine(rest, m.peer)), "")
-		return nil
+		return refused("a window runs a command in your terminal, as you: type there  " + windowLine(rest, at.peer))
 	case "pane":
-		for i, p := range m.panes {
+		for i, p := range at.panes {
 			if rest != "" && strings.HasPrefix(strings.ToLower(p.name()), strings.ToLower(rest)) || rest == fmt.Sprint(i+1) {
-				return m.focusOn(i)
+				return focused(i)
 			}
 		}
-		m.say(refusal("there is no pane "+screen.Safe(rest)), "")
-		return nil
+		return refused("there is no pane " + screen.Safe(rest))
 	}
-	m.say(refusal(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords()))), "")
-	return nil
+	return refused(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords())))
 }
 
-func (m *model) viewCommand(name string) tea.Cmd {
+func (at *place) viewCommand(name string) intent {
 	if name == "all" || name == "" {
-		m.setView("")
-		return m.poll()
+		return viewed("")
 	}
-	if m.world.status.Service(name) == nil {
-		m.say(refusal(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, m.serviceNames()))), "")
-		return nil
+	if at.stats.status.Service(name) == nil {
+		return refused(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, at.stats.serviceNames())))
 	}
-	m.setView(name)
-	return m.poll()
+	return viewed(name)
 }
 
-func (m *model) sortCommand(rest string) tea.Cmd {
-	g := m.pane().grid()
+func (at *place) sortCommand(rest string) intent {
+	g := at.grid()
 	if g == nil {
-		m.say(refusal("this pane has no rows"), "")
-		return nil
+		return refused(noRows)
 	}
 	name, desc := strings.CutPrefix(rest, "-")
 	if g.SortBy(name, desc) {
 		return nil
 	}
 	names, _, _ := g.Sorts()
-	m.say(refusal(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names))), "")
-	return nil
+	return refused(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names)))
 }
 
-// typedAct asks for an act that was typed. One without a target is about what
-// is marked or under the cursor, as a key would be.
-func (m *model) typedAct(req api.Request, everywhere bool) tea.Cmd {
-	act := api.Lookup(req.Act)
-	var hidden []string
-	moved := false
-	filtered := req.Service != "" || req.Backend != "" || req.Client != ""
-	if act.On != api.OnNothing && !filtered {
-		if act.Args != "" && act.Args[0] != '[' && len(req.Targets) == 1 && len(req.Args) == 0 {
-			req.Targets, req.Args = nil, req.Targets // `:weight 5`
-		}
-		if len(req.Targets) == 0 {
-			req.Targets, hidden, moved = m.underCursor(act)
-		}
-	}
-	if req.DryRun {
-		return m.do(&proposal{req: req, act: act, peer: m.peer, everywhere: everywhere})
-	}
-	return m.proposeOn(req, hidden, moved, everywhere)
+// loadTheme reads a theme, and shows it once it has been read.
+func loadTheme(name, dir string) intent {
+	return inBackground(func() tea.Msg {
+		t, err := themes.Load(name, dir)
+		return themeMsg{theme: t, err: err}
+	})
 }
 
-// underCursor is what an act without a target is about.
-func (m *model) underCursor(act *api.Act) (targets, hidden []string, moved bool) {
-	var all []string
-	switch p := m.pane().(type) {
-	case *backendsPane:
-		all, hidden = p.table.Chosen()
-		moved = p.table.JustGone(m.clock())
-	case *queuePane:
-		all, hidden = p.table.Chosen()
-		moved = p.table.JustGone(m.clock())
-		if act.On == api.OnService {
-			return []string{p.now}, nil, false
-		}
-	case *sessionsPane:
-		all, hidden = p.table.Chosen()
-		moved = p.table.JustGone(m.clock())
+// windowLine is what to type for a window.
+func windowLine(rest, peer string) string {
+	line := "tcpctl window"
+	if peer != "" {
+		line += " --peer " + screen.Safe(peer)
 	}
-	for _, t := range all {
-		service, backend := api.SplitTarget(t)
-		switch {
-		case act.On == api.OnService && m.world.status.Service(service) != nil:
-			targets = append(targets, service)
-		case act.On == api.OnBackend && backend != "", act.On == api.OnSession && m.world.status.Service(service) == nil:
-			targets = append(targets, t)
-		}
+	if rest == "" {
+		rest = "SERVICE -- CMD"
 	}
-	return slices.Compact(targets), hidden, moved
+	return line + " " + screen.Safe(rest)
 }

@@ -17,23 +17,16 @@ func commandWords() []string {
 	return words
 }
 
-func (m *model) serviceNames() (names []string) {
-	for _, s := range m.world.status.Services {
-		names = append(names, s.Name)
-	}
-	return names
-}
-
-// complete lists what could stand at the end of a command line, and where the
-// word that is begun there begins.
-func complete(m *model, line string) (from int, words []string) {
+// complete is what could stand at the end of a command line, and where the word
+// that is begun there begins.
+func (at *place) complete(line string) (from int, words []string) {
 	from = strings.LastIndexAny(line, " \t") + 1
 	begun := line[from:]
 	before := strings.Fields(line[:from])
 	if len(before) > 0 && before[0] == "tcpctl" {
 		before = before[1:]
 	}
-	for _, w := range m.candidates(before, begun) {
+	for _, w := range at.candidates(before, begun) {
 		if strings.HasPrefix(w, begun) && w != begun {
 			words = append(words, w)
 		}
@@ -41,7 +34,7 @@ func complete(m *model, line string) (from int, words []string) {
 	return from, words
 }
 
-func (m *model) candidates(before []string, begun string) []string {
+func (at *place) candidates(before []string, begun string) []string {
 	if len(before) == 0 {
 		return commandWords()
 	}
@@ -49,13 +42,13 @@ func (m *model) candidates(before []string, begun string) []string {
 	if act == nil {
 		switch before[0] {
 		case "peer":
-			return m.nodeNames()
+			return at.nodeNames()
 		case "view":
-			return append(m.serviceNames(), "all")
+			return append(at.stats.serviceNames(), "all")
 		case "theme":
 			return themes.Names("")
 		case "sort":
-			if g := m.pane().grid(); g != nil {
+			if g := at.grid(); g != nil {
 				names, _, _ := g.Sorts()
 				return names
 			}
@@ -69,7 +62,7 @@ func (m *model) candidates(before []string, begun string) []string {
 		for _, p := range act.Params {
 			flags = append(flags, "--"+p.Name)
 		}
-		if m.mesh() != nil {
+		if at.mesh() != nil {
 			flags = append(flags, "--peer")
 		}
 		return flags
@@ -77,9 +70,9 @@ func (m *model) candidates(before []string, begun string) []string {
 	last := before[len(before)-1]
 	switch last {
 	case "--peer":
-		return append(m.nodeNames(), "all")
+		return append(at.nodeNames(), "all")
 	case "--service":
-		return m.serviceNames()
+		return at.stats.serviceNames()
 	}
 	if p, ok := act.Param(strings.TrimPrefix(last, "--")); ok && strings.HasPrefix(last, "--") && p.Kind() != api.KindSwitch {
 		if p.Kind() == api.KindDuration {
@@ -93,29 +86,5 @@ func (m *model) candidates(before []string, begun string) []string {
 	if !act.Many && len(before) > 1 {
 		return nil
 	}
-	return m.targetsOf(act)
-}
-
-// targetsOf is what an act could be done to.
-func (m *model) targetsOf(act *api.Act) (targets []string) {
-	switch act.On {
-	case api.OnService:
-		return m.serviceNames()
-	case api.OnBackend:
-		for _, s := range m.world.status.Services {
-			for _, b := range s.Backends {
-				targets = append(targets, s.Name+"/"+b.Name)
-			}
-		}
-	case api.OnSession:
-		for _, w := range m.queuePane().table.Rows() {
-			targets = append(targets, w.ID)
-		}
-		for _, r := range m.sessionsPane().all {
-			if r.Ended == nil && len(targets) < 200 {
-				targets = append(targets, r.ID)
-			}
-		}
-	}
-	return targets
+	return at.stats.targets(act)
 }

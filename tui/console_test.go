@@ -40,9 +40,6 @@ func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *
 	}
 	c := &console{model: m, t: t, engine: engine, now: start}
 	m.clock, m.zone = func() time.Time { return c.now }, time.UTC
-	for _, p := range m.panes {
-		p.bind(m)
-	}
 	c.send(tea.WindowSizeMsg{Width: w, Height: h})
 	c.look()
 	return c
@@ -129,7 +126,7 @@ func (c *console) screen() string {
 	if c.crash != nil {
 		c.t.Fatal(c.crash)
 	}
-	return c.lastBig.Plain()
+	return c.canvas.Plain()
 }
 
 func (c *console) sees(texts ...string) {
@@ -155,7 +152,7 @@ func (c *console) live() {
 	var in, out int64
 	c.engine.change(func(f *fake) { in, out = f.status.Services[0].BytesIn, f.status.Services[0].BytesOut })
 	c.now = end.Add(-5 * time.Minute)
-	c.world.recent, c.world.past = nil, map[string]*history{}
+	c.stats.recent, c.stats.past = nil, map[string]*history{}
 	for i := 300; i >= 0; i-- {
 		at := end.Add(-time.Duration(i) * time.Second)
 		c.now = at

@@ -12,6 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
+// itWouldDoMore is why a confirmation is not enough.
+const itWouldDoMore = "it would do more than when you were asked: look at it again"
+
 // dialog asks for an act with all that it would do, and lets its options be
 // set. It starts on Cancel; where a name has to be typed, no single key does
 // it; what goes wrong is said in it, and it stays.
@@ -83,17 +86,16 @@ func (d *dialog) hint() string {
 	return "y yes   n no   tab next   left/right choose   esc cancel"
 }
 
-func (d *dialog) key(m *model, k tea.KeyMsg) tea.Cmd {
+func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
 		return nil // nobody has read what a paste confirms
 	}
 	key := k.String()
 	if key == "esc" || key == "ctrl+c" {
-		m.pop()
-		if !d.busy {
-			m.show("info", d.p.act.Name+": nothing was done")
+		if d.busy {
+			return closed{}
 		}
-		return nil
+		return closed{d.p.notDone()}
 	}
 	if d.busy {
 		return nil
@@ -108,16 +110,15 @@ func (d *dialog) key(m *model, k tea.KeyMsg) tea.Cmd {
 	case key == "shift+tab" || key == "up":
 		d.step(-1)
 	case key == "enter":
-		return d.enter(m)
+		return d.enter(f)
 	case onButton && (key == "left" || key == "right" || key == "h" || key == "l"):
 		d.at = d.cancel() + d.button() - d.at
 	case onButton && key == "y":
-		return d.confirm(m)
+		return d.confirm(f)
 	case onButton && (key == "n" || key == "q"):
-		m.pop()
-		m.show("info", d.p.act.Name+": nothing was done")
+		return closed{d.p.notDone()}
 	case !onButton:
-		d.edit(m, k)
+		d.edit(f, k)
 	}
 	return nil
 }
@@ -127,14 +128,12 @@ func (d *dialog) step(by int) {
 	d.at = d.first() + (d.at-d.first()+by+n)%n
 }
 
-func (d *dialog) enter(m *model) tea.Cmd {
+func (d *dialog) enter(f *frame) intent {
 	switch {
 	case d.at == d.cancel():
-		m.pop()
-		m.show("info", d.p.act.Name+": nothing was done")
-		return nil
+		return closed{d.p.notDone()}
 	case d.at == d.button(), d.at == 0:
-		return d.confirm(m)
+		return d.confirm(f)
 	}
 	d.step(1)
 	return nil
@@ -142,32 +141,32 @@ func (d *dialog) enter(m *model) tea.Cmd {
 
 // edit changes the option that has the focus, and shows at once what the act
 // would then do.
-func (d *dialog) edit(m *model, k tea.KeyMsg) {
+func (d *dialog) edit(f *frame, k tea.KeyMsg) {
 	d.err = ""
 	if d.at == 0 {
 		d.typing, _ = d.typing.Update(k)
 		return
 	}
-	f := d.fields[d.at-1]
-	if f.words != nil {
+	option := d.fields[d.at-1]
+	if option.words != nil {
 		switch k.String() {
 		case "left", "h":
-			f.at = (f.at + len(f.words) - 1) % len(f.words)
+			option.at = (option.at + len(option.words) - 1) % len(option.words)
 		case "right", "l", " ":
-			f.at = (f.at + 1) % len(f.words)
+			option.at = (option.at + 1) % len(option.words)
 		}
 	} else {
-		f.input, _ = f.input.Update(k)
+		option.input, _ = option.input.Update(k)
 	}
 	if d.read() == nil {
-		m.judgeAgain(d)
+		d.judge(f)
 	}
 }
 
-// judgeAgain works the impact out anew. The focus stays on what it was on,
-// but a dialog never becomes a lesser one than it was.
-func (m *model) judgeAgain(d *dialog) {
-	m.judge(d.p)
+// judge works the impact out again. A dialog stays one, however little the act
+// would now do.
+func (d *dialog) judge(f *frame) {
+	d.p.judge(f)
 	d.p.level = max(d.p.level, api.LevelDialog)
 }
 
@@ -198,19 +197,19 @@ func (d *dialog) read() error {
 	return nil
 }
 
-// confirm does it, if everything is as it was when the operator was asked.
-func (d *dialog) confirm(m *model) tea.Cmd {
+// confirm does it, if all is as it was when the operator was asked.
+func (d *dialog) confirm(f *frame) intent {
 	if err := d.read(); err != nil {
 		d.err = errorText(err)
 		return nil
 	}
-	if why := m.recheck(d.p); why != "" {
+	if why := d.p.recheck(f); why != "" {
 		d.err = why + ": nothing was done; esc, and look again"
 		return nil
 	}
 	before, cut := d.p.level, cutBy(d.p.impact)
-	if m.judgeAgain(d); d.p.level > before || cutBy(d.p.impact) > 2*cut+10 {
-		d.err = "it would do more than when you were asked: look at it again"
+	if d.judge(f); d.p.level > before || cutBy(d.p.impact) > 2*cut+10 {
+		d.err = itWouldDoMore
 		return nil
 	}
 	if d.typed() && strings.TrimSpace(d.typing.Value()) != d.p.word() {
@@ -219,7 +218,7 @@ func (d *dialog) confirm(m *model) tea.Cmd {
 		return nil
 	}
 	d.busy, d.err = true, ""
-	return m.do(d.p)
+	return perform{d.p}
 }
 
 func cutBy(all []api.Impact) (n int) {

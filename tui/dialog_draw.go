@@ -19,12 +19,12 @@ type part struct {
 
 const dialogWidth = 72
 
-func (d *dialog) draw(m *model, c *screen.Canvas) {
+func (d *dialog) draw(f *frame, c *screen.Canvas) {
 	w := dialogWidth
 	if c.W < w+4 {
 		w = c.W
 	}
-	parts := d.parts(m, w-2)
+	parts := d.parts(f, w-2)
 	for len(parts)+2 > c.H {
 		worst := 0
 		for i, p := range parts {
@@ -38,13 +38,13 @@ func (d *dialog) draw(m *model, c *screen.Canvas) {
 		parts = slices.Delete(parts, worst, worst+1)
 	}
 	title := strings.ToUpper(d.p.act.Name[:1]) + strings.TrimSuffix(d.p.question()[1:], "?") + " ?"
-	box := m.window(c, w, len(parts)+2, title, screen.Safe(d.p.requestLine()))
+	box := drawWindow(f, c, w, len(parts)+2, title, screen.Safe(d.p.requestLine()))
 	for y, p := range parts {
 		p.draw(box, y)
 	}
 }
 
-func (d *dialog) parts(m *model, w int) (parts []part) {
+func (d *dialog) parts(f *frame, w int) (parts []part) {
 	const name = 9
 	add := func(prio int, draw func(*screen.Canvas, int)) { parts = append(parts, part{prio, draw}) }
 	blank := func() { add(9, func(*screen.Canvas, int) {}) }
@@ -61,9 +61,9 @@ func (d *dialog) parts(m *model, w int) (parts []part) {
 		}
 	}
 	blank()
-	say(3, "Target", d.targetText(m), themes.Text)
+	say(3, "Target", d.targetText(f), themes.Text)
 	if d.p.peer != "" && !d.p.everywhere {
-		say(2, "Node", screen.Safe(d.p.peer)+", which is not this one: "+m.homeName()+" asks it", themes.Warn)
+		say(2, "Node", screen.Safe(d.p.peer)+", which is not this one: "+f.ownName()+" asks it", themes.Warn)
 	}
 	blank()
 	label := "Effect"
@@ -103,7 +103,7 @@ func (d *dialog) parts(m *model, w int) (parts []part) {
 	return parts
 }
 
-func (d *dialog) targetText(m *model) string {
+func (d *dialog) targetText(f *frame) string {
 	if n := len(d.p.req.Targets); n != 1 {
 		if n == 0 {
 			return "all that the flags name"
@@ -111,7 +111,7 @@ func (d *dialog) targetText(m *model) string {
 		return screen.Safe(fmt.Sprintf("%d, fixed: %s", n, strings.Join(d.p.req.Targets, " ")))
 	}
 	t := d.p.req.Targets[0]
-	if b := m.world.status.Backend(t); b != nil {
+	if b := f.stats.status.Backend(t); b != nil {
 		t = b.Name + " " + b.Addr
 	}
 	return screen.Safe(t) + " (fixed: does not follow the cursor)"

@@ -12,36 +12,36 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// helpBox lists what keys do in a pane, made from the table of keys: with
-// what has been remapped, and why a key does nothing now. Typing searches.
+// helpBox lists what keys do in a pane, made from the table of keys: with what
+// has been remapped, and why a key does nothing now. Typing searches.
 type helpBox struct {
+	pane   string
+	keys   *keymap
 	search textinput.Model
 	top    int
 }
 
-func showHelp(m *model) tea.Cmd {
-	m.push(&helpBox{search: newInput("")})
-	return nil
+func showHelp(at *place) intent {
+	return open{&helpBox{pane: at.pane().name(), keys: at.keys, search: newInput("")}}
 }
 
 func (h *helpBox) hint() string { return "type to search   up/down scroll   esc close" }
 
-func (h *helpBox) key(m *model, k tea.KeyMsg) tea.Cmd {
+func (h *helpBox) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "esc", "ctrl+c", "enter":
-		m.pop()
+		return closed{}
 	case "down":
 		h.top++
 	case "up":
 		h.top--
 	case "pgdown", "ctrl+d":
-		h.top += m.h / 2
+		h.top += f.h / 2
 	case "pgup", "ctrl+u":
-		h.top -= m.h / 2
+		h.top -= f.h / 2
 	case "?":
 		if h.search.Value() == "" {
-			m.pop() // the key that opened it
-			return nil
+			return closed{} // the key that opened it
 		}
 		fallthrough
 	default:
@@ -57,16 +57,16 @@ type helpLine struct {
 }
 
 // lines is the whole help of a pane.
-func (h *helpBox) lines(m *model) (lines []helpLine) {
-	for _, b := range m.keys.in(m.pane().name()) {
+func (h *helpBox) lines(f *frame) (lines []helpLine) {
+	for _, b := range h.keys.in(h.pane) {
 		l := helpLine{keys: showKeys(b.keys), text: b.help, role: themes.Text}
 		if b.act != "" && b.name != "note" {
 			l.text += "   = :" + b.act
 		}
-		if was := m.keys.remapped[b.name]; was != "" {
+		if was := h.keys.remapped[b.name]; was != "" {
 			l.note = "was " + was
 		}
-		if why := b.why(m); why != "" {
+		if why := b.why(f); why != "" {
 			l.role, l.note = themes.KeyOff, strings.TrimPrefix(l.note+", ", ", ")+"off: "+why
 		}
 		lines = append(lines, l)
@@ -83,28 +83,22 @@ func (h *helpBox) lines(m *model) (lines []helpLine) {
 		lines = append(lines, helpLine{keys: ":" + a.Use(), text: text, role: themes.Text})
 	}
 	lines = append(lines, helpLine{}, helpLine{keys: "/", text: "filter: all words have to hold", role: themes.Title})
-	for _, f := range [][2]string{{"word", "in any column"}, {"!word", "in none"}, {"~pgb", "these letters in this order"},
+	for _, term := range [][2]string{{"word", "in any column"}, {"!word", "in none"}, {"~pgb", "these letters in this order"},
 		{"state:down", "in that column"}, {"act>100", "a number: > < >= <= =, with 10k, 30s, 5m"}} {
-		lines = append(lines, helpLine{keys: f[0], text: f[1], role: themes.Text})
+		lines = append(lines, helpLine{keys: term[0], text: term[1], role: themes.Text})
 	}
 	lines = append(lines, helpLine{}, helpLine{keys: "signs", text: "+ up   ~ drain   = maint   ! down   ? first checks   x error   o idle", role: themes.Text})
 	return lines
 }
 
-func (h *helpBox) draw(m *model, c *screen.Canvas) {
-	box := m.window(c, max(c.W-4, 20), max(c.H-3, 4), "Help: "+m.pane().name(), "")
+// rows is the lines that the search finds, wrapped.
+func (h *helpBox) rows(f *frame, keyW, textW int) (rows []helpLine) {
 	want := strings.ToLower(strings.TrimSpace(h.search.Value()))
-	keyW := 18
-	if box.W < 60 {
-		keyW = 10
-	}
-	var rows []helpLine
-	for _, l := range h.lines(m) {
-		if want != "" && !strings.Contains(strings.ToLower(l.keys+" "+l.text+" "+l.note), want) || want != "" && l.keys == "" {
+	for _, l := range h.lines(f) {
+		if want != "" && (l.keys == "" || !strings.Contains(strings.ToLower(l.keys+" "+l.text+" "+l.note), want)) {
 			continue
 		}
-		long := screen.Width(l.keys) > keyW-1
-		if long {
+		if screen.Width(l.keys) > keyW-1 { // a line of its own
 			rows = append(rows, helpLine{keys: l.keys, role: l.role})
 			l.keys = ""
 		}
@@ -112,18 +106,27 @@ func (h *helpBox) draw(m *model, c *screen.Canvas) {
 		if l.note != "" {
 			text += "  (" + l.note + ")"
 		}
-		parts := screen.Wrap(text, box.W-keyW-3)
+		parts := screen.Wrap(text, textW)
 		if len(parts) == 0 {
 			parts = []string{""}
 		}
 		for i, part := range parts {
-			keys := l.keys
 			if i > 0 {
-				keys = ""
+				l.keys = ""
 			}
-			rows = append(rows, helpLine{keys: keys, text: part, role: l.role})
+			rows = append(rows, helpLine{keys: l.keys, text: part, role: l.role})
 		}
 	}
+	return rows
+}
+
+func (h *helpBox) draw(f *frame, c *screen.Canvas) {
+	box := drawWindow(f, c, max(c.W-4, 20), max(c.H-3, 4), "Help: "+h.pane, "")
+	keyW := 18
+	if box.W < 60 {
+		keyW = 10
+	}
+	rows := h.rows(f, keyW, box.W-keyW-3)
 	x := box.Text(2, 0, "search: ", themes.Prompt)
 	drawInput(box, x, 0, max(box.W-x-2, 1), &h.search, true)
 	room := box.H - 2
@@ -141,6 +144,6 @@ func (h *helpBox) draw(m *model, c *screen.Canvas) {
 		box.Text(2, 2, "nothing of that", themes.TextDim)
 	}
 	if h.top+room < len(rows) {
-		box.Fill(box.W-2, box.H-1, 1, m.theme.Glyphs.Down, themes.TextDim)
+		box.Fill(box.W-2, box.H-1, 1, f.theme.Glyphs.Down, themes.TextDim)
 	}
 }

@@ -10,74 +10,77 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// leave asks how to leave, where leaving can mean two things. A console that
-// is attached only leaves: there is no engine here to stop.
-func (m *model) leave() tea.Cmd {
-	if m.cfg.Attached {
-		return m.quit(Detach)
+// leave asks how to leave, where leaving can mean two things. A console that is
+// attached only leaves: there is no engine here to stop.
+func leave(f *frame) intent {
+	if f.cfg.Attached {
+		return ended(Detach)
 	}
-	m.push(&leaveBox{})
-	return nil
+	return open{&leaveBox{}}
 }
 
-func (m *model) quit(o Outcome) tea.Cmd {
-	m.outcome = o
+// ended ends the console.
+type ended Outcome
+
+func (o ended) apply(m *model) tea.Cmd {
+	m.outcome = Outcome(o)
 	return tea.Quit
 }
 
-// leaveBox is asked by q and ctrl+c, however often they are pressed: a
-// process with live sessions never stops without having been told to.
+// leaveBox is asked by q and ctrl+c, however often they are pressed: a process
+// with live sessions stops only when it is told to.
 type leaveBox struct{ at int }
 
-var leaveWords = []string{"cancel", "detach", "stop"}
+var leaveButtons = []struct {
+	text string
+	role themes.Role
+}{{"Cancel (esc)", themes.SafeButton}, {"Detach (d)", themes.Button}, {"Stop (s)", themes.DangerButton}}
 
 func (l *leaveBox) freezes() bool { return true }
 func (l *leaveBox) hint() string  { return "d detach   s stop   esc cancel" }
 func (l *leaveBox) tiny() string  { return "leave? d detach s stop esc" }
 
-func (l *leaveBox) key(m *model, k tea.KeyMsg) tea.Cmd {
+func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
 		return nil
 	}
 	switch k.String() {
 	case "d":
-		return m.quit(Detach)
+		return ended(Detach)
 	case "s":
-		return l.stop(m)
+		return l.stop(f)
 	case "esc", "n", "c":
-		m.pop()
+		return closed{}
 	case "tab", "right", "l", "down":
-		l.at = (l.at + 1) % len(leaveWords)
+		l.at = (l.at + 1) % len(leaveButtons)
 	case "shift+tab", "left", "h", "up":
-		l.at = (l.at + len(leaveWords) - 1) % len(leaveWords)
+		l.at = (l.at + len(leaveButtons) - 1) % len(leaveButtons)
 	case "enter":
 		switch l.at {
 		case 0:
-			m.pop()
+			return closed{}
 		case 1:
-			return m.quit(Detach)
+			return ended(Detach)
 		case 2:
-			return l.stop(m)
+			return l.stop(f)
 		}
 	}
 	return nil
 }
 
 // stop ends the service: the process that runs the console does it.
-func (l *leaveBox) stop(m *model) tea.Cmd {
-	if m.cfg.ReadOnly {
-		m.pop()
-		m.say(refusal("stop: this console is read-only; d detaches"), "")
-		return nil
+func (l *leaveBox) stop(f *frame) intent {
+	if f.cfg.ReadOnly {
+		return closed{refused("stop: this console is read-only; d detaches")}
 	}
-	return m.quit(Stop)
+	return ended(Stop)
 }
 
-func (l *leaveBox) draw(m *model, c *screen.Canvas) {
-	box := m.window(c, dialogWidth, 11, "Leave "+m.homeName()+" ?", "")
+func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
+	box := drawWindow(f, c, dialogWidth, 11, "Leave "+f.ownName()+" ?", "")
 	lines := []struct{ key, text string }{
 		{"d", "detach: close the console, keep serving; tcpctl attach opens it again"},
-		{"s", "stop the service: " + m.stopText()},
+		{"s", "stop the service: " + stopText(f)},
 		{"esc", "stay"},
 	}
 	y := 1
@@ -92,14 +95,12 @@ func (l *leaveBox) draw(m *model, c *screen.Canvas) {
 		}
 	}
 	x := max((box.W-42)/2, 1)
-	for i, w := range []string{"Cancel (esc)", "Detach (d)", "Stop (s)"} {
-		role := []themes.Role{themes.SafeButton, themes.Button, themes.DangerButton}[i]
+	for i, b := range leaveButtons {
+		text := "  " + b.text + "  "
 		if i == l.at {
-			w = "[ " + w + " ]"
-		} else {
-			w = "  " + w + "  "
+			text = "[ " + b.text + " ]"
 		}
-		end := box.Text(x, box.H-2, w, role)
+		end := box.Text(x, box.H-2, text, b.role)
 		if i == l.at {
 			box.Reverse(x, box.H-2, end-x)
 		}
@@ -108,14 +109,14 @@ func (l *leaveBox) draw(m *model, c *screen.Canvas) {
 }
 
 // stopText is the impact of stopping, in a sentence.
-func (m *model) stopText() string {
+func stopText(f *frame) string {
 	if a := api.Lookup("stop"); a != nil {
-		for _, i := range a.Impact(m.home.world.status, &api.Request{Act: "stop", Targets: []string{""}}) {
+		for _, i := range a.Impact(f.own.status, &api.Request{Act: "stop", Targets: []string{""}}) {
 			if len(i.Lines) > 0 {
 				return screen.Safe(i.Lines[0])
 			}
 		}
 	}
-	n := count(m.home.world.status)
+	n := count(f.own.status)
 	return fmt.Sprintf("%s and %s get the grace, then they are reset", screen.Plural(n.active, "session"), screen.Plural(n.waiting, "waiting client"))
 }

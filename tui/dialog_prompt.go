@@ -15,23 +15,22 @@ import (
 type prompt struct {
 	label  string
 	input  textinput.Model
-	done   func(*model, string) tea.Cmd
-	change func(*model, string)
-	cancel func(*model)
+	done   func(string) intent
+	change func(string) // after each key; nil: nothing
+	cancel func()
 
-	// complete gives the words that could stand where the cursor is, and
-	// where the one that is begun there begins.
-	complete func(*model, string) (from int, words []string)
+	// complete gives the words that could stand where the cursor is, and where
+	// the one that is begun there begins.
+	complete func(string) (from int, words []string)
 	words    []string // those that fit, shown above the line
-	before   *typed   // what was typed before
-	back     int      // how far back in it we are
-	draft    string
+	earlier  func() []string
+	back     int    // how far back in the earlier lines
+	draft    string // what was typed before going back
 }
 
-// ask opens a line to type in, with a text to begin with.
-func (m *model) ask(label, text string, done func(*model, string) tea.Cmd) tea.Cmd {
-	m.push(&prompt{label: label, input: newInput(text), done: done})
-	return nil
+// ask asks for a line, with a text to begin with.
+func ask(label, text string, done func(string) intent) intent {
+	return open{&prompt{label: label, input: newInput(text), done: done}}
 }
 
 func (p *prompt) hint() string {
@@ -43,50 +42,47 @@ func (p *prompt) hint() string {
 
 func (p *prompt) tiny() string { return p.label + screen.Safe(p.input.Value()) + "_" }
 
-func (p *prompt) key(m *model, k tea.KeyMsg) tea.Cmd {
+func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "enter":
-		m.pop()
-		return p.done(m, strings.TrimSpace(p.input.Value()))
+		return closed{p.done(strings.TrimSpace(p.input.Value()))}
 	case "esc", "ctrl+c":
-		m.pop()
 		if p.cancel != nil {
-			p.cancel(m)
+			p.cancel()
 		}
-		return nil
+		return closed{}
 	case "tab":
-		p.fillIn(m)
+		p.fillIn()
 		return nil
 	case "up", "down":
 		p.recall(k.String() == "up")
 		return nil
 	case "backspace":
 		if p.input.Value() == "" && p.complete != nil {
-			m.pop() // as in vi: an empty command line goes away
-			return nil
+			return closed{} // as in vi: an empty command line goes away
 		}
 	}
 	p.input, _ = p.input.Update(k)
 	if p.change != nil {
-		p.change(m, p.input.Value())
+		p.change(p.input.Value())
 	}
-	p.suggest(m)
+	p.suggest()
 	return nil
 }
 
-func (p *prompt) suggest(m *model) {
+func (p *prompt) suggest() {
 	if p.complete != nil {
-		_, p.words = p.complete(m, p.input.Value())
+		_, p.words = p.complete(p.input.Value())
 	}
 }
 
 // fillIn completes the word at the end as far as there is one way to go on.
-func (p *prompt) fillIn(m *model) {
+func (p *prompt) fillIn() {
 	if p.complete == nil {
 		return
 	}
 	text := p.input.Value()
-	from, words := p.complete(m, text)
+	from, words := p.complete(text)
 	p.words = words
 	if len(words) == 0 {
 		return
@@ -104,18 +100,19 @@ func (p *prompt) fillIn(m *model) {
 	if len(common) > len(text)-from {
 		p.input.SetValue(text[:from] + common)
 		p.input.CursorEnd()
-		p.suggest(m)
+		p.suggest()
 	}
 }
 
 func (p *prompt) recall(up bool) {
-	if p.before == nil {
+	if p.earlier == nil {
 		return
 	}
 	if p.back == 0 {
 		p.draft = p.input.Value()
 	}
-	n := len(p.before.lines)
+	lines := p.earlier()
+	n := len(lines)
 	if up {
 		p.back = min(p.back+1, n)
 	} else {
@@ -123,13 +120,13 @@ func (p *prompt) recall(up bool) {
 	}
 	text := p.draft
 	if p.back > 0 {
-		text = p.before.lines[n-p.back]
+		text = lines[n-p.back]
 	}
 	p.input.SetValue(text)
 	p.input.CursorEnd()
 }
 
-func (p *prompt) draw(m *model, c *screen.Canvas) {
+func (p *prompt) draw(_ *frame, c *screen.Canvas) {
 	y := max(c.H-2, 0)
 	c.Fill(0, y, c.W, ' ', themes.Text)
 	x := c.Text(1, y, p.label, themes.Prompt)
@@ -140,31 +137,22 @@ func (p *prompt) draw(m *model, c *screen.Canvas) {
 	}
 }
 
-// askFilter narrows the rows while it is typed.
-func askFilter(m *model) tea.Cmd {
-	g := m.pane().grid()
+// askFilter asks for a filter, and applies it while it is typed.
+func askFilter(g grid) intent {
 	old := g.Filter()
-	m.push(&prompt{
+	return open{&prompt{
 		label: "/", input: newInput(old),
-		change: func(_ *model, s string) { g.SetFilter(s) },
-		cancel: func(*model) { g.SetFilter(old) },
-		done:   func(_ *model, s string) tea.Cmd { g.SetFilter(s); return nil },
-	})
-	return nil
+		change: g.SetFilter,
+		cancel: func() { g.SetFilter(old) },
+		done:   func(s string) intent { g.SetFilter(s); return nil },
+	}}
 }
 
-func askNote(m *model) tea.Cmd {
-	return m.ask("note: ", "", func(m *model, s string) tea.Cmd {
+func askNote(*frame) intent {
+	return ask("note: ", "", func(s string) intent {
 		if s == "" {
 			return nil
 		}
-		return m.propose(api.Request{Act: "mark", Args: []string{s}}, nil, false)
+		return wanted{req: api.Request{Act: "mark", Args: []string{s}}}
 	})
-}
-
-func askCommand(m *model) tea.Cmd {
-	p := &prompt{label: ":", input: newInput(""), done: (*model).command, complete: complete, before: &m.typed}
-	p.suggest(m)
-	m.push(p)
-	return nil
 }

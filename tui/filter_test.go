@@ -24,7 +24,7 @@ func TestFilterLanguage(t *testing.T) {
 		"nothing":          "",
 		"act>":             "pg-a pg-b pg-c pg-d soffice",
 	} {
-		p := c.backendsPane()
+		p := c.backends
 		p.table.SetFilter(filter)
 		var names []string
 		for i := range p.table.Len() {

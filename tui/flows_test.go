@@ -89,7 +89,7 @@ func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 	t.Fatal("it never came to that")
 }
 
-func known(m *model) bool { return m.world.known() && len(m.world.journal.entries) > 0 }
+func known(m *model) bool { return m.stats.known() && len(m.stats.journal.entries) > 0 }
 
 func TestFlows(t *testing.T) {
 	dir := t.TempDir()
@@ -99,8 +99,8 @@ func TestFlows(t *testing.T) {
 		steps []any
 		check func(*model, *fake) bool
 	}{
-		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backendsPane().table.Rows()) == 7 }},
-		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *model) bool { return m.world.status.Backend("db-front/pg-a").Drain != nil })},
+		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backends.table.Rows()) == 7 }},
+		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil })},
 			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
 		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
 			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},
@@ -108,12 +108,12 @@ func TestFlows(t *testing.T) {
 			func(_ *model, f *fake) bool {
 				return f.acts()[0].CommandLine() == "tcpctl drain db-front/pg-a --limit 5m --reason 'new kernel'"
 			}},
-		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queuePane().table.Rows()) == 7 }), "/", text("waited>2m"), "enter"},
-			func(m *model, _ *fake) bool { return m.queuePane().table.Len() == 3 }},
-		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queuePane().table.Rows()) == 7 }), "j K y", until(func(m *model) bool { return m.message.text != "" })},
+		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "/", text("waited>2m"), "enter"},
+			func(m *model, _ *fake) bool { return m.queue.table.Len() == 3 }},
+		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "j K y", until(func(m *model) bool { return m.message.text != "" })},
 			func(_ *model, f *fake) bool { return f.acts()[0].CommandLine() == "tcpctl kick s4720" }},
-		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *model) bool { return len(m.sessionsPane().all) == 7 }), "4 4"},
-			func(m *model, _ *fake) bool { return m.sessionsPane().table.Len() == 3 }},
+		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *model) bool { return len(m.stats.sessions.list) == 7 }), "4 4"},
+			func(m *model, _ *fake) bool { return m.sessions.table.Len() == 3 }},
 		{"a theme tried, and left", Config{}, []any{until(known), "t", until(func(m *model) bool { return m.overlay() != nil }), "down", until(func(m *model) bool { return m.theme.Name == "dark" }), "esc"},
 			func(m *model, _ *fake) bool { return m.theme.Name == "default" }},
 		{"a theme chosen by word", Config{}, []any{until(known), ":", text("theme light"), "enter", until(func(m *model) bool { return m.theme.Name == "light" })},
@@ -126,7 +126,7 @@ func TestFlows(t *testing.T) {
 			func(m *model, _ *fake) bool { return len(m.typed.lines) == 3 }},
 		{"help, searched and left", Config{}, []any{until(known), "?", text("drain"), "down esc"}, func(m *model, _ *fake) bool { return m.overlay() == nil }},
 		{"a dry run", Config{}, []any{until(known), ":", text("drain db-front/pg-a --dry-run"), "enter", until(func(m *model) bool { return m.overlay() != nil })},
-			func(m *model, _ *fake) bool { return m.world.status.Backend("db-front/pg-a").Drain == nil }},
+			func(m *model, _ *fake) bool { return m.stats.status.Backend("db-front/pg-a").Drain == nil }},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			engine := edge()
@@ -194,15 +194,15 @@ func TestEventsFollowAndPause(t *testing.T) {
 		c.pass(time.Second)
 	}
 	add("one more")
-	if c.eventsPane().table.CurrentID() != c.world.journal.entries[0].id {
+	if c.events.table.CurrentID() != c.stats.journal.entries[0].id {
 		t.Error("it does not follow")
 	}
 	c.press("j j")
-	id := c.eventsPane().table.CurrentID()
+	id := c.events.table.CurrentID()
 	add("and another")
 	add("and a third")
 	c.sees("paused +2")
-	if got := c.eventsPane().table.CurrentID(); got != id {
+	if got := c.events.table.CurrentID(); got != id {
 		t.Errorf("the cursor went from %s to %s", id, got)
 	}
 	c.press("g")
@@ -286,7 +286,7 @@ func TestCommandLine(t *testing.T) {
 	c.carry(c.command("resume db-front --rate 50/s"))
 	c.did("tcpctl weight db-front/pg-a 50 --reason 'half of it'", "tcpctl weight db-front/pg-a 7")
 
-	from, words := complete(c.model, "drain db-front/pg-a --th")
+	from, words := c.complete("drain db-front/pg-a --th")
 	if from != 20 || strings.Join(words, " ") != "--then" {
 		t.Errorf("completes to %d %q", from, words)
 	}

@@ -1,27 +1,91 @@
 package tui
 
 import (
+	"slices"
+	"time"
+
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// emptyText says why a pane is empty, and what to do about it.
-func emptyText(c *screen.Canvas, m *model, texts ...string) {
-	y := 0
-	if c.H > 5 {
-		y = 1
+// look is how the console shows things, whichever engine they are of.
+type look struct {
+	cfg   Config
+	clock func() time.Time
+	zone  *time.Location
+	theme *themes.Theme
+	w, h  int
+	zoom  bool
+}
+
+// frame is what panes and dialogs are drawn from, and what their keys decide by:
+// the engine that is looked at, and how it is shown. They only read it; what they
+// want changed they return as an intent.
+type frame struct {
+	*look
+	stats *stats // of the engine that is looked at
+	own   *stats // of the console's own engine, which knows the other nodes
+	peer  string // the node that is looked at; "" is the console's own
+	view  string // the service that is looked at; "" is all
+}
+
+// now is the engine's clock, or ours until it is known.
+func (f *frame) now() time.Time {
+	if f.stats.known() {
+		return f.stats.now()
 	}
-	if !m.world.known() {
-		texts = []string{"Asking the engine."}
+	return f.clock()
+}
+
+// at writes a time of day.
+func (f *frame) at(t time.Time) string { return t.In(f.zone).Format("15:04:05") }
+
+// staleFor is how old what is shown is, 0 as long as it is fresh.
+func (f *frame) staleFor() time.Duration {
+	if !f.stats.known() {
+		return 0
 	}
-	for i, text := range texts {
-		role := themes.TextDim
-		if i == 0 {
-			role = themes.Text
-		}
-		for _, line := range screen.Wrap(text, c.W-4) {
-			c.Text(2, y, line, role)
-			y++
-		}
+	if age := f.clock().Sub(f.stats.at); age > staleAfter {
+		return age
 	}
+	return 0
+}
+
+// nextService is the service after one, "" between the last and the first where
+// all is a choice.
+func (f *frame) nextService(now string, all bool) string {
+	names := f.stats.serviceNames()
+	if all {
+		names = append([]string{""}, names...)
+	}
+	if len(names) == 0 {
+		return now
+	}
+	return names[(slices.Index(names, now)+1)%len(names)]
+}
+
+// planIsFresh reports whether there is a plan to be seen: one that runs, or that
+// ended not long ago.
+func (f *frame) planIsFresh() bool {
+	plan := f.stats.plan()
+	return plan != nil && (!hasEnded(plan) || f.stats.isReported(plan) && f.now().Sub(f.stats.report.Ended) < reportStays)
+}
+
+// away reports whether another node is looked at.
+func (f *frame) away() bool { return f.peer != "" }
+
+// ownName is the name of the console's own node.
+func (f *frame) ownName() string {
+	if f.own.known() && f.own.status.Node.Name != "" {
+		return screen.Safe(f.own.status.Node.Name)
+	}
+	return screen.Safe(f.cfg.Instance)
+}
+
+// nodeName is the name of the node that is looked at.
+func (f *frame) nodeName() string {
+	if f.away() {
+		return screen.Safe(f.peer)
+	}
+	return f.ownName()
 }

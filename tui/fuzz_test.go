@@ -151,7 +151,7 @@ func FuzzCommandLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		c := newConsole(t, edge(), 80, 24)
-		complete(c.model, line)
+		c.complete(line)
 		c.carry(c.command(line))
 		exact(t, c, c.screen())
 		// What is understood is written again as the same words.
@@ -179,7 +179,7 @@ func FuzzFilter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		c := newConsole(t, edge(), 80, 24)
-		c.backendsPane().table.SetFilter(s)
+		c.backends.table.SetFilter(s)
 		exact(t, c, c.screen())
 	})
 }

@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	tea "github.com/charmbracelet/bubbletea"
-
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// binding is one thing that keys do: the key line, the help and the remapping
-// are all made from the table of them.
+// binding is what some keys do: the key line, the help and the remapping are all
+// made from the table of bindings.
 type binding struct {
 	name  string   // in [console.keys]
 	keys  []string // as Bubble Tea names them
@@ -21,23 +19,23 @@ type binding struct {
 	act   string // the act of the engine that it asks for, "" none
 	weak  bool   // a pane may have the key for something of its own
 
-	off func(*model) string // why it does nothing here and now; "" when it works
-	run func(*model) tea.Cmd
+	off func(*frame) string // why it does nothing here and now; "" when it works
+	run func(*frame) intent
 }
 
-// why a binding does nothing now: its own reason, or that its act is not
-// offered, or that nothing may be changed.
-func (b *binding) why(m *model) string {
+// why says why a binding does nothing now: its act is not offered, nothing may be
+// changed, or a reason of its own. "" is that it works.
+func (b *binding) why(f *frame) string {
 	if b.act != "" {
 		if api.Lookup(b.act) == nil {
 			return "this engine does not offer it"
 		}
-		if m.cfg.ReadOnly {
+		if f.cfg.ReadOnly {
 			return "read-only"
 		}
 	}
 	if b.off != nil {
-		return b.off(m)
+		return b.off(f)
 	}
 	return ""
 }
@@ -71,7 +69,7 @@ func (k *keymap) find(pane, key string) *binding {
 	return nil
 }
 
-// keyNames are the keys that we write otherwise than Bubble Tea does.
+// keyNames are the keys that are written otherwise than Bubble Tea does.
 var keyNames = map[string]string{"space": " ", "ctrl+space": "ctrl+@"}
 
 // keyName is a key as people write it.
@@ -95,8 +93,8 @@ func showKeys(keys []string) string {
 // newKeymap applies [console.keys]: action = "key", or several with spaces
 // between them. An action that is not there, and a key that would do two
 // things in one pane, are errors that name them.
-func newKeymap(panes []pane, remap map[string]string) (*keymap, error) {
-	k := &keymap{global: globalKeys(), panes: map[string][]*binding{}, remapped: map[string]string{}}
+func newKeymap(at *place, panes []pane, remap map[string]string) (*keymap, error) {
+	k := &keymap{global: globalKeys(at), panes: map[string][]*binding{}, remapped: map[string]string{}}
 	all := map[string][]*binding{}
 	add := func(bs []*binding) {
 		for _, b := range bs {
@@ -157,14 +155,14 @@ func (k *keymap) unique(pane string) error {
 	return nil
 }
 
-// CheckKeys tells what is wrong with a [console.keys] table, before there is
-// a console: see Config.Keys.
+// CheckKeys reports what is wrong with a [console.keys] table; see Config.Keys.
+// It needs no console.
 func CheckKeys(remap map[string]string) error {
-	_, err := newKeymap(newPanes(), remap)
+	_, err := newKeymap(nil, newPanes(), remap)
 	return err
 }
 
-// nearest names the nearest of the names that there are, when one is near.
+// nearest asks whether the nearest of names was meant, when one is near.
 func nearest(name string, names []string) string {
 	best, least := "", len(name)/2+2
 	for _, n := range names {

@@ -9,7 +9,7 @@ import (
 
 func TestKeyTable(t *testing.T) {
 	panes := newPanes()
-	k, err := newKeymap(panes, nil)
+	k, err := newKeymap(nil, panes, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,14 +122,3 @@ func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackP
 	s.main.H = y - body.Y
 	return s
 }
-
-// isShown reports whether a pane is on the screen, in whatever form.
-func (m *model) isShown(pane int) bool {
-	switch shapeOf(m.w, m.h) {
-	case shapeGrid:
-		return planGrid(m.w, m.h, m.focus, m.zoom, m.planPane().fresh(m)).panes[pane].H > 0
-	case shapeStack:
-		return m.focus == pane || pane == paneQueue && !m.zoom
-	}
-	return m.focus == pane
-}

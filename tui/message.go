@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// message is the one line that the console says something in. It stays until
-// it is dismissed or another one comes; all are kept in Events.
+// message is the line in which the console says something. It stays until it is
+// dismissed or another one comes.
 type message struct {
 	text string
 	role themes.Role
 }
 
-// refusal is a thing that the console itself will not do.
+// refusal is an error of the console itself: what it will not do.
 func refusal(text string) error { return &api.Error{Text: text} }
 
-// say shows an error, or a text when err is nil, and keeps it.
+// say shows an error, or a text when err is nil, and keeps it in Events.
 func (m *model) say(err error, text string) {
 	level := proxy.LevelInfo
 	if err != nil {
@@ -31,8 +31,8 @@ func (m *model) say(err error, text string) {
 // note shows a line and keeps it in Events.
 func (m *model) note(level, text string) {
 	m.show(level, text)
-	m.world.journal.note(m.engineNow(), level, text)
-	m.eventsPane().refresh(m)
+	m.stats.journal.note(m.now(), level, text)
+	m.events.refresh(&m.frame)
 }
 
 // show shows a line that is kept elsewhere: the engine's own events.
@@ -55,7 +55,7 @@ func (m *model) dismiss() {
 	m.changed()
 }
 
-// errorText is an error as a person reads it, with what to try next.
+// errorText is an error with what to try next.
 func errorText(err error) string {
 	var e *api.Error
 	if errors.As(err, &e) && e.Hint != "" {

@@ -12,23 +12,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// model is the console: what it shows, and what keys do. It asks the engine
-// in commands only, and never waits.
+// model is the console: the place that is looked at, what stands before its
+// panes, and the screen as it was drawn last. It asks the engine in commands
+// only, and never waits.
 type model struct {
-	cfg   Config
-	ctx   context.Context
-	clock func() time.Time
-	zone  *time.Location
-
+	ctx    context.Context
 	*place        // what is looked at now
 	home   *place // the console's own engine
-	focus  int
-	zoom   bool
 
-	theme      *themes.Theme
 	palette    *screen.Palette
 	profile    termenv.Profile
-	themeStamp string // of its files, when it was read
+	themeStamp string // of the theme's files, when it was read
 	ascii      bool
 	plain      bool
 
@@ -39,38 +33,36 @@ type model struct {
 
 	blurred bool
 	stale   bool
-	second  int64 // the last that was drawn, of STALE's count
+	second  int64 // of STALE's age, as it was drawn last
 
-	w, h    int
 	version uint64 // changes when there is something to draw
 	drawn   uint64
 	last    string
-	lastBig *screen.Canvas
+	canvas  *screen.Canvas
 
 	out     func(string) error // writes to the terminal beside the renderer
 	outcome Outcome
 	crash   error
 }
 
-// newModel makes a console that knows nothing yet.
+// newModel makes a console that has not asked anything yet.
 func newModel(ctx context.Context, cfg Config) (*model, error) {
-	m := &model{
-		cfg: cfg, ctx: ctx, clock: time.Now, zone: time.Local,
-		theme: cfg.Theme, profile: termenv.TrueColor, version: 1,
-	}
-	if m.theme == nil {
+	m := &model{ctx: ctx, profile: termenv.TrueColor, version: 1}
+	theme := cfg.Theme
+	if theme == nil {
 		t, err := themes.Load("", "")
 		if err != nil {
 			return nil, err
 		}
-		m.theme = t
+		theme = t
 	}
-	m.setTheme(m.theme)
 	var err error
-	if m.place, err = m.newPlace("", cfg.Source); err != nil {
+	f := frame{look: &look{cfg: cfg, clock: time.Now, zone: time.Local}}
+	if m.place, err = newPlace(ctx, f, cfg.Source, nil); err != nil {
 		return nil, err
 	}
 	m.home = m.place
+	m.setTheme(theme)
 	m.typed.load(cfg.History)
 	return m, nil
 }
@@ -92,7 +84,7 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 		m.frozen = nil
-		m.backendsPane().refresh(m)
+		m.backends.refresh(&m.frame)
 		m.changed()
 	case tea.FocusMsg:
 		m.blurred = false
@@ -117,9 +109,28 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	return m, nil
 }
 
-// burst takes letters apart that came in one read, as they do over a slow
-// line. Those after one that opened a question are dropped: nobody can have
-// read it when they were pressed.
+// View runs after every message; what has not changed is not drawn again.
+func (m *model) View() (s string) {
+	if m.w <= 0 || m.h <= 0 || m.crash != nil {
+		return ""
+	}
+	if m.drawn == m.version {
+		return m.last
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			m.crash = panicked(r) // the next Update ends the console
+			s = ""
+		}
+	}()
+	m.canvas = m.paint()
+	m.last, m.drawn = m.canvas.Styled(m.palette), m.version
+	return m.last
+}
+
+// burst takes letters apart that came in one read, as they do over a slow line.
+// Those after one that opened a question are dropped: they were pressed before
+// anyone could read it.
 func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	if k.Type != tea.KeyRunes || k.Paste || k.Alt || len(k.Runes) < 2 {
 		return m.key(k)
@@ -139,33 +150,25 @@ func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// asking reports whether a question is open.
-func (m *model) asking() bool {
-	o, ok := m.overlay().(interface{ freezes() bool })
-	return ok && o.freezes()
-}
-
-// key goes to what is before the panes, then to the pane, then to all.
+// key goes to what is before the panes, then to the pane, then to all of them.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.changed()
 	if o := m.overlay(); o != nil {
-		return o.key(m, k)
+		return m.carryOut(o.key(&m.frame, k))
 	}
 	if k.Paste {
-		return nil // a paste is no row of keys
+		return nil // a paste is not a series of keys
 	}
 	b := m.keys.find(m.pane().name(), k.String())
 	if b == nil {
 		return nil
 	}
-	if why := b.why(m); why != "" {
+	if why := b.why(&m.frame); why != "" {
 		m.say(api.AsError(refusal(b.help+": "+why)), "")
 		return nil
 	}
-	return b.run(m)
+	return m.carryOut(b.run(&m.frame))
 }
-
-func (m *model) pane() pane { return m.panes[m.focus] }
 
 func (m *model) overlay() overlay {
 	if n := len(m.over); n > 0 {
@@ -174,7 +177,11 @@ func (m *model) overlay() overlay {
 	return nil
 }
 
-func (m *model) push(o overlay) { m.over = append(m.over, o) }
+// asking reports whether a question is open.
+func (m *model) asking() bool {
+	o, ok := m.overlay().(interface{ freezes() bool })
+	return ok && o.freezes()
+}
 
 // pop closes what is before the panes.
 func (m *model) pop() {
@@ -187,6 +194,19 @@ func (m *model) pop() {
 // changed says that there is something else to draw.
 func (m *model) changed() { m.version++ }
 
+// refresh has all panes take what they show from the frame.
+func (m *model) refresh() {
+	for _, p := range m.panes {
+		p.refresh(&m.frame)
+	}
+	m.changed()
+}
+
+func (m *model) refreshPane(pane int) {
+	m.panes[pane].refresh(&m.frame)
+	m.changed()
+}
+
 func (m *model) setTheme(t *themes.Theme) {
 	if m.ascii {
 		t = t.WithASCII()
@@ -196,37 +216,4 @@ func (m *model) setTheme(t *themes.Theme) {
 	m.changed()
 }
 
-func (m *model) focusOn(i int) tea.Cmd {
-	m.focus = i
-	return m.poll()
-}
-
-// choosePane goes to a pane; there already, it goes to its next tab.
-func (m *model) choosePane(i int) tea.Cmd {
-	if m.focus == i {
-		m.pane().turn(m)
-	}
-	return m.focusOn(i)
-}
-
-func (m *model) toggleZoom() tea.Cmd {
-	m.zoom = !m.zoom
-	return m.poll()
-}
-
-func (m *model) redraw() tea.Cmd {
-	m.lastBig, m.last, m.drawn = nil, "", 0
-	for i := range m.shown {
-		m.shown[i] = picture{}
-	}
-	return tea.ClearScreen
-}
-
-// setView narrows the panes to one service; "" is all of them.
-func (m *model) setView(service string) {
-	m.view = service
-	for _, p := range m.panes {
-		p.refresh(m)
-	}
-	m.changed()
-}
+var _ tea.Model = (*model)(nil)

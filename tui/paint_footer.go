@@ -1,14 +1,12 @@
 package tui
 
 import (
-	"strings"
-
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// messageLine is where the message stands: above the keys, or in their place
-// where there is no other.
+// messageLine is the line of the message: above the keys, or in their place where
+// there is no other.
 func messageLine(h int) int {
 	if h < 8 {
 		return h - 1
@@ -22,10 +20,7 @@ func (m *model) drawMessage(c *screen.Canvas) {
 	}
 	y := messageLine(c.H)
 	c.Fill(0, y, c.W, ' ', themes.Text)
-	hint := "[esc] dismiss"
-	if b := m.bindingNamed("dismiss"); b != nil {
-		hint = "[" + keyName(b.keys[0]) + "] dismiss"
-	}
+	hint := "[" + m.keyOf("dismiss", "esc") + "] dismiss"
 	room := c.W - 4
 	if c.W >= 60 {
 		room -= screen.Width(hint) + 2
@@ -35,7 +30,7 @@ func (m *model) drawMessage(c *screen.Canvas) {
 	c.Text(3, y, screen.Cut(m.message.text, max(room, 0)), m.message.role)
 }
 
-// drawKeys is the line of keys that work here and now.
+// drawKeys draws the line of keys that work here and now.
 func (m *model) drawKeys(c *screen.Canvas) {
 	y := c.H - 1
 	if m.message.text != "" && messageLine(c.H) == y {
@@ -50,7 +45,7 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	var must, rest []*binding
 	for _, b := range m.keys.in(m.pane().name()) {
 		switch {
-		case b.label == "" || b.why(m) != "":
+		case b.label == "" || b.why(&m.frame) != "":
 		case b.name == "help" || b.name == "quit":
 			must = append(must, b)
 		default:
@@ -79,19 +74,13 @@ func (m *model) drawKeys(c *screen.Canvas) {
 
 func labelWidth(b *binding) int { return screen.Width(keyName(b.keys[0])) + 1 + screen.Width(b.label) }
 
-func (m *model) bindingNamed(name string) *binding {
-	for _, b := range m.keys.in(m.pane().name()) {
+// keyOf is the first key of an action in the pane that has the keys, or else,
+// where a key of the pane's own has taken its place, another one.
+func (at *place) keyOf(name, other string) string {
+	for _, b := range at.keys.in(at.pane().name()) {
 		if b.name == name {
-			return b
+			return keyName(b.keys[0])
 		}
 	}
-	return nil
-}
-
-// keysOf is an action's keys as people write them.
-func (m *model) keysOf(name string) string {
-	if b := m.bindingNamed(name); b != nil {
-		return strings.Fields(showKeys(b.keys))[0]
-	}
-	return ""
+	return other
 }

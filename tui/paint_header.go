@@ -9,19 +9,19 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawHeader is the line that is always there.
-func (m *model) drawHeader(c *screen.Canvas) {
-	n := count(m.world.status)
-	st := m.world.status
+// drawHeader draws the line that is always there.
+func drawHeader(f *frame, c *screen.Canvas) {
+	n := count(f.stats.status)
+	st := f.stats.status
 	live, liveRole := "LIVE", themes.Live
-	switch age := m.staleFor(); {
-	case !m.world.known():
+	switch age := f.staleFor(); {
+	case !f.stats.known():
 		live, liveRole = "WAIT", themes.Warn
 	case age > 0:
 		live, liveRole = "STALE "+staleText(age), themes.Stale
 	}
 	rw, rwRole := "RW", themes.Header
-	if m.cfg.ReadOnly {
+	if f.cfg.ReadOnly {
 		rw, rwRole = "RO", themes.ReadOnly
 	}
 	upRole := themes.Header
@@ -36,74 +36,69 @@ func (m *model) drawHeader(c *screen.Canvas) {
 		queueRole = themes.Warn
 	}
 	up := fmt.Sprintf("UP %d/%d", n.up, n.backends)
-	e := m.theme.Glyphs.Ellipsis
+	e := f.theme.Glyphs.Ellipsis
 	var list []screen.Segment
 	add := func(text string, role themes.Role, prio, gap int) {
 		list = append(list, screen.Segment{Text: text, Role: role, Prio: prio, Gap: gap})
 	}
 	if c.W < 80 {
-		add(screen.Middle(m.where(), 12, e), m.whereRole(), 5, 1)
+		node, nodeRole := nodeText(f)
+		add(screen.Middle(node, 12, e), nodeRole, 5, 1)
 		add(live, liveRole, 1, 1)
 		add(rw, rwRole, 4, 1)
 		add(up, upRole, 2, 2)
 		add("Q "+screen.Count(float64(n.waiting)), queueRole, 3, 2)
-		add(m.at(m.engineNow()), themes.TextDim, 6, 2)
+		add(f.at(f.now()), themes.TextDim, 6, 2)
 		screen.Segments(c, 0, list)
 		return
 	}
 	add("tcpctl", themes.TextDim, 7, 1)
-	add(screen.Middle(m.homeName(), 20, e), themes.Title, 2, 2)
-	if m.away() {
-		add(screen.Middle(m.where(), 22, e), m.whereRole(), 1, 1)
+	add(screen.Middle(f.ownName(), 20, e), themes.Title, 2, 2)
+	if f.away() {
+		node, nodeRole := nodeText(f)
+		add(screen.Middle(node, 22, e), nodeRole, 1, 1)
 	} else {
-		add(screen.Middle(screen.Safe(m.cfg.Where), whereWidth(c.W), e), themes.TextDim, 9, 1)
+		add(screen.Middle(screen.Safe(f.cfg.Where), whereWidth(c.W), e), themes.TextDim, 9, 1)
 	}
 	add(live, liveRole, 1, 3)
-	add(m.at(m.engineNow()), themes.Header, 3, 1)
+	add(f.at(f.now()), themes.Header, 3, 1)
 	add(rw, rwRole, 2, 3)
 	add(up, upRole, 1, 3)
 	add("QUEUE "+screen.Count(float64(n.waiting)), queueRole, 1, 3)
-	peers, peersRole := m.peersText()
+	peers, peersRole := peersText(f)
 	add(peers, peersRole, 8, 3)
 	if h := st.Node.ConfigHash; h != "" {
 		add("cfg "+screen.Cut(screen.Safe(h), 6), themes.TextDim, 10, 3)
 	}
 	if !st.Node.Started.IsZero() {
-		add("up "+screen.Clock(m.world.now().Sub(st.Node.Started)), themes.TextDim, 11, 3)
+		add("up "+screen.Clock(f.stats.now().Sub(st.Node.Started)), themes.TextDim, 11, 3)
 	}
 	if v := st.Node.Version; v != "" {
 		add(screen.Cut(screen.Safe(v), 14), themes.TextDim, 13, 3)
 	}
-	add("theme "+screen.Safe(m.theme.Name), themes.TextDim, 12, 3)
+	add("theme "+screen.Safe(f.theme.Name), themes.TextDim, 12, 3)
 	screen.Segments(c, 0, list)
 }
 
-// where is the node that is looked at: behind an arrow when it is not the
+// nodeText is the node that is looked at: behind an arrow when it is not the
 // console's own, so that nobody drains the wrong one.
-func (m *model) where() string {
-	if m.away() {
-		return "> " + m.placeName()
+func nodeText(f *frame) (string, themes.Role) {
+	if f.away() {
+		return "> " + f.nodeName(), themes.Warn
 	}
-	return m.homeName()
+	return f.ownName(), themes.Title
 }
 
-func (m *model) whereRole() themes.Role {
-	if m.away() {
-		return themes.Warn
-	}
-	return themes.Title
-}
-
-// peersText is how many nodes are there, of how many, this one with them.
-func (m *model) peersText() (string, themes.Role) {
-	here, all := m.countNodes()
+// peersText is how many nodes are alive, of how many, this one among them.
+func peersText(f *frame) (string, themes.Role) {
+	alive, all := f.countNodes()
 	switch {
 	case all == 0:
 		return "PEERS -", themes.TextDim
-	case here < all:
-		return fmt.Sprintf("PEERS %d/%d", here, all), themes.Warn
+	case alive < all:
+		return fmt.Sprintf("PEERS %d/%d", alive, all), themes.Warn
 	}
-	return fmt.Sprintf("PEERS %d/%d", here, all), themes.Header
+	return fmt.Sprintf("PEERS %d/%d", alive, all), themes.Header
 }
 
 func whereWidth(w int) int {
@@ -113,28 +108,28 @@ func whereWidth(w int) int {
 	return 34
 }
 
-// drawTabs is the row of panes, and what is narrowed. That rows are hidden by
-// a filter must be seen; that all services are, need not.
-func (m *model) drawTabs(c *screen.Canvas, y int) {
+// drawTabs draws the row of panes, the filter and the view. That a filter hides
+// rows must be seen; that all services are shown need not.
+func (at *place) drawTabs(c *screen.Canvas, y int) {
 	filter := ""
-	if g := m.pane().grid(); g != nil && g.Filter() != "" {
+	if g := at.grid(); g != nil && g.Filter() != "" {
 		shown, all, _, _ := g.Counts()
 		filter = fmt.Sprintf("filter: %s  %d of %d", screen.Safe(g.Filter()), shown, all)
 	}
 	view := "view: all"
-	if m.view != "" {
-		view = "view: " + screen.Safe(m.view)
+	if at.view != "" {
+		view = "view: " + screen.Safe(at.view)
 	}
-	tabs := m.tabs(c.W < 76)
+	tabs := at.tabs(c.W < 76)
 	fits := func(note string) bool { return 1+tabsWidth(tabs)+screen.Width(note)+1 <= c.W }
 	if filter != "" && !fits(filter) {
-		tabs = m.tabs(true) // the digit is enough to go there
+		tabs = at.tabs(true) // the digit is enough to go there
 	}
 	note, role := filter, themes.Match
 	if both := strings.TrimSpace(filter + "   " + view); fits(both) {
 		note = both
 	}
-	if filter == "" && m.view == "" {
+	if filter == "" && at.view == "" {
 		role = themes.TextDim
 	}
 	x := 1
@@ -149,14 +144,14 @@ func (m *model) drawTabs(c *screen.Canvas, y int) {
 }
 
 // tabs are the panes' names, or in short the digits of all but one.
-func (m *model) tabs(short bool) (list []screen.Segment) {
-	for i, p := range m.panes {
+func (at *place) tabs(short bool) (list []screen.Segment) {
+	for i, p := range at.panes {
 		text := fmt.Sprintf("%d %s", i+1, p.name())
-		if b := p.badge(m); b != "" {
+		if b := p.badge(&at.frame); b != "" {
 			text += " " + b
 		}
 		switch {
-		case i == m.focus:
+		case i == at.focus:
 			list = append(list, screen.Segment{Text: "[" + text + "] ", Role: themes.Title})
 		case short:
 			list = append(list, screen.Segment{Text: fmt.Sprintf("%d  ", i+1), Role: themes.TextDim})

@@ -11,22 +11,22 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawThroughput draws bytes in above and bytes out below the line of time,
-// with what operators did as letters under it.
-func (m *model) drawThroughput(c *screen.Canvas) {
+// drawThroughput draws bytes in above and bytes out below the time line, with
+// the acts of operators as letters under it.
+func drawThroughput(f *frame, c *screen.Canvas) {
 	const axis, legend, texts = 6, 11, 3
-	g := &m.theme.Glyphs
-	h := m.world.history(m.view)
+	g := &f.theme.Glyphs
+	h := f.stats.history(f.view)
 	gw := c.W - axis - 2 - legend
 	rows := c.H - 1 - texts
 	if gw < 8 || rows < 2 {
-		m.drawCounters(c)
+		drawCounters(f, c)
 		return
 	}
 	up := (rows + 1) / 2
 	n := gw * screen.PerCell(g.Graph)
-	in := h.rates(n, m.engineNow(), func(p *point) int64 { return p.in })
-	out := h.rates(n, m.engineNow(), func(p *point) int64 { return p.out })
+	in := h.rates(n, f.now(), func(p *point) int64 { return p.in })
+	out := h.rates(n, f.now(), func(p *point) int64 { return p.out })
 	mostIn, mostOut := most(in), most(out)
 	scaleIn, scaleOut := screen.RoundUp(max(mostIn, 1)), screen.RoundUp(max(mostOut, 1))
 
@@ -37,11 +37,11 @@ func (m *model) drawThroughput(c *screen.Canvas) {
 	}
 	c.Fill(axis+1, up, 1, g.Ticks[2], themes.GraphAxis)
 	c.Fill(axis+2, up, gw, g.Ticks[1], themes.GraphAxis)
-	m.axisLabel(c, 0, scaleIn)
-	m.axisLabel(c, up, 0)
-	m.axisLabel(c, rows, scaleOut)
+	drawAxisLabel(f, c, 0, scaleIn)
+	drawAxisLabel(f, c, up, 0)
+	drawAxisLabel(f, c, rows, scaleOut)
 
-	flow := m.world.flows[m.view]
+	flow := f.stats.flows[f.view]
 	x := axis + 2 + gw + 1
 	c.Text(x, 0, "in", themes.GraphIn)
 	c.Text(x, 1, screen.Bytes(flow.in)+"/s", themes.Text)
@@ -51,26 +51,26 @@ func (m *model) drawThroughput(c *screen.Canvas) {
 	c.Text(x, up+3, "max "+screen.Bytes(mostOut), themes.TextDim)
 
 	line := c.Sub(axis+2, rows+1, gw, 1)
-	m.drawTicks(line)
-	whereFree(line, 0, "-5m")
-	whereFree(line, gw-3, "now")
-	m.drawCounters(c.Sub(0, rows+2, c.W, c.H-rows-2))
+	drawTicks(f, line)
+	textIfFree(line, 0, "-5m")
+	textIfFree(line, gw-3, "now")
+	drawCounters(f, c.Sub(0, rows+2, c.W, c.H-rows-2))
 }
 
-func (m *model) axisLabel(c *screen.Canvas, y int, v float64) {
+func drawAxisLabel(f *frame, c *screen.Canvas, y int, v float64) {
 	c.Right(6, y, screen.Bytes(v), themes.TextDim)
 	if v > 0 {
-		c.Fill(7, y, 1, m.theme.Glyphs.Ticks[0], themes.GraphAxis)
+		c.Fill(7, y, 1, f.theme.Glyphs.Ticks[0], themes.GraphAxis)
 	}
 }
 
-// drawTicks puts what operators did on the line of time: the first letter of
-// the act, and M for a note.
-func (m *model) drawTicks(c *screen.Canvas) {
+// drawTicks draws the acts of operators on the time line: the first letter of
+// each, and M for a note.
+func drawTicks(f *frame, c *screen.Canvas) {
 	step := historySpan / time.Duration(max(c.W, 1))
-	end := rasterEnd(m.engineNow(), step)
-	for _, e := range m.world.journal.entries {
-		if e.Kind != proxy.EventOperator && e.Kind != proxy.EventMark || m.view != "" && e.Service != "" && e.Service != m.view {
+	end := rasterEnd(f.now(), step)
+	for _, e := range f.stats.journal.entries {
+		if e.Kind != proxy.EventOperator && e.Kind != proxy.EventMark || f.view != "" && e.Service != "" && e.Service != f.view {
 			continue
 		}
 		back := int(end.Sub(e.Time) / step)
@@ -81,8 +81,8 @@ func (m *model) drawTicks(c *screen.Canvas) {
 	}
 }
 
-// whereFree writes a label, unless something more important stands there.
-func whereFree(c *screen.Canvas, x int, label string) {
+// textIfFree writes a label, unless something more important stands there.
+func textIfFree(c *screen.Canvas, x int, label string) {
 	for i := range len(label) {
 		if x+i >= c.W || c.Row(0)[x+i].Rune != ' ' {
 			return
@@ -102,9 +102,9 @@ func tickLetter(e *entry) rune {
 	return '>'
 }
 
-// drawCounters says in words what the graph does not.
-func (m *model) drawCounters(c *screen.Canvas) {
-	h := m.world.history(m.view)
+// drawCounters writes what the graph does not show.
+func drawCounters(f *frame, c *screen.Canvas) {
+	h := f.stats.history(f.view)
 	then, now, dt := h.since(rateSpan * 10)
 	per := func(a, b int64) string {
 		if dt <= 0 {
@@ -116,22 +116,22 @@ func (m *model) drawCounters(c *screen.Canvas) {
 	c.Text(1, 1, fmt.Sprintf("failed %s/s   refused %s/s   gave up %s/s", per(now.failed, then.failed), per(now.rejected, then.rejected), per(now.gaveUp, then.gaveUp)), themes.TextDim)
 }
 
-// sparkLine is the same on one line, for screens without room for a graph.
-func (m *model) sparkLine(c *screen.Canvas, y int) {
-	flow := m.world.flows[m.view]
-	h := m.world.history(m.view)
+// drawSparks draws the same on one line, for screens without room for a graph.
+func drawSparks(f *frame, c *screen.Canvas, y int) {
+	flow := f.stats.flows[f.view]
+	h := f.stats.history(f.view)
 	_, now, _ := h.since(rateSpan)
 	if c.W < 76 {
 		c.Text(1, y, screen.Cut(fmt.Sprintf("in %s/s out %s/s conn %d new %s/s", screen.Bytes(flow.in), screen.Bytes(flow.out), now.active, screen.Rate(flow.fresh)), max(c.W-2, 0)), themes.Text)
 		return
 	}
 	n := 12 + (c.W-80)/4
-	g := &m.theme.Glyphs
+	g := &f.theme.Glyphs
 	x := c.Text(1, y, "in ", themes.GraphIn)
-	x = screen.Spark(c, x, y, h.rates(n, m.engineNow(), func(p *point) int64 { return p.in }), g.Spark, themes.GraphIn)
+	x = screen.Spark(c, x, y, h.rates(n, f.now(), func(p *point) int64 { return p.in }), g.Spark, themes.GraphIn)
 	x = c.Text(x+1, y, fmt.Sprintf("%6s", screen.Bytes(flow.in)+"/s"), themes.Text)
 	x = c.Text(x+2, y, "out ", themes.GraphOut)
-	x = screen.Spark(c, x, y, h.rates(n, m.engineNow(), func(p *point) int64 { return p.out }), g.Spark, themes.GraphOut)
+	x = screen.Spark(c, x, y, h.rates(n, f.now(), func(p *point) int64 { return p.out }), g.Spark, themes.GraphOut)
 	x = c.Text(x+1, y, fmt.Sprintf("%6s", screen.Bytes(flow.out)+"/s"), themes.Text)
 	c.Text(x+2, y, fmt.Sprintf("conn %d  +%s/s", now.active, screen.Rate(flow.fresh)), themes.Text)
 }

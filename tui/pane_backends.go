@@ -15,83 +15,81 @@ import (
 type backendsPane struct {
 	versioned
 	table table.Table[*backendRow]
-	m     *model
+}
+
+func newBackendsPane() *backendsPane {
+	return &backendsPane{table: table.Table[*backendRow]{
+		Columns: backendColumns,
+		ID:      func(r *backendRow) string { return r.target },
+		Group:   func(r *backendRow) string { return r.service.Name },
+		Head:    func(r *backendRow) bool { return r.backend == nil },
+		Tall:    (*backendRow).isTall,
+	}}
 }
 
 func (p *backendsPane) name() string { return "Backends" }
 func (p *backendsPane) grid() grid   { return &p.table }
 
-func (p *backendsPane) bind(m *model) {
-	p.m = m
-	p.table = table.Table[*backendRow]{
-		Columns: backendColumns,
-		ID:      func(r *backendRow) string { return r.target },
-		Group:   func(r *backendRow) string { return r.service.Name },
-		Head:    func(r *backendRow) bool { return r.backend == nil },
-		Tall:    func(r *backendRow) bool { return p.second(r, nil, 0, 0) },
-	}
-}
-
-func (p *backendsPane) refresh(m *model) {
-	w := m.world
+func (p *backendsPane) refresh(f *frame) {
 	var rows []*backendRow
-	for i := range w.status.Services {
-		s := &w.status.Services[i]
-		if m.view != "" && s.Name != m.view {
+	for i := range f.stats.status.Services {
+		s := &f.stats.status.Services[i]
+		if f.view != "" && s.Name != f.view {
 			continue
 		}
-		if !p.bare(m, s) {
-			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: w.flows[s.Name], asked: w.asked[s.Name].act})
+		if !isBare(f, s) {
+			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: f.stats.flows[s.Name],
+				pending: f.stats.pending[s.Name].act, hook: s.Hook.Text(f.stats.now())})
 		}
 		for j := range s.Backends {
 			b := &s.Backends[j]
 			target := s.Name + "/" + b.Name
 			rows = append(rows, &backendRow{target: target, service: s, backend: b, sign: backendSign(b),
-				flow: w.flows[target], since: w.now().Sub(b.Since), asked: w.asked[target].act})
+				flow: f.stats.flows[target], since: f.stats.now().Sub(b.Since), pending: f.stats.pending[target].act})
 		}
 	}
-	p.table.Set(rows, m.clock())
+	p.table.Set(rows, f.clock())
 	p.touch()
 }
 
-// bare leaves out the row of a service that has the small screen to itself
-// and says nothing that its backends do not.
-func (p *backendsPane) bare(m *model, s *proxy.ServiceInfo) bool {
-	alone := m.view != "" || len(m.world.status.Services) == 1
-	return alone && shapeOf(m.w, m.h) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
+// isBare reports whether the row of a service is left out: it has the small
+// screen to itself, and says nothing that its backends do not.
+func isBare(f *frame, s *proxy.ServiceInfo) bool {
+	alone := f.view != "" || len(f.stats.status.Services) == 1
+	return alone && shapeOf(f.w, f.h) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
 }
 
 // turn goes to the next service, and after the last to all.
-func (p *backendsPane) turn(m *model) { m.setView(m.nextService(m.view, true)) }
+func (p *backendsPane) turn(f *frame) intent { return viewed(f.nextService(f.view, true)) }
 
-func (p *backendsPane) badge(m *model) string {
+func (p *backendsPane) badge(f *frame) string {
 	n := 0
-	for i := range m.world.status.Services {
-		n += len(m.world.status.Services[i].Backends)
+	for i := range f.stats.status.Services {
+		n += len(f.stats.status.Services[i].Backends)
 	}
 	return strconv.Itoa(n)
 }
 
-func (p *backendsPane) title(m *model) string {
-	if m.view == "" {
+func (p *backendsPane) title(f *frame) string {
+	if f.view == "" {
 		return ""
 	}
-	return screen.Safe(m.view)
+	return screen.Safe(f.view)
 }
 
-func (p *backendsPane) foot(m *model) string { return rowsFoot(m, &p.table, "backend") }
+func (p *backendsPane) foot(f *frame) string { return rowsFoot(f, &p.table, "backend") }
 
-func (p *backendsPane) draw(m *model, c *screen.Canvas, focused bool) {
+func (p *backendsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
-		emptyText(c, m, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
+		drawEmpty(f, c, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
 		return
 	}
 	if c.W < 60 {
-		p.drawNarrow(m, c, focused)
+		p.drawNarrow(f, c, focused)
 		return
 	}
-	style := table.Look[*backendRow]{Focused: focused, Names: true, Ellipsis: m.theme.Glyphs.Ellipsis}
-	style.Second = func(r *backendRow, c *screen.Canvas, x, y int) { p.second(r, c, x, y) }
+	style := table.Look[*backendRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis}
+	style.Second = func(r *backendRow, c *screen.Canvas, x, y int) { drawSecond(f, r, c, x, y) }
 	p.drawChecks(c, p.table.Draw(c, style)+1)
 }
 
@@ -137,10 +135,10 @@ func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	}
 }
 
-func (p *backendsPane) details() (string, []fact) {
+func (p *backendsPane) details(f *frame) detailsBox {
 	r, ok := p.table.Current()
 	if !ok {
-		return "", nil
+		return detailsBox{}
 	}
 	s := r.service
 	if r.backend == nil {
@@ -154,14 +152,14 @@ func (p *backendsPane) details() (string, []fact) {
 			{"waited", "p50 " + screen.Clock(screen.Seconds(s.Queue.WaitP50Seconds)) + "  p99 " + screen.Clock(screen.Seconds(s.Queue.WaitP99Seconds))},
 		}
 		if s.Pause != nil {
-			facts = append(facts, fact{"pause", pauseText(p.m, s.Pause)})
+			facts = append(facts, fact{"pause", pauseText(f, s.Pause)})
 		}
-		return "service " + screen.Safe(s.Name), facts
+		return detailsBox{title: "service " + screen.Safe(s.Name), facts: facts}
 	}
-	return "backend " + screen.Safe(r.target), p.backendFacts(r)
+	return detailsBox{title: "backend " + screen.Safe(r.target), facts: backendFacts(f, r)}
 }
 
-func (p *backendsPane) backendFacts(r *backendRow) []fact {
+func backendFacts(f *frame, r *backendRow) []fact {
 	b := r.backend
 	takes := "takes new sessions"
 	if !b.Eligible {
@@ -180,13 +178,13 @@ func (p *backendsPane) backendFacts(r *backendRow) []fact {
 		facts = append(facts, fact{"limit", screen.Plural(b.MaxSessions, "session")})
 	}
 	if c := b.Check; c != nil {
-		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), p.m.at(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
+		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), f.at(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
 			fact{"", screen.Safe(c.Last)})
 	}
 	if d := b.Drain; d != nil {
-		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), p.m.at(d.Since))
+		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), f.at(d.Since))
 		if d.Until != nil {
-			text += ", limit " + limitText(p.m, d)
+			text += ", limit " + limitText(f, d)
 		}
 		facts = append(facts, fact{"drain", text})
 		if d.Reason != "" {

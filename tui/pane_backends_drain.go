@@ -3,62 +3,48 @@ package tui
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// second is a row's second line: a drain while it lasts, a pause, or a hook
-// that clients wait for. With no
-// canvas it only says whether there is one.
-func (p *backendsPane) second(r *backendRow, c *screen.Canvas, x, y int) bool {
+// drawSecond draws the second line of a tall row.
+func drawSecond(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
+	branch := string(f.theme.Glyphs.Branch) + " "
 	switch {
-	case r.backend != nil && r.backend.Drain != nil:
-		if c != nil {
-			p.drawDrain(r, c, x+9, y)
+	case r.backend != nil:
+		drawDrain(f, r, c, x+9, y)
+	case r.service.Pause != nil:
+		c.Text(x+9, y, screen.Cut(branch+pauseText(f, r.service.Pause), max(c.W-x-10, 0)), themes.Text)
+	default:
+		role := themes.Text
+		if r.service.Hook.Failed > 0 {
+			role = themes.Warn
 		}
-		return true
-	case r.backend == nil && r.service.Pause != nil:
-		if c != nil {
-			text := string(p.m.theme.Glyphs.Branch) + " " + pauseText(p.m, r.service.Pause)
-			c.Text(x+9, y, screen.Cut(text, max(c.W-x-10, 0)), themes.Text)
-		}
-		return true
-	case r.backend == nil && r.service.Hook.Text(p.m.world.now()) != "":
-		if c != nil {
-			role := themes.Text
-			if r.service.Hook.Failed > 0 {
-				role = themes.Warn
-			}
-			text := string(p.m.theme.Glyphs.Branch) + " " + r.service.Hook.Text(p.m.world.now())
-			c.Text(x+9, y, screen.Cut(screen.Safe(text), max(c.W-x-10, 0)), role)
-		}
-		return true
+		c.Text(x+9, y, screen.Cut(screen.Safe(branch+r.hook), max(c.W-x-10, 0)), role)
 	}
-	return false
 }
 
-// drawDrain: left of started-with, a bar, when it will be over as it goes
-// now, and the limit with what happens then.
-func (p *backendsPane) drawDrain(r *backendRow, c *screen.Canvas, x, y int) {
+// drawDrain draws how many sessions remain of how many, a bar, when it will end at
+// this rate, and the limit with what happens then.
+func drawDrain(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	d := r.backend.Drain
-	x = c.Text(x, y, string(p.m.theme.Glyphs.Branch)+" ", themes.TextDim)
+	x = c.Text(x, y, string(f.theme.Glyphs.Branch)+" ", themes.TextDim)
 	if d.Remaining == 0 {
 		x = c.Text(x, y, fmt.Sprintf("drained: all %d have left", d.StartedWith), themes.OK)
 	} else {
 		x = c.Text(x, y, fmt.Sprintf("%d of %d left ", d.Remaining, d.StartedWith), themes.StateDrain)
 		n := min(16, max(c.W-x-50, 8))
 		x = screen.Bar(c, x, y, n, done(d)) + 1
-		x = c.Text(x, y, "eta "+p.etaText(r.target), themes.Text)
+		x = c.Text(x, y, "eta "+etaText(f, r.target), themes.Text)
 	}
 	var rest []string
 	if d.Until != nil {
-		rest = append(rest, "limit "+limitText(p.m, d))
+		rest = append(rest, "limit "+limitText(f, d))
 	}
 	if d.By != "" {
-		rest = append(rest, "by "+screen.Safe(who(d.By))+" "+p.m.at(d.Since)[:5])
+		rest = append(rest, "by "+screen.Safe(who(d.By))+" "+f.at(d.Since)[:5])
 	}
 	if d.Reason != "" {
 		rest = append(rest, screen.Safe(d.Reason))
@@ -71,34 +57,16 @@ func (p *backendsPane) drawDrain(r *backendRow, c *screen.Canvas, x, y int) {
 	}
 }
 
-// sayDrained says that what was drained here is empty: it is what the operator
-// waits for, and the line that said how many were left is not true any more.
-func (m *model) sayDrained(asked time.Time) {
-	for target, since := range m.drains {
-		if !asked.After(since) {
-			continue // this status may be from before
-		}
-		b := m.world.status.Backend(target)
-		if b != nil && b.Drain != nil && b.Drain.Remaining > 0 {
-			continue
-		}
-		delete(m.drains, target)
-		if b != nil && b.Active == 0 && (b.Admin == proxy.AdminDrain || b.Admin == proxy.AdminMaint) {
-			m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no session is left   ("+"u: back in service)")
-		}
-	}
-}
-
-func (p *backendsPane) etaText(target string) string {
-	if eta, ok := p.m.world.eta(target); ok {
+func etaText(f *frame, target string) string {
+	if eta, ok := f.stats.eta(target); ok {
 		return "~" + screen.Clock(eta)
 	}
 	return "-"
 }
 
 // limitText is how much of a drain's time is left, and what happens then.
-func limitText(m *model, d *proxy.DrainInfo) string {
-	s := screen.Clock(d.Until.Sub(m.world.now()))
+func limitText(f *frame, d *proxy.DrainInfo) string {
+	s := screen.Clock(d.Until.Sub(f.stats.now()))
 	if d.Then != "" {
 		s += " then " + screen.Safe(d.Then)
 	}
@@ -114,7 +82,7 @@ func done(d *proxy.DrainInfo) float64 {
 }
 
 // pauseText says who holds a service, why and until when.
-func pauseText(m *model, p *proxy.PauseInfo) string {
+func pauseText(f *frame, p *proxy.PauseInfo) string {
 	s := ""
 	if p.By != "" && p.By != "pause" {
 		s = screen.Safe(p.By) + " "
@@ -123,7 +91,7 @@ func pauseText(m *model, p *proxy.PauseInfo) string {
 	if p.Reason != "" {
 		s += ": " + screen.Safe(p.Reason)
 	}
-	s += fmt.Sprintf("  until %s (%s)  %d held", m.at(p.Until), screen.Clock(p.Until.Sub(m.world.now())), p.Held)
+	s += fmt.Sprintf("  until %s (%s)  %d held", f.at(p.Until), screen.Clock(p.Until.Sub(f.stats.now())), p.Held)
 	if p.Step != "" {
 		s += "  " + screen.Safe(p.Step)
 	}

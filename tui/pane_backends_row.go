@@ -19,7 +19,8 @@ type backendRow struct {
 	sign    sign
 	flow    flow
 	since   time.Duration
-	asked   string
+	pending string // an act that no status shows yet
+	hook    string // of a service: what its hook does, "" for nothing worth a line
 }
 
 // MarshalJSON is what the row is about.
@@ -30,11 +31,20 @@ func (r *backendRow) MarshalJSON() ([]byte, error) {
 	return json.Marshal(r.service)
 }
 
+// isTall reports whether the row has a second line: a drain while it lasts, a
+// pause, or a hook that clients wait for.
+func (r *backendRow) isTall() bool {
+	if r.backend != nil {
+		return r.backend.Drain != nil
+	}
+	return r.service.Pause != nil || r.hook != ""
+}
+
 // backendColumns are drawn for services too: where a fact makes no sense for
 // one of them, it is empty.
 var backendColumns = []screen.Column[*backendRow]{
 	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
-		if r.asked != "" {
+		if r.pending != "" {
 			return string(r.sign.mark) + " asked", themes.Info
 		}
 		return r.sign.text(), r.sign.role

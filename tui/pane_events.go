@@ -10,12 +10,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// eventsPane is what happened, the newest first, with what operators did and
+// eventsPane is what happened, the newest first, with the acts of operators and
 // the command line that does the same.
 type eventsPane struct {
 	versioned
 	table table.Table[*entry]
-	m     *model
 	show  int    // which tab
 	read  uint64 // how many events there were when the cursor left the newest
 	all   uint64 // how many there have been
@@ -23,22 +22,25 @@ type eventsPane struct {
 
 var eventTabs = []string{"all", "alarms", "operators"}
 
+var eventColumns = []screen.Column[*entry]{
+	{Name: "TIME", Prio: 1, Width: 8, Fixed: true, Value: func(e *entry) float64 { return float64(e.Time.UnixNano()) },
+		Cell: func(e *entry) (string, themes.Role) { return e.clock, themes.TextDim }},
+	{Name: "", Prio: 1, Width: 1, Fixed: true, Cell: func(e *entry) (string, themes.Role) { s := eventSign(e); return string(s.mark), s.role }},
+	{Name: "KIND", Prio: 3, Width: 8, Cell: func(e *entry) (string, themes.Role) { return eventNoun(e), themes.TextDim }},
+	{Name: "TEXT", Prio: 2, Width: 20, Grow: 400, Cell: func(e *entry) (string, themes.Role) { return eventText(e), eventSign(e).role }},
+}
+
+func newEventsPane() *eventsPane {
+	p := &eventsPane{}
+	p.table = table.Table[*entry]{
+		Columns: eventColumns, ID: func(e *entry) string { return e.id },
+		Follow: true, Unfollow: func() { p.read = p.all },
+	}
+	return p
+}
+
 func (p *eventsPane) name() string { return "Events" }
 func (p *eventsPane) grid() grid   { return &p.table }
-
-func (p *eventsPane) bind(m *model) {
-	p.m = m
-	p.table = table.Table[*entry]{
-		Columns: []screen.Column[*entry]{
-			{Name: "TIME", Prio: 1, Width: 8, Fixed: true, Value: func(e *entry) float64 { return float64(e.Time.UnixNano()) },
-				Cell: func(e *entry) (string, themes.Role) { return m.at(e.Time), themes.TextDim }},
-			{Name: "", Prio: 1, Width: 1, Fixed: true, Cell: func(e *entry) (string, themes.Role) { s := eventSign(e); return string(s.mark), s.role }},
-			{Name: "KIND", Prio: 3, Width: 8, Cell: func(e *entry) (string, themes.Role) { return eventNoun(e), themes.TextDim }},
-			{Name: "TEXT", Prio: 2, Width: 20, Grow: 400, Cell: func(e *entry) (string, themes.Role) { return eventText(e), eventSign(e).role }},
-		},
-		ID: func(e *entry) string { return e.id }, Follow: true, Unfollow: func() { p.read = p.all },
-	}
-}
 
 func eventSign(e *entry) sign {
 	switch {
@@ -77,32 +79,36 @@ func eventText(e *entry) string {
 	return text
 }
 
-func (p *eventsPane) refresh(m *model) {
-	j := &m.world.journal
+func (p *eventsPane) refresh(f *frame) {
+	j := &f.stats.journal
 	p.all = j.seen + uint64(j.own)
 	var rows []*entry
 	for _, e := range j.entries {
+		if e.clock == "" {
+			e.clock = f.at(e.Time)
+		}
 		op := e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark
 		alarm := e.Level == proxy.LevelAlarm || e.Level == proxy.LevelWarn
-		if p.show == 1 && !alarm || p.show == 2 && !op || m.view != "" && e.Service != "" && e.Service != m.view {
+		if p.show == 1 && !alarm || p.show == 2 && !op || f.view != "" && e.Service != "" && e.Service != f.view {
 			continue
 		}
 		rows = append(rows, e)
 	}
-	p.table.Set(rows, m.clock())
+	p.table.Set(rows, f.clock())
 	p.touch()
 }
 
-func (p *eventsPane) turn(m *model) {
+func (p *eventsPane) turn(f *frame) intent {
 	p.show = (p.show + 1) % len(eventTabs)
-	p.refresh(m)
+	p.refresh(f)
+	return nil
 }
 
 // badge counts the alarms of the last minutes.
-func (p *eventsPane) badge(m *model) string {
+func (p *eventsPane) badge(f *frame) string {
 	n := 0
-	for _, e := range m.world.journal.entries {
-		if e.Level == proxy.LevelAlarm && m.engineNow().Sub(e.Time) < historySpan {
+	for _, e := range f.stats.journal.entries {
+		if e.Level == proxy.LevelAlarm && f.now().Sub(e.Time) < historySpan {
 			n++
 		}
 	}
@@ -112,63 +118,80 @@ func (p *eventsPane) badge(m *model) string {
 	return fmt.Sprintf("%d!", n)
 }
 
-func (p *eventsPane) title(m *model) string {
-	if p.show == 0 && m.view == "" {
+func (p *eventsPane) title(f *frame) string {
+	if p.show == 0 && f.view == "" {
 		return ""
 	}
-	return strings.TrimSpace(screen.Safe(m.view) + " " + eventTabs[p.show])
+	return strings.TrimSpace(screen.Safe(f.view) + " " + eventTabs[p.show])
 }
 
-func (p *eventsPane) foot(m *model) string {
-	dot := " " + string(m.theme.Glyphs.Dot) + " "
+func (p *eventsPane) foot(f *frame) string {
+	dot := " " + string(f.theme.Glyphs.Dot) + " "
 	state := "following"
 	if !p.table.Following() {
 		state = fmt.Sprintf("paused +%d", p.all-min(p.read, p.all))
 	}
-	text := fmt.Sprintf("%s%s%d kept%s%d dropped", state, dot, len(m.world.journal.entries), dot, m.world.journal.dropped)
-	if f := p.table.Filter(); f != "" {
-		text = fmt.Sprintf("filter: %s%s%d of %d%s", screen.Safe(f), dot, p.table.Len(), len(p.table.Rows()), dot) + text
+	text := fmt.Sprintf("%s%s%d kept%s%d dropped", state, dot, len(f.stats.journal.entries), dot, f.stats.journal.dropped)
+	if filter := p.table.Filter(); filter != "" {
+		text = fmt.Sprintf("filter: %s%s%d of %d%s", screen.Safe(filter), dot, p.table.Len(), len(p.table.Rows()), dot) + text
 	}
 	return text
 }
 
-func (p *eventsPane) draw(m *model, c *screen.Canvas, focused bool) {
+func (p *eventsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
-		emptyText(c, m, "Nothing has happened yet.")
+		drawEmpty(f, c, "Nothing has happened yet.")
 		return
 	}
 	if !focused && p.table.Following() {
-		p.strip(m, c) // no cursor where there are no keys
+		p.strip(f, c) // no cursor where there are no keys
 		return
 	}
-	p.table.Draw(c, table.Look[*entry]{Focused: focused, Ellipsis: m.theme.Glyphs.Ellipsis})
+	p.table.Draw(c, table.Look[*entry]{Focused: focused, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
 // strip is the newest, one a line.
-func (p *eventsPane) strip(m *model, c *screen.Canvas) int {
+func (p *eventsPane) strip(f *frame, c *screen.Canvas) int {
 	for y := range min(c.H, p.table.Len()) {
 		e := p.table.Row(y)
 		s := eventSign(e)
-		x := c.Text(2, y, m.at(e.Time), themes.TextDim)
+		x := c.Text(2, y, f.at(e.Time), themes.TextDim)
 		c.Text(x+1, y, string(s.mark), s.role)
 		x = c.Text(x+3, y, fmt.Sprintf("%-8s ", screen.Cut(eventNoun(e), 8)), themes.TextDim)
-		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), m.theme.Glyphs.Ellipsis), s.role)
+		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
 	}
 	return max(min(p.table.Len(), 6), 1)
 }
 
-func (p *eventsPane) details() (string, []fact) {
+func (p *eventsPane) details(f *frame) detailsBox {
 	e, ok := p.table.Current()
 	if !ok {
-		return "", nil
+		return detailsBox{}
 	}
-	facts := []fact{{"time", e.Time.In(p.m.zone).Format("2006-01-02 15:04:05")}, {"kind", e.Kind + ", " + screen.Safe(e.Level)}, {"text", e.Text}}
-	for _, f := range []fact{{"by", e.By}, {"command", e.Command}, {"service", screen.Safe(e.Service)}, {"backend", screen.Safe(e.Backend)}, {"session", screen.Safe(e.Session)}} {
-		if f.value != "" {
-			facts = append(facts, f)
+	facts := []fact{{"time", e.Time.In(f.zone).Format("2006-01-02 15:04:05")}, {"kind", e.Kind + ", " + screen.Safe(e.Level)}, {"text", e.Text}}
+	for _, more := range []fact{{"by", e.By}, {"command", e.Command}, {"service", screen.Safe(e.Service)}, {"backend", screen.Safe(e.Backend)}, {"session", screen.Safe(e.Session)}} {
+		if more.value != "" {
+			facts = append(facts, more)
 		}
 	}
-	return "event " + e.id, facts
+	return detailsBox{title: "event " + e.id, facts: facts}
 }
 
 func (p *eventsPane) keys() []binding { return nil }
+
+func (f *frame) eventLine(c *screen.Canvas, y int) {
+	if es := f.stats.journal.entries; len(es) > 0 {
+		s := eventSign(es[0])
+		x := c.Text(1, y, f.at(es[0].Time)[:5]+" ", themes.TextDim)
+		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
+	}
+}
+
+// line draws the newest event on line y.
+func (p *eventsPane) line(f *frame, c *screen.Canvas, y int) {
+	if es := f.stats.journal.entries; len(es) > 0 {
+		s := eventSign(es[0])
+		x := c.Text(1, y, f.at(es[0].Time)[:5]+" ", themes.TextDim)
+		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
+	}
+}

@@ -15,12 +15,20 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// peersPane is the nodes of the mesh, this one first. It is the same from
-// wherever one looks: what the console's own node knows.
+// peersPane is the nodes of the mesh, this one first. It is the same from every
+// node that is looked at: what the console's own node knows.
 type peersPane struct {
 	versioned
 	table table.Table[*peerRow]
-	m     *model
+}
+
+func newPeersPane() *peersPane {
+	return &peersPane{table: table.Table[*peerRow]{Columns: peerColumns, ID: func(r *peerRow) string {
+		if r.peer == nil {
+			return "self"
+		}
+		return r.peer.ID + " " + r.name // names are not unique
+	}}}
 }
 
 // peerRow is a node.
@@ -136,8 +144,8 @@ func (r *peerRow) rtt() float64 {
 	return r.peer.RTTSeconds
 }
 
-func (p *peersPane) name() string { return "Peers" }
-func (p *peersPane) turn(*model)  {}
+func (p *peersPane) name() string       { return "Peers" }
+func (p *peersPane) turn(*frame) intent { return nil }
 
 func (p *peersPane) grid() grid {
 	if len(p.table.Rows()) == 0 {
@@ -146,85 +154,55 @@ func (p *peersPane) grid() grid {
 	return &p.table
 }
 
-func (p *peersPane) bind(m *model) {
-	p.m = m
-	p.table = table.Table[*peerRow]{Columns: peerColumns, ID: func(r *peerRow) string {
-		if r.peer == nil {
-			return "self"
-		}
-		return r.peer.ID + " " + r.name // names are not unique
-	}}
-}
-
-func (p *peersPane) refresh(m *model) {
+func (p *peersPane) refresh(f *frame) {
 	p.touch()
-	known := m.mesh()
+	known := f.mesh()
 	if known == nil {
-		p.table.Set(nil, m.clock())
+		p.table.Set(nil, f.clock())
 		return
 	}
-	w := m.home.world
-	n := count(w.status)
-	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: w.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
+	n := count(f.own.status)
+	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: f.own.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
 	for i := range known.Peers {
 		one := &known.Peers[i]
-		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: w.now().Sub(one.Seen)}
+		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: f.own.now().Sub(one.Seen)}
 		r.up, r.of, r.queue = one.Up()
 		r.unreadable = one.Unreadable != ""
 		rows = append(rows, r)
 	}
-	p.table.Set(rows, m.clock())
+	p.table.Set(rows, f.clock())
 }
 
-// countNodes is how many nodes are there of how many, this one with them. One
-// that has said goodbye is not missed.
-func (m *model) countNodes() (here, all int) {
-	if m.mesh() == nil {
-		return 0, 0
-	}
-	here, all = 1, 1
-	for _, p := range m.mesh().Peers {
-		if p.Cause == mesh.Left || p.Stranger() {
-			continue
-		}
-		all++
-		if p.State == mesh.Alive {
-			here++
-		}
-	}
-	return here, all
-}
-
-func (p *peersPane) badge(m *model) string {
-	here, all := m.countNodes()
+func (p *peersPane) badge(f *frame) string {
+	alive, all := f.countNodes()
 	switch {
 	case all == 0:
 		return ""
-	case here < all:
-		return fmt.Sprintf("%d/%d!", here, all)
+	case alive < all:
+		return fmt.Sprintf("%d/%d!", alive, all)
 	}
 	return strconv.Itoa(all)
 }
 
-func (p *peersPane) title(m *model) string {
-	if m.mesh() == nil {
+func (p *peersPane) title(f *frame) string {
+	if f.mesh() == nil {
 		return "no mesh"
 	}
-	return "mesh " + screen.Safe(m.mesh().Name)
+	return "mesh " + screen.Safe(f.mesh().Name)
 }
 
-func (p *peersPane) foot(m *model) string {
-	if m.mesh() == nil {
+func (p *peersPane) foot(f *frame) string {
+	if f.mesh() == nil {
 		return ""
 	}
-	text := rowsFoot(m, &p.table, "node")
-	if !m.mesh().Secret {
-		text += " " + string(m.theme.Glyphs.Dot) + " no secret"
+	text := rowsFoot(f, &p.table, "node")
+	if !f.mesh().Secret {
+		text += " " + string(f.theme.Glyphs.Dot) + " no secret"
 	}
 	return text
 }
 
-func (p *peersPane) draw(m *model, c *screen.Canvas, focused bool) {
+func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	y := 0
 	say := func(text string, role themes.Role) {
 		for _, line := range screen.Wrap(text, c.W-3) {
@@ -232,51 +210,52 @@ func (p *peersPane) draw(m *model, c *screen.Canvas, focused bool) {
 			y++
 		}
 	}
-	if m.mesh() == nil {
+	if f.mesh() == nil {
 		say("This node is in no mesh.", themes.TextDim)
 		y++
 		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
 			"Their states and acts then stand here, and enter looks into one.", themes.TextDim)
 		return
 	}
-	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: m.theme.Glyphs.Ellipsis})
+	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis})
 	y = p.table.Len() + 2
-	if !m.mesh().Secret {
+	if !f.mesh().Secret {
 		say(strings.ToUpper(noSecret[:1])+noSecret[1:]+".", themes.Warn)
 		y++
 	}
 	if r, ok := p.table.Current(); ok && r.peer != nil {
-		for _, f := range peerFacts(m, r)[:2] {
-			if f.value != "" {
-				say(f.value, themes.TextDim)
+		for _, fact := range peerFacts(f, r)[:2] {
+			if fact.value != "" {
+				say(fact.value, themes.TextDim)
 			}
 		}
 	}
-	for _, s := range m.mesh().Sources {
+	for _, s := range f.mesh().Sources {
 		if s.Warning != "" {
 			say(screen.Safe(s.Name)+": "+screen.Safe(s.Warning), themes.Warn)
 		}
 	}
 }
 
-func (p *peersPane) strip(m *model, c *screen.Canvas) int {
-	c.Text(2, 0, p.title(m), themes.TextDim)
+func (p *peersPane) strip(f *frame, c *screen.Canvas) int {
+	c.Text(2, 0, p.title(f), themes.TextDim)
 	return 1
 }
 
-func (p *peersPane) details() (string, []fact) {
+func (p *peersPane) details(f *frame) detailsBox {
 	r, ok := p.table.Current()
 	if !ok {
-		return "", nil
+		return detailsBox{}
 	}
-	if r.peer == nil {
-		return "node " + screen.Safe(r.name), []fact{{"state", "this node"}, {"listens", screen.Safe(r.addr)}, {"version", screen.Safe(r.version)}}
+	facts := []fact{{"state", "this node"}, {"listens", screen.Safe(r.addr)}, {"version", screen.Safe(r.version)}}
+	if r.peer != nil {
+		facts = peerFacts(f, r)
 	}
-	return "node " + screen.Safe(r.name), peerFacts(p.m, r)
+	return detailsBox{title: "node " + screen.Safe(r.name), facts: facts}
 }
 
 // peerFacts is all about a node: what it does and how it is come first.
-func peerFacts(m *model, r *peerRow) []fact {
+func peerFacts(f *frame, r *peerRow) []fact {
 	p := r.peer
 	var services []string
 	for _, s := range p.Services {
@@ -298,13 +277,13 @@ func peerFacts(m *model, r *peerRow) []fact {
 	}
 	how := ""
 	if p.State != mesh.Alive {
-		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + m.at(p.Since)
+		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + f.at(p.Since)
 	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
 		how = fmt.Sprintf("its clock is %+.1fs off", skew)
 	}
-	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + m.at(p.Since)},
+	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + f.at(p.Since)},
 		{"address", screen.Safe(p.Addr)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
-	if why := m.unreachable(r.name); why != "" {
+	if why := f.unreachable(r.name); why != "" {
 		facts = append(facts, fact{"acts", why})
 	}
 	return facts

@@ -3,9 +3,6 @@ package tui
 import (
 	"fmt"
 	"strings"
-	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -13,100 +10,42 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// planPane is the steps of the restart, window or roll that is under way, and
-// what has come of the last one.
-type planPane struct {
-	versioned
-	m      *model
-	report proxy.Report // of the plan that has ended
-	ran    string       // the plan that we have seen running
-}
+// planPane is the steps of the restart, window or roll that is under way, and the
+// report of the last one.
+type planPane struct{ versioned }
 
-// reportStays is how long a report keeps its corner of a large screen; the
-// pane itself has it until the next plan.
-const reportStays = time.Minute
-
-// over reports whether a plan has come to an end, whichever.
-func over(plan *proxy.PlanInfo) bool {
-	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanPaused
-}
-
-// wanted is the plan whose report is still to be asked for.
-func (p *planPane) wanted(m *model) string {
-	if plan := m.world.status.Plan; over(plan) && p.report.ID != plan.ID {
-		return plan.ID
-	}
-	return ""
-}
-
-// take brings a report; one that we have waited for is said aloud.
-func (p *planPane) take(m *model, r proxy.Report) {
-	p.report = r
-	if p.ran == r.ID {
-		level := proxy.LevelGood
-		if r.State != proxy.PlanDone {
-			level = proxy.LevelWarn
-		}
-		m.show(level, r.Sentence())
-	}
-	p.touch()
-}
-
-// shown is the plan that runs, or the last one that we know of.
-func (p *planPane) shown(m *model) *proxy.PlanInfo {
-	if plan := m.world.status.Plan; plan != nil || p.report.ID == "" {
-		return plan
-	}
-	return p.report.Info()
-}
-
-// fresh reports whether there is a plan to be seen: one that runs, or has
-// ended not long ago.
-func (p *planPane) fresh(m *model) bool {
-	plan := p.shown(m)
-	return plan != nil && (!over(plan) || p.report.ID == plan.ID && m.engineNow().Sub(p.report.Ended) < reportStays)
-}
-
-func (p *planPane) name() string  { return "Plan" }
-func (p *planPane) grid() grid    { return nil }
-func (p *planPane) bind(m *model) { p.m = m }
-func (p *planPane) refresh(m *model) {
-	if plan := m.world.status.Plan; plan != nil && !over(plan) {
-		p.ran = plan.ID
-	}
-	p.touch()
-}
-func (p *planPane) turn(*model)               {}
-func (p *planPane) details() (string, []fact) { return "", nil }
+func (p *planPane) name() string              { return "Plan" }
+func (p *planPane) grid() grid                { return nil }
+func (p *planPane) refresh(*frame)            { p.touch() }
+func (p *planPane) turn(*frame) intent        { return nil }
+func (p *planPane) details(*frame) detailsBox { return detailsBox{} }
 
 func (p *planPane) keys() []binding {
-	steer := func(m *model, word string) tea.Cmd {
-		return m.propose(api.Request{Act: "plan", Args: []string{word}}, nil, false)
-	}
+	steer := func(word string) intent { return wanted{req: api.Request{Act: "plan", Args: []string{word}}} }
 	return []binding{
-		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd {
-			if m.world.status.Plan.State == proxy.PlanPaused {
-				return steer(m, "next")
+		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: noPlan, run: func(f *frame) intent {
+			if f.stats.status.Plan.State == proxy.PlanPaused {
+				return steer("next")
 			}
-			return steer(m, "pause")
+			return steer("pause")
 		}},
-		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd { return steer(m, "next") }},
-		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: p.noPlan, run: func(m *model) tea.Cmd { return steer(m, "abort") }},
+		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: noPlan, run: func(*frame) intent { return steer("next") }},
+		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: noPlan, run: func(*frame) intent { return steer("abort") }},
 	}
 }
 
-func (p *planPane) noPlan(m *model) string {
-	if plan := m.world.status.Plan; plan == nil || over(plan) {
+func noPlan(f *frame) string {
+	if !f.stats.planRuns() {
 		return "no plan is under way"
 	}
 	return ""
 }
 
-func (p *planPane) badge(m *model) string {
-	plan := m.world.status.Plan
-	if plan == nil || over(plan) {
+func (p *planPane) badge(f *frame) string {
+	if !f.stats.planRuns() {
 		return ""
 	}
+	plan := f.stats.status.Plan
 	return fmt.Sprintf("%d/%d", stepsDone(plan), len(plan.Steps))
 }
 
@@ -119,16 +58,16 @@ func stepsDone(plan *proxy.PlanInfo) (n int) {
 	return n
 }
 
-func (p *planPane) title(m *model) string {
-	plan := p.shown(m)
+func (p *planPane) title(f *frame) string {
+	plan := f.stats.plan()
 	if plan == nil {
 		return ""
 	}
 	return fmt.Sprintf("%s %s (%d/%d)", screen.Safe(plan.Kind), screen.Safe(plan.Service), stepsDone(plan), len(plan.Steps))
 }
 
-func (p *planPane) foot(m *model) string {
-	plan := p.shown(m)
+func (p *planPane) foot(f *frame) string {
+	plan := f.stats.plan()
 	if plan == nil {
 		return ""
 	}
@@ -139,18 +78,18 @@ func (p *planPane) foot(m *model) string {
 	return text
 }
 
-func (p *planPane) draw(m *model, c *screen.Canvas, _ bool) {
-	plan := p.shown(m)
+func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
+	plan := f.stats.plan()
 	if plan == nil {
-		emptyText(c, m, "No plan is under way.", "The steps of a restart, a window or a roll stand here while it runs.")
+		drawEmpty(f, c, "No plan is under way.", "The steps of a restart, a window or a roll stand here while it runs.")
 		return
 	}
 	y := 0
 	if plan.Reason != "" {
-		c.Text(1, y, screen.Clip("reason: "+screen.Safe(plan.Reason), c.W-2, m.theme.Glyphs.Ellipsis), themes.TextDim)
+		c.Text(1, y, screen.Clip("reason: "+screen.Safe(plan.Reason), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim)
 		y++
 	}
-	done := over(plan) && p.report.ID == plan.ID
+	done := f.stats.isReported(plan)
 	for i := firstStep(plan, c.H-y, done); i < len(plan.Steps); i++ {
 		s := &plan.Steps[i]
 		sign, role := stepSign(s.State)
@@ -166,11 +105,11 @@ func (p *planPane) draw(m *model, c *screen.Canvas, _ bool) {
 		case s.Detail != "":
 			text += "  " + screen.Safe(s.Detail)
 		}
-		c.Text(x, y, screen.Clip(text, max(c.W-x-1, 0), m.theme.Glyphs.Ellipsis), themes.Text)
+		c.Text(x, y, screen.Clip(text, max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 		y++
 	}
 	if done {
-		p.drawReport(c, y+1, plan.State)
+		drawReport(&f.stats.report, c, y+1)
 	}
 }
 
@@ -189,7 +128,7 @@ func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 func stateText(state string) string { return strings.ReplaceAll(screen.Safe(state), "_", " ") }
 
 // drawReport is what a plan meant to clients.
-func (p *planPane) drawReport(c *screen.Canvas, y int, state string) {
+func drawReport(r *proxy.Report, c *screen.Canvas, y int) {
 	say := func(text string, role themes.Role) {
 		for _, line := range screen.Wrap(text, c.W-2) {
 			c.Text(1, y, line, role)
@@ -197,11 +136,11 @@ func (p *planPane) drawReport(c *screen.Canvas, y int, state string) {
 		}
 	}
 	role := themes.OK
-	if state != proxy.PlanDone {
+	if r.State != proxy.PlanDone {
 		role = themes.Error
 	}
-	r, n := &p.report, &p.report.Numbers
-	text := stateText(state)
+	n := &r.Numbers
+	text := stateText(r.State)
 	if r.Error != "" {
 		text += ": " + screen.Safe(r.Error)
 	}
@@ -230,13 +169,13 @@ func stepSign(state string) (string, themes.Role) {
 }
 
 // strip is the step that runs.
-func (p *planPane) strip(m *model, c *screen.Canvas) int {
-	plan := p.shown(m)
-	if !p.fresh(m) {
+func (p *planPane) strip(f *frame, c *screen.Canvas) int {
+	plan := f.stats.plan()
+	if !f.planIsFresh() {
 		return 0
 	}
-	if over(plan) {
-		c.Text(2, 0, screen.Clip(screen.Safe(p.report.Sentence()), c.W-3, m.theme.Glyphs.Ellipsis), themes.Text)
+	if hasEnded(plan) {
+		c.Text(2, 0, screen.Clip(screen.Safe(f.stats.report.Sentence()), c.W-3, f.theme.Glyphs.Ellipsis), themes.Text)
 		return 1
 	}
 	for i, s := range plan.Steps {

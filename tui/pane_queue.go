@@ -3,49 +3,42 @@ package tui
 import (
 	"fmt"
 	"strconv"
-	"time"
-
-	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// queuePane is who waits for one service, in which order, how long and why,
-// and who holds what they wait for.
+// queuePane is who waits for one service, in which order, how long and why, and
+// who holds what they wait for.
 type queuePane struct {
 	versioned
-	table  table.Table[proxy.WaiterInfo]
-	m      *model
-	chosen string // by the reader; "" follows where somebody waits
-	now    string // the service that is shown
-	about  string // the service that the rows are of
+	table   table.Table[proxy.WaiterInfo]
+	chosen  string // by the operator; "" follows where clients wait
+	now     string // the service that is shown
+	waiters uint64 // the version of those that are shown
+}
+
+func newQueuePane() *queuePane {
+	return &queuePane{table: table.Table[proxy.WaiterInfo]{
+		Columns: waiterColumns,
+		ID:      func(w proxy.WaiterInfo) string { return w.ID },
+	}}
 }
 
 func (p *queuePane) name() string { return "Queue" }
-
-func (p *queuePane) grid() grid { return &p.table }
-
-func (p *queuePane) bind(m *model) {
-	p.m = m
-	p.table = table.Table[proxy.WaiterInfo]{
-		Columns: waiterColumns,
-		ID:      func(w proxy.WaiterInfo) string { return w.ID },
-	}
-}
+func (p *queuePane) grid() grid   { return &p.table }
 
 // service is whose queue is shown: the one that was chosen, else the one that
 // is looked at, else one where somebody waits, else one with a lock.
-func (p *queuePane) service(m *model) string {
-	st := m.world.status
+func (p *queuePane) service(f *frame) string {
+	st := f.stats.status
 	switch {
 	case p.chosen != "" && st.Service(p.chosen) != nil:
 		return p.chosen
-	case m.view != "" && st.Service(m.view) != nil:
-		return m.view
+	case f.view != "" && st.Service(f.view) != nil:
+		return f.view
 	}
 	// It stays where it is while somebody waits there, or it would hop.
 	if s := st.Service(p.now); s != nil && s.Queue.Waiting > 0 {
@@ -66,37 +59,30 @@ func (p *queuePane) service(m *model) string {
 	return best
 }
 
-func (p *queuePane) refresh(m *model) {
-	if now := p.service(m); now != p.now {
-		p.now = now
+func (p *queuePane) refresh(f *frame) {
+	if now := p.service(f); now != p.now {
+		p.now, p.waiters = now, 0
 		p.table.Clear()
-		m.fetches[fetchQueue].next = time.Time{}
+	}
+	if w := &f.stats.waiters; w.service == p.now && w.version != p.waiters {
+		p.waiters = w.version
+		p.table.Set(w.list, f.clock())
 	}
 	p.touch()
 }
 
-// take brings the waiters of a service, unless another one is shown by now.
-// That nobody waits, still, is nothing to draw.
-func (p *queuePane) take(m *model, service string, waiters []proxy.WaiterInfo) {
-	if service != p.now || service == p.about && len(waiters) == 0 && len(p.table.Rows()) == 0 {
-		return
-	}
-	p.about = service
-	p.table.Set(waiters, m.clock())
-	m.changed()
+func (p *queuePane) turn(f *frame) intent {
+	p.chosen = f.nextService(p.now, false)
+	p.refresh(f)
+	return nil
 }
 
-func (p *queuePane) turn(m *model) {
-	p.chosen = m.nextService(p.now, false)
-	p.refresh(m)
+func (p *queuePane) badge(f *frame) string {
+	return screen.Count(float64(count(f.stats.status).waiting))
 }
 
-func (p *queuePane) badge(m *model) string {
-	return screen.Count(float64(count(m.world.status).waiting))
-}
-
-func (p *queuePane) title(m *model) string {
-	s := m.world.status.Service(p.now)
+func (p *queuePane) title(f *frame) string {
+	s := f.stats.status.Service(p.now)
 	if s == nil {
 		return screen.Safe(p.now)
 	}
@@ -107,25 +93,25 @@ func (p *queuePane) title(m *model) string {
 	return text + "  FIFO"
 }
 
-func (p *queuePane) foot(m *model) string {
-	text := rowsFoot(m, &p.table, "waiter")
-	then, now, _ := m.world.history(p.now).since(historySpan)
-	return text + fmt.Sprintf(" %c %d gave up in 5m", m.theme.Glyphs.Dot, now.gaveUp-then.gaveUp)
+func (p *queuePane) foot(f *frame) string {
+	text := rowsFoot(f, &p.table, "waiter")
+	then, now, _ := f.stats.history(p.now).since(historySpan)
+	return text + fmt.Sprintf(" %c %d gave up in 5m", f.theme.Glyphs.Dot, now.gaveUp-then.gaveUp)
 }
 
-func (p *queuePane) draw(m *model, c *screen.Canvas, focused bool) {
-	s := m.world.status.Service(p.now)
+func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
+	s := f.stats.status.Service(p.now)
 	if s == nil {
-		emptyText(c, m, "No service, no queue.")
+		drawEmpty(f, c, "No service, no queue.")
 		return
 	}
 	y := 0
 	if s.Pause != nil {
 		x := c.Text(1, y, serviceSign(s).text()+" ", serviceSign(s).role)
-		c.Text(x+1, y, screen.Cut(pauseText(m, s.Pause), max(c.W-x-2, 0)), themes.Text)
+		c.Text(x+1, y, screen.Cut(pauseText(f, s.Pause), max(c.W-x-2, 0)), themes.Text)
 		y++
 	}
-	for _, h := range p.holders(s, c.H) {
+	for _, h := range holderLines(s, c.H) {
 		x := c.Text(1, y, "HOLDER ", themes.TextDim)
 		c.Text(x, y, screen.Cut(h, max(c.W-x-1, 0)), themes.Text)
 		y++
@@ -133,7 +119,7 @@ func (p *queuePane) draw(m *model, c *screen.Canvas, focused bool) {
 	foot := 0
 	if c.H-y > 4 && c.W >= 40 {
 		foot = 1
-		p.drawFoot(m, c, s)
+		drawQueueFoot(f, c, s)
 	}
 	if len(p.table.Rows()) == 0 {
 		if y+1 < c.H {
@@ -145,38 +131,39 @@ func (p *queuePane) draw(m *model, c *screen.Canvas, focused bool) {
 		}
 		return
 	}
-	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[proxy.WaiterInfo]{Focused: focused, Names: c.H-y > 4, Ellipsis: m.theme.Glyphs.Ellipsis})
+	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[proxy.WaiterInfo]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
-func (p *queuePane) details() (string, []fact) {
+func (p *queuePane) details(*frame) detailsBox {
 	w, ok := p.table.Current()
 	if !ok {
-		return "", nil
+		return detailsBox{}
 	}
-	return "waiter " + screen.Safe(w.ID), []fact{
-		{"service", screen.Safe(p.about)}, {"client", screen.Safe(w.Client)}, {"place", strconv.Itoa(w.Position)},
+	return detailsBox{title: "waiter " + screen.Safe(w.ID), facts: []fact{
+		{"service", screen.Safe(p.now)}, {"client", screen.Safe(w.Client)}, {"place", strconv.Itoa(w.Position)},
 		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"why", whyText(w.Reason)},
-	}
+	}}
 }
 
 func (p *queuePane) keys() []binding {
 	return []binding{
-		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody, run: func(m *model) tea.Cmd {
-			targets, hidden := p.table.Chosen()
-			return m.propose(api.Request{Act: "kick", Targets: targets}, hidden, p.table.JustGone(m.clock()))
-		}},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: func(*model) string {
-			if p.now == "" {
-				return "there is no service"
-			}
-			return ""
-		}, run: func(m *model) tea.Cmd { return m.pauseOrResume(p.now) }},
+		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody,
+			run: func(f *frame) intent { return wantChosen(f, &p.table, "kick") }},
+		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService,
+			run: func(f *frame) intent { return pauseOrResume(f, p.now) }},
 	}
 }
 
-func (p *queuePane) nobody(*model) string {
+func (p *queuePane) nobody(*frame) string {
 	if p.table.Len() == 0 {
 		return "nobody waits"
+	}
+	return ""
+}
+
+func (p *queuePane) noService(*frame) string {
+	if p.now == "" {
+		return "there is no service"
 	}
 	return ""
 }

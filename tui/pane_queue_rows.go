@@ -49,9 +49,9 @@ func whyText(why proxy.Reason) string {
 	return screen.Safe(string(why))
 }
 
-// holders is who has a slot, a line each: as many as leave room for those who
-// wait.
-func (p *queuePane) holders(s *proxy.ServiceInfo, h int) []string {
+// holderLines is the sessions that hold a slot, one a line: as many as leave room
+// for the waiters.
+func holderLines(s *proxy.ServiceInfo, h int) []string {
 	if s.Lock == nil {
 		return nil
 	}
@@ -75,9 +75,9 @@ func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
 	return text
 }
 
-func (p *queuePane) drawFoot(m *model, c *screen.Canvas, s *proxy.ServiceInfo) {
+func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 	q := &s.Queue
-	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), p.nextGrant(m, s))
+	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
 	if q.Max > 0 {
 		text += fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
 	}
@@ -86,7 +86,7 @@ func (p *queuePane) drawFoot(m *model, c *screen.Canvas, s *proxy.ServiceInfo) {
 
 // nextGrant guesses when the next in line is let in: from how often that
 // happened lately, but not later than the holder's time ends.
-func (p *queuePane) nextGrant(m *model, s *proxy.ServiceInfo) string {
+func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	if s.Pause != nil && s.State != proxy.StateReleasing {
 		return "at the resume"
 	}
@@ -94,7 +94,7 @@ func (p *queuePane) nextGrant(m *model, s *proxy.ServiceInfo) string {
 		return "-"
 	}
 	guess := -1.0
-	then, now, dt := m.world.history(s.Name).since(time.Minute)
+	then, now, dt := f.stats.history(s.Name).since(time.Minute)
 	if n := now.granted - then.granted; n > 0 && dt > 0 {
 		guess = dt / float64(n)
 	}
@@ -115,8 +115,8 @@ func (p *queuePane) nextGrant(m *model, s *proxy.ServiceInfo) string {
 }
 
 // strip names the first who wait, and how many more there are.
-func (p *queuePane) strip(m *model, c *screen.Canvas) int {
-	s := m.world.status.Service(p.now)
+func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
+	s := f.stats.status.Service(p.now)
 	if s == nil {
 		return 1
 	}
@@ -127,7 +127,7 @@ func (p *queuePane) strip(m *model, c *screen.Canvas) int {
 	x := 2
 	shown := 0
 	for _, w := range p.table.Rows() {
-		text := fmt.Sprintf("#%d  %-20s wait %s", w.Position, screen.Middle(screen.Safe(w.Client), 20, m.theme.Glyphs.Ellipsis), screen.Clock(screen.Seconds(w.WaitedSeconds)))
+		text := fmt.Sprintf("#%d  %-20s wait %s", w.Position, screen.Middle(screen.Safe(w.Client), 20, f.theme.Glyphs.Ellipsis), screen.Clock(screen.Seconds(w.WaitedSeconds)))
 		if x+screen.Width(text) > c.W {
 			break
 		}
@@ -139,24 +139,51 @@ func (p *queuePane) strip(m *model, c *screen.Canvas) int {
 	if n := q.Waiting - shown; n > 0 {
 		more = fmt.Sprintf("+%d more, ", n)
 	}
-	more += fmt.Sprintf("wait p50 %s p99 %s, next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), p.nextGrant(m, s))
+	more += fmt.Sprintf("wait p50 %s p99 %s, next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
 	c.Text(2, 1, more, themes.TextDim)
 	return 2
 }
 
 // ruleText is what the rule above the strip says: who holds, and the pause.
-func (p *queuePane) ruleText(m *model) string {
-	s := m.world.status.Service(p.now)
+func (p *queuePane) ruleText(f *frame) string {
+	s := f.stats.status.Service(p.now)
 	if s == nil {
 		return ""
 	}
 	text := screen.Safe(s.Name)
 	switch {
 	case s.Pause != nil:
-		text += "  " + strings.ToLower(serviceSign(s).word) + " " + pauseText(m, s.Pause)
+		text += "  " + strings.ToLower(serviceSign(s).word) + " " + pauseText(f, s.Pause)
 	case s.Lock != nil && len(s.Lock.Holders) > 0:
 		h := &s.Lock.Holders[0]
 		text += "  holder " + screen.Safe(h.Client) + " " + screen.Safe(h.ID) + "  " + heldText(s.Lock, h)
 	}
 	return text
+}
+
+// line is the queue in one line, without its holder where that leaves no room for
+// the waiters.
+func (p *queuePane) line(f *frame, w int) string {
+	s := f.stats.status.Service(p.now)
+	if s == nil {
+		return "queue: no service"
+	}
+	name, holder, waiting := screen.Safe(s.Name)+": ", "", "nobody waits"
+	if s.Pause != nil {
+		name += strings.ToLower(serviceSign(s).word) + ", "
+	} else if s.Lock != nil && len(s.Lock.Holders) > 0 {
+		h := s.Lock.Holders[0]
+		host := screen.Safe(h.Client)
+		if i := strings.LastIndexByte(host, ':'); i > 0 {
+			host = host[:i]
+		}
+		holder = host + " " + screen.Clock(screen.Seconds(h.HeldSeconds)) + ", "
+	}
+	if s.Queue.Waiting > 0 {
+		waiting = fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, screen.Clock(screen.Seconds(s.Queue.OldestSeconds)))
+	}
+	if text := name + holder + waiting; screen.Width(text) <= w {
+		return text
+	}
+	return name + waiting
 }

@@ -13,60 +13,112 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// place is an engine that is looked at: the console's own, or that of another
-// node. Each has panes of its own, so no cursor, mark or filter that was meant
-// for one is there when the next key goes to another.
+// place is an engine that is looked at: the console's own, or another node's.
+// Each has panes of its own, so that no cursor, mark or filter that was meant for
+// one is there when the next key goes to another.
 type place struct {
-	peer   string // the node's name; "" is the console's own engine
+	frame
 	source api.Source
-	until  context.Context
+	ctx    context.Context // over when the place is left
 	leave  context.CancelFunc
 	came   time.Time
 
-	world *world
-	keys  *keymap
-	panes []pane
-	shown [paneCount]picture // each pane as it was drawn last
-	view  string             // the service that is looked at, "" all
-	undos []undo             // what takes the last acts back, the newest last
+	keys     *keymap
+	panes    []pane
+	backends *backendsPane
+	queue    *queuePane
+	sessions *sessionsPane
+	events   *eventsPane
+	focus    int
+	shown    [paneCount]picture // each pane as it was drawn last
 
 	fetches [fetchCount]fetch
-	drains  map[string]time.Time // what we drain, and since when, until it is said to be over
-	then    func(*model) tea.Cmd // what to do when it has answered first
-	warned  mesh.State           // the state of the node that was last told of
+	undos   []undo               // what undoes the last acts, the newest last
+	drains  map[string]time.Time // what was drained here, and when, until its end has been said
+	then    intent               // what to do once it has answered
+	warned  mesh.State           // of the node, as it was said last
 }
 
-func (m *model) newPlace(peer string, source api.Source) (*place, error) {
-	p := &place{peer: peer, source: source, came: m.clock(), world: newWorld(), panes: newPanes(), drains: map[string]time.Time{}, warned: mesh.Alive}
-	p.world.journal.peer = peer
-	p.until, p.leave = context.WithCancel(m.ctx)
-	for i := range p.panes {
-		if i == panePeers && m.home != nil {
-			p.panes[i] = m.home.panes[i] // the nodes are the same from everywhere
+// newPlace makes a place whose frame has look and own already: own is nil for
+// the console's own engine. peers is its pane of nodes, or nil for a new one.
+func newPlace(ctx context.Context, f frame, source api.Source, peers pane) (*place, error) {
+	f.stats = newStats()
+	f.stats.journal.peer = f.peer
+	if f.own == nil {
+		f.own = f.stats
+	}
+	at := &place{frame: f, source: source, came: f.clock(), drains: map[string]time.Time{}, warned: mesh.Alive}
+	at.ctx, at.leave = context.WithCancel(ctx)
+	at.panes = newPanes()
+	if peers != nil {
+		at.panes[panePeers] = peers // the nodes are the same from everywhere
+	}
+	at.backends, at.queue = at.panes[paneBackends].(*backendsPane), at.panes[paneQueue].(*queuePane)
+	at.sessions, at.events = at.panes[paneSessions].(*sessionsPane), at.panes[paneEvents].(*eventsPane)
+	var err error
+	at.keys, err = newKeymap(at, at.panes, f.cfg.Keys)
+	return at, err
+}
+
+func newPanes() []pane {
+	return []pane{newBackendsPane(), newQueuePane(), newPeersPane(), newSessionsPane(), newEventsPane(), &planPane{}}
+}
+
+func (at *place) pane() pane { return at.panes[at.focus] }
+
+// grid is the rows of the pane that has the keys, nil when it has none.
+func (at *place) grid() grid { return at.pane().grid() }
+
+// isShown reports whether a pane is on the screen, in whatever form.
+func (at *place) isShown(pane int) bool {
+	switch shapeOf(at.w, at.h) {
+	case shapeGrid:
+		return planGrid(at.w, at.h, at.focus, at.zoom, at.planIsFresh()).panes[pane].H > 0
+	case shapeStack:
+		return at.focus == pane || pane == paneQueue && !at.zoom
+	}
+	return at.focus == pane
+}
+
+// restarted forgets what was about the engine before it was restarted.
+func (at *place) restarted() {
+	at.stats.journal.restart()
+	at.undos = nil
+}
+
+// takeDrained forgets the drains that have ended, and names those that left the
+// backend empty: it is what the operator waits for. A status that was asked for
+// before a drain says nothing of it.
+func (at *place) takeDrained(asked time.Time) (empty []string) {
+	for target, since := range at.drains {
+		b := at.stats.status.Backend(target)
+		if !asked.After(since) || b != nil && b.Drain != nil && b.Drain.Remaining > 0 {
 			continue
 		}
-		p.panes[i].bind(m)
+		delete(at.drains, target)
+		if b != nil && b.Active == 0 && (b.Admin == proxy.AdminDrain || b.Admin == proxy.AdminMaint) {
+			empty = append(empty, target)
+		}
 	}
-	var err error
-	p.keys, err = newKeymap(p.panes, m.cfg.Keys)
-	return p, err
+	return empty
 }
 
-// visit looks at another node. Whether it can be reached shows when it
-// answers; until then its panes are empty and the header says WAIT.
-func (m *model) visit(node string, then func(*model) tea.Cmd) tea.Cmd {
+// visit looks at another node. Whether it can be reached shows when it answers;
+// until then its panes are empty and the header says WAIT.
+func (m *model) visit(node string, then intent) tea.Cmd {
 	m.goHome()
 	if why := m.unreachable(node); why != "" {
 		m.say(refusal(screen.Safe(node)+": "+why), "")
 		return nil
 	}
-	p, err := m.newPlace(node, m.cfg.Peer(node))
+	f := frame{look: m.look, own: m.own, peer: node}
+	at, err := newPlace(m.ctx, f, m.cfg.Peer(node), m.panes[panePeers])
 	if err != nil {
 		m.say(err, "")
 		return nil
 	}
-	p.then = then
-	m.place, m.focus, m.stale = p, paneBackends, false
+	at.then = then
+	m.place, m.stale = at, false
 	m.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc comes back")
 	return m.poll()
 }
@@ -77,88 +129,20 @@ func (m *model) goHome() tea.Cmd {
 		return nil
 	}
 	m.place.leave()
-	m.place, m.focus, m.stale = m.home, panePeers, false
+	m.place, m.stale = m.home, false
+	m.focus = panePeers
 	m.dismiss()
-	for _, p := range m.panes {
-		p.refresh(m)
-	}
+	m.refresh()
 	return m.poll()
 }
 
-// away reports whether another node is looked at.
-func (m *model) away() bool { return m.place != m.home }
-
-func (m *model) mesh() *api.Mesh { return m.home.world.status.Mesh }
-
-// node finds a peer by its name.
-func (m *model) node(name string) *api.Peer {
-	if mesh := m.mesh(); mesh != nil {
-		for i := range mesh.Peers {
-			if mesh.Peers[i].Called() == name {
-				return &mesh.Peers[i]
-			}
-		}
-	}
-	return nil
-}
-
-// noSecret is what a mesh without a secret is good for.
-const noSecret = "without a secret, peers see names and states and cannot act (tcpctl mesh key makes one)"
-
-// unreachable says why a node cannot be looked at or acted on; "" when it can.
-func (m *model) unreachable(name string) string {
-	p := m.node(name)
-	switch {
-	case m.mesh() == nil || m.cfg.Peer == nil:
-		return "this node is in no mesh"
-	case p == nil:
-		return "there is no such node" + nearest(name, m.nodeNames())
-	case !m.mesh().Secret:
-		return noSecret
-	case p.Stranger():
-		return "it is no member of this mesh" + causeText(p)
-	case p.State == mesh.Down:
-		return "it is down" + causeText(p)
-	case !p.Trusted:
-		return "it has not proved the secret"
-	}
-	return ""
-}
-
-func (m *model) nodeNames() (names []string) {
-	if mesh := m.mesh(); mesh != nil {
-		for i := range mesh.Peers {
-			if !mesh.Peers[i].Stranger() {
-				names = append(names, mesh.Peers[i].Called())
-			}
-		}
-	}
-	return names
-}
-
-// homeName is the name of the console's own node, or what we were told.
-func (m *model) homeName() string {
-	if w := m.home.world; w.known() && w.status.Node.Name != "" {
-		return screen.Safe(w.status.Node.Name)
-	}
-	return screen.Safe(m.cfg.Instance)
-}
-
-// placeName is the name of the node that is looked at.
-func (m *model) placeName() string {
-	if m.away() {
-		return screen.Safe(m.peer)
-	}
-	return m.homeName()
-}
-
 // onHome takes the status of the console's own engine while another is looked
-// at: it is where the nodes' states come from.
+// at: it knows the states of the nodes.
 func (m *model) onHome(s *api.Status, begun, now time.Time) {
-	if m.home.world.take(s, begun, now) {
+	if m.own.take(s, begun, now) {
 		m.home.restarted()
 	}
-	m.panes[panePeers].refresh(m)
+	m.panes[panePeers].refresh(&m.frame)
 	m.changed()
 	p := m.node(m.peer)
 	if p == nil || p.State == m.warned {
@@ -166,12 +150,6 @@ func (m *model) onHome(s *api.Status, begun, now time.Time) {
 	}
 	m.warned = p.State
 	if p.State != mesh.Alive {
-		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc goes back to %s", screen.Safe(p.Name), p.State, causeText(p), m.homeName()))
+		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc goes back to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
 	}
-}
-
-// restarted forgets what was about the engine that is no more.
-func (p *place) restarted() {
-	p.world.journal.restart()
-	p.undos = nil
 }

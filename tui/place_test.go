@@ -47,11 +47,11 @@ func TestMarksStayWithTheirNode(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.press("A")
 	c.press("3 j enter")
-	if n := c.backendsPane().table.Marked(); n != 0 {
+	if n := c.backends.table.Marked(); n != 0 {
 		t.Fatalf("%d marks came along", n)
 	}
 	c.press("esc esc 1")
-	if n := c.backendsPane().table.Marked(); n == 0 {
+	if n := c.backends.table.Marked(); n == 0 {
 		t.Fatal("the marks at home are gone")
 	}
 }

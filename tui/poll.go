@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// How often the console looks. Nothing is ever pushed from the engine: one
-// that pushes to a terminal that takes nothing would stand still with it.
+// How often the console asks. The engine pushes nothing to it: an engine that did
+// would stand still with a terminal that takes nothing.
 const (
 	tickUsual    = 250 * time.Millisecond
 	tickDraining = 100 * time.Millisecond
@@ -45,15 +45,16 @@ const (
 )
 
 type fetch struct {
-	busy bool
-	next time.Time
+	busy  bool
+	next  time.Time
+	about string // the service that was asked about
 }
 
 type tickMsg time.Time
 
 // fetched is an answer of the engine.
 type fetched struct {
-	at       *place
+	place    *place
 	kind     kind
 	begun    time.Time
 	err      error
@@ -88,7 +89,7 @@ func (m *model) tick() tea.Cmd {
 	switch {
 	case m.blurred:
 		every = tickBlurred
-	case m.world.draining():
+	case m.stats.draining():
 		every = tickDraining
 	}
 	return tea.Batch(m.poll(), tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) }))
@@ -107,59 +108,45 @@ func (m *model) onTick() tea.Cmd {
 	return tea.Batch(m.tick(), m.watchTheme())
 }
 
-// staleFor is how old what we show is, 0 as long as it is fresh.
-func (m *model) staleFor() time.Duration {
-	if !m.world.known() {
-		return 0
-	}
-	if age := m.clock().Sub(m.world.at); age > staleAfter {
-		return age
-	}
-	return 0
-}
-
 // poll asks what is due, for what is on the screen.
 func (m *model) poll() tea.Cmd {
 	var cmds []tea.Cmd
-	ask := func(at *place, k kind, question func(context.Context, *fetched)) {
+	now, source := m.clock(), m.source
+	ask := func(at *place, k kind, about string, question func(context.Context, *fetched)) {
 		f := &at.fetches[k]
-		if f.busy || m.clock().Before(f.next) {
+		if f.busy || now.Before(f.next) && about == f.about {
 			return
 		}
-		f.busy = true
-		begun, ctx := m.clock(), at.until
+		f.busy, f.about = true, about
+		ctx := at.ctx
 		cmds = append(cmds, guard(func() tea.Msg {
 			ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 			defer cancel()
-			answer := fetched{at: at, kind: k, begun: begun}
+			answer := fetched{place: at, kind: k, begun: now, about: about}
 			question(ctx, &answer)
 			return answer
 		}))
 	}
-	here, source := m.place, m.source
 	if m.away() {
 		own := m.home.source
-		ask(m.home, fetchStatus, func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
+		ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
 	}
-	ask(here, fetchStatus, func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
-	since := m.world.journal.seen
-	ask(here, fetchEvents, func(ctx context.Context, a *fetched) {
+	ask(m.place, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+	since := m.stats.journal.seen
+	ask(m.place, fetchEvents, "", func(ctx context.Context, a *fetched) {
 		a.since = since
 		a.events, a.err = source.Events(ctx, since, false)
 	})
-	if service := m.queuePane().service(m); service != "" && m.isShown(paneQueue) {
-		ask(here, fetchQueue, func(ctx context.Context, a *fetched) {
-			a.about = service
-			a.waiters, a.err = source.Queue(ctx, service)
-		})
+	if service := m.queue.service(&m.frame); service != "" && m.isShown(paneQueue) {
+		ask(m.place, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
 	}
 	if m.isShown(paneSessions) {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
-		ask(here, fetchSessions, func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
+		ask(m.place, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
 	}
-	if id := m.planPane().wanted(m); id != "" {
+	if id := m.stats.missingReport(); id != "" {
 		if plans, ok := source.(api.Planner); ok {
-			ask(here, fetchReport, func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
+			ask(m.place, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
 		}
 	}
 	return tea.Batch(cmds...)
@@ -167,69 +154,73 @@ func (m *model) poll() tea.Cmd {
 
 func (m *model) onFetched(a fetched) tea.Cmd {
 	now := m.clock()
-	if a.at == nil {
-		a.at = m.place
+	if a.place == nil {
+		a.place = m.place
 	}
-	f := &a.at.fetches[a.kind]
+	f := &a.place.fetches[a.kind]
 	f.busy = false
 	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))
 	if a.err != nil {
 		f.next = now.Add(tickUsual)
 	}
-	if a.at != m.place {
-		if a.at == m.home && a.kind == fetchStatus && a.err == nil {
+	if a.place != m.place {
+		if a.place == m.home && a.kind == fetchStatus && a.err == nil {
 			m.onHome(a.status, a.begun, now)
 		}
-		return nil // it came too late: somewhere else is looked at by now
+		return nil // it came too late: another node is looked at by now
 	}
 	if a.err != nil {
-		if a.kind == fetchStatus && !m.world.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
+		if a.kind == fetchStatus && !m.stats.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
 			m.say(a.err, "")
 		}
-		return nil // staleness says the rest, and honestly
+		return nil // STALE says the rest
 	}
 	switch a.kind {
 	case fetchStatus:
 		return m.onStatus(a, now)
 	case fetchEvents:
-		if a.since == m.world.journal.seen && m.world.journal.take(a.events) {
-			m.eventsPane().refresh(m)
-			m.changed()
+		if a.since == m.stats.journal.seen && m.stats.journal.take(a.events) {
+			m.refreshPane(paneEvents)
 		}
 	case fetchQueue:
-		m.queuePane().take(m, a.about, a.waiters)
-	case fetchReport:
-		m.planPane().take(m, a.report)
-		m.changed()
+		if m.stats.waiters.take(a.about, a.waiters) {
+			m.refreshPane(paneQueue)
+		}
 	case fetchSessions:
-		m.sessionsPane().take(m, a.sessions, now)
+		if m.stats.sessions.take(a.sessions, now) {
+			m.refreshPane(paneSessions)
+		}
+	case fetchReport:
+		if m.stats.takeReport(a.report) {
+			m.show(reportLevel(&a.report), a.report.Sentence())
+		}
+		m.refreshPane(panePlan)
 	}
 	return nil
 }
 
 func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	away := m.staleFor()
-	before := m.world.version
-	first := !m.world.known()
-	restarted := m.world.take(a.status, a.begun, now)
+	before := m.stats.version
+	first := !m.stats.known()
+	restarted := m.stats.take(a.status, a.begun, now)
 	if restarted {
-		m.restarted()
+		m.place.restarted()
 		m.note(proxy.LevelWarn, "the engine has been started again")
 	} else if away > 0 {
 		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", screen.Clock(away)))
 	}
-	m.sayDrained(a.begun)
-	if first || m.world.version != before || away > 0 {
+	for _, target := range m.takeDrained(a.begun) {
+		m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no session is left   ("+"u: back in service)")
+	}
+	if first || m.stats.version != before || away > 0 {
 		m.stale = false
-		for _, p := range m.panes {
-			p.refresh(m)
-		}
-		m.changed()
+		m.refresh()
 	}
 	if then := m.then; then != nil {
 		m.then = nil
 		if m.overlay() == nil && now.Sub(m.came) < staleAfter {
-			return then(m)
+			return m.carryOut(then)
 		}
 		m.note(proxy.LevelWarn, screen.Safe(m.peer)+" has answered late: ask again for what was to be done there")
 	}

@@ -27,28 +27,37 @@ type actMsg struct {
 
 // do has the engine carry out a proposal.
 func (m *model) do(p *proposal) tea.Cmd {
+	if p.everywhere && m.cfg.Peer == nil {
+		m.say(refusal("this node is in no mesh"), "")
+		return nil
+	}
 	req := p.request()
 	if !req.DryRun {
 		for _, t := range req.Targets {
-			m.world.asked[t] = asked{act: req.Act}
+			m.stats.pending[t] = pending{act: req.Act}
 		}
 	}
-	m.backendsPane().refresh(m)
+	m.backends.refresh(&m.frame)
 	m.changed()
-	at, ctx := m.place, m.ctx // not the place's: an act is not given up by looking away
+	at, ctx, source := m.place, m.ctx, m.source // not the place's context: an act goes on when the place is left
+	ask := func(ctx context.Context) actMsg {
+		res, err := source.Do(ctx, req)
+		return actMsg{res: res, err: err}
+	}
 	if p.everywhere {
-		return m.doEverywhere(p, req)
+		ask = askEach(m.home.source, m.cfg.Peer, p, req)
 	}
 	return guard(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ctx, actLimit)
 		defer cancel()
-		res, err := at.source.Do(ctx, req)
-		return actMsg{p: p, at: at, res: res, err: err}
+		answer := ask(ctx)
+		answer.p, answer.at = p, at
+		return answer
 	})
 }
 
-// request is the proposal as it is sent: what was typed in a dialog is the
-// force that the command line asks for.
+// request is the proposal as it is sent: a name that was typed in a dialog is what
+// --force is on the command line.
 func (p *proposal) request() api.Request {
 	r := p.req
 	if p.level == api.LevelTyped && p.act.Takes("force") {
@@ -60,40 +69,24 @@ func (p *proposal) request() api.Request {
 func (m *model) onAct(a actMsg) tea.Cmd {
 	m.changed()
 	req := a.p.request()
-	for _, t := range req.Targets {
-		if a.err != nil {
-			delete(a.at.world.asked, t)
-		} else if mine, ok := a.at.world.asked[t]; ok {
-			mine.done, mine.at = true, m.clock()
-			if req.Act == "drain" || req.Act == "maint" {
-				a.at.drains[t] = mine.at
-			}
-			a.at.world.asked[t] = mine
-		}
-	}
-	m.backendsPane().refresh(m)
+	a.settle(req, m.clock())
+	m.backends.refresh(&m.frame)
 	m.fetches[fetchStatus].next, m.fetches[fetchEvents].next = time.Time{}, time.Time{}
 	d, open := m.overlay().(*dialog)
 	open = open && d.p == a.p
+	if a.err == nil && open && !req.DryRun {
+		m.pop()
+	}
 	switch {
 	case a.err != nil && open:
 		d.busy, d.err = false, screen.Safe(errorText(a.err))
 	case a.err != nil:
 		m.say(refusal(a.p.act.Name+a.p.on()+": "+errorText(a.err)), "")
 	case a.answers != nil:
-		if open {
-			m.pop()
-		}
-		if u := undoOf(a.answers); u.each != nil {
-			a.at.undos = append(a.at.undos, u)
-		}
-		m.showAnswers(a.p, a.answers)
+		m.showAnswers(a)
 	case req.DryRun:
-		m.push(&detailsBox{title: "dry run: " + screen.Safe(a.p.requestLine()), facts: impactFacts(a.res.Impact)})
+		m.over = append(m.over, &detailsBox{title: "dry run: " + screen.Safe(a.p.requestLine()), facts: impactFacts(a.res.Impact)})
 	default:
-		if open {
-			m.pop()
-		}
 		text := strings.Join(a.res.Texts, "; ")
 		if a.p.undo {
 			text = "undone: " + text
@@ -101,14 +94,32 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		text += a.p.on()
 		if a.res.Undo != nil {
 			a.at.undos = append(a.at.undos, undo{req: *a.res.Undo})
-		}
-		if a.res.Undo != nil && a.at == m.place {
-			text += "   (undo: " + m.keysOf("undo") + ")"
+			if a.at == m.place {
+				text += m.undoHint()
+			}
 		}
 		m.show(proxy.LevelGood, text)
 	}
 	return m.poll()
 }
+
+// settle has the rows say what has come of the act: that the engine will show it,
+// or that it was refused.
+func (a *actMsg) settle(req api.Request, now time.Time) {
+	for _, t := range req.Targets {
+		if a.err != nil {
+			delete(a.at.stats.pending, t)
+		} else if asked, ok := a.at.stats.pending[t]; ok {
+			asked.done, asked.at = true, now
+			a.at.stats.pending[t] = asked
+			if req.Act == "drain" || req.Act == "maint" {
+				a.at.drains[t] = now
+			}
+		}
+	}
+}
+
+func (at *place) undoHint() string { return "   (undo: " + at.keyOf("undo", "") + ")" }
 
 func impactFacts(all []api.Impact) (facts []fact) {
 	if len(all) == 0 {
@@ -126,14 +137,14 @@ func impactFacts(all []api.Impact) (facts []fact) {
 	return facts
 }
 
-// undo takes an act back; one that was done on every node, on those that did
+// undo is what undoes an act; one that was done on every node, on those that did
 // it, each in its own way: what was drained there may have been in maint here.
 type undo struct {
 	req  api.Request
 	each map[string]*api.Request
 }
 
-// undoOf is what takes back what the nodes have answered.
+// undoOf is what undoes what the nodes have answered.
 func undoOf(answers []api.PeerAnswer) (u undo) {
 	for _, a := range answers {
 		if a.Error != nil || a.Result.Undo == nil {
@@ -147,15 +158,9 @@ func undoOf(answers []api.PeerAnswer) (u undo) {
 	return u
 }
 
-// undoLast takes the last act back that can be.
+// undoLast undoes the last act that can be undone.
 func (m *model) undoLast() tea.Cmd {
 	last := m.undos[len(m.undos)-1]
 	m.undos = m.undos[:len(m.undos)-1]
-	p := &proposal{req: last.req, act: api.Lookup(last.req.Act), undo: true, old: m.staleFor(), peer: m.peer, each: last.each, everywhere: last.each != nil}
-	for _, t := range last.req.Targets {
-		p.stamps = append(p.stamps, api.Stamp(m.world.status, p.act, t))
-		p.lived = append(p.lived, false)
-	}
-	m.judge(p)
-	return m.confirm(p)
+	return m.confirm(newUndo(&m.frame, last))
 }

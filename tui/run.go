@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	outcome := Ended
 	select {
 	case err := <-done:
-		return m.ended(ctx, t, err)
+		return m.end(ctx, t, err)
 	case <-ctx.Done():
 	case <-cfg.Hangup:
 		outcome = Hangup
@@ -86,8 +86,8 @@ func runProgram(p *tea.Program, done chan<- error) {
 	done <- err
 }
 
-// ended says why Bubble Tea ended by itself.
-func (m *model) ended(ctx context.Context, t *terminal, err error) (Outcome, error) {
+// end says why Bubble Tea ended by itself.
+func (m *model) end(ctx context.Context, t *terminal, err error) (Outcome, error) {
 	switch {
 	case m.crash != nil:
 		return Ended, m.crash
@@ -117,9 +117,9 @@ func (m *model) fitTerminal(cfg Config) error {
 	if env == nil {
 		env = os.LookupEnv
 	}
-	look := lookOf(env)
-	m.profile, m.ascii, m.plain = look.profile, look.ascii, look.plain
-	if look.mono {
+	can := capabilitiesOf(env)
+	m.profile, m.ascii, m.plain = can.profile, can.ascii, can.plain
+	if can.mono {
 		t, err := loadMono()
 		if err != nil {
 			return err

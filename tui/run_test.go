@@ -169,7 +169,7 @@ func TestAPanicEndsTheConsoleAlone(t *testing.T) {
 // badPane panics when it is drawn.
 type badPane struct{ *peersPane }
 
-func (badPane) draw(*model, *screen.Canvas, bool) { panic("a pane fell over") }
+func (badPane) draw(*frame, *screen.Canvas, bool) { panic("a pane fell over") }
 
 func TestAPanicInAPaneIsCaught(t *testing.T) {
 	c := newConsole(t, edge(), 80, 24)
@@ -207,7 +207,7 @@ func TestTheEnvironmentChoosesTheLook(t *testing.T) {
 			k, v, _ := strings.Cut(kv, "=")
 			env[k] = v
 		}
-		l := lookOf(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+		l := capabilitiesOf(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 		if l.ascii != x.ascii || l.mono != x.mono || l.plain != x.plain {
 			t.Errorf("%s: %+v", x.env, l)
 		}

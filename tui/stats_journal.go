@@ -11,23 +11,24 @@ import (
 // journalKept bounds the events that the console keeps.
 const journalKept = 2000
 
-// entry is an event of the engine, or something that the console itself said.
+// entry is an event of the engine, or a message of the console itself.
 type entry struct {
-	id string
+	id    string
+	clock string // the time of day, once it was drawn
 	proxy.Event
 }
 
 // journal is the newest events, the newest first.
 type journal struct {
 	entries []*entry
-	seen    uint64 // the engine's last that we have
-	peer    string // the node's, where it is not the console's own
-	dropped uint64 // those that came and went before we asked
-	run     int    // which of the engine's lives it is: numbers begin again
-	own     int    // how many notes of the console there were
+	seen    uint64 // the newest of the engine's
+	peer    string // the node, where it is not the console's own
+	dropped uint64 // how many the engine dropped before they were asked for
+	run     int    // how often the engine was restarted: its numbers begin again
+	own     int    // how many are the console's own
 }
 
-// take adds a page of the engine's, and reports whether there was anything.
+// take adds a page of the engine's events, and reports whether it had any.
 func (j *journal) take(page proxy.EventPage) bool {
 	j.dropped += page.Dropped
 	j.seen = max(page.Last, j.seen)
@@ -43,7 +44,7 @@ func (j *journal) take(page proxy.EventPage) bool {
 	return len(page.Events) > 0 || page.Dropped > 0
 }
 
-// note adds what the console says itself.
+// note adds a message of the console itself.
 func (j *journal) note(at time.Time, level, text string) {
 	j.own++
 	j.add(&entry{id: fmt.Sprintf("c%d", j.own), Event: proxy.Event{Time: at, Kind: "console", Level: level, Text: text}})
@@ -59,7 +60,7 @@ func (j *journal) add(e *entry) {
 	}
 }
 
-// restart begins again with another engine's numbers.
+// restart begins with the numbers of a restarted engine.
 func (j *journal) restart() {
 	j.run++
 	j.seen = 0

@@ -28,7 +28,7 @@ func TestPicture(t *testing.T) {
 	c.live()
 	c.show("info", "draining db-front/pg-b: 38 sessions left   (undo: U)")
 	c.View()
-	got := svg(c.lastBig, dark)
+	got := svg(c.canvas, dark)
 	path := filepath.Join("testdata", "console.svg")
 	if updating() {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

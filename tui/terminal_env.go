@@ -9,20 +9,20 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// look is what the environment says of a terminal.
-type look struct {
+// capabilities is what the environment says of a terminal.
+type capabilities struct {
 	profile termenv.Profile
 	ascii   bool // glyphs from ASCII only
 	mono    bool // no colours, but bold, reverse and underline
 	plain   bool // nothing but letters
 }
 
-func lookOf(env func(string) (string, bool)) look {
+func capabilitiesOf(env func(string) (string, bool)) capabilities {
 	get := func(name string) string {
 		v, _ := env(name)
 		return v
 	}
-	l := look{profile: termenv.ANSI}
+	l := capabilities{profile: termenv.ANSI}
 	name := get("TERM")
 	switch color := get("COLORTERM"); {
 	case color == "truecolor" || color == "24bit" || strings.Contains(name, "direct") || runtime.GOOS == "windows":

@@ -11,7 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// themeMsg is a theme that was read: chosen, or saved by its owner.
+// themeMsg is a theme that was read: one that was chosen, or saved.
 type themeMsg struct {
 	stamp string // of its files; with no theme, what they were at first
 	theme *themes.Theme
@@ -24,10 +24,10 @@ type themeListMsg struct {
 	wrong []string
 }
 
-// pickTheme reads all themes, as each is shown as soon as it is looked at.
-func pickTheme(m *model) tea.Cmd {
-	dir := m.cfg.ThemeDir
-	return guard(func() tea.Msg {
+// loadThemes reads all themes: each is shown as soon as the cursor is on it.
+func loadThemes(f *frame) intent {
+	dir := f.cfg.ThemeDir
+	return inBackground(func() tea.Msg {
 		var msg themeListMsg
 		for _, e := range themes.List(dir) {
 			t, err := themes.Load(e.Name, dir)
@@ -56,14 +56,21 @@ func (m *model) onThemeList(msg themeListMsg) {
 			p.at = i
 		}
 	}
-	p.preview = func(m *model, i int) { m.setTheme(msg.list[i]) }
-	p.choose = func(m *model, i int) tea.Cmd { m.setTheme(msg.list[i]); return nil }
-	p.cancel = func(m *model) { m.setTheme(before) }
-	m.push(p)
+	p.preview = func(i int) intent { return themed{msg.list[i]} }
+	p.choose, p.cancel = p.preview, themed{before}
+	m.over = append(m.over, p)
 	m.changed()
 }
 
-// watchTheme looks whether the user's theme was saved, and reads it then.
+// themed shows another theme.
+type themed struct{ theme *themes.Theme }
+
+func (t themed) apply(m *model) tea.Cmd {
+	m.setTheme(t.theme)
+	return nil
+}
+
+// watchTheme reads the theme again when the user has saved it.
 func (m *model) watchTheme() tea.Cmd {
 	files := m.theme.Files
 	if len(files) == 0 || m.blurred {

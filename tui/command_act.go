@@ -1,0 +1,91 @@
+package tui
+
+import (
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// allPeers is what --peer takes for every node, here as on the command line.
+const allPeers = "all"
+
+// takePeer takes --peer NODE out of a line's words: it says where an act is done,
+// not how.
+func takePeer(words []string) (rest []string, peer string, err error) {
+	for i := 0; i < len(words); i++ {
+		value, inline := strings.CutPrefix(words[i], "--peer=")
+		switch {
+		case inline:
+			peer = value
+		case words[i] == "--peer":
+			if i++; i == len(words) {
+				return nil, "", refusal("--peer needs a node, or all")
+			}
+			peer = words[i]
+		default:
+			rest = append(rest, words[i])
+		}
+	}
+	return rest, peer, nil
+}
+
+// actCommand is an act that was typed, on the node that it names.
+func (at *place) actCommand(req api.Request, peer string) intent {
+	switch {
+	case peer == allPeers:
+		return typedAct{req, true}
+	case peer == "" || peer == at.peer:
+		return typedAct{req, false}
+	case screen.Safe(peer) == at.ownName():
+		peer = ""
+	}
+	// What the act would do there is only known once the node has answered.
+	return visited{peer, typedAct{req, false}}
+}
+
+// typedAct is an act that was typed. One without a target is about what is
+// marked or under the cursor, as a key is.
+type typedAct struct {
+	req        api.Request
+	everywhere bool
+}
+
+func (t typedAct) apply(m *model) tea.Cmd {
+	act, w := api.Lookup(t.req.Act), wanted{req: t.req, everywhere: t.everywhere}
+	filtered := w.req.Service != "" || w.req.Backend != "" || w.req.Client != ""
+	if act.On != api.OnNothing && !filtered {
+		if act.Args != "" && act.Args[0] != '[' && len(w.req.Targets) == 1 && len(w.req.Args) == 0 {
+			w.req.Targets, w.req.Args = nil, w.req.Targets // `:weight 5`
+		}
+		if len(w.req.Targets) == 0 {
+			w.req.Targets, w.hidden, w.gone = m.underCursor(act)
+		}
+	}
+	if w.req.DryRun {
+		return m.do(&proposal{req: w.req, act: act, peer: m.peer, everywhere: t.everywhere})
+	}
+	return w.apply(m)
+}
+
+// underCursor is what an act without a target is about.
+func (at *place) underCursor(act *api.Act) (targets, hidden []string, gone bool) {
+	var ids []string
+	switch at.focus {
+	case paneBackends:
+		ids, hidden = at.backends.table.Chosen()
+		gone = at.backends.table.JustGone(at.clock())
+	case paneQueue:
+		if act.On == api.OnService {
+			return []string{at.queue.now}, nil, false
+		}
+		ids, hidden = at.queue.table.Chosen()
+		gone = at.queue.table.JustGone(at.clock())
+	case paneSessions:
+		ids, hidden = at.sessions.table.Chosen()
+		gone = at.sessions.table.JustGone(at.clock())
+	}
+	return chosenTargets(&at.frame, act, ids), hidden, gone
+}

@@ -1,0 +1,80 @@
+package tui
+
+import (
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// picker is a short list to choose from.
+type picker struct {
+	title   string
+	items   []string
+	at      int
+	preview func(int) intent // what moving to an item shows; nil: nothing
+	choose  func(int) intent
+	cancel  intent
+}
+
+func (p *picker) hint() string { return "up/down move   enter choose   esc cancel" }
+
+func (p *picker) key(_ *frame, k tea.KeyMsg) intent {
+	before := p.at
+	switch k.String() {
+	case "down", "j", "tab":
+		p.at = (p.at + 1) % len(p.items)
+	case "up", "k", "shift+tab":
+		p.at = (p.at + len(p.items) - 1) % len(p.items)
+	case "enter":
+		return closed{p.choose(p.at)}
+	case "esc", "q", "ctrl+c":
+		return closed{p.cancel}
+	}
+	if p.at != before && p.preview != nil {
+		return p.preview(p.at)
+	}
+	return nil
+}
+
+func (p *picker) draw(f *frame, c *screen.Canvas) {
+	w := screen.Width(p.title) + 6
+	for _, item := range p.items {
+		w = max(w, screen.Width(item)+6)
+	}
+	box := drawWindow(f, c, min(w, c.W), min(len(p.items)+2, c.H), p.title, "")
+	top := max(p.at-box.H+1, 0)
+	for i := top; i < len(p.items) && i-top < box.H; i++ {
+		y := i - top
+		box.Text(2, y, screen.Cut(p.items[i], box.W-3), themes.Text)
+		if i == p.at {
+			box.Fill(0, y, 1, '>', themes.Prompt)
+			box.Tint(0, y, box.W, themes.Cursor)
+		}
+	}
+}
+
+// askSort asks for the column to sort rows by.
+func askSort(g grid) intent {
+	names, by, desc := g.Sorts()
+	items := []string{"as they come"}
+	at := 0
+	var cols []int
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		cols = append(cols, i+1)
+		if i+1 == by {
+			at = len(cols)
+		}
+		items = append(items, name)
+	}
+	return open{&picker{title: "Sort by", items: items, at: at, choose: func(i int) intent {
+		if i == 0 {
+			g.SetSort(0, false)
+		} else {
+			g.SetSort(cols[i-1], desc && cols[i-1] == by)
+		}
+		return nil
+	}}}
+}

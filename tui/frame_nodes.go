@@ -1,0 +1,115 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// noSecret is what a mesh without a secret is good for.
+const noSecret = "without a secret, peers see names and states and cannot act (tcpctl mesh key makes one)"
+
+func (f *frame) mesh() *api.Mesh { return f.own.status.Mesh }
+
+// node finds another node by its name.
+func (f *frame) node(name string) *api.Peer {
+	if mesh := f.mesh(); mesh != nil {
+		for i := range mesh.Peers {
+			if mesh.Peers[i].Called() == name {
+				return &mesh.Peers[i]
+			}
+		}
+	}
+	return nil
+}
+
+// unreachable says why a node cannot be looked at or acted on; "" when it can.
+func (f *frame) unreachable(name string) string {
+	p := f.node(name)
+	switch {
+	case f.mesh() == nil || f.cfg.Peer == nil:
+		return "this node is in no mesh"
+	case p == nil:
+		return "there is no such node" + nearest(name, f.nodeNames())
+	case !f.mesh().Secret:
+		return noSecret
+	case p.Stranger():
+		return "it is no member of this mesh" + causeText(p)
+	case p.State == mesh.Down:
+		return "it is down" + causeText(p)
+	case !p.Trusted:
+		return "it has not proved the secret"
+	}
+	return ""
+}
+
+// nodeNames is the other nodes that the mesh knows.
+func (f *frame) nodeNames() (names []string) {
+	if mesh := f.mesh(); mesh != nil {
+		for i := range mesh.Peers {
+			if !mesh.Peers[i].Stranger() {
+				names = append(names, mesh.Peers[i].Called())
+			}
+		}
+	}
+	return names
+}
+
+// allNodes names the nodes that an act on every node is for, the one that is
+// looked at first. It is nil when there are no others, or they cannot be asked.
+func (f *frame) allNodes() []string {
+	if f.mesh() == nil || !f.mesh().Secret || f.cfg.Peer == nil {
+		return nil
+	}
+	names := []string{f.ownName()}
+	for _, p := range f.mesh().Members() {
+		if names = append(names, screen.Safe(p.Called())); p.Called() == f.peer {
+			n := len(names) - 1
+			names[0], names[n] = names[n], names[0]
+		}
+	}
+	return names
+}
+
+// alsoOn says which other nodes an act would go to, and which it cannot reach.
+func (f *frame) alsoOn() (lines []string) {
+	if f.mesh() == nil || !f.mesh().Secret {
+		return []string{"there are no others to ask: " + noSecret}
+	}
+	there, gone := []string{f.ownName()}, []string(nil)
+	for _, p := range f.mesh().Members() {
+		if p.Gone(f.now()) == "" {
+			there = append(there, screen.Safe(p.Called()))
+		} else {
+			gone = append(gone, screen.Safe(p.Called()))
+		}
+	}
+	lines = append(lines, fmt.Sprintf("on %s: the above is of %s, each looks at its own and may refuse", strings.Join(there, ", "), f.nodeName()))
+	if len(gone) > 0 {
+		lines = append(lines, strings.Join(gone, ", ")+": not reachable, nothing is done there")
+	}
+	return lines
+}
+
+// countNodes is how many nodes are alive of how many, this one among them. One
+// that departed is not missed.
+func (f *frame) countNodes() (alive, all int) {
+	if f.mesh() == nil {
+		return 0, 0
+	}
+	alive, all = 1, 1
+	for i := range f.mesh().Peers {
+		p := &f.mesh().Peers[i]
+		if p.Cause == mesh.Left || p.Stranger() {
+			continue
+		}
+		all++
+		if p.State == mesh.Alive {
+			alive++
+		}
+	}
+	return alive, all
+}

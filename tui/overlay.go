@@ -1,0 +1,64 @@
+package tui
+
+import (
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// overlay stands before the panes and has the keys: a question, a list, a line
+// to type in. Those with a method freezes() bool hold the panes still, and those
+// with tiny() string are one line of the smallest screens.
+type overlay interface {
+	key(*frame, tea.KeyMsg) intent
+	draw(*frame, *screen.Canvas)
+	hint() string // in place of the key line
+}
+
+// drawWindow draws an empty box in the middle and returns its inside. Where the
+// screen is small, it takes all of it.
+func drawWindow(f *frame, c *screen.Canvas, w, h int, title, foot string) *screen.Canvas {
+	if c.W < w+4 {
+		w = c.W
+	}
+	if c.H < h+2 {
+		h = c.H
+	}
+	r := screen.Rect{X: (c.W - w) / 2, Y: (c.H - h) / 2, W: w, H: h}
+	c.Sub(r.X, r.Y, r.W, r.H).Clear()
+	return screen.Box(c, r, &f.theme.Glyphs, title, foot, true)
+}
+
+// newInput makes a line to type in. Its cursor is drawn by drawInput and does not
+// blink: a screen that blinks is never idle.
+func newInput(text string) textinput.Model {
+	in := textinput.New()
+	in.Prompt = ""
+	in.CharLimit = 400
+	in.KeyMap.Paste.SetEnabled(false) // it would run a program to ask the clipboard
+	in.SetValue(text)
+	in.CursorEnd()
+	in.Focus()
+	return in
+}
+
+// drawInput draws what was typed, w columns of it up to the cursor and beyond.
+func drawInput(c *screen.Canvas, x, y, w int, in *textinput.Model, focused bool) {
+	text := []rune(in.Value())
+	at := min(in.Position(), len(text))
+	from := 0
+	for from < at && screen.Width(screen.Safe(string(text[from:at])))+1 > w {
+		from++
+	}
+	box := c.Sub(x, y, w, 1)
+	box.Text(0, 0, screen.Safe(string(text[from:])), themes.Text)
+	if focused {
+		cursor := screen.Width(screen.Safe(string(text[from:at])))
+		if cursor < box.W && box.Row(0)[cursor].Rune == ' ' {
+			box.Fill(cursor, 0, 1, '_', themes.Text)
+		}
+		box.Reverse(cursor, 0, 1)
+	}
+}

@@ -1,0 +1,116 @@
+package tui
+
+import (
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// question is the act and its targets.
+func (p *proposal) question() string {
+	text := p.act.Name
+	if len(p.req.Targets) == 1 {
+		text += " " + screen.Safe(p.req.Targets[0])
+	} else if n := len(p.req.Targets); n > 1 {
+		text += " " + screen.Plural(n, nounOf(p.act))
+	}
+	if len(p.req.Args) > 0 {
+		text += " " + screen.Safe(strings.Join(p.req.Args, " "))
+	}
+	return text + p.on() + "?"
+}
+
+func nounOf(a *api.Act) string {
+	switch a.On {
+	case api.OnBackend:
+		return "backend"
+	case api.OnService:
+		return "service"
+	case api.OnSession:
+		return "session"
+	}
+	return "thing"
+}
+
+func (p *proposal) requestLine() string {
+	r := p.request()
+	switch {
+	case p.everywhere:
+		return r.CommandLine() + " --peer all"
+	case p.peer != "":
+		return r.CommandLine() + " --peer " + p.peer
+	}
+	return r.CommandLine()
+}
+
+// on names the node, where it is not the console's own.
+func (p *proposal) on() string {
+	switch {
+	case p.everywhere:
+		return " on every node"
+	case p.peer != "":
+		return " on " + screen.Safe(p.peer)
+	}
+	return ""
+}
+
+// effects is what would happen, in sentences: all of one target, of several the
+// first of each.
+func (p *proposal) effects() []string {
+	var lines []string
+	for _, i := range p.impact {
+		prefix := ""
+		if len(p.impact) > 1 {
+			if len(lines) > 8 {
+				return append(lines, "and so on")
+			}
+			prefix = i.Target + ": "
+		}
+		for n, l := range i.Lines {
+			if n == 0 || len(p.impact) < 4 {
+				lines = append(lines, screen.Safe(prefix+l))
+			}
+		}
+	}
+	return append(lines, p.also...)
+}
+
+// warnings is why more has to be confirmed than usual.
+func (p *proposal) warnings() []string {
+	var lines []string
+	if p.together != "" {
+		lines = append(lines, screen.Safe(p.together))
+	}
+	for _, i := range p.impact {
+		if i.Warning != "" && p.together == "" {
+			lines = append(lines, screen.Safe(i.Warning))
+			break
+		}
+	}
+	if p.hidden > 0 {
+		lines = append(lines, screen.Plural(p.hidden, "marked row")+" hidden by the filter would be acted on too")
+	}
+	if p.old > 0 {
+		lines = append(lines, p.oldText())
+	}
+	return lines
+}
+
+// oldText says how old what the operator saw was.
+func (p *proposal) oldText() string { return "what you see is " + staleText(p.old) + " old" }
+
+// notDone says that the operator has not confirmed it.
+func (p *proposal) notDone() intent { return notice{"info", p.act.Name + ": nothing was done"} }
+
+// word is what has to be typed to confirm.
+func (p *proposal) word() string {
+	if len(p.req.Targets) == 1 {
+		t := p.req.Targets[0]
+		if _, backend := api.SplitTarget(t); backend != "" {
+			t = backend
+		}
+		return t
+	}
+	return p.act.Name + " " + screen.Plural(len(p.req.Targets), nounOf(p.act))
+}

@@ -1,0 +1,189 @@
+package tui
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// stats is what the console knows of an engine: the newest answer to each of its
+// questions, and what it works out from those before.
+type stats struct {
+	status  *api.Status
+	at      time.Time // by our clock, when the status came
+	version uint64    // changes when there is something else to draw
+
+	flows   map[string]flow         // by service, and by service/backend; "" is all
+	past    map[string]*history     // by service; "" is all of them
+	drains  map[string][]drainPoint // by service/backend, while it drains
+	pending map[string]pending      // acts that no status shows yet, by target
+	recent  []*api.Status           // those of the last few seconds
+	journal journal
+
+	waiters  waiters
+	sessions sessions
+	report   proxy.Report // of the plan that has ended
+	ran      string       // the plan that was seen running
+}
+
+// pending is an act that was asked for and that the next status will show.
+type pending struct {
+	act  string
+	done bool      // the engine has answered
+	at   time.Time // by our clock, when it did
+}
+
+func newStats() *stats {
+	return &stats{
+		status: &api.Status{}, flows: map[string]flow{}, past: map[string]*history{},
+		drains: map[string][]drainPoint{}, pending: map[string]pending{},
+	}
+}
+
+// now is the engine's clock. It stands still while the engine is silent: ages
+// that went on would claim knowledge that we do not have.
+func (s *stats) now() time.Time { return s.status.Node.Now }
+
+// known reports whether there has been any status yet.
+func (s *stats) known() bool { return !s.at.IsZero() }
+
+// take makes status the newest one. begun is our clock when it was asked for. It
+// reports whether the engine has been restarted since the one before.
+func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
+	old := s.status
+	restarted = s.known() && (!status.Node.Started.Equal(old.Node.Started) || status.Node.PID != old.Node.PID)
+	if restarted {
+		s.recent, s.past, s.drains = nil, map[string]*history{}, map[string][]drainPoint{}
+	}
+	if restarted || !s.known() || !sameDrawn(old, status) {
+		s.version++
+	}
+	for target, p := range s.pending {
+		if p.done && begun.After(p.at) {
+			delete(s.pending, target)
+			s.version++
+		}
+	}
+	s.status, s.at = status, at
+	if plan := status.Plan; plan != nil && !hasEnded(plan) {
+		s.ran = plan.ID
+	}
+	s.updateFlows()
+	s.updateHistory()
+	s.updateDrains()
+	return restarted
+}
+
+// sameDrawn reports whether two statuses are drawn the same. Ages are drawn in
+// seconds.
+func sameDrawn(a, b *api.Status) bool {
+	if a.Node.Now.Unix() != b.Node.Now.Unix() {
+		return false
+	}
+	older, newer := *a, *b
+	newer.Node.Now = older.Node.Now
+	older.Mesh, newer.Mesh = withoutHeartbeats(a.Mesh), withoutHeartbeats(b.Mesh)
+	return reflect.DeepEqual(&older, &newer)
+}
+
+// withoutHeartbeats is a mesh without what changes with every heartbeat: that is
+// drawn once a second.
+func withoutHeartbeats(m *api.Mesh) *api.Mesh {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.Peers = slices.Clone(m.Peers)
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		p.Seen, p.RTTSeconds, p.SkewSeconds = time.Time{}, 0, 0
+	}
+	return &c
+}
+
+// updateHistory adds a point to the history of each service, and of all.
+func (s *stats) updateHistory() {
+	sum := point{at: s.now()}
+	for i := range s.status.Services {
+		p := pointOf(&s.status.Services[i], s.now())
+		s.history(s.status.Services[i].Name).add(p)
+		sum = sum.plus(p)
+	}
+	s.history("").add(sum)
+}
+
+func (s *stats) history(service string) *history {
+	h := s.past[service]
+	if h == nil {
+		h = &history{}
+		s.past[service] = h
+	}
+	return h
+}
+
+// waiters is the queue of one service. version changes with every answer.
+type waiters struct {
+	service string
+	list    []proxy.WaiterInfo
+	version uint64
+}
+
+// take makes list the waiters of a service, and reports whether there is
+// something to draw: not if nobody waits, as before.
+func (w *waiters) take(service string, list []proxy.WaiterInfo) bool {
+	if service == w.service && len(list)+len(w.list) == 0 {
+		return false
+	}
+	*w = waiters{service, list, w.version + 1}
+	return true
+}
+
+// find looks for a session that is live or waits, as far as the console knows.
+func (s *stats) find(id string) (known, live bool) {
+	for i := range s.waiters.list {
+		if s.waiters.list[i].ID == id {
+			return true, true
+		}
+	}
+	for _, r := range s.sessions.list {
+		if r.ID == id {
+			return true, r.Ended == nil
+		}
+	}
+	return false, false
+}
+
+// targets is what an act can be done to.
+func (s *stats) targets(act *api.Act) (targets []string) {
+	switch act.On {
+	case api.OnService:
+		return s.serviceNames()
+	case api.OnBackend:
+		for i := range s.status.Services {
+			service := &s.status.Services[i]
+			for j := range service.Backends {
+				targets = append(targets, service.Name+"/"+service.Backends[j].Name)
+			}
+		}
+	case api.OnSession:
+		for _, w := range s.waiters.list {
+			targets = append(targets, w.ID)
+		}
+		for _, r := range s.sessions.list {
+			if r.Ended == nil && len(targets) < 200 {
+				targets = append(targets, r.ID)
+			}
+		}
+	}
+	return targets
+}
+
+func (s *stats) serviceNames() (names []string) {
+	for i := range s.status.Services {
+		names = append(names, s.status.Services[i].Name)
+	}
+	return names
+}

@@ -1,0 +1,73 @@
+package tui
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// sessions is the newest list of sessions, the live ones first. version changes
+// with every answer.
+type sessions struct {
+	list    []*session
+	before  map[string]bytesAt // for the rates
+	version uint64
+}
+
+// session is one of them, with its rates in bytes a second.
+type session struct {
+	proxy.SessionInfo
+	in, out float64
+}
+
+// bytesAt is a session's counters at one moment, and the rates until then.
+type bytesAt struct {
+	at            time.Time
+	in, out       int64
+	inSec, outSec float64
+}
+
+// take makes list the newest one, and reports whether there is something to
+// draw. Rates are worked out from the list before.
+func (s *sessions) take(list []proxy.SessionInfo, at time.Time) bool {
+	if len(list)+len(s.list) == 0 {
+		return false
+	}
+	rows := make([]*session, len(list))
+	now := make(map[string]bytesAt, len(list))
+	for i := range list {
+		r := &session{SessionInfo: list[i]}
+		rows[i] = r
+		if r.Ended != nil {
+			continue
+		}
+		was, known := s.before[r.ID]
+		switch dt := at.Sub(was.at).Seconds(); {
+		case !known:
+			was = bytesAt{at: at, in: r.BytesIn, out: r.BytesOut}
+		case dt >= rateSpan.Seconds()*0.9:
+			was = bytesAt{at, r.BytesIn, r.BytesOut, max(float64(r.BytesIn-was.in), 0) / dt, max(float64(r.BytesOut-was.out), 0) / dt}
+		}
+		r.in, r.out = was.inSec, was.outSec
+		now[r.ID] = was
+	}
+	slices.SortStableFunc(rows, byAge)
+	*s = sessions{rows, now, s.version + 1}
+	return true
+}
+
+// byAge puts the live before the ended, and the oldest of the live first: new
+// ones are added below them and move none. Of the ended the newest is first.
+func byAge(a, b *session) int {
+	switch {
+	case a.Ended == nil && b.Ended == nil:
+		return cmp.Or(cmp.Compare(b.AgeSeconds, a.AgeSeconds), cmp.Compare(a.ID, b.ID))
+	case a.Ended == nil:
+		return -1
+	case b.Ended == nil:
+		return 1
+	}
+	return cmp.Or(b.Ended.Ended.Compare(a.Ended.Ended), cmp.Compare(a.ID, b.ID))
+}
