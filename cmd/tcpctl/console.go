@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -10,102 +11,34 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// console is the console of this process, if it has one.
-type console struct {
-	hup    chan struct{}
-	end    chan consoleEnd
-	cancel context.CancelFunc
-}
-
-type consoleEnd struct {
-	outcome tui.Outcome
-	err     error
-}
-
-// openConsole shows the console where it is wanted; a nil one does nothing.
-func (in *instance) openConsole() *console {
-	if !in.console {
-		return nil
-	}
-	cfg, err := consoleConfig(&in.file.Console)
+// showConsole shows the console of an instance in this process.
+func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struct{}) (instance.ConsoleEnd, error) {
+	cfg, err := consoleConfig(&in.File().Console)
 	if err != nil {
-		in.log.Warn("console: " + err.Error())
+		slog.Warn("console: " + err.Error())
 	}
-	cfg.Source, cfg.Instance, cfg.Where = in.local, in.local.Node.Name, "@local"
-	if in.fleet != nil {
-		cfg.Peer = func(node string) api.Source { return in.local.Peer(node) }
+	local := in.Local()
+	cfg.Source, cfg.Instance, cfg.Where, cfg.Hangup = local, local.Node.Name, "@local", hangup
+	if in.Fleet() != nil {
+		cfg.Peer = func(node string) api.Source { return local.Peer(node) }
 	}
-	c := &console{hup: make(chan struct{}, 1), end: make(chan consoleEnd, 1)}
-	cfg.Hangup = c.hup
-	var ctx context.Context
-	ctx, c.cancel = context.WithCancel(context.Background())
-	go c.run(ctx, cfg)
-	return c
-}
-
-func (c *console) run(ctx context.Context, cfg tui.Config) {
 	outcome, err := tui.Run(ctx, cfg)
-	c.end <- consoleEnd{outcome, err}
-}
-
-// ended tells how the console has ended, once.
-func (c *console) ended() <-chan consoleEnd {
-	if c == nil {
-		return nil
-	}
-	return c.end
-}
-
-// hungUp tells the console that its terminal is lost; false where there is
-// none any more.
-func (c *console) hungUp() bool {
-	if c == nil || c.cancel == nil {
-		return false
-	}
-	select {
-	case c.hup <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-// close ends the console and waits until the terminal is as it was.
-func (c *console) close() {
-	if c == nil || c.cancel == nil {
-		return
-	}
-	c.cancel()
-	<-c.end
-	c.cancel = nil
-}
-
-// consoleEnded goes on without the console, or stops where its operator has
-// asked for that.
-func (in *instance) consoleEnded(c *console, end consoleEnd) (order stopOrder, stop bool) {
-	c.cancel()
-	c.cancel = nil
-	if end.err != nil {
-		in.log.Error("the console has ended: " + end.err.Error())
-	}
-	// Without the screen, lines may go to stderr: where a terminal is left.
-	in.mu.Lock()
-	in.screen = end.outcome == tui.Hangup
-	in.mu.Unlock()
-	if err := in.log.Set(logConfig(in.current(), in.onScreen())); err != nil {
-		in.log.Warn("log: " + err.Error())
-	}
-	switch end.outcome {
+	switch outcome {
 	case tui.Stop:
-		return stopOrder{why: "stopped in the console"}, true
+		return instance.ConsoleStopped, err
+	case tui.Hangup:
+		return instance.ConsoleHungUp, err
 	case tui.Detach:
 		fmt.Fprintf(stderr, "tcpctl: serving on as process %d; look again with tcpctl attach, end it with tcpctl stop\n", os.Getpid())
+		return instance.ConsoleDetached, err
 	}
-	return stopOrder{}, false
+	return instance.ConsoleClosed, err
 }
 
 // consoleConfig is what the file says of the console.
@@ -176,8 +109,8 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	}
 	cfg.Peer = func(node string) api.Source { return src.Peer(node) }
 	cfg.Source, cfg.Where, cfg.Attached, cfg.ReadOnly = src, "@"+where, true, readOnly
-	signals := watchSignals()
-	defer signals.close()
+	signals := instance.WatchSignals()
+	defer signals.Close()
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	hup := make(chan struct{}, 1)
@@ -188,11 +121,11 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 }
 
 // relaySignals ends an attached console by what ends a process.
-func relaySignals(ctx context.Context, s *signals, stop context.CancelFunc, hup chan<- struct{}) {
+func relaySignals(ctx context.Context, s *instance.Signals, stop context.CancelFunc, hup chan<- struct{}) {
 	select {
-	case <-s.stop:
+	case <-s.Stop:
 		stop()
-	case <-s.hangup:
+	case <-s.Hangup:
 		hup <- struct{}{}
 	case <-ctx.Done():
 	}

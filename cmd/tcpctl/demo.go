@@ -25,29 +25,29 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			l.bound = "the demo's own backends and clients live in this process"
+			l.noUpgrade = "the demo's own backends and clients live in this process"
 			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
 			secret := mesh.NewSecret()
 			l.mesh = demo.Mesh("demo-1", secret)
-			in, err := newInstance(cmd, config.New(), proxy.Config{Services: d.Services()}, &l)
+			in, err := l.start(cmd, config.New(), proxy.Config{Services: d.Services()})
 			if err != nil {
 				return err
 			}
-			listen := func(service string) string { return in.engine.Service(service).Info().Listen[0] }
+			listen := func(service string) string { return in.Engine().Service(service).Info().Listen[0] }
 			d.Start(listen("web"), listen("office"), listen("desk"))
-			if err := d.Neighbours(2, secret, fmt.Sprintf("127.0.0.1:%d", in.fleet.Addr().Port)); err != nil {
-				in.close()
+			if err := d.Neighbours(2, secret, fmt.Sprintf("127.0.0.1:%d", in.Fleet().Addr().Port)); err != nil {
+				in.Close()
 				return err
 			}
 			if length > 0 {
-				timer := time.AfterFunc(length, func() { in.askStop(time.Second, "demo --for", "") })
+				timer := time.AfterFunc(length, func() { in.Stop(time.Second, "demo --for", "") })
 				defer timer.Stop()
 			}
-			if !in.console {
+			if !in.HasConsole() {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
 				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: a WebSocket client to try is on http://%s/\n", listen("desk"))
 			}
-			return in.serve()
+			return in.Serve()
 		},
 	}
 	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long")

@@ -2,7 +2,7 @@
 // queue in front of fragile services, and lets its operator drain, pause and
 // restart what is behind it while clients are connected.
 //
-// One file a subcommand; wire.go puts an instance together.
+// One file a subcommand; internal/instance puts an instance together.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -72,11 +73,12 @@ func plainText(err error) string {
 func statusOf(err error) int {
 	var c coded
 	var refusal *api.Error
-	_, bad := errors.AsType[*proxy.ValueError](err)
+	_, badValue := errors.AsType[*proxy.ValueError](err)
+	_, badConfig := errors.AsType[*instance.ConfigError](err)
 	switch {
 	case errors.As(err, &c):
 		return c.status
-	case bad:
+	case badValue, badConfig:
 		return exitUsage
 	case errors.Is(err, api.ErrTimedOut):
 		return exitTime

@@ -48,7 +48,7 @@ func meshJoinCommand() *cobra.Command {
 		Short: "Join a mesh; lines typed go to every peer, lines from peers are printed",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Name = args[0]
-			c, err := fleet.FromFile(&m, hostName())
+			c, err := fleet.FromFile(&m)
 			if err != nil {
 				return coded{exitUsage, err}
 			}
@@ -169,7 +169,7 @@ func meshDoctorCommand() *cobra.Command {
 			if m.Name == "" {
 				return usage("which mesh? usage: tcpctl mesh doctor NAME")
 			}
-			c, err := fleet.FromFile(&m, hostName())
+			c, err := fleet.FromFile(&m)
 			if err != nil {
 				return coded{exitUsage, err}
 			}

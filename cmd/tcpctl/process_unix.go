@@ -3,9 +3,7 @@
 package main
 
 import (
-	"os"
 	"os/exec"
-	"os/signal"
 	"syscall"
 )
 
@@ -13,10 +11,3 @@ import (
 func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 func processAlive(pid int) bool { return syscall.Kill(pid, 0) != syscall.ESRCH }
-
-func notifyUpgrade(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR2) }
-
-func notifyReopen(c chan<- os.Signal) { signal.Notify(c, syscall.SIGUSR1) }
-
-// platformNote is empty: all that the documents say holds here.
-const platformNote = ""

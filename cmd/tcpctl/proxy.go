@@ -78,9 +78,5 @@ func parseCheck(text string, c *proxy.CheckConfig) error {
 
 // runService runs an engine with one service.
 func runService(cmd *cobra.Command, c proxy.ServiceConfig, l *launch) error {
-	in, err := newInstance(cmd, config.New(), proxy.Config{Services: []proxy.ServiceConfig{c}}, l)
-	if err != nil {
-		return err
-	}
-	return in.serve()
+	return l.run(cmd, config.New(), proxy.Config{Services: []proxy.ServiceConfig{c}})
 }

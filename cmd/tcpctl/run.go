@@ -33,21 +33,7 @@ func runFile(cmd *cobra.Command, l *launch) error {
 	if err != nil {
 		return err
 	}
-	l.graceSet = cmd.Flags().Changed("grace")
-	if !l.graceSet {
-		l.grace = file.Limits.ShutdownGrace
-	}
-	in, err := newInstance(cmd, file, cfg, l)
-	if err != nil {
-		return err
-	}
-	for _, w := range file.Warnings() {
-		in.log.Warn(w.Error())
-	}
-	if platformNote != "" {
-		in.log.Warn(platformNote)
-	}
-	return in.serve()
+	return l.run(cmd, file, cfg)
 }
 
 // loadFile reads the file at path, or finds one and says where.
@@ -62,7 +48,7 @@ func loadFile(path *string) (*config.File, proxy.Config, error) {
 		}
 		*path = found
 	}
-	file, cfg, err := judgeFile(*path)
+	file, cfg, err := checkFile(*path)
 	if err != nil {
 		err = coded{exitUsage, err}
 	}

@@ -34,10 +34,11 @@ func peerName(c net.Conn) string {
 	if err != nil {
 		return ""
 	}
-	return userName(uid)
+	return UserName(uid)
 }
 
-func userName(uid int) string {
+// UserName is the name of a user; "uid N" where the system knows none.
+func UserName(uid int) string {
 	id := strconv.Itoa(uid)
 	if id == "-1" { // a system without such ids
 		if who, err := user.Current(); err == nil {
@@ -65,7 +66,7 @@ func dialTrusted(ctx context.Context, path string) (net.Conn, error) {
 	uid, err := peerUID(c.(*net.UnixConn))
 	if err == nil && !believable(path, uid) {
 		err = fmt.Errorf("%w: %s is served by %s, or lies in a folder that is neither yours nor root's; run it as the user who runs the instance",
-			errNotTrusted, path, userName(uid))
+			errNotTrusted, path, UserName(uid))
 	}
 	if err != nil {
 		c.Close()

@@ -65,11 +65,19 @@ func (c *Config) identity() *identity {
 	return id
 }
 
+// HostName is the default name of a node: that of the host, or "localhost".
+func HostName() string {
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return "localhost"
+}
+
 // FromFile makes a Config of the table [mesh].
-func FromFile(m *config.Mesh, node string) (Config, error) {
+func FromFile(m *config.Mesh) (Config, error) {
 	c := Config{Listen: m.Listen, Log: slog.Default(), Keep: func() (string, error) { return statedir.Make("mesh") }, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS}}
 	if c.Mesh.Node == "" {
-		c.Mesh.Node = node
+		c.Mesh.Node = HostName()
 	}
 	if m.SecretFile != "" {
 		text, err := os.ReadFile(m.SecretFile)

@@ -1,5 +1,6 @@
-// Package process describes the process it runs in, for whoever debugs it: how
-// it was built, what it uses, and what the system lets it use.
+// Package process knows the process it runs in: it describes it for debugging
+// (how it was built, what it uses, what the system lets it use) and fits its
+// memory into the container.
 package process
 
 import (

@@ -1,4 +1,4 @@
-package main
+package instance
 
 import (
 	"context"
@@ -33,7 +33,7 @@ var ourPath = func() string {
 // handover is an upgrade, from its begin to its end, in the process that is
 // replaced. Acts look at its step; the main loop can end it.
 type handover struct {
-	in    *instance
+	in    *Instance
 	by    string
 	offer upgrade.Offer
 	step  atomic.Int32
@@ -54,9 +54,9 @@ const (
 // upgrade starts the binary that is installed now, with our arguments and
 // sockets, and returns once that accepts clients. Whoever is here then is
 // served here to his end.
-func (in *instance) upgrade(by string) (string, error) {
-	if in.bound != "" {
-		return "", api.Refused("this instance cannot be upgraded: "+in.bound, "stop it, and start the new one")
+func (in *Instance) upgrade(by string) (string, error) {
+	if in.c.NoUpgrade != "" {
+		return "", api.Refused("this instance cannot be upgraded: "+in.c.NoUpgrade, "stop it, and start the new one")
 	}
 	if os.Getpid() == 1 {
 		return "", api.Refused("this is the first process of a container, which would end with it", "start a new container, then stop this one")
@@ -75,9 +75,9 @@ func (in *instance) upgrade(by string) (string, error) {
 }
 
 // beginHandover makes the one handover that there may be at a time.
-func (in *instance) beginHandover(by string) (*handover, error) {
-	if in.before != nil {
-		in.before.Settle(context.Background())
+func (in *Instance) beginHandover(by string) (*handover, error) {
+	if in.predecessor != nil {
+		in.predecessor.Settle(context.Background())
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
@@ -92,7 +92,7 @@ func (in *instance) beginHandover(by string) (*handover, error) {
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
 	var err error
-	if in.followers, err = upgrade.ServeFollowers(in.forFollowers(), in.engine.Remaining); err == nil {
+	if in.followers, err = upgrade.ServeFollowers(in.followersHandler(), in.engine.Remaining); err == nil {
 		err = h.makeOffer()
 	}
 	if err != nil {
@@ -106,7 +106,7 @@ func (in *instance) beginHandover(by string) (*handover, error) {
 // makeOffer says what the next process needs of this one.
 func (h *handover) makeOffer() (err error) {
 	in, o := h.in, &h.offer
-	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.onScreen(), Activated: in.systemd.Sockets(), State: in.state()}
+	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: in.state()}
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
@@ -116,15 +116,15 @@ func (h *handover) makeOffer() (err error) {
 	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
 		return err
 	}
-	o.MetricsAddr = in.current().Metrics.Listen
+	o.MetricsAddr = in.File().Metrics.Listen
 	o.Metrics, err = in.metrics.File()
 	return err
 }
 
 // state is what is known here now, for the next process.
-func (in *instance) state() upgrade.State {
+func (in *Instance) state() upgrade.State {
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
-	return upgrade.State{Engine: in.engine.Handover(self.Addr), Generations: append(in.generations.list(), self)}
+	return upgrade.State{Engine: in.engine.Handover(self.Addr), Generations: append(in.predecessors.list(), self)}
 }
 
 func (h *handover) duties() upgrade.Duties {
@@ -240,14 +240,14 @@ func (h *handover) refusal() error {
 }
 
 // beginAct lets an act be done, unless a handover would lose it.
-func (in *instance) beginAct(r *api.Request) (end func(), err error) {
+func (in *Instance) beginAct(r *api.Request) (end func(), err error) {
 	nothing := func() {}
 	switch r.Act {
 	case "upgrade", "reload", "stop", "probe", "mark": // those that may not be look by themselves
 		return nothing, nil
 	case "open", "close":
-		if in.before != nil {
-			in.before.Settle(context.Background()) // it could not go back to what this leaves
+		if in.predecessor != nil {
+			in.predecessor.Settle(context.Background()) // it could not go back to what this leaves
 		}
 	}
 	in.acting.RLock()
@@ -266,32 +266,32 @@ const lingerFor = time.Second
 
 // serveRemaining serves those who are left when another process has taken
 // over. They have all the time they need; only a stop ends them.
-func (in *instance) serveRemaining(order stopOrder) {
+func (in *Instance) serveRemaining(order stopOrder) {
 	h := in.handover.Load()
-	if in.console {
-		fmt.Fprintf(stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
+	if in.HasConsole() {
+		fmt.Fprintf(in.c.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
 	}
 	in.log.Info("another process has taken over", "pid", h.pid.Load(), "clients_left_here", !in.engine.Idle())
 	tick := time.NewTicker(lingerFor / 10)
 	defer tick.Stop()
 	busy := time.Now()
-	for order.why == "" {
+	for order.reason == "" {
 		select {
 		case <-tick.C:
 			if !in.engine.Idle() {
 				busy = time.Now()
 			} else if time.Since(busy) >= lingerFor {
-				order = stopOrder{why: "the last client has been served", grace: lingerFor}
+				order = stopOrder{reason: "the last client has been served", grace: lingerFor}
 			}
 		case <-in.signals.reopen:
 			in.reopen()
-		case <-in.signals.hangup:
+		case <-in.signals.Hangup:
 			in.log.Warn(fmt.Sprintf("hangup: process %d has taken over from this one: reload that one", h.pid.Load()))
 		case <-in.signals.upgrade:
 			in.log.Warn(fmt.Sprintf("process %d has taken over from this one: upgrade that one", h.pid.Load()))
 		case order = <-in.stop:
-		case sig := <-in.signals.stop:
-			order.why = sig.String()
+		case sig := <-in.signals.Stop:
+			order.reason = sig.String()
 		}
 	}
 	in.shutDown(order)

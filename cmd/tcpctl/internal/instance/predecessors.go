@@ -1,10 +1,8 @@
-package main
+package instance
 
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,31 +16,33 @@ import (
 
 // takeOver has the engine open what the process before this one has, and waits
 // until that one accepts no more.
-func (in *instance) takeOver() error {
+func (in *Instance) takeOver() error {
 	if err := in.engine.Open(); err != nil {
 		return err
 	}
-	state, err := in.before.Ready(in.signals.stop)
+	state, err := in.predecessor.Ready(in.signals.Stop)
 	if err != nil {
 		return err
 	}
 	in.engine.TakeOver(state.Engine) // which is more than the state file has
-	in.generations.follow(state.Generations)
+	in.predecessors.follow(state.Generations)
 	return nil
 }
 
 // own makes this process the main one, once nothing can be taken back.
-func (in *instance) own(ctx context.Context) {
-	defer in.follows.Done()
-	o := &in.before.Offer
+func (in *Instance) takeOwnership(ctx context.Context) {
+	o := &in.predecessor.Offer
 	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
-	if !in.before.Accepting(in.counted) {
-		in.askStop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
+	if !in.predecessor.Accepting(in.remaining) {
+		in.Stop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
 		return
 	}
-	in.tellReady()
+	in.notifyReady()
+	if in.fleet == nil {
+		return
+	}
 	for tries := 0; ; tries++ {
-		err := in.joinMesh(ctx)
+		err := in.fleet.Join(ctx)
 		if err == nil {
 			return
 		}
@@ -50,18 +50,18 @@ func (in *instance) own(ctx context.Context) {
 			in.log.Error(err.Error() + "; trying again")
 		}
 		select {
-		case <-in.generations.ctx.Done():
+		case <-in.predecessors.ctx.Done():
 			return
 		case <-time.After(time.Second): // its port may be the old process's still
 		}
 	}
 }
 
-func (in *instance) counted() proxy.Remaining { return in.engine.Remaining(true) }
+func (in *Instance) remaining() proxy.Remaining { return in.engine.Remaining(true) }
 
-// generations are the earlier processes of this instance that still serve
+// predecessors are the earlier processes of this instance that still serve
 // clients.
-type generations struct {
+type predecessors struct {
 	engine *proxy.Engine
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -76,14 +76,14 @@ type generation struct {
 	quiet  *atomic.Int64 // when it did not answer, in nanoseconds since 1970
 }
 
-func newGenerations(e *proxy.Engine) *generations {
-	g := &generations{engine: e}
+func newPredecessors(e *proxy.Engine) *predecessors {
+	g := &predecessors{engine: e}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	return g
 }
 
 // follow hears what they have, each until its end.
-func (g *generations) follow(all []upgrade.Generation) {
+func (g *predecessors) follow(all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, one := range all {
@@ -92,7 +92,7 @@ func (g *generations) follow(all []upgrade.Generation) {
 	}
 }
 
-func (g *generations) followOne(one upgrade.Generation) {
+func (g *predecessors) followOne(one upgrade.Generation) {
 	note := func(level, text string) {
 		g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
 	}
@@ -119,7 +119,7 @@ func (g *generations) followOne(one upgrade.Generation) {
 }
 
 // list is those that live, the oldest first.
-func (g *generations) list() (all []upgrade.Generation) {
+func (g *predecessors) list() (all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, one := range g.all {
@@ -128,7 +128,7 @@ func (g *generations) list() (all []upgrade.Generation) {
 	return all
 }
 
-func (g *generations) sources() (all []api.Predecessor) {
+func (g *predecessors) sources() (all []api.Predecessor) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, one := range g.all {
@@ -142,7 +142,7 @@ const quietFor = 2 * time.Second
 
 // refresh asks each what it has by now, so that no counter is less than what
 // that one has shown itself, or somebody has seen here.
-func (g *generations) refresh(ctx context.Context) {
+func (g *predecessors) refresh(ctx context.Context) {
 	g.mu.Lock()
 	all := slices.Clone(g.all)
 	g.mu.Unlock()
@@ -168,7 +168,7 @@ func (g *generations) refresh(ctx context.Context) {
 }
 
 // end asks them all to end within the grace.
-func (g *generations) end(grace time.Duration) {
+func (g *predecessors) end(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(g.ctx, time.Second)
 	defer cancel()
 	var all sync.WaitGroup
@@ -179,7 +179,7 @@ func (g *generations) end(grace time.Duration) {
 }
 
 // wait waits for their end.
-func (g *generations) wait(ctx context.Context) {
+func (g *predecessors) wait(ctx context.Context) {
 	for ctx.Err() == nil && len(g.list()) > 0 {
 		select {
 		case <-ctx.Done():
@@ -189,7 +189,7 @@ func (g *generations) wait(ctx context.Context) {
 }
 
 // cut resets the sessions that they have of a service, or of one backend.
-func (g *generations) cut(service, backend, reason string) {
+func (g *predecessors) cut(service, backend, reason string) {
 	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
 	defer cancel()
 	for _, p := range g.sources() {
@@ -211,22 +211,10 @@ func (g *generations) cut(service, backend, reason string) {
 }
 
 // close follows nobody any more.
-func (g *generations) close() {
+func (g *predecessors) close() {
 	g.stop()
 	g.wg.Wait()
 	for _, one := range g.all {
 		one.client.Close()
 	}
-}
-
-// forFollowers is what the later processes of the instance may ask of this
-// one, and in whose name.
-func (in *instance) forFollowers() http.Handler {
-	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.askStop}
-	return control.NewHandler(here, func(r *http.Request) string {
-		if by := r.Header.Get(control.PeerHeader); by != "" {
-			return by
-		}
-		return fmt.Sprintf("another process than %d", os.Getpid())
-	})
 }

@@ -1,20 +1,17 @@
-package main
+package instance
 
 import (
 	"context"
-	"os"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
-	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // reload reads the file again and applies it, and says what has changed; what
 // is wrong changes nothing. Whoever comes second waits.
-func (in *instance) reload(by string) ([]string, error) {
-	if in.before != nil {
-		in.before.Settle(context.Background()) // it could not go back to what this leaves
+func (in *Instance) reload(by string) ([]string, error) {
+	if in.predecessor != nil {
+		in.predecessor.Settle(context.Background()) // it could not go back to what this leaves
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
@@ -22,18 +19,18 @@ func (in *instance) reload(by string) ([]string, error) {
 		return nil, h.refusal() // it has begun meanwhile
 	}
 	in.systemd.Reloading() // who is not there need not know
-	defer in.tellReady()
-	file, cfg, err := judgeFile(in.path)
+	defer in.notifyReady()
+	file, cfg, err := in.c.Load(in.c.Path)
 	if err != nil {
 		return nil, api.Wrong(err.Error(), "")
 	}
-	old := in.current()
+	old := in.File()
 	// What could fail comes first, and is taken back where the rest fails.
-	if err := in.log.Set(logConfig(file, in.onScreen())); err != nil {
+	if err := in.log.Set(logConfig(file, in.isQuiet())); err != nil {
 		return nil, err
 	}
 	undo := func(err error) ([]string, error) {
-		in.log.Set(logConfig(old, in.onScreen())) // it was right before
+		in.log.Set(logConfig(old, in.isQuiet())) // it was right before
 		return nil, err
 	}
 	served := in.metrics
@@ -55,17 +52,17 @@ func (in *instance) reload(by string) ([]string, error) {
 	if in.metrics = served; served != nil {
 		served.Start()
 	}
-	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.local.Node.Name))} {
+	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
 		if err != nil {
 			in.log.Warn("reload: " + err.Error())
 		}
 	}
-	in.adopt(file)
+	in.setFile(file)
 	changes := []string{}
 	for _, c := range config.Diff(old, file) {
 		changes = append(changes, c.Text)
 	}
-	warnings := in.overruled(acted)
+	warnings := in.reconcile(acted)
 	for _, w := range file.Warnings() {
 		warnings = append(warnings, w.Error())
 	}
@@ -78,40 +75,19 @@ func (in *instance) reload(by string) ([]string, error) {
 	return changes, nil
 }
 
-// openMetrics takes the address that they are served on; nil where there is
-// none.
-func (in *instance) openMetrics(addr string) (*metrics.Server, error) {
-	if addr == "" {
-		return nil, nil
-	}
-	var socket *os.File
-	if b := in.before; b != nil && b.Offer.MetricsAddr == addr {
-		socket, b.Offer.Metrics = b.Offer.Metrics, nil
-	}
-	return metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
-		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
-}
-
-// current is the file that runs.
-func (in *instance) current() *config.File {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.file
-}
-
-// onScreen says whether lines on stderr would spoil the console, or meet no
+// isQuiet says whether lines on stderr would spoil the console, or meet no
 // terminal any more.
-func (in *instance) onScreen() bool {
+func (in *Instance) isQuiet() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.screen
+	return in.quiet
 }
 
 // adopt makes a file the one that runs.
-func (in *instance) adopt(file *config.File) {
+func (in *Instance) setFile(file *config.File) {
 	in.mu.Lock()
 	in.file = file
-	if !in.graceSet {
+	if !in.c.GraceFixed {
 		in.grace = file.Limits.ShutdownGrace
 	}
 	in.mu.Unlock()
@@ -119,14 +95,14 @@ func (in *instance) adopt(file *config.File) {
 }
 
 // text is the configuration that runs, as it was read.
-func (in *instance) text() api.ConfigText {
-	return api.ConfigText{Path: in.path, Text: in.current().Text()}
+func (in *Instance) text() api.ConfigText {
+	return api.ConfigText{Path: in.c.Path, Text: in.File().Text()}
 }
 
 // hangup reloads; where there is no file it says so. What comes of it is an
 // event, and so in the log.
-func (in *instance) hangup() {
-	if in.path == "" {
+func (in *Instance) hangup() {
+	if in.c.Path == "" {
 		in.log.Info("hangup: there is no configuration file to reload")
 		return
 	}

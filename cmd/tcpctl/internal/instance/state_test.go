@@ -1,4 +1,4 @@
-package main
+package instance
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 )
 
 // manyBackends is an instance without a front, and a file that is not there.
-func manyBackends(t *testing.T, n int) *instance {
+func manyBackends(t *testing.T, n int) *Instance {
 	t.Helper()
 	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}}
 	for i := range n {
@@ -22,7 +22,7 @@ func manyBackends(t *testing.T, n int) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &instance{engine: engine, path: filepath.Join(t.TempDir(), "tcpctl.toml")}
+	return &Instance{engine: engine, c: Config{Path: filepath.Join(t.TempDir(), "tcpctl.toml")}}
 }
 
 func TestSavesAtOnceLoseNone(t *testing.T) {

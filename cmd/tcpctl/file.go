@@ -12,11 +12,11 @@ import (
 	"github.com/tcpctl/tcpctl/tui"
 )
 
-// judgeFile judges a file in every way there is, and gives what the engine
-// runs of it, with what stands in front of each service. run, reload and check
-// all ask here, so that none of them takes what another one refuses; only
-// whether a port is free is known when it is opened.
-func judgeFile(path string) (*config.File, proxy.Config, error) {
+// checkFile reads a file, checks it in every way there is, and returns with it
+// what the engine runs of it: each service with its TLS and its WebSocket.
+// run, reload and check all call it, so that none of them takes what another
+// one refuses; only whether a port is free is known when it is opened.
+func checkFile(path string) (*config.File, proxy.Config, error) {
 	file, err := config.Load(path)
 	if err != nil {
 		return nil, proxy.Config{}, err
@@ -38,7 +38,7 @@ func judgeFile(path string) (*config.File, proxy.Config, error) {
 		}
 	}
 	if m := file.Mesh; m != nil {
-		if _, err := fleet.FromFile(m, hostName()); err != nil {
+		if _, err := fleet.FromFile(m); err != nil {
 			found.Wrong("mesh.secret_file", "tcpctl mesh key makes one", err)
 		}
 	}

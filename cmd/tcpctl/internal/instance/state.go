@@ -1,4 +1,4 @@
-package main
+package instance
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 // configuration has changed since goes out of it.
 
 // statePath is where the state file is: beside the configuration.
-func (in *instance) statePath() string { return in.path + ".state" }
+func (in *Instance) statePath() string { return in.c.Path + ".state" }
 
 // aspects are what the acts that take --save keep of a backend.
 var aspects = map[string]proxy.Aspect{
@@ -29,14 +29,14 @@ var aspects = map[string]proxy.Aspect{
 
 // save keeps what an act has done to a backend. Whoever comes second waits,
 // also for a reload.
-func (in *instance) save(backend string, r *api.Request) error {
+func (in *Instance) save(backend string, r *api.Request) error {
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	saved, bad, err := readState(in.statePath())
 	if err != nil {
 		return err
 	}
-	in.tellOf(bad)
+	in.noteInvalid(bad)
 	service, name := api.SplitTarget(backend)
 	now := in.engine.Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
@@ -48,15 +48,15 @@ func (in *instance) save(backend string, r *api.Request) error {
 }
 
 // restore brings back what was saved, before the engine starts.
-func (in *instance) restore() error {
-	if in.path == "" {
+func (in *Instance) restore() error {
+	if in.c.Path == "" {
 		return nil
 	}
 	saved, bad, err := readState(in.statePath())
 	if err != nil {
 		return fmt.Errorf("%w; remove it to start without what was saved", err)
 	}
-	in.tellOf(bad)
+	in.noteInvalid(bad)
 	in.engine.Restore(saved)
 	if err := writeState(in.statePath(), saved); err != nil {
 		in.log.Warn("what the file has changed since it was saved is saved still: " + err.Error())
@@ -64,9 +64,9 @@ func (in *instance) restore() error {
 	return nil
 }
 
-// overruled says what operators had done, as it was before a reload, and the
+// reconcile says what operators had done, as it was before a reload, and the
 // new configuration has changed; it is no longer saved either.
-func (in *instance) overruled(before proxy.Saved) []string {
+func (in *Instance) reconcile(before proxy.Saved) []string {
 	gone := in.engine.Reconcile(before)
 	saved, bad, err := readState(in.statePath())
 	gone = append(gone, bad...)
@@ -80,8 +80,8 @@ func (in *instance) overruled(before proxy.Saved) []string {
 	return gone
 }
 
-// tellOf says what of a state file is none.
-func (in *instance) tellOf(bad []string) {
+// noteInvalid says what of a state file is none.
+func (in *Instance) noteInvalid(bad []string) {
 	for _, text := range bad {
 		in.engine.Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
 	}

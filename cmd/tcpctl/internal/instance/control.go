@@ -1,0 +1,74 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// openControl opens the control socket at the configured path, or at the
+// default one. Where the default is taken and there is no file, it is one
+// that no other process has.
+func (in *Instance) openControl() (*control.Server, error) {
+	path := in.c.Socket
+	if path == "" {
+		path = in.file.Control.Socket
+	}
+	o := control.Options{Node: in.node, Version: in.c.Version, Log: in.log.Logger, Mode: in.file.Control.Mode, Group: in.file.Control.Group,
+		MaxConns: proxy.NewDescriptors(0).Control}
+	if in.fleet != nil {
+		o.Peers = in.fleet
+	}
+	if in.predecessor != nil {
+		path, o.Socket = in.predecessor.Offer.Control, in.predecessor.Offer.ControlSocket
+	}
+	if path != "" {
+		s, err := control.Open(path, in.local, o)
+		if errors.Is(err, control.ErrTaken) {
+			return nil, fmt.Errorf("%w; give another place with --socket", err)
+		}
+		return s, err
+	}
+	s, err := control.Open(control.DefaultPath(), in.local, o)
+	if !errors.Is(err, control.ErrTaken) {
+		return s, err
+	}
+	if in.c.Path != "" {
+		return nil, fmt.Errorf("%w; stop it (tcpctl stop), or give another place with --socket", err)
+	}
+	path = control.OwnPath()
+	in.log.Info("the default control socket is another instance's: use --socket " + path)
+	return control.Open(path, in.local, o)
+}
+
+// openMetrics opens the address that metrics are served on; "" is none. The
+// predecessor's socket is used where it listens on that address.
+func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	var socket *os.File
+	if p := in.predecessor; p != nil && p.Offer.MetricsAddr == addr {
+		socket, p.Offer.Metrics = p.Offer.Metrics, nil
+	}
+	return metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
+		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
+}
+
+// followersHandler is what the later processes of the instance may ask of this
+// one, and in whose name.
+func (in *Instance) followersHandler() http.Handler {
+	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop}
+	return control.NewHandler(here, func(r *http.Request) string {
+		if by := r.Header.Get(control.PeerHeader); by != "" {
+			return by
+		}
+		return fmt.Sprintf("another process than %d", os.Getpid())
+	})
+}

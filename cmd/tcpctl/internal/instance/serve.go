@@ -1,0 +1,149 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// stopOrder asks the instance to end.
+type stopOrder struct {
+	grace  time.Duration
+	reason string // "": another process has taken over
+	all    bool   // the processes before this one end, too
+}
+
+// Stop ends the instance soon; the answer to whoever asked goes out first.
+func (in *Instance) Stop(grace time.Duration, by, reason string) {
+	select {
+	case in.stop <- stopOrder{grace: grace, reason: "stopped by " + by}:
+	default:
+	}
+}
+
+// settleTimeout is how long a stop waits for the process before this one.
+const settleTimeout = 2 * time.Second
+
+// serve runs until a signal, an act or the console ends it, and then gives
+// clients the grace. A second signal ends it now.
+func (in *Instance) Serve() error {
+	defer in.Close()
+	if in.predecessor == nil {
+		in.notifyReady()
+	}
+	defer in.systemd.KeepAlive(in.checkAlive, in.log.Logger)()
+	order := in.await()
+	in.reloading.Lock()
+	in.stopping = true // no handover begins any more
+	in.reloading.Unlock()
+	if h := in.handover.Load(); h != nil && h.stop() {
+		in.serveRemaining(order)
+		return nil
+	}
+	if in.predecessor != nil { // which would take over again
+		ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+		in.predecessor.Settle(ctx)
+		cancel()
+	}
+	if order.grace <= 0 {
+		order.grace = in.currentGrace()
+	}
+	in.systemd.Stopping(order.grace, order.reason) // who is not there need not know
+	order.all = true
+	in.shutDown(order)
+	return nil
+}
+
+// shutDown ends the engine, in the grace or at the next signal or order, and
+// waits as long for the processes before this one.
+func (in *Instance) shutDown(order stopOrder) {
+	if order.grace <= 0 {
+		order.grace = in.currentGrace()
+	}
+	in.log.Info("stopping: "+order.reason, "grace", order.grace)
+	ctx, cancel := context.WithTimeout(context.Background(), order.grace)
+	defer cancel()
+	go in.cancelAtSignal(cancel)
+	if order.all {
+		in.predecessors.end(order.grace)
+	}
+	if in.engine.Shutdown(ctx) != nil {
+		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+	}
+	if order.all {
+		in.predecessors.wait(ctx)
+	}
+}
+
+// cancelAtSignal ends the grace at the second signal, or order.
+func (in *Instance) cancelAtSignal(now context.CancelFunc) {
+	select {
+	case <-in.signals.Stop:
+		now()
+	case <-in.stop:
+		now()
+	case <-in.signals.closed:
+	}
+}
+
+func (in *Instance) currentGrace() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.grace
+}
+
+// await blocks until something ends the instance. Headless, HUP reloads; with
+// the console it is a lost terminal, and the engine goes on without one.
+func (in *Instance) await() stopOrder {
+	console := in.openConsole()
+	defer console.close()
+	for {
+		select {
+		case sig := <-in.signals.Stop:
+			return stopOrder{reason: sig.String()}
+		case order := <-in.stop:
+			return order
+		case <-in.handedOver:
+			return stopOrder{}
+		case <-in.signals.Hangup:
+			if !console.hungUp() {
+				in.hangup()
+			}
+		case <-in.signals.reopen:
+			in.reopen()
+		case <-in.signals.upgrade:
+			in.acts.Go(func() { in.local.Do(context.Background(), api.Request{Act: "upgrade", By: "SIGUSR2"}) })
+		case end := <-console.ended():
+			if order, stop := in.consoleEnded(console, end); stop {
+				return order
+			}
+		}
+	}
+}
+
+// notifyReady tells systemd, if that has started us, that clients can come.
+func (in *Instance) notifyReady() {
+	for _, name := range in.systemd.Unclaimed() {
+		in.log.Warn("systemd has opened " + name + ", and no service listens there: its clients wait for nobody")
+	}
+	if err := in.systemd.Ready(fmt.Sprintf("%d services", len(in.engine.ServiceNames()))); err != nil {
+		in.log.Warn(err.Error())
+	}
+}
+
+// checkAlive asks the engine for something, so that one that hangs is noticed.
+func (in *Instance) checkAlive(ctx context.Context) error {
+	_, err := in.local.Status(ctx)
+	return err
+}
+
+// reopen opens the logs again, after a rotation.
+func (in *Instance) reopen() {
+	for _, err := range []error{in.log.Reopen(), in.access.Reopen()} {
+		if err != nil {
+			in.log.Error("reopen: " + err.Error())
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// launch is what the flags of a command that runs an engine say.
+type launch struct {
+	noUI      bool
+	grace     time.Duration
+	path      string        // of the configuration file; "": there is none
+	mesh      *fleet.Config // to join; nil: the file's
+	noUpgrade string        // why no other process can take over from this one; "": one can
+}
+
+// launchFlags gives a command the flags that all of them share.
+func launchFlags(c *cobra.Command, l *launch) {
+	c.GroupID = groupRun
+	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
+	c.Flags().DurationVar(&l.grace, "grace", 30*time.Second, "how long sessions may take when it stops")
+}
+
+// wantsConsole reports whether an operator sits at this terminal.
+func (l *launch) wantsConsole() bool {
+	return !l.noUI && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+// start starts an instance of a file, or of defaults where there is none.
+func (l *launch) start(cmd *cobra.Command, file *config.File, engine proxy.Config) (*instance.Instance, error) {
+	c := instance.Config{File: file, Path: l.path, Engine: engine, Load: checkFile, Version: versionText(), Mesh: l.mesh,
+		Grace: l.grace, GraceFixed: cmd.Flags().Changed("grace"), NoUpgrade: l.noUpgrade, Stderr: stderr}
+	c.Socket, _ = cmd.Flags().GetString("socket")
+	if l.wantsConsole() {
+		c.Console = showConsole
+	}
+	if l.path != "" && !c.GraceFixed {
+		c.Grace = file.Limits.ShutdownGrace
+	}
+	return instance.New(cmd.Context(), c)
+}
+
+// run starts an instance and serves until it is stopped.
+func (l *launch) run(cmd *cobra.Command, file *config.File, engine proxy.Config) error {
+	in, err := l.start(cmd, file, engine)
+	if err != nil {
+		return err
+	}
+	return in.Serve()
+}
