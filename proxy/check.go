@@ -80,6 +80,7 @@ func (b *Backend) poke() {
 // keepChecking looks at the backend until ctx ends.
 func (b *Backend) keepChecking(ctx context.Context) {
 	defer b.service.working.Done()
+	label(roleCheck, b.service.name, b.name)
 	for {
 		if !b.content() {
 			b.checkOnce(ctx)

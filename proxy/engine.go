@@ -171,7 +171,7 @@ func (e *Engine) Start() error {
 func (e *Engine) open() error {
 	for _, s := range e.services {
 		if s.run == relay.Runner(&e.loop) {
-			if err := e.loop.Start(); err != nil {
+			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
 				return err
 			}
 		}

@@ -57,7 +57,10 @@ func (s *Service) serve(l *relay.Listener) {
 	l.Share = s.share
 	l.Trouble = s.acceptTrouble
 	run := s.run
-	run.Serve(l, func(client *relay.Side) { s.begin(run, client) })
+	labelled(roleClients, s.name, func() error {
+		run.Serve(l, func(client *relay.Side) { s.begin(run, client) })
+		return nil
+	})
 }
 
 // close ends what has never been served. The engine is locked.

@@ -47,6 +47,7 @@ func (s *Service) startHook(hook Hook, call HookCall, why error) {
 // runHook runs a hook and waits for what must hold after it.
 func (s *Service) runHook(ctx context.Context, hook Hook, call HookCall, why error) {
 	defer s.working.Done()
+	label(roleHook, s.name, "")
 	began := time.Now()
 	r := hookResult{err: why}
 	if why == nil {

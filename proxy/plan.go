@@ -123,6 +123,7 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 func (p *Plan) run(steps []step) {
 	defer p.service.working.Done()
 	defer close(p.done)
+	label(rolePlan, p.service.name, "")
 	var failed error
 	for i, st := range steps {
 		if failed == nil {

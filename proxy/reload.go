@@ -37,7 +37,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 		}
 		services = append(services, s)
 		if e.runner(sc) == relay.Runner(&e.loop) {
-			if err := e.loop.Start(); err != nil {
+			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
 				return nil, err
 			}
 		}
@@ -108,6 +108,7 @@ func (e *Engine) retire(s *Service) {
 // forget waits for the end of a service that is gone.
 func (e *Engine) forget(s *Service) {
 	defer e.retiring.Done()
+	label(roleRetire, s.name, "")
 	for empty := false; !empty; {
 		select {
 		case <-s.ctx.Done():

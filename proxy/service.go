@@ -114,6 +114,7 @@ func (s *Service) wakeAt(t time.Time) { s.clock.set(t) }
 // a failed dial, the next grant of a paced release.
 func (s *Service) keepTime() {
 	defer s.working.Done()
+	label(roleClock, s.name, "")
 	for s.clock.wait(s.ctx) {
 		s.contained("the clock", func() error {
 			s.queue.Update(s.dueLocked)

@@ -97,6 +97,7 @@ func (e *Engine) drain(gone []*socket) (ends []<-chan struct{}) {
 // drained forgets a socket once it is closed.
 func (e *Engine) drained(sk *socket) {
 	defer e.retiring.Done()
+	label(roleRetire, sk.owner.name, "")
 	<-sk.l.Done()
 	sk.l.Close()
 	sk.owner.queue.Do(func() { sk.owner.draining-- })

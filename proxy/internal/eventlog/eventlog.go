@@ -4,6 +4,8 @@
 package eventlog
 
 import (
+	"context"
+	"runtime/pprof"
 	"sync"
 	"time"
 )
@@ -52,8 +54,12 @@ func (l *Log[T]) Add(number func(seq uint64) T) {
 	}
 }
 
+// writer has the labels of the goroutine that writes.
+var writer = pprof.WithLabels(context.Background(), pprof.Labels("role", "log"))
+
 // writeAll hands on what is new, until nothing is.
 func (l *Log[T]) writeAll() {
+	pprof.SetGoroutineLabels(writer) // not those of whoever has added an event
 	for {
 		ev, missed, ok := l.next()
 		if !ok {
