@@ -123,13 +123,13 @@ func TestSlowReaders(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))
 		io.CopyN(w, zeros{}, size)
 	})})
-	ws.SetWebStall(w.Listener, time.Second)
+	ws.SetWebStall(w.Listener, 4*time.Second)
 	t.Run("slow", func(t *testing.T) {
 		p := w.dial()
 		p.say([]byte(getFile))
 		resp := p.answer()
 		n, buf := 0, make([]byte, 512<<10)
-		for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < 6*time.Second; time.Sleep(5 * time.Millisecond) {
 			m, err := resp.Body.Read(buf[:16<<10])
 			if n += m; err != nil {
 				t.Fatalf("after %d bytes: %v", n, err)
