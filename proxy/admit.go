@@ -16,12 +16,12 @@ func admit(s *Session, ev relay.Event) answer {
 			if r := s.inVain(); r != "" {
 				return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
 			}
-			s.run.At(s, sooner(s.patience(), s.untilHold()))
+			s.run.SetTimer(s, sooner(s.patience(), s.untilHold()))
 			return wait
 		}
 		return s.join()
 	case relay.Granted:
-		if end := s.ended(s.client.Gone()); end == relay.FIN || end == relay.Reset {
+		if end := s.ended(s.client.Probe()); end == relay.FIN || end == relay.Reset {
 			return s.leaves(end)
 		}
 		first := s.waited == 0
@@ -31,22 +31,22 @@ func admit(s *Session, ev relay.Event) answer {
 			s.service.waited(s)
 		}
 		return next
-	case relay.Left:
+	case relay.PeerClosed:
 		return s.clientEnded(s.ended(ev.End))
-	case relay.Opened:
+	case relay.HandshakeDone:
 		if gone := s.guestNews(ev); gone != relay.Open {
 			return s.leaves(gone)
 		}
-	case relay.Due:
+	case relay.Timer:
 		if s.untilHold() == 0 {
 			s.answer()
 		}
 		if d := s.patience(); d != 0 {
-			s.run.At(s, sooner(d, s.untilHold()))
+			s.run.SetTimer(s, sooner(d, s.untilHold()))
 			return wait
 		}
 		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueTimeout, reset: true, late: s.rounds > 0 && s.late})
-	case relay.Told:
+	case relay.Signal:
 		o := ev.Arg.(order)
 		if o.live || o.on != nil {
 			return wait
@@ -74,7 +74,7 @@ func (s *Session) join() answer {
 	}
 	s.startPatience()
 	s.run.Watch(s, s.client)
-	s.run.At(s, sooner(s.patience(), s.untilHold()))
+	s.run.SetTimer(s, sooner(s.patience(), s.untilHold()))
 	return wait
 }
 
@@ -82,7 +82,7 @@ func (s *Session) join() answer {
 func (s *Session) letIn() {
 	s.verifying.Store(false)
 	s.phase.Store(inConnect)
-	s.run.At(s, s.untilDue())
+	s.run.SetTimer(s, s.untilDue())
 }
 
 // inVain says why the session would wait in vain, "" when it would not.

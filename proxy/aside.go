@@ -46,7 +46,7 @@ func (a *aside) end() {
 	all := slices.Collect(maps.Keys(a.all))
 	a.mu.Unlock()
 	for _, s := range all {
-		s.run.Post(s, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonShutdown}})
+		s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: order{by: ByProxy, reason: ReasonShutdown}})
 	}
 }
 
@@ -60,7 +60,7 @@ func (s *Session) goAside() {
 	s.leavePlace()
 	s.service.aside.add(s)
 	s.service.live.remove(s, func() {})
-	s.service.share.Give()
+	s.service.share.Release()
 }
 
 // openedAside takes what Handshake has brought of one that stands aside, and says
@@ -79,7 +79,7 @@ func (s *Session) openedAside(g PendingClient, err error) bool {
 	}
 	s.do(func() relay.Event {
 		g.Refuse(http.StatusServiceUnavailable, retrySoon, "the service can hold no more sessions")
-		return relay.Event{Kind: relay.Opened}
+		return relay.Event{Kind: relay.HandshakeDone}
 	})
 	return false
 }
@@ -90,7 +90,7 @@ func (s *Session) returns() bool {
 	e := s.service.engine
 	e.mu.Lock() // so that nobody waits for the last session meanwhile
 	defer e.mu.Unlock()
-	if e.stopped || s.service.retired || s.service.share.Take() != nil {
+	if e.stopped || s.service.retired || s.service.share.Acquire() != nil {
 		return false
 	}
 	s.aside, s.judged, s.opened = false, false, time.Now()

@@ -28,20 +28,20 @@ func carry(s *Session, ev relay.Event) answer {
 		}
 		s.flowing = true
 		s.run.Relay(s, s.client, s.server)
-		s.run.At(s, s.untilDue())
+		s.run.SetTimer(s, s.untilDue())
 	case relay.Ended:
 		s.flowing = !ev.Last
 		s.sideEnded(ev)
 		if ev.Last {
 			return end
 		}
-	case relay.Due:
+	case relay.Timer:
 		if r := s.clocks(); r != "" {
 			s.breakOff(ending{by: ByProxy, phase: PhaseRelay, reason: r, reset: true, cut: true})
 			return wait
 		}
-		s.run.At(s, s.untilDue())
-	case relay.Told:
+		s.run.SetTimer(s, s.untilDue())
+	case relay.Signal:
 		o := ev.Arg.(order)
 		s.breakOff(ending{by: o.by, phase: PhaseRelay, who: o.who, reason: o.reason, detail: o.detail, reset: true, cut: true})
 	}
@@ -69,12 +69,12 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.ends(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		if !ev.Last {
 			s.half = max(time.Since(s.opened), 1)
-			s.run.At(s, s.untilDue())
+			s.run.SetTimer(s, s.untilDue())
 		}
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
 		// its goodbye: TLS servers close without reading it, which resets.
-		cut := by == ByBackend && !s.saidGoodbye() && s.client.Gone() != relay.Reset
+		cut := by == ByBackend && !s.saidGoodbye() && s.client.Probe() != relay.Reset
 		if cut && s.ending != nil && !s.ending.reset {
 			s.ending = nil // the record is to say so, as the counter does
 		}

@@ -206,7 +206,7 @@ func (b *Backend) check(kind, addr string) health.Check {
 // dial is how the backend is connected to, but for the time it may take.
 func (b *Backend) dial() relay.Dial {
 	c := b.service.config()
-	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, Turn: b.service.dials.Add(1), Func: b.service.containedDial(c.Dial)}
+	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, SourceOffset: b.service.dials.Add(1), Func: b.service.containedDial(c.Dial)}
 }
 
 // checkExec is a check that is a program of the operator's.
@@ -332,7 +332,7 @@ func (b *Backend) counted() string {
 func (b *Backend) cutLive() {
 	for sess := range b.service.live.all() {
 		if sess.relaying.Load() == b {
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonBackendDown, on: b}})
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByProxy, reason: ReasonBackendDown, on: b}})
 		}
 	}
 }

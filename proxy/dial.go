@@ -36,7 +36,7 @@ func dial(s *Session, ev relay.Event) answer {
 		}
 		s.last.dialWorked()
 		return s.meet()
-	case relay.Opened:
+	case relay.HandshakeDone:
 		if s.ending != nil {
 			return wait // for the dial
 		}
@@ -51,16 +51,16 @@ func dial(s *Session, ev relay.Event) answer {
 			return end
 		}
 		return s.dialFailed(ev.Err)
-	case relay.Left:
+	case relay.PeerClosed:
 		if how := s.ended(ev.End); how != relay.HalfFIN {
 			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: how.String(), reset: how == relay.Reset})
 		}
-	case relay.Due:
+	case relay.Timer:
 		if r := s.clocks(); r != "" {
 			return s.giveUp(ending{by: ByProxy, phase: PhaseConnect, reason: r, reset: true})
 		}
-		s.run.At(s, s.untilDue())
-	case relay.Told:
+		s.run.SetTimer(s, s.untilDue())
+	case relay.Signal:
 		o := ev.Arg.(order)
 		if s.ending != nil || o.on != nil && o.on != s.last {
 			return wait // it ends already, or has gone on to another meanwhile

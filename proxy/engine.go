@@ -134,7 +134,7 @@ func (e *Engine) abandon() {
 		if len(e.cfg.InheritedSockets) > 0 {
 			for _, sk := range s.front.sockets {
 				delete(e.sockets, sk.key)
-				sk.l.Leave()
+				sk.l.CloseKeepFile()
 			}
 		} else {
 			s.front.close(e)

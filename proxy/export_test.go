@@ -13,9 +13,9 @@ func PanicIn(t testing.TB, event string, who func(id string) bool) {
 	was := life
 	t.Cleanup(func() { life = was })
 	at, kind := map[string]uint8{"open": 0, "admit": 1, "dial": 2, "connected": 2, "carry": 3, "told": 3, "ended": 3, "last": 3}[event],
-		map[string]relay.Kind{"connected": relay.Connected, "told": relay.Told, "ended": relay.Ended, "last": relay.Ended}[event]
+		map[string]relay.Kind{"connected": relay.Connected, "told": relay.Signal, "ended": relay.Ended, "last": relay.Ended}[event]
 	life[at] = func(s *Session, ev relay.Event) answer {
-		if kind == relay.Told && ev.Kind == kind && who(s.ID()) {
+		if kind == relay.Signal && ev.Kind == kind && who(s.ID()) {
 			panic("injected")
 		}
 		a := was[at](s, ev)

@@ -55,7 +55,7 @@ func (f *front) serve(s *Service) {
 // have from now on.
 func (s *Service) serve(l *relay.Listener) {
 	l.Share = s.share
-	l.Trouble = s.acceptTrouble
+	l.OnError = s.acceptTrouble
 	run := s.run
 	labelled(roleClients, s.name, func() error {
 		run.Serve(l, func(client *relay.Side) { s.begin(run, client) })

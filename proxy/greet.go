@@ -74,7 +74,7 @@ func (s *Session) greet() answer {
 	if p := c.Protocol; p != nil && s.guest == nil {
 		s.shaken = true
 		conn := s.client.Conn()
-		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Told, Arg: standAside{}}) }}
+		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: standAside{}}) }}
 		s.do(func() relay.Event { return opening(p, conn, a) })
 		return wait
 	}
@@ -108,7 +108,7 @@ type greeting struct {
 func (s *Session) greeted(g greeting) {
 	s.service.queue.Do(func() {
 		if g.from.IsValid() {
-			s.client.SpeakFor(g.from)
+			s.client.SetRemote(g.from)
 		}
 		if g.conn != nil {
 			s.encrypted = true
@@ -138,10 +138,10 @@ func readHeader(conn net.Conn) relay.Event {
 		g.from, err = parseHeader(r, size)
 	}
 	if err != nil {
-		return relay.Event{Kind: relay.Opened, Err: err, Arg: greeting{refused: ReasonProxyHeader}}
+		return relay.Event{Kind: relay.HandshakeDone, Err: err, Arg: greeting{refused: ReasonProxyHeader}}
 	}
 	g.early, _ = r.Peek(r.Buffered())
-	return relay.Event{Kind: relay.Opened, Arg: g}
+	return relay.Event{Kind: relay.HandshakeDone, Arg: g}
 }
 
 // parseHeader takes a header that is there, and gives the client that it
@@ -225,13 +225,13 @@ func handshake(conn *tls.Conn, last bool) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), greetTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return relay.Event{Kind: relay.Opened, Err: answerHTTP(err), Arg: greeting{refused: ReasonTLS}}
+		return relay.Event{Kind: relay.HandshakeDone, Err: answerHTTP(err), Arg: greeting{refused: ReasonTLS}}
 	}
 	g := greeting{conn: conn}
 	if last {
 		g.early = readAhead(conn)
 	}
-	return relay.Event{Kind: relay.Opened, Arg: g}
+	return relay.Event{Kind: relay.HandshakeDone, Arg: g}
 }
 
 // readAhead takes a part of what has come with the end of the handshake, and

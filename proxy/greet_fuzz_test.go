@@ -31,7 +31,7 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		whole := readHeader(said{Reader: bytes.NewReader(b)})
 		pieces := readHeader(said{Reader: &oneByOne{b}})
-		if (whole.Err == nil) != (pieces.Err == nil) || whole.Kind != relay.Opened {
+		if (whole.Err == nil) != (pieces.Err == nil) || whole.Kind != relay.HandshakeDone {
 			t.Fatalf("at once %v, in pieces %v", whole.Err, pieces.Err)
 		}
 		if whole.Err != nil {

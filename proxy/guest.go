@@ -35,7 +35,7 @@ type guestState uint8
 
 const (
 	unanswered guestState = iota // it is watched like any other
-	answering                    // Accept is under way, and comes back as Opened
+	answering                    // Accept is under way, and comes back as HandshakeDone
 	holding                      // Hold is, likewise
 	ready                        // for the relay
 )
@@ -44,9 +44,9 @@ const (
 func opening(p Protocol, conn net.Conn, a Arrival) relay.Event {
 	g, err := p.Handshake(conn, a)
 	if err != nil {
-		return relay.Event{Kind: relay.Opened, Err: err}
+		return relay.Event{Kind: relay.HandshakeDone, Err: err}
 	}
-	return relay.Event{Kind: relay.Opened, Arg: greeting{guest: g}}
+	return relay.Event{Kind: relay.HandshakeDone, Arg: greeting{guest: g}}
 }
 
 // welcome makes the session's client a guest.
@@ -66,7 +66,7 @@ func (s *Session) welcome(g PendingClient) {
 		s.guest = entered
 		s.client.Wrap(onlyWatched{conn})
 		if from.IsValid() {
-			s.client.SpeakFor(from)
+			s.client.SetRemote(from)
 		}
 	})
 }
@@ -104,7 +104,7 @@ func (s *Session) untilHold() time.Duration {
 func (s *Session) answer() {
 	g := s.guest
 	g.state = answering
-	s.client.EndWatch()
+	s.client.StopWatch()
 	accept, conn := g.Accept, g.NetConn()
 	g.accepting.Add(1)
 	s.do(func() relay.Event {
@@ -117,7 +117,7 @@ func (s *Session) answer() {
 		g.err = errNoAnswer
 		g.line, g.err = accept()
 		g.answered.Store(true)
-		return relay.Event{Kind: relay.Opened}
+		return relay.Event{Kind: relay.HandshakeDone}
 	})
 }
 
@@ -130,7 +130,7 @@ func (s *Session) hold() {
 	g.state = holding
 	var ctx context.Context
 	ctx, g.release = context.WithCancel(context.Background())
-	s.do(func() relay.Event { return relay.Event{Kind: relay.Opened, Err: g.line.Hold(ctx)} })
+	s.do(func() relay.Event { return relay.Event{Kind: relay.HandshakeDone, Err: g.line.Hold(ctx)} })
 }
 
 // guestNews takes what Accept or Hold has brought, and says whether the client
@@ -211,7 +211,7 @@ func (s *Session) hangUp(reset bool) {
 		return
 	}
 	g.parting = true
-	s.client.EndWatch()
+	s.client.StopWatch()
 	if g.state == holding {
 		g.release()
 	}
@@ -220,7 +220,7 @@ func (s *Session) hangUp(reset bool) {
 	s.do(func() relay.Event {
 		defer s.leaveBudget()
 		g.part(f, asked, retry)
-		return relay.Event{Kind: relay.Opened}
+		return relay.Event{Kind: relay.HandshakeDone}
 	})
 }
 
@@ -244,7 +244,7 @@ func (g *guest) part(f farewell, asked bool, retryAfter time.Duration) {
 // for a guest, once it is recorded and its connection closed, whatever is last.
 func (s *Session) leaveBudget() {
 	if s.guest == nil || s.guest.left.Add(1) == 2 {
-		s.service.share.Give()
+		s.service.share.Release()
 	}
 }
 

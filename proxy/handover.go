@@ -195,7 +195,7 @@ func (e *Engine) StopListening() {
 		}
 		for _, sk := range f.sockets {
 			delete(e.sockets, sk.key)
-			sk.l.Leave()
+			sk.l.CloseKeepFile()
 		}
 		s.queue.Do(func() { s.handed = f })
 		s.takeFront()

@@ -93,7 +93,7 @@ func (s *Service) emptied(b *Backend) {
 func (s *Service) tellOn(b *Backend, o order) {
 	for sess := range s.live.all() {
 		if sess.backend == b {
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
 		}
 	}
 }

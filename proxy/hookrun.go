@@ -172,7 +172,7 @@ func (s *Service) hookRejects(reason string) {
 	}
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
-		sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonHook}})
+		sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByProxy, reason: ReasonHook}})
 		break
 	}
 	// The next but one is not asked about before that one has gone.

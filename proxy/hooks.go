@@ -117,8 +117,8 @@ func (s *Service) hookFirst(sess *Session, now time.Time) (lock.Decision, Reason
 		return lock.Wait, ReasonHook
 	}
 	// One that has left gets no hook run: look once more before it starts.
-	if end := sess.ended(sess.client.Gone()); end == relay.FIN || end == relay.Reset {
-		sess.run.Post(sess, relay.Event{Kind: relay.Left, Side: sess.client, End: end})
+	if end := sess.ended(sess.client.Probe()); end == relay.FIN || end == relay.Reset {
+		sess.run.Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
 		return lock.Skip, ReasonHook
 	}
 	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}

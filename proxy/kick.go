@@ -20,7 +20,7 @@ func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
 		for page := range s.pages(func() {}) {
 			for _, sess := range page {
 				if which[sess.number] {
-					sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
+					sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
 					n++
 				}
 			}

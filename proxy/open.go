@@ -29,7 +29,7 @@ func open(s *Session, ev relay.Event) answer {
 		}
 		s.service.live.add(s)
 		return s.greet()
-	case relay.Opened:
+	case relay.HandshakeDone:
 		g, _ := ev.Arg.(greeting)
 		var refusal *Refusal
 		switch {
@@ -49,7 +49,7 @@ func open(s *Session, ev relay.Event) answer {
 		}
 		s.greeted(g)
 		return s.greet()
-	case relay.Told:
+	case relay.Signal:
 		o, isOrder := ev.Arg.(order)
 		switch {
 		case !isOrder:

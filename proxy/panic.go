@@ -109,7 +109,7 @@ func (s *Session) do(f func() relay.Event) {
 	s.run.Do(s, func() (ev relay.Event) {
 		defer func() {
 			if v := recover(); v != nil {
-				ev = relay.Event{Kind: relay.Opened, Err: s.service.engine.panicked(s.service.name, s.ID(), "session "+s.ID(), v)}
+				ev = relay.Event{Kind: relay.HandshakeDone, Err: s.service.engine.panicked(s.service.name, s.ID(), "session "+s.ID(), v)}
 			}
 		}()
 		return f()
@@ -140,6 +140,6 @@ func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	sess := w.Owner.(*Session)
 	p := g.engine.panicked(g.name, sess.ID(), "session "+sess.ID(), r)
 	sess.leaving = true
-	sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByProxy, reason: ReasonPanic, detail: p.value}})
+	sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByProxy, reason: ReasonPanic, detail: p.value}})
 	*v, *why = lock.Skip, ReasonLeaving
 }

@@ -226,7 +226,7 @@ func (s *Service) pauseDue(now time.Time) {
 		ev.Text = fmt.Sprintf("pause of %s at its limit: cutting %s", s.name, live)
 		for sess := range s.live.all() {
 			if !sess.bypass && sess.backend != nil {
-				sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: order{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
 			}
 		}
 		s.cutEarlier(nil, ReasonPauseLimit)

@@ -95,7 +95,7 @@ type ProtocolConn interface {
 	net.Conn
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)
-	CanPark() bool
+	CanIdle() bool
 	// Hold keeps a client alive that still waits, and some of what it sends
 	// for the backend. It returns nil when it can do no more and has something
 	// for the backend, io.EOF when the client has ended it (or an error that is

@@ -259,6 +259,6 @@ func (s *Service) tellWaiting(o order) {
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
 		sess.leaving = true
-		sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
+		sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
 	}
 }

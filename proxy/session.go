@@ -16,7 +16,7 @@ import (
 //
 // It owns both sides from open to record; nobody else closes either.
 type Session struct {
-	seat   relay.Seat
+	seat   relay.RunnerState
 	waiter lock.Waiter
 
 	service *Service
@@ -122,7 +122,7 @@ func (s *Session) Step(ev relay.Event) {
 }
 
 // Seat is the runner's.
-func (s *Session) Seat() *relay.Seat { return &s.seat }
+func (s *Session) RunnerState() *relay.RunnerState { return &s.seat }
 
 // Granted is told by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {

@@ -118,7 +118,7 @@ func (e *Engine) serveOut() (rest bool) {
 func (e *Engine) tellAll(o order) {
 	for _, s := range e.all() {
 		for sess := range s.live.all() {
-			sess.run.Post(sess, relay.Event{Kind: relay.Told, Arg: o})
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
 		}
 	}
 }

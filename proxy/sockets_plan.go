@@ -128,7 +128,7 @@ func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 	if sk.owner == s && s.run == p.engine.runner(c) && (sk.l.Sock == c.Sock || sk.key == "") {
 		return nil
 	}
-	l, err := sk.l.Again(c.Sock)
+	l, err := sk.l.Dup(c.Sock)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported) && sk.owner == s:
 		return nil // it was given, is no plain socket, and keeps its runner

@@ -71,13 +71,13 @@ func (s *Session) traceEvent(ev relay.Event) {
 		if s.stage == 0 {
 			s.trace(nil, "accepted %s, on the %s runner", s.client.Name(), s.run.Name())
 		}
-	case relay.Opened:
+	case relay.HandshakeDone:
 		s.traceHandshake(ev)
 	case relay.Connected:
 		s.trace(backend, "connected to %s after %s", backend.target(), time.Since(s.opened)-s.dialled)
 	case relay.Failed:
 		s.trace(backend, "dial of %s failed: %s", backend.target(), health.Explain(ev.Err))
-	case relay.Left:
+	case relay.PeerClosed:
 		s.trace(backend, "the client has ended: %s", ev.End)
 	case relay.Ended:
 		if ev.End == relay.Closed {
@@ -88,7 +88,7 @@ func (s *Session) traceEvent(ev relay.Event) {
 			side = ByBackend
 		}
 		s.trace(backend, "the %s has ended its side: %s", side, ev.End)
-	case relay.Told:
+	case relay.Signal:
 		if o, ok := ev.Arg.(order); ok {
 			s.trace(backend, "told to end by %s: %s", o.by, explain(o.reason, o.detail))
 		} else {

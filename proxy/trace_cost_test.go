@@ -16,7 +16,7 @@ func TestTraceCostsNothingWhenItIsOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &Session{service: e.services[0], stage: atRecord}
-		if n := testing.AllocsPerRun(100, func() { s.Step(relay.Event{Kind: relay.Due}) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { s.Step(relay.Event{Kind: relay.Timer}) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

@@ -32,12 +32,12 @@ func (c *Conn) WriteTo(dst io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// CanPark says that a WriteTo which was ended by SetReadDeadline has left
+// CanIdle says that a WriteTo which was ended by SetReadDeadline has left
 // nothing behind: a copier that has its own way to wait for NetConn to be
 // readable needs no goroutine until then. It is false where bytes may be held
 // that the socket does not show, or must not be left alone: under TLS, with
 // compression, or on Windows.
-func (c *Conn) CanPark() bool { return c.raw != nil && c.unpack == nil }
+func (c *Conn) CanIdle() bool { return c.raw != nil && c.unpack == nil }
 
 func (c *Conn) forward(dst io.Writer) (n int64, err error) {
 	if len(c.kept) > 0 {

@@ -179,8 +179,8 @@ func TestSteps(t *testing.T) {
 func TestPark(t *testing.T) {
 	for _, compression := range []bool{false, true} {
 		server, client := pair(t, ws.Config{Compression: compression}, ws.Dialer{Compression: compression})
-		if server.CanPark() == compression {
-			t.Errorf("with compression %v it says %v", compression, server.CanPark())
+		if server.CanIdle() == compression {
+			t.Errorf("with compression %v it says %v", compression, server.CanIdle())
 		}
 		if compression {
 			continue

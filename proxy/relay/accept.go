@@ -42,7 +42,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 			accept(NewSide(c))
 			continue
 		}
-		l.Share.Give()
+		l.Share.Release()
 		select {
 		case <-l.closing:
 			return
@@ -74,7 +74,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 // the listener closes first.
 func (l *Listener) waitShare() bool {
 	for first := true; ; first = false {
-		free := l.Share.Take()
+		free := l.Share.Acquire()
 		if free == nil {
 			return true
 		}

@@ -105,7 +105,7 @@ func TestABudgetLeavesClientsOutside(t *testing.T) {
 		trouble := make(chan error, 100)
 		h := open(t, r, "tcp", newBackend(t).echo().addr(), func(h *house) {
 			h.l.Share = relay.NewBudget(2).NewShare()
-			h.l.Trouble = func(err error) { trouble <- err }
+			h.l.OnError = func(err error) { trouble <- err }
 		})
 		var all []*net.TCPConn
 		for range 5 {
@@ -135,7 +135,7 @@ func TestAListenerCanBeHandedOn(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
 		first := h.l
-		again, err := first.Again(relay.Sock{})
+		again, err := first.Dup(relay.Sock{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,8 +40,9 @@ func (s *Side) TLS() *tls.Conn {
 // first.
 func (s *Side) Unread(b []byte) { s.early = append(s.early, b...) }
 
-// SpeakFor makes the side that of the client which a proxy speaks for.
-func (s *Side) SpeakFor(client netip.AddrPort) {
+// SetRemote makes client the side's remote address: a PROXY header says for
+// whom the peer speaks.
+func (s *Side) SetRemote(client netip.AddrPort) {
 	s.remote = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 }
 

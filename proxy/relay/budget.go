@@ -81,9 +81,9 @@ func (b *Budget) wake() {
 	}
 }
 
-// Take takes one, or returns a channel that is closed when there may be one
+// Acquire takes one session, or returns a channel that is closed when there may be one
 // to take.
-func (s *Share) Take() (free <-chan struct{}) {
+func (s *Share) Acquire() (free <-chan struct{}) {
 	if s == nil {
 		return nil
 	}
@@ -106,8 +106,8 @@ func (s *Share) Take() (free <-chan struct{}) {
 	return b.free
 }
 
-// Give gives one back.
-func (s *Share) Give() {
+// Release returns one.
+func (s *Share) Release() {
 	if s == nil {
 		return
 	}

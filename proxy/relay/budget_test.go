@@ -23,7 +23,7 @@ func TestBudgetFloors(t *testing.T) {
 			i := r.IntN(len(shares))
 			if r.IntN(3) == 0 {
 				if used[i] > 0 {
-					shares[i].Give()
+					shares[i].Release()
 					used[i]--
 					sum--
 				}
@@ -37,7 +37,7 @@ func TestBudgetFloors(t *testing.T) {
 				}
 			}
 			want := used[i] < floor || sum+reserved < most
-			if got := shares[i].Take() == nil; got != want {
+			if got := shares[i].Acquire() == nil; got != want {
 				t.Fatalf("seed %d: share %d of %v takes one of %d: %v, want %v", seed, i, used, most, got, want)
 			} else if got {
 				used[i]++
@@ -70,30 +70,30 @@ func TestBudgetIsDividedAnew(t *testing.T) {
 			case n == 2:
 				b.SetMax(5 + r.IntN(30))
 			case n < 7 && len(shares) > 0:
-				if s := shares[r.IntN(len(shares))]; s.Take() == nil {
+				if s := shares[r.IntN(len(shares))]; s.Acquire() == nil {
 					held = append(held, s)
 					if b.Used() > b.Max() {
 						t.Fatalf("seed %d: %d of %d", seed, b.Used(), b.Max())
 					}
 				}
 			case len(held) > 0:
-				held[len(held)-1].Give()
+				held[len(held)-1].Release()
 				held = held[:len(held)-1]
 			}
 		}
 		for _, s := range held {
-			s.Give()
+			s.Release()
 		}
 		for _, s := range shares {
 			s.Close()
 		}
 		s := b.NewShare()
 		for n := range b.Max() {
-			if s.Take() != nil {
+			if s.Acquire() != nil {
 				t.Fatalf("seed %d: %d of %d can be had", seed, n, b.Max())
 			}
 		}
-		if s.Take() == nil {
+		if s.Acquire() == nil {
 			t.Fatalf("seed %d: more than %d", seed, b.Max())
 		}
 	}
@@ -104,25 +104,25 @@ func TestAShareWakesThoseWhoWait(t *testing.T) {
 	b := NewBudget(4)
 	one, two := b.NewShare(), b.NewShare()
 	for range 3 {
-		one.Take()
+		one.Acquire()
 	}
-	two.Take()
-	free := one.Take()
+	two.Acquire()
+	free := one.Acquire()
 	select {
 	case <-free:
 		t.Fatal("nothing was given back")
 	default:
 	}
-	two.Give()
+	two.Release()
 	select {
 	case <-free:
 	default:
 		t.Fatal("not woken")
 	}
-	if one.Take() == nil {
+	if one.Acquire() == nil {
 		t.Error("it has taken the other's floor")
 	}
-	if two.Take() != nil {
+	if two.Acquire() != nil {
 		t.Error("its own floor is taken")
 	}
 }

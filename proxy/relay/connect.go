@@ -118,7 +118,7 @@ func (d *Dial) source(to netip.Addr, try int) (from netip.Addr, more bool) {
 	if of == 0 {
 		return netip.Addr{}, false
 	}
-	n := (int(d.Turn%uint32(of)) + try) % of
+	n := (int(d.SourceOffset%uint32(of)) + try) % of
 	for _, a := range d.Source {
 		if !sameFamily(a, to) {
 			continue

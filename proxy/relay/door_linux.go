@@ -83,7 +83,7 @@ func (d *door) disarm(l *loop) {
 
 func (d *door) ready(l *loop, _ uint32) {
 	for range clientsATurn {
-		if free := d.Share.Take(); free != nil {
+		if free := d.Share.Acquire(); free != nil {
 			d.disarm(l)
 			d.trouble(ErrBudget)
 			d.serving.Add(1)
@@ -97,7 +97,7 @@ func (d *door) ready(l *loop, _ uint32) {
 			d.accept(d.newSide(l, fd))
 			continue
 		}
-		d.Share.Give()
+		d.Share.Release()
 		switch {
 		case d.drained && (e == unix.EAGAIN || e == unix.EINVAL): // a Unix socket that was shut down
 			d.Listener.shut()

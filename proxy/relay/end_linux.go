@@ -28,7 +28,7 @@ func (l *loop) passOn(src *Side) {
 func (l *loop) judge(src *Side) End {
 	var d death
 	if (src.hungUp || src.hauled) && !src.has(sideShut) {
-		betweenLooks()
+		betweenChecks()
 		d = deathOf(src.fd)
 	}
 	end := src.state.judge(d)

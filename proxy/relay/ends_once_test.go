@@ -18,7 +18,7 @@ func TestBothEndCleanlyAtOnce(t *testing.T) {
 	for name, sessions := range map[string]int{"": 3000, "looking takes a while": 300} {
 		t.Run(name, func(t *testing.T) {
 			if name != "" {
-				t.Cleanup(relay.BetweenLooks(func() { time.Sleep(2 * time.Millisecond) }))
+				t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
 			}
 			eachRunner(t, func(t *testing.T, r relay.Runner) {
 				b := newBackend(t)

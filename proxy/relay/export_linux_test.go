@@ -2,8 +2,9 @@ package relay
 
 import "net/netip"
 
-// Parked says whether nothing of a side's is being waited for by a goroutine.
-func (s *Side) Parked() bool {
+// Idle reports whether the side is in the idle set, with no goroutine that
+// waits for it.
+func (s *Side) Idle() bool {
 	l := &s.spot.pair.run.lot
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -27,7 +27,7 @@ func (f *flow) owes() bool { return f.held != nil || f.haul != nil }
 const readsATurn = 8
 
 func (r *Loop) Relay(t Task, client, backend *Side) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	l := s.home.Load()
 	s.going = 2
 	client.seat, backend.seat = s, s

@@ -18,15 +18,15 @@ type Framed interface {
 	io.WriterTo
 	// ReadFromOnce sends what one read of src brings; io.EOF is src's end.
 	ReadFromOnce(src io.Reader) (int64, error)
-	// CanPark says that a WriteTo which was ended by a read deadline has left
-	// nothing behind, so that only the socket need be waited for before the
-	// next.
-	CanPark() bool
+	// CanIdle reports whether a WriteTo that a read deadline ended has left
+	// no part of a frame behind, so that the next one can wait until the
+	// socket is readable.
+	CanIdle() bool
 }
 
-// EndWatch ends what Watch began, before somebody else reads from the side;
-// and somebody reads from one that relays until it is closed.
-func (s *Side) EndWatch() {
+// StopWatch ends what Watch began, so that the caller can read from the side.
+// Of a side that relays it keeps a goroutine reading until the side is closed.
+func (s *Side) StopWatch() {
 	s.endWatch()
 	s.endParking()
 	s.endAwaiting()

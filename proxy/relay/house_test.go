@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	relay.ParkAfter(time.Millisecond)
+	relay.SetIdleAfter(time.Millisecond)
 	goleak.VerifyTestMain(m)
 }
 
@@ -134,7 +134,7 @@ func dialTo(t testing.TB, addr string) *net.TCPConn {
 
 // session is the task: dial, relay, close.
 type session struct {
-	seat            relay.Seat
+	seat            relay.RunnerState
 	house           *house
 	client, backend *relay.Side
 	ends            []relay.Event
@@ -145,7 +145,7 @@ type session struct {
 	told            atomic.Int32
 }
 
-func (s *session) Seat() *relay.Seat { return &s.seat }
+func (s *session) RunnerState() *relay.RunnerState { return &s.seat }
 
 func (s *session) Step(ev relay.Event) {
 	if !s.stepping.CompareAndSwap(false, true) {
@@ -164,14 +164,14 @@ func (s *session) step(ev relay.Event) {
 			return
 		}
 		r.Dial(s, s.house.dial)
-	case relay.Told:
+	case relay.Signal:
 		s.told.Add(1)
 		if do, ok := ev.Arg.(func(*session)); ok {
 			do(s)
 		}
-	case relay.Left:
+	case relay.PeerClosed:
 		s.house.left <- ev.End
-	case relay.Due:
+	case relay.Timer:
 		s.house.due <- time.Now()
 	case relay.Connected:
 		s.backend = ev.Side
@@ -204,13 +204,13 @@ func (s *session) finish() {
 	if s.backend != nil {
 		r.Close(s.backend, s.reset)
 	}
-	s.house.l.Share.Give()
+	s.house.l.Share.Release()
 	s.house.over <- s
 }
 
 // tell has a session do something in a step of its own.
 func (s *session) tell(do func(*session)) {
-	s.house.run.Post(s, relay.Event{Kind: relay.Told, Arg: do})
+	s.house.run.Post(s, relay.Event{Kind: relay.Signal, Arg: do})
 }
 
 func goOn(s *session) { s.house.run.Dial(s, s.house.dial) }

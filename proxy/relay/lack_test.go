@@ -69,7 +69,7 @@ func TestAFailureThatTellsMore(t *testing.T) {
 		{theirs, ours, theirs},
 		{theirs, context.DeadlineExceeded, theirs},
 	} {
-		if got := relay.Telling(c.first, c.then); got != c.want {
+		if got := relay.PreferError(c.first, c.then); got != c.want {
 			t.Errorf("of %v and %v: %v", c.first, c.then, got)
 		}
 	}
@@ -86,7 +86,7 @@ func TestASourceAddress(t *testing.T) {
 	for turn, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
 			b := newBackend(t)
-			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source, h.dial.Turn = sources, uint32(turn) })
+			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source, h.dial.SourceOffset = sources, uint32(turn) })
 			c := h.come()
 			server := b.take()
 			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != want {

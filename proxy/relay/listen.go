@@ -51,9 +51,9 @@ type Listener struct {
 	net.Listener
 	Sock  Sock
 	Share *Share // of the sessions that the process can hold; nil: no limit
-	// Trouble is told of an accept that failed, or that had to wait for the
-	// budget, once a burst. The listener goes on by itself.
-	Trouble func(error)
+	// OnError is called when an accept fails or has to wait for the budget
+	// (ErrBudget), once for each burst. The listener retries by itself.
+	OnError func(error)
 
 	closing  chan struct{} // closed by Close
 	draining chan struct{} // closed by Drain
@@ -72,7 +72,7 @@ type Listener struct {
 	drain   func()       // how a runner drains it; nil: it is not served, or cannot be drained
 }
 
-// ErrBudget is told to Listener.Trouble when clients have to wait outside
+// ErrBudget is passed to Listener.OnError when clients have to wait outside
 // because no session or descriptor is left.
 var ErrBudget = errors.New("relay: no session left in the budget")
 
@@ -207,9 +207,9 @@ func (l *Listener) isDraining() bool {
 
 func (l *Listener) ended() { l.over.Do(func() { close(l.done) }) }
 
-// Leave is Close for a listener whose socket lives on in another process: a
-// Unix socket's file stays where it is.
-func (l *Listener) Leave() error {
+// CloseKeepFile is Close for a listener whose socket another process keeps
+// using: the file of a Unix socket stays.
+func (l *Listener) CloseKeepFile() error {
 	l.mu.Lock()
 	l.file = socketFile{}
 	l.mu.Unlock()
@@ -247,11 +247,11 @@ func (l *Listener) withFD(f func(fd int) error) (err error) {
 	return err
 }
 
-// Again gives the same socket as another listener with its setup, which the
-// caller owns; this one goes on until it is closed. Clients in the kernel's
+// Dup returns another listener, set up as sock says, on the same socket. The
+// caller owns it; l keeps accepting until it is closed. Clients in the kernel's
 // backlog belong to the socket, so none is lost between the two. The file of a
 // Unix socket goes over to the new one by TakeFile.
-func (l *Listener) Again(sock Sock) (*Listener, error) {
+func (l *Listener) Dup(sock Sock) (*Listener, error) {
 	f, err := l.File()
 	if err != nil {
 		return nil, err
@@ -280,7 +280,7 @@ func (l *Listener) TakeFile(old *Listener) {
 }
 
 func (l *Listener) trouble(err error) {
-	if l.Trouble != nil {
-		l.Trouble(err)
+	if l.OnError != nil {
+		l.OnError(err)
 	}
 }

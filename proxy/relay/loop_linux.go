@@ -105,7 +105,7 @@ func newLoop(r *Loop) (*loop, error) {
 func (r *Loop) Name() string { return "loop" }
 
 func (r *Loop) Begin(t Task, client *Side) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	r.tasks.Add(1)
 	s.task, s.client = t, client
 	s.home.Store(client.home)
@@ -113,7 +113,7 @@ func (r *Loop) Begin(t Task, client *Side) {
 }
 
 func (r *Loop) Post(t Task, ev Event) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	s.home.Load().box.post(mail{seat: s, ev: ev}, nil)
 }
 
@@ -130,12 +130,12 @@ func (r *Loop) do(t Task, f func() Event) {
 // Dial is begun once the step that asks for it is over: the session may move
 // to another loop with it.
 func (r *Loop) Dial(t Task, d Dial) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	s.home.Load().wanted = wanted{s, d}
 }
 
 func (r *Loop) Abort(t Task) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	l := s.home.Load()
 	if l.wanted.seat == s {
 		l.wanted = wanted{}
@@ -145,8 +145,8 @@ func (r *Loop) Abort(t Task) {
 	}
 }
 
-func (r *Loop) At(t Task, d time.Duration) {
-	s := &t.Seat().loop
+func (r *Loop) SetTimer(t Task, d time.Duration) {
+	s := &t.RunnerState().loop
 	l := s.home.Load()
 	if d < 0 {
 		l.alarms.drop(&s.alarm)
@@ -155,10 +155,10 @@ func (r *Loop) At(t Task, d time.Duration) {
 	l.alarms.set(&s.alarm, l.now+int64(d), s)
 }
 
-func (s *loopSeat) ring(l *loop) { l.step(s, Event{Kind: Due}) }
+func (s *loopSeat) ring(l *loop) { l.step(s, Event{Kind: Timer}) }
 
 func (r *Loop) Done(t Task) {
-	s := &t.Seat().loop
+	s := &t.RunnerState().loop
 	l := s.home.Load()
 	s.done = true
 	r.tasks.Done()

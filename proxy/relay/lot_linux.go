@@ -131,7 +131,7 @@ func (s *spot) ready(*loop, uint32) {}
 // not all: TLS has bytes of its own.
 func socketOf(s *Side) syscall.RawConn {
 	if f, ok := s.conn.(Framed); ok {
-		if !f.CanPark() {
+		if !f.CanIdle() {
 			return nil
 		}
 		return rawConnOf(f)

@@ -15,7 +15,7 @@ func untilParked(t *testing.T, s *session) {
 	t.Helper()
 	within(t, "both directions are parked", func() bool {
 		parked := make(chan bool)
-		s.tell(func(s *session) { parked <- s.client.Parked() && s.backend.Parked() })
+		s.tell(func(s *session) { parked <- s.client.Idle() && s.backend.Idle() })
 		return receive(t, parked)
 	})
 }
@@ -83,13 +83,13 @@ func TestAParkedSessionIsClosed(t *testing.T) {
 	}
 }
 
-// TestEndWatchBringsBackTheReader, for a goodbye that needs one.
-func TestEndWatchBringsBackTheReader(t *testing.T) {
+// TestStopWatchKeepsAReader, for a goodbye that needs one.
+func TestStopWatchKeepsAReader(t *testing.T) {
 	h, c, _, live := parkedSession(t)
-	live.tell(func(s *session) { s.client.EndWatch() })
+	live.tell(func(s *session) { s.client.StopWatch() })
 	pause(20)
 	parked := make(chan bool)
-	live.tell(func(s *session) { parked <- s.client.Parked() })
+	live.tell(func(s *session) { parked <- s.client.Idle() })
 	if receive(t, parked) {
 		t.Error("it is parked again")
 	}

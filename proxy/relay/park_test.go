@@ -15,7 +15,7 @@ type parking struct{ relay.Stream }
 
 func (p *parking) Relay(t relay.Task, client, backend *relay.Side) {
 	if c, ok := client.Conn().(*net.TCPConn); ok {
-		client.EndWatch()
+		client.StopWatch()
 		client.Wrap(&bare{TCPConn: c})
 	}
 	p.Stream.Relay(t, client, backend)
@@ -27,7 +27,7 @@ type bare struct {
 	shut atomic.Bool
 }
 
-func (*bare) CanPark() bool { return true }
+func (*bare) CanIdle() bool { return true }
 
 func (b *bare) CloseWrite() error {
 	b.shut.Store(true)

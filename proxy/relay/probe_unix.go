@@ -4,8 +4,10 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// probe looks once at the side's own socket.
-func (s *Side) probe() (end End) {
+// Probe reports, without taking a byte, whether a waiting client has ended its
+// side by now. HalfFIN, an end of stream behind unread bytes, is not a client
+// that went away: it may still read.
+func (s *Side) Probe() (end End) {
 	if s.connSide == nil {
 		return s.rawProbe()
 	}

@@ -51,7 +51,7 @@ func (p *pair) pump(src, dst *Side) {
 	defer p.run.wg.Done()
 	switch end {
 	case FIN:
-		betweenLooks()
+		betweenChecks()
 		if end = src.judge(src.death()); end == Reset {
 			src.endedBy = nil // it had no time to
 		}

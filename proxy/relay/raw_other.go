@@ -14,7 +14,7 @@ func rawConnOf(net.Conn) syscall.RawConn { return nil }
 
 func newReader(s, _ *Side) reader { return plainReader{s.conn} }
 
-func (s *Side) probe() End { return Open }
+func (s *Side) Probe() End { return Open }
 
 func probe(uintptr) End { return Open }
 

@@ -16,15 +16,16 @@ import (
 	"time"
 )
 
-// Task is what a runner steps. Embed a Seat and return it.
+// Task is what a runner steps. RunnerState returns the same value each time:
+// a field of the task.
 type Task interface {
 	Step(Event)
-	Seat() *Seat
+	RunnerState() *RunnerState
 }
 
-// Seat is where a runner keeps what it needs to know of a task. The zero
-// value is ready; it must not be copied.
-type Seat struct {
+// RunnerState is what a runner keeps in a task. The zero value is ready to
+// use; it must not be copied.
+type RunnerState struct {
 	stream *streamSeat
 	loop   loopSeat
 }
@@ -33,15 +34,15 @@ type Seat struct {
 type Kind uint8
 
 const (
-	Begin     Kind = iota // the task begins, or a stage of it does
-	Opened                // what Do was given has come back
-	Granted               // the queue has let the task in
-	Left                  // a watched client has ended its side: see End
-	Connected             // Side is the backend's; the task owns it now
-	Failed                // the dial failed: see Err
-	Ended                 // Side has ended while relaying: see End and Last
-	Due                   // the time given to At has come
-	Told                  // somebody outside says something: see Arg
+	Begin         Kind = iota // the task begins, or a stage of it does
+	HandshakeDone             // the function given to Do has returned
+	Granted                   // the queue has admitted the task
+	PeerClosed                // a watched client has ended or reset its side: see End
+	Connected                 // Side is the backend's; the task owns it now
+	Failed                    // the dial failed: see Err
+	Ended                     // Side has ended while relaying: see End and Last
+	Timer                     // the time given to SetTimer has come
+	Signal                    // another part of the program posted it: see Arg
 )
 
 // End says how a side ended.
@@ -81,9 +82,9 @@ type Dial struct {
 	Sock    Sock
 	// Source are local addresses to connect from, those of the backend's
 	// family one after another; empty, or none of that family: the system's
-	// choice. Turn says with which to begin.
-	Source []netip.Addr
-	Turn   uint32
+	// choice. The first one tried is Source[SourceOffset%len].
+	Source       []netip.Addr
+	SourceOffset uint32
 	// Quiet makes a connection that is only to show that there is somebody,
 	// and is reset at once: see HasQuiet. Only for Connect.
 	Quiet bool
@@ -111,7 +112,7 @@ type Runner interface {
 	// Do runs what may block on a goroutine and steps the task with its event.
 	Do(Task, func() Event)
 	// Watch looks out for the end of a client that has to wait, without
-	// taking a byte. It goes on, with Left at each change, until Relay or Close.
+	// taking a byte. It goes on, with PeerClosed at each change, until Relay or Close.
 	Watch(Task, *Side)
 	// Dial connects, and comes back as Connected or Failed.
 	Dial(Task, Dial)
@@ -120,9 +121,9 @@ type Runner interface {
 	// Relay moves bytes both ways, passes each end of stream on once all
 	// before it has been delivered, and comes back as Ended for each side.
 	Relay(t Task, client, backend *Side)
-	// At steps the task with Due in d from now, once; a later call replaces
-	// an earlier one, and a negative d takes it back.
-	At(Task, time.Duration)
+	// SetTimer steps the task with Timer once, d from now. A later call
+	// replaces an earlier one; a negative d stops the timer.
+	SetTimer(Task, time.Duration)
 	// Close closes a side, with a reset if asked. While relaying, the sides
 	// come back as Ended once no more bytes are counted.
 	Close(side *Side, reset bool)

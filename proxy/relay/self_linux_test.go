@@ -103,7 +103,7 @@ func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 				got := make(chan net.Conn, 1)
 				waiter.tell(func(s *session) {
 					c := s.client.Conn()
-					s.client.EndWatch()
+					s.client.StopWatch()
 					got <- c
 				})
 				asAsked(t, "client", receive(t, got), ask)

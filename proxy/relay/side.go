@@ -135,10 +135,6 @@ func (s *Side) EndedBy() error {
 	return s.endedBy
 }
 
-// Gone looks once whether a client that waited has left for good, without
-// taking a byte. An end of stream behind bytes is HalfFIN: it may still listen.
-func (s *Side) Gone() End { return s.probe() }
-
 // closeWrite ends our half of the stream.
 func (s *Side) closeWrite() {
 	s.add(sideShut)

@@ -140,7 +140,7 @@ func (s *Side) leave() {
 }
 
 func (r *Loop) Watch(t Task, s *Side) {
-	s.seat = &t.Seat().loop
+	s.seat = &t.RunnerState().loop
 	s.home.watch(s)
 }
 
@@ -155,7 +155,7 @@ func (l *loop) watch(s *Side) {
 func (s *Side) look(l *loop) {
 	if end := probe(uintptr(s.fd)); end != s.seen {
 		s.seen = end
-		l.tell(s.seat, Event{Kind: Left, Side: s, End: end})
+		l.tell(s.seat, Event{Kind: PeerClosed, Side: s, End: end})
 	}
 }
 

@@ -46,7 +46,7 @@ type death struct {
 // kernel was asked before: had we ended the other direction since, the state
 // says so, and that the connection is closed for good is no reset then.
 func (s *state) judge(d death) End {
-	betweenLooks()
+	betweenChecks()
 	switch now := s.bits.Load(); {
 	case now&(sideEnded|sideReset) == sideReset:
 		return Reset
@@ -64,6 +64,6 @@ func (s *state) judge(d death) End {
 // gone says that a side has ended, and was then reset: it takes nothing more.
 func (s *state) gone() bool { return s.has(sideEnded|sideReset) && !s.has(sideShut) }
 
-// betweenLooks is called between what is looked at to judge an end; tests make
-// it take a while.
-var betweenLooks = func() {}
+// betweenChecks is called between the checks that determine how a side ended;
+// tests make it take a while.
+var betweenChecks = func() {}

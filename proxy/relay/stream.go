@@ -31,14 +31,14 @@ type streamSeat struct {
 func (r *Stream) Name() string { return "stream" }
 
 func (r *Stream) Begin(t Task, _ *Side) {
-	t.Seat().stream = &streamSeat{}
+	t.RunnerState().stream = &streamSeat{}
 	r.deliver(t, Event{Kind: Begin})
 }
 
 // deliver steps the task here, in the goroutine that has the news, unless
 // another one is stepping it already.
 func (r *Stream) deliver(t Task, ev Event) {
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	if s.done {
 		s.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *Stream) drain(t Task, s *streamSeat) {
 }
 
 func (r *Stream) Post(t Task, ev Event) {
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
@@ -107,7 +107,7 @@ func (r *Stream) do(t Task, f func() Event) {
 
 func (r *Stream) Dial(t Task, d Dial) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	s.abort = cancel
 	s.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 	defer r.wg.Done()
 	defer cancel()
 	c, err := Connect(ctx, d)
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	s.abort = nil // a context is a kilobyte that a session would keep
 	s.mu.Unlock()
@@ -131,7 +131,7 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 }
 
 func (r *Stream) Abort(t Task) {
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.abort != nil {
@@ -139,8 +139,8 @@ func (r *Stream) Abort(t Task) {
 	}
 }
 
-func (r *Stream) At(t Task, d time.Duration) {
-	s := t.Seat().stream
+func (r *Stream) SetTimer(t Task, d time.Duration) {
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -149,7 +149,7 @@ func (r *Stream) At(t Task, d time.Duration) {
 			s.timer.Stop()
 		}
 	case s.timer == nil:
-		s.timer = time.AfterFunc(d, func() { r.deliver(t, Event{Kind: Due}) })
+		s.timer = time.AfterFunc(d, func() { r.deliver(t, Event{Kind: Timer}) })
 	default:
 		s.timer.Reset(d)
 	}
@@ -158,7 +158,7 @@ func (r *Stream) At(t Task, d time.Duration) {
 func (r *Stream) Close(s *Side, reset bool) { s.closeConn(reset) }
 
 func (r *Stream) Done(t Task) {
-	s := t.Seat().stream
+	s := t.RunnerState().stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done = true

@@ -8,30 +8,30 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestAtComesOnceAndTheLastCallCounts.
-func TestAtComesOnceAndTheLastCallCounts(t *testing.T) {
+// TestTimerFiresOnceAndTheLastCallCounts.
+func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
 		h.come()
 		s := next(t, h.begun)
 		began := time.Now()
 		s.tell(func(s *session) {
-			r.At(s, time.Hour)
-			r.At(s, 30*time.Millisecond)
+			r.SetTimer(s, time.Hour)
+			r.SetTimer(s, 30*time.Millisecond)
 		})
 		if due := receive(t, h.due); due.Sub(began) < 29*time.Millisecond {
 			t.Errorf("it was due after %v", due.Sub(began))
 		}
 		s.tell(func(s *session) {
-			r.At(s, 20*time.Millisecond)
-			r.At(s, -1)
+			r.SetTimer(s, 20*time.Millisecond)
+			r.SetTimer(s, -1)
 		})
 		pause(80)
 		if len(h.due) > 0 {
 			t.Error("it was due although it had been taken back, or twice")
 		}
 		s.tell(func(s *session) {
-			r.At(s, 10*time.Millisecond)
+			r.SetTimer(s, 10*time.Millisecond)
 			leave(s)
 		})
 		next(t, h.over)
@@ -42,7 +42,7 @@ func TestAtComesOnceAndTheLastCallCounts(t *testing.T) {
 	})
 }
 
-func TestAtOfManyTasksComesInOrder(t *testing.T) {
+func TestTimersOfManyTasksFireInOrder(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
 		var all []*session
@@ -51,7 +51,7 @@ func TestAtOfManyTasksComesInOrder(t *testing.T) {
 			all = append(all, next(t, h.begun))
 		}
 		for i, s := range all {
-			s.tell(func(s *session) { r.At(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
+			s.tell(func(s *session) { r.SetTimer(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
 		}
 		for range all {
 			receive(t, h.due)
@@ -76,7 +76,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 			for i := range threads {
 				all.Go(func() {
 					for range posts {
-						r.Post(s, relay.Event{Kind: relay.Told})
+						r.Post(s, relay.Event{Kind: relay.Signal})
 					}
 					if i == threads/2 {
 						s.tell(goOn)
@@ -89,7 +89,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 			within(t, "all posts are heard", func() bool { return s.told.Load() == threads*posts+1 })
 			all.Go(func() {
 				for range posts {
-					r.Post(s, relay.Event{Kind: relay.Told})
+					r.Post(s, relay.Event{Kind: relay.Signal})
 				}
 			})
 			reset(c)
@@ -107,7 +107,7 @@ func TestDoComesBackWithItsEvent(t *testing.T) {
 		s.tell(func(s *session) {
 			r.Do(s, func() relay.Event {
 				pause(10)
-				return relay.Event{Kind: relay.Told, Arg: leave}
+				return relay.Event{Kind: relay.Signal, Arg: leave}
 			})
 		})
 		next(t, h.over)

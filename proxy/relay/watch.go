@@ -25,7 +25,7 @@ func (r *Stream) Watch(t Task, s *Side) {
 func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 	defer r.wg.Done()
 	defer close(w.done)
-	tell := func(e End) { r.Post(t, Event{Kind: Left, Side: s, End: s.behindEarly(e)}) }
+	tell := func(e End) { r.Post(t, Event{Kind: PeerClosed, Side: s, End: s.behindEarly(e)}) }
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		watchSocket(rc, tell)
 		return

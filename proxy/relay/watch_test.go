@@ -41,7 +41,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		}
 		seen := make(chan relay.End, 1)
 		s.tell(func(s *session) {
-			seen <- s.client.Gone()
+			seen <- s.client.Probe()
 			goOn(s)
 		})
 		if end := receive(t, seen); end != relay.HalfFIN {
