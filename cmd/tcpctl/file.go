@@ -6,7 +6,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui"
@@ -28,8 +28,8 @@ func checkFile(path string) (*config.File, proxy.Config, error) {
 	found.Add(file.CheckSystem())
 	for i := range cfg.Services {
 		name := cfg.Services[i].Name
-		err := front.Build(&cfg.Services[i], file.Service(name))
-		var part *front.PartError
+		err := protocol.Build(&cfg.Services[i], file.Service(name))
+		var part *protocol.PartError
 		switch {
 		case errors.As(err, &part):
 			found.Wrong(config.ServiceKey(name, part.Key), part.Hint, fmt.Errorf("service %q: %w", name, part.Err))

@@ -68,7 +68,7 @@ key = "`+dir+`/desk.key"
 		}
 	}
 	write(t, dir+"/desk.pem", "this is no certificate\n")
-	for began := time.Now(); !strings.Contains(in.log(), "cannot be read again"); time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.log(), "a changed certificate cannot be read"); time.Sleep(100 * time.Millisecond) {
 		if out := client(); !strings.Contains(out, "CN = second") {
 			t.Fatalf("openssl: %s", out)
 		}

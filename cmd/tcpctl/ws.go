@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
@@ -115,11 +115,11 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 	}
 	c.Listen, c.Backends = []string{b.local}, []proxy.BackendConfig{{Addr: b.remote}}
 	if b.tls.Cert != "" {
-		if c.TLS, err = front.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
+		if c.TLS, err = protocol.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
 			return coded{exitUsage, err}
 		}
 	}
-	if c.Protocol, err = front.NewWebSocket(b.ws, nil); err != nil {
+	if c.Protocol, err = protocol.NewWebSocket(b.ws, nil); err != nil {
 		return coded{exitUsage, err}
 	}
 	return nil

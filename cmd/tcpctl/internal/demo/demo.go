@@ -9,14 +9,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // Demo is that world. Make it with New, and end it with Close.
 type Demo struct {
 	backends   []*Backend
-	bridge     *front.WebSocket
+	bridge     *protocol.WebSocket
 	neighbours []neighbour
 	wg         sync.WaitGroup
 	ctx        context.Context

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/front"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/ws"
 )
@@ -15,8 +15,8 @@ import (
 var page []byte
 
 // newDesk makes the bridge's front: WebSocket, and a page to try it with.
-func newDesk() (*front.WebSocket, error) {
-	return front.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
+func newDesk() (*protocol.WebSocket, error) {
+	return protocol.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
 }
 
 func servePage(w http.ResponseWriter, r *http.Request) {

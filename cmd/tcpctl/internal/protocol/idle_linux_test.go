@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"context"
@@ -18,27 +18,27 @@ import (
 
 // untilParked waits until no goroutine carries anything: every session is
 // quiet, and is waited for in an epoll.
-func (v *visit) untilParked() {
+func (v *testBridge) untilParked() {
 	v.Helper()
-	v.until("parked", func(proxy.ServiceInfo) bool {
+	v.until("in the idle set", func(proxy.ServiceInfo) bool {
 		all := make([]byte, 1<<20)
 		all = all[:runtime.Stack(all, true)]
 		return !strings.Contains(string(all), "relay.(*pair).")
 	})
 }
 
-// TestParked: what may happen to a session that has no goroutine just now is
+// TestIdle: what may happen to a session that has no goroutine just now is
 // the same as with one.
-func TestParked(t *testing.T) {
-	for name, happens := range map[string]func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn){
-		"the client speaks": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+func TestIdle(t *testing.T) {
+	for name, happens := range map[string]func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn){
+		"the client speaks": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			io.WriteString(c, "still there?")
 			if got := hears(t, backend, 12); got != "still there?" {
 				t.Errorf("heard %q", got)
 			}
 			v.untilParked()
 		},
-		"the client pings": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the client pings": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			go io.Copy(io.Discard, c)
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
@@ -47,7 +47,7 @@ func TestParked(t *testing.T) {
 			}
 			v.untilParked()
 		},
-		"the client says goodbye": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the client says goodbye": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			c.CloseWith(4001, "")
 			if n, err := backend.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("the backend heard %d bytes, %v", n, err)
@@ -57,7 +57,7 @@ func TestParked(t *testing.T) {
 				t.Errorf("record %+v", r)
 			}
 		},
-		"the client vanishes": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the client vanishes": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			c.NetConn().(*net.TCPConn).SetLinger(0)
 			c.CloseNow()
 			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -67,11 +67,11 @@ func TestParked(t *testing.T) {
 				t.Errorf("record %+v", r)
 			}
 		},
-		"the client breaks the rules": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the client breaks the rules": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			c.NetConn().Write([]byte{0x82, 0x01, 'x'})
 			ends(t, c, ws.ProtocolError)
 		},
-		"the backend speaks and ends": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the backend speaks and ends": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			io.WriteString(backend, "bye")
 			backend.CloseWrite()
 			all, err := io.ReadAll(c)
@@ -80,25 +80,25 @@ func TestParked(t *testing.T) {
 			}
 			ends(t, c, ws.Normal)
 		},
-		"the backend resets": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the backend resets": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			backend.SetLinger(0)
 			backend.Close()
 			ends(t, c, ws.InternalError)
 		},
-		"it is kicked": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"it is kicked": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
 			ends(t, c, ws.Policy)
 			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the backend saw %v", err)
 			}
 		},
-		"the drain is cut": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"the drain is cut": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			if _, err := v.svc.Backend("vnc").Drain(proxy.DrainOptions{By: "ana", Limit: time.Millisecond, Then: proxy.ThenCut}); err != nil {
 				t.Fatal(err)
 			}
 			ends(t, c, ws.GoingAway)
 		},
-		"we stop": func(t *testing.T, v *visit, c *ws.Conn, backend *net.TCPConn) {
+		"we stop": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			go v.engine.Close()
 			ends(t, c, ws.GoingAway)
 		},
@@ -120,7 +120,7 @@ func TestParked(t *testing.T) {
 	}
 }
 
-func TestParkedUntilIdle(t *testing.T) {
+func TestIdleUntilIdle(t *testing.T) {
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 300 * time.Millisecond })
 	c := v.dial()
 	says(t, c, "one")
@@ -131,8 +131,8 @@ func TestParkedUntilIdle(t *testing.T) {
 	}
 }
 
-// TestParkedAndAlive: one that answers them is not.
-func TestParkedAndAlive(t *testing.T) {
+// TestIdleAndAlive: one that answers them is not.
+func TestIdleAndAlive(t *testing.T) {
 	spec := config.NewWS()
 	spec.Ping = 50 * time.Millisecond
 	heard := make(chan string, 1)
@@ -153,8 +153,8 @@ func TestParkedAndAlive(t *testing.T) {
 	}
 }
 
-// TestParkedAndDead: a client that answers no pings is found out.
-func TestParkedAndDead(t *testing.T) {
+// TestIdleAndDead: a client that answers no pings is found out.
+func TestIdleAndDead(t *testing.T) {
 	spec := config.NewWS()
 	spec.Ping = 200 * time.Millisecond
 	v := bridgeOf(t, spec, echo, nil)

@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"errors"
@@ -12,22 +12,22 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// guest is a ws.Pending for the engine.
-type guest struct{ *ws.Pending }
+// pendingClient makes a ws.Pending a proxy.PendingClient.
+type pendingClient struct{ *ws.Pending }
 
-func (g guest) Accept() (proxy.ProtocolConn, error) {
-	c, err := g.Pending.Accept()
+func (p pendingClient) Accept() (proxy.ProtocolConn, error) {
+	c, err := p.Pending.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return line{c}, nil
+	return clientConn{c}, nil
 }
 
 // Forwarded reads X-Forwarded-For, or else Forwarded, or else X-Real-IP: a
-// proxy that is trusted must set the first of them that it does not take out.
-// What is no address ends the list: nobody knows what stands before it.
-func (g guest) Forwarded() (all []netip.Addr) {
-	words := forwardedFor(g.Request.Header)
+// trusted proxy must set the first of them that it does not remove. A word that
+// is no address ends the list: what stands before it cannot be trusted.
+func (p pendingClient) Forwarded() (all []netip.Addr) {
+	words := forwardedFor(p.Request.Header)
 	for i := len(words) - 1; i >= 0; i-- {
 		addr, ok := parseAddr(strings.TrimSpace(words[i]))
 		if !ok {
@@ -51,14 +51,14 @@ func forwardedFor(h http.Header) (words []string) {
 	return h.Values("X-Real-Ip")
 }
 
-// Notice tells of a client that offers subprotocols, of which none is agreed
-// to: most browsers take that for a failure, and the server's log has nothing.
-func (g guest) Notice() string {
-	offered := g.Subprotocols()
-	if len(offered) == 0 || g.Subprotocol != "" {
+// Notice reports a client that offers only subprotocols that the service does
+// not agree to: most browsers then fail, and without this no log says why.
+func (p pendingClient) Notice() string {
+	offered := p.Subprotocols()
+	if len(offered) == 0 || p.Subprotocol != "" {
 		return ""
 	}
-	return fmt.Sprintf("it offers only subprotocols that are not configured: %s; add subprotocols = [%s], or [\"*\"] for whatever comes first",
+	return fmt.Sprintf("the client offers only subprotocols that are not configured: %s; add subprotocols = [%s], or [\"*\"] to agree to the first that it offers",
 		quote(strings.Join(offered, ", ")), quote(offered[0]))
 }
 
@@ -71,17 +71,18 @@ func parseAddr(s string) (netip.Addr, bool) {
 	return ap.Addr().Unmap().WithZone(""), err == nil
 }
 
-// line is a ws.Conn for the engine. ReadFromOnce is the Conn's.
-type line struct{ *ws.Conn }
+// clientConn makes a ws.Conn a proxy.ProtocolConn.
+type clientConn struct{ *ws.Conn }
 
-// WriteTo is the Conn's, with an error that says to the engine how the client
-// has ended.
-func (l line) WriteTo(dst io.Writer) (int64, error) {
-	n, err := l.Conn.WriteTo(dst)
-	return n, ended(err)
+// WriteTo is that of ws.Conn, with an error that tells the engine how the
+// client has ended the session.
+func (c clientConn) WriteTo(dst io.Writer) (int64, error) {
+	n, err := c.Conn.WriteTo(dst)
+	return n, endError(err)
 }
 
-func ended(err error) error {
+// endError gives an error of package ws the engine's reason for it.
+func endError(err error) error {
 	var end *ws.CloseError
 	if !errors.As(err, &end) {
 		return err
@@ -101,12 +102,12 @@ func ended(err error) error {
 	return err
 }
 
-func (l line) CloseWith(code int, reason string) error {
-	return l.Conn.CloseWith(ws.Code(code), reason)
+func (c clientConn) CloseWith(code int, reason string) error {
+	return c.Conn.CloseWith(ws.Code(code), reason)
 }
 
-func (l line) CloseCode() int {
-	if end := l.CloseError(); end != nil {
+func (c clientConn) CloseCode() int {
+	if end := c.CloseError(); end != nil {
 		return int(end.Code)
 	}
 	return 0

@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"io"
@@ -13,7 +13,7 @@ import (
 )
 
 // events are the texts of one kind so far.
-func (v *visit) events(kind string) (texts []string) {
+func (v *testBridge) events(kind string) (texts []string) {
 	page, _ := v.engine.Events(0)
 	for _, e := range page.Events {
 		if e.Kind == kind {
@@ -23,9 +23,9 @@ func (v *visit) events(kind string) (texts []string) {
 	return texts
 }
 
-// TestRefusalsAreTold: each is an event with what was asked for and what to
+// TestRefusalsAreReported: each is an event with what was asked for and what to
 // configure, and a rejection by the proxy.
-func TestRefusalsAreTold(t *testing.T) {
+func TestRefusalsAreReported(t *testing.T) {
 	for _, tt := range []struct {
 		name, request string
 		status        int
@@ -76,7 +76,7 @@ func TestRefusalsAreTold(t *testing.T) {
 }
 
 // A flood of refusals is told once for each reason.
-func TestRefusalsAreToldSeldom(t *testing.T) {
+func TestRefusalsAreReportedSeldom(t *testing.T) {
 	v := bridge(t, echo, nil)
 	for range 50 {
 		for _, request := range []string{opening("localhost", "/", "Origin: https://a.test"), opening("evil.test", "/")} {
@@ -91,7 +91,7 @@ func TestRefusalsAreToldSeldom(t *testing.T) {
 }
 
 // A client whose offer of subprotocols comes to nothing is let in, and told of.
-func TestUnknownSubprotocolIsTold(t *testing.T) {
+func TestUnknownSubprotocolIsReported(t *testing.T) {
 	v := bridge(t, echo, nil)
 	_, resp := v.knock(opening("localhost", "/", "Sec-WebSocket-Protocol: mqtt, mqttv3.1"))
 	if resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Protocol") != "" {

@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"bufio"
@@ -23,9 +23,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience only catches hangs.
 const patience = 20 * time.Second
 
-// visit is an engine with one service for WebSocket clients, and a backend
+// testBridge is an engine with one service for WebSocket clients, and a backend
 // that does with each what the test says.
-type visit struct {
+type testBridge struct {
 	*testing.T
 	engine  *proxy.Engine
 	svc     *proxy.Service
@@ -38,19 +38,19 @@ type visit struct {
 	wg    sync.WaitGroup
 }
 
-// bridge starts a visit. change may be nil.
-func bridge(t *testing.T, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *visit {
+// bridge starts a testBridge. change may be nil.
+func bridge(t *testing.T, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *testBridge {
 	t.Helper()
 	return bridgeOf(t, config.NewWS(), serve, change)
 }
 
-func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *visit {
+func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change func(*proxy.ServiceConfig, *WebSocket)) *testBridge {
 	t.Helper()
 	w, err := NewWebSocket(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &visit{T: t, records: make(chan proxy.Record, 100)}
+	v := &testBridge{T: t, records: make(chan proxy.Record, 100)}
 	if v.backend, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change fun
 	return v
 }
 
-func (v *visit) accept(serve func(*net.TCPConn)) {
+func (v *testBridge) accept(serve func(*net.TCPConn)) {
 	defer v.wg.Done()
 	for {
 		c, err := v.backend.Accept()
@@ -93,7 +93,7 @@ func (v *visit) accept(serve func(*net.TCPConn)) {
 	}
 }
 
-func (v *visit) end() {
+func (v *testBridge) end() {
 	v.engine.Close()
 	v.backend.Close()
 	v.mu.Lock()
@@ -111,14 +111,14 @@ func echo(c *net.TCPConn) {
 }
 
 // try comes as a client of path.
-func (v *visit) try(path string) (*ws.Conn, error) {
+func (v *testBridge) try(path string) (*ws.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return (&ws.Dialer{HandshakeTimeout: patience}).Dial(ctx, "ws://"+v.addr+path)
 }
 
 // dial is try that works.
-func (v *visit) dial() *ws.Conn {
+func (v *testBridge) dial() *ws.Conn {
 	v.Helper()
 	c, err := v.try("/")
 	if err != nil {
@@ -130,7 +130,7 @@ func (v *visit) dial() *ws.Conn {
 }
 
 // arrive is try on a goroutine, for a client that will wait.
-func (v *visit) arrive() <-chan arrival {
+func (v *testBridge) arrive() <-chan arrival {
 	ch := make(chan arrival, 1)
 	go func() {
 		c, err := v.try("/")
@@ -145,7 +145,7 @@ type arrival struct {
 }
 
 // in is a client whose handshake has been answered.
-func (v *visit) in(ch <-chan arrival) *ws.Conn {
+func (v *testBridge) in(ch <-chan arrival) *ws.Conn {
 	v.Helper()
 	a := <-ch
 	if a.err != nil {
@@ -190,7 +190,7 @@ func ends(t *testing.T, c *ws.Conn, code ws.Code) {
 	}
 }
 
-func (v *visit) record() proxy.Record {
+func (v *testBridge) record() proxy.Record {
 	v.Helper()
 	select {
 	case r := <-v.records:
@@ -202,7 +202,7 @@ func (v *visit) record() proxy.Record {
 }
 
 // until waits for a condition on the service.
-func (v *visit) until(what string, ok func(proxy.ServiceInfo) bool) {
+func (v *testBridge) until(what string, ok func(proxy.ServiceInfo) bool) {
 	v.Helper()
 	for end := time.Now().Add(patience); !ok(v.svc.Info()); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -211,7 +211,7 @@ func (v *visit) until(what string, ok func(proxy.ServiceInfo) bool) {
 	}
 }
 
-func (v *visit) untilWaiting(n int) {
+func (v *testBridge) untilWaiting(n int) {
 	v.Helper()
 	v.until(fmt.Sprint(n, " waiting"), func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == n })
 }

@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"log/slog"
@@ -7,9 +7,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// PartError says what of the file stands in the way.
+// PartError says which key of a service's table is wrong.
 type PartError struct {
-	Key  string // of the service: "tls.cert"
+	Key  string // below the service: "tls.cert"
 	Hint string // what to do about it; may be empty
 	Err  error
 }
@@ -17,8 +17,8 @@ type PartError struct {
 func (e *PartError) Error() string { return e.Err.Error() }
 func (e *PartError) Unwrap() error { return e.Err }
 
-// Build gives a service what its file puts in front of it. What cannot be is
-// a *PartError.
+// Build gives a service the TLS and the WebSocket protocol that its table in
+// the file asks for. A nil file asks for neither. An error is a *PartError.
 func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	if file == nil {
 		return nil

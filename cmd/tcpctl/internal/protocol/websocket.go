@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"errors"
@@ -14,26 +14,26 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// WebSocket is a proxy.Protocol made of package ws.
+// WebSocket is the proxy.Protocol of WebSocket clients, by package ws.
 type WebSocket struct {
 	spec      config.WS
 	web       http.Handler
 	holdAfter time.Duration
 	listener  *ws.Listener
 
-	mu       sync.Mutex
-	greeting int // calls of Handshake under way
-	closed   bool
+	mu         sync.Mutex
+	handshakes int // calls of Handshake under way
+	closed     bool
 }
 
 var _ proxy.Protocol = (*WebSocket)(nil)
 
-// holdAfter is well before the first browser gives up an opening: Firefox,
+// holdAfter is well before the first browser gives up a handshake: Firefox,
 // after 20 s.
 const holdAfter = 10 * time.Second
 
-// NewWebSocket makes one of what a file says of it. web, when it is not nil,
-// answers what is no handshake, instead of the files in spec.Web.
+// NewWebSocket makes the protocol from its table in the file. A web that is not
+// nil answers requests that are no handshake, instead of the files in spec.Web.
 func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 	w := &WebSocket{spec: spec, web: web, holdAfter: holdAfter}
 	if web == nil && spec.Web != "" {
@@ -54,12 +54,13 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 		WebLimit:         fileLimit(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("front: %w", err)
+		return nil, fmt.Errorf("websocket: %w", err)
 	}
 	return w, nil
 }
 
-// orOff is for durations of which zero is another default, and negative off.
+// orOff turns the 0 of the file, which is off, into a negative one: package ws
+// has a default for 0.
 func orOff(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -70,24 +71,25 @@ func orOff(d time.Duration) time.Duration {
 // Name is what a session's Via shows.
 func (w *WebSocket) Name() string { return "ws" }
 
-// AnswerAfter is when a client that waits gets its 101.
+// AnswerAfter is how long a waiting client waits for its 101 at most.
 func (w *WebSocket) AnswerAfter() time.Duration { return w.holdAfter }
 
-// KeepAlive is for connections over which files are fetched.
+// KeepAlive switches keep-alive of the connections over which files are fetched.
 func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlives(on) }
 
-// Same says whether a reload can keep this one: no handshake is disturbed.
+// Same reports whether a reload can keep this one, so that it disturbs no
+// handshake.
 func (w *WebSocket) Same(other proxy.Protocol) bool {
 	o, ok := other.(*WebSocket)
 	return ok && reflect.DeepEqual(w.spec, o.spec) && w.web == nil && o.web == nil
 }
 
-// Handshake waits for a handshake, bounded by handshake_timeout.
+// Handshake waits for a client's handshake, for handshake_timeout at most.
 func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClient, error) {
 	w.mu.Lock()
-	w.greeting++
+	w.handshakes++
 	w.mu.Unlock()
-	defer w.greeted()
+	defer w.handshakeDone()
 	p, err := w.listener.Handshake(conn, ws.Origin{Proxied: a.Trusted, Hosts: hostsFor(w.spec.Hosts, conn, a), Web: a.Detach})
 	var bad *ws.RefusedError
 	switch {
@@ -96,24 +98,25 @@ func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClie
 	case err != nil:
 		return nil, err
 	}
-	return guest{p}, nil
+	return pendingClient{p}, nil
 }
 
-func (w *WebSocket) greeted() {
+func (w *WebSocket) handshakeDone() {
 	w.mu.Lock()
-	w.greeting--
-	last := w.closed && w.greeting == 0
+	w.handshakes--
+	last := w.closed && w.handshakes == 0
 	w.mu.Unlock()
 	if last {
 		w.listener.Close()
 	}
 }
 
-// Close ends it once no handshake is under way, and no file is being fetched.
+// Close closes the listener once no handshake is under way and no file is being
+// fetched.
 func (w *WebSocket) Close() {
 	w.listener.SetKeepAlives(false)
 	w.mu.Lock()
-	last := !w.closed && w.greeting == 0
+	last := !w.closed && w.handshakes == 0
 	w.closed = true
 	w.mu.Unlock()
 	if last {

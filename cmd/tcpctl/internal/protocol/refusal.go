@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"fmt"
@@ -18,8 +18,8 @@ var reasons = map[ws.Refusal]proxy.Reason{
 	ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
 }
 
-// refusal says what was asked for, and what to configure where it is to be
-// allowed.
+// refusal makes the engine's refusal of a refused handshake: with what the
+// client asked for, and what to configure if it is to be allowed.
 func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	r := &proxy.Refusal{Reason: reasons[bad.Kind], Detail: fmt.Sprintf("answered %d", bad.Status)}
 	switch bad.Kind {
@@ -28,18 +28,18 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 		r.Detail += ", " + bad.Reason
 	}
 	if bad.Request != nil {
-		r.Detail += asked(bad.Request)
+		r.Detail += describe(bad.Request)
 	}
 	switch bad.Kind {
 	case ws.RefusedHost:
-		r.Hint = fmt.Sprintf("add %s to hosts if that is what it is called", quote(bareHost(bad.Request)))
+		r.Hint = fmt.Sprintf("add %s to hosts if that is a name of this service", quote(bareHost(bad.Request)))
 	case ws.RefusedOrigin:
-		r.Hint = fmt.Sprintf("add %s to origins if its pages may connect; behind a proxy that has a Host of its own, name the proxy in trusted_proxies and have it send X-Forwarded-Host",
+		r.Hint = fmt.Sprintf("add %s to origins if its pages may connect; behind a proxy that changes Host, add the proxy to trusted_proxies and let it send X-Forwarded-Host",
 			quote(bad.Request.Header.Get("Origin")))
 	case ws.RefusedPath:
 		r.Hint = fmt.Sprintf("path is %q", spec.Path)
 	case ws.RefusedUpgrade:
-		r.Hint = "a proxy in front must pass on Upgrade and Connection; for pages there is web"
+		r.Hint = "a proxy in front must pass on Upgrade and Connection; to serve pages, set web"
 	case ws.RefusedEncoding:
 		r.Hint = "ask with ?encoding=text or ?encoding=binary"
 	case ws.RefusedMalformed:
@@ -50,8 +50,8 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	return r
 }
 
-// asked says what a request was for.
-func asked(r *http.Request) string {
+// describe writes what a request asks for.
+func describe(r *http.Request) string {
 	text := fmt.Sprintf(": %s %s for host %s", r.Method, quote(r.URL.Path), quote(r.Host))
 	if all := r.Header.Values("Origin"); len(all) > 0 {
 		text += ", origin " + quote(strings.Join(all, ", "))
@@ -70,10 +70,10 @@ func bareHost(r *http.Request) string {
 	return host
 }
 
-// quoteMost bounds what is repeated of a stranger's words.
+// quoteMost bounds what is repeated of a client's words, in bytes.
 const quoteMost = 120
 
-// quote makes a stranger's words harmless and short.
+// quote makes a client's words harmless and short.
 func quote(s string) string {
 	if len(s) > quoteMost {
 		s = s[:quoteMost] + "..."

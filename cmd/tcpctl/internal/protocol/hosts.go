@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"net"
@@ -11,13 +11,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// hostsFor says which hosts a handshake over conn may be for: those of the
-// configuration. Where that names none, everything, except on a listener that
-// only this machine reaches: a web page whose name was made to resolve to
-// 127.0.0.1 (DNS rebinding) runs in a browser that is on this machine, too,
-// and its Origin and its Host are the same. It has addresses, localhost and
-// the listener's own name only. A trusted proxy has forwarded what it was asked
-// for by a header that no page can send.
+// hostsFor returns which hosts a handshake over conn may name; nil is any.
+// They are those of the configuration. Where it names none, every host is
+// allowed, except on a listener that only this machine reaches: a web page
+// whose name was made to resolve to 127.0.0.1 (DNS rebinding) runs in a browser
+// on this machine, too, and its Origin and its Host are the same. Such a
+// listener allows addresses, localhost and its own name only, and whatever a
+// trusted proxy forwards: no page can send the header that marks it.
 func hostsFor(hosts []string, conn net.Conn, a proxy.Arrival) func(string, *http.Request) bool {
 	if len(hosts) > 0 {
 		return func(host string, _ *http.Request) bool { return matchesHost(hosts, host) }
@@ -43,7 +43,7 @@ func matchesHost(hosts []string, host string) bool {
 	})
 }
 
-// onlyLocal says that a listener is on loopback, by one of its connections. One
+// onlyLocal reports whether a listener is on loopback, by one of its connections. One
 // on every address has such connections, too.
 func onlyLocal(local net.Addr, listen []string) bool {
 	tcp, ok := local.(*net.TCPAddr)
@@ -67,7 +67,7 @@ func listenNames(listen []string) (names []string) {
 	return names
 }
 
-// isForwarded says that a proxy has passed a request on.
+// isForwarded reports whether a proxy has passed a request on.
 func isForwarded(h http.Header) bool {
 	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-For", "Forwarded", "X-Real-Ip"} {
 		if h.Get(name) != "" {

@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"bufio"
@@ -26,14 +26,14 @@ type raw struct {
 }
 
 // knock sends a request, and reads the status of its answer.
-func (v *visit) knock(text string) (c *raw, resp *http.Response) {
+func (v *testBridge) knock(text string) (c *raw, resp *http.Response) {
 	v.Helper()
 	c = v.connect()
 	io.WriteString(c, text)
 	return c, c.answer()
 }
 
-func (v *visit) connect() *raw {
+func (v *testBridge) connect() *raw {
 	v.Helper()
 	conn, err := net.Dial("tcp", v.addr)
 	if err != nil {

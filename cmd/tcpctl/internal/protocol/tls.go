@@ -1,6 +1,6 @@
-// Package front is what stands in front of a service: TLS from clients, and
-// WebSocket.
-package front
+// Package protocol is what clients of a service speak besides plain TCP: TLS
+// and WebSocket, made from the configuration.
+package protocol
 
 import (
 	"crypto/tls"
@@ -14,60 +14,60 @@ import (
 	"time"
 )
 
-// TLS makes the configuration for clients of a service, 1.2 at least. The
+// TLS makes the TLS configuration for clients of a service, 1.2 at least. The
 // files are read now, and again when they change: a certificate that is
-// replaced on disk serves the next handshake, one that cannot be read is told
-// of, and the old one serves on. A clientCA asks clients for certificates
-// that it has signed; "" asks for none.
+// replaced on disk serves the next handshake; where it cannot be read, log has
+// a warning, and the old one serves on. With a clientCA, clients need a
+// certificate signed by it; "" asks for none.
 func TLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
-	k := &keeper{cert: cert, key: key, ca: clientCA, log: log}
+	k := &certificates{cert: cert, key: key, ca: clientCA, log: log}
 	if err := k.read(); err != nil {
 		return nil, err
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.forClient}, nil
 }
 
-// lookEvery is how often files are looked at, at most.
-const lookEvery = time.Second
+// statInterval is the least time between two looks at the files.
+const statInterval = time.Second
 
-// keeper keeps what was read of the files, and when.
-type keeper struct {
+// certificates is what was read from the files, and when.
+type certificates struct {
 	cert, key, ca string
 	log           *slog.Logger
 
-	mu     sync.Mutex
-	now    *tls.Config
-	looked time.Time
-	stamp  [3]stamp
+	mu      sync.Mutex
+	current *tls.Config
+	checked time.Time
+	stamp   [3]stamp
 }
 
-// stamp tells whether a file is still the same.
+// stamp changes when a file does.
 type stamp struct {
 	changed time.Time
 	size    int64
 }
 
-func (k *keeper) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (k *certificates) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.looked) >= lookEvery && k.stamps() != k.stamp {
+	if time.Since(k.checked) >= statInterval && k.stamps() != k.stamp {
 		if err := k.readLocked(); err != nil {
-			k.log.Warn("the certificate cannot be read again, the old one serves on: " + err.Error())
+			k.log.Warn("a changed certificate cannot be read; the old one serves on: " + err.Error())
 		} else {
-			k.log.Info("the certificate was read again", "cert", k.cert)
+			k.log.Info("read a changed certificate", "cert", k.cert)
 		}
 	}
-	return k.now, nil
+	return k.current, nil
 }
 
-func (k *keeper) read() error {
+func (k *certificates) read() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.readLocked()
 }
 
-func (k *keeper) readLocked() error {
-	k.looked, k.stamp = time.Now(), k.stamps()
+func (k *certificates) readLocked() error {
+	k.checked, k.stamp = time.Now(), k.stamps()
 	pair, err := loadPair(k.cert, k.key)
 	if err != nil {
 		return err
@@ -84,12 +84,12 @@ func (k *keeper) readLocked() error {
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	k.now = c
+	k.current = c
 	return nil
 }
 
-// loadPair reads a certificate with its key, and says which of the two is
-// wrong: the certificate alone, else the key, else that they do not match.
+// loadPair reads a certificate with its key. Its error says which of the two is
+// wrong: the certificate, else the key, else that they do not match.
 func loadPair(cert, key string) (pair tls.Certificate, err error) {
 	chain, err := os.ReadFile(cert)
 	if err != nil {
@@ -104,12 +104,12 @@ func loadPair(cert, key string) (pair tls.Certificate, err error) {
 	}
 	text := strings.TrimPrefix(err.Error(), "tls: ")
 	if !parses(chain) {
-		return pair, &PartError{Key: "tls.cert", Hint: "write the file of the certificate and its chain, in PEM", Err: fmt.Errorf("%s: %s", cert, text)}
+		return pair, &PartError{Key: "tls.cert", Hint: "give the file of the certificate and its chain, in PEM", Err: fmt.Errorf("%s: %s", cert, text)}
 	}
-	return pair, &PartError{Key: "tls.key", Hint: "write the file of that certificate's key, in PEM", Err: fmt.Errorf("%s with the certificate of %s: %s", key, cert, text)}
+	return pair, &PartError{Key: "tls.key", Hint: "give the file of this certificate's key, in PEM", Err: fmt.Errorf("%s with the certificate in %s: %s", key, cert, text)}
 }
 
-// parses says whether the first certificate of a file can be read.
+// parses reports whether the first certificate of a file can be read.
 func parses(chain []byte) bool {
 	for {
 		block, rest := pem.Decode(chain)
@@ -124,8 +124,8 @@ func parses(chain []byte) bool {
 	}
 }
 
-func (k *keeper) stamps() (all [3]stamp) {
-	k.looked = time.Now()
+func (k *certificates) stamps() (all [3]stamp) {
+	k.checked = time.Now()
 	for i, name := range []string{k.cert, k.key, k.ca} {
 		if info, err := os.Stat(name); err == nil {
 			all[i] = stamp{info.ModTime(), info.Size()}

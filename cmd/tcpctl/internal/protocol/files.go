@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// fileLimit is for the connections over which files are fetched, of all
-// services together: descriptors are the process's.
+// fileLimit bounds the connections over which files are fetched, of all
+// services together: descriptors belong to the process.
 var fileLimit = sync.OnceValue(func() *ws.WebLimit { return ws.NewWebLimit(proxy.NewDescriptors(0).Files) })
 
 // files serves the files of a folder: no list of what is there, nothing that a
@@ -26,7 +26,7 @@ func files(dir string, dots bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "files can be read only", http.StatusMethodNotAllowed)
+			http.Error(w, "files allow GET and HEAD only", http.StatusMethodNotAllowed)
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -41,8 +41,8 @@ type folder struct {
 	dots bool
 }
 
-// Open gives a regular file, or a folder that has an index.html. What there is
-// besides does not exist for those who ask.
+// Open opens a regular file, or a folder that has an index.html. Everything
+// else does not exist, as far as clients can see.
 func (d folder) Open(name string) (http.File, error) {
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
 	if !d.dots && hasDot(name) {
@@ -78,13 +78,13 @@ func openIn(root *os.Root, name string) (http.File, error) {
 	return root.Open(name)
 }
 
-// hasDot says that an element of a path begins with a dot.
+// hasDot reports whether an element of a path begins with a dot.
 func hasDot(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
-// notThere makes "it does not exist" of everything that the one who asks must
-// not know. A lack of descriptors is our own trouble, and no 404.
+// notThere turns errors that a client must not see into "it does not exist".
+// A lack of descriptors is this process's trouble, and no 404.
 func notThere(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fs.ErrPermission

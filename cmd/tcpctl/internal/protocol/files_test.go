@@ -1,4 +1,4 @@
-package front
+package protocol
 
 import (
 	"context"
@@ -81,10 +81,10 @@ func TestFiles(t *testing.T) {
 		{"GET", "/../out.txt", true, 404, ""},
 		{"GET", "/..%2fout.txt", true, 404, ""},
 		{"GET", "/sub/%00", false, 404, ""},
-		{"POST", "/", false, 405, "read only"},
-		{"PUT", "/new.txt", false, 405, "read only"},
-		{"DELETE", "/index.html", false, 405, "read only"},
-		{"OPTIONS", "/", false, 405, "read only"},
+		{"POST", "/", false, 405, "GET and HEAD only"},
+		{"PUT", "/new.txt", false, 405, "GET and HEAD only"},
+		{"DELETE", "/index.html", false, 405, "GET and HEAD only"},
+		{"OPTIONS", "/", false, 405, "GET and HEAD only"},
 	} {
 		spec := config.NewWS()
 		spec.Web, spec.DotFiles = dir, tt.dots
@@ -206,13 +206,13 @@ func TestFilesDoNotStarveSessions(t *testing.T) {
 // TestStopEndsDownloads: a file that nobody reads does not hold up a stop, nor
 // a reload that takes the service away.
 func TestStopEndsDownloads(t *testing.T) {
-	for name, stop := range map[string]func(*visit) error{
-		"stop": func(v *visit) error {
+	for name, stop := range map[string]func(*testBridge) error{
+		"stop": func(v *testBridge) error {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			return v.engine.Shutdown(ctx)
 		},
-		"reload": func(v *visit) error {
+		"reload": func(v *testBridge) error {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err
