@@ -7,29 +7,31 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // causeOf says why a link ended by itself. Above TLS and yamux every ending looks alike; the wire remembers.
-func (l *link) causeOf(err error) (Cause, error) {
+func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 	switch {
 	case l.hasLeft():
-		return Left, nil
+		return meshinfo.Departed, nil
 	case l.gaveUp != "":
-		return GaveUp, errors.New("mesh: it says: " + l.gaveUp)
+		return meshinfo.GaveUp, errors.New("mesh: it says: " + l.gaveUp)
 	}
 	if judged := l.judgement(); judged != "" {
 		return judged, err // it ended while we were about to
 	}
 	ended := l.wire.ended.Load()
 	if ended == nil {
-		return Crash, err // it said something that we could not read, and was cut off
+		return meshinfo.Crashed, err // it said something that we could not read, and was cut off
 	}
 	for _, unreachable := range []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN} {
 		if errors.Is(*ended, unreachable) {
-			return Cut, *ended
+			return meshinfo.Unreachable, *ended
 		}
 	}
-	return Crash, *ended
+	return meshinfo.Crashed, *ended
 }
 
 // judge ends a link that has been silent for too long: is the other side's process stuck, or is nothing there? Its kernel
@@ -47,27 +49,27 @@ func (n *Node) judge(l *link) {
 	switch ago, known := lastAck(l.wire.Conn); {
 	case !known:
 	case ago < n.cfg.Dead/2:
-		l.judged = Hung
+		l.judged = meshinfo.Unresponsive
 	default:
-		l.judged = Cut
+		l.judged = meshinfo.Unreachable
 	}
 	go n.giveUp(l, l.judged, silence)
 }
 
-func (l *link) judgement() Cause {
+func (l *link) judgement() meshinfo.Cause {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
 	return l.judged
 }
 
 // giveUp ends the link after a last message to the peer. Without a cause, it finds out.
-func (n *Node) giveUp(l *link, cause Cause, silence error) {
+func (n *Node) giveUp(l *link, cause meshinfo.Cause, silence error) {
 	defer n.wg.Done()
 	l.sayLast(fmt.Sprintf("nothing heard from this node for %v", l.wire.silence().Round(100*time.Millisecond)))
 	if cause == "" {
-		cause = Cut
+		cause = meshinfo.Unreachable
 		if n.takesConnections(l) {
-			cause = Hung
+			cause = meshinfo.Unresponsive
 		}
 	}
 	l.end(cause, silence)

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // Config says who a node is and whom it looks for. Only Name is needed. A Config is copied by New.
@@ -58,7 +60,7 @@ type Config struct {
 
 	// OnStream gets a stream that a trusted peer opened with OpenStream, on a goroutine of its own; the program closes it.
 	// Nil: streams are refused.
-	OnStream func(Peer, net.Conn)
+	OnStream func(meshinfo.Peer, net.Conn)
 
 	// OnError hears of what went wrong where no caller could be told: a peer refused (*RefusedError), two nodes with one id, a
 	// Join address where nobody answers (*JoinError), a listener out of descriptors; each once in ten minutes at most, and no
@@ -105,7 +107,7 @@ const (
 	maxNeverSeen     = 64 // peers that were heard of and have never been connected
 	maxGreets        = 4  // handshakes that a node begins at a time: on a busy machine a few that end are worth more than many that time out
 	maxStreams       = 64 // open streams from one peer
-	forgetLeft       = time.Minute
+	forgetDeparted   = time.Minute
 	dialTimeout      = 2 * time.Second
 	connLinger       = 30 * time.Second // a lost peer's connection may be read to its end for so long
 	lowerWaits       = time.Second      // the node with the lower id leaves dialling to the other for so long

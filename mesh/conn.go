@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // Conn is the program's connection to a peer: TLS 1.3 over TCP, with CloseWrite. There is one to each peer at a time. It
@@ -19,7 +21,7 @@ type Conn struct {
 	tls    *tls.Conn
 	link   *link
 	number uint64
-	peer   Peer
+	peer   meshinfo.Peer
 	closed atomic.Bool
 	used   atomic.Bool   // somebody has read it
 	given  atomic.Bool   // OnConn has returned
@@ -29,7 +31,7 @@ type Conn struct {
 }
 
 // Peer is who is at the other end, as it was when the connection was made.
-func (c *Conn) Peer() Peer { return c.peer }
+func (c *Conn) Peer() meshinfo.Peer { return c.peer }
 
 // Trusted says whether the peer has proved a secret.
 func (c *Conn) Trusted() bool { return c.peer.Trusted }
@@ -90,8 +92,8 @@ func (c *Conn) unread() bool {
 }
 
 // linkLost is called with node.mu held: the peer is gone, and its connection with it.
-func (c *Conn) linkLost(cause Cause) {
-	if cause == Cut || cause == Hung {
+func (c *Conn) linkLost(cause meshinfo.Cause) {
+	if cause == meshinfo.Unreachable || cause == meshinfo.Unresponsive {
 		c.abort()
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -26,10 +27,10 @@ func TestAliveComesWithTheConnection(t *testing.T) {
 		b := start(t, net.Host("b").Config(mesh.Config{Node: "b", ID: "2"}))
 		defer b.stop()
 		for e := range events {
-			if e.Kind != string(mesh.Alive) {
+			if e.Kind != string(meshinfo.Alive) {
 				continue
 			}
-			if conns := a.Conns(); len(conns) != 1 || conns[0].Peer().State != mesh.Alive {
+			if conns := a.Conns(); len(conns) != 1 || conns[0].Peer().State != meshinfo.Alive {
 				t.Errorf("b is alive, and the connections are %d", len(conns))
 			}
 			return
@@ -70,14 +71,14 @@ func TestRumoursAreBounded(t *testing.T) {
 		}
 		for _, n := range nodes {
 			await(t, n.name+" sees the others", func() bool { return len(n.Conns()) == 3 })
-			await(t, "rumours are tried", func() bool { return n.Peers()[len(n.Peers())-1].State == mesh.Refused })
+			await(t, "rumours are tried", func() bool { return n.Peers()[len(n.Peers())-1].State == meshinfo.Refused })
 			all := n.Peers()
 			met := 0
 			for i, p := range all {
-				if p.State == mesh.Alive {
+				if p.State == meshinfo.Alive {
 					met++
 				}
-				if (p.State == mesh.Refused) != (i >= 3) {
+				if (p.State == meshinfo.Refused) != (i >= 3) {
 					t.Errorf("%d: %s is %s: want the real ones first", i, p.Name, p.State)
 				}
 			}

@@ -5,13 +5,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // Event is something that happened to a peer.
 type Event struct {
-	Kind string    `json:"event"` // "alive", "suspect", "down" (Peer.Cause says why), or "update": a new record
-	Peer Peer      `json:"peer"`
-	At   time.Time `json:"at"`
+	Kind string        `json:"event"` // "alive", "suspect", "down" (Peer.Cause says why), or "update": a new record
+	Peer meshinfo.Peer `json:"peer"`
+	At   time.Time     `json:"at"`
 }
 
 // EventUpdate is the kind of the one event that is not named after a State.
@@ -40,7 +42,7 @@ func (n *Node) Events(ctx context.Context) <-chan Event {
 		return ch
 	}
 	for _, p := range n.peers {
-		if p.state != Down {
+		if p.state != meshinfo.Down {
 			s.push(Event{Kind: string(p.state), Peer: p.value(), At: time.Now()})
 		}
 	}

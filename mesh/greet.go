@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // greeting is a handshake under way: TLS, then a hello, a proof and a verdict from each side.
@@ -103,15 +105,15 @@ func (n *Node) acceptable(theirs hello, trusted, offered bool) error {
 	case theirs.Boot == n.id.boot:
 		return errSelf
 	case theirs.Mesh != n.cfg.Name:
-		return &RefusedError{Reason: ReasonMesh, Detail: fmt.Sprintf("it is of mesh %q, we are of %q", theirs.Mesh, n.cfg.Name)}
+		return &RefusedError{Reason: meshinfo.ReasonMesh, Detail: fmt.Sprintf("it is of mesh %q, we are of %q", theirs.Mesh, n.cfg.Name)}
 	case len(n.cfg.Secrets) > 0 && !trusted && !offered:
-		return &RefusedError{Reason: ReasonSecret, Detail: "it has no secret, and this mesh has one"}
+		return &RefusedError{Reason: meshinfo.ReasonSecret, Detail: "it has no secret, and this mesh has one"}
 	case len(n.cfg.Secrets) > 0 && !trusted:
-		return &RefusedError{Reason: ReasonSecret, Detail: "its secret is another one"}
+		return &RefusedError{Reason: meshinfo.ReasonSecret, Detail: "its secret is another one"}
 	case len(n.cfg.Secrets) == 0 && offered:
-		return &RefusedError{Reason: ReasonSecret, Detail: "it has a secret, and we have none"}
+		return &RefusedError{Reason: meshinfo.ReasonSecret, Detail: "it has a secret, and we have none"}
 	case theirs.ID == n.id.id:
-		return &RefusedError{Reason: ReasonSameID, Detail: "both are " + n.id.id}
+		return &RefusedError{Reason: meshinfo.ReasonSameID, Detail: "both are " + n.id.id}
 	}
 	return nil
 }

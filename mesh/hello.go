@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // What a connection is for.
@@ -40,7 +42,7 @@ func parseHello(b []byte) (hello, error) {
 	}
 	switch {
 	case h.Protocol != 1:
-		return h, &RefusedError{Reason: ReasonProtocol, Detail: fmt.Sprintf("it speaks version %d, we speak 1", h.Protocol)}
+		return h, &RefusedError{Reason: meshinfo.ReasonProtocol, Detail: fmt.Sprintf("it speaks version %d, we speak 1", h.Protocol)}
 	case !plain(h.Mesh, maxName):
 		return hello{}, errors.New("mesh: hello: bad mesh name")
 	case !plainID(h.ID):
@@ -74,9 +76,9 @@ func checkAddr(a netip.AddrPort) error {
 
 // verdict is each side's answer to the other's hello.
 type verdict struct {
-	OK     bool   `json:"ok"`
-	Reason Reason `json:"reason,omitempty"`
-	Detail string `json:"detail,omitempty"`
+	OK     bool            `json:"ok"`
+	Reason meshinfo.Reason `json:"reason,omitempty"`
+	Detail string          `json:"detail,omitempty"`
 }
 
 func parseVerdict(b []byte) (verdict, error) {

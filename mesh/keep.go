@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // keep dials the peer whenever it has no link, for as long as it is remembered.
@@ -55,7 +57,7 @@ func (p *peer) foundAgain(source string) {
 	if p.link != nil {
 		return
 	}
-	if now := time.Now(); p.cause == Left && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
+	if now := time.Now(); p.cause == meshinfo.Departed && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
 		return // the teller has not heard the goodbye yet
 	}
 	first := p.node.firstDial(p)
@@ -106,9 +108,9 @@ func (p *peer) dial(ctx context.Context) {
 	if p.link != nil || err == nil {
 		return
 	}
-	p.why = err.Error()
+	p.detail = err.Error()
 	wait := p.retry.next()
-	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Reason != ReasonDuplicate && refused.Reason != ReasonLeaving {
+	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Reason != meshinfo.ReasonDuplicate && refused.Reason != meshinfo.ReasonLeaving {
 		p.retry.last = policyWait
 		wait = policyWait
 	}

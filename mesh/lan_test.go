@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // met waits until both have connected, and logs how long that took after the second was up.
@@ -143,8 +144,8 @@ func TestKilled(t *testing.T) {
 	b.signal(syscall.SIGKILL)
 	e := a.await("down", "b", 0)
 	t.Logf("kill -9: seen after %v", e.At.Sub(killed).Round(10*time.Microsecond))
-	if e.Peer.Cause != mesh.Crash {
-		t.Errorf("cause %q: want crash", e.Peer.Cause)
+	if e.Peer.Cause != meshinfo.Crashed {
+		t.Errorf("cause %q: want crashed", e.Peer.Cause)
 	}
 }
 
@@ -154,7 +155,7 @@ func TestLeaves(t *testing.T) {
 	b.signal(syscall.SIGTERM)
 	e := a.await("down", "b", 0)
 	t.Logf("leaving: seen after %v", e.At.Sub(left).Round(10*time.Microsecond))
-	if e.Peer.Cause != mesh.Left {
+	if e.Peer.Cause != meshinfo.Departed {
 		t.Errorf("cause %q: want left", e.Peer.Cause)
 	}
 }
@@ -165,7 +166,7 @@ func TestStopped(t *testing.T) {
 	b.signal(syscall.SIGSTOP)
 	s, e := a.await("suspect", "b", 0), a.await("down", "b", 0)
 	t.Logf("SIGSTOP: suspect after %v, down after %v", s.At.Sub(stopped).Round(time.Millisecond), e.At.Sub(stopped).Round(time.Millisecond))
-	if e.Peer.Cause != mesh.Hung {
+	if e.Peer.Cause != meshinfo.Unresponsive {
 		t.Errorf("cause %q: want hung", e.Peer.Cause)
 	}
 	seenA, seenB := a.seen(), b.seen()
@@ -190,12 +191,12 @@ func TestGivenUpIsNoCrash(t *testing.T) {
 			a.await("alive", "b", 0)
 			b.await("alive", "a", 0)
 			b.signal(syscall.SIGSTOP)
-			if e := a.await("down", "b", 0); e.Peer.Cause != mesh.Hung {
+			if e := a.await("down", "b", 0); e.Peer.Cause != meshinfo.Unresponsive {
 				t.Errorf("a: cause %q: want hung", e.Peer.Cause)
 			}
 			b.signal(syscall.SIGCONT)
-			if e := b.await("down", "a", 0); e.Peer.Cause != mesh.GaveUp || !strings.Contains(e.Peer.Why, "nothing heard from this node for") {
-				t.Errorf("b: cause %q, %s: want gave_up", e.Peer.Cause, e.Peer.Why)
+			if e := b.await("down", "a", 0); e.Peer.Cause != meshinfo.GaveUp || !strings.Contains(e.Peer.Detail, "nothing heard from this node for") {
+				t.Errorf("b: cause %q, %s: want gave_up", e.Peer.Cause, e.Peer.Detail)
 			}
 		})
 	}
@@ -217,7 +218,7 @@ func cutFor(t *testing.T, d time.Duration) {
 	e := a.await("down", "b", 0)
 	eb := b.await("down", "a", 0)
 	t.Logf("cut: down after %v and %v", e.At.Sub(cut).Round(time.Millisecond), eb.At.Sub(cut).Round(time.Millisecond))
-	if e.Peer.Cause != mesh.Cut || eb.Peer.Cause != mesh.Cut {
+	if e.Peer.Cause != meshinfo.Unreachable || eb.Peer.Cause != meshinfo.Unreachable {
 		t.Errorf("causes %q and %q: want cut", e.Peer.Cause, eb.Peer.Cause)
 	}
 	time.Sleep(d - time.Since(cut))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // link is the package's own connection to a peer. With a trusted peer it is a yamux session over TLS, with one stream for its
@@ -36,8 +37,8 @@ type link struct {
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when nothing is left of it
 	endOnce sync.Once
-	cause   Cause // set before ctx is done
-	why     string
+	cause   meshinfo.Cause // set before ctx is done
+	detail  string
 	left    chan struct{} // closed by their goodbye
 	lastOut chan struct{} // closed when our last message is with the system
 	gaveUp  string        // why they gave us up; read's alone, until it has returned
@@ -57,7 +58,7 @@ type link struct {
 	late     time.Duration // how late our own timers were since we last heard anything
 	watched  bool          // somebody watches over there
 	judging  bool
-	judged   Cause // what was found of a silent peer, before it is told and the link ends
+	judged   meshinfo.Cause // what was found of a silent peer, before it is told and the link ends
 }
 
 // adopt makes the link that both sides have agreed on. The peer's settling is held.
@@ -80,7 +81,7 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing {
-		return nil, &RefusedError{Reason: ReasonLeaving, Addr: l.addr.String()}
+		return nil, &RefusedError{Reason: meshinfo.ReasonLeaving, Addr: l.addr.String()}
 	}
 	if g.trusted {
 		if err := l.openSession(); err != nil {
@@ -95,7 +96,7 @@ func (n *Node) adopt(g *greeting, p *peer) (*link, error) {
 	if checkAddr(at) == nil {
 		p.addAddrs([]netip.AddrPort{at}, true)
 	}
-	p.name, p.version, p.trusted, p.why = l.theirs.Name, l.theirs.Version, g.trusted, ""
+	p.name, p.version, p.trusted, p.detail = l.theirs.Name, l.theirs.Version, g.trusted, ""
 	p.skew, p.rtt, p.recordNo = time.Until(l.theirs.Time), 0, 0
 	p.link, p.nextDial = l, time.Time{}
 	p.retry = backoff{min: p.retry.min, max: peerWait}
@@ -140,7 +141,7 @@ func (l *link) run() {
 		err = l.read(control)
 	}
 	cause, err := l.causeOf(err)
-	if l.wire.ended.Load() == nil && cause == Crash && l.ctx.Err() == nil { // it is we who end it, over what it said
+	if l.wire.ended.Load() == nil && cause == meshinfo.Crashed && l.ctx.Err() == nil { // it is we who end it, over what it said
 		l.node.complain("unreadable "+l.theirs.ID, fmt.Errorf("mesh: cut off %s (%s): %w", l.theirs.Name, l.addr, err))
 		l.sayLast(err.Error())
 	}
@@ -170,14 +171,14 @@ func (l *link) openControl() (net.Conn, error) {
 }
 
 // end closes the link. The first cause counts.
-func (l *link) end(cause Cause, err error) {
+func (l *link) end(cause meshinfo.Cause, err error) {
 	l.endOnce.Do(func() {
 		l.cause = cause
 		if err != nil {
-			l.why = err.Error()
+			l.detail = err.Error()
 		}
 		l.cancel()
-		if cause == Cut || cause == Hung {
+		if cause == meshinfo.Unreachable || cause == meshinfo.Unresponsive {
 			// A reset would say "crash" to a node that hears us and is not heard. But do not let the kernel keep trying.
 			giveUpAfter(l.wire.Conn, lastTries)
 		}
@@ -278,7 +279,7 @@ func (l *link) gotBye() {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l.down(Left)
+	l.down(meshinfo.Departed)
 	if l.conn != nil {
 		l.conn.linger()
 	}
@@ -286,11 +287,11 @@ func (l *link) gotBye() {
 }
 
 // down is called with node.mu held. That of a peer which had not come to be alive is no event.
-func (l *link) down(cause Cause) {
+func (l *link) down(cause meshinfo.Cause) {
 	if l.ready {
-		l.peer.setState(Down, cause)
-	} else if cause == Left {
-		l.peer.cause, l.peer.since = Left, time.Now()
+		l.peer.setState(meshinfo.Down, cause)
+	} else if cause == meshinfo.Departed {
+		l.peer.cause, l.peer.since = meshinfo.Departed, time.Now()
 	}
 }
 
@@ -300,7 +301,7 @@ func (l *link) usable() {
 		return
 	}
 	l.ready = true
-	l.peer.setState(Alive, "")
+	l.peer.setState(meshinfo.Alive, "")
 	l.node.peersChanged()
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -32,7 +33,7 @@ func TestRTTIsMeasured(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		net.SetDelay(30 * time.Millisecond)
 		time.Sleep(2 * time.Second)
-		for _, p := range []mesh.Peer{a.awaitAlive("b"), b.awaitAlive("a")} {
+		for _, p := range []meshinfo.Peer{a.awaitAlive("b"), b.awaitAlive("a")} {
 			if p.RTTSeconds != 0.06 { // the bubble's clock is exact
 				t.Errorf("%s: round trip %v s, want 0.06", p.Name, p.RTTSeconds)
 			}
@@ -46,7 +47,7 @@ func TestCutIsSeenAndHeals(t *testing.T) {
 			ca := a.conn()
 			cut := time.Now()
 			net.Cut(hosts[0], hosts[1])
-			if p := a.awaitDown("b"); p.Cause != mesh.Cut {
+			if p := a.awaitDown("b"); p.Cause != meshinfo.Unreachable {
 				t.Errorf("cause %q: want cut", p.Cause)
 			}
 			t.Logf("down after %v", time.Since(cut))
@@ -59,8 +60,8 @@ func TestCutIsSeenAndHeals(t *testing.T) {
 			a.awaitAlive("b")
 			b.awaitAlive("a")
 			t.Logf("connected %v after a cut of %v", time.Since(healed), d)
-			wantEvents(t, a, "b", "alive", "suspect", "down cut", "alive")
-			wantEvents(t, b, "a", "alive", "suspect", "down cut", "alive")
+			wantEvents(t, a, "b", "alive", "suspect", "down unreachable", "alive")
+			wantEvents(t, b, "a", "alive", "suspect", "down unreachable", "alive")
 			b.conn()
 			again, other := b.conn(), a.conn()
 			say(t, again, "hello again")
@@ -85,7 +86,7 @@ func TestShortCutIsOnlySuspect(t *testing.T) {
 func TestHungIsNotCut(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[1].Freeze()
-		if p := a.awaitDown("b"); p.Cause != mesh.Hung {
+		if p := a.awaitDown("b"); p.Cause != meshinfo.Unresponsive {
 			t.Errorf("cause %q: want hung", p.Cause)
 		}
 		time.Sleep(10 * time.Second)
@@ -102,7 +103,7 @@ func TestCrashIsSeenAtOnce(t *testing.T) {
 		began := time.Now()
 		hosts[1].Crash()
 		// Its node lives on, and comes back at once: only the events have seen it.
-		await(t, "a sees the crash", func() bool { return slices.Contains(a.events.of("b"), "down crash") })
+		await(t, "a sees the crash", func() bool { return slices.Contains(a.events.of("b"), "down crashed") })
 		t.Logf("seen after %v", time.Since(began))
 		time.Sleep(time.Second)
 		hear(t, ca, "its last words") // what had come is not lost

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 func TestMain(m *testing.M) {
@@ -87,13 +88,13 @@ func (n *node) errors() []error {
 }
 
 // peer finds a peer by its name.
-func (n *node) peer(name string) (mesh.Peer, bool) {
+func (n *node) peer(name string) (meshinfo.Peer, bool) {
 	for _, p := range n.Peers() {
 		if p.Name == name {
 			return p, true
 		}
 	}
-	return mesh.Peer{}, false
+	return meshinfo.Peer{}, false
 }
 
 // await waits until ok, and fails the test when that never comes.
@@ -106,21 +107,21 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func (n *node) awaitAlive(name string) mesh.Peer {
+func (n *node) awaitAlive(name string) meshinfo.Peer {
 	n.t.Helper()
 	await(n.t, n.name+" connects to "+name, func() bool {
 		p, ok := n.peer(name)
-		return ok && p.State == mesh.Alive
+		return ok && p.State == meshinfo.Alive
 	})
 	p, _ := n.peer(name)
 	return p
 }
 
-func (n *node) awaitDown(name string) mesh.Peer {
+func (n *node) awaitDown(name string) meshinfo.Peer {
 	n.t.Helper()
 	await(n.t, n.name+" sees "+name+" down", func() bool {
 		p, ok := n.peer(name)
-		return ok && p.State == mesh.Down && p.Cause != ""
+		return ok && p.State == meshinfo.Down && p.Cause != ""
 	})
 	p, _ := n.peer(name)
 	return p

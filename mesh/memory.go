@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // remembered is one peer in the cache file.
@@ -77,7 +79,7 @@ func (n *Node) remember(w *watched) {
 			if p.link != nil {
 				seen = time.Now()
 			}
-			if !seen.IsZero() && p.cause != Left && len(peers) < maxTold {
+			if !seen.IsZero() && p.cause != meshinfo.Departed && len(peers) < maxTold {
 				peers = append(peers, remembered{told{p.id, p.name, slices.Clone(p.addrs)}, seen.UTC()})
 			}
 		}

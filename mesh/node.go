@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // ErrClosed is returned by a node after Shutdown or Close.
@@ -47,7 +49,7 @@ type Node struct {
 	strangers   int
 	memoryDirty bool
 
-	refusals        map[string]*Refusal
+	refusals        map[string]*meshinfo.Refusal
 	complained      map[string]time.Time
 	complaints      int // since complaintsSince
 	complaintsSince time.Time
@@ -69,7 +71,7 @@ func New(cfg Config) (*Node, error) {
 		greets:  make(chan struct{}, maxGreets),
 		hearsay: make(chan struct{}, cfg.MaxUnproven/4), hearsayGreets: make(chan struct{}, maxGreets),
 		door:     door{most: cfg.MaxUnproven * 3 / 4},
-		refusals: map[string]*Refusal{}, complained: map[string]time.Time{},
+		refusals: map[string]*meshinfo.Refusal{}, complained: map[string]time.Time{},
 	}
 	if n.network == nil {
 		n.network = system{}
@@ -175,14 +177,14 @@ func (n *Node) Addr() Addr {
 
 // Status is all that a status shows of the mesh.
 type Status struct {
-	Name    string         `json:"name"`
-	ID      string         `json:"id"`
-	Node    string         `json:"node"`
-	Listen  Addr           `json:"listen"`
-	Secret  bool           `json:"secret"` // without one, nobody is trusted
-	Peers   []Peer         `json:"peers"`
-	Sources []SourceStatus `json:"sources"`
-	Refused []Refusal      `json:"refused,omitempty"`
+	Name    string             `json:"name"`
+	ID      string             `json:"id"`
+	Node    string             `json:"node"`
+	Listen  Addr               `json:"listen"`
+	Secret  bool               `json:"secret"` // without one, nobody is trusted
+	Peers   []meshinfo.Peer    `json:"peers"`
+	Sources []meshinfo.Source  `json:"sources"`
+	Refused []meshinfo.Refusal `json:"refused,omitempty"`
 }
 
 // Status returns it.

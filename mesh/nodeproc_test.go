@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // runNode is this test binary as one node: MESH_TEST_NODE is "name,mesh,listen[,join…]". It prints its events as JSON lines,
@@ -39,7 +40,7 @@ func runNode(role string) {
 		cancel()
 	}()
 	out := json.NewEncoder(os.Stdout)
-	_ = out.Encode(mesh.Event{Kind: "started", At: time.Now(), Peer: mesh.Peer{Addr: n.Addr().String()}})
+	_ = out.Encode(mesh.Event{Kind: "started", At: time.Now(), Peer: meshinfo.Peer{Addr: n.Addr().String()}})
 	events := n.Events(context.Background())
 	go func() {
 		for e := range events {

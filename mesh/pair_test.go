@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -81,7 +82,7 @@ func TestShutdownLeaves(t *testing.T) {
 		done := make(chan error, 1)
 		began := time.Now()
 		go func() { done <- a.Shutdown(context.Background()) }()
-		if p := b.awaitDown("a"); p.Cause != mesh.Left {
+		if p := b.awaitDown("a"); p.Cause != meshinfo.Departed {
 			t.Errorf("cause %q: want left", p.Cause)
 		}
 		t.Logf("left is seen after %v", time.Since(began))
@@ -94,8 +95,8 @@ func TestShutdownLeaves(t *testing.T) {
 			t.Errorf("Shutdown: %v", err)
 		}
 		time.Sleep(5 * time.Second)
-		if got := b.events.of("a"); len(got) != 2 || got[1] != "down left" {
-			t.Errorf("events %v: want alive, down left", got)
+		if got := b.events.of("a"); len(got) != 2 || got[1] != "down departed" {
+			t.Errorf("events %v: want alive, down departed", got)
 		}
 		time.Sleep(2 * time.Minute)
 		if _, ok := b.peer("a"); ok {
@@ -121,7 +122,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		a.Close()
 		a.Close()
-		if p := b.awaitDown("a"); p.Cause != mesh.Left {
+		if p := b.awaitDown("a"); p.Cause != meshinfo.Departed {
 			t.Errorf("cause %q: want left", p.Cause)
 		}
 		if err := a.Listen(t.Context(), ""); !errors.Is(err, mesh.ErrClosed) {

@@ -6,53 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
-
-// State of a peer.
-type State string
-
-// The states. A suspect peer has been silent for Config.Suspect, and is still connected.
-const (
-	Alive   State = "alive"
-	Suspect State = "suspect"
-	Down    State = "down"
-	// Refused is one that was never connected: it was not let in, or did not let us in, or nobody answers where it is said to
-	// be (Why says which), or it has only just been heard of (no Why). Anybody on the network can make such names up, so there
-	// are never more than 64 of them.
-	Refused State = "refused"
-)
-
-// Cause says how a peer was lost.
-type Cause string
-
-// The causes.
-const (
-	Crash Cause = "crash" // its connection ended without a goodbye: the process died
-	Cut   Cause = "cut"   // nothing comes back: the network, or the whole machine
-	Hung  Cause = "hung"  // its kernel answers and its process does not
-	Left  Cause = "left"  // it said goodbye
-
-	// GaveUp: it has ended the connection, because it heard nothing from us or could not read what we said. Why has its words.
-	GaveUp Cause = "gave_up"
-)
-
-// Peer is another node, as a value.
-type Peer struct {
-	ID          string    `json:"id"`
-	Name        string    `json:"name"` // the host's, unless it was given another; not unique
-	Addr        string    `json:"addr"` // where it listens, as far as we know
-	State       State     `json:"state"`
-	Cause       Cause     `json:"cause,omitempty"`
-	Why         string    `json:"why,omitempty"` // how it was lost, then what came of the last attempt to reach it
-	Since       time.Time `json:"since"`         // of the state
-	Seen        time.Time `json:"seen,omitzero"` // when something last came from it
-	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
-	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, give or take a round trip
-	FoundBy     string    `json:"found_by"`
-	Version     string    `json:"version,omitempty"`
-	Trusted     bool      `json:"trusted"` // it has proved a secret
-	Record      []byte    `json:"-"`       // its own, opaque; not to be changed
-}
 
 // peer is what a node knows of another. Its fields are under node.mu.
 type peer struct {
@@ -64,9 +20,9 @@ type peer struct {
 	proven   int              // so many of them are its own word, or were dialled with success
 	wrong    map[netip.AddrPort]time.Time
 	foundBy  string
-	state    State
-	cause    Cause
-	why      string
+	state    meshinfo.State
+	cause    meshinfo.Cause
+	detail   string
 	since    time.Time
 	seen     time.Time
 	skew     time.Duration
@@ -96,7 +52,7 @@ func (n *Node) addPeer(id, source string) *peer {
 		return nil
 	}
 	p := &peer{
-		node: n, id: id, foundBy: source, state: Down, since: time.Now(),
+		node: n, id: id, foundBy: source, state: meshinfo.Down, since: time.Now(),
 		retry:    backoff{min: 100 * time.Millisecond, max: strangerWait},
 		poke:     make(chan struct{}, 1),
 		gone:     make(chan struct{}),
@@ -145,7 +101,7 @@ func (n *Node) dropNeverSeen() bool {
 	return drop != nil
 }
 
-func (p *peer) tried() bool { return p.why != "" }
+func (p *peer) tried() bool { return p.detail != "" }
 
 // forget is called with node.mu held.
 func (n *Node) forget(p *peer) {
@@ -178,9 +134,9 @@ func (p *peer) addAddrs(addrs []netip.AddrPort, proven bool) {
 	p.node.memoryDirty = true
 }
 
-func (p *peer) value() Peer {
-	v := Peer{
-		ID: p.id, Name: p.name, State: p.state, Cause: p.cause, Why: p.why, Since: p.since, Seen: p.seen,
+func (p *peer) value() meshinfo.Peer {
+	v := meshinfo.Peer{
+		ID: p.id, Name: p.name, State: p.state, Cause: p.cause, Detail: p.detail, Since: p.since, Seen: p.seen,
 		RTTSeconds: p.rtt.Seconds(), SkewSeconds: p.skew.Seconds(), FoundBy: p.foundBy, Version: p.version, Trusted: p.trusted, Record: p.record,
 	}
 	if len(p.addrs) > 0 {
@@ -190,28 +146,28 @@ func (p *peer) value() Peer {
 		v.Seen = p.link.wire.heardAt()
 	}
 	if p.stranger() {
-		v.State = Refused
+		v.State = meshinfo.Refused
 	}
 	return v
 }
 
 // Peers returns all that are known, by name and then id; those that are Refused come last.
-func (n *Node) Peers() []Peer {
+func (n *Node) Peers() []meshinfo.Peer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := make([]Peer, 0, len(n.peers))
+	out := make([]meshinfo.Peer, 0, len(n.peers))
 	for _, p := range n.peers {
 		out = append(out, p.value())
 	}
-	slices.SortFunc(out, func(a, b Peer) int {
-		refused := func(p *Peer) int { return map[bool]int{true: 1}[p.State == Refused] }
+	slices.SortFunc(out, func(a, b meshinfo.Peer) int {
+		refused := func(p *meshinfo.Peer) int { return map[bool]int{true: 1}[p.State == meshinfo.Refused] }
 		return cmp.Or(refused(&a)-refused(&b), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	return out
 }
 
 // setState is called with node.mu held, and tells those who listen to Events.
-func (p *peer) setState(s State, c Cause) {
+func (p *peer) setState(s meshinfo.State, c meshinfo.Cause) {
 	if p.state == s && p.cause == c {
 		return
 	}
@@ -223,10 +179,10 @@ func (p *peer) setState(s State, c Cause) {
 func (n *Node) prune(now time.Time) {
 	for _, p := range n.peers {
 		down := now.Sub(p.since)
-		if p.link != nil || len(p.settling) > 0 || p.state != Down {
+		if p.link != nil || len(p.settling) > 0 || p.state != meshinfo.Down {
 			continue
 		}
-		if p.cause == Left && down > forgetLeft || n.cfg.Forget > 0 && down > n.cfg.Forget {
+		if p.cause == meshinfo.Departed && down > forgetDeparted || n.cfg.Forget > 0 && down > n.cfg.Forget {
 			n.forget(p)
 		}
 	}
@@ -236,7 +192,7 @@ func (n *Node) prune(now time.Time) {
 // started again without a Config.Key comes with a new id.
 func (n *Node) replaces(p *peer, host netip.Addr) {
 	for _, old := range n.peers {
-		if old != p && old.name == p.name && old.link == nil && old.state == Down && len(old.settling) == 0 &&
+		if old != p && old.name == p.name && old.link == nil && old.state == meshinfo.Down && len(old.settling) == 0 &&
 			slices.ContainsFunc(old.addrs, func(a netip.AddrPort) bool { return a.Addr() == host }) {
 			n.forget(old)
 		}

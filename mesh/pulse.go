@@ -3,6 +3,8 @@ package mesh
 import (
 	"context"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // pulse is the node's one clock: it sends heartbeats where nothing else was sent, and looks who has fallen silent.
@@ -50,15 +52,15 @@ func (l *link) checkPulse(late time.Duration) {
 	switch p := l.peer; {
 	case p.link != l || l.hasLeft(): // it is only being read to its end
 		if silence > l.node.cfg.Dead {
-			l.end(Left, nil)
+			l.end(meshinfo.Departed, nil)
 		}
 	case silence > l.node.cfg.Dead:
 		l.node.judge(l)
 	case !l.ready:
 	case silence > l.node.cfg.Suspect:
-		p.setState(Suspect, "")
+		p.setState(meshinfo.Suspect, "")
 	default:
-		p.setState(Alive, "")
+		p.setState(meshinfo.Alive, "")
 	}
 }
 

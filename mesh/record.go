@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // SetRecord gives every peer this node's record: bytes that mean something to the program alone. They are copied. A peer
@@ -90,7 +92,7 @@ func (n *Node) tellable(l *link) []told {
 	defer n.mu.Unlock()
 	out := []told{}
 	for _, p := range n.peers {
-		if p.link == nil || p.link == l || p.state == Down || len(out) == maxTold {
+		if p.link == nil || p.link == l || p.state == meshinfo.Down || len(out) == maxTold {
 			continue
 		}
 		var addrs []netip.AddrPort

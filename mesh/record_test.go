@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -110,7 +111,7 @@ func TestSlowPeerBlocksNobody(t *testing.T) {
 }
 
 func TestStreams(t *testing.T) {
-	pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}, OnStream: func(p mesh.Peer, c net.Conn) {
+	pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}, OnStream: func(p meshinfo.Peer, c net.Conn) {
 		fmt.Fprintf(c, "%s asked", p.Name)
 		io.Copy(c, c)
 		c.Close()
@@ -151,7 +152,7 @@ func TestStreams(t *testing.T) {
 }
 
 func TestNoStreamsWithoutASecret(t *testing.T) {
-	pair(t, mesh.Config{OnStream: func(mesh.Peer, net.Conn) { panic("a stream came") }}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
+	pair(t, mesh.Config{OnStream: func(meshinfo.Peer, net.Conn) { panic("a stream came") }}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		if _, err := a.OpenStream(t.Context(), "b"); !errors.Is(err, mesh.ErrUntrusted) {
 			t.Errorf("%v: want ErrUntrusted", err)
 		}

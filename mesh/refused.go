@@ -4,20 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
-)
 
-// Reason says why two nodes that reached each other did not connect.
-type Reason string
-
-// The reasons. ReasonDuplicate is no fault: the two are connected already, and it is never reported.
-const (
-	ReasonSecret    Reason = "secret"    // another secret, or only one side has one
-	ReasonMesh      Reason = "mesh"      // another mesh
-	ReasonSameID    Reason = "same id"   // two nodes with one id
-	ReasonProtocol  Reason = "protocol"  // another version of the protocol
-	ReasonFull      Reason = "full"      // MaxPeers
-	ReasonLeaving   Reason = "leaving"   // it is shutting down
-	ReasonDuplicate Reason = "duplicate" // settled: another connection stays
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // ErrSameID is what a *RefusedError wraps when two nodes claim one id, that is: an ID or a Key was copied.
@@ -28,7 +16,7 @@ type RefusedError struct {
 	Peer   string // its name, if it said one
 	ID     string // and its id
 	Addr   string
-	Reason Reason
+	Reason meshinfo.Reason
 	Detail string
 	ByPeer bool // the peer refused us
 }
@@ -48,23 +36,10 @@ func (e *RefusedError) Error() string {
 }
 
 func (e *RefusedError) Unwrap() error {
-	if e.Reason == ReasonSameID {
+	if e.Reason == meshinfo.ReasonSameID {
 		return ErrSameID
 	}
 	return nil
-}
-
-// Refusal is a RefusedError with its history, for a status.
-type Refusal struct {
-	Peer   string    `json:"name,omitempty"`
-	ID     string    `json:"id,omitempty"`
-	Addr   string    `json:"addr"`
-	Reason Reason    `json:"reason"`
-	Detail string    `json:"detail,omitempty"`
-	ByPeer bool      `json:"by_peer"`
-	Count  uint64    `json:"count"`
-	First  time.Time `json:"first"`
-	Last   time.Time `json:"last"`
 }
 
 const (
@@ -76,7 +51,7 @@ const (
 // refused counts a refusal, and reports it if it is the first of its kind for a while: a node with a wrong secret calls
 // for ever, and from many ports.
 func (n *Node) refused(e *RefusedError, ip string) {
-	if e.Reason == ReasonDuplicate {
+	if e.Reason == meshinfo.ReasonDuplicate {
 		return
 	}
 	key := fmt.Sprint(ip, e.Peer, e.Reason, e.ByPeer)
@@ -87,7 +62,7 @@ func (n *Node) refused(e *RefusedError, ip string) {
 		if len(n.refusals) >= maxRefusals {
 			n.dropOldestRefusal()
 		}
-		r = &Refusal{Peer: e.Peer, ID: e.ID, Reason: e.Reason, ByPeer: e.ByPeer, First: now}
+		r = &meshinfo.Refusal{Peer: e.Peer, ID: e.ID, Reason: e.Reason, ByPeer: e.ByPeer, First: now}
 		n.refusals[key] = r
 	}
 	r.Addr, r.Detail, r.Last = e.Addr, e.Detail, now

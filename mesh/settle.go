@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // greetLink dials on: conn is connected to addr, and becomes a link or is closed.
@@ -42,7 +44,7 @@ func (n *Node) settleLink(ctx context.Context, g *greeting, begun error, source 
 // worthAnswering: a refusal of policy is told to the other side; a port scanner is told nothing.
 func worthAnswering(err error) bool {
 	r, ok := errors.AsType[*RefusedError](err)
-	return ok && r.Reason != ReasonProtocol
+	return ok && r.Reason != meshinfo.ReasonProtocol
 }
 
 func ignoreSelf(err error) error {
@@ -59,7 +61,7 @@ func (n *Node) claim(ctx context.Context, g *greeting, source string) (*peer, er
 		n.mu.Lock()
 		if n.closing {
 			n.mu.Unlock()
-			return nil, &RefusedError{Reason: ReasonLeaving}
+			return nil, &RefusedError{Reason: meshinfo.ReasonLeaving}
 		}
 		p := n.peers[g.theirs.ID]
 		if p == nil {
@@ -67,7 +69,7 @@ func (n *Node) claim(ctx context.Context, g *greeting, source string) (*peer, er
 		}
 		n.mu.Unlock()
 		if p == nil {
-			return nil, &RefusedError{Reason: ReasonFull}
+			return nil, &RefusedError{Reason: meshinfo.ReasonFull}
 		}
 		select {
 		case p.settling <- struct{}{}:
@@ -97,11 +99,11 @@ func (n *Node) makeWay(ctx context.Context, old *link, g *greeting) error {
 	}
 	if !old.hasLeft() && old.answers(ctx) {
 		if old.theirs.Boot != g.theirs.Boot || !slices.Equal(old.key(), g.key()) {
-			return &RefusedError{Reason: ReasonSameID, Detail: "another node with id " + g.theirs.ID + " is connected"}
+			return &RefusedError{Reason: meshinfo.ReasonSameID, Detail: "another node with id " + g.theirs.ID + " is connected"}
 		}
-		return &RefusedError{Reason: ReasonDuplicate}
+		return &RefusedError{Reason: meshinfo.ReasonDuplicate}
 	}
-	old.end(Cut, errors.New("mesh: it came back with a new connection"))
+	old.end(meshinfo.Unreachable, errors.New("mesh: it came back with a new connection"))
 	select {
 	case <-old.done:
 		return nil
@@ -138,10 +140,10 @@ func (n *Node) lost(l *link) {
 	if n.closing {
 		return
 	}
-	p.why = l.why
+	p.detail = l.detail
 	l.down(l.cause)
 	n.peersChanged()
-	if l.cause == Left {
+	if l.cause == meshinfo.Departed {
 		return
 	}
 	p.retry.reset()

@@ -3,9 +3,11 @@ package mesh
 import (
 	"context"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Shutdown leaves: peers see "left" at once. The program's connections are ended on our side, as by CloseWrite; each that the
+// Shutdown leaves: peers see "departed" at once. The program's connections are ended on our side, as by CloseWrite; each that the
 // program reads stays until it has read the end, or ctx is done. Nothing that is on its way is lost. Then the node is
 // closed. The error is ctx's, which should have a limit: a peer's program may never end its side.
 func (n *Node) Shutdown(ctx context.Context) error {
@@ -43,7 +45,7 @@ func (n *Node) Close() error {
 		c.abort()
 	}
 	for _, l := range links {
-		l.end(Left, nil)
+		l.end(meshinfo.Departed, nil)
 	}
 	n.stop()
 	n.wg.Wait()

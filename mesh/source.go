@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // Source finds nodes. Several run side by side; the first to find a peer is named in Peer.FoundBy.
@@ -45,14 +47,6 @@ const (
 	sourceIncoming = "incoming" // it called us, and nothing else had found it
 )
 
-// SourceStatus is how a source does.
-type SourceStatus struct {
-	Name    string `json:"name"`
-	Addr    string `json:"addr,omitempty"`    // what is joined
-	Warning string `json:"warning,omitempty"` // why it cannot find anyone now
-	Found   int    `json:"found"`             // peers known now that it found first
-}
-
 // watched is a source at work.
 type watched struct {
 	node    *Node
@@ -70,12 +64,12 @@ func (w *watched) Warn(text string) {
 }
 
 // Sources says how each source does. One that cannot work has a warning: there is no multicast in a container's network.
-func (n *Node) Sources() []SourceStatus {
+func (n *Node) Sources() []meshinfo.Source {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := make([]SourceStatus, 0, len(n.sources))
+	out := make([]meshinfo.Source, 0, len(n.sources))
 	for _, w := range n.sources {
-		s := SourceStatus{Name: w.name, Addr: w.addr, Warning: w.warning}
+		s := meshinfo.Source{Name: w.name, Addr: w.addr, Warning: w.warning}
 		for _, p := range n.peers {
 			if p.foundBy == w.name {
 				s.Found++

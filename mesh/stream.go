@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // ErrUntrusted is returned by OpenStream in a mesh without a secret.
@@ -20,7 +22,7 @@ var ErrNoPeer = errors.New("mesh: no such peer is connected")
 // AmbiguousError says that several connected peers have one name.
 type AmbiguousError struct {
 	Name  string
-	Peers []Peer // by id
+	Peers []meshinfo.Peer // by id
 }
 
 func (e *AmbiguousError) Error() string {
@@ -29,12 +31,12 @@ func (e *AmbiguousError) Error() string {
 
 // Find returns the connected peer that is named by its id, its name, "name#" and the beginning of its id, or one of its
 // addresses, in this order. The error wraps ErrNoPeer, or is an *AmbiguousError.
-func (n *Node) Find(peer string) (Peer, error) {
+func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l, err := n.linkTo(peer)
 	if err != nil {
-		return Peer{}, err
+		return meshinfo.Peer{}, err
 	}
 	return l.peer.value(), nil
 }
@@ -101,7 +103,7 @@ func ambiguous(name string, links []*link) error {
 	for _, l := range links {
 		e.Peers = append(e.Peers, l.peer.value())
 	}
-	slices.SortFunc(e.Peers, func(a, b Peer) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(e.Peers, func(a, b meshinfo.Peer) int { return strings.Compare(a.ID, b.ID) })
 	return e
 }
 

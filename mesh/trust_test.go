@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -42,7 +43,7 @@ func TestSecrets(t *testing.T) {
 				}
 				time.Sleep(5 * time.Minute)
 				for _, n := range []*node{a, b} {
-					wantRefusal(t, n, mesh.ReasonSecret)
+					wantRefusal(t, n, meshinfo.ReasonSecret)
 					if len(n.Conns()) != 0 {
 						t.Errorf("%s has a connection", n.name)
 					}
@@ -53,7 +54,7 @@ func TestSecrets(t *testing.T) {
 }
 
 // wantRefusal wants one report, whatever number of attempts, and the attempts counted.
-func wantRefusal(t *testing.T, n *node, reason mesh.Reason) {
+func wantRefusal(t *testing.T, n *node, reason meshinfo.Reason) {
 	t.Helper()
 	reports := 0
 	for _, err := range n.errors() {
@@ -139,8 +140,8 @@ func TestOtherMeshIsRefused(t *testing.T) {
 		b := start(t, net.Host("b").Config(mesh.Config{Name: "two", Join: []string{"10.77.0.1:7000"}}))
 		defer b.stop()
 		time.Sleep(time.Minute)
-		wantRefusal(t, a, mesh.ReasonMesh)
-		wantRefusal(t, b, mesh.ReasonMesh)
+		wantRefusal(t, a, meshinfo.ReasonMesh)
+		wantRefusal(t, b, meshinfo.ReasonMesh)
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -218,10 +218,10 @@ func edge() *fake {
 				Backends: []proxy.BackendInfo{s}},
 		},
 		Mesh: &api.Mesh{Name: "lab", Node: "edge-01", Listen: "10.0.0.1:7946", Secret: true, Peers: []api.Peer{
-			{Peer: mesh.Peer{ID: "2", Name: "edge-02", Addr: "10.0.0.2:7946", State: mesh.Alive, Since: start.Add(-time.Hour), Seen: start.Add(-time.Second),
+			{Peer: meshinfo.Peer{ID: "2", Name: "edge-02", Addr: "10.0.0.2:7946", State: meshinfo.Alive, Since: start.Add(-time.Hour), Seen: start.Add(-time.Second),
 				RTTSeconds: 0.001, FoundBy: "mdns", Version: "1.0.0", Trusted: true},
 				Services: []api.PeerService{{Name: "db-front", State: "open", Up: 4, Backends: 4, Active: 380}}},
-			{Peer: mesh.Peer{ID: "3", Name: "edge-03", Addr: "10.0.0.3:7946", State: mesh.Suspect, Since: start.Add(-2 * time.Second), Seen: start.Add(-4 * time.Second),
+			{Peer: meshinfo.Peer{ID: "3", Name: "edge-03", Addr: "10.0.0.3:7946", State: meshinfo.Suspect, Since: start.Add(-2 * time.Second), Seen: start.Add(-4 * time.Second),
 				RTTSeconds: 0.002, FoundBy: "join", Version: "1.0.0", Trusted: true},
 				Services: []api.PeerService{{Name: "db-front", State: "open", Up: 3, Backends: 4, Active: 12, Queue: 2}}},
 		}},

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -38,7 +38,7 @@ func (f *frame) unreachable(name string) string {
 		return noSecret
 	case p.Stranger():
 		return "it is no member of this mesh" + causeText(p)
-	case p.State == mesh.Down:
+	case p.State == meshinfo.Down:
 		return "it is down" + causeText(p)
 	case !p.Trusted:
 		return "it has not proved the secret"
@@ -103,11 +103,11 @@ func (f *frame) countNodes() (alive, all int) {
 	alive, all = 1, 1
 	for i := range f.mesh().Peers {
 		p := &f.mesh().Peers[i]
-		if p.Cause == mesh.Left || p.Stranger() {
+		if p.Cause == meshinfo.Departed || p.Stranger() {
 			continue
 		}
 		all++
-		if p.State == mesh.Alive {
+		if p.State == meshinfo.Alive {
 			alive++
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -53,23 +53,22 @@ func (r *peerRow) state() (string, themes.Role) {
 		return "+ self", themes.StateUp
 	}
 	s := peerSign(r.peer)
-	text := s.text()
 	if r.peer.Cause != "" {
-		text += " " + string(r.peer.Cause)
+		s.word = string(r.peer.Cause)
 	}
-	return text, s.role
+	return s.text(), s.role
 }
 
 func peerSign(p *api.Peer) sign {
 	switch p.State {
-	case mesh.Alive:
+	case meshinfo.Alive:
 		return sign{'+', "alive", themes.StateUp}
-	case mesh.Suspect:
+	case meshinfo.Suspect:
 		return sign{'~', "suspect", themes.StateDrain}
-	case mesh.Refused:
+	case meshinfo.Refused:
 		return sign{'-', "refused", themes.StateIdle} // no node of ours
 	}
-	if p.Cause == mesh.Left {
+	if p.Cause == meshinfo.Departed {
 		return sign{'o', "down", themes.StateIdle} // it said so
 	}
 	return sign{'!', "down", themes.StateDown}
@@ -78,10 +77,10 @@ func peerSign(p *api.Peer) sign {
 func causeText(p *api.Peer) string {
 	switch {
 	case p.Cause != "":
-		return " (" + map[mesh.Cause]string{mesh.Crash: "crash: its process died", mesh.Cut: "cut: nothing comes back",
-			mesh.Hung: "hung: its process does not answer", mesh.Left: "it has left", mesh.GaveUp: "it gave this node up"}[p.Cause] + ")"
-	case p.Why != "":
-		return " (" + screen.Safe(p.Why) + ")"
+		return " (" + map[meshinfo.Cause]string{meshinfo.Crashed: "crashed: its process died", meshinfo.Unreachable: "unreachable: nothing comes back",
+			meshinfo.Unresponsive: "unresponsive: its process does not answer", meshinfo.Departed: "departed: it said goodbye", meshinfo.GaveUp: "it gave this node up"}[p.Cause] + ")"
+	case p.Detail != "":
+		return " (" + screen.Safe(p.Detail) + ")"
 	}
 	return ""
 }
@@ -91,7 +90,7 @@ var peerColumns = []screen.Column[*peerRow]{
 		return screen.Safe(r.name), themes.Text
 	}},
 	{Name: "ADDRESS", Ends: true, Prio: 3, Width: 15, Grow: 7, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.addr), themes.TextDim }},
-	{Name: "STATE", Prio: 1, Width: 12, Cell: (*peerRow).state},
+	{Name: "STATE", Prio: 1, Width: 13, Cell: (*peerRow).state},
 	{Name: "RTT", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return r.rtt() },
 		Cell: func(r *peerRow) (string, themes.Role) { return screen.Latency(r.rtt()), themes.Text }},
 	{Name: "UP", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return float64(r.up) },
@@ -138,7 +137,7 @@ var peerColumns = []screen.Column[*peerRow]{
 }
 
 func (r *peerRow) rtt() float64 {
-	if r.peer == nil || r.peer.State == mesh.Down {
+	if r.peer == nil || r.peer.State == meshinfo.Down {
 		return 0
 	}
 	return r.peer.RTTSeconds
@@ -276,7 +275,7 @@ func peerFacts(f *frame, r *peerRow) []fact {
 		text = screen.Safe(r.name) + ": it has told nothing of its services"
 	}
 	how := ""
-	if p.State != mesh.Alive {
+	if p.State != meshinfo.Alive {
 		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + f.at(p.Since)
 	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
 		how = fmt.Sprintf("its clock is %+.1fs off", skew)

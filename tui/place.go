@@ -7,7 +7,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -36,7 +36,7 @@ type place struct {
 	undos   []undo               // what undoes the last acts, the newest last
 	drains  map[string]time.Time // what was drained here, and when, until its end has been said
 	then    intent               // what to do once it has answered
-	warned  mesh.State           // of the node, as it was said last
+	warned  meshinfo.State       // of the node, as it was said last
 }
 
 // newPlace makes a place whose frame has look and own already: own is nil for
@@ -47,7 +47,7 @@ func newPlace(ctx context.Context, f frame, source api.Source, peers pane) (*pla
 	if f.own == nil {
 		f.own = f.stats
 	}
-	at := &place{frame: f, source: source, came: f.clock(), drains: map[string]time.Time{}, warned: mesh.Alive}
+	at := &place{frame: f, source: source, came: f.clock(), drains: map[string]time.Time{}, warned: meshinfo.Alive}
 	at.ctx, at.leave = context.WithCancel(ctx)
 	at.panes = newPanes()
 	if peers != nil {
@@ -149,7 +149,7 @@ func (m *model) onHome(s *api.Status, begun, now time.Time) {
 		return
 	}
 	m.warned = p.State
-	if p.State != mesh.Alive {
+	if p.State != meshinfo.Alive {
 		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc goes back to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
 	}
 }

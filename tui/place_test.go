@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -62,10 +62,10 @@ func TestEverywhere(t *testing.T) {
 	c.engine.change(func(f *fake) {
 		heal(f)
 		p := f.status.Mesh.Peers
-		p[1].State, p[1].Cause = mesh.Down, mesh.Cut
+		p[1].State, p[1].Cause = meshinfo.Down, meshinfo.Unreachable
 		// Who is no member is not asked: one that left, and one that somebody has made up.
-		f.status.Mesh.Peers = append(p, api.Peer{Peer: mesh.Peer{ID: "4", Name: "edge-04", State: mesh.Down, Cause: mesh.Left, Trusted: true}},
-			api.Peer{Peer: mesh.Peer{ID: "5", Name: "edge-02", State: mesh.Refused, Why: "mesh: refused"}})
+		f.status.Mesh.Peers = append(p, api.Peer{Peer: meshinfo.Peer{ID: "4", Name: "edge-04", State: meshinfo.Down, Cause: meshinfo.Departed, Trusted: true}},
+			api.Peer{Peer: meshinfo.Peer{ID: "5", Name: "edge-02", State: meshinfo.Refused, Detail: "mesh: refused"}})
 	})
 	c.look()
 	two := c.engine.peer("edge-02")
@@ -75,7 +75,7 @@ func TestEverywhere(t *testing.T) {
 	c.press("enter")
 	c.sees("on every node ?", "tcpctl drain db-front/pg-a --peer all", "edge-03: not reachable")
 	c.press("y")
-	c.sees("edge-01", "edge-02", "no backend would be left", "edge-03", "unknown: unreachable: down (cut)", "done on 1 of 3 nodes")
+	c.sees("edge-01", "edge-02", "no backend would be left", "edge-03", "unknown: unreachable: down (unreachable)", "done on 1 of 3 nodes")
 	if n := len(c.engine.acts()); n != 1 {
 		t.Fatalf("%d acts at home", n)
 	}
@@ -91,7 +91,7 @@ func TestEverywhereIsUndone(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(func(f *fake) {
 		heal(f)
-		f.status.Mesh.Peers[1].State = mesh.Alive
+		f.status.Mesh.Peers[1].State = meshinfo.Alive
 	})
 	c.look()
 	two, three := c.engine.peer("edge-02"), c.engine.peer("edge-03")
@@ -169,11 +169,11 @@ func TestAPeerGoesDown(t *testing.T) {
 	there.change(func(f *fake) { f.err = errors.New("unreachable") })
 	c.engine.change(func(f *fake) {
 		peers := slices.Clone(f.status.Mesh.Peers)
-		peers[0].State, peers[0].Cause = mesh.Down, mesh.Cut
+		peers[0].State, peers[0].Cause = meshinfo.Down, meshinfo.Unreachable
 		f.status.Mesh = &api.Mesh{Name: "lab", Node: "edge-01", Secret: true, Peers: peers}
 	})
 	c.pass(4 * time.Second)
-	c.sees("STALE 4s", "edge-02 is down (cut: nothing comes back)", "PEERS 1/3")
+	c.sees("STALE 4s", "edge-02 is down (unreachable: nothing comes back)", "PEERS 1/3")
 	c.press("esc esc")
 	c.seesNot("STALE")
 }

@@ -22,7 +22,8 @@ const module = "github.com/tcpctl/tcpctl"
 var mayImport = map[string][]string{
 	"lock":           {}, // the standard library only
 	"ws":             {},
-	"mesh":           {},
+	"mesh":           {"mesh/meshinfo"},
+	"mesh/meshinfo":  {}, // plain values
 	"mesh/meshtest":  {"mesh"},
 	"themes":         {},
 	"proxy/relay":    {},
@@ -31,12 +32,12 @@ var mayImport = map[string][]string{
 	"proxy/text":     {},
 	"proxy/...":      {}, // internal: leaves
 	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
-	"proxy/api":      {"proxy", "proxy/text", "mesh"},                                                           // mesh: values only
-	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh", "themes", "tui/unasked", "tui/internal/..."}, // proxy and mesh: values only
-	"tui/...":        {"proxy/text", "themes", "tui/internal/..."},                                              // internal: drawing, which knows nothing of the engine
+	"proxy/api":      {"proxy", "proxy/text", "mesh/meshinfo"},
+	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh/meshinfo", "themes", "tui/unasked", "tui/internal/..."}, // proxy: values only
+	"tui/...":        {"proxy/text", "themes", "tui/internal/..."},                                                       // internal: drawing, which knows nothing of the engine
 	"tui/unasked":    {},
-	"cmd/tcpctl":     {"proxy/...", "lock", "tui", "mesh", "ws", "themes", "cmd/tcpctl/internal/..."},
-	"cmd/tcpctl/...": {"proxy/...", "lock", "mesh", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
+	"cmd/tcpctl":     {"proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
+	"cmd/tcpctl/...": {"proxy/...", "lock", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
 }
 
 // pkg is what go list says of a package.
@@ -104,10 +105,22 @@ func matches(pattern, name string) bool {
 	return name == pattern
 }
 
-func TestLockNeedsTheStandardLibraryOnly(t *testing.T) {
-	for _, p := range packages(t, "-deps", module+"/lock") {
-		if name, of := ours(p.ImportPath); !p.Standard && !(of && name == "lock") {
-			t.Errorf("lock needs %s", p.ImportPath)
+func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
+	for _, leaf := range []string{"lock", "mesh/meshinfo"} {
+		for _, p := range packages(t, "-deps", module+"/"+leaf) {
+			if name, of := ours(p.ImportPath); !p.Standard && !(of && name == leaf) {
+				t.Errorf("%s needs %s", leaf, p.ImportPath)
+			}
+		}
+	}
+}
+
+// TestActsNeedNoMesh: who imports the acts, or the console, builds neither
+// the mesh nor what it rests on.
+func TestActsNeedNoMesh(t *testing.T) {
+	for _, p := range packages(t, "-deps", module+"/proxy/api", module+"/tui") {
+		if name, _ := ours(p.ImportPath); name == "mesh" || strings.HasPrefix(p.ImportPath, "github.com/hashicorp/") {
+			t.Errorf("proxy/api or tui needs %s", p.ImportPath)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -95,8 +95,8 @@ func sayDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
 		return
 	}
 	for i := range st.Mesh.Peers {
-		if p := &st.Mesh.Peers[i]; p.Trusted && p.Cause == mesh.Left {
-			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it left the mesh %s ago\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
+		if p := &st.Mesh.Peers[i]; p.Trusted && p.Cause == meshinfo.Departed {
+			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it departed from the mesh %s ago\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
 		}
 	}
 }

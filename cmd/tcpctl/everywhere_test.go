@@ -109,23 +109,23 @@ func TestReadingOverAllNodes(t *testing.T) {
 		if status != exitFailed || time.Since(began) > patience {
 			t.Fatalf("status %d:\n%s", status, out)
 		}
-		if strings.Contains(out, "unknown: unreachable: down (hung), last seen") {
+		if strings.Contains(out, "unknown: unreachable: down (unresponsive), last seen") {
 			break
 		}
 	}
 
-	// One that has left is not missed.
+	// One that has departed is not missed.
 	goOn()
 	all[0].untilPeers(2)
 	all[2].end()
-	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has left"); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has departed"); time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > patience {
 			t.Fatal("edge-3 never left")
 		}
 	}
 	out = all[0].tcpctl("drain", "db/b", "--peer", "all", "--force")
 	if strings.Count(out, "done: ") != 2 || !strings.Contains(out, "edge-3 was not asked: it left the mesh") {
-		t.Errorf("after it has left:\n%s", out)
+		t.Errorf("after it has departed:\n%s", out)
 	}
 }
 

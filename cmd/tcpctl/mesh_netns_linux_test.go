@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -169,7 +170,7 @@ func (in *running) membersAlive(n int) {
 	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		alive := 0
 		for _, p := range in.status().Mesh.Members() {
-			if p.State == mesh.Alive {
+			if p.State == meshinfo.Alive {
 				alive++
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -88,7 +89,7 @@ func (in *running) untilPeers(n int) {
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		alive := 0
 		for _, p := range in.status().Mesh.Peers {
-			if p.State == mesh.Alive && len(p.Services) > 0 {
+			if p.State == meshinfo.Alive && len(p.Services) > 0 {
 				alive++
 			}
 		}
@@ -260,7 +261,7 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 }
 
 func TestAPeerWhoseRecordCannotBeRead(t *testing.T) {
-	p := api.Peer{Peer: mesh.Peer{Name: "edge-2", State: mesh.Alive}, Unreadable: "its record has version 2, this program reads 1"}
+	p := api.Peer{Peer: meshinfo.Peer{Name: "edge-2", State: meshinfo.Alive}, Unreadable: "its record has version 2, this program reads 1"}
 	row := peerRow(&api.Status{}, &p)
 	if row[4] != "?" || row[5] != "?" || row[9] != p.Unreadable {
 		t.Errorf("%q", row)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -87,7 +87,7 @@ func peerRows(st *api.Status) [][]string {
 	return append(t, strangers...)
 }
 
-func refusalText(r *mesh.Refusal) string {
+func refusalText(r *meshinfo.Refusal) string {
 	text := cmp.Or(r.Detail, string(r.Reason))
 	if r.ByPeer {
 		text = "it refused us: " + text
@@ -98,7 +98,7 @@ func refusalText(r *mesh.Refusal) string {
 func peerRow(st *api.Status, p *api.Peer) []string {
 	up, of, queue := p.Up()
 	eligible, waiting := fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue)
-	seen, rtt, note := "-", "-", strings.TrimPrefix(p.Why, "mesh: ")
+	seen, rtt, note := "-", "-", strings.TrimPrefix(p.Detail, "mesh: ")
 	if !p.Seen.IsZero() {
 		seen = ago(st.Node.Now.Sub(p.Seen).Seconds())
 	}
@@ -111,7 +111,7 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 	if p.Unreadable != "" {
 		eligible, waiting, note = "?", "?", p.Unreadable
 	}
-	sign := map[mesh.State]string{mesh.Alive: "+", mesh.Suspect: "~", mesh.Down: "!", mesh.Refused: "-"}[p.State]
+	sign := map[meshinfo.State]string{meshinfo.Alive: "+", meshinfo.Suspect: "~", meshinfo.Down: "!", meshinfo.Refused: "-"}[p.State]
 	if p.Stranger() {
 		eligible, waiting, note = "", "", cmp.Or(note, "not reached yet")
 	}

@@ -8,26 +8,26 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // Mesh is the other nodes, as this one sees them.
 type Mesh struct {
-	Name    string              `json:"name"`
-	Node    string              `json:"node"`
-	ID      string              `json:"id"`
-	Label   string              `json:"label"` // what --peer takes for this node: see Peer
-	Listen  string              `json:"listen"`
-	Secret  bool                `json:"secret"` // without one, peers see names and states, and cannot act
-	Peers   []Peer              `json:"peers"`  // those that were never connected come last
-	Sources []mesh.SourceStatus `json:"sources,omitempty"`
-	Refused []mesh.Refusal      `json:"refused,omitempty"`
+	Name    string             `json:"name"`
+	Node    string             `json:"node"`
+	ID      string             `json:"id"`
+	Label   string             `json:"label"` // what --peer takes for this node: see Peer
+	Listen  string             `json:"listen"`
+	Secret  bool               `json:"secret"` // without one, peers see names and states, and cannot act
+	Peers   []Peer             `json:"peers"`  // those that were never connected come last
+	Sources []meshinfo.Source  `json:"sources,omitempty"`
+	Refused []meshinfo.Refusal `json:"refused,omitempty"`
 }
 
 // Peer is another node, and what it tells of its services.
 type Peer struct {
-	mesh.Peer
+	meshinfo.Peer
 	// Label is what --peer takes for it: its name, or, where another node has
 	// the same, "name#" and the beginning of its id.
 	Label    string        `json:"label,omitempty"`
@@ -63,11 +63,11 @@ func (p *Peer) Called() string { return cmp.Or(p.Label, p.Name) }
 
 // Member says whether the peer is one of ours: it has proved the secret, and
 // has not left. An act for all goes to members and to nobody else.
-func (p *Peer) Member() bool { return p.Trusted && p.Cause != mesh.Left }
+func (p *Peer) Member() bool { return p.Trusted && p.Cause != meshinfo.Departed }
 
 // Stranger says whether the peer was never connected: it was refused, or
 // somebody has only spoken of it.
-func (p *Peer) Stranger() bool { return p.State == mesh.Refused }
+func (p *Peer) Stranger() bool { return p.State == meshinfo.Refused }
 
 // Up is how many backends of the peer are eligible, of how many, and Queue how
 // many clients wait there. They are not known when its record is Unreadable.
@@ -81,7 +81,7 @@ func (p *Peer) Up() (up, of, queue int) {
 // Gone says in words why a peer cannot be asked now, and when it was seen
 // last; "" when it can be.
 func (p *Peer) Gone(now time.Time) string {
-	if p.State == mesh.Alive || p.State == mesh.Suspect {
+	if p.State == meshinfo.Alive || p.State == meshinfo.Suspect {
 		return ""
 	}
 	text := "unreachable: " + string(p.State)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -77,7 +78,7 @@ func (f *Fleet) isSelf(node string) (bool, error) {
 	case ambiguous:
 		return false, f.ambiguous(node, several.Peers)
 	case err == nil:
-		return false, f.ambiguous(node, []mesh.Peer{p})
+		return false, f.ambiguous(node, []meshinfo.Peer{p})
 	}
 	return true, nil
 }
@@ -148,7 +149,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 		p := &m.Peers[i]
 		if gone := p.Gone(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
 			if p.Stranger() {
-				return api.Unreachable(node+" is no member of this mesh: "+cmp.Or(plainText(p.Why), "it has not been reached yet"), hint)
+				return api.Unreachable(node+" is no member of this mesh: "+cmp.Or(plainText(p.Detail), "it has not been reached yet"), hint)
 			}
 			return api.Unreachable(node+" is "+gone, hint)
 		}
@@ -157,7 +158,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 }
 
 // ambiguous says how to name each of several nodes of one name.
-func (f *Fleet) ambiguous(name string, peers []mesh.Peer) *api.Error {
+func (f *Fleet) ambiguous(name string, peers []meshinfo.Peer) *api.Error {
 	var all []string
 	if f.node.NodeName() == name {
 		all = append(all, fmt.Sprintf("%s (this node)", api.Label(name, f.node.ID())))

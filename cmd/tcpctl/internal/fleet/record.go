@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -124,10 +124,10 @@ func (f *Fleet) follow() {
 			continue
 		case ev.Kind == "alive":
 			note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s is there, found by %s at %s", p.Name, p.FoundBy, p.Addr)
-		case ev.Kind == "down" && p.Cause == "left":
-			note.Text = fmt.Sprintf("peer %s has left", p.Name)
-		case ev.Kind == "down" && p.Cause == mesh.GaveUp:
-			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, strings.TrimPrefix(p.Why, "mesh: it says: "))
+		case ev.Kind == "down" && p.Cause == meshinfo.Departed:
+			note.Text = fmt.Sprintf("peer %s has departed", p.Name)
+		case ev.Kind == "down" && p.Cause == meshinfo.GaveUp:
+			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, strings.TrimPrefix(p.Detail, "mesh: it says: "))
 		default:
 			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s is %s", p.Name, ev.Kind)
 			if p.Cause != "" {

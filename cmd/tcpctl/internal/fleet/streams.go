@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
-	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 // streams is a net.Listener of the streams that peers open.
@@ -24,11 +24,11 @@ func newStreams() *streams {
 // fromPeer is a stream that knows whose it is.
 type fromPeer struct {
 	net.Conn
-	peer mesh.Peer
+	peer meshinfo.Peer
 }
 
 // take is the node's OnStream; the HTTP server closes the stream.
-func (s *streams) take(p mesh.Peer, c net.Conn) {
+func (s *streams) take(p meshinfo.Peer, c net.Conn) {
 	select {
 	case s.come <- &fromPeer{c, p}:
 	case <-s.closed:
@@ -70,7 +70,7 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 // else open streams; this is the second lock on the same door.
 func (f *Fleet) believing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p, ok := r.Context().Value(peerKey{}).(mesh.Peer); !ok || !p.Trusted {
+		if p, ok := r.Context().Value(peerKey{}).(meshinfo.Peer); !ok || !p.Trusted {
 			http.Error(w, "the mesh has no secret", http.StatusForbidden)
 			return
 		}
@@ -80,7 +80,7 @@ func (f *Fleet) believing(next http.Handler) http.Handler {
 
 // whoBehind is who acts through a peer, as that peer says it.
 func whoBehind(r *http.Request) string {
-	p, _ := r.Context().Value(peerKey{}).(mesh.Peer)
+	p, _ := r.Context().Value(peerKey{}).(meshinfo.Peer)
 	if who := r.Header.Get(control.PeerHeader); who != "" && len(who) < 200 {
 		return who
 	}
