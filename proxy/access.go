@@ -147,10 +147,10 @@ func covers(all []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// leavePlace takes the session out of its place's account.
-func (s *Session) leavePlace() {
-	if s.counted || s.opening {
-		s.service.access.leave(s.client.Remote().Addr(), s.opening)
-		s.counted, s.opening = false, false
+// releasePerIP takes the session out of its place's account.
+func (s *Session) releasePerIP() {
+	if s.countedPerIP || s.countedOpening {
+		s.service.access.leave(s.client.Remote().Addr(), s.countedOpening)
+		s.countedPerIP, s.countedOpening = false, false
 	}
 }

@@ -9,110 +9,110 @@ import (
 
 // admit is the second stage: the session stands in line until the gate lets
 // it go, with a slot and a backend in hand.
-func admit(s *Session, ev relay.Event) answer {
+func admit(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		if s.rounds > 0 { // it has come back, to its old place
-			if r := s.inVain(); r != "" {
-				return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
+		if s.requeues > 0 { // it has come back, to its old place
+			if r := s.rejectReason(); r != "" {
+				return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
 			}
-			s.run.SetTimer(s, sooner(s.patience(), s.untilHold()))
+			s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 			return wait
 		}
 		return s.join()
 	case relay.Granted:
-		if end := s.ended(s.client.Probe()); end == relay.FIN || end == relay.Reset {
-			return s.leaves(end)
+		if end := s.clientEnd(s.client.Probe()); end == relay.FIN || end == relay.Reset {
+			return s.abandon(end)
 		}
 		first := s.waited == 0
 		s.waited = s.opened.Add(s.granted).Sub(s.waiter.Since())
-		s.letIn()
+		s.startGrant()
 		if first {
-			s.service.waited(s)
+			s.service.noteGrant(s)
 		}
 		return next
 	case relay.PeerClosed:
-		return s.clientEnded(s.ended(ev.End))
+		return s.clientEndedWaiting(s.clientEnd(ev.End))
 	case relay.HandshakeDone:
-		if gone := s.guestNews(ev); gone != relay.Open {
-			return s.leaves(gone)
+		if gone := s.protocolEvent(ev); gone != relay.Open {
+			return s.abandon(gone)
 		}
 	case relay.Timer:
-		if s.untilHold() == 0 {
+		if s.untilAnswer() == 0 {
 			s.answer()
 		}
-		if d := s.patience(); d != 0 {
-			s.run.SetTimer(s, sooner(d, s.untilHold()))
+		if d := s.untilQueueTimeout(); d != 0 {
+			s.run.SetTimer(s, sooner(d, s.untilAnswer()))
 			return wait
 		}
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueTimeout, reset: true, late: s.rounds > 0 && s.late})
+		return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueTimeout, reset: true, dialTimedOut: s.requeues > 0 && s.dialTimedOut})
 	case relay.Signal:
-		o := ev.Arg.(order)
+		o := ev.Arg.(endRequest)
 		if o.live || o.on != nil {
 			return wait
 		}
-		return s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
+		return s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
 }
 
 // join puts a new session in line.
-func (s *Session) join() answer {
+func (s *Session) join() transition {
 	q := s.service.queue
 	s.joined = true
-	s.enter()
+	s.countTotal()
 	admitted, err := q.Join(&s.waiter)
 	if admitted {
-		s.letIn()
+		s.startGrant()
 		return next
 	}
 	if err != nil {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueFull, reset: true, refused: true})
+		return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueFull, reset: true, refused: true})
 	}
-	if r := s.inVain(); r != "" {
-		return s.ends(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true, refused: true})
+	if r := s.rejectReason(); r != "" {
+		return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true, refused: true})
 	}
-	s.startPatience()
+	s.startQueueClock()
 	s.run.Watch(s, s.client)
-	s.run.SetTimer(s, sooner(s.patience(), s.untilHold()))
+	s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 	return wait
 }
 
-// letIn begins what runs from the grant, like the TTL.
-func (s *Session) letIn() {
+// startGrant begins what runs from the grant, like the TTL.
+func (s *Session) startGrant() {
 	s.verifying.Store(false)
 	s.phase.Store(inConnect)
-	s.run.SetTimer(s, s.untilDue())
+	s.run.SetTimer(s, s.untilDeadline())
 }
 
-// inVain says why the session would wait in vain, "" when it would not.
-func (s *Session) inVain() (why Reason) {
+// rejectReason says why the session would wait in vain, "" when it would not.
+func (s *Session) rejectReason() (why Reason) {
 	svc := s.service
 	svc.queue.View(func() {
 		switch {
 		case svc.pause != nil && svc.pause.overdue && !s.bypass:
 			why = ReasonWindowOverdue
-		case svc.config().NoBackend == Reject && svc.hopeless():
+		case svc.config().NoBackend == Reject && svc.hopelessLocked():
 			why = ReasonNoBackend
 		}
 	})
 	return why
 }
 
-// startPatience begins the session's own reading of the queue's clock.
-func (s *Session) startPatience() {
+// startQueueClock begins the session's own reading of the queue's clock.
+func (s *Session) startQueueClock() {
 	s.service.queue.Do(func() {
 		now := time.Now()
-		s.stood = s.service.stoodStill(now)
-		s.service.queueOld(now)
+		s.frozenBefore = s.service.frozenLocked(now)
+		s.service.queueOldLocked(now)
 	})
 }
 
-// patience is how long the session may wait still: 0 when its time is over,
-// negative when there is no limit. While the queue's clock stands still, it
-// is looked at again a little later. A session that no pause holds waits for
-// something else, and its clock runs.
-func (s *Session) patience() time.Duration {
+// untilQueueTimeout is how long the session may wait still: 0 when its time is
+// over, negative when there is no limit. While the queue's clock stands still,
+// it is looked at again a little later. A session that no pause holds waits
+// for something else, and its clock runs.
+func (s *Session) untilQueueTimeout() time.Duration {
 	limit := s.service.config().Queue.Timeout
 	if limit < 0 {
 		return -1
@@ -122,7 +122,7 @@ func (s *Session) patience() time.Duration {
 		now := time.Now()
 		left = limit - now.Sub(s.opened)
 		if !s.bypass {
-			left += s.service.stoodStill(now) - s.stood
+			left += s.service.frozenLocked(now) - s.frozenBefore
 			standing = s.service.still
 		}
 	})
@@ -143,13 +143,13 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// clientEnded decides about a waiter that has ended its side.
-func (s *Session) clientEnded(how relay.End) answer {
+// clientEndedWaiting decides about a waiter that has ended its side.
+func (s *Session) clientEndedWaiting(how relay.End) transition {
 	switch {
 	case how != relay.HalfFIN:
-		return s.leaves(how)
+		return s.abandon(how)
 	case s.service.config().Queue.OnClientFin == FinDrop:
-		return s.leaves(how)
+		return s.abandon(how)
 	case s.service.config().Queue.OnClientFin == FinVerify:
 		// Gone, or only half-closed? It keeps its place; its own system
 		// answers a keep-alive probe with a reset once it is gone.
@@ -158,21 +158,21 @@ func (s *Session) clientEnded(how relay.End) answer {
 	return wait
 }
 
-func (s *Session) leaves(how relay.End) answer {
-	return s.ends(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: how.String(), reset: how != relay.FIN})
+func (s *Session) abandon(how relay.End) transition {
+	return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: how.String(), reset: how != relay.FIN})
 }
 
 // longWait is how long a wait is worth an event at its end.
 const longWait = time.Second
 
-// waited notes a grant to one that had to stand in line.
-func (s *Service) waited(sess *Session) {
+// noteGrant notes a grant to one that had to stand in line.
+func (s *Service) noteGrant(sess *Session) {
 	s.queue.Do(func() {
-		s.line.Granted++
+		s.queueCounts.Granted++
 		s.waits.add(sess.waited)
 	})
 	if sess.waited >= longWait {
-		s.engine.noteSeldom(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),
+		s.engine.noteThrottled(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),
 			Text: fmt.Sprintf("%s let in to %s after %s", sess.client.Name(), s.name, sess.waited.Round(10*time.Millisecond))})
 	}
 }

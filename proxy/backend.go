@@ -41,27 +41,27 @@ type Backend struct {
 
 	weight   int
 	priority int
-	turn     int64 // of roundRobin
+	credit   int64 // of roundRobin
 	holds    holds
 	removing bool
 	added    bool // by an operator, not by the file
 
-	judge     health.Tracker
-	since     time.Time // of the last change of health or admin state
-	last      health.Result
-	lastAt    time.Time
-	checks    [30]byte // the newest results, a ring
-	seen      int      // how many results there have been
-	flaps     int64
-	wasUp     bool      // before
-	warmSince time.Time // it came back; zero: it was never away
-	rtt       time.Duration
+	tracker        health.Tracker
+	since          time.Time // of the last change of health or admin state
+	last           health.Result
+	lastAt         time.Time
+	results        [30]byte // the newest results, a ring
+	resultCount    int      // how many results there have been
+	transitions    int64
+	everUp         bool      // before
+	slowStartSince time.Time // it came back; zero: it was never away
+	rtt            time.Duration
 
 	active, peak      int
 	total             atomic.Int64
 	failed            int64 // dials
 	bytesIn, bytesOut atomic.Int64
-	shown             shown
+	reported          reported
 
 	hooked     bool // a hook that failed has taken it down
 	evidence   evidence
@@ -72,7 +72,7 @@ type Backend struct {
 
 // serves says whether the backend is up and ready, full or not.
 func (b *Backend) serves() bool {
-	return b.judge.Up() && b.admin() == AdminReady && b.weight > 0 && !b.removing
+	return b.tracker.Up() && b.admin() == AdminReady && b.weight > 0 && !b.removing
 }
 
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
@@ -89,12 +89,12 @@ const whole = 256
 // the products with counts of sessions far from an overflow.
 func (b *Backend) share() int64 {
 	weight := int64(b.weight)
-	if b.warmSince.IsZero() {
+	if b.slowStartSince.IsZero() {
 		return weight * whole
 	}
-	slow, warm := b.service.config().Check.SlowStart, time.Since(b.warmSince)
+	slow, warm := b.service.config().Check.SlowStart, time.Since(b.slowStartSince)
 	if warm >= slow {
-		b.warmSince = time.Time{}
+		b.slowStartSince = time.Time{}
 		return weight * whole
 	}
 	return weight * max(1, int64(float64(warm)/float64(slow)*whole))
@@ -102,22 +102,22 @@ func (b *Backend) share() int64 {
 
 func (b *Backend) admin() string { return b.holds.strongest() }
 
-// state is what the checks found, and its clients.
-func (b *Backend) state() string {
-	doubt, _ := b.doubt()
+// stateLocked is what the checks found, and its clients.
+func (b *Backend) stateLocked() string {
+	doubt, _ := b.doubtLocked()
 	switch {
-	case b.judge.Up() && doubt == "":
+	case b.tracker.Up() && doubt == "":
 		return StateUp
-	case b.judge.Up():
+	case b.tracker.Up():
 		return StateChecking // it gets sessions all the same
-	case b.judge.Known() && !b.judge.Demanding():
+	case b.tracker.Known() && !b.tracker.Demanding():
 		return StateDown
 	}
 	return StateChecking
 }
 
-// why is a word or two why the backend gets no new session.
-func (b *Backend) why() string {
+// reasonLocked is a word or two why the backend gets no new session.
+func (b *Backend) reasonLocked() string {
 	switch {
 	case b.removing:
 		return "removing"
@@ -127,9 +127,9 @@ func (b *Backend) why() string {
 		return "draining"
 	case b.admin() == AdminMaint:
 		return "maint"
-	case b.state() == StateDown:
+	case b.stateLocked() == StateDown:
 		return "down"
-	case !b.judge.Up():
+	case !b.tracker.Up():
 		return "checking"
 	case b.weight == 0:
 		return "weight 0"
@@ -147,11 +147,11 @@ func (b *Backend) why() string {
 // target is how people name it.
 func (b *Backend) target() string { return b.service.name + "/" + b.name }
 
-// info is the backend at this moment. The queue is locked.
-func (b *Backend) info() BackendInfo {
+// infoLocked is the backend at this moment.
+func (b *Backend) infoLocked() BackendInfo {
 	i := BackendInfo{
-		Name: b.name, Addr: b.cfg.Addr, State: b.state(), Admin: b.admin(), Reason: b.why(), Since: b.since,
-		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.flaps,
+		Name: b.name, Addr: b.cfg.Addr, State: b.stateLocked(), Admin: b.admin(), Reason: b.reasonLocked(), Since: b.since,
+		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.transitions,
 		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
@@ -160,14 +160,14 @@ func (b *Backend) info() BackendInfo {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
 			Then: h.then, By: h.by, Reason: h.reason}
 	}
-	if b.seen > 0 {
-		i.Check = &CheckInfo{OK: b.last.OK, Consecutive: b.judge.Consecutive(), Threshold: b.judge.Threshold(),
+	if b.resultCount > 0 {
+		i.Check = &CheckInfo{OK: b.last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
 			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
 		if b.hooked && i.Check.Consecutive == 0 {
 			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one look after a hook that failed
 		}
 	}
-	if what, times := b.doubt(); what != "" && b.judge.Up() {
+	if what, times := b.doubtLocked(); what != "" && b.tracker.Up() {
 		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}
 	}
 	return i
@@ -176,8 +176,8 @@ func (b *Backend) info() BackendInfo {
 // lastChecks writes the newest results, oldest first.
 func (b *Backend) lastChecks() string {
 	var s strings.Builder
-	for n := max(0, b.seen-len(b.checks)); n < b.seen; n++ {
-		s.WriteByte(b.checks[n%len(b.checks)])
+	for n := max(0, b.resultCount-len(b.results)); n < b.resultCount; n++ {
+		s.WriteByte(b.results[n%len(b.results)])
 	}
 	return s.String()
 }
@@ -193,16 +193,16 @@ type DrainOptions struct {
 // Drain sends no new session to the backend. Live ones end by themselves, or
 // by o.Then at the limit; checks go on. It says what it did in a sentence.
 func (b *Backend) Drain(o DrainOptions) (text string, err error) {
-	return b.take(AdminDrain, o)
+	return b.changeAdmin(AdminDrain, o)
 }
 
 // Maint is Drain without a limit, and checks stop.
 func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 	o.Limit, o.Then = 0, ThenKeep
-	return b.take(AdminMaint, o)
+	return b.changeAdmin(AdminMaint, o)
 }
 
-func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
+func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
 	}
@@ -212,8 +212,8 @@ func (b *Backend) take(state string, o DrainOptions) (text string, err error) {
 			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
 			return
 		}
-		if text, err = b.hold(state, o); err == nil && b.active == 0 {
-			b.service.emptied(b)
+		if text, err = b.holdLocked(state, o); err == nil && b.active == 0 {
+			b.service.backendEmptiedLocked(b)
 		}
 	})
 	return text, err
@@ -238,8 +238,8 @@ func remaining(active int) string {
 	return fmt.Sprintf(", %s remaining", plural(active, "session"))
 }
 
-// hold takes the backend out of service for an operator. The queue is locked.
-func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
+// holdLocked takes the backend out of service for an operator.
+func (b *Backend) holdLocked(state string, o DrainOptions) (text string, err error) {
 	setDefault(&o.Then, ThenKeep)
 	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
 	if o.Limit > 0 {
@@ -247,7 +247,7 @@ func (b *Backend) hold(state string, o DrainOptions) (text string, err error) {
 		h.until = &until
 		b.service.wakeAt(until)
 	}
-	b.setHold(holdOperator, h)
+	b.setHoldLocked(holdOperator, h)
 	return fmt.Sprintf("%s %s: %s left", state, b.target(), plural(b.active, "session")), nil
 }
 
@@ -267,15 +267,15 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			return
 		}
 		b.removing = false
-		b.setHold(holdOperator, nil)
-		b.setHold(holdPlan, nil) // left behind by a plan that failed
-		text = fmt.Sprintf("ready %s: %s", b.target(), b.state())
+		b.setHoldLocked(holdOperator, nil)
+		b.setHoldLocked(holdPlan, nil) // left behind by a plan that failed
+		text = fmt.Sprintf("ready %s: %s", b.target(), b.stateLocked())
 	})
 	return text, err
 }
 
-// setHold changes who holds the backend. The queue is locked.
-func (b *Backend) setHold(kind holdKind, h *hold) {
+// setHoldLocked changes who holds the backend.
+func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	before := b.admin()
 	b.holds[kind] = h
 	after := b.admin()
@@ -285,15 +285,15 @@ func (b *Backend) setHold(kind holdKind, h *hold) {
 	}
 	b.since = time.Now()
 	if before == AdminMaint {
-		b.judge.Reset()
+		b.tracker.Reset()
 		b.evidence.forget()
 		b.demanded = b.since
 		if b.service.config().Check.Type == health.None {
-			b.judge.Add(true)
+			b.tracker.Add(true)
 		}
 	}
 	if before == AdminMaint || after == AdminMaint {
-		b.poke()
+		b.requestCheck()
 	}
 	b.service.servingChangedLocked()
 }
@@ -311,13 +311,13 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 		case b.holds[holdOperator] != nil:
 			text = "remove " + b.target() + ": it is out of service already"
 		default:
-			if text, err = b.hold(AdminDrain, o); err != nil {
+			if text, err = b.holdLocked(AdminDrain, o); err != nil {
 				return
 			}
 			text = "remove" + strings.TrimPrefix(text, AdminDrain)
 		}
 		b.removing = true
-		b.service.forgetEmpty(b)
+		b.service.forgetEmptyLocked(b)
 	})
 	return text, err
 }
@@ -356,7 +356,7 @@ func (b *Backend) config() (c BackendConfig) {
 
 // Info is the backend at this moment.
 func (b *Backend) Info() (i BackendInfo) {
-	b.service.queue.View(func() { i = b.info() })
+	b.service.queue.View(func() { i = b.infoLocked() })
 	return i
 }
 

@@ -49,7 +49,7 @@ type Config struct {
 	// Inherited, when set, gives the listeners that somebody, like systemd,
 	// has opened for a service, which the engine owns from then on, and the
 	// rest of its addresses.
-	Inherited func(service string, listen []string) (given []net.Listener, rest []string, err error)
+	Activated func(service string, listen []string) (given []net.Listener, rest []string, err error)
 	// InheritedSockets are sockets of an engine in another process that this one follows:
 	// a service that listens there takes the socket instead of opening its own.
 	// The engine owns them from Start on, and closes those that nobody wants.

@@ -17,14 +17,14 @@ func sumOf(all ...*Remaining) (sum []ServiceInfo) {
 				at[c.Name] = n
 				sum = append(sum, ServiceInfo{Name: c.Name})
 			}
-			sum[n].gather(c)
+			sum[n].addAll(c)
 		}
 	}
 	return sum
 }
 
-// gather adds what c has counted to i, which is a sum of such.
-func (i *ServiceInfo) gather(c *ServiceInfo) {
+// addAll adds what c has counted to i, which is a sum of such.
+func (i *ServiceInfo) addAll(c *ServiceInfo) {
 	for _, b := range c.Backends {
 		if !slices.ContainsFunc(i.Backends, func(have BackendInfo) bool { return have.Name == b.Name }) {
 			i.Backends = append(i.Backends, BackendInfo{Name: b.Name})
@@ -33,24 +33,24 @@ func (i *ServiceInfo) gather(c *ServiceInfo) {
 	if c.Hook != nil && i.Hook == nil {
 		i.Hook = &HookInfo{}
 	}
-	i.carry(c)
+	i.addCounters(c)
 }
 
-// carry adds what c has counted to i, as far as i has what it is about.
-func (i *ServiceInfo) carry(c *ServiceInfo) {
+// addCounters adds what c has counted to i, as far as i has what it is about.
+func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 	i.Sessions.Total += c.Sessions.Total
-	i.Sessions.carry(&c.Sessions)
-	i.Queue.carry(&c.Queue)
+	i.Sessions.add(&c.Sessions)
+	i.Queue.add(&c.Queue)
 	i.BytesIn += c.BytesIn
 	i.BytesOut += c.BytesOut
-	i.Times.Connect.carry(c.Times.Connect)
-	i.Times.Wait.carry(c.Times.Wait)
-	i.Times.Session.carry(c.Times.Session)
+	i.Times.Connect.add(c.Times.Connect)
+	i.Times.Wait.add(c.Times.Wait)
+	i.Times.Session.add(c.Times.Session)
 	if i.Hook != nil && c.Hook != nil {
 		i.Hook.Runs += c.Hook.Runs
 		i.Hook.Fails += c.Hook.Fails
 	}
-	i.carryEndings(c)
+	i.addEndings(c)
 	for n := range i.Backends {
 		b := &i.Backends[n]
 		for _, was := range c.Backends {
@@ -66,21 +66,21 @@ func (i *ServiceInfo) carry(c *ServiceInfo) {
 	}
 }
 
-// carry adds all but the total, which is counted elsewhere.
-func (n *SessionCounts) carry(c *SessionCounts) {
+// add adds all but the total, which is counted elsewhere.
+func (n *SessionCounts) add(c *SessionCounts) {
 	n.Failed += c.Failed
 	n.Cut += c.Cut
 	n.Rejected += c.Rejected
 }
 
-func (q *QueueInfo) carry(c *QueueInfo) {
+func (q *QueueInfo) add(c *QueueInfo) {
 	q.Granted += c.Granted
 	q.Abandoned += c.Abandoned
 	q.TimedOut += c.TimedOut
 	q.Kicked += c.Kicked
 }
 
-func (i *ServiceInfo) carryEndings(c *ServiceInfo) {
+func (i *ServiceInfo) addEndings(c *ServiceInfo) {
 	endings, closes := map[EndingInfo]int64{}, map[int]int64{}
 	for _, from := range []*ServiceInfo{i, c} {
 		for _, e := range from.Endings {
@@ -95,9 +95,9 @@ func (i *ServiceInfo) carryEndings(c *ServiceInfo) {
 	i.Endings, i.Closes = endingsOf(endings), closesOf(closes)
 }
 
-// carry adds the counts of another histogram, which another version may have
+// add adds the counts of another histogram, which another version may have
 // made with other bounds.
-func (h *Histogram) carry(o Histogram) {
+func (h *Histogram) add(o Histogram) {
 	if h.Counts == nil {
 		h.Bounds, h.Counts = o.Bounds, make([]int64, len(o.Counts))
 	}

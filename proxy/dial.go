@@ -20,31 +20,31 @@ const (
 
 // dial is the third stage: the session connects to its backend, or to
 // another, or goes back to its place in the line.
-func dial(s *Session, ev relay.Event) answer {
+func dial(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		s.connect()
+		s.startDial()
 	case relay.Connected:
 		s.server = ev.Side
 		if s.ending != nil {
 			return end
 		}
-		if err := s.introduce(); err != nil {
+		if err := s.sendProxyHeader(); err != nil {
 			s.run.Close(s.server, true)
 			s.server = nil
 			return s.dialFailed(err)
 		}
 		s.last.dialWorked()
-		return s.meet()
+		return s.awaitAnswer()
 	case relay.HandshakeDone:
 		if s.ending != nil {
 			return wait // for the dial
 		}
-		if gone := s.guestNews(ev); gone != relay.Open {
-			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: gone.String(), reset: gone == relay.Reset})
+		if gone := s.protocolEvent(ev); gone != relay.Open {
+			return s.endDialing(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: gone.String(), reset: gone == relay.Reset})
 		}
 		if s.server != nil {
-			return s.meet()
+			return s.awaitAnswer()
 		}
 	case relay.Failed:
 		if s.ending != nil {
@@ -52,25 +52,25 @@ func dial(s *Session, ev relay.Event) answer {
 		}
 		return s.dialFailed(ev.Err)
 	case relay.PeerClosed:
-		if how := s.ended(ev.End); how != relay.HalfFIN {
-			return s.giveUp(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: how.String(), reset: how == relay.Reset})
+		if how := s.clientEnd(ev.End); how != relay.HalfFIN {
+			return s.endDialing(ending{by: ByClient, phase: PhaseConnect, reason: ReasonAbandoned, detail: how.String(), reset: how == relay.Reset})
 		}
 	case relay.Timer:
-		if r := s.clocks(); r != "" {
-			return s.giveUp(ending{by: ByProxy, phase: PhaseConnect, reason: r, reset: true})
+		if r := s.expired(); r != "" {
+			return s.endDialing(ending{by: ByProxy, phase: PhaseConnect, reason: r, reset: true})
 		}
-		s.run.SetTimer(s, s.untilDue())
+		s.run.SetTimer(s, s.untilDeadline())
 	case relay.Signal:
-		o := ev.Arg.(order)
+		o := ev.Arg.(endRequest)
 		if s.ending != nil || o.on != nil && o.on != s.last {
 			return wait // it ends already, or has gone on to another meanwhile
 		}
-		return s.giveUp(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
+		return s.endDialing(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
 }
 
-func (s *Session) connect() {
+func (s *Session) startDial() {
 	s.dials++
 	s.dialled = time.Since(s.opened)
 	d := s.last.dial()
@@ -81,19 +81,19 @@ func (s *Session) connect() {
 // dialFailed decides whose trouble it is. For want of something of our own the
 // session is treated like any other that could not connect, but the backend
 // knows nothing of it.
-func (s *Session) dialFailed(err error) answer {
+func (s *Session) dialFailed(err error) transition {
 	lack := relay.LackOf(err)
 	if lack == "" {
 		s.last.dialFailed(err)
 	} else {
-		s.service.engine.lacking(lack, "dial of "+s.last.target(), err)
+		s.service.engine.noteLack(lack, "dial of "+s.last.target(), err)
 	}
-	return s.elsewhere(err, lack)
+	return s.retryDial(err, lack)
 }
 
-// giveUp ends the session once the dial that is under way has come back.
-func (s *Session) giveUp(e ending) answer {
-	s.ends(e)
+// endDialing ends the session once the dial that is under way has come back.
+func (s *Session) endDialing(e ending) transition {
+	s.endWith(e)
 	if s.server != nil { // it has; a guest's answer was waited for
 		return end
 	}
@@ -101,43 +101,43 @@ func (s *Session) giveUp(e ending) answer {
 	return wait
 }
 
-// elsewhere decides what follows a dial that failed: another backend with the
+// retryDial decides what follows a dial that failed: another backend with the
 // same slot, or back to the line; with no_backend = "reject" only as long as
 // there are retries.
-func (s *Session) elsewhere(err error, lack relay.Lack) answer {
+func (s *Session) retryDial(err error, lack relay.Lack) transition {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
-	if s.setback == nil {
-		s.setback = &setback{}
+	if s.retry == nil {
+		s.retry = &retryState{}
 	}
-	back := s.setback
+	back := s.retry
 	back.tried = append(back.tried, s.last)
 	var timeout interface{ Timeout() bool }
-	s.late = errors.As(err, &timeout) && timeout.Timeout()
-	if len(back.tried) <= retries && s.another() {
-		s.connect()
+	s.dialTimedOut = errors.As(err, &timeout) && timeout.Timeout()
+	if len(back.tried) <= retries && s.tryAnotherBackend() {
+		s.startDial()
 		return wait
 	}
 	// Who was held by a pause goes on being held (rule 17), and while a plan is
 	// at work nobody is failed before the checks have seen what is up (18a).
-	if c.NoBackend == Reject && int(s.dials) > retries && !s.held && !s.service.planned() {
+	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.service.hasPlan() {
 		if lack != "" {
-			return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})
+			return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})
 		}
-		return s.ends(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, late: s.late})
+		return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, dialTimedOut: s.dialTimedOut})
 	}
 	back.tried = back.tried[:0]
 	longest := lastRetry
 	if back.lack = lack != ""; back.lack {
 		longest = lastLocalRetry
 	}
-	back.retryAt = time.Now().Add(min(firstRetry<<min(s.rounds, 10), longest))
-	s.rounds++
+	back.retryAt = time.Now().Add(min(firstRetry<<min(s.requeues, 10), longest))
+	s.requeues++
 	s.phase.Store(inQueue)
-	if s.rounds == 1 && s.waited == 0 {
-		s.startPatience()
+	if s.requeues == 1 && s.waited == 0 {
+		s.startQueueClock()
 	}
-	s.lookOut()
+	s.watchClient()
 	s.waiter.Permit().Requeue()
-	return again
+	return requeue
 }

@@ -12,7 +12,7 @@
 //	}
 //
 // The life of a session is the listing of this folder: open.go, admit.go with
-// gate.go and choose.go, dial.go, carry.go, record.go. Begin with session.go.
+// gate.go and balance.go, dial.go, relay.go, record.go. Begin with session.go.
 //
 // # Locks
 //

@@ -31,22 +31,22 @@ type Engine struct {
 	traces   *eventlog.Log[traceLine]
 	ended    endedRing
 
-	seldomMu sync.Mutex
-	seldom   map[string]*throttle
+	throttleMu sync.Mutex
+	throttles  map[string]*throttle
 
-	mu       sync.Mutex
-	services []*Service
-	sockets  map[string]*socket   // by address; what was given has none
-	draining map[*socket]struct{} // closed for new clients, and not closed yet
-	retiring sync.WaitGroup       // services that a reload has no more, and slow kicks
-	quit     chan struct{}        // closed when the last session has ended
-	end      shutdown
-	doors    []InheritedSocket // nobody has taken yet
-	tookOver bool              // what another engine knew; set before Start
-	started  bool
-	stopped  bool
-	opened   bool
-	left     bool // its doors are another engine's
+	mu         sync.Mutex
+	services   []*Service
+	sockets    map[string]*socket   // by address; what was given has none
+	draining   map[*socket]struct{} // closed for new clients, and not closed yet
+	retiring   sync.WaitGroup       // services that a reload has no more, and slow kicks
+	quit       chan struct{}        // closed when the last session has ended
+	end        shutdown
+	inherited  []InheritedSocket // nobody has taken yet
+	tookOver   bool              // what another engine knew; set before Start
+	started    bool
+	stopped    bool
+	opened     bool
+	handedOver bool // its doors are another engine's
 
 	remainingMu  sync.Mutex
 	remaining    uint64 // numbers what Remaining has said
@@ -57,7 +57,7 @@ type Engine struct {
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
 func New(c Config) (*Engine, error) {
-	e := &Engine{cfg: c, doors: slices.Clone(c.InheritedSockets), seldom: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
+	e := &Engine{cfg: c, inherited: slices.Clone(c.InheritedSockets), throttles: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
 		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
 	write := e.logEvent
 	if c.Log == nil {
@@ -103,43 +103,44 @@ func (c Config) complete() ([]ServiceConfig, error) {
 
 // Open opens all addresses, or none, and accepts nobody yet. Start does so
 // itself where it was not called; after it, Close must be.
-func (e *Engine) Open() error {
+func (h Handover) Open() error {
+	e := h.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.openAll()
+	return e.openLocked()
 }
 
-// openAll is Open. The engine is locked.
-func (e *Engine) openAll() error {
+// openLocked is Open. The engine is locked.
+func (e *Engine) openLocked() error {
 	if e.opened {
 		return nil
 	}
 	e.opened = true
-	err := e.open()
-	closeDoors(e.doors)
-	e.doors = nil
+	err := e.openServicesLocked()
+	closeInherited(e.inherited)
+	e.inherited = nil
 	if err != nil {
-		e.abandon()
+		e.undoOpenLocked()
 	}
 	return err
 }
 
-// abandon takes Open back. Of sockets that another process has, too, the files
-// stay. The engine is locked.
-func (e *Engine) abandon() {
+// undoOpenLocked takes Open back. Of sockets that another process has, too,
+// the files stay. The engine is locked.
+func (e *Engine) undoOpenLocked() {
 	for _, s := range e.services {
-		if s.front == nil {
+		if s.listeners == nil {
 			continue
 		}
 		if len(e.cfg.InheritedSockets) > 0 {
-			for _, sk := range s.front.sockets {
+			for _, sk := range s.listeners.sockets {
 				delete(e.sockets, sk.key)
 				sk.l.CloseKeepFile()
 			}
 		} else {
-			s.front.close(e)
+			s.listeners.closeLocked(e)
 		}
-		s.queue.Do(func() { s.front = nil })
+		s.queue.Do(func() { s.listeners = nil })
 	}
 	e.loop.Shutdown()
 }
@@ -154,21 +155,21 @@ func (e *Engine) Start() error {
 	case e.started:
 		return errors.New("proxy: started already")
 	}
-	if err := e.openAll(); err != nil {
+	if err := e.openLocked(); err != nil {
 		return err
 	}
 	e.started = true
 	for _, s := range e.services {
 		s.start()
-		if s.front != nil {
-			e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.front.addrs(), ", "))})
+		if s.listeners != nil {
+			e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.listeners.addrs(), ", "))})
 		}
 	}
 	return nil
 }
 
-// open opens every service that is to be open.
-func (e *Engine) open() error {
+// openServicesLocked opens every service that is to be open.
+func (e *Engine) openServicesLocked() error {
 	for _, s := range e.services {
 		if s.run == relay.Runner(&e.loop) {
 			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
@@ -178,11 +179,11 @@ func (e *Engine) open() error {
 		if slices.Contains(e.cfg.Closed, s.name) {
 			continue
 		}
-		f, err := e.openFront(s, *s.config())
+		f, err := e.openListenersLocked(s, *s.config())
 		if err != nil {
 			return err
 		}
-		s.queue.Do(func() { s.front = f }) // others may look already
+		s.queue.Do(func() { s.listeners = f }) // others may look already
 	}
 	return nil
 }

@@ -126,20 +126,20 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 	e.cfg.Log.Handler().Handle(ctx, r)
 }
 
-// noteSeldom notes an event of its kind and service once in ten seconds, and
-// says how many were like it.
-func (e *Engine) noteSeldom(ev Event) { e.noteSeldomAs(ev.Kind+" "+ev.Service, ev) }
+// noteThrottled notes an event of its kind and service once in ten seconds,
+// and says how many were like it.
+func (e *Engine) noteThrottled(ev Event) { e.noteThrottledAs(ev.Kind+" "+ev.Service, ev) }
 
-// noteSeldomAs is noteSeldom for what is alike under another key.
-func (e *Engine) noteSeldomAs(key string, ev Event) {
-	e.seldomMu.Lock()
-	t := e.seldom[key]
+// noteThrottledAs is noteSeldom for what is alike under another key.
+func (e *Engine) noteThrottledAs(key string, ev Event) {
+	e.throttleMu.Lock()
+	t := e.throttles[key]
 	if t == nil {
 		t = &throttle{}
-		e.seldom[key] = t
+		e.throttles[key] = t
 	}
 	ok, missed := t.pass(10 * time.Second)
-	e.seldomMu.Unlock()
+	e.throttleMu.Unlock()
 	if !ok {
 		return
 	}

@@ -10,11 +10,11 @@ import (
 // PanicIn makes one step of some sessions panic, in engines that are made and
 // closed by this test: that which takes the event named, once it is done.
 func PanicIn(t testing.TB, event string, who func(id string) bool) {
-	was := life
-	t.Cleanup(func() { life = was })
+	was := stages
+	t.Cleanup(func() { stages = was })
 	at, kind := map[string]uint8{"open": 0, "admit": 1, "dial": 2, "connected": 2, "carry": 3, "told": 3, "ended": 3, "last": 3}[event],
 		map[string]relay.Kind{"connected": relay.Connected, "told": relay.Signal, "ended": relay.Ended, "last": relay.Ended}[event]
-	life[at] = func(s *Session, ev relay.Event) answer {
+	stages[at] = func(s *Session, ev relay.Event) transition {
 		if kind == relay.Signal && ev.Kind == kind && who(s.ID()) {
 			panic("injected")
 		}

@@ -13,16 +13,16 @@ type gate struct{ *Service }
 // in the same step. The queue is locked.
 func (g gate) Admit(w *lock.Waiter) (v lock.Decision, why Reason) {
 	defer g.admitPanicked(w, &v, &why)
-	v, why = g.judge(w)
+	v, why = g.decide(w)
 	if pacing := why == ReasonPacing; g.pause == nil && pacing != g.still {
-		g.stand(pacing, time.Now())
+		g.freezeLocked(pacing, time.Now())
 	}
 	return v, why
 }
 
-func (g gate) judge(w *lock.Waiter) (lock.Decision, Reason) {
+func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	s, sess := g.Service, w.Owner.(*Session)
-	if sess.leaving {
+	if sess.dismissed {
 		return lock.Skip, ReasonLeaving
 	}
 	if s.pause != nil && !sess.bypass {
@@ -31,11 +31,11 @@ func (g gate) judge(w *lock.Waiter) (lock.Decision, Reason) {
 		}
 		return lock.Wait, ReasonPaused
 	}
-	if s.elsewhere.Waiting > 0 {
+	if s.predecessors.Waiting > 0 {
 		return lock.Wait, ReasonUpgrade
 	}
 	now := time.Now()
-	if back := sess.setback; back != nil && back.retryAt.After(now) {
+	if back := sess.retry; back != nil && back.retryAt.After(now) {
 		s.wakeAt(back.retryAt)
 		if back.lack {
 			return lock.Wait, ReasonLocalLimit
@@ -56,26 +56,26 @@ func (g gate) judge(w *lock.Waiter) (lock.Decision, Reason) {
 		s.wakeAt(s.release.next)
 		return lock.Wait, ReasonPacing
 	}
-	if v, why := s.hookFirst(sess, now); v != lock.Admit {
+	if v, why := s.hookBeforeLocked(sess, now); v != lock.Admit {
 		return v, why
 	}
-	b, why := s.choose(sess)
+	b, why := s.chooseLocked(sess)
 	if b == nil {
 		return lock.Wait, why
 	}
 	s.active++
 	if sess.last == nil { // not one that comes back from a failed dial
-		s.books.wait.add(now.Sub(w.Since()))
+		s.stats.wait.add(now.Sub(w.Since()))
 	}
 	sess.granted = now.Sub(sess.opened)
 	if sess.bypass {
 		s.bypassing++
 	}
-	sess.reserve(b)
-	s.hookTaken(sess)
+	sess.reserveLocked(b)
+	s.hookAdmittedLocked(sess)
 	if held {
 		s.release.took(now)
-		sess.held = true
+		sess.released = true
 		s.unserved++
 	}
 	return lock.Admit, ""
@@ -88,42 +88,42 @@ func (g gate) Release(w *lock.Waiter) {
 	if sess.bypass {
 		s.bypassing--
 	}
-	sess.unreserve()
-	s.served(sess)
-	s.hookFreed(sess)
-	if s.pause != nil && s.quiet() {
-		s.pauseEmptied()
+	sess.unreserveLocked()
+	s.servedLocked(sess)
+	s.hookReleasedLocked(sess)
+	if s.pause != nil && s.quietLocked() {
+		s.pauseEmptiedLocked()
 	}
 }
 
-// reserve counts a session at a backend before it is dialled, so that limits
-// hold. The queue is locked.
-func (s *Session) reserve(b *Backend) {
+// reserveLocked counts a session at a backend before it is dialled, so that
+// limits hold.
+func (s *Session) reserveLocked(b *Backend) {
 	s.backend, s.last = b, b
 	b.active++
 	b.peak = max(b.peak, b.active)
 }
 
-func (s *Session) unreserve() {
+func (s *Session) unreserveLocked() {
 	b := s.backend
 	s.backend = nil
 	b.active--
 	if b.active == 0 && b.admin() != AdminReady {
-		s.service.emptied(b)
+		s.service.backendEmptiedLocked(b)
 	}
 }
 
-// another moves a session that could not connect to a backend that it has not
-// tried, keeping its slot. It reports false when there is none.
-func (s *Session) another() (ok bool) {
+// tryAnotherBackend moves a session that could not connect to a backend that
+// it has not tried, keeping its slot. It reports false when there is none.
+func (s *Session) tryAnotherBackend() (ok bool) {
 	s.service.queue.Update(func() {
-		b, _ := s.service.choose(s)
+		b, _ := s.service.chooseLocked(s)
 		if b == nil {
 			return
 		}
 		ok = true
-		s.unreserve()
-		s.reserve(b)
+		s.unreserveLocked()
+		s.reserveLocked(b)
 	})
 	return ok
 }

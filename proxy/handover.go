@@ -11,6 +11,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
+// Handover is what an engine does and tells so that another one can go on
+// where it was: in a process that takes its place at an upgrade, or after a
+// restart. Whoever does neither needs none of it.
+type Handover struct{ engine *Engine }
+
+// Handover gives access to it.
+func (e *Engine) Handover() Handover { return Handover{e} }
+
 // InheritedSocket is a listening socket on its way from an engine to one in another
 // process that takes its place. Clients in the kernel's backlog come with it.
 type InheritedSocket struct {
@@ -31,10 +39,11 @@ func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 
 // Doors gives another descriptor of each socket that the engine has opened,
 // which the caller owns. What was given to the engine is not among them: the
 // giver can give it again.
-func (e *Engine) Doors() (doors []InheritedSocket, err error) {
+func (h Handover) Sockets() (doors []InheritedSocket, err error) {
+	e := h.engine
 	for _, s := range e.all() {
-		var f *front
-		s.queue.View(func() { f = s.front })
+		var f *listenerSet
+		s.queue.View(func() { f = s.listeners })
 		if f == nil {
 			continue
 		}
@@ -44,7 +53,7 @@ func (e *Engine) Doors() (doors []InheritedSocket, err error) {
 			}
 			file, err := sk.l.File()
 			if err != nil {
-				closeDoors(doors)
+				closeInherited(doors)
 				return nil, fmt.Errorf("proxy: %s: %w", s.name, err)
 			}
 			doors = append(doors, InheritedSocket{s.name, sk.asked, file})
@@ -53,36 +62,37 @@ func (e *Engine) Doors() (doors []InheritedSocket, err error) {
 	return doors, nil
 }
 
-func closeDoors(doors []InheritedSocket) {
+func closeInherited(doors []InheritedSocket) {
 	for _, d := range doors {
 		d.File.Close()
 	}
 }
 
-// takeDoor opens an address by the door of it, if one was given: by whom it
-// was served does not matter, unless the system has chosen its port.
-func (e *Engine) takeDoor(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
+// openInherited opens an address by the door of it, if one was given: by whom
+// it was served does not matter, unless the system has chosen its port.
+func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
 	key := socketKeys(service, []string{addr})[0]
-	i := slices.IndexFunc(e.doors, func(d InheritedSocket) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
+	i := slices.IndexFunc(e.inherited, func(d InheritedSocket) bool { return socketKeys(d.Service, []string{d.Addr})[0] == key })
 	if i < 0 {
 		return relay.Listen(addr, sock, beside...)
 	}
-	f := e.doors[i].File
-	e.doors = slices.Delete(e.doors, i, i+1)
+	f := e.inherited[i].File
+	e.inherited = slices.Delete(e.inherited, i, i+1)
 	defer f.Close()
 	return relay.Adopt(f, addr, sock)
 }
 
 // Movable says why the engine cannot be followed by another now; nil: it can.
 // Pauses and plans live in one process.
-func (e *Engine) Movable() error {
+func (h Handover) Ready() error {
+	e := h.engine
 	for _, s := range e.all() {
 		var err error
 		s.queue.View(func() {
 			switch {
 			case s.pause != nil:
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, clockTime(s.pause.until))
-			case s.releasing():
+			case s.releasingLocked():
 				err = fmt.Errorf("proxy: %s still lets those through who were held", s.name)
 			}
 		})
@@ -123,45 +133,47 @@ type Remaining struct {
 
 // Handover tells what there is at this moment. Self is what the engine that
 // follows is to call this one.
-func (e *Engine) Handover(self string) HandoverState {
-	h := HandoverState{Saved: e.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{},
-		Predecessors: map[string]Remaining{self: e.Remaining(true)}}
+func (h Handover) State(self string) HandoverState {
+	e := h.engine
+	state := HandoverState{Saved: e.Handover().Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{},
+		Predecessors: map[string]Remaining{self: e.Handover().Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
-			if s.state() == StateClosed {
-				h.Closed = append(h.Closed, s.name)
+			if s.stateLocked() == StateClosed {
+				state.Closed = append(state.Closed, s.name)
 			}
 			if s.hooks.admitted > 0 {
-				h.Hooks[s.name] = HooksState{s.hooks.admitted, s.hooks.afterTTL}
+				state.Hooks[s.name] = HooksState{s.hooks.admitted, s.hooks.afterTTL}
 			}
 		})
 	}
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
 	for who, r := range e.predecessors {
-		h.Predecessors[who] = *r
+		state.Predecessors[who] = *r
 	}
-	return h
+	return state
 }
 
 // TakeOver has the engine go on, from Start on, where another one was, and
 // follow it. It is to be called once, after Open.
-func (e *Engine) TakeOver(h HandoverState) {
+func (h Handover) TakeOver(state HandoverState) {
+	e := h.engine
 	e.tookOver = true
-	e.sessions.Store(h.Sessions)
-	e.Restore(h.Saved)
+	e.sessions.Store(state.Sessions)
+	e.Handover().Restore(state.Saved)
 	for _, s := range e.all() {
 		s.queue.Update(func() {
 			for _, b := range s.backends {
-				if addr, ok := h.Up[s.name][b.name]; ok && addr == b.addr {
-					b.judge.Add(true)
+				if addr, ok := state.Up[s.name][b.name]; ok && addr == b.addr {
+					b.tracker.Add(true)
 				}
 			}
-			s.hooks.admitted, s.hooks.afterTTL = h.Hooks[s.name].Admitted, h.Hooks[s.name].AfterTTL
+			s.hooks.admitted, s.hooks.afterTTL = state.Hooks[s.name].Admitted, state.Hooks[s.name].AfterTTL
 		})
 	}
-	for who, r := range h.Predecessors {
-		e.Follow(who, &r)
+	for who, r := range state.Predecessors {
+		e.Handover().Follow(who, &r)
 	}
 }
 
@@ -172,7 +184,7 @@ func (e *Engine) up() map[string]map[string]string {
 		all[s.name] = map[string]string{}
 		s.queue.View(func() {
 			for _, b := range s.backends {
-				if b.judge.Up() {
+				if b.tracker.Up() {
 					all[s.name][b.name] = b.addr
 				}
 			}
@@ -184,12 +196,13 @@ func (e *Engine) up() map[string]map[string]string {
 // StopListening accepts no more clients, for an engine in another process that
 // has the same sockets; nothing is closed for clients, and a service that was
 // open counts as open. Waiters and live sessions go on until Shutdown.
-func (e *Engine) StopListening() {
+func (h Handover) StopListening() {
+	e := h.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.left = true
+	e.handedOver = true
 	for _, s := range e.services {
-		f := s.front
+		f := s.listeners
 		if f == nil {
 			continue
 		}
@@ -197,21 +210,22 @@ func (e *Engine) StopListening() {
 			delete(e.sockets, sk.key)
 			sk.l.CloseKeepFile()
 		}
-		s.queue.Do(func() { s.handed = f })
-		s.takeFront()
+		s.queue.Do(func() { s.handedOver = f })
+		s.clearListenersLocked()
 	}
 }
 
 // StartListening listens again after StopListening, since nobody has come, by
 // the sockets that Doors has given, which are the engine's now.
-func (e *Engine) StartListening(doors []InheritedSocket) error {
+func (h Handover) StartListening(doors []InheritedSocket) error {
+	e := h.engine
 	e.mu.Lock()
-	e.left, e.doors = false, doors
+	e.handedOver, e.inherited = false, doors
 	e.mu.Unlock()
 	var all []error
 	for _, s := range e.all() {
-		var was *front
-		s.queue.Do(func() { was, s.handed = s.handed, nil })
+		var was *listenerSet
+		s.queue.Do(func() { was, s.handedOver = s.handedOver, nil })
 		if was != nil {
 			_, err := s.StartListening("", "upgrade")
 			all = append(all, err)
@@ -219,41 +233,42 @@ func (e *Engine) StartListening(doors []InheritedSocket) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	closeDoors(e.doors)
-	e.doors = nil
+	closeInherited(e.inherited)
+	e.inherited = nil
 	return errors.Join(all...)
 }
 
 // Remaining is what there is of each service, of this engine alone; those of
 // which nothing is left are not in it.
-func (e *Engine) Remaining(counters bool) Remaining {
+func (h Handover) Remaining(counters bool) Remaining {
+	e := h.engine
 	e.remainingMu.Lock()
 	defer e.remainingMu.Unlock()
 	e.remaining++
 	all := Remaining{Services: map[string]RemainingSessions{}, Sessions: e.sessions.Load(), Number: e.remaining}
 	for _, s := range e.all() {
 		var r RemainingSessions
-		s.queue.View(func() { r = s.remaining() })
+		s.queue.View(func() { r = s.remainingLocked() })
 		if !r.empty() {
 			all.Services[s.name] = r
 		}
 		if counters {
-			all.Counters = append(all.Counters, s.own())
+			all.Counters = append(all.Counters, s.ownInfo())
 		}
 	}
 	return all
 }
 
-// remaining is what there is of the service here. The queue is locked.
-func (s *Service) remaining() (r RemainingSessions) {
-	r.Active = s.active - s.elsewhere.Active + s.checking + len(s.hooks.ttl)
+// remainingLocked is what there is of the service here.
+func (s *Service) remainingLocked() (r RemainingSessions) {
+	r.Active = s.active - s.predecessors.Active + s.checking + len(s.hooks.ttl)
 	r.Backends = map[string]int{}
 	for _, b := range s.backends {
-		if n := b.active - s.elsewhere.Backends[b.name]; n > 0 {
+		if n := b.active - s.predecessors.Backends[b.name]; n > 0 {
 			r.Backends[b.name] = n
 		}
 	}
-	if !s.bounded() {
+	if !s.boundedLocked() {
 		r.Waiting = s.queue.Waiting()
 		return r
 	}
@@ -271,8 +286,8 @@ func (s *Service) remaining() (r RemainingSessions) {
 	return r
 }
 
-// bounded says whether only so many may be admitted. The queue is locked.
-func (s *Service) bounded() bool {
+// boundedLocked says whether only so many may be admitted.
+func (s *Service) boundedLocked() bool {
 	c := s.config()
 	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
@@ -283,7 +298,8 @@ func (s *Service) bounded() bool {
 // begins beside a client that is still served; and as long as somebody waits
 // there, nobody is let in here: it came first. What it has counted is part of
 // our counters, also after its end. Call it whenever any of that has changed.
-func (e *Engine) Follow(who string, now *Remaining) {
+func (h Handover) Follow(who string, now *Remaining) {
+	e := h.engine
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
 	if e.predecessors == nil {
@@ -323,16 +339,17 @@ func (e *Engine) Follow(who string, now *Remaining) {
 			rest.add(p.Services[s.name])
 		}
 		s.queue.Update(func() {
-			s.follow(rest)
+			s.followLocked(rest)
 			if c := counted[s.name]; c != nil {
-				s.carried = *c
+				s.inheritedCounters = *c
 			}
 		})
 	}
 }
 
 // Predecessor is what Follow was told last of one; nothing where it was not.
-func (e *Engine) Predecessor(who string) Remaining {
+func (h Handover) Predecessor(who string) Remaining {
+	e := h.engine
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
 	if r := e.predecessors[who]; r != nil {
@@ -342,13 +359,13 @@ func (e *Engine) Predecessor(who string) Remaining {
 }
 
 // Idle says that no client is left.
-func (e *Engine) Idle() bool { return e.budget.Used() == 0 }
+func (h Handover) Idle() bool { return h.engine.budget.Used() == 0 }
 
-// cutEarlier has the sessions cut that the predecessors have of a service, or
-// of one backend of it. The queue is locked.
-func (s *Service) cutEarlier(b *Backend, reason Reason) {
+// cutPredecessorsLocked has the sessions cut that the predecessors have of a
+// service, or of one backend of it.
+func (s *Service) cutPredecessorsLocked(b *Backend, reason Reason) {
 	f := s.engine.cfg.CutPredecessors
-	if f == nil || s.elsewhere.Active == 0 {
+	if f == nil || s.predecessors.Active == 0 {
 		return
 	}
 	name := ""
@@ -370,27 +387,27 @@ func (r *RemainingSessions) add(o RemainingSessions) {
 	}
 }
 
-// follow counts the difference. The queue is locked.
-func (s *Service) follow(now RemainingSessions) {
-	was := s.elsewhere
-	s.elsewhere = now
+// followLocked counts the difference.
+func (s *Service) followLocked(now RemainingSessions) {
+	was := s.predecessors
+	s.predecessors = now
 	s.active += now.Active - was.Active
 	for _, b := range s.backends {
 		before := b.active
 		b.active += now.Backends[b.name] - was.Backends[b.name]
 		if before > 0 && b.active == 0 && b.admin() != AdminReady {
-			s.emptied(b)
+			s.backendEmptiedLocked(b)
 		}
 	}
-	if s.pause != nil && s.quiet() {
-		s.pauseEmptied()
+	if s.pause != nil && s.quietLocked() {
+		s.pauseEmptiedLocked()
 	}
 }
 
-// inherit takes what somebody has opened for a service.
-func (e *Engine) inherit(name string, listen []string) (given []net.Listener, rest []string, err error) {
-	if e.cfg.Inherited == nil || len(listen) == 0 {
+// activated takes what somebody has opened for a service.
+func (e *Engine) activated(name string, listen []string) (given []net.Listener, rest []string, err error) {
+	if e.cfg.Activated == nil || len(listen) == 0 {
 		return nil, listen, nil
 	}
-	return e.cfg.Inherited(name, listen)
+	return e.cfg.Activated(name, listen)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// begin takes a client that has just been accepted. Clients come one at a
-// time and in the order of their arrival.
-func (s *Service) begin(run relay.Runner, client *relay.Side) {
+// beginSession takes a client that has just been accepted. Clients come one at
+// a time and in the order of their arrival.
+func (s *Service) beginSession(run relay.Runner, client *relay.Side) {
 	if run == relay.Runner(&s.engine.loop) && s.config().notForLoop() != "" {
 		client.Conn() // a reload has asked for more than the loops can, just now
 		run = &s.engine.stream
@@ -21,53 +21,53 @@ func (s *Service) begin(run relay.Runner, client *relay.Side) {
 
 // open is the first stage: the session is entered in the books, and its
 // client greeted as the service asks for.
-func open(s *Session, ev relay.Event) answer {
+func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.service.config().Protocol == nil {
-			s.enter() // else it may be for a file
+			s.countTotal() // else it may be for a file
 		}
 		s.service.live.add(s)
-		return s.greet()
+		return s.handshake()
 	case relay.HandshakeDone:
-		g, _ := ev.Arg.(greeting)
+		g, _ := ev.Arg.(handshakeResult)
 		var refusal *Refusal
 		switch {
 		case s.ending != nil:
-			if g.guest != nil {
-				g.guest.Close() // too late
+			if g.pending != nil {
+				g.pending.Close() // too late
 			}
 			return end
-		case s.aside && !s.openedAside(g.guest, ev.Err):
+		case s.detached && !s.detachedHandshake(g.pending, ev.Err):
 			return wait
 		case errors.As(ev.Err, &refusal):
 			return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
-		case ev.Err != nil && s.shaken:
-			return s.ends(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
+		case ev.Err != nil && s.handshakeAsked:
+			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
 		case ev.Err != nil:
 			return s.refuse(g.refused, ev.Err.Error())
 		}
-		s.greeted(g)
-		return s.greet()
+		s.takeHandshake(g)
+		return s.handshake()
 	case relay.Signal:
-		o, isOrder := ev.Arg.(order)
+		o, isOrder := ev.Arg.(endRequest)
 		switch {
 		case !isOrder:
-			s.goAside()
-		case s.aside:
+			s.detach()
+		case s.detached:
 			s.run.Close(s.client, true) // Handshake comes back at once
 		case !o.live && s.ending == nil:
-			s.ends(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
+			s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 			s.run.Close(s.client, true) // the greeting comes back at once
 		}
 	}
 	return wait
 }
 
-// enter counts the session among those that have come, once.
-func (s *Session) enter() {
-	if !s.entered {
-		s.entered = true
+// countTotal counts the session among those that have come, once.
+func (s *Session) countTotal() {
+	if !s.countedTotal {
+		s.countedTotal = true
 		s.service.total.Add(1)
 	}
 }

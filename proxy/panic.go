@@ -31,7 +31,7 @@ func (e *Engine) panicked(service, session, what string, v any) *panicError {
 
 func (e *Engine) panickedAt(service, session, what string, v any, stack string) *panicError {
 	p := &panicError{fmt.Sprintf("%.200v", v)}
-	e.noteSeldom(Event{Kind: EventPanic, Level: LevelAlarm, Service: service, Session: session, Stack: stack,
+	e.noteThrottled(Event{Kind: EventPanic, Level: LevelAlarm, Service: service, Session: session, Stack: stack,
 		Text: fmt.Sprintf("%s of %s panicked and was ended; this is a fault of the program: %s", what, service, p.value)})
 	return p
 }
@@ -76,7 +76,7 @@ func (s *Session) broughtPanic(ev relay.Event) bool {
 		return false
 	}
 	if ev.Kind == relay.Ended {
-		s.flowing = !ev.Last
+		s.copying = !ev.Last
 	}
 	s.endByPanic(p)
 	return true
@@ -86,16 +86,16 @@ func (s *Session) broughtPanic(ev relay.Event) bool {
 func (s *Session) endByPanic(p *panicError) {
 	again := s.ending != nil && s.ending.reason == ReasonPanic
 	switch {
-	case s.aside:
-		s.contained(s.vanish)
+	case s.detached:
+		s.contained(s.discard)
 		return
 	case s.stage == atRecord:
 		return // which contains each of its steps
 	}
 	phase := phaseNames[s.phase.Load()]
 	s.ending = &ending{by: ByProxy, phase: phase, reason: ReasonPanic, detail: p.value, reset: true, cut: phase == PhaseRelay}
-	if s.flowing && !again { // the record waits for the last of its bytes
-		s.contained(func() { s.hangUp(true) })
+	if s.copying && !again { // the record waits for the last of its bytes
+		s.contained(func() { s.closeClient(true) })
 		s.contained(func() { s.run.Close(s.server, true) })
 		return
 	}
@@ -139,7 +139,7 @@ func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	}
 	sess := w.Owner.(*Session)
 	p := g.engine.panicked(g.name, sess.ID(), "session "+sess.ID(), r)
-	sess.leaving = true
-	sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByProxy, reason: ReasonPanic, detail: p.value}})
+	sess.dismissed = true
+	sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonPanic, detail: p.value}})
 	*v, *why = lock.Skip, ReasonLeaving
 }

@@ -231,7 +231,7 @@ func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 		if got := two.hear(); got != "a two" && got != "b two" {
 			t.Errorf("heard %q", got)
 		}
-		v.endedByPanic(log, proxy.PhaseQueue, "injected", "proxy.gate.judge")
+		v.endedByPanic(log, proxy.PhaseQueue, "injected", "proxy.gate.decide")
 		two.leaves()
 		if i := v.untilIdle(); i.Lock.InUse != 0 || i.Sessions.Failed != 1 || i.State != proxy.StateOpen {
 			t.Errorf("%+v", i)

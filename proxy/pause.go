@@ -52,19 +52,18 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// served ends a session's part in a release. The queue is locked.
-func (s *Service) served(sess *Session) {
-	if sess.held {
-		sess.held = false
+// servedLocked ends a session's part in a release.
+func (s *Service) servedLocked(sess *Session) {
+	if sess.released {
+		sess.released = false
 		s.unserved--
-		s.endRelease()
+		s.endReleaseLocked()
 	}
 }
 
-// endRelease ends the releasing once nobody is left whom it is for. The queue
-// is locked.
-func (s *Service) endRelease() {
-	if s.release == nil || s.releasing() {
+// endReleaseLocked ends the releasing once nobody is left whom it is for.
+func (s *Service) endReleaseLocked() {
+	if s.release == nil || s.releasingLocked() {
 		return
 	}
 	by := s.release.by
@@ -100,7 +99,7 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 			err = fmt.Errorf("proxy: %s is paused already, by %s for %s", s.name, p.owner, time.Since(p.since).Round(time.Second))
 			return
 		}
-		if s.state() == StateClosed {
+		if s.stateLocked() == StateClosed {
 			err = fmt.Errorf("proxy: %s is closed", s.name)
 			return
 		}
@@ -141,13 +140,13 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 		case s.pause != nil:
 			n := s.queue.Waiting()
 			s.waivePlanLocked()
-			s.resume(o.By, o.Rate)
+			s.resumeLocked(o.By, o.Rate)
 			text = fmt.Sprintf("resume %s: %s held", s.name, plural(n, "client"))
-		case s.releasing():
+		case s.releasingLocked():
 			s.release.rate, s.release.next = o.Rate, time.Now()
 			text = fmt.Sprintf("resume %s: %s left, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
-			if text, err = s.goPastHook(o); text == "" && err == nil {
+			if text, err = s.skipHookLocked(o); text == "" && err == nil {
 				err = already("%s: already resumed", s.name)
 			}
 		}
@@ -162,21 +161,21 @@ func rateText(r float64) string {
 	return fmt.Sprintf("%g/s", r)
 }
 
-// resume ends a pause. The queue is locked, and asked again afterwards.
-func (s *Service) resume(by string, rate float64) {
+// resumeLocked ends a pause. The queue is asked again afterwards.
+func (s *Service) resumeLocked(by string, rate float64) {
 	now := time.Now()
-	s.stand(false, now)
+	s.freezeLocked(false, now)
 	s.pause = nil
 	if s.queue.Waiting() > 0 {
 		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
 	s.servingChangedLocked()
-	s.hooksDue()
+	s.hooksDueLocked()
 }
 
-// releasing says whether somebody who waited when the pause ended has not been
-// served yet. The queue is locked.
-func (s *Service) releasing() bool {
+// releasingLocked says whether somebody who waited when the pause ended has
+// not been served yet.
+func (s *Service) releasingLocked() bool {
 	if s.release == nil {
 		return false
 	}
@@ -186,9 +185,9 @@ func (s *Service) releasing() bool {
 	return s.unserved > 0
 }
 
-// pauseEmptied is called when no session is live that the pause waits for.
-// The queue is locked.
-func (s *Service) pauseEmptied() {
+// pauseEmptiedLocked is called when no session is live that the pause waits
+// for.
+func (s *Service) pauseEmptiedLocked() {
 	if p := s.pause; !p.settled {
 		p.settled, p.limit = true, nil
 		s.changedLocked()
@@ -196,8 +195,8 @@ func (s *Service) pauseEmptied() {
 	}
 }
 
-// pauseDue does what is due of a pause. The queue is locked.
-func (s *Service) pauseDue(now time.Time) {
+// pauseDueLocked does what is due of a pause.
+func (s *Service) pauseDueLocked(now time.Time) {
 	p := s.pause
 	if p == nil {
 		return
@@ -206,30 +205,30 @@ func (s *Service) pauseDue(now time.Time) {
 	ev := Event{Kind: EventService, Level: LevelWarn, Service: s.name, By: p.owner}
 	switch {
 	case !now.Before(p.until):
-		if p.stands(s) {
+		if p.outlivesDeadlineLocked(s) {
 			return
 		}
 		ev.Text = fmt.Sprintf("pause of %s has come to its deadline: it resumes by itself", s.name)
 		if s.config().Pause.OnMax == "reject" {
 			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))
-			s.tellWaiting(order{by: ByProxy, reason: ReasonPauseDeadline})
+			s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonPauseDeadline})
 		}
 		s.waivePlanLocked()
-		s.resume(p.owner, s.config().Pause.ReleaseRate)
+		s.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
 		return
 	case p.then == ThenAbort:
 		ev.Text = fmt.Sprintf("pause of %s given up at its limit: %s still live", s.name, live)
-		s.resume(p.owner, s.config().Pause.ReleaseRate)
+		s.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.then == ThenCut:
 		p.limit = nil
 		ev.Text = fmt.Sprintf("pause of %s at its limit: cutting %s", s.name, live)
 		for sess := range s.live.all() {
 			if !sess.bypass && sess.backend != nil {
-				sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: order{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
+				sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
 			}
 		}
-		s.cutEarlier(nil, ReasonPauseLimit)
+		s.cutPredecessorsLocked(nil, ReasonPauseLimit)
 	default:
 		p.limit, p.settled = nil, true
 		s.changedLocked()
@@ -238,16 +237,16 @@ func (s *Service) pauseDue(now time.Time) {
 	s.engine.Note(ev)
 }
 
-// stand stops the queue's clock or lets it run. It stands during a pause, and
-// while the pace of a release is what clients wait for; it runs while they
-// wait for a slot or a backend (rule 3). The queue is locked.
-func (s *Service) stand(still bool, now time.Time) {
-	s.stood, s.standSince = s.stoodStill(now), now
+// freezeLocked stops the queue's clock or lets it run. It stands during a
+// pause, and while the pace of a release is what clients wait for; it runs
+// while they wait for a slot or a backend (rule 3).
+func (s *Service) freezeLocked(still bool, now time.Time) {
+	s.stood, s.standSince = s.frozenLocked(now), now
 	s.still = still
 }
 
-// stoodStill is how long the queue's clock has stood still so far.
-func (s *Service) stoodStill(now time.Time) time.Duration {
+// frozenLocked is how long the queue's clock has stood still so far.
+func (s *Service) frozenLocked(now time.Time) time.Duration {
 	if s.still {
 		return s.stood + now.Sub(s.standSince)
 	}

@@ -110,7 +110,7 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	}
 	s.queue.Do(func() {
 		s.plan = p
-		s.planHoldsLocked()
+		s.holdForPlanLocked()
 	})
 	s.engine.Note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
 	s.working.Add(1)
@@ -371,13 +371,13 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
 	h.until = p.limit(h.since)
 	s.queue.Update(func() {
-		if !s.othersServe(b) {
-			if err = s.pauseForPlan(p, PlanRestart); err != nil {
+		if !s.othersServeLocked(b) {
+			if err = s.pauseForPlanLocked(p, PlanRestart); err != nil {
 				return
 			}
 		}
 		h.startedWith = b.active
-		b.setHold(holdPlan, h)
+		b.setHoldLocked(holdPlan, h)
 		if h.until != nil {
 			s.wakeAt(*h.until)
 		}
@@ -400,16 +400,15 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		return false, nil
 	})
 	if err != nil {
-		s.queue.Update(func() { b.setHold(holdPlan, nil) })
+		s.queue.Update(func() { b.setHoldLocked(holdPlan, nil) })
 		p.endPause()
 		return "", err
 	}
 	return fmt.Sprintf("%s drained%s", plural(h.startedWith, "session"), detail), nil
 }
 
-// othersServe says whether a client could go to another backend. The queue is
-// locked.
-func (s *Service) othersServe(b *Backend) bool {
+// othersServeLocked says whether a client could go to another backend.
+func (s *Service) othersServeLocked(b *Backend) bool {
 	for _, o := range s.backends {
 		if o != b && o.serves() {
 			return true
@@ -443,7 +442,7 @@ func (b *Backend) checkStep(p *Plan) (string, error) {
 }
 
 func (b *Backend) readyStep(p *Plan) (string, error) {
-	b.service.queue.Update(func() { b.setHold(holdPlan, nil) })
+	b.service.queue.Update(func() { b.setHoldLocked(holdPlan, nil) })
 	p.endPause()
 	return b.Info().State, nil
 }
@@ -454,6 +453,6 @@ var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service
 	return "", p.until(func() (bool, error) {
 		held := s.pause != nil && s.pause.plan == p
-		return !held && !s.releasing(), nil
+		return !held && !s.releasingLocked(), nil
 	})
 }}

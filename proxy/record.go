@@ -11,7 +11,7 @@ import (
 
 // record is the last stage: everything that the session held is given back,
 // and it is written down, exactly once.
-func record(s *Session, ev relay.Event) answer {
+func record(s *Session, ev relay.Event) transition {
 	if ev.Kind != relay.Begin {
 		if ev.Kind == relay.Connected {
 			s.run.Close(ev.Side, true) // too late
@@ -29,37 +29,37 @@ func record(s *Session, ev relay.Event) answer {
 	// The queue comes first: while it waits, others may look at its client.
 	s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
 	s.run.Done(s)
-	s.contained(func() { s.hangUp(s.ending.reset) })
+	s.contained(func() { s.closeClient(s.ending.reset) })
 	if s.server != nil {
 		s.contained(func() { s.run.Close(s.server, s.ending.reset) })
 	}
-	s.contained(func() { s.count(time.Now(), local) })
+	s.contained(func() { s.settle(time.Now(), local) })
 	if wasIn {
 		s.contained(s.waiter.Permit().Release)
 	}
-	s.leavePlace()
-	s.leaveBudget()
+	s.releasePerIP()
+	s.releaseBudget()
 	return wait
 }
 
-// count writes the session into the books.
-func (s *Session) count(now time.Time, local netip.AddrPort) {
+// settle writes the session into the books.
+func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	svc, e := s.service, s.ending
-	s.enter()
+	s.countTotal()
 	in, out := s.bytes()
 	code := 0
 	s.contained(func() { code = s.closeCode() })
 	svc.queue.Do(func() {
 		if s.joined && e.phase == PhaseQueue && !e.refused {
-			svc.waitEnds(s, now) // in vain
+			svc.waitEndedLocked(s, now) // in vain
 		}
-		svc.countEnding(e)
-		svc.books.ended(e)
-		svc.books.closed(code)
+		svc.countEndingLocked(e)
+		svc.stats.addEndingLocked(e)
+		svc.stats.addCloseLocked(code)
 		if s.connected > 0 {
-			s.last.clientEnded(s.server.In() > 0, e.by == ByBackend)
+			s.last.clientEndedLocked(s.server.In() > 0, e.by == ByBackend)
 		}
-		svc.endRelease() // if it was the last that was held
+		svc.endReleaseLocked() // if it was the last that was held
 	})
 	svc.live.remove(s, func() {
 		svc.bytesIn.Add(in)
@@ -70,15 +70,15 @@ func (s *Session) count(now time.Time, local netip.AddrPort) {
 		}
 	})
 	if s.connected > 0 {
-		svc.books.session.add(now.Sub(s.opened))
+		svc.stats.session.add(now.Sub(s.opened))
 	}
-	r := closed{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
+	r := endedSession{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
 	svc.engine.ended.add(r)
 	if f := svc.engine.cfg.OnRecord; f != nil {
 		s.contained(func() { f(r.record()) })
 	}
 	if e.phase == PhaseQueue && e.reason == ReasonQueueTimeout {
-		svc.engine.noteSeldom(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
+		svc.engine.noteThrottled(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
 	}
 	if e.reason == ReasonTTL {
@@ -87,8 +87,8 @@ func (s *Session) count(now time.Time, local netip.AddrPort) {
 	}
 }
 
-// countEnding says which counters an ending moves. The queue is locked.
-func (s *Service) countEnding(e *ending) {
+// countEndingLocked says which counters an ending moves.
+func (s *Service) countEndingLocked(e *ending) {
 	switch {
 	case e.reason == ReasonNoHandshake:
 		return // it may have come for a file only
@@ -99,23 +99,23 @@ func (s *Service) countEnding(e *ending) {
 		return
 	case e.by == ByClient:
 		if e.phase == PhaseQueue {
-			s.line.Abandoned++
+			s.queueCounts.Abandoned++
 		}
 		return
 	case e.refused:
 		s.counts.Rejected++
 		return
 	case e.reason == ReasonQueueTimeout:
-		s.line.TimedOut++
+		s.queueCounts.TimedOut++
 	case e.by == ByOperator && e.phase == PhaseQueue:
-		s.line.Kicked++
+		s.queueCounts.Kicked++
 	}
 	s.counts.Failed++
 }
 
-// closed is a session that has ended, kept as it was: what people read is made
-// from it only when somebody asks.
-type closed struct {
+// endedSession is a session that has ended, kept as it was: what people read
+// is made from it only when somebody asks.
+type endedSession struct {
 	session *Session
 	backend *Backend
 	ended   time.Time
@@ -124,7 +124,7 @@ type closed struct {
 	local   netip.AddrPort
 }
 
-func (c closed) record() Record {
+func (c endedSession) record() Record {
 	s := c.session
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
@@ -140,7 +140,7 @@ func (c closed) record() Record {
 		state := conn.ConnectionState()
 		r.TLSVersion, r.TLSName = tls.VersionName(state.Version), state.ServerName
 	}
-	if line := s.guest.theLine(); line != nil {
+	if line := s.protocol.answeredConn(); line != nil {
 		r.Subprotocol = line.Subprotocol()
 	}
 	if r.Phase == PhaseQueue {

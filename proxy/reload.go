@@ -31,7 +31,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	}
 	var services []*Service
 	for _, sc := range all {
-		s := e.find(sc.Name)
+		s := e.findLocked(sc.Name)
 		if s == nil {
 			s = newService(e, sc)
 		}
@@ -43,21 +43,21 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 		}
 	}
 	// Open first what is new: only that can fail.
-	plan, err := e.planSockets(services, all)
+	plan, err := e.planSocketsLocked(services, all)
 	if err != nil {
 		return nil, err
 	}
-	fresh := plan.carry()
+	fresh := plan.move()
 	for i, s := range services {
 		if !s.started {
-			s.front = plan.fronts[s]
+			s.listeners = plan.listeners[s]
 			s.start()
-			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.front.addrs(), ", ")))
-		} else if what := s.apply(all[i], plan.fronts[s], fresh); len(what) > 0 {
+			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.listeners.addrs(), ", ")))
+		} else if what := s.apply(all[i], plan.listeners[s], fresh); len(what) > 0 {
 			changes = append(changes, fmt.Sprintf("service %s: %s", s.name, strings.Join(what, "; ")))
 		}
 	}
-	ends := e.drain(plan.left)
+	ends := e.drainLocked(plan.closing)
 	for _, old := range e.services {
 		if !slices.Contains(services, old) {
 			if !old.retired {
@@ -67,7 +67,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 					plural(active, "session"), plural(old.queue.Len(), "waiting client")))
 			}
 			services = append(services, old)
-			e.retire(old)
+			e.retireLocked(old)
 		}
 	}
 	awaitDrain(ends)
@@ -76,7 +76,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	return changes, nil
 }
 
-func (e *Engine) find(name string) *Service {
+func (e *Engine) findLocked(name string) *Service {
 	for _, s := range e.services {
 		if s.name == name && !s.retired {
 			return s
@@ -85,20 +85,20 @@ func (e *Engine) find(name string) *Service {
 	return nil
 }
 
-// retire closes a service that is gone, and forgets it once it is empty.
-func (e *Engine) retire(s *Service) {
+// retireLocked closes a service that is gone, and forgets it once it is empty.
+func (e *Engine) retireLocked(s *Service) {
 	if s.retired {
 		return
 	}
 	s.retired = true
-	if s.front != nil {
+	if s.listeners != nil {
 		// Its addresses are drained or another's already.
-		e.drain(slices.DeleteFunc(slices.Clone(s.front.sockets), func(sk *socket) bool { return sk.key != "" }))
-		s.takeFront()
+		e.drainLocked(slices.DeleteFunc(slices.Clone(s.listeners.sockets), func(sk *socket) bool { return sk.key != "" }))
+		s.clearListenersLocked()
 	}
 	s.queue.Update(func() {
 		if s.pause != nil && s.pause.plan == nil {
-			s.resume("", 0) // its operator has taken the service away
+			s.resumeLocked("", 0) // its operator has taken the service away
 		}
 	})
 	s.engine.retiring.Add(1)
@@ -130,7 +130,7 @@ func (e *Engine) forget(s *Service) {
 // apply changes the service in place, and says what. It has the sockets of
 // front from now on, nil where an operator has closed it, and begins to serve
 // those that are fresh.
-func (s *Service) apply(c ServiceConfig, f *front, fresh map[*socket]bool) (changes []string) {
+func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool) (changes []string) {
 	old := *s.config()
 	if p := old.Protocol; p != nil {
 		if c.Protocol != nil && c.Protocol.Same(p) {
@@ -145,12 +145,12 @@ func (s *Service) apply(c ServiceConfig, f *front, fresh map[*socket]bool) (chan
 		if c.Balance != old.Balance {
 			s.policy = newPolicy(c.Balance)
 		}
-		changes = append(changes, s.applyBackends(old, c)...)
+		changes = append(changes, s.applyBackendsLocked(old, c)...)
 		if !reflect.DeepEqual(old.Hooks, c.Hooks) {
-			s.hooksChanged()
+			s.hooksChangedLocked()
 		}
-		changes = append(changes, s.front.differences(f)...)
-		s.front, s.run = f, s.engine.runner(c)
+		changes = append(changes, s.listeners.differences(f)...)
+		s.listeners, s.run = f, s.engine.runner(c)
 		s.servingChangedLocked()
 	})
 	s.queue.SetMax(max(c.Queue.Max, 0))
@@ -165,7 +165,7 @@ func (s *Service) apply(c ServiceConfig, f *front, fresh map[*socket]bool) (chan
 }
 
 // differences says which addresses come and go.
-func (f *front) differences(now *front) (changes []string) {
+func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 	if f == nil || now == nil {
 		return nil
 	}
@@ -183,67 +183,66 @@ func (f *front) differences(now *front) (changes []string) {
 	return changes
 }
 
-// applyBackends adds, removes and changes backends by their names. The queue
-// is locked.
-func (s *Service) applyBackends(old, c ServiceConfig) (changes []string) {
+// applyBackendsLocked adds, removes and changes backends by their names.
+func (s *Service) applyBackendsLocked(old, c ServiceConfig) (changes []string) {
 	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
 	for _, b := range s.backends { // operators' too
-		b.judge.Rise, b.judge.Fall = c.Check.Rise, c.Check.Fall
+		b.tracker.Rise, b.tracker.Fall = c.Check.Rise, c.Check.Fall
 		if recheck && !b.removing {
 			b.stopChecks()
-			b.judge.Reset()
+			b.tracker.Reset()
 			b.evidence.forget()
-			s.startChecks(b)
+			s.startChecksLocked(b)
 		}
 		if old.Check.Type != c.Check.Type {
-			b.poke() // a passive one waits until somebody asks
+			b.requestCheck() // a passive one waits until somebody asks
 		}
 	}
 	inFile := map[string]bool{}
 	for _, bc := range c.Backends {
 		inFile[bc.Name] = true
-		b := s.backend(bc.Name)
+		b := s.backendLocked(bc.Name)
 		if (b == nil || b.added) && slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return reflect.DeepEqual(was, bc) }) {
 			continue // an operator has removed it, and the file has nothing new to say
 		}
 		if b != nil && b.cfg.Addr != bc.Addr {
 			changes = append(changes, fmt.Sprintf("backend %s moves to %s", b.name, bc.Addr))
-			b = s.move(b, bc)
+			b = s.moveBackendLocked(b, bc)
 		} else if b == nil {
 			changes = append(changes, "backend "+bc.Name+" is new")
 			b = newBackend(s, bc)
 			s.backends = append(s.backends, b)
-			s.startChecks(b)
+			s.startChecksLocked(b)
 			continue
 		}
-		changes = append(changes, b.apply(bc)...)
+		changes = append(changes, b.applyLocked(bc)...)
 	}
 	for _, b := range slices.Clone(s.backends) {
 		if !inFile[b.name] && !b.added && !b.removing {
 			changes = append(changes, "backend "+b.name+" drains and goes")
-			b.retire()
+			b.retireLocked()
 		}
 	}
 	return changes
 }
 
-// move begins anew at another address, with what operators have done; the old
-// one drains. The queue is locked.
-func (s *Service) move(old *Backend, c BackendConfig) *Backend {
+// moveBackendLocked begins anew at another address, with what operators have
+// done; the old one drains.
+func (s *Service) moveBackendLocked(old *Backend, c BackendConfig) *Backend {
 	b := newBackend(s, c)
 	b.cfg.Weight, b.weight = old.cfg.Weight, old.weight
 	s.backends = append(s.backends, b)
 	if h := old.holds[holdOperator]; h != nil {
-		b.setHold(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, told: true})
+		b.setHoldLocked(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, emptyNoted: true})
 	}
-	old.retire()
-	s.startChecks(b)
+	old.retireLocked()
+	s.startChecksLocked(b)
 	return b
 }
 
-// apply takes in the file's values of a backend. A weight that an operator
-// has set stays, unless the file has changed it since (rule 13).
-func (b *Backend) apply(c BackendConfig) (changes []string) {
+// applyLocked takes in the file's values of a backend. A weight that an
+// operator has set stays, unless the file has changed it since (rule 13).
+func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 	was := b.cfg
 	b.cfg, b.priority, b.added = c, c.Priority, false
 	if c.Weight != was.Weight {
@@ -262,20 +261,20 @@ func (b *Backend) apply(c BackendConfig) (changes []string) {
 	return changes
 }
 
-// retire drains a backend that the file has no more, and then forgets it. The
-// queue is locked.
-func (b *Backend) retire() {
+// retireLocked drains a backend that the file has no more, and then forgets
+// it.
+func (b *Backend) retireLocked() {
 	b.removing = true
 	if h := b.holds[holdOperator]; h != nil {
 		h.until = nil // that drain's abort does not bring it back
 	} else {
-		b.setHold(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
+		b.setHoldLocked(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
 	}
-	b.service.forgetEmpty(b)
+	b.service.forgetEmptyLocked(b)
 }
 
-// backend finds one that is not on its way out. The queue is locked.
-func (s *Service) backend(name string) *Backend {
+// backendLocked finds one that is not on its way out.
+func (s *Service) backendLocked(name string) *Backend {
 	for _, b := range s.backends {
 		if b.name == name && !b.removing {
 			return b

@@ -178,8 +178,8 @@ func TestPassiveAfterAnUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err = e.Open(); err == nil {
-		e.TakeOver(proxy.HandoverState{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
+	if err = e.Handover().Open(); err == nil {
+		e.Handover().TakeOver(proxy.HandoverState{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
 		err = e.Start()
 	}
 	if err != nil {

@@ -26,27 +26,27 @@ type Session struct {
 
 	// What a session is made of costs memory for each that is idle, so most
 	// times are counted from the first, and what few sessions need is apart.
-	bypass     bool // a pause does not hold it
-	introduced bool // its PROXY header has been asked for
-	judged     bool // by the access rules
-	shaken     bool // its protocol's handshake has been asked for
-	counted    bool // in its place's account
-	joined     bool // it has stood in line, if only for a moment
-	late       bool // the last dial took too long
-	encrypted  bool // its TLS handshake is done
-	entered    bool // it has been counted among those that have come
-	opening    bool // in its place's account of those without a handshake yet
-	aside      bool // it is no session, for now
-	flowing    bool // the runner relays, and has not told that it is over
+	bypass         bool // a pause does not hold it
+	headerAsked    bool // its PROXY header has been asked for
+	accessChecked  bool // by the access rules
+	handshakeAsked bool // its protocol's handshake has been asked for
+	countedPerIP   bool // in its place's account
+	joined         bool // it has stood in line, if only for a moment
+	dialTimedOut   bool // the last dial took too long
+	encrypted      bool // its TLS handshake is done
+	countedTotal   bool // it has been counted among those that have come
+	countedOpening bool // in its place's account of those without a handshake yet
+	detached       bool // it is no session, for now
+	copying        bool // the runner relays, and has not told that it is over
 
 	// Guarded by the service's queue, since the gate decides about it.
-	held    bool          // let go by a release, and not served yet
-	leaving bool          // told to end while it waits
-	backend *Backend      // whose capacity it holds
-	last    *Backend      // the last one that it held
-	granted time.Duration // after it was opened, if it has a backend
+	released  bool          // let go by a release, and not served yet
+	dismissed bool          // told to end while it waits
+	backend   *Backend      // whose capacity it holds
+	last      *Backend      // the last one that it held
+	granted   time.Duration // after it was opened, if it has a backend
 
-	guest *guest // nil: its client speaks no Protocol
+	protocol *protocolClient // nil: its client speaks no Protocol
 
 	client, server *relay.Side
 
@@ -55,12 +55,12 @@ type Session struct {
 	connected time.Duration // and 0: it has not come to that
 	half      time.Duration // when the first side ended
 
-	stood   time.Duration // the queue's account of standing still when it began to wait
-	waited  time.Duration // until it was let in; 0: it was at once
-	dials   int32
-	rounds  int32
-	setback *setback // nil: no dial has failed
-	ending  *ending  // why it ends; nil while it goes on
+	frozenBefore time.Duration // the queue's account of standing still when it began to wait
+	waited       time.Duration // until it was let in; 0: it was at once
+	dials        int32
+	requeues     int32
+	retry        *retryState // nil: no dial has failed
+	ending       *ending     // why it ends; nil while it goes on
 
 	// For those who look on from outside.
 	phase     atomic.Uint32
@@ -71,24 +71,24 @@ type Session struct {
 	prev, next *Session // in live
 }
 
-// life is a session's whole way. Each stage answers what comes next.
-var life = [...]stage{open, admit, dial, carry, record}
+// stages is a session's whole way. Each stage answers what comes next.
+var stages = [...]stage{open, admit, dial, relayBytes, record}
 
-type stage func(*Session, relay.Event) answer
+type stage func(*Session, relay.Event) transition
 
-type answer uint8
+type transition uint8
 
 const (
-	wait  answer = iota // for the next event
-	next                // stage
-	again               // back to admit, in its old place
-	end                 // to the record
+	wait    transition = iota // for the next event
+	next                      // stage
+	requeue                   // back to admit, in its old place
+	end                       // to the record
 )
 
 const (
 	atAdmit  = 1
 	atDial   = 2
-	atRecord = uint8(len(life) - 1)
+	atRecord = uint8(len(stages) - 1)
 )
 
 // Step takes the session as far as it gets with one event. A panic on the way
@@ -103,16 +103,16 @@ func (s *Session) Step(ev relay.Event) {
 		if traced {
 			s.traceEvent(ev)
 		}
-		a := life[s.stage](s, ev)
+		a := stages[s.stage](s, ev)
 		if traced {
-			s.traceAnswer(ev, a)
+			s.traceTransition(ev, a)
 		}
 		switch a {
 		case wait:
 			return
 		case next:
 			s.stage++
-		case again:
+		case requeue:
 			s.stage = atAdmit
 		case end:
 			s.stage = atRecord
@@ -126,7 +126,7 @@ func (s *Session) RunnerState() *relay.RunnerState { return &s.seat }
 
 // Granted is told by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {
-	s.service.waitEnds(s, s.opened.Add(s.granted))
+	s.service.waitEndedLocked(s, s.opened.Add(s.granted))
 	s.run.Post(s, relay.Event{Kind: relay.Granted})
 }
 
@@ -137,18 +137,18 @@ func sessionID(number uint64) string { return "s" + strconv.FormatUint(number, 1
 
 // ending says who ended a session, in which phase, and why.
 type ending struct {
-	by, phase string
-	reason    Reason
-	detail    string // free text beside it
-	who       string // the operator, by whose act
-	reset     bool   // both sides see a reset
-	cut       bool   // it was live, and we or the backend's death ended it
-	refused   bool   // at the door: it never waited
-	late      bool   // a backend took too long
+	by, phase    string
+	reason       Reason
+	detail       string // free text beside it
+	who          string // the operator, by whose act
+	reset        bool   // both sides see a reset
+	cut          bool   // it was live, and we or the backend's death ended it
+	refused      bool   // at the door: it never waited
+	dialTimedOut bool   // a backend took too long
 }
 
-// order is what a session is told from outside: to end.
-type order struct {
+// endRequest is what a session is told from outside: to end.
+type endRequest struct {
 	by     string
 	reason Reason
 	detail string
@@ -168,16 +168,17 @@ func (e *ending) details() string {
 	return "by " + e.who + ": " + e.detail
 }
 
-// ends remembers why the session ends, the first time, and goes to the record.
-func (s *Session) ends(e ending) answer {
+// endWith remembers why the session ends, the first time, and goes to the
+// record.
+func (s *Session) endWith(e ending) transition {
 	if s.ending == nil {
 		s.ending = &e
 	}
 	return end
 }
 
-// setback is what a session remembers of dials that failed.
-type setback struct {
+// retryState is what a session remembers of dials that failed.
+type retryState struct {
 	tried   []*Backend // that it could not reach since it was granted
 	retryAt time.Time
 	lack    bool // the last was for want of something of our own
@@ -185,7 +186,7 @@ type setback struct {
 
 // hasTried says whether the session could not reach b since it was granted.
 func (s *Session) hasTried(b *Backend) bool {
-	return s.setback != nil && slices.Contains(s.setback.tried, b)
+	return s.retry != nil && slices.Contains(s.retry.tried, b)
 }
 
 // phases by number, for those who look on.
@@ -198,9 +199,9 @@ const (
 var phaseNames = [...]string{PhaseQueue, PhaseConnect, PhaseRelay}
 
 // viaName is how its client speaks.
-func (s *Session) viaName() string { return via(s.guest, s.encrypted) }
+func (s *Session) viaName() string { return via(s.protocol, s.encrypted) }
 
-func via(g *guest, encrypted bool) string {
+func via(g *protocolClient, encrypted bool) string {
 	switch {
 	case g != nil:
 		return g.via

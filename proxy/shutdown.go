@@ -16,17 +16,17 @@ var ErrClosed = errors.New("proxy: the engine is closed")
 
 // shutdown is an engine's end, which is begun once and waited for by any number.
 type shutdown struct {
-	now  chan struct{} // closed when those who are live are not served to their end any more
-	once sync.Once     // of now
-	done chan struct{} // closed when nothing runs any more
-	rest bool          // some were live or waiting, and were reset; read it after done
+	now       chan struct{} // closed when those who are live are not served to their end any more
+	once      sync.Once     // of now
+	done      chan struct{} // closed when nothing runs any more
+	remaining bool          // some were live or waiting, and were reset; read it after done
 }
 
 func newShutdown() shutdown {
 	return shutdown{now: make(chan struct{}), done: make(chan struct{})}
 }
 
-func (s *shutdown) hurry() { s.once.Do(func() { close(s.now) }) }
+func (s *shutdown) force() { s.once.Do(func() { close(s.now) }) }
 
 // Shutdown closes the listeners, goes on serving those who wait and those who
 // are live until ctx ends, and resets the rest. It returns ctx's error when
@@ -41,7 +41,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	e.stopped = true
 	started := e.started
 	if first && e.opened && !started {
-		e.abandon()
+		e.undoOpenLocked()
 	}
 	e.mu.Unlock()
 	switch {
@@ -54,13 +54,13 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	select {
 	case <-e.end.done:
 	case <-ctx.Done():
-		e.end.hurry()
+		e.end.force()
 		<-e.end.done
-		if e.end.rest {
+		if e.end.remaining {
 			return ctx.Err()
 		}
 	}
-	if e.end.rest {
+	if e.end.remaining {
 		return ErrClosed
 	}
 	return nil
@@ -79,9 +79,9 @@ func (e *Engine) Close() error {
 func (e *Engine) shutDown() {
 	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
 	for _, s := range e.all() {
-		s.closeFront() // whom the kernel has let in is waited for with the rest
+		s.closeListeners() // whom the kernel has let in is waited for with the rest
 	}
-	e.end.rest = e.serveOut()
+	e.end.remaining = e.awaitSessions()
 	for _, s := range e.all() {
 		s.finish()
 	}
@@ -96,13 +96,13 @@ func (e *Engine) shutDown() {
 	close(e.end.done)
 }
 
-// serveOut waits until no session is left, and once it is to hurry ends those
-// that there are. It says whether there were any then.
-func (e *Engine) serveOut() (rest bool) {
+// awaitSessions waits until no session is left, and once it is to hurry ends
+// those that there are. It says whether there were any then.
+func (e *Engine) awaitSessions() (rest bool) {
 	now := e.end.now
 	for wait := time.Millisecond; e.isDraining() || e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
 		if now == nil { // again and again: one may have been accepted just before
-			e.tellAll(order{by: ByProxy, reason: ReasonShutdown})
+			e.signalAll(endRequest{by: ByProxy, reason: ReasonShutdown})
 		}
 		select {
 		case <-now:
@@ -114,8 +114,8 @@ func (e *Engine) serveOut() (rest bool) {
 	return rest
 }
 
-// tellAll tells every session to end.
-func (e *Engine) tellAll(o order) {
+// signalAll tells every session to end.
+func (e *Engine) signalAll(o endRequest) {
 	for _, s := range e.all() {
 		for sess := range s.live.all() {
 			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})

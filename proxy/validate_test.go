@@ -146,8 +146,8 @@ func TestActsWithValuesThatCannotBe(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if i := s.Info(); i.State != StateOpen || len(e.Save()) != 0 {
-		t.Errorf("something has changed: %s, %v", i.State, e.Save())
+	if i := s.Info(); i.State != StateOpen || len(e.Handover().Save()) != 0 {
+		t.Errorf("something has changed: %s, %v", i.State, e.Handover().Save())
 	}
 }
 
@@ -162,7 +162,7 @@ func TestTheGreatestWeights(t *testing.T) {
 		s := e.Service("db")
 		s.queue.Do(func() {
 			for _, b := range s.backends {
-				b.judge.Add(true)
+				b.tracker.Add(true)
 				b.active = maxCount
 			}
 			for range 10 {

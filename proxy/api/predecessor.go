@@ -36,7 +36,7 @@ func (l *Local) predecessors() []Predecessor {
 
 func (p *Predecessor) info(e *proxy.Engine) PredecessorInfo {
 	i := PredecessorInfo{PID: p.PID}
-	for _, r := range e.Predecessor(p.Engine).Services {
+	for _, r := range e.Handover().Predecessor(p.Engine).Services {
 		i.Active += r.Active
 		i.Waiting += r.Waiting
 	}

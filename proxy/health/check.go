@@ -100,7 +100,7 @@ func (c Check) Run(ctx context.Context) Result {
 	case HTTP:
 		return c.http(ctx, over, rtt)
 	case Talk:
-		return c.speak(over, rtt)
+		return c.sendExpect(over, rtt)
 	}
 	c.hangUp(over)
 	return Result{OK: true, Detail: fmt.Sprintf("connected in %s", millis(rtt)), RTT: rtt}

@@ -97,7 +97,7 @@ func TestTalk(t *testing.T) {
 		{greets: "220 mail\r\n", want: "220 ", ok: true, detail: `said "220 "`},
 		{send: "PING\r\n", answers: "-LOADING\r\n", want: "+PONG", detail: `said "-LOADING\r\n", wants "+PONG"`},
 		{send: "PING\r\n", want: "+PONG", detail: "closed without an answer"},
-		{greets: strings.Repeat("x", heardMost), want: "+PONG", detail: `said "` + strings.Repeat("x", 32) + `"..., wants "+PONG"`},
+		{greets: strings.Repeat("x", maxAnswer), want: "+PONG", detail: `said "` + strings.Repeat("x", 32) + `"..., wants "+PONG"`},
 	} {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -8,18 +8,18 @@ import (
 )
 
 // heardMost bounds what is read while an answer is waited for.
-const heardMost = 64 << 10
+const maxAnswer = 64 << 10
 
 // speak says what is to be said over the connection that was made, and reads
 // until the answer is in what came.
-func (c Check) speak(conn net.Conn, rtt time.Duration) Result {
+func (c Check) sendExpect(conn net.Conn, rtt time.Duration) Result {
 	defer c.hangUp(conn)
 	if _, err := conn.Write([]byte(c.Send)); err != nil {
 		return failed(err)
 	}
 	var heard []byte
 	part := make([]byte, 4<<10)
-	for len(heard) < heardMost {
+	for len(heard) < maxAnswer {
 		n, err := conn.Read(part)
 		heard = append(heard, part[:n]...)
 		if bytes.Contains(heard, []byte(c.Want)) {

@@ -87,12 +87,12 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.stopping {
 		return nil, api.Refused("this instance is stopping", "start the new one")
 	}
-	if err := in.engine.Movable(); err != nil {
+	if err := in.engine.Handover().Ready(); err != nil {
 		return nil, api.Refused(err.Error(), "wait for its end, or end it; then upgrade")
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
 	var err error
-	if in.followers, err = upgrade.ServeFollowers(in.followersHandler(), in.engine.Remaining); err == nil {
+	if in.followers, err = upgrade.ServeFollowers(in.followersHandler(), in.engine.Handover().Remaining); err == nil {
 		err = h.makeOffer()
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *handover) makeOffer() (err error) {
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
-	if o.Doors, err = in.engine.Doors(); err != nil {
+	if o.Doors, err = in.engine.Handover().Sockets(); err != nil {
 		return err
 	}
 	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
@@ -124,7 +124,7 @@ func (h *handover) makeOffer() (err error) {
 // state is what is known here now, for the next process.
 func (in *Instance) state() upgrade.State {
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
-	return upgrade.State{Engine: in.engine.Handover(self.Addr), Generations: append(in.predecessors.list(), self)}
+	return upgrade.State{Engine: in.engine.Handover().State(self.Addr), Generations: append(in.predecessors.list(), self)}
 }
 
 func (h *handover) duties() upgrade.Duties {
@@ -138,10 +138,10 @@ func (h *handover) stopListening() (upgrade.State, error) {
 	in.acting.Lock()
 	h.step.Store(stepHanding)
 	in.acting.Unlock()
-	if err := in.engine.Movable(); err != nil {
+	if err := in.engine.Handover().Ready(); err != nil {
 		return upgrade.State{}, err
 	}
-	in.engine.StopListening()
+	in.engine.Handover().StopListening()
 	return in.state(), nil
 }
 
@@ -175,11 +175,11 @@ func (h *handover) resume(counted proxy.Remaining) {
 	in := h.in
 	taken := h.step.Load() == stepTaken
 	const failed = "failed"
-	in.engine.Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
-	in.engine.Follow(failed, nil)
+	in.engine.Handover().Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
+	in.engine.Handover().Follow(failed, nil)
 	doors := h.offer.Doors
 	h.offer.Doors = nil // the engine's
-	if err := in.engine.StartListening(doors); err != nil {
+	if err := in.engine.Handover().StartListening(doors); err != nil {
 		in.log.Error("upgrade: " + err.Error())
 	}
 	in.control.Start()
@@ -271,14 +271,14 @@ func (in *Instance) serveRemaining(order stopOrder) {
 	if in.HasConsole() {
 		fmt.Fprintf(in.c.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
 	}
-	in.log.Info("another process has taken over", "pid", h.pid.Load(), "clients_left_here", !in.engine.Idle())
+	in.log.Info("another process has taken over", "pid", h.pid.Load(), "clients_left_here", !in.engine.Handover().Idle())
 	tick := time.NewTicker(lingerFor / 10)
 	defer tick.Stop()
 	busy := time.Now()
 	for order.reason == "" {
 		select {
 		case <-tick.C:
-			if !in.engine.Idle() {
+			if !in.engine.Handover().Idle() {
 				busy = time.Now()
 			} else if time.Since(busy) >= lingerFor {
 				order = stopOrder{reason: "the last client has been served", grace: lingerFor}

@@ -106,7 +106,7 @@ func (in *Instance) openLogs() (err error) {
 func (in *Instance) makeEngine() (err error) {
 	in.systemd = systemd.Take()
 	c := in.c.Engine
-	c.Log, c.OnRecord, c.Inherited = in.log.Logger, in.access.Record, in.systemd.Claim
+	c.Log, c.OnRecord, c.Activated = in.log.Logger, in.access.Record, in.systemd.Claim
 	if in.predecessor != nil {
 		o := &in.predecessor.Offer
 		in.systemd.Adopt(o.Activated)

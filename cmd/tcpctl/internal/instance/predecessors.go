@@ -17,14 +17,14 @@ import (
 // takeOver has the engine open what the process before this one has, and waits
 // until that one accepts no more.
 func (in *Instance) takeOver() error {
-	if err := in.engine.Open(); err != nil {
+	if err := in.engine.Handover().Open(); err != nil {
 		return err
 	}
 	state, err := in.predecessor.Ready(in.signals.Stop)
 	if err != nil {
 		return err
 	}
-	in.engine.TakeOver(state.Engine) // which is more than the state file has
+	in.engine.Handover().TakeOver(state.Engine) // which is more than the state file has
 	in.predecessors.follow(state.Generations)
 	return nil
 }
@@ -57,7 +57,7 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 	}
 }
 
-func (in *Instance) remaining() proxy.Remaining { return in.engine.Remaining(true) }
+func (in *Instance) remaining() proxy.Remaining { return in.engine.Handover().Remaining(true) }
 
 // predecessors are the earlier processes of this instance that still serve
 // clients.
@@ -96,20 +96,20 @@ func (g *predecessors) followOne(one upgrade.Generation) {
 	note := func(level, text string) {
 		g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
 	}
-	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { g.engine.Follow(one.Addr, &now) }, func(err error) {
+	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { g.engine.Handover().Follow(one.Addr, &now) }, func(err error) {
 		note(proxy.LevelWarn, "stands still: what it had is counted as what it has")
 	})
 	if g.ctx.Err() != nil {
 		return
 	}
-	if left := g.engine.Predecessor(one.Addr).Services; len(left) > 0 {
+	if left := g.engine.Handover().Predecessor(one.Addr).Services; len(left) > 0 {
 		note(proxy.LevelWarn, "has ended, and with it the clients that it had from before an upgrade")
 	} else {
 		note(proxy.LevelInfo, "has served its last client")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.engine.Follow(one.Addr, nil)
+	g.engine.Handover().Follow(one.Addr, nil)
 	g.all = slices.DeleteFunc(g.all, func(o generation) bool {
 		if o.Generation == one {
 			o.client.Close()
@@ -160,7 +160,7 @@ func (g *predecessors) refresh(ctx context.Context) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			if slices.ContainsFunc(g.all, func(o generation) bool { return o.Generation == one.Generation }) { // else it has ended
-				g.engine.Follow(one.Addr, &now)
+				g.engine.Handover().Follow(one.Addr, &now)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func (in *Instance) reload(by string) ([]string, error) {
 			return undo(err)
 		}
 	}
-	acted := in.engine.Save()
+	acted := in.engine.Handover().Save()
 	if _, err = in.engine.Apply(cfg); err != nil {
 		if served != nil && served != in.metrics {
 			served.Close()

@@ -38,7 +38,7 @@ func (in *Instance) save(backend string, r *api.Request) error {
 	}
 	in.noteInvalid(bad)
 	service, name := api.SplitTarget(backend)
-	now := in.engine.Save()
+	now := in.engine.Handover().Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
 		sb.By, sb.Reason = r.By, r.Reason // which the engine has forgotten with the backend
 		now[service][name] = sb
@@ -57,7 +57,7 @@ func (in *Instance) restore() error {
 		return fmt.Errorf("%w; remove it to start without what was saved", err)
 	}
 	in.noteInvalid(bad)
-	in.engine.Restore(saved)
+	in.engine.Handover().Restore(saved)
 	if err := writeState(in.statePath(), saved); err != nil {
 		in.log.Warn("what the file has changed since it was saved is saved still: " + err.Error())
 	}
@@ -67,11 +67,11 @@ func (in *Instance) restore() error {
 // reconcile says what operators had done, as it was before a reload, and the
 // new configuration has changed; it is no longer saved either.
 func (in *Instance) reconcile(before proxy.Saved) []string {
-	gone := in.engine.Reconcile(before)
+	gone := in.engine.Handover().Reconcile(before)
 	saved, bad, err := readState(in.statePath())
 	gone = append(gone, bad...)
 	if err == nil {
-		in.engine.Reconcile(saved)
+		in.engine.Handover().Reconcile(saved)
 		err = writeState(in.statePath(), saved)
 	}
 	if err != nil {

@@ -1,0 +1,262 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AddressError is an address that does not go with another one of the same
+// configuration: two that overlap, or a backend that leads back to its own
+// service.
+type AddressError struct {
+	Service string // whose it is
+	Key     string // "listen[0]" or "backends[1].addr" of it; "": of an operator's backend
+	Text    string
+	Hint    string
+
+	Other, OtherKey string // what it does not go with, as Service and Key
+}
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("service %q: %s; %s", e.Service, e.Text, e.Hint)
+}
+
+// CheckAddresses says which addresses of the configuration do not go with one
+// another, in its order. A service may stand in front of another one of the
+// same engine, but not in a ring with it: a client would go round until no
+// descriptor is left. Names are looked up where their port is one of ours.
+func (c Config) CheckAddresses() []*AddressError {
+	return checkAddresses(c.Services)
+}
+
+func checkAddresses(services []ServiceConfig) (found []*AddressError) {
+	r := &loopFinder{services: services, names: map[string][]netip.Addr{}, listens: map[Address][]listen{}}
+	for i, s := range services {
+		for n, text := range s.Listen {
+			a, err := ParseAddress(text, true)
+			if err != nil {
+				continue
+			}
+			l := listen{a, text, i, fmt.Sprintf("listen[%d]", n)}
+			at := a.key()
+			if k := slices.IndexFunc(r.listens[at], func(o listen) bool { return o.Overlaps(a) }); k >= 0 {
+				o := r.listens[at][k]
+				found = append(found, &AddressError{Service: s.Name, Key: l.key, Other: services[o.service].Name, OtherKey: o.key,
+					Text: fmt.Sprintf("listen %q is taken by %q of service %q", text, o.text, services[o.service].Name), Hint: "choose another port or address"})
+			}
+			r.listens[at] = append(r.listens[at], l)
+		}
+	}
+	return append(found, r.find()...)
+}
+
+// listen is one address that a service listens on.
+type listen struct {
+	Address
+	text    string
+	service int
+	key     string
+}
+
+// key is what two addresses have in common that lead to one another: the port,
+// or the path of a Unix socket.
+func (a Address) key() Address {
+	if a.Path != "" {
+		return Address{Path: realPath(a.Path)}
+	}
+	return Address{Port: a.Port}
+}
+
+// lookupWait bounds the look-up of one name, for a check that need not be
+// perfect: where it fails, the backend is believed to be elsewhere.
+const lookupWait = 2 * time.Second
+
+// loopFinder looks for services that lead back to themselves.
+type loopFinder struct {
+	services []ServiceConfig
+	listens  map[Address][]listen // by their places
+	links    [][]link             // by the services that they begin at
+	local    []netip.Addr         // of this host, once asked for
+	names    map[string][]netip.Addr
+}
+
+// link is a backend that is a listener of the same configuration.
+type link struct {
+	backend int
+	to      listen
+}
+
+func (r *loopFinder) findLinks() {
+	r.links = make([][]link, len(r.services))
+	for from, s := range r.services {
+		for b, bc := range s.Backends {
+			a, err := ParseAddress(bc.Addr, false)
+			if err != nil || s.Dial != nil {
+				continue
+			}
+			if host, _, _ := net.SplitHostPort(bc.Addr); strings.EqualFold(host, "localhost") {
+				a.Host = "" // of either family
+			}
+			for _, l := range r.listens[a.key()] {
+				if r.leadsTo(a, l.Address) {
+					r.links[from] = append(r.links[from], link{b, l})
+				}
+			}
+		}
+	}
+}
+
+// leadsTo says whether a connection to a comes to the listener l, of the same
+// place.
+func (r *loopFinder) leadsTo(a, l Address) bool {
+	if a.Path != "" || l.Port == 0 {
+		return a.Path != "" // of which the place says it all
+	}
+	listens := r.lookup(l.Host)
+	for _, ip := range r.lookup(a.Host) {
+		if r.isLocal(ip) && (l.Host == "" || slices.Contains(listens, ip)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookup gives the addresses of a host; a connection to all addresses is one
+// to loopback.
+func (r *loopFinder) lookup(host string) []netip.Addr {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip.Unmap().WithZone("")}
+	}
+	if host == "" {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	ips, known := r.names[host]
+	if !known {
+		ctx, cancel := context.WithTimeout(context.Background(), lookupWait)
+		defer cancel()
+		ips, _ = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		for i := range ips {
+			ips[i] = ips[i].Unmap().WithZone("")
+		}
+		r.names[host] = ips
+	}
+	return ips
+}
+
+func (r *loopFinder) isLocal(ip netip.Addr) bool {
+	if r.local == nil {
+		r.local = []netip.Addr{netip.IPv6Loopback()}
+		addrs, _ := net.InterfaceAddrs()
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok {
+				ip, _ := netip.AddrFromSlice(n.IP)
+				r.local = append(r.local, ip.Unmap())
+			}
+		}
+	}
+	return ip.IsLoopback() || slices.Contains(r.local, ip)
+}
+
+// realPath resolves links on the way to a socket that need not be there yet.
+func realPath(path string) string {
+	if path[0] == '@' {
+		return path
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
+}
+
+// find gives each hop of each ring.
+func (r *loopFinder) find() (found []*AddressError) {
+	r.findLinks()
+	for from, hops := range r.links {
+		for _, h := range hops {
+			if !r.reaches(h.to.service, from, map[int]bool{}) {
+				continue
+			}
+			s, to := r.services[from], r.services[h.to.service]
+			addr := s.Backends[h.backend].Addr
+			e := &AddressError{Service: s.Name, Key: fmt.Sprintf("backends[%d].addr", h.backend), Other: to.Name, OtherKey: h.to.key,
+				Text: fmt.Sprintf("backend %q is where the service itself listens (%s)", addr, h.to.text),
+				Hint: "write where its server listens: a client would go round until no descriptor is left"}
+			if from != h.to.service {
+				e.Text = fmt.Sprintf("backend %q is where service %q listens (%s), whose backends lead back here", addr, to.Name, h.to.text)
+			}
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// reaches says whether the backends of a service lead to another one.
+func (r *loopFinder) reaches(from, to int, seen map[int]bool) bool {
+	if from == to {
+		return true
+	}
+	seen[from] = true
+	return slices.ContainsFunc(r.links[from], func(h link) bool {
+		return !seen[h.to.service] && r.reaches(h.to.service, to, seen)
+	})
+}
+
+// checkLive checks a configuration together with what operators have added and
+// the ports that the system has chosen. The engine is not locked: names may be
+// looked up.
+func (e *Engine) checkLive(services []ServiceConfig) error {
+	all := slices.Clone(services)
+	for i := range all {
+		if s := e.Service(all[i].Name); s != nil {
+			all[i] = s.liveAddresses(all[i])
+		}
+	}
+	if found := checkAddresses(all); len(found) > 0 {
+		return fmt.Errorf("proxy: %w", found[0])
+	}
+	return nil
+}
+
+// liveAddresses is c with what is known of its addresses only here.
+func (s *Service) liveAddresses(c ServiceConfig) ServiceConfig {
+	c.Listen, c.Backends = slices.Clone(c.Listen), slices.Clone(c.Backends)
+	s.queue.View(func() {
+		if s.listeners != nil {
+			for n, key := range socketKeys(s.name, c.Listen) {
+				if i := slices.IndexFunc(s.listeners.sockets, func(sk *socket) bool { return sk.key == key && sk.addr.Port == 0 }); i >= 0 {
+					c.Listen[n] = s.listeners.sockets[i].text()
+				}
+			}
+		}
+		for _, b := range s.backends {
+			if b.added && !b.removing {
+				c.Backends = append(c.Backends, b.cfg)
+			}
+		}
+	})
+	return c
+}
+
+// checkAdded checks a backend that an operator adds to the service.
+func (s *Service) checkAdded(c BackendConfig) error {
+	var all []ServiceConfig
+	for _, o := range s.engine.all() {
+		cfg := *o.config()
+		if o == s {
+			cfg.Backends = append(slices.Clone(cfg.Backends), c)
+		}
+		if !o.retired {
+			all = append(all, cfg)
+		}
+	}
+	return s.engine.checkLive(all)
+}

@@ -1,0 +1,345 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+const (
+	// urgentCheck is how soon after the last one a check follows that
+	// somebody has asked for, for example a session whose dial failed.
+	urgentCheck = 250 * time.Millisecond
+	// neededCheck is the longest interval while clients wait for a backend.
+	neededCheck = time.Second
+)
+
+func newBackend(s *Service, c BackendConfig) *Backend {
+	b := &Backend{service: s, name: c.Name, cfg: c, weight: c.Weight, priority: c.Priority,
+		since: time.Now(), checkNow: make(chan struct{}, 1), stopChecks: func() {}}
+	b.network, b.addr = "tcp", c.Addr
+	if path, ok := strings.CutPrefix(c.Addr, "unix:"); ok {
+		b.network, b.addr = "unix", path
+	}
+	b.tracker.Rise, b.tracker.Fall = s.config().Check.Rise, s.config().Check.Fall
+	return b
+}
+
+// startChecksLocked begins to look at the backend. One that is judged by its
+// clients is up until they find otherwise; after an upgrade, only if it was up
+// before.
+func (s *Service) startChecksLocked(b *Backend) {
+	switch s.config().Check.Type {
+	case health.None:
+		b.tracker.Add(true)
+		return
+	case health.Passive:
+		if !b.tracker.Known() && !s.engine.tookOver {
+			b.tracker.Add(true)
+		}
+	}
+	var ctx context.Context
+	ctx, b.stopChecks = context.WithCancel(s.ctx)
+	s.working.Add(1)
+	go b.keepChecking(ctx)
+}
+
+// demandLocked forgets what was good of the backend: rise good checks that
+// begin from now on make it up again.
+func (b *Backend) demandLocked() {
+	b.tracker.Demand()
+	b.evidence.forget()
+	b.demanded = time.Now()
+	b.requestCheck()
+}
+
+func (c BackendConfig) readyTimeout() time.Duration {
+	if c.ReadyTimeout > 0 {
+		return c.ReadyTimeout
+	}
+	return time.Minute
+}
+
+// requestCheck asks for a check now.
+func (b *Backend) requestCheck() {
+	select {
+	case b.checkNow <- struct{}{}:
+	default:
+	}
+}
+
+// keepChecking looks at the backend until ctx ends.
+func (b *Backend) keepChecking(ctx context.Context) {
+	defer b.service.working.Done()
+	label(roleCheck, b.service.name, b.name)
+	for {
+		if !b.needsNoCheck() {
+			b.checkOnce(ctx)
+		}
+		wait := b.untilCheck()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-b.checkNow:
+			timer.Stop()
+			select { // a burst of wishes is one check
+			case <-time.After(min(urgentCheck, wait)):
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// needsNoCheck says that no check is needed: the backend is judged by its
+// clients, and the last of them has reached it.
+func (b *Backend) needsNoCheck() (yes bool) {
+	b.service.queue.View(func() {
+		yes = b.service.config().Check.Type == health.Passive && b.tracker.Up() && b.tracker.Passed()
+	})
+	return yes
+}
+
+// checkOnce looks once, if it may.
+func (b *Backend) checkOnce(ctx context.Context) {
+	s := b.service
+	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
+	if err != nil {
+		return // the end of ctx
+	}
+	defer permit.Release()
+	check, may := b.mayCheck()
+	if !may {
+		return
+	}
+	began := time.Now()
+	result := b.runCheck(ctx, check)
+	if ctx.Err() == nil {
+		b.takeResult(result, began)
+	}
+	s.queue.Update(func() {
+		if check.Polite {
+			s.checking--
+		}
+	})
+}
+
+// untilCheck is when to look again. A content backend is looked at when
+// somebody asks for it.
+func (b *Backend) untilCheck() (wait time.Duration) {
+	if b.needsNoCheck() {
+		return math.MaxInt64
+	}
+	s := b.service
+	s.queue.View(func() {
+		wait = s.config().Check.Interval
+		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) {
+			wait = min(wait, neededCheck)
+		}
+		if b.tracker.Demanding() {
+			wait = min(wait, urgentCheck)
+		}
+	})
+	// A little jitter, or a thousand backends are looked at in one moment.
+	return wait - time.Duration(rand.Int64N(int64(wait)/10+1))
+}
+
+// mayCheck makes the check, unless the backend is in maint. Behind a lock it
+// takes a slot, so that the backend never sees one more than it can bear;
+// when there is none, those who hold them are proof enough.
+func (b *Backend) mayCheck() (c health.Check, may bool) {
+	s := b.service
+	s.queue.Do(func() {
+		kind := s.config().Check.Type
+		if kind == health.None {
+			kind = health.TCP // somebody wants to know all the same
+		}
+		c = b.checkLocked(kind, b.checkAddr())
+		may = b.admin() != AdminMaint
+		if slots := s.config().Lock.Slots; slots > 0 && may {
+			c.Polite = true
+			// One that is away and has nobody bears a look, whoever holds the
+			// slots: or it could never come back. What is free here may be
+			// taken in another process.
+			away := b.active == 0 && !b.tracker.Up()
+			free := s.active+s.checking < slots && s.predecessors.Waiting == 0 && s.handedOver == nil
+			if may = away || free; may {
+				s.checking++
+			}
+		}
+	})
+	return c, may
+}
+
+// checkLocked is a check of one type at an address of the backend's: it speaks
+// as its sessions do. A port that is for checks alone wants no PROXY header,
+// as with HAProxy.
+func (b *Backend) checkLocked(kind, addr string) health.Check {
+	sc := b.service.config()
+	cc := sc.Check
+	c := health.Check{Type: kind, Network: b.network, Addr: addr, Timeout: cc.Timeout,
+		Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
+	if addr == b.addr {
+		c.First = localHeader(sc.SendProxy)
+	}
+	connects := kind == health.TCP || kind == health.Passive
+	c.Quiet = connects && !c.TLS && relay.HasQuiet && sc.Dial == nil && b.network == "tcp"
+	d := b.dial()
+	d.Addr, d.Quiet = addr, c.Quiet
+	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return relay.Connect(ctx, d) }
+	return c
+}
+
+// dial is how the backend is connected to, but for the time it may take.
+func (b *Backend) dial() relay.Dial {
+	c := b.service.config()
+	return relay.Dial{Network: b.network, Addr: b.addr, Sock: c.Sock, Source: c.Source, SourceOffset: b.service.dials.Add(1), Func: b.service.containedDial(c.Dial)}
+}
+
+// checkExec is a check that is a program of the operator's.
+const checkExec = "exec"
+
+// runCheck checks once.
+func (b *Backend) runCheck(ctx context.Context, c health.Check) (r health.Result) {
+	err := b.service.contained("a check of "+b.target(), func() error {
+		r = b.execCheck(ctx, c)
+		return nil
+	})
+	if err != nil {
+		return health.Result{Detail: err.Error(), Err: err}
+	}
+	return r
+}
+
+func (b *Backend) execCheck(ctx context.Context, c health.Check) health.Result {
+	if c.Type != checkExec {
+		return c.Run(ctx)
+	}
+	s := b.service
+	r := s.engine.commands.Run(ctx, command.Command{Argv: s.config().Check.Run, Timeout: c.Timeout, Grace: time.Second,
+		Env: []string{"TCPCTL_SERVICE=" + s.name, "TCPCTL_BACKEND=" + b.name, "TCPCTL_ADDR=" + c.Addr}})
+	if r.Err != nil {
+		return health.Result{Detail: strings.TrimPrefix(r.Err.Error(), "command: ") + lastLine(r.Output), Err: r.Err}
+	}
+	return health.Result{OK: true, Detail: fmt.Sprintf("exit status 0 in %s", r.Took.Round(time.Millisecond))}
+}
+
+// lastLine is what a program said last, behind a colon; "" when it was silent.
+func lastLine(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return ": " + last[:min(len(last), 80)]
+	}
+	return ""
+}
+
+// checkAddr is the backend's own address, or its port for checks
+// (node-tcp-proxy's monitor_port).
+func (b *Backend) checkAddr() string {
+	port := b.cfg.CheckPort
+	if port == 0 {
+		port = b.service.config().Check.Port
+	}
+	if port == 0 || b.network != "tcp" {
+		return b.addr
+	}
+	host, _, _ := net.SplitHostPort(b.addr)
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// takeResult takes in the result of a check. One that could not be made, for
+// want of something of our own, is none.
+func (b *Backend) takeResult(r health.Result, began time.Time) {
+	if lack := relay.LackOf(r.Err); lack != "" {
+		b.service.engine.noteLack(lack, "check of "+b.target(), r.Err)
+		return
+	}
+	if isPanic(r.Err) {
+		return // no fault of the backend
+	}
+	b.service.queue.Update(func() {
+		if b.admin() == AdminMaint || began.Before(b.demanded) {
+			return // it came too late
+		}
+		if r.OK {
+			b.evidence.failing.Store(false)
+			b.evidence.dials = 0
+		}
+		if b.service.config().Check.Type != health.None {
+			b.addResultLocked(r)
+		}
+	})
+}
+
+// addResultLocked judges the backend by one more result: a check's or, of a
+// passive one, a client's.
+func (b *Backend) addResultLocked(r health.Result) {
+	b.last, b.lastAt = r, time.Now()
+	b.results[b.resultCount%len(b.results)] = "!+"[bit(r.OK)]
+	b.resultCount++
+	if r.RTT > 0 {
+		b.rtt = r.RTT
+	}
+	if !b.tracker.Add(r.OK) {
+		return
+	}
+	b.since = b.lastAt
+	ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
+	if r.OK {
+		b.evidence.forget()
+	} else {
+		if b.service.handedOver == nil { // else another process counts it
+			b.transitions++
+		}
+		ev.Kind, ev.Level = EventBackendDown, LevelAlarm
+		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.tracker.Consecutive(), b.tracker.Threshold(), b.resultNoun())
+	}
+	b.service.engine.Note(ev)
+	switch {
+	case r.OK && b.everUp:
+		b.slowStartSince = b.lastAt
+	case !r.OK && b.service.config().Check.OnDown == OnDownCut:
+		b.resetLiveLocked()
+	}
+	b.everUp = b.everUp || r.OK
+	b.service.servingChangedLocked()
+}
+
+// resultNoun is what the results are of.
+func (b *Backend) resultNoun() string {
+	if b.service.config().Check.Type == health.Passive {
+		return "connections"
+	}
+	return "checks"
+}
+
+// resetLiveLocked resets the sessions that the backend has. Those that are
+// being dialled will find out, and try another.
+func (b *Backend) resetLiveLocked() {
+	for sess := range b.service.live.all() {
+		if sess.relaying.Load() == b {
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonBackendDown, on: b}})
+		}
+	}
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

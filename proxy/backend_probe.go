@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// ErrProbe is in the error of a Probe that was made, and failed.
+var ErrProbe = errors.New("proxy: the probe failed")
+
+// probeError is an ErrProbe in words of its own.
+type probeError string
+
+func (e probeError) Error() string        { return string(e) }
+func (e probeError) Is(target error) bool { return target == ErrProbe }
+
+// Probe checks now and says what came; the error of one that failed is an
+// ErrProbe. The result counts like any other. Without checks (none) it only
+// connects, and counts for nothing but that.
+func (b *Backend) Probe() (text string, err error) {
+	permit, err := b.service.engine.checks.Acquire(b.service.ctx)
+	if err != nil {
+		return "", fmt.Errorf("proxy: %s is not checked: the engine is stopping", b.target())
+	}
+	defer permit.Release()
+	check, may := b.mayCheck()
+	if !may {
+		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
+	}
+	began := time.Now()
+	r := b.runCheck(b.service.ctx, check)
+	b.takeResult(r, began)
+	if check.Polite {
+		b.service.queue.Update(func() { b.service.checking-- })
+	}
+	switch lack := relay.LackOf(r.Err); {
+	case lack != "":
+		return "", fmt.Errorf("proxy: %s could not be checked: out of %s: %w; %s", b.target(), lack, r.Err, lack.Try())
+	case !r.OK:
+		return "", probeError(fmt.Sprintf("probe %s: failed, %s", b.target(), r.Detail))
+	}
+	return fmt.Sprintf("probe %s: passed, %s", b.target(), r.Detail), nil
+}

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// closeReason is what a guest is told at its end: an HTTP status as long as
+// its handshake has no answer, a code of RFC 6455 (section 7.4) afterwards.
+type closeReason struct {
+	silent bool // the client has left
+	status int
+	code   int
+	text   string
+}
+
+const (
+	closeNormal   = 1000
+	closeGoing    = 1001 // we stop, or its backend does
+	closeAbnormal = 1006 // never sent: there was no goodbye
+	closePolicy   = 1008 // an operator or a rule
+	closeInternal = 1011 // the backend broke off
+	closeTryLater = 1013 // it was never served
+)
+
+// retrySoon is when to come again where nobody can know.
+const retrySoon = 5 * time.Second
+
+// closeReason makes it of the session's ending.
+func (s *Session) closeReason() closeReason {
+	e := s.ending
+	if e == nil {
+		return closeReason{silent: true, code: closeGoing}
+	}
+	f := closeReason{status: http.StatusServiceUnavailable, code: closeTryLater, text: strings.ToValidUTF8(explain(e.reason, e.detail), "?")}
+	switch {
+	case e.by == ByClient:
+		return closeReason{silent: true, code: closeNormal}
+	case e.by == ByBackend && e.reason == ReasonFIN:
+		return closeReason{code: closeNormal}
+	case e.by == ByBackend:
+		f.code, f.text = closeInternal, "the backend has broken off"
+	case e.reason == ReasonPanic:
+		f.status, f.code, f.text = http.StatusInternalServerError, closeInternal, "internal error"
+	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit:
+		f.code = closeGoing
+	case e.reason == ReasonKicked, e.phase == PhaseRelay, e.refused && !s.joined:
+		f.code = closePolicy
+	case e.dialTimedOut:
+		f.status = http.StatusGatewayTimeout
+	case e.reason == ReasonNoBackend:
+		f.status, f.text = http.StatusBadGateway, "no backend is up"
+	case e.reason == ReasonConnect, s.requeues > 0:
+		f.status = http.StatusBadGateway
+	}
+	return f
+}
+
+// retryAfter is when it helps to come again: after the pause, where there is
+// one.
+func (s *Session) retryAfter(f closeReason) (d time.Duration) {
+	if f.silent || f.code == closePolicy {
+		return 0
+	}
+	s.service.queue.View(func() {
+		if p := s.service.pause; p != nil {
+			d = time.Until(p.until)
+		}
+	})
+	return max(d, retrySoon)
+}

@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// A connection that turns out to be for something else than a session, like a
+// file beside a WebSocket, stands aside: nobody sees, counts or waits for it,
+// and it has given back what it took of the service. Its Protocol bounds how
+// many there are. A handshake may still follow, and then it returns.
+
+// detach is told by a Protocol, from a goroutine of its own.
+type detach struct{}
+
+// detachedSet are a service's connections that stand aside.
+type detachedSet struct {
+	mu  sync.Mutex
+	all map[*Session]struct{}
+}
+
+func (a *detachedSet) add(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all == nil {
+		a.all = map[*Session]struct{}{}
+	}
+	a.all[s] = struct{}{}
+}
+
+func (a *detachedSet) remove(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.all, s)
+}
+
+// end tells all of them to end.
+func (a *detachedSet) end() {
+	a.mu.Lock()
+	all := slices.Collect(maps.Keys(a.all))
+	a.mu.Unlock()
+	for _, s := range all {
+		s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonShutdown}})
+	}
+}
+
+// detach takes the session out of everything. It is never nowhere: whoever
+// ends the service finds it in one place or the other.
+func (s *Session) detach() {
+	if s.detached || s.ending != nil {
+		return
+	}
+	s.detached = true
+	s.releasePerIP()
+	s.service.detached.add(s)
+	s.service.live.remove(s, func() {})
+	s.service.share.Release()
+}
+
+// detachedHandshake takes what Handshake has brought of one that stands aside,
+// and says whether that makes it a session.
+func (s *Session) detachedHandshake(g PendingClient, err error) bool {
+	var refusal *Refusal
+	switch {
+	case g == nil && !errors.As(err, &refusal):
+		s.discard()
+		return false
+	case s.reattach():
+		return true
+	case g == nil:
+		s.discard()
+		return false
+	}
+	s.do(func() relay.Event {
+		g.Refuse(http.StatusServiceUnavailable, retrySoon, "the service can hold no more sessions")
+		return relay.Event{Kind: relay.HandshakeDone}
+	})
+	return false
+}
+
+// reattach makes it a session that has just come, unless there is no room or
+// the service is at its end.
+func (s *Session) reattach() bool {
+	e := s.service.engine
+	e.mu.Lock() // so that nobody waits for the last session meanwhile
+	defer e.mu.Unlock()
+	if e.stopped || s.service.retired || s.service.share.Acquire() != nil {
+		return false
+	}
+	s.detached, s.accessChecked, s.opened = false, false, time.Now()
+	s.service.live.add(s)
+	s.service.detached.remove(s)
+	return true
+}
+
+// discard ends a session that has stood aside. It leaves no record.
+func (s *Session) discard() {
+	s.run.Done(s)
+	s.service.detached.remove(s)
+	s.run.Close(s.client, true)
+}

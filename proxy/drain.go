@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// holdKind is who can hold a backend out of service. Each holds it apart from
+// the others: an operator's ready does not end what a plan does.
+type holdKind int
+
+const (
+	holdOperator holdKind = iota
+	holdPlan
+	holdKinds
+)
+
+// hold keeps a backend from getting new sessions.
+type hold struct {
+	state       string // AdminDrain or AdminMaint
+	by, reason  string
+	since       time.Time
+	until       *time.Time // when then happens; nil: never, or it has
+	then        string
+	startedWith int
+	emptyNoted  bool  // that it is empty
+	plan        *Plan // whose it is; nil: an operator's
+}
+
+type holds [holdKinds]*hold
+
+// top is the strongest hold: maint before drain. nil: nobody holds it.
+func (h *holds) top() *hold {
+	var top *hold
+	for _, one := range h {
+		if one != nil && (top == nil || one.state == AdminMaint) {
+			top = one
+		}
+	}
+	return top
+}
+
+func (h *holds) strongest() string {
+	if top := h.top(); top != nil {
+		return top.state
+	}
+	return AdminReady
+}
+
+// drainsDueLocked ends the drains whose limit has come.
+func (s *Service) drainsDueLocked(now time.Time) {
+	for _, b := range s.backends {
+		for kind, h := range b.holds {
+			if h == nil || h.until == nil || now.Before(*h.until) {
+				continue
+			}
+			h.until = nil
+			s.changedLocked()
+			ev := Event{Kind: EventDrained, Level: LevelWarn, Service: s.name, Backend: b.name, By: h.by}
+			switch {
+			case b.active == 0: // it was done in time
+				continue
+			case h.then == ThenAbort:
+				b.removing = false
+				b.setHoldLocked(holdKind(kind), nil)
+				ev.Text = "drain of " + b.target() + " given up at its limit: " + plural(b.active, "session") + " left; it is ready again"
+			case h.then == ThenCut:
+				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
+				s.endOnLocked(b, endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
+				s.cutPredecessorsLocked(b, ReasonDrainLimit)
+			default:
+				ev.Text = "drain of " + b.target() + " at its limit: going on without waiting for " + plural(b.active, "session")
+			}
+			s.engine.Note(ev)
+		}
+	}
+}
+
+// backendEmptiedLocked is called when a backend has lost its last session.
+func (s *Service) backendEmptiedLocked(b *Backend) {
+	s.changedLocked()
+	if h := b.holds.top(); h != nil && !h.emptyNoted {
+		h.emptyNoted = true
+		s.engine.Note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,
+			Text: b.target() + " is drained"})
+	}
+	s.forgetEmptyLocked(b)
+}
+
+// endOnLocked tells every session of a backend.
+func (s *Service) endOnLocked(b *Backend, o endRequest) {
+	for sess := range s.live.all() {
+		if sess.backend == b {
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
+		}
+	}
+}

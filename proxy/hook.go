@@ -1,0 +1,247 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// What must hold after a hook, before the next client is let in.
+const (
+	ReadyCheck   = "check"   // as many good checks in a row as after a down
+	ReadyConnect = "connect" // one connect that works
+	ReadyNone    = "none"
+)
+
+// What becomes of a hook that failed.
+const (
+	// OnErrorCheck looks once whether what must hold after it holds all the
+	// same. Then clients go on, with a warning; else the backends are down, and
+	// it is as with OnErrorHold.
+	OnErrorCheck  = "check"
+	OnErrorHold   = "hold"   // try it again, later and later; clients stay in the queue
+	OnErrorReject = "reject" // turn the next client away
+	OnErrorIgnore = "ignore" // go on
+)
+
+// OnErrors are what can become of a hook that failed.
+var OnErrors = []string{OnErrorCheck, OnErrorHold, OnErrorReject, OnErrorIgnore}
+
+// Hooks are run around a fragile backend, one at a time in a service. The
+// zero value runs none.
+type Hooks struct {
+	BeforeNext Hook   // before the next client is let in: every Nth time, and after a TTL cut
+	OnTTL      Hook   // when a session has held its slot for the whole TTL
+	Ready      string // ReadyCheck, ReadyConnect, ReadyNone; "" is ReadyCheck
+	// Shared lets a hook run beside live sessions of other slots. Otherwise
+	// it waits for them to end, since one that restarts the backend would cut
+	// them: for pause.limit at most. Then it has failed, as if it had run.
+	Shared bool
+}
+
+// Hook is a program, or a Go function, to run. TCPLock's
+// onActivateNextConnection and onTimeoutOccurred are two with a Func.
+type Hook struct {
+	Run     []string // argv; no shell
+	Func    func(context.Context, HookCall) error
+	Every   int           // of BeforeNext: 0 is every client, 20 every twentieth
+	Timeout time.Duration // 0: 30 s. TERM, then KILL; a Func sees its context end
+	OnError string        // "" is OnErrorCheck
+}
+
+// HookCall is what a hook is told; a program finds it in TCPCTL_SERVICE and
+// so on.
+type HookCall struct {
+	Service, Backend, Session, Client string
+	Count                             int    // of clients let in, with this one
+	Reason                            string // before_next, on_ttl
+}
+
+func (h *Hook) set() bool { return len(h.Run) > 0 || h.Func != nil }
+
+func (h *Hook) onError() string {
+	if h.OnError == "" {
+		return OnErrorCheck
+	}
+	return h.OnError
+}
+
+// hookState is a state of the freed slot, not of a waiter: who leaves the
+// queue meanwhile takes nothing away, and comes to no harm.
+type hookState struct {
+	running        string // the hook that runs, or whose backend is being checked
+	since          time.Time
+	cancel         context.CancelCauseFunc // ends it
+	admitted       int                     // clients let in so far
+	beforeNextDone bool                    // before_next has run for the next of them
+	afterTTL       bool                    // it must run for the next, whichever number that is
+	ttl            []HookCall              // TTL cuts whose slot is not free before on_ttl has run
+	failed         map[string]int          // by hook: times in a row
+	held           string                  // the hook that has failed and holds clients; "": none
+	retryAt        time.Time
+	// waitSince is when the one that is due began to wait for the sessions of
+	// other slots; zero: it does not.
+	waitSince time.Time
+
+	runs, fails int64
+	last        string
+}
+
+const (
+	beforeNext = "before_next"
+	onTTL      = "on_ttl"
+)
+
+// hookBeforeLocked says whether a hook must run before sess may go, and starts
+// it when it may.
+func (s *Service) hookBeforeLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
+	h, cfg := &s.hooks, &s.config().Hooks
+	if h.running != "" || len(h.ttl) > 0 {
+		return lock.Wait, ReasonHook
+	}
+	if !cfg.BeforeNext.set() || h.beforeNextDone || sess.requeues > 0 {
+		return lock.Admit, ""
+	}
+	if !h.afterTTL && (h.admitted+1)%max(cfg.BeforeNext.Every, 1) != 0 {
+		return lock.Admit, ""
+	}
+	if now.Before(h.retryAt) {
+		s.wakeAt(h.retryAt)
+		return lock.Wait, ReasonHook
+	}
+	ready, why := s.hookMayStartLocked(sess.waiter.Since(), now)
+	if !ready || s.ctx.Err() != nil {
+		return lock.Wait, ReasonHook
+	}
+	// One that has left gets no hook run: look once more before it starts.
+	if end := sess.clientEnd(sess.client.Probe()); end == relay.FIN || end == relay.Reset {
+		sess.run.Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
+		return lock.Skip, ReasonHook
+	}
+	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}
+	if b, _ := s.chooseLocked(sess); b != nil {
+		call.Backend = b.name
+	} else if len(s.backends) == 1 {
+		call.Backend = s.backends[0].name
+	}
+	s.startHookLocked(cfg.BeforeNext, call, why)
+	return lock.Wait, ReasonHook
+}
+
+// hookAdmittedLocked notes that a client was let in.
+func (s *Service) hookAdmittedLocked(sess *Session) {
+	if sess.requeues == 0 {
+		s.hooks.admitted++
+		s.hooks.beforeNextDone, s.hooks.afterTTL = false, false
+		s.hooks.waitSince = time.Time{}
+	}
+}
+
+// hookReleasedLocked is told of a session that gives its slot back. After a
+// TTL cut the slot is free once on_ttl and what must hold after it are done
+// (rule 6).
+func (s *Service) hookReleasedLocked(sess *Session) {
+	cfg := &s.config().Hooks
+	if sess.ending != nil && sess.ending.reason == ReasonTTL {
+		s.hooks.afterTTL = cfg.BeforeNext.set()
+		if cfg.OnTTL.set() {
+			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: s.hooks.admitted, Reason: onTTL}
+			if sess.last != nil {
+				call.Backend = sess.last.name
+			}
+			s.hooks.ttl = append(s.hooks.ttl, call)
+		}
+	}
+	s.hooksDueLocked()
+}
+
+// hooksDueLocked starts the next on_ttl that may run: during a pause none
+// does.
+func (s *Service) hooksDueLocked() {
+	h, cfg := &s.hooks, &s.config().Hooks
+	if !cfg.OnTTL.set() && h.running == "" && len(h.ttl) > 0 {
+		h.ttl = nil // a reload has taken it away: it owes nothing any more
+		s.hookPassedLocked("")
+	}
+	if s.pause != nil {
+		h.waitSince = time.Time{}
+	}
+	if h.running != "" || s.pause != nil || len(h.ttl) == 0 || s.ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	if now.Before(h.retryAt) {
+		s.wakeAt(h.retryAt)
+		return
+	}
+	if ready, why := s.hookMayStartLocked(time.Time{}, now); ready {
+		s.startHookLocked(cfg.OnTTL, h.ttl[0], why)
+	}
+}
+
+// hookMayStartLocked says whether a hook that is due may begin: beside no
+// session of another slot, unless it is shared. They have pause.limit from
+// when it began to wait, or from when the client came who waits for it; then
+// it has failed with why.
+func (s *Service) hookMayStartLocked(came, now time.Time) (ready bool, why error) {
+	h, cfg := &s.hooks, s.config()
+	if cfg.Hooks.Shared || s.active == 0 {
+		return true, nil
+	}
+	if h.waitSince.IsZero() {
+		h.waitSince = now
+		s.changedLocked()
+	}
+	limit := cfg.Pause.Limit
+	if limit < 0 {
+		limit = cfg.Pause.Max
+	}
+	if until := later(h.waitSince, came).Add(limit); now.Before(until) {
+		s.wakeAt(until)
+		return false, nil
+	}
+	return true, fmt.Errorf("%s did not end within %s", plural(s.active, "other session"), shortDuration(limit))
+}
+
+// skipHookLocked lets clients go on past a hook that has failed, or that runs
+// again after it has; with force past the one that runs for the first time,
+// too. It says what it did; "" when no hook holds anybody.
+func (s *Service) skipHookLocked(o ResumeOptions) (text string, err error) {
+	h := &s.hooks
+	switch {
+	case h.running != "" && h.failed[h.running] == 0 && !o.Force:
+		return "", fmt.Errorf("proxy: %s is not paused; its hook %s runs for %s: use --force to end it", s.name, h.running, roughly(time.Since(h.since)))
+	case h.running != "":
+		text = fmt.Sprintf("resume %s: %s is ended, and clients go on", s.name, h.running)
+		h.cancel(errSkipped)
+	case h.held != "":
+		text = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, plural(h.failed[h.held], "time"))
+		s.hookPassedLocked(h.held)
+		s.hooksDueLocked()
+	case !h.waitSince.IsZero() && o.Force:
+		name := onTTL
+		if len(h.ttl) == 0 {
+			name = beforeNext
+		}
+		text = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, plural(s.active, "other session"))
+		s.hookPassedLocked(name)
+		s.hooksDueLocked()
+	}
+	return text, nil
+}
+
+// hooksChangedLocked is called when a reload has brought other hooks: whoever
+// has mended one need not wait for the next try.
+func (s *Service) hooksChangedLocked() {
+	s.hooks.retryAt = time.Time{}
+	if cfg := &s.config().Hooks; !cfg.BeforeNext.set() && s.hooks.held == beforeNext {
+		s.hookPassedLocked("")
+	}
+	s.hooksDueLocked()
+}
+
+// quietLocked says that nothing is live that a pause waits for.
+func (s *Service) quietLocked() bool { return s.active == s.bypassing && s.hooks.running == "" }

@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+)
+
+// States of a service's hooks, as in HookInfo.State.
+const (
+	HookIdle     = "idle"
+	HookDue      = "due"      // once the pause is over
+	HookWaiting  = "waiting"  // for the sessions of other slots to end
+	HookRunning  = "running"  // or the backend is looked at after it
+	HookRetrying = "retrying" // it has failed, and clients are held until it is tried again
+)
+
+// HookInfo is how a service's hooks are doing.
+type HookInfo struct {
+	State    string     `json:"state"`
+	Name     string     `json:"name,omitempty"`      // before_next or on_ttl; of an idle one that has failed, too
+	Since    *time.Time `json:"since,omitempty"`     // it runs or waits
+	WaitsFor int        `json:"waits_for,omitempty"` // sessions of other slots
+	Failed   int        `json:"failed"`              // times in a row
+	NextTry  *time.Time `json:"next_try,omitempty"`
+	Runs     int64      `json:"runs"`
+	Fails    int64      `json:"fails"`
+	Last     string     `json:"last,omitempty"` // what came of the last one
+}
+
+// Text is the state in a line for people, "" where nothing is to be told: a
+// sign first when it fails.
+func (i *HookInfo) Text(now time.Time) string {
+	if i == nil {
+		return ""
+	}
+	text := i.Name
+	if i.Failed > 0 {
+		text = "! " + text + " failed " + plural(i.Failed, "time")
+	}
+	for_ := ""
+	if i.Since != nil {
+		for_ = roughly(now.Sub(*i.Since))
+	}
+	switch {
+	case i.State == HookIdle && i.Failed == 0:
+		return ""
+	case i.State == HookIdle:
+		return text + "; clients go on"
+	case i.State == HookRetrying && i.NextTry != nil:
+		return text + ", next try in " + roughly(i.NextTry.Sub(now))
+	case i.State == HookRetrying:
+		return text + ", next try when a client comes"
+	case i.Failed > 0:
+		text += ", and"
+	}
+	switch i.State {
+	case HookRunning:
+		return fmt.Sprintf("%s runs for %s", text, for_)
+	case HookWaiting:
+		return fmt.Sprintf("%s waits for %s to end, for %s", text, plural(i.WaitsFor, "other session"), for_)
+	}
+	return text + " is due once the pause is over"
+}
+
+// roughly rounds to what people read.
+func roughly(d time.Duration) string {
+	if d = max(d, 0); d >= 10*time.Second {
+		return shortDuration(d.Round(time.Second))
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// hookInfoLocked is how the hooks are doing; nil where there are none.
+func (s *Service) hookInfoLocked() *HookInfo {
+	cfg, h := &s.config().Hooks, &s.hooks
+	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() {
+		return nil
+	}
+	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Last: h.last}
+	// What before_next waits for is of interest while somebody waits for it.
+	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Reason() == ReasonHook
+	switch {
+	case h.running != "":
+		since := h.since
+		i.State, i.Name, i.Since = HookRunning, h.running, &since
+	case len(h.ttl) > 0:
+		i.Name = onTTL
+	case due || h.failed[beforeNext] > 0:
+		i.Name = beforeNext
+	case h.failed[onTTL] > 0:
+		i.Name = onTTL
+	}
+	i.Failed = h.failed[i.Name]
+	switch {
+	case i.State == HookRunning:
+	case s.pause != nil && len(h.ttl) > 0:
+		i.State = HookDue
+	case due && time.Now().Before(h.retryAt):
+		at := h.retryAt
+		i.State, i.NextTry = HookRetrying, &at
+	case due && !cfg.Shared && s.active > 0 && !h.waitSince.IsZero():
+		since := h.waitSince
+		i.State, i.Since, i.WaitsFor = HookWaiting, &since, s.active
+	case h.held == i.Name && h.held != "":
+		i.State = HookRetrying
+	}
+	return i
+}

@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// errNotReady says that a backend did not come back in time.
+var errNotReady = errors.New("proxy: no backend came back in time")
+
+// awaitReady waits for what must hold after a hook.
+func (s *Service) awaitReady(ctx context.Context, how string) error {
+	setDefault(&how, ReadyCheck)
+	var all []*Backend
+	s.queue.View(func() {
+		for _, b := range s.backends {
+			if b.admin() == AdminReady {
+				all = append(all, b)
+			}
+		}
+	})
+	switch {
+	case how == ReadyNone || len(all) == 0:
+		return nil
+	case how == ReadyConnect:
+		return s.awaitConnect(ctx, all[0])
+	case s.config().Check.Type == health.None:
+		return nil
+	}
+	return s.awaitGood(ctx, all, 1)
+}
+
+func (s *Service) awaitConnect(ctx context.Context, b *Backend) error {
+	ctx, cancel := context.WithTimeout(ctx, b.config().readyTimeout())
+	defer cancel()
+	for {
+		var check health.Check
+		s.queue.View(func() { check = b.checkLocked(health.TCP, b.addr) })
+		check.Timeout, check.Polite = s.config().ConnectTimeout, true
+		r := check.Run(ctx)
+		if r.OK {
+			return nil
+		}
+		if lack := relay.LackOf(r.Err); lack != "" {
+			s.engine.noteLack(lack, "check of "+b.target(), r.Err)
+		}
+		select {
+		case <-ctx.Done():
+			return errNotReady
+		case <-time.After(urgentCheck):
+		}
+	}
+}
+
+// awaitGood demands good checks of backends, as many in a row as after a
+// down, of which only those count that begin from now on (rule 11), and waits
+// until enough of them are up.
+func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) error {
+	limit := time.Duration(0)
+	s.queue.Update(func() {
+		for _, b := range of {
+			b.demandLocked()
+			limit = max(limit, b.cfg.readyTimeout())
+		}
+	})
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := s.await(ctx, func() bool {
+		up := 0
+		for _, b := range of {
+			if b.tracker.Up() {
+				up++
+			}
+		}
+		return up >= enough
+	})
+	if err == nil {
+		return nil
+	}
+	s.queue.Update(func() {
+		for _, b := range of {
+			b.tracker.Fail()
+		}
+	})
+	return errNotReady
+}
+
+// probeAfterHook looks once, after a hook that failed, whether what must hold
+// after it holds all the same: a check of each backend that is ready, a
+// connect where there is none. It reports whether one of them answers, and
+// what came of those that do not.
+func (s *Service) probeAfterHook(ctx context.Context, how string) (met bool, bad map[*Backend]health.Result) {
+	kinds := map[*Backend]health.Check{}
+	s.queue.View(func() {
+		kind := s.config().Check.Type
+		if how == ReadyConnect || how == ReadyNone || kind == health.None || kind == health.Passive {
+			kind = health.TCP
+		}
+		for _, b := range s.backends {
+			if b.admin() != AdminReady {
+				continue
+			}
+			addr := b.checkAddr()
+			if how == ReadyConnect {
+				addr = b.addr
+			}
+			c := b.checkLocked(kind, addr)
+			c.Polite = true
+			kinds[b] = c
+		}
+	})
+	bad = map[*Backend]health.Result{}
+	for b, c := range kinds {
+		r := b.runCheck(ctx, c)
+		if r.OK {
+			met = true
+		} else if lack := relay.LackOf(r.Err); lack != "" {
+			s.engine.noteLack(lack, "check of "+b.target(), r.Err) // which says nothing of the backend
+		} else {
+			bad[b] = r
+		}
+	}
+	return met || len(kinds) == 0, bad
+}

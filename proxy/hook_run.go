@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+const (
+	// hookAlarm is after how many failures in a row somebody is told.
+	hookAlarm = 3
+	// hookLatest is the longest time to the next try of a hook that fails.
+	hookLatest = 30 * time.Second
+)
+
+// hookResult is what came of one run.
+type hookResult struct {
+	said string // the last line that it printed
+	err  error
+	took time.Duration
+	// What was seen of the backends after it had failed, under OnErrorCheck.
+	met    bool
+	failed map[*Backend]health.Result
+}
+
+// errSkipped says that an operator has ended a hook.
+var errSkipped = errors.New("an operator goes on without it")
+
+// startHookLocked runs a hook. One that has waited too long to begin has
+// failed with why.
+func (s *Service) startHookLocked(hook Hook, call HookCall, why error) {
+	h := &s.hooks
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	h.running, h.since, h.cancel, h.waitSince = call.Reason, time.Now(), cancel, time.Time{}
+	s.changedLocked()
+	s.working.Add(1)
+	go s.runHook(ctx, hook, call, why)
+}
+
+// runHook runs a hook and waits for what must hold after it.
+func (s *Service) runHook(ctx context.Context, hook Hook, call HookCall, why error) {
+	defer s.working.Done()
+	label(roleHook, s.name, "")
+	began := time.Now()
+	r := hookResult{err: why}
+	if why == nil {
+		r.said, r.err = s.callHook(ctx, hook, call)
+		if r.err == nil {
+			r.err = s.awaitReady(ctx, s.config().Hooks.Ready)
+		}
+	}
+	if r.err != nil && ctx.Err() == nil && hook.onError() == OnErrorCheck {
+		r.met, r.failed = s.probeAfterHook(ctx, s.config().Hooks.Ready)
+	}
+	if context.Cause(ctx) == errSkipped {
+		r.err = errSkipped
+	}
+	r.took = time.Since(began)
+	s.queue.Update(func() { s.hookDoneLocked(hook, call, r, why == nil) })
+}
+
+// callHook runs the program or the function, whose panic is an error.
+func (s *Service) callHook(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
+	timeout := hook.Timeout
+	setDefault(&timeout, 30*time.Second)
+	if hook.Func == nil {
+		r := s.engine.commands.Run(ctx, command.Command{Argv: hook.Run, Timeout: timeout, Env: call.env()})
+		return r.LastLine(), r.Err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.engine.panicked(s.name, call.Session, "hook "+call.Reason, p)
+		}
+	}()
+	return "", hook.Func(ctx, call)
+}
+
+func (c HookCall) env() []string {
+	return []string{"TCPCTL_SERVICE=" + c.Service, "TCPCTL_BACKEND=" + c.Backend, "TCPCTL_SESSION=" + c.Session,
+		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason}
+}
+
+// hookDoneLocked decides what follows. Whatever it is, no slot is lost. The
+// queue is asked again afterwards.
+func (s *Service) hookDoneLocked(hook Hook, call HookCall, r hookResult, ran bool) {
+	h := &s.hooks
+	h.cancel(nil)
+	h.running, h.held = "", ""
+	s.changedLocked()
+	if ran {
+		h.runs++
+	}
+	ev := Event{Kind: EventHook, Service: s.name, Backend: call.Backend, Session: call.Session,
+		Text: fmt.Sprintf("hook %s of %s done in %s", call.Reason, s.name, r.took.Round(time.Millisecond))}
+	switch {
+	case r.err == nil:
+		if r.said != "" {
+			ev.Text += ": " + r.said
+		}
+		h.last = ev.Text
+		delete(h.failed, call.Reason)
+		s.engine.noteThrottled(ev)
+		s.hookPassedLocked(call.Reason)
+	case r.err == errSkipped:
+		s.hookPassedLocked(call.Reason)
+	case s.ctx.Err() == nil: // else we are stopping
+		s.hookFailedLocked(hook, call, r, ev)
+	}
+	if s.pause != nil && s.quietLocked() {
+		s.pauseEmptiedLocked()
+	}
+	s.hooksDueLocked()
+}
+
+// hookFailedLocked does what the hook's OnError says.
+func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Event) {
+	h := &s.hooks
+	h.fails++
+	h.failed[call.Reason]++
+	n := h.failed[call.Reason]
+	ev.Level = LevelWarn
+	why := strings.TrimPrefix(r.err.Error(), "command: ")
+	if r.said != "" {
+		why += ": " + r.said
+	}
+	ev.Text = fmt.Sprintf("hook %s of %s failed: %s", call.Reason, s.name, why)
+	h.last = ev.Text
+	if n == hookAlarm {
+		ev.Kind, ev.Level = EventHookFailing, LevelAlarm
+		ev.Text = fmt.Sprintf("hook %s of %s failed %d times in a row: %s", call.Reason, s.name, n, why)
+	}
+	onError := hook.onError()
+	switch {
+	case onError == OnErrorCheck && r.met:
+		ev.Text += "; a backend answers all the same: clients go on"
+		s.hookPassedLocked(call.Reason)
+	case onError == OnErrorIgnore:
+		ev.Text += "; clients go on"
+		s.hookPassedLocked(call.Reason)
+	case onError == OnErrorReject:
+		ev.Text += "; the next client is turned away"
+		s.hookRejectsLocked(call.Reason)
+	default:
+		again := min(time.Second<<min(n-1, 10), hookLatest)
+		h.held, h.retryAt = call.Reason, time.Now().Add(again)
+		s.wakeAt(h.retryAt)
+		ev.Text += fmt.Sprintf("; clients are held, the next try is in %s, tcpctl resume %s goes on without it", again, s.name)
+		for b, seen := range r.failed {
+			b.downAfterLocked(call.Reason, seen)
+		}
+	}
+	if n <= hookAlarm {
+		s.engine.Note(ev)
+	} else {
+		s.engine.noteThrottled(ev)
+	}
+}
+
+// hookRejectsLocked turns the next client away.
+func (s *Service) hookRejectsLocked(reason string) {
+	if reason == onTTL {
+		s.hookPassedLocked(onTTL)
+	}
+	for w := range s.queue.Waiters() {
+		sess := w.Owner.(*Session)
+		sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonHook}})
+		break
+	}
+	// The next but one is not asked about before that one has gone.
+	s.hooks.retryAt = time.Now().Add(firstRetry)
+	s.wakeAt(s.hooks.retryAt)
+}
+
+// hookPassedLocked lets clients go on past a hook; "" is one that there is no
+// more. A backend that a failed hook has taken down is looked at again; one
+// that is never checked is up.
+func (s *Service) hookPassedLocked(reason string) {
+	h := &s.hooks
+	h.held, h.retryAt, h.waitSince = "", time.Time{}, time.Time{}
+	switch {
+	case reason == onTTL && len(h.ttl) > 0:
+		h.ttl = h.ttl[1:]
+	case reason == beforeNext:
+		h.beforeNextDone = true
+	}
+	for _, b := range s.backends {
+		if !b.hooked {
+			continue
+		}
+		b.hooked = false
+		if s.config().Check.Type == health.None {
+			b.tracker.Reset()
+			b.addResultLocked(health.Result{OK: true, Detail: "the hook is over, and nothing checks it"})
+		} else if !b.tracker.Up() {
+			b.demandLocked()
+		}
+	}
+}
+
+// downAfterLocked takes a backend down that does not answer after a hook has
+// failed.
+func (b *Backend) downAfterLocked(hook string, seen health.Result) {
+	b.hooked = true
+	if !b.tracker.Up() && b.tracker.Known() && !b.tracker.Demanding() {
+		return
+	}
+	b.tracker.Demand()
+	b.tracker.Fail()
+	b.evidence.forget()
+	b.since = time.Now()
+	b.last, b.lastAt = seen, b.since
+	b.results[b.resultCount%len(b.results)] = '!'
+	b.resultCount++
+	if b.service.handedOver == nil { // else another process counts it
+		b.transitions++
+	}
+	b.service.engine.Note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is down: %s failed, and then: %s", b.target(), hook, seen.Detail)})
+	if b.service.config().Check.OnDown == OnDownCut {
+		b.resetLiveLocked()
+	}
+	b.service.servingChangedLocked()
+}

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// PauseByPlan is PauseInfo.By of a pause that a plan has begun because no
+// backend served any more while it was at work (rules 18a and 20a).
+const PauseByPlan = "plan"
+
+// servingChangedLocked is called where a backend may have begun to serve, or
+// ceased to: a plan that is at work holds the clients while none does, or lets
+// them go on; without one they are turned away where the service is set to.
+func (s *Service) servingChangedLocked() {
+	s.changedLocked()
+	s.holdForPlanLocked()
+	s.rejectWaitersLocked()
+}
+
+// holdForPlanLocked pauses the service while a plan is at work and no backend
+// serves, and resumes it once one does. Whoever has ended that pause, by hand
+// or by its deadline, has the last word until one has served again.
+func (s *Service) holdForPlanLocked() {
+	if slices.ContainsFunc(s.backends, (*Backend).serves) {
+		if s.plan != nil {
+			s.plan.waived = false
+		}
+		if p := s.pause; p != nil && p.by == PauseByPlan {
+			s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
+				Text: fmt.Sprintf("a backend of %s serves again: resuming", s.name)})
+			s.resumeLocked(p.owner, p.plan.opt.Rate)
+		}
+		return
+	}
+	p := s.plan
+	if p == nil || p.waived || s.pause != nil || s.listeners == nil {
+		return
+	}
+	now := time.Now()
+	held := &pause{owner: p.opt.By, by: PauseByPlan, reason: "no backend serves", since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
+	s.engine.Note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
+		Text: fmt.Sprintf("no backend of %s serves while the %s %s is at work: its clients are held until one does, or until %s",
+			s.name, p.kind, p.report.ID, clockTime(held.until))})
+	s.beginPauseLocked(held)
+}
+
+// waivePlanLocked is called where the service's pause is ended although no
+// backend may serve: its plan does not begin another before one has served.
+func (s *Service) waivePlanLocked() {
+	if s.plan != nil && s.pause.by == PauseByPlan {
+		s.plan.waived = true
+	}
+}
+
+// beginPauseLocked holds the service's clients from now on.
+func (s *Service) beginPauseLocked(p *pause) {
+	s.freezeLocked(true, p.since)
+	s.release = nil
+	s.pause = p
+	s.changedLocked()
+	if p.limit != nil {
+		s.wakeAt(*p.limit)
+	}
+	s.wakeAt(p.nearMax())
+	if s.quietLocked() {
+		s.pauseEmptiedLocked()
+	}
+}
+
+// hasPlan says whether a plan is at work on the service.
+func (s *Service) hasPlan() (yes bool) {
+	s.queue.View(func() { yes = s.plan != nil })
+	return yes
+}

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+)
+
+// tally counts what happens to a service's clients while a plan runs.
+type tally struct {
+	counts      SessionCounts
+	queueCounts QueueInfo
+	// held is who has waited, and only grows: what was copied of it with the
+	// queue locked can be read without. A session that could not be served
+	// goes back to its place and waits on; its last entry is how long in all.
+	held     []heldFor
+	forgot   int // that there was no room for
+	backends []BackendChange
+	wasUp    map[string]bool
+}
+
+// heldFor is how long a session has waited whose wait has ended, with a grant
+// or in vain.
+type heldFor struct {
+	session uint64
+	wait    time.Duration
+}
+
+// tallyMost bounds what a tally remembers; beyond, it only counts.
+const tallyMost = 1 << 17
+
+func (s *Service) beginTally() *tally {
+	t := &tally{wasUp: map[string]bool{}}
+	s.queue.Do(func() {
+		t.counts, t.queueCounts = s.countersLocked()
+		for _, b := range s.backends {
+			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.stateLocked() + " " + b.admin()})
+			t.wasUp[b.name] = b.tracker.Up()
+		}
+		s.tallies = append(s.tallies, t)
+	})
+	return t
+}
+
+func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
+
+// waitEndedLocked notes the end of a session's wait.
+func (s *Service) waitEndedLocked(sess *Session, at time.Time) {
+	for _, t := range s.tallies {
+		if len(t.held) < tallyMost {
+			t.held = append(t.held, heldFor{sess.number, at.Sub(sess.waiter.Since())})
+		} else {
+			t.forgot++
+		}
+	}
+}
+
+// waiting is who waits now, and for how long by now.
+func (s *Service) waiting() (all []heldFor) {
+	now := time.Now()
+	s.queue.Walk(func(w *lock.Waiter) {
+		all = append(all, heldFor{w.Owner.(*Session).number, now.Sub(w.Since())})
+	}, nil)
+	return all
+}
+
+// endTally gives the final numbers, and each backend's state after it.
+func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
+	n = s.numbers(t)
+	after = map[string]string{}
+	s.queue.Do(func() {
+		s.tallies = slices.DeleteFunc(s.tallies, func(o *tally) bool { return o == t })
+		for _, b := range s.backends {
+			after[b.name] = b.stateLocked() + " " + b.admin()
+		}
+	})
+	return n, after
+}
+
+// numbers are those of a tally so far, with those who wait still.
+func (s *Service) numbers(t *tally) (n Numbers) {
+	var held []heldFor
+	waiting := s.waiting()
+	s.queue.View(func() {
+		counts, line := s.countersLocked()
+		n = Numbers{Held: t.forgot, Abandoned: line.Abandoned - t.queueCounts.Abandoned, TimedOut: line.TimedOut - t.queueCounts.TimedOut,
+			Cut: counts.Cut - t.counts.Cut, Failed: counts.Failed - t.counts.Failed, Rejected: counts.Rejected - t.counts.Rejected}
+		held = t.held
+	})
+	all := make(map[uint64]time.Duration, len(held)+len(waiting))
+	for _, h := range append(waiting, held...) { // one of the two, or both, may know of a session
+		all[h.session] = max(all[h.session], h.wait)
+	}
+	n.Held += len(all)
+	n.LongestSeconds, n.P50Seconds, n.P99Seconds = quantiles(slices.Collect(maps.Values(all)))
+	return n
+}
+
+// countersLocked are the service's counters, with those of the processes
+// before this one.
+func (s *Service) countersLocked() (SessionCounts, QueueInfo) {
+	counts, line := s.counts, s.queueCounts
+	counts.add(&s.inheritedCounters.Sessions)
+	line.add(&s.inheritedCounters.Queue)
+	return counts, line
+}
+
+// quantiles are the longest, the median and the 99th percentile, in seconds;
+// 0 where there is nothing.
+func quantiles(all []time.Duration) (longest, p50, p99 float64) {
+	if len(all) == 0 {
+		return 0, 0, 0
+	}
+	slices.Sort(all)
+	return all[len(all)-1].Seconds(), all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
+}

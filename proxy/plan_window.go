@@ -1,0 +1,276 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// external is an operator's command that runs elsewhere: where it was typed,
+// with its output on the operator's terminal.
+type external struct {
+	seen  time.Time // when its owner last said that it is there
+	pid   int       // of the command, on this machine; 0: not known
+	lost  bool      // the owner has gone
+	ended bool
+	err   error
+}
+
+// ownerLease is how long an owner may be silent.
+const ownerLease = 3 * time.Second
+
+// newToken makes what only a window's owner knows.
+func newToken() string { return rand.Text() }
+
+// StartWindow begins a maintenance window: the service pauses, and once no
+// session is live the owner is told (Report's step "command" is running) to
+// run its command; CommandEnded tells how that went. Good checks later the
+// service resumes. A pause by somebody else is an error that names him.
+func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
+	return s.startPlan(PlanWindow, o, []step{
+		{"pause", windowPause},
+		{"command", windowCommand},
+		{"check", windowCheck},
+		{"resume", windowResume},
+		releaseStep,
+	})
+}
+
+// pauseForPlanLocked pauses the service for a plan, unless its owner has done
+// so.
+func (s *Service) pauseForPlanLocked(p *Plan, by string) error {
+	if was := s.pause; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
+		if was.owner == p.opt.By && by == PlanRestart {
+			return nil // inside one's own pause
+		}
+		return fmt.Errorf("%s is paused already, by %s for %s", s.name, was.owner, time.Since(was.since).Round(time.Second))
+	}
+	if s.listeners == nil {
+		return fmt.Errorf("%s is closed", s.name)
+	}
+	now := time.Now()
+	ours := &pause{owner: p.opt.By, by: by, reason: p.opt.Reason, since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
+	if by == PlanWindow {
+		ours.then = p.opt.Then
+		ours.limit = p.limit(now)
+	}
+	p.ours = ours
+	s.beginPauseLocked(ours)
+	return nil
+}
+
+// leftTo says whether a plan that failed has left the pause behind, so that
+// its owner's next plan takes it over: nobody else is to be asked.
+func (p *pause) leftTo(owner string) bool { return p.plan != nil && p.plan.over() && p.owner == owner }
+
+// limit is when the time of the live sessions is over; nil: never, but for
+// the pause's own deadline.
+func (p *Plan) limit(from time.Time) *time.Time {
+	if p.opt.Limit < 0 {
+		return nil
+	}
+	at := from.Add(p.opt.Limit)
+	return &at
+}
+
+// endPause resumes the service if the plan holds it.
+func (p *Plan) endPause() {
+	p.service.queue.Update(func() {
+		if p.ours != nil && p.service.pause == p.ours {
+			p.service.resumeLocked(p.opt.By, p.opt.Rate)
+		}
+	})
+}
+
+func windowPause(p *Plan) (string, error) {
+	s := p.service
+	var err error
+	live := 0
+	s.queue.Update(func() {
+		live = s.active - s.bypassing
+		err = s.pauseForPlanLocked(p, PlanWindow)
+	})
+	if err != nil {
+		return "", err
+	}
+	err = p.until(func() (bool, error) {
+		if s.pause != p.ours {
+			return true, errGivenUp
+		}
+		return p.ours.settled, nil
+	})
+	if err != nil {
+		p.endPause()
+		return "", err
+	}
+	return plural(live, "session") + " drained", nil
+}
+
+// windowCommand waits for the owner's command. It fails only when there is
+// nothing left to wait for: what its exit status means is windowCheck's.
+func windowCommand(p *Plan) (string, error) {
+	p.mu.Lock()
+	p.cmd.seen = time.Now()
+	p.mu.Unlock()
+	if err := p.awaitCommand(); err != nil {
+		p.endPause()
+		return "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd.err != nil {
+		return "failed: " + p.cmd.err.Error(), nil
+	}
+	return "exit status 0", nil
+}
+
+// awaitCommand waits for the end of the command, or of the plan.
+func (p *Plan) awaitCommand() error {
+	s := p.service
+	for {
+		resumed, overdue := false, false
+		more := s.changeUnless(func() bool {
+			resumed, overdue = s.pause != p.ours, p.ours.overdue
+			return resumed
+		})
+		if resumed {
+			return errors.New("the service was resumed before the command had ended")
+		}
+		ended, again := p.commandOver(overdue)
+		if ended {
+			return nil
+		}
+		timer := time.NewTimer(again)
+		select {
+		case <-p.ctx.Done():
+			timer.Stop()
+			return context.Cause(p.ctx)
+		case <-more: // CommandEnded is one, too
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// orphanInterval is how often a command is looked for whose owner is gone.
+const orphanInterval = time.Second
+
+// commandOver looks whether the command has ended, and whether its owner is
+// there still, and says when to look again. One that has outlived its owner is
+// only looked for once its time is over.
+func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := &p.cmd
+	if c.ended {
+		return true, 0
+	}
+	lease := ownerLease - time.Since(c.seen)
+	if !c.lost && lease < 0 {
+		c.lost = true
+		p.service.engine.Note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
+			Text: fmt.Sprintf("the command line that owns the window of %s is gone: the pause stands until %s, then it resumes by itself",
+				p.service.name, clockTime(p.ours.until))})
+	}
+	if overdue && c.lost && !alive(c.pid) {
+		c.ended, c.err = true, errors.New("its owner is gone, and so is the command")
+	}
+	if c.lost {
+		return c.ended, orphanInterval
+	}
+	return c.ended, max(lease, 0) + time.Millisecond
+}
+
+// running says whether the command still runs under its owner's eyes.
+func (p *Plan) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.report.Steps[p.step].What == "command" && !p.cmd.ended && !p.cmd.lost
+}
+
+// Heartbeat says that the owner is there, and which process its command is; 0 is
+// none yet.
+func (p *Plan) Heartbeat(token string, pid int) error {
+	if token != p.token {
+		return fmt.Errorf("proxy: the window of %s is %s's", p.service.name, p.opt.By)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd.seen, p.cmd.lost = time.Now(), false
+	if pid > 0 {
+		p.cmd.pid = pid
+	}
+	return nil
+}
+
+// CommandEnded says how the owner's command has ended; nil is a success.
+func (p *Plan) CommandEnded(token string, err error) error {
+	if e := p.Heartbeat(token, 0); e != nil {
+		return e
+	}
+	p.mu.Lock()
+	if !p.cmd.ended {
+		p.cmd.ended, p.cmd.err = true, err
+	}
+	p.mu.Unlock()
+	p.service.queue.Do(p.service.changedLocked)
+	return nil
+}
+
+// windowCheck demands good checks of those backends that were up before. After
+// a command that failed they decide, too: not good means held until max (rule
+// 18), which the pause's own deadline does.
+func windowCheck(p *Plan) (string, error) {
+	s := p.service
+	var of []*Backend
+	s.queue.View(func() {
+		for _, b := range s.backends {
+			if b.admin() == AdminReady && (p.tally.wasUp[b.name] || len(s.backends) == 1) {
+				of = append(of, b)
+			}
+		}
+	})
+	if s.config().Check.Type == health.None || len(of) == 0 {
+		return "not checked", nil
+	}
+	if err := s.awaitGood(p.ctx, of, len(of)); err != nil {
+		if p.ctx.Err() != nil {
+			return "", context.Cause(p.ctx)
+		}
+		return "", fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
+	}
+	return plural(len(of), "backend") + " good", nil
+}
+
+func windowResume(p *Plan) (string, error) {
+	p.endPause()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd.err != nil {
+		return "", fmt.Errorf("the command failed: %w; the checks are good, so the service is open", p.cmd.err)
+	}
+	return "", nil
+}
+
+// outlivesDeadlineLocked is asked when the pause of a plan has come to its
+// deadline: whether it must stand all the same. A command that still runs has
+// left a half-done backend, on to which no client may go; the plan itself
+// opens the service once the command has ended, and good checks were seen.
+func (p *pause) outlivesDeadlineLocked(s *Service) bool {
+	if p.plan == nil || p.by != PlanWindow || p.plan.over() || !p.overdue && !p.plan.running() {
+		return false
+	}
+	if !p.overdue {
+		p.overdue = true
+		s.changedLocked()
+		n := s.queue.Waiting()
+		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
+		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
+			Text: fmt.Sprintf("the command of the window of %s still runs at its deadline: %s turned away, and all who come until it ends", s.name, plural(n, "client"))})
+	}
+	return true
+}

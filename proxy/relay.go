@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// relayBytes is the fourth stage: bytes go both ways until both sides have
+// ended. The runner passes each end of stream on; what is left here are clocks
+// and who ended it.
+func relayBytes(s *Session, ev relay.Event) transition {
+	switch ev.Kind {
+	case relay.Begin:
+		s.connected = max(time.Since(s.opened), 1)
+		s.service.stats.connect.add(s.connected - s.dialled)
+		s.phase.Store(inRelay)
+		s.last.total.Add(1)
+		if s.released {
+			s.service.queue.Do(func() { s.service.servedLocked(s) })
+		}
+		s.serverNow.Store(s.server)
+		s.relaying.Store(s.last)
+		if limit := s.service.config().RateLimit; limit > 0 {
+			s.server.Limit(limit)
+		}
+		s.copying = true
+		s.run.Relay(s, s.client, s.server)
+		s.run.SetTimer(s, s.untilDeadline())
+	case relay.Ended:
+		s.copying = !ev.Last
+		s.sideEnded(ev)
+		if ev.Last {
+			return end
+		}
+	case relay.Timer:
+		if r := s.expired(); r != "" {
+			s.endLive(ending{by: ByProxy, phase: PhaseRelay, reason: r, reset: true, cut: true})
+			return wait
+		}
+		s.run.SetTimer(s, s.untilDeadline())
+	case relay.Signal:
+		o := ev.Arg.(endRequest)
+		s.endLive(ending{by: o.by, phase: PhaseRelay, who: o.who, reason: o.reason, detail: o.detail, reset: true, cut: true})
+	}
+	return wait
+}
+
+// sideEnded notes who ended the session: the first to end, unless it is cut
+// then. A reset passes on.
+func (s *Session) sideEnded(ev relay.Event) {
+	by, other := ByClient, ByBackend
+	if ev.Side == s.server {
+		by, other = other, by
+	}
+	reason, detail := ReasonReset, ""
+	if ev.End == relay.FIN {
+		reason = ReasonFIN
+	}
+	if known := knownEnd(ev.Side.EndedBy()); known != nil {
+		if reason, detail = known.Reason, known.Error(); known.By != "" {
+			by = known.By
+		}
+	}
+	switch ev.End {
+	case relay.FIN:
+		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
+		if !ev.Last {
+			s.half = max(time.Since(s.opened), 1)
+			s.run.SetTimer(s, s.untilDeadline())
+		}
+	case relay.Reset:
+		// A client that has left is not cut by what its backend does with
+		// its goodbye: TLS servers close without reading it, which resets.
+		cut := by == ByBackend && !s.closedByProtocol() && s.client.Probe() != relay.Reset
+		if cut && s.ending != nil && !s.ending.reset {
+			s.ending = nil // the record is to say so, as the counter does
+		}
+		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
+		s.ending.cut = s.ending.cut || cut
+		s.endsByReset(by)
+		if !ev.Last {
+			s.closeClient(true)
+			s.run.Close(s.server, true)
+		}
+	case relay.Gone:
+		s.endWith(ending{by: other, phase: PhaseRelay, reason: ReasonReset})
+		s.endsByReset(other)
+	}
+}
+
+// knownEnd is what a side's own protocol says of its end; nil: nothing.
+func knownEnd(by error) *EndError {
+	var known *EndError
+	if !errors.As(by, &known) && errors.Is(by, relay.ErrTLSTruncated) {
+		known = &EndError{Reason: ReasonTLSTruncated, Err: relay.ErrTLSTruncated}
+	}
+	return known
+}
+
+// isTLSTruncated says whether a TLS stream was not announced to end.
+func isTLSTruncated(by error) bool {
+	known := knownEnd(by)
+	return known != nil && known.Reason == ReasonTLSTruncated
+}
+
+// endsByReset has both sides see a reset, also where one had ended before.
+func (s *Session) endsByReset(by string) {
+	if e := s.ending; orderly(e.reason) && !e.reset {
+		if e.detail != "" {
+			e.detail += ", "
+		}
+		e.detail += "then reset by the " + by
+	}
+	s.ending.reset = true
+}
+
+// endLive ends a live session; the record follows once the runner has stopped
+// counting.
+func (s *Session) endLive(e ending) {
+	if s.ending != nil && s.ending.reset {
+		return // on its way out already
+	}
+	s.ending = &e
+	s.closeClient(e.reset)
+	s.run.Close(s.server, e.reset)
+}
+
+// deadlines is when each of the session's clocks runs out; the zero time is
+// never.
+func (s *Session) deadlines() (ttl, lifetime, idle, half time.Time) {
+	c := s.service.config()
+	if c.Lock.TTL > 0 {
+		ttl = s.opened.Add(s.granted + c.Lock.TTL)
+	}
+	if c.MaxLifetime > 0 {
+		lifetime = s.opened.Add(c.MaxLifetime)
+	}
+	if s.server != nil {
+		quiet := later(s.client.LastRead(), s.server.LastRead())
+		if c.IdleTimeout > 0 {
+			idle = later(quiet, s.opened.Add(s.connected)).Add(c.IdleTimeout)
+		}
+		if s.half > 0 && c.HalfCloseTimeout > 0 {
+			half = later(quiet, s.opened.Add(s.half)).Add(c.HalfCloseTimeout)
+		}
+	}
+	return ttl, lifetime, idle, half
+}
+
+// expired says which clock has run out, "" when none has.
+func (s *Session) expired() Reason {
+	now := time.Now()
+	ttl, lifetime, idle, half := s.deadlines()
+	for _, c := range []struct {
+		at     time.Time
+		reason Reason
+	}{{ttl, ReasonTTL}, {lifetime, ReasonLifetime}, {half, ReasonHalfClose}, {idle, ReasonIdle}} {
+		if !c.at.IsZero() && !now.Before(c.at) {
+			return c.reason
+		}
+	}
+	return ""
+}
+
+// untilDeadline is how long until the first clock may run out, negative when
+// none runs. A clock that has moved on meanwhile is looked at again then: so
+// no byte has to touch a timer.
+func (s *Session) untilDeadline() time.Duration {
+	first := time.Duration(math.MaxInt64)
+	ttl, lifetime, idle, half := s.deadlines()
+	for _, at := range [...]time.Time{ttl, lifetime, idle, half} {
+		if !at.IsZero() {
+			first = min(first, time.Until(at))
+		}
+	}
+	if first == math.MaxInt64 {
+		return -1
+	}
+	return max(first, time.Millisecond)
+}

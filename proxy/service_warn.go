@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+)
+
+// What is said ahead of a deadline, while somebody can still do something
+// about it: a pause that nears its end, a client that has waited long.
+
+// warnDueLocked says what is due, and sets the clock to look again.
+func (s *Service) warnDueLocked(now time.Time) {
+	s.pauseNearMaxLocked(now)
+	s.queueOldLocked(now)
+}
+
+// nearMax is when less than a quarter of the pause's longest time is left.
+func (p *pause) nearMax() time.Time { return p.until.Add(-p.until.Sub(p.since) / 4) }
+
+// pauseNearMaxLocked says once of a pause that its deadline comes near.
+func (s *Service) pauseNearMaxLocked(now time.Time) {
+	p := s.pause
+	switch {
+	case p == nil || p.warned:
+		return
+	case now.Before(p.nearMax()):
+		s.wakeAt(p.nearMax())
+		return
+	}
+	p.warned = true
+	s.engine.Note(Event{Kind: EventPauseNear, Level: LevelWarn, Service: s.name, By: p.owner,
+		Text: fmt.Sprintf("pause of %s by %s ends in %s: %s waiting", s.name, p.owner,
+			p.until.Sub(now).Round(time.Second), plural(s.queue.Waiting(), "client"))})
+}
+
+// queueOldLocked says that the oldest waiter has used up half of
+// queue.timeout, and says it again no sooner than a whole one later. Each
+// client that begins to wait calls it, so it also finds the first.
+func (s *Service) queueOldLocked(now time.Time) {
+	limit := s.config().Queue.Timeout
+	if limit <= 0 {
+		return
+	}
+	for w := range s.queue.Waiters() {
+		sess := w.Owner.(*Session)
+		waited := now.Sub(sess.opened)
+		if !sess.bypass {
+			waited -= s.frozenLocked(now) - sess.frozenBefore
+		}
+		switch {
+		case s.still: // waited stands, too
+			s.wakeAt(now.Add(limit / 2))
+		case waited < limit/2:
+			s.wakeAt(now.Add(limit/2 - waited))
+		case now.Before(s.oldNoted.Add(limit)):
+			s.wakeAt(s.oldNoted.Add(limit))
+		default:
+			s.oldNoted = now
+			s.wakeAt(now.Add(limit))
+			s.engine.Note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
+				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
+					plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})
+		}
+		return // the head is the oldest
+	}
+}

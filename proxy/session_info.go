@@ -1,0 +1,150 @@
+package proxy
+
+import (
+	"iter"
+	"net/netip"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+)
+
+// What is shown of many sessions is copied with the queue locked, a few
+// hundred at a time, and made into text without: whoever looks at 10,000 of
+// them holds up nobody.
+
+// sessionView is what is copied of a session.
+type sessionView struct {
+	*Session
+	backend   *Backend
+	protocol  *protocolClient
+	encrypted bool
+	bypass    bool
+	granted   time.Duration
+	remote    netip.AddrPort
+}
+
+// viewLocked copies what only the queue's lock guards.
+func (s *Session) viewLocked() sessionView {
+	return sessionView{s, s.backend, s.protocol, s.encrypted, s.bypass, s.granted, s.client.Remote()}
+}
+
+// clientName is its client, for people.
+func (s *sessionView) clientName() string {
+	if s.remote.IsValid() {
+		return s.remote.String()
+	}
+	return s.client.Name() // a Unix socket's, which stays
+}
+
+// info is the session as it was seen.
+func (s *sessionView) info(now time.Time) SessionInfo {
+	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.clientName(), Via: via(s.protocol, s.encrypted),
+		Phase: phaseNames[s.phase.Load()], Runner: s.run.Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
+	i.BytesIn, i.BytesOut = s.bytes()
+	if s.backend != nil {
+		i.Backend = s.backend.name
+	}
+	quiet := s.client.LastRead()
+	if b := s.serverNow.Load(); b != nil {
+		quiet = later(quiet, b.LastRead())
+	}
+	i.IdleSeconds = max(0, now.Sub(quiet).Seconds())
+	if line := s.protocol.answeredConn(); line != nil {
+		i.Subprotocol, i.PingSeconds = line.Subprotocol(), line.RTT().Seconds()
+	}
+	return i
+}
+
+// pages are the service's sessions, oldest first. A page is good until the
+// next. settled runs in one step with the beginning: who is in no page has
+// ended before, or during the walk.
+func (s *Service) pages(settled func()) iter.Seq[[]sessionView] {
+	return func(yield func([]sessionView) bool) {
+		at := s.live.begin(settled)
+		defer s.live.end(at)
+		page := make([]sessionView, 0, livePage)
+		for more := true; more; {
+			page = page[:0]
+			s.queue.View(func() {
+				more = s.live.page(at, func(sess *Session) { page = append(page, sess.viewLocked()) })
+			})
+			if !yield(page) {
+				return
+			}
+		}
+	}
+}
+
+// Live is every live session, oldest first in each service. They are looked at
+// bit by bit: who begins or ends meanwhile may be missing.
+func (e *Engine) Live() iter.Seq[SessionInfo] {
+	return func(yield func(SessionInfo) bool) {
+		for _, s := range e.all() {
+			for page := range s.pages(func() {}) {
+				now := time.Now()
+				for n := range page {
+					if !yield(page[n].info(now)) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// Ended is the last sessions that have ended, newest first.
+func (e *Engine) Ended() iter.Seq[SessionInfo] {
+	return func(yield func(SessionInfo) bool) {
+		for _, c := range e.ended.newest() {
+			r := c.record()
+			if !yield(SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via, Phase: r.Phase,
+				AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r}) {
+				return
+			}
+		}
+	}
+}
+
+// Sessions is all of Live, and with ended all of Ended behind it.
+func (e *Engine) Sessions(ended bool) []SessionInfo {
+	infos := []SessionInfo{}
+	for i := range e.Live() {
+		infos = append(infos, i)
+	}
+	if ended {
+		for i := range e.Ended() {
+			infos = append(infos, i)
+		}
+	}
+	return infos
+}
+
+// Waiters is the queue, from its head. It is looked at bit by bit: who joins
+// or leaves meanwhile may be missing.
+func (s *Service) Waiters() []WaiterInfo {
+	type waiter struct {
+		sessionView
+		since time.Time
+		why   Reason
+	}
+	all := []WaiterInfo{}
+	var page []waiter
+	s.queue.Walk(func(w *lock.Waiter) {
+		page = append(page, waiter{w.Owner.(*Session).viewLocked(), w.Since(), w.Reason()})
+	}, func() {
+		now := time.Now()
+		for _, w := range page {
+			i := WaiterInfo{ID: w.ID(), Position: len(all) + 1, Client: w.clientName(),
+				WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why}
+			switch {
+			case w.verifying.Load():
+				i.State = WaiterVerifying
+			case i.Position == 1:
+				i.State = WaiterNext
+			}
+			all = append(all, i)
+		}
+		page = page[:0]
+	})
+	return all
+}

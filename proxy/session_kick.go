@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Kick closes sessions and waiting clients by their ids, and says how many it
+// found.
+func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
+	which := make(map[uint64]bool, len(ids))
+	for _, id := range ids {
+		which[numberOf(id)] = true
+	}
+	for _, s := range e.all() {
+		for page := range s.pages(func() {}) {
+			for _, sess := range page {
+				if which[sess.number] {
+					sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// numberOf is the number of an id; 0, which no session has, of what is none.
+func numberOf(id string) (n uint64) {
+	if digits, ok := strings.CutPrefix(id, "s"); ok {
+		n, _ = strconv.ParseUint(digits, 10, 64)
+	}
+	return n
+}
+
+// Existed says whether a session has, or had, that id.
+func (e *Engine) Existed(id string) bool {
+	n := numberOf(id)
+	return n > 0 && n <= e.sessions.Load()
+}
+
+// KickSlowly is Kick at so many a second, in the order of the ids, so that
+// clients that come again at once do not come all together. It returns at
+// once; an event tells when it is done. The end of the engine ends it.
+func (e *Engine) KickSlowly(by, reason string, rate float64, ids ...string) error {
+	v := &values{}
+	v.rate("rate", rate)
+	v.note("reason", reason)
+	if rate == 0 {
+		v.wrong("rate", "Kick closes all at once", "rate = 0/s is out of range")
+	}
+	if err := v.first(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.started || e.stopped {
+		return fmt.Errorf("proxy: the engine does not run")
+	}
+	e.retiring.Add(1)
+	go e.kickSlowly(by, reason, rate, ids)
+	return nil
+}
+
+func (e *Engine) kickSlowly(by, reason string, rate float64, ids []string) {
+	defer e.retiring.Done()
+	// Beyond a thousand a second several go at once: timers are no finer.
+	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
+	defer tick.Stop()
+	began, next, kicked := time.Now(), 0, 0
+	for next < len(ids) {
+		due := min(1+int(time.Since(began).Seconds()*rate), len(ids))
+		if due > next {
+			kicked += e.Kick(by, reason, ids[next:due]...)
+			next = due
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-e.quit:
+			return
+		}
+	}
+	e.Note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", plural(kicked, "session"), len(ids)-kicked)})
+}

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"iter"
+	"slices"
+	"sync"
+)
+
+// live is the list of a service's sessions that have not ended, oldest first.
+type live struct {
+	mu          sync.Mutex
+	first, last *Session
+	walks       []*walk // that are under way
+}
+
+func (l *live) add(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.prev = l.last
+	if l.last == nil {
+		l.first = s
+	} else {
+		l.last.next = s
+	}
+	l.last = s
+}
+
+// remove takes s out and settles its account in the same step.
+func (l *live) remove(s *Session, settle func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range l.walks {
+		if at.next == s {
+			at.next = s.next
+		}
+	}
+	if s.prev == nil {
+		l.first = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		l.last = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	settle()
+}
+
+// all goes through the living; none ends or begins meanwhile. It is for acts;
+// those who only look use Service.pages.
+func (l *live) all() iter.Seq[*Session] {
+	return func(yield func(*Session) bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for s := l.first; s != nil; s = s.next {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+func (l *live) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first == nil
+}
+
+// livePage is how many sessions are looked at before others have the list, and
+// the queue, again.
+const livePage = 256
+
+// walk is where somebody who looks at all sessions goes on.
+type walk struct{ next *Session }
+
+// begin starts a walk from the oldest session, and runs with, in one step. It
+// must be ended.
+func (l *live) begin(with func()) *walk {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := &walk{next: l.first}
+	l.walks = append(l.walks, at)
+	with()
+	return at
+}
+
+// page shows the next few hundred sessions of a walk, and says whether there
+// are more. Of those who end and begin between pages some are missed; nobody
+// is seen twice.
+func (l *live) page(at *walk, see func(*Session)) (more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := 0; n < livePage && at.next != nil; n++ {
+		see(at.next)
+		at.next = at.next.next
+	}
+	return at.next != nil
+}
+
+func (l *live) end(at *walk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.walks = slices.DeleteFunc(l.walks, func(w *walk) bool { return w == at })
+}
+
+// endedKept is how many sessions that have ended can still be looked at.
+const endedKept = 256
+
+// endedRing keeps the last sessions that have ended.
+type endedRing struct {
+	mu   sync.Mutex
+	last [endedKept]endedSession
+	n    int
+}
+
+func (r *endedRing) add(c endedSession) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last[r.n%endedKept] = c
+	r.n++
+}
+
+// newest gives them, the newest first.
+func (r *endedRing) newest() []endedSession {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []endedSession
+	for n := r.n - 1; n >= max(0, r.n-endedKept); n-- {
+		all = append(all, r.last[n%endedKept])
+	}
+	return all
+}

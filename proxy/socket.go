@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// socket is a listening socket of an engine. It belongs to its address: a
+// service borrows it, and a reload may move it to another one, with the
+// clients that the kernel holds for it.
+type socket struct {
+	key    string // in Engine.sockets; "" where the socket was given
+	asked  string // as the configuration has it; "" where it was given
+	addr   Address
+	shared bool // Config.Inherited has given it: somebody keeps it open
+	owner  *Service
+	beside *socket // that it was opened beside, with an address that overlaps
+	l      *relay.Listener
+}
+
+// socketKeys are the keys of a service's addresses. A port that the system
+// chooses makes a socket the service's own.
+func socketKeys(service string, listen []string) (keys []string) {
+	times := map[string]int{}
+	for _, addr := range listen {
+		a, _ := ParseAddress(addr, true) // it was validated
+		key := fmt.Sprintf("%s|%s|%d", a.Path, a.Host, a.Port)
+		if a.Path == "" && a.Port == 0 {
+			key += "|" + service
+		}
+		times[key]++
+		if n := times[key]; n > 1 && a.Port == 0 {
+			key += fmt.Sprint("|", n)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// openSocketLocked opens an address of a service: by the socket of the process
+// before this one, or beside sockets that are about to be closed, or alone.
+// The engine is locked.
+func (e *Engine) openSocketLocked(s *Service, key, asked string, sock relay.Sock, leaving []*socket) (*socket, error) {
+	addr, err := ParseAddress(asked, true)
+	if err != nil {
+		return nil, err
+	}
+	sk := &socket{key: key, asked: asked, addr: addr, owner: s}
+	var beside []*relay.Listener
+	for _, o := range leaving {
+		if addr.Path == "" && addr.Overlaps(o.addr) {
+			beside, sk.beside = append(beside, o.l), o
+		}
+	}
+	for o := range e.draining {
+		if addr.Path == "" && addr.Overlaps(o.addr) {
+			beside = append(beside, o.l)
+		}
+	}
+	sk.l, err = e.openInherited(s.name, asked, sock, beside)
+	if err != nil {
+		return nil, listenHint(asked, err)
+	}
+	return sk, nil
+}
+
+// drainWait bounds how long a close or a reload waits for clients who had come
+// before it. They are accepted later, too; but where sessions have to end
+// first, that may take long.
+const drainWait = time.Second
+
+// drainLocked closes sockets once those clients have been accepted whose
+// connection the kernel has finished (rule 23a), and gives what to wait for.
+// The engine is locked.
+func (e *Engine) drainLocked(gone []*socket) (ends []<-chan struct{}) {
+	for _, sk := range gone {
+		if e.sockets[sk.key] == sk {
+			delete(e.sockets, sk.key)
+		}
+		if sk.shared {
+			sk.l.Close() // its clients wait for whoever takes the socket next
+			continue
+		}
+		s := sk.owner
+		e.draining[sk] = struct{}{}
+		s.queue.Do(func() { s.draining++ })
+		sk.l.Drain()
+		ends = append(ends, sk.l.Done())
+		e.retiring.Add(1)
+		go e.drained(sk)
+	}
+	return ends
+}
+
+// drained forgets a socket once it is closed.
+func (e *Engine) drained(sk *socket) {
+	defer e.retiring.Done()
+	label(roleRetire, sk.owner.name, "")
+	<-sk.l.Done()
+	sk.l.Close()
+	sk.owner.queue.Do(func() { sk.owner.draining-- })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.draining, sk)
+}
+
+func awaitDrain(ends []<-chan struct{}) {
+	timer := time.NewTimer(drainWait)
+	defer timer.Stop()
+	for _, end := range ends {
+		select {
+		case <-end:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// endDrains resets those who still wait to be accepted.
+func (e *Engine) endDrains() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for sk := range e.draining {
+		sk.l.Close()
+	}
+}
+
+func (e *Engine) isDraining() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.draining) > 0
+}

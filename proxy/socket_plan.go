@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// socketPlan is how a reload moves sockets between services. All that can fail
+// is done while it is made, and taken back by cancel; carry moves the rest.
+type socketPlan struct {
+	engine    *Engine
+	listeners map[*Service]*listenerSet
+	opened    []*socket                   // that there were not before
+	moved     map[*socket]*relay.Listener // who serves a socket that moves from then on
+	closing   []*socket                   // that nobody wants any more
+	wanted    map[string]bool             // keys
+}
+
+func (e *Engine) newSocketPlan() *socketPlan {
+	return &socketPlan{engine: e, listeners: map[*Service]*listenerSet{}, moved: map[*socket]*relay.Listener{}, wanted: map[string]bool{}}
+}
+
+// planSocketsLocked plans for all services of a configuration. A service that
+// an operator has closed opens nothing. The engine is locked.
+func (e *Engine) planSocketsLocked(services []*Service, configs []ServiceConfig) (*socketPlan, error) {
+	p := e.newSocketPlan()
+	for i, s := range services {
+		if s.listeners != nil || !s.started {
+			for _, key := range socketKeys(s.name, configs[i].Listen) {
+				p.wanted[key] = true
+			}
+		}
+	}
+	for key, sk := range e.sockets {
+		if !p.wanted[key] {
+			p.closing = append(p.closing, sk)
+		}
+	}
+	for i, s := range services {
+		if s.listeners == nil && s.started {
+			continue
+		}
+		if err := p.add(s, configs[i], s.listeners); err != nil {
+			p.cancel()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// add plans for one service, which has old now.
+func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
+	f := &listenerSet{}
+	p.listeners[s] = f
+	fail := func(err error) error { return fmt.Errorf("proxy: service %q: %w", s.name, err) }
+	rest, err := p.addGiven(s, c, old, f)
+	if err != nil {
+		return fail(err)
+	}
+	keys := socketKeys(s.name, c.Listen)
+	for i, asked := range c.Listen {
+		if !slices.Contains(rest, asked) {
+			continue
+		}
+		sk := p.engine.sockets[keys[i]]
+		if sk == nil {
+			if sk, err = p.engine.openSocketLocked(s, keys[i], asked, c.Sock, p.closing); err != nil {
+				return fail(err)
+			}
+			p.opened = append(p.opened, sk)
+		} else if err := p.borrow(sk, s, c); err != nil {
+			return fail(err)
+		}
+		f.sockets = append(f.sockets, sk)
+	}
+	return nil
+}
+
+// addGiven adds what somebody has opened for the service, and gives the
+// addresses that are left to open. It is asked for again when these change.
+func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *listenerSet) (rest []string, err error) {
+	var given []net.Listener
+	same := old != nil && slices.Equal(c.Listen, s.config().Listen)
+	if old == nil {
+		for _, ln := range c.Listeners {
+			f.sockets = append(f.sockets, &socket{owner: s, l: relay.NewListener(ln)})
+		}
+	} else {
+		for _, sk := range old.sockets {
+			switch {
+			case sk.key != "":
+			case sk.shared && !same:
+				p.closing = append(p.closing, sk)
+			default:
+				if err := p.borrow(sk, s, c); err != nil {
+					return nil, err
+				}
+				f.sockets = append(f.sockets, sk)
+			}
+		}
+	}
+	if same {
+		f.claimed = old.claimed
+		rest = slices.DeleteFunc(slices.Clone(c.Listen), func(addr string) bool { return slices.Contains(old.claimed, addr) })
+		return rest, nil
+	}
+	given, rest, err = p.engine.activated(s.name, c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	for _, ln := range given {
+		sk := &socket{shared: true, owner: s, l: relay.NewListener(ln)}
+		sk.l.Sock = c.Sock
+		p.opened = append(p.opened, sk)
+		f.sockets = append(f.sockets, sk)
+	}
+	f.claimed = slices.DeleteFunc(slices.Clone(c.Listen), func(addr string) bool { return slices.Contains(rest, addr) })
+	return rest, nil
+}
+
+// borrow lets the service have a socket that there is. Another owner, runner
+// or setup has another listener on it.
+func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
+	if sk.owner == s && s.run == p.engine.runner(c) && (sk.l.Sock == c.Sock || sk.key == "") {
+		return nil
+	}
+	l, err := sk.l.Dup(c.Sock)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported) && sk.owner == s:
+		return nil // it was given, is no plain socket, and keeps its runner
+	case err != nil:
+		return err
+	}
+	p.moved[sk] = l
+	return nil
+}
+
+// cancel closes what the plan has opened. Clients may have come to a socket
+// that was opened beside another one: they are that one's.
+func (p *socketPlan) cancel() {
+	for _, sk := range p.opened {
+		if sk.beside == nil {
+			sk.l.Close()
+			continue
+		}
+		sk.owner = sk.beside.owner
+		sk.owner.serve(sk.l)
+		p.engine.drainLocked([]*socket{sk})
+	}
+	for _, l := range p.moved {
+		l.Close()
+	}
+}
+
+// move ends accepting on all sockets that move; their clients wait in the
+// kernel until they are served again. It gives those that are to be served.
+func (p *socketPlan) move() (fresh map[*socket]bool) {
+	fresh = map[*socket]bool{}
+	for sk, l := range p.moved {
+		l.TakeFile(sk.l)
+		sk.l.Close()
+		sk.l = l
+		fresh[sk] = true
+	}
+	for _, sk := range p.opened {
+		fresh[sk] = true
+	}
+	for s, f := range p.listeners {
+		for _, sk := range f.sockets {
+			sk.owner = s
+			if sk.key != "" {
+				p.engine.sockets[sk.key] = sk
+			}
+		}
+	}
+	return fresh
+}

@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// wakeTimer wakes one goroutine at the earliest of the times that it is set
+// to.
+type wakeTimer struct {
+	*wakeTimerState
+}
+
+type wakeTimerState struct {
+	mu   sync.Mutex
+	at   time.Time // zero: never
+	poke chan struct{}
+}
+
+func newWakeTimer() wakeTimer { return wakeTimer{&wakeTimerState{poke: make(chan struct{}, 1)}} }
+
+// set asks to be woken at t, if not earlier.
+func (a wakeTimer) set(t time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.at.IsZero() && !t.Before(a.at) {
+		return
+	}
+	a.at = t
+	select {
+	case a.poke <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns true at the time set, and false when ctx ends.
+func (a wakeTimer) wait(ctx context.Context) bool {
+	for {
+		a.mu.Lock()
+		at := a.at
+		a.mu.Unlock()
+		var due <-chan time.Time
+		if !at.IsZero() {
+			due = time.After(time.Until(at))
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-a.poke: // the time has changed
+		case <-due:
+			a.mu.Lock()
+			a.at = time.Time{}
+			a.mu.Unlock()
+			return true
+		}
+	}
+}
+
+// throttle lets one through in a while and counts the others.
+type throttle struct {
+	last   time.Time
+	missed int
+}
+
+// pass reports whether this one may go, and how many did not since the last.
+func (t *throttle) pass(every time.Duration) (ok bool, missed int) {
+	now := time.Now()
+	if now.Sub(t.last) < every {
+		t.missed++
+		return false, 0
+	}
+	missed, t.missed, t.last = t.missed, 0, now
+	return true, missed
+}
+
+// waits remembers how long the last few hundred waited that were let in.
+type waits struct {
+	last [256]time.Duration
+	n    int
+}
+
+func (w *waits) add(d time.Duration) {
+	w.last[w.n%len(w.last)] = d
+	w.n++
+}
+
+func (w *waits) all() []time.Duration { return slices.Clone(w.last[:min(w.n, len(w.last))]) }
