@@ -103,7 +103,7 @@ func visit(t *testing.T, c *net.TCPConn, n int) {
 func TestABudgetLeavesClientsOutside(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
-		h := open(t, r, "tcp", newBackend(t).echo().addr(), func(h *house) {
+		h := open(t, r, "tcp", newBackend(t).echo().addr(), func(h *harness) {
 			h.l.Share = relay.NewBudget(2).NewShare()
 			h.l.OnError = func(err error) { trouble <- err }
 		})

@@ -47,7 +47,7 @@ func silent(t *testing.T) string {
 
 func TestADialThatTakesTooLong(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
-		h := open(t, r, "tcp", silent(t), func(h *house) { h.dial.Timeout = 50 * time.Millisecond })
+		h := open(t, r, "tcp", silent(t), func(h *harness) { h.dial.Timeout = 50 * time.Millisecond })
 		h.come()
 		var timeout net.Error
 		if s := next(t, h.over); !errors.As(s.failed, &timeout) || !timeout.Timeout() {
@@ -93,7 +93,7 @@ func TestANameIsResolved(t *testing.T) {
 
 func TestANameThatIsNone(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
-		h := open(t, r, "tcp", "no-such-name.invalid:80", func(h *house) { h.dial.Timeout = 5 * time.Second })
+		h := open(t, r, "tcp", "no-such-name.invalid:80", func(h *harness) { h.dial.Timeout = 5 * time.Second })
 		h.come()
 		if s := next(t, h.over); s.failed == nil {
 			t.Error("it did not fail")
@@ -110,7 +110,7 @@ func TestUnixSocketsOnBothSides(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := (&backend{t, ln}).echo()
-		h := open(t, r, "unix", b.Addr().String(), func(h *house) {
+		h := open(t, r, "unix", b.Addr().String(), func(h *harness) {
 			h.l.Close()
 			if h.l, err = relay.Listen("unix:"+front, relay.Sock{}); err != nil {
 				t.Fatal(err)

@@ -40,7 +40,7 @@ func dialListener(l *relay.Listener) (net.Conn, error) {
 func TestADrainServesWhoHasCome(t *testing.T) {
 	eachAddress(t, func(t *testing.T, addr string) {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
-			h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *house) { h.l.Share = relay.NewBudget(1).NewShare() })
+			h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *harness) { h.l.Share = relay.NewBudget(1).NewShare() })
 			var all []net.Conn
 			for n := range 100 {
 				c, err := dialListener(h.l)

@@ -5,10 +5,10 @@ import "net/netip"
 // Idle reports whether the side is in the idle set, with no goroutine that
 // waits for it.
 func (s *Side) Idle() bool {
-	l := &s.spot.pair.run.lot
+	l := &s.idleSlot.relay.runner.idle
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return s.spot.parked
+	return s.idleSlot.inSet
 }
 
 // IsItself says whether the loop takes a connected socket for one that has

@@ -6,10 +6,10 @@ import (
 )
 
 // SetIdleAfter is for tests that do not want to wait for it.
-func SetIdleAfter(d time.Duration) { parkAfter = d }
+func SetIdleAfter(d time.Duration) { idleAfter = d }
 
 // WasReset says that a connection whose end has been read was reset.
-func WasReset(c net.Conn) bool { return NewSide(c).death().dead }
+func WasReset(c net.Conn) bool { return NewSide(c).tcpState().closed }
 
 // BetweenChecks has f called between what is looked at to judge an end, until
 // the function that it returns is called.
@@ -20,4 +20,4 @@ func BetweenChecks(f func()) (back func()) {
 }
 
 // PreferError is which of two failures says more of the other end.
-func PreferError(first, then error) error { return telling(first, then) }
+func PreferError(first, then error) error { return preferError(first, then) }

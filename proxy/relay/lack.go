@@ -73,7 +73,7 @@ func overUnix(err error) bool {
 // telling is which of two failures says more of the other end: of a name with
 // several addresses, one that could be reached and refused counts before one
 // for which we had no port.
-func telling(first, then error) error {
+func preferError(first, then error) error {
 	if first == nil || LackOf(first) != "" && LackOf(then) == "" {
 		return then
 	}

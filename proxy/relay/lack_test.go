@@ -86,7 +86,7 @@ func TestASourceAddress(t *testing.T) {
 	for turn, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
 			b := newBackend(t)
-			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source, h.dial.SourceOffset = sources, uint32(turn) })
+			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source, h.dial.SourceOffset = sources, uint32(turn) })
 			c := h.come()
 			server := b.take()
 			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != want {
@@ -109,7 +109,7 @@ func TestASourceAddressOfTheOtherFamily(t *testing.T) {
 	for _, source := range []netip.Addr{netip.MustParseAddr("::1"), nobodys} {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
 			b := &backend{t, ln}
-			h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{source} })
+			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{source} })
 			c := h.come()
 			server := b.take()
 			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != "::1" {
@@ -126,7 +126,7 @@ func TestASourceAddressOfTheOtherFamily(t *testing.T) {
 func TestASourceAddressThatIsNotOurs(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
-		h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{nobodys} })
+		h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{nobodys} })
 		h.come()
 		if s := next(t, h.over); relay.LackOf(s.failed) != relay.LackSource {
 			t.Errorf("it failed with %v", s.failed)
@@ -134,7 +134,7 @@ func TestASourceAddressThatIsNotOurs(t *testing.T) {
 	})
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
-		h := open(t, r, "tcp", b.addr(), func(h *house) { h.dial.Source = []netip.Addr{nobodys, netip.MustParseAddr("127.0.0.1")} })
+		h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{nobodys, netip.MustParseAddr("127.0.0.1")} })
 		c := h.come()
 		say(t, b.take(), "hello")
 		hear(t, c, "hello")

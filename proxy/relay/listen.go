@@ -24,7 +24,7 @@ type Sock struct {
 }
 
 // outfitConn undoes what Go sets on each connection that it makes.
-func (s Sock) outfitConn(c net.Conn) {
+func (s Sock) adjustConn(c net.Conn) {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
 		return
@@ -107,7 +107,7 @@ func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	if len(beside) > 0 {
 		l.withFD(func(fd int) error { return sharePort(fd, false) }) // nobody else is to share it
 	}
-	return l.opened(addr, sock)
+	return l.setUp(addr, sock)
 }
 
 // Adopt opens an address by a socket that listens there already, in the file
@@ -122,10 +122,10 @@ func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		l.file = fileOf(path)
 	}
-	return l.opened(addr, sock)
+	return l.setUp(addr, sock)
 }
 
-func (l *Listener) opened(addr string, sock Sock) (*Listener, error) {
+func (l *Listener) setUp(addr string, sock Sock) (*Listener, error) {
 	l.Sock = sock
 	if u, ok := l.Listener.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false) // since the socket may live on in another listener
@@ -150,14 +150,14 @@ func NewListener(ln net.Listener) *Listener {
 // unless the socket lives on in another listener. Drain comes before where
 // they must not be.
 func (l *Listener) Close() error {
-	err := l.shut()
+	err := l.closeNoWait()
 	l.serving.Wait()
-	l.ended()
+	l.markDone()
 	return err
 }
 
 // shut is Close without the wait, for who serves it.
-func (l *Listener) shut() (err error) {
+func (l *Listener) closeNoWait() (err error) {
 	l.closed.Do(func() {
 		close(l.closing)
 		l.mu.Lock()
@@ -205,7 +205,7 @@ func (l *Listener) isDraining() bool {
 	}
 }
 
-func (l *Listener) ended() { l.over.Do(func() { close(l.done) }) }
+func (l *Listener) markDone() { l.over.Do(func() { close(l.done) }) }
 
 // CloseKeepFile is Close for a listener whose socket another process keeps
 // using: the file of a Unix socket stays.
@@ -263,7 +263,7 @@ func (l *Listener) Dup(sock Sock) (*Listener, error) {
 	}
 	again := NewListener(ln)
 	again.adopted = true
-	return again.opened(l.Addr().String(), sock)
+	return again.setUp(l.Addr().String(), sock)
 }
 
 // TakeFile makes the file of a Unix socket that l is another listener of its
@@ -276,10 +276,10 @@ func (l *Listener) TakeFile(old *Listener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.file = file
-	l.file.share(l.Sock)
+	l.file.setAccess(l.Sock)
 }
 
-func (l *Listener) trouble(err error) {
+func (l *Listener) report(err error) {
 	if l.OnError != nil {
 		l.OnError(err)
 	}

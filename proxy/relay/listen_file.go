@@ -34,7 +34,7 @@ func fileOf(path string) socketFile {
 }
 
 // there says whether the file is still the one that was made.
-func (f socketFile) there() bool {
+func (f socketFile) unchanged() bool {
 	if f.path == "" {
 		return false
 	}
@@ -43,7 +43,7 @@ func (f socketFile) there() bool {
 }
 
 func (f *socketFile) remove() {
-	if f.there() {
+	if f.unchanged() {
 		os.Remove(f.path)
 	}
 	*f = socketFile{}
@@ -51,8 +51,8 @@ func (f *socketFile) remove() {
 
 // share gives the file its group and mode, in that order: nobody whom both
 // together do not let in can come between.
-func (f socketFile) share(s Sock) error {
-	if !f.there() {
+func (f socketFile) setAccess(s Sock) error {
+	if !f.unchanged() {
 		return nil
 	}
 	if s.Group != "" {
@@ -101,11 +101,11 @@ func listenUnix(path string, sock Sock) (*Listener, error) {
 		return nil, err
 	}
 	l := NewListener(ln)
-	if l, err = l.opened(path, sock); err != nil || abstract {
+	if l, err = l.setUp(path, sock); err != nil || abstract {
 		return l, err
 	}
 	l.file = fileOf(path)
-	if err := l.file.share(sock); err != nil {
+	if err := l.file.setAccess(sock); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("listen unix %s: %w", path, err)
 	}

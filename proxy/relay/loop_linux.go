@@ -23,34 +23,34 @@ const mostLoops = 16
 // costs it two descriptors and a small struct, no goroutine and no buffer.
 // The zero value is ready.
 //
-// One session's way: door_linux.go accepts it and steps it into the queue;
-// side_linux.go looks out for its end there; call_linux.go connects to its
-// backend, on the loop with the fewest sessions; from then on flow_linux.go
-// moves its bytes, and haul_linux.go those of a stream that is worth a thread;
-// end_linux.go passes its ends on and closes it. turn_linux.go is what all of
-// this runs on.
+// A session passes through these files: loop_accept_linux.go accepts its client
+// and begins its task; loop_side_linux.go watches the client while it waits;
+// loop_dial_linux.go connects to the backend, on the loop with the fewest
+// sessions; loop_copy_linux.go copies its bytes, loop_splice_linux.go those of a
+// bulk stream; loop_close_linux.go passes ends of stream on and closes it.
+// loop_epoll_linux.go is the loop itself.
 type Loop struct {
-	mu    sync.Mutex
-	loops []*loop
-	doors atomic.Int32
-	pipes pipes
+	mu        sync.Mutex
+	loops     []*loop
+	listeners atomic.Int32
+	pipes     pipes
 
-	turning sync.WaitGroup // the loops
-	tasks   sync.WaitGroup // begun and not done
-	aside   sync.WaitGroup // what blocks: Do, lookups, hauls
+	running    sync.WaitGroup // the loops
+	tasks      sync.WaitGroup // begun and not done
+	goroutines sync.WaitGroup // that may block: Do, lookups, splicers
 }
 
 var _ Runner = (*Loop)(nil)
 
-// loopSeat is what a loop knows of a task.
-type loopSeat struct {
+// loopTask is what a loop keeps for a task.
+type loopTask struct {
 	task    Task
 	client  *Side
 	backend *Side                // while it relays
-	home    atomic.Pointer[loop] // whose thread steps it
-	call    *call                // the dial under way
-	alarm   alarm                // At
-	going   int8                 // directions that still move
+	loop    atomic.Pointer[loop] // its thread steps the task
+	dial    *loopDial            // the dial under way
+	timer   timer                // of SetTimer
+	moving  int8                 // directions that still move
 	counted bool                 // in loop.busy
 	done    bool
 }
@@ -76,8 +76,8 @@ func (r *Loop) Start() error {
 	}
 	r.loops = loops
 	for _, l := range loops {
-		r.turning.Add(1)
-		go l.turn()
+		r.running.Add(1)
+		go l.run()
 	}
 	return nil
 }
@@ -92,9 +92,9 @@ func newLoop(r *Loop) (*loop, error) {
 		unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{run: r, epoll: epoll, buf: new([bufferSize]byte)}
-	l.box.eventfd = int32(eventfd)
-	if _, e := l.add(l.box.eventfd, unix.EPOLLIN|unix.EPOLLET, &l.box); e != 0 {
+	l := &loop{runner: r, epoll: epoll, buf: new([bufferSize]byte)}
+	l.inbox.eventfd = int32(eventfd)
+	if _, e := l.add(l.inbox.eventfd, unix.EPOLLIN|unix.EPOLLET, &l.inbox); e != 0 {
 		unix.Close(epoll)
 		unix.Close(eventfd)
 		return nil, os.NewSyscallError("epoll_ctl", e)
@@ -108,22 +108,22 @@ func (r *Loop) Begin(t Task, client *Side) {
 	s := &t.RunnerState().loop
 	r.tasks.Add(1)
 	s.task, s.client = t, client
-	s.home.Store(client.home)
-	client.home.step(s, Event{Kind: Begin})
+	s.loop.Store(client.loop)
+	client.loop.step(s, Event{Kind: Begin})
 }
 
 func (r *Loop) Post(t Task, ev Event) {
 	s := &t.RunnerState().loop
-	s.home.Load().box.post(mail{seat: s, ev: ev}, nil)
+	s.loop.Load().inbox.post(message{task: s, ev: ev}, nil)
 }
 
 func (r *Loop) Do(t Task, f func() Event) {
-	r.aside.Add(1)
+	r.goroutines.Add(1)
 	go r.do(t, f)
 }
 
 func (r *Loop) do(t Task, f func() Event) {
-	defer r.aside.Done()
+	defer r.goroutines.Done()
 	r.Post(t, f())
 }
 
@@ -131,38 +131,38 @@ func (r *Loop) do(t Task, f func() Event) {
 // to another loop with it.
 func (r *Loop) Dial(t Task, d Dial) {
 	s := &t.RunnerState().loop
-	s.home.Load().wanted = wanted{s, d}
+	s.loop.Load().dialRequest = dialRequest{s, d}
 }
 
 func (r *Loop) Abort(t Task) {
 	s := &t.RunnerState().loop
-	l := s.home.Load()
-	if l.wanted.seat == s {
-		l.wanted = wanted{}
-		l.tell(s, Event{Kind: Failed, Err: errAborted})
-	} else if s.call != nil {
-		s.call.abort(l)
+	l := s.loop.Load()
+	if l.dialRequest.task == s {
+		l.dialRequest = dialRequest{}
+		l.notify(s, Event{Kind: Failed, Err: errAborted})
+	} else if s.dial != nil {
+		s.dial.abort(l)
 	}
 }
 
 func (r *Loop) SetTimer(t Task, d time.Duration) {
 	s := &t.RunnerState().loop
-	l := s.home.Load()
+	l := s.loop.Load()
 	if d < 0 {
-		l.alarms.drop(&s.alarm)
+		l.timers.stop(&s.timer)
 		return
 	}
-	l.alarms.set(&s.alarm, l.now+int64(d), s)
+	l.timers.set(&s.timer, l.now+int64(d), s)
 }
 
-func (s *loopSeat) ring(l *loop) { l.step(s, Event{Kind: Timer}) }
+func (s *loopTask) onTimer(l *loop) { l.step(s, Event{Kind: Timer}) }
 
 func (r *Loop) Done(t Task) {
 	s := &t.RunnerState().loop
-	l := s.home.Load()
+	l := s.loop.Load()
 	s.done = true
 	r.tasks.Done()
-	l.alarms.drop(&s.alarm)
+	l.timers.stop(&s.timer)
 	if s.counted {
 		s.counted = false
 		l.busy.Add(-1)
@@ -173,11 +173,11 @@ func (r *Loop) Shutdown() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tasks.Wait()
-	r.aside.Wait()
+	r.goroutines.Wait()
 	for _, l := range r.loops {
-		l.box.post(mail{do: (*loop).stop}, nil)
+		l.inbox.post(message{do: (*loop).stop}, nil)
 	}
-	r.turning.Wait()
+	r.running.Wait()
 	r.loops = nil
 	r.pipes.close()
 }

@@ -10,39 +10,39 @@ import (
 
 type nobody struct{ name string }
 
-func (nobody) ready(*loop, uint32) {}
+func (nobody) onReady(*loop, uint32) {}
 
 // TestASlotIsUsedAgainWithAnotherGeneration: news of the one who had it before
 // is for nobody.
 func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 	var s slots
 	one, two := &nobody{"one"}, &nobody{"two"}
-	i := s.take(one)
+	i := s.alloc(one)
 	old := unix.EpollEvent{Fd: i, Pad: s.at(i).generation}
-	if s.whose(&old) != one {
+	if s.handlerOf(&old) != one {
 		t.Error("news for one did not reach it")
 	}
-	s.give(i)
-	if s.whose(&old) != nil {
+	s.release(i)
+	if s.handlerOf(&old) != nil {
 		t.Error("news for one that is gone reached somebody")
 	}
-	if j := s.take(two); j != i {
+	if j := s.alloc(two); j != i {
 		t.Errorf("slot %d was not used again, but %d", i, j)
 	}
-	if s.whose(&old) != nil {
+	if s.handlerOf(&old) != nil {
 		t.Error("news for one reached two")
 	}
 }
 
 type bell struct {
-	alarm alarm
+	alarm timer
 	order *[]int64
 }
 
-func (b *bell) ring(*loop) { *b.order = append(*b.order, b.alarm.at) }
+func (b *bell) onTimer(*loop) { *b.order = append(*b.order, b.alarm.at) }
 
 func TestAlarmsRingInOrder(t *testing.T) {
-	var h alarms
+	var h timers
 	var order []int64
 	bells := make([]bell, 200)
 	for i := range bells {
@@ -50,16 +50,16 @@ func TestAlarmsRingInOrder(t *testing.T) {
 		h.set(&bells[i].alarm, int64(i*7919%200), &bells[i])
 	}
 	for i := 0; i < 200; i += 3 {
-		h.drop(&bells[i].alarm)
+		h.stop(&bells[i].alarm)
 	}
 	for i := 1; i < 200; i += 3 {
 		h.set(&bells[i].alarm, int64(i), &bells[i])
 	}
-	if h.due(-1) != nil {
+	if h.expired(-1) != nil {
 		t.Error("one was due before its time")
 	}
-	for a := h.due(1000); a != nil; a = h.due(1000) {
-		a.whose.ring(nil)
+	for t := h.expired(1000); t != nil; t = h.expired(1000) {
+		t.handler.onTimer(nil)
 	}
 	if len(order) != 133 || len(h) != 0 {
 		t.Fatalf("%d rang, %d are left", len(order), len(h))

@@ -8,7 +8,7 @@ const HasLoop = false
 // Loop is the stream runner under another name here: event loops are Linux's.
 type Loop struct{ Stream }
 
-type loopSeat struct{}
+type loopTask struct{}
 
 // Start has nothing to do.
 func (*Loop) Start() error { return nil }

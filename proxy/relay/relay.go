@@ -26,8 +26,8 @@ type Task interface {
 // RunnerState is what a runner keeps in a task. The zero value is ready to
 // use; it must not be copied.
 type RunnerState struct {
-	stream *streamSeat
-	loop   loopSeat
+	stream *streamTask
+	loop   loopTask
 }
 
 // Kind says what happened.

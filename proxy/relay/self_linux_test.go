@@ -91,7 +91,7 @@ func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 			t.Run(name+" delay "+strconv.FormatBool(ask.Delay), func(t *testing.T) {
 				b := newBackend(t)
 				r := newRunner()
-				h := open(t, r, "tcp", b.addr(), holding, func(h *house) {
+				h := open(t, r, "tcp", b.addr(), holding, func(h *harness) {
 					h.l.Close()
 					var err error
 					if h.l, err = relay.Listen("127.0.0.1:0", ask); err != nil {

@@ -18,7 +18,7 @@ type Side struct {
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
 	state                // how it ended, if it has
-	told                 // by epoll, of a raw side
+	heard                // by epoll, of a raw side
 
 	*connSide // nil: it is raw
 	socket
@@ -26,7 +26,7 @@ type Side struct {
 
 // told is what the runner has heard of a side. It stands where it costs no
 // memory.
-type told struct {
+type heard struct {
 	hungUp   bool // the system has given the connection up
 	urgent   bool // there may be urgent data: a short read may have stopped at it
 	isUrgent bool // what was read last is the urgent byte
@@ -40,11 +40,11 @@ type connSide struct {
 	watch *watch
 	tls   *tls.Conn // nil: it does not speak TLS
 
-	endedBy error // what its reading ended with; nil: its end, or its protocol's goodbye
-	spot    *spot // nil: it is never parked
-	pace    *pace // nil: no limit
-	limit   readLimit
-	strict  func(endedBy error) (patience time.Duration, is bool) // nil: never
+	endedBy  error     // what its reading ended with; nil: its end, or its protocol's goodbye
+	idleSlot *idleSlot // nil: it is never parked
+	pace     *pace     // nil: no limit
+	limit    readLimit
+	strict   func(endedBy error) (patience time.Duration, is bool) // nil: never
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -142,13 +142,13 @@ func (s *Side) closeWrite() {
 		c.CloseWrite()
 	}
 	if t, ok := s.conn.(*tls.Conn); ok { // that was its close_notify
-		finUnder(t)
+		closeWriteUnder(t)
 	}
 }
 
 // closeConn closes a net.Conn, with a reset where it has such a thing.
 func (s *Side) closeConn(reset bool) {
-	s.endParking()
+	s.leaveIdle()
 	s.pace.stop()
 	if reset {
 		c := s.conn
@@ -169,7 +169,7 @@ func (s *Side) closeConn(reset bool) {
 }
 
 // finUnder ends the stream of a TCP connection that TLS has ended its own of.
-func finUnder(c interface{ NetConn() net.Conn }) {
+func closeWriteUnder(c interface{ NetConn() net.Conn }) {
 	under := c.NetConn()
 	for {
 		switch c := under.(type) {

@@ -85,7 +85,7 @@ func (l *Listener) setBacklog(n int) (err error) {
 }
 
 // outfit sets up a raw descriptor, but for its keep-alive.
-func (s Sock) outfit(fd int32) {
+func (s Sock) setOptions(fd int32) {
 	if !s.Delay {
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
@@ -95,7 +95,7 @@ func (s Sock) outfit(fd int32) {
 }
 
 // keepAliveOn is outfit's other half.
-func (s Sock) keepAliveOn(fd int32) {
+func (s Sock) setKeepAlive(fd int32) {
 	if k := s.keepAlive(); k.Enable {
 		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(k.Idle))

@@ -12,7 +12,7 @@ import (
 // client and backend; against other proxies, and with the proxy's own cpu,
 // only a load generator in another process tells.
 
-func eachRunnerB(b *testing.B, bench func(b *testing.B, h *house)) {
+func eachRunnerB(b *testing.B, bench func(b *testing.B, h *harness)) {
 	for name, r := range map[string]relay.Runner{"loop": new(relay.Loop), "stream": new(relay.Stream)} {
 		b.Run(name, func(b *testing.B) {
 			h := open(b, r, "tcp", newBackend(b).echo().addr())
@@ -35,7 +35,7 @@ func eachRunnerB(b *testing.B, bench func(b *testing.B, h *house)) {
 
 // BenchmarkSession is a session from connect to reset, with one echo.
 func BenchmarkSession(b *testing.B) {
-	eachRunnerB(b, func(b *testing.B, h *house) {
+	eachRunnerB(b, func(b *testing.B, h *harness) {
 		b.RunParallel(func(pb *testing.PB) {
 			buf := make([]byte, 128)
 			for pb.Next() {
@@ -53,7 +53,7 @@ func BenchmarkSession(b *testing.B) {
 
 // BenchmarkPingPong is one request and its answer on a session that lives.
 func BenchmarkPingPong(b *testing.B) {
-	eachRunnerB(b, func(b *testing.B, h *house) {
+	eachRunnerB(b, func(b *testing.B, h *harness) {
 		b.SetParallelism(16)
 		b.RunParallel(func(pb *testing.PB) {
 			c, err := net.Dial("tcp", h.l.Addr().String())
@@ -81,7 +81,7 @@ func echoOnce(b *testing.B, c net.Conn, buf []byte) {
 
 // BenchmarkBulk is a megabyte there and back.
 func BenchmarkBulk(b *testing.B) {
-	eachRunnerB(b, func(b *testing.B, h *house) {
+	eachRunnerB(b, func(b *testing.B, h *harness) {
 		c := h.come()
 		block := make([]byte, 1<<20)
 		b.SetBytes(int64(2 * len(block)))

@@ -16,7 +16,7 @@ func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
 		b := newBackend(t).echo()
-		h := open(t, r, "tcp", b.addr(), func(h *house) { h.l.OnError = func(err error) { trouble <- err } })
+		h := open(t, r, "tcp", b.addr(), func(h *harness) { h.l.OnError = func(err error) { trouble <- err } })
 		first := h.come()
 		say(t, first, "hello")
 		hear(t, first, "hello")

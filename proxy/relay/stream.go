@@ -11,19 +11,19 @@ import (
 type Stream struct {
 	wg    sync.WaitGroup
 	pipes pipes
-	lot   lot
+	idle  idleSet
 }
 
 var _ Runner = (*Stream)(nil)
 
-// streamSeat is a task's mailbox. Whoever finds it idle steps the task; news
+// streamTask is a task's mailbox. Whoever finds it idle steps the task; news
 // that comes meanwhile is left for him.
-type streamSeat struct {
+type streamTask struct {
 	mu    sync.Mutex
-	mail  []Event
+	inbox []Event
 	busy  bool
 	done  bool
-	ends  int8 // of its sides that were told
+	ended int8 // of its sides that were told
 	timer *time.Timer
 	abort context.CancelFunc
 }
@@ -31,7 +31,7 @@ type streamSeat struct {
 func (r *Stream) Name() string { return "stream" }
 
 func (r *Stream) Begin(t Task, _ *Side) {
-	t.RunnerState().stream = &streamSeat{}
+	t.RunnerState().stream = &streamTask{}
 	r.deliver(t, Event{Kind: Begin})
 }
 
@@ -48,28 +48,28 @@ func (r *Stream) deliver(t Task, ev Event) {
 		return
 	}
 	if ev.Kind == Ended {
-		s.ends++
-		ev.Last = s.ends == 2 // decided here, so that the last is told last
+		s.ended++
+		ev.Last = s.ended == 2 // decided here, so that the last is told last
 	}
-	s.mail = append(s.mail, ev)
+	s.inbox = append(s.inbox, ev)
 	if s.busy {
 		s.mu.Unlock()
 		return
 	}
 	s.busy = true
-	r.drain(t, s)
+	r.stepAll(t, s)
 }
 
 // drain steps the task until its mailbox is empty. The seat is locked.
-func (r *Stream) drain(t Task, s *streamSeat) {
-	for len(s.mail) > 0 && !s.done {
-		ev := s.mail[0]
-		s.mail = s.mail[1:]
+func (r *Stream) stepAll(t Task, s *streamTask) {
+	for len(s.inbox) > 0 && !s.done {
+		ev := s.inbox[0]
+		s.inbox = s.inbox[1:]
 		s.mu.Unlock()
 		t.Step(ev)
 		s.mu.Lock()
 	}
-	s.mail = nil
+	s.inbox = nil
 	s.busy = false
 	s.mu.Unlock()
 }
@@ -81,7 +81,7 @@ func (r *Stream) Post(t Task, ev Event) {
 	if s.done {
 		return
 	}
-	s.mail = append(s.mail, ev)
+	s.inbox = append(s.inbox, ev)
 	if !s.busy {
 		s.busy = true
 		r.wg.Add(1)
@@ -89,10 +89,10 @@ func (r *Stream) Post(t Task, ev Event) {
 	}
 }
 
-func (r *Stream) stepPosted(t Task, s *streamSeat) {
+func (r *Stream) stepPosted(t Task, s *streamTask) {
 	defer r.wg.Done()
 	s.mu.Lock()
-	r.drain(t, s)
+	r.stepAll(t, s)
 }
 
 func (r *Stream) Do(t Task, f func() Event) {
@@ -169,6 +169,6 @@ func (r *Stream) Done(t Task) {
 
 func (r *Stream) Shutdown() {
 	r.wg.Wait()
-	r.lot.close()
+	r.idle.close()
 	r.pipes.close()
 }

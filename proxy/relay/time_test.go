@@ -19,7 +19,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 			r.SetTimer(s, time.Hour)
 			r.SetTimer(s, 30*time.Millisecond)
 		})
-		if due := receive(t, h.due); due.Sub(began) < 29*time.Millisecond {
+		if due := receive(t, h.timer); due.Sub(began) < 29*time.Millisecond {
 			t.Errorf("it was due after %v", due.Sub(began))
 		}
 		s.tell(func(s *session) {
@@ -27,7 +27,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 			r.SetTimer(s, -1)
 		})
 		pause(80)
-		if len(h.due) > 0 {
+		if len(h.timer) > 0 {
 			t.Error("it was due although it had been taken back, or twice")
 		}
 		s.tell(func(s *session) {
@@ -36,7 +36,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 		})
 		next(t, h.over)
 		pause(30)
-		if len(h.due) > 0 {
+		if len(h.timer) > 0 {
 			t.Error("it was due after Done")
 		}
 	})
@@ -54,7 +54,7 @@ func TestTimersOfManyTasksFireInOrder(t *testing.T) {
 			s.tell(func(s *session) { r.SetTimer(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
 		}
 		for range all {
-			receive(t, h.due)
+			receive(t, h.timer)
 		}
 		for _, s := range all {
 			s.tell(leave)
@@ -86,7 +86,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 			say(t, c, "x")
 			hear(t, c, "x")
 			all.Wait()
-			within(t, "all posts are heard", func() bool { return s.told.Load() == threads*posts+1 })
+			within(t, "all posts are heard", func() bool { return s.signals.Load() == threads*posts+1 })
 			all.Go(func() {
 				for range posts {
 					r.Post(s, relay.Event{Kind: relay.Signal})

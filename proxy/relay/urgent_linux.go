@@ -89,7 +89,7 @@ func (m *marks) look(fd int32, in int64) (most int, urgent bool) {
 
 // lookUrgent is to be called before each read of a side as long as it may have
 // urgent data, and when epoll tells of some.
-func (l *loop) lookUrgent(s *Side) (most int) {
+func (l *loop) findUrgent(s *Side) (most int) {
 	m := l.urgent[s]
 	most, s.isUrgent = m.look(s.fd, s.In())
 	if s.urgent = len(m) > 0; !s.urgent {
@@ -100,7 +100,7 @@ func (l *loop) lookUrgent(s *Side) (most int) {
 		l.urgent = map[*Side]marks{}
 	}
 	l.urgent[s] = m
-	s.flow.plain = true // whoever sends one sends more, and splices pass over them
+	s.dir.noSplice = true // whoever sends one sends more, and splices pass over them
 	return most
 }
 

@@ -116,7 +116,7 @@ func TestUrgentDataOfAWaiter(t *testing.T) {
 			say(t, c, "late")
 			if ends {
 				c.CloseWrite()
-				receive(t, h.left)
+				receive(t, h.peerClosed)
 			}
 			waiter.tell(goOn)
 			s := b.take()
@@ -192,7 +192,7 @@ func TestAShortReadOfAUnixSocket(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		front := filepath.Join(t.TempDir(), "f")
 		b := newBackend(t)
-		h := open(t, r, "tcp", b.addr(), func(h *house) {
+		h := open(t, r, "tcp", b.addr(), func(h *harness) {
 			h.l.Close()
 			var err error
 			if h.l, err = relay.Listen("unix:"+front, relay.Sock{}); err != nil {

@@ -16,7 +16,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		bare := h.come()
 		s := next(t, h.begun)
 		bare.CloseWrite()
-		if end := receive(t, h.left); end != relay.FIN {
+		if end := receive(t, h.peerClosed); end != relay.FIN {
 			t.Errorf("a bare end was told as %v", end)
 		}
 		s.tell(leave)
@@ -26,7 +26,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		s = next(t, h.begun)
 		say(t, gone, "words")
 		reset(gone)
-		if end := receive(t, h.left); end != relay.Reset {
+		if end := receive(t, h.peerClosed); end != relay.Reset {
 			t.Errorf("a reset was told as %v", end)
 		}
 		s.tell(leave)
@@ -36,7 +36,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		s = next(t, h.begun)
 		say(t, half, "words")
 		half.CloseWrite()
-		if end := receive(t, h.left); end != relay.HalfFIN {
+		if end := receive(t, h.peerClosed); end != relay.HalfFIN {
 			t.Errorf("an end behind bytes was told as %v", end)
 		}
 		seen := make(chan relay.End, 1)
@@ -68,15 +68,15 @@ func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
 			say(t, c, "well? ")
 		}
 		pause(30)
-		if len(h.left) > 0 {
-			t.Errorf("it was told to have ended: %v", <-h.left)
+		if len(h.peerClosed) > 0 {
+			t.Errorf("it was told to have ended: %v", <-h.peerClosed)
 		}
 		c.CloseWrite()
-		if end := receive(t, h.left); end != relay.HalfFIN {
+		if end := receive(t, h.peerClosed); end != relay.HalfFIN {
 			t.Errorf("half-closed was told as %v", end)
 		}
 		reset(c)
-		if end := receive(t, h.left); end != relay.Reset {
+		if end := receive(t, h.peerClosed); end != relay.Reset {
 			t.Errorf("gone was told as %v", end)
 		}
 		s.tell(leave)

@@ -11,7 +11,7 @@ import (
 )
 
 // untilParked waits until nobody waits for either side of a session.
-func untilParked(t *testing.T, s *session) {
+func untilIdle(t *testing.T, s *session) {
 	t.Helper()
 	within(t, "both directions are parked", func() bool {
 		parked := make(chan bool)
@@ -20,26 +20,26 @@ func untilParked(t *testing.T, s *session) {
 	})
 }
 
-func parkedSession(t *testing.T) (h *house, c, s *net.TCPConn, live *session) {
+func idleSession(t *testing.T) (h *harness, c, s *net.TCPConn, live *session) {
 	b := newBackend(t)
-	h = open(t, new(parking), "tcp", b.addr())
+	h = open(t, new(idling), "tcp", b.addr())
 	c, s = h.come(), b.take()
 	say(t, c, "hello")
 	hear(t, s, "hello")
 	live = next(t, h.live)
-	untilParked(t, live)
+	untilIdle(t, live)
 	return h, c, s, live
 }
 
 func TestAParkedSessionGoesOn(t *testing.T) {
-	h, c, s, live := parkedSession(t)
+	h, c, s, live := idleSession(t)
 	for range 3 {
 		say(t, c, "still there?")
 		hear(t, s, "still there?")
-		untilParked(t, live)
+		untilIdle(t, live)
 		say(t, s, "yes")
 		hear(t, c, "yes")
-		untilParked(t, live)
+		untilIdle(t, live)
 	}
 	c.CloseWrite()
 	hearEnd(t, s)
@@ -55,7 +55,7 @@ func TestAParkedSessionGoesOn(t *testing.T) {
 
 func TestAParkedSessionIsReset(t *testing.T) {
 	for _, first := range []string{"client", "backend"} {
-		h, one, two, _ := parkedSession(t)
+		h, one, two, _ := idleSession(t)
 		if first == "backend" {
 			one, two = two, one
 		}
@@ -70,10 +70,10 @@ func TestAParkedSessionIsReset(t *testing.T) {
 }
 
 func TestAParkedSessionIsClosed(t *testing.T) {
-	h, c, _, live := parkedSession(t)
+	h, c, _, live := idleSession(t)
 	live.tell(func(s *session) {
-		s.house.run.Close(s.client, true)
-		s.house.run.Close(s.backend, true)
+		s.harness.run.Close(s.client, true)
+		s.harness.run.Close(s.backend, true)
 	})
 	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the client saw %v", err)
@@ -85,7 +85,7 @@ func TestAParkedSessionIsClosed(t *testing.T) {
 
 // TestStopWatchKeepsAReader, for a goodbye that needs one.
 func TestStopWatchKeepsAReader(t *testing.T) {
-	h, c, _, live := parkedSession(t)
+	h, c, _, live := idleSession(t)
 	live.tell(func(s *session) { s.client.StopWatch() })
 	pause(20)
 	parked := make(chan bool)

@@ -32,7 +32,7 @@ func (s *Side) readBy(t time.Time) {
 
 // endReading has whoever reads from the side stop, now and for good.
 func (s *Side) endReading() {
-	s.endParking()
+	s.leaveIdle()
 	s.limit.mu.Lock()
 	defer s.limit.mu.Unlock()
 	s.limit.over = true

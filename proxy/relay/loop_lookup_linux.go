@@ -3,27 +3,27 @@ package relay
 import "context"
 
 // lookUp finds the addresses of a name, off the loop.
-func (c *call) lookUp(l *loop) {
+func (c *loopDial) lookUp(l *loop) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if c.dial.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, c.dial.Timeout)
 	}
 	c.cancel = cancel
-	l.run.aside.Add(1)
-	go c.lookUpAside(ctx, l)
+	l.runner.goroutines.Add(1)
+	go c.resolve(ctx, l)
 }
 
-func (c *call) lookUpAside(ctx context.Context, l *loop) {
-	defer l.run.aside.Done()
+func (c *loopDial) resolve(ctx context.Context, l *loop) {
+	defer l.runner.goroutines.Done()
 	defer c.cancel()
 	all, err := c.dial.addresses(ctx)
-	l.box.post(mail{do: func(l *loop) {
+	l.inbox.post(message{do: func(l *loop) {
 		switch {
 		case c.over:
 		case err != nil:
 			c.fail(l, err)
 		default:
-			c.rest = all
+			c.remaining = all
 			c.tryNext(l)
 		}
 	}}, nil)

@@ -28,7 +28,7 @@ func (r *Stream) Serve(l *Listener, accept func(*Side)) {
 }
 
 func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
-	defer l.ended()
+	defer l.markDone()
 	defer l.serving.Done()
 	backoff := firstBackoff
 	for {
@@ -38,7 +38,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 		c, err := l.next()
 		if err == nil {
 			backoff = firstBackoff
-			l.Sock.outfitConn(c)
+			l.Sock.adjustConn(c)
 			accept(NewSide(c))
 			continue
 		}
@@ -52,13 +52,13 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 		case errors.Is(err, net.ErrClosed):
 			return // closed by somebody else
 		case err == errDrained:
-			l.shut()
+			l.closeNoWait()
 			return
-		case clientWentAway(err), l.isDraining() && errors.Is(err, os.ErrDeadlineExceeded):
+		case clientAborted(err), l.isDraining() && errors.Is(err, os.ErrDeadlineExceeded):
 			continue
 		}
 		if backoff == firstBackoff {
-			l.trouble(err)
+			l.report(err)
 		}
 		select {
 		case <-l.closing:
@@ -79,7 +79,7 @@ func (l *Listener) waitShare() bool {
 			return true
 		}
 		if first {
-			l.trouble(ErrBudget)
+			l.report(ErrBudget)
 		}
 		select {
 		case <-l.closing:
@@ -106,11 +106,11 @@ func (l *Listener) next() (c net.Conn, err error) {
 
 // clientWentAway says whether an accept failed for a reason of the client's.
 // Linux also tells here what has happened to a connection in the meantime.
-func clientWentAway(err error) bool {
+func clientAborted(err error) bool {
 	if LackOf(err) != "" {
 		return false
 	}
-	for _, e := range gone {
+	for _, e := range abortErrors {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -118,5 +118,5 @@ func clientWentAway(err error) bool {
 	return false
 }
 
-var gone = []syscall.Errno{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.ENETDOWN, syscall.EPROTO,
+var abortErrors = []syscall.Errno{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.ENETDOWN, syscall.EPROTO,
 	syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT}

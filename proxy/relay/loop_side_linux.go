@@ -10,18 +10,18 @@ import (
 
 // socket is what a raw side has. It belongs to its loop.
 type socket struct {
-	fd      int32  // -1 once closed
-	slot    int32  // its number in the loop, or noSlot
-	asked   uint16 // what epoll was asked for
-	use     use
-	seen    End  // what was told last of a waiter; Reset: it is dead already
-	hauled  bool // its socket waits in a splice
-	reads   bool // there may be something to read
-	ends    bool // epoll has told of its end: read on until it comes
-	closing closing
-	home    *loop
-	seat    *loopSeat
-	flow    flow // of what it sends
+	fd        int32  // -1 once closed
+	slot      int32  // its number in the loop, or noSlot
+	interest  uint16 // what epoll was asked for
+	use       use
+	seen      End  // what was told last of a waiter; Reset: it is dead already
+	blocking  bool // its socket waits in a splice
+	readable  bool // there may be something to read
+	peerEnded bool // epoll has told of its end: read on until it comes
+	closing   closing
+	loop      *loop
+	task      *loopTask
+	dir       direction // of what it sends
 }
 
 // noSlot is the slot of a side that epoll does not know.
@@ -29,10 +29,10 @@ const noSlot = -1
 
 // peer is the other side of one that relays.
 func (s *Side) peer() *Side {
-	if s == s.seat.client {
-		return s.seat.backend
+	if s == s.task.client {
+		return s.task.backend
 	}
-	return s.seat.client
+	return s.task.client
 }
 
 // use is what a raw side is in its loop for.
@@ -41,7 +41,7 @@ type use uint8
 const (
 	unused use = iota
 	watched
-	calling
+	dialing
 	relaying
 )
 
@@ -54,41 +54,41 @@ const (
 	closingWithReset
 )
 
-func (s *Side) ready(l *loop, events uint32) {
+func (s *Side) onReady(l *loop, events uint32) {
 	const lost = unix.EPOLLHUP | unix.EPOLLERR
 	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|lost) != 0 {
-		s.reads = true
+		s.readable = true
 	}
 	if events&unix.EPOLLPRI != 0 {
 		s.urgent = true
 	}
 	if events&(unix.EPOLLRDHUP|lost) != 0 {
-		s.ends = true
+		s.peerEnded = true
 	}
 	if events&lost != 0 {
 		s.hungUp = true
 	}
 	switch s.use {
 	case watched:
-		s.look(l)
-	case calling:
-		s.seat.call.ready(l, events)
+		s.checkWaiter(l)
+	case dialing:
+		s.task.dial.onReady(l, events)
 	case relaying:
 		if events&lost != 0 {
-			l.giveUp(s)
+			l.onHangUp(s)
 		}
-		if s.urgent && s.path == nil && !s.flow.hauls() {
+		if s.urgent && s.path == nil && !s.dir.splicing() {
 			isUrgent := s.isUrgent // of what is still owed
-			l.lookUrgent(s)        // now: another may come before it is read
+			l.findUrgent(s)        // now: another may come before it is read
 			s.isUrgent = isUrgent
 			s.urgent = true
 		}
-		if s.reads {
-			l.pump(s)
+		if s.readable {
+			l.copy(s)
 		}
-		if events&(unix.EPOLLOUT|lost) != 0 && s.peer().flow.blocked {
-			s.peer().flow.blocked = false
-			l.pump(s.peer())
+		if events&(unix.EPOLLOUT|lost) != 0 && s.peer().dir.blocked {
+			s.peer().dir.blocked = false
+			l.copy(s.peer())
 		}
 	}
 }
@@ -102,22 +102,22 @@ func (l *loop) arm(s *Side) unix.Errno {
 	switch s.use {
 	case watched:
 		want = unix.EPOLLRDHUP
-	case calling:
+	case dialing:
 		want = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP
 	case relaying:
 		peer := s.peer()
-		in, out := s.flow.hauls(), peer.flow.hauls()
+		in, out := s.dir.splicing(), peer.dir.splicing()
 		hauls = in || out
 		if !in {
 			want |= unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP
 		}
-		if peer.flow.blocked && !out {
+		if peer.dir.blocked && !out {
 			want |= unix.EPOLLOUT
 		}
 	}
 	var e unix.Errno
 	switch listed := s.slot != noSlot; {
-	case s.fd < 0 || listed && want&^s.asked == 0 && (!hauls || want == s.asked):
+	case s.fd < 0 || listed && want&^s.interest == 0 && (!hauls || want == s.interest):
 		return 0
 	case listed:
 		e = l.modify(s.fd, s.slot, unix.EPOLLET|uint32(want))
@@ -125,23 +125,23 @@ func (l *loop) arm(s *Side) unix.Errno {
 		s.slot, e = l.add(s.fd, unix.EPOLLET|uint32(want), s)
 	}
 	if e == 0 {
-		s.asked = want
+		s.interest = want
 	}
 	return e
 }
 
 // leave takes an open side out of its loop.
-func (s *Side) leave() {
+func (s *Side) detach() {
 	if s.slot != noSlot {
-		s.home.remove(s.fd, s.slot)
+		s.loop.remove(s.fd, s.slot)
 		s.slot = noSlot
 	}
 	s.use = unused
 }
 
 func (r *Loop) Watch(t Task, s *Side) {
-	s.seat = &t.RunnerState().loop
-	s.home.watch(s)
+	s.task = &t.RunnerState().loop
+	s.loop.watch(s)
 }
 
 // watch has the loop hear of the side's end, and of nothing that it sends.
@@ -152,10 +152,10 @@ func (l *loop) watch(s *Side) {
 	}
 }
 
-func (s *Side) look(l *loop) {
+func (s *Side) checkWaiter(l *loop) {
 	if end := probe(uintptr(s.fd)); end != s.seen {
 		s.seen = end
-		l.tell(s.seat, Event{Kind: PeerClosed, Side: s, End: end})
+		l.notify(s.task, Event{Kind: PeerClosed, Side: s, End: end})
 	}
 }
 
@@ -195,7 +195,7 @@ func (s *Side) isItself() bool {
 // the side is the stream runner's.
 func (s *Side) becomeConn() {
 	local := s.rawLocal()
-	s.leave()
+	s.detach()
 	set := optionsOf(s.fd)
 	f := os.NewFile(uintptr(s.fd), "")
 	s.fd = -1

@@ -12,7 +12,7 @@ import (
 // takeOver gives the door a descriptor of its own. The net.Listener is closed,
 // unless that would remove its file: Go's poller would wake a thread for each
 // client beside ours.
-func (l *Listener) takeOver(d *door, home *loop) error {
+func (l *Listener) takeOver(ln *loopListener, home *loop) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fd, err := dupOf(l.Listener)
@@ -22,18 +22,18 @@ func (l *Listener) takeOver(d *door, home *loop) error {
 	if !l.unlinks {
 		l.Listener.Close()
 	}
-	d.fd, l.fd = int32(fd), fd
+	ln.fd, l.fd = int32(fd), fd
 	l.serving.Add(1)
 	l.stop = func() error {
 		l.Listener.Close()
-		if !home.box.post(mail{do: d.closed}, nil) {
-			d.end()
+		if !home.inbox.post(message{do: ln.onClose}, nil) {
+			ln.release()
 		}
 		return nil
 	}
 	l.drain = func() {
-		if !home.box.post(mail{do: d.drain}, nil) {
-			l.shut()
+		if !home.inbox.post(message{do: ln.drain}, nil) {
+			l.closeNoWait()
 		}
 	}
 	return nil

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lot holds what is parked: an epoll of its own, which Go's poller watches
+// idleSet holds what is parked: an epoll of its own, which Go's poller watches
 // like any other descriptor, so that it costs one goroutine and no thread.
 // The zero value is ready.
-type lot struct {
-	mu        sync.Mutex
-	epoll     *os.File
-	fd        int // of epoll
-	slots     slots
-	attendant sync.WaitGroup
+type idleSet struct {
+	mu    sync.Mutex
+	epoll *os.File
+	fd    int // of epoll
+	slots slots
+	wg    sync.WaitGroup
 }
 
 // open makes the epoll when it is first needed.
-func (l *lot) open() bool {
+func (l *idleSet) open() bool {
 	if l.epoll != nil {
 		return true
 	}
@@ -43,89 +43,89 @@ func (l *lot) open() bool {
 		return false
 	}
 	l.epoll, l.fd = f, fd
-	l.attendant.Add(1)
-	go l.attend(rc)
+	l.wg.Add(1)
+	go l.wait(rc)
 	return true
 }
 
 // attend brings back whoever has something to read, until the lot is closed.
-func (l *lot) attend(epoll syscall.RawConn) {
-	defer l.attendant.Done()
+func (l *idleSet) wait(epoll syscall.RawConn) {
+	defer l.wg.Done()
 	var events [128]unix.EpollEvent
 	epoll.Read(func(fd uintptr) bool {
-		for n := epollLook(int(fd), events[:]); n > 0; n = epollLook(int(fd), events[:]) {
-			l.bringBack(events[:n])
+		for n := epollPoll(int(fd), events[:]); n > 0; n = epollPoll(int(fd), events[:]) {
+			l.wakeAll(events[:n])
 		}
 		return false
 	})
 }
 
-func (l *lot) bringBack(events []unix.EpollEvent) {
+func (l *idleSet) wakeAll(events []unix.EpollEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range events {
-		if s, ok := l.slots.whose(&events[i]).(*spot); ok {
-			l.release(s)
+		if slot, ok := l.slots.handlerOf(&events[i]).(*idleSlot); ok {
+			l.wake(slot)
 		}
 	}
 }
 
 // takes says whether a spot may be parked.
-func (l *lot) takes(s *spot) bool {
+func (l *idleSet) allows(slot *idleSlot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !s.stays
+	return !slot.excluded
 }
 
 // park has epoll tell of the source. What came meanwhile is told at once.
-func (l *lot) park(s *spot) bool {
+func (l *idleSet) add(slot *idleSlot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.stays = s.stays || !l.open(); s.stays {
+	if slot.excluded = slot.excluded || !l.open(); slot.excluded {
 		return false
 	}
-	socketOf(s.src).Control(func(fd uintptr) {
-		s.slot, s.fd = l.slots.take(s), int32(fd)
-		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: s.slot, Pad: l.slots.at(s.slot).generation}
-		if s.parked = epollCtl(l.fd, unix.EPOLL_CTL_ADD, s.fd, &ev) == 0; !s.parked {
-			l.slots.give(s.slot)
+	socketOf(slot.src).Control(func(fd uintptr) {
+		slot.slot, slot.fd = l.slots.alloc(slot), int32(fd)
+		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: slot.slot, Pad: l.slots.at(slot.slot).generation}
+		if slot.inSet = epollCtl(l.fd, unix.EPOLL_CTL_ADD, slot.fd, &ev) == 0; !slot.inSet {
+			l.slots.release(slot.slot)
 		}
 	})
-	s.stays = !s.parked // it is closed, or the system has no room: no need to try again
-	return s.parked
+	slot.excluded = !slot.inSet // it is closed, or the system has no room: no need to try again
+	return slot.inSet
 }
 
 // fetch brings a spot back for good.
-func (l *lot) fetch(s *spot) {
+func (l *idleSet) exclude(slot *idleSlot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.stays = true
-	if s.parked {
-		l.release(s)
+	slot.excluded = true
+	if slot.inSet {
+		l.wake(slot)
 	}
 }
 
 // release starts the goroutine of what was parked. Its descriptor is open
 // still, since nobody closes a side before endParking.
-func (l *lot) release(s *spot) {
-	s.parked = false
-	epollCtl(l.fd, unix.EPOLL_CTL_DEL, s.fd, new(unix.EpollEvent))
-	l.slots.give(s.slot)
-	go s.pair.pump(s.src, s.dst)
+func (l *idleSet) wake(slot *idleSlot) {
+	slot.inSet = false
+	epollCtl(l.fd, unix.EPOLL_CTL_DEL, slot.fd, new(unix.EpollEvent))
+	l.slots.release(slot.slot)
+	go slot.relay.run(slot.src, slot.dst)
 }
 
-func (l *lot) close() {
+func (l *idleSet) close() {
 	l.mu.Lock()
 	if l.epoll != nil {
 		l.epoll.Close()
 		l.epoll = nil
 	}
 	l.mu.Unlock()
-	l.attendant.Wait()
+	l.wg.Wait()
 }
 
 // ready is a loop's way to tell; a lot has none.
-func (s *spot) ready(*loop, uint32) {}
+func (slot *idleSlot) onReady(*loop, uint32) {}
 
 // socketOf is the socket to wait for before reading a side, nil where that is
 // not all: TLS has bytes of its own.

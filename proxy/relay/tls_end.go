@@ -11,16 +11,16 @@ import (
 // An endNoted notes that the other end's FIN has been read. Under TLS that
 // tells a stream which was cut from one that was ended: crypto/tls gives io.EOF
 // for both, but reads no further than a close_notify.
-type endNoted struct {
+type finRecorder struct {
 	net.Conn
 	ended atomic.Bool
 }
 
 // NoteEnd wraps a connection that TLS is to be begun on. What it gives has a
 // method Ended.
-func NoteEnd(c net.Conn) net.Conn { return &endNoted{Conn: c} }
+func NoteEnd(c net.Conn) net.Conn { return &finRecorder{Conn: c} }
 
-func (c *endNoted) Read(p []byte) (int, error) {
+func (c *finRecorder) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if errors.Is(err, io.EOF) {
 		c.ended.Store(true)
@@ -29,7 +29,7 @@ func (c *endNoted) Read(p []byte) (int, error) {
 }
 
 // NetConn is the connection itself.
-func (c *endNoted) NetConn() net.Conn { return c.Conn }
+func (c *finRecorder) NetConn() net.Conn { return c.Conn }
 
 // ErrTLSTruncated ends a side whose TLS did not announce its end: a FIN came
 // without a close_notify, so nobody knows whether that is all that it wanted to
@@ -54,7 +54,7 @@ func (s *Side) StrictEnd(patience time.Duration, is func(error) bool) {
 
 // breaksOff says whether a side's end is to go on as a reset, and for how long
 // the other may take nothing before.
-func (s *Side) breaksOff() (patience time.Duration, does bool) {
+func (s *Side) resetsAtEnd() (patience time.Duration, does bool) {
 	if s.connSide == nil || s.strict == nil || s.endedBy == nil {
 		return 0, false
 	}
@@ -62,4 +62,4 @@ func (s *Side) breaksOff() (patience time.Duration, does bool) {
 }
 
 // Ended says whether the FIN has been read.
-func (c *endNoted) Ended() bool { return c.ended.Load() }
+func (c *finRecorder) Ended() bool { return c.ended.Load() }

@@ -40,7 +40,7 @@ func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 		if err == nil {
 			return c, nil
 		}
-		failed = telling(failed, err)
+		failed = preferError(failed, err)
 		if ctx.Err() != nil {
 			break
 		}
@@ -66,7 +66,7 @@ func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (c 
 		dialer.SetMultipathTCP(false)
 		c, err = dialer.DialContext(ctx, "tcp", to.String())
 		if err == nil {
-			d.Sock.outfitConn(c)
+			d.Sock.adjustConn(c)
 			return notItself(c)
 		}
 		if lack := LackOf(err); !more || lack != LackPorts && lack != LackSource {

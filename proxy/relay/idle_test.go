@@ -11,9 +11,9 @@ import (
 
 // parking is the stream runner for clients that are Framed, whose sessions are
 // parked whenever they are quiet.
-type parking struct{ relay.Stream }
+type idling struct{ relay.Stream }
 
-func (p *parking) Relay(t relay.Task, client, backend *relay.Side) {
+func (p *idling) Relay(t relay.Task, client, backend *relay.Side) {
 	if c, ok := client.Conn().(*net.TCPConn); ok {
 		client.StopWatch()
 		client.Wrap(&bare{TCPConn: c})

@@ -7,101 +7,101 @@ import (
 )
 
 // passOn passes a side's end on: all that it sent has been written.
-func (l *loop) passOn(src *Side) {
-	f, dst := &src.flow, src.peer()
+func (l *loop) passEnd(src *Side) {
+	d, dst := &src.dir, src.peer()
 	switch {
 	case dst.fd < 0:
-	case f.end == FIN:
+	case d.end == FIN:
 		dst.add(sideShut)
 		shutdown(dst.fd, unix.SHUT_WR)
-	case f.end == Reset:
+	case d.end == Reset:
 		if owed := unsentOf(dst.fd); owed > 0 {
 			l.flush(src, dst, owed)
 			return
 		}
 	}
-	l.over(src)
+	l.reportEnd(src)
 }
 
 // judge says how a side has ended that was read to its end. The kernel need
 // only be asked where it may know of a reset that this thread has not met.
-func (l *loop) judge(src *Side) End {
-	var d death
-	if (src.hungUp || src.hauled) && !src.has(sideShut) {
+func (l *loop) classifyEnd(src *Side) End {
+	var d tcpState
+	if (src.hungUp || src.blocking) && !src.has(sideShut) {
 		betweenChecks()
-		d = deathOf(src.fd)
+		d = tcpStateOf(src.fd)
 	}
-	end := src.state.judge(d)
+	end := src.state.classifyEnd(d)
 	if src.gone() {
-		l.lose(src)
+		l.discardTo(src)
 	}
 	return end
 }
 
 // lose ends what is sent to a side that is gone.
-func (l *loop) lose(dst *Side) {
+func (l *loop) discardTo(dst *Side) {
 	src := dst.peer()
-	f := &src.flow
-	if f.over || f.deaf {
+	d := &src.dir
+	if d.reported || d.discard {
 		return
 	}
-	if !f.hauls() { // or the haul meets the reset, or idles
-		l.drop(f)
+	if !d.splicing() { // or the haul meets the reset, or idles
+		l.dropOwed(d)
 	}
-	f.deaf = true
-	l.again(src)
+	d.discard = true
+	l.enqueue(src)
 }
 
 // giveUp is told once, when the system has given a connection up. Behind its
 // end, and where we have not ended ours, that is a reset.
-func (l *loop) giveUp(s *Side) {
-	if s.path == nil && s.flow.end == FIN && s.closing == notClosing && !s.has(sideShut) {
+func (l *loop) onHangUp(s *Side) {
+	if s.path == nil && s.dir.end == FIN && s.closing == notClosing && !s.has(sideShut) {
 		s.add(sideReset)
-		l.lose(s)
+		l.discardTo(s)
 	}
 }
 
 // leaveOff ends a flow to a side that is gone altogether: it has ended, and
 // takes no more. What it sent itself is to arrive before.
-func (l *loop) leaveOff(src *Side) {
-	src.flow.end = Gone
+func (l *loop) endGone(src *Side) {
+	src.dir.end = Gone
 	if owed := unsentOf(src.fd); owed > 0 {
 		l.flush(src, src, owed)
 		return
 	}
-	l.over(src)
+	l.reportEnd(src)
 }
 
 // over tells the task that a flow has come to its end.
-func (l *loop) over(src *Side) {
-	src.flow.over = true
-	src.seat.going--
-	l.tell(src.seat, Event{Kind: Ended, Side: src, End: src.flow.end, Last: src.seat.going == 0})
-	if src.peer().flow.deaf {
-		l.again(src.peer())
+func (l *loop) reportEnd(src *Side) {
+	src.dir.reported = true
+	src.task.moving--
+	l.notify(src.task, Event{Kind: Ended, Side: src, End: src.dir.end, Last: src.task.moving == 0})
+	if src.peer().dir.discard {
+		l.enqueue(src.peer())
 	}
 }
 
 // flushing waits until a side has taken what it was sent, before a reset
 // destroys what is still under way.
 type flushing struct {
-	alarm   alarm
+	timer   timer
 	src, to *Side
 	owed    int
 	since   int64
 }
 
-const flushLook = int64(time.Millisecond)
+const flushInterval = int64(time.Millisecond)
 
 // flush has src's flow end once to has taken it all.
 func (l *loop) flush(src, to *Side, owed int) {
-	src.flow.flushes = true
+	src.dir.flushing = true
 	f := &flushing{src: src, to: to, owed: owed, since: l.now}
-	l.alarms.set(&f.alarm, l.now+flushLook, f)
+	l.timers.set(&f.timer, l.now+flushInterval, f)
 }
 
-func (f *flushing) ring(l *loop) {
-	if f.src.flow.over {
+func (f *flushing) onTimer(l *loop) {
+	if f.src.dir.reported {
 		return // closed meanwhile
 	}
 	owed := 0
@@ -112,10 +112,10 @@ func (f *flushing) ring(l *loop) {
 		f.owed, f.since = owed, l.now
 	}
 	if owed == 0 || l.now-f.since > int64(flushStalled) {
-		l.over(f.src)
+		l.reportEnd(f.src)
 		return
 	}
-	l.alarms.set(&f.alarm, l.now+flushLook, f)
+	l.timers.set(&f.timer, l.now+flushInterval, f)
 }
 
 func (r *Loop) Close(s *Side, reset bool) {
@@ -124,40 +124,40 @@ func (r *Loop) Close(s *Side, reset bool) {
 		return
 	}
 	if s.fd >= 0 {
-		s.home.hangUp(s, reset)
+		s.loop.closeSide(s, reset)
 	}
 }
 
 // hangUp closes a side. What a haul has in its hands is closed when the haul
 // has come back, or its descriptor might be another's by then.
-func (l *loop) hangUp(s *Side, reset bool) {
+func (l *loop) closeSide(s *Side, reset bool) {
 	if s.use != relaying {
 		s.release(reset)
 		return
 	}
-	if s.recall(reset) {
+	if s.stopSplicers(reset) {
 		return
 	}
 	s.release(reset)
-	if f := &s.flow; !f.over {
-		l.drop(f)
-		f.end = Closed
-		l.over(s)
+	if d := &s.dir; !d.reported {
+		l.dropOwed(d)
+		d.end = Closed
+		l.reportEnd(s)
 	}
-	if f := &s.peer().flow; !f.over {
-		l.drop(f)
-		f.deaf = true
-		l.again(s.peer())
+	if d := &s.peer().dir; !d.reported {
+		l.dropOwed(d)
+		d.discard = true
+		l.enqueue(s.peer())
 	}
 }
 
 // release closes the descriptor, which also takes it out of epoll.
 func (s *Side) release(reset bool) {
 	if s.slot != noSlot {
-		s.home.slots.give(s.slot)
+		s.loop.slots.release(s.slot)
 		s.slot = noSlot
 	}
-	delete(s.home.urgent, s)
+	delete(s.loop.urgent, s)
 	if reset && s.seen != Reset {
 		linger0(s.fd)
 	}

@@ -37,21 +37,21 @@ func (s *state) wrote(err error) {
 }
 
 // death is what the kernel says of a connection that was read to its end.
-type death struct {
-	dead bool // it is closed for both directions
-	news bool // and the error that closed it has been told to nobody
+type tcpState struct {
+	closed       bool // it is closed for both directions
+	pendingError bool // and the error that closed it has been told to nobody
 }
 
 // judge says how a side has ended that was read to its end of stream. The
 // kernel was asked before: had we ended the other direction since, the state
 // says so, and that the connection is closed for good is no reset then.
-func (s *state) judge(d death) End {
+func (s *state) classifyEnd(d tcpState) End {
 	betweenChecks()
 	switch now := s.bits.Load(); {
 	case now&(sideEnded|sideReset) == sideReset:
 		return Reset
-	case !d.dead || now&(sideShut|sideReset) != 0:
-	case d.news:
+	case !d.closed || now&(sideShut|sideReset) != 0:
+	case d.pendingError:
 		s.add(sideReset) // behind the end, or reading had met the error
 	default:
 		s.add(sideReset) // a write on another thread meets it right now

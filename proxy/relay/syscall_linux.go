@@ -99,7 +99,7 @@ func unsentOf(fd int32) int {
 }
 
 // epollLook tells who is ready now.
-func epollLook(epfd int, events []unix.EpollEvent) int {
+func epollPoll(epfd int, events []unix.EpollEvent) int {
 	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if e != 0 {
 		return 0
@@ -122,10 +122,10 @@ func isClosed(fd int32) bool {
 
 // deathOf asks about a socket that was read to its end. It takes the error
 // that it finds, as reads and writes do.
-func deathOf(fd int32) (d death) {
-	if d.dead = isClosed(fd); d.dead {
+func tcpStateOf(fd int32) (d tcpState) {
+	if d.closed = isClosed(fd); d.closed {
 		e, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		d.news = err == nil && e != 0
+		d.pendingError = err == nil && e != 0
 	}
 	return d
 }

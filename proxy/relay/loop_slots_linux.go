@@ -7,59 +7,59 @@ import "golang.org/x/sys/unix"
 // the old ones is still in the batch that is being read: without it, one
 // connection in a thousand got another's end.
 type slots struct {
-	pages []*[slotsAPage]slot // so that growing copies nothing
+	pages []*[slotsPerPage]slot // so that growing copies nothing
 	used  int32
 	free  []int32
 }
 
-const slotsAPage = 256
+const slotsPerPage = 256
 
 type slot struct {
-	who        hearer
+	handler    handler
 	generation int32
 }
 
 // hearer hears of a descriptor that is ready.
-type hearer interface{ ready(l *loop, events uint32) }
+type handler interface{ onReady(l *loop, events uint32) }
 
-func (s *slots) at(i int32) *slot { return &s.pages[i/slotsAPage][i%slotsAPage] }
+func (s *slots) at(i int32) *slot { return &s.pages[i/slotsPerPage][i%slotsPerPage] }
 
-func (s *slots) take(who hearer) int32 {
+func (s *slots) alloc(who handler) int32 {
 	i := s.used
 	if n := len(s.free); n > 0 {
 		i = s.free[n-1]
 		s.free = s.free[:n-1]
 	} else {
-		if i%slotsAPage == 0 {
-			s.pages = append(s.pages, new([slotsAPage]slot))
+		if i%slotsPerPage == 0 {
+			s.pages = append(s.pages, new([slotsPerPage]slot))
 		}
 		s.used++
 	}
-	s.at(i).who = who
+	s.at(i).handler = who
 	return i
 }
 
-func (s *slots) give(i int32) {
+func (s *slots) release(i int32) {
 	at := s.at(i)
-	at.who = nil
+	at.handler = nil
 	at.generation++
 	s.free = append(s.free, i)
 }
 
 // whose says whom an event is for; nil when he is gone.
-func (s *slots) whose(ev *unix.EpollEvent) hearer {
+func (s *slots) handlerOf(ev *unix.EpollEvent) handler {
 	if at := s.at(ev.Fd); at.generation == ev.Pad {
-		return at.who
+		return at.handler
 	}
 	return nil
 }
 
 // add has l hear of fd, and returns its slot.
-func (l *loop) add(fd int32, events uint32, who hearer) (int32, unix.Errno) {
-	i := l.slots.take(who)
+func (l *loop) add(fd int32, events uint32, who handler) (int32, unix.Errno) {
+	i := l.slots.alloc(who)
 	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.at(i).generation}
 	if e := epollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); e != 0 {
-		l.slots.give(i)
+		l.slots.release(i)
 		return noSlot, e
 	}
 	return i, 0
@@ -73,5 +73,5 @@ func (l *loop) modify(fd int32, i int32, events uint32) unix.Errno {
 // remove is for a descriptor that stays open; closing one takes it out too.
 func (l *loop) remove(fd int32, i int32) {
 	epollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, new(unix.EpollEvent))
-	l.slots.give(i)
+	l.slots.release(i)
 }

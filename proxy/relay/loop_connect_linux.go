@@ -10,7 +10,7 @@ import (
 )
 
 // connect makes a socket and sends it on its way. It says which call failed.
-func (c *call) connect() (fd int32, in string, e unix.Errno) {
+func (c *loopDial) connect() (fd int32, in string, e unix.Errno) {
 	if c.dial.Network == "unix" {
 		return c.connectUnix()
 	}
@@ -24,7 +24,7 @@ func (c *call) connect() (fd int32, in string, e unix.Errno) {
 	}
 }
 
-func (c *call) connectUnix() (fd int32, in string, e unix.Errno) {
+func (c *loopDial) connectUnix() (fd int32, in string, e unix.Errno) {
 	if fd, e = newSocket(unix.AF_UNIX); e != 0 {
 		return -1, "socket", e
 	}
@@ -43,7 +43,7 @@ func (c *call) connectUnix() (fd int32, in string, e unix.Errno) {
 }
 
 // connectFrom connects to c.to from a local address; the zero Addr is any.
-func (c *call) connectFrom(from netip.Addr) (fd int32, in string, e unix.Errno) {
+func (c *loopDial) connectFrom(from netip.Addr) (fd int32, in string, e unix.Errno) {
 	family := unix.AF_INET6
 	if c.to.Addr().Is4() {
 		family = unix.AF_INET
@@ -51,7 +51,7 @@ func (c *call) connectFrom(from netip.Addr) (fd int32, in string, e unix.Errno) 
 	if fd, e = newSocket(family); e != 0 {
 		return -1, "socket", e
 	}
-	c.dial.Sock.outfit(fd)
+	c.dial.Sock.setOptions(fd)
 	var sa unix.RawSockaddrInet6 // an IPv4 address fits into it
 	if from.IsValid() {
 		setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)

@@ -19,57 +19,57 @@ const bufferSize = 32 << 10
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // pair counts the directions of a session that still move.
-type pair struct {
-	run   *Stream
-	task  Task
-	going atomic.Int32
+type streamRelay struct {
+	runner *Stream
+	task   Task
+	moving atomic.Int32
 }
 
 func (r *Stream) Relay(t Task, client, backend *Side) {
 	client.endWatch()
 	backend.endWatch()
 	client.limit.others = false
-	client.inline()
-	backend.inline()
-	p := &pair{run: r, task: t}
-	p.going.Store(2)
+	client.keepUrgentInline()
+	backend.keepUrgentInline()
+	p := &streamRelay{runner: r, task: t}
+	p.moving.Store(2)
 	if _, ok := client.conn.(Framed); ok {
-		p.beginParking(client, backend)
-		p.beginParking(backend, client)
+		p.allowIdle(client, backend)
+		p.allowIdle(backend, client)
 	}
 	r.wg.Add(2)
-	go p.pump(client, backend)
-	go p.pump(backend, client)
+	go p.run(client, backend)
+	go p.run(backend, client)
 }
 
 // pump moves all that src sends to dst, passes its end on, and tells the task.
-func (p *pair) pump(src, dst *Side) {
-	end, parked, err := p.carryContained(src, dst)
+func (p *streamRelay) run(src, dst *Side) {
+	end, parked, err := p.copyRecover(src, dst)
 	if parked {
 		return // another goroutine goes on
 	}
-	defer p.run.wg.Done()
+	defer p.runner.wg.Done()
 	switch end {
 	case FIN:
 		betweenChecks()
-		if end = src.judge(src.death()); end == Reset {
+		if end = src.classifyEnd(src.tcpState()); end == Reset {
 			src.endedBy = nil // it had no time to
 		}
 	case Reset:
 		src.add(sideReset)
 	}
-	switch patience, breaksOff := src.breaksOff(); {
+	switch patience, breaksOff := src.resetsAtEnd(); {
 	case end == FIN && breaksOff:
 		dst.flush(patience)
 		end = Reset
 	case end == Reset:
 		dst.flush(flushStalled)
 	}
-	p.run.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
+	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
 	if end == FIN {
 		dst.closeWrite() // now that it is told: the end that answers it comes after
 	}
-	p.going.Add(-1)
+	p.moving.Add(-1)
 	if end == FIN && src.awaitGone() {
 		dst.endReading()
 	}
@@ -85,13 +85,13 @@ type PanicError struct {
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
 // carryContained is carry, whose panic is an end and an error.
-func (p *pair) carryContained(src, dst *Side) (end End, parked bool, err error) {
+func (p *streamRelay) copyRecover(src, dst *Side) (end End, parked bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			end, parked, err = Reset, false, &PanicError{v, string(debug.Stack())}
 		}
 	}()
-	end, parked = p.carry(src, dst)
+	end, parked = p.copy(src, dst)
 	return end, parked, nil
 }
 
@@ -99,7 +99,7 @@ func (p *pair) carryContained(src, dst *Side) (end End, parked bool, err error) 
 // dropped: closing with unread bytes would be a reset, which destroys what the
 // other direction has still under way. Once that has ended, too, and its bytes
 // have arrived, dst is gone altogether, and nothing more is read for it.
-func (p *pair) carry(src, dst *Side) (end End, parked bool) {
+func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 	deaf := false
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
@@ -125,19 +125,19 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 		deliver(early)
 	}
 	if f, ok := src.conn.(Framed); ok {
-		return unframe(src, f, deliver, &deaf)
+		return copyFromFramed(src, f, deliver, &deaf)
 	}
 	if f, ok := dst.conn.(Framed); ok {
-		if end, parked, deaf = enframe(src, dst, f); !deaf {
+		if end, parked, deaf = copyToFramed(src, dst, f); !deaf {
 			return end, parked
 		}
-		src.endParking()
-		src.expect()
+		src.leaveIdle()
+		src.setIdleDeadline()
 	}
 	in := newReader(src, dst)
 	full := 0 // reads in a row that filled the buffer
 	for {
-		if deaf && dst.gone() && p.going.Load() == 1 {
+		if deaf && dst.gone() && p.moving.Load() == 1 {
 			src.flush(flushStalled)
 			return Gone, false
 		}
@@ -145,7 +145,7 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 		if err != nil {
 			return src.endOf(err), false
 		}
-		if deaf && p.going.Load() == 1 {
+		if deaf && p.moving.Load() == 1 {
 			src.flush(flushStalled)
 			if dst.has(sideEnded) {
 				return Gone, false
@@ -160,7 +160,7 @@ func (p *pair) carry(src, dst *Side) (end End, parked bool) {
 			continue
 		}
 		full = 0
-		switch err := p.run.splice(src, dst); {
+		switch err := p.runner.splice(src, dst); {
 		case err == nil:
 		case errors.As(err, new(writeError)):
 			deaf = true

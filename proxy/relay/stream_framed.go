@@ -28,7 +28,7 @@ type Framed interface {
 // Of a side that relays it keeps a goroutine reading until the side is closed.
 func (s *Side) StopWatch() {
 	s.endWatch()
-	s.endParking()
+	s.leaveIdle()
 	s.endAwaiting()
 }
 
@@ -41,9 +41,9 @@ func (d delivery) Write(b []byte) (int, error) {
 }
 
 // unframe reads a Framed src until its end, or until it is parked.
-func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, parked bool) {
+func copyFromFramed(src *Side, from Framed, deliver delivery, deaf *bool) (end End, parked bool) {
 	for {
-		limited := src.expect()
+		limited := src.setIdleDeadline()
 		_, err := from.WriteTo(deliver)
 		switch {
 		case err == nil:
@@ -55,8 +55,8 @@ func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, par
 			src.endedBy = err
 			return src.endOf(err), false
 		case *deaf:
-			src.endParking() // who would go on would not know
-		case src.park():
+			src.leaveIdle() // who would go on would not know
+		case src.goIdle():
 			return Open, true
 		}
 	}
@@ -64,8 +64,8 @@ func unframe(src *Side, from Framed, deliver delivery, deaf *bool) (end End, par
 
 // enframe moves src into a Framed dst until src ends, is parked, or dst takes
 // no more: then it is deaf.
-func enframe(src, dst *Side, to Framed) (end End, parked, deaf bool) {
-	limited := src.expect()
+func copyToFramed(src, dst *Side, to Framed) (end End, parked, deaf bool) {
+	limited := src.setIdleDeadline()
 	for {
 		n, err := to.ReadFromOnce(src.conn)
 		if n > 0 {
@@ -84,10 +84,10 @@ func enframe(src, dst *Side, to Framed) (end End, parked, deaf bool) {
 		case errors.As(err, &op) && op.Op == "write":
 			dst.wrote(err)
 		case limited && errors.Is(err, os.ErrDeadlineExceeded):
-			if src.park() {
+			if src.goIdle() {
 				return Open, true, false
 			}
-			limited = src.expect()
+			limited = src.setIdleDeadline()
 			continue
 		case errors.As(err, new(syscall.Errno)):
 			return Reset, false, false

@@ -11,19 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// call is one dial. It tries the addresses of its backend in turn, and tells
+// loopDial is one dial. It tries the addresses of its backend in turn, and tells
 // the task once: Connected or Failed.
-type call struct {
-	seat   *loopSeat
-	dial   Dial
-	until  int64 // since start; 0: as long as it takes
-	alarm  alarm
-	side   *Side            // that is being tried
-	to     netip.AddrPort   // where
-	rest   []netip.AddrPort // where else
-	err    error            // that tells most of the backend, of those that failed
-	cancel context.CancelFunc
-	over   bool
+type loopDial struct {
+	task      *loopTask
+	dial      Dial
+	deadline  int64 // since start; 0: as long as it takes
+	timer     timer
+	side      *Side            // that is being tried
+	to        netip.AddrPort   // where
+	remaining []netip.AddrPort // where else
+	err       error            // that tells most of the backend, of those that failed
+	cancel    context.CancelFunc
+	over      bool
 }
 
 var (
@@ -32,19 +32,19 @@ var (
 )
 
 // callsKept bounds the calls that a loop keeps to use again.
-const callsKept = 64
+const maxFreeDials = 64
 
-func (l *loop) begin(s *loopSeat, d Dial) {
-	var c *call
-	if n := len(l.calls); n > 0 {
-		c, l.calls = l.calls[n-1], l.calls[:n-1]
+func (l *loop) startDial(s *loopTask, d Dial) {
+	var c *loopDial
+	if n := len(l.freeDials); n > 0 {
+		c, l.freeDials = l.freeDials[n-1], l.freeDials[:n-1]
 	} else {
-		c = new(call)
+		c = new(loopDial)
 	}
-	c.seat, c.dial = s, d
-	s.call = c
+	c.task, c.dial = s, d
+	s.dial = c
 	if d.Timeout > 0 {
-		c.until = l.now + int64(d.Timeout)
+		c.deadline = l.now + int64(d.Timeout)
 	}
 	switch {
 	case d.Func != nil:
@@ -63,17 +63,17 @@ func (l *loop) begin(s *loopSeat, d Dial) {
 }
 
 // tryNext tries the next address; the last one's failure is the dial's.
-func (c *call) tryNext(l *loop) {
+func (c *loopDial) tryNext(l *loop) {
 	if c.dial.Network != "unix" {
-		c.to, c.rest = c.rest[0], c.rest[1:]
+		c.to, c.remaining = c.remaining[0], c.remaining[1:]
 	}
 	c.try(l)
 }
 
-func (c *call) try(l *loop) {
+func (c *loopDial) try(l *loop) {
 	fd, in, e := c.connect()
 	if fd >= 0 {
-		c.side = &Side{remote: c.to, socket: socket{fd: fd, slot: noSlot, home: l, seat: c.seat, use: calling}}
+		c.side = &Side{remote: c.to, socket: socket{fd: fd, slot: noSlot, loop: l, task: c.task, use: dialing}}
 		if c.dial.Network == "unix" {
 			path := c.dial.Addr
 			c.side.path = &path
@@ -91,25 +91,25 @@ func (c *call) try(l *loop) {
 		c.wait(l)
 	case e == unix.EAGAIN && c.dial.Network == "unix":
 		c.drop()
-		l.alarms.set(&c.alarm, l.now+int64(busyRetry), c)
+		l.timers.set(&c.timer, l.now+int64(busyRetry), c)
 	default:
 		c.failed(l, os.NewSyscallError(in, e))
 	}
 }
 
 // wait gives each address that is left an equal part of the time that is.
-func (c *call) wait(l *loop) {
-	if c.until == 0 {
+func (c *loopDial) wait(l *loop) {
+	if c.deadline == 0 {
 		return
 	}
-	left := (c.until - l.now) / int64(len(c.rest)+1)
-	l.alarms.set(&c.alarm, l.now+max(left, 0), c)
+	left := (c.deadline - l.now) / int64(len(c.remaining)+1)
+	l.timers.set(&c.timer, l.now+max(left, 0), c)
 }
 
-func (c *call) ring(l *loop) {
+func (c *loopDial) onTimer(l *loop) {
 	switch {
-	case c.until != 0 && l.now >= c.until:
-		c.rest = nil
+	case c.deadline != 0 && l.now >= c.deadline:
+		c.remaining = nil
 		c.failed(l, context.DeadlineExceeded)
 	case c.side == nil: // it was to be tried again
 		c.try(l)
@@ -118,7 +118,7 @@ func (c *call) ring(l *loop) {
 	}
 }
 
-func (c *call) ready(l *loop, events uint32) {
+func (c *loopDial) onReady(l *loop, events uint32) {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		e, _ := unix.GetsockoptInt(int(c.side.fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		if e == 0 {
@@ -133,7 +133,7 @@ func (c *call) ready(l *loop, events uint32) {
 	c.connected(l)
 }
 
-func (c *call) connected(l *loop) {
+func (c *loopDial) connected(l *loop) {
 	s := c.side
 	if c.dial.Network != "unix" && s.isItself() {
 		s.release(true) // or its port would stay in TIME_WAIT
@@ -143,32 +143,32 @@ func (c *call) connected(l *loop) {
 	}
 	s.use = unused
 	s.last.Store(l.now)
-	l.young.add(l, s, c.dial.Sock)
-	l.tell(c.seat, Event{Kind: Connected, Side: s})
+	l.recent.add(l, s, c.dial.Sock)
+	l.notify(c.task, Event{Kind: Connected, Side: s})
 	c.end(l)
 }
 
 // failed goes on with the next address, if there is one.
-func (c *call) failed(l *loop, err error) {
+func (c *loopDial) failed(l *loop, err error) {
 	c.drop()
-	c.err = telling(c.err, err)
-	if len(c.rest) > 0 {
+	c.err = preferError(c.err, err)
+	if len(c.remaining) > 0 {
 		c.tryNext(l)
 		return
 	}
 	c.fail(l, c.err)
 }
 
-func (c *call) fail(l *loop, err error) {
+func (c *loopDial) fail(l *loop, err error) {
 	var op *net.OpError
 	if !errors.As(err, &op) {
 		err = &net.OpError{Op: "dial", Net: c.dial.Network, Addr: dialled(c.dial.Network + " " + c.dial.Addr), Err: err}
 	}
-	l.tell(c.seat, Event{Kind: Failed, Err: err})
+	l.notify(c.task, Event{Kind: Failed, Err: err})
 	c.end(l)
 }
 
-func (c *call) abort(l *loop) {
+func (c *loopDial) abort(l *loop) {
 	c.drop()
 	if c.cancel != nil {
 		c.cancel()
@@ -177,19 +177,19 @@ func (c *call) abort(l *loop) {
 }
 
 // end is the last that is done with a call.
-func (c *call) end(l *loop) {
-	c.seat.call = nil
-	l.alarms.drop(&c.alarm)
+func (c *loopDial) end(l *loop) {
+	c.task.dial = nil
+	l.timers.stop(&c.timer)
 	switch {
 	case c.cancel != nil:
 		c.over = true // a lookup may still know it
-	case len(l.calls) < callsKept:
-		*c = call{}
-		l.calls = append(l.calls, c)
+	case len(l.freeDials) < maxFreeDials:
+		*c = loopDial{}
+		l.freeDials = append(l.freeDials, c)
 	}
 }
 
-func (c *call) drop() {
+func (c *loopDial) drop() {
 	if c.side != nil {
 		c.side.release(false)
 		c.side = nil

@@ -28,7 +28,7 @@ func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	for name, make := range map[string]func() relay.Runner{
 		"stream": func() relay.Runner { return new(relay.Stream) },
 		"loop":   func() relay.Runner { return new(relay.Loop) },
-		"parked": func() relay.Runner { return new(parking) },
+		"parked": func() relay.Runner { return new(idling) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Go's own poller opens its descriptors at the first socket of all.
@@ -61,40 +61,40 @@ func within(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// house is a small proxy over a runner: one listener, one backend.
-type house struct {
+// harness is a small proxy over a runner: one listener, one backend.
+type harness struct {
 	testing.TB
-	run   relay.Runner
-	l     *relay.Listener
-	dial  relay.Dial
-	hold  bool // a client waits, watched, until it is told to go on
-	due   chan time.Time
-	left  chan relay.End
-	begun chan *session
-	live  chan *session
-	over  chan *session
+	run        relay.Runner
+	l          *relay.Listener
+	dial       relay.Dial
+	hold       bool // a client waits, watched, until it is told to go on
+	timer      chan time.Time
+	peerClosed chan relay.End
+	begun      chan *session
+	live       chan *session
+	over       chan *session
 }
 
 // open serves clients and connects each to the backend's address.
-func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*house)) *house {
+func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*harness)) *harness {
 	t.Helper()
 	return openWith(t, r, "127.0.0.1:0", network, addr, change...)
 }
 
 // openAt is open at an address of its own.
-func openAt(t testing.TB, r relay.Runner, listen, addr string, change ...func(*house)) *house {
+func openAt(t testing.TB, r relay.Runner, listen, addr string, change ...func(*harness)) *harness {
 	t.Helper()
 	return openWith(t, r, listen, "tcp", addr, change...)
 }
 
-func openWith(t testing.TB, r relay.Runner, listen, network, addr string, change ...func(*house)) *house {
+func openWith(t testing.TB, r relay.Runner, listen, network, addr string, change ...func(*harness)) *harness {
 	t.Helper()
 	l, err := relay.Listen(listen, relay.Sock{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{TB: t, run: r, l: l, dial: relay.Dial{Network: network, Addr: addr, Timeout: patience},
-		due: make(chan time.Time, 100), left: make(chan relay.End, 100),
+	h := &harness{TB: t, run: r, l: l, dial: relay.Dial{Network: network, Addr: addr, Timeout: patience},
+		timer: make(chan time.Time, 100), peerClosed: make(chan relay.End, 100),
 		begun: make(chan *session, 20000), live: make(chan *session, 20000), over: make(chan *session, 20000)}
 	for _, c := range change {
 		c(h)
@@ -107,16 +107,16 @@ func openWith(t testing.TB, r relay.Runner, listen, network, addr string, change
 	return h
 }
 
-func holding(h *house) { h.hold = true }
+func holding(h *harness) { h.hold = true }
 
-func (h *house) accept(client *relay.Side) {
-	s := &session{house: h, client: client}
+func (h *harness) accept(client *relay.Side) {
+	s := &session{harness: h, client: client}
 	h.run.Begin(s, client)
 	h.begun <- s
 }
 
 // come connects as a client.
-func (h *house) come() *net.TCPConn {
+func (h *harness) come() *net.TCPConn {
 	h.Helper()
 	return dialTo(h, h.l.Addr().String())
 }
@@ -135,47 +135,47 @@ func dialTo(t testing.TB, addr string) *net.TCPConn {
 // session is the task: dial, relay, close.
 type session struct {
 	seat            relay.RunnerState
-	house           *house
+	harness         *harness
 	client, backend *relay.Side
 	ends            []relay.Event
 	failed          error
 	reset           bool
 	finished        bool
 	stepping        atomic.Bool
-	told            atomic.Int32
+	signals         atomic.Int32
 }
 
 func (s *session) RunnerState() *relay.RunnerState { return &s.seat }
 
 func (s *session) Step(ev relay.Event) {
 	if !s.stepping.CompareAndSwap(false, true) {
-		s.house.Error("two steps at once")
+		s.harness.Error("two steps at once")
 	}
 	s.step(ev)
 	s.stepping.Store(false)
 }
 
 func (s *session) step(ev relay.Event) {
-	r := s.house.run
+	r := s.harness.run
 	switch ev.Kind {
 	case relay.Begin:
-		if s.house.hold {
+		if s.harness.hold {
 			r.Watch(s, s.client)
 			return
 		}
-		r.Dial(s, s.house.dial)
+		r.Dial(s, s.harness.dial)
 	case relay.Signal:
-		s.told.Add(1)
+		s.signals.Add(1)
 		if do, ok := ev.Arg.(func(*session)); ok {
 			do(s)
 		}
 	case relay.PeerClosed:
-		s.house.left <- ev.End
+		s.harness.peerClosed <- ev.End
 	case relay.Timer:
-		s.house.due <- time.Now()
+		s.harness.timer <- time.Now()
 	case relay.Connected:
 		s.backend = ev.Side
-		s.house.live <- s
+		s.harness.live <- s
 		r.Relay(s, s.client, s.backend)
 	case relay.Failed:
 		s.failed = ev.Err
@@ -195,25 +195,25 @@ func (s *session) step(ev relay.Event) {
 
 func (s *session) finish() {
 	if s.finished {
-		s.house.Error("finished twice")
+		s.harness.Error("finished twice")
 	}
 	s.finished = true
-	r := s.house.run
+	r := s.harness.run
 	r.Done(s)
 	r.Close(s.client, s.reset)
 	if s.backend != nil {
 		r.Close(s.backend, s.reset)
 	}
-	s.house.l.Share.Release()
-	s.house.over <- s
+	s.harness.l.Share.Release()
+	s.harness.over <- s
 }
 
 // tell has a session do something in a step of its own.
 func (s *session) tell(do func(*session)) {
-	s.house.run.Post(s, relay.Event{Kind: relay.Signal, Arg: do})
+	s.harness.run.Post(s, relay.Event{Kind: relay.Signal, Arg: do})
 }
 
-func goOn(s *session) { s.house.run.Dial(s, s.house.dial) }
+func goOn(s *session) { s.harness.run.Dial(s, s.harness.dial) }
 
 func leave(s *session) { s.finish() }
 

@@ -16,19 +16,19 @@ func (s *Side) unsent() (n int) {
 }
 
 // death asks the kernel about a side that was read to its end.
-func (s *Side) death() (d death) {
+func (s *Side) tcpState() (d tcpState) {
 	if _, framed := s.conn.(Framed); framed {
 		return d // its protocol has said that it ends
 	}
 	if rc := rawConnOf(s.conn); rc != nil {
-		rc.Control(func(fd uintptr) { d = deathOf(int32(fd)) })
+		rc.Control(func(fd uintptr) { d = tcpStateOf(int32(fd)) })
 	}
 	return d
 }
 
 // inline has urgent data stay in the stream that the side sends, where reading
 // comes upon it.
-func (s *Side) inline() {
+func (s *Side) keepUrgentInline() {
 	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
 		rc.Control(func(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 	}

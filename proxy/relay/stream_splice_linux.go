@@ -29,7 +29,7 @@ func (r *Stream) splice(src, dst *Side) error {
 	if p == nil {
 		return nil
 	}
-	s := splicer{src: src, dst: dst, in: in, out: out, pipe: p}
+	s := streamSplicer{src: src, dst: dst, in: in, out: out, pipe: p}
 	err := s.run()
 	r.pipes.put(p, s.inPipe == 0)
 	src.readBy(time.Time{})
@@ -48,7 +48,7 @@ func spliceable(c net.Conn) syscall.RawConn {
 	return nil
 }
 
-type splicer struct {
+type streamSplicer struct {
 	src, dst *Side
 	in, out  syscall.RawConn
 	pipe     *pipe
@@ -59,7 +59,7 @@ type splicer struct {
 	urgent   bool // src has urgent data
 }
 
-func (s *splicer) run() error {
+func (s *streamSplicer) run() error {
 	fill, empty := s.fill, s.empty // each a closure, made once
 	for {
 		// A stream that goes on sets its deadline seldom.
@@ -99,7 +99,7 @@ func (s *splicer) run() error {
 }
 
 // fill is told "not yet" at an urgent byte, too.
-func (s *splicer) fill(fd uintptr) bool {
+func (s *streamSplicer) fill(fd uintptr) bool {
 	done := s.try(int(fd), s.pipe.w, s.pipe.size)
 	s.urgent = hasUrgent(int32(fd))
 	if !done && s.urgent {
@@ -109,10 +109,10 @@ func (s *splicer) fill(fd uintptr) bool {
 	return done
 }
 
-func (s *splicer) empty(fd uintptr) bool { return s.try(s.pipe.r, int(fd), s.inPipe) }
+func (s *streamSplicer) empty(fd uintptr) bool { return s.try(s.pipe.r, int(fd), s.inPipe) }
 
 // try splices once; false waits until the socket is ready again.
-func (s *splicer) try(from, to, most int) bool {
+func (s *streamSplicer) try(from, to, most int) bool {
 	for {
 		n, err := unix.Splice(from, nil, to, nil, most, spliceFlags)
 		if err == unix.EINTR {

@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loopListener is a listener in its loop. One loop accepts all its clients and steps
+// each into the queue before it takes the next: so the order in the queue is
+// that of arrival.
+type loopListener struct {
+	*Listener
+	fd      int32
+	slot    int32
+	accept  func(*Side)
+	path    *string // of a Unix socket
+	from    unix.RawSockaddrAny
+	timer   timer // the next try after an error
+	backoff time.Duration
+	armed   bool // epoll tells of clients
+	drained bool // no new ones come: it is closed once the queue is empty
+	shut    bool
+	once    sync.Once
+}
+
+// clientsATurn bounds how many are accepted before others are heard.
+const maxAccepts = 64
+
+func (r *Loop) Serve(l *Listener, accept func(*Side)) {
+	if err := r.Start(); err != nil {
+		l.report(err)
+		return
+	}
+	ln := &loopListener{Listener: l, accept: accept, backoff: firstBackoff}
+	home := r.loops[int(r.listeners.Add(1)-1)%len(r.loops)]
+	if err := l.takeOver(ln, home); err != nil {
+		l.report(err)
+		return
+	}
+	if u, ok := l.Addr().(*net.UnixAddr); ok {
+		ln.path = &u.Name
+	}
+	if ln.path == nil {
+		// Each connection inherits it.
+		l.Sock.setOptions(ln.fd)
+		l.Sock.setKeepAlive(ln.fd)
+	}
+	if !home.inbox.post(message{do: ln.arm}, nil) {
+		ln.release()
+	}
+}
+
+// arm asks for news of clients. It is level-triggered: whoever is not accepted
+// in this turn is told of in the next.
+func (ln *loopListener) arm(l *loop) {
+	if ln.armed || ln.shut {
+		return
+	}
+	slot, e := l.add(ln.fd, unix.EPOLLIN, ln)
+	if e != 0 {
+		ln.retryLater(l, os.NewSyscallError("epoll_ctl", e))
+		return
+	}
+	ln.slot, ln.armed = slot, true
+	if ln.drained {
+		ln.onReady(l, 0) // of an empty queue epoll tells nothing
+	}
+}
+
+func (ln *loopListener) disarm(l *loop) {
+	if ln.armed {
+		l.remove(ln.fd, ln.slot)
+		ln.armed = false
+	}
+}
+
+func (ln *loopListener) onReady(l *loop, _ uint32) {
+	for range maxAccepts {
+		if free := ln.Share.Acquire(); free != nil {
+			ln.disarm(l)
+			ln.report(ErrBudget)
+			ln.serving.Add(1)
+			l.runner.goroutines.Add(1)
+			go ln.waitShare(l, free)
+			return
+		}
+		fd, e := acceptFrom(ln.fd, &ln.from)
+		if e == 0 {
+			ln.backoff = firstBackoff
+			ln.accept(ln.newSide(l, fd))
+			continue
+		}
+		ln.Share.Release()
+		switch {
+		case ln.drained && (e == unix.EAGAIN || e == unix.EINVAL): // a Unix socket that was shut down
+			ln.Listener.closeNoWait()
+			return
+		case e == unix.EAGAIN:
+			return
+		case !clientAborted(e):
+			ln.retryLater(l, os.NewSyscallError("accept", e))
+			return
+		}
+	}
+	if ln.drained {
+		l.inbox.post(message{do: ln.drain}, nil)
+	}
+}
+
+// drain accepts who has come, and then closes.
+func (ln *loopListener) drain(l *loop) {
+	ln.drained = true
+	if ln.armed {
+		ln.onReady(l, 0)
+	}
+}
+
+// rest tries again a little later: it is the process that lacks something.
+func (ln *loopListener) retryLater(l *loop, err error) {
+	ln.disarm(l)
+	if ln.backoff == firstBackoff {
+		ln.report(err)
+	}
+	l.timers.set(&ln.timer, l.now+int64(ln.backoff), ln)
+	ln.backoff = min(2*ln.backoff, lastBackoff)
+}
+
+func (ln *loopListener) onTimer(l *loop) { ln.arm(l) }
+
+// waitShare waits for a session to end, while clients stand in the kernel's
+// backlog.
+func (ln *loopListener) waitShare(l *loop, free <-chan struct{}) {
+	defer l.runner.goroutines.Done()
+	defer ln.serving.Done()
+	select {
+	case <-ln.closing:
+	case <-free:
+		l.inbox.post(message{do: ln.arm}, nil)
+	}
+}
+
+// closed is the last that the loop does with a door.
+func (ln *loopListener) onClose(l *loop) {
+	ln.shut = true
+	l.timers.stop(&ln.timer)
+	ln.disarm(l)
+	ln.release()
+}
+
+func (ln *loopListener) release() {
+	ln.once.Do(func() {
+		closeFD(ln.fd)
+		ln.serving.Done()
+		ln.markDone()
+	})
+}
+
+func (ln *loopListener) newSide(l *loop, fd int32) *Side {
+	s := &Side{remote: addrPortOf(&ln.from), path: ln.path, socket: socket{fd: fd, slot: noSlot, loop: l}}
+	s.last.Store(l.now)
+	return s
+}
+
+func addrPortOf(from *unix.RawSockaddrAny) netip.AddrPort {
+	switch from.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), netOrder(a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
+		addr := netip.AddrFrom16(a.Addr).Unmap()
+		if a.Scope_id != 0 && addr.Is6() {
+			addr = addr.WithZone(strconv.Itoa(int(a.Scope_id)))
+		}
+		return netip.AddrPortFrom(addr, netOrder(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// netOrder turns a port between the machine's order and the network's.
+func netOrder(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package relay
+
+import "syscall"
+
+// Parking is Linux's: elsewhere a goroutine waits for each direction.
+
+type idleSet struct{}
+
+func (*idleSet) allows(*idleSlot) bool { return false }
+func (*idleSet) add(*idleSlot) bool    { return false }
+func (*idleSet) exclude(*idleSlot)     {}
+func (*idleSet) close()                {}
+
+func socketOf(*Side) syscall.RawConn { return nil }
