@@ -21,7 +21,7 @@ func debugCommand() *cobra.Command {
 			return usage("debug needs to know what: tcpctl debug goroutines, heap, profile, or bundle for a bug report")
 		},
 	}
-	cmd.AddCommand(debugGoroutinesCommand(), debugHeapCommand(), debugProfileCommand())
+	cmd.AddCommand(debugGoroutinesCommand(), debugHeapCommand(), debugProfileCommand(), debugBundleCommand())
 	return cmd
 }
 

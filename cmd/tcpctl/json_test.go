@@ -47,6 +47,7 @@ mdns = false
 		{"restart", "restart db/b", "restart db/nope"}, {"roll", "roll db", "roll db nope"}, {"report", "report", "report nope"},
 		{"window", "window db -- echo on the terminal", "window db -- false"}, {"plan", "", "plan bogus"},
 		{"check", "check -c " + in.path, "check -c " + wrong}, {"reload", "reload", "reload x"},
+		{"bundle", "debug bundle --seconds 0 --output " + filepath.Join(t.TempDir(), "b.tar.gz"), "debug bundle --seconds 61"},
 		{"version", "version", "version x"}, {"themes", "themes", "themes x"}, {"doctor", "mesh doctor json", "mesh doctor --bogus"},
 		{"upgrade", "upgrade --dry-run", "upgrade x"}, {"stop", "stop --dry-run", "stop --grace x"},
 	}

@@ -15,10 +15,10 @@
 // the key, "default" what an absent key means, "oneof" all that a word may be,
 // "min" is the least of a number (the engine, which has more to say about all of
 // them, takes a negative one for off), "file" says what a path must lead to (file,
-// folder, or new: what is not there yet), "argv" marks a command, "single" a
-// list that may be one string, and "addr" an address to listen on or to dial. A
-// pointer is a table that switches something
-// on by being there.
+// folder, or new: what is not there yet), "argv" marks a command, "secret"
+// a string that may hold a password (query: behind its question mark), "single" a list that may be one string, and
+// "addr" an address to listen on or to dial. A pointer is a table that switches
+// something on by being there.
 package config
 
 import (

@@ -65,15 +65,15 @@ type Backend struct {
 // Check is how backends are looked at.
 type Check struct {
 	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec passive none"`
-	Port        int           `toml:"port" min:"0"`                   // 0: the backend's own
-	Path        string        `toml:"path" default:"/"`               // http
-	Method      string        `toml:"method" default:"GET"`           // http
-	Host        string        `toml:"host"`                           // http, and TLS's name; "": the address
-	TLS         bool          `toml:"tls" default:"false"`            // tcp, http, send-expect
-	Expect      int           `toml:"expect" default:"200" min:"100"` // http
-	Send        string        `toml:"send"`                           // send-expect
-	ExpectBytes string        `toml:"expect_bytes"`                   // send-expect
-	Run         []string      `toml:"run" argv:"yes"`                 // exec
+	Port        int           `toml:"port" min:"0"`                    // 0: the backend's own
+	Path        string        `toml:"path" default:"/" secret:"query"` // http
+	Method      string        `toml:"method" default:"GET"`            // http
+	Host        string        `toml:"host"`                            // http, and TLS's name; "": the address
+	TLS         bool          `toml:"tls" default:"false"`             // tcp, http, send-expect
+	Expect      int           `toml:"expect" default:"200" min:"100"`  // http
+	Send        string        `toml:"send" secret:"yes"`               // send-expect
+	ExpectBytes string        `toml:"expect_bytes" secret:"yes"`       // send-expect
+	Run         []string      `toml:"run" argv:"yes"`                  // exec
 	Interval    time.Duration `toml:"interval" default:"5s"`
 	Timeout     time.Duration `toml:"timeout" default:"4s"`
 	Rise        int           `toml:"rise" default:"2" min:"1"`

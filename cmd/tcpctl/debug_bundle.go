@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/bundle"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+)
+
+func debugBundleCommand() *cobra.Command {
+	var file string
+	var seconds int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "bundle", Args: cobra.NoArgs,
+		Short: "Pack everything that a bug report needs, without secrets, and list it",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			length := time.Duration(seconds) * time.Second
+			if length < 0 || length > control.MaxProfile {
+				return usage("--seconds %d is out of range; from 1 to %d, and 0 for no CPU profile", seconds, control.MaxProfile/time.Second)
+			}
+			src := source(cmd)
+			defer src.Close()
+			if seconds > 0 && !asJSON {
+				fmt.Fprintf(cmd.ErrOrStderr(), "collecting; the CPU profile takes %s\n", length)
+			}
+			b, err := bundle.Collect(cmd.Context(), src, bundle.Options{Profile: length, Version: versionText()})
+			if err != nil {
+				return err
+			}
+			if file == "" {
+				file = "tcpctl-debug-" + b.Made.Format("20060102T150405Z") + ".tar.gz"
+			}
+			size, err := writeBundle(b, file)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), struct {
+					File  string `json:"file"`
+					Bytes int    `json:"bytes"`
+					*bundle.Bundle
+				}{file, size, b})
+			}
+			printBundle(cmd, b, file, size)
+			return nil
+		},
+	}
+	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to this `FILE` (default: tcpctl-debug-TIME.tar.gz here)"
+	cmd.Flags().IntVar(&seconds, "seconds", 5, "length of the CPU profile in `SECONDS`; 0: none")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// writeBundle writes the file, whole or not at all.
+func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
+	var archive bytes.Buffer
+	if _, err := b.WriteTo(&archive); err != nil {
+		return 0, err
+	}
+	return archive.Len(), os.WriteFile(file, archive.Bytes(), 0o600)
+}
+
+func printBundle(cmd *cobra.Command, b *bundle.Bundle, file string, size int) {
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "wrote %s (%sB):\n", file, amount(float64(size)))
+	t := table{{"FILE", "BYTES", "WHAT"}}
+	for _, f := range b.Files {
+		row := []string{f.Name, amount(float64(f.Bytes)), f.About}
+		if f.Missing != "" {
+			row[1], row[2] = "-", "not in it: "+f.Missing
+		}
+		t = append(t, row)
+	}
+	t.print(out)
+	fmt.Fprintf(out, "\n%s\n", bundle.Caution)
+}
