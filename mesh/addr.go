@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
 )
 
 // Addr is where a node listens.
@@ -58,34 +60,7 @@ func reachable(l netip.AddrPort) []netip.Addr {
 	}
 	var out []netip.Addr
 	for _, iface := range ifaces {
-		out = append(out, addrsOf(iface)...)
-	}
-	return out
-}
-
-// addrsOf are the addresses of an interface that is up; IPv6 ones of the link's scope carry its name.
-func addrsOf(iface net.Interface) []netip.Addr {
-	if iface.Flags&net.FlagUp == 0 {
-		return nil
-	}
-	addrs, err := iface.Addrs()
-	if err != nil {
-		return nil // it went away meanwhile
-	}
-	var out []netip.Addr
-	for _, a := range addrs {
-		ipnet, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		ip, ok := netip.AddrFromSlice(ipnet.IP)
-		if !ok {
-			continue
-		}
-		if ip = ip.Unmap(); ip.IsLinkLocalUnicast() && ip.Is6() {
-			ip = ip.WithZone(iface.Name)
-		}
-		out = append(out, ip)
+		out = append(out, mdns.InterfaceAddrs(iface)...)
 	}
 	return out
 }

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -101,7 +99,6 @@ const (
 	maxControl       = maxRecord + 64
 	maxOpenControl   = maxOpenRecord + 64
 	maxAddrs         = 16 // of one peer
-	maxName          = 64
 	maxSecrets       = 8
 	minSecret        = 16
 	maxNeverSeen     = 64 // peers that were heard of and have never been connected
@@ -115,24 +112,24 @@ const (
 )
 
 func (c Config) check() (Config, error) {
-	if !plain(c.Name, maxName) {
-		return c, fmt.Errorf("mesh: the mesh's name %q: want 1 to %d printable bytes", c.Name, maxName)
+	if !plain.Name(c.Name) {
+		return c, fmt.Errorf("mesh: the mesh's name %q: want 1 to %d printable bytes", c.Name, plain.MaxName)
 	}
 	if c.Node == "" {
 		host, err := os.Hostname()
 		if err != nil {
 			return c, fmt.Errorf("mesh: no Config.Node, and the host has no name: %w", err)
 		}
-		c.Node = host[:min(len(host), maxName)]
+		c.Node = host[:min(len(host), plain.MaxName)]
 	}
-	if !plain(c.Node, maxName) {
-		return c, fmt.Errorf("mesh: the node's name %q: want 1 to %d printable bytes", c.Node, maxName)
+	if !plain.Name(c.Node) {
+		return c, fmt.Errorf("mesh: the node's name %q: want 1 to %d printable bytes", c.Node, plain.MaxName)
 	}
-	if c.Version != "" && !plain(c.Version, maxName) {
-		return c, fmt.Errorf("mesh: version %q: want up to %d printable bytes", c.Version, maxName)
+	if c.Version != "" && !plain.Name(c.Version) {
+		return c, fmt.Errorf("mesh: version %q: want up to %d printable bytes", c.Version, plain.MaxName)
 	}
-	if c.ID != "" && !plainID(c.ID) {
-		return c, fmt.Errorf("mesh: id %q: want up to %d printable bytes without spaces", c.ID, maxName)
+	if c.ID != "" && !plain.ID(c.ID) {
+		return c, fmt.Errorf("mesh: id %q: want up to %d printable bytes without spaces", c.ID, plain.MaxName)
 	}
 	if c.Key != nil && len(c.Key) != ed25519.PrivateKeySize {
 		return c, fmt.Errorf("mesh: Config.Key has %d bytes, an ed25519 private key has %d", len(c.Key), ed25519.PrivateKeySize)
@@ -173,26 +170,4 @@ func (c Config) recordLimit() int {
 		return maxOpenRecord
 	}
 	return maxRecord
-}
-
-// plain reports whether s may be shown: a peer's name ends up in a terminal, so it carries no control characters.
-func plain(s string, limit int) bool {
-	if s == "" || len(s) > limit || !utf8.ValidString(s) {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// printable makes what somebody wrote fit to be shown.
-func printable(text []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, string(text))
-}
-
-func plainID(s string) bool {
-	return plain(s, maxName) && !strings.ContainsFunc(s, unicode.IsSpace)
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 )
 
 // The messages of a link: a frame each, its first byte the kind. An unknown kind is skipped, for what comes later.
@@ -90,7 +92,7 @@ func parsePeers(body []byte) ([]told, error) {
 		return nil, fmt.Errorf("mesh: list of %d peers: the limit is %d", len(peers), maxTold)
 	}
 	for i, p := range peers {
-		if !plainID(p.ID) || !plain(p.Name, maxName) || len(p.Addrs) > maxAddrs {
+		if !plain.ID(p.ID) || !plain.Name(p.Name) || len(p.Addrs) > maxAddrs {
 			return nil, fmt.Errorf("mesh: list of peers: bad entry %d", i)
 		}
 		peers[i].Addrs = slices.DeleteFunc(p.Addrs, func(a netip.AddrPort) bool {

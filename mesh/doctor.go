@@ -3,16 +3,15 @@ package mesh
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
 )
 
 // Diagnosis says why nodes find each other, or do not.
@@ -50,9 +49,8 @@ type NodeDiagnosis struct {
 }
 
 const (
-	listenFor   = 1500 * time.Millisecond // an answer comes within 120 ms, or a second later if it was just given
-	skewMatters = 5 * time.Second
-	maxDoctored = 64
+	skewMatters  = 5 * time.Second
+	maxDiagnosed = 64 // nodes that multicast has found
 )
 
 // Doctor asks on every interface who is there, calls everybody who answers and every address in cfg.Join, and says what it
@@ -67,7 +65,7 @@ func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
 	defer n.Close()
 	d := Diagnosis{Mesh: n.cfg.Name, Interfaces: []InterfaceDiagnosis{}, Nodes: []NodeDiagnosis{}}
 	if !cfg.NoMDNS {
-		d.askAround(ctx)
+		d.queryInterfaces(ctx)
 	}
 	d.addJoins(ctx, n.cfg.Join)
 	d.callAll(ctx, n)
@@ -75,97 +73,20 @@ func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
 	return d, nil
 }
 
-// askAround sends one question on each interface and listens.
-func (d *Diagnosis) askAround(ctx context.Context) {
-	ifaces, err := net.Interfaces()
+// queryInterfaces sends one multicast query on each interface.
+func (d *Diagnosis) queryInterfaces(ctx context.Context) {
+	all, err := mdns.Diagnose(ctx)
 	if err != nil {
-		d.Problem = err.Error()
+		d.Problem = err.Error() + ": another program has port 5353 for itself"
 		return
 	}
-	socks, err := openSockets()
-	if err != nil {
-		d.Problem = err.Error() + ": another program holds port 5353 for itself"
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, listenFor)
-	defer cancel()
-	in := make(chan datagram)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer socks.close()
-	if socks.v4 != nil {
-		wg.Go(func() { socks.read4(in, ctx.Done()) })
-	}
-	if socks.v6 != nil {
-		wg.Go(func() { socks.read6(in, ctx.Done()) })
-	}
-	mark := make([]byte, 8)
-	rand.Read(mark)
-	sign := "doctor-" + hex.EncodeToString(mark) + "." + serviceType // by this we know our own question again
-	byIndex := map[int]int{}
-	for _, iface := range ifaces {
-		if iface.Flags&net.FlagUp == 0 {
-			continue
+	for _, i := range all {
+		d.Interfaces = append(d.Interfaces, InterfaceDiagnosis{
+			Name: i.Name, Addrs: i.Addrs, Leaves: i.Sent, Returns: i.Looped, Answers: len(i.Nodes), Problem: i.Problem,
+		})
+		for _, n := range i.Nodes[:min(len(i.Nodes), maxDiagnosed-len(d.Nodes))] {
+			d.Nodes = append(d.Nodes, NodeDiagnosis{ID: n.ID, Name: n.Name, Mesh: n.Mesh, Addr: n.Addrs[0].String(), FoundBy: i.Name})
 		}
-		byIndex[iface.Index] = len(d.Interfaces)
-		d.Interfaces = append(d.Interfaces, ask(socks, iface, sign))
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case p := <-in:
-			if i, ok := byIndex[p.iface]; ok {
-				d.heard(&d.Interfaces[i], p, sign)
-			}
-		}
-	}
-}
-
-func ask(socks *sockets, iface net.Interface, sign string) InterfaceDiagnosis {
-	i := InterfaceDiagnosis{Name: iface.Name, Addrs: addrsOf(iface)}
-	loopback := iface.Flags&net.FlagLoopback != 0
-	switch {
-	case len(i.Addrs) == 0:
-		i.Problem = "it has no address"
-		return i
-	case iface.Flags&net.FlagMulticast == 0 && !loopback:
-		i.Problem = "it has no multicast flag (ip link set " + iface.Name + " multicast on)"
-		return i
-	}
-	if err := socks.join(&iface); err != nil {
-		i.Problem = "the multicast group cannot be joined: " + err.Error()
-		return i
-	}
-	body, err := query([]string{sign}, false)
-	if err == nil {
-		err = socks.send(&iface, body)
-	}
-	if err != nil {
-		i.Problem = "multicast does not leave, for want of a route or by a firewall: " + err.Error()
-		return i
-	}
-	i.Leaves = true
-	return i
-}
-
-func (d *Diagnosis) heard(i *InterfaceDiagnosis, dg datagram, sign string) {
-	p, _ := parsePacket(dg.body) // port 5353 is everybody's: what cannot be read is not for us
-	if !p.response {
-		i.Returns = i.Returns || slices.Contains(p.known, sign)
-		return
-	}
-	for _, a := range p.nodes {
-		known := func(n NodeDiagnosis) bool { return n.ID == a.id && n.FoundBy == i.Name }
-		if a.goodbye || len(d.Nodes) == maxDoctored || slices.ContainsFunc(d.Nodes, known) {
-			continue
-		}
-		ip := a.addrs[0]
-		if ip.Is6() && ip.IsLinkLocalUnicast() {
-			ip = ip.WithZone(i.Name)
-		}
-		i.Answers++
-		d.Nodes = append(d.Nodes, NodeDiagnosis{ID: a.id, Name: a.name, Mesh: a.mesh, Addr: netip.AddrPortFrom(ip, a.port).String(), FoundBy: i.Name})
 	}
 }
 

@@ -3,7 +3,6 @@ package mesh_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
@@ -168,51 +165,4 @@ func TestSourceThatFailsIsAWarning(t *testing.T) {
 			t.Errorf("found by %q", p.FoundBy)
 		}
 	})
-}
-
-// TestMDNSAnswersPlainResolvers asks as dig does: from another port, for an answer to that port (RFC 6762 section 6.7).
-func TestMDNSAnswersPlainResolvers(t *testing.T) {
-	n, err := mesh.New(mesh.Config{Name: "dig", Node: "digged"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	if err := n.Listen(t.Context(), "127.0.0.1"); err != nil {
-		t.Fatal(err)
-	}
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	q := dnsmessage.Message{Header: dnsmessage.Header{ID: 4711}, Questions: []dnsmessage.Question{{
-		Name: dnsmessage.MustNewName("_tcpctl._tcp.local."), Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET,
-	}}}
-	body, err := q.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 9000)
-	for end := time.Now().Add(limit); time.Now().Before(end); {
-		// To the host's own port 5353, which reaches a node only where it is the newest there; sent until one answers.
-		if _, err := c.WriteTo(body, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5353}); err != nil {
-			t.Skipf("no mDNS on loopback here: %v", err)
-		}
-		c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		size, err := c.Read(buf)
-		if err != nil {
-			continue
-		}
-		var m dnsmessage.Message
-		if err := m.Unpack(buf[:size]); err != nil || m.ID != 4711 || len(m.Questions) != 1 || len(m.Answers) < 4 {
-			t.Fatalf("answer %+v, %v", m, err)
-		}
-		for _, a := range m.Answers {
-			if a.Header.TTL > 10 || a.Header.Class != dnsmessage.ClassINET {
-				t.Errorf("%v: want a short time to live, and a plain class", a.Header)
-			}
-		}
-		return
-	}
-	t.Error("no answer")
 }

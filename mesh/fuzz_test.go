@@ -3,10 +3,11 @@ package mesh
 import (
 	"bytes"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 )
 
 func FuzzFrame(f *testing.F) {
@@ -31,7 +32,7 @@ func FuzzHello(f *testing.F) {
 	f.Add([]byte(`{"v":1,"mesh":"\u001b[2J"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseHello(b)
-		if err == nil && (!plain(h.Mesh, maxName) || !plain(h.Name, maxName) || !plainID(h.ID) || len(h.Addrs) > maxAddrs) {
+		if err == nil && (!plain.Name(h.Mesh) || !plain.Name(h.Name) || !plain.ID(h.ID) || len(h.Addrs) > maxAddrs) {
 			t.Errorf("accepted %+v", h)
 		}
 	})
@@ -80,7 +81,7 @@ func FuzzMemory(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		peers, err := parseMemory(b)
 		for _, p := range peers {
-			if err == nil && (!plainID(p.ID) || len(p.Addrs) > maxAddrs) {
+			if err == nil && (!plain.ID(p.ID) || len(p.Addrs) > maxAddrs) {
 				t.Errorf("accepted %+v", p)
 			}
 		}
@@ -118,51 +119,6 @@ func FuzzJoinAddr(f *testing.F) {
 			t.Errorf("%q has no host", a)
 		}
 	})
-}
-
-func testService() service {
-	return newService(Self{Mesh: "the mesh", ID: "0123456789abcdef0123", Name: "edge.one", Listen: netip.MustParseAddrPort("0.0.0.0:7460")})
-}
-
-func FuzzPacket(f *testing.F) {
-	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}
-	for _, goodbye := range []bool{false, true} {
-		b, err := testService().response(addrs, goodbye, nil)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	q, err := query([]string{testService().instance}, true)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(q)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		p, _ := parsePacket(b)
-		for _, n := range p.nodes {
-			if !n.goodbye && (!plainID(n.id) || !plain(n.mesh, maxName) || len(n.addrs) == 0 || len(n.addrs) > maxAddrs) {
-				t.Errorf("found %+v", n)
-			}
-		}
-	})
-}
-
-func TestPacketRoundTrip(t *testing.T) {
-	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}
-	s := testService()
-	b, err := s.response(addrs, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := parsePacket(b)
-	if err != nil || len(p.nodes) != 1 {
-		t.Fatalf("%+v, %v", p, err)
-	}
-	want := announced{instance: s.instance, host: s.host, mesh: "the mesh", id: "0123456789abcdef0123", name: "edge.one", port: 7460, addrs: addrs}
-	if !reflect.DeepEqual(p.nodes[0], want) {
-		t.Errorf("got %+v, want %+v", p.nodes[0], want)
-	}
 }
 
 func TestBackoffGrowsToItsLimit(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -43,15 +44,15 @@ func parseHello(b []byte) (hello, error) {
 	switch {
 	case h.Protocol != 1:
 		return h, &RefusedError{Reason: meshinfo.ReasonProtocol, Detail: fmt.Sprintf("it speaks version %d, we speak 1", h.Protocol)}
-	case !plain(h.Mesh, maxName):
+	case !plain.Name(h.Mesh):
 		return hello{}, errors.New("mesh: hello: bad mesh name")
-	case !plainID(h.ID):
+	case !plain.ID(h.ID):
 		return hello{}, errors.New("mesh: hello: bad id")
-	case !plainID(h.Boot):
+	case !plain.ID(h.Boot):
 		return hello{}, errors.New("mesh: hello: bad boot")
-	case !plain(h.Name, maxName):
+	case !plain.Name(h.Name):
 		return hello{}, errors.New("mesh: hello: bad node name")
-	case h.Version != "" && !plain(h.Version, maxName):
+	case h.Version != "" && !plain.Name(h.Version):
 		return hello{}, errors.New("mesh: hello: bad version")
 	case h.Kind != kindLink && h.Kind != kindConn && h.Kind != kindProbe:
 		return hello{}, fmt.Errorf("mesh: hello: unknown kind %.20q", h.Kind)
@@ -86,7 +87,7 @@ func parseVerdict(b []byte) (verdict, error) {
 	if err := json.Unmarshal(b, &v); err != nil {
 		return verdict{}, fmt.Errorf("mesh: verdict: %w", err)
 	}
-	if !v.OK && !plain(string(v.Reason), maxName) || v.Detail != "" && !plain(v.Detail, 256) {
+	if !v.OK && !plain.Name(string(v.Reason)) || v.Detail != "" && !plain.Text(v.Detail, 256) {
 		return verdict{}, errors.New("mesh: verdict: bad reason")
 	}
 	return v, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 )
 
 const (
@@ -37,7 +39,7 @@ func (e *JoinError) Unwrap() error { return e.Err }
 // splitJoin reads a join address. Without a port it is a name to look up as SRV.
 func splitJoin(join string) (host string, port uint16, err error) {
 	if !strings.Contains(join, ":") {
-		if !plainID(join) {
+		if !plain.ID(join) {
 			return "", 0, fmt.Errorf("mesh: join address %q: want host:port, or a name with SRV records", join)
 		}
 		if _, err := netip.ParseAddr(join); err == nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -232,7 +233,7 @@ func (l *link) handle(frame []byte) error {
 		l.watched = len(body) == 1 && body[0] == 1
 		l.node.mu.Unlock()
 	case msgGaveUp:
-		l.gaveUp = cmp.Or(printable(body[:min(len(body), maxLastWords)]), "it does not say why")
+		l.gaveUp = cmp.Or(plain.Clean(body[:min(len(body), maxLastWords)]), "it does not say why")
 		return errGaveUp
 	case msgBye:
 		l.gotBye()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -58,7 +59,7 @@ func parseMemory(body []byte) ([]remembered, error) {
 		return nil, fmt.Errorf("mesh: cache file: %d peers: the limit is %d", len(peers), maxTold)
 	}
 	for i, p := range peers {
-		if !plainID(p.ID) || !plain(p.Name, maxName) || len(p.Addrs) > maxAddrs {
+		if !plain.ID(p.ID) || !plain.Name(p.Name) || len(p.Addrs) > maxAddrs {
 			return nil, fmt.Errorf("mesh: cache file: bad entry %d", i)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
@@ -46,6 +48,21 @@ const (
 	sourceMemory   = "memory"   // remembered
 	sourceIncoming = "incoming" // it called us, and nothing else had found it
 )
+
+// MDNS is the source that needs nothing configured: multicast DNS service discovery (RFC 6762 and 6763), on every interface
+// that is up, also on those that come up later. `avahi-browse -r _tcpctl._tcp` shows the same nodes.
+func MDNS() Source { return multicast{} }
+
+type multicast struct{}
+
+func (multicast) Name() string { return sourceMDNS }
+
+func (multicast) Run(ctx context.Context, self Self, r Reporter) error {
+	return mdns.Run(ctx, mdns.Config{
+		Mesh: self.Mesh, ID: self.ID, Name: self.Name, Listen: self.Listen, Warn: r.Warn,
+		Found: func(n mdns.Node) { r.Found(Sighting{ID: n.ID, Name: n.Name, Addrs: n.Addrs}) },
+	})
+}
 
 // watched is a source at work.
 type watched struct {
@@ -117,7 +134,7 @@ func (n *Node) found(s Sighting, source string) {
 		n.seekStranger(s.Addrs, source)
 		return
 	}
-	if s.ID == n.id.id || !plainID(s.ID) || s.Name != "" && !plain(s.Name, maxName) {
+	if s.ID == n.id.id || !plain.ID(s.ID) || s.Name != "" && !plain.Name(s.Name) {
 		return
 	}
 	n.mu.Lock()

@@ -1,4 +1,4 @@
-package mesh
+package mdns
 
 import (
 	"errors"
@@ -18,19 +18,19 @@ var (
 	group6 = net.UDPAddr{IP: net.ParseIP("ff02::fb"), Port: 5353}
 )
 
-// sockets are the two multicast sockets, shared with whoever else speaks mDNS on this machine. One of them may be nil: a
-// host may have only one of the families.
+// sockets are the two multicast sockets, whose port is shared with other mDNS programs on this machine. One of them is nil
+// on a host that has only one address family.
 type sockets struct {
 	v4 *ipv4.PacketConn
 	v6 *ipv6.PacketConn
 	mu sync.Mutex // the outgoing interface is an option of the socket, not of the packet, on every system alike
 }
 
-// datagram is a packet as it came.
+// datagram is a packet as it was received.
 type datagram struct {
 	body  []byte
 	from  netip.AddrPort
-	iface int // 0: the system does not tell
+	iface int // its index; 0: the system does not tell
 }
 
 func openSockets() (*sockets, error) {
@@ -38,7 +38,7 @@ func openSockets() (*sockets, error) {
 	c4, err4 := net.ListenUDP("udp4", &group4) // binds the wildcard, with the port shared: that is what Go does for a group
 	if err4 == nil {
 		s.v4 = ipv4.NewPacketConn(c4)
-		// Where an option is not to be had, the packet goes out with the default: still useful.
+		// Where the system does not know an option, packets are sent with the default: still useful.
 		_ = s.v4.SetControlMessage(ipv4.FlagInterface, true)
 		_ = s.v4.SetMulticastLoopback(true)
 		_ = s.v4.SetMulticastTTL(255)
@@ -53,7 +53,7 @@ func openSockets() (*sockets, error) {
 		_ = s.v6.SetHopLimit(255)
 	}
 	if s.v4 == nil && s.v6 == nil {
-		return nil, fmt.Errorf("mesh: mdns: %w", errors.Join(err4, err6))
+		return nil, fmt.Errorf("mdns: %w", errors.Join(err4, err6))
 	}
 	return s, nil
 }
@@ -67,7 +67,7 @@ func (s *sockets) close() {
 	}
 }
 
-// join enters the groups on an interface. Being in already is no error. It fails when neither family could be joined.
+// join joins the groups on an interface, again without an error. It fails when neither family could be joined.
 func (s *sockets) join(iface *net.Interface) error {
 	err4, err6 := errNoFamily, errNoFamily
 	if s.v4 != nil {
@@ -107,11 +107,11 @@ func (s *sockets) send(iface *net.Interface, body []byte) error {
 	return errors.Join(err4, err6)
 }
 
-// sendTo answers one asker.
+// sendTo sends to one address.
 func (s *sockets) sendTo(to netip.AddrPort, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// An answer that is lost is asked for again.
+	// Whoever misses an answer asks again.
 	if to.Addr().Is4() && s.v4 != nil {
 		_, _ = s.v4.WriteTo(body, nil, net.UDPAddrFromAddrPort(to))
 	} else if to.Addr().Is6() && s.v6 != nil {
@@ -119,7 +119,7 @@ func (s *sockets) sendTo(to netip.AddrPort, body []byte) {
 	}
 }
 
-// read4 and read6 pass on what comes until the socket is closed.
+// read4 and read6 pass packets on until the socket is closed.
 func (s *sockets) read4(out chan<- datagram, done <-chan struct{}) {
 	buf := make([]byte, maxPacket)
 	for {
@@ -153,7 +153,7 @@ func deliver(out chan<- datagram, done <-chan struct{}, body []byte, index int, 
 		return false
 	}
 	if err != nil {
-		select { // an interface went down, or the like: not again at once
+		select { // an interface went down, for example: wait before the next read
 		case <-time.After(100 * time.Millisecond):
 			return true
 		case <-done:
@@ -173,5 +173,5 @@ func deliver(out chan<- datagram, done <-chan struct{}, body []byte, index int, 
 	}
 }
 
-// joined: a group that we are in already is as good as one just joined.
+// joined: a group may have been joined before.
 func joined(err error) bool { return err == nil || errors.Is(err, syscall.EADDRINUSE) }

@@ -1,0 +1,114 @@
+package mdns
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	updateEvery      = time.Second // for interfaces that have come, gone or changed
+	maxInterfaces    = 64
+	maxKnown         = 64 // known answers of a query
+	longestQueryWait = time.Minute
+)
+
+// ifaceState is what the responder has to do on one interface.
+type ifaceState struct {
+	net.Interface
+	addrs      []netip.Addr // to announce
+	err        error        // of the last join or send
+	announces  int          // still to send
+	announceAt time.Time
+	queryAt    time.Time
+	queryWait  time.Duration
+	answerAt   time.Time            // zero: no question waits for an answer
+	sentAt     time.Time            // of the last multicast of our records
+	known      map[string]time.Time // instances, and when they were announced last
+}
+
+func (i *ifaceState) loopback() bool { return i.Flags&net.FlagLoopback != 0 }
+
+// knownAnswers are the instances that need not answer a query: they were heard less than half their time to live ago
+// (section 7.1).
+func (i *ifaceState) knownAnswers(now time.Time) []string {
+	var out []string
+	for instance, at := range i.known {
+		if now.Sub(at) > ttlService*time.Second/2 {
+			delete(i.known, instance)
+			continue
+		}
+		out = append(out, instance)
+	}
+	return out
+}
+
+// updateInterfaces starts anew on each interface that has come or has other addresses: there may be other nodes behind it.
+func (r *responder) updateInterfaces(now time.Time) {
+	seen := map[int]bool{}
+	ifaces, err := net.Interfaces()
+	if err != nil {
+		return // those of before stay
+	}
+	for _, iface := range ifaces {
+		addrs := announcedOn(iface, r.Listen.Addr())
+		if len(addrs) == 0 || len(seen) == maxInterfaces {
+			continue
+		}
+		seen[iface.Index] = true
+		i := r.interfaces[iface.Index]
+		if i == nil {
+			i = &ifaceState{known: map[string]time.Time{}}
+			r.interfaces[iface.Index] = i
+		} else if slices.Equal(i.addrs, addrs) && i.err == nil {
+			continue
+		}
+		retry := i.err != nil && slices.Equal(i.addrs, addrs) // an IPv6 address fails while it is checked for duplicates
+		i.Interface, i.addrs = iface, addrs
+		i.err = r.socks.join(&iface)
+		if !retry || i.err == nil {
+			i.announces, i.announceAt = 2, now
+			i.queryAt, i.queryWait = now, 0
+			clear(i.known)
+		}
+	}
+	for index := range r.interfaces {
+		if !seen[index] {
+			delete(r.interfaces, index)
+		}
+	}
+	r.warn()
+}
+
+// announcedOn are the addresses to announce on an interface; none when it is not to be used. A node that listens on all
+// addresses is also announced over loopback, for nodes that listen there only.
+func announcedOn(iface net.Interface, listen netip.Addr) []netip.Addr {
+	loopback := iface.Flags&net.FlagLoopback != 0
+	if iface.Flags&net.FlagUp == 0 || iface.Flags&net.FlagMulticast == 0 && !loopback {
+		return nil // Linux' loopback has no multicast flag, and carries multicast all the same
+	}
+	addrs := InterfaceAddrs(iface)
+	switch {
+	case listen.IsUnspecified():
+		return addrs
+	case loopback || slices.Contains(addrs, listen):
+		return []netip.Addr{listen}
+	}
+	return nil
+}
+
+// interfaceOf guesses where a packet came from, on systems that do not tell.
+func (r *responder) interfaceOf(from netip.Addr) *ifaceState {
+	for _, i := range r.interfaces {
+		if from.Zone() == i.Name || slices.Contains(i.addrs, from) {
+			return i
+		}
+	}
+	for _, i := range r.interfaces {
+		if !i.loopback() {
+			return i
+		}
+	}
+	return nil
+}
