@@ -127,7 +127,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		}
 	}
 	for _, p := range now.Predecessors {
-		t = append(t, []string{fmt.Sprintf("\x00process %d, from before an upgrade, has %d of these sessions and %d of those who wait", p.PID, p.Active, p.Waiting)})
+		t = append(t, []string{fmt.Sprintf("\x00process %d, from before an upgrade, has %d of these sessions and %d of these waiters", p.PID, p.Active, p.Waiting)})
 	}
 	return t
 }

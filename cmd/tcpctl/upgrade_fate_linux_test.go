@@ -198,7 +198,7 @@ func TestKilledInAnUpgrade(t *testing.T) {
 			} else {
 				want := "upgrade refused: upgrade: the new process has ended"
 				if fate == "new accepting" {
-					want = "has ended soon after it had taken over"
+					want = "ended soon after it had taken over"
 				}
 				in.untilLog(want)
 				in.lives(idle)
@@ -563,7 +563,7 @@ func TestUpgradesAndSystemd(t *testing.T) {
 					t.Errorf("the new one said %q", said)
 				}
 			} else {
-				in.untilLog("has ended soon after it had taken over")
+				in.untilLog("ended soon after it had taken over")
 			}
 			in.ends()
 			for said := hear(); !strings.Contains(said, "STOPPING=1"); said = hear() {

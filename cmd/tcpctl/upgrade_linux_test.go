@@ -83,7 +83,7 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		if n%2 == 0 {
-			if out := in.tcpctl("upgrade"); !strings.Contains(out, fmt.Sprintf("takes over from %d", pid)) {
+			if out := in.tcpctl("upgrade"); !strings.Contains(out, fmt.Sprintf("takes over; process %d serves", pid)) {
 				t.Errorf("it said %s", out)
 			}
 		} else if err := sendSignal(pid, syscall.SIGUSR2); err != nil {

@@ -69,6 +69,6 @@ func (in *Instance) followersHandler() http.Handler {
 		if by := r.Header.Get(control.PeerHeader); by != "" {
 			return by
 		}
-		return fmt.Sprintf("another process than %d", os.Getpid())
+		return fmt.Sprintf("a successor of process %d", os.Getpid())
 	})
 }

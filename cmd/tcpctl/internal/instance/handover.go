@@ -17,8 +17,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// ourPath is where this program was started from: by its name there, so that
-// what is installed at that place later is found, and a link is followed anew.
+// ourPath is where this program was started from, with links unresolved: what
+// is installed there by the time of an upgrade is what takes over.
 var ourPath = func() string {
 	path, err := exec.LookPath(os.Args[0])
 	if err == nil {
@@ -30,36 +30,36 @@ var ourPath = func() string {
 	return path
 }()
 
-// handover is an upgrade, from its begin to its end, in the process that is
-// replaced. Acts look at its step; the main loop can end it.
+// handover is an upgrade under way, in the process that is replaced. Acts look
+// at its step; a stop of the instance ends it.
 type handover struct {
 	in    *Instance
 	by    string
 	offer upgrade.Offer
 	step  atomic.Int32
 	pid   atomic.Int32  // of the successor, once it has taken over
-	quit  chan struct{} // closed: end it
+	quit  chan struct{} // closed: it is to end
 	once  sync.Once
-	over  chan struct{} // closed: it has ended, in one way or the other
+	over  chan struct{} // closed: it has ended, well or not
 }
 
-// Steps of a handover, as far as acts are concerned.
+// Steps of a handover, as far as they concern acts.
 const (
-	stepOffered  = iota // as ever, but for what changes the sockets
-	stepHanding         // for a moment nobody can act
-	stepTaken           // the successor accepts
-	stepReleased        // and everything is its own
+	stepOffered  = iota // all acts are allowed, except those that change sockets
+	stepHanding         // for a moment, none is
+	stepTaken           // the successor accepts clients
+	stepReleased        // the successor owns everything
 )
 
-// upgrade starts the binary that is installed now, with our arguments and
-// sockets, and returns once that accepts clients. Whoever is here then is
-// served here to his end.
+// upgrade starts the binary that is installed now, with this process's
+// arguments and sockets, and returns once the new process accepts clients. This
+// one serves its own clients until they end.
 func (in *Instance) upgrade(by string) (string, error) {
 	if in.c.NoUpgrade != "" {
 		return "", api.Refused("this instance cannot be upgraded: "+in.c.NoUpgrade, "stop it, and start the new one")
 	}
 	if os.Getpid() == 1 {
-		return "", api.Refused("this is the first process of a container, which would end with it", "start a new container, then stop this one")
+		return "", api.Refused("this is the first process of a container, and the container would end with it", "start a new container, then stop this one")
 	}
 	h, err := in.beginHandover(by)
 	if err != nil {
@@ -68,13 +68,13 @@ func (in *Instance) upgrade(by string) (string, error) {
 	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), h.offer, h.duties())
 	if err != nil {
 		h.end()
-		return "", api.Refused(err.Error(), "this one serves on")
+		return "", api.Refused(err.Error(), "this process serves on")
 	}
 	go h.settle(next)
-	return fmt.Sprintf("process %d takes over from %d, which serves its clients to their end", next.PID, os.Getpid()), nil
+	return fmt.Sprintf("process %d takes over; process %d serves its own clients until they end", next.PID, os.Getpid()), nil
 }
 
-// beginHandover makes the one handover that there may be at a time.
+// beginHandover begins a handover, of which there is one at a time.
 func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.predecessor != nil {
 		in.predecessor.Settle(context.Background())
@@ -88,7 +88,7 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 		return nil, api.Refused("this instance is stopping", "start the new one")
 	}
 	if err := in.engine.Handover().Ready(); err != nil {
-		return nil, api.Refused(err.Error(), "wait for its end, or end it; then upgrade")
+		return nil, api.Refused(err.Error(), "wait until it has ended, or end it; then upgrade again")
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
 	var err error
@@ -97,16 +97,16 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	}
 	if err != nil {
 		h.close()
-		return nil, api.Refused(err.Error(), "this one serves on")
+		return nil, api.Refused(err.Error(), "this process serves on")
 	}
 	in.handover.Store(h)
 	return h, nil
 }
 
-// makeOffer says what the next process needs of this one.
+// makeOffer collects what the next process needs from this one.
 func (h *handover) makeOffer() (err error) {
 	in, o := h.in, &h.offer
-	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: in.state()}
+	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: in.snapshot()}
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
@@ -121,8 +121,8 @@ func (h *handover) makeOffer() (err error) {
 	return err
 }
 
-// state is what is known here now, for the next process.
-func (in *Instance) state() upgrade.State {
+// snapshot is the state of this process now, for the next one.
+func (in *Instance) snapshot() upgrade.State {
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
 	return upgrade.State{Engine: in.engine.Handover().State(self.Addr), Generations: append(in.predecessors.list(), self)}
 }
@@ -131,8 +131,8 @@ func (h *handover) duties() upgrade.Duties {
 	return upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit}
 }
 
-// stopListening leaves clients to the successor. Acts that are under way come
-// to their end first.
+// stopListening leaves new clients to the successor, once the acts under way
+// have ended.
 func (h *handover) stopListening() (upgrade.State, error) {
 	in := h.in
 	in.acting.Lock()
@@ -142,10 +142,11 @@ func (h *handover) stopListening() (upgrade.State, error) {
 		return upgrade.State{}, err
 	}
 	in.engine.Handover().StopListening()
-	return in.state(), nil
+	return in.snapshot(), nil
 }
 
-// yield leaves requests to the successor, too.
+// yield leaves requests to the successor, too: those of the control socket and
+// of the metrics.
 func (h *handover) yield(pid int) {
 	h.pid.Store(int32(pid))
 	h.step.Store(stepTaken)
@@ -155,14 +156,14 @@ func (h *handover) yield(pid int) {
 	}
 }
 
-// release leaves it everything.
+// release leaves everything else to the successor.
 func (h *handover) release(pid int) {
 	in := h.in
 	h.step.Store(stepReleased)
-	in.systemd.HandOver(pid)       // who is not there need not know
-	in.notify.Set(notify.Config{}) // what it would tell, the other tells
+	in.systemd.HandOver(pid)       // an error means that no systemd listens
+	in.notify.Set(notify.Config{}) // the successor notifies
 	if in.fleet != nil {
-		in.fleet.Close() // one node a name, and one listener a port
+		in.fleet.Close() // a name has one node, and a port one listener
 	}
 	in.control.Release()
 	if in.metrics != nil {
@@ -170,7 +171,8 @@ func (h *handover) release(pid int) {
 	}
 }
 
-// resume takes everything back, with what the successor has counted.
+// resume takes everything back after a failed handover, with what the successor
+// has counted.
 func (h *handover) resume(counted proxy.Remaining) {
 	in := h.in
 	taken := h.step.Load() == stepTaken
@@ -189,11 +191,11 @@ func (h *handover) resume(counted proxy.Remaining) {
 	h.step.Store(stepOffered)
 	if taken {
 		in.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,
-			Text: fmt.Sprintf("upgrade: process %d has ended soon after it had taken over; process %d serves on", h.pid.Load(), os.Getpid())})
+			Text: fmt.Sprintf("upgrade: process %d ended soon after it had taken over; process %d serves again", h.pid.Load(), os.Getpid())})
 	}
 }
 
-// settle waits for the time in which the successor may still fail.
+// settle waits until the successor can no longer fail.
 func (h *handover) settle(next *upgrade.Successor) {
 	err := next.Settle()
 	if err != nil && !errors.Is(err, upgrade.ErrStopped) {
@@ -202,8 +204,8 @@ func (h *handover) settle(next *upgrade.Successor) {
 	h.end()
 }
 
-// end closes what the handover has opened. After a release this process has
-// only its clients.
+// end closes what the handover has opened. After a release, this process serves
+// only the clients that it has.
 func (h *handover) end() {
 	if h.step.Load() == stepReleased {
 		h.offer.Close()
@@ -223,31 +225,32 @@ func (h *handover) close() {
 	}
 }
 
-// stop ends it, since this process is to end, and reports whether it had come
-// too far for that: another process has everything.
+// stop ends the handover, since this process is to stop. It reports whether it
+// came too late: another process owns everything.
 func (h *handover) stop() (released bool) {
 	h.once.Do(func() { close(h.quit) })
 	<-h.over
 	return h.step.Load() == stepReleased
 }
 
-// refusal says why there is no other upgrade, and no reload, now.
+// refusal is why no other upgrade and no reload can begin now.
 func (h *handover) refusal() error {
 	if pid := h.pid.Load(); pid != 0 {
-		return api.Refused(fmt.Sprintf("process %d has taken over from this one (%d)", pid, os.Getpid()), "do it again: it answers now")
+		return api.Refused(fmt.Sprintf("process %d has taken over from this one (%d)", pid, os.Getpid()), "try again: the new process answers now")
 	}
-	return api.Refused("an upgrade is under way", "do it again when it is over: tcpctl events -f tells")
+	return api.Refused("an upgrade is under way", "try again when it has ended: tcpctl events -f shows it")
 }
 
-// beginAct lets an act be done, unless a handover would lose it.
+// beginAct allows an act, unless a handover under way would lose its effect.
+// Call end after it.
 func (in *Instance) beginAct(r *api.Request) (end func(), err error) {
 	nothing := func() {}
 	switch r.Act {
-	case "upgrade", "reload", "stop", "probe", "mark": // those that may not be look by themselves
+	case "upgrade", "reload", "stop", "probe", "mark": // these check by themselves
 		return nothing, nil
 	case "open", "close":
 		if in.predecessor != nil {
-			in.predecessor.Settle(context.Background()) // it could not go back to what this leaves
+			in.predecessor.Settle(context.Background()) // it could not serve again what this act changes
 		}
 	}
 	in.acting.RLock()
@@ -260,18 +263,18 @@ func (in *Instance) beginAct(r *api.Request) (end func(), err error) {
 	return nothing, h.refusal()
 }
 
-// lingerFor is how long a process stays that has no client left: as long as it
-// may take the next one to find it.
+// lingerFor is how long a process stays after its last client: its successors
+// read its last counts meanwhile.
 const lingerFor = time.Second
 
-// serveRemaining serves those who are left when another process has taken
-// over. They have all the time they need; only a stop ends them.
+// serveRemaining serves the remaining clients after another process has taken
+// over. They have no time limit; only a stop ends them.
 func (in *Instance) serveRemaining(order stopOrder) {
 	h := in.handover.Load()
 	if in.HasConsole() {
 		fmt.Fprintf(in.c.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
 	}
-	in.log.Info("another process has taken over", "pid", h.pid.Load(), "clients_left_here", !in.engine.Handover().Idle())
+	in.log.Info("another process has taken over", "pid", h.pid.Load(), "remaining_clients", !in.engine.Handover().Idle())
 	tick := time.NewTicker(lingerFor / 10)
 	defer tick.Stop()
 	busy := time.Now()
@@ -286,9 +289,9 @@ func (in *Instance) serveRemaining(order stopOrder) {
 		case <-in.signals.reopen:
 			in.reopen()
 		case <-in.signals.Hangup:
-			in.log.Warn(fmt.Sprintf("hangup: process %d has taken over from this one: reload that one", h.pid.Load()))
+			in.log.Warn(fmt.Sprintf("SIGHUP: process %d has taken over from this one: reload that one", h.pid.Load()))
 		case <-in.signals.upgrade:
-			in.log.Warn(fmt.Sprintf("process %d has taken over from this one: upgrade that one", h.pid.Load()))
+			in.log.Warn(fmt.Sprintf("SIGUSR2: process %d has taken over from this one: upgrade that one", h.pid.Load()))
 		case order = <-in.stop:
 		case sig := <-in.signals.Stop:
 			order.reason = sig.String()

@@ -36,6 +36,7 @@ type Instance struct {
 	notify  *notify.Notifier
 	control *control.Server
 	metrics *metrics.Server // nil: none; guarded by reloading
+	state   stateFile       // guarded by reloading
 	systemd *systemd.Manager
 	fleet   *fleet.Fleet // nil: no mesh
 	signals *Signals
@@ -81,12 +82,12 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 		in.console = c.Console // else the terminal is the predecessor's
 	}
 	in.quiet = in.console != nil || in.predecessor != nil && in.predecessor.Offer.Screen
-	for _, step := range []func() error{in.openLogs, in.makeEngine, in.startNotify} {
+	for _, step := range [...]func() error{in.openLogs, in.makeEngine, in.startNotify} {
 		if err = step(); err != nil {
 			return nil, &ConfigError{err}
 		}
 	}
-	for _, step := range []func(context.Context) error{in.openMesh, in.openServers, in.start} {
+	for _, step := range [...]func(context.Context) error{in.openMesh, in.openServers, in.start} {
 		if err = step(ctx); err != nil {
 			return nil, err
 		}
@@ -117,6 +118,7 @@ func (in *Instance) makeEngine() (err error) {
 		return err
 	}
 	in.predecessors = newPredecessors(in.engine)
+	in.state.engine = in.engine
 	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop,
 		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
@@ -125,6 +127,7 @@ func (in *Instance) makeEngine() (err error) {
 		in.local.Shown = func() { in.predecessor.Count(in.remaining) }
 	}
 	if in.c.Path != "" {
+		in.state.path = in.c.Path + ".state"
 		in.local.Node.ConfigHash = in.file.Hash()
 		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
 	}
@@ -173,7 +176,10 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if in.predecessor != nil {
 		err = in.takeOver()
 	} else {
-		err = in.restore()
+		var warning error
+		if warning, err = in.state.restore(); warning != nil {
+			in.log.Warn("the state file could not be updated and may be older than the configuration: " + warning.Error())
+		}
 	}
 	if err == nil {
 		err = in.engine.Start()

@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// takeOver has the engine open what the process before this one has, and waits
-// until that one accepts no more.
+// takeOver opens the sockets of the process before this one, and waits until
+// that process accepts no more.
 func (in *Instance) takeOver() error {
 	if err := in.engine.Handover().Open(); err != nil {
 		return err
@@ -29,10 +29,11 @@ func (in *Instance) takeOver() error {
 	return nil
 }
 
-// own makes this process the main one, once nothing can be taken back.
+// takeOwnership takes from the predecessor what only one process can have, once
+// it can take nothing back: the state of the service for systemd, and the mesh.
 func (in *Instance) takeOwnership(ctx context.Context) {
 	o := &in.predecessor.Offer
-	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its clients to their end", o.PID)})
+	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its own clients until they end", o.PID)})
 	if !in.predecessor.Accepting(in.remaining) {
 		in.Stop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
 		return
@@ -52,7 +53,7 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 		select {
 		case <-in.predecessors.ctx.Done():
 			return
-		case <-time.After(time.Second): // its port may be the old process's still
+		case <-time.After(time.Second): // the predecessor may still have its port
 		}
 	}
 }
@@ -60,20 +61,20 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 func (in *Instance) remaining() proxy.Remaining { return in.engine.Handover().Remaining(true) }
 
 // predecessors are the earlier processes of this instance that still serve
-// clients.
+// clients. close ends its goroutines.
 type predecessors struct {
 	engine *proxy.Engine
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	all    []generation
+	all    []earlier
 }
 
-type generation struct {
+type earlier struct {
 	upgrade.Generation
 	client *control.Client
-	quiet  *atomic.Int64 // when it did not answer, in nanoseconds since 1970
+	failed *atomic.Int64 // when it last did not answer, in nanoseconds since 1970
 }
 
 func newPredecessors(e *proxy.Engine) *predecessors {
@@ -82,12 +83,12 @@ func newPredecessors(e *proxy.Engine) *predecessors {
 	return g
 }
 
-// follow hears what they have, each until its end.
+// follow follows what each of them serves, until it ends.
 func (g *predecessors) follow(all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, one := range all {
-		g.all = append(g.all, generation{one, control.Dial(one.Addr), new(atomic.Int64)})
+		g.all = append(g.all, earlier{one, control.Dial(one.Addr), new(atomic.Int64)})
 		g.wg.Go(func() { g.followOne(one) })
 	}
 }
@@ -97,20 +98,20 @@ func (g *predecessors) followOne(one upgrade.Generation) {
 		g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
 	}
 	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { g.engine.Handover().Follow(one.Addr, &now) }, func(err error) {
-		note(proxy.LevelWarn, "stands still: what it had is counted as what it has")
+		note(proxy.LevelWarn, "does not answer: its last known sessions and counts still count")
 	})
 	if g.ctx.Err() != nil {
 		return
 	}
-	if left := g.engine.Handover().Predecessor(one.Addr).Services; len(left) > 0 {
-		note(proxy.LevelWarn, "has ended, and with it the clients that it had from before an upgrade")
+	if remaining := g.engine.Handover().Predecessor(one.Addr).Services; len(remaining) > 0 {
+		note(proxy.LevelWarn, "has ended with clients that it served since before an upgrade")
 	} else {
 		note(proxy.LevelInfo, "has served its last client")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.engine.Handover().Follow(one.Addr, nil)
-	g.all = slices.DeleteFunc(g.all, func(o generation) bool {
+	g.all = slices.DeleteFunc(g.all, func(o earlier) bool {
 		if o.Generation == one {
 			o.client.Close()
 		}
@@ -118,7 +119,7 @@ func (g *predecessors) followOne(one upgrade.Generation) {
 	})
 }
 
-// list is those that live, the oldest first.
+// list is those that still run, the oldest first.
 func (g *predecessors) list() (all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -137,29 +138,29 @@ func (g *predecessors) sources() (all []api.Predecessor) {
 	return all
 }
 
-// quietFor is how long one is not asked again that did not answer.
-const quietFor = 2 * time.Second
+// retryAfter is how long a process that did not answer is not asked again.
+const retryAfter = 2 * time.Second
 
-// refresh asks each what it has by now, so that no counter is less than what
-// that one has shown itself, or somebody has seen here.
+// refresh asks each for its counts now, so that no sum is less than one that it,
+// or this process, has shown before.
 func (g *predecessors) refresh(ctx context.Context) {
 	g.mu.Lock()
 	all := slices.Clone(g.all)
 	g.mu.Unlock()
 	var asked sync.WaitGroup
 	for _, one := range all {
-		if time.Since(time.Unix(0, one.quiet.Load())) < quietFor {
+		if time.Since(time.Unix(0, one.failed.Load())) < retryAfter {
 			continue
 		}
 		asked.Go(func() {
 			now, err := upgrade.Ask(ctx, one.Addr)
 			if err != nil {
-				one.quiet.Store(time.Now().UnixNano())
+				one.failed.Store(time.Now().UnixNano())
 				return
 			}
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if slices.ContainsFunc(g.all, func(o generation) bool { return o.Generation == one.Generation }) { // else it has ended
+			if slices.ContainsFunc(g.all, func(o earlier) bool { return o.Generation == one.Generation }) { // else it has ended
 				g.engine.Handover().Follow(one.Addr, &now)
 			}
 		})
@@ -167,18 +168,18 @@ func (g *predecessors) refresh(ctx context.Context) {
 	asked.Wait()
 }
 
-// end asks them all to end within the grace.
+// end makes them all stop within the grace.
 func (g *predecessors) end(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(g.ctx, time.Second)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, p := range g.sources() {
-		all.Go(func() { p.Do(ctx, api.Request{Act: "stop", Options: api.Options{Grace: grace}}) }) // one that has ended need not hear it
+		all.Go(func() { p.Do(ctx, api.Request{Act: "stop", Options: api.Options{Grace: grace}}) }) // an error means that it has ended
 	}
 	all.Wait()
 }
 
-// wait waits for their end.
+// wait waits until they have ended, or ctx is done.
 func (g *predecessors) wait(ctx context.Context) {
 	for ctx.Err() == nil && len(g.list()) > 0 {
 		select {
@@ -188,7 +189,7 @@ func (g *predecessors) wait(ctx context.Context) {
 	}
 }
 
-// cut resets the sessions that they have of a service, or of one backend.
+// cut resets the sessions that they have of a service, or of one backend of it.
 func (g *predecessors) cut(service, backend, reason string) {
 	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
 	defer cancel()
@@ -196,7 +197,7 @@ func (g *predecessors) cut(service, backend, reason string) {
 		r := api.Request{Act: "kick", Options: api.Options{Reason: reason}}
 		all, err := p.Sessions(ctx, api.SessionQuery{Service: service, Backend: backend})
 		for _, s := range all {
-			if s.Backend != "" { // else it waits
+			if s.Backend != "" { // else it has not been admitted
 				r.Targets = append(r.Targets, s.ID)
 			}
 		}
@@ -205,12 +206,12 @@ func (g *predecessors) cut(service, backend, reason string) {
 		}
 		if err != nil {
 			g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn, Service: service, Backend: backend,
-				Text: fmt.Sprintf("%s: the sessions of process %d: %v", reason, p.PID, err)})
+				Text: fmt.Sprintf("%s: the sessions of process %d could not be reset: %v", reason, p.PID, err)})
 		}
 	}
 }
 
-// close follows nobody any more.
+// close stops following them.
 func (g *predecessors) close() {
 	g.stop()
 	g.wg.Wait()

@@ -4,65 +4,38 @@ import (
 	"context"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// reload reads the file again and applies it, and says what has changed; what
-// is wrong changes nothing. Whoever comes second waits.
+// reload reads the file again, applies it, and returns what has changed, a
+// sentence each. A file with an error changes nothing. Reloads run one at a
+// time.
 func (in *Instance) reload(by string) ([]string, error) {
 	if in.predecessor != nil {
-		in.predecessor.Settle(context.Background()) // it could not go back to what this leaves
+		in.predecessor.Settle(context.Background()) // it could not serve again what this file leaves out
 	}
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	if h := in.handover.Load(); h != nil {
 		return nil, h.refusal() // it has begun meanwhile
 	}
-	in.systemd.Reloading() // who is not there need not know
+	in.systemd.Reloading() // an error means that no systemd listens
 	defer in.notifyReady()
-	file, cfg, err := in.c.Load(in.c.Path)
+	file, engine, err := in.c.Load(in.c.Path)
 	if err != nil {
 		return nil, api.Wrong(err.Error(), "")
 	}
-	old := in.File()
-	// What could fail comes first, and is taken back where the rest fails.
-	if err := in.log.Set(logConfig(file, in.isQuiet())); err != nil {
+	old, before := in.File(), in.engine.Handover().Save()
+	if err := in.apply(file, old, engine); err != nil {
 		return nil, err
-	}
-	undo := func(err error) ([]string, error) {
-		in.log.Set(logConfig(old, in.isQuiet())) // it was right before
-		return nil, err
-	}
-	served := in.metrics
-	if file.Metrics.Listen != old.Metrics.Listen {
-		if served, err = in.openMetrics(file.Metrics.Listen); err != nil {
-			return undo(err)
-		}
-	}
-	acted := in.engine.Handover().Save()
-	if _, err = in.engine.Apply(cfg); err != nil {
-		if served != nil && served != in.metrics {
-			served.Close()
-		}
-		return undo(err)
-	}
-	if in.metrics != nil && served != in.metrics {
-		in.metrics.Close()
-	}
-	if in.metrics = served; served != nil {
-		served.Start()
-	}
-	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
-		if err != nil {
-			in.log.Warn("reload: " + err.Error())
-		}
 	}
 	in.setFile(file)
 	changes := []string{}
 	for _, c := range config.Diff(old, file) {
 		changes = append(changes, c.Text)
 	}
-	warnings := in.reconcile(acted)
+	warnings := in.state.reconcile(before)
 	for _, w := range file.Warnings() {
 		warnings = append(warnings, w.Error())
 	}
@@ -75,15 +48,60 @@ func (in *Instance) reload(by string) ([]string, error) {
 	return changes, nil
 }
 
-// isQuiet says whether lines on stderr would spoil the console, or meet no
-// terminal any more.
+// apply makes the log, the metrics and the engine follow a file. What can fail
+// comes first, and is undone where the rest fails.
+func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err error) {
+	if err := in.log.Set(logConfig(file, in.isQuiet())); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			in.log.Set(logConfig(old, in.isQuiet())) // it worked before
+		}
+	}()
+	served := in.metrics
+	if file.Metrics.Listen != old.Metrics.Listen {
+		if served, err = in.openMetrics(file.Metrics.Listen); err != nil {
+			return err
+		}
+	}
+	if _, err = in.engine.Apply(engine); err != nil {
+		if served != nil && served != in.metrics {
+			served.Close()
+		}
+		return err
+	}
+	if in.metrics != nil && served != in.metrics {
+		in.metrics.Close()
+	}
+	if in.metrics = served; served != nil {
+		served.Start()
+	}
+	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
+		if err != nil {
+			in.log.Warn("reload: " + err.Error())
+		}
+	}
+	return nil
+}
+
+// save keeps what an act with --save has done to a backend. It waits for a
+// reload that is under way.
+func (in *Instance) save(backend string, r *api.Request) error {
+	in.reloading.Lock()
+	defer in.reloading.Unlock()
+	return in.state.keep(backend, r)
+}
+
+// isQuiet reports whether log lines on stderr would spoil the console, or meet
+// no terminal any more.
 func (in *Instance) isQuiet() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.quiet
 }
 
-// adopt makes a file the one that runs.
+// setFile makes a file the one that runs.
 func (in *Instance) setFile(file *config.File) {
 	in.mu.Lock()
 	in.file = file
@@ -99,11 +117,11 @@ func (in *Instance) text() api.ConfigText {
 	return api.ConfigText{Path: in.c.Path, Text: in.File().Text()}
 }
 
-// hangup reloads; where there is no file it says so. What comes of it is an
+// hangup reloads; where there is no file the log says so. The result is an
 // event, and so in the log.
 func (in *Instance) hangup() {
 	if in.c.Path == "" {
-		in.log.Info("hangup: there is no configuration file to reload")
+		in.log.Info("SIGHUP: there is no configuration file to reload")
 		return
 	}
 	in.local.Do(context.Background(), api.Request{Act: "reload", By: "SIGHUP"})

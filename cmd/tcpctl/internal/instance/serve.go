@@ -8,14 +8,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// stopOrder asks the instance to end.
+// stopOrder makes the instance stop.
 type stopOrder struct {
-	grace  time.Duration
-	reason string // "": another process has taken over
-	all    bool   // the processes before this one end, too
+	grace  time.Duration // 0: the configured one
+	reason string        // "": another process has taken over
+	all    bool          // the processes before this one end, too
 }
 
-// Stop ends the instance soon; the answer to whoever asked goes out first.
+// Stop makes Serve return soon, and does not wait: who has asked for it gets an
+// answer first. A grace of 0 is the configured one.
 func (in *Instance) Stop(grace time.Duration, by, reason string) {
 	select {
 	case in.stop <- stopOrder{grace: grace, reason: "stopped by " + by}:
@@ -26,8 +27,8 @@ func (in *Instance) Stop(grace time.Duration, by, reason string) {
 // settleTimeout is how long a stop waits for the process before this one.
 const settleTimeout = 2 * time.Second
 
-// serve runs until a signal, an act or the console ends it, and then gives
-// clients the grace. A second signal ends it now.
+// Serve runs until a signal, an act or the console ends it, and then gives
+// sessions the grace. A second signal ends them at once.
 func (in *Instance) Serve() error {
 	defer in.Close()
 	if in.predecessor == nil {
@@ -42,7 +43,7 @@ func (in *Instance) Serve() error {
 		in.serveRemaining(order)
 		return nil
 	}
-	if in.predecessor != nil { // which would take over again
+	if in.predecessor != nil { // else it would take over again
 		ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 		in.predecessor.Settle(ctx)
 		cancel()
@@ -50,14 +51,14 @@ func (in *Instance) Serve() error {
 	if order.grace <= 0 {
 		order.grace = in.currentGrace()
 	}
-	in.systemd.Stopping(order.grace, order.reason) // who is not there need not know
+	in.systemd.Stopping(order.grace, order.reason) // an error means that no systemd listens
 	order.all = true
 	in.shutDown(order)
 	return nil
 }
 
-// shutDown ends the engine, in the grace or at the next signal or order, and
-// waits as long for the processes before this one.
+// shutDown ends the engine within the grace, or at the next signal or order. It
+// waits as long for the processes before this one, where they are to end, too.
 func (in *Instance) shutDown(order stopOrder) {
 	if order.grace <= 0 {
 		order.grace = in.currentGrace()
@@ -70,14 +71,14 @@ func (in *Instance) shutDown(order stopOrder) {
 		in.predecessors.end(order.grace)
 	}
 	if in.engine.Shutdown(ctx) != nil {
-		in.log.Warn("the grace was over before all sessions had ended: the rest was reset")
+		in.log.Warn("the grace ended before all sessions did: the remaining sessions were reset")
 	}
 	if order.all {
 		in.predecessors.wait(ctx)
 	}
 }
 
-// cancelAtSignal ends the grace at the second signal, or order.
+// cancelAtSignal ends the grace at a second signal or order.
 func (in *Instance) cancelAtSignal(now context.CancelFunc) {
 	select {
 	case <-in.signals.Stop:
@@ -94,8 +95,9 @@ func (in *Instance) currentGrace() time.Duration {
 	return in.grace
 }
 
-// await blocks until something ends the instance. Headless, HUP reloads; with
-// the console it is a lost terminal, and the engine goes on without one.
+// await blocks until the instance is to stop, or has handed over. Headless, HUP
+// reloads; with a console it means a lost terminal, and the engine serves on
+// without a console.
 func (in *Instance) await() stopOrder {
 	console := in.openConsole()
 	defer console.close()
@@ -123,17 +125,19 @@ func (in *Instance) await() stopOrder {
 	}
 }
 
-// notifyReady tells systemd, if that has started us, that clients can come.
+// notifyReady tells systemd, where it has started this process, that clients
+// can connect.
 func (in *Instance) notifyReady() {
 	for _, name := range in.systemd.Unclaimed() {
-		in.log.Warn("systemd has opened " + name + ", and no service listens there: its clients wait for nobody")
+		in.log.Warn("systemd has opened " + name + ", but no service listens there: its clients are never accepted")
 	}
 	if err := in.systemd.Ready(fmt.Sprintf("%d services", len(in.engine.ServiceNames()))); err != nil {
 		in.log.Warn(err.Error())
 	}
 }
 
-// checkAlive asks the engine for something, so that one that hangs is noticed.
+// checkAlive asks the engine for its status, for the watchdog: an engine that
+// hangs does not answer.
 func (in *Instance) checkAlive(ctx context.Context) error {
 	_, err := in.local.Status(ctx)
 	return err

@@ -13,12 +13,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// The state file has what was done with --save, and only that (rule 13). It is
-// read again before each change, since people may edit it, and what the
-// configuration has changed since goes out of it.
-
-// statePath is where the state file is: beside the configuration.
-func (in *Instance) statePath() string { return in.c.Path + ".state" }
+// stateFile keeps what operators did with --save, and only that (rule 13). It
+// stands beside the configuration, and is read again before each change:
+// people may edit it. What a new configuration overrules leaves it.
+type stateFile struct {
+	path   string // "": there is no configuration file, and so no state file
+	engine *proxy.Engine
+}
 
 // aspects are what the acts that take --save keep of a backend.
 var aspects = map[string]proxy.Aspect{
@@ -27,69 +28,64 @@ var aspects = map[string]proxy.Aspect{
 	"add":    proxy.AspectPresence, "remove": proxy.AspectPresence,
 }
 
-// save keeps what an act has done to a backend. Whoever comes second waits,
-// also for a reload.
-func (in *Instance) save(backend string, r *api.Request) error {
-	in.reloading.Lock()
-	defer in.reloading.Unlock()
-	saved, bad, err := readState(in.statePath())
+// keep saves what an act has done to a backend.
+func (f *stateFile) keep(backend string, r *api.Request) error {
+	saved, invalid, err := readState(f.path)
 	if err != nil {
 		return err
 	}
-	in.noteInvalid(bad)
+	f.note(invalid)
 	service, name := api.SplitTarget(backend)
-	now := in.engine.Handover().Save()
+	now := f.engine.Handover().Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
-		sb.By, sb.Reason = r.By, r.Reason // which the engine has forgotten with the backend
+		sb.By, sb.Reason = r.By, r.Reason // the engine forgets them with the backend
 		now[service][name] = sb
 	}
 	saved.Keep(aspects[r.Act], service, name, now)
-	return writeState(in.statePath(), saved)
+	return writeState(f.path, saved)
 }
 
-// restore brings back what was saved, before the engine starts.
-func (in *Instance) restore() error {
-	if in.c.Path == "" {
-		return nil
+// restore applies what was saved, before the engine starts. The warning is
+// that the file could not be written anew.
+func (f *stateFile) restore() (warning, err error) {
+	if f.path == "" {
+		return nil, nil
 	}
-	saved, bad, err := readState(in.statePath())
+	saved, invalid, err := readState(f.path)
 	if err != nil {
-		return fmt.Errorf("%w; remove it to start without what was saved", err)
+		return nil, fmt.Errorf("%w; remove the file to start without what was saved", err)
 	}
-	in.noteInvalid(bad)
-	in.engine.Handover().Restore(saved)
-	if err := writeState(in.statePath(), saved); err != nil {
-		in.log.Warn("what the file has changed since it was saved is saved still: " + err.Error())
-	}
-	return nil
+	f.note(invalid)
+	f.engine.Handover().Restore(saved)
+	return writeState(f.path, saved), nil
 }
 
-// reconcile says what operators had done, as it was before a reload, and the
-// new configuration has changed; it is no longer saved either.
-func (in *Instance) reconcile(before proxy.Saved) []string {
-	gone := in.engine.Handover().Reconcile(before)
-	saved, bad, err := readState(in.statePath())
-	gone = append(gone, bad...)
+// reconcile reports what operators had done (before, as it was before a reload)
+// and the new configuration has overruled, and takes that out of the file.
+func (f *stateFile) reconcile(before proxy.Saved) []string {
+	overruled := f.engine.Handover().Reconcile(before)
+	saved, invalid, err := readState(f.path)
+	overruled = append(overruled, invalid...)
 	if err == nil {
-		in.engine.Handover().Reconcile(saved)
-		err = writeState(in.statePath(), saved)
+		f.engine.Handover().Reconcile(saved)
+		err = writeState(f.path, saved)
 	}
 	if err != nil {
-		gone = append(gone, "what is saved may be older than the file: "+err.Error())
+		overruled = append(overruled, "the state file could not be updated and may be older than the configuration: "+err.Error())
 	}
-	return gone
+	return overruled
 }
 
-// noteInvalid says what of a state file is none.
-func (in *Instance) noteInvalid(bad []string) {
-	for _, text := range bad {
-		in.engine.Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
+// note makes events of the entries of a state file that are invalid.
+func (f *stateFile) note(invalid []string) {
+	for _, text := range invalid {
+		f.engine.Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
 	}
 }
 
-// readState reads a state file; where there is none, nothing was saved. What
-// of it is none is bad, a sentence each, and is left out.
-func readState(path string) (saved proxy.Saved, bad []string, err error) {
+// readState reads a state file; where there is none, nothing was saved. Entries
+// that are invalid are left out, and invalid has a sentence for each.
+func readState(path string) (saved proxy.Saved, invalid []string, err error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -97,14 +93,14 @@ func readState(path string) (saved proxy.Saved, bad []string, err error) {
 	case err != nil:
 		return nil, nil, err
 	}
-	if saved, bad, err = proxy.ReadSaved(text); err != nil {
+	if saved, invalid, err = proxy.ReadSaved(text); err != nil {
 		return nil, nil, fmt.Errorf("%s cannot be read: %w", path, err)
 	}
-	return saved, bad, nil
+	return saved, invalid, nil
 }
 
-// writeState writes a state file whole, or not at all. One that would say
-// nothing is removed.
+// writeState writes a state file whole, or not at all. An empty state removes
+// it.
 func writeState(path string, saved proxy.Saved) error {
 	if len(saved) == 0 {
 		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +120,7 @@ func writeState(path string, saved proxy.Saved) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // which fails once it has its name
+	defer os.Remove(tmp.Name()) // fails once the file is renamed
 	_, err = tmp.Write(text)
 	if err == nil {
 		err = tmp.Sync()

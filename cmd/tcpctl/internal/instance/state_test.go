@@ -11,7 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// manyBackends is an instance without a front, and a file that is not there.
+// manyBackends is an instance that has nothing but an engine, and a state file
+// that does not exist yet.
 func manyBackends(t *testing.T, n int) *Instance {
 	t.Helper()
 	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}}
@@ -22,7 +23,7 @@ func manyBackends(t *testing.T, n int) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Instance{engine: engine, c: Config{Path: filepath.Join(t.TempDir(), "tcpctl.toml")}}
+	return &Instance{engine: engine, state: stateFile{filepath.Join(t.TempDir(), "tcpctl.toml.state"), engine}}
 }
 
 func TestSavesAtOnceLoseNone(t *testing.T) {
@@ -41,7 +42,7 @@ func TestSavesAtOnceLoseNone(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	saved, _, err := readState(in.statePath())
+	saved, _, err := readState(in.state.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +60,14 @@ func TestStateIsWrittenWholeOrNotAtAll(t *testing.T) {
 	if err := in.save("db/0", &api.Request{Act: "weight"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(in.statePath()); err == nil {
+	if _, err := os.Stat(in.state.path); err == nil {
 		t.Error("a state file that says nothing")
 	}
-	if err := os.WriteFile(in.statePath(), []byte(`{"db": {"0": {"admin": "drain"}}}`), 0o600); err != nil {
+	if err := os.WriteFile(in.state.path, []byte(`{"db": {"0": {"admin": "drain"}}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// A folder of that name cannot be replaced by a file.
-	blocked := in.statePath() + "d"
+	blocked := in.state.path + "d"
 	if err := os.MkdirAll(filepath.Join(blocked, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestStateIsWrittenWholeOrNotAtAll(t *testing.T) {
 	if err := in.save("db/1", &api.Request{Act: "maint"}); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(in.statePath())
+	text, err := os.ReadFile(in.state.path)
 	if want := `{
   "db": {
     "0": {
@@ -94,7 +95,7 @@ func TestStateIsWrittenWholeOrNotAtAll(t *testing.T) {
 `; err != nil || string(text) != want {
 		t.Errorf("%v\n%s", err, text)
 	}
-	if left, err := filepath.Glob(in.statePath() + ".*"); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(in.state.path + ".*"); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if left, err := filepath.Glob(blocked + ".*"); err != nil || len(left) > 0 {
