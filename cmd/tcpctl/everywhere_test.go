@@ -124,7 +124,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 		}
 	}
 	out = all[0].tcpctl("drain", "db/b", "--peer", "all", "--force")
-	if strings.Count(out, "done: ") != 2 || !strings.Contains(out, "edge-3 was not asked: it left the mesh") {
+	if strings.Count(out, "done: ") != 2 || !strings.Contains(out, "edge-3 was not asked: it departed from the mesh") {
 		t.Errorf("after it has departed:\n%s", out)
 	}
 }
