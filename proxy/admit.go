@@ -169,7 +169,7 @@ const longWait = time.Second
 func (s *Service) noteGrant(sess *Session) {
 	s.queue.Do(func() {
 		s.queueCounts.Granted++
-		s.waits.add(sess.waited)
+		s.waits.Add(sess.waited)
 	})
 	if sess.waited >= longWait {
 		s.engine.noteThrottled(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 )
 
 // ErrUnknown says that there is no service, backend or session of that name.
@@ -39,9 +40,9 @@ type Backend struct {
 	addr    string
 	cfg     BackendConfig
 
+	balance  balance.Backend // as the policy sees it, set before it is asked
 	weight   int
 	priority int
-	credit   int64 // of roundRobin
 	holds    holds
 	removing bool
 	added    bool // by an operator, not by the file
@@ -76,10 +77,6 @@ func (b *Backend) serves() bool {
 }
 
 func (b *Backend) full() bool { return b.cfg.MaxSessions > 0 && b.active >= b.cfg.MaxSessions }
-
-func (b *Backend) lessLoaded(than *Backend) bool {
-	return int64(b.active)*than.share() < int64(than.active)*b.share()
-}
 
 // whole is the share of a backend with the weight 1.
 const whole = 256

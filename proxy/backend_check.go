@@ -12,6 +12,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 func newBackend(s *Service, c BackendConfig) *Backend {
-	b := &Backend{service: s, name: c.Name, cfg: c, weight: c.Weight, priority: c.Priority,
+	b := &Backend{service: s, name: c.Name, balance: balance.Backend{Name: c.Name}, cfg: c, weight: c.Weight, priority: c.Priority,
 		since: time.Now(), checkNow: make(chan struct{}, 1), stopChecks: func() {}}
 	b.network, b.addr = "tcp", c.Addr
 	if path, ok := strings.CutPrefix(c.Addr, "unix:"); ok {

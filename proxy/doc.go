@@ -18,7 +18,7 @@
 //
 // They are taken in this order; any of them may be left out:
 //
-//	Engine.mu → Service.queue → Plan.mu, live.mu → alarm, event log, runners' inboxes
+//	Engine.mu → Service.queue → Plan.mu, live.mu → timer, event log, runners' inboxes
 //
 // A service's queue guards all that decides who may go, and where to:
 // queue.Do runs a change, queue.Update also lets in those who may go then, and

@@ -8,34 +8,38 @@ import (
 )
 
 // Kinds of events. The first word is the noun that changed.
-const (
-	EventEngine      = "engine"          // started, stopping
-	EventBackendUp   = "backend.up"      // checks are good again
-	EventBackendDown = "backend.down"    // checks have failed
-	EventAdmin       = "backend.admin"   // drain, maint, ready, weight, added, removed
-	EventDrained     = "backend.drained" // a drain has come to its end
-	EventService     = "service"         // paused, resumed, opened, closed
-	EventQueue       = "queue"           // granted after a long wait, timed out, full
-	EventSession     = "session"         // kicked, cut by a TTL
-	EventDial        = "dial"            // dials fail
-	EventLimit       = "limit"           // descriptors or sessions ran out
-	EventOperator    = "operator"        // somebody acted
-	EventPlan        = "plan"            // restart, window, roll
-	EventMark        = "mark"            // an operator's note
-	EventRefused     = "refused"         // a client at the door
-	EventPeer        = "peer"            // another node of the mesh came or went
-	EventHook        = "hook"            // a hook has run, or failed
-	EventHookFailing = "hook.failing"    // a hook has failed for the third time in a row
-	EventPauseNear   = "pause.near_max"  // less than a quarter of a pause's longest time is left
-	EventQueueOld    = "queue.old"       // the oldest waiter has used up half of queue.timeout
-	EventPanic       = "panic"           // a fault of the program has ended a session, a check, a hook or a step
-	EventWindow      = "window.alarm"    // a window's command still runs at the end of its pause
+var (
+	EventEngine      = eventKind("engine")          // started, stopping
+	EventBackendUp   = eventKind("backend.up")      // checks are good again
+	EventBackendDown = eventKind("backend.down")    // checks have failed
+	EventAdmin       = eventKind("backend.admin")   // drain, maint, ready, weight, added, removed
+	EventDrained     = eventKind("backend.drained") // a drain has come to its end
+	EventService     = eventKind("service")         // paused, resumed, opened, closed
+	EventQueue       = eventKind("queue")           // granted after a long wait, timed out, full
+	EventSession     = eventKind("session")         // kicked, cut by a TTL
+	EventDial        = eventKind("dial")            // dials fail
+	EventLimit       = eventKind("limit")           // descriptors or sessions ran out
+	EventOperator    = eventKind("operator")        // somebody acted
+	EventPlan        = eventKind("plan")            // restart, window, roll
+	EventMark        = eventKind("mark")            // an operator's note
+	EventRefused     = eventKind("refused")         // a client at the door
+	EventPeer        = eventKind("peer")            // another node of the mesh came or went
+	EventHook        = eventKind("hook")            // a hook has run, or failed
+	EventHookFailing = eventKind("hook.failing")    // a hook has failed for the third time in a row
+	EventPauseNear   = eventKind("pause.near_max")  // less than a quarter of a pause's longest time is left
+	EventQueueOld    = eventKind("queue.old")       // the oldest waiter has used up half of queue.timeout
+	EventPanic       = eventKind("panic")           // a fault of the program has ended a session, a check, a hook or a step
+	EventWindow      = eventKind("window.alarm")    // a window's command still runs at the end of its pause
 )
 
 // EventKinds are all kinds, for those who let others choose among them.
-var EventKinds = []string{EventEngine, EventBackendUp, EventBackendDown, EventAdmin, EventDrained, EventService, EventQueue,
-	EventSession, EventDial, EventLimit, EventOperator, EventPlan, EventMark, EventRefused, EventHook, EventHookFailing, EventPeer,
-	EventPauseNear, EventQueueOld, EventPanic, EventWindow}
+var EventKinds []string
+
+// eventKind is the only way to a kind, so that none is missing in the list.
+func eventKind(name string) string {
+	EventKinds = append(EventKinds, name)
+	return name
+}
 
 // How much an event matters.
 const (

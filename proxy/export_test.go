@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -28,19 +29,19 @@ func PanicIn(t testing.TB, event string, who func(id string) bool) {
 
 // brokenPolicy panics once.
 type brokenPolicy struct {
-	policy
+	balance.Policy
 	over bool
 }
 
-func (p *brokenPolicy) pick(from []*Backend, client netip.Addr) *Backend {
+func (p *brokenPolicy) Pick(from []*balance.Backend, client netip.Addr) *balance.Backend {
 	if !p.over {
 		p.over = true
 		panic("injected")
 	}
-	return p.policy.pick(from, client)
+	return p.Policy.Pick(from, client)
 }
 
 // BreakPolicy makes the service's next choice between backends panic.
 func BreakPolicy(s *Service) {
-	s.queue.Do(func() { s.policy = &brokenPolicy{policy: s.policy} })
+	s.queue.Do(func() { s.policy = &brokenPolicy{Policy: s.policy} })
 }

@@ -65,7 +65,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	s.active++
 	if sess.last == nil { // not one that comes back from a failed dial
-		s.stats.wait.add(now.Sub(w.Since()))
+		s.counters.wait.Add(now.Sub(w.Since()))
 	}
 	sess.granted = now.Sub(sess.opened)
 	if sess.bypass {

@@ -48,14 +48,14 @@ func (s *Session) handshake() transition {
 	unknown := c.Protocol != nil && s.protocol == nil
 	if unknown && !trusted && !s.accessChecked {
 		s.accessChecked = true
-		if r := s.service.access.knock(c, s.client.Remote().Addr()); r != "" {
+		if r := s.admitConnection(c); r != "" {
 			return s.refuse(r, "")
 		}
 		s.countedOpening = true
 	}
 	if !s.accessChecked && !unknown {
 		s.accessChecked = true
-		if r := s.service.access.judge(c, s.client.Remote().Addr()); r != "" {
+		if r := s.admitSession(c); r != "" {
 			return s.refuse(r, "")
 		}
 		s.countedPerIP = true

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
 // tally counts what happens to a service's clients while a plan runs.
@@ -94,7 +95,7 @@ func (s *Service) numbers(t *tally) (n Numbers) {
 		all[h.session] = max(all[h.session], h.wait)
 	}
 	n.Held += len(all)
-	n.LongestSeconds, n.P50Seconds, n.P99Seconds = quantiles(slices.Collect(maps.Values(all)))
+	n.LongestSeconds, n.P50Seconds, n.P99Seconds = stats.Quantiles(slices.Collect(maps.Values(all)))
 	return n
 }
 
@@ -105,14 +106,4 @@ func (s *Service) countersLocked() (SessionCounts, QueueInfo) {
 	counts.add(&s.inheritedCounters.Sessions)
 	line.add(&s.inheritedCounters.Queue)
 	return counts, line
-}
-
-// quantiles are the longest, the median and the 99th percentile, in seconds;
-// 0 where there is nothing.
-func quantiles(all []time.Duration) (longest, p50, p99 float64) {
-	if len(all) == 0 {
-		return 0, 0, 0
-	}
-	slices.Sort(all)
-	return all[len(all)-1].Seconds(), all[len(all)/2].Seconds(), all[len(all)*99/100].Seconds()
 }

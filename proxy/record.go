@@ -54,8 +54,8 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 			svc.waitEndedLocked(s, now) // in vain
 		}
 		svc.countEndingLocked(e)
-		svc.stats.addEndingLocked(e)
-		svc.stats.addCloseLocked(code)
+		svc.counters.addEndingLocked(e)
+		svc.counters.addCloseLocked(code)
 		if s.connected > 0 {
 			s.last.clientEndedLocked(s.server.In() > 0, e.by == ByBackend)
 		}
@@ -70,7 +70,7 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 		}
 	})
 	if s.connected > 0 {
-		svc.stats.session.add(now.Sub(s.opened))
+		svc.counters.session.Add(now.Sub(s.opened))
 	}
 	r := endedSession{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
 	svc.engine.ended.add(r)

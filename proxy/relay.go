@@ -15,7 +15,7 @@ func relayBytes(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
 		s.connected = max(time.Since(s.opened), 1)
-		s.service.stats.connect.add(s.connected - s.dialled)
+		s.service.counters.connect.Add(s.connected - s.dialled)
 		s.phase.Store(inRelay)
 		s.last.total.Add(1)
 		if s.released {

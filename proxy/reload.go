@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -143,7 +144,7 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool)
 		changes = append(changes, differences(old, c)...)
 		s.cfg.Store(&c)
 		if c.Balance != old.Balance {
-			s.policy = newPolicy(c.Balance)
+			s.policy = balance.New(c.Balance)
 		}
 		changes = append(changes, s.applyBackendsLocked(old, c)...)
 		if !reflect.DeepEqual(old.Hooks, c.Hooks) {

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/internal/ratelimit"
+	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -23,7 +26,7 @@ type Service struct {
 	live     live // all sessions, waiters too
 	detached detachedSet
 	share    *relay.Share // of the sessions that the process can hold, once started
-	access   access
+	perIP    ratelimit.Limiter
 	queue    *lock.Queue
 
 	// What follows is guarded by the queue: whoever changes it does so in
@@ -32,13 +35,14 @@ type Service struct {
 	handedOver        *listenerSet // its sockets, while another process accepts from them
 	draining          int          // sockets that it has no more, and that may still give clients
 	backends          []*Backend
-	policy            policy
-	candidates        []*Backend        // scratch of choose
-	active            int               // admitted and not ended
-	bypassing         int               // of those, let past a pause
-	predecessors      RemainingSessions // of those, in the processes before this one
-	inheritedCounters ServiceInfo       // what those have counted
-	checking          int               // slots lent to checks
+	policy            balance.Policy
+	candidates        []*Backend         // scratch of chooseLocked
+	weighed           []*balance.Backend // likewise: the same ones
+	active            int                // admitted and not ended
+	bypassing         int                // of those, let past a pause
+	predecessors      RemainingSessions  // of those, in the processes before this one
+	inheritedCounters ServiceInfo        // what those have counted
+	checking          int                // slots lent to checks
 	pause             *pause
 	retired           bool // a reload has it no more; guarded by the engine's mu
 	started           bool // guarded by the engine's mu
@@ -48,13 +52,13 @@ type Service struct {
 	stood             time.Duration // how long it stood, up to standSince
 	standSince        time.Time
 	hooks             hookState
-	waits             waits
+	waits             stats.Recent  // of those that were let in
 	tallies           []*tally      // of plans that run
 	plan              *Plan         // that is at work; nil: none
 	changed           chan struct{} // closed at the next change of state; nil: nobody waits for it
 	counts            SessionCounts
 	queueCounts       QueueInfo // its counters
-	stats             stats
+	counters          counters
 	oldNoted          time.Time // when it was last said that a client waits long
 
 	total             atomic.Int64
@@ -69,7 +73,7 @@ type Service struct {
 }
 
 func newService(e *Engine, c ServiceConfig) *Service {
-	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: newPolicy(c.Balance), stats: newStats(), timer: newWakeTimer()}
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: balance.New(c.Balance), counters: newCounters(), timer: newWakeTimer()}
 	s.cfg.Store(&c)
 	s.hooks.failed = map[string]int{}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -20,14 +21,14 @@ func (s *Service) Info() ServiceInfo {
 // ownInfo is Info, with what this process alone has counted.
 func (s *Service) ownInfo() (i ServiceInfo) {
 	var backends []*Backend
-	var waits waits
-	s.queue.View(func() { i, backends, waits = s.infoLocked(), slices.Clone(s.backends), s.waits })
+	var recent stats.Recent
+	s.queue.View(func() { i, backends, recent = s.infoLocked(), slices.Clone(s.backends), s.waits })
 	i.Sessions.Total = s.total.Load()
-	ages := waits.all()
+	ages := recent.All()
 	for _, w := range s.waiting() {
 		ages = append(ages, w.wait)
 	}
-	_, i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = quantiles(ages)
+	_, i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = stats.Quantiles(ages)
 	s.addLive(&i, backends)
 	return i
 }
@@ -87,7 +88,7 @@ func (s *Service) infoLocked() ServiceInfo {
 		Sessions: s.counts, Queue: s.queueCounts}
 	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting()+s.predecessors.Waiting, max(s.config().Queue.Max, 0)
-	i.Times, i.Endings, i.Closes = s.stats.times(), endingsOf(s.stats.endings), closesOf(s.stats.closes)
+	i.Times, i.Endings, i.Closes = s.counters.times(), endingsOf(s.counters.endings), closesOf(s.counters.closes)
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
 		i.Reason = w.Reason()

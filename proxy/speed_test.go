@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -53,9 +54,9 @@ func someClient(b *testing.B) *relay.Side {
 // BenchmarkJoinAndChoose is what the queue costs a session that need not wait:
 // join, choose one of ten backends, release.
 func BenchmarkJoinAndChoose(b *testing.B) {
-	for _, balance := range policyNames {
-		b.Run(balance, func(b *testing.B) {
-			s := idleService(b, 10, func(c *ServiceConfig) { c.Balance = balance })
+	for _, policy := range balance.Names {
+		b.Run(policy, func(b *testing.B) {
+			s := idleService(b, 10, func(c *ServiceConfig) { c.Balance = policy })
 			sess := s.bystander(someClient(b))
 			b.ReportAllocs()
 			for b.Loop() {

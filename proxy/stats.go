@@ -3,15 +3,16 @@ package proxy
 import (
 	"cmp"
 	"fmt"
+	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 	"maps"
 	"slices"
 	"strconv"
 )
 
-// stats are what a service counts of its sessions for those who look from
+// counters are what a service counts of its sessions for those who look from
 // outside: how long things took, and how sessions ended.
-type stats struct {
-	connect, wait, session *timings
+type counters struct {
+	connect, wait, session *stats.Timings
 	endings                map[EndingInfo]int64 // guarded by the queue; Count is 0 in the keys
 	closes                 map[int]int64        // by the code of a Protocol's end; guarded by the queue
 }
@@ -31,13 +32,21 @@ type EndingInfo struct {
 	Count  int64  `json:"count"`
 }
 
-func newStats() stats {
-	return stats{connect: newTimings(connectBounds), wait: newTimings(waitBounds), session: newTimings(sessionBounds),
+// Bounds of the histograms: steps that an operator can name, around what is
+// usual, and so few that a thousand services are no burden.
+var (
+	connectBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	waitBounds    = []float64{.001, .01, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
+	sessionBounds = []float64{.01, .1, 1, 10, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600}
+)
+
+func newCounters() counters {
+	return counters{connect: stats.NewTimings(connectBounds), wait: stats.NewTimings(waitBounds), session: stats.NewTimings(sessionBounds),
 		endings: map[EndingInfo]int64{}, closes: map[int]int64{}}
 }
 
 // addEndingLocked counts one ending.
-func (k *stats) addEndingLocked(e *ending) {
+func (k *counters) addEndingLocked(e *ending) {
 	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
 }
 
@@ -50,7 +59,7 @@ type CloseInfo struct {
 }
 
 // addCloseLocked counts one such ending; 0 is none.
-func (k *stats) addCloseLocked(code int) {
+func (k *counters) addCloseLocked(code int) {
 	if code >= closeAnybody {
 		code -= code % 1000
 	}
@@ -93,6 +102,6 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 }
 
 // times are those of the books at this moment.
-func (k *stats) times() TimesInfo {
-	return TimesInfo{Connect: k.connect.info(), Wait: k.wait.info(), Session: k.session.info()}
+func (k *counters) times() TimesInfo {
+	return TimesInfo{Connect: histogramOf(k.connect), Wait: histogramOf(k.wait), Session: histogramOf(k.session)}
 }

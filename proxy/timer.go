@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -74,16 +73,3 @@ func (t *throttle) pass(every time.Duration) (ok bool, missed int) {
 	missed, t.missed, t.last = t.missed, 0, now
 	return true, missed
 }
-
-// waits remembers how long the last few hundred waited that were let in.
-type waits struct {
-	last [256]time.Duration
-	n    int
-}
-
-func (w *waits) add(d time.Duration) {
-	w.last[w.n%len(w.last)] = d
-	w.n++
-}
-
-func (w *waits) all() []time.Duration { return slices.Clone(w.last[:min(w.n, len(w.last))]) }

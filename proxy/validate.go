@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 )
 
 // Validate says what is wrong with the configuration of a service, all of it.
@@ -70,7 +71,7 @@ func (c ServiceConfig) complete() ServiceConfig {
 }
 
 func (c *ServiceConfig) validateServing(v *values) {
-	v.choice("balance", c.Balance, policyNames...)
+	v.choice("balance", c.Balance, balance.Names...)
 	v.needed("connect_timeout", c.ConnectTimeout, LongestDuration, `write "3s"`, "a dial has to end")
 	v.count("connect_retries", c.ConnectRetries, 1000)
 	v.duration("idle_timeout", c.IdleTimeout, LongestDuration)

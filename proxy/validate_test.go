@@ -3,7 +3,10 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 	"math"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -153,8 +156,11 @@ func TestActsWithValuesThatCannotBe(t *testing.T) {
 
 // TestTheGreatestWeights of many backends are sums that every policy can bear.
 func TestTheGreatestWeights(t *testing.T) {
-	for _, balance := range policyNames {
-		c := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: balance, Check: CheckConfig{Type: "none"}}
+	conn, other := net.Pipe()
+	defer conn.Close()
+	defer other.Close()
+	for _, policy := range balance.Names {
+		c := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: policy, Check: CheckConfig{Type: "none"}}
 		for n := range 1000 {
 			c.Backends = append(c.Backends, BackendConfig{Name: fmt.Sprint(n), Addr: "127.0.0.1:1", Weight: maxWeight, Priority: maxWeight})
 		}
@@ -165,9 +171,10 @@ func TestTheGreatestWeights(t *testing.T) {
 				b.tracker.Add(true)
 				b.active = maxCount
 			}
+			sess := &Session{service: s, client: relay.NewSide(conn)}
 			for range 10 {
-				if got := s.policy.pick(s.backends, netip.MustParseAddr("10.0.0.1")); got == nil {
-					t.Errorf("%s picks none", balance)
+				if b, reason := s.chooseLocked(sess); b == nil {
+					t.Errorf("%s picks none: %s", policy, reason)
 				}
 			}
 		})

@@ -1,4 +1,4 @@
-package proxy
+package balance
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 func three() []*Backend {
 	var all []*Backend
 	for n, w := range []int{1, 2, 5} {
-		all = append(all, &Backend{name: string(rune('a' + n)), weight: w})
+		all = append(all, &Backend{Name: string(rune('a' + n)), Weight: w, Share: int64(w)})
 	}
 	return all
 }
@@ -22,13 +22,13 @@ func addr(n int) netip.Addr {
 
 // shares picks n times and says which part each backend got. With hold, each
 // pick stays, as a session that does not end.
-func shares(p policy, from []*Backend, n int, hold bool) map[string]float64 {
+func shares(p Policy, from []*Backend, n int, hold bool) map[string]float64 {
 	got := map[string]float64{}
 	for i := range n {
-		b := p.pick(from, addr(i))
-		got[b.name] += 1 / float64(n)
+		b := p.Pick(from, addr(i))
+		got[b.Name] += 1 / float64(n)
 		if hold {
-			b.active++
+			b.Active++
 		}
 	}
 	return got
@@ -44,7 +44,7 @@ func TestPoliciesShareByWeight(t *testing.T) {
 	}{
 		{"random", false, 0.02}, {"roundrobin", false, 1e-9}, {"source", false, 0.02}, {"leastconn", true, 0.001}, {"p2c", true, 0.02},
 	} {
-		got := shares(newPolicy(c.name), three(), n, c.hold)
+		got := shares(New(c.name), three(), n, c.hold)
 		for name, share := range want {
 			if math.Abs(got[name]-share) > c.off {
 				t.Errorf("%s: %s got %.3f, want %.3f", c.name, name, got[name], share)
@@ -55,9 +55,9 @@ func TestPoliciesShareByWeight(t *testing.T) {
 
 // TestRoundRobinIsSmooth: no backend gets its whole share in a row.
 func TestRoundRobinIsSmooth(t *testing.T) {
-	from, p, got := three(), newPolicy("roundrobin"), ""
+	from, p, got := three(), New("roundrobin"), ""
 	for range 16 {
-		got += p.pick(from, netip.Addr{}).name
+		got += p.Pick(from, netip.Addr{}).Name
 	}
 	if want := "cbcaccbccbcaccbc"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -67,45 +67,45 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 // TestSourceIsStable: when one goes only its own clients move, when it comes
 // back they return, and the order of the backends is nothing to it.
 func TestSourceIsStable(t *testing.T) {
-	p, all := newPolicy("source"), three()
+	p, all := New("source"), three()
 	for n := range 2000 {
-		before := p.pick(all, addr(n))
-		if again := p.pick([]*Backend{all[2], all[0], all[1]}, addr(n)); again != before {
-			t.Fatalf("%s: %s and %s", addr(n), before.name, again.name)
+		before := p.Pick(all, addr(n))
+		if again := p.Pick([]*Backend{all[2], all[0], all[1]}, addr(n)); again != before {
+			t.Fatalf("%s: %s and %s", addr(n), before.Name, again.Name)
 		}
 		without := []*Backend{}
 		for _, b := range all {
-			if b.name != "b" {
+			if b.Name != "b" {
 				without = append(without, b)
 			}
 		}
-		if after := p.pick(without, addr(n)); before.name != "b" && after != before {
-			t.Fatalf("%s moved from %s to %s when b went", addr(n), before.name, after.name)
+		if after := p.Pick(without, addr(n)); before.Name != "b" && after != before {
+			t.Fatalf("%s moved from %s to %s when b went", addr(n), before.Name, after.Name)
 		}
 	}
 	// The same on every node and after every restart.
 	got := ""
 	for n := range 16 {
-		got += p.pick(all, addr(n*7919)).name
+		got += p.Pick(all, addr(n*7919)).Name
 	}
 	if want := "bcbccbcccacccacc"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	p.pick(all, netip.Addr{}) // a client of a Unix socket has none
+	p.Pick(all, netip.Addr{}) // a client of a Unix socket has none
 }
 
 func TestLeastConnTakesTheLeastLoaded(t *testing.T) {
 	all := three()
-	all[0].active, all[1].active, all[2].active = 1, 1, 3 // for each unit of weight 1, 0.5, 0.6
-	if b := newPolicy("leastconn").pick(all, netip.Addr{}); b.name != "b" {
-		t.Errorf("leastconn took %s", b.name)
+	all[0].Active, all[1].Active, all[2].Active = 1, 1, 3 // for each unit of weight 1, 0.5, 0.6
+	if b := New("leastconn").Pick(all, netip.Addr{}); b.Name != "b" {
+		t.Errorf("leastconn took %s", b.Name)
 	}
-	if b := newPolicy("first").pick(all, netip.Addr{}); b.name != "a" {
-		t.Errorf("first took %s", b.name)
+	if b := New("first").Pick(all, netip.Addr{}); b.Name != "a" {
+		t.Errorf("first took %s", b.Name)
 	}
 	// Ties are broken evenly, not always by the first.
-	tied := []*Backend{{name: "x", weight: 1}, {name: "y", weight: 1}, {name: "z", weight: 1}}
-	for name, share := range shares(newPolicy("leastconn"), tied, 9000, false) {
+	tied := []*Backend{{Name: "x", Share: 1}, {Name: "y", Share: 1}, {Name: "z", Share: 1}}
+	for name, share := range shares(New("leastconn"), tied, 9000, false) {
 		if math.Abs(share-1.0/3) > 0.05 {
 			t.Errorf("%s got %.3f of the ties", name, share)
 		}
@@ -116,22 +116,22 @@ func TestLeastConnTakesTheLeastLoaded(t *testing.T) {
 func TestP2CAvoidsTheBusyOne(t *testing.T) {
 	var all []*Backend
 	for n := range 10 {
-		all = append(all, &Backend{name: fmt.Sprint(n), weight: 1, active: 10})
+		all = append(all, &Backend{Name: fmt.Sprint(n), Share: 1, Active: 10})
 	}
-	all[0].active, all[1].active = 1000, 0
-	got := shares(newPolicy("p2c"), all, 20000, false)
+	all[0].Active, all[1].Active = 1000, 0
+	got := shares(New("p2c"), all, 20000, false)
 	if got["0"] > 0.02 || got["1"] < 0.15 || got["1"] > 0.25 {
 		t.Errorf("the busy one got %.3f, the free one %.3f", got["0"], got["1"])
 	}
 }
 
 func TestNoPolicyOfThatName(t *testing.T) {
-	for _, name := range policyNames {
-		if newPolicy(name) == nil {
+	for _, name := range Names {
+		if New(name) == nil {
 			t.Errorf("%s is listed, and there is none", name)
 		}
 	}
-	if newPolicy("best") != nil {
+	if New("best") != nil {
 		t.Error("best is one")
 	}
 }
