@@ -119,13 +119,16 @@ func (e *Engine) forget(s *Service) {
 		s.queue.View(func() { empty = s.live.empty() && s.active == 0 && s.draining == 0 })
 	}
 	e.mu.Lock()
-	e.services = slices.DeleteFunc(e.services, func(o *Service) bool { return o == s })
 	stopped := e.stopped
-	e.mu.Unlock()
 	if !stopped {
-		s.finish()
-		e.Note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
+		e.services = slices.DeleteFunc(e.services, func(o *Service) bool { return o == s })
 	}
+	e.mu.Unlock()
+	if stopped {
+		return // Shutdown finishes all that are listed
+	}
+	s.finish()
+	e.Note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
 }
 
 // apply changes the service in place, and says what. It has the sockets of
