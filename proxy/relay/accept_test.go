@@ -99,7 +99,7 @@ func visit(t *testing.T, c *net.TCPConn, n int) {
 	reset(c)
 }
 
-// TestABudgetLeavesClientsOutside until somebody goes, and says so.
+// TestABudgetLeavesClientsOutside until a session ends, and reports it.
 func TestABudgetLeavesClientsOutside(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)

@@ -5,16 +5,16 @@ import "sync"
 // Budget bounds how many sessions are open at once in all listeners together,
 // so that the process never runs out of descriptors in the middle of one. It
 // is divided: half of it, in equal parts, is the floor of each Share, which
-// nobody else can take; the rest goes to whoever comes first. So a service
-// whose clients pile up, since it is paused or flooded, cannot keep the
-// clients of another one out.
+// no other share can take; the rest is first come, first served. So a service
+// whose clients accumulate, because it is paused or flooded, cannot keep out
+// the clients of another one.
 type Budget struct {
 	mu     sync.Mutex
 	max    int
 	used   int
 	beyond int // of those, taken beyond the floor of their share
 	shares map[*Share]struct{}
-	free   chan struct{} // closed and forgotten when one is given back
+	free   chan struct{} // closed and set to nil when one is released
 }
 
 // Share is what the listeners of one service take from a Budget. A nil Share

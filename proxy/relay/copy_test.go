@@ -86,7 +86,7 @@ func TestOneByteAtATime(t *testing.T) {
 	})
 }
 
-// TestManyMegabytesBothWays goes through every stage of a flow: buffers,
+// TestManyMegabytesBothWays goes through every stage of a direction: buffers,
 // splicing, pauses in which it goes back to buffers, and a reader that stalls.
 func TestManyMegabytesBothWays(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// Connect makes one connection as Dial says, for those that are no task: the
-// stream runner's dials come through here, and so do checks, so that they meet
-// what sessions meet. Its addresses are tried in turn, each for an equal part
-// of the time that is left; the error is the first that tells of the backend.
+// Connect makes one connection as d says, outside of any task. The stream
+// runner's dials and the health checks use it, so that a check meets what a
+// session meets. It tries the addresses one after another, each for an equal
+// part of the remaining time; the error is the first that is about the backend
+// rather than about this process. The caller owns the connection.
 func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -75,9 +76,9 @@ func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (c 
 	}
 }
 
-// notItself refuses a connection whose ends are the same. Where nobody listens
-// at a port of the range for outgoing connections, a connect can be given that
-// very port, and reaches itself; nor could the backend listen there then.
+// notItself refuses a connection whose two ends are the same. Where nothing
+// listens on a port of the ephemeral range, connect can choose that very port
+// as its own and reach itself, which also keeps the backend from listening.
 func notItself(c net.Conn) (net.Conn, error) {
 	own, ok := c.LocalAddr().(*net.TCPAddr)
 	other, _ := c.RemoteAddr().(*net.TCPAddr)
@@ -158,8 +159,8 @@ func (d *Dial) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	return all, nil
 }
 
-// lookupError is a failed lookup's. The resolver tells only in English that it
-// had no descriptor to ask with: the system is asked instead.
+// lookupError is the error of a failed lookup. The resolver reports only as text
+// that it had no descriptor: opening a socket tells.
 func lookupError(err error) error {
 	c, lack := net.ListenPacket("udp", "127.0.0.1:0")
 	if lack == nil {
@@ -172,12 +173,12 @@ func lookupError(err error) error {
 	return err
 }
 
-// dialled is where a dial went to, for its error.
+// dialled is the address of a dial, for its error.
 type dialled string
 
 func (d dialled) Network() string { return "" }
 func (d dialled) String() string  { return string(d) }
 
 // busyRetry is after how long a Unix socket whose backlog was full is tried
-// again; nothing tells when there is room.
+// again; the kernel does not notify of room.
 const busyRetry = 5 * time.Millisecond

@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestBothEndCleanlyAtOnce: neither sees a reset, and nobody is told of one,
+// TestBothEndCleanlyAtOnce: neither sees a reset, and none is reported,
 // however long it takes to look how a side has ended.
 func TestBothEndCleanlyAtOnce(t *testing.T) {
 	for name, sessions := range map[string]int{"": 3000, "looking takes a while": 300} {

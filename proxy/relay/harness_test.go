@@ -28,7 +28,7 @@ func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
 	for name, make := range map[string]func() relay.Runner{
 		"stream": func() relay.Runner { return new(relay.Stream) },
 		"loop":   func() relay.Runner { return new(relay.Loop) },
-		"parked": func() relay.Runner { return new(idling) },
+		"idle":   func() relay.Runner { return new(idling) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			// Go's own poller opens its descriptors at the first socket of all.
@@ -67,7 +67,7 @@ type harness struct {
 	run        relay.Runner
 	l          *relay.Listener
 	dial       relay.Dial
-	hold       bool // a client waits, watched, until it is told to go on
+	hold       bool // a client waits, watched, until it is signalled to go on
 	timer      chan time.Time
 	peerClosed chan relay.End
 	begun      chan *session
@@ -134,7 +134,7 @@ func dialTo(t testing.TB, addr string) *net.TCPConn {
 
 // session is the task: dial, relay, close.
 type session struct {
-	seat            relay.RunnerState
+	state           relay.RunnerState
 	harness         *harness
 	client, backend *relay.Side
 	ends            []relay.Event
@@ -145,7 +145,7 @@ type session struct {
 	signals         atomic.Int32
 }
 
-func (s *session) RunnerState() *relay.RunnerState { return &s.seat }
+func (s *session) RunnerState() *relay.RunnerState { return &s.state }
 
 func (s *session) Step(ev relay.Event) {
 	if !s.stepping.CompareAndSwap(false, true) {

@@ -10,13 +10,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// untilParked waits until nobody waits for either side of a session.
+// untilIdle waits until nobody waits for either side of a session.
 func untilIdle(t *testing.T, s *session) {
 	t.Helper()
-	within(t, "both directions are parked", func() bool {
-		parked := make(chan bool)
-		s.tell(func(s *session) { parked <- s.client.Idle() && s.backend.Idle() })
-		return receive(t, parked)
+	within(t, "both directions are idle", func() bool {
+		idle := make(chan bool)
+		s.tell(func(s *session) { idle <- s.client.Idle() && s.backend.Idle() })
+		return receive(t, idle)
 	})
 }
 
@@ -31,7 +31,7 @@ func idleSession(t *testing.T) (h *harness, c, s *net.TCPConn, live *session) {
 	return h, c, s, live
 }
 
-func TestAParkedSessionGoesOn(t *testing.T) {
+func TestAnIdleSessionGoesOn(t *testing.T) {
 	h, c, s, live := idleSession(t)
 	for range 3 {
 		say(t, c, "still there?")
@@ -43,7 +43,7 @@ func TestAParkedSessionGoesOn(t *testing.T) {
 	}
 	c.CloseWrite()
 	hearEnd(t, s)
-	pause(20) // for the other direction to be parked alone
+	pause(20) // for the other direction to be idle alone
 	say(t, s, "goodbye")
 	s.Close()
 	hear(t, c, "goodbye")
@@ -53,7 +53,7 @@ func TestAParkedSessionGoesOn(t *testing.T) {
 	}
 }
 
-func TestAParkedSessionIsReset(t *testing.T) {
+func TestAnIdleSessionIsReset(t *testing.T) {
 	for _, first := range []string{"client", "backend"} {
 		h, one, two, _ := idleSession(t)
 		if first == "backend" {
@@ -69,7 +69,7 @@ func TestAParkedSessionIsReset(t *testing.T) {
 	}
 }
 
-func TestAParkedSessionIsClosed(t *testing.T) {
+func TestAnIdleSessionIsClosed(t *testing.T) {
 	h, c, _, live := idleSession(t)
 	live.tell(func(s *session) {
 		s.harness.run.Close(s.client, true)
@@ -88,10 +88,10 @@ func TestStopWatchKeepsAReader(t *testing.T) {
 	h, c, _, live := idleSession(t)
 	live.tell(func(s *session) { s.client.StopWatch() })
 	pause(20)
-	parked := make(chan bool)
-	live.tell(func(s *session) { parked <- s.client.Idle() })
-	if receive(t, parked) {
-		t.Error("it is parked again")
+	idle := make(chan bool)
+	live.tell(func(s *session) { idle <- s.client.Idle() })
+	if receive(t, idle) {
+		t.Error("it is idle again")
 	}
 	reset(c)
 	next(t, h.over)

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// parking is the stream runner for clients that are Framed, whose sessions are
-// parked whenever they are quiet.
+// idling is the stream runner for clients that are Framed, whose sessions are
+// idle whenever they are quiet.
 type idling struct{ relay.Stream }
 
 func (p *idling) Relay(t relay.Task, client, backend *relay.Side) {

@@ -9,16 +9,16 @@ import (
 	"syscall"
 )
 
-// Lack is what this process, or the system under it, has run out of. An error
-// that tells of a lack says nothing of the other end: it is no failed check and
-// no failed backend, whatever it was met in (an accept, a dial, a lookup, a
-// check, the start of a program). "" is none.
+// Lack is a resource that this process, or its system, has run out of. An error
+// with a lack says nothing about the peer: it is no failed check and no failed
+// backend, wherever it occurs (accept, dial, lookup, check, start of a program).
+// "" is none.
 type Lack string
 
 // What can be lacking.
 const (
 	LackPorts       Lack = "local ports"
-	LackSource      Lack = "source address" // none of this machine's is the one that is to be connected from
+	LackSource      Lack = "source address" // the address to connect from is none of this machine's
 	LackDescriptors Lack = "descriptors"
 	LackMemory      Lack = "memory for sockets"
 	LackProcesses   Lack = "processes"
@@ -34,14 +34,15 @@ func (l Lack) Try() string {
 	case LackDescriptors:
 		return "raise the descriptor limit (ulimit -n, LimitNOFILE=; of the whole system fs.file-max)"
 	case LackMemory:
-		return "look at free memory, net.ipv4.tcp_mem and fs.epoll.max_user_watches"
+		return "check free memory, net.ipv4.tcp_mem and fs.epoll.max_user_watches"
 	case LackProcesses:
 		return "raise the limit of processes (ulimit -u, TasksMax=)"
 	}
 	return ""
 }
 
-// LackOf tells our errors from theirs. It is the only place that does.
+// LackOf tells this process's errors from the peer's; "" is the peer's. No
+// other code decides this.
 func LackOf(err error) Lack {
 	var e syscall.Errno
 	if !errors.As(err, &e) {
@@ -70,9 +71,9 @@ func overUnix(err error) bool {
 	return errors.As(err, &op) && strings.HasPrefix(op.Net, "unix")
 }
 
-// telling is which of two failures says more of the other end: of a name with
-// several addresses, one that could be reached and refused counts before one
-// for which we had no port.
+// preferError returns the failure that says more about the peer: of a name with several
+// addresses, one that refused counts before one for which this process had no
+// port.
 func preferError(first, then error) error {
 	if first == nil || LackOf(first) != "" && LackOf(then) == "" {
 		return then

@@ -83,14 +83,14 @@ func TestASourceAddress(t *testing.T) {
 		t.Skip("only Linux has all of 127.0.0.0/8")
 	}
 	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.3")}
-	for turn, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
+	for i, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
 			b := newBackend(t)
-			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source, h.dial.SourceOffset = sources, uint32(turn) })
+			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source, h.dial.SourceOffset = sources, uint32(i) })
 			c := h.come()
 			server := b.take()
 			if got := server.RemoteAddr().(*net.TCPAddr).IP.String(); got != want {
-				t.Errorf("turn %d came from %s, want %s", turn, got, want)
+				t.Errorf("dial %d came from %s, want %s", i, got, want)
 			}
 			say(t, server, "hello")
 			hear(t, c, "hello")

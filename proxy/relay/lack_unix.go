@@ -4,13 +4,13 @@ package relay
 
 import "syscall"
 
-// errNoAddr is bind's for an address that is not this machine's, and connect's
-// where no port is left.
+// errNoAddr is bind's error for an address that is not this machine's, and
+// connect's when no port is left.
 const errNoAddr = syscall.EADDRNOTAVAIL
 
-// lacks are the errors of this process's own trouble. A dial that is told
-// EADDRINUSE had its port taken before it could connect, ENOSPC is epoll's, and
-// EAGAIN is fork's, and that of connect on some systems.
+// lacks are the errors of this process. EADDRINUSE is connect's when another
+// socket takes the chosen port first, ENOSPC is epoll's, and EAGAIN is fork's
+// and, on some systems, connect's.
 var lacks = map[syscall.Errno]Lack{
 	syscall.EADDRNOTAVAIL: LackPorts,
 	syscall.EADDRINUSE:    LackPorts,

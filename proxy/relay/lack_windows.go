@@ -8,7 +8,7 @@ import (
 
 const errNoAddr = windows.WSAEADDRNOTAVAIL
 
-// lacks are Winsock's numbers, and those that package syscall has made up.
+// lacks are Winsock's numbers, and those that package syscall invents.
 var lacks = map[syscall.Errno]Lack{
 	windows.WSAEADDRNOTAVAIL:          LackPorts,
 	windows.WSAEADDRINUSE:             LackPorts,

@@ -23,7 +23,7 @@ type Sock struct {
 	Group       string        // that owns this file, by name or number; "": the process's
 }
 
-// outfitConn undoes what Go sets on each connection that it makes.
+// adjustConn undoes what Go sets on each connection that it makes.
 func (s Sock) adjustConn(c net.Conn) {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
@@ -80,16 +80,16 @@ var ErrBudget = errors.New("relay: no session left in the budget")
 var errDrained = errors.New("relay: drained")
 
 // Listen opens an address: "host:port", "unix:/path", or "unix:@name", which
-// has no file. A Unix socket that nobody listens on any more is replaced;
-// anything else in its place is not. The addresses of the listeners beside may
-// overlap this one: they are about to be closed, and until they are the kernel
-// gives clients to the more exact of the two, so that none is refused.
+// has no file. It replaces a Unix socket that no process listens on; anything else
+// at the path is an error. addr may overlap the addresses of beside, listeners
+// that are about to close: until then the kernel gives clients to the more
+// specific address, so that none is refused. The caller owns the listener.
 func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return listenUnix(path, sock)
 	}
 	for _, l := range beside {
-		l.withFD(func(fd int) error { return sharePort(fd, true) }) // or else the bind says what is wrong
+		l.withFD(func(fd int) error { return sharePort(fd, true) }) // if this fails, bind says what is wrong
 	}
 	lc := net.ListenConfig{KeepAliveConfig: sock.keepAlive(), Control: sock.control}
 	if len(beside) > 0 {
@@ -105,13 +105,13 @@ func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	}
 	l := NewListener(ln)
 	if len(beside) > 0 {
-		l.withFD(func(fd int) error { return sharePort(fd, false) }) // nobody else is to share it
+		l.withFD(func(fd int) error { return sharePort(fd, false) }) // no other socket may share it
 	}
 	return l.setUp(addr, sock)
 }
 
-// Adopt opens an address by a socket that listens there already, in the file
-// of another process; the file is the caller's still.
+// Adopt returns a listener on an inherited socket, which listens on addr already.
+// The caller still owns f.
 func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	ln, err := net.FileListener(f)
 	if err != nil {
@@ -128,7 +128,7 @@ func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 func (l *Listener) setUp(addr string, sock Sock) (*Listener, error) {
 	l.Sock = sock
 	if u, ok := l.Listener.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // since the socket may live on in another listener
+		u.SetUnlinkOnClose(false) // since another listener may keep using the socket
 		l.unlinks = false
 	}
 	if err := l.setBacklog(sock.Backlog); err != nil {
@@ -145,10 +145,9 @@ func NewListener(ln net.Listener) *Listener {
 		fd: -1, unlinks: isUnix, stop: ln.Close}
 }
 
-// Close stops accepting and waits for what Serve started. Clients that have
-// been given to accept are not touched; those whom the kernel holds are reset,
-// unless the socket lives on in another listener. Drain comes before where
-// they must not be.
+// Close stops accepting and waits for what Serve started. Accepted clients stay;
+// the kernel resets those in its queue, unless another listener keeps using the
+// socket. Call Drain instead to accept them first.
 func (l *Listener) Close() error {
 	err := l.closeNoWait()
 	l.serving.Wait()
@@ -156,7 +155,7 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// shut is Close without the wait, for who serves it.
+// closeNoWait is Close without the wait, for the goroutine that serves l.
 func (l *Listener) closeNoWait() (err error) {
 	l.closed.Do(func() {
 		close(l.closing)
@@ -170,10 +169,10 @@ func (l *Listener) closeNoWait() (err error) {
 	return err
 }
 
-// Drain refuses new clients from now on. Those whose connection the kernel has
-// finished are accepted still, however long the budget makes them wait, and
-// then the listener is closed: Done tells. It is Close for one that nobody
-// serves, and where the system has no means to refuse and to accept at once.
+// Drain refuses new clients from now on. Clients that the kernel has queued are
+// still accepted, however long the budget makes them wait; then the listener
+// closes, and Done with it. Drain is Close if no runner serves l, and on systems
+// that cannot refuse new clients and accept queued ones.
 func (l *Listener) Drain() {
 	l.mu.Lock()
 	drain := l.drain
@@ -192,10 +191,10 @@ func (l *Listener) Drain() {
 	})
 }
 
-// Done is closed once nobody is accepted any more, after Drain or Close.
+// Done is closed once no more clients are accepted, after Drain or Close.
 func (l *Listener) Done() <-chan struct{} { return l.done }
 
-// isDraining says that no new clients come.
+// isDraining reports whether new clients are refused.
 func (l *Listener) isDraining() bool {
 	select {
 	case <-l.draining:
@@ -216,8 +215,8 @@ func (l *Listener) CloseKeepFile() error {
 	return l.Close()
 }
 
-// File gives another descriptor of the listening socket, for a process that
-// takes over. The listener goes on.
+// File returns another descriptor of the listening socket, for a process that
+// inherits it; the caller owns it. The listener keeps accepting.
 func (l *Listener) File() (f *os.File, err error) {
 	err = l.withFD(func(fd int) (err error) {
 		f, err = dupFile(fd, l.Addr().String())
@@ -250,7 +249,7 @@ func (l *Listener) withFD(f func(fd int) error) (err error) {
 // Dup returns another listener, set up as sock says, on the same socket. The
 // caller owns it; l keeps accepting until it is closed. Clients in the kernel's
 // backlog belong to the socket, so none is lost between the two. The file of a
-// Unix socket goes over to the new one by TakeFile.
+// Unix socket passes to the new listener by TakeFile.
 func (l *Listener) Dup(sock Sock) (*Listener, error) {
 	f, err := l.File()
 	if err != nil {
@@ -266,8 +265,8 @@ func (l *Listener) Dup(sock Sock) (*Listener, error) {
 	return again.setUp(l.Addr().String(), sock)
 }
 
-// TakeFile makes the file of a Unix socket that l is another listener of its
-// own: old no longer removes it.
+// TakeFile makes l, a Dup of old, the owner of their Unix socket's file: old no
+// longer removes it.
 func (l *Listener) TakeFile(old *Listener) {
 	old.mu.Lock()
 	file := old.file

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// socketFile is the file of a Unix socket, as it was when it was made: what
-// somebody has put in its place since is not ours to remove. Zero is none.
+// socketFile is the file of a Unix socket, as it was when it was made: a
+// file that has replaced it since is not ours to remove. Zero is none.
 type socketFile struct {
 	path string
 	info os.FileInfo
@@ -33,7 +33,7 @@ func fileOf(path string) socketFile {
 	return socketFile{path, info}
 }
 
-// there says whether the file is still the one that was made.
+// unchanged reports whether the file is still the one that was made.
 func (f socketFile) unchanged() bool {
 	if f.path == "" {
 		return false
@@ -49,8 +49,8 @@ func (f *socketFile) remove() {
 	*f = socketFile{}
 }
 
-// share gives the file its group and mode, in that order: nobody whom both
-// together do not let in can come between.
+// setAccess gives the file its group and mode, in that order, so that at no
+// moment the file is open to more users than both allow.
 func (f socketFile) setAccess(s Sock) error {
 	if !f.unchanged() {
 		return nil
@@ -86,8 +86,8 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-// listenUnix makes the socket for its owner alone, and then lets in those whom
-// the setup names.
+// listenUnix makes the socket accessible to its owner alone, and then to those
+// that sock names.
 func listenUnix(path string, sock Sock) (*Listener, error) {
 	abstract := strings.HasPrefix(path, "@")
 	if !abstract {
@@ -112,8 +112,8 @@ func listenUnix(path string, sock Sock) (*Listener, error) {
 	return l, nil
 }
 
-// ClearSocket removes a socket that nobody listens on. A socket that is in
-// use, or what is not a socket, is an error and is left alone.
+// ClearSocket removes the file of a Unix socket that no process listens on. A
+// socket in use, or a file that is not a socket, stays and is an error.
 func ClearSocket(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// TestOnlyOurOwnFileIsRemoved, by Close and by Drain: what somebody has put in
+// TestOnlyOurOwnFileIsRemoved, by Close and by Drain: what has been put in
 // its place meanwhile stays.
 func TestOnlyOurOwnFileIsRemoved(t *testing.T) {
 	for name, end := range map[string]func(*relay.Listener){

@@ -9,14 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuse has the kernel refuse new clients of a listening socket, whose queue
-// stays: what has come can be accepted, and between the last accept and the
-// close nobody comes. A TCP socket is bound to an interface that does not
-// exist: it matches no client any more, so another one at the address, less
-// exact than this one, has them from now on, or they are refused. Handshakes
-// that have begun go on. (Linux 5.0; it cannot be taken back without
-// CAP_NET_RAW. shutdown would reset the queue of a TCP socket, and a filter
-// that drops the SYN leaves its client to try again after a second.)
+// refuse has the kernel refuse new clients of a listening socket but keep its
+// queue: queued clients can be accepted, and none arrives between the last accept
+// and the close. A TCP socket is bound to an interface that does not exist, so it
+// matches no new client: a less specific socket at the address gets them from
+// now on, or they are refused. Handshakes that have begun complete. (Linux 5.0;
+// undoing it takes CAP_NET_RAW. shutdown would reset the queue of a TCP socket,
+// and a filter that drops the SYN makes its client retry after a second.)
 func refuse(fd int) error {
 	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && family == unix.AF_UNIX {
 		return unix.Shutdown(fd, unix.SHUT_RD)
@@ -24,8 +23,8 @@ func refuse(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
 }
 
-// sharePort lets another socket of this user bind to an address that overlaps
-// this one's, or no longer. Both sides must say so at that moment.
+// sharePort allows another socket of this user to bind to an overlapping
+// address, or forbids it again. Both sockets must allow it at that moment.
 func sharePort(fd int, on bool) error {
 	value := 0
 	if on {
@@ -53,8 +52,8 @@ func controlPrivate(_, _ string, rc syscall.RawConn) (err error) {
 	return err
 }
 
-// acceptQueued accepts a client that the kernel has finished with; it does not
-// wait for one.
+// acceptQueued accepts a client that the kernel has queued; it does not wait for
+// one.
 func (l *Listener) acceptQueued() (c net.Conn, err error) {
 	var fd int
 	err = l.withFD(func(listener int) (err error) {

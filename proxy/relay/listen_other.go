@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Elsewhere an address is closed and opened again where Linux moves it, and
-// clients in the backlog of a listener that is closed are reset.
+// On other systems a reload closes an address and opens it again where Linux
+// moves the socket, and closing a listener resets the clients in its backlog.
 
 func refuse(int) error { return errors.ErrUnsupported }
 

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dupFile gives another descriptor of a socket. It is not net's File, whose Fd
-// makes the socket a blocking one, and so the Accept of a listener on it hang.
+// dupFile returns another descriptor of a socket. net's File cannot be used: its
+// Fd makes the socket blocking, so that Accept on it would hang.
 func dupFile(fd int, name string) (*os.File, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopListener is a listener in its loop. One loop accepts all its clients and steps
-// each into the queue before it takes the next: so the order in the queue is
-// that of arrival.
+// loopListener is a listener in its loop. One loop accepts all its clients, and
+// begins each one's task before it accepts the next, so that the order in the
+// queue is the order of arrival.
 type loopListener struct {
 	*Listener
 	fd      int32
@@ -24,13 +24,13 @@ type loopListener struct {
 	from    unix.RawSockaddrAny
 	timer   timer // the next try after an error
 	backoff time.Duration
-	armed   bool // epoll tells of clients
-	drained bool // no new ones come: it is closed once the queue is empty
+	armed   bool // epoll reports clients
+	drained bool // the kernel refuses new clients: close once the queue is empty
 	shut    bool
 	once    sync.Once
 }
 
-// clientsATurn bounds how many are accepted before others are heard.
+// maxAccepts bounds how many are accepted before others are heard.
 const maxAccepts = 64
 
 func (r *Loop) Serve(l *Listener, accept func(*Side)) {
@@ -39,8 +39,8 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 		return
 	}
 	ln := &loopListener{Listener: l, accept: accept, backoff: firstBackoff}
-	home := r.loops[int(r.listeners.Add(1)-1)%len(r.loops)]
-	if err := l.takeOver(ln, home); err != nil {
+	on := r.loops[int(r.listeners.Add(1)-1)%len(r.loops)]
+	if err := l.takeOver(ln, on); err != nil {
 		l.report(err)
 		return
 	}
@@ -52,13 +52,13 @@ func (r *Loop) Serve(l *Listener, accept func(*Side)) {
 		l.Sock.setOptions(ln.fd)
 		l.Sock.setKeepAlive(ln.fd)
 	}
-	if !home.inbox.post(message{do: ln.arm}, nil) {
+	if !on.inbox.post(message{do: ln.arm}, nil) {
 		ln.release()
 	}
 }
 
-// arm asks for news of clients. It is level-triggered: whoever is not accepted
-// in this turn is told of in the next.
+// arm asks epoll for clients. It is level-triggered: a client that is not
+// accepted in this iteration is reported in the next.
 func (ln *loopListener) arm(l *loop) {
 	if ln.armed || ln.shut {
 		return
@@ -70,7 +70,7 @@ func (ln *loopListener) arm(l *loop) {
 	}
 	ln.slot, ln.armed = slot, true
 	if ln.drained {
-		ln.onReady(l, 0) // of an empty queue epoll tells nothing
+		ln.onReady(l, 0) // epoll does not report an empty queue
 	}
 }
 
@@ -114,7 +114,7 @@ func (ln *loopListener) onReady(l *loop, _ uint32) {
 	}
 }
 
-// drain accepts who has come, and then closes.
+// drain accepts the clients in the queue, and then closes.
 func (ln *loopListener) drain(l *loop) {
 	ln.drained = true
 	if ln.armed {
@@ -122,7 +122,7 @@ func (ln *loopListener) drain(l *loop) {
 	}
 }
 
-// rest tries again a little later: it is the process that lacks something.
+// retryLater accepts again after the backoff: this process is short of something.
 func (ln *loopListener) retryLater(l *loop, err error) {
 	ln.disarm(l)
 	if ln.backoff == firstBackoff {
@@ -134,8 +134,7 @@ func (ln *loopListener) retryLater(l *loop, err error) {
 
 func (ln *loopListener) onTimer(l *loop) { ln.arm(l) }
 
-// waitShare waits for a session to end, while clients stand in the kernel's
-// backlog.
+// waitShare waits for a session to end; clients wait in the kernel's backlog.
 func (ln *loopListener) waitShare(l *loop, free <-chan struct{}) {
 	defer l.runner.goroutines.Done()
 	defer ln.serving.Done()
@@ -146,7 +145,7 @@ func (ln *loopListener) waitShare(l *loop, free <-chan struct{}) {
 	}
 }
 
-// closed is the last that the loop does with a door.
+// onClose ends the listener in its loop.
 func (ln *loopListener) onClose(l *loop) {
 	ln.shut = true
 	l.timers.stop(&ln.timer)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passOn passes a side's end on: all that it sent has been written.
+// passEnd passes a side's end on to its peer: all that it sent has been written.
 func (l *loop) passEnd(src *Side) {
 	d, dst := &src.dir, src.peer()
 	switch {
@@ -23,8 +23,8 @@ func (l *loop) passEnd(src *Side) {
 	l.reportEnd(src)
 }
 
-// judge says how a side has ended that was read to its end. The kernel need
-// only be asked where it may know of a reset that this thread has not met.
+// classifyEnd says how a side that was read to its end has ended. The kernel is
+// asked only where it may know of a reset that this thread has not met.
 func (l *loop) classifyEnd(src *Side) End {
 	var d tcpState
 	if (src.hungUp || src.blocking) && !src.has(sideShut) {
@@ -38,22 +38,22 @@ func (l *loop) classifyEnd(src *Side) End {
 	return end
 }
 
-// lose ends what is sent to a side that is gone.
+// discardTo discards what is sent to a side that is gone.
 func (l *loop) discardTo(dst *Side) {
 	src := dst.peer()
 	d := &src.dir
 	if d.reported || d.discard {
 		return
 	}
-	if !d.splicing() { // or the haul meets the reset, or idles
+	if !d.splicing() { // else the splicer meets the reset, or idles
 		l.dropOwed(d)
 	}
 	d.discard = true
 	l.enqueue(src)
 }
 
-// giveUp is told once, when the system has given a connection up. Behind its
-// end, and where we have not ended ours, that is a reset.
+// onHangUp runs once, when the kernel has closed a connection. After the side's
+// end, and if we have not ended ours, that is a reset.
 func (l *loop) onHangUp(s *Side) {
 	if s.path == nil && s.dir.end == FIN && s.closing == notClosing && !s.has(sideShut) {
 		s.add(sideReset)
@@ -61,8 +61,8 @@ func (l *loop) onHangUp(s *Side) {
 	}
 }
 
-// leaveOff ends a flow to a side that is gone altogether: it has ended, and
-// takes no more. What it sent itself is to arrive before.
+// endGone ends a direction to a side that is gone: it has ended and takes no
+// more. What it sent itself is to arrive first.
 func (l *loop) endGone(src *Side) {
 	src.dir.end = Gone
 	if owed := unsentOf(src.fd); owed > 0 {
@@ -72,7 +72,7 @@ func (l *loop) endGone(src *Side) {
 	l.reportEnd(src)
 }
 
-// over tells the task that a flow has come to its end.
+// reportEnd notifies the task that a direction has ended.
 func (l *loop) reportEnd(src *Side) {
 	src.dir.reported = true
 	src.task.moving--
@@ -93,7 +93,7 @@ type flushing struct {
 
 const flushInterval = int64(time.Millisecond)
 
-// flush has src's flow end once to has taken it all.
+// flush ends src's direction once to has acknowledged all it was sent.
 func (l *loop) flush(src, to *Side, owed int) {
 	src.dir.flushing = true
 	f := &flushing{src: src, to: to, owed: owed, since: l.now}
@@ -128,8 +128,8 @@ func (r *Loop) Close(s *Side, reset bool) {
 	}
 }
 
-// hangUp closes a side. What a haul has in its hands is closed when the haul
-// has come back, or its descriptor might be another's by then.
+// closeSide closes a side. A side that a splicer uses is closed only when the
+// splicer has finished: its descriptor's number could be in use again before.
 func (l *loop) closeSide(s *Side, reset bool) {
 	if s.use != relaying {
 		s.release(reset)

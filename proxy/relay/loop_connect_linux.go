@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connect makes a socket and sends it on its way. It says which call failed.
+// connect makes a socket and starts to connect it. in names the call that failed.
 func (c *loopDial) connect() (fd int32, in string, e unix.Errno) {
 	if c.dial.Network == "unix" {
 		return c.connectUnix()

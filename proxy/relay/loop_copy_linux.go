@@ -2,28 +2,28 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// direction is one direction of a session: what its side sends, on the way to the
-// side's peer. A flow that stands still holds nothing; one whose receiver
-// takes no more holds the one buffer, or pipe, that is still owed.
+// direction is one direction of a session: from its side to the side's peer. An
+// idle direction holds nothing; one whose receiver takes no more holds the one
+// buffer or pipe that is still to be written.
 type direction struct {
-	held     *[bufferSize]byte // bytes from to to have not been written yet
+	held     *[bufferSize]byte // bytes [from:to] have not been written yet
 	from, to int32
 	splicer  *loopSplicer // splices it
 	full     uint8        // reads in a row that filled the buffer
 	blocked  bool         // the receiver takes no more: wait for EPOLLOUT
-	discard  bool         // the receiver will never take any more: read on and drop
+	discard  bool         // the receiver will never take more: read and discard
 	noSplice bool         // not to be spliced
-	flushing bool         // its end waits for what is under way
-	pending  bool         // in loop.ready
+	flushing bool         // its end waits until sent bytes are acknowledged
+	pending  bool         // in loop.pending
 	end      End          // how its side ended; what was read before it may still be owed
-	reported bool         // and that has been told
+	reported bool         // and the task was notified of it
 }
 
 func (d *direction) splicing() bool { return d.splicer != nil && d.splicer.running }
 
 func (d *direction) owed() bool { return d.held != nil || d.splicer != nil }
 
-// readsATurn bounds what one flow moves before others are heard.
+// maxReads bounds the reads of one direction in one iteration.
 const maxReads = 8
 
 func (r *Loop) Relay(t Task, client, backend *Side) {
@@ -34,8 +34,8 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	s.backend = backend
 	client.use, backend.use = relaying, relaying
 	client.readable = true
-	client.urgent = client.path == nil // epoll has told nothing of it yet
-	l.enqueue(client)                  // which also asks epoll for it
+	client.urgent = client.path == nil // epoll has not reported on it yet
+	l.enqueue(client)                  // which also adds it to epoll
 	l.enqueue(backend)
 }
 
@@ -46,8 +46,8 @@ func (l *loop) enqueue(s *Side) {
 	}
 }
 
-// pump moves what src sends until there is nothing more to read, the receiver
-// takes no more, or it is the turn of others.
+// copy copies what src sends until there is nothing more to read, the receiver
+// takes no more, or maxReads are done.
 func (l *loop) copy(src *Side) {
 	d, dst := &src.dir, src.peer()
 	for reads := 0; !d.reported && !d.flushing && !d.splicing(); reads++ {
@@ -65,7 +65,7 @@ func (l *loop) copy(src *Side) {
 			return
 		case !src.readable:
 			if e := l.arm(src); e != 0 {
-				d.end = Reset // it can never be heard again
+				d.end = Reset // epoll will never report it
 				continue
 			}
 			return
@@ -110,24 +110,24 @@ func (l *loop) read(src *Side) {
 	}
 	if n < bufferSize {
 		d.full = 0
-		// With edge-triggered news a short read has emptied the socket, and
-		// what comes from now on is told of, unless it has stopped before
-		// something: an end of stream and urgent data have been told of if
-		// they were there, and of a Unix socket, whose reads stop behind
-		// descriptors that were sent along, only EAGAIN says that it is empty.
+		// A short read has emptied the socket, and edge-triggered epoll reports
+		// what arrives from now on, unless the read has stopped before
+		// something: epoll has reported an end of stream or urgent data if it
+		// was there; a read of a Unix socket also stops behind descriptors that
+		// were sent along, so there only EAGAIN says that it is empty.
 		src.readable = src.peerEnded || src.urgent || src.path != nil
 		return
 	}
-	src.urgent = src.path == nil // the next read may begin at what has come since
+	src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
 	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice {
 		d.full = 0
 		l.beginSplice(src)
 	}
 }
 
-// write writes what of b is owed to dst until the system takes no more, and
-// reports whether some is left.
-func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (left bool) {
+// write writes b[d.from:d.to] to dst until the kernel takes no more, and
+// reports whether bytes remain.
+func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (more bool) {
 	urgent := dst.peer().isUrgent && dst.path == nil
 	d.blocked = false
 	for d.from < d.to {
@@ -147,8 +147,8 @@ func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (left bool) {
 	return false
 }
 
-// push goes on with what is owed, and reports whether nothing is any more. A
-// pipe's is pushed by a haul.
+// push writes what is still owed, and reports whether that was all. What is in
+// a pipe is left to a splicer.
 func (l *loop) push(src *Side) bool {
 	d := &src.dir
 	if d.splicer != nil {
@@ -162,7 +162,7 @@ func (l *loop) push(src *Side) bool {
 	return true
 }
 
-// drop forgets what is owed.
+// dropOwed discards what is still to be written.
 func (l *loop) dropOwed(d *direction) {
 	if d.held != nil {
 		buffers.Put(d.held)

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopDial is one dial. It tries the addresses of its backend in turn, and tells
-// the task once: Connected or Failed.
+// loopDial is one dial. It tries the addresses of its backend one after another
+// and notifies the task once: Connected or Failed.
 type loopDial struct {
 	task      *loopTask
 	dial      Dial
 	deadline  int64 // since start; 0: as long as it takes
 	timer     timer
-	side      *Side            // that is being tried
+	side      *Side            // being tried
 	to        netip.AddrPort   // where
-	remaining []netip.AddrPort // where else
-	err       error            // that tells most of the backend, of those that failed
+	remaining []netip.AddrPort // the addresses to try after it
+	err       error            // of the failures so far, the one that says most about the backend
 	cancel    context.CancelFunc
 	over      bool
 }
@@ -31,7 +31,7 @@ var (
 	errLoop    = errors.New("relay: a Dial with a Func needs the stream runner")
 )
 
-// callsKept bounds the calls that a loop keeps to use again.
+// maxFreeDials bounds the calls that a loop keeps to use again.
 const maxFreeDials = 64
 
 func (l *loop) startDial(s *loopTask, d Dial) {
@@ -62,7 +62,7 @@ func (l *loop) startDial(s *loopTask, d Dial) {
 	}
 }
 
-// tryNext tries the next address; the last one's failure is the dial's.
+// tryNext tries the next address; if the last one fails, the dial fails.
 func (c *loopDial) tryNext(l *loop) {
 	if c.dial.Network != "unix" {
 		c.to, c.remaining = c.remaining[0], c.remaining[1:]
@@ -97,13 +97,13 @@ func (c *loopDial) try(l *loop) {
 	}
 }
 
-// wait gives each address that is left an equal part of the time that is.
+// wait gives each remaining address an equal part of the remaining time.
 func (c *loopDial) wait(l *loop) {
 	if c.deadline == 0 {
 		return
 	}
-	left := (c.deadline - l.now) / int64(len(c.remaining)+1)
-	l.timers.set(&c.timer, l.now+max(left, 0), c)
+	part := (c.deadline - l.now) / int64(len(c.remaining)+1)
+	l.timers.set(&c.timer, l.now+max(part, 0), c)
 }
 
 func (c *loopDial) onTimer(l *loop) {
@@ -111,7 +111,7 @@ func (c *loopDial) onTimer(l *loop) {
 	case c.deadline != 0 && l.now >= c.deadline:
 		c.remaining = nil
 		c.failed(l, context.DeadlineExceeded)
-	case c.side == nil: // it was to be tried again
+	case c.side == nil: // a Unix socket whose backlog was full
 		c.try(l)
 	default:
 		c.failed(l, context.DeadlineExceeded)
@@ -176,13 +176,13 @@ func (c *loopDial) abort(l *loop) {
 	c.fail(l, errAborted)
 }
 
-// end is the last that is done with a call.
+// end releases a dial that is over.
 func (c *loopDial) end(l *loop) {
 	c.task.dial = nil
 	l.timers.stop(&c.timer)
 	switch {
 	case c.cancel != nil:
-		c.over = true // a lookup may still know it
+		c.over = true // its lookup still refers to it
 	case len(l.freeDials) < maxFreeDials:
 		*c = loopDial{}
 		l.freeDials = append(l.freeDials, c)

@@ -8,37 +8,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop is one thread's worth of sessions. Everything in it belongs to the
-// goroutine of turn, but for the mailbox and busy.
+// loop is one event loop and its sessions. Only the goroutine of run uses its
+// fields, except for inbox and busy.
 type loop struct {
 	runner      *Loop
 	epoll       int
 	inbox       inbox
 	busy        atomic.Int32 // sessions that dial or relay here
-	now         int64        // since start, as of this turn
+	now         int64        // since start, as of this iteration
 	slots       slots
 	timers      timers
 	buf         *[bufferSize]byte // what is being read right now
-	pending     []*Side           // have more to read than one turn may
+	pending     []*Side           // have more to read than maxReads
 	resume      []*Side           // the other half of a double buffer
 	events      []message         // that came up within a step
 	dialRequest dialRequest
-	freeDials   []*loopDial // that are over, to be used again
+	freeDials   []*loopDial // over, to be used again
 	recent      recentConns
-	urgent      map[*Side]marks // of the few that send urgent data
+	urgent      map[*Side]marks // of the few sides that send urgent data
 	ended       bool
 
-	yielded int64 // when it last let others run
+	yielded int64 // when it last yielded to other goroutines
 }
 
-// wanted is a dial that a step has asked for.
+// dialRequest is a dial that a step has asked for.
 type dialRequest struct {
 	task *loopTask
 	dial Dial
 }
 
-// turn is a loop's life: wait, hear who is ready, read the mail, see whose
-// time has come, and go on with those who had more to do.
+// run is the loop. One iteration waits, handles what is ready, the inbox and the
+// expired timers, and continues the sides in pending.
 func (l *loop) run() {
 	defer l.runner.running.Done()
 	var events [128]unix.EpollEvent
@@ -46,8 +46,8 @@ func (l *loop) run() {
 		n := l.wait(events[:])
 		l.now = int64(time.Since(start))
 		for i := range events[:n] {
-			if who := l.slots.handlerOf(&events[i]); who != nil {
-				who.onReady(l, events[i].Events)
+			if h := l.slots.handlerOf(&events[i]); h != nil {
+				h.onReady(l, events[i].Events)
 			}
 		}
 		for _, m := range l.inbox.take() {
@@ -61,13 +61,13 @@ func (l *loop) run() {
 	l.close()
 }
 
-// yieldEvery is how often a loop that never waits lets other goroutines run.
+// yieldEvery is how often a loop that never waits yields to other goroutines.
 const yieldEvery = int64(time.Millisecond)
 
-// wait gives what is ready. Under load there is always somebody, so it looks
-// first without waiting: an ordinary wait lends the processor away, and getting
-// it back is dearer than the look. (A wait that kept it, but not for long,
-// cost more than it saved: it sets a timer each time.)
+// wait returns the events that are ready. Under load there always are some, so it
+// polls first: an ordinary wait hands the processor to other goroutines, and
+// getting it back costs more than the poll. (A raw wait with a time limit cost
+// more than it saved: it sets a timer each time.)
 func (l *loop) wait(events []unix.EpollEvent) int {
 	if l.now-l.yielded > yieldEvery {
 		l.yielded = l.now
@@ -84,17 +84,18 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 	return n
 }
 
-// patience is how many milliseconds there are until the next alarm, -1 when
-// there is none.
+// timeout is how many milliseconds remain until the next timer, -1 if there is
+// none.
 func (l *loop) timeout() int {
 	if len(l.timers) == 0 {
 		return -1
 	}
-	left := time.Duration(l.timers[0].at) - time.Since(start)
-	return int(max(0, (left+time.Millisecond-1)/time.Millisecond))
+	d := time.Duration(l.timers[0].at) - time.Since(start)
+	return int(max(0, (d+time.Millisecond-1)/time.Millisecond))
 }
 
-// goOn moves those who were cut short, and tells tasks what came up.
+// resumePending continues the sides that stopped at maxReads, and steps the tasks
+// that events came up for.
 func (l *loop) resumePending() {
 	l.handleEvents()
 	l.pending, l.resume = l.resume[:0], l.pending
@@ -106,7 +107,7 @@ func (l *loop) resumePending() {
 	l.handleEvents()
 }
 
-// tell steps a task once the step that is under way is over.
+// notify steps a task once the current step is over.
 func (l *loop) notify(s *loopTask, ev Event) { l.events = append(l.events, message{task: s, ev: ev}) }
 
 func (l *loop) handleEvents() {
@@ -118,13 +119,13 @@ func (l *loop) handleEvents() {
 	l.events = l.events[:0]
 }
 
-// open reads one piece of mail. Mail for a task that has moved meanwhile goes
-// after it.
+// handle handles one message. A message for a task that has moved is posted to its
+// loop.
 func (l *loop) handle(m message) {
 	if m.do != nil {
 		m.do(l)
-	} else if home := m.task.loop.Load(); home != l {
-		home.inbox.post(m, nil)
+	} else if to := m.task.loop.Load(); to != l {
+		to.inbox.post(m, nil)
 	} else {
 		l.step(m.task, m.ev)
 	}
@@ -143,13 +144,13 @@ func (l *loop) step(s *loopTask, ev Event) {
 	}
 }
 
-// slack is how many sessions more a loop may have before it gives one away: it
-// is cheaper to keep it.
+// slack is how many more sessions a loop may have than another before it moves
+// one there: keeping it is cheaper.
 const slack = 8
 
-// place begins the dial that a step has asked for on the loop with the fewest
-// sessions. So a listener is accepted from by one loop, in order, and those
-// who only wait stay there: a slot is handed over without crossing threads.
+// assign starts the dial that a step has requested on the loop with the fewest
+// sessions. So one loop accepts all clients of a listener, in order, and waiters
+// stay there: granting a slot does not cross threads.
 func (l *loop) assign() {
 	s, d := l.dialRequest.task, l.dialRequest.dial
 	l.dialRequest = dialRequest{}
@@ -167,14 +168,14 @@ func (l *loop) assign() {
 		l.startDial(s, d)
 		return
 	}
-	due := s.timer.index != 0
+	armed := s.timer.index != 0
 	l.timers.stop(&s.timer)
 	c := s.client
 	watched := c.use == watched
 	c.detach()
 	c.loop = to
 	moved := func(l *loop) {
-		if due {
+		if armed {
 			l.timers.set(&s.timer, s.timer.at, s)
 		}
 		if watched {
@@ -197,5 +198,6 @@ func (l *loop) close() {
 	unix.Close(int(l.inbox.eventfd))
 }
 
-// ready is only there to wake the loop: the mail is read in each turn.
+// onReady does nothing: the event has woken the loop, which reads its inbox in each
+// iteration.
 func (in *inbox) onReady(*loop, uint32) {}

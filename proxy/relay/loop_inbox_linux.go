@@ -11,7 +11,7 @@ type inbox struct {
 	mu       sync.Mutex
 	messages []message
 	taken    []message // the other half of a double buffer
-	waiting  bool      // the loop waits, and has to be woken
+	waiting  bool      // the loop is about to wait, and has to be woken
 	closed   bool
 	eventfd  int32
 }
@@ -23,8 +23,9 @@ type message struct {
 	do   func(*loop)
 }
 
-// post leaves m, and says false when the loop has ended. A task that moves to
-// this loop does so in the same step, so that its mail finds it.
+// post adds m, and reports false if the loop has ended. moving, if not nil, runs
+// under the same lock: a task that moves to this loop does so together with its
+// message, so that later ones are posted here.
 func (in *inbox) post(m message, moving func()) bool {
 	in.mu.Lock()
 	if in.closed {
@@ -39,13 +40,13 @@ func (in *inbox) post(m message, moving func()) bool {
 	in.waiting = false
 	in.mu.Unlock()
 	if wake {
-		// The eventfd is edge-triggered: nobody has to read it.
+		// The eventfd is edge-triggered: it need not be read.
 		unix.Write(int(in.eventfd), []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 	return true
 }
 
-// sleep says that the loop is about to wait; false when there is mail.
+// prepareWait notes that the loop is about to wait; false if there are messages.
 func (in *inbox) prepareWait() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -53,7 +54,7 @@ func (in *inbox) prepareWait() bool {
 	return in.waiting
 }
 
-// take gives what has come, until the next call.
+// take returns the messages so far, valid until the next call.
 func (in *inbox) take() []message {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -63,7 +64,7 @@ func (in *inbox) take() []message {
 	return in.taken
 }
 
-// close refuses further mail, and gives what was left.
+// close refuses further messages, and returns those not taken.
 func (in *inbox) close() []message {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -2,11 +2,11 @@ package relay
 
 import "time"
 
-// recentConns is a line of backend connections that have no keep-alive yet. It is
-// four system calls, and the most sessions end long before the first probe
-// would be sent; so it is set only for those that have lived for a while.
+// recentConns queues backend connections that have no keep-alive yet. Setting it
+// takes four system calls, and most sessions end long before the first probe
+// would be sent; so it is set only after keepAliveAfter.
 type recentConns struct {
-	pieces [][]recentConn // in pieces: growing a whole one copies it time and again
+	pieces [][]recentConn // in pieces, since growing one slice copies it each time
 	timer  timer
 }
 
@@ -19,7 +19,7 @@ type recentConn struct {
 	keepAlive  int32 // seconds, as the kernel has it
 }
 
-// childhood is how long that is, and growUpEvery how often they are looked at.
+// keepAliveEvery is how often connections older than keepAliveAfter are handled.
 const (
 	keepAliveAfter = int64(5 * time.Second)
 	keepAliveEvery = int64(time.Second)
@@ -50,8 +50,8 @@ func (r *recentConns) onTimer(l *loop) {
 	}
 }
 
-// growUp gives those of a piece their keep-alive whose time has come, and says
-// whether that were all.
+// setKeepAlives sets the keep-alive of a piece's connections that are old enough,
+// and reports whether that was all of them.
 func (r *recentConns) setKeepAlives(l *loop, piece *[]recentConn) bool {
 	for ; len(*piece) > 0; *piece = (*piece)[1:] {
 		b := (*piece)[0]

@@ -14,7 +14,7 @@ import (
 // HasLoop says whether this system has the loop runner.
 const HasLoop = true
 
-// mostLoops bounds the loops: each is a thread, and one carries some hundred
+// mostLoops bounds the loops: each is a thread, and one copies about a hundred
 // thousand messages a second.
 const mostLoops = 16
 
@@ -36,7 +36,7 @@ type Loop struct {
 	pipes     pipes
 
 	running    sync.WaitGroup // the loops
-	tasks      sync.WaitGroup // begun and not done
+	tasks      sync.WaitGroup // between Begin and Done
 	goroutines sync.WaitGroup // that may block: Do, lookups, splicers
 }
 
@@ -48,15 +48,15 @@ type loopTask struct {
 	client  *Side
 	backend *Side                // while it relays
 	loop    atomic.Pointer[loop] // its thread steps the task
-	dial    *loopDial            // the dial under way
+	dial    *loopDial            // the dial in progress
 	timer   timer                // of SetTimer
-	moving  int8                 // directions that still move
+	moving  int8                 // directions that have not ended
 	counted bool                 // in loop.busy
 	done    bool
 }
 
-// Start makes the loops, if they are not there yet. Serve does it too; call it
-// before to learn of an error.
+// Start starts the loops, once. Serve does so, too; call Start before it to get the
+// error.
 func (r *Loop) Start() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,8 +127,8 @@ func (r *Loop) do(t Task, f func() Event) {
 	r.Post(t, f())
 }
 
-// Dial is begun once the step that asks for it is over: the session may move
-// to another loop with it.
+// Dial starts the dial after the current step: the session may move to another
+// loop with it.
 func (r *Loop) Dial(t Task, d Dial) {
 	s := &t.RunnerState().loop
 	s.loop.Load().dialRequest = dialRequest{s, d}

@@ -12,7 +12,7 @@ type nobody struct{ name string }
 
 func (nobody) onReady(*loop, uint32) {}
 
-// TestASlotIsUsedAgainWithAnotherGeneration: news of the one who had it before
+// TestASlotIsUsedAgainWithAnotherGeneration: an event of the handler that had it before
 // is for nobody.
 func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 	var s slots
@@ -20,43 +20,43 @@ func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 	i := s.alloc(one)
 	old := unix.EpollEvent{Fd: i, Pad: s.at(i).generation}
 	if s.handlerOf(&old) != one {
-		t.Error("news for one did not reach it")
+		t.Error("an event did not reach its handler")
 	}
 	s.release(i)
 	if s.handlerOf(&old) != nil {
-		t.Error("news for one that is gone reached somebody")
+		t.Error("an event of a released slot was handled")
 	}
 	if j := s.alloc(two); j != i {
 		t.Errorf("slot %d was not used again, but %d", i, j)
 	}
 	if s.handlerOf(&old) != nil {
-		t.Error("news for one reached two")
+		t.Error("an event was handled twice")
 	}
 }
 
-type bell struct {
-	alarm timer
+type testTimer struct {
+	timer timer
 	order *[]int64
 }
 
-func (b *bell) onTimer(*loop) { *b.order = append(*b.order, b.alarm.at) }
+func (b *testTimer) onTimer(*loop) { *b.order = append(*b.order, b.timer.at) }
 
 func TestAlarmsRingInOrder(t *testing.T) {
 	var h timers
 	var order []int64
-	bells := make([]bell, 200)
-	for i := range bells {
-		bells[i].order = &order
-		h.set(&bells[i].alarm, int64(i*7919%200), &bells[i])
+	ts := make([]testTimer, 200)
+	for i := range ts {
+		ts[i].order = &order
+		h.set(&ts[i].timer, int64(i*7919%200), &ts[i])
 	}
 	for i := 0; i < 200; i += 3 {
-		h.stop(&bells[i].alarm)
+		h.stop(&ts[i].timer)
 	}
 	for i := 1; i < 200; i += 3 {
-		h.set(&bells[i].alarm, int64(i), &bells[i])
+		h.set(&ts[i].timer, int64(i), &ts[i])
 	}
 	if h.expired(-1) != nil {
-		t.Error("one was due before its time")
+		t.Error("one expired before its time")
 	}
 	for t := h.expired(1000); t != nil; t = h.expired(1000) {
 		t.handler.onTimer(nil)

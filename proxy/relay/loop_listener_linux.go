@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeOver gives the door a descriptor of its own. The net.Listener is closed,
-// unless that would remove its file: Go's poller would wake a thread for each
-// client beside ours.
-func (l *Listener) takeOver(ln *loopListener, home *loop) error {
+// takeOver gives ln a descriptor of its own. It closes the net.Listener, unless
+// that would remove its file: Go's poller would wake a thread for each client in
+// addition to the loop.
+func (l *Listener) takeOver(ln *loopListener, on *loop) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fd, err := dupOf(l.Listener)
@@ -26,20 +26,20 @@ func (l *Listener) takeOver(ln *loopListener, home *loop) error {
 	l.serving.Add(1)
 	l.stop = func() error {
 		l.Listener.Close()
-		if !home.inbox.post(message{do: ln.onClose}, nil) {
+		if !on.inbox.post(message{do: ln.onClose}, nil) {
 			ln.release()
 		}
 		return nil
 	}
 	l.drain = func() {
-		if !home.inbox.post(message{do: ln.drain}, nil) {
+		if !on.inbox.post(message{do: ln.drain}, nil) {
 			l.closeNoWait()
 		}
 	}
 	return nil
 }
 
-// dupOf gives another descriptor of a listener's socket.
+// dupOf returns another descriptor of a listener's socket.
 func dupOf(ln net.Listener) (dup int, err error) {
 	sc, ok := ln.(syscall.Conn)
 	if !ok {

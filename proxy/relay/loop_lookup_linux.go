@@ -2,7 +2,7 @@ package relay
 
 import "context"
 
-// lookUp finds the addresses of a name, off the loop.
+// lookUp resolves the addresses of a name in a goroutine.
 func (c *loopDial) lookUp(l *loop) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if c.dial.Timeout > 0 {

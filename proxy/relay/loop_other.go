@@ -5,7 +5,7 @@ package relay
 // HasLoop says whether this system has the loop runner.
 const HasLoop = false
 
-// Loop is the stream runner under another name here: event loops are Linux's.
+// Loop is the stream runner here: only Linux has event loops.
 type Loop struct{ Stream }
 
 type loopTask struct{}

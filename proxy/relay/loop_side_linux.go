@@ -11,23 +11,23 @@ import (
 // socket is what a raw side has. It belongs to its loop.
 type socket struct {
 	fd        int32  // -1 once closed
-	slot      int32  // its number in the loop, or noSlot
-	interest  uint16 // what epoll was asked for
+	slot      int32  // its index in loop.slots, or noSlot
+	interest  uint16 // the events that epoll was asked for
 	use       use
-	seen      End  // what was told last of a waiter; Reset: it is dead already
-	blocking  bool // its socket waits in a splice
+	seen      End  // the last PeerClosed of a waiter; Reset: its connection is closed already
+	blocking  bool // splice waits on its socket
 	readable  bool // there may be something to read
-	peerEnded bool // epoll has told of its end: read on until it comes
+	peerEnded bool // epoll has reported its end: read until there
 	closing   closing
 	loop      *loop
 	task      *loopTask
 	dir       direction // of what it sends
 }
 
-// noSlot is the slot of a side that epoll does not know.
+// noSlot is the slot of a side that is not in epoll.
 const noSlot = -1
 
-// peer is the other side of one that relays.
+// peer is the other side of a session that relays.
 func (s *Side) peer() *Side {
 	if s == s.task.client {
 		return s.task.backend
@@ -35,7 +35,7 @@ func (s *Side) peer() *Side {
 	return s.task.client
 }
 
-// use is what a raw side is in its loop for.
+// use is what a loop does with a raw side.
 type use uint8
 
 const (
@@ -45,7 +45,7 @@ const (
 	relaying
 )
 
-// closing is a Close that has to wait for a haul to come back.
+// closing is a Close that has to wait for a splicer to finish.
 type closing uint8
 
 const (
@@ -79,7 +79,7 @@ func (s *Side) onReady(l *loop, events uint32) {
 		}
 		if s.urgent && s.path == nil && !s.dir.splicing() {
 			isUrgent := s.isUrgent // of what is still owed
-			l.findUrgent(s)        // now: another may come before it is read
+			l.findUrgent(s)        // now: another may arrive before this one is read
 			s.isUrgent = isUrgent
 			s.urgent = true
 		}
@@ -93,12 +93,12 @@ func (s *Side) onReady(l *loop, events uint32) {
 	}
 }
 
-// arm asks epoll for what is missing now. All is edge-triggered, so what it
-// tells too much of costs little, and nothing has to be taken back but for a
-// haul, which would wake the loop for each packet.
+// arm adds to the events that epoll is asked for what the side needs now. All is
+// edge-triggered, so an event too many costs little, and none is removed, except
+// for a splicer: there epoll would wake the loop for each packet.
 func (l *loop) arm(s *Side) unix.Errno {
 	var want uint16
-	hauls := false
+	splicing := false
 	switch s.use {
 	case watched:
 		want = unix.EPOLLRDHUP
@@ -107,7 +107,7 @@ func (l *loop) arm(s *Side) unix.Errno {
 	case relaying:
 		peer := s.peer()
 		in, out := s.dir.splicing(), peer.dir.splicing()
-		hauls = in || out
+		splicing = in || out
 		if !in {
 			want |= unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP
 		}
@@ -117,7 +117,7 @@ func (l *loop) arm(s *Side) unix.Errno {
 	}
 	var e unix.Errno
 	switch listed := s.slot != noSlot; {
-	case s.fd < 0 || listed && want&^s.interest == 0 && (!hauls || want == s.interest):
+	case s.fd < 0 || listed && want&^s.interest == 0 && (!splicing || want == s.interest):
 		return 0
 	case listed:
 		e = l.modify(s.fd, s.slot, unix.EPOLLET|uint32(want))
@@ -130,7 +130,7 @@ func (l *loop) arm(s *Side) unix.Errno {
 	return e
 }
 
-// leave takes an open side out of its loop.
+// detach removes an open side from its loop.
 func (s *Side) detach() {
 	if s.slot != noSlot {
 		s.loop.remove(s.fd, s.slot)
@@ -144,11 +144,11 @@ func (r *Loop) Watch(t Task, s *Side) {
 	s.loop.watch(s)
 }
 
-// watch has the loop hear of the side's end, and of nothing that it sends.
+// watch asks epoll for the side's end, not for the bytes that it sends.
 func (l *loop) watch(s *Side) {
 	s.use = watched
 	if e := l.arm(s); e != 0 {
-		s.use = unused // nobody hears of it; it is looked at before a grant
+		s.use = unused // not watched; it is probed before it is admitted
 	}
 }
 
@@ -179,8 +179,8 @@ func (s *Side) rawLocal() netip.AddrPort {
 	return addrPortOf(&at)
 }
 
-// isItself says that a connection has reached itself: see notItself. The other
-// end is not asked for where the ports differ, as they mostly do.
+// isItself reports whether a connection has reached itself: see notItself. Only if
+// the ports are the same, which is rare, it asks for the peer's address.
 func (s *Side) isItself() bool {
 	own := s.rawLocal()
 	if own.Port() != s.remote.Port() {
@@ -190,9 +190,9 @@ func (s *Side) isItself() bool {
 	return getpeername(s.fd, &at) == 0 && addrPortOf(&at) == own
 }
 
-// becomeConn makes a raw side a net.Conn for good; no byte is lost. It is for
-// one that does not relay yet, from within its task's Step, and from then on
-// the side is the stream runner's.
+// becomeConn makes a raw side a net.Conn for good; no byte is lost. It is called
+// before Relay, from within the task's Step; from then on the side belongs to the
+// stream runner.
 func (s *Side) becomeConn() {
 	local := s.rawLocal()
 	s.detach()

@@ -2,10 +2,10 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// slots numbers what a loop has in epoll. The number goes there with a
-// generation, since both numbers and descriptors are used again while news of
-// the old ones is still in the batch that is being read: without it, one
-// connection in a thousand got another's end.
+// slots numbers what a loop has in epoll. epoll returns the number with a
+// generation, since numbers and descriptors are used again while events of their
+// former owners are still in the batch: without it one connection in a thousand
+// got the end of another one.
 type slots struct {
 	pages []*[slotsPerPage]slot // so that growing copies nothing
 	used  int32
@@ -19,7 +19,7 @@ type slot struct {
 	generation int32
 }
 
-// hearer hears of a descriptor that is ready.
+// handler handles the events of a descriptor.
 type handler interface{ onReady(l *loop, events uint32) }
 
 func (s *slots) at(i int32) *slot { return &s.pages[i/slotsPerPage][i%slotsPerPage] }
@@ -46,7 +46,7 @@ func (s *slots) release(i int32) {
 	s.free = append(s.free, i)
 }
 
-// whose says whom an event is for; nil when he is gone.
+// handlerOf returns the handler of an event, nil if its slot was released since.
 func (s *slots) handlerOf(ev *unix.EpollEvent) handler {
 	if at := s.at(ev.Fd); at.generation == ev.Pad {
 		return at.handler
@@ -54,7 +54,7 @@ func (s *slots) handlerOf(ev *unix.EpollEvent) handler {
 	return nil
 }
 
-// add has l hear of fd, and returns its slot.
+// add adds fd to epoll, and returns its slot.
 func (l *loop) add(fd int32, events uint32, who handler) (int32, unix.Errno) {
 	i := l.slots.alloc(who)
 	ev := unix.EpollEvent{Events: events, Fd: i, Pad: l.slots.at(i).generation}

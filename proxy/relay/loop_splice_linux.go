@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopSplicer splices one flow on a thread of its own for as long as it keeps coming.
-// The loop would be held up by each megabyte; and a thread that waits in the
-// splice itself is woken by the bytes, with no epoll between.
+// loopSplicer splices one direction on a thread of its own for as long as bytes
+// keep arriving. On the loop each megabyte would delay other sessions; and a
+// thread that blocks in splice is woken by the bytes, without epoll.
 //
-// For that the sockets are made to block, at most for spliceIdle. The loop
-// does not notice: its own calls all say MSG_DONTWAIT.
+// For that the sockets are made to block, for spliceIdle at most. The loop is
+// not affected: its own calls all pass MSG_DONTWAIT.
 type loopSplicer struct {
 	src, dst *Side
 	pipe     *pipe
 	piped    int         // bytes in the pipe
-	running  bool        // the thread has it; the loop's
+	running  bool        // the thread uses the sockets; only the loop writes this
 	stop     atomic.Bool // a side is to be closed
 
 	end         End  // of src
@@ -25,7 +25,7 @@ type loopSplicer struct {
 	urgent      bool // src has urgent data
 }
 
-// beginHaul hands a flow over, if there is a pipe for it.
+// beginSplice starts a splicer for a direction, if there is a pipe for it.
 func (l *loop) beginSplice(src *Side) {
 	p := l.runner.pipes.get()
 	if p == nil {
@@ -39,7 +39,7 @@ func (l *loop) beginSplice(src *Side) {
 	l.startSplicer(src)
 }
 
-// settle makes a side's socket wait in a splice, but not for long.
+// setBlocking makes splice wait on a side's socket, for spliceIdle at most.
 func (s *Side) setBlocking() bool {
 	if !s.blocking {
 		wait := unix.NsecToTimeval(int64(spliceIdle))
@@ -65,7 +65,7 @@ func (s *loopSplicer) run(l *loop) {
 	l.inbox.post(message{do: s.finished}, nil)
 }
 
-// splice goes on until src idles, dst takes no more, or either ends.
+// splice runs until src idles, dst takes no more, or either ends.
 func (s *loopSplicer) splice() {
 	for !s.stop.Load() {
 		if s.piped == 0 {
@@ -74,13 +74,13 @@ func (s *loopSplicer) splice() {
 			case err == unix.EAGAIN:
 				return
 			case err == unix.EINVAL, err == unix.ENOMEM, err == unix.ENOBUFS:
-				s.unsupported = true // buffers do it as well
+				s.unsupported = true // copy with buffers instead
 				return
 			case err != nil:
 				s.end = Reset
 				return
 			case n == 0:
-				return // at its end, or before urgent data: the loop reads, and is told
+				return // at its end, or before urgent data: a read by the loop tells which
 			}
 			s.src.in.Add(n)
 			s.src.touch()
@@ -99,7 +99,7 @@ func (s *loopSplicer) splice() {
 		s.piped -= int(n)
 		s.dst.out.Add(n)
 		if s.urgent && s.piped == 0 {
-			return // the loop has to know where it stands before another comes
+			return // the loop must note the position of this one before another arrives
 		}
 	}
 }
@@ -113,8 +113,8 @@ func spliceOnce(from, to, most int) (int64, error) {
 	}
 }
 
-// back is the loop's again. Bytes that dst did not take stay in the pipe until
-// epoll tells that it does, and then another haul goes on with them.
+// finished runs on the loop when the thread has ended. Bytes that dst did not
+// take stay in the pipe; a splicer continues once epoll reports EPOLLOUT.
 func (s *loopSplicer) finished(l *loop) {
 	src, dst := s.src, s.dst
 	d := &src.dir
@@ -141,8 +141,8 @@ func (s *loopSplicer) finished(l *loop) {
 	l.arm(dst)
 }
 
-// recall calls back what hauls from or to a side that is to be closed, and
-// reports whether there was something.
+// stopSplicers stops the splicers from and to a side that is to be closed, and
+// reports whether there were any.
 func (s *Side) stopSplicers(reset bool) bool {
 	any := false
 	for _, from := range [...]*Side{s, s.peer()} {
@@ -152,7 +152,7 @@ func (s *Side) stopSplicers(reset bool) bool {
 		}
 	}
 	if any {
-		// Nothing of this is seen outside: it only ends a wait for bytes.
+		// The peer does not see this: it only ends a wait for bytes.
 		shutdown(s.fd, unix.SHUT_RD)
 		s.closing = max(s.closing, closingCleanly)
 		if reset {

@@ -1,7 +1,7 @@
 package relay
 
-// timer is one time at which a loop has something to do. It is kept inside
-// what it is for, so that setting one allocates nothing.
+// timer calls its handler once at a time. It is a field of what it is for, so
+// that setting one allocates nothing.
 type timer struct {
 	at      int64 // since start
 	index   int32 // in the heap, from 1; 0: not set
@@ -10,8 +10,8 @@ type timer struct {
 
 type timerHandler interface{ onTimer(*loop) }
 
-// timers is a heap by time. A clock of a session that has moved on, like its
-// idle time, rings once in vain and is set anew: so no byte touches a timer.
+// timers is a heap ordered by time. A session's idle timer is not moved when a
+// byte arrives: it fires, finds that the session was active, and is set again.
 type timers []*timer
 
 func (h *timers) set(t *timer, at int64, r timerHandler) {
@@ -37,7 +37,7 @@ func (h *timers) stop(t *timer) {
 	}
 }
 
-// due takes out the first alarm whose time has come.
+// expired removes and returns the first timer that has expired, if any.
 func (h *timers) expired(now int64) *timer {
 	if len(*h) == 0 || (*h)[0].at > now {
 		return nil

@@ -27,7 +27,7 @@ type pipes struct {
 	made int
 }
 
-// get gives an empty pipe, nil when there is none to be had.
+// get returns an empty pipe, nil if none is available.
 func (p *pipes) get() *pipe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,7 +41,7 @@ func (p *pipes) get() *pipe {
 	}
 	var fds [2]int
 	if unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
-		return nil // out of descriptors: buffers do it as well
+		return nil // out of descriptors: copy with buffers instead
 	}
 	size, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
 	if err != nil || size < pipeSize {
@@ -53,7 +53,7 @@ func (p *pipes) get() *pipe {
 	return &pipe{r: fds[0], w: fds[1], size: size}
 }
 
-// put takes an empty pipe back; one with bytes left in it is closed.
+// put takes an empty pipe back; one with bytes in it is closed.
 func (p *pipes) put(x *pipe, empty bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,8 +4,8 @@ package relay
 
 const canProbe = true
 
-// probe looks at a waiting client's socket without taking a byte. An end of
-// stream behind bytes cannot be seen here; only Linux tells of it.
+// probe reports whether a waiting client has ended, without taking a byte. Only
+// Linux shows an end of stream behind unread bytes.
 func probe(fd uintptr) End {
 	if end := peekEnd(fd); end != HalfFIN {
 		return end

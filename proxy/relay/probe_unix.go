@@ -17,7 +17,7 @@ func (s *Side) Probe() (end End) {
 	return s.behindEarly(end)
 }
 
-// peekEnd tells an end of stream from one behind bytes.
+// peekEnd tells an end of stream from one behind unread bytes.
 func peekEnd(fd uintptr) End {
 	var b [1]byte
 	for {

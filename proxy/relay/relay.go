@@ -1,12 +1,11 @@
 // Package relay does a session's waiting and moves its bytes.
 //
 // A session is a Task: a small state machine that is stepped with one Event
-// after another and never blocks. A Runner does all that takes time (a dial, a
-// watch over a waiting client, the relaying itself) and steps the task on a
-// thread of its own when there is news, never two steps at once. There are two
-// runners, and a task does not know which it has: Stream, portable, with
-// goroutines over net.Conn, and Loop, on Linux, with event loops over raw
-// descriptors.
+// after another and never blocks. A Runner does all that takes time (dialling,
+// watching a waiting client, relaying) and steps the task on a thread of its own
+// for each event, never two steps at once. There are two runners, and a task does
+// not know which one it has: Stream is portable, with goroutines over net.Conn;
+// Loop is for Linux, with event loops over raw descriptors.
 package relay
 
 import (
@@ -52,11 +51,11 @@ const (
 	Open    End = iota
 	FIN         // cleanly; all that it sent has been delivered
 	HalfFIN     // of a watched client: an end of stream behind bytes it has sent
-	Reset       // by a reset, or by an error that amounts to one
+	Reset       // by a reset, or by an error that means the same
 	Closed      // by our own Close
-	// Gone is a side's that was still open: what it sends goes nowhere, as the
-	// other side had ended, and has answered what it was sent with a reset
-	// since. The side is to be reset; what it was sent has been delivered.
+	// Gone: the side was open, but its peer had ended and then reset the
+	// connection, so that nothing the side sends arrives any more. What the side
+	// was sent is delivered; the task is to reset it.
 	Gone
 )
 
@@ -64,17 +63,17 @@ func (e End) String() string {
 	return [...]string{"open", "fin", "half-fin", "reset", "closed", "gone"}[e]
 }
 
-// Event is one piece of news for a task.
+// Event is what a task is stepped with.
 type Event struct {
 	Kind Kind
 	End  End
-	Last bool // Ended: nothing flows any more, in either direction
+	Last bool // Ended: the other direction has ended, too
 	Side *Side
 	Err  error // of an Ended: a *PanicError, or nil
 	Arg  any
 }
 
-// Dial says where to and how.
+// Dial says what to connect to, and how.
 type Dial struct {
 	Network string        // tcp or unix
 	Addr    string        // host:port, or a path
@@ -85,8 +84,8 @@ type Dial struct {
 	// choice. The first one tried is Source[SourceOffset%len].
 	Source       []netip.Addr
 	SourceOffset uint32
-	// Quiet makes a connection that is only to show that there is somebody,
-	// and is reset at once: see HasQuiet. Only for Connect.
+	// Quiet holds back the last ACK of the handshake, for a check that resets
+	// the connection at once: see HasQuiet. Only for Connect.
 	Quiet bool
 	// Func, when set, makes the connection instead, for example through a
 	// mesh. Only the stream runner can use it.
@@ -97,11 +96,11 @@ type Dial struct {
 // called from within the task's own Step. None of them blocks or steps inline,
 // but for Begin.
 type Runner interface {
-	// Name is what a session's Info shows: stream or loop.
+	// Name is the runner's name in a session's Info: stream or loop.
 	Name() string
-	// Serve accepts from l until it is closed, and gives each new client's
-	// side to accept, one at a time and in the order of arrival. It returns
-	// at once; the listener's Close waits for what it started.
+	// Serve accepts from l until it is closed, and calls accept with each
+	// new client's side, one at a time and in the order of arrival. It returns
+	// at once; the listener's Close waits for what Serve started.
 	Serve(l *Listener, accept func(*Side))
 	// Begin steps a new task for the first time, within the accept that was
 	// given its client and in that goroutine, so that tasks begun one after
@@ -111,25 +110,25 @@ type Runner interface {
 	Post(Task, Event)
 	// Do runs what may block on a goroutine and steps the task with its event.
 	Do(Task, func() Event)
-	// Watch looks out for the end of a client that has to wait, without
-	// taking a byte. It goes on, with PeerClosed at each change, until Relay or Close.
+	// Watch watches for the end of a waiting client without taking a byte. It
+	// steps the task with PeerClosed at each change, until Relay or Close.
 	Watch(Task, *Side)
-	// Dial connects, and comes back as Connected or Failed.
+	// Dial connects, and steps the task with Connected or Failed.
 	Dial(Task, Dial)
-	// Abort gives up the dial under way; it still comes back, once.
+	// Abort ends the dial in progress; its one event still comes.
 	Abort(Task)
-	// Relay moves bytes both ways, passes each end of stream on once all
-	// before it has been delivered, and comes back as Ended for each side.
+	// Relay copies bytes both ways, passes each end of stream on once all bytes
+	// before it are delivered, and steps the task with Ended for each side.
 	Relay(t Task, client, backend *Side)
 	// SetTimer steps the task with Timer once, d from now. A later call
 	// replaces an earlier one; a negative d stops the timer.
 	SetTimer(Task, time.Duration)
-	// Close closes a side, with a reset if asked. While relaying, the sides
-	// come back as Ended once no more bytes are counted.
+	// Close closes a side, with a reset if asked. While relaying, the
+	// task gets Ended for each side once no more bytes are counted.
 	Close(side *Side, reset bool)
 	// Done says that the task takes no more events.
 	Done(Task)
 	// Shutdown waits for all that the runner has started; every task must
-	// have been told to end before.
+	// have been signalled to end before.
 	Shutdown()
 }

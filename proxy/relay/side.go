@@ -18,16 +18,16 @@ type Side struct {
 	in, out atomic.Int64 // bytes read from it, and written to it
 	last    atomic.Int64 // when a byte was read from it, since start
 	state                // how it ended, if it has
-	heard                // by epoll, of a raw side
+	heard                // what the kernel has reported
 
 	*connSide // nil: it is raw
 	socket
 }
 
-// told is what the runner has heard of a side. It stands where it costs no
+// heard is what the kernel has reported of a side. It is placed where it costs no
 // memory.
 type heard struct {
-	hungUp   bool // the system has given the connection up
+	hungUp   bool // the kernel has closed the connection
 	urgent   bool // there may be urgent data: a short read may have stopped at it
 	isUrgent bool // what was read last is the urgent byte
 }
@@ -40,11 +40,11 @@ type connSide struct {
 	watch *watch
 	tls   *tls.Conn // nil: it does not speak TLS
 
-	endedBy  error     // what its reading ended with; nil: its end, or its protocol's goodbye
-	idleSlot *idleSlot // nil: it is never parked
+	endedBy  error     // what its reading ended with; nil: its end, or its protocol's close frame
+	idleSlot *idleSlot // nil: it never goes idle
 	pace     *pace     // nil: no limit
 	limit    readLimit
-	strict   func(endedBy error) (patience time.Duration, is bool) // nil: never
+	strict   func(endedBy error) (stall time.Duration, is bool) // nil: never
 }
 
 // start is what the coarse clock of all sides counts from.
@@ -84,11 +84,11 @@ func addrOf(a net.Addr) (netip.AddrPort, string) {
 	return ap, ""
 }
 
-// Remote is the other end's address; not valid for a Unix socket.
+// Remote is the peer's address; not valid for a Unix socket.
 func (s *Side) Remote() netip.AddrPort { return s.remote }
 
-// Local is our own end's address; not valid for a Unix socket. It is for the
-// task's own steps.
+// Local is our own end's address; not valid for a Unix socket. Call it only
+// within the task's steps.
 func (s *Side) Local() netip.AddrPort {
 	if s.connSide == nil {
 		return s.rawLocal()
@@ -96,7 +96,7 @@ func (s *Side) Local() netip.AddrPort {
 	return s.local
 }
 
-// Name is the other end's address for people.
+// Name is the peer's address for messages.
 func (s *Side) Name() string {
 	if s.remote.IsValid() {
 		return s.remote.String()
@@ -113,12 +113,13 @@ func (s *Side) In() int64 { return s.in.Load() }
 // Out is how many bytes have been written to the side so far.
 func (s *Side) Out() int64 { return s.out.Load() }
 
-// LastRead is when the side last sent something, at first when it came.
+// LastRead is when a byte was last read from the side; before the first, when the
+// side was made.
 func (s *Side) LastRead() time.Time { return start.Add(time.Duration(s.last.Load())) }
 
 func (s *Side) touch() { s.last.Store(int64(time.Since(start))) }
 
-// Watched says whether Watch looks out for the side's end.
+// Watched reports whether Watch watches for the side's end.
 func (s *Side) Watched() bool {
 	if s.connSide == nil {
 		return s.rawWatched()
@@ -126,8 +127,8 @@ func (s *Side) Watched() bool {
 	return s.watch != nil
 }
 
-// EndedBy is the error that ended the side where its connection is Framed or
-// speaks TLS, nil after a goodbye. It is known from the side's Ended on.
+// EndedBy is the error that ended the side if its connection is Framed or TLS,
+// nil after a close frame or close_notify. It is valid from the side's Ended on.
 func (s *Side) EndedBy() error {
 	if s.connSide == nil {
 		return nil
@@ -155,7 +156,7 @@ func (s *Side) closeConn(reset bool) {
 		for c != nil {
 			if l, ok := c.(interface{ SetLinger(int) error }); ok {
 				l.SetLinger(0)
-				c.Close() // past TLS: no goodbye before a reset
+				c.Close() // under TLS: no close_notify before a reset
 				break
 			}
 			u, ok := c.(interface{ NetConn() net.Conn })
@@ -168,7 +169,8 @@ func (s *Side) closeConn(reset bool) {
 	s.conn.Close()
 }
 
-// finUnder ends the stream of a TCP connection that TLS has ended its own of.
+// closeWriteUnder sends the FIN of a TCP connection whose TLS has sent its
+// close_notify.
 func closeWriteUnder(c interface{ NetConn() net.Conn }) {
 	under := c.NetConn()
 	for {

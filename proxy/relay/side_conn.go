@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Conn is the side's connection, for the opening of a session: its header, its
-// TLS. It stays the side's. A raw side becomes a net.Conn by it for good, and
-// is the stream runner's from then on; one for which no descriptor is left
-// becomes a connection that is closed.
+// Conn returns the side's connection, for the handshake: PROXY header, TLS. The
+// side still owns it. A raw side becomes a net.Conn for good and belongs to the
+// stream runner from then on; if no descriptor is left for that, it becomes a
+// closed connection.
 func (s *Side) Conn() net.Conn {
 	if s.connSide == nil {
 		s.becomeConn()
@@ -27,8 +27,8 @@ func (s *Side) Wrap(c net.Conn) {
 	}
 }
 
-// TLS is the side's TLS connection, whatever is on top of it; nil where it
-// speaks none. It is for looking only.
+// TLS returns the side's TLS connection, also from under another layer; nil if
+// it does not use TLS. The caller must not read or write it.
 func (s *Side) TLS() *tls.Conn {
 	if s.connSide == nil {
 		return nil
@@ -50,7 +50,7 @@ func (s *Side) SetRemote(client netip.AddrPort) {
 const writeFirstTimeout = 3 * time.Second
 
 // WriteFirst writes a few bytes of ours ahead of the relay. They are not
-// counted: they are nobody's traffic.
+// counted as traffic.
 func (s *Side) WriteFirst(b []byte) error {
 	s.conn.SetWriteDeadline(time.Now().Add(writeFirstTimeout))
 	defer s.conn.SetWriteDeadline(time.Time{})

@@ -6,16 +6,15 @@ import (
 	"syscall"
 )
 
-// state is what has become of a side: one word, so that whoever judges its end
-// sees all of it at once. Its two runners, and both directions of a session,
-// only ever add to it.
+// state is how a side has ended: one word, so that classifyEnd sees all of it at
+// once. Both runners, and both directions of a session, only add bits.
 type state struct{ bits atomic.Uint32 }
 
 const (
 	sideEnded = 1 << iota // it has ended what it sends, and that was read to its end
 	sideShut              // we have ended what it is sent
-	// It was reset. With sideEnded that came behind its end: what it sent is
-	// whole, and it takes nothing any more.
+	// It was reset. With sideEnded: after its end, so what it sent is complete,
+	// and it takes nothing any more.
 	sideReset
 )
 
@@ -23,9 +22,9 @@ func (s *state) add(bits uint32) { s.bits.Or(bits) }
 
 func (s *state) has(bits uint32) bool { return s.bits.Load()&bits == bits }
 
-// wrote takes down what a write to the side has met: the kernel tells each
-// error once, so whoever reads then finds an end of stream only. A reset that
-// comes behind an end of stream is EPIPE there.
+// wrote records the error of a write to the side: the kernel reports each error
+// once, so that a later read finds only an end of stream. A reset after an end of
+// stream is EPIPE in a write.
 func (s *state) wrote(err error) {
 	var e syscall.Errno
 	switch {
@@ -36,15 +35,15 @@ func (s *state) wrote(err error) {
 	}
 }
 
-// death is what the kernel says of a connection that was read to its end.
+// tcpState is what the kernel reports of a connection that was read to its end.
 type tcpState struct {
 	closed       bool // it is closed for both directions
-	pendingError bool // and the error that closed it has been told to nobody
+	pendingError bool // the kernel has not reported the error that closed it yet
 }
 
-// judge says how a side has ended that was read to its end of stream. The
-// kernel was asked before: had we ended the other direction since, the state
-// says so, and that the connection is closed for good is no reset then.
+// classifyEnd says how a side that was read to its end of stream has ended. d was
+// asked for before the state is loaded: if we have ended the other direction
+// since, the state has sideShut, and a closed connection is no reset.
 func (s *state) classifyEnd(d tcpState) End {
 	betweenChecks()
 	switch now := s.bits.Load(); {
@@ -52,16 +51,16 @@ func (s *state) classifyEnd(d tcpState) End {
 		return Reset
 	case !d.closed || now&(sideShut|sideReset) != 0:
 	case d.pendingError:
-		s.add(sideReset) // behind the end, or reading had met the error
+		s.add(sideReset) // after the end, or reading would have returned the error
 	default:
-		s.add(sideReset) // a write on another thread meets it right now
+		s.add(sideReset) // a write on another thread is getting the error right now
 		return Reset
 	}
 	s.add(sideEnded)
 	return FIN
 }
 
-// gone says that a side has ended, and was then reset: it takes nothing more.
+// gone reports whether a side has ended and was then reset: it takes nothing more.
 func (s *state) gone() bool { return s.has(sideEnded|sideReset) && !s.has(sideShut) }
 
 // betweenChecks is called between the checks that determine how a side ended;

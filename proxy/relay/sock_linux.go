@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// control sets up a listening socket. What it sets is inherited by each
-// connection that is accepted from it.
+// control sets up a listening socket; the connections accepted from it inherit
+// the options.
 func (s Sock) control(network, _ string, rc syscall.RawConn) error {
 	return s.set(network, rc)
 }
 
-// HasQuiet says whether this system can hold back the last ACK of a
-// handshake: a connection that is reset before it goes out is one that the
-// other end's accept never sees (HAProxy and LVS check in this way).
+// HasQuiet says whether this system can hold back the last ACK of a handshake: if
+// the connection is reset before the ACK is sent, the server's accept never
+// returns it (HAProxy and LVS check in this way).
 const HasQuiet = true
 
-// prepare sets up the sockets of a dialer: from an address if there is one,
-// whose port the system chooses with the destination, not before, so that the
-// whole range is there for each of them.
+// prepare sets up the sockets of a dialer, bound to from if that is valid. The
+// kernel chooses the port at connect, so that each destination has the whole
+// range of ports.
 func (d *Dial) prepare(dialer *net.Dialer, from netip.Addr) {
 	dialer.ControlContext = func(_ context.Context, network, _ string, rc syscall.RawConn) (err error) {
 		if err = d.Sock.set(network, rc); err != nil {
@@ -84,7 +84,7 @@ func (l *Listener) setBacklog(n int) (err error) {
 	return err
 }
 
-// outfit sets up a raw descriptor, but for its keep-alive.
+// setOptions sets up a raw descriptor, except for its keep-alive.
 func (s Sock) setOptions(fd int32) {
 	if !s.Delay {
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -94,7 +94,7 @@ func (s Sock) setOptions(fd int32) {
 	}
 }
 
-// keepAliveOn is outfit's other half.
+// setKeepAlive sets up a raw descriptor's keep-alive.
 func (s Sock) setKeepAlive(fd int32) {
 	if k := s.keepAlive(); k.Enable {
 		setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
@@ -106,8 +106,8 @@ func (s Sock) setKeepAlive(fd int32) {
 
 func seconds(d time.Duration) int32 { return int32(max(1, (d+time.Second-1)/time.Second)) }
 
-// optionsOf gives what sets a socket's options again as they are now: Go puts
-// its own in their place when it makes a net.Conn of it.
+// optionsOf returns a function that restores a socket's present options: Go
+// replaces them when it makes a net.Conn of the socket.
 func optionsOf(fd int32) (set func(fd uintptr)) {
 	options := [...]struct{ level, name int }{{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT}}
@@ -115,7 +115,7 @@ func optionsOf(fd int32) (set func(fd uintptr)) {
 	for i, o := range options {
 		v, err := unix.GetsockoptInt(int(fd), o.level, o.name)
 		if err != nil {
-			return func(uintptr) {} // it is not TCP's
+			return func(uintptr) {} // not TCP
 		}
 		values[i] = v
 	}

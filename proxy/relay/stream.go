@@ -16,14 +16,14 @@ type Stream struct {
 
 var _ Runner = (*Stream)(nil)
 
-// streamTask is a task's mailbox. Whoever finds it idle steps the task; news
-// that comes meanwhile is left for him.
+// streamTask is a task's inbox. A goroutine that finds it idle steps the task;
+// events that come meanwhile are queued for that goroutine.
 type streamTask struct {
 	mu    sync.Mutex
 	inbox []Event
 	busy  bool
 	done  bool
-	ended int8 // of its sides that were told
+	ended int8 // sides whose Ended was delivered
 	timer *time.Timer
 	abort context.CancelFunc
 }
@@ -35,8 +35,8 @@ func (r *Stream) Begin(t Task, _ *Side) {
 	r.deliver(t, Event{Kind: Begin})
 }
 
-// deliver steps the task here, in the goroutine that has the news, unless
-// another one is stepping it already.
+// deliver steps the task in the calling goroutine, unless another one is stepping
+// it already.
 func (r *Stream) deliver(t Task, ev Event) {
 	s := t.RunnerState().stream
 	s.mu.Lock()
@@ -49,7 +49,7 @@ func (r *Stream) deliver(t Task, ev Event) {
 	}
 	if ev.Kind == Ended {
 		s.ended++
-		ev.Last = s.ended == 2 // decided here, so that the last is told last
+		ev.Last = s.ended == 2 // decided under the lock, so that the last is delivered last
 	}
 	s.inbox = append(s.inbox, ev)
 	if s.busy {
@@ -60,7 +60,7 @@ func (r *Stream) deliver(t Task, ev Event) {
 	r.stepAll(t, s)
 }
 
-// drain steps the task until its mailbox is empty. The seat is locked.
+// stepAll steps the task until its inbox is empty. s.mu is locked.
 func (r *Stream) stepAll(t Task, s *streamTask) {
 	for len(s.inbox) > 0 && !s.done {
 		ev := s.inbox[0]

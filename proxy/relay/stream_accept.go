@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// After a failed accept (descriptors, buffers: it is the process that lacks
-// something, not the client) the next try waits so long, doubling.
+// After an accept that failed because this process is short of descriptors or
+// buffers, the next try waits this long, doubling.
 const (
 	firstBackoff = 5 * time.Millisecond
 	lastBackoff  = time.Second
@@ -50,7 +50,7 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 		}
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return // closed by somebody else
+			return // closed from outside
 		case err == errDrained:
 			l.closeNoWait()
 			return
@@ -69,8 +69,8 @@ func (r *Stream) acceptAll(l *Listener, accept func(*Side)) {
 	}
 }
 
-// waitShare takes one session from the budget before there is a client for
-// it; meanwhile clients stand in the kernel's backlog. It reports false when
+// waitShare acquires one session from the budget before it accepts a client;
+// meanwhile clients wait in the kernel's backlog. It reports false when
 // the listener closes first.
 func (l *Listener) waitShare() bool {
 	for first := true; ; first = false {
@@ -89,8 +89,8 @@ func (l *Listener) waitShare() bool {
 	}
 }
 
-// next accepts a client; of a listener that is drained, one that has come
-// before.
+// next accepts a client. Once the listener drains, it accepts only clients that
+// the kernel has already queued.
 func (l *Listener) next() (c net.Conn, err error) {
 	ours := l.isDraining()
 	if ours {
@@ -104,8 +104,8 @@ func (l *Listener) next() (c net.Conn, err error) {
 	return c, err
 }
 
-// clientWentAway says whether an accept failed for a reason of the client's.
-// Linux also tells here what has happened to a connection in the meantime.
+// clientAborted reports whether an accept failed because of the client. On
+// Linux accept also returns errors that the new connection has met since.
 func clientAborted(err error) bool {
 	if LackOf(err) != "" {
 		return false

@@ -14,11 +14,12 @@ import (
 
 const bufferSize = 32 << 10
 
-// buffers are borrowed for one read and what it brought, never held by a
-// session that is idle.
+// buffers are borrowed for one read and the bytes it returns; an idle session
+// holds none.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// pair counts the directions of a session that still move.
+// streamRelay is the relaying of one session; moving counts the directions that
+// have not ended.
 type streamRelay struct {
 	runner *Stream
 	task   Task
@@ -42,32 +43,32 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 	go p.run(backend, client)
 }
 
-// pump moves all that src sends to dst, passes its end on, and tells the task.
+// run copies all that src sends to dst, passes its end on, and notifies the task.
 func (p *streamRelay) run(src, dst *Side) {
-	end, parked, err := p.copyRecover(src, dst)
-	if parked {
-		return // another goroutine goes on
+	end, idle, err := p.copyRecover(src, dst)
+	if idle {
+		return // another goroutine continues
 	}
 	defer p.runner.wg.Done()
 	switch end {
 	case FIN:
 		betweenChecks()
 		if end = src.classifyEnd(src.tcpState()); end == Reset {
-			src.endedBy = nil // it had no time to
+			src.endedBy = nil // a reset, not an end without a close frame
 		}
 	case Reset:
 		src.add(sideReset)
 	}
-	switch patience, breaksOff := src.resetsAtEnd(); {
-	case end == FIN && breaksOff:
-		dst.flush(patience)
+	switch stall, resets := src.resetsAtEnd(); {
+	case end == FIN && resets:
+		dst.flush(stall)
 		end = Reset
 	case end == Reset:
 		dst.flush(flushStalled)
 	}
 	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
 	if end == FIN {
-		dst.closeWrite() // now that it is told: the end that answers it comes after
+		dst.closeWrite() // after the event, so that the end which answers it comes after
 	}
 	p.moving.Add(-1)
 	if end == FIN && src.awaitGone() {
@@ -75,8 +76,8 @@ func (p *streamRelay) run(src, dst *Side) {
 	}
 }
 
-// PanicError is a panic of the code of a connection that the runner was given:
-// to its session it is a reset of that side, and nobody else's business.
+// PanicError is a panic in the code of a connection: to its session it is a reset
+// of that side; other sessions continue.
 type PanicError struct {
 	Value any
 	Stack string
@@ -84,28 +85,28 @@ type PanicError struct {
 
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// carryContained is carry, whose panic is an end and an error.
-func (p *streamRelay) copyRecover(src, dst *Side) (end End, parked bool, err error) {
+// copyRecover is copy, with a panic as a Reset and an error.
+func (p *streamRelay) copyRecover(src, dst *Side) (end End, idle bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			end, parked, err = Reset, false, &PanicError{v, string(debug.Stack())}
+			end, idle, err = Reset, false, &PanicError{v, string(debug.Stack())}
 		}
 	}()
-	end, parked = p.copy(src, dst)
-	return end, parked, nil
+	end, idle = p.copy(src, dst)
+	return end, idle, nil
 }
 
-// carry reads src to its end. When dst takes no more, the rest is read and
-// dropped: closing with unread bytes would be a reset, which destroys what the
-// other direction has still under way. Once that has ended, too, and its bytes
-// have arrived, dst is gone altogether, and nothing more is read for it.
-func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
-	deaf := false
+// copy copies src to dst until src ends. When dst takes no more, the remaining
+// bytes are read and discarded: closing with unread bytes would be a reset, which
+// destroys what the other direction has in flight. Once that has ended, too, and
+// its bytes are acknowledged, dst is gone, and nothing more is read for it.
+func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
+	discard := false
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
 		src.touch()
 		src.pace.wait(len(b))
-		if deaf {
+		if discard {
 			return
 		}
 		write := dst.conn.Write
@@ -115,7 +116,7 @@ func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 		n, err := write(b)
 		dst.out.Add(int64(n))
 		if err != nil {
-			deaf = true
+			discard = true
 			dst.wrote(err)
 		}
 	}
@@ -125,11 +126,11 @@ func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 		deliver(early)
 	}
 	if f, ok := src.conn.(Framed); ok {
-		return copyFromFramed(src, f, deliver, &deaf)
+		return copyFromFramed(src, f, deliver, &discard)
 	}
 	if f, ok := dst.conn.(Framed); ok {
-		if end, parked, deaf = copyToFramed(src, dst, f); !deaf {
-			return end, parked
+		if end, idle, discard = copyToFramed(src, dst, f); !discard {
+			return end, idle
 		}
 		src.leaveIdle()
 		src.setIdleDeadline()
@@ -137,7 +138,7 @@ func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 	in := newReader(src, dst)
 	full := 0 // reads in a row that filled the buffer
 	for {
-		if deaf && dst.gone() && p.moving.Load() == 1 {
+		if discard && dst.gone() && p.moving.Load() == 1 {
 			src.flush(flushStalled)
 			return Gone, false
 		}
@@ -145,7 +146,7 @@ func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 		if err != nil {
 			return src.endOf(err), false
 		}
-		if deaf && p.moving.Load() == 1 {
+		if discard && p.moving.Load() == 1 {
 			src.flush(flushStalled)
 			if dst.has(sideEnded) {
 				return Gone, false
@@ -156,14 +157,14 @@ func (p *streamRelay) copy(src, dst *Side) (end End, parked bool) {
 			full = 0
 			continue
 		}
-		if full++; full < fullReads || deaf || src.urgent || src.pace != nil {
+		if full++; full < fullReads || discard || src.urgent || src.pace != nil {
 			continue
 		}
 		full = 0
 		switch err := p.runner.splice(src, dst); {
 		case err == nil:
 		case errors.As(err, new(writeError)):
-			deaf = true
+			discard = true
 			dst.wrote(err)
 		default:
 			return src.endOf(err), false
@@ -181,12 +182,13 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
-// flushStalled is how long a side may take nothing of what it is still owed.
+// flushStalled is how long a side may acknowledge nothing of what it was sent.
 const flushStalled = time.Second
 
-// flush waits until the side has taken what was written to it: a reset would
-// destroy what is still under way. It gives up on a side that takes nothing
-// for so long (negative: never), and where the system does not tell.
+// flush waits until the side has acknowledged all that was written to it: a reset
+// would destroy what is in flight. It returns when the side has acknowledged
+// nothing for stalled (negative: no limit), and at once where the system cannot
+// tell.
 func (s *Side) flush(stalled time.Duration) {
 	owed := s.unsent()
 	wait := time.Millisecond
@@ -222,13 +224,13 @@ func (s *Side) endOf(err error) End {
 
 // reader reads from a side into borrowed buffers.
 type reader interface {
-	// read waits until there is something, hands it to deliver, and returns
-	// how much it was. The bytes are deliver's until it returns.
+	// read waits for bytes, passes them to deliver, and returns how many.
+	// deliver must not keep them.
 	read(deliver func([]byte)) (int, error)
 }
 
-// plainReader is for connections that cannot be waited for without a buffer:
-// TLS, and those of a user's own Dial.
+// plainReader is for connections that cannot be waited on without a buffer: TLS,
+// and those of a user's own Dial.
 type plainReader struct{ conn net.Conn }
 
 func (r plainReader) read(deliver func([]byte)) (int, error) {

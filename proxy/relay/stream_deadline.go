@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// readLimit is until when a side is read. A direction moves it as it likes,
-// to be parked or to give a pipe back, until another ends it for good.
+// readLimit guards a side's read deadline. Its direction sets the deadline to go
+// idle or to return a pipe, until another goroutine ends reading for good.
 type readLimit struct {
 	mu     sync.Mutex
 	over   bool
-	others bool          // read from it: awaitGone must not hold them up
+	others bool          // code that reads from the side now: awaitGone must not delay it
 	await  chan struct{} // is closed at the end of the awaitGone under way
 }
 
@@ -30,7 +30,7 @@ func (s *Side) readBy(t time.Time) {
 	}
 }
 
-// endReading has whoever reads from the side stop, now and for good.
+// endReading ends every read from the side, now and for good.
 func (s *Side) endReading() {
 	s.leaveIdle()
 	s.limit.mu.Lock()
@@ -39,8 +39,8 @@ func (s *Side) endReading() {
 	s.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// awaits begins an awaitGone, unless there are others to read from the side.
-// It returns what ends it.
+// awaits begins an awaitGone, unless other code reads from the side. done ends
+// it.
 func (s *Side) awaits() (done func(), ok bool) {
 	l := &s.limit
 	l.mu.Lock()
@@ -54,7 +54,7 @@ func (s *Side) awaits() (done func(), ok bool) {
 	return func() { close(await) }, true
 }
 
-// endAwaiting lets others read from the side.
+// endAwaiting ends an awaitGone, so that other code can read from the side.
 func (s *Side) endAwaiting() {
 	l := &s.limit
 	l.mu.Lock()

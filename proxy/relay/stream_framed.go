@@ -12,11 +12,11 @@ import (
 // WebSocket, and has better ways than Read and Write to move them.
 type Framed interface {
 	net.Conn
-	// WriteTo gives dst the payload, until the other end's goodbye: nil. An
-	// error that is io.ErrUnexpectedEOF is an end of stream without one: all
-	// that came before has been given to dst. Side.EndedBy has the error.
+	// WriteTo writes the payload to dst until the peer's close frame: nil. An
+	// error that is io.ErrUnexpectedEOF is an end of stream without one; dst
+	// has all that came before. Side.EndedBy returns the error.
 	io.WriterTo
-	// ReadFromOnce sends what one read of src brings; io.EOF is src's end.
+	// ReadFromOnce reads src once and sends what it got; io.EOF is src's end.
 	ReadFromOnce(src io.Reader) (int64, error)
 	// CanIdle reports whether a WriteTo that a read deadline ended has left
 	// no part of a frame behind, so that the next one can wait until the
@@ -32,7 +32,7 @@ func (s *Side) StopWatch() {
 	s.endAwaiting()
 }
 
-// delivery is where a Framed source writes to. It takes everything.
+// delivery is the Writer that a Framed source writes to; it never fails.
 type delivery func([]byte)
 
 func (d delivery) Write(b []byte) (int, error) {
@@ -40,8 +40,8 @@ func (d delivery) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// unframe reads a Framed src until its end, or until it is parked.
-func copyFromFramed(src *Side, from Framed, deliver delivery, deaf *bool) (end End, parked bool) {
+// copyFromFramed reads a Framed src until its end, or until it goes idle.
+func copyFromFramed(src *Side, from Framed, deliver delivery, discard *bool) (end End, idle bool) {
 	for {
 		limited := src.setIdleDeadline()
 		_, err := from.WriteTo(deliver)
@@ -54,17 +54,17 @@ func copyFromFramed(src *Side, from Framed, deliver delivery, deaf *bool) (end E
 		case !limited || !errors.Is(err, os.ErrDeadlineExceeded):
 			src.endedBy = err
 			return src.endOf(err), false
-		case *deaf:
-			src.leaveIdle() // who would go on would not know
+		case *discard:
+			src.leaveIdle() // the goroutine that wakes would not know
 		case src.goIdle():
 			return Open, true
 		}
 	}
 }
 
-// enframe moves src into a Framed dst until src ends, is parked, or dst takes
-// no more: then it is deaf.
-func copyToFramed(src, dst *Side, to Framed) (end End, parked, deaf bool) {
+// copyToFramed copies src to a Framed dst until src ends or goes idle, or dst
+// takes no more: then discard.
+func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 	limited := src.setIdleDeadline()
 	for {
 		n, err := to.ReadFromOnce(src.conn)
@@ -92,8 +92,8 @@ func copyToFramed(src, dst *Side, to Framed) (end End, parked, deaf bool) {
 		case errors.As(err, new(syscall.Errno)):
 			return Reset, false, false
 		}
-		// dst has failed, a goodbye has been sent, or src is closed: reading
-		// finds that again.
+		// dst has failed, its close frame has been sent, or src is closed:
+		// the next read finds that again.
 		return Open, false, true
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idleSet holds what is parked: an epoll of its own, which Go's poller watches
-// like any other descriptor, so that it costs one goroutine and no thread.
+// idleSet keeps idle directions in an epoll of its own. Go's poller watches that
+// epoll like any descriptor, so the set costs one goroutine and no thread.
 // The zero value is ready.
 type idleSet struct {
 	mu    sync.Mutex
@@ -29,14 +29,14 @@ func (l *idleSet) open() bool {
 	if err != nil {
 		return false
 	}
-	if unix.SetNonblock(fd, true) != nil { // or Go would not watch it
+	if unix.SetNonblock(fd, true) != nil { // else Go's poller would not watch it
 		unix.Close(fd)
 		return false
 	}
 	f := os.NewFile(uintptr(fd), "epoll")
 	rc, err := f.SyscallConn()
 	if err == nil {
-		err = f.SetDeadline(time.Time{}) // which it says if it does not
+		err = f.SetDeadline(time.Time{}) // fails if Go's poller does not watch it
 	}
 	if err != nil {
 		f.Close()
@@ -48,7 +48,7 @@ func (l *idleSet) open() bool {
 	return true
 }
 
-// attend brings back whoever has something to read, until the lot is closed.
+// wait wakes directions that have something to read, until the set is closed.
 func (l *idleSet) wait(epoll syscall.RawConn) {
 	defer l.wg.Done()
 	var events [128]unix.EpollEvent
@@ -70,14 +70,15 @@ func (l *idleSet) wakeAll(events []unix.EpollEvent) {
 	}
 }
 
-// takes says whether a spot may be parked.
+// allows reports whether a slot may be added.
 func (l *idleSet) allows(slot *idleSlot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !slot.excluded
 }
 
-// park has epoll tell of the source. What came meanwhile is told at once.
+// add has epoll watch the slot's source; if that is readable already, epoll reports
+// it at once.
 func (l *idleSet) add(slot *idleSlot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,11 +92,11 @@ func (l *idleSet) add(slot *idleSlot) bool {
 			l.slots.release(slot.slot)
 		}
 	})
-	slot.excluded = !slot.inSet // it is closed, or the system has no room: no need to try again
+	slot.excluded = !slot.inSet // closed, or epoll has no room: do not try again
 	return slot.inSet
 }
 
-// fetch brings a spot back for good.
+// exclude removes a slot from the set for good, and wakes it.
 func (l *idleSet) exclude(slot *idleSlot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,8 +106,8 @@ func (l *idleSet) exclude(slot *idleSlot) {
 	}
 }
 
-// release starts the goroutine of what was parked. Its descriptor is open
-// still, since nobody closes a side before endParking.
+// wake starts the goroutine of an idle direction. Its descriptor is still open:
+// a side is closed only after leaveIdle.
 func (l *idleSet) wake(slot *idleSlot) {
 	slot.inSet = false
 	epollCtl(l.fd, unix.EPOLL_CTL_DEL, slot.fd, new(unix.EpollEvent))
@@ -124,11 +125,11 @@ func (l *idleSet) close() {
 	l.wg.Wait()
 }
 
-// ready is a loop's way to tell; a lot has none.
+// onReady makes idleSlot a handler; only a loop calls it.
 func (slot *idleSlot) onReady(*loop, uint32) {}
 
-// socketOf is the socket to wait for before reading a side, nil where that is
-// not all: TLS has bytes of its own.
+// socketOf is the socket to wait on before reading a side, nil where the socket
+// does not show all there is to read: TLS buffers bytes.
 func socketOf(s *Side) syscall.RawConn {
 	if f, ok := s.conn.(Framed); ok {
 		if !f.CanIdle() {

@@ -4,7 +4,7 @@ package relay
 
 import "syscall"
 
-// Parking is Linux's: elsewhere a goroutine waits for each direction.
+// Only Linux has the idle set: elsewhere a goroutine waits for each direction.
 
 type idleSet struct{}
 

@@ -14,8 +14,8 @@ type pace struct {
 	once    sync.Once
 }
 
-// Limit bounds how many bytes a second are relayed from the side. It is for a
-// side that does not relay yet; the loop runner has no such thing.
+// Limit bounds how many bytes a second are copied from the side. Call it before
+// Relay; only the stream runner supports it.
 func (s *Side) Limit(bytesPerSecond int64) {
 	// A read may be of a whole buffer, so the burst is no less.
 	burst := int(max(bytesPerSecond/4, bufferSize))

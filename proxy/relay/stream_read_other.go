@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Without readiness to wait for, a buffer is held while a session is idle,
-// and a waiter is watched by reading a little of what it sends.
+// Without readiness notification an idle session holds a buffer, and watching a
+// waiter reads a little of what it sends.
 
 func rawConnOf(net.Conn) syscall.RawConn { return nil }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // rawConnOf finds the socket under a connection, nil when there is none.
-// Through TLS it serves to wait and to look, never to read.
+// Under TLS it serves to wait and to probe, never to read.
 func rawConnOf(c net.Conn) syscall.RawConn {
 	for {
 		if u, ok := c.(interface{ NetConn() net.Conn }); ok {
@@ -31,7 +31,7 @@ func rawConnOf(c net.Conn) syscall.RawConn {
 	}
 }
 
-// newReader prefers to wait without a buffer.
+// newReader returns a reader that waits without a buffer where it can.
 func newReader(s, dst *Side) reader {
 	switch s.conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -50,7 +50,7 @@ func newReader(s, dst *Side) reader {
 type socketReader struct {
 	side   *Side
 	rc     syscall.RawConn
-	urgent bool // urgent data is looked for, and goes on as such
+	urgent bool // urgent data is detected, and sent as such
 	marks  marks
 	once   func(fd uintptr) bool
 	buf    *[bufferSize]byte

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many bytes that were written have not been acknowledged, under
-// TLS or frames too.
+// unsent is how many written bytes the peer has not acknowledged, also under TLS
+// or frames.
 func (s *Side) unsent() (n int) {
 	if rc := rawConnOf(s.conn); rc != nil {
 		rc.Control(func(fd uintptr) { n = unsentOf(int32(fd)) })
@@ -15,10 +15,10 @@ func (s *Side) unsent() (n int) {
 	return n
 }
 
-// death asks the kernel about a side that was read to its end.
+// tcpState asks the kernel about a side that was read to its end.
 func (s *Side) tcpState() (d tcpState) {
 	if _, framed := s.conn.(Framed); framed {
-		return d // its protocol has said that it ends
+		return d // its close frame was received
 	}
 	if rc := rawConnOf(s.conn); rc != nil {
 		rc.Control(func(fd uintptr) { d = tcpStateOf(int32(fd)) })
@@ -26,8 +26,8 @@ func (s *Side) tcpState() (d tcpState) {
 	return d
 }
 
-// inline has urgent data stay in the stream that the side sends, where reading
-// comes upon it.
+// keepUrgentInline keeps urgent data in the stream that the side sends, so that it
+// is read in its place.
 func (s *Side) keepUrgentInline() {
 	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
 		rc.Control(func(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
@@ -49,9 +49,9 @@ func (s *Side) writeUrgent(b []byte) (n int, err error) {
 	return n, err
 }
 
-// awaitGone waits, once a side has ended, until it is reset or closed, and says
-// whether it was reset: then it takes nothing any more. Of a Unix socket only
-// a write tells.
+// awaitGone waits, after a side has ended, until it is reset or we end it, and
+// reports whether it was reset: then it takes nothing any more. For a Unix socket
+// only a write tells.
 func (s *Side) awaitGone() bool {
 	rc := rawConnOf(s.conn)
 	if s.path != nil || rc == nil {

@@ -13,13 +13,13 @@ import (
 
 const (
 	spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
-	// spliceIdle is how long a stream that stands still keeps its pipe.
+	// spliceIdle is how long an idle stream keeps its pipe.
 	spliceIdle = 50 * time.Millisecond
 )
 
-// splice moves src to dst inside the kernel for as long as src keeps sending.
-// It returns nil once src idles, or where it cannot be done: then buffers go
-// on. An error of dst is a writeError.
+// splice copies src to dst inside the kernel for as long as src keeps sending. It
+// returns nil once src idles or where splicing is impossible: the caller then
+// copies with buffers. An error of dst is a writeError.
 func (r *Stream) splice(src, dst *Side) error {
 	in, out := spliceable(src.conn), spliceable(dst.conn)
 	if in == nil || out == nil {
@@ -39,7 +39,7 @@ func (r *Stream) splice(src, dst *Side) error {
 	return err
 }
 
-// spliceable gives a plain socket's raw descriptor; a wrapper is none.
+// spliceable returns a plain socket's raw descriptor, nil for a wrapper.
 func spliceable(c net.Conn) syscall.RawConn {
 	switch c.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -62,7 +62,7 @@ type streamSplicer struct {
 func (s *streamSplicer) run() error {
 	fill, empty := s.fill, s.empty // each a closure, made once
 	for {
-		// A stream that goes on sets its deadline seldom.
+		// A continuous stream sets its deadline seldom.
 		if now := time.Now(); s.deadline.Sub(now) < spliceIdle/2 {
 			s.deadline = now.Add(spliceIdle)
 			s.src.readBy(s.deadline)
@@ -74,7 +74,7 @@ func (s *streamSplicer) run() error {
 		case s.err != nil:
 			return os.NewSyscallError("splice", s.err)
 		case s.n == 0:
-			return nil // at its end, or before urgent data: a read is told which
+			return nil // at its end, or before urgent data: a read tells which
 		}
 		s.src.in.Add(int64(s.n))
 		s.src.touch()
@@ -93,12 +93,12 @@ func (s *streamSplicer) run() error {
 			s.dst.out.Add(int64(s.n))
 		}
 		if s.urgent {
-			return nil // it is to be known where it stands before another comes
+			return nil // the position of this one must be noted before another arrives
 		}
 	}
 }
 
-// fill is told "not yet" at an urgent byte, too.
+// fill gets EAGAIN also at an urgent byte, where waiting would not end.
 func (s *streamSplicer) fill(fd uintptr) bool {
 	done := s.try(int(fd), s.pipe.w, s.pipe.size)
 	s.urgent = hasUrgent(int32(fd))

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// earlyMax bounds what is read of a waiter whose connection cannot be watched
-// without reading.
+// earlyMax bounds what is read from a waiter whose connection can only be watched
+// by reading.
 const earlyMax = 4 << 10
 
-// watch is one goroutine that looks out for the end of a waiting client.
+// watch is one goroutine that watches for the end of a waiting client.
 type watch struct {
 	done chan struct{}
 }
@@ -25,29 +25,29 @@ func (r *Stream) Watch(t Task, s *Side) {
 func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 	defer r.wg.Done()
 	defer close(w.done)
-	tell := func(e End) { r.Post(t, Event{Kind: PeerClosed, Side: s, End: s.behindEarly(e)}) }
+	notify := func(e End) { r.Post(t, Event{Kind: PeerClosed, Side: s, End: s.behindEarly(e)}) }
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
-		watchSocket(rc, tell)
+		watchSocket(rc, notify)
 		return
 	}
-	watchByReading(s, tell)
+	watchByReading(s, notify)
 }
 
-// watchSocket waits for news on a socket and looks what it is, without taking
-// a byte. The socket is edge-triggered: each look is at something new.
-func watchSocket(rc syscall.RawConn, tell func(End)) {
+// watchSocket waits for a change of a socket and probes it, without taking a byte.
+// Go's poller is edge-triggered: it wakes for changes only.
+func watchSocket(rc syscall.RawConn, notify func(End)) {
 	seen := Open
 	rc.Read(func(fd uintptr) bool {
 		if end := probe(fd); end != seen {
 			seen = end
-			tell(end)
+			notify(end)
 		}
-		return seen == Reset // behind a FIN, too: the task may have bytes of the side still
+		return seen == Reset // also after a FIN: the task may still have bytes of the side
 	})
 }
 
-// behindEarly is an end of stream as it is behind what was read already: not
-// that of a side that has sent nothing.
+// behindEarly makes FIN HalfFIN if bytes were read already: the side has sent
+// something before its end.
 func (s *Side) behindEarly(e End) End {
 	if e == FIN && len(s.early) > 0 {
 		return HalfFIN
@@ -57,7 +57,7 @@ func (s *Side) behindEarly(e End) End {
 
 // watchByReading keeps what it reads for the relay, up to a bound; from then
 // on the client is not watched any more.
-func watchByReading(s *Side, tell func(End)) {
+func watchByReading(s *Side, notify func(End)) {
 	buf := make([]byte, earlyMax)
 	for len(s.early) < earlyMax {
 		n, err := s.conn.Read(buf[:earlyMax-len(s.early)])
@@ -65,20 +65,20 @@ func watchByReading(s *Side, tell func(End)) {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			tell(FIN)
+			notify(FIN)
 			return
 		default:
 			var timeout interface{ Timeout() bool }
 			if !(errors.As(err, &timeout) && timeout.Timeout()) {
-				tell(Reset)
+				notify(Reset)
 			}
-			return // or told to end
+			return // endWatch has set the deadline
 		}
 	}
 }
 
-// endWatch ends the watch over a side, if there is one, before somebody else
-// reads from it.
+// endWatch ends the watch of a side, if there is one, so that other code can read
+// from it.
 func (s *Side) endWatch() {
 	if s.watch == nil {
 		return

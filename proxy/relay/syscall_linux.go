@@ -7,8 +7,8 @@ import (
 )
 
 // The system calls of the loops. None of them can block (recv and send say
-// MSG_DONTWAIT), so they are raw: Go's runtime need not be told of each, which
-// would cost as much as a short read itself.
+// MSG_DONTWAIT), so they are raw: to inform Go's scheduler of each would cost as
+// much as a short read itself.
 
 func recv(fd int32, b []byte) (int, unix.Errno) {
 	for {
@@ -19,8 +19,8 @@ func recv(fd int32, b []byte) (int, unix.Errno) {
 	}
 }
 
-// send writes what fits; an urgent byte as one. Only EAGAIN says that no more
-// fits, and that EPOLLOUT will tell when it does.
+// send writes what fits, with urgent as urgent data. Only EAGAIN says that no
+// more fits, and that EPOLLOUT will follow when it does.
 func send(fd int32, b []byte, urgent bool) (int, unix.Errno) {
 	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
 	if urgent {
@@ -85,8 +85,8 @@ func getsockname(fd int32, at *unix.RawSockaddrAny) unix.Errno {
 	return e
 }
 
-// unsentOf is how many bytes the other end has not acknowledged, and still
-// may: of a socket that was reset the system goes on to tell a number.
+// unsentOf is how many bytes the other end has not acknowledged yet. It is 0 for
+// a socket that was reset, for which SIOCOUTQ keeps a number.
 func unsentOf(fd int32) int {
 	var n int32
 	if _, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); e != 0 {
@@ -98,7 +98,7 @@ func unsentOf(fd int32) int {
 	return int(n)
 }
 
-// epollLook tells who is ready now.
+// epollPoll returns the events that are ready, without waiting.
 func epollPoll(epfd int, events []unix.EpollEvent) int {
 	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if e != 0 {
@@ -120,8 +120,8 @@ func isClosed(fd int32) bool {
 	return err == nil && info.State == tcpClose
 }
 
-// deathOf asks about a socket that was read to its end. It takes the error
-// that it finds, as reads and writes do.
+// tcpStateOf asks the kernel about a socket that was read to its end. Asking
+// clears the pending error, as reads and writes do.
 func tcpStateOf(fd int32) (d tcpState) {
 	if d.closed = isClosed(fd); d.closed {
 		e, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)

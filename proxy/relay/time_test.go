@@ -19,8 +19,8 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 			r.SetTimer(s, time.Hour)
 			r.SetTimer(s, 30*time.Millisecond)
 		})
-		if due := receive(t, h.timer); due.Sub(began) < 29*time.Millisecond {
-			t.Errorf("it was due after %v", due.Sub(began))
+		if fired := receive(t, h.timer); fired.Sub(began) < 29*time.Millisecond {
+			t.Errorf("the timer fired after %v", fired.Sub(began))
 		}
 		s.tell(func(s *session) {
 			r.SetTimer(s, 20*time.Millisecond)
@@ -28,7 +28,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 		})
 		pause(80)
 		if len(h.timer) > 0 {
-			t.Error("it was due although it had been taken back, or twice")
+			t.Error("the timer fired although it was stopped, or twice")
 		}
 		s.tell(func(s *session) {
 			r.SetTimer(s, 10*time.Millisecond)
@@ -37,7 +37,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 		next(t, h.over)
 		pause(30)
 		if len(h.timer) > 0 {
-			t.Error("it was due after Done")
+			t.Error("the timer fired after Done")
 		}
 	})
 }

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// An endNoted notes that the other end's FIN has been read. Under TLS that
-// tells a stream which was cut from one that was ended: crypto/tls gives io.EOF
-// for both, but reads no further than a close_notify.
+// finRecorder records whether the peer's FIN has been read. Under TLS that tells
+// a truncated stream from one that ended: crypto/tls returns io.EOF for both, but
+// does not read past a close_notify.
 type finRecorder struct {
 	net.Conn
 	ended atomic.Bool
 }
 
-// NoteEnd wraps a connection that TLS is to be begun on. What it gives has a
-// method Ended.
+// NoteEnd wraps a connection on which TLS begins, so that the side can tell a
+// truncated TLS stream. The result has a method Ended, and owns c.
 func NoteEnd(c net.Conn) net.Conn { return &finRecorder{Conn: c} }
 
 func (c *finRecorder) Read(p []byte) (int, error) {
@@ -32,11 +32,11 @@ func (c *finRecorder) Read(p []byte) (int, error) {
 func (c *finRecorder) NetConn() net.Conn { return c.Conn }
 
 // ErrTLSTruncated ends a side whose TLS did not announce its end: a FIN came
-// without a close_notify, so nobody knows whether that is all that it wanted to
-// send (RFC 8446, section 6.1).
+// without a close_notify, so it may have
+// wanted to send more (RFC 8446, section 6.1).
 var ErrTLSTruncated error = errors.New("the connection ended without a close_notify of TLS")
 
-// truncated says whether an end of stream under TLS was not announced.
+// truncated reports whether TLS ended without a close_notify.
 func (s *Side) truncated() bool {
 	if s.tls == nil {
 		return false
@@ -45,16 +45,16 @@ func (s *Side) truncated() bool {
 	return ok && under.Ended()
 }
 
-// StrictEnd has a side that ends truncated, as is says of EndedBy, reset the
-// other one instead of ending it: once that has acknowledged all that it was
-// sent, or has taken nothing of it for so long; negative: however long.
-func (s *Side) StrictEnd(patience time.Duration, is func(error) bool) {
-	s.strict = func(by error) (time.Duration, bool) { return patience, is(by) }
+// StrictEnd makes a truncated end of the side (is(EndedBy()) is true) a reset of
+// the other side instead of a FIN: once that has acknowledged all it was sent, or
+// has acknowledged nothing for stall; a negative stall waits without limit.
+func (s *Side) StrictEnd(stall time.Duration, is func(error) bool) {
+	s.strict = func(by error) (time.Duration, bool) { return stall, is(by) }
 }
 
-// breaksOff says whether a side's end is to go on as a reset, and for how long
-// the other may take nothing before.
-func (s *Side) resetsAtEnd() (patience time.Duration, does bool) {
+// resetsAtEnd reports whether a side's end is passed on as a reset, and how long
+// the other side may acknowledge nothing before that.
+func (s *Side) resetsAtEnd() (stall time.Duration, does bool) {
 	if s.connSide == nil || s.strict == nil || s.endedBy == nil {
 		return 0, false
 	}

@@ -17,7 +17,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		s := next(t, h.begun)
 		bare.CloseWrite()
 		if end := receive(t, h.peerClosed); end != relay.FIN {
-			t.Errorf("a bare end was told as %v", end)
+			t.Errorf("a bare end was reported as %v", end)
 		}
 		s.tell(leave)
 		next(t, h.over)
@@ -27,7 +27,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		say(t, gone, "words")
 		reset(gone)
 		if end := receive(t, h.peerClosed); end != relay.Reset {
-			t.Errorf("a reset was told as %v", end)
+			t.Errorf("a reset was reported as %v", end)
 		}
 		s.tell(leave)
 		next(t, h.over)
@@ -37,7 +37,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		say(t, half, "words")
 		half.CloseWrite()
 		if end := receive(t, h.peerClosed); end != relay.HalfFIN {
-			t.Errorf("an end behind bytes was told as %v", end)
+			t.Errorf("an end behind bytes was reported as %v", end)
 		}
 		seen := make(chan relay.End, 1)
 		s.tell(func(s *session) {
@@ -57,7 +57,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 	})
 }
 
-// TestAWaiterThatOnlyTalksIsLeftAlone, and a half-closed one that goes is told
+// TestAWaiterThatOnlyTalksIsLeftAlone, and a half-closed one that goes is reported
 // of once more.
 func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
@@ -69,15 +69,15 @@ func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
 		}
 		pause(30)
 		if len(h.peerClosed) > 0 {
-			t.Errorf("it was told to have ended: %v", <-h.peerClosed)
+			t.Errorf("an end was reported: %v", <-h.peerClosed)
 		}
 		c.CloseWrite()
 		if end := receive(t, h.peerClosed); end != relay.HalfFIN {
-			t.Errorf("half-closed was told as %v", end)
+			t.Errorf("half-closed was reported as %v", end)
 		}
 		reset(c)
 		if end := receive(t, h.peerClosed); end != relay.Reset {
-			t.Errorf("gone was told as %v", end)
+			t.Errorf("gone was reported as %v", end)
 		}
 		s.tell(leave)
 		next(t, h.over)
