@@ -26,7 +26,7 @@ func TestWordsGoBothWaysAndAreCounted(t *testing.T) {
 		now := next(t, h.begun)
 		within(t, "both are counted while it lives", func() bool { return now.client.In() == 5 && now.client.Out() == 8 })
 		local := make(chan string, 1)
-		now.tell(func(s *session) { local <- s.client.Local().String() })
+		now.signal(func(s *session) { local <- s.client.Local().String() })
 		if at := receive(t, local); now.client.Name() != c.LocalAddr().String() || at != h.l.Addr().String() {
 			t.Errorf("the client is %s, at %s", now.client.Name(), at)
 		}
@@ -58,7 +58,7 @@ func TestWhatAWaiterHasSentComesFirst(t *testing.T) {
 		c := h.come()
 		say(t, c, "early")
 		s := next(t, h.begun)
-		s.tell(goOn)
+		s.signal(goOn)
 		say(t, c, " and late")
 		hear(t, b.take(), "early and late")
 		c.Close()

@@ -62,7 +62,7 @@ func TestADialThatIsGivenUpComesBackOnce(t *testing.T) {
 		h.come()
 		s := next(t, h.begun)
 		pause(20)
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			r.Abort(s)
 			r.Abort(s)
 		})

@@ -119,7 +119,7 @@ func TestAResetDuringABulkTransfer(t *testing.T) {
 }
 
 // TestAClientThatHasClosedIsNotReadFor: it has ended its own side cleanly and
-// takes no more, so a backend that sends without end is told, once it has got
+// takes no more, so a backend that sends without end is reset, once it has got
 // what the client sent.
 func TestAClientThatHasClosedIsNotReadFor(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
@@ -199,7 +199,7 @@ func TestCloseEndsBothDirections(t *testing.T) {
 			if busy {
 				within(t, "the stream moves", func() bool { return live.client.Out() > 1<<20 })
 			}
-			live.tell(func(s *session) {
+			live.signal(func(s *session) {
 				r.Close(s.client, true)
 				r.Close(s.backend, true)
 			})

@@ -208,8 +208,8 @@ func (s *session) finish() {
 	s.harness.over <- s
 }
 
-// tell has a session do something in a step of its own.
-func (s *session) tell(do func(*session)) {
+// signal runs do in a step of the session.
+func (s *session) signal(do func(*session)) {
 	s.harness.run.Post(s, relay.Event{Kind: relay.Signal, Arg: do})
 }
 

@@ -15,7 +15,7 @@ func untilIdle(t *testing.T, s *session) {
 	t.Helper()
 	within(t, "both directions are idle", func() bool {
 		idle := make(chan bool)
-		s.tell(func(s *session) { idle <- s.client.Idle() && s.backend.Idle() })
+		s.signal(func(s *session) { idle <- s.client.Idle() && s.backend.Idle() })
 		return receive(t, idle)
 	})
 }
@@ -71,7 +71,7 @@ func TestAnIdleSessionIsReset(t *testing.T) {
 
 func TestAnIdleSessionIsClosed(t *testing.T) {
 	h, c, _, live := idleSession(t)
-	live.tell(func(s *session) {
+	live.signal(func(s *session) {
 		s.harness.run.Close(s.client, true)
 		s.harness.run.Close(s.backend, true)
 	})
@@ -86,10 +86,10 @@ func TestAnIdleSessionIsClosed(t *testing.T) {
 // TestStopWatchKeepsAReader, for a goodbye that needs one.
 func TestStopWatchKeepsAReader(t *testing.T) {
 	h, c, _, live := idleSession(t)
-	live.tell(func(s *session) { s.client.StopWatch() })
+	live.signal(func(s *session) { s.client.StopWatch() })
 	pause(20)
 	idle := make(chan bool)
-	live.tell(func(s *session) { idle <- s.client.Idle() })
+	live.signal(func(s *session) { idle <- s.client.Idle() })
 	if receive(t, idle) {
 		t.Error("it is idle again")
 	}

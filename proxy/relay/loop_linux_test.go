@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-type nobody struct{ name string }
+type nopHandler struct{ name string }
 
-func (nobody) onReady(*loop, uint32) {}
+func (nopHandler) onReady(*loop, uint32) {}
 
 // TestASlotIsUsedAgainWithAnotherGeneration: an event of the handler that had it before
-// is for nobody.
+// reaches none.
 func TestASlotIsUsedAgainWithAnotherGeneration(t *testing.T) {
 	var s slots
-	one, two := &nobody{"one"}, &nobody{"two"}
+	one, two := &nopHandler{"one"}, &nopHandler{"two"}
 	i := s.alloc(one)
 	old := unix.EpollEvent{Fd: i, Pad: s.at(i).generation}
 	if s.handlerOf(&old) != one {
@@ -41,7 +41,7 @@ type testTimer struct {
 
 func (b *testTimer) onTimer(*loop) { *b.order = append(*b.order, b.timer.at) }
 
-func TestAlarmsRingInOrder(t *testing.T) {
+func TestTimersExpireInOrder(t *testing.T) {
 	var h timers
 	var order []int64
 	ts := make([]testTimer, 200)

@@ -101,7 +101,7 @@ func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 				h.come()
 				waiter := next(t, h.begun)
 				got := make(chan net.Conn, 1)
-				waiter.tell(func(s *session) {
+				waiter.signal(func(s *session) {
 					c := s.client.Conn()
 					s.client.StopWatch()
 					got <- c
@@ -113,7 +113,7 @@ func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 				}
 				asAsked(t, "backend", dialled, ask)
 				dialled.Close()
-				waiter.tell(leave)
+				waiter.signal(leave)
 				next(t, h.over)
 			})
 		}

@@ -15,14 +15,14 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 		h.come()
 		s := next(t, h.begun)
 		began := time.Now()
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			r.SetTimer(s, time.Hour)
 			r.SetTimer(s, 30*time.Millisecond)
 		})
 		if fired := receive(t, h.timer); fired.Sub(began) < 29*time.Millisecond {
 			t.Errorf("the timer fired after %v", fired.Sub(began))
 		}
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			r.SetTimer(s, 20*time.Millisecond)
 			r.SetTimer(s, -1)
 		})
@@ -30,7 +30,7 @@ func TestTimerFiresOnceAndTheLastCallCounts(t *testing.T) {
 		if len(h.timer) > 0 {
 			t.Error("the timer fired although it was stopped, or twice")
 		}
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			r.SetTimer(s, 10*time.Millisecond)
 			leave(s)
 		})
@@ -51,13 +51,13 @@ func TestTimersOfManyTasksFireInOrder(t *testing.T) {
 			all = append(all, next(t, h.begun))
 		}
 		for i, s := range all {
-			s.tell(func(s *session) { r.SetTimer(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
+			s.signal(func(s *session) { r.SetTimer(s, time.Duration(1+(i*37)%50)*2*time.Millisecond) })
 		}
 		for range all {
 			receive(t, h.timer)
 		}
 		for _, s := range all {
-			s.tell(leave)
+			s.signal(leave)
 			next(t, h.over)
 		}
 	})
@@ -79,7 +79,7 @@ func TestPostsFromManyThreadsAreAllHeard(t *testing.T) {
 						r.Post(s, relay.Event{Kind: relay.Signal})
 					}
 					if i == threads/2 {
-						s.tell(goOn)
+						s.signal(goOn)
 					}
 				})
 			}
@@ -104,7 +104,7 @@ func TestDoComesBackWithItsEvent(t *testing.T) {
 		h := open(t, r, "tcp", newBackend(t).addr(), holding)
 		h.come()
 		s := next(t, h.begun)
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			r.Do(s, func() relay.Event {
 				pause(10)
 				return relay.Event{Kind: relay.Signal, Arg: leave}

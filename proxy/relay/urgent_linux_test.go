@@ -118,7 +118,7 @@ func TestUrgentDataOfAWaiter(t *testing.T) {
 				c.CloseWrite()
 				receive(t, h.peerClosed)
 			}
-			waiter.tell(goOn)
+			waiter.signal(goOn)
 			s := b.take()
 			control(t, s, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 			hear(t, s, "early!late")
@@ -210,7 +210,7 @@ func TestAShortReadOfAUnixSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		say(t, c, "behind it")
-		waiter.tell(goOn)
+		waiter.signal(goOn)
 		s := b.take()
 		hear(t, s, "with it, behind it")
 		c.Close()

@@ -19,7 +19,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		if end := receive(t, h.peerClosed); end != relay.FIN {
 			t.Errorf("a bare end was reported as %v", end)
 		}
-		s.tell(leave)
+		s.signal(leave)
 		next(t, h.over)
 
 		gone := h.come()
@@ -29,7 +29,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 		if end := receive(t, h.peerClosed); end != relay.Reset {
 			t.Errorf("a reset was reported as %v", end)
 		}
-		s.tell(leave)
+		s.signal(leave)
 		next(t, h.over)
 
 		half := h.come()
@@ -40,7 +40,7 @@ func TestAWaiterIsWatchedWithoutTakingAByte(t *testing.T) {
 			t.Errorf("an end behind bytes was reported as %v", end)
 		}
 		seen := make(chan relay.End, 1)
-		s.tell(func(s *session) {
+		s.signal(func(s *session) {
 			seen <- s.client.Probe()
 			goOn(s)
 		})
@@ -79,7 +79,7 @@ func TestAWaiterThatOnlyTalksIsLeftAlone(t *testing.T) {
 		if end := receive(t, h.peerClosed); end != relay.Reset {
 			t.Errorf("gone was reported as %v", end)
 		}
-		s.tell(leave)
+		s.signal(leave)
 		next(t, h.over)
 	})
 }
