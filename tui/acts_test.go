@@ -39,9 +39,9 @@ func TestDrainAskReadyUndo(t *testing.T) {
 	c.did("tcpctl drain db-front/pg-a")
 	c.sees("~ asked", "(undo: U)")
 	c.pass(time.Second)
-	c.sees("412 of 412 left", "~ DRAIN    pg-a")
+	c.sees("412/412 remaining", "~ DRAIN    pg-a")
 	c.press("d")
-	c.sees("drain of db-front/pg-a already running, 412 left")
+	c.sees("drain of db-front/pg-a already running, 412 remaining")
 	c.press("U")
 	c.pass(time.Second)
 	c.did("tcpctl drain db-front/pg-a", "tcpctl ready db-front/pg-a")
@@ -90,7 +90,7 @@ func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 func TestATargetThatIsGoneOrChangedIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*fake){
 		"is gone": func(f *fake) { f.status.Services[0].Backends = f.status.Services[0].Backends[1:] },
-		"was changed meanwhile: it is MAINT": func(f *fake) {
+		"was changed meanwhile: it is now MAINT": func(f *fake) {
 			b := &f.status.Services[0].Backends[0]
 			b.Admin, b.Since = proxy.AdminMaint, f.status.Node.Now
 		},
@@ -127,7 +127,7 @@ func TestAnImpactThatGrewIsAskedAgain(t *testing.T) {
 	c.pass(time.Second)
 	c.press("y")
 	c.did()
-	c.sees("it would do more than when you were asked", "no backend would take new clients", "type pg-a")
+	c.sees("its impact has grown since you were asked", "no backend would take new clients", "type pg-a")
 	c.press("tab tab enter")
 	c.write("pg-a")
 	c.press("enter")
@@ -311,7 +311,7 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	})
 	c.pass(time.Second)
 	c.look()
-	c.sees("the engine has been started again")
+	c.sees("the engine was restarted")
 	if c.stats.journal.seen != 1 {
 		t.Errorf("events are read from %d on", c.stats.journal.seen)
 	}
@@ -330,7 +330,7 @@ func TestThePlanReports(t *testing.T) {
 	})
 	c.pass(time.Second)
 	c.look()
-	c.sees("31 held, longest 4.5s", "2 left on their own", "0 failed", "> roll w12 of db-front done")
+	c.sees("31 held, longest 4.5s", "2 abandoned", "0 failed", "> roll w12 of db-front done")
 	c.engine.change(func(f *fake) { f.status.Plan = nil })
 	c.pass(2 * reportStays)
 	c.seesNot("31 held, longest 4.5s, p50") // its corner is free again
@@ -399,5 +399,5 @@ func TestTheEndOfADrainIsSaid(t *testing.T) {
 		b.Active, b.Drain = 0, nil
 	})
 	c.pass(time.Second)
-	c.sees("db-front/pg-a is drained: no session is left")
+	c.sees("db-front/pg-a is drained: no sessions remain")
 }

@@ -15,105 +15,105 @@ import (
 var consoleWords = []string{"detach", "filter", "help", "pane", "peer", "quit", "sort", "theme", "view"}
 
 // askCommand asks for a line of the command line.
-func askCommand(at *place) intent {
-	p := &prompt{label: ":", input: newInput(""), complete: at.complete}
-	p.done = func(line string) intent { return inModel(func(m *model) tea.Cmd { return m.command(line) }) }
+func askCommand(w *workspace) intent {
+	p := &prompt{label: ":", input: newInput(""), complete: w.complete}
+	p.done = func(line string) intent { return inConsole(func(m *model) tea.Cmd { return m.command(line) }) }
 	p.suggest()
-	return inModel(func(m *model) tea.Cmd {
-		p.earlier = func() []string { return m.typed.lines }
+	return inConsole(func(m *model) tea.Cmd {
+		p.earlier = func() []string { return m.lines.lines }
 		return m.carryOut(open{p})
 	})
 }
 
 // command carries out a line, and keeps it in the history.
 func (m *model) command(line string) tea.Cmd {
-	return tea.Batch(m.typed.add(line), m.carryOut(m.parseCommand(line)))
+	return tea.Batch(m.lines.add(line), m.carryOut(m.parseCommand(line)))
 }
 
 // parseCommand is what a line asks for: an act, in the words of the CLI, or
 // something about the console itself.
-func (at *place) parseCommand(line string) intent {
+func (w *workspace) parseCommand(line string) intent {
 	words, err := splitWords(strings.TrimLeft(line, ": ")) // a second : is a habit
 	if len(words) > 0 && words[0] == "tcpctl" {
 		words = words[1:] // pasted from the command line
 	}
 	switch {
 	case err != nil:
-		return failed{err}
+		return fail{err}
 	case len(words) == 0:
 		return nil
 	case api.Lookup(words[0]) == nil:
-		return at.consoleCommand(words[0], strings.Join(words[1:], " "))
+		return w.consoleCommand(words[0], strings.Join(words[1:], " "))
 	}
 	words, peer, err := takePeer(words)
 	if err != nil {
-		return failed{err}
+		return fail{err}
 	}
 	req, err := api.ParseWords(words)
 	if err != nil {
-		return failed{err}
+		return fail{err}
 	}
-	return at.actCommand(req, peer)
+	return w.actCommand(req, peer)
 }
 
-func (at *place) consoleCommand(word, rest string) intent {
+func (w *workspace) consoleCommand(word, rest string) intent {
 	switch word {
 	case "q", "q!", "quit", "exit":
-		return leave(&at.frame)
+		return leave(&w.frame)
 	case "detach":
-		return ended(Detach)
+		return quit(Detach)
 	case "help":
-		return showHelp(at)
+		return showHelp(w)
 	case "filter":
-		if g := at.grid(); g != nil {
+		if g := w.grid(); g != nil {
 			g.SetFilter(rest)
 		}
 		return nil
 	case "theme":
-		return loadTheme(rest, at.cfg.ThemeDir)
+		return loadTheme(rest, w.cfg.ThemeDir)
 	case "view":
-		return at.viewCommand(rest)
+		return w.viewCommand(rest)
 	case "sort":
-		return at.sortCommand(rest)
+		return w.sortCommand(rest)
 	case "peer":
-		if rest == at.ownName() {
+		if rest == w.ownName() {
 			rest = ""
 		}
-		return visited{node: rest}
+		return openNode{node: rest}
 	case "window":
-		return refused("a window runs a command in your terminal, as you: type there  " + windowLine(rest, at.peer))
+		return refuse("a window runs a command in your terminal, as you: type there  " + windowLine(rest, w.peer))
 	case "pane":
-		for i, p := range at.panes {
+		for i, p := range w.panes {
 			if rest != "" && strings.HasPrefix(strings.ToLower(p.name()), strings.ToLower(rest)) || rest == fmt.Sprint(i+1) {
-				return focused(i)
+				return focusPane(i)
 			}
 		}
-		return refused("there is no pane " + screen.Safe(rest))
+		return refuse("there is no pane " + screen.Safe(rest))
 	}
-	return refused(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords())))
+	return refuse(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords())))
 }
 
-func (at *place) viewCommand(name string) intent {
+func (w *workspace) viewCommand(name string) intent {
 	if name == "all" || name == "" {
-		return viewed("")
+		return setView("")
 	}
-	if at.stats.status.Service(name) == nil {
-		return refused(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, at.stats.serviceNames())))
+	if w.stats.status.Service(name) == nil {
+		return refuse(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, w.stats.serviceNames())))
 	}
-	return viewed(name)
+	return setView(name)
 }
 
-func (at *place) sortCommand(rest string) intent {
-	g := at.grid()
+func (w *workspace) sortCommand(rest string) intent {
+	g := w.grid()
 	if g == nil {
-		return refused(noRows)
+		return refuse(noRows)
 	}
 	name, desc := strings.CutPrefix(rest, "-")
 	if g.SortBy(name, desc) {
 		return nil
 	}
 	names, _, _ := g.Sorts()
-	return refused(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names)))
+	return refuse(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names)))
 }
 
 // loadTheme reads a theme, and shows it once it has been read.

@@ -33,17 +33,17 @@ func takePeer(words []string) (rest []string, peer string, err error) {
 }
 
 // actCommand is an act that was typed, on the node that it names.
-func (at *place) actCommand(req api.Request, peer string) intent {
+func (w *workspace) actCommand(req api.Request, peer string) intent {
 	switch {
 	case peer == allPeers:
 		return typedAct{req, true}
-	case peer == "" || peer == at.peer:
+	case peer == "" || peer == w.peer:
 		return typedAct{req, false}
-	case screen.Safe(peer) == at.ownName():
+	case screen.Safe(peer) == w.ownName():
 		peer = ""
 	}
 	// What the act would do there is only known once the node has answered.
-	return visited{peer, typedAct{req, false}}
+	return openNode{peer, typedAct{req, false}}
 }
 
 // typedAct is an act that was typed. One without a target is about what is
@@ -54,7 +54,7 @@ type typedAct struct {
 }
 
 func (t typedAct) apply(m *model) tea.Cmd {
-	act, w := api.Lookup(t.req.Act), wanted{req: t.req, everywhere: t.everywhere}
+	act, w := api.Lookup(t.req.Act), propose{req: t.req, everywhere: t.everywhere}
 	filtered := w.req.Service != "" || w.req.Backend != "" || w.req.Client != ""
 	if act.On != api.OnNothing && !filtered {
 		if act.Args != "" && act.Args[0] != '[' && len(w.req.Targets) == 1 && len(w.req.Args) == 0 {
@@ -71,21 +71,21 @@ func (t typedAct) apply(m *model) tea.Cmd {
 }
 
 // underCursor is what an act without a target is about.
-func (at *place) underCursor(act *api.Act) (targets, hidden []string, gone bool) {
+func (w *workspace) underCursor(act *api.Act) (targets, hidden []string, gone bool) {
 	var ids []string
-	switch at.focus {
+	switch w.focus {
 	case paneBackends:
-		ids, hidden = at.backends.table.Chosen()
-		gone = at.backends.table.JustGone(at.clock())
+		ids, hidden = w.backends.table.Chosen()
+		gone = w.backends.table.JustGone(w.clock())
 	case paneQueue:
 		if act.On == api.OnService {
-			return []string{at.queue.now}, nil, false
+			return []string{w.queue.service}, nil, false
 		}
-		ids, hidden = at.queue.table.Chosen()
-		gone = at.queue.table.JustGone(at.clock())
+		ids, hidden = w.queue.table.Chosen()
+		gone = w.queue.table.JustGone(w.clock())
 	case paneSessions:
-		ids, hidden = at.sessions.table.Chosen()
-		gone = at.sessions.table.JustGone(at.clock())
+		ids, hidden = w.sessions.table.Chosen()
+		gone = w.sessions.table.JustGone(w.clock())
 	}
-	return chosenTargets(&at.frame, act, ids), hidden, gone
+	return chosenTargets(&w.frame, act, ids), hidden, gone
 }

@@ -19,14 +19,14 @@ func commandWords() []string {
 
 // complete is what could stand at the end of a command line, and where the word
 // that is begun there begins.
-func (at *place) complete(line string) (from int, words []string) {
+func (w *workspace) complete(line string) (from int, words []string) {
 	from = strings.LastIndexAny(line, " \t") + 1
 	begun := line[from:]
 	before := strings.Fields(line[:from])
 	if len(before) > 0 && before[0] == "tcpctl" {
 		before = before[1:]
 	}
-	for _, w := range at.candidates(before, begun) {
+	for _, w := range w.candidates(before, begun) {
 		if strings.HasPrefix(w, begun) && w != begun {
 			words = append(words, w)
 		}
@@ -34,7 +34,7 @@ func (at *place) complete(line string) (from int, words []string) {
 	return from, words
 }
 
-func (at *place) candidates(before []string, begun string) []string {
+func (w *workspace) candidates(before []string, begun string) []string {
 	if len(before) == 0 {
 		return commandWords()
 	}
@@ -42,13 +42,13 @@ func (at *place) candidates(before []string, begun string) []string {
 	if act == nil {
 		switch before[0] {
 		case "peer":
-			return at.nodeNames()
+			return w.nodeNames()
 		case "view":
-			return append(at.stats.serviceNames(), "all")
+			return append(w.stats.serviceNames(), "all")
 		case "theme":
 			return themes.Names("")
 		case "sort":
-			if g := at.grid(); g != nil {
+			if g := w.grid(); g != nil {
 				names, _, _ := g.Sorts()
 				return names
 			}
@@ -62,7 +62,7 @@ func (at *place) candidates(before []string, begun string) []string {
 		for _, p := range act.Params {
 			flags = append(flags, "--"+p.Name)
 		}
-		if at.mesh() != nil {
+		if w.mesh() != nil {
 			flags = append(flags, "--peer")
 		}
 		return flags
@@ -70,9 +70,9 @@ func (at *place) candidates(before []string, begun string) []string {
 	last := before[len(before)-1]
 	switch last {
 	case "--peer":
-		return append(at.nodeNames(), "all")
+		return append(w.nodeNames(), "all")
 	case "--service":
-		return at.stats.serviceNames()
+		return w.stats.serviceNames()
 	}
 	if p, ok := act.Param(strings.TrimPrefix(last, "--")); ok && strings.HasPrefix(last, "--") && p.Kind() != api.KindSwitch {
 		if p.Kind() == api.KindDuration {
@@ -86,5 +86,5 @@ func (at *place) candidates(before []string, begun string) []string {
 	if !act.Many && len(before) > 1 {
 		return nil
 	}
-	return at.stats.targets(act)
+	return w.stats.targets(act)
 }

@@ -11,23 +11,23 @@ import (
 )
 
 // typedKept is how many lines of the command line are kept.
-const typedKept = 500
+const linesKept = 500
 
 // typed is what was typed on the command line, the newest last.
-type typed struct {
+type lineHistory struct {
 	lines []string
-	file  *typedFile // nil keeps them in memory only
+	file  *lineFile // nil keeps them in memory only
 }
 
 // typedFile writes one list after another, each whole and the newest last:
 // commands run at the same time.
-type typedFile struct {
+type lineFile struct {
 	path   string
 	newest atomic.Pointer[string] // nil: it has been written
 	mu     sync.Mutex
 }
 
-func (f *typedFile) write() tea.Msg {
+func (f *lineFile) write() tea.Msg {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	text, fresh := f.newest.Swap(nil), f.path+".new"
@@ -39,11 +39,11 @@ func (f *typedFile) write() tea.Msg {
 
 // load reads the lines of earlier days; a file that cannot be read is as good
 // as none, as nothing depends on it.
-func (t *typed) load(file string) {
+func (t *lineHistory) load(file string) {
 	if file == "" {
 		return
 	}
-	t.file = &typedFile{path: file}
+	t.file = &lineFile{path: file}
 	text, err := os.ReadFile(file)
 	if err != nil || len(text) > 1<<20 {
 		return
@@ -53,16 +53,16 @@ func (t *typed) load(file string) {
 			t.lines = append(t.lines, line)
 		}
 	}
-	t.lines = t.lines[max(len(t.lines)-typedKept, 0):]
+	t.lines = t.lines[max(len(t.lines)-linesKept, 0):]
 }
 
 // add keeps a line, unless it is the one before once more.
-func (t *typed) add(line string) tea.Cmd {
+func (t *lineHistory) add(line string) tea.Cmd {
 	if n := len(t.lines); line == "" || n > 0 && t.lines[n-1] == line {
 		return nil
 	}
 	t.lines = append(t.lines, line)
-	t.lines = t.lines[max(len(t.lines)-typedKept, 0):]
+	t.lines = t.lines[max(len(t.lines)-linesKept, 0):]
 	if t.file == nil {
 		return nil
 	}

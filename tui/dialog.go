@@ -12,17 +12,17 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// itWouldDoMore is why a confirmation is not enough.
-const itWouldDoMore = "it would do more than when you were asked: look at it again"
+// impactGrew is why a confirmation is not enough.
+const impactGrew = "its impact has grown since you were asked: look at it again"
 
-// dialog asks for an act with all that it would do, and lets its options be
-// set. It starts on Cancel; where a name has to be typed, no single key does
-// it; what goes wrong is said in it, and it stays.
+// dialog asks for the confirmation of an act with all its effects and options. It
+// starts on Cancel. Where a name has to be typed, no single key confirms; after an
+// error it stays open and shows it.
 type dialog struct {
 	p      *proposal
 	typing textinput.Model // the name, at the highest level
 	fields []*field
-	at     int // confirm, the fields, Cancel, the act
+	at     int // what has the focus: the name, the fields, Cancel, the act
 	busy   bool
 	err    string
 }
@@ -66,7 +66,7 @@ func (d *dialog) freezes() bool { return true }
 func (d *dialog) typed() bool   { return d.p.level == api.LevelTyped }
 func (d *dialog) tiny() string  { return d.p.question() + " needs more room: esc" }
 
-// The places that the focus goes through.
+// The focus goes from first, over the fields, to the two buttons.
 func (d *dialog) first() int {
 	if d.typed() {
 		return 0
@@ -88,14 +88,14 @@ func (d *dialog) hint() string {
 
 func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
-		return nil // nobody has read what a paste confirms
+		return nil // a paste confirms what was not read
 	}
 	key := k.String()
 	if key == "esc" || key == "ctrl+c" {
 		if d.busy {
-			return closed{}
+			return closeAnd{}
 		}
-		return closed{d.p.notDone()}
+		return closeAnd{d.p.notDone()}
 	}
 	if d.busy {
 		return nil
@@ -116,7 +116,7 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	case onButton && key == "y":
 		return d.confirm(f)
 	case onButton && (key == "n" || key == "q"):
-		return closed{d.p.notDone()}
+		return closeAnd{d.p.notDone()}
 	case !onButton:
 		d.edit(f, k)
 	}
@@ -131,7 +131,7 @@ func (d *dialog) step(by int) {
 func (d *dialog) enter(f *frame) intent {
 	switch {
 	case d.at == d.cancel():
-		return closed{d.p.notDone()}
+		return closeAnd{d.p.notDone()}
 	case d.at == d.button(), d.at == 0:
 		return d.confirm(f)
 	}
@@ -139,8 +139,7 @@ func (d *dialog) enter(f *frame) intent {
 	return nil
 }
 
-// edit changes the option that has the focus, and shows at once what the act
-// would then do.
+// edit changes what has the focus, and works out what the act would then do.
 func (d *dialog) edit(f *frame, k tea.KeyMsg) {
 	d.err = ""
 	if d.at == 0 {
@@ -209,7 +208,7 @@ func (d *dialog) confirm(f *frame) intent {
 	}
 	before, cut := d.p.level, cutBy(d.p.impact)
 	if d.judge(f); d.p.level > before || cutBy(d.p.impact) > 2*cut+10 {
-		d.err = itWouldDoMore
+		d.err = impactGrew
 		return nil
 	}
 	if d.typed() && strings.TrimSpace(d.typing.Value()) != d.p.word() {

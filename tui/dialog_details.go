@@ -27,7 +27,7 @@ func (d *detailsBox) key(_ *frame, k tea.KeyMsg) intent {
 	case "up", "k":
 		d.top = max(d.top-1, 0)
 	case "esc", "enter", "q", "ctrl+c":
-		return closed{}
+		return closeAnd{}
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// part is one line of a dialog. Where there is no room for all, those with
-// the highest number go first: blank lines, then effects, never the buttons.
+// part is one line of a dialog. Where there is no room for all, those with the
+// highest prio are left out first: blank lines, then effects, never the buttons.
 type part struct {
 	prio int
 	draw func(c *screen.Canvas, y int)
@@ -63,7 +63,7 @@ func (d *dialog) parts(f *frame, w int) (parts []part) {
 	blank()
 	say(3, "Target", d.targetText(f), themes.Text)
 	if d.p.peer != "" && !d.p.everywhere {
-		say(2, "Node", screen.Safe(d.p.peer)+", which is not this one: "+f.ownName()+" asks it", themes.Warn)
+		say(2, "Node", screen.Safe(d.p.peer)+": another node, asked by "+f.ownName(), themes.Warn)
 	}
 	blank()
 	label := "Effect"
@@ -106,7 +106,7 @@ func (d *dialog) parts(f *frame, w int) (parts []part) {
 func (d *dialog) targetText(f *frame) string {
 	if n := len(d.p.req.Targets); n != 1 {
 		if n == 0 {
-			return "all that the flags name"
+			return "whatever the flags select"
 		}
 		return screen.Safe(fmt.Sprintf("%d, fixed: %s", n, strings.Join(d.p.req.Targets, " ")))
 	}
@@ -117,7 +117,7 @@ func (d *dialog) targetText(f *frame) string {
 	return screen.Safe(t) + " (fixed: does not follow the cursor)"
 }
 
-// fieldLines shares the options out over lines.
+// fieldLines distributes the options over lines.
 func (d *dialog) fieldLines(w int) (lines [][]int) {
 	used := w
 	for i, f := range d.fields {

@@ -21,8 +21,8 @@ type helpBox struct {
 	top    int
 }
 
-func showHelp(at *place) intent {
-	return open{&helpBox{pane: at.pane().name(), keys: at.keys, search: newInput("")}}
+func showHelp(w *workspace) intent {
+	return open{&helpBox{pane: w.pane().name(), keys: w.keys, search: newInput("")}}
 }
 
 func (h *helpBox) hint() string { return "type to search   up/down scroll   esc close" }
@@ -30,18 +30,18 @@ func (h *helpBox) hint() string { return "type to search   up/down scroll   esc 
 func (h *helpBox) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "esc", "ctrl+c", "enter":
-		return closed{}
+		return closeAnd{}
 	case "down":
 		h.top++
 	case "up":
 		h.top--
 	case "pgdown", "ctrl+d":
-		h.top += f.h / 2
+		h.top += f.height / 2
 	case "pgup", "ctrl+u":
-		h.top -= f.h / 2
+		h.top -= f.height / 2
 	case "?":
 		if h.search.Value() == "" {
-			return closed{} // the key that opened it
+			return closeAnd{} // the key that opened it
 		}
 		fallthrough
 	default:
@@ -66,7 +66,7 @@ func (h *helpBox) lines(f *frame) (lines []helpLine) {
 		if was := h.keys.remapped[b.name]; was != "" {
 			l.note = "was " + was
 		}
-		if why := b.why(f); why != "" {
+		if why := b.disabled(f); why != "" {
 			l.role, l.note = themes.KeyOff, strings.TrimPrefix(l.note+", ", ", ")+"off: "+why
 		}
 		lines = append(lines, l)
@@ -82,8 +82,8 @@ func (h *helpBox) lines(f *frame) (lines []helpLine) {
 		}
 		lines = append(lines, helpLine{keys: ":" + a.Use(), text: text, role: themes.Text})
 	}
-	lines = append(lines, helpLine{}, helpLine{keys: "/", text: "filter: all words have to hold", role: themes.Title})
-	for _, term := range [][2]string{{"word", "in any column"}, {"!word", "in none"}, {"~pgb", "these letters in this order"},
+	lines = append(lines, helpLine{}, helpLine{keys: "/", text: "filter: all words must match", role: themes.Title})
+	for _, term := range [][2]string{{"word", "in any column"}, {"!word", "in no column"}, {"~pgb", "these letters in this order"},
 		{"state:down", "in that column"}, {"act>100", "a number: > < >= <= =, with 10k, 30s, 5m"}} {
 		lines = append(lines, helpLine{keys: term[0], text: term[1], role: themes.Text})
 	}
@@ -141,7 +141,7 @@ func (h *helpBox) draw(f *frame, c *screen.Canvas) {
 		box.Text(2+keyW, y+2, l.text, l.role)
 	}
 	if len(rows) == 0 {
-		box.Text(2, 2, "nothing of that", themes.TextDim)
+		box.Text(2, 2, "nothing found", themes.TextDim)
 	}
 	if h.top+room < len(rows) {
 		box.Fill(box.W-2, box.H-1, 1, f.theme.Glyphs.Down, themes.TextDim)

@@ -1,8 +1,6 @@
 package tui
 
 import (
-	"fmt"
-
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -14,15 +12,15 @@ import (
 // attached only leaves: there is no engine here to stop.
 func leave(f *frame) intent {
 	if f.cfg.Attached {
-		return ended(Detach)
+		return quit(Detach)
 	}
 	return open{&leaveBox{}}
 }
 
 // ended ends the console.
-type ended Outcome
+type quit Outcome
 
-func (o ended) apply(m *model) tea.Cmd {
+func (o quit) apply(m *model) tea.Cmd {
 	m.outcome = Outcome(o)
 	return tea.Quit
 }
@@ -46,11 +44,11 @@ func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	}
 	switch k.String() {
 	case "d":
-		return ended(Detach)
+		return quit(Detach)
 	case "s":
 		return l.stop(f)
 	case "esc", "n", "c":
-		return closed{}
+		return closeAnd{}
 	case "tab", "right", "l", "down":
 		l.at = (l.at + 1) % len(leaveButtons)
 	case "shift+tab", "left", "h", "up":
@@ -58,9 +56,9 @@ func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	case "enter":
 		switch l.at {
 		case 0:
-			return closed{}
+			return closeAnd{}
 		case 1:
-			return ended(Detach)
+			return quit(Detach)
 		case 2:
 			return l.stop(f)
 		}
@@ -71,9 +69,9 @@ func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 // stop ends the service: the process that runs the console does it.
 func (l *leaveBox) stop(f *frame) intent {
 	if f.cfg.ReadOnly {
-		return closed{refused("stop: this console is read-only; d detaches")}
+		return closeAnd{refuse("stop: this console is read-only; d detaches")}
 	}
-	return ended(Stop)
+	return quit(Stop)
 }
 
 func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
@@ -108,15 +106,12 @@ func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// stopText is the impact of stopping, in a sentence.
+// stopText is what stopping would do.
 func stopText(f *frame) string {
-	if a := api.Lookup("stop"); a != nil {
-		for _, i := range a.Impact(f.own.status, &api.Request{Act: "stop", Targets: []string{""}}) {
-			if len(i.Lines) > 0 {
-				return screen.Safe(i.Lines[0])
-			}
+	for _, i := range api.Lookup("stop").Impact(f.own.status, &api.Request{Act: "stop", Targets: []string{""}}) {
+		for _, line := range i.Lines {
+			return screen.Safe(line)
 		}
 	}
-	n := count(f.own.status)
-	return fmt.Sprintf("%s and %s get the grace, then they are reset", screen.Plural(n.active, "session"), screen.Plural(n.waiting, "waiting client"))
+	return ""
 }

@@ -26,9 +26,9 @@ func (p *picker) key(_ *frame, k tea.KeyMsg) intent {
 	case "up", "k", "shift+tab":
 		p.at = (p.at + len(p.items) - 1) % len(p.items)
 	case "enter":
-		return closed{p.choose(p.at)}
+		return closeAnd{p.choose(p.at)}
 	case "esc", "q", "ctrl+c":
-		return closed{p.cancel}
+		return closeAnd{p.cancel}
 	}
 	if p.at != before && p.preview != nil {
 		return p.preview(p.at)

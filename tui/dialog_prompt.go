@@ -45,12 +45,12 @@ func (p *prompt) tiny() string { return p.label + screen.Safe(p.input.Value()) +
 func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "enter":
-		return closed{p.done(strings.TrimSpace(p.input.Value()))}
+		return closeAnd{p.done(strings.TrimSpace(p.input.Value()))}
 	case "esc", "ctrl+c":
 		if p.cancel != nil {
 			p.cancel()
 		}
-		return closed{}
+		return closeAnd{}
 	case "tab":
 		p.fillIn()
 		return nil
@@ -59,7 +59,7 @@ func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 		return nil
 	case "backspace":
 		if p.input.Value() == "" && p.complete != nil {
-			return closed{} // as in vi: an empty command line goes away
+			return closeAnd{} // as in vi: an empty command line goes away
 		}
 	}
 	p.input, _ = p.input.Update(k)
@@ -153,6 +153,6 @@ func askNote(*frame) intent {
 		if s == "" {
 			return nil
 		}
-		return wanted{req: api.Request{Act: "mark", Args: []string{s}}}
+		return propose{req: api.Request{Act: "mark", Args: []string{s}}}
 	})
 }

@@ -26,19 +26,19 @@ func (q *yesNo) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "y", "Y":
 		if why := q.p.recheck(f); why != "" {
-			return closed{refused("nothing was done: " + why)}
+			return closeAnd{refuse("nothing was done: " + why)}
 		}
 		before := q.p.level
 		if q.p.judge(f); q.p.level > before {
 			d := newDialog(q.p)
-			d.err = itWouldDoMore
-			return closed{open{d}}
+			d.err = impactGrew
+			return closeAnd{open{d}}
 		}
-		return closed{perform{q.p}}
+		return closeAnd{perform{q.p}}
 	case "n", "N", "esc", "enter", "q", "ctrl+c":
-		return closed{q.p.notDone()}
+		return closeAnd{q.p.notDone()}
 	case "tab":
-		return closed{open{newDialog(q.p)}}
+		return closeAnd{open{newDialog(q.p)}}
 	}
 	return nil
 }

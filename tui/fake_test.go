@@ -200,7 +200,7 @@ func edge() *fake {
 	c.Admin, c.Eligible, c.Reason, c.Check, c.RTTSeconds = proxy.AdminMaint, false, "maint", nil, 0
 	d := backend("pg-d", "10.0.0.14:5432", 0, 42*time.Second)
 	d.State, d.Eligible, d.Reason, d.Transitions, d.RTTSeconds = proxy.StateDown, false, "down", 2, 0
-	d.Check = &proxy.CheckInfo{Consecutive: 3, Threshold: 3, Detail: "refused", At: start.Add(-2 * time.Second), Last: strings.Repeat("+", 26) + "!!!!"}
+	d.Check = &proxy.CheckInfo{Consecutive: 3, Threshold: 3, Detail: "connection refused", At: start.Add(-2 * time.Second), Last: strings.Repeat("+", 26) + "!!!!"}
 	s := backend("soffice", "127.0.0.1:8100", 1, 4*time.Hour)
 	f := &fake{status: api.Status{
 		Node: api.Node{Name: "edge-01", Version: "1.0.0", Started: start.Add(-98 * time.Hour), ConfigHash: "9f31c2a7", PID: 77, Now: start},
@@ -261,13 +261,13 @@ func edgeEvents() []proxy.Event {
 	at := func(h, m, s int) time.Time { return time.Date(2026, 3, 9, h, m, s, 0, time.UTC) }
 	return []proxy.Event{
 		{Time: at(13, 50, 11), Kind: proxy.EventSession, Level: proxy.LevelInfo, Service: "db-front", Text: "ws client 198.51.100.7 closed 1000, 4m02s, 1.1M/88K"},
-		{Time: at(13, 51, 0), Kind: proxy.EventOperator, Level: proxy.LevelInfo, Service: "db-front", Backend: "pg-c", By: "ana@edge-01", Text: "maint db-front/pg-c: no session left", Command: "tcpctl maint db-front/pg-c --reason 'kernel patch'"},
+		{Time: at(13, 51, 0), Kind: proxy.EventOperator, Level: proxy.LevelInfo, Service: "db-front", Backend: "pg-c", By: "ana@edge-01", Text: "maint db-front/pg-c: no sessions remaining", Command: "tcpctl maint db-front/pg-c --reason 'kernel patch'"},
 		{Time: at(13, 55, 10), Kind: proxy.EventQueue, Level: proxy.LevelInfo, Service: "office", Text: "granted to 10.2.0.9:51344 after 02:40"},
 		{Time: at(13, 58, 40), Kind: proxy.EventBackendUp, Level: proxy.LevelGood, Service: "office", Backend: "soffice", Text: "backend office/soffice is up"},
-		{Time: at(13, 59, 58), Kind: proxy.EventOperator, Level: proxy.LevelInfo, Service: "db-front", Backend: "pg-b", By: "ana@edge-01", Text: "drain db-front/pg-b: 210 sessions left", Command: "tcpctl drain db-front/pg-b --limit 5m --then cut"},
-		{Time: at(14, 1, 29), Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db-front", Backend: "pg-d", Text: "backend db-front/pg-d is down: refused, 3 of 3"},
+		{Time: at(13, 59, 58), Kind: proxy.EventOperator, Level: proxy.LevelInfo, Service: "db-front", Backend: "pg-b", By: "ana@edge-01", Text: "drain db-front/pg-b: 210 sessions remaining", Command: "tcpctl drain db-front/pg-b --limit 5m --then cut"},
+		{Time: at(14, 1, 29), Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db-front", Backend: "pg-d", Text: "backend db-front/pg-d is down: connection refused (3 of 3 checks failed)"},
 		{Time: at(14, 1, 40), Kind: proxy.EventMark, Level: proxy.LevelInfo, By: "ana@edge-01", Text: "pg-d: disk swap begins"},
-		{Time: at(14, 2, 4), Kind: proxy.EventQueue, Level: proxy.LevelInfo, Service: "office", Text: "10.2.0.7:39044 queued, 7 wait"},
+		{Time: at(14, 2, 4), Kind: proxy.EventQueue, Level: proxy.LevelInfo, Service: "office", Text: "10.2.0.7:39044 queued, 7 waiting"},
 	}
 }
 
@@ -275,7 +275,7 @@ func edgeEvents() []proxy.Event {
 func window() *proxy.PlanInfo {
 	return &proxy.PlanInfo{ID: "w12", Kind: "roll", Service: "db-front", Owner: "ana@edge-01", State: "running", Steps: []proxy.StepInfo{
 		{What: "drain pg-c", State: "done", Seconds: 58}, {What: "maint pg-c", State: "done", Seconds: 1},
-		{What: "drain pg-b", State: "running", Seconds: 133, Detail: "38 left"},
+		{What: "drain pg-b", State: "running", Seconds: 133, Detail: "38 remaining"},
 		{What: "restart pg-b", State: "waiting", Detail: "its command, wait UP 60s"}, {What: "ready pg-b", State: "waiting"},
 	}}
 }

@@ -8,25 +8,25 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// look is how the console shows things, whichever engine they are of.
-type look struct {
-	cfg   Config
-	clock func() time.Time
-	zone  *time.Location
-	theme *themes.Theme
-	w, h  int
-	zoom  bool
+// display is how the console shows things, of whichever engine.
+type display struct {
+	cfg           Config
+	clock         func() time.Time
+	zone          *time.Location
+	theme         *themes.Theme
+	width, height int
+	zoom          bool
 }
 
 // frame is what panes and dialogs are drawn from, and what their keys decide by:
-// the engine that is looked at, and how it is shown. They only read it; what they
-// want changed they return as an intent.
+// the engine that is shown, and how. They only read it; what they want changed
+// they return as an intent.
 type frame struct {
-	*look
+	*display
 	stats *stats // of the engine that is looked at
 	own   *stats // of the console's own engine, which knows the other nodes
-	peer  string // the node that is looked at; "" is the console's own
-	view  string // the service that is looked at; "" is all
+	peer  string // the node that is shown; "" is the console's own
+	view  string // the service that is shown; "" is all
 }
 
 // now is the engine's clock, or ours until it is known.
@@ -37,15 +37,15 @@ func (f *frame) now() time.Time {
 	return f.clock()
 }
 
-// at writes a time of day.
-func (f *frame) at(t time.Time) string { return t.In(f.zone).Format("15:04:05") }
+// timeOf writes a time of day.
+func (f *frame) timeOf(t time.Time) string { return t.In(f.zone).Format("15:04:05") }
 
 // staleFor is how old what is shown is, 0 as long as it is fresh.
 func (f *frame) staleFor() time.Duration {
 	if !f.stats.known() {
 		return 0
 	}
-	if age := f.clock().Sub(f.stats.at); age > staleAfter {
+	if age := f.clock().Sub(f.stats.received); age > staleAfter {
 		return age
 	}
 	return 0
@@ -71,7 +71,7 @@ func (f *frame) planIsFresh() bool {
 	return plan != nil && (!hasEnded(plan) || f.stats.isReported(plan) && f.now().Sub(f.stats.report.Ended) < reportStays)
 }
 
-// away reports whether another node is looked at.
+// away reports whether another node is looked w.
 func (f *frame) away() bool { return f.peer != "" }
 
 // ownName is the name of the console's own node.
@@ -82,7 +82,7 @@ func (f *frame) ownName() string {
 	return screen.Safe(f.cfg.Instance)
 }
 
-// nodeName is the name of the node that is looked at.
+// nodeName is the name of the node that is looked w.
 func (f *frame) nodeName() string {
 	if f.away() {
 		return screen.Safe(f.peer)

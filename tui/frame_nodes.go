@@ -26,7 +26,7 @@ func (f *frame) node(name string) *api.Peer {
 	return nil
 }
 
-// unreachable says why a node cannot be looked at or acted on; "" when it can.
+// unreachable says why a node cannot be opened or acted on; "" when it can.
 func (f *frame) unreachable(name string) string {
 	p := f.node(name)
 	switch {
@@ -37,7 +37,7 @@ func (f *frame) unreachable(name string) string {
 	case !f.mesh().Secret:
 		return noSecret
 	case p.Stranger():
-		return "it is no member of this mesh" + causeText(p)
+		return "it is not a member of this mesh" + causeText(p)
 	case p.State == meshinfo.Down:
 		return "it is down" + causeText(p)
 	case !p.Trusted:
@@ -58,8 +58,8 @@ func (f *frame) nodeNames() (names []string) {
 	return names
 }
 
-// allNodes names the nodes that an act on every node is for, the one that is
-// looked at first. It is nil when there are no others, or they cannot be asked.
+// allNodes names the nodes that an act on every node is for, the one that is shown
+// first. It is nil when there are no others, or they cannot be asked.
 func (f *frame) allNodes() []string {
 	if f.mesh() == nil || !f.mesh().Secret || f.cfg.Peer == nil {
 		return nil
@@ -77,7 +77,7 @@ func (f *frame) allNodes() []string {
 // alsoOn says which other nodes an act would go to, and which it cannot reach.
 func (f *frame) alsoOn() (lines []string) {
 	if f.mesh() == nil || !f.mesh().Secret {
-		return []string{"there are no others to ask: " + noSecret}
+		return []string{"no other node can be asked: " + noSecret}
 	}
 	there, gone := []string{f.ownName()}, []string(nil)
 	for _, p := range f.mesh().Members() {
@@ -87,7 +87,7 @@ func (f *frame) alsoOn() (lines []string) {
 			gone = append(gone, screen.Safe(p.Called()))
 		}
 	}
-	lines = append(lines, fmt.Sprintf("on %s: the above is of %s, each looks at its own and may refuse", strings.Join(there, ", "), f.nodeName()))
+	lines = append(lines, fmt.Sprintf("on %s: the effects above are those of %s; each node checks its own and may refuse", strings.Join(there, ", "), f.nodeName()))
 	if len(gone) > 0 {
 		lines = append(lines, strings.Join(gone, ", ")+": not reachable, nothing is done there")
 	}

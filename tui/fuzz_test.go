@@ -98,7 +98,7 @@ func FuzzScreen(f *testing.F) {
 			if i%5 == 4 {
 				c.send(tea.WindowSizeMsg{Width: rng.IntN(200), Height: rng.IntN(60)})
 			}
-			if c.w > 0 && c.h > 0 {
+			if c.width > 0 && c.height > 0 {
 				exact(t, c, c.screen())
 			}
 		}
@@ -106,7 +106,7 @@ func FuzzScreen(f *testing.F) {
 			t.Fatal(c.crash)
 		}
 		c.send(tea.WindowSizeMsg{Width: int(w), Height: int(h)})
-		if c.w > 0 && c.h > 0 {
+		if c.width > 0 && c.height > 0 {
 			exact(t, c, c.screen())
 		}
 	})
@@ -135,7 +135,7 @@ func TestAWalkOverAllKeys(t *testing.T) {
 			case 5:
 				c.send(tea.WindowSizeMsg{Width: rng.IntN(180), Height: rng.IntN(60)})
 			}
-			if c.w > 0 && c.h > 0 {
+			if c.width > 0 && c.height > 0 {
 				exact(t, c, c.screen())
 			}
 			if c.crash != nil {

@@ -32,7 +32,7 @@ func TestScreens(t *testing.T) {
 					}
 				})
 				c.live()
-				c.show("info", "draining db-front/pg-b: 38 sessions left   (undo: U)")
+				c.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
 				golden(t, name, c)
 			})
 		}
@@ -117,12 +117,12 @@ func exact(t testing.TB, c *console, screen string) {
 	t.Helper()
 	for _, text := range []string{screen, c.View()} {
 		lines := strings.Split(text, "\n")
-		if len(lines) != c.h {
-			t.Fatalf("%d lines, not %d", len(lines), c.h)
+		if len(lines) != c.height {
+			t.Fatalf("%d lines, not %d", len(lines), c.height)
 		}
 		for i, line := range lines {
-			if w := ansi.StringWidth(line); w != c.w {
-				t.Fatalf("line %d has %d columns, not %d: %q", i, w, c.w, line)
+			if w := ansi.StringWidth(line); w != c.width {
+				t.Fatalf("line %d has %d columns, not %d: %q", i, w, c.width, line)
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // intent is what a key asks for. Panes and dialogs return one, and the model
-// carries it out; nil is nothing.
+// carries it out; nil asks for nothing.
 type intent interface{ apply(*model) tea.Cmd }
 
 func (m *model) carryOut(i intent) tea.Cmd {
@@ -17,28 +17,29 @@ func (m *model) carryOut(i intent) tea.Cmd {
 	return i.apply(m)
 }
 
-// inModel is an intent that is about the console itself.
-type inModel func(*model) tea.Cmd
+// inConsole is an intent about the console itself.
+type inConsole func(*model) tea.Cmd
 
-func (do inModel) apply(m *model) tea.Cmd { return do(m) }
+func (do inConsole) apply(m *model) tea.Cmd { return do(m) }
 
-// inBackground is a command of Bubble Tea: it runs beside the console.
+// inBackground is an intent that takes its time: it runs beside the console, and
+// its message comes back to Update.
 type inBackground func() tea.Msg
 
 func (do inBackground) apply(*model) tea.Cmd { return guard(do) }
 
-// wanted asks for an act, or for what has to be confirmed first.
-type wanted struct {
+// propose asks for an act, which may have to be confirmed first.
+type propose struct {
 	req        api.Request
 	hidden     []string // the targets that the filter hides
 	gone       bool     // the row under the cursor had just gone
 	everywhere bool     // on every node
 }
 
-func (w wanted) apply(m *model) tea.Cmd {
+func (w propose) apply(m *model) tea.Cmd {
 	p, err := newProposal(&m.frame, w)
 	if err != nil {
-		m.say(err, "")
+		m.say(err)
 		return nil
 	}
 	return m.confirm(p)
@@ -57,15 +58,15 @@ func (o open) apply(m *model) tea.Cmd {
 	return nil
 }
 
-// closed closes the dialog that has the keys, and carries out what follows.
-type closed struct{ then intent }
+// closeAnd closes the dialog that has the keys, and carries out what follows.
+type closeAnd struct{ then intent }
 
-func (c closed) apply(m *model) tea.Cmd {
+func (c closeAnd) apply(m *model) tea.Cmd {
 	m.pop()
 	return m.carryOut(c.then)
 }
 
-// notice shows a line that is not kept.
+// notice shows a line that is not kept in Events.
 type notice struct{ level, text string }
 
 func (n notice) apply(m *model) tea.Cmd {
@@ -73,50 +74,50 @@ func (n notice) apply(m *model) tea.Cmd {
 	return nil
 }
 
-// refused says why something is not done.
-type refused string
+// refuse says why something is not done.
+type refuse string
 
-func (r refused) apply(m *model) tea.Cmd {
-	m.say(refusal(string(r)), "")
+func (r refuse) apply(m *model) tea.Cmd {
+	m.say(refusal(string(r)))
 	return nil
 }
 
-// failed says what went wrong.
-type failed struct{ err error }
+// fail shows an error.
+type fail struct{ err error }
 
-func (f failed) apply(m *model) tea.Cmd {
-	m.say(f.err, "")
+func (f fail) apply(m *model) tea.Cmd {
+	m.say(f.err)
 	return nil
 }
 
-// viewed narrows the panes to one service; "" is all of them.
-type viewed string
+// setView narrows the panes to one service; "" is all of them.
+type setView string
 
-func (v viewed) apply(m *model) tea.Cmd {
+func (v setView) apply(m *model) tea.Cmd {
 	m.view = string(v)
 	m.refresh()
 	return m.poll()
 }
 
-// focused gives a pane the keys.
-type focused int
+// focusPane gives a pane the keys.
+type focusPane int
 
-func (i focused) apply(m *model) tea.Cmd {
+func (i focusPane) apply(m *model) tea.Cmd {
 	m.focus = int(i)
 	return m.poll()
 }
 
-// visited looks at another node, or with "" at the console's own, and carries
-// out what follows once the node has answered.
-type visited struct {
+// openNode shows another node, or with "" the console's own, and carries out what
+// follows once the node has answered.
+type openNode struct {
 	node string
 	then intent
 }
 
-func (v visited) apply(m *model) tea.Cmd {
+func (v openNode) apply(m *model) tea.Cmd {
 	if v.node == "" {
 		m.goHome()
 		return tea.Batch(m.poll(), m.carryOut(v.then))
 	}
-	return m.visit(v.node, v.then)
+	return m.openNode(v.node, v.then)
 }

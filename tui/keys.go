@@ -25,7 +25,7 @@ type binding struct {
 
 // why says why a binding does nothing now: its act is not offered, nothing may be
 // changed, or a reason of its own. "" is that it works.
-func (b *binding) why(f *frame) string {
+func (b *binding) disabled(f *frame) string {
 	if b.act != "" {
 		if api.Lookup(b.act) == nil {
 			return "this engine does not offer it"
@@ -93,8 +93,8 @@ func showKeys(keys []string) string {
 // newKeymap applies [console.keys]: action = "key", or several with spaces
 // between them. An action that is not there, and a key that would do two
 // things in one pane, are errors that name them.
-func newKeymap(at *place, panes []pane, remap map[string]string) (*keymap, error) {
-	k := &keymap{global: globalKeys(at), panes: map[string][]*binding{}, remapped: map[string]string{}}
+func newKeymap(w *workspace, panes []pane, remap map[string]string) (*keymap, error) {
+	k := &keymap{global: globalKeys(w), panes: map[string][]*binding{}, remapped: map[string]string{}}
 	all := map[string][]*binding{}
 	add := func(bs []*binding) {
 		for _, b := range bs {

@@ -134,7 +134,7 @@ func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c.sees("K kick")
 	c.press("3")
 	c.seesNot("K kick")
-	c.sees("enter look inside  d drain everywhere")
+	c.sees("enter open  d drain everywhere")
 	c.press("6 j")
 	c.sees("this pane has no rows")
 }

@@ -2,7 +2,7 @@ package tui
 
 import "github.com/tcpctl/tcpctl/tui/internal/screen"
 
-// shape is which of the layouts a size gets. No size is refused.
+// shape is the layout of a size. No size is refused.
 type shape int
 
 const (
@@ -30,9 +30,9 @@ type gridPlan struct {
 	throughput screen.Rect
 }
 
-// planGrid shares a large screen out. The Plan pane stands at the lower right
-// while there is a plan, or while it has the keys; else Sessions does, which
-// changes places with Events while it has the keys.
+// planGrid divides a large screen. The Plan pane is at the lower right while there
+// is a plan, or while it has the keys; else Sessions is, which changes places with
+// Events while it has the keys.
 func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	const head, foot = 2, 3
 	body := screen.Rect{Y: head, W: w, H: h - head - foot}
@@ -62,7 +62,7 @@ func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	g.panes[paneQueue], g.panes[panePeers] = place(0, 1), place(1, 1)
 	wide, corner := paneEvents, paneSessions
 	switch {
-	case focus == paneSessions: // its columns say most at their end: who ended it, and why
+	case focus == paneSessions: // its last columns say most: which side ended it, and why
 		wide, corner = paneSessions, paneEvents
 	case focus == panePlan || plan:
 		corner = panePlan
@@ -83,9 +83,9 @@ type strip struct {
 	screen.Rect
 }
 
-// planStack shares a middling screen out: what is left after the pane's own
-// half goes to the strips that say most. wish is how many lines each would
-// like, 0 for none.
+// planStack divides a middle-sized screen: what the pane's own half does not need
+// goes to the strips that say most. wish is how many lines each would like, 0 for
+// none.
 func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackPlan) {
 	const head, foot = 3, 3
 	body := screen.Rect{Y: head, W: w, H: h - head - foot}

@@ -19,14 +19,8 @@ type message struct {
 // refusal is an error of the console itself: what it will not do.
 func refusal(text string) error { return &api.Error{Text: text} }
 
-// say shows an error, or a text when err is nil, and keeps it in Events.
-func (m *model) say(err error, text string) {
-	level := proxy.LevelInfo
-	if err != nil {
-		level, text = proxy.LevelWarn, errorText(err)
-	}
-	m.note(level, text)
-}
+// say shows an error and keeps it in Events.
+func (m *model) say(err error) { m.note(proxy.LevelWarn, errorText(err)) }
 
 // note shows a line and keeps it in Events.
 func (m *model) note(level, text string) {

@@ -12,13 +12,13 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// model is the console: the place that is looked at, what stands before its
-// panes, and the screen as it was drawn last. It asks the engine in commands
+// model is the console: the workspace that is shown, what stands before its panes,
+// and the screen as it was drawn last. It asks the engine in commands
 // only, and never waits.
 type model struct {
-	ctx    context.Context
-	*place        // what is looked at now
-	home   *place // the console's own engine
+	ctx        context.Context
+	*workspace            // what is shown now
+	home       *workspace // the console's own engine
 
 	palette    *screen.Palette
 	profile    termenv.Profile
@@ -29,7 +29,7 @@ type model struct {
 	over    []overlay      // what is before the panes; the last has the keys
 	frozen  *screen.Canvas // the panes while a confirmation is open
 	message message
-	typed   typed // the command line's history
+	lines   lineHistory // the command line's history
 
 	blurred bool
 	stale   bool
@@ -57,13 +57,13 @@ func newModel(ctx context.Context, cfg Config) (*model, error) {
 		theme = t
 	}
 	var err error
-	f := frame{look: &look{cfg: cfg, clock: time.Now, zone: time.Local}}
-	if m.place, err = newPlace(ctx, f, cfg.Source, nil); err != nil {
+	f := frame{display: &display{cfg: cfg, clock: time.Now, zone: time.Local}}
+	if m.workspace, err = newWorkspace(ctx, f, cfg.Source, nil); err != nil {
 		return nil, err
 	}
-	m.home = m.place
+	m.home = m.workspace
 	m.setTheme(theme)
-	m.typed.load(cfg.History)
+	m.lines.load(cfg.History)
 	return m, nil
 }
 
@@ -82,7 +82,7 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.w, m.h = msg.Width, msg.Height
+		m.width, m.height = msg.Width, msg.Height
 		m.frozen = nil
 		m.backends.refresh(&m.frame)
 		m.changed()
@@ -111,7 +111,7 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 
 // View runs after every message; what has not changed is not drawn again.
 func (m *model) View() (s string) {
-	if m.w <= 0 || m.h <= 0 || m.crash != nil {
+	if m.width <= 0 || m.height <= 0 || m.crash != nil {
 		return ""
 	}
 	if m.drawn == m.version {
@@ -150,7 +150,8 @@ func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// key goes to what is before the panes, then to the pane, then to all of them.
+// key passes a key to what is before the panes, or else to what it does in the
+// pane that has the keys.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.changed()
 	if o := m.overlay(); o != nil {
@@ -163,8 +164,8 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if b == nil {
 		return nil
 	}
-	if why := b.why(&m.frame); why != "" {
-		m.say(api.AsError(refusal(b.help+": "+why)), "")
+	if why := b.disabled(&m.frame); why != "" {
+		m.say(api.AsError(refusal(b.help + ": " + why)))
 		return nil
 	}
 	return m.carryOut(b.run(&m.frame))
@@ -183,7 +184,7 @@ func (m *model) asking() bool {
 	return ok && o.freezes()
 }
 
-// pop closes what is before the panes.
+// pop closes the overlay that has the keys.
 func (m *model) pop() {
 	if n := len(m.over); n > 0 {
 		m.over = m.over[:n-1]
@@ -191,10 +192,10 @@ func (m *model) pop() {
 	m.frozen = nil
 }
 
-// changed says that there is something else to draw.
+// changed says that there is something new to draw.
 func (m *model) changed() { m.version++ }
 
-// refresh has all panes take what they show from the frame.
+// refresh has all panes take what they show from the frame again.
 func (m *model) refresh() {
 	for _, p := range m.panes {
 		p.refresh(&m.frame)

@@ -10,8 +10,8 @@ import (
 
 // paint draws the whole screen.
 func (m *model) paint() *screen.Canvas {
-	c := screen.New(m.w, m.h)
-	if shapeOf(m.w, m.h) == shapeTiny {
+	c := screen.New(m.width, m.height)
+	if shapeOf(m.width, m.height) == shapeTiny {
 		drawTiny(&m.frame, c)
 		if o, ok := m.overlay().(interface{ tiny() string }); ok {
 			c.Fill(0, c.H-1, c.W, ' ', themes.Text)
@@ -21,7 +21,7 @@ func (m *model) paint() *screen.Canvas {
 	}
 	body := m.frozen
 	if body == nil {
-		body = screen.New(m.w, m.h)
+		body = screen.New(m.width, m.height)
 		m.paintBody(body)
 		if m.staleFor() > 0 {
 			body.Dim()
@@ -40,94 +40,94 @@ func (m *model) paint() *screen.Canvas {
 	return c
 }
 
-func (at *place) paintBody(c *screen.Canvas) {
-	switch shapeOf(at.w, at.h) {
+func (w *workspace) paintBody(c *screen.Canvas) {
+	switch shapeOf(w.width, w.height) {
 	case shapeGrid:
-		at.paintGrid(c)
+		w.paintGrid(c)
 	case shapeStack:
-		at.paintStack(c)
+		w.paintStack(c)
 	default:
-		at.paintSmall(c)
+		w.paintSmall(c)
 	}
 }
 
-func (at *place) paintGrid(c *screen.Canvas) {
-	at.drawTabs(c, 1)
-	plan := planGrid(c.W, c.H, at.focus, at.zoom, at.planIsFresh())
+func (w *workspace) paintGrid(c *screen.Canvas) {
+	w.drawTabs(c, 1)
+	plan := planGrid(c.W, c.H, w.focus, w.zoom, w.planIsFresh())
 	for i, r := range plan.panes {
 		if r.H > 0 {
-			inner := screen.Box(c, r, &at.theme.Glyphs, at.boxTitle(i), at.panes[i].foot(&at.frame), i == at.focus)
-			inner.Draw(0, 0, at.paintPane(i, inner.W, inner.H, i == at.focus))
+			inner := screen.Box(c, r, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), i == w.focus)
+			inner.Draw(0, 0, w.paintPane(i, inner.W, inner.H, i == w.focus))
 		}
 	}
 	if r := plan.throughput; r.H > 0 {
 		title := "Throughput"
-		if at.view != "" {
-			title += "  " + screen.Safe(at.view)
+		if w.view != "" {
+			title += "  " + screen.Safe(w.view)
 		}
-		inner := screen.Box(c, r, &at.theme.Glyphs, title+" (last 5m)", "", false)
-		drawThroughput(&at.frame, inner)
+		inner := screen.Box(c, r, &w.theme.Glyphs, title+" (last 5m)", "", false)
+		drawThroughput(&w.frame, inner)
 	}
 }
 
-func (at *place) boxTitle(i int) string {
-	text := fmt.Sprintf("%d %s", i+1, at.panes[i].name())
-	if t := at.panes[i].title(&at.frame); t != "" {
+func (w *workspace) boxTitle(i int) string {
+	text := fmt.Sprintf("%d %s", i+1, w.panes[i].name())
+	if t := w.panes[i].title(&w.frame); t != "" {
 		text += "  " + t
 	}
 	return text
 }
 
-func (at *place) paintStack(c *screen.Canvas) {
-	drawSparks(&at.frame, c, 1)
-	at.drawTabs(c, 2)
-	wish := func(p, w int) int { return at.panes[p].strip(&at.frame, screen.New(w, 6)) }
-	plan := planStack(c.W, c.H, at.focus, at.zoom, wish)
+func (w *workspace) paintStack(c *screen.Canvas) {
+	drawSparks(&w.frame, c, 1)
+	w.drawTabs(c, 2)
+	wish := func(p, width int) int { return w.panes[p].strip(&w.frame, screen.New(width, 6)) }
+	plan := planStack(c.W, c.H, w.focus, w.zoom, wish)
 	r := plan.main
-	c.Draw(r.X, r.Y, at.paintPane(at.focus, r.W, r.H, true))
+	c.Draw(r.X, r.Y, w.paintPane(w.focus, r.W, r.H, true))
 	for _, s := range plan.strips {
-		p := at.panes[s.pane]
-		text := p.title(&at.frame)
+		p := w.panes[s.pane]
+		text := p.title(&w.frame)
 		if s.pane == paneQueue {
-			text = at.queue.ruleText(&at.frame)
+			text = w.queue.ruleText(&w.frame)
 		}
 		foot := ""
 		if s.pane == paneEvents {
-			foot = p.foot(&at.frame)
+			foot = p.foot(&w.frame)
 		}
-		screen.Rule(c, s.Y, &at.theme.Glyphs, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot)
-		p.strip(&at.frame, c.Sub(s.X, s.Y+1, s.W, s.H-1))
+		screen.Rule(c, s.Y, &w.theme.Glyphs, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot)
+		p.strip(&w.frame, c.Sub(s.X, s.Y+1, s.W, s.H-1))
 	}
 }
 
 // paintSmall is one pane; where there is room, a line on throughput above it, and
 // on the queue and the newest event below.
-func (at *place) paintSmall(c *screen.Canvas) {
+func (w *workspace) paintSmall(c *screen.Canvas) {
 	y, end := 1, c.H-1
 	if c.H >= 8 {
 		end-- // the message has a line of its own
-		drawSparks(&at.frame, c, y)
+		drawSparks(&w.frame, c, y)
 		y++
 	}
 	if c.H >= 10 {
 		end -= 2
-		if at.focus != paneQueue {
-			c.Text(1, end, screen.Clip(at.queue.line(&at.frame, c.W-2), c.W-2, at.theme.Glyphs.Ellipsis), themes.Text)
+		if w.focus != paneQueue {
+			c.Text(1, end, screen.Clip(w.queue.line(&w.frame, c.W-2), c.W-2, w.theme.Glyphs.Ellipsis), themes.Text)
 		}
-		if at.focus != paneEvents {
-			at.events.line(&at.frame, c, end+1)
+		if w.focus != paneEvents {
+			w.events.line(&w.frame, c, end+1)
 		}
 	}
 	if c.H >= 14 && c.W >= 60 {
-		at.drawTabs(c, y)
+		w.drawTabs(c, y)
 		y++
 	}
-	c.Draw(0, y, at.paintPane(at.focus, c.W, max(end-y, 0), true))
+	c.Draw(0, y, w.paintPane(w.focus, c.W, max(end-y, 0), true))
 }
 
 // drawTiny never refuses: two lines, of one letter if need be.
 func drawTiny(f *frame, c *screen.Canvas) {
-	n := count(f.stats.status)
+	n := totalsOf(f.stats.status)
 	worst := signUp
 	switch {
 	case n.down > 0:

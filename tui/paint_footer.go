@@ -45,7 +45,7 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	var must, rest []*binding
 	for _, b := range m.keys.in(m.pane().name()) {
 		switch {
-		case b.label == "" || b.why(&m.frame) != "":
+		case b.label == "" || b.disabled(&m.frame) != "":
 		case b.name == "help" || b.name == "quit":
 			must = append(must, b)
 		default:
@@ -76,8 +76,8 @@ func labelWidth(b *binding) int { return screen.Width(keyName(b.keys[0])) + 1 + 
 
 // keyOf is the first key of an action in the pane that has the keys, or else,
 // where a key of the pane's own has taken its place, another one.
-func (at *place) keyOf(name, other string) string {
-	for _, b := range at.keys.in(at.pane().name()) {
+func (w *workspace) keyOf(name, other string) string {
+	for _, b := range w.keys.in(w.pane().name()) {
 		if b.name == name {
 			return keyName(b.keys[0])
 		}

@@ -11,7 +11,7 @@ import (
 
 // drawHeader draws the line that is always there.
 func drawHeader(f *frame, c *screen.Canvas) {
-	n := count(f.stats.status)
+	n := totalsOf(f.stats.status)
 	st := f.stats.status
 	live, liveRole := "LIVE", themes.Live
 	switch age := f.staleFor(); {
@@ -48,7 +48,7 @@ func drawHeader(f *frame, c *screen.Canvas) {
 		add(rw, rwRole, 4, 1)
 		add(up, upRole, 2, 2)
 		add("Q "+screen.Count(float64(n.waiting)), queueRole, 3, 2)
-		add(f.at(f.now()), themes.TextDim, 6, 2)
+		add(f.timeOf(f.now()), themes.TextDim, 6, 2)
 		screen.Segments(c, 0, list)
 		return
 	}
@@ -61,7 +61,7 @@ func drawHeader(f *frame, c *screen.Canvas) {
 		add(screen.Middle(screen.Safe(f.cfg.Where), whereWidth(c.W), e), themes.TextDim, 9, 1)
 	}
 	add(live, liveRole, 1, 3)
-	add(f.at(f.now()), themes.Header, 3, 1)
+	add(f.timeOf(f.now()), themes.Header, 3, 1)
 	add(rw, rwRole, 2, 3)
 	add(up, upRole, 1, 3)
 	add("QUEUE "+screen.Count(float64(n.waiting)), queueRole, 1, 3)
@@ -80,8 +80,8 @@ func drawHeader(f *frame, c *screen.Canvas) {
 	screen.Segments(c, 0, list)
 }
 
-// nodeText is the node that is looked at: behind an arrow when it is not the
-// console's own, so that nobody drains the wrong one.
+// nodeText is the node that is shown, behind an arrow when it is not the console's
+// own: the wrong one must not be drained by mistake.
 func nodeText(f *frame) (string, themes.Role) {
 	if f.away() {
 		return "> " + f.nodeName(), themes.Warn
@@ -110,26 +110,26 @@ func whereWidth(w int) int {
 
 // drawTabs draws the row of panes, the filter and the view. That a filter hides
 // rows must be seen; that all services are shown need not.
-func (at *place) drawTabs(c *screen.Canvas, y int) {
+func (w *workspace) drawTabs(c *screen.Canvas, y int) {
 	filter := ""
-	if g := at.grid(); g != nil && g.Filter() != "" {
+	if g := w.grid(); g != nil && g.Filter() != "" {
 		shown, all, _, _ := g.Counts()
 		filter = fmt.Sprintf("filter: %s  %d of %d", screen.Safe(g.Filter()), shown, all)
 	}
 	view := "view: all"
-	if at.view != "" {
-		view = "view: " + screen.Safe(at.view)
+	if w.view != "" {
+		view = "view: " + screen.Safe(w.view)
 	}
-	tabs := at.tabs(c.W < 76)
+	tabs := w.tabs(c.W < 76)
 	fits := func(note string) bool { return 1+tabsWidth(tabs)+screen.Width(note)+1 <= c.W }
 	if filter != "" && !fits(filter) {
-		tabs = at.tabs(true) // the digit is enough to go there
+		tabs = w.tabs(true) // the digit is enough to go there
 	}
 	note, role := filter, themes.Match
 	if both := strings.TrimSpace(filter + "   " + view); fits(both) {
 		note = both
 	}
-	if filter == "" && at.view == "" {
+	if filter == "" && w.view == "" {
 		role = themes.TextDim
 	}
 	x := 1
@@ -144,14 +144,14 @@ func (at *place) drawTabs(c *screen.Canvas, y int) {
 }
 
 // tabs are the panes' names, or in short the digits of all but one.
-func (at *place) tabs(short bool) (list []screen.Segment) {
-	for i, p := range at.panes {
+func (w *workspace) tabs(short bool) (list []screen.Segment) {
+	for i, p := range w.panes {
 		text := fmt.Sprintf("%d %s", i+1, p.name())
-		if b := p.badge(&at.frame); b != "" {
+		if b := p.badge(&w.frame); b != "" {
 			text += " " + b
 		}
 		switch {
-		case i == at.focus:
+		case i == w.focus:
 			list = append(list, screen.Segment{Text: "[" + text + "] ", Role: themes.Title})
 		case short:
 			list = append(list, screen.Segment{Text: fmt.Sprintf("%d  ", i+1), Role: themes.TextDim})

@@ -113,7 +113,7 @@ func drawCounters(f *frame, c *screen.Canvas) {
 		return screen.Rate(max(float64(a-b), 0) / dt)
 	}
 	c.Text(1, 0, fmt.Sprintf("conn %d  +%s/s   waiting %d", now.active, per(now.total, then.total), now.waiting), themes.Text)
-	c.Text(1, 1, fmt.Sprintf("failed %s/s   refused %s/s   gave up %s/s", per(now.failed, then.failed), per(now.rejected, then.rejected), per(now.gaveUp, then.gaveUp)), themes.TextDim)
+	c.Text(1, 1, fmt.Sprintf("failed %s/s   rejected %s/s   unserved %s/s", per(now.failed, then.failed), per(now.rejected, then.rejected), per(now.unserved, then.unserved)), themes.TextDim)
 }
 
 // drawSparks draws the same on one line, for screens without room for a graph.

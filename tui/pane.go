@@ -58,18 +58,18 @@ type pictureKey struct {
 }
 
 // paintPane draws a pane, or returns its last picture when nothing has changed.
-func (at *place) paintPane(i, w, h int, focused bool) *screen.Canvas {
-	p := at.panes[i]
-	key := pictureKey{w: w, h: h, focused: focused, theme: at.theme, pane: p.drawn()}
+func (w *workspace) paintPane(i, width, height int, focused bool) *screen.Canvas {
+	p := w.panes[i]
+	key := pictureKey{w: width, h: height, focused: focused, theme: w.theme, pane: p.drawn()}
 	if g := p.grid(); g != nil {
 		key.rows = g.Version()
 	}
-	if last := &at.shown[i]; last.c != nil && last.key == key {
+	if last := &w.shown[i]; last.c != nil && last.key == key {
 		return last.c
 	}
-	c := screen.New(w, h)
-	p.draw(&at.frame, c, focused)
-	at.shown[i] = picture{key, c}
+	c := screen.New(width, height)
+	p.draw(&w.frame, c, focused)
+	w.shown[i] = picture{key, c}
 	return c
 }
 

@@ -56,11 +56,11 @@ func (p *backendsPane) refresh(f *frame) {
 // screen to itself, and says nothing that its backends do not.
 func isBare(f *frame, s *proxy.ServiceInfo) bool {
 	alone := f.view != "" || len(f.stats.status.Services) == 1
-	return alone && shapeOf(f.w, f.h) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
+	return alone && shapeOf(f.width, f.height) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
 }
 
 // turn goes to the next service, and after the last to all.
-func (p *backendsPane) turn(f *frame) intent { return viewed(f.nextService(f.view, true)) }
+func (p *backendsPane) turn(f *frame) intent { return setView(f.nextService(f.view, true)) }
 
 func (p *backendsPane) badge(f *frame) string {
 	n := 0
@@ -93,8 +93,8 @@ func (p *backendsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	p.drawChecks(c, p.table.Draw(c, style)+1)
 }
 
-// drawChecks uses the lines that the rows leave free for the last checks of
-// the row under the cursor and of those that are down.
+// drawChecks draws, from line y on, the last checks of the row under the cursor and
+// of those that are down.
 func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	line := func(r *backendRow) {
 		b := r.backend
@@ -113,7 +113,7 @@ func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 			c.Fill(x, y, 1, r, role)
 			x++
 		}
-		more := []string{fmt.Sprintf("flaps %d", b.Transitions), fmt.Sprintf("weight %d", b.Weight)}
+		more := []string{fmt.Sprintf("downs %d", b.Transitions), fmt.Sprintf("weight %d", b.Weight)}
 		if b.MaxSessions > 0 {
 			more = append(more, fmt.Sprintf("max %d", b.MaxSessions))
 		}
@@ -147,7 +147,7 @@ func (p *backendsPane) details(f *frame) detailsBox {
 			{"sessions", fmt.Sprintf("%d live, %d since the start, %s/s new", s.Sessions.Active, s.Sessions.Total, screen.Rate(r.flow.fresh))},
 			{"", fmt.Sprintf("%d failed, %d cut, %d rejected", s.Sessions.Failed, s.Sessions.Cut, s.Sessions.Rejected)},
 			{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(s.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(s.BytesOut)), screen.Bytes(r.flow.out))},
-			{"queue", fmt.Sprintf("%d wait, the oldest %s; %d granted, %d left, %d timed out, %d kicked", s.Queue.Waiting,
+			{"queue", fmt.Sprintf("%d waiting, the oldest %s; %d granted, %d abandoned, %d timed out, %d kicked", s.Queue.Waiting,
 				screen.Clock(screen.Seconds(s.Queue.OldestSeconds)), s.Queue.Granted, s.Queue.Abandoned, s.Queue.TimedOut, s.Queue.Kicked)},
 			{"waited", "p50 " + screen.Clock(screen.Seconds(s.Queue.WaitP50Seconds)) + "  p99 " + screen.Clock(screen.Seconds(s.Queue.WaitP99Seconds))},
 		}
@@ -172,17 +172,17 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(b.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(b.BytesOut)), screen.Bytes(r.flow.out))},
 		{"dials", fmt.Sprintf("%d failed", b.Failed)},
 		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
-		{"flaps", fmt.Sprintf("%d times down", b.Transitions)},
+		{"went down", fmt.Sprintf("%d times", b.Transitions)},
 	}
 	if b.MaxSessions > 0 {
 		facts = append(facts, fact{"limit", screen.Plural(b.MaxSessions, "session")})
 	}
 	if c := b.Check; c != nil {
-		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d alike of %d, connect %s", screen.Safe(c.Detail), f.at(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
+		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d in a row (threshold %d), connect %s", screen.Safe(c.Detail), f.timeOf(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
 			fact{"", screen.Safe(c.Last)})
 	}
 	if d := b.Drain; d != nil {
-		text := fmt.Sprintf("%d of %d left, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), f.at(d.Since))
+		text := fmt.Sprintf("%d of %d remaining, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), f.timeOf(d.Since))
 		if d.Until != nil {
 			text += ", limit " + limitText(f, d)
 		}

@@ -32,9 +32,9 @@ func drawDrain(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	d := r.backend.Drain
 	x = c.Text(x, y, string(f.theme.Glyphs.Branch)+" ", themes.TextDim)
 	if d.Remaining == 0 {
-		x = c.Text(x, y, fmt.Sprintf("drained: all %d have left", d.StartedWith), themes.OK)
+		x = c.Text(x, y, fmt.Sprintf("drained: all %d ended", d.StartedWith), themes.OK)
 	} else {
-		x = c.Text(x, y, fmt.Sprintf("%d of %d left ", d.Remaining, d.StartedWith), themes.StateDrain)
+		x = c.Text(x, y, fmt.Sprintf("%d/%d remaining ", d.Remaining, d.StartedWith), themes.StateDrain)
 		n := min(16, max(c.W-x-50, 8))
 		x = screen.Bar(c, x, y, n, done(d)) + 1
 		x = c.Text(x, y, "eta "+etaText(f, r.target), themes.Text)
@@ -44,7 +44,7 @@ func drawDrain(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 		rest = append(rest, "limit "+limitText(f, d))
 	}
 	if d.By != "" {
-		rest = append(rest, "by "+screen.Safe(who(d.By))+" "+f.at(d.Since)[:5])
+		rest = append(rest, "by "+screen.Safe(operatorName(d.By))+" "+f.timeOf(d.Since)[:5])
 	}
 	if d.Reason != "" {
 		rest = append(rest, screen.Safe(d.Reason))
@@ -64,7 +64,7 @@ func etaText(f *frame, target string) string {
 	return "-"
 }
 
-// limitText is how much of a drain's time is left, and what happens then.
+// limitText is how long until a drain's limit, and what happens then.
 func limitText(f *frame, d *proxy.DrainInfo) string {
 	s := screen.Clock(d.Until.Sub(f.stats.now()))
 	if d.Then != "" {
@@ -73,7 +73,7 @@ func limitText(f *frame, d *proxy.DrainInfo) string {
 	return s
 }
 
-// done is how much of a drain is over, from 0 to 1.
+// done is how far a drain is, from 0 to 1.
 func done(d *proxy.DrainInfo) float64 {
 	if d.StartedWith <= 0 {
 		return 1
@@ -81,28 +81,28 @@ func done(d *proxy.DrainInfo) float64 {
 	return min(max(1-float64(d.Remaining)/float64(d.StartedWith), 0), 1)
 }
 
-// pauseText says who holds a service, why and until when.
+// pauseText says who has paused a service, why and until when.
 func pauseText(f *frame, p *proxy.PauseInfo) string {
 	s := ""
 	if p.By != "" && p.By != "pause" {
 		s = screen.Safe(p.By) + " "
 	}
-	s += "by " + screen.Safe(who(p.Owner))
+	s += "by " + screen.Safe(operatorName(p.Owner))
 	if p.Reason != "" {
 		s += ": " + screen.Safe(p.Reason)
 	}
-	s += fmt.Sprintf("  until %s (%s)  %d held", f.at(p.Until), screen.Clock(p.Until.Sub(f.stats.now())), p.Held)
+	s += fmt.Sprintf("  until %s (%s)  %d held", f.timeOf(p.Until), screen.Clock(p.Until.Sub(f.stats.now())), p.Held)
 	if p.Step != "" {
 		s += "  " + screen.Safe(p.Step)
 	}
 	return s
 }
 
-// who is an owner without the node, which the header says already.
-func who(owner string) string {
+// operatorName is an owner without its node, which the header shows already.
+func operatorName(owner string) string {
 	name, _, _ := strings.Cut(owner, "@")
 	if name == "" {
-		return "somebody"
+		return "unknown"
 	}
 	return name
 }

@@ -9,14 +9,14 @@ import (
 
 func (p *backendsPane) keys() []binding {
 	onBackends := func(act string) func(*frame) intent {
-		return func(f *frame) intent { return wantChosen(f, &p.table, act) }
+		return func(f *frame) intent { return proposeChosen(f, &p.table, act) }
 	}
 	return []binding{
-		{name: "drain", keys: []string{"d"}, label: "drain", help: "drain: no new sessions, live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
+		{name: "drain", keys: []string{"d"}, label: "drain", help: "drain: no new sessions; live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
 		{name: "ready", keys: []string{"u"}, label: "ready", help: "ready: back in service", act: "ready", off: p.noBackend, run: onBackends("ready")},
-		{name: "maint", keys: []string{"m"}, label: "maint", help: "maintenance: as drain, and checks stop", act: "maint", off: p.noBackend, run: onBackends("maint")},
-		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, its command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
-		{name: "weight", keys: []string{"w"}, help: "weight: its share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
+		{name: "maint", keys: []string{"m"}, label: "maint", help: "maintenance: drain, and stop the checks", act: "maint", off: p.noBackend, run: onBackends("maint")},
+		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
+		{name: "weight", keys: []string{"w"}, help: "weight: the share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
 		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(f *frame) intent {
 			r, _ := p.table.Current()
 			return pauseOrResume(f, r.service.Name)
@@ -52,6 +52,6 @@ func (p *backendsPane) askWeight(f *frame) intent {
 	}
 	target, gone := r.target, p.table.JustGone(f.clock())
 	return ask("weight of "+screen.Safe(target)+": ", strconv.Itoa(r.backend.Weight), func(s string) intent {
-		return wanted{req: api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, gone: gone}
+		return propose{req: api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, gone: gone}
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// narrowColumns say the same in forty columns: one line a row, with the fact
-// that matters most in its state.
+// narrowColumns are for forty columns: one line a row, with the fact that matters
+// most in its state.
 func narrowColumns(f *frame) []screen.Column[*backendRow] {
 	state := backendColumns[0]
 	state.Width = 8
@@ -26,11 +26,11 @@ func noteOf(f *frame, r *backendRow) (string, themes.Role) {
 	b := r.backend
 	switch {
 	case b == nil && r.service.Pause != nil:
-		return "until " + f.at(r.service.Pause.Until), themes.StateMaint
+		return "until " + f.timeOf(r.service.Pause.Until), themes.StateMaint
 	case b == nil:
 		return r.check()
 	case b.Drain != nil && b.Drain.Remaining > 0:
-		return "left eta " + strings.TrimPrefix(etaText(f, r.target), "~"), themes.StateDrain
+		return "eta " + strings.TrimPrefix(etaText(f, r.target), "~"), themes.StateDrain
 	case r.sign == signUp:
 		return screen.Latency(b.RTTSeconds), themes.TextDim
 	}
@@ -43,7 +43,7 @@ func (p *backendsPane) drawNarrow(f *frame, c *screen.Canvas, focused bool) {
 	p.table.Draw(c, style)
 }
 
-// strip shows the rows that are not simply up, and then the others.
+// strip draws the backends that are not simply up, and then the others.
 func (p *backendsPane) strip(f *frame, c *screen.Canvas) int {
 	y := 0
 	for _, up := range []bool{false, true} {

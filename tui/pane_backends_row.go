@@ -40,8 +40,8 @@ func (r *backendRow) isTall() bool {
 	return r.service.Pause != nil || r.hook != ""
 }
 
-// backendColumns are drawn for services too: where a fact makes no sense for
-// one of them, it is empty.
+// backendColumns are drawn for services too. A fact that services do not have is
+// empty there.
 var backendColumns = []screen.Column[*backendRow]{
 	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
 		if r.pending != "" {
@@ -88,7 +88,7 @@ var backendColumns = []screen.Column[*backendRow]{
 		Cell: func(r *backendRow) (string, themes.Role) {
 			return r.count(func(b *proxy.BackendInfo) int { return b.Weight })
 		}},
-	{Name: "FLAPS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 {
+	{Name: "DOWNS", Prio: 6, Width: 5, Right: true, Value: func(r *backendRow) float64 {
 		return r.number(func(b *proxy.BackendInfo) int { return int(b.Transitions) })
 	},
 		Cell: func(r *backendRow) (string, themes.Role) {
@@ -128,7 +128,7 @@ func (r *backendRow) count(of func(*proxy.BackendInfo) int) (string, themes.Role
 	return screen.Count(float64(of(r.backend))), themes.Text
 }
 
-// check is what the last check said; of a service, what its queue does.
+// check is the result of the last check; of a service, its queue.
 func (r *backendRow) check() (string, themes.Role) {
 	if r.backend == nil {
 		switch n := r.service.Queue.Waiting; {

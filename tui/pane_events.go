@@ -56,7 +56,7 @@ func eventSign(e *entry) sign {
 	return sign{'.', "", themes.Info}
 }
 
-// eventNoun is the first word of its kind: the noun that changed.
+// eventNoun is the first word of an event's kind.
 func eventNoun(e *entry) string {
 	switch e.Kind {
 	case proxy.EventOperator:
@@ -71,7 +71,7 @@ func eventNoun(e *entry) string {
 func eventText(e *entry) string {
 	text := e.Text
 	if e.By != "" && (e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark) {
-		text = who(e.By) + ": " + text
+		text = operatorName(e.By) + ": " + text
 	}
 	if e.Command != "" {
 		text += "   = " + e.Command
@@ -85,7 +85,7 @@ func (p *eventsPane) refresh(f *frame) {
 	var rows []*entry
 	for _, e := range j.entries {
 		if e.clock == "" {
-			e.clock = f.at(e.Time)
+			e.clock = f.timeOf(e.Time)
 		}
 		op := e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark
 		alarm := e.Level == proxy.LevelAlarm || e.Level == proxy.LevelWarn
@@ -104,7 +104,7 @@ func (p *eventsPane) turn(f *frame) intent {
 	return nil
 }
 
-// badge counts the alarms of the last minutes.
+// badge counts the alarms of the last five minutes.
 func (p *eventsPane) badge(f *frame) string {
 	n := 0
 	for _, e := range f.stats.journal.entries {
@@ -140,22 +140,22 @@ func (p *eventsPane) foot(f *frame) string {
 
 func (p *eventsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
-		drawEmpty(f, c, "Nothing has happened yet.")
+		drawEmpty(f, c, "No events yet.")
 		return
 	}
 	if !focused && p.table.Following() {
-		p.strip(f, c) // no cursor where there are no keys
+		p.strip(f, c) // the cursor is shown where the keys go
 		return
 	}
 	p.table.Draw(c, table.Look[*entry]{Focused: focused, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
-// strip is the newest, one a line.
+// strip draws the newest events, one a line.
 func (p *eventsPane) strip(f *frame, c *screen.Canvas) int {
 	for y := range min(c.H, p.table.Len()) {
 		e := p.table.Row(y)
 		s := eventSign(e)
-		x := c.Text(2, y, f.at(e.Time), themes.TextDim)
+		x := c.Text(2, y, f.timeOf(e.Time), themes.TextDim)
 		c.Text(x+1, y, string(s.mark), s.role)
 		x = c.Text(x+3, y, fmt.Sprintf("%-8s ", screen.Cut(eventNoun(e), 8)), themes.TextDim)
 		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
@@ -182,7 +182,7 @@ func (p *eventsPane) keys() []binding { return nil }
 func (f *frame) eventLine(c *screen.Canvas, y int) {
 	if es := f.stats.journal.entries; len(es) > 0 {
 		s := eventSign(es[0])
-		x := c.Text(1, y, f.at(es[0].Time)[:5]+" ", themes.TextDim)
+		x := c.Text(1, y, f.timeOf(es[0].Time)[:5]+" ", themes.TextDim)
 		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
 	}
 }
@@ -191,7 +191,7 @@ func (f *frame) eventLine(c *screen.Canvas, y int) {
 func (p *eventsPane) line(f *frame, c *screen.Canvas, y int) {
 	if es := f.stats.journal.entries; len(es) > 0 {
 		s := eventSign(es[0])
-		x := c.Text(1, y, f.at(es[0].Time)[:5]+" ", themes.TextDim)
+		x := c.Text(1, y, f.timeOf(es[0].Time)[:5]+" ", themes.TextDim)
 		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
 	}
 }

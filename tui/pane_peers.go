@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// peersPane is the nodes of the mesh, this one first. It is the same from every
-// node that is looked at: what the console's own node knows.
+// peersPane is the nodes of the mesh, this one first, as the console's own node
+// knows them: it is the same whichever node is shown.
 type peersPane struct {
 	versioned
 	table table.Table[*peerRow]
@@ -36,8 +36,8 @@ type peerRow struct {
 	name, addr, version string
 	peer                *api.Peer // nil: this one
 	up, of, queue       int
-	unreadable          bool          // those three are not known
-	ago                 time.Duration // since something came from it
+	unreadable          bool          // those three are unknown
+	ago                 time.Duration // since it was last heard from
 }
 
 // MarshalJSON is what the row is about.
@@ -66,10 +66,10 @@ func peerSign(p *api.Peer) sign {
 	case meshinfo.Suspect:
 		return sign{'~', "suspect", themes.StateDrain}
 	case meshinfo.Refused:
-		return sign{'-', "refused", themes.StateIdle} // no node of ours
+		return sign{'-', "refused", themes.StateIdle} // not a member
 	}
 	if p.Cause == meshinfo.Departed {
-		return sign{'o', "down", themes.StateIdle} // it said so
+		return sign{'o', "down", themes.StateIdle} // it said goodbye
 	}
 	return sign{'!', "down", themes.StateDown}
 }
@@ -90,7 +90,7 @@ var peerColumns = []screen.Column[*peerRow]{
 		return screen.Safe(r.name), themes.Text
 	}},
 	{Name: "ADDRESS", Ends: true, Prio: 3, Width: 15, Grow: 7, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.addr), themes.TextDim }},
-	{Name: "STATE", Prio: 1, Width: 13, Cell: (*peerRow).state},
+	{Name: "STATE", Prio: 1, Width: 14, Cell: (*peerRow).state},
 	{Name: "RTT", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return r.rtt() },
 		Cell: func(r *peerRow) (string, themes.Role) { return screen.Latency(r.rtt()), themes.Text }},
 	{Name: "UP", Prio: 2, Width: 5, Right: true, Value: func(r *peerRow) float64 { return float64(r.up) },
@@ -160,7 +160,7 @@ func (p *peersPane) refresh(f *frame) {
 		p.table.Set(nil, f.clock())
 		return
 	}
-	n := count(f.own.status)
+	n := totalsOf(f.own.status)
 	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: f.own.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
 	for i := range known.Peers {
 		one := &known.Peers[i]
@@ -213,7 +213,7 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 		say("This node is in no mesh.", themes.TextDim)
 		y++
 		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
-			"Their states and acts then stand here, and enter looks into one.", themes.TextDim)
+			"Their states are then listed here, and enter opens one.", themes.TextDim)
 		return
 	}
 	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis})
@@ -253,14 +253,14 @@ func (p *peersPane) details(f *frame) detailsBox {
 	return detailsBox{title: "node " + screen.Safe(r.name), facts: facts}
 }
 
-// peerFacts is all about a node: what it does and how it is come first.
+// peerFacts is the details of a node: its services and its state come first.
 func peerFacts(f *frame, r *peerRow) []fact {
 	p := r.peer
 	var services []string
 	for _, s := range p.Services {
 		text := fmt.Sprintf("%s %d/%d up, %s", screen.Safe(s.Name), s.Up, s.Backends, screen.Plural(s.Active, "session"))
 		if s.Queue > 0 {
-			text += fmt.Sprintf(", %d wait", s.Queue)
+			text += fmt.Sprintf(", %d waiting", s.Queue)
 		}
 		if s.State != "open" {
 			text += ", " + screen.Safe(s.State)
@@ -272,15 +272,15 @@ func peerFacts(f *frame, r *peerRow) []fact {
 	case p.Unreadable != "":
 		text = screen.Safe(r.name) + ": " + screen.Safe(p.Unreadable)
 	case len(services) == 0:
-		text = screen.Safe(r.name) + ": it has told nothing of its services"
+		text = screen.Safe(r.name) + ": no services announced"
 	}
 	how := ""
 	if p.State != meshinfo.Alive {
-		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + f.at(p.Since)
+		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + f.timeOf(p.Since)
 	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
 		how = fmt.Sprintf("its clock is %+.1fs off", skew)
 	}
-	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + f.at(p.Since)},
+	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + f.timeOf(p.Since)},
 		{"address", screen.Safe(p.Addr)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
 	if why := f.unreachable(r.name); why != "" {
 		facts = append(facts, fact{"acts", why})

@@ -10,9 +10,9 @@ import (
 
 func (p *peersPane) keys() []binding {
 	return []binding{
-		{name: "visit", keys: []string{"enter"}, label: "look inside", help: "look into the node: its backends, queue and events; esc comes back", off: p.noNode, run: p.enter},
+		{name: "open_node", keys: []string{"enter"}, label: "open", help: "open the node: its backends, queue and events; esc returns", off: p.noNode, run: p.enter},
 		{name: "drain_all", keys: []string{"d"}, label: "drain everywhere", help: "drain a backend on every node", act: "drain", off: noOthers, run: everywhere("drain")},
-		{name: "ready_all", keys: []string{"u"}, help: "ready: a backend back in service on every node", act: "ready", off: noOthers, run: everywhere("ready")},
+		{name: "ready_all", keys: []string{"u"}, help: "put a backend back in service on every node", act: "ready", off: noOthers, run: everywhere("ready")},
 		{name: "pause_all", keys: []string{"P"}, label: "pause everywhere", help: "pause a service on every node", act: "pause", off: noOthers, run: everywhere("pause")},
 		{name: "resume_all", keys: []string{"r"}, label: "resume", help: "resume a service on every node", act: "resume", off: noOthers, run: everywhere("resume")},
 	}
@@ -38,37 +38,36 @@ func noOthers(f *frame) string {
 	return ""
 }
 
-// enter looks into a node. Of one that cannot be looked into it shows what is
-// known, and why.
+// enter opens a node. Of one that cannot be opened it shows the details, with why.
 func (p *peersPane) enter(f *frame) intent {
 	r, ok := p.table.Current()
 	switch {
 	case !ok:
 		return nil
 	case r.peer == nil && f.away():
-		return visited{}
+		return openNode{}
 	case r.peer == nil || f.unreachable(r.name) != "":
 		details := p.details(f)
 		return open{&details}
 	case r.name == f.peer:
-		return focused(paneBackends)
+		return focusPane(paneBackends)
 	}
-	return visited{node: r.name}
+	return openNode{node: r.name}
 }
 
-// everywhere asks what an act on every node is to be done to.
+// everywhere asks for the target of an act on every node.
 func everywhere(act string) func(*frame) intent {
 	return func(f *frame) intent {
 		targets := slices.Sorted(slices.Values(f.stats.targets(api.Lookup(act))))
 		if len(targets) == 0 {
-			return refused("there is nothing to " + act)
+			return refuse("there is nothing to " + act)
 		}
 		q := &picker{title: fmt.Sprintf("%s on all %d nodes", act, len(f.allNodes()))}
 		for _, t := range targets {
 			q.items = append(q.items, screen.Safe(t))
 		}
 		q.choose = func(i int) intent {
-			return wanted{req: api.Request{Act: act, Targets: targets[i : i+1]}, everywhere: true}
+			return propose{req: api.Request{Act: act, Targets: targets[i : i+1]}, everywhere: true}
 		}
 		return open{q}
 	}

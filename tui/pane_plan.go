@@ -21,9 +21,9 @@ func (p *planPane) turn(*frame) intent        { return nil }
 func (p *planPane) details(*frame) detailsBox { return detailsBox{} }
 
 func (p *planPane) keys() []binding {
-	steer := func(word string) intent { return wanted{req: api.Request{Act: "plan", Args: []string{word}}} }
+	steer := func(word string) intent { return propose{req: api.Request{Act: "plan", Args: []string{word}}} }
 	return []binding{
-		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "hold the plan before its next step, or let it go on", act: "plan", off: noPlan, run: func(f *frame) intent {
+		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "pause the plan before its next step, or go on with it", act: "plan", off: noPlan, run: func(f *frame) intent {
 			if f.stats.status.Plan.State == proxy.PlanPaused {
 				return steer("next")
 			}
@@ -73,7 +73,7 @@ func (p *planPane) foot(f *frame) string {
 	}
 	text := stateText(plan.State)
 	if plan.Owner != "" {
-		text += " by " + screen.Safe(who(plan.Owner))
+		text += " by " + screen.Safe(operatorName(plan.Owner))
 	}
 	return text
 }
@@ -81,7 +81,7 @@ func (p *planPane) foot(f *frame) string {
 func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	plan := f.stats.plan()
 	if plan == nil {
-		drawEmpty(f, c, "No plan is under way.", "The steps of a restart, a window or a roll stand here while it runs.")
+		drawEmpty(f, c, "No plan is under way.", "The steps of a restart, a window or a roll appear here while it runs.")
 		return
 	}
 	y := 0
@@ -101,7 +101,7 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		}
 		switch {
 		case s.State == proxy.StepWaiting && s.Detail != "":
-			text = screen.Safe(s.Detail) // that it waits is seen by its sign
+			text = screen.Safe(s.Detail) // its sign says that it waits
 		case s.Detail != "":
 			text += "  " + screen.Safe(s.Detail)
 		}
@@ -113,8 +113,8 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	}
 }
 
-// firstStep is the first that is drawn where there is no room for all: what
-// runs, or what has come of it, is on the screen, with what went before it.
+// firstStep is the first step that is drawn where there is no room for all: the one
+// that runs, or the report, is on the screen, with the steps before it.
 func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 	const report = 7
 	if done {
@@ -124,10 +124,10 @@ func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 	return max(min(now-room/3, len(plan.Steps)-room), 0)
 }
 
-// stateText is a state as people say it: timed up.
+// stateText is a state as people say it: timed out.
 func stateText(state string) string { return strings.ReplaceAll(screen.Safe(state), "_", " ") }
 
-// drawReport is what a plan meant to clients.
+// drawReport draws what a plan meant to clients.
 func drawReport(r *proxy.Report, c *screen.Canvas, y int) {
 	say := func(text string, role themes.Role) {
 		for _, line := range screen.Wrap(text, c.W-2) {
@@ -150,7 +150,7 @@ func drawReport(r *proxy.Report, c *screen.Canvas, y int) {
 	if n.Failed+n.Cut+n.Rejected > 0 {
 		failed = themes.Warn
 	}
-	say(fmt.Sprintf("%d left on their own, %d timed out, %d cut, %d failed, %d rejected", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
+	say(fmt.Sprintf("%d abandoned, %d timed out, %d cut, %d failed, %d rejected", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
 	say("tcpctl report "+screen.Safe(r.ID), themes.TextDim)
 }
 
@@ -168,7 +168,7 @@ func stepSign(state string) (string, themes.Role) {
 	return "[ ]", themes.TextDim
 }
 
-// strip is the step that runs.
+// strip draws the step that runs.
 func (p *planPane) strip(f *frame, c *screen.Canvas) int {
 	plan := f.stats.plan()
 	if !f.planIsFresh() {

@@ -10,13 +10,13 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// queuePane is who waits for one service, in which order, how long and why, and
-// who holds what they wait for.
+// queuePane is the waiters of one service, in their order, with how long and why
+// they wait, and the sessions that hold the slots.
 type queuePane struct {
 	versioned
 	table   table.Table[proxy.WaiterInfo]
 	chosen  string // by the operator; "" follows where clients wait
-	now     string // the service that is shown
+	service string // the service that is shown
 	waiters uint64 // the version of those that are shown
 }
 
@@ -30,9 +30,9 @@ func newQueuePane() *queuePane {
 func (p *queuePane) name() string { return "Queue" }
 func (p *queuePane) grid() grid   { return &p.table }
 
-// service is whose queue is shown: the one that was chosen, else the one that
-// is looked at, else one where somebody waits, else one with a lock.
-func (p *queuePane) service(f *frame) string {
+// pick is the service whose queue is shown: the one that was chosen, else that of
+// the view, else the one with most waiters, else one with a lock.
+func (p *queuePane) pick(f *frame) string {
 	st := f.stats.status
 	switch {
 	case p.chosen != "" && st.Service(p.chosen) != nil:
@@ -40,9 +40,9 @@ func (p *queuePane) service(f *frame) string {
 	case f.view != "" && st.Service(f.view) != nil:
 		return f.view
 	}
-	// It stays where it is while somebody waits there, or it would hop.
-	if s := st.Service(p.now); s != nil && s.Queue.Waiting > 0 {
-		return p.now
+	// It stays where it is while clients wait there, or it would jump.
+	if s := st.Service(p.service); s != nil && s.Queue.Waiting > 0 {
+		return p.service
 	}
 	best := ""
 	most := -1
@@ -60,11 +60,11 @@ func (p *queuePane) service(f *frame) string {
 }
 
 func (p *queuePane) refresh(f *frame) {
-	if now := p.service(f); now != p.now {
-		p.now, p.waiters = now, 0
+	if now := p.pick(f); now != p.service {
+		p.service, p.waiters = now, 0
 		p.table.Clear()
 	}
-	if w := &f.stats.waiters; w.service == p.now && w.version != p.waiters {
+	if w := &f.stats.waiters; w.service == p.service && w.version != p.waiters {
 		p.waiters = w.version
 		p.table.Set(w.list, f.clock())
 	}
@@ -72,21 +72,21 @@ func (p *queuePane) refresh(f *frame) {
 }
 
 func (p *queuePane) turn(f *frame) intent {
-	p.chosen = f.nextService(p.now, false)
+	p.chosen = f.nextService(p.service, false)
 	p.refresh(f)
 	return nil
 }
 
 func (p *queuePane) badge(f *frame) string {
-	return screen.Count(float64(count(f.stats.status).waiting))
+	return screen.Count(float64(totalsOf(f.stats.status).waiting))
 }
 
 func (p *queuePane) title(f *frame) string {
-	s := f.stats.status.Service(p.now)
+	s := f.stats.status.Service(p.service)
 	if s == nil {
-		return screen.Safe(p.now)
+		return screen.Safe(p.service)
 	}
-	text := screen.Safe(p.now)
+	text := screen.Safe(p.service)
 	if s.Lock != nil {
 		text += fmt.Sprintf("  %d/%d slots", s.Lock.InUse, s.Lock.Slots)
 	}
@@ -95,14 +95,14 @@ func (p *queuePane) title(f *frame) string {
 
 func (p *queuePane) foot(f *frame) string {
 	text := rowsFoot(f, &p.table, "waiter")
-	then, now, _ := f.stats.history(p.now).since(historySpan)
-	return text + fmt.Sprintf(" %c %d gave up in 5m", f.theme.Glyphs.Dot, now.gaveUp-then.gaveUp)
+	then, now, _ := f.stats.history(p.service).since(historySpan)
+	return text + fmt.Sprintf(" %c %d unserved in 5m", f.theme.Glyphs.Dot, now.unserved-then.unserved)
 }
 
 func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
-	s := f.stats.status.Service(p.now)
+	s := f.stats.status.Service(p.service)
 	if s == nil {
-		drawEmpty(f, c, "No service, no queue.")
+		drawEmpty(f, c, "There is no service.")
 		return
 	}
 	y := 0
@@ -123,9 +123,9 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	}
 	if len(p.table.Rows()) == 0 {
 		if y+1 < c.H {
-			text := "nobody waits"
+			text := "no clients waiting"
 			if s.Queue.Waiting > 0 {
-				text = "asking who waits"
+				text = "asking for the waiters"
 			}
 			c.Text(3, y+1, text, themes.TextDim)
 		}
@@ -140,29 +140,29 @@ func (p *queuePane) details(*frame) detailsBox {
 		return detailsBox{}
 	}
 	return detailsBox{title: "waiter " + screen.Safe(w.ID), facts: []fact{
-		{"service", screen.Safe(p.now)}, {"client", screen.Safe(w.Client)}, {"place", strconv.Itoa(w.Position)},
-		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"why", whyText(w.Reason)},
+		{"service", screen.Safe(p.service)}, {"client", screen.Safe(w.Client)}, {"position", strconv.Itoa(w.Position)},
+		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"reason", reasonText(w.Reason)},
 	}}
 }
 
 func (p *queuePane) keys() []binding {
 	return []binding{
-		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.nobody,
-			run: func(f *frame) intent { return wantChosen(f, &p.table, "kick") }},
+		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.noWaiters,
+			run: func(f *frame) intent { return proposeChosen(f, &p.table, "kick") }},
 		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService,
-			run: func(f *frame) intent { return pauseOrResume(f, p.now) }},
+			run: func(f *frame) intent { return pauseOrResume(f, p.service) }},
 	}
 }
 
-func (p *queuePane) nobody(*frame) string {
+func (p *queuePane) noWaiters(*frame) string {
 	if p.table.Len() == 0 {
-		return "nobody waits"
+		return "no clients waiting"
 	}
 	return ""
 }
 
 func (p *queuePane) noService(*frame) string {
-	if p.now == "" {
+	if p.service == "" {
 		return "there is no service"
 	}
 	return ""

@@ -29,12 +29,12 @@ var waiterColumns = []screen.Column[proxy.WaiterInfo]{
 		return screen.Safe(w.State), themes.Text
 	}},
 	{Name: "ID", Prio: 3, Width: 7, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.ID), themes.TextDim }},
-	{Name: "WHY", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return whyText(w.Reason), themes.TextDim }},
+	{Name: "REASON", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return reasonText(w.Reason), themes.TextDim }},
 }
 
-// whyText says in words why somebody waits.
-func whyText(why proxy.Reason) string {
-	switch why {
+// reasonText says in words why a client waits.
+func reasonText(reason proxy.Reason) string {
+	switch reason {
 	case proxy.ReasonSlots:
 		return "slot taken"
 	case proxy.ReasonNoBackend:
@@ -46,7 +46,7 @@ func whyText(why proxy.Reason) string {
 	case proxy.ReasonRetry:
 		return "dial failed"
 	}
-	return screen.Safe(string(why))
+	return screen.Safe(string(reason))
 }
 
 // holderLines is the sessions that hold a slot, one a line: as many as leave room
@@ -84,8 +84,8 @@ func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 	c.Text(1, c.H-1, screen.Cut(text, c.W-2), themes.TextDim)
 }
 
-// nextGrant guesses when the next in line is let in: from how often that
-// happened lately, but not later than the holder's time ends.
+// nextGrant estimates when the next waiter is admitted: from the rate of the last
+// minute, but not later than a holder's TTL ends.
 func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	if s.Pause != nil && s.State != proxy.StateReleasing {
 		return "at the resume"
@@ -100,8 +100,8 @@ func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	}
 	if l := s.Lock; l != nil && l.TTLSeconds > 0 {
 		for _, h := range l.Holders {
-			if left := max(l.TTLSeconds-h.HeldSeconds, 0); guess < 0 || left < guess {
-				guess = left
+			if rest := max(l.TTLSeconds-h.HeldSeconds, 0); guess < 0 || rest < guess {
+				guess = rest
 			}
 		}
 	}
@@ -114,14 +114,14 @@ func nextGrant(f *frame, s *proxy.ServiceInfo) string {
 	return "in ~" + screen.Clock(screen.Seconds(guess))
 }
 
-// strip names the first who wait, and how many more there are.
+// strip draws the first waiters, and how many more there are.
 func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
-	s := f.stats.status.Service(p.now)
+	s := f.stats.status.Service(p.service)
 	if s == nil {
 		return 1
 	}
 	if s.Queue.Waiting == 0 {
-		c.Text(2, 0, "nobody waits", themes.TextDim)
+		c.Text(2, 0, "no clients waiting", themes.TextDim)
 		return 1
 	}
 	x := 2
@@ -144,9 +144,9 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	return 2
 }
 
-// ruleText is what the rule above the strip says: who holds, and the pause.
+// ruleText is the text of the rule above the strip: the first holder, or the pause.
 func (p *queuePane) ruleText(f *frame) string {
-	s := f.stats.status.Service(p.now)
+	s := f.stats.status.Service(p.service)
 	if s == nil {
 		return ""
 	}
@@ -164,11 +164,11 @@ func (p *queuePane) ruleText(f *frame) string {
 // line is the queue in one line, without its holder where that leaves no room for
 // the waiters.
 func (p *queuePane) line(f *frame, w int) string {
-	s := f.stats.status.Service(p.now)
+	s := f.stats.status.Service(p.service)
 	if s == nil {
 		return "queue: no service"
 	}
-	name, holder, waiting := screen.Safe(s.Name)+": ", "", "nobody waits"
+	name, holder, waiting := screen.Safe(s.Name)+": ", "", "no clients waiting"
 	if s.Pause != nil {
 		name += strings.ToLower(serviceSign(s).word) + ", "
 	} else if s.Lock != nil && len(s.Lock.Holders) > 0 {
@@ -180,7 +180,7 @@ func (p *queuePane) line(f *frame, w int) string {
 		holder = host + " " + screen.Clock(screen.Seconds(h.HeldSeconds)) + ", "
 	}
 	if s.Queue.Waiting > 0 {
-		waiting = fmt.Sprintf("%d wait, max %s", s.Queue.Waiting, screen.Clock(screen.Seconds(s.Queue.OldestSeconds)))
+		waiting = fmt.Sprintf("%d waiting, max %s", s.Queue.Waiting, screen.Clock(screen.Seconds(s.Queue.OldestSeconds)))
 	}
 	if text := name + holder + waiting; screen.Width(text) <= w {
 		return text

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/table"
 )
 
-// sessionsPane is the live sessions, and for a while those that ended: by whom, in
-// which phase and why.
+// sessionsPane is the live sessions and, for a while, the ended ones: which side
+// ended them, in which phase and why.
 type sessionsPane struct {
 	versioned
 	table table.Table[*session]
@@ -74,7 +74,7 @@ func (r *session) role() themes.Role {
 	return themes.Text
 }
 
-// subprotocol is what a WebSocket client and we have agreed on.
+// subprotocol is the WebSocket subprotocol that was agreed on.
 func (r *session) subprotocol() string {
 	if r.Ended != nil {
 		return r.Ended.Subprotocol
@@ -82,8 +82,8 @@ func (r *session) subprotocol() string {
 	return r.Subprotocol
 }
 
-// ended says who ended a session, in which phase and why. A Close code comes
-// first: it is what is left where the column is narrow.
+// ended says which side ended a session, in which phase and why. A Close code comes
+// first, where a narrow column still shows it.
 func (r *session) ended() (string, themes.Role) {
 	e := r.Ended
 	if e == nil {
@@ -128,7 +128,7 @@ func (p *sessionsPane) turn(f *frame) intent {
 }
 
 func (p *sessionsPane) badge(f *frame) string {
-	return screen.Count(float64(count(f.stats.status).active))
+	return screen.Count(float64(totalsOf(f.stats.status).active))
 }
 
 func (p *sessionsPane) title(f *frame) string {
@@ -139,14 +139,14 @@ func (p *sessionsPane) foot(f *frame) string { return rowsFoot(f, &p.table, "ses
 
 func (p *sessionsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
-		drawEmpty(f, c, "No session.", "Those that end stay here for a while, with who ended them and why.")
+		drawEmpty(f, c, "No session.", "Ended sessions stay here for a while, with who ended them and why.")
 		return
 	}
 	p.table.Draw(c, table.Look[*session]{Focused: focused, Names: c.H > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
 func (p *sessionsPane) strip(f *frame, c *screen.Canvas) int {
-	n := count(f.stats.status)
+	n := totalsOf(f.stats.status)
 	c.Text(2, 0, fmt.Sprintf("%s live, %s/s new", screen.Plural(n.active, "session"), screen.Rate(f.stats.flows[""].fresh)), themes.Text)
 	return 1
 }
@@ -163,7 +163,7 @@ func (p *sessionsPane) details(*frame) detailsBox {
 		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(r.BytesIn)), screen.Bytes(r.in), screen.Bytes(float64(r.BytesOut)), screen.Bytes(r.out))},
 	}
 	if r.PingSeconds > 0 {
-		facts = append(facts, fact{"ping", screen.Latency(r.PingSeconds) + " there and back, the last time"})
+		facts = append(facts, fact{"ping", screen.Latency(r.PingSeconds) + ", the last round trip"})
 	}
 	if e := r.Ended; e != nil {
 		if e.CloseCode != 0 {
@@ -175,7 +175,7 @@ func (p *sessionsPane) details(*frame) detailsBox {
 	return detailsBox{title: "session " + screen.Safe(r.ID), facts: facts}
 }
 
-// viaText is how a client speaks: "tls", "ws, binary".
+// viaText is what a client is connected with: "tls", "ws, binary".
 func (r *session) viaText() string {
 	if sub := r.subprotocol(); sub != "" {
 		return screen.Safe(r.Via) + ", " + screen.Safe(sub)
@@ -183,11 +183,11 @@ func (r *session) viaText() string {
 	return screen.Safe(r.Via)
 }
 
-// closeText says what a WebSocket Close code means. Those from 3000 on are the
-// programs' own.
+// closeText is a WebSocket Close code with its meaning (RFC 6455 and its registry).
+// Those from 3000 on are the applications' own.
 func closeText(code int) string {
-	what := map[int]string{1000: "normal", 1001: "going away", 1002: "protocol error", 1003: "data it cannot take", 1005: "no code",
-		1006: "without a Close frame", 1007: "not UTF-8", 1008: "policy", 1009: "too big", 1011: "trouble behind it", 1012: "restart", 1013: "try again later"}
+	what := map[int]string{1000: "normal closure", 1001: "going away", 1002: "protocol error", 1003: "unsupported data", 1005: "no code received",
+		1006: "no Close frame", 1007: "invalid data", 1008: "policy violation", 1009: "message too big", 1011: "internal error", 1012: "service restart", 1013: "try again later"}
 	if text := what[code]; text != "" {
 		return fmt.Sprintf("%d, %s", code, text)
 	}
@@ -196,7 +196,7 @@ func closeText(code int) string {
 
 func (p *sessionsPane) keys() []binding {
 	return []binding{{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.noSession,
-		run: func(f *frame) intent { return wantChosen(f, &p.table, "kick") }}}
+		run: func(f *frame) intent { return proposeChosen(f, &p.table, "kick") }}}
 }
 
 func (p *sessionsPane) noSession(*frame) string {

@@ -23,16 +23,16 @@ const (
 
 	// fetchLimit bounds one question to the engine.
 	fetchLimit = 5 * time.Second
-	// restFactor is how much longer than it took a question rests before it
+	// restFactor is how many times as long as it took a question rests before it
 	// is asked again: five thousand waiters are not worth a core.
 	restFactor = 10
-	// staleAfter is when what is on the screen is no longer what is.
+	// staleAfter is the age at which what is on the screen is out of date.
 	staleAfter = 2500 * time.Millisecond
 	// sessionLimit bounds the list of sessions, here and on the way.
 	sessionLimit = 5000
 )
 
-// kind is one question to the engine; each is under way at most once.
+// kind is a question to the engine. Each is under way at most once.
 type kind int
 
 const (
@@ -54,25 +54,25 @@ type tickMsg time.Time
 
 // fetched is an answer of the engine.
 type fetched struct {
-	place    *place
-	kind     kind
-	begun    time.Time
-	err      error
-	about    string // the service of a queue
-	status   *api.Status
-	events   proxy.EventPage
-	since    uint64
-	waiters  []proxy.WaiterInfo
-	sessions []proxy.SessionInfo
-	report   proxy.Report
+	workspace *workspace
+	kind      kind
+	begun     time.Time
+	err       error
+	about     string // the service of a queue
+	status    *api.Status
+	events    proxy.EventPage
+	since     uint64
+	waiters   []proxy.WaiterInfo
+	sessions  []proxy.SessionInfo
+	report    proxy.Report
 }
 
 type crashMsg struct{ err error }
 
-// panicked keeps what a panic said, and where.
+// panicked is a panic as an error, with its stack.
 func panicked(value any) error { return fmt.Errorf("tui: panic: %v\n%s", value, debug.Stack()) }
 
-// guard runs a command; a panic in it ends the console and nothing else.
+// guard makes a command whose panic ends the console and nothing else.
 func guard(do func() tea.Msg) tea.Cmd {
 	return func() (msg tea.Msg) {
 		defer func() {
@@ -108,21 +108,21 @@ func (m *model) onTick() tea.Cmd {
 	return tea.Batch(m.tick(), m.watchTheme())
 }
 
-// poll asks what is due, for what is on the screen.
+// poll asks the questions that are due, as far as the screen shows the answers.
 func (m *model) poll() tea.Cmd {
 	var cmds []tea.Cmd
 	now, source := m.clock(), m.source
-	ask := func(at *place, k kind, about string, question func(context.Context, *fetched)) {
-		f := &at.fetches[k]
+	ask := func(of *workspace, k kind, about string, question func(context.Context, *fetched)) {
+		f := &of.fetches[k]
 		if f.busy || now.Before(f.next) && about == f.about {
 			return
 		}
 		f.busy, f.about = true, about
-		ctx := at.ctx
+		ctx := of.ctx
 		cmds = append(cmds, guard(func() tea.Msg {
 			ctx, cancel := context.WithTimeout(ctx, fetchLimit)
 			defer cancel()
-			answer := fetched{place: at, kind: k, begun: now, about: about}
+			answer := fetched{workspace: of, kind: k, begun: now, about: about}
 			question(ctx, &answer)
 			return answer
 		}))
@@ -131,22 +131,22 @@ func (m *model) poll() tea.Cmd {
 		own := m.home.source
 		ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
 	}
-	ask(m.place, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+	ask(m.workspace, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 	since := m.stats.journal.seen
-	ask(m.place, fetchEvents, "", func(ctx context.Context, a *fetched) {
+	ask(m.workspace, fetchEvents, "", func(ctx context.Context, a *fetched) {
 		a.since = since
 		a.events, a.err = source.Events(ctx, since, false)
 	})
-	if service := m.queue.service(&m.frame); service != "" && m.isShown(paneQueue) {
-		ask(m.place, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
+	if service := m.queue.pick(&m.frame); service != "" && m.isShown(paneQueue) {
+		ask(m.workspace, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
 	}
 	if m.isShown(paneSessions) {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
-		ask(m.place, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
+		ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
 	}
 	if id := m.stats.missingReport(); id != "" {
 		if plans, ok := source.(api.Planner); ok {
-			ask(m.place, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
+			ask(m.workspace, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
 		}
 	}
 	return tea.Batch(cmds...)
@@ -154,24 +154,24 @@ func (m *model) poll() tea.Cmd {
 
 func (m *model) onFetched(a fetched) tea.Cmd {
 	now := m.clock()
-	if a.place == nil {
-		a.place = m.place
+	if a.workspace == nil {
+		a.workspace = m.workspace
 	}
-	f := &a.place.fetches[a.kind]
+	f := &a.workspace.fetches[a.kind]
 	f.busy = false
 	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))
 	if a.err != nil {
 		f.next = now.Add(tickUsual)
 	}
-	if a.place != m.place {
-		if a.place == m.home && a.kind == fetchStatus && a.err == nil {
+	if a.workspace != m.workspace {
+		if a.workspace == m.home && a.kind == fetchStatus && a.err == nil {
 			m.onHome(a.status, a.begun, now)
 		}
-		return nil // it came too late: another node is looked at by now
+		return nil // too late: another node is shown by now
 	}
 	if a.err != nil {
 		if a.kind == fetchStatus && !m.stats.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
-			m.say(a.err, "")
+			m.say(a.err)
 		}
 		return nil // STALE says the rest
 	}
@@ -205,13 +205,13 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	first := !m.stats.known()
 	restarted := m.stats.take(a.status, a.begun, now)
 	if restarted {
-		m.place.restarted()
-		m.note(proxy.LevelWarn, "the engine has been started again")
+		m.workspace.restarted()
+		m.note(proxy.LevelWarn, "the engine was restarted")
 	} else if away > 0 {
 		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", screen.Clock(away)))
 	}
 	for _, target := range m.takeDrained(a.begun) {
-		m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no session is left   ("+"u: back in service)")
+		m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no sessions remain   (u: back in service)")
 	}
 	if first || m.stats.version != before || away > 0 {
 		m.stale = false
@@ -219,10 +219,10 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	}
 	if then := m.then; then != nil {
 		m.then = nil
-		if m.overlay() == nil && now.Sub(m.came) < staleAfter {
+		if m.overlay() == nil && now.Sub(m.opened) < staleAfter {
 			return m.carryOut(then)
 		}
-		m.note(proxy.LevelWarn, screen.Safe(m.peer)+" has answered late: ask again for what was to be done there")
+		m.note(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
 	}
 	return nil
 }

@@ -30,13 +30,14 @@ type proposal struct {
 	// every node.
 	peer       string
 	everywhere bool
-	nodes      []string                // those that "on" lets the operator choose from: the one that is looked at first
+	nodes      []string                // the nodes of the dialog's "on", the one that is shown first
 	also       []string                // what is said of the other nodes
 	each       map[string]*api.Request // what each node is asked, when it undoes what each has done
 }
 
-// newProposal fixes what is wanted. It is an error when it cannot be done at all.
-func newProposal(f *frame, w wanted) (*proposal, error) {
+// newProposal fixes an act and its targets. It is an error when the act cannot be
+// done at all.
+func newProposal(f *frame, w propose) (*proposal, error) {
 	act := api.Lookup(w.req.Act)
 	switch {
 	case act == nil:
@@ -80,14 +81,14 @@ func newUndo(f *frame, u undo) *proposal {
 }
 
 // wantChosen wants an act on what is marked, or else on the row under the cursor.
-func wantChosen[T any](f *frame, t *table.Table[T], act string) intent {
+func proposeChosen[T any](f *frame, t *table.Table[T], act string) intent {
 	ids, hidden := t.Chosen()
 	targets := chosenTargets(f, api.Lookup(act), ids)
-	return wanted{req: api.Request{Act: act, Targets: targets}, hidden: hidden, gone: t.JustGone(f.clock())}
+	return propose{req: api.Request{Act: act, Targets: targets}, hidden: hidden, gone: t.JustGone(f.clock())}
 }
 
-// chosenTargets is what an act is about, of the rows that were chosen for it: of
-// a backend's row, an act on services is about its service.
+// chosenTargets is the targets of an act among the rows that were chosen for it:
+// for an act on services, a backend's row stands for its service.
 func chosenTargets(f *frame, act *api.Act, ids []string) (targets []string) {
 	for _, id := range ids {
 		service, backend := api.SplitTarget(id)
@@ -108,7 +109,7 @@ func pauseOrResume(f *frame, service string) intent {
 	if s := f.stats.status.Service(service); s != nil && s.Pause != nil && s.State != proxy.StateReleasing {
 		act = "resume"
 	}
-	return wanted{req: api.Request{Act: act, Targets: []string{service}}}
+	return propose{req: api.Request{Act: act, Targets: []string{service}}}
 }
 
 // confirm asks for the confirmation that the level wants.

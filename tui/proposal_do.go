@@ -12,23 +12,23 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// actLimit bounds one act's request. The act itself may take much longer: a
-// drain answers at once and is then a live row.
+// actLimit bounds the request of an act. The act itself may take much longer: a
+// drain answers at once, and its row then shows how far it is.
 const actLimit = 15 * time.Second
 
 // actMsg is the engine's answer to an act.
 type actMsg struct {
-	p       *proposal
-	at      *place
-	res     api.Result
-	answers []api.PeerAnswer // of an act on every node
-	err     error
+	p         *proposal
+	workspace *workspace
+	res       api.Result
+	answers   []api.PeerAnswer // of an act on every node
+	err       error
 }
 
 // do has the engine carry out a proposal.
 func (m *model) do(p *proposal) tea.Cmd {
 	if p.everywhere && m.cfg.Peer == nil {
-		m.say(refusal("this node is in no mesh"), "")
+		m.say(refusal("this node is in no mesh"))
 		return nil
 	}
 	req := p.request()
@@ -39,7 +39,7 @@ func (m *model) do(p *proposal) tea.Cmd {
 	}
 	m.backends.refresh(&m.frame)
 	m.changed()
-	at, ctx, source := m.place, m.ctx, m.source // not the place's context: an act goes on when the place is left
+	at, ctx, source := m.workspace, m.ctx, m.source // not the workspace's context: an act goes on when that is closed
 	ask := func(ctx context.Context) actMsg {
 		res, err := source.Do(ctx, req)
 		return actMsg{res: res, err: err}
@@ -51,7 +51,7 @@ func (m *model) do(p *proposal) tea.Cmd {
 		ctx, cancel := context.WithTimeout(ctx, actLimit)
 		defer cancel()
 		answer := ask(ctx)
-		answer.p, answer.at = p, at
+		answer.p, answer.workspace = p, at
 		return answer
 	})
 }
@@ -81,7 +81,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	case a.err != nil && open:
 		d.busy, d.err = false, screen.Safe(errorText(a.err))
 	case a.err != nil:
-		m.say(refusal(a.p.act.Name+a.p.on()+": "+errorText(a.err)), "")
+		m.say(refusal(a.p.act.Name + a.p.on() + ": " + errorText(a.err)))
 	case a.answers != nil:
 		m.showAnswers(a)
 	case req.DryRun:
@@ -93,8 +93,8 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		}
 		text += a.p.on()
 		if a.res.Undo != nil {
-			a.at.undos = append(a.at.undos, undo{req: *a.res.Undo})
-			if a.at == m.place {
+			a.workspace.undos = append(a.workspace.undos, undo{req: *a.res.Undo})
+			if a.workspace == m.workspace {
 				text += m.undoHint()
 			}
 		}
@@ -103,27 +103,27 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	return m.poll()
 }
 
-// settle has the rows say what has come of the act: that the engine will show it,
-// or that it was refused.
+// settle notes at the targets that the engine has done the act, and will show it
+// in a status, or that it has refused it.
 func (a *actMsg) settle(req api.Request, now time.Time) {
 	for _, t := range req.Targets {
 		if a.err != nil {
-			delete(a.at.stats.pending, t)
-		} else if asked, ok := a.at.stats.pending[t]; ok {
+			delete(a.workspace.stats.pending, t)
+		} else if asked, ok := a.workspace.stats.pending[t]; ok {
 			asked.done, asked.at = true, now
-			a.at.stats.pending[t] = asked
+			a.workspace.stats.pending[t] = asked
 			if req.Act == "drain" || req.Act == "maint" {
-				a.at.drains[t] = now
+				a.workspace.drains[t] = now
 			}
 		}
 	}
 }
 
-func (at *place) undoHint() string { return "   (undo: " + at.keyOf("undo", "") + ")" }
+func (w *workspace) undoHint() string { return "   (undo: " + w.keyOf("undo", "") + ")" }
 
 func impactFacts(all []api.Impact) (facts []fact) {
 	if len(all) == 0 {
-		return []fact{{"", "nothing would change that can be told beforehand"}}
+		return []fact{{"", "no change that can be told in advance"}}
 	}
 	for _, i := range all {
 		facts = append(facts, fact{"target", screen.Safe(i.Target)})

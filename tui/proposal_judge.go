@@ -41,20 +41,20 @@ func needless(f *frame, act *api.Act, target string) string {
 			return ""
 		}
 		if b.Drain != nil && b.Drain.Remaining > 0 {
-			return fmt.Sprintf("%s of %s already running, %d left", act.Name, screen.Safe(target), b.Drain.Remaining)
+			return fmt.Sprintf("%s of %s already running, %d remaining", act.Name, screen.Safe(target), b.Drain.Remaining)
 		}
-		return fmt.Sprintf("%s is in %s already, and empty", screen.Safe(target), act.Name)
+		return fmt.Sprintf("%s is already in %s, with no sessions", screen.Safe(target), act.Name)
 	case "ready":
 		if b.Admin == proxy.AdminReady && !b.Removing {
-			return screen.Safe(target) + " is ready already"
+			return screen.Safe(target) + " is already ready"
 		}
 	case "remove":
 		if b.Removing {
-			return fmt.Sprintf("remove of %s already running, %d left", screen.Safe(target), b.Active)
+			return fmt.Sprintf("remove of %s already running, %d remaining", screen.Safe(target), b.Active)
 		}
 	case "pause":
 		if p := s.Pause; p != nil && s.State != proxy.StateReleasing {
-			return fmt.Sprintf("%s is paused already by %s since %s", screen.Safe(target), screen.Safe(p.Owner), f.at(p.Since))
+			return fmt.Sprintf("%s is already paused by %s since %s", screen.Safe(target), screen.Safe(p.Owner), f.timeOf(p.Since))
 		}
 	case "resume":
 		if s.Pause == nil {
@@ -97,7 +97,7 @@ func (p *proposal) judge(f *frame) {
 		}
 	}
 	if p.act.Name == "plan" && len(p.req.Args) == 1 && p.req.Args[0] != "abort" {
-		level = api.LevelNone // what holds a plan must not wait for an answer
+		level = api.LevelNone // what pauses a plan must not wait for an answer
 	}
 	if p.undo {
 		level = api.LevelNone // it was asked for by name, and is refused when the target was changed since
@@ -143,7 +143,7 @@ func (p *proposal) recheck(f *frame) string {
 				return screen.Safe(t) + " is gone"
 			}
 			if api.Stamp(f.stats.status, p.act, t) != p.stamps[i] {
-				return fmt.Sprintf("%s was changed meanwhile: it is %s now", screen.Safe(t), backendSign(b).word)
+				return fmt.Sprintf("%s was changed meanwhile: it is now %s", screen.Safe(t), backendSign(b).word)
 			}
 		case api.OnService:
 			s := f.stats.status.Service(t)
@@ -151,7 +151,7 @@ func (p *proposal) recheck(f *frame) string {
 				return screen.Safe(t) + " is gone"
 			}
 			if api.Stamp(f.stats.status, p.act, t) != p.stamps[i] {
-				return fmt.Sprintf("%s was changed meanwhile: it is %s now", screen.Safe(t), serviceSign(s).word)
+				return fmt.Sprintf("%s was changed meanwhile: it is now %s", screen.Safe(t), serviceSign(s).word)
 			}
 		case api.OnSession:
 			if known, live := f.stats.find(t); p.lived[i] && known && !live || p.lived[i] && !known {

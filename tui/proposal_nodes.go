@@ -11,7 +11,7 @@ import (
 )
 
 // askEach asks every node to carry out a proposal. The console's own node asks
-// them, whichever is looked at.
+// them, whichever is looked w.
 func askEach(home api.Source, peers func(string) api.Source, p *proposal, req api.Request) func(context.Context) actMsg {
 	of := func(string) *api.Request { return &req }
 	if p.each != nil {
@@ -60,7 +60,7 @@ func (m *model) showAnswers(act actMsg) {
 		text = "undone: " + text
 	}
 	if u := undoOf(answers); u.each != nil {
-		act.at.undos = append(act.at.undos, u)
+		act.workspace.undos = append(act.workspace.undos, u)
 		text += m.undoHint()
 	}
 	m.show(level, text)

@@ -101,7 +101,7 @@ func (m *model) end(ctx context.Context, t *terminal, err error) (Outcome, error
 		return Hangup, nil
 	default:
 	}
-	if err != nil && m.w > 0 {
+	if err != nil && m.width > 0 {
 		return Hangup, nil // it had a screen, and has none any more
 	}
 	if err != nil {

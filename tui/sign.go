@@ -63,14 +63,14 @@ func serviceSign(s *proxy.ServiceInfo) sign {
 	return sign{'+', "OPEN", themes.StateUp}
 }
 
-// census counts what a header says of all services.
-type census struct {
+// totals is the counts of all services that the header shows.
+type totals struct {
 	backends, up, drain, maint, down, checking int
 	waiting, active                            int
 	paused, closed                             int
 }
 
-func count(s *api.Status) (c census) {
+func totalsOf(s *api.Status) (c totals) {
 	for i := range s.Services {
 		svc := &s.Services[i]
 		c.waiting += svc.Queue.Waiting

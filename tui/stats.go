@@ -12,9 +12,9 @@ import (
 // stats is what the console knows of an engine: the newest answer to each of its
 // questions, and what it works out from those before.
 type stats struct {
-	status  *api.Status
-	at      time.Time // by our clock, when the status came
-	version uint64    // changes when there is something else to draw
+	status   *api.Status
+	received time.Time // by our clock, when the status came
+	version  uint64    // changes when there is something new to draw
 
 	flows   map[string]flow         // by service, and by service/backend; "" is all
 	past    map[string]*history     // by service; "" is all of them
@@ -29,7 +29,7 @@ type stats struct {
 	ran      string       // the plan that was seen running
 }
 
-// pending is an act that was asked for and that the next status will show.
+// pending is an act that was asked for and that no status shows yet.
 type pending struct {
 	act  string
 	done bool      // the engine has answered
@@ -48,7 +48,7 @@ func newStats() *stats {
 func (s *stats) now() time.Time { return s.status.Node.Now }
 
 // known reports whether there has been any status yet.
-func (s *stats) known() bool { return !s.at.IsZero() }
+func (s *stats) known() bool { return !s.received.IsZero() }
 
 // take makes status the newest one. begun is our clock when it was asked for. It
 // reports whether the engine has been restarted since the one before.
@@ -67,7 +67,7 @@ func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 			s.version++
 		}
 	}
-	s.status, s.at = status, at
+	s.status, s.received = status, at
 	if plan := status.Plan; plan != nil && !hasEnded(plan) {
 		s.ran = plan.ID
 	}
@@ -131,8 +131,8 @@ type waiters struct {
 	version uint64
 }
 
-// take makes list the waiters of a service, and reports whether there is
-// something to draw: not if nobody waits, as before.
+// take makes list the waiters of a service, and reports whether there is something
+// new to draw: not if no client waits, as before.
 func (w *waiters) take(service string, list []proxy.WaiterInfo) bool {
 	if service == w.service && len(list)+len(w.list) == 0 {
 		return false
@@ -141,7 +141,7 @@ func (w *waiters) take(service string, list []proxy.WaiterInfo) bool {
 	return true
 }
 
-// find looks for a session that is live or waits, as far as the console knows.
+// find reports whether a session or waiter is known, and whether it is live.
 func (s *stats) find(id string) (known, live bool) {
 	for i := range s.waiters.list {
 		if s.waiters.list[i].ID == id {

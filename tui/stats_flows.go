@@ -11,7 +11,7 @@ import (
 // sessions a second would be shown as 12, 8, 12, 8.
 const rateSpan = time.Second
 
-// etaSpan is how much of a drain's past tells how fast it goes.
+// etaSpan is the part of a drain's past that its rate is worked out from.
 const etaSpan = 30 * time.Second
 
 // flow is new sessions and bytes a second.

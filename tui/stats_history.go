@@ -6,33 +6,34 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// historySpan is how much past the graph shows.
+// historySpan is how far back the graph goes.
 const historySpan = 5 * time.Minute
 
-// point is the counters of one service, or of all, at one moment.
+// point is the counters of one service, or of all, at one moment. failed includes
+// sessions that were cut, unserved the waiters that abandoned or timed out.
 type point struct {
-	at                                                time.Time
-	in, out, total, failed, rejected, granted, gaveUp int64
-	active, waiting                                   int
+	at                                                  time.Time
+	in, out, total, failed, rejected, granted, unserved int64
+	active, waiting                                     int
 }
 
 func pointOf(s *proxy.ServiceInfo, at time.Time) point {
 	return point{
 		at: at, in: s.BytesIn, out: s.BytesOut, total: s.Sessions.Total,
 		failed: s.Sessions.Failed + s.Sessions.Cut, rejected: s.Sessions.Rejected,
-		granted: s.Queue.Granted, gaveUp: s.Queue.Abandoned + s.Queue.TimedOut,
+		granted: s.Queue.Granted, unserved: s.Queue.Abandoned + s.Queue.TimedOut,
 		active: s.Sessions.Active, waiting: s.Queue.Waiting,
 	}
 }
 
 func (p point) plus(o point) point {
 	p.in, p.out, p.total, p.failed = p.in+o.in, p.out+o.out, p.total+o.total, p.failed+o.failed
-	p.rejected, p.granted, p.gaveUp = p.rejected+o.rejected, p.granted+o.granted, p.gaveUp+o.gaveUp
+	p.rejected, p.granted, p.unserved = p.rejected+o.rejected, p.granted+o.granted, p.unserved+o.unserved
 	p.active, p.waiting = p.active+o.active, p.waiting+o.waiting
 	return p
 }
 
-// history keeps a point a second for as long as the graph shows.
+// history is a point a second, as far back as the graph goes.
 type history struct{ points []point }
 
 func (h *history) add(p point) {
@@ -40,7 +41,7 @@ func (h *history) add(p point) {
 		if h.points[n-1].total <= p.total {
 			return
 		}
-		h.points = nil // counters that fall: a service that was made anew
+		h.points = nil // counters fell: the service was made again
 	}
 	h.points = append(h.points, p)
 	for len(h.points) > 1 && p.at.Sub(h.points[1].at) > historySpan {
@@ -48,7 +49,7 @@ func (h *history) add(p point) {
 	}
 }
 
-// since is the change over the last span, and how long that really was.
+// since is the points at both ends of the last span, and the seconds between them.
 func (h *history) since(span time.Duration) (then, now point, dt float64) {
 	n := len(h.points)
 	if n == 0 {
@@ -62,9 +63,9 @@ func (h *history) since(span time.Duration) (then, now point, dt float64) {
 	return h.points[i], now, now.at.Sub(h.points[i].at).Seconds()
 }
 
-// rates cuts the span before end into n parts and gives the rate of a counter
-// in each: -1 where nothing is known. The parts lie on a fixed raster of time,
-// so that the graph moves by whole columns and does not tremble.
+// rates divides the span before end into n parts and gives the rate of a counter
+// in each, -1 where it is unknown. The parts lie on a fixed raster of time, so that
+// the graph moves by whole columns and does not flicker.
 func (h *history) rates(n int, end time.Time, counter func(*point) int64) []float64 {
 	out := make([]float64, n)
 	step := historySpan / time.Duration(max(n, 1))
@@ -87,7 +88,7 @@ func (h *history) rates(n int, end time.Time, counter func(*point) int64) []floa
 	return out
 }
 
-// rasterEnd is the end of the raster's part that holds t.
+// rasterEnd is the end of the part of the raster that t lies in.
 func rasterEnd(t time.Time, step time.Duration) time.Time {
 	if step <= 0 {
 		return t

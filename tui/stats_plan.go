@@ -10,7 +10,7 @@ import (
 // pane itself has it until the next plan.
 const reportStays = time.Minute
 
-// hasEnded reports whether a plan has ended, however it did.
+// hasEnded reports whether a plan has ended, whether done, failed or aborted.
 func hasEnded(plan *proxy.PlanInfo) bool {
 	return plan != nil && plan.State != proxy.PlanRunning && plan.State != proxy.PlanPaused
 }
@@ -23,8 +23,8 @@ func (s *stats) missingReport() string {
 	return ""
 }
 
-// takeReport keeps the report of a plan, and reports whether its end is news: the
-// console has seen it run.
+// takeReport keeps the report of a plan, and reports whether this console has seen
+// the plan run.
 func (s *stats) takeReport(r proxy.Report) bool {
 	s.report = r
 	return s.ran == r.ID

@@ -29,7 +29,7 @@ type bytesAt struct {
 	inSec, outSec float64
 }
 
-// take makes list the newest one, and reports whether there is something to
+// take makes list the newest one, and reports whether there is something new to
 // draw. Rates are worked out from the list before.
 func (s *sessions) take(list []proxy.SessionInfo, at time.Time) bool {
 	if len(list)+len(s.list) == 0 {

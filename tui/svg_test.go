@@ -26,7 +26,7 @@ func TestPicture(t *testing.T) {
 	c.profile = termenv.TrueColor
 	c.setTheme(dark)
 	c.live()
-	c.show("info", "draining db-front/pg-b: 38 sessions left   (undo: U)")
+	c.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
 	c.View()
 	got := svg(c.canvas, dark)
 	path := filepath.Join("testdata", "console.svg")

@@ -43,7 +43,7 @@ func loadThemes(f *frame) intent {
 
 func (m *model) onThemeList(msg themeListMsg) {
 	if len(msg.wrong) > 0 {
-		m.say(refusal(msg.wrong[0]), "")
+		m.say(refusal(msg.wrong[0]))
 	}
 	if len(msg.list) == 0 {
 		return
@@ -56,16 +56,16 @@ func (m *model) onThemeList(msg themeListMsg) {
 			p.at = i
 		}
 	}
-	p.preview = func(i int) intent { return themed{msg.list[i]} }
-	p.choose, p.cancel = p.preview, themed{before}
+	p.preview = func(i int) intent { return setTheme{msg.list[i]} }
+	p.choose, p.cancel = p.preview, setTheme{before}
 	m.over = append(m.over, p)
 	m.changed()
 }
 
 // themed shows another theme.
-type themed struct{ theme *themes.Theme }
+type setTheme struct{ theme *themes.Theme }
 
-func (t themed) apply(m *model) tea.Cmd {
+func (t setTheme) apply(m *model) tea.Cmd {
 	m.setTheme(t.theme)
 	return nil
 }
@@ -98,7 +98,7 @@ func (m *model) onTheme(msg themeMsg) {
 		if m.cfg.ThemeDir != "" {
 			text = strings.ReplaceAll(text, m.cfg.ThemeDir+string(os.PathSeparator), "")
 		}
-		m.say(refusal(text), "") // the one before stays
+		m.say(refusal(text)) // the one before stays
 	case msg.theme != nil:
 		m.setTheme(msg.theme)
 		m.themeStamp = msg.stamp

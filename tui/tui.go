@@ -1,7 +1,7 @@
-// Package tui is the console: what an operator looks at while touching a
-// service that has clients. It draws what a Source says and acts through it;
-// it cannot hurt the engine behind it. Nothing is pushed to it, and a terminal
-// that is lost, that takes nothing, or a panic in a pane ends it alone.
+// Package tui is the console: what an operator watches while changing a service
+// that has clients. It draws what a Source answers and acts through it. It cannot
+// hurt the engine: nothing is pushed to it, and a terminal that is lost or stalled,
+// or a panic in a pane, ends the console alone.
 //
 //	outcome, err := tui.Run(ctx, tui.Config{Source: source, Instance: "edge-01", Where: "@local"})
 //	switch outcome {
@@ -25,18 +25,18 @@ func init() { unasked.Over() }
 // Config is what a console needs. Only Source has no default.
 type Config struct {
 	Source api.Source
-	// Peer is another node as a Source, asked by its name; nil where nobody
-	// else can be asked. Whether it can be reached shows when it is.
+	// Peer makes the Source of another node, by its name; nil where no other node
+	// can be asked. Whether the node can be reached shows when it is asked.
 	Peer func(node string) api.Source
 
-	Instance string // the node's name, until the first status tells it
+	Instance string // the node's name, until the first status has it
 	Where    string // how it is reached: "@local", "@unix:/run/tcpctl.sock"
 
 	Theme    *themes.Theme     // nil: "default", or "mono" where NO_COLOR is set
 	ThemeDir string            // the user's own themes
 	Keys     map[string]string // [console.keys]: action = "key", or several with spaces
 	Confirm  string            // "default" or "", "always", "less"
-	History  string            // a file for the command line's history; "": none
+	History  string            // a file for the command line's history; "" keeps none
 
 	ReadOnly bool // every act is refused
 	Attached bool // q only leaves: the engine is in another process
@@ -53,12 +53,12 @@ type Config struct {
 	Env func(string) (string, bool)
 }
 
-// Outcome is why a console has ended.
+// Outcome is why a console ended.
 type Outcome int
 
 const (
 	Ended  Outcome = iota // the context is done, or there was an error
-	Detach                // the operator left; keep serving
+	Detach                // the operator detached; keep serving
 	Stop                  // the operator asked to stop the service
 	Hangup                // the terminal is lost; keep serving
 )

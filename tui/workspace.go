@@ -1,0 +1,156 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// workspace is what is open of one engine: the console's own, or another node's.
+// Each has panes of its own, so that no cursor, mark or filter that was meant for
+// one node is there when the next key goes to another.
+type workspace struct {
+	frame
+	source api.Source
+	ctx    context.Context // done when the workspace is closed
+	cancel context.CancelFunc
+	opened time.Time
+
+	keys     *keymap
+	panes    []pane // by the constants above
+	backends *backendsPane
+	queue    *queuePane
+	sessions *sessionsPane
+	events   *eventsPane
+	focus    int
+	shown    [paneCount]picture // each pane as it was drawn last
+
+	fetches [fetchCount]fetch
+	undos   []undo               // what undoes the last acts, the newest last
+	drains  map[string]time.Time // what this console drains, and since when, until its end was shown
+	then    intent               // what to do once the node has answered
+	warned  meshinfo.State       // of the node, as it was shown last
+}
+
+// newWorkspace makes a workspace of a frame that has its display and, unless it is
+// of the console's own engine, own and peer. peers is its pane of nodes, nil for a
+// new one.
+func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (*workspace, error) {
+	f.stats = newStats()
+	f.stats.journal.peer = f.peer
+	if f.own == nil {
+		f.own = f.stats
+	}
+	w := &workspace{frame: f, source: source, opened: f.clock(), drains: map[string]time.Time{}, warned: meshinfo.Alive}
+	w.ctx, w.cancel = context.WithCancel(ctx)
+	w.panes = newPanes()
+	if peers != nil {
+		w.panes[panePeers] = peers // the nodes are the same from everywhere
+	}
+	w.backends, w.queue = w.panes[paneBackends].(*backendsPane), w.panes[paneQueue].(*queuePane)
+	w.sessions, w.events = w.panes[paneSessions].(*sessionsPane), w.panes[paneEvents].(*eventsPane)
+	var err error
+	w.keys, err = newKeymap(w, w.panes, f.cfg.Keys)
+	return w, err
+}
+
+func newPanes() []pane {
+	return []pane{newBackendsPane(), newQueuePane(), newPeersPane(), newSessionsPane(), newEventsPane(), &planPane{}}
+}
+
+func (w *workspace) pane() pane { return w.panes[w.focus] }
+
+// grid is the rows of the pane that has the keys, nil when it has none.
+func (w *workspace) grid() grid { return w.pane().grid() }
+
+// isShown reports whether a pane is on the screen, in whatever form.
+func (w *workspace) isShown(pane int) bool {
+	switch shapeOf(w.width, w.height) {
+	case shapeGrid:
+		return planGrid(w.width, w.height, w.focus, w.zoom, w.planIsFresh()).panes[pane].H > 0
+	case shapeStack:
+		return w.focus == pane || pane == paneQueue && !w.zoom
+	}
+	return w.focus == pane
+}
+
+// restarted forgets what was about the engine before its restart.
+func (w *workspace) restarted() {
+	w.stats.journal.restart()
+	w.undos = nil
+}
+
+// takeDrained drops the drains that have ended from those of this console, and
+// returns the backends that are empty: the operator waits for them. A status that
+// was asked for before a drain began says nothing of it.
+func (w *workspace) takeDrained(asked time.Time) (empty []string) {
+	for target, since := range w.drains {
+		b := w.stats.status.Backend(target)
+		if !asked.After(since) || b != nil && b.Drain != nil && b.Drain.Remaining > 0 {
+			continue
+		}
+		delete(w.drains, target)
+		if b != nil && b.Active == 0 && (b.Admin == proxy.AdminDrain || b.Admin == proxy.AdminMaint) {
+			empty = append(empty, target)
+		}
+	}
+	return empty
+}
+
+// openNode opens the workspace of another node. Whether it can be reached shows
+// when it answers; until then its panes are empty and the header says WAIT.
+func (m *model) openNode(node string, then intent) tea.Cmd {
+	m.goHome()
+	if why := m.unreachable(node); why != "" {
+		m.say(refusal(screen.Safe(node) + ": " + why))
+		return nil
+	}
+	f := frame{display: m.display, own: m.own, peer: node}
+	w, err := newWorkspace(m.ctx, f, m.cfg.Peer(node), m.panes[panePeers])
+	if err != nil {
+		m.say(err)
+		return nil
+	}
+	w.then = then
+	m.workspace, m.stale = w, false
+	m.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc returns")
+	return m.poll()
+}
+
+// goHome closes the workspace of another node, and shows the console's own.
+func (m *model) goHome() tea.Cmd {
+	if m.workspace == m.home {
+		return nil
+	}
+	m.workspace.cancel()
+	m.workspace, m.stale = m.home, false
+	m.focus = panePeers
+	m.dismiss()
+	m.refresh()
+	return m.poll()
+}
+
+// onHome takes the status of the console's own engine while another node is shown:
+// it knows the states of the nodes.
+func (m *model) onHome(s *api.Status, begun, now time.Time) {
+	if m.own.take(s, begun, now) {
+		m.home.restarted()
+	}
+	m.panes[panePeers].refresh(&m.frame)
+	m.changed()
+	p := m.node(m.peer)
+	if p == nil || p.State == m.warned {
+		return
+	}
+	m.warned = p.State
+	if p.State != meshinfo.Alive {
+		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc returns to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
+	}
+}
