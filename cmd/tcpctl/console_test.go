@@ -123,8 +123,8 @@ func TestConsoleDrains(t *testing.T) {
 	term.sees(`drain web/web-a\? \[y/N\]`)
 	term.press("y")
 	term.sees(`~ DRAIN +web-a`)
-	term.sees(`(\d+ of \d+ left|web/web-a is drained)`)
-	term.sees(`web/web-a is drained: no session is left`) // those of the demo are short
+	term.sees(`(\d+/\d+ remaining|web/web-a is drained)`)
+	term.sees(`web/web-a is drained: no sessions remain`) // those of the demo are short
 	term.sees(`~ DRAIN +web-a +\S+ +0 `)
 	term.press("u")
 	term.sees(`^[> ] [+] UP +web-a`)
@@ -201,7 +201,7 @@ func TestConsoleOutlivesTheEngine(t *testing.T) {
 	term.sees(`STALE \d+s`)
 	engine = start()
 	term.sees("LIVE")
-	term.sees("started again")
+	term.sees("the engine was restarted")
 	term.press("q")
 	term.sees("exit 0")
 	engine.Process.Signal(syscall.SIGTERM)
