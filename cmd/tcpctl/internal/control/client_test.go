@@ -1,0 +1,310 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// socketPath is a short path in a folder of the test's own.
+func socketPath(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tcpctl") // not t.TempDir: a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
+}
+
+// recorder is a Source that keeps what it is asked for.
+type recorder struct {
+	*api.Local
+	query   api.SessionQuery
+	request api.Request
+	window  api.WindowCall
+	report  string
+}
+
+func (r *recorder) Sessions(_ context.Context, q api.SessionQuery) ([]proxy.SessionInfo, error) {
+	r.query = q
+	return []proxy.SessionInfo{{ID: "s1", Service: q.Service}}, nil
+}
+
+func (r *recorder) Do(_ context.Context, req api.Request) (api.Result, error) {
+	r.request = req
+	if req.Act == "weight" {
+		return api.Result{}, api.Refused("not now", "wait")
+	}
+	return api.Result{Texts: []string{"done"}}, nil
+}
+
+func (r *recorder) Window(_ context.Context, w api.WindowCall) (api.WindowAnswer, error) {
+	r.window = w
+	return api.WindowAnswer{}, nil
+}
+
+func (r *recorder) Reports(context.Context) ([]proxy.Report, error) {
+	return []proxy.Report{{ID: "w1"}}, nil
+}
+
+func (r *recorder) Report(_ context.Context, id string) (proxy.Report, error) {
+	r.report = id
+	return proxy.Report{ID: "w1"}, nil
+}
+
+func serveRecorder(t *testing.T, o Options) (*recorder, *Client) {
+	t.Helper()
+	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
+		Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}, Check: proxy.CheckConfig{Type: "none"}}}})
+	if err == nil {
+		err = engine.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	r := &recorder{Local: &api.Local{Engine: engine, Node: api.Node{Name: "n"}, Text: func() api.ConfigText { return api.ConfigText{Path: "/f", Text: "x"} }}}
+	o.Node, o.Log = "n", slog.New(slog.DiscardHandler)
+	s, err := Serve(socketPath(t), r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c := Dial(s.Path())
+	t.Cleanup(c.Close)
+	return r, c
+}
+
+// TestClientAsksForWhatItIsGiven: all that a Source takes reaches it through
+// the socket, and acts are signed with the user at the other end.
+func TestClientAsksForWhatItIsGiven(t *testing.T) {
+	r, c := serveRecorder(t, Options{})
+	ctx := context.Background()
+	me := UserName(os.Getuid()) + "@n"
+	st, err := c.Status(ctx)
+	if err != nil || st.Node.Name != "n" || len(st.Services) != 1 {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	if text, err := c.Config(ctx); err != nil || text != (api.ConfigText{Path: "/f", Text: "x"}) {
+		t.Errorf("config %+v, %v", text, err)
+	}
+	if all, err := c.Queue(ctx, "db"); err != nil || len(all) != 0 {
+		t.Errorf("queue %v, %v", all, err)
+	}
+	for _, q := range []api.SessionQuery{{}, {Service: "db"}, {Service: "a b/%", Backend: "x&y", Client: "10.0.0.0/8", OlderThan: 1500 * time.Millisecond, Ended: true, Limit: 3}} {
+		if all, err := c.Sessions(ctx, q); err != nil || len(all) != 1 || all[0].Service != q.Service {
+			t.Errorf("sessions %v, %v", all, err)
+		}
+		if diff := cmp.Diff(q, r.query); diff != "" {
+			t.Errorf("asked for other sessions (-want +got):\n%s", diff)
+		}
+	}
+	req := api.Request{Act: "drain", Targets: []string{"db/a"}, Options: api.Options{Limit: time.Minute, Then: "cut", Reason: "why", Force: true, DryRun: true}}
+	if res, err := c.Do(ctx, req); err != nil || len(res.Texts) != 1 {
+		t.Errorf("act %+v, %v", res, err)
+	}
+	req.By = me
+	if diff := cmp.Diff(req, r.request); diff != "" {
+		t.Errorf("another act (-want +got):\n%s", diff)
+	}
+	if _, err := c.Do(ctx, api.Request{Act: "weight"}); err == nil || api.AsError(err).Hint != "wait" || api.AsError(err).Status != http.StatusConflict {
+		t.Errorf("refused: %v", err)
+	}
+	if _, err := c.Window(ctx, api.WindowCall{Service: "db", ID: "w1"}); err != nil || r.window.Service != "db" || r.window.By != me {
+		t.Errorf("window %+v, %v", r.window, err)
+	}
+	if all, err := c.Reports(ctx); err != nil || len(all) != 1 {
+		t.Errorf("reports %v, %v", all, err)
+	}
+	for given, asked := range map[string]string{"": "", "w/1": "w/1"} {
+		if one, err := c.Report(ctx, given); err != nil || one.ID != "w1" || r.report != asked {
+			t.Errorf("report %q: asked for %q, %v", given, r.report, err)
+		}
+	}
+	page, err := c.Events(ctx, 0, false)
+	if err != nil || len(page.Events) == 0 {
+		t.Fatalf("events %+v, %v", page, err)
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := c.Events(short, page.Events[len(page.Events)-1].Seq, true); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("events after the last: %v", err)
+	}
+}
+
+// TestPeerRequests go to Peers with the user's name, and nowhere without a
+// mesh.
+func TestPeerRequests(t *testing.T) {
+	var path, by string
+	peers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, by = r.URL.EscapedPath(), r.Header.Get(PeerHeader)
+		Fail(w, api.Unreachable("it sleeps", "wake it"))
+	})
+	_, c := serveRecorder(t, Options{Peers: peers})
+	_, err := c.Peer("..").Status(context.Background())
+	if err == nil || api.AsError(err).Text != "it sleeps" || path != "/v1/peers/%2E%2E/v1/status" || by != UserName(os.Getuid())+"@n" {
+		t.Errorf("%v; path %s, by %s", err, path, by)
+	}
+	_, c = serveRecorder(t, Options{})
+	if _, err := c.Peer("x").Status(context.Background()); err == nil || err.Error() != api.NoMesh().Error() {
+		t.Errorf("without a mesh: %v", err)
+	}
+	over := Over(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		fmt.Fprintf(w, `{"node": {"name": %q}}`, r.URL.Host)
+		return w.Result(), nil
+	}, "there")
+	if st, err := over.Status(context.Background()); err != nil || st.Node.Name != "there" {
+		t.Errorf("over a function: %+v, %v", st, err)
+	}
+}
+
+// TestClientExplainsErrors in words that a person can act on.
+func TestClientExplainsErrors(t *testing.T) {
+	c := Dial("/x/s")
+	refusal := api.Refused("no", "yes")
+	for _, tt := range []struct {
+		err error
+		is  error  // or says
+		say string // contained
+	}{
+		{refusal, refusal, "no"},
+		{context.Canceled, context.Canceled, ""},
+		{context.DeadlineExceeded, context.DeadlineExceeded, ""},
+		{&fs.PathError{Err: fs.ErrNotExist}, ErrNobody, "tcpctl demo"},
+		{os.NewSyscallError("connect", syscall.ECONNREFUSED), ErrNobody, "/x/s"},
+		{os.NewSyscallError("connect", syscall.EACCES), nil, "run it as the user who runs the instance"},
+		{errors.New("odd"), nil, "/x/s: odd"},
+	} {
+		got := c.explain(tt.err)
+		if tt.is != nil && !errors.Is(got, tt.is) || !strings.Contains(got.Error(), tt.say) {
+			t.Errorf("%v: %v", tt.err, got)
+		}
+	}
+	if _, err := Dial(socketPath(t)).Status(context.Background()); !errors.Is(err, ErrNobody) {
+		t.Errorf("no socket: %v", err)
+	}
+}
+
+// TestAnswersThatAreNoAPI: another program may answer.
+func TestAnswersThatAreNoAPI(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		body, says string
+	}{
+		{200, "<html>", "the answer of there cannot be read"},
+		{502, "bad gateway", "there answers 502 Bad Gateway: bad gateway"},
+		{409, `{"error": {"message": "no", "hint": "yes"}}`, "no"},
+	} {
+		c := Over(func(*http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			w.WriteHeader(tt.status)
+			w.WriteString(tt.body)
+			return w.Result(), nil
+		}, "there")
+		if _, err := c.Status(context.Background()); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%d %s: %v", tt.status, tt.body, err)
+		}
+	}
+}
+
+// TestSocketIsNotTakenFromAnother: a path is opened where nothing is, or where
+// the process that made the socket has ended, and nowhere else.
+func TestSocketIsNotTakenFromAnother(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a socket's file is of Unix")
+	}
+	path := socketPath(t)
+	o := Options{Log: slog.New(slog.DiscardHandler), Mode: 0o660}
+	s, err := Serve(path, &api.Local{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, %v, want mode 660", info, err)
+	}
+	if !Answers(path) {
+		t.Error("nothing answers")
+	}
+	if _, err := Open(path, &api.Local{}, o); !errors.Is(err, ErrTaken) {
+		t.Errorf("a second one: %v", err)
+	}
+	// Another process takes the socket over: the file stays at a release.
+	f, err := s.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	next, err := Serve(path, &api.Local{}, Options{Log: o.Log, Socket: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	if !Answers(path) {
+		t.Error("nothing answers after a release")
+	}
+	next.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the close: %v", err)
+	}
+	// One whose process has died is replaced.
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	s, err = Serve(path, &api.Local{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for name, tt := range map[string]struct {
+		path string
+		o    Options
+		says string
+	}{
+		"a file":             {func() string { p := socketPath(t); os.WriteFile(p, nil, 0o600); return p }(), o, "--socket"},
+		"no folder":          {filepath.Join(filepath.Dir(path), "no", "s"), o, "--socket"},
+		"a long path":        {filepath.Join(filepath.Dir(path), strings.Repeat("x", maxPath)), o, "at most 100 bytes"},
+		"a group that is no": {socketPath(t), Options{Log: o.Log, Group: "no such group"}, "no such group"},
+	} {
+		if s, err := Serve(tt.path, &api.Local{}, tt.o); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want %q", name, err, tt.says)
+			if s != nil {
+				s.Close()
+			}
+		}
+	}
+}
+
+// TestSocketIsMadeAgain where somebody has removed its file.
+func TestSocketIsMadeAgain(t *testing.T) {
+	s, _ := serveDebug(t)
+	if err := os.Remove(s.Path()); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); !Answers(s.Path()); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second {
+			t.Fatal("the socket was not made again")
+		}
+	}
+}
