@@ -111,7 +111,7 @@ func TestAResetDuringABulkTransfer(t *testing.T) {
 			if err := receive(t, ended); errors.Is(err, net.ErrClosed) {
 				t.Error(err)
 			}
-			if s := next(t, h.over); !s.reset {
+			if s := next(t, h.over); s.ends[0].Side != s.client || s.ends[0].End != relay.Reset {
 				t.Errorf("it ended with %+v", s.ends)
 			}
 		}

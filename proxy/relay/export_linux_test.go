@@ -16,3 +16,13 @@ func (s *Side) Idle() bool {
 func IsItself(fd int, to netip.AddrPort) bool {
 	return (&Side{remote: to, socket: socket{fd: int32(fd)}}).isItself()
 }
+
+// FINReceived says whether the kernel reports that a FIN was received by a closed
+// socket from which so many bytes were read; known is false if it does not tell.
+func FINReceived(fd int, read int64) (received, known bool) {
+	d := tcpStateOf(int32(fd), read)
+	return d.fin == finReceived, d.fin != finUnknown
+}
+
+// ReadSoFar is how many bytes were read from a socket, as the kernel knows it.
+func ReadSoFar(fd int) int64 { return readSoFar(int32(fd)) }

@@ -27,9 +27,9 @@ func (l *loop) passEnd(src *Side) {
 // asked only where it may know of a reset that this thread has not met.
 func (l *loop) classifyEnd(src *Side) End {
 	var d tcpState
-	if (src.hungUp || src.blocking) && !src.has(sideShut) {
+	if (src.hungUp || src.blocking) && (!src.has(sideShut) || src.has(sideReset)) {
 		betweenChecks()
-		d = tcpStateOf(src.fd)
+		d = tcpStateOf(src.fd, src.In())
 	}
 	end := src.state.classifyEnd(d)
 	if src.gone() {

@@ -40,6 +40,8 @@ type connSide struct {
 	watch *watch
 	tls   *tls.Conn // nil: it does not speak TLS
 
+	readBefore int64 // bytes read from its socket that In does not count; negative: unknown
+
 	endedBy  error     // what its reading ended with; nil: its end, or its protocol's close frame
 	idleSlot *idleSlot // nil: it never goes idle
 	pace     *pace     // nil: no limit

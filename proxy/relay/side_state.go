@@ -24,7 +24,8 @@ func (s *state) has(bits uint32) bool { return s.bits.Load()&bits == bits }
 
 // wrote records the error of a write to the side: the kernel reports each error
 // once, so that a later read finds only an end of stream. A reset after an end of
-// stream is EPIPE in a write.
+// stream is EPIPE in a write; but so is one whose error a splice has taken without
+// returning it, because it had moved something: see tcpState.fin.
 func (s *state) wrote(err error) {
 	var e syscall.Errno
 	switch {
@@ -39,14 +40,32 @@ func (s *state) wrote(err error) {
 type tcpState struct {
 	closed       bool // it is closed for both directions
 	pendingError bool // the kernel has not reported the error that closed it yet
+	fin          fin  // whether the peer's FIN was received, if it is closed
 }
 
-// classifyEnd says how a side that was read to its end of stream has ended. d was
-// asked for before the state is loaded: if we have ended the other direction
-// since, the state has sideShut, and a closed connection is no reset.
+// fin is what is known of a FIN.
+type fin uint8
+
+const (
+	finUnknown fin = iota
+	finReceived
+	finMissing
+)
+
+// classifyEnd says how a side that was read to its end of stream has ended. If the
+// kernel tells whether a FIN was received, nothing else matters. d was asked for
+// before the state is loaded: if we have ended the other direction since, the
+// state has sideShut, and a closed connection is no reset.
 func (s *state) classifyEnd(d tcpState) End {
 	betweenChecks()
 	switch now := s.bits.Load(); {
+	case d.fin == finMissing:
+		s.add(sideReset)
+		return Reset
+	case d.fin == finReceived:
+		if now&sideShut == 0 {
+			s.add(sideReset) // after the end
+		}
 	case now&(sideEnded|sideReset) == sideReset:
 		return Reset
 	case !d.closed || now&(sideShut|sideReset) != 0:

@@ -30,8 +30,8 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 	client.endWatch()
 	backend.endWatch()
 	client.limit.others = false
-	client.keepUrgentInline()
-	backend.keepUrgentInline()
+	client.prepare()
+	backend.prepare()
 	p := &streamRelay{runner: r, task: t}
 	p.moving.Store(2)
 	if _, ok := client.conn.(Framed); ok {

@@ -21,16 +21,26 @@ func (s *Side) tcpState() (d tcpState) {
 		return d // its close frame was received
 	}
 	if rc := rawConnOf(s.conn); rc != nil {
-		rc.Control(func(fd uintptr) { d = tcpStateOf(int32(fd)) })
+		read := s.readBefore
+		if read >= 0 {
+			read += s.In()
+		}
+		rc.Control(func(fd uintptr) { d = tcpStateOf(int32(fd), read) })
 	}
 	return d
 }
 
-// keepUrgentInline keeps urgent data in the stream that the side sends, so that it
-// is read in its place.
-func (s *Side) keepUrgentInline() {
+// prepare keeps urgent data in the stream that the side sends, so that it is read
+// in its place, and notes how much was read of its socket before the relay.
+func (s *Side) prepare() {
+	s.readBefore = -1
 	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
-		rc.Control(func(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
+		rc.Control(func(fd uintptr) {
+			setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+			if spliceable(s.conn) != nil { // so In counts what is read of it from now on, and nothing else
+				s.readBefore = readSoFar(int32(fd)) - int64(len(s.early))
+			}
+		})
 	}
 }
 

@@ -5,8 +5,8 @@ package relay
 // unsent is unknown on this system.
 func (s *Side) unsent() int { return 0 }
 
-// keepUrgentInline leaves urgent data to the system.
-func (s *Side) keepUrgentInline() {}
+// prepare leaves urgent data to the system.
+func (s *Side) prepare() {}
 
 func (s *Side) writeUrgent(b []byte) (int, error) { return s.conn.Write(b) }
 

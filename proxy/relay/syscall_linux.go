@@ -120,14 +120,46 @@ func isClosed(fd int32) bool {
 	return err == nil && info.State == tcpClose
 }
 
-// tcpStateOf asks the kernel about a socket that was read to its end. Asking
-// clears the pending error, as reads and writes do.
-func tcpStateOf(fd int32) (d tcpState) {
-	if d.closed = isClosed(fd); d.closed {
+// tcpStateOf asks the kernel about a socket that was read to its end. read is how
+// many bytes were read from it in all, negative if that is not known. Asking may
+// clear the pending error, as reads and writes do.
+func tcpStateOf(fd int32, read int64) (d tcpState) {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if d.closed = err == nil && info.State == tcpClose; !d.closed {
+		return d
+	}
+	// The kernel counts a FIN as a byte received.
+	switch received := int64(info.Bytes_received); {
+	case read >= 0 && received == read:
+		d.fin = finMissing
+	case read >= 0 && received == read+1:
+		d.fin = finReceived
+	default:
 		e, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		d.pendingError = err == nil && e != 0
 	}
 	return d
 }
 
-const tcpClose = 7
+// readSoFar is how many bytes were read from an established TCP socket; negative
+// if that cannot be known.
+func readSoFar(fd int32) int64 {
+	received := int64(-1)
+	for range 4 {
+		queued := unread(fd)
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.State != tcpEstablished {
+			return -1
+		}
+		last := received
+		if received = int64(info.Bytes_received); received == last { // else more came between the two
+			return received - int64(queued)
+		}
+	}
+	return -1
+}
+
+const (
+	tcpEstablished = 1
+	tcpClose       = 7
+)
