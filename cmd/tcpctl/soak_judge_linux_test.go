@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// soak holds what both peers of each session saw against each other, and
+// against its record.
+type soak struct {
+	t   *testing.T
+	ids atomic.Uint64
+
+	mu      sync.Mutex
+	waiting map[uint64]chan soakSaw
+	records map[string]chan proxy.Record // by the service and the client's address
+
+	lastDeath           atomic.Int64 // of a server, since 1970
+	done, ended, differ atomic.Int64
+}
+
+// soakService is one way in.
+type soakService struct {
+	name, addr string
+	kind       string      // of what a client speaks: "", tls, proxy, wss, unix
+	alone      *sync.Mutex // of a Unix socket: its records do not tell clients apart
+}
+
+// tell is what a server says of a session.
+func (s *soak) tell(id uint64, saw soakSaw) {
+	s.mu.Lock()
+	ch := s.waiting[id]
+	s.mu.Unlock()
+	if ch != nil {
+		ch <- saw
+	}
+}
+
+// follow reads the access log as it grows.
+func (s *soak) follow(path string, stop <-chan struct{}) {
+	f, err := os.Open(path)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer f.Close()
+	r, line := bufio.NewReader(f), []byte(nil)
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err != nil {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			continue
+		}
+		var rec proxy.Record
+		if err := json.Unmarshal(line, &rec); err != nil {
+			s.t.Errorf("access log: %v: %s", err, line)
+		}
+		line = line[:0]
+		s.mu.Lock()
+		ch := s.records[rec.Service+" "+rec.Client]
+		s.mu.Unlock()
+		select {
+		case ch <- rec: // nil where nobody waits for it
+		default: // it was not begun, and another has its port
+		}
+	}
+}
+
+// soakPlanFor makes up a session.
+func (s *soak) plan(at soakService, r *rand.Rand) soakPlan {
+	p := soakPlan{id: s.ids.Add(1)}
+	scripts := []uint8{clientFirst, serverFirst, bothAtOnce, clientCloses, serverCloses, clientResets, serverResets, clientAborts, serverAborts}
+	switch at.kind {
+	case "unix":
+		scripts = scripts[:5] // it has no resets
+	case "wss":
+		scripts = scripts[3:] // nor that half of a stream
+	}
+	p.script = scripts[r.IntN(len(scripts))]
+	size := func() uint32 {
+		if r.IntN(60) == 0 && at.name != "slow" {
+			return soakLong - uint32(r.IntN(1000))
+		}
+		return uint32(r.IntN([]int{1, 200, 20_000, 256 << 10}[r.IntN(4)]))
+	}
+	p.up, p.down = size(), size()
+	if r.IntN(4) == 0 {
+		p.flags = uint8(r.IntN(soakFlags))
+	}
+	if at.kind != "" && at.kind != "proxy" {
+		p.flags &^= urgentUp | urgentDown
+	}
+	switch p.script {
+	case clientCloses, serverCloses, clientAborts, serverAborts:
+		p.up, p.down = p.up+1, p.down+1   // so that both are there when one closes
+		p.flags &^= urgentUp | urgentDown // which would be a reset if it were unread then
+	}
+	return p
+}
+
+// visit is one session, from both sides and in the record.
+func (s *soak) visit(at soakService, r *rand.Rand) {
+	if at.alone != nil {
+		at.alone.Lock()
+		defer at.alone.Unlock()
+	}
+	p := s.plan(at, r)
+	truncate := at.kind == "tls" && p.script == clientFirst && r.IntN(3) == 0
+	network := "tcp"
+	if at.kind == "unix" {
+		network = "unix"
+	}
+	began := time.Now()
+	raw, err := net.DialTimeout(network, at.addr, patience)
+	if errors.Is(err, syscall.ECONNRESET) { // kicked as soon as it came
+		s.ended.Add(1)
+		return
+	}
+	if err != nil {
+		s.wrong("%s: %v", at.name, err)
+		return
+	}
+	defer raw.Close()
+	raw.SetDeadline(time.Now().Add(patience))
+	key := at.name + " " + raw.LocalAddr().String()
+	if network == "unix" {
+		key = at.name + " unix:" + at.addr
+	}
+	server, records := make(chan soakSaw, 1), make(chan proxy.Record, 10)
+	if !s.expect(p.id, key, server, records) {
+		s.wrong("%s: another session has %s for ever", at.name, key)
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.waiting, p.id)
+		delete(s.records, key)
+		s.mu.Unlock()
+	}()
+	client := s.call(at, p, raw, truncate)
+	raw.Close()
+	select {
+	case rec := <-records:
+		for rec.Opened.Before(began) { // of one before that was not begun
+			rec = <-records
+		}
+		s.judge(at, p, truncate, client, server, rec)
+	case <-time.After(patience):
+		s.wrong("%s %+v: no record; the client saw %+v", at.name, p, client)
+	}
+}
+
+// expect has what is told of a session come here, once the session before with
+// the same address has its record.
+func (s *soak) expect(id uint64, key string, server chan soakSaw, record chan proxy.Record) bool {
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		_, taken := s.records[key]
+		if !taken {
+			s.waiting[id], s.records[key] = server, record
+		}
+		s.mu.Unlock()
+		if !taken {
+			return true
+		}
+	}
+	return false
+}
+
+// call plays the client's part.
+func (s *soak) call(at soakService, p soakPlan, raw net.Conn, truncate bool) soakSaw {
+	peer := &soakPeer{conn: raw, mine: soakPart(p.id, p.up), theirs: soakPart(p.id, p.down),
+		urgentAt: p.urgent(urgentUp, int(p.up)), slow: p.flags&slowClient != 0, pausing: p.flags&pausing != 0}
+	if c, ok := raw.(interface{ CloseWrite() error }); ok {
+		peer.closeWrite = c.CloseWrite
+	}
+	switch at.kind {
+	case "proxy":
+		from := raw.LocalAddr().(*net.TCPAddr)
+		fmt.Fprintf(raw, "PROXY TCP4 %s 127.0.0.1 %d 1\r\n", from.IP, from.Port)
+	case "tls":
+		c := tls.Client(relay.NoteEnd(raw), &tls.Config{InsecureSkipVerify: true})
+		peer.conn = c
+		if !truncate {
+			peer.closeWrite = c.CloseWrite
+		}
+	case "wss":
+		c, err := newSoakWS(raw)
+		if err != nil {
+			return soakSaw{end: soakRefused, err: err}
+		}
+		peer.conn = c
+	}
+	peer.write(p.header())
+	return peer.play(p.script, true)
+}
+
+// judge holds what both sides saw, and what the record says, against the
+// script. Where the proxy, an operator or the death of its server has ended a
+// session, none of what is missing may look like a clean end.
+func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, server chan soakSaw, rec proxy.Record) {
+	back := soakSaw{end: soakNothing}
+	if rec.Served {
+		select {
+		case back = <-server:
+		case <-time.After(patience / 4): // it was ended before its server had read the header
+		}
+	}
+	what := fmt.Sprintf("%s %+v truncated=%v: client %+v, server %+v, record %s/%s/%s %q of %d and %d bytes", at.name, p, truncate, client, back, rec.By, rec.Phase, rec.Reason, rec.Detail, rec.BytesIn, rec.BytesOut)
+	died := back.end == soakDied || back.end == soakNothing && s.lastDeath.Load() > rec.Opened.UnixNano()
+	if rec.By == proxy.ByOperator || rec.By == proxy.ByProxy || died {
+		s.ended.Add(1)
+		partial := client.end == soakFin && client.bytes < int(p.down) && at.kind != "unix" // which knows no other
+		if partial || back.end == soakFin && back.bytes < int(p.up) || client.garbled || back.garbled {
+			s.wrong("%s", what)
+		}
+		return
+	}
+	if !rec.Served || !s.asMeant(at, p, truncate, client, back, rec) {
+		s.wrong("%s", what)
+		return
+	}
+	s.done.Add(1)
+}
+
+// asMeant says whether a session has gone as its script says.
+func (s *soak) asMeant(at soakService, p soakPlan, truncate bool, client, back soakSaw, rec proxy.Record) bool {
+	all := func(saw soakSaw, n uint32, end string) bool {
+		return saw.bytes == int(n) && saw.end == end && !saw.garbled && (saw.err == nil || end != soakFin)
+	}
+	ended := func(by string, reason proxy.Reason) bool { return rec.By == by && rec.Reason == reason }
+	in, out := int64(p.up)+soakHeader, int64(p.down)
+	if p.flags&urgentUp != 0 {
+		in++
+	}
+	if p.flags&urgentDown != 0 {
+		out++
+	}
+	carried := rec.BytesIn == in && rec.BytesOut == out
+	reason := proxy.ReasonFIN
+	if truncate {
+		reason = proxy.ReasonTLSTruncated
+	}
+	switch p.script {
+	case clientFirst:
+		return all(client, p.down, soakFin) && all(back, p.up, soakFin) && ended(proxy.ByClient, reason) && carried
+	case serverFirst:
+		return all(client, p.down, soakFin) && all(back, p.up, soakFin) && ended(proxy.ByBackend, reason) && carried
+	case bothAtOnce:
+		return all(client, p.down, soakFin) && all(back, p.up, soakFin) && ended(rec.By, reason) && carried
+	case clientAborts:
+		return all(back, min(p.up, uint32(back.bytes)), soakReset) && ended(proxy.ByClient, proxy.ReasonReset)
+	case clientResets:
+		return all(back, p.up, soakReset) && ended(proxy.ByClient, proxy.ReasonReset)
+	case serverResets, serverAborts:
+		if p.script == serverAborts {
+			p.down = min(p.down, uint32(client.bytes))
+		}
+		end := soakReset
+		if at.kind == "wss" {
+			end = "close code 1011"
+		}
+		return all(client, p.down, end) && ended(proxy.ByBackend, proxy.ReasonReset)
+	case clientCloses:
+		return all(client, p.down, "") && all(back, p.up, soakFin) && ended(proxy.ByClient, reason) && carried
+	default:
+		return all(client, p.down, soakFin) && all(back, p.up, "") && ended(proxy.ByBackend, reason) && carried
+	}
+}
+
+func (s *soak) wrong(format string, args ...any) {
+	if s.differ.Add(1) <= 20 {
+		s.t.Errorf(format, args...)
+	}
+}

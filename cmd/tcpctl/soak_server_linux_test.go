@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// soakServer plays the server's part of each session, and tells what it saw.
+type soakServer struct {
+	*soak
+	addr string
+	mu   sync.Mutex
+	ln   net.Listener
+	live map[net.Conn]bool // true: it was killed
+	wg   sync.WaitGroup
+}
+
+func (s *soakServer) start() error {
+	ln, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addr, s.ln = ln.Addr().String(), ln
+	s.wg.Go(func() {
+		// A PROXY header comes only where send_proxy is set.
+		front := &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: patience,
+			ConnPolicy: func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.USE, nil }}
+		for {
+			c, err := front.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.live[c] = false
+			s.mu.Unlock()
+			s.wg.Go(func() { s.serve(c) })
+		}
+	})
+	return nil
+}
+
+// die resets all and refuses whoever comes, until the next start.
+func (s *soakServer) die() {
+	s.mu.Lock()
+	s.ln.Close()
+	for c := range s.live {
+		s.live[c] = true
+		soakAbort(c)
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	s.lastDeath.Store(time.Now().UnixNano())
+}
+
+func (s *soakServer) serve(c net.Conn) {
+	defer func() {
+		c.Close()
+		s.mu.Lock()
+		delete(s.live, c)
+		s.mu.Unlock()
+	}()
+	h := make([]byte, soakHeader)
+	if _, err := io.ReadFull(c, h); err != nil {
+		return // a check, or one that was kicked before it could speak
+	}
+	p := parseSoakPlan(h)
+	peer := &soakPeer{conn: c, closeWrite: soakTCP(c).CloseWrite, mine: soakPart(p.id, p.down), theirs: soakPart(p.id, p.up),
+		urgentAt: p.urgent(urgentDown, int(p.down)), slow: p.flags&slowServer != 0, pausing: p.flags&pausing != 0}
+	saw := peer.play(p.script, false)
+	s.mu.Lock()
+	if s.live[c] {
+		saw.end = soakDied
+	}
+	s.mu.Unlock()
+	s.tell(p.id, saw)
+}
