@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/internal/text"
 )
 
 // lines knows on which line of a file a key stands: the toml package does not
@@ -53,37 +55,5 @@ func (l lines) of(key string) int {
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// hint names the nearest of the names that there are, when one is near.
-func hint(name string, names []string) string {
-	best, least := "", len(name)/2+2
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return `; did you mean "` + best + `"?`
-}
-
-// distance counts the letters to change, add or drop between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
-}
+// hint asks whether the nearest of names was meant, when one is near.
+func hint(name string, names []string) string { return text.DidYouMean(name, names) }

@@ -6,6 +6,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -90,7 +91,7 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 		}
 		return refuse("there is no pane " + screen.Safe(rest))
 	}
-	return refuse(fmt.Sprintf("there is no command %q%s", screen.Safe(word), nearest(word, commandWords())))
+	return refuse(fmt.Sprintf("there is no command %q%s", screen.Safe(word), text.DidYouMean(word, commandWords())))
 }
 
 func (w *workspace) viewCommand(name string) intent {
@@ -98,7 +99,7 @@ func (w *workspace) viewCommand(name string) intent {
 		return setView("")
 	}
 	if w.stats.status.Service(name) == nil {
-		return refuse(fmt.Sprintf("there is no service %q%s", screen.Safe(name), nearest(name, w.stats.serviceNames())))
+		return refuse(fmt.Sprintf("there is no service %q%s", screen.Safe(name), text.DidYouMean(name, w.stats.serviceNames())))
 	}
 	return setView(name)
 }
@@ -113,7 +114,7 @@ func (w *workspace) sortCommand(rest string) intent {
 		return nil
 	}
 	names, _, _ := g.Sorts()
-	return refuse(fmt.Sprintf("there is no column %q%s", screen.Safe(name), nearest(strings.ToUpper(name), names)))
+	return refuse(fmt.Sprintf("there is no column %q%s", screen.Safe(name), text.DidYouMean(strings.ToUpper(name), names)))
 }
 
 // loadTheme reads a theme, and shows it once it has been read.

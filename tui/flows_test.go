@@ -36,7 +36,7 @@ func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *model {
 			for _, k := range strings.Fields(step) {
 				tm.Send(keyMsg(k))
 			}
-		case text:
+		case typing:
 			tm.Type(string(step))
 		case tea.Msg:
 			tm.Send(step)
@@ -51,10 +51,10 @@ func runFlow(t *testing.T, engine *fake, cfg Config, steps ...any) *model {
 	return tm.FinalModel(t, teatest.WithFinalTimeout(20*time.Second)).(probed).model
 }
 
-// text is typed as it is; until waits until something holds of the model.
+// typing is typed as it is; until waits until something holds of the model.
 type (
-	text  string
-	until func(*model) bool
+	typing string
+	until  func(*model) bool
 )
 
 // probed is a console that can be looked at inside Bubble Tea's loop.
@@ -104,11 +104,11 @@ func TestFlows(t *testing.T) {
 			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
 		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
 			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},
-		{"a drain by words", Config{}, []any{until(known), ":", text("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *model) bool { return len(m.undos) == 1 })},
+		{"a drain by words", Config{}, []any{until(known), ":", typing("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *model) bool { return len(m.undos) == 1 })},
 			func(_ *model, f *fake) bool {
 				return f.acts()[0].CommandLine() == "tcpctl drain db-front/pg-a --limit 5m --reason 'new kernel'"
 			}},
-		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "/", text("waited>2m"), "enter"},
+		{"the queue, filtered", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "/", typing("waited>2m"), "enter"},
 			func(m *model, _ *fake) bool { return m.queue.table.Len() == 3 }},
 		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "j K y", until(func(m *model) bool { return m.message.text != "" })},
 			func(_ *model, f *fake) bool { return f.acts()[0].CommandLine() == "tcpctl kick s4720" }},
@@ -116,16 +116,16 @@ func TestFlows(t *testing.T) {
 			func(m *model, _ *fake) bool { return m.sessions.table.Len() == 3 }},
 		{"a theme tried, and left", Config{}, []any{until(known), "t", until(func(m *model) bool { return m.overlay() != nil }), "down", until(func(m *model) bool { return m.theme.Name == "dark" }), "esc"},
 			func(m *model, _ *fake) bool { return m.theme.Name == "default" }},
-		{"a theme chosen by word", Config{}, []any{until(known), ":", text("theme light"), "enter", until(func(m *model) bool { return m.theme.Name == "light" })},
+		{"a theme chosen by word", Config{}, []any{until(known), ":", typing("theme light"), "enter", until(func(m *model) bool { return m.theme.Name == "light" })},
 			func(m *model, _ *fake) bool { return m.message.text == "theme light" }},
-		{"a note", Config{}, []any{until(known), "M", text("disk swap"), "enter", until(func(m *model) bool { return m.message.text != "" })},
+		{"a note", Config{}, []any{until(known), "M", typing("disk swap"), "enter", until(func(m *model) bool { return m.message.text != "" })},
 			func(_ *model, f *fake) bool { return f.acts()[0].Args[0] == "disk swap" }},
 		{"resized to the least and back", Config{}, []any{until(known), tea.WindowSizeMsg{Width: 1, Height: 1}, tea.WindowSizeMsg{Width: 40, Height: 10}, "d", tea.WindowSizeMsg{Width: 200, Height: 60}, "esc"},
 			func(m *model, f *fake) bool { return m.width == 200 && len(f.acts()) == 0 && m.crash == nil }},
-		{"the command line remembers", Config{History: filepath.Join(dir, "history")}, []any{until(known), ":", text("view office"), "enter :", text("view all"), "enter : up up enter", until(func(m *model) bool { return m.view == "office" })},
+		{"the command line remembers", Config{History: filepath.Join(dir, "history")}, []any{until(known), ":", typing("view office"), "enter :", typing("view all"), "enter : up up enter", until(func(m *model) bool { return m.view == "office" })},
 			func(m *model, _ *fake) bool { return len(m.lines.lines) == 3 }},
-		{"help, searched and left", Config{}, []any{until(known), "?", text("drain"), "down esc"}, func(m *model, _ *fake) bool { return m.overlay() == nil }},
-		{"a dry run", Config{}, []any{until(known), ":", text("drain db-front/pg-a --dry-run"), "enter", until(func(m *model) bool { return m.overlay() != nil })},
+		{"help, searched and left", Config{}, []any{until(known), "?", typing("drain"), "down esc"}, func(m *model, _ *fake) bool { return m.overlay() == nil }},
+		{"a dry run", Config{}, []any{until(known), ":", typing("drain db-front/pg-a --dry-run"), "enter", until(func(m *model) bool { return m.overlay() != nil })},
 			func(m *model, _ *fake) bool { return m.stats.status.Backend("db-front/pg-a").Drain == nil }},
 	} {
 		t.Run(f.name, func(t *testing.T) {

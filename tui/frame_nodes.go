@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -33,7 +34,7 @@ func (f *frame) unreachable(name string) string {
 	case f.mesh() == nil || f.cfg.Peer == nil:
 		return "this node is in no mesh"
 	case p == nil:
-		return "there is no such node" + nearest(name, f.nodeNames())
+		return "there is no such node" + text.DidYouMean(name, f.nodeNames())
 	case !f.mesh().Secret:
 		return noSecret
 	case p.Stranger():

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -114,7 +115,7 @@ func newKeymap(w *workspace, panes []pane, remap map[string]string) (*keymap, er
 	for _, name := range slices.Sorted(maps.Keys(remap)) {
 		bs := all[name]
 		if bs == nil {
-			return nil, fmt.Errorf("tui: console.keys: there is no action %q%s", name, nearest(name, names))
+			return nil, fmt.Errorf("tui: console.keys: there is no action %q%s", name, text.DidYouMean(name, names))
 		}
 		keys := strings.Fields(remap[name])
 		if len(keys) == 0 {
@@ -160,39 +161,4 @@ func (k *keymap) unique(pane string) error {
 func CheckKeys(remap map[string]string) error {
 	_, err := newKeymap(nil, newPanes(), remap)
 	return err
-}
-
-// nearest asks whether the nearest of names was meant, when one is near.
-func nearest(name string, names []string) string {
-	best, least := "", len(name)/2+2
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance counts the letters to change, add or drop between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
 }

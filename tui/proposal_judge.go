@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -16,7 +17,7 @@ func (p *proposal) dropNeedless(f *frame) error {
 	var why string
 	for _, t := range p.req.Targets {
 		if p.act.On == api.OnBackend && f.stats.status.Backend(t) == nil || p.act.On == api.OnService && f.stats.status.Service(t) == nil {
-			return refusal(fmt.Sprintf("there is no %s%s", screen.Safe(t), nearest(t, f.stats.targets(p.act))))
+			return refusal(fmt.Sprintf("there is no %s%s", screen.Safe(t), text.DidYouMean(t, f.stats.targets(p.act))))
 		}
 		if w := needless(f, p.act, t); w != "" && !p.everywhere {
 			why = w

@@ -17,10 +17,10 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
-	"github.com/tcpctl/tcpctl/tui/unasked"
+	"github.com/tcpctl/tcpctl/tui/internal/noquery"
 )
 
-func init() { unasked.Over() }
+func init() { noquery.End() }
 
 // Config is what a console needs. Only Source has no default.
 type Config struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/internal/text"
 )
 
 // decoder puts what the TOML decoder has read into the structs of this
@@ -55,7 +57,7 @@ func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	}
 	hint := suggest(key, keysOf(table))
 	switch ofService := reflect.TypeFor[Service](); {
-	case nearest(key, keysOf(table)) != "":
+	case text.Nearest(key, keysOf(table)) != "":
 	case path == "" && slices.Contains(keysOf(ofService), key):
 		hint = "write it below [services.NAME], with a name of yours"
 	case path == "" && looksLike(raw, ofService):

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/internal/text"
 )
 
 // path makes a file's path absolute where it is relative: it starts at the
@@ -36,7 +38,7 @@ func neighbour(name string) string {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if n := nearest(filepath.Base(name), names); n != "" {
+	if n := text.Nearest(filepath.Base(name), names); n != "" {
 		return "did you mean " + strconv.Quote(n) + "?"
 	}
 	return "put it there, or write where it is"
