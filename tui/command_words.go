@@ -1,40 +1,22 @@
 package tui
 
-import "strings"
+import (
+	"strings"
 
-// splitWords splits a line as a shell would: spaces, '…' and "…", \x.
-func splitWords(line string) (words []string, err error) {
-	var word strings.Builder
-	open, quote, escaped := false, rune(0), false
-	for _, r := range line {
-		switch {
-		case escaped:
-			word.WriteRune(r)
-			escaped = false
-		case r == '\\' && quote != '\'':
-			escaped, open = true, true
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, open = r, true
-		case r == ' ' || r == '\t':
-			if open {
-				words = append(words, word.String())
-				word.Reset()
-				open = false
-			}
-		default:
-			word.WriteRune(r)
-			open = true
-		}
-	}
-	if quote != 0 || escaped {
+	"github.com/google/shlex"
+)
+
+// splitWords splits a line as a shell would: spaces, '…' and "…", \x. Only a #
+// begins no comment: people type it before numbers of tickets.
+func splitWords(line string) ([]string, error) {
+	// shlex has comments always, so it must not see the sign. A line that is
+	// typed has no NUL.
+	words, err := shlex.Split(strings.ReplaceAll(line, "#", "\x00"))
+	if err != nil { // it knows two, both of a line that goes on
 		return nil, refusal("a quote is not closed")
 	}
-	if open {
-		words = append(words, word.String())
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "\x00", "#")
 	}
 	return words, nil
 }
