@@ -3,8 +3,10 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -178,9 +180,12 @@ func (a *Act) Progress(s *Status, target string, r *Request) Progress {
 }
 
 // CommandLine is the command that does the same: "tcpctl drain db/a --limit 5m".
+// A shell takes it as it is.
 func (r *Request) CommandLine() string {
-	words := append([]string{"tcpctl", r.Act}, r.Targets...)
-	words = append(words, r.Args...)
+	words := []string{"tcpctl", r.Act}
+	for _, word := range slices.Concat(r.Targets, r.Args) {
+		words = append(words, quote(word))
+	}
 	for _, p := range params {
 		text := p.Text(&r.Options)
 		switch {
@@ -206,8 +211,12 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
+// quote writes a word so that a shell takes it as it is.
 func quote(s string) string {
-	if strings.ContainsAny(s, " \t\"'$&|;<>()*?") {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_@%+=:,./-", r)
+	}
+	if s == "" || strings.ContainsFunc(s, odd) {
 		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
 	return s
