@@ -157,6 +157,9 @@ func (s *Successor) do(a act) {
 		state, err := s.duties.StopListening()
 		if err == nil {
 			err = s.say(message{Go: &state}, acceptWithin)
+			if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+				err = s.ended() // since it was ready
+			}
 		}
 		if err != nil {
 			s.fail(err)
