@@ -179,14 +179,6 @@ func (p *eventsPane) details(f *frame) detailsBox {
 
 func (p *eventsPane) keys() []binding { return nil }
 
-func (f *frame) eventLine(c *screen.Canvas, y int) {
-	if es := f.stats.journal.entries; len(es) > 0 {
-		s := eventSign(es[0])
-		x := c.Text(1, y, f.timeOf(es[0].Time)[:5]+" ", themes.TextDim)
-		c.Text(x, y, screen.Clip(string(s.mark)+" "+eventText(es[0]), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
-	}
-}
-
 // line draws the newest event on line y.
 func (p *eventsPane) line(f *frame, c *screen.Canvas, y int) {
 	if es := f.stats.journal.entries; len(es) > 0 {

@@ -83,19 +83,6 @@ func (l *Local) earlierQueue(ctx context.Context, service string) (all []proxy.W
 	return all
 }
 
-// applyEarlier does in the predecessors what was done here, as far as it is
-// about the clients that they have.
-func (l *Local) applyEarlier(a *Act, r Request) {
-	if a.Plan || a.On != OnBackend && a.On != OnService || a.Name == "open" || a.Name == "close" {
-		return
-	}
-	r.Save, r.Expect, r.Force = false, "", true
-	l.eachEarlier(context.Background(), func(ctx context.Context, p Predecessor) error {
-		_, err := p.Do(ctx, r)
-		return err
-	})
-}
-
 // kickEarlier kicks sessions of one predecessor, and says how many.
 func (l *Local) kickEarlier(pid int, r Request) (n int) {
 	r.Service, r.Backend, r.Client = "", "", ""
