@@ -231,7 +231,7 @@ func (p *soakPeer) play(script uint8, client bool) (saw soakSaw) {
 				if p.hear(&saw, 1+len(p.theirs)/2) {
 					soakAbort(p.conn)
 				}
-			}, nil)
+			}, &saw)
 			return saw
 		}
 		p.both(false, func() { p.hear(&saw, -1) }, &saw)
@@ -277,7 +277,7 @@ func (p *soakPeer) both(ends bool, hear func(), saw *soakSaw) {
 	}()
 	hear()
 	<-sent
-	if saw != nil && saw.err == nil && saw.end != "" && out.sending != nil { // it has met the reset
+	if saw.err == nil && saw.end != "" && out.sending != nil { // it has met the reset
 		saw.end, saw.err = soakEnd(out.sending), out.sending
 	}
 }
