@@ -82,7 +82,7 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 			t.Errorf("the first is %s on %v", i.State, i.Listen)
 		}
 		three := next.dialAt(addr, "three")
-		if i := next.until("three waits", func(i proxy.ServiceInfo) bool { return len(next.svc.Waiters()) == 1 }); i.Lock.InUse != 1 || i.Queue.Waiting != 2 {
+		if i := next.until("three waits", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 2 && len(next.svc.Waiters()) == 1 }); i.Lock.InUse != 1 {
 			t.Errorf("%+v, %+v", i.Lock, i.Queue)
 		}
 		if w := next.svc.Waiters(); w[0].Reason != "upgrade" {

@@ -496,9 +496,16 @@ func TestActsInAnUpgrade(t *testing.T) {
 	if b := in.service().Backends[0]; b.Weight != 7 {
 		t.Errorf("%+v", b)
 	}
-	// A pause that began meanwhile ends it.
-	os.Remove(gate)
-	pid := in.status().Node.PID
+	in.ends()
+}
+
+// TestAPauseEndsAnUpgrade that is under way: the new process is not let in.
+func TestAPauseEndsAnUpgrade(t *testing.T) {
+	in := runInstalled(t, nil)
+	gate := filepath.Join(t.TempDir(), "gate")
+	in.replace(`until test -e ` + gate + `; do sleep 0.01; done; exec "$REAL" "$@"`)
+	said := make(chan string, 1)
+	pid := in.cmd.Process.Pid
 	go func() {
 		out, _ := in.try("upgrade")
 		said <- out
