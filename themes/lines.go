@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/internal/text"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // lines knows on which line of a file a key stands: the toml package does not

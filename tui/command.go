@@ -6,8 +6,8 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )

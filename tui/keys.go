@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // binding is what some keys do: the key line, the help and the remapping are all

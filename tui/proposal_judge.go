@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tcpctl/tcpctl/internal/text"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 

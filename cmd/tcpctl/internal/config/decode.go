@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/internal/text"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // decoder puts what the TOML decoder has read into the structs of this

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/internal/text"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // suggest says what was probably meant by a name, or which there are.

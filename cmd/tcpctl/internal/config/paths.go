@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/internal/text"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // path makes a file's path absolute where it is relative: it starts at the

@@ -1,5 +1,3 @@
-// Package text is what messages to people are made with, whichever package they
-// are of.
 package text
 
 import (
