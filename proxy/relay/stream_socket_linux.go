@@ -17,7 +17,7 @@ func (s *Side) unsent() (n int) {
 
 // tcpState asks the kernel about a side that was read to its end.
 func (s *Side) tcpState() (d tcpState) {
-	if _, framed := s.conn.(Framed); framed {
+	if _, framed := s.conn.(Framed); framed && s.endedBy == nil {
 		return d // its close frame was received
 	}
 	if rc := rawConnOf(s.conn); rc != nil {
