@@ -68,7 +68,7 @@ func errorBody(err error) (b api.ErrorBody) {
 	case exitTime:
 		e.Code = "timed_out"
 	}
-	if errors.Is(err, control.ErrNobody) {
+	if errors.Is(err, control.ErrNoInstance) {
 		e.Code = "no_instance"
 	}
 	if found, ok := errors.AsType[config.Errors](err); ok && len(found) > 0 {

@@ -55,7 +55,7 @@ func Collect(ctx context.Context, c *control.Client, o Options) (*Bundle, error)
 		cancel()
 		f := File{Name: p.name, About: p.about}
 		switch {
-		case errors.Is(err, control.ErrNobody), ctx.Err() != nil:
+		case errors.Is(err, control.ErrNoInstance), ctx.Err() != nil:
 			return nil, err
 		case errors.Is(err, context.DeadlineExceeded):
 			f.Missing = fmt.Sprintf("the instance did not answer within %s", patience+p.takes)

@@ -21,8 +21,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// ErrNobody says that no instance answers.
-var ErrNobody = errors.New("no instance answers")
+// ErrNoInstance says that no instance answers.
+var ErrNoInstance = errors.New("no instance answers")
 
 // Client is the Source of an instance behind a socket.
 type Client struct {
@@ -129,8 +129,8 @@ func (c *Client) call(ctx context.Context, method, path string, v url.Values, bo
 	return c.callFor(ctx, "", method, path, v, body, into)
 }
 
-// callFor asks for somebody, whom another process of this instance believes,
-// and reads the answer's JSON.
+// callFor asks in the name of by, which another process of this instance
+// believes, and reads the answer's JSON.
 func (c *Client) callFor(ctx context.Context, by, method, path string, v url.Values, body io.Reader, into any) error {
 	resp, err := c.send(ctx, by, method, path, v, body)
 	if err != nil {
@@ -205,14 +205,14 @@ func (c *Client) explain(err error) error {
 		if others := Others(); len(others) > 0 && c.path == DefaultPath() {
 			hint = "there is also --socket " + strings.Join(others, ", --socket ")
 		}
-		return fmt.Errorf("%w on %s; %s", ErrNobody, c.path, hint)
+		return fmt.Errorf("%w on %s; %s", ErrNoInstance, c.path, hint)
 	case errors.Is(err, errNotTrusted):
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			return inner.Err
 		}
 		return err
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s is not yours to use; run it as the user who runs the instance, or as root", c.path)
+		return fmt.Errorf("%s cannot be used by this user; run tcpctl as the user that runs the instance, or as root", c.path)
 	}
 	return fmt.Errorf("%s: %w", c.path, err)
 }

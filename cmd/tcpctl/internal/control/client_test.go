@@ -189,9 +189,9 @@ func TestClientExplainsErrors(t *testing.T) {
 		{refusal, refusal, "no"},
 		{context.Canceled, context.Canceled, ""},
 		{context.DeadlineExceeded, context.DeadlineExceeded, ""},
-		{&fs.PathError{Err: fs.ErrNotExist}, ErrNobody, "tcpctl demo"},
-		{os.NewSyscallError("connect", syscall.ECONNREFUSED), ErrNobody, "/x/s"},
-		{os.NewSyscallError("connect", syscall.EACCES), nil, "run it as the user who runs the instance"},
+		{&fs.PathError{Err: fs.ErrNotExist}, ErrNoInstance, "tcpctl demo"},
+		{os.NewSyscallError("connect", syscall.ECONNREFUSED), ErrNoInstance, "/x/s"},
+		{os.NewSyscallError("connect", syscall.EACCES), nil, "run tcpctl as the user that runs the instance"},
 		{errors.New("odd"), nil, "/x/s: odd"},
 	} {
 		got := c.explain(tt.err)
@@ -199,7 +199,7 @@ func TestClientExplainsErrors(t *testing.T) {
 			t.Errorf("%v: %v", tt.err, got)
 		}
 	}
-	if _, err := Dial(socketPath(t)).Status(context.Background()); !errors.Is(err, ErrNobody) {
+	if _, err := Dial(socketPath(t)).Status(context.Background()); !errors.Is(err, ErrNoInstance) {
 		t.Errorf("no socket: %v", err)
 	}
 }

@@ -23,8 +23,8 @@ func peerUID(c *net.UnixConn) (uid int, err error) {
 	return uid, err
 }
 
-// peerName is the user at the other end of a Unix socket; "" where nobody
-// tells.
+// peerName is the user at the other end of a Unix socket; "" where the system
+// does not tell.
 func peerName(c net.Conn) string {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
@@ -52,7 +52,7 @@ func UserName(uid int) string {
 	return "uid " + id
 }
 
-// errNotTrusted says that somebody else may answer on a socket.
+// errNotTrusted says that another user may answer on a socket.
 var errNotTrusted = errors.New("control: not trusted, so nothing was sent")
 
 // dialTrusted connects to the instance on a socket if it may be believed
@@ -65,7 +65,7 @@ func dialTrusted(ctx context.Context, path string) (net.Conn, error) {
 	}
 	uid, err := peerUID(c.(*net.UnixConn))
 	if err == nil && !believable(path, uid) {
-		err = fmt.Errorf("%w: %s is served by %s, or lies in a folder that is neither yours nor root's; run it as the user who runs the instance",
+		err = fmt.Errorf("%w: %s is served by %s, or lies in a folder that is neither yours nor root's; run tcpctl as the user that runs the instance",
 			errNotTrusted, path, UserName(uid))
 	}
 	if err != nil {

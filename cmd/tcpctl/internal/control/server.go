@@ -91,7 +91,7 @@ func Serve(path string, source api.Source, o Options) (*Server, error) {
 	return s, err
 }
 
-// keepSocket makes the socket again when somebody has removed it.
+// keepSocket makes the socket again where its file was removed.
 func (s *Server) keepSocket() {
 	defer s.wg.Done()
 	tick := time.NewTicker(time.Second)
@@ -107,9 +107,9 @@ func (s *Server) keepSocket() {
 		}
 		ln, err := s.socket.open()
 		if err != nil {
-			continue // somebody else's is there now, or the folder has gone
+			continue // another process has one there now, or the folder is gone
 		}
-		s.log.Warn("the control socket had been removed: made again", "socket", s.Path())
+		s.log.Warn("the control socket was removed: made it again", "socket", s.Path())
 		s.Move(ln)
 	}
 }
@@ -134,7 +134,7 @@ func (s *Server) Close() {
 
 type whoKey struct{}
 
-// who is the user at the other end, as the kernel names him, at this node.
+// who is the user at the other end, by the kernel's credentials, at this node.
 func (s *Server) who(r *http.Request) string {
 	who, _ := r.Context().Value(whoKey{}).(string)
 	if who == "" {

@@ -74,7 +74,7 @@ func openSocket(path string, o Options) (*socket, net.Listener, error) {
 	return s, ln, nil
 }
 
-// open makes the socket, where nobody listens.
+// open makes the socket, where no process listens.
 func (s *socket) open() (net.Listener, error) {
 	if len(s.path) > maxPath { // the system would only say "invalid argument"
 		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(s.path))
@@ -93,8 +93,8 @@ func (s *socket) open() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
 	}
-	// The file is removed when it is still ours, and not by Close: after
-	// somebody has replaced it, that would be his.
+	// The file is removed where it is still this socket's, and not by Close:
+	// another process may have replaced it.
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	if err = s.share(s.path); err == nil {
 		err = s.ours()
@@ -122,7 +122,7 @@ func ownFolder(dir string) error {
 			return fmt.Errorf("control: %w; give another place with --socket", err)
 		}
 		if !folderIsOurs(dir) {
-			return fmt.Errorf("control: %s belongs to somebody else; give another place with --socket", dir)
+			return fmt.Errorf("control: %s belongs to another user, or others can write to it; give another place with --socket", dir)
 		}
 	}
 	return nil

@@ -108,7 +108,7 @@ type Fleet struct {
 	transport *http.Transport        // and by what
 	own       http.Handler           // what is asked of this node by its name
 	identity  *identity
-	heard     heard
+	noted     noted
 }
 
 // Start is New and Join.
@@ -125,7 +125,7 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 // New makes an engine's part in a mesh. The source's Mesh and Peers are set,
 // so make it before others use the source. Close it.
 func New(c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), heard: heard{}}
+	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()
 	if c.Mesh.Key == nil {
@@ -136,9 +136,9 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	}
 	f.key = c.Mesh.Key
 	mc := c.Mesh
-	limitStrangers(&mc, proxy.NewDescriptors(0).Mesh)
+	limitUnproven(&mc, proxy.NewDescriptors(0).Mesh)
 	mc.Version = c.Version
-	mc.OnStream, mc.OnError = f.streams.take, f.trouble
+	mc.OnStream, mc.OnError = f.streams.take, f.noteError
 	node, err := mesh.New(mc)
 	if err != nil {
 		f.cancel()
@@ -155,7 +155,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // each is told to who asked
 	}
 	f.own = control.NewHandler(source, func(r *http.Request) string { return r.Header.Get(control.PeerHeader) })
-	f.server = &http.Server{Handler: f.believing(control.NewHandler(source, whoBehind)), ConnContext: withPeer,
+	f.server = &http.Server{Handler: f.requireTrust(control.NewHandler(source, operatorBehind)), ConnContext: withPeer,
 		BaseContext: func(net.Listener) context.Context { return f.ctx },
 		ErrorLog:    slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
 	connlimit.Bound(f.server, maxStreams)
@@ -163,10 +163,10 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	return f, nil
 }
 
-// limitStrangers keeps those who have proved no secret within so many
-// descriptors: half for those who are on their way in or are looked for, and in
-// an open mesh, where all remain strangers, two for each peer.
-func limitStrangers(c *mesh.Config, descriptors int) {
+// limitUnproven keeps peers that have proved no secret within so many
+// descriptors: half for connections that are being made, and in an open mesh,
+// where no peer can prove one, two for each peer.
+func limitUnproven(c *mesh.Config, descriptors int) {
 	c.MaxUnproven = max(descriptors/2, 8)
 	if len(c.Secrets) == 0 {
 		c.MaxPeers = max(descriptors/4, 4)
@@ -178,17 +178,17 @@ func (f *Fleet) Join(ctx context.Context) error {
 	if err := f.node.Listen(ctx, f.listen); err != nil {
 		return err
 	}
-	if locked, err := f.identity.lock(); !locked { // a process before this one should have let go of it
+	if locked, err := f.identity.lock(); !locked { // a process before this one should have released it
 		f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
 	}
 	f.wg.Add(3)
 	go f.serve()
-	go f.tell()
+	go f.publish()
 	go f.follow()
 	return nil
 }
 
-// Close leaves the mesh: peers see that we left.
+// Close leaves the mesh. Peers see that this node has departed.
 func (f *Fleet) Close() {
 	f.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -201,7 +201,7 @@ func (f *Fleet) Close() {
 	f.identity.release()
 }
 
-// Key is what the node is known by: a process that takes its place needs it.
+// Key is the node's identity. A process that takes its place needs it.
 func (f *Fleet) Key() ed25519.PrivateKey { return f.key }
 
 // maxStreams bounds what all peers together ask at a time.
@@ -215,9 +215,9 @@ func (f *Fleet) serve() {
 	f.server.Serve(f.streams) // until Close
 }
 
-// trouble is what no caller could be told: it stands in the events, and thereby
-// in the log.
-func (f *Fleet) trouble(err error) {
+// noteError makes an event, and so a line of the log, of an error that has no
+// caller to return to.
+func (f *Fleet) noteError(err error) {
 	text := "mesh: " + strings.TrimPrefix(err.Error(), "mesh: ")
 	if errors.Is(err, mesh.ErrSameID) && f.identity.path != "" {
 		text += fmt.Sprintf("; was this machine copied? On one of the two, remove %s and start again", f.identity.path)
@@ -231,7 +231,7 @@ func (f *Fleet) status() *api.Mesh {
 	m := &api.Mesh{Name: s.Name, Node: s.Node, ID: s.ID, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused,
 		Peers: []api.Peer{}}
 	for _, p := range s.Peers {
-		r, err := read(p.Record)
+		r, err := parseRecord(p.Record)
 		one := api.Peer{Peer: p, Services: r.Services}
 		if err != nil {
 			one.Unreadable = err.Error()

@@ -13,35 +13,35 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// record is what a node tells all others, again at each change.
+// record is what a node publishes to its peers, again at each change.
 type record struct {
 	Version  int               `json:"v"` // of the record: recordVersion
 	Services []api.PeerService `json:"services"`
-	Acts     []deed            `json:"acts,omitempty"` // the last ones of its operators
+	Acts     []operatorAct     `json:"acts,omitempty"` // the last ones of its operators
 }
 
-// deed is what an operator did on a node.
-type deed struct {
+// operatorAct is what an operator did on a node.
+type operatorAct struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
 	By   string    `json:"by"`
 	Text string    `json:"text"`
 }
 
-// deedsTold is how many deeds a record has: who looks away for longer than
-// they take sees them on the node itself.
-const deedsTold = 8
+// maxActs is how many acts a record has. A peer that misses older ones can read
+// them on the node itself.
+const maxActs = 8
 
-// servicesTold bounds a record, which without a secret may have 64 KiB.
-const servicesTold = 200
+// maxServices bounds a record, which without a secret may have 64 KiB.
+const maxServices = 200
 
-// recordVersion changes when a record comes to mean something else to those
-// who read it; a new field that they may skip does not change it.
+// recordVersion changes when the meaning of a record changes for its readers. A
+// new field that a reader may skip does not change it.
 const recordVersion = 1
 
-// read reads a peer's record. None, which is so until the first has come, is
-// no error.
-func read(text []byte) (r record, err error) {
+// parseRecord reads a peer's record. An empty one, which a peer has until its
+// first comes, is no error.
+func parseRecord(text []byte) (r record, err error) {
 	if len(text) == 0 {
 		return record{}, nil
 	}
@@ -60,12 +60,12 @@ func read(text []byte) (r record, err error) {
 	return r, nil
 }
 
-// tell gives the peers a new record whenever it has changed.
-func (f *Fleet) tell() {
+// publish gives the peers a new record whenever it has changed.
+func (f *Fleet) publish() {
 	defer f.wg.Done()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	var deeds []deed
+	var acts []operatorAct
 	var last []byte
 	seen := uint64(0)
 	for {
@@ -73,17 +73,17 @@ func (f *Fleet) tell() {
 		for _, ev := range page.Events {
 			seen = ev.Seq
 			if ev.Kind == proxy.EventOperator && ev.Peer == "" {
-				deeds = append(deeds, deed{ev.Seq, ev.Time, ev.By, ev.Text})
+				acts = append(acts, operatorAct{ev.Seq, ev.Time, ev.By, ev.Text})
 			}
 		}
-		if over := len(deeds) - deedsTold; over > 0 {
-			deeds = deeds[over:]
+		if over := len(acts) - maxActs; over > 0 {
+			acts = acts[over:]
 		}
-		text, err := json.Marshal(f.record(deeds))
+		text, err := json.Marshal(f.record(acts))
 		if err == nil && !bytes.Equal(text, last) {
 			last = text
 			if err := f.node.SetRecord(text); err != nil && f.ctx.Err() == nil {
-				f.trouble(err)
+				f.noteError(err)
 			}
 		}
 		select {
@@ -94,23 +94,23 @@ func (f *Fleet) tell() {
 	}
 }
 
-func (f *Fleet) record(deeds []deed) record {
+func (f *Fleet) record(acts []operatorAct) record {
 	r := record{Version: recordVersion, Services: []api.PeerService{}}
 	all := f.source.Engine.Services()
-	for i := range all[:min(len(all), servicesTold)] {
+	for i := range all[:min(len(all), maxServices)] {
 		r.Services = append(r.Services, api.Brief(&all[i]))
 	}
 	if f.node.Status().Secret {
-		r.Acts = deeds // names of people are for those who have proved the secret
+		r.Acts = acts // names of people are for peers that have proved the secret
 	}
 	return r
 }
 
-// heard is how far each peer's deeds have been put on our time line.
-type heard map[string]uint64
+// noted is the number of each peer's last act among the events of this node.
+type noted map[string]uint64
 
-// follow puts what happens to peers, and what their operators do, on our own
-// time line.
+// follow makes events of this node of what happens to peers and of what their
+// operators do.
 func (f *Fleet) follow() {
 	defer f.wg.Done()
 	for ev := range f.node.Events(f.ctx) {
@@ -118,8 +118,8 @@ func (f *Fleet) follow() {
 		note := proxy.Event{Kind: proxy.EventPeer, Peer: p.Name}
 		switch {
 		case ev.Kind == "update":
-			if r, err := read(p.Record); err == nil {
-				f.deeds(p.ID, p.Name, r)
+			if r, err := parseRecord(p.Record); err == nil {
+				f.noteActs(p.ID, p.Name, r)
 			}
 			continue
 		case ev.Kind == "alive":
@@ -138,20 +138,20 @@ func (f *Fleet) follow() {
 	}
 }
 
-// deeds notes those of a peer's that are new. What it did before we met is
-// its own past.
-func (f *Fleet) deeds(id, name string, r record) {
-	last, met := f.heard[id]
+// noteActs makes events of a peer's new acts. Those from before the first
+// contact are no events here.
+func (f *Fleet) noteActs(id, name string, r record) {
+	last, met := f.noted[id]
 	for _, d := range r.Acts {
 		if d.Seq <= last && met {
 			continue
 		}
-		f.heard[id] = d.Seq
+		f.noted[id] = d.Seq
 		if met {
 			f.source.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Peer: name, By: d.By, Text: "on " + name + ": " + d.Text})
 		}
 	}
 	if !met && len(r.Acts) == 0 {
-		f.heard[id] = 0
+		f.noted[id] = 0
 	}
 }

@@ -12,16 +12,16 @@ import (
 
 // streams is a net.Listener of the streams that peers open.
 type streams struct {
-	come   chan net.Conn
+	opened chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
 func newStreams() *streams {
-	return &streams{come: make(chan net.Conn), closed: make(chan struct{})}
+	return &streams{opened: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// fromPeer is a stream that knows whose it is.
+// fromPeer is a stream with the peer that has opened it.
 type fromPeer struct {
 	net.Conn
 	peer meshinfo.Peer
@@ -30,7 +30,7 @@ type fromPeer struct {
 // take is the node's OnStream; the HTTP server closes the stream.
 func (s *streams) take(p meshinfo.Peer, c net.Conn) {
 	select {
-	case s.come <- &fromPeer{c, p}:
+	case s.opened <- &fromPeer{c, p}:
 	case <-s.closed:
 		c.Close()
 	}
@@ -38,7 +38,7 @@ func (s *streams) take(p meshinfo.Peer, c net.Conn) {
 
 func (s *streams) Accept() (net.Conn, error) {
 	select {
-	case c := <-s.come:
+	case c := <-s.opened:
 		return c, nil
 	case <-s.closed:
 		return nil, net.ErrClosed
@@ -66,9 +66,9 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// believing refuses whoever has not proved the secret. The mesh lets nobody
-// else open streams; this is the second lock on the same door.
-func (f *Fleet) believing(next http.Handler) http.Handler {
+// requireTrust refuses a peer that has not proved the secret. The mesh lets no
+// such peer open a stream; this checks it a second time.
+func (f *Fleet) requireTrust(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p, ok := r.Context().Value(peerKey{}).(meshinfo.Peer); !ok || !p.Trusted {
 			http.Error(w, "the mesh has no secret", http.StatusForbidden)
@@ -78,8 +78,8 @@ func (f *Fleet) believing(next http.Handler) http.Handler {
 	})
 }
 
-// whoBehind is who acts through a peer, as that peer says it.
-func whoBehind(r *http.Request) string {
+// operatorBehind is the operator that acts through a peer, as that peer says.
+func operatorBehind(r *http.Request) string {
 	p, _ := r.Context().Value(peerKey{}).(meshinfo.Peer)
 	if who := r.Header.Get(control.PeerHeader); who != "" && len(who) < 200 {
 		return who
