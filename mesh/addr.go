@@ -13,10 +13,10 @@ import (
 // Addr is where a node listens.
 type Addr struct {
 	Port  uint16       `json:"port"`
-	Addrs []netip.Addr `json:"addresses"` // of all interfaces, where it listens on all
+	Addrs []netip.Addr `json:"addresses"` // of all interfaces that are up, if it listens on all
 }
 
-// String joins all of it, as "10.0.0.1:7460, [fd00::1]:7460".
+// String is all of it, as "10.0.0.1:7460, [fd00::1]:7460".
 func (a Addr) String() string {
 	parts := make([]string, len(a.Addrs))
 	for i, ip := range a.Addrs {
@@ -25,7 +25,7 @@ func (a Addr) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// listenAddr completes what people write: "", "7460", ":7460", "localhost", "10.0.0.1", "::1", "[::1]:7460".
+// listenAddr completes an address as people write it: "", "7460", ":7460", "localhost", "10.0.0.1", "::1", "[::1]:7460".
 func listenAddr(addr string) (string, error) {
 	if port, err := strconv.ParseUint(addr, 10, 16); err == nil {
 		return net.JoinHostPort("0.0.0.0", strconv.FormatUint(port, 10)), nil
@@ -41,12 +41,12 @@ func listenAddr(addr string) (string, error) {
 		return "", fmt.Errorf("mesh: listen address %q: %w", addr, err)
 	}
 	if host == "" {
-		host = "0.0.0.0" // which is both families where the system has both
+		host = "0.0.0.0" // package net listens on IPv6, too, where the system has it
 	}
 	return net.JoinHostPort(host, port), nil
 }
 
-// reachable are the addresses to announce for a listener on l: l itself, or every address of every interface.
+// reachable are the addresses of a listener on l: l itself, or every address of every interface.
 func reachable(l netip.AddrPort) []netip.Addr {
 	if !l.IsValid() { // not listening yet
 		return nil
@@ -65,8 +65,8 @@ func reachable(l netip.AddrPort) []netip.Addr {
 	return out
 }
 
-// tellable are the addresses that mean the same to somebody else: no loopback, and nothing of one link's scope.
-func tellable(addrs []netip.Addr, port uint16) []netip.AddrPort {
+// shareableAddrs are the addresses that mean the same on other machines: neither loopback nor link-local ones.
+func shareableAddrs(addrs []netip.Addr, port uint16) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, a := range addrs {
 		if !a.IsLoopback() && !a.IsLinkLocalUnicast() && len(out) < maxAddrs {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// backoff doubles from min to max. Each wait is up to 30% shorter, so that nodes that lost each other at the same moment
-// do not meet again at every attempt.
+// backoff doubles from min to max. Each wait is up to 30% shorter at random, so that nodes that lost each other at the same
+// moment do not dial each other at the same moments.
 type backoff struct {
 	min, max time.Duration
 	last     time.Duration
@@ -20,7 +20,7 @@ func (b *backoff) next() time.Duration {
 
 func (b *backoff) reset() { b.last = 0 }
 
-// sleep waits for the next turn, or for the end of ctx.
+// sleep waits until the next attempt, or until ctx ends.
 func (b *backoff) sleep(ctx context.Context) { sleep(ctx, b.next()) }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -13,102 +13,103 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Config says who a node is and whom it looks for. Only Name is needed. A Config is copied by New.
+// Config describes a node and the peers that it looks for. Only Name is needed. New copies it.
 type Config struct {
 	// Name of the mesh: nodes with the same name connect. Up to 64 bytes, printable.
 	Name string
 
-	// Node is what people call this node. It need not be unique. Empty: the host's name.
+	// Node is the name of this node for people. It need not be unique. Empty: the host's name.
 	Node string
 
 	// Version of the program, shown to peers. May be empty.
 	Version string
 
-	// ID tells this node from all others, up to 64 printable bytes without spaces. Of two nodes the one with the higher id
-	// dials. Empty: made from Key. Two nodes with one id do not connect, and both report ErrSameID.
+	// ID is unique to this node, up to 64 printable bytes without spaces. Of two nodes the one with the higher id dials.
+	// Empty: made from Key. Two nodes with one id do not connect, and both report ErrSameID.
 	ID string
 
-	// Key is the node's identity. Empty: a new one, so that the node is a new peer after a restart.
+	// Key is the node's identity. Empty: a new one, so that the node is another peer after a restart.
 	Key ed25519.PrivateKey
 
 	// Secrets that admit to the mesh (see NewSecret). A peer must prove one of them, so that a secret is rotated by giving
-	// all nodes the new one beside the old, and then taking the old one away. Eight at most, each of 16 bytes or more. None:
-	// an open mesh, in which nobody is trusted and streams are refused.
+	// all nodes the new one beside the old, and then removing the old one. Eight at most, each of 16 bytes or more. Empty:
+	// an open mesh, in which no peer is trusted and streams are refused.
 	Secrets []string
 
-	// Join are addresses that are dialled until they answer, for ever: "host:port" (every address of the host is tried), or
+	// Join are addresses that are dialled for ever, until a node answers: "host:port" (every address of the host is tried), or
 	// "host" alone, which looks up the DNS record _tcpctl._tcp.host (SRV).
 	Join []string
 
 	// NoMDNS switches multicast DNS off. It is off too where Network is set.
 	NoMDNS bool
 
-	// CacheFile remembers peers over a restart. Empty: they are remembered in memory only.
+	// CacheFile keeps the addresses of peers over a restart. Empty: they are kept in memory only.
 	CacheFile string
 
-	// Sources find peers beside those that come with the package.
+	// Sources find peers, beside the package's own.
 	Sources []Source
 
-	// Network is what the node stands on. Nil: the system's TCP. Package meshtest has one in memory.
+	// Network makes the node's connections. Nil: the system's TCP. Package meshtest has one in memory.
 	Network Network
 
-	// OnConn gets the connection to each peer, on a goroutine of its own, again after each reconnect. The connection is the
-	// program's from then on; Close of the node closes it. Nil: use Conns.
+	// OnConn gets the connection to each peer, on a goroutine of its own, again after each reconnect. The program owns the
+	// connection from then on; Close of the node closes it. Nil: use Conns.
 	OnConn func(*Conn)
 
 	// OnStream gets a stream that a trusted peer opened with OpenStream, on a goroutine of its own; the program closes it.
 	// Nil: streams are refused.
 	OnStream func(meshinfo.Peer, net.Conn)
 
-	// OnError hears of what went wrong where no caller could be told: a peer refused (*RefusedError), two nodes with one id, a
-	// Join address where nobody answers (*JoinError), a listener out of descriptors; each once in ten minutes at most, and no
-	// more than 20 a minute of all. It must not block. Nil: nobody hears.
+	// OnError gets errors that no call can return: a refused peer (*RefusedError), two nodes with one id (ErrSameID), a Join
+	// address where no node answers (*JoinError), a listener without descriptors; each once in ten minutes at most, and no
+	// more than 20 a minute of all. It must not block. Nil: they are dropped.
 	OnError func(error)
 
-	// Record is the first SetRecord.
+	// Record is the argument of the first SetRecord. Nil: there is none.
 	Record []byte
 
-	// Heartbeat is the silence after which a node says that it lives (250 ms). Lower costs messages, in a mesh of n nodes
-	// n(n-1) for each; Suspect and Dead should stay several times as long.
+	// Heartbeat is the silence after which a node sends a heartbeat (250 ms). Lower costs messages, in a mesh of n nodes n(n-1)
+	// in that time; Suspect and Dead should stay several times as long.
 	Heartbeat time.Duration
 
-	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower finds a cut sooner, and
-	// takes a busy machine for a dead one sooner. When our own timers come late, both are stretched by as much.
+	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower finds an unreachable peer
+	// sooner, and takes a busy machine for a dead one sooner. When this node's own timers come late, both grow by as much.
 	Suspect, Dead time.Duration
 
-	// Forget is how long a peer that is down is dialled and shown (24 h); one that left is shown for a minute. Negative: for ever.
+	// Forget is how long a peer that is down is dialled and shown (24 h); one that departed is shown for a minute. Negative: for
+	// ever.
 	Forget time.Duration
 
-	// HandshakeTimeout is what a caller has to prove itself, from its first packet on (5 s).
+	// HandshakeTimeout bounds each handshake, from the TCP connection to the verdict (5 s).
 	HandshakeTimeout time.Duration
 
-	// MaxPeers is the most peers that are known at a time (256). A full mesh is for tens of nodes.
+	// MaxPeers is the most peers that are known at a time (256). Every node connects to every other: that is for tens of nodes.
 	MaxPeers int
 
-	// MaxUnproven is the most sockets at a time for those who have not proved themselves (256): three in four are for callers in
-	// their handshake, of which the oldest goes when one more calls, the rest for addresses that are dialled on hearsay. Lower
-	// spares descriptors; a mesh of n nodes that start together needs about n.
+	// MaxUnproven is the most sockets at a time for nodes that have proved nothing yet (256): three in four are for callers in
+	// their handshake, of which the oldest is closed when one more calls, the others for dialling addresses at which no node
+	// was ever reached. Lower spares descriptors; a mesh of n nodes that start together needs about n.
 	MaxUnproven int
 }
 
-// What a peer may send. Everything is refused by its length, before memory is taken for it.
+// What a peer may send. Whatever is longer is refused before memory is taken for it.
 const (
-	maxHello         = 8 << 10  // before it has proved anything
-	maxRecord        = 1 << 20  // a trusted peer's record, and our own
-	maxOpenRecord    = 64 << 10 // a record in an open mesh
-	maxControl       = maxRecord + 64
-	maxOpenControl   = maxOpenRecord + 64
-	maxAddrs         = 16 // of one peer
-	maxSecrets       = 8
-	minSecret        = 16
-	maxNeverSeen     = 64 // peers that were heard of and have never been connected
-	maxGreets        = 4  // handshakes that a node begins at a time: on a busy machine a few that end are worth more than many that time out
-	maxStreams       = 64 // open streams from one peer
-	forgetDeparted   = time.Minute
-	dialTimeout      = 2 * time.Second
-	connLinger       = 30 * time.Second // a lost peer's connection may be read to its end for so long
-	lowerWaits       = time.Second      // the node with the lower id leaves dialling to the other for so long
-	defaultHeartbeat = 250 * time.Millisecond
+	maxHello          = 8 << 10  // of a node that has proved nothing
+	maxRecord         = 1 << 20  // a trusted peer's record, and our own
+	maxOpenRecord     = 64 << 10 // a record in an open mesh
+	maxControl        = maxRecord + 64
+	maxOpenControl    = maxOpenRecord + 64
+	maxAddrs          = 16 // of one peer
+	maxSecrets        = 8
+	minSecret         = 16
+	maxNeverConnected = 64 // peers that were found and never connected
+	maxHandshakes     = 4  // handshakes that this node starts at a time: on a busy machine a few that end are worth more than many that time out
+	maxStreams        = 64 // open streams from one peer
+	forgetDeparted    = time.Minute
+	dialTimeout       = 2 * time.Second
+	connLinger        = 30 * time.Second // how long the connection of a lost peer may be read to its end
+	lowerWaits        = time.Second      // how long the node with the lower id leaves dialling to the other
+	defaultHeartbeat  = 250 * time.Millisecond
 )
 
 func (c Config) check() (Config, error) {
@@ -164,7 +165,7 @@ func (c Config) check() (Config, error) {
 	return c, nil
 }
 
-// recordLimit is smaller in an open mesh: everybody may join it, and each peer's record is kept.
+// recordLimit is smaller in an open mesh: any node may join it, and each peer's record is kept.
 func (c Config) recordLimit() int {
 	if len(c.Secrets) == 0 {
 		return maxOpenRecord

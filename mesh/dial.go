@@ -8,46 +8,47 @@ import (
 	"time"
 )
 
-// call dials the addresses and makes a link with whoever answers first. It returns that node's id, also when the link is
-// refused; ours, when we answered ourselves. Policy refusals are reported here and nowhere else.
+// call dials the addresses and makes a link with the node that answers first. It returns that node's id, also when the link
+// is refused, and this node's own id when the address is its own. Refusals are reported here and nowhere else.
 //
-// Hearsay says that nothing but somebody's word is known of the addresses.
-func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string, hearsay bool) (id string, err error) {
-	d, err := n.dialFirst(ctx, addrs, hearsay)
+// unverified says that no node was ever reached at the addresses: they may be made up.
+func (n *Node) call(ctx context.Context, addrs []netip.AddrPort, source string, unverified bool) (id string, err error) {
+	d, err := n.dialFirst(ctx, addrs, unverified)
 	if err != nil {
 		return "", err
 	}
-	defer d.free()
-	greets := n.greets
-	if hearsay {
-		greets = n.hearsayGreets // those who make nodes up do not hold up the real ones
+	defer d.release()
+	slots := n.handshakes
+	if unverified {
+		slots = n.unverifiedHandshakes // made-up nodes do not hold up real ones
 	}
-	if err := takeGreet(ctx, greets, d.conn); err != nil {
+	if err := takeHandshakeSlot(ctx, slots, d.conn); err != nil {
 		return "", err
 	}
 	addr := d.addr
-	id, err = n.greetLink(ctx, d.conn, addr, source)
-	<-greets
+	h, startErr := n.startHandshake(ctx, d.conn, addr, true, n.hello(kindLink))
+	id, err = n.settleLink(ctx, h, startErr, source)
+	<-slots
 	if _, refused := errors.AsType[*RefusedError](err); err != nil && !refused {
-		err = &greetError{err}
+		err = &handshakeError{err}
 	}
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		n.refused(refused, addr.Addr().String())
+		n.countRefusal(refused, addr.Addr().String())
 	}
-	n.learnWho(id, addr)
+	n.markWrongAddr(id, addr)
 	return id, err
 }
 
-// greetError says that somebody took the connection and the handshake did not end well.
-type greetError struct{ err error }
+// handshakeError is the error of a handshake on a connection that was accepted.
+type handshakeError struct{ err error }
 
-func (e *greetError) Error() string { return e.err.Error() }
-func (e *greetError) Unwrap() error { return e.err }
+func (e *handshakeError) Error() string { return e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
 
-// takeGreet waits for one of the few places, and closes conn if none comes in time.
-func takeGreet(ctx context.Context, greets chan struct{}, conn net.Conn) error {
+// takeHandshakeSlot waits for a slot, and closes conn if ctx ends before. The caller receives from slots afterwards.
+func takeHandshakeSlot(ctx context.Context, slots chan struct{}, conn net.Conn) error {
 	select {
-	case greets <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		conn.Close()
@@ -55,8 +56,9 @@ func takeGreet(ctx context.Context, greets chan struct{}, conn net.Conn) error {
 	}
 }
 
-// learnWho takes an address away from every peer but the one that answers there. Two networks may use the same numbers.
-func (n *Node) learnWho(id string, addr netip.AddrPort) {
+// markWrongAddr notes for every other peer that the node with this id has answered at addr: two networks may have the same
+// addresses.
+func (n *Node) markWrongAddr(id string, addr netip.AddrPort) {
 	if id == "" {
 		return
 	}
@@ -68,10 +70,10 @@ func (n *Node) learnWho(id string, addr netip.AddrPort) {
 		}
 		for _, a := range p.addrs {
 			if a == addr {
-				if p.wrong == nil || len(p.wrong) > maxAddrs {
-					p.wrong = map[netip.AddrPort]time.Time{}
+				if p.wrongAddrs == nil || len(p.wrongAddrs) > maxAddrs {
+					p.wrongAddrs = map[netip.AddrPort]time.Time{}
 				}
-				p.wrong[a] = time.Now()
+				p.wrongAddrs[a] = time.Now()
 			}
 		}
 	}
@@ -79,58 +81,58 @@ func (n *Node) learnWho(id string, addr netip.AddrPort) {
 
 const dialStagger = 50 * time.Millisecond
 
-// dialed is what came of one address.
-type dialed struct {
-	conn net.Conn
-	addr netip.AddrPort
-	err  error
-	free func() // gives the place of one dialled on hearsay back
+// dialResult is the result of dialling one address.
+type dialResult struct {
+	conn    net.Conn
+	addr    netip.AddrPort
+	err     error
+	release func() // gives back the slot of an unverified address
 }
 
-// dialFirst dials all addresses, each a little after the one before, and takes the connection that comes first (RFC 8305
-// in small). The others are closed. The caller frees what it gets.
-func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, hearsay bool) (dialed, error) {
+// dialFirst dials all addresses, each a little after the one before, and takes the first connection (RFC 8305 in small). The
+// others are closed. The caller calls release once the handshake is done.
+func (n *Node) dialFirst(ctx context.Context, addrs []netip.AddrPort, unverified bool) (dialResult, error) {
 	if len(addrs) == 0 {
-		return dialed{}, errors.New("mesh: no address to dial")
+		return dialResult{}, errors.New("mesh: no address to dial")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan dialed, len(addrs))
+	results := make(chan dialResult, len(addrs))
 	for i, a := range addrs {
-		go func() { results <- n.dialLater(ctx, time.Duration(i)*dialStagger, a, hearsay) }()
+		go func() { results <- n.dialAfter(ctx, time.Duration(i)*dialStagger, a, unverified) }()
 	}
-	var first dialed
+	var first dialResult
 	var errs []error
-	for range addrs { // all are waited for: no goroutine is left behind, and no connection
+	for range addrs { // waits for all, so that no goroutine and no connection leaks
 		d := <-results
 		switch {
 		case d.err != nil:
 			errs = append(errs, d.err)
 		case first.conn != nil:
 			d.conn.Close()
-			d.free()
+			d.release()
 		default:
 			first = d
 			cancel()
 		}
 	}
 	if first.conn == nil {
-		return dialed{}, errs[0]
+		return dialResult{}, errs[0]
 	}
 	return first, nil
 }
 
-// dialLater waits for its turn, and on hearsay for one of the few places, before its time begins.
-func (n *Node) dialLater(ctx context.Context, wait time.Duration, addr netip.AddrPort, hearsay bool) dialed {
-	d := dialed{addr: addr, free: func() {}}
+// dialAfter waits, for an unverified address also for a slot, and then dials for dialTimeout at most.
+func (n *Node) dialAfter(ctx context.Context, wait time.Duration, addr netip.AddrPort, unverified bool) dialResult {
+	d := dialResult{addr: addr, release: func() {}}
 	if sleep(ctx, wait); ctx.Err() != nil {
 		d.err = ctx.Err()
 		return d
 	}
-	if hearsay {
+	if unverified {
 		select {
-		case n.hearsay <- struct{}{}:
-			d.free = func() { <-n.hearsay }
+		case n.unverifiedDials <- struct{}{}:
+			d.release = func() { <-n.unverifiedDials }
 		case <-ctx.Done():
 			d.err = ctx.Err()
 			return d
@@ -139,7 +141,7 @@ func (n *Node) dialLater(ctx context.Context, wait time.Duration, addr netip.Add
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if d.conn, d.err = n.network.Dial(ctx, addr.String()); d.err != nil {
-		d.free()
+		d.release()
 	}
 	return d
 }

@@ -14,26 +14,26 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
 )
 
-// Diagnosis says why nodes find each other, or do not.
+// Diagnosis is what Doctor has found.
 type Diagnosis struct {
 	Mesh       string               `json:"mesh"`
-	Problem    string               `json:"problem,omitempty"` // of mDNS as a whole
+	Problem    string               `json:"problem,omitempty"` // why no interface could be asked
 	Interfaces []InterfaceDiagnosis `json:"interfaces"`
 	Nodes      []NodeDiagnosis      `json:"nodes"`
 	Advice     []string             `json:"advice,omitempty"` // what to try, one sentence each
 }
 
-// InterfaceDiagnosis is what became of a multicast question on one interface.
+// InterfaceDiagnosis is what became of a multicast query on one interface.
 type InterfaceDiagnosis struct {
-	Name    string       `json:"name"`
-	Addrs   []netip.Addr `json:"addresses,omitempty"`
-	Leaves  bool         `json:"leaves"`  // the system took the packet
-	Returns bool         `json:"returns"` // and gave a copy to those who listen on this machine
-	Answers int          `json:"answers"` // nodes that answered on it, those on this machine included
-	Problem string       `json:"problem,omitempty"`
+	Name     string       `json:"name"`
+	Addrs    []netip.Addr `json:"addresses,omitempty"`
+	Sent     bool         `json:"sent"`     // the system took the packet
+	Received bool         `json:"received"` // and delivered a copy on this machine
+	Answers  int          `json:"answers"`  // nodes that answered, including those on this machine
+	Problem  string       `json:"problem,omitempty"`
 }
 
-// NodeDiagnosis is one node that answered, or that was to be joined.
+// NodeDiagnosis is one node that has answered, or one address to join.
 type NodeDiagnosis struct {
 	ID          string  `json:"id,omitempty"`
 	Name        string  `json:"name,omitempty"`
@@ -41,10 +41,10 @@ type NodeDiagnosis struct {
 	Addr        string  `json:"addr"`
 	FoundBy     string  `json:"found_by"` // an interface's name, or "join"
 	Version     string  `json:"version,omitempty"`
-	Reached     bool    `json:"reached"` // it answered on TCP
-	Secret      bool    `json:"secret"`  // it and we would trust each other
+	Reached     bool    `json:"reached"` // it accepts TCP connections
+	Secret      bool    `json:"secret"`  // both have a common secret
 	RTTSeconds  float64 `json:"rtt_seconds,omitempty"`
-	SkewSeconds float64 `json:"skew_seconds,omitempty"` // its clock is ahead of ours
+	SkewSeconds float64 `json:"skew_seconds,omitempty"` // how far its clock is ahead of this machine's
 	Problem     string  `json:"problem,omitempty"`
 }
 
@@ -53,11 +53,12 @@ const (
 	maxDiagnosed = 64 // nodes that multicast has found
 )
 
-// Doctor asks on every interface who is there, calls everybody who answers and every address in cfg.Join, and says what it
-// met. It takes about two seconds. It joins nothing: the nodes it calls see no peer. cfg is that of the node in trouble, which
-// may be running meanwhile; only Name, Secrets, Join and NoMDNS matter. An error is one of cfg.
+// Doctor finds out why nodes do not find each other: it sends a query on every interface, dials all nodes that answer and
+// every address in cfg.Join, and reports what it has found. It takes about two seconds. It does not join: the nodes that it
+// dials see no peer. cfg is that of the node in trouble, which may be running meanwhile; only Name, Node, Secrets, Join and
+// NoMDNS matter. An error is one of cfg.
 func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
-	// An identity of its own: beside the running node this would be a second one with its id.
+	// With a new identity: with cfg's, this would be a second node with the id of the running one.
 	n, err := New(Config{Name: cfg.Name, Node: cfg.Node, Secrets: cfg.Secrets, Join: cfg.Join, HandshakeTimeout: 2 * time.Second})
 	if err != nil {
 		return Diagnosis{}, err
@@ -82,7 +83,7 @@ func (d *Diagnosis) queryInterfaces(ctx context.Context) {
 	}
 	for _, i := range all {
 		d.Interfaces = append(d.Interfaces, InterfaceDiagnosis{
-			Name: i.Name, Addrs: i.Addrs, Leaves: i.Sent, Returns: i.Looped, Answers: len(i.Nodes), Problem: i.Problem,
+			Name: i.Name, Addrs: i.Addrs, Sent: i.Sent, Received: i.Received, Answers: len(i.Nodes), Problem: i.Problem,
 		})
 		for _, n := range i.Nodes[:min(len(i.Nodes), maxDiagnosed-len(d.Nodes))] {
 			d.Nodes = append(d.Nodes, NodeDiagnosis{ID: n.ID, Name: n.Name, Mesh: n.Mesh, Addr: n.Addrs[0].String(), FoundBy: i.Name})
@@ -102,7 +103,7 @@ func (d *Diagnosis) addJoins(ctx context.Context, joins []string) {
 	}
 }
 
-// callAll calls all nodes at the same time, each once for every way in which it was found.
+// callAll dials all nodes at the same time, each once for every way in which it was found.
 func (d *Diagnosis) callAll(ctx context.Context, n *Node) {
 	var wg sync.WaitGroup
 	for i := range d.Nodes {
@@ -122,22 +123,21 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 		nd.Problem = err.Error()
 		return
 	}
-	began := time.Now()
-	dialled, err := n.dialFirst(ctx, []netip.AddrPort{to}, false)
+	started := time.Now()
+	d, err := n.dialFirst(ctx, []netip.AddrPort{to}, false)
 	if err != nil {
-		nd.Problem = "it does not answer on TCP, for want of a route or by a firewall: " + err.Error()
+		nd.Problem = "it does not accept TCP connections, for want of a route or because of a firewall: " + err.Error()
 		return
 	}
-	conn := dialled.conn
-	defer conn.Close()
-	nd.Reached, nd.RTTSeconds = true, time.Since(began).Seconds()
-	g, err := n.begin(ctx, conn, dialled.addr, true, n.hello(kindProbe))
-	if g.theirs.ID != "" {
-		nd.ID, nd.Name, nd.Mesh, nd.Version = g.theirs.ID, g.theirs.Name, g.theirs.Mesh, g.theirs.Version
-		nd.SkewSeconds = time.Until(g.theirs.Time).Seconds()
-		err = g.decide(err, func() error { return nil })
+	defer d.conn.Close()
+	nd.Reached, nd.RTTSeconds = true, time.Since(started).Seconds()
+	h, err := n.startHandshake(ctx, d.conn, d.addr, true, n.hello(kindProbe))
+	if h.theirs.ID != "" {
+		nd.ID, nd.Name, nd.Mesh, nd.Version = h.theirs.ID, h.theirs.Name, h.theirs.Mesh, h.theirs.Version
+		nd.SkewSeconds = time.Until(h.theirs.Time).Seconds()
+		err = h.exchangeVerdicts(err, func() error { return nil })
 	}
-	nd.Secret = g.trusted
+	nd.Secret = h.trusted
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		nd.Problem = cmp.Or(refused.Detail, string(refused.Reason))
 	} else if err != nil {
@@ -145,26 +145,26 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 	}
 }
 
-// advise turns what was met into what to try.
+// advise turns the findings into what to try.
 func (d *Diagnosis) advise(cfg Config) {
 	say := func(format string, args ...any) {
 		if s := fmt.Sprintf(format, args...); !slices.Contains(d.Advice, s) {
 			d.Advice = append(d.Advice, s)
 		}
 	}
-	usable, returned := 0, 0
+	sent, received := 0, 0
 	for _, i := range d.Interfaces {
 		if loopback := slices.ContainsFunc(i.Addrs, netip.Addr.IsLoopback); loopback {
 			continue
 		}
-		if i.Leaves {
-			usable++
+		if i.Sent {
+			sent++
 		}
-		if i.Returns {
-			returned++
+		if i.Received {
+			received++
 		}
-		if i.Leaves && !i.Returns {
-			say("%s: multicast leaves and does not return: a firewall on this machine may drop UDP port 5353 to 224.0.0.251 and ff02::fb.", i.Name)
+		if i.Sent && !i.Received {
+			say("%s: multicast is sent and not received: a firewall on this machine may drop UDP port 5353 to 224.0.0.251 and ff02::fb.", i.Name)
 		}
 	}
 	ours, reached := 0, 0
@@ -181,15 +181,15 @@ func (d *Diagnosis) advise(cfg Config) {
 			reached++
 		}
 		if skew := time.Duration(n.SkewSeconds * float64(time.Second)).Abs(); skew > skewMatters {
-			say("the clocks of %s and of this machine are %v apart: times in events will not fit.", n.Name, skew.Round(time.Second))
+			say("the clocks of %s and of this machine are %v apart: times of events cannot be compared.", n.Name, skew.Round(time.Second))
 		}
 	}
 	switch {
 	case ours > 0 && reached == 0:
-		say("nodes are announced and cannot be called: let the mesh's TCP port through the firewall.")
-	case ours == 0 && usable == 0 && !cfg.NoMDNS:
+		say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")
+	case ours == 0 && sent == 0 && !cfg.NoMDNS:
 		say("no interface carries multicast here, as in most container networks: give the nodes addresses to join.")
-	case ours == 0 && returned > 0:
-		say("multicast works on this machine, and nobody answers: no other node is running, or the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join do without.")
+	case ours == 0 && received > 0:
+		say("multicast works on this machine, and no node answers: none is running, or the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join work without multicast.")
 	}
 }

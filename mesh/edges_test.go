@@ -15,7 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
-// TestAliveComesWithTheConnection: whoever hears "alive" can talk to the peer.
+// TestAliveComesWithTheConnection: a program that gets "alive" can use the connection to the peer.
 func TestAliveComesWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
@@ -89,7 +89,7 @@ func TestRumoursAreBounded(t *testing.T) {
 	})
 }
 
-// liar tells of a real node that it is elsewhere.
+// liar announces false addresses of a real node.
 type liar struct{ id string }
 
 func (liar) Name() string { return "liar" }
@@ -105,7 +105,7 @@ func (l liar) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
 	return nil
 }
 
-// TestLiesTakeNoAddressAway: what others tell of a peer comes after what it has said itself.
+// TestLiesTakeNoAddressAway: addresses of a peer from other sources come after those that it has sent itself.
 func TestLiesTakeNoAddressAway(t *testing.T) {
 	pair(t, mesh.Config{Sources: []mesh.Source{liar{"2"}}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		time.Sleep(10 * time.Second)
@@ -122,7 +122,7 @@ func TestLiesTakeNoAddressAway(t *testing.T) {
 	})
 }
 
-// TestFind: nodes of one name are told apart by id and address.
+// TestFind: nodes with the same name are distinguished by id and address.
 func TestFind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
@@ -156,16 +156,16 @@ func TestFind(t *testing.T) {
 	})
 }
 
-// TestJoinThatNobodyAnswersIsSaidOnce, and again only after somebody has answered.
-func TestJoinThatNobodyAnswersIsSaidOnce(t *testing.T) {
+// TestUnansweredJoinIsReportedOnce, and again only after a node has answered.
+func TestUnansweredJoinIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		a := start(t, net.Host("a").Config(mesh.Config{Node: "a", Join: []string{"10.99.0.1:7460"}}))
 		defer a.stop()
 		time.Sleep(time.Hour)
-		var told *mesh.JoinError
-		if errs := a.errors(); len(errs) != 1 || !errors.As(errs[0], &told) || told.Addr != "10.99.0.1:7460" || !strings.Contains(told.Error(), "nobody has answered") {
+		var reported *mesh.JoinError
+		if errs := a.errors(); len(errs) != 1 || !errors.As(errs[0], &reported) || reported.Addr != "10.99.0.1:7460" || !strings.Contains(reported.Error(), "no node has answered") {
 			t.Errorf("%v: want one JoinError", errs)
 		}
 	})

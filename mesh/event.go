@@ -9,17 +9,17 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Event is something that happened to a peer.
+// Event is a change of a peer.
 type Event struct {
-	Kind string        `json:"event"` // "alive", "suspect", "down" (Peer.Cause says why), or "update": a new record
+	Kind string        `json:"event"` // the new State (Peer.Cause says why it is down), or EventUpdate
 	Peer meshinfo.Peer `json:"peer"`
 	At   time.Time     `json:"at"`
 }
 
-// EventUpdate is the kind of the one event that is not named after a State.
+// EventUpdate is the Kind of a new record.
 const EventUpdate = "update"
 
-// maxEvents is what a slow reader of Events may fall behind.
+// maxEvents is how far a slow reader of Events may fall behind.
 const maxEvents = 1024
 
 // subscriber is one call of Events.
@@ -29,9 +29,9 @@ type subscriber struct {
 	wake  chan struct{}
 }
 
-// Events tells of every change until ctx ends or the node closes; then the channel is closed. It begins with one "alive"
-// or "suspect" for each peer that is connected already. A reader may be slow: of updates it then gets the newest, and
-// when it is more than a thousand events behind, the oldest are dropped. Peers has the present at any time.
+// Events sends every change until ctx ends or the node closes; then the channel is closed. It begins with one "alive" or
+// "suspect" for each peer that is connected already. A slow reader gets of each peer's updates the newest only, and when it
+// is 1,024 events behind, the oldest are dropped: Peers has the present at any time.
 func (n *Node) Events(ctx context.Context) <-chan Event {
 	ch := make(chan Event)
 	s := &subscriber{wake: make(chan struct{}, 1)}
@@ -48,11 +48,11 @@ func (n *Node) Events(ctx context.Context) <-chan Event {
 	}
 	n.subscribers = append(n.subscribers, s)
 	n.wg.Add(1)
-	go n.feed(ctx, s, ch)
+	go n.deliver(ctx, s, ch)
 	return ch
 }
 
-func (n *Node) feed(ctx context.Context, s *subscriber, ch chan<- Event) {
+func (n *Node) deliver(ctx context.Context, s *subscriber, ch chan<- Event) {
 	defer n.wg.Done()
 	defer close(ch)
 	defer n.unsubscribe(s)
@@ -60,7 +60,7 @@ func (n *Node) feed(ctx context.Context, s *subscriber, ch chan<- Event) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-n.end.Done():
+		case <-n.lifetime.Done():
 			return
 		case <-s.wake:
 		}
@@ -69,7 +69,7 @@ func (n *Node) feed(ctx context.Context, s *subscriber, ch chan<- Event) {
 			case ch <- e:
 			case <-ctx.Done():
 				return
-			case <-n.end.Done():
+			case <-n.lifetime.Done():
 				return
 			}
 		}
@@ -82,8 +82,8 @@ func (n *Node) unsubscribe(s *subscriber) {
 	n.subscribers = slices.DeleteFunc(n.subscribers, func(other *subscriber) bool { return other == s })
 }
 
-// tell is called with node.mu held, and never waits.
-func (n *Node) tell(e Event) {
+// publish is called with node.mu held, and never waits.
+func (n *Node) publish(e Event) {
 	e.At = time.Now()
 	for _, s := range n.subscribers {
 		s.push(e)
@@ -93,7 +93,7 @@ func (n *Node) tell(e Event) {
 func (s *subscriber) push(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Kind == EventUpdate { // the newest wins, in the place of an older one that was not read
+	if e.Kind == EventUpdate { // the newest replaces one that was not read
 		s.queue = slices.DeleteFunc(s.queue, func(old Event) bool { return old.Kind == EventUpdate && old.Peer.ID == e.Peer.ID })
 	}
 	if len(s.queue) >= maxEvents {

@@ -14,7 +14,7 @@ import (
 // tcpnet's demo: start it several times, on one machine or on several, and each prints what the others say.
 func Example() {
 	node, err := mesh.New(mesh.Config{Name: "my-cluster", OnConn: func(c *mesh.Conn) {
-		defer c.Close() // a peer that leaves waits for our end of it
+		defer c.Close() // a peer's Shutdown waits for it
 		io.Copy(os.Stdout, c)
 	}})
 	if err != nil {

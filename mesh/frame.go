@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// readFrame reads a length of four bytes and then so many bytes. A length over limit is an error before anything is allocated.
+// readFrame reads a length of four bytes and then as many bytes. A length over limit fails before memory is taken for it.
 func readFrame(r io.Reader, limit int) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -18,7 +18,7 @@ func readFrame(r io.Reader, limit int) ([]byte, error) {
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, fmt.Errorf("mesh: a frame of %d bytes broke off: %w", size, err)
+		return nil, fmt.Errorf("mesh: in a frame of %d bytes: %w", size, err)
 	}
 	return body, nil
 }

@@ -48,19 +48,19 @@ func FuzzVerdict(f *testing.F) {
 	})
 }
 
-func FuzzBeat(f *testing.F) {
-	f.Add(beat{Clock: 1, Echo: 2, Held: 3, Want: true}.encode()[1:])
+func FuzzHeartbeat(f *testing.F) {
+	f.Add(heartbeat{Clock: 1, Echo: 2, EchoAge: 3, AnswerNow: true}.encode()[1:])
 	f.Add([]byte("short"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := parseBeat(b)
-		if err == nil && (got.Clock < 0 || got.Echo < 0 || got.Held < 0) {
+		got, err := parseHeartbeat(b)
+		if err == nil && (got.Clock < 0 || got.Echo < 0 || got.EchoAge < 0) {
 			t.Errorf("accepted %+v", got)
 		}
 	})
 }
 
 func FuzzPeers(f *testing.F) {
-	f.Add(encodePeers([]told{{ID: "1", Name: "a", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}}})[1:])
+	f.Add(encodePeers([]peerAddrs{{ID: "1", Name: "a", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}}})[1:])
 	f.Add([]byte(`[{"id":"","name":"x","addrs":[]}]`))
 	f.Add([]byte(`[{"id":"1","name":"a","addrs":["[fe80::1%eth0]:1","0.0.0.0:1","1.2.3.4:0"]}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -75,11 +75,11 @@ func FuzzPeers(f *testing.F) {
 	})
 }
 
-func FuzzMemory(f *testing.F) {
+func FuzzCache(f *testing.F) {
 	f.Add([]byte(`[{"id":"1","name":"a","addrs":["10.0.0.1:1"],"seen":"2026-01-02T03:04:05Z"}]`))
 	f.Add([]byte(`[{"id":"1`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		peers, err := parseMemory(b)
+		peers, err := parseCache(b)
 		for _, p := range peers {
 			if err == nil && (!plain.ID(p.ID) || len(p.Addrs) > maxAddrs) {
 				t.Errorf("accepted %+v", p)

@@ -15,10 +15,10 @@ import (
 const (
 	kindLink  = "link"  // the package's own: heartbeats, records, streams
 	kindConn  = "conn"  // the program's; Token says to which link it belongs
-	kindProbe = "probe" // Doctor's: nothing comes of it but the answer
+	kindProbe = "probe" // Doctor's: closed after the verdicts
 )
 
-// hello is the first thing that each side says, in the clear to whoever called. It holds what mDNS tells the whole
+// hello is the first message of each side. Any caller can read it: it has nothing that mDNS does not announce to the whole
 // network anyway.
 type hello struct {
 	Protocol int              `json:"v"`
@@ -32,10 +32,10 @@ type hello struct {
 	Number   uint64           `json:"number,omitempty"` // of the program's connection, counted from 1 in each link
 	Port     uint16           `json:"port"`
 	Addrs    []netip.AddrPort `json:"addrs,omitempty"`
-	Time     time.Time        `json:"time"` // for Doctor: how far the clocks are apart
+	Time     time.Time        `json:"time"` // now, for Peer.SkewSeconds
 }
 
-// parseHello reads what anybody on the network may have written.
+// parseHello parses what anything on the network may have sent.
 func parseHello(b []byte) (hello, error) {
 	var h hello
 	if err := json.Unmarshal(b, &h); err != nil {
@@ -43,7 +43,7 @@ func parseHello(b []byte) (hello, error) {
 	}
 	switch {
 	case h.Protocol != 1:
-		return h, &RefusedError{Reason: meshinfo.ReasonProtocol, Detail: fmt.Sprintf("it speaks version %d, we speak 1", h.Protocol)}
+		return h, &RefusedError{Reason: meshinfo.ReasonProtocol, Detail: fmt.Sprintf("it has version %d, this node has 1", h.Protocol)}
 	case !plain.Name(h.Mesh):
 		return hello{}, errors.New("mesh: hello: bad mesh name")
 	case !plain.ID(h.ID):
@@ -67,7 +67,7 @@ func parseHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-// checkAddr turns away what cannot be dialled.
+// checkAddr refuses what cannot be dialled.
 func checkAddr(a netip.AddrPort) error {
 	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(a.Addr().Zone()) > 16 {
 		return fmt.Errorf("bad address %.60q", a)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestPeerThatTalksNonsense is a peer that gets in, as anybody may in an open mesh, and then says what it should not.
+// TestPeerThatTalksNonsense is a peer that connects, as any may in an open mesh, and then sends what it should not.
 func TestPeerThatTalksNonsense(t *testing.T) {
 	errs := make(chan error, 16)
 	a, err := New(Config{Name: "nonsense", Node: "a", NoMDNS: true, OnError: func(err error) { errs <- err }})
@@ -45,12 +45,12 @@ func TestPeerThatTalksNonsense(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			g, err := b.begin(context.Background(), conn, addrPort(conn.RemoteAddr()), true, b.hello(kindLink))
+			g, err := b.startHandshake(context.Background(), conn, addrPort(conn.RemoteAddr()), true, b.hello(kindLink))
 			if err == nil {
-				err = g.decide(nil, func() error { return nil })
+				err = g.exchangeVerdicts(nil, func() error { return nil })
 			}
 			if err == nil {
-				err = g.settled()
+				err = g.finish()
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -61,22 +61,22 @@ func TestPeerThatTalksNonsense(t *testing.T) {
 			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 			said, err := io.ReadAll(g.tls)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				t.Error("it is not cut off")
+				t.Error("the connection is not closed")
 			}
 			if last := string(msgGaveUp) + "mesh: "; !strings.Contains(string(said), last) || !strings.Contains(string(said), c.why) {
-				t.Errorf("its last words are %q: want why", said[max(0, len(said)-maxLastWords):])
+				t.Errorf("its last words are %q: want why", said[max(0, len(said)-maxGaveUp):])
 			}
 			for {
 				select {
 				case err := <-errs:
 					if !strings.Contains(err.Error(), c.why) || !strings.Contains(err.Error(), b.cfg.Node) {
-						t.Errorf("%v: want it cut off because of %q", err, c.why)
+						t.Errorf("%v: want the link ended because of %q", err, c.why)
 					}
 					return
 				case e := <-events:
 					t.Errorf("event %s of a peer that never had a connection", e.Kind)
 				case <-time.After(20 * time.Second):
-					t.Fatal("nobody is told")
+					t.Fatal("it is not reported")
 				}
 			}
 		})

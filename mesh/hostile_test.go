@@ -25,8 +25,8 @@ func undisturbed(t *testing.T, f func(t *testing.T, addr string)) {
 	a.awaitAlive("b")
 	ca, cb := a.conn(), b.conn()
 	f(t, a.addr())
-	say(t, ca, "still here")
-	hear(t, cb, "still here")
+	write(t, ca, "still here")
+	read(t, cb, "still here")
 	start(t, mesh.Config{Name: "hostile", Node: "c", ID: "3", Secrets: secret, Join: []string{a.addr()}})
 	a.awaitAlive("c")
 	wantEvents(t, a, "b", "alive")
@@ -46,13 +46,13 @@ func dial(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// wantCutOff reads until the node has hung up.
-func wantCutOff(t *testing.T, c net.Conn) {
+// wantClosed reads until the node has closed the connection.
+func wantClosed(t *testing.T, c net.Conn) {
 	t.Helper()
 	c.SetReadDeadline(time.Now().Add(limit))
 	_, err := io.Copy(io.Discard, c)
 	if ne, ok := err.(net.Error); ok && ne.Timeout() {
-		t.Error("the node does not hang up")
+		t.Error("the node does not close the connection")
 	}
 }
 
@@ -69,7 +69,7 @@ func TestGarbage(t *testing.T) {
 		for _, garbage := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\xff\xff\x01", "SSH-2.0-x\r\n", "\x00\x00\x00\x00"} {
 			c := dial(t, addr)
 			fmt.Fprint(c, garbage)
-			wantCutOff(t, c)
+			wantClosed(t, c)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func TestStallInHandshake(t *testing.T) {
 		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the first bytes of a ClientHello
 		after := tlsDial(t, addr)                       // TLS is done, and no hello comes
 		for _, c := range []net.Conn{quiet, partial, after} {
-			wantCutOff(t, c)
+			wantClosed(t, c)
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestFrameOf4GiB(t *testing.T) {
 		c := tlsDial(t, addr)
 		c.Write(binary.BigEndian.AppendUint32(nil, 1<<32-1))
 		go io.Copy(c, endless{})
-		wantCutOff(t, c)
+		wantClosed(t, c)
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
 			t.Errorf("%d MiB were allocated for it", grown>>20)

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// protocol is what TLS negotiates (ALPN), so that a web client that calls us is turned away before it says anything.
+// protocol is negotiated by TLS (ALPN), so that a web client is refused before it sends a request.
 const protocol = "tcpctl-mesh/1"
 
-// identity is the key and what is made of it. The certificate is only an envelope for the key: nobody signs it, and its
-// dates and names mean nothing.
+// identity is the key and what is made of it. The certificate only carries the key: no authority signs it, and its dates and
+// names mean nothing.
 type identity struct {
 	key  ed25519.PrivateKey
 	id   string
-	boot string // this run of the node: a node that reaches itself knows it by this, and a restart is not a second node
+	boot string // random for each Node: by it a node recognizes itself, and a restart from a second node with the same id
 	tls  *tls.Config
 }
 
@@ -55,8 +55,8 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 		NextProtos:             []string{protocol},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true, // each connection proves its key
-		// Names and signers say nothing here. TLS itself proves that the peer holds the key in its certificate; whether
-		// that peer may come in is for the hello to decide.
+		// Names and signers mean nothing here. TLS itself proves that the peer holds the key in its certificate; whether
+		// that peer may connect is decided by the hello.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			_, err := peerKey(s)
@@ -65,7 +65,7 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 	}}, nil
 }
 
-// peerKey is the key that the other side of the channel has proved to hold.
+// peerKey is the key that the other side has proved to hold.
 func peerKey(s tls.ConnectionState) (ed25519.PublicKey, error) {
 	if s.NegotiatedProtocol != protocol {
 		return nil, errors.New("mesh: the other side is not a mesh node (no " + protocol + ")")

@@ -15,28 +15,28 @@ import (
 )
 
 const (
-	joinEvery    = 1500 * time.Millisecond // the longest wait between two attempts while nobody answers
-	resolveEvery = 30 * time.Second        // a name may get new addresses while all is well
-	joinPatience = 5 * time.Second         // with an address where nobody answers, before anybody is told
-	maxStrangers = 64
+	joinEvery       = 1500 * time.Millisecond // the longest wait between two attempts while nobody answers
+	resolveEvery    = 30 * time.Second        // a name may get other addresses while all is well
+	joinPatience    = 5 * time.Second         // before it is reported that no node answers
+	maxUnknownDials = 64
 )
 
-// JoinError says that nobody answers at a Config.Join address. It is dialled all the same, for as long as the node lives.
+// JoinError says that no node answers at a Config.Join address. The address is still dialled, until the node is closed.
 type JoinError struct {
 	Addr string
-	Err  error // what came of the last attempt
-	For  time.Duration
+	Err  error         // of the last attempt
+	For  time.Duration // since a node answered there, or since Listen
 }
 
 func (e *JoinError) Error() string {
-	return fmt.Sprintf("mesh: nobody has answered at the join address %s for %v: %s; it is dialled again and again", e.Addr, e.For.Round(time.Second),
+	return fmt.Sprintf("mesh: no node has answered at the join address %s for %v: %s; still dialling", e.Addr, e.For.Round(time.Second),
 		strings.TrimPrefix(e.Err.Error(), "mesh: "))
 }
 
 // Unwrap is Err.
 func (e *JoinError) Unwrap() error { return e.Err }
 
-// splitJoin reads a join address. Without a port it is a name to look up as SRV.
+// splitJoin parses a join address. Without a port it is a name to look up as SRV.
 func splitJoin(join string) (host string, port uint16, err error) {
 	if !strings.Contains(join, ":") {
 		if !plain.ID(join) {
@@ -58,12 +58,12 @@ func splitJoin(join string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// seek dials a join address for ever: whoever answers there becomes a peer, and while it is one there is nothing to do.
-func (n *Node) seek(join string, w *watched) {
+// keepJoined dials a join address for ever, except while the nodes that have answered there are connected.
+func (n *Node) keepJoined(join string, w *runningSource) {
 	defer n.wg.Done()
 	var mu sync.Mutex
-	answered := map[netip.AddrPort]string{} // the id of who answered there
-	since, told := time.Now(), false        // nobody has answered, and OnError has heard of it
+	answered := map[netip.AddrPort]string{} // ids of the nodes that have answered
+	since, reported := time.Now(), false    // no node has answered
 	var last error
 	wait := backoff{min: 250 * time.Millisecond, max: joinEvery}
 	for n.ctx.Err() == nil {
@@ -95,11 +95,11 @@ func (n *Node) seek(join string, w *watched) {
 		}
 		wg.Wait()
 		if linked > 0 {
-			since, told = time.Now(), false
-		} else if d := time.Since(since); d > joinPatience && !told && last != nil && n.ctx.Err() == nil {
-			told = true
-			if _, refused := errors.AsType[*RefusedError](last); !refused { // which is told of by itself
-				n.complain("join "+join, &JoinError{Addr: join, Err: last, For: d})
+			since, reported = time.Now(), false
+		} else if d := time.Since(since); d > joinPatience && !reported && last != nil && n.ctx.Err() == nil {
+			reported = true
+			if _, refused := errors.AsType[*RefusedError](last); !refused { // which was reported already
+				n.reportError("join "+join, &JoinError{Addr: join, Err: last, For: d})
 			}
 		}
 		if len(addrs) > 0 && linked == len(addrs) {
@@ -112,7 +112,7 @@ func (n *Node) seek(join string, w *watched) {
 	}
 }
 
-// sleepWhileLinked returns when one of those that answered is lost, or a name is due to be resolved again.
+// sleepWhileLinked returns when one of the nodes that answered is lost, or when a name is to be resolved again.
 func (n *Node) sleepWhileLinked(answered map[netip.AddrPort]string) {
 	for end := time.Now().Add(resolveEvery); time.Now().Before(end) && n.ctx.Err() == nil; sleep(n.ctx, joinEvery/2) {
 		for _, id := range answered {
@@ -151,7 +151,7 @@ func resolve(ctx context.Context, join string) ([]netip.AddrPort, error) {
 	for _, r := range records[:min(len(records), maxAddrs)] {
 		addrs, hostErr := resolveHost(ctx, r.Target, r.Port)
 		if hostErr != nil {
-			err = hostErr // the others may do
+			err = hostErr // the other hosts may do
 		}
 		out = append(out, addrs...)
 	}
@@ -170,22 +170,22 @@ func resolveHost(ctx context.Context, host string, port uint16) ([]netip.AddrPor
 	return out, nil
 }
 
-// seekStranger dials an address that a Source found without knowing whose it is, once for each sighting.
-func (n *Node) seekStranger(addrs []netip.AddrPort, source string) {
+// dialUnknown dials addresses that a Source has found without an id, once for each sighting.
+func (n *Node) dialUnknown(addrs []netip.AddrPort, source string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closing || n.strangers >= maxStrangers {
+	if n.closing || n.unknownDials >= maxUnknownDials {
 		return
 	}
-	n.strangers++
+	n.unknownDials++
 	n.wg.Add(1)
-	go n.meetStranger(addrs, source)
+	go n.callUnknown(addrs, source)
 }
 
-func (n *Node) meetStranger(addrs []netip.AddrPort, source string) {
+func (n *Node) callUnknown(addrs []netip.AddrPort, source string) {
 	defer n.wg.Done()
-	_, _ = n.call(n.ctx, addrs, source, true) // a refusal is reported by call; for the rest, the source will see it again
+	_, _ = n.call(n.ctx, addrs, source, true) // call reports refusals; after other errors the source will find it again
 	n.mu.Lock()
-	n.strangers--
+	n.unknownDials--
 	n.mu.Unlock()
 }

@@ -55,12 +55,12 @@ func TestLoopbackOnly(t *testing.T) {
 		time.Sleep(time.Second)
 		young := h.node("young", addr)
 		met(t, addr, old, young)
-		old.leave()
-		young.leave()
+		old.shutdown()
+		young.shutdown()
 	}
 }
 
-func (p *proc) leave() {
+func (p *proc) shutdown() {
 	p.stdin.Close()
 	p.cmd.Wait()
 }
@@ -115,13 +115,13 @@ func TestJoinWithoutMulticast(t *testing.T) {
 	t.Setenv("MESH_TEST_NOMDNS", "1")
 	a, b, c := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.1.0.2/24"), l.host().plug("eth0", "10.1.0.3/24")
 	settle()
-	late := b.node("b", "", "10.1.0.1:7460") // nobody answers there yet
+	late := b.node("b", "", "10.1.0.1:7460") // no node answers there yet
 	time.Sleep(time.Second)
 	hub := a.node("hub", "0.0.0.0:7460")
 	e := late.await("alive", "hub", 0)
 	t.Logf("join: connected %v after the other came up", e.At.Sub(hub.began).Round(time.Millisecond))
 	third := c.node("c", "", "10.1.0.1:7460")
-	met(t, "told by a peer", late, third)
+	met(t, "found by a peer", late, third)
 }
 
 // lanPair is two connected nodes on two hosts.
@@ -154,9 +154,9 @@ func TestLeaves(t *testing.T) {
 	left := time.Now()
 	b.signal(syscall.SIGTERM)
 	e := a.await("down", "b", 0)
-	t.Logf("leaving: seen after %v", e.At.Sub(left).Round(10*time.Microsecond))
+	t.Logf("departure: seen after %v", e.At.Sub(left).Round(10*time.Microsecond))
 	if e.Peer.Cause != meshinfo.Departed {
-		t.Errorf("cause %q: want left", e.Peer.Cause)
+		t.Errorf("cause %q: want departed", e.Peer.Cause)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestStopped(t *testing.T) {
 	s, e := a.await("suspect", "b", 0), a.await("down", "b", 0)
 	t.Logf("SIGSTOP: suspect after %v, down after %v", s.At.Sub(stopped).Round(time.Millisecond), e.At.Sub(stopped).Round(time.Millisecond))
 	if e.Peer.Cause != meshinfo.Unresponsive {
-		t.Errorf("cause %q: want hung", e.Peer.Cause)
+		t.Errorf("cause %q: want unresponsive", e.Peer.Cause)
 	}
 	seenA, seenB := a.seen(), b.seen()
 	resumed := time.Now()
@@ -177,7 +177,7 @@ func TestStopped(t *testing.T) {
 	t.Logf("SIGCONT: connected again after %v", back.At.Sub(resumed).Round(time.Millisecond))
 }
 
-// TestGivenUpIsNoCrash: a process that stood still hears, when it goes on, that it was given up; nobody has crashed.
+// TestGivenUpIsNoCrash: a process that was stopped learns, when it goes on, that it was given up; neither is called crashed.
 func TestGivenUpIsNoCrash(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds: not with -short")
@@ -192,7 +192,7 @@ func TestGivenUpIsNoCrash(t *testing.T) {
 			b.await("alive", "a", 0)
 			b.signal(syscall.SIGSTOP)
 			if e := a.await("down", "b", 0); e.Peer.Cause != meshinfo.Unresponsive {
-				t.Errorf("a: cause %q: want hung", e.Peer.Cause)
+				t.Errorf("a: cause %q: want unresponsive", e.Peer.Cause)
 			}
 			b.signal(syscall.SIGCONT)
 			if e := b.await("down", "a", 0); e.Peer.Cause != meshinfo.GaveUp || !strings.Contains(e.Peer.Detail, "nothing heard from this node for") {
@@ -219,7 +219,7 @@ func cutFor(t *testing.T, d time.Duration) {
 	eb := b.await("down", "a", 0)
 	t.Logf("cut: down after %v and %v", e.At.Sub(cut).Round(time.Millisecond), eb.At.Sub(cut).Round(time.Millisecond))
 	if e.Peer.Cause != meshinfo.Unreachable || eb.Peer.Cause != meshinfo.Unreachable {
-		t.Errorf("causes %q and %q: want cut", e.Peer.Cause, eb.Peer.Cause)
+		t.Errorf("causes %q and %q: want unreachable", e.Peer.Cause, eb.Peer.Cause)
 	}
 	time.Sleep(d - time.Since(cut))
 	seenA, seenB := a.seen(), b.seen()

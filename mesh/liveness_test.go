@@ -48,11 +48,11 @@ func TestCutIsSeenAndHeals(t *testing.T) {
 			cut := time.Now()
 			net.Cut(hosts[0], hosts[1])
 			if p := a.awaitDown("b"); p.Cause != meshinfo.Unreachable {
-				t.Errorf("cause %q: want cut", p.Cause)
+				t.Errorf("cause %q: want unreachable", p.Cause)
 			}
 			t.Logf("down after %v", time.Since(cut))
 			if _, err := ca.Read(make([]byte, 1)); err == nil {
-				t.Error("the program's connection outlives the cut")
+				t.Error("the program's connection outlives the partition")
 			}
 			time.Sleep(d - time.Since(cut))
 			net.Heal()
@@ -64,8 +64,8 @@ func TestCutIsSeenAndHeals(t *testing.T) {
 			wantEvents(t, b, "a", "alive", "suspect", "down unreachable", "alive")
 			b.conn()
 			again, other := b.conn(), a.conn()
-			say(t, again, "hello again")
-			hear(t, other, "hello again")
+			write(t, again, "hello again")
+			read(t, other, "hello again")
 		})
 	}
 }
@@ -74,10 +74,10 @@ func TestShortCutIsOnlySuspect(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		net.Cut(hosts[0], hosts[1])
-		say(t, ca, "sent into the cut")
+		write(t, ca, "sent into the cut")
 		time.Sleep(2 * time.Second)
 		net.Heal()
-		hear(t, cb, "sent into the cut")
+		read(t, cb, "sent into the cut")
 		time.Sleep(5 * time.Second)
 		wantEvents(t, a, "b", "alive", "suspect", "alive")
 	})
@@ -87,7 +87,7 @@ func TestHungIsNotCut(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[1].Freeze()
 		if p := a.awaitDown("b"); p.Cause != meshinfo.Unresponsive {
-			t.Errorf("cause %q: want hung", p.Cause)
+			t.Errorf("cause %q: want unresponsive", p.Cause)
 		}
 		time.Sleep(10 * time.Second)
 		hosts[1].Thaw()
@@ -99,14 +99,14 @@ func TestHungIsNotCut(t *testing.T) {
 func TestCrashIsSeenAtOnce(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
-		say(t, cb, "its last words")
+		write(t, cb, "its last words")
 		began := time.Now()
 		hosts[1].Crash()
 		// Its node lives on, and comes back at once: only the events have seen it.
 		await(t, "a sees the crash", func() bool { return slices.Contains(a.events.of("b"), "down crashed") })
 		t.Logf("seen after %v", time.Since(began))
 		time.Sleep(time.Second)
-		hear(t, ca, "its last words") // what had come is not lost
+		read(t, ca, "its last words") // what had come is not lost
 	})
 }
 

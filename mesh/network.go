@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Network is what a node stands on: package meshtest has one in memory, with partitions.
+// Network makes a node's connections. Package meshtest has one in memory, with partitions.
 //
-// Addresses are "ip:port"; what Listen gets may have a name for its host, and port 0. A connection from Listen or Dial may
-// have a method LastAck() time.Duration, "so long ago the other side's kernel acknowledged something": it tells a
-// peer that hangs from one that is cut off. Without it, a new Dial has to answer that.
+// Addresses are "ip:port"; that of Listen may have a name for its host, and port 0. A connection may have a method
+// LastAck() time.Duration, which is how long ago the other side's kernel acknowledged something: it tells an unresponsive
+// peer from an unreachable one. Without it, a new Dial has to show that.
 type Network interface {
 	Listen(ctx context.Context, addr string) (net.Listener, error)
 	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
 
-// system is the Network of the machine.
+// system is the system's TCP.
 type system struct{}
 
 func (system) Listen(ctx context.Context, addr string) (net.Listener, error) {

@@ -12,50 +12,50 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// ErrClosed is returned by a node after Shutdown or Close.
+// ErrClosed is returned by Listen after Shutdown or Close.
 var ErrClosed = errors.New("mesh: the node is closed")
 
-// Node is one member of a mesh.
+// Node is one member of a mesh. Its methods may be called from any goroutine.
 type Node struct {
-	cfg     Config
-	id      identity
-	network Network
-	born    time.Time
-	door    door
-	listen  netip.AddrPort
-	ln      net.Listener
-	greets  chan struct{} // a place for each handshake that we begin
+	cfg        Config
+	id         identity
+	network    Network
+	started    time.Time
+	pending    pendingCallers
+	listen     netip.AddrPort
+	ln         net.Listener
+	handshakes chan struct{} // a slot for each handshake that this node starts
 
-	// The same for nodes that we know from somebody's word alone, and a place for each of their addresses that is dialled.
-	hearsayGreets, hearsay chan struct{}
+	// The same for nodes that were never connected, and a slot for each of their addresses that is dialled.
+	unverifiedHandshakes, unverifiedDials chan struct{}
 
-	ctx   context.Context // finding, dialling, listening: until Shutdown
-	leave context.CancelFunc
-	end   context.Context // everything: until Close
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
+	ctx         context.Context // finding, dialling, listening: until Shutdown
+	stopFinding context.CancelFunc
+	lifetime    context.Context // everything: until Close
+	endLifetime context.CancelFunc
+	wg          sync.WaitGroup
 
-	mu          sync.Mutex
-	closing     bool // no new peers, links or connections
-	closed      bool
-	peers       map[string]*peer
-	links       map[string]*link // by token
-	lingering   map[*Conn]struct{}
-	sources     []*watched
-	subscribers []*subscriber
-	record      []byte
-	recordNo    uint64
-	watchers    int
-	strangers   int
-	memoryDirty bool
+	mu           sync.Mutex
+	closing      bool // no new peers, links or connections
+	closed       bool
+	peers        map[string]*peer
+	links        map[string]*link // by token
+	lingering    map[*Conn]struct{}
+	sources      []*runningSource
+	subscribers  []*subscriber
+	record       []byte
+	recordNo     uint64
+	watchers     int
+	unknownDials int
+	cacheDirty   bool
 
-	refusals        map[string]*meshinfo.Refusal
-	complained      map[string]time.Time
-	complaints      int // since complaintsSince
-	complaintsSince time.Time
+	refusals     map[string]*meshinfo.Refusal
+	reported     map[string]time.Time
+	reports      int // since complaintsSince
+	reportsSince time.Time
 }
 
-// New makes a node. It does nothing before Listen.
+// New makes a node, and fails if cfg is wrong. The node does nothing before Listen.
 func New(cfg Config) (*Node, error) {
 	cfg, err := cfg.check()
 	if err != nil {
@@ -66,18 +66,18 @@ func New(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, id: id, network: cfg.Network, born: time.Now(),
+		cfg: cfg, id: id, network: cfg.Network, started: time.Now(),
 		peers: map[string]*peer{}, links: map[string]*link{}, lingering: map[*Conn]struct{}{},
-		greets:  make(chan struct{}, maxGreets),
-		hearsay: make(chan struct{}, cfg.MaxUnproven/4), hearsayGreets: make(chan struct{}, maxGreets),
-		door:     door{most: cfg.MaxUnproven * 3 / 4},
-		refusals: map[string]*meshinfo.Refusal{}, complained: map[string]time.Time{},
+		handshakes:      make(chan struct{}, maxHandshakes),
+		unverifiedDials: make(chan struct{}, cfg.MaxUnproven/4), unverifiedHandshakes: make(chan struct{}, maxHandshakes),
+		pending:  pendingCallers{limit: cfg.MaxUnproven * 3 / 4},
+		refusals: map[string]*meshinfo.Refusal{}, reported: map[string]time.Time{},
 	}
 	if n.network == nil {
 		n.network = system{}
 	}
-	n.ctx, n.leave = context.WithCancel(context.Background())
-	n.end, n.stop = context.WithCancel(context.Background())
+	n.ctx, n.stopFinding = context.WithCancel(context.Background())
+	n.lifetime, n.endLifetime = context.WithCancel(context.Background())
 	if cfg.Record != nil {
 		err = n.SetRecord(cfg.Record)
 	}
@@ -87,17 +87,16 @@ func New(cfg Config) (*Node, error) {
 // ID is the node's id.
 func (n *Node) ID() string { return n.id.id }
 
-// NodeName is what people call the node: Config.Node, or the host's name.
+// NodeName is the node's name for people: Config.Node, or the host's name.
 func (n *Node) NodeName() string { return n.cfg.Node }
 
 // Name is the mesh's name.
 func (n *Node) Name() string { return n.cfg.Name }
 
-// Listen takes a port and begins to find peers, and to be found. When it returns, the node is there; ctx bounds only the
-// look-up of a host name in addr.
+// Listen opens the node's port and starts to find peers, and to be found. ctx bounds only the look-up of a host name in addr.
 //
-// addr is "host:port" or part of it: "" is any port on all addresses, IPv4 and IPv6, as are "0.0.0.0:0" and "[::]:0"; "7460" is that port on
-// all; "localhost", "127.0.0.1" or "::1" is this machine alone; "10.0.0.7" one address. A node listens once.
+// addr is "host:port" or part of it: "" is any port on all addresses, IPv4 and IPv6, as are "0.0.0.0:0" and "[::]:0"; "7460" is
+// that port on all; "localhost", "127.0.0.1" or "::1" is this machine alone; "10.0.0.7" is one address. A node listens once.
 func (n *Node) Listen(ctx context.Context, addr string) error {
 	addr, err := listenAddr(addr)
 	if err != nil {
@@ -124,13 +123,13 @@ func (n *Node) takePort(ctx context.Context, addr string) error {
 		return fmt.Errorf("mesh: listen: %w", err)
 	}
 	n.ln, n.listen = ln, addrPort(ln.Addr())
-	n.wg.Add(3) // the third is Listen itself, which is not done with starting
+	n.wg.Add(3) // the third is Listen itself, until startSources has returned
 	go n.accept(ln)
-	go n.pulse()
+	go n.watchLinks()
 	return nil
 }
 
-// startSources sets everything that finds peers going.
+// startSources starts everything that finds peers.
 func (n *Node) startSources() {
 	defer n.wg.Done()
 	sources := n.cfg.Sources
@@ -138,7 +137,7 @@ func (n *Node) startSources() {
 		sources = append([]Source{MDNS()}, sources...)
 	}
 	for _, s := range sources {
-		w := n.watch(s.Name(), "")
+		w := n.addSource(s.Name(), "")
 		n.wg.Add(1)
 		go n.runSource(s, w)
 	}
@@ -147,15 +146,15 @@ func (n *Node) startSources() {
 		if host, _, _ := splitJoin(join); !isIP(host) {
 			name = sourceDNS
 		}
-		w := n.watch(name, join)
+		w := n.addSource(name, join)
 		n.wg.Add(1)
-		go n.seek(join, w)
+		go n.keepJoined(join, w)
 	}
 	if n.cfg.CacheFile != "" {
-		w := n.watch(sourceMemory, n.cfg.CacheFile)
-		n.recall(w)
+		w := n.addSource(sourceCache, n.cfg.CacheFile)
+		n.loadCache(w)
 		n.wg.Add(1)
-		go n.remember(w)
+		go n.saveCache(w)
 	}
 }
 
@@ -164,7 +163,7 @@ func isIP(host string) bool {
 	return err == nil
 }
 
-// Addr is where the node listens: every address of every interface, where it listens on all. Zero before Listen.
+// Addr is where the node listens: every address of every interface if it listens on all. Zero before Listen.
 func (n *Node) Addr() Addr {
 	n.mu.Lock()
 	listen := n.listen
@@ -175,19 +174,19 @@ func (n *Node) Addr() Addr {
 	return Addr{Port: listen.Port(), Addrs: reachable(listen)}
 }
 
-// Status is all that a status shows of the mesh.
+// Status describes a node and its mesh at one moment.
 type Status struct {
 	Name    string             `json:"name"`
 	ID      string             `json:"id"`
 	Node    string             `json:"node"`
 	Listen  Addr               `json:"listen"`
-	Secret  bool               `json:"secret"` // without one, nobody is trusted
+	Secret  bool               `json:"secret"` // without one, no peer is trusted
 	Peers   []meshinfo.Peer    `json:"peers"`
 	Sources []meshinfo.Source  `json:"sources"`
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
 }
 
-// Status returns it.
+// Status is the node's state now.
 func (n *Node) Status() Status {
 	s := Status{
 		Name: n.cfg.Name, ID: n.id.id, Node: n.cfg.Node, Secret: len(n.cfg.Secrets) > 0,

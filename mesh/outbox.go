@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// outbox holds what is to be sent to one peer, never more than the newest of each kind: a slow peer skips, and never
-// holds anybody up.
+// outbox holds what is to be sent to one peer, never more than the newest of each kind: a slow peer misses what was replaced
+// meanwhile, and holds up no other.
 type outbox struct {
-	mu   sync.Mutex
-	todo pending
-	wake chan struct{}
+	mu     sync.Mutex
+	queued outgoing
+	wake   chan struct{}
 }
 
-type pending struct {
-	beat, want  bool
-	record      bool
-	peers       bool
-	watch       bool
-	bye, byeAck bool
-	gone        uint64 // the program's connections up to this number; 0: none
-	last        string // why we give the peer up: it is the last message
+// outgoing are the kinds of message that are to be sent; each is made from the node's state when it is.
+type outgoing struct {
+	heartbeat, answerNow bool
+	record               bool
+	peers                bool
+	watch                bool
+	goodbye, goodbyeAck  bool
+	connClosed           uint64 // the program's connections up to this number; 0: none
+	gaveUp               string // why we give the peer up; no other message follows
 }
 
-func (o *outbox) post(set func(*pending)) {
+func (o *outbox) post(set func(*outgoing)) {
 	o.mu.Lock()
-	set(&o.todo)
+	set(&o.queued)
 	o.mu.Unlock()
 	select {
 	case o.wake <- struct{}{}:
@@ -34,11 +35,11 @@ func (o *outbox) post(set func(*pending)) {
 	}
 }
 
-func (o *outbox) take() pending {
+func (o *outbox) take() outgoing {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.todo
-	o.todo = pending{}
+	p := o.queued
+	o.queued = outgoing{}
 	return p
 }
 
@@ -48,14 +49,14 @@ const (
 	peersEvery   = 250 * time.Millisecond
 )
 
-// write sends what is in the outbox until the link is over. A record or list of peers that is not due yet waits here, and
-// is read when its time comes.
+// write sends what is in the outbox until the link ends. A record or list of peers that is not due yet waits here, and is
+// made when it is sent.
 func (l *link) write(control io.Writer) {
 	var recordAt, peersAt time.Time // when they were last sent
-	timer := time.NewTimer(0)       // the first round sends a snapshot of everything
+	timer := time.NewTimer(0)       // the first messages are a snapshot of everything
 	defer timer.Stop()
-	l.out.post(func(p *pending) { p.beat, p.record, p.peers, p.watch = true, true, true, true })
-	var later pending
+	l.out.post(func(p *outgoing) { p.heartbeat, p.record, p.peers, p.watch = true, true, true, true })
+	var later outgoing
 	for {
 		select {
 		case <-l.ctx.Done():
@@ -66,7 +67,7 @@ func (l *link) write(control io.Writer) {
 		p := l.out.take()
 		p.record = p.record || later.record
 		p.peers = p.peers || later.peers
-		later = pending{}
+		later = outgoing{}
 
 		now, next := time.Now(), time.Duration(0)
 		if wait := recordAt.Add(l.recordEvery()).Sub(now); p.record && wait > 0 {
@@ -89,21 +90,21 @@ func (l *link) write(control io.Writer) {
 		}
 		for _, m := range l.messages(p) {
 			if err := writeFrame(control, m); err != nil {
-				return // the reader hears of it too, and ends the link
+				return // the reader fails, too, and ends the link
 			}
 		}
-		if p.last != "" {
-			close(l.lastOut)
+		if p.gaveUp != "" {
+			close(l.lastSent)
 			return
 		}
 	}
 }
 
-// messages in the order in which they go: a heartbeat is cheap and wanted, a goodbye comes after all else.
-func (l *link) messages(p pending) [][]byte {
+// messages encodes p in the order of sending: a heartbeat first, since it is small and urgent, a goodbye after all else.
+func (l *link) messages(p outgoing) [][]byte {
 	var out [][]byte
-	if p.beat {
-		out = append(out, l.nextBeat(p.want).encode())
+	if p.heartbeat {
+		out = append(out, l.nextHeartbeat(p.answerNow).encode())
 	}
 	if p.watch {
 		out = append(out, []byte{msgWatch, l.node.watching()})
@@ -114,19 +115,19 @@ func (l *link) messages(p pending) [][]byte {
 		}
 	}
 	if p.peers {
-		out = append(out, encodePeers(l.node.tellable(l)))
+		out = append(out, encodePeers(l.node.shareablePeers(l)))
 	}
-	if p.gone > 0 {
-		out = append(out, encodeNumber(msgGone, p.gone))
+	if p.connClosed > 0 {
+		out = append(out, encodeNumber(msgConnClosed, p.connClosed))
 	}
-	if p.byeAck {
-		out = append(out, []byte{msgByeAck})
+	if p.goodbyeAck {
+		out = append(out, []byte{msgGoodbyeAck})
 	}
-	if p.bye {
-		out = append(out, []byte{msgBye})
+	if p.goodbye {
+		out = append(out, []byte{msgGoodbye})
 	}
-	if p.last != "" {
-		out = append(out, append([]byte{msgGaveUp}, p.last[:min(len(p.last), maxLastWords)]...))
+	if p.gaveUp != "" {
+		out = append(out, append([]byte{msgGaveUp}, p.gaveUp[:min(len(p.gaveUp), maxGaveUp)]...))
 	}
 	return out
 }
@@ -134,7 +135,7 @@ func (l *link) messages(p pending) [][]byte {
 func (l *link) recordEvery() time.Duration {
 	l.node.mu.Lock()
 	defer l.node.mu.Unlock()
-	if l.watched {
+	if l.peerWatches {
 		return watchedEvery
 	}
 	return recordEvery

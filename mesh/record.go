@@ -9,9 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// SetRecord gives every peer this node's record: bytes that mean something to the program alone. They are copied. A peer
-// gets the record when it connects, and then the newest one, once a second at most, or four times while it watches.
-// The limit is 1 MiB, and 64 KiB without Config.Secrets.
+// SetRecord publishes this node's record, bytes of the program's, to all peers, which have it as meshinfo.Peer.Record. They are
+// copied. A peer gets the record when it connects, and then the newest one, once a second at most, or four times while it
+// watches. It fails when record has more than 1 MiB, or 64 KiB without Config.Secrets.
 func (n *Node) SetRecord(record []byte) error {
 	if len(record) > n.cfg.recordLimit() {
 		return errRecordSize(len(record), n.cfg.recordLimit())
@@ -24,7 +24,7 @@ func (n *Node) SetRecord(record []byte) error {
 	n.record = bytes.Clone(record)
 	n.recordNo++
 	for _, l := range n.links {
-		l.out.post(func(p *pending) { p.record = true })
+		l.out.post(func(p *outgoing) { p.record = true })
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func (n *Node) currentRecord() (number uint64, record []byte) {
 	return n.recordNo, n.record
 }
 
-// setRecord takes what the peer says of itself. Nobody else can: a record comes over its owner's link alone.
+// setRecord takes the peer's record, which comes over its own link only: no other node can forge it.
 func (p *peer) setRecord(number uint64, record []byte) {
 	n := p.node
 	n.mu.Lock()
@@ -48,10 +48,10 @@ func (p *peer) setRecord(number uint64, record []byte) {
 		return
 	}
 	p.recordNo, p.record = number, record
-	n.tell(Event{Kind: EventUpdate, Peer: p.value()})
+	n.publish(Event{Kind: EventUpdate, Peer: p.value()})
 }
 
-// Watch asks all peers for their changes four times a second, until ctx ends: somebody is looking.
+// Watch asks all peers to send their records four times a second, until ctx ends: for a console that is open.
 func (n *Node) Watch(ctx context.Context) {
 	n.addWatchers(1)
 	context.AfterFunc(ctx, func() { n.addWatchers(-1) })
@@ -64,7 +64,7 @@ func (n *Node) addWatchers(d int) {
 	n.watchers += d
 	if now := n.watchers > 0; now != before {
 		for _, l := range n.links {
-			l.out.post(func(p *pending) { p.watch = true })
+			l.out.post(func(p *outgoing) { p.watch = true })
 		}
 	}
 }
@@ -78,21 +78,21 @@ func (n *Node) watching() byte {
 	return 0
 }
 
-// peersChanged is called with node.mu held: everybody is to hear whom we are connected to now.
+// peersChanged has all peers sent whom this node is connected to. Called with node.mu held.
 func (n *Node) peersChanged() {
-	n.memoryDirty = true
+	n.cacheDirty = true
 	for _, l := range n.links {
-		l.out.post(func(p *pending) { p.peers = true })
+		l.out.post(func(p *outgoing) { p.peers = true })
 	}
 }
 
-// tellable is what we tell over l of the others.
-func (n *Node) tellable(l *link) []told {
+// shareablePeers are the other connected peers, as they are sent over l.
+func (n *Node) shareablePeers(l *link) []peerAddrs {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	out := []told{}
+	out := []peerAddrs{}
 	for _, p := range n.peers {
-		if p.link == nil || p.link == l || p.state == meshinfo.Down || len(out) == maxTold {
+		if p.link == nil || p.link == l || p.state == meshinfo.Down || len(out) == maxPeerList {
 			continue
 		}
 		var addrs []netip.AddrPort
@@ -102,7 +102,7 @@ func (n *Node) tellable(l *link) []told {
 			}
 		}
 		if len(addrs) > 0 {
-			out = append(out, told{ID: p.id, Name: p.name, Addrs: addrs})
+			out = append(out, peerAddrs{ID: p.id, Name: p.name, Addrs: addrs})
 		}
 	}
 	return out

@@ -121,9 +121,9 @@ func TestStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hear(t, s, "a asked")
-			say(t, s, "an echo")
-			hear(t, s, "an echo")
+			read(t, s, "a asked")
+			write(t, s, "an echo")
+			read(t, s, "an echo")
 			s.Close()
 		}
 		if _, err := a.OpenStream(t.Context(), "nobody"); !errors.Is(err, mesh.ErrNoPeer) {

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// NewSecret returns a new secret for Config.Secrets: 256 random bits as text. A secret that a person thought up is not as
-// good: whoever calls a node gets a proof from it, and can try words against that at leisure.
+// NewSecret returns a new secret for Config.Secrets: 256 random bits as text. A secret that a person made up is weaker: any
+// caller gets a proof from a node, and can try words against it offline.
 func NewSecret() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: crypto/rand ends the process instead
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// ParseSecrets reads a secret file: one secret a line; empty lines and lines that begin with # do not count.
+// ParseSecrets parses a secret file: one secret a line; empty lines and lines that begin with # are skipped.
 func ParseSecrets(file []byte) ([]string, error) {
 	if len(file) > 64<<10 {
 		return nil, fmt.Errorf("mesh: secret file of %d bytes: want 64 KiB at most", len(file))
@@ -49,17 +49,17 @@ func checkSecrets(secrets []string) error {
 	return nil
 }
 
-// binding is what a proof is bound to, so that it is worth nothing on another channel, in the other direction, for
-// another key or with another hello.
+// binding is what a proof is bound to, so that it is not valid on another channel, in the other direction, for another key or
+// with another hello.
 type binding struct {
-	exporter     []byte // the channel, RFC 8446 section 7.5 (RFC 9266 explains why this is a good binding)
-	client       []byte // the exporter covers the server's certificate but not the client's
-	server       []byte
-	clientSaysIt bool
-	hello        []byte
+	exporter   []byte // the channel, RFC 8446 section 7.5 (RFC 9266 explains why this is a good binding)
+	client     []byte // the keys: the exporter covers the server's certificate but not the client's
+	server     []byte
+	fromClient bool
+	hello      []byte
 }
 
-// proofs are one HMAC a secret, joined. All are sent: the other side may know only one of them.
+// proofs are one HMAC for each secret. All are sent: the other side may have only one of the secrets.
 func proofs(secrets []string, b binding) []byte {
 	out := make([]byte, 0, len(secrets)*sha256.Size)
 	for _, s := range secrets {
@@ -70,7 +70,7 @@ func proofs(secrets []string, b binding) []byte {
 
 func (b binding) proof(secret string) []byte {
 	role := "server"
-	if b.clientSaysIt {
+	if b.fromClient {
 		role = "client"
 	}
 	hello := sha256.Sum256(b.hello)

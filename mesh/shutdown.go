@@ -7,9 +7,9 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Shutdown leaves: peers see "departed" at once. The program's connections are ended on our side, as by CloseWrite; each that the
-// program reads stays until it has read the end, or ctx is done. Nothing that is on its way is lost. Then the node is
-// closed. The error is ctx's, which should have a limit: a peer's program may never end its side.
+// Shutdown departs from the mesh: peers see meshinfo.Departed at once. The program's connections are ended on this side, as by
+// CloseWrite; each that the program reads stays until it has read the end, or ctx is done. Nothing that is on its way is
+// lost. Then the node is closed. The error is ctx's, which should have a deadline: a peer's program may never end its side.
 func (n *Node) Shutdown(ctx context.Context) error {
 	links, conns := n.sayGoodbye()
 	n.awaitGoodbyes(ctx, links)
@@ -25,8 +25,8 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close leaves now: it takes a tenth of a second at most to say goodbye, closes everything and waits for its goroutines,
-// but not for OnConn and OnStream. It may be called at any time, more than once.
+// Close departs from the mesh now: it takes a tenth of a second at most to say goodbye, closes everything and waits for the
+// node's goroutines, but not for OnConn and OnStream. It may be called at any time, more than once. It returns nil.
 func (n *Node) Close() error {
 	links, _ := n.sayGoodbye()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -37,7 +37,7 @@ func (n *Node) Close() error {
 	n.closed = true
 	conns := n.conns()
 	for c := range n.lingering {
-		c.stopLingering()
+		c.stopLinger()
 		conns = append(conns, c)
 	}
 	n.mu.Unlock()
@@ -47,18 +47,18 @@ func (n *Node) Close() error {
 	for _, l := range links {
 		l.end(meshinfo.Departed, nil)
 	}
-	n.stop()
+	n.endLifetime()
 	n.wg.Wait()
 	return nil
 }
 
-// sayGoodbye stops listening and finding, and tells every peer. The second time it only returns who is there.
+// sayGoodbye stops listening and finding, and sends every peer a goodbye. The second time it only returns what is there.
 func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	first := !n.closing
 	n.closing = true
-	n.leave()
+	n.stopFinding()
 	if first && n.ln != nil {
 		n.ln.Close()
 	}
@@ -67,7 +67,7 @@ func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	for _, l := range n.links {
 		links = append(links, l)
 		if first {
-			l.out.post(func(p *pending) { p.bye = true })
+			l.out.post(func(p *outgoing) { p.goodbye = true })
 		}
 	}
 	if first {
@@ -79,20 +79,20 @@ func (n *Node) sayGoodbye() ([]*link, []*Conn) {
 	return links, conns
 }
 
-// endConn may wait for a Write of the program's, which Close ends. A connection that nobody reads gets a moment for what is
-// on its way, and does not hold up Shutdown for longer.
+// endConn may wait for a Write of the program's, which Close ends. A connection that the program does not read holds up Shutdown
+// for unreadLinger only, for what is on its way.
 func (n *Node) endConn(c *Conn) {
 	defer n.wg.Done()
-	_ = c.CloseWrite() // an error says that it has ended already
-	if !c.unread() {
+	_ = c.CloseWrite() // fails when it has ended already
+	if !c.nobodyReads() {
 		return
 	}
 	select {
 	case <-c.ended:
-	case <-n.end.Done():
+	case <-n.lifetime.Done():
 	case <-time.After(unreadLinger):
 	}
-	if c.unread() {
+	if c.nobodyReads() {
 		c.end()
 	}
 }
@@ -104,7 +104,7 @@ func (n *Node) awaitGoodbyes(ctx context.Context, links []*link) {
 	defer cancel()
 	for _, l := range links {
 		select {
-		case <-l.byeAck:
+		case <-l.goodbyeAcked:
 		case <-l.ctx.Done():
 		case <-ctx.Done():
 			return

@@ -13,27 +13,27 @@ import (
 
 // Source finds nodes. Several run side by side; the first to find a peer is named in Peer.FoundBy.
 type Source interface {
-	// Name as the status shows it: "mdns".
+	// Name is what meshinfo.Peer.FoundBy shows, such as "mdns".
 	Name() string
 
-	// Run makes this node known, if the source can, and reports who is there, until ctx ends. An error is a warning in the
+	// Run announces this node, if the source can, and reports other nodes, until ctx ends. An error is a warning in the
 	// status, and Run is called again after a while: a source never stops a node.
 	Run(ctx context.Context, self Self, r Reporter) error
 }
 
-// Self is what a source may tell about this node.
+// Self is what a source may announce of this node.
 type Self struct {
 	Mesh, ID, Name string
 	Listen         netip.AddrPort // the address may be unspecified: all interfaces
 }
 
-// Reporter takes what a Source finds. Its methods do not block.
+// Reporter gets what a Source finds. Its methods do not block.
 type Reporter interface {
 	Found(Sighting)
-	Warn(string) // "" takes it back
+	Warn(string) // why no node can be found now; "" takes it back
 }
 
-// Sighting is one find. Without an ID it is an address at which somebody may answer.
+// Sighting is a node that may be at Addrs. ID and Name may be empty; without an ID the addresses are dialled once.
 type Sighting struct {
 	ID, Name string
 	Addrs    []netip.AddrPort
@@ -44,9 +44,9 @@ const (
 	sourceMDNS     = "mdns"
 	sourceJoin     = "join"
 	sourceDNS      = "dns"      // a join address that is a name
-	sourcePeer     = "peer"     // told by another peer
-	sourceMemory   = "memory"   // remembered
-	sourceIncoming = "incoming" // it called us, and nothing else had found it
+	sourcePeer     = "peer"     // a peer is connected to it
+	sourceCache    = "memory"   // it is in Config.CacheFile
+	sourceIncoming = "incoming" // it has dialled this node before a source found it
 )
 
 // MDNS is the source that needs nothing configured: multicast DNS service discovery (RFC 6762 and 6763), on every interface
@@ -64,23 +64,23 @@ func (multicast) Run(ctx context.Context, self Self, r Reporter) error {
 	})
 }
 
-// watched is a source at work.
-type watched struct {
+// runningSource is the Reporter of one source.
+type runningSource struct {
 	node    *Node
 	name    string
-	addr    string // what is joined
+	addr    string // see meshinfo.Source
 	warning string // under node.mu
 }
 
-func (w *watched) Found(s Sighting) { w.node.found(s, w.name) }
+func (w *runningSource) Found(s Sighting) { w.node.found(s, w.name) }
 
-func (w *watched) Warn(text string) {
+func (w *runningSource) Warn(text string) {
 	w.node.mu.Lock()
 	defer w.node.mu.Unlock()
 	w.warning = text
 }
 
-// Sources says how each source does. One that cannot work has a warning: there is no multicast in a container's network.
+// Sources is the state of each source. One that cannot find peers has a warning, such as multicast DNS in a container network.
 func (n *Node) Sources() []meshinfo.Source {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -97,16 +97,16 @@ func (n *Node) Sources() []meshinfo.Source {
 	return out
 }
 
-// watch adds a name to the status and returns where its source reports to.
-func (n *Node) watch(name, addr string) *watched {
+// addSource adds a source to the status.
+func (n *Node) addSource(name, addr string) *runningSource {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	w := &watched{node: n, name: name, addr: addr}
+	w := &runningSource{node: n, name: name, addr: addr}
 	n.sources = append(n.sources, w)
 	return w
 }
 
-func (n *Node) runSource(s Source, w *watched) {
+func (n *Node) runSource(s Source, w *runningSource) {
 	defer n.wg.Done()
 	wait := backoff{min: 500 * time.Millisecond, max: 30 * time.Second}
 	for n.ctx.Err() == nil {
@@ -131,7 +131,7 @@ func (n *Node) found(s Sighting, source string) {
 		return
 	}
 	if s.ID == "" {
-		n.seekStranger(s.Addrs, source)
+		n.dialUnknown(s.Addrs, source)
 		return
 	}
 	if s.ID == n.id.id || !plain.ID(s.ID) || s.Name != "" && !plain.Name(s.Name) {
@@ -152,5 +152,5 @@ func (n *Node) found(s Sighting, source string) {
 	p.foundAgain(source)
 }
 
-// onlyLoopback: a node that listens on this machine alone stays on this machine. An address to join is an order, and exempt.
+// onlyLoopback: a node that listens on loopback only dials there only, except for addresses to join, which are configured.
 func (n *Node) onlyLoopback() bool { return n.listen.Addr().IsLoopback() }

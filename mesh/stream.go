@@ -16,7 +16,7 @@ import (
 // ErrUntrusted is returned by OpenStream in a mesh without a secret.
 var ErrUntrusted = errors.New("mesh: the peer is not trusted: streams need Config.Secrets")
 
-// ErrNoPeer is returned when no connected peer is named like that.
+// ErrNoPeer is wrapped by the error of Find and OpenStream when no connected peer has that name.
 var ErrNoPeer = errors.New("mesh: no such peer is connected")
 
 // AmbiguousError says that several connected peers have one name.
@@ -29,7 +29,7 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("mesh: %d connected peers have the name %q: use an id", len(e.Peers), e.Name)
 }
 
-// Find returns the connected peer that is named by its id, its name, "name#" and the beginning of its id, or one of its
+// Find returns the connected peer that has peer for its id, its name, its name, "#" and the beginning of its id, or one of its
 // addresses, in this order. The error wraps ErrNoPeer, or is an *AmbiguousError.
 func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 	n.mu.Lock()
@@ -41,10 +41,10 @@ func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 	return l.peer.value(), nil
 }
 
-// OpenStream opens a stream to a peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has no
-// half-close; the caller closes it. It ends with the link to the peer.
+// OpenStream opens a stream to a trusted peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has
+// no half-close; the caller closes it. It ends when the peer is lost. The error may be ErrUntrusted, or one of Find's.
 //
-// Opening does not wait for the peer: where its OnStream is nil, or 64 streams are open already, the first Read fails.
+// OpenStream does not wait for the peer: if that has no OnStream, or 64 streams of this node's open, the first Read fails.
 func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	n.mu.Lock()
 	l, err := n.linkTo(peer)
@@ -74,16 +74,16 @@ func (n *Node) linkTo(peer string) (*link, error) {
 	if i := strings.LastIndexByte(peer, '#'); i >= 0 {
 		name, id = peer[:i], peer[i+1:]
 	}
-	for _, fits := range []func(*link) bool{
+	for _, matches := range []func(*link) bool{
 		func(l *link) bool { return l.peer.name == peer },
 		func(l *link) bool { return id != "" && l.peer.name == name && strings.HasPrefix(l.peer.id, id) },
 		func(l *link) bool {
-			return slices.ContainsFunc(l.peer.addrs[:l.peer.proven], func(a netip.AddrPort) bool { return a.String() == peer })
+			return slices.ContainsFunc(l.peer.addrs[:l.peer.verified], func(a netip.AddrPort) bool { return a.String() == peer })
 		},
 	} {
 		var found []*link
 		for _, l := range n.links {
-			if l.peer.link == l && fits(l) {
+			if l.peer.link == l && matches(l) {
 				found = append(found, l)
 			}
 		}
@@ -107,7 +107,7 @@ func ambiguous(name string, links []*link) error {
 	return e
 }
 
-// acceptStreams hands the peer's streams to the program until the link ends.
+// acceptStreams passes the peer's streams to Config.OnStream until the link ends.
 func (l *link) acceptStreams() {
 	n := l.node
 	for {
@@ -116,12 +116,12 @@ func (l *link) acceptStreams() {
 			return
 		}
 		select {
-		case l.streams <- struct{}{}:
+		case l.streamSlots <- struct{}{}:
 		default:
 			s.Close()
 			continue
 		}
-		counted := &stream{Conn: s, free: l.streams}
+		counted := &stream{Conn: s, slots: l.streamSlots}
 		if n.cfg.OnStream == nil {
 			counted.Close()
 			continue
@@ -133,14 +133,14 @@ func (l *link) acceptStreams() {
 	}
 }
 
-// stream gives its place back when it is closed.
+// stream gives its slot back when it is closed.
 type stream struct {
 	net.Conn
-	free chan struct{}
-	once sync.Once
+	slots chan struct{}
+	once  sync.Once
 }
 
 func (s *stream) Close() error {
-	s.once.Do(func() { <-s.free })
+	s.once.Do(func() { <-s.slots })
 	return s.Conn.Close()
 }

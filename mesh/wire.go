@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// wire is the connection under TLS. It knows when something last went each way, and how it ended: above it, every ending
-// looks alike.
+// wire is the connection under TLS. It keeps when something was last read and written, and the error of the first Read that
+// failed: above TLS all ends look alike.
 type wire struct {
 	net.Conn
-	born  time.Time // the node's, so that times fit an atomic and stay monotonic
-	heard atomic.Int64
-	wrote atomic.Int64
-	ended atomic.Pointer[error] // what the first failed Read said
+	started   time.Time // the node's; times since then fit an atomic and stay monotonic
+	lastRead  atomic.Int64
+	lastWrite atomic.Int64
+	readErr   atomic.Pointer[error]
 }
 
 func newWire(c net.Conn, born time.Time) *wire {
-	w := &wire{Conn: c, born: born}
+	w := &wire{Conn: c, started: born}
 	now := int64(time.Since(born))
-	w.heard.Store(now)
-	w.wrote.Store(now)
+	w.lastRead.Store(now)
+	w.lastWrite.Store(now)
 	return w
 }
 
 func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
 	if n > 0 {
-		w.heard.Store(int64(time.Since(w.born)))
+		w.lastRead.Store(int64(time.Since(w.started)))
 	}
 	if err != nil {
-		w.ended.CompareAndSwap(nil, &err)
+		w.readErr.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
@@ -41,45 +41,49 @@ func (w *wire) Read(b []byte) (int, error) {
 func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
 	if n > 0 {
-		w.wrote.Store(int64(time.Since(w.born)))
+		w.lastWrite.Store(int64(time.Since(w.started)))
 	}
 	return n, err
 }
 
-func (w *wire) heardAt() time.Time { return w.born.Add(time.Duration(w.heard.Load())) }
+func (w *wire) lastReadAt() time.Time { return w.started.Add(time.Duration(w.lastRead.Load())) }
 
-// silence is how long nothing has come, and quiet how long nothing has gone.
-func (w *wire) silence() time.Duration { return time.Since(w.born) - time.Duration(w.heard.Load()) }
-func (w *wire) quiet() time.Duration   { return time.Since(w.born) - time.Duration(w.wrote.Load()) }
-
-// muxed is what yamux writes to. It puts a frame's header and body, which yamux writes one after the other, into one TLS
-// record and one packet: of an idle mesh's packets that is half. Closing goes below TLS, because TLS would wait up to five
-// seconds to say goodbye on a connection that is cut.
-type muxed struct {
-	*tls.Conn
-	wire *wire
-	held []byte // a header whose body is to come
+// sinceRead and sinceWrite are how long ago something was last read and written.
+func (w *wire) sinceRead() time.Duration {
+	return time.Since(w.started) - time.Duration(w.lastRead.Load())
+}
+func (w *wire) sinceWrite() time.Duration {
+	return time.Since(w.started) - time.Duration(w.lastWrite.Load())
 }
 
-const muxHeader = 12 // version, type, flags (2), stream (4), length (4)
+// yamuxConn is what yamux writes to. It puts a frame's header and body, which yamux writes one after the other, into one TLS
+// record and one packet: that halves the packets of an idle mesh. Close closes the TCP connection, because TLS would wait
+// up to five seconds to send its goodbye to an unreachable peer.
+type yamuxConn struct {
+	*tls.Conn
+	wire   *wire
+	header []byte // a header whose body is to come
+}
 
-func (m *muxed) Write(b []byte) (int, error) {
-	if len(m.held) > 0 {
-		frame := append(m.held, b...)
-		m.held = m.held[:0]
+const yamuxHeader = 12 // version, type, flags (2), stream (4), length (4)
+
+func (m *yamuxConn) Write(b []byte) (int, error) {
+	if len(m.header) > 0 {
+		frame := append(m.header, b...)
+		m.header = m.header[:0]
 		if _, err := m.Conn.Write(frame); err != nil {
 			return 0, err
 		}
 		return len(b), nil
 	}
 	const data = 0
-	if len(b) == muxHeader && b[1] == data && [4]byte(b[8:12]) != [4]byte{} {
-		m.held = append(m.held, b...)
+	if len(b) == yamuxHeader && b[1] == data && [4]byte(b[8:12]) != [4]byte{} {
+		m.header = append(m.header, b...)
 		return len(b), nil
 	}
 	return m.Conn.Write(b)
 }
 
-func (m *muxed) Close() error { return m.wire.Conn.Close() }
+func (m *yamuxConn) Close() error { return m.wire.Conn.Close() }
 
 func keyBytes(k crypto.PublicKey) []byte { return k.(ed25519.PublicKey) }

@@ -194,9 +194,9 @@ func printDiagnosis(w io.Writer, d *mesh.Diagnosis) {
 	if d.Problem != "" {
 		fmt.Fprintln(w, "multicast DNS: "+d.Problem)
 	}
-	t := table{{"INTERFACE", "LEAVES", "RETURNS", "ANSWERED BY", ""}}
+	t := table{{"INTERFACE", "SENT", "RECEIVED", "ANSWERED BY", ""}}
 	for _, i := range d.Interfaces {
-		t = append(t, []string{i.Name, yes[i.Leaves], yes[i.Returns], fmt.Sprint(i.Answers), i.Problem})
+		t = append(t, []string{i.Name, yes[i.Sent], yes[i.Received], fmt.Sprint(i.Answers), i.Problem})
 	}
 	t.print(w)
 	fmt.Fprintln(w)

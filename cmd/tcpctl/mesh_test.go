@@ -203,13 +203,13 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 	nobody := freePort(t)
 	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", nobody)))
-	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "nobody has answered at the join address "+nobody); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+nobody); time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > patience {
 			t.Fatalf("events:\n%s", in.tcpctl("events"))
 		}
 	}
 	time.Sleep(3 * time.Second) // it is dialled again meanwhile
-	if out := in.tcpctl("events"); strings.Count(out, "nobody has answered") != 1 {
+	if out := in.tcpctl("events"); strings.Count(out, "no node has answered") != 1 {
 		t.Errorf("events:\n%s", out)
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-const window = 256 << 10 // what is on its way at most; then Write waits
+const window = 256 << 10 // bytes on their way at most; then Write waits
 
 // stream is one direction of a connection.
 type stream struct {
 	mu      sync.Mutex
 	parts   []part
 	size    int
-	broken  bool          // by the reader: writing fails
+	broken  bool          // by the reader: Write fails
 	changed chan struct{} // closed and replaced at every change
-	last    time.Time     // nothing overtakes
+	last    time.Time     // arrival of the last part: nothing overtakes it
 }
 
 type part struct {
@@ -58,12 +58,12 @@ type end struct {
 	in, out       *stream
 	local, remote netip.AddrPort
 
-	mu            sync.Mutex
-	closed        bool
-	readBy, sayBy deadline
+	mu              sync.Mutex
+	closed          bool
+	readBy, writeBy deadline
 }
 
-// deadline is a time that can be changed while somebody waits for it.
+// deadline is a time that can be changed while a call waits for it.
 type deadline struct {
 	at      time.Time
 	changed chan struct{}
@@ -83,7 +83,7 @@ func (e *end) Read(b []byte) (int, error) {
 
 // tryRead takes what has arrived. Otherwise it says when to try again at the latest (0: no time is known), and what to wait for.
 func (e *end) tryRead(b []byte) (n int, wait time.Duration, changed []<-chan struct{}, err error) {
-	open, networkChanged := e.host.net.way(e.host, e.peer)
+	open, networkChanged := e.host.net.path(e.host, e.peer)
 	frozen, _ := e.host.isFrozen()
 	peerFrozen, _ := e.peer.isFrozen()
 	e.in.mu.Lock()
@@ -129,7 +129,7 @@ func (e *end) Write(b []byte) (int, error) {
 		case broken:
 			return written, syscall.EPIPE
 		case room <= 0 || frozen:
-			if err := e.wait(&e.sayBy, 0, []<-chan struct{}{changed, networkChanged}); err != nil {
+			if err := e.wait(&e.writeBy, 0, []<-chan struct{}{changed, networkChanged}); err != nil {
 				return written, err
 			}
 			continue
@@ -151,12 +151,12 @@ func (e *end) wait(by *deadline, d time.Duration, changed []<-chan struct{}) err
 	moved := by.changed
 	e.mu.Unlock()
 	if !at.IsZero() {
-		left := time.Until(at)
-		if left <= 0 {
+		remaining := time.Until(at)
+		if remaining <= 0 {
 			return os.ErrDeadlineExceeded
 		}
-		if d == 0 || left < d {
-			d = left
+		if d == 0 || remaining < d {
+			d = remaining
 		}
 	}
 	var timeout <-chan time.Time
@@ -197,9 +197,9 @@ func (e *end) Close() error {
 	return nil
 }
 
-// LastAck is how long ago the other host's kernel acknowledged something: see mesh.Network.
+// LastAck is what mesh.Network asks of connections.
 func (e *end) LastAck() time.Duration {
-	if open, _ := e.host.net.way(e.host, e.peer); open {
+	if open, _ := e.host.net.path(e.host, e.peer); open {
 		return 0
 	}
 	return time.Hour
@@ -214,7 +214,7 @@ func (e *end) SetDeadline(t time.Time) error {
 }
 
 func (e *end) SetReadDeadline(t time.Time) error  { return e.set(&e.readBy, t) }
-func (e *end) SetWriteDeadline(t time.Time) error { return e.set(&e.sayBy, t) }
+func (e *end) SetWriteDeadline(t time.Time) error { return e.set(&e.writeBy, t) }
 
 func (e *end) set(d *deadline, t time.Time) error {
 	e.mu.Lock()

@@ -42,7 +42,7 @@ func (l *listener) Close() error {
 		l.host.net.mu.Lock()
 		delete(l.host.ports, l.addr.Port())
 		l.host.net.mu.Unlock()
-		for { // nobody will take those
+		for { // these will not be accepted
 			select {
 			case c := <-l.queue:
 				c.Close()

@@ -52,13 +52,13 @@ func (n *Network) Host(name string) *Host {
 	return h
 }
 
-// Cut takes the way between two hosts away, in both directions. What was sent waits, as TCP sends it again and again; nothing is
-// refused, as on a wire that was pulled.
+// Cut cuts the network between two hosts, in both directions. What was sent arrives after Heal, as TCP retransmits it; nothing
+// is refused, as on a cable that was pulled.
 func (n *Network) Cut(a, b *Host) {
 	n.change(func() { n.cut[pair(a, b)] = true })
 }
 
-// Partition cuts every host of one group off from every host of another. Hosts in no group keep all ways.
+// Partition cuts every host of one group off from every host of another. Hosts in no group reach all others.
 func (n *Network) Partition(groups ...[]*Host) {
 	n.change(func() {
 		for i, g := range groups {
@@ -73,14 +73,14 @@ func (n *Network) Partition(groups ...[]*Host) {
 	})
 }
 
-// Heal brings all ways back.
+// Heal undoes Cut and Partition.
 func (n *Network) Heal() { n.change(func() { clear(n.cut) }) }
 
-// SetDelay sets how long everything takes one way, from now on.
+// SetDelay sets the one-way delay of what is sent from now on.
 func (n *Network) SetDelay(d time.Duration) { n.change(func() { n.delay = d }) }
 
-// SetLoss sets the share of packets that are lost, 0 to 1. A lost announcement is gone; a lost part of a connection comes
-// 200 ms later, as TCP sends it again, and holds up what is behind it.
+// SetLoss sets the share of packets that are lost, 0 to 1. A lost announcement does not come; a lost part of a connection comes
+// 200 ms later, as TCP retransmits it, and holds up what is behind it.
 func (n *Network) SetLoss(share float64) { n.change(func() { n.loss = share }) }
 
 // emptyPools runs the garbage collector twice, which is what empties a sync.Pool. Package yamux, which package mesh builds
@@ -118,8 +118,8 @@ func pair(a, b *Host) [2]*Host {
 	return [2]*Host{a, b}
 }
 
-// way is the state of the network between two hosts; changed is closed when it may be another.
-func (n *Network) way(a, b *Host) (open bool, changed <-chan struct{}) {
+// path is the state of the network between two hosts; changed is closed when it may be another.
+func (n *Network) path(a, b *Host) (open bool, changed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.cut[pair(a, b)], n.changed
@@ -161,7 +161,7 @@ func (h *Host) Config(c mesh.Config) mesh.Config {
 // Addr is the host's address.
 func (h *Host) Addr() netip.Addr { return h.ip }
 
-// Crash ends every connection and listener, as the kernel does when a process dies. The nodes do not know: close them too.
+// Crash ends every connection and listener, as the kernel does when a process dies. Close its nodes, too: they do not notice.
 func (h *Host) Crash() {
 	h.net.mu.Lock()
 	ends := h.ends
@@ -179,7 +179,7 @@ func (h *Host) Crash() {
 	}
 }
 
-// Freeze stops the host's processes and not its kernel, as SIGSTOP does: connections are taken and data is acknowledged, and
+// Freeze stops the host's processes and not its kernel, as SIGSTOP does: connections are accepted and data is acknowledged, and
 // nothing is read or written. Thaw ends it.
 func (h *Host) Freeze() { h.net.change(func() { h.frozen = true }) }
 
@@ -192,7 +192,7 @@ func (h *Host) isFrozen() (frozen bool, changed <-chan struct{}) {
 	return h.frozen, h.net.changed
 }
 
-// Listen takes any address for the host's own.
+// Listen listens on the host's address, whatever addr has.
 func (h *Host) Listen(_ context.Context, addr string) (net.Listener, error) {
 	_, p, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -216,7 +216,7 @@ func (h *Host) Listen(_ context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// Dial waits while the way is cut, until ctx ends: as when nobody answers.
+// Dial waits while the hosts are cut off from each other, until ctx ends.
 func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {
@@ -224,7 +224,7 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	l := h.net.find(to)
 	for l != nil {
-		open, changed := h.net.way(h, l.host)
+		open, changed := h.net.path(h, l.host)
 		frozen, _ := h.isFrozen()
 		if open && !frozen {
 			break

@@ -148,6 +148,6 @@ func TestRefused(t *testing.T) {
 	n := meshtest.New()
 	defer n.Close()
 	if _, err := n.Host("a").Dial(t.Context(), "10.77.0.9:1"); err == nil {
-		t.Error("somebody answers at an address without a host")
+		t.Error("an address without a host accepts connections")
 	}
 }

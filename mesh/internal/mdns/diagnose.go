@@ -12,12 +12,12 @@ import (
 
 // Interface is what became of a query on one interface.
 type Interface struct {
-	Name    string
-	Addrs   []netip.Addr
-	Sent    bool   // the system took the packet
-	Looped  bool   // and gave a copy of it to the sockets on this machine
-	Nodes   []Node // that have answered, of any mesh
-	Problem string
+	Name     string
+	Addrs    []netip.Addr
+	Sent     bool   // the system took the packet
+	Received bool   // and gave a copy of it to the sockets on this machine
+	Nodes    []Node // that have answered, of any mesh
+	Problem  string
 }
 
 const (
@@ -94,7 +94,7 @@ func (s *sockets) queryOn(iface net.Interface, mark string) Interface {
 func (i *Interface) handle(d datagram, mark string) {
 	p, _ := parsePacket(d.body) // anything may send to port 5353: what cannot be read is not for us
 	if !p.response {
-		i.Looped = i.Looped || slices.Contains(p.known, mark)
+		i.Received = i.Received || slices.Contains(p.known, mark)
 		return
 	}
 	for _, a := range p.announcements {

@@ -6,8 +6,9 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/tcpctl/tcpctl/mesh/internal/plain"
 )
 
 // maxAddrs is the most addresses of one node.

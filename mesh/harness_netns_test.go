@@ -53,7 +53,7 @@ func newLAN(t *testing.T) *lan {
 	return l
 }
 
-// removeStale deletes namespaces that a killed run of these tests has left.
+// removeStale deletes namespaces that a killed run of these tests left behind.
 func removeStale() {
 	out, _ := exec.Command("ip", "netns", "list").Output()
 	for line := range strings.Lines(string(out)) {

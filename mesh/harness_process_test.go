@@ -16,7 +16,7 @@ import (
 )
 
 // runNode is this test binary as one node: MESH_TEST_NODE is "name,mesh,listen[,join…]". It prints its events as JSON lines,
-// and leaves on SIGTERM or at the end of its stdin, so that it cannot outlive its test.
+// and shuts down on SIGTERM or at the end of its stdin, so that it cannot outlive its test.
 func runNode(role string) {
 	f := strings.Split(role, ",")
 	var secrets []string

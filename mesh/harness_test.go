@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // limit only catches what hangs.
 const limit = 20 * time.Second
 
-// node is a mesh.Node that remembers what it was told.
+// node is a mesh.Node that keeps its events, connections and errors.
 type node struct {
 	*mesh.Node
 	t      testing.TB
@@ -139,7 +139,7 @@ func (n *node) conn() *mesh.Conn {
 	}
 }
 
-// events keeps all that an Events channel told.
+// events keeps all that an Events channel has sent.
 type events struct {
 	mu  sync.Mutex
 	all []mesh.Event
@@ -159,7 +159,7 @@ func (e *events) read(ch <-chan mesh.Event) {
 	}
 }
 
-// of are the kinds that were told of one peer, updates left out.
+// of are the kinds of one peer's events, without updates.
 func (e *events) of(name string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -176,14 +176,14 @@ func (e *events) of(name string) []string {
 	return out
 }
 
-func say(t testing.TB, w io.Writer, text string) {
+func write(t testing.TB, w io.Writer, text string) {
 	t.Helper()
 	if _, err := io.WriteString(w, text); err != nil {
 		t.Fatalf("write %q: %v", text, err)
 	}
 }
 
-func hear(t testing.TB, r io.Reader, text string) {
+func read(t testing.TB, r io.Reader, text string) {
 	t.Helper()
 	buf := make([]byte, len(text))
 	if _, err := io.ReadFull(r, buf); err != nil || string(buf) != text {

@@ -38,16 +38,16 @@ func TestPairTalks(t *testing.T) {
 		if ca.Peer().Name != "b" || cb.Peer().Name != "a" || ca.Trusted() {
 			t.Errorf("peers %q and %q, trusted %v", ca.Peer().Name, cb.Peer().Name, ca.Trusted())
 		}
-		say(t, ca, "ping")
-		hear(t, cb, "ping")
+		write(t, ca, "ping")
+		read(t, cb, "ping")
 		if err := ca.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := cb.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("after CloseWrite the other side reads %v: want io.EOF", err)
 		}
-		say(t, cb, "still here") // half-close: the other direction lives on
-		hear(t, ca, "still here")
+		write(t, cb, "still here") // half-close: the other direction lives on
+		read(t, ca, "still here")
 	})
 }
 
@@ -56,9 +56,9 @@ func TestClosedConnComesBack(t *testing.T) {
 		for round, closer := range []*node{a, b} {
 			ca, cb := a.conn(), b.conn()
 			if closer == a {
-				say(t, ca, "last words")
+				write(t, ca, "last words")
 				ca.Close()
-				hear(t, cb, "last words")
+				read(t, cb, "last words")
 			} else {
 				cb.Close()
 			}
@@ -74,7 +74,7 @@ func TestClosedConnComesBack(t *testing.T) {
 func TestShutdownLeaves(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
-		say(t, ca, "goodbye")
+		write(t, ca, "goodbye")
 		go func() { // the program on our side reads until the peer's has ended its side
 			io.Copy(io.Discard, ca)
 			ca.Close()
@@ -83,10 +83,10 @@ func TestShutdownLeaves(t *testing.T) {
 		began := time.Now()
 		go func() { done <- a.Shutdown(context.Background()) }()
 		if p := b.awaitDown("a"); p.Cause != meshinfo.Departed {
-			t.Errorf("cause %q: want left", p.Cause)
+			t.Errorf("cause %q: want departed", p.Cause)
 		}
-		t.Logf("left is seen after %v", time.Since(began))
-		hear(t, cb, "goodbye") // what was on its way is not lost
+		t.Logf("the departure is seen after %v", time.Since(began))
+		read(t, cb, "goodbye") // what was on its way is not lost
 		if _, err := cb.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("then %v: want io.EOF", err)
 		}
@@ -100,7 +100,7 @@ func TestShutdownLeaves(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		if _, ok := b.peer("a"); ok {
-			t.Error("a peer that left is still shown after two minutes")
+			t.Error("a peer that has departed is still shown after two minutes")
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestCloseSaysGoodbye(t *testing.T) {
 		a.Close()
 		a.Close()
 		if p := b.awaitDown("a"); p.Cause != meshinfo.Departed {
-			t.Errorf("cause %q: want left", p.Cause)
+			t.Errorf("cause %q: want departed", p.Cause)
 		}
 		if err := a.Listen(t.Context(), ""); !errors.Is(err, mesh.ErrClosed) {
 			t.Errorf("Listen after Close: %v: want ErrClosed", err)
@@ -147,7 +147,7 @@ func TestRestartUnderANewIDReplacesTheOldOne(t *testing.T) {
 
 func TestRestartWithTheSameIDComesBack(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
-		// The machine is cut off and starts again before anybody has noticed: nobody may take it for a second node.
+		// The machine is cut off and starts again before any node has noticed: none may take it for a second node.
 		net.Cut(hosts[0], hosts[1])
 		a.stop()
 		net.Heal()

@@ -8,31 +8,31 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// ErrSameID is what a *RefusedError wraps when two nodes claim one id, that is: an ID or a Key was copied.
+// ErrSameID is wrapped by a *RefusedError when two nodes have one id: a Config.ID or Config.Key was copied.
 var ErrSameID = errors.New("two nodes have the same id")
 
-// RefusedError says which peer was not let in, or did not let us in, and why.
+// RefusedError says which peer this node has refused to connect to, or was refused by, and why.
 type RefusedError struct {
-	Peer   string // its name, if it said one
+	Peer   string // its name, if it has sent one
 	ID     string // and its id
 	Addr   string
 	Reason meshinfo.Reason
 	Detail string
-	ByPeer bool // the peer refused us
+	ByPeer bool // the peer has refused this node
 }
 
 func (e *RefusedError) Error() string {
-	who, verb := e.Addr, "refused"
+	peer, verb := e.Addr, "refused"
 	if e.Peer != "" {
-		who = fmt.Sprintf("%s (%s)", e.Peer, e.Addr)
+		peer = fmt.Sprintf("%s (%s)", e.Peer, e.Addr)
 	}
 	if e.ByPeer {
 		verb = "refused by"
 	}
 	if e.Detail == "" {
-		return fmt.Sprintf("mesh: %s %s: %s", verb, who, e.Reason)
+		return fmt.Sprintf("mesh: %s %s: %s", verb, peer, e.Reason)
 	}
-	return fmt.Sprintf("mesh: %s %s: %s: %s", verb, who, e.Reason, e.Detail)
+	return fmt.Sprintf("mesh: %s %s: %s: %s", verb, peer, e.Reason, e.Detail)
 }
 
 func (e *RefusedError) Unwrap() error {
@@ -43,14 +43,14 @@ func (e *RefusedError) Unwrap() error {
 }
 
 const (
-	complainEvery = 10 * time.Minute
-	maxRefusals   = 64
-	maxComplaints = 20 // a minute, whatever they are about
+	reportEvery = 10 * time.Minute
+	maxRefusals = 64
+	maxReports  = 20 // a minute, of all keys
 )
 
-// refused counts a refusal, and reports it if it is the first of its kind for a while: a node with a wrong secret calls
+// countRefusal counts a refusal, and reports it if it is the first of its kind for a while: a node with a wrong secret calls
 // for ever, and from many ports.
-func (n *Node) refused(e *RefusedError, ip string) {
+func (n *Node) countRefusal(e *RefusedError, ip string) {
 	if e.Reason == meshinfo.ReasonDuplicate {
 		return
 	}
@@ -68,7 +68,7 @@ func (n *Node) refused(e *RefusedError, ip string) {
 	r.Addr, r.Detail, r.Last = e.Addr, e.Detail, now
 	r.Count++
 	n.mu.Unlock()
-	n.complain("refused "+key, e)
+	n.reportError("refused "+key, e)
 }
 
 func (n *Node) dropOldestRefusal() {
@@ -81,28 +81,28 @@ func (n *Node) dropOldestRefusal() {
 	delete(n.refusals, oldest)
 }
 
-// complain reports err unless the same key was reported within ten minutes.
-func (n *Node) complain(key string, err error) {
+// reportError calls OnError unless an error of the same key was reported within ten minutes.
+func (n *Node) reportError(key string, err error) {
 	if n.cfg.OnError == nil {
 		return
 	}
 	now := time.Now()
 	n.mu.Lock()
-	if last, ok := n.complained[key]; ok && now.Sub(last) < complainEvery {
+	if last, ok := n.reported[key]; ok && now.Sub(last) < reportEvery {
 		n.mu.Unlock()
 		return
 	}
-	if now.Sub(n.complaintsSince) > time.Minute {
-		n.complaintsSince, n.complaints = now, 0
+	if now.Sub(n.reportsSince) > time.Minute {
+		n.reportsSince, n.reports = now, 0
 	}
-	if n.complaints++; n.complaints > maxComplaints {
+	if n.reports++; n.reports > maxReports {
 		n.mu.Unlock()
 		return
 	}
-	if len(n.complained) >= 4*maxRefusals { // strangers choose the keys: never grow for them
-		clear(n.complained)
+	if len(n.reported) >= 4*maxRefusals { // other nodes choose the keys: do not grow for them
+		clear(n.reported)
 	}
-	n.complained[key] = now
+	n.reported[key] = now
 	n.mu.Unlock()
 	n.cfg.OnError(err)
 }

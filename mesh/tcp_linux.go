@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastAck is how long ago the other side's kernel acknowledged something on c.
+// lastAck is how long ago the other side's kernel acknowledged something on c, if that is known.
 func lastAck(c net.Conn) (ago time.Duration, known bool) {
 	if a, ok := c.(acker); ok {
 		return a.LastAck(), true
@@ -25,13 +25,13 @@ func lastAck(c net.Conn) (ago time.Duration, known bool) {
 		return 0, false
 	}
 	if info.Unacked == 0 {
-		return 0, true // all that we sent is with its kernel; what is not sent yet waits for its process to read
+		return 0, true // its kernel has all that was sent; what is not sent yet waits until its process reads
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
 }
 
-// unread says that something has come on c which this process has not read yet: then it is we who are slow.
-func unread(c net.Conn) bool {
+// hasUnread reports whether c has received what this process has not read yet: then this side is the slow one.
+func hasUnread(c net.Conn) bool {
 	t, ok := c.(*net.TCPConn)
 	if !ok {
 		return false
@@ -47,8 +47,8 @@ func unread(c net.Conn) bool {
 	return waiting > 0
 }
 
-// giveUpAfter has the system drop c, once it is closed, when what was written to it is not acknowledged for so long.
-func giveUpAfter(c net.Conn, d time.Duration) {
+// setUserTimeout has the system drop c, once it is closed, when what was written to it is not acknowledged for d.
+func setUserTimeout(c net.Conn, d time.Duration) {
 	if t, ok := c.(*net.TCPConn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) {

@@ -14,49 +14,49 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// remembered is one peer in the cache file.
-type remembered struct {
-	told
+// cachedPeer is one peer in the cache file.
+type cachedPeer struct {
+	peerAddrs
 	Seen time.Time `json:"seen"`
 }
 
 const (
-	rememberFor = 30 * 24 * time.Hour
-	saveEvery   = 5 * time.Second
-	maxMemory   = 1 << 20
+	cacheFor     = 30 * 24 * time.Hour
+	saveEvery    = 5 * time.Second
+	maxCacheFile = 1 << 20
 )
 
-// recall dials those that the cache file tells of. A file that is not there, or is damaged, is a warning.
-func (n *Node) recall(w *watched) {
+// loadCache has the peers in the cache file dialled. A file that cannot be read is a warning.
+func (n *Node) loadCache(w *runningSource) {
 	body, err := os.ReadFile(n.cfg.CacheFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var peers []remembered
+	var peers []cachedPeer
 	if err == nil {
-		peers, err = parseMemory(body)
+		peers, err = parseCache(body)
 	}
 	if err != nil {
 		w.Warn(err.Error())
 		return
 	}
 	for _, p := range peers {
-		if time.Since(p.Seen) < rememberFor && len(p.Addrs) > 0 {
-			n.found(Sighting{ID: p.ID, Name: p.Name, Addrs: p.Addrs}, sourceMemory)
+		if time.Since(p.Seen) < cacheFor && len(p.Addrs) > 0 {
+			n.found(Sighting{ID: p.ID, Name: p.Name, Addrs: p.Addrs}, sourceCache)
 		}
 	}
 }
 
-func parseMemory(body []byte) ([]remembered, error) {
-	if len(body) > maxMemory {
-		return nil, fmt.Errorf("mesh: cache file of %d bytes: the limit is %d", len(body), maxMemory)
+func parseCache(body []byte) ([]cachedPeer, error) {
+	if len(body) > maxCacheFile {
+		return nil, fmt.Errorf("mesh: cache file of %d bytes: the limit is %d", len(body), maxCacheFile)
 	}
-	var peers []remembered
+	var peers []cachedPeer
 	if err := json.Unmarshal(body, &peers); err != nil {
 		return nil, fmt.Errorf("mesh: cache file: %w", err)
 	}
-	if len(peers) > maxTold {
-		return nil, fmt.Errorf("mesh: cache file: %d peers: the limit is %d", len(peers), maxTold)
+	if len(peers) > maxPeerList {
+		return nil, fmt.Errorf("mesh: cache file: %d peers: the limit is %d", len(peers), maxPeerList)
 	}
 	for i, p := range peers {
 		if !plain.ID(p.ID) || !plain.Name(p.Name) || len(p.Addrs) > maxAddrs {
@@ -66,29 +66,29 @@ func parseMemory(body []byte) ([]remembered, error) {
 	return peers, nil
 }
 
-// remember writes the cache file when something has changed, and once more at the end.
-func (n *Node) remember(w *watched) {
+// saveCache writes the cache file when something has changed, and once more at the end.
+func (n *Node) saveCache(w *runningSource) {
 	defer n.wg.Done()
-	for n.end.Err() == nil {
-		sleep(n.end, saveEvery)
+	for n.lifetime.Err() == nil {
+		sleep(n.lifetime, saveEvery)
 		n.mu.Lock()
-		dirty := n.memoryDirty
-		n.memoryDirty = false
-		peers := []remembered{}
+		dirty := n.cacheDirty
+		n.cacheDirty = false
+		peers := []cachedPeer{}
 		for _, p := range n.peers {
 			seen := p.seen
 			if p.link != nil {
 				seen = time.Now()
 			}
-			if !seen.IsZero() && p.cause != meshinfo.Departed && len(peers) < maxTold {
-				peers = append(peers, remembered{told{p.id, p.name, slices.Clone(p.addrs)}, seen.UTC()})
+			if !seen.IsZero() && p.cause != meshinfo.Departed && len(peers) < maxPeerList {
+				peers = append(peers, cachedPeer{peerAddrs{p.id, p.name, slices.Clone(p.addrs)}, seen.UTC()})
 			}
 		}
 		n.mu.Unlock()
 		if !dirty {
 			continue
 		}
-		if err := writeWhole(n.cfg.CacheFile, peers); err != nil {
+		if err := writeCacheFile(n.cfg.CacheFile, peers); err != nil {
 			w.Warn(err.Error())
 		} else {
 			w.Warn("")
@@ -96,8 +96,8 @@ func (n *Node) remember(w *watched) {
 	}
 }
 
-// writeWhole never leaves half a file: it writes another and renames it.
-func writeWhole(path string, peers []remembered) error {
+// writeCacheFile writes another file and renames it, so that the cache is never half written.
+func writeCacheFile(path string, peers []cachedPeer) error {
 	body, err := json.MarshalIndent(peers, "", " ")
 	if err != nil {
 		return fmt.Errorf("mesh: cache file: %w", err)

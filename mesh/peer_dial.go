@@ -10,13 +10,13 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// keep dials the peer whenever it has no link, for as long as it is remembered.
-func (p *peer) keep() {
+// keepDialling dials the peer whenever it has no link, until it is forgotten.
+func (p *peer) keepDialling() {
 	defer p.node.wg.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if d, ok := p.dueIn(); ok {
+		if d, ok := p.untilDial(); ok {
 			timer.Reset(d)
 		} else {
 			timer.Stop()
@@ -24,17 +24,17 @@ func (p *peer) keep() {
 		select {
 		case <-p.node.ctx.Done():
 			return
-		case <-p.gone:
+		case <-p.forgotten:
 			return
-		case <-p.poke:
+		case <-p.wake:
 		case <-timer.C:
 			p.dial(p.node.ctx)
 		}
 	}
 }
 
-// dueIn is the time until the next attempt; not ok: none is needed until somebody pokes.
-func (p *peer) dueIn() (time.Duration, bool) {
+// untilDial is the time until the next attempt; not ok: there is none until p.wake.
+func (p *peer) untilDial() (time.Duration, bool) {
 	p.node.mu.Lock()
 	defer p.node.mu.Unlock()
 	if p.link != nil || p.nextDial.IsZero() {
@@ -47,18 +47,18 @@ func (p *peer) dueIn() (time.Duration, bool) {
 func (p *peer) dialAt(t time.Time) {
 	p.nextDial = t
 	select {
-	case p.poke <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// foundAgain is called with node.mu held when a source has seen the peer: there is no reason to wait any longer.
+// foundAgain has the peer dialled soon, since a source has found it. Called with node.mu held.
 func (p *peer) foundAgain(source string) {
 	if p.link != nil {
 		return
 	}
 	if now := time.Now(); p.cause == meshinfo.Departed && source == sourcePeer && now.Sub(p.since) < 5*time.Second {
-		return // the teller has not heard the goodbye yet
+		return // the other peer has not got the goodbye yet
 	}
 	first := p.node.firstDial(p)
 	if soon := p.dialled.Add(sightingsEvery); first.Before(soon) {
@@ -70,11 +70,11 @@ func (p *peer) foundAgain(source string) {
 	}
 }
 
-// sightingsEvery: a peer may be told of as often as somebody likes, and is not dialled as often.
+// sightingsEvery bounds how often sightings have a peer dialled.
 const sightingsEvery = time.Second
 
-// firstDial is when to dial a peer that has just been found or lost: the higher id dials, and the lower one leaves it a
-// second to do so.
+// firstDial is when to dial a peer that has just been found or lost: the node with the higher id dials at once, the other one
+// waits for it for a second.
 func (n *Node) firstDial(p *peer) time.Time {
 	if n.id.id < p.id {
 		return time.Now().Add(lowerWaits)
@@ -90,15 +90,15 @@ const (
 func (p *peer) dial(ctx context.Context) {
 	n := p.node
 	n.mu.Lock()
-	if p.link != nil || p.nextDial.IsZero() { // it called while the timer was running out
+	if p.link != nil || p.nextDial.IsZero() { // it has called meanwhile
 		n.mu.Unlock()
 		return
 	}
-	addrs := slices.DeleteFunc(slices.Clone(p.addrs), func(a netip.AddrPort) bool { return time.Since(p.wrong[a]) < policyWait })
+	addrs := slices.DeleteFunc(slices.Clone(p.addrs), func(a netip.AddrPort) bool { return time.Since(p.wrongAddrs[a]) < policyWait })
 	p.nextDial, p.dialled = time.Time{}, time.Now()
-	hearsay := p.stranger()
+	unverified := p.neverConnected()
 	n.mu.Unlock()
-	id, err := n.call(ctx, addrs, p.foundBy, hearsay)
+	id, err := n.call(ctx, addrs, p.foundBy, unverified)
 	if err == nil && id != p.id {
 		err = errors.New("mesh: another node answers at its address")
 	}
@@ -114,8 +114,8 @@ func (p *peer) dial(ctx context.Context) {
 		p.retry.last = policyWait
 		wait = policyWait
 	}
-	if _, ok := errors.AsType[*greetError](err); ok {
-		wait = min(4*wait, busyWait) // it is there, and too busy or stopped: to call it oftener would not help it
+	if _, ok := errors.AsType[*handshakeError](err); ok {
+		wait = min(4*wait, busyWait) // its process is busy or stopped: dialling more often does not help
 	}
 	if again := time.Now().Add(wait); p.nextDial.IsZero() || p.nextDial.After(again) {
 		p.nextDial = again

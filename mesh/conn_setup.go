@@ -1,0 +1,184 @@
+package mesh
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// keepConn makes the program's connection, and makes it again when it was closed. It runs on the side that has dialled the
+// link, so that there is never more than one.
+func (l *link) keepConn() {
+	select {
+	case <-l.firstMessage: // before it, the other side may not have adopted the link
+	case <-l.ctx.Done():
+		return
+	}
+	wait := backoff{min: time.Second, max: 5 * time.Second}
+	for number := uint64(1); l.ctx.Err() == nil; number++ {
+		if err := l.dialConn(number); err == nil {
+			wait.reset()
+			select {
+			case <-l.connLost:
+			case <-l.ctx.Done():
+			}
+		}
+		wait.sleep(l.ctx)
+	}
+}
+
+func (l *link) dialConn(number uint64) error {
+	n := l.node
+	d, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr}, false)
+	if err != nil {
+		return err
+	}
+	conn := d.conn
+	if err := takeHandshakeSlot(l.ctx, n.handshakes, conn); err != nil {
+		return err
+	}
+	defer func() { <-n.handshakes }()
+	mine := n.hello(kindConn)
+	mine.Token, mine.Number = l.token, number
+	h, err := n.startHandshake(l.ctx, conn, d.addr, true, mine)
+	if err == nil {
+		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
+	}
+	if err == nil {
+		err = l.setConn(h, number)
+	}
+	if err != nil {
+		conn.Close()
+		l.sendConnClosed(number)
+	}
+	return err
+}
+
+// sendConnClosed tells the other side that there is no connection of this number. It may think that there is: the side that
+// sends the last verdict of a handshake does not know whether it has arrived.
+func (l *link) sendConnClosed(number uint64) {
+	l.out.post(func(p *outgoing) { p.connClosed = max(p.connClosed, number) })
+}
+
+// settleConn accepts what the other side's dialConn has dialled.
+func (n *Node) settleConn(h *handshake, startErr error) {
+	n.mu.Lock()
+	l := n.links[h.theirs.Token]
+	n.mu.Unlock()
+	err := startErr
+	if err == nil && l == nil {
+		err = errNoLink
+	}
+	if err == nil {
+		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
+	}
+	if err == nil {
+		err = l.setConn(h, h.theirs.Number)
+	}
+	if err != nil {
+		h.wire.Conn.Close()
+	}
+	if err != nil && l != nil && l.belongs(h) == nil {
+		l.sendConnClosed(h.theirs.Number)
+	}
+}
+
+var errNoLink = errors.New("mesh: the connection belongs to no link")
+
+// belongs returns an error unless the other side of h is the link's peer.
+func (l *link) belongs(h *handshake) error {
+	if h.theirs.ID != l.theirs.ID || h.theirs.Boot != l.theirs.Boot || !slices.Equal(h.key(), l.key()) {
+		return errNoLink
+	}
+	return nil
+}
+
+// setConn makes the connection of a finished handshake the program's, in place of an earlier one.
+func (l *link) setConn(h *handshake, number uint64) error {
+	if err := h.finish(); err != nil {
+		return err
+	}
+	n := l.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l.ctx.Err() != nil || n.closing {
+		return errNoLink
+	}
+	if number <= l.connNumber {
+		return fmt.Errorf("mesh: connection %d comes after %d", number, l.connNumber)
+	}
+	if l.conn != nil {
+		l.conn.linger() // the peer has closed it, or it would not have dialled
+	}
+	c := &Conn{tls: h.tls, link: l, number: number, ended: make(chan struct{})}
+	l.conn, l.connNumber = c, number
+	l.markAlive()
+	c.peer = l.peer.value()
+	if n.cfg.OnConn != nil {
+		go n.callOnConn(c)
+	}
+	return nil
+}
+
+func (n *Node) callOnConn(c *Conn) {
+	n.cfg.OnConn(c)
+	c.onConnDone.Store(true)
+}
+
+// closedConn is called when the program has closed c. The peer is told over the link, as it may not be reading c.
+func (l *link) closedConn(c *Conn) {
+	n := l.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c.stopLinger()
+	if l.conn == c {
+		l.dropConn()
+		l.sendConnClosed(c.number)
+	}
+}
+
+// gotConnClosed: the peer has closed its end, or never had one. What it sent before can still be read.
+func (l *link) gotConnClosed(number uint64) {
+	n := l.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.connNumber = max(l.connNumber, number) // it may be about to be made here
+	if c := l.conn; c != nil && c.number <= number {
+		l.dropConn()
+		c.linger()
+		if n.closing {
+			c.end() // Shutdown need not wait for it any longer
+		}
+	}
+}
+
+// dropConn is called with node.mu held.
+func (l *link) dropConn() {
+	l.conn = nil
+	select {
+	case l.connLost <- struct{}{}:
+	default:
+	}
+}
+
+// Conns returns the program's connections, one for each connected peer, sorted by the peers' ids. The slice is a copy.
+func (n *Node) Conns() []*Conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns()
+}
+
+// conns is called with node.mu held.
+func (n *Node) conns() []*Conn {
+	out := make([]*Conn, 0, len(n.links))
+	for _, l := range n.links {
+		if l.conn != nil {
+			out = append(out, l.conn)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Conn) int { return cmp.Compare(a.peer.ID, b.peer.ID) })
+	return out
+}
