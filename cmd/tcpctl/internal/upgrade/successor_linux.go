@@ -47,6 +47,7 @@ type Successor struct {
 	helpers sync.WaitGroup // that write the offer, and watch the process
 	pidfd   *os.File       // nil: the system has none
 	exited  chan struct{}  // closed: the process that was started has ended
+	died    bool           // and not with success
 	counted proxy.Remaining
 	why     error // it failed
 }
@@ -92,14 +93,19 @@ func (s *Successor) drive(until phase) {
 // next waits for what happens next.
 func (s *Successor) next() event {
 	late, again, exited := s.late.C, false, s.exited
+	var died <-chan time.Time
 	for {
 		select {
 		case <-exited:
 			// A script that has started it may end, with success.
-			if exited = nil; s.cmd.ProcessState == nil && s.cmd.Wait() != nil {
-				s.fail(s.ended())
-				return hasDied
+			exited = nil
+			s.died = s.died || s.cmd.ProcessState == nil && s.cmd.Wait() != nil
+			if s.died {
+				died = time.After(lookAgain) // what it had said is on its way here, and then its end
 			}
+		case <-died:
+			s.fail(s.ended())
+			return hasDied
 		case m, ok := <-s.said:
 			switch {
 			case !ok:
