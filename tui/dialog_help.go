@@ -59,7 +59,7 @@ type helpLine struct {
 // lines is the whole help of a pane.
 func (h *helpBox) lines(f *frame) (lines []helpLine) {
 	for _, b := range h.keys.in(h.pane) {
-		l := helpLine{keys: showKeys(b.keys), text: b.help, role: themes.Text}
+		l := helpLine{keys: b.Help().Key, text: b.help, role: themes.Text}
 		if b.act != "" && b.name != "note" {
 			l.text += "   = :" + b.act
 		}

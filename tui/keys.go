@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -13,18 +16,30 @@ import (
 // binding is what some keys do: the key line, the help and the remapping are all
 // made from the table of bindings.
 type binding struct {
-	name  string   // in [console.keys]
-	keys  []string // as Bubble Tea names them
-	label string   // in the key line; "" is not in it
-	help  string
-	act   string // the act of the engine that it asks for, "" none
-	weak  bool   // a pane may have the key for something of its own
+	name string // in [console.keys]
+	// Its keys. Help().Desc is its label in the key line; "" is not in it.
+	key.Binding
+	help string
+	act  string // the act of the engine that it asks for, "" none
+	weak bool   // a pane may have the key for something of its own
 
 	off func(*frame) string // why it does nothing here and now; "" when it works
 	run func(*frame) intent
 }
 
-// why says why a binding does nothing now: its act is not offered, nothing may be
+// on makes a binding of keys, as Bubble Tea names them, with its label in the key
+// line.
+func on(label string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(showKeys(keys), label))
+}
+
+// remap puts other keys in the place of a binding's own.
+func (b *binding) remap(keys []string) {
+	b.SetKeys(keys...)
+	b.SetHelp(showKeys(keys), b.Help().Desc)
+}
+
+// disabled says why a binding does nothing now: its act is not offered, nothing may be
 // changed, or a reason of its own. "" is that it works.
 func (b *binding) disabled(f *frame) string {
 	if b.act != "" {
@@ -53,7 +68,7 @@ func (k *keymap) in(pane string) []*binding {
 	own := k.panes[pane]
 	all := slices.Clone(own)
 	for _, b := range k.global {
-		if !b.weak || !slices.ContainsFunc(own, func(o *binding) bool { return slices.Equal(o.keys, b.keys) }) {
+		if !b.weak || !slices.ContainsFunc(own, func(o *binding) bool { return slices.Equal(o.Keys(), b.Keys()) }) {
 			all = append(all, b)
 		}
 	}
@@ -61,9 +76,9 @@ func (k *keymap) in(pane string) []*binding {
 }
 
 // find is what a key does in a pane.
-func (k *keymap) find(pane, key string) *binding {
+func (k *keymap) find(pane string, pressed tea.KeyMsg) *binding {
 	for _, b := range k.in(pane) {
-		if slices.Contains(b.keys, key) {
+		if key.Matches(pressed, b.Binding) {
 			return b
 		}
 	}
@@ -74,13 +89,13 @@ func (k *keymap) find(pane, key string) *binding {
 var keyNames = map[string]string{"space": " ", "ctrl+space": "ctrl+@"}
 
 // keyName is a key as people write it.
-func keyName(key string) string {
+func keyName(pressed string) string {
 	for name, k := range keyNames {
-		if key == k {
+		if pressed == k {
 			return name
 		}
 	}
-	return key
+	return pressed
 }
 
 func showKeys(keys []string) string {
@@ -129,9 +144,9 @@ func newKeymap(w *workspace, panes []pane, remap map[string]string) (*keymap, er
 				keys[i] = ours
 			}
 		}
-		k.remapped[name] = showKeys(bs[0].keys)
+		k.remapped[name] = bs[0].Help().Key
 		for _, b := range bs {
-			b.keys = keys
+			b.remap(keys)
 		}
 	}
 	for _, p := range panes {
@@ -146,7 +161,7 @@ func newKeymap(w *workspace, panes []pane, remap map[string]string) (*keymap, er
 func (k *keymap) unique(pane string) error {
 	taken := map[string]string{}
 	for _, b := range k.in(pane) {
-		for _, key := range b.keys {
+		for _, key := range b.Keys() {
 			if other, ok := taken[key]; ok && other != b.name {
 				return fmt.Errorf("tui: console.keys: %s is both %s and %s in %s", keyName(key), other, b.name, pane)
 			}

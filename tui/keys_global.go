@@ -23,16 +23,16 @@ const copyMax = 70_000
 func globalKeys(w *workspace) []*binding {
 	keys := append(moveKeys(w), rowKeys(w)...)
 	keys = append(keys, []*binding{
-		{name: "command", keys: []string{":"}, label: "cmd", help: "command line, in the words of the CLI", run: func(*frame) intent { return askCommand(w) }},
-		{name: "details", keys: []string{"enter"}, help: "details of the row", weak: true, off: w.noRows, run: w.showDetails},
-		{name: "back", keys: []string{"esc"}, help: "back: dismiss the message, clear the filter, end the zoom, return from another node", run: in((*model).back)},
-		{name: "zoom", keys: []string{"z"}, label: "zoom", help: "zoom: the pane alone, or all panes", run: in((*model).toggleZoom)},
-		{name: "next_pane", keys: []string{"tab"}, help: "next pane", run: func(*frame) intent { return focusPane((w.focus + 1) % paneCount) }},
-		{name: "prev_pane", keys: []string{"shift+tab"}, help: "previous pane", run: func(*frame) intent { return focusPane((w.focus + paneCount - 1) % paneCount) }},
+		{name: "command", Binding: on("cmd", ":"), help: "command line, in the words of the CLI", run: func(*frame) intent { return askCommand(w) }},
+		{name: "details", Binding: on("", "enter"), help: "details of the row", weak: true, off: w.noRows, run: w.showDetails},
+		{name: "back", Binding: on("", "esc"), help: "back: dismiss the message, clear the filter, end the zoom, return from another node", run: in((*model).back)},
+		{name: "zoom", Binding: on("zoom", "z"), help: "zoom: the pane alone, or all panes", run: in((*model).toggleZoom)},
+		{name: "next_pane", Binding: on("", "tab"), help: "next pane", run: func(*frame) intent { return focusPane((w.focus + 1) % paneCount) }},
+		{name: "prev_pane", Binding: on("", "shift+tab"), help: "previous pane", run: func(*frame) intent { return focusPane((w.focus + paneCount - 1) % paneCount) }},
 	}...)
 	for i := range paneCount {
 		keys = append(keys, &binding{
-			name: fmt.Sprintf("pane_%d", i+1), keys: []string{fmt.Sprint(i + 1)},
+			name: fmt.Sprintf("pane_%d", i+1), Binding: on("", fmt.Sprint(i+1)),
 			help: "pane " + fmt.Sprint(i+1) + "; again: its next tab",
 			run: func(f *frame) intent {
 				if w.focus == i {
@@ -45,15 +45,15 @@ func globalKeys(w *workspace) []*binding {
 		})
 	}
 	return append(keys, []*binding{
-		{name: "copy_id", keys: []string{"y"}, help: "copy the row's id to the clipboard", off: w.noRows, run: func(*frame) intent { return copyText(w.grid().CurrentID(), "its id") }},
-		{name: "copy_row", keys: []string{"Y"}, help: "copy the row as JSON", off: w.noRows, run: func(*frame) intent { return copyText(w.grid().CurrentJSON(), "the row as JSON") }},
-		{name: "undo", keys: []string{"U"}, help: "undo the last act that can be undone", off: w.nothingToUndo, run: in((*model).undoLast)},
-		{name: "note", keys: []string{"M"}, label: "note", help: "add a note to the time line", act: "mark", run: askNote},
-		{name: "theme", keys: []string{"t"}, label: "theme", help: "choose a theme, with a preview", run: loadThemes},
-		{name: "dismiss", keys: []string{"n"}, help: "dismiss the message", weak: true, run: in(func(m *model) tea.Cmd { m.dismiss(); return nil })},
-		{name: "redraw", keys: []string{"ctrl+l"}, help: "redraw the screen", run: in((*model).redraw)},
-		{name: "help", keys: []string{"?"}, label: "help", help: "this help", run: func(*frame) intent { return showHelp(w) }},
-		{name: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", help: "leave: keep serving, or stop", run: leave},
+		{name: "copy_id", Binding: on("", "y"), help: "copy the row's id to the clipboard", off: w.noRows, run: func(*frame) intent { return copyText(w.grid().CurrentID(), "its id") }},
+		{name: "copy_row", Binding: on("", "Y"), help: "copy the row as JSON", off: w.noRows, run: func(*frame) intent { return copyText(w.grid().CurrentJSON(), "the row as JSON") }},
+		{name: "undo", Binding: on("", "U"), help: "undo the last act that can be undone", off: w.nothingToUndo, run: in((*model).undoLast)},
+		{name: "note", Binding: on("note", "M"), help: "add a note to the time line", act: "mark", run: askNote},
+		{name: "theme", Binding: on("theme", "t"), help: "choose a theme, with a preview", run: loadThemes},
+		{name: "dismiss", Binding: on("", "n"), help: "dismiss the message", weak: true, run: in(func(m *model) tea.Cmd { m.dismiss(); return nil })},
+		{name: "redraw", Binding: on("", "ctrl+l"), help: "redraw the screen", run: in((*model).redraw)},
+		{name: "help", Binding: on("help", "?"), help: "this help", run: func(*frame) intent { return showHelp(w) }},
+		{name: "quit", Binding: on("quit", "q", "ctrl+c"), help: "leave: keep serving, or stop", run: leave},
 	}...)
 }
 
@@ -82,13 +82,13 @@ func rowKeys(w *workspace) []*binding {
 		w.gridKey("mark_shown", []string{"A", "ctrl+a"}, "mark all rows that are shown", func(g grid) { g.MarkShown() }),
 		w.gridKey("mark_range", []string{"ctrl+@"}, "mark the rows from the last mark to here", func(g grid) { g.MarkRange() }),
 		w.gridKey("unmark", []string{"X"}, "clear all marks", func(g grid) { g.Unmark() }),
-		{name: "sort", keys: []string{"s"}, label: "sort", help: "sort by a column", off: w.noRows, run: func(*frame) intent { return askSort(w.grid()) }},
+		{name: "sort", Binding: on("sort", "s"), help: "sort by a column", off: w.noRows, run: func(*frame) intent { return askSort(w.grid()) }},
 		w.gridKey("reverse", []string{"S"}, "reverse the order", func(g grid) {
 			_, by, desc := g.Sorts()
 			g.SetSort(max(by, 1), !desc)
 		}),
 		w.gridKey("original", []string{"o"}, "the original order", func(g grid) { g.SetSort(0, false) }),
-		{name: "filter", keys: []string{"/"}, label: "filter", help: "filter: words, !not, ~fuzzy, state:down, act>100", off: w.noRows, run: func(*frame) intent { return askFilter(w.grid()) }},
+		{name: "filter", Binding: on("filter", "/"), help: "filter: words, !not, ~fuzzy, state:down, act>100", off: w.noRows, run: func(*frame) intent { return askFilter(w.grid()) }},
 	}
 }
 
@@ -97,7 +97,7 @@ func in(do inConsole) func(*frame) intent { return func(*frame) intent { return 
 
 // gridKey makes a binding of what the rows of a pane do.
 func (w *workspace) gridKey(name string, keys []string, help string, do func(grid)) *binding {
-	return &binding{name: name, keys: keys, help: help, off: w.noRows, run: func(*frame) intent {
+	return &binding{name: name, Binding: on("", keys...), help: help, off: w.noRows, run: func(*frame) intent {
 		do(w.grid())
 		return nil
 	}}

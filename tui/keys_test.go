@@ -16,10 +16,10 @@ func TestKeyTable(t *testing.T) {
 	forbidden := []string{"ctrl+z", "ctrl+s", "ctrl+q", "ctrl+k"}
 	for _, p := range panes {
 		for _, b := range k.in(p.name()) {
-			if b.help == "" || len(b.keys) == 0 || b.name == "" {
+			if b.help == "" || len(b.Keys()) == 0 || b.name == "" {
 				t.Errorf("%s: %+v has no help, key or name", p.name(), b)
 			}
-			for _, key := range b.keys {
+			for _, key := range b.Keys() {
 				for _, f := range forbidden {
 					if key == f {
 						t.Errorf("%s is bound to %s", b.name, key)
@@ -75,7 +75,7 @@ func TestReadOnlyRefusesEachAct(t *testing.T) {
 			if b.act == "" {
 				continue
 			}
-			c.press(keyName(b.keys[0]))
+			c.press(keyName(b.Keys()[0]))
 			if c.overlay() != nil || c.message.text == "" {
 				t.Errorf("%s in %s asks for something", b.name, c.pane().name())
 			}

@@ -160,7 +160,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if k.Paste {
 		return nil // a paste is not a series of keys
 	}
-	b := m.keys.find(m.pane().name(), k.String())
+	b := m.keys.find(m.pane().name(), k)
 	if b == nil {
 		return nil
 	}

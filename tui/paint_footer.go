@@ -45,7 +45,7 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	var must, rest []*binding
 	for _, b := range m.keys.in(m.pane().name()) {
 		switch {
-		case b.label == "" || b.disabled(&m.frame) != "":
+		case b.Help().Desc == "" || b.disabled(&m.frame) != "":
 		case b.name == "help" || b.name == "quit":
 			must = append(must, b)
 		default:
@@ -58,8 +58,8 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	}
 	x := 1
 	draw := func(b *binding) {
-		x = c.Text(x, y, keyName(b.keys[0]), themes.Key)
-		x = c.Text(x+1, y, b.label, themes.TextDim) + 2
+		x = c.Text(x, y, keyName(b.Keys()[0]), themes.Key)
+		x = c.Text(x+1, y, b.Help().Desc, themes.TextDim) + 2
 	}
 	for _, b := range rest {
 		if room -= labelWidth(b) + 2; room < 0 {
@@ -72,14 +72,16 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	}
 }
 
-func labelWidth(b *binding) int { return screen.Width(keyName(b.keys[0])) + 1 + screen.Width(b.label) }
+func labelWidth(b *binding) int {
+	return screen.Width(keyName(b.Keys()[0])) + 1 + screen.Width(b.Help().Desc)
+}
 
 // keyOf is the first key of an action in the pane that has the keys, or else,
 // where a key of the pane's own has taken its place, another one.
 func (w *workspace) keyOf(name, other string) string {
 	for _, b := range w.keys.in(w.pane().name()) {
 		if b.name == name {
-			return keyName(b.keys[0])
+			return keyName(b.Keys()[0])
 		}
 	}
 	return other

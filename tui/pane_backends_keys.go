@@ -12,16 +12,16 @@ func (p *backendsPane) keys() []binding {
 		return func(f *frame) intent { return proposeChosen(f, &p.table, act) }
 	}
 	return []binding{
-		{name: "drain", keys: []string{"d"}, label: "drain", help: "drain: no new sessions; live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
-		{name: "ready", keys: []string{"u"}, label: "ready", help: "ready: back in service", act: "ready", off: p.noBackend, run: onBackends("ready")},
-		{name: "maint", keys: []string{"m"}, label: "maint", help: "maintenance: drain, and stop the checks", act: "maint", off: p.noBackend, run: onBackends("maint")},
-		{name: "restart", keys: []string{"R"}, label: "restart", help: "restart: drain, command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
-		{name: "weight", keys: []string{"w"}, help: "weight: the share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(f *frame) intent {
+		{name: "drain", Binding: on("drain", "d"), help: "drain: no new sessions; live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
+		{name: "ready", Binding: on("ready", "u"), help: "ready: back in service", act: "ready", off: p.noBackend, run: onBackends("ready")},
+		{name: "maint", Binding: on("maint", "m"), help: "maintenance: drain, and stop the checks", act: "maint", off: p.noBackend, run: onBackends("maint")},
+		{name: "restart", Binding: on("restart", "R"), help: "restart: drain, command, checks, ready", act: "restart", off: p.noBackend, run: onBackends("restart")},
+		{name: "weight", Binding: on("", "w"), help: "weight: the share of new sessions", act: "weight", off: p.noBackend, run: p.askWeight},
+		{name: "pause", Binding: on("pause", "P"), help: "pause the service, or resume it", act: "pause", off: p.noService, run: func(f *frame) intent {
 			r, _ := p.table.Current()
 			return pauseOrResume(f, r.service.Name)
 		}},
-		{name: "check", keys: []string{"ctrl+r"}, help: "check the backend now", act: "probe", off: p.noBackend, run: onBackends("probe")},
+		{name: "check", Binding: on("", "ctrl+r"), help: "check the backend now", act: "probe", off: p.noBackend, run: onBackends("probe")},
 	}
 }
 

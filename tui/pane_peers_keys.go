@@ -10,11 +10,11 @@ import (
 
 func (p *peersPane) keys() []binding {
 	return []binding{
-		{name: "open_node", keys: []string{"enter"}, label: "open", help: "open the node: its backends, queue and events; esc returns", off: p.noNode, run: p.enter},
-		{name: "drain_all", keys: []string{"d"}, label: "drain everywhere", help: "drain a backend on every node", act: "drain", off: noOthers, run: everywhere("drain")},
-		{name: "ready_all", keys: []string{"u"}, help: "put a backend back in service on every node", act: "ready", off: noOthers, run: everywhere("ready")},
-		{name: "pause_all", keys: []string{"P"}, label: "pause everywhere", help: "pause a service on every node", act: "pause", off: noOthers, run: everywhere("pause")},
-		{name: "resume_all", keys: []string{"r"}, label: "resume", help: "resume a service on every node", act: "resume", off: noOthers, run: everywhere("resume")},
+		{name: "open_node", Binding: on("open", "enter"), help: "open the node: its backends, queue and events; esc returns", off: p.noNode, run: p.enter},
+		{name: "drain_all", Binding: on("drain everywhere", "d"), help: "drain a backend on every node", act: "drain", off: noOthers, run: everywhere("drain")},
+		{name: "ready_all", Binding: on("", "u"), help: "put a backend back in service on every node", act: "ready", off: noOthers, run: everywhere("ready")},
+		{name: "pause_all", Binding: on("pause everywhere", "P"), help: "pause a service on every node", act: "pause", off: noOthers, run: everywhere("pause")},
+		{name: "resume_all", Binding: on("resume", "r"), help: "resume a service on every node", act: "resume", off: noOthers, run: everywhere("resume")},
 	}
 }
 

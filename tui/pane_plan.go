@@ -23,14 +23,14 @@ func (p *planPane) details(*frame) detailsBox { return detailsBox{} }
 func (p *planPane) keys() []binding {
 	steer := func(word string) intent { return propose{req: api.Request{Act: "plan", Args: []string{word}}} }
 	return []binding{
-		{name: "plan_pause", keys: []string{" "}, label: "pause", help: "pause the plan before its next step, or go on with it", act: "plan", off: noPlan, run: func(f *frame) intent {
+		{name: "plan_pause", Binding: on("pause", " "), help: "pause the plan before its next step, or go on with it", act: "plan", off: noPlan, run: func(f *frame) intent {
 			if f.stats.status.Plan.State == proxy.PlanPaused {
 				return steer("next")
 			}
 			return steer("pause")
 		}},
-		{name: "plan_next", keys: []string{"n"}, label: "next", help: "go on with the plan's next step", act: "plan", off: noPlan, run: func(*frame) intent { return steer("next") }},
-		{name: "plan_abort", keys: []string{"a"}, label: "abort", help: "abort the plan", act: "plan", off: noPlan, run: func(*frame) intent { return steer("abort") }},
+		{name: "plan_next", Binding: on("next", "n"), help: "go on with the plan's next step", act: "plan", off: noPlan, run: func(*frame) intent { return steer("next") }},
+		{name: "plan_abort", Binding: on("abort", "a"), help: "abort the plan", act: "plan", off: noPlan, run: func(*frame) intent { return steer("abort") }},
 	}
 }
 

@@ -147,9 +147,9 @@ func (p *queuePane) details(*frame) detailsBox {
 
 func (p *queuePane) keys() []binding {
 	return []binding{
-		{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.noWaiters,
+		{name: "kick", Binding: on("kick", "K"), help: "kick: close the client's connection", act: "kick", off: p.noWaiters,
 			run: func(f *frame) intent { return proposeChosen(f, &p.table, "kick") }},
-		{name: "pause", keys: []string{"P"}, label: "pause", help: "pause the service, or resume it", act: "pause", off: p.noService,
+		{name: "pause", Binding: on("pause", "P"), help: "pause the service, or resume it", act: "pause", off: p.noService,
 			run: func(f *frame) intent { return pauseOrResume(f, p.service) }},
 	}
 }

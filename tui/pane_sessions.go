@@ -195,7 +195,7 @@ func closeText(code int) string {
 }
 
 func (p *sessionsPane) keys() []binding {
-	return []binding{{name: "kick", keys: []string{"K"}, label: "kick", help: "kick: close the client's connection", act: "kick", off: p.noSession,
+	return []binding{{name: "kick", Binding: on("kick", "K"), help: "kick: close the client's connection", act: "kick", off: p.noSession,
 		run: func(f *frame) intent { return proposeChosen(f, &p.table, "kick") }}}
 }
 
