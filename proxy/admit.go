@@ -7,12 +7,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// admit is the second stage: the session stands in line until the gate lets
+// admit is the second stage: the session waits in the queue until the gate lets
 // it go, with a slot and a backend in hand.
 func admit(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		if s.requeues > 0 { // it has come back, to its old place
+		if s.requeues > 0 { // it has come back, to its old position
 			if r := s.rejectReason(); r != "" {
 				return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
 			}
@@ -56,7 +56,7 @@ func admit(s *Session, ev relay.Event) transition {
 	return wait
 }
 
-// join puts a new session in line.
+// join puts a new session in the queue.
 func (s *Session) join() transition {
 	q := s.service.queue
 	s.joined = true
@@ -85,7 +85,7 @@ func (s *Session) startGrant() {
 	s.run.SetTimer(s, s.untilDeadline())
 }
 
-// rejectReason says why the session would wait in vain, "" when it would not.
+// rejectReason says why the session must not wait, "" when it may.
 func (s *Session) rejectReason() (why Reason) {
 	svc := s.service
 	svc.queue.View(func() {
@@ -165,7 +165,7 @@ func (s *Session) abandon(how relay.End) transition {
 // longWait is how long a wait is worth an event at its end.
 const longWait = time.Second
 
-// noteGrant notes a grant to one that had to stand in line.
+// noteGrant notes a grant to one that had to wait in the queue.
 func (s *Service) noteGrant(sess *Session) {
 	s.queue.Do(func() {
 		s.queueCounts.Granted++
@@ -173,6 +173,6 @@ func (s *Service) noteGrant(sess *Session) {
 	})
 	if sess.waited >= longWait {
 		s.engine.noteThrottled(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),
-			Text: fmt.Sprintf("%s let in to %s after %s", sess.client.Name(), s.name, sess.waited.Round(10*time.Millisecond))})
+			Text: fmt.Sprintf("%s admitted to %s after %s", sess.client.Name(), s.name, sess.waited.Round(10*time.Millisecond))})
 	}
 }

@@ -245,7 +245,7 @@ func (b *Backend) holdLocked(state string, o DrainOptions) (text string, err err
 		b.service.wakeAt(until)
 	}
 	b.setHoldLocked(holdOperator, h)
-	return fmt.Sprintf("%s %s: %s left", state, b.target(), plural(b.active, "session")), nil
+	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), plural(b.active, "session")), nil
 }
 
 // Ready puts the backend back in service. After maint its health is not known:

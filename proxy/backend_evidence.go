@@ -110,5 +110,5 @@ func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 // fault (see relay.Lack).
 func (e *Engine) noteLack(lack relay.Lack, met string, err error) {
 	e.noteThrottledAs(EventLimit+" "+string(lack), Event{Kind: EventLimit, Level: LevelAlarm,
-		Text: fmt.Sprintf("out of %s: %s: %v; it is tried again, and no backend is blamed; %s", lack, met, err, lack.Try())})
+		Text: fmt.Sprintf("out of %s: %s: %v; retrying; it counts against no backend; %s", lack, met, err, lack.Try())})
 }

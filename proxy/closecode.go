@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// closeReason is what a guest is told at its end: an HTTP status as long as
+// closeReason is what a client of a Protocol gets at its end: an HTTP status as long as
 // its handshake has no answer, a code of RFC 6455 (section 7.4) afterwards.
 type closeReason struct {
 	silent bool // the client has left

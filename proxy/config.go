@@ -46,7 +46,7 @@ type Config struct {
 	// it clients wait in the kernel's backlog. 0: worked out from the
 	// process's descriptor limit.
 	MaxSessions int
-	// Inherited, when set, gives the listeners that somebody, like systemd,
+	// Inherited, when set, gives the listeners that a supervisor, like systemd,
 	// has opened for a service, which the engine owns from then on, and the
 	// rest of its addresses.
 	Activated func(service string, listen []string) (given []net.Listener, rest []string, err error)
@@ -72,7 +72,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// ServiceConfig is one front door with its queue and its backends.
+// ServiceConfig is one set of listeners with its queue and its backends.
 type ServiceConfig struct {
 	Name     string
 	Listen   []string // "host:port", "[::1]:port", ":port", "unix:/path"
@@ -127,7 +127,7 @@ type LockConfig struct {
 	TTL   time.Duration // the longest that a session may hold a slot; 0: off
 }
 
-// QueueConfig is the line in front of a service.
+// QueueConfig is the queue of a service.
 type QueueConfig struct {
 	Max         int           // 0: 1000, negative: no limit but descriptors
 	Timeout     time.Duration // 0: 30 s, negative: off. It stands still during a pause

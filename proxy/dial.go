@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// A session that reached no backend goes back to its place and tries again
+// A session that reached no backend goes back to its position and tries again
 // after so long, doubling.
 const (
 	firstRetry = 50 * time.Millisecond
@@ -19,7 +19,7 @@ const (
 )
 
 // dial is the third stage: the session connects to its backend, or to
-// another, or goes back to its place in the line.
+// another, or goes back to its position in the line.
 func dial(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
@@ -94,7 +94,7 @@ func (s *Session) dialFailed(err error) transition {
 // endDialing ends the session once the dial that is under way has come back.
 func (s *Session) endDialing(e ending) transition {
 	s.endWith(e)
-	if s.server != nil { // it has; a guest's answer was waited for
+	if s.server != nil { // it has; the answer to its handshake was waited for
 		return end
 	}
 	s.run.Abort(s)
@@ -102,7 +102,7 @@ func (s *Session) endDialing(e ending) transition {
 }
 
 // retryDial decides what follows a dial that failed: another backend with the
-// same slot, or back to the line; with no_backend = "reject" only as long as
+// same slot, or back to the queue; with no_backend = "reject" only as long as
 // there are retries.
 func (s *Session) retryDial(err error, lack relay.Lack) transition {
 	c := s.service.config()
@@ -118,8 +118,8 @@ func (s *Session) retryDial(err error, lack relay.Lack) transition {
 		s.startDial()
 		return wait
 	}
-	// Who was held by a pause goes on being held (rule 17), and while a plan is
-	// at work nobody is failed before the checks have seen what is up (18a).
+	// Who was held by a pause stays held (rule 17), and while a plan is
+	// at work no client is failed before the checks have seen what is up (18a).
 	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.service.hasPlan() {
 		if lack != "" {
 			return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})

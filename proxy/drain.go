@@ -64,13 +64,13 @@ func (s *Service) drainsDueLocked(now time.Time) {
 			case h.then == ThenAbort:
 				b.removing = false
 				b.setHoldLocked(holdKind(kind), nil)
-				ev.Text = "drain of " + b.target() + " given up at its limit: " + plural(b.active, "session") + " left; it is ready again"
+				ev.Text = "drain of " + b.target() + " ended at its limit: " + plural(b.active, "session") + " remaining; the backend is ready again"
 			case h.then == ThenCut:
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
 				s.endOnLocked(b, endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
 				s.cutPredecessorsLocked(b, ReasonDrainLimit)
 			default:
-				ev.Text = "drain of " + b.target() + " at its limit: going on without waiting for " + plural(b.active, "session")
+				ev.Text = "drain of " + b.target() + " at its limit: no longer waiting for " + plural(b.active, "session")
 			}
 			s.engine.Note(ev)
 		}

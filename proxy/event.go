@@ -22,7 +22,7 @@ var (
 	EventOperator    = eventKind("operator")        // somebody acted
 	EventPlan        = eventKind("plan")            // restart, window, roll
 	EventMark        = eventKind("mark")            // an operator's note
-	EventRefused     = eventKind("refused")         // a client at the door
+	EventRefused     = eventKind("refused")         // a client before it waited
 	EventPeer        = eventKind("peer")            // another node of the mesh came or went
 	EventHook        = eventKind("hook")            // a hook has run, or failed
 	EventHookFailing = eventKind("hook.failing")    // a hook has failed for the third time in a row
@@ -108,7 +108,7 @@ const (
 func (e *Engine) logEvent(ev Event, missed uint64) {
 	ctx := context.Background()
 	if missed > 0 {
-		e.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "events were not logged: the log takes them too slowly", slog.Uint64("events", missed))
+		e.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "events were not logged: the log handler is too slow", slog.Uint64("events", missed))
 	}
 	level := slog.LevelInfo
 	switch ev.Level {

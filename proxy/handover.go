@@ -68,7 +68,7 @@ func closeInherited(doors []InheritedSocket) {
 	}
 }
 
-// openInherited opens an address by the door of it, if one was given: by whom
+// openInherited opens an address by the inherited socket of it, if one was given: by whom
 // it was served does not matter, unless the system has chosen its port.
 func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*relay.Listener) (*relay.Listener, error) {
 	key := socketKeys(service, []string{addr})[0]
@@ -93,7 +93,7 @@ func (h Handover) Ready() error {
 			case s.pause != nil:
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, clockTime(s.pause.until))
 			case s.releasingLocked():
-				err = fmt.Errorf("proxy: %s still lets those through who were held", s.name)
+				err = fmt.Errorf("proxy: %s is still admitting the clients that its pause held", s.name)
 			}
 		})
 		if err != nil {
@@ -347,7 +347,7 @@ func (h Handover) Follow(who string, now *Remaining) {
 	}
 }
 
-// Predecessor is what Follow was told last of one; nothing where it was not.
+// Predecessor is what Follow got last of one; nothing where it was not.
 func (h Handover) Predecessor(who string) Remaining {
 	e := h.engine
 	e.followMu.Lock()

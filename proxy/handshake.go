@@ -81,7 +81,7 @@ func (s *Session) handshake() transition {
 	return next
 }
 
-// refuse turns a client away at the door.
+// refuse turns a client away before it waited.
 func (s *Session) refuse(r Reason, detail string) transition { return s.refuseWith(r, detail, "") }
 
 // refuseWith has a hint besides, which is for those who read the event.

@@ -31,7 +31,7 @@ type hookResult struct {
 }
 
 // errSkipped says that an operator has ended a hook.
-var errSkipped = errors.New("an operator goes on without it")
+var errSkipped = errors.New("skipped by an operator")
 
 // startHookLocked runs a hook. One that has waited too long to begin has
 // failed with why.
@@ -141,19 +141,19 @@ func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Ev
 	onError := hook.onError()
 	switch {
 	case onError == OnErrorCheck && r.met:
-		ev.Text += "; a backend answers all the same: clients go on"
+		ev.Text += "; a backend still answers: admitting clients"
 		s.hookPassedLocked(call.Reason)
 	case onError == OnErrorIgnore:
-		ev.Text += "; clients go on"
+		ev.Text += "; admitting clients"
 		s.hookPassedLocked(call.Reason)
 	case onError == OnErrorReject:
-		ev.Text += "; the next client is turned away"
+		ev.Text += "; rejecting the next client"
 		s.hookRejectsLocked(call.Reason)
 	default:
 		again := min(time.Second<<min(n-1, 10), hookLatest)
 		h.held, h.retryAt = call.Reason, time.Now().Add(again)
 		s.wakeAt(h.retryAt)
-		ev.Text += fmt.Sprintf("; clients are held, the next try is in %s, tcpctl resume %s goes on without it", again, s.name)
+		ev.Text += fmt.Sprintf("; holding clients, retrying in %s; tcpctl resume %s continues without it", again, s.name)
 		for b, seen := range r.failed {
 			b.downAfterLocked(call.Reason, seen)
 		}
@@ -199,7 +199,7 @@ func (s *Service) hookPassedLocked(reason string) {
 		b.hooked = false
 		if s.config().Check.Type == health.None {
 			b.tracker.Reset()
-			b.addResultLocked(health.Result{OK: true, Detail: "the hook is over, and nothing checks it"})
+			b.addResultLocked(health.Result{OK: true, Detail: "the hook has ended; the backend is not checked"})
 		} else if !b.tracker.Up() {
 			b.demandLocked()
 		}

@@ -61,10 +61,10 @@ type SessionCounts struct {
 	Total    int64 `json:"total"`            // accepted since the start
 	Failed   int64 `json:"failed"`           // held or waiting, and not served
 	Cut      int64 `json:"cut"`              // live, and ended by us or by the backend's death
-	Rejected int64 `json:"rejected"`         // refused at the door
+	Rejected int64 `json:"rejected"`         // refused before they waited
 }
 
-// QueueInfo is the line in front of one service.
+// QueueInfo is the queue of one service.
 type QueueInfo struct {
 	Waiting        int     `json:"waiting"`
 	OldestSeconds  float64 `json:"oldest_seconds"`

@@ -36,7 +36,7 @@ func (e *Engine) openListenersLocked(s *Service, c ServiceConfig) (*listenerSet,
 func listenHint(addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; somebody listens there already: ss -ltnp shows who", err)
+		return fmt.Errorf("%w; another process listens there: ss -ltnp shows who", err)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -94,7 +94,7 @@ func (s *Service) acceptTrouble(err error) {
 		s.engine.noteLack(lack, "accept of "+s.name, err)
 		return
 	}
-	text := fmt.Sprintf("%s cannot accept: %v; it goes on trying", s.name, err)
+	text := fmt.Sprintf("%s cannot accept: %v; retrying", s.name, err)
 	if errors.Is(err, relay.ErrBudget) {
 		text = fmt.Sprintf("%s can hold no more sessions: it has %d, the process %d of %d; new clients wait in the kernel's backlog; raise the descriptor limit (ulimit -n)",
 			s.name, s.share.Used(), s.engine.budget.Used(), s.engine.budget.Max())
@@ -117,7 +117,7 @@ func (s *Service) StopListening(by, reason string) (text string, err error) {
 	return "close " + s.name + ": no longer listening on " + strings.Join(f.addrs(), ", "), nil
 }
 
-// closeListeners refuses new clients, and gives the front that there was, nil
+// closeListeners refuses new clients, and gives the listeners that there were, nil
 // where there was none, and what to wait for until it is closed.
 func (s *Service) closeListeners() (f *listenerSet, ends []<-chan struct{}) {
 	e := s.engine

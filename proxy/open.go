@@ -19,7 +19,7 @@ func (s *Service) beginSession(run relay.Runner, client *relay.Side) {
 	run.Begin(sess, client)
 }
 
-// open is the first stage: the session is entered in the books, and its
+// open is the first stage: the session is counted, and its
 // client greeted as the service asks for.
 func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {

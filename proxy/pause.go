@@ -70,7 +70,7 @@ func (s *Service) endReleaseLocked() {
 	s.release = nil
 	s.servingChangedLocked()
 	s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
-		Text: s.name + " is open: all who were held have been let through"})
+		Text: s.name + " is open: all held clients have been admitted"})
 }
 
 // PauseOptions are for one pause.
@@ -144,7 +144,7 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 			text = fmt.Sprintf("resume %s: %s held", s.name, plural(n, "client"))
 		case s.releasingLocked():
 			s.release.rate, s.release.next = o.Rate, time.Now()
-			text = fmt.Sprintf("resume %s: %s left, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
+			text = fmt.Sprintf("resume %s: %s remaining, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
 			if text, err = s.skipHookLocked(o); text == "" && err == nil {
 				err = already("%s: already resumed", s.name)
@@ -208,9 +208,9 @@ func (s *Service) pauseDueLocked(now time.Time) {
 		if p.outlivesDeadlineLocked(s) {
 			return
 		}
-		ev.Text = fmt.Sprintf("pause of %s has come to its deadline: it resumes by itself", s.name)
+		ev.Text = fmt.Sprintf("pause of %s reached its deadline; resuming", s.name)
 		if s.config().Pause.OnMax == "reject" {
-			ev.Text = fmt.Sprintf("pause of %s has come to its deadline: %s turned away", s.name, plural(s.queue.Waiting(), "client"))
+			ev.Text = fmt.Sprintf("pause of %s reached its deadline; rejecting %s", s.name, plural(s.queue.Waiting(), "client"))
 			s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonPauseDeadline})
 		}
 		s.waivePlanLocked()
@@ -218,7 +218,7 @@ func (s *Service) pauseDueLocked(now time.Time) {
 	case p.limit == nil || now.Before(*p.limit):
 		return
 	case p.then == ThenAbort:
-		ev.Text = fmt.Sprintf("pause of %s given up at its limit: %s still live", s.name, live)
+		ev.Text = fmt.Sprintf("pause of %s ended at its limit: %s still live", s.name, live)
 		s.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.then == ThenCut:
 		p.limit = nil
@@ -232,7 +232,7 @@ func (s *Service) pauseDueLocked(now time.Time) {
 	default:
 		p.limit, p.settled = nil, true
 		s.changedLocked()
-		ev.Text = fmt.Sprintf("pause of %s at its limit: going on with %s live", s.name, live)
+		ev.Text = fmt.Sprintf("pause of %s at its limit: continuing with %s live", s.name, live)
 	}
 	s.engine.Note(ev)
 }

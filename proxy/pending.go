@@ -22,7 +22,7 @@ type protocolClient struct {
 	state      protocolState
 	release    context.CancelFunc // ends Hold
 	closing    bool               // it is being told goodbye
-	keepsBytes atomic.Bool        // its Line has bytes for the backend, behind which its stream may have ended
+	keepsBytes atomic.Bool        // its ProtocolConn has bytes for the backend, behind which its stream may have ended
 
 	accepting sync.WaitGroup
 	answered  atomic.Bool // Accept has brought what follows
@@ -49,7 +49,7 @@ func protocolHandshake(p Protocol, conn net.Conn, a Arrival) relay.Event {
 	return relay.Event{Kind: relay.HandshakeDone, Arg: handshakeResult{pending: g}}
 }
 
-// attachProtocol makes the session's client a guest.
+// attachProtocol makes the session's client one of a Protocol.
 func (s *Session) attachProtocol(g PendingClient) {
 	c, conn, from := s.service.config(), g.NetConn(), netip.AddrPort{}
 	if covers(c.TrustedProxies, s.client.Remote().Addr()) {
@@ -71,7 +71,7 @@ func (s *Session) attachProtocol(g PendingClient) {
 	})
 }
 
-// onlyWatched is a guest's connection until it has its answer. Where watching
+// onlyWatched is the connection of a client of a Protocol until it has its answer. Where watching
 // is by reading, its client is not watched.
 type onlyWatched struct{ net.Conn }
 
@@ -165,7 +165,7 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 }
 
 // awaitAnswer is next once the client can be brought to the backend that has
-// been reached: a guest must have its answer, and be let go by Hold.
+// been reached: a client of a Protocol must have its answer, and be released by Hold.
 func (s *Session) awaitAnswer() transition {
 	if s.protocol == nil {
 		return next
@@ -181,7 +181,7 @@ func (s *Session) awaitAnswer() transition {
 	return wait
 }
 
-// clientEnd is an end of the client's stream as its Line has it: behind the
+// clientEnd is an end of the client's stream as its ProtocolConn has it: behind the
 // bytes that this keeps.
 func (s *Session) clientEnd(how relay.End) relay.End {
 	if how == relay.FIN && s.protocol != nil && s.protocol.keepsBytes.Load() {
@@ -200,7 +200,7 @@ func (s *Session) watchClient() {
 	}
 }
 
-// closeClient closes the client's side. A guest is told why, which takes a
+// closeClient closes the client's side. One of a Protocol is told why, which takes a
 // while.
 func (s *Session) closeClient(reset bool) {
 	g := s.protocol
@@ -225,7 +225,7 @@ func (s *Session) closeClient(reset bool) {
 	})
 }
 
-// close ends a guest's connection.
+// close ends the connection of a client of a Protocol.
 func (g *protocolClient) close(f closeReason, asked bool, retryAfter time.Duration) {
 	if asked {
 		g.accepting.Wait()
@@ -242,7 +242,7 @@ func (g *protocolClient) close(f closeReason, asked bool, retryAfter time.Durati
 }
 
 // releaseBudget gives back what the session had of the process's descriptors:
-// for a guest, once it is recorded and its connection closed, whatever is
+// for a client of a Protocol, once it is recorded and its connection closed, whatever is
 // last.
 func (s *Session) releaseBudget() {
 	if s.protocol == nil || s.protocol.released.Add(1) == 2 {
@@ -250,8 +250,8 @@ func (s *Session) releaseBudget() {
 	}
 }
 
-// answeredConn is the guest's once it has its answer, for those who look on,
-// too; nil for no guest.
+// answeredConn is the client's once it has its answer, for those who look on,
+// too; nil for one of no Protocol.
 func (g *protocolClient) answeredConn() ProtocolConn {
 	if g != nil && g.answered.Load() {
 		return g.conn

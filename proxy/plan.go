@@ -34,7 +34,7 @@ const (
 )
 
 // errGivenUp says that a drain limit passed under ThenAbort.
-var errGivenUp = errors.New("given up at the drain limit")
+var errGivenUp = errors.New("the drain limit passed")
 
 // errAborted says that an operator aborted the plan.
 var errAborted = errors.New("aborted")
@@ -81,7 +81,7 @@ type step struct {
 	do   func(p *Plan) (detail string, err error)
 }
 
-// startPlan enters a plan in the engine's books, refusing a second one for the
+// startPlan enters a plan in the engine, refusing a second one for the
 // same service, and runs it.
 func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
 	if s.ctx.Err() != nil {
@@ -346,7 +346,7 @@ func (b *Backend) guardStep(o PlanOptions) step {
 			}
 			for w := range s.queue.Waiters() {
 				if waited := time.Since(w.Since()); o.MaxWait > 0 && waited > o.MaxWait {
-					err = fmt.Errorf("somebody has waited %s, at most %s wanted", waited.Round(time.Second), o.MaxWait)
+					err = fmt.Errorf("a client has waited %s, more than max_wait (%s)", waited.Round(time.Second), o.MaxWait)
 				}
 				break
 			}

@@ -41,7 +41,7 @@ func (s *Service) holdForPlanLocked() {
 	now := time.Now()
 	held := &pause{owner: p.opt.By, by: PauseByPlan, reason: "no backend serves", since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
 	s.engine.Note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
-		Text: fmt.Sprintf("no backend of %s serves while the %s %s is at work: its clients are held until one does, or until %s",
+		Text: fmt.Sprintf("no backend of %s serves during the %s %s: holding its clients until one does, or until %s",
 			s.name, p.kind, p.report.ID, clockTime(held.until))})
 	s.beginPauseLocked(held)
 }

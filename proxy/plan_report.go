@@ -36,7 +36,7 @@ type Numbers struct {
 	TimedOut       int64   `json:"timed_out"`
 	Cut            int64   `json:"cut"`      // were live, and ended by us or by a backend's death
 	Failed         int64   `json:"failed"`   // were held or waiting, and were not served
-	Rejected       int64   `json:"rejected"` // were turned away at the door
+	Rejected       int64   `json:"rejected"` // were rejected before they waited
 }
 
 // BackendChange is a backend before and after a plan: "up ready".
@@ -48,7 +48,7 @@ type BackendChange struct {
 
 // Sentence says it in one.
 func (r *Report) Sentence() string {
-	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d left, %d cut, %d failed, %d rejected",
+	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d abandoned, %d cut, %d failed, %d rejected",
 		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.Numbers.Held, r.Numbers.LongestSeconds,
 		r.Numbers.Abandoned, r.Numbers.Cut, r.Numbers.Failed, r.Numbers.Rejected)
 	if r.Error != "" {

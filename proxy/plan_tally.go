@@ -15,7 +15,7 @@ type tally struct {
 	queueCounts QueueInfo
 	// held is who has waited, and only grows: what was copied of it with the
 	// queue locked can be read without. A session that could not be served
-	// goes back to its place and waits on; its last entry is how long in all.
+	// goes back to its position and waits on; its last entry is how long in all.
 	held     []heldFor
 	forgot   int // that there was no room for
 	backends []BackendChange
@@ -23,7 +23,7 @@ type tally struct {
 }
 
 // heldFor is how long a session has waited whose wait has ended, with a grant
-// or in vain.
+// or without one.
 type heldFor struct {
 	session uint64
 	wait    time.Duration

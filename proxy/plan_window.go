@@ -29,7 +29,7 @@ func newToken() string { return rand.Text() }
 // StartWindow begins a maintenance window: the service pauses, and once no
 // session is live the owner is told (Report's step "command" is running) to
 // run its command; CommandEnded tells how that went. Good checks later the
-// service resumes. A pause by somebody else is an error that names him.
+// service resumes. A pause by somebody else is an error that names its owner.
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanWindow, o, []step{
 		{"pause", windowPause},
@@ -173,11 +173,11 @@ func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 	if !c.lost && lease < 0 {
 		c.lost = true
 		p.service.engine.Note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
-			Text: fmt.Sprintf("the command line that owns the window of %s is gone: the pause stands until %s, then it resumes by itself",
+			Text: fmt.Sprintf("the command line that owns the window of %s is gone: pausing until %s, then resuming",
 				p.service.name, clockTime(p.ours.until))})
 	}
 	if overdue && c.lost && !alive(c.pid) {
-		c.ended, c.err = true, errors.New("its owner is gone, and so is the command")
+		c.ended, c.err = true, errors.New("its owner and the command are gone")
 	}
 	if c.lost {
 		return c.ended, orphanInterval
@@ -270,7 +270,7 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 		n := s.queue.Waiting()
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
 		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
-			Text: fmt.Sprintf("the command of the window of %s still runs at its deadline: %s turned away, and all who come until it ends", s.name, plural(n, "client"))})
+			Text: fmt.Sprintf("window command of %s still running at the deadline: rejecting %s and new clients until it ends", s.name, plural(n, "client"))})
 	}
 	return true
 }

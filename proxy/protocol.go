@@ -20,7 +20,7 @@ type Protocol interface {
 	// client that brought none; a *Refusal, for one that has been told so.
 	Handshake(net.Conn, Arrival) (PendingClient, error)
 	// AnswerAfter is how long a client waits for the answer to its handshake.
-	// One that still waits then gets it, and is held by its Line.
+	// One that still waits then gets it, and waits in its ProtocolConn.
 	AnswerAfter() time.Duration
 	// KeepAlive says whether connections may stay open on which there was no
 	// handshake but something else, like a file. It is on at first; off means
@@ -29,7 +29,7 @@ type Protocol interface {
 	// Same says whether other does what this one does: then a reload keeps it.
 	Same(other Protocol) bool
 	// Close is called once, when there will be no more calls of Handshake. Those
-	// under way, guests and lines go on.
+	// under way, clients that have come go on.
 	Close()
 }
 
@@ -60,7 +60,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return explain(r.Reason, r.Detail) }
 
-// EndError is what a Line's WriteTo returns where it knows how the session has
+// EndError is what a ProtocolConn's WriteTo returns where it knows how the session has
 // ended, and by whom.
 type EndError struct {
 	By     string // "": the client

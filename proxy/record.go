@@ -42,7 +42,7 @@ func record(s *Session, ev relay.Event) transition {
 	return wait
 }
 
-// settle writes the session into the books.
+// settle counts the session.
 func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	svc, e := s.service, s.ending
 	s.countTotal()
@@ -51,7 +51,7 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	s.contained(func() { code = s.closeCode() })
 	svc.queue.Do(func() {
 		if s.joined && e.phase == PhaseQueue && !e.refused {
-			svc.waitEndedLocked(s, now) // in vain
+			svc.waitEndedLocked(s, now) // without a grant
 		}
 		svc.countEndingLocked(e)
 		svc.counters.addEndingLocked(e)
@@ -79,11 +79,11 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	}
 	if e.phase == PhaseQueue && e.reason == ReasonQueueTimeout {
 		svc.engine.noteThrottled(Event{Kind: EventQueue, Level: LevelWarn, Service: svc.name, Session: s.ID(),
-			Text: fmt.Sprintf("%s gave up on %s after %s in the queue of %s", "queue.timeout", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
+			Text: fmt.Sprintf("queue.timeout expired: rejected %s after %s in the queue of %s", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
 	}
 	if e.reason == ReasonTTL {
 		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
-			Text: fmt.Sprintf("%s of %s has held its slot for the whole ttl: reset", s.ID(), s.client.Name())})
+			Text: fmt.Sprintf("slot TTL expired: session %s of %s reset", s.ID(), s.client.Name())})
 	}
 }
 

@@ -132,7 +132,7 @@ func (e *Engine) forget(s *Service) {
 }
 
 // apply changes the service in place, and says what. It has the sockets of
-// front from now on, nil where an operator has closed it, and begins to serve
+// f from now on, nil where an operator has closed it, and begins to serve
 // those that are fresh.
 func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool) (changes []string) {
 	old := *s.config()

@@ -27,7 +27,7 @@ func TestRule12DrainSendsNoNewSessions(t *testing.T) {
 		live.hears("a live")
 		b := v.svc.Backend("a")
 		text, err := b.Drain(proxy.DrainOptions{By: "ana", Reason: "kernel"})
-		if err != nil || text != "drain db/a: 1 session left" {
+		if err != nil || text != "drain db/a: 1 session remaining" {
 			t.Errorf("drain: %q, %v", text, err)
 		}
 		i := b.Info()
@@ -144,7 +144,7 @@ func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 		live := v.dial("live")
 		live.hears("a live")
 		text, err := v.svc.Backend("a").Remove(proxy.DrainOptions{By: "ana"})
-		if err != nil || text != "remove db/a: 1 session left" {
+		if err != nil || text != "remove db/a: 1 session remaining" {
 			t.Errorf("remove: %q, %v", text, err)
 		}
 		if i := v.backend("a"); !i.Removing || i.Reason != "removing" || i.Eligible {

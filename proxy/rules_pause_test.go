@@ -123,7 +123,7 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 					held.hears("a held")
 					v.untilState(proxy.StateOpen)
 					page, _ := v.Events(0)
-					if countEvents(page, proxy.EventService, "given up at its limit: 1 session still live") != 1 {
+					if countEvents(page, proxy.EventService, "ended at its limit: 1 session still live") != 1 {
 						t.Errorf("events %+v", page.Events)
 					}
 				case proxy.ThenCut:

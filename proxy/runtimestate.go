@@ -65,7 +65,7 @@ type Aspect string
 const (
 	AspectAdmin    Aspect = "admin"
 	AspectWeight   Aspect = "weight"
-	AspectPresence Aspect = "place" // that it was added, or removed
+	AspectPresence Aspect = "presence" // that it was added, or removed
 )
 
 // ReadSaved reads what Save gave, as JSON that people may have edited since. A

@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Service is one front door with its queue and its backends.
+// Service is one set of listeners with its queue and its backends.
 type Service struct {
 	engine   *Engine
 	name     string

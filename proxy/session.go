@@ -16,8 +16,8 @@ import (
 //
 // It owns both sides from open to record; nobody else closes either.
 type Session struct {
-	seat   relay.RunnerState
-	waiter lock.Waiter
+	runnerState relay.RunnerState
+	waiter      lock.Waiter
 
 	service *Service
 	run     relay.Runner
@@ -30,12 +30,12 @@ type Session struct {
 	headerAsked    bool // its PROXY header has been asked for
 	accessChecked  bool // by the access rules
 	handshakeAsked bool // its protocol's handshake has been asked for
-	countedPerIP   bool // in its place's account
-	joined         bool // it has stood in line, if only for a moment
+	countedPerIP   bool // in its address's account
+	joined         bool // it has waited in the queue, if only for a moment
 	dialTimedOut   bool // the last dial took too long
 	encrypted      bool // its TLS handshake is done
 	countedTotal   bool // it has been counted among those that have come
-	countedOpening bool // in its place's account of those without a handshake yet
+	countedOpening bool // in its address's account of those without a handshake yet
 	detached       bool // it is no session, for now
 	copying        bool // the runner relays, and has not told that it is over
 
@@ -81,7 +81,7 @@ type transition uint8
 const (
 	wait    transition = iota // for the next event
 	next                      // stage
-	requeue                   // back to admit, in its old place
+	requeue                   // back to admit, in its old position
 	end                       // to the record
 )
 
@@ -122,7 +122,7 @@ func (s *Session) Step(ev relay.Event) {
 }
 
 // Seat is the runner's.
-func (s *Session) RunnerState() *relay.RunnerState { return &s.seat }
+func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
 // Granted is told by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {
@@ -143,7 +143,7 @@ type ending struct {
 	who          string // the operator, by whose act
 	reset        bool   // both sides see a reset
 	cut          bool   // it was live, and we or the backend's death ended it
-	refused      bool   // at the door: it never waited
+	refused      bool   // before it waited: it never waited
 	dialTimedOut bool   // a backend took too long
 }
 

@@ -134,7 +134,7 @@ func (s *Session) traceTransition(ev relay.Event, a transition) {
 	case s.stage == atDial && a == wait && (ev.Kind == relay.Begin || ev.Kind == relay.Failed) && s.ending == nil:
 		s.trace(s.last, "dials %s, attempt %d", s.last.target(), s.dials)
 	case s.stage == atDial && a == requeue:
-		s.trace(nil, "goes back to its place in the queue")
+		s.trace(nil, "goes back to its position in the queue")
 	case s.stage == atDial && a == next:
 		s.trace(s.last, "relays")
 	case s.stage == atRecord && ev.Kind == relay.Begin:

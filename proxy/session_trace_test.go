@@ -118,7 +118,7 @@ func TestTraceTellsEachStepOfASession(t *testing.T) {
 
 		srv.kill()
 		three := v.dial("")
-		for _, want := range []string{"dial of db/a failed: connection refused", "goes back to its place in the queue", "waits in the queue", "dials db/a, attempt 2"} {
+		for _, want := range []string{"dial of db/a failed: connection refused", "goes back to its position in the queue", "waits in the queue", "dials db/a, attempt 2"} {
 			v.eventually(want, func() bool {
 				d.mu.Lock()
 				defer d.mu.Unlock()

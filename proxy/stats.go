@@ -101,7 +101,7 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 	return all
 }
 
-// times are those of the books at this moment.
+// times are those of the counters at this moment.
 func (k *counters) times() TimesInfo {
 	return TimesInfo{Connect: histogramOf(k.connect), Wait: histogramOf(k.wait), Session: histogramOf(k.session)}
 }

@@ -76,7 +76,7 @@ func impactOfStop(s *Status, _ string, r *Request) Impact {
 
 func impactOfUpgrade(s *Status, _ string, r *Request) Impact {
 	active, waiting := everybody(s)
-	return Impact{Lines: []string{fmt.Sprintf("%s and %s are served to the end by this process; who comes later meets the new one",
+	return Impact{Lines: []string{fmt.Sprintf("%s and %s stay with this process until they end; new clients go to the new one",
 		count(active, "session"), count(waiting, "waiting client"))}}
 }
 
@@ -176,15 +176,15 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 	case b == nil:
 		return Progress{Done: true, Failed: true, Text: target + " is gone"}
 	case b.Admin == proxy.AdminReady:
-		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "given up: " + target + " is ready again"}
+		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "drain limit passed: " + target + " is ready again"}
 	case b.Active == 0:
 		return Progress{Done: true, Text: target + " is drained"}
 	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
-		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s left on %s", count(b.Active, "session"), target)}
+		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s remaining on %s", count(b.Active, "session"), target)}
 	}
-	p := Progress{Text: fmt.Sprintf("draining %s: %s left", target, count(b.Active, "session"))}
+	p := Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, count(b.Active, "session"))}
 	if b.Drain != nil {
-		p.Text = fmt.Sprintf("draining %s: %d of %d left", target, b.Active, b.Drain.StartedWith)
+		p.Text = fmt.Sprintf("draining %s: %d of %d remaining", target, b.Active, b.Drain.StartedWith)
 		if b.Drain.Until != nil {
 			p.Text += fmt.Sprintf(", limit in %s", time.Until(*b.Drain.Until).Round(time.Second))
 		}
@@ -200,7 +200,7 @@ func removeProgress(s *Status, target string, r *Request) Progress {
 	if b.Admin == proxy.AdminReady {
 		return drainProgress(s, target, r)
 	}
-	return Progress{Text: fmt.Sprintf("draining %s: %s left", target, count(b.Active, "session"))}
+	return Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, count(b.Active, "session"))}
 }
 
 func readyProgress(s *Status, target string, r *Request) Progress {
@@ -220,11 +220,11 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 	case svc == nil:
 		return Progress{Done: true, Failed: true, Text: target + " is gone"}
 	case svc.Pause == nil || svc.State == proxy.StateReleasing:
-		return Progress{Done: true, Failed: true, TimedOut: true, Text: "given up: " + target + " is open again"}
+		return Progress{Done: true, Failed: true, TimedOut: true, Text: "pause limit passed: " + target + " is open again"}
 	case svc.State == proxy.StatePaused:
 		return Progress{Done: true, Text: target + " is paused, no session is live"}
 	}
-	return Progress{Text: fmt.Sprintf("pausing %s: %s left, %d held", target, count(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
+	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, count(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
 }
 
 func resumeProgress(s *Status, target string, r *Request) Progress {

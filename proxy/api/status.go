@@ -1,5 +1,5 @@
 // Package api is what is asked of an engine, and how: one Status that every
-// reader shares, one table of acts that every front (commands, console, HTTP
+// reader shares, one table of acts that every user interface (commands, console, HTTP
 // routes) is made from, and Source, through which the console sees an engine
 // in its own process, over the control socket, or a made-up one in a test.
 package api
