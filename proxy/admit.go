@@ -90,7 +90,7 @@ func (s *Session) rejectReason() (why Reason) {
 	svc := s.service
 	svc.queue.View(func() {
 		switch {
-		case svc.pause != nil && svc.pause.overdue && !s.bypass:
+		case svc.pause.current != nil && svc.pause.current.overdue && !s.bypass:
 			why = ReasonWindowOverdue
 		case svc.config().NoBackend == Reject && svc.hopelessLocked():
 			why = ReasonNoBackend
@@ -103,7 +103,7 @@ func (s *Session) rejectReason() (why Reason) {
 func (s *Session) startQueueClock() {
 	s.service.queue.Do(func() {
 		now := time.Now()
-		s.frozenBefore = s.service.frozenLocked(now)
+		s.frozenBefore = s.service.pause.frozenLocked(now)
 		s.service.queueOldLocked(now)
 	})
 }
@@ -122,8 +122,8 @@ func (s *Session) untilQueueTimeout() time.Duration {
 		now := time.Now()
 		left = limit - now.Sub(s.opened)
 		if !s.bypass {
-			left += s.service.frozenLocked(now) - s.frozenBefore
-			standing = s.service.still
+			left += s.service.pause.frozenLocked(now) - s.frozenBefore
+			standing = s.service.pause.frozen
 		}
 	})
 	switch {

@@ -64,7 +64,7 @@ func (s *Session) retryAfter(f closeReason) (d time.Duration) {
 		return 0
 	}
 	s.service.queue.View(func() {
-		if p := s.service.pause; p != nil {
+		if p := s.service.pause.current; p != nil {
 			d = time.Until(p.until)
 		}
 	})

@@ -14,8 +14,8 @@ type gate struct{ *Service }
 func (g gate) Admit(w *lock.Waiter) (v lock.Decision, why Reason) {
 	defer g.admitPanicked(w, &v, &why)
 	v, why = g.decide(w)
-	if pacing := why == ReasonPacing; g.pause == nil && pacing != g.still {
-		g.freezeLocked(pacing, time.Now())
+	if pacing := why == ReasonPacing; g.pause.current == nil && pacing != g.pause.frozen {
+		g.pause.freezeLocked(pacing, time.Now())
 	}
 	return v, why
 }
@@ -25,7 +25,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	if sess.dismissed {
 		return lock.Skip, ReasonLeaving
 	}
-	if s.pause != nil && !sess.bypass {
+	if s.pause.current != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
 			return lock.Skip, ReasonPaused // somebody behind may be let past
 		}
@@ -51,9 +51,9 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	if most := s.config().MaxSessions; most > 0 && s.active >= most {
 		return lock.Wait, ReasonLimit
 	}
-	held := s.release.isFor(w)
-	if held && s.release.early(now) {
-		s.wakeAt(s.release.next)
+	held := s.pause.release.isFor(w)
+	if held && s.pause.release.early(now) {
+		s.wakeAt(s.pause.release.next)
 		return lock.Wait, ReasonPacing
 	}
 	if v, why := s.hookBeforeLocked(sess, now); v != lock.Admit {
@@ -74,9 +74,9 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	sess.reserveLocked(b)
 	s.hookAdmittedLocked(sess)
 	if held {
-		s.release.took(now)
+		s.pause.release.took(now)
 		sess.released = true
-		s.unserved++
+		s.pause.unserved++
 	}
 	return lock.Admit, ""
 }
@@ -91,7 +91,7 @@ func (g gate) Release(w *lock.Waiter) {
 	sess.unreserveLocked()
 	s.servedLocked(sess)
 	s.hookReleasedLocked(sess)
-	if s.pause != nil && s.quietLocked() {
+	if s.pause.current != nil && s.quietLocked() {
 		s.pauseEmptiedLocked()
 	}
 }

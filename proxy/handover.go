@@ -90,8 +90,8 @@ func (h Handover) Ready() error {
 		var err error
 		s.queue.View(func() {
 			switch {
-			case s.pause != nil:
-				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.by, s.pause.owner, clockTime(s.pause.until))
+			case s.pause.current != nil:
+				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.current.by, s.pause.current.owner, clockTime(s.pause.current.until))
 			case s.releasingLocked():
 				err = fmt.Errorf("proxy: %s is still admitting the clients that its pause held", s.name)
 			}
@@ -399,7 +399,7 @@ func (s *Service) followLocked(now RemainingSessions) {
 			s.backendEmptiedLocked(b)
 		}
 	}
-	if s.pause != nil && s.quietLocked() {
+	if s.pause.current != nil && s.quietLocked() {
 		s.pauseEmptiedLocked()
 	}
 }

@@ -166,10 +166,10 @@ func (s *Service) hooksDueLocked() {
 		h.ttl = nil // a reload has taken it away: it owes nothing any more
 		s.hookPassedLocked("")
 	}
-	if s.pause != nil {
+	if s.pause.current != nil {
 		h.waitSince = time.Time{}
 	}
-	if h.running != "" || s.pause != nil || len(h.ttl) == 0 || s.ctx.Err() != nil {
+	if h.running != "" || s.pause.current != nil || len(h.ttl) == 0 || s.ctx.Err() != nil {
 		return
 	}
 	now := time.Now()

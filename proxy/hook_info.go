@@ -93,7 +93,7 @@ func (s *Service) hookInfoLocked() *HookInfo {
 	i.Failed = h.failed[i.Name]
 	switch {
 	case i.State == HookRunning:
-	case s.pause != nil && len(h.ttl) > 0:
+	case s.pause.current != nil && len(h.ttl) > 0:
 		i.State = HookDue
 	case due && time.Now().Before(h.retryAt):
 		at := h.retryAt

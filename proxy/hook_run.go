@@ -115,7 +115,7 @@ func (s *Service) hookDoneLocked(hook Hook, call HookCall, r hookResult, ran boo
 	case s.ctx.Err() == nil: // else we are stopping
 		s.hookFailedLocked(hook, call, r, ev)
 	}
-	if s.pause != nil && s.quietLocked() {
+	if s.pause.current != nil && s.quietLocked() {
 		s.pauseEmptiedLocked()
 	}
 	s.hooksDueLocked()

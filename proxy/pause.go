@@ -21,6 +21,18 @@ type pause struct {
 	overdue           bool  // it stands beyond its deadline: a command still runs
 }
 
+// pauseState is all that a service has of pauses: the one that holds it, what
+// lets its clients through afterwards, and the clock of its queue, which both
+// stop. It is guarded by the queue.
+type pauseState struct {
+	current   *pause        // nil: none
+	release   *release      // nil: none
+	unserved  int           // admitted by a release, and not served yet
+	frozen    bool          // the queue's clock stands still
+	frozenFor time.Duration // how long it stood, up to since
+	since     time.Time
+}
+
 // release lets those through who waited when a pause ended; newcomers stand
 // behind them.
 type release struct {
@@ -56,18 +68,18 @@ func later(a, b time.Time) time.Time {
 func (s *Service) servedLocked(sess *Session) {
 	if sess.released {
 		sess.released = false
-		s.unserved--
+		s.pause.unserved--
 		s.endReleaseLocked()
 	}
 }
 
 // endReleaseLocked ends the releasing once nobody is left whom it is for.
 func (s *Service) endReleaseLocked() {
-	if s.release == nil || s.releasingLocked() {
+	if s.pause.release == nil || s.releasingLocked() {
 		return
 	}
-	by := s.release.by
-	s.release = nil
+	by := s.pause.release.by
+	s.pause.release = nil
 	s.servingChangedLocked()
 	s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
 		Text: s.name + " is open: all held clients have been admitted"})
@@ -90,7 +102,7 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 		return "", err
 	}
 	s.queue.Update(func() {
-		switch p := s.pause; {
+		switch p := s.pause.current; {
 		case p == nil:
 		case p.plan == nil && p.owner == o.By:
 			err = already("%s: already paused by you, until %s", s.name, clockTime(p.until))
@@ -135,15 +147,15 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 	s.queue.Update(func() {
 		setDefault(&o.Rate, s.config().Pause.ReleaseRate)
 		switch {
-		case s.pause != nil && s.pause.plan != nil && !o.Force:
-			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.by, s.pause.owner)
-		case s.pause != nil:
+		case s.pause.current != nil && s.pause.current.plan != nil && !o.Force:
+			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.current.by, s.pause.current.owner)
+		case s.pause.current != nil:
 			n := s.queue.Waiting()
 			s.waivePlanLocked()
 			s.resumeLocked(o.By, o.Rate)
 			text = fmt.Sprintf("resume %s: %s held", s.name, plural(n, "client"))
 		case s.releasingLocked():
-			s.release.rate, s.release.next = o.Rate, time.Now()
+			s.pause.release.rate, s.pause.release.next = o.Rate, time.Now()
 			text = fmt.Sprintf("resume %s: %s remaining, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
 			if text, err = s.skipHookLocked(o); text == "" && err == nil {
@@ -164,10 +176,10 @@ func rateText(r float64) string {
 // resumeLocked ends a pause. The queue is asked again afterwards.
 func (s *Service) resumeLocked(by string, rate float64) {
 	now := time.Now()
-	s.freezeLocked(false, now)
-	s.pause = nil
+	s.pause.freezeLocked(false, now)
+	s.pause.current = nil
 	if s.queue.Waiting() > 0 {
-		s.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
+		s.pause.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
 	s.servingChangedLocked()
 	s.hooksDueLocked()
@@ -176,19 +188,19 @@ func (s *Service) resumeLocked(by string, rate float64) {
 // releasingLocked says whether somebody who waited when the pause ended has
 // not been served yet.
 func (s *Service) releasingLocked() bool {
-	if s.release == nil {
+	if s.pause.release == nil {
 		return false
 	}
 	for w := range s.queue.Waiters() {
-		return s.unserved > 0 || s.release.isFor(w)
+		return s.pause.unserved > 0 || s.pause.release.isFor(w)
 	}
-	return s.unserved > 0
+	return s.pause.unserved > 0
 }
 
 // pauseEmptiedLocked is called when no session is live that the pause waits
 // for.
 func (s *Service) pauseEmptiedLocked() {
-	if p := s.pause; !p.settled {
+	if p := s.pause.current; !p.settled {
 		p.settled, p.limit = true, nil
 		s.changedLocked()
 		s.engine.Note(Event{Kind: EventService, Service: s.name, By: p.owner, Text: s.name + " is paused: no session is live"})
@@ -197,7 +209,7 @@ func (s *Service) pauseEmptiedLocked() {
 
 // pauseDueLocked does what is due of a pause.
 func (s *Service) pauseDueLocked(now time.Time) {
-	p := s.pause
+	p := s.pause.current
 	if p == nil {
 		return
 	}
@@ -240,17 +252,17 @@ func (s *Service) pauseDueLocked(now time.Time) {
 // freezeLocked stops the queue's clock or lets it run. It stands during a
 // pause, and while the pace of a release is what clients wait for; it runs
 // while they wait for a slot or a backend (rule 3).
-func (s *Service) freezeLocked(still bool, now time.Time) {
-	s.stood, s.standSince = s.frozenLocked(now), now
-	s.still = still
+func (p *pauseState) freezeLocked(frozen bool, now time.Time) {
+	p.frozenFor, p.since = p.frozenLocked(now), now
+	p.frozen = frozen
 }
 
 // frozenLocked is how long the queue's clock has stood still so far.
-func (s *Service) frozenLocked(now time.Time) time.Duration {
-	if s.still {
-		return s.stood + now.Sub(s.standSince)
+func (p *pauseState) frozenLocked(now time.Time) time.Duration {
+	if p.frozen {
+		return p.frozenFor + now.Sub(p.since)
 	}
-	return s.stood
+	return p.frozenFor
 }
 
 func (p *pause) info(held int) *PauseInfo {

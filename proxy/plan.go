@@ -452,7 +452,7 @@ func (b *Backend) readyStep(p *Plan) (string, error) {
 var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service
 	return "", p.until(func() (bool, error) {
-		held := s.pause != nil && s.pause.plan == p
+		held := s.pause.current != nil && s.pause.current.plan == p
 		return !held && !s.releasingLocked(), nil
 	})
 }}

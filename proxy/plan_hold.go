@@ -27,7 +27,7 @@ func (s *Service) holdForPlanLocked() {
 		if s.plan != nil {
 			s.plan.waived = false
 		}
-		if p := s.pause; p != nil && p.by == PauseByPlan {
+		if p := s.pause.current; p != nil && p.by == PauseByPlan {
 			s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
 				Text: fmt.Sprintf("a backend of %s serves again: resuming", s.name)})
 			s.resumeLocked(p.owner, p.plan.opt.Rate)
@@ -35,7 +35,7 @@ func (s *Service) holdForPlanLocked() {
 		return
 	}
 	p := s.plan
-	if p == nil || p.waived || s.pause != nil || s.listeners == nil {
+	if p == nil || p.waived || s.pause.current != nil || s.listeners == nil {
 		return
 	}
 	now := time.Now()
@@ -49,16 +49,16 @@ func (s *Service) holdForPlanLocked() {
 // waivePlanLocked is called where the service's pause is ended although no
 // backend may serve: its plan does not begin another before one has served.
 func (s *Service) waivePlanLocked() {
-	if s.plan != nil && s.pause.by == PauseByPlan {
+	if s.plan != nil && s.pause.current.by == PauseByPlan {
 		s.plan.waived = true
 	}
 }
 
 // beginPauseLocked holds the service's clients from now on.
 func (s *Service) beginPauseLocked(p *pause) {
-	s.freezeLocked(true, p.since)
-	s.release = nil
-	s.pause = p
+	s.pause.freezeLocked(true, p.since)
+	s.pause.release = nil
+	s.pause.current = p
 	s.changedLocked()
 	if p.limit != nil {
 		s.wakeAt(*p.limit)

@@ -43,7 +43,7 @@ func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 // pauseForPlanLocked pauses the service for a plan, unless its owner has done
 // so.
 func (s *Service) pauseForPlanLocked(p *Plan, by string) error {
-	if was := s.pause; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
+	if was := s.pause.current; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
 		if was.owner == p.opt.By && by == PlanRestart {
 			return nil // inside one's own pause
 		}
@@ -80,7 +80,7 @@ func (p *Plan) limit(from time.Time) *time.Time {
 // endPause resumes the service if the plan holds it.
 func (p *Plan) endPause() {
 	p.service.queue.Update(func() {
-		if p.ours != nil && p.service.pause == p.ours {
+		if p.ours != nil && p.service.pause.current == p.ours {
 			p.service.resumeLocked(p.opt.By, p.opt.Rate)
 		}
 	})
@@ -98,7 +98,7 @@ func windowPause(p *Plan) (string, error) {
 		return "", err
 	}
 	err = p.until(func() (bool, error) {
-		if s.pause != p.ours {
+		if s.pause.current != p.ours {
 			return true, errGivenUp
 		}
 		return p.ours.settled, nil
@@ -134,7 +134,7 @@ func (p *Plan) awaitCommand() error {
 	for {
 		resumed, overdue := false, false
 		more := s.changeUnless(func() bool {
-			resumed, overdue = s.pause != p.ours, p.ours.overdue
+			resumed, overdue = s.pause.current != p.ours, p.ours.overdue
 			return resumed
 		})
 		if resumed {

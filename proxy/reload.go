@@ -98,7 +98,7 @@ func (e *Engine) retireLocked(s *Service) {
 		s.clearListenersLocked()
 	}
 	s.queue.Update(func() {
-		if s.pause != nil && s.pause.plan == nil {
+		if s.pause.current != nil && s.pause.current.plan == nil {
 			s.resumeLocked("", 0) // its operator has taken the service away
 		}
 	})

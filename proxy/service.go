@@ -43,14 +43,9 @@ type Service struct {
 	predecessors      RemainingSessions  // of those, in the processes before this one
 	inheritedCounters ServiceInfo        // what those have counted
 	checking          int                // slots lent to checks
-	pause             *pause
+	pause             pauseState
 	retired           bool // a reload has it no more; guarded by the engine's mu
 	started           bool // guarded by the engine's mu
-	release           *release
-	unserved          int           // let go by a release, and not served yet
-	still             bool          // the queue's clock stands
-	stood             time.Duration // how long it stood, up to standSince
-	standSince        time.Time
 	hooks             hookState
 	waits             stats.Recent  // of those that were let in
 	tallies           []*tally      // of plans that run
@@ -142,7 +137,7 @@ const overdueInterval = 100 * time.Millisecond
 
 // nextDeadlineLocked sets the clock to what comes next.
 func (s *Service) nextDeadlineLocked() {
-	if p := s.pause; p != nil {
+	if p := s.pause.current; p != nil {
 		s.wakeAt(later(p.until, time.Now().Add(overdueInterval)))
 		if p.limit != nil {
 			s.wakeAt(*p.limit)
@@ -162,9 +157,9 @@ func (s *Service) stateLocked() string {
 	switch {
 	case s.listeners == nil && s.handedOver == nil:
 		return StateClosed
-	case s.pause != nil && !s.pause.settled:
+	case s.pause.current != nil && !s.pause.current.settled:
 		return StatePausing
-	case s.pause != nil:
+	case s.pause.current != nil:
 		return StatePaused
 	case s.releasingLocked():
 		return StateReleasing
@@ -252,7 +247,7 @@ func (s *Service) rejectWaitersLocked() {
 // time. While a hook that failed holds clients there is hope: it is tried
 // again.
 func (s *Service) hopelessLocked() bool {
-	return s.pause == nil && s.hooks.held == "" && s.hooks.running == "" && !s.releasingLocked() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
+	return s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.releasingLocked() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
 		return b.serves() || b.stateLocked() == StateChecking && b.admin() == AdminReady
 	})
 }

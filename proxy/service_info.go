@@ -94,8 +94,8 @@ func (s *Service) infoLocked() ServiceInfo {
 		i.Reason = w.Reason()
 		break
 	}
-	if s.pause != nil {
-		i.Pause = s.pause.info(i.Queue.Waiting)
+	if s.pause.current != nil {
+		i.Pause = s.pause.current.info(i.Queue.Waiting)
 	}
 	i.Hook = s.hookInfoLocked()
 	for _, b := range s.backends {

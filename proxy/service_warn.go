@@ -19,7 +19,7 @@ func (p *pause) nearMax() time.Time { return p.until.Add(-p.until.Sub(p.since) /
 
 // pauseNearMaxLocked says once of a pause that its deadline comes near.
 func (s *Service) pauseNearMaxLocked(now time.Time) {
-	p := s.pause
+	p := s.pause.current
 	switch {
 	case p == nil || p.warned:
 		return
@@ -45,10 +45,10 @@ func (s *Service) queueOldLocked(now time.Time) {
 		sess := w.Owner.(*Session)
 		waited := now.Sub(sess.opened)
 		if !sess.bypass {
-			waited -= s.frozenLocked(now) - sess.frozenBefore
+			waited -= s.pause.frozenLocked(now) - sess.frozenBefore
 		}
 		switch {
-		case s.still: // waited stands, too
+		case s.pause.frozen: // waited stands, too
 			s.wakeAt(now.Add(limit / 2))
 		case waited < limit/2:
 			s.wakeAt(now.Add(limit/2 - waited))
