@@ -58,7 +58,7 @@ func TestRule21aABackendThatAnswers(t *testing.T) {
 		if text := i.Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time") {
 			t.Errorf("%s: %q", ready, text)
 		}
-		if got := kindsOf(v, proxy.EventHook); len(got) != 1 || !strings.HasPrefix(got[0], "warn hook on_ttl of") || !strings.Contains(got[0], "answers all the same") {
+		if got := kindsOf(v, proxy.EventHook); len(got) != 1 || !strings.HasPrefix(got[0], "warn hook on_ttl of") || !strings.Contains(got[0], "a backend still answers") {
 			t.Errorf("%s: %q", ready, got)
 		}
 	}

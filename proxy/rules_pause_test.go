@@ -49,7 +49,7 @@ func TestRule14OnePauseAtATime(t *testing.T) {
 			t.Error("resumed twice")
 		}
 		page, _ := v.Events(0)
-		for _, text := range []string{"db is paused: no session is live", "db is open: all who were held"} {
+		for _, text := range []string{"db is paused: no session is live", "db is open: all held clients"} {
 			if countEvents(page, proxy.EventService, text) != 1 {
 				t.Errorf("the event %q is missing", text)
 			}
@@ -240,7 +240,7 @@ func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 		v.untilState(proxy.StateOpen)
 		v.eventually("it is said", func() bool {
 			page, _ := v.Events(0)
-			return countEvents(page, proxy.EventService, "db is open: all who were held") == 1
+			return countEvents(page, proxy.EventService, "db is open: all held clients") == 1
 		})
 		one.leaves()
 		newcomer.hears("a newcomer")
