@@ -61,6 +61,7 @@ type Event struct {
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
 	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
 	Stack   string    `json:"-"`                 // of a panic; for the log
+	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): it has been logged and told of
 	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
 	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
 }

@@ -111,6 +111,7 @@ type HandoverState struct {
 	Up       map[string]map[string]string `json:"up"`       // where the backends are that are up, by service and name
 	Sessions uint64                       `json:"sessions"` // have been numbered
 	Hooks    map[string]HooksState        `json:"hooks"`    // by service
+	Past     Past                         `json:"past"`
 	// Predecessors are the processes that the sums of counters are made of,
 	// also those that have ended, by the names that Follow knows them by.
 	Predecessors map[string]Remaining `json:"predecessors"`
@@ -135,7 +136,7 @@ type Remaining struct {
 // follows is to call this one.
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
-	state := HandoverState{Saved: e.Handover().Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{},
+	state := HandoverState{Saved: e.Handover().Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
 		Predecessors: map[string]Remaining{self: e.Handover().Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
@@ -161,6 +162,7 @@ func (h Handover) TakeOver(state HandoverState) {
 	e := h.engine
 	e.tookOver = true
 	e.sessions.Store(state.Sessions)
+	h.Remember(state.Past)
 	e.Handover().Restore(state.Saved)
 	for _, s := range e.all() {
 		s.queue.Update(func() {

@@ -75,6 +75,7 @@ type plans struct {
 	mu   sync.Mutex
 	n    int
 	last []*Plan
+	past []Report // of an engine before this one, the newest first
 }
 
 // none is an error when one is under way.
@@ -146,15 +147,4 @@ func (s *Service) Plan() *Plan {
 		}
 	}
 	return nil
-}
-
-// PlanIDs are the ids of the plans that can be looked at, the newest first.
-func (e *Engine) PlanIDs() []string {
-	e.plans.mu.Lock()
-	defer e.plans.mu.Unlock()
-	var ids []string
-	for _, p := range slices.Backward(e.plans.last) {
-		ids = append(ids, p.report.ID)
-	}
-	return ids
 }

@@ -49,29 +49,38 @@ type WindowAnswer struct {
 var _ Planner = (*Local)(nil)
 
 func (l *Local) Reports(context.Context) ([]proxy.Report, error) {
-	all := []proxy.Report{}
-	for _, id := range l.Engine.PlanIDs() {
-		all = append(all, l.Engine.Plan(id).Report())
-	}
-	return all, nil
+	return l.Engine.Reports(), nil
 }
 
 func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
-	p, err := l.plan(id)
-	if err != nil {
-		return proxy.Report{}, err
+	if p := l.Engine.Plan(id); p != nil {
+		return p.Report(), nil
 	}
-	return p.Report(), nil
+	for _, r := range l.Engine.Reports() { // from before this process
+		if id == "" || r.ID == id {
+			return r, nil
+		}
+	}
+	return proxy.Report{}, l.noReport(id)
 }
 
+// plan finds a plan of this process.
 func (l *Local) plan(id string) (*proxy.Plan, error) {
 	if p := l.Engine.Plan(id); p != nil {
 		return p, nil
 	}
+	return nil, l.noReport(id)
+}
+
+func (l *Local) noReport(id string) *Error {
 	if id == "" {
-		return nil, Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
+		return Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
 	}
-	return nil, Unknown(fmt.Sprintf("there is no report %q", id), "there is: "+strings.Join(l.Engine.PlanIDs(), ", "))
+	var ids []string
+	for _, r := range l.Engine.Reports() {
+		ids = append(ids, r.ID)
+	}
+	return Unknown(fmt.Sprintf("there is no report %q", id), "there is: "+strings.Join(ids, ", "))
 }
 
 func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) {

@@ -21,6 +21,8 @@ type Log[T any] struct {
 	mu      sync.Mutex
 	slots   []T           // nil before the first event
 	last    uint64        // the newest event's number
+	base    uint64        // the number before the first that was added here
+	first   uint64        // the oldest that was restored; 0: none was
 	more    chan struct{} // closed at the next event; nil: nobody waits for it
 	written uint64        // the last that the writer was given
 	writing chan struct{} // closed once the writer has caught up; nil: it has
@@ -127,8 +129,43 @@ func (l *Log[T]) Since(seq uint64) (events []T, dropped, last uint64, more <-cha
 
 // oldest is the number of the oldest event that is kept. The log is locked.
 func (l *Log[T]) oldest() uint64 {
+	oldest := max(l.first, 1)
 	if kept := uint64(l.size); l.last > kept {
-		return l.last - kept + 1
+		oldest = max(oldest, l.last-kept+1)
 	}
-	return 1
+	return oldest
+}
+
+// Restore puts the events of an earlier log, whose newest has the number last,
+// before those that were added here, which renumber gives the numbers that
+// follow. The writer is not given what is restored. A last below one that was
+// restored before changes nothing. past is in order, and ends with last; what
+// is not is left out.
+func (l *Log[T]) Restore(past []T, last uint64, numberOf func(T) uint64, renumber func(ev T, seq uint64) T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last < l.base || last == 0 {
+		return
+	}
+	own := make([]T, 0, l.last-l.base)
+	for n := max(l.base+1, l.oldest()); n <= l.last; n++ {
+		own = append(own, l.slots[n%uint64(l.size)])
+	}
+	lost := l.last - l.base - uint64(len(own)) // of our own, that are dropped already
+	ahead := l.written - min(l.written, l.base)
+	l.slots = make([]T, l.size)
+	l.first = last + lost + 1
+	for i, n := len(past)-1, last; i >= 0 && n > 0 && numberOf(past[i]) == n && last-n < uint64(l.size) && lost == 0; i, n = i-1, n-1 {
+		l.slots[n%uint64(l.size)] = past[i]
+		l.first = n
+	}
+	l.base, l.last, l.written = last, last+lost, last+ahead
+	for _, ev := range own {
+		l.last++
+		l.slots[l.last%uint64(l.size)] = renumber(ev, l.last)
+	}
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 }

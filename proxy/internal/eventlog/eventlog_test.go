@@ -124,3 +124,54 @@ func TestAStuckWriterHoldsUpNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestRestorePutsThePastBefore what was added here, whose numbers follow it.
+func TestRestorePutsThePastBefore(t *testing.T) {
+	same := func(n uint64) uint64 { return n }
+	renumber := func(_, seq uint64) uint64 { return seq }
+	for _, c := range []struct {
+		name       string
+		own        int
+		past       []uint64
+		last       uint64
+		want       []uint64
+		newestWas  uint64
+		writerGets int
+	}{
+		{"nothing here yet", 0, []uint64{5, 6, 7}, 7, []uint64{5, 6, 7}, 7, 0},
+		{"two of our own", 2, []uint64{5, 6, 7}, 7, []uint64{5, 6, 7, 8, 9}, 9, 2},
+		{"a hole in the past", 1, []uint64{3, 6, 7}, 7, []uint64{6, 7, 8}, 8, 1},
+		{"only the number is known", 1, nil, 100, []uint64{101}, 101, 1},
+		{"more past than there is room", 1, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 10, []uint64{4, 5, 6, 7, 8, 9, 10, 11}, 11, 1},
+		{"no past", 2, nil, 0, []uint64{1, 2}, 2, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			gate, got := make(chan struct{}), 0
+			l := New(8, func(ev, missed uint64) { <-gate; got++ })
+			for range c.own {
+				l.Add(number)
+			}
+			_, _, _, more := l.Since(uint64(c.own))
+			l.Restore(c.past, c.last, same, renumber)
+			events, _, last, _ := l.Since(0)
+			if !slices.Equal(events, c.want) || last != c.newestWas {
+				t.Errorf("%v, last %d; want %v", events, last, c.want)
+			}
+			if c.last > 0 {
+				<-more // a reader that waited looks again
+			}
+			close(gate)
+			if !l.Flush(time.Minute) || got != c.writerGets {
+				t.Errorf("the writer got %d events, want %d", got, c.writerGets)
+			}
+			l.Add(number)
+			if _, _, last, _ := l.Since(0); last != c.newestWas+1 {
+				t.Errorf("the next is %d", last)
+			}
+			l.Restore(nil, 1, same, renumber) // older than what there is
+			if _, _, last, _ := l.Since(0); c.last > 1 && last != c.newestWas+1 {
+				t.Errorf("an older past has moved the numbers to %d", last)
+			}
+		})
+	}
+}

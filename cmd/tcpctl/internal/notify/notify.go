@@ -151,7 +151,7 @@ func (n *Notifier) offer(page proxy.EventPage) (since uint64) {
 	n.dropped.Add(page.Dropped)
 	c := n.cfg.Load()
 	for _, ev := range page.Events {
-		if len(c.Run) == 0 || !slices.Contains(c.On, ev.Kind) {
+		if ev.Past || len(c.Run) == 0 || !slices.Contains(c.On, ev.Kind) {
 			continue
 		}
 		select {

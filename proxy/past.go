@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"slices"
+	"strconv"
+)
+
+// Past is what happened before an engine was made: in a process before it, or
+// as a file has it. Numbers and ids go on from it.
+type Past struct {
+	Events    []Event  `json:"events"`     // the newest, in order
+	LastEvent uint64   `json:"last_event"` // the number of the newest; 0: there is no past
+	Reports   []Report `json:"reports"`    // of plans, the newest first
+	Plans     int      `json:"plans"`      // have been numbered
+}
+
+// pastEvents is how many events a process hands to the one that follows it:
+// those that an operator still reads, and no second ring.
+const pastEvents = 1000
+
+// Remember puts a past before what has happened in this engine: its events can
+// be read, and so can its reports; new ones get the numbers that follow. A plan
+// that ran at the end of it counts as aborted. Call it before Start. Of two
+// pasts, the later one counts.
+func (h Handover) Remember(past Past) {
+	e := h.engine
+	events := slices.Clone(past.Events)
+	for i := range events {
+		events[i].Past = true
+	}
+	e.events.Restore(events, past.LastEvent, func(ev Event) uint64 { return ev.Seq }, func(ev Event, seq uint64) Event {
+		ev.Seq = seq
+		return ev
+	})
+	e.plans.remember(past)
+}
+
+func (ps *plans) remember(past Past) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.n = max(ps.n, past.Plans)
+	var all []Report
+	for _, r := range past.Reports {
+		if number, err := strconv.Atoi(r.ID[min(1, len(r.ID)):]); err == nil {
+			ps.n = max(ps.n, number)
+		}
+		if r.Ended.IsZero() {
+			r.State, r.Error = PlanAborted, "the process ended while it ran"
+			r.Ended = r.Started.Add(r.Took())
+		}
+		all = append(all, r)
+	}
+	for _, r := range ps.past {
+		if !slices.ContainsFunc(all, func(o Report) bool { return o.ID == r.ID }) {
+			all = append(all, r)
+		}
+	}
+	ps.past = all[:min(len(all), plansKept)]
+}
+
+// Past is what the engine that follows is to remember of this one.
+func (h Handover) Past() Past {
+	e := h.engine
+	p := Past{Reports: e.Reports()}
+	p.Events, _, p.LastEvent, _ = e.events.Since(0)
+	p.Events = p.Events[max(0, len(p.Events)-pastEvents):]
+	e.plans.mu.Lock()
+	p.Plans = e.plans.n
+	e.plans.mu.Unlock()
+	return p
+}
+
+// Reports are those of all plans that can still be looked at, the newest first.
+func (e *Engine) Reports() []Report {
+	e.plans.mu.Lock()
+	plans, past := slices.Clone(e.plans.last), slices.Clone(e.plans.past)
+	e.plans.mu.Unlock()
+	all := []Report{}
+	for _, p := range slices.Backward(plans) {
+		all = append(all, p.Report())
+	}
+	return append(all, past...)
+}
