@@ -64,7 +64,7 @@ func TestEnterAndEscAreNo(t *testing.T) {
 // the cursor when the key was pressed is what is drained.
 func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	c := healthy(t, 100, 30)
-	c.press("d")
+	c.press("j k d")
 	before := c.screen()
 	c.engine.change(func(f *fake) {
 		b := f.status.Services[0].Backends

@@ -109,8 +109,8 @@ func (w *workspace) sortCommand(rest string) intent {
 	if g == nil {
 		return refuse(noRows)
 	}
-	name, desc := strings.CutPrefix(rest, "-")
-	if g.SortBy(name, desc) {
+	name, reverse := strings.CutPrefix(rest, "-")
+	if g.SortBy(name, reverse) {
 		return nil
 	}
 	names, _, _ := g.Sorts()

@@ -39,11 +39,15 @@ func newConsole(t testing.TB, engine *fake, w, h int, change ...func(*Config)) *
 		t.Fatal(err)
 	}
 	c := &console{model: m, t: t, engine: engine, now: start}
+	m.backends.table.SetSort(0, true) // as configured, so that a test knows which row is where
 	m.clock, m.zone = func() time.Time { return c.now }, time.UTC
 	c.send(tea.WindowSizeMsg{Width: w, Height: h})
 	c.look()
 	return c
 }
+
+// sickFirst sorts the backends as a console does that was not told otherwise.
+func (c *console) sickFirst() { c.backends.table.SetSort(0, false) }
 
 // send gives the console a message and carries out what it asks for, but for
 // the clock's ticks.

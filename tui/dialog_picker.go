@@ -56,7 +56,7 @@ func (p *picker) draw(f *frame, c *screen.Canvas) {
 // askSort asks for the column to sort rows by.
 func askSort(g grid) intent {
 	names, by, desc := g.Sorts()
-	items := []string{"as they come"}
+	items := []string{"sickest first"}
 	at := 0
 	var cols []int
 	for i, name := range names {
@@ -73,7 +73,10 @@ func askSort(g grid) intent {
 		if i == 0 {
 			g.SetSort(0, false)
 		} else {
-			g.SetSort(cols[i-1], desc && cols[i-1] == by)
+			g.SetSort(cols[i-1], g.Falls(cols[i-1]))
+			if cols[i-1] == by {
+				g.SetSort(by, desc)
+			}
 		}
 		return nil
 	}}}

@@ -100,9 +100,9 @@ func TestFlows(t *testing.T) {
 		check func(*model, *fake) bool
 	}{
 		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backends.table.Rows()) == 7 }},
-		{"a drain by keys", Config{}, []any{until(known), "d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil })},
+		{"a drain by keys", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil })},
 			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
-		{"a drain and its undo", Config{}, []any{until(known), "d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
+		{"a drain and its undo", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
 			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},
 		{"a drain by words", Config{}, []any{until(known), ":", typing("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *model) bool { return len(m.undos) == 1 })},
 			func(_ *model, f *fake) bool {

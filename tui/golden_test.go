@@ -26,6 +26,7 @@ func TestScreens(t *testing.T) {
 				c := newConsole(t, edge(), size[0], size[1])
 				c.ascii = set == "ascii"
 				c.setTheme(c.theme)
+				c.sickFirst()
 				c.engine.change(func(f *fake) {
 					if size[0] == 140 {
 						f.status.Plan = window()

@@ -16,7 +16,10 @@ type grid interface {
 	Filter() string
 	Sorts() (names []string, by int, desc bool)
 	SetSort(by int, desc bool)
-	SortBy(name string, desc bool) bool
+	Falls(by int) bool // a column starts with its largest value
+	SortBy(name string, reverse bool) bool
+	Select(id string) bool
+	Window() (from, to int)
 	CurrentID() string
 	CurrentJSON() string
 	Version() uint64

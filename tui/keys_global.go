@@ -87,7 +87,10 @@ func rowKeys(w *workspace) []*binding {
 			_, by, desc := g.Sorts()
 			g.SetSort(max(by, 1), !desc)
 		}),
-		w.gridKey("original", []string{"o"}, "the original order", func(g grid) { g.SetSort(0, false) }),
+		w.gridKey("original", []string{"o"}, "the sickest first; again: the order in which they come", func(g grid) {
+			_, by, desc := g.Sorts()
+			g.SetSort(0, by == 0 && !desc)
+		}),
 		{name: "filter", Binding: on("filter", "/"), help: "filter: words, !not, ~fuzzy, state:down, act>100", off: w.noRows, run: func(*frame) intent { return askFilter(w.grid()) }},
 	}
 }

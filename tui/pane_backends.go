@@ -24,6 +24,7 @@ func newBackendsPane() *backendsPane {
 		Group:   func(r *backendRow) string { return r.service.Name },
 		Head:    func(r *backendRow) bool { return r.backend == nil },
 		Tall:    (*backendRow).isTall,
+		Rank:    (*backendRow).sickness,
 	}}
 }
 
@@ -45,7 +46,7 @@ func (p *backendsPane) refresh(f *frame) {
 			b := &s.Backends[j]
 			target := s.Name + "/" + b.Name
 			rows = append(rows, &backendRow{target: target, service: s, backend: b, sign: backendSign(b),
-				flow: f.stats.flows[target], since: f.stats.now().Sub(b.Since), pending: f.stats.pending[target].act})
+				flow: f.stats.flows[target], since: f.stats.now().Sub(b.Since), pending: f.stats.pending[target].act, alone: p.table.Across})
 		}
 	}
 	p.table.Set(rows, f.clock())

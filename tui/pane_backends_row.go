@@ -19,8 +19,9 @@ type backendRow struct {
 	sign    sign
 	flow    flow
 	since   time.Duration
-	pending string // an act that no status shows yet
-	hook    string // of a service: what its hook does, "" for nothing worth a line
+	pending string      // an act that no status shows yet
+	alone   func() bool // it is not below its service: the rows are sorted across
+	hook    string      // of a service: what its hook does, "" for nothing worth a line
 }
 
 // MarshalJSON is what the row is about.
@@ -40,10 +41,43 @@ func (r *backendRow) isTall() bool {
 	return r.service.Pause != nil || r.hook != ""
 }
 
+// sickness is what the rows are sorted by unless another order is asked for: 0 is
+// well. What keeps clients from a backend is worse than what an operator wants.
+func (r *backendRow) sickness() int {
+	switch {
+	case r.backend == nil && r.service.State == proxy.StateClosed:
+		return 8
+	case r.backend == nil && r.service.Pause != nil:
+		return 5
+	case r.backend == nil && r.service.Hook != nil && r.service.Hook.Failed > 0:
+		return 4
+	case r.backend == nil:
+		return 0
+	}
+	switch r.sign {
+	case signDown, signError:
+		return 8
+	case signCheck:
+		return 6
+	case signUp, signIdle:
+		if isFailing(r.backend) {
+			return 7
+		}
+		return 0
+	case signMaint:
+		return 1
+	}
+	return 2 // a drain, or a removal
+}
+
+// isFailing reports whether the last checks of a backend failed, and not yet so
+// many that it is down.
+func isFailing(b *proxy.BackendInfo) bool { return b.Check != nil && !b.Check.OK }
+
 // backendColumns are drawn for services too. A fact that services do not have is
 // empty there.
 var backendColumns = []screen.Column[*backendRow]{
-	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
+	{Name: "STATE", Prio: 1, Width: 9, Fixed: true, Across: true, Order: func(r *backendRow) int { return -r.sickness() }, Cell: func(r *backendRow) (string, themes.Role) {
 		if r.pending != "" {
 			return string(r.sign.mark) + " asked", themes.Info
 		}
@@ -52,6 +86,9 @@ var backendColumns = []screen.Column[*backendRow]{
 	{Name: "NAME", Ends: true, Prio: 1, Width: 8, Grow: 12, Fixed: true, Cell: func(r *backendRow) (string, themes.Role) {
 		if r.backend == nil {
 			return screen.Safe(r.service.Name), themes.Title
+		}
+		if r.alone() {
+			return screen.Safe(r.target), themes.Text
 		}
 		return screen.Safe(r.backend.Name), themes.Text
 	}},

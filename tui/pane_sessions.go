@@ -22,7 +22,7 @@ type sessionsPane struct {
 var sessionTabs = []string{"all", "live", "ended"}
 
 func newSessionsPane() *sessionsPane {
-	return &sessionsPane{table: table.Table[*session]{Columns: sessionColumns, ID: func(r *session) string { return r.ID }}}
+	return &sessionsPane{table: table.Table[*session]{Columns: sessionColumns, ID: func(r *session) string { return r.ID }, Last: func(r *session) bool { return r.Ended != nil }}}
 }
 
 func (p *sessionsPane) name() string { return "Sessions" }

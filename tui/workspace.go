@@ -119,6 +119,12 @@ func (m *model) openNode(node string, then intent) tea.Cmd {
 		return nil
 	}
 	w.then = then
+	for i, p := range m.home.panes {
+		if from, to := p.grid(), w.panes[i].grid(); from != nil && to != nil && i != panePeers {
+			_, by, desc := from.Sorts()
+			to.SetSort(by, desc) // as it is read at home
+		}
+	}
 	m.workspace, m.stale = w, false
 	m.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc returns")
 	return m.poll()

@@ -19,6 +19,10 @@ type Column[T any] struct {
 
 	Cell  func(T) (string, themes.Role) // what is drawn, made safe
 	Value func(T) float64               // what is sorted and compared; nil: the text
+	Order func(T) int                   // what is sorted by, in place of the others; nil: those
+
+	Across bool // sorted by it, the rows of all groups are one list
+	Rises  bool // sorted by it, the least is first, though it is a number
 }
 
 // Slot is where a column is drawn. Column is its index.

@@ -47,7 +47,7 @@ func (t *Table[T]) Jump(to int) {
 	if to < 0 || to >= n {
 		to = n - 1
 	}
-	t.at = max(to, 0)
+	t.at, t.touched = max(to, 0), true
 	t.cur = t.idAt(t.at)
 	t.gone = time.Time{} // the operator has seen where it is
 	t.version++
@@ -62,6 +62,34 @@ func (t *Table[T]) follow(on bool) {
 		t.Unfollow()
 	}
 	t.away = !on
+}
+
+// Touched reports whether the operator has moved the cursor.
+func (t *Table[T]) Touched() bool { return t.touched }
+
+// Select moves the cursor to the row of an id, and reports whether it is shown.
+func (t *Table[T]) Select(id string) bool {
+	for i := range t.Len() {
+		if t.idAt(i) == id {
+			t.Jump(i)
+			return true
+		}
+	}
+	return false
+}
+
+// Window is the first and the last row that was drawn, counted from 1, heads not
+// counted.
+func (t *Table[T]) Window() (from, to int) {
+	for i := range min(t.top+t.page, t.Len()) {
+		if t.isHead(t.Row(i)) {
+			continue
+		}
+		if to++; i < t.top {
+			from++
+		}
+	}
+	return min(from+1, to), to
 }
 
 // PageSize is how many rows a page moves the cursor.
@@ -133,8 +161,9 @@ func (t *Table[T]) Unmark() {
 
 // Chosen is the ids of the marked rows, in the order in which rows came, or else
 // that of the row under the cursor. hidden are the marked ones that the filter
-// hides.
+// hides. Asking counts as moving the cursor: it stays with what was chosen.
 func (t *Table[T]) Chosen() (ids, hidden []string) {
+	t.touched = true
 	if len(t.marks) == 0 {
 		if t.cur == "" {
 			return nil, nil

@@ -6,26 +6,38 @@ import (
 	"strings"
 )
 
-// Sorts names the columns, and says which the rows are sorted by: its index + 1,
-// 0 for the order in which they came.
+// Sorts names the columns, and says which the rows are sorted by: its index + 1.
+// 0 is the sickest first, and with desc the order in which they came.
 func (t *Table[T]) Sorts() (names []string, by int, desc bool) {
 	return t.columnNames(), t.sortBy, t.desc
 }
 
-// SetSort sorts by a column's index + 1; 0 is the order in which rows came.
+// SetSort sorts by a column's index + 1; 0 is as Sorts says.
 func (t *Table[T]) SetSort(by int, desc bool) {
-	t.sortBy, t.desc = by, desc
+	if by < 0 || by > len(t.Columns) {
+		by, desc = 0, false
+	}
+	t.sortBy, t.desc, t.asGiven = by, desc, by == 0 && desc
 	if by != 0 {
 		t.follow(false)
 	}
 	t.rearrange()
 }
 
-// SortBy sorts by the column of a name, and reports whether there is one.
-func (t *Table[T]) SortBy(name string, desc bool) bool {
+// Falls reports whether a column starts with its largest value, as numbers do.
+func (t *Table[T]) Falls(by int) bool {
+	return by > 0 && by <= len(t.Columns) && t.Columns[by-1].Value != nil && !t.Columns[by-1].Rises
+}
+
+// Across reports whether the rows are sorted over the bounds of their groups.
+func (t *Table[T]) Across() bool { return t.sortBy > 0 && t.Columns[t.sortBy-1].Across }
+
+// SortBy sorts by the column of a name, as it starts or the other way round, and
+// reports whether there is one.
+func (t *Table[T]) SortBy(name string, reverse bool) bool {
 	for i, n := range t.columnNames() {
 		if n != "" && isNamed(n, strings.ToLower(name)) {
-			t.SetSort(i+1, desc)
+			t.SetSort(i+1, t.Falls(i+1) != reverse)
 			return true
 		}
 	}
@@ -97,26 +109,23 @@ func (t *Table[T]) applySort() {
 			t.order[i] = i
 		}
 	}
-	rank := map[string]int{} // of the groups, in the order in which they came
-	if t.Group != nil {
-		for i, r := range t.rows {
-			if _, ok := rank[t.Group(r)]; !ok {
-				rank[t.Group(r)] = i
-			}
-		}
+	grouped := t.Group != nil && !t.Across()
+	var groups map[string]int
+	if grouped {
+		groups = t.groups()
 	}
 	slices.SortStableFunc(t.order, func(a, b int) int {
 		x, y := t.rows[a], t.rows[b]
-		if t.Group != nil {
-			if d := rank[t.Group(x)] - rank[t.Group(y)]; d != 0 {
+		if t.Last != nil && t.Last(x) != t.Last(y) {
+			return before(t.Last(y))
+		}
+		if grouped {
+			if d := groups[t.Group(x)] - groups[t.Group(y)]; d != 0 {
 				return d
 			}
-		}
-		if head := t.isHead(x); head != t.isHead(y) {
-			if head {
-				return -1
+			if head := t.isHead(x); head != t.isHead(y) {
+				return before(head)
 			}
-			return 1
 		}
 		d := t.compare(x, y)
 		if t.desc {
@@ -126,10 +135,52 @@ func (t *Table[T]) applySort() {
 	})
 }
 
-// compare compares two rows by the column that they are sorted by.
+// groups is the places of the groups: those with the sickest rows first, and else
+// in the order in which they came.
+func (t *Table[T]) groups() map[string]int {
+	type place struct {
+		name  string
+		worst int
+	}
+	var order []place
+	at := map[string]int{}
+	for _, r := range t.rows {
+		name := t.Group(r)
+		i, ok := at[name]
+		if !ok {
+			i = len(order)
+			at[name] = i
+			order = append(order, place{name: name})
+		}
+		if t.Rank != nil && !t.asGiven {
+			order[i].worst = max(order[i].worst, t.Rank(r))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b place) int { return b.worst - a.worst })
+	for i, p := range order {
+		at[p.name] = i
+	}
+	return at
+}
+
+// before is the comparison of two rows of which the first comes first, or not.
+func before(first bool) int {
+	if first {
+		return -1
+	}
+	return 1
+}
+
+// compare compares two rows by what they are sorted by.
 func (t *Table[T]) compare(x, y T) int {
+	if t.sortBy == 0 {
+		return t.Rank(y) - t.Rank(x)
+	}
 	col := &t.Columns[t.sortBy-1]
-	if col.Value != nil {
+	switch {
+	case col.Order != nil:
+		return col.Order(x) - col.Order(y)
+	case col.Value != nil:
 		return cmp.Compare(col.Value(x), col.Value(y))
 	}
 	a, _ := col.Cell(x)

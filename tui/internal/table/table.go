@@ -23,7 +23,11 @@ type Table[T any] struct {
 	Group   func(T) string // rows of a group stay together when they are sorted
 	Head    func(T) bool   // the row that leads its group
 	Tall    func(T) bool   // the row has a second line
-	Follow  bool           // the cursor stays on the first row until it is moved
+	// Rank is how sick a row is: 0 is well. Unless they are sorted otherwise, the
+	// sickest rows come first, and the groups that have them; nil: as they came.
+	Rank   func(T) int
+	Last   func(T) bool // the row stays below those of which it is false, whatever the order; nil: none does
+	Follow bool         // the cursor stays on the first row until it is moved
 	// Unfollow is called when a cursor that follows is moved away.
 	Unfollow func()
 
@@ -37,12 +41,14 @@ type Table[T any] struct {
 	page    int    // how many rows were drawn
 	scrollX int    // how many columns are scrolled away
 	away    bool   // a cursor that would follow was moved away
+	touched bool   // the operator has moved the cursor: it stays with its row
 
 	marks    map[string]bool
 	lastMark string
 	filter   filter
-	sortBy   int // 0: as they came; else the column's index + 1
+	sortBy   int // 0: the sickest first; else the column's index + 1
 	desc     bool
+	asGiven  bool // with sortBy 0: as they came
 
 	gone    time.Time // when the row under the cursor went away
 	names   []string  // of the columns
@@ -71,8 +77,9 @@ func (t *Table[T]) Rows() []T { return t.rows }
 // Version changes with everything that changes how the table is drawn.
 func (t *Table[T]) Version() uint64 { return t.version }
 
-// Set replaces the rows. The cursor goes with its row, which stays on its line
-// of the screen; marks of rows that are gone are dropped.
+// Set replaces the rows. A cursor that was moved goes with its row, which stays on
+// its line of the screen; one that never was stays at the top. Marks of rows that
+// are gone are dropped.
 func (t *Table[T]) Set(rows []T, now time.Time) {
 	t.rows = rows
 	t.version++
@@ -85,9 +92,6 @@ func (t *Table[T]) Set(rows []T, now time.Time) {
 		}
 		t.marks = alive
 	}
-	if t.cur == "" && len(rows) > 1 && t.isHead(rows[0]) && !t.isHead(rows[1]) {
-		t.cur, t.at = t.ID(rows[1]), 1 // the cursor starts on a row, not on the head of its group
-	}
 	if t.arrange() {
 		t.gone = now
 	}
@@ -95,18 +99,18 @@ func (t *Table[T]) Set(rows []T, now time.Time) {
 
 // Clear drops the rows and forgets where the cursor was.
 func (t *Table[T]) Clear() {
-	t.cur = ""
+	t.cur, t.touched = "", false
 	t.Set(nil, time.Time{})
 }
 
 // arrange filters and sorts the rows, finds the cursor's row again, and reports
-// whether that has gone.
+// whether another one is there now.
 func (t *Table[T]) arrange() (gone bool) {
 	t.order, t.kept = nil, t.count(t.rows)
 	if len(t.filter.terms) > 0 {
 		t.applyFilter()
 	}
-	if t.sortBy > 0 {
+	if t.sortBy > 0 || t.Rank != nil && !t.asGiven {
 		t.applySort()
 	}
 	return t.find()
@@ -129,14 +133,16 @@ func (t *Table[T]) count(rows []T) int {
 }
 
 // find puts the cursor back on its row. Where that has gone, it stands on the
-// one that took its place.
+// one that took its place. A cursor that was never moved is on the first row,
+// heads aside.
 func (t *Table[T]) find() (gone bool) {
 	n := t.Len()
 	line := t.at - t.top
-	if t.Following() || t.cur == "" {
-		t.at, t.top = 0, 0
-		t.cur = t.idAt(0)
-		return false
+	if t.Following() || !t.touched || t.cur == "" {
+		before := t.cur
+		t.at, t.top = t.first(), 0
+		t.cur = t.idAt(t.at)
+		return before != "" && t.cur != before && !t.Following()
 	}
 	if t.at < n && t.idAt(t.at) == t.cur {
 		return false
@@ -150,6 +156,14 @@ func (t *Table[T]) find() (gone bool) {
 	t.at = max(min(t.at, n-1), 0)
 	t.cur = t.idAt(t.at)
 	return true
+}
+
+// first is where a cursor starts: on a row, not on the head of its group.
+func (t *Table[T]) first() int {
+	if t.Len() > 1 && t.isHead(t.Row(0)) && !t.isHead(t.Row(1)) {
+		return 1
+	}
+	return 0
 }
 
 func (t *Table[T]) idAt(i int) string {

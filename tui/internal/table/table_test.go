@@ -144,6 +144,57 @@ func TestGroupsStayTogether(t *testing.T) {
 	}
 }
 
+// The sickest come first, and the groups that have them, until another order is
+// asked for; a column may sort over the bounds of the groups.
+func TestTheSickestComeFirst(t *testing.T) {
+	tab := newTable()
+	tab.Group, tab.Head = item.group, func(i item) bool { return !strings.Contains(i.id, "/") }
+	tab.Rank = func(i item) int { return map[string]int{"y/b": 2, "x/a": 1}[i.id] }
+	tab.Columns[0].Across, tab.Columns[0].Order = true, func(i item) int { return -tab.Rank(i) }
+	tab.Set(items("x", "x/b", "x/a", "y", "y/c", "y/b"), time.Time{})
+	wants(t, "by sickness", tab.shown(), "y y/b y/c x x/a x/b")
+	if tab.CurrentID() != "y/b" {
+		t.Errorf("the cursor starts on %s", tab.CurrentID())
+	}
+	tab.SetSort(0, true)
+	wants(t, "as they came", tab.shown(), "x x/b x/a y y/c y/b")
+	tab.SortBy("name", false)
+	wants(t, "over all rows", tab.shown(), "y/b x/a x x/b y y/c")
+	if !tab.SortBy("n", false) || !tab.desc {
+		t.Error("numbers start with the least")
+	}
+	if tab.SortBy("n", true); tab.desc {
+		t.Error("they cannot be turned round")
+	}
+}
+
+// A cursor that was never moved stays at the top, where the worst is; one that was
+// moved goes with its row. Whatever comes under an untouched cursor counts as new.
+func TestAnUntouchedCursorStaysAtTheTop(t *testing.T) {
+	now := time.Unix(1000, 0)
+	tab := newTable()
+	tab.Last = func(i item) bool { return strings.HasPrefix(i.id, "ended") }
+	tab.Set(items("a", "b", "ended1"), now)
+	tab.Set(items("b", "c", "ended2", "a"), now)
+	if tab.CurrentID() != "b" || !tab.JustGone(now) {
+		t.Errorf("the cursor is on %s, just gone: %v", tab.CurrentID(), tab.JustGone(now))
+	}
+	tab.SetSort(1, true)
+	wants(t, "sorted, what is last stays last", tab.shown(), "c b a ended2")
+	if !tab.Select("a") || tab.Select("none") {
+		t.Error("a row is not found by its id")
+	}
+	tab.Set(items("x", "y", "a"), now)
+	if tab.CurrentID() != "a" {
+		t.Errorf("moved, the cursor is on %s", tab.CurrentID())
+	}
+	tab.Clear()
+	tab.Set(items("x", "a"), now)
+	if tab.CurrentID() != "x" {
+		t.Errorf("in a new table the cursor is on %s", tab.CurrentID())
+	}
+}
+
 // However small the window, the cursor's row is drawn, and the lines are used.
 func TestDrawKeepsTheCursorInSight(t *testing.T) {
 	tab := newTable()
