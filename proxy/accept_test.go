@@ -37,6 +37,7 @@ func (l *troubled) Accept() (net.Conn, error) {
 // TestAcceptNeverGivesUp: it goes on after each of these, and says so once a
 // burst.
 func TestAcceptNeverGivesUp(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +65,7 @@ func TestAcceptNeverGivesUp(t *testing.T) {
 // TestOutOfDescriptors: five times as many clients as the process can hold.
 // All are served, one after another, and it serves on afterwards.
 func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const most, clients = 8, 40
 		v := startWithin(t, most, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
@@ -100,6 +102,7 @@ func TestOutOfDescriptors(t *testing.T) {
 
 // TestTheBudgetIsGivenBack by all endings, also by those who never waited.
 func TestTheBudgetIsGivenBack(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := oneSlot(relay)

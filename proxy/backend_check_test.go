@@ -36,6 +36,7 @@ func TestAProgramChecks(t *testing.T) {
 
 // TestABackendIsAsked, and its answer counts.
 func TestABackendIsAsked(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	c := quick(1, 1)
 	c.Type, c.Send, c.Want = "send-expect", "PING\n", "a PING"
@@ -46,6 +47,7 @@ func TestABackendIsAsked(t *testing.T) {
 // TestOnDownCut resets those who are at a backend that goes down, and nobody
 // else.
 func TestOnDownCut(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.OnDownKeep, proxy.OnDownCut} {
 			a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)

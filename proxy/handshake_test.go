@@ -151,6 +151,7 @@ func certificate(t *testing.T) tls.Certificate {
 }
 
 func TestARateLimitSlowsBothWays(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{RateLimit: 256 << 10}, newServer(t, "a"))
 	c := v.dial("hello")
 	c.hears("a hello")

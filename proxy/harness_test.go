@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,7 +23,10 @@ import (
 // The test house: a server is a backend, a visit is an engine with one service
 // in front of some, and a client comes, says something, and hears.
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	goleak.VerifyTestMain(m)
+}
 
 // eachRelay runs a test of what a session does over each runner.
 func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
@@ -36,7 +40,7 @@ func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
 
 // patience is how long a test waits for what must happen; it only ever ends
 // one that would hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // server is a backend that says who it is, and then echoes.
 type server struct {
@@ -224,7 +228,11 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	for _, s := range servers {
 		c.Backends = append(c.Backends, s.backend())
 	}
-	if c.Check.Interval == 0 {
+	switch {
+	case c.Check.Interval != 0:
+	case c.Lock.Slots > 0:
+		c.Check.Interval = time.Hour // a check needs a slot, and would have a client wait
+	default:
 		c.Check.Interval = 100 * time.Millisecond
 	}
 	v := &visit{TB: t, records: make(chan proxy.Record, 100000)}

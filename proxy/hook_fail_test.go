@@ -11,9 +11,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// locked is a service with one slot, whose sessions a TTL ends.
+// locked is a service with one slot, whose sessions a TTL ends; it is long
+// enough for an answer on a busy machine.
 func locked(hooks proxy.Hooks) proxy.ServiceConfig {
-	return proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 50 * time.Millisecond}, Hooks: hooks,
+	return proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: hooks,
 		Check: proxy.CheckConfig{Interval: 10 * time.Millisecond}}
 }
 
@@ -42,6 +43,7 @@ func kindsOf(v *visit, kind string) (texts []string) {
 // TestRule21aABackendThatAnswers: after a hook that failed or timed out the
 // slot is free all the same when a backend answers, with a warning.
 func TestRule21aABackendThatAnswers(t *testing.T) {
+	t.Parallel()
 	for _, ready := range []string{proxy.ReadyCheck, proxy.ReadyConnect, proxy.ReadyNone} {
 		hang := func(ctx context.Context, _ proxy.HookCall) error { <-ctx.Done(); return ctx.Err() }
 		v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hang, Timeout: 50 * time.Millisecond}, Ready: ready}), newServer(t, "a"))
@@ -68,56 +70,61 @@ func TestRule21aABackendThatAnswers(t *testing.T) {
 // nobody is to be held for a backend that is down, and the reason is the hook;
 // it is tried again until it works.
 func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, check := range []string{"tcp", "none", "passive"} {
-			s := newServer(t, "a")
-			b := broken{make(chan struct{})}
-			hook := func(ctx context.Context, c proxy.HookCall) error {
-				select {
-				case <-b.mended:
-				default:
-					s.kill()
+			t.Run(check, func(t *testing.T) {
+				t.Parallel()
+				s := newServer(t, "a")
+				b := broken{make(chan struct{})}
+				hook := func(ctx context.Context, c proxy.HookCall) error {
+					select {
+					case <-b.mended:
+					default:
+						s.kill()
+					}
+					return b.hook(ctx, c)
 				}
-				return b.hook(ctx, c)
-			}
-			cfg := locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hook}})
-			cfg.Relay, cfg.Check.Type, cfg.NoBackend = relay, check, proxy.Reject
-			v := start(t, cfg, s)
-			v.untilUp()
-			slow := v.dial("slow")
-			slow.hears("a slow")
-			slow.isReset()
-			i := v.until("the hook is to be tried again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
-			if i.Backends[0].State != proxy.StateDown || i.Backends[0].Transitions != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
-				t.Errorf("%s: %+v, backend %+v", check, i.Hook, i.Backends[0])
-			}
-			next, later := v.dial("next"), v.dial("later")
-			v.untilWaiting(2)
-			for _, w := range v.svc.Waiters() {
-				if w.Reason != proxy.ReasonHook {
-					t.Errorf("%s: it waits because of %q", check, w.Reason)
+				cfg := locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hook}})
+				cfg.Relay, cfg.Check.Type, cfg.NoBackend = relay, check, proxy.Reject
+				v := start(t, cfg, s)
+				v.untilUp()
+				slow := v.dial("slow")
+				slow.hears("a slow")
+				slow.isReset()
+				i := v.until("the hook is to be tried again", func(i proxy.ServiceInfo) bool { return i.Hook.State == proxy.HookRetrying })
+				if i.Backends[0].State != proxy.StateDown || i.Backends[0].Transitions != 1 || i.Hook.NextTry == nil || i.Hook.Failed != 1 {
+					t.Errorf("%+v, backend %+v", i.Hook, i.Backends[0])
 				}
-			}
-			if text := v.svc.Info().Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time, next try in ") {
-				t.Errorf("%s: %q", check, text)
-			}
-			if got := kindsOf(v, proxy.EventBackendDown); len(got) != 1 || !strings.Contains(got[0], "on_ttl failed") {
-				t.Errorf("%s: %q", check, got)
-			}
-			s.restart(t)
-			close(b.mended)
-			next.hears("a next")
-			next.Close()
-			later.hears("a later")
-			if i := v.svc.Info(); i.Hook.Failed != 0 || i.Backends[0].State != proxy.StateUp {
-				t.Errorf("%s, once it is mended: %+v, backend %s", check, i.Hook, i.Backends[0].State)
-			}
+				next, later := v.dial("next"), v.dial("later")
+				v.untilWaiting(2)
+				for _, w := range v.svc.Waiters() {
+					if w.Reason != proxy.ReasonHook {
+						t.Errorf("it waits because of %q", w.Reason)
+					}
+				}
+				if text := v.svc.Info().Hook.Text(time.Now()); !strings.HasPrefix(text, "! on_ttl failed 1 time, next try in ") {
+					t.Errorf("%q", text)
+				}
+				if got := kindsOf(v, proxy.EventBackendDown); len(got) != 1 || !strings.Contains(got[0], "on_ttl failed") {
+					t.Errorf("%q", got)
+				}
+				s.restart(t)
+				close(b.mended)
+				next.hears("a next")
+				next.Close()
+				later.hears("a later")
+				if i := v.svc.Info(); i.Hook.Failed != 0 || i.Backends[0].State != proxy.StateUp {
+					t.Errorf("once it is mended: %+v, backend %s", i.Hook, i.Backends[0].State)
+				}
+			})
 		}
 	})
 }
 
 // TestRule21aTheThirdFailureIsAnAlarm, once in a row, whatever is done about it.
 func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
+	t.Parallel()
 	b := broken{make(chan struct{})}
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
 		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: b.hook, OnError: proxy.OnErrorIgnore}}}, newServer(t, "a"))
@@ -150,6 +157,7 @@ func TestRule21aTheThirdFailureIsAnAlarm(t *testing.T) {
 // TestRule21aResumeGoesOn past a hook that has failed, and past one that runs
 // with force only.
 func TestRule21aResumeGoesOn(t *testing.T) {
+	t.Parallel()
 	b := broken{make(chan struct{})}
 	v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: b.hook, OnError: proxy.OnErrorHold}}), newServer(t, "a"))
 	v.untilUp()
@@ -200,6 +208,7 @@ func TestRule21aResumeEndsAHookThatRuns(t *testing.T) {
 // TestRule21aAnExclusiveHookWaitsForSoLong: a session of another slot that
 // stays idle does not hold everybody up for ever.
 func TestRule21aAnExclusiveHookWaitsForSoLong(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"before_next", "on_ttl"} {
 		d := &diary{}
 		cfg := service("db", "127.0.0.1:0", newServer(t, "a"))

@@ -94,6 +94,7 @@ func TestOneHookAtATimeAndAlone(t *testing.T) {
 }
 
 func TestAHookThatFailsLosesNoSlot(t *testing.T) {
+	t.Parallel()
 	for _, onError := range []string{proxy.OnErrorHold, proxy.OnErrorReject, proxy.OnErrorIgnore} {
 		d := &diary{fail: 1}
 		v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
@@ -158,6 +159,7 @@ func TestAWaiterThatHasLeftGetsNoHook(t *testing.T) {
 }
 
 func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	release := make(chan struct{})
 	var reasons []string
@@ -191,6 +193,7 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 }
 
 func TestRule11OnlyChecksAfterAHookCount(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	d := &diary{then: func() {
 		s.kill()

@@ -11,6 +11,7 @@ import (
 // TestAPlanIsWholeBeforeItIsSeen: those who look at it as it begins find all
 // that a report has, and a reload may change the backend that it restarts.
 func TestAPlanIsWholeBeforeItIsSeen(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.Restart = []string{"true"}

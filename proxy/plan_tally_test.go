@@ -30,6 +30,7 @@ func whileRestarting(t *testing.T, relay string, timeout time.Duration) (v *visi
 // TestRule09ManyTriesAreOneHeld: who goes back to the line after each dial that
 // failed is held once, and for as long as all of it took.
 func TestRule09ManyTriesAreOneHeld(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v, p := whileRestarting(t, relay, patience)
 		began := time.Now()
@@ -55,6 +56,7 @@ func TestRule09ManyTriesAreOneHeld(t *testing.T) {
 // TestRule09WhoTimedOutHasWaited: the longest wait is of all who were held,
 // not only of those who were served.
 func TestRule09WhoTimedOutHasWaited(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const timeout = 300 * time.Millisecond
 		v, p := whileRestarting(t, relay, timeout)

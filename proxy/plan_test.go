@@ -99,6 +99,7 @@ func (v *visit) ended(p *proxy.Plan, err error) proxy.Report {
 }
 
 func TestRule20RestartOfTheOnlyBackendHoldsClients(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.Restart = restarter(t, s)
@@ -117,6 +118,7 @@ func TestRule20RestartOfTheOnlyBackendHoldsClients(t *testing.T) {
 }
 
 func TestRule20ACommandThatFailsLeavesItDrained(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.Restart = []string{"/bin/sh", "-c", "echo no disk; exit 3"}
@@ -136,6 +138,7 @@ func TestRule20ACommandThatFailsLeavesItDrained(t *testing.T) {
 }
 
 func TestRollOverTwoBackends(t *testing.T) {
+	t.Parallel()
 	var c proxy.ServiceConfig
 	for _, name := range []string{"pg-a", "pg-b"} {
 		s := newServer(t, name)
@@ -168,6 +171,7 @@ func (v *visit) window(o proxy.PlanOptions) *proxy.Plan {
 }
 
 func TestRule18AWindow(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	v := start(t, proxy.ServiceConfig{}, s)
 	v.untilUp()
@@ -206,6 +210,7 @@ func TestRule18TheLimitPassedUnderAbort(t *testing.T) {
 }
 
 func TestRule18TheCommandFailed(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
 	p := v.window(proxy.PlanOptions{By: "ana"})
@@ -218,6 +223,7 @@ func TestRule18TheCommandFailed(t *testing.T) {
 }
 
 func TestRule18HeldUntilMaxWhenTheChecksAreBad(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.ReadyTimeout = 50 * time.Millisecond
@@ -237,6 +243,7 @@ func TestRule18HeldUntilMaxWhenTheChecksAreBad(t *testing.T) {
 }
 
 func TestRule18TheCommandOutlivesMax(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
 	p := v.window(proxy.PlanOptions{By: "ana", Max: 100 * time.Millisecond})
@@ -269,6 +276,7 @@ func hasEvent(page proxy.EventPage, kind string) bool {
 }
 
 func TestRule18TheOwnerIsKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for the owner's lease to run out")
 	}
@@ -283,6 +291,7 @@ func TestRule18TheOwnerIsKilled(t *testing.T) {
 }
 
 func TestRule14ARestartInsideOnesOwnPause(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.Restart = restarter(t, s)
@@ -332,6 +341,7 @@ func TestAPlanCanBeHeldAndAborted(t *testing.T) {
 // while the other is restarted. Clients are held until one of the two serves,
 // also under reject and before the checks have noticed, and none is failed.
 func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, noBackend := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(noBackend, func(t *testing.T) {
@@ -384,6 +394,7 @@ func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
 // does not begin again; under reject those who come then are rejected, and the
 // report says so beside failed.
 func TestRule18aUntilMax(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	restarted := a.backend()
 	restarted.Restart = []string{"true"}

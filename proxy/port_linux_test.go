@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"net"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,4 +41,25 @@ func keepPort(addr net.Addr) (giveBack func()) {
 	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	syscall.Bind(fd, &syscall.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(tcp.IP.To4())})
 	return func() { syscall.Close(fd) }
+}
+
+// freePort is a port that only this test has, until it ends: it is bound and
+// does not listen, so nobody else is given it, and listeners of the test may
+// come and go on it.
+func freePort(t testing.TB) int {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.(*syscall.SockaddrInet4).Port
 }

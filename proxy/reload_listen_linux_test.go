@@ -13,17 +13,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// freePort is one that is free on all addresses, and was a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
 // load is clients that come one after another, and must all be served.
 type load struct {
 	*visit
@@ -79,6 +68,7 @@ func (l *load) end() {
 // client at one that stays is refused or reset, and afterwards each address
 // is the service's that the configuration names.
 func TestRule22aReloadsMoveAddresses(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		at := func(s *server, name string, listen ...string) proxy.ServiceConfig {
@@ -136,6 +126,7 @@ func TestRule22aReloadsMoveAddresses(t *testing.T) {
 
 // TestRule22aAnotherRunnerRefusesNobody, nor another setup of the sockets.
 func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	v := start(t, service("one", addr, a))
@@ -152,6 +143,7 @@ func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 // TestRule22aAReloadThatFailsMovesNothing, also of what had been bound beside
 // the addresses that there are.
 func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		p := freePort(t)
@@ -185,6 +177,7 @@ func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 // TestRule23aWhoHasComeIsServed: clients in the kernel's backlog when a service
 // is closed, goes with a reload, or the engine stops.
 func TestRule23aWhoHasComeIsServed(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for what, end := range map[string]func(*visit){
 			"close":    func(v *visit) { v.must(v.svc.StopListening("ana", "")) },
@@ -223,6 +216,7 @@ func TestRule23aWhoHasComeIsServed(t *testing.T) {
 
 // TestCloseAndOpenResetNobody: whoever gets a connection is served.
 func TestCloseAndOpenResetNobody(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 		c := service("db", addr, newServer(t, "a"))

@@ -9,6 +9,7 @@ import (
 // forgotten once it is empty, at whatever moment the engine stops. What it has
 // started has ended then: TestMain finds the goroutines otherwise.
 func TestAStopWhileAServiceIsForgotten(t *testing.T) {
+	t.Parallel()
 	for n := range 40 {
 		v := start(t, service("db", "127.0.0.1:0", newServer(t, "a")))
 		v.apply(service("other", "127.0.0.1:0"))

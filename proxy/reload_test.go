@@ -31,6 +31,7 @@ func (v *visit) apply(services ...proxy.ServiceConfig) []string {
 }
 
 func TestRule22AReloadLosesNothing(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		c := service("db", "127.0.0.1:0", a)

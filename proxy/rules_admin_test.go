@@ -86,6 +86,7 @@ func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 
 // TestRule12TheLimitOfADrain: what happens at it to those who are live.
 func TestRule12TheLimitOfADrain(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, then := range []string{proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep} {
 			t.Run(then, func(t *testing.T) {

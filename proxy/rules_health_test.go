@@ -121,6 +121,7 @@ func TestRule01WeightZeroGetsNobody(t *testing.T) {
 
 // TestRule02HoldAndReject: what clients meet while nothing is up.
 func TestRule02HoldAndReject(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) {
@@ -161,6 +162,7 @@ func TestRule02HoldAndReject(t *testing.T) {
 // TestRule02TheLastBackendGoesDownWhileClientsWait: they are turned away under
 // reject, and wait on under hold.
 func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) {

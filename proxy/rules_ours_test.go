@@ -37,6 +37,7 @@ func (v *visit) alarms() (all []string) {
 // we lack ourselves ends nobody and blames no backend; a client waits, and is
 // served as soon as it can be.
 func TestOursIsNobodysFault(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a.backend()}, Check: quick(1, 1)}
@@ -47,13 +48,16 @@ func TestOursIsNobodysFault(t *testing.T) {
 		live.hears("a live")
 		c.Source = nobodys
 		v.apply(c)
-		before := v.backend("a")
 		one, two := v.queue("one"), v.queue("two")
 		v.until("they wait for what we lack", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonLocalLimit && i.Sessions.Active == 1 })
-		time.Sleep(100 * time.Millisecond) // in which ten checks would be made
-		b := v.backend("a")
-		if b.State != proxy.StateUp || !b.Check.OK || b.Failed != 0 || b.Transitions != 0 || b.Check.At.Sub(before.Check.At) > 50*time.Millisecond {
-			t.Errorf("the backend is blamed: %+v, check %+v", b, b.Check)
+		seen := map[time.Time]bool{}
+		for range 100 { // in which ten checks would be made
+			seen[v.backend("a").Check.At] = true
+			time.Sleep(time.Millisecond)
+		}
+		// The one that was under way may have come to its end.
+		if b := v.backend("a"); b.State != proxy.StateUp || !b.Check.OK || b.Failed != 0 || b.Transitions != 0 || len(seen) > 2 {
+			t.Errorf("the backend is blamed: %+v, check %+v; %d checks", b, b.Check, len(seen))
 		}
 		live.says("still here")
 		live.hears("still here")
@@ -72,6 +76,7 @@ func TestOursIsNobodysFault(t *testing.T) {
 
 // TestOursUnderReject is told as ours.
 func TestOursUnderReject(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := unchecked(relay)
 		c.Source, c.NoBackend = nobodys, proxy.Reject
@@ -88,6 +93,7 @@ func TestOursUnderReject(t *testing.T) {
 
 // TestOursWhateverItIs: each of these errors, in a dial and in a check.
 func TestOursWhateverItIs(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("its numbers are others")
 	}

@@ -22,6 +22,7 @@ func passive(relay string) proxy.ServiceConfig {
 // TestPassiveMakesNoConnectionOfItsOwn as long as its clients reach the
 // backend, not even when somebody asks for a check by a reload.
 func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
+	t.Parallel()
 	var dials atomic.Int32
 	a := newServer(t, "a")
 	c := passive("stream")
@@ -47,6 +48,7 @@ func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
 // TestPassiveIsJudgedByItsClients: down after as many failures as of checks,
 // and checked from the first one on until it is up again.
 func TestPassiveIsJudgedByItsClients(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, passive(relay), a)
@@ -70,6 +72,7 @@ func TestPassiveIsJudgedByItsClients(t *testing.T) {
 
 // TestPassiveBeginsAnewAfterMaint: nothing is known of it then.
 func TestPassiveBeginsAnewAfterMaint(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, passive("auto"), a)
 	v.untilUp()
@@ -149,6 +152,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 
 // TestUpIsNotSaidWhereDialsFail: without checks it gets clients all the same.
 func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, unchecked(relay), a)

@@ -17,6 +17,7 @@ func oneSlot(relay string) proxy.ServiceConfig {
 // TestRule02FirstComeFirstServed: 200 clients and one slot. The backend counts
 // that they never come by two, and in which order.
 func TestRule02FirstComeFirstServed(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 200
 		a := newServer(t, "a")
@@ -122,6 +123,7 @@ func TestRule02TheQueueHoldsSoMany(t *testing.T) {
 // TestRule03QueueTimeoutOnASlot: it runs while a client waits for a slot, and
 // ends with a reset.
 func TestRule03QueueTimeoutOnASlot(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
 		c.Queue.Timeout = 50 * time.Millisecond
@@ -143,6 +145,7 @@ func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 
 // TestRule03QueueTimeoutOnABackend: and while none is up.
 func TestRule03QueueTimeoutOnABackend(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		a.kill()
@@ -244,6 +247,7 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 // TestRule09FailedIsNotCut: the backend's death cuts who is live; who then
 // waits and is not served has failed; who is refused at the door is rejected.
 func TestRule09FailedIsNotCut(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := oneSlot(relay)

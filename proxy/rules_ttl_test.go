@@ -10,7 +10,7 @@ import (
 )
 
 // ttl is long enough for an answer on a busy machine.
-const ttl = 500 * time.Millisecond
+const ttl = 2 * time.Second
 
 func withTTL(relay string) proxy.ServiceConfig {
 	c := oneSlot(relay)
@@ -21,6 +21,7 @@ func withTTL(relay string) proxy.ServiceConfig {
 // TestRule06TheTTLRunsFromTheGrant, whether or not anyone waits; at its end
 // both sides are reset and the slot goes to the next.
 func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, withTTL(relay), a)
@@ -46,6 +47,7 @@ func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 
 // TestRule06TheTTLRunsDuringAPause, and ends the pausing.
 func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, withTTL(relay), newServer(t, "a"))
 		one := v.dial("one")
@@ -61,6 +63,7 @@ func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
 
 // TestRule06TheTTLRunsWhileDialling: the slot is held, whatever it is held for.
 func TestRule06TheTTLRunsWhileDialling(t *testing.T) {
+	t.Parallel()
 	c := withTTL("stream")
 	c.ConnectTimeout, c.Check.Type = time.Hour, "none"
 	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {

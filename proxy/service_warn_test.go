@@ -38,6 +38,7 @@ func count(v *visit, kind string) (n int) {
 }
 
 func TestPauseNearMaxIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
 	began := time.Now()
@@ -59,6 +60,7 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 }
 
 func TestQueueOldIsSaid(t *testing.T) {
+	t.Parallel()
 	const timeout = 400 * time.Millisecond
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Queue: proxy.QueueConfig{Timeout: timeout}}, newServer(t, "a"))
 	first := v.dial("first")
@@ -78,6 +80,7 @@ func TestQueueOldIsSaid(t *testing.T) {
 
 // The queue's clock stands still in a pause, and so does this one.
 func TestQueueOldIsNotSaidInAPause(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Queue: proxy.QueueConfig{Timeout: 200 * time.Millisecond}}, newServer(t, "a"))
 	v.untilUp()
 	if _, err := v.svc.Pause(proxy.PauseOptions{Max: 600 * time.Millisecond}); err != nil {

@@ -90,6 +90,7 @@ func traced(t *testing.T, c proxy.ServiceConfig) (*visit, *debugLines) {
 // TestTraceTellsEachStepOfASession: one that is served at once, one that waits
 // first, and one whose backend cannot be had.
 func TestTraceTellsEachStepOfASession(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		srv := newServer(t, "a")
 		v, d := traced(t, proxy.ServiceConfig{Relay: relay, Backends: []proxy.BackendConfig{srv.backend()}, Check: proxy.CheckConfig{Type: "none"}})
@@ -132,6 +133,7 @@ func TestTraceTellsEachStepOfASession(t *testing.T) {
 
 // TestTraceTellsHandshakes: those that come to their end, and one that fails.
 func TestTraceTellsHandshakes(t *testing.T) {
+	t.Parallel()
 	srv := newServer(t, "a")
 	v, d := traced(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{srv.backend()}, Check: proxy.CheckConfig{Type: "none"},
 		AcceptProxy: true, TrustedProxies: loopback, TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}})

@@ -91,6 +91,7 @@ func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
 
 // TestCloseWhileClientsCome: one that was accepted just before is ended, too.
 func TestCloseWhileClientsCome(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for range 10 {
 			v := start(t, oneSlot(relay), newServer(t, "a"))

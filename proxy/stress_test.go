@@ -19,6 +19,7 @@ import (
 // nothing is left of it: no slot taken, one record for each session, and the
 // counters say the same as the records.
 func TestNoSlotIsLost(t *testing.T) {
+	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) { stress(t, relay, how) })

@@ -43,6 +43,7 @@ func (v *visit) dialTLS() (*tls.Conn, *net.TCPConn) {
 // is delivered first, by a backend that takes its time; and then it is an end,
 // or a reset for those who are strict. The record says so either way.
 func TestTLSThatIsCut(t *testing.T) {
+	t.Parallel()
 	want := much()
 	for name, end := range map[string]func(c *tls.Conn, raw *net.TCPConn){
 		"announced":          func(c *tls.Conn, _ *net.TCPConn) { c.CloseWrite() },
@@ -54,6 +55,7 @@ func TestTLSThatIsCut(t *testing.T) {
 				name += ", strict"
 			}
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				seen := make(chan ended, 1)
 				v := overTLS(t, strict, func(c *net.TCPConn) {
 					time.Sleep(1500 * time.Millisecond) // in which it acknowledges nothing more
@@ -92,6 +94,7 @@ func TestTLSThatIsCut(t *testing.T) {
 // TestTLSSaysHowItEnds: an end has its close_notify, and the FIN behind it; a
 // reset has none.
 func TestTLSSaysHowItEnds(t *testing.T) {
+	t.Parallel()
 	for _, reset := range []bool{false, true} {
 		v := overTLS(t, false, func(c *net.TCPConn) {
 			io.WriteString(c, "last words")
