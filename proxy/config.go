@@ -184,6 +184,10 @@ type BackendConfig struct {
 
 	Restart      []string      // argv that restarts it, run by the engine
 	ReadyTimeout time.Duration // how long good checks may take to come after a restart; 0: 60 s
+
+	// FoundBy is the kind of the source that has found it ("srv"), in what
+	// SetDiscovered gets; "": it is configured. It is for those who look.
+	FoundBy string
 }
 
 func (c ServiceConfig) withDefaults() ServiceConfig {

@@ -20,6 +20,7 @@ type Command struct {
 	Argv    []string      // the program, and its arguments; no shell looks at them
 	Env     []string      // besides our own environment: "KEY=value"
 	Stdin   io.Reader     // nil: empty
+	Stdout  io.Writer     // gets standard output instead of Result.Output; an error of it closes the program's output. nil: none
 	Timeout time.Duration // 0: none
 	Grace   time.Duration // between TERM and KILL; 0: 5 s
 }
@@ -70,13 +71,16 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = c.Stdin
-	cmd.WaitDelay = lastWords // of a child that holds standard input
+	cmd.WaitDelay = lastWords // of a child that holds standard input, or output that Stdout gets
 	ownGroup(cmd)
 	pr, pw, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("command: %w", err), false
 	}
 	cmd.Stdout, cmd.Stderr = pw, pw
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
 	err = cmd.Start()
 	pw.Close()
 	if err != nil {

@@ -1,0 +1,208 @@
+package discover
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Set is what a source has found, as it is in force. It is a value: Answer and
+// Fail return the next one, and what has happened.
+type Set struct {
+	Backends []proxy.BackendConfig // sorted by name
+	At       time.Time             // of the last answer; zero: none yet
+	Failure  string                // why the last question had no answer; "": it had
+	Failing  time.Time             // since when
+	Held     *Held                 // nil: the last answer is in force as it was given
+}
+
+// Held is an answer that leaves out too much to be believed at once.
+type Held struct {
+	// Missing is since when each answer has left a name out.
+	Missing map[string]time.Time
+	// Of are the names that were in force when the hold began: what is judged
+	// is how many of those are missing, not of those that came meanwhile.
+	Of []string
+	// Until is when the first name will have been missing for the whole hold.
+	// The next answer after it removes the name.
+	Until time.Time
+}
+
+// Names are the missing ones, sorted.
+func (h *Held) Names() []string { return slices.Sorted(maps.Keys(h.Missing)) }
+
+// Kinds of what happens to a set.
+const (
+	Changed   = "changed"   // backends came, went or have other values
+	Holding   = "holding"   // an answer is held
+	Released  = "released"  // a hold is over, since the names are there again
+	Failed    = "failed"    // the source does not answer
+	Recovered = "recovered" // it answers again
+)
+
+// Event is one thing that has happened to a set.
+type Event struct {
+	Kind string
+	Text string // a clause without a subject: "left out a, b"
+}
+
+// Answer is the set after an answer, which is sorted by name. What is new or
+// has other values is in force at once; what is missing goes as rule 40b says.
+func (s Set) Answer(found []proxy.BackendConfig, hold time.Duration, now time.Time) (Set, []Event) {
+	next := Set{At: now}
+	var events []Event
+	if s.Failure != "" {
+		events = append(events, Event{Recovered, "answers again"})
+	}
+	kept, held := s.missing(found, hold, now)
+	next.Held = held
+	next.Backends = slices.Concat(found, kept)
+	slices.SortFunc(next.Backends, func(a, b proxy.BackendConfig) int { return strings.Compare(a.Name, b.Name) })
+	if len(next.Backends) > 2*maxBackends { // answers that replace each other faster than the hold ends
+		return s.Fail(fmt.Sprintf("its answers change too fast: with those that are held, it would be %d backends", len(next.Backends)), now)
+	}
+
+	if text := changes(s.Backends, next.Backends); text != "" || s.At.IsZero() {
+		if text == "" {
+			text = "found no backends"
+		}
+		events = append(events, Event{Changed, text})
+	}
+	switch {
+	case held != nil && (s.Held == nil || !slices.Equal(held.Names(), s.Held.Names())):
+		events = append(events, Event{Holding, fmt.Sprintf("left out %d of %d backends (%s): they stay until answers have left them out for %s",
+			len(held.Missing), len(s.Backends), list(held.Names()), hold)})
+	case held == nil && s.Held != nil && len(kept) == 0 && !slices.ContainsFunc(s.Held.Names(), func(n string) bool { return index(next.Backends, n) < 0 }):
+		events = append(events, Event{Released, "names " + list(s.Held.Names()) + " again: nothing is removed"})
+	}
+	return next, events
+}
+
+// missing decides about the backends that an answer leaves out: which of them
+// stay, and why.
+func (s Set) missing(found []proxy.BackendConfig, hold time.Duration, now time.Time) (kept []proxy.BackendConfig, held *Held) {
+	before := names(s.Backends)
+	of := before
+	if s.Held != nil {
+		of = s.Held.Of
+	}
+	since := map[string]time.Time{}
+	missingOf := 0
+	for _, name := range before {
+		if index(found, name) >= 0 {
+			continue
+		}
+		since[name] = now
+		if s.Held != nil {
+			if at, known := s.Held.Missing[name]; known {
+				since[name] = at
+			}
+		}
+		if slices.Contains(of, name) {
+			missingOf++
+		}
+	}
+	if hold <= 0 || !tooMany(len(since), len(before)) && !tooMany(missingOf, len(of)) {
+		return nil, nil
+	}
+	for _, b := range s.Backends {
+		at, missing := since[b.Name]
+		switch {
+		case !missing:
+		case now.Sub(at) >= hold:
+			delete(since, b.Name)
+			of = slices.DeleteFunc(slices.Clone(of), func(n string) bool { return n == b.Name })
+		default:
+			kept = append(kept, b)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, nil
+	}
+	until := slices.MinFunc(slices.Collect(maps.Values(since)), time.Time.Compare).Add(hold)
+	return kept, &Held{Missing: since, Of: of, Until: until}
+}
+
+// tooMany is more than half, or all.
+func tooMany(n, of int) bool { return n > 0 && (2*n > of || n == of) }
+
+// Fail is the set after a question that had no answer: what was found stays.
+func (s Set) Fail(err string, now time.Time) (Set, []Event) {
+	var events []Event
+	if s.Failure == "" {
+		s.Failing = now
+		text := "does not answer: " + err
+		if len(s.Backends) > 0 {
+			text += fmt.Sprintf("; %s found %s ago stay", plural(len(s.Backends), "backend"), now.Sub(s.At).Round(time.Second))
+		}
+		events = append(events, Event{Failed, text})
+	}
+	s.Failure = err
+	return s, events
+}
+
+// changes says in a clause what is different; "": nothing is.
+func changes(was, is []proxy.BackendConfig) string {
+	var added, changed, removed []string
+	for _, b := range is {
+		switch i := index(was, b.Name); {
+		case i < 0:
+			added = append(added, b.Name)
+		case !reflect.DeepEqual(was[i], b):
+			changed = append(changed, b.Name)
+		}
+	}
+	for _, b := range was {
+		if index(is, b.Name) < 0 {
+			removed = append(removed, b.Name)
+		}
+	}
+	var parts []string
+	for _, p := range []struct {
+		verb  string
+		names []string
+		then  string
+	}{{"found ", added, ""}, {"changed ", changed, ""}, {"no longer names ", removed, ": drained, then removed"}} {
+		if len(p.names) > 0 {
+			parts = append(parts, p.verb+list(p.names)+p.then)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// index finds a name in backends that are sorted by name; -1: it is not there.
+func index(sorted []proxy.BackendConfig, name string) int {
+	i, ok := slices.BinarySearchFunc(sorted, name, func(b proxy.BackendConfig, n string) int { return strings.Compare(b.Name, n) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+func names(backends []proxy.BackendConfig) (all []string) {
+	for _, b := range backends {
+		all = append(all, b.Name)
+	}
+	return all
+}
+
+// list writes names for a message, not all of many.
+func list(names []string) string {
+	const most = 8
+	if more := len(names) - most; more > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

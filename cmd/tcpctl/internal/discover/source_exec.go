@@ -1,0 +1,65 @@
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+)
+
+// execSource is a program that prints a JSON list on standard output and exits
+// with 0. TCPCTL_SERVICE is in its environment.
+type execSource struct {
+	argv    []string
+	service string
+	timeout time.Duration
+	runner  command.Runner
+}
+
+// execGrace is what a program has between TERM and KILL.
+const execGrace = time.Second
+
+func (e *execSource) ask(ctx context.Context, _ time.Duration) (answer, error) {
+	out := &bounded{}
+	r := e.runner.Run(ctx, command.Command{Argv: e.argv, Env: []string{"TCPCTL_SERVICE=" + e.service},
+		Stdout: out, Timeout: e.timeout, Grace: execGrace})
+	switch {
+	case out.full:
+		return answer{}, fmt.Errorf("%s printed more than 1 MiB", e.argv[0])
+	case r.Err != nil && r.LastLine() != "":
+		return answer{}, fmt.Errorf("%w: %.200s", r.Err, r.LastLine())
+	case r.Err != nil:
+		return answer{}, r.Err
+	}
+	found, err := parseList(out.text)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", e.argv[0], err)
+	}
+	return answer{backends: found, valid: forever}, nil
+}
+
+func (e *execSource) close() { e.runner.Close() }
+
+// forever is for answers that do not say how long they are valid: Spec.Refresh
+// is the limit.
+const forever = 1 << 62 * time.Nanosecond
+
+// bounded takes so much and no more: the program then writes into a pipe that
+// is closed. It has no ReadFrom, by which io.Copy would go round Write.
+type bounded struct {
+	text []byte
+	full bool
+}
+
+var errFull = errors.New("too much output")
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if len(b.text)+len(p) > maxBytes {
+		b.full = true
+		return 0, errFull
+	}
+	b.text = append(b.text, p...)
+	return len(p), nil
+}

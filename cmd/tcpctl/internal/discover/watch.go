@@ -1,0 +1,100 @@
+package discover
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// How long a watcher waits.
+const (
+	minGap      = time.Second     // between the beginnings of two questions
+	maxPatience = 5 * time.Minute // that a source may wait for a change by itself
+)
+
+// watcher asks one source, again and again.
+type watcher struct {
+	spec    Spec
+	src     source
+	set     Set
+	check   func([]proxy.BackendConfig) error // what else makes an answer unusable
+	publish func(Set, []Event)
+
+	done chan struct{}
+}
+
+// run asks until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	defer close(w.done)
+	defer w.src.close()
+	failures := 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		a, err := w.ask(ctx, w.patience(began))
+		if ctx.Err() != nil {
+			return
+		}
+		now := time.Now()
+		var events []Event
+		wait := min(a.valid, w.spec.refresh())
+		if err == nil {
+			w.set, events = w.set.Answer(a.backends, w.spec.Hold, now)
+			failures = 0
+		} else {
+			w.set, events = w.set.Fail(err.Error(), now)
+			wait = min(minGap<<min(failures, 10), w.spec.refresh())
+			failures++
+		}
+		w.publish(w.set, events)
+		if h := w.set.Held; h != nil {
+			wait = min(wait, h.Until.Sub(now)) // a hold ends with an answer
+		}
+		sleep(ctx, max(wait, minGap-now.Sub(began)))
+	}
+}
+
+// patience is how long a source may wait for a change.
+func (w *watcher) patience(now time.Time) time.Duration {
+	switch {
+	case w.set.At.IsZero() || w.set.Failure != "":
+		return 0
+	case w.set.Held != nil:
+		return max(min(w.set.Held.Until.Sub(now), maxPatience), 0)
+	}
+	return maxPatience
+}
+
+// ask asks once, and completes the answer. A panic is an error: what a source
+// says must not end the process.
+func (w *watcher) ask(ctx context.Context, patience time.Duration) (a answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a fault of the program: %v", p)
+		}
+	}()
+	if a, err = w.src.ask(ctx, patience); err != nil {
+		return answer{}, err
+	}
+	if a.backends, err = complete(a.backends, w.spec.Backend, w.spec.Kind()); err == nil {
+		err = w.check(a.backends)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return a, nil
+}
+
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
