@@ -1,13 +1,13 @@
 package ws
 
-// A base64Reader decodes text messages of base64 in place and in any cuts, as
-// encoding/base64 cannot. Each message is complete by itself; padding is
-// optional, and nothing follows it.
-type base64Reader struct {
-	bits   uint32
-	nbits  uint
-	chars  int // of this message
-	padded int
+// A base64Decoder decodes text messages of base64 in place, wherever
+// their bytes are split between reads, as encoding/base64 cannot. Each message
+// is complete by itself; padding is optional, and nothing follows it.
+type base64Decoder struct {
+	bits    uint32
+	nbits   uint
+	chars   int // of this message
+	padding int
 }
 
 var base64Value = func() (v [256]int8) {
@@ -20,17 +20,17 @@ var base64Value = func() (v [256]int8) {
 	return v
 }()
 
-// decode overwrites p with what it means. last ends the message.
-func (r *base64Reader) decode(p []byte, last bool) ([]byte, *CloseError) {
+// decode decodes p in place. last says that the message ends with p.
+func (r *base64Decoder) decode(p []byte, last bool) ([]byte, *CloseError) {
 	out := p[:0] // never longer than what was read: at most one byte a character
 	for _, ch := range p {
 		v := base64Value[ch]
 		switch {
-		case ch == '=' && r.chars&3 >= 2 && r.padded < 2:
-			r.padded++
+		case ch == '=' && r.chars&3 >= 2 && r.padding < 2:
+			r.padding++
 			continue
-		case v < 0 || r.padded > 0:
-			return nil, violation(InvalidData, "a text message is not base64")
+		case v < 0 || r.padding > 0:
+			return nil, violation(InvalidPayload, "a text message is not base64")
 		}
 		r.chars++
 		r.bits, r.nbits = r.bits<<6|uint32(v), r.nbits+6
@@ -40,10 +40,10 @@ func (r *base64Reader) decode(p []byte, last bool) ([]byte, *CloseError) {
 		}
 	}
 	if last {
-		if r.chars&3 == 1 || r.padded > 0 && (r.chars+r.padded)&3 != 0 {
-			return nil, violation(InvalidData, "a text message is base64 that is cut off")
+		if r.chars&3 == 1 || r.padding > 0 && (r.chars+r.padding)&3 != 0 {
+			return nil, violation(InvalidPayload, "a text message is base64 that ends too early")
 		}
-		*r = base64Reader{}
+		*r = base64Decoder{}
 	}
 	return out, nil
 }

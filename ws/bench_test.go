@@ -14,7 +14,7 @@ func BenchmarkParse(b *testing.B) {
 		for _, op := range []byte{opBinary, opText} {
 			b.Run(fmt.Sprintf("%s/%d", map[byte]string{opBinary: "binary", opText: "text"}[op], size), func(b *testing.B) {
 				frame := make([]byte, headroom+size)
-				frame = append([]byte(nil), seal(frame[:headroom+min(size, maxFrame)], headroom, min(size, maxFrame), bitFin|op, true)...)
+				frame = append([]byte(nil), putHeader(frame[:headroom+min(size, maxFrame)], headroom, min(size, maxFrame), bitFin|op, true)...)
 				var key [4]byte // unmasking twice is masking: with a key of zeros text stays text
 				copy(frame[len(frame)-min(size, maxFrame)-4:], key[:])
 				for i := range frame[len(frame)-min(size, maxFrame):] {
@@ -41,7 +41,7 @@ func BenchmarkMask(b *testing.B) {
 	p := make([]byte, 64<<10)
 	b.SetBytes(int64(len(p)))
 	for b.Loop() {
-		cipher(p, [4]byte{1, 2, 3, 4}, 1)
+		maskBytes(p, [4]byte{1, 2, 3, 4}, 1)
 	}
 }
 
@@ -77,12 +77,12 @@ func relay(b *testing.B) (client *Conn, server *Conn, near, far *net.TCPConn) {
 
 const bulk = 64 << 10
 
-func BenchmarkToTCP(b *testing.B) {
+func BenchmarkClientToTCP(b *testing.B) {
 	client, server, near, far := relay(b)
 	go server.WriteTo(near)
 	go func() {
 		// Raw frames, so that the client's own masking is not what is measured.
-		frame := seal(make([]byte, headroom+maxFrame), headroom, maxFrame, bitFin|opBinary, true)
+		frame := putHeader(make([]byte, headroom+maxFrame), headroom, maxFrame, bitFin|opBinary, true)
 		for {
 			if _, err := client.conn.Write(frame); err != nil {
 				return
@@ -99,7 +99,7 @@ func BenchmarkToTCP(b *testing.B) {
 	}
 }
 
-func BenchmarkFromTCP(b *testing.B) {
+func BenchmarkTCPToClient(b *testing.B) {
 	client, server, near, far := relay(b)
 	go server.ReadFrom(near)
 	go func() {
@@ -148,7 +148,7 @@ func BenchmarkPingPong(b *testing.B) {
 	go server.WriteTo(near)
 	go server.ReadFrom(near)
 	go io.Copy(far, far)
-	frame := seal(make([]byte, headroom+128), headroom, 128, bitFin|opBinary, true)
+	frame := putHeader(make([]byte, headroom+128), headroom, 128, bitFin|opBinary, true)
 	b.ReportAllocs()
 	buf := make([]byte, 4+128)
 	for b.Loop() {

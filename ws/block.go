@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	headroom = 16       // in front of a payload: its header, and three held bytes of text
-	bigSize  = 32 << 10 // for bytes that are there already; more falls out of the first cache
-	waitSize = 1 << 10  // a block to wait with, where readiness cannot be seen
-	maxFrame = bigSize - headroom
+	headroom  = 16       // in front of a payload: its header, and up to three bytes of an incomplete code point
+	blockSize = 32 << 10 // larger blocks fall out of the level 1 cache
+	smallSize = 1 << 10  // of a block to wait with, where readiness cannot be seen
+	maxFrame  = blockSize - headroom
 )
 
-// A block is a borrowed buffer. Nothing holds one while it waits for a peer:
-// thousands of idle sessions share the few blocks of those that are busy.
+// A block is a buffer from a pool. A connection has none while it waits for
+// its peer: thousands of idle connections share the few blocks of busy ones.
 type block struct {
 	buf  []byte
 	vec  [][]byte // the spans of one read, and room for writev to consume them
@@ -21,16 +21,17 @@ type block struct {
 	pool *sync.Pool
 }
 
-var bigBlocks, waitBlocks sync.Pool
+var bigBlocks, smallBlocks sync.Pool
 
 func init() {
-	bigBlocks.New = func() any { return &block{buf: make([]byte, bigSize), pool: &bigBlocks} }
-	waitBlocks.New = func() any { return &block{buf: make([]byte, headroom+waitSize), pool: &waitBlocks} }
+	bigBlocks.New = func() any { return &block{buf: make([]byte, blockSize), pool: &bigBlocks} }
+	smallBlocks.New = func() any { return &block{buf: make([]byte, headroom+smallSize), pool: &smallBlocks} }
 }
 
+// borrow returns a block of blockSize from the pool.
 func borrow() *block { return bigBlocks.Get().(*block) }
 
-// release gives b back; a nil b is fine.
+// release returns b to its pool; b may be nil.
 func (b *block) release() {
 	if b == nil {
 		return

@@ -10,10 +10,10 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// patience only catches hangs; nothing is asserted with it.
+// patience is the deadline for whatever must happen; it only catches hangs.
 const patience = 20 * time.Second
 
-// A bridge is a Listener with a TCP service behind each of its clients.
+// A bridge is a Listener that relays each client to a TCP service.
 type bridge struct {
 	*ws.Listener
 	t    *testing.T
@@ -24,7 +24,7 @@ type bridge struct {
 	wg    sync.WaitGroup
 }
 
-// startBridge serves cfg on loopback; serve is the backend's end of a client.
+// startBridge serves cfg on loopback; serve is the service's side of one client.
 func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge {
 	t.Helper()
 	l, err := ws.Listen("tcp", "127.0.0.1:0", cfg)
@@ -56,7 +56,7 @@ func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge 
 				return
 			}
 			b.wg.Add(1)
-			go func() { defer b.wg.Done(); b.carry(p, backend.Addr().String()) }()
+			go func() { defer b.wg.Done(); b.relayClient(p, backend.Addr().String()) }()
 		}
 	}()
 	t.Cleanup(func() {
@@ -70,8 +70,8 @@ func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge 
 	return b
 }
 
-// carry is the bridge of the package comment.
-func (b *bridge) carry(p *ws.Pending, addr string) {
+// relayClient is the function bridge of the package comment.
+func (b *bridge) relayClient(p *ws.Pending, addr string) {
 	d, err := net.Dial("tcp", addr)
 	if err != nil {
 		p.Refuse(502, 0, "no backend")
@@ -97,7 +97,7 @@ func (b *bridge) carry(p *ws.Pending, addr string) {
 	<-done
 }
 
-// last returns the bridge's side of its newest client.
+// last returns the server's Conn of the newest client.
 func (b *bridge) last() *ws.Conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,17 +106,17 @@ func (b *bridge) last() *ws.Conn {
 
 func echo(c *net.TCPConn) { io.Copy(c, c) }
 
-// until gives something that happens elsewhere the time that it needs.
-func until(t *testing.T, what string, ok func() bool) {
+// waitFor waits for a condition that another goroutine makes true.
+func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s never came", what)
+			t.Fatalf("timed out waiting for: %s", what)
 		}
 	}
 }
 
-// closeOf returns how the bridge saw the end of a peer.
+// closeOf returns the CloseError of the server's Conn of p.
 func (b *bridge) closeOf(p *peer) *ws.CloseError {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,60 +13,64 @@ import (
 )
 
 const (
-	// echoDelay is how long the echo of a peer's Close is put off when the
-	// program does not close: time for what is on its way to the peer. It
-	// begins anew while something is, within CloseTimeout.
+	// echoDelay is how long the echo of a peer's Close is delayed when the
+	// program does not close: time for what it still writes to the peer. The
+	// delay starts again whenever something was written, within CloseTimeout.
 	echoDelay = time.Second
-	// lingerTime is how long the connection is kept, after all is said, for
-	// the peer to read it. Closing a socket that still receives would reset
-	// it, and the reset destroys a Close frame that is on its way.
+	// lingerTime is how long the socket stays open behind the last frame, for
+	// the peer to read it. Closing a socket that still receives resets the
+	// connection, and the reset destroys a Close frame in flight.
 	lingerTime = time.Second
 )
 
-// closing is a Conn's end.
-type closing struct {
-	end       atomic.Pointer[CloseError]
-	isClosing atomic.Bool // deadlines are CloseWith's
-	once      sync.Once   // CloseNow
-	echoMu    sync.Mutex
-	echo      *time.Timer
-	echoSeen  int64 // bytes written when it was set; giveUp's are the kernel's
-	echoBy    time.Time
-	gaveUp    atomic.Bool // the peer did not answer our Close, and was cut off
+// closeState is the part of a Conn that ends it.
+type closeState struct {
+	closeErr      atomic.Pointer[CloseError]
+	isClosing     atomic.Bool // CloseWith owns the deadlines
+	closeOnce     sync.Once   // of CloseNow
+	echoMu        sync.Mutex
+	echoTimer     *time.Timer
+	echoProgress  int64 // bytes written when the timer was set; for closeTimeoutExpired, bytes received and acknowledged
+	echoDeadline  time.Time
+	closeTimedOut atomic.Bool // the peer did not answer our Close, and the socket was shut down
 
-	// unsendable is set once what is to be sent cannot be text.
-	unsendable atomic.Pointer[CloseError]
+	// encodeErr is set once what is to be sent in text frames is not UTF-8.
+	encodeErr atomic.Pointer[CloseError]
 }
 
-// CloseError says how c ended, or nil if it has not. It is the first Close
-// frame of the two sides, or Abnormal.
-func (c *Conn) CloseError() *CloseError { return c.end.Load() }
+// CloseError returns how c ended, or nil if it has not ended. Its code is that
+// of the first Close frame that either side sent, or AbnormalClosure.
+func (c *Conn) CloseError() *CloseError { return c.closeErr.Load() }
 
-// Close is CloseWith(Normal, "").
-func (c *Conn) Close() error { return c.CloseWith(Normal, "") }
+// Close is CloseWith(NormalClosure, ""): an exchange of Close frames, which
+// may take up to CloseTimeout.
+func (c *Conn) Close() error { return c.CloseWith(NormalClosure, "") }
 
-// CloseWith ends the connection in an orderly way. It sends a Close frame
-// behind what is being written (the echo of the peer's code, if the peer was
-// first), waits for the peer's, and closes the TCP connection once the peer
-// has read everything. What still comes from the peer goes to whoever reads,
-// or else is thrown away. All of it takes no longer than CloseTimeout; with a
-// peer that plays by the rules it is a round trip.
+// CloseWith performs the closing handshake of RFC 6455, section 7. It sends a
+// Close frame behind what is being written (with the peer's code instead of
+// code, if the peer closed first), waits for the peer's Close, and closes the
+// TCP connection once the peer has read everything. Payload that still arrives
+// goes to a reader that waits for it, and is discarded if there is none. All of
+// it takes one round trip with a peer that answers, and never longer than
+// CloseTimeout. The TCP connection is closed when CloseWith returns, also with
+// an error, and no goroutine of c is left.
 //
-// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455,
-// section 7.4) is an error, and nothing happens. The second call, or one after
-// CloseNow, returns net.ErrClosed.
-func (c *Conn) CloseWith(code Code, reason string) error {
+// NoStatus sends an empty Close frame. The reason is UTF-8 and is cut to 123
+// bytes. With a code that must not be sent (section 7.4.2) or a reason that is
+// not UTF-8, CloseWith returns an error and leaves the connection open. After
+// Close, CloseWith or CloseNow it returns an error that is net.ErrClosed.
+func (c *Conn) CloseWith(code CloseCode, reason string) error {
 	if code != NoStatus && !code.legal() {
 		return fmt.Errorf("ws: close: code %d must not be sent", code)
 	}
 	if !utf8.ValidString(reason) {
 		return errors.New("ws: close: the reason is not UTF-8")
 	}
-	if end := c.end.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) && !c.isClosing.Load() {
-		c.CloseNow() // nobody is there to be told
+	if end := c.closeErr.Load(); end != nil && errors.Is(end.Err, syscall.ECONNRESET) && !c.isClosing.Load() {
+		c.CloseNow() // the peer has reset the connection: a Close frame would not arrive
 		return fmt.Errorf("ws: close: %w", end.Err)
 	}
-	by := time.Now().Add(c.set.closeTimeout)
+	by := time.Now().Add(c.settings.closeTimeout)
 	if !c.beginClosing(by) {
 		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
@@ -74,60 +78,62 @@ func (c *Conn) CloseWith(code Code, reason string) error {
 	if err := c.sendClose(code, reason); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
-	if err := c.awaitClose(by); err != nil {
+	if err := c.awaitCloseFrame(by); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
-	if c.tls || !errors.Is(c.end.Load().Err, io.ErrUnexpectedEOF) {
-		c.linger(by) // else the peer has ended its side, and nothing can destroy the frame
+	if c.isTLS || !errors.Is(c.closeErr.Load().Err, io.ErrUnexpectedEOF) {
+		c.linger(by) // else the peer has sent its FIN, and no reset can destroy our frame
 	}
 	return nil
 }
 
-// CloseWrite sends Close 1000 and returns; reading goes on until the peer's
-// Close. It is what comes nearest to the half-close of TCP: the peer gets all
-// that was written, but it is expected to end its own side at once. A server
-// gives it up after CloseTimeout in which it has neither said nor taken
-// anything; for that, one that was last seen alive has another.
+// CloseWrite sends a Close frame with NormalClosure and returns; Read and
+// WriteTo continue until the peer's Close. It is the nearest thing to the
+// half-close of TCP: the peer receives all that was written, but a WebSocket
+// peer answers with its own Close at once. On a server, a peer that has neither
+// sent nor acknowledged anything for CloseTimeout is disconnected. The program
+// still has to call Close or CloseNow.
 func (c *Conn) CloseWrite() error {
-	err := c.sendClose(Normal, "")
-	c.expectAnswer()
+	err := c.sendClose(NormalClosure, "")
+	c.startCloseTimeout()
 	return err
 }
 
-// expectAnswer gives a client CloseTimeout to answer our Close.
-func (c *Conn) expectAnswer() {
+// startCloseTimeout gives the client CloseTimeout to answer our Close.
+func (c *Conn) startCloseTimeout() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if !c.client && c.echo == nil && !c.isOver.Load() && !c.isClosing.Load() {
-		c.echo = time.AfterFunc(c.set.closeTimeout, c.giveUp)
+	if !c.client && c.echoTimer == nil && !c.isReadDone.Load() && !c.isClosing.Load() {
+		c.echoTimer = time.AfterFunc(c.settings.closeTimeout, c.closeTimeoutExpired)
 	}
 }
 
-// giveUp ends the connection of a client that does not answer our Close. What
-// it still says counts for nothing where the Close was for a failure.
-func (c *Conn) giveUp() {
+// closeTimeoutExpired disconnects a client that does not answer our Close. Bytes
+// that it still sends do not extend its time where the Close was for an error.
+func (c *Conn) closeTimeoutExpired() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if c.isOver.Load() || c.isClosing.Load() {
+	if c.isReadDone.Load() || c.isClosing.Load() {
 		return
 	}
-	p, _ := pulseOf(c.pulseSource)
+	p, _ := readTCPInfo(c.tcpInfoConn)
 	n := int64(p.received + p.acked)
-	alive := n != c.echoSeen || c.readerBusy()
-	if c.unsendable.Load() != nil {
+	alive := n != c.echoProgress || c.isReaderBusy()
+	if c.encodeErr.Load() != nil {
 		n = int64(p.acked)
-		alive = n != c.echoSeen && p.unsent > 0 // it has not come to our Close yet
+		alive = n != c.echoProgress && p.unacked > 0 // our Close has not arrived yet
 	}
 	if alive {
-		c.echoSeen = n
-		c.echo.Reset(c.set.closeTimeout)
+		c.echoProgress = n
+		c.echoTimer.Reset(c.settings.closeTimeout)
 		return
 	}
-	c.gaveUp.Store(true)
-	cutOff(c.bottom) // the one who reads is told, and closes
+	c.closeTimedOut.Store(true)
+	shutdownConn(c.netConn) // the reader gets an error, and its program closes
 }
 
-// beginClosing makes deadlines ours, which also ends a write that is blocked.
+// beginClosing takes the deadlines over from the program; the new one also ends
+// a blocked write. It returns false if c is closing already.
 func (c *Conn) beginClosing(by time.Time) bool {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
@@ -138,66 +144,69 @@ func (c *Conn) beginClosing(by time.Time) bool {
 	return true
 }
 
-// fail queues the Close frame for what the peer, or the stream, did wrong.
+// fail queues the Close frame for a protocol error ("Fail the WebSocket
+// Connection", RFC 6455, section 7.1.7).
 func (c *Conn) fail(bad *CloseError) {
-	c.end.CompareAndSwap(nil, bad)
-	c.enqueue(opClose, closePayload(bad.Code, bad.Reason))
+	c.closeErr.CompareAndSwap(nil, bad)
+	c.enqueueControl(opClose, closePayload(bad.Code, bad.Reason))
 }
 
-// sendClose sends our Close frame if none was sent, and waits until it is out.
-func (c *Conn) sendClose(code Code, reason string) error {
-	c.wmu.Lock()
+// sendClose sends our Close frame, if none was sent, and waits until the kernel
+// has it.
+func (c *Conn) sendClose(code CloseCode, reason string) error {
+	c.writeMu.Lock()
 	defer c.unlockWriter()
-	if c.nheld > 0 && !c.closeSent && c.settle() == nil {
-		c.sendHeld() // which makes it 1007, unless invalid bytes are replaced
+	if c.npartial > 0 && !c.closeSent && c.writeUnsent() == nil {
+		c.sendPartialRune() // which closes with 1007, unless invalid bytes are replaced
 	}
-	if !c.end.CompareAndSwap(nil, &CloseError{Code: code, Reason: reason}) {
-		if first := c.end.Load(); first.Peer {
+	if !c.closeErr.CompareAndSwap(nil, &CloseError{Code: code, Reason: reason}) {
+		if first := c.closeErr.Load(); first.ByPeer {
 			code, reason = first.Code, ""
 		}
 	}
-	c.enqueue(opClose, closePayload(code, reason))
-	return c.settle()
+	c.enqueueControl(opClose, closePayload(code, reason))
+	return c.writeUnsent()
 }
 
-// echoSoon has the peer's Close answered by a timer if the program does not.
-func (c *Conn) echoSoon() {
+// startEchoTimer answers the peer's Close by a timer in case the program does not.
+func (c *Conn) startEchoTimer() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if c.echo != nil {
-		return // CloseWrite's: ours is sent
+	if c.echoTimer != nil {
+		return // CloseWrite has sent our Close and set the timer
 	}
-	c.echoSeen, c.echoBy = c.out.Load(), time.Now().Add(c.set.closeTimeout-echoDelay)
-	c.echo = time.AfterFunc(echoDelay, c.echoClose)
+	c.echoProgress, c.echoDeadline = c.bytesWritten.Load(), time.Now().Add(c.settings.closeTimeout-echoDelay)
+	c.echoTimer = time.AfterFunc(echoDelay, c.echoCloseFrame)
 }
 
-func (c *Conn) echoClose() {
+func (c *Conn) echoCloseFrame() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if n := c.out.Load(); n != c.echoSeen && time.Now().Before(c.echoBy) {
-		c.echoSeen = n
-		c.echo.Reset(echoDelay)
+	if n := c.bytesWritten.Load(); n != c.echoProgress && time.Now().Before(c.echoDeadline) {
+		c.echoProgress = n
+		c.echoTimer.Reset(echoDelay)
 		return
 	}
-	c.enqueue(opClose, closePayload(c.end.Load().Code, ""))
+	c.enqueueControl(opClose, closePayload(c.closeErr.Load().Code, ""))
 	c.flush()
 }
 
-// awaitClose waits for the peer's Close, and reads for it if nobody else does.
-func (c *Conn) awaitClose(by time.Time) error {
-	if c.isOver.Load() {
+// awaitCloseFrame waits for the peer's Close, and reads until it comes if no
+// other goroutine is reading.
+func (c *Conn) awaitCloseFrame(by time.Time) error {
+	if c.isReadDone.Load() {
 		return nil
 	}
 	timeout := time.NewTimer(time.Until(by))
 	defer timeout.Stop()
 	select {
-	case <-c.over:
+	case <-c.readDone:
 	case <-timeout.C:
 		return errors.New("the peer did not answer")
-	case c.turn <- struct{}{}:
-		defer c.endTurn()
-		for c.ended == nil {
-			if _, err := c.forward(io.Discard); err != nil && c.ended == nil {
+	case c.readLock <- struct{}{}:
+		defer c.unlockRead()
+		for c.readErr == nil {
+			if _, err := c.copyOnce(io.Discard); err != nil && c.readErr == nil {
 				return errors.New("the peer did not answer")
 			}
 		}
@@ -205,10 +214,10 @@ func (c *Conn) awaitClose(by time.Time) error {
 	return nil
 }
 
-// linger waits for the peer to end the TCP connection. In good order the server
-// ends its side first (RFC 6455, section 7.1.1); after a failure both do.
+// linger waits for the peer to end the TCP connection. In an orderly close the
+// server ends its side first (RFC 6455, section 7.1.1); after an error both do.
 func (c *Conn) linger(by time.Time) {
-	first := !c.client || !c.heard.Load()
+	first := !c.client || !c.closeReceived.Load()
 	if first {
 		halfClose(c.conn)
 	}
@@ -216,31 +225,32 @@ func (c *Conn) linger(by time.Time) {
 	if limit.After(by) {
 		limit = by
 	}
-	drain(c.bottom, limit)
+	discard(c.netConn, limit)
 	if !first {
 		halfClose(c.conn)
 	}
 }
 
-// CloseNow closes the TCP connection, without a Close frame or waiting, and
-// ends whatever runs on c. CloseWith does it at its end; it is harmless then.
+// CloseNow closes the TCP connection without a Close frame and without waiting.
+// Every call that is running on c returns. It may be called at any time, also
+// during and after CloseWith; calls after the first return nil.
 func (c *Conn) CloseNow() error {
 	var err error
-	c.once.Do(func() {
-		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: net.ErrClosed})
-		leaveClock(c)
+	c.closeOnce.Do(func() {
+		c.closeErr.CompareAndSwap(nil, &CloseError{Code: AbnormalClosure, Err: net.ErrClosed})
+		removeFromPingWheel(c)
 		c.deadlines.Lock()
 		c.isClosing.Store(true)
 		c.deadlines.Unlock()
-		c.cmu.Lock()
-		c.gone = true
-		c.cmu.Unlock()
-		err = c.bottom.Close()
+		c.controlMu.Lock()
+		c.closed = true
+		c.controlMu.Unlock()
+		err = c.netConn.Close()
 		c.flushers.Wait()
 		c.stopTimers()
-		c.endOver()
+		c.markReadDone()
 		if c.listener != nil {
-			c.listener.forget(c)
+			c.listener.untrack(c)
 		}
 	})
 	return err
@@ -249,11 +259,11 @@ func (c *Conn) CloseNow() error {
 func (c *Conn) stopTimers() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
-	if c.echo != nil {
-		c.echo.Stop()
+	if c.echoTimer != nil {
+		c.echoTimer.Stop()
 	}
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	c.nheld = 0
-	c.timeHeld()
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	c.npartial = 0
+	c.resetPartialTimer()
 }

@@ -27,18 +27,18 @@ func TestEveryCloseCode(t *testing.T) {
 	}
 	for _, code := range codes {
 		for _, reason := range []string{"", "bye", strings.Repeat("é", 61) + "x"} {
-			p := enter(t, b.addr)
+			p := openPeer(t, b.addr)
 			p.say(closeFrame(code, reason))
 			want := code
 			if !legalCode(code) {
 				want = 1002
 			}
-			if err := p.closing(want); err != nil {
+			if err := p.readClose(want); err != nil {
 				t.Errorf("code %d, reason %q: %v", code, reason, err)
 			}
 			e := b.closeOf(p)
-			if legalCode(code) && (int(e.Code) != code || e.Reason != reason || !e.Peer) {
-				t.Errorf("code %d, reason %q: the bridge has it as %+v", code, reason, e)
+			if legalCode(code) && (int(e.Code) != code || e.Reason != reason || !e.ByPeer) {
+				t.Errorf("code %d, reason %q: CloseError is %+v", code, reason, e)
 			}
 		}
 	}
@@ -46,28 +46,28 @@ func TestEveryCloseCode(t *testing.T) {
 
 func TestEmptyClose(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.say(frame(fin|clos, ""))
 	p.wantClose(0)
-	if e := b.closeOf(p); e.Code != ws.NoStatus || !e.Peer {
-		t.Errorf("the bridge has it as %+v", e)
+	if e := b.closeOf(p); e.Code != ws.NoStatus || !e.ByPeer {
+		t.Errorf("CloseError is %+v", e)
 	}
 }
 
 func TestCloseReasonIsText(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	for _, reason := range []string{"\xff", "ok\xc0\xaf", "κ\xce", "\xed\xa0\x80"} {
-		p := enter(t, b.addr)
+		p := openPeer(t, b.addr)
 		p.say(closeFrame(1000, reason))
 		p.wantClose(1007)
 	}
 }
 
-// Whatever comes behind a Close is ignored.
+// Bytes behind a Close frame are ignored.
 func TestNothingAfterClose(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	for _, more := range [][]byte{frame(fin|ping, "x"), frame(fin|text, "x"), closeFrame(1001, ""), []byte("garbage"), make([]byte, 200<<10)} {
-		p := enter(t, b.addr)
+		p := openPeer(t, b.addr)
 		p.say(frame(fin|binry, "before"), closeFrame(1000, ""), more)
 		p.wantStream("before")
 		p.wantClose(1000)
@@ -77,14 +77,14 @@ func TestNothingAfterClose(t *testing.T) {
 // A Close inside a fragmented message ends it.
 func TestCloseBetweenFragments(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.say(frame(text, "half"), closeFrame(3000, ""), frame(fin|cont, "other"))
 	p.wantStream("half")
 	p.wantClose(3000)
 }
 
-// All that came before a Close arrives at the backend, then its end.
-func TestCloseWithBytesUnderWay(t *testing.T) {
+// All payload before a Close reaches the backend, and then the end of the stream.
+func TestCloseBehindPayload(t *testing.T) {
 	const n = 500_000
 	got := make(chan string, 1)
 	start := make(chan struct{})
@@ -93,7 +93,7 @@ func TestCloseWithBytesUnderWay(t *testing.T) {
 		all, _ := io.ReadAll(c)
 		got <- string(all)
 	})
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	payload := strings.Repeat("0123456789", n/10)
 	p.say(frame(fin|binry, payload), closeFrame(1000, ""))
 	close(start)
@@ -105,10 +105,10 @@ func TestCloseWithBytesUnderWay(t *testing.T) {
 
 // The peer is answered even if the program never closes.
 func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
-	hold := make(chan struct{})
-	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { <-hold })
-	defer close(hold)
-	p := enter(t, b.addr)
+	release := make(chan struct{})
+	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { <-release })
+	defer close(release)
+	p := openPeer(t, b.addr)
 	p.say(closeFrame(4321, ""))
 	p.wantFrame(fin|clos, "\x10\xe1")
 	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
@@ -121,7 +121,7 @@ func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
 
 func TestBackendEnds(t *testing.T) {
 	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { io.WriteString(c, "last words") })
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.wantStream("last words")
 	p.wantFrame(fin|clos, "\x03\xe8")
 	// Until the client answers, what it has sent still goes to the backend.
@@ -129,19 +129,19 @@ func TestBackendEnds(t *testing.T) {
 	if rest, err := io.ReadAll(p.r); err != nil || len(rest) > 0 {
 		t.Fatalf("after the exchange: %q, %v", rest, err)
 	}
-	if e := b.closeOf(p); e.Code != ws.Normal || e.Peer {
-		t.Errorf("the bridge has it as %+v", e)
+	if e := b.closeOf(p); e.Code != ws.NormalClosure || e.ByPeer {
+		t.Errorf("CloseError is %+v", e)
 	}
 }
 
-// serveOne gives the server's Conn of one client, and the client.
-func serveOne(t *testing.T, cfg ws.Config) (*ws.Conn, *peer) {
+// serveClient returns a server's Conn and its client.
+func serveClient(t *testing.T, cfg ws.Config) (*ws.Conn, *peer) {
 	t.Helper()
 	l, err := ws.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := knock(t, l.Addr().String(), request("/"))
+	p := connect(t, l.Addr().String(), request("/"))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -154,16 +154,16 @@ func serveOne(t *testing.T, cfg ws.Config) (*ws.Conn, *peer) {
 }
 
 func TestCloseWith(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+	c, p := serveClient(t, ws.Config{})
 	go func() {
 		p.hear()
 		p.Write(closeFrame(1008, ""))
 		p.Conn.Close()
 	}()
-	if err := c.CloseWith(ws.Policy, "kicked"); err != nil {
+	if err := c.CloseWith(ws.PolicyViolation, "kicked"); err != nil {
 		t.Fatal(err)
 	}
-	if e := c.CloseError(); *e != (ws.CloseError{Code: ws.Policy, Reason: "kicked"}) {
+	if e := c.CloseError(); *e != (ws.CloseError{Code: ws.PolicyViolation, Reason: "kicked"}) {
 		t.Fatalf("%+v", e)
 	}
 	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
@@ -178,13 +178,13 @@ func TestCloseWith(t *testing.T) {
 }
 
 func TestCloseWithRefusesBadCodes(t *testing.T) {
-	c, _ := serveOne(t, ws.Config{})
-	for _, code := range []ws.Code{0, 999, 1004, 1006, 1015, 1016, 2999, 5000} {
+	c, _ := serveClient(t, ws.Config{})
+	for _, code := range []ws.CloseCode{0, 999, 1004, 1006, 1015, 1016, 2999, 5000} {
 		if err := c.CloseWith(code, ""); err == nil || errors.Is(err, net.ErrClosed) {
 			t.Errorf("code %d: %v", code, err)
 		}
 	}
-	if err := c.CloseWith(ws.Normal, "\xff"); err == nil {
+	if err := c.CloseWith(ws.NormalClosure, "\xff"); err == nil {
 		t.Error("a reason that is not UTF-8")
 	}
 	if c.CloseError() != nil {
@@ -193,21 +193,21 @@ func TestCloseWithRefusesBadCodes(t *testing.T) {
 }
 
 func TestLongReasonIsCut(t *testing.T) {
-	c, p := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
-	go c.CloseWith(ws.Policy, strings.Repeat("é", 100))
+	c, p := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+	go c.CloseWith(ws.PolicyViolation, strings.Repeat("é", 100))
 	p.wantFrame(fin|clos, "\x03\xf0"+strings.Repeat("é", 61))
 }
 
-// A peer that says nothing more, or reads nothing, keeps nobody for long.
+// Close returns although the peer does not answer, or reads nothing.
 func TestCloseIsBounded(t *testing.T) {
 	t.Run("no answer", func(t *testing.T) {
-		c, _ := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		c, _ := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		if err := c.Close(); err == nil {
 			t.Error("closed in good order")
 		}
 	})
 	t.Run("no answer to CloseWrite", func(t *testing.T) {
-		c, p := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		c, p := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		c.CloseWrite()
 		p.wantFrame(fin|clos, "\x03\xe8")
 		if _, err := c.WriteTo(io.Discard); !errors.Is(err, net.ErrClosed) {
@@ -218,7 +218,7 @@ func TestCloseIsBounded(t *testing.T) {
 		}
 	})
 	t.Run("blocked writer", func(t *testing.T) {
-		c, _ := serveOne(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
+		c, _ := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		wrote := make(chan error, 1)
 		go func() {
 			for {
@@ -228,7 +228,7 @@ func TestCloseIsBounded(t *testing.T) {
 				}
 			}
 		}()
-		until(t, "a full socket", func() bool {
+		waitFor(t, "a full socket", func() bool {
 			n := c.BytesWritten()
 			time.Sleep(20 * time.Millisecond)
 			return n > 0 && n == c.BytesWritten()
@@ -240,14 +240,14 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-// A client that does not read cannot keep us from seeing its Close.
-func TestCloseFromAnUnreadClient(t *testing.T) {
+// A client's Close is noticed although the client does not read.
+func TestCloseFromAClientThatDoesNotRead(t *testing.T) {
 	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) {
 		go io.Copy(c, zeros{})
 		io.Copy(io.Discard, c)
 	})
-	p := enter(t, b.addr)
-	until(t, "a full socket", func() bool {
+	p := openPeer(t, b.addr)
+	waitFor(t, "a full socket", func() bool {
 		b.mu.Lock()
 		if len(b.conns) == 0 {
 			b.mu.Unlock()
@@ -262,16 +262,16 @@ func TestCloseFromAnUnreadClient(t *testing.T) {
 		p.say(frame(fin|ping, "flood"))
 	}
 	p.say(closeFrame(1001, "gone"))
-	until(t, "the Close", func() bool { e := b.last().CloseError(); return e != nil && e.Peer && e.Code == ws.GoingAway })
+	waitFor(t, "the Close", func() bool { e := b.last().CloseError(); return e != nil && e.ByPeer && e.Code == ws.GoingAway })
 }
 
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// A connection that is lost is not an orderly end.
+// A connection that ends inside a frame is not an orderly end.
 func TestLostConnection(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|binry, "whole")[:8])
 	buf := make([]byte, 10)
 	if n, err := c.Read(buf); n != 2 || err != nil {
@@ -280,7 +280,7 @@ func TestLostConnection(t *testing.T) {
 	p.Conn.Close()
 	_, err := c.Read(buf)
 	var e *ws.CloseError
-	if !errors.As(err, &e) || e.Code != ws.Abnormal || errors.Is(err, io.EOF) {
+	if !errors.As(err, &e) || e.Code != ws.AbnormalClosure || errors.Is(err, io.EOF) {
 		t.Fatalf("%v", err)
 	}
 }

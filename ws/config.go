@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What zero means in a Config and a Dialer.
+// The defaults of Config and Dialer.
 const (
 	defaultPing             = 30 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
@@ -19,81 +19,83 @@ const (
 	defaultMaxInflated      = 64 << 20
 )
 
-// A Config is how a Listener deals with its clients. The zero value is ready
-// for use.
+// A Config is the configuration of a Listener. The zero value accepts every path
+// and encoding, same-origin pages only, without TLS and compression.
 type Config struct {
-	// Path is where the WebSocket is. One that ends in a slash stands for all
-	// below it, as in http.ServeMux. Default: "/", which is everywhere.
+	// Path is the path of the WebSocket; other paths get 404. One that ends in
+	// a slash includes all paths below it, as in http.ServeMux. "": "/", which
+	// is every path.
 	Path string
 
-	// Origins are web origins that may connect besides the host that was
-	// asked for: "https://app.example.com", or a host alone for both schemes,
-	// with "*" for a part between dots and slashes ("*.example.com"), or "*"
-	// for all. "null" is what pages in files and sandboxes send. Clients that
-	// send no Origin are no browsers and always allowed.
+	// Origins are the web origins that may connect besides that of the
+	// requested host (RFC 6455, section 10.2): "https://app.example.com", a host
+	// alone for both schemes, each with "*" for any text without a slash
+	// ("*.example.com"), "*" for all, or "null" for pages without an origin,
+	// such as files. Others get 403. Clients without an Origin header are not
+	// browsers and are always allowed.
 	Origins []string
 
-	// Subprotocols are those that are known besides "binary", the best first.
-	// "binary" is taken where it is offered. "base64" here lets old clients
-	// have text frames of base64. "*" is whatever a client offers first, and
-	// then "binary" has no precedence.
+	// Subprotocols are accepted besides "binary", the preferred one first;
+	// "binary" is preferred to all of them. "base64" accepts old clients of
+	// websockify with text frames of base64. "*" agrees to the first subprotocol
+	// that a client offers, whatever it is, and "binary" has no precedence then.
 	Subprotocols []string
 
-	// Encoding is Binary or Text: the frames that clients get who do not ask
-	// by ?encoding=. Default: Binary.
+	// Encoding is that of the frames to clients which do not choose with
+	// ?encoding=: Binary or Text. "": Binary.
 	Encoding Encoding
 
-	// ReplaceInvalid has U+FFFD sent to a client with Text for each byte that
-	// is not UTF-8. Without it such a stream ends with 1007.
+	// ReplaceInvalid sends U+FFFD to a client with Text for each byte that is not
+	// UTF-8. Otherwise such a byte closes the connection with 1007.
 	ReplaceInvalid bool
 
-	// Compression agrees to permessage-deflate where it is offered. It costs
-	// more cpu than all the rest, and a deadline that passes inside a
-	// compressed message ends reading.
+	// Compression accepts permessage-deflate (RFC 7692). It costs more CPU time
+	// than all the rest, and a read deadline that passes inside a compressed
+	// message ends reading.
 	Compression bool
 
-	// MaxInflated bounds the bytes that one compressed message becomes; more
-	// is 1009. Default: 64 MiB; negative: no limit. Other messages are passed
-	// on as they come and need none.
+	// MaxInflated bounds one compressed message when inflated, in bytes; a longer
+	// one closes the connection with 1009. 0: 64 MiB; negative: no limit. Other
+	// messages are passed on as they arrive and have no limit.
 	MaxInflated int64
 
-	// Ping is the interval of pings; after two without a sign of life the
-	// connection is closed. Default: 30 s; negative: off. Shorter finds the
-	// dead sooner and wakes phones more often.
+	// Ping is the interval of pings. A peer that answers two in a row with
+	// nothing is disconnected: see ErrUnresponsive. 0: 30 s; negative: no pings.
+	// A shorter one finds dead peers sooner and wakes mobile clients more often.
 	Ping time.Duration
 
-	// HandshakeTimeout is how long TLS may take, how long the headers may
-	// take as a whole, how long a complete handshake waits for Next, and how
-	// long its answer takes. Default: 10 s; negative: no limit.
+	// HandshakeTimeout bounds each of: the TLS handshake, reading all headers,
+	// the wait of a valid handshake for Next, and writing the response. 0: 10 s;
+	// negative: no limit.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout bounds CloseWith. Default: 5 s.
+	// CloseTimeout bounds Conn.CloseWith. 0: 5 s; negative: it does not wait.
 	CloseTimeout time.Duration
 
-	// MaxHeader bounds the request's headers, in bytes; more is 431. Default:
-	// 16 KiB; not less than 4 KiB. In a server of the program's own it is
-	// that server's matter, as are TLS and the time for the headers.
-	MaxHeader int
+	// MaxHeaderBytes bounds the headers of a request, in bytes; longer ones get
+	// 431. 0: 16 KiB; the least is 4 KiB. With ServeHTTP in another http.Server,
+	// that server's settings apply, as for TLS and HandshakeTimeout.
+	MaxHeaderBytes int
 
-	// TLS is for Listen and Serve; nil is plain TCP.
+	// TLS is for Listen and Serve. nil: plain TCP.
 	TLS *tls.Config
 
-	// Web answers requests that are no handshakes, such as for static files
-	// (http.FileServerFS). Default: 426.
+	// Web answers requests that are not handshakes, for example with files
+	// (http.FileServerFS). nil: they get 426.
 	Web http.Handler
 
-	// WebLimit bounds the connections that Web has, except in a server of the
-	// program's own. Default: no limit.
+	// WebLimit bounds the connections with requests for Web, except in another
+	// http.Server. nil: no limit.
 	WebLimit *WebLimit
 
-	// ErrorLog gets what net/http has to say of bad clients and failed TLS, and
-	// each handshake that was refused, except those that Handshake returns.
-	// Default: nobody.
+	// ErrorLog logs what net/http reports of invalid requests and failed TLS
+	// handshakes, and every refused handshake except those that Handshake
+	// returns. nil: nothing is logged.
 	ErrorLog *log.Logger
 }
 
-// fill puts in the defaults.
-func (cfg *Config) fill() error {
+// setDefaults checks cfg and replaces zero values by their defaults.
+func (cfg *Config) setDefaults() error {
 	if cfg.Path == "" {
 		cfg.Path = "/"
 	}
@@ -110,17 +112,17 @@ func (cfg *Config) fill() error {
 			return fmt.Errorf("ws: subprotocol %q is not a token", p)
 		}
 	}
-	if err := cfg.Encoding.fill(); err != nil {
+	if err := cfg.Encoding.setDefault(); err != nil {
 		return err
 	}
-	fill(&cfg.HandshakeTimeout, defaultHandshakeTimeout)
-	if cfg.MaxHeader == 0 {
-		cfg.MaxHeader = defaultMaxHeader
+	setDefault(&cfg.HandshakeTimeout, defaultHandshakeTimeout)
+	if cfg.MaxHeaderBytes == 0 {
+		cfg.MaxHeaderBytes = defaultMaxHeader
 	}
 	return nil
 }
 
-func (e *Encoding) fill() error {
+func (e *Encoding) setDefault() error {
 	switch *e {
 	case "":
 		*e = Binary
@@ -131,8 +133,9 @@ func (e *Encoding) fill() error {
 	return nil
 }
 
-// fill makes zero the default and negative zero, which is "off" inside.
-func fill(d *time.Duration, byDefault time.Duration) {
+// setDefault replaces zero by the default, and a negative duration by zero, which
+// means "off" inside the package.
+func setDefault(d *time.Duration, byDefault time.Duration) {
 	if *d == 0 {
 		*d = byDefault
 	}
@@ -140,9 +143,9 @@ func fill(d *time.Duration, byDefault time.Duration) {
 }
 
 func newSettings(ping, closeTimeout time.Duration, replace bool, maxInflated int64) *settings {
-	s := &settings{ping: ping, closeTimeout: closeTimeout, replace: replace, maxInflated: maxInflated}
-	fill(&s.ping, defaultPing)
-	fill(&s.closeTimeout, defaultCloseTimeout)
+	s := &settings{pingInterval: ping, closeTimeout: closeTimeout, replaceInvalid: replace, maxInflated: maxInflated}
+	setDefault(&s.pingInterval, defaultPing)
+	setDefault(&s.closeTimeout, defaultCloseTimeout)
 	switch {
 	case maxInflated == 0:
 		s.maxInflated = defaultMaxInflated

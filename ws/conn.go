@@ -9,124 +9,128 @@ import (
 	"time"
 )
 
-// A Conn is a WebSocket connection used as a stream of bytes: a net.Conn. The
-// payload of every data message, text or binary, is what Read gives; message
-// borders are not kept in either direction, and a message is never held back
-// to be complete.
+// A Conn is a WebSocket connection used as a stream of bytes: a net.Conn. Read
+// returns the payload of all data messages, text and binary, one behind the
+// other; message boundaries are lost in both directions, and payload is passed
+// on as it arrives, before its message is complete.
+//
+// The caller of Accept or Dial owns the Conn and must end it with Close,
+// CloseWith or CloseNow. It needs no goroutine of its own while it is idle.
 //
 // What differs from a TCP connection:
 //
-//   - Control frames are handled by whoever reads. A program that never reads
-//     answers no pings and sees no Close; Ping needs a reader too.
-//   - There is no half-close. A peer's Close ends both directions: the reader
-//     gets io.EOF, and the echo of its code, after which nothing can be
-//     written, goes out when the program closes or has written nothing for a
-//     second.
-//   - Close and CloseWith are an exchange of Close frames, and take up to
-//     CloseTimeout with a peer that does not answer, or while a WriteTo is
-//     stuck in its destination. CloseNow takes no time.
-//   - A write deadline that passes inside a frame leaves its rest with the
+//   - Control frames are handled in Read, WriteTo and ServeControl. A program
+//     that calls none of them answers no pings and does not notice the peer's
+//     Close; Ping gets no pong either.
+//   - There is no half-close. A peer's Close ends both directions: Read returns
+//     io.EOF. A Close frame with the same code is sent when the program closes,
+//     or has written nothing for a second; after that Write returns an error.
+//   - Close and CloseWith exchange Close frames, and take up to CloseTimeout
+//     when the peer does not answer or a WriteTo is blocked in its destination.
+//     CloseNow returns at once.
+//   - A write deadline that passes inside a frame leaves the rest of it in the
 //     Conn, to be sent before anything else; those bytes count as written.
 //     Under TLS it ends writing for good, as in crypto/tls.
 //
-// One Read or WriteTo and one Write or ReadFrom may run at a time beside each
-// other; more of them wait for their turn. All other methods may be called at
-// any time by any goroutine.
+// All methods may be called by any goroutine. One of Read, WriteTo and
+// ServeControl and one of Write and ReadFrom run at a time; others wait.
 type Conn struct {
 	conn        net.Conn        // TCP, or TLS over it
-	bottom      net.Conn        // the TCP connection
-	raw         syscall.RawConn // of conn; nil under TLS or where it cannot be used
-	tls         bool
-	set         *settings
+	netConn     net.Conn        // the TCP connection
+	rawConn     syscall.RawConn // of conn; nil under TLS or where it cannot be used
+	isTLS       bool
+	settings    *settings
 	client      bool
 	subprotocol string
 	encoding    Encoding
-	listener    *Listener // nil: dialled
+	listener    *Listener // nil on a client
 
-	reading
-	writing
-	closing
+	readState
+	writeState
+	closeState
 
 	deadlines sync.Mutex
-	readBy    time.Time // what the user set
+	readBy    time.Time // the read deadline that the program has set
 
-	pings
-	own      [2]atomic.Int64
-	in, out  *atomic.Int64
-	flushers sync.WaitGroup // goroutines that write what would have blocked
+	pingState
+	counters                [2]atomic.Int64
+	bytesRead, bytesWritten *atomic.Int64
+	flushers                sync.WaitGroup // the goroutine of startFlusher, if it runs
 }
 
-// settings is what all connections of a Listener or a Dialer have in common.
+// settings are what all connections of a Listener or a Dialer have in common.
 type settings struct {
-	ping         time.Duration // 0: off
-	closeTimeout time.Duration
-	replace      bool
-	maxInflated  int64
+	pingInterval   time.Duration // 0: off
+	closeTimeout   time.Duration
+	replaceInvalid bool
+	maxInflated    int64
 }
 
 // newConn makes a Conn of a connection whose handshake is done. early is what
-// the peer sent behind it.
-func newConn(conn net.Conn, early []byte, client bool, agreed agreement, set *settings) *Conn {
+// the peer sent in the same packets behind its handshake.
+func newConn(conn net.Conn, early []byte, client bool, agreed negotiated, set *settings) *Conn {
 	c := &Conn{
-		conn: conn, bottom: bottomOf(conn), set: set, client: client,
+		conn: conn, netConn: netConnOf(conn), settings: set, client: client,
 		subprotocol: agreed.subprotocol, encoding: agreed.encoding,
 	}
-	_, c.tls = conn.(*tls.Conn)
-	c.tap = newTap(conn, maxFrame)
-	c.raw = c.tap.raw
-	c.in, c.out = &c.own[0], &c.own[1]
-	if c.pulseSource = c.raw; c.bottom != conn {
-		c.pulseSource = rawOf(c.bottom)
+	_, c.isTLS = conn.(*tls.Conn)
+	c.blocks = newBlockReader(conn, maxFrame)
+	c.rawConn = c.blocks.raw
+	c.bytesRead, c.bytesWritten = &c.counters[0], &c.counters[1]
+	if c.tcpInfoConn = c.rawConn; c.netConn != conn {
+		c.tcpInfoConn = rawConnOf(c.netConn)
 	}
-	c.turn = make(chan struct{}, 1)
-	c.over = make(chan struct{})
+	c.readLock = make(chan struct{}, 1)
+	c.readDone = make(chan struct{})
 	c.early = early
-	c.parser = parser{client: client, packed: agreed.deflate}
+	c.parser = parser{client: client, deflate: agreed.deflate}
 	if agreed.deflate {
-		c.unpack = &unpacker{c: c}
+		c.inflate = &messageInflater{c: c}
 	}
 	if agreed.encoding == Base64 {
-		c.base64 = &base64Reader{}
+		c.base64 = &base64Decoder{}
 	}
-	if set.ping > 0 {
-		joinClock(c, set.ping)
+	if set.pingInterval > 0 {
+		addToPingWheel(c, set.pingInterval)
 	}
 	return c
 }
 
-// Subprotocol returns the agreed one, or "".
+// Subprotocol returns the subprotocol of the handshake, or "" for none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// Encoding returns what the frames are that c sends.
+// Encoding returns the encoding of the data frames that c sends.
 func (c *Conn) Encoding() Encoding { return c.encoding }
 
-// NetConn returns the TCP connection at the bottom, under TLS too. It is there
-// to be watched and for socket options; to read or write it breaks the
-// stream.
-func (c *Conn) NetConn() net.Conn { return c.bottom }
+// NetConn returns the TCP connection under c, also where there is TLS between
+// them. It is there for socket options and for a poller; reading from it or
+// writing to it breaks the stream. c still owns it.
+func (c *Conn) NetConn() net.Conn { return c.netConn }
 
 // LocalAddr returns the address of the TCP connection.
-func (c *Conn) LocalAddr() net.Addr { return c.bottom.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.netConn.LocalAddr() }
 
 // RemoteAddr returns the address of the TCP connection's peer, which may be a
-// proxy of the one who speaks.
-func (c *Conn) RemoteAddr() net.Addr { return c.bottom.RemoteAddr() }
+// proxy in front of the client: see ParseForwarded.
+func (c *Conn) RemoteAddr() net.Addr { return c.netConn.RemoteAddr() }
 
-// BytesRead counts the payload bytes that came from the peer and were given
-// to the reader; it may be read at any time.
-func (c *Conn) BytesRead() int64 { return c.in.Load() }
+// BytesRead returns the number of payload bytes from the peer that Read has
+// returned or WriteTo has written.
+func (c *Conn) BytesRead() int64 { return c.bytesRead.Load() }
 
-// BytesWritten counts the payload bytes that were written to the peer.
-func (c *Conn) BytesWritten() int64 { return c.out.Load() }
+// BytesWritten returns the number of payload bytes that were sent to the peer.
+func (c *Conn) BytesWritten() int64 { return c.bytesWritten.Load() }
 
-// CountInto makes c count in the caller's own counters from now on. Call it
-// before the first byte is read or written.
-func (c *Conn) CountInto(read, written *atomic.Int64) { c.in, c.out = read, written }
+// CountInto makes c count its payload bytes in the given counters, which
+// BytesRead and BytesWritten return from then on. It must be called before the
+// first byte is read or written.
+func (c *Conn) CountInto(read, written *atomic.Int64) { c.bytesRead, c.bytesWritten = read, written }
 
-// SetDeadline sets both deadlines. One that is in the past ends a running Read,
-// Write, WriteTo or ReadFrom, which returns an error with Timeout() true, and
-// c can go on when the deadline has been moved. During Close deadlines are
-// not the caller's, and setting one does nothing.
+// SetDeadline sets the read and the write deadline; the zero Time is none. When
+// a deadline passes, a running Read, WriteTo, Write or ReadFrom returns an error
+// whose Timeout method returns true, and c can be used again once the deadline
+// has been moved (but see Conn on writing under TLS, and Config.Compression on
+// reading). During and after Close it does nothing and returns nil.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.SetReadDeadline(t); err != nil {
 		return err
@@ -134,7 +138,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// SetReadDeadline is like SetDeadline, for reading.
+// SetReadDeadline is SetDeadline for Read and WriteTo.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
@@ -145,7 +149,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is like SetDeadline, for writing.
+// SetWriteDeadline is SetDeadline for Write and ReadFrom.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
@@ -155,7 +159,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.conn.SetWriteDeadline(t)
 }
 
-// restoreReadDeadline puts the user's back after one of our own.
+// restoreReadDeadline sets the program's deadline again after one of our own.
 func (c *Conn) restoreReadDeadline() {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()

@@ -5,25 +5,26 @@ import (
 	"net"
 )
 
-// WriteTo copies payload from the peer to dst until the peer's Close, for
-// which it returns nil, as io.Copy does for io.EOF. io.Copy(dst, c) uses it.
-// For an end without a Close frame, before which all has been written too, it
-// returns a *CloseError with ErrNoClose, ErrTruncated or ErrTLSTruncated.
+// WriteTo copies payload from the peer to dst until the peer's Close, and then
+// returns nil, as io.Copy does after io.EOF. io.Copy(dst, c) uses it. If the
+// connection ends without a Close frame, WriteTo returns a *CloseError (see
+// ErrNoCloseFrame) once all payload has been written. n is the number of bytes
+// written to dst.
 //
-// The bytes of one read are unmasked where they lie and written together, with
-// writev where dst is a TCP or Unix socket. While nothing comes no buffer is
-// held, if the connection is a plain socket on Unix.
+// The payload of one read is unmasked in place and written together, with
+// writev where dst is a TCP or Unix socket. While the peer is idle c has no
+// buffer, if its connection is a plain socket on Unix.
 //
-// It ends early by SetReadDeadline (and can be called again), by CloseNow, or
-// by whatever makes dst.Write fail: bytes that were on their way to dst then
-// are gone, as with io.Copy.
+// WriteTo returns early when the read deadline passes (and can be called
+// again), when c is closed, and when dst.Write fails. Payload that dst.Write
+// did not take then is lost, as with io.Copy.
 func (c *Conn) WriteTo(dst io.Writer) (n int64, err error) {
-	c.turn <- struct{}{}
-	defer c.endTurn()
+	c.readLock <- struct{}{}
+	defer c.unlockRead()
 	for err == nil {
 		var m int64
-		m, err = c.forward(dst)
-		c.in.Add(m)
+		m, err = c.copyOnce(dst)
+		c.bytesRead.Add(m)
 		n += m
 	}
 	if err == io.EOF {
@@ -32,73 +33,74 @@ func (c *Conn) WriteTo(dst io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// CanIdle says that a WriteTo which was ended by SetReadDeadline has left
-// nothing behind: a copier that has its own way to wait for NetConn to be
-// readable needs no goroutine until then. It is false where bytes may be held
-// that the socket does not show, or must not be left alone: under TLS, with
-// compression, or on Windows.
-func (c *Conn) CanIdle() bool { return c.raw != nil && c.unpack == nil }
+// CanIdle reports whether a WriteTo that SetReadDeadline has ended leaves no
+// payload in c, so that a program with a poller of its own needs no goroutine
+// until NetConn is readable. It is false where c may buffer bytes that the
+// socket does not show (TLS, compression) and on Windows.
+func (c *Conn) CanIdle() bool { return c.rawConn != nil && c.inflate == nil }
 
-func (c *Conn) forward(dst io.Writer) (n int64, err error) {
-	if len(c.kept) > 0 {
-		m, err := dst.Write(c.kept)
-		c.takeKept(c.kept)
+// copyOnce copies to dst the payload that one read of the connection brings.
+func (c *Conn) copyOnce(dst io.Writer) (n int64, err error) {
+	if len(c.buffered) > 0 {
+		m, err := dst.Write(c.buffered)
+		c.readBuffered(c.buffered)
 		return int64(m), err
 	}
-	if c.ended != nil {
-		return 0, c.ended
+	if c.readErr != nil {
+		return 0, c.readErr
 	}
-	if c.unpack != nil {
-		return c.forwardUnpacked(dst)
+	if c.inflate != nil {
+		return c.copyInflated(dst)
 	}
-	b, got, err := c.pullBlock()
+	b, got, err := c.readBlock()
 	defer b.release()
 	if b != nil {
 		vectored := takesVectors(dst)
 		chunk := b.buf[headroom : headroom+got]
 		for len(chunk) > 0 && err == nil {
-			var found piece
-			found, chunk, err = c.span(chunk)
+			var found framePart
+			found, chunk, err = c.nextPart(chunk)
 			b.gather(found.data, vectored)
 		}
 		c.flush() // pongs first: dst may block
 		var werr error
-		if n, werr = b.deliver(dst); werr != nil {
+		if n, werr = b.writeTo(dst); werr != nil {
 			return n, werr
 		}
 	}
 	if err != nil {
-		err = c.endRead(err)
+		err = c.readError(err)
 	}
 	return n, err
 }
 
-// forwardUnpacked is forward where messages may be compressed: the expanded
-// bytes need a block of their own, borrowed when there are some.
-func (c *Conn) forwardUnpacked(dst io.Writer) (n int64, err error) {
-	if err = c.unpack.ready(); err == nil {
+// copyInflated is copyOnce where messages may be compressed: the inflated bytes
+// need a block of their own, which is borrowed when there are some.
+func (c *Conn) copyInflated(dst io.Writer) (n int64, err error) {
+	if err = c.inflate.awaitPayload(); err == nil {
 		b := borrow()
 		defer b.release()
 		var got int
-		got, err = c.unpack.read(b.buf)
+		got, err = c.inflate.read(b.buf)
 		b.gather(b.buf[:got], false)
 		var werr error
-		if n, werr = b.deliver(dst); werr != nil {
+		if n, werr = b.writeTo(dst); werr != nil {
 			return n, werr
 		}
 	}
 	if err != nil {
-		err = c.endRead(err)
+		err = c.readError(err)
 	}
 	return n, err
 }
 
-// smallSpan is cheaper to move than to give to writev as a part of its own.
+// smallSpan is the length up to which moving a span is cheaper than another
+// element for writev.
 const smallSpan = 2 << 10
 
-// gather adds a span of b to those that will be written. Small ones are moved
-// down to the end of the one before, which also bounds the vector that package
-// net keeps with each socket for ever.
+// gather adds a span of b to those that writeTo will write. A small one is moved
+// to the end of the span before it, which also bounds the vector that package
+// net keeps with each socket.
 func (b *block) gather(span []byte, vectored bool) {
 	last := len(b.vec) - 1
 	switch {
@@ -110,8 +112,8 @@ func (b *block) gather(span []byte, vectored bool) {
 	}
 }
 
-// deliver writes the gathered spans.
-func (b *block) deliver(dst io.Writer) (n int64, err error) {
+// writeTo writes the gathered spans to dst.
+func (b *block) writeTo(dst io.Writer) (n int64, err error) {
 	if len(b.vec) > 1 {
 		b.bufs = b.vec
 		return b.bufs.WriteTo(dst)
@@ -134,18 +136,18 @@ func takesVectors(dst io.Writer) bool {
 	return false
 }
 
-// ReadFrom copies src to the peer until src ends; c stays open. io.Copy(c, src)
-// uses it. What one read of src brings is one final frame of at most 32 KiB,
-// written at once with its header in front. While src is idle no buffer is
-// held, if src is a plain socket on Unix.
+// ReadFrom copies src to the peer until src returns io.EOF, and then returns
+// nil; c stays open, and no Close frame is sent. io.Copy(c, src) uses it. Each
+// read of src is sent at once as one message in one frame, of at most 32 KiB.
+// While src is idle c has no buffer, if src is a plain socket on Unix.
 //
-// It ends early by a deadline of src, by SetWriteDeadline, or by CloseNow; n
-// counts what was sent.
+// It returns early with an error of src.Read (such as a deadline), when the
+// write deadline passes, and when c is closed. n is the number of bytes sent.
 func (c *Conn) ReadFrom(src io.Reader) (n int64, err error) {
-	t := newTap(src, c.maxSend())
+	t := newBlockReader(src, c.maxSend())
 	for err == nil {
 		var m int64
-		m, err = c.fetch(t)
+		m, err = c.sendFrom(t)
 		n += m
 	}
 	if err == io.EOF {
@@ -154,27 +156,28 @@ func (c *Conn) ReadFrom(src io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// ReadFromOnce is one step of ReadFrom: one read of src, one frame. The end of
-// src is io.EOF here. Only one may run at a time.
+// ReadFromOnce is one iteration of ReadFrom: one read of src, one frame. At the
+// end of src it returns io.EOF. Unlike ReadFrom it must not be called by two
+// goroutines at a time.
 func (c *Conn) ReadFromOnce(src io.Reader) (n int64, err error) {
-	t := c.source
+	t := c.once
 	if t == nil || t.src != src {
-		t = newTap(src, c.maxSend())
+		t = newBlockReader(src, c.maxSend())
 		if t.raw != nil {
-			c.source = t // a step after the first makes no garbage
+			c.once = t // a step after the first makes no garbage
 		}
 	}
-	return c.fetch(t)
+	return c.sendFrom(t)
 }
 
-func (c *Conn) fetch(t *tap) (int64, error) {
-	b, n, err := t.fill()
+func (c *Conn) sendFrom(t *blockReader) (int64, error) {
+	b, n, err := t.read()
 	defer b.release()
 	if n <= 0 {
 		return 0, err
 	}
-	taken, werr := c.send(b, n)
-	if !taken {
+	accepted, werr := c.send(b, n)
+	if !accepted {
 		n = 0
 	}
 	if werr != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// pair is a server's Conn and a client's, of this package.
+// pair returns a server's Conn and a client's, both of this package.
 func pair(t testing.TB, cfg ws.Config, d ws.Dialer) (server, client *ws.Conn) {
 	t.Helper()
 	l, err := ws.Listen("tcp", "127.0.0.1:0", cfg)
@@ -35,19 +35,19 @@ func pair(t testing.TB, cfg ws.Config, d ws.Dialer) (server, client *ws.Conn) {
 	return server, client
 }
 
-func chaos(n int) []byte {
+func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{7})
 	r.Read(b)
 	return b
 }
 
-// io.Copy takes the fast path in all four places of a relay, and the bytes are
-// the same after both.
+// io.Copy uses WriteTo and ReadFrom in all four places of a relay, and the bytes
+// are unchanged by both.
 func TestRelayByIOCopy(t *testing.T) {
 	server, client := pair(t, ws.Config{}, ws.Dialer{})
 	near, far := tcpPair(t)
-	want := chaos(20 << 20)
+	want := randomBytes(20 << 20)
 	go func() {
 		io.Copy(near, server) // WriteTo, with writev
 		near.CloseWrite()
@@ -73,9 +73,9 @@ func TestRelayByIOCopy(t *testing.T) {
 	}
 }
 
-// Frames of many sizes in one read become one stream.
+// Frames of many sizes in one read are one stream.
 func TestManyFramesInOneRead(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+	c, p := serveClient(t, ws.Config{})
 	near, far := tcpPair(t)
 	var sent, want []byte
 	r := rand.New(rand.NewPCG(1, 2))
@@ -94,9 +94,9 @@ func TestManyFramesInOneRead(t *testing.T) {
 	}
 }
 
-// One read is one final frame.
+// Each read of the source is one final frame.
 func TestOneFrameARead(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+	c, p := serveClient(t, ws.Config{})
 	near, far := tcpPair(t)
 	done := make(chan error)
 	go func() { _, err := c.ReadFrom(near); done <- err }()
@@ -110,7 +110,7 @@ func TestOneFrameARead(t *testing.T) {
 	}
 }
 
-// Both copies end by a deadline in the past, and can go on.
+// A deadline in the past ends both copies, and they can be called again.
 func TestDeadlinesEndCopies(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		server, client := pair(t, ws.Config{Compression: secure}, ws.Dialer{Compression: secure})
@@ -126,20 +126,20 @@ func TestDeadlinesEndCopies(t *testing.T) {
 		if n, err := server.Read(buf); string(buf[:n]) != "on" || err != nil {
 			t.Fatal(n, err)
 		}
-		go func() { _, err := server.ReadFrom(zeros{}); ended <- err }() // nobody reads
+		go func() { _, err := server.ReadFrom(zeros{}); ended <- err }() // the client does not read
 		time.Sleep(20 * time.Millisecond)
 		server.SetWriteDeadline(time.Unix(1, 0))
 		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal(err)
 		}
-		// The frame that was cut is completed by whoever writes next.
+		// The next write completes the frame that was sent in part.
 		server.SetWriteDeadline(time.Time{})
-		go server.CloseWith(ws.Policy, "kicked")
+		go server.CloseWith(ws.PolicyViolation, "kicked")
 		n, err := io.Copy(io.Discard, client)
 		if err != nil || n != server.BytesWritten() {
 			t.Fatal(n, server.BytesWritten(), err)
 		}
-		if e := client.CloseError(); e.Code != ws.Policy || e.Reason != "kicked" {
+		if e := client.CloseError(); e.Code != ws.PolicyViolation || e.Reason != "kicked" {
 			t.Fatal(e)
 		}
 	}
@@ -158,7 +158,7 @@ func TestCloseNowEndsCopies(t *testing.T) {
 	}
 }
 
-func TestSteps(t *testing.T) {
+func TestReadFromOnce(t *testing.T) {
 	server, _ := pair(t, ws.Config{}, ws.Dialer{})
 	var in, out atomic.Int64
 	server.CountInto(&in, &out)
@@ -173,14 +173,14 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// TestPark: nothing is lost or held by a WriteTo that a deadline ends, in the
-// middle of a header or of a message; but a compressed message must not be
-// left alone.
-func TestPark(t *testing.T) {
+// TestCanIdle: a WriteTo that a deadline ends, in the middle of a header or of a
+// message, loses and keeps no payload; a compressed message must not be left to a
+// poller.
+func TestCanIdle(t *testing.T) {
 	for _, compression := range []bool{false, true} {
 		server, client := pair(t, ws.Config{Compression: compression}, ws.Dialer{Compression: compression})
 		if server.CanIdle() == compression {
-			t.Errorf("with compression %v it says %v", compression, server.CanIdle())
+			t.Errorf("with compression %v: CanIdle is %v", compression, server.CanIdle())
 		}
 		if compression {
 			continue
@@ -200,14 +200,14 @@ func TestPark(t *testing.T) {
 			server.WriteTo(&got)
 		}
 		if got.String() != "to be continued" {
-			t.Errorf("it got %q", got.String())
+			t.Errorf("got %q", got.String())
 		}
 	}
 }
 
-// A backend that fails does not lose what the client hears.
+// A backend whose writes fail does not end what is sent to the client.
 func TestWriteToAFailingBackend(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|binry, "x"))
 	broken := errors.New("broken")
 	if _, err := c.WriteTo(writerFunc(func([]byte) (int, error) { return 0, broken })); !errors.Is(err, broken) {
@@ -221,10 +221,10 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Read is parsed in the caller's memory, whatever its size.
+// Read parses in the caller's memory, whatever its size.
 func TestSmallReads(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 7, 13, 14, 15, 100} {
-		c, p := serveOne(t, ws.Config{})
+		c, p := serveClient(t, ws.Config{})
 		want := strings.Repeat("0123456789", 50)
 		p.say(frame(text, want[:130]), frame(fin|ping, "x"), frame(fin|cont, want[130:]), closeFrame(1000, ""))
 		var got []byte

@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// minPacked is the least that is worth compressing.
-const minPacked = 128
+// minDeflated is the length from which a payload is compressed, in bytes.
+const minDeflated = 128
 
-// A deflater is large (more than half a megabyte), and borrowed for one frame
-// at a time. A message never refers to one before it.
+// A deflater is large (more than half a megabyte) and is borrowed for one frame
+// at a time. There is no context takeover: no message refers to an earlier one.
 type deflater struct {
 	*flate.Writer
 	out bytes.Buffer
@@ -23,10 +23,10 @@ var deflaters = sync.Pool{New: func() any {
 	return d
 }}
 
-// pack compresses p as one message into a block of its own, or returns nil if
-// that does not make it shorter.
-func pack(p []byte) (z *block, n int) {
-	if len(p) < minPacked {
+// deflate compresses p as one message into a block of its own, and returns nil
+// if that does not make it shorter.
+func deflate(p []byte) (z *block, n int) {
+	if len(p) < minDeflated {
 		return nil, 0
 	}
 	d := deflaters.Get().(*deflater)
@@ -45,27 +45,27 @@ func pack(p []byte) (z *block, n int) {
 
 const (
 	deflateName = "permessage-deflate"
-	// deflateTerms are what we ask for, as client, and agree to, as server: no
-	// memory is kept between messages on either side.
-	deflateTerms = deflateName + "; server_no_context_takeover; client_no_context_takeover"
+	// deflateOffer is what a client offers and a server agrees to: no context
+	// takeover, so that neither side keeps memory between messages.
+	deflateOffer = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 )
 
-// agreeDeflate picks the first offer that can be kept (RFC 7692, section 5)
-// and returns the answer to it, or "".
+// agreeDeflate returns the answer to the first offer that we can accept (RFC
+// 7692, section 5), or "" if there is none.
 func agreeDeflate(offers []extension) string {
 	for _, offer := range offers {
 		if offer.name != deflateName {
 			continue
 		}
-		if terms, ok := deflateAnswer(offer); ok {
+		if terms, ok := answerOffer(offer); ok {
 			return terms
 		}
 	}
 	return ""
 }
 
-func deflateAnswer(offer extension) (terms string, ok bool) {
-	terms = deflateTerms
+func answerOffer(offer extension) (terms string, ok bool) {
+	terms = deflateOffer
 	for i, p := range offer.params {
 		for _, before := range offer.params[:i] {
 			if before.name == p.name {
@@ -78,7 +78,7 @@ func deflateAnswer(offer extension) (terms string, ok bool) {
 				return "", false
 			}
 		case "client_max_window_bits":
-			// Ours to use, and we do not: we expand any window.
+			// A permission for the client to use fewer bits. We inflate any window.
 			if p.hasValue && !windowBits(p.value) {
 				return "", false
 			}
@@ -95,8 +95,8 @@ func deflateAnswer(offer extension) (terms string, ok bool) {
 	return terms, true
 }
 
-// deflateAgreed checks a server's answer to deflateTerms.
-func deflateAgreed(answer extension) bool {
+// acceptsDeflate reports whether a server's answer is one to deflateOffer.
+func acceptsDeflate(answer extension) bool {
 	seen := map[string]bool{}
 	for _, p := range answer.params {
 		if seen[p.name] {

@@ -32,14 +32,14 @@ func TestDeflateOffers(t *testing.T) {
 		{"permessage-deflate;", ""},
 		{"permessage deflate", ""},
 	} {
-		_, resp := visit(t, b.addr, request("/", "Sec-WebSocket-Extensions: "+tt.offer))
+		_, resp := exchange(t, b.addr, request("/", "Sec-WebSocket-Extensions: "+tt.offer))
 		if got := resp.Header.Get("Sec-WebSocket-Extensions"); resp.StatusCode != 101 || got != tt.answer {
 			t.Errorf("%q: %s %q, want %q", tt.offer, resp.Status, got, tt.answer)
 		}
 	}
 }
 
-func squeeze(t *testing.T, s string) string {
+func compress(t *testing.T, s string) string {
 	t.Helper()
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression)
@@ -48,7 +48,7 @@ func squeeze(t *testing.T, s string) string {
 	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
 }
 
-// inflated collects data messages, of which some are compressed.
+// inflated collects data messages, compressed or not.
 func (p *peer) inflated(n int) string {
 	p.t.Helper()
 	var all []byte
@@ -72,20 +72,20 @@ func (p *peer) inflated(n int) string {
 
 func TestDeflate(t *testing.T) {
 	b := startBridge(t, ws.Config{Compression: true}, echo)
-	p := enter(t, b.addr, "Sec-WebSocket-Extensions: permessage-deflate")
+	p := openPeer(t, b.addr, "Sec-WebSocket-Extensions: permessage-deflate")
 	want := func(s string) {
 		t.Helper()
 		if got := p.inflated(len(s)); got != s {
-			t.Fatalf("%q, want %q", clip(got), clip(s))
+			t.Fatalf("%q, want %q", shorten(got), shorten(s))
 		}
 	}
 	long := strings.Repeat("never the same twice? ", 20_000)
 	for _, s := range []string{"", "hello", long} {
-		z := squeeze(t, s)
+		z := compress(t, s)
 		p.say(frame(fin|rsv1|binry, z), frame(fin|rsv1|text, z), frame(fin|text, "plain"))
 		want(s + s + "plain")
-		for _, cut := range []int{0, 1, len(z) / 2, len(z)} { // fragments, with a ping between
-			p.say(frame(rsv1|text, z[:cut]), frame(fin|cont, z[cut:]), frame(fin|binry, "."))
+		for _, split := range []int{0, 1, len(z) / 2, len(z)} { // fragments, with a ping between
+			p.say(frame(rsv1|text, z[:split]), frame(fin|cont, z[split:]), frame(fin|binry, "."))
 			want(s + ".")
 		}
 	}
@@ -111,23 +111,23 @@ func TestDeflate(t *testing.T) {
 
 func TestBadDeflate(t *testing.T) {
 	b := startBridge(t, ws.Config{Compression: true, MaxInflated: 100_000}, echo)
-	bomb := squeeze(t, strings.Repeat("\x00", 1_000_000))
-	fine := squeeze(t, strings.Repeat("\x00", 100_000))
+	bomb := compress(t, strings.Repeat("\x00", 1_000_000))
+	fine := compress(t, strings.Repeat("\x00", 100_000))
 	for name, tt := range map[string]struct {
 		frames []byte
 		code   int
 	}{
 		"a bomb":                     {frame(fin|rsv1|binry, bomb), 1009},
 		"corrupt":                    {frame(fin|rsv1|binry, "\xff\xff\xff\xff"), 1007},
-		"cut off":                    {frame(fin|rsv1|binry, squeeze(t, "hello, hello, hello")[:5]), 1007},
-		"text that is none":          {frame(fin|rsv1|text, squeeze(t, "a\xff")), 1007},
-		"text that is cut off":       {frame(fin|rsv1|text, squeeze(t, "a\xe2\x82")), 1007},
+		"cut off":                    {frame(fin|rsv1|binry, compress(t, "hello, hello, hello")[:5]), 1007},
+		"text that is none":          {frame(fin|rsv1|text, compress(t, "a\xff")), 1007},
+		"text that is cut off":       {frame(fin|rsv1|text, compress(t, "a\xe2\x82")), 1007},
 		"RSV1 in a continuation":     {append(frame(rsv1|text, ""), frame(fin|rsv1|cont, "")...), 1002},
 		"RSV1 in a control frame":    {frame(fin|rsv1|ping, ""), 1002},
 		"RSV2":                       {frame(fin|rsv2|text, ""), 1002},
 		"Close inside, then nothing": {append(frame(rsv1|binry, fine[:5]), closeFrame(3001, "")...), 3001},
 	} {
-		p := enter(t, b.addr, "Sec-WebSocket-Extensions: permessage-deflate")
+		p := openPeer(t, b.addr, "Sec-WebSocket-Extensions: permessage-deflate")
 		p.say(frame(fin|rsv1|binry, fine), frame(fin|rsv1|binry, fine)) // the limit is for one message
 		p.inflated(200_000)
 		p.say(tt.frames)

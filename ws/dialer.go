@@ -16,53 +16,64 @@ import (
 	"time"
 )
 
-// A Dialer connects to WebSocket servers. The zero value is ready for use, and
-// a Dialer may be used by many goroutines.
+// A Dialer connects to WebSocket servers. The zero value is ready for use.
+// Several goroutines may use one Dialer as long as its fields do not change.
 type Dialer struct {
-	Header       http.Header // sent with the handshake; "Host" is taken from it too
-	Subprotocols []string    // offered, the best first
+	// Header is sent with the handshake, in addition to what the handshake
+	// itself needs. "Host" in it replaces the host of the URL, and
+	// "Authorization" the user information of the URL.
+	Header http.Header
 
-	// NetDial makes the connection, for example through a proxy. Default:
-	// net.Dialer's DialContext.
+	// Subprotocols are offered to the server, the preferred one first. With
+	// "base64" agreed, c sends and receives text frames of base64.
+	Subprotocols []string
+
+	// NetDial makes the TCP connection, for example through a proxy; the Conn
+	// owns it afterwards. nil: that of a zero net.Dialer.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// TLS is for wss. ServerName defaults to the host.
+	// TLS is for URLs with wss; nil is a zero tls.Config. An empty ServerName
+	// is the host of the URL.
 	TLS *tls.Config
 
-	// HandshakeTimeout bounds everything up to the Conn. Default: 10 s;
-	// negative: only the context does.
+	// HandshakeTimeout bounds Dial as a whole. 0: 10 s; negative: only the
+	// context bounds it.
 	HandshakeTimeout time.Duration
 
-	// MaxHeader bounds the answer's headers. Default: 16 KiB.
-	MaxHeader int
+	// MaxHeaderBytes bounds the headers of the server's response. 0: 16 KiB.
+	MaxHeaderBytes int
 
-	// These mean what they mean in Config. Encoding is what we send.
+	// These are as in Config. Encoding is that of the frames that the Conn
+	// sends; Compression offers permessage-deflate.
 	Encoding       Encoding
 	ReplaceInvalid bool
-	Compression    bool // offer permessage-deflate
+	Compression    bool
 	MaxInflated    int64
 	Ping           time.Duration
 	CloseTimeout   time.Duration
 }
 
-// Dial connects with a zero Dialer.
+// Dial connects with a zero Dialer: see Dialer.Dial.
 func Dial(ctx context.Context, rawURL string) (*Conn, error) { return new(Dialer).Dial(ctx, rawURL) }
 
-// A HandshakeError is a server's answer that is not a WebSocket.
+// A HandshakeError is a server's response that is not the 101 of a WebSocket
+// handshake (RFC 6455, section 4.1).
 type HandshakeError struct {
-	Response *http.Response // without its body
-	Reason   string
+	Response *http.Response // its Body is empty
+	Reason   string         // what is wrong with it
 }
 
 func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("ws: dial: %s (the server answered %s)", e.Reason, e.Response.Status)
 }
 
-// Dial connects to a URL with the scheme ws or wss. An answer that is none is
-// a *HandshakeError. ctx is for the handshake only.
+// Dial connects to a URL with the scheme ws or wss and performs the handshake.
+// The caller owns the Conn. If the server answers with anything else than a
+// WebSocket, the error is a *HandshakeError, and the connection is closed. ctx
+// and HandshakeTimeout bound Dial itself, not the Conn.
 func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
-	timeout, maxHeader, encoding := d.HandshakeTimeout, d.MaxHeader, d.Encoding
-	if err := encoding.fill(); err != nil {
+	timeout, maxHeader, encoding := d.HandshakeTimeout, d.MaxHeaderBytes, d.Encoding
+	if err := encoding.setDefault(); err != nil {
 		return nil, err
 	}
 	if maxHeader <= 0 {
@@ -72,7 +83,7 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fill(&timeout, defaultHandshakeTimeout); timeout > 0 {
+	if setDefault(&timeout, defaultHandshakeTimeout); timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
@@ -87,7 +98,7 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		bottomOf(conn).Close()
+		netConnOf(conn).Close()
 		if _, ok := err.(*HandshakeError); !ok {
 			err = fmt.Errorf("ws: dial: %w", err)
 		}
@@ -99,7 +110,8 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	return newConn(conn, early, true, agreed, newSettings(d.Ping, d.CloseTimeout, d.ReplaceInvalid, d.MaxInflated)), nil
 }
 
-// parseURL also gives the address to dial (RFC 6455, section 3).
+// parseURL parses a WebSocket URL (RFC 6455, section 3) and returns the address
+// to dial.
 func parseURL(raw string) (u *url.URL, addr string, err error) {
 	if u, err = url.Parse(raw); err != nil {
 		return nil, "", fmt.Errorf("ws: dial: %w", err)
@@ -135,7 +147,7 @@ func (d *Dialer) connect(ctx context.Context, u *url.URL, addr string) (net.Conn
 		cfg.ServerName = u.Hostname()
 	}
 	cfg.NextProtos = []string{"http/1.1"}
-	t := tls.Client(&endConn{Conn: conn}, cfg)
+	t := tls.Client(&eofConn{Conn: conn}, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err
@@ -143,8 +155,8 @@ func (d *Dialer) connect(ctx context.Context, u *url.URL, addr string) (net.Conn
 	return t, nil
 }
 
-// handshake asks, and judges the answer (section 4.1).
-func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a agreement, early []byte, err error) {
+// handshake sends the request and checks the response (RFC 6455, section 4.1).
+func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a negotiated, early []byte, err error) {
 	var nonce [16]byte
 	rand.Read(nonce[:])
 	key := base64.StdEncoding.EncodeToString(nonce[:])
@@ -157,11 +169,11 @@ func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a agreemen
 	resp, err := http.ReadResponse(br, req)
 	if err != nil {
 		if limited.N == 0 {
-			err = fmt.Errorf("the answer's headers are longer than %d bytes", maxHeader)
+			err = fmt.Errorf("the headers of the response are longer than %d bytes", maxHeader)
 		}
 		return a, nil, err
 	}
-	a, reason := d.judge(resp, key)
+	a, reason := d.checkResponse(resp, key)
 	if reason != "" {
 		resp.Body = http.NoBody
 		return a, nil, &HandshakeError{resp, reason}
@@ -191,7 +203,7 @@ func (d *Dialer) request(u *url.URL, key string) *http.Request {
 		h.Set("Sec-WebSocket-Protocol", strings.Join(d.Subprotocols, ", "))
 	}
 	if d.Compression {
-		h.Set("Sec-WebSocket-Extensions", deflateTerms)
+		h.Set("Sec-WebSocket-Extensions", deflateOffer)
 	}
 	req := &http.Request{Method: http.MethodGet, URL: u, Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if u.User != nil && h.Get("Authorization") == "" {
@@ -201,16 +213,16 @@ func (d *Dialer) request(u *url.URL, key string) *http.Request {
 	return req
 }
 
-// judge returns why the answer does not do, or "".
-func (d *Dialer) judge(resp *http.Response, key string) (a agreement, reason string) {
+// checkResponse returns what is wrong with the response, or "".
+func (d *Dialer) checkResponse(resp *http.Response, key string) (a negotiated, reason string) {
 	h := resp.Header
 	switch {
 	case resp.StatusCode != http.StatusSwitchingProtocols:
-		return a, "the server refuses"
+		return a, "the server refused the handshake"
 	case !hasToken(h, "Upgrade", "websocket"), !hasToken(h, "Connection", "upgrade"):
-		return a, "the answer is no upgrade to a WebSocket"
+		return a, "the response does not upgrade to a WebSocket"
 	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
-		return a, "the server did not prove that it speaks WebSocket"
+		return a, "Sec-WebSocket-Accept does not match the key"
 	}
 	switch p := h.Values("Sec-WebSocket-Protocol"); {
 	case len(p) == 1 && slices.Contains(d.Subprotocols, p[0]):
@@ -221,7 +233,7 @@ func (d *Dialer) judge(resp *http.Response, key string) (a agreement, reason str
 	extensions, ok := parseExtensions(h)
 	switch {
 	case ok && len(extensions) == 0:
-	case ok && len(extensions) == 1 && d.Compression && extensions[0].name == deflateName && deflateAgreed(extensions[0]):
+	case ok && len(extensions) == 1 && d.Compression && extensions[0].name == deflateName && acceptsDeflate(extensions[0]):
 		a.deflate = true
 	default:
 		return a, "the server chose an extension that was not offered"

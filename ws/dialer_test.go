@@ -38,7 +38,7 @@ func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// Both of our sides, with everything that can be agreed, over TCP and TLS.
+// Dialer and Listener with all options negotiated, over TCP and TLS.
 func TestDialToListener(t *testing.T) {
 	cert, pool := certificate(t)
 	for _, secure := range []bool{false, true} {
@@ -66,13 +66,13 @@ func TestDialToListener(t *testing.T) {
 					go io.WriteString(c, payload)
 					got := make([]byte, len(payload))
 					if _, err := io.ReadFull(c, got); err != nil || string(got) != payload {
-						t.Fatalf("%v %q", err, clip(string(got)))
+						t.Fatalf("%v %q", err, shorten(string(got)))
 					}
 					if err := c.CloseWith(4000, "done"); err != nil {
 						t.Error(err)
 					}
-					until(t, "the code", func() bool { return b.last().CloseError() != nil })
-					if e := b.last().CloseError(); e.Code != 4000 || e.Reason != "done" || !e.Peer {
+					waitFor(t, "the code", func() bool { return b.last().CloseError() != nil })
+					if e := b.last().CloseError(); e.Code != 4000 || e.Reason != "done" || !e.ByPeer {
 						t.Errorf("%+v", e)
 					}
 				})
@@ -81,8 +81,8 @@ func TestDialToListener(t *testing.T) {
 	}
 }
 
-// rogue answers each handshake with what it is told.
-func rogue(t *testing.T, answer func(key string) string) string {
+// fakeServer sends the given response to each handshake.
+func fakeServer(t *testing.T, answer func(key string) string) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,7 +111,7 @@ func rogue(t *testing.T, answer func(key string) string) string {
 
 const okAnswer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: KEY\r\n"
 
-func TestBadAnswers(t *testing.T) {
+func TestBadResponses(t *testing.T) {
 	tests := map[string]string{
 		"refused":                    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
 		"200":                        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -129,7 +129,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
-			url := rogue(t, func(key string) string { return strings.Replace(answer, "KEY", ws.AcceptKey(key), 1) })
+			url := fakeServer(t, func(key string) string { return strings.Replace(answer, "KEY", ws.AcceptKey(key), 1) })
 			d := ws.Dialer{Subprotocols: []string{"chat"}, Compression: true}
 			_, err := d.Dial(context.Background(), url)
 			var e *ws.HandshakeError
@@ -142,13 +142,13 @@ func TestBadAnswers(t *testing.T) {
 		})
 	}
 	t.Run("endless headers", func(t *testing.T) {
-		url := rogue(t, func(string) string { return "HTTP/1.1 101 X\r\n" + strings.Repeat("X: y\r\n", 10_000) })
+		url := fakeServer(t, func(string) string { return "HTTP/1.1 101 X\r\n" + strings.Repeat("X: y\r\n", 10_000) })
 		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.Contains(err.Error(), "longer than") {
 			t.Fatal(err)
 		}
 	})
 	t.Run("silence", func(t *testing.T) {
-		url := rogue(t, func(string) string { return "" })
+		url := fakeServer(t, func(string) string { return "" })
 		d := ws.Dialer{HandshakeTimeout: 50 * time.Millisecond}
 		if _, err := d.Dial(context.Background(), url); err == nil {
 			t.Fatal("it dialled")
@@ -156,18 +156,18 @@ func TestBadAnswers(t *testing.T) {
 	})
 }
 
-// A client is as strict as a server, and masked frames are a server's fault.
-func TestBadServers(t *testing.T) {
+// A client is as strict as a server, and fails on masked frames.
+func TestServerViolations(t *testing.T) {
 	for name, tt := range map[string]struct {
 		bytes string
-		code  ws.Code
+		code  ws.CloseCode
 	}{
 		"masked":          {string(frame(fin|binry, "x")), ws.ProtocolError},
 		"reserved opcode": {"\x83\x00", ws.ProtocolError},
 		"reserved bit":    {"\xc2\x00", ws.ProtocolError},
-		"bad text":        {"\x81\x01\xff", ws.InvalidData},
+		"bad text":        {"\x81\x01\xff", ws.InvalidPayload},
 		"bad close code":  {"\x88\x02\x03\xed", ws.ProtocolError},
-		"lost":            {"\x82\x05hel", ws.Abnormal},
+		"lost":            {"\x82\x05hel", ws.AbnormalClosure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -197,7 +197,7 @@ func TestBadServers(t *testing.T) {
 			defer c.Close()
 			_, err = io.ReadAll(c)
 			var e *ws.CloseError
-			if !errors.As(err, &e) || e.Code != tt.code || e.Peer {
+			if !errors.As(err, &e) || e.Code != tt.code || e.ByPeer {
 				t.Fatalf("%v", err)
 			}
 		})

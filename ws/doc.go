@@ -1,8 +1,8 @@
-// Package ws is WebSocket (RFC 6455) as a stream of bytes, strict on both
-// sides: a Listener of net.Conns, a Dialer, and a Conn with a fast path for
-// relays.
+// Package ws is WebSocket (RFC 6455) as a stream of bytes: a Listener and a
+// Dialer whose Conn is a net.Conn, with a fast path for relays to TCP. Both sides
+// are strict about the protocol.
 //
-// A bridge to a TCP service:
+// A server that relays each client to a TCP service:
 //
 //	l, _ := ws.Listen("tcp", ":8080", ws.Config{})
 //	for {
@@ -13,7 +13,7 @@
 //		go bridge(p)
 //	}
 //
-// and its bridge answers the handshake only when the backend is there:
+// where bridge answers the handshake only once the backend is connected:
 //
 //	backend, err := net.Dial("tcp", "127.0.0.1:5900")
 //	if err != nil {
@@ -27,12 +27,13 @@
 //		backend.CloseWrite() // and the backend may still have an answer
 //	}()
 //	c.ReadFrom(backend)
-//	c.Close() // 1000, or the echo of the client's own code
+//	c.Close() // 1000, or the client's own code
 //
-// A client's Close reaches the backend as the end of its stream, after all
-// that came before it. The code is echoed when the program closes, or a second
-// later if it does not; until then what the backend still says is delivered.
+// WriteTo returns at the client's Close, after all payload before it has been
+// written, so that the backend gets the end of the stream. What the backend still
+// sends is delivered until the program closes or has written nothing for a
+// second; then the client's code is echoed.
 //
-// Masking is gobwas/ws's, which has it in assembly; its frame checks let pass
-// what a strict server must not, so those are here.
+// Masking is that of gobwas/ws, which has it in assembly. Its frame checks accept
+// what a strict server must refuse, so the parser is our own.
 package ws

@@ -53,7 +53,7 @@ func greet(l *ws.Listener) {
 	c.Close()
 }
 
-// A handshake is held until its backend is known, or refused.
+// A handshake waits until its backend is connected, or refused.
 func ExamplePending() {
 	l, _ := ws.Listen("tcp", "127.0.0.1:0", ws.Config{})
 	defer l.Close()
@@ -65,5 +65,5 @@ func ExamplePending() {
 	}()
 	_, err := ws.Dial(context.Background(), "ws://"+l.Addr().String())
 	fmt.Println(err)
-	// Output: ws: dial: the server refuses (the server answered 503 Service Unavailable)
+	// Output: ws: dial: the server refused the handshake (the server answered 503 Service Unavailable)
 }

@@ -6,4 +6,4 @@ import "time"
 var AcceptKey = acceptKey
 
 // SetWebStall is for a Listener that has no connections yet.
-func SetWebStall(l *Listener, d time.Duration) { l.webStall = d }
+func SetWebStall(l *Listener, d time.Duration) { l.webStallTimeout = d }

@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// A Forwarded is one element of the header of that name (RFC 7239): what one
-// proxy says of the request that it got.
+// A Forwarded is one element of the Forwarded header (RFC 7239): what one proxy
+// reports of the request that it received.
 type Forwarded struct {
-	For  string // the client: an address, with a port perhaps, "unknown", or a name that hides it
-	Host string // what was asked for
+	For  string // the client: an address, possibly with a port, "unknown", or an obfuscated name; "" if absent
+	Host string // the Host header of the request; "" if absent
 }
 
-// ParseForwarded reads the Forwarded header, the proxy nearest to the client
-// first. Before an element that is not what the grammar allows nothing counts:
-// a client can have written it, to hide what it stands before. No value that
-// matters has a comma or a semicolon in quotes, so splitting is safe.
+// ParseForwarded parses the Forwarded headers of a request, the proxy nearest to
+// the client first. An element that does not match the grammar is dropped with
+// all before it, which a client may have written. Only the elements that the
+// program's own proxies have added, at the end, can be trusted. It returns nil
+// where there is none.
 func ParseForwarded(h http.Header) []Forwarded {
 	var all []Forwarded
 	for _, element := range list(h, "Forwarded") {
@@ -29,8 +30,10 @@ func ParseForwarded(h http.Header) []Forwarded {
 	return all
 }
 
-// parseForwarded reads "for=192.0.2.60;host=example.com". Addresses with
-// colons and brackets ought to be in quotes; proxies send them without, too.
+// parseForwarded parses one element, such as "for=192.0.2.60;host=example.com".
+// No value of for and host has a comma or a semicolon in quotes, so splitting is
+// safe. Addresses with colons and brackets must be quoted; some proxies send
+// them without quotes, which is accepted.
 func parseForwarded(element string) (e Forwarded, ok bool) {
 	for pair := range strings.SplitSeq(element, ";") {
 		name, value, found := strings.Cut(strings.Trim(pair, " \t"), "=")

@@ -30,7 +30,7 @@ func TestParseForwarded(t *testing.T) {
 	}
 }
 
-// Whatever clients write, what a proxy adds at the end is read.
+// Whatever a client sends, the element that a proxy appends is parsed.
 func FuzzParseForwarded(f *testing.F) {
 	for _, tt := range forwardeds {
 		for _, line := range tt.lines {

@@ -30,21 +30,21 @@ const (
 	maxControl = 125 // payload of a control frame
 )
 
-// cipher masks or unmasks p in place, offset bytes into its frame. gobwas does
-// it with AVX2 or NEON at several times the speed of a loop over words.
-func cipher(p []byte, mask [4]byte, offset int) { ws.Cipher(p, mask, offset) }
+// maskBytes masks or unmasks p in place (RFC 6455, section 5.3); offset is the
+// position of p in its frame. gobwas/ws has it in AVX2 and NEON, at several
+// times the speed of a loop over words.
+func maskBytes(p []byte, mask [4]byte, offset int) { ws.Cipher(p, mask, offset) }
 
-// seal puts the header of one frame in front of the n bytes at b[at:], and
-// returns the whole frame. There must be room for it: headroom bytes are
-// enough, as nothing that we send is longer than a 16-bit length. A client's
-// payload is masked in place.
-func seal(b []byte, at, n int, first byte, client bool) []byte {
+// putHeader writes a frame header in front of the n bytes at b[at:] and returns
+// the whole frame. It needs up to headroom bytes before at, as no frame that we
+// send needs more than a 16-bit length. A client's payload is masked in place.
+func putHeader(b []byte, at, n int, first byte, client bool) []byte {
 	start, masked := at, byte(0)
 	if client {
-		// Section 10.3: the key must not be predictable by the application.
+		// The key must not be predictable by the application (section 10.3).
 		var key [4]byte
 		rand.Read(key[:])
-		cipher(b[at:at+n], key, 0)
+		maskBytes(b[at:at+n], key, 0)
 		start -= 4
 		copy(b[start:], key[:])
 		masked = bitMask
@@ -62,9 +62,9 @@ func seal(b []byte, at, n int, first byte, client bool) []byte {
 	return b[start : at+n]
 }
 
-// control returns a control frame.
-func control(op byte, payload []byte, client bool) []byte {
+// controlFrame returns a complete control frame.
+func controlFrame(op byte, payload []byte, client bool) []byte {
 	b := make([]byte, headroom+len(payload))
 	copy(b[headroom:], payload)
-	return seal(b, headroom, len(payload), bitFin|op, client)
+	return putHeader(b, headroom, len(payload), bitFin|op, client)
 }

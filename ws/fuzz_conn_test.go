@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// A script is a net.Conn that says its lines, in cuts, and forgets what it hears.
+// A script is a net.Conn that returns its bytes in reads of a given size, and discards
+// what is written.
 type script struct {
 	lines []byte
-	cut   int
+	split int
 }
 
 func (s *script) Read(p []byte) (int, error) {
-	n := copy(p[:min(len(p), s.cut)], s.lines)
+	n := copy(p[:min(len(p), s.split)], s.lines)
 	s.lines = s.lines[n:]
 	if n == 0 {
 		return 0, io.EOF
@@ -34,8 +35,8 @@ func (s *script) SetDeadline(time.Time) error      { return nil }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }
 
-// A whole Conn, with everything that can be agreed: however it is read, it
-// gives the same bytes and ends in the same way.
+// A whole Conn, with all options negotiated: Read and WriteTo return the same bytes
+// and the same end.
 func FuzzConn(f *testing.F) {
 	for _, s := range []string{
 		"\x81\x80\x00\x00\x00\x00\x88\x82\x00\x00\x00\x00\x03\xe8",
@@ -47,27 +48,27 @@ func FuzzConn(f *testing.F) {
 			f.Add([]byte(s), uint8(2), mode)
 		}
 	}
-	f.Fuzz(func(t *testing.T, in []byte, cut, mode uint8) {
-		agreed := agreement{encoding: Binary, deflate: mode&1 != 0}
+	f.Fuzz(func(t *testing.T, in []byte, split, mode uint8) {
+		agreed := negotiated{encoding: Binary, deflate: mode&1 != 0}
 		if mode&2 != 0 {
 			agreed.encoding = Base64
 		}
 		set := &settings{closeTimeout: time.Second, maxInflated: 1 << 20}
-		hear := func(cut int, read func(*Conn) ([]byte, error)) ([]byte, Code) {
-			c := newConn(&script{in, cut}, nil, mode&4 != 0, agreed, set)
+		hear := func(split int, read func(*Conn) ([]byte, error)) ([]byte, CloseCode) {
+			c := newConn(&script{in, split}, nil, mode&4 != 0, agreed, set)
 			defer c.CloseNow()
 			out, err := read(c)
 			var e *CloseError
 			switch {
 			case err == nil:
 				e = c.CloseError() // the peer's
-			case !errors.As(err, &e) || e.Code != Abnormal && !e.Code.legal():
+			case !errors.As(err, &e) || e.Code != AbnormalClosure && !e.Code.legal():
 				t.Fatal(err)
 			}
 			return out, e.Code
 		}
 		byRead, code := hear(len(in)+1, func(c *Conn) ([]byte, error) { return io.ReadAll(c) })
-		byCopy, code2 := hear(int(cut)+1, func(c *Conn) ([]byte, error) {
+		byCopy, code2 := hear(int(split)+1, func(c *Conn) ([]byte, error) {
 			var out bytes.Buffer
 			_, err := c.WriteTo(&out)
 			return out.Bytes(), err
@@ -77,14 +78,14 @@ func FuzzConn(f *testing.F) {
 		}
 		// After a violation one may have given more of what came before it.
 		if n := min(len(byRead), len(byCopy)); !bytes.Equal(byRead[:n], byCopy[:n]) ||
-			len(byRead) != len(byCopy) && (code == NoStatus || code == Normal) {
+			len(byRead) != len(byCopy) && (code == NoStatus || code == NormalClosure) {
 			t.Fatalf("%q and %q", byRead, byCopy)
 		}
 	})
 }
 
-// Any answer of a server is judged without a panic.
-func FuzzAnswer(f *testing.F) {
+// No response of a server makes the Dialer panic.
+func FuzzResponse(f *testing.F) {
 	const key = "dGhlIHNhbXBsZSBub25jZQ=="
 	good := "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 	f.Add([]byte(good + "\r\n"))
@@ -96,7 +97,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if a, reason := d.judge(resp, key); reason == "" && (resp.StatusCode != 101 || a.subprotocol != "" && a.subprotocol != "chat") {
+		if a, reason := d.checkResponse(resp, key); reason == "" && (resp.StatusCode != 101 || a.subprotocol != "" && a.subprotocol != "chat") {
 			t.Fatalf("%+v for %q", a, in)
 		}
 	})

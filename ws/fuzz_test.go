@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// parseAll feeds a parser in cuts of n bytes, and returns what it found.
+// parseAll gives a parser n bytes at a time, and returns what it parses.
 func parseAll(p parser, in []byte, n int) (payload []byte, controls string, bad *CloseError) {
 	in = bytes.Clone(in)
 	for len(in) > 0 {
 		chunk := in[:min(n, len(in))]
 		in = in[len(chunk):]
 		for len(chunk) > 0 {
-			var found piece
+			var found framePart
 			if found, chunk, bad = p.next(chunk); bad != nil {
 				return payload, controls, bad
 			}
@@ -34,7 +34,7 @@ func parseAll(p parser, in []byte, n int) (payload []byte, controls string, bad 
 	return payload, controls, nil
 }
 
-// Whatever comes, in whatever cuts: the same verdict, and never a panic.
+// The parser returns the same however the bytes are split, and never panics.
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{
 		"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "\x82\x00", "\x82\xfe\x01\x00\x00\x00\x00\x00", "\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00",
@@ -43,10 +43,10 @@ func FuzzParser(f *testing.F) {
 		f.Add([]byte(s), uint8(3), false, false)
 		f.Add([]byte(s), uint8(1), true, true)
 	}
-	f.Fuzz(func(t *testing.T, in []byte, cut uint8, client, packed bool) {
-		p := parser{client: client, packed: packed}
+	f.Fuzz(func(t *testing.T, in []byte, split uint8, client, packed bool) {
+		p := parser{client: client, deflate: packed}
 		whole, controls, bad := parseAll(p, in, len(in)+1)
-		payload, controls2, bad2 := parseAll(p, in, int(cut)+1)
+		payload, controls2, bad2 := parseAll(p, in, int(split)+1)
 		if (bad == nil) != (bad2 == nil) || bad != nil && *bad != *bad2 || controls != controls2 {
 			t.Fatalf("%v and %v, %q and %q", bad, bad2, controls, controls2)
 		}
@@ -59,38 +59,38 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
-// The incremental check agrees with unicode/utf8, and is never later than it
-// must: a prefix passes if and only if something valid begins with it.
+// The incremental check agrees with unicode/utf8, and fails as early as possible: a
+// prefix is valid if and only if a valid text begins with it.
 func FuzzUTF8(f *testing.F) {
 	for _, s := range []string{"κόσμε", "\xf4\x8f\xbf\xbf", "\xed\xa0\x80", "\xe0\x80", "a\xf0\x90"} {
 		f.Add([]byte(s), uint8(2))
 	}
-	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
-		var u utf8Check
+	f.Fuzz(func(t *testing.T, in []byte, split uint8) {
+		var u utf8Checker
 		ok := true
 		for rest := in; len(rest) > 0 && ok; {
-			n := min(int(cut)+1, len(rest))
-			ok, rest = u.ok(rest[:n]), rest[n:]
+			n := min(int(split)+1, len(rest))
+			ok, rest = u.valid(rest[:n]), rest[n:]
 		}
-		if (ok && u.done()) != utf8.Valid(in) {
-			t.Fatalf("%x: ok %v, done %v", in, ok, u.done())
+		if (ok && u.complete()) != utf8.Valid(in) {
+			t.Fatalf("%x: ok %v, done %v", in, ok, u.complete())
 		}
 		if !ok {
 			return
 		}
-		for i := 0; !u.done() && i < 3; i++ { // it can be completed
-			if !u.ok([]byte{u.lo}) {
+		for i := 0; !u.complete() && i < 3; i++ { // it can be completed
+			if !u.valid([]byte{u.lo}) {
 				t.Fatalf("%x can not be completed", in)
 			}
 			in = append(in, 0)
 		}
-		if !u.done() {
+		if !u.complete() {
 			t.Fatalf("%x wants more than three bytes", in)
 		}
 	})
 }
 
-// Any request is judged without a panic, and one that passes can be answered.
+// No request makes check panic, and each one that passes can be answered.
 func FuzzHandshake(f *testing.F) {
 	good := "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 	f.Add([]byte(good + "Origin: http://h\r\nSec-WebSocket-Protocol: a, binary\r\n\r\n"))
@@ -105,27 +105,27 @@ func FuzzHandshake(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if bad := l.check(r, Origin{}); bad != nil {
+		if bad := l.check(r, HandshakeOptions{}); bad != nil {
 			if bad.Status < 400 || bad.Reason == "" {
 				t.Fatalf("%+v", bad)
 			}
 			return
 		}
-		a, extensions := l.agree(r)
+		a, extensions := l.negotiate(r)
 		if a.deflate != (extensions != "") || a.subprotocol != "" && a.subprotocol != "binary" && a.subprotocol != "base64" {
 			t.Fatalf("%+v %q", a, extensions)
 		}
 	})
 }
 
-// In place and in any cuts, base64 is what it is as a whole.
+// Base64 decoded in place, however it is split, is that of the whole.
 func FuzzBase64(f *testing.F) {
 	f.Add([]byte("aGVsbG8="), uint8(0))
 	f.Add([]byte("aGVsbG8"), uint8(2))
 	f.Add([]byte("===="), uint8(1))
-	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
+	f.Fuzz(func(t *testing.T, in []byte, split uint8) {
 		all := func(n int) (out []byte, bad *CloseError) {
-			var r base64Reader
+			var r base64Decoder
 			rest := bytes.Clone(in)
 			for {
 				part := rest[:min(n, len(rest))]
@@ -140,7 +140,7 @@ func FuzzBase64(f *testing.F) {
 			}
 		}
 		whole, bad := all(len(in) + 1)
-		parts, bad2 := all(int(cut) + 1)
+		parts, bad2 := all(int(split) + 1)
 		if (bad == nil) != (bad2 == nil) || !bytes.Equal(whole, parts) {
 			t.Fatalf("%q %v and %q %v", whole, bad, parts, bad2)
 		}

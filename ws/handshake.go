@@ -11,65 +11,64 @@ import (
 	"strings"
 )
 
-// An Encoding is what the data frames are that one side sends. What it
-// receives may be any of binary and text, always.
+// An Encoding is the kind of data frames that one side sends. It always receives
+// both binary and text frames.
 type Encoding string
 
-// The encodings. Base64 is text frames of base64, for clients that ask for the
-// subprotocol of that name; it is not configured otherwise.
+// The encodings. Base64 is text frames of base64 in both directions. It follows
+// from the subprotocol "base64" and cannot be configured otherwise.
 const (
 	Binary Encoding = "binary" // the default
 	Text   Encoding = "text"
 	Base64 Encoding = "base64"
 )
 
-// agreement is what a handshake comes to.
-type agreement struct {
+// negotiated is the result of a handshake.
+type negotiated struct {
 	subprotocol string
 	encoding    Encoding
 	deflate     bool
 }
 
-// isHandshake tells a WebSocket request from one for a file.
+// isHandshake reports whether r asks for a WebSocket, and not for Config.Web.
 func isHandshake(r *http.Request) bool {
 	return hasToken(r.Header, "Upgrade", "websocket")
 }
 
-// wasHandshake says that a request lacks the Upgrade that it had: a proxy in
-// front takes it out unless it is told to pass it on.
+// wasHandshake reports whether r is a handshake without its Upgrade header, which
+// a proxy in front removes unless it is configured to pass it on.
 func (l *Listener) wasHandshake(r *http.Request) bool {
 	return len(r.Header.Values("Sec-WebSocket-Key")) > 0 && l.onPath(r.URL.Path)
 }
 
-// check judges a handshake (RFC 6455, section 4.2.1) before it is shown to
-// anybody. Everything it asks for is in the request and in from, so it is the
-// same under any server.
-func (l *Listener) check(r *http.Request, from Origin) *RefusedError {
+// check checks a handshake (RFC 6455, section 4.2.1), before Next returns it. It
+// needs only the request and opts, so it is the same in any http.Server.
+func (l *Listener) check(r *http.Request, opts HandshakeOptions) *RefusedError {
 	refuse := func(kind Refusal, status int, text string, args ...any) *RefusedError {
 		return &RefusedError{Kind: kind, Status: status, Reason: fmt.Sprintf(text, args...), Request: r}
 	}
 	switch {
-	case !from.allows(r):
-		return refuse(RefusedHost, http.StatusMisdirectedRequest, "host %s is not served here", quote(from.host(r)))
+	case !opts.allowsHost(r):
+		return refuse(RefusedHost, http.StatusMisdirectedRequest, "host %s is not served here", quote(opts.requestedHost(r)))
 	case !l.onPath(r.URL.Path):
-		return refuse(RefusedPath, http.StatusNotFound, "no WebSocket here")
+		return refuse(RefusedPath, http.StatusNotFound, "there is no WebSocket at this path")
 	case r.Method != http.MethodGet:
-		return refuse(RefusedMethod, http.StatusMethodNotAllowed, "a handshake is a GET").with("Allow", "GET")
+		return refuse(RefusedMethod, http.StatusMethodNotAllowed, "a WebSocket handshake is a GET request").with("Allow", "GET")
 	case !isHandshake(r):
-		return refuse(RefusedUpgrade, http.StatusUpgradeRequired, "this is a WebSocket")
+		return refuse(RefusedUpgrade, http.StatusUpgradeRequired, "this path is a WebSocket: the request has no Upgrade: websocket")
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return refuse(RefusedVersion, http.StatusBadRequest, "a handshake is HTTP/1.1")
+		return refuse(RefusedVersion, http.StatusBadRequest, "a WebSocket handshake needs HTTP/1.1")
 	case !hasToken(r.Header, "Connection", "upgrade"):
-		return refuse(RefusedUpgrade, http.StatusBadRequest, "Connection must say Upgrade")
+		return refuse(RefusedUpgrade, http.StatusBadRequest, "the Connection header does not have Upgrade")
 	case r.ContentLength != 0:
-		return refuse(RefusedMalformed, http.StatusBadRequest, "a handshake has no body")
+		return refuse(RefusedMalformed, http.StatusBadRequest, "a WebSocket handshake must not have a body")
 	case !slices.Equal(r.Header.Values("Sec-WebSocket-Version"), []string{"13"}):
-		return refuse(RefusedVersion, http.StatusUpgradeRequired, "only version 13").with("Sec-WebSocket-Version", "13")
+		return refuse(RefusedVersion, http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13").with("Sec-WebSocket-Version", "13")
 	case !validKey(r.Header.Values("Sec-WebSocket-Key")):
 		return refuse(RefusedMalformed, http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
-	case !l.originAllowed(r, from):
+	case !l.originAllowed(r, opts):
 		return refuse(RefusedOrigin, http.StatusForbidden, "origin %s is not allowed for host %s",
-			quote(strings.Join(r.Header.Values("Origin"), ", ")), quote(from.host(r)))
+			quote(strings.Join(r.Header.Values("Origin"), ", ")), quote(opts.requestedHost(r)))
 	}
 	for _, p := range list(r.Header, "Sec-WebSocket-Protocol") {
 		if !isToken(p) {
@@ -82,8 +81,8 @@ func (l *Listener) check(r *http.Request, from Origin) *RefusedError {
 	return nil
 }
 
-// onPath compares as http.ServeMux does: a path that ends in a slash stands
-// for all below it.
+// onPath matches as http.ServeMux does: a Config.Path that ends in a slash
+// matches all paths below it.
 func (l *Listener) onPath(p string) bool {
 	if strings.HasSuffix(l.cfg.Path, "/") {
 		return strings.HasPrefix(p, l.cfg.Path)
@@ -99,15 +98,16 @@ func validKey(keys []string) bool {
 	return err == nil && len(b) == 16
 }
 
-// acceptKey is the proof that a server has read the key (section 1.3).
+// acceptKey returns the Sec-WebSocket-Accept for a key (RFC 6455, section 1.3).
 func acceptKey(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// originAllowed keeps the pages of other sites from using a visitor's browser
-// to come in. Programs that are no browsers send no Origin.
-func (l *Listener) originAllowed(r *http.Request, from Origin) bool {
+// originAllowed keeps pages of other sites from connecting through a user's
+// browser (RFC 6455, section 10.2). Clients that are not browsers send no
+// Origin.
+func (l *Listener) originAllowed(r *http.Request, opts HandshakeOptions) bool {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return true
@@ -118,7 +118,7 @@ func (l *Listener) originAllowed(r *http.Request, from Origin) bool {
 	origin := strings.ToLower(origins[0])
 	u, err := url.Parse(origin)
 	if err == nil && u.Host != "" {
-		for _, host := range []string{r.Host, from.host(r)} {
+		for _, host := range []string{r.Host, opts.requestedHost(r)} {
 			if bareHost(u.Host, u.Scheme) == bareHost(strings.ToLower(host), u.Scheme) {
 				return true
 			}
@@ -140,7 +140,7 @@ func (l *Listener) originAllowed(r *http.Request, from Origin) bool {
 	return false
 }
 
-// bareHost leaves out the port that the scheme implies.
+// bareHost removes the default port of the scheme.
 func bareHost(host, scheme string) string {
 	switch scheme {
 	case "http":
@@ -151,9 +151,10 @@ func bareHost(host, scheme string) string {
 	return host
 }
 
-// agree chooses for a handshake that has passed check. A subprotocol that is
-// not known is skipped: a client may well do without.
-func (l *Listener) agree(r *http.Request) (a agreement, extensions string) {
+// negotiate chooses the subprotocol, encoding and extensions for a handshake that
+// has passed check. Unknown subprotocols are skipped: the client decides whether
+// it can do without.
+func (l *Listener) negotiate(r *http.Request) (a negotiated, extensions string) {
 	a.subprotocol = l.chooseSubprotocol(list(r.Header, "Sec-WebSocket-Protocol"))
 	a.encoding = l.encodingFor(r)
 	if l.cfg.Compression {
@@ -184,10 +185,10 @@ func (l *Listener) chooseSubprotocol(offered []string) string {
 	return ""
 }
 
-// anySubprotocol in Config.Subprotocols is whatever is offered first.
+// anySubprotocol in Config.Subprotocols is the first one that is offered.
 const anySubprotocol = "*"
 
-// encodingFor gives the client the word, as ws-tcp-proxy did: ?encoding=text.
+// encodingFor lets the client choose with ?encoding=text, as ws-tcp-proxy does.
 func (l *Listener) encodingFor(r *http.Request) Encoding {
 	if asked := r.URL.Query().Get("encoding"); asked != "" {
 		return Encoding(asked)

@@ -96,7 +96,7 @@ func TestHandshake(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p, resp := visit(t, b.addr, tt.req)
+			p, resp := exchange(t, b.addr, tt.req)
 			if resp.StatusCode != tt.status {
 				t.Fatalf("%s, want %d", resp.Status, tt.status)
 			}
@@ -128,7 +128,7 @@ func TestAnySubprotocol(t *testing.T) {
 		if tt.offered != "" {
 			lines = append(lines, "Sec-WebSocket-Protocol: "+tt.offered)
 		}
-		client := knock(t, l.Addr().String(), request("/", lines...))
+		client := connect(t, l.Addr().String(), request("/", lines...))
 		c, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +140,7 @@ func TestAnySubprotocol(t *testing.T) {
 	}
 }
 
-// The deadline is one for all headers: bytes that trickle do not move it.
+// One deadline covers all headers: bytes that trickle do not extend it.
 func TestSlowHeaders(t *testing.T) {
 	b := startBridge(t, ws.Config{HandshakeTimeout: 200 * time.Millisecond}, echo)
 	c, err := net.Dial("tcp", b.addr)
@@ -162,23 +162,23 @@ func TestSlowHeaders(t *testing.T) {
 			c.Write([]byte("x"))
 		}
 		if sent > 500 {
-			t.Fatal("the headers are still being waited for")
+			t.Fatal("the server still waits for the headers")
 		}
 	}
 }
 
-func TestWebBeside(t *testing.T) {
+func TestWeb(t *testing.T) {
 	files := http.FileServerFS(fstest.MapFS{"index.html": {Data: []byte("<p>hello")}})
 	b := startBridge(t, ws.Config{Web: files}, echo)
-	_, resp := visit(t, b.addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	_, resp := exchange(t, b.addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(body) != "<p>hello" {
 		t.Fatalf("%s %q", resp.Status, body)
 	}
-	enter(t, b.addr)
+	openPeer(t, b.addr)
 }
 
-// A program may mount the Listener in a server of its own.
-func TestMountedElsewhere(t *testing.T) {
+// A program may mount the Listener in an http.Server of its own.
+func TestServeHTTP(t *testing.T) {
 	l, err := ws.NewListener(ws.Config{Path: "/ws"})
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestMountedElsewhere(t *testing.T) {
 		b, _ := io.ReadAll(c)
 		got <- string(b)
 	}()
-	p, resp := visit(t, ln.Addr().String(), request("/ws"))
+	p, resp := exchange(t, ln.Addr().String(), request("/ws"))
 	if resp.StatusCode != 101 {
 		t.Fatal(resp.Status)
 	}

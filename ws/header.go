@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// hasToken says whether a header that is a list has the token, in any case.
+// hasToken reports whether a list header has the token, ignoring case.
 func hasToken(h http.Header, name, token string) bool {
 	for _, t := range list(h, name) {
 		if strings.EqualFold(t, token) {
@@ -15,7 +15,8 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// list returns the elements of a header that is a list, over all its lines.
+// list returns the elements of a list header, of all its lines (RFC 9110,
+// section 5.6.1).
 func list(h http.Header, name string) (all []string) {
 	for _, line := range h.Values(name) {
 		for t := range strings.SplitSeq(line, ",") {
@@ -27,7 +28,7 @@ func list(h http.Header, name string) (all []string) {
 	return all
 }
 
-// isToken is RFC 9110, section 5.6.2.
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		ch := s[i]
@@ -52,9 +53,9 @@ type param struct {
 	hasValue    bool
 }
 
-// parseExtensions is strict; ok is false if any of the header is not what the
-// grammar allows. A quoted value must be a token inside (section 9.1), so a
-// comma or semicolon is never part of one and splitting is safe.
+// parseExtensions parses Sec-WebSocket-Extensions; ok is false if any part of it
+// does not match the grammar. A quoted value must be a token (section 9.1), so
+// it has no comma or semicolon, and splitting is safe.
 func parseExtensions(h http.Header) (all []extension, ok bool) {
 	for _, element := range list(h, "Sec-WebSocket-Extensions") {
 		var e extension

@@ -7,59 +7,59 @@ import (
 	"sync"
 )
 
-// An unpacker reads for a connection with permessage-deflate (RFC 7692),
-// where a message may be compressed or not. A decompressor pulls, so this does
-// too; it is borrowed for the length of one message, which "no context
-// takeover" makes possible. What it has not given yet it may hold until the
-// message, or a block in it, is complete.
-type unpacker struct {
+// A messageInflater reads from a connection with permessage-deflate (RFC 7692),
+// where a message may be compressed or not. compress/flate reads from an
+// io.ByteReader, which is the messageInflater itself. Without context takeover a
+// decompressor is needed for one message at a time only, and is borrowed for it.
+// It may buffer output until the message, or a deflate block, is complete.
+type messageInflater struct {
 	c     *Conn
-	b     *block // holds chunk, while there is one
-	chunk []byte // raw bytes
-	data  []byte // payload of the frame under way
-	last  bool   // data are the end of a message
+	block *block // has chunk, or is nil
+	chunk []byte // bytes of the connection that have not been parsed
+	data  []byte // payload of the current frame
+	last  bool   // data is the end of a message
 
-	z     *inflater  // inside a compressed message
-	tail  int        // of flateTail, what z has had
-	total int64      // expanded bytes of this message
-	text  *utf8Check // nil in a binary message
-	stop  error      // why more failed: the decompressor makes errors its own
+	inflater *inflater    // nil outside a compressed message
+	tailSent int          // bytes of flateTail that the inflater has read
+	inflated int64        // bytes of this message, inflated
+	text     *utf8Checker // nil in a binary message
+	moreErr  error        // of nextPayload: compress/flate wraps the errors of its reader
 }
 
-// flateTail ends a message: the empty block that RFC 7692, section 7.2.1, has
-// the sender cut off, and a final one, so that the decompressor sees an end.
+// flateTail ends a message: the empty block that the sender removes (RFC 7692,
+// section 7.2.1), and a final block, after which compress/flate returns io.EOF.
 const flateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 type inflater struct{ io.ReadCloser }
 
-// restart begins anew with what src has. flate would put a buffer of its own
-// before a src that has no ReadByte.
-func (z *inflater) restart(src flate.Reader) { z.ReadCloser.(flate.Resetter).Reset(src, nil) }
+// reset starts a new stream that is read from src. compress/flate would read
+// ahead into a buffer of its own if src had no ReadByte.
+func (z *inflater) reset(src flate.Reader) { z.ReadCloser.(flate.Resetter).Reset(src, nil) }
 
 var inflaters = sync.Pool{New: func() any { return &inflater{flate.NewReader(noInput)} }}
 
 var noInput = strings.NewReader("")
 
-// ready waits until read has something to do, without borrowing anything.
-func (u *unpacker) ready() error {
-	for u.z == nil && len(u.data) == 0 {
-		if err := u.more(); err != nil {
+// awaitPayload waits until there is payload for read. It borrows nothing.
+func (u *messageInflater) awaitPayload() error {
+	for u.inflater == nil && len(u.data) == 0 {
+		if err := u.nextPayload(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read gives the next bytes of messages, expanded.
-func (u *unpacker) read(p []byte) (n int, err error) {
+// read reads payload, inflated.
+func (u *messageInflater) read(p []byte) (n int, err error) {
 	for n == 0 && err == nil {
-		if u.c.ended != nil {
-			return 0, u.c.ended
+		if u.c.readErr != nil {
+			return 0, u.c.readErr
 		}
-		if err = u.ready(); err != nil {
+		if err = u.awaitPayload(); err != nil {
 			return 0, err
 		}
-		if u.z == nil {
+		if u.inflater == nil {
 			n = copy(p, u.data)
 			u.data = u.data[n:]
 			return n, nil
@@ -69,27 +69,27 @@ func (u *unpacker) read(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (u *unpacker) inflate(p []byte) (n int, err error) {
-	n, err = u.z.Read(p)
-	if u.total += int64(n); u.total > u.c.set.maxInflated {
-		return 0, violation(TooBig, "a message of more than %d bytes when expanded", u.c.set.maxInflated)
+func (u *messageInflater) inflate(p []byte) (n int, err error) {
+	n, err = u.inflater.Read(p)
+	if u.inflated += int64(n); u.inflated > u.c.settings.maxInflated {
+		return 0, violation(MessageTooBig, "a message is longer than %d bytes when inflated", u.c.settings.maxInflated)
 	}
 	end := false
 	switch {
 	case err == nil:
-	case u.stop != nil:
-		err = u.stop
+	case u.moreErr != nil:
+		err = u.moreErr
 	case err != io.EOF:
-		err = violation(InvalidData, "a compressed message is corrupt: %v", err)
-	case !u.last || len(u.data) > 0 || u.tail < 4:
-		u.z.restart(u) // a block that says it is the last need not be (section 7.2.3.4)
+		err = violation(InvalidPayload, "a compressed message is corrupt: %v", err)
+	case !u.last || len(u.data) > 0 || u.tailSent < 4:
+		u.inflater.reset(u) // a final block need not be the last one (section 7.2.3.4)
 		err = nil
 	default:
 		end, err = true, nil
 	}
 	if u.text != nil {
-		if !u.text.ok(p[:n]) || end && !u.text.done() {
-			return 0, violation(InvalidData, "a text message is not UTF-8")
+		if !u.text.valid(p[:n]) || end && !u.text.complete() {
+			return 0, violation(InvalidPayload, "a text message is not UTF-8")
 		}
 		if b64 := u.c.base64; b64 != nil {
 			data, bad := b64.decode(p[:n], end)
@@ -105,23 +105,23 @@ func (u *unpacker) inflate(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (u *unpacker) endMessage() {
-	u.z.restart(noInput)
-	inflaters.Put(u.z)
-	u.z, u.text, u.last, u.total, u.tail = nil, nil, false, 0, 0
+func (u *messageInflater) endMessage() {
+	u.inflater.reset(noInput)
+	inflaters.Put(u.inflater)
+	u.inflater, u.text, u.last, u.inflated, u.tailSent = nil, nil, false, 0, 0
 }
 
-// ReadByte feeds the decompressor, which reads no further than it must.
-func (u *unpacker) ReadByte() (byte, error) {
+// ReadByte returns the next compressed byte to compress/flate.
+func (u *messageInflater) ReadByte() (byte, error) {
 	for len(u.data) == 0 {
 		if u.last {
-			if u.tail == len(flateTail) {
+			if u.tailSent == len(flateTail) {
 				return 0, io.EOF
 			}
-			u.tail++
-			return flateTail[u.tail-1], nil
+			u.tailSent++
+			return flateTail[u.tailSent-1], nil
 		}
-		if err := u.more(); err != nil {
+		if err := u.nextPayload(); err != nil {
 			return 0, err
 		}
 	}
@@ -130,8 +130,8 @@ func (u *unpacker) ReadByte() (byte, error) {
 	return ch, nil
 }
 
-// Read is there for stored blocks; flate uses ReadByte for everything else.
-func (u *unpacker) Read(p []byte) (n int, err error) {
+// Read is called for stored blocks; compress/flate uses ReadByte otherwise.
+func (u *messageInflater) Read(p []byte) (n int, err error) {
 	if len(u.data) == 0 {
 		p[0], err = u.ReadByte()
 		if err != nil {
@@ -144,40 +144,40 @@ func (u *unpacker) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// more finds the next payload. It reads only when all of the last block has
-// been used, which is given back before it waits.
-func (u *unpacker) more() error {
+// nextPayload sets data to the next payload. It releases a block once all of it
+// is parsed, before it waits for more.
+func (u *messageInflater) nextPayload() error {
 	c := u.c
 	if len(u.chunk) == 0 {
 		c.flush()
-		u.b.release()
-		u.b = nil
-		b, n, err := c.pullBlock()
+		u.block.release()
+		u.block = nil
+		b, n, err := c.readBlock()
 		if err != nil {
 			b.release()
-			u.stop = err
+			u.moreErr = err
 			return err
 		}
-		u.b, u.chunk = b, b.buf[headroom:headroom+n]
+		u.block, u.chunk = b, b.buf[headroom:headroom+n]
 	}
-	found, rest, err := c.span(u.chunk)
+	found, rest, err := c.nextPart(u.chunk)
 	u.chunk = rest
 	if err != nil {
 		c.flush()
-		u.stop = err
+		u.moreErr = err
 		return err
 	}
 	if found.op != opText && found.op != opBinary {
 		return nil
 	}
 	u.data = found.data
-	if u.z == nil && c.parser.deflated {
-		u.z = inflaters.Get().(*inflater)
-		u.z.restart(u)
+	if u.inflater == nil && c.parser.deflated {
+		u.inflater = inflaters.Get().(*inflater)
+		u.inflater.reset(u)
 		if found.op == opText {
-			u.text = &utf8Check{}
+			u.text = &utf8Checker{}
 		}
 	}
-	u.last = found.last && u.z != nil
+	u.last = found.last && u.inflater != nil
 	return nil
 }

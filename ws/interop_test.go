@@ -50,7 +50,7 @@ func TestCoderAsClient(t *testing.T) {
 					got = append(got, part...)
 				}
 				if string(got) != want {
-					t.Fatalf("%d bytes: %q", n, clip(string(got)))
+					t.Fatalf("%d bytes: %q", n, shorten(string(got)))
 				}
 			}
 			read := c.CloseRead(ctx)
@@ -61,8 +61,8 @@ func TestCoderAsClient(t *testing.T) {
 				t.Error(err)
 			}
 			<-read.Done()
-			until(t, "the code", func() bool { return b.last().CloseError() != nil })
-			if e := b.last().CloseError(); e.Code != 4001 || e.Reason != "bye" || !e.Peer {
+			waitFor(t, "the code", func() bool { return b.last().CloseError() != nil })
+			if e := b.last().CloseError(); e.Code != 4001 || e.Reason != "bye" || !e.ByPeer {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -119,7 +119,7 @@ func TestCoderAsServer(t *testing.T) {
 				if rest, err := io.ReadAll(c); err != nil || len(rest) > 0 {
 					t.Fatal(rest, err)
 				}
-				if e := c.CloseError(); e.Code != 4002 || e.Reason != "you asked" || !e.Peer {
+				if e := c.CloseError(); e.Code != 4002 || e.Reason != "you asked" || !e.ByPeer {
 					t.Errorf("%+v", e)
 				}
 				if err := c.Close(); err != nil && !errors.Is(err, io.EOF) {

@@ -9,60 +9,66 @@ import (
 	"time"
 )
 
-// A Listener takes WebSocket clients. It is an http.Handler, to be mounted in
-// any server, and has a server of its own (Listen, Serve, Handshake). What
-// comes is had from Next, handshake by handshake, or from Accept, which makes
-// it a net.Listener.
+// A Listener accepts WebSocket connections. It is an http.Handler, for any
+// http.Server, and has a server of its own (Listen, Serve, Handshake). It is
+// also a net.Listener: Accept answers a handshake and returns the Conn, while
+// Next returns a handshake that the program accepts or refuses later.
 //
-// It knows its connections, as net/http does not: Shutdown ends them.
+// Unlike an http.Server it tracks the connections that it has upgraded, and
+// Shutdown closes them. Its methods may be called by any goroutine.
 type Listener struct {
-	cfg      Config
-	set      *settings
-	server   *http.Server
-	next     chan *Pending
-	webStall time.Duration
-	done     chan struct{} // closed by Close
+	cfg             Config
+	settings        *settings
+	server          *http.Server
+	handshakes      chan *Pending
+	webStallTimeout time.Duration
+	done            chan struct{} // closed by Close
 
-	mu      sync.Mutex
-	closed  bool
-	addr    net.Addr
-	feed    *feed
-	conns   map[*Conn]struct{}
-	pending map[*Pending]struct{}
-	empty   chan struct{} // Shutdown waits: closed when there is none left
-	serving sync.WaitGroup
+	mu              sync.Mutex
+	closed          bool
+	addr            net.Addr
+	handshakeServer *connListener
+	conns           map[*Conn]struct{}
+	pending         map[*Pending]struct{}
+	untracked       chan struct{} // not nil while Shutdown waits: closed once conns and pending are empty
+	serving         sync.WaitGroup
 }
 
-// NewListener returns a Listener that takes what comes to ServeHTTP, Serve and
-// Handshake. The error is for a Config that cannot be.
+// NewListener returns a Listener without a socket: its connections come from
+// ServeHTTP, Serve and Handshake. The error says which field of cfg is invalid.
+// The caller ends the Listener with Close or Shutdown.
 func NewListener(cfg Config) (*Listener, error) {
-	if err := cfg.fill(); err != nil {
+	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
 	l := &Listener{
-		cfg:      cfg,
-		set:      newSettings(cfg.Ping, cfg.CloseTimeout, cfg.ReplaceInvalid, cfg.MaxInflated),
-		next:     make(chan *Pending),
-		webStall: webStall,
-		done:     make(chan struct{}),
-		conns:    map[*Conn]struct{}{},
-		pending:  map[*Pending]struct{}{},
+		cfg:             cfg,
+		settings:        newSettings(cfg.Ping, cfg.CloseTimeout, cfg.ReplaceInvalid, cfg.MaxInflated),
+		handshakes:      make(chan *Pending),
+		webStallTimeout: webStallTimeout,
+		done:            make(chan struct{}),
+		conns:           map[*Conn]struct{}{},
+		pending:         map[*Pending]struct{}{},
 	}
 	l.server = l.newServer()
 	return l, nil
 }
 
-// Next waits for a handshake. It returns net.ErrClosed after Close.
+// Next waits for a valid handshake, which the caller then owns and has to answer.
+// Invalid ones are refused by the Listener. After Close the error is
+// net.ErrClosed; there is no other.
 func (l *Listener) Next() (*Pending, error) {
 	select {
-	case p := <-l.next:
+	case p := <-l.handshakes:
 		return p, nil
 	case <-l.done:
 		return nil, fmt.Errorf("ws: next: %w", net.ErrClosed)
 	}
 }
 
-// Accept waits for a handshake and answers it. The net.Conn is a *Conn.
+// Accept waits for a valid handshake and answers it with 101. The net.Conn is a
+// *Conn, which the caller owns. After Close the error is net.ErrClosed; there is
+// no other.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		p, err := l.Next()
@@ -72,11 +78,12 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if c, err := p.Accept(); err == nil {
 			return c, nil
 		}
-		// The client has left meanwhile, which is no error of the Listener.
+		// The client has gone away meanwhile, which is no error of the Listener.
 	}
 }
 
-// Addr returns the address of the first net.Listener that is served.
+// Addr returns the address of Listen, or of the first net.Listener given to
+// Serve. Without one its Network and String return "websocket".
 func (l *Listener) Addr() net.Addr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,23 +98,24 @@ type noAddr struct{}
 func (noAddr) Network() string { return "websocket" }
 func (noAddr) String() string  { return "websocket" }
 
-// ServeHTTP judges a request, and hands a good handshake on to Next. It
-// returns as soon as that has been taken, so that net/http's part of the
-// connection is let go.
+// ServeHTTP checks a handshake, takes over its connection (http.Hijacker), and
+// waits until Next returns it, for HandshakeTimeout at most: then the client gets
+// 503. An invalid handshake is refused with a 4xx status; other requests go to
+// Config.Web.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fed, _ := r.Context().Value(connKey{}).(*fedConn)
+	fed, _ := r.Context().Value(connKey{}).(*handshakeConn)
 	if fed != nil {
-		fed.answering.Store(true)
+		fed.inHandler.Store(true)
 	}
 	if l.cfg.Web != nil && !isHandshake(r) && !l.wasHandshake(r) {
 		l.serveWeb(w, r, fed)
 		return
 	}
-	var from Origin
+	var opts HandshakeOptions
 	if fed != nil {
-		from = fed.from
+		opts = fed.opts
 	}
-	if bad := l.check(r, from); bad != nil {
+	if bad := l.check(r, opts); bad != nil {
 		l.refused(fed, bad)
 		bad.write(w)
 		return
@@ -121,19 +129,19 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	early := make([]byte, rw.Reader.Buffered())
 	rw.Read(early)
 	p := l.newPending(conn, r.WithContext(context.WithoutCancel(r.Context())), early)
-	if f, ok := conn.(*fedConn); ok {
-		p.conn, p.Request.TLS = f.Conn, f.tls // the wrapper has done its work
-		p.early = append(p.early, f.read...)
-		p.handTo = f.got
+	if f, ok := conn.(*handshakeConn); ok {
+		p.conn, p.Request.TLS = f.Conn, f.tls // the wrapper is not needed any more
+		p.early = append(p.early, f.prefix...)
+		p.handshake = f.pending
 	}
 	l.deliver(p)
 }
 
-// connKey is of a request's context: the connection that it came over.
+// connKey is the key of a request's connection in its context.
 type connKey struct{}
 
-// refused leaves word of a refusal for Handshake, or in the log.
-func (l *Listener) refused(fed *fedConn, bad *RefusedError) {
+// refused records a refusal for Handshake to return, or logs it.
+func (l *Listener) refused(fed *handshakeConn, bad *RefusedError) {
 	if fed != nil {
 		fed.refused.CompareAndSwap(nil, bad)
 		return
@@ -143,16 +151,16 @@ func (l *Listener) refused(fed *fedConn, bad *RefusedError) {
 
 func (l *Listener) newPending(conn net.Conn, r *http.Request, early []byte) *Pending {
 	p := &Pending{listener: l, conn: conn, Request: r, early: early}
-	p.agreed, p.extensions = l.agree(r)
-	p.Subprotocol = p.agreed.subprotocol
+	p.negotiated, p.extensions = l.negotiate(r)
+	p.Subprotocol = p.negotiated.subprotocol
 	return p
 }
 
-// deliver hands p to the one who waits for this very connection, or to Next.
+// deliver gives p to the Handshake of its connection, or to Next.
 func (l *Listener) deliver(p *Pending) {
 	l.track(p)
-	if p.handTo != nil {
-		p.handTo <- p
+	if p.handshake != nil {
+		p.handshake <- p
 		return
 	}
 	var timeout <-chan time.Time
@@ -162,10 +170,10 @@ func (l *Listener) deliver(p *Pending) {
 		timeout = t.C
 	}
 	select {
-	case l.next <- p:
+	case l.handshakes <- p:
 	case <-l.done:
 		p.Refuse(http.StatusServiceUnavailable, 0, "shutting down")
 	case <-timeout:
-		p.Refuse(http.StatusServiceUnavailable, time.Second, "busy")
+		p.Refuse(http.StatusServiceUnavailable, time.Second, "no handshake was accepted in time")
 	}
 }

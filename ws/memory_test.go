@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// BenchmarkIdle is no benchmark of time: it opens sessions with a backend
-// each, lets them all say something, and reports what an idle one keeps.
-// The clients are raw sockets, of which the process holds little more than
-// the descriptor; their share is taken off.
+// BenchmarkIdle does not measure time: it opens connections with a backend each,
+// relays a message on all of them, and reports the memory of an idle one. The
+// clients are raw sockets, of which the process has little more than the
+// descriptor; their share is subtracted.
 func BenchmarkIdle(b *testing.B) {
 	const sessions = 2000
 	for b.Loop() {
@@ -66,9 +66,9 @@ func BenchmarkIdle(b *testing.B) {
 			b.Fatal(err)
 		}
 		keep(d)
-		c.Write(control(opPing, []byte("hello"), true))
+		c.Write(controlFrame(opPing, []byte("hello"), true))
 		c.Read(answer)
-		frame := seal(make([]byte, headroom+5), headroom, 5, bitFin|opBinary, true)
+		frame := putHeader(make([]byte, headroom+5), headroom, 5, bitFin|opBinary, true)
 		c.Write(frame)
 		d.Read(answer)
 		d.Write([]byte("hello"))

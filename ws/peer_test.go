@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The opcodes, and the bits beside them, written down a second time on purpose.
+// The opcodes and bits of a frame, independent of those of the package.
 const (
 	cont, text, binry = 0, 1, 2
 	clos, ping, pong  = 8, 9, 10
@@ -24,7 +24,7 @@ const (
 	sampleAccept      = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// A peer is a client that can say anything, well or badly formed.
+// A peer is a client that can send anything, valid or not.
 type peer struct {
 	t *testing.T
 	net.Conn
@@ -36,62 +36,62 @@ func request(path string, lines ...string) string {
 		"Sec-WebSocket-Key: " + sampleKey + "\r\nSec-WebSocket-Version: 13\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-// knock dials and sends what it is given.
-func knock(t *testing.T, addr, req string) *peer {
+// connect dials addr and sends req.
+func connect(t *testing.T, addr, req string) *peer {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	p := toPeer(t, c)
+	p := newPeer(t, c)
 	p.say([]byte(req))
 	return p
 }
 
-func toPeer(t *testing.T, c net.Conn) *peer {
+func newPeer(t *testing.T, c net.Conn) *peer {
 	c.SetDeadline(time.Now().Add(patience))
 	return &peer{t: t, Conn: c, r: bufio.NewReader(c)}
 }
 
-// knockTLS is knock at a server with TLS, whoever it is.
-func knockTLS(t *testing.T, addr, req string) *peer {
+// connectTLS is connect with TLS, without checking the certificate.
+func connectTLS(t *testing.T, addr, req string) *peer {
 	t.Helper()
-	under := knock(t, addr, "")
+	under := connect(t, addr, "")
 	c := tls.Client(under.Conn, &tls.Config{InsecureSkipVerify: true})
 	p := &peer{t: t, Conn: c, r: bufio.NewReader(c)}
 	p.say([]byte(req))
 	return p
 }
 
-// answer reads what a server says to a handshake.
+// answer reads the response to the handshake.
 func (p *peer) answer() *http.Response {
 	p.t.Helper()
 	resp, err := http.ReadResponse(p.r, nil)
 	if err != nil {
-		p.t.Fatalf("no answer: %v", err)
+		p.t.Fatalf("no response: %v", err)
 	}
 	return resp
 }
 
-// visit is knock, and the answer.
-func visit(t *testing.T, addr, req string) (*peer, *http.Response) {
+// exchange is connect, and the response.
+func exchange(t *testing.T, addr, req string) (*peer, *http.Response) {
 	t.Helper()
-	p := knock(t, addr, req)
+	p := connect(t, addr, req)
 	return p, p.answer()
 }
 
-// enter is visit with a good handshake.
-func enter(t *testing.T, addr string, lines ...string) *peer {
+// openPeer is exchange with a valid handshake, which must succeed.
+func openPeer(t *testing.T, addr string, lines ...string) *peer {
 	t.Helper()
-	p, resp := visit(t, addr, request("/", lines...))
+	p, resp := exchange(t, addr, request("/", lines...))
 	if resp.StatusCode != 101 {
 		t.Fatalf("handshake: %s", resp.Status)
 	}
 	return p
 }
 
-// frame builds a masked frame with the shortest length.
+// frame builds a masked frame with the shortest form of its length.
 func frame(first byte, payload string) []byte {
 	n := len(payload)
 	switch {
@@ -176,7 +176,7 @@ func (p *peer) stream(n int) string {
 func (p *peer) wantStream(want string) {
 	p.t.Helper()
 	if got := p.stream(len(want)); got != want {
-		p.t.Fatalf("got %q, want %q", clip(got), clip(want))
+		p.t.Fatalf("got %q, want %q", shorten(got), shorten(want))
 	}
 }
 
@@ -184,7 +184,7 @@ func (p *peer) wantFrame(first byte, want string) {
 	p.t.Helper()
 	got, payload, err := p.hear()
 	if err != nil || got != first || string(payload) != want {
-		p.t.Fatalf("got %#x %q %v, want %#x %q", got, clip(string(payload)), err, first, clip(want))
+		p.t.Fatalf("got %#x %q %v, want %#x %q", got, shorten(string(payload)), err, first, shorten(want))
 	}
 }
 
@@ -192,12 +192,12 @@ func (p *peer) wantFrame(first byte, want string) {
 // one), answers it, and expects the end of the connection with nothing after it.
 func (p *peer) wantClose(code int) {
 	p.t.Helper()
-	if err := p.closing(code); err != nil {
+	if err := p.readClose(code); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-func (p *peer) closing(code int) error {
+func (p *peer) readClose(code int) error {
 	p.t.Helper()
 	for {
 		first, payload, err := p.hear()
@@ -229,7 +229,7 @@ func (p *peer) closing(code int) error {
 	return nil
 }
 
-func clip(s string) string {
+func shorten(s string) string {
 	if len(s) > 80 {
 		return fmt.Sprintf("%s… (%d bytes)", s[:80], len(s))
 	}

@@ -13,62 +13,66 @@ import (
 	"time"
 )
 
-// A Pending is a client whose handshake has come and has not been answered. It
-// can be held for as long as the client waits; whoever got it from Next owns
-// it and ends it with one of Accept, Refuse and Close.
+// A Pending is a client whose handshake is valid and has not been answered. The
+// program that got it from Listener.Next or Listener.Handshake owns it for as long
+// as the client waits, and must call one of Accept, Refuse and Close.
 //
-// Nothing reads from a held connection. Whether its client has left shows at
-// NetConn, by MSG_PEEK or TCP_INFO, without a goroutine.
+// Nothing reads from its connection, and it has no goroutine. NetConn shows
+// whether the client has gone away, by MSG_PEEK or TCP_INFO.
 type Pending struct {
-	// Request is the handshake. Its context has the values of the server's,
-	// but is never cancelled.
+	// Request is the handshake. Its context has the values of the server's
+	// context, but is never cancelled.
 	Request *http.Request
 
-	// Subprotocol is what Accept will agree to. It is chosen by the Config,
-	// and can be changed to another of Subprotocols, or to "".
+	// Subprotocol is the one that Accept will agree to. The Config has chosen
+	// it; it may be changed to another of Subprotocols, or to "" for none.
 	Subprotocol string
 
-	// Header is sent with Accept's answer, besides what a handshake needs.
+	// Header is sent with Accept's response, in addition to the headers of the
+	// handshake. nil: none.
 	Header http.Header
 
 	listener   *Listener
 	conn       net.Conn
-	raw        syscall.RawConn // of conn, where it is known
+	raw        syscall.RawConn // of conn, if it is a plain socket
 	early      []byte
-	agreed     agreement
+	negotiated negotiated
 	extensions string
-	handTo     chan *Pending // Handshake's; nil: Next's
+	handshake  chan *Pending // that Handshake waits on; nil: for Next
 	answered   atomic.Bool
 }
 
-// ErrAnswered is returned for a Pending that has had its answer.
+// ErrAnswered is returned by Accept, Refuse and Close for a Pending that one of
+// them, or Listener.Shutdown, has answered before.
 var ErrAnswered = errors.New("ws: this handshake has been answered")
 
-// Subprotocols returns what the client offered, the best first.
+// Subprotocols returns the subprotocols that the client offers, its preferred one
+// first.
 func (p *Pending) Subprotocols() []string { return list(p.Request.Header, "Sec-WebSocket-Protocol") }
 
-// Encoding returns the frames that the client will get: by its ?encoding=, or
-// else by the Config.
+// Encoding returns the encoding of the frames that the client will receive: that
+// of ?encoding= in its URL, or else that of the Config.
 func (p *Pending) Encoding() Encoding {
 	if p.Subprotocol == "base64" {
 		return Base64
 	}
-	return p.agreed.encoding
+	return p.negotiated.encoding
 }
 
-// NetConn returns the TCP connection at the bottom, under TLS too, to be
-// watched. To read from it breaks the stream.
-func (p *Pending) NetConn() net.Conn { return bottomOf(p.conn) }
+// NetConn returns the TCP connection, also where there is TLS over it, for a poller
+// and for socket options. Reading from it breaks the stream.
+func (p *Pending) NetConn() net.Conn { return netConnOf(p.conn) }
 
 // RemoteAddr returns the address of the TCP connection's peer.
 func (p *Pending) RemoteAddr() net.Addr { return p.conn.RemoteAddr() }
 
-// Early returns how many bytes came right behind the handshake. They will be
-// the first that the Conn reads.
-func (p *Pending) Early() int { return len(p.early) }
+// Buffered returns the number of bytes that the client has sent right behind its
+// handshake. The Conn parses them first.
+func (p *Pending) Buffered() int { return len(p.early) }
 
-// Accept answers 101 and gives the connection to the caller. After an error it
-// is closed.
+// Accept answers with 101 and returns the Conn, which the caller owns. If there is
+// an error (ErrAnswered, or that of writing the response), there is nothing left
+// to close.
 func (p *Pending) Accept() (*Conn, error) {
 	if p.answered.Swap(true) {
 		return nil, ErrAnswered
@@ -87,20 +91,20 @@ func (p *Pending) Accept() (*Conn, error) {
 	b.WriteString("\r\n")
 	if err := p.answer(b.String()); err != nil {
 		p.conn.Close()
-		p.listener.forget(p)
+		p.listener.untrack(p)
 		return nil, fmt.Errorf("ws: accept: %w", err)
 	}
-	p.agreed.subprotocol, p.agreed.encoding = p.Subprotocol, p.Encoding()
-	c := newConn(p.conn, p.early, false, p.agreed, p.listener.set)
+	p.negotiated.subprotocol, p.negotiated.encoding = p.Subprotocol, p.Encoding()
+	c := newConn(p.conn, p.early, false, p.negotiated, p.listener.settings)
 	c.listener = p.listener
 	p.listener.replace(p, c)
 	return c, nil
 }
 
-// Refuse answers with an HTTP status, such as 502, 503 or 504, and a line of
-// text, and closes the connection. A retryAfter above zero is rounded up to
-// seconds and sent too. It takes as long as the client needs to read the
-// answer, and no longer than a second or two.
+// Refuse answers with an HTTP status, such as 502, 503 or 504, and the reason as a
+// line of text, and closes the connection. A positive retryAfter is sent as
+// Retry-After, rounded up to seconds. Refuse waits until the client has read the
+// response, at most a second longer than writing it takes.
 func (p *Pending) Refuse(status int, retryAfter time.Duration, reason string) error {
 	var h [2]string
 	if retryAfter > 0 {
@@ -113,7 +117,7 @@ func (p *Pending) refuse(r *RefusedError) error {
 	if p.answered.Swap(true) {
 		return ErrAnswered
 	}
-	defer p.listener.forget(p)
+	defer p.listener.untrack(p)
 	defer p.conn.Close()
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n",
@@ -126,21 +130,21 @@ func (p *Pending) refuse(r *RefusedError) error {
 		return fmt.Errorf("ws: refuse: %w", err)
 	}
 	halfClose(p.conn)
-	drain(bottomOf(p.conn), time.Now().Add(lingerTime))
+	discard(netConnOf(p.conn), time.Now().Add(lingerTime))
 	return nil
 }
 
-// Close drops a client that has left, without an answer.
+// Close closes the connection without a response, for a client that has gone away.
 func (p *Pending) Close() error {
 	if p.answered.Swap(true) {
 		return ErrAnswered
 	}
-	p.listener.forget(p)
-	return bottomOf(p.conn).Close()
+	p.listener.untrack(p)
+	return netConnOf(p.conn).Close()
 }
 
 func (p *Pending) answer(s string) error {
-	if p.raw != nil { // there is room in a new socket, and then no deadline is needed
+	if p.raw != nil { // the buffer of a new socket has room, so no deadline is needed
 		n, err := writeNow(p.raw, []byte(s))
 		if s = s[n:]; s == "" || err != nil {
 			return err

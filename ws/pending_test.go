@@ -23,9 +23,9 @@ func listen(t *testing.T, cfg ws.Config) *ws.Listener {
 	return l
 }
 
-func TestPendingIsHeld(t *testing.T) {
+func TestPendingWaits(t *testing.T) {
 	l := listen(t, ws.Config{Subprotocols: []string{"chat"}})
-	client := knock(t, l.Addr().String(), request("/q?encoding=text&x=1", "Sec-WebSocket-Protocol: other, chat", "X-Forwarded-For: 192.0.2.1")+string(frame(fin|binry, "early")))
+	client := connect(t, l.Addr().String(), request("/q?encoding=text&x=1", "Sec-WebSocket-Protocol: other, chat", "X-Forwarded-For: 192.0.2.1")+string(frame(fin|binry, "early")))
 	p, err := l.Next()
 	if err != nil {
 		t.Fatal(err)
@@ -71,8 +71,8 @@ func TestRefuse(t *testing.T) {
 			p.Refuse(503, 1500*time.Millisecond, "the queue is full")
 		}
 	}()
-	// Early bytes must not reset the answer away.
-	p, resp := visit(t, l.Addr().String(), request("/")+strings.Repeat("x", 30_000))
+	// Unread bytes must not cause a reset that destroys the response.
+	p, resp := exchange(t, l.Addr().String(), request("/")+strings.Repeat("x", 30_000))
 	body, err := io.ReadAll(resp.Body)
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "2" || string(body) != "the queue is full\n" || err != nil {
 		t.Fatalf("%s %v %q %v", resp.Status, resp.Header, body, err)
@@ -82,14 +82,14 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// Nobody takes the handshake: it is answered all the same.
-func TestNobodyAccepts(t *testing.T) {
+// A handshake that Next does not return in time is answered.
+func TestHandshakeThatIsNotAccepted(t *testing.T) {
 	l := listen(t, ws.Config{HandshakeTimeout: 50 * time.Millisecond})
-	if _, resp := visit(t, l.Addr().String(), request("/")); resp.StatusCode != 503 {
+	if _, resp := exchange(t, l.Addr().String(), request("/")); resp.StatusCode != 503 {
 		t.Fatal(resp.Status)
 	}
 	l2 := listen(t, ws.Config{HandshakeTimeout: -1})
-	client := knock(t, l2.Addr().String(), request("/"))
+	client := connect(t, l2.Addr().String(), request("/"))
 	time.AfterFunc(50*time.Millisecond, func() { l2.Close() })
 	if answer, _ := io.ReadAll(client); len(answer) > 0 && !strings.HasPrefix(string(answer), "HTTP/1.1 503 ") {
 		t.Fatalf("%q", answer)
@@ -99,12 +99,12 @@ func TestNobodyAccepts(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	l := listen(t, ws.Config{})
 	addr := l.Addr().String()
-	p := knock(t, addr, request("/"))
+	p := connect(t, addr, request("/"))
 	if _, err := l.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	p.answer()
-	held := knock(t, addr, request("/"))
+	waiting := connect(t, addr, request("/"))
 	if _, err := l.Next(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestShutdown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	answer := make(chan string)
-	go func() { b, _ := io.ReadAll(held); held.Close(); answer <- string(b) }()
+	go func() { b, _ := io.ReadAll(waiting); waiting.Close(); answer <- string(b) }()
 	if err := l.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +124,17 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("%q", a)
 	}
 	if len(l.Conns()) != 0 {
-		t.Error("connections are left")
+		t.Error("connections remain")
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 }
 
-func TestShutdownHasALimit(t *testing.T) {
+func TestShutdownContext(t *testing.T) {
 	l := listen(t, ws.Config{CloseTimeout: patience})
 	addr := l.Addr().String()
-	knock(t, addr, request("/"))
+	connect(t, addr, request("/"))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -149,8 +149,8 @@ func TestShutdownHasALimit(t *testing.T) {
 	}
 }
 
-// Handshake is for a program that accepts for itself.
-func TestHandshakeOfOneConn(t *testing.T) {
+// Handshake is for a program that accepts connections itself.
+func TestListenerHandshake(t *testing.T) {
 	cert, pool := certificate(t)
 	for _, secure := range []bool{false, true} {
 		l, err := ws.NewListener(ws.Config{HandshakeTimeout: patience})
@@ -172,7 +172,7 @@ func TestHandshakeOfOneConn(t *testing.T) {
 			if err != nil {
 				return
 			}
-			p, err := l.Handshake(conn, ws.Origin{})
+			p, err := l.Handshake(conn, ws.HandshakeOptions{})
 			if err != nil {
 				got <- err.Error()
 				return
@@ -202,12 +202,12 @@ func TestHandshakeOfOneConn(t *testing.T) {
 			t.Errorf("%q", s)
 		}
 
-		// And one that is refused, or leaves.
+		// A handshake that is refused, and a client that goes away.
 		for _, req := range []string{request("/", "Origin: http://evil.test"), "GET /"} {
 			client, server := tcpPair(t)
 			io.WriteString(client, req)
 			client.CloseWrite()
-			_, err := l.Handshake(server, ws.Origin{})
+			_, err := l.Handshake(server, ws.HandshakeOptions{})
 			if refused := errors.As(err, new(*ws.RefusedError)); !errors.Is(err, ws.ErrNoHandshake) || refused != strings.Contains(req, "evil") {
 				t.Errorf("%q: %v", req, err)
 			}
@@ -215,7 +215,7 @@ func TestHandshakeOfOneConn(t *testing.T) {
 		l.Close()
 		ln.Close()
 		_, server := tcpPair(t)
-		if _, err := l.Handshake(server, ws.Origin{}); !errors.Is(err, net.ErrClosed) {
+		if _, err := l.Handshake(server, ws.HandshakeOptions{}); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	}

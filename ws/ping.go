@@ -10,39 +10,40 @@ import (
 	"time"
 )
 
-// deadAfter is how many pings in a row may be missed.
-const deadAfter = 2
+// maxMissedPings is how many pings in a row may have no answer.
+const maxMissedPings = 2
 
-// pings is what a Conn knows of the liveness of its peer.
-type pings struct {
-	clock       *clock // nil: no pings of our own accord
+// pingState is the part of a Conn that knows whether its peer is alive.
+type pingState struct {
+	wheel       *pingWheel // nil: no pings except by Ping
 	slot        int
-	pulseSource syscall.RawConn // the TCP connection's; nil: it does not tell
+	tcpInfoConn syscall.RawConn // of the TCP connection; nil: unknown
 
-	pmu      sync.Mutex
-	last     uint64 // the number of the last ping, which is its payload
-	lastSent time.Time
-	rtt      time.Duration
-	waiters  []pingWaiter
-	missed   int
-	pending  bool   // a ping of ours has been sent by the clock
-	received uint64 // of the last pulse
-	acked    uint64
+	pingMu      sync.Mutex
+	lastPing    uint64 // the number of the last ping, which is its payload
+	lastPingAt  time.Time
+	rtt         time.Duration
+	pongWaiters []pongWaiter
+	missed      int
+	pingSent    bool   // keepalive has sent a ping
+	received    uint64 // of the last tcpInfo
+	acked       uint64
 }
 
-type pingWaiter struct {
+type pongWaiter struct {
 	number uint64
 	done   chan struct{}
 }
 
-// Ping sends a ping and waits for its pong. Somebody must be reading from c
-// meanwhile, as pongs come with everything else.
+// Ping sends a ping and waits for its pong, the end of ctx, or that of c, whose
+// error is net.ErrClosed. Another goroutine must be in Read, WriteTo or
+// ServeControl meanwhile, as they receive the pong.
 func (c *Conn) Ping(ctx context.Context) error {
-	w := pingWaiter{done: make(chan struct{})}
-	c.pmu.Lock()
-	w.number = c.nextPing()
-	c.waiters = append(c.waiters, w)
-	c.pmu.Unlock()
+	w := pongWaiter{done: make(chan struct{})}
+	c.pingMu.Lock()
+	w.number = c.queuePing()
+	c.pongWaiters = append(c.pongWaiters, w)
+	c.pingMu.Unlock()
 	defer c.forgetPing(w.number)
 	c.flush()
 	select {
@@ -50,119 +51,120 @@ func (c *Conn) Ping(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("ws: ping: %w", ctx.Err())
-	case <-c.over:
+	case <-c.readDone:
 	}
 	return fmt.Errorf("ws: ping: %w", net.ErrClosed)
 }
 
-// RTT returns the time that the last pong took, or 0 if there was none yet.
+// RTT returns the round-trip time of the last ping, or 0 if no pong has come yet.
+// The pings of Config.Ping count, too.
 func (c *Conn) RTT() time.Duration {
-	c.pmu.Lock()
-	defer c.pmu.Unlock()
+	c.pingMu.Lock()
+	defer c.pingMu.Unlock()
 	return c.rtt
 }
 
-// nextPing queues a ping. pmu is held.
-func (c *Conn) nextPing() uint64 {
-	c.last++
-	c.lastSent = time.Now()
-	c.enqueue(opPing, binary.BigEndian.AppendUint64(nil, c.last))
-	return c.last
+// queuePing queues a ping. pingMu is held.
+func (c *Conn) queuePing() uint64 {
+	c.lastPing++
+	c.lastPingAt = time.Now()
+	c.enqueueControl(opPing, binary.BigEndian.AppendUint64(nil, c.lastPing))
+	return c.lastPing
 }
 
 func (c *Conn) forgetPing(number uint64) {
-	c.pmu.Lock()
-	defer c.pmu.Unlock()
-	for i, w := range c.waiters {
+	c.pingMu.Lock()
+	defer c.pingMu.Unlock()
+	for i, w := range c.pongWaiters {
 		if w.number == number {
-			c.waiters = append(c.waiters[:i], c.waiters[i+1:]...)
+			c.pongWaiters = append(c.pongWaiters[:i], c.pongWaiters[i+1:]...)
 			return
 		}
 	}
 }
 
-// pong takes a pong's payload. One answers all earlier pings too, as a peer
-// may answer the newest only (RFC 6455, section 5.5.3); one that we did not
-// ask for means nothing.
-func (c *Conn) pong(payload []byte) {
+// handlePong handles the payload of a pong. It answers all earlier pings, too, as a
+// peer may answer only the newest (RFC 6455, section 5.5.3). Unsolicited pongs are
+// ignored.
+func (c *Conn) handlePong(payload []byte) {
 	if len(payload) != 8 {
 		return
 	}
 	number := binary.BigEndian.Uint64(payload)
-	c.pmu.Lock()
-	defer c.pmu.Unlock()
-	if number == 0 || number > c.last {
+	c.pingMu.Lock()
+	defer c.pingMu.Unlock()
+	if number == 0 || number > c.lastPing {
 		return
 	}
-	if number == c.last {
-		c.rtt = time.Since(c.lastSent)
+	if number == c.lastPing {
+		c.rtt = time.Since(c.lastPingAt)
 	}
-	for i, w := range c.waiters {
+	for i, w := range c.pongWaiters {
 		if w.number <= number && w.done != nil {
 			close(w.done)
-			c.waiters[i].done = nil
+			c.pongWaiters[i].done = nil
 		}
 	}
 }
 
-// beat is the clock's visit: it counts the ping of the last visit as missed if
-// there has been no sign of life since, and sends the next. It never waits.
-// After the peer's last byte there is nothing to judge, and no ping either: to
-// a peer that has closed it would bring a reset, and lose what it had sent.
-func (c *Conn) beat() {
-	p, known := pulseOf(c.pulseSource)
-	if c.isOver.Load() || p.ended {
+// keepalive is called by the ping wheel every interval. It counts the last ping as
+// missed if the peer has shown no activity since, and sends the next one. It never
+// waits. After the peer's FIN it sends none: to a peer that has closed its socket
+// a ping would bring a reset, and destroy what it had sent.
+func (c *Conn) keepalive() {
+	p, known := readTCPInfo(c.tcpInfoConn)
+	if c.isReadDone.Load() || p.peerFIN {
 		return
 	}
-	life := c.alive.Swap(false) || c.unjudged(p, known)
-	// Our own pings are acknowledged by a kernel whose program hangs, so
-	// acknowledgements count only while data stand in their way.
-	writing := !c.wmu.TryLock()
+	alive := c.active.Swap(false) || c.isReaderBehind(p, known)
+	// The kernel acknowledges our pings even if its process hangs, so that
+	// acknowledgements count only while data is queued in front of them.
+	writing := !c.writeMu.TryLock()
 	if !writing {
-		c.wmu.Unlock()
+		c.writeMu.Unlock()
 	}
-	c.pmu.Lock()
+	c.pingMu.Lock()
 	if known {
-		life = life || p.received != c.received || writing && p.acked != c.acked
+		alive = alive || p.received != c.received || writing && p.acked != c.acked
 		c.received, c.acked = p.received, p.acked
 	}
 	switch {
-	case life:
+	case alive:
 		c.missed = 0
-	case c.pending:
+	case c.pingSent:
 		c.missed++
 	}
-	dead := c.missed >= deadAfter
+	dead := c.missed >= maxMissedPings
 	if !dead {
-		c.pending = true
-		c.nextPing()
+		c.pingSent = true
+		c.queuePing()
 	}
-	c.pmu.Unlock()
+	c.pingMu.Unlock()
 	if dead {
-		c.end.CompareAndSwap(nil, &CloseError{Code: Abnormal, Err: ErrUnresponsive})
-		cutOff(c.bottom) // the one who reads or writes is told, and closes
+		c.closeErr.CompareAndSwap(nil, &CloseError{Code: AbnormalClosure, Err: ErrUnresponsive})
+		shutdownConn(c.netConn) // Read and Write return errors, and the program closes
 		return
 	}
 	c.flush()
 }
 
-// unjudged says that pongs may be there which nobody has looked at, because
-// our own reader does not read: the silence is ours. One that is parked, or a
-// program that reads now and then, leaves them in the socket, where they show.
-func (c *Conn) unjudged(p pulse, known bool) bool {
-	return c.readerBusy() || p.unread > 0 || !known && !c.waiting.Load()
+// isReaderBehind reports whether a pong may have come that has not been read,
+// because the program is not reading. Where the kernel can be asked, a reader that
+// is parked in a poller shows by unread bytes in the socket.
+func (c *Conn) isReaderBehind(p tcpInfo, known bool) bool {
+	return c.isReaderBusy() || p.unread > 0 || !known && !c.blockedInRead.Load()
 }
 
-// readerBusy says that the reader is elsewhere, with what has come.
-func (c *Conn) readerBusy() bool { return len(c.turn) > 0 && !c.waiting.Load() }
+// isReaderBusy reports whether the reader is passing on what it has read.
+func (c *Conn) isReaderBusy() bool { return len(c.readLock) > 0 && !c.blockedInRead.Load() }
 
-// A pulse is what the kernel knows of the peer. It shows life that no read or
-// write does: bytes that came while our reader is busy elsewhere, and bytes
-// that were taken inside one long write.
-type pulse struct {
-	received uint64 // bytes that have come, read or not
-	acked    uint64 // bytes of ours that have arrived
-	unread   int    // bytes that have come and have not been read
-	unsent   int    // bytes that are written and have not arrived
-	ended    bool   // the peer has ended its stream; perhaps not all is read
+// A tcpInfo is what the kernel knows of the peer. It shows activity that no read or
+// write returns: bytes that came while the reader is busy, and bytes that were
+// acknowledged within one long write.
+type tcpInfo struct {
+	received uint64 // bytes received, read or not
+	acked    uint64 // bytes acknowledged
+	unread   int    // bytes received and not read
+	unacked  int    // bytes written and not acknowledged
+	peerFIN  bool   // the peer's FIN has come; there may be unread bytes before it
 }

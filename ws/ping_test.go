@@ -39,9 +39,9 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// A pong to the newest ping answers those before it.
+// A pong to the newest ping answers the earlier ones, too.
 func TestNewestPongOnly(t *testing.T) {
-	c, p := serveOne(t, ws.Config{Ping: -1})
+	c, p := serveClient(t, ws.Config{Ping: -1})
 	go io.Copy(io.Discard, c)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -65,25 +65,25 @@ func TestNewestPongOnly(t *testing.T) {
 
 const beat = 40 * time.Millisecond
 
-func TestPingsOfItsOwnAccord(t *testing.T) {
+func TestKeepalive(t *testing.T) {
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	go io.Copy(io.Discard, client)
 	go io.Copy(io.Discard, server)
-	until(t, "a round trip", func() bool { return server.RTT() > 0 })
+	waitFor(t, "a round trip", func() bool { return server.RTT() > 0 })
 }
 
-func TestDeadPeer(t *testing.T) {
-	c, _ := serveOne(t, ws.Config{Ping: beat}) // a peer that never answers
+func TestUnresponsivePeer(t *testing.T) {
+	c, _ := serveClient(t, ws.Config{Ping: beat}) // a peer that never answers
 	_, err := io.Copy(io.Discard, c)
 	var e *ws.CloseError
-	if !errors.As(err, &e) || e.Code != ws.Abnormal || e.Err != ws.ErrUnresponsive || c.CloseError() != e {
+	if !errors.As(err, &e) || e.Code != ws.AbnormalClosure || e.Err != ws.ErrUnresponsive || c.CloseError() != e {
 		t.Fatal(err)
 	}
 }
 
-// Bytes are life, also without a pong.
-func TestBytesAreLife(t *testing.T) {
-	c, p := serveOne(t, ws.Config{Ping: beat})
+// Any byte shows that the peer is alive, not only a pong.
+func TestAnyByteCountsAsAlive(t *testing.T) {
+	c, p := serveClient(t, ws.Config{Ping: beat})
 	go io.Copy(io.Discard, c)
 	for end := time.Now().Add(10 * beat); time.Now().Before(end); time.Sleep(beat / 8) {
 		p.say(frame(fin|binry, "x"))
@@ -93,13 +93,13 @@ func TestBytesAreLife(t *testing.T) {
 	}
 }
 
-// Our own reader may be busy with a backend that does not read: that is not
-// the peer's fault, and its pongs wait unread.
-func TestBusyReaderIsNotADeadPeer(t *testing.T) {
+// Our own reader may be blocked by a backend that does not read: the peer's pongs
+// are unread then, and it is not disconnected.
+func TestBusyReaderKeepsThePeer(t *testing.T) {
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	stuck, free := make(chan bool), make(chan bool)
 	ended := make(chan error, 1)
-	go io.Copy(io.Discard, client) // it answers
+	go io.Copy(io.Discard, client) // which answers pings
 	go func() {
 		_, err := server.WriteTo(writerFunc(func(p []byte) (int, error) { stuck <- true; <-free; return len(p), nil }))
 		ended <- err
@@ -117,12 +117,12 @@ func TestBusyReaderIsNotADeadPeer(t *testing.T) {
 	}
 }
 
-// The same with an upload that fills everything between the two, so that the
-// client cannot even send its pongs: it is whole in the end.
-func TestHeldBackUpload(t *testing.T) {
+// The same with an upload that fills all buffers between the two, so that the client
+// cannot even send its pongs: it is complete in the end.
+func TestBlockedUpload(t *testing.T) {
 	const size = 40 << 20
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
-	go io.Copy(io.Discard, client) // it answers, behind what it sends
+	go io.Copy(io.Discard, client) // which answers pings, behind its payload
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(client, io.LimitReader(zeros{}, size))
@@ -142,9 +142,9 @@ func TestHeldBackUpload(t *testing.T) {
 	}
 }
 
-// What lies unread in the socket is life, too, where nobody reads just now.
-func TestUnreadBytesAreLife(t *testing.T) {
-	c, p := serveOne(t, ws.Config{Ping: beat})
+// Unread bytes in the socket show that the peer is alive, too.
+func TestUnreadBytesCountAsAlive(t *testing.T) {
+	c, p := serveClient(t, ws.Config{Ping: beat})
 	p.say(frame(fin|binry, "x"))
 	time.Sleep(10 * beat)
 	if e := c.CloseError(); e != nil {
@@ -154,20 +154,20 @@ func TestUnreadBytesAreLife(t *testing.T) {
 	if n, err := c.Read(buf); string(buf[:n]) != "x" || err != nil {
 		t.Fatal(n, err)
 	}
-	_, err := c.Read(buf) // and then it is silent
+	_, err := c.Read(buf) // and then it sends nothing
 	if !errors.Is(err, ws.ErrUnresponsive) {
 		t.Fatal(err)
 	}
 }
 
-// A peer that has ended its stream owes no pongs, whether its end has been
-// read or lies behind bytes that wait.
-func TestNoPingsAfterTheEnd(t *testing.T) {
-	c, p := serveOne(t, ws.Config{Ping: beat})
+// No pong is expected after the peer's FIN, whether it has been read or is behind
+// unread bytes.
+func TestNoPingsAfterFIN(t *testing.T) {
+	c, p := serveClient(t, ws.Config{Ping: beat})
 	p.say(frame(fin|binry, "x"))
 	p.Conn.(*net.TCPConn).CloseWrite()
 	time.Sleep(5 * beat)
-	if all, err := io.ReadAll(c); string(all) != "x" || !errors.Is(err, ws.ErrNoClose) {
+	if all, err := io.ReadAll(c); string(all) != "x" || !errors.Is(err, ws.ErrNoCloseFrame) {
 		t.Fatalf("%q, %v", all, err)
 	}
 	time.Sleep(5 * beat)
@@ -185,16 +185,17 @@ func TestNoPingsAfterTheEnd(t *testing.T) {
 	}
 }
 
-// A peer that reads nothing of a flood is dead; one that reads a little is not.
-func TestFloodedPeer(t *testing.T) {
+// A peer that reads nothing of what is sent is unresponsive; one that reads slowly
+// is not.
+func TestPeerThatDoesNotRead(t *testing.T) {
 	for _, reads := range []bool{false, true} {
-		c, p := serveOne(t, ws.Config{Ping: 2 * beat, CloseTimeout: beat})
+		c, p := serveClient(t, ws.Config{Ping: 2 * beat, CloseTimeout: beat})
 		go io.Copy(io.Discard, c)
 		stopped := make(chan struct{})
 		go func() { defer close(stopped); c.ReadFrom(zeros{}) }()
 		buf := make([]byte, 1<<20)
 		if !reads {
-			until(t, "its death", func() bool { return c.CloseError() != nil })
+			waitFor(t, "its death", func() bool { return c.CloseError() != nil })
 		}
 		for range 100 {
 			if !reads {

@@ -9,104 +9,106 @@ import (
 	"sync/atomic"
 )
 
-// reading is the part of a Conn that belongs to whoever has the turn.
-type reading struct {
-	turn   chan struct{}
-	tap    *tap
-	early  []byte // came with the handshake
-	kept   []byte // payload that came while nobody but Hold read
-	parser parser
-	base64 *base64Reader // nil unless that subprotocol was agreed
-	unpack *unpacker     // nil unless permessage-deflate was
-	peer   *CloseError   // the peer's Close frame
-	ended  error         // why nothing more will be read
+// readState is the part of a Conn that belongs to the holder of readLock.
+type readState struct {
+	readLock  chan struct{}
+	blocks    *blockReader
+	early     []byte // bytes that came with the handshake
+	buffered  []byte // payload that ServeControl has read
+	parser    parser
+	base64    *base64Decoder   // nil unless that subprotocol was negotiated
+	inflate   *messageInflater // nil unless permessage-deflate was negotiated
+	peerClose *CloseError      // the peer's Close frame
+	readErr   error            // not nil: what every further read returns
 
-	over   chan struct{} // closed when ended is set, or by CloseNow
-	isOver atomic.Bool
-	heard  atomic.Bool // the peer's Close has come
+	readDone      chan struct{} // closed when readErr is set, or by CloseNow
+	isReadDone    atomic.Bool
+	closeReceived atomic.Bool // the peer's Close frame has been read
 
-	alive   atomic.Bool // bytes have come or gone since the last beat
-	waiting atomic.Bool // the reader stands at the socket
+	active        atomic.Bool // bytes were read or written since the last keepalive
+	blockedInRead atomic.Bool // the reader waits for the socket
 }
 
-// Read reads payload into p, in which it is also parsed: a small p makes small
-// reads of the connection. It returns io.EOF after the peer's Close, whatever
-// its code, and a *CloseError when the peer broke the protocol or the
-// connection was lost, or when what c is to send cannot be text.
+// Read reads payload into p. p is also the buffer for frame headers, so a small one
+// makes small reads of the connection. After the peer's Close it returns io.EOF,
+// whatever the code (see CloseError). It returns a *CloseError when the peer has
+// broken the protocol, when the connection ended without a Close frame, and with
+// ErrNotUTF8; io.EOF and a *CloseError come again with each further Read. After
+// Close or CloseNow the error is net.ErrClosed.
 func (c *Conn) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.turn <- struct{}{}
-	defer c.endTurn()
-	if n = c.takeKept(p); n > 0 {
-		c.in.Add(int64(n))
+	c.readLock <- struct{}{}
+	defer c.unlockRead()
+	if n = c.readBuffered(p); n > 0 {
+		c.bytesRead.Add(int64(n))
 		return n, nil
 	}
-	if c.unpack != nil {
-		if n, err = c.unpack.read(p); err != nil {
-			err = c.endRead(err)
+	if c.inflate != nil {
+		if n, err = c.inflate.read(p); err != nil {
+			err = c.readError(err)
 		}
-		c.in.Add(int64(n))
+		c.bytesRead.Add(int64(n))
 		return n, err
 	}
-	for c.ended == nil {
-		got, err := c.pull(p)
+	for c.readErr == nil {
+		got, err := c.readRaw(p)
 		out, chunk := p[:0], p[:got]
 		for len(chunk) > 0 && err == nil {
-			var found piece
-			found, chunk, err = c.span(chunk)
-			out = append(out, found.data...) // moves it to the front of p
+			var found framePart
+			found, chunk, err = c.nextPart(chunk)
+			out = append(out, found.data...) // moves the payload to the front of p
 		}
 		c.flush()
 		if err != nil {
-			err = c.endRead(err)
+			err = c.readError(err)
 		}
 		if len(out) > 0 {
-			c.in.Add(int64(len(out)))
-			return len(out), nil // an error comes again with the next Read
+			c.bytesRead.Add(int64(len(out)))
+			return len(out), nil // the next Read returns the error
 		}
 		if err != nil {
 			return 0, err
 		}
 	}
-	return 0, c.ended
+	return 0, c.readErr
 }
 
-func (c *Conn) endTurn() { <-c.turn }
+func (c *Conn) unlockRead() { <-c.readLock }
 
-// pull reads raw bytes into p.
-func (c *Conn) pull(p []byte) (int, error) {
-	if n := c.takeEarly(p); n > 0 {
+// readRaw reads bytes of the connection into p.
+func (c *Conn) readRaw(p []byte) (int, error) {
+	if n := c.readEarly(p); n > 0 {
 		return n, nil
 	}
-	c.waiting.Store(true)
+	c.blockedInRead.Store(true)
 	n, err := c.conn.Read(p)
-	c.waiting.Store(false)
+	c.blockedInRead.Store(false)
 	if n > 0 {
-		c.alive.Store(true)
-		err = nil // it comes again
+		c.active.Store(true)
+		err = nil // the next read returns it
 	}
 	return n, err
 }
 
-// pullBlock is pull into a borrowed block, after its headroom.
-func (c *Conn) pullBlock() (b *block, n int, err error) {
+// readBlock is readRaw into a borrowed block, after its headroom.
+func (c *Conn) readBlock() (b *block, n int, err error) {
 	if len(c.early) > 0 {
 		b = borrow()
-		return b, c.takeEarly(b.buf[headroom:]), nil
+		return b, c.readEarly(b.buf[headroom:]), nil
 	}
-	c.waiting.Store(true)
-	b, n, err = c.tap.fill()
-	c.waiting.Store(false)
+	c.blockedInRead.Store(true)
+	b, n, err = c.blocks.read()
+	c.blockedInRead.Store(false)
 	if n > 0 {
-		c.alive.Store(true)
+		c.active.Store(true)
 		err = nil
 	}
 	return b, n, err
 }
 
-func (c *Conn) takeEarly(p []byte) int {
+func (c *Conn) readEarly(p []byte) int {
 	n := copy(p, c.early)
 	if c.early = c.early[n:]; len(c.early) == 0 {
 		c.early = nil
@@ -114,93 +116,95 @@ func (c *Conn) takeEarly(p []byte) int {
 	return n
 }
 
-// span takes the next piece from the front of chunk, in place, and sees to it
-// if it is a control frame: it has no data then. The error is io.EOF for the
+// nextPart parses the next framePart at the front of chunk, in place. It handles
+// control frames itself, and returns them without data. The error is io.EOF for the
 // peer's Close.
-func (c *Conn) span(chunk []byte) (found piece, rest []byte, err error) {
+func (c *Conn) nextPart(chunk []byte) (found framePart, rest []byte, err error) {
 	found, rest, bad := c.parser.next(chunk)
 	switch {
 	case bad != nil:
 	case found.op == opPing:
-		c.enqueue(opPong, found.data)
+		c.enqueueControl(opPong, found.data)
 		found.data = nil
 	case found.op == opPong:
-		c.pong(found.data)
+		c.handlePong(found.data)
 		found.data = nil
 	case found.op == opClose:
-		if c.peer, bad = parseClose(found.data); bad == nil {
-			return piece{}, nil, io.EOF
+		if c.peerClose, bad = parseClose(found.data); bad == nil {
+			return framePart{}, nil, io.EOF
 		}
 	case found.op == opText && c.base64 != nil && !c.parser.deflated:
 		found.data, bad = c.base64.decode(found.data, found.last)
 	}
 	if bad != nil {
-		return piece{}, nil, bad
+		return framePart{}, nil, bad
 	}
 	return found, rest, nil
 }
 
-// endRead makes of err what the reader is told, and keeps it unless it was a
-// deadline. It is called when all that came before has been delivered.
-func (c *Conn) endRead(err error) error {
+// readError returns what a reader gets for err, and records it as the end of
+// reading unless it is a deadline. It is called when all payload before the error
+// has been returned.
+func (c *Conn) readError(err error) error {
 	var bad *CloseError
 	switch {
-	case c.ended != nil:
-		return c.ended
+	case c.readErr != nil:
+		return c.readErr
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err
-	case errors.Is(err, io.EOF) && c.peer != nil:
-		c.heard.Store(true)
-		c.end.CompareAndSwap(nil, c.peer)
-		c.echoSoon()
+	case errors.Is(err, io.EOF) && c.peerClose != nil:
+		c.closeReceived.Store(true)
+		c.closeErr.CompareAndSwap(nil, c.peerClose)
+		c.startEchoTimer()
 		err = io.EOF
 	case errors.As(err, &bad):
 		c.fail(bad)
 		c.flush()
 		err = bad
 	default:
-		err = c.lost(err)
+		err = c.abnormalClosure(err)
 	}
-	if bad := c.unsendable.Load(); bad != nil {
-		err = bad // it ends us, and not what the peer made of it
+	if bad := c.encodeErr.Load(); bad != nil {
+		err = bad // what this side did wrong, whatever the peer has answered
 	}
-	c.ended = err
-	c.endOver()
+	c.readErr = err
+	c.markReadDone()
 	return err
 }
 
-func (c *Conn) endOver() {
-	if !c.isOver.Swap(true) {
-		close(c.over)
+func (c *Conn) markReadDone() {
+	if !c.isReadDone.Swap(true) {
+		close(c.readDone)
 	}
 }
 
-// lost is the end of a TCP connection that no Close frame announced.
-func (c *Conn) lost(err error) error {
-	eof := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) // which is TLS's
+// abnormalClosure returns the error for a TCP connection that ended without the
+// peer's Close frame.
+func (c *Conn) abnormalClosure(err error) error {
+	eof := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) // of crypto/tls
 	if eof {
-		err = c.unannounced()
+		err = c.eofError()
 	}
-	end := &CloseError{Code: Abnormal, Err: err}
-	if c.end.CompareAndSwap(nil, end) {
+	end := &CloseError{Code: AbnormalClosure, Err: err}
+	if c.closeErr.CompareAndSwap(nil, end) {
 		return end
 	}
-	switch first := c.end.Load(); {
-	case first.Code == Abnormal:
+	switch first := c.closeErr.Load(); {
+	case first.Code == AbnormalClosure:
 		return first
-	case eof && !c.gaveUp.Load() && !c.isClosing.Load():
-		return end // behind a Close of ours, which it does not answer
+	case eof && !c.closeTimedOut.Load() && !c.isClosing.Load():
+		return end // a FIN instead of an answer to our Close
 	}
-	return fmt.Errorf("ws: read: %w", net.ErrClosed) // we had closed it ourselves
+	return fmt.Errorf("ws: read: %w", net.ErrClosed) // this side has closed the connection
 }
 
-// unannounced says where in the stream the peer has ended it.
-func (c *Conn) unannounced() error {
+// eofError returns the error for where in the stream the peer's FIN came.
+func (c *Conn) eofError() error {
 	switch {
-	case c.parser.inside():
+	case c.parser.midMessage():
 		return ErrTruncated
-	case cutUnderTLS(c.conn):
+	case truncatedUnderTLS(c.conn):
 		return ErrTLSTruncated
 	}
-	return ErrNoClose
+	return ErrNoCloseFrame
 }

@@ -8,14 +8,15 @@ import (
 	"sync/atomic"
 )
 
-// crypto/tls gives io.EOF for a FIN between two records as for a close_notify.
-// An endConn under it tells them apart: behind a close_notify nobody reads.
-type endConn struct {
+// crypto/tls returns io.EOF both for a close_notify and for a FIN between two
+// records. An eofConn under it distinguishes them: after a close_notify crypto/tls
+// does not read any more.
+type eofConn struct {
 	net.Conn
 	ended atomic.Bool
 }
 
-func (c *endConn) Read(p []byte) (int, error) {
+func (c *eofConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if errors.Is(err, io.EOF) {
 		c.ended.Store(true)
@@ -23,27 +24,26 @@ func (c *endConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *endConn) NetConn() net.Conn { return c.Conn }
+func (c *eofConn) NetConn() net.Conn { return c.Conn }
 
-// Ended says that the peer's FIN has been read.
-func (c *endConn) Ended() bool { return c.ended.Load() }
+// Ended reports whether the peer's FIN has been read.
+func (c *eofConn) Ended() bool { return c.ended.Load() }
 
-// endListener gives endConns.
-type endListener struct{ net.Listener }
+// An eofListener wraps the connections of a Listener in eofConns.
+type eofListener struct{ net.Listener }
 
-func (l endListener) Accept() (net.Conn, error) {
+func (l eofListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &endConn{Conn: c}, nil
+	return &eofConn{Conn: c}, nil
 }
 
-// cutUnderTLS says that the end of a TLS stream was the TCP connection's, with
-// no close_notify before it. Of a connection that a program has begun TLS on,
-// it is known where what lies under the *tls.Conn has a method Ended like
-// endConn's.
-func cutUnderTLS(c net.Conn) bool {
+// truncatedUnderTLS reports whether a TLS stream ended with the peer's FIN, without
+// a close_notify. Of a *tls.Conn that the program has made, this is known if the
+// connection under it has a method Ended like that of eofConn.
+func truncatedUnderTLS(c net.Conn) bool {
 	t, ok := c.(*tls.Conn)
 	if !ok {
 		return false

@@ -2,18 +2,18 @@ package ws
 
 import "unicode/utf8"
 
-// utf8Check follows UTF-8 over any cuts and fails at the first byte that no
-// valid text could have in its place (RFC 3629, section 4), so that a peer is
-// told at once and not at the end of its message.
-type utf8Check struct {
-	need   int8 // continuation bytes that must follow
-	lo, hi byte // what the next of them may be
+// A utf8Checker checks UTF-8 wherever it is split, and fails at the first byte that
+// no valid text could have in its place (RFC 3629, section 4), so that the
+// connection is closed at once and not at the end of the message.
+type utf8Checker struct {
+	remaining int8 // continuation bytes that are still missing
+	lo, hi    byte // range of the next of them
 }
 
-// ok takes the next bytes of a message.
-func (u *utf8Check) ok(p []byte) bool {
-	for u.need > 0 && len(p) > 0 {
-		if !u.step(p[0]) {
+// valid checks the next bytes of a message.
+func (u *utf8Checker) valid(p []byte) bool {
+	for u.remaining > 0 && len(p) > 0 {
+		if !u.next(p[0]) {
 			return false
 		}
 		p = p[1:]
@@ -23,22 +23,22 @@ func (u *utf8Check) ok(p []byte) bool {
 		return false
 	}
 	for _, b := range p[n:] {
-		if !u.step(b) {
+		if !u.next(b) {
 			return false
 		}
 	}
 	return true
 }
 
-// done says whether the text may end here.
-func (u *utf8Check) done() bool { return u.need == 0 }
+// complete reports whether the text may end here.
+func (u *utf8Checker) complete() bool { return u.remaining == 0 }
 
-func (u *utf8Check) step(b byte) bool {
-	if u.need > 0 {
+func (u *utf8Checker) next(b byte) bool {
+	if u.remaining > 0 {
 		if b < u.lo || b > u.hi {
 			return false
 		}
-		u.need--
+		u.remaining--
 		u.lo, u.hi = 0x80, 0xBF
 		return true
 	}
@@ -46,22 +46,22 @@ func (u *utf8Check) step(b byte) bool {
 	switch {
 	case b < 0x80:
 	case b >= 0xC2 && b <= 0xDF:
-		u.need = 1
+		u.remaining = 1
 	case b >= 0xE0 && b <= 0xEF:
-		u.need = 2
+		u.remaining = 2
 		if b == 0xE0 {
-			u.lo = 0xA0 // less would be overlong
+			u.lo = 0xA0 // below is overlong
 		}
 		if b == 0xED {
-			u.hi = 0x9F // more would be a surrogate
+			u.hi = 0x9F // above is a surrogate
 		}
 	case b >= 0xF0 && b <= 0xF4:
-		u.need = 3
+		u.remaining = 3
 		if b == 0xF0 {
 			u.lo = 0x90
 		}
 		if b == 0xF4 {
-			u.hi = 0x8F // U+10FFFF is the last
+			u.hi = 0x8F // above is beyond U+10FFFF
 		}
 	default:
 		return false
@@ -69,9 +69,8 @@ func (u *utf8Check) step(b byte) bool {
 	return true
 }
 
-// wholeRunes returns how much of p comes before a code point that is cut off
-// at its end, which is at most three bytes less than all of it. Bytes that can
-// never become valid count as whole.
+// wholeRunes returns the length of p without an incomplete code point at its end,
+// which has at most three bytes. Bytes that can never become valid count as whole.
 func wholeRunes(p []byte) int {
 	for i := 1; i <= 3 && i <= len(p); i++ {
 		at := len(p) - i

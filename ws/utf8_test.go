@@ -51,11 +51,11 @@ func TestTextMessages(t *testing.T) {
 			if fine != utf8.ValidString(tt.s) {
 				t.Fatal("the table is wrong")
 			}
-			// In one frame, in two of every cut, in one a byte; and the same
+			// In one frame, in two split at every byte, in one per byte; and the same
 			// bytes in a frame that is never completed, which must not matter.
 			ways := map[string][][]byte{"whole": {frame(fin|text, tt.s)}}
 			for i := range len(tt.s) + 1 {
-				ways[fmt.Sprintf("cut at %d", i)] = [][]byte{frame(text, tt.s[:i]), frame(fin|cont, tt.s[i:])}
+				ways[fmt.Sprintf("split at %d", i)] = [][]byte{frame(text, tt.s[:i]), frame(fin|cont, tt.s[i:])}
 			}
 			each := [][]byte{frame(text, "")}
 			for i := range len(tt.s) {
@@ -63,14 +63,14 @@ func TestTextMessages(t *testing.T) {
 			}
 			ways["byte by byte"] = append(each, frame(fin|cont, ""))
 			for how, frames := range ways {
-				p := enter(t, b.addr)
+				p := openPeer(t, b.addr)
 				for _, f := range frames {
 					p.Write(f) // may fail: it is cut off at the bad byte
 				}
 				if fine {
 					p.wantStream(tt.s)
 					p.Close()
-				} else if err := p.closing(1007); err != nil {
+				} else if err := p.readClose(1007); err != nil {
 					t.Errorf("%s: %v", how, err)
 				}
 			}
@@ -78,19 +78,19 @@ func TestTextMessages(t *testing.T) {
 	}
 }
 
-// The connection fails at the first impossible byte: not at the end of the
-// frame or the message, which never come here.
+// The connection fails at the first impossible byte, and not at the end of the frame
+// or the message, which never come here.
 func TestInvalidTextFailsAtOnce(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	for _, tt := range texts {
 		if tt.bad < 0 {
 			continue
 		}
-		p := enter(t, b.addr)
+		p := openPeer(t, b.addr)
 		whole := frame(fin|text, tt.s+"and much more that never comes")
 		p.say(whole[:6+tt.bad])
 		p.say(frameTail(whole, 6+tt.bad, 1))
-		if err := p.closing(1007); err != nil {
+		if err := p.readClose(1007); err != nil {
 			t.Errorf("%x: %v", tt.s, err)
 		}
 	}
@@ -98,10 +98,10 @@ func TestInvalidTextFailsAtOnce(t *testing.T) {
 
 func frameTail(f []byte, at, n int) []byte { return f[at : at+n] }
 
-// Valid bytes before the invalid one may have gone on; that saves nobody.
-func TestInvalidTextAfterEcho(t *testing.T) {
+// Valid bytes before the invalid one may have been echoed already.
+func TestInvalidTextAfterValid(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.say(frame(text, "valid"))
 	p.wantStream("valid")
 	p.say(frame(cont, " too"), frame(fin|ping, "p"))
@@ -120,10 +120,10 @@ func TestInvalidTextAfterEcho(t *testing.T) {
 	}
 }
 
-// Binary messages are nobody's text.
+// The payload of binary messages is not checked for UTF-8.
 func TestBinaryIsNotChecked(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.say(frame(binry, "\xff\xfe"), frame(fin|cont, "\x80"), frame(fin|text, "κ"))
 	p.wantStream("\xff\xfe\x80κ")
 }

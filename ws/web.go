@@ -9,82 +9,82 @@ import (
 	"time"
 )
 
-// webStall is how long one who reads an answer of Config.Web may take nothing
-// of it. However long all of it takes is the reader's matter.
-const webStall = 30 * time.Second
+// webStallTimeout is how long a client of Config.Web may acknowledge nothing of a
+// response before it is disconnected. The response as a whole has no limit.
+const webStallTimeout = 30 * time.Second
 
-// serveWeb answers a request that is not for the WebSocket.
-func (l *Listener) serveWeb(w http.ResponseWriter, r *http.Request, fed *fedConn) {
+// serveWeb answers a request that is not a handshake.
+func (l *Listener) serveWeb(w http.ResponseWriter, r *http.Request, fed *handshakeConn) {
 	conn, _ := r.Context().Value(connKey{}).(net.Conn)
-	if conn == nil { // in a server of the program's own
+	if conn == nil { // in another http.Server
 		l.cfg.Web.ServeHTTP(w, r)
 		return
 	}
 	if fed != nil {
-		fed.isForWeb()
+		fed.notifyWeb()
 	}
 	if !l.cfg.WebLimit.begin(conn) {
 		w.Header().Set("Connection", "close")
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "busy", http.StatusServiceUnavailable)
+		http.Error(w, "too many connections for web pages", http.StatusServiceUnavailable)
 		return
 	}
 	defer l.cfg.WebLimit.end(conn)
 	rc := http.NewResponseController(w)
 	rc.SetWriteDeadline(time.Time{})
-	if raw := rawOf(bottomOf(conn)); hasPulse(raw) {
-		defer watchProgress(conn, raw, l.webStall).stop()
+	if raw := rawConnOf(netConnOf(conn)); hasTCPInfo(raw) {
+		defer watchWebProgress(conn, raw, l.webStallTimeout).stop()
 	} else {
-		w = webWriter{w, rc, l.webStall}
+		w = webWriter{w, rc, l.webStallTimeout}
 	}
 	l.cfg.Web.ServeHTTP(w, r)
-	rc.SetWriteDeadline(time.Now().Add(l.webStall)) // for what is buffered still
+	rc.SetWriteDeadline(time.Now().Add(l.webStallTimeout)) // for what is still buffered
 }
 
-// progress cuts off a reader that takes nothing more. A deadline would do for
-// what is written in small parts; but the kernel takes megabytes at once, and
-// a slow reader needs minutes before there is room again.
-type progress struct {
-	conn  net.Conn
-	raw   syscall.RawConn
-	every time.Duration
-	mu    sync.Mutex
-	acked uint64
-	timer *time.Timer // nil: it is over
+// webProgress disconnects a client that acknowledges nothing more. A write deadline
+// would do for a response in small parts; but the kernel buffers megabytes, and
+// a slow client needs minutes before there is room again.
+type webProgress struct {
+	conn    net.Conn
+	raw     syscall.RawConn
+	timeout time.Duration
+	mu      sync.Mutex
+	acked   uint64
+	timer   *time.Timer // nil: stopped
 }
 
-func watchProgress(conn net.Conn, raw syscall.RawConn, every time.Duration) *progress {
-	p := &progress{conn: conn, raw: raw, every: every}
+func watchWebProgress(conn net.Conn, raw syscall.RawConn, every time.Duration) *webProgress {
+	p := &webProgress{conn: conn, raw: raw, timeout: every}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(every, p.look)
+	p.timer = time.AfterFunc(every, p.check)
 	return p
 }
 
-func (p *progress) look() {
+func (p *webProgress) check() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer == nil {
 		return
 	}
-	now, known := pulseOf(p.raw)
-	if known && now.unsent > 0 && now.acked == p.acked {
-		cutOff(bottomOf(p.conn))
+	now, known := readTCPInfo(p.raw)
+	if known && now.unacked > 0 && now.acked == p.acked {
+		shutdownConn(netConnOf(p.conn))
 		return
 	}
 	p.acked = now.acked
-	p.timer.Reset(p.every)
+	p.timer.Reset(p.timeout)
 }
 
-func (p *progress) stop() {
+func (p *webProgress) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timer.Stop()
 	p.timer = nil
 }
 
-// webWriter is for systems that do not tell: each part of an answer has its
-// own time.
+// webWriter is for systems without tcpInfo: each Write of a response has a deadline
+// of its own.
 type webWriter struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
@@ -98,10 +98,10 @@ func (w webWriter) Write(p []byte) (int, error) {
 
 func (w webWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// A WebLimit bounds the connections over which something is asked of
-// Config.Web, in all Listeners that have it: browsers open six for a page and
-// keep them. One more takes the place of that which has been idle for longest;
-// where there is no such, it is told 503 and closed. A nil WebLimit is none.
+// A WebLimit bounds the connections with requests for Config.Web, over all
+// Listeners that have it: browsers open six for a page and keep them. A new one
+// beyond the limit replaces the one that has been idle for longest; if all are in
+// use, it gets 503 and is closed. A nil *WebLimit is no limit.
 type WebLimit struct {
 	max   int
 	mu    sync.Mutex
@@ -109,26 +109,26 @@ type WebLimit struct {
 	idle  dll.List                  // of net.Conn, the longest first
 }
 
-// NewWebLimit makes a limit of max connections.
+// NewWebLimit returns a limit of max connections.
 func NewWebLimit(max int) *WebLimit {
 	return &WebLimit{max: max, conns: map[net.Conn]*dll.Element{}}
 }
 
-// begin is called for each request, and end after those for which it is true.
+// begin is called before each request, and end after each for which begin is true.
 func (l *WebLimit) begin(c net.Conn) bool {
 	if l == nil {
 		return true
 	}
-	longest, ok := l.enter(c)
+	longest, ok := l.beginLocked(c)
 	if longest != nil {
 		longest.Close()
 	}
 	return ok
 }
 
-// enter makes c one that is being answered, and gives the connection that has
-// to go for it.
-func (l *WebLimit) enter(c net.Conn) (longest net.Conn, ok bool) {
+// beginLocked registers a request of c, and returns the idle connection to close for
+// it.
+func (l *WebLimit) beginLocked(c net.Conn) (longest net.Conn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, known := l.conns[c]
@@ -156,7 +156,7 @@ func (l *WebLimit) end(c net.Conn) {
 	}
 }
 
-// forget is for a connection that has ended, or has become a WebSocket.
+// forget is called for a connection that has ended, or has become a WebSocket.
 func (l *WebLimit) forget(c net.Conn) {
 	if l == nil {
 		return

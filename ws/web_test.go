@@ -15,7 +15,7 @@ import (
 
 const getFile = "GET /file HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// web is a Listener with files, which is given its connections one by one.
+// web is a Listener with files, whose connections come through Handshake.
 type web struct {
 	*ws.Listener
 	t     *testing.T
@@ -31,7 +31,7 @@ func (w *web) dial() *peer {
 	w.t.Helper()
 	client, server := tcpPair(w.t)
 	go func() {
-		p, err := w.Handshake(server, ws.Origin{Web: func() { w.used.Add(1) }})
+		p, err := w.Handshake(server, ws.HandshakeOptions{OnWeb: func() { w.used.Add(1) }})
 		if err == nil {
 			var c *ws.Conn
 			if c, err = p.Accept(); err == nil {
@@ -40,10 +40,10 @@ func (w *web) dial() *peer {
 		}
 		w.ended <- err
 	}()
-	return toPeer(w.t, client)
+	return newPeer(w.t, client)
 }
 
-func (p *peer) gets(want int, body string) {
+func (p *peer) wantResponse(want int, body string) {
 	p.t.Helper()
 	resp := p.answer()
 	if got, err := io.ReadAll(resp.Body); resp.StatusCode != want || !strings.Contains(string(got), body) || err != nil {
@@ -51,17 +51,17 @@ func (p *peer) gets(want int, body string) {
 	}
 }
 
-// TestFilesThenAHandshake: a connection may be used for both, as a proxy in
-// front does that keeps its connections.
-func TestFilesThenAHandshake(t *testing.T) {
+// TestRequestThenHandshake: one connection may carry both, as that of a proxy in
+// front which keeps its connections alive.
+func TestRequestThenHandshake(t *testing.T) {
 	w := newWeb(t, ws.Config{Web: hello{}})
 	p := w.dial()
 	for range 2 {
 		p.say([]byte(getFile))
-		p.gets(200, "hello")
+		p.wantResponse(200, "hello")
 	}
 	if n := w.used.Load(); n != 1 {
-		t.Errorf("told %d times that it is for files", n)
+		t.Errorf("OnWeb was called %d times", n)
 	}
 	p.say([]byte(request("/")))
 	if resp := p.answer(); resp.StatusCode != 101 {
@@ -76,14 +76,14 @@ type hello struct{}
 
 func (hello) ServeHTTP(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }
 
-// TestWebLimit: one more takes the place of the longest idle, and none of one
-// that is being answered.
+// TestWebLimit: a connection beyond the limit replaces the one that has been idle for
+// longest, and none with a request in progress.
 func TestWebLimit(t *testing.T) {
-	hold, busy := make(chan struct{}), make(chan struct{})
+	release, busy := make(chan struct{}), make(chan struct{})
 	w := newWeb(t, ws.Config{WebLimit: ws.NewWebLimit(2), HandshakeTimeout: time.Hour, Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			busy <- struct{}{}
-			<-hold
+			<-release
 		}
 		io.WriteString(w, "hello")
 	})})
@@ -91,7 +91,7 @@ func TestWebLimit(t *testing.T) {
 	for range 5 {
 		p := w.dial()
 		p.say([]byte(getFile))
-		p.gets(200, "hello")
+		p.wantResponse(200, "hello")
 		idle = append(idle, p)
 	}
 	for n, p := range idle[:3] {
@@ -102,22 +102,22 @@ func TestWebLimit(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, p := range idle[3:] { // they are there still
+	for _, p := range idle[3:] { // they are still open
 		p.say([]byte(strings.Replace(getFile, "/file", "/slow", 1)))
 		<-busy
 	}
 	p := w.dial()
 	p.say([]byte(getFile))
-	p.gets(503, "busy")
-	close(hold)
+	p.wantResponse(503, "too many connections for web pages")
+	close(release)
 	for _, p := range idle[3:] {
-		p.gets(200, "hello")
+		p.wantResponse(200, "hello")
 	}
 }
 
-// TestSlowReaders: a large file may take as long as it takes, as long as it
-// moves; one who reads nothing of it is cut off.
-func TestSlowReaders(t *testing.T) {
+// TestWebStall: a large file may take as long as it moves; a client that reads nothing
+// of it is disconnected.
+func TestWebStall(t *testing.T) {
 	const size = 16 << 20
 	w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))

@@ -55,7 +55,7 @@ func (c *caller) told() (int, error) {
 }
 
 // sees reads to the end, and says with which code.
-func (c *caller) sees() ws.Code {
+func (c *caller) sees() ws.CloseCode {
 	io.Copy(io.Discard, c.r)
 	c.conn.Close()
 	return c.conn.CloseError().Code

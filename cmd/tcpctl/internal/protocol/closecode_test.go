@@ -242,7 +242,7 @@ func TestInvalidText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ends(t, c, ws.InvalidData)
+	ends(t, c, ws.InvalidPayload)
 	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonInvalidText || r.CloseCode != 1007 {
 		t.Errorf("record %+v", r)
 	}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -94,16 +95,19 @@ func endError(err error) error {
 		return &proxy.EndError{Reason: proxy.ReasonTLSTruncated, Err: end.Err}
 	case errors.Is(err, ws.ErrUnresponsive):
 		return &proxy.EndError{Reason: proxy.ReasonUnresponsive, Err: end.Err}
-	case errors.Is(err, ws.ErrNotText):
+	case errors.Is(err, ws.ErrNotUTF8):
 		return &proxy.EndError{By: proxy.ByBackend, Reason: proxy.ReasonInvalidText, Err: end.Err}
-	case end.Code != ws.Abnormal:
+	case end.Code != ws.AbnormalClosure:
 		return &proxy.EndError{Reason: proxy.ReasonProtocolError, Err: errors.New(end.Reason)}
 	}
 	return err
 }
 
+// Hold is ServeControl of ws.Conn.
+func (c clientConn) Hold(ctx context.Context) error { return c.ServeControl(ctx) }
+
 func (c clientConn) CloseWith(code int, reason string) error {
-	return c.Conn.CloseWith(ws.Code(code), reason)
+	return c.Conn.CloseWith(ws.CloseCode(code), reason)
 }
 
 func (c clientConn) CloseCode() int {

@@ -181,11 +181,11 @@ func says(t *testing.T, c *ws.Conn, line string) {
 }
 
 // ends reads to the end, which must be a Close with code.
-func ends(t *testing.T, c *ws.Conn, code ws.Code) {
+func ends(t *testing.T, c *ws.Conn, code ws.CloseCode) {
 	t.Helper()
 	io.Copy(io.Discard, c)
 	c.Close()
-	if end := c.CloseError(); end == nil || end.Code != code || !end.Peer {
+	if end := c.CloseError(); end == nil || end.Code != code || !end.ByPeer {
 		t.Fatalf("ended with %+v, want %d", end, code)
 	}
 }

@@ -78,7 +78,7 @@ func TestIdle(t *testing.T) {
 			if string(all) != "bye" || err != nil {
 				t.Errorf("heard %q, %v", all, err)
 			}
-			ends(t, c, ws.Normal)
+			ends(t, c, ws.NormalClosure)
 		},
 		"the backend resets": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			backend.SetLinger(0)
@@ -87,7 +87,7 @@ func TestIdle(t *testing.T) {
 		},
 		"it is kicked": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
-			ends(t, c, ws.Policy)
+			ends(t, c, ws.PolicyViolation)
 			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the backend saw %v", err)
 			}
@@ -125,7 +125,7 @@ func TestIdleUntilIdle(t *testing.T) {
 	c := v.dial()
 	says(t, c, "one")
 	v.untilParked()
-	ends(t, c, ws.Policy)
+	ends(t, c, ws.PolicyViolation)
 	if r := v.record(); r.Reason != proxy.ReasonIdle {
 		t.Errorf("record %+v", r)
 	}

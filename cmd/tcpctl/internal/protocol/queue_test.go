@@ -161,7 +161,7 @@ func TestKickedFromTheQueue(t *testing.T) {
 		}
 		v.engine.Kick("ana", "no room", v.svc.Waiters()[0].ID)
 		if held {
-			ends(t, c, ws.Policy)
+			ends(t, c, ws.PolicyViolation)
 		} else {
 			refused(t, (<-second).err, 503)
 		}

@@ -233,7 +233,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 // TestCloseCodesAreFew: codes that are anybody's count by the thousand.
 func TestCloseCodesAreFew(t *testing.T) {
 	v := bridge(t, echo, nil)
-	for _, code := range []ws.Code{3000, 3999, 4000, 4001, 4999, 1000} {
+	for _, code := range []ws.CloseCode{3000, 3999, 4000, 4001, 4999, 1000} {
 		v.dial().CloseWith(code, "")
 		v.record()
 	}

@@ -25,7 +25,7 @@ func TestKicked(t *testing.T) {
 		t.Fatalf("sessions %+v", s)
 	}
 	v.engine.Kick("ana", "too old", s[0].ID)
-	ends(t, c, ws.Policy)
+	ends(t, c, ws.PolicyViolation)
 	if got := c.CloseError().Reason; got != "kicked: too old" {
 		t.Errorf("told %q", got)
 	}
@@ -76,7 +76,7 @@ func TestBackendEnds(t *testing.T) {
 	if n != size || err != nil {
 		t.Errorf("%d of %d came: %v", n, size, err)
 	}
-	ends(t, c, ws.Normal)
+	ends(t, c, ws.NormalClosure)
 }
 
 // TestCloseBehindBytes: a Close is the end of stream behind all that came
@@ -178,7 +178,7 @@ func TestIdleTimeout(t *testing.T) {
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 100 * time.Millisecond })
 	c := v.dial()
 	says(t, c, "one")
-	ends(t, c, ws.Policy)
+	ends(t, c, ws.PolicyViolation)
 	if r := v.record(); r.Reason != proxy.ReasonIdle {
 		t.Errorf("record %+v", r)
 	}

@@ -56,7 +56,7 @@ func TestOverTLS(t *testing.T) {
 	first.Close()
 	says(t, second, "two")
 	v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
-	ends(t, second, ws.Policy)
+	ends(t, second, ws.PolicyViolation)
 }
 
 // TestProxyHeaderBeforeTLS: the first bytes of TLS come in one piece with the

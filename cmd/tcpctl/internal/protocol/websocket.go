@@ -49,7 +49,7 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 		Compression:      spec.Compression,
 		Ping:             orOff(spec.Ping),
 		HandshakeTimeout: orOff(spec.HandshakeTimeout),
-		MaxHeader:        int(spec.MaxHeader),
+		MaxHeaderBytes:   int(spec.MaxHeader),
 		Web:              web,
 		WebLimit:         fileLimit(),
 	})
@@ -75,7 +75,7 @@ func (w *WebSocket) Name() string { return "ws" }
 func (w *WebSocket) AnswerAfter() time.Duration { return w.holdAfter }
 
 // KeepAlive switches keep-alive of the connections over which files are fetched.
-func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlives(on) }
+func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlivesEnabled(on) }
 
 // Same reports whether a reload can keep this one, so that it disturbs no
 // handshake.
@@ -90,7 +90,7 @@ func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClie
 	w.handshakes++
 	w.mu.Unlock()
 	defer w.handshakeDone()
-	p, err := w.listener.Handshake(conn, ws.Origin{Proxied: a.Trusted, Hosts: hostsFor(w.spec.Hosts, conn, a), Web: a.Detach})
+	p, err := w.listener.Handshake(conn, ws.HandshakeOptions{TrustForwarded: a.Trusted, AllowHost: hostsFor(w.spec.Hosts, conn, a), OnWeb: a.Detach})
 	var bad *ws.RefusedError
 	switch {
 	case errors.As(err, &bad):
@@ -114,7 +114,7 @@ func (w *WebSocket) handshakeDone() {
 // Close closes the listener once no handshake is under way and no file is being
 // fetched.
 func (w *WebSocket) Close() {
-	w.listener.SetKeepAlives(false)
+	w.listener.SetKeepAlivesEnabled(false)
 	w.mu.Lock()
 	last := !w.closed && w.handshakes == 0
 	w.closed = true

@@ -14,7 +14,7 @@ var lengths = []int{0, 1, 2, 124, 125, 126, 127, 128, 255, 1000, 65534, 65535, 6
 func TestEchoOfEveryLength(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	for _, op := range []byte{text, binry} {
-		p := enter(t, b.addr)
+		p := openPeer(t, b.addr)
 		for _, n := range lengths {
 			payload := strings.Repeat("0123456789abcdef", n/16+1)[:n]
 			p.say(frame(fin|op, payload))
@@ -25,47 +25,47 @@ func TestEchoOfEveryLength(t *testing.T) {
 	}
 }
 
-// However the bytes are cut, the stream is the same.
-func TestEveryCut(t *testing.T) {
+// However the bytes are split, the stream is the same.
+func TestEverySplit(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	all := append(frame(text, "κόσμε"), frame(fin|ping, "p")...)
 	all = append(all, frame(cont, "")...)
 	all = append(all, frame(fin|cont, "世界")...)
 	all = append(all, frame(fin|binry, strings.Repeat("x", 130))...)
 	for at := 1; at < len(all); at += 3 {
-		p := enter(t, b.addr)
+		p := openPeer(t, b.addr)
 		p.say(all[:at])
 		p.say(all[at:])
 		got, pongs := "", 0
 		for want := "κόσμε世界" + strings.Repeat("x", 130); len(got) < len(want); {
 			first, payload, err := p.hear()
 			if err != nil {
-				t.Fatalf("cut at %d: %v", at, err)
+				t.Fatalf("split at %d: %v", at, err)
 			}
 			if first == fin|pong {
 				pongs++
 				continue
 			}
 			if got += string(payload); !strings.HasPrefix(want, got) {
-				t.Fatalf("cut at %d: %q", at, got)
+				t.Fatalf("split at %d: %q", at, got)
 			}
 		}
 		if pongs != 1 {
-			t.Fatalf("cut at %d: %d pongs", at, pongs)
+			t.Fatalf("split at %d: %d pongs", at, pongs)
 		}
 		p.Close()
 	}
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	for _, one := range frame(fin|text, "byte by byte") {
 		p.say([]byte{one})
 	}
 	p.wantStream("byte by byte")
 }
 
-// Payload goes on as it comes, inside a frame and inside a message.
-func TestNothingIsHeldBack(t *testing.T) {
+// Payload is passed on as it arrives, inside a frame and inside a message.
+func TestPayloadIsPassedOnAtOnce(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	whole := frame(fin|binry, strings.Repeat("a", 500)+strings.Repeat("b", 500))
 	p.say(whole[:8+500])
 	p.wantStream(strings.Repeat("a", 500))
@@ -81,7 +81,7 @@ func TestNothingIsHeldBack(t *testing.T) {
 
 func TestEarlyBytes(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p, resp := visit(t, b.addr, request("/")+string(frame(fin|binry, "early"))+string(frame(fin|text, " bird"))[:7])
+	p, resp := exchange(t, b.addr, request("/")+string(frame(fin|binry, "early"))+string(frame(fin|text, " bird"))[:7])
 	if resp.StatusCode != 101 {
 		t.Fatal(resp.Status)
 	}
@@ -91,7 +91,7 @@ func TestEarlyBytes(t *testing.T) {
 
 func TestPings(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	for _, payload := range []string{"", "hello", "\x00\xff\xfe\xfd", strings.Repeat("x", 125)} {
 		p.say(frame(fin|ping, payload))
 		p.wantFrame(fin|pong, payload)
@@ -104,7 +104,7 @@ func TestPings(t *testing.T) {
 	for i := range 10 {
 		p.wantFrame(fin|pong, fmt.Sprint(i))
 	}
-	// Pongs that nobody asked for mean nothing.
+	// Unsolicited pongs are ignored.
 	p.say(frame(fin|pong, "unsolicited"), frame(fin|pong, "\x00\x00\x00\x00\x00\x00\x00\x01"), frame(fin|ping, "still"))
 	p.wantFrame(fin|pong, "still")
 	// A pong goes before the echo of a Close that came behind its ping.
@@ -113,7 +113,7 @@ func TestPings(t *testing.T) {
 	p.wantClose(1000)
 }
 
-// What must fail the connection with 1002, at the first byte that shows it.
+// What fails the connection with 1002, at the first byte that shows it.
 func TestViolations(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
 	bad := map[string][]byte{
@@ -151,22 +151,22 @@ func TestViolations(t *testing.T) {
 	for name, bytes := range bad {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := enter(t, b.addr)
+			p := openPeer(t, b.addr)
 			p.say(frame(fin|binry, "good"))
 			p.wantStream("good")
 			p.say(bytes)
 			p.wantClose(1002)
-			if e := b.closeOf(p); e == nil || e.Code != ws.ProtocolError || e.Peer || e.Reason == "" {
-				t.Errorf("the bridge has it as %v", e)
+			if e := b.closeOf(p); e == nil || e.Code != ws.ProtocolError || e.ByPeer || e.Reason == "" {
+				t.Errorf("CloseError is %v", e)
 			}
 		})
 	}
 }
 
-// A frame may claim 2^62 bytes; what is there of it goes on.
-func TestHugeClaim(t *testing.T) {
+// A frame may claim 2^62 bytes; the payload that arrives is passed on.
+func TestHugeLength(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	p.say(rawFrame(fin|binry, 0x80|127, binary.BigEndian.AppendUint64(nil, 1<<62), "some"))
 	p.wantStream("some")
 }

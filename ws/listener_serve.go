@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// Listen listens on a TCP or Unix address and serves it. Close ends both.
+// Listen listens on a "tcp" or "unix" address, as net.Listen does, and serves it
+// in a goroutine until Close, which also closes the socket.
 func Listen(network, addr string, cfg Config) (*Listener, error) {
 	l, err := NewListener(cfg)
 	if err != nil {
 		return nil, err
 	}
-	// Go's 15 s is a probe too many beside pings.
+	// Go's default of 15 s is more often than needed beside pings.
 	lc := net.ListenConfig{KeepAlive: time.Minute}
 	ln, err := lc.Listen(context.Background(), network, addr)
 	if err != nil {
@@ -36,8 +37,9 @@ func (l *Listener) serveUntilClose(ln net.Listener) {
 	l.serve(ln)
 }
 
-// Serve takes the connections of ln, whose owner it becomes, until Close; it
-// returns net.ErrClosed then, or the error that ended ln.
+// Serve accepts connections from ln until Close, and closes ln. With Config.TLS
+// it speaks TLS on them. It always returns an error: net.ErrClosed after Close,
+// else that of ln.Accept.
 func (l *Listener) Serve(ln net.Listener) error {
 	l.mu.Lock()
 	if l.closed {
@@ -58,7 +60,7 @@ func (l *Listener) serve(ln net.Listener) error {
 	if l.cfg.TLS != nil {
 		cfg := l.cfg.TLS.Clone()
 		cfg.NextProtos = []string{"http/1.1"} // an upgrade is not possible in HTTP/2
-		ln = tls.NewListener(endListener{ln}, cfg)
+		ln = tls.NewListener(eofListener{ln}, cfg)
 	}
 	err := l.server.Serve(ln)
 	if errors.Is(err, http.ErrServerClosed) {
@@ -67,15 +69,15 @@ func (l *Listener) serve(ln net.Listener) error {
 	return fmt.Errorf("ws: serve: %w", err)
 }
 
-// newServer has net/http's own deadlines: that for the headers is one for all
-// of them, however slowly they come.
+// newServer makes the http.Server. ReadHeaderTimeout is one deadline for all
+// headers of a request, however slowly they arrive.
 func (l *Listener) newServer() *http.Server {
 	s := &http.Server{
 		Handler:           l,
 		ReadHeaderTimeout: l.cfg.HandshakeTimeout,
 		ReadTimeout:       l.cfg.HandshakeTimeout,
 		IdleTimeout:       cmp.Or(l.cfg.HandshakeTimeout, defaultHandshakeTimeout),
-		MaxHeaderBytes:    max(l.cfg.MaxHeader-4<<10, 1), // net/http allows for 4 KiB more
+		MaxHeaderBytes:    max(l.cfg.MaxHeaderBytes-4<<10, 1), // net/http allows 4 KiB more
 		ErrorLog:          l.cfg.ErrorLog,
 		ConnState:         l.connState,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -86,23 +88,24 @@ func (l *Listener) newServer() *http.Server {
 	return s
 }
 
-// SetKeepAlives says whether connections on which something else than a
-// handshake was asked for stay open for another request; they do by default.
-// Off closes those that are idle.
-func (l *Listener) SetKeepAlives(on bool) { l.server.SetKeepAlivesEnabled(on) }
+// SetKeepAlivesEnabled is that of http.Server, for the Listener's own server:
+// whether connections with requests for Config.Web stay open for another
+// request. They do by default; false also closes those that are idle.
+func (l *Listener) SetKeepAlivesEnabled(on bool) { l.server.SetKeepAlivesEnabled(on) }
 
-// ErrNoHandshake is returned by Handshake for a connection that ended without
-// one: the client left or was too slow, or only fetched files. One that was
-// refused is a *RefusedError, which wraps it.
+// ErrNoHandshake is returned by Handshake for a connection that ended without a
+// valid handshake: the client closed it, was too slow, or made only requests for
+// Config.Web. A refused handshake is a *RefusedError, which wraps ErrNoHandshake.
 var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
 
-// Handshake serves one connection that the caller has accepted (and perhaps
-// begun TLS on, as *tls.Conn), until it has brought a handshake that passes.
-// That is not shown to Next. The connection belongs to the Listener from now
-// on, and then to the Pending.
-func (l *Listener) Handshake(conn net.Conn, from Origin) (*Pending, error) {
+// Handshake serves HTTP on a connection that the caller has accepted until it has
+// a valid handshake, which it returns; Next does not. conn may be a *tls.Conn:
+// Config.TLS is not used. The Listener owns conn from the call on, and closes it
+// before it returns an error (see ErrNoHandshake; net.ErrClosed after Close);
+// then the Pending owns it.
+func (l *Listener) Handshake(conn net.Conn, opts HandshakeOptions) (*Pending, error) {
 	began := time.Now()
-	p, read, err := l.quick(conn, from)
+	p, read, err := l.fastHandshake(conn, opts)
 	switch {
 	case err != nil:
 		conn.Close()
@@ -110,7 +113,7 @@ func (l *Listener) Handshake(conn net.Conn, from Origin) (*Pending, error) {
 	case p != nil:
 		return p, nil
 	}
-	f := &fedConn{Conn: conn, from: from, read: read, late: time.Since(began), got: make(chan *Pending, 1), gone: make(chan struct{})}
+	f := &handshakeConn{Conn: conn, opts: opts, prefix: read, elapsed: time.Since(began), pending: make(chan *Pending, 1), closed: make(chan struct{})}
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := l.handshakeTLS(t); err != nil {
 			conn.Close()
@@ -120,16 +123,16 @@ func (l *Listener) Handshake(conn net.Conn, from Origin) (*Pending, error) {
 		f.tls = &state
 	}
 	select {
-	case l.feeder().conns <- f:
+	case l.startHandshakeServer().conns <- f:
 	case <-l.done:
 		conn.Close()
 		return nil, fmt.Errorf("ws: handshake: %w", net.ErrClosed)
 	}
 	select {
-	case p := <-f.got:
+	case p := <-f.pending:
 		return p, nil
-	case <-f.gone:
-		return nil, f.noHandshake()
+	case <-f.closed:
+		return nil, f.handshakeErr()
 	}
 }
 
@@ -143,21 +146,22 @@ func (l *Listener) handshakeTLS(t *tls.Conn) error {
 	return t.HandshakeContext(ctx)
 }
 
-// feeder starts the server behind Handshake when it is first needed.
-func (l *Listener) feeder() *feed {
+// startHandshakeServer returns the listener that feeds net/http from Handshake,
+// and starts serving it at the first call.
+func (l *Listener) startHandshakeServer() *connListener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.feed == nil {
-		l.feed = &feed{conns: make(chan *fedConn), done: l.done}
+	if l.handshakeServer == nil {
+		l.handshakeServer = &connListener{conns: make(chan *handshakeConn), done: l.done}
 		if !l.closed {
 			l.serving.Add(1)
-			go l.serveFeed()
+			go l.serveHandshakes()
 		}
 	}
-	return l.feed
+	return l.handshakeServer
 }
 
-func (l *Listener) serveFeed() {
+func (l *Listener) serveHandshakes() {
 	defer l.serving.Done()
-	l.server.Serve(l.feed)
+	l.server.Serve(l.handshakeServer)
 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// Elsewhere (Windows) a socket is only read and written by waiting: an idle
-// session holds a block of a kilobyte, and a control frame that answers the
-// peer is written by a goroutine of its own.
+// On other systems (Windows) reads and writes always block: an idle connection has
+// a block of 1 KiB, and the answer to a control frame is written by a goroutine of
+// its own.
 const canReadNow = false
 
 var errWouldBlock = errors.New("ws: would block")

@@ -4,8 +4,8 @@ package ws
 
 import "syscall"
 
-// On Unix a plain socket can be read and written without waiting, from inside
-// the poller's own callbacks.
+// On Unix a plain socket can be read and written without waiting, within the
+// functions that syscall.RawConn calls.
 const canReadNow = true
 
 const errWouldBlock = syscall.EAGAIN
@@ -19,8 +19,8 @@ func readNow(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// writeNow writes what fits into the socket's buffer. No error and less than
-// all of p means that the rest would have to wait.
+// writeNow writes what fits into the socket's buffer. If it returns no error and n
+// is less than len(p), the rest has to wait.
 func writeNow(raw syscall.RawConn, p []byte) (n int, err error) {
 	var werr error
 	err = raw.Write(func(fd uintptr) bool {

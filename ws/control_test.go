@@ -12,18 +12,18 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// A queued client is answered, and what it sends is kept.
-func TestHold(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+// Pings of a queued client are answered, and its payload is buffered.
+func TestServeControl(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
-	held := make(chan error, 1)
-	go func() { held <- c.Hold(ctx) }()
+	returned := make(chan error, 1)
+	go func() { returned <- c.ServeControl(ctx) }()
 	p.say(frame(fin|ping, "there?"))
 	p.wantFrame(fin|pong, "there?")
 	p.say(frame(fin|pong, ""), frame(fin|text, ""), frame(fin|binry, "data"), frame(fin|ping, "behind"))
 	p.wantFrame(fin|pong, "behind")
 	cancel()
-	if err := <-held; !errors.Is(err, context.Canceled) {
+	if err := <-returned; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 100)
@@ -36,17 +36,17 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestHoldKeepsInOrder: beyond what it keeps it takes nothing, in the middle
-// of a message too.
-func TestHoldKeepsInOrder(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+// TestServeControlKeepsOrder: once the buffer is full it reads nothing more, also
+// in the middle of a message.
+func TestServeControlKeepsOrder(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
 	var want strings.Builder
 	for i := range 1000 {
 		part := fmt.Sprintf("line %d;", i)
 		want.WriteString(part)
 		p.say(frame(fin|binry, part))
 	}
-	if err := c.Hold(context.Background()); err != nil {
+	if err := c.ServeControl(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	p.say(closeFrame(1000, ""))
@@ -59,42 +59,42 @@ func TestHoldKeepsInOrder(t *testing.T) {
 	}
 }
 
-// TestHoldSeesACloseBehindBytes, which the reader gets still.
-func TestHoldSeesACloseBehindBytes(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+// TestServeControlNoticesACloseBehindPayload, and the reader still gets the payload.
+func TestServeControlNoticesACloseBehindPayload(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|text, "last words"), closeFrame(4000, "bye"))
-	if err := c.Hold(context.Background()); err != nil {
+	if err := c.ServeControl(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if end := c.CloseError(); end == nil || end.Code != 4000 {
-		t.Errorf("it has not seen it: %v", end)
+		t.Errorf("CloseError is %v", end)
 	}
-	p.wantFrame(fin|clos, "\x0f\xa0") // though nobody reads
+	p.wantFrame(fin|clos, "\x0f\xa0") // although the program does not read
 	if all, err := io.ReadAll(c); string(all) != "last words" || err != nil {
 		t.Errorf("%q, %v", all, err)
 	}
 }
 
-func TestHoldSeesTheEnd(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+func TestServeControlNoticesTheEnd(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|ping, ""), closeFrame(1001, ""))
-	if err := c.Hold(context.Background()); err != io.EOF {
+	if err := c.ServeControl(context.Background()); err != io.EOF {
 		t.Fatal(err)
 	}
-	c, p = serveOne(t, ws.Config{})
+	c, p = serveClient(t, ws.Config{})
 	p.Conn.Close()
 	var e *ws.CloseError
-	if err := c.Hold(context.Background()); !errors.As(err, &e) || e.Code != ws.Abnormal {
+	if err := c.ServeControl(context.Background()); !errors.As(err, &e) || e.Code != ws.AbnormalClosure {
 		t.Fatal(err)
 	}
-	c, p = serveOne(t, ws.Config{})
+	c, p = serveClient(t, ws.Config{})
 	p.say(frame(fin|3, ""))
-	if err := c.Hold(context.Background()); !errors.As(err, &e) || e.Code != ws.ProtocolError {
+	if err := c.ServeControl(context.Background()); !errors.As(err, &e) || e.Code != ws.ProtocolError {
 		t.Fatal(err)
 	}
-	c, _ = serveOne(t, ws.Config{})
+	c, _ = serveClient(t, ws.Config{})
 	time.AfterFunc(20*time.Millisecond, func() { c.CloseNow() })
-	if err := c.Hold(context.Background()); err == nil {
-		t.Fatal("still held")
+	if err := c.ServeControl(context.Background()); err == nil {
+		t.Fatal("ServeControl has not returned")
 	}
 }

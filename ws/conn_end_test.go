@@ -13,21 +13,21 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// TestEndsWithoutClose: all that a client has sent comes, and then how it
-// ended; also where the one who reads is slow.
-func TestEndsWithoutClose(t *testing.T) {
+// TestEOFWithoutCloseFrame: all payload of the client arrives, and then how it ended;
+// also where the program reads slowly.
+func TestEOFWithoutCloseFrame(t *testing.T) {
 	cert, _ := certificate(t)
 	whole := strings.Repeat("0123456789", 30_000)
 	for _, tt := range []struct {
 		name   string
 		behind []byte // the whole message
 		more   string // payload in it
-		bye    bool   // close_notify
+		notify bool   // close_notify
 		plain  error
 		tls    error
 	}{
-		{"between messages", nil, "", false, ws.ErrNoClose, ws.ErrTLSTruncated},
-		{"between messages, with close_notify", nil, "", true, ws.ErrNoClose, ws.ErrNoClose},
+		{"between messages", nil, "", false, ws.ErrNoCloseFrame, ws.ErrTLSTruncated},
+		{"between messages, with close_notify", nil, "", true, ws.ErrNoCloseFrame, ws.ErrNoCloseFrame},
 		{"inside a header", frame(fin|binry, "xyz")[:3], "", false, ws.ErrTruncated, ws.ErrTruncated},
 		{"inside a frame", frame(fin|binry, "xyz")[:8], "xy", false, ws.ErrTruncated, ws.ErrTruncated},
 		{"inside a frame, with close_notify", frame(fin|binry, "xyz")[:8], "xy", true, ws.ErrTruncated, ws.ErrTruncated},
@@ -44,9 +44,9 @@ func TestEndsWithoutClose(t *testing.T) {
 						cfg.TLS, want = &tls.Config{Certificates: []tls.Certificate{cert}}, tt.tls
 					}
 					l := listen(t, cfg)
-					dial, lines := knock, []string{}
+					dial, lines := connect, []string{}
 					if secure {
-						dial = knockTLS
+						dial = connectTLS
 					}
 					if packed {
 						lines = append(lines, "Sec-WebSocket-Extensions: permessage-deflate")
@@ -60,14 +60,14 @@ func TestEndsWithoutClose(t *testing.T) {
 					p.answer()
 					message := frame(fin|binry, whole)
 					if packed {
-						message = frame(fin|rsv1|binry, squeeze(t, whole))
+						message = frame(fin|rsv1|binry, compress(t, whole))
 					}
 					go func() {
 						p.Write(append(message, tt.behind...))
-						if secure && tt.bye {
+						if secure && tt.notify {
 							p.Conn.(*tls.Conn).CloseWrite()
 						}
-						bottom(p.Conn).CloseWrite()
+						tcpConn(p.Conn).CloseWrite()
 					}()
 					var got bytes.Buffer
 					_, err = c.(*ws.Conn).WriteTo(writerFunc(func(b []byte) (int, error) {
@@ -78,7 +78,7 @@ func TestEndsWithoutClose(t *testing.T) {
 						t.Errorf("%d of %d bytes came", got.Len(), len(whole+tt.more))
 					}
 					var e *ws.CloseError
-					if !errors.As(err, &e) || e.Code != ws.Abnormal || e.Err != want || c.(*ws.Conn).CloseError() != e || !errors.Is(err, io.ErrUnexpectedEOF) {
+					if !errors.As(err, &e) || e.Code != ws.AbnormalClosure || e.Err != want || c.(*ws.Conn).CloseError() != e || !errors.Is(err, io.ErrUnexpectedEOF) {
 						t.Errorf("ended with %v, want %v", err, want)
 					}
 				})
@@ -87,18 +87,19 @@ func TestEndsWithoutClose(t *testing.T) {
 	}
 }
 
-func bottom(c net.Conn) *net.TCPConn {
+func tcpConn(c net.Conn) *net.TCPConn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
 	return c.(*net.TCPConn)
 }
 
-// TestCloseBeforeTLSEnds: a Close frame is a good end, whatever TLS says.
-func TestCloseBeforeTLSEnds(t *testing.T) {
+// TestCloseWithoutCloseNotify: a Close frame is an orderly end, with or without
+// close_notify.
+func TestCloseWithoutCloseNotify(t *testing.T) {
 	cert, _ := certificate(t)
 	l := listen(t, ws.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
-	p := knockTLS(t, l.Addr().String(), request("/"))
+	p := connectTLS(t, l.Addr().String(), request("/"))
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -106,55 +107,55 @@ func TestCloseBeforeTLSEnds(t *testing.T) {
 	defer c.(*ws.Conn).CloseNow()
 	p.answer()
 	p.say(frame(fin|binry, "all"), closeFrame(1000, ""))
-	bottom(p.Conn).CloseWrite()
+	tcpConn(p.Conn).CloseWrite()
 	if all, err := io.ReadAll(c); string(all) != "all" || err != nil {
 		t.Errorf("%q, %v", all, err)
 	}
 }
 
-// TestEndBehindOurClose: what a client still sends after our Close is whole,
-// too, if it ends without an answer.
-func TestEndBehindOurClose(t *testing.T) {
-	c, p := serveOne(t, ws.Config{})
+// TestFINBehindOurClose: payload that the client sends behind our Close arrives, too,
+// if it ends without an answer.
+func TestFINBehindOurClose(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
 	c.CloseWrite()
 	p.wantFrame(fin|clos, "\x03\xe8")
 	p.say(frame(fin|binry, "in flight"))
 	p.Conn.(*net.TCPConn).CloseWrite()
 	var got strings.Builder
-	if _, err := c.WriteTo(&got); got.String() != "in flight" || !errors.Is(err, ws.ErrNoClose) {
+	if _, err := c.WriteTo(&got); got.String() != "in flight" || !errors.Is(err, ws.ErrNoCloseFrame) {
 		t.Errorf("%q, %v", got.String(), err)
 	}
-	if e := c.CloseError(); e.Code != ws.Normal {
-		t.Errorf("it is known as %v", e)
+	if e := c.CloseError(); e.Code != ws.NormalClosure {
+		t.Errorf("CloseError is %v", e)
 	}
 }
 
-// TestUnsendableText: a client that gets 1007, since what the backend says is
-// no text, and does not answer, is given up; whether the text was wrong at once
-// or only after a wait for the rest of it.
-func TestUnsendableText(t *testing.T) {
-	for _, said := range []string{"ok\xff", "ok\xe2\x82"} {
-		t.Run(said, func(t *testing.T) {
+// TestInvalidTextUnanswered: a client that gets 1007, since what the program writes is
+// not UTF-8, and does not answer, is disconnected; whether the text was invalid at
+// once or only incomplete for too long.
+func TestInvalidTextUnanswered(t *testing.T) {
+	for _, text := range []string{"ok\xff", "ok\xe2\x82"} {
+		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			c, p := serveOne(t, ws.Config{Encoding: ws.Text, Ping: -1, CloseTimeout: 50 * time.Millisecond})
-			c.Write([]byte(said))
-			go func() { // it goes on as if nothing had been said
+			c, p := serveClient(t, ws.Config{Encoding: ws.Text, Ping: -1, CloseTimeout: 50 * time.Millisecond})
+			c.Write([]byte(text))
+			go func() { // it ignores our Close and continues to send
 				for err := error(nil); err == nil; time.Sleep(time.Millisecond) {
 					_, err = p.Write(frame(fin|binry, "x"))
 				}
 			}()
 			_, err := c.WriteTo(io.Discard)
 			var e *ws.CloseError
-			if !errors.As(err, &e) || e.Code != ws.InvalidData || e.Peer {
+			if !errors.As(err, &e) || e.Code != ws.InvalidPayload || e.ByPeer {
 				t.Errorf("reading ended with %v", err)
 			}
 		})
 	}
 }
 
-// TestUnsendableTextIsAnswered: it stays the reason, however the client ends.
-func TestUnsendableTextIsAnswered(t *testing.T) {
-	c, p := serveOne(t, ws.Config{Encoding: ws.Text})
+// TestInvalidTextAnswered: it stays the reason, however the client ends.
+func TestInvalidTextAnswered(t *testing.T) {
+	c, p := serveClient(t, ws.Config{Encoding: ws.Text})
 	c.Write([]byte("\xff"))
 	first, _, err := p.hear()
 	if first != fin|clos || err != nil {
@@ -163,7 +164,7 @@ func TestUnsendableTextIsAnswered(t *testing.T) {
 	p.say(closeFrame(1007, ""))
 	_, err = c.WriteTo(io.Discard)
 	var e *ws.CloseError
-	if !errors.As(err, &e) || e.Code != ws.InvalidData || e.Peer {
+	if !errors.As(err, &e) || e.Code != ws.InvalidPayload || e.ByPeer {
 		t.Errorf("reading ended with %v", err)
 	}
 }

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// An interval that no other test uses, so that no clock is shared with one
+// An interval that no other test uses, so that no ping wheel is shared with one
 // outside of the bubble.
 const testPing = 31 * time.Second
 
-// ends returns a server's Conn and its peer's raw end.
+// ends returns a server's Conn and its peer's end of a net.Pipe.
 func ends(set settings, encoding Encoding) (*Conn, net.Conn) {
 	near, far := net.Pipe()
 	set.closeTimeout, set.maxInflated = defaultCloseTimeout, defaultMaxInflated
-	return newConn(near, nil, false, agreement{encoding: encoding}, &set), far
+	return newConn(near, nil, false, negotiated{encoding: encoding}, &set), far
 }
 
-func TestBeats(t *testing.T) {
+func TestKeepalivePings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, far := ends(settings{ping: testPing}, Binary)
+		c, far := ends(settings{pingInterval: testPing}, Binary)
 		var wg sync.WaitGroup
 		wg.Go(func() { io.Copy(io.Discard, c) })
 		const rtt = 250 * time.Millisecond
@@ -37,12 +37,12 @@ func TestBeats(t *testing.T) {
 				if ping[0] != bitFin|opPing || ping[1] != 8 {
 					t.Errorf("%x", ping)
 				}
-				// It waits for up to a slot, an eighth of the interval, longer.
+				// A ping may be late by up to a slot, an eighth of the interval.
 				if at, want := time.Since(start), time.Duration(n)*testPing; at < want || at > want+testPing/8 {
 					t.Errorf("ping %d after %v", n, at)
 				}
 				time.Sleep(rtt)
-				far.Write(control(opPong, ping[2:], true))
+				far.Write(controlFrame(opPong, ping[2:], true))
 			}
 		})
 		time.Sleep(time.Hour)
@@ -51,15 +51,15 @@ func TestBeats(t *testing.T) {
 		}
 		c.CloseNow()
 		wg.Wait()
-		if len(clocks.by) != 0 {
-			t.Error("a clock is left")
+		if len(pingWheels.by) != 0 {
+			t.Error("a ping wheel remains")
 		}
 	})
 }
 
-func TestDeathByTheClock(t *testing.T) {
+func TestKeepaliveEndsAnUnresponsivePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, far := ends(settings{ping: testPing}, Binary)
+		c, far := ends(settings{pingInterval: testPing}, Binary)
 		var wg sync.WaitGroup
 		wg.Go(func() { io.Copy(io.Discard, far) }) // reads, never answers
 		start := time.Now()
@@ -76,11 +76,11 @@ func TestDeathByTheClock(t *testing.T) {
 	})
 }
 
-// A code point is not held for ever: after some time it counts as invalid.
-func TestHeldTextIsFlushed(t *testing.T) {
+// An incomplete code point is sent as invalid after a time.
+func TestIncompleteCodePointTimesOut(t *testing.T) {
 	for _, replace := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			c, far := ends(settings{replace: replace}, Text)
+			c, far := ends(settings{replaceInvalid: replace}, Text)
 			defer c.CloseNow()
 			var wg sync.WaitGroup
 			wg.Go(func() { io.WriteString(c, "a\xe2\x82") })
@@ -90,7 +90,7 @@ func TestHeldTextIsFlushed(t *testing.T) {
 			}
 			start := time.Now()
 			n, err := far.Read(buf)
-			if time.Since(start) != heldTime || err != nil {
+			if time.Since(start) != partialRuneTimeout || err != nil {
 				t.Error(time.Since(start), err)
 			}
 			if replace && string(buf[:n]) != "\x81\x06\ufffd\ufffd" {
@@ -104,12 +104,12 @@ func TestHeldTextIsFlushed(t *testing.T) {
 	}
 }
 
-// A Close is echoed by the clock when the program does not.
-func TestEchoByTheClock(t *testing.T) {
+// A timer echoes the peer's Close when the program does not close.
+func TestCloseIsEchoedByATimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, far := ends(settings{}, Binary)
 		defer c.CloseNow()
-		go far.Write(control(opClose, closePayload(3333, "x"), true))
+		go far.Write(controlFrame(opClose, closePayload(3333, "x"), true))
 		if _, err := c.Read(make([]byte, 100)); err != io.EOF {
 			t.Error(err)
 		}

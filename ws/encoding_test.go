@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// A backend's text in any cuts comes as text frames that are each valid.
+// A backend's text, however it is split, arrives in text frames that are valid each.
 func TestTextToTheClient(t *testing.T) {
 	const all = "aκόσμε €𝄞 z"
 	next := make(chan string)
@@ -21,7 +21,7 @@ func TestTextToTheClient(t *testing.T) {
 			io.WriteString(c, s)
 		}
 	})
-	p := enter(t, b.addr)
+	p := openPeer(t, b.addr)
 	got := ""
 	hear := func() {
 		first, payload, err := p.hear()
@@ -42,17 +42,17 @@ func TestTextToTheClient(t *testing.T) {
 	p.wantClose(1000)
 }
 
-func TestAskedEncoding(t *testing.T) {
+func TestEncodingInTheURL(t *testing.T) {
 	b := startBridge(t, ws.Config{}, echo)
-	p, _ := visit(t, b.addr, request("/?encoding=text"))
+	p, _ := exchange(t, b.addr, request("/?encoding=text"))
 	p.say(frame(fin|binry, "x"))
 	p.wantFrame(fin|text, "x")
 	b = startBridge(t, ws.Config{Encoding: ws.Text}, echo)
-	p, _ = visit(t, b.addr, request("/?encoding=binary"))
+	p, _ = exchange(t, b.addr, request("/?encoding=binary"))
 	p.say(frame(fin|text, "x"))
 	p.wantFrame(fin|binry, "x")
 	for _, unknown := range []string{"latin1", "base64", "TEXT"} {
-		_, resp := visit(t, b.addr, request("/?encoding="+unknown))
+		_, resp := exchange(t, b.addr, request("/?encoding="+unknown))
 		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || !strings.Contains(string(body), unknown) {
 			t.Errorf("%s: %s %q", unknown, resp.Status, body)
 		}
@@ -68,19 +68,19 @@ func TestInvalidTextToTheClient(t *testing.T) {
 		{strings.Repeat("\xff", 100_000), strings.Repeat("\ufffd", 100_000)},
 	} {
 		backend := func(c *net.TCPConn) { io.WriteString(c, tt.sent) }
-		p := enter(t, startBridge(t, ws.Config{Encoding: ws.Text}, backend).addr)
+		p := openPeer(t, startBridge(t, ws.Config{Encoding: ws.Text}, backend).addr)
 		p.wantClose(1007)
-		p = enter(t, startBridge(t, ws.Config{Encoding: ws.Text, ReplaceInvalid: true}, backend).addr)
+		p = openPeer(t, startBridge(t, ws.Config{Encoding: ws.Text, ReplaceInvalid: true}, backend).addr)
 		got := ""
 		for len(got) < len(tt.replaced) {
 			first, payload, err := p.hear()
 			if err != nil || first != fin|text || !utf8.Valid(payload) {
-				t.Fatalf("%#x %q %v", first, clip(string(payload)), err)
+				t.Fatalf("%#x %q %v", first, shorten(string(payload)), err)
 			}
 			got += string(payload)
 		}
 		if got != tt.replaced {
-			t.Errorf("%q became %q", clip(tt.sent), clip(got))
+			t.Errorf("%q became %q", shorten(tt.sent), shorten(got))
 		}
 		p.wantClose(1000)
 	}
@@ -92,9 +92,9 @@ func TestBase64Clients(t *testing.T) {
 	for n := range 10 {
 		payload := "0123456789"[:n]
 		s := enc([]byte(payload))
-		for cut := range len(s) + 1 {
-			p := enter(t, b.addr, "Sec-WebSocket-Protocol: base64")
-			p.say(frame(text, s[:cut]), frame(fin|cont, s[cut:]))
+		for split := range len(s) + 1 {
+			p := openPeer(t, b.addr, "Sec-WebSocket-Protocol: base64")
+			p.say(frame(text, s[:split]), frame(fin|cont, s[split:]))
 			p.say(frame(fin|text, strings.TrimRight(s, "=")))     // padding is optional
 			p.say(frame(fin|binry, payload), frame(fin|text, "")) // binary is what it is
 			got, want := "", payload+payload+payload
@@ -113,19 +113,19 @@ func TestBase64Clients(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"a", "ab=c", "ab===", "=", "ab-_", "abcd\n", "abcde", "abc=="} {
-		p := enter(t, b.addr, "Sec-WebSocket-Protocol: base64")
+		p := openPeer(t, b.addr, "Sec-WebSocket-Protocol: base64")
 		p.say(frame(fin|text, bad))
-		if err := p.closing(1007); err != nil {
+		if err := p.readClose(1007); err != nil {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }
 
-func TestManyBytesInEveryEncoding(t *testing.T) {
+func TestLargeStreamInEveryEncoding(t *testing.T) {
 	for _, cfg := range []ws.Config{{}, {Encoding: ws.Text}, {Encoding: ws.Text, ReplaceInvalid: true}, {Subprotocols: []string{"base64"}}} {
 		t.Run(fmt.Sprint(cfg.Encoding, cfg.ReplaceInvalid, cfg.Subprotocols), func(t *testing.T) {
 			b := startBridge(t, cfg, echo)
-			p := enter(t, b.addr, "Sec-WebSocket-Protocol: "+strings.Join(append(cfg.Subprotocols, "x"), ","))
+			p := openPeer(t, b.addr, "Sec-WebSocket-Protocol: "+strings.Join(append(cfg.Subprotocols, "x"), ","))
 			payload := strings.Repeat("0123456789€", 100_000)
 			sent := payload
 			if cfg.Subprotocols != nil {
@@ -144,7 +144,7 @@ func TestManyBytesInEveryEncoding(t *testing.T) {
 					}
 				}
 				if !strings.HasPrefix(payload[got:], string(data)) {
-					t.Fatalf("at %d: %q", got, clip(string(data)))
+					t.Fatalf("at %d: %q", got, shorten(string(data)))
 				}
 				got += len(data)
 			}

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// quick takes a handshake that comes whole and in order in the first piece of
-// a connection, as nearly all do, without the goroutines and buffers that a
-// server needs for what else may come. Everything else is net/http's, which
-// gets what was read first: it knows best what to answer.
-func (l *Listener) quick(conn net.Conn, from Origin) (p *Pending, read []byte, err error) {
-	t := newTap(conn, min(l.cfg.MaxHeader, maxFrame))
+// fastHandshake parses a valid handshake that is complete in the first read of a
+// connection, as nearly all are, without the goroutines and buffers that
+// net/http needs. Everything else goes to net/http, together with the bytes that
+// were read, so that there is one place which answers invalid requests.
+func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pending, read []byte, err error) {
+	t := newBlockReader(conn, min(l.cfg.MaxHeaderBytes, maxFrame))
 	if t.raw == nil || l.cfg.HandshakeTimeout == 0 || l.isClosed() {
 		return nil, nil, nil
 	}
 	conn.SetReadDeadline(time.Now().Add(l.cfg.HandshakeTimeout))
-	b, n, err := t.fill()
+	b, n, err := t.read()
 	defer b.release()
 	if n == 0 {
 		return nil, nil, err
@@ -28,7 +28,7 @@ func (l *Listener) quick(conn net.Conn, from Origin) (p *Pending, read []byte, e
 	conn.SetReadDeadline(time.Time{})
 	text := b.buf[headroom : headroom+n]
 	r, early := parseRequest(text)
-	if r == nil || !isHandshake(r) || l.check(r, from) != nil || l.isClosed() {
+	if r == nil || !isHandshake(r) || l.check(r, opts) != nil || l.isClosed() {
 		return nil, bytes.Clone(text), nil
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
@@ -49,29 +49,28 @@ func (l *Listener) isClosed() bool {
 	}
 }
 
-// requests are readers for parseRequest.
-var requests = sync.Pool{New: func() any { return &requestReader{buf: bufio.NewReader(nil)} }}
+// requestReaders has the readers of parseRequest.
+var requestReaders = sync.Pool{New: func() any { return &requestReader{buf: bufio.NewReader(nil)} }}
 
 type requestReader struct {
 	text bytes.Reader
 	buf  *bufio.Reader
 }
 
-// parseRequest reads a request that is whole and beyond doubt, and gives what
-// comes behind it; nil for one that net/http's server would not take, or that
-// might be one.
+// parseRequest parses a complete and plain request and returns the bytes behind
+// it. It returns nil for one that an http.Server rejects or might reject.
 func parseRequest(text []byte) (r *http.Request, rest []byte) {
 	if !bytes.Contains(text, []byte("\r\n\r\n")) {
 		return nil, nil
 	}
-	in := requests.Get().(*requestReader)
-	defer requests.Put(in)
+	in := requestReaders.Get().(*requestReader)
+	defer requestReaders.Put(in)
 	in.text.Reset(text)
 	in.buf.Reset(&in.text)
 	r, err := http.ReadRequest(in.buf)
 	rest = text[len(text)-in.text.Len()-in.buf.Buffered():]
 	in.text.Reset(nil)
-	if err != nil || !isHost(r.Host) || r.Header.Get("Expect") != "" {
+	if err != nil || !isPlainHost(r.Host) || r.Header.Get("Expect") != "" {
 		return nil, nil
 	}
 	for name, values := range r.Header {
@@ -89,7 +88,7 @@ func parseRequest(text []byte) (r *http.Request, rest []byte) {
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// isHost takes the hosts that there are; stranger ones may be allowed, too.
-func isHost(s string) bool {
+// isPlainHost accepts names and addresses; net/http decides on anything else.
+func isPlainHost(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]") == ""
 }

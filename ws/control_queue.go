@@ -1,0 +1,89 @@
+package ws
+
+// enqueueControl queues a control frame, which the holder of writeMu sends
+// before its next frame, or flush if writeMu is free. It returns false after a
+// Close frame, which no frame may follow (RFC 6455, section 5.5.1).
+func (c *Conn) enqueueControl(op byte, payload []byte) bool {
+	frame := controlFrame(op, payload, c.client)
+	c.controlMu.Lock()
+	defer c.controlMu.Unlock()
+	if c.closeQueued {
+		return false
+	}
+	if op == opClose {
+		c.closeQueued = true
+	} else if len(c.controlQueue)+len(frame) > maxControlQueue {
+		c.controlQueue = c.controlQueue[:0]
+	}
+	c.controlQueue = append(c.controlQueue, frame...)
+	c.hasQueued.Store(true)
+	return true
+}
+
+// dequeueControl moves the queue to unsent. writeMu is held.
+func (c *Conn) dequeueControl() {
+	if !c.hasQueued.Load() {
+		return
+	}
+	c.controlMu.Lock()
+	defer c.controlMu.Unlock()
+	c.unsent = append(c.unsent, c.controlQueue...)
+	c.controlQueue = nil
+	c.hasQueued.Store(false)
+	c.closeSent = c.closeSent || c.closeQueued
+}
+
+// flush sends the queue if the socket takes it without waiting; otherwise a
+// goroutine does. The reader and the ping wheel call it, which a peer that does
+// not read must never block.
+func (c *Conn) flush() {
+	for c.hasQueued.Load() && c.writeMu.TryLock() {
+		done := c.tryWriteUnsent()
+		c.writeMu.Unlock()
+		if !done {
+			c.startFlusher()
+			return
+		}
+	}
+}
+
+// tryWriteUnsent is writeUnsent without waiting; false means that bytes remain.
+func (c *Conn) tryWriteUnsent() bool {
+	if c.writeErr != nil {
+		c.dequeueControl()
+		return true
+	}
+	if c.rawConn == nil {
+		return false
+	}
+	c.dequeueControl()
+	n, err := writeNow(c.rawConn, c.unsent)
+	c.advanceUnsent(n)
+	if err != nil {
+		c.writeFailed(err)
+		return true // after a deadline the bytes stay in unsent, for the next writer
+	}
+	return len(c.unsent) == 0
+}
+
+// startFlusher starts the goroutine that waits for the socket where flush must
+// not. There is at most one at a time; CloseNow ends it and waits for it.
+func (c *Conn) startFlusher() {
+	c.controlMu.Lock()
+	defer c.controlMu.Unlock()
+	if c.closed || !c.flushing.CompareAndSwap(false, true) {
+		return
+	}
+	c.flushers.Add(1)
+	go c.flushBlocking()
+}
+
+func (c *Conn) flushBlocking() {
+	defer c.flushers.Done()
+	c.writeMu.Lock()
+	c.writeUnsent()
+	// Before writeMu is unlocked, or a frame queued now would be left to a
+	// flusher that has looked at the queue for the last time.
+	c.flushing.Store(false)
+	c.unlockWriter()
+}
