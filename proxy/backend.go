@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // ErrUnknown says that there is no service, backend or session of that name.
@@ -232,11 +233,11 @@ func remaining(active int) string {
 	if active == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %s remaining", plural(active, "session"))
+	return fmt.Sprintf(", %s remaining", text.Plural(active, "session"))
 }
 
 // holdLocked takes the backend out of service for an operator.
-func (b *Backend) holdLocked(state string, o DrainOptions) (text string, err error) {
+func (b *Backend) holdLocked(state string, o DrainOptions) (did string, err error) {
 	setDefault(&o.Then, ThenKeep)
 	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
 	if o.Limit > 0 {
@@ -245,7 +246,7 @@ func (b *Backend) holdLocked(state string, o DrainOptions) (text string, err err
 		b.service.wakeAt(until)
 	}
 	b.setHoldLocked(holdOperator, h)
-	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), plural(b.active, "session")), nil
+	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), text.Plural(b.active, "session")), nil
 }
 
 // Ready puts the backend back in service. After maint its health is not known:
@@ -364,11 +365,4 @@ func clockTime(t time.Time) string {
 		return t.Format("15:04:05 MST")
 	}
 	return t.Format("2006-01-02 15:04:05 MST")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // holdKind is who can hold a backend out of service. Each holds it apart from
@@ -64,13 +65,13 @@ func (s *Service) drainsDueLocked(now time.Time) {
 			case h.then == ThenAbort:
 				b.removing = false
 				b.setHoldLocked(holdKind(kind), nil)
-				ev.Text = "drain of " + b.target() + " ended at its limit: " + plural(b.active, "session") + " remaining; the backend is ready again"
+				ev.Text = "drain of " + b.target() + " ended at its limit: " + text.Plural(b.active, "session") + " remaining; the backend is ready again"
 			case h.then == ThenCut:
-				ev.Text = "drain of " + b.target() + " at its limit: cutting " + plural(b.active, "session")
+				ev.Text = "drain of " + b.target() + " at its limit: cutting " + text.Plural(b.active, "session")
 				s.endOnLocked(b, endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
 				s.cutPredecessorsLocked(b, ReasonDrainLimit)
 			default:
-				ev.Text = "drain of " + b.target() + " at its limit: no longer waiting for " + plural(b.active, "session")
+				ev.Text = "drain of " + b.target() + " at its limit: no longer waiting for " + text.Plural(b.active, "session")
 			}
 			s.engine.Note(ev)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/relay"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // What must hold after a hook, before the next client is let in.
@@ -203,22 +204,22 @@ func (s *Service) hookMayStartLocked(came, now time.Time) (ready bool, why error
 		s.wakeAt(until)
 		return false, nil
 	}
-	return true, fmt.Errorf("%s did not end within %s", plural(s.active, "other session"), shortDuration(limit))
+	return true, fmt.Errorf("%s did not end within %s", text.Plural(s.active, "other session"), text.Duration(limit))
 }
 
 // skipHookLocked lets clients go on past a hook that has failed, or that runs
 // again after it has; with force past the one that runs for the first time,
 // too. It says what it did; "" when no hook holds anybody.
-func (s *Service) skipHookLocked(o ResumeOptions) (text string, err error) {
+func (s *Service) skipHookLocked(o ResumeOptions) (did string, err error) {
 	h := &s.hooks
 	switch {
 	case h.running != "" && h.failed[h.running] == 0 && !o.Force:
 		return "", fmt.Errorf("proxy: %s is not paused; its hook %s runs for %s: use --force to end it", s.name, h.running, roughly(time.Since(h.since)))
 	case h.running != "":
-		text = fmt.Sprintf("resume %s: %s is ended, and clients go on", s.name, h.running)
+		did = fmt.Sprintf("resume %s: %s is ended, and clients go on", s.name, h.running)
 		h.cancel(errSkipped)
 	case h.held != "":
-		text = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, plural(h.failed[h.held], "time"))
+		did = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, text.Plural(h.failed[h.held], "time"))
 		s.hookPassedLocked(h.held)
 		s.hooksDueLocked()
 	case !h.waitSince.IsZero() && o.Force:
@@ -226,11 +227,11 @@ func (s *Service) skipHookLocked(o ResumeOptions) (text string, err error) {
 		if len(h.ttl) == 0 {
 			name = beforeNext
 		}
-		text = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, plural(s.active, "other session"))
+		did = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, text.Plural(s.active, "other session"))
 		s.hookPassedLocked(name)
 		s.hooksDueLocked()
 	}
-	return text, nil
+	return did, nil
 }
 
 // hooksChangedLocked is called when a reload has brought other hooks: whoever

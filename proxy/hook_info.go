@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // States of a service's hooks, as in HookInfo.State.
@@ -33,9 +35,9 @@ func (i *HookInfo) Text(now time.Time) string {
 	if i == nil {
 		return ""
 	}
-	text := i.Name
+	line := i.Name
 	if i.Failed > 0 {
-		text = "! " + text + " failed " + plural(i.Failed, "time")
+		line = "! " + line + " failed " + text.Plural(i.Failed, "time")
 	}
 	for_ := ""
 	if i.Since != nil {
@@ -45,27 +47,27 @@ func (i *HookInfo) Text(now time.Time) string {
 	case i.State == HookIdle && i.Failed == 0:
 		return ""
 	case i.State == HookIdle:
-		return text + "; clients go on"
+		return line + "; clients go on"
 	case i.State == HookRetrying && i.NextTry != nil:
-		return text + ", next try in " + roughly(i.NextTry.Sub(now))
+		return line + ", next try in " + roughly(i.NextTry.Sub(now))
 	case i.State == HookRetrying:
-		return text + ", next try when a client comes"
+		return line + ", next try when a client comes"
 	case i.Failed > 0:
-		text += ", and"
+		line += ", and"
 	}
 	switch i.State {
 	case HookRunning:
-		return fmt.Sprintf("%s runs for %s", text, for_)
+		return fmt.Sprintf("%s runs for %s", line, for_)
 	case HookWaiting:
-		return fmt.Sprintf("%s waits for %s to end, for %s", text, plural(i.WaitsFor, "other session"), for_)
+		return fmt.Sprintf("%s waits for %s to end, for %s", line, text.Plural(i.WaitsFor, "other session"), for_)
 	}
-	return text + " is due once the pause is over"
+	return line + " is due once the pause is over"
 }
 
 // roughly rounds to what people read.
 func roughly(d time.Duration) string {
 	if d = max(d, 0); d >= 10*time.Second {
-		return shortDuration(d.Round(time.Second))
+		return text.Duration(d.Round(time.Second))
 	}
 	return d.Round(100 * time.Millisecond).String()
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/relay"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // pause holds a service: new clients wait in its queue. It always has a
@@ -97,7 +98,7 @@ type PauseOptions struct {
 // Pause holds new clients in the queue. It returns at once: the state is
 // pausing until no session is live, then paused. A second pause is refused; to
 // its own owner it is ErrAlready.
-func (s *Service) Pause(o PauseOptions) (text string, err error) {
+func (s *Service) Pause(o PauseOptions) (did string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
 	}
@@ -124,9 +125,9 @@ func (s *Service) Pause(o PauseOptions) (text string, err error) {
 			p.limit = &limit
 		}
 		s.beginPauseLocked(p)
-		text = fmt.Sprintf("pause %s until %s: %s live", s.name, clockTime(p.until), plural(s.active-s.bypassing, "session"))
+		did = fmt.Sprintf("pause %s until %s: %s live", s.name, clockTime(p.until), text.Plural(s.active-s.bypassing, "session"))
 	})
-	return text, err
+	return did, err
 }
 
 // ResumeOptions are for one resume.
@@ -140,7 +141,7 @@ type ResumeOptions struct {
 // Resume lets those through who are held. While it does so, a second one
 // changes the rate (rule 17). Where nothing is paused, it goes on past a hook
 // that has failed (rule 21a).
-func (s *Service) Resume(o ResumeOptions) (text string, err error) {
+func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
 	}
@@ -153,17 +154,17 @@ func (s *Service) Resume(o ResumeOptions) (text string, err error) {
 			n := s.queue.Waiting()
 			s.waivePlanLocked()
 			s.resumeLocked(o.By, o.Rate)
-			text = fmt.Sprintf("resume %s: %s held", s.name, plural(n, "client"))
+			did = fmt.Sprintf("resume %s: %s held", s.name, text.Plural(n, "client"))
 		case s.releasingLocked():
 			s.pause.release.rate, s.pause.release.next = o.Rate, time.Now()
-			text = fmt.Sprintf("resume %s: %s remaining, now %s", s.name, plural(s.queue.Waiting(), "client"), rateText(o.Rate))
+			did = fmt.Sprintf("resume %s: %s remaining, now %s", s.name, text.Plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
-			if text, err = s.skipHookLocked(o); text == "" && err == nil {
+			if did, err = s.skipHookLocked(o); did == "" && err == nil {
 				err = already("%s: already resumed", s.name)
 			}
 		}
 	})
-	return text, err
+	return did, err
 }
 
 func rateText(r float64) string {
@@ -213,7 +214,7 @@ func (s *Service) pauseDueLocked(now time.Time) {
 	if p == nil {
 		return
 	}
-	live := plural(s.active-s.bypassing, "session")
+	live := text.Plural(s.active-s.bypassing, "session")
 	ev := Event{Kind: EventService, Level: LevelWarn, Service: s.name, By: p.owner}
 	switch {
 	case !now.Before(p.until):
@@ -222,7 +223,7 @@ func (s *Service) pauseDueLocked(now time.Time) {
 		}
 		ev.Text = fmt.Sprintf("pause of %s reached its deadline; resuming", s.name)
 		if s.config().Pause.OnMax == "reject" {
-			ev.Text = fmt.Sprintf("pause of %s reached its deadline; rejecting %s", s.name, plural(s.queue.Waiting(), "client"))
+			ev.Text = fmt.Sprintf("pause of %s reached its deadline; rejecting %s", s.name, text.Plural(s.queue.Waiting(), "client"))
 			s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonPauseDeadline})
 		}
 		s.waivePlanLocked()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Kinds of plans.
@@ -394,7 +395,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		case b.active == 0:
 			return true, nil
 		case h.until == nil && h.then == ThenKeep && p.opt.Limit >= 0:
-			detail = fmt.Sprintf(", %s kept", plural(b.active, "session"))
+			detail = fmt.Sprintf(", %s kept", text.Plural(b.active, "session"))
 			return true, nil
 		}
 		return false, nil
@@ -404,7 +405,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		p.endPause()
 		return "", err
 	}
-	return fmt.Sprintf("%s drained%s", plural(h.startedWith, "session"), detail), nil
+	return fmt.Sprintf("%s drained%s", text.Plural(h.startedWith, "session"), detail), nil
 }
 
 // othersServeLocked says whether a client could go to another backend.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // external is an operator's command that runs elsewhere: where it was typed,
@@ -107,7 +108,7 @@ func windowPause(p *Plan) (string, error) {
 		p.endPause()
 		return "", err
 	}
-	return plural(live, "session") + " drained", nil
+	return text.Plural(live, "session") + " drained", nil
 }
 
 // windowCommand waits for the owner's command. It fails only when there is
@@ -243,7 +244,7 @@ func windowCheck(p *Plan) (string, error) {
 		}
 		return "", fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
 	}
-	return plural(len(of), "backend") + " good", nil
+	return text.Plural(len(of), "backend") + " good", nil
 }
 
 func windowResume(p *Plan) (string, error) {
@@ -270,7 +271,7 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 		n := s.queue.Waiting()
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
 		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
-			Text: fmt.Sprintf("window command of %s still running at the deadline: rejecting %s and new clients until it ends", s.name, plural(n, "client"))})
+			Text: fmt.Sprintf("window command of %s still running at the deadline: rejecting %s and new clients until it ends", s.name, text.Plural(n, "client"))})
 	}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/relay"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Apply makes the engine run another configuration, and says what it changed,
@@ -65,7 +66,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 				active := 0
 				old.queue.View(func() { active = old.active })
 				changes = append(changes, fmt.Sprintf("service %s is gone: %s and %s go on to their end", old.name,
-					plural(active, "session"), plural(old.queue.Len(), "waiting client")))
+					text.Plural(active, "session"), text.Plural(old.queue.Len(), "waiting client")))
 			}
 			services = append(services, old)
 			e.retireLocked(old)

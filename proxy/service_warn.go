@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // What is said ahead of a deadline, while somebody can still do something
@@ -30,7 +32,7 @@ func (s *Service) pauseNearMaxLocked(now time.Time) {
 	p.warned = true
 	s.engine.Note(Event{Kind: EventPauseNear, Level: LevelWarn, Service: s.name, By: p.owner,
 		Text: fmt.Sprintf("pause of %s by %s ends in %s: %s waiting", s.name, p.owner,
-			p.until.Sub(now).Round(time.Second), plural(s.queue.Waiting(), "client"))})
+			p.until.Sub(now).Round(time.Second), text.Plural(s.queue.Waiting(), "client"))})
 }
 
 // queueOldLocked says that the oldest waiter has used up half of
@@ -59,7 +61,7 @@ func (s *Service) queueOldLocked(now time.Time) {
 			s.wakeAt(now.Add(limit))
 			s.engine.Note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
 				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
-					plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})
+					text.Plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})
 		}
 		return // the head is the oldest
 	}

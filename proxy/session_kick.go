@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Kick closes sessions and waiting clients by their ids, and says how many it
@@ -85,5 +86,5 @@ func (e *Engine) kickSlowly(by, reason string, rate float64, ids []string) {
 			return
 		}
 	}
-	e.Note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", plural(kicked, "session"), len(ids)-kicked)})
+	e.Note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", text.Plural(kicked, "session"), len(ids)-kicked)})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Validate says what is wrong with the configuration of a service, all of it.
@@ -127,7 +128,7 @@ func (c *CheckConfig) validate(v *values) {
 	}
 	v.needed("check.interval", c.Interval, LongestDuration, `write type = "none" for no checks, or 10ms and more`, "checks would never rest")
 	if c.Interval > 0 && c.Interval < leastInterval {
-		v.wrong("check.interval", `write type = "none" for no checks, or 10ms and more`, "interval = %q: checks would never rest", shortDuration(c.Interval))
+		v.wrong("check.interval", `write type = "none" for no checks, or 10ms and more`, "interval = %q: checks would never rest", text.Duration(c.Interval))
 	}
 	v.needed("check.timeout", c.Timeout, LongestDuration, `write the longest that a check may take, such as "4s"`, "a check has to end")
 	v.number("check.rise", c.Rise, 0, 1000)

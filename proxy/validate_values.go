@@ -92,7 +92,7 @@ func (v *values) count(key string, n, most int) { v.number(key, max(n, 0), 0, mo
 // duration takes what is switched off, too: a negative one.
 func (v *values) duration(key string, d, most time.Duration) {
 	if d > most {
-		v.wrong(key, "at most "+shortDuration(most), "%s = %s is too long", last(key), shortDuration(d))
+		v.wrong(key, "at most "+text.Duration(most), "%s = %s is too long", last(key), text.Duration(d))
 	}
 }
 
@@ -108,7 +108,7 @@ func (v *values) needed(key string, d, most time.Duration, hint, why string) {
 // given is for a duration of an act: none, or one that is longer than 0.
 func (v *values) given(key string, d, most time.Duration) {
 	if d < 0 {
-		v.wrong(key, "leave it out for the default", "%s = %s is not longer than 0", key, shortDuration(d))
+		v.wrong(key, "leave it out for the default", "%s = %s is not longer than 0", key, text.Duration(d))
 		return
 	}
 	v.duration(key, d, most)
@@ -161,16 +161,4 @@ func (v *values) note(key, said string) {
 	if len(said) > maxNote {
 		v.wrong(key, fmt.Sprintf("at most %d", maxNote), "%s: %d bytes are too many", key, len(said))
 	}
-}
-
-// shortDuration writes 24h, not 24h0m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

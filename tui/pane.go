@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -79,7 +80,7 @@ func rowsFoot(f *frame, g grid, noun string) string {
 	names, by, desc := g.Sorts()
 	shown, all, marked, hidden := g.Counts()
 	dot := " " + string(f.theme.Glyphs.Dot) + " "
-	s := screen.Plural(all, noun)
+	s := text.Plural(all, noun)
 	if shown != all {
 		s = fmt.Sprintf("%d of %d", shown, all)
 	}

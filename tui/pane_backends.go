@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
@@ -176,7 +177,7 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		{"went down", fmt.Sprintf("%d times", b.Transitions)},
 	}
 	if b.MaxSessions > 0 {
-		facts = append(facts, fact{"limit", screen.Plural(b.MaxSessions, "session")})
+		facts = append(facts, fact{"limit", text.Plural(b.MaxSessions, "session")})
 	}
 	if c := b.Check; c != nil {
 		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d in a row (threshold %d), connect %s", screen.Safe(c.Detail), f.timeOf(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
@@ -258,7 +259,7 @@ func peerFacts(f *frame, r *peerRow) []fact {
 	p := r.peer
 	var services []string
 	for _, s := range p.Services {
-		text := fmt.Sprintf("%s %d/%d up, %s", screen.Safe(s.Name), s.Up, s.Backends, screen.Plural(s.Active, "session"))
+		text := fmt.Sprintf("%s %d/%d up, %s", screen.Safe(s.Name), s.Up, s.Backends, text.Plural(s.Active, "session"))
 		if s.Queue > 0 {
 			text += fmt.Sprintf(", %d waiting", s.Queue)
 		}

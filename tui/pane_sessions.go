@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
@@ -147,7 +148,7 @@ func (p *sessionsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 
 func (p *sessionsPane) strip(f *frame, c *screen.Canvas) int {
 	n := totalsOf(f.stats.status)
-	c.Text(2, 0, fmt.Sprintf("%s live, %s/s new", screen.Plural(n.active, "session"), screen.Rate(f.stats.flows[""].fresh)), themes.Text)
+	c.Text(2, 0, fmt.Sprintf("%s live, %s/s new", text.Plural(n.active, "session"), screen.Rate(f.stats.flows[""].fresh)), themes.Text)
 	return 1
 }
 

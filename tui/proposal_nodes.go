@@ -7,6 +7,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
@@ -55,7 +56,7 @@ func (m *model) showAnswers(act actMsg) {
 	if did < len(answers) {
 		level = proxy.LevelWarn
 	}
-	text := fmt.Sprintf("%s: done on %d of %s", strings.TrimSuffix(p.question(), "?"), did, screen.Plural(len(answers), "node"))
+	text := fmt.Sprintf("%s: done on %d of %s", strings.TrimSuffix(p.question(), "?"), did, text.Plural(len(answers), "node"))
 	if p.undo {
 		text = "undone: " + text
 	}

@@ -4,21 +4,22 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
 // question is the act and its targets.
 func (p *proposal) question() string {
-	text := p.act.Name
+	line := p.act.Name
 	if len(p.req.Targets) == 1 {
-		text += " " + screen.Safe(p.req.Targets[0])
+		line += " " + screen.Safe(p.req.Targets[0])
 	} else if n := len(p.req.Targets); n > 1 {
-		text += " " + screen.Plural(n, nounOf(p.act))
+		line += " " + text.Plural(n, nounOf(p.act))
 	}
 	if len(p.req.Args) > 0 {
-		text += " " + screen.Safe(strings.Join(p.req.Args, " "))
+		line += " " + screen.Safe(strings.Join(p.req.Args, " "))
 	}
-	return text + p.on() + "?"
+	return line + p.on() + "?"
 }
 
 func nounOf(a *api.Act) string {
@@ -89,7 +90,7 @@ func (p *proposal) warnings() []string {
 		}
 	}
 	if p.hidden > 0 {
-		lines = append(lines, screen.Plural(p.hidden, "marked row")+" hidden by the filter would be acted on too")
+		lines = append(lines, text.Plural(p.hidden, "marked row")+" hidden by the filter would be acted on too")
 	}
 	if p.old > 0 {
 		lines = append(lines, p.oldText())
@@ -112,5 +113,5 @@ func (p *proposal) word() string {
 		}
 		return t
 	}
-	return p.act.Name + " " + screen.Plural(len(p.req.Targets), nounOf(p.act))
+	return p.act.Name + " " + text.Plural(len(p.req.Targets), nounOf(p.act))
 }

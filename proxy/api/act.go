@@ -199,18 +199,6 @@ func (r *Request) CommandLine() string {
 	return strings.Join(words, " ")
 }
 
-// shortDuration writes 5m, not 5m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
 // quote writes a word so that a shell takes it as it is.
 func quote(s string) string {
 	odd := func(r rune) bool {

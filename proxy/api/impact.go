@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // impactOfTaking tells what it costs to take a backend out of service.
@@ -64,20 +65,20 @@ func impactOfClose(s *Status, target string, r *Request) Impact {
 	i := impactOn(svc, func(o proxy.BackendInfo) bool { return o.Eligible })
 	i.Lines = append(i.Lines,
 		"new clients are refused",
-		fmt.Sprintf("%s and %s go on", count(svc.Sessions.Active, "session"), count(svc.Queue.Waiting, "waiting client")))
+		fmt.Sprintf("%s and %s go on", text.Plural(svc.Sessions.Active, "session"), text.Plural(svc.Queue.Waiting, "waiting client")))
 	return i
 }
 
 func impactOfStop(s *Status, _ string, r *Request) Impact {
 	active, waiting := everybody(s)
 	return Impact{Cut: active, Lines: []string{fmt.Sprintf("%s and %s get the grace, then they are reset",
-		count(active, "session"), count(waiting, "waiting client"))}}
+		text.Plural(active, "session"), text.Plural(waiting, "waiting client"))}}
 }
 
 func impactOfUpgrade(s *Status, _ string, r *Request) Impact {
 	active, waiting := everybody(s)
 	return Impact{Lines: []string{fmt.Sprintf("%s and %s stay with this process until they end; new clients go to the new one",
-		count(active, "session"), count(waiting, "waiting client"))}}
+		text.Plural(active, "session"), text.Plural(waiting, "waiting client"))}}
 }
 
 // everybody counts those who are there.
@@ -119,7 +120,7 @@ func (i Impact) judged() Impact {
 		if i.Warning != "" {
 			i.Warning += ", and "
 		}
-		i.Warning += fmt.Sprintf("%s would be cut at the limit", count(i.Cut, "live session"))
+		i.Warning += fmt.Sprintf("%s would be cut at the limit", text.Plural(i.Cut, "live session"))
 	}
 	if i.Warning != "" {
 		i.Level = LevelTyped
@@ -128,10 +129,10 @@ func (i Impact) judged() Impact {
 }
 
 func sessionsLine(active int, how string, r *Request) string {
-	sessions := count(active, "live session")
+	sessions := text.Plural(active, "live session")
 	limit := ""
 	if r.Limit > 0 {
-		limit = " within " + shortDuration(r.Limit)
+		limit = " within " + text.Duration(r.Limit)
 	}
 	switch {
 	case active == 0:
@@ -161,14 +162,6 @@ func queueRoom(svc *proxy.ServiceInfo) string {
 	return fmt.Sprintf("which has %d and takes %d", svc.Queue.Waiting, svc.Queue.Max)
 }
 
-// count writes "1 session", "2 sessions".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // drainProgress follows a drain or maint until no session is left.
 func drainProgress(s *Status, target string, r *Request) Progress {
 	b := s.Backend(target)
@@ -180,9 +173,9 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 	case b.Active == 0:
 		return Progress{Done: true, Text: target + " is drained"}
 	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
-		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s remaining on %s", count(b.Active, "session"), target)}
+		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s remaining on %s", text.Plural(b.Active, "session"), target)}
 	}
-	p := Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, count(b.Active, "session"))}
+	p := Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
 	if b.Drain != nil {
 		p.Text = fmt.Sprintf("draining %s: %d of %d remaining", target, b.Active, b.Drain.StartedWith)
 		if b.Drain.Until != nil {
@@ -200,7 +193,7 @@ func removeProgress(s *Status, target string, r *Request) Progress {
 	if b.Admin == proxy.AdminReady {
 		return drainProgress(s, target, r)
 	}
-	return Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, count(b.Active, "session"))}
+	return Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
 }
 
 func readyProgress(s *Status, target string, r *Request) Progress {
@@ -224,7 +217,7 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 	case svc.State == proxy.StatePaused:
 		return Progress{Done: true, Text: target + " is paused, no session is live"}
 	}
-	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, count(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
+	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, text.Plural(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
 }
 
 func resumeProgress(s *Status, target string, r *Request) Progress {

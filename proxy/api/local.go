@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Local is the Source of an engine in the same process. The control socket
@@ -343,7 +344,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	}
 	if r.DryRun {
 		return Result{Texts: []string{"nothing was done"},
-			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{count(len(ids), "client") + " would see a reset" + pace}, Cut: len(ids)}}}, nil
+			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{text.Plural(len(ids), "client") + " would see a reset" + pace}, Cut: len(ids)}}}, nil
 	}
 	if len(ids) == 0 && len(over) > 0 {
 		return Result{Texts: over}, nil
@@ -358,12 +359,12 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 		}
 		kicked += n
 	}
-	text := "kicked " + count(kicked, "session")
+	did := "kicked " + text.Plural(kicked, "session")
 	if r.Rate > 0 && len(ids) > 1 {
-		text = "kicking " + count(len(ids), "session") + pace
+		did = "kicking " + text.Plural(len(ids), "session") + pace
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: text, Command: r.CommandLine()})
-	return Result{Texts: append([]string{text}, over...)}, nil
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: did, Command: r.CommandLine()})
+	return Result{Texts: append([]string{did}, over...)}, nil
 }
 
 // kickAt kicks sessions that one process has, and says how many it found.

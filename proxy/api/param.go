@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Param is one option of acts. Flags, the console's command line and dialogs,
@@ -158,7 +159,7 @@ func (p Param) Text(o *Options) string {
 	switch at := p.field(o).(type) {
 	case *time.Duration:
 		if *at != 0 {
-			return shortDuration(*at)
+			return text.Duration(*at)
 		}
 	case *float64:
 		if *at != 0 {

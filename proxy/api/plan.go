@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Planner is a Source that knows of plans: restarts, windows and rolls.
@@ -244,7 +245,7 @@ func impactOfRoll(s *Status, target string, r *Request) Impact {
 		return Impact{Warning: "there is no service " + target}
 	}
 	i := Impact{Backends: len(svc.Backends), Lines: []string{
-		fmt.Sprintf("%s restart one after another, %s move on or wait", count(len(svc.Backends), "backend"), count(svc.Sessions.Active, "session"))}}
+		fmt.Sprintf("%s restart one after another, %s move on or wait", text.Plural(len(svc.Backends), "backend"), text.Plural(svc.Sessions.Active, "session"))}}
 	if len(svc.Backends) < 2 {
 		i.Lines = append(i.Lines, queueLine(svc))
 	}

@@ -1,8 +1,10 @@
-// Package text makes text from outside fit to be shown. Names, reasons, what a
-// hook or a server has said and what a peer has sent may hold anything: escape
-// sequences that move the cursor or change the keys, characters that turn a
-// line around or hide a part of it, bytes that are no text at all. Whatever a
-// terminal is to show passes Safe, and JSON for one passes JSON.
+// Package text has what messages are made with: counts with their noun, short
+// durations, the nearest of some names. And it makes text from outside fit to
+// be shown. Names, reasons, the output of a hook or a server and the strings
+// of a peer may hold anything: escape sequences that move the cursor or change
+// the keys, characters that turn a line around or hide a part of it, bytes that
+// are no text at all. All that a terminal shows passes Safe, and JSON for a
+// terminal passes JSON.
 package text
 
 import (

@@ -87,11 +87,3 @@ func Latency(s float64) string {
 	}
 	return fmt.Sprintf("%.1fs", s)
 }
-
-// Plural writes "1 session", "2 sessions".
-func Plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func (s *Service) check(r *report, path string) {
@@ -84,7 +86,7 @@ func (b *Backend) check(r *report, path string) {
 		r.wrong(path, "write tls = true", "backend %q has tls_name or ca, but not tls", b.Name)
 	}
 	if b.Refresh < time.Second {
-		r.wrong(path+".refresh", `write "1s" or more`, "refresh = %q would not leave the name server alone", shortDuration(b.Refresh))
+		r.wrong(path+".refresh", `write "1s" or more`, "refresh = %q would not leave the name server alone", text.Duration(b.Refresh))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // leaf is one value of a file, as text: what is compared, hashed and shown.
@@ -101,7 +103,7 @@ func (w *walk) add(l leaf) {
 func literal(v any) string {
 	switch v := v.(type) {
 	case time.Duration:
-		return strconv.Quote(shortDuration(v))
+		return strconv.Quote(text.Duration(v))
 	case fs.FileMode:
 		return fmt.Sprintf(`"%04o"`, uint32(v))
 	case fmt.Stringer:

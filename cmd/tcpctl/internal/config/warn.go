@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Warnings are what is right as far as the rules go, and probably not meant.
@@ -20,7 +22,7 @@ func (f *File) warningsOn(system string) Errors {
 		}
 		if s.Pause.Limit > s.Pause.Max {
 			r.wrong(path+".pause.limit", fmt.Sprintf("then = %q would never come", s.Pause.Then), "limit = %q is longer than max = %q",
-				shortDuration(s.Pause.Limit), shortDuration(s.Pause.Max))
+				text.Duration(s.Pause.Limit), text.Duration(s.Pause.Max))
 		}
 		if system != "linux" {
 			for key, set := range map[string]bool{"user_timeout": s.UserTimeout > 0, "backlog": s.Backlog > 0} {
