@@ -82,7 +82,7 @@ func (f *frame) alsoOn() (lines []string) {
 	}
 	there, gone := []string{f.ownName()}, []string(nil)
 	for _, p := range f.mesh().Members() {
-		if p.Gone(f.now()) == "" {
+		if p.Unreachable(f.now()) == "" {
 			there = append(there, screen.Safe(p.Called()))
 		} else {
 			gone = append(gone, screen.Safe(p.Called()))

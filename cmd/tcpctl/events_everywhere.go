@@ -86,7 +86,7 @@ func (f *eventsFollower) run() error {
 	defer wg.Wait()
 	defer cancel()
 	for {
-		members, err := api.Everybody(ctx, f.src)
+		members, err := api.Members(ctx, f.src)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (f *eventsFollower) run() error {
 			if !m.Here() {
 				one = f.src.Peer(m.ID)
 			}
-			if m.Gone() == "" && f.begin(m.ID) {
+			if m.Unreachable() == "" && f.begin(m.ID) {
 				wg.Go(func() { f.follow(ctx, m, one) })
 			}
 		}

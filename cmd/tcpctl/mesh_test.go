@@ -133,7 +133,7 @@ func TestAnActOnAllNodes(t *testing.T) {
 	all[2].cmd.Process.Signal(syscall.SIGSTOP)
 	out, status := all[0].try("ready", "db/a", "--peer", "all")
 	all[2].cmd.Process.Signal(syscall.SIGCONT)
-	if status != exitFailed || !regexp.MustCompile(`edge-3 +127\S+ +unknown: sent, and no answer`).MatchString(out) || !strings.Contains(out, "done: ready db/a") {
+	if status != exitFailed || !regexp.MustCompile(`edge-3 +127\S+ +unknown: sent, but not answered`).MatchString(out) || !strings.Contains(out, "done: ready db/a") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if out, status := all[0].try("status", "--peer", "edge-9"); status != exitFailed || !strings.Contains(out, "unreachable") {

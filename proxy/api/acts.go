@@ -15,7 +15,7 @@ var drainParams = []Param{paramLimit, paramThen, paramReason, paramForce, paramD
 var Acts = []Act{
 	{
 		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: drainParams,
-		Short:  "No new sessions for a backend; live ones end by themselves, checks go on",
+		Short:  "Send a backend no new sessions; live ones end by themselves, checks continue",
 		impact: impactOfTaking("drain"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Drain(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, By: r.By, Reason: r.Reason})
@@ -23,7 +23,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramReason, paramForce, paramDryRun, paramWait, paramSave},
-		Short:  "The same as drain, and checks stop",
+		Short:  "Drain a backend and stop its checks",
 		impact: impactOfTaking("maint"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Maint(proxy.DrainOptions{By: r.By, Reason: r.Reason})
@@ -40,7 +40,7 @@ var Acts = []Act{
 	{
 		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Params: []Param{paramReason, paramForce, paramDryRun, paramSave},
 		Short: "Change a backend's share of new sessions",
-		args:  judgeWeight, impact: impactOfWeight,
+		args:  validateWeight, impact: impactOfWeight,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			n, err := weightOf(r.Args)
 			if err != nil {
@@ -60,7 +60,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramDryRun, paramWait},
-		Short:    "Let those through who are held by a pause",
+		Short:    "Admit the clients that a pause holds",
 		progress: resumeProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			return s.Resume(proxy.ResumeOptions{Rate: r.Rate, By: r.By, Reason: r.Reason, Force: r.Force})
@@ -98,8 +98,8 @@ var Acts = []Act{
 	},
 	{
 		Name: "plan", On: OnNothing, Args: planArgs, Level: LevelYesNo, Params: []Param{paramReason, paramForce, paramDryRun},
-		Short: "Hold the restart, window or roll that is under way, let it go on, or abort it",
-		args:  judgePlanArgs, impact: impactOfPlan, apply: (*Local).steer,
+		Short: "Pause, continue or abort the running restart, window or roll",
+		args:  validatePlanArgs, impact: impactOfPlan, apply: (*Local).steer,
 	},
 	{
 		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Params: []Param{paramReason, paramForce, paramDryRun},
@@ -111,21 +111,21 @@ var Acts = []Act{
 	},
 	{
 		Name: "open", On: OnService, Many: true, Level: LevelNone, Undo: "close", Params: []Param{paramReason, paramDryRun},
-		Short: "Listen again",
+		Short: "Accept new clients again after close",
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			return s.StartListening(r.By, r.Reason)
 		}),
 	},
 	{
 		Name: "kick", On: OnSession, Many: true, Level: LevelYesNo,
-		Params: []Param{paramSvc, paramBack, paramClient, paramRate.saying("close so many a second, like `10/s` (default: all at once)"), paramReason, paramDryRun},
+		Params: []Param{paramSvc, paramBack, paramClient, paramRate.saying("how many to close a second, like `10/s` (default: all at once)"), paramReason, paramDryRun},
 		Short:  "Close sessions or waiting clients",
 		impact: impactOfKick, apply: (*Local).kick,
 	},
 	{
 		Name: "add", On: OnService, Args: "ADDR[,weight=N][,priority=N][,check=PORT][,name=NAME]", Level: LevelYesNo,
 		Params: []Param{paramReason, paramDryRun, paramSave}, Short: "Add a backend at run time",
-		args: judgeBackend,
+		args: validateBackend,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			c, err := backendOf(r.Args)
 			if err != nil {
@@ -144,27 +144,27 @@ var Acts = []Act{
 	},
 	{
 		Name: "probe", On: OnBackend, Many: true, Level: LevelNone,
-		Short: "Check a backend now, or all of a service, and say what came",
+		Short: "Check a backend, or all backends of a service, now and print the results",
 		apply: (*Local).probe,
 	},
 	{
 		Name: "mark", On: OnNothing, Args: "TEXT", Level: LevelNone,
-		Short: "Put a note on the time line",
-		args:  judgeNote, apply: (*Local).mark,
+		Short: "Write a note into the event log",
+		args:  validateNote, apply: (*Local).mark,
 	},
 	{
 		Name: "reload", On: OnNothing, Level: LevelYesNo,
-		Short: "Read the configuration file again; print what changed",
+		Short: "Read the configuration file again and print what changed",
 		apply: (*Local).reload,
 	},
 	{
 		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Params: []Param{paramReason, paramDryRun},
-		Short:  "Replace the binary without refusing a client; sessions go on to their end in the old process",
+		Short:  "Replace the running binary; clients notice nothing, live sessions end in the old process",
 		impact: impactOfUpgrade, apply: (*Local).upgrade,
 	},
 	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Params: []Param{paramGrace, paramReason, paramDryRun},
-		Short:  "Stop: listeners close, waiters and sessions get the grace, then the rest is reset",
+		Short:  "Stop the instance: close listeners, let waiters and sessions end within the grace, reset the others",
 		impact: impactOfStop, apply: (*Local).stop,
 	},
 }
@@ -205,12 +205,12 @@ func weightOf(args []string) (int, error) {
 	return 0, Wrong(fmt.Sprintf("weight takes one whole number from 0, not %s", strings.Join(args, " ")), "0 gives a backend no new sessions")
 }
 
-func judgeWeight(args []string) error {
+func validateWeight(args []string) error {
 	_, err := weightOf(args)
 	return err
 }
 
-func judgeBackend(args []string) error {
+func validateBackend(args []string) error {
 	_, err := backendOf(args)
 	return err
 }
@@ -229,7 +229,7 @@ func backendOf(args []string) (proxy.BackendConfig, error) {
 	return c, nil
 }
 
-func judgeNote(args []string) error {
+func validateNote(args []string) error {
 	if err := proxy.ValidateNote("text", strings.Join(args, " ")); err != nil {
 		return AsError(err)
 	}

@@ -50,11 +50,11 @@ func encodeBody(own any, o *Options) ([]byte, error) {
 }
 
 // decodeBody reads the fields of own, and then the options. An error says
-// which field is wrong and how, in the words of who sent it.
+// which field is wrong and how, in the words of its sender.
 func decodeBody(text []byte, own any, o *Options, fields ...string) error {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil {
-		return Wrong("the body is not a JSON object: "+err.Error(), "")
+		return Wrong("the body is not a JSON object: "+err.Error(), `send one like {"targets": ["db/a"]}`)
 	}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		if slices.Contains(fields, key) {
@@ -82,7 +82,7 @@ func decodeBody(text []byte, own any, o *Options, fields ...string) error {
 	return nil
 }
 
-// bodyKinds is what a field must be, for whoever has sent something else.
+// bodyKinds is what a field must be, for the error about another value.
 var bodyKinds = map[string]string{"act": "a text", "targets": "a list of texts", "args": "a list of texts", "expect": "a text",
 	"service": "a text", "id": "a text", "token": "a text", "pid": "a whole number", "ended": "true or false", "failed": "a text"}
 

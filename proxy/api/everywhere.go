@@ -14,7 +14,7 @@ import (
 type Outcome string
 
 // The outcomes. Unknown says that the node was not reached, or that nothing
-// came back of what was sent: what it has done is for its events to tell.
+// came back of what was sent: its events show what it has done.
 const (
 	OutcomeDone    Outcome = "done"
 	OutcomeRefused Outcome = "refused"
@@ -24,11 +24,11 @@ const (
 // Member is a node that a request for all nodes goes to: this one, or a member
 // of its mesh.
 type Member struct {
-	Node string `json:"node"` // its label
-	ID   string `json:"id,omitempty"`
-	Addr string `json:"addr,omitempty"`
-	here bool
-	gone string
+	Node        string `json:"node"` // its label
+	ID          string `json:"id,omitempty"`
+	Addr        string `json:"addr,omitempty"`
+	here        bool
+	unreachable string
 }
 
 // Answer is what one node has answered to a request that went to all of them.
@@ -59,11 +59,11 @@ type PeerAnswer = Answer[Result]
 // Here says whether it is the node that was asked.
 func (m Member) Here() bool { return m.here }
 
-// Gone says why it cannot be asked now; "" when it can.
-func (m Member) Gone() string { return m.gone }
+// Unreachable says why it cannot be asked now; "" when it can.
+func (m Member) Unreachable() string { return m.unreachable }
 
-// Everybody are this node and the members of its mesh.
-func Everybody(ctx context.Context, self Source) ([]Member, error) {
+// Members are this node and the members of its mesh.
+func Members(ctx context.Context, self Source) ([]Member, error) {
 	st, err := self.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func members(st *Status) ([]Member, error) {
 		now = time.Now()
 	}
 	for _, p := range m.Members() {
-		all = append(all, Member{Node: p.Called(), ID: p.ID, Addr: p.Addr, gone: p.Gone(now)})
+		all = append(all, Member{Node: p.Called(), ID: p.ID, Addr: p.Addr, unreachable: p.Unreachable(now)})
 	}
 	return all, nil
 }
@@ -96,15 +96,15 @@ func NoMesh() *Error {
 	return Wrong("this instance is in no mesh: there are no other nodes", "leave out --peer, or give its configuration a [mesh] table with a name")
 }
 
-// NoSecret says that nobody acts in an open mesh.
+// NoSecret says that an open mesh carries no acts.
 func NoSecret() *Error {
-	return Refused("nobody may look into other nodes or act on them through a mesh without a secret", "give each node the same secret_file: tcpctl mesh key makes one")
+	return Refused("a mesh without a secret does not carry requests to other nodes", "give each node the same secret_file: tcpctl mesh key makes one")
 }
 
 // AskAll asks this node and each member of its mesh at once, by its id, and
-// gives each one's answer, this one's first. One that hangs takes until ctx is
-// done, and nobody waits behind it. Nothing is done later on a node that cannot
-// be reached now.
+// gives each one's answer, this one's first. An unresponsive one takes until ctx
+// is done, and delays no other. A node that cannot be reached now is not asked
+// later.
 func AskAll[T any](ctx context.Context, self Source, peers func(id string) Source, ask func(context.Context, Source) (T, error)) ([]Answer[T], error) {
 	return askSome(ctx, self, peers, func(string) func(context.Context, Source) (T, error) { return ask })
 }
@@ -112,7 +112,7 @@ func AskAll[T any](ctx context.Context, self Source, peers func(id string) Sourc
 // askSome is AskAll with a question for each node, by its label; one for which
 // it is nil is left alone.
 func askSome[T any](ctx context.Context, self Source, peers func(string) Source, of func(node string) func(context.Context, Source) (T, error)) ([]Answer[T], error) {
-	nodes, err := Everybody(ctx, self)
+	nodes, err := Members(ctx, self)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,8 @@ func askSome[T any](ctx context.Context, self Source, peers func(string) Source,
 	for i := range all {
 		a := &all[i]
 		a.Member = nodes[i]
-		if a.gone != "" {
-			a.Outcome, a.Error = OutcomeUnknown, Unreachable(a.gone, "nothing was sent to it")
+		if a.unreachable != "" {
+			a.Outcome, a.Error = OutcomeUnknown, Unreachable(a.unreachable, "nothing was sent to it")
 			continue
 		}
 		src := self
@@ -140,8 +140,8 @@ func askSome[T any](ctx context.Context, self Source, peers func(string) Source,
 	return all, nil
 }
 
-// outcomeOf judges what came back. Over the network, all but an answer leaves
-// open what was done.
+// outcomeOf classifies what came back. Over the network, all but an answer leaves
+// the outcome open.
 func outcomeOf(err error, here bool) (Outcome, *Error) {
 	var e *Error
 	switch {

@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// refusal is what an engine has refused, with what to try next: where it says
-// nothing itself, that goes by how its target stands.
+// refusal is the engine's error with a hint: its own, or one that fits the
+// state of the target.
 func refusal(s *Status, a *Act, target string, err error) *Error {
 	e := *AsError(err)
 	if e.Hint == "" && !strings.Contains(e.Text, "; ") {
@@ -22,11 +22,11 @@ func hint(s *Status, a *Act, target string) string {
 	planned := s.Plan != nil && s.Plan.Service == name && (s.Plan.State == proxy.PlanRunning || s.Plan.State == proxy.PlanPaused)
 	switch {
 	case svc == nil:
-		return "tcpctl status shows what there is"
+		return "tcpctl status lists services and backends"
 	case a.Name == "add":
-		return "tcpctl status " + name + " lists its backends; another name is ,name=NAME"
+		return "tcpctl status " + name + " lists its backends; append ,name=NAME to the address for another name"
 	case planned:
-		return "tcpctl report shows how far it is, tcpctl plan abort gives it up"
+		return "tcpctl report shows its progress, tcpctl plan abort stops it"
 	case backend != "" && b != nil && b.Admin != proxy.AdminReady:
 		return "tcpctl ready " + target + " puts it back in service"
 	case svc.State == proxy.StateClosed:
@@ -34,5 +34,5 @@ func hint(s *Status, a *Act, target string) string {
 	case a.Name == "pause" && svc.Pause != nil:
 		return "tcpctl resume " + name + " ends it"
 	}
-	return "tcpctl status " + name + " shows how it stands"
+	return "tcpctl status " + name + " shows its state"
 }

@@ -3,13 +3,12 @@ package api
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// impactOfTaking tells what it costs to take a backend out of service.
+// impactOfTaking says what it costs to take a backend out of service.
 func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 	return func(s *Status, target string, r *Request) Impact {
 		service, name := SplitTarget(target)
@@ -29,11 +28,11 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 			i.Warning = "no backend would take new clients"
 			i.Lines = append(i.Lines, queueLine(svc))
 		}
-		return i.judged()
+		return i.warned()
 	}
 }
 
-// impactOfWeight tells what 0 costs; another weight takes nothing away.
+// impactOfWeight says what 0 costs; another weight takes nothing away.
 func impactOfWeight(s *Status, target string, r *Request) Impact {
 	if n, err := weightOf(r.Args); err != nil || n > 0 {
 		return Impact{}
@@ -41,7 +40,7 @@ func impactOfWeight(s *Status, target string, r *Request) Impact {
 	return impactOfTaking("weight")(s, target, r)
 }
 
-// impactOfPause tells what a pause would hold.
+// impactOfPause says what a pause would hold.
 func impactOfPause(s *Status, target string, r *Request) Impact {
 	svc := s.Service(target)
 	if svc == nil {
@@ -54,7 +53,7 @@ func impactOfPause(s *Status, target string, r *Request) Impact {
 	if r.Then == proxy.ThenCut {
 		i.Cut = svc.Sessions.Active
 	}
-	return i.judged()
+	return i.warned()
 }
 
 func impactOfClose(s *Status, target string, r *Request) Impact {
@@ -65,24 +64,24 @@ func impactOfClose(s *Status, target string, r *Request) Impact {
 	i := impactOn(svc, func(o proxy.BackendInfo) bool { return o.Eligible })
 	i.Lines = append(i.Lines,
 		"new clients are refused",
-		fmt.Sprintf("%s and %s go on", text.Plural(svc.Sessions.Active, "session"), text.Plural(svc.Queue.Waiting, "waiting client")))
+		fmt.Sprintf("%s and %s continue", text.Plural(svc.Sessions.Active, "session"), text.Plural(svc.Queue.Waiting, "waiting client")))
 	return i
 }
 
 func impactOfStop(s *Status, _ string, r *Request) Impact {
-	active, waiting := everybody(s)
-	return Impact{Cut: active, Lines: []string{fmt.Sprintf("%s and %s get the grace, then they are reset",
+	active, waiting := s.clients()
+	return Impact{Cut: active, Lines: []string{fmt.Sprintf("%s and %s may end within the grace, then they are reset",
 		text.Plural(active, "session"), text.Plural(waiting, "waiting client"))}}
 }
 
 func impactOfUpgrade(s *Status, _ string, r *Request) Impact {
-	active, waiting := everybody(s)
+	active, waiting := s.clients()
 	return Impact{Lines: []string{fmt.Sprintf("%s and %s stay with this process until they end; new clients go to the new one",
 		text.Plural(active, "session"), text.Plural(waiting, "waiting client"))}}
 }
 
-// everybody counts those who are there.
-func everybody(s *Status) (active, waiting int) {
+// clients counts live sessions and waiting clients of all services.
+func (s *Status) clients() (active, waiting int) {
 	for _, svc := range s.Services {
 		active += svc.Sessions.Active
 		waiting += svc.Queue.Waiting
@@ -94,7 +93,7 @@ func impactOfKick(s *Status, target string, r *Request) Impact {
 	return Impact{Lines: []string{"its client sees a reset"}, Cut: 1}
 }
 
-// impactOn begins an impact with what all of them tell: the eligible backends
+// impactOn begins an impact with what all of them have: the eligible backends
 // before and after.
 func impactOn(svc *proxy.ServiceInfo, after func(proxy.BackendInfo) bool) Impact {
 	i := Impact{Backends: len(svc.Backends)}
@@ -109,9 +108,9 @@ func impactOn(svc *proxy.ServiceInfo, after func(proxy.BackendInfo) bool) Impact
 	return i
 }
 
-// judged adds the line on the backends, and raises the confirmation where
+// warned adds the line on the backends, and raises the confirmation where
 // the act would leave none, or cut live sessions.
-func (i Impact) judged() Impact {
+func (i Impact) warned() Impact {
 	if i.Eligible[0] != i.Eligible[1] {
 		i.Lines = append(i.Lines, fmt.Sprintf("eligible backends %d/%d -> %d/%d",
 			i.Eligible[0], i.Backends, i.Eligible[1], i.Backends))
@@ -143,7 +142,7 @@ func sessionsLine(active int, how string, r *Request) string {
 		}
 		return sessions + " stay until they end by themselves"
 	case r.Then == proxy.ThenCut:
-		return sessions + " may end" + limit + ", what is left is cut"
+		return sessions + " may end" + limit + ", the remaining are cut"
 	case active == 1:
 		return sessions + " ends by itself" + limit
 	default:
@@ -162,71 +161,38 @@ func queueRoom(svc *proxy.ServiceInfo) string {
 	return fmt.Sprintf("which has %d and takes %d", svc.Queue.Waiting, svc.Queue.Max)
 }
 
-// drainProgress follows a drain or maint until no session is left.
-func drainProgress(s *Status, target string, r *Request) Progress {
-	b := s.Backend(target)
-	switch {
-	case b == nil:
-		return Progress{Done: true, Failed: true, Text: target + " is gone"}
-	case b.Admin == proxy.AdminReady:
-		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "drain limit passed: " + target + " is ready again"}
-	case b.Active == 0:
-		return Progress{Done: true, Text: target + " is drained"}
-	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
-		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s remaining on %s", text.Plural(b.Active, "session"), target)}
+// impactOfPlan warns of an abort that would open a service too early.
+func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
+	named := func(id string) bool { return len(r.Args) < 2 || r.Args[1] == id }
+	if p := s.Plan; p != nil && len(r.Args) > 0 && r.Args[0] == "abort" && named(p.ID) && commandRuns(p) {
+		i.Warning, i.Level = fmt.Sprintf("it is the %s of %s: %s", p.Kind, p.Owner, halfDone), LevelTyped
 	}
-	p := Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
-	if b.Drain != nil {
-		p.Text = fmt.Sprintf("draining %s: %d of %d remaining", target, b.Active, b.Drain.StartedWith)
-		if b.Drain.Until != nil {
-			p.Text += fmt.Sprintf(", limit in %s", time.Until(*b.Drain.Until).Round(time.Second))
-		}
-	}
-	return p
+	return i
 }
 
-func removeProgress(s *Status, target string, r *Request) Progress {
-	b := s.Backend(target)
-	if b == nil {
-		return Progress{Done: true, Text: target + " is gone"}
+// impactOfRestart says what the restart of a backend means to clients.
+func impactOfRestart(s *Status, target string, r *Request) Impact {
+	i := impactOfTaking("restart")(s, target, r)
+	if svc := s.Service(func() string { name, _ := SplitTarget(target); return name }()); svc != nil && i.Warning != "" && i.Cut == 0 {
+		// Clients are held, as is meant: that is no reason for force.
+		i.Warning, i.Level = "", LevelDialog
 	}
-	if b.Admin == proxy.AdminReady {
-		return drainProgress(s, target, r)
-	}
-	return Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
+	return i
 }
 
-func readyProgress(s *Status, target string, r *Request) Progress {
-	b := s.Backend(target)
-	switch {
-	case b == nil:
-		return Progress{Done: true, Failed: true, Text: target + " is gone"}
-	case b.State == proxy.StateUp:
-		return Progress{Done: true, Text: target + " is up"}
-	}
-	return Progress{Text: fmt.Sprintf("%s is %s", target, b.State)}
-}
-
-func pauseProgress(s *Status, target string, r *Request) Progress {
+// impactOfRoll says what a roll means to clients.
+func impactOfRoll(s *Status, target string, r *Request) Impact {
 	svc := s.Service(target)
-	switch {
-	case svc == nil:
-		return Progress{Done: true, Failed: true, Text: target + " is gone"}
-	case svc.Pause == nil || svc.State == proxy.StateReleasing:
-		return Progress{Done: true, Failed: true, TimedOut: true, Text: "pause limit passed: " + target + " is open again"}
-	case svc.State == proxy.StatePaused:
-		return Progress{Done: true, Text: target + " is paused, no session is live"}
+	if svc == nil {
+		return Impact{Warning: "there is no service " + target}
 	}
-	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, text.Plural(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
-}
-
-func resumeProgress(s *Status, target string, r *Request) Progress {
-	svc := s.Service(target)
-	switch {
-	case svc == nil:
-		return Progress{Done: true, Failed: true, Text: target + " is gone"}
-	case svc.State != proxy.StateReleasing:
-		return Progress{Done: true, Text: target + " is " + svc.State}
+	i := Impact{Backends: len(svc.Backends), Lines: []string{
+		fmt.Sprintf("%s restart one after another, %s move on or wait", text.Plural(len(svc.Backends), "backend"), text.Plural(svc.Sessions.Active, "session"))}}
+	if len(svc.Backends) < 2 {
+		i.Lines = append(i.Lines, queueLine(svc))
 	}
-	return Progress{Text: fmt.Sprintf("releasing %s: %d wait", target, svc.Queue.Waiting)}
+	if r.Then == proxy.ThenCut {
+		i.Cut = svc.Sessions.Active
+	}
+	return i.warned()
 }

@@ -54,17 +54,17 @@ func TestEveryRefusalHasAHint(t *testing.T) {
 	}{
 		{"drain", []string{"db/a"}, ""},
 		{"probe", []string{"db/a"}, "tcpctl ready db/a"}, // see below: it is in maint then
-		{"add", []string{"db", "127.0.0.1:3,name=a"}, "tcpctl status db lists its backends; another name is ,name=NAME"},
+		{"add", []string{"db", "127.0.0.1:3,name=a"}, "tcpctl status db lists its backends; append ,name=NAME to the address for another name"},
 		{"pause", []string{"db"}, ""},
 		{"pause by ben", []string{"db"}, "tcpctl resume db ends it"},
 		{"resume", []string{"db"}, ""},
 		{"restart", []string{"db/b"}, "give it one (restart = [...])"},
 		{"close", []string{"db"}, ""},
 		{"pause", []string{"db"}, "tcpctl open db opens it again"},
-		{"drain", []string{"db/x"}, "there is: db/a, db/b"},
-		{"drain", []string{"x/a"}, "there is: db"},
+		{"drain", []string{"db/x"}, "it is one of: db/a, db/b"},
+		{"drain", []string{"x/a"}, "it is one of: db"},
 		{"reload", nil, "start one with tcpctl run -c FILE"},
-		{"stop", nil, "end its process"},
+		{"stop", nil, "terminate its process"},
 	} {
 		if step.act == "probe" {
 			l.do("maint", "db/a")
@@ -269,7 +269,7 @@ func TestSaveIsForOneBackendAtATime(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := ask(Request{Act: "add", Targets: []string{"db"}, Args: []string{"127.0.0.1:4,name=full"}})
-	if want := "add db is done, but could not be saved: no space left; without that it lasts until the next start"; err == nil || err.Error() != want {
+	if want := "add db is done, but could not be saved: no space left; it lasts until the next start; repeat it with --save"; err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
 	if want := []string{"weight db/b", "ready db/a", "ready db/b", "add db/127.0.0.1:3"}; !slices.Equal(saved, want) {

@@ -25,7 +25,7 @@ type Mesh struct {
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
 }
 
-// Peer is another node, and what it tells of its services.
+// Peer is another node, and its own account of its services.
 type Peer struct {
 	meshinfo.Peer
 	// Label is what --peer takes for it: its name, or, where another node has
@@ -62,11 +62,11 @@ func Brief(s *proxy.ServiceInfo) PeerService {
 func (p *Peer) Called() string { return cmp.Or(p.Label, p.Name) }
 
 // Member says whether the peer is one of ours: it has proved the secret, and
-// has not left. An act for all goes to members and to nobody else.
+// has not departed. An act for all goes to members only.
 func (p *Peer) Member() bool { return p.Trusted && p.Cause != meshinfo.Departed }
 
-// Stranger says whether the peer was never connected: it was refused, or
-// somebody has only spoken of it.
+// Stranger says whether the peer was never connected: it was refused, or known
+// from another node only.
 func (p *Peer) Stranger() bool { return p.State == meshinfo.Refused }
 
 // Up is how many backends of the peer are eligible, of how many, and Queue how
@@ -78,9 +78,9 @@ func (p *Peer) Up() (up, of, queue int) {
 	return up, of, queue
 }
 
-// Gone says in words why a peer cannot be asked now, and when it was seen
+// Unreachable says why a peer cannot be asked now, and when it was seen
 // last; "" when it can be.
-func (p *Peer) Gone(now time.Time) string {
+func (p *Peer) Unreachable(now time.Time) string {
 	if p.State == meshinfo.Alive || p.State == meshinfo.Suspect {
 		return ""
 	}
@@ -94,8 +94,8 @@ func (p *Peer) Gone(now time.Time) string {
 	return text
 }
 
-// SetLabels gives this node and each peer the Label that tells them apart.
-// Strangers may claim any name: they change nobody's label.
+// SetLabels gives this node and each peer its unique Label. Strangers may claim
+// any name, and change no other's label.
 func (m *Mesh) SetLabels() {
 	count := map[string]int{"all": 2} // which --peer takes for every node
 	count[m.Node]++

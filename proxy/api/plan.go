@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Planner is a Source that knows of plans: restarts, windows and rolls.
@@ -16,7 +15,7 @@ type Planner interface {
 	Source
 	// Reports lists the plans that can be looked at, the newest first.
 	Reports(ctx context.Context) ([]proxy.Report, error)
-	// Report is how a plan stands, or what has come of it; "" is the newest.
+	// Report is the progress of a plan, or its outcome; "" is the newest.
 	Report(ctx context.Context, id string) (proxy.Report, error)
 	// Window speaks for the owner of a window.
 	Window(ctx context.Context, w WindowCall) (WindowAnswer, error)
@@ -33,15 +32,15 @@ type WindowCall struct {
 	PID    int    `json:"pid,omitempty"`
 	Ended  bool   `json:"ended,omitempty"`
 	Failed string `json:"failed,omitempty"` // how the command failed; "" is a success
-	// By is who asks. The server sets it, whatever was sent.
+	// By is the operator. The server sets it, whatever the client sent.
 	By string `json:"-"`
 }
 
 // WindowParams are the options that a window takes.
 var WindowParams = []Param{paramLimit, paramThen, paramMax, paramRate, paramReason, paramForce, paramDryRun}
 
-// WindowAnswer tells the owner of a new window how to speak of it, and always
-// how it stands.
+// WindowAnswer gives the owner of a new window the token for later calls, and
+// always its report.
 type WindowAnswer struct {
 	Token  string       `json:"token,omitempty"`
 	Report proxy.Report `json:"report"`
@@ -81,7 +80,7 @@ func (l *Local) noReport(id string) *Error {
 	for _, r := range l.Engine.Reports() {
 		ids = append(ids, r.ID)
 	}
-	return Unknown(fmt.Sprintf("there is no report %q", id), "there is: "+strings.Join(ids, ", "))
+	return Unknown(fmt.Sprintf("there is no report %q", id), "it is one of: "+strings.Join(ids, ", "))
 }
 
 func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) {
@@ -120,7 +119,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 		return WindowAnswer{}, err
 	}
 	if i := impactOfPause(st, w.Service, &r); i.Warning != "" && !w.Force {
-		return WindowAnswer{}, Refused(fmt.Sprintf("window %s: %s", w.Service, i.Warning), "use --force to do it all the same")
+		return WindowAnswer{}, Refused(fmt.Sprintf("window %s: %s", w.Service, i.Warning), "use --force to do it anyway")
 	}
 	p, err := s.StartWindow(planOptions(&r, w.By))
 	if err != nil {
@@ -135,8 +134,8 @@ func planOptions(r *Request, by string) proxy.PlanOptions {
 		MinUp: r.MinUp, MaxWait: r.MaxWait}
 }
 
-// steer is the act "plan": it holds, lets go on or aborts the plan that is
-// named, or else the newest one that runs.
+// steer is the act "plan": it pauses, continues or aborts the plan that is named,
+// or else the newest one that runs.
 func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	id := ""
 	if len(r.Args) == 2 {
@@ -148,7 +147,7 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	}
 	report := p.Report()
 	if r.Args[0] == "abort" && !r.Force && commandRuns(report.Info()) {
-		return Result{}, Refused(fmt.Sprintf("the window %s of %s: %s", report.ID, report.Owner, halfDone), "use --force to do it all the same")
+		return Result{}, Refused(fmt.Sprintf("the window %s of %s: %s", report.ID, report.Owner, halfDone), "use --force to do it anyway")
 	}
 	held := report.State == proxy.PlanPaused
 	switch {
@@ -159,7 +158,7 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 	case r.Args[0] == "pause" && held:
 		return Result{Texts: []string{fmt.Sprintf("%s %s: already paused", report.Kind, report.ID)}}, nil
 	case r.Args[0] == "next" && !held:
-		return Result{Texts: []string{fmt.Sprintf("%s %s: already going on", report.Kind, report.ID)}}, nil
+		return Result{Texts: []string{fmt.Sprintf("%s %s: already running", report.Kind, report.ID)}}, nil
 	}
 	switch r.Args[0] {
 	case "pause":
@@ -176,15 +175,15 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 
 const (
 	planArgs = "pause|next|abort [ID]"
-	halfDone = "its command still runs, and clients would be let on to what it has half done"
+	halfDone = "its command still runs, and clients would be admitted to a backend that it has half changed"
 )
 
-func judgePlanArgs(args []string) error {
+func validatePlanArgs(args []string) error {
 	if len(args) > 2 {
 		return Wrong(fmt.Sprintf("plan does not take %q", args[2]), "usage: tcpctl plan "+planArgs)
 	}
 	if !slices.Contains([]string{"pause", "next", "abort"}, args[0]) {
-		return Wrong(fmt.Sprintf("plan %q is not known", args[0]), "it is pause, next or abort")
+		return Wrong(fmt.Sprintf("plan does not take %q", args[0]), "use pause, next or abort")
 	}
 	return nil
 }
@@ -197,60 +196,4 @@ func commandRuns(p *proxy.PlanInfo) bool {
 		}
 	}
 	return false
-}
-
-// impactOfPlan warns of an abort that would open a service too early.
-func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
-	named := func(id string) bool { return len(r.Args) < 2 || r.Args[1] == id }
-	if p := s.Plan; p != nil && len(r.Args) > 0 && r.Args[0] == "abort" && named(p.ID) && commandRuns(p) {
-		i.Warning, i.Level = fmt.Sprintf("it is the %s of %s: %s", p.Kind, p.Owner, halfDone), LevelTyped
-	}
-	return i
-}
-
-// planProgress follows a plan by its newest report in the status.
-func planProgress(s *Status, _ string, _ *Request) Progress {
-	p := s.Plan
-	if p == nil {
-		return Progress{Done: true}
-	}
-	for i, st := range p.Steps {
-		if st.State == proxy.StepRunning {
-			return Progress{Text: fmt.Sprintf("%s %s: %d/%d %s, %.0fs", p.Kind, p.ID, i+1, len(p.Steps), st.What, st.Seconds)}
-		}
-	}
-	switch p.State {
-	case proxy.PlanRunning, proxy.PlanPaused:
-		return Progress{Text: fmt.Sprintf("%s %s: %s", p.Kind, p.ID, p.State)}
-	case proxy.PlanDone:
-		return Progress{Done: true, Text: p.Kind + " " + p.ID + " done"}
-	}
-	return Progress{Done: true, Failed: true, TimedOut: p.State == proxy.PlanTimedOut, Text: p.Kind + " " + p.ID + " " + p.State}
-}
-
-// impactOfRestart tells what the restart of a backend means to clients.
-func impactOfRestart(s *Status, target string, r *Request) Impact {
-	i := impactOfTaking("restart")(s, target, r)
-	if svc := s.Service(func() string { name, _ := SplitTarget(target); return name }()); svc != nil && i.Warning != "" && i.Cut == 0 {
-		// Clients are held, as is meant: that is no reason for force.
-		i.Warning, i.Level = "", LevelDialog
-	}
-	return i
-}
-
-// impactOfRoll tells what a roll means.
-func impactOfRoll(s *Status, target string, r *Request) Impact {
-	svc := s.Service(target)
-	if svc == nil {
-		return Impact{Warning: "there is no service " + target}
-	}
-	i := Impact{Backends: len(svc.Backends), Lines: []string{
-		fmt.Sprintf("%s restart one after another, %s move on or wait", text.Plural(len(svc.Backends), "backend"), text.Plural(svc.Sessions.Active, "session"))}}
-	if len(svc.Backends) < 2 {
-		i.Lines = append(i.Lines, queueLine(svc))
-	}
-	if r.Then == proxy.ThenCut {
-		i.Cut = svc.Sessions.Active
-	}
-	return i.judged()
 }

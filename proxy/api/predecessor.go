@@ -43,8 +43,8 @@ func (p *Predecessor) info(e *proxy.Engine) PredecessorInfo {
 	return i
 }
 
-// earlierSessions are those of the predecessors. One that does not answer has
-// none that anybody could see.
+// earlierSessions are those of the predecessors. One that does not answer adds
+// none.
 func (l *Local) earlierSessions(ctx context.Context, q SessionQuery) (all []proxy.SessionInfo) {
 	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
 		some, err := p.Sessions(ctx, q)
@@ -73,7 +73,7 @@ func (l *Local) live(ctx context.Context, q SessionQuery) iter.Seq[proxy.Session
 	}
 }
 
-// earlierQueue are those who wait at the predecessors: they are before ours.
+// earlierQueue are the waiters of the predecessors: they come before ours.
 func (l *Local) earlierQueue(ctx context.Context, service string) (all []proxy.WaiterInfo) {
 	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
 		some, err := p.Queue(ctx, service)

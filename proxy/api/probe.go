@@ -15,7 +15,7 @@ const probesAtOnce = 16
 
 // probe checks the backends side by side, and counts those that failed; those of a service with a lock one
 // after another, since each check takes a slot. Of several, one that cannot be
-// checked is told of like the others.
+// checked is reported like the others.
 func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 	var failed atomic.Int32
 	texts, errs := make([]string, len(r.Targets)), make([]error, len(r.Targets))

@@ -17,8 +17,8 @@ type Status struct {
 	Services []proxy.ServiceInfo `json:"services"`
 	Mesh     *Mesh               `json:"mesh,omitempty"`
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
-	// Predecessors still serve clients from before an upgrade, who are counted
-	// in Services, too.
+	// Predecessors still serve clients from before an upgrade; Services counts
+	// them, too.
 	Predecessors []PredecessorInfo `json:"predecessors,omitempty"`
 }
 
@@ -62,7 +62,7 @@ func (s *Status) backendsOf(targets []string) (all []string) {
 	for _, target := range targets {
 		svc := s.Service(target)
 		if svc == nil || len(svc.Backends) == 0 {
-			all = append(all, target) // which is told of as what it is
+			all = append(all, target) // the error about it comes later
 			continue
 		}
 		for _, b := range svc.Backends {

@@ -147,7 +147,7 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 	m := f.status()
 	for i := range m.Peers {
 		p := &m.Peers[i]
-		if gone := p.Gone(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
+		if gone := p.Unreachable(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
 			if p.Stranger() {
 				return api.Unreachable(node+" is no member of this mesh: "+cmp.Or(plainText(p.Detail), "it has not been reached yet"), hint)
 			}

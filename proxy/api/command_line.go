@@ -2,15 +2,17 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // ParseWords reads a request in the words and flags of the command line:
 // drain db/a --limit 5m. Check it once its targets are complete.
 func ParseWords(words []string) (Request, error) {
-	act := Lookup(words[0])
-	if act == nil {
-		return Request{}, Unknown(fmt.Sprintf("there is no act %q", words[0]), "try one of: "+strings.Join(actNames(), ", "))
+	act, err := findAct(words[0])
+	if err != nil {
+		return Request{}, err
 	}
 	r := Request{Act: act.Name}
 	var plain []string
@@ -58,4 +60,35 @@ func (a *Act) flagHint() string {
 		names = append(names, "--"+p.Name)
 	}
 	return "it takes " + strings.Join(names, ", ")
+}
+
+// CommandLine is the command that does the same: "tcpctl drain db/a --limit 5m".
+// A shell takes it as it is.
+func (r *Request) CommandLine() string {
+	words := []string{"tcpctl", r.Act}
+	for _, word := range slices.Concat(r.Targets, r.Args) {
+		words = append(words, quote(word))
+	}
+	for _, p := range params {
+		text := p.Text(&r.Options)
+		switch {
+		case text == "" || p.Name == paramDryRun.Name:
+		case p.Kind() == KindSwitch:
+			words = append(words, "--"+p.Name)
+		default:
+			words = append(words, "--"+p.Name, quote(text))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quote writes a word so that a shell takes it as it is.
+func quote(s string) string {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_@%+=:,./-", r)
+	}
+	if s == "" || strings.ContainsFunc(s, odd) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }

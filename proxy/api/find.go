@@ -1,0 +1,59 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// FindService finds a service, or says which there are.
+func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
+	if s := e.Service(name); s != nil {
+		return s, nil
+	}
+	return nil, Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(e.ServiceNames(), ", "))
+}
+
+// FindBackend finds "service/backend", or says which there are.
+func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
+	service, name := SplitTarget(target)
+	s, err := FindService(e, service)
+	if err != nil {
+		return nil, err
+	}
+	if b := s.Backend(name); b != nil {
+		return b, nil
+	}
+	var have []string
+	for _, b := range s.Info().Backends {
+		have = append(have, service+"/"+b.Name)
+	}
+	return nil, Unknown(fmt.Sprintf("there is no backend %q", target), "it is one of: "+strings.Join(have, ", "))
+}
+
+// hasBackend says whether the service, or any where none is named, has one of
+// that name.
+func hasBackend(e *proxy.Engine, service, name string) bool {
+	for _, s := range e.Services() {
+		if service == "" || s.Name == service {
+			if slices.ContainsFunc(s.Backends, func(b proxy.BackendInfo) bool { return b.Name == name }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// findAct is Lookup, or says which acts there are.
+func findAct(name string) (*Act, error) {
+	if a := Lookup(name); a != nil {
+		return a, nil
+	}
+	var names []string
+	for _, a := range Acts {
+		names = append(names, a.Name)
+	}
+	return nil, Unknown(fmt.Sprintf("there is no act %q", name), "it is one of: "+strings.Join(names, ", "))
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// kick closes the sessions that r names, here and in predecessors.
+func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
+	at, n, err := l.sessionsOf(&r)
+	if err != nil {
+		return Result{}, err
+	}
+	ended, err := l.endedOf(&r, at)
+	if err != nil {
+		return Result{}, err
+	}
+	pace := ""
+	if r.Rate > 0 {
+		pace = fmt.Sprintf(", %g a second", r.Rate)
+	}
+	switch {
+	case r.DryRun:
+		ids := slices.Concat(slices.Collect(maps.Values(at))...)
+		return Result{Texts: []string{"nothing was done"},
+			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{text.Plural(n, "client") + " would see a reset" + pace}, Cut: n}}}, nil
+	case n == 0 && len(ended) > 0:
+		return Result{Texts: ended}, nil
+	}
+	kicked := 0
+	for pid, ids := range at {
+		one := r
+		one.Targets, one.Rate = ids, r.Rate*float64(len(ids))/float64(n)
+		k, err := l.kickAt(pid, one)
+		if err != nil {
+			return Result{}, err
+		}
+		kicked += k
+	}
+	did := "kicked " + text.Plural(kicked, "session")
+	if r.Rate > 0 && n > 1 {
+		did = "kicking " + text.Plural(n, "session") + pace
+	}
+	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: did, Command: r.CommandLine()})
+	return Result{Texts: append([]string{did}, ended...)}, nil
+}
+
+// sessionsOf finds the live sessions that r is for: their ids by process (0 is
+// this one), and how many they are.
+func (l *Local) sessionsOf(r *Request) (at map[int][]string, n int, err error) {
+	q := SessionQuery{Service: r.Service, Backend: r.Backend, Client: r.Client}
+	keep, err := q.filter(l.Engine)
+	if err != nil {
+		return nil, 0, err
+	}
+	at = map[int][]string{}
+	for info := range l.live(context.Background(), q) {
+		named := slices.Contains(r.Targets, info.ID)
+		if named || len(r.Targets) == 0 && keep(&info) {
+			at[info.PID] = append(at[info.PID], info.ID)
+			n++
+		}
+	}
+	return at, n, nil
+}
+
+// endedOf has a line for each session that r names and that has ended before;
+// one that has never been is an error.
+func (l *Local) endedOf(r *Request, live map[int][]string) (lines []string, err error) {
+	for _, id := range r.Targets {
+		switch {
+		case slices.ContainsFunc(slices.Collect(maps.Values(live)), func(ids []string) bool { return slices.Contains(ids, id) }):
+		case l.Engine.Existed(id):
+			lines = append(lines, id+": already ended")
+		default:
+			return nil, Unknown("there is no session "+id, "tcpctl sessions lists the live ones")
+		}
+	}
+	return lines, nil
+}
+
+// kickAt kicks sessions of one process, and says how many it found.
+func (l *Local) kickAt(pid int, r Request) (int, error) {
+	switch {
+	case pid != 0:
+		return l.kickEarlier(pid, r), nil
+	case r.Rate > 0 && len(r.Targets) > 1:
+		return 0, l.Engine.KickSlowly(r.By, r.Reason, r.Rate, r.Targets...)
+	}
+	return l.Engine.Kick(r.By, r.Reason, r.Targets...), nil
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// drainProgress follows a drain or maint until no session is left.
+func drainProgress(s *Status, target string, r *Request) Progress {
+	b := s.Backend(target)
+	switch {
+	case b == nil:
+		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+	case b.Admin == proxy.AdminReady:
+		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "drain limit passed: " + target + " is ready again"}
+	case b.Active == 0:
+		return Progress{Done: true, Text: target + " is drained"}
+	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
+		return Progress{Done: true, TimedOut: true, Text: fmt.Sprintf("limit passed: %s remaining on %s", text.Plural(b.Active, "session"), target)}
+	}
+	p := Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
+	if b.Drain != nil {
+		p.Text = fmt.Sprintf("draining %s: %d of %d remaining", target, b.Active, b.Drain.StartedWith)
+		if b.Drain.Until != nil {
+			p.Text += fmt.Sprintf(", limit in %s", time.Until(*b.Drain.Until).Round(time.Second))
+		}
+	}
+	return p
+}
+
+func removeProgress(s *Status, target string, r *Request) Progress {
+	b := s.Backend(target)
+	if b == nil {
+		return Progress{Done: true, Text: target + " does not exist any more"}
+	}
+	if b.Admin == proxy.AdminReady {
+		return drainProgress(s, target, r)
+	}
+	return Progress{Text: fmt.Sprintf("draining %s: %s remaining", target, text.Plural(b.Active, "session"))}
+}
+
+func readyProgress(s *Status, target string, r *Request) Progress {
+	b := s.Backend(target)
+	switch {
+	case b == nil:
+		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+	case b.State == proxy.StateUp:
+		return Progress{Done: true, Text: target + " is up"}
+	}
+	return Progress{Text: fmt.Sprintf("%s is %s", target, b.State)}
+}
+
+func pauseProgress(s *Status, target string, r *Request) Progress {
+	svc := s.Service(target)
+	switch {
+	case svc == nil:
+		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+	case svc.Pause == nil || svc.State == proxy.StateReleasing:
+		return Progress{Done: true, Failed: true, TimedOut: true, Text: "pause limit passed: " + target + " is open again"}
+	case svc.State == proxy.StatePaused:
+		return Progress{Done: true, Text: target + " is paused, no session is live"}
+	}
+	return Progress{Text: fmt.Sprintf("pausing %s: %s remaining, %d held", target, text.Plural(svc.Sessions.Active, "session"), svc.Queue.Waiting)}
+}
+
+func resumeProgress(s *Status, target string, r *Request) Progress {
+	svc := s.Service(target)
+	switch {
+	case svc == nil:
+		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+	case svc.State != proxy.StateReleasing:
+		return Progress{Done: true, Text: target + " is " + svc.State}
+	}
+	return Progress{Text: fmt.Sprintf("releasing %s: %d wait", target, svc.Queue.Waiting)}
+}
+
+// Progress is how far an act is that takes time.
+type Progress struct {
+	Done     bool   `json:"done"`
+	Failed   bool   `json:"failed,omitempty"`    // the act failed or was given up
+	TimedOut bool   `json:"timed_out,omitempty"` // a limit passed first
+	Text     string `json:"text"`
+}
+
+// Progress says how far r is on its target, from one snapshot. An act that
+// takes no time is done.
+func (a *Act) Progress(s *Status, target string, r *Request) Progress {
+	if a.progress == nil {
+		return Progress{Done: true}
+	}
+	return a.progress(s, target, r)
+}
+
+// Err is nil for an act that is done, or still on its way.
+func (p Progress) Err() error {
+	switch {
+	case p.TimedOut:
+		return fmt.Errorf("%w: %s", ErrTimedOut, p.Text)
+	case p.Failed:
+		return Refused(p.Text, "")
+	}
+	return nil
+}
+
+// ErrTimedOut says that a time limit passed before an act was done.
+var ErrTimedOut = errors.New("a time limit passed first")
+
+// planProgress follows a plan by its newest report in the status.
+func planProgress(s *Status, _ string, _ *Request) Progress {
+	p := s.Plan
+	if p == nil {
+		return Progress{Done: true}
+	}
+	for i, st := range p.Steps {
+		if st.State == proxy.StepRunning {
+			return Progress{Text: fmt.Sprintf("%s %s: %d/%d %s, %.0fs", p.Kind, p.ID, i+1, len(p.Steps), st.What, st.Seconds)}
+		}
+	}
+	switch p.State {
+	case proxy.PlanRunning, proxy.PlanPaused:
+		return Progress{Text: fmt.Sprintf("%s %s: %s", p.Kind, p.ID, p.State)}
+	case proxy.PlanDone:
+		return Progress{Done: true, Text: p.Kind + " " + p.ID + " done"}
+	}
+	return Progress{Done: true, Failed: true, TimedOut: p.State == proxy.PlanTimedOut, Text: p.Kind + " " + p.ID + " " + p.State}
+}
