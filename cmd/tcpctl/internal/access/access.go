@@ -1,7 +1,6 @@
 // Package access writes the access log: one JSON line a session at its end,
 // which is its proxy.Record as it is, and every few minutes one for each
-// session that goes on, so that bytes are seen before a week-long session
-// ends.
+// live session, so that its bytes are seen before a week-long session ends.
 //
 //	log, err := access.New("edge-01", access.Config{File: "/var/log/tcpctl/access"}, logger)
 //	engine, err := proxy.New(proxy.Config{OnRecord: log.Record, …})
@@ -27,7 +26,7 @@ import (
 // Config is access and access_flush of the table [log].
 type Config struct {
 	File  string        // "": no access log
-	Flush time.Duration // how often a session that goes on gets a line; 0: 5 min, negative: never
+	Flush time.Duration // how often a live session gets a line; 0: 5 min, negative: never
 }
 
 // Log is the access log of one engine.
@@ -45,8 +44,8 @@ type Log struct {
 	cfg Config
 }
 
-// New begins an access log, whose lines name the node; without a file it waits for one to be Set. Trouble
-// is told to log. Close it.
+// New begins an access log, whose lines name the node; without a file it waits for one to be Set. Errors
+// go to log. Close it.
 func New(node string, c Config, log *slog.Logger) (*Log, error) {
 	l := &Log{node: node, log: log, again: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -56,8 +55,8 @@ func New(node string, c Config, log *slog.Logger) (*Log, error) {
 	return l, nil
 }
 
-// Set changes the file or how often it is flushed, while sessions go on. When
-// it fails nothing has changed.
+// Set changes the file or the interval, while sessions are live. When it fails,
+// nothing has changed.
 func (l *Log) Set(c Config) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,8 +89,7 @@ func (l *Log) Record(r proxy.Record) {
 	}
 }
 
-// Follow begins to write lines of the source's sessions that go on. Call it
-// once.
+// Follow begins to write lines of the source's live sessions. Call it once.
 func (l *Log) Follow(source api.Source) {
 	l.wg.Add(1)
 	go l.follow(source)
@@ -127,12 +125,12 @@ func (l *Log) flush(source api.Source, every time.Duration) {
 	at := time.Now()
 	sessions, err := source.Sessions(l.ctx, api.SessionQuery{OlderThan: every})
 	if err != nil {
-		l.log.Warn("access log: the sessions that go on could not be listed", "error", err)
+		l.log.Warn("access log: could not list the live sessions", "error", err)
 		return
 	}
 	for _, s := range sessions {
-		// These can wait, and leave the room to those that have ended: they
-		// go in one by one. So one may stand behind its session's record; its
+		// These can wait, and leave the room to the records of ended sessions:
+		// they go in one by one. So one may stand behind its session's record; its
 		// time is right.
 		if l.ctx.Err() != nil || !out.spool.PutWait(entry{live: &ongoing{Time: at, Node: l.node, ID: s.ID, Service: s.Service, Backend: s.Backend, Client: s.Client,
 			Via: s.Via, Phase: s.Phase, Ongoing: true, DurationSeconds: s.AgeSeconds, IdleSeconds: s.IdleSeconds,
@@ -160,7 +158,7 @@ func (l *Log) Lost() uint64 {
 	return n
 }
 
-// Close writes what is left, and closes the file.
+// Close writes the remaining lines and closes the file.
 func (l *Log) Close() error {
 	l.cancel()
 	err := l.retire(l.out.Swap(nil))
@@ -198,9 +196,9 @@ func open(path string, log *slog.Logger) (*output, error) {
 	}
 	lost := func(n uint64, err error) {
 		if err != nil {
-			log.Warn("access log: lines were lost", "lines", n, "file", path, "error", err)
+			log.Warn("access log: lines were lost: the file could not be written", "lines", n, "file", path, "error", err)
 		} else {
-			log.Warn("access log: lines were lost: they came too fast", "lines", n, "file", path)
+			log.Warn("access log: lines were lost: sessions end faster than the disk takes lines", "lines", n, "file", path)
 		}
 	}
 	return &output{file, logfile.NewSpool(logfile.SpoolConfig[entry]{Size: room, To: file, Append: appendLine, Lost: lost})}, nil

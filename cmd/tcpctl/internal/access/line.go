@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// entry is one line: of a session that has ended, or of one that goes on.
+// entry is one line: of a session that has ended, or of a live one.
 type entry struct {
 	node   string
 	record proxy.Record
@@ -32,7 +32,7 @@ type ongoing struct {
 	Via             string    `json:"via"`
 	Ongoing         bool      `json:"ongoing"` // always true
 	Phase           string    `json:"phase"`
-	DurationSeconds float64   `json:"duration_seconds"` // so far, as the rest
+	DurationSeconds float64   `json:"duration_seconds"` // so far, like the fields below
 	IdleSeconds     float64   `json:"idle_seconds"`
 	BytesIn         int64     `json:"bytes_in"`
 	BytesOut        int64     `json:"bytes_out"`

@@ -1,6 +1,6 @@
 // Package connlimit bounds how many connections an http.Server holds, and how
-// long a request and its answer may stand still, so that connections which
-// nobody uses cannot take the process's descriptors:
+// long a request and its answer may make no progress, so that unused connections
+// cannot take the process's descriptors:
 //
 //	srv := &http.Server{Handler: h}
 //	connlimit.Bound(srv, 16)
@@ -19,16 +19,16 @@ import (
 
 const (
 	headerWait = 5 * time.Second  // for the head of a request
-	bodyWait   = 10 * time.Second // for the rest of it
+	bodyWait   = 10 * time.Second // for its body
 	writeWait  = 10 * time.Second // for a reader to take a part of the answer
 	idleWait   = 2 * time.Minute  // for the next request
 	maxHeader  = 16 << 10
 )
 
 // Bound makes srv hold at most max connections. One more takes the place of
-// that which has been without a request for longest, so whoever has something
-// to ask is served even while somebody holds connections open by the thousand.
-// Where each one has a request that is being answered, the newcomer is closed.
+// that which has been without a request for longest, so a client with a request
+// is served even while another holds connections open by the thousand.
+// Where each one has a request that is being answered, the new one is closed.
 // Call it before Serve, with the Handler set; it sets ConnState and the
 // timeouts.
 func Bound(srv *http.Server, max int) {
@@ -60,7 +60,7 @@ func Bound(srv *http.Server, max int) {
 
 type connKey struct{}
 
-// limit knows the connections of one server.
+// limit is the connections of one server.
 type limit struct {
 	mu    sync.Mutex
 	max   int
@@ -85,7 +85,8 @@ func (l *limit) end(c net.Conn) {
 	}
 }
 
-// state is told by the server; of a new connection before it accepts another.
+// state is the server's ConnState; for a new connection the server calls it
+// before it accepts another.
 func (l *limit) state(c net.Conn, s http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -41,7 +41,7 @@ func (d *Demo) visitors(addr string) {
 	}
 }
 
-// talk is one client: it says something and hears it again, for a while from
+// talk is one client: it sends something and reads it back, for a while from
 // the first answer on.
 func (d *Demo) talk(addr string, whole time.Duration, size int) {
 	defer d.wg.Done()
@@ -59,13 +59,13 @@ func (d *Demo) chat(c net.Conn, whole time.Duration, size int) {
 	defer close(hangUp)
 	d.wg.Add(1)
 	go d.hangUp(c, hangUp)
-	said, heard := make([]byte, size), make([]byte, size)
+	sent, received := make([]byte, size), make([]byte, size)
 	var end time.Time
 	for end.IsZero() || time.Now().Before(end) {
-		if _, err := c.Write(said); err != nil {
+		if _, err := c.Write(sent); err != nil {
 			return
 		}
-		if _, err := io.ReadFull(c, heard); err != nil {
+		if _, err := io.ReadFull(c, received); err != nil {
 			return
 		}
 		if end.IsZero() {

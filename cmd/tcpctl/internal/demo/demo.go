@@ -1,4 +1,4 @@
-// Package demo is a small world to try tcpctl on: backends that serve and
+// Package demo is a set of services to try tcpctl on: backends that serve and
 // fail, and clients that come in waves. All of it is on loopback, and nothing
 // needs to be installed.
 package demo
@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Demo is that world. Make it with New, and end it with Close.
+// Demo is these backends, clients and nodes. Make it with New, and end it with Close.
 type Demo struct {
 	backends   []*Backend
 	bridge     *protocol.WebSocket
@@ -42,7 +42,7 @@ func New() (*Demo, error) {
 	return d, nil
 }
 
-// Services is what to run in front of it: a balanced one whose third backend
+// Services is the proxy's configuration for it: a balanced one whose third backend
 // stands by, a lock with a queue, and a WebSocket bridge.
 func (d *Demo) Services() []proxy.ServiceConfig {
 	backend := func(n int) proxy.BackendConfig {

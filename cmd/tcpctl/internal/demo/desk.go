@@ -14,7 +14,7 @@ import (
 //go:embed page.html
 var page []byte
 
-// newDesk makes the bridge's front: WebSocket, and a page to try it with.
+// newDesk makes the bridge's client side: WebSocket, and a page to try it with.
 func newDesk() (*protocol.WebSocket, error) {
 	return protocol.NewWebSocket(config.NewWS(), http.HandlerFunc(servePage))
 }

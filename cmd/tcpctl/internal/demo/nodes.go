@@ -25,7 +25,7 @@ type neighbour struct {
 	fleet  *fleet.Fleet
 }
 
-// Neighbours starts so many more nodes, which join the mesh at addr. Each
+// Neighbours starts n more nodes, which join the mesh at addr. Each
 // serves the web backends on a port of its own.
 func (d *Demo) Neighbours(n int, secret, addr string) error {
 	for i := range n {

@@ -1,6 +1,6 @@
 // Package httpd is an HTTP server on a listening socket that goes from one
 // process to another in an upgrade: it can stop accepting and begin again,
-// while clients stand in the socket's backlog and requests go on.
+// while clients wait in the socket's backlog and requests continue.
 package httpd
 
 import (
@@ -27,8 +27,8 @@ type Server struct {
 	closed bool
 }
 
-// New makes a server of a socket, which it owns from then on. Trouble is told
-// why it accepts no more.
+// New makes a server of a socket, which it owns from then on. It calls trouble
+// with the reason when it accepts no more.
 func New(h *http.Server, socket net.Listener, trouble func(error)) *Server {
 	return &Server{http: h, trouble: trouble, socket: socket}
 }
@@ -67,8 +67,8 @@ func (s *Server) serve(ln net.Listener) {
 	}
 }
 
-// Pause accepts no more: who comes waits in the socket's backlog. Requests
-// that are under way are answered, and their connections then closed.
+// Pause accepts no more: new clients wait in the socket's backlog. Requests
+// that have begun are answered, and their connections then closed.
 func (s *Server) Pause() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *Server) Serving() bool {
 	return s.serves != nil
 }
 
-// Move goes on at another socket.
+// Move continues on another socket.
 func (s *Server) Move(socket net.Listener) {
 	s.Pause()
 	s.mu.Lock()

@@ -36,7 +36,7 @@ type Config struct {
 	NoUpgrade string
 
 	// Console shows the console; nil: there is none. Stderr is where the
-	// operator at its terminal is told of what the log does not show there.
+	// operator at its terminal reads what the log does not show there.
 	Console Console
 	Stderr  io.Writer
 }
@@ -50,7 +50,7 @@ type ConsoleEnd int
 
 const (
 	ConsoleClosed   ConsoleEnd = iota // by its context, or by an error
-	ConsoleDetached                   // its operator has left it, and the instance serves on
+	ConsoleDetached                   // its operator has closed it, and the instance serves on
 	ConsoleStopped                    // its operator stops the instance
 	ConsoleHungUp                     // its terminal is lost
 )

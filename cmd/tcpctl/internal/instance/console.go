@@ -60,7 +60,7 @@ func (c *hostedConsole) close() {
 	c.cancel = nil
 }
 
-// consoleEnded goes on without the console; stop is true where its operator
+// consoleEnded continues without the console; stop is true where its operator
 // has asked for a stop.
 func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) (order stopOrder, stop bool) {
 	c.cancel()

@@ -30,7 +30,7 @@ var ourPath = func() string {
 	return path
 }()
 
-// handover is an upgrade under way, in the process that is replaced. Acts look
+// handover is an upgrade that has begun, in the process that is replaced. Acts look
 // at its step; a stop of the instance ends it.
 type handover struct {
 	in    *Instance
@@ -68,7 +68,7 @@ func (in *Instance) upgrade(by string) (string, error) {
 	next, err := upgrade.Begin(ourPath, os.Args, in.systemd.Env(), h.offer, h.duties())
 	if err != nil {
 		h.end()
-		return "", api.Refused(err.Error(), "this process serves on")
+		return "", api.Refused(err.Error(), "this process serves on; mend that, then upgrade again")
 	}
 	go h.settle(next)
 	return fmt.Sprintf("process %d takes over; process %d serves its own clients until they end", next.PID, os.Getpid()), nil
@@ -97,7 +97,7 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	}
 	if err != nil {
 		h.close()
-		return nil, api.Refused(err.Error(), "this process serves on")
+		return nil, api.Refused(err.Error(), "this process serves on; mend that, then upgrade again")
 	}
 	in.handover.Store(h)
 	return h, nil
@@ -110,7 +110,7 @@ func (h *handover) makeOffer() (err error) {
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
-	if o.Doors, err = in.engine.Handover().Sockets(); err != nil {
+	if o.Listeners, err = in.engine.Handover().Sockets(); err != nil {
 		return err
 	}
 	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
@@ -179,9 +179,9 @@ func (h *handover) resume(counted proxy.Remaining) {
 	const failed = "failed"
 	in.engine.Handover().Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
 	in.engine.Handover().Follow(failed, nil)
-	doors := h.offer.Doors
-	h.offer.Doors = nil // the engine's
-	if err := in.engine.Handover().StartListening(doors); err != nil {
+	listeners := h.offer.Listeners
+	h.offer.Listeners = nil // the engine's
+	if err := in.engine.Handover().StartListening(listeners); err != nil {
 		in.log.Error("upgrade: " + err.Error())
 	}
 	in.control.Start()

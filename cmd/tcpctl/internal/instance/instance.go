@@ -42,7 +42,7 @@ type Instance struct {
 	signals *Signals
 	console Console // nil: none is shown
 	stop    chan stopOrder
-	acts    sync.WaitGroup // those that signals have asked for
+	acts    sync.WaitGroup // the acts of signals
 
 	predecessor  *upgrade.Predecessor // the process that this one takes over from; nil: none
 	predecessors *predecessors        // all before this one that still serve
@@ -62,7 +62,7 @@ type Instance struct {
 }
 
 // New makes an instance and starts it. Where one part cannot be made, it
-// closes those before it.
+// closes the parts before it.
 func New(ctx context.Context, c Config) (_ *Instance, err error) {
 	in := &Instance{c: c, file: c.File, grace: c.Grace, node: c.nodeName(), stop: make(chan stopOrder, 1), handedOver: make(chan struct{})}
 	process.LimitMemory()
@@ -111,9 +111,9 @@ func (in *Instance) makeEngine() (err error) {
 	if in.predecessor != nil {
 		o := &in.predecessor.Offer
 		in.systemd.Adopt(o.Activated)
-		c.InheritedSockets, c.Closed = o.Doors, o.State.Engine.Closed
+		c.InheritedSockets, c.Closed = o.Listeners, o.State.Engine.Closed
 	}
-	c.CutPredecessors = func(service, backend, reason string) { in.predecessors.cut(service, backend, reason) }
+	c.CutPredecessors = func(service, backend, reason string) { in.predecessors.reset(service, backend, reason) }
 	if in.engine, err = proxy.New(c); err != nil {
 		return err
 	}

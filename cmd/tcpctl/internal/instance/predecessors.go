@@ -119,7 +119,7 @@ func (g *predecessors) followOne(one upgrade.Generation) {
 	})
 }
 
-// list is those that still run, the oldest first.
+// list is the processes that still run, the oldest first.
 func (g *predecessors) list() (all []upgrade.Generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,8 +189,8 @@ func (g *predecessors) wait(ctx context.Context) {
 	}
 }
 
-// cut resets the sessions that they have of a service, or of one backend of it.
-func (g *predecessors) cut(service, backend, reason string) {
+// reset resets their sessions of a service, or of one backend of it.
+func (g *predecessors) reset(service, backend, reason string) {
 	ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
 	defer cancel()
 	for _, p := range g.sources() {

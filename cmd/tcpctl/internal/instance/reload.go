@@ -49,7 +49,7 @@ func (in *Instance) reload(by string) ([]string, error) {
 }
 
 // apply makes the log, the metrics and the engine follow a file. What can fail
-// comes first, and is undone where the rest fails.
+// comes first, and is undone where a later step fails.
 func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err error) {
 	if err := in.log.Set(logConfig(file, in.isQuiet())); err != nil {
 		return err

@@ -15,7 +15,7 @@ type stopOrder struct {
 	all    bool          // the processes before this one end, too
 }
 
-// Stop makes Serve return soon, and does not wait: who has asked for it gets an
+// Stop makes Serve return soon, and does not wait: the client that asked for it gets an
 // answer first. A grace of 0 is the configured one.
 func (in *Instance) Stop(grace time.Duration, by, reason string) {
 	select {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Signals are those that a running process answers to. Close ends that.
+// Signals are the signals that a running process handles. Close ends that.
 type Signals struct {
 	Stop    chan os.Signal // TERM, INT
 	Hangup  chan os.Signal // HUP: reload, or with a console a lost terminal

@@ -8,5 +8,5 @@ import "os"
 func notifyReopen(chan<- os.Signal)  {}
 func notifyUpgrade(chan<- os.Signal) {}
 
-// platformNote is what an operator should know who comes from another system.
+// platformNote is what an operator used to another system should know.
 const platformNote = "this system has no signals HUP, USR1 and USR2 and no upgrade: use tcpctl reload; to replace the binary, stop and start it"

@@ -15,7 +15,7 @@ import (
 
 // stateFile keeps what operators did with --save, and only that (rule 13). It
 // stands beside the configuration, and is read again before each change:
-// people may edit it. What a new configuration overrules leaves it.
+// an operator may edit it. What a new configuration overrules is taken out.
 type stateFile struct {
 	path   string // "": there is no configuration file, and so no state file
 	engine *proxy.Engine
@@ -84,7 +84,7 @@ func (f *stateFile) note(invalid []string) {
 }
 
 // readState reads a state file; where there is none, nothing was saved. Entries
-// that are invalid are left out, and invalid has a sentence for each.
+// that are invalid are skipped, and invalid has a sentence for each.
 func readState(path string) (saved proxy.Saved, invalid []string, err error) {
 	text, err := os.ReadFile(path)
 	switch {

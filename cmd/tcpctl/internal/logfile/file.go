@@ -62,7 +62,7 @@ func end(f *os.File) (size int64, last byte) {
 }
 
 // Write appends whole lines. Of those for which there is no room, none is
-// left in part: what it returns is the length of the lines that are there.
+// written in part: it returns the length of the lines that were written.
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,7 +75,7 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	whole := bytes.LastIndexByte(p[:n], '\n') + 1
 	part := int64(n - whole)
-	// Take the part back, unless somebody else has written behind it.
+	// Take the part back, unless another process has written behind it.
 	if size, last := end(f.f); part > 0 && size >= part && last == p[n-1] {
 		if terr := f.f.Truncate(size - part); terr != nil {
 			err = errors.Join(err, terr)

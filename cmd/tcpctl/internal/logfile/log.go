@@ -1,5 +1,5 @@
 // Package logfile is where lines go: a file that can be opened again after a
-// rotation, a spool that keeps those who log from ever waiting for a disk or
+// rotation, a spool so that no caller ever waits for a disk or
 // a terminal, and the log itself, whose level, format and file can change
 // while it is in use.
 //
@@ -82,7 +82,7 @@ func (l *Log) Reopen() error { return l.out.reopen() }
 // Lost is how many lines could not be written.
 func (l *Log) Lost() uint64 { return l.spool.Lost() }
 
-// Close writes what is left and closes the file. It waits for a few seconds
+// Close writes the remaining lines and closes the file. It waits for a few seconds
 // at most. What is logged afterwards is lost.
 func (l *Log) Close() error {
 	err := l.spool.Close()

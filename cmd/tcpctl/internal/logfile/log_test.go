@@ -168,7 +168,7 @@ func TestAStuckTerminalHoldsUpNobody(t *testing.T) {
 	}
 	got := screen.String()
 	if !strings.Contains(got, fmt.Sprintf("lines=%d", lost)) {
-		t.Error("nobody was told that lines were lost")
+		t.Error("no line says that lines were lost")
 	}
 	if n := strings.Count(got, "msg=line"); uint64(n)+lost != 5000 {
 		t.Errorf("%d written and %d lost, of 5000", n, lost)

@@ -15,17 +15,17 @@ const (
 )
 
 // ErrStuck says that the lines could not all be written in time: the disk, or
-// whoever reads the other end, does not take them.
-var ErrStuck = errors.New("logfile: the rest was not written: the writer is stuck")
+// the reader of a pipe, does not take them.
+var ErrStuck = errors.New("logfile: the remaining lines were not written: the disk or the reader of the pipe takes no more")
 
 // SpoolConfig says how values become lines. All fields but Size are needed.
 type SpoolConfig[T any] struct {
 	Size   int // how many may wait; 0: 4096
 	To     io.Writer
 	Append func(line []byte, v T) []byte // its text, with the end of the line
-	// Lost is told how many values have been lost since it was told last,
-	// because they came too fast or could not be written (then err says
-	// why). It is called by the goroutine that writes, seldom.
+	// Lost gets how many values have been lost since its last call, because
+	// they came too fast or could not be written (then err says why). The
+	// writing goroutine calls it, seldom.
 	Lost func(n uint64, err error)
 }
 
@@ -68,7 +68,7 @@ func (s *Spool[T]) Put(v T) {
 	s.lost.Add(1)
 }
 
-// PutWait is Put for those who can wait for room; it reports false when the
+// PutWait is Put that waits for room; it reports false when the
 // spool is closed first.
 func (s *Spool[T]) PutWait(v T) bool {
 	if s.closed() {
@@ -122,7 +122,7 @@ func (s *Spool[T]) writeAll() {
 	}
 }
 
-// write writes v and those that are waiting already, as one.
+// write writes v and the values that wait already, as one.
 func (s *Spool[T]) write(lines []byte, v T) []byte {
 	lines = s.cfg.Append(lines, v)
 	n := uint64(1)

@@ -32,7 +32,7 @@ var (
 	dropped  = desc("tcpctl_dropped_total", "What was thrown away rather than waited for: lines and events that came too fast.", "what")
 
 	serviceState = desc("tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
-	ended        = desc("tcpctl_sessions_ended_total", "Sessions that ended, by who ended them, in which phase, and why.", "service", "by", "phase", "reason")
+	ended        = desc("tcpctl_sessions_ended_total", "Ended sessions, by the side that ended them, phase and reason.", "service", "by", "phase", "reason")
 	closes       = desc("tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by Close code; 1006 is none.", "service", "code")
 	backendState = desc("tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
 	backendAdmin = desc("tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")

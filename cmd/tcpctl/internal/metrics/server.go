@@ -7,7 +7,7 @@
 //	}
 //	defer m.Close() // after the engine's end: until then it says "not ready"
 //
-// All numbers are those of api.Status: there is no second truth.
+// All numbers are api.Status's: none is counted twice.
 package metrics
 
 import (

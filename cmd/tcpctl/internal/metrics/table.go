@@ -39,7 +39,7 @@ type (
 var serviceMetrics = []metric[svc]{
 	ofService(gauge, "tcpctl_sessions_active", "Sessions that were let in and have not ended.",
 		func(s *svc) float64 { return float64(s.Sessions.Active) }),
-	ofService(gauge, "tcpctl_sessions_bypass", "Of the active sessions, those let past a pause.",
+	ofService(gauge, "tcpctl_sessions_bypass", "Active sessions that a pause lets pass (bypass).",
 		func(s *svc) float64 { return float64(s.Sessions.Bypass) }),
 	ofService(counter, "tcpctl_sessions_total", "Clients accepted.",
 		func(s *svc) float64 { return float64(s.Sessions.Total) }),
@@ -47,7 +47,7 @@ var serviceMetrics = []metric[svc]{
 		func(s *svc) float64 { return float64(s.Sessions.Failed) }),
 	ofService(counter, "tcpctl_sessions_cut_total", "Live sessions that tcpctl or the backend's death ended.",
 		func(s *svc) float64 { return float64(s.Sessions.Cut) }),
-	ofService(counter, "tcpctl_sessions_rejected_total", "Clients refused at the door.",
+	ofService(counter, "tcpctl_sessions_rejected_total", "Clients refused before they were queued.",
 		func(s *svc) float64 { return float64(s.Sessions.Rejected) }),
 	ofService(counter, "tcpctl_in_bytes_total", "Bytes from clients.",
 		func(s *svc) float64 { return float64(s.BytesIn) }),
@@ -101,7 +101,7 @@ var histograms = []struct {
 		func(s *svc) proxy.Histogram { return s.Times.Connect }},
 	{desc("tcpctl_queue_wait_duration_seconds", "How long clients waited until they were let in, at once or later.", "service"),
 		func(s *svc) proxy.Histogram { return s.Times.Wait }},
-	{desc("tcpctl_session_duration_seconds", "How long sessions took from accept to end, of those that reached a backend and have ended.", "service"),
+	{desc("tcpctl_session_duration_seconds", "Time from accept to end, of ended sessions that reached a backend.", "service"),
 		func(s *svc) proxy.Histogram { return s.Times.Session }},
 }
 
@@ -125,7 +125,7 @@ var backendMetrics = []metric[bck]{
 		}),
 	ofBackend(counter, "tcpctl_backend_transitions_total", "Times that the backend went down.",
 		func(b *bck) float64 { return float64(b.Transitions) }),
-	ofBackend(gauge, "tcpctl_backend_sessions_active", "Sessions at the backend, and those being connected to it.",
+	ofBackend(gauge, "tcpctl_backend_sessions_active", "Sessions at the backend, including those being connected to it.",
 		func(b *bck) float64 { return float64(b.Active) }),
 	ofBackend(gauge, "tcpctl_backend_sessions_peak", "The most that were active at a time.",
 		func(b *bck) float64 { return float64(b.Peak) }),

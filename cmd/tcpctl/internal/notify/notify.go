@@ -1,15 +1,15 @@
-// Package notify tells somebody when nobody looks: for each event of the kinds
-// that were asked for it runs a program, with the event as JSON on its
-// standard input.
+// Package notify alerts an operator through a program: it runs the program for
+// each event of the configured kinds, with the event as JSON on its standard
+// input.
 //
 //	n, err := notify.Start(notify.Config{Run: []string{"/usr/local/bin/page"}, Node: "edge-01"}, source, logger)
 //	if err != nil {
 //		return err
 //	}
-//	defer n.Close() // after the engine's end: it still tells of that
+//	defer n.Close() // after the engine's end, which is an event, too
 //
-// It reads the engine's events by their numbers, as everybody does, so a
-// program that hangs holds up nothing but the next one.
+// It reads the engine's events by their numbers, as all readers do, so an
+// unresponsive program delays nothing but the next notification.
 package notify
 
 import (
@@ -30,13 +30,13 @@ import (
 
 // Config is the table [notify].
 type Config struct {
-	Run     []string      // the program and its arguments; none: nobody is told
+	Run     []string      // the program and its arguments; none: no notifications
 	On      []string      // kinds of events; nil: Default
-	Node    string        // told to the program
+	Node    string        // passed to the program
 	Timeout time.Duration // of one run; 0: 30 s
 }
 
-// Default are the kinds that are told of unless it is said otherwise.
+// Default are the kinds of events that are notified unless On is set.
 var Default = []string{proxy.EventBackendDown, proxy.EventPauseNear, proxy.EventQueueOld, proxy.EventWindow, proxy.EventHookFailing}
 
 const (
@@ -47,7 +47,7 @@ const (
 	outputMost = 500 // bytes of what the program printed that are logged
 )
 
-// Notifier tells of events.
+// Notifier runs a program for events.
 type Notifier struct {
 	source api.Source
 	log    *slog.Logger
@@ -68,9 +68,8 @@ type runner interface {
 	Close()
 }
 
-// Start begins to tell of what happens from now on; call it before the engine
-// starts, or its first events are missed. It fails when a kind is not known.
-// Close it.
+// Start begins with the next event; call it before the engine starts, or its
+// first events are missed. It fails when a kind is not known. Close it.
 func Start(c Config, source api.Source, log *slog.Logger) (*Notifier, error) {
 	return start(c, source, log, &command.Runner{})
 }
@@ -88,11 +87,11 @@ func start(c Config, source api.Source, log *slog.Logger, run runner) (*Notifier
 	reading, n.stopReading = context.WithCancel(context.Background())
 	running, n.stopRunning = context.WithCancel(context.Background())
 	go n.read(reading, page.Last)
-	go n.tell(running)
+	go n.runAll(running)
 	return n, nil
 }
 
-// Set changes the program, or what it is told of, from the next event on.
+// Set changes the program and the kinds of events, from the next event on.
 func (n *Notifier) Set(c Config) error {
 	if c.On == nil {
 		c.On = Default
@@ -102,19 +101,19 @@ func (n *Notifier) Set(c Config) error {
 	}
 	for _, kind := range c.On {
 		if !slices.Contains(proxy.EventKinds, kind) {
-			return fmt.Errorf("notify: on %q is not a kind of event; it is one of %s", kind, strings.Join(proxy.EventKinds, ", "))
+			return fmt.Errorf("notify: on = %q is not a kind of event; use one of: %s", kind, strings.Join(proxy.EventKinds, ", "))
 		}
 	}
 	n.cfg.Store(&c)
 	return nil
 }
 
-// Dropped is how many events nobody was told of, because they came faster
-// than the program took them.
+// Dropped is how many events the program was not run for, because they came
+// faster than it ended.
 func (n *Notifier) Dropped() uint64 { return n.dropped.Load() }
 
-// Close tells of what has happened so far, for some seconds at most, and ends
-// a program that runs longer.
+// Close runs the program for the events so far, for some seconds at most, and
+// kills one that runs longer.
 func (n *Notifier) Close() {
 	n.stopReading()
 	select {
@@ -127,7 +126,7 @@ func (n *Notifier) Close() {
 	n.run.Close()
 }
 
-// read hands on the events that are asked for. It never waits for the program.
+// read queues the events of the configured kinds. It never waits for the program.
 func (n *Notifier) read(ctx context.Context, since uint64) {
 	defer close(n.events)
 	for ctx.Err() == nil {
@@ -163,15 +162,15 @@ func (n *Notifier) offer(page proxy.EventPage) (since uint64) {
 	return page.Last
 }
 
-// told is what the program reads.
-type told struct {
+// notification is what the program reads.
+type notification struct {
 	proxy.Event
 	Node    string `json:"node,omitempty"`
-	Dropped uint64 `json:"dropped,omitempty"` // events before this one that it was not told of
+	Dropped uint64 `json:"dropped,omitempty"` // events before this one that it was not run for
 }
 
-// tell runs the program for one event after another.
-func (n *Notifier) tell(ctx context.Context) {
+// runAll runs the program for one event after another.
+func (n *Notifier) runAll(ctx context.Context) {
 	defer close(n.done)
 	var failures burst
 	var missed uint64
@@ -181,7 +180,7 @@ func (n *Notifier) tell(ctx context.Context) {
 			continue
 		}
 		dropped := n.Dropped()
-		text, err := json.Marshal(told{ev, c.Node, dropped - missed})
+		text, err := json.Marshal(notification{ev, c.Node, dropped - missed})
 		if err != nil {
 			n.log.Warn("notify: an event could not be written", "error", err)
 			continue
@@ -189,12 +188,12 @@ func (n *Notifier) tell(ctx context.Context) {
 		missed = dropped
 		r := n.run.Run(ctx, command.Command{Argv: c.Run, Stdin: bytes.NewReader(append(text, '\n')), Timeout: c.Timeout, Grace: killGrace,
 			Env: []string{"TCPCTL_EVENT=" + ev.Kind, "TCPCTL_SERVICE=" + ev.Service, "TCPCTL_BACKEND=" + ev.Backend, "TCPCTL_NODE=" + c.Node}})
-		n.judge(&failures, ev, r)
+		n.logResult(&failures, ev, r)
 	}
 }
 
-// judge logs how a run ended, a burst of failures once.
-func (n *Notifier) judge(b *burst, ev proxy.Event, r command.Result) {
+// logResult logs how a run ended, a burst of failures once.
+func (n *Notifier) logResult(b *burst, ev proxy.Event, r command.Result) {
 	output := lastOf(r.Output)
 	if r.Err == nil {
 		if b.failed > 0 {
@@ -202,7 +201,7 @@ func (n *Notifier) judge(b *burst, ev proxy.Event, r command.Result) {
 		}
 		*b = burst{}
 		if output != "" {
-			n.log.Info("notify: the program said something", "kind", ev.Kind, "event", ev.Seq, "output", output)
+			n.log.Info("notify: the program printed something", "kind", ev.Kind, "event", ev.Seq, "output", output)
 		}
 		return
 	}
@@ -211,7 +210,7 @@ func (n *Notifier) judge(b *burst, ev proxy.Event, r command.Result) {
 		return
 	}
 	b.said = time.Now()
-	n.log.Warn("notify: nobody was told of an event", "kind", ev.Kind, "event", ev.Seq, "error", r.Err,
+	n.log.Warn("notify: the program failed; run it by hand with the event on its standard input", "kind", ev.Kind, "event", ev.Seq, "error", r.Err,
 		"output", output, "failed", b.failed, "dropped", n.Dropped())
 }
 

@@ -25,7 +25,7 @@ const patience = 20 * time.Second
 
 // program stands for the one that is run.
 type program struct {
-	heard chan told
+	heard chan notification
 	hold  chan struct{} // when set, each run waits for it
 
 	mu     sync.Mutex
@@ -33,11 +33,11 @@ type program struct {
 	env    []string
 }
 
-func newProgram() *program { return &program{heard: make(chan told, 1000)} }
+func newProgram() *program { return &program{heard: make(chan notification, 1000)} }
 
 func (p *program) Run(ctx context.Context, c command.Command) command.Result {
 	text, _ := io.ReadAll(c.Stdin)
-	var t told
+	var t notification
 	if err := json.Unmarshal(text, &t); err != nil || !bytes.HasSuffix(text, []byte("}\n")) {
 		return command.Result{Err: errors.New("not a line of JSON: " + string(text))}
 	}
@@ -57,14 +57,14 @@ func (p *program) Run(ctx context.Context, c command.Command) command.Result {
 
 func (p *program) Close() {}
 
-func (p *program) hears(t *testing.T) told {
+func (p *program) hears(t *testing.T) notification {
 	t.Helper()
 	select {
 	case got := <-p.heard:
 		return got
 	case <-time.After(patience):
-		t.Fatal("nobody was told")
-		return told{}
+		t.Fatal("the program was not run")
+		return notification{}
 	}
 }
 
@@ -104,12 +104,12 @@ func TestSomebodyIsTold(t *testing.T) {
 	}
 	e.Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "no longer"})
 	e.Note(proxy.Event{Kind: proxy.EventMark, Text: "the last"})
-	n.Close() // what happened before is told
+	n.Close() // after the events before it
 	if got := p.hears(t); got.Text != "the last" {
 		t.Errorf("%+v", got)
 	}
 	if len(p.heard) > 0 {
-		t.Errorf("told of %+v, too", <-p.heard)
+		t.Errorf("also ran for %+v", <-p.heard)
 	}
 	if env := strings.Join(p.env, " "); !strings.Contains(env, "TCPCTL_EVENT=mark") {
 		t.Errorf("environment %s", env)
@@ -143,11 +143,11 @@ func TestAProgramThatHangsHoldsUpNobody(t *testing.T) {
 	}
 	close(p.hold)
 	if got := p.hears(t); got.Dropped != 9*room {
-		t.Errorf("the second was told that %d were dropped", got.Dropped)
+		t.Errorf("the second notification says that %d were dropped", got.Dropped)
 	}
 	for range room - 1 {
 		if got := p.hears(t); got.Dropped != 0 {
-			t.Errorf("told again that %d were dropped", got.Dropped)
+			t.Errorf("a second time: %d were dropped", got.Dropped)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestFailuresAreLoggedOnceABurst(t *testing.T) {
 	e.Note(proxy.Event{Kind: proxy.EventBackendDown})
 	n.Close()
 	text := log.String()
-	if strings.Count(text, "nobody was told") != 1 || strings.Count(text, "works again") != 1 || !strings.Contains(text, "no route") {
+	if strings.Count(text, "the program failed") != 1 || strings.Count(text, "works again") != 1 || !strings.Contains(text, "no route") {
 		t.Errorf("%s", text)
 	}
 	if len(text) > 1500 {

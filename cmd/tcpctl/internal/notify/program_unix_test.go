@@ -16,13 +16,13 @@ import (
 )
 
 func TestARealProgram(t *testing.T) {
-	e, file := newEngine(t), filepath.Join(t.TempDir(), "told")
+	e, file := newEngine(t), filepath.Join(t.TempDir(), "notification")
 	var log bytes.Buffer
 	n := begin(t, Config{Run: []string{"/bin/sh", "-c", `cat >"$0"; echo "paged for $TCPCTL_SERVICE"`, file}}, e, &command.Runner{}, &log)
 	e.Note(proxy.Event{Kind: proxy.EventPauseNear, Service: "db", Text: "pause of db ends in 30s"})
 	n.Close()
 	text, err := os.ReadFile(file)
-	var got told
+	var got notification
 	if err != nil || json.Unmarshal(text, &got) != nil || got.Text != "pause of db ends in 30s" {
 		t.Errorf("%s, %v", text, err)
 	}

@@ -5,7 +5,7 @@ import "github.com/KimMachineGun/automemlimit/memlimit"
 // LimitMemory gives the garbage collector the container's memory limit, so
 // that it works harder near the limit instead of the process being killed at
 // it: a surge of sessions may double the heap before a collection is due by
-// itself. A tenth is left for memory that the collector does not manage:
+// itself. A tenth stays free for memory that the collector does not manage:
 // stacks of threads, and the kernel's socket buffers, which count too. Where
 // GOMEMLIMIT is set, it wins, and AUTOMEMLIMIT=off leaves the limit alone.
 //

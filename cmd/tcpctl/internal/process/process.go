@@ -1,4 +1,4 @@
-// Package process knows the process it runs in: it describes it for debugging
+// Package process describes and limits the process it runs in: for debugging
 // (how it was built, what it uses, what the system lets it use) and fits its
 // memory into the container.
 package process
@@ -27,7 +27,7 @@ type Info struct {
 	Goroutines int               `json:"goroutines"`
 	Runtime    map[string]string `json:"runtime"` // variables that set Go's runtime: GOMEMLIMIT
 	Memory     Memory            `json:"memory"`
-	Files      int               `json:"open_files"` // -1: the system does not tell
+	Files      int               `json:"open_files"` // -1: not known on this system
 	Limits     []Limit           `json:"limits"`     // of the process
 	Cgroup     []Setting         `json:"cgroup"`     // of its control groups, the innermost first
 }

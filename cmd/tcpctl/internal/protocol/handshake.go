@@ -75,7 +75,7 @@ func parseAddr(s string) (netip.Addr, bool) {
 // clientConn makes a ws.Conn a proxy.ProtocolConn.
 type clientConn struct{ *ws.Conn }
 
-// WriteTo is that of ws.Conn, with an error that tells the engine how the
+// WriteTo is ws.Conn's, with an error that says to the engine how the
 // client has ended the session.
 func (c clientConn) WriteTo(dst io.Writer) (int64, error) {
 	n, err := c.Conn.WriteTo(dst)

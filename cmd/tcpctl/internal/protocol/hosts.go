@@ -12,7 +12,7 @@ import (
 )
 
 // hostsFor returns which hosts a handshake over conn may name; nil is any.
-// They are those of the configuration. Where it names none, every host is
+// They are the configured ones. Where there are none, every host is
 // allowed, except on a listener that only this machine reaches: a web page
 // whose name was made to resolve to 127.0.0.1 (DNS rebinding) runs in a browser
 // on this machine, too, and its Origin and its Host are the same. Such a

@@ -39,7 +39,7 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	case ws.RefusedPath:
 		r.Hint = fmt.Sprintf("path is %q", spec.Path)
 	case ws.RefusedUpgrade:
-		r.Hint = "a proxy in front must pass on Upgrade and Connection; to serve pages, set web"
+		r.Hint = "a proxy before this one must pass on Upgrade and Connection; to serve pages, set web"
 	case ws.RefusedEncoding:
 		r.Hint = "ask with ?encoding=text or ?encoding=binary"
 	case ws.RefusedMalformed:

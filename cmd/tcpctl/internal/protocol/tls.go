@@ -1,4 +1,4 @@
-// Package protocol is what clients of a service speak besides plain TCP: TLS
+// Package protocol has the protocols of a service's clients besides plain TCP: TLS
 // and WebSocket, made from the configuration.
 package protocol
 
@@ -27,7 +27,7 @@ func TLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.forClient}, nil
 }
 
-// statInterval is the least time between two looks at the files.
+// statInterval is the least time between two checks of the files.
 const statInterval = time.Second
 
 // certificates is what was read from the files, and when.
@@ -112,7 +112,7 @@ func loadPair(cert, key string) (pair tls.Certificate, err error) {
 // parses reports whether the first certificate of a file can be read.
 func parses(chain []byte) bool {
 	for {
-		block, rest := pem.Decode(chain)
+		block, remaining := pem.Decode(chain)
 		if block == nil {
 			return false
 		}
@@ -120,7 +120,7 @@ func parses(chain []byte) bool {
 			_, err := x509.ParseCertificate(block.Bytes)
 			return err == nil
 		}
-		chain = rest
+		chain = remaining
 	}
 }
 

@@ -1,17 +1,16 @@
-// Package systemd speaks with the service manager that has started us, where
-// there is one: it says when we are ready, reload and stop, and takes the
-// sockets that were opened for us.
+// Package systemd is this process's side of a service manager, where one has
+// started it: it notifies it of start, reload and stop, and takes the sockets
+// that it has opened.
 //
 //	m := systemd.Take() // first of all
-//	listeners, rest, err := m.Claim("db", []string{"0.0.0.0:5432"})
+//	listeners, remaining, err := m.Claim("db", []string{"0.0.0.0:5432"})
 //	…
 //	m.Ready("2 services")
 //	defer m.KeepAlive(alive, logger)()
 //	…
 //	m.Stopping(grace, "draining")
 //
-// Without one, all of this does nothing. The words are those of sd_notify(3)
-// and sd_listen_fds(3).
+// Without one, all of this does nothing. See sd_notify(3) and sd_listen_fds(3).
 package systemd
 
 import (
@@ -27,18 +26,18 @@ import (
 
 const notifySocket = "NOTIFY_SOCKET"
 
-// sendWait bounds how long a manager that does not listen is waited for.
+// sendWait bounds the wait for a manager that does not read.
 const sendWait = time.Second
 
-// Manager is who has started us. Its methods may be called from any goroutine.
+// Manager is the service manager. Its methods may be called from any goroutine.
 type Manager struct {
-	notify   string        // its socket; "": nobody
-	watchdog time.Duration // how long we may be silent; 0: for ever
+	notify   string        // its socket; "": there is no manager
+	watchdog time.Duration // the longest time between two signs of life; 0: no limit
 	sockets  sockets
 }
 
 // Take reads what systemd has put into the environment, and takes it out: a
-// program that we run, say a database that we restart, must not tell systemd
+// program that we run, say a database that we restart, must not notify systemd
 // that tcpctl is stopping.
 func Take() *Manager {
 	m := &Manager{notify: os.Getenv(notifySocket)}
@@ -50,7 +49,7 @@ func Take() *Manager {
 }
 
 // Env is what a process that takes over from this one needs in its
-// environment to speak with systemd in its turn. Sockets go another way.
+// environment to notify systemd itself. Sockets go another way.
 func (m *Manager) Env() []string {
 	var env []string
 	if m.notify != "" {
@@ -62,9 +61,9 @@ func (m *Manager) Env() []string {
 	return env
 }
 
-// Ready says that clients can come, after the start and after each reload, and
-// that this process is the one to watch: after an upgrade it is another. The
-// status is for people.
+// Ready notifies that this process accepts clients, after the start and after
+// each reload, and that it is the main process: after an upgrade it is another.
+// The status is for systemctl status.
 func (m *Manager) Ready(status string) error {
 	return m.send(daemon.SdNotifyReady, fmt.Sprintf("MAINPID=%d", os.Getpid()), statusLine(status))
 }
@@ -75,19 +74,19 @@ func (m *Manager) Reloading() error {
 	return m.send(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()), statusLine("reloading"))
 }
 
-// Stopping says that we end by ourselves, within the grace: until then systemd
-// is asked not to lose patience.
+// Stopping notifies that this process ends by itself within the grace, and asks
+// systemd not to kill it until then.
 func (m *Manager) Stopping(grace time.Duration, status string) error {
-	patience := grace + 10*time.Second // for what follows the sessions' end
-	return m.send(daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", patience.Microseconds()), statusLine(status))
+	timeout := grace + 10*time.Second // for what follows the sessions' end
+	return m.send(daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", timeout.Microseconds()), statusLine(status))
 }
 
-// Status is one line for people, as systemctl status shows it.
+// Status is the line that systemctl status shows.
 func (m *Manager) Status(text string) error { return m.send(statusLine(text)) }
 
-// HandOver says that the process pid goes on in our place. The old one says so
-// too, not only the new one with Ready, because a unit may let nobody else
-// speak than its main process.
+// HandOver notifies that the process pid is the main process from now on. The
+// old one does so too, not only the new one with Ready, because a unit may
+// accept notifications from its main process only (NotifyAccess=main).
 func (m *Manager) HandOver(pid int) error { return m.send(fmt.Sprintf("MAINPID=%d", pid)) }
 
 // statusLine is a field, and a field is one line.

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// sockets are those that systemd has opened for us. They stay open for as long
-// as the process lives, as systemd's own do, so a service can be closed and
-// opened again, or come with a reload.
+// sockets are those that systemd has opened for us. They stay open as long as the
+// process lives, as systemd's own do, so a service can be closed and opened
+// again, or added by a reload.
 type sockets struct {
 	mu      sync.Mutex
 	files   []*os.File // named by FileDescriptorName
@@ -36,15 +36,14 @@ func (m *Manager) Adopt(files []*os.File) {
 	s.claimed = append(s.claimed, make([]bool, len(files))...)
 }
 
-// Claim gives a service the sockets that are for it, and the rest of its
-// listen addresses, which it has to open itself. A socket whose
-// FileDescriptorName is the service's name is for it, wherever it listens, and
-// then there is no rest; else one is whose address is one of listen's. The
-// caller owns the listeners, and may claim again.
+// Claim gives a service its sockets, and the remaining listen addresses, which it
+// has to open itself. A socket whose FileDescriptorName is the service's name is
+// its socket, wherever it listens, and then no address remains; else one whose
+// address is one of listen's. The caller owns the listeners, and may claim again.
 //
-// As long as systemd holds a socket, closing its listener refuses nobody:
-// clients wait in the system's backlog for whoever claims it next.
-func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener, rest []string, err error) {
+// As long as systemd holds a socket, closing its listener refuses no client:
+// clients wait in the system's backlog until it is claimed again.
+func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener, remaining []string, err error) {
 	s := &m.sockets
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +52,7 @@ func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener
 			for _, ln := range claimed {
 				ln.Close()
 			}
-			claimed, rest = nil, nil
+			claimed, remaining = nil, nil
 		}
 	}()
 	for i, f := range s.files {
@@ -62,7 +61,7 @@ func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener
 		}
 		ln, err := net.FileListener(f)
 		if err != nil {
-			return claimed, nil, fmt.Errorf("systemd: the socket %q is nothing to accept from: %w", f.Name(), err)
+			return claimed, nil, fmt.Errorf("systemd: the socket %q does not accept connections: %w; its unit needs ListenStream= and Accept=no", f.Name(), err)
 		}
 		claimed, s.claimed[i] = append(claimed, ln), true
 	}
@@ -72,12 +71,12 @@ func (m *Manager) Claim(service string, listen []string) (claimed []net.Listener
 	for _, addr := range listen {
 		ln := s.at(addr)
 		if ln == nil {
-			rest = append(rest, addr)
+			remaining = append(remaining, addr)
 			continue
 		}
 		claimed = append(claimed, ln)
 	}
-	return claimed, rest, nil
+	return claimed, remaining, nil
 }
 
 // at opens the socket that listens at addr; nil when there is none.
@@ -98,8 +97,8 @@ func (s *sockets) at(addr string) net.Listener {
 	return nil
 }
 
-// Unclaimed names the sockets that no service has claimed, for a warning:
-// clients who come there wait for nobody.
+// Unclaimed names the sockets that no service has claimed, for a warning: their
+// clients are never accepted.
 func (m *Manager) Unclaimed() []string {
 	s := &m.sockets
 	s.mu.Lock()

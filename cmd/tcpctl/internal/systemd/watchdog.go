@@ -8,10 +8,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// KeepAlive tells systemd that we live, twice in the time that its WatchdogSec
-// leaves us, as long as alive returns no error within that time: it should
-// ask the engine for something, so that one that hangs is started anew. Call
-// what it returns to end it.
+// KeepAlive notifies systemd's watchdog twice in each WatchdogSec, as long as
+// alive returns no error within that time: it should ask the engine for
+// something, so that systemd restarts an unresponsive one. Call stop to end it.
 func (m *Manager) KeepAlive(alive func(context.Context) error, log *slog.Logger) (stop func()) {
 	if m.watchdog <= 0 || m.notify == "" {
 		return func() {}
@@ -36,7 +35,7 @@ func (m *Manager) keepAlive(ctx context.Context, alive func(context.Context) err
 			return
 		}
 		if err != nil {
-			log.Warn("systemd's watchdog was not told that we live", "error", err)
+			log.Warn("systemd: could not notify the watchdog; it will restart this process", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -46,7 +45,7 @@ func (m *Manager) keepAlive(ctx context.Context, alive func(context.Context) err
 	}
 }
 
-// sign gives one sign of life, if there is life.
+// sign notifies the watchdog, if this process is alive.
 func (m *Manager) sign(ctx context.Context, within time.Duration, alive func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

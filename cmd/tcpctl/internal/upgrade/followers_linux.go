@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	lookEvery   = 20 * time.Millisecond // so long, at most, a slot that is free there is not given here
-	countEvery  = 12                    // looks: counters are less urgent
-	lifeEvery   = time.Second           // one that has nothing new says so
-	quietWithin = 10 * time.Second      // and one that does not stands still
+	pollEvery   = 20 * time.Millisecond // the longest delay before a slot that is free there is granted here
+	countEvery  = 12                    // polls: counters are less urgent
+	lifeEvery   = time.Second           // a line without changes, as a sign of life
+	quietWithin = 10 * time.Second      // without one, the process is unresponsive
 	askWithin   = 300 * time.Millisecond
 	remaining   = "/v1/remaining"
 
@@ -39,11 +39,11 @@ type Followers struct {
 	cancel context.CancelFunc
 }
 
-// ServeFollowers tells each of them, time and again, what look says, and
-// answers what they ask beside it with handler. Only processes of the same
-// user, or root's, are heard.
-func ServeFollowers(handler http.Handler, look func(counters bool) proxy.Remaining) (*Followers, error) {
-	// In the abstract namespace: no file is left behind by one that is killed.
+// ServeFollowers streams the result of poll to each of them, and answers their
+// other requests with handler. Only processes of the same user, or root's, are
+// answered.
+func ServeFollowers(handler http.Handler, poll func(counters bool) proxy.Remaining) (*Followers, error) {
+	// In the abstract namespace: a killed process leaves no file behind.
 	addr := fmt.Sprintf("@tcpctl-%d-%s", os.Getpid(), rand.Text())
 	ln, err := net.Listen("unix", addr)
 	if err != nil {
@@ -54,8 +54,8 @@ func ServeFollowers(handler http.Handler, look func(counters bool) proxy.Remaini
 	ctx, f.cancel = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
-	mux.HandleFunc("GET "+remaining, func(w http.ResponseWriter, r *http.Request) { tell(w, r, look) })
-	mux.HandleFunc("GET "+remainingNow, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(look(true)) })
+	mux.HandleFunc("GET "+remaining, func(w http.ResponseWriter, r *http.Request) { stream(w, r, poll) })
+	mux.HandleFunc("GET "+remainingNow, func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(poll(true)) })
 	f.http = &http.Server{Handler: mux, ReadHeaderTimeout: acceptWithin, BaseContext: func(net.Listener) context.Context { return ctx }}
 	go func() {
 		defer close(f.served)
@@ -101,25 +101,25 @@ func isOurs(c net.Conn) bool {
 	return err == nil && cred != nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
 }
 
-// tell writes a line whenever there is something new, until one of the two
-// ends. Counters come less often than the rest.
-func tell(w http.ResponseWriter, r *http.Request, look func(counters bool) proxy.Remaining) {
+// stream writes a line at each change, until one of the two ends. Counters come
+// less often than sessions.
+func stream(w http.ResponseWriter, r *http.Request, poll func(counters bool) proxy.Remaining) {
 	out := http.NewResponseController(w)
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var last proxy.Remaining
-	var said time.Time
+	var sent time.Time
 	for n := 0; ; n++ {
-		now := look(n%countEvery == 0)
-		news := n == 0 || time.Since(said) >= lifeEvery || !reflect.DeepEqual(now.Services, last.Services)
+		now := poll(n%countEvery == 0)
+		changed := n == 0 || time.Since(sent) >= lifeEvery || !reflect.DeepEqual(now.Services, last.Services)
 		if now.Counters != nil {
-			if news = news || !reflect.DeepEqual(now.Counters, last.Counters); news {
+			if changed = changed || !reflect.DeepEqual(now.Counters, last.Counters); changed {
 				last.Counters = now.Counters
 			}
 		}
-		if news {
-			last.Services, said = now.Services, time.Now()
-			out.SetWriteDeadline(said.Add(quietWithin))
+		if changed {
+			last.Services, sent = now.Services, time.Now()
+			out.SetWriteDeadline(sent.Add(quietWithin))
 			if json.NewEncoder(w).Encode(now) != nil || out.Flush() != nil {
 				return
 			}
@@ -132,8 +132,8 @@ func tell(w http.ResponseWriter, r *http.Request, look func(counters bool) proxy
 	}
 }
 
-// Follow tells f what the process at addr still has, whenever that changes,
-// until that has ended, or ctx. Trouble is told of one that stands still; what
+// Follow calls f with what the process at addr still has, whenever that changes,
+// until that has ended, or ctx. It calls trouble for an unresponsive one; what
 // it had last is what it has.
 func Follow(ctx context.Context, addr string, f func(proxy.Remaining), trouble func(error)) {
 	for ctx.Err() == nil {
@@ -146,7 +146,7 @@ func Follow(ctx context.Context, addr string, f func(proxy.Remaining), trouble f
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(pollEvery):
 		}
 	}
 }

@@ -10,45 +10,45 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// variable tells a process that it was started to take over, and from which of
+// variable says to a process that it was started to take over, and by which of
 // its descriptors.
 const variable = "TCPCTL_UPGRADE"
 
 // Deadlines of the phases: see the package comment. Only tests change them.
 var (
-	openWithin   = 30 * time.Second // it reads its configuration, certificates too
-	acceptWithin = 5 * time.Second  // meanwhile clients stand in the backlog
-	settleAfter  = time.Second
-	settleWithin = 10 * time.Second // since it was heard last
-	letGoWithin  = 10 * time.Second
-	lookAgain    = time.Second
+	openWithin    = 30 * time.Second // it reads its configuration, certificates too
+	acceptWithin  = 5 * time.Second  // meanwhile clients wait in the backlog
+	settleAfter   = time.Second
+	settleWithin  = 10 * time.Second // since its last message
+	releaseWithin = 10 * time.Second
+	lateAgain     = time.Second
 )
 
-// Observe is told how far a handover is, on both sides, at the moments at which
-// a process could die or stand still. It is for tests.
+// Observe is called on both sides at the moments of a handover at which a process
+// could die or become unresponsive. It is for tests.
 var Observe = func(predecessor bool, at string) {}
 
 // Offer is what a process gives to the one that follows it.
 type Offer struct {
 	PID     int    `json:"pid"`
-	By      string `json:"by"`      // who has asked for it
+	By      string `json:"by"`      // the operator
 	Control string `json:"control"` // the path of its control socket
 	State   State  `json:"state"`   // for the case that it dies before it says more
 
-	// Screen says that the terminal is a console's, and no place for lines. Who
-	// follows is in a session of its own: that terminal's end is not its end.
+	// Screen says that the terminal shows a console, so that no lines go there.
+	// The successor is in a session of its own: it outlives that terminal.
 	Screen bool `json:"screen,omitempty"`
 
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it
-	MeshKey     []byte `json:"mesh_key,omitempty"`     // that it is known by
+	MeshKey     []byte `json:"mesh_key,omitempty"`     // its identity in the mesh
 
-	Doors         []proxy.InheritedSocket `json:"-"`
-	Activated     []*os.File              `json:"-"` // what systemd has opened, by its names
+	Listeners     []proxy.InheritedSocket `json:"-"`
+	Activated     []*os.File              `json:"-"` // opened by systemd, by its names
 	ControlSocket *os.File                `json:"-"` // the listener
 	Metrics       *os.File                `json:"-"` // the listener; nil: none
 }
 
-// State is what the predecessor's engine knows, and who else still serves.
+// State is the predecessor's engine state, and the processes that still serve.
 type State struct {
 	Engine      proxy.HandoverState `json:"engine"`
 	Generations []Generation        `json:"generations"` // the predecessor is the last
@@ -62,22 +62,22 @@ type Generation struct {
 
 // sockets say what the descriptors behind the first are.
 type sockets struct {
-	Doors         []door   `json:"doors,omitempty"`
-	Activated     []string `json:"activated,omitempty"`
-	ControlSocket bool     `json:"control_socket,omitempty"`
-	Metrics       bool     `json:"metrics,omitempty"`
+	Listeners     []listener `json:"listeners,omitempty"`
+	Activated     []string   `json:"activated,omitempty"`
+	ControlSocket bool       `json:"control_socket,omitempty"`
+	Metrics       bool       `json:"metrics,omitempty"`
 }
 
-type door struct {
+type listener struct {
 	Service string `json:"service"`
 	Addr    string `json:"addr"`
 }
 
 // files are those of an offer, in the order of its sockets.
 func (o *Offer) files() (files []*os.File, s sockets) {
-	for _, d := range o.Doors {
+	for _, d := range o.Listeners {
 		files = append(files, d.File)
-		s.Doors = append(s.Doors, door{d.Service, d.Addr})
+		s.Listeners = append(s.Listeners, listener{d.Service, d.Addr})
 	}
 	for _, f := range o.Activated {
 		files = append(files, f)
@@ -96,8 +96,8 @@ func (o *Offer) files() (files []*os.File, s sockets) {
 
 // fill is the other half of files: next gives one descriptor after the other.
 func (o *Offer) fill(s sockets, next func(name string) *os.File) {
-	for _, d := range s.Doors {
-		o.Doors = append(o.Doors, proxy.InheritedSocket{Service: d.Service, Addr: d.Addr, File: next(d.Service + " " + d.Addr)})
+	for _, d := range s.Listeners {
+		o.Listeners = append(o.Listeners, proxy.InheritedSocket{Service: d.Service, Addr: d.Addr, File: next(d.Service + " " + d.Addr)})
 	}
 	for _, name := range s.Activated {
 		o.Activated = append(o.Activated, next(name))
@@ -112,7 +112,7 @@ func (o *Offer) fill(s sockets, next func(name string) *os.File) {
 
 // Close closes all but systemd's sockets.
 func (o *Offer) Close() {
-	for _, d := range o.Doors {
+	for _, d := range o.Listeners {
 		d.File.Close()
 	}
 	for _, f := range []*os.File{o.ControlSocket, o.Metrics} {
@@ -122,7 +122,7 @@ func (o *Offer) Close() {
 	}
 }
 
-// message is what one says to the other; one of its fields is set.
+// message is one message of the link; one of its fields is set.
 type message struct {
 	Offer   *Offer   `json:"offer,omitempty"`
 	Sockets *sockets `json:"sockets,omitempty"` // with the offer
@@ -133,7 +133,7 @@ type message struct {
 	Accepting bool   `json:"accepting,omitempty"`
 	Settled   bool   `json:"settled,omitempty"`
 	// Counted is what the successor has counted, in case it dies before it is
-	// released: then its predecessor goes on from there.
+	// released: then its predecessor continues from there.
 	Counted *proxy.Remaining `json:"counted,omitempty"`
 
 	Go       *State `json:"go,omitempty"`
@@ -141,7 +141,7 @@ type message struct {
 	Stop     bool   `json:"stop,omitempty"` // both are to end
 }
 
-// event is what the message says to a phase.
+// event is the event of the message, for a phase.
 func (m *message) event() event {
 	switch {
 	case m.Ready:
@@ -160,35 +160,34 @@ func (m *message) event() event {
 	return hasFailed
 }
 
-var errOdd = errors.New("upgrade: the other process said something that was not expected")
+var errUnexpected = errors.New("upgrade: the other process sent an unexpected message; are the two versions compatible? else stop the old one and start the new one")
 
 // link is one end of the pair.
 type link struct {
-	conn *os.File
-	mu   sync.Mutex // of what is said
-	said chan message
+	conn     *os.File
+	mu       sync.Mutex // of writes
+	received chan message
 }
 
-func newLink(f *os.File) *link { return &link{conn: f, said: make(chan message)} }
+func newLink(f *os.File) *link { return &link{conn: f, received: make(chan message)} }
 
-// hear reads what the other says until one of the two ends.
-func (l *link) hear(done <-chan struct{}) {
-	defer close(l.said)
+// receive reads messages until one of the two ends.
+func (l *link) receive(done <-chan struct{}) {
+	defer close(l.received)
 	for in := json.NewDecoder(l.conn); ; {
 		var m message
 		if in.Decode(&m) != nil {
 			return
 		}
 		select {
-		case l.said <- m:
+		case l.received <- m:
 		case <-done:
 			return
 		}
 	}
 }
 
-// say says it within a time, after which the other counts as one that stands
-// still.
+// say sends a message within a time; a peer that takes longer is unresponsive.
 func (l *link) say(m message, within time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

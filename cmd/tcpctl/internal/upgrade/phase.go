@@ -5,30 +5,30 @@ type phase uint8
 
 const (
 	offered   phase = iota // the successor has the offer and opens what is in it; the predecessor accepts
-	started                // the successor has it open; the predecessor accepts no more, and nobody does yet
+	started                // the successor has it open; the predecessor accepts no more, and the successor does not yet
 	accepting              // the successor accepts; the predecessor keeps the descriptors
-	settled                // the successor has lived for a while, and asks for the rest
+	settled                // the successor has lived for a while, and asks for all else
 	released               // committed: the predecessor has nothing but its sessions
-	failed                 // the successor has gone, or has to; it is as if nothing had been
+	failed                 // the successor has ended, or is killed; the predecessor serves as before
 )
 
 var phaseNames = [...]string{"offered", "started", "accepting", "settled", "released", "failed"}
 
 func (p phase) String() string { return phaseNames[p] }
 
-// event is what one of the two hears.
+// event is what one of the two is notified of.
 type event uint8
 
 const (
 	isReady     event = iota // successor: everything is open
 	isAccepting              // successor: it accepts
-	isSettled                // successor: nothing has happened to it for a while
+	isSettled                // successor: it has run for a while without trouble
 	mayGo                    // predecessor: it accepts no more
-	hasReleased              // predecessor: it has let go
-	hasFailed                // the other cannot, or has said what nobody expects
-	hasDied                  // the other; heard for as long as one listens
+	hasReleased              // predecessor: it has released everything
+	hasFailed                // the other cannot, or has sent something unexpected
+	hasDied                  // the other; for as long as the link is open
 	isLate                   // the deadline of the phase is over
-	isStopped                // somebody wants this process to end; or the predecessor has said so
+	isStopped                // this process is to end, by a signal or because the predecessor says so
 	eventCount
 )
 
@@ -73,20 +73,20 @@ func (p phase) asPredecessor(e event) (phase, []act) {
 }
 
 // asSuccessor is what the process does that takes over. One whose predecessor
-// has died goes on alone.
+// has died continues alone.
 func (p phase) asSuccessor(e event) (phase, []act) {
 	switch {
 	case p == offered && e == isReady:
 		return started, []act{sayReady}
 	case p == offered && e == hasDied:
-		return offered, nil // and hears it again once everything is open
+		return offered, nil // and gets it again once everything is open
 	case p == started && (e == mayGo || e == hasDied):
 		return accepting, []act{accept, sayAccepting}
 	case p == accepting && e == isSettled:
 		return settled, []act{saySettled}
 	case (p == accepting || p == settled) && e == isStopped:
 		return released, []act{stop}
-	case p == accepting && e == hasDied, p == settled: // that stands still, too, is no reason to wait
+	case p == accepting && e == hasDied, p == settled: // an unresponsive one, too, is no reason to wait
 		return released, []act{own}
 	case p == offered, p == started:
 		return failed, []act{sayFailed}

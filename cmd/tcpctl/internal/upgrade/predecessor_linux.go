@@ -29,7 +29,7 @@ type Predecessor struct {
 	released chan struct{} // closed: all is ours
 }
 
-// Take finds out whether somebody is to be followed; nil: nobody. It is to be
+// Take finds the process that this one is to take over from; nil: none. It is to be
 // called once, before the process runs others.
 func Take() (*Predecessor, error) {
 	text, ok := os.LookupEnv(variable)
@@ -39,11 +39,11 @@ func Take() (*Predecessor, error) {
 	os.Unsetenv(variable)
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
-		return nil, fmt.Errorf("upgrade: %s=%q is no descriptor; it is set by tcpctl itself, unset it", variable, text)
+		return nil, fmt.Errorf("upgrade: %s=%q is no descriptor; tcpctl sets it itself; unset it", variable, text)
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("upgrade: %s=%s: %w; it is set by tcpctl itself, unset it", variable, text, err)
+		return nil, fmt.Errorf("upgrade: %s=%s: %w; tcpctl sets it itself; unset it", variable, text, err)
 	}
 	p := &Predecessor{link: newLink(os.NewFile(uintptr(fd), "upgrade")), done: make(chan struct{}),
 		settle: make(chan struct{}), released: make(chan struct{})}
@@ -52,7 +52,7 @@ func Take() (*Predecessor, error) {
 	in := json.NewDecoder(p.conn)
 	if err := in.Decode(&m); err != nil || m.Offer == nil || m.Sockets == nil {
 		p.conn.Close()
-		return nil, errOdd
+		return nil, errUnexpected
 	}
 	p.conn.SetReadDeadline(time.Time{})
 	p.Offer = *m.Offer
@@ -61,24 +61,24 @@ func Take() (*Predecessor, error) {
 		unix.CloseOnExec(fd)
 		return os.NewFile(uintptr(fd), name)
 	})
-	go p.hear(p.done)
+	go p.receive(p.done)
 	Observe(false, "offered")
 	return p, nil
 }
 
 // Ready says that everything is open, and waits until the other accepts no
-// more, or has died. What it knew then is the answer. What comes from stop
-// meanwhile ends it.
+// more, or has died. It returns that one's last state. A signal from stop ends
+// the wait.
 func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	p.phase, _ = p.phase.asSuccessor(isReady)
-	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // one that has died is heard of below
+	p.say(message{Ready: true, PID: os.Getpid()}, acceptWithin) // the death of the other shows below
 	Observe(false, "ready")
 	late := time.NewTimer(openWithin)
 	defer late.Stop()
-	state, why := p.Offer.State, errOdd
+	state, why := p.Offer.State, errUnexpected
 	e := hasFailed
 	select {
-	case m, ok := <-p.said:
+	case m, ok := <-p.received:
 		switch {
 		case !ok:
 			e = hasDied
@@ -86,7 +86,7 @@ func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 			e, state = mayGo, *m.Go
 		}
 	case <-late.C:
-		e, why = isLate, errors.New("upgrade: the old process stands still")
+		e, why = isLate, errors.New("upgrade: the old process does not respond; stop it, then start this one")
 	case sig := <-stop:
 		e, why = isStopped, fmt.Errorf("upgrade: stopped by %s before it took over", sig)
 	}
@@ -97,8 +97,8 @@ func (p *Predecessor) Ready(stop <-chan os.Signal) (State, error) {
 	return state, nil
 }
 
-// Count tells the other what is counted, as long as it could take everything
-// back, and is not behind with what it was told.
+// Count sends the counters to the other, as long as it could take everything
+// back and has read all messages.
 func (p *Predecessor) Count(now func() proxy.Remaining) {
 	select {
 	case <-p.released:
@@ -118,9 +118,9 @@ func (p *Predecessor) Count(now func() proxy.Remaining) {
 }
 
 // Accepting says that this process accepts, and returns once everything is its
-// own: in a second, or as soon as Settle is called. Until then the other is
-// told, time and again, what is counted. It reports false when that is to end,
-// and this process with it.
+// own: in a second, or as soon as Settle is called. Until then it sends the
+// counters to the other again and again. It reports false when this process is
+// to end.
 func (p *Predecessor) Accepting(counted func() proxy.Remaining) (goOn bool) {
 	defer p.Close()
 	defer close(p.released)
@@ -134,7 +134,7 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) (goOn bool) {
 	for p.phase != released {
 		var e event
 		select {
-		case m, ok := <-p.said:
+		case m, ok := <-p.received:
 			if e = hasDied; ok {
 				e = m.event()
 			}
@@ -156,7 +156,7 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) (goOn bool) {
 		case slices.Contains(acts, saySettled):
 			p.Count(counted)
 			p.say(message{Settled: true}, acceptWithin)
-			late.Reset(letGoWithin)
+			late.Reset(releaseWithin)
 		case slices.Contains(acts, stop):
 			return false
 		}
@@ -165,8 +165,8 @@ func (p *Predecessor) Accepting(counted func() proxy.Remaining) (goOn bool) {
 }
 
 // Settle ends the time in which the other could take everything back, and
-// returns when it cannot, or when ctx ends. It is for what that could not
-// follow, like a reload.
+// returns when it cannot, or when ctx ends. It is for acts that could not be
+// taken back, like a reload.
 func (p *Predecessor) Settle(ctx context.Context) {
 	p.hurry.Do(func() { close(p.settle) })
 	select {
@@ -175,12 +175,12 @@ func (p *Predecessor) Settle(ctx context.Context) {
 	}
 }
 
-// Released is closed once everything is ours.
+// Released is closed once this process owns everything.
 func (p *Predecessor) Released() <-chan struct{} { return p.released }
 
-// Fail says why it cannot be.
+// Fail sends the reason why this process cannot take over, and closes the link.
 func (p *Predecessor) Fail(why error) {
-	p.say(message{Failed: why.Error()}, acceptWithin) // who has gone meanwhile need not know
+	p.say(message{Failed: why.Error()}, acceptWithin) // an error: the other has ended
 	p.Close()
 }
 
@@ -189,7 +189,7 @@ func (p *Predecessor) Close() error {
 	p.end.Do(func() {
 		close(p.done)
 		p.conn.Close()
-		for range p.said {
+		for range p.received {
 		}
 	})
 	return nil

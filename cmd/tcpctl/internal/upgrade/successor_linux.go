@@ -15,21 +15,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// ErrStopped says that this process is to end, and so no other begins.
-var ErrStopped = errors.New("upgrade: this process is stopping")
+// ErrStopped says that this process is stopping, and so no successor starts.
+var ErrStopped = errors.New("upgrade: this process is stopping; start the new one when it has ended")
 
-// Duties are what the process does that hands over. They are called one at a
-// time, from Begin and Settle.
+// Duties are the callbacks of the process that hands over. Begin and Settle call
+// them, one at a time.
 type Duties struct {
-	// StopListening accepts no more clients and tells what there is now; the
-	// descriptors stay open. An error ends the upgrade: it says why.
+	// StopListening accepts no more clients and returns the state; the
+	// descriptors stay open. An error ends the upgrade.
 	StopListening func() (State, error)
-	// Yield leaves requests to the successor, which accepts.
+	// Yield leaves requests to the successor, which accepts clients.
 	Yield func(successor int)
-	// Release lets everything go that is the successor's now.
+	// Release closes everything that the successor owns now.
 	Release func(successor int)
-	// Resume takes everything back: the successor is gone, and has counted so
-	// much. It may be called when nothing was stopped.
+	// Resume takes everything back, with the counters of the successor, which
+	// has ended. It may be called when nothing was stopped.
 	Resume func(counted proxy.Remaining)
 	// Stop, closed, ends the upgrade: this process is to end.
 	Stop <-chan struct{}
@@ -54,9 +54,9 @@ type Successor struct {
 
 // Begin starts path with args, the first of which is its name, and env beside
 // our own environment, and returns once that process accepts clients; Settle
-// must follow. When it does not come to that, it is gone again with all that
-// it has started, the error says why, and everything is here as it was. The
-// offer's files stay the caller's, who closes them after Settle.
+// must follow. On an error the new process has ended with all that it has
+// started, and this one serves as before. The offer's files stay the caller's,
+// which closes them after Settle.
 func Begin(path string, args, env []string, o Offer, d Duties) (*Successor, error) {
 	s := &Successor{duties: d, done: make(chan struct{}), exited: make(chan struct{}), late: time.NewTimer(openWithin)}
 	if err := s.start(path, args, env, o); err != nil {
@@ -78,7 +78,7 @@ func (s *Successor) Settle() error {
 	return s.why
 }
 
-// drive goes on until a phase is reached, or failed is.
+// drive runs until a phase is reached, or failed is.
 func (s *Successor) drive(until phase) {
 	for s.phase != until && s.phase != failed {
 		e := s.next()
@@ -101,12 +101,12 @@ func (s *Successor) next() event {
 			exited = nil
 			s.died = s.died || s.cmd.ProcessState == nil && s.cmd.Wait() != nil
 			if s.died {
-				died = time.After(lookAgain) // what it had said is on its way here, and then its end
+				died = time.After(lateAgain) // its last messages are on their way here, and then its end
 			}
 		case <-died:
 			s.fail(s.ended())
 			return hasDied
-		case m, ok := <-s.said:
+		case m, ok := <-s.received:
 			switch {
 			case !ok:
 				s.fail(s.ended())
@@ -125,12 +125,12 @@ func (s *Successor) next() event {
 			return m.event()
 		case <-late:
 			if !again {
-				// It may be this process that stood still: what has been said
-				// meanwhile is on its way here.
-				again, late = true, time.After(lookAgain)
+				// It may be this process that was stopped: messages may have
+				// arrived meanwhile.
+				again, late = true, time.After(lateAgain)
 				continue
 			}
-			s.fail(fmt.Errorf("upgrade: the new process stood still (%s)", s.phase))
+			s.fail(fmt.Errorf("upgrade: the new process did not respond in time (phase %s); its log may say why", s.phase))
 			return isLate
 		case <-s.duties.Stop:
 			s.fail(ErrStopped)
@@ -186,9 +186,9 @@ func (s *Successor) do(a act) {
 		Observe(true, "settled")
 		s.duties.Release(s.PID)
 		Observe(true, "released")
-		s.say(message{Released: true}, letGoWithin) // who has died need not know
+		s.say(message{Released: true}, releaseWithin) // an error: the other has ended
 	case kill:
-		s.fail(errOdd)
+		s.fail(errUnexpected)
 		s.kill()
 	case resume:
 		s.duties.Resume(s.counted)
@@ -198,7 +198,7 @@ func (s *Successor) do(a act) {
 }
 
 // start starts the process. What fits into the socket of the offer is there
-// before it is: it can go on alone from its first moment.
+// before it is: it can continue alone from its first moment.
 func (s *Successor) start(path string, args, env []string, o Offer) error {
 	files, what := o.files()
 	ours, theirs, err := pair()
@@ -226,12 +226,12 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 		return err
 	}
 	s.PID = s.cmd.Process.Pid
-	go s.hear(s.done)
+	go s.receive(s.done)
 	s.mu.Lock()
 	s.helpers.Go(func() {
 		defer s.mu.Unlock()
 		ours.SetWriteDeadline(time.Now().Add(openWithin))
-		ours.Write(text[n:]) // of one that does not read it is heard otherwise
+		ours.Write(text[n:]) // an error: it does not read, and misses a deadline
 	})
 	if fd, err := unix.PidfdOpen(s.PID, unix.PIDFD_NONBLOCK); err == nil {
 		s.pidfd = os.NewFile(uintptr(fd), "pidfd")
@@ -240,8 +240,8 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	return nil
 }
 
-// watch waits for the end of the process that was started: what it has
-// started in its turn may hold the link open.
+// watch waits for the end of the process that was started: its own children may
+// hold the link open.
 func (s *Successor) watch() {
 	rc, err := s.pidfd.SyscallConn()
 	if err != nil {
@@ -257,10 +257,10 @@ func (s *Successor) watch() {
 	}
 }
 
-// goneWithin bounds the wait for the kernel to take a killed process apart.
+// goneWithin bounds the wait for the kernel to release a killed process's descriptors.
 const goneWithin = 2 * time.Second
 
-// kill ends the process and what it has started, and waits until no one else
+// kill ends the process and what it has started, and waits until no other process
 // has our descriptors.
 func (s *Successor) kill() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
@@ -272,7 +272,7 @@ func (s *Successor) kill() {
 	defer timer.Stop()
 	for {
 		select {
-		case m, ok := <-s.said:
+		case m, ok := <-s.received:
 			if !ok {
 				return
 			}
@@ -286,12 +286,12 @@ func (s *Successor) kill() {
 	}
 }
 
-// end closes the link. A process that goes on is nobody's child to wait for.
+// end closes the link. A successor that serves is not waited for.
 func (s *Successor) end() {
 	s.late.Stop()
 	close(s.done)
 	s.conn.Close()
-	for range s.said {
+	for range s.received {
 	}
 	if s.pidfd != nil {
 		s.pidfd.Close()

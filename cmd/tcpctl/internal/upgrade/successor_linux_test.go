@@ -10,13 +10,13 @@ import (
 // although its end is known first.
 func TestLastMessageBeforeTheEnd(t *testing.T) {
 	for range 20 {
-		s := &Successor{link: &link{said: make(chan message, 1)}, late: time.NewTimer(time.Hour),
+		s := &Successor{link: &link{received: make(chan message, 1)}, late: time.NewTimer(time.Hour),
 			exited: make(chan struct{}), phase: started, cmd: exec.Command("false")}
 		if err := s.cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		s.said <- message{Accepting: true}
-		close(s.said)
+		s.received <- message{Accepting: true}
+		close(s.received)
 		close(s.exited)
 		if e := s.next(); e != isAccepting {
 			t.Fatalf("the first event is %v (%v)", e, s.why)

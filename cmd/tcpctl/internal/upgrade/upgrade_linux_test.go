@@ -54,7 +54,7 @@ func succeed(p *Predecessor) {
 		p.Fail(net.ErrClosed)
 		return
 	}
-	ln, err := net.FileListener(p.Offer.Doors[0].File)
+	ln, err := net.FileListener(p.Offer.Listeners[0].File)
 	if err != nil {
 		p.Fail(err)
 		return
@@ -118,7 +118,7 @@ func newOld(t *testing.T, fate string) *old {
 		t.Fatal(err)
 	}
 	o := &old{TB: t, ln: ln, stop: make(chan struct{}),
-		offer: Offer{By: fate, Doors: []proxy.InheritedSocket{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
+		offer: Offer{By: fate, Listeners: []proxy.InheritedSocket{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
 	o.offer.State.Engine.Closed = []string{"offer"}
 	t.Cleanup(func() { o.offer.Close(); named.Close() })
 	return o
@@ -218,11 +218,11 @@ func TestTheNewOneFails(t *testing.T) {
 	}{
 		{"refuse it", net.ErrClosed.Error(), nil},
 		{"die offered", "has ended before it was ready", nil},
-		{"halt offered", "stood still (offered)", nil},
+		{"halt offered", "did not respond in time (phase offered)", nil},
 		{"die started", "before it accepted clients", []string{"stop", "resume 0"}},
-		{"halt started", "stood still (started)", []string{"stop", "resume 0"}},
+		{"halt started", "did not respond in time (phase started)", []string{"stop", "resume 0"}},
 		{"die accepting", "soon after it had taken over", []string{"stop", "yield", "resume 77"}},
-		{"halt accepting", "stood still (accepting)", []string{"stop", "yield", "resume 77"}},
+		{"halt accepting", "did not respond in time (phase accepting)", []string{"stop", "yield", "resume 77"}},
 	} {
 		t.Run(c.fate, func(t *testing.T) {
 			o := newOld(t, c.fate)
@@ -420,7 +420,7 @@ func TestNobodyToFollow(t *testing.T) {
 
 // TestOfferIsWhole looks whether every field goes over.
 func TestOfferIsWhole(t *testing.T) {
-	o := Offer{Doors: []proxy.InheritedSocket{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
+	o := Offer{Listeners: []proxy.InheritedSocket{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
 	files, s := o.files()
 	var back Offer
 	back.fill(s, func(string) (f *os.File) { f, files = files[0], files[1:]; return f })

@@ -11,8 +11,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// ErrStopped says that this process is to end, and so no other begins.
-var ErrStopped = errors.New("upgrade: this process is stopping")
+// ErrStopped says that this process is stopping, and so no successor starts.
+var ErrStopped = errors.New("upgrade: this process is stopping; start the new one when it has ended")
 
 // Duties are what the process does that hands over.
 type Duties struct {
@@ -26,7 +26,7 @@ type Duties struct {
 // Successor is the process that takes over from this one.
 type Successor struct{ PID int }
 
-var errNotHere = errors.New("upgrade: not on this system: stop, and start the new one")
+var errNotHere = errors.New("upgrade: this system cannot hand over sockets; stop tcpctl, and start the new one")
 
 // Begin fails: here no socket can be given to another process.
 func Begin(string, []string, []string, Offer, Duties) (*Successor, error) { return nil, errNotHere }
@@ -36,7 +36,7 @@ func (*Successor) Settle() error { return errNotHere }
 // Predecessor is the process that this one takes over from.
 type Predecessor struct{ Offer Offer }
 
-// Take finds nobody.
+// Take finds no predecessor.
 func Take() (*Predecessor, error) { return nil, nil }
 
 func (*Predecessor) Ready(<-chan os.Signal) (State, error) { return State{}, errNotHere }
@@ -58,8 +58,8 @@ func ServeFollowers(http.Handler, func(bool) proxy.Remaining) (*Followers, error
 func (*Followers) Addr() string { return "" }
 func (*Followers) Close()       {}
 
-// Follow finds nobody.
+// Follow finds no process.
 func Follow(context.Context, string, func(proxy.Remaining), func(error)) {}
 
-// Ask finds nobody.
+// Ask finds no process.
 func Ask(context.Context, string) (proxy.Remaining, error) { return proxy.Remaining{}, errNotHere }
