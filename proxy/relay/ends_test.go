@@ -215,3 +215,34 @@ func TestCloseEndsBothDirections(t *testing.T) {
 		}
 	})
 }
+
+// TestAResetInTheMiddleOfOneDirection: one side sends much and the other nothing;
+// both see the reset, and neither sees an end of stream before it, however long
+// what moves the bytes takes to stop.
+func TestAResetInTheMiddleOfOneDirection(t *testing.T) {
+	t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		for n := range 20 {
+			c, s := h.come(), b.take()
+			live := next(t, h.begun)
+			from, to := c, s
+			if n%2 > 0 {
+				from, to = s, c
+			}
+			go io.Copy(io.Discard, slow{to})
+			if _, err := from.Write(make([]byte, 4<<20)); err != nil {
+				t.Error(err)
+			}
+			live.signal(func(s *session) {
+				r.Close(s.client, true)
+				r.Close(s.backend, true)
+			})
+			if _, err := from.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("session %d: the sender saw %v", n, err)
+			}
+			next(t, h.over)
+		}
+	})
+}

@@ -50,6 +50,9 @@ func (l *loop) enqueue(s *Side) {
 // takes no more, or maxReads are done.
 func (l *loop) copy(src *Side) {
 	d, dst := &src.dir, src.peer()
+	if src.awaitsSplicer() || dst.awaitsSplicer() {
+		return // an end that is read now is our own shutdown, not the peer's FIN
+	}
 	for reads := 0; !d.reported && !d.flushing && !d.splicing(); reads++ {
 		switch {
 		case d.owed():

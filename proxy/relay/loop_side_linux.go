@@ -54,6 +54,10 @@ const (
 	closingWithReset
 )
 
+// awaitsSplicer reports whether the side will be closed once a splicer has
+// finished.
+func (s *Side) awaitsSplicer() bool { return s.closing != notClosing && s.fd >= 0 }
+
 func (s *Side) onReady(l *loop, events uint32) {
 	const lost = unix.EPOLLHUP | unix.EPOLLERR
 	if events&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLRDHUP|lost) != 0 {

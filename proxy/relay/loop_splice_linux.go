@@ -62,6 +62,7 @@ func (l *loop) startSplicer(src *Side) {
 func (s *loopSplicer) run(l *loop) {
 	defer l.runner.goroutines.Done()
 	s.splice()
+	betweenChecks()
 	l.inbox.post(message{do: s.finished}, nil)
 }
 
@@ -133,7 +134,7 @@ func (s *loopSplicer) finished(l *loop) {
 	s.stop.Store(false)
 	src.readable, src.urgent = true, src.path == nil
 	for _, s := range [...]*Side{src, dst} {
-		if s.fd >= 0 && s.closing != notClosing && !s.dir.splicing() && !s.peer().dir.splicing() {
+		if s.awaitsSplicer() && !s.dir.splicing() && !s.peer().dir.splicing() {
 			l.closeSide(s, s.closing == closingWithReset)
 		}
 	}
