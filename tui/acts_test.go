@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,8 +77,8 @@ func TestTheTargetIsFixedWhenTheKeyIsPressed(t *testing.T) {
 	}
 	c.sees("drain db-front/pg-a?")
 	lines := strings.Split(c.screen(), "\n")
-	if !strings.Contains(lines[5], "pg-a") {
-		t.Errorf("the list is not frozen behind the question: %q", lines[5])
+	if first := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, " pg-") }); !strings.Contains(lines[first], "pg-a") {
+		t.Errorf("the list is not frozen behind the question: %q", lines[first])
 	}
 	c.press("y")
 	c.did("tcpctl drain db-front/pg-a")

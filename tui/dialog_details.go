@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -11,33 +14,110 @@ import (
 // fact is one line of a row's details.
 type fact struct{ name, value string }
 
-// detailsBox is all about one row.
-type detailsBox struct {
+// details is all about one row at this moment.
+type details struct {
 	title string
 	facts []fact
-	top   int
+	about about
+}
+
+// about is what a row is about: whose events, sessions and graph belong to it.
+type about struct{ service, backend, session string }
+
+// has reports whether something of a service, a backend or a session belongs to it.
+func (a about) has(service, backend, session string) bool {
+	switch {
+	case a.session != "":
+		return session == a.session
+	case a.backend != "":
+		return service == a.service && backend == a.backend
+	}
+	return a.service != "" && service == a.service
+}
+
+// detailsEvents and detailsSessions are how many events and sessions details list.
+const (
+	detailsEvents   = 10
+	detailsSessions = 5
+)
+
+// detailsBox is all about one row, as it is now: it asks the pane again whenever it
+// is drawn. Where the row has gone, it shows what was known last, and says so.
+type detailsBox struct {
+	pane pane // nil: last is all
+	id   string
+	last details
+	gone bool
+	top  int
+}
+
+// factsBox shows facts that stay as they are.
+func factsBox(title string, facts []fact) *detailsBox {
+	return &detailsBox{last: details{title: title, facts: facts}}
 }
 
 func (d *detailsBox) hint() string { return "up/down scroll   esc back" }
 
-func (d *detailsBox) key(_ *frame, k tea.KeyMsg) intent {
+func (d *detailsBox) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "down", "j":
 		d.top++
 	case "up", "k":
 		d.top = max(d.top-1, 0)
+	case "pgdown", "ctrl+d", " ":
+		d.top += f.height / 2
+	case "pgup", "ctrl+u":
+		d.top = max(d.top-f.height/2, 0)
 	case "esc", "enter", "q", "ctrl+c":
 		return closeAnd{}
 	}
 	return nil
 }
 
+// sessions reports that the sessions are wanted, though no pane shows them.
+func (d *detailsBox) sessions() bool { return d.last.about != (about{}) }
+
+func (d *detailsBox) look(f *frame) details {
+	if d.pane == nil {
+		return d.last
+	}
+	now := d.pane.details(f, d.id)
+	if d.gone = now.title == ""; !d.gone {
+		d.last = now
+	}
+	return d.last
+}
+
+// detailsLine is one line of the box: a name and what it says, each with its role.
+type detailsLine struct {
+	name, text string
+	role       themes.Role
+}
+
 func (d *detailsBox) draw(f *frame, c *screen.Canvas) {
+	now := d.look(f)
+	w := min(100, c.W)
+	lines := d.lines(f, &now, w)
+	foot := ""
+	if d.gone {
+		foot = "gone: this is what was known last"
+	}
+	box := drawWindow(f, c, w, min(len(lines)+2, c.H-2), strings.TrimSpace(now.title), foot)
+	d.top = min(d.top, max(len(lines)-box.H, 0))
+	for y := range min(box.H, len(lines)-d.top) {
+		l := lines[d.top+y]
+		box.Text(1, y, l.name, themes.TextDim)
+		box.Text(12, y, l.text, l.role)
+	}
+	if d.top+box.H < len(lines) {
+		box.Fill(box.W-1, box.H-1, 1, f.theme.Glyphs.Down, themes.TextDim)
+	}
+}
+
+// lines is the facts, the graph, the sessions and the events, one after the other.
+func (d *detailsBox) lines(f *frame, now *details, w int) (lines []detailsLine) {
 	const name = 11
-	w := min(90, c.W)
-	type line struct{ name, text string }
-	var lines []line
-	for _, fact := range d.facts {
+	for _, fact := range now.facts {
 		parts := screen.Wrap(fact.value, w-name-4)
 		if len(parts) == 0 {
 			parts = []string{""}
@@ -47,14 +127,98 @@ func (d *detailsBox) draw(f *frame, c *screen.Canvas) {
 			if i > 0 {
 				label = ""
 			}
-			lines = append(lines, line{label, part})
+			lines = append(lines, detailsLine{label, part, themes.Text})
 		}
 	}
-	box := drawWindow(f, c, w, min(len(lines)+2, c.H), strings.TrimSpace(d.title), "")
-	d.top = min(d.top, max(len(lines)-box.H, 0))
-	for y := range min(box.H, len(lines)-d.top) {
-		l := lines[d.top+y]
-		box.Text(1, y, l.name, themes.TextDim)
-		box.Text(1+name, y, l.text, themes.Text)
+	if now.about == (about{}) {
+		return lines
 	}
+	lines = append(lines, graphLines(f, now.about, w-name-4)...)
+	lines = append(lines, sessionLines(f, now.about)...)
+	return append(lines, eventLines(f, now.about, w-name-4)...)
+}
+
+// graphLines is the last five minutes of a service or a backend in two lines.
+func graphLines(f *frame, a about, w int) []detailsLine {
+	h := f.stats.past[a.service]
+	if a.backend != "" {
+		h = f.stats.pastBackends[a.service+"/"+a.backend]
+	}
+	if h == nil || a.session != "" || w < 30 {
+		return nil
+	}
+	n := min(w-12, 60)
+	line := func(name string, counter func(*point) int64, role themes.Role) detailsLine {
+		rates := h.rates(n, f.now(), counter)
+		return detailsLine{name, screen.SparkText(rates, f.theme.Glyphs.Spark) + " max " + screen.Bytes(most(rates)) + "/s", role}
+	}
+	return []detailsLine{{}, line("in, 5m", func(p *point) int64 { return p.in }, themes.GraphIn), line("out, 5m", func(p *point) int64 { return p.out }, themes.GraphOut)}
+}
+
+// sessionLines is the first of the sessions, those that move most first.
+func sessionLines(f *frame, a about) (lines []detailsLine) {
+	if a.session != "" {
+		return nil
+	}
+	n := 0
+	var top []*session
+	for _, r := range f.stats.sessions.list {
+		if r.Ended != nil || !a.has(r.Service, r.Backend, "") {
+			continue
+		}
+		n++
+		top = insertBusiest(top, r)
+	}
+	for i, r := range top {
+		name := ""
+		if i == 0 {
+			lines = append(lines, detailsLine{})
+			name = "sessions"
+		}
+		lines = append(lines, detailsLine{name, fmt.Sprintf("%-22s %-8s %6s  in %s/s out %s/s", screen.Safe(r.Client), screen.Safe(r.ID),
+			screen.Clock(screen.Seconds(r.AgeSeconds)), screen.Bytes(r.in), screen.Bytes(r.out)), themes.Text})
+	}
+	if n > len(top) {
+		lines = append(lines, detailsLine{"", fmt.Sprintf("and %d more: 4", n-len(top)), themes.TextDim})
+	}
+	return lines
+}
+
+// insertBusiest keeps the few sessions that move most bytes, the busiest first.
+func insertBusiest(top []*session, r *session) []*session {
+	i := len(top)
+	for i > 0 && r.in+r.out > top[i-1].in+top[i-1].out {
+		i--
+	}
+	if i == detailsSessions {
+		return top
+	}
+	top = append(top, nil)
+	copy(top[i+1:], top[i:])
+	top[i] = r
+	return top[:min(len(top), detailsSessions)]
+}
+
+// eventLines is the newest events of a thing, the newest first.
+func eventLines(f *frame, a about, w int) (lines []detailsLine) {
+	for _, e := range f.stats.journal.entries {
+		if len(lines) > detailsEvents {
+			break
+		}
+		if !a.has(e.Service, e.Backend, e.Session) {
+			continue
+		}
+		name := ""
+		if len(lines) == 0 {
+			lines = append(lines, detailsLine{})
+			name = "events"
+		}
+		s := eventSign(e)
+		when := f.timeOf(e.Time)
+		if f.ago(e.Time) > 24*time.Hour {
+			when = f.dated(e.Time)
+		}
+		lines = append(lines, detailsLine{name, screen.Clip(when+" "+string(s.mark)+" "+eventText(e), w, f.theme.Glyphs.Ellipsis), s.role})
+	}
+	return lines
 }

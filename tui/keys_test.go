@@ -130,7 +130,7 @@ func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c.seesNot("d drain") // a service cannot be drained
 	c.press("d")
 	c.sees("the cursor is on a service")
-	c.press("2")
+	c.press("2 2") // from the service of the cursor to the next one
 	c.sees("K kick")
 	c.press("3")
 	c.seesNot("K kick")

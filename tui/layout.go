@@ -24,42 +24,30 @@ func shapeOf(w, h int) shape {
 	return shapeGrid
 }
 
-// gridPlan is where everything is on a large screen: two columns of three.
+// needs is how many lines each pane would fill, its frame not counted; 0: it has
+// nothing to show.
+type needs [paneCount]int
+
+// gridPlan is where everything is on a large screen. A pane that is one line high is
+// its title alone.
 type gridPlan struct {
 	panes      [paneCount]screen.Rect // zero: not shown
 	throughput screen.Rect
 }
 
-// planGrid divides a large screen. The Plan pane is at the lower right while there
-// is a plan, or while it has the keys; else Sessions is, which changes places with
-// Events while it has the keys.
-func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
-	const head, foot = 2, 3
+// wideEvents is the width from which on a third of the screen is enough for Events.
+const wideEvents = 160
+
+// planGrid divides a large screen below its first head lines into two columns. The
+// Plan pane is on the right while there is a plan, or while it has the keys; else
+// Sessions is. What has the keys and is wide goes to the left.
+func planGrid(w, h, head, focus int, zoom, plan bool, need needs) (g gridPlan) {
+	const foot = 2
 	body := screen.Rect{Y: head, W: w, H: h - head - foot}
 	if zoom {
 		g.panes[focus] = body
 		return g
 	}
-	left := w * 64 / 100
-	top := body.H / 3
-	mid := body.H / 3
-	low := body.H - top - mid
-	place := func(col, row int) screen.Rect {
-		r := screen.Rect{W: left}
-		if col == 1 {
-			r = screen.Rect{X: left, W: w - left}
-		}
-		r.Y, r.H = body.Y, top
-		switch row {
-		case 1:
-			r.Y, r.H = body.Y+top, mid
-		case 2:
-			r.Y, r.H = body.Y+top+mid, low
-		}
-		return r
-	}
-	g.panes[paneBackends], g.throughput = place(0, 0), place(1, 0)
-	g.panes[paneQueue], g.panes[panePeers] = place(0, 1), place(1, 1)
 	wide, corner := paneEvents, paneSessions
 	switch {
 	case focus == paneSessions: // its last columns say most: which side ended it, and why
@@ -67,8 +55,76 @@ func planGrid(w, h, focus int, zoom, plan bool) (g gridPlan) {
 	case focus == panePlan || plan:
 		corner = panePlan
 	}
-	g.panes[wide], g.panes[corner] = place(0, 2), place(1, 2)
+	left := []int{paneBackends, paneQueue}
+	right := []int{panePeers, corner}
+	room := body.H - boxed(need[paneBackends]) - boxed(need[paneQueue])
+	if w < wideEvents || room >= 8 || focus == wide {
+		left = append(left, wide)
+	} else {
+		right = append(right, wide)
+	}
+	const graph = 12 // lines of the graph with its frame
+	lw := w * 64 / 100
+	g.throughput = screen.Rect{X: lw, Y: body.Y, W: w - lw, H: min(graph, body.H/3)}
+	share := func(x, y, w, h int, panes []int) {
+		for i, n := range divide(h, panes, focus, need) {
+			g.panes[panes[i]] = screen.Rect{X: x, Y: y, W: w, H: n}
+			y += n
+		}
+	}
+	share(0, body.Y, lw, body.H, left)
+	share(lw, body.Y+g.throughput.H, w-lw, body.H-g.throughput.H, right)
 	return g
+}
+
+// boxed is how many lines a pane takes with its frame: without content, one.
+func boxed(need int) int {
+	if need == 0 {
+		return 1
+	}
+	return need + 2
+}
+
+// divide gives each pane of a column its lines: to each a few, then what it needs,
+// to the one that has the keys first; what is over goes to the last that has any.
+func divide(h int, panes []int, focus int, need needs) []int {
+	const few = 5
+	got := make([]int, len(panes))
+	want := make([]int, len(panes))
+	free := h
+	for i, p := range panes {
+		want[i] = boxed(need[p])
+		if p == focus {
+			want[i] = max(want[i], few)
+		}
+		got[i] = min(want[i], few)
+		free -= got[i]
+	}
+	for i := len(panes) - 1; i >= 0 && free < 0; i-- { // too little for all
+		if panes[i] != focus && got[i] > 1 {
+			free += got[i] - 1
+			got[i] = 1
+		}
+	}
+	grow := func(i, most int) {
+		n := min(max(most-got[i], 0), max(free, 0))
+		got[i] += n
+		free -= n
+	}
+	for i, p := range panes {
+		if p == focus {
+			grow(i, want[i])
+		}
+	}
+	last := 0
+	for i := range panes {
+		grow(i, want[i])
+		if got[i] > 1 {
+			last = i
+		}
+	}
+	grow(last, h)
+	return got
 }
 
 // stackPlan is a pane with all its columns, and strips of others below it.
@@ -83,25 +139,24 @@ type strip struct {
 	screen.Rect
 }
 
-// planStack divides a middle-sized screen: what the pane's own half does not need
-// goes to the strips that say most. wish is how many lines each would like, 0 for
-// none.
-func planStack(w, h, focus int, zoom bool, wish func(pane, w int) int) (s stackPlan) {
-	const head, foot = 3, 3
-	body := screen.Rect{Y: head, W: w, H: h - head - foot}
+// planStack divides a middle-sized screen below its first head lines: what the pane
+// does not need goes to the strips that say most. wish is how many lines each would
+// like, 0 for none.
+func planStack(w, h, head, focus int, zoom bool, need needs, wish func(pane, w int) int) (s stackPlan) {
+	const foot = 2
+	body := screen.Rect{Y: head, W: w, H: max(h-head-foot, 0)}
 	s.main = body
 	if zoom {
 		return s
 	}
-	need := max(body.H/2, 7)
-	free := body.H - need
+	free := body.H - max(min(need[focus]+1, body.H*3/5), body.H/2, 7)
 	var chosen [paneCount]int
 	for _, p := range []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions} {
 		if p == focus || free < 2 {
 			continue
 		}
 		n := min(wish(p, w), free-1)
-		if p == paneEvents {
+		if p == paneEvents && need[paneQueue] > 0 {
 			n = min(n, max(free-4, 1)) // a queue wants three lines, too
 		}
 		if p == paneBackends {

@@ -189,17 +189,15 @@ func (m *model) pop() {
 	if n := len(m.over); n > 0 {
 		m.over = m.over[:n-1]
 	}
-	m.frozen = nil
+	m.frozen, m.watch.active = nil, false
 }
 
 // changed says that there is something new to draw.
 func (m *model) changed() { m.version++ }
 
-// refresh has all panes take what they show from the frame again.
+// refresh has all that is shown taken from the frame again.
 func (m *model) refresh() {
-	for _, p := range m.panes {
-		p.refresh(&m.frame)
-	}
+	m.workspace.refresh()
 	m.changed()
 }
 

@@ -12,7 +12,7 @@ import (
 func (m *model) paint() *screen.Canvas {
 	c := screen.New(m.width, m.height)
 	if shapeOf(m.width, m.height) == shapeTiny {
-		drawTiny(&m.frame, c)
+		m.drawTiny(c)
 		if o, ok := m.overlay().(interface{ tiny() string }); ok {
 			c.Fill(0, c.H-1, c.W, ' ', themes.Text)
 			c.Text(0, c.H-1, screen.Cut(o.tiny(), c.W), themes.Prompt)
@@ -31,7 +31,7 @@ func (m *model) paint() *screen.Canvas {
 		}
 	}
 	c.Draw(0, 0, body)
-	drawHeader(&m.frame, c)
+	m.drawHeader(c)
 	m.drawMessage(c)
 	m.drawKeys(c)
 	if o := m.overlay(); o != nil {
@@ -52,12 +52,17 @@ func (w *workspace) paintBody(c *screen.Canvas) {
 }
 
 func (w *workspace) paintGrid(c *screen.Canvas) {
-	w.drawTabs(c, 1)
-	plan := planGrid(c.W, c.H, w.focus, w.zoom, w.planIsFresh())
+	w.drawTroubles(c, 1)
+	w.drawTabs(c, w.gridHead()-1)
+	plan := w.gridPlan()
 	for i, r := range plan.panes {
-		if r.H > 0 {
-			inner := screen.Box(c, r, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), i == w.focus)
-			inner.Draw(0, 0, w.paintPane(i, inner.W, inner.H, i == w.focus))
+		focused := i == w.focus
+		switch {
+		case r.H == 1 && !focused:
+			screen.Rule(c.Sub(r.X, 0, r.W, c.H), r.Y, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), false)
+		case r.H > 0:
+			p := w.paintPane(i, r.W-2, r.H-2, focused) // before the foot, which says what of it is to be seen
+			screen.Box(c, r, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), focused).Draw(0, 0, p)
 		}
 	}
 	if r := plan.throughput; r.H > 0 {
@@ -70,6 +75,22 @@ func (w *workspace) paintGrid(c *screen.Canvas) {
 	}
 }
 
+// gridHead is how many lines stand above the panes: the header, what is wrong, the
+// row of tabs.
+func (w *workspace) gridHead() int { return 2 + w.troubleHeight() }
+
+func (w *workspace) gridPlan() gridPlan {
+	return planGrid(w.width, w.height, w.gridHead(), w.focus, w.zoom, w.planIsFresh(), w.needs())
+}
+
+// needs is how many lines each pane would fill.
+func (w *workspace) needs() (n needs) {
+	for i, p := range w.panes {
+		n[i] = w.calm[i].at(p.need(&w.frame), w.clock())
+	}
+	return n
+}
+
 func (w *workspace) boxTitle(i int) string {
 	text := fmt.Sprintf("%d %s", i+1, w.panes[i].name())
 	if t := w.panes[i].title(&w.frame); t != "" {
@@ -79,12 +100,16 @@ func (w *workspace) boxTitle(i int) string {
 }
 
 func (w *workspace) paintStack(c *screen.Canvas) {
-	drawSparks(&w.frame, c, 1)
-	w.drawTabs(c, 2)
+	w.drawTroubles(c, 1)
+	y := 1 + w.troubleHeight()
+	if w.stackHead() == y+2 {
+		drawSparks(&w.frame, c, y)
+		y++
+	}
+	w.drawTabs(c, y)
 	wish := func(p, width int) int { return w.panes[p].strip(&w.frame, screen.New(width, 6)) }
-	plan := planStack(c.W, c.H, w.focus, w.zoom, wish)
-	r := plan.main
-	c.Draw(r.X, r.Y, w.paintPane(w.focus, r.W, r.H, true))
+	plan := planStack(c.W, c.H, w.stackHead(), w.focus, w.zoom, w.needs(), wish)
+	w.drawFocused(c, plan.main)
 	for _, s := range plan.strips {
 		p := w.panes[s.pane]
 		text := p.title(&w.frame)
@@ -95,21 +120,42 @@ func (w *workspace) paintStack(c *screen.Canvas) {
 		if s.pane == paneEvents {
 			foot = p.foot(&w.frame)
 		}
-		screen.Rule(c, s.Y, &w.theme.Glyphs, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot)
+		screen.Rule(c, s.Y, &w.theme.Glyphs, strings.TrimSpace(fmt.Sprintf("%d %s  %s", s.pane+1, p.name(), text)), foot, false)
 		p.strip(&w.frame, c.Sub(s.X, s.Y+1, s.W, s.H-1))
 	}
+}
+
+// stackHead is how many lines stand above the pane of a middle-sized screen: the
+// header, what is wrong, throughput where there is room, the row of tabs.
+func (w *workspace) stackHead() int {
+	n := 2 + w.troubleHeight()
+	if w.height-n >= 20 {
+		n++
+	}
+	return n
+}
+
+// drawFocused draws the pane that has the keys, under a line with its title and its
+// foot.
+func (w *workspace) drawFocused(c *screen.Canvas, r screen.Rect) {
+	if r.H < 1 {
+		return
+	}
+	c.Draw(r.X, r.Y+1, w.paintPane(w.focus, r.W, r.H-1, true))
+	screen.Rule(c, r.Y, &w.theme.Glyphs, w.boxTitle(w.focus), w.pane().foot(&w.frame), true)
 }
 
 // paintSmall is one pane; where there is room, a line on throughput above it, and
 // on the queue and the newest event below.
 func (w *workspace) paintSmall(c *screen.Canvas) {
-	y, end := 1, c.H-1
+	w.drawTroubles(c, 1)
+	y, end := 1+w.troubleHeight(), c.H-1
 	if c.H >= 8 {
 		end-- // the message has a line of its own
+	}
+	if c.H >= 14 {
 		drawSparks(&w.frame, c, y)
 		y++
-	}
-	if c.H >= 10 {
 		end -= 2
 		if w.focus != paneQueue {
 			c.Text(1, end, screen.Clip(w.queue.line(&w.frame, c.W-2), c.W-2, w.theme.Glyphs.Ellipsis), themes.Text)
@@ -118,43 +164,42 @@ func (w *workspace) paintSmall(c *screen.Canvas) {
 			w.events.line(&w.frame, c, end+1)
 		}
 	}
-	if c.H >= 14 && c.W >= 60 {
+	if c.H >= 16 && c.W >= 60 {
 		w.drawTabs(c, y)
 		y++
 	}
-	c.Draw(0, y, w.paintPane(w.focus, c.W, max(end-y, 0), true))
+	w.drawFocused(c, screen.Rect{Y: y, W: c.W, H: max(end-y, 0)})
 }
 
-// drawTiny never refuses: two lines, of one letter if need be.
-func drawTiny(f *frame, c *screen.Canvas) {
-	n := totalsOf(f.stats.status)
-	worst := signUp
-	switch {
-	case n.down > 0:
-		worst = signDown
-	case n.drain+n.checking > 0:
-		worst = signDrain
-	case n.maint+n.paused > 0:
-		worst = signMaint
+// drawTiny never refuses: the state in short, and as much of what is wrong as there
+// are lines, of one letter if need be.
+func (w *workspace) drawTiny(c *screen.Canvas) {
+	n := totalsOf(w.stats.status)
+	role := signUp.role
+	if len(w.watch.list) > 0 {
+		role = w.watch.list[0].sign().role
 	}
-	text := fmt.Sprintf("%c UP %d/%d Q %d", worst.mark, n.up, n.backends, n.waiting)
-	for _, x := range []struct {
-		n    int
-		word string
-	}{{n.down, "DOWN"}, {n.drain, "DRAIN"}, {n.maint, "MAINT"}, {n.paused, "PAUSED"}} {
-		if x.n > 0 {
-			text += fmt.Sprintf(" %s %d", x.word, x.n)
-		}
+	var list []screen.Segment
+	if age := w.staleFor(); age > 0 {
+		list = append(list, screen.Segment{Text: "STALE " + staleText(age), Role: themes.Stale, Prio: 1})
 	}
-	if age := f.staleFor(); age > 0 {
-		text = "STALE " + screen.Clock(age) + " " + text
+	list = append(list, screen.Segment{Text: fmt.Sprintf("UP %d/%d", n.up, n.backends), Role: role, Prio: 2, Gap: 1})
+	if len(w.watch.list) == 0 {
+		list = list[:len(list)-1] // the alarms have it
 	}
-	c.Text(0, 0, screen.Cut(text, c.W), worst.role)
-	for _, e := range f.stats.journal.entries {
-		if e.Level == "alarm" {
-			c.Text(0, 1, screen.Cut("! "+e.Text, c.W), themes.Error)
-			return
-		}
+	alarms := w.alarms(false)
+	if segmentsWidth(alarms)+10 > c.W {
+		alarms = w.alarms(true)
 	}
-	c.Text(0, 1, screen.Cut("no alarm", c.W), themes.TextDim)
+	list = append(list, alarms...)
+	list[0].Gap = 0
+	screen.Segments(c, 0, list)
+	lines, _ := w.watch.shown(c.H - 1)
+	for i := range lines {
+		t := &lines[i]
+		c.Text(0, 1+i, screen.Cut(fmt.Sprintf("%c %s %s %s", t.sign().mark, t.name, t.state, t.text), c.W), t.sign().role)
+	}
+	if len(lines) == 0 {
+		c.Text(0, 1, screen.Cut(w.wellText(), c.W), themes.TextDim)
+	}
 }

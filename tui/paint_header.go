@@ -9,10 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// drawHeader draws the line that is always there.
-func drawHeader(f *frame, c *screen.Canvas) {
-	n := totalsOf(f.stats.status)
-	st := f.stats.status
+// drawHeader draws the line that is always there. What is wrong comes first, and is
+// never left out.
+func (w *workspace) drawHeader(c *screen.Canvas) {
+	f := &w.frame
 	live, liveRole := "LIVE", themes.Live
 	switch age := f.staleFor(); {
 	case !f.stats.known():
@@ -24,30 +24,21 @@ func drawHeader(f *frame, c *screen.Canvas) {
 	if f.cfg.ReadOnly {
 		rw, rwRole = "RO", themes.ReadOnly
 	}
-	upRole := themes.Header
-	if n.up < n.backends {
-		upRole = themes.Warn
-	}
-	if n.up == 0 && n.backends > 0 {
-		upRole = themes.Error
-	}
-	queueRole := themes.Header
-	if n.waiting > 0 {
-		queueRole = themes.Warn
-	}
-	up := fmt.Sprintf("UP %d/%d", n.up, n.backends)
 	e := f.theme.Glyphs.Ellipsis
 	var list []screen.Segment
 	add := func(text string, role themes.Role, prio, gap int) {
 		list = append(list, screen.Segment{Text: text, Role: role, Prio: prio, Gap: gap})
+	}
+	alarms := w.alarms(false)
+	if segmentsWidth(alarms) > c.W-18 {
+		alarms = w.alarms(true)
 	}
 	if c.W < 80 {
 		node, nodeRole := nodeText(f)
 		add(screen.Middle(node, 12, e), nodeRole, 5, 1)
 		add(live, liveRole, 1, 1)
 		add(rw, rwRole, 4, 1)
-		add(up, upRole, 2, 2)
-		add("Q "+screen.Count(float64(n.waiting)), queueRole, 3, 2)
+		list = append(list, alarms...)
 		add(f.timeOf(f.now()), themes.TextDim, 6, 2)
 		screen.Segments(c, 0, list)
 		return
@@ -63,8 +54,18 @@ func drawHeader(f *frame, c *screen.Canvas) {
 	add(live, liveRole, 1, 3)
 	add(f.timeOf(f.now()), themes.Header, 3, 1)
 	add(rw, rwRole, 2, 3)
-	add(up, upRole, 1, 3)
-	add("QUEUE "+screen.Count(float64(n.waiting)), queueRole, 1, 3)
+	alarms[0].Gap = 3
+	list = append(list, alarms...)
+	w.addFacts(c, add)
+	screen.Segments(c, 0, list)
+}
+
+// addFacts adds to the header what is worth its room when nothing else is.
+func (w *workspace) addFacts(c *screen.Canvas, add func(text string, role themes.Role, prio, gap int)) {
+	f, st := &w.frame, w.stats.status
+	if n := totalsOf(st); n.maint > 0 {
+		add(fmt.Sprintf("MAINT %d", n.maint), themes.StateMaint, 6, 2)
+	}
 	peers, peersRole := peersText(f)
 	add(peers, peersRole, 8, 3)
 	if h := st.Node.ConfigHash; h != "" {
@@ -77,7 +78,6 @@ func drawHeader(f *frame, c *screen.Canvas) {
 		add(screen.Cut(screen.Safe(v), 14), themes.TextDim, 13, 3)
 	}
 	add("theme "+screen.Safe(f.theme.Name), themes.TextDim, 12, 3)
-	screen.Segments(c, 0, list)
 }
 
 // nodeText is the node that is shown, behind an arrow when it is not the console's

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
@@ -24,14 +25,15 @@ const (
 type pane interface {
 	name() string
 	keys() []binding
-	refresh(*frame)            // the stats have changed, or what is looked at
-	turn(*frame) intent        // its digit was pressed again: the next tab
-	grid() grid                // its rows, nil when it has none
-	badge(*frame) string       // after its name, in the row of tabs
-	title(*frame) string       // after its name, in its box
-	foot(*frame) string        // in the lower edge of its box
-	drawn() uint64             // changes with what it draws, its rows aside
-	details(*frame) detailsBox // of the row under the cursor; no title: there is none
+	refresh(*frame)                      // the stats have changed, or what is looked at
+	turn(*frame) intent                  // its digit was pressed again: the next tab
+	grid() grid                          // its rows, nil when it has none
+	need(*frame) int                     // how many lines it would fill; 0: it has nothing to show
+	badge(*frame) string                 // after its name, in the row of tabs
+	title(*frame) string                 // after its name, in its box
+	foot(*frame) string                  // in the lower edge of its box
+	drawn() uint64                       // changes with what it draws, its rows aside
+	details(f *frame, id string) details // of a row, by its id; no title: there is none
 	draw(f *frame, c *screen.Canvas, focused bool)
 	// strip draws the most important lines of a pane that has no place of its
 	// own, and says how many it would like.
@@ -43,6 +45,21 @@ type versioned struct{ version uint64 }
 
 func (v *versioned) touch()        { v.version++ }
 func (v *versioned) drawn() uint64 { return v.version }
+
+// calm keeps a need from falling for a while: a layout that follows each waiter that
+// comes and goes could not be read.
+type calm struct {
+	need int
+	till time.Time
+}
+
+func (c *calm) at(need int, now time.Time) int {
+	const span = 10 * time.Second
+	if need >= c.need || now.After(c.till) {
+		c.need, c.till = need, now.Add(span)
+	}
+	return c.need
+}
 
 // picture is a pane as it was drawn last, and what it was drawn from.
 type picture struct {
@@ -83,6 +100,12 @@ func rowsFoot(f *frame, g grid, noun string) string {
 	s := text.Plural(all, noun)
 	if shown != all {
 		s = fmt.Sprintf("%d of %d", shown, all)
+	}
+	if from, to := g.Window(); to > 0 && to-from+1 < shown {
+		s = fmt.Sprintf("%d-%d of %s", from, to, s)
+	}
+	if by == 0 && desc {
+		s = "as configured" + dot + s
 	}
 	if by > 0 {
 		arrow := f.theme.Glyphs.Up

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -137,15 +138,38 @@ func (p *backendsPane) drawChecks(c *screen.Canvas, y int) {
 	}
 }
 
-func (p *backendsPane) details(f *frame) detailsBox {
-	r, ok := p.table.Current()
-	if !ok {
-		return detailsBox{}
+// moved is the row that the cursor was moved to, "" where it never was.
+func (p *backendsPane) moved() string {
+	if !p.table.Touched() {
+		return ""
 	}
-	s := r.service
-	if r.backend == nil {
+	return p.table.CurrentID()
+}
+
+// need is the rows with their second lines, the names and two lines of checks.
+func (p *backendsPane) need(*frame) int {
+	n := len(p.table.Rows())
+	if n == 0 {
+		return 4
+	}
+	for _, r := range p.table.Rows() {
+		if r.isTall() {
+			n++
+		}
+	}
+	return n + 1
+}
+
+func (p *backendsPane) details(f *frame, id string) details {
+	service, backend := api.SplitTarget(id)
+	s := f.stats.status.Service(service)
+	if s == nil {
+		return details{}
+	}
+	r := &backendRow{target: id, service: s, sign: serviceSign(s), flow: f.stats.flows[id]}
+	if backend == "" {
 		facts := []fact{
-			{"state", r.sign.text() + " " + screen.Safe(string(s.Reason))}, {"listens", screen.Safe(strings.Join(s.Listen, " "))}, {"balance", screen.Safe(s.Balance)},
+			{"state", r.sign.text() + " " + reasonText(s.Reason)}, {"listens", screen.Safe(strings.Join(s.Listen, " "))}, {"balance", screen.Safe(s.Balance)},
 			{"sessions", fmt.Sprintf("%d live, %d since the start, %s/s new", s.Sessions.Active, s.Sessions.Total, screen.Rate(r.flow.fresh))},
 			{"", fmt.Sprintf("%d failed, %d cut, %d rejected", s.Sessions.Failed, s.Sessions.Cut, s.Sessions.Rejected)},
 			{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(s.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(s.BytesOut)), screen.Bytes(r.flow.out))},
@@ -156,9 +180,16 @@ func (p *backendsPane) details(f *frame) detailsBox {
 		if s.Pause != nil {
 			facts = append(facts, fact{"pause", pauseText(f, s.Pause)})
 		}
-		return detailsBox{title: "service " + screen.Safe(s.Name), facts: facts}
+		if s.Hook != nil && s.Hook.Text(f.stats.now()) != "" {
+			facts = append(facts, fact{"hook", screen.Safe(s.Hook.Text(f.stats.now()))})
+		}
+		return details{title: "service " + screen.Safe(s.Name), facts: facts, about: about{service: s.Name}}
 	}
-	return detailsBox{title: "backend " + screen.Safe(r.target), facts: backendFacts(f, r)}
+	if r.backend = f.stats.status.Backend(id); r.backend == nil {
+		return details{}
+	}
+	r.sign, r.since = backendSign(r.backend), f.ago(r.backend.Since)
+	return details{title: "backend " + screen.Safe(id), facts: backendFacts(f, r), about: about{service: service, backend: backend}}
 }
 
 func backendFacts(f *frame, r *backendRow) []fact {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -160,21 +161,24 @@ func (p *eventsPane) strip(f *frame, c *screen.Canvas) int {
 		x = c.Text(x+3, y, fmt.Sprintf("%-8s ", screen.Cut(eventNoun(e), 8)), themes.TextDim)
 		c.Text(x, y, screen.Clip(eventText(e), max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), s.role)
 	}
-	return max(min(p.table.Len(), 6), 1)
+	return min(p.table.Len(), 6)
 }
 
-func (p *eventsPane) details(f *frame) detailsBox {
-	e, ok := p.table.Current()
-	if !ok {
-		return detailsBox{}
+func (p *eventsPane) need(*frame) int { return p.table.Len() }
+
+func (p *eventsPane) details(f *frame, id string) details {
+	i := slices.IndexFunc(p.table.Rows(), func(e *entry) bool { return e.id == id })
+	if i < 0 {
+		return details{}
 	}
+	e := p.table.Rows()[i]
 	facts := []fact{{"time", e.Time.In(f.zone).Format("2006-01-02 15:04:05")}, {"kind", e.Kind + ", " + screen.Safe(e.Level)}, {"text", e.Text}}
 	for _, more := range []fact{{"by", e.By}, {"command", e.Command}, {"service", screen.Safe(e.Service)}, {"backend", screen.Safe(e.Backend)}, {"session", screen.Safe(e.Session)}} {
 		if more.value != "" {
 			facts = append(facts, more)
 		}
 	}
-	return detailsBox{title: "event " + e.id, facts: facts}
+	return details{title: "event " + e.id, facts: facts}
 }
 
 func (p *eventsPane) keys() []binding { return nil }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -242,16 +243,25 @@ func (p *peersPane) strip(f *frame, c *screen.Canvas) int {
 	return 1
 }
 
-func (p *peersPane) details(f *frame) detailsBox {
-	r, ok := p.table.Current()
-	if !ok {
-		return detailsBox{}
+// need is the nodes and what is told of the one under the cursor.
+func (p *peersPane) need(f *frame) int {
+	if f.mesh() == nil || len(f.mesh().Peers) == 0 && f.mesh().Secret {
+		return 0
 	}
+	return len(p.table.Rows()) + 3
+}
+
+func (p *peersPane) details(f *frame, id string) details {
+	i := slices.IndexFunc(p.table.Rows(), func(r *peerRow) bool { return p.table.ID(r) == id })
+	if i < 0 {
+		return details{}
+	}
+	r := p.table.Rows()[i]
 	facts := []fact{{"state", "this node"}, {"listens", screen.Safe(r.addr)}, {"version", screen.Safe(r.version)}}
 	if r.peer != nil {
 		facts = peerFacts(f, r)
 	}
-	return detailsBox{title: "node " + screen.Safe(r.name), facts: facts}
+	return details{title: "node " + screen.Safe(r.name), facts: facts}
 }
 
 // peerFacts is the details of a node: its services and its state come first.

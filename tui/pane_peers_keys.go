@@ -47,8 +47,7 @@ func (p *peersPane) enter(f *frame) intent {
 	case r.peer == nil && f.away():
 		return openNode{}
 	case r.peer == nil || f.unreachable(r.name) != "":
-		details := p.details(f)
-		return open{&details}
+		return open{&detailsBox{pane: p, id: p.table.ID(r)}}
 	case r.name == f.peer:
 		return focusPane(paneBackends)
 	}

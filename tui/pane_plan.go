@@ -14,11 +14,23 @@ import (
 // report of the last one.
 type planPane struct{ versioned }
 
-func (p *planPane) name() string              { return "Plan" }
-func (p *planPane) grid() grid                { return nil }
-func (p *planPane) refresh(*frame)            { p.touch() }
-func (p *planPane) turn(*frame) intent        { return nil }
-func (p *planPane) details(*frame) detailsBox { return detailsBox{} }
+func (p *planPane) name() string                   { return "Plan" }
+func (p *planPane) grid() grid                     { return nil }
+func (p *planPane) refresh(*frame)                 { p.touch() }
+func (p *planPane) turn(*frame) intent             { return nil }
+func (p *planPane) details(*frame, string) details { return details{} }
+
+// need is the steps and, at the end, the report.
+func (p *planPane) need(f *frame) int {
+	plan := f.stats.plan()
+	switch {
+	case plan == nil || !f.planIsFresh():
+		return 0
+	case hasEnded(plan):
+		return len(plan.Steps) + 8
+	}
+	return len(plan.Steps) + 2
+}
 
 func (p *planPane) keys() []binding {
 	steer := func(word string) intent { return propose{req: api.Request{Act: "plan", Args: []string{word}}} }

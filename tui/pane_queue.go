@@ -2,9 +2,11 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
@@ -15,42 +17,50 @@ import (
 type queuePane struct {
 	versioned
 	table   table.Table[proxy.WaiterInfo]
-	chosen  string // by the operator; "" follows where clients wait
-	service string // the service that is shown
-	waiters uint64 // the version of those that are shown
+	chosen  string        // by the operator, until the cursor of Backends moves from where it was then
+	was     string        // the row that it was on
+	cursor  func() string // the row that the cursor of Backends was moved to; "": it was not
+	service string        // the service that is shown
+	waiters uint64        // the version of those that are shown
 }
 
 func newQueuePane() *queuePane {
 	return &queuePane{table: table.Table[proxy.WaiterInfo]{
 		Columns: waiterColumns,
 		ID:      func(w proxy.WaiterInfo) string { return w.ID },
-	}}
+	}, cursor: func() string { return "" }}
 }
 
 func (p *queuePane) name() string { return "Queue" }
 func (p *queuePane) grid() grid   { return &p.table }
 
-// pick is the service whose queue is shown: the one that was chosen, else that of
-// the view, else the one with most waiters, else one with a lock.
+// pick is the service whose queue is shown: the one that was chosen, until the
+// cursor of Backends moves; else the one under that cursor; else that of the view, the
+// one that is paused, the one with most waiters, one with a lock.
 func (p *queuePane) pick(f *frame) string {
 	st := f.stats.status
-	switch {
-	case p.chosen != "" && st.Service(p.chosen) != nil:
-		return p.chosen
-	case f.view != "" && st.Service(f.view) != nil:
-		return f.view
+	cursor := p.cursor()
+	if cursor != p.was {
+		p.chosen = ""
 	}
-	// It stays where it is while clients wait there, or it would jump.
-	if s := st.Service(p.service); s != nil && s.Queue.Waiting > 0 {
-		return p.service
+	under, _ := api.SplitTarget(cursor)
+	for _, name := range []string{p.chosen, under, f.view} {
+		if name != "" && st.Service(name) != nil {
+			return name
+		}
 	}
-	best := ""
-	most := -1
+	best, most := "", -1
 	for i := range st.Services {
 		s := &st.Services[i]
-		n := s.Queue.Waiting * 2
+		n := s.Queue.Waiting * 4
 		if s.Lock != nil {
 			n++
+		}
+		if s.Pause != nil {
+			n += 1 << 30
+		}
+		if s.Name == p.service && s.Queue.Waiting > 0 {
+			n += n / 2 // two of about the same length must not change places all the time
 		}
 		if n > most {
 			best, most = s.Name, n
@@ -58,6 +68,9 @@ func (p *queuePane) pick(f *frame) string {
 	}
 	return best
 }
+
+// choose shows the queue of a service until the cursor of Backends moves.
+func (p *queuePane) choose(service string) { p.chosen, p.was = service, p.cursor() }
 
 func (p *queuePane) refresh(f *frame) {
 	if now := p.pick(f); now != p.service {
@@ -72,7 +85,7 @@ func (p *queuePane) refresh(f *frame) {
 }
 
 func (p *queuePane) turn(f *frame) intent {
-	p.chosen = f.nextService(p.service, false)
+	p.choose(f.nextService(p.service, false))
 	p.refresh(f)
 	return nil
 }
@@ -134,13 +147,24 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[proxy.WaiterInfo]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
-func (p *queuePane) details(*frame) detailsBox {
-	w, ok := p.table.Current()
-	if !ok {
-		return detailsBox{}
+// need is the pause, the holders, the waiters and the foot; nothing where there are
+// neither waiters nor a pause.
+func (p *queuePane) need(f *frame) int {
+	s := f.stats.status.Service(p.service)
+	if s == nil || s.Queue.Waiting == 0 && s.Pause == nil {
+		return 0
 	}
-	return detailsBox{title: "waiter " + screen.Safe(w.ID), facts: []fact{
-		{"service", screen.Safe(p.service)}, {"client", screen.Safe(w.Client)}, {"position", strconv.Itoa(w.Position)},
+	return s.Queue.Waiting + len(holderLines(s, 20)) + 3
+}
+
+func (p *queuePane) details(f *frame, id string) details {
+	i := slices.IndexFunc(f.stats.waiters.list, func(w proxy.WaiterInfo) bool { return w.ID == id })
+	if i < 0 {
+		return details{}
+	}
+	w := f.stats.waiters.list[i]
+	return details{title: "waiter " + screen.Safe(w.ID), about: about{session: w.ID}, facts: []fact{
+		{"service", screen.Safe(f.stats.waiters.service)}, {"client", screen.Safe(w.Client)}, {"position", strconv.Itoa(w.Position)},
 		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"reason", reasonText(w.Reason)},
 	}}
 }

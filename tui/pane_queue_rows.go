@@ -120,7 +120,10 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	if s == nil {
 		return 1
 	}
-	if s.Queue.Waiting == 0 {
+	switch {
+	case s.Queue.Waiting == 0 && s.Pause == nil && (s.Lock == nil || len(s.Lock.Holders) == 0):
+		return 0
+	case s.Queue.Waiting == 0:
 		c.Text(2, 0, "no clients waiting", themes.TextDim)
 		return 1
 	}

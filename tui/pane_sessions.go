@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -152,11 +153,19 @@ func (p *sessionsPane) strip(f *frame, c *screen.Canvas) int {
 	return 1
 }
 
-func (p *sessionsPane) details(*frame) detailsBox {
-	r, ok := p.table.Current()
-	if !ok {
-		return detailsBox{}
+func (p *sessionsPane) need(*frame) int {
+	if n := len(p.table.Rows()); n > 0 {
+		return n + 1
 	}
+	return 0
+}
+
+func (p *sessionsPane) details(f *frame, id string) details {
+	i := slices.IndexFunc(f.stats.sessions.list, func(r *session) bool { return r.ID == id })
+	if i < 0 {
+		return details{}
+	}
+	r := f.stats.sessions.list[i]
 	facts := []fact{
 		{"client", screen.Safe(r.Client) + " via " + r.viaText()}, {"service", screen.Safe(r.Service)}, {"backend", screen.Safe(r.Backend)},
 		{"phase", screen.Safe(r.Phase)}, {"relay", screen.Safe(r.Runner)},
@@ -173,7 +182,7 @@ func (p *sessionsPane) details(*frame) detailsBox {
 		facts = append(facts, fact{"ended", fmt.Sprintf("by %s in %s: %s", screen.Safe(e.By), screen.Safe(e.Phase), screen.Safe(e.Cause()))},
 			fact{"waited", fmt.Sprintf("%s, connect %s, %d dials", screen.Clock(screen.Seconds(e.WaitedSeconds)), screen.Latency(e.ConnectSeconds), e.Dials)})
 	}
-	return detailsBox{title: "session " + screen.Safe(r.ID), facts: facts}
+	return details{title: "session " + screen.Safe(r.ID), facts: facts, about: about{session: r.ID}}
 }
 
 // viaText is what a client is connected with: "tls", "ws, binary".

@@ -140,7 +140,7 @@ func (m *model) poll() tea.Cmd {
 	if service := m.queue.pick(&m.frame); service != "" && m.isShown(paneQueue) {
 		ask(m.workspace, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
 	}
-	if m.isShown(paneSessions) {
+	if m.wantsSessions() {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
 		ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
 	}
@@ -150,6 +150,15 @@ func (m *model) poll() tea.Cmd {
 		}
 	}
 	return tea.Batch(cmds...)
+}
+
+// wantsSessions reports whether the sessions are worth asking for: they are on the
+// screen, in details, or one of them may be a hog.
+func (m *model) wantsSessions() bool {
+	if d, ok := m.overlay().(*detailsBox); ok && d.sessions() {
+		return true
+	}
+	return m.isShown(paneSessions) || m.watch.hogs.wanted(m.stats)
 }
 
 func (m *model) onFetched(a fetched) tea.Cmd {
@@ -162,6 +171,8 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	f.next = now.Add(min(restFactor*now.Sub(a.begun), fetchLimit))
 	if a.err != nil {
 		f.next = now.Add(tickUsual)
+	} else if a.kind == fetchSessions && !a.workspace.isShown(paneSessions) {
+		f.next = now.Add(max(f.next.Sub(now), hogEvery))
 	}
 	if a.workspace != m.workspace {
 		if a.workspace == m.home && a.kind == fetchStatus && a.err == nil {
@@ -188,6 +199,7 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		}
 	case fetchSessions:
 		if m.stats.sessions.take(a.sessions, now) {
+			m.watch.hogs.take(m.stats.sessions.list, m.stats.now())
 			m.refreshPane(paneSessions)
 		}
 	case fetchReport:

@@ -85,7 +85,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	case a.answers != nil:
 		m.showAnswers(a)
 	case req.DryRun:
-		m.over = append(m.over, &detailsBox{title: "dry run: " + screen.Safe(a.p.requestLine()), facts: impactFacts(a.res.Impact)})
+		m.over = append(m.over, factsBox("dry run: "+screen.Safe(a.p.requestLine()), impactFacts(a.res.Impact)))
 	default:
 		text := strings.Join(a.res.Texts, "; ")
 		if a.p.undo {

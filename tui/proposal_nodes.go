@@ -66,7 +66,7 @@ func (m *model) showAnswers(act actMsg) {
 	}
 	m.show(level, text)
 	if m.overlay() == nil {
-		m.over = append(m.over, &detailsBox{title: strings.TrimSuffix(p.question(), "?"), facts: facts})
+		m.over = append(m.over, factsBox(strings.TrimSuffix(p.question(), "?"), facts))
 	}
 }
 

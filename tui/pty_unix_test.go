@@ -58,7 +58,7 @@ func TestOnATerminal(t *testing.T) {
 	if err := exec.Command("kill", "-WINCH", strconv.Itoa(os.Getpid())).Run(); err != nil {
 		t.Fatal(err)
 	}
-	shows(t, screen, "7 waiting, max")
+	shows(t, screen, "QUEUE 7")
 	if _, err := master.WriteString("q"); err != nil {
 		t.Fatal(err)
 	}

@@ -16,12 +16,14 @@ type stats struct {
 	received time.Time // by our clock, when the status came
 	version  uint64    // changes when there is something new to draw
 
-	flows   map[string]flow         // by service, and by service/backend; "" is all
-	past    map[string]*history     // by service; "" is all of them
-	drains  map[string][]drainPoint // by service/backend, while it drains
-	pending map[string]pending      // acts that no status shows yet, by target
-	recent  []*api.Status           // those of the last few seconds
-	journal journal
+	flows map[string]flow     // by service, and by service/backend; "" is all
+	past  map[string]*history // by service; "" is all of them
+	// pastBackends is by service/backend, in longer steps: there are many.
+	pastBackends map[string]*history
+	drains       map[string][]drainPoint // by service/backend, while it drains
+	pending      map[string]pending      // acts that no status shows yet, by target
+	recent       []*api.Status           // those of the last few seconds
+	journal      journal
 
 	waiters  waiters
 	sessions sessions
@@ -38,7 +40,7 @@ type pending struct {
 
 func newStats() *stats {
 	return &stats{
-		status: &api.Status{}, flows: map[string]flow{}, past: map[string]*history{},
+		status: &api.Status{}, flows: map[string]flow{}, past: map[string]*history{}, pastBackends: map[string]*history{},
 		drains: map[string][]drainPoint{}, pending: map[string]pending{},
 	}
 }
@@ -56,7 +58,8 @@ func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 	old := s.status
 	restarted = s.known() && (!status.Node.Started.Equal(old.Node.Started) || status.Node.PID != old.Node.PID)
 	if restarted {
-		s.recent, s.past, s.drains = nil, map[string]*history{}, map[string][]drainPoint{}
+		s.recent, s.drains = nil, map[string][]drainPoint{}
+		s.past, s.pastBackends = map[string]*history{}, map[string]*history{}
 	}
 	if restarted || !s.known() || !sameDrawn(old, status) {
 		s.version++
@@ -110,9 +113,24 @@ func (s *stats) updateHistory() {
 	for i := range s.status.Services {
 		p := pointOf(&s.status.Services[i], s.now())
 		s.history(s.status.Services[i].Name).add(p)
+		for j := range s.status.Services[i].Backends {
+			s.addBackend(s.status.Services[i].Name, &s.status.Services[i].Backends[j])
+		}
 		sum = sum.plus(p)
 	}
 	s.history("").add(sum)
+}
+
+const backendStep = 5 * time.Second
+
+func (s *stats) addBackend(service string, b *proxy.BackendInfo) {
+	target := service + "/" + b.Name
+	h := s.pastBackends[target]
+	if h == nil {
+		h = &history{step: backendStep}
+		s.pastBackends[target] = h
+	}
+	h.add(point{at: s.now(), in: b.BytesIn, out: b.BytesOut, total: b.Total, active: b.Active})
 }
 
 func (s *stats) history(service string) *history {

@@ -33,11 +33,14 @@ func (p point) plus(o point) point {
 	return p
 }
 
-// history is a point a second, as far back as the graph goes.
-type history struct{ points []point }
+// history is a point a second, or each step, as far back as the graph goes.
+type history struct {
+	points []point
+	step   time.Duration // 0: a second
+}
 
 func (h *history) add(p point) {
-	if n := len(h.points); n > 0 && p.at.Sub(h.points[n-1].at) < time.Second {
+	if n := len(h.points); n > 0 && p.at.Sub(h.points[n-1].at) < max(h.step, time.Second) {
 		if h.points[n-1].total <= p.total {
 			return
 		}

@@ -31,7 +31,9 @@ type workspace struct {
 	events   *eventsPane
 	focus    int
 	shown    [paneCount]picture // each pane as it was drawn last
+	calm     [paneCount]calm    // what each needs, without flutter
 
+	watch   watch // what is wrong
 	fetches [fetchCount]fetch
 	undos   []undo               // what undoes the last acts, the newest last
 	drains  map[string]time.Time // what this console drains, and since when, until its end was shown
@@ -56,6 +58,7 @@ func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (
 	}
 	w.backends, w.queue = w.panes[paneBackends].(*backendsPane), w.panes[paneQueue].(*queuePane)
 	w.sessions, w.events = w.panes[paneSessions].(*sessionsPane), w.panes[paneEvents].(*eventsPane)
+	w.queue.cursor = w.backends.moved
 	var err error
 	w.keys, err = newKeymap(w, w.panes, f.cfg.Keys)
 	return w, err
@@ -63,6 +66,14 @@ func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (
 
 func newPanes() []pane {
 	return []pane{newBackendsPane(), newQueuePane(), newPeersPane(), newSessionsPane(), newEventsPane(), &planPane{}}
+}
+
+// refresh has all panes take what they show from the frame again.
+func (w *workspace) refresh() {
+	for _, p := range w.panes {
+		p.refresh(&w.frame)
+	}
+	w.watch.update(&w.frame)
 }
 
 func (w *workspace) pane() pane { return w.panes[w.focus] }
@@ -74,7 +85,7 @@ func (w *workspace) grid() grid { return w.pane().grid() }
 func (w *workspace) isShown(pane int) bool {
 	switch shapeOf(w.width, w.height) {
 	case shapeGrid:
-		return planGrid(w.width, w.height, w.focus, w.zoom, w.planIsFresh()).panes[pane].H > 0
+		return w.gridPlan().panes[pane].H > 1
 	case shapeStack:
 		return w.focus == pane || pane == paneQueue && !w.zoom
 	}

@@ -42,14 +42,18 @@ func Box(c *Canvas, r Rect, glyphs *themes.Glyphs, title, foot string, focused b
 	return b.Sub(1, 1, b.W-2, b.H-2)
 }
 
-// Rule draws a line across the canvas with a text in it and another at its end.
-func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string) {
-	c.Fill(1, y, c.W-2, glyphs.Box[4], themes.Border)
-	room := c.W - 8
-	text = Cut(text, room)
+// Rule draws a line across the canvas with a text in it and another at its end,
+// which is cut first. That of the focused pane is heavier.
+func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string, focused bool) {
+	g, line := glyphs.Box, themes.Border
+	if focused {
+		g, line = glyphs.BoxFocus, themes.BorderFocus
+	}
+	c.Fill(1, y, c.W-2, g[4], line)
+	text = Cut(text, c.W-8)
 	c.Text(3, y, " "+text+" ", themes.Title)
-	if end != "" && Width(text)+Width(end)+8 < c.W {
-		c.Right(c.W-4, y, " "+end+" ", themes.TextDim)
+	if room := c.W - Width(text) - 10; end != "" && room >= min(Width(end), 10) {
+		c.Right(c.W-3, y, " "+Clip(end, room, glyphs.Ellipsis)+" ", themes.TextDim)
 	}
 }
 
@@ -63,7 +67,7 @@ func Bar(c *Canvas, x, y, n int, part float64) int {
 }
 
 // Segment is a part of a line. Where there is no room for all, the one with the
-// highest Prio is left out first.
+// highest Prio is left out first; one with 0 never is.
 type Segment struct {
 	Text string
 	Role themes.Role
@@ -82,7 +86,7 @@ func Segments(c *Canvas, y int, list []Segment) {
 				last = i
 			}
 		}
-		if total <= c.W || len(list) < 2 {
+		if total <= c.W || len(list) < 2 || list[last].Prio == 0 {
 			break
 		}
 		list = slices.Delete(slices.Clone(list), last, last+1)

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tcpctl/tcpctl/themes"
 )
@@ -92,16 +93,19 @@ func level(v, most float64, steps int) int {
 	return min(max(int(math.Round(v/most*float64(steps))), 1), steps)
 }
 
+// SparkText is a graph of one line as text.
+func SparkText(values []float64, glyphs []rune) string {
+	most := slices.Max(append([]float64{0}, values...))
+	text := make([]rune, len(values))
+	for i, v := range values {
+		text[i] = glyphs[level(v, most, len(glyphs)-1)]
+	}
+	return string(text)
+}
+
 // Spark draws a graph of one line and returns the column after it.
 func Spark(c *Canvas, x, y int, values []float64, glyphs []rune, role themes.Role) int {
-	most := 0.0
-	for _, v := range values {
-		most = max(most, v)
-	}
-	for i, v := range values {
-		c.Fill(x+i, y, 1, glyphs[level(v, most, len(glyphs)-1)], role)
-	}
-	return x + len(values)
+	return c.Text(x, y, SparkText(values, glyphs), role)
 }
 
 // RoundUp is the next of 1, 2, 5 times a power of 1024 and 10, for an axis that

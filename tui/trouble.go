@@ -1,0 +1,229 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// troubleKind is what is wrong. The order is that of the strip: the worst first.
+type troubleKind int
+
+const (
+	troubleDown troubleKind = iota // a backend, or a service whose listeners are closed
+	troubleFailing
+	troublePaused
+	troubleHook
+	troublePlan
+	troubleQueue
+	troubleDrain
+	troubleHog
+	troubleNode
+	troubleCertificate
+	troubleKinds
+)
+
+// troubleWords are how kinds are called in the header, and their signs.
+var troubleWords = [troubleKinds]sign{
+	troubleDown: signDown, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
+	troubleHook: {'x', "HOOK", themes.StateError}, troublePlan: {'=', "PLAN", themes.StateMaint}, troubleQueue: {'~', "QUEUE", themes.Warn},
+	troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},
+	troubleCertificate: {'~', "CERT", themes.Warn},
+}
+
+// trouble is one thing that is wrong now: a line of the strip.
+type trouble struct {
+	kind  troubleKind
+	id    string // changes when the same thing goes wrong anew
+	name  string // what is in trouble
+	state string // what it is in, and for how long
+	text  string // why, and what ends it
+	hint  string // of a key, at the end of the line
+	pane  int    // where it is looked at,
+	row   string // in this row,
+	at    string // of this service
+	folds int    // how many it stands for, where there is no room for each; 0: for itself
+}
+
+func (t *trouble) sign() sign { return troubleWords[t.kind] }
+
+const (
+	snoozeTime  = time.Hour
+	queueOld    = time.Minute         // a waiter that has waited so long makes a queue old
+	certWarning = 21 * 24 * time.Hour // how long before its end a certificate is in the strip
+)
+
+// watch is what is wrong, as the strip shows it.
+type watch struct {
+	list    []trouble            // all, the worst first
+	snoozed map[string]time.Time // by id, until when
+	ended   time.Time            // when the last trouble ended; zero: not since the console was opened
+	at      string               // the id of the one that `!` has gone to
+	active  bool                 // it still has the keys
+	hogs    hogs
+}
+
+// update takes what is wrong now.
+func (w *watch) update(f *frame) {
+	had := len(w.list)
+	w.list = troublesOf(f, &w.hogs)
+	if had > 0 && len(w.list) == 0 {
+		w.ended = f.now()
+	}
+	for id, until := range w.snoozed {
+		if !f.now().Before(until) {
+			delete(w.snoozed, id)
+		}
+	}
+}
+
+// shown is what the strip shows on so many lines, and how many are snoozed.
+func (w *watch) shown(room int) (lines []trouble, snoozed int) {
+	for _, t := range w.list {
+		if _, asleep := w.snoozed[t.id]; asleep {
+			snoozed++
+			continue
+		}
+		lines = append(lines, t)
+	}
+	for len(lines) > max(room, 1) {
+		less := foldLargest(lines)
+		if len(less) == len(lines) {
+			break
+		}
+		lines = less
+	}
+	if len(lines) > room {
+		lines = lines[:max(room, 0)]
+	}
+	return lines, snoozed
+}
+
+// foldLargest makes one line of the kind that has most of them, so that each kind
+// of trouble keeps its place however many there are of another.
+func foldLargest(lines []trouble) []trouble {
+	var count [troubleKinds]int
+	for _, t := range lines {
+		if t.folds == 0 {
+			count[t.kind]++
+		}
+	}
+	kind := troubleKind(0)
+	for k, n := range count {
+		if n > count[kind] {
+			kind = troubleKind(k)
+		}
+	}
+	n := count[kind]
+	if n < 2 {
+		return lines
+	}
+	i := slices.IndexFunc(lines, func(t trouble) bool { return t.kind == kind })
+	var names []string
+	for _, t := range lines[i : i+n] {
+		names = append(names, t.name)
+	}
+	one := lines[i]
+	one.folds, one.name, one.state, one.text = n, fmt.Sprintf("%d of them", n), one.sign().word, strings.Join(names, ", ")
+	one.id, one.hint = one.sign().word, ""
+	return slices.Replace(slices.Clone(lines), i, i+n, one)
+}
+
+// count is how many there are of a kind, snoozed ones too.
+func (w *watch) count(kind troubleKind) (n int) {
+	for i := range w.list {
+		if w.list[i].kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// find is the trouble of an id among those that are shown.
+func findTrouble(lines []trouble, id string) int {
+	return slices.IndexFunc(lines, func(t trouble) bool { return t.id == id })
+}
+
+// wellSince is when the last trouble ended. What was before this console was opened
+// is known from the backends alone: when one of them changed last.
+func (w *watch) wellSince(f *frame) time.Time {
+	if !w.ended.IsZero() {
+		return w.ended
+	}
+	since := f.stats.status.Node.Started
+	for i := range f.stats.status.Services {
+		for _, b := range f.stats.status.Services[i].Backends {
+			if b.Since.After(since) {
+				since = b.Since
+			}
+		}
+	}
+	return since
+}
+
+// snooze takes a trouble out of the strip for a while.
+func (w *watch) snooze(id string, until time.Time) {
+	if w.snoozed == nil {
+		w.snoozed = map[string]time.Time{}
+	}
+	w.snoozed[id] = until
+}
+
+// dated is a time of day, with its date when that is not today's.
+func (f *frame) dated(t time.Time) string {
+	t = t.In(f.zone)
+	if now := f.now().In(f.zone); t.YearDay() != now.YearDay() || t.Year() != now.Year() {
+		return t.Format("2 Jan 15:04")
+	}
+	return t.Format("15:04")
+}
+
+// age is a duration in one unit: 8s, 26m, 3h, 4d.
+func age(d time.Duration) string {
+	if d >= 24*time.Hour {
+		return fmt.Sprintf("%.0fd", d.Hours()/24)
+	}
+	return staleText(d)
+}
+
+// ago is how long ago a time was, 0 for one that is unknown.
+func (f *frame) ago(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(f.stats.now().Sub(t), 0)
+}
+
+// byService orders troubles of a kind: those of a service that has no backend left
+// come first.
+func byService(f *frame) func(a, b trouble) int {
+	eligible := func(t trouble) int {
+		n := 0
+		if s := f.stats.status.Service(t.at); s != nil {
+			for i := range s.Backends {
+				if s.Backends[i].Eligible {
+					n++
+				}
+			}
+		}
+		return min(n, 1)
+	}
+	return func(a, b trouble) int {
+		if d := int(a.kind) - int(b.kind); d != 0 {
+			return d
+		}
+		return eligible(a) - eligible(b)
+	}
+}
+
+// cutReason is a reason in quotation marks, with a space before it; "" for none.
+func cutReason(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " \"" + screen.Safe(reason) + "\""
+}

@@ -1,0 +1,156 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// troublesOf is what is wrong by what is known of the engine, the worst first.
+func troublesOf(f *frame, h *hogs) (list []trouble) {
+	for i := range f.stats.status.Services {
+		s := &f.stats.status.Services[i]
+		list = append(list, serviceTroubles(f, s)...)
+		for j := range s.Backends {
+			if t, ok := backendTrouble(f, s, &s.Backends[j]); ok {
+				list = append(list, t)
+			}
+		}
+	}
+	if plan := f.stats.plan(); plan != nil && plan.State == proxy.PlanPaused {
+		list = append(list, trouble{kind: troublePlan, id: "plan " + plan.ID, name: screen.Safe(plan.Service), state: "HELD", pane: panePlan, at: plan.Service,
+			text: fmt.Sprintf("%s stands before step %d of %d, by %s", screen.Safe(plan.Kind), min(stepsDone(plan)+1, len(plan.Steps)), len(plan.Steps), screen.Safe(operatorName(plan.Owner)))})
+	}
+	list = append(list, h.troubles(f)...)
+	list = append(list, nodeTroubles(f)...)
+	slices.SortStableFunc(list, byService(f))
+	return list
+}
+
+// backendTrouble is what is wrong with a backend: it is down, is about to be, or is
+// draining.
+func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (trouble, bool) {
+	target := s.Name + "/" + b.Name
+	t := trouble{name: shortTarget(s.Name, b.Name), pane: paneBackends, row: target, at: s.Name, hint: "enter"}
+	sign := backendSign(b)
+	switch {
+	case sign == signDown || sign == signError:
+		t.kind, t.state = troubleDown, sign.word+" "+age(f.ago(b.Since))
+		why := screen.Safe(b.Reason)
+		if c := b.Check; c != nil && !c.OK {
+			why = fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold)
+		}
+		t.text = fmt.Sprintf("%s, since %s; %s", why, f.timeOf(b.Since), upText(s))
+	case (sign == signUp || sign == signIdle || sign == signCheck) && isFailing(b):
+		t.kind, t.state = troubleFailing, "FAILING"
+		t.text = fmt.Sprintf("%s, %d of %d checks failed; %s", screen.Safe(b.Check.Detail), min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold, upText(s))
+	case b.Drain != nil && b.Drain.Remaining > 0:
+		d := b.Drain
+		t.kind, t.state = troubleDrain, "DRAIN"
+		t.text = fmt.Sprintf("%d of %d remaining, eta %s", d.Remaining, d.StartedWith, strings.TrimPrefix(etaText(f, target), "~"))
+		if d.Until != nil {
+			t.text += ", limit " + limitText(f, d)
+		}
+		if d.By != "" {
+			t.text += " by " + screen.Safe(operatorName(d.By)) + cutReason(d.Reason)
+		}
+	default:
+		return t, false
+	}
+	t.id = fmt.Sprintf("%d %s %d", t.kind, target, b.Since.Unix())
+	return t, true
+}
+
+func upText(s *proxy.ServiceInfo) string {
+	n := 0
+	for i := range s.Backends {
+		if sg := backendSign(&s.Backends[i]); sg == signUp || sg == signIdle {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %d up", n, len(s.Backends))
+}
+
+// serviceTroubles is what is wrong with a service itself.
+func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
+	add := func(t trouble) {
+		t.name, t.at = screen.Safe(s.Name), s.Name
+		if t.id == "" {
+			t.id = fmt.Sprintf("%d %s", t.kind, s.Name)
+		}
+		list = append(list, t)
+	}
+	if s.State == proxy.StateClosed {
+		add(trouble{kind: troubleDown, state: "CLOSED", pane: paneBackends, row: s.Name, text: "its listeners are closed: new clients are refused"})
+	}
+	if p := s.Pause; p != nil {
+		word := strings.ToUpper(s.State)
+		text := "by " + screen.Safe(operatorName(p.Owner)) + cutReason(p.Reason)
+		if p.Overdue {
+			text += ", overdue since " + f.timeOf(p.Until)
+		} else {
+			text += fmt.Sprintf(", opens %s (%s)", f.timeOf(p.Until), screen.Clock(p.Until.Sub(f.stats.now())))
+		}
+		add(trouble{kind: troublePaused, id: fmt.Sprintf("pause %s %d", s.Name, p.Since.Unix()), state: word, pane: paneQueue,
+			text: text + fmt.Sprintf(", %d held", p.Held)})
+	}
+	if h := s.Hook; h != nil && h.Failed > 0 {
+		add(trouble{kind: troubleHook, state: "HOOK", pane: paneBackends, row: s.Name, text: strings.TrimPrefix(screen.Safe(h.Text(f.stats.now())), "! ")})
+	}
+	if s.Pause == nil && s.Queue.Waiting > 0 && screen.Seconds(s.Queue.OldestSeconds) >= queueOld {
+		add(trouble{kind: troubleQueue, state: "QUEUE " + screen.Count(float64(s.Queue.Waiting)), pane: paneQueue, text: queueText(s)})
+	}
+	return list
+}
+
+// queueText is how old a queue is, and what it waits for.
+func queueText(s *proxy.ServiceInfo) string {
+	text := "oldest " + screen.Clock(screen.Seconds(s.Queue.OldestSeconds))
+	if l := s.Lock; l != nil && len(l.Holders) > 0 {
+		h := &l.Holders[0]
+		return text + ", slot " + heldText(l, h) + " by " + screen.Safe(hostOf(h.Client)) + " " + screen.Safe(h.ID)
+	}
+	if s.Reason != "" {
+		text += ", " + reasonText(s.Reason)
+	}
+	return text
+}
+
+// nodeTroubles is the nodes that were lost. One that said goodbye is not missed.
+func nodeTroubles(f *frame) (list []trouble) {
+	if f.mesh() == nil {
+		return nil
+	}
+	for i := range f.mesh().Peers {
+		p := &f.mesh().Peers[i]
+		if p.State != meshinfo.Down || p.Cause == meshinfo.Departed || p.Stranger() {
+			continue
+		}
+		text := strings.Trim(causeText(p), " ()")
+		list = append(list, trouble{kind: troubleNode, id: fmt.Sprintf("node %s %d", p.ID, p.Since.Unix()), name: screen.Safe(p.Called()),
+			state: "LOST " + age(f.ago(p.Since)), pane: panePeers, row: p.ID + " " + p.Called(),
+			text: strings.TrimPrefix(text+", since "+f.timeOf(p.Since), ", ")})
+	}
+	return list
+}
+
+// shortTarget is a backend as people call it: with its service, unless its own name
+// begins with that.
+func shortTarget(service, backend string) string {
+	if strings.HasPrefix(backend, service) {
+		return screen.Safe(backend)
+	}
+	return screen.Safe(service + "/" + backend)
+}
+
+// hostOf is the host of a client's address.
+func hostOf(client string) string {
+	if i := strings.LastIndexByte(client, ':'); i > 0 {
+		return strings.Trim(client[:i], "[]")
+	}
+	return client
+}

@@ -1,0 +1,250 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// sickFleet is ten services with forty backends, of which five things are wrong: two
+// backends are down, a service is paused, a hook fails, and one client takes most of
+// a service.
+func sickFleet() *fake {
+	f := edge()
+	f.status.Mesh.Peers[1].State = meshinfo.Alive
+	f.waiters, f.status.Services, f.events, f.sessions = nil, nil, nil, nil
+	for i := range 10 {
+		name := fmt.Sprintf("svc%d", i)
+		s := proxy.ServiceInfo{Name: name, Listen: []string{fmt.Sprintf("0.0.0.0:%d", 9000+i)}, State: proxy.StateOpen, Balance: "random", Sessions: proxy.SessionCounts{Active: 4, Total: 900}}
+		for j := range 4 {
+			s.Backends = append(s.Backends, proxy.BackendInfo{Name: fmt.Sprintf("%s-%c", name, 'a'+j), Addr: fmt.Sprintf("10.0.%d.%d:80", i, j+1), State: proxy.StateUp, Admin: proxy.AdminReady, Eligible: true,
+				Since: start.Add(-98 * time.Hour), Active: 1, Weight: 100, RTTSeconds: 0.001, Check: &proxy.CheckInfo{OK: true, Consecutive: 30, Threshold: 3, Detail: "connected", At: start}})
+		}
+		f.status.Services = append(f.status.Services, s)
+	}
+	for _, at := range [][2]int{{5, 2}, {8, 0}} {
+		b := &f.status.Services[at[0]].Backends[at[1]]
+		b.State, b.Eligible, b.Reason, b.Active, b.RTTSeconds, b.Since = proxy.StateDown, false, "down", 0, 0, start.Add(-26*time.Minute)
+		b.Check = &proxy.CheckInfo{Consecutive: 3, Threshold: 3, Detail: "refused", At: start, Last: "+++!!!"}
+	}
+	p := &f.status.Services[3]
+	p.State, p.Queue = proxy.StatePaused, proxy.QueueInfo{Waiting: 12, OldestSeconds: 42}
+	p.Pause = &proxy.PauseInfo{Owner: "ana@edge-01", By: "pause", Reason: "kernel patch", Since: start.Add(-time.Minute), Until: start.Add(77 * time.Second), Held: 12}
+	next := start.Add(4 * time.Second)
+	f.status.Services[6].Hook = &proxy.HookInfo{State: proxy.HookRetrying, Name: "before_next", Failed: 3, NextTry: &next}
+	for i, host := range []string{"10.2.0.44", "10.2.0.9", "10.2.0.10"} {
+		f.sessions = append(f.sessions, proxy.SessionInfo{ID: fmt.Sprintf("s%d", 100+i), Service: "svc2", Backend: "svc2-a", Client: host + ":4000", Via: "tcp", Phase: "relay", AgeSeconds: 800})
+	}
+	return f
+}
+
+// hogs lets time pass in which one client of three takes most.
+func (c *console) hogFor(seconds int) {
+	c.t.Helper()
+	for range seconds {
+		c.engine.change(func(f *fake) {
+			f.status.Services[2].BytesIn += 2 << 20
+			f.sessions = slices.Clone(f.sessions)
+			for i, n := range []int64{1400 << 10, 300 << 10, 200 << 10} {
+				f.sessions[i].BytesIn += n
+			}
+		})
+		c.pass(time.Second)
+	}
+}
+
+func newSickConsole(t *testing.T, w, h int) *console {
+	c := newConsole(t, sickFleet(), w, h)
+	c.sickFirst()
+	c.hogFor(14)
+	return c
+}
+
+// All five are named on the first screen, the worst first, at every size that has
+// lines for them.
+func TestTroubleIsSeenFirst(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {140, 45}, {200, 60}, {100, 30}, {40, 10}, {29, 5}} {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			c := newSickConsole(t, size[0], size[1])
+			golden(t, fmt.Sprintf("trouble-%dx%d", size[0], size[1]), c)
+			if size[1] < 20 {
+				return
+			}
+			var at []int
+			for _, want := range []string{"svc5-c  DOWN 26m", "svc8-a  DOWN 26m", "PAUSED    by ana \"kernel patch\", opens 14:03:28 (01:03), 12 h", "HOOK      before_next failed 3 times", "HOG       10.2.0.44  1.4M/s, 74 % of svc2"} {
+				if i := strings.Index(c.screen(), want); i >= 0 {
+					at = append(at, i)
+				} else {
+					t.Errorf("not to be seen: %q\n%s", want, c.screen())
+				}
+			}
+			if !slices.IsSorted(at) {
+				t.Errorf("the worst is not first:\n%s", c.screen())
+			}
+			c.sees("DOWN 2  PAUSED 1  HOOK 1  HOG 1  Q 12")
+			c.seesNot("UP 38/40")
+		})
+	}
+}
+
+// Each is reached in two keys, and what is done then is done to it.
+func TestEachTroubleIsTwoKeysAway(t *testing.T) {
+	for key, want := range map[string]struct {
+		pane int
+		row  string
+	}{"1": {paneBackends, "svc5/svc5-c"}, "2": {paneBackends, "svc8/svc8-a"}, "3": {paneQueue, ""}, "4": {paneBackends, "svc6"}, "5": {paneSessions, "s100"}} {
+		c := newSickConsole(t, 80, 24)
+		c.press("5 /") // from anywhere, whatever is filtered
+		c.write("nothing")
+		c.press("enter ! " + key)
+		if c.focus != want.pane || want.row != "" && c.grid().CurrentID() != want.row {
+			t.Errorf("! %s: pane %d, row %q", key, c.focus, c.grid().CurrentID())
+		}
+		if want.pane == paneQueue && c.queue.service != "svc3" {
+			t.Errorf("the queue of %s", c.queue.service)
+		}
+	}
+	c := newSickConsole(t, 80, 24)
+	c.press("! enter")
+	c.sees("backend svc5/svc5-c", "! DOWN for 26:14", "refused")
+	c.press("esc ! 5 K")
+	c.sees("s100")
+	if c.overlay() == nil {
+		t.Error("the hog is not asked about")
+	}
+	c.press("esc esc ! ! !")
+	c.sees(">= 3 svc3")
+}
+
+// A snoozed trouble is away for an hour, and is back when it goes wrong anew.
+func TestSnooze(t *testing.T) {
+	c := newSickConsole(t, 80, 24)
+	c.press("! n")
+	c.sees("snoozed until 15:02: svc5-c DOWN 26m", "+1 snoozed", "DOWN 2")
+	c.press("esc")
+	c.seesNot(" 1 svc5-c")
+	c.engine.change(func(f *fake) { f.status.Services[5].Backends[2].Since = c.now })
+	c.pass(time.Second)
+	c.sees("svc5-c  DOWN 1s")
+	c.press("! n")
+	c.pass(2 * time.Hour)
+	c.sees("svc5-c  DOWN 2h")
+}
+
+// When the last one ends, the strip says since when all is well.
+func TestAllIsWell(t *testing.T) {
+	c := newConsole(t, sickFleet(), 80, 24)
+	well := sickFleet()
+	for i := range well.status.Services {
+		s := &well.status.Services[i]
+		s.State, s.Pause, s.Hook, s.Queue = proxy.StateOpen, nil, nil, proxy.QueueInfo{}
+		for j := range s.Backends {
+			s.Backends[j] = well.status.Services[0].Backends[0]
+			s.Backends[j].Name = fmt.Sprintf("%s-%c", s.Name, 'a'+j)
+		}
+	}
+	c.engine.change(func(f *fake) { well.status.Node.Now = f.status.Node.Now; f.status = well.status })
+	c.pass(time.Second)
+	c.sees("all well since 14:02", "UP 40/40")
+	c.press("!")
+	c.sees("> all well since 14:02")
+	d := newConsole(t, well, 80, 24)
+	d.sees("all well since 5 Mar 12:02") // of which its backends know
+	golden(t, "trouble-none", d)
+}
+
+// Where there are more than lines, one kind never hides another.
+func TestManyTroublesFold(t *testing.T) {
+	engine := sickFleet()
+	for i := range engine.status.Services[9].Backends {
+		engine.status.Services[9].Backends[i].State = proxy.StateDown
+		engine.status.Services[9].Backends[i].Eligible = false
+	}
+	engine.status.Mesh.Peers[0].State, engine.status.Mesh.Peers[0].Cause, engine.status.Mesh.Peers[0].Since = meshinfo.Down, meshinfo.Crashed, start.Add(-time.Minute)
+	c := newConsole(t, engine, 80, 24)
+	c.sickFirst()
+	c.hogFor(14)
+	c.sees("6 of them  DOWN     svc9-a, svc9-b", "svc3", "svc6", "HOG", "edge-02    LOST 1m", "DOWN 6  PAUSED 1  HOOK 1  HOG 1  NODE 1")
+	c.press("! !")
+	if c.queue.service != "svc3" {
+		t.Errorf("the second line is of %s", c.queue.service)
+	}
+}
+
+// The queue that is shown is that of the cursor; a choice lasts until it moves.
+func TestTheQueueFollowsTheCursor(t *testing.T) {
+	c := newConsole(t, sickFleet(), 140, 45)
+	shown := func(want string) {
+		t.Helper()
+		if c.queue.service != want {
+			t.Errorf("the queue of %s, not of %s", c.queue.service, want)
+		}
+	}
+	shown("svc3") // which is paused
+	c.engine.change(func(f *fake) { f.status.Services[7].Queue.Waiting = 500 })
+	c.pass(time.Second)
+	shown("svc3")
+	c.engine.change(func(f *fake) { f.status.Services[3].Pause = nil })
+	c.pass(time.Second)
+	shown("svc7") // the longest
+	c.press("j")
+	c.look()
+	shown("svc0")
+	c.press("2 2")
+	shown("svc1")
+	c.press("1")
+	c.look()
+	shown("svc1")
+	c.press("j")
+	c.look()
+	shown("svc0")
+}
+
+// Details are as things are now, with their events, sessions and graph, and stay
+// when the thing is gone.
+func TestDetailsAreLive(t *testing.T) {
+	c := newConsole(t, edge(), 100, 45)
+	c.live()
+	c.press("j j j enter")
+	c.look()
+	c.sees("backend db-front/pg-d", "in, 5m", "max ", "events", "14:01:29 ! ", "takes no new sessions: down")
+	c.engine.change(func(f *fake) {
+		b := &f.status.Services[0].Backends[3]
+		b.State, b.Eligible, b.Reason = proxy.StateUp, true, ""
+		f.events = append(f.events, proxy.Event{Time: c.now, Kind: proxy.EventBackendUp, Level: proxy.LevelGood, Service: "db-front", Backend: "pg-d", Text: "backend db-front/pg-d is up"})
+		f.sessions = append(slices.Clone(f.sessions), proxy.SessionInfo{ID: "s9000", Service: "db-front", Backend: "pg-d", Client: "10.2.0.1:777", Phase: "relay"})
+	})
+	c.pass(hogEvery)
+	c.sees("+ UP for", "takes new sessions", "backend db-front/pg-d is up", "sessions   10.2.0.1:777")
+	c.engine.change(func(f *fake) { f.status.Services[0].Backends = f.status.Services[0].Backends[:3] })
+	c.pass(time.Second)
+	c.sees("gone: this is what was known last", "backend db-front/pg-d")
+}
+
+// Sessions that end sink below the live ones, and do not take the cursor along.
+func TestSessionsKeepLiveOnesOnTop(t *testing.T) {
+	c := newConsole(t, edge(), 100, 30)
+	c.press("4")
+	c.look()
+	first := c.sessions.table.CurrentID()
+	c.engine.change(func(f *fake) {
+		f.sessions = slices.Clone(f.sessions)
+		i := slices.IndexFunc(f.sessions, func(s proxy.SessionInfo) bool { return s.ID == first })
+		f.sessions[i].Ended = &proxy.Record{ID: first, By: proxy.ByClient, Phase: "relay", Served: true, Ended: c.now}
+	})
+	c.pass(hogEvery)
+	if now := c.sessions.table.CurrentID(); now == first || c.sessions.table.Row(0).Ended != nil {
+		t.Errorf("the cursor is on %s, which has ended", now)
+	}
+	c.command("sort idle")
+	for i := range c.sessions.table.Len() {
+		if i > 0 && c.sessions.table.Row(i-1).Ended != nil && c.sessions.table.Row(i).Ended == nil {
+			t.Errorf("an ended session is above a live one")
+		}
+	}
+}
