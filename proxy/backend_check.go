@@ -309,7 +309,7 @@ func (b *Backend) addResultLocked(r health.Result) {
 		ev.Kind, ev.Level = EventBackendDown, LevelAlarm
 		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.tracker.Consecutive(), b.tracker.Threshold(), b.resultNoun())
 	}
-	b.service.engine.Note(ev)
+	b.service.engine.note(ev)
 	switch {
 	case r.OK && b.everUp:
 		b.slowStartSince = b.lastAt

@@ -63,7 +63,7 @@ func (b *Backend) dialFailed(err error) {
 			if missed > 0 {
 				text += fmt.Sprintf(" (and %d more)", missed)
 			}
-			b.service.engine.Note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
+			b.service.engine.note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
 		}
 		if b.service.config().Check.Type == health.Passive && b.admin() != AdminMaint {
 			b.addResultLocked(health.Result{Detail: e.error})
@@ -100,7 +100,7 @@ func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 	e.unanswered++
 	e.at = time.Now()
 	if what, times := b.doubtLocked(); before == "" && what != "" {
-		b.service.engine.Note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name,
+		b.service.engine.note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name,
 			Text: fmt.Sprintf("backend %s %s (%d of %d): its own log may say why", b.target(), what, times, times)})
 	}
 }

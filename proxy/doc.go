@@ -26,5 +26,5 @@
 // name (…Locked) or in its comment. While a queue is locked, or what stands
 // behind it, nothing is dialled, opened, logged or waited for, and nobody
 // else's code runs: a note goes into a ring, from which one goroutine logs
-// (Engine.Note); a session that is to end gets a message.
+// (Engine.note); a session that is to end gets a message.
 package proxy

@@ -73,7 +73,7 @@ func (s *Service) drainsDueLocked(now time.Time) {
 			default:
 				ev.Text = "drain of " + b.target() + " at its limit: no longer waiting for " + text.Plural(b.active, "session")
 			}
-			s.engine.Note(ev)
+			s.engine.note(ev)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (s *Service) backendEmptiedLocked(b *Backend) {
 	s.changedLocked()
 	if h := b.holds.top(); h != nil && !h.emptyNoted {
 		h.emptyNoted = true
-		s.engine.Note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,
+		s.engine.note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,
 			Text: b.target() + " is drained"})
 	}
 	s.forgetEmptyLocked(b)

@@ -15,7 +15,8 @@ import (
 )
 
 // Engine runs services. Make one with New; its methods may be called from any
-// goroutine.
+// goroutine. What an operator's tools need besides is behind Operator, what an
+// upgrade in place needs behind HandoverOf.
 type Engine struct {
 	cfg    Config
 	stream relay.Stream
@@ -162,7 +163,7 @@ func (e *Engine) Start() error {
 	for _, s := range e.services {
 		s.start()
 		if s.listeners != nil {
-			e.Note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.listeners.addrs(), ", "))})
+			e.note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.listeners.addrs(), ", "))})
 		}
 	}
 	return nil
@@ -202,22 +203,4 @@ func (e *Engine) Service(name string) *Service {
 		}
 	}
 	return nil
-}
-
-// ServiceNames are the names of all services, in their order.
-func (e *Engine) ServiceNames() []string {
-	var names []string
-	for _, s := range e.all() {
-		names = append(names, s.name)
-	}
-	return names
-}
-
-// Services is every service at this moment.
-func (e *Engine) Services() []ServiceInfo {
-	infos := []ServiceInfo{}
-	for _, s := range e.all() {
-		infos = append(infos, s.Info())
-	}
-	return infos
 }

@@ -76,9 +76,9 @@ type EventPage struct {
 // eventsKept bounds the ring: the newest are kept, the oldest are dropped.
 const eventsKept = 4096
 
-// Note puts an event on the time line, and has it logged. It never waits, and
+// note puts an event on the time line, and has it logged. It never waits, and
 // may be called with any lock held.
-func (e *Engine) Note(ev Event) {
+func (e *Engine) note(ev Event) {
 	if ev.Time.IsZero() {
 		ev.Time = time.Now()
 	}
@@ -151,12 +151,12 @@ func (e *Engine) noteThrottledAs(key string, ev Event) {
 	if missed > 0 {
 		ev.Text += fmt.Sprintf(" (and %d more like it)", missed)
 	}
-	e.Note(ev)
+	e.note(ev)
 }
 
 // Events is what came after since, and a channel that is closed when there is
 // more.
-func (e *Engine) Events(since uint64) (page EventPage, more <-chan struct{}) {
-	page.Events, page.Dropped, page.Last, more = e.events.Since(since)
+func (o Operator) Events(since uint64) (page EventPage, more <-chan struct{}) {
+	page.Events, page.Dropped, page.Last, more = o.engine.events.Since(since)
 	return page, more
 }

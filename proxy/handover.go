@@ -11,13 +11,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Handover is what an engine does and tells so that another one can go on
-// where it was: in a process that takes its place at an upgrade, or after a
-// restart. Whoever does neither needs none of it.
+// Handover is the side of an engine that another one goes on from: in the
+// process that replaces this one at an upgrade, or after a restart. A program
+// that is neither upgraded in place nor keeps state needs none of it. It is a
+// value, good for as long as the engine, and may be used from any goroutine.
 type Handover struct{ engine *Engine }
 
-// Handover gives access to it.
-func (e *Engine) Handover() Handover { return Handover{e} }
+// HandoverOf gives access to the engine for an upgrade or a restart.
+func HandoverOf(e *Engine) Handover { return Handover{e} }
 
 // InheritedSocket is a listening socket on its way from an engine to one in another
 // process that takes its place. Clients in the kernel's backlog come with it.
@@ -136,8 +137,8 @@ type Remaining struct {
 // follows is to call this one.
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
-	state := HandoverState{Saved: e.Handover().Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
-		Predecessors: map[string]Remaining{self: e.Handover().Remaining(true)}}
+	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
+		Predecessors: map[string]Remaining{self: h.Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
 			if s.stateLocked() == StateClosed {
@@ -163,7 +164,7 @@ func (h Handover) TakeOver(state HandoverState) {
 	e.tookOver = true
 	e.sessions.Store(state.Sessions)
 	h.Remember(state.Past)
-	e.Handover().Restore(state.Saved)
+	h.Restore(state.Saved)
 	for _, s := range e.all() {
 		s.queue.Update(func() {
 			for _, b := range s.backends {
@@ -175,7 +176,7 @@ func (h Handover) TakeOver(state HandoverState) {
 		})
 	}
 	for who, r := range state.Predecessors {
-		e.Handover().Follow(who, &r)
+		h.Follow(who, &r)
 	}
 }
 

@@ -24,17 +24,17 @@ type generations struct {
 // next has an engine take over; name is what it calls the one before it.
 func (g *generations) next(name string) *visit {
 	g.Helper()
-	doors, err := g.last.Handover().Sockets()
+	doors, err := proxy.HandoverOf(g.last.Engine).Sockets()
 	g.must("", err)
 	g.cfg.InheritedSockets = doors
 	e, err := proxy.New(g.cfg)
 	g.must("", err)
-	g.must("", e.Handover().Open())
+	g.must("", proxy.HandoverOf(e).Open())
 	g.Cleanup(func() { e.Close() })
-	g.last.Handover().StopListening()
-	e.Handover().TakeOver(overTheWire(g, g.last.Handover().State(name)))
+	proxy.HandoverOf(g.last.Engine).StopListening()
+	proxy.HandoverOf(e).TakeOver(overTheWire(g, proxy.HandoverOf(g.last.Engine).State(name)))
 	g.must("", e.Start())
-	v := &visit{TB: g.TB, Engine: e, svc: e.Service("db")}
+	v := &visit{TB: g.TB, Engine: e, Operator: e.Operator(), svc: e.Service("db")}
 	g.last = v
 	return v
 }
@@ -73,8 +73,8 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		one.hears("a one")
 		two := old.queue("two")
 		addr := old.addr()
-		if old.Handover().Ready() != nil {
-			t.Fatal(old.Handover().Ready())
+		if proxy.HandoverOf(old.Engine).Ready() != nil {
+			t.Fatal(proxy.HandoverOf(old.Engine).Ready())
 		}
 		g := &generations{t, proxy.Config{Services: []proxy.ServiceConfig{c}}, old}
 		next := g.next("first")
@@ -92,12 +92,12 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 			t.Error("the first opens again")
 		}
 		next.must(next.svc.Pause(proxy.PauseOptions{Max: time.Minute}))
-		if err := next.Handover().Ready(); err == nil {
+		if err := proxy.HandoverOf(next.Engine).Ready(); err == nil {
 			t.Error("it may be followed while it is paused")
 		}
 		follow := func() {
-			now := old.Handover().Remaining(true)
-			next.Handover().Follow("first", &now)
+			now := proxy.HandoverOf(old.Engine).Remaining(true)
+			proxy.HandoverOf(next.Engine).Follow("first", &now)
 		}
 		one.fin()
 		two.hears("a two")
@@ -117,7 +117,7 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 			t.Errorf("%d at once", a.most.Load())
 		}
 		old.Close()
-		next.Handover().Follow("first", nil)
+		proxy.HandoverOf(next.Engine).Follow("first", nil)
 		// The first has not taken the socket's file with it.
 		four := next.dialAt(door, "four")
 		four.hears("a four")
@@ -151,10 +151,10 @@ func TestSlotsOverGenerations(t *testing.T) {
 		three := g.next("two")
 		come(three, 0, "6", "7")
 		follow := func() {
-			ones, twos := one.Handover().Remaining(true), two.Handover().Remaining(true)
-			two.Handover().Follow("one", &ones)
-			three.Handover().Follow("one", &ones)
-			three.Handover().Follow("two", &twos)
+			ones, twos := proxy.HandoverOf(one.Engine).Remaining(true), proxy.HandoverOf(two.Engine).Remaining(true)
+			proxy.HandoverOf(two.Engine).Follow("one", &ones)
+			proxy.HandoverOf(three.Engine).Follow("one", &ones)
+			proxy.HandoverOf(three.Engine).Follow("two", &twos)
 		}
 		for n := range clients {
 			three.until("the last sees all", func(i proxy.ServiceInfo) bool {
@@ -202,11 +202,11 @@ func TestCountersOverGenerations(t *testing.T) {
 	three := g.next("two")
 	sees := func(when string, total, in int64, active int) {
 		t.Helper()
-		ones, twos := one.Handover().Remaining(true), two.Handover().Remaining(true)
+		ones, twos := proxy.HandoverOf(one.Engine).Remaining(true), proxy.HandoverOf(two.Engine).Remaining(true)
 		if ones.Services != nil {
-			three.Handover().Follow("one", &ones)
+			proxy.HandoverOf(three.Engine).Follow("one", &ones)
 		}
-		three.Handover().Follow("two", &twos)
+		proxy.HandoverOf(three.Engine).Follow("two", &twos)
 		i := three.svc.Info()
 		b := i.Backends[0]
 		if i.Sessions.Total != total || i.Sessions.Active != active || b.Total != total || b.Active != active || i.BytesIn != in || b.BytesIn != in {
@@ -227,8 +227,8 @@ func TestCountersOverGenerations(t *testing.T) {
 	sees("while it lasts", 3, 4+5+6+4, 1)
 	ends(one, left)
 	sees("at its end", 3, 19, 0)
-	three.Handover().Follow("one", nil)
-	three.Handover().Follow("one", nil)
+	proxy.HandoverOf(three.Engine).Follow("one", nil)
+	proxy.HandoverOf(three.Engine).Follow("one", nil)
 	if i := three.svc.Info(); i.Sessions.Total != 3 || i.BytesIn != 19 {
 		t.Errorf("after the end of one: %+v, %d", i.Sessions, i.BytesIn)
 	}
@@ -238,7 +238,7 @@ func TestCountersOverGenerations(t *testing.T) {
 	}
 	// A fourth fails after it has served one client: the third goes on, and
 	// has that one in its counters.
-	doors, err := three.Handover().Sockets()
+	doors, err := proxy.HandoverOf(three.Engine).Sockets()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,12 +246,12 @@ func TestCountersOverGenerations(t *testing.T) {
 	last := comes(four, "four")
 	number := four.Sessions(false)[0].ID
 	ends(four, last)
-	told := overTheWire(t, four.Handover().Remaining(true))
-	four.Handover().StopListening() // as a death does; Close would refuse clients at the socket
+	told := overTheWire(t, proxy.HandoverOf(four.Engine).Remaining(true))
+	proxy.HandoverOf(four.Engine).StopListening() // as a death does; Close would refuse clients at the socket
 	four.Close()
-	three.Handover().Follow("four", &proxy.Remaining{Counters: told.Counters, Sessions: told.Sessions})
-	three.Handover().Follow("four", nil)
-	if err := three.Handover().StartListening(doors); err != nil {
+	proxy.HandoverOf(three.Engine).Follow("four", &proxy.Remaining{Counters: told.Counters, Sessions: told.Sessions})
+	proxy.HandoverOf(three.Engine).Follow("four", nil)
+	if err := proxy.HandoverOf(three.Engine).StartListening(doors); err != nil {
 		t.Fatal(err)
 	}
 	if i := three.svc.Info(); i.Sessions.Total != 5 || i.BytesIn != 30 || i.State != proxy.StateOpen || i.Listen[0] != addr {
@@ -270,14 +270,14 @@ func TestNobodyFollows(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		door := "unix:" + filepath.Join(t.TempDir(), "db.sock")
 		v := start(t, proxy.ServiceConfig{Relay: relay, Listen: []string{"127.0.0.1:0", door}}, newServer(t, "a"))
-		doors, err := v.Handover().Sockets()
+		doors, err := proxy.HandoverOf(v.Engine).Sockets()
 		if err != nil {
 			t.Fatal(err)
 		}
 		listen := v.svc.Info().Listen
-		v.Handover().StopListening()
+		proxy.HandoverOf(v.Engine).StopListening()
 		between, other := v.dial("between"), v.dialAt(door, "other")
-		if err := v.Handover().StartListening(doors); err != nil {
+		if err := proxy.HandoverOf(v.Engine).StartListening(doors); err != nil {
 			t.Fatal(err)
 		}
 		between.hears("a between")
@@ -293,7 +293,7 @@ func TestHistogramsOfOtherBounds(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
 	bounds := v.svc.Info().Times.Connect.Bounds
 	h := proxy.Histogram{Bounds: []float64{0.0007, 1, 1000}, Counts: []int64{1, 2, 3, 4}, Sum: 9}
-	v.Handover().Follow("old", &proxy.Remaining{Counters: []proxy.ServiceInfo{{Name: "db", Times: proxy.TimesInfo{Connect: h}}}})
+	proxy.HandoverOf(v.Engine).Follow("old", &proxy.Remaining{Counters: []proxy.ServiceInfo{{Name: "db", Times: proxy.TimesInfo{Connect: h}}}})
 	got := v.svc.Info().Times.Connect
 	if got.Count() != 10 || got.Sum != 9 || !reflect.DeepEqual(got.Bounds, bounds) {
 		t.Errorf("%+v", got)
@@ -323,9 +323,9 @@ func TestHooksOverGenerations(t *testing.T) {
 		if n == 0 || n == 2 {
 			old := v
 			v = g.next("old")
-			now := old.Handover().Remaining(true)
-			v.Handover().Follow("old", &now)
-			v.Handover().Follow("old", nil)
+			now := proxy.HandoverOf(old.Engine).Remaining(true)
+			proxy.HandoverOf(v.Engine).Follow("old", &now)
+			proxy.HandoverOf(v.Engine).Follow("old", nil)
 		}
 	}
 	close(ran)

@@ -206,6 +206,7 @@ func (s *server) order() []string {
 type visit struct {
 	testing.TB
 	*proxy.Engine
+	proxy.Operator
 	svc     *proxy.Service
 	records chan proxy.Record
 }
@@ -244,7 +245,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
 	}
-	v.Engine, v.svc = e, e.Service(c.Name)
+	v.Engine, v.Operator, v.svc = e, e.Operator(), e.Service(c.Name)
 	t.Cleanup(func() { e.Close() })
 	return v
 }

@@ -31,7 +31,7 @@ func (b broken) hook(context.Context, proxy.HookCall) error {
 }
 
 func kindsOf(v *visit, kind string) (texts []string) {
-	page, _ := v.Engine.Events(0)
+	page, _ := v.Operator.Events(0)
 	for _, ev := range page.Events {
 		if ev.Kind == kind {
 			texts = append(texts, ev.Level+" "+ev.Text)

@@ -159,7 +159,7 @@ func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Ev
 		}
 	}
 	if n <= hookAlarm {
-		s.engine.Note(ev)
+		s.engine.note(ev)
 	} else {
 		s.engine.noteThrottled(ev)
 	}
@@ -223,7 +223,7 @@ func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	if b.service.handedOver == nil { // else another process counts it
 		b.transitions++
 	}
-	b.service.engine.Note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
+	b.service.engine.note(Event{Kind: EventBackendDown, Level: LevelAlarm, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is down: %s failed, and then: %s", b.target(), hook, seen.Detail)})
 	if b.service.config().Check.OnDown == OnDownCut {
 		b.resetLiveLocked()

@@ -48,7 +48,7 @@ func TestAStuckLogDelaysNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		v := &visit{TB: t, Engine: e, svc: e.Service("db")}
+		v := &visit{TB: t, Engine: e, Operator: e.Operator(), svc: e.Service("db")}
 		v.untilUp()
 		one := v.dial("one")
 		one.hears("a one")
@@ -67,7 +67,7 @@ func TestAStuckLogDelaysNobody(t *testing.T) {
 		if err := e.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		page, _ := e.Events(0)
+		page, _ := e.Operator().Events(0)
 		if last := page.Events[len(page.Events)-1]; last.Text != "stopped" {
 			t.Errorf("the last event is %+v", last)
 		}

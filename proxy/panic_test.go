@@ -79,7 +79,7 @@ func logged(t *testing.T, c proxy.ServiceConfig, onRecord func(proxy.Record)) (*
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	v.Engine, v.svc = e, e.Service("db")
+	v.Engine, v.Operator, v.svc = e, e.Operator(), e.Service("db")
 	return v, log
 }
 

@@ -61,7 +61,7 @@ func (ps *plans) remember(past Past) {
 // Past is what the engine that follows is to remember of this one.
 func (h Handover) Past() Past {
 	e := h.engine
-	p := Past{Reports: e.Reports()}
+	p := Past{Reports: e.Operator().Reports()}
 	p.Events, _, p.LastEvent, _ = e.events.Since(0)
 	p.Events = p.Events[max(0, len(p.Events)-pastEvents):]
 	e.plans.mu.Lock()
@@ -71,10 +71,11 @@ func (h Handover) Past() Past {
 }
 
 // Reports are those of all plans that can still be looked at, the newest first.
-func (e *Engine) Reports() []Report {
-	e.plans.mu.Lock()
-	plans, past := slices.Clone(e.plans.last), slices.Clone(e.plans.past)
-	e.plans.mu.Unlock()
+func (o Operator) Reports() []Report {
+	ps := &o.engine.plans
+	ps.mu.Lock()
+	plans, past := slices.Clone(ps.last), slices.Clone(ps.past)
+	ps.mu.Unlock()
 	all := []Report{}
 	for _, p := range slices.Backward(plans) {
 		all = append(all, p.Report())

@@ -11,16 +11,16 @@ import (
 // can be read, are marked as such, and new ones follow their numbers.
 func TestNumbersGoOnFromThePast(t *testing.T) {
 	first := pastEngine(t)
-	first.Note(proxy.Event{Kind: proxy.EventMark, Text: "one"})
-	first.Note(proxy.Event{Kind: proxy.EventMark, Text: "two"})
-	past := first.Handover().Past()
+	first.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "one"})
+	first.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "two"})
+	past := proxy.HandoverOf(first).Past()
 	past.Reports = []proxy.Report{{ID: "w7", Kind: proxy.PlanWindow, State: proxy.PlanRunning, Started: time.Now()}, {ID: "r3", State: proxy.PlanDone, Ended: time.Now()}}
 
 	next := pastEngine(t)
-	next.Note(proxy.Event{Kind: proxy.EventMark, Text: "early"}) // before it knows of a past
-	next.Handover().Remember(past)
-	next.Note(proxy.Event{Kind: proxy.EventMark, Text: "late"})
-	page, _ := next.Events(0)
+	next.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "early"}) // before it knows of a past
+	proxy.HandoverOf(next).Remember(past)
+	next.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "late"})
+	page, _ := next.Operator().Events(0)
 	var texts []string
 	for i, ev := range page.Events {
 		texts = append(texts, ev.Text)
@@ -31,11 +31,11 @@ func TestNumbersGoOnFromThePast(t *testing.T) {
 	if len(texts) != 4 || texts[0] != "one" || texts[2] != "early" || page.Last != 4 {
 		t.Errorf("%q, last %d", texts, page.Last)
 	}
-	reports := next.Reports()
+	reports := next.Operator().Reports()
 	if len(reports) != 2 || reports[0].ID != "w7" || reports[0].State != proxy.PlanAborted || reports[0].Ended.IsZero() {
 		t.Errorf("reports: %+v", reports)
 	}
-	if got := next.Handover().Past(); got.Plans != 7 || got.LastEvent != 4 {
+	if got := proxy.HandoverOf(next).Past(); got.Plans != 7 || got.LastEvent != 4 {
 		t.Errorf("plans are numbered from %d, events from %d", got.Plans, got.LastEvent)
 	}
 }

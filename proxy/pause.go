@@ -82,7 +82,7 @@ func (s *Service) endReleaseLocked() {
 	by := s.pause.release.by
 	s.pause.release = nil
 	s.servingChangedLocked()
-	s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
+	s.engine.note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
 		Text: s.name + " is open: all held clients have been admitted"})
 }
 
@@ -204,7 +204,7 @@ func (s *Service) pauseEmptiedLocked() {
 	if p := s.pause.current; !p.settled {
 		p.settled, p.limit = true, nil
 		s.changedLocked()
-		s.engine.Note(Event{Kind: EventService, Service: s.name, By: p.owner, Text: s.name + " is paused: no session is live"})
+		s.engine.note(Event{Kind: EventService, Service: s.name, By: p.owner, Text: s.name + " is paused: no session is live"})
 	}
 }
 
@@ -247,7 +247,7 @@ func (s *Service) pauseDueLocked(now time.Time) {
 		s.changedLocked()
 		ev.Text = fmt.Sprintf("pause of %s at its limit: continuing with %s live", s.name, live)
 	}
-	s.engine.Note(ev)
+	s.engine.note(ev)
 }
 
 // freezeLocked stops the queue's clock or lets it run. It stands during a

@@ -113,7 +113,7 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 		s.plan = p
 		s.holdForPlanLocked()
 	})
-	s.engine.Note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
+	s.engine.note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
 	s.working.Add(1)
 	go p.run(steps)
 	return p, nil
@@ -201,7 +201,7 @@ func (p *Plan) finish(failed error) {
 	ev.Text = r.Sentence()
 	p.mu.Unlock()
 	p.cancel(errAborted)
-	s.engine.Note(ev)
+	s.engine.note(ev)
 }
 
 // Report is how the plan stands, or what has come of it.

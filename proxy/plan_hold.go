@@ -28,7 +28,7 @@ func (s *Service) holdForPlanLocked() {
 			s.plan.waived = false
 		}
 		if p := s.pause.current; p != nil && p.by == PauseByPlan {
-			s.engine.Note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
+			s.engine.note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
 				Text: fmt.Sprintf("a backend of %s serves again: resuming", s.name)})
 			s.resumeLocked(p.owner, p.plan.opt.Rate)
 		}
@@ -40,7 +40,7 @@ func (s *Service) holdForPlanLocked() {
 	}
 	now := time.Now()
 	held := &pause{owner: p.opt.By, by: PauseByPlan, reason: "no backend serves", since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
-	s.engine.Note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
+	s.engine.note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
 		Text: fmt.Sprintf("no backend of %s serves during the %s %s: holding its clients until one does, or until %s",
 			s.name, p.kind, p.report.ID, clockTime(held.until))})
 	s.beginPauseLocked(held)

@@ -121,11 +121,11 @@ func (p *Plan) over() bool {
 
 // Plan finds a plan by its id; nil when there is none. For "" it is the newest
 // that runs, and when none does the newest.
-func (e *Engine) Plan(id string) *Plan {
-	e.plans.mu.Lock()
-	defer e.plans.mu.Unlock()
+func (o Operator) Plan(id string) *Plan {
+	o.engine.plans.mu.Lock()
+	defer o.engine.plans.mu.Unlock()
 	var newest *Plan
-	for _, p := range slices.Backward(e.plans.last) {
+	for _, p := range slices.Backward(o.engine.plans.last) {
 		switch {
 		case p.report.ID == id, id == "" && !p.over():
 			return p

@@ -173,7 +173,7 @@ func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 	lease := ownerLease - time.Since(c.seen)
 	if !c.lost && lease < 0 {
 		c.lost = true
-		p.service.engine.Note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
+		p.service.engine.note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
 			Text: fmt.Sprintf("the command line that owns the window of %s is gone: pausing until %s, then resuming",
 				p.service.name, clockTime(p.ours.until))})
 	}
@@ -270,7 +270,7 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 		s.changedLocked()
 		n := s.queue.Waiting()
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
-		s.engine.Note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
+		s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
 			Text: fmt.Sprintf("window command of %s still running at the deadline: rejecting %s and new clients until it ends", s.name, text.Plural(n, "client"))})
 	}
 	return true

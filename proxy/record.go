@@ -82,7 +82,7 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 			Text: fmt.Sprintf("queue.timeout expired: rejected %s after %s in the queue of %s", s.client.Name(), now.Sub(s.opened).Round(time.Millisecond), svc.name)})
 	}
 	if e.reason == ReasonTTL {
-		svc.engine.Note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
+		svc.engine.note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("slot TTL expired: session %s of %s reset", s.ID(), s.client.Name())})
 	}
 }

@@ -129,7 +129,7 @@ func (e *Engine) forget(s *Service) {
 		return // Shutdown finishes all that are listed
 	}
 	s.finish()
-	e.Note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
+	e.note(Event{Kind: EventService, Service: s.name, Text: s.name + " is gone: its last client has been served"})
 }
 
 // apply changes the service in place, and says what. It has the sockets of
@@ -254,7 +254,7 @@ func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 		text := fmt.Sprintf("weight of %s: %d, was %d", b.name, c.Weight, b.weight)
 		if b.weight != was.Weight {
 			text += " (an operator's: the file wins)"
-			b.service.engine.Note(Event{Kind: EventAdmin, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
+			b.service.engine.note(Event{Kind: EventAdmin, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
 		}
 		b.weight = c.Weight
 		changes = append(changes, text)

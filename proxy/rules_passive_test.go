@@ -182,14 +182,14 @@ func TestPassiveAfterAnUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err = e.Handover().Open(); err == nil {
-		e.Handover().TakeOver(proxy.HandoverState{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
+	if err = proxy.HandoverOf(e).Open(); err == nil {
+		proxy.HandoverOf(e).TakeOver(proxy.HandoverState{Up: map[string]map[string]string{"db": {"a": a.addr()}}})
 		err = e.Start()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &visit{TB: t, Engine: e, svc: e.Service("db")}
+	v := &visit{TB: t, Engine: e, Operator: e.Operator(), svc: e.Service("db")}
 	defer e.Close()
 	if i := v.backend("a"); i.State != proxy.StateUp {
 		t.Errorf("a is %s", i.State)

@@ -270,15 +270,15 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 // the configuration has changed since: the configuration wins, with a warning.
 func (h Handover) Restore(all Saved) {
 	e := h.engine
-	for _, text := range e.Handover().Reconcile(all) {
-		e.Note(Event{Kind: EventAdmin, Level: LevelWarn, Text: text})
+	for _, text := range h.Reconcile(all) {
+		e.note(Event{Kind: EventAdmin, Level: LevelWarn, Text: text})
 	}
 	for service, backends := range all {
 		s := e.Service(service)
 		for _, name := range slices.Sorted(maps.Keys(backends)) {
 			sb := backends[name]
 			s.queue.Update(func() { s.restoreLocked(name, sb) })
-			e.Note(Event{Kind: EventAdmin, Service: service, Backend: name, By: sb.By, Text: "as before: " + sb.text(service+"/"+name)})
+			e.note(Event{Kind: EventAdmin, Service: service, Backend: name, By: sb.By, Text: "as before: " + sb.text(service+"/"+name)})
 		}
 	}
 }

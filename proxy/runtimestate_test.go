@@ -67,10 +67,10 @@ func asJSON(t *testing.T, all Saved) Saved {
 }
 
 func TestRule13AllOfItComesBack(t *testing.T) {
-	all := operated(t).Handover().Save()
+	all := HandoverOf(operated(t)).Save()
 	e := engineOf(t, pool(nil))
-	e.Handover().Restore(asJSON(t, all))
-	if again := e.Handover().Save(); !reflect.DeepEqual(again, all) {
+	HandoverOf(e).Restore(asJSON(t, all))
+	if again := HandoverOf(e).Save(); !reflect.DeepEqual(again, all) {
 		t.Errorf("after a restart:\n%+v\nbefore:\n%+v", again, all)
 	}
 	if got := warnings(e); len(got) > 0 {
@@ -106,7 +106,7 @@ func TestASavedBackendIsWhole(t *testing.T) {
 }
 
 func warnings(e *Engine) (texts []string) {
-	page, _ := e.Events(0)
+	page, _ := e.Operator().Events(0)
 	for _, ev := range page.Events {
 		if ev.Level == LevelWarn {
 			texts = append(texts, ev.Text)
@@ -116,7 +116,7 @@ func warnings(e *Engine) (texts []string) {
 }
 
 func TestRule13EachAspectIsKeptAlone(t *testing.T) {
-	now := operated(t).Handover().Save()
+	now := HandoverOf(operated(t)).Save()
 	seven := 7
 	for _, c := range []struct {
 		name string
@@ -143,13 +143,13 @@ func TestRule13EachAspectIsKeptAlone(t *testing.T) {
 // TestRule13WhatIsTakenBackIsForgotten: nothing is left where nothing was done.
 func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
 	e := operated(t)
-	now := e.Handover().Save()
+	now := HandoverOf(e).Save()
 	s := e.Service("db")
 	s.Backend("a").Ready("ana", "")
 	s.Backend("a").SetWeight(2, "ana", "")
 	s.Backend("c").Remove(DrainOptions{})
 	s.Add(BackendConfig{Name: "b", Addr: "127.0.0.1:4"}, "ana", "")
-	later := e.Handover().Save()
+	later := HandoverOf(e).Save()
 	for _, c := range []struct {
 		what Aspect
 		name string
@@ -189,27 +189,27 @@ func TestRule13TheFileWins(t *testing.T) {
 			}},
 		{"", "nothing", func(c *ServiceConfig) { c.IdleTimeout, c.Backends[0].Addr = time.Hour, "127.0.0.1:8" }},
 	} {
-		all := operated(t).Handover().Save()
+		all := HandoverOf(operated(t)).Save()
 		e := engineOf(t, pool(c.change))
-		e.Handover().Restore(all)
-		if said := strings.Join(warnings(e), "\n"); said != c.warning || lost(all) != c.lost || lost(e.Handover().Save()) != c.lost {
-			t.Errorf("a start: it says %q, lost is %s, in force is not %s", said, lost(all), lost(e.Handover().Save()))
+		HandoverOf(e).Restore(all)
+		if said := strings.Join(warnings(e), "\n"); said != c.warning || lost(all) != c.lost || lost(HandoverOf(e).Save()) != c.lost {
+			t.Errorf("a start: it says %q, lost is %s, in force is not %s", said, lost(all), lost(HandoverOf(e).Save()))
 		}
 
 		e = operated(t)
 		if err := e.Start(); err != nil {
 			t.Fatal(err)
 		}
-		all = e.Handover().Save()
+		all = HandoverOf(e).Save()
 		for range 2 { // the second time there is nothing new
 			if _, err := e.Apply(Config{Services: []ServiceConfig{pool(c.change)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if said := strings.Join(e.Handover().Reconcile(all), "\n"); said != c.warning || lost(all) != c.lost || lost(e.Handover().Save()) != c.lost {
-			t.Errorf("a reload: it says %q, lost is %s, in force is not %s", said, lost(all), lost(e.Handover().Save()))
+		if said := strings.Join(HandoverOf(e).Reconcile(all), "\n"); said != c.warning || lost(all) != c.lost || lost(HandoverOf(e).Save()) != c.lost {
+			t.Errorf("a reload: it says %q, lost is %s, in force is not %s", said, lost(all), lost(HandoverOf(e).Save()))
 		}
-		back := slices.ContainsFunc(e.Services()[0].Backends, func(b BackendInfo) bool { return b.Name == "b" })
+		back := slices.ContainsFunc(e.Operator().Services()[0].Backends, func(b BackendInfo) bool { return b.Name == "b" })
 		if want := c.lost == "b" && c.warning != ""; back != want {
 			t.Errorf("a reload that loses %s: b is there: %v", c.lost, back)
 		}
@@ -255,9 +255,9 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 		service, name, _ := strings.Cut(target, "/")
 		all := Saved{service: {name: sb}}
 		e := engineOf(t, pool(nil))
-		e.Handover().Restore(all)
-		if got := warnings(e); len(got) != 1 || !strings.Contains(got[0], want) || len(all) != 0 || len(e.Handover().Save()) != 0 {
-			t.Errorf("%s: %q, left %v, in force %v", want, got, all, e.Handover().Save())
+		HandoverOf(e).Restore(all)
+		if got := warnings(e); len(got) != 1 || !strings.Contains(got[0], want) || len(all) != 0 || len(HandoverOf(e).Save()) != 0 {
+			t.Errorf("%s: %q, left %v, in force %v", want, got, all, HandoverOf(e).Save())
 		}
 	}
 }
@@ -287,8 +287,8 @@ all of web is forgotten: it is not a table of backends` {
 
 func TestRule13AServiceThatIsGone(t *testing.T) {
 	e := engineOf(t, pool(nil))
-	all := Saved{"other": operated(t).Handover().Save()["db"]}
-	e.Handover().Restore(all)
+	all := Saved{"other": HandoverOf(operated(t)).Save()["db"]}
+	HandoverOf(e).Restore(all)
 	if got := warnings(e); len(all) != 0 || len(got) != 1 || got[0] != "all of other is forgotten: the file does not have that service" {
 		t.Errorf("%q, left %v", got, all)
 	}
@@ -310,11 +310,11 @@ func FuzzSaved(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Handover().Restore(all)
-		first := e.Handover().Save()
+		HandoverOf(e).Restore(all)
+		first := HandoverOf(e).Save()
 		again := engineOf(t, pool(nil))
-		again.Handover().Restore(asJSON(t, first))
-		if second := again.Handover().Save(); !reflect.DeepEqual(second, first) || len(warnings(again)) > 0 {
+		HandoverOf(again).Restore(asJSON(t, first))
+		if second := HandoverOf(again).Save(); !reflect.DeepEqual(second, first) || len(warnings(again)) > 0 {
 			t.Fatalf("%v, then %v, %q", first, second, warnings(again))
 		}
 	})
@@ -327,7 +327,7 @@ func TestRule13ReloadsKeepWhatWasDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	before := e.Handover().Save()
+	before := HandoverOf(e).Save()
 	for n := range 4 {
 		next := pool(func(c *ServiceConfig) { c.IdleTimeout = time.Duration(n/2) * time.Hour })
 		changes, err := e.Apply(Config{Services: []ServiceConfig{next}})
@@ -338,7 +338,7 @@ func TestRule13ReloadsKeepWhatWasDone(t *testing.T) {
 			t.Errorf("reload %d: %q", n, text)
 		}
 	}
-	if after := e.Handover().Save(); !reflect.DeepEqual(after, before) {
+	if after := HandoverOf(e).Save(); !reflect.DeepEqual(after, before) {
 		t.Errorf("after the reloads: %+v\nbefore: %+v", after, before)
 	}
 }

@@ -229,7 +229,7 @@ func (s *Service) forgetEmptyLocked(b *Backend) {
 	}
 	b.stopChecks()
 	s.backends = slices.DeleteFunc(s.backends, func(o *Backend) bool { return o == b })
-	s.engine.Note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
+	s.engine.note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
 	s.servingChangedLocked()
 }
 

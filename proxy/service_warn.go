@@ -30,7 +30,7 @@ func (s *Service) pauseNearMaxLocked(now time.Time) {
 		return
 	}
 	p.warned = true
-	s.engine.Note(Event{Kind: EventPauseNear, Level: LevelWarn, Service: s.name, By: p.owner,
+	s.engine.note(Event{Kind: EventPauseNear, Level: LevelWarn, Service: s.name, By: p.owner,
 		Text: fmt.Sprintf("pause of %s by %s ends in %s: %s waiting", s.name, p.owner,
 			p.until.Sub(now).Round(time.Second), text.Plural(s.queue.Waiting(), "client"))})
 }
@@ -59,7 +59,7 @@ func (s *Service) queueOldLocked(now time.Time) {
 		default:
 			s.oldNoted = now
 			s.wakeAt(now.Add(limit))
-			s.engine.Note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
+			s.engine.note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
 				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
 					text.Plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})
 		}

@@ -77,9 +77,9 @@ func (s *Service) pages(settled func()) iter.Seq[[]sessionView] {
 
 // Live is every live session, oldest first in each service. They are looked at
 // bit by bit: who begins or ends meanwhile may be missing.
-func (e *Engine) Live() iter.Seq[SessionInfo] {
+func (o Operator) Live() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
-		for _, s := range e.all() {
+		for _, s := range o.engine.all() {
 			for page := range s.pages(func() {}) {
 				now := time.Now()
 				for n := range page {
@@ -93,9 +93,9 @@ func (e *Engine) Live() iter.Seq[SessionInfo] {
 }
 
 // Ended is the last sessions that have ended, newest first.
-func (e *Engine) Ended() iter.Seq[SessionInfo] {
+func (o Operator) Ended() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
-		for _, c := range e.ended.newest() {
+		for _, c := range o.engine.ended.newest() {
 			r := c.record()
 			if !yield(SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via, Phase: r.Phase,
 				AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r}) {
@@ -106,13 +106,13 @@ func (e *Engine) Ended() iter.Seq[SessionInfo] {
 }
 
 // Sessions is all of Live, and with ended all of Ended behind it.
-func (e *Engine) Sessions(ended bool) []SessionInfo {
+func (o Operator) Sessions(ended bool) []SessionInfo {
 	infos := []SessionInfo{}
-	for i := range e.Live() {
+	for i := range o.Live() {
 		infos = append(infos, i)
 	}
 	if ended {
-		for i := range e.Ended() {
+		for i := range o.Ended() {
 			infos = append(infos, i)
 		}
 	}

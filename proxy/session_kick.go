@@ -12,12 +12,12 @@ import (
 
 // Kick closes sessions and waiting clients by their ids, and says how many it
 // found.
-func (e *Engine) Kick(by, reason string, ids ...string) (n int) {
+func (o Operator) Kick(by, reason string, ids ...string) (n int) {
 	which := make(map[uint64]bool, len(ids))
 	for _, id := range ids {
 		which[numberOf(id)] = true
 	}
-	for _, s := range e.all() {
+	for _, s := range o.engine.all() {
 		for page := range s.pages(func() {}) {
 			for _, sess := range page {
 				if which[sess.number] {
@@ -39,15 +39,15 @@ func numberOf(id string) (n uint64) {
 }
 
 // Existed says whether a session has, or had, that id.
-func (e *Engine) Existed(id string) bool {
+func (o Operator) Existed(id string) bool {
 	n := numberOf(id)
-	return n > 0 && n <= e.sessions.Load()
+	return n > 0 && n <= o.engine.sessions.Load()
 }
 
 // KickSlowly is Kick at so many a second, in the order of the ids, so that
 // clients that come again at once do not come all together. It returns at
 // once; an event tells when it is done. The end of the engine ends it.
-func (e *Engine) KickSlowly(by, reason string, rate float64, ids ...string) error {
+func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) error {
 	v := &values{}
 	v.rate("rate", rate)
 	v.note("reason", reason)
@@ -57,18 +57,18 @@ func (e *Engine) KickSlowly(by, reason string, rate float64, ids ...string) erro
 	if err := v.first(); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.started || e.stopped {
+	o.engine.mu.Lock()
+	defer o.engine.mu.Unlock()
+	if !o.engine.started || o.engine.stopped {
 		return fmt.Errorf("proxy: the engine does not run")
 	}
-	e.retiring.Add(1)
-	go e.kickSlowly(by, reason, rate, ids)
+	o.engine.retiring.Add(1)
+	go o.kickSlowly(by, reason, rate, ids)
 	return nil
 }
 
-func (e *Engine) kickSlowly(by, reason string, rate float64, ids []string) {
-	defer e.retiring.Done()
+func (o Operator) kickSlowly(by, reason string, rate float64, ids []string) {
+	defer o.engine.retiring.Done()
 	// Beyond a thousand a second several go at once: timers are no finer.
 	tick := time.NewTicker(max(time.Duration(float64(time.Second)/rate), time.Millisecond))
 	defer tick.Stop()
@@ -76,15 +76,15 @@ func (e *Engine) kickSlowly(by, reason string, rate float64, ids []string) {
 	for next < len(ids) {
 		due := min(1+int(time.Since(began).Seconds()*rate), len(ids))
 		if due > next {
-			kicked += e.Kick(by, reason, ids[next:due]...)
+			kicked += o.Kick(by, reason, ids[next:due]...)
 			next = due
 			continue
 		}
 		select {
 		case <-tick.C:
-		case <-e.quit:
+		case <-o.engine.quit:
 			return
 		}
 	}
-	e.Note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", text.Plural(kicked, "session"), len(ids)-kicked)})
+	o.engine.note(Event{Kind: EventOperator, By: by, Text: fmt.Sprintf("kicked %s; %d had ended by themselves", text.Plural(kicked, "session"), len(ids)-kicked)})
 }

@@ -83,7 +83,7 @@ func traced(t *testing.T, c proxy.ServiceConfig) (*visit, *debugLines) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	v.Engine, v.svc = e, e.Service("db")
+	v.Engine, v.Operator, v.svc = e, e.Operator(), e.Service("db")
 	return v, d
 }
 

@@ -77,7 +77,7 @@ func (e *Engine) Close() error {
 
 // shutDown is the end of the engine.
 func (e *Engine) shutDown() {
-	e.Note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
+	e.note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
 	for _, s := range e.all() {
 		s.closeListeners() // whom the kernel has let in is waited for with the rest
 	}
@@ -90,7 +90,7 @@ func (e *Engine) shutDown() {
 	e.stream.Shutdown()
 	e.loop.Shutdown()
 	e.commands.Close()
-	e.Note(Event{Kind: EventEngine, Text: "stopped"})
+	e.note(Event{Kind: EventEngine, Text: "stopped"})
 	e.traces.Flush(logPatience)
 	e.events.Flush(logPatience)
 	close(e.end.done)

@@ -100,7 +100,7 @@ func BenchmarkServices(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.engine.Services()
+				s.engine.Operator().Services()
 			}
 		})
 	}

@@ -141,16 +141,16 @@ func TestActsWithValuesThatCannotBe(t *testing.T) {
 		"roll rate":       plan(s.StartRoll(PlanOptions{Rate: math.NaN()})),
 		"close reason":    just(s.StopListening("", long)),
 		"open reason":     just(s.StartListening("", long)),
-		"kick at no rate": e.KickSlowly("", "", 0, "s1"),
-		"kick at NaN":     e.KickSlowly("", "", math.NaN(), "s1"),
-		"kick's reason":   e.KickSlowly("", long, 1, "s1"),
+		"kick at no rate": e.Operator().KickSlowly("", "", 0, "s1"),
+		"kick at NaN":     e.Operator().KickSlowly("", "", math.NaN(), "s1"),
+		"kick's reason":   e.Operator().KickSlowly("", long, 1, "s1"),
 	} {
 		if bad, ok := errors.AsType[*ValueError](err); !ok || bad.Key == "" || bad.Text == "" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if i := s.Info(); i.State != StateOpen || len(e.Handover().Save()) != 0 {
-		t.Errorf("something has changed: %s, %v", i.State, e.Handover().Save())
+	if i := s.Info(); i.State != StateOpen || len(HandoverOf(e).Save()) != 0 {
+		t.Errorf("something has changed: %s, %v", i.State, HandoverOf(e).Save())
 	}
 }
 

@@ -106,7 +106,7 @@ func (l *Local) noteAct(a *Act, target string, r *Request, text string) {
 	if a.On == OnService || a.On == OnBackend {
 		ev.Service, ev.Backend = SplitTarget(target)
 	}
-	l.Engine.Note(ev)
+	l.Engine.Operator().Note(ev)
 }
 
 // doneBefore adds to a refusal what was done until then.

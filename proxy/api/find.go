@@ -13,7 +13,7 @@ func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
 	if s := e.Service(name); s != nil {
 		return s, nil
 	}
-	return nil, Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(e.ServiceNames(), ", "))
+	return nil, Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(e.Operator().ServiceNames(), ", "))
 }
 
 // FindBackend finds "service/backend", or says which there are.
@@ -36,7 +36,7 @@ func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
 // hasBackend says whether the service, or any where none is named, has one of
 // that name.
 func hasBackend(e *proxy.Engine, service, name string) bool {
-	for _, s := range e.Services() {
+	for _, s := range e.Operator().Services() {
 		if service == "" || s.Name == service {
 			if slices.ContainsFunc(s.Backends, func(b proxy.BackendInfo) bool { return b.Name == name }) {
 				return true

@@ -14,7 +14,7 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	}
 	changes, err := l.Reload(r.By)
 	if err != nil {
-		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
+		l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
 			Text: "reload refused: " + strings.ReplaceAll(err.Error(), "\n", " / ")})
 		wrong := Refused(err.Error(), "the old configuration stays in force; tcpctl check finds such errors before a reload")
 		var bad *Error
@@ -26,7 +26,7 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	if len(changes) == 0 {
 		changes = []string{"nothing has changed"}
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "reload: " + someOf(changes), Command: r.CommandLine()})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "reload: " + someOf(changes), Command: r.CommandLine()})
 	return Result{Texts: changes}, nil
 }
 
@@ -40,7 +40,7 @@ func someOf(texts []string) string {
 }
 
 func (l *Local) mark(_ *Status, _ *Act, r Request) (Result, error) {
-	l.Engine.Note(proxy.Event{Kind: proxy.EventMark, By: r.By, Text: strings.Join(r.Args, " ")})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventMark, By: r.By, Text: strings.Join(r.Args, " ")})
 	return Result{Texts: []string{"noted"}}, nil
 }
 
@@ -48,7 +48,7 @@ func (l *Local) stop(_ *Status, _ *Act, r Request) (Result, error) {
 	if l.Stop == nil {
 		return Result{}, Refused("this instance cannot be stopped through its console or socket", "terminate its process")
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "stop", Command: r.CommandLine()})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, By: r.By, Text: "stop", Command: r.CommandLine()})
 	l.Stop(r.Grace, r.By, r.Reason)
 	return Result{Texts: []string{"stopping"}}, nil
 }
@@ -61,10 +61,10 @@ func (l *Local) upgrade(_ *Status, _ *Act, r Request) (Result, error) {
 	text, err := l.Upgrade(r.By)
 	if err != nil {
 		ev.Level, ev.Text = proxy.LevelWarn, "upgrade refused: "+err.Error()
-		l.Engine.Note(ev)
+		l.Engine.Operator().Note(ev)
 		return Result{}, AsError(err)
 	}
 	ev.Text = "upgrade: " + text
-	l.Engine.Note(ev)
+	l.Engine.Operator().Note(ev)
 	return Result{Texts: []string{text}}, nil
 }

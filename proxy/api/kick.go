@@ -47,7 +47,7 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	if r.Rate > 0 && n > 1 {
 		did = "kicking " + text.Plural(n, "session") + pace
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: did, Command: r.CommandLine()})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: did, Command: r.CommandLine()})
 	return Result{Texts: append([]string{did}, ended...)}, nil
 }
 
@@ -76,7 +76,7 @@ func (l *Local) endedOf(r *Request, live map[int][]string) (lines []string, err 
 	for _, id := range r.Targets {
 		switch {
 		case slices.ContainsFunc(slices.Collect(maps.Values(live)), func(ids []string) bool { return slices.Contains(ids, id) }):
-		case l.Engine.Existed(id):
+		case l.Engine.Operator().Existed(id):
 			lines = append(lines, id+": already ended")
 		default:
 			return nil, Unknown("there is no session "+id, "tcpctl sessions lists the live ones")
@@ -91,7 +91,7 @@ func (l *Local) kickAt(pid int, r Request) (int, error) {
 	case pid != 0:
 		return l.kickEarlier(pid, r), nil
 	case r.Rate > 0 && len(r.Targets) > 1:
-		return 0, l.Engine.KickSlowly(r.By, r.Reason, r.Rate, r.Targets...)
+		return 0, l.Engine.Operator().KickSlowly(r.By, r.Reason, r.Rate, r.Targets...)
 	}
-	return l.Engine.Kick(r.By, r.Reason, r.Targets...), nil
+	return l.Engine.Operator().Kick(r.By, r.Reason, r.Targets...), nil
 }

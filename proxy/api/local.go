@@ -83,7 +83,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if l.Refresh != nil {
 		l.Refresh(ctx)
 	}
-	s := &Status{Node: l.Node, Services: l.Engine.Services()}
+	s := &Status{Node: l.Node, Services: l.Engine.Operator().Services()}
 	s.Node.PID = os.Getpid()
 	s.Node.Now = time.Now()
 	if hash := l.hash.Load(); hash != nil {
@@ -95,7 +95,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	for _, p := range l.predecessors() {
 		s.Predecessors = append(s.Predecessors, p.info(l.Engine))
 	}
-	if p := l.Engine.Plan(""); p != nil {
+	if p := l.Engine.Operator().Plan(""); p != nil {
 		report := p.Report()
 		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
 			s.Plan = report.Info()
@@ -140,19 +140,19 @@ func (l *Local) Sessions(ctx context.Context, q SessionQuery) ([]proxy.SessionIn
 	}
 	add(l.live(ctx, q))
 	if q.Ended {
-		add(l.Engine.Ended())
+		add(l.Engine.Operator().Ended())
 	}
 	return all, nil
 }
 
 func (l *Local) Events(ctx context.Context, since uint64, wait bool) (proxy.EventPage, error) {
-	page, more := l.Engine.Events(since)
+	page, more := l.Engine.Operator().Events(since)
 	if !wait || len(page.Events) > 0 {
 		return page, nil
 	}
 	select {
 	case <-more:
-		page, _ = l.Engine.Events(since)
+		page, _ = l.Engine.Operator().Events(since)
 	case <-ctx.Done():
 	}
 	return page, nil

@@ -143,7 +143,7 @@ func TestRule12aKickOfWhoHasEnded(t *testing.T) {
 	if r, err := l.do("kick", id); err != nil || r.Texts[0] != "kicked 1 session" {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	for end := time.Now().Add(20 * time.Second); len(l.Engine.Sessions(false)) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Second); len(l.Engine.Operator().Sessions(false)) > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if r, err := l.do("kick", id); err != nil || r.Texts[0] != id+": already ended" {
@@ -181,7 +181,7 @@ func TestProbesGoSideBySide(t *testing.T) {
 		c.Backends = append(c.Backends, proxy.BackendConfig{Name: fmt.Sprint(i), Addr: web.Listener.Addr().String()})
 	}
 	l := local(t, c)
-	for began := time.Now(); slices.ContainsFunc(l.Engine.Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
+	for began := time.Now(); slices.ContainsFunc(l.Engine.Operator().Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
 		if time.Since(began) > 20*time.Second {
 			t.Fatal("they never came up")
 		}
@@ -204,7 +204,7 @@ func TestProbesGoSideBySide(t *testing.T) {
 			t.Errorf("backend %d: %q, not %q", i, text, want)
 		}
 	}
-	page, _ := l.Engine.Events(0)
+	page, _ := l.Engine.Operator().Events(0)
 	probed := 0
 	for _, ev := range page.Events {
 		if ev.Kind == proxy.EventOperator && strings.HasPrefix(ev.Command, "tcpctl probe db/") {
@@ -226,7 +226,7 @@ func TestProbesOfALockGoOneAfterAnother(t *testing.T) {
 	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: web.Listener.Addr().String()}, {Name: "b", Addr: web.Listener.Addr().String()},
 		{Name: "c", Addr: web.Listener.Addr().String()}}
 	l := local(t, c)
-	for began := time.Now(); slices.ContainsFunc(l.Engine.Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
+	for began := time.Now(); slices.ContainsFunc(l.Engine.Operator().Services()[0].Backends, func(b proxy.BackendInfo) bool { return b.State != proxy.StateUp }); time.Sleep(time.Millisecond) {
 		if time.Since(began) > 20*time.Second {
 			t.Fatal("they never came up")
 		}

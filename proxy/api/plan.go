@@ -49,14 +49,14 @@ type WindowAnswer struct {
 var _ Planner = (*Local)(nil)
 
 func (l *Local) Reports(context.Context) ([]proxy.Report, error) {
-	return l.Engine.Reports(), nil
+	return l.Engine.Operator().Reports(), nil
 }
 
 func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
-	if p := l.Engine.Plan(id); p != nil {
+	if p := l.Engine.Operator().Plan(id); p != nil {
 		return p.Report(), nil
 	}
-	for _, r := range l.Engine.Reports() { // from before this process
+	for _, r := range l.Engine.Operator().Reports() { // from before this process
 		if id == "" || r.ID == id {
 			return r, nil
 		}
@@ -66,7 +66,7 @@ func (l *Local) Report(_ context.Context, id string) (proxy.Report, error) {
 
 // plan finds a plan of this process.
 func (l *Local) plan(id string) (*proxy.Plan, error) {
-	if p := l.Engine.Plan(id); p != nil {
+	if p := l.Engine.Operator().Plan(id); p != nil {
 		return p, nil
 	}
 	return nil, l.noReport(id)
@@ -77,7 +77,7 @@ func (l *Local) noReport(id string) *Error {
 		return Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
 	}
 	var ids []string
-	for _, r := range l.Engine.Reports() {
+	for _, r := range l.Engine.Operator().Reports() {
 		ids = append(ids, r.ID)
 	}
 	return Unknown(fmt.Sprintf("there is no report %q", id), "it is one of: "+strings.Join(ids, ", "))
@@ -125,7 +125,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 	if err != nil {
 		return WindowAnswer{}, refusal(st, Lookup("pause"), w.Service, err)
 	}
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: w.Service, By: w.By, Text: "window " + w.Service, Command: r.CommandLine()})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: w.Service, By: w.By, Text: "window " + w.Service, Command: r.CommandLine()})
 	return WindowAnswer{Token: p.Token(), Report: p.Report()}, nil
 }
 
@@ -169,7 +169,7 @@ func (l *Local) steer(_ *Status, _ *Act, r Request) (Result, error) {
 		p.Abort(r.By)
 	}
 	text := fmt.Sprintf("plan %s: %s %s", r.Args[0], report.Kind, report.ID)
-	l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: report.Service, By: r.By, Text: text, Command: r.CommandLine()})
+	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: report.Service, By: r.By, Text: text, Command: r.CommandLine()})
 	return Result{Texts: []string{text}}, nil
 }
 

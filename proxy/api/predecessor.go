@@ -36,7 +36,7 @@ func (l *Local) predecessors() []Predecessor {
 
 func (p *Predecessor) info(e *proxy.Engine) PredecessorInfo {
 	i := PredecessorInfo{PID: p.PID}
-	for _, r := range e.Handover().Predecessor(p.Engine).Services {
+	for _, r := range proxy.HandoverOf(e).Predecessor(p.Engine).Services {
 		i.Active += r.Active
 		i.Waiting += r.Waiting
 	}
@@ -65,7 +65,7 @@ func (l *Local) live(ctx context.Context, q SessionQuery) iter.Seq[proxy.Session
 				return
 			}
 		}
-		for s := range l.Engine.Live() {
+		for s := range l.Engine.Operator().Live() {
 			if !yield(s) {
 				return
 			}
@@ -107,7 +107,7 @@ func (l *Local) eachEarlier(ctx context.Context, ask func(context.Context, Prede
 		err := ask(within, p)
 		cancel()
 		if err != nil {
-			l.Engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn,
+			l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn,
 				Text: fmt.Sprintf("process %d, which serves clients from before an upgrade: %v", p.PID, err)})
 		}
 	}

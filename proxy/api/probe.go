@@ -32,7 +32,7 @@ func (l *Local) probe(s *Status, a *Act, r Request) (Result, error) {
 			failed.Add(1)
 		}
 		service, backend := SplitTarget(r.Targets[i])
-		l.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
+		l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: service, Backend: backend, By: r.By,
 			Text: texts[i], Command: alone.CommandLine()})
 	}
 	lines := map[string][]int{} // of targets that go one after another

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // TestValuesThatCannotBe are wrong usage of an act, whether it is to be done or
@@ -52,7 +54,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 	if _, err := l.Window(context.Background(), WindowCall{Service: "db", Options: Options{Max: 25 * time.Hour}}); err == nil || AsError(err).Status != http.StatusBadRequest {
 		t.Errorf("window: %v", err)
 	}
-	if saved := l.Engine.Handover().Save(); len(saved) != 0 {
+	if saved := proxy.HandoverOf(l.Engine).Save(); len(saved) != 0 {
 		t.Errorf("something was done: %v", saved)
 	}
 }

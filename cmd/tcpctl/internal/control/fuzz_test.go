@@ -74,7 +74,7 @@ func FuzzAPI(f *testing.F) {
 		default:
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
-		if len(engine.Services()) != 1 {
+		if len(engine.Operator().Services()) != 1 {
 			t.Error("the service is gone")
 		}
 	})

@@ -222,7 +222,7 @@ func (f *Fleet) noteError(err error) {
 	if errors.Is(err, mesh.ErrSameID) && f.identity.path != "" {
 		text += fmt.Sprintf("; was this machine copied? On one of the two, remove %s and start again", f.identity.path)
 	}
-	f.source.Engine.Note(proxy.Event{Kind: proxy.EventPeer, Level: proxy.LevelWarn, Text: text})
+	f.source.Engine.Operator().Note(proxy.Event{Kind: proxy.EventPeer, Level: proxy.LevelWarn, Text: text})
 }
 
 // status is the mesh as the status shows it.

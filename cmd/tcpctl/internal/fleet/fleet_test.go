@@ -113,7 +113,7 @@ func TestPeersAreAskedByName(t *testing.T) {
 		t.Errorf("the backend of the peer is %q after a drain", s.Admin)
 	}
 	until(t, "the act in the events of this node", func() bool {
-		page, _ := source.Engine.Events(0)
+		page, _ := source.Engine.Operator().Events(0)
 		for _, ev := range page.Events {
 			if ev.Kind == proxy.EventOperator && ev.Peer == "edge-02" && ev.By == "ana@edge-01" {
 				return true
@@ -165,7 +165,7 @@ func TestDepartureIsAnEvent(t *testing.T) {
 	knows(t, a, "edge-02")
 	b.Close()
 	until(t, "two events of the peer", func() bool {
-		page, _ := source.Engine.Events(0)
+		page, _ := source.Engine.Operator().Events(0)
 		var levels []string
 		for _, ev := range page.Events {
 			if ev.Kind == proxy.EventPeer && ev.Peer == "edge-02" {

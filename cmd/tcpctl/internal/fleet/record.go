@@ -69,7 +69,7 @@ func (f *Fleet) publish() {
 	var last []byte
 	seen := uint64(0)
 	for {
-		page, _ := f.source.Engine.Events(seen)
+		page, _ := f.source.Engine.Operator().Events(seen)
 		for _, ev := range page.Events {
 			seen = ev.Seq
 			if ev.Kind == proxy.EventOperator && ev.Peer == "" {
@@ -96,7 +96,7 @@ func (f *Fleet) publish() {
 
 func (f *Fleet) record(acts []operatorAct) record {
 	r := record{Version: recordVersion, Services: []api.PeerService{}}
-	all := f.source.Engine.Services()
+	all := f.source.Engine.Operator().Services()
 	for i := range all[:min(len(all), maxServices)] {
 		r.Services = append(r.Services, api.Brief(&all[i]))
 	}
@@ -134,7 +134,7 @@ func (f *Fleet) follow() {
 				note.Text += ": " + string(p.Cause)
 			}
 		}
-		f.source.Engine.Note(note)
+		f.source.Engine.Operator().Note(note)
 	}
 }
 
@@ -148,7 +148,7 @@ func (f *Fleet) noteActs(id, name string, r record) {
 		}
 		f.noted[id] = d.Seq
 		if met {
-			f.source.Engine.Note(proxy.Event{Kind: proxy.EventOperator, Peer: name, By: d.By, Text: "on " + name + ": " + d.Text})
+			f.source.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Peer: name, By: d.By, Text: "on " + name + ": " + d.Text})
 		}
 	}
 	if !met && len(r.Acts) == 0 {

@@ -35,7 +35,7 @@ func TestActsBeforeTheFirstContactAreNoEvents(t *testing.T) {
 	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old}})
 	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old, now}})
 	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old, now}})
-	page, _ := engine.Events(0)
+	page, _ := engine.Operator().Events(0)
 	if len(page.Events) != 1 || page.Events[0].Text != "on edge-02: ready db/a" || page.Events[0].Peer != "edge-02" {
 		t.Errorf("%+v", page.Events)
 	}

@@ -87,12 +87,12 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.stopping {
 		return nil, api.Refused("this instance is stopping", "start the new one")
 	}
-	if err := in.engine.Handover().Ready(); err != nil {
+	if err := proxy.HandoverOf(in.engine).Ready(); err != nil {
 		return nil, api.Refused(err.Error(), "wait until it has ended, or end it; then upgrade again")
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
 	var err error
-	if in.followers, err = upgrade.ServeFollowers(in.followersHandler(), in.engine.Handover().Remaining); err == nil {
+	if in.followers, err = upgrade.ServeFollowers(in.followersHandler(), proxy.HandoverOf(in.engine).Remaining); err == nil {
 		err = h.makeOffer()
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *handover) makeOffer() (err error) {
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
-	if o.Listeners, err = in.engine.Handover().Sockets(); err != nil {
+	if o.Listeners, err = proxy.HandoverOf(in.engine).Sockets(); err != nil {
 		return err
 	}
 	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
@@ -124,7 +124,7 @@ func (h *handover) makeOffer() (err error) {
 // snapshot is the state of this process now, for the next one.
 func (in *Instance) snapshot() upgrade.State {
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
-	return upgrade.State{Engine: in.engine.Handover().State(self.Addr), Generations: append(in.predecessors.list(), self)}
+	return upgrade.State{Engine: proxy.HandoverOf(in.engine).State(self.Addr), Generations: append(in.predecessors.list(), self)}
 }
 
 func (h *handover) duties() upgrade.Duties {
@@ -138,10 +138,10 @@ func (h *handover) stopListening() (upgrade.State, error) {
 	in.acting.Lock()
 	h.step.Store(stepHanding)
 	in.acting.Unlock()
-	if err := in.engine.Handover().Ready(); err != nil {
+	if err := proxy.HandoverOf(in.engine).Ready(); err != nil {
 		return upgrade.State{}, err
 	}
-	in.engine.Handover().StopListening()
+	proxy.HandoverOf(in.engine).StopListening()
 	return in.snapshot(), nil
 }
 
@@ -177,11 +177,11 @@ func (h *handover) resume(counted proxy.Remaining) {
 	in := h.in
 	taken := h.step.Load() == stepTaken
 	const failed = "failed"
-	in.engine.Handover().Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
-	in.engine.Handover().Follow(failed, nil)
+	proxy.HandoverOf(in.engine).Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
+	proxy.HandoverOf(in.engine).Follow(failed, nil)
 	listeners := h.offer.Listeners
 	h.offer.Listeners = nil // the engine's
-	if err := in.engine.Handover().StartListening(listeners); err != nil {
+	if err := proxy.HandoverOf(in.engine).StartListening(listeners); err != nil {
 		in.log.Error("upgrade: " + err.Error())
 	}
 	in.control.Start()
@@ -190,7 +190,7 @@ func (h *handover) resume(counted proxy.Remaining) {
 	}
 	h.step.Store(stepOffered)
 	if taken {
-		in.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,
+		in.engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,
 			Text: fmt.Sprintf("upgrade: process %d ended soon after it had taken over; process %d serves again", h.pid.Load(), os.Getpid())})
 	}
 }
@@ -274,14 +274,14 @@ func (in *Instance) serveRemaining(order stopOrder) {
 	if in.HasConsole() {
 		fmt.Fprintf(in.c.Stderr, "tcpctl: process %d has taken over; look again with tcpctl attach\n", h.pid.Load())
 	}
-	in.log.Info("another process has taken over", "pid", h.pid.Load(), "remaining_clients", !in.engine.Handover().Idle())
+	in.log.Info("another process has taken over", "pid", h.pid.Load(), "remaining_clients", !proxy.HandoverOf(in.engine).Idle())
 	tick := time.NewTicker(lingerFor / 10)
 	defer tick.Stop()
 	busy := time.Now()
 	for order.reason == "" {
 		select {
 		case <-tick.C:
-			if !in.engine.Handover().Idle() {
+			if !proxy.HandoverOf(in.engine).Idle() {
 				busy = time.Now()
 			} else if time.Since(busy) >= lingerFor {
 				order = stopOrder{reason: "the last client has been served", grace: lingerFor}

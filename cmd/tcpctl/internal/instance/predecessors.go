@@ -17,14 +17,14 @@ import (
 // takeOver opens the sockets of the process before this one, and waits until
 // that process accepts no more.
 func (in *Instance) takeOver() error {
-	if err := in.engine.Handover().Open(); err != nil {
+	if err := proxy.HandoverOf(in.engine).Open(); err != nil {
 		return err
 	}
 	state, err := in.predecessor.Ready(in.signals.Stop)
 	if err != nil {
 		return err
 	}
-	in.engine.Handover().TakeOver(state.Engine) // which is more than the state file has
+	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // which is more than the state file has
 	in.predecessors.follow(state.Generations)
 	return nil
 }
@@ -33,7 +33,7 @@ func (in *Instance) takeOver() error {
 // it can take nothing back: the state of the service for systemd, and the mesh.
 func (in *Instance) takeOwnership(ctx context.Context) {
 	o := &in.predecessor.Offer
-	in.engine.Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its own clients until they end", o.PID)})
+	in.engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its own clients until they end", o.PID)})
 	if !in.predecessor.Accepting(in.remaining) {
 		in.Stop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
 		return
@@ -58,7 +58,7 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 	}
 }
 
-func (in *Instance) remaining() proxy.Remaining { return in.engine.Handover().Remaining(true) }
+func (in *Instance) remaining() proxy.Remaining { return proxy.HandoverOf(in.engine).Remaining(true) }
 
 // predecessors are the earlier processes of this instance that still serve
 // clients. close ends its goroutines.
@@ -95,22 +95,22 @@ func (g *predecessors) follow(all []upgrade.Generation) {
 
 func (g *predecessors) followOne(one upgrade.Generation) {
 	note := func(level, text string) {
-		g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
+		g.engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: level, Text: fmt.Sprintf("process %d "+text, one.PID)})
 	}
-	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { g.engine.Handover().Follow(one.Addr, &now) }, func(err error) {
+	upgrade.Follow(g.ctx, one.Addr, func(now proxy.Remaining) { proxy.HandoverOf(g.engine).Follow(one.Addr, &now) }, func(err error) {
 		note(proxy.LevelWarn, "does not answer: its last known sessions and counts still count")
 	})
 	if g.ctx.Err() != nil {
 		return
 	}
-	if remaining := g.engine.Handover().Predecessor(one.Addr).Services; len(remaining) > 0 {
+	if remaining := proxy.HandoverOf(g.engine).Predecessor(one.Addr).Services; len(remaining) > 0 {
 		note(proxy.LevelWarn, "has ended with clients that it served since before an upgrade")
 	} else {
 		note(proxy.LevelInfo, "has served its last client")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.engine.Handover().Follow(one.Addr, nil)
+	proxy.HandoverOf(g.engine).Follow(one.Addr, nil)
 	g.all = slices.DeleteFunc(g.all, func(o earlier) bool {
 		if o.Generation == one {
 			o.client.Close()
@@ -161,7 +161,7 @@ func (g *predecessors) refresh(ctx context.Context) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			if slices.ContainsFunc(g.all, func(o earlier) bool { return o.Generation == one.Generation }) { // else it has ended
-				g.engine.Handover().Follow(one.Addr, &now)
+				proxy.HandoverOf(g.engine).Follow(one.Addr, &now)
 			}
 		})
 	}
@@ -205,7 +205,7 @@ func (g *predecessors) reset(service, backend, reason string) {
 			_, err = p.Do(ctx, r)
 		}
 		if err != nil {
-			g.engine.Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn, Service: service, Backend: backend,
+			g.engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelWarn, Service: service, Backend: backend,
 				Text: fmt.Sprintf("%s: the sessions of process %d could not be reset: %v", reason, p.PID, err)})
 		}
 	}

@@ -26,7 +26,7 @@ func (in *Instance) reload(by string) ([]string, error) {
 	if err != nil {
 		return nil, api.Wrong(err.Error(), "")
 	}
-	old, before := in.File(), in.engine.Handover().Save()
+	old, before := in.File(), proxy.HandoverOf(in.engine).Save()
 	if err := in.apply(file, old, engine); err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (in *Instance) notifyReady() {
 	for _, name := range in.systemd.Unclaimed() {
 		in.log.Warn("systemd has opened " + name + ", but no service listens there: its clients are never accepted")
 	}
-	if err := in.systemd.Ready(fmt.Sprintf("%d services", len(in.engine.ServiceNames()))); err != nil {
+	if err := in.systemd.Ready(fmt.Sprintf("%d services", len(in.engine.Operator().ServiceNames()))); err != nil {
 		in.log.Warn(err.Error())
 	}
 }

@@ -36,7 +36,7 @@ func (f *stateFile) keep(backend string, r *api.Request) error {
 	}
 	f.note(invalid)
 	service, name := api.SplitTarget(backend)
-	now := f.engine.Handover().Save()
+	now := proxy.HandoverOf(f.engine).Save()
 	if sb := now[service][name]; sb.Removed != nil && sb.Admin == "" {
 		sb.By, sb.Reason = r.By, r.Reason // the engine forgets them with the backend
 		now[service][name] = sb
@@ -56,18 +56,18 @@ func (f *stateFile) restore() (warning, err error) {
 		return nil, fmt.Errorf("%w; remove the file to start without what was saved", err)
 	}
 	f.note(invalid)
-	f.engine.Handover().Restore(saved)
+	proxy.HandoverOf(f.engine).Restore(saved)
 	return writeState(f.path, saved), nil
 }
 
 // reconcile reports what operators had done (before, as it was before a reload)
 // and the new configuration has overruled, and takes that out of the file.
 func (f *stateFile) reconcile(before proxy.Saved) []string {
-	overruled := f.engine.Handover().Reconcile(before)
+	overruled := proxy.HandoverOf(f.engine).Reconcile(before)
 	saved, invalid, err := readState(f.path)
 	overruled = append(overruled, invalid...)
 	if err == nil {
-		f.engine.Handover().Reconcile(saved)
+		proxy.HandoverOf(f.engine).Reconcile(saved)
 		err = writeState(f.path, saved)
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (f *stateFile) reconcile(before proxy.Saved) []string {
 // note makes events of the entries of a state file that are invalid.
 func (f *stateFile) note(invalid []string) {
 	for _, text := range invalid {
-		f.engine.Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
+		f.engine.Operator().Note(proxy.Event{Kind: proxy.EventAdmin, Level: proxy.LevelWarn, Text: "saved: " + text})
 	}
 }
 

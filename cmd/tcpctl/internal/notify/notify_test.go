@@ -91,10 +91,10 @@ var page = []string{"page"}
 
 func TestSomebodyIsTold(t *testing.T) {
 	e, p := newEngine(t), newProgram()
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "long before"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "long before"})
 	n := begin(t, Config{Run: page, Node: "edge-01"}, e, p, io.Discard)
-	e.Note(proxy.Event{Kind: proxy.EventMark, Text: "nobody wants to know"})
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db", Backend: "b", Text: "backend b is down"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "nobody wants to know"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db", Backend: "b", Text: "backend b is down"})
 	got := p.hears(t)
 	if got.Text != "backend b is down" || got.Node != "edge-01" || got.Seq != 3 || got.Dropped != 0 {
 		t.Errorf("%+v", got)
@@ -102,8 +102,8 @@ func TestSomebodyIsTold(t *testing.T) {
 	if err := n.Set(Config{Run: page, On: []string{proxy.EventMark}}); err != nil {
 		t.Fatal(err)
 	}
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "no longer"})
-	e.Note(proxy.Event{Kind: proxy.EventMark, Text: "the last"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "no longer"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "the last"})
 	n.Close() // after the events before it
 	if got := p.hears(t); got.Text != "the last" {
 		t.Errorf("%+v", got)
@@ -131,10 +131,10 @@ func TestAProgramThatHangsHoldsUpNobody(t *testing.T) {
 	e, p := newEngine(t), newProgram()
 	p.hold = make(chan struct{})
 	n := begin(t, Config{Run: page}, e, p, io.Discard)
-	e.Note(proxy.Event{Kind: proxy.EventQueueOld, Text: "first"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventQueueOld, Text: "first"})
 	p.hears(t)
 	for range 10 * room {
-		e.Note(proxy.Event{Kind: proxy.EventQueueOld})
+		e.Operator().Note(proxy.Event{Kind: proxy.EventQueueOld})
 	}
 	for end := time.Now().Add(patience); n.Dropped() != 9*room; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -158,17 +158,17 @@ func TestFailuresAreLoggedOnceABurst(t *testing.T) {
 	p.result = command.Result{Err: errors.New("exit status 1"), Output: strings.Repeat("x", 1000) + "\nno route\n"}
 	n := begin(t, Config{Run: page}, e, p, &log)
 	for range 5 {
-		e.Note(proxy.Event{Kind: proxy.EventBackendDown})
+		e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown})
 	}
 	for range 5 {
 		p.hears(t)
 	}
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown})
 	p.hears(t) // so the fifth has been judged; the sixth may have been, or not
 	p.mu.Lock()
 	p.result = command.Result{}
 	p.mu.Unlock()
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown})
 	n.Close()
 	text := log.String()
 	if strings.Count(text, "the program failed") != 1 || strings.Count(text, "works again") != 1 || !strings.Contains(text, "no route") {

@@ -19,7 +19,7 @@ func TestARealProgram(t *testing.T) {
 	e, file := newEngine(t), filepath.Join(t.TempDir(), "notification")
 	var log bytes.Buffer
 	n := begin(t, Config{Run: []string{"/bin/sh", "-c", `cat >"$0"; echo "paged for $TCPCTL_SERVICE"`, file}}, e, &command.Runner{}, &log)
-	e.Note(proxy.Event{Kind: proxy.EventPauseNear, Service: "db", Text: "pause of db ends in 30s"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventPauseNear, Service: "db", Text: "pause of db ends in 30s"})
 	n.Close()
 	text, err := os.ReadFile(file)
 	var got notification
@@ -35,7 +35,7 @@ func TestAProgramThatNeverEnds(t *testing.T) {
 	e := newEngine(t)
 	var log bytes.Buffer
 	n := begin(t, Config{Run: []string{"/bin/sh", "-c", "sleep 1000"}, Timeout: 50 * time.Millisecond}, e, &command.Runner{}, &log)
-	e.Note(proxy.Event{Kind: proxy.EventBackendDown})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown})
 	n.Close()
 	if !strings.Contains(log.String(), "did not end within 50ms") {
 		t.Errorf("log %s", log.String())

@@ -122,7 +122,9 @@ func TestFilesAreNoSessions(t *testing.T) {
 		}
 		idle = append(idle, c)
 	}
-	v.until("nothing is seen of them", func(i proxy.ServiceInfo) bool { return i.Sessions.Total == 0 && len(v.engine.Sessions(true)) == 0 })
+	v.until("nothing is seen of them", func(i proxy.ServiceInfo) bool {
+		return i.Sessions.Total == 0 && len(v.engine.Operator().Sessions(true)) == 0
+	})
 	client := v.dial()
 	says(t, client, "one")
 	// Beside it, the address can still fetch files, and have no second session.
@@ -174,7 +176,7 @@ func TestManyOpenings(t *testing.T) {
 			t.Errorf("record %+v", r)
 		}
 	}
-	v.until("the others are waited for", func(proxy.ServiceInfo) bool { return len(v.engine.Sessions(false)) == 16 })
+	v.until("the others are waited for", func(proxy.ServiceInfo) bool { return len(v.engine.Operator().Sessions(false)) == 16 })
 }
 
 // TestFilesDoNotStarveSessions: however many connections are kept for files,
@@ -230,7 +232,7 @@ func TestStopEndsDownloads(t *testing.T) {
 			c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
 			io.WriteString(c, "GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			c.answer()
-			v.until("it is no session", func(proxy.ServiceInfo) bool { return len(v.engine.Sessions(false)) == 0 })
+			v.until("it is no session", func(proxy.ServiceInfo) bool { return len(v.engine.Operator().Sessions(false)) == 0 })
 			if err := stop(v); err != nil {
 				t.Error(err)
 			}

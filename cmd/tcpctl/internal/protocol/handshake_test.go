@@ -172,7 +172,7 @@ func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
 	if _, err := v.svc.StopListening("ana", ""); err != nil {
 		t.Fatal(err)
 	}
-	v.until("it has ended", func(proxy.ServiceInfo) bool { return len(v.engine.Sessions(false)) == 0 })
+	v.until("it has ended", func(proxy.ServiceInfo) bool { return len(v.engine.Operator().Sessions(false)) == 0 })
 	if _, err := v.svc.StartListening("ana", ""); err != nil {
 		t.Fatal(err)
 	}

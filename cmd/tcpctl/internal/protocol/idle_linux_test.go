@@ -86,7 +86,7 @@ func TestIdle(t *testing.T) {
 			ends(t, c, ws.InternalError)
 		},
 		"it is kicked": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
-			v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
+			v.engine.Operator().Kick("ana", "", v.engine.Operator().Sessions(false)[0].ID)
 			ends(t, c, ws.PolicyViolation)
 			if _, err := backend.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("the backend saw %v", err)
@@ -144,7 +144,7 @@ func TestIdleAndAlive(t *testing.T) {
 		time.Sleep(spec.Ping)
 	}
 	v.until("a pong has come", func(proxy.ServiceInfo) bool {
-		s := v.engine.Sessions(false)
+		s := v.engine.Operator().Sessions(false)
 		return len(s) == 1 && s[0].PingSeconds > 0
 	})
 	io.WriteString(c, "yes!")

@@ -159,7 +159,7 @@ func TestKickedFromTheQueue(t *testing.T) {
 		if held {
 			c = v.in(second)
 		}
-		v.engine.Kick("ana", "no room", v.svc.Waiters()[0].ID)
+		v.engine.Operator().Kick("ana", "no room", v.svc.Waiters()[0].ID)
 		if held {
 			ends(t, c, ws.PolicyViolation)
 		} else {

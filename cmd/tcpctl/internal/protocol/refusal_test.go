@@ -14,7 +14,7 @@ import (
 
 // events are the texts of one kind so far.
 func (v *testBridge) events(kind string) (texts []string) {
-	page, _ := v.engine.Events(0)
+	page, _ := v.engine.Operator().Events(0)
 	for _, e := range page.Events {
 		if e.Kind == kind {
 			texts = append(texts, e.Text)

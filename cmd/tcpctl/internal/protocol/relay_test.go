@@ -20,11 +20,11 @@ func TestKicked(t *testing.T) {
 	c := v.dial()
 	says(t, c, "one")
 	v.until("counted", func(i proxy.ServiceInfo) bool { return i.BytesOut == 4 })
-	s := v.engine.Sessions(false)
+	s := v.engine.Operator().Sessions(false)
 	if len(s) != 1 || s[0].Via != "ws" || s[0].BytesIn != 4 || s[0].BytesOut != 4 {
 		t.Fatalf("sessions %+v", s)
 	}
-	v.engine.Kick("ana", "too old", s[0].ID)
+	v.engine.Operator().Kick("ana", "too old", s[0].ID)
 	ends(t, c, ws.PolicyViolation)
 	if got := c.CloseError().Reason; got != "kicked: too old" {
 		t.Errorf("told %q", got)

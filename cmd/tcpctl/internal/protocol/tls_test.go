@@ -44,7 +44,7 @@ func TestOverTLS(t *testing.T) {
 	}
 	defer first.CloseNow()
 	says(t, first, "one")
-	if s := v.engine.Sessions(false); len(s) != 1 || s[0].Via != "ws" {
+	if s := v.engine.Operator().Sessions(false); len(s) != 1 || s[0].Via != "ws" {
 		t.Errorf("sessions %+v", s)
 	}
 	second, err := dial() // answered while it waits
@@ -55,7 +55,7 @@ func TestOverTLS(t *testing.T) {
 	v.untilWaiting(1)
 	first.Close()
 	says(t, second, "two")
-	v.engine.Kick("ana", "", v.engine.Sessions(false)[0].ID)
+	v.engine.Operator().Kick("ana", "", v.engine.Operator().Sessions(false)[0].ID)
 	ends(t, second, ws.PolicyViolation)
 }
 
@@ -79,7 +79,7 @@ func TestProxyHeaderBeforeTLS(t *testing.T) {
 	}
 	defer c.CloseNow()
 	says(t, c, "one")
-	if s := v.engine.Sessions(false); s[0].Client != "10.9.8.7:1234" {
+	if s := v.engine.Operator().Sessions(false); s[0].Client != "10.9.8.7:1234" {
 		t.Errorf("sessions %+v", s)
 	}
 }
