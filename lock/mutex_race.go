@@ -4,6 +4,6 @@ package lock
 
 import "sync"
 
-// mutex lets readers run at once, ordered only with writers, so that the race
-// detector finds a write made inside Queue.View.
+// mutex lets readers run at the same time, ordered only with writers, so that the
+// race detector finds a write inside Queue.View.
 type mutex = sync.RWMutex

@@ -1,5 +1,5 @@
-// Package lock is a strict first-come-first-served queue in front of something
-// scarce: slots, a backend that is down, a service that is paused.
+// Package lock is a strict first-come-first-served queue in front of a resource
+// that is scarce: slots, a backend that is down, a service that is paused.
 //
 // A [Semaphore] is what most programs want:
 //
@@ -11,9 +11,9 @@
 //	defer slot.Release()
 //
 // A [Queue] is for programs with conditions of their own. It asks one [Gate]
-// which [Waiter] may be admitted, so that every reason to wait is a reason of
-// that gate, and there is one order and one position, whatever is waited for.
-// A waiter that is admitted holds a [Permit]; its Release admits the next.
+// which [Waiter] may be admitted, so that there is one order and one position,
+// whatever the reason to wait. A waiter that is admitted owns a [Permit]; its
+// Release admits the next.
 package lock
 
 import (
@@ -23,47 +23,50 @@ import (
 	"time"
 )
 
-// ErrFull is the error of Join when the queue has its greatest length: try
-// again later.
+// ErrFull is returned by Queue.Join when the queue has its maximum length. The
+// waiter has not joined; the caller may try again later.
 var ErrFull = errors.New("lock: queue full")
 
-// Decision is a gate's answer about one waiter.
+// A Decision is a gate's answer about one waiter.
 type Decision uint8
 
 const (
-	Wait  Decision = iota // this one waits, and so do all behind it
-	Skip                  // this one waits, but ask about the next
-	Admit                 // this one is admitted: the gate has reserved what it needs
+	Wait  Decision = iota // this waiter waits, and so do all behind it
+	Skip                  // this waiter waits; the gate is asked about the next
+	Admit                 // this waiter is admitted: the gate has reserved what it needs
 )
 
-// Reason is one fixed word why a waiter waits, or why something ended: it is
-// compared, counted and used as a label, so another reason is another
-// constant. Free text stands beside it, never in it.
+// A Reason is one fixed word for why a waiter waits, or why something ended. It is
+// compared, counted and used as a metrics label: each reason is a constant, and
+// free text is kept beside it.
 type Reason string
 
-// Gate decides which waiters are admitted. Both methods are called with the
-// queue locked: they must be quick, and must not call the queue, except for
-// the methods that say so.
+// A Gate decides which waiters are admitted. Both methods are called with the queue
+// locked: they must be quick, and may call only those methods of the queue that
+// are for use while it is locked.
 type Gate interface {
-	// Admit is asked about the head of the queue, and about those behind it
-	// while it answers Skip. Answering Admit it has reserved, in the same
-	// step, all that the waiter needs. Otherwise it gives the reason to wait.
-	// It is asked again about all who wait whenever the queue changes: after
-	// a Join, an Update, a Release, and a Remove of the head.
+	// Admit is called for the head of the queue, and for the waiters behind it
+	// as long as it returns Skip. When it returns Admit, it has already reserved
+	// all that the waiter needs, until Release. With Wait and Skip it returns
+	// the reason to wait.
+	// It is called again for all waiters whenever the queue changes: after a
+	// Join, Update, Release, Requeue, and a Remove of the head.
 	Admit(w *Waiter) (Decision, Reason)
-	// Release gives back what Admit has reserved for w.
+	// Release returns what Admit has reserved for w.
 	Release(w *Waiter)
 }
 
-// Owner learns by Granted that its waiter was admitted: from then on it holds
-// w.Permit. Granted is called with the queue locked, by whichever goroutine
-// made room: it may post a message, and must not call the queue.
+// An Owner is notified by Granted that its waiter was admitted: from then on it
+// owns w.Permit and has to release it. Granted is called with the queue locked, by
+// the goroutine that made room: it may send to a buffered channel or close one, and
+// must not block or call the queue.
 type Owner interface{ Granted(w *Waiter) }
 
-// Queue is a first-come-first-served queue of waiters. The zero value is not
-// usable: call NewQueue. Its methods may be called from any goroutine; those
-// for use where the queue is locked are called inside Do, Update, View, Walk
-// or a Gate.
+// A Queue is a first-come-first-served queue of waiters. The zero value is not
+// usable: call NewQueue. It starts no goroutine and needs no Close. Its methods may
+// be called by any goroutine, except for Waiters, Waiting, Arrivals and Reason,
+// which are for use while the queue is locked: in the functions given to Do,
+// Update, View and Walk, and in the methods of a Gate.
 type Queue struct {
 	mu         mutex
 	gate       Gate
@@ -71,54 +74,53 @@ type Queue struct {
 	head, tail *Waiter
 	waiting    int
 	arrivals   uint64
-	cursors    []*cursor // of Walks that are under way
-	reason     Reason    // that the gate gave last for Wait
-	round      uint32    // counts the times that the gate was asked
+	cursors    []*cursor // of Walks in progress
+	reason     Reason    // of the gate's last Wait
+	round      uint32    // counts the calls of admit
 }
 
-// NewQueue makes an empty queue in front of gate that holds at most max
-// waiters; 0 is no limit.
+// NewQueue returns an empty queue in front of gate with room for max waiters; 0 is no
+// limit. Waiters that are admitted at once do not count.
 func NewQueue(gate Gate, max int) *Queue { return &Queue{gate: gate, max: max} }
 
 // state of a waiter.
 type state uint8
 
 const (
-	out      state = iota // never joined, removed, or released
+	detached state = iota // never joined, removed, or released
 	waiting               // in the queue
 	admitted              // a Permit
 )
 
-// Waiter is one entry of a queue. Embed it in what waits, set Owner, and use
-// it with one queue at a time; it needs no allocation of its own. Once it was
-// removed or released it may join again. It must not be copied.
+// A Waiter is one entry of a queue. Embed it in what waits, so that it needs no
+// allocation of its own, set Owner, and use it with one queue at a time. After
+// ErrFull, Remove or Release it may join again. It must not be copied.
 type Waiter struct {
 	Owner Owner
 
 	queue      *Queue
 	prev, next *Waiter
-	arrival    uint64 // its place in the order: kept by Requeue
+	arrival    uint64 // its number in the order of Join, also after a Requeue
 	since      time.Time
 	state      state
 	joining    bool
-	asked      uint32 // the round in which the gate gave reason; small, as there may be 100,000
+	round      uint32 // the round in which the gate returned reason; small, as there may be 100,000 waiters
 	reason     Reason
 }
 
-// Permit is a waiter that was admitted: it holds what the gate has reserved
-// for it, until Release or Requeue. It is the same memory as the Waiter, so
-// holding one costs nothing.
+// A Permit is a waiter that was admitted: it owns what the gate has reserved for it
+// until Release or Requeue. It is the memory of the Waiter, and costs nothing.
 type Permit Waiter
 
-// Join puts w at the end of the queue and reports whether it was admitted at
-// once: then the caller holds w.Permit, and Granted is not called. It fails
-// with ErrFull when w would have to wait and the queue is full.
+// Join appends w to the queue. If w is admitted at once, granted is true: the caller
+// owns w.Permit, and Granted is not called. Otherwise w waits until Granted or
+// Remove. The error is ErrFull if w would have to wait and the queue is full.
 func (q *Queue) Join(w *Waiter) (granted bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.arrivals++
 	w.queue, w.arrival, w.since, w.reason, w.state = q, q.arrivals, time.Now(), "", waiting
-	w.joining = true // if it is admitted at once, the caller learns it here
+	w.joining = true // if it is admitted at once, the result says so
 	q.insert(w)
 	q.admit()
 	w.joining = false
@@ -127,15 +129,15 @@ func (q *Queue) Join(w *Waiter) (granted bool, err error) {
 		return true, nil
 	case q.max > 0 && q.waiting > q.max:
 		q.unlink(w)
-		w.state = out
+		w.state = detached
 		return false, ErrFull
 	}
 	return false, nil
 }
 
-// Remove takes w out of the queue and reports whether it was still in it. When
-// a waiter that has joined was not, it has been admitted meanwhile: the caller
-// holds w.Permit and has to release it.
+// Remove removes w from the queue and returns true if it was still waiting. If a
+// waiter that has joined was not, it has been admitted meanwhile: the caller owns
+// w.Permit and has to release it.
 func (q *Queue) Remove(w *Waiter) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,16 +146,16 @@ func (q *Queue) Remove(w *Waiter) bool {
 	}
 	head := q.head == w
 	q.unlink(w)
-	w.state = out
+	w.state = detached
 	if head {
-		q.admit() // what the head waited for, the next may not need
+		q.admit() // the next may not need what the head waited for
 	}
 	return true
 }
 
-// Update runs change with the queue locked, and then asks the gate about those
-// who wait: everything that a gate looks at is changed in here. A nil change
-// only asks.
+// Update calls change with the queue locked, and then asks the gate about the
+// waiters. All state that a gate reads must be changed within Update. With a nil
+// change it only asks the gate.
 func (q *Queue) Update(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -163,34 +165,34 @@ func (q *Queue) Update(change func()) {
 	q.admit()
 }
 
-// Do runs change with the queue locked and does not ask the gate: it is for
-// what no gate looks at, and for changes that admit no waiter.
+// Do calls change with the queue locked and does not ask the gate: it is for state
+// that the gate does not read, and for changes that cannot admit a waiter.
 func (q *Queue) Do(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	change()
 }
 
-// View runs read with the queue locked. It must change nothing that others can
-// see: with the race detector several of them run at once, so that a write in
-// one of them is a data race.
+// View calls read with the queue locked for reading. read must change nothing that
+// other goroutines can read: with the race detector several Views run at the same
+// time, so that a write is reported as a data race.
 func (q *Queue) View(read func()) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	read()
 }
 
-// SetMax changes the greatest length of the queue; 0 is no limit. Those who
-// wait already go on waiting.
+// SetMax changes the maximum length of the queue; 0 is no limit. Waiters beyond it
+// remain in the queue.
 func (q *Queue) SetMax(max int) { q.Do(func() { q.max = max }) }
 
-// Len is how many wait. Where the queue is locked, use Waiting.
+// Len returns the number of waiters. While the queue is locked, use Waiting.
 func (q *Queue) Len() (n int) {
 	q.View(func() { n = q.waiting })
 	return n
 }
 
-// Waiters yields the waiters from the head on, for use where the queue is
+// Waiters yields the waiters from the head on. It is for use while the queue is
 // locked.
 func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	return func(yield func(*Waiter) bool) {
@@ -202,17 +204,16 @@ func (q *Queue) Waiters() iter.Seq[*Waiter] {
 	}
 }
 
-// page is how many waiters Walk visits before it unlocks the queue for others.
-const page = 256
+// walkBatch is how many waiters Walk visits before it unlocks the queue for others.
+const walkBatch = 256
 
-// cursor is where a Walk goes on.
+// A cursor is the next waiter that a Walk visits.
 type cursor struct{ next *Waiter }
 
-// Walk calls visit for each waiter from the head on, with the queue locked but
-// unlocked after every few hundred, where between is called, if it is not nil.
-// A waiter that joins or is removed meanwhile is visited or not; none is
-// visited twice, unless it is admitted and comes back by Requeue. visit must
-// change nothing.
+// Walk calls visit for each waiter from the head on, with the queue locked. After
+// every few hundred it unlocks the queue and calls between, if that is not nil. A
+// waiter that joins or is removed meanwhile may be visited or not; none is visited
+// twice, unless it is admitted and requeued. visit must change nothing.
 func (q *Queue) Walk(visit func(*Waiter), between func()) {
 	at := &cursor{}
 	q.Do(func() {
@@ -221,7 +222,7 @@ func (q *Queue) Walk(visit func(*Waiter), between func()) {
 	})
 	for more := true; more; {
 		q.Do(func() {
-			for n := 0; n < page && at.next != nil; n++ {
+			for n := 0; n < walkBatch && at.next != nil; n++ {
 				visit(at.next)
 				at.next = at.next.next
 			}
@@ -235,25 +236,25 @@ func (q *Queue) Walk(visit func(*Waiter), between func()) {
 	}
 }
 
-// Waiting is how many wait, for use where the queue is locked.
+// Waiting returns the number of waiters. It is for use while the queue is locked.
 func (q *Queue) Waiting() int { return q.waiting }
 
-// Arrivals is how many have ever joined, for use where the queue is locked:
-// only those who join later have a higher Arrival.
+// Arrivals returns how many waiters have ever joined: those that join later have a
+// higher Waiter.Arrival. It is for use while the queue is locked.
 func (q *Queue) Arrivals() uint64 { return q.arrivals }
 
-// Reason is what the gate gave last for Wait, for use where the queue is
-// locked. It stays when nobody waits any more.
+// Reason returns the reason of the gate's last Wait, also when the queue is empty
+// since. It is for use while the queue is locked.
 func (q *Queue) Reason() Reason { return q.reason }
 
-// admit asks the gate about the waiters, in order, until one has to wait. The
-// queue is locked.
+// admit asks the gate about the waiters, in order, until one has to wait. The queue
+// is locked.
 func (q *Queue) admit() {
 	q.round++
 	for w := q.head; w != nil; {
 		next := w.next
 		decision, reason := q.gate.Admit(w)
-		w.reason, w.asked = reason, q.round
+		w.reason, w.round = reason, q.round
 		switch decision {
 		case Admit:
 			q.unlink(w)
@@ -269,8 +270,7 @@ func (q *Queue) admit() {
 	}
 }
 
-// insert puts w where it belongs by its arrival: at the end, except after a
-// Requeue.
+// insert inserts w by its arrival: at the end, except after a Requeue.
 func (q *Queue) insert(w *Waiter) {
 	after := q.tail
 	for after != nil && after.arrival > w.arrival {
@@ -310,36 +310,37 @@ func (q *Queue) unlink(w *Waiter) {
 	q.waiting--
 }
 
-// Since is when w joined; Requeue does not change it.
+// Since returns when w joined. Requeue does not change it.
 func (w *Waiter) Since() time.Time { return w.since }
 
-// Arrival numbers the waiters of a queue in the order in which they came.
+// Arrival returns the number of w in the order in which the waiters of its queue
+// joined, from 1. Requeue does not change it.
 func (w *Waiter) Arrival() uint64 { return w.arrival }
 
-// Reason is why w waits, for use where the queue is locked. The gate is not
-// asked about those behind one that has to wait: their reason is that one's,
-// even if the gate gave them another while they stood at the head themselves.
+// Reason returns why w waits. The gate is not asked about the waiters behind one that
+// has to wait: they have the reason of that one, whatever the gate returned for them
+// before. It is for use while the queue is locked.
 func (w *Waiter) Reason() Reason {
-	if q := w.queue; q != nil && w.state == waiting && w.asked != q.round {
+	if q := w.queue; q != nil && w.state == waiting && w.round != q.round {
 		return q.reason
 	}
 	return w.reason
 }
 
-// Permit is w as what it is once it was admitted.
+// Permit returns the permit of a waiter that was admitted.
 func (w *Waiter) Permit() *Permit { return (*Permit)(w) }
 
-// Release gives back what the gate has reserved, and admits the next in the
-// queue. Releasing twice, or what was never admitted, does nothing.
-func (p *Permit) Release() { p.giveBack(false) }
+// Release returns what the gate has reserved, and admits the next waiters. It does
+// nothing after the first call, and for a waiter that was never admitted.
+func (p *Permit) Release() { p.release(false) }
 
-// Requeue gives back what the gate has reserved and puts the waiter in its old
-// place in the queue, ahead of all who came after it, in one step: if the gate
-// admits it again at once, Granted is called. It is not subject to the
-// greatest length of the queue.
-func (p *Permit) Requeue() { p.giveBack(true) }
+// Requeue returns what the gate has reserved and puts the waiter back into the queue,
+// in front of all that joined after it, in one step. If the gate admits it again at
+// once, Granted is called. The maximum length of the queue does not apply. It does
+// nothing where Release does nothing.
+func (p *Permit) Requeue() { p.release(true) }
 
-func (p *Permit) giveBack(requeue bool) {
+func (p *Permit) release(requeue bool) {
 	w := (*Waiter)(p)
 	q := w.queue
 	if q == nil {
@@ -350,7 +351,7 @@ func (p *Permit) giveBack(requeue bool) {
 	if w.state != admitted {
 		return
 	}
-	w.state = out
+	w.state = detached
 	q.gate.Release(w)
 	if requeue {
 		w.state = waiting

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// testGate has a number of slots; the waiters marked express may pass while it
-// is closed.
+// testGate has a number of slots; waiters marked express are admitted while it is
+// closed.
 type testGate struct {
 	slots, used int
 	closed      bool
@@ -99,18 +99,18 @@ func TestSkipLetsOthersPass(t *testing.T) {
 	gate := &testGate{slots: 2, closed: true, express: map[*Waiter]bool{}}
 	q := NewQueue(gate, 1)
 	var log []int
-	held, express := newTestWaiter(1, &log), newTestWaiter(2, &log)
+	waiting, express := newTestWaiter(1, &log), newTestWaiter(2, &log)
 	gate.express[&express.Waiter] = true
-	q.Join(&held.Waiter)
+	q.Join(&waiting.Waiter)
 	if in, err := q.Join(&express.Waiter); !in || err != nil {
-		t.Fatalf("express: %v, %v (a full queue does not hold it up)", in, err)
+		t.Fatalf("express: %v, %v (a full queue does not admitted it up)", in, err)
 	}
 	late := newTestWaiter(3, &log)
 	if _, err := q.Join(&late.Waiter); !errors.Is(err, ErrFull) {
 		t.Fatalf("a full queue took another: %v", err)
 	}
 	late.Permit().Release() // never admitted: harmless
-	if !q.Remove(&held.Waiter) || q.Remove(&held.Waiter) {
+	if !q.Remove(&waiting.Waiter) || q.Remove(&waiting.Waiter) {
 		t.Error("Remove reports true once, and only once")
 	}
 }
@@ -155,10 +155,10 @@ func FuzzQueue(f *testing.F) {
 		q := NewQueue(gate, 7)
 		var log []int
 		var all []*testWaiter
-		var wait, hold []int // the reference: those who wait, those who were admitted
+		var wait, admitted []int // the reference: those who wait, those who were admitted
 		settle := func() {
-			for len(wait) > 0 && len(hold) < gate.slots && !gate.closed {
-				hold = append(hold, wait[0])
+			for len(wait) > 0 && len(admitted) < gate.slots && !gate.closed {
+				admitted = append(admitted, wait[0])
 				wait = wait[1:]
 			}
 		}
@@ -175,7 +175,7 @@ func FuzzQueue(f *testing.F) {
 				in, err := q.Join(&g.Waiter)
 				wait = append(wait, g.n)
 				settle()
-				if got := slices.Contains(hold, g.n); got != in {
+				if got := slices.Contains(admitted, g.n); got != in {
 					t.Fatalf("join admitted %v, reference %v", in, got)
 				}
 				if len(wait) > 7 {
@@ -193,16 +193,16 @@ func FuzzQueue(f *testing.F) {
 					wait = drop(wait, n)
 				}
 			case 3, 4: // release
-				if len(hold) > 0 {
-					n := pick(hold)
-					hold = drop(hold, n)
+				if len(admitted) > 0 {
+					n := pick(admitted)
+					admitted = drop(admitted, n)
 					settle()
 					all[n].Permit().Release()
 				}
 			case 5: // requeue
-				if len(hold) > 0 {
-					n := pick(hold)
-					hold = drop(hold, n)
+				if len(admitted) > 0 {
+					n := pick(admitted)
+					admitted = drop(admitted, n)
 					at, _ := slices.BinarySearch(wait, n)
 					wait = slices.Insert(wait, at, n)
 					settle()
@@ -223,8 +223,8 @@ func FuzzQueue(f *testing.F) {
 				if !slices.Equal(have, wait) || q.Waiting() != len(wait) {
 					t.Fatalf("queue %v, reference %v", have, wait)
 				}
-				if gate.used != len(hold) {
-					t.Fatalf("%d slots used, reference %d", gate.used, len(hold))
+				if gate.used != len(admitted) {
+					t.Fatalf("%d slots used, reference %d", gate.used, len(admitted))
 				}
 			})
 		}

@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// Semaphore bounds how many units are held at a time, first come first served.
-// A unit that comes free is handed to the next waiter, so that no other call
-// can race for it, and a large request is not starved by small ones behind it.
-// The zero value is not usable: call NewSemaphore. Its methods may be called
-// from any goroutine; taking what is free allocates nothing.
+// A Semaphore bounds how many units are in use at a time, first come first served. A
+// unit that is released goes directly to the next waiter, so that no later call can
+// take it first, and a call for many units is not starved by later calls for few.
+// The zero value is not usable: call NewSemaphore. It starts no goroutine and needs
+// no Close. Its methods may be called by any goroutine; acquiring a free unit does
+// not allocate.
 type Semaphore struct {
 	queue *Queue
 	slots slots
 }
 
-// NewSemaphore makes a semaphore of n units; with none, every caller waits
-// until Resize. It panics when n is negative, as make does.
+// NewSemaphore returns a semaphore of n units; with 0, every Acquire waits until
+// Resize. It panics if n is negative, as make does.
 func NewSemaphore(n int) *Semaphore {
 	if n < 0 {
 		panic(fmt.Sprintf("lock: NewSemaphore: the size %d is negative", n))
@@ -27,17 +28,17 @@ func NewSemaphore(n int) *Semaphore {
 	return s
 }
 
-// Slot is one or more units of a semaphore, held until Release. It is a value:
-// its copies are the same slot. The zero value holds nothing.
+// A Slot is one or more units of a semaphore, from Acquire until Release. It is a
+// value, and its copies are the same slot. The zero value is no unit of any
+// semaphore.
 type Slot struct {
-	semaphore *Semaphore
-	index     int
-	serial    uint64
+	semaphore  *Semaphore
+	index      int
+	generation uint64
 }
 
-// Release gives the units back, to the next waiters if there are any. It does
-// nothing to a slot that was released before, by any copy of it, and to a zero
-// Slot.
+// Release returns the units, to the next waiters if there are any. It does nothing to
+// a slot of which any copy was released before, and to the zero Slot.
 func (s Slot) Release() {
 	if s.semaphore == nil {
 		return
@@ -45,30 +46,30 @@ func (s Slot) Release() {
 	q := s.semaphore.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if s.semaphore.slots.free(s.index, s.serial) {
+	if s.semaphore.slots.free(s.index, s.generation) {
 		q.admit()
 	}
 }
 
-// Acquire waits in the queue for one unit. The caller owns the slot and
-// releases it. When ctx ends first nothing is held, even if the unit came at
-// the same moment; the error wraps both ctx.Err and context.Cause(ctx).
+// Acquire waits in the queue for one unit. The caller owns the slot and has to release
+// it. If ctx is done before, no unit is taken, even if one was granted at the same
+// moment, and the error wraps both ctx.Err() and context.Cause(ctx).
 func (s *Semaphore) Acquire(ctx context.Context) (Slot, error) { return s.AcquireN(ctx, 1) }
 
-// AcquireN is Acquire for n units at once, which come and go together. It
-// fails at once when n is not positive. More units than the semaphore has are
-// waited for until Resize; those behind are not held up by that.
+// AcquireN is Acquire for n units, which are acquired and released together. It fails
+// at once if n is not positive. A call for more units than the semaphore has waits
+// for Resize, without delaying the calls behind it.
 func (s *Semaphore) AcquireN(ctx context.Context, n int) (Slot, error) {
 	if n < 1 {
-		return Slot{}, fmt.Errorf("lock: AcquireN: %d is not a number of units to wait for", n)
+		return Slot{}, fmt.Errorf("lock: AcquireN: the number of units %d is not positive", n)
 	}
 	if ctx.Err() != nil {
-		return Slot{}, ended(ctx)
+		return Slot{}, contextError(ctx)
 	}
 	if slot, ok := s.TryAcquireN(n); ok {
 		return slot, nil
 	}
-	c := &call{n: n, granted: make(chan struct{})}
+	c := &acquireWaiter{units: n, granted: make(chan struct{})}
 	c.Owner = c
 	if admitted, _ := s.queue.Join(&c.Waiter); admitted {
 		return s.slot(c), nil
@@ -78,17 +79,17 @@ func (s *Semaphore) AcquireN(ctx context.Context, n int) (Slot, error) {
 		return s.slot(c), nil
 	case <-ctx.Done():
 		if !s.queue.Remove(&c.Waiter) {
-			s.slot(c).Release() // admitted as it gave up
+			s.slot(c).Release() // it was admitted at the same moment
 		}
-		return Slot{}, ended(ctx)
+		return Slot{}, contextError(ctx)
 	}
 }
 
-// TryAcquire takes a unit if one is free and no call waits for it.
+// TryAcquire acquires a unit if one is free and no call waits for it. It never waits;
+// ok reports whether the caller owns slot and has to release it.
 func (s *Semaphore) TryAcquire() (slot Slot, ok bool) { return s.TryAcquireN(1) }
 
-// TryAcquireN takes n units at once if they are free and no call waits for
-// them. It takes none when n is not positive.
+// TryAcquireN is TryAcquire for n units at once; ok is false if n is not positive.
 func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
 	q := s.queue
 	q.mu.Lock()
@@ -97,17 +98,17 @@ func (s *Semaphore) TryAcquireN(n int) (slot Slot, ok bool) {
 		return Slot{}, false
 	}
 	for w := q.head; w != nil; w = w.next {
-		if w.Owner.(*call).n <= s.slots.size {
-			return Slot{}, false // it came first; the others wait for a Resize
+		if w.Owner.(*acquireWaiter).units <= s.slots.size {
+			return Slot{}, false // it joined before; those that need more wait for a Resize
 		}
 	}
-	index, serial := s.slots.take(n)
-	return Slot{s, index, serial}, true
+	index, generation := s.slots.take(n)
+	return Slot{s, index, generation}, true
 }
 
-// Resize changes the number of units. More admits those who wait; fewer takes
-// nothing from those who hold some, so that InUse may be above the size until
-// they release. It fails, and changes nothing, when n is negative.
+// Resize changes the number of units to n. A larger n admits waiters; a smaller one
+// takes nothing from slots in use, so that InUse may be larger than n until they are
+// released. It fails, and changes nothing, if n is negative.
 func (s *Semaphore) Resize(n int) error {
 	if n < 0 {
 		return fmt.Errorf("lock: Resize: the size %d is negative", n)
@@ -116,33 +117,33 @@ func (s *Semaphore) Resize(n int) error {
 	return nil
 }
 
-// InUse is how many units are held.
+// InUse returns the number of units in use.
 func (s *Semaphore) InUse() (n int) {
 	s.queue.View(func() { n = s.slots.used })
 	return n
 }
 
-// WaiterInfo describes one call of Acquire or AcquireN that waits.
+// A WaiterInfo describes one call of Acquire or AcquireN that waits.
 type WaiterInfo struct {
 	Position int           // from 1, the head of the queue
-	Units    int           // that it waits for
-	Age      time.Duration // since it began to wait
+	Units    int           // that it asks for
+	Age      time.Duration // since it joined the queue
 	Reason   Reason        // "slots"
 }
 
-// Waiters lists those who wait at this moment, from the head of the queue.
+// Waiters returns the calls that wait at this moment, from the head of the queue.
 func (s *Semaphore) Waiters() []WaiterInfo {
 	var all []WaiterInfo
 	s.queue.View(func() {
 		for w := range s.queue.Waiters() {
-			all = append(all, WaiterInfo{Position: len(all) + 1, Units: w.Owner.(*call).n, Age: time.Since(w.since), Reason: w.Reason()})
+			all = append(all, WaiterInfo{Position: len(all) + 1, Units: w.Owner.(*acquireWaiter).units, Age: time.Since(w.since), Reason: w.Reason()})
 		}
 	})
 	return all
 }
 
-// ended is the error of a context that has ended: ctx.Err and its cause.
-func ended(ctx context.Context) error {
+// contextError returns the error for a context that is done: ctx.Err and its cause.
+func contextError(ctx context.Context) error {
 	if err, cause := ctx.Err(), context.Cause(ctx); err != cause {
 		return fmt.Errorf("%w: %w", err, cause)
 	}

@@ -96,8 +96,8 @@ func TestManyGoroutinesNeverExceedTheSlots(t *testing.T) {
 	}
 }
 
-// The gate is not asked about those behind one that waits: whatever it said of
-// them while they stood at the head, they wait for what the head waits for.
+// The gate is not asked about the waiters behind one that waits: their reason is that
+// of the head, whatever the gate returned for them before.
 func TestBehindTheHeadTheReasonIsTheHeads(t *testing.T) {
 	gate := &testGate{slots: 1}
 	q := NewQueue(gate, 0)
@@ -269,7 +269,7 @@ func TestTheErrorIsTheContextsCause(t *testing.T) {
 func TestWhatIsFreeCostsNoAllocation(t *testing.T) {
 	s := NewSemaphore(2)
 	ctx := context.Background()
-	held, _ := s.Acquire(ctx)
+	slot, _ := s.Acquire(ctx)
 	for what, do := range map[string]func(){
 		"Acquire":    func() { slot, _ := s.Acquire(ctx); slot.Release() },
 		"TryAcquire": func() { slot, _ := s.TryAcquire(); slot.Release() },
@@ -283,7 +283,7 @@ func TestWhatIsFreeCostsNoAllocation(t *testing.T) {
 			t.Errorf("%s allocates %v times", what, n)
 		}
 	}
-	held.Release()
+	slot.Release()
 }
 
 func BenchmarkAcquireRelease(b *testing.B) {

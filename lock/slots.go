@@ -1,77 +1,76 @@
 package lock
 
-// call is one AcquireN that waits.
-type call struct {
+// An acquireWaiter is a call of AcquireN that waits.
+type acquireWaiter struct {
 	Waiter
-	n       int
-	granted chan struct{}
-	index   int // of its units, once it was admitted
-	serial  uint64
+	units      int
+	granted    chan struct{}
+	index      int // of its units, once it was admitted
+	generation uint64
 }
 
-func (c *call) Granted(*Waiter) { close(c.granted) }
+func (c *acquireWaiter) Granted(*Waiter) { close(c.granted) }
 
-// slot is what c holds once it was admitted.
-func (s *Semaphore) slot(c *call) Slot { return Slot{s, c.index, c.serial} }
+// slot returns the Slot of c once it was admitted.
+func (s *Semaphore) slot(c *acquireWaiter) Slot { return Slot{s, c.index, c.generation} }
 
 // slots is the gate of a semaphore. The queue's lock guards it.
 type slots struct {
 	size, used int
-	// held has the units of each Slot at its index. An index is used again, so
-	// that a semaphore that has been in use allocates nothing; the serial tells
-	// a Slot that was released from the one that has its index now.
-	held   []holding
-	vacant []int
-	serial uint64
+	// entries has the units of each Slot at its index. An index is used again, so
+	// that a semaphore which has been in use does not allocate; the generation
+	// distinguishes a Slot that was released from the one that has its index now.
+	entries    []slotUnits
+	vacant     []int
+	generation uint64
 }
 
-// holding is what one Slot holds; 0 units once it was released.
-type holding struct {
-	units  int
-	serial uint64
+// slotUnits is the units of one Slot; 0 once it was released.
+type slotUnits struct {
+	units      int
+	generation uint64
 }
 
 // Admit implements Gate.
 func (s *slots) Admit(w *Waiter) (Decision, Reason) {
-	c := w.Owner.(*call)
+	c := w.Owner.(*acquireWaiter)
 	switch {
-	case c.n > s.size: // not before a Resize
+	case c.units > s.size: // not before a Resize
 		return Skip, "slots"
-	case !s.fits(c.n):
+	case !s.fits(c.units):
 		return Wait, "slots"
 	}
-	c.index, c.serial = s.take(c.n)
+	c.index, c.generation = s.take(c.units)
 	return Admit, ""
 }
 
-// Release implements Gate. A semaphore hands out no Permit: Slot.Release gives
-// back what take has given.
+// Release implements Gate. It is not called, as a semaphore gives out Slots and no
+// Permits: Slot.Release calls free.
 func (s *slots) Release(w *Waiter) {
-	c := w.Owner.(*call)
-	s.free(c.index, c.serial)
+	c := w.Owner.(*acquireWaiter)
+	s.free(c.index, c.generation)
 }
 
 // fits reports whether n units are free. After a Resize more may be in use
 // than there are.
 func (s *slots) fits(n int) bool { return n <= s.size-s.used }
 
-func (s *slots) take(n int) (index int, serial uint64) {
+func (s *slots) take(n int) (index int, generation uint64) {
 	s.used += n
-	s.serial++
+	s.generation++
 	if last := len(s.vacant) - 1; last >= 0 {
 		index, s.vacant = s.vacant[last], s.vacant[:last]
 	} else {
-		index, s.held = len(s.held), append(s.held, holding{})
+		index, s.entries = len(s.entries), append(s.entries, slotUnits{})
 	}
-	s.held[index] = holding{units: n, serial: s.serial}
-	return index, s.serial
+	s.entries[index] = slotUnits{units: n, generation: s.generation}
+	return index, s.generation
 }
 
-// free gives back the units at index and reports whether serial still held
-// them.
-func (s *slots) free(index int, serial uint64) bool {
-	h := &s.held[index]
-	if h.serial != serial || h.units == 0 {
+// free returns the units at index, and false if they were released before.
+func (s *slots) free(index int, generation uint64) bool {
+	h := &s.entries[index]
+	if h.generation != generation || h.units == 0 {
 		return false
 	}
 	s.used -= h.units

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestViewsRunAtOnce is what makes every test under the race detector one of
-// Queue.View's promise: two of them are in it at once, ordered by nothing, so
-// that what one of them changes is a data race with what the other looks at.
+// TestViewsRunAtOnce: under the race detector two Views run at the same time, ordered
+// by nothing, so that a write in one of them is a data race with a read in the
+// other. So every test under the race detector tests that no View writes.
 // TestViewThatChangesIsFound shows that it is reported.
 func TestViewsRunAtOnce(t *testing.T) {
 	q := NewQueue(&testGate{}, 0)
@@ -25,8 +25,8 @@ func TestViewsRunAtOnce(t *testing.T) {
 	q.View(func() { close(second) })
 }
 
-// TestViewThatChangesIsFound runs itself in a process of its own, where a View
-// breaks its promise: the race detector must say so, and end it.
+// TestViewThatChangesIsFound runs itself in another process, where a View writes: the
+// race detector must report it and end the process.
 func TestViewThatChangesIsFound(t *testing.T) {
 	if os.Getenv("LOCK_TEST_VIEW") != "" {
 		q := NewQueue(&testGate{}, 0)

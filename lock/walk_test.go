@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// TestWalk visits all that stay in the queue, in their order, each once, while
-// others join and are removed between its pages.
+// TestWalk visits all that stay in the queue, in order, each once, while others join
+// and are removed between its batches.
 func TestWalk(t *testing.T) {
 	q := NewQueue(&testGate{}, 0)
 	var log []int
 	var stay, come []*testWaiter
-	for n := range 5 * page {
+	for n := range 5 * walkBatch {
 		g := newTestWaiter(n, &log)
 		q.Join(&g.Waiter)
 		if n%2 == 0 {
@@ -33,7 +33,7 @@ func TestWalk(t *testing.T) {
 			q.Remove(&come[at].Waiter)
 			come = slices.Delete(come, at, at+1)
 		}
-		g := newTestWaiter(9*page, &log)
+		g := newTestWaiter(9*walkBatch, &log)
 		q.Join(&g.Waiter)
 	})
 	if !slices.IsSorted(seen) {
@@ -41,7 +41,7 @@ func TestWalk(t *testing.T) {
 	}
 	once := map[int]bool{}
 	for _, n := range seen {
-		if once[n] && n < 9*page {
+		if once[n] && n < 9*walkBatch {
 			t.Errorf("%d was visited twice", n)
 		}
 		once[n] = true
@@ -70,7 +70,7 @@ func TestWalksAtOnce(t *testing.T) {
 			}
 		})
 	}
-	for n := range 3 * page {
+	for n := range 3 * walkBatch {
 		g := newTestWaiter(n, &log)
 		if in, _ := q.Join(&g.Waiter); in {
 			defer g.Permit().Release()

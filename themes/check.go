@@ -7,32 +7,32 @@ import (
 	"strings"
 )
 
-// minContrast is what WCAG 2.1 (1.4.3) asks of text of ordinary size.
+// minContrast is the contrast that WCAG 2.1 (1.4.3) requires for text of normal size.
 const minContrast = 4.5
 
-// minApart is how far two states have to be apart, as a distance in CIE Lab:
-// at 2.3 a trained eye sees a difference, at 12 so does one in a hurry.
-const minApart = 12
+// minDeltaE is the least difference of two states, as a distance in CIE Lab: at 2.3 a
+// difference is just noticeable; 12 is visible at a glance.
+const minDeltaE = 12
 
-// Report is what Check found.
+// A Report is the result of Check.
 type Report struct {
 	Name     string
-	Problems []string // a sentence each; none: the theme is right
-	Notes    []string // what could not be judged, and why
-	Contrast float64  // the lowest that was measured, 0 when none could be
+	Problems []string // one sentence each; empty: the theme passes
+	Notes    []string // what could not be checked, and why
+	Contrast float64  // the lowest contrast of any text, from 1 to 21; 0: unknown
 }
 
-// OK reports whether nothing was found.
+// OK reports whether there are no problems.
 func (r Report) OK() bool { return len(r.Problems) == 0 }
 
-// wordless are the roles that no words are written in: contrast of text does
-// not apply to them.
-var wordless = map[Role]bool{Surface: true, Border: true, BorderFocus: true, GraphAxis: true, GaugeEmpty: true, KeyOff: true}
+// withoutText are the roles in which no text is written: its contrast does not apply.
+var withoutText = map[Role]bool{Surface: true, Border: true, BorderFocus: true, GraphAxis: true, GaugeEmpty: true, KeyOff: true}
 
-// Check parses a theme's file and looks at it: roles that nobody names,
-// contrast of text where the colours are known, and whether the states can be
-// told apart, also under red-green blindness. Its parents are looked for
-// beside it, then among the embedded. An error means that it cannot be used.
+// Check parses a theme's file and looks for roles that are not defined, for text of
+// low contrast where the colours are known, and for states that cannot be told
+// apart, also with red-green colour blindness. A theme that it inherits from is read
+// from the same folder, or else from the embedded ones. An error means that the theme
+// cannot be loaded: Report has the problems of one that can.
 func Check(path string) (Report, error) {
 	name := strings.TrimSuffix(filepath.Base(path), ".toml")
 	r := Report{Name: name}
@@ -56,9 +56,9 @@ func Check(path string) (Report, error) {
 
 func (t *Theme) check() Report {
 	r := Report{Name: t.Name}
-	for role, named := range t.named {
+	for role, named := range t.defined {
 		if !named {
-			r.Problems = append(r.Problems, fmt.Sprintf("role %s is missing: name it, or inherit from a theme that does", Role(role)))
+			r.Problems = append(r.Problems, fmt.Sprintf("role %s is missing: define it, or inherit from a theme that does", Role(role)))
 		}
 	}
 	t.checkContrast(&r)
@@ -70,7 +70,7 @@ func (t *Theme) checkContrast(r *Report) {
 	surface := t.styles[Surface].BG
 	unknown := 0
 	for i, s := range t.styles {
-		if wordless[Role(i)] {
+		if withoutText[Role(i)] {
 			continue
 		}
 		fg, bg := s.FG, s.BG
@@ -97,23 +97,23 @@ func (t *Theme) checkContrast(r *Report) {
 	}
 }
 
-// checkStates compares each two states: other attributes are enough, else the
-// colours have to be apart for three kinds of eyes.
+// checkStates compares each pair of states: different attributes are enough, else the
+// colours must differ for each kind of colour vision.
 func (t *Theme) checkStates(r *Report) {
 	unknown := 0
 	for a := StateUp; a <= StateIdle; a++ {
 		for b := a + 1; b <= StateIdle; b++ {
 			x, y := t.styles[a], t.styles[b]
 			switch {
-			case x.plain() != y.plain():
+			case x.attributes() != y.attributes():
 			case x == y:
-				r.Problems = append(r.Problems, fmt.Sprintf("%s and %s look the same", a, b))
+				r.Problems = append(r.Problems, fmt.Sprintf("%s and %s have the same style", a, b))
 			case !x.FG.known() || !y.FG.known():
 				unknown++
 			default:
-				for _, eye := range eyes {
-					if d := apart(eye.see(x.FG), eye.see(y.FG)); d < minApart {
-						r.Problems = append(r.Problems, fmt.Sprintf("%s and %s are alike for %s (distance %.0f, needs %d)", a, b, eye.name, d, minApart))
+				for _, eye := range visions {
+					if d := deltaE(eye.simulate(x.FG), eye.simulate(y.FG)); d < minDeltaE {
+						r.Problems = append(r.Problems, fmt.Sprintf("%s and %s look alike with %s (colour distance %.0f, needs %d)", a, b, eye.name, d, minDeltaE))
 						break
 					}
 				}

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Kind says how a colour is written to a terminal.
+// A Kind is the way in which a colour is written to a terminal.
 type Kind uint8
 
 const (
-	None    Kind = iota // the terminal's own text or background
-	ANSI                // one of the terminal's sixteen: it decides how they look
-	Indexed             // 16 to 255: fixed by xterm's cube
-	RGB
+	None    Kind = iota // the terminal's own text or background colour
+	ANSI                // one of the terminal's sixteen colours, whose values it decides
+	Indexed             // 16 to 255, whose values are xterm's
+	RGB                 // 24 bits
 )
 
-// Color is one colour. Zero is the terminal's own.
+// A Color is one colour. The zero value is the terminal's own.
 type Color struct {
 	Kind    Kind
 	N       uint8 // of ANSI and Indexed
@@ -29,8 +29,8 @@ var ansiNames = []string{
 	"bright_blue", "bright_magenta", "bright_cyan", "bright_white",
 }
 
-// parseColor reads "#rrggbb", a number from 0 to 255, one of the terminal's
-// sixteen names, or "default".
+// parseColor parses "#rrggbb", a number from 0 to 255, one of the terminal's sixteen
+// names, or "default".
 func parseColor(s string) (Color, error) {
 	if s == "default" {
 		return Color{}, nil
@@ -59,11 +59,11 @@ func parseColor(s string) (Color, error) {
 	return indexed(uint8(n)), nil
 }
 
-// errNoColor: not written like a colour, so it can still be a palette name.
+// errNoColor: not written like a colour, so it may be a name in the palette.
 var errNoColor = fmt.Errorf("not a colour")
 
-// indexed works out xterm's value of a colour from 16 on: a cube of six steps
-// a side, then a ramp of greys.
+// indexed computes xterm's value of a colour from 16 on: a cube of six steps a side,
+// then a ramp of greys.
 func indexed(n uint8) Color {
 	c := Color{Kind: Indexed, N: n}
 	if n >= 232 {
@@ -76,5 +76,5 @@ func indexed(n uint8) Color {
 	return c
 }
 
-// known reports whether we can tell how the colour looks.
+// known reports whether the RGB value of the colour is known.
 func (c Color) known() bool { return c.Kind == Indexed || c.Kind == RGB }

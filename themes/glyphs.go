@@ -1,14 +1,14 @@
 package themes
 
-// Glyphs are the characters that the console draws with. The signs of states
-// are not among them: they are ASCII everywhere, on purpose.
+// Glyphs are the characters that the console draws with. The signs of states are not
+// among them: they are ASCII in every theme.
 type Glyphs struct {
 	ASCII    bool
 	Graph    string  // braille, block or ascii
 	Box      [6]rune // top left, top right, bottom left, bottom right, across, down
-	BoxFocus [6]rune // the same of the pane that has the keys
+	BoxFocus [6]rune // the same of the pane with the focus
 	Spark    []rune  // from nothing to full
-	Ellipsis rune    // where a name was cut in its middle
+	Ellipsis rune    // where a name was shortened
 	Dot      rune    // between two facts
 	Branch   rune    // before a row's second line
 	Up, Down rune    // sorted upwards, downwards; more above, more below
@@ -34,7 +34,7 @@ var asciiGlyphs = Glyphs{
 	Ticks: [3]rune{'|', '-', '+'},
 }
 
-// WithASCII is the theme with glyphs that every terminal and font has.
+// WithASCII returns a copy of the theme with glyphs that every terminal and font has.
 func (t *Theme) WithASCII() *Theme {
 	plain := *t
 	plain.Glyphs = asciiGlyphs

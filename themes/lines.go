@@ -8,13 +8,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// lines knows on which line of a file a key stands: the toml package does not
-// say for keys it did not expect, and a strict loader has to.
-type lines map[string]int
+// keyLines maps a dotted key to its line in the file. The toml package does not report
+// the lines of keys that it did not expect.
+type keyLines map[string]int
 
-// scan goes over the text by line: [table] headers, and keys before "=".
-func scan(text string) lines {
-	at := lines{}
+// findKeys finds [table] headers, and the keys before "=", line by line.
+func findKeys(text string) keyLines {
+	at := keyLines{}
 	table := ""
 	n := 0
 	for line := range strings.Lines(text) {
@@ -39,8 +39,8 @@ func scan(text string) lines {
 	return at
 }
 
-// of finds the line of a dotted key, or of the nearest table around it.
-func (l lines) of(key string) int {
+// line returns the line of a dotted key, or of the nearest table around it.
+func (l keyLines) line(key string) int {
 	for {
 		if n := l[key]; n > 0 {
 			return n
@@ -55,5 +55,5 @@ func (l lines) of(key string) int {
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// hint asks whether the nearest of names was meant, when one is near.
+// hint returns a question for the most similar of names, or "".
 func hint(name string, names []string) string { return text.DidYouMean(name, names) }

@@ -12,38 +12,38 @@ import (
 )
 
 //go:embed *.toml
-var shipped embed.FS
+var embedded embed.FS
 
-// maxFile bounds a theme's file: none that is right comes near it.
-const maxFile = 64 << 10
+// maxFileSize bounds a theme's file, in bytes, far above any valid one.
+const maxFileSize = 64 << 10
 
-// maxParents bounds a chain of inherits, and so ends a circle.
+// maxParents bounds a chain of inherits, and so ends a cycle.
 const maxParents = 8
 
-// Load finds a theme by its name, first in the user's folder (which may be ""
-// or missing), then among those embedded, and puts it together with its
-// parents. An empty name is "default".
+// Load loads a theme by its name, from the user's folder if it is there (userDir may be
+// "" or missing), else from the embedded ones, and resolves what it inherits. "" is the
+// name "default". An error names the file and line, and the most similar name.
 func Load(name, userDir string) (*Theme, error) {
 	if name == "" {
 		name = "default"
 	}
-	f, err := find(name, userDir)
+	f, err := readTheme(name, userDir)
 	if err != nil {
 		return nil, err
 	}
 	return f.build(userDir)
 }
 
-// Entry is a theme as a list shows it.
+// An Entry is a theme in a list.
 type Entry struct {
 	Name  string
 	About string
-	File  string // the user's file, or "" for an embedded one
-	Err   error  // why the user's file cannot be read
+	File  string // of the user, or "" for an embedded theme
+	Err   error  // why the user's file cannot be loaded
 }
 
-// List names all themes by name: default first, then the others. A user's
-// file hides the embedded theme of its name.
+// List returns all themes: default first, the others by name. A user's file replaces the
+// embedded theme of its name.
 func List(userDir string) []Entry {
 	names := map[string]bool{}
 	add := func(files []string) {
@@ -51,7 +51,7 @@ func List(userDir string) []Entry {
 			names[strings.TrimSuffix(filepath.Base(f), ".toml")] = true
 		}
 	}
-	own, _ := fs.Glob(shipped, "*.toml")
+	own, _ := fs.Glob(embedded, "*.toml")
 	add(own)
 	if userDir != "" {
 		users, _ := filepath.Glob(filepath.Join(userDir, "*.toml"))
@@ -87,8 +87,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// find reads and parses the file of a theme, without its parents.
-func find(name, userDir string) (*file, error) {
+// readTheme reads and parses the file of a theme, without its parents.
+func readTheme(name, userDir string) (*file, error) {
 	if name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return nil, fmt.Errorf("themes: %q is not a theme's name", name)
 	}
@@ -98,13 +98,13 @@ func find(name, userDir string) (*file, error) {
 		if err == nil {
 			return parse(name, path, text)
 		}
-		// In a folder that is closed to this user there is none of its themes:
-		// a service that sudo or systemd has started has another's HOME.
+		// A folder without permission has no themes: a service that sudo or
+		// systemd has started may have the HOME of another user.
 		if _, seen := os.Stat(userDir); !errors.Is(err, fs.ErrNotExist) && !errors.Is(seen, fs.ErrPermission) {
 			return nil, fmt.Errorf("themes: %w", err)
 		}
 	}
-	text, err := shipped.ReadFile(name + ".toml")
+	text, err := embedded.ReadFile(name + ".toml")
 	if err != nil {
 		return nil, fmt.Errorf("themes: there is no theme %q%s", name, hint(name, Names(userDir)))
 	}
@@ -115,9 +115,9 @@ func find(name, userDir string) (*file, error) {
 	return f, err
 }
 
-// Names lists the themes that there are, without reading them.
+// Names returns the names of all themes, sorted, without reading their files.
 func Names(userDir string) []string {
-	files, _ := fs.Glob(shipped, "*.toml")
+	files, _ := fs.Glob(embedded, "*.toml")
 	if userDir != "" {
 		users, _ := filepath.Glob(filepath.Join(userDir, "*.toml"))
 		files = append(files, users...)
@@ -134,8 +134,8 @@ func readFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Size() > maxFile {
-		return "", fmt.Errorf("%s: larger than %d KiB", path, maxFile>>10)
+	if info.Size() > maxFileSize {
+		return "", fmt.Errorf("%s: larger than %d KiB", path, maxFileSize>>10)
 	}
 	text, err := os.ReadFile(path)
 	return string(text), err

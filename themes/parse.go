@@ -9,12 +9,13 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// file is one theme's file as it was written, not yet resolved: an inherited
-// role takes the heir's palette, so a theme can be a palette and no more.
+// A file is one theme's file as it was written, not yet resolved: an inherited role
+// uses the palette of the theme that inherits it, so that a theme may consist of a
+// palette only.
 type file struct {
 	name, path string
 	embedded   bool
-	lines      lines
+	lines      keyLines
 
 	About    string            `toml:"about"`
 	Inherits string            `toml:"inherits"`
@@ -23,15 +24,15 @@ type file struct {
 	Glyphs   map[string]string `toml:"glyphs"`
 }
 
-// roleValue is a role as the file writes it, and where.
+// A roleValue is the value of a role in a file.
 type roleValue struct {
 	value any
-	from  *file
+	file  *file
 }
 
-// parse reads one file strictly. Errors name the file and the line.
+// parse parses one file strictly. Errors name the file and the line.
 func parse(name, path, text string) (*file, error) {
-	f := &file{name: name, path: path, lines: scan(text)}
+	f := &file{name: name, path: path, lines: findKeys(text)}
 	meta, err := toml.Decode(text, f)
 	if err != nil {
 		var perr toml.ParseError
@@ -42,7 +43,7 @@ func parse(name, path, text string) (*file, error) {
 	}
 	for _, key := range meta.Undecoded() {
 		if key[0] == "roles" {
-			continue // a role's table: style looks at its keys
+			continue // a role's table: style checks its keys
 		}
 		return nil, f.errorf(strings.Join(key, "."), "unknown key %q%s", key[len(key)-1],
 			hint(key[0], []string{"about", "inherits", "palette", "roles", "glyphs"}))
@@ -55,7 +56,7 @@ func parse(name, path, text string) (*file, error) {
 	for _, name := range sorted(f.Palette) {
 		if _, err := parseColor(f.Palette[name]); err != nil {
 			if err == errNoColor {
-				err = fmt.Errorf("%q is no colour; it is #rrggbb, a number from 0 to 255, default, or one of %s",
+				err = fmt.Errorf("%q is not a colour: use #rrggbb, a number from 0 to 255, default, or one of %s",
 					f.Palette[name], strings.Join(ansiNames[:8], ", "))
 			}
 			return nil, f.errorf("palette."+name, "%v", err)
@@ -65,23 +66,23 @@ func parse(name, path, text string) (*file, error) {
 }
 
 func (f *file) errorf(key, format string, args ...any) error {
-	return fmt.Errorf("themes: %s:%d: %s", f.path, f.lines.of(key), fmt.Sprintf(format, args...))
+	return fmt.Errorf("themes: %s:%d: %s", f.path, f.lines.line(key), fmt.Sprintf(format, args...))
 }
 
-// build adds what the parents say and makes styles of it. What nobody says is
-// taken from default, so that every theme can be drawn; Check tells of it.
+// build resolves what f inherits and makes its styles. A role that is not defined is
+// that of the default theme, so that every theme can be drawn; Check reports it.
 func (f *file) build(userDir string) (*Theme, error) {
 	chain := []*file{f}
 	for at := f; at.Inherits != ""; {
 		if len(chain) > maxParents {
-			return nil, f.errorf("inherits", "more than %d parents, or a circle", maxParents)
+			return nil, f.errorf("inherits", "more than %d parents, or a cycle", maxParents)
 		}
 		// A user's "dark" that inherits "dark" means the embedded one.
 		dir := userDir
 		if at.Inherits == at.name && !at.embedded {
 			dir = ""
 		}
-		parent, err := find(at.Inherits, dir)
+		parent, err := readTheme(at.Inherits, dir)
 		if err != nil {
 			return nil, at.errorf("inherits", "%s", strings.TrimPrefix(err.Error(), "themes: "))
 		}
@@ -111,18 +112,18 @@ func (f *file) build(userDir string) (*Theme, error) {
 		if !ok {
 			continue
 		}
-		style, err := v.from.style(name, v.value, palette)
+		style, err := v.file.style(name, v.value, palette)
 		if err != nil {
 			return nil, err
 		}
-		t.styles[role], t.named[role] = style, true
+		t.styles[role], t.defined[role] = style, true
 	}
-	if f.name != "default" && slices.Contains(t.named[:], false) {
+	if f.name != "default" && slices.Contains(t.defined[:], false) {
 		base, err := Load("default", "")
 		if err != nil {
 			return nil, err
 		}
-		for role, named := range t.named {
+		for role, named := range t.defined {
 			if !named {
 				t.styles[role] = base.styles[role]
 			}
@@ -131,7 +132,7 @@ func (f *file) build(userDir string) (*Theme, error) {
 	return t, nil
 }
 
-// style makes a Style of "red", "#ff0000", a palette's name, or a table.
+// style makes a Style from "red", "#ff0000", a name in the palette, or a table.
 func (f *file) style(role string, value any, palette map[string]string) (s Style, err error) {
 	key := "roles." + role
 	table, isTable := value.(map[string]any)
@@ -150,7 +151,7 @@ func (f *file) style(role string, value any, palette map[string]string) (s Style
 		case into == nil:
 			err = f.errorf(key, "unknown key %q in role %q%s", k, role, hint(k, []string{"fg", "bg", "bold", "dim", "underline", "reverse"}))
 		case !isFlag:
-			err = f.errorf(key, "%s of role %q is true or false", k, role)
+			err = f.errorf(key, "%s of role %q must be true or false", k, role)
 		default:
 			*into = flag
 		}
@@ -167,10 +168,10 @@ func (f *file) color(key string, value any, palette map[string]string) (Color, e
 		name, ok = fmt.Sprint(n), true
 	}
 	if !ok {
-		return Color{}, f.errorf(key, "a colour is a text or a number, not %v", value)
+		return Color{}, f.errorf(key, "a colour must be a string or a number, not %v", value)
 	}
 	if v, found := palette[name]; found {
-		name = v // it was looked at when its file was parsed
+		name = v // it was checked when its file was parsed
 	}
 	c, err := parseColor(name)
 	if err == errNoColor {
@@ -182,7 +183,7 @@ func (f *file) color(key string, value any, palette map[string]string) (Color, e
 	return c, nil
 }
 
-// glyphs applies `set` first, as it replaces all, then `graph`.
+// glyphs applies `set` first, as it replaces everything, then `graph`.
 func (f *file) glyphs(g *Glyphs) error {
 	for _, k := range sorted(f.Glyphs) {
 		if k != "set" && k != "graph" {
@@ -196,13 +197,13 @@ func (f *file) glyphs(g *Glyphs) error {
 	case "ascii":
 		*g = asciiGlyphs
 	default:
-		return f.errorf("glyphs.set", "%q is no set of glyphs%s", set, hint(set, []string{"unicode", "ascii"}))
+		return f.errorf("glyphs.set", "%q is not a set of glyphs%s", set, hint(set, []string{"unicode", "ascii"}))
 	}
 	graphs := []string{"braille", "block", "ascii"}
 	if graph := f.Glyphs["graph"]; slices.Contains(graphs, graph) {
 		g.Graph = graph
 	} else if graph != "" {
-		return f.errorf("glyphs.graph", "%q is no kind of graph%s", graph, hint(graph, graphs))
+		return f.errorf("glyphs.graph", "%q is not a kind of graph%s", graph, hint(graph, graphs))
 	}
 	return nil
 }

@@ -1,23 +1,23 @@
-// Package themes knows the console's colours by meaning, not by widget: a
-// theme is a TOML file with a palette (values), roles (what a colour says) and
-// a set of glyphs. Six are embedded; a user's own, in a folder of theirs, come
+// Package themes has the colours of the console by meaning, not by widget: a
+// theme is a TOML file with a palette (names for colours), roles (what a style is
+// used for) and a set of glyphs. Six are embedded; those in a user's folder come
 // before them.
 //
 //	t, err := themes.Load("dark", userDir)
 //	if err != nil {
-//		return err // file, line, and the nearest name that there is
+//		return err // with the file, the line and the most similar name
 //	}
 //	style := t.Style(themes.StateDown)
 package themes
 
-// Role is what a colour says.
+// A Role is what a style is used for.
 type Role uint8
 
 // The roles. Files write them in lower case with underscores: state_up.
 const (
 	Text Role = iota
 	TextDim
-	Surface // behind everything; its bg is the screen's
+	Surface // behind everything; its bg is that of the screen
 	Title
 	Header
 	Border
@@ -42,7 +42,7 @@ const (
 	Stale
 	Live
 	ReadOnly
-	Op // what an operator did
+	Op // an operator's action
 	Button
 	SafeButton
 	DangerButton
@@ -56,7 +56,7 @@ const (
 	roleCount
 )
 
-// NumRoles is how many roles there are.
+// NumRoles is the number of roles.
 const NumRoles = int(roleCount)
 
 var roleNames = [roleCount]string{
@@ -70,28 +70,29 @@ var roleNames = [roleCount]string{
 
 func (r Role) String() string { return roleNames[r] }
 
-// Style is how a role looks. Zero is the terminal's own colours.
+// A Style is how a role looks. The zero value is the terminal's own colours.
 type Style struct {
 	FG, BG                        Color
 	Bold, Dim, Underline, Reverse bool
 }
 
-// plain is a style's attributes without its colours.
-func (s Style) plain() Style {
+// attributes returns the style without its colours.
+func (s Style) attributes() Style {
 	s.FG, s.BG = Color{}, Color{}
 	return s
 }
 
-// Theme is one look, complete: what a file leaves out, its parent says.
+// A Theme is a complete set of styles and glyphs. It is not changed after Load, and may
+// be used by any goroutine.
 type Theme struct {
 	Name   string
-	About  string   // one line for the picker
-	Files  []string // the user's files it was made from, its own first; none when embedded
+	About  string   // one line for a list
+	Files  []string // the user's files that it was loaded from, its own first; none for an embedded theme
 	Glyphs Glyphs
 
-	styles [roleCount]Style
-	named  [roleCount]bool // said by the file or its parents
+	styles  [roleCount]Style
+	defined [roleCount]bool // defined by the file or its parents
 }
 
-// Style is how a role looks in this theme.
+// Style returns the style of a role in this theme.
 func (t *Theme) Style(r Role) Style { return t.styles[r] }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each shipped theme is right by its own measure: what we ask of a user's.
+// Each embedded theme passes the Check that a user's theme has to pass.
 func TestShippedThemesAreRight(t *testing.T) {
 	names := Names("")
 	if len(names) != 6 {
@@ -43,7 +43,7 @@ func TestErrorsNameFileLineAndTheNearest(t *testing.T) {
 		{"[palete]\nx = \"red\"\n", `own.toml:1: unknown key "palete"; did you mean "palette"?`},
 		{"inherits = \"drak\"\n", `own.toml:1: there is no theme "drak"; did you mean "dark"?`},
 		{"inherits = \"own\"\n", `own.toml:1: there is no theme "own"`},
-		{"[glyphs]\nset = \"asci\"\n", `own.toml:2: "asci" is no set of glyphs; did you mean "ascii"?`},
+		{"[glyphs]\nset = \"asci\"\n", `own.toml:2: "asci" is not a set of glyphs; did you mean "ascii"?`},
 		{"[roles]\ntext = 300\n", `own.toml:2: colour 300 is not between 0 and 255`},
 		{"[roles\n", `own.toml:2: expected`},
 		{"about = 3\n", "own.toml"},
@@ -100,7 +100,7 @@ func TestACircleOfParentsEnds(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.toml", "inherits = \"b\"\n")
 	write(t, dir, "b.toml", "inherits = \"a\"\n")
-	if _, err := Load("a", dir); err == nil || !strings.Contains(err.Error(), "circle") {
+	if _, err := Load("a", dir); err == nil || !strings.Contains(err.Error(), "cycle") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -120,7 +120,7 @@ state_down  = "#c07a40"
 		t.Fatal(err)
 	}
 	all := strings.Join(r.Problems, "\n")
-	for _, want := range []string{"role title is missing", "role text has a contrast of 1.6", "state_drain and state_down are alike for"} {
+	for _, want := range []string{"role title is missing", "role text has a contrast of 1.6", "state_drain and state_down look alike with"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("not found: %s\n%s", want, all)
 		}
@@ -129,7 +129,7 @@ state_down  = "#c07a40"
 
 func FuzzParse(f *testing.F) {
 	for _, name := range Names("") {
-		text, _ := shipped.ReadFile(name + ".toml")
+		text, _ := embedded.ReadFile(name + ".toml")
 		f.Add(string(text))
 	}
 	f.Add("[roles]\ntext = {fg = 3, bold = 4}\n[glyphs]\ngraph='x'")

@@ -2,7 +2,7 @@ package themes
 
 import "math"
 
-// linear is a colour as light: what a screen sends and eyes add up.
+// linear is a colour in linear RGB, from 0 to 1 each.
 type linear [3]float64
 
 func (c Color) linear() linear {
@@ -18,29 +18,29 @@ func (c Color) linear() linear {
 	return l
 }
 
-// luminance is how bright it is, from 0 to 1 (WCAG 2.1's relative luminance).
+// luminance is the relative luminance of WCAG 2.1, from 0 to 1.
 func (l linear) luminance() float64 { return 0.2126*l[0] + 0.7152*l[1] + 0.0722*l[2] }
 
-// contrast is between 1 (alike) and 21 (black on white).
+// contrast is the contrast ratio of WCAG 2.1, from 1 (the same) to 21 (black on white).
 func contrast(a, b Color) float64 {
 	x, y := a.linear().luminance(), b.linear().luminance()
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// eye is a way to see colours. The matrices are Machado, Oliveira and
+// A vision is a kind of colour vision. The matrices are those of Machado, Oliveira and
 // Fernandes (2009) at full severity.
-type eye struct {
+type vision struct {
 	name   string
 	matrix [3]linear
 }
 
-var eyes = []eye{
-	{"ordinary eyes", [3]linear{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}},
+var visions = []vision{
+	{"normal colour vision", [3]linear{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}},
 	{"deuteranopia", [3]linear{{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}}},
 	{"protanopia", [3]linear{{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}}},
 }
 
-func (e eye) see(c Color) linear {
+func (e vision) simulate(c Color) linear {
 	l := c.linear()
 	var out linear
 	for i, row := range e.matrix {
@@ -49,8 +49,8 @@ func (e eye) see(c Color) linear {
 	return out
 }
 
-// apart is the distance of two colours in CIE Lab (1976, white D65).
-func apart(a, b linear) float64 {
+// deltaE is the distance of two colours in CIE Lab (1976, white D65).
+func deltaE(a, b linear) float64 {
 	x, y := a.lab(), b.lab()
 	return math.Sqrt(sq(x[0]-y[0]) + sq(x[1]-y[1]) + sq(x[2]-y[2]))
 }
