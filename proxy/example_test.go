@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -63,6 +64,67 @@ func ExampleService_Pause() {
 	// Output:
 	// paused
 	// hello
+}
+
+// One backend takes one session at a time, so the second client waits in the
+// queue until the first has ended. Shutdown lets it finish.
+func ExampleEngine_Shutdown() {
+	backend := echo()
+	defer backend.Close()
+	records := make(chan proxy.Record, 2)
+	engine, err := proxy.New(proxy.Config{
+		Services: []proxy.ServiceConfig{{
+			Name:     "db",
+			Listen:   []string{"127.0.0.1:0"},
+			Backends: []proxy.BackendConfig{{Name: "primary", Addr: backend.Addr().String(), MaxSessions: 1}},
+		}},
+		OnRecord: func(r proxy.Record) { records <- r }, // it must not block
+	})
+	if err == nil {
+		err = engine.Start()
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close()
+	db := engine.Service("db")
+	addr := db.Info().Listen[0]
+
+	first, err := net.Dial("tcp", addr)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer first.Close()
+	fmt.Fprint(first, "a")
+	io.ReadFull(first, make([]byte, 1)) // it has its backend now
+	answer := make(chan string)
+	go func() { answer <- ask(addr, "hello") }()
+	for len(db.Waiters()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("waiting:", db.Waiters()[0].Position)
+
+	ended := make(chan error)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ended <- engine.Shutdown(ctx)
+	}()
+	first.Close()
+	fmt.Println(<-answer)
+	fmt.Println("shutdown:", <-ended)
+	for range 2 {
+		r := <-records
+		fmt.Println(r.Service, r.Backend, r.BytesIn, "bytes")
+	}
+	// Output:
+	// waiting: 1
+	// hello
+	// shutdown: <nil>
+	// db primary 1 bytes
+	// db primary 5 bytes
 }
 
 // echo gives back what it hears.

@@ -1,10 +1,14 @@
 package ws_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
+	"time"
 
 	"github.com/tcpctl/tcpctl/ws"
 )
@@ -66,4 +70,87 @@ func ExamplePending() {
 	_, err := ws.Dial(context.Background(), "ws://"+l.Addr().String())
 	fmt.Println(err)
 	// Output: ws: dial: the server refused the handshake (the server answered 503 Service Unavailable)
+}
+
+// A bridge to a TCP service, which answers the handshake once the backend is
+// connected. The client closes, the backend gets the end of the stream, and
+// what it still sends is delivered.
+func ExampleListener_Next() {
+	service, err := net.Listen("tcp", "127.0.0.1:0") // answers once it has everything
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer service.Close()
+	ended := make(chan string, 1)
+	go func() {
+		c, err := service.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		fmt.Fprintf(c, "echo %s", line)
+		rest, _ := io.ReadAll(c)
+		ended <- string(rest)
+	}()
+
+	l, err := ws.Listen("tcp", "127.0.0.1:0", ws.Config{Path: "/service"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		for {
+			p, err := l.Next()
+			if err != nil {
+				return
+			}
+			go relay(p, service.Addr().String())
+		}
+	}()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err = ws.Dial(ctx, "ws://"+l.Addr().String()+"/elsewhere")
+	var refused *ws.HandshakeError
+	if errors.As(err, &refused) {
+		fmt.Println("another path:", refused.Response.Status)
+	}
+
+	c, err := ws.Dial(ctx, "ws://"+l.Addr().String()+"/service")
+	if err != nil {
+		log.Fatal(err)
+	}
+	io.WriteString(c, "hello\n")
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	fmt.Print(line)
+	io.WriteString(c, "goodbye")
+	err = c.CloseWith(ws.GoingAway, "page closed")
+	fmt.Println("close:", err)
+	fmt.Println("the service has read:", <-ended)
+	fmt.Println("shutdown:", l.Shutdown(ctx))
+	// Output:
+	// another path: 404 Not Found
+	// echo hello
+	// close: <nil>
+	// the service has read: goodbye
+	// shutdown: <nil>
+}
+
+func relay(p *ws.Pending, addr string) {
+	backend, err := net.Dial("tcp", addr)
+	if err != nil {
+		p.Refuse(502, 0, "no backend")
+		return
+	}
+	defer backend.Close()
+	c, err := p.Accept()
+	if err != nil {
+		return
+	}
+	go func() {
+		c.WriteTo(backend) // returns after the client's Close
+		backend.(*net.TCPConn).CloseWrite()
+	}()
+	c.ReadFrom(backend)
+	c.Close()
 }
