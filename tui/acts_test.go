@@ -304,7 +304,7 @@ func TestStaleAndLiveAgain(t *testing.T) {
 	c.press("n")
 	c.engine.change(func(f *fake) { f.err = nil })
 	c.pass(time.Second)
-	c.sees("LIVE", "live again after 00:09")
+	c.sees("LIVE", "live again after 9s")
 
 	// Another engine in the same place: its numbers begin again.
 	c.engine.change(func(f *fake) {

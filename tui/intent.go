@@ -66,7 +66,7 @@ func (c closeAnd) apply(m *model) tea.Cmd {
 	return m.carryOut(c.then)
 }
 
-// notice shows a line that is not kept in Events.
+// notice shows a line.
 type notice struct{ level, text string }
 
 func (n notice) apply(m *model) tea.Cmd {

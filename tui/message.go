@@ -19,15 +19,8 @@ type message struct {
 // refusal is an error of the console itself: what it will not do.
 func refusal(text string) error { return &api.Error{Text: text} }
 
-// say shows an error and keeps it in Events.
-func (m *model) say(err error) { m.note(proxy.LevelWarn, errorText(err)) }
-
-// note shows a line and keeps it in Events.
-func (m *model) note(level, text string) {
-	m.show(level, text)
-	m.stats.journal.note(m.now(), level, text)
-	m.events.refresh(&m.frame)
-}
+// say shows an error.
+func (m *model) say(err error) { m.show(proxy.LevelWarn, errorText(err)) }
 
 // show shows a line that is kept elsewhere: the engine's own events.
 func (m *model) show(level, text string) {

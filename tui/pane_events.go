@@ -69,20 +69,32 @@ func eventNoun(e *entry) string {
 	return noun
 }
 
+// eventText is an event as one sentence. Of an act it is the command line, which has
+// its options and its reason, with what came of it.
 func eventText(e *entry) string {
-	text := e.Text
+	text := strings.TrimPrefix(e.Text, eventNoun(e)+" ") // which stands beside it
+	if e.folded > 1 {
+		text, _, _ = strings.Cut(text, " (and ")
+		text += fmt.Sprintf(" (%d like it)", e.folded)
+	}
+	if e.Kind == proxy.EventOperator && e.Command != "" {
+		line := strings.TrimPrefix(e.Command, "tcpctl ")
+		if head, outcome, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(line, head) {
+			text = outcome
+		}
+		if text = line + ": " + text; strings.HasSuffix(line, e.Text) {
+			text = line
+		}
+	}
 	if e.By != "" && (e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark) {
 		text = operatorName(e.By) + ": " + text
-	}
-	if e.Command != "" {
-		text += "   = " + e.Command
 	}
 	return text
 }
 
 func (p *eventsPane) refresh(f *frame) {
 	j := &f.stats.journal
-	p.all = j.seen + uint64(j.own)
+	p.all = j.seen
 	var rows []*entry
 	for _, e := range j.entries {
 		if e.clock == "" {
@@ -95,7 +107,7 @@ func (p *eventsPane) refresh(f *frame) {
 		}
 		rows = append(rows, e)
 	}
-	p.table.Set(rows, f.clock())
+	p.table.Set(foldEvents(rows), f.clock())
 	p.touch()
 }
 

@@ -218,9 +218,9 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	restarted := m.stats.take(a.status, a.begun, now)
 	if restarted {
 		m.workspace.restarted()
-		m.note(proxy.LevelWarn, "the engine was restarted")
+		m.show(proxy.LevelWarn, "the engine was restarted")
 	} else if away > 0 {
-		m.note(proxy.LevelGood, fmt.Sprintf("live again after %s", screen.Clock(away)))
+		m.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
 	for _, target := range m.takeDrained(a.begun) {
 		m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no sessions remain   (u: back in service)")
@@ -234,7 +234,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		if m.overlay() == nil && now.Sub(m.opened) < staleAfter {
 			return m.carryOut(then)
 		}
-		m.note(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
+		m.show(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
 	}
 	return nil
 }

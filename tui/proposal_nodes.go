@@ -24,7 +24,7 @@ func askEach(home api.Source, peers func(string) api.Source, p *proposal, req ap
 	}
 }
 
-// showAnswers shows what each node has answered, and keeps it in Events.
+// showAnswers shows what each node has answered.
 func (m *model) showAnswers(act actMsg) {
 	p, answers := act.p, act.answers
 	var facts []fact
@@ -48,10 +48,8 @@ func (m *model) showAnswers(act actMsg) {
 				name = ""
 			}
 			facts = append(facts, fact{screen.Safe(name), screen.Safe(text)})
-			m.stats.journal.note(m.now(), levelOf(a.Error), a.Node+": "+text)
 		}
 	}
-	m.events.refresh(&m.frame)
 	level := proxy.LevelGood
 	if did < len(answers) {
 		level = proxy.LevelWarn
@@ -68,11 +66,4 @@ func (m *model) showAnswers(act actMsg) {
 	if m.overlay() == nil {
 		m.over = append(m.over, factsBox(strings.TrimSuffix(p.question(), "?"), facts))
 	}
-}
-
-func levelOf(e *api.Error) string {
-	if e != nil {
-		return proxy.LevelWarn
-	}
-	return proxy.LevelGood
 }

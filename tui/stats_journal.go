@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -11,10 +10,11 @@ import (
 // journalKept bounds the events that the console keeps.
 const journalKept = 2000
 
-// entry is an event of the engine, or a message of the console itself.
+// entry is an event of the engine.
 type entry struct {
-	id    string
-	clock string // the time of day, once it was drawn
+	id     string
+	clock  string // the time of day, once it was drawn
+	folded int    // how many events it stands for; 0: for itself
 	proxy.Event
 }
 
@@ -25,7 +25,6 @@ type journal struct {
 	peer    string // the node, where it is not the console's own
 	dropped uint64 // how many the engine dropped before they were asked for
 	run     int    // how often the engine was restarted: its numbers begin again
-	own     int    // how many are the console's own
 }
 
 // take adds a page of the engine's events, and reports whether it had any.
@@ -42,12 +41,6 @@ func (j *journal) take(page proxy.EventPage) bool {
 		j.seen = page.Events[n-1].Seq // a page may end before the newest
 	}
 	return len(page.Events) > 0 || page.Dropped > 0
-}
-
-// note adds a message of the console itself.
-func (j *journal) note(at time.Time, level, text string) {
-	j.own++
-	j.add(&entry{id: fmt.Sprintf("c%d", j.own), Event: proxy.Event{Time: at, Kind: "console", Level: level, Text: text}})
 }
 
 func (j *journal) add(e *entry) {

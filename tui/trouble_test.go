@@ -220,7 +220,7 @@ func TestDetailsAreLive(t *testing.T) {
 		f.sessions = append(slices.Clone(f.sessions), proxy.SessionInfo{ID: "s9000", Service: "db-front", Backend: "pg-d", Client: "10.2.0.1:777", Phase: "relay"})
 	})
 	c.pass(hogEvery)
-	c.sees("+ UP for", "takes new sessions", "backend db-front/pg-d is up", "sessions   10.2.0.1:777")
+	c.sees("+ UP for", "takes new sessions", "db-front/pg-d is up", "sessions   10.2.0.1:777")
 	c.engine.change(func(f *fake) { f.status.Services[0].Backends = f.status.Services[0].Backends[:3] })
 	c.pass(time.Second)
 	c.sees("gone: this is what was known last", "backend db-front/pg-d")

@@ -168,6 +168,6 @@ func (m *model) onHome(s *api.Status, begun, now time.Time) {
 	}
 	m.warned = p.State
 	if p.State != meshinfo.Alive {
-		m.note(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc returns to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
+		m.show(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc returns to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
 	}
 }

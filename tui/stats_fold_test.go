@@ -1,0 +1,66 @@
+package tui
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Events that are alike are one line, which stands at the time of its newest and
+// keeps the cursor; what changes a state is told each time.
+func TestEventsThatAreAlikeAreOneLine(t *testing.T) {
+	engine := edge()
+	at := start.Add(-3 * time.Minute)
+	note := func(kind, text string) {
+		at = at.Add(10 * time.Second)
+		engine.events = append(engine.events, proxy.Event{Time: at, Kind: kind, Level: proxy.LevelWarn, Service: "office", Text: text})
+	}
+	engine.events = nil
+	note(proxy.EventRefused, "10.2.0.1:4000 refused: the queue is full")
+	note(proxy.EventBackendDown, "backend office/soffice is down: reset")
+	note(proxy.EventRefused, "10.2.0.7:4010 refused: the queue is full (and 40 more like it)")
+	note(proxy.EventBackendDown, "backend office/soffice is down: reset")
+	c := newConsole(t, engine, 100, 30)
+	c.press("5")
+	rows := func() (all string) {
+		for i := range c.events.table.Len() {
+			all += fmt.Sprintln(c.timeOf(c.events.table.Row(i).Time), eventText(c.events.table.Row(i)))
+		}
+		return all
+	}
+	want := "13:59:51 office/soffice is down: reset\n13:59:41 10.2.0.7:4010 refused: the queue is full (42 like it)\n13:59:31 office/soffice is down: reset\n"
+	if got := rows(); got != want {
+		t.Errorf("events\n%s, not\n%s", got, want)
+	}
+	c.press("j")
+	c.engine.change(func(*fake) { note(proxy.EventRefused, "10.2.0.9:4020 refused: the queue is full") })
+	c.look()
+	if r, _ := c.events.table.Current(); r == nil || r.folded != 43 || !r.Time.Equal(at) {
+		t.Errorf("the cursor is not on the line that grew: %+v", r)
+	}
+	if got := c.timeOf(c.events.table.Row(0).Time); got != c.timeOf(at) {
+		t.Errorf("the line that grew is not the newest: %s\n%s", got, rows())
+	}
+}
+
+// An act is one sentence: who did what, with which options and why, and what came of
+// it. What the console itself says is no event.
+func TestAnEventIsOneSentence(t *testing.T) {
+	c := newConsole(t, edge(), 140, 45)
+	c.press("5 z")
+	c.sees("ana: drain db-front/pg-b --limit 5m --then cut: 210 sessions remaining",
+		"ana: maint db-front/pg-c --reason 'kernel patch': no sessions remaining",
+		"backend   db-front/pg-d is down: connection refused", "ana: pg-d: disk swap begins")
+	c.seesNot("= tcpctl")
+	before := c.events.table.Len()
+	c.command("view nope") // refused
+	c.sees("there is no service \"nope\"")
+	c.now = c.now.Add(8 * time.Second)
+	c.pass(time.Second)
+	c.sees("live again after 9s")
+	if n := c.events.table.Len(); n != before {
+		t.Errorf("%d events, not %d: the console's own are among them\n%s", n, before, c.screen())
+	}
+}
