@@ -46,12 +46,15 @@ type ServiceInfo struct {
 	Lock     *LockInfo     `json:"lock,omitempty"`
 	Hook     *HookInfo     `json:"hook,omitempty"`
 	Pause    *PauseInfo    `json:"pause,omitempty"`
-	BytesIn  int64         `json:"bytes_in"`  // from clients
-	BytesOut int64         `json:"bytes_out"` // to clients
-	Times    TimesInfo     `json:"times"`
-	Endings  []EndingInfo  `json:"endings,omitempty"`
-	Closes   []CloseInfo   `json:"closes,omitempty"` // of clients that speak a Protocol
-	Backends []BackendInfo `json:"backends"`
+	// PauseDefaults is what holds for a pause, restart, window or roll that
+	// does not say otherwise; absent where another version of tcpctl serves.
+	PauseDefaults *PauseDefaults `json:"pause_defaults,omitempty"`
+	BytesIn       int64          `json:"bytes_in"`  // from clients
+	BytesOut      int64          `json:"bytes_out"` // to clients
+	Times         TimesInfo      `json:"times"`
+	Endings       []EndingInfo   `json:"endings,omitempty"`
+	Closes        []CloseInfo    `json:"closes,omitempty"` // of clients that speak a Protocol
+	Backends      []BackendInfo  `json:"backends"`
 }
 
 // SessionCounts counts a service's sessions.
@@ -105,6 +108,15 @@ type PauseInfo struct {
 	Step   string     `json:"step,omitempty"` // of the plan that holds it
 	// Overdue: it stands beyond Until, since a window's command still runs.
 	Overdue bool `json:"overdue,omitempty"`
+}
+
+// PauseDefaults is a service's PauseConfig, as it holds.
+type PauseDefaults struct {
+	LimitSeconds float64 `json:"limit_seconds,omitempty"` // for live sessions; absent: as long as the pause
+	Then         string  `json:"then"`                    // at that limit
+	MaxSeconds   float64 `json:"max_seconds"`             // the longest pause
+	OnMax        string  `json:"on_max"`                  // then: resume, or reject the waiters
+	Rate         float64 `json:"rate,omitempty"`          // waiters admitted a second afterwards; absent: all at once
 }
 
 // BackendInfo is one backend of one service at one moment.

@@ -266,6 +266,10 @@ func (p *pauseState) frozenLocked(now time.Time) time.Duration {
 	return p.frozenFor
 }
 
+func (c *PauseConfig) defaults() *PauseDefaults {
+	return &PauseDefaults{LimitSeconds: max(c.Limit, 0).Seconds(), Then: c.Then, MaxSeconds: c.Max.Seconds(), OnMax: c.OnMax, Rate: c.ReleaseRate}
+}
+
 func (p *pause) info(held int) *PauseInfo {
 	i := &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
 		Limit: p.limit, Then: p.then, Held: held, Overdue: p.overdue}

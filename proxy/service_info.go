@@ -97,6 +97,7 @@ func (s *Service) infoLocked() ServiceInfo {
 	if s.pause.current != nil {
 		i.Pause = s.pause.current.info(i.Queue.Waiting)
 	}
+	i.PauseDefaults = s.config().Pause.defaults()
 	i.Hook = s.hookInfoLocked()
 	for _, b := range s.backends {
 		i.Backends = append(i.Backends, b.infoLocked())

@@ -106,7 +106,7 @@ func TestATargetThatIsGoneOrChangedIsRefused(t *testing.T) {
 
 		// In a dialog the refusal stays in it.
 		c = healthy(t, 100, 30)
-		c.press("d tab")
+		c.press("d tab shift+tab")
 		c.engine.change(change)
 		c.pass(time.Second)
 		c.press("y")
@@ -178,23 +178,84 @@ func TestADialogStartsOnCancel(t *testing.T) {
 	c.did("tcpctl pause db-front")
 }
 
+// The options are what tab opens the dialog for: enter goes from one to the next,
+// and from the last to the act.
 func TestADialogsOptions(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("d tab")
-	c.sees("limit [none   ]", "then (o)keep ( )cut ( )abort")
-	c.press("tab tab tab") // from Cancel to the act's button, round to limit
+	c.sees("limit [_      ]", "then ( )abort ( )cut (o)keep", "reason [none")
+	c.write("05:00")
+	c.press("enter left")
+	c.sees("412 live sessions would be cut", "type pg-a", "tcpctl drain db-front/pg-a --limit 5m --then cut --force")
+	c.press("enter")
+	c.write("by ana: y or n")
+	c.press("enter enter")
+	c.write("pg-a")
+	c.press("enter")
+	c.did("tcpctl drain db-front/pg-a --limit 5m --then cut --reason 'by ana: y or n' --force")
+
+	c = healthy(t, 100, 30)
+	c.press("d tab")
+	c.write("5m")
+	c.press("enter enter")
+	c.write("new kernel")
+	c.press("enter enter") // the last is the node
+	c.did()
+	c.press("enter") // it stands on the act's button
+	c.did("tcpctl drain db-front/pg-a --limit 5m --reason 'new kernel'")
+}
+
+// A dialog shows what holds, not that nothing was given.
+func TestADialogShowsWhatHolds(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("P")
+	c.sees("limit 30s (default), then the pause is given up", "clients are held for 2m at most (default)", "limit [30s    ]", "then (o)abort ( )cut ( )keep", "max [2m     ]")
 	for c.overlay().(*dialog).at != 1 {
 		c.press("tab")
 	}
-	c.write("05:00")
-	c.press("tab right")
-	c.sees("412 live sessions would be cut", "type pg-a", "tcpctl drain db-front/pg-a --limit 5m --then cut --force")
-	for c.overlay().(*dialog).at != 0 {
-		c.press("tab")
-	}
-	c.write("pg-a")
+	c.press("y") // is meant for the question, and no duration has it
+	c.sees("limit takes no y: it is a duration like 90s, 5m or 05:00")
+	c.write("5")
+	c.sees("is not a duration like 90s, 5m or 05:00") // at once
 	c.press("enter")
-	c.did("tcpctl drain db-front/pg-a --limit 5m --then cut --force")
+	if at := c.overlay().(*dialog).at; at != 1 {
+		t.Errorf("enter leaves a field that is wrong, for %d", at)
+	}
+	c.write("m")
+	c.sees("limit 5m, then the pause is given up (default)", "tcpctl pause db-front --limit 5m")
+	c.seesNot("is not a duration")
+}
+
+// What cannot be read is not confirmed: there, only esc works.
+func TestNothingIsConfirmedUnread(t *testing.T) {
+	for _, size := range [][2]int{{29, 5}, {20, 3}, {40, 5}, {37, 12}, {30, 6}} {
+		for _, act := range []string{"R", "P", "d", "m"} {
+			for _, keys := range []string{"y", "tab y", "tab tab y", "tab enter", "enter", "shift+tab enter", "tab tab tab enter"} {
+				c := healthy(t, size[0], size[1])
+				c.press(act + " " + keys)
+				read := c.overlay() == nil || size[1] >= 6 && act != "R" && act != "P"
+				if n := len(c.engine.acts()); n > 0 && !read {
+					t.Errorf("%v: %s %s does %q", size, act, keys, c.engine.acts()[0].CommandLine())
+				}
+				c.press("esc esc")
+				if c.overlay() != nil {
+					t.Errorf("%v: %s %s: esc does not close it", size, act, keys)
+				}
+			}
+		}
+	}
+	c := healthy(t, 29, 5)
+	c.press("R")
+	c.sees("no room: esc   restart")
+	c = healthy(t, 40, 8)
+	c.press("R")
+	c.sees("There is no room to show")
+	c.press("y")
+	c.did()
+	c.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	c.sees("Restart db-front/pg-a ?", "Effect")
+	c.press("y")
+	c.did("tcpctl restart db-front/pg-a")
 }
 
 func TestErrorsStayInTheDialog(t *testing.T) {
@@ -279,7 +340,7 @@ func TestARowThatWentAwayProtectsItsNeighbour(t *testing.T) {
 	c.sees("the row under the cursor has just gone")
 	c.now = c.now.Add(table.Settle)
 	c.press("K")
-	c.sees("kick s4720? [y/N]")
+	c.sees("kick s4720 10.2.0.7:39001 waiting for office for 2m57s? [y/N]")
 	c.engine.change(func(f *fake) { f.waiters = f.waiters[1:] })
 	c.pass(time.Second)
 	c.press("y")
@@ -344,11 +405,29 @@ func TestThePlanIsSteered(t *testing.T) {
 	engine.status.Plan = window()
 	c := newConsole(t, engine, 140, 45)
 	c.press("6")
-	c.sees("[>]  3 drain pg-b", "space pause  n next  a abort")
+	c.sees("[>]  3 drain pg-b", "space pause  a abort")
+	c.press("n")
+	c.sees("the plan is not held; space holds it")
 	c.press("space") // at once: what holds must not wait for an answer
-	c.engine.change(func(f *fake) { f.status.Plan = &proxy.PlanInfo{Kind: "roll", State: "paused"} })
+	c.engine.change(func(f *fake) {
+		held := *window()
+		held.State = proxy.PlanPaused
+		f.status.Plan = &held
+	})
 	c.pass(time.Second)
-	c.press("space a y")
+	c.sees("HELD after step 3, drain pg-b")
+	for _, size := range sizes {
+		if shapeOf(size[0], size[1]) == shapeTiny {
+			continue
+		}
+		c.send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		c.sees("HELD")
+	}
+	c.send(tea.WindowSizeMsg{Width: 140, Height: 45})
+	c.press("n") // the next step restarts a backend
+	c.sees("plan next? [y/N]", "roll of db-front continues: step 4 of 5, restart pg-b")
+	c.did("tcpctl plan pause")
+	c.press("y a y")
 	c.did("tcpctl plan pause", "tcpctl plan next", "tcpctl plan abort")
 	c.engine.change(func(f *fake) { f.status.Plan = nil })
 	c.pass(time.Second)
@@ -367,13 +446,13 @@ func TestLeaving(t *testing.T) {
 		}
 		return false
 	}
-	for keys, want := range map[string]Outcome{"q d": Detach, "q s": Stop, "ctrl+c d": Detach, "q tab enter": Detach, ": d e t a c h enter": Detach} {
+	for keys, want := range map[string]Outcome{"q d": Detach, "ctrl+c d": Detach, "q tab enter": Detach, ": d e t a c h enter": Detach} {
 		c := healthy(t, 100, 30)
 		if !quits(c, keys) || c.outcome != want {
 			t.Errorf("%s: %v, not %v", keys, c.outcome, want)
 		}
 	}
-	for _, keys := range []string{"q", "q esc", "q enter", "ctrl+c ctrl+c", "ctrl+c ctrl+c ctrl+c", "q n", "esc", "esc esc"} {
+	for _, keys := range []string{"q", "q s", "q esc", "q enter", "ctrl+c ctrl+c", "ctrl+c ctrl+c ctrl+c", "q n", "esc", "esc esc"} {
 		if c := healthy(t, 100, 30); quits(c, keys) {
 			t.Errorf("%s leaves", keys)
 		}
@@ -401,4 +480,170 @@ func TestTheEndOfADrainIsSaid(t *testing.T) {
 	})
 	c.pass(time.Second)
 	c.sees("db-front/pg-a is drained: no sessions remain")
+}
+
+// What became of an act takes the place of the message that it was asked for, and
+// a limit that passed is not kept back.
+func TestTheEndOfEveryActIsSaid(t *testing.T) {
+	paused := func(f *fake, state string) *proxy.ServiceInfo {
+		s := &f.status.Services[0]
+		s.State, s.Pause = state, &proxy.PauseInfo{Owner: "ana@edge-01", By: "pause", Since: f.status.Node.Now, Until: f.status.Node.Now.Add(2 * time.Minute), Held: 3}
+		return s
+	}
+	event := func(kind, level, by, text string) func(*fake) {
+		return func(f *fake) {
+			f.events = append(f.events, proxy.Event{Time: f.status.Node.Now, Kind: kind, Level: level, Service: "db-front", By: by, Text: text})
+		}
+	}
+	for _, x := range []struct {
+		name, keys string
+		steps      []func(*fake)
+		want       []string // after each step
+	}{
+		{"a pause that is given up", "P y", []func(*fake){
+			func(f *fake) { paused(f, proxy.StatePausing) },
+			func(f *fake) {
+				f.status.Services[0].State, f.status.Services[0].Pause = proxy.StateOpen, nil
+				event("service", proxy.LevelWarn, "ana@edge-01", "pause of db-front given up at its limit: 412 sessions still live")(f)
+			},
+		}, []string{"> pause db-front: done", "> pause of db-front given up at its limit: 412 sessions still live"}},
+		{"a pause that comes to its deadline", "P y", []func(*fake){
+			func(f *fake) { paused(f, proxy.StatePausing) },
+			func(f *fake) { paused(f, proxy.StatePaused) },
+			func(f *fake) {
+				f.status.Services[0].State, f.status.Services[0].Pause = proxy.StateOpen, nil
+				event("service", proxy.LevelWarn, "ana@edge-01", "pause of db-front reached its deadline: resuming")(f)
+			},
+		}, []string{"> pause db-front: done", "> db-front is paused, no session is live, until 14:0", "> pause of db-front reached its deadline: resuming"}},
+		{"a pause that another one ends", "P y", []func(*fake){
+			func(f *fake) { paused(f, proxy.StatePaused) },
+			func(f *fake) {
+				f.status.Services[0].State, f.status.Services[0].Pause = proxy.StateOpen, nil
+				event("operator", proxy.LevelInfo, "bob@edge-01", "resume db-front: 3 clients held")(f)
+			},
+		}, []string{"> db-front is paused, no session is live, until 14:0", "> bob: resume db-front: 3 clients held"}},
+		{"a drain that is given up, without a word", "d y", []func(*fake){
+			func(f *fake) {},
+			func(f *fake) {
+				b := f.status.Backend("db-front/pg-a")
+				b.Admin, b.Drain = proxy.AdminReady, nil
+			},
+			func(f *fake) {},
+		}, []string{"> drain db-front/pg-a: done", "", "> db-front/pg-a is ready again: the drain was ended before it was done"}},
+		{"a ready that takes its time", "j u", []func(*fake){
+			func(f *fake) { f.status.Backend("db-front/pg-b").State = proxy.StateChecking },
+			func(f *fake) { f.status.Backend("db-front/pg-b").State = proxy.StateUp },
+		}, []string{"> ready db-front/pg-b: done", "> db-front/pg-b is up"}},
+	} {
+		c := healthy(t, 100, 30)
+		c.engine.change(func(f *fake) { f.status.Backend("db-front/pg-b").State = proxy.StateChecking })
+		c.look()
+		c.press(x.keys)
+		for i, step := range x.steps {
+			c.engine.change(step)
+			c.pass(time.Second)
+			c.look()
+			if want := x.want[i]; !strings.Contains(c.screen(), want) {
+				t.Errorf("%s, step %d: not to be seen: %q\n%s", x.name, i, want, c.screen())
+			}
+		}
+	}
+}
+
+// Who is kicked is said before: a number names nobody.
+func TestAKickNamesTheClient(t *testing.T) {
+	c := healthy(t, 100, 30)
+	c.press("4 K")
+	for !strings.Contains(c.screen(), "kick s4702") {
+		c.press("n j K")
+	}
+	c.sees("kick s4702 10.2.0.31:40002 on db-front/pg-a, 1h2m old, 0/s? [y/N]", "its client sees a reset")
+	c.press("y")
+	c.did("tcpctl kick s4702")
+	c.press("n g j space space K")
+	c.sees("Kick 2 sessions ?", "s4699 10.2.0.30:51870 on db-front/pg-b", "s4695 198.51.100.7:61388 on desk/vnc", "their clients see a reset")
+}
+
+// A resume asks how fast: all at once is the choice of the one who acts.
+func TestResumeAsksForTheRate(t *testing.T) {
+	pausedFront := func() *console {
+		c := healthy(t, 80, 24)
+		c.engine.change(func(f *fake) {
+			s := &f.status.Services[0]
+			s.State, s.Pause = proxy.StatePaused, &proxy.PauseInfo{Owner: "ana@edge-01", Since: start, Until: start.Add(time.Minute), Held: 4}
+		})
+		c.pass(time.Second)
+		return c
+	}
+	c := pausedFront()
+	c.press("P")
+	c.sees("resume db-front: 4 held, at [all at once] /s?")
+	c.did()
+	c.write("x")
+	c.sees(`--rate "x" is not a rate`)
+	c.press("enter")
+	c.did()
+	c.press("backspace")
+	c.write("50")
+	c.sees("resume db-front: 4 held, at 50")
+	c.press("enter")
+	c.did("tcpctl resume db-front --rate 50/s")
+	c = pausedFront()
+	c.press("P enter")
+	c.did("tcpctl resume db-front")
+	c = pausedFront()
+	c.press("P esc")
+	c.did()
+	c.engine.change(func(f *fake) { f.status.Services[0].PauseDefaults.Rate = 20 })
+	c.pass(time.Second)
+	c.press("P")
+	c.sees("at [20/s] /s?")
+}
+
+// With clients there, a stop has to be asked for by name, and shows how many
+// remain until the end.
+func TestAStopIsTyped(t *testing.T) {
+	c := healthy(t, 80, 24)
+	c.press("q s")
+	c.sees("Stop ?", "451 sessions and 7 waiting clients get 30s (default)", "then they are reset", "type edge-01")
+	c.press("y enter")
+	c.did()
+	c.press("backspace")
+	c.write("edge-01")
+	c.press("enter")
+	c.did("tcpctl stop")
+	c.engine.change(func(f *fake) { f.status.Services[0].Sessions.Active, f.status.Services[1].Queue.Waiting = 12, 0 })
+	c.pass(time.Second)
+	c.sees("> stopping: 13 sessions and 0 waiters remain, 30s at most")
+	if c.outcome != Ended {
+		t.Error("the console has left before the end")
+	}
+
+	quiet := edge()
+	for i := range quiet.status.Services {
+		quiet.status.Services[i].Sessions.Active, quiet.status.Services[i].Queue.Waiting = 0, 0
+	}
+	c = newConsole(t, quiet, 80, 24)
+	c.press("q s y") // no client is there: a dialog, without a name
+	c.did("tcpctl stop")
+}
+
+// The digit of the pane that has the keys shows no less than before.
+func TestADigitNeverNarrows(t *testing.T) {
+	c := healthy(t, 100, 30)
+	for range 4 {
+		c.press("1 4")
+	}
+	c.press("4 4 1 1 1")
+	if c.view != "" || c.sessions.show != 0 {
+		t.Errorf("the view is %q, the sessions' %d", c.view, c.sessions.show)
+	}
+	c.press("v")
+	c.sees("[1 Backends 4 of 5]", "view: db-front")
+	c.press("v")
+	c.sees("[1 Backends 5]")
+	c.press("v esc")
+	if c.view != "" {
+		t.Error("esc does not leave the view")
+	}
 }

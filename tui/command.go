@@ -13,11 +13,12 @@ import (
 )
 
 // consoleWords are what the command line knows besides the engine's acts.
-var consoleWords = []string{"detach", "filter", "help", "pane", "peer", "quit", "sort", "theme", "view"}
+var consoleWords = []string{"detach", "filter", "help", "mouse", "pane", "peer", "queue", "quit", "report", "sessions", "sort", "status", "theme", "view"}
 
 // askCommand asks for a line of the command line.
 func askCommand(w *workspace) intent {
-	p := &prompt{label: ":", input: newInput(""), complete: w.complete}
+	p := newPrompt(":", "")
+	p.complete = w.complete
 	p.done = func(line string) intent { return inConsole(func(m *model) tea.Cmd { return m.command(line) }) }
 	p.suggest()
 	return inConsole(func(m *model) tea.Cmd {
@@ -72,8 +73,16 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 		return nil
 	case "theme":
 		return loadTheme(rest, w.cfg.ThemeDir)
-	case "view":
-		return w.viewCommand(rest)
+	case "view", "status":
+		return w.showService(paneBackends, rest)
+	case "sessions":
+		return w.showService(paneSessions, rest)
+	case "queue":
+		return w.queueCommand(rest)
+	case "report":
+		return w.reportCommand(rest)
+	case "mouse":
+		return mouseCommand(rest)
 	case "sort":
 		return w.sortCommand(rest)
 	case "peer":
@@ -92,16 +101,6 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 		return refuse("there is no pane " + screen.Safe(rest))
 	}
 	return refuse(fmt.Sprintf("there is no command %q%s", screen.Safe(word), text.DidYouMean(word, commandWords())))
-}
-
-func (w *workspace) viewCommand(name string) intent {
-	if name == "all" || name == "" {
-		return setView("")
-	}
-	if w.stats.status.Service(name) == nil {
-		return refuse(fmt.Sprintf("there is no service %q%s", screen.Safe(name), text.DidYouMean(name, w.stats.serviceNames())))
-	}
-	return setView(name)
 }
 
 func (w *workspace) sortCommand(rest string) intent {

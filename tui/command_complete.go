@@ -43,8 +43,12 @@ func (w *workspace) candidates(before []string, begun string) []string {
 		switch before[0] {
 		case "peer":
 			return w.nodeNames()
-		case "view":
+		case "view", "status", "sessions":
 			return append(w.stats.serviceNames(), "all")
+		case "queue":
+			return w.stats.serviceNames()
+		case "mouse":
+			return []string{"on", "off"}
 		case "theme":
 			return themes.Names("")
 		case "sort":

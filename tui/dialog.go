@@ -2,9 +2,9 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
+	"github.com/charmbracelet/bubbles/spinner"
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -24,47 +24,20 @@ type dialog struct {
 	fields []*field
 	at     int // what has the focus: the name, the fields, Cancel, the act
 	busy   bool
+	spin   spinner.Model // turns while the engine is asked
 	err    string
 }
 
-// field is one option of the act: a line to type in, or words to choose from.
-type field struct {
-	name  string // of the flag
-	input textinput.Model
-	words []string
-	at    int
-}
-
-func newDialog(p *proposal) *dialog {
-	d := &dialog{p: p, typing: newInput("")}
-	for _, param := range p.act.Params {
-		value := param.Text(&p.req.Options)
-		switch kind := param.Kind(); {
-		case kind == api.KindChoice:
-			words := []string{"keep", "cut", "abort"}
-			if p.act.On == api.OnService || p.act.Plan {
-				words = append([]string{"default"}, param.Choices...)
-			}
-			d.fields = append(d.fields, &field{name: param.Name, words: words, at: max(slices.Index(words, value), 0)})
-		case kind == api.KindSwitch, p.act.On == api.OnSession && kind == api.KindText && param.Name != "reason":
-		default:
-			d.fields = append(d.fields, &field{name: param.Name, input: newInput(value)})
-		}
-	}
-	if len(p.nodes) > 1 && !p.act.Plan {
-		f := &field{name: "on", words: []string{p.nodes[0], fmt.Sprintf("all %d nodes", len(p.nodes))}}
-		if p.everywhere {
-			f.at = 1
-		}
-		d.fields = append(d.fields, f)
-	}
+func newDialog(f *frame, p *proposal) *dialog {
+	d := &dialog{p: p, typing: newInput(""), spin: spinner.New(spinner.WithSpinner(spinner.Line))}
+	d.fields = fieldsOf(f, p)
 	d.at = d.cancel()
 	return d
 }
 
 func (d *dialog) freezes() bool { return true }
 func (d *dialog) typed() bool   { return d.p.level == api.LevelTyped }
-func (d *dialog) tiny() string  { return d.p.question() + " needs more room: esc" }
+func (d *dialog) tiny() string  { return "no room: esc   " + d.p.question() }
 
 // The focus goes from first, over the fields, to the two buttons.
 func (d *dialog) first() int {
@@ -76,11 +49,13 @@ func (d *dialog) first() int {
 func (d *dialog) cancel() int { return len(d.fields) + 1 }
 func (d *dialog) button() int { return len(d.fields) + 2 }
 
-func (d *dialog) hint() string {
-	if d.busy {
+func (d *dialog) hint(f *frame) string {
+	switch {
+	case d.busy:
 		return "asking the engine   esc close"
-	}
-	if d.typed() {
+	case d.plan(f) == nil:
+		return "not all of it can be shown here: esc, or a larger window"
+	case d.typed():
 		return "type " + screen.Safe(d.p.word()) + " to confirm   tab next   esc cancel"
 	}
 	return "y yes   n no   tab next   left/right choose   esc cancel"
@@ -97,8 +72,12 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 		}
 		return closeAnd{d.p.notDone()}
 	}
-	if d.busy {
-		return nil
+	shown := d.plan(f)
+	if d.busy || shown == nil {
+		return nil // nothing is confirmed that cannot be read
+	}
+	if d.at > 0 && d.at < d.cancel() && !shown.fields {
+		d.at = d.cancel()
 	}
 	onButton := d.at >= d.cancel()
 	if onButton && d.typed() && k.Type == tea.KeyRunes {
@@ -106,9 +85,9 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	}
 	switch {
 	case key == "tab" || key == "down":
-		d.step(1)
+		d.step(1, shown.fields)
 	case key == "shift+tab" || key == "up":
-		d.step(-1)
+		d.step(-1, shown.fields)
 	case key == "enter":
 		return d.enter(f)
 	case onButton && (key == "left" || key == "right" || key == "h" || key == "l"):
@@ -123,43 +102,54 @@ func (d *dialog) key(f *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-func (d *dialog) step(by int) {
+// step moves the focus on, over the fields only where they are shown.
+func (d *dialog) step(by int, fields bool) {
 	n := d.button() - d.first() + 1
-	d.at = d.first() + (d.at-d.first()+by+n)%n
+	for {
+		d.at = d.first() + (d.at-d.first()+by+n)%n
+		if fields || d.at == 0 || d.at >= d.cancel() {
+			return
+		}
+	}
 }
 
+// enter goes on from a field to the next, and from the last to the act's button:
+// it is what the operator has filled them in for.
 func (d *dialog) enter(f *frame) intent {
 	switch {
 	case d.at == d.cancel():
 		return closeAnd{d.p.notDone()}
 	case d.at == d.button(), d.at == 0:
 		return d.confirm(f)
+	case d.fields[d.at-1].err != "":
+		return nil // it says what is wrong with it
+	case d.at == len(d.fields) && d.typed():
+		d.at = 0
+	case d.at == len(d.fields):
+		d.at = d.button()
+	default:
+		d.at++
 	}
-	d.step(1)
 	return nil
 }
 
-// edit changes what has the focus, and works out what the act would then do.
+// edit changes what has the focus, says at once what is wrong with it, and works
+// out what the act would then do.
 func (d *dialog) edit(f *frame, k tea.KeyMsg) {
 	d.err = ""
 	if d.at == 0 {
 		d.typing, _ = d.typing.Update(k)
 		return
 	}
-	option := d.fields[d.at-1]
-	if option.words != nil {
-		switch k.String() {
-		case "left", "h":
-			option.at = (option.at + len(option.words) - 1) % len(option.words)
-		case "right", "l", " ":
-			option.at = (option.at + 1) % len(option.words)
-		}
-	} else {
-		option.input, _ = option.input.Update(k)
+	if why := d.fields[d.at-1].edit(k); why != "" {
+		d.err = why
+		return
 	}
-	if d.read() == nil {
-		d.judge(f)
+	if err := d.read(); err != nil {
+		d.err = errorText(err)
+		return
 	}
+	d.judge(f)
 }
 
 // judge works the impact out again. A dialog stays one, however little the act
@@ -169,31 +159,18 @@ func (d *dialog) judge(f *frame) {
 	d.p.level = max(d.p.level, api.LevelDialog)
 }
 
-// read takes the options from the fields.
-func (d *dialog) read() error {
+// read takes the options from the fields, and gives the first error.
+func (d *dialog) read() (first error) {
 	for _, f := range d.fields {
-		value := strings.TrimSpace(f.input.Value())
-		if f.words != nil {
-			value = f.words[f.at]
-			if f.name == "on" {
-				d.p.everywhere = f.at == 1
-				continue
+		err := f.set(d.p)
+		if f.err = ""; err != nil {
+			f.err = errorText(err)
+			if first == nil {
+				first = err
 			}
-			if value == "default" || value == "keep" && f.at == 0 {
-				d.p.req.Then = ""
-				continue
-			}
-		}
-		param, _ := d.p.act.Param(f.name)
-		if value == "" {
-			param.Clear(&d.p.req.Options)
-			continue
-		}
-		if err := param.Set(&d.p.req.Options, value); err != nil {
-			return err
 		}
 	}
-	return nil
+	return first
 }
 
 // confirm does it, if all is as it was when the operator was asked.

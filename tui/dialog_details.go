@@ -56,7 +56,7 @@ func factsBox(title string, facts []fact) *detailsBox {
 	return &detailsBox{last: details{title: title, facts: facts}}
 }
 
-func (d *detailsBox) hint() string { return "up/down scroll   esc back" }
+func (d *detailsBox) hint(*frame) string { return "up/down scroll   esc back" }
 
 func (d *detailsBox) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {

@@ -10,75 +10,112 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-// part is one line of a dialog. Where there is no room for all, those with the
-// highest prio are left out first: blank lines, then effects, never the buttons.
+// part is one line of a dialog. Where there is no room for all, blank ones are left
+// out, and nothing else.
 type part struct {
-	prio int
-	draw func(c *screen.Canvas, y int)
+	blank bool
+	draw  func(c *screen.Canvas, y int)
 }
+
+func (p part) spare() bool { return p.blank }
 
 const dialogWidth = 72
 
-func (d *dialog) draw(f *frame, c *screen.Canvas) {
+// dialogPlan is the lines of a dialog, as its screen has room for them.
+type dialogPlan struct {
+	w      int
+	parts  []part
+	fields bool // the options are among them
+}
+
+// plan chooses the lines of the dialog: all, or those without the options, which
+// are given on the command line as well. It is nil where the screen has no room to
+// show what would be done.
+func (d *dialog) plan(f *frame) *dialogPlan {
 	w := dialogWidth
-	if c.W < w+4 {
-		w = c.W
+	if f.width < w+4 {
+		w = f.width
 	}
-	parts := d.parts(f, w-2)
-	for len(parts)+2 > c.H {
-		worst := 0
-		for i, p := range parts {
-			if p.prio >= parts[worst].prio {
-				worst = i
+	if w < leastDialog {
+		return nil
+	}
+	for _, fields := range []bool{true, false} {
+		parts := d.parts(f, w-2, fields)
+		for len(parts)+2 > f.height-1 && slices.ContainsFunc(parts, part.spare) {
+			last := len(parts) - 1
+			for !parts[last].spare() {
+				last--
 			}
+			parts = slices.Delete(parts, last, last+1)
 		}
-		if parts[worst].prio == 0 {
-			break
+		if len(parts)+2 <= f.height-1 {
+			return &dialogPlan{w, parts, fields || len(d.fields) == 0}
 		}
-		parts = slices.Delete(parts, worst, worst+1)
 	}
+	return nil
+}
+
+// leastDialog is the least width of a dialog whose buttons can be read.
+const leastDialog = 38
+
+func (d *dialog) draw(f *frame, c *screen.Canvas) {
 	title := strings.ToUpper(d.p.act.Name[:1]) + strings.TrimSuffix(d.p.question()[1:], "?") + " ?"
-	box := drawWindow(f, c, w, len(parts)+2, title, screen.Safe(d.p.requestLine()))
-	for y, p := range parts {
+	shown := d.plan(f)
+	if shown == nil {
+		drawNoRoom(f, c, title)
+		return
+	}
+	box := drawWindow(f, c, shown.w, len(shown.parts)+2, screen.Clip(title, shown.w-6, f.theme.Glyphs.Ellipsis),
+		screen.Clip(screen.Safe(d.p.requestLine()), shown.w-6, f.theme.Glyphs.Ellipsis))
+	for y, p := range shown.parts {
 		p.draw(box, y)
 	}
 }
 
-func (d *dialog) parts(f *frame, w int) (parts []part) {
-	const name = 9
-	add := func(prio int, draw func(*screen.Canvas, int)) { parts = append(parts, part{prio, draw}) }
-	blank := func() { add(9, func(*screen.Canvas, int) {}) }
-	say := func(prio int, label, text string, role themes.Role) {
+func (d *dialog) parts(f *frame, w int, fields bool) (parts []part) {
+	name := 9
+	if w < 50 {
+		name = 0 // what it is can be told without its name
+	}
+	add := func(draw func(*screen.Canvas, int)) { parts = append(parts, part{false, draw}) }
+	blank := func() { parts = append(parts, part{true, func(*screen.Canvas, int) {}}) }
+	say := func(label, text string, role themes.Role) {
 		for i, line := range screen.Wrap(text, w-name-4) {
-			if i > 0 {
+			if i > 0 || name == 0 {
 				label = ""
 			}
 			label := label
-			add(prio, func(c *screen.Canvas, y int) {
+			add(func(c *screen.Canvas, y int) {
 				c.Text(2, y, label, themes.TextDim)
 				c.Text(2+name, y, line, role)
 			})
 		}
 	}
 	blank()
-	say(3, "Target", d.targetText(f), themes.Text)
+	if text := d.targetText(f); text != "" && name > 0 { // else the title has it
+		say("Target", text, themes.Text)
+	}
 	if d.p.peer != "" && !d.p.everywhere {
-		say(2, "Node", screen.Safe(d.p.peer)+": another node, asked by "+f.ownName(), themes.Warn)
+		say("Node", screen.Safe(d.p.peer)+": another node, asked by "+f.ownName(), themes.Warn)
 	}
 	blank()
 	label := "Effect"
 	for _, line := range d.p.effects() {
-		say(5, label, line, themes.Text)
+		say(label, line, themes.Text)
 		label = ""
 	}
 	for _, warning := range d.p.warnings() {
-		say(2, "Warning", warning, themes.Error)
+		say("Warning", warning, themes.Error)
 	}
 	if d.typed() {
 		blank()
-		add(0, func(c *screen.Canvas, y int) {
-			c.Text(2, y, "Confirm", themes.TextDim)
-			x := c.Text(2+name, y, "[", themes.TextDim)
+		add(func(c *screen.Canvas, y int) {
+			x := 2
+			if name > 0 {
+				c.Text(2, y, "Confirm", themes.TextDim)
+				x += name
+			}
+			x = c.Text(x, y, "[", themes.TextDim)
 			room := min(max(screen.Width(d.p.word())+6, 20), max(c.W-x-3, 4))
 			drawInput(c, x, y, room, &d.typing, d.at == 0)
 			x = c.Text(x+room, y, "]", themes.TextDim)
@@ -87,25 +124,30 @@ func (d *dialog) parts(f *frame, w int) (parts []part) {
 			}
 		})
 	}
-	if len(d.fields) > 0 {
+	var lines [][]int
+	if fields && len(d.fields) > 0 {
 		blank()
+		lines = d.fieldLines(w)
 	}
-	for _, line := range d.fieldLines(w) {
-		add(4, func(c *screen.Canvas, y int) { d.drawFields(c, y, line) })
+	for _, line := range lines {
+		add(func(c *screen.Canvas, y int) { d.drawFields(c, y, line) })
 	}
 	if d.err != "" {
-		say(1, "", d.err, themes.Error)
+		say("", d.err, themes.Error)
 	} else {
 		blank()
 	}
-	add(0, d.drawButtons)
+	add(func(c *screen.Canvas, y int) { d.drawButtons(f, c, y) })
 	blank()
 	return parts
 }
 
 func (d *dialog) targetText(f *frame) string {
 	if n := len(d.p.req.Targets); n != 1 {
-		if n == 0 {
+		switch {
+		case d.p.act.On == api.OnNothing:
+			return ""
+		case n == 0:
 			return "whatever the flags select"
 		}
 		return screen.Safe(fmt.Sprintf("%d, fixed: %s", n, strings.Join(d.p.req.Targets, " ")))
@@ -132,24 +174,6 @@ func (d *dialog) fieldLines(w int) (lines [][]int) {
 	return lines
 }
 
-func (f *field) columns() int {
-	n := len(f.name) + 1
-	if f.words == nil {
-		return n + f.room() + 2
-	}
-	for _, w := range f.words {
-		n += len(w) + 4
-	}
-	return n
-}
-
-func (f *field) room() int {
-	if f.name == "reason" {
-		return 30
-	}
-	return 7
-}
-
 func (d *dialog) drawFields(c *screen.Canvas, y int, line []int) {
 	x := 2
 	for _, i := range line {
@@ -162,14 +186,13 @@ func (d *dialog) drawFields(c *screen.Canvas, y int, line []int) {
 		}
 		x = c.Text(x, y, f.name+" ", role)
 		if f.words == nil {
+			if f.err != "" {
+				role = themes.Error
+			}
 			x = c.Text(x, y, "[", role)
 			room := min(f.room(), max(c.W-x-2, 1))
 			if f.input.Value() == "" && !focused {
-				empty := "default"
-				if f.name == "reason" || f.name == "limit" && d.p.act.On == api.OnBackend {
-					empty = "none"
-				}
-				c.Text(x, y, screen.Cut(empty, room), themes.TextDim)
+				c.Text(x, y, screen.Cut(f.empty, room), themes.TextDim)
 			} else {
 				drawInput(c, x, y, room, &f.input, focused)
 			}
@@ -187,10 +210,10 @@ func (d *dialog) drawFields(c *screen.Canvas, y int, line []int) {
 	}
 }
 
-func (d *dialog) drawButtons(c *screen.Canvas, y int) {
+func (d *dialog) drawButtons(f *frame, c *screen.Canvas, y int) {
 	act := strings.ToUpper(d.p.act.Name[:1]) + d.p.act.Name[1:]
 	if d.busy {
-		c.Text(2, y, "asking the engine to "+d.p.act.Name, themes.Info)
+		c.Text(2, y, turned(f, &d.spin)+" asking the engine to "+d.p.act.Name, themes.Info)
 		return
 	}
 	no, yes := "  Cancel (esc)  ", "  "+act+" (enter)  "

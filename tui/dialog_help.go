@@ -25,7 +25,7 @@ func showHelp(w *workspace) intent {
 	return open{&helpBox{pane: w.pane().name(), keys: w.keys, search: newInput("")}}
 }
 
-func (h *helpBox) hint() string { return "type to search   up/down scroll   esc close" }
+func (h *helpBox) hint(*frame) string { return "type to search   up/down scroll   esc close" }
 
 func (h *helpBox) key(f *frame, k tea.KeyMsg) intent {
 	switch k.String() {

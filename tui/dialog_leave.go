@@ -26,7 +26,7 @@ func (o quit) apply(m *model) tea.Cmd {
 }
 
 // leaveBox is asked by q and ctrl+c, however often they are pressed: a process
-// with live sessions stops only when it is told to.
+// with live sessions stops only when it is asked to, by its name.
 type leaveBox struct{ at int }
 
 var leaveButtons = []struct {
@@ -34,9 +34,9 @@ var leaveButtons = []struct {
 	role themes.Role
 }{{"Cancel (esc)", themes.SafeButton}, {"Detach (d)", themes.Button}, {"Stop (s)", themes.DangerButton}}
 
-func (l *leaveBox) freezes() bool { return true }
-func (l *leaveBox) hint() string  { return "d detach   s stop   esc cancel" }
-func (l *leaveBox) tiny() string  { return "leave? d detach s stop esc" }
+func (l *leaveBox) freezes() bool      { return true }
+func (l *leaveBox) hint(*frame) string { return "d detach   s stop   esc cancel" }
+func (l *leaveBox) tiny() string       { return "leave? d detach s stop esc" }
 
 func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
@@ -66,12 +66,15 @@ func (l *leaveBox) key(f *frame, k tea.KeyMsg) intent {
 	return nil
 }
 
-// stop ends the service: the process that runs the console does it.
+// stop asks for the act: it is one like the others, with its impact and its
+// confirmation. It is about the console's own engine, whichever is shown.
 func (l *leaveBox) stop(f *frame) intent {
 	if f.cfg.ReadOnly {
 		return closeAnd{refuse("stop: this console is read-only; d detaches")}
 	}
-	return quit(Stop)
+	return closeAnd{inConsole(func(m *model) tea.Cmd {
+		return tea.Batch(m.goHome(), m.carryOut(propose{req: api.Request{Act: "stop"}}))
+	})}
 }
 
 func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
@@ -106,12 +109,12 @@ func (l *leaveBox) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-// stopText is what stopping would do.
-func stopText(f *frame) string {
-	for _, i := range api.Lookup("stop").Impact(f.own.status, &api.Request{Act: "stop", Targets: []string{""}}) {
+// stopText is what stopping would do: its last line says to how many.
+func stopText(f *frame) (text string) {
+	for _, i := range api.Lookup("stop").Impact(f.own.status, &api.Request{Act: "stop"}) {
 		for _, line := range i.Lines {
-			return screen.Safe(line)
+			text = screen.Safe(line)
 		}
 	}
-	return ""
+	return text
 }

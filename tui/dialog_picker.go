@@ -16,7 +16,7 @@ type picker struct {
 	cancel  intent
 }
 
-func (p *picker) hint() string { return "up/down move   enter choose   esc cancel" }
+func (p *picker) hint(*frame) string { return "up/down move   enter choose   esc cancel" }
 
 func (p *picker) key(_ *frame, k tea.KeyMsg) intent {
 	before := p.at

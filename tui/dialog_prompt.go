@@ -15,27 +15,39 @@ import (
 type prompt struct {
 	label  string
 	input  textinput.Model
+	empty  string // what holds while nothing is typed, shown in its place
+	after  string // behind what is typed
 	done   func(string) intent
 	change func(string) // after each key; nil: nothing
 	cancel func()
+	check  func(string) error // what is wrong with the line, said at once; nil: nothing ever is
+	err    error
 
 	// complete gives the words that could stand where the cursor is, and where
 	// the one that is begun there begins.
 	complete func(string) (from int, words []string)
 	words    []string // those that fit, shown above the line
+	choice   int      // which of them tab has put into the line, from 1
 	earlier  func() []string
 	back     int    // how far back in the earlier lines
 	draft    string // what was typed before going back
 }
 
+func newPrompt(label, text string) *prompt { return &prompt{label: label, input: newInput(text)} }
+
 // ask asks for a line, with a text to begin with.
-func ask(label, text string, done func(string) intent) intent {
-	return open{&prompt{label: label, input: newInput(text), done: done}}
+func ask(label, text string, check func(string) error, done func(string) intent) intent {
+	p := newPrompt(label, text)
+	p.check, p.done = check, done
+	return open{p}
 }
 
-func (p *prompt) hint() string {
-	if p.complete != nil {
-		return "enter do   tab complete   up/down history   esc cancel"
+func (p *prompt) hint(*frame) string {
+	switch {
+	case p.complete != nil:
+		return "enter do   tab complete, again: the next choice   up/down history   esc cancel"
+	case p.earlier != nil:
+		return "enter done   up the one before   esc cancel"
 	}
 	return "enter done   esc cancel"
 }
@@ -45,17 +57,27 @@ func (p *prompt) tiny() string { return p.label + screen.Safe(p.input.Value()) +
 func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 	switch k.String() {
 	case "enter":
-		return closeAnd{p.done(strings.TrimSpace(p.input.Value()))}
+		line := strings.TrimSpace(p.input.Value())
+		if p.check != nil {
+			if p.err = p.check(line); p.err != nil {
+				return nil
+			}
+		}
+		return closeAnd{p.done(line)}
 	case "esc", "ctrl+c":
 		if p.cancel != nil {
 			p.cancel()
 		}
 		return closeAnd{}
 	case "tab":
-		p.fillIn()
+		p.fillIn(1)
+		return nil
+	case "shift+tab":
+		p.fillIn(-1)
 		return nil
 	case "up", "down":
 		p.recall(k.String() == "up")
+		p.changed()
 		return nil
 	case "backspace":
 		if p.input.Value() == "" && p.complete != nil {
@@ -63,25 +85,41 @@ func (p *prompt) key(_ *frame, k tea.KeyMsg) intent {
 		}
 	}
 	p.input, _ = p.input.Update(k)
-	if p.change != nil {
-		p.change(p.input.Value())
-	}
+	p.changed()
 	p.suggest()
 	return nil
 }
 
+// changed says at once what is wrong with the line, and applies it where it is
+// applied while it is typed.
+func (p *prompt) changed() {
+	line := strings.TrimSpace(p.input.Value())
+	if p.change != nil {
+		p.change(p.input.Value())
+	}
+	if p.err = nil; p.check != nil && line != "" {
+		p.err = p.check(line)
+	}
+}
+
 func (p *prompt) suggest() {
+	p.choice = 0
 	if p.complete != nil {
 		_, p.words = p.complete(p.input.Value())
 	}
 }
 
-// fillIn completes the word at the end as far as there is one way to go on.
-func (p *prompt) fillIn() {
+// fillIn completes the word at the end as far as there is one way to go on. From
+// there, each tab puts the next choice into the line.
+func (p *prompt) fillIn(by int) {
 	if p.complete == nil {
 		return
 	}
 	text := p.input.Value()
+	if p.choice > 0 {
+		p.choose(p.choice + by)
+		return
+	}
 	from, words := p.complete(text)
 	p.words = words
 	if len(words) == 0 {
@@ -97,11 +135,25 @@ func (p *prompt) fillIn() {
 		common += " "
 	}
 	common = strings.ToValidUTF8(common, "")
-	if len(common) > len(text)-from {
-		p.input.SetValue(text[:from] + common)
-		p.input.CursorEnd()
-		p.suggest()
+	if len(common) <= len(text)-from {
+		p.draft = text[:from]
+		p.choose(1)
+		return
 	}
+	p.setLine(text[:from] + common)
+	p.suggest()
+}
+
+// choose puts one of the choices into the line; after the last comes the first.
+func (p *prompt) choose(n int) {
+	count := len(p.words)
+	p.choice = (n-1+count)%count + 1
+	p.setLine(p.draft + p.words[p.choice-1])
+}
+
+func (p *prompt) setLine(text string) {
+	p.input.SetValue(text)
+	p.input.CursorEnd()
 }
 
 func (p *prompt) recall(up bool) {
@@ -122,34 +174,82 @@ func (p *prompt) recall(up bool) {
 	if p.back > 0 {
 		text = lines[n-p.back]
 	}
-	p.input.SetValue(text)
-	p.input.CursorEnd()
+	p.setLine(text)
 }
 
-func (p *prompt) draw(_ *frame, c *screen.Canvas) {
+func (p *prompt) draw(f *frame, c *screen.Canvas) {
 	y := max(c.H-2, 0)
 	c.Fill(0, y, c.W, ' ', themes.Text)
-	x := c.Text(1, y, p.label, themes.Prompt)
-	drawInput(c, x, y, max(c.W-x-1, 1), &p.input, true)
-	if len(p.words) > 0 && y > 1 {
+	x := c.Text(1, y, screen.Clip(p.label, max(c.W-8, 1), f.theme.Glyphs.Ellipsis), themes.Prompt)
+	room := max(c.W-x-1-screen.Width(p.after), 1)
+	if p.input.Value() == "" && p.empty != "" {
+		end := c.Text(x, y, "["+screen.Cut(p.empty, max(room-2, 0))+"]", themes.TextDim)
+		c.Reverse(x+1, y, 1) // the cursor
+		c.Text(end+1, y, p.after, themes.Prompt)
+	} else {
+		drawInput(c, x, y, room, &p.input, true)
+		if p.after != "" {
+			c.Text(min(x+screen.Width(screen.Safe(p.input.Value()))+1, c.W-screen.Width(p.after)), y, p.after, themes.Prompt)
+		}
+	}
+	if y < 2 {
+		return
+	}
+	switch {
+	case p.err != nil:
 		c.Fill(0, y-1, c.W, ' ', themes.Text)
-		c.Text(2, y-1, screen.Cut(screen.Safe(strings.Join(p.words, "  ")), c.W-3), themes.TextDim)
+		c.Text(2, y-1, screen.Clip(screen.Safe(errorText(p.err)), c.W-3, f.theme.Glyphs.Ellipsis), themes.Error)
+	case len(p.words) > 0:
+		c.Fill(0, y-1, c.W, ' ', themes.Text)
+		p.drawWords(f, c, y-1)
 	}
 }
 
-// askFilter asks for a filter, and applies it while it is typed.
+// drawWords draws the choices, those around the one that is in the line.
+func (p *prompt) drawWords(f *frame, c *screen.Canvas, y int) {
+	first, w := 0, 0
+	for i := range p.words { // as many before the chosen one as leave room for it
+		w += screen.Width(screen.Safe(p.words[i])) + 2
+		if i < p.choice-1 && w > c.W-30 {
+			first, w = i+1, 0
+		}
+	}
+	x := 2
+	for i := first; i < len(p.words); i++ {
+		word, role := screen.Safe(p.words[i]), themes.TextDim
+		if i == p.choice-1 {
+			role = themes.Title
+		}
+		if x+screen.Width(word) > c.W-2 {
+			c.Fill(min(x, c.W-1), y, 1, f.theme.Glyphs.Ellipsis, themes.TextDim)
+			return
+		}
+		x = c.Text(x, y, word, role) + 2
+	}
+}
+
+// askFilter asks for a filter in place of the one before, and applies it while it
+// is typed. Enter alone keeps the one before, esc brings it back.
 func askFilter(g grid) intent {
-	old := g.Filter()
-	return open{&prompt{
-		label: "/", input: newInput(old),
-		change: g.SetFilter,
-		cancel: func() { g.SetFilter(old) },
-		done:   func(s string) intent { g.SetFilter(s); return nil },
-	}}
+	old, typed := g.Filter(), false
+	p := newPrompt("/", "")
+	p.empty = old
+	p.change = func(s string) { typed = true; g.SetFilter(s) }
+	p.cancel = func() { g.SetFilter(old) }
+	if old != "" {
+		p.earlier = func() []string { return []string{old} }
+	}
+	p.done = func(s string) intent {
+		if typed {
+			g.SetFilter(s)
+		}
+		return nil
+	}
+	return open{p}
 }
 
 func askNote(*frame) intent {
-	return ask("note: ", "", func(s string) intent {
+	return ask("note: ", "", nil, func(s string) intent {
 		if s == "" {
 			return nil
 		}

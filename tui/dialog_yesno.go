@@ -14,8 +14,12 @@ import (
 type yesNo struct{ p *proposal }
 
 func (q *yesNo) freezes() bool { return true }
-func (q *yesNo) tiny() string  { return q.p.question() + " y/N" }
-func (q *yesNo) hint() string {
+func (q *yesNo) tiny() string  { return "no room: esc   " + q.p.question() }
+
+func (q *yesNo) hint(f *frame) string {
+	if q.plan(f) == nil {
+		return "not all of it can be shown here: esc, or a larger window"
+	}
 	return "y yes   N no   tab options   = " + screen.Safe(q.p.requestLine())
 }
 
@@ -23,14 +27,18 @@ func (q *yesNo) key(f *frame, k tea.KeyMsg) intent {
 	if k.Paste {
 		return nil
 	}
-	switch k.String() {
+	key := k.String()
+	if key != "esc" && key != "ctrl+c" && q.plan(f) == nil {
+		return nil // nothing is confirmed that cannot be read
+	}
+	switch key {
 	case "y", "Y":
 		if why := q.p.recheck(f); why != "" {
 			return closeAnd{refuse("nothing was done: " + why)}
 		}
 		before := q.p.level
 		if q.p.judge(f); q.p.level > before {
-			d := newDialog(q.p)
+			d := newDialog(f, q.p)
 			d.err = impactGrew
 			return closeAnd{open{d}}
 		}
@@ -38,22 +46,71 @@ func (q *yesNo) key(f *frame, k tea.KeyMsg) intent {
 	case "n", "N", "esc", "enter", "q", "ctrl+c":
 		return closeAnd{q.p.notDone()}
 	case "tab":
-		return closeAnd{open{newDialog(q.p)}}
+		d := newDialog(f, q.p)
+		if plan := d.plan(f); plan != nil && plan.fields && len(d.fields) > 0 {
+			d.at = 1 // the options are what it was opened for
+		}
+		return closeAnd{open{d}}
 	}
 	return nil
 }
 
-func (q *yesNo) draw(f *frame, c *screen.Canvas) {
-	y := max(c.H-2, 0)
-	c.Fill(0, y, c.W, ' ', themes.Text)
-	x := c.Text(1, y, "> ", themes.Prompt)
-	x = c.Text(x, y, q.p.question(), themes.Title)
-	x = c.Text(x+1, y, "[y/N]", themes.Key)
-	if q.p.old > 0 {
-		c.Text(x+2, y, q.p.oldText(), themes.Stale)
+// yesNoPlan is the lines of a question: what would be done, and the question.
+type yesNoPlan struct{ effects, question []string }
+
+// plan is nil where the screen has no room for all of it.
+func (q *yesNo) plan(f *frame) *yesNoPlan {
+	if shapeOf(f.width, f.height) == shapeTiny {
+		return nil
 	}
-	if y > 1 {
-		c.Fill(0, y-1, c.W, ' ', themes.Text)
-		c.Text(3, y-1, screen.Cut(strings.Join(q.p.effects(), " "+string(f.theme.Glyphs.Dot)+" "), max(c.W-4, 0)), themes.Text)
+	dot := " " + string(f.theme.Glyphs.Dot) + " "
+	text := q.p.question() + " [y/N]"
+	if q.p.old > 0 {
+		text += "  " + q.p.oldText()
+	}
+	p := &yesNoPlan{question: screen.Wrap(text, f.width-4)}
+	if all := strings.Join(q.p.effects(), dot); all != "" {
+		p.effects = screen.Wrap(all, f.width-4)
+	}
+	if len(p.question)+len(p.effects)+2 > f.height {
+		return nil
+	}
+	return p
+}
+
+func (q *yesNo) draw(f *frame, c *screen.Canvas) {
+	p := q.plan(f)
+	if p == nil {
+		drawNoRoom(f, c, q.p.question())
+		return
+	}
+	y := c.H - 1 - len(p.question) - len(p.effects)
+	for _, line := range p.effects {
+		c.Fill(0, y, c.W, ' ', themes.Text)
+		c.Text(3, y, line, themes.Text)
+		y++
+	}
+	for i, line := range p.question {
+		c.Fill(0, y, c.W, ' ', themes.Text)
+		if i == 0 {
+			c.Text(1, y, ">", themes.Prompt)
+		}
+		before, answer, found := strings.Cut(line, "[y/N]")
+		x := c.Text(3, y, before, themes.Title)
+		if found {
+			x = c.Text(x, y, "[y/N]", themes.Key)
+			c.Text(x, y, answer, themes.Stale)
+		}
+		y++
+	}
+}
+
+// drawNoRoom says that a question cannot be read here, and so not be answered.
+func drawNoRoom(f *frame, c *screen.Canvas, title string) {
+	box := drawWindow(f, c, dialogWidth, c.H, screen.Clip(title, max(min(dialogWidth, c.W)-6, 1), f.theme.Glyphs.Ellipsis), "")
+	y := 0
+	for _, line := range screen.Wrap("There is no room to show what this would do. Nothing can be confirmed here: press esc, or make the window larger.", box.W-1) {
+		box.Text(1, y, line, themes.Warn)
+		y++
 	}
 }

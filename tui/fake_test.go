@@ -237,6 +237,10 @@ func edge() *fake {
 		}
 		f.waiters = append(f.waiters, proxy.WaiterInfo{ID: fmt.Sprintf("s%d", 4719+i), Position: i + 1, Client: w.client, WaitedSeconds: w.waited, State: state, Reason: "slots"})
 	}
+	f.status.Node.GraceSeconds = 30
+	for i := range f.status.Services {
+		f.status.Services[i].PauseDefaults = &proxy.PauseDefaults{LimitSeconds: 30, Then: proxy.ThenAbort, MaxSeconds: 120, OnMax: "resume"}
+	}
 	f.sessions = edgeSessions()
 	f.events = edgeEvents()
 	return f

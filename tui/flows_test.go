@@ -102,7 +102,7 @@ func TestFlows(t *testing.T) {
 		{"the panes come alive", Config{}, []any{until(known)}, func(m *model, _ *fake) bool { return len(m.backends.table.Rows()) == 7 }},
 		{"a drain by keys", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return m.stats.status.Backend("db-front/pg-a").Drain != nil })},
 			func(m *model, f *fake) bool { return len(m.undos) == 1 && len(f.acts()) == 1 }},
-		{"a drain and its undo", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ready") })},
+		{"a drain and its undo", Config{}, []any{until(known), "o d y", until(func(m *model) bool { return len(m.undos) == 1 }), "U", until(func(m *model) bool { return strings.HasPrefix(m.message.text, "undone: ") })},
 			func(_ *model, f *fake) bool { return f.acts()[1].Act == "ready" }},
 		{"a drain by words", Config{}, []any{until(known), ":", typing("drain db-front/pg-a --limit 5m --reason 'new kernel'"), "enter y", until(func(m *model) bool { return len(m.undos) == 1 })},
 			func(_ *model, f *fake) bool {
@@ -112,7 +112,7 @@ func TestFlows(t *testing.T) {
 			func(m *model, _ *fake) bool { return m.queue.table.Len() == 3 }},
 		{"a waiter kicked", Config{}, []any{until(known), "2", until(func(m *model) bool { return len(m.queue.table.Rows()) == 7 }), "j K y", until(func(m *model) bool { return m.message.text != "" })},
 			func(_ *model, f *fake) bool { return f.acts()[0].CommandLine() == "tcpctl kick s4720" }},
-		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *model) bool { return len(m.stats.sessions.list) == 7 }), "4 4"},
+		{"sessions, ended ones only", Config{}, []any{until(known), "4", until(func(m *model) bool { return len(m.stats.sessions.list) == 7 }), "v v"},
 			func(m *model, _ *fake) bool { return m.sessions.table.Len() == 3 }},
 		{"a theme tried, and left", Config{}, []any{until(known), "t", until(func(m *model) bool { return m.overlay() != nil }), "down", until(func(m *model) bool { return m.theme.Name == "dark" }), "esc"},
 			func(m *model, _ *fake) bool { return m.theme.Name == "default" }},

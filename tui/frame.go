@@ -51,13 +51,9 @@ func (f *frame) staleFor() time.Duration {
 	return 0
 }
 
-// nextService is the service after one, "" between the last and the first where
-// all is a choice.
-func (f *frame) nextService(now string, all bool) string {
+// nextService is the service after one; after the last comes the first.
+func (f *frame) nextService(now string) string {
 	names := f.stats.serviceNames()
-	if all {
-		names = append([]string{""}, names...)
-	}
 	if len(names) == 0 {
 		return now
 	}

@@ -26,7 +26,8 @@ func globalKeys(w *workspace) []*binding {
 		{name: "trouble", Binding: on("trouble", "!"), help: "the next trouble; then a digit: that one, enter: its details, n: snooze it for an hour", run: in((*model).nextTrouble)},
 		{name: "command", Binding: on("cmd", ":"), help: "command line, in the words of the CLI", run: func(*frame) intent { return askCommand(w) }},
 		{name: "details", Binding: on("", "enter"), help: "details of the row", weak: true, off: w.noRows, run: w.showDetails},
-		{name: "back", Binding: on("", "esc"), help: "back: dismiss the message, clear the filter, end the zoom, return from another node", run: in((*model).back)},
+		{name: "back", Binding: on("", "esc"), help: "back: dismiss the message, clear the filter, show all services, end the zoom, return from another node", run: in((*model).back)},
+		{name: "view", Binding: on("view", "v"), help: "narrow the pane to the service under the cursor, or to live sessions; again: all. esc shows all", run: func(f *frame) intent { return w.pane().turn(f) }},
 		{name: "zoom", Binding: on("zoom", "z"), help: "zoom: the pane alone, or all panes", run: in((*model).toggleZoom)},
 		{name: "next_pane", Binding: on("", "tab"), help: "next pane", run: func(*frame) intent { return focusPane((w.focus + 1) % paneCount) }},
 		{name: "prev_pane", Binding: on("", "shift+tab"), help: "previous pane", run: func(*frame) intent { return focusPane((w.focus + paneCount - 1) % paneCount) }},
@@ -34,15 +35,8 @@ func globalKeys(w *workspace) []*binding {
 	for i := range paneCount {
 		keys = append(keys, &binding{
 			name: fmt.Sprintf("pane_%d", i+1), Binding: on("", fmt.Sprint(i+1)),
-			help: "pane " + fmt.Sprint(i+1) + "; again: its next tab",
-			run: func(f *frame) intent {
-				if w.focus == i {
-					if next := w.pane().turn(f); next != nil {
-						return next
-					}
-				}
-				return focusPane(i)
-			},
+			help: "pane " + fmt.Sprint(i+1),
+			run:  func(*frame) intent { return focusPane(i) },
 		})
 	}
 	return append(keys, []*binding{
@@ -140,6 +134,11 @@ func (m *model) back() tea.Cmd {
 		m.dismiss()
 	case g != nil && g.Filter() != "":
 		g.SetFilter("")
+	case m.view != "":
+		return m.carryOut(setView(""))
+	case m.sessions.show > 0 && m.focus == paneSessions:
+		m.sessions.show = 0
+		m.refreshPane(paneSessions)
 	case m.zoom:
 		return m.toggleZoom()
 	case m.away():

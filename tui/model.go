@@ -31,6 +31,7 @@ type model struct {
 	message message
 	lines   lineHistory // the command line's history
 
+	mouse   bool // wheel and click are ours
 	blurred bool
 	stale   bool
 	second  int64 // of STALE's age, as it was drawn last
@@ -99,6 +100,8 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		return m, tea.Quit
 	case actMsg:
 		return m, m.onAct(msg)
+	case reportMsg:
+		m.onReport(msg)
 	case themeMsg:
 		m.onTheme(msg)
 	case themeListMsg:

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"github.com/charmbracelet/bubbles/spinner"
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -14,7 +15,7 @@ import (
 type overlay interface {
 	key(*frame, tea.KeyMsg) intent
 	draw(*frame, *screen.Canvas)
-	hint() string // in place of the key line
+	hint(*frame) string // in place of the key line
 }
 
 // drawWindow draws an empty box in the middle and returns its inside. Where the
@@ -61,4 +62,11 @@ func drawInput(c *screen.Canvas, x, y, w int, in *textinput.Model, focused bool)
 		}
 		box.Reverse(cursor, 0, 1)
 	}
+}
+
+// turned is a spinner as it stands now. The console draws it again with each tick,
+// so it needs none of its own.
+func turned(f *frame, s *spinner.Model) string {
+	frames := s.Spinner.Frames
+	return frames[int(f.clock().UnixMilli()/tickUsual.Milliseconds())%len(frames)]
 }

@@ -27,7 +27,7 @@ func (m *model) drawMessage(c *screen.Canvas) {
 		c.Right(c.W-1, y, hint, themes.TextDim)
 	}
 	c.Text(1, y, ">", themes.Prompt)
-	c.Text(3, y, screen.Cut(m.message.text, max(room, 0)), m.message.role)
+	c.Text(3, y, screen.Clip(m.message.text, max(room, 0), m.theme.Glyphs.Ellipsis), m.message.role)
 }
 
 // drawKeys draws the line of keys that work here and now.
@@ -38,7 +38,7 @@ func (m *model) drawKeys(c *screen.Canvas) {
 	}
 	c.Fill(0, y, c.W, ' ', themes.Text)
 	if o := m.overlay(); o != nil {
-		c.Text(1, y, screen.Cut(o.hint(), c.W-2), themes.TextDim)
+		c.Text(1, y, screen.Clip(o.hint(&m.frame), c.W-2, m.theme.Glyphs.Ellipsis), themes.TextDim)
 		return
 	}
 	// Help and quit are always there; the others as far as there is room.

@@ -26,7 +26,7 @@ type pane interface {
 	name() string
 	keys() []binding
 	refresh(*frame)                      // the stats have changed, or what is looked at
-	turn(*frame) intent                  // its digit was pressed again: the next tab
+	turn(*frame) intent                  // v was pressed: show less, or all again
 	grid() grid                          // its rows, nil when it has none
 	need(*frame) int                     // how many lines it would fill; 0: it has nothing to show
 	badge(*frame) string                 // after its name, in the row of tabs

@@ -62,13 +62,22 @@ func isBare(f *frame, s *proxy.ServiceInfo) bool {
 	return alone && shapeOf(f.width, f.height) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
 }
 
-// turn goes to the next service, and after the last to all.
-func (p *backendsPane) turn(f *frame) intent { return setView(f.nextService(f.view, true)) }
+// turn narrows the panes to the service under the cursor, or shows all again.
+func (p *backendsPane) turn(f *frame) intent {
+	r, ok := p.table.Current()
+	if f.view != "" || !ok {
+		return setView("")
+	}
+	return setView(r.service.Name)
+}
 
 func (p *backendsPane) badge(f *frame) string {
 	n := 0
 	for i := range f.stats.status.Services {
 		n += len(f.stats.status.Services[i].Backends)
+	}
+	if s := f.stats.status.Service(f.view); s != nil {
+		return fmt.Sprintf("%d of %d", len(s.Backends), n)
 	}
 	return strconv.Itoa(n)
 }

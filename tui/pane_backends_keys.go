@@ -51,7 +51,14 @@ func (p *backendsPane) askWeight(f *frame) intent {
 		return nil
 	}
 	target, gone := r.target, p.table.JustGone(f.clock())
-	return ask("weight of "+screen.Safe(target)+": ", strconv.Itoa(r.backend.Weight), func(s string) intent {
-		return propose{req: api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}, gone: gone}
+	request := func(s string) api.Request {
+		return api.Request{Act: "weight", Targets: []string{target}, Args: []string{s}}
+	}
+	check := func(s string) error {
+		req := request(s)
+		return api.Lookup("weight").Check(&req)
+	}
+	return ask("weight of "+screen.Safe(target)+": ", strconv.Itoa(r.backend.Weight), check, func(s string) intent {
+		return propose{req: request(s), gone: gone}
 	})
 }

@@ -41,9 +41,37 @@ func (p *planPane) keys() []binding {
 			}
 			return steer("pause")
 		}},
-		{name: "plan_next", Binding: on("next", "n"), help: "go on with the plan's next step", act: "plan", off: noPlan, run: func(*frame) intent { return steer("next") }},
+		{name: "plan_next", Binding: on("next", "n"), help: "go on with the plan's next step; asks first", act: "plan", off: notHeld, run: func(*frame) intent { return steer("next") }},
 		{name: "plan_abort", Binding: on("abort", "a"), help: "abort the plan", act: "plan", off: noPlan, run: func(*frame) intent { return steer("abort") }},
 	}
+}
+
+// notHeld says why there is nothing to go on with.
+func notHeld(f *frame) string {
+	if why := noPlan(f); why != "" {
+		return why
+	}
+	if f.stats.status.Plan.State != proxy.PlanPaused {
+		return "the plan is not held; space holds it before its next step"
+	}
+	return ""
+}
+
+// holdText says that a plan waits for an operator, and before what; "" where it
+// does not.
+func holdText(plan *proxy.PlanInfo) string {
+	if plan.State != proxy.PlanPaused {
+		return ""
+	}
+	for i, s := range plan.Steps {
+		switch s.State {
+		case proxy.StepRunning:
+			return fmt.Sprintf("HELD after step %d, %s", i+1, screen.Safe(s.What))
+		case proxy.StepWaiting:
+			return fmt.Sprintf("HELD before step %d, %s", i+1, screen.Safe(s.What))
+		}
+	}
+	return "HELD"
 }
 
 func noPlan(f *frame) string {
@@ -58,7 +86,11 @@ func (p *planPane) badge(f *frame) string {
 		return ""
 	}
 	plan := f.stats.status.Plan
-	return fmt.Sprintf("%d/%d", stepsDone(plan), len(plan.Steps))
+	text := fmt.Sprintf("%d/%d", stepsDone(plan), len(plan.Steps))
+	if plan.State == proxy.PlanPaused {
+		text += " HELD"
+	}
+	return text
 }
 
 func stepsDone(plan *proxy.PlanInfo) (n int) {
@@ -97,6 +129,10 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		return
 	}
 	y := 0
+	if held := holdText(plan); held != "" {
+		c.Text(1, y, screen.Clip(held+"   n next   a abort", c.W-2, f.theme.Glyphs.Ellipsis), themes.Warn)
+		y++
+	}
 	if plan.Reason != "" {
 		c.Text(1, y, screen.Clip("reason: "+screen.Safe(plan.Reason), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim)
 		y++
@@ -188,6 +224,10 @@ func (p *planPane) strip(f *frame, c *screen.Canvas) int {
 	}
 	if hasEnded(plan) {
 		c.Text(2, 0, screen.Clip(screen.Safe(f.stats.report.Sentence()), c.W-3, f.theme.Glyphs.Ellipsis), themes.Text)
+		return 1
+	}
+	if held := holdText(plan); held != "" {
+		c.Text(2, 0, screen.Clip(held+"   6 n goes on", c.W-3, f.theme.Glyphs.Ellipsis), themes.Warn)
 		return 1
 	}
 	for i, s := range plan.Steps {

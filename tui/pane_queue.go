@@ -85,7 +85,7 @@ func (p *queuePane) refresh(f *frame) {
 }
 
 func (p *queuePane) turn(f *frame) intent {
-	p.choose(f.nextService(p.service, false))
+	p.choose(f.nextService(p.service))
 	p.refresh(f)
 	return nil
 }

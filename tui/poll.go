@@ -222,9 +222,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	} else if away > 0 {
 		m.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
-	for _, target := range m.takeDrained(a.begun) {
-		m.show(proxy.LevelGood, screen.Safe(target)+" is drained: no sessions remain   (u: back in service)")
-	}
+	m.showEnds(a.begun)
 	if first || m.stats.version != before || away > 0 {
 		m.stale = false
 		m.refresh()

@@ -6,7 +6,6 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 	"github.com/tcpctl/tcpctl/tui/internal/table"
@@ -19,6 +18,7 @@ type proposal struct {
 	act    *api.Act
 	stamps []string // what each target was
 	lived  []bool   // of sessions: it was known to be live
+	named  []string // of sessions: the client, where it is, its age and rate
 	hidden int      // how many targets the filter hides
 	level  api.Level
 	impact []api.Impact
@@ -26,6 +26,9 @@ type proposal struct {
 	// together is why all the targets at once are worse than each of them.
 	together string
 	undo     bool
+	// whole is what is typed to confirm an act without targets: the node's name,
+	// or the service of the plan that it is about.
+	whole string
 	// peer is the node that it is for, "" the console's own; everywhere is for
 	// every node.
 	peer       string
@@ -50,7 +53,10 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 	if err := act.Check(&w.req); err != nil {
 		return nil, err
 	}
-	p := &proposal{req: w.req, act: act, old: f.staleFor(), peer: f.peer, everywhere: w.everywhere}
+	p := &proposal{req: w.req, act: act, old: f.staleFor(), peer: f.peer, everywhere: w.everywhere, whole: f.nodeName()}
+	if plan := f.stats.status.Plan; act.Name == "plan" && plan != nil {
+		p.whole = plan.Service
+	}
 	if act.On == api.OnBackend || act.On == api.OnService {
 		p.nodes = f.allNodes()
 	}
@@ -61,6 +67,9 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 		p.stamps = append(p.stamps, api.Stamp(f.stats.status, act, t))
 		_, live := f.stats.find(t)
 		p.lived = append(p.lived, live)
+		if act.On == api.OnSession {
+			p.named = append(p.named, f.sessionText(t))
+		}
 		if slices.Contains(w.hidden, t) {
 			p.hidden++
 		}
@@ -103,15 +112,6 @@ func chosenTargets(f *frame, act *api.Act, ids []string) (targets []string) {
 	return slices.Compact(targets)
 }
 
-// pauseOrResume wants what there is to do: one key for both.
-func pauseOrResume(f *frame, service string) intent {
-	act := "pause"
-	if s := f.stats.status.Service(service); s != nil && s.Pause != nil && s.State != proxy.StateReleasing {
-		act = "resume"
-	}
-	return propose{req: api.Request{Act: act, Targets: []string{service}}}
-}
-
 // confirm asks for the confirmation that the level wants.
 func (m *model) confirm(p *proposal) tea.Cmd {
 	switch p.level {
@@ -120,5 +120,5 @@ func (m *model) confirm(p *proposal) tea.Cmd {
 	case api.LevelYesNo:
 		return m.carryOut(open{&yesNo{p}})
 	}
-	return m.carryOut(open{newDialog(p)})
+	return m.carryOut(open{newDialog(&m.frame, p)})
 }

@@ -70,6 +70,9 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	m.changed()
 	req := a.p.request()
 	a.settle(req, m.clock())
+	if a.err == nil && !req.DryRun {
+		a.workspace.followActs(&a, req, m.clock())
+	}
 	m.backends.refresh(&m.frame)
 	m.fetches[fetchStatus].next, m.fetches[fetchEvents].next = time.Time{}, time.Time{}
 	d, open := m.overlay().(*dialog)
@@ -112,9 +115,6 @@ func (a *actMsg) settle(req api.Request, now time.Time) {
 		} else if asked, ok := a.workspace.stats.pending[t]; ok {
 			asked.done, asked.at = true, now
 			a.workspace.stats.pending[t] = asked
-			if req.Act == "drain" || req.Act == "maint" {
-				a.workspace.drains[t] = now
-			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (p *proposal) judge(f *frame) {
 			level = max(level-1, api.LevelNone)
 		}
 	}
-	if p.act.Name == "plan" && len(p.req.Args) == 1 && p.req.Args[0] != "abort" {
+	if p.act.Name == "plan" && len(p.req.Args) == 1 && p.req.Args[0] == "pause" {
 		level = api.LevelNone // what pauses a plan must not wait for an answer
 	}
 	if p.undo {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -11,7 +12,9 @@ import (
 // question is the act and its targets.
 func (p *proposal) question() string {
 	line := p.act.Name
-	if len(p.req.Targets) == 1 {
+	if len(p.named) == 1 {
+		line += " " + p.named[0]
+	} else if len(p.req.Targets) == 1 {
 		line += " " + screen.Safe(p.req.Targets[0])
 	} else if n := len(p.req.Targets); n > 1 {
 		line += " " + text.Plural(n, nounOf(p.act))
@@ -74,6 +77,17 @@ func (p *proposal) effects() []string {
 			}
 		}
 	}
+	if len(p.named) > 1 {
+		lines = nil // that its client sees a reset is the same for each
+		for i, name := range p.named {
+			if i == 8 {
+				lines = append(lines, fmt.Sprintf("and %d more", len(p.named)-i))
+				break
+			}
+			lines = append(lines, name)
+		}
+		lines = append(lines, "their clients see a reset")
+	}
 	return append(lines, p.also...)
 }
 
@@ -104,8 +118,12 @@ func (p *proposal) oldText() string { return "what you see is " + staleText(p.ol
 // notDone says that the operator has not confirmed it.
 func (p *proposal) notDone() intent { return notice{"info", p.act.Name + ": nothing was done"} }
 
-// word is what has to be typed to confirm.
+// word is what has to be typed to confirm: of an act on all of the instance, its
+// name.
 func (p *proposal) word() string {
+	if p.act.On == api.OnNothing {
+		return p.whole
+	}
 	if len(p.req.Targets) == 1 {
 		t := p.req.Targets[0]
 		if _, backend := api.SplitTarget(t); backend != "" {

@@ -13,7 +13,7 @@ import (
 // does what it always does, on the row that `!` has gone to.
 type troubleMode struct{}
 
-func (t *troubleMode) hint() string {
+func (t *troubleMode) hint(*frame) string {
 	return "! next trouble   1-9 that one   enter details   n snooze 1h   esc back"
 }
 

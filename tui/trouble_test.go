@@ -195,7 +195,7 @@ func TestTheQueueFollowsTheCursor(t *testing.T) {
 	c.press("j")
 	c.look()
 	shown("svc0")
-	c.press("2 2")
+	c.press("2 v")
 	shown("svc1")
 	c.press("1")
 	c.look()

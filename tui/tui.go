@@ -5,11 +5,12 @@
 //
 //	outcome, err := tui.Run(ctx, tui.Config{Source: source, Instance: "edge-01", Where: "@local"})
 //	switch outcome {
-//	case tui.Stop:
-//		shutDown()
 //	case tui.Detach, tui.Hangup:
 //		serveHeadless()
 //	}
+//
+// A stop is an act of the Source like the others: the console stays, and shows how
+// many remain, until ctx is done.
 package tui
 
 import (
@@ -59,8 +60,7 @@ type Outcome int
 const (
 	Ended  Outcome = iota // the context is done, or there was an error
 	Detach                // the operator detached; keep serving
-	Stop                  // the operator asked to stop the service
 	Hangup                // the terminal is lost; keep serving
 )
 
-func (o Outcome) String() string { return [...]string{"ended", "detach", "stop", "hangup"}[o] }
+func (o Outcome) String() string { return [...]string{"ended", "detach", "hangup"}[o] }

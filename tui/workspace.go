@@ -35,10 +35,10 @@ type workspace struct {
 
 	watch   watch // what is wrong
 	fetches [fetchCount]fetch
-	undos   []undo               // what undoes the last acts, the newest last
-	drains  map[string]time.Time // what this console drains, and since when, until its end was shown
-	then    intent               // what to do once the node has answered
-	warned  meshinfo.State       // of the node, as it was shown last
+	undos   []undo                  // what undoes the last acts, the newest last
+	follows map[string]*followedAct // this console's acts, by target, until it was shown how they ended
+	then    intent                  // what to do once the node has answered
+	warned  meshinfo.State          // of the node, as it was shown last
 }
 
 // newWorkspace makes a workspace of a frame that has its display and, unless it is
@@ -50,7 +50,7 @@ func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (
 	if f.own == nil {
 		f.own = f.stats
 	}
-	w := &workspace{frame: f, source: source, opened: f.clock(), drains: map[string]time.Time{}, warned: meshinfo.Alive}
+	w := &workspace{frame: f, source: source, opened: f.clock(), follows: map[string]*followedAct{}, warned: meshinfo.Alive}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.panes = newPanes()
 	if peers != nil {
@@ -96,23 +96,7 @@ func (w *workspace) isShown(pane int) bool {
 func (w *workspace) restarted() {
 	w.stats.journal.restart()
 	w.undos = nil
-}
-
-// takeDrained drops the drains that have ended from those of this console, and
-// returns the backends that are empty: the operator waits for them. A status that
-// was asked for before a drain began says nothing of it.
-func (w *workspace) takeDrained(asked time.Time) (empty []string) {
-	for target, since := range w.drains {
-		b := w.stats.status.Backend(target)
-		if !asked.After(since) || b != nil && b.Drain != nil && b.Drain.Remaining > 0 {
-			continue
-		}
-		delete(w.drains, target)
-		if b != nil && b.Active == 0 && (b.Admin == proxy.AdminDrain || b.Admin == proxy.AdminMaint) {
-			empty = append(empty, target)
-		}
-	}
-	return empty
+	clear(w.follows)
 }
 
 // openNode opens the workspace of another node. Whether it can be reached shows

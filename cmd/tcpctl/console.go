@@ -30,8 +30,6 @@ func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struc
 	}
 	outcome, err := tui.Run(ctx, cfg)
 	switch outcome {
-	case tui.Stop:
-		return instance.ConsoleStopped, err
 	case tui.Hangup:
 		return instance.ConsoleHungUp, err
 	case tui.Detach:

@@ -133,7 +133,7 @@ func TestConsoleDrains(t *testing.T) {
 	term.press("y")
 	term.sees(`~ DRAIN +web-a`)
 	term.press("U")
-	term.sees("undone: ready")
+	term.sees("undone: web/web-a is up")
 	term.sees(`^[> ] [+] UP +web-a`)
 	term.press("t")
 	term.sees("high-contrast")
@@ -146,6 +146,12 @@ func TestConsoleDrains(t *testing.T) {
 	term.press("q")
 	term.sees("stop the service")
 	term.press("s")
+	term.sees("type demo-1") // the demo's clients are there
+	term.press("y", "Enter")
+	term.sees("type demo-1 to confirm")
+	term.press("BSpace")
+	term.tmux("send-keys", "-t", "t", "-l", "demo-1")
+	term.press("Enter")
 	term.sees(`^exit 0`)
 	term.seesNot("Throughput") // the screen is as it was
 }

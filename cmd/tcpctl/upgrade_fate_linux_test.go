@@ -382,7 +382,7 @@ func TestGenerations(t *testing.T) {
 		t.Errorf("they share ids: %v", ids)
 	}
 	// One is kicked, by its id.
-	if out := in.tcpctl("kick", sessions[1].ID); out != "kicked 1 session\n" {
+	if out := in.tcpctl("kick", sessions[1].ID); !strings.HasPrefix(out, "kicked 1 session: "+sessions[1].ID+" ") {
 		t.Error(out)
 	}
 	if end, err := clients[1].sees(); end != "reset" {

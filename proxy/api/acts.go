@@ -60,8 +60,8 @@ var Acts = []Act{
 	},
 	{
 		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramDryRun, paramWait},
-		Short:    "Admit the clients that a pause holds",
-		progress: resumeProgress,
+		Short:  "Admit the clients that a pause holds",
+		impact: impactOfResume, progress: resumeProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			return s.Resume(proxy.ResumeOptions{Rate: r.Rate, By: r.By, Reason: r.Reason, Force: r.Force})
 		}),
@@ -165,7 +165,7 @@ var Acts = []Act{
 	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Params: []Param{paramGrace, paramReason, paramDryRun},
 		Short:  "Stop the instance: close listeners, let waiters and sessions end within the grace, reset the others",
-		impact: impactOfStop, apply: (*Local).stop,
+		impact: impactOfStop, progress: stopProgress, apply: (*Local).stop,
 	},
 }
 

@@ -20,9 +20,11 @@ func impactOfTaking(how string) func(*Status, string, *Request) Impact {
 		i := impactOn(svc, func(o proxy.BackendInfo) bool {
 			return o.Eligible && o.Name != name && !slices.Contains(r.Targets, service+"/"+o.Name)
 		})
-		i.Lines = append(i.Lines, sessionsLine(b.Active, how, r))
-		if r.Then == proxy.ThenCut {
-			i.Cut = b.Active
+		t := termsOf(how, s, target, r)
+		i.add(sessionsLine(b.Active, how))
+		i.limitedBy(&t, b.Active)
+		if how == "restart" {
+			i.add(t.maxLine())
 		}
 		if b.Admin == proxy.AdminReady && i.Eligible[0] > 0 && i.Eligible[1] == 0 {
 			i.Warning = "no backend would take new clients"
@@ -47,13 +49,22 @@ func impactOfPause(s *Status, target string, r *Request) Impact {
 		return Impact{Warning: "there is no service " + target}
 	}
 	i := impactOn(svc, func(o proxy.BackendInfo) bool { return o.Eligible })
-	i.Lines = append(i.Lines,
-		sessionsLine(svc.Sessions.Active, "pause", r),
-		fmt.Sprintf("new clients wait in the queue, %s", queueRoom(svc)))
-	if r.Then == proxy.ThenCut {
-		i.Cut = svc.Sessions.Active
-	}
+	t := termsOf("pause", s, target, r)
+	i.add(sessionsLine(svc.Sessions.Active, "pause"))
+	i.limitedBy(&t, svc.Sessions.Active)
+	i.add(queueLine(svc))
+	i.add(t.maxLine())
 	return i.warned()
+}
+
+// impactOfResume says who would be admitted, and how fast.
+func impactOfResume(s *Status, target string, r *Request) (i Impact) {
+	svc, t := s.Service(target), termsOf("resume", s, target, r)
+	if svc == nil {
+		return Impact{Warning: "there is no service " + target}
+	}
+	i.add(text.Plural(svc.Queue.Waiting, "waiting client") + " admitted " + t.rateLine())
+	return i
 }
 
 func impactOfClose(s *Status, target string, r *Request) Impact {
@@ -70,8 +81,17 @@ func impactOfClose(s *Status, target string, r *Request) Impact {
 
 func impactOfStop(s *Status, _ string, r *Request) Impact {
 	active, waiting := s.clients()
-	return Impact{Cut: active, Lines: []string{fmt.Sprintf("%s and %s may end within the grace, then they are reset",
-		text.Plural(active, "session"), text.Plural(waiting, "waiting client"))}}
+	t := termsOf("stop", s, "", r)
+	i := Impact{Cut: active, Lines: []string{"listeners close: new clients are refused"}}
+	grace := "the grace"
+	if t.holds.Grace > 0 {
+		grace = text.Duration(t.holds.Grace) + t.mark(paramGrace)
+	}
+	i.add(fmt.Sprintf("%s and %s get %s, then they are reset", text.Plural(active, "session"), text.Plural(waiting, "waiting client"), grace))
+	if active+waiting > 0 {
+		i.Level = LevelTyped
+	}
+	return i
 }
 
 func impactOfUpgrade(s *Status, _ string, r *Request) Impact {
@@ -115,7 +135,7 @@ func (i Impact) warned() Impact {
 		i.Lines = append(i.Lines, fmt.Sprintf("eligible backends %d/%d -> %d/%d",
 			i.Eligible[0], i.Backends, i.Eligible[1], i.Backends))
 	}
-	if i.Cut > 0 {
+	if i.Cut > 0 && i.Level < LevelTyped { // else the configuration has decided it
 		if i.Warning != "" {
 			i.Warning += ", and "
 		}
@@ -127,12 +147,8 @@ func (i Impact) warned() Impact {
 	return i
 }
 
-func sessionsLine(active int, how string, r *Request) string {
+func sessionsLine(active int, how string) string {
 	sessions := text.Plural(active, "live session")
-	limit := ""
-	if r.Limit > 0 {
-		limit = " within " + text.Duration(r.Limit)
-	}
 	switch {
 	case active == 0:
 		return "no live session"
@@ -141,13 +157,10 @@ func sessionsLine(active int, how string, r *Request) string {
 			return sessions + " stays until it ends by itself"
 		}
 		return sessions + " stay until they end by themselves"
-	case r.Then == proxy.ThenCut:
-		return sessions + " may end" + limit + ", the remaining are cut"
 	case active == 1:
-		return sessions + " ends by itself" + limit
-	default:
-		return sessions + " end by themselves" + limit
+		return sessions + " ends by itself"
 	}
+	return sessions + " end by themselves"
 }
 
 func queueLine(svc *proxy.ServiceInfo) string {
@@ -161,13 +174,32 @@ func queueRoom(svc *proxy.ServiceInfo) string {
 	return fmt.Sprintf("which has %d and takes %d", svc.Queue.Waiting, svc.Queue.Max)
 }
 
-// impactOfPlan warns of an abort that would open a service too early.
+// impactOfPlan says how a plan goes on or ends, and warns of an abort that would
+// open a service too early.
 func impactOfPlan(s *Status, _ string, r *Request) (i Impact) {
-	named := func(id string) bool { return len(r.Args) < 2 || r.Args[1] == id }
-	if p := s.Plan; p != nil && len(r.Args) > 0 && r.Args[0] == "abort" && named(p.ID) && commandRuns(p) {
+	p := s.Plan
+	if p == nil || len(r.Args) == 0 || len(r.Args) > 1 && r.Args[1] != p.ID {
+		return i
+	}
+	switch word := r.Args[0]; {
+	case word == "next" && p.State == proxy.PlanPaused:
+		i.add(fmt.Sprintf("%s of %s continues: %s", p.Kind, p.Service, nextStep(p)))
+	case word == "abort" && !commandRuns(p):
+		i.add(fmt.Sprintf("%s of %s ends here: its other steps are not done", p.Kind, p.Service))
+	case word == "abort":
 		i.Warning, i.Level = fmt.Sprintf("it is the %s of %s: %s", p.Kind, p.Owner, halfDone), LevelTyped
 	}
 	return i
+}
+
+// nextStep names the first step that has not begun: "step 4 of 5, restart b".
+func nextStep(p *proxy.PlanInfo) string {
+	for n, st := range p.Steps {
+		if st.State == proxy.StepWaiting {
+			return fmt.Sprintf("step %d of %d, %s", n+1, len(p.Steps), st.What)
+		}
+	}
+	return "no step remains"
 }
 
 // impactOfRestart says what the restart of a backend means to clients.
@@ -191,8 +223,8 @@ func impactOfRoll(s *Status, target string, r *Request) Impact {
 	if len(svc.Backends) < 2 {
 		i.Lines = append(i.Lines, queueLine(svc))
 	}
-	if r.Then == proxy.ThenCut {
-		i.Cut = svc.Sessions.Active
-	}
+	t := termsOf("roll", s, target, r)
+	i.limitedBy(&t, svc.Sessions.Active)
+	i.add(t.maxLine())
 	return i.warned()
 }

@@ -13,11 +13,15 @@ import (
 
 // kick closes the sessions that r names, here and in predecessors.
 func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
-	at, n, err := l.sessionsOf(&r)
+	found, err := l.sessionsOf(&r)
 	if err != nil {
 		return Result{}, err
 	}
-	ended, err := l.endedOf(&r, at)
+	at, n := map[int][]string{}, len(found) // their ids by process; 0 is this one
+	for _, s := range found {
+		at[s.PID] = append(at[s.PID], s.ID)
+	}
+	ended, err := l.endedOf(&r, found)
 	if err != nil {
 		return Result{}, err
 	}
@@ -28,8 +32,8 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	switch {
 	case r.DryRun:
 		ids := slices.Concat(slices.Collect(maps.Values(at))...)
-		return Result{Texts: []string{"nothing was done"},
-			Impact: []Impact{{Target: strings.Join(ids, " "), Lines: []string{text.Plural(n, "client") + " would see a reset" + pace}, Cut: n}}}, nil
+		return Result{Texts: []string{"nothing was done"}, Impact: []Impact{{Target: strings.Join(ids, " "), Cut: n,
+			Lines: append([]string{text.Plural(n, "client") + " would see a reset" + pace}, sessionTexts(found)...)}}}, nil
 	case n == 0 && len(ended) > 0:
 		return Result{Texts: ended}, nil
 	}
@@ -47,35 +51,40 @@ func (l *Local) kick(_ *Status, _ *Act, r Request) (Result, error) {
 	if r.Rate > 0 && n > 1 {
 		did = "kicking " + text.Plural(n, "session") + pace
 	}
-	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Text: did, Command: r.CommandLine()})
+	ev := proxy.Event{Kind: proxy.EventOperator, Service: r.Service, By: r.By, Command: r.CommandLine()}
+	if n == 1 {
+		ev.Service, ev.Backend = found[0].Service, found[0].Backend
+	}
+	if n > 0 {
+		did += ": " + strings.Join(sessionTexts(found), "; ")
+	}
+	ev.Text = did
+	l.Engine.Operator().Note(ev)
 	return Result{Texts: append([]string{did}, ended...)}, nil
 }
 
-// sessionsOf finds the live sessions that r is for: their ids by process (0 is
-// this one), and how many they are.
-func (l *Local) sessionsOf(r *Request) (at map[int][]string, n int, err error) {
+// sessionsOf finds the live sessions that r is for.
+func (l *Local) sessionsOf(r *Request) (found []proxy.SessionInfo, err error) {
 	q := SessionQuery{Service: r.Service, Backend: r.Backend, Client: r.Client}
 	keep, err := q.filter(l.Engine)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	at = map[int][]string{}
 	for info := range l.live(context.Background(), q) {
 		named := slices.Contains(r.Targets, info.ID)
 		if named || len(r.Targets) == 0 && keep(&info) {
-			at[info.PID] = append(at[info.PID], info.ID)
-			n++
+			found = append(found, info)
 		}
 	}
-	return at, n, nil
+	return found, nil
 }
 
 // endedOf has a line for each session that r names and that has ended before;
 // one that has never been is an error.
-func (l *Local) endedOf(r *Request, live map[int][]string) (lines []string, err error) {
+func (l *Local) endedOf(r *Request, live []proxy.SessionInfo) (lines []string, err error) {
 	for _, id := range r.Targets {
 		switch {
-		case slices.ContainsFunc(slices.Collect(maps.Values(live)), func(ids []string) bool { return slices.Contains(ids, id) }):
+		case slices.ContainsFunc(live, func(s proxy.SessionInfo) bool { return s.ID == id }):
 		case l.Engine.Operator().Existed(id):
 			lines = append(lines, id+": already ended")
 		default:

@@ -17,6 +17,8 @@ type Local struct {
 	Node   Node
 	// Stop is called by the act "stop"; nil refuses it.
 	Stop func(grace time.Duration, by, reason string)
+	// Grace is how long a stop lasts that does not say otherwise; nil: not known.
+	Grace func() time.Duration
 	// Reload is what the act "reload" does; it says what changed. nil refuses it.
 	Reload func(by string) ([]string, error)
 	// Upgrade is what the act "upgrade" does; it says what follows. nil refuses it.
@@ -88,6 +90,9 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	s.Node.Now = time.Now()
 	if hash := l.hash.Load(); hash != nil {
 		s.Node.ConfigHash = *hash
+	}
+	if l.Grace != nil {
+		s.Node.GraceSeconds = l.Grace().Seconds()
 	}
 	if l.Mesh != nil {
 		s.Mesh = l.Mesh()

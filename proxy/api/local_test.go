@@ -140,7 +140,7 @@ func TestRule12aKickOfWhoHasEnded(t *testing.T) {
 			id = w[0].ID
 		}
 	}
-	if r, err := l.do("kick", id); err != nil || r.Texts[0] != "kicked 1 session" {
+	if r, err := l.do("kick", id); err != nil || !strings.HasPrefix(r.Texts[0], "kicked 1 session: "+id+" "+conn.LocalAddr().String()+" waiting for db for ") {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	for end := time.Now().Add(20 * time.Second); len(l.Engine.Operator().Sessions(false)) > 0 && time.Now().Before(end); {

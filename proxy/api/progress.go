@@ -15,8 +15,10 @@ func drainProgress(s *Status, target string, r *Request) Progress {
 	switch {
 	case b == nil:
 		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
+	case b.Admin == proxy.AdminReady && r.Limit == 0:
+		return Progress{Done: true, Failed: true, Text: target + " is ready again: the " + r.Act + " was ended before it was done"}
 	case b.Admin == proxy.AdminReady:
-		return Progress{Done: true, Failed: true, TimedOut: r.Limit > 0, Text: "drain limit passed: " + target + " is ready again"}
+		return Progress{Done: true, Failed: true, TimedOut: true, Text: "drain limit passed: " + target + " is ready again"}
 	case b.Active == 0:
 		return Progress{Done: true, Text: target + " is drained"}
 	case (r.Then == proxy.ThenKeep || r.Then == "") && r.Limit > 0 && b.Drain != nil && b.Drain.Until == nil:
@@ -78,6 +80,17 @@ func resumeProgress(s *Status, target string, r *Request) Progress {
 	return Progress{Text: fmt.Sprintf("releasing %s: %d wait", target, svc.Queue.Waiting)}
 }
 
+// stopProgress says how many remain of a stop; the end of the process ends it.
+func stopProgress(s *Status, _ string, r *Request) Progress {
+	active, waiting := s.clients()
+	t := termsOf("stop", s, "", r)
+	p := Progress{Text: fmt.Sprintf("stopping: %s and %s remain", text.Plural(active, "session"), text.Plural(waiting, "waiter"))}
+	if t.holds.Grace > 0 {
+		p.Text += ", " + text.Duration(t.holds.Grace) + " at most"
+	}
+	return p
+}
+
 // Progress is how far an act is that takes time.
 type Progress struct {
 	Done     bool   `json:"done"`
@@ -94,6 +107,10 @@ func (a *Act) Progress(s *Status, target string, r *Request) Progress {
 	}
 	return a.progress(s, target, r)
 }
+
+// HasProgress reports whether the act takes time, so that how it ended is only
+// known later.
+func (a *Act) HasProgress() bool { return a.progress != nil }
 
 // Err is nil for an act that is done, or still on its way.
 func (p Progress) Err() error {

@@ -29,6 +29,9 @@ type Node struct {
 	Started    time.Time `json:"started"`
 	ConfigHash string    `json:"config_hash,omitempty"`
 	PID        int       `json:"pid"`
+	// GraceSeconds is how long sessions and waiters may take at a stop that
+	// does not say otherwise; absent where nothing stops this node.
+	GraceSeconds float64 `json:"grace_seconds,omitempty"`
 	// Now is the engine's clock when the status was made, so that a reader
 	// whose own clock is off still shows the right ages.
 	Now time.Time `json:"now"`

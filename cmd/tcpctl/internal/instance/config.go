@@ -51,7 +51,6 @@ type ConsoleEnd int
 const (
 	ConsoleClosed   ConsoleEnd = iota // by its context, or by an error
 	ConsoleDetached                   // its operator has closed it, and the instance serves on
-	ConsoleStopped                    // its operator stops the instance
 	ConsoleHungUp                     // its terminal is lost
 )
 

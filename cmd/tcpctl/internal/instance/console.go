@@ -60,9 +60,8 @@ func (c *hostedConsole) close() {
 	c.cancel = nil
 }
 
-// consoleEnded continues without the console; stop is true where its operator
-// has asked for a stop.
-func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) (order stopOrder, stop bool) {
+// consoleEnded continues without the console.
+func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) {
 	c.cancel()
 	c.cancel = nil
 	if r.err != nil {
@@ -75,5 +74,4 @@ func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) (order stopO
 	if err := in.log.Set(logConfig(in.File(), in.isQuiet())); err != nil {
 		in.log.Warn("log: " + err.Error())
 	}
-	return stopOrder{reason: "stopped in the console"}, r.end == ConsoleStopped
 }

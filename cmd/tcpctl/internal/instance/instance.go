@@ -119,7 +119,7 @@ func (in *Instance) makeEngine() (err error) {
 	}
 	in.predecessors = newPredecessors(in.engine)
 	in.state.engine = in.engine
-	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop,
+	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop, Grace: in.currentGrace,
 		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
 	if in.predecessor != nil { // no count may be less than one that was shown

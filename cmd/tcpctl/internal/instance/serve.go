@@ -35,11 +35,14 @@ func (in *Instance) Serve() error {
 		in.notifyReady()
 	}
 	defer in.systemd.KeepAlive(in.checkAlive, in.log.Logger)()
-	order := in.await()
+	console := in.openConsole() // which shows a stop to its end
+	defer console.close()
+	order := in.await(console)
 	in.reloading.Lock()
 	in.stopping = true // no handover begins any more
 	in.reloading.Unlock()
 	if h := in.handover.Load(); h != nil && h.stop() {
+		console.close()
 		in.serveRemaining(order)
 		return nil
 	}
@@ -98,9 +101,7 @@ func (in *Instance) currentGrace() time.Duration {
 // await blocks until the instance is to stop, or has handed over. Headless, HUP
 // reloads; with a console it means a lost terminal, and the engine serves on
 // without a console.
-func (in *Instance) await() stopOrder {
-	console := in.openConsole()
-	defer console.close()
+func (in *Instance) await(console *hostedConsole) stopOrder {
 	for {
 		select {
 		case sig := <-in.signals.Stop:
@@ -118,9 +119,7 @@ func (in *Instance) await() stopOrder {
 		case <-in.signals.upgrade:
 			in.acts.Go(func() { in.local.Do(context.Background(), api.Request{Act: "upgrade", By: "SIGUSR2"}) })
 		case end := <-console.ended():
-			if order, stop := in.consoleEnded(console, end); stop {
-				return order
-			}
+			in.consoleEnded(console, end)
 		}
 	}
 }
