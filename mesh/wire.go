@@ -4,8 +4,10 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -42,6 +44,11 @@ func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
 	if n > 0 {
 		w.lastWrite.Store(int64(time.Since(w.started)))
+	}
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		// The peer has ended. What it said last may lie in the socket still, which yamux would close on this error: Read
+		// comes to it, and then to the end.
+		return len(b), nil
 	}
 	return n, err
 }

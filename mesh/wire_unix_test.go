@@ -1,0 +1,50 @@
+//go:build unix
+
+package mesh
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestTheLastWordsAreRead: a Write that meets the peer's reset does not end the connection, in which the reason why the peer
+// has ended it may lie unread.
+func TestTheLastWordsAreRead(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	peer, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(c, time.Now())
+	w.Write([]byte("never read"))
+	peer.SetReadDeadline(time.Now().Add(time.Minute))
+	peer.Read(make([]byte, 1)) // it has come: closing answers it with a reset
+	io.WriteString(peer, "last words")
+	peer.Close()
+	for range 100 { // the reset is met by one of them
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatalf("a Write says %v", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(w); string(got) != "last words" {
+		t.Errorf("read %q", got)
+	}
+	if w.readErr.Load() == nil {
+		t.Error("the end is not known")
+	}
+}
