@@ -54,6 +54,7 @@ func TestDoctorSaysWhoDoesNotAnswer(t *testing.T) {
 }
 
 func TestDoctorLooksAtEveryInterface(t *testing.T) {
+	t.Parallel()
 	d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic"})
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func TestDoctorLooksAtEveryInterface(t *testing.T) {
 }
 
 func TestDoctorHearsOtherMeshes(t *testing.T) {
+	t.Parallel()
 	n, err := mesh.New(mesh.Config{Name: "ward", Node: "nurse"})
 	if err != nil {
 		t.Fatal(err)

@@ -112,6 +112,7 @@ func TestJoinIsTriedForEver(t *testing.T) {
 }
 
 func TestPeersAreRemembered(t *testing.T) {
+	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "peers.json")
 	a := start(t, mesh.Config{Name: "m", Node: "a"})
 	b := start(t, mesh.Config{Name: "m", Node: "b", CacheFile: cache, Join: []string{a.addr()}})

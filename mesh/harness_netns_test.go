@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,11 +27,16 @@ const nsPrefix = "tcpctlmesh"
 // lan is a bridge and the hosts on it.
 type lan struct {
 	t     *testing.T
+	name  string // the first part of its namespaces' names
 	sw    string // the switch's namespace
 	hosts int
+	env   []string // of its nodes
 }
 
-func newLAN(t *testing.T) *lan {
+var lans atomic.Int32
+
+// newLAN makes one whose nodes have more in their environment.
+func newLAN(t *testing.T, env ...string) *lan {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("takes seconds: not with -short")
@@ -42,7 +48,8 @@ func newLAN(t *testing.T) *lan {
 		t.Skip("network namespaces need the ip command (iproute2)")
 	}
 	removeStale()
-	l := &lan{t: t, sw: fmt.Sprintf("%s-%d-sw", nsPrefix, os.Getpid())}
+	name := fmt.Sprintf("%s-%d-%d", nsPrefix, os.Getpid(), lans.Add(1))
+	l := &lan{t: t, name: name, sw: name + "-sw", env: env}
 	if out, err := exec.Command("ip", "netns", "add", l.sw).CombinedOutput(); err != nil {
 		t.Skipf("network namespaces are not allowed here: %s", out)
 	}
@@ -82,7 +89,7 @@ type host struct {
 func (l *lan) host() *host {
 	l.t.Helper()
 	l.hosts++
-	h := &host{lan: l, num: l.hosts, ns: fmt.Sprintf("%s-%d-h%d", nsPrefix, os.Getpid(), l.hosts)}
+	h := &host{lan: l, num: l.hosts, ns: fmt.Sprintf("%s-h%d", l.name, l.hosts)}
 	l.ip("netns", "add", h.ns)
 	l.t.Cleanup(func() { exec.Command("ip", "netns", "del", h.ns).Run() })
 	l.ip("-n", h.ns, "link", "set", "lo", "up")
@@ -138,14 +145,14 @@ type proc struct {
 
 func (h *host) node(name, listen string, join ...string) *proc {
 	h.lan.t.Helper()
-	return startProc(h.lan.t, exec.Command("ip", "netns", "exec", h.ns, os.Args[0]), name, listen, join...)
+	return startProc(h.lan.t, h.lan.env, exec.Command("ip", "netns", "exec", h.ns, os.Args[0]), name, listen, join...)
 }
 
-func startProc(t *testing.T, cmd *exec.Cmd, name, listen string, join ...string) *proc {
+func startProc(t *testing.T, env []string, cmd *exec.Cmd, name, listen string, join ...string) *proc {
 	t.Helper()
 	role := strings.Join(append([]string{name, "netns", listen}, join...), ",")
 	p := &proc{t: t, name: name, cmd: cmd, began: time.Now()}
-	p.cmd.Env = append(os.Environ(), "MESH_TEST_NODE="+role)
+	p.cmd.Env = append(append(os.Environ(), env...), "MESH_TEST_NODE="+role)
 	p.cmd.Stderr = os.Stderr
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {

@@ -2,6 +2,7 @@ package mesh_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,11 +23,12 @@ func TestMain(m *testing.M) {
 		runNode(role) // netns_test.go: this binary is one node of a test
 		return
 	}
+	flag.Set("test.parallel", "8") // they wait, and need no processor for it; those in a synctest bubble run alone (see meshtest)
 	goleak.VerifyTestMain(m)
 }
 
 // limit only catches what hangs.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // node is a mesh.Node that keeps its events, connections and errors.
 type node struct {

@@ -65,6 +65,7 @@ func TestPortScanner(t *testing.T) {
 }
 
 func TestGarbage(t *testing.T) {
+	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		for _, garbage := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\xff\xff\x01", "SSH-2.0-x\r\n", "\x00\x00\x00\x00"} {
 			c := dial(t, addr)
@@ -75,6 +76,7 @@ func TestGarbage(t *testing.T) {
 }
 
 func TestStallInHandshake(t *testing.T) {
+	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		quiet, partial := dial(t, addr), dial(t, addr)
 		fmt.Fprint(partial, "\x16\x03\x01\x01\x00\x01") // the first bytes of a ClientHello
@@ -105,6 +107,7 @@ type endless struct{}
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestThousandHalfOpen(t *testing.T) {
+	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		for range 1000 {
 			dial(t, addr) // and says nothing; they stay open until the end of the test, which others must not notice

@@ -24,10 +24,13 @@ func met(t *testing.T, what string, old, young *proc) {
 		a.At.Sub(up).Round(100*time.Microsecond), b.At.Sub(up).Round(100*time.Microsecond), a.Peer.FoundBy, b.Peer.FoundBy)
 }
 
+const noMDNS = "MESH_TEST_NOMDNS=1"
+
 // settle lets IPv6 link-local addresses of the interfaces become usable.
 func settle() { time.Sleep(2 * time.Second) }
 
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
 	settle()
@@ -37,6 +40,7 @@ func TestTwoHosts(t *testing.T) {
 }
 
 func TestTwoProcessesOnOneHost(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	h := l.host().plug("eth0", "10.1.0.1/24")
 	settle()
@@ -48,6 +52,7 @@ func TestTwoProcessesOnOneHost(t *testing.T) {
 }
 
 func TestLoopbackOnly(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	h := l.host() // no network at all
 	for _, addr := range []string{"127.0.0.1", "::1", "localhost"} {
@@ -66,6 +71,7 @@ func (p *proc) shutdown() {
 }
 
 func TestTwoInterfaces(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	left, right := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.2.0.1/24")
 	both := l.host().plug("eth0", "10.1.0.2/24").plug("eth1", "10.2.0.2/24")
@@ -77,6 +83,7 @@ func TestTwoInterfaces(t *testing.T) {
 }
 
 func TestIPv4Only(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host(), l.host()
 	for i, h := range []*host{a, b} {
@@ -90,6 +97,7 @@ func TestIPv4Only(t *testing.T) {
 }
 
 func TestIPv6Only(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host().plug("eth0"), l.host().plug("eth0") // link-local addresses alone
 	settle()
@@ -99,6 +107,7 @@ func TestIPv6Only(t *testing.T) {
 }
 
 func TestLateInterface(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host(), l.host().plug("eth0", "10.1.0.2/24")
 	old, young := a.node("old", ""), b.node("young", "")
@@ -111,8 +120,8 @@ func TestLateInterface(t *testing.T) {
 }
 
 func TestJoinWithoutMulticast(t *testing.T) {
-	l := newLAN(t)
-	t.Setenv("MESH_TEST_NOMDNS", "1")
+	t.Parallel()
+	l := newLAN(t, noMDNS)
 	a, b, c := l.host().plug("eth0", "10.1.0.1/24"), l.host().plug("eth0", "10.1.0.2/24"), l.host().plug("eth0", "10.1.0.3/24")
 	settle()
 	late := b.node("b", "", "10.1.0.1:7460") // no node answers there yet
@@ -127,8 +136,7 @@ func TestJoinWithoutMulticast(t *testing.T) {
 // lanPair is two connected nodes on two hosts.
 func lanPair(t *testing.T) (ha, hb *host, a, b *proc) {
 	t.Helper()
-	l := newLAN(t)
-	t.Setenv("MESH_TEST_SECRET", mesh.NewSecret())
+	l := newLAN(t, "MESH_TEST_SECRET="+mesh.NewSecret())
 	ha, hb = l.host().plug("eth0", "10.1.0.1/24", "fd01::1/64"), l.host().plug("eth0", "10.1.0.2/24", "fd01::2/64")
 	settle()
 	a, b = ha.node("a", ""), hb.node("b", "")
@@ -139,6 +147,7 @@ func lanPair(t *testing.T) (ha, hb *host, a, b *proc) {
 }
 
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	_, _, a, b := lanPair(t)
 	killed := time.Now()
 	b.signal(syscall.SIGKILL)
@@ -150,6 +159,7 @@ func TestKilled(t *testing.T) {
 }
 
 func TestLeaves(t *testing.T) {
+	t.Parallel()
 	_, _, a, b := lanPair(t)
 	left := time.Now()
 	b.signal(syscall.SIGTERM)
@@ -161,6 +171,7 @@ func TestLeaves(t *testing.T) {
 }
 
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	_, _, a, b := lanPair(t)
 	stopped := time.Now()
 	b.signal(syscall.SIGSTOP)
@@ -179,15 +190,16 @@ func TestStopped(t *testing.T) {
 
 // TestGivenUpIsNoCrash: a process that was stopped learns, when it goes on, that it was given up; neither is called crashed.
 func TestGivenUpIsNoCrash(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds: not with -short")
 	}
-	t.Setenv("MESH_TEST_NOMDNS", "1")
 	for name, secret := range map[string]string{"open": "", "secret": mesh.NewSecret()} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("MESH_TEST_SECRET", secret)
-			b := startProc(t, exec.Command(os.Args[0]), "b", "127.0.0.1:0")
-			a := startProc(t, exec.Command(os.Args[0]), "a", "127.0.0.1:0", b.await("started", "", 0).Peer.Addr)
+			t.Parallel()
+			env := []string{noMDNS, "MESH_TEST_SECRET=" + secret}
+			b := startProc(t, env, exec.Command(os.Args[0]), "b", "127.0.0.1:0")
+			a := startProc(t, env, exec.Command(os.Args[0]), "a", "127.0.0.1:0", b.await("started", "", 0).Peer.Addr)
 			a.await("alive", "b", 0)
 			b.await("alive", "a", 0)
 			b.signal(syscall.SIGSTOP)
@@ -202,9 +214,13 @@ func TestGivenUpIsNoCrash(t *testing.T) {
 	}
 }
 
-func TestCutAndHealed(t *testing.T) { cutFor(t, 8*time.Second) }
+func TestCutAndHealed(t *testing.T) {
+	t.Parallel()
+	cutFor(t, 8*time.Second)
+}
 
 func TestCutForAMinute(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("MESH_TEST_LONG") == "" {
 		t.Skip("takes a minute: set MESH_TEST_LONG=1")
 	}
@@ -230,6 +246,7 @@ func cutFor(t *testing.T, d time.Duration) {
 }
 
 func TestAvahiSeesNodes(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"avahi-daemon", "avahi-browse", "dbus-daemon", "unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("needs %s", tool)
