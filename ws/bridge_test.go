@@ -11,7 +11,7 @@ import (
 )
 
 // patience is the deadline for whatever must happen; it only catches hangs.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A bridge is a Listener that relays each client to a TCP service.
 type bridge struct {

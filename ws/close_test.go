@@ -105,6 +105,7 @@ func TestCloseBehindPayload(t *testing.T) {
 
 // The peer is answered even if the program never closes.
 func TestCloseIsEchoedWithoutTheProgram(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	b := startBridge(t, ws.Config{}, func(c *net.TCPConn) { <-release })
 	defer close(release)
@@ -200,6 +201,7 @@ func TestLongReasonIsCut(t *testing.T) {
 
 // Close returns although the peer does not answer, or reads nothing.
 func TestCloseIsBounded(t *testing.T) {
+	t.Parallel()
 	t.Run("no answer", func(t *testing.T) {
 		c, _ := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		if err := c.Close(); err == nil {

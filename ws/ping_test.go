@@ -63,9 +63,10 @@ func TestNewestPongOnly(t *testing.T) {
 	}
 }
 
-const beat = 40 * time.Millisecond
+const beat = 200 * time.Millisecond // long enough for an answer on a busy machine
 
 func TestKeepalive(t *testing.T) {
+	t.Parallel()
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	go io.Copy(io.Discard, client)
 	go io.Copy(io.Discard, server)
@@ -73,6 +74,7 @@ func TestKeepalive(t *testing.T) {
 }
 
 func TestUnresponsivePeer(t *testing.T) {
+	t.Parallel()
 	c, _ := serveClient(t, ws.Config{Ping: beat}) // a peer that never answers
 	_, err := io.Copy(io.Discard, c)
 	var e *ws.CloseError
@@ -83,6 +85,7 @@ func TestUnresponsivePeer(t *testing.T) {
 
 // Any byte shows that the peer is alive, not only a pong.
 func TestAnyByteCountsAsAlive(t *testing.T) {
+	t.Parallel()
 	c, p := serveClient(t, ws.Config{Ping: beat})
 	go io.Copy(io.Discard, c)
 	for end := time.Now().Add(10 * beat); time.Now().Before(end); time.Sleep(beat / 8) {
@@ -96,6 +99,7 @@ func TestAnyByteCountsAsAlive(t *testing.T) {
 // Our own reader may be blocked by a backend that does not read: the peer's pongs
 // are unread then, and it is not disconnected.
 func TestBusyReaderKeepsThePeer(t *testing.T) {
+	t.Parallel()
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	stuck, free := make(chan bool), make(chan bool)
 	ended := make(chan error, 1)
@@ -120,6 +124,7 @@ func TestBusyReaderKeepsThePeer(t *testing.T) {
 // The same with an upload that fills all buffers between the two, so that the client
 // cannot even send its pongs: it is complete in the end.
 func TestBlockedUpload(t *testing.T) {
+	t.Parallel()
 	const size = 40 << 20
 	server, client := pair(t, ws.Config{Ping: beat}, ws.Dialer{Ping: -1})
 	go io.Copy(io.Discard, client) // which answers pings, behind its payload
@@ -144,6 +149,7 @@ func TestBlockedUpload(t *testing.T) {
 
 // Unread bytes in the socket show that the peer is alive, too.
 func TestUnreadBytesCountAsAlive(t *testing.T) {
+	t.Parallel()
 	c, p := serveClient(t, ws.Config{Ping: beat})
 	p.say(frame(fin|binry, "x"))
 	time.Sleep(10 * beat)
@@ -163,6 +169,7 @@ func TestUnreadBytesCountAsAlive(t *testing.T) {
 // No pong is expected after the peer's FIN, whether it has been read or is behind
 // unread bytes.
 func TestNoPingsAfterFIN(t *testing.T) {
+	t.Parallel()
 	c, p := serveClient(t, ws.Config{Ping: beat})
 	p.say(frame(fin|binry, "x"))
 	p.Conn.(*net.TCPConn).CloseWrite()
@@ -188,6 +195,7 @@ func TestNoPingsAfterFIN(t *testing.T) {
 // A peer that reads nothing of what is sent is unresponsive; one that reads slowly
 // is not.
 func TestPeerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	for _, reads := range []bool{false, true} {
 		c, p := serveClient(t, ws.Config{Ping: 2 * beat, CloseTimeout: beat})
 		go io.Copy(io.Discard, c)

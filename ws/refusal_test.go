@@ -20,6 +20,7 @@ import (
 // TestRefusals: Handshake returns why it was refused, and the client gets it, too,
 // in plain TCP and in TLS.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	cert, _ := certificate(t)
 	l := listen(t, ws.Config{Path: "/desk", MaxHeaderBytes: 4 << 10, Web: http.NotFoundHandler()})
 	swap := func(old, new string) string { return strings.Replace(request("/desk"), old, new, 1) }
@@ -99,6 +100,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 // TestForwardedHost: the forwarded host counts as the requested one with
 // TrustForwarded.
 func TestForwardedHost(t *testing.T) {
+	t.Parallel()
 	l := listen(t, ws.Config{})
 	public := func(host string, _ *http.Request) bool { return host == "desk.example.com" }
 	for _, tt := range []struct {

@@ -118,6 +118,7 @@ func TestWebLimit(t *testing.T) {
 // TestWebStall: a large file may take as long as it moves; a client that reads nothing
 // of it is disconnected.
 func TestWebStall(t *testing.T) {
+	t.Parallel()
 	const size = 16 << 20
 	w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(size))

@@ -15,7 +15,7 @@ import (
 // TestBothEndCleanlyAtOnce: neither sees a reset, and none is reported,
 // however long it takes to look how a side has ended.
 func TestBothEndCleanlyAtOnce(t *testing.T) {
-	for name, sessions := range map[string]int{"": 3000, "looking takes a while": 300} {
+	for name, sessions := range map[string]int{"": 1500, "looking takes a while": 300} {
 		t.Run(name, func(t *testing.T) {
 			if name != "" {
 				t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))

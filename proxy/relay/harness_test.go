@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience only ever ends a test that would hang.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eachRunner runs a test over both runners, and fails it when the runner has
 // left a descriptor behind.

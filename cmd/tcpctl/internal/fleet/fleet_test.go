@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience only catches hangs.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // startNode starts an engine with one service of that name, and its part in a
 // mesh on loopback that has a secret, or is open where that is "".

@@ -75,6 +75,7 @@ func frame(first byte, payload []byte) []byte {
 // whether the client is there still or not; and what the backend says then
 // goes to one who is.
 func TestEndWithoutClose(t *testing.T) {
+	t.Parallel()
 	const size = 2_000_000
 	for _, tt := range []struct {
 		name   string
@@ -203,9 +204,10 @@ func TestEndBehindBytesInTheQueue(t *testing.T) {
 // TestHeldBackUpload: a backend that stands still for twenty pings does not
 // make its client dead, and gets all in the end.
 func TestHeldBackUpload(t *testing.T) {
+	t.Parallel()
 	const size = 40 << 20
 	spec := config.NewWS()
-	spec.Ping = 50 * time.Millisecond
+	spec.Ping = 200 * time.Millisecond
 	got := make(chan int64, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) {
 		c.SetReadBuffer(256 << 10)
@@ -234,6 +236,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // TestInvalidText: a backend that does not say text to a client that wants it
 // ends the session, whether or not the client answers.
 func TestInvalidText(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, func(c *net.TCPConn) {
 		io.WriteString(c, "ok\xff")
 		io.Copy(io.Discard, c)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,10 +19,13 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	goleak.VerifyTestMain(m)
+}
 
 // patience only catches hangs.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testBridge is an engine with one service for WebSocket clients, and a backend
 // that does with each what the test says.

@@ -30,6 +30,7 @@ func (v *testBridge) untilParked() {
 // TestIdle: what may happen to a session that has no goroutine just now is
 // the same as with one.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	for name, happens := range map[string]func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn){
 		"the client speaks": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			io.WriteString(c, "still there?")
@@ -121,6 +122,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestIdleUntilIdle(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 300 * time.Millisecond })
 	c := v.dial()
 	says(t, c, "one")
@@ -133,8 +135,9 @@ func TestIdleUntilIdle(t *testing.T) {
 
 // TestIdleAndAlive: one that answers them is not.
 func TestIdleAndAlive(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 50 * time.Millisecond
+	spec.Ping = 200 * time.Millisecond
 	heard := make(chan string, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
 	c := v.dial()
@@ -155,6 +158,7 @@ func TestIdleAndAlive(t *testing.T) {
 
 // TestIdleAndDead: a client that answers no pings is found out.
 func TestIdleAndDead(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Ping = 200 * time.Millisecond
 	v := bridgeOf(t, spec, echo, nil)

@@ -66,6 +66,7 @@ func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
 // One that still waits after a while gets its answer, and is kept alive; what
 // it sends early is for the backend, and its end is seen behind it.
 func TestHeldInTheQueue(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*ws.Conn){
 		"with a Close": func(c *ws.Conn) { go c.CloseWith(4001, "never mind") },
 		"with an end":  func(c *ws.Conn) { c.CloseNow() },

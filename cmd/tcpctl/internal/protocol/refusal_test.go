@@ -26,6 +26,7 @@ func (v *testBridge) events(kind string) (texts []string) {
 // TestRefusalsAreReported: each is an event with what was asked for and what to
 // configure, and a rejection by the proxy.
 func TestRefusalsAreReported(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, request string
 		status        int
@@ -215,6 +216,7 @@ func TestForwardedAddress(t *testing.T) {
 
 // TestPlainHTTPOnTLS is told what to do.
 func TestPlainHTTPOnTLS(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { overTLS(c) })
 	_, resp := v.knock("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if body, err := io.ReadAll(resp.Body); resp.StatusCode != 400 || !strings.Contains(string(body), "this port speaks TLS: use https://") || err != nil {
