@@ -154,7 +154,7 @@ func (s *server) openNow() (n int32) {
 
 // kill ends the backend as a crash does: everything is reset.
 func (s *server) kill() {
-	s.ln.Close()
+	stopListening(s.ln)
 	s.mu.Lock()
 	for c := range s.conns {
 		if tcp, ok := c.(*net.TCPConn); ok {

@@ -63,3 +63,15 @@ func freePort(t testing.TB) int {
 	}
 	return at.(*syscall.SockaddrInet4).Port
 }
+
+// stopListening refuses whoever comes from now on. Close alone does not where
+// another test is just starting a process: that has its copies of all
+// descriptors for a moment.
+func stopListening(ln net.Listener) {
+	if tcp, ok := ln.(*net.TCPListener); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+		}
+	}
+	ln.Close()
+}

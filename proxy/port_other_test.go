@@ -7,3 +7,5 @@ import "net"
 func wasReset(net.Conn) bool { return false }
 
 func keepPort(net.Addr) (giveBack func()) { return func() {} }
+
+func stopListening(ln net.Listener) { ln.Close() }

@@ -27,7 +27,7 @@ func newDoctor(t testing.TB) *doctor {
 	return d
 }
 
-func (d *doctor) sick() { d.ln.Close() }
+func (d *doctor) sick() { stopListening(d.ln) }
 
 func (d *doctor) well(t testing.TB) {
 	t.Helper()

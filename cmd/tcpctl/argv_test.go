@@ -16,6 +16,7 @@ import (
 // backend's restart in the engine; both get their words as they are, and have
 // a process group of their own.
 func TestRule19CommandsRunWhereTheyBelong(t *testing.T) {
+	t.Parallel()
 	needs(t, "ps")
 	b, err := newBackend("a")
 	if err != nil {

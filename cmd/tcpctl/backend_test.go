@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 // It can die and come back at the same address.
 type backend struct {
 	name, addr string
+	port       *keptPort // addr is its own also while it is dead; given back when nothing refers to it
 
 	mu    sync.Mutex
 	ln    net.Listener
@@ -23,20 +25,17 @@ type backend struct {
 }
 
 func newBackend(name string) (*backend, error) {
-	b := &backend{name: name, addr: "127.0.0.1:0", conns: map[net.Conn]bool{}}
-	if err := b.start(); err != nil {
+	port, err := keepPort()
+	if err != nil {
 		return nil, err
 	}
-	b.addr = b.ln.Addr().String()
-	return b, nil
+	b := &backend{name: name, addr: port.addr, port: port, conns: map[net.Conn]bool{}}
+	runtime.AddCleanup(b, (*keptPort).giveBack, port)
+	return b, b.start()
 }
 
 func (b *backend) start() error {
 	ln, err := net.Listen("tcp", b.addr)
-	for n := 0; errors.Is(err, syscall.EADDRINUSE) && n < 100; n++ {
-		time.Sleep(50 * time.Millisecond) // somebody's outgoing connection has the port
-		ln, err = net.Listen("tcp", b.addr)
-	}
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func (b *backend) start() error {
 // die is what kill -9 does: whoever is connected sees a reset.
 func (b *backend) die() {
 	b.mu.Lock()
-	b.ln.Close()
+	stopListening(b.ln)
 	for c := range b.conns {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
@@ -87,7 +86,7 @@ func (b *backend) serve(c net.Conn) {
 }
 
 // patience only catches hangs.
-const patience = 40 * time.Second
+const patience = time.Minute
 
 // client is one that talks in lines.
 type client struct {

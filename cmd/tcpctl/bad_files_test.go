@@ -12,6 +12,7 @@ import (
 // check and by reload with status 2, by file and line; the
 // instance that was to take it serves on as before.
 func TestBadFilesChangeNothing(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("internal/config/testdata/bad/*.toml")
 	if err != nil || len(files) < 25 {
 		t.Fatalf("%d bad files: %v", len(files), err)

@@ -19,6 +19,7 @@ const browserPatience = 90 * time.Second
 // TestBrowser has Chromium open a page that the bridge serves, talk to an echo
 // through it, in text and in binary, and close.
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	chromium := installed(t, "chromium")
 	web := t.TempDir()
 	if err := os.WriteFile(filepath.Join(web, "index.html"), []byte(echoPage), 0o644); err != nil {

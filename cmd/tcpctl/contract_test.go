@@ -37,6 +37,7 @@ var beyond = []string{
 // the keys of the contract's example (testdata/status.json, word for word),
 // each with a value of the same kind, and no others but those above.
 func TestStatusIsTheContracts(t *testing.T) {
+	t.Parallel()
 	in := everythingAtOnce(t)
 	text, err := os.ReadFile("testdata/status.json")
 	if err != nil {

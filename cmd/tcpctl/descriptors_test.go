@@ -21,6 +21,7 @@ import (
 // TestFewDescriptorsAndManyClients gives tcpctl 64 descriptors, and 500
 // clients at once.
 func TestFewDescriptorsAndManyClients(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the limit is set and looked at as Linux has it")
 	}
@@ -112,6 +113,7 @@ func descriptors(pid int) int {
 // /metrics and to the control socket, of a process that may have 256
 // descriptors. Clients are served, a scrape and a command are answered.
 func TestIdleConnectionsCannotStarveClients(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the limit is set and looked at as Linux has it")
 	}

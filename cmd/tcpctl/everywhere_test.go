@@ -19,6 +19,7 @@ import (
 
 // TestNodesOfOneNameAreToldApart, and any name can be asked for.
 func TestNodesOfOneNameAreToldApart(t *testing.T) {
+	t.Parallel()
 	all := nodesOf(t, true, "localhost", "localhost", "köln[x]%2F#1", "all")
 	var labels []string
 	for _, p := range all[0].status().Mesh.Peers {
@@ -53,6 +54,7 @@ func TestNodesOfOneNameAreToldApart(t *testing.T) {
 
 // TestReadingOverAllNodes: each reading command shows all, in one document.
 func TestReadingOverAllNodes(t *testing.T) {
+	t.Parallel()
 	all := nodes(t, 3, true)
 	_ = all[1].tcpctl("pause", "db")
 	addr := all[1].addr()
@@ -131,6 +133,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 
 // TestPeerWithoutAMesh is wrong usage, and says what to do.
 func TestPeerWithoutAMesh(t *testing.T) {
+	t.Parallel()
 	b, err := newBackend("x")
 	if err != nil {
 		t.Fatal(err)

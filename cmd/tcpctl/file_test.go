@@ -12,6 +12,7 @@ import (
 // TestWhatRunRefusesCheckFinds: each of these is refused by check, run and
 // reload with status 2 and the same words, and the instance serves on.
 func TestWhatRunRefusesCheckFinds(t *testing.T) {
+	t.Parallel()
 	b, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

@@ -22,9 +22,9 @@ import (
 func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	const crowd, kills = 1000, 5
 	m := &mortal{heard: make(chan int)}
-	m.start(t, "127.0.0.1:0")
+	addr := freePort(t)
+	m.start(t, addr)
 	t.Cleanup(func() { m.die() })
-	addr := m.ln.Addr().String()
 	in := runInstance(t, nil, "lock", "-l", "127.0.0.1:0", "-p", addr, "-n", "1", "--queue-timeout", "5m")
 	front := in.addr()
 	var clients sync.WaitGroup
@@ -75,20 +75,15 @@ type mortal struct {
 
 func (m *mortal) start(t *testing.T, addr string) {
 	t.Helper()
-	for range 200 {
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			time.Sleep(20 * time.Millisecond) // an outgoing connection has the port
-			continue
-		}
-		m.mu.Lock()
-		m.ln = ln
-		m.mu.Unlock()
-		m.wg.Add(1)
-		go m.acceptAll(ln)
-		return
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("it cannot be started at " + addr)
+	m.mu.Lock()
+	m.ln = ln
+	m.mu.Unlock()
+	m.wg.Add(1)
+	go m.acceptAll(ln)
 }
 
 func (m *mortal) acceptAll(ln net.Listener) {
@@ -128,7 +123,7 @@ func (m *mortal) answer(n int) {
 // die is kill -9.
 func (m *mortal) die() {
 	m.mu.Lock()
-	m.ln.Close()
+	stopListening(m.ln)
 	if m.c != nil {
 		m.c.SetLinger(0)
 		m.c.Close()
@@ -140,6 +135,7 @@ func (m *mortal) die() {
 // TestHooksThatMisbehave: whatever a hook does, clients are served and no slot
 // is lost.
 func TestHooksThatMisbehave(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]string{
 		"sleeps":  "sleep 1000",
 		"fails":   "echo no disk >&2; exit 1",

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,13 +163,13 @@ func sendSignal(pid int, s syscall.Signal) error {
 	return p.Signal(s)
 }
 
-// freePort is one that nobody has at the moment.
+// freePort is an address that only this test has, until it ends.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := keepPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(p.giveBack)
+	return p.addr
 }

@@ -15,6 +15,7 @@ import (
 // succeeds and once as it fails: both print one document and nothing else, and
 // the one of a failure has a message.
 func TestEachJSONIsOneDocument(t *testing.T) {
+	t.Parallel()
 	a, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 // mesh's listener, and forty nodes that join the open mesh, of a process that
 // may have 256 descriptors. Clients are served.
 func TestStrangersOfTheMeshCannotStarveClients(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("the limit is set and looked at as Linux has it")
 	}

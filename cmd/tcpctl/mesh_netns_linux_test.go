@@ -188,6 +188,7 @@ func (in *running) membersAlive(n int) {
 // An act for all nodes succeeds, again when it is repeated, and tells the truth
 // of a node that is cut off in the middle. TCPCTL_TEST_NODES is how many.
 func TestAnActForAllAmongStrangers(t *testing.T) {
+	t.Parallel()
 	members := 6
 	if text := os.Getenv("TCPCTL_TEST_NODES"); text != "" {
 		var err error

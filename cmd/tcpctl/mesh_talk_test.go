@@ -14,6 +14,7 @@ import (
 // TestAPeerThatDoesNotReadStopsNobody: another one gets every line, and who
 // talks can go on, and leave.
 func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
+	t.Parallel()
 	join := func(node string, onConn func(*mesh.Conn), join ...string) *mesh.Node {
 		n, err := mesh.New(mesh.Config{Name: "talk", Node: node, NoMDNS: true, Join: join, OnConn: onConn})
 		if err != nil {

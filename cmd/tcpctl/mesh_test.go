@@ -103,6 +103,7 @@ func (in *running) untilPeers(n int) {
 }
 
 func TestAnActOnAllNodes(t *testing.T) {
+	t.Parallel()
 	all := nodes(t, 3, true)
 	out := all[0].tcpctl("drain", "db/a", "--peer", "all", "--reason", "kernel patch")
 	for _, node := range []string{"edge-1", "edge-2", "edge-3"} {
@@ -154,6 +155,7 @@ func TestWithoutASecretNobodyActs(t *testing.T) {
 
 // TestMeshJoinIsTcpnetsDemo types a line on one node, and hears it on another.
 func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
+	t.Parallel()
 	addr := freePort(t)
 	join := func(node, listen string, more ...string) (io.WriteCloser, *bufio.Reader) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -201,6 +203,7 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 
 // TestAJoinAddressThatNobodyAnswersIsAnEvent, and only one.
 func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
+	t.Parallel()
 	nobody := freePort(t)
 	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", nobody)))
 	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+nobody); time.Sleep(50 * time.Millisecond) {

@@ -27,6 +27,7 @@ const nastyText = "\x1b[2J\x1b]0;title\a\u009b31m\u202e\u2066\r\x00\x7f\u200b"
 // on an instance whose every string is nasty: names, states, reasons, what
 // hooks and checks have said, peers, errors, and what acts answer.
 func TestWhateverAnInstanceSaysIsOnlyShown(t *testing.T) {
+	t.Parallel()
 	in := everythingAtOnce(t)
 	socket := nastyInstance(t, in.socket)
 	for _, line := range [][]string{

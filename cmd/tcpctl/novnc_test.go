@@ -1,24 +1,26 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
 // TestNoVNC has noVNC, in Chromium, reach the first frame of a real VNC server
 // through the bridge that serves it, and again once the bridge has been alone
 // with the server for longer than that takes to blacklist whoever connects and
-// says nothing (five connections, and 5 s are between two checks). The server
-// has seen nobody but the two.
+// says nothing (five connections, and a check would be made every 200 ms). The
+// server has seen nobody but the two.
 func TestNoVNC(t *testing.T) {
+	t.Parallel()
 	chromium, npm, vnc := installed(t, "chromium"), installed(t, "npm"), installed(t, "Xtigervnc")
 	web := t.TempDir()
 	install := exec.Command(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
@@ -30,7 +32,7 @@ func TestNoVNC(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, log := startVNC(t, vnc)
-	desk := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", server, "--web", web)
+	desk := runConfigured(t, fmt.Sprintf("[services.desk]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\nno_backend = \"reject\"\ncheck = { type = \"passive\", interval = \"200ms\" }\nws = { web = %q }\n", server, web))
 	origin := "http://" + desk.addr()
 	reports := startEcho(t)
 	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", origin)
@@ -54,7 +56,20 @@ func TestNoVNC(t *testing.T) {
 	}
 }
 
-// vncPage waits until something is painted, leaves, and comes back after 40 s.
+// TestWSMakesNoChecks: what TestNoVNC has in its file is what tcpctl ws has by
+// default.
+func TestWSMakesNoChecks(t *testing.T) {
+	for flag, want := range map[string]string{"check": health.Passive, "no-backend": proxy.Reject} {
+		if f := wsCommand().Flags().Lookup(flag); f.DefValue != want {
+			t.Errorf("--%s is %q by default, want %q", flag, f.DefValue, want)
+		}
+	}
+	if b := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", freePort(t)).service().Backends[0]; b.State != proxy.StateUp {
+		t.Errorf("a backend that nobody has asked for is %+v", b)
+	}
+}
+
+// vncPage waits until something is painted, leaves, and comes back after 8 s.
 const vncPage = `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
 import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
 const say = text => {
@@ -77,7 +92,7 @@ const visit = () => new Promise((painted, failed) => {
 });
 try {
   const first = await visit();
-  await new Promise(later => setTimeout(later, 40000));
+  await new Promise(later => setTimeout(later, 8000));
   say(first + "; " + await visit());
 } catch (why) {
   say(why);
@@ -88,14 +103,10 @@ try {
 // and the file of what it says.
 func startVNC(t *testing.T, program string) (server, log string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr)
-	ln.Close()
+	server = freePort(t)
+	_, port, _ := net.SplitHostPort(server)
 	// The screen's number is free like the port: two servers do not meet.
-	cmd := exec.Command(program, ":"+strconv.Itoa(addr.Port), "-rfbport", strconv.Itoa(addr.Port), "-localhost",
+	cmd := exec.Command(program, ":"+port, "-rfbport", port, "-localhost",
 		"-SecurityTypes", "None", "-geometry", "640x480", "-depth", "24", "-retro", "-nolisten", "tcp")
 	said, err := os.Create(filepath.Join(t.TempDir(), "vnc.log"))
 	if err != nil {
@@ -111,9 +122,9 @@ func startVNC(t *testing.T, program string) (server, log string) {
 		cmd.Wait()
 	})
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr.String()); err == nil {
+		if c, err := net.Dial("tcp", server); err == nil {
 			c.Close()
-			return addr.String(), said.Name()
+			return server, said.Name()
 		}
 	}
 	t.Fatalf("%s does not listen", program)

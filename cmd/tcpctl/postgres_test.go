@@ -22,6 +22,7 @@ import (
 // pgbench waits for a connection with the whole thread, so that otherwise one
 // that is held would keep the others from ending.
 func TestPostgreSQLRestartsUnderPgbench(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs pgbench for some seconds")
 	}
@@ -91,12 +92,7 @@ func newPostgres(t *testing.T) *postgres {
 		}
 		p.as = []string{"setpriv", "--reuid", u.Uid, "--regid", u.Gid, "--clear-groups", "env", "-C", dir}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = ln.Addr().String()
-	ln.Close()
+	p.addr = freePort(t)
 	p.run(t, append(p.as, filepath.Join(p.bin, "initdb"), "-N", "-A", "trust", "-U", "postgres", "-D", dir+"/data"))
 	p.run(t, p.ctl("start"))
 	t.Cleanup(func() { p.run(t, p.ctl("stop")) })

@@ -53,6 +53,7 @@ func startProgram(t *testing.T, addr string, argv ...string) {
 // (PROXY v2), and we tell the one behind, which tells it the backend in HTTP,
 // and wants the same of checks.
 func TestHAProxyOnBothSides(t *testing.T) {
+	t.Parallel()
 	needs(t, "haproxy")
 	front, behind, backend := freePort(t), freePort(t), freePort(t)
 	in := runConfigured(t, `[services.web]
@@ -105,6 +106,7 @@ frontend alive
 // TestHeadersThatAreNone: what is no PROXY header ends its own client with a
 // record that says so, and nobody else.
 func TestHeadersThatAreNone(t *testing.T) {
+	t.Parallel()
 	b, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

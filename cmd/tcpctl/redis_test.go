@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"os/exec"
 	"strings"
@@ -17,6 +16,7 @@ import (
 // TestRedisDiesUnderLoad has two of Debian's redis-server behind tcpctl proxy,
 // and kills one of them while it is busy.
 func TestRedisDiesUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"redis-server", "redis-benchmark"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(program + " is not installed")
@@ -103,42 +103,20 @@ func ping(addr string) error {
 // startRedis runs one on a free port of loopback.
 func startRedis(t *testing.T) (addr string, cmd *exec.Cmd) {
 	t.Helper()
-	for range 10 { // somebody may take the port in between
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr = ln.Addr().String()
-		ln.Close()
-		_, port, _ := net.SplitHostPort(addr)
-		cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if comesUp(addr, cmd) {
-			t.Cleanup(func() {
-				cmd.Process.Kill()
-				cmd.Wait() // an error when it has been waited for
-			})
-			return addr, cmd
-		}
+	addr = freePort(t)
+	_, port, _ := net.SplitHostPort(addr)
+	cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
 		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	t.Fatal("redis-server does not start")
-	return "", nil
-}
-
-func comesUp(addr string, cmd *exec.Cmd) bool {
-	for range 500 {
-		err := ping(addr)
-		if err == nil {
-			return true
+		cmd.Wait() // an error when it has been waited for
+	})
+	for began := time.Now(); ping(addr) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatal("redis-server does not start")
 		}
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return false
-		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	return false
+	return addr, cmd
 }

@@ -32,6 +32,7 @@ type shuffled struct {
 // refused, nobody loses a line, and after each reload every address is the
 // service's that the file names. TCPCTL_RELOADS=200 has it at length.
 func TestReloadsOfAllKinds(t *testing.T) {
+	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_RELOADS"))
 	if err != nil {
 		times = 25
@@ -46,12 +47,7 @@ func TestReloadsOfAllKinds(t *testing.T) {
 		s.backends[name] = b.addr
 	}
 	for range 3 {
-		ln, err := net.Listen("tcp", ":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.addrs = append(s.addrs, fmt.Sprintf("127.0.0.1:%d", ln.Addr().(*net.TCPAddr).Port))
-		ln.Close()
+		s.addrs = append(s.addrs, freePort(t))
 	}
 	s.addrs = append(s.addrs, "unix:"+filepath.Join(t.TempDir(), "s"))
 	text, want := s.deal()

@@ -44,6 +44,7 @@ func write(t *testing.T, path, text string) {
 // another carries talk and a download: neither loses a byte or a session.
 // TCPCTL_RELOADS=1000 has it at length.
 func TestReloadsThatNobodyNotices(t *testing.T) {
+	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_RELOADS"))
 	if err != nil {
 		times = 50

@@ -14,6 +14,7 @@ import (
 // TestRestartsThatNobodyNotices pauses, kills the only backend, starts it and
 // resumes, three times, under clients that come again and again.
 func TestRestartsThatNobodyNotices(t *testing.T) {
+	t.Parallel()
 	const clients = 16
 	b, err := newBackend("a")
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 // TestARollOfTwoRedis restarts two of Debian's redis-server, one after the
 // other, under clients that come again and again.
 func TestARollOfTwoRedis(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"redis-server", "redis-cli"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(program + " is not installed")

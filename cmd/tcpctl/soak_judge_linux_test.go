@@ -161,14 +161,17 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 	}()
 	client := s.call(at, p, raw, truncate)
 	raw.Close()
-	select {
-	case rec := <-records:
-		for rec.Opened.Before(began) { // of one before that was not begun
-			rec = <-records
+	for late := time.After(patience); ; {
+		select {
+		case rec := <-records:
+			if rec.Opened.Before(began) {
+				continue // of one before that was not begun
+			}
+			s.judge(at, p, truncate, client, server, rec)
+		case <-late:
+			s.wrong("%s %+v: no record; the client saw %+v", at.name, p, client)
 		}
-		s.judge(at, p, truncate, client, server, rec)
-	case <-time.After(patience):
-		s.wrong("%s %+v: no record; the client saw %+v", at.name, p, client)
+		return
 	}
 }
 
@@ -221,13 +224,7 @@ func (s *soak) call(at soakService, p soakPlan, raw net.Conn, truncate bool) soa
 // script. Where the proxy, an operator or the death of its server has ended a
 // session, none of what is missing may look like a clean end.
 func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, server chan soakSaw, rec proxy.Record) {
-	back := soakSaw{end: soakNothing}
-	if rec.Served {
-		select {
-		case back = <-server:
-		case <-time.After(patience / 4): // it was ended before its server had read the header
-		}
-	}
+	back := s.ofServer(server, rec)
 	what := fmt.Sprintf("%s %+v truncated=%v: client %+v, server %+v, record %s/%s/%s %q of %d and %d bytes", at.name, p, truncate, client, back, rec.By, rec.Phase, rec.Reason, rec.Detail, rec.BytesIn, rec.BytesOut)
 	died := back.end == soakDied || back.end == soakNothing && s.lastDeath.Load() > rec.Opened.UnixNano()
 	if rec.By == proxy.ByOperator || rec.By == proxy.ByProxy || died {
@@ -243,6 +240,22 @@ func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, 
 		return
 	}
 	s.done.Add(1)
+}
+
+// ofServer waits for what the server saw. It may know nothing of a session
+// that somebody else has ended, before it has read the header.
+func (s *soak) ofServer(server chan soakSaw, rec proxy.Record) soakSaw {
+	for began := time.Now(); rec.Served && time.Since(began) < patience; {
+		select {
+		case saw := <-server:
+			return saw
+		case <-time.After(time.Second):
+			if rec.By == proxy.ByOperator || rec.By == proxy.ByProxy || s.lastDeath.Load() > rec.Opened.UnixNano() {
+				return soakSaw{end: soakNothing}
+			}
+		}
+	}
+	return soakSaw{end: soakNothing}
 }
 
 // asMeant says whether a session has gone as its script says.

@@ -33,7 +33,7 @@ func TestSoak(t *testing.T) {
 	s := &soak{t: t, waiting: map[uint64]chan soakSaw{}, records: map[string]chan proxy.Record{}}
 	var servers []*soakServer
 	for range 3 {
-		b := &soakServer{soak: s, addr: "127.0.0.1:0", live: map[net.Conn]bool{}}
+		b := &soakServer{soak: s, addr: freePort(t), live: map[net.Conn]bool{}}
 		if err := b.start(); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 	in, services, access := runSoaked(t, servers)
 	stop, over := make(chan struct{}), time.Now().Add(long)
 	goesOn := func() bool { // a busy machine has a while longer
-		return time.Now().Before(over) || s.done.Load() < 100 && time.Since(over) < patience
+		return time.Now().Before(over) || s.done.Load() < 100 && time.Since(over) < 5*patience
 	}
 	var following, all sync.WaitGroup
 	following.Go(func() { s.follow(access, stop) })
@@ -181,8 +181,8 @@ func (a *soakActs) act(text string) {
 		b := a.servers[a.r.IntN(len(a.servers))]
 		b.die()
 		time.Sleep(time.Duration(a.r.IntN(400)) * time.Millisecond)
-		for b.start() != nil { // somebody's outgoing connection has the port
-			time.Sleep(50 * time.Millisecond)
+		if err := b.start(); err != nil {
+			a.t.Fatal(err)
 		}
 	}
 }

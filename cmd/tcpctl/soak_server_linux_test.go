@@ -26,7 +26,7 @@ func (s *soakServer) start() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr, s.ln = ln.Addr().String(), ln
+	s.ln = ln
 	s.wg.Go(func() {
 		// A PROXY header comes only where send_proxy is set.
 		front := &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: patience,
@@ -48,7 +48,7 @@ func (s *soakServer) start() error {
 // die resets all and refuses whoever comes, until the next start.
 func (s *soakServer) die() {
 	s.mu.Lock()
-	s.ln.Close()
+	stopListening(s.ln)
 	for c := range s.live {
 		s.live[c] = true
 		soakAbort(c)

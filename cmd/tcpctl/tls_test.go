@@ -30,6 +30,7 @@ func certificate(t *testing.T, dir, name string) {
 // through TLS, and once the files on disk are others it sees the new one, with
 // no reload; who is connected goes on.
 func TestOpenSSLMeetsANewCertificate(t *testing.T) {
+	t.Parallel()
 	needs(t, "openssl")
 	b, err := newBackend("a")
 	if err != nil {
@@ -94,6 +95,7 @@ key = "`+dir+`/desk.key"
 // TestPromtoolIsContent with /metrics, and a balancer with /readyz: also while
 // a service is paused, not when one is closed.
 func TestPromtoolIsContent(t *testing.T) {
+	t.Parallel()
 	needs(t, "promtool")
 	b, err := newBackend("a")
 	if err != nil {

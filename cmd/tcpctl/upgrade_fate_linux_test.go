@@ -179,6 +179,7 @@ func free(t *testing.T, addr string) {
 // upgrade, under load: nobody is refused, the other process serves, and only
 // the sessions of the one that was killed are lost.
 func TestKilledInAnUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, fate := range []string{"old offered", "old ready", "old go", "old accepting", "old settled", "old released",
 		"new offered", "new ready", "new go", "new accepting"} {
 		t.Run(fate, func(t *testing.T) {
@@ -225,6 +226,7 @@ func TestKilledInAnUpgrade(t *testing.T) {
 // TestANewOneThatStandsStill at each moment of an upgrade: the old process
 // answers meanwhile, and ends when it is told to.
 func TestANewOneThatStandsStill(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"offered", "ready", "go", "accepting"} {
 		t.Run(at, func(t *testing.T) {
 			dir := t.TempDir()
@@ -306,6 +308,7 @@ func untilStopped(t *testing.T, pid int) {
 // TestAFailingBinary, which is a script with a child: that is ended with it,
 // and keeps nothing.
 func TestAFailingBinary(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	in.replace("sleep 1000 & echo $! >" + pidFile + "; exit 1")
@@ -342,6 +345,7 @@ func alive(pid string) bool {
 // TestGenerations: three processes with a session each, and all of them are
 // seen, counted, drained and kicked.
 func TestGenerations(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	pids := []int{in.cmd.Process.Pid}
 	clients := []*client{in.talks()}
@@ -413,6 +417,7 @@ func TestGenerations(t *testing.T) {
 
 // TestStopEndsAllGenerations: a stop is one for all of them.
 func TestStopEndsAllGenerations(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	pids := []int{in.cmd.Process.Pid}
 	clients := []*client{in.talks()}
@@ -440,6 +445,7 @@ func TestStopEndsAllGenerations(t *testing.T) {
 // TestGenerationsOutliveTheNewest: what an earlier process has does not end
 // with the one that took over.
 func TestGenerationsOutliveTheNewest(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	one := in.talks()
 	in.tcpctl("upgrade")
@@ -473,6 +479,7 @@ func TestGenerationsOutliveTheNewest(t *testing.T) {
 // TestActsInAnUpgrade: what an upgrade would lose is refused while it is under
 // way, and what is done until then goes on.
 func TestActsInAnUpgrade(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	gate := filepath.Join(t.TempDir(), "gate")
 	in.replace(`until test -e ` + gate + `; do sleep 0.01; done; exec "$REAL" "$@"`)
@@ -501,6 +508,7 @@ func TestActsInAnUpgrade(t *testing.T) {
 
 // TestAPauseEndsAnUpgrade that is under way: the new process is not let in.
 func TestAPauseEndsAnUpgrade(t *testing.T) {
+	t.Parallel()
 	in := runInstalled(t, nil)
 	gate := filepath.Join(t.TempDir(), "gate")
 	in.replace(`until test -e ` + gate + `; do sleep 0.01; done; exec "$REAL" "$@"`)
@@ -527,6 +535,7 @@ func TestAPauseEndsAnUpgrade(t *testing.T) {
 // TestUpgradesAndSystemd: another process is the main one only once it has
 // everything, and none after an upgrade that failed.
 func TestUpgradesAndSystemd(t *testing.T) {
+	t.Parallel()
 	for _, fate := range []string{"new accepting die", "none"} {
 		t.Run(fate, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "tcpctl")
@@ -583,6 +592,7 @@ func TestUpgradesAndSystemd(t *testing.T) {
 // TestUpgradesInAMesh: for its peers it is the same node, before an upgrade,
 // after it, and after one that failed.
 func TestUpgradesInAMesh(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	write(t, secret, strings.Repeat("s", 32)+"\n")
@@ -652,6 +662,7 @@ secret_file = %q
 // TestARestartWaitsForAllGenerations, and cuts what is left at its limit,
 // whichever process has it.
 func TestARestartWaitsForAllGenerations(t *testing.T) {
+	t.Parallel()
 	a, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

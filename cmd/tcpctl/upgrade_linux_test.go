@@ -48,6 +48,7 @@ func (in *running) ends() {
 // clients that come again and again: none fails, and there is never more than
 // one at the backend, whichever process it came through.
 func TestUpgradesThatNobodyNotices(t *testing.T) {
+	t.Parallel()
 	const clients, upgrades = 16, 6
 	soffice := newFragile(t)
 	in := runInstance(t, nil, "lock", "-l", "127.0.0.1:0", "-p", soffice.ln.Addr().String(), "-n", "1", "--queue-timeout", "5m")
@@ -103,6 +104,7 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 
 // TestUpgradeKeeps what an operator has done, sockets, and who is there.
 func TestUpgradeKeeps(t *testing.T) {
+	t.Parallel()
 	a, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ type story struct {
 // refused, only sessions of a process that was killed are lost, and counters
 // grow.
 func TestUpgradesUnderLoad(t *testing.T) {
+	t.Parallel()
 	times, err := strconv.Atoi(os.Getenv("TCPCTL_UPGRADES"))
 	if err != nil {
 		times = 8
