@@ -237,7 +237,7 @@ func (s *Service) liveAddresses(c ServiceConfig) ServiceConfig {
 				}
 			}
 		}
-		for _, b := range s.backends {
+		for _, b := range s.backends.all {
 			if b.added && !b.removing {
 				c.Backends = append(c.Backends, b.cfg)
 			}

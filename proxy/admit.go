@@ -92,7 +92,7 @@ func (s *Session) rejectReason() (why Reason) {
 		switch {
 		case svc.pause.current != nil && svc.pause.current.overdue && !s.bypass:
 			why = ReasonWindowOverdue
-		case svc.config().NoBackend == Reject && svc.hopelessLocked():
+		case svc.config().NoBackend == Reject && svc.backends.hopelessLocked():
 			why = ReasonNoBackend
 		}
 	})
@@ -168,8 +168,8 @@ const longWait = time.Second
 // noteGrant notes a grant to one that had to wait in the queue.
 func (s *Service) noteGrant(sess *Session) {
 	s.queue.Do(func() {
-		s.queueCounts.Granted++
-		s.waits.Add(sess.waited)
+		s.stats.queueCounts.Granted++
+		s.stats.waits.Add(sess.waited)
 	})
 	if sess.waited >= longWait {
 		s.engine.noteThrottled(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),

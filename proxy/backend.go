@@ -134,7 +134,7 @@ func (b *Backend) reasonLocked() string {
 	case b.full():
 		return "full"
 	}
-	for _, o := range b.service.backends {
+	for _, o := range b.service.backends.all {
 		if o.serves() && o.priority < b.priority {
 			return "standby"
 		}
@@ -211,7 +211,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 			return
 		}
 		if text, err = b.holdLocked(state, o); err == nil && b.active == 0 {
-			b.service.backendEmptiedLocked(b)
+			b.service.backends.emptiedLocked(b)
 		}
 	})
 	return text, err
@@ -243,7 +243,7 @@ func (b *Backend) holdLocked(state string, o DrainOptions) (did string, err erro
 	if o.Limit > 0 {
 		until := h.since.Add(o.Limit)
 		h.until = &until
-		b.service.wakeAt(until)
+		b.service.timer.set(until)
 	}
 	b.setHoldLocked(holdOperator, h)
 	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), text.Plural(b.active, "session")), nil
@@ -278,7 +278,7 @@ func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	b.holds[kind] = h
 	after := b.admin()
 	if before == after {
-		b.service.changedLocked()
+		b.service.changes.notifyLocked()
 		return
 	}
 	b.since = time.Now()
@@ -315,7 +315,7 @@ func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 			text = "remove" + strings.TrimPrefix(text, AdminDrain)
 		}
 		b.removing = true
-		b.service.forgetEmptyLocked(b)
+		b.service.backends.forgetEmptyLocked(b)
 	})
 	return text, err
 }

@@ -38,7 +38,8 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 // startChecksLocked begins to look at the backend. One that is judged by its
 // clients is up until they find otherwise; after an upgrade, only if it was up
 // before.
-func (s *Service) startChecksLocked(b *Backend) {
+func (b *Backend) startChecksLocked() {
+	s := b.service
 	switch s.config().Check.Type {
 	case health.None:
 		b.tracker.Add(true)
@@ -331,11 +332,7 @@ func (b *Backend) resultNoun() string {
 // resetLiveLocked resets the sessions that the backend has. Those that are
 // being dialled will find out, and try another.
 func (b *Backend) resetLiveLocked() {
-	for sess := range b.service.live.all() {
-		if sess.relaying.Load() == b {
-			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonBackendDown, on: b}})
-		}
-	}
+	b.service.live.signal(endRequest{by: ByProxy, reason: ReasonBackendDown, on: b}, func(sess *Session) bool { return sess.relaying.Load() == b })
 }
 
 func bit(b bool) int {

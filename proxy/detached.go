@@ -46,7 +46,7 @@ func (a *detachedSet) end() {
 	all := slices.Collect(maps.Keys(a.all))
 	a.mu.Unlock()
 	for _, s := range all {
-		s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonShutdown}})
+		s.signal(endRequest{by: ByProxy, reason: ReasonShutdown})
 	}
 }
 

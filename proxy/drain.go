@@ -3,7 +3,6 @@ package proxy
 import (
 	"time"
 
-	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -50,14 +49,15 @@ func (h *holds) strongest() string {
 }
 
 // drainsDueLocked ends the drains whose limit has come.
-func (s *Service) drainsDueLocked(now time.Time) {
-	for _, b := range s.backends {
+func (bs *backendSet) dueLocked(now time.Time) {
+	s := bs.service
+	for _, b := range bs.all {
 		for kind, h := range b.holds {
 			if h == nil || h.until == nil || now.Before(*h.until) {
 				continue
 			}
 			h.until = nil
-			s.changedLocked()
+			s.changes.notifyLocked()
 			ev := Event{Kind: EventDrained, Level: LevelWarn, Service: s.name, Backend: b.name, By: h.by}
 			switch {
 			case b.active == 0: // it was done in time
@@ -68,32 +68,12 @@ func (s *Service) drainsDueLocked(now time.Time) {
 				ev.Text = "drain of " + b.target() + " ended at its limit: " + text.Plural(b.active, "session") + " remaining; the backend is ready again"
 			case h.then == ThenCut:
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + text.Plural(b.active, "session")
-				s.endOnLocked(b, endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b})
-				s.cutPredecessorsLocked(b, ReasonDrainLimit)
+				s.live.signal(endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b}, func(sess *Session) bool { return sess.backend == b })
+				s.predecessors.cutLocked(b, ReasonDrainLimit)
 			default:
 				ev.Text = "drain of " + b.target() + " at its limit: no longer waiting for " + text.Plural(b.active, "session")
 			}
 			s.engine.note(ev)
-		}
-	}
-}
-
-// backendEmptiedLocked is called when a backend has lost its last session.
-func (s *Service) backendEmptiedLocked(b *Backend) {
-	s.changedLocked()
-	if h := b.holds.top(); h != nil && !h.emptyNoted {
-		h.emptyNoted = true
-		s.engine.note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,
-			Text: b.target() + " is drained"})
-	}
-	s.forgetEmptyLocked(b)
-}
-
-// endOnLocked tells every session of a backend.
-func (s *Service) endOnLocked(b *Backend, o endRequest) {
-	for sess := range s.live.all() {
-		if sess.backend == b {
-			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
 		}
 	}
 }

@@ -43,5 +43,5 @@ func (p *brokenPolicy) Pick(from []*balance.Backend, client netip.Addr) *balance
 
 // BreakPolicy makes the service's next choice between backends panic.
 func BreakPolicy(s *Service) {
-	s.queue.Do(func() { s.policy = &brokenPolicy{Policy: s.policy} })
+	s.queue.Do(func() { s.backends.policy = &brokenPolicy{Policy: s.backends.policy} })
 }

@@ -36,7 +36,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	now := time.Now()
 	if back := sess.retry; back != nil && back.retryAt.After(now) {
-		s.wakeAt(back.retryAt)
+		s.timer.set(back.retryAt)
 		if back.lack {
 			return lock.Wait, ReasonLocalLimit
 		}
@@ -53,26 +53,26 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	held := s.pause.release.isFor(w)
 	if held && s.pause.release.early(now) {
-		s.wakeAt(s.pause.release.next)
+		s.timer.set(s.pause.release.next)
 		return lock.Wait, ReasonPacing
 	}
-	if v, why := s.hookBeforeLocked(sess, now); v != lock.Admit {
+	if v, why := s.hooks.beforeLocked(sess, now); v != lock.Admit {
 		return v, why
 	}
-	b, why := s.chooseLocked(sess)
+	b, why := s.backends.chooseLocked(sess)
 	if b == nil {
 		return lock.Wait, why
 	}
 	s.active++
 	if sess.last == nil { // not one that comes back from a failed dial
-		s.counters.wait.Add(now.Sub(w.Since()))
+		s.stats.wait.Add(now.Sub(w.Since()))
 	}
 	sess.granted = now.Sub(sess.opened)
 	if sess.bypass {
 		s.bypassing++
 	}
 	sess.reserveLocked(b)
-	s.hookAdmittedLocked(sess)
+	s.hooks.admittedLocked(sess)
 	if held {
 		s.pause.release.took(now)
 		sess.released = true
@@ -89,11 +89,9 @@ func (g gate) Release(w *lock.Waiter) {
 		s.bypassing--
 	}
 	sess.unreserveLocked()
-	s.servedLocked(sess)
-	s.hookReleasedLocked(sess)
-	if s.pause.current != nil && s.quietLocked() {
-		s.pauseEmptiedLocked()
-	}
+	s.pause.servedLocked(sess)
+	s.hooks.releasedLocked(sess)
+	s.pause.settleLocked()
 }
 
 // reserveLocked counts a session at a backend before it is dialled, so that
@@ -109,7 +107,7 @@ func (s *Session) unreserveLocked() {
 	s.backend = nil
 	b.active--
 	if b.active == 0 && b.admin() != AdminReady {
-		s.service.backendEmptiedLocked(b)
+		s.service.backends.emptiedLocked(b)
 	}
 }
 
@@ -117,7 +115,7 @@ func (s *Session) unreserveLocked() {
 // it has not tried, keeping its slot. It reports false when there is none.
 func (s *Session) tryAnotherBackend() (ok bool) {
 	s.service.queue.Update(func() {
-		b, _ := s.service.chooseLocked(s)
+		b, _ := s.service.backends.chooseLocked(s)
 		if b == nil {
 			return
 		}

@@ -93,7 +93,7 @@ func (h Handover) Ready() error {
 			switch {
 			case s.pause.current != nil:
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.current.by, s.pause.current.owner, clockTime(s.pause.current.until))
-			case s.releasingLocked():
+			case s.pause.releasingLocked():
 				err = fmt.Errorf("proxy: %s is still admitting the clients that its pause held", s.name)
 			}
 		})
@@ -167,7 +167,7 @@ func (h Handover) TakeOver(state HandoverState) {
 	h.Restore(state.Saved)
 	for _, s := range e.all() {
 		s.queue.Update(func() {
-			for _, b := range s.backends {
+			for _, b := range s.backends.all {
 				if addr, ok := state.Up[s.name][b.name]; ok && addr == b.addr {
 					b.tracker.Add(true)
 				}
@@ -186,7 +186,7 @@ func (e *Engine) up() map[string]map[string]string {
 	for _, s := range e.all() {
 		all[s.name] = map[string]string{}
 		s.queue.View(func() {
-			for _, b := range s.backends {
+			for _, b := range s.backends.all {
 				if b.tracker.Up() {
 					all[s.name][b.name] = b.addr
 				}
@@ -266,7 +266,7 @@ func (h Handover) Remaining(counters bool) Remaining {
 func (s *Service) remainingLocked() (r RemainingSessions) {
 	r.Active = s.active - s.predecessors.Active + s.checking + len(s.hooks.ttl)
 	r.Backends = map[string]int{}
-	for _, b := range s.backends {
+	for _, b := range s.backends.all {
 		if n := b.active - s.predecessors.Backends[b.name]; n > 0 {
 			r.Backends[b.name] = n
 		}
@@ -292,7 +292,7 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 // boundedLocked says whether only so many may be admitted.
 func (s *Service) boundedLocked() bool {
 	c := s.config()
-	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
+	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends.all, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
 
 // Follow tells the engine what another one, whose sockets it has, still has of
@@ -342,9 +342,9 @@ func (h Handover) Follow(who string, now *Remaining) {
 			rest.add(p.Services[s.name])
 		}
 		s.queue.Update(func() {
-			s.followLocked(rest)
+			s.predecessors.followLocked(rest)
 			if c := counted[s.name]; c != nil {
-				s.inheritedCounters = *c
+				s.stats.inherited = *c
 			}
 		})
 	}
@@ -364,20 +364,6 @@ func (h Handover) Predecessor(who string) Remaining {
 // Idle says that no client is left.
 func (h Handover) Idle() bool { return h.engine.budget.Used() == 0 }
 
-// cutPredecessorsLocked has the sessions cut that the predecessors have of a
-// service, or of one backend of it.
-func (s *Service) cutPredecessorsLocked(b *Backend, reason Reason) {
-	f := s.engine.cfg.CutPredecessors
-	if f == nil || s.predecessors.Active == 0 {
-		return
-	}
-	name := ""
-	if b != nil {
-		name = b.name
-	}
-	s.working.Go(func() { f(s.name, name, string(reason)) })
-}
-
 // add adds what another process has.
 func (r *RemainingSessions) add(o RemainingSessions) {
 	r.Active += o.Active
@@ -390,27 +376,48 @@ func (r *RemainingSessions) add(o RemainingSessions) {
 	}
 }
 
-// followLocked counts the difference.
-func (s *Service) followLocked(now RemainingSessions) {
-	was := s.predecessors
-	s.predecessors = now
-	s.active += now.Active - was.Active
-	for _, b := range s.backends {
-		before := b.active
-		b.active += now.Backends[b.name] - was.Backends[b.name]
-		if before > 0 && b.active == 0 && b.admin() != AdminReady {
-			s.backendEmptiedLocked(b)
-		}
-	}
-	if s.pause.current != nil && s.quietLocked() {
-		s.pauseEmptiedLocked()
-	}
-}
-
 // activated takes what somebody has opened for a service.
 func (e *Engine) activated(name string, listen []string) (given []net.Listener, rest []string, err error) {
 	if e.cfg.Activated == nil || len(listen) == 0 {
 		return nil, listen, nil
 	}
 	return e.cfg.Activated(name, listen)
+}
+
+// predecessorState is what the processes before this one still have of a
+// service, which counts here as if it were this one's. It is guarded by the
+// service's queue.
+type predecessorState struct {
+	service *Service
+	RemainingSessions
+}
+
+// cutLocked has the sessions cut that the predecessors have of a
+// service, or of one backend of it.
+func (ps *predecessorState) cutLocked(b *Backend, reason Reason) {
+	s := ps.service
+	f := s.engine.cfg.CutPredecessors
+	if f == nil || ps.Active == 0 {
+		return
+	}
+	name := ""
+	if b != nil {
+		name = b.name
+	}
+	s.working.Go(func() { f(s.name, name, string(reason)) })
+}
+
+// followLocked counts the difference.
+func (ps *predecessorState) followLocked(now RemainingSessions) {
+	s, was := ps.service, ps.RemainingSessions
+	ps.RemainingSessions = now
+	s.active += now.Active - was.Active
+	for _, b := range s.backends.all {
+		before := b.active
+		b.active += now.Backends[b.name] - was.Backends[b.name]
+		if before > 0 && b.active == 0 && b.admin() != AdminReady {
+			s.backends.emptiedLocked(b)
+		}
+	}
+	s.pause.settleLocked()
 }

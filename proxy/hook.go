@@ -73,6 +73,7 @@ func (h *Hook) onError() string {
 // hookState is a state of the freed slot, not of a waiter: who leaves the
 // queue meanwhile takes nothing away, and comes to no harm.
 type hookState struct {
+	service        *Service
 	running        string // the hook that runs, or whose backend is being checked
 	since          time.Time
 	cancel         context.CancelCauseFunc // ends it
@@ -98,8 +99,9 @@ const (
 
 // hookBeforeLocked says whether a hook must run before sess may go, and starts
 // it when it may.
-func (s *Service) hookBeforeLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
-	h, cfg := &s.hooks, &s.config().Hooks
+func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
+	s := h.service
+	cfg := &s.config().Hooks
 	if h.running != "" || len(h.ttl) > 0 {
 		return lock.Wait, ReasonHook
 	}
@@ -110,10 +112,10 @@ func (s *Service) hookBeforeLocked(sess *Session, now time.Time) (lock.Decision,
 		return lock.Admit, ""
 	}
 	if now.Before(h.retryAt) {
-		s.wakeAt(h.retryAt)
+		s.timer.set(h.retryAt)
 		return lock.Wait, ReasonHook
 	}
-	ready, why := s.hookMayStartLocked(sess.waiter.Since(), now)
+	ready, why := h.mayStartLocked(sess.waiter.Since(), now)
 	if !ready || s.ctx.Err() != nil {
 		return lock.Wait, ReasonHook
 	}
@@ -123,49 +125,51 @@ func (s *Service) hookBeforeLocked(sess *Session, now time.Time) (lock.Decision,
 		return lock.Skip, ReasonHook
 	}
 	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}
-	if b, _ := s.chooseLocked(sess); b != nil {
+	if b, _ := s.backends.chooseLocked(sess); b != nil {
 		call.Backend = b.name
-	} else if len(s.backends) == 1 {
-		call.Backend = s.backends[0].name
+	} else if len(s.backends.all) == 1 {
+		call.Backend = s.backends.all[0].name
 	}
-	s.startHookLocked(cfg.BeforeNext, call, why)
+	h.startLocked(cfg.BeforeNext, call, why)
 	return lock.Wait, ReasonHook
 }
 
 // hookAdmittedLocked notes that a client was let in.
-func (s *Service) hookAdmittedLocked(sess *Session) {
+func (h *hookState) admittedLocked(sess *Session) {
 	if sess.requeues == 0 {
-		s.hooks.admitted++
-		s.hooks.beforeNextDone, s.hooks.afterTTL = false, false
-		s.hooks.waitSince = time.Time{}
+		h.admitted++
+		h.beforeNextDone, h.afterTTL = false, false
+		h.waitSince = time.Time{}
 	}
 }
 
 // hookReleasedLocked is told of a session that gives its slot back. After a
 // TTL cut the slot is free once on_ttl and what must hold after it are done
 // (rule 6).
-func (s *Service) hookReleasedLocked(sess *Session) {
+func (h *hookState) releasedLocked(sess *Session) {
+	s := h.service
 	cfg := &s.config().Hooks
 	if sess.ending != nil && sess.ending.reason == ReasonTTL {
-		s.hooks.afterTTL = cfg.BeforeNext.set()
+		h.afterTTL = cfg.BeforeNext.set()
 		if cfg.OnTTL.set() {
-			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: s.hooks.admitted, Reason: onTTL}
+			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted, Reason: onTTL}
 			if sess.last != nil {
 				call.Backend = sess.last.name
 			}
-			s.hooks.ttl = append(s.hooks.ttl, call)
+			h.ttl = append(h.ttl, call)
 		}
 	}
-	s.hooksDueLocked()
+	h.dueLocked()
 }
 
 // hooksDueLocked starts the next on_ttl that may run: during a pause none
 // does.
-func (s *Service) hooksDueLocked() {
-	h, cfg := &s.hooks, &s.config().Hooks
+func (h *hookState) dueLocked() {
+	s := h.service
+	cfg := &s.config().Hooks
 	if !cfg.OnTTL.set() && h.running == "" && len(h.ttl) > 0 {
 		h.ttl = nil // a reload has taken it away: it owes nothing any more
-		s.hookPassedLocked("")
+		h.passLocked("")
 	}
 	if s.pause.current != nil {
 		h.waitSince = time.Time{}
@@ -175,11 +179,11 @@ func (s *Service) hooksDueLocked() {
 	}
 	now := time.Now()
 	if now.Before(h.retryAt) {
-		s.wakeAt(h.retryAt)
+		s.timer.set(h.retryAt)
 		return
 	}
-	if ready, why := s.hookMayStartLocked(time.Time{}, now); ready {
-		s.startHookLocked(cfg.OnTTL, h.ttl[0], why)
+	if ready, why := h.mayStartLocked(time.Time{}, now); ready {
+		h.startLocked(cfg.OnTTL, h.ttl[0], why)
 	}
 }
 
@@ -187,21 +191,22 @@ func (s *Service) hooksDueLocked() {
 // session of another slot, unless it is shared. They have pause.limit from
 // when it began to wait, or from when the client came who waits for it; then
 // it has failed with why.
-func (s *Service) hookMayStartLocked(came, now time.Time) (ready bool, why error) {
-	h, cfg := &s.hooks, s.config()
+func (h *hookState) mayStartLocked(came, now time.Time) (ready bool, why error) {
+	s := h.service
+	cfg := s.config()
 	if cfg.Hooks.Shared || s.active == 0 {
 		return true, nil
 	}
 	if h.waitSince.IsZero() {
 		h.waitSince = now
-		s.changedLocked()
+		s.changes.notifyLocked()
 	}
 	limit := cfg.Pause.Limit
 	if limit < 0 {
 		limit = cfg.Pause.Max
 	}
 	if until := later(h.waitSince, came).Add(limit); now.Before(until) {
-		s.wakeAt(until)
+		s.timer.set(until)
 		return false, nil
 	}
 	return true, fmt.Errorf("%s did not end within %s", text.Plural(s.active, "other session"), text.Duration(limit))
@@ -210,8 +215,8 @@ func (s *Service) hookMayStartLocked(came, now time.Time) (ready bool, why error
 // skipHookLocked lets clients go on past a hook that has failed, or that runs
 // again after it has; with force past the one that runs for the first time,
 // too. It says what it did; "" when no hook holds anybody.
-func (s *Service) skipHookLocked(o ResumeOptions) (did string, err error) {
-	h := &s.hooks
+func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
+	s := h.service
 	switch {
 	case h.running != "" && h.failed[h.running] == 0 && !o.Force:
 		return "", fmt.Errorf("proxy: %s is not paused; its hook %s runs for %s: use --force to end it", s.name, h.running, roughly(time.Since(h.since)))
@@ -220,29 +225,26 @@ func (s *Service) skipHookLocked(o ResumeOptions) (did string, err error) {
 		h.cancel(errSkipped)
 	case h.held != "":
 		did = fmt.Sprintf("resume %s: clients go on past %s, which failed %s", s.name, h.held, text.Plural(h.failed[h.held], "time"))
-		s.hookPassedLocked(h.held)
-		s.hooksDueLocked()
+		h.passLocked(h.held)
+		h.dueLocked()
 	case !h.waitSince.IsZero() && o.Force:
 		name := onTTL
 		if len(h.ttl) == 0 {
 			name = beforeNext
 		}
 		did = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, text.Plural(s.active, "other session"))
-		s.hookPassedLocked(name)
-		s.hooksDueLocked()
+		h.passLocked(name)
+		h.dueLocked()
 	}
 	return did, nil
 }
 
 // hooksChangedLocked is called when a reload has brought other hooks: whoever
 // has mended one need not wait for the next try.
-func (s *Service) hooksChangedLocked() {
-	s.hooks.retryAt = time.Time{}
-	if cfg := &s.config().Hooks; !cfg.BeforeNext.set() && s.hooks.held == beforeNext {
-		s.hookPassedLocked("")
+func (h *hookState) configuredLocked() {
+	h.retryAt = time.Time{}
+	if cfg := &h.service.config().Hooks; !cfg.BeforeNext.set() && h.held == beforeNext {
+		h.passLocked("")
 	}
-	s.hooksDueLocked()
+	h.dueLocked()
 }
-
-// quietLocked says that nothing is live that a pause waits for.
-func (s *Service) quietLocked() bool { return s.active == s.bypassing && s.hooks.running == "" }

@@ -73,8 +73,9 @@ func roughly(d time.Duration) string {
 }
 
 // hookInfoLocked is how the hooks are doing; nil where there are none.
-func (s *Service) hookInfoLocked() *HookInfo {
-	cfg, h := &s.config().Hooks, &s.hooks
+func (h *hookState) infoLocked() *HookInfo {
+	s := h.service
+	cfg := &s.config().Hooks
 	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() {
 		return nil
 	}

@@ -13,11 +13,12 @@ import (
 var errNotReady = errors.New("proxy: no backend came back in time")
 
 // awaitReady waits for what must hold after a hook.
-func (s *Service) awaitReady(ctx context.Context, how string) error {
+func (h *hookState) awaitReady(ctx context.Context, how string) error {
+	s := h.service
 	setDefault(&how, ReadyCheck)
 	var all []*Backend
 	s.queue.View(func() {
-		for _, b := range s.backends {
+		for _, b := range s.backends.all {
 			if b.admin() == AdminReady {
 				all = append(all, b)
 			}
@@ -27,14 +28,15 @@ func (s *Service) awaitReady(ctx context.Context, how string) error {
 	case how == ReadyNone || len(all) == 0:
 		return nil
 	case how == ReadyConnect:
-		return s.awaitConnect(ctx, all[0])
+		return h.awaitConnect(ctx, all[0])
 	case s.config().Check.Type == health.None:
 		return nil
 	}
-	return s.awaitGood(ctx, all, 1)
+	return s.backends.awaitGood(ctx, all, 1)
 }
 
-func (s *Service) awaitConnect(ctx context.Context, b *Backend) error {
+func (h *hookState) awaitConnect(ctx context.Context, b *Backend) error {
+	s := h.service
 	ctx, cancel := context.WithTimeout(ctx, b.config().readyTimeout())
 	defer cancel()
 	for {
@@ -59,7 +61,8 @@ func (s *Service) awaitConnect(ctx context.Context, b *Backend) error {
 // awaitGood demands good checks of backends, as many in a row as after a
 // down, of which only those count that begin from now on (rule 11), and waits
 // until enough of them are up.
-func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) error {
+func (bs *backendSet) awaitGood(ctx context.Context, of []*Backend, enough int) error {
+	s := bs.service
 	limit := time.Duration(0)
 	s.queue.Update(func() {
 		for _, b := range of {
@@ -69,7 +72,7 @@ func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) erro
 	})
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := s.await(ctx, func() bool {
+	err := s.changes.await(ctx, func() bool {
 		up := 0
 		for _, b := range of {
 			if b.tracker.Up() {
@@ -93,14 +96,15 @@ func (s *Service) awaitGood(ctx context.Context, of []*Backend, enough int) erro
 // after it holds all the same: a check of each backend that is ready, a
 // connect where there is none. It reports whether one of them answers, and
 // what came of those that do not.
-func (s *Service) probeAfterHook(ctx context.Context, how string) (met bool, bad map[*Backend]health.Result) {
+func (h *hookState) probe(ctx context.Context, how string) (met bool, bad map[*Backend]health.Result) {
+	s := h.service
 	kinds := map[*Backend]health.Check{}
 	s.queue.View(func() {
 		kind := s.config().Check.Type
 		if how == ReadyConnect || how == ReadyNone || kind == health.None || kind == health.Passive {
 			kind = health.TCP
 		}
-		for _, b := range s.backends {
+		for _, b := range s.backends.all {
 			if b.admin() != AdminReady {
 				continue
 			}

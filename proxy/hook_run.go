@@ -10,7 +10,6 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/command"
 	"github.com/tcpctl/tcpctl/proxy/health"
-	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 const (
@@ -35,39 +34,41 @@ var errSkipped = errors.New("skipped by an operator")
 
 // startHookLocked runs a hook. One that has waited too long to begin has
 // failed with why.
-func (s *Service) startHookLocked(hook Hook, call HookCall, why error) {
-	h := &s.hooks
+func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
+	s := h.service
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	h.running, h.since, h.cancel, h.waitSince = call.Reason, time.Now(), cancel, time.Time{}
-	s.changedLocked()
+	s.changes.notifyLocked()
 	s.working.Add(1)
-	go s.runHook(ctx, hook, call, why)
+	go h.run(ctx, hook, call, why)
 }
 
 // runHook runs a hook and waits for what must hold after it.
-func (s *Service) runHook(ctx context.Context, hook Hook, call HookCall, why error) {
+func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error) {
+	s := h.service
 	defer s.working.Done()
 	label(roleHook, s.name, "")
 	began := time.Now()
 	r := hookResult{err: why}
 	if why == nil {
-		r.said, r.err = s.callHook(ctx, hook, call)
+		r.said, r.err = h.call(ctx, hook, call)
 		if r.err == nil {
-			r.err = s.awaitReady(ctx, s.config().Hooks.Ready)
+			r.err = h.awaitReady(ctx, s.config().Hooks.Ready)
 		}
 	}
 	if r.err != nil && ctx.Err() == nil && hook.onError() == OnErrorCheck {
-		r.met, r.failed = s.probeAfterHook(ctx, s.config().Hooks.Ready)
+		r.met, r.failed = h.probe(ctx, s.config().Hooks.Ready)
 	}
 	if context.Cause(ctx) == errSkipped {
 		r.err = errSkipped
 	}
 	r.took = time.Since(began)
-	s.queue.Update(func() { s.hookDoneLocked(hook, call, r, why == nil) })
+	s.queue.Update(func() { h.doneLocked(hook, call, r, why == nil) })
 }
 
 // callHook runs the program or the function, whose panic is an error.
-func (s *Service) callHook(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
+func (h *hookState) call(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
+	s := h.service
 	timeout := hook.Timeout
 	setDefault(&timeout, 30*time.Second)
 	if hook.Func == nil {
@@ -91,11 +92,11 @@ func (c HookCall) env() []string {
 
 // hookDoneLocked decides what follows. Whatever it is, no slot is lost. The
 // queue is asked again afterwards.
-func (s *Service) hookDoneLocked(hook Hook, call HookCall, r hookResult, ran bool) {
-	h := &s.hooks
+func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool) {
+	s := h.service
 	h.cancel(nil)
 	h.running, h.held = "", ""
-	s.changedLocked()
+	s.changes.notifyLocked()
 	if ran {
 		h.runs++
 	}
@@ -109,21 +110,19 @@ func (s *Service) hookDoneLocked(hook Hook, call HookCall, r hookResult, ran boo
 		h.last = ev.Text
 		delete(h.failed, call.Reason)
 		s.engine.noteThrottled(ev)
-		s.hookPassedLocked(call.Reason)
+		h.passLocked(call.Reason)
 	case r.err == errSkipped:
-		s.hookPassedLocked(call.Reason)
+		h.passLocked(call.Reason)
 	case s.ctx.Err() == nil: // else we are stopping
-		s.hookFailedLocked(hook, call, r, ev)
+		h.failedLocked(hook, call, r, ev)
 	}
-	if s.pause.current != nil && s.quietLocked() {
-		s.pauseEmptiedLocked()
-	}
-	s.hooksDueLocked()
+	s.pause.settleLocked()
+	h.dueLocked()
 }
 
 // hookFailedLocked does what the hook's OnError says.
-func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Event) {
-	h := &s.hooks
+func (h *hookState) failedLocked(hook Hook, call HookCall, r hookResult, ev Event) {
+	s := h.service
 	h.fails++
 	h.failed[call.Reason]++
 	n := h.failed[call.Reason]
@@ -142,17 +141,17 @@ func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Ev
 	switch {
 	case onError == OnErrorCheck && r.met:
 		ev.Text += "; a backend still answers: admitting clients"
-		s.hookPassedLocked(call.Reason)
+		h.passLocked(call.Reason)
 	case onError == OnErrorIgnore:
 		ev.Text += "; admitting clients"
-		s.hookPassedLocked(call.Reason)
+		h.passLocked(call.Reason)
 	case onError == OnErrorReject:
 		ev.Text += "; rejecting the next client"
-		s.hookRejectsLocked(call.Reason)
+		h.rejectLocked(call.Reason)
 	default:
 		again := min(time.Second<<min(n-1, 10), hookLatest)
 		h.held, h.retryAt = call.Reason, time.Now().Add(again)
-		s.wakeAt(h.retryAt)
+		s.timer.set(h.retryAt)
 		ev.Text += fmt.Sprintf("; holding clients, retrying in %s; tcpctl resume %s continues without it", again, s.name)
 		for b, seen := range r.failed {
 			b.downAfterLocked(call.Reason, seen)
@@ -166,25 +165,26 @@ func (s *Service) hookFailedLocked(hook Hook, call HookCall, r hookResult, ev Ev
 }
 
 // hookRejectsLocked turns the next client away.
-func (s *Service) hookRejectsLocked(reason string) {
+func (h *hookState) rejectLocked(reason string) {
+	s := h.service
 	if reason == onTTL {
-		s.hookPassedLocked(onTTL)
+		h.passLocked(onTTL)
 	}
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
-		sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonHook}})
+		sess.signal(endRequest{by: ByProxy, reason: ReasonHook})
 		break
 	}
 	// The next but one is not asked about before that one has gone.
-	s.hooks.retryAt = time.Now().Add(firstRetry)
-	s.wakeAt(s.hooks.retryAt)
+	h.retryAt = time.Now().Add(firstRetry)
+	s.timer.set(h.retryAt)
 }
 
 // hookPassedLocked lets clients go on past a hook; "" is one that there is no
 // more. A backend that a failed hook has taken down is looked at again; one
 // that is never checked is up.
-func (s *Service) hookPassedLocked(reason string) {
-	h := &s.hooks
+func (h *hookState) passLocked(reason string) {
+	s := h.service
 	h.held, h.retryAt, h.waitSince = "", time.Time{}, time.Time{}
 	switch {
 	case reason == onTTL && len(h.ttl) > 0:
@@ -192,7 +192,7 @@ func (s *Service) hookPassedLocked(reason string) {
 	case reason == beforeNext:
 		h.beforeNextDone = true
 	}
-	for _, b := range s.backends {
+	for _, b := range s.backends.all {
 		if !b.hooked {
 			continue
 		}

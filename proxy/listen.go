@@ -46,22 +46,10 @@ func listenHint(addr string, err error) error {
 }
 
 // serve begins accepting.
-func (f *listenerSet) serve(s *Service) {
+func (f *listenerSet) serve() {
 	for _, sk := range f.sockets {
-		s.serve(sk.l)
+		sk.serve()
 	}
-}
-
-// serve begins to accept from one listener, for the runner that new sessions
-// have from now on.
-func (s *Service) serve(l *relay.Listener) {
-	l.Share = s.share
-	l.OnError = s.acceptTrouble
-	run := s.run
-	labelled(roleClients, s.name, func() error {
-		run.Serve(l, func(client *relay.Side) { s.beginSession(run, client) })
-		return nil
-	})
 }
 
 // closeLocked ends what has never been served. The engine is locked.
@@ -165,6 +153,6 @@ func (s *Service) StartListening(by, reason string) (text string, err error) {
 	if p := cfg.Protocol; p != nil {
 		p.KeepAlive(true)
 	}
-	f.serve(s)
+	f.serve()
 	return "open " + s.name + ": listening on " + strings.Join(f.addrs(), ", "), nil
 }

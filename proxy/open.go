@@ -68,6 +68,6 @@ func open(s *Session, ev relay.Event) transition {
 func (s *Session) countTotal() {
 	if !s.countedTotal {
 		s.countedTotal = true
-		s.service.total.Add(1)
+		s.service.stats.total.Add(1)
 	}
 }

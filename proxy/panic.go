@@ -140,6 +140,6 @@ func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	sess := w.Owner.(*Session)
 	p := g.engine.panicked(g.name, sess.ID(), "session "+sess.ID(), r)
 	sess.dismissed = true
-	sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByProxy, reason: ReasonPanic, detail: p.value}})
+	sess.signal(endRequest{by: ByProxy, reason: ReasonPanic, detail: p.value})
 	*v, *why = lock.Skip, ReasonLeaving
 }

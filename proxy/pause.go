@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
-	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -26,6 +25,7 @@ type pause struct {
 // lets its clients through afterwards, and the clock of its queue, which both
 // stop. It is guarded by the queue.
 type pauseState struct {
+	service   *Service
 	current   *pause        // nil: none
 	release   *release      // nil: none
 	unserved  int           // admitted by a release, and not served yet
@@ -66,21 +66,22 @@ func later(a, b time.Time) time.Time {
 }
 
 // servedLocked ends a session's part in a release.
-func (s *Service) servedLocked(sess *Session) {
+func (ps *pauseState) servedLocked(sess *Session) {
 	if sess.released {
 		sess.released = false
-		s.pause.unserved--
-		s.endReleaseLocked()
+		ps.unserved--
+		ps.endReleaseLocked()
 	}
 }
 
 // endReleaseLocked ends the releasing once nobody is left whom it is for.
-func (s *Service) endReleaseLocked() {
-	if s.pause.release == nil || s.releasingLocked() {
+func (ps *pauseState) endReleaseLocked() {
+	s := ps.service
+	if ps.release == nil || ps.releasingLocked() {
 		return
 	}
-	by := s.pause.release.by
-	s.pause.release = nil
+	by := ps.release.by
+	ps.release = nil
 	s.servingChangedLocked()
 	s.engine.note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: by,
 		Text: s.name + " is open: all held clients have been admitted"})
@@ -124,7 +125,7 @@ func (s *Service) Pause(o PauseOptions) (did string, err error) {
 		if limit := now.Add(o.Limit); o.Limit > 0 && limit.Before(p.until) {
 			p.limit = &limit
 		}
-		s.beginPauseLocked(p)
+		s.pause.beginLocked(p)
 		did = fmt.Sprintf("pause %s until %s: %s live", s.name, clockTime(p.until), text.Plural(s.active-s.bypassing, "session"))
 	})
 	return did, err
@@ -152,14 +153,14 @@ func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.current.by, s.pause.current.owner)
 		case s.pause.current != nil:
 			n := s.queue.Waiting()
-			s.waivePlanLocked()
-			s.resumeLocked(o.By, o.Rate)
+			s.pause.waivePlanLocked()
+			s.pause.resumeLocked(o.By, o.Rate)
 			did = fmt.Sprintf("resume %s: %s held", s.name, text.Plural(n, "client"))
-		case s.releasingLocked():
+		case s.pause.releasingLocked():
 			s.pause.release.rate, s.pause.release.next = o.Rate, time.Now()
 			did = fmt.Sprintf("resume %s: %s remaining, now %s", s.name, text.Plural(s.queue.Waiting(), "client"), rateText(o.Rate))
 		default:
-			if did, err = s.skipHookLocked(o); did == "" && err == nil {
+			if did, err = s.hooks.skipLocked(o); did == "" && err == nil {
 				err = already("%s: already resumed", s.name)
 			}
 		}
@@ -175,42 +176,45 @@ func rateText(r float64) string {
 }
 
 // resumeLocked ends a pause. The queue is asked again afterwards.
-func (s *Service) resumeLocked(by string, rate float64) {
+func (ps *pauseState) resumeLocked(by string, rate float64) {
+	s := ps.service
 	now := time.Now()
-	s.pause.freezeLocked(false, now)
-	s.pause.current = nil
+	ps.freezeLocked(false, now)
+	ps.current = nil
 	if s.queue.Waiting() > 0 {
-		s.pause.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
+		ps.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
 	s.servingChangedLocked()
-	s.hooksDueLocked()
+	s.hooks.dueLocked()
 }
 
 // releasingLocked says whether somebody who waited when the pause ended has
 // not been served yet.
-func (s *Service) releasingLocked() bool {
-	if s.pause.release == nil {
+func (ps *pauseState) releasingLocked() bool {
+	if ps.release == nil {
 		return false
 	}
-	for w := range s.queue.Waiters() {
-		return s.pause.unserved > 0 || s.pause.release.isFor(w)
+	for w := range ps.service.queue.Waiters() {
+		return ps.unserved > 0 || ps.release.isFor(w)
 	}
-	return s.pause.unserved > 0
+	return ps.unserved > 0
 }
 
-// pauseEmptiedLocked is called when no session is live that the pause waits
-// for.
-func (s *Service) pauseEmptiedLocked() {
-	if p := s.pause.current; !p.settled {
+// settleLocked is called where the last session may have ended that a pause
+// waits for.
+func (ps *pauseState) settleLocked() {
+	s := ps.service
+	if p := ps.current; p != nil && !p.settled && s.active == s.bypassing && s.hooks.running == "" {
 		p.settled, p.limit = true, nil
-		s.changedLocked()
+		s.changes.notifyLocked()
 		s.engine.note(Event{Kind: EventService, Service: s.name, By: p.owner, Text: s.name + " is paused: no session is live"})
 	}
 }
 
 // pauseDueLocked does what is due of a pause.
-func (s *Service) pauseDueLocked(now time.Time) {
-	p := s.pause.current
+func (ps *pauseState) dueLocked(now time.Time) {
+	s := ps.service
+	p := ps.current
 	if p == nil {
 		return
 	}
@@ -226,25 +230,22 @@ func (s *Service) pauseDueLocked(now time.Time) {
 			ev.Text = fmt.Sprintf("pause of %s reached its deadline; rejecting %s", s.name, text.Plural(s.queue.Waiting(), "client"))
 			s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonPauseDeadline})
 		}
-		s.waivePlanLocked()
-		s.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
+		ps.waivePlanLocked()
+		ps.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
 		return
 	case p.then == ThenAbort:
 		ev.Text = fmt.Sprintf("pause of %s ended at its limit: %s still live", s.name, live)
-		s.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
+		ps.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.then == ThenCut:
 		p.limit = nil
 		ev.Text = fmt.Sprintf("pause of %s at its limit: cutting %s", s.name, live)
-		for sess := range s.live.all() {
-			if !sess.bypass && sess.backend != nil {
-				sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true}})
-			}
-		}
-		s.cutPredecessorsLocked(nil, ReasonPauseLimit)
+		s.live.signal(endRequest{by: ByOperator, who: p.owner, reason: ReasonPauseLimit, live: true},
+			func(sess *Session) bool { return !sess.bypass && sess.backend != nil })
+		s.predecessors.cutLocked(nil, ReasonPauseLimit)
 	default:
 		p.limit, p.settled = nil, true
-		s.changedLocked()
+		s.changes.notifyLocked()
 		ev.Text = fmt.Sprintf("pause of %s at its limit: continuing with %s live", s.name, live)
 	}
 	s.engine.note(ev)
@@ -253,17 +254,17 @@ func (s *Service) pauseDueLocked(now time.Time) {
 // freezeLocked stops the queue's clock or lets it run. It stands during a
 // pause, and while the pace of a release is what clients wait for; it runs
 // while they wait for a slot or a backend (rule 3).
-func (p *pauseState) freezeLocked(frozen bool, now time.Time) {
-	p.frozenFor, p.since = p.frozenLocked(now), now
-	p.frozen = frozen
+func (ps *pauseState) freezeLocked(frozen bool, now time.Time) {
+	ps.frozenFor, ps.since = ps.frozenLocked(now), now
+	ps.frozen = frozen
 }
 
 // frozenLocked is how long the queue's clock has stood still so far.
-func (p *pauseState) frozenLocked(now time.Time) time.Duration {
-	if p.frozen {
-		return p.frozenFor + now.Sub(p.since)
+func (ps *pauseState) frozenLocked(now time.Time) time.Duration {
+	if ps.frozen {
+		return ps.frozenFor + now.Sub(ps.since)
 	}
-	return p.frozenFor
+	return ps.frozenFor
 }
 
 func (c *PauseConfig) defaults() *PauseDefaults {

@@ -102,11 +102,11 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	for _, st := range steps {
 		p.report.Steps = append(p.report.Steps, StepInfo{What: st.what, State: StepWaiting})
 	}
-	p.tally = s.beginTally()
+	p.tally = newTally(s)
 	p.report.Backends = p.tally.before()
 	if err := s.engine.plans.enter(p); err != nil {
 		p.cancel(err)
-		s.endTally(p.tally)
+		p.tally.end()
 		return nil, err
 	}
 	s.queue.Do(func() {
@@ -176,7 +176,7 @@ func (p *Plan) mayGoOn() error {
 func (p *Plan) finish(failed error) {
 	s := p.service
 	s.queue.Do(func() { s.plan = nil })
-	numbers, after := s.endTally(p.tally)
+	numbers, after := p.tally.end()
 	p.mu.Lock()
 	r := &p.report
 	r.Ended, r.Numbers = time.Now(), numbers
@@ -221,7 +221,7 @@ func (p *Plan) Report() Report {
 	p.mu.Unlock()
 	if running {
 		r.Seconds = time.Since(r.Started).Seconds()
-		r.Numbers = p.service.numbers(p.tally)
+		r.Numbers = p.tally.numbers()
 	}
 	return r
 }
@@ -269,7 +269,7 @@ func (p *Plan) Abort(by string) { p.cancel(fmt.Errorf("%w by %s", errAborted, by
 // the plan is aborted. It is looked at with the queue locked.
 func (p *Plan) until(over func() (bool, error)) error {
 	var err error
-	aborted := p.service.await(p.ctx, func() bool {
+	aborted := p.service.changes.await(p.ctx, func() bool {
 		var end bool
 		end, err = over()
 		return end || err != nil
@@ -297,7 +297,7 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	var names []string
 	err := error(nil)
 	s.queue.View(func() {
-		for _, b := range s.backends {
+		for _, b := range s.backends.all {
 			names = append(names, b.name)
 			match := o.Match == ""
 			if !match {
@@ -332,16 +332,16 @@ func (b *Backend) guardStep(o PlanOptions) step {
 		s := b.service
 		s.queue.View(func() {
 			minUp := o.MinUp
-			if minUp == 0 && len(s.backends) > 1 {
+			if minUp == 0 && len(s.backends.all) > 1 {
 				minUp = 1
 			}
 			up := 0
-			for _, other := range s.backends {
+			for _, other := range s.backends.all {
 				if other != b && other.serves() {
 					up++
 				}
 			}
-			detail = fmt.Sprintf("%d of %d others up", up, len(s.backends)-1)
+			detail = fmt.Sprintf("%d of %d others up", up, len(s.backends.all)-1)
 			if up < minUp {
 				err = fmt.Errorf("only %s, %d wanted", detail, minUp)
 			}
@@ -372,7 +372,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
 	h.until = p.limit(h.since)
 	s.queue.Update(func() {
-		if !s.othersServeLocked(b) {
+		if !s.backends.othersServeLocked(b) {
 			if err = s.pauseForPlanLocked(p, PlanRestart); err != nil {
 				return
 			}
@@ -380,7 +380,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 		h.startedWith = b.active
 		b.setHoldLocked(holdPlan, h)
 		if h.until != nil {
-			s.wakeAt(*h.until)
+			s.timer.set(*h.until)
 		}
 	})
 	if err != nil {
@@ -408,16 +408,6 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	return fmt.Sprintf("%s drained%s", text.Plural(h.startedWith, "session"), detail), nil
 }
 
-// othersServeLocked says whether a client could go to another backend.
-func (s *Service) othersServeLocked(b *Backend) bool {
-	for _, o := range s.backends {
-		if o != b && o.serves() {
-			return true
-		}
-	}
-	return false
-}
-
 // commandStep runs the backend's restart command, here, as our user.
 func (b *Backend) commandStep(p *Plan) (string, error) {
 	r := b.service.engine.commands.Run(p.ctx, command.Command{Argv: b.config().Restart, Timeout: p.opt.Max,
@@ -433,7 +423,7 @@ func (b *Backend) checkStep(p *Plan) (string, error) {
 	if b.service.config().Check.Type == health.None {
 		return "not checked", nil
 	}
-	if err := b.service.awaitGood(p.ctx, []*Backend{b}, 1); err != nil {
+	if err := b.service.backends.awaitGood(p.ctx, []*Backend{b}, 1); err != nil {
 		if p.ctx.Err() != nil {
 			return "", context.Cause(p.ctx)
 		}
@@ -454,6 +444,6 @@ var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service
 	return "", p.until(func() (bool, error) {
 		held := s.pause.current != nil && s.pause.current.plan == p
-		return !held && !s.releasingLocked(), nil
+		return !held && !s.pause.releasingLocked(), nil
 	})
 }}

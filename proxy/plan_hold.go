@@ -14,7 +14,7 @@ const PauseByPlan = "plan"
 // ceased to: a plan that is at work holds the clients while none does, or lets
 // them go on; without one they are turned away where the service is set to.
 func (s *Service) servingChangedLocked() {
-	s.changedLocked()
+	s.changes.notifyLocked()
 	s.holdForPlanLocked()
 	s.rejectWaitersLocked()
 }
@@ -23,14 +23,14 @@ func (s *Service) servingChangedLocked() {
 // serves, and resumes it once one does. Whoever has ended that pause, by hand
 // or by its deadline, has the last word until one has served again.
 func (s *Service) holdForPlanLocked() {
-	if slices.ContainsFunc(s.backends, (*Backend).serves) {
+	if slices.ContainsFunc(s.backends.all, (*Backend).serves) {
 		if s.plan != nil {
 			s.plan.waived = false
 		}
 		if p := s.pause.current; p != nil && p.by == PauseByPlan {
 			s.engine.note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
 				Text: fmt.Sprintf("a backend of %s serves again: resuming", s.name)})
-			s.resumeLocked(p.owner, p.plan.opt.Rate)
+			s.pause.resumeLocked(p.owner, p.plan.opt.Rate)
 		}
 		return
 	}
@@ -43,30 +43,30 @@ func (s *Service) holdForPlanLocked() {
 	s.engine.note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
 		Text: fmt.Sprintf("no backend of %s serves during the %s %s: holding its clients until one does, or until %s",
 			s.name, p.kind, p.report.ID, clockTime(held.until))})
-	s.beginPauseLocked(held)
+	s.pause.beginLocked(held)
 }
 
 // waivePlanLocked is called where the service's pause is ended although no
 // backend may serve: its plan does not begin another before one has served.
-func (s *Service) waivePlanLocked() {
-	if s.plan != nil && s.pause.current.by == PauseByPlan {
+func (ps *pauseState) waivePlanLocked() {
+	s := ps.service
+	if s.plan != nil && ps.current.by == PauseByPlan {
 		s.plan.waived = true
 	}
 }
 
 // beginPauseLocked holds the service's clients from now on.
-func (s *Service) beginPauseLocked(p *pause) {
-	s.pause.freezeLocked(true, p.since)
-	s.pause.release = nil
-	s.pause.current = p
-	s.changedLocked()
+func (ps *pauseState) beginLocked(p *pause) {
+	s := ps.service
+	ps.freezeLocked(true, p.since)
+	ps.release = nil
+	ps.current = p
+	s.changes.notifyLocked()
 	if p.limit != nil {
-		s.wakeAt(*p.limit)
+		s.timer.set(*p.limit)
 	}
-	s.wakeAt(p.nearMax())
-	if s.quietLocked() {
-		s.pauseEmptiedLocked()
-	}
+	s.timer.set(p.nearMax())
+	ps.settleLocked()
 }
 
 // hasPlan says whether a plan is at work on the service.

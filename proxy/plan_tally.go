@@ -11,6 +11,7 @@ import (
 
 // tally counts what happens to a service's clients while a plan runs.
 type tally struct {
+	service     *Service
 	counts      SessionCounts
 	queueCounts QueueInfo
 	// held is who has waited, and only grows: what was copied of it with the
@@ -32,31 +33,20 @@ type heldFor struct {
 // tallyMost bounds what a tally remembers; beyond, it only counts.
 const tallyMost = 1 << 17
 
-func (s *Service) beginTally() *tally {
-	t := &tally{wasUp: map[string]bool{}}
+func newTally(s *Service) *tally {
+	t := &tally{service: s, wasUp: map[string]bool{}}
 	s.queue.Do(func() {
-		t.counts, t.queueCounts = s.countersLocked()
-		for _, b := range s.backends {
+		t.counts, t.queueCounts = s.stats.totalsLocked()
+		for _, b := range s.backends.all {
 			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.stateLocked() + " " + b.admin()})
 			t.wasUp[b.name] = b.tracker.Up()
 		}
-		s.tallies = append(s.tallies, t)
+		s.stats.tallies = append(s.stats.tallies, t)
 	})
 	return t
 }
 
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
-
-// waitEndedLocked notes the end of a session's wait.
-func (s *Service) waitEndedLocked(sess *Session, at time.Time) {
-	for _, t := range s.tallies {
-		if len(t.held) < tallyMost {
-			t.held = append(t.held, heldFor{sess.number, at.Sub(sess.waiter.Since())})
-		} else {
-			t.forgot++
-		}
-	}
-}
 
 // waiting is who waits now, and for how long by now.
 func (s *Service) waiting() (all []heldFor) {
@@ -67,13 +57,14 @@ func (s *Service) waiting() (all []heldFor) {
 	return all
 }
 
-// endTally gives the final numbers, and each backend's state after it.
-func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
-	n = s.numbers(t)
+// end gives the final numbers, and each backend's state after it.
+func (t *tally) end() (n Numbers, after map[string]string) {
+	s := t.service
+	n = t.numbers()
 	after = map[string]string{}
 	s.queue.Do(func() {
-		s.tallies = slices.DeleteFunc(s.tallies, func(o *tally) bool { return o == t })
-		for _, b := range s.backends {
+		s.stats.tallies = slices.DeleteFunc(s.stats.tallies, func(o *tally) bool { return o == t })
+		for _, b := range s.backends.all {
 			after[b.name] = b.stateLocked() + " " + b.admin()
 		}
 	})
@@ -81,11 +72,12 @@ func (s *Service) endTally(t *tally) (n Numbers, after map[string]string) {
 }
 
 // numbers are those of a tally so far, with those who wait still.
-func (s *Service) numbers(t *tally) (n Numbers) {
+func (t *tally) numbers() (n Numbers) {
+	s := t.service
 	var held []heldFor
 	waiting := s.waiting()
 	s.queue.View(func() {
-		counts, line := s.countersLocked()
+		counts, line := s.stats.totalsLocked()
 		n = Numbers{Held: t.forgot, Abandoned: line.Abandoned - t.queueCounts.Abandoned, TimedOut: line.TimedOut - t.queueCounts.TimedOut,
 			Cut: counts.Cut - t.counts.Cut, Failed: counts.Failed - t.counts.Failed, Rejected: counts.Rejected - t.counts.Rejected}
 		held = t.held
@@ -97,13 +89,4 @@ func (s *Service) numbers(t *tally) (n Numbers) {
 	n.Held += len(all)
 	n.LongestSeconds, n.P50Seconds, n.P99Seconds = stats.Quantiles(slices.Collect(maps.Values(all)))
 	return n
-}
-
-// countersLocked are the service's counters, with those of the processes
-// before this one.
-func (s *Service) countersLocked() (SessionCounts, QueueInfo) {
-	counts, line := s.counts, s.queueCounts
-	counts.add(&s.inheritedCounters.Sessions)
-	line.add(&s.inheritedCounters.Queue)
-	return counts, line
 }

@@ -60,7 +60,7 @@ func (s *Service) pauseForPlanLocked(p *Plan, by string) error {
 		ours.limit = p.limit(now)
 	}
 	p.ours = ours
-	s.beginPauseLocked(ours)
+	s.pause.beginLocked(ours)
 	return nil
 }
 
@@ -82,7 +82,7 @@ func (p *Plan) limit(from time.Time) *time.Time {
 func (p *Plan) endPause() {
 	p.service.queue.Update(func() {
 		if p.ours != nil && p.service.pause.current == p.ours {
-			p.service.resumeLocked(p.opt.By, p.opt.Rate)
+			p.service.pause.resumeLocked(p.opt.By, p.opt.Rate)
 		}
 	})
 }
@@ -134,7 +134,7 @@ func (p *Plan) awaitCommand() error {
 	s := p.service
 	for {
 		resumed, overdue := false, false
-		more := s.changeUnless(func() bool {
+		more := s.changes.nextUnless(func() bool {
 			resumed, overdue = s.pause.current != p.ours, p.ours.overdue
 			return resumed
 		})
@@ -218,7 +218,7 @@ func (p *Plan) CommandEnded(token string, err error) error {
 		p.cmd.ended, p.cmd.err = true, err
 	}
 	p.mu.Unlock()
-	p.service.queue.Do(p.service.changedLocked)
+	p.service.queue.Do(p.service.changes.notifyLocked)
 	return nil
 }
 
@@ -229,8 +229,8 @@ func windowCheck(p *Plan) (string, error) {
 	s := p.service
 	var of []*Backend
 	s.queue.View(func() {
-		for _, b := range s.backends {
-			if b.admin() == AdminReady && (p.tally.wasUp[b.name] || len(s.backends) == 1) {
+		for _, b := range s.backends.all {
+			if b.admin() == AdminReady && (p.tally.wasUp[b.name] || len(s.backends.all) == 1) {
 				of = append(of, b)
 			}
 		}
@@ -238,7 +238,7 @@ func windowCheck(p *Plan) (string, error) {
 	if s.config().Check.Type == health.None || len(of) == 0 {
 		return "not checked", nil
 	}
-	if err := s.awaitGood(p.ctx, of, len(of)); err != nil {
+	if err := s.backends.awaitGood(p.ctx, of, len(of)); err != nil {
 		if p.ctx.Err() != nil {
 			return "", context.Cause(p.ctx)
 		}
@@ -267,7 +267,7 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 	}
 	if !p.overdue {
 		p.overdue = true
-		s.changedLocked()
+		s.changes.notifyLocked()
 		n := s.queue.Waiting()
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
 		s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,

@@ -51,26 +51,24 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	s.contained(func() { code = s.closeCode() })
 	svc.queue.Do(func() {
 		if s.joined && e.phase == PhaseQueue && !e.refused {
-			svc.waitEndedLocked(s, now) // without a grant
+			svc.stats.waitEndedLocked(s, now) // without a grant
 		}
-		svc.countEndingLocked(e)
-		svc.counters.addEndingLocked(e)
-		svc.counters.addCloseLocked(code)
+		svc.stats.endedLocked(e, code)
 		if s.connected > 0 {
 			s.last.clientEndedLocked(s.server.In() > 0, e.by == ByBackend)
 		}
-		svc.endReleaseLocked() // if it was the last that was held
+		svc.pause.endReleaseLocked() // if it was the last that was held
 	})
 	svc.live.remove(s, func() {
-		svc.bytesIn.Add(in)
-		svc.bytesOut.Add(out)
+		svc.stats.bytesIn.Add(in)
+		svc.stats.bytesOut.Add(out)
 		if b := s.relaying.Load(); b != nil {
 			b.bytesIn.Add(in)
 			b.bytesOut.Add(out)
 		}
 	})
 	if s.connected > 0 {
-		svc.counters.session.Add(now.Sub(s.opened))
+		svc.stats.session.Add(now.Sub(s.opened))
 	}
 	r := endedSession{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
 	svc.engine.ended.add(r)
@@ -85,32 +83,6 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 		svc.engine.note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("slot TTL expired: session %s of %s reset", s.ID(), s.client.Name())})
 	}
-}
-
-// countEndingLocked says which counters an ending moves.
-func (s *Service) countEndingLocked(e *ending) {
-	switch {
-	case e.reason == ReasonNoHandshake:
-		return // it may have come for a file only
-	case e.phase == PhaseRelay:
-		if e.cut {
-			s.counts.Cut++
-		}
-		return
-	case e.by == ByClient:
-		if e.phase == PhaseQueue {
-			s.queueCounts.Abandoned++
-		}
-		return
-	case e.refused:
-		s.counts.Rejected++
-		return
-	case e.reason == ReasonQueueTimeout:
-		s.queueCounts.TimedOut++
-	case e.by == ByOperator && e.phase == PhaseQueue:
-		s.queueCounts.Kicked++
-	}
-	s.counts.Failed++
 }
 
 // endedSession is a session that has ended, kept as it was: what people read

@@ -15,11 +15,11 @@ func relayBytes(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
 		s.connected = max(time.Since(s.opened), 1)
-		s.service.counters.connect.Add(s.connected - s.dialled)
+		s.service.stats.connect.Add(s.connected - s.dialled)
 		s.phase.Store(inRelay)
 		s.last.total.Add(1)
 		if s.released {
-			s.service.queue.Do(func() { s.service.servedLocked(s) })
+			s.service.queue.Do(func() { s.service.pause.servedLocked(s) })
 		}
 		s.serverNow.Store(s.server)
 		s.relaying.Store(s.last)

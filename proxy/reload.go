@@ -100,7 +100,7 @@ func (e *Engine) retireLocked(s *Service) {
 	}
 	s.queue.Update(func() {
 		if s.pause.current != nil && s.pause.current.plan == nil {
-			s.resumeLocked("", 0) // its operator has taken the service away
+			s.pause.resumeLocked("", 0) // its operator has taken the service away
 		}
 	})
 	s.engine.retiring.Add(1)
@@ -148,11 +148,11 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool)
 		changes = append(changes, differences(old, c)...)
 		s.cfg.Store(&c)
 		if c.Balance != old.Balance {
-			s.policy = balance.New(c.Balance)
+			s.backends.policy = balance.New(c.Balance)
 		}
-		changes = append(changes, s.applyBackendsLocked(old, c)...)
+		changes = append(changes, s.backends.applyLocked(old, c)...)
 		if !reflect.DeepEqual(old.Hooks, c.Hooks) {
-			s.hooksChangedLocked()
+			s.hooks.configuredLocked()
 		}
 		changes = append(changes, s.listeners.differences(f)...)
 		s.listeners, s.run = f, s.engine.runner(c)
@@ -162,7 +162,7 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool)
 	if f != nil {
 		for _, sk := range f.sockets {
 			if fresh[sk] {
-				s.serve(sk.l)
+				sk.serve()
 			}
 		}
 	}
@@ -189,15 +189,16 @@ func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 }
 
 // applyBackendsLocked adds, removes and changes backends by their names.
-func (s *Service) applyBackendsLocked(old, c ServiceConfig) (changes []string) {
+func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
+	s := bs.service
 	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
-	for _, b := range s.backends { // operators' too
+	for _, b := range bs.all { // operators' too
 		b.tracker.Rise, b.tracker.Fall = c.Check.Rise, c.Check.Fall
 		if recheck && !b.removing {
 			b.stopChecks()
 			b.tracker.Reset()
 			b.evidence.forget()
-			s.startChecksLocked(b)
+			b.startChecksLocked()
 		}
 		if old.Check.Type != c.Check.Type {
 			b.requestCheck() // a passive one waits until somebody asks
@@ -206,23 +207,23 @@ func (s *Service) applyBackendsLocked(old, c ServiceConfig) (changes []string) {
 	inFile := map[string]bool{}
 	for _, bc := range c.Backends {
 		inFile[bc.Name] = true
-		b := s.backendLocked(bc.Name)
+		b := bs.byNameLocked(bc.Name)
 		if (b == nil || b.added) && slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return reflect.DeepEqual(was, bc) }) {
 			continue // an operator has removed it, and the file has nothing new to say
 		}
 		if b != nil && b.cfg.Addr != bc.Addr {
 			changes = append(changes, fmt.Sprintf("backend %s moves to %s", b.name, bc.Addr))
-			b = s.moveBackendLocked(b, bc)
+			b = bs.moveLocked(b, bc)
 		} else if b == nil {
 			changes = append(changes, "backend "+bc.Name+" is new")
 			b = newBackend(s, bc)
-			s.backends = append(s.backends, b)
-			s.startChecksLocked(b)
+			bs.all = append(bs.all, b)
+			b.startChecksLocked()
 			continue
 		}
 		changes = append(changes, b.applyLocked(bc)...)
 	}
-	for _, b := range slices.Clone(s.backends) {
+	for _, b := range slices.Clone(bs.all) {
 		if !inFile[b.name] && !b.added && !b.removing {
 			changes = append(changes, "backend "+b.name+" drains and goes")
 			b.retireLocked()
@@ -233,15 +234,16 @@ func (s *Service) applyBackendsLocked(old, c ServiceConfig) (changes []string) {
 
 // moveBackendLocked begins anew at another address, with what operators have
 // done; the old one drains.
-func (s *Service) moveBackendLocked(old *Backend, c BackendConfig) *Backend {
+func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
+	s := bs.service
 	b := newBackend(s, c)
 	b.cfg.Weight, b.weight = old.cfg.Weight, old.weight
-	s.backends = append(s.backends, b)
+	bs.all = append(bs.all, b)
 	if h := old.holds[holdOperator]; h != nil {
 		b.setHoldLocked(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, emptyNoted: true})
 	}
 	old.retireLocked()
-	s.startChecksLocked(b)
+	b.startChecksLocked()
 	return b
 }
 
@@ -275,17 +277,7 @@ func (b *Backend) retireLocked() {
 	} else {
 		b.setHoldLocked(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
 	}
-	b.service.forgetEmptyLocked(b)
-}
-
-// backendLocked finds one that is not on its way out.
-func (s *Service) backendLocked(name string) *Backend {
-	for _, b := range s.backends {
-		if b.name == name && !b.removing {
-			return b
-		}
-	}
-	return nil
+	b.service.backends.forgetEmptyLocked(b)
 }
 
 // differences names the fields of a service, but for listen and backends,

@@ -111,13 +111,13 @@ func (h Handover) Save() Saved {
 	all := Saved{}
 	for _, s := range e.all() {
 		s.queue.View(func() {
-			for _, b := range s.backends {
+			for _, b := range s.backends.all {
 				if !b.removing {
 					all.set(s.name, b.name, b.saved())
 				}
 			}
 			for _, c := range s.config().Backends {
-				if b := s.backendLocked(c.Name); b == nil || b.added {
+				if b := s.backends.byNameLocked(c.Name); b == nil || b.added {
 					sb := all[s.name][c.Name]
 					sb.Removed = c.saved()
 					all.set(s.name, c.Name, sb)
@@ -277,22 +277,23 @@ func (h Handover) Restore(all Saved) {
 		s := e.Service(service)
 		for _, name := range slices.Sorted(maps.Keys(backends)) {
 			sb := backends[name]
-			s.queue.Update(func() { s.restoreLocked(name, sb) })
+			s.queue.Update(func() { s.backends.restoreLocked(name, sb) })
 			e.note(Event{Kind: EventAdmin, Service: service, Backend: name, By: sb.By, Text: "as before: " + sb.text(service+"/"+name)})
 		}
 	}
 }
 
-func (s *Service) restoreLocked(name string, sb SavedBackend) {
+func (bs *backendSet) restoreLocked(name string, sb SavedBackend) {
+	s := bs.service
 	if sb.Removed != nil {
-		s.backends = slices.DeleteFunc(s.backends, func(b *Backend) bool { return b.name == name })
+		bs.all = slices.DeleteFunc(bs.all, func(b *Backend) bool { return b.name == name })
 	}
 	if sb.Added != nil {
 		b := newBackend(s, sb.Added.config(name))
 		b.added = true
-		s.backends = append(s.backends, b)
+		bs.all = append(bs.all, b)
 	}
-	b := s.backendLocked(name)
+	b := bs.byNameLocked(name)
 	if b == nil {
 		return
 	}

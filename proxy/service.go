@@ -13,7 +13,6 @@ import (
 	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
 	"github.com/tcpctl/tcpctl/proxy/internal/ratelimit"
-	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -31,35 +30,24 @@ type Service struct {
 
 	// What follows is guarded by the queue: whoever changes it does so in
 	// queue.Update, which then lets in those who may go.
-	listeners         *listenerSet // nil: closed. It changes with the engine locked as well
-	handedOver        *listenerSet // its sockets, while another process accepts from them
-	draining          int          // sockets that it has no more, and that may still give clients
-	backends          []*Backend
-	policy            balance.Policy
-	candidates        []*Backend         // scratch of chooseLocked
-	weighed           []*balance.Backend // likewise: the same ones
-	active            int                // admitted and not ended
-	bypassing         int                // of those, let past a pause
-	predecessors      RemainingSessions  // of those, in the processes before this one
-	inheritedCounters ServiceInfo        // what those have counted
-	checking          int                // slots lent to checks
-	pause             pauseState
-	retired           bool // a reload has it no more; guarded by the engine's mu
-	started           bool // guarded by the engine's mu
-	hooks             hookState
-	waits             stats.Recent  // of those that were let in
-	tallies           []*tally      // of plans that run
-	plan              *Plan         // that is at work; nil: none
-	changed           chan struct{} // closed at the next change of state; nil: nobody waits for it
-	counts            SessionCounts
-	queueCounts       QueueInfo // its counters
-	counters          counters
-	oldNoted          time.Time // when it was last said that a client waits long
+	listeners    *listenerSet // nil: closed. It changes with the engine locked as well
+	handedOver   *listenerSet // its sockets, while another process accepts from them
+	draining     int          // sockets that it has no more, and that may still give clients
+	backends     backendSet
+	active       int              // admitted and not ended
+	bypassing    int              // of those, let past a pause
+	predecessors predecessorState // of those, in the processes before this one
+	checking     int              // slots lent to checks
+	pause        pauseState
+	retired      bool // a reload has it no more; guarded by the engine's mu
+	started      bool // guarded by the engine's mu
+	hooks        hookState
+	plan         *Plan // that is at work; nil: none
+	changes      changes
+	stats        serviceStats
+	oldNoted     time.Time // when it was last said that a client waits long
 
-	total             atomic.Int64
-	dials             atomic.Uint32 // takes source addresses in turn
-	bytesIn, bytesOut atomic.Int64  // of sessions that have ended
-	reported          reported
+	dials atomic.Uint32 // takes source addresses in turn
 
 	timer   wakeTimer
 	ctx     context.Context // ends the clock and the checks
@@ -68,13 +56,16 @@ type Service struct {
 }
 
 func newService(e *Engine, c ServiceConfig) *Service {
-	s := &Service{engine: e, name: c.Name, run: e.runner(c), policy: balance.New(c.Balance), counters: newCounters(), timer: newWakeTimer()}
+	s := &Service{engine: e, name: c.Name, run: e.runner(c), stats: newServiceStats(), timer: newWakeTimer()}
 	s.cfg.Store(&c)
-	s.hooks.failed = map[string]int{}
+	s.hooks = hookState{service: s, failed: map[string]int{}}
+	s.pause.service, s.predecessors.service = s, s
+	s.backends = backendSet{service: s, policy: balance.New(c.Balance)}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
+	s.live.queue, s.changes.queue = s.queue, s.queue
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for _, b := range c.Backends {
-		s.backends = append(s.backends, newBackend(s, b))
+		s.backends.all = append(s.backends.all, newBackend(s, b))
 	}
 	return s
 }
@@ -86,12 +77,12 @@ func (s *Service) start() {
 	s.working.Add(1)
 	go s.runTimer()
 	s.queue.Do(func() {
-		for _, b := range s.backends {
-			s.startChecksLocked(b)
+		for _, b := range s.backends.all {
+			b.startChecksLocked()
 		}
 	})
 	if s.listeners != nil {
-		s.listeners.serve(s)
+		s.listeners.serve()
 	}
 }
 
@@ -105,9 +96,6 @@ func (s *Service) finish() {
 		p.Close()
 	}
 }
-
-// wakeAt makes the queue be asked again at a time. The queue may be locked.
-func (s *Service) wakeAt(t time.Time) { s.timer.set(t) }
 
 // runTimer does what is due: deadlines of pauses and drains, the next try of a
 // failed dial, the next grant of a paced release.
@@ -125,10 +113,11 @@ func (s *Service) runTimer() {
 func (s *Service) dueLocked() {
 	defer s.nextDeadlineLocked()
 	now := time.Now()
-	s.pauseDueLocked(now)
-	s.drainsDueLocked(now)
-	s.hooksDueLocked()
-	s.warnDueLocked(now)
+	s.pause.dueLocked(now)
+	s.backends.dueLocked(now)
+	s.hooks.dueLocked()
+	s.pause.warnLocked(now)
+	s.queueOldLocked(now)
 }
 
 // overdueInterval is how often a pause is looked at that stands beyond its
@@ -138,15 +127,15 @@ const overdueInterval = 100 * time.Millisecond
 // nextDeadlineLocked sets the clock to what comes next.
 func (s *Service) nextDeadlineLocked() {
 	if p := s.pause.current; p != nil {
-		s.wakeAt(later(p.until, time.Now().Add(overdueInterval)))
+		s.timer.set(later(p.until, time.Now().Add(overdueInterval)))
 		if p.limit != nil {
-			s.wakeAt(*p.limit)
+			s.timer.set(*p.limit)
 		}
 	}
-	for _, b := range s.backends {
+	for _, b := range s.backends.all {
 		for _, h := range b.holds {
 			if h != nil && h.until != nil {
-				s.wakeAt(*h.until)
+				s.timer.set(*h.until)
 			}
 		}
 	}
@@ -161,7 +150,7 @@ func (s *Service) stateLocked() string {
 		return StatePausing
 	case s.pause.current != nil:
 		return StatePaused
-	case s.releasingLocked():
+	case s.pause.releasingLocked():
 		return StateReleasing
 	}
 	return StateOpen
@@ -185,11 +174,11 @@ func (s *Service) Name() string { return s.name }
 func (s *Service) Backend(name string) (found *Backend) {
 	s.queue.View(func() {
 		// One that is on its way out may have a successor of its name.
-		if found = s.backendLocked(name); found != nil {
+		if found = s.backends.byNameLocked(name); found != nil {
 			return
 		}
-		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == name }); n >= 0 {
-			found = s.backends[n]
+		if n := slices.IndexFunc(s.backends.all, func(b *Backend) bool { return b.name == name }); n >= 0 {
+			found = s.backends.all[n]
 		}
 	})
 	return found
@@ -205,32 +194,21 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 		return "", err
 	}
 	s.queue.Update(func() {
-		if n := slices.IndexFunc(s.backends, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
+		if n := slices.IndexFunc(s.backends.all, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
 			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)
-			if b := s.backends[n]; !b.removing && reflect.DeepEqual(b.cfg, c) {
+			if b := s.backends.all[n]; !b.removing && reflect.DeepEqual(b.cfg, c) {
 				err = already("%s: already added, %s", b.target(), b.stateLocked())
 			}
 			return
 		}
 		b := newBackend(s, c)
 		b.added = true
-		s.backends = append(s.backends, b)
-		s.startChecksLocked(b)
+		s.backends.all = append(s.backends.all, b)
+		b.startChecksLocked()
 		s.servingChangedLocked()
 		text = fmt.Sprintf("add %s: %s", b.target(), b.stateLocked())
 	})
 	return text, err
-}
-
-// forgetEmptyLocked forgets a backend that is being removed once it is empty.
-func (s *Service) forgetEmptyLocked(b *Backend) {
-	if !b.removing || b.active > 0 {
-		return
-	}
-	b.stopChecks()
-	s.backends = slices.DeleteFunc(s.backends, func(o *Backend) bool { return o == b })
-	s.engine.note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
-	s.servingChangedLocked()
 }
 
 // rejectWaitersLocked tells those to go who wait for a backend where none is
@@ -238,18 +216,9 @@ func (s *Service) forgetEmptyLocked(b *Backend) {
 // for the first time is waited for, and a pause and its release hold
 // everybody.
 func (s *Service) rejectWaitersLocked() {
-	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.hopelessLocked() {
+	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.backends.hopelessLocked() {
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonNoBackend})
 	}
-}
-
-// hopelessLocked says that no backend is up nor being looked at for the first
-// time. While a hook that failed holds clients there is hope: it is tried
-// again.
-func (s *Service) hopelessLocked() bool {
-	return s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.releasingLocked() && !slices.ContainsFunc(s.backends, func(b *Backend) bool {
-		return b.serves() || b.stateLocked() == StateChecking && b.admin() == AdminReady
-	})
 }
 
 // endWaitersLocked tells every waiter to go; none of them is let in any more.

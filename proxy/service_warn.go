@@ -10,23 +10,18 @@ import (
 // What is said ahead of a deadline, while somebody can still do something
 // about it: a pause that nears its end, a client that has waited long.
 
-// warnDueLocked says what is due, and sets the clock to look again.
-func (s *Service) warnDueLocked(now time.Time) {
-	s.pauseNearMaxLocked(now)
-	s.queueOldLocked(now)
-}
-
 // nearMax is when less than a quarter of the pause's longest time is left.
 func (p *pause) nearMax() time.Time { return p.until.Add(-p.until.Sub(p.since) / 4) }
 
 // pauseNearMaxLocked says once of a pause that its deadline comes near.
-func (s *Service) pauseNearMaxLocked(now time.Time) {
-	p := s.pause.current
+func (ps *pauseState) warnLocked(now time.Time) {
+	s := ps.service
+	p := ps.current
 	switch {
 	case p == nil || p.warned:
 		return
 	case now.Before(p.nearMax()):
-		s.wakeAt(p.nearMax())
+		s.timer.set(p.nearMax())
 		return
 	}
 	p.warned = true
@@ -51,14 +46,14 @@ func (s *Service) queueOldLocked(now time.Time) {
 		}
 		switch {
 		case s.pause.frozen: // waited stands, too
-			s.wakeAt(now.Add(limit / 2))
+			s.timer.set(now.Add(limit / 2))
 		case waited < limit/2:
-			s.wakeAt(now.Add(limit/2 - waited))
+			s.timer.set(now.Add(limit/2 - waited))
 		case now.Before(s.oldNoted.Add(limit)):
-			s.wakeAt(s.oldNoted.Add(limit))
+			s.timer.set(s.oldNoted.Add(limit))
 		default:
 			s.oldNoted = now
-			s.wakeAt(now.Add(limit))
+			s.timer.set(now.Add(limit))
 			s.engine.note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
 				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
 					text.Plural(s.queue.Waiting(), "client"), s.name, waited.Round(10*time.Millisecond), limit, w.Reason())})

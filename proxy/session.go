@@ -126,7 +126,7 @@ func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
 // Granted is told by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {
-	s.service.waitEndedLocked(s, s.opened.Add(s.granted))
+	s.service.stats.waitEndedLocked(s, s.opened.Add(s.granted))
 	s.run.Post(s, relay.Event{Kind: relay.Granted})
 }
 
@@ -155,6 +155,11 @@ type endRequest struct {
 	who    string   // the operator, by whose act
 	live   bool     // only if it has a backend
 	on     *Backend // only if it has this one
+}
+
+// signal asks the session to end. Any lock may be held.
+func (s *Session) signal(o endRequest) {
+	s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: o})
 }
 
 // details are the free text of an ending, with who has acted.

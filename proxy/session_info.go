@@ -55,32 +55,12 @@ func (s *sessionView) info(now time.Time) SessionInfo {
 	return i
 }
 
-// pages are the service's sessions, oldest first. A page is good until the
-// next. settled runs in one step with the beginning: who is in no page has
-// ended before, or during the walk.
-func (s *Service) pages(settled func()) iter.Seq[[]sessionView] {
-	return func(yield func([]sessionView) bool) {
-		at := s.live.begin(settled)
-		defer s.live.end(at)
-		page := make([]sessionView, 0, livePage)
-		for more := true; more; {
-			page = page[:0]
-			s.queue.View(func() {
-				more = s.live.page(at, func(sess *Session) { page = append(page, sess.viewLocked()) })
-			})
-			if !yield(page) {
-				return
-			}
-		}
-	}
-}
-
 // Live is every live session, oldest first in each service. They are looked at
 // bit by bit: who begins or ends meanwhile may be missing.
 func (o Operator) Live() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
 		for _, s := range o.engine.all() {
-			for page := range s.pages(func() {}) {
+			for page := range s.live.pages(func() {}) {
 				now := time.Now()
 				for n := range page {
 					if !yield(page[n].info(now)) {

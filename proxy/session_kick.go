@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -18,10 +17,10 @@ func (o Operator) Kick(by, reason string, ids ...string) (n int) {
 		which[numberOf(id)] = true
 	}
 	for _, s := range o.engine.all() {
-		for page := range s.pages(func() {}) {
+		for page := range s.live.pages(func() {}) {
 			for _, sess := range page {
 				if which[sess.number] {
-					sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: endRequest{by: ByOperator, who: by, reason: ReasonKicked, detail: reason}})
+					sess.signal(endRequest{by: ByOperator, who: by, reason: ReasonKicked, detail: reason})
 					n++
 				}
 			}

@@ -4,11 +4,14 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/tcpctl/tcpctl/lock"
 )
 
 // live is the list of a service's sessions that have not ended, oldest first.
 type live struct {
-	mu          sync.Mutex
+	queue       *lock.Queue // what a page shows is guarded by it; taken before mu
+	mu          sync.Mutex  // guards what follows, and prev and next of the sessions
 	first, last *Session
 	walks       []*walk // that are under way
 }
@@ -66,6 +69,35 @@ func (l *live) empty() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.first == nil
+}
+
+// signal asks those sessions to end that which picks; nil picks all.
+func (l *live) signal(o endRequest, which func(*Session) bool) {
+	for s := range l.all() {
+		if which == nil || which(s) {
+			s.signal(o)
+		}
+	}
+}
+
+// pages are the service's sessions, oldest first. A page is good until the
+// next. settled runs in one step with the beginning: who is in no page has
+// ended before, or during the walk.
+func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
+	return func(yield func([]sessionView) bool) {
+		at := l.begin(settled)
+		defer l.end(at)
+		page := make([]sessionView, 0, livePage)
+		for more := true; more; {
+			page = page[:0]
+			l.queue.View(func() {
+				more = l.page(at, func(sess *Session) { page = append(page, sess.viewLocked()) })
+			})
+			if !yield(page) {
+				return
+			}
+		}
+	}
 }
 
 // livePage is how many sessions are looked at before others have the list, and

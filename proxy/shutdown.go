@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // ErrClosed is Shutdown's when Close, or another Shutdown whose context has
@@ -102,7 +100,9 @@ func (e *Engine) awaitSessions() (rest bool) {
 	now := e.end.now
 	for wait := time.Millisecond; e.isDraining() || e.budget.Used() > 0; wait = min(2*wait, 50*time.Millisecond) {
 		if now == nil { // again and again: one may have been accepted just before
-			e.signalAll(endRequest{by: ByProxy, reason: ReasonShutdown})
+			for _, s := range e.all() {
+				s.live.signal(endRequest{by: ByProxy, reason: ReasonShutdown}, nil)
+			}
 		}
 		select {
 		case <-now:
@@ -112,15 +112,6 @@ func (e *Engine) awaitSessions() (rest bool) {
 		}
 	}
 	return rest
-}
-
-// signalAll tells every session to end.
-func (e *Engine) signalAll(o endRequest) {
-	for _, s := range e.all() {
-		for sess := range s.live.all() {
-			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
-		}
-	}
 }
 
 // closeGiven closes the listeners that an engine was given which is never

@@ -132,3 +132,16 @@ func (e *Engine) isDraining() bool {
 	defer e.mu.Unlock()
 	return len(e.draining) > 0
 }
+
+// serve begins to accept from the socket, for its owner and the runner that
+// new sessions of that have from now on.
+func (sk *socket) serve() {
+	s, l := sk.owner, sk.l
+	l.Share = s.share
+	l.OnError = s.acceptTrouble
+	run := s.run
+	labelled(roleClients, s.name, func() error {
+		run.Serve(l, func(client *relay.Side) { s.beginSession(run, client) })
+		return nil
+	})
+}

@@ -148,7 +148,7 @@ func (p *socketPlan) cancel() {
 			continue
 		}
 		sk.owner = sk.beside.owner
-		sk.owner.serve(sk.l)
+		sk.serve()
 		p.engine.drainLocked([]*socket{sk})
 	}
 	for _, l := range p.moved {

@@ -23,7 +23,7 @@ func idleService(b *testing.B, backends int, change func(*ServiceConfig)) *Servi
 	}
 	s := e.services[0]
 	s.queue.View(func() {
-		for _, b := range s.backends {
+		for _, b := range s.backends.all {
 			b.tracker.Add(true)
 		}
 	})

@@ -3,18 +3,31 @@ package proxy
 import (
 	"cmp"
 	"fmt"
-	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
-// counters are what a service counts of its sessions for those who look from
-// outside: how long things took, and how sessions ended.
-type counters struct {
+// serviceStats is what a service has counted of its sessions. The timings and
+// the atomics count by themselves, also on the data path; all else is guarded
+// by the service's queue.
+type serviceStats struct {
 	connect, wait, session *stats.Timings
-	endings                map[EndingInfo]int64 // guarded by the queue; Count is 0 in the keys
-	closes                 map[int]int64        // by the code of a Protocol's end; guarded by the queue
+	total                  atomic.Int64 // sessions accepted
+	bytesIn, bytesOut      atomic.Int64 // of sessions that have ended
+	reported               reported
+
+	counts      SessionCounts        // without Active, Bypass and Total
+	queueCounts QueueInfo            // the counters of it
+	waits       stats.Recent         // of those that were admitted
+	tallies     []*tally             // of plans that run
+	endings     map[EndingInfo]int64 // Count is 0 in the keys
+	closes      map[int]int64        // by the code of a Protocol's end
+	inherited   ServiceInfo          // what the processes before this one have counted
 }
 
 // TimesInfo is how long things took in one service since its start.
@@ -40,14 +53,43 @@ var (
 	sessionBounds = []float64{.01, .1, 1, 10, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600}
 )
 
-func newCounters() counters {
-	return counters{connect: stats.NewTimings(connectBounds), wait: stats.NewTimings(waitBounds), session: stats.NewTimings(sessionBounds),
+func newServiceStats() serviceStats {
+	return serviceStats{connect: stats.NewTimings(connectBounds), wait: stats.NewTimings(waitBounds), session: stats.NewTimings(sessionBounds),
 		endings: map[EndingInfo]int64{}, closes: map[int]int64{}}
 }
 
-// addEndingLocked counts one ending.
-func (k *counters) addEndingLocked(e *ending) {
-	k.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
+// endedLocked counts an ending, and the code that its Protocol ended with; 0 is
+// none.
+func (st *serviceStats) endedLocked(e *ending, code int) {
+	st.endings[EndingInfo{By: e.by, Phase: e.phase, Reason: e.reason}]++
+	if code >= closeAnybody {
+		code -= code % 1000
+	}
+	if code != 0 {
+		st.closes[code]++
+	}
+	switch {
+	case e.reason == ReasonNoHandshake:
+		return // it may have come for a file only
+	case e.phase == PhaseRelay:
+		if e.cut {
+			st.counts.Cut++
+		}
+		return
+	case e.by == ByClient:
+		if e.phase == PhaseQueue {
+			st.queueCounts.Abandoned++
+		}
+		return
+	case e.refused:
+		st.counts.Rejected++
+		return
+	case e.reason == ReasonQueueTimeout:
+		st.queueCounts.TimedOut++
+	case e.by == ByOperator && e.phase == PhaseQueue:
+		st.queueCounts.Kicked++
+	}
+	st.counts.Failed++
 }
 
 // CloseInfo counts sessions that ended with one code of their Protocol. Of the
@@ -56,16 +98,6 @@ func (k *counters) addEndingLocked(e *ending) {
 type CloseInfo struct {
 	Code  int   `json:"code"`
 	Count int64 `json:"count"`
-}
-
-// addCloseLocked counts one such ending; 0 is none.
-func (k *counters) addCloseLocked(code int) {
-	if code >= closeAnybody {
-		code -= code % 1000
-	}
-	if code != 0 {
-		k.closes[code]++
-	}
 }
 
 // closeAnybody is the first code that RFC 6455 leaves to libraries and
@@ -102,6 +134,45 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 }
 
 // times are those of the counters at this moment.
-func (k *counters) times() TimesInfo {
-	return TimesInfo{Connect: histogramOf(k.connect), Wait: histogramOf(k.wait), Session: histogramOf(k.session)}
+func (st *serviceStats) times() TimesInfo {
+	return TimesInfo{Connect: histogramOf(st.connect), Wait: histogramOf(st.wait), Session: histogramOf(st.session)}
+}
+
+// waitEndedLocked notes the end of a session's wait.
+func (st *serviceStats) waitEndedLocked(sess *Session, at time.Time) {
+	for _, t := range st.tallies {
+		if len(t.held) < tallyMost {
+			t.held = append(t.held, heldFor{sess.number, at.Sub(sess.waiter.Since())})
+		} else {
+			t.forgot++
+		}
+	}
+}
+
+// totalsLocked are the service's counters, with those of the processes
+// before this one.
+func (st *serviceStats) totalsLocked() (SessionCounts, QueueInfo) {
+	counts, line := st.counts, st.queueCounts
+	counts.add(&st.inherited.Sessions)
+	line.add(&st.inherited.Queue)
+	return counts, line
+}
+
+// reported are the bytes that were told last. Who ends while the sessions are
+// looked at is missed until the next look; a counter must not fall for that.
+type reported struct{ in, out atomic.Int64 }
+
+func (s *reported) atLeast(in, out int64) (int64, int64) { return raise(&s.in, in), raise(&s.out, out) }
+
+// raise gives the greater of the two, and keeps it.
+func raise(to *atomic.Int64, n int64) int64 {
+	for {
+		was := to.Load()
+		if n <= was {
+			return was
+		}
+		if to.CompareAndSwap(was, n) {
+			return n
+		}
+	}
 }

@@ -3,14 +3,15 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"github.com/tcpctl/tcpctl/proxy/internal/balance"
-	"github.com/tcpctl/tcpctl/proxy/relay"
 	"math"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // TestValuesThatCannotBe: what each value of a service may be is decided here,
@@ -167,13 +168,13 @@ func TestTheGreatestWeights(t *testing.T) {
 		e := engineOf(t, c)
 		s := e.Service("db")
 		s.queue.Do(func() {
-			for _, b := range s.backends {
+			for _, b := range s.backends.all {
 				b.tracker.Add(true)
 				b.active = maxCount
 			}
 			sess := &Session{service: s, client: relay.NewSide(conn)}
 			for range 10 {
-				if b, reason := s.chooseLocked(sess); b == nil {
+				if b, reason := s.backends.chooseLocked(sess); b == nil {
 					t.Errorf("%s picks none: %s", policy, reason)
 				}
 			}

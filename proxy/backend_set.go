@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"math"
+	"slices"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+)
+
+// backendSet is the backends of a service, and the choice among them. All of it
+// is guarded by the service's queue, since whether a client may go and where to
+// is one decision.
+type backendSet struct {
+	service    *Service
+	all        []*Backend
+	policy     balance.Policy
+	candidates []*Backend         // scratch of chooseLocked
+	weighed    []*balance.Backend // likewise: the same ones
+}
+
+// chooseLocked gives the backend for a session, nil and the reason why there
+// is none. A lower priority number serves first; a full backend is waited for,
+// not spilled over (rule 1).
+func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
+	tier := math.MaxInt
+	for _, b := range bs.all {
+		if b.serves() && b.priority < tier {
+			tier = b.priority
+		}
+	}
+	if tier == math.MaxInt {
+		return nil, ReasonNoBackend
+	}
+	free := bs.candidates[:0]
+	for _, b := range bs.all {
+		if b.serves() && b.priority == tier && !b.full() && !sess.hasTried(b) {
+			free = append(free, b)
+		}
+	}
+	bs.candidates = free
+	switch len(free) {
+	case 0:
+		return nil, ReasonFull
+	case 1:
+		return free[0], ""
+	}
+	from := bs.weighed[:0]
+	for _, b := range free {
+		b.balance.Weight, b.balance.Share, b.balance.Active = b.weight, b.share(), b.active
+		from = append(from, &b.balance)
+	}
+	bs.weighed = from
+	return free[slices.Index(from, bs.policy.Pick(from, sess.client.Remote().Addr()))], ""
+}
+
+// backendLocked finds one that is not on its way out.
+func (bs *backendSet) byNameLocked(name string) *Backend {
+	for _, b := range bs.all {
+		if b.name == name && !b.removing {
+			return b
+		}
+	}
+	return nil
+}
+
+// othersServeLocked says whether a client could go to another backend.
+func (bs *backendSet) othersServeLocked(b *Backend) bool {
+	for _, o := range bs.all {
+		if o != b && o.serves() {
+			return true
+		}
+	}
+	return false
+}
+
+// hopelessLocked says that no backend is up nor being looked at for the first
+// time. While a hook that failed holds clients there is hope: it is tried
+// again.
+func (bs *backendSet) hopelessLocked() bool {
+	s := bs.service
+	return s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.pause.releasingLocked() && !slices.ContainsFunc(bs.all, func(b *Backend) bool {
+		return b.serves() || b.stateLocked() == StateChecking && b.admin() == AdminReady
+	})
+}
+
+// backendEmptiedLocked is called when a backend has lost its last session.
+func (bs *backendSet) emptiedLocked(b *Backend) {
+	s := bs.service
+	s.changes.notifyLocked()
+	if h := b.holds.top(); h != nil && !h.emptyNoted {
+		h.emptyNoted = true
+		s.engine.note(Event{Kind: EventDrained, Level: LevelGood, Service: s.name, Backend: b.name, By: h.by,
+			Text: b.target() + " is drained"})
+	}
+	bs.forgetEmptyLocked(b)
+}
+
+// forgetEmptyLocked forgets a backend that is being removed once it is empty.
+func (bs *backendSet) forgetEmptyLocked(b *Backend) {
+	s := bs.service
+	if !b.removing || b.active > 0 {
+		return
+	}
+	b.stopChecks()
+	bs.all = slices.DeleteFunc(bs.all, func(o *Backend) bool { return o == b })
+	s.engine.note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, Text: b.target() + " is removed"})
+	s.servingChangedLocked()
+}
