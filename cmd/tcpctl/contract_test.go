@@ -23,6 +23,7 @@ import (
 // all that is below one of them goes with it.
 var beyond = []string{
 	".node.now", // the clock that ages are reckoned by
+	".history",
 	".services[].balance", ".services[].times", ".services[].endings",
 	".services[].pause.limit", ".services[].pause.then",
 	".services[].backends[].drain.since", ".services[].backends[].drain.reason",

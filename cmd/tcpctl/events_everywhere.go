@@ -18,12 +18,22 @@ import (
 // eventsEverywhere shows the events of every node in the order of their times:
 // clocks that are apart show.
 func eventsEverywhere(cmd *cobra.Command, follow, asJSON bool) error {
-	src := source(cmd)
-	defer src.Close()
 	if follow {
+		src := source(cmd)
+		defer src.Close()
 		return (&eventsFollower{cmd: cmd, src: src, asJSON: asJSON, seen: map[string]*followedNode{}}).run()
 	}
-	answers, err := askEverywhere(cmd, src, func(ctx context.Context, one api.Source) (proxy.EventPage, error) { return one.Events(ctx, 0, false) })
+	return mergedEvents(cmd, asJSON, func(ctx context.Context, one api.Source) ([]proxy.Event, error) {
+		page, err := one.Events(ctx, 0, false)
+		return page.Events, err
+	})
+}
+
+// mergedEvents asks each node for events, and shows all in one list.
+func mergedEvents(cmd *cobra.Command, asJSON bool, ask func(context.Context, api.Source) ([]proxy.Event, error)) error {
+	src := source(cmd)
+	defer src.Close()
+	answers, err := askEverywhere(cmd, src, ask)
 	if err != nil {
 		return err
 	}
@@ -31,7 +41,7 @@ func eventsEverywhere(cmd *cobra.Command, follow, asJSON bool) error {
 	width := 0
 	for _, a := range answers {
 		width = max(width, len([]rune(text.Safe(a.Node))))
-		for _, ev := range a.Result.Events {
+		for _, ev := range a.Result {
 			all = append(all, nodeEvent{a.Node, ev})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/themes"
@@ -41,6 +42,9 @@ func checkFile(path string) (*config.File, proxy.Config, error) {
 		if _, err := fleet.FromFile(m); err != nil {
 			found.Wrong("mesh.secret_file", "tcpctl mesh key makes one", err)
 		}
+	}
+	if err := (history.Config{Keep: file.History.Keep, Max: int64(file.History.Max)}).Validate(); err != nil {
+		found.Wrong("history."+err.Key, err.Hint, err)
 	}
 	if name := file.Console.Theme; name != "" {
 		if _, err := themes.Load(name, themeDir()); err != nil {

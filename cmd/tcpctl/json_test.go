@@ -40,6 +40,7 @@ mdns = false
 	commands := []struct{ name, good, bad string }{
 		{"status", "status", "status nope"}, {"sessions", "sessions --ended", "sessions --client x"}, {"queue", "queue db", "queue nope"},
 		{"peers", "peers", "peers --bogus"}, {"events", "events", "events --since"},
+		{"history", "history", "history --since x"}, {"top", "top db", "top nope"},
 		{"drain", "drain db/a", "drain db/x"}, {"maint", "maint db/a", "maint --then x"}, {"ready", "ready db/a --wait", "ready db"}, {"weight", "weight db/a 2", "weight db/a -1"},
 		{"pause", "pause db --wait", "pause db --max 0s"}, {"resume", "resume db", "resume nope"},
 		{"close", "close db", "close nope"}, {"open", "open db", "open nope"},

@@ -128,7 +128,7 @@ func rootCommand() *cobra.Command {
 	root.GroupID = ""
 	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), wsCommand(), demoCommand(), meshCommand(), peersCommand())
 	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
-	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), reportCommand(), versionCommand())
+	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), historyCommand(), topCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand(), debugCommand())
 	root.AddCommand(actCommands()...)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkPeer(cmd) }

@@ -47,7 +47,7 @@ func (t table) print(w io.Writer) {
 // isNumber says whether a column is aligned to the right, by its title.
 func isNumber(t table, column int) bool {
 	switch t[0][column] {
-	case "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", "#", "WAITED", "PING", "AGE", "IDLE", "IN", "OUT":
+	case "ACTIVE", "QUEUE", "OLDEST", "IN/s", "OUT/s", "#", "WAITED", "PING", "AGE", "IDLE", "IN", "OUT", "SHARE", "SESSIONS":
 		return true
 	}
 	return false

@@ -70,7 +70,7 @@ func (l *Local) sessionsOf(r *Request) (found []proxy.SessionInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for info := range l.live(context.Background(), q) {
+	for info := range l.Live(context.Background(), q) {
 		named := slices.Contains(r.Targets, info.ID)
 		if named || len(r.Targets) == 0 && keep(&info) {
 			found = append(found, info)

@@ -40,6 +40,8 @@ type Local struct {
 	Refresh func(context.Context)
 	// Shown, if set, is called when a status has been made, before it is returned.
 	Shown func()
+	// History is what the instance remembers; nil: nothing.
+	History History
 	// Predecessors are the earlier processes of the instance that still serve
 	// clients, the oldest first; nil: there are none.
 	Predecessors func() []Predecessor
@@ -100,6 +102,10 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	for _, p := range l.predecessors() {
 		s.Predecessors = append(s.Predecessors, p.info(l.Engine))
 	}
+	if l.History != nil {
+		info, _ := l.History.Remembered(ctx)
+		s.History = &info
+	}
 	if p := l.Engine.Operator().Plan(""); p != nil {
 		report := p.Report()
 		if report.Ended.IsZero() || time.Since(report.Ended) < planShown {
@@ -143,7 +149,7 @@ func (l *Local) Sessions(ctx context.Context, q SessionQuery) ([]proxy.SessionIn
 			}
 		}
 	}
-	add(l.live(ctx, q))
+	add(l.Live(ctx, q))
 	if q.Ended {
 		add(l.Engine.Operator().Ended())
 	}

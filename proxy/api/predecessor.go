@@ -57,8 +57,8 @@ func (l *Local) earlierSessions(ctx context.Context, q SessionQuery) (all []prox
 	return all
 }
 
-// live is every live session, the predecessors' first: they are older.
-func (l *Local) live(ctx context.Context, q SessionQuery) iter.Seq[proxy.SessionInfo] {
+// Live is every live session, the predecessors' first: they are older.
+func (l *Local) Live(ctx context.Context, q SessionQuery) iter.Seq[proxy.SessionInfo] {
 	return func(yield func(proxy.SessionInfo) bool) {
 		for _, s := range l.earlierSessions(ctx, q) {
 			if !yield(s) {

@@ -17,6 +17,7 @@ type Status struct {
 	Services []proxy.ServiceInfo `json:"services"`
 	Mesh     *Mesh               `json:"mesh,omitempty"`
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
+	History  *HistoryInfo        `json:"history,omitempty"` // where it is kept, and what was lost
 	// Predecessors still serve clients from before an upgrade; Services counts
 	// them, too.
 	Predecessors []PredecessorInfo `json:"predecessors,omitempty"`

@@ -15,7 +15,7 @@
 // the key, "default" what an absent key means, "oneof" all that a word may be,
 // "min" is the least of a number (the engine, which has more to say about all of
 // them, takes a negative one for off), "file" says what a path must lead to (file,
-// folder, or new: what is not there yet), "argv" marks a command, "secret"
+// folder, or new: what is not there yet) unless it is one of "words", "argv" marks a command, "secret"
 // a string that may hold a password (query: behind its question mark), "single" a list that may be one string, and
 // "addr" an address to listen on or to dial. A pointer is a table that switches
 // something on by being there.
@@ -33,6 +33,7 @@ type File struct {
 	Metrics  Metrics   `toml:"metrics"`
 	Log      Log       `toml:"log"`
 	Notify   Notify    `toml:"notify"`
+	History  History   `toml:"history"`
 	Limits   Limits    `toml:"limits"`
 	Defaults Defaults  `toml:"defaults"` // inherited by Services already
 	Services []Service `toml:"services"` // in the order of the file
@@ -74,6 +75,15 @@ type Log struct {
 type Notify struct {
 	Run []string `toml:"run" argv:"yes"` // gets the event as JSON on stdin; empty: nobody is told
 	On  []string `toml:"on" default:"backend.down pause.near_max queue.old window.alarm hook.failing"`
+}
+
+// History is the flight recorder.
+type History struct {
+	// File is its SQLite file. "": in the state folder; "memory": nothing on
+	// disk; "off": none.
+	File string        `toml:"file" file:"new" words:"memory off"`
+	Keep time.Duration `toml:"keep" default:"30d"`
+	Max  Size          `toml:"max" default:"256MiB"`
 }
 
 // Limits are those of the whole process.

@@ -19,6 +19,13 @@ func Find() (path string, err error) {
 	return find(os.Geteuid() == 0, user, "/etc")
 }
 
+// Standard reports whether Find looks at a path, in whatever folder it is
+// called.
+func Standard(path string) bool {
+	user, err := os.UserConfigDir()
+	return err == nil && path == filepath.Join(user, "tcpctl", "tcpctl.toml") || path == "/etc/tcpctl/tcpctl.toml"
+}
+
 // find never looks into the working folder as root: it may be anybody's.
 func find(root bool, user, etc string) (string, error) {
 	var tried []string

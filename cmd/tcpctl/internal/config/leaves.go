@@ -103,6 +103,9 @@ func (w *walk) add(l leaf) {
 func literal(v any) string {
 	switch v := v.(type) {
 	case time.Duration:
+		if day := 24 * time.Hour; v >= 2*day && v%day == 0 {
+			return fmt.Sprintf(`"%dd"`, v/day)
+		}
 		return strconv.Quote(text.Duration(v))
 	case fs.FileMode:
 		return fmt.Sprintf(`"%04o"`, uint32(v))

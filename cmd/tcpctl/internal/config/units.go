@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"strconv"
@@ -19,13 +20,23 @@ type Rate float64
 // ByteRate is bytes a second. Zero is no limit.
 type ByteRate float64
 
-// ParseDuration reads "250ms", "30s", "2m" or "1h30m". Without a unit nobody
+// ParseDuration reads "250ms", "30s", "2m", "1h30m" or "30d". Without a unit nobody
 // knows whether 30 is seconds or milliseconds, so it is refused.
 func ParseDuration(s string) (time.Duration, error) {
 	if isNumber(s) {
 		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"s") + ", or ms, m, h"}
 	}
-	d, err := time.ParseDuration(s)
+	days, rest := 0.0, s
+	if number, more, ok := strings.Cut(s, "d"); ok && isNumber(number) {
+		days, _ = strconv.ParseFloat(number, 64)
+		rest = cmp.Or(more, "0s")
+	}
+	d, err := time.ParseDuration(rest)
+	if days*24 > proxy.LongestDuration.Hours() {
+		d = proxy.LongestDuration + 1
+	} else {
+		d += time.Duration(days * 24 * float64(time.Hour))
+	}
 	switch {
 	case err != nil:
 		return 0, Error{Text: strconv.Quote(s) + " is not a duration", Hint: `write "250ms", "30s", "2m" or "1h30m"`}

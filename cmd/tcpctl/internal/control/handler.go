@@ -33,11 +33,14 @@ func NewHandler(source api.Source, who func(*http.Request) string) http.Handler 
 	if planner, ok := source.(api.Planner); ok {
 		h.handlePlans(mux, planner)
 	}
+	if past, ok := source.(api.History); ok {
+		h.handleHistory(mux, past)
+	}
 	for _, a := range api.Acts {
 		mux.HandleFunc("POST /v1/acts/"+a.Name, h.act(a.Name))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, api.Unknown("there is no "+r.Method+" "+r.URL.Path, "see /v1/status, /v1/sessions, /v1/events, POST /v1/acts/NAME"))
+		fail(w, api.Unknown("there is no "+r.Method+" "+r.URL.Path, "see /v1/status, /v1/sessions, /v1/events, /v1/history, POST /v1/acts/NAME"))
 	})
 	return mux
 }

@@ -2,14 +2,20 @@ package instance
 
 import (
 	"context"
+	"fmt"
+	"hash/crc32"
 	"io"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -81,6 +87,36 @@ func accessConfig(f *config.File) access.Config {
 		flush = -1 // off
 	}
 	return access.Config{File: f.Log.Access, Flush: flush}
+}
+
+// historyConfig is where an instance keeps its history: without a
+// configuration file, in memory.
+func (in *Instance) historyConfig(f *config.File) history.Config {
+	c := history.Config{File: f.History.File, Keep: f.History.Keep, Max: int64(f.History.Max)}
+	switch {
+	case in.c.Path == "" && c.File == "":
+		c.File = history.Memory
+	case c.File == "":
+		c.File = historyFile(in.c.Path)
+	}
+	return c
+}
+
+// historyFile is the one in the state folder: history.db for the
+// configurations that are found without being named, and one of its own for any
+// other, as two instances would mix. Where there can be no state folder, it is
+// in memory.
+func historyFile(path string) string {
+	name := "history.db"
+	if abs, err := filepath.Abs(path); err == nil && !config.Standard(abs) {
+		base := strings.TrimSuffix(filepath.Base(abs), ".toml")
+		name = fmt.Sprintf("history-%s-%x.db", base, crc32.ChecksumIEEE([]byte(abs)))
+	}
+	dir, err := statedir.Make("")
+	if err != nil {
+		return history.Memory
+	}
+	return filepath.Join(dir, name)
 }
 
 func notifyConfig(f *config.File, node string) notify.Config {

@@ -58,7 +58,8 @@ func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 		socket, p.Offer.Metrics = p.Offer.Metrics, nil
 	}
 	return metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
-		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped}})
+		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped,
+			"history_seconds": in.history.LostSeconds, "history_events": in.history.LostEvents}})
 }
 
 // followersHandler is what the later processes of the instance may ask of this

@@ -142,6 +142,7 @@ func (h *handover) stopListening() (upgrade.State, error) {
 		return upgrade.State{}, err
 	}
 	proxy.HandoverOf(in.engine).StopListening()
+	in.history.Suspend() // the successor goes on from the counters that it is given now
 	return in.snapshot(), nil
 }
 
@@ -188,6 +189,7 @@ func (h *handover) resume(counted proxy.Remaining) {
 	if in.metrics != nil {
 		in.metrics.Start()
 	}
+	in.history.Resume()
 	h.step.Store(stepOffered)
 	if taken {
 		in.engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,

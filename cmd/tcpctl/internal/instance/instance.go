@@ -14,6 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
@@ -31,6 +32,7 @@ type Instance struct {
 	node    string // its name
 	log     *logfile.Log
 	access  *access.Log
+	history *history.Recorder
 	engine  *proxy.Engine
 	local   *api.Local
 	notify  *notify.Notifier
@@ -82,7 +84,7 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 		in.console = c.Console // else the terminal is the predecessor's
 	}
 	in.quiet = in.console != nil || in.predecessor != nil && in.predecessor.Offer.Screen
-	for _, step := range [...]func() error{in.openLogs, in.makeEngine, in.startNotify} {
+	for _, step := range [...]func() error{in.openLogs, in.openHistory, in.makeEngine, in.startNotify} {
 		if err = step(); err != nil {
 			return nil, &ConfigError{err}
 		}
@@ -104,10 +106,19 @@ func (in *Instance) openLogs() (err error) {
 	return err
 }
 
+func (in *Instance) openHistory() error {
+	in.history = history.New(in.historyConfig(in.file), in.log.Logger)
+	return nil
+}
+
 func (in *Instance) makeEngine() (err error) {
 	in.systemd = systemd.Take()
 	c := in.c.Engine
-	c.Log, c.OnRecord, c.Activated = in.log.Logger, in.access.Record, in.systemd.Claim
+	c.Log, c.Activated = in.log.Logger, in.systemd.Claim
+	c.OnRecord = func(r proxy.Record) {
+		in.access.Record(r)
+		in.history.Record(r)
+	}
 	if in.predecessor != nil {
 		o := &in.predecessor.Offer
 		in.systemd.Adopt(o.Activated)
@@ -119,8 +130,11 @@ func (in *Instance) makeEngine() (err error) {
 	}
 	in.predecessors = newPredecessors(in.engine)
 	in.state.engine = in.engine
+	if in.predecessor == nil { // else it tells of more than the file has
+		proxy.HandoverOf(in.engine).Remember(in.history.Past())
+	}
 	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop, Grace: in.currentGrace,
-		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}}
+		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}, History: in.history}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
 	if in.predecessor != nil { // no count may be less than one that was shown
 		in.local.Refresh = in.predecessors.refresh
@@ -182,6 +196,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 		}
 	}
 	if err == nil {
+		in.history.Start(in.local, in.engine.Operator().Note)
 		err = in.engine.Start()
 	}
 	if err != nil {
@@ -239,6 +254,9 @@ func (in *Instance) Close() {
 	}
 	if in.access != nil {
 		in.access.Close()
+	}
+	if in.history != nil {
+		in.history.Close()
 	}
 	in.signals.Close()
 	if in.log != nil {

@@ -77,6 +77,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 	if in.metrics = served; served != nil {
 		served.Start()
 	}
+	in.history.Set(in.historyConfig(file))
 	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
 		if err != nil {
 			in.log.Warn("reload: " + err.Error())

@@ -1,0 +1,191 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// engine is a made-up Source whose clock the test sets.
+type engine struct {
+	mu       sync.Mutex
+	now      time.Time
+	services []proxy.ServiceInfo
+	events   []proxy.Event
+	reports  []proxy.Report
+	live     []proxy.SessionInfo
+}
+
+func (e *engine) Status(context.Context) (*api.Status, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	all := slices.Clone(e.services)
+	for i := range all {
+		all[i].Backends = slices.Clone(all[i].Backends)
+	}
+	return &api.Status{Node: api.Node{Name: "edge-01", Version: "test", Now: now}, Services: all}, nil
+}
+
+func (e *engine) Events(_ context.Context, since uint64, _ bool) (proxy.EventPage, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return proxy.EventPage{Events: slices.Clone(e.events[min(int(since), len(e.events)):]), Last: uint64(len(e.events))}, nil
+}
+
+func (e *engine) Reports(context.Context) ([]proxy.Report, error) { return e.reports, nil }
+
+func (e *engine) Live(context.Context, api.SessionQuery) iter.Seq[proxy.SessionInfo] {
+	return slices.Values(e.live)
+}
+
+// Note is for the recorder's own events.
+func (e *engine) Note(ev proxy.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ev.Time = e.now; e.now.IsZero() {
+		ev.Time = time.Now()
+	}
+	if ev.Level == "" {
+		ev.Level = proxy.LevelInfo
+	}
+	ev.Seq = uint64(len(e.events) + 1)
+	e.events = append(e.events, ev)
+}
+
+// noted are the texts of the events that begin like that.
+func (e *engine) noted(prefix string) (all []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, ev := range e.events {
+		if len(ev.Text) >= len(prefix) && ev.Text[:len(prefix)] == prefix {
+			all = append(all, ev.Text)
+		}
+	}
+	return all
+}
+
+func service(name string, backends ...string) proxy.ServiceInfo {
+	s := proxy.ServiceInfo{Name: name, Listen: []string{"127.0.0.1:1"}, State: proxy.StateOpen}
+	for _, b := range backends {
+		s.Backends = append(s.Backends, proxy.BackendInfo{Name: b, Addr: "127.0.0.1:2", State: proxy.StateUp, Admin: proxy.AdminReady, Eligible: true, RTTSeconds: 0.001})
+	}
+	return s
+}
+
+// tape drives the writer by hand: no goroutine samples, and no second takes
+// one.
+type tape struct {
+	t *testing.T
+	*Recorder
+	e    *engine
+	s    *sampler
+	done bool
+}
+
+func newTape(t *testing.T, file string, e *engine) *tape {
+	r := New(Config{File: file}, slog.New(slog.DiscardHandler))
+	tp := &tape{t: t, Recorder: r, e: e}
+	r.source = e
+	note := e.Note
+	f := func(ev proxy.Event) { note(ev) }
+	r.note.Store(&f)
+	st, _ := e.Status(context.Background())
+	r.queue <- &batch{begin: true, now: st.Node.Now, status: st}
+	tp.s = &sampler{r: r, waits: map[string]time.Duration{}, reports: map[string]string{}, every: time.Second}
+	tp.s.talkers.begin(e.now.Unix() / 60 * 60)
+	t.Cleanup(tp.end)
+	return tp
+}
+
+// end closes the recorder as a stop does.
+func (tp *tape) end() {
+	if !tp.done {
+		tp.done = true
+		tp.Recorder.Close()
+	}
+}
+
+// second lets a second pass, in which change happens.
+func (tp *tape) second(change func(e *engine)) {
+	tp.t.Helper()
+	if change != nil {
+		change(tp.e)
+	}
+	tp.e.mu.Lock()
+	tp.e.now = tp.e.now.Add(time.Second)
+	tp.e.mu.Unlock()
+	before := len(tp.queue)
+	tp.s.take(false, false)
+	for until := time.Now().Add(20 * time.Second); len(tp.queue) > before; {
+		if time.Now().After(until) {
+			tp.t.Fatal("the writer takes nothing")
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// flush waits until all that was taken is written.
+func (tp *tape) flush() {
+	tp.t.Helper()
+	reached := make(chan struct{})
+	tp.queue <- &batch{reached: reached}
+	select {
+	case <-reached:
+	case <-time.After(time.Minute):
+		tp.t.Fatal("the writer does not come to an end")
+	}
+}
+
+// grow lets a service have clients, of which each but the rejected reaches its
+// first backend.
+func grow(s *proxy.ServiceInfo, clients, rejected, failed int64) {
+	s.Sessions.Total += clients
+	s.Sessions.Rejected += rejected
+	s.Sessions.Failed += failed
+	served := clients - rejected - failed
+	s.Times.Connect = proxy.Histogram{Bounds: []float64{1}, Counts: []int64{s.Times.Connect.Count() + served, 0}, Sum: s.Times.Connect.Sum + 0.002*float64(served)}
+	s.BytesIn += 100 * served
+	s.BytesOut += 1000 * served
+	if len(s.Backends) > 0 {
+		s.Backends[0].Total += served
+		s.Backends[0].BytesIn += 100 * served
+		s.Backends[0].BytesOut += 1000 * served
+	}
+}
+
+func tempFile(t *testing.T) string { return filepath.Join(t.TempDir(), "history.db") }
+
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+var start = time.Date(2026, 11, 28, 2, 0, 0, 0, time.UTC)
+
+func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+func session(n int, client string) proxy.SessionInfo {
+	return proxy.SessionInfo{ID: fmt.Sprintf("s%d", n), Service: "db", Client: client, Phase: proxy.PhaseRelay}
+}

@@ -1,0 +1,149 @@
+package history
+
+import (
+	"context"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// order is what the sampler is told.
+type order int
+
+const (
+	orderSuspend order = iota
+	orderResume
+)
+
+// sampler is what the sampling goroutine keeps between two seconds.
+type sampler struct {
+	r       *Recorder
+	seen    uint64 // event
+	waits   map[string]time.Duration
+	talkers talkers
+	look    int // ticks until the next look at the live sessions
+	reports map[string]string
+	running bool // a plan does
+	every   time.Duration
+}
+
+// sample takes a snapshot at each full second, and a last one at the end.
+func (r *Recorder) sample() {
+	defer close(r.sampled)
+	defer close(r.queue)
+	s := &sampler{r: r, waits: map[string]time.Duration{}, reports: map[string]string{}, every: time.Second}
+	s.talkers.begin(time.Now().Unix() / 60 * 60)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	suspended := false
+	for {
+		var tick <-chan time.Time
+		if !suspended {
+			now := time.Now()
+			timer.Reset(now.Truncate(s.every).Add(s.every).Sub(now))
+			tick = timer.C
+		}
+		select {
+		case <-r.ctx.Done():
+			if !suspended {
+				s.take(true, false)
+			}
+			return
+		case o := <-r.orders:
+			if o == orderSuspend && !suspended {
+				s.take(true, true)
+			}
+			suspended = o == orderSuspend
+		case <-tick:
+			s.take(false, false)
+		}
+	}
+}
+
+// take takes a snapshot and offers it to the writer. Nothing of it is lost when
+// the writer has no room: it will be in the next one.
+func (s *sampler) take(last, suspend bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	b := &batch{now: time.Now(), suspend: suspend, waits: s.waits}
+	if status, err := s.r.source.Status(ctx); err == nil {
+		b.status, b.now = status, status.Node.Now
+		s.every = interval(status)
+	}
+	if page, err := s.r.source.Events(ctx, s.seen, false); err == nil {
+		b.events, b.dropped = page.Events, page.Dropped
+		if s.seen == 0 {
+			b.dropped = 0 // they were before this process
+		}
+	}
+	s.addRecords()
+	s.look--
+	if minute := b.now.Unix() / 60 * 60; last || s.look <= 0 || minute != s.talkers.minute {
+		s.look = listEvery
+		s.talkers.look(s.r.source.Live(ctx, api.SessionQuery{}))
+		b.minute, b.talkers = s.talkers.minute, s.talkers.top()
+		if minute != s.talkers.minute {
+			s.talkers.begin(minute)
+		}
+	}
+	b.reports = s.changedReports(ctx, b.events)
+	seen := s.seen
+	if n := len(b.events); n > 0 {
+		seen = b.events[n-1].Seq
+	}
+	reports := b.reports
+	select {
+	case s.r.queue <- b: // the writer's from now on
+		s.waits, s.seen = map[string]time.Duration{}, seen
+	default:
+		s.r.lostSeconds.Add(1)
+		for _, rep := range reports {
+			delete(s.reports, rep.ID)
+		}
+	}
+}
+
+// interval is how often a status of that size is taken.
+func interval(status *api.Status) time.Duration {
+	n := len(status.Services)
+	for i := range status.Services {
+		n += len(status.Services[i].Backends)
+	}
+	return min(time.Duration(1+n/perSecond)*time.Second, 10*time.Second)
+}
+
+func (s *sampler) addRecords() {
+	for _, rec := range s.r.records.take() {
+		s.waits[rec.service] = max(s.waits[rec.service], rec.waited)
+		s.talkers.ended(&rec)
+	}
+}
+
+// changedReports are those of plans that have begun or ended, or go on.
+func (s *sampler) changedReports(ctx context.Context, events []proxy.Event) (changed []proxy.Report) {
+	look := s.running || len(s.reports) == 0
+	for i := range events {
+		look = look || events[i].Kind == proxy.EventPlan
+	}
+	if !look {
+		return nil
+	}
+	all, err := s.r.source.Reports(ctx)
+	if err != nil {
+		return nil
+	}
+	s.running = false
+	for _, rep := range all {
+		state := rep.State + rep.Ended.String()
+		if rep.Ended.IsZero() {
+			s.running, state = true, ""
+		}
+		if was, known := s.reports[rep.ID]; !known || state == "" || was != state {
+			s.reports[rep.ID] = state
+			changed = append(changed, rep)
+		}
+	}
+	return changed
+}

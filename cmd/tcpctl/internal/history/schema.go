@@ -1,0 +1,137 @@
+package history
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// level is one resolution of the series.
+type level struct {
+	name string
+	step int64 // seconds
+	keep time.Duration
+}
+
+// levels are the resolutions, from the finest. keep 0: Config.Keep.
+var levels = [...]level{
+	{"1s", 1, 10 * time.Minute},
+	{"10s", 10, 6 * time.Hour},
+	{"1m", 60, 0},
+	{"1h", 3600, 0},
+}
+
+// column is one number of a step, and how those of several steps become one.
+type column struct{ name, merge string }
+
+// kind is what there are series of.
+type kind struct {
+	table   string // its name, before the level's
+	thing   string // the column with the id
+	columns []column
+}
+
+var (
+	services = kind{"service", "service", []column{{"state", "max"}, {"active", "max"}, {"waiting", "max"}, {"new", "sum"}, {"served", "sum"},
+		{"failed", "sum"}, {"rejected", "sum"}, {"cut", "sum"}, {"abandoned", "sum"}, {"held", "sum"}, {"bytes_in", "sum"}, {"bytes_out", "sum"},
+		{"wait_ms", "max"}, {"connect_us", "sum"}}}
+	backends = kind{"backend", "backend", []column{{"state", "max"}, {"active", "max"}, {"new", "sum"}, {"failed", "sum"},
+		{"bytes_in", "sum"}, {"bytes_out", "sum"}, {"check_us", "max"}}}
+	kinds = [...]*kind{&services, &backends}
+)
+
+func (k *kind) at(l int) string { return k.table + "_" + levels[l].name }
+
+// names are the columns, each as f writes it.
+func (k *kind) names(f func(column) string) string {
+	all := make([]string, len(k.columns))
+	for i, c := range k.columns {
+		all[i] = f(c)
+	}
+	return strings.Join(all, ", ")
+}
+
+func plain(c column) string { return c.name }
+
+// merged is the column of several steps.
+func merged(c column) string { return c.merge + "(" + c.name + ")" }
+
+// create makes the table of a level. The key is the time first, so that a
+// second of all things is one page at the end.
+func (k *kind) create(l int) string {
+	return fmt.Sprintf("CREATE TABLE %s (at INTEGER NOT NULL, %s INTEGER NOT NULL, %s, PRIMARY KEY (at, %s)) WITHOUT ROWID;\n",
+		k.at(l), k.thing, k.names(func(c column) string { return c.name + " INTEGER NOT NULL" }), k.thing)
+}
+
+// insert adds a second; where there is one already, since the clock was set
+// back or a process has taken over within it, the two are merged.
+func (k *kind) insert() string {
+	return fmt.Sprintf("INSERT INTO %s (at, %s, %s) VALUES (?, ?%s) ON CONFLICT DO UPDATE SET %s", k.at(0), k.thing, k.names(plain),
+		strings.Repeat(", ?", len(k.columns)), k.names(func(c column) string {
+			if c.merge == "max" {
+				return fmt.Sprintf("%s = max(%s, excluded.%s)", c.name, c.name, c.name)
+			}
+			return fmt.Sprintf("%s = %s + excluded.%s", c.name, c.name, c.name)
+		}))
+}
+
+// rollUp makes the steps of a level from those of the level below it.
+func (k *kind) rollUp(l int) string {
+	step := levels[l].step
+	return fmt.Sprintf("INSERT OR REPLACE INTO %s SELECT at/%d*%d, %s, %s FROM %s WHERE at >= ? AND at < ? GROUP BY at/%d, %s",
+		k.at(l), step, step, k.thing, k.names(merged), k.at(l-1), step, k.thing)
+}
+
+// migrations bring a file to the next version each; the number of those that
+// have run is its user_version. One that has been released is never changed.
+var migrations = []func() string{version1}
+
+func version1() string {
+	var b strings.Builder
+	for _, k := range kinds {
+		for l := range levels {
+			b.WriteString(k.create(l))
+		}
+	}
+	b.WriteString(tables)
+	for i, word := range serviceStates {
+		fmt.Fprintf(&b, "INSERT INTO states VALUES ('service', %d, '%s');\n", i, word)
+	}
+	for i, word := range backendStates {
+		fmt.Fprintf(&b, "INSERT INTO states VALUES ('backend', %d, '%s');\n", i, word)
+	}
+	return b.String()
+}
+
+const tables = `
+CREATE TABLE things (id INTEGER PRIMARY KEY, service TEXT NOT NULL, backend TEXT NOT NULL, UNIQUE (service, backend));
+CREATE TABLE states (kind TEXT NOT NULL, code INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY (kind, code)) WITHOUT ROWID;
+
+CREATE TABLE changes (thing INTEGER NOT NULL, at_ms INTEGER NOT NULL, state INTEGER NOT NULL, detail TEXT NOT NULL, info TEXT NOT NULL, PRIMARY KEY (thing, at_ms)) WITHOUT ROWID;
+CREATE INDEX changes_at ON changes (at_ms);
+
+CREATE TABLE events (at_ms INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, level TEXT NOT NULL, service TEXT NOT NULL, backend TEXT NOT NULL,
+	session TEXT NOT NULL, by TEXT NOT NULL, peer TEXT NOT NULL, text TEXT NOT NULL, command TEXT NOT NULL, PRIMARY KEY (at_ms, seq)) WITHOUT ROWID;
+CREATE INDEX events_seq ON events (seq);
+CREATE VIEW acts AS SELECT datetime(at_ms/1000, 'unixepoch', 'localtime') AS time, * FROM events WHERE kind = 'operator';
+CREATE VIEW marks AS SELECT datetime(at_ms/1000, 'unixepoch', 'localtime') AS time, * FROM events WHERE kind = 'mark';
+
+CREATE TABLE reports (id TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, kind TEXT NOT NULL, service TEXT NOT NULL,
+	owner TEXT NOT NULL, state TEXT NOT NULL, report TEXT NOT NULL, PRIMARY KEY (started_ms, id)) WITHOUT ROWID;
+
+CREATE TABLE top_clients (at INTEGER NOT NULL, service INTEGER NOT NULL, client TEXT NOT NULL, sessions INTEGER NOT NULL,
+	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;
+CREATE TABLE top_clients_1h (at INTEGER NOT NULL, service INTEGER NOT NULL, client TEXT NOT NULL, sessions INTEGER NOT NULL,
+	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;
+
+CREATE TABLE gaps (since INTEGER PRIMARY KEY, until INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE VIEW service_minutes AS SELECT datetime(m.at, 'unixepoch', 'localtime') AS time, t.service, s.word AS state_word, m.*
+	FROM service_1m m JOIN things t ON t.id = m.service JOIN states s ON s.kind = 'service' AND s.code = m.state;
+CREATE VIEW backend_minutes AS SELECT datetime(m.at, 'unixepoch', 'localtime') AS time, t.service, t.backend, s.word AS state_word, m.*
+	FROM backend_1m m JOIN things t ON t.id = m.backend JOIN states s ON s.kind = 'backend' AND s.code = m.state;
+CREATE VIEW state_changes AS SELECT datetime(c.at_ms/1000, 'unixepoch', 'localtime') AS time, t.service, t.backend, s.word AS state, c.detail
+	FROM changes c JOIN things t ON t.id = c.thing JOIN states s ON s.code = c.state AND s.kind = iif(t.backend = '', 'service', 'backend')
+	ORDER BY c.at_ms;
+`

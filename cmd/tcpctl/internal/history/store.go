@@ -1,0 +1,244 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Memory is the Config.File of a history that ends with the process.
+const Memory = "memory"
+
+// lockWait is how long a statement waits for another process that has the file
+// locked. Only the writing goroutine and readers wait.
+const lockWait = 500 * time.Millisecond
+
+// store is one open file. The writing goroutine owns it; others only use read.
+type store struct {
+	path        string // Memory
+	write, read *sql.DB
+	info        fs.FileInfo // of the file that was opened
+
+	things  map[thing]int64
+	last    map[thing]change // the newest of each, without its time
+	rolled  [len(levels)]int64
+	hour    int64 // up to which top_clients has been rolled up
+	newest  int64 // second that was written
+	pruneAt time.Time
+}
+
+// thing is a service, or a backend of one.
+type thing struct{ service, backend string }
+
+// open opens the file at path, or makes it.
+func open(path string) (_ *store, err error) {
+	s := &store{path: path, things: map[thing]int64{}, last: map[thing]change{}}
+	pragmas := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", lockWait.Milliseconds())}, "_txlock": {"immediate"}}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if path == Memory {
+		if s.write, err = sql.Open("sqlite", ":memory:?"+pragmas.Encode()); err != nil {
+			return nil, err
+		}
+		s.write.SetMaxOpenConns(1) // each has a database of its own
+		s.write.SetConnMaxIdleTime(0)
+		s.read = s.write
+	} else {
+		// SQLite gives its other files the mode of this one.
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if s.info, err = f.Stat(); err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		reading := url.Values{"_pragma": {pragmas["_pragma"][0], "query_only(1)"}}
+		for _, p := range []string{"auto_vacuum(2)", "journal_mode(WAL)", "synchronous(NORMAL)", "journal_size_limit(4194304)", "wal_autocheckpoint(500)"} {
+			pragmas.Add("_pragma", p)
+		}
+		name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?"
+		if s.write, err = sql.Open("sqlite", name+pragmas.Encode()); err != nil {
+			return nil, err
+		}
+		s.write.SetMaxOpenConns(1)
+		if s.read, err = sql.Open("sqlite", name+reading.Encode()); err != nil {
+			return nil, err
+		}
+		s.read.SetMaxOpenConns(4)
+		s.read.SetMaxIdleConns(1)
+	}
+	if err = s.migrate(); err == nil {
+		err = s.recall()
+	}
+	return s, err
+}
+
+// migrate brings the file to this version. One of a later version is left alone.
+func (s *store) migrate() error {
+	var version int
+	if err := s.write.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("%s is of a later version of tcpctl (%d, this one knows %d); give this one a file of its own: [history] file", s.path, version, len(migrations))
+	}
+	for n := version; n < len(migrations); n++ {
+		if err := s.transact(func(tx *sql.Tx) error {
+			if _, err := tx.Exec(migrations[n]()); err != nil {
+				return err
+			}
+			_, err := tx.Exec("PRAGMA user_version = " + strconv.Itoa(n+1))
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recall reads what the writer goes on from.
+func (s *store) recall() error {
+	err := each(s.write, func(scan func(...any) error) error {
+		var id int64
+		var t thing
+		if err := scan(&id, &t.service, &t.backend); err != nil {
+			return err
+		}
+		s.things[t] = id
+		return nil
+	}, "SELECT id, service, backend FROM things")
+	if err != nil {
+		return err
+	}
+	for t, id := range s.things {
+		c := change{}
+		err := s.write.QueryRow("SELECT state, info FROM changes WHERE thing = ? ORDER BY at_ms DESC LIMIT 1", id).Scan(&c.state, &c.info)
+		switch {
+		case err == nil:
+			s.last[t] = c
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+	}
+	for l := range levels {
+		for _, k := range kinds {
+			var at sql.NullInt64
+			if err := s.write.QueryRow("SELECT max(at) FROM "+k.at(l)+" WHERE at <= ?", time.Now().Unix()).Scan(&at); err != nil {
+				return err
+			}
+			s.rolled[l] = max(s.rolled[l], at.Int64+levels[l].step)
+			if l == 0 {
+				s.newest = max(s.newest, at.Int64)
+			}
+		}
+	}
+	var hour sql.NullInt64
+	if err := s.write.QueryRow("SELECT max(at) FROM top_clients_1h").Scan(&hour); err != nil {
+		return err
+	}
+	s.hour = hour.Int64 + 3600
+	return nil
+}
+
+func (s *store) transact(do func(*sql.Tx) error) error {
+	tx, err := s.write.Begin()
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// close closes the file. What was written stays without it, too.
+func (s *store) close() {
+	if s.write != nil {
+		s.write.Close()
+	}
+	if s.read != nil {
+		s.read.Close()
+	}
+}
+
+// moved reports whether the file is another one by now, or none.
+func (s *store) moved() bool {
+	if s.path == Memory {
+		return false
+	}
+	info, err := os.Stat(s.path)
+	return err != nil || !os.SameFile(info, s.info)
+}
+
+// damaged reports whether an error is of a file that is no history, or not
+// whole.
+func damaged(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
+// setAside renames a damaged file, with those that belong to it. Of such files
+// the newest is kept.
+func setAside(path string, now time.Time) (to string, err error) {
+	old, _ := filepath.Glob(path + ".damaged-*")
+	for _, name := range old {
+		os.Remove(name)
+	}
+	to = path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+	if err := os.Rename(path, to); err != nil {
+		return "", err
+	}
+	for _, more := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+more, to+more); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return to, nil
+}
+
+type queryer interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}
+
+// each calls row for each row of a query.
+func each(db queryer, row func(scan func(...any) error) error, query string, args ...any) error {
+	return eachContext(context.Background(), db, row, query, args...)
+}
+
+func eachContext(ctx context.Context, db queryer, row func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,238 @@
+package history
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// batch is what the sampler hands to the writer: a second.
+type batch struct {
+	now     time.Time
+	status  *api.Status              // nil: none could be had
+	waits   map[string]time.Duration // the longest that ended, by service
+	minute  int64                    // that talkers are of
+	talkers []talkerRow              // nil: as before
+	events  []proxy.Event
+	dropped uint64         // events that came too fast for the ring
+	reports []proxy.Report // of plans that have changed
+
+	begin   bool // only the counters are taken: what comes next is counted from them
+	suspend bool // the last for now: the file is closed after it
+
+	reached chan struct{} // closed once all before it are handled; the batch has nothing else then
+}
+
+// second is the one that the batch is of: that before the snapshot.
+func (b *batch) second() int64 { return b.now.Add(-500 * time.Millisecond).Unix() }
+
+// put writes a batch. was is the snapshot before it that was written. gap is
+// how long there may be none between the two; where it was longer, that is
+// kept with the reason why. After an error the store must be closed: what it
+// knows is more than what its file has.
+func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) error {
+	at := b.second()
+	last := map[thing]change{}
+	err := s.transact(func(tx *sql.Tx) error {
+		if s.newest > 0 && b.now.Sub(time.Unix(s.newest, 0)) > gap {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO gaps VALUES (?, ?, ?)", s.newest+1, at, why); err != nil {
+				return err
+			}
+		}
+		if err := s.putStatus(tx, was, b, last); err != nil {
+			return err
+		}
+		if err := s.putEvents(tx, b.events); err != nil {
+			return err
+		}
+		if err := s.putTalkers(tx, b.minute, b.talkers); err != nil {
+			return err
+		}
+		for i := range b.reports {
+			r := &b.reports[i]
+			ended := int64(0)
+			if !r.Ended.IsZero() {
+				ended = r.Ended.UnixMilli()
+			}
+			if _, err := tx.Exec("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?)", r.ID, r.Started.UnixMilli(), ended,
+				r.Kind, r.Service, r.Owner, r.State, encode(r)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for t, c := range last {
+		if c.state == gone {
+			delete(s.last, t)
+		} else {
+			s.last[t] = c
+		}
+	}
+	s.newest = at
+	return nil
+}
+
+func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]change) error {
+	if b.status == nil {
+		return nil
+	}
+	before, at := was.Node.Now, b.second()
+	counts := [len(kinds)]*sql.Stmt{}
+	for i, k := range kinds {
+		stmt, err := tx.Prepare(k.insert())
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		counts[i] = stmt
+	}
+	put := func(t thing, c change, stmt *sql.Stmt, counted []any) error {
+		id, err := s.id(tx, t)
+		if err != nil {
+			return err
+		}
+		last[t] = c
+		if o, known := s.last[t]; !known || o.info != c.info || o.state != c.state {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)", id, c.exact(before, b.now).UnixMilli(), c.state, c.detail, c.info); err != nil {
+				return err
+			}
+		}
+		_, err = stmt.Exec(append([]any{at, id}, counted...)...)
+		return err
+	}
+	for i := range b.status.Services {
+		is := &b.status.Services[i]
+		old := was.Service(is.Name)
+		if old == nil {
+			old = &proxy.ServiceInfo{}
+		}
+		if err := put(thing{is.Name, ""}, serviceChange(is, b.now), counts[0], serviceCounts(old, is, b.waits[is.Name])); err != nil {
+			return err
+		}
+		for n := range is.Backends {
+			one := &is.Backends[n]
+			oldOne := was.Backend(is.Name + "/" + one.Name)
+			if oldOne == nil {
+				oldOne = &proxy.BackendInfo{}
+			}
+			if err := put(thing{is.Name, one.Name}, backendChange(one), counts[1], backendCounts(oldOne, one)); err != nil {
+				return err
+			}
+		}
+	}
+	for t := range s.last {
+		if _, there := last[t]; there {
+			continue
+		}
+		last[t] = change{state: gone}
+		if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, '', '')", s.things[t], b.now.UnixMilli(), gone); err != nil {
+			return err
+		}
+	}
+	return s.putNode(tx, &b.status.Node)
+}
+
+// putNode keeps which program wrote the history.
+func (s *store) putNode(tx *sql.Tx, n *api.Node) error {
+	slow := *n
+	slow.Now = time.Time{}
+	_, err := tx.Exec("INSERT OR REPLACE INTO meta VALUES ('node', ?)", encode(&slow))
+	return err
+}
+
+// id is the number of a thing, given now if it has none.
+func (s *store) id(tx *sql.Tx, t thing) (int64, error) {
+	if id, ok := s.things[t]; ok {
+		return id, nil
+	}
+	r, err := tx.Exec("INSERT INTO things (service, backend) VALUES (?, ?)", t.service, t.backend)
+	if err != nil {
+		return 0, err
+	}
+	id, err := r.LastInsertId()
+	s.things[t] = id
+	return id, err
+}
+
+func (s *store) putEvents(tx *sql.Tx, events []proxy.Event) error {
+	for i := range events {
+		ev := &events[i]
+		if _, err := tx.Exec("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ev.Time.UnixMilli(), ev.Seq, ev.Kind, ev.Level,
+			ev.Service, ev.Backend, ev.Session, ev.By, ev.Peer, ev.Text, ev.Command); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putTalkers writes the rows of a minute in the place of those that it had.
+func (s *store) putTalkers(tx *sql.Tx, minute int64, rows []talkerRow) error {
+	if rows == nil {
+		return nil
+	}
+	if _, err := tx.Exec("DELETE FROM top_clients WHERE at = ?", minute); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		id, err := s.id(tx, thing{r.service, ""})
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT OR REPLACE INTO top_clients VALUES (?, ?, ?, ?, ?, ?, ?)", minute, id, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// past is what an engine goes on from: the newest events and reports.
+func (s *store) past(most int) (p proxy.Past, err error) {
+	err = each(s.write, func(scan func(...any) error) error {
+		ev, err := scanEvent(scan)
+		p.Events = append(p.Events, ev)
+		return err
+	}, "SELECT * FROM (SELECT "+eventColumns+" FROM events ORDER BY seq DESC LIMIT ?) ORDER BY seq", most)
+	if n := len(p.Events); n > 0 {
+		p.LastEvent = p.Events[n-1].Seq
+	}
+	if err != nil {
+		return p, err
+	}
+	p.Reports, err = s.reports(s.write, "ORDER BY started_ms DESC LIMIT 32")
+	for _, r := range p.Reports {
+		if n, err := strconv.Atoi(r.ID[min(1, len(r.ID)):]); err == nil {
+			p.Plans = max(p.Plans, n)
+		}
+	}
+	return p, err
+}
+
+func (s *store) reports(db queryer, where string, args ...any) (all []proxy.Report, err error) {
+	return all, each(db, func(scan func(...any) error) error {
+		var text []byte
+		if err := scan(&text); err != nil {
+			return err
+		}
+		var r proxy.Report
+		if json.Unmarshal(text, &r) == nil { // one of another version is left out
+			all = append(all, r)
+		}
+		return nil
+	}, "SELECT report FROM reports "+where, args...)
+}
+
+const eventColumns = "at_ms, seq, kind, level, service, backend, session, by, peer, text, command"
+
+func scanEvent(scan func(...any) error) (ev proxy.Event, err error) {
+	var ms int64
+	err = scan(&ms, &ev.Seq, &ev.Kind, &ev.Level, &ev.Service, &ev.Backend, &ev.Session, &ev.By, &ev.Peer, &ev.Text, &ev.Command)
+	ev.Time = time.UnixMilli(ms)
+	return ev, err
+}

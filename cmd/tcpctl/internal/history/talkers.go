@@ -1,0 +1,214 @@
+package history
+
+import (
+	"cmp"
+	"database/sql"
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// talkerRow is what one client used of one service in a minute, or an hour.
+// Client "" is all who are not among those that used most.
+type talkerRow struct {
+	service, client string
+	sessions        int64
+	in, out         int64
+	waiting         time.Duration
+}
+
+func (r *talkerRow) add(o *talkerRow) {
+	r.sessions += o.sessions
+	r.in += o.in
+	r.out += o.out
+	r.waiting += o.waiting
+}
+
+// leaders is how many clients of a service and minute are known by address,
+// for each of the three measures.
+const leaders = 10
+
+// trackMost bounds the sessions and clients that are followed one by one.
+const trackMost = 200_000
+
+// talkers add up who uses what, in the running minute.
+type talkers struct {
+	minute int64
+	rows   map[talkerKey]*talkerRow
+	live   map[string]*followed // by session id
+	round  int                  // of listings
+}
+
+type talkerKey struct{ service, client string }
+
+// followed is what was counted of a live session so far.
+type followed struct {
+	in, out int64
+	waited  time.Duration
+	round   int
+}
+
+// measures are those by which clients lead.
+var measures = map[string]func(*talkerRow) int64{
+	"bytes":    func(r *talkerRow) int64 { return r.in + r.out },
+	"sessions": func(r *talkerRow) int64 { return r.sessions },
+	"waiting":  func(r *talkerRow) int64 { return int64(r.waiting) },
+}
+
+// record is what is kept of the record of a session that has ended.
+type record struct {
+	id, service, client string
+	in, out             int64
+	waited              time.Duration
+}
+
+func recordOf(r *proxy.Record) record {
+	return record{r.ID, r.Service, r.Client, r.BytesIn, r.BytesOut, time.Duration(r.WaitedSeconds * float64(time.Second))}
+}
+
+// begin begins a minute.
+func (t *talkers) begin(minute int64) {
+	t.minute, t.rows = minute, map[talkerKey]*talkerRow{}
+	if t.live == nil {
+		t.live = map[string]*followed{}
+	}
+}
+
+func (t *talkers) row(service, client string) *talkerRow {
+	if at, err := netip.ParseAddrPort(client); err == nil {
+		client = at.Addr().Unmap().WithZone("").String()
+	}
+	k := talkerKey{service, client}
+	r := t.rows[k]
+	if r == nil {
+		if len(t.rows) >= trackMost {
+			k.client = ""
+		}
+		if r = t.rows[k]; r == nil {
+			r = &talkerRow{service: service, client: k.client}
+			t.rows[k] = r
+		}
+	}
+	return r
+}
+
+// ended counts what was not counted yet of a session that has ended.
+func (t *talkers) ended(r *record) {
+	row := t.row(r.service, r.client)
+	f := t.live[r.id]
+	if f == nil {
+		row.sessions++
+		f = &followed{}
+	}
+	delete(t.live, r.id)
+	row.in += grown(f.in, r.in)
+	row.out += grown(f.out, r.out)
+	row.waiting += max(0, r.waited-f.waited)
+}
+
+// look counts what the live sessions have used since they were looked at last.
+func (t *talkers) look(live iter.Seq[proxy.SessionInfo]) {
+	t.round++
+	for s := range live {
+		row := t.row(s.Service, s.Client)
+		f := t.live[s.ID]
+		if f == nil {
+			row.sessions++
+			f = &followed{}
+			if len(t.live) < trackMost {
+				t.live[s.ID] = f
+			}
+		}
+		f.round = t.round
+		row.in += grown(f.in, s.BytesIn)
+		row.out += grown(f.out, s.BytesOut)
+		f.in, f.out = s.BytesIn, s.BytesOut
+		if s.Phase == proxy.PhaseQueue {
+			waited := time.Duration(s.AgeSeconds * float64(time.Second))
+			row.waiting += max(0, waited-f.waited)
+			f.waited = waited
+		}
+	}
+	for id, f := range t.live {
+		if f.round < t.round-1 { // its record was lost, or has another process
+			delete(t.live, id)
+		}
+	}
+}
+
+// top are the rows of the minute so far that are kept.
+func (t *talkers) top() []talkerRow {
+	byService := map[string][]*talkerRow{}
+	for _, r := range t.rows {
+		byService[r.service] = append(byService[r.service], r)
+	}
+	all := []talkerRow{}
+	for _, rows := range byService {
+		all = append(all, leading(rows, leaders)...)
+	}
+	return all
+}
+
+// leading keeps the clients that lead in any measure, and adds the rest up.
+func leading(rows []*talkerRow, most int) []talkerRow {
+	keep := map[*talkerRow]bool{}
+	for _, measure := range measures {
+		slices.SortFunc(rows, func(a, b *talkerRow) int {
+			return cmp.Or(-cmp.Compare(measure(a), measure(b)), cmp.Compare(a.client, b.client))
+		})
+		n := 0
+		for _, r := range rows {
+			if n == most || measure(r) == 0 {
+				break
+			}
+			if r.client != "" {
+				keep[r] = true
+				n++
+			}
+		}
+	}
+	var all []talkerRow
+	rest := talkerRow{}
+	for _, r := range rows {
+		if keep[r] {
+			all = append(all, *r)
+		} else {
+			rest.service = r.service
+			rest.add(r)
+		}
+	}
+	if rest.service != "" {
+		all = append(all, rest)
+	}
+	return all
+}
+
+// rollUpTalkers makes hours of the minutes from one time to another.
+func rollUpTalkers(tx *sql.Tx, from, to int64) error {
+	type hourKey struct{ at, service int64 }
+	hours := map[hourKey][]*talkerRow{}
+	err := each(tx, func(scan func(...any) error) error {
+		var k hourKey
+		r := &talkerRow{service: "its"}
+		var ms int64
+		err := scan(&k.at, &k.service, &r.client, &r.sessions, &r.in, &r.out, &ms)
+		r.waiting = time.Duration(ms) * time.Millisecond
+		hours[k] = append(hours[k], r)
+		return err
+	}, `SELECT at/3600*3600, service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM top_clients
+		WHERE at >= ? AND at < ? GROUP BY at/3600, service, client`, from, to)
+	if err != nil {
+		return err
+	}
+	for k, rows := range hours {
+		for _, r := range leading(rows, leaders) {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO top_clients_1h VALUES (?, ?, ?, ?, ?, ?, ?)", k.at, k.service, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

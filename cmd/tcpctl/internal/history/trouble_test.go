@@ -1,0 +1,219 @@
+package history
+
+import (
+	"database/sql"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// TestADiskThatIsStuck holds up no sample and no stop, and is counted; what
+// happened meanwhile is there once it goes on.
+func TestADiskThatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{services: []proxy.ServiceInfo{service("db", "a")}}
+		r := New(Config{File: Memory}, slog.New(slog.DiscardHandler))
+		free, stuck := make(chan struct{}), atomic.Bool{}
+		r.stall = func() {
+			if stuck.Load() {
+				<-free
+			}
+		}
+		r.Start(e, e.Note)
+		time.Sleep(5500 * time.Millisecond)
+		synctest.Wait()
+		stuck.Store(true)
+		e.mu.Lock()
+		grow(&e.services[0], 100, 0, 0)
+		e.mu.Unlock()
+		e.Note(proxy.Event{Kind: proxy.EventMark, Text: "while it is stuck"})
+		time.Sleep(time.Minute)
+		if n := r.LostSeconds(); n < 45 || n > 60 {
+			t.Errorf("%d seconds are lost", n)
+		}
+		stuck.Store(false)
+		close(free)
+		time.Sleep(3 * time.Second)
+		i := must(r.Incident(ctx, api.Stretch{Since: time.Now().Add(-2 * time.Minute), Until: time.Now()}))(t)
+		if i.Impact.Clients != 100 || len(i.Marks) != 1 {
+			t.Errorf("%+v, %d marks", i.Impact, len(i.Marks))
+		}
+		if len(i.Gaps) == 0 || !strings.Contains(i.Gaps[0].Reason, "could not be written") {
+			t.Errorf("gaps: %+v", i.Gaps)
+		}
+		free = make(chan struct{})
+		stuck.Store(true)
+		time.Sleep(3 * time.Second)
+		began := time.Now()
+		r.Close()
+		if took := time.Since(began); took > closeWait {
+			t.Errorf("Close took %s", took)
+		}
+		stuck.Store(false)
+		close(free)
+		<-r.done
+	})
+}
+
+// TestAFileThatCannotBeUsed costs history, one warning and nothing else; when
+// it is mended, history goes on, with the events of meanwhile.
+func TestAFileThatCannotBeUsed(t *testing.T) {
+	for _, c := range []struct {
+		name, why string
+		spoil     func(t *testing.T, file string) (mend func())
+	}{
+		{"locked", "locked", func(t *testing.T, file string) func() {
+			db := must(sql.Open("sqlite", "file:"+file+"?_txlock=exclusive"))(t)
+			tx := must(db.Begin())(t)
+			return func() { tx.Rollback(); db.Close() }
+		}},
+		{"a folder in its place", "directory", func(t *testing.T, file string) func() {
+			for _, name := range []string{file, file + "-wal", file + "-shm"} {
+				os.Remove(name)
+			}
+			if err := os.Mkdir(file, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return func() { os.Remove(file) }
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := tempFile(t)
+			e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
+			tp := newTape(t, file, e)
+			one := func(e *engine) { grow(&e.services[0], 1, 0, 0) }
+			for range 70 {
+				tp.second(one)
+			}
+			tp.flush()
+			mend := c.spoil(t, file)
+			for n := 0; must(tp.Remembered(ctx))(t).Failed == "" && n < 100; n++ { // the file is looked at once a minute
+				tp.second(one)
+				tp.flush()
+				tp.tried = time.Time{} // no waiting in this test
+			}
+			tp.second(one)
+			e.Note(proxy.Event{Kind: proxy.EventMark, Text: "meanwhile"})
+			tp.second(one)
+			tp.flush()
+			info := must(tp.Remembered(ctx))(t)
+			if info.LostSeconds == 0 || !strings.Contains(info.Failed, c.why) {
+				t.Errorf("%+v", info)
+			}
+			if said := e.noted("history is not written"); len(said) != 1 || !strings.Contains(said[0], c.why) {
+				t.Errorf("said %q", said)
+			}
+			mend()
+			tp.tried = time.Time{}
+			for range 5 {
+				tp.second(one)
+			}
+			tp.flush()
+			i := must(tp.Incident(ctx, api.Stretch{Since: at(0), Until: at(300)}))(t)
+			if len(i.Marks) != 1 {
+				t.Errorf("marks: %+v", i.Marks)
+			}
+			if c.name == "locked" && i.Impact.Clients != tp.e.services[0].Sessions.Total { // else the file is a new one
+				t.Errorf("%d clients", i.Impact.Clients)
+			}
+			if info := must(tp.Remembered(ctx))(t); info.Failed != "" || len(e.noted("history is written again")) != 1 {
+				t.Errorf("%+v, %q", info, e.noted("history"))
+			}
+		})
+	}
+}
+
+// TestAFileThatIsDamaged is set aside, at the start and while it is written.
+func TestAFileThatIsDamaged(t *testing.T) {
+	garbage := strings.Repeat("this is no database ", 5000)
+	spoil := func(t *testing.T, file string) {
+		f := must(os.OpenFile(file, os.O_WRONLY, 0))(t)
+		defer f.Close()
+		if _, err := f.WriteAt([]byte(garbage), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, running := range []bool{false, true} {
+		file := tempFile(t)
+		if !running {
+			if err := os.WriteFile(file, []byte(garbage), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
+		tp := newTape(t, file, e)
+		one := func(e *engine) { grow(&e.services[0], 1, 0, 0) }
+		for range 5 {
+			tp.second(one)
+		}
+		if running {
+			tp.flush()
+			must(tp.store.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)"))(t) // so that the file has it all
+			spoil(t, file)
+			for range 5 {
+				tp.second(one)
+				tp.flush()
+				tp.closeStore() // as after any error
+				tp.tried = time.Time{}
+			}
+		}
+		for range 10 {
+			tp.second(one)
+		}
+		tp.flush()
+		if m := must(tp.Moment(ctx, e.now.Add(-2*time.Second)))(t); m.Status.Service("db") == nil {
+			t.Errorf("running %v: nothing is recorded after it: %+v", running, must(tp.Remembered(ctx))(t))
+		}
+		aside, _ := filepath.Glob(file + ".damaged-*")
+		if len(aside) == 0 {
+			t.Errorf("running %v: it was not set aside", running)
+		}
+		tp.end()
+	}
+}
+
+// TestTheFileIsForItsUserAlone, since it names clients and operators.
+func TestTheFileIsForItsUserAlone(t *testing.T) {
+	file := tempFile(t)
+	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
+	tp := newTape(t, file, e)
+	tp.second(nil)
+	tp.flush()
+	for _, more := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(file + more); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", more, info, err)
+		}
+	}
+}
+
+// TestSizeAndAgeAreBounded: a small bound is kept, the newest is there.
+func TestSizeAndAgeAreBounded(t *testing.T) {
+	file := tempFile(t)
+	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a", "b", "c")}}
+	tp := newTape(t, file, e)
+	const most = 300 << 10
+	tp.Set(Config{File: file, Max: most, Keep: 20 * time.Minute})
+	for n := range 2400 {
+		tp.second(func(e *engine) {
+			grow(&e.services[0], 1, 0, 0)
+			e.Note(proxy.Event{Kind: proxy.EventQueue, Text: strings.Repeat("x", 300)})
+		})
+		_ = n
+	}
+	tp.flush()
+	if bytes := must(tp.store.bytes())(t); bytes > most+(600<<10) { // the rest is SQLite's log of changes
+		t.Errorf("%d bytes", bytes)
+	}
+	events := must(tp.Timeline(ctx, api.TimelineQuery{}))(t)
+	if n := len(events); n == 0 || n > 1300 || !events[n-1].Time.Equal(e.now.Add(-time.Second)) {
+		t.Errorf("%d events", n)
+	}
+}

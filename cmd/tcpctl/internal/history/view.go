@@ -1,0 +1,321 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// view answers one question from an open file.
+type view struct {
+	ctx context.Context
+	db  queryer
+	now int64 // what was recorded later than this was, by a clock that is set back now
+
+	things map[int64]thing
+	oldest [len(levels)]int64 // step of each level; after rolled: none
+	rolled [len(levels)]int64 // end of the newest
+}
+
+// begin reads what there is.
+func (v *view) begin() error {
+	v.things = map[int64]thing{}
+	err := v.each(func(scan func(...any) error) error {
+		var id int64
+		var t thing
+		err := scan(&id, &t.service, &t.backend)
+		v.things[id] = t
+		return err
+	}, "SELECT id, service, backend FROM things")
+	for l := range levels {
+		if err != nil {
+			return err
+		}
+		err = v.each(func(scan func(...any) error) error {
+			var first, last sql.NullInt64
+			err := scan(&first, &last)
+			v.oldest[l], v.rolled[l] = first.Int64, last.Int64+levels[l].step
+			if step := levels[l].step; l > 0 {
+				v.rolled[l] = min(v.rolled[l], v.now/step*step)
+			}
+			if !last.Valid {
+				v.oldest[l], v.rolled[l] = 1<<62, 0
+			}
+			return err
+		}, fmt.Sprintf("SELECT (SELECT min(at) FROM %[1]s), (SELECT max(at) FROM %[1]s WHERE at <= ?)", services.at(l)), v.now)
+	}
+	return err
+}
+
+func (v *view) each(row func(scan func(...any) error) error, query string, args ...any) error {
+	return eachContext(v.ctx, v.db, row, query, args...)
+}
+
+// part is a stretch that is read from one level.
+type part struct {
+	level    int
+	from, to int64
+}
+
+// parts cover a stretch: as much as can be by steps of the level most, the
+// edges and what is not rolled up yet by shorter ones, and what is kept in
+// longer ones only by those.
+func (v *view) parts(since, until int64, most int) (all []part) {
+	for t := since; t < until; {
+		p := v.part(t, until, most)
+		if n := len(all); n > 0 && all[n-1].level == p.level && all[n-1].to == p.from {
+			all[n-1].to = p.to
+		} else {
+			all = append(all, p)
+		}
+		t = p.to
+	}
+	return all
+}
+
+// part is the first of those that cover a stretch.
+func (v *view) part(t, until int64, most int) part {
+	for l := most; l > 0; l-- {
+		step := levels[l].step
+		end := min(until/step*step, v.rolled[l])
+		if t%step != 0 || t < v.oldest[l] || end <= t {
+			continue
+		}
+		if l < most { // up to where a longer step can begin
+			longer := levels[l+1].step
+			if next := (t/longer + 1) * longer; next < end {
+				end = next
+			}
+		}
+		return part{l, t, end}
+	}
+	// An edge: the shortest steps that are kept of that time.
+	for l := range levels {
+		step := levels[l].step
+		at := t / step * step
+		if at < v.oldest[l] || at >= v.rolled[l] && l > 0 {
+			continue
+		}
+		end := at + step
+		if l == 0 {
+			end = until
+			if longer := levels[1].step; most > 0 {
+				end = min(until, (t/longer+1)*longer)
+			}
+		}
+		return part{l, at, max(end, t+1)}
+	}
+	// Nothing is known of it: go on where something is.
+	next := until
+	for l := range levels {
+		if v.oldest[l] > t {
+			next = min(next, v.oldest[l])
+		}
+	}
+	return part{0, t, max(next, t+1)}
+}
+
+// ids are the things that are asked for.
+func (v *view) ids(match func(thing) bool) (list string) {
+	var all []int64
+	for id, t := range v.things {
+		if match(t) {
+			all = append(all, id)
+		}
+	}
+	slices.Sort(all)
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(all), " ", ","), "[]")
+}
+
+// levelOf is the longest that has steps no longer than that.
+func levelOf(step int64) int {
+	l := len(levels) - 1
+	for l > 0 && levels[l].step > step {
+		l--
+	}
+	return l
+}
+
+// stepFor is the length of steps by which a stretch has no more points than
+// that: a multiple of a level's.
+func stepFor(since, until int64, points int) int64 {
+	step := max((until-since+int64(points)-1)/int64(points), 1)
+	base := levels[levelOf(step)].step
+	return (step + base - 1) / base * base
+}
+
+// Series are the numbers of a stretch.
+func (r *Recorder) Series(ctx context.Context, q api.SeriesQuery) (all []api.Series, err error) {
+	err = r.view(ctx, func(_ context.Context, v *view) error {
+		all, err = v.series(q)
+		return err
+	})
+	return all, err
+}
+
+func (v *view) series(q api.SeriesQuery) ([]api.Series, error) {
+	since, until, err := bounds(q.Stretch)
+	if err != nil {
+		return nil, err
+	}
+	step := stepFor(since, until, cmp.Or(max(q.Points, 0), 300))
+	since = since / step * step
+	read := func(k *kind, match func(thing) bool) ([]api.Series, error) {
+		points := map[seriesKey]*[]int64{}
+		list := v.ids(match)
+		for _, p := range v.parts(since, until, levelOf(step)) {
+			if err := v.addPart(points, k, list, p, since, step); err != nil {
+				return nil, err
+			}
+		}
+		return v.seriesOf(k, points, since, step), nil
+	}
+	inService := func(t thing) bool { return q.Service == "" || t.service == q.Service }
+	all, err := read(&services, func(t thing) bool { return t.backend == "" && q.Backend == "" && inService(t) })
+	if err == nil && (q.Backends || q.Backend != "") {
+		var more []api.Series
+		more, err = read(&backends, func(t thing) bool {
+			return t.backend != "" && inService(t) && (q.Backend == "" || t.backend == q.Backend)
+		})
+		all = append(all, more...)
+	}
+	slices.SortFunc(all, func(a, b api.Series) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Backend, b.Backend))
+	})
+	return all, err
+}
+
+type seriesKey struct{ id, bucket int64 }
+
+// addPart adds the rows of a part to the buckets of the steps that are asked for.
+func (v *view) addPart(points map[seriesKey]*[]int64, k *kind, list string, p part, since, step int64) error {
+	return v.each(func(scan func(...any) error) error {
+		var key seriesKey
+		row := make([]int64, len(k.columns))
+		into := []any{&key.id, &key.bucket}
+		for i := range row {
+			into = append(into, &row[i])
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		have := points[key]
+		if have == nil {
+			points[key] = &row
+			return nil
+		}
+		for i, c := range k.columns {
+			if c.merge == "max" {
+				(*have)[i] = max((*have)[i], row[i])
+			} else {
+				(*have)[i] += row[i]
+			}
+		}
+		return nil
+	}, fmt.Sprintf("SELECT %s, max(at-%d, 0)/%d, %s FROM %s WHERE at >= ? AND at < ? AND %s IN (%s) GROUP BY 1, 2", k.thing, since, step, k.names(merged), k.at(p.level), k.thing, list),
+		p.from, p.to)
+}
+
+func (v *view) seriesOf(k *kind, points map[seriesKey]*[]int64, since, step int64) []api.Series {
+	by := map[int64]*api.Series{}
+	keys := make([]seriesKey, 0, len(points))
+	for key := range points {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b seriesKey) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.bucket, b.bucket)) })
+	for _, key := range keys {
+		s := by[key.id]
+		if s == nil {
+			t := v.things[key.id]
+			s = &api.Series{Service: t.service, Backend: t.backend, StepSeconds: float64(step)}
+			by[key.id] = s
+		}
+		p := pointOf(k, *points[key])
+		p.At = time.Unix(since+key.bucket*step, 0)
+		s.Points = append(s.Points, p)
+	}
+	all := []api.Series{}
+	for _, s := range by {
+		all = append(all, *s)
+	}
+	return all
+}
+
+// pointOf makes a Point of a row of columns, in their order.
+func pointOf(k *kind, row []int64) (p api.Point) {
+	if k == &services {
+		p = api.Point{State: wordOf(serviceStates, int(row[0])), Active: int(row[1]), Waiting: int(row[2]), New: row[3], Served: row[4], Failed: row[5],
+			Rejected: row[6], Cut: row[7], Abandoned: row[8], Held: row[9], BytesIn: row[10], BytesOut: row[11], WaitSeconds: float64(row[12]) / 1e3}
+		if p.Served > 0 {
+			p.LatencySeconds = float64(row[13]) / 1e6 / float64(p.Served)
+		}
+		return p
+	}
+	return api.Point{State: wordOf(backendStates, int(row[0])), Active: int(row[1]), New: row[2], Served: row[2], Failed: row[3],
+		BytesIn: row[4], BytesOut: row[5], LatencySeconds: float64(row[6]) / 1e6}
+}
+
+// bounds are those of a stretch in seconds.
+func bounds(s api.Stretch) (since, until int64, err error) {
+	end := s.Until
+	if end.IsZero() {
+		end = time.Now()
+	}
+	since, until = s.Since.Unix(), end.Add(time.Second-1).Unix()
+	if s.Since.IsZero() {
+		since = until - 3600
+	}
+	if since >= until {
+		return 0, 0, api.Wrong(fmt.Sprintf("the stretch from %s to %s is empty", s.Since.Format(time.RFC3339), end.Format(time.RFC3339)), "since comes before until")
+	}
+	return since, until, nil
+}
+
+// Timeline lists events.
+func (r *Recorder) Timeline(ctx context.Context, q api.TimelineQuery) (all []proxy.Event, err error) {
+	err = r.view(ctx, func(_ context.Context, v *view) error {
+		all, err = v.timeline(q)
+		return err
+	})
+	return all, err
+}
+
+// timelineMost bounds a list of events that was not told otherwise.
+const timelineMost = 10_000
+
+func (v *view) timeline(q api.TimelineQuery) ([]proxy.Event, error) {
+	since, until := q.Since, q.Until
+	if until.IsZero() {
+		until = time.Now().Add(time.Minute) // a clock that was set back
+	}
+	where, args := "at_ms >= ? AND at_ms < ?", []any{since.UnixMilli(), until.UnixMilli()}
+	also := func(text string, more ...any) { where, args = where+" AND "+text, append(args, more...) }
+	if q.Service != "" {
+		also("service IN (?, '')", q.Service)
+	}
+	if q.Kind != "" {
+		also("(kind = ? OR kind LIKE ? || '.%')", q.Kind, q.Kind)
+	}
+	if q.By != "" {
+		also("(by = ? OR by LIKE ? || '@%')", q.By, q.By)
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = timelineMost
+	}
+	all := []proxy.Event{}
+	err := v.each(func(scan func(...any) error) error {
+		ev, err := scanEvent(scan)
+		all = append(all, ev)
+		return err
+	}, "SELECT "+eventColumns+" FROM events WHERE "+where+" ORDER BY at_ms DESC, seq DESC LIMIT ?", append(args, limit)...)
+	slices.Reverse(all)
+	return all, err
+}

@@ -1,0 +1,155 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Moment is how everything was at a time.
+func (r *Recorder) Moment(ctx context.Context, at time.Time) (m *api.Moment, err error) {
+	err = r.view(ctx, func(_ context.Context, v *view) error {
+		m, err = v.moment(at)
+		return err
+	})
+	return m, err
+}
+
+func (v *view) moment(at time.Time) (*api.Moment, error) {
+	m := &api.Moment{Status: &api.Status{Services: []proxy.ServiceInfo{}}, Before: &api.Status{Services: []proxy.ServiceInfo{}}}
+	level := v.levelAt(at.Unix())
+	step := levels[level].step
+	begin := at.Unix() / step * step
+	m.StepSeconds, m.At = float64(step), time.Unix(begin+step, 0)
+	var err error
+	if m.Changed, err = v.timeline(api.TimelineQuery{Stretch: api.Stretch{Since: at.Add(-api.Around), Until: at.Add(api.Around)}}); err != nil {
+		return nil, err
+	}
+	if m.Missing, err = v.missing(at.Unix()); err != nil {
+		return nil, err
+	}
+	if err := v.node(&m.Status.Node); err != nil {
+		return nil, err
+	}
+	m.Before.Node = m.Status.Node
+	m.Status.Node.Now, m.Before.Node.Now = m.At, time.Unix(begin, 0)
+	if err := v.states(m, at); err != nil {
+		return nil, err
+	}
+	for _, k := range kinds {
+		if err := v.numbers(m, k, level, begin); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// levelAt is the finest of which there is a step for that time.
+func (v *view) levelAt(unix int64) int {
+	for l := range levels {
+		if at := unix / levels[l].step * levels[l].step; at >= v.oldest[l] && at < v.rolled[l] {
+			return l
+		}
+	}
+	return 0
+}
+
+// missing says why nothing was recorded at a time; "": it was.
+func (v *view) missing(unix int64) (why string, err error) {
+	switch {
+	case unix >= v.rolled[0] && v.rolled[0] > 0:
+		return "it is later than what is recorded", nil
+	case v.rolled[0] == 0 || unix < min(v.oldest[0], v.oldest[1], v.oldest[2], v.oldest[3]):
+		return "it is before what is remembered", nil
+	}
+	return why, v.each(func(scan func(...any) error) error { return scan(&why) },
+		"SELECT reason FROM gaps WHERE since <= ? AND until > ?", unix, unix)
+}
+
+func (v *view) node(n *api.Node) error {
+	return v.each(func(scan func(...any) error) error {
+		var text []byte
+		if err := scan(&text); err != nil {
+			return err
+		}
+		return json.Unmarshal(text, n)
+	}, "SELECT value FROM meta WHERE key = 'node'")
+}
+
+// states fills in the services and backends that there were, and their states.
+func (v *view) states(m *api.Moment, at time.Time) error {
+	type found struct {
+		t    thing
+		info []byte
+	}
+	var all []found
+	err := v.each(func(scan func(...any) error) error {
+		var f found
+		var state int
+		if err := scan(&f.t.service, &f.t.backend, &state, &f.info); err != nil || state == gone {
+			return err
+		}
+		all = append(all, f)
+		return nil
+	}, `SELECT t.service, t.backend, c.state, c.info FROM things t JOIN changes c ON c.thing = t.id
+		WHERE c.at_ms = (SELECT max(at_ms) FROM changes WHERE thing = t.id AND at_ms <= ?) ORDER BY t.id`, at.UnixMilli())
+	for _, f := range all {
+		var s proxy.ServiceInfo
+		if f.t.backend != "" || json.Unmarshal(f.info, &s) != nil {
+			continue
+		}
+		s.Backends = []proxy.BackendInfo{}
+		m.Status.Services = append(m.Status.Services, s)
+	}
+	for _, f := range all {
+		var b proxy.BackendInfo
+		if f.t.backend == "" || json.Unmarshal(f.info, &b) != nil {
+			continue
+		}
+		if s := m.Status.Service(f.t.service); s != nil {
+			s.Backends = append(s.Backends, b)
+		}
+	}
+	for _, s := range m.Status.Services {
+		s.Backends = append([]proxy.BackendInfo{}, s.Backends...)
+		m.Before.Services = append(m.Before.Services, s)
+	}
+	return err
+}
+
+// numbers fills in what the step has.
+func (v *view) numbers(m *api.Moment, k *kind, level int, begin int64) error {
+	return v.each(func(scan func(...any) error) error {
+		var id int64
+		row := make([]int64, len(k.columns))
+		into := []any{&id}
+		for i := range row {
+			into = append(into, &row[i])
+		}
+		if err := scan(into...); err != nil {
+			return err
+		}
+		t, p := v.things[id], pointOf(k, row)
+		if s := m.Status.Service(t.service); s != nil && k == &services {
+			s.Sessions = proxy.SessionCounts{Active: p.Active, Total: p.New, Failed: p.Failed, Cut: p.Cut, Rejected: p.Rejected}
+			s.Queue.Waiting, s.Queue.OldestSeconds, s.Queue.Abandoned = p.Waiting, p.WaitSeconds, p.Abandoned
+			s.BytesIn, s.BytesOut = p.BytesIn, p.BytesOut
+			if s.Lock != nil {
+				s.Lock.InUse = min(p.Active, s.Lock.Slots)
+			}
+			if s.Pause != nil {
+				s.Pause.Held = p.Waiting
+			}
+		} else if b := m.Status.Backend(t.service + "/" + t.backend); b != nil {
+			b.Active, b.Total, b.Failed, b.BytesIn, b.BytesOut, b.RTTSeconds = p.Active, p.New, p.Failed, p.BytesIn, p.BytesOut, p.LatencySeconds
+			if b.Drain != nil {
+				b.Drain.Remaining = p.Active
+			}
+		}
+		return nil
+	}, fmt.Sprintf("SELECT %s, %s FROM %s WHERE at = ?", k.thing, k.names(plain), k.at(level)), begin)
+}

@@ -1,0 +1,138 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Top is who used a service most.
+func (r *Recorder) Top(ctx context.Context, q api.TopQuery) (top *api.Top, err error) {
+	err = r.view(ctx, func(_ context.Context, v *view) error {
+		top, err = v.top(q)
+		return err
+	})
+	return top, err
+}
+
+// topShown is how many rows there are unless it is said otherwise.
+const topShown = 10
+
+func (v *view) top(q api.TopQuery) (*api.Top, error) {
+	q.By, q.Group = cmp.Or(q.By, "bytes"), cmp.Or(q.Group, "client")
+	measure := measures[q.By]
+	if measure == nil {
+		return nil, api.Wrong(fmt.Sprintf("by %q is not known", q.By), "it is bytes, sessions or waiting")
+	}
+	if !slices.Contains([]string{"client", "net", "service"}, q.Group) {
+		return nil, api.Wrong(fmt.Sprintf("group %q is not known", q.Group), "it is client, net or service")
+	}
+	if err := v.known(q.Service); err != nil {
+		return nil, err
+	}
+	since, until, err := bounds(q.Stretch)
+	if err != nil {
+		return nil, err
+	}
+	since = since / 60 * 60
+	rows, total, err := v.talkers(q, since, until)
+	if err != nil {
+		return nil, err
+	}
+	var all []*talkerRow
+	for _, r := range rows {
+		if r.client != "" && measure(r) > 0 {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *talkerRow) int {
+		return cmp.Or(-cmp.Compare(measure(a), measure(b)), cmp.Compare(a.client, b.client))
+	})
+	others := *total
+	talker := func(r *talkerRow) api.Talker {
+		t := api.Talker{Name: r.client, Service: r.service, BytesIn: r.in, BytesOut: r.out, Sessions: r.sessions, WaitingSeconds: r.waiting.Seconds()}
+		if whole := measure(total); whole > 0 {
+			t.Share = float64(measure(r)) / float64(whole)
+		}
+		return t
+	}
+	top := &api.Top{Since: time.Unix(since, 0), Until: time.Unix(until, 0), By: q.By, Group: q.Group, Rows: []api.Talker{}}
+	for _, r := range all[:min(len(all), cmp.Or(max(q.Limit, 0), topShown))] {
+		top.Rows = append(top.Rows, talker(r))
+		others.add(&talkerRow{sessions: -r.sessions, in: -r.in, out: -r.out, waiting: -r.waiting})
+	}
+	top.Others, top.Total = talker(&others), talker(total)
+	return top, nil
+}
+
+// talkers adds up minutes, and whole hours where there are some.
+func (v *view) talkers(q api.TopQuery, since, until int64) (map[string]*talkerRow, *talkerRow, error) {
+	rows, total := map[string]*talkerRow{}, &talkerRow{}
+	from, to := (since+3599)/3600*3600, until/3600*3600
+	var rolled int64
+	err := v.each(func(scan func(...any) error) error { return scan(&rolled) }, "SELECT coalesce(max(at)+3600, 0) FROM top_clients_1h")
+	to = min(to, rolled)
+	type stretch struct {
+		table    string
+		from, to int64
+	}
+	parts := []stretch{{"top_clients", since, until}}
+	if from < to {
+		parts = []stretch{{"top_clients", since, from}, {"top_clients_1h", from, to}, {"top_clients", to, until}}
+	}
+	for _, p := range parts {
+		if err != nil {
+			return nil, nil, err
+		}
+		err = v.each(func(scan func(...any) error) error {
+			var id, ms int64
+			r := &talkerRow{}
+			if err := scan(&id, &r.client, &r.sessions, &r.in, &r.out, &ms); err != nil {
+				return err
+			}
+			r.waiting, r.service = time.Duration(ms)*time.Millisecond, v.things[id].service
+			if q.Service != "" && r.service != q.Service {
+				return nil
+			}
+			total.add(r)
+			r.client = grouped(q.Group, r)
+			have := rows[r.client]
+			if have == nil {
+				rows[r.client] = r
+				return nil
+			}
+			if have.service != r.service {
+				have.service = ""
+			}
+			have.add(r)
+			return nil
+		}, "SELECT service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM "+p.table+" WHERE at >= ? AND at < ? GROUP BY 1, 2", p.from, p.to)
+	}
+	return rows, total, err
+}
+
+// grouped is what the client of a row counts for.
+func grouped(group string, r *talkerRow) string {
+	switch group {
+	case "service":
+		return r.service
+	case "net":
+		addr, err := netip.ParseAddr(r.client)
+		if err != nil {
+			return r.client
+		}
+		bits := 24
+		if addr.Is6() {
+			bits = 64
+		}
+		net, _ := addr.Prefix(bits)
+		return strings.TrimSpace(net.String())
+	}
+	return r.client
+}
