@@ -50,10 +50,7 @@ type Backend struct {
 
 	tracker        health.Tracker
 	since          time.Time // of the last change of health or admin state
-	last           health.Result
-	lastAt         time.Time
-	results        [30]byte // the newest results, a ring
-	resultCount    int      // how many results there have been
+	history        health.History
 	transitions    int64
 	everUp         bool      // before
 	slowStartSince time.Time // it came back; zero: it was never away
@@ -67,9 +64,9 @@ type Backend struct {
 
 	hooked     bool // a hook that failed has taken it down
 	evidence   evidence
-	checkNow   chan struct{} // somebody wants a check before it is due
-	stopChecks context.CancelFunc
-	demanded   time.Time // only checks that began after it count
+	checks     *health.Loop
+	stopChecks context.CancelFunc // ends the checks, which Service.working counts; does not wait
+	demanded   time.Time          // only checks that began after it count
 }
 
 // serves says whether the backend is up and ready, full or not.
@@ -158,26 +155,17 @@ func (b *Backend) infoLocked() BackendInfo {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
 			Then: h.then, By: h.by, Reason: h.reason}
 	}
-	if b.resultCount > 0 {
-		i.Check = &CheckInfo{OK: b.last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
-			Detail: b.last.Detail, At: b.lastAt, Last: b.lastChecks()}
+	if h := &b.history; !h.Empty() {
+		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
+			Detail: h.Last.Detail, At: h.At, Last: h.Marks()}
 		if b.hooked && i.Check.Consecutive == 0 {
 			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one look after a hook that failed
 		}
 	}
 	if what, times := b.doubtLocked(); what != "" && b.tracker.Up() {
-		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Detail: what, At: b.evidence.at, Last: b.lastChecks()}
+		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Detail: what, At: b.evidence.at, Last: b.history.Marks()}
 	}
 	return i
-}
-
-// lastChecks writes the newest results, oldest first.
-func (b *Backend) lastChecks() string {
-	var s strings.Builder
-	for n := max(0, b.resultCount-len(b.results)); n < b.resultCount; n++ {
-		s.WriteByte(b.results[n%len(b.results)])
-	}
-	return s.String()
 }
 
 // DrainOptions are for one drain.
@@ -291,7 +279,7 @@ func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 		}
 	}
 	if before == AdminMaint || after == AdminMaint {
-		b.requestCheck()
+		b.checks.Request()
 	}
 	b.service.servingChangedLocked()
 }

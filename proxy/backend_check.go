@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -16,17 +14,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-const (
-	// urgentCheck is how soon after the last one a check follows that
-	// somebody has asked for, for example a session whose dial failed.
-	urgentCheck = 250 * time.Millisecond
-	// neededCheck is the longest interval while clients wait for a backend.
-	neededCheck = time.Second
-)
+// neededCheck is the longest interval between checks while clients wait for a
+// backend.
+const neededCheck = time.Second
 
 func newBackend(s *Service, c BackendConfig) *Backend {
 	b := &Backend{service: s, name: c.Name, balance: balance.Backend{Name: c.Name}, cfg: c, weight: c.Weight, priority: c.Priority,
-		since: time.Now(), checkNow: make(chan struct{}, 1), stopChecks: func() {}}
+		since: time.Now(), stopChecks: func() {}}
+	b.checks = health.NewLoop(b.checkInterval, b.checkOnce)
 	b.network, b.addr = "tcp", c.Addr
 	if path, ok := strings.CutPrefix(c.Addr, "unix:"); ok {
 		b.network, b.addr = "unix", path
@@ -51,8 +46,10 @@ func (b *Backend) startChecksLocked() {
 	}
 	var ctx context.Context
 	ctx, b.stopChecks = context.WithCancel(s.ctx)
-	s.working.Add(1)
-	go b.keepChecking(ctx)
+	s.working.Go(func() {
+		label(roleCheck, s.name, b.name)
+		b.checks.Run(ctx)
+	})
 }
 
 // demandLocked forgets what was good of the backend: rise good checks that
@@ -61,7 +58,7 @@ func (b *Backend) demandLocked() {
 	b.tracker.Demand()
 	b.evidence.forget()
 	b.demanded = time.Now()
-	b.requestCheck()
+	b.checks.Request()
 }
 
 func (c BackendConfig) readyTimeout() time.Duration {
@@ -71,51 +68,27 @@ func (c BackendConfig) readyTimeout() time.Duration {
 	return time.Minute
 }
 
-// requestCheck asks for a check now.
-func (b *Backend) requestCheck() {
-	select {
-	case b.checkNow <- struct{}{}:
-	default:
-	}
-}
-
-// keepChecking looks at the backend until ctx ends.
-func (b *Backend) keepChecking(ctx context.Context) {
-	defer b.service.working.Done()
-	label(roleCheck, b.service.name, b.name)
-	for {
-		if !b.needsNoCheck() {
-			b.checkOnce(ctx)
+// checkInterval is how long from one check to the next, and whether any is
+// needed: not of a backend that its clients' connections are the checks of,
+// while the last of them has reached it.
+func (b *Backend) checkInterval() (d time.Duration, needed bool) {
+	s := b.service
+	s.queue.View(func() {
+		d, needed = s.config().Check.Interval, true
+		if s.config().Check.Type == health.Passive && b.tracker.Up() && b.tracker.Passed() {
+			needed = false
 		}
-		wait := b.untilCheck()
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-b.checkNow:
-			timer.Stop()
-			select { // a burst of wishes is one check
-			case <-time.After(min(urgentCheck, wait)):
-			case <-ctx.Done():
-			}
-		case <-ctx.Done():
-			timer.Stop()
+		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) {
+			d = min(d, neededCheck)
 		}
-		if ctx.Err() != nil {
-			return
+		if b.tracker.Demanding() {
+			d = min(d, health.Urgent)
 		}
-	}
-}
-
-// needsNoCheck says that no check is needed: the backend is judged by its
-// clients, and the last of them has reached it.
-func (b *Backend) needsNoCheck() (yes bool) {
-	b.service.queue.View(func() {
-		yes = b.service.config().Check.Type == health.Passive && b.tracker.Up() && b.tracker.Passed()
 	})
-	return yes
+	return d, needed
 }
 
-// checkOnce looks once, if it may.
+// checkOnce checks once, unless the backend must not be checked now.
 func (b *Backend) checkOnce(ctx context.Context) {
 	s := b.service
 	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
@@ -137,26 +110,6 @@ func (b *Backend) checkOnce(ctx context.Context) {
 			s.checking--
 		}
 	})
-}
-
-// untilCheck is when to look again. A content backend is looked at when
-// somebody asks for it.
-func (b *Backend) untilCheck() (wait time.Duration) {
-	if b.needsNoCheck() {
-		return math.MaxInt64
-	}
-	s := b.service
-	s.queue.View(func() {
-		wait = s.config().Check.Interval
-		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) {
-			wait = min(wait, neededCheck)
-		}
-		if b.tracker.Demanding() {
-			wait = min(wait, urgentCheck)
-		}
-	})
-	// A little jitter, or a thousand backends are looked at in one moment.
-	return wait - time.Duration(rand.Int64N(int64(wait)/10+1))
 }
 
 // mayCheck makes the check, unless the backend is in maint. Behind a lock it
@@ -289,16 +242,14 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 // addResultLocked judges the backend by one more result: a check's or, of a
 // passive one, a client's.
 func (b *Backend) addResultLocked(r health.Result) {
-	b.last, b.lastAt = r, time.Now()
-	b.results[b.resultCount%len(b.results)] = "!+"[bit(r.OK)]
-	b.resultCount++
+	b.history.Add(r, time.Now())
 	if r.RTT > 0 {
 		b.rtt = r.RTT
 	}
 	if !b.tracker.Add(r.OK) {
 		return
 	}
-	b.since = b.lastAt
+	b.since = b.history.At
 	ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
 	if r.OK {
@@ -313,7 +264,7 @@ func (b *Backend) addResultLocked(r health.Result) {
 	b.service.engine.note(ev)
 	switch {
 	case r.OK && b.everUp:
-		b.slowStartSince = b.lastAt
+		b.slowStartSince = b.history.At
 	case !r.OK && b.service.config().Check.OnDown == OnDownCut:
 		b.resetLiveLocked()
 	}
@@ -333,11 +284,4 @@ func (b *Backend) resultNoun() string {
 // being dialled will find out, and try another.
 func (b *Backend) resetLiveLocked() {
 	b.service.live.signal(endRequest{by: ByProxy, reason: ReasonBackendDown, on: b}, func(sess *Session) bool { return sess.relaying.Load() == b })
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

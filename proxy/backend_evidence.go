@@ -69,7 +69,7 @@ func (b *Backend) dialFailed(err error) {
 			b.addResultLocked(health.Result{Detail: e.error})
 		}
 	})
-	b.requestCheck()
+	b.checks.Request()
 }
 
 // dialWorked takes back what failed dials have shown.

@@ -53,7 +53,7 @@ func (h *hookState) awaitConnect(ctx context.Context, b *Backend) error {
 		select {
 		case <-ctx.Done():
 			return errNotReady
-		case <-time.After(urgentCheck):
+		case <-time.After(health.Urgent):
 		}
 	}
 }

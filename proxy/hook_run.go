@@ -217,9 +217,7 @@ func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	b.tracker.Fail()
 	b.evidence.forget()
 	b.since = time.Now()
-	b.last, b.lastAt = seen, b.since
-	b.results[b.resultCount%len(b.results)] = '!'
-	b.resultCount++
+	b.history.Add(seen, b.since)
 	if b.service.handedOver == nil { // else another process counts it
 		b.transitions++
 	}

@@ -201,7 +201,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
 			b.startChecksLocked()
 		}
 		if old.Check.Type != c.Check.Type {
-			b.requestCheck() // a passive one waits until somebody asks
+			b.checks.Request() // a passive one waits for a request
 		}
 	}
 	inFile := map[string]bool{}

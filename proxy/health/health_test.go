@@ -140,8 +140,8 @@ func TestASilentBackendTimesOut(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	var j Tracker
+func TestTracker(t *testing.T) {
+	var tr Tracker
 	// '+' and '-' are results; capital letters are changes that must follow.
 	for _, step := range []struct {
 		results string
@@ -156,24 +156,24 @@ func TestJudge(t *testing.T) {
 		{"+", true, true}, // rise is 2
 	} {
 		for _, r := range step.results {
-			j.Add(r == '+')
+			tr.Add(r == '+')
 		}
-		if j.Up() != step.up || j.Known() != step.known {
-			t.Fatalf("after %q: up %v, known %v", step.results, j.Up(), j.Known())
+		if tr.Up() != step.up || tr.Known() != step.known {
+			t.Fatalf("after %q: up %v, known %v", step.results, tr.Up(), tr.Known())
 		}
 	}
-	j.Demand()
-	if j.Add(true) || j.Up() {
+	tr.Demand()
+	if tr.Add(true) || tr.Up() {
 		t.Error("one good result was enough after a demand")
 	}
-	if !j.Add(true) || !j.Up() {
+	if !tr.Add(true) || !tr.Up() {
 		t.Error("rise good results were not enough")
 	}
-	j.Reset()
+	tr.Reset()
 	for range 3 {
-		j.Add(false)
+		tr.Add(false)
 	}
-	if !j.Known() || j.Up() {
+	if !tr.Known() || tr.Up() {
 		t.Error("three bad results do not make a new one down")
 	}
 }
