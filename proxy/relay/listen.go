@@ -278,6 +278,22 @@ func (l *Listener) TakeFile(old *Listener) {
 	l.file.setAccess(l.Sock)
 }
 
+// HasFile reports whether the file of l's Unix socket is there and still its own:
+// it may have been removed, or replaced by another process's.
+func (l *Listener) HasFile() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.unchanged()
+}
+
+// SetAccess gives the file of an adopted Unix socket the mode and group of Sock;
+// Listen does that itself.
+func (l *Listener) SetAccess() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.setAccess(l.Sock)
+}
+
 func (l *Listener) report(err error) {
 	if l.OnError != nil {
 		l.OnError(err)

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// DefaultProfile is how long a CPU profile takes that is not told otherwise.
+	// DefaultProfile is how long a CPU profile takes unless seconds are given.
 	DefaultProfile = 10 * time.Second
-	// MaxProfile is the longest: while one is taken, nobody can take another.
+	// MaxProfile is the longest: a process can take one at a time.
 	MaxProfile = 60 * time.Second
 )
 
@@ -47,7 +47,7 @@ func (d *debugger) goroutines(w http.ResponseWriter, r *http.Request) {
 		d.dump(w, "goroutine", 1)
 		return
 	}
-	d.server.log.Info("goroutines are written one by one, for which they stand still", "by", d.server.who(r))
+	d.server.log.Info("dumping each goroutine; the process stops for a moment", "by", d.server.who(r))
 	d.dump(w, "goroutine", 2)
 }
 
@@ -56,7 +56,7 @@ func (d *debugger) goroutines(w http.ResponseWriter, r *http.Request) {
 func (d *debugger) dump(w http.ResponseWriter, name string, detail int) {
 	d.dumping.Lock()
 	defer d.dumping.Unlock()
-	var b bytes.Buffer // so that a slow reader holds up nobody who wants another
+	var b bytes.Buffer // so that a slow reader does not delay other requests
 	if err := pprof.Lookup(name).WriteTo(&b, detail); err != nil {
 		fail(w, api.AsError(err))
 		return
@@ -69,8 +69,8 @@ func (d *debugger) dump(w http.ResponseWriter, name string, detail int) {
 	w.Write(b.Bytes())
 }
 
-// profile answers with where the process has used the CPU for so many seconds.
-// It ends early, without an answer, with whoever has asked for it.
+// profile answers with a CPU profile of some seconds. It ends early, without an
+// answer, when its client has gone away.
 func (d *debugger) profile(w http.ResponseWriter, r *http.Request) {
 	length, refusal := profileLength(r.URL.Query().Get("seconds"))
 	if refusal != nil {

@@ -20,7 +20,7 @@ type handler struct {
 	who    func(*http.Request) string
 }
 
-// NewHandler makes the API of a source. Who tells who asks, by what the
+// NewHandler makes the API of a source. who names the user, by what the
 // connection is known to be: acts are signed with it.
 func NewHandler(source api.Source, who func(*http.Request) string) http.Handler {
 	h := &handler{source: source, who: who}
@@ -125,7 +125,7 @@ func (h *handler) act(name string) http.HandlerFunc {
 	}
 }
 
-// badBody says what is wrong with a body, in the words of who sent it.
+// badBody says what is wrong with a body, in the words of its sender.
 func badBody(err error, hint string) *api.Error {
 	if e, ok := errors.AsType[*api.Error](err); ok {
 		return api.Wrong(e.Text, cmp.Or(e.Hint, hint))

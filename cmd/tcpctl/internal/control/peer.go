@@ -24,7 +24,7 @@ func peerUID(c *net.UnixConn) (uid int, err error) {
 }
 
 // peerName is the user at the other end of a Unix socket; "" where the system
-// does not tell.
+// does not say.
 func peerName(c net.Conn) string {
 	u, ok := c.(*net.UnixConn)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 const (
@@ -31,13 +32,15 @@ type Server struct {
 	wg     sync.WaitGroup
 	ctx    context.Context
 	cancel context.CancelFunc
-	socket *socket
+	path   string
+	sock   relay.Sock
+	ln     *relay.Listener // keepSocket's, until that has ended
 }
 
 // Options are for one Server.
 type Options struct {
 	Node string // what acts are signed with, behind the user
-	// Version is that of the program, for whoever debugs it.
+	// Version is the program's version, for debugging.
 	Version string
 	Mode    fs.FileMode // of the socket; 0: 0600
 	Group   string      // that owns the socket; "": the user's own
@@ -48,12 +51,12 @@ type Options struct {
 	// it is to be opened. It is the server's.
 	Socket *os.File
 	// Peers, when set, answers what is asked of other nodes, below
-	// /v1/peers/NODE; PeerHeader tells it who asks.
+	// /v1/peers/NODE; PeerHeader names the user to it.
 	Peers http.Handler
 }
 
-// PeerHeader is the header in which a node tells another who asks: it believes
-// it of a peer that has proved the mesh's secret.
+// PeerHeader is the header in which a node names the user to another, which
+// trusts it from a peer that has proved the mesh's secret.
 const PeerHeader = "X-Tcpctl-By"
 
 // Open opens the socket at path for source, which is served from Start on. It
@@ -61,11 +64,11 @@ const PeerHeader = "X-Tcpctl-By"
 // that is not a socket.
 func Open(path string, source api.Source, o Options) (*Server, error) {
 	log := o.Log
-	sock, ln, err := openSocket(path, o)
+	ln, err := listen(path, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: log, node: o.Node, socket: sock}
+	s := &Server{log: log, node: o.Node, path: path, sock: ln.Sock, ln: ln}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	h := &http.Server{
 		Handler:     s.handler(source, o),
@@ -102,34 +105,39 @@ func (s *Server) keepSocket() {
 			return
 		case <-tick.C:
 		}
-		if !s.Serving() || s.socket.there() {
+		if !s.Serving() || s.ln.HasFile() {
 			continue
 		}
-		ln, err := s.socket.open()
+		ln, err := open(s.path, s.sock)
 		if err != nil {
-			continue // another process has one there now, or the folder is gone
+			continue // another process has one there now, or the folder does not exist
 		}
 		s.log.Warn("the control socket was removed: made it again", "socket", s.Path())
 		s.Move(ln)
+		s.ln = ln
 	}
 }
 
 // Path is where the socket is.
-func (s *Server) Path() string { return s.socket.path }
+func (s *Server) Path() string { return s.path }
 
 // Release is Close for a socket that another process serves: its file stays.
 func (s *Server) Release() {
-	s.socket.release()
-	s.Close()
+	s.stopKeeping()
+	s.ln.CloseKeepFile()
+	s.Server.Close()
 }
 
-// Close stops serving, gives requests that are under way a moment, and
-// removes the socket.
+// Close stops serving, gives requests that have begun a moment, and removes the
+// socket's file, unless another process has replaced it.
 func (s *Server) Close() {
+	s.stopKeeping()
+	s.Server.Close()
+}
+
+func (s *Server) stopKeeping() {
 	s.cancel()
 	s.wg.Wait()
-	s.Server.Close()
-	s.socket.remove()
 }
 
 type whoKey struct{}

@@ -3,12 +3,9 @@ package control
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -44,74 +41,41 @@ func Others() []string {
 	return all
 }
 
-// socket knows the file of a listening Unix socket.
-type socket struct {
-	path string
-	o    Options
-	mu   sync.Mutex
-	file os.FileInfo // nil: it is not ours
-}
-
-func openSocket(path string, o Options) (*socket, net.Listener, error) {
-	s := &socket{path: path, o: o}
+// listen opens the socket at path, or adopts the one of a process before this.
+func listen(path string, o Options) (*relay.Listener, error) {
+	sock := relay.Sock{Mode: o.Mode, Group: o.Group}
 	if o.Socket == nil {
-		ln, err := s.open()
-		return s, ln, err
+		return open(path, sock)
 	}
 	defer o.Socket.Close()
-	ln, err := net.FileListener(o.Socket)
+	ln, err := relay.Adopt(o.Socket, "unix:"+path, sock)
 	if err == nil {
-		if err = s.share(path); err == nil {
-			err = s.ours()
-		}
-		if err != nil {
-			ln.Close()
+		if err = ln.SetAccess(); err != nil {
+			ln.CloseKeepFile()
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("control: %w", err)
-	}
-	return s, ln, nil
-}
-
-// open makes the socket, where no process listens.
-func (s *socket) open() (net.Listener, error) {
-	if len(s.path) > maxPath { // the system would only say "invalid argument"
-		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(s.path))
-	}
-	if err := ownFolder(filepath.Dir(s.path)); err != nil {
-		return nil, err
-	}
-	err := relay.ClearSocket(s.path)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%w: %s", ErrTaken, s.path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
-	}
-	ln, err := listenPrivate(s.path)
-	if err != nil {
-		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
-	}
-	// The file is removed where it is still this socket's, and not by Close:
-	// another process may have replaced it.
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err = s.share(s.path); err == nil {
-		err = s.ours()
-	}
-	if err != nil {
-		ln.Close()
 		return nil, fmt.Errorf("control: %w", err)
 	}
 	return ln, nil
 }
 
-// ours notes which file it is.
-func (s *socket) ours() (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.file, err = os.Lstat(s.path)
-	return err
+// open makes the socket, where no process listens.
+func open(path string, sock relay.Sock) (*relay.Listener, error) {
+	if len(path) > maxPath { // the system would only say "invalid argument"
+		return nil, fmt.Errorf("control: a socket's path has at most %d bytes, this one %d; give a shorter one with --socket", maxPath, len(path))
+	}
+	if err := ownFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	ln, err := relay.Listen("unix:"+path, sock)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: %s", ErrTaken, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("control: %w; give another place with --socket", err)
+	}
+	return ln, nil
 }
 
 // ownFolder makes the folder of a default socket. One that others could
@@ -126,46 +90,4 @@ func ownFolder(dir string) error {
 		}
 	}
 	return nil
-}
-
-// share lets others than the user have the socket, where that was asked for.
-func (s *socket) share(path string) error {
-	if s.o.Group != "" {
-		g, err := user.LookupGroup(s.o.Group)
-		if err != nil {
-			return err
-		}
-		id, err := strconv.Atoi(g.Gid)
-		if err != nil {
-			return err
-		}
-		if err := os.Chown(path, -1, id); err != nil {
-			return err
-		}
-	}
-	if s.o.Mode != 0 {
-		return os.Chmod(path, s.o.Mode)
-	}
-	return nil
-}
-
-// there says whether the file is still the one that we listen on.
-func (s *socket) there() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, err := os.Lstat(s.path)
-	return err == nil && s.file != nil && os.SameFile(now, s.file)
-}
-
-func (s *socket) remove() {
-	if s.there() {
-		os.Remove(s.path)
-	}
-}
-
-// release leaves the file to another process.
-func (s *socket) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.file = nil
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // believable says whether what answers on a socket may be believed. The user
-// who serves it, the socket's file and its folder have to be this user's or
+// that serves it, the socket's file and its folder have to be this user's or
 // root's; or all of one other's, to whom root or this user has given the
-// folder, as a service manager does. Where others can write, anybody can have
+// folder, as a service manager does. Where others can write, any user can have
 // made the folder and answer there.
 func believable(path string, server int) bool {
 	ours := func(uid int) bool { return uid == 0 || uid == os.Geteuid() }
@@ -41,8 +41,8 @@ func believable(path string, server int) bool {
 	return given
 }
 
-// owner is who owns a file or folder, and whether nobody else can write to it;
-// -1 where it cannot be told.
+// owner is the user that owns a file or folder, and whether no other user can
+// write to it; -1 where that is not known.
 func owner(path string) (uid int, private bool) {
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -22,14 +22,14 @@ type Server struct {
 	wg      sync.WaitGroup
 
 	mu     sync.Mutex
-	socket net.Listener // holds the socket open
-	serves net.Listener // the same socket, while we accept; nil: we do not
+	socket *relay.Listener // holds the socket open
+	serves net.Listener    // the same socket, while we accept; nil: we do not
 	closed bool
 }
 
 // New makes a server of a socket, which it owns from then on. It calls trouble
 // with the reason when it accepts no more.
-func New(h *http.Server, socket net.Listener, trouble func(error)) *Server {
+func New(h *http.Server, socket *relay.Listener, trouble func(error)) *Server {
 	return &Server{http: h, trouble: trouble, socket: socket}
 }
 
@@ -48,8 +48,8 @@ func (s *Server) Start() {
 
 // again is another descriptor of a socket; the same one on a system that has
 // none.
-func again(socket net.Listener) net.Listener {
-	f, err := relay.NewListener(socket).File()
+func again(socket *relay.Listener) net.Listener {
+	f, err := socket.File()
 	if err != nil {
 		return socket
 	}
@@ -87,7 +87,7 @@ func (s *Server) Serving() bool {
 }
 
 // Move continues on another socket.
-func (s *Server) Move(socket net.Listener) {
+func (s *Server) Move(socket *relay.Listener) {
 	s.Pause()
 	s.mu.Lock()
 	s.socket.Close()
@@ -103,7 +103,7 @@ func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 func (s *Server) File() (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return relay.NewListener(s.socket).File()
+	return s.socket.File()
 }
 
 // Close gives requests that are under way a second, and ends.

@@ -27,6 +27,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/httpd"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // Options are for one server.
@@ -62,7 +63,7 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
 	}
 	connlimit.Bound(h, max(o.MaxConns, 2))
-	return &Server{httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
+	return &Server{httpd.New(h, relay.NewListener(ln), func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
 }
 
 // Serve is Open and Start.
