@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// check looks at what the values mean together; what each key alone may be
+// check checks the values together; what each key alone may be
 // has been seen by then.
 func (f *File) check(r *report) {
 	if f.Metrics.Listen != "" {
@@ -93,9 +93,9 @@ func (f *File) CheckKeys(console func(keys map[string]string) error) error {
 	}
 	blame := "console.keys"
 	for _, action := range f.boundActions() {
-		rest := maps.Clone(f.Console.Keys)
-		delete(rest, action)
-		if console(rest) == nil {
+		others := maps.Clone(f.Console.Keys)
+		delete(others, action)
+		if console(others) == nil {
 			blame = join("console.keys", action)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // decoder puts what the TOML decoder has read into the structs of this
-// package. It goes on after an error, so that all of them are told at once.
+// package. It continues after an error, so that all of them are reported at once.
 type decoder struct {
 	report
 	dir   string // relative paths start here
@@ -43,7 +43,7 @@ func (d *decoder) table(path string, raw any, table reflect.Value) (ok bool) {
 	return true
 }
 
-// unknown tells of a key that the table has not got.
+// unknown reports a key that the table does not have.
 func (d *decoder) unknown(path, key string, raw any, table reflect.Type) {
 	what, where := "key "+strconv.Quote(key), " in ["+path+"]"
 	if _, ok := raw.(map[string]any); ok {

@@ -24,7 +24,7 @@ type Change struct {
 	Old     string `json:"old,omitempty"` // as TOML writes it; "" where the table was not there
 	New     string `json:"new,omitempty"`
 	// Reopens says that it is a change of listen: new addresses are opened,
-	// those that nobody has any more closed, and the others move.
+	// those of no service are closed, and the others move.
 	Reopens bool   `json:"reopens,omitempty"`
 	Text    string `json:"text"` // all that in a sentence
 }
@@ -32,7 +32,7 @@ type Change struct {
 // atStart are the tables that are only looked at when an instance starts.
 var atStart = []string{"control", "mesh", "console"}
 
-// Diff tells what a reload from old to new would touch, in the order of new;
+// Diff says what a reload from old to new would touch, in the order of new;
 // nil when nothing. A key that is inherited counts for each service that does.
 func Diff(old, new *File) (all []Change) {
 	for i := range new.Services {

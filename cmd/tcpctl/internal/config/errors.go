@@ -48,16 +48,16 @@ func (e Errors) Error() string {
 // report gathers what is wrong with a file while it is looked through, in
 // whatever order.
 type report struct {
-	name  string
-	lines *index
-	found Errors
-	told  map[string]bool // paths
+	name     string
+	lines    *index
+	found    Errors
+	reported map[string]bool // paths
 }
 
 // wrong notes that something is wrong with the key of a path. Only the first
-// thing is told: the second may be what follows from it.
+// thing is reported: the second may be what follows from it.
 func (r *report) wrong(path, hint, format string, args ...any) {
-	if r.told[path] {
+	if r.reported[path] {
 		return
 	}
 	r.skip(path)
@@ -65,12 +65,12 @@ func (r *report) wrong(path, hint, format string, args ...any) {
 	r.found = append(r.found, Error{File: r.name, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// skip tells nothing of a path.
+// skip suppresses errors about a path.
 func (r *report) skip(path string) {
-	if r.told == nil {
-		r.told = map[string]bool{}
+	if r.reported == nil {
+		r.reported = map[string]bool{}
 	}
-	r.told[path] = true
+	r.reported[path] = true
 }
 
 // inOrder gives what was found, first line first.

@@ -71,9 +71,9 @@ type Log struct {
 	AccessFlush time.Duration `toml:"access_flush" default:"5m"` // a line so often for a session that goes on; 0: off
 }
 
-// Notify tells somebody when nobody looks.
+// Notify is a program that is run for events.
 type Notify struct {
-	Run []string `toml:"run" argv:"yes"` // gets the event as JSON on stdin; empty: nobody is told
+	Run []string `toml:"run" argv:"yes"` // gets the event as JSON on stdin; empty: no notifications
 	On  []string `toml:"on" default:"backend.down pause.near_max queue.old window.alarm hook.failing"`
 }
 
@@ -118,7 +118,7 @@ type Mesh struct {
 	SecretFile string   `toml:"secret_file" file:"file"` // "": peers see, and cannot act
 }
 
-// Console is how the console looks and asks.
+// Console is the look of the console, and which acts it confirms.
 type Console struct {
 	Theme   string            `toml:"theme" default:"default"`
 	Confirm string            `toml:"confirm" default:"default" oneof:"default always less"`

@@ -12,21 +12,20 @@ import (
 // run there is nothing to do. It is wrapped with the places that were tried.
 var ErrNone = errors.New("config: no configuration file")
 
-// Find gives the file that is taken when nobody names one: ./tcpctl.toml, the
+// Find gives the file that is used when none is named: ./tcpctl.toml, the
 // one in the user's config folder, /etc/tcpctl/tcpctl.toml.
 func Find() (path string, err error) {
 	user, _ := os.UserConfigDir()
 	return find(os.Geteuid() == 0, user, "/etc")
 }
 
-// Standard reports whether Find looks at a path, in whatever folder it is
-// called.
+// Standard reports whether Find tries a path, in whatever folder it is called.
 func Standard(path string) bool {
 	user, err := os.UserConfigDir()
 	return err == nil && path == filepath.Join(user, "tcpctl", "tcpctl.toml") || path == "/etc/tcpctl/tcpctl.toml"
 }
 
-// find never looks into the working folder as root: it may be anybody's.
+// find never searches the working folder as root: it may be any user's.
 func find(root bool, user, etc string) (string, error) {
 	var tried []string
 	if !root {

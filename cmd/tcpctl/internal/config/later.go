@@ -20,9 +20,9 @@ var later = map[string]bool{
 	"services.*.backends.*.ca":         true,
 }
 
-// refuse tells of all that f uses and that is not there yet.
+// refuse reports every key that f uses and that this version does not have yet.
 func (f *File) refuse(r *report, notYet map[string]bool) {
-	refused := "" // a table, whose keys need not be told as well
+	refused := "" // a table, whose keys need not be reported as well
 	for _, l := range f.unusual() {
 		value := strings.Trim(l.text, `"`)
 		switch {

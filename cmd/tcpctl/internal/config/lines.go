@@ -18,7 +18,7 @@ type place struct{ line, column int }
 const maxDepth = 32
 
 // index knows where each key of a TOML text is, by its path:
-// "services.db.backends[1].weight". The decoder does not tell, and stops at
+// "services.db.backends[1].weight". The decoder does not say, and stops at
 // the first value of a wrong type.
 type index struct {
 	at   map[string]place

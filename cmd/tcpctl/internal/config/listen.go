@@ -48,7 +48,7 @@ func (f *File) checkListen(r *report) {
 	}
 }
 
-// collides tells what is wrong with two addresses that overlap, if anything is.
+// collides says how two addresses overlap, if they do.
 func (c claim) collides(r *report, o claim) bool {
 	line := r.lines.find(o.at).line
 	shared := len(c.sni) > 0 && len(o.sni) > 0 && c.owner != o.owner

@@ -74,7 +74,7 @@ func tidy(s string) string {
 	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
 }
 
-// syntaxHint knows the slips that people make who have never seen TOML.
+// syntaxHint recognizes the slips of an operator who is new to TOML.
 func syntaxHint(message string, lines *index) string {
 	switch {
 	case strings.Contains(message, "already been defined"):

@@ -28,7 +28,7 @@ func (d *decoder) path(path, name, want string) string {
 	return name
 }
 
-// neighbour looks beside a file that is not there for one that was meant.
+// neighbour finds a file beside a missing one that may have been meant.
 func neighbour(name string) string {
 	entries, err := os.ReadDir(filepath.Dir(name))
 	if err != nil {
@@ -44,7 +44,7 @@ func neighbour(name string) string {
 	return "put it there, or write where it is"
 }
 
-// program looks at a command. A bare name is left to the search at run time,
+// program checks a command. A bare name is searched at run time,
 // whose PATH may be another than ours.
 func (d *decoder) program(path string, argv []string) {
 	switch name := argv[0]; {

@@ -19,7 +19,7 @@ func (f *File) Proxy() (proxy.Config, error) {
 	r := &report{name: f.name, lines: f.lines}
 	f.refuse(r, later)
 	if len(f.Services) == 0 {
-		f.tellEmpty(r)
+		f.reportEmpty(r)
 	}
 	c := proxy.Config{MaxSessions: f.Limits.MaxSessions}
 	for i := range f.Services {
@@ -38,9 +38,9 @@ func (f *File) Proxy() (proxy.Config, error) {
 	return c, nil
 }
 
-// tellEmpty says why there is nothing to run: a file that an editor or a full
-// disk has cut short must not end every service at a reload.
-func (f *File) tellEmpty(r *report) {
+// reportEmpty says why there is nothing to run: a file that an editor or a full
+// disk has truncated must not end every service at a reload.
+func (f *File) reportEmpty(r *report) {
 	text := "there is no service in it"
 	switch {
 	case len(bytes.TrimSpace(f.text)) == 0:
@@ -63,17 +63,10 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		IdleTimeout:      s.IdleTimeout,
 		HalfCloseTimeout: orOff(s.HalfCloseTimeout),
 		MaxLifetime:      s.MaxLifetime,
-		Sock: relay.Sock{
-			KeepAlive:   orOff(s.Keepalive),
-			UserTimeout: s.UserTimeout,
-			Delay:       !s.Nodelay,
-			Backlog:     s.Backlog,
-			Mode:        s.ListenMode,
-			Group:       s.ListenGroup,
-		},
-		Relay:       s.Relay,
-		NoBackend:   s.NoBackend,
-		MaxSessions: s.MaxSessions,
+		Sock:             s.sock(),
+		Relay:            s.Relay,
+		NoBackend:        s.NoBackend,
+		MaxSessions:      s.MaxSessions,
 
 		Allow:            s.Allow,
 		Deny:             s.Deny,
@@ -90,25 +83,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			Timeout:     orOff(s.Queue.Timeout),
 			OnClientFin: s.Queue.OnClientFin,
 		},
-		Check: proxy.CheckConfig{
-			Type:     s.Check.Type,
-			Port:     s.Check.Port,
-			Path:     s.Check.Path,
-			Method:   s.Check.Method,
-			Host:     s.Check.Host,
-			Expect:   s.Check.Expect,
-			TLS:      s.Check.TLS,
-			Send:     s.Check.Send,
-			Want:     s.Check.ExpectBytes,
-			Run:      s.Check.Run,
-			Interval: orOff(s.Check.Interval),
-			Timeout:  orOff(s.Check.Timeout),
-			Rise:     s.Check.Rise,
-			Fall:     s.Check.Fall,
-
-			SlowStart: s.Check.SlowStart,
-			OnDown:    s.Check.OnDown,
-		},
+		Check: s.Check.proxy(),
 		Pause: proxy.PauseConfig{
 			Limit:       orOff(s.Pause.Limit),
 			Then:        s.Pause.Then,
@@ -124,18 +99,55 @@ func (s *Service) proxy() proxy.ServiceConfig {
 	if h := s.Hooks; h != nil {
 		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
 	}
-	for _, b := range s.Backends {
-		c.Backends = append(c.Backends, proxy.BackendConfig{
-			Name:         b.Name,
-			Addr:         b.Addr,
-			Weight:       orOff(b.Weight),
-			Priority:     b.Priority,
-			MaxSessions:  b.MaxSessions,
-			Restart:      b.Restart,
-			ReadyTimeout: orOff(b.ReadyTimeout),
-		})
+	for i := range s.Backends {
+		c.Backends = append(c.Backends, s.Backends[i].proxy())
 	}
 	return c
+}
+
+func (s *Service) sock() relay.Sock {
+	return relay.Sock{
+		KeepAlive:   orOff(s.Keepalive),
+		UserTimeout: s.UserTimeout,
+		Delay:       !s.Nodelay,
+		Backlog:     s.Backlog,
+		Mode:        s.ListenMode,
+		Group:       s.ListenGroup,
+	}
+}
+
+func (c *Check) proxy() proxy.CheckConfig {
+	return proxy.CheckConfig{
+		Type:     c.Type,
+		Port:     c.Port,
+		Path:     c.Path,
+		Method:   c.Method,
+		Host:     c.Host,
+		Expect:   c.Expect,
+		TLS:      c.TLS,
+		Send:     c.Send,
+		Want:     c.ExpectBytes,
+		Run:      c.Run,
+		Interval: orOff(c.Interval),
+		Timeout:  orOff(c.Timeout),
+		Rise:     c.Rise,
+		Fall:     c.Fall,
+
+		SlowStart: c.SlowStart,
+		OnDown:    c.OnDown,
+	}
+}
+
+func (b *Backend) proxy() proxy.BackendConfig {
+	return proxy.BackendConfig{
+		Name:         b.Name,
+		Addr:         b.Addr,
+		Weight:       orOff(b.Weight),
+		Priority:     b.Priority,
+		MaxSessions:  b.MaxSessions,
+		Restart:      b.Restart,
+		ReadyTimeout: orOff(b.ReadyTimeout),
+	}
 }
 
 func (h *Hook) proxy() proxy.Hook {
@@ -153,8 +165,8 @@ func orOff[T int | time.Duration](v T) T {
 	return v
 }
 
-// orNever is for a dial, which the engine does not let go on for ever. The
-// system itself gives up after some minutes, long before this.
+// orNever is for a dial, which the engine always bounds. The system itself
+// gives up after some minutes, long before this.
 func orNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return 24 * time.Hour

@@ -151,8 +151,9 @@ func TestProxy(t *testing.T) {
 
 // ours are fields that are for programs, or that no key of the file sets.
 var ours = map[string]bool{
+	"BackendConfig.FoundBy":   true, // set by the source that has found the backend
 	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true,
-	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/front makes them of the file
+	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
 	"BackendConfig.CheckPort": true,
 }
 

@@ -16,7 +16,7 @@ type Service struct {
 	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"` // of the files of Unix sockets
 	ListenGroup string      `toml:"listen_group"`               // that has them; "": the process's
 
-	Allow            []netip.Prefix `toml:"allow"`  // empty: everybody
+	Allow            []netip.Prefix `toml:"allow"`  // empty: every client
 	Deny             []netip.Prefix `toml:"deny"`   // wins over Allow
 	Source           []netip.Addr   `toml:"source"` // of connections to backends; empty: the system's choice
 	SNI              []string       `toml:"sni"`    // names for which it shares its address with others
@@ -89,7 +89,7 @@ type Queue struct {
 	OnClientFin string        `toml:"on_client_fin" default:"verify" oneof:"verify keep drop"`
 }
 
-// Pause is what a pause does that is not told otherwise.
+// Pause is the defaults of a pause.
 type Pause struct {
 	Limit       time.Duration  `toml:"limit" default:"30s"` // 0: live sessions may take as long as the pause
 	Then        string         `toml:"then" default:"abort" oneof:"abort cut keep"`

@@ -20,7 +20,7 @@ type Rate float64
 // ByteRate is bytes a second. Zero is no limit.
 type ByteRate float64
 
-// ParseDuration reads "250ms", "30s", "2m", "1h30m" or "30d". Without a unit nobody
+// ParseDuration reads "250ms", "30s", "2m", "1h30m" or "30d". Without a unit no reader
 // knows whether 30 is seconds or milliseconds, so it is refused.
 func ParseDuration(s string) (time.Duration, error) {
 	if isNumber(s) {

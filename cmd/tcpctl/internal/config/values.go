@@ -22,36 +22,11 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 	case *map[string]string:
 		d.words(path, raw, p)
 	case *[]string:
-		if tag.Get("single") != "" {
-			if kindOf := reflect.TypeOf(raw).Kind(); kindOf != reflect.Slice && kindOf != reflect.Map {
-				raw = []any{raw}
-			}
-		}
-		*p = []string{}
-		for _, e := range d.list(path, raw) {
-			var s string
-			d.text(e.path, e.raw, &s, tag)
-			*p = append(*p, s)
-		}
-		if tag.Get("argv") != "" && len(*p) > 0 {
-			d.program(path, *p)
-		}
+		d.strings(path, raw, p, tag)
 	case *[]netip.Prefix:
-		*p = nil
-		for _, e := range d.list(path, raw) {
-			var n netip.Prefix
-			if d.unit(e.path, e.raw, &n) {
-				*p = append(*p, n)
-			}
-		}
+		*p = unitsOf[netip.Prefix](d, path, raw)
 	case *[]netip.Addr:
-		*p = nil
-		for _, e := range d.list(path, raw) {
-			var a netip.Addr
-			if d.unit(e.path, e.raw, &a) {
-				*p = append(*p, a)
-			}
-		}
+		*p = unitsOf[netip.Addr](d, path, raw)
 	case *string:
 		d.text(path, raw, p, tag)
 	case *bool:
@@ -72,6 +47,35 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 		}
 		d.table(path, raw, value)
 	}
+}
+
+// strings reads a list of strings, or a single one where the tag allows that.
+func (d *decoder) strings(path string, raw any, p *[]string, tag reflect.StructTag) {
+	if tag.Get("single") != "" {
+		if kindOf := reflect.TypeOf(raw).Kind(); kindOf != reflect.Slice && kindOf != reflect.Map {
+			raw = []any{raw}
+		}
+	}
+	*p = []string{}
+	for _, e := range d.list(path, raw) {
+		var s string
+		d.text(e.path, e.raw, &s, tag)
+		*p = append(*p, s)
+	}
+	if tag.Get("argv") != "" && len(*p) > 0 {
+		d.program(path, *p)
+	}
+}
+
+// unitsOf reads a list of values that are strings with a meaning.
+func unitsOf[T any](d *decoder, path string, raw any) (all []T) {
+	for _, e := range d.list(path, raw) {
+		var v T
+		if d.unit(e.path, e.raw, &v) {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 type element struct {

@@ -18,7 +18,7 @@ func (f *File) warningsOn(system string) Errors {
 		s := &f.Services[i]
 		path := join("services", s.Name)
 		if addr := s.bypassed(); addr != "" {
-			r.wrong(path+".pause.bypass", "a pause would hold nobody there", "bypass covers every client of %s", addr)
+			r.wrong(path+".pause.bypass", "a pause would hold no client there; write the networks of your operators", "bypass covers every client of %s", addr)
 		}
 		if s.Pause.Limit > s.Pause.Max {
 			r.wrong(path+".pause.limit", fmt.Sprintf("then = %q would never come", s.Pause.Then), "limit = %q is longer than max = %q",
