@@ -13,8 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// A Config describes a node and the peers that it looks for. Only Name is required. Zero means the value in parentheses. New
-// copies it.
+// Config describes a node and the peers that it looks for. Only Name is needed. New copies it.
 type Config struct {
 	// Name of the mesh: nodes with the same name connect. Up to 64 bytes, printable.
 	Name string
@@ -37,9 +36,8 @@ type Config struct {
 	// an open mesh, in which no peer is trusted and streams are refused.
 	Secrets []string
 
-	// Join are addresses that are dialled until a node answers, however long that takes, and again whenever that node is
-	// lost: "host:port" (every address of the host is tried), or "host" alone, which looks up the DNS record
-	// _tcpctl._tcp.host (SRV).
+	// Join are addresses that are dialled for ever, until a node answers: "host:port" (every address of the host is tried), or
+	// "host" alone, which looks up the DNS record _tcpctl._tcp.host (SRV).
 	Join []string
 
 	// NoMDNS switches multicast DNS off. It is off too where Network is set.
@@ -54,17 +52,17 @@ type Config struct {
 	// Network makes the node's connections. Nil: the system's TCP. Package meshtest has one in memory.
 	Network Network
 
-	// OnConn gets the connection to each peer, in a goroutine of its own, again after each reconnect. The program owns the
-	// connection and has to close it, as the peer's Shutdown waits for that; Close of this node closes it, too. Nil: use Conns.
+	// OnConn gets the connection to each peer, on a goroutine of its own, again after each reconnect. The program owns the
+	// connection from then on; Close of the node closes it. Nil: use Conns.
 	OnConn func(*Conn)
 
-	// OnStream gets a stream that a trusted peer opened with OpenStream, in a goroutine of its own. The program owns the stream
-	// and has to close it. Nil: streams are refused.
+	// OnStream gets a stream that a trusted peer opened with OpenStream, on a goroutine of its own; the program closes it.
+	// Nil: streams are refused.
 	OnStream func(meshinfo.Peer, net.Conn)
 
 	// OnError gets errors that no call can return: a refused peer (*RefusedError), two nodes with one id (ErrSameID), a Join
-	// address where no node answers (*JoinError), a listener that has no file descriptors left. The same error comes once in ten
-	// minutes, and all errors 20 times a minute, at most. It must not block. Nil: they are dropped.
+	// address where no node answers (*JoinError), a listener without descriptors; each once in ten minutes at most, and no
+	// more than 20 a minute of all. It must not block. Nil: they are dropped.
 	OnError func(error)
 
 	// Record is the argument of the first SetRecord. Nil: there is none.
@@ -75,22 +73,22 @@ type Config struct {
 	Heartbeat time.Duration
 
 	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower finds an unreachable peer
-	// sooner, and mistakes a busy machine for one sooner. When this node's own timers are late, both grow by as much.
+	// sooner, and takes a busy machine for a dead one sooner. When this node's own timers come late, both grow by as much.
 	Suspect, Dead time.Duration
 
 	// Forget is how long a peer that is down is dialled and shown (24 h); one that departed is shown for a minute. Negative: for
 	// ever.
 	Forget time.Duration
 
-	// HandshakeTimeout bounds each handshake, from the TCP connection until both nodes have accepted each other (5 s).
+	// HandshakeTimeout bounds each handshake, from the TCP connection to the verdict (5 s).
 	HandshakeTimeout time.Duration
 
 	// MaxPeers is the most peers that are known at a time (256). Every node connects to every other: that is for tens of nodes.
 	MaxPeers int
 
-	// MaxUnproven is the most sockets at a time for nodes that have not finished a handshake (256): three in four are for
-	// incoming connections, of which the oldest is closed when one more arrives, the others for dialling addresses at which no
-	// node was ever reached. Lower saves descriptors; a mesh of n nodes that start together needs about n.
+	// MaxUnproven is the most sockets at a time for nodes that have proved nothing yet (256): three in four are for callers in
+	// their handshake, of which the oldest is closed when one more calls, the others for dialling addresses at which no node
+	// was ever reached. Lower spares descriptors; a mesh of n nodes that start together needs about n.
 	MaxUnproven int
 }
 

@@ -30,13 +30,13 @@ type Conn struct {
 	timer      *time.Timer // under node.mu; closes it if the program does not
 }
 
-// Peer returns the peer as it was known when the connection was made.
+// Peer is the other end, as it was known when the connection was made.
 func (c *Conn) Peer() meshinfo.Peer { return c.peer }
 
 // Trusted reports whether the peer has proved a secret.
 func (c *Conn) Trusted() bool { return c.peer.Trusted }
 
-// Read reads from the peer. After the peer's CloseWrite or Close the error is io.EOF.
+// Read reads what the peer wrote. After its CloseWrite or Close the error is io.EOF.
 func (c *Conn) Read(b []byte) (int, error) {
 	c.wasRead.Store(true)
 	n, err := c.tls.Read(b)
@@ -46,14 +46,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the peer. It blocks while the peer does not read.
+// Write writes to the peer, and blocks while the peer does not read.
 func (c *Conn) Write(b []byte) (int, error) { return c.tls.Write(b) }
 
-// CloseWrite ends the stream to the peer, whose Read returns io.EOF. Read still works, and Close has to be called.
+// CloseWrite ends our side: the peer reads io.EOF, and may go on writing.
 func (c *Conn) CloseWrite() error { return c.tls.CloseWrite() }
 
-// Close closes the connection in both directions, like net.Conn. While the peer is still connected, a new one is made after a
-// second.
+// Close ends both sides.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -63,10 +62,10 @@ func (c *Conn) Close() error {
 	return c.tls.Close()
 }
 
-// LocalAddr returns this node's address.
+// LocalAddr is our address.
 func (c *Conn) LocalAddr() net.Addr { return c.tls.LocalAddr() }
 
-// RemoteAddr returns the peer's address. Its port is the one that the peer listens on if this node has dialled it.
+// RemoteAddr is the peer's address. Its port is the one that the peer listens on where this node has dialled.
 func (c *Conn) RemoteAddr() net.Addr { return c.tls.RemoteAddr() }
 
 // SetDeadline is as in net.Conn.

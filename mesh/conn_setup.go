@@ -128,7 +128,7 @@ func (n *Node) callOnConn(c *Conn) {
 	c.onConnDone.Store(true)
 }
 
-// closedConn is called when the program has closed c. The link carries that to the peer, which may not be reading c.
+// closedConn is called when the program has closed c. The peer is told over the link, as it may not be reading c.
 func (l *link) closedConn(c *Conn) {
 	n := l.node
 	n.mu.Lock()

@@ -32,7 +32,7 @@ func pair(t *testing.T, cfg mesh.Config, f func(t *testing.T, net *meshtest.Netw
 	})
 }
 
-func TestTwoNodesConnect(t *testing.T) {
+func TestPairTalks(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		if ca.Peer().Name != "b" || cb.Peer().Name != "a" || ca.Trusted() {
@@ -51,7 +51,7 @@ func TestTwoNodesConnect(t *testing.T) {
 	})
 }
 
-func TestClosedConnIsReplaced(t *testing.T) {
+func TestClosedConnComesBack(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		for round, closer := range []*node{a, b} {
 			ca, cb := a.conn(), b.conn()
@@ -71,7 +71,7 @@ func TestClosedConnIsReplaced(t *testing.T) {
 	})
 }
 
-func TestShutdownDeparts(t *testing.T) {
+func TestShutdownLeaves(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		write(t, ca, "goodbye")
@@ -118,7 +118,7 @@ func TestShutdownHasALimit(t *testing.T) {
 	})
 }
 
-func TestCloseDeparts(t *testing.T) {
+func TestCloseSaysGoodbye(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		a.Close()
 		a.Close()
@@ -131,7 +131,7 @@ func TestCloseDeparts(t *testing.T) {
 	})
 }
 
-func TestRestartWithANewID(t *testing.T) {
+func TestRestartUnderANewIDReplacesTheOldOne(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, _ *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[0].Crash()
 		b.awaitDown("a")
@@ -145,7 +145,7 @@ func TestRestartWithANewID(t *testing.T) {
 	})
 }
 
-func TestRestartWithTheSameID(t *testing.T) {
+func TestRestartWithTheSameIDComesBack(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		// The machine is cut off and starts again before any node has noticed: none may take it for a second node.
 		net.Cut(hosts[0], hosts[1])

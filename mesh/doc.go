@@ -15,7 +15,7 @@
 //	err = node.Shutdown(ctx)
 //
 // Nodes find each other by several sources side by side (multicast DNS, addresses to join, names in the DNS, the peers of
-// peers, and a file of those that were connected before), and use TLS 1.3 with an ed25519 key each. With Config.Secrets, only nodes that
+// peers, and a file of those that were met), and talk TLS 1.3 with an ed25519 key each. With Config.Secrets, only nodes that
 // prove a common secret connect; without, any node on the network may join, and none is trusted (meshinfo.Peer.Trusted).
 //
 // Between two nodes there are two connections. One is the program's: it is what OnConn gets, a plain stream with

@@ -174,7 +174,7 @@ func (d *Diagnosis) advise(cfg Config) {
 			say("%s is of another mesh, %q: the names must be the same.", n.Name, n.Mesh)
 			continue
 		case n.Reached && n.Problem != "" && n.Name != "":
-			say("%s refuses this node: %s.", n.Name, n.Problem)
+			say("%s refuses: %s.", n.Name, n.Problem)
 		}
 		ours++
 		if n.Reached {

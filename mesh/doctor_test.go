@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-func TestDoctorDialsJoinAddresses(t *testing.T) {
+func TestDoctorCallsWhomItIsToJoin(t *testing.T) {
 	secret := []string{mesh.NewSecret()}
 	a := start(t, mesh.Config{Name: "clinic", Node: "a", Version: "1.2.3", Secrets: secret})
 	for _, c := range []struct {
@@ -19,8 +19,8 @@ func TestDoctorDialsJoinAddresses(t *testing.T) {
 		advice  string
 	}{
 		{"well", mesh.Config{Name: "clinic", Secrets: secret}, true, "", ""},
-		{"other secret", mesh.Config{Name: "clinic", Secrets: []string{mesh.NewSecret()}}, false, "its secret is another one", "a refuses this node: its secret"},
-		{"no secret", mesh.Config{Name: "clinic"}, false, "we have none", "a refuses this node: it has a secret"},
+		{"other secret", mesh.Config{Name: "clinic", Secrets: []string{mesh.NewSecret()}}, false, "its secret is another one", "a refuses: its secret"},
+		{"no secret", mesh.Config{Name: "clinic"}, false, "we have none", "a refuses: it has a secret"},
 		{"other mesh", mesh.Config{Name: "ward", Secrets: secret}, true, `of mesh "clinic"`, "another mesh"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -46,14 +46,14 @@ func TestDoctorDialsJoinAddresses(t *testing.T) {
 	}
 }
 
-func TestDoctorReportsUnansweredAddresses(t *testing.T) {
+func TestDoctorSaysWhoDoesNotAnswer(t *testing.T) {
 	d, err := mesh.Doctor(context.Background(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}})
 	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem == "" {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
 
-func TestDoctorReportsEveryInterface(t *testing.T) {
+func TestDoctorLooksAtEveryInterface(t *testing.T) {
 	t.Parallel()
 	d, err := mesh.Doctor(t.Context(), mesh.Config{Name: "clinic"})
 	if err != nil {
@@ -70,7 +70,7 @@ func TestDoctorReportsEveryInterface(t *testing.T) {
 	}
 }
 
-func TestDoctorReportsOtherMeshes(t *testing.T) {
+func TestDoctorHearsOtherMeshes(t *testing.T) {
 	t.Parallel()
 	n, err := mesh.New(mesh.Config{Name: "ward", Node: "nurse"})
 	if err != nil {

@@ -38,15 +38,15 @@ func TestAliveComesWithTheConnection(t *testing.T) {
 	})
 }
 
-// inventor is a source that invents nodes.
-type inventor struct{ from, to int }
+// rumours is a source that makes nodes up.
+type rumours struct{ from, to int }
 
-func (inventor) Name() string { return "inventor" }
+func (rumours) Name() string { return "rumours" }
 
-func (r inventor) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
+func (r rumours) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
 	for {
 		for i := r.from; i < r.to; i++ {
-			rep.Found(mesh.Sighting{ID: fmt.Sprint("invented-", i), Name: fmt.Sprint("aa-", i),
+			rep.Found(mesh.Sighting{ID: fmt.Sprint("rumour-", i), Name: fmt.Sprint("aa-", i),
 				Addrs: []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 99, byte(i >> 8), byte(i)}), 7460)}})
 		}
 		select {
@@ -57,21 +57,21 @@ func (r inventor) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error
 	}
 }
 
-// TestReportedPeersAreBounded: made-up nodes stand apart, are few, and keep no real one out.
-func TestReportedPeersAreBounded(t *testing.T) {
+// TestRumoursAreBounded: made-up nodes stand apart, are few, and keep no real one out.
+func TestRumoursAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
 		var nodes []*node
 		for i := range 4 {
-			c := mesh.Config{Node: fmt.Sprint("node-", i), MaxPeers: 70, Sources: []mesh.Source{inventor{0, 400}}}
+			c := mesh.Config{Node: fmt.Sprint("node-", i), MaxPeers: 70, Sources: []mesh.Source{rumours{0, 400}}}
 			n := start(t, net.Host(c.Node).Config(c))
 			defer n.stop()
 			nodes = append(nodes, n)
 		}
 		for _, n := range nodes {
 			await(t, n.name+" sees the others", func() bool { return len(n.Conns()) == 3 })
-			await(t, "invented nodes are dialled", func() bool { return n.Peers()[len(n.Peers())-1].State == meshinfo.Refused })
+			await(t, "rumours are tried", func() bool { return n.Peers()[len(n.Peers())-1].State == meshinfo.Refused })
 			all := n.Peers()
 			met := 0
 			for i, p := range all {
@@ -89,12 +89,12 @@ func TestReportedPeersAreBounded(t *testing.T) {
 	})
 }
 
-// impostor announces false addresses of a real node.
-type impostor struct{ id string }
+// liar announces false addresses of a real node.
+type liar struct{ id string }
 
-func (impostor) Name() string { return "impostor" }
+func (liar) Name() string { return "liar" }
 
-func (l impostor) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
+func (l liar) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		rep.Found(mesh.Sighting{ID: l.id, Addrs: []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 99, 0, byte(i%250 + 1)}), 1)}})
 		select {
@@ -105,13 +105,13 @@ func (l impostor) Run(ctx context.Context, _ mesh.Self, rep mesh.Reporter) error
 	return nil
 }
 
-// TestFalseReportsReplaceNoAddress: addresses of a peer from other sources come after those that it has sent itself.
-func TestFalseReportsReplaceNoAddress(t *testing.T) {
-	pair(t, mesh.Config{Sources: []mesh.Source{impostor{"2"}}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
+// TestLiesTakeNoAddressAway: addresses of a peer from other sources come after those that it has sent itself.
+func TestLiesTakeNoAddressAway(t *testing.T) {
+	pair(t, mesh.Config{Sources: []mesh.Source{liar{"2"}}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		time.Sleep(10 * time.Second)
 		p, _ := a.peer("b")
 		if want := fmt.Sprintf("%s:%d", b.Addr().Addrs[0], b.Addr().Port); p.Addr != want {
-			t.Errorf("b is at %s after the false reports: want %s", p.Addr, want)
+			t.Errorf("b is at %s after the lies: want %s", p.Addr, want)
 		}
 		for range 3 {
 			seen := len(a.events.of("b"))

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// An Event is a change of a peer: of its state, or of its record.
+// Event is a change of a peer.
 type Event struct {
 	Kind string        `json:"event"` // the new State (Peer.Cause says why it is down), or EventUpdate
 	Peer meshinfo.Peer `json:"peer"`
@@ -29,9 +29,9 @@ type subscriber struct {
 	wake  chan struct{}
 }
 
-// Events returns a channel that gets every change until ctx ends or the node closes; then it is closed. First comes one event
-// with the state of each peer that is connected already. For a slow reader only the newest update of each peer is kept, and when
-// it is 1,024 events behind, the oldest are dropped: Peers returns the present at any time.
+// Events sends every change until ctx ends or the node closes; then the channel is closed. It begins with one "alive" or
+// "suspect" for each peer that is connected already. A slow reader gets of each peer's updates the newest only, and when it
+// is 1,024 events behind, the oldest are dropped: Peers has the present at any time.
 func (n *Node) Events(ctx context.Context) <-chan Event {
 	ch := make(chan Event)
 	s := &subscriber{wake: make(chan struct{}, 1)}

@@ -67,7 +67,7 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
-func TestPeersOfPeersAreFound(t *testing.T) {
+func TestJoinedPeersTellOfEachOther(t *testing.T) {
 	hub := start(t, mesh.Config{Node: "hub"})
 	a := start(t, mesh.Config{Node: "a", Join: []string{hub.addr()}})
 	b := start(t, mesh.Config{Node: "b", Join: []string{fmt.Sprintf("localhost:%d", hub.Addr().Port)}})
@@ -87,7 +87,7 @@ func TestPeersOfPeersAreFound(t *testing.T) {
 	t.Errorf("sources %+v", a.Sources())
 }
 
-func TestJoinIsRetried(t *testing.T) {
+func TestJoinIsTriedForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := meshtest.New()
 		defer network.Close()
@@ -111,7 +111,7 @@ func TestJoinIsRetried(t *testing.T) {
 	})
 }
 
-func TestPeersAreCached(t *testing.T) {
+func TestPeersAreRemembered(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "peers.json")
 	a := start(t, mesh.Config{Name: "m", Node: "a"})

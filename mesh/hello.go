@@ -18,7 +18,7 @@ const (
 	kindProbe = "probe" // Doctor's: closed after the verdicts
 )
 
-// hello is the first message of each side. Any client that connects can read it: it has nothing that mDNS does not announce to the whole
+// hello is the first message of each side. Any caller can read it: it has nothing that mDNS does not announce to the whole
 // network anyway.
 type hello struct {
 	Protocol int              `json:"v"`

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestPeerThatSendsGarbage is a peer that connects, as any may in an open mesh, and then sends what it should not.
-func TestPeerThatSendsGarbage(t *testing.T) {
+// TestPeerThatTalksNonsense is a peer that connects, as any may in an open mesh, and then sends what it should not.
+func TestPeerThatTalksNonsense(t *testing.T) {
 	errs := make(chan error, 16)
 	a, err := New(Config{Name: "nonsense", Node: "a", NoMDNS: true, OnError: func(err error) { errs <- err }})
 	if err != nil {
@@ -25,7 +25,7 @@ func TestPeerThatSendsGarbage(t *testing.T) {
 		return string(binary.BigEndian.AppendUint32(nil, uint32(len(s)))) + s
 	}
 	events := a.Events(t.Context())
-	for name, c := range map[string]struct{ bytes, why string }{
+	for name, c := range map[string]struct{ says, why string }{
 		"4 GiB":        {"\xff\xff\xff\xff", "the limit is"},
 		"big record":   {string(binary.BigEndian.AppendUint32(nil, maxRecord)), "the limit is"},
 		"nothing":      {frame(""), "an empty message"},
@@ -55,16 +55,16 @@ func TestPeerThatSendsGarbage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := io.WriteString(g.tls, frame("?a kind from the future")+c.bytes); err != nil {
+			if _, err := io.WriteString(g.tls, frame("?a kind from the future")+c.says); err != nil {
 				t.Fatal(err)
 			}
 			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-			sent, err := io.ReadAll(g.tls)
+			said, err := io.ReadAll(g.tls)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
 				t.Error("the connection is not closed")
 			}
-			if last := string(msgGaveUp) + "mesh: "; !strings.Contains(string(sent), last) || !strings.Contains(string(sent), c.why) {
-				t.Errorf("its last message is %q: want why", sent[max(0, len(sent)-maxGaveUp):])
+			if last := string(msgGaveUp) + "mesh: "; !strings.Contains(string(said), last) || !strings.Contains(string(said), c.why) {
+				t.Errorf("its last words are %q: want why", said[max(0, len(said)-maxGaveUp):])
 			}
 			for {
 				select {

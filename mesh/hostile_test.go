@@ -106,11 +106,11 @@ type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-func TestThousandOpenHandshakes(t *testing.T) {
+func TestThousandHalfOpen(t *testing.T) {
 	t.Parallel()
 	undisturbed(t, func(t *testing.T, addr string) {
 		for range 1000 {
-			dial(t, addr) // and sends nothing; they stay open until the end of the test, which others must not notice
+			dial(t, addr) // and says nothing; they stay open until the end of the test, which others must not notice
 		}
 	})
 }

@@ -158,7 +158,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-func TestDeparted(t *testing.T) {
+func TestLeaves(t *testing.T) {
 	t.Parallel()
 	_, _, a, b := lanPair(t)
 	left := time.Now()
@@ -170,7 +170,7 @@ func TestDeparted(t *testing.T) {
 	}
 }
 
-func TestUnresponsiveProcess(t *testing.T) {
+func TestStopped(t *testing.T) {
 	t.Parallel()
 	_, _, a, b := lanPair(t)
 	stopped := time.Now()
@@ -188,9 +188,8 @@ func TestUnresponsiveProcess(t *testing.T) {
 	t.Logf("SIGCONT: connected again after %v", back.At.Sub(resumed).Round(time.Millisecond))
 }
 
-// TestGaveUpIsNoCrash: a process that was stopped finds, when it runs again, that its peer has ended the link; neither reports
-// the other as crashed.
-func TestGaveUpIsNoCrash(t *testing.T) {
+// TestGivenUpIsNoCrash: a process that was stopped learns, when it goes on, that it was given up; neither is called crashed.
+func TestGivenUpIsNoCrash(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds: not with -short")
@@ -215,20 +214,20 @@ func TestGaveUpIsNoCrash(t *testing.T) {
 	}
 }
 
-func TestPartitionHeals(t *testing.T) {
+func TestCutAndHealed(t *testing.T) {
 	t.Parallel()
-	partitionFor(t, 8*time.Second)
+	cutFor(t, 8*time.Second)
 }
 
-func TestPartitionOfAMinuteHeals(t *testing.T) {
+func TestCutForAMinute(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("MESH_TEST_LONG") == "" {
 		t.Skip("takes a minute: set MESH_TEST_LONG=1")
 	}
-	partitionFor(t, time.Minute)
+	cutFor(t, time.Minute)
 }
 
-func partitionFor(t *testing.T, d time.Duration) {
+func cutFor(t *testing.T, d time.Duration) {
 	_, hb, a, b := lanPair(t)
 	cut := time.Now()
 	hb.cut("eth0")

@@ -178,8 +178,7 @@ func (l *link) end(cause meshinfo.Cause, err error) {
 		}
 		l.cancel()
 		if cause == meshinfo.Unreachable || cause == meshinfo.Unresponsive {
-			// A reset would look like a crash to a node whose packets do not arrive here while ours arrive there. But do not let the kernel
-			// retransmit for long.
+			// A reset would look like a crash to a node that we do not hear and that hears us. But do not let the kernel keep trying.
 			setUserTimeout(l.wire.Conn, lastTries)
 		}
 		l.wire.Conn.Close()

@@ -34,7 +34,7 @@ func (n *Node) settleLink(ctx context.Context, h *handshake, startErr error, sou
 	return h.theirs.ID, err
 }
 
-// worthAnswering: a mesh node gets the reason why it is refused; a port scanner gets nothing.
+// worthAnswering: a mesh node is told why it is refused; a port scanner is told nothing.
 func worthAnswering(err error) bool {
 	r, ok := errors.AsType[*RefusedError](err)
 	return ok && r.Reason != meshinfo.ReasonProtocol

@@ -41,7 +41,7 @@ func TestRTTIsMeasured(t *testing.T) {
 	})
 }
 
-func TestUnreachablePeerComesBack(t *testing.T) {
+func TestCutIsSeenAndHeals(t *testing.T) {
 	for _, d := range []time.Duration{4 * time.Second, time.Minute, 3 * time.Hour} {
 		pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 			ca := a.conn()
@@ -70,7 +70,7 @@ func TestUnreachablePeerComesBack(t *testing.T) {
 	}
 }
 
-func TestShortPartitionIsSuspect(t *testing.T) {
+func TestShortCutIsOnlySuspect(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		net.Cut(hosts[0], hosts[1])
@@ -83,7 +83,7 @@ func TestShortPartitionIsSuspect(t *testing.T) {
 	})
 }
 
-func TestUnresponsiveIsNotUnreachable(t *testing.T) {
+func TestHungIsNotCut(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[1].Freeze()
 		if p := a.awaitDown("b"); p.Cause != meshinfo.Unresponsive {
@@ -96,7 +96,7 @@ func TestUnresponsiveIsNotUnreachable(t *testing.T) {
 	})
 }
 
-func TestCrashIsNoticedAtOnce(t *testing.T) {
+func TestCrashIsSeenAtOnce(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		ca, cb := a.conn(), b.conn()
 		write(t, cb, "its last words")
@@ -110,7 +110,7 @@ func TestCrashIsNoticedAtOnce(t *testing.T) {
 	})
 }
 
-func TestLossAndDelayKeepPeersAlive(t *testing.T) {
+func TestLossAndDelayAreNoDeath(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		net.SetDelay(150 * time.Millisecond)
 		net.SetLoss(0.1)

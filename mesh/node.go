@@ -15,7 +15,7 @@ import (
 // ErrClosed is returned by Listen after Shutdown or Close.
 var ErrClosed = errors.New("mesh: the node is closed")
 
-// A Node is one member of a mesh, made by New. Its methods may be called by any goroutine.
+// Node is one member of a mesh. Its methods may be called from any goroutine.
 type Node struct {
 	cfg        Config
 	id         identity
@@ -55,8 +55,7 @@ type Node struct {
 	reportsSince time.Time
 }
 
-// New returns a node, or an error that says which field of cfg is invalid. The node has no socket and no goroutine before
-// Listen; it is ended by Shutdown or Close.
+// New makes a node, and fails if cfg is wrong. The node does nothing before Listen.
 func New(cfg Config) (*Node, error) {
 	cfg, err := cfg.check()
 	if err != nil {
@@ -94,8 +93,7 @@ func (n *Node) NodeName() string { return n.cfg.Node }
 // Name is the mesh's name.
 func (n *Node) Name() string { return n.cfg.Name }
 
-// Listen opens the node's port, starts to find peers and to be found, and returns. ctx bounds only the look-up of a host name
-// in addr. The error is ErrClosed after Shutdown or Close.
+// Listen opens the node's port and starts to find peers, and to be found. ctx bounds only the look-up of a host name in addr.
 //
 // addr is "host:port" or part of it: "" is any port on all addresses, IPv4 and IPv6, as are "0.0.0.0:0" and "[::]:0"; "7460" is
 // that port on all; "localhost", "127.0.0.1" or "::1" is this machine alone; "10.0.0.7" is one address. A node listens once.

@@ -69,15 +69,15 @@ func TestRecords(t *testing.T) {
 
 func TestRecordSurvivesTheLossOfItsOwner(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
-		a.SetRecord([]byte("the last before the partition"))
+		a.SetRecord([]byte("what it last said"))
 		time.Sleep(3 * time.Second)
 		net.Cut(hosts[0], hosts[1])
-		a.SetRecord([]byte("sent during the partition"))
-		if p := b.awaitDown("a"); string(p.Record) != "the last before the partition" {
+		a.SetRecord([]byte("said in the dark"))
+		if p := b.awaitDown("a"); string(p.Record) != "what it last said" {
 			t.Errorf("record %q", p.Record)
 		}
 		net.Heal()
-		await(t, "the newest after the partition", func() bool { p, _ := b.peer("a"); return string(p.Record) == "sent during the partition" })
+		await(t, "the newest after the cut", func() bool { p, _ := b.peer("a"); return string(p.Record) == "said in the dark" })
 	})
 }
 
@@ -94,7 +94,7 @@ func TestRecordHasALimit(t *testing.T) {
 	}
 }
 
-func TestSlowPeerDelaysNoOther(t *testing.T) {
+func TestSlowPeerBlocksNobody(t *testing.T) {
 	big := bytes.Repeat([]byte("x"), 1<<20)
 	pair(t, mesh.Config{Secrets: []string{mesh.NewSecret()}}, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
 		hosts[1].Freeze() // b reads nothing

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// NewSecret returns a new secret for Config.Secrets: 256 random bits as text. A secret that a person chose is weaker: any
-// client that connects to a node gets a proof, and can try words against it offline.
+// NewSecret returns a new secret for Config.Secrets: 256 random bits as text. A secret that a person made up is weaker: any
+// caller gets a proof from a node, and can try words against it offline.
 func NewSecret() string {
 	b := make([]byte, 32)
 	rand.Read(b) // never fails: crypto/rand ends the process instead

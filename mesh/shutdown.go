@@ -25,9 +25,8 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close departs from the mesh now. It takes a tenth of a second at most to send that to the peers, closes all connections and
-// waits for the node's goroutines, but not for OnConn and OnStream. It may be called at any time, during Shutdown too, and more
-// than once. It returns nil.
+// Close departs from the mesh now: it takes a tenth of a second at most to say goodbye, closes everything and waits for the
+// node's goroutines, but not for OnConn and OnStream. It may be called at any time, more than once. It returns nil.
 func (n *Node) Close() error {
 	links, _ := n.sayGoodbye()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)

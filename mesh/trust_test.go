@@ -70,7 +70,7 @@ func wantRefusal(t *testing.T, n *node, reason meshinfo.Reason) {
 	}
 }
 
-func TestWrongSecretDisturbsNoOther(t *testing.T) {
+func TestWrongSecretDisturbsNobody(t *testing.T) {
 	secret := mesh.NewSecret()
 	pair(t, mesh.Config{Name: "m", Secrets: []string{secret}}, func(t *testing.T, net *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		wrong := start(t, net.Host("wrong").Config(mesh.Config{Name: "m", Secrets: []string{mesh.NewSecret()}}))
@@ -83,7 +83,7 @@ func TestWrongSecretDisturbsNoOther(t *testing.T) {
 	})
 }
 
-func TestTwoNodesWithOneIDReportIt(t *testing.T) {
+func TestTwoNodesWithOneIDSaySo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()
@@ -99,7 +99,7 @@ func TestTwoNodesWithOneIDReportIt(t *testing.T) {
 	})
 }
 
-func TestThirdNodeWithATakenIDReportsIt(t *testing.T) {
+func TestThirdNodeWithATakenIDSaysSo(t *testing.T) {
 	pair(t, mesh.Config{}, func(t *testing.T, net *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		c := start(t, net.Host("c").Config(mesh.Config{Name: a.Name(), ID: "1"})) // a's
 		defer c.stop()
@@ -113,7 +113,7 @@ func TestThirdNodeWithATakenIDReportsIt(t *testing.T) {
 	})
 }
 
-func TestNodeIgnoresItself(t *testing.T) {
+func TestNodeThatFindsItselfIgnoresItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.New()
 		defer net.Close()

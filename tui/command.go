@@ -35,7 +35,7 @@ func (m *model) command(line string) tea.Cmd {
 // parseCommand is what a line asks for: an act, in the words of the CLI, or
 // something about the console itself.
 func (w *workspace) parseCommand(line string) intent {
-	words, err := splitWords(strings.TrimLeft(line, ": ")) // a second : is a habit
+	words, err := text.Words(strings.TrimLeft(line, ": ")) // a second : is a habit
 	if len(words) > 0 && words[0] == "tcpctl" {
 		words = words[1:] // pasted from the command line
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // chaos makes an engine of which nothing can be relied on: names of any kind,
@@ -155,14 +156,14 @@ func FuzzCommandLine(f *testing.F) {
 		c.carry(c.command(line))
 		exact(t, c, c.screen())
 		// What is understood is written again as the same words.
-		words, err := splitWords(line)
+		words, err := text.Words(line)
 		if err != nil || len(words) == 0 || api.Lookup(words[0]) == nil {
 			return
 		}
 		if r, err := api.ParseWords(words); err == nil {
 			r.DryRun, r.Rate = false, 0
 			line := r.CommandLine()
-			again, err := splitWords(strings.TrimPrefix(line, "tcpctl "))
+			again, err := text.Words(strings.TrimPrefix(line, "tcpctl "))
 			if err != nil {
 				return // an argument that a shell would have to quote otherwise
 			}

@@ -80,7 +80,7 @@ func (f *paramFlag) Type() string {
 	return "string"
 }
 
-// arguments refuses what cannot be right before an instance is asked.
+// arguments refuses wrong arguments before an instance is asked.
 func arguments(a *api.Act) cobra.PositionalArgs {
 	least, most := 0, 1
 	if a.On == api.OnService || a.On == api.OnBackend {
@@ -101,8 +101,8 @@ func arguments(a *api.Act) cobra.PositionalArgs {
 	return cobra.RangeArgs(least, most)
 }
 
-// split tells an act's targets from what follows them.
-func split(a *api.Act, args []string) (targets, rest []string) {
+// split separates an act's targets from what follows them.
+func split(a *api.Act, args []string) (targets, others []string) {
 	switch {
 	case a.On == api.OnNothing:
 		return nil, args
@@ -142,7 +142,7 @@ func act(cmd *cobra.Command, a *api.Act, r api.Request, wait, asJSON bool) error
 		err = printJSON(cmd.OutOrStdout(), res)
 	}
 	if err == nil && res.Failed > 0 {
-		return told{fmt.Errorf("%d of %d probes did not pass", res.Failed, len(res.Texts))}
+		return reported{fmt.Errorf("%d of %d probes failed; tcpctl status shows the backends' checks", res.Failed, len(res.Texts))}
 	}
 	return err
 }
@@ -164,8 +164,8 @@ func printResult(w io.Writer, res api.Result) {
 	}
 }
 
-// follow shows how far an act is until it is done: on a terminal in one line,
-// elsewhere a line a change.
+// follow shows the progress of an act until it is done: on a terminal in one
+// line, else a line a change.
 func follow(ctx context.Context, src api.Source, a *api.Act, target string, r *api.Request) error {
 	progress := newProgress()
 	for {

@@ -46,7 +46,7 @@ backends = ["`+b.addr+`"]
 			}
 		}
 		out, status := in.try("reload")
-		if status != 2 || !place.MatchString(out) || !strings.Contains(out, "the old configuration is in force") {
+		if status != 2 || !place.MatchString(out) || !strings.Contains(out, "the old configuration stays in force") {
 			t.Errorf("%s: reload: status %d\n%s", name, status, out)
 		}
 		if st := in.status(); st.Node.ConfigHash != hash || len(st.Services) != 1 || st.Services[0].State != "open" {

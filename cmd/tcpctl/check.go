@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// checked is what check finds, as JSON.
+// checked is the result of check, as JSON.
 type checked struct {
 	File     string           `json:"file"`
 	OK       bool             `json:"ok"` // nothing is wrong; there may be warnings
@@ -19,7 +19,7 @@ type checked struct {
 	*api.ErrorBody
 }
 
-// finding is one thing about a file.
+// finding is one error or warning about a file.
 type finding struct {
 	Level   string `json:"level"` // error or warning
 	File    string `json:"file,omitempty"`
@@ -33,7 +33,7 @@ func checkCommand() *cobra.Command {
 	var path string
 	var diff, asJSON bool
 	cmd := &cobra.Command{
-		Use: "check [-c FILE]", Short: "Say what is wrong with a configuration, or what a reload would change", Args: cobra.NoArgs, GroupID: groupLook,
+		Use: "check [-c FILE]", Short: "Check a configuration file, or show what a reload would change", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, _, err := loadFile(&path)
 			c := checked{File: path, OK: err == nil, Findings: findings("error", err)}
@@ -44,7 +44,7 @@ func checkCommand() *cobra.Command {
 				body := errorBody(err)
 				c.ErrorBody = &body
 				printJSON(cmd.OutOrStdout(), c)
-				return told{err}
+				return reported{err}
 			}
 			warnings := file.Warnings()
 			if !asJSON {
@@ -68,7 +68,7 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	fileFlag(cmd, &path)
-	cmd.Flags().BoolVar(&diff, "diff", false, "say what a reload of the running instance would change")
+	cmd.Flags().BoolVar(&diff, "diff", false, "show what a reload of the running instance would change")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -87,7 +87,7 @@ func printChecked(cmd *cobra.Command, c *checked) {
 	}
 }
 
-// findings lists what is wrong with a file, as far as it can be told apart.
+// findings lists the errors of a file, one by one where they can be separated.
 func findings(level string, err error) []finding {
 	all := []finding{}
 	found, ok := errors.AsType[config.Errors](err)

@@ -14,12 +14,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// completeTime is all that a shell waits for: an instance that does not
-// answer offers nothing.
+// completeTime is how long a shell waits: an instance that does not answer
+// completes nothing.
 const completeTime = time.Second
 
-// offer gives the words that could come next, each with what it is behind a
-// tab; args are those that are there already.
+// offer gives the words that could come next, each with its description after a
+// tab; args are the words before.
 type offer func(ctx context.Context, src api.Source, args []string) []string
 
 // completions gives every command and flag that names something of the
@@ -58,7 +58,7 @@ func completions(root *cobra.Command) {
 func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if cmd.Name() == "window" && len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveDefault // another program's words
+			return nil, cobra.ShellCompDirectiveDefault // another program's arguments
 		}
 		src := source(cmd)
 		defer src.Close()
@@ -78,7 +78,7 @@ func ask(o offer) func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 	}
 }
 
-// nameEnd is where the word ends and what it is begins.
+// nameEnd is where the word ends and its description begins.
 func nameEnd(word string) int {
 	if i := strings.IndexByte(word, '\t'); i >= 0 {
 		return i
@@ -117,7 +117,7 @@ func offerOf(a *api.Act) offer {
 	return once(o)
 }
 
-// once offers the first word only, more each that is not there yet.
+// once offers the first word only, more each that is not given yet.
 func once(o offer) offer {
 	return func(ctx context.Context, src api.Source, args []string) []string {
 		if len(args) > 0 {
@@ -159,7 +159,7 @@ func backends(ctx context.Context, src api.Source, _ []string) (all []string) {
 	return all
 }
 
-// backendNames are those of all services, for a flag.
+// backendNames are the backends of all services, for a flag.
 func backendNames(ctx context.Context, src api.Source, args []string) (all []string) {
 	for _, word := range backends(ctx, src, args) {
 		_, name := api.SplitTarget(word)
@@ -178,7 +178,7 @@ func sessionIDs(ctx context.Context, src api.Source, _ []string) (all []string) 
 	return all
 }
 
-// nodeNames are those of the mesh, and all of them.
+// nodeNames are the nodes of the mesh, and "all".
 func nodeNames(ctx context.Context, src api.Source, _ []string) (all []string) {
 	st, err := src.Status(ctx)
 	if err != nil || st.Mesh == nil {

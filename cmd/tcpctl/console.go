@@ -33,17 +33,17 @@ func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struc
 	case tui.Hangup:
 		return instance.ConsoleHungUp, err
 	case tui.Detach:
-		fmt.Fprintf(stderr, "tcpctl: serving on as process %d; look again with tcpctl attach, end it with tcpctl stop\n", os.Getpid())
+		fmt.Fprintf(stderr, "tcpctl: process %d serves on; open its console with tcpctl attach, stop it with tcpctl stop\n", os.Getpid())
 		return instance.ConsoleDetached, err
 	}
 	return instance.ConsoleClosed, err
 }
 
-// consoleConfig is what the file says of the console.
+// consoleConfig is the file's settings of the console.
 func consoleConfig(c *config.Console) (tui.Config, error) {
 	cfg := tui.Config{ThemeDir: themeDir(), Keys: c.Keys, Confirm: c.Confirm, History: historyFile()}
 	if c.Theme == "" || c.Theme == "default" {
-		return cfg, nil // which looks at NO_COLOR
+		return cfg, nil // which respects NO_COLOR
 	}
 	theme, err := themes.Load(c.Theme, cfg.ThemeDir)
 	if err == nil {
@@ -74,11 +74,11 @@ func attachCommand() *cobra.Command {
 		Use: "attach", Short: "Open the console on a running instance", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error { return attach(cmd, readOnly) },
 	}
-	cmd.Flags().BoolVar(&readOnly, "read-only", false, "look only")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "refuse acts: only show")
 	return cmd
 }
 
-// attach shows the console of another process's engine, until it is left.
+// attach shows the console of another process's engine, until the operator closes it.
 func attach(cmd *cobra.Command, readOnly bool) error {
 	l := launch{}
 	if !l.wantsConsole() {
@@ -118,7 +118,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	return err
 }
 
-// relaySignals ends an attached console by what ends a process.
+// relaySignals ends an attached console by the signals that end a process.
 func relaySignals(ctx context.Context, s *instance.Signals, stop context.CancelFunc, hup chan<- struct{}) {
 	select {
 	case <-s.Stop:

@@ -22,7 +22,8 @@ import (
 // beyond are the keys of a status that the contract's example does not have;
 // all that is below one of them goes with it.
 var beyond = []string{
-	".node.now", // the clock that ages are reckoned by
+	".node.now",                                         // the clock of all ages
+	".node.grace_seconds", ".services[].pause_defaults", // for the console's dialogs
 	".history",
 	".services[].balance", ".services[].times", ".services[].endings",
 	".services[].pause.limit", ".services[].pause.then",

@@ -16,9 +16,9 @@ import (
 
 func debugCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "debug", Short: "Look inside the process of a running instance", GroupID: groupLook, Args: cobra.NoArgs,
+		Use: "debug", Short: "Diagnose the process of a running instance", GroupID: groupLook, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return usage("debug needs to know what: tcpctl debug goroutines, heap, profile, or bundle for a bug report")
+			return usage("debug needs a subcommand: tcpctl debug goroutines, heap, profile, or bundle for a bug report")
 		},
 	}
 	cmd.AddCommand(debugGoroutinesCommand(), debugHeapCommand(), debugProfileCommand(), debugBundleCommand())
@@ -30,7 +30,7 @@ func debugGoroutinesCommand() *cobra.Command {
 	var each bool
 	cmd := &cobra.Command{
 		Use: "goroutines", Args: cobra.NoArgs,
-		Short: "Write down where the goroutines are, counted by their stacks",
+		Short: "Dump the goroutines, counted by stack",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := url.Values{}
 			if each {
@@ -39,7 +39,7 @@ func debugGoroutinesCommand() *cobra.Command {
 			return debugTo(cmd, "goroutines", v, file)
 		},
 	}
-	cmd.Flags().BoolVar(&each, "each", false, "one by one, with what each waits for and how long; the process stands still meanwhile")
+	cmd.Flags().BoolVar(&each, "each", false, "dump each goroutine, with what it waits for and how long; this stops the process for a moment")
 	return fileTo(cmd, &file)
 }
 
@@ -47,7 +47,7 @@ func debugHeapCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "heap", Args: cobra.NoArgs,
-		Short: "Write down what holds memory, for go tool pprof",
+		Short: "Dump a heap profile for go tool pprof",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return debugTo(cmd, "heap", nil, file)
 		},
@@ -60,13 +60,13 @@ func debugProfileCommand() *cobra.Command {
 	var seconds int
 	cmd := &cobra.Command{
 		Use: "profile", Args: cobra.NoArgs,
-		Short: "Watch where the CPU goes for a while, for go tool pprof",
+		Short: "Record a CPU profile for go tool pprof",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return debugTo(cmd, "profile", url.Values{"seconds": {strconv.Itoa(seconds)}}, file)
 		},
 	}
 	cmd.Flags().IntVar(&seconds, "seconds", int(control.DefaultProfile/time.Second),
-		fmt.Sprintf("for so many `SECONDS`, %d at most", control.MaxProfile/time.Second))
+		fmt.Sprintf("length in `SECONDS`, %d at most", control.MaxProfile/time.Second))
 	return fileTo(cmd, &file)
 }
 
@@ -76,11 +76,11 @@ func fileTo(c *cobra.Command, file *string) *cobra.Command {
 	return c
 }
 
-// debugTo writes what the instance shows of itself to a file, whole or not at
-// all, or to standard output. Profiles are no text for a terminal.
+// debugTo writes a profile or dump of the instance to a file, whole or not at
+// all, or to standard output. A terminal gets no profile.
 func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 	if file == "" && what != "goroutines" && term.IsTerminal(int(os.Stdout.Fd())) {
-		return usage("%s writes for go tool pprof and not for a terminal: give it a file, -o FILE, or pipe it", cmd.CommandPath())
+		return usage("%s writes a profile for go tool pprof, not text: give it a file with -o FILE, or pipe it", cmd.CommandPath())
 	}
 	src := source(cmd)
 	defer src.Close()
@@ -101,7 +101,7 @@ func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 	}
 	hint := ""
 	if what != "goroutines" {
-		hint = "; look at it with: go tool pprof " + file
+		hint = "; open it with: go tool pprof " + file
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s (%s)%s\n", file, amount(float64(b.Len()))+"B", hint)
 	return nil

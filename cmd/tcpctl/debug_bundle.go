@@ -18,7 +18,7 @@ func debugBundleCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "bundle", Args: cobra.NoArgs,
-		Short: "Pack everything that a bug report needs, without secrets, and list it",
+		Short: "Pack what a bug report needs into an archive, without secrets, and list its content",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			length := time.Duration(seconds) * time.Second
 			if length < 0 || length > control.MaxProfile {

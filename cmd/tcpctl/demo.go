@@ -17,7 +17,7 @@ func demoCommand() *cobra.Command {
 	var length time.Duration
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show everything at once on loopback, with built-in backends and clients",
+		Short: "Try tcpctl on loopback, with built-in backends and clients",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := demo.New()
@@ -25,8 +25,8 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			l.noUpgrade = "the demo's own backends and clients live in this process"
-			l.grace = min(l.grace, 2*time.Second) // its clients would come for ever
+			l.noUpgrade = "the demo's backends and clients live in this process"
+			l.grace = min(l.grace, 2*time.Second) // its clients never stop coming
 			secret := mesh.NewSecret()
 			l.mesh = demo.Mesh("demo-1", secret)
 			in, err := l.start(cmd, config.New(), proxy.Config{Services: d.Services()})
@@ -44,13 +44,13 @@ func demoCommand() *cobra.Command {
 				defer timer.Stop()
 			}
 			if !in.HasConsole() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; look at it with tcpctl status, tcpctl queue office, tcpctl events -f")
+				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: the demo runs; try tcpctl status, tcpctl queue office, tcpctl events -f")
 				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: a WebSocket client to try is on http://%s/\n", listen("desk"))
 			}
 			return in.Serve()
 		},
 	}
-	cmd.Flags().DurationVar(&length, "for", 0, "end by itself after so long")
+	cmd.Flags().DurationVar(&length, "for", 0, "stop after this time (default: run until it is stopped)")
 	launchFlags(cmd, &l)
 	return cmd
 }

@@ -15,7 +15,7 @@ func eventsCommand() *cobra.Command {
 	var asJSON, follow bool
 	cmd := &cobra.Command{
 		Use: "events", GroupID: groupLook,
-		Short: "Show what happened, one sentence a change",
+		Short: "Show events: what happened, when, and which operator did it",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if everywhere(cmd) {
@@ -29,12 +29,12 @@ func eventsCommand() *cobra.Command {
 				page, err := src.Events(cmd.Context(), since, !first)
 				switch {
 				case err != nil && !first && cmd.Context().Err() == nil && !control.Answers(src.Path()):
-					return fmt.Errorf("the instance on %s has ended", src.Path())
+					return fmt.Errorf("the instance on %s has ended; start it again, or give another --socket", src.Path())
 				case err != nil:
 					return err
 				}
 				if page.Dropped > 0 && !first {
-					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %d events came too fast and were dropped\n", page.Dropped)
+					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %d events were dropped: they came faster than this command reads\n", page.Dropped)
 				}
 				if asJSON && !follow {
 					return printJSON(out, page.Events)
@@ -49,7 +49,7 @@ func eventsCommand() *cobra.Command {
 			}
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as they come")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing new events")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document: a list; with --follow one object a line")
 	return takesAll(cmd)
 }
@@ -60,7 +60,7 @@ type nodeEvent struct {
 	proxy.Event
 }
 
-// printEvent prints one event, of a node if several are looked at.
+// printEvent prints one event, with its node where there are several.
 func printEvent(w io.Writer, node string, ev proxy.Event, asJSON bool) {
 	if asJSON && node != "" {
 		printJSONLine(w, nodeEvent{node, ev})
@@ -85,7 +85,7 @@ func printEvent(w io.Writer, node string, ev proxy.Event, asJSON bool) {
 	fmt.Fprintln(w, line)
 }
 
-// eventSign tells at a glance how much it matters.
+// eventSign shows at a glance how severe an event is.
 func eventSign(ev proxy.Event) string {
 	switch {
 	case ev.Kind == proxy.EventOperator || ev.Kind == proxy.EventMark:

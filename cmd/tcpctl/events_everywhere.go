@@ -66,7 +66,7 @@ func mergedEvents(cmd *cobra.Command, asJSON bool, ask func(context.Context, api
 			return err
 		}
 	}
-	return notAll(answers, "the others are shown")
+	return notAll(answers, "the answers of the other nodes are shown")
 }
 
 // eventsFollower prints the events of all nodes as they come, also of those
@@ -84,11 +84,11 @@ type eventsFollower struct {
 type followedNode struct {
 	since  uint64
 	asking bool
-	failed string // what it was said of it last
+	failed string // the last error that was printed
 }
 
-// lookAgain is how often the members are looked up.
-const lookAgain = 2 * time.Second
+// membersEvery is how often the members are listed anew.
+const membersEvery = 2 * time.Second
 
 func (f *eventsFollower) run() error {
 	ctx, cancel := context.WithCancel(f.cmd.Context())
@@ -109,7 +109,7 @@ func (f *eventsFollower) run() error {
 				wg.Go(func() { f.follow(ctx, m, one) })
 			}
 		}
-		if !sleep(ctx, lookAgain) {
+		if !sleep(ctx, membersEvery) {
 			return ctx.Err()
 		}
 	}
@@ -151,7 +151,7 @@ func (f *eventsFollower) follow(ctx context.Context, m api.Member, src api.Sourc
 		}
 		n.failed = ""
 		if page.Dropped > 0 && !first {
-			fmt.Fprintf(f.cmd.ErrOrStderr(), "tcpctl: %s: %d events came too fast and were dropped\n", text.Safe(m.Node), page.Dropped)
+			fmt.Fprintf(f.cmd.ErrOrStderr(), "tcpctl: %s: %d events were dropped: they came faster than this command reads\n", text.Safe(m.Node), page.Dropped)
 		}
 		for _, ev := range page.Events {
 			printEvent(f.cmd.OutOrStdout(), m.Node, ev, f.asJSON)

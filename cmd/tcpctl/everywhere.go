@@ -26,8 +26,8 @@ func takesAll(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// checkPeer refuses --peer where it means nothing, rather than to answer for
-// another node than was asked for.
+// checkPeer refuses --peer where it means nothing, rather than answer for another
+// node than the one that was named.
 func checkPeer(cmd *cobra.Command) error {
 	f := cmd.Flags().Lookup("peer")
 	if f == nil || !f.Changed {
@@ -38,7 +38,7 @@ func checkPeer(cmd *cobra.Command) error {
 	alone := cmd.HasParent() && cmd.GroupID != groupLook && cmd.GroupID != groupAct || slices.Contains([]string{"init", "themes", "version"}, cmd.Name())
 	switch {
 	case alone:
-		return usage("%s is done here: it does not take --peer", name)
+		return usage("%s works on this machine and does not take --peer; leave it out", name)
 	case f.Value.String() == "":
 		return usage("--peer needs a node, or all; tcpctl peers lists them")
 	case f.Value.String() == allPeers && !all:
@@ -65,9 +65,9 @@ func askEverywhere[T any](cmd *cobra.Command, src *control.Client, ask func(cont
 func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Request, wait, asJSON bool) error {
 	switch {
 	case wait && !r.DryRun:
-		return usage("--wait is for one node; give --peer NODE, or look at all: tcpctl status --peer all")
+		return usage("--wait is for one node; give --peer NODE, or see all nodes with tcpctl status --peer all")
 	case a.On == api.OnSession && len(r.Targets) > 0:
-		return usage("%s means something on its own node only; %s by --service, --backend or --client, or give --peer NODE", r.Targets[0], a.Name)
+		return usage("session %s exists on one node only; %s by --service, --backend or --client, or give --peer NODE", r.Targets[0], a.Name)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 	defer cancel()
@@ -83,20 +83,20 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 	if err != nil {
 		return err
 	}
-	sayDeparted(ctx, cmd, src)
+	warnDeparted(ctx, cmd, src)
 	return notAll(answers, "the act is safe to repeat")
 }
 
-// sayDeparted tells of those that are members no longer: they said goodbye not
-// long ago.
-func sayDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
+// warnDeparted names the nodes that have departed from the mesh recently, which
+// were not asked.
+func warnDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
 	st, err := src.Status(ctx)
 	if err != nil || st.Mesh == nil {
 		return
 	}
 	for i := range st.Mesh.Peers {
 		if p := &st.Mesh.Peers[i]; p.Trusted && p.Cause == meshinfo.Departed {
-			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it departed from the mesh %s ago\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
+			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it departed from the mesh %s ago; act on it when it is back\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
 		}
 	}
 }
@@ -139,7 +139,7 @@ func notAll[T any](answers []api.Answer[T], hint string) error {
 			text += fmt.Sprintf("; %s: %s", o, strings.Join(by[o], ", "))
 		}
 	}
-	return told{errors.New(text + "; " + hint)}
+	return reported{errors.New(text + "; " + hint)}
 }
 
 // readEverywhere asks every node for a list, and prints the answers as one
@@ -187,7 +187,7 @@ func readEverywhere[T any](cmd *cobra.Command, asJSON bool, ask func(context.Con
 	if err != nil {
 		return err
 	}
-	return notAll(answers, "the others are shown")
+	return notAll(answers, "the answers of the other nodes are shown")
 }
 
 // whoHave takes the nodes out that do not have what was asked for: a service

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // stretchFlags are those of commands that are about a stretch of time.
@@ -140,7 +141,7 @@ var topHead = []string{"NAME", "SERVICE", "SHARE", "SESSIONS", "IN", "OUT", "IN/
 func topRows(top *api.Top) (t [][]string) {
 	seconds := max(top.Until.Sub(top.Since).Seconds(), 1)
 	row := func(name string, r *api.Talker) {
-		t = append(t, []string{harmless(name), r.Service, fmt.Sprintf("%.0f%%", 100*r.Share), fmt.Sprint(r.Sessions), amount(float64(r.BytesIn)), amount(float64(r.BytesOut)),
+		t = append(t, []string{text.Safe(name), r.Service, fmt.Sprintf("%.0f%%", 100*r.Share), fmt.Sprint(r.Sessions), amount(float64(r.BytesIn)), amount(float64(r.BytesOut)),
 			amount(float64(r.BytesIn) / seconds), amount(float64(r.BytesOut) / seconds), ago(r.WaitingSeconds)})
 	}
 	for i := range top.Rows {

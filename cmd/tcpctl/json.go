@@ -16,14 +16,14 @@ import (
 )
 
 // jsonFlag gives a command --json. With it a command prints exactly one JSON
-// document on standard output, also when it fails; but for those that go on
-// and on, which print one a line.
+// document on standard output, also when it fails; a command that follows
+// something prints one a line.
 func jsonFlag(c *cobra.Command, to *bool) {
 	c.Flags().BoolVar(to, "json", false, "print one JSON document")
 }
 
-// printJSON prints one document in lines that people can read, printJSONLine
-// one of many. What a terminal would not only show is escaped in it.
+// printJSON prints one indented document, printJSONLine one of many. Characters
+// that would control a terminal are escaped.
 func printJSON(w io.Writer, v any) error     { return writeJSON(w, v, "  ") }
 func printJSONLine(w io.Writer, v any) error { return writeJSON(w, v, "") }
 
@@ -39,11 +39,11 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// told is an error of a command that has printed its document: one that says
-// what came of it.
-type told struct{ error }
+// reported is an error of a command that has printed its document, which says
+// what happened.
+type reported struct{ error }
 
-func (t told) Unwrap() error { return t.error }
+func (r reported) Unwrap() error { return r.error }
 
 // wantsJSON says whether the command line asks for JSON. One that could not
 // be read may not have come as far as the flag.

@@ -13,7 +13,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// launch is what the flags of a command that runs an engine say.
+// launch is the flags of a command that runs an engine.
 type launch struct {
 	noUI      bool
 	grace     time.Duration
@@ -26,10 +26,10 @@ type launch struct {
 func launchFlags(c *cobra.Command, l *launch) {
 	c.GroupID = groupRun
 	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
-	c.Flags().DurationVar(&l.grace, "grace", 30*time.Second, "how long sessions may take when it stops")
+	c.Flags().DurationVar(&l.grace, "grace", 30*time.Second, "how long waiters and sessions may take at a stop before they are reset")
 }
 
-// wantsConsole reports whether an operator sits at this terminal.
+// wantsConsole reports whether to show the console: on a terminal, unless --no-ui.
 func (l *launch) wantsConsole() bool {
 	return !l.noUI && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 }

@@ -10,60 +10,71 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
+
+// lockFlags are the flags of lock that are not proxy's.
+type lockFlags struct {
+	listen, port, host, ttl, check, before, onTTL string
+}
 
 func lockCommand() *cobra.Command {
 	var l launch
 	c := proxy.ServiceConfig{}
-	var listen, port, host, ttl, check, before, onTTL string
+	var lf lockFlags
 	cmd := &cobra.Command{
 		Use:   "lock -l PORT -p PORT [-h HOST] [-n SLOTS] [-t TTL] [--before CMD] [--on-ttl CMD]",
-		Short: "Put a first-come-first-served lock in front of a fragile service",
-		Long: `Puts a semaphore in front of one TCP service: so many sessions at a time, the
-others wait in a queue, first come first served.`,
+		Short: "Protect a fragile service by a first-come-first-served lock",
+		Long: `Puts a semaphore in front of one TCP service: at most --slots sessions at a
+time; other clients wait in a queue, first come first served.`,
 		Example: "  tcpctl lock -l 9000 -p 8100 -n 1 -t 20s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if listen == "" || port == "" {
-				return usage("lock needs -l PORT and -p PORT; try: tcpctl lock -l 9000 -p 8100")
-			}
-			c.Listen = []string{addrOf("", listen)}
-			c.Backends = []proxy.BackendConfig{{Addr: addrOf(host, port)}}
-			if c.Lock.Slots < 1 {
-				return usage("-n %d: a lock has at least one slot", c.Lock.Slots)
-			}
-			var err error
-			if c.Lock.TTL, err = parseTTL(ttl); err != nil {
+			if err := lf.build(&c); err != nil {
 				return err
-			}
-			if err := parseCheck(check, &c.Check); err != nil {
-				return err
-			}
-			for _, hook := range []struct {
-				flag, command string
-				run           *[]string
-			}{{"before", before, &c.Hooks.BeforeNext.Run}, {"on-ttl", onTTL, &c.Hooks.OnTTL.Run}} {
-				if *hook.run, err = argv(hook.command); err != nil {
-					return usage("--%s: %v", hook.flag, err)
-				}
 			}
 			return runService(cmd, c, &l)
 		},
 	}
 	f := cmd.Flags()
-	f.Bool("help", false, "say what lock does") // before cobra's own, which would want -h
-	f.StringVarP(&listen, "listen", "l", "", "listen on `PORT` or ADDR")
-	f.StringVarP(&port, "port", "p", "", "the service's `PORT` or ADDR")
-	f.StringVarP(&host, "host", "h", "localhost", "the service's `HOST`")
-	f.IntVarP(&c.Lock.Slots, "slots", "n", 1, "how many sessions at a time")
-	f.StringVarP(&ttl, "ttl", "t", "0", "the longest that a session may hold its slot: a duration, or milliseconds")
-	f.StringVar(&before, "before", "", "run `CMD` before the next client is let in")
-	f.IntVar(&c.Hooks.BeforeNext.Every, "every", 0, "with --before: every so many clients (default 1)")
-	f.StringVar(&onTTL, "on-ttl", "", "run `CMD` when a session has held its slot for the whole TTL")
-	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many may wait (default 1000)")
-	serviceFlags(cmd, &c, "lock", &check)
+	f.Bool("help", false, "help for lock") // before cobra's own, which would want -h
+	f.StringVarP(&lf.listen, "listen", "l", "", "listen on `PORT` or ADDR")
+	f.StringVarP(&lf.port, "port", "p", "", "the service's `PORT` or ADDR")
+	f.StringVarP(&lf.host, "host", "h", "localhost", "the service's `HOST`")
+	f.IntVarP(&c.Lock.Slots, "slots", "n", 1, "the most sessions at a time")
+	f.StringVarP(&lf.ttl, "ttl", "t", "0", "how long a session may hold its slot: a duration, or milliseconds; 0: no limit")
+	f.StringVar(&lf.before, "before", "", "run `CMD` before the next client is admitted")
+	f.IntVar(&c.Hooks.BeforeNext.Every, "every", 0, "with --before: run CMD before every Nth client (default 1)")
+	f.StringVar(&lf.onTTL, "on-ttl", "", "run `CMD` when a session has held its slot for the whole TTL")
+	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many clients may wait (default 1000)")
+	serviceFlags(cmd, &c, "lock", &lf.check)
 	launchFlags(cmd, &l)
 	return cmd
+}
+
+// build makes the service of the flags.
+func (lf *lockFlags) build(c *proxy.ServiceConfig) (err error) {
+	if lf.listen == "" || lf.port == "" {
+		return usage("lock needs -l PORT and -p PORT; try: tcpctl lock -l 9000 -p 8100")
+	}
+	c.Listen = []string{addrOf("", lf.listen)}
+	c.Backends = []proxy.BackendConfig{{Addr: addrOf(lf.host, lf.port)}}
+	if c.Lock.Slots < 1 {
+		return usage("-n %d: a lock has at least one slot; try -n 1", c.Lock.Slots)
+	}
+	if c.Lock.TTL, err = parseTTL(lf.ttl); err != nil {
+		return err
+	}
+	if err := parseCheck(lf.check, &c.Check); err != nil {
+		return err
+	}
+	if c.Hooks.BeforeNext.Run, err = text.Words(lf.before); err != nil {
+		return usage("--before: %v", err)
+	}
+	if c.Hooks.OnTTL.Run, err = text.Words(lf.onTTL); err != nil {
+		return usage("--on-ttl: %v", err)
+	}
+	return nil
 }
 
 // addrOf makes an address of a bare port.
@@ -81,7 +92,7 @@ func parseTTL(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, usage("-t %q is neither milliseconds nor a duration like 20s", text)
+		return 0, usage("-t %q is not a TTL; write a duration like 20s, or milliseconds", text)
 	}
 	return d, nil
 }

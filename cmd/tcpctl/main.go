@@ -48,20 +48,20 @@ func run() int {
 	if err == nil {
 		return 0
 	}
-	if before, _ := upgrade.Take(); before != nil { // it did not come to a start
-		before.Fail(err)
+	if p, _ := upgrade.Take(); p != nil { // this process has failed before it could start
+		p.Fail(err)
 	}
 	for line := range strings.Lines(plainText(err)) {
 		fmt.Fprintln(stderr, "tcpctl: "+text.Safe(strings.TrimSpace(line)))
 	}
-	if _, done := errors.AsType[told](err); !done && wantsJSON(cmd, os.Args[1:]) {
+	if _, done := errors.AsType[reported](err); !done && wantsJSON(cmd, os.Args[1:]) {
 		printJSON(stdout, errorBody(err))
 	}
 	return statusOf(err)
 }
 
 // plainText is an error without the name of a package in front, which is of
-// no use to who types.
+// no use to an operator.
 func plainText(err error) string {
 	text := err.Error()
 	for _, inside := range []string{"proxy: ", "control: "} {
@@ -92,7 +92,7 @@ func rootCommand() *cobra.Command {
 	var l launch
 	root := &cobra.Command{
 		Use:           "tcpctl",
-		Short:         "Run TCP services, and touch them while clients are connected",
+		Short:         "Proxy TCP to health-checked backends; drain, pause and restart them while clients are connected",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -110,17 +110,9 @@ func rootCommand() *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if refusal, ok := errors.AsType[*api.Error](err); ok {
-			return refusal
-		}
-		if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && strings.ContainsAny(missing.GetSpecifiedName()[:1], "0123456789") {
-			err = fmt.Errorf("-%s is not a flag, and no number below 0 is taken", missing.GetSpecifiedName())
-		}
-		return usage("%v; try: %s --help", err, cmd.CommandPath())
-	})
-	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: the user's own)")
-	root.PersistentFlags().String("peer", "", "through the mesh: of this `NODE`; an act may be for all")
+	root.SetFlagErrorFunc(flagUsage)
+	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
+	root.PersistentFlags().String("peer", "", "act on this `NODE` of the mesh; \"all\": on every node")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	fileFlag(root, &l.path)
@@ -140,14 +132,25 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
+// flagUsage gives an error about a flag its hint.
+func flagUsage(cmd *cobra.Command, err error) error {
+	if refusal, ok := errors.AsType[*api.Error](err); ok {
+		return refusal
+	}
+	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && strings.ContainsAny(missing.GetSpecifiedName()[:1], "0123456789") {
+		err = fmt.Errorf("-%s is not a flag, and a number below 0 is not accepted", missing.GetSpecifiedName())
+	}
+	return usage("%v; try: %s --help", err, cmd.CommandPath())
+}
+
 const (
 	groupRun  = "run"
 	groupLook = "look"
 	groupAct  = "act"
 )
 
-// strict makes wrong arguments a matter of usage, with a hint, here and in
-// the commands below.
+// strict makes wrong arguments usage errors with a hint, here and in the
+// commands below.
 func strict(c *cobra.Command) {
 	for _, below := range c.Commands() {
 		strict(below)
@@ -165,6 +168,6 @@ func strict(c *cobra.Command) {
 		if len(given) > 1 || args(cmd, nil) == nil {
 			return usage("%s does not take %q; usage: %s", name, given[len(given)-1], line)
 		}
-		return usage("%s needs more than that; usage: %s", name, line)
+		return usage("%s needs more arguments; usage: %s", name, line)
 	}
 }

@@ -22,30 +22,30 @@ import (
 
 func meshCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "mesh", Short: "Nodes that find each other without configuration", GroupID: groupRun, Args: cobra.NoArgs,
+		Use: "mesh", Short: "Join, set up and diagnose the mesh: nodes that find each other without configuration", GroupID: groupRun, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return usage("mesh needs to know what: tcpctl mesh join NAME, mesh key, or mesh doctor")
+			return usage("mesh needs a subcommand: tcpctl mesh join NAME, mesh key, or mesh doctor")
 		},
 	}
 	cmd.AddCommand(meshJoinCommand(), meshKeyCommand(), meshDoctorCommand())
 	return cmd
 }
 
-// meshFlags are those that say which mesh.
+// meshFlags gives a command the flags that name a mesh.
 func meshFlags(cmd *cobra.Command, m *config.Mesh) {
 	f := cmd.Flags()
 	f.StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
 	f.StringArrayVar(&m.Join, "join", nil, "also dial `ADDR`; may be given again")
-	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret that admits to the mesh")
+	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret of the mesh; tcpctl mesh key makes one")
 	f.BoolVar(&m.MDNS, "mdns", true, "find nodes by multicast DNS")
-	f.StringVar(&m.Node, "node", "", "what people call this node (default: the host's name)")
+	f.StringVar(&m.Node, "node", "", "this node's name (default: the host's name)")
 }
 
 func meshJoinCommand() *cobra.Command {
 	m := config.Mesh{}
 	cmd := &cobra.Command{
 		Use: "join NAME", Args: cobra.ExactArgs(1),
-		Short: "Join a mesh; lines typed go to every peer, lines from peers are printed",
+		Short: "Join a mesh and chat: send typed lines to every peer, print the peers' lines",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Name = args[0]
 			c, err := fleet.FromFile(&m)
@@ -71,14 +71,14 @@ func (p *printer) line(format string, args ...any) {
 	fmt.Fprintln(p.w, text.Safe(fmt.Sprintf(format, args...)))
 }
 
-// chat is tcpnet's demo: what is typed goes to every peer.
+// chat sends typed lines to every peer and prints theirs.
 func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer c.TakeKey()()
 	mc := c.Mesh
 	mc.Version = versionText()
-	mc.OnConn = func(conn *mesh.Conn) { hear(conn, out) }
+	mc.OnConn = func(conn *mesh.Conn) { printLines(conn, out) }
 	mc.OnError = func(err error) { fmt.Fprintln(stderr, "tcpctl: "+err.Error()) }
 	node, err := mesh.New(mc)
 	if err != nil {
@@ -87,7 +87,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 	if err := node.Listen(ctx, c.Listen); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "tcpctl: in mesh %s as %s, listening on %s; type, and every peer hears it\n", mc.Name, mc.Node, node.Addr())
+	fmt.Fprintf(stderr, "tcpctl: in mesh %s as %s, listening on %s; every line that you type goes to every peer\n", mc.Name, mc.Node, node.Addr())
 	typed := make(chan string)
 	go readLines(ctx, in, typed)
 	talk := &talk{ctx: ctx, peers: map[string]*talkPeer{}}
@@ -103,7 +103,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 			}
 		case line, ok := <-typed:
 			if !ok {
-				typed = nil // end of input: go on listening
+				typed = nil // end of input: keep listening
 				continue
 			}
 			talk.say(node.Conns(), line)
@@ -122,8 +122,8 @@ func leave(node *mesh.Node, talk *talk) error {
 	return nil
 }
 
-// hear prints what a peer says, line by line.
-func hear(conn *mesh.Conn, out *printer) {
+// printLines prints a peer's lines.
+func printLines(conn *mesh.Conn, out *printer) {
 	defer conn.Close()
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
@@ -147,7 +147,7 @@ func readLines(ctx context.Context, in io.Reader, to chan<- string) {
 
 func meshKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "key", Short: "Make a secret for a mesh: keep it in a file of mode 0600 on every node", Args: cobra.NoArgs,
+		Use: "key", Short: "Print a new secret for a mesh; keep it in a file of mode 0600 on every node", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, args []string) { fmt.Fprintln(cmd.OutOrStdout(), mesh.NewSecret()) },
 	}
 }
@@ -157,7 +157,7 @@ func meshDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "doctor [NAME]", Args: cobra.MaximumNArgs(1),
-		Short: "Say why nodes do not find each other, by interface",
+		Short: "Diagnose why nodes do not find each other, by interface",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				m.Name = args[0]
@@ -167,7 +167,7 @@ func meshDoctorCommand() *cobra.Command {
 				}
 			}
 			if m.Name == "" {
-				return usage("which mesh? usage: tcpctl mesh doctor NAME")
+				return usage("mesh doctor needs the name of a mesh; usage: tcpctl mesh doctor NAME")
 			}
 			c, err := fleet.FromFile(&m)
 			if err != nil {

@@ -10,9 +10,9 @@ import (
 )
 
 // talk sends lines to every peer. Each has a buffer and a goroutine of its own.
-// Where the buffer is full, the typist waits, so that a peer which is only slow
+// Where the buffer is full, input waits, so that a peer which is only slow
 // misses nothing; but for stallAfter at most: a peer that reads nothing for so
-// long loses lines, which are counted, and stops nobody.
+// long loses lines, which are counted, and delays no other.
 type talk struct {
 	ctx   context.Context
 	peers map[string]*talkPeer // by id; say's alone
@@ -90,7 +90,7 @@ func (p *talkPeer) say(ctx context.Context, line string) {
 	}
 }
 
-// write ends with the connection, or when there is nothing more to say.
+// write ends with the connection, or when its queue is closed.
 func (p *talkPeer) write() {
 	failed := false
 	for line := range p.lines {
@@ -109,11 +109,11 @@ func (p *talkPeer) write() {
 		}
 		p.mu.Unlock()
 	}
-	p.tell()
+	p.warnDropped()
 }
 
-// tell says what a peer never got, when it is over.
-func (p *talkPeer) tell() {
+// warnDropped says how many lines a peer never got.
+func (p *talkPeer) warnDropped() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dropped > 0 {
@@ -121,9 +121,8 @@ func (p *talkPeer) tell() {
 	}
 }
 
-// flush is the end of talking: what has been typed is sent, to those who take it
-// within a moment. Wait for the rest once the node has been closed, which ends
-// what is being written.
+// flush sends the typed lines to the peers that read them within a moment. Call
+// wait once the node has been closed, which ends writes that still block.
 func (t *talk) flush() (wait func()) {
 	for _, p := range t.peers {
 		close(p.lines)

@@ -37,7 +37,7 @@ func peersCommand() *cobra.Command {
 				}
 			}
 			if !st.Mesh.Secret {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: without a secret, peers see names and states and cannot act; tcpctl mesh key makes one")
+				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: without a secret, peers see names and states but cannot act; tcpctl mesh key makes one")
 			}
 			return nil
 		},
@@ -50,7 +50,7 @@ func peersCommand() *cobra.Command {
 func withMesh(ctx context.Context, src api.Source) (*api.Status, error) {
 	st, err := src.Status(ctx)
 	if err == nil && st.Mesh == nil {
-		err = api.Refused("this instance is in no mesh", "give its configuration a [mesh] table, with a name")
+		err = api.Refused("this instance is in no mesh", "give its configuration a [mesh] table with a name")
 	}
 	return st, err
 }
@@ -59,11 +59,11 @@ func peersHead() []string {
 	return []string{"NODE", "ADDRESS", "STATE", "RTT", "UP", "QUEUE", "SEEN", "FOUND BY", "VERSION", ""}
 }
 
-// strangersShown is how many of those that are no nodes of ours are shown:
-// anybody on the network can make more up.
+// strangersShown is how many strangers are shown: any machine on the network can
+// make up more.
 const strangersShown = 10
 
-// peerRows are this node, its peers, and last those that are none.
+// peerRows are this node, its peers, and last the strangers.
 func peerRows(st *api.Status) [][]string {
 	m := st.Mesh
 	t := [][]string{{cmp.Or(m.Label, m.Node), m.Listen, "+ self", "-", "", "", "-", "", st.Node.Version, ""}}

@@ -67,7 +67,7 @@ func amount(n float64) string {
 	return fmt.Sprintf("%.0f%s", n, units[i])
 }
 
-// ago writes a length of time for people: "3.2s", "41s", "5m12s", "4h02m".
+// ago writes a length of time: "3.2s", "41s", "5m12s", "4h02m".
 func ago(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
@@ -79,16 +79,6 @@ func ago(seconds float64) string {
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 	}
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-}
-
-// harmless makes text from outside safe for a terminal.
-func harmless(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // clock is a time in this terminal's zone, with its date when that is not today.

@@ -15,7 +15,7 @@ import (
 // prints, and is printed again below every so often, if it has changed. It has
 // no place of its own on the screen: that takes a scroll region, which stays
 // when we are killed, and keeps what the command has printed out of the
-// terminal's memory.
+// terminal's scrollback.
 type progressLine struct {
 	live   bool
 	w      io.Writer
@@ -40,7 +40,7 @@ func (p *progressLine) show(said string) {
 	p.last, p.at = said, time.Now()
 }
 
-// share is said when a command is about to print; alone when it has ended.
+// share is called when a command is about to print; alone when it has ended.
 func (p *progressLine) share() {
 	if !p.live || p.shared {
 		return

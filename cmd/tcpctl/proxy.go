@@ -50,16 +50,16 @@ func proxyCommand() *cobra.Command {
 	return cmd
 }
 
-// serviceFlags are those that every command with one service has.
+// serviceFlags gives a command the flags of one service.
 func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check *string) {
 	f := cmd.Flags()
-	f.StringVar(&c.Name, "name", name, "what the service is called")
-	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (only once clients could not connect) or none")
-	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "clients while no backend is up: hold or reject")
+	f.StringVar(&c.Name, "name", name, "the service's name")
+	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (from clients' connects only) or none")
+	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "what happens to clients while no backend is up: hold or reject")
 	f.DurationVar(&c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
 	f.DurationVar(&c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
 	f.DurationVar(&c.IdleTimeout, "idle-timeout", 0, "end sessions without traffic (default: never)")
-	f.StringVar(&c.Relay, "relay", "auto", "auto, loop or stream")
+	f.StringVar(&c.Relay, "relay", "auto", "how bytes are moved: auto, loop (epoll, splice) or stream (goroutines)")
 }
 
 // parseCheck reads tcp, http, http:/path, passive or none.
@@ -73,7 +73,7 @@ func parseCheck(text string, c *proxy.CheckConfig) error {
 	case (kind == health.TCP || kind == health.Passive || kind == health.None) && path == "":
 		return nil
 	}
-	return usage("--check %q is not known; it is tcp, http, http:/PATH, passive or none", text)
+	return usage("--check %q is not known; use tcp, http, http:/PATH, passive or none", text)
 }
 
 // runService runs an engine with one service.

@@ -14,7 +14,7 @@ func queueCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "queue SERVICE", GroupID: groupLook,
-		Short: "Show each waiting client of a service, and why it waits",
+		Short: "Show the waiting clients of a service, and why each waits",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if everywhere(cmd) {
@@ -36,7 +36,7 @@ func queueCommand() *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), all)
 			}
 			if len(all) == 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: nobody waits for "+args[0])
+				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: no client waits for "+args[0])
 				return nil
 			}
 			append(table{queueHead}, queueRows(all)...).print(cmd.OutOrStdout())
@@ -47,7 +47,7 @@ func queueCommand() *cobra.Command {
 	return takesAll(cmd)
 }
 
-var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "WHY"}
+var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "REASON"}
 
 func queueRows(all []proxy.WaiterInfo) (t [][]string) {
 	for _, w := range all {

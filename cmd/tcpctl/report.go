@@ -11,13 +11,14 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func reportCommand() *cobra.Command {
 	var asJSON, markdown bool
 	cmd := &cobra.Command{
 		Use: "report [ID]", GroupID: groupLook,
-		Short: "Show what came of the last window, restart or roll",
+		Short: "Show the report of a window, restart or roll (default: the last one)",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src := source(cmd)
@@ -42,7 +43,7 @@ func reportCommand() *cobra.Command {
 	return cmd
 }
 
-// printReport writes a report for people, the result first.
+// printReport prints a report, the result first.
 func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	item, head := "  ", ""
 	if markdown {
@@ -54,12 +55,12 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	}
 	line := func(format string, args ...any) { fmt.Fprintf(w, item+format+"\n", args...) }
 	if r.Error != "" {
-		line("why: %s", harmless(r.Error))
+		line("reason: %s", text.Safe(r.Error))
 	}
 	n := r.Numbers
 	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
-	line("left on their own %d, timed out %d, cut %d, failed %d, rejected %d", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected)
-	by := "by " + harmless(r.Owner)
+	line("abandoned %d, timed out %d, cut %d, failed %d, rejected %d", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected)
+	by := "by " + text.Safe(r.Owner)
 	if r.Reason != "" {
 		by += fmt.Sprintf(", %q", r.Reason)
 	}
@@ -74,7 +75,7 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	for i, s := range r.Steps {
 		detail := ""
 		if s.Detail != "" {
-			detail = ": " + harmless(s.Detail)
+			detail = ": " + text.Safe(s.Detail)
 		}
 		line("step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
 	}
@@ -110,14 +111,14 @@ func watchPlan(ctx context.Context, src api.Planner, id string, progress *progre
 	}
 }
 
-// lostSight is why a plan can be followed no longer: on another node it goes on
-// all the same.
+// lostSight is why a plan can be followed no longer: on another node it
+// continues.
 func lostSight(id string, err error) error {
 	e, ok := errors.AsType[*api.Error](err)
 	if !ok || e.Status != api.StatusUnreachable && e.Status != api.StatusNoAnswer {
 		return err
 	}
-	return &api.Error{Status: e.Status, Text: fmt.Sprintf("lost sight of %s: %s", id, e.Text), Hint: "it goes on there: look at tcpctl report " + id + " with the same --peer, once the node is back"}
+	return &api.Error{Status: e.Status, Text: fmt.Sprintf("cannot follow %s any longer: %s", id, e.Text), Hint: "it continues there: see tcpctl report " + id + " with the same --peer, once the node is back"}
 }
 
 // endPlan prints a plan's report and gives its exit status.
@@ -131,9 +132,9 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	case proxy.PlanDone:
 		return nil
 	case proxy.PlanTimedOut:
-		return told{fmt.Errorf("%w: %s", api.ErrTimedOut, r.Error)}
+		return reported{fmt.Errorf("%w: %s", api.ErrTimedOut, r.Error)}
 	}
-	return told{fmt.Errorf("%s %s %s: %s; tcpctl status shows what is left in which state", r.Kind, r.ID, r.State, r.Error)}
+	return reported{fmt.Errorf("%s %s %s: %s; tcpctl status shows the state of each backend", r.Kind, r.ID, r.State, r.Error)}
 }
 
 // planLine is how far a plan is, in one line.
@@ -146,8 +147,8 @@ func planLine(r *proxy.Report) string {
 	return fmt.Sprintf("%s %s: %s; %s", r.Kind, r.ID, r.State, planCounts(&r.Numbers))
 }
 
-// planCounts is what clients have seen so far. Who was turned away at the door
-// was failed in all but name, so the one is not said without the other.
+// planCounts is what clients have seen so far. A rejected client was failed in
+// all but name, so both are shown.
 func planCounts(n *proxy.Numbers) string {
 	text := fmt.Sprintf("%d held, %d failed", n.Held, n.Failed)
 	if n.Rejected > 0 {

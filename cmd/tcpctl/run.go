@@ -14,7 +14,7 @@ import (
 func runCommand() *cobra.Command {
 	var l launch
 	cmd := &cobra.Command{
-		Use: "run [-c FILE]", Short: "Run a configuration", Args: cobra.NoArgs,
+		Use: "run [-c FILE]", Short: "Run the services of a configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return runFile(cmd, &l) },
 	}
 	fileFlag(cmd, &l.path)
@@ -56,7 +56,7 @@ func loadFile(path *string) (*config.File, proxy.Config, error) {
 }
 
 // bare is tcpctl without a command: attach where an instance answers, else
-// run what is configured, else say what to do first.
+// run the configuration, else say what to do first.
 func bare(cmd *cobra.Command, l *launch) error {
 	path, _ := cmd.Flags().GetString("socket")
 	if path == "" {
@@ -64,19 +64,19 @@ func bare(cmd *cobra.Command, l *launch) error {
 	}
 	if control.Answers(path) && l.path == "" {
 		if !l.wantsConsole() {
-			return fmt.Errorf("an instance answers on %s already; try: tcpctl status", path)
+			return fmt.Errorf("an instance already answers on %s; try: tcpctl status", path)
 		}
 		return attach(cmd, false)
 	}
 	if _, err := config.Find(); l.path == "" && errors.Is(err, config.ErrNone) {
-		return usage("nothing runs here, and there is no configuration; try: tcpctl demo, or tcpctl init > tcpctl.toml")
+		return usage("no instance runs here, and there is no configuration file; try: tcpctl demo, or tcpctl init > tcpctl.toml")
 	}
 	return runFile(cmd, l)
 }
 
 func initCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "init", Short: "Print a commented configuration to begin with", Args: cobra.NoArgs, GroupID: groupLook,
+		Use: "init", Short: "Print a commented configuration file to start from", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := cmd.OutOrStdout().Write(config.Init())
 			return err

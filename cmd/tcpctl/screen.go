@@ -10,13 +10,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// stdout and stderr are what every command prints to. What is printed has
-// often come from elsewhere: from a client, a peer, a hook or a server. Passing
-// here it can only be shown. What is drawn in place writes to the terminal
-// itself, and calls text.Safe.
+// stdout and stderr are what every command prints to. They make text from
+// clients, peers, hooks and servers safe for a terminal. What is drawn in place
+// is written to the terminal itself, and calls text.Safe.
 var stdout, stderr = text.NewWriter(os.Stdout), text.NewWriter(os.Stderr)
 
-// onTerminal says whether out is stdout, and a terminal that can be drawn on.
+// onTerminal says whether out is stdout, and a terminal.
 func onTerminal(out io.Writer) bool {
 	return out == io.Writer(stdout) && term.IsTerminal(int(os.Stdout.Fd()))
 }
@@ -24,7 +23,7 @@ func onTerminal(out io.Writer) bool {
 // drawing is the terminal itself, past the sanitizer.
 func drawing() io.Writer { return os.Stdout }
 
-// newProgress makes the line that tells of progress on stderr.
+// newProgress makes the line that shows progress on stderr.
 func newProgress() *progressLine {
 	return &progressLine{live: term.IsTerminal(int(os.Stderr.Fd())), w: os.Stderr}
 }

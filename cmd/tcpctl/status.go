@@ -48,28 +48,28 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again and again, every second; with --json one object a line")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "repeat every second; with --json one object a line")
 	return takesAll(cmd)
 }
 
-// statusEverywhere shows every node's.
+// statusEverywhere shows the status of every node.
 func statusEverywhere(cmd *cobra.Command, only string, watch, asJSON bool) error {
 	if watch {
 		return usage("status --watch is for one node; name it with --peer NODE, or leave --watch out")
 	}
-	ask := func(ctx context.Context, src api.Source) (looks [2]*api.Status, err error) {
-		looks[0], err = fetch(ctx, src, only)
+	ask := func(ctx context.Context, src api.Source) (both [2]*api.Status, err error) {
+		both[0], err = fetch(ctx, src, only)
 		if err == nil && !asJSON && sleep(ctx, ratesOver) {
-			looks[1], err = fetch(ctx, src, only)
+			both[1], err = fetch(ctx, src, only)
 		}
-		return looks, err
+		return both, err
 	}
 	return readEverywhere(cmd, asJSON, ask, statusHead,
-		func(looks [2]*api.Status) [][]string { return statusRows(looks[0], looks[1]) },
-		func(_ string, looks [2]*api.Status) []any { return []any{looks[0]} })
+		func(both [2]*api.Status) [][]string { return statusRows(both[0], both[1]) },
+		func(_ string, both [2]*api.Status) []any { return []any{both[0]} })
 }
 
-// ratesOver is how long a rate is measured: it needs two looks.
+// ratesOver is how long a rate is measured: it needs two statuses.
 const ratesOver = 250 * time.Millisecond
 
 // fetch asks for the status, of one service if it is named.
@@ -78,20 +78,15 @@ func fetch(ctx context.Context, src api.Source, only string) (*api.Status, error
 	if err != nil || only == "" {
 		return st, err
 	}
-	svc := st.Service(only)
-	if svc == nil {
-		var names []string
-		for _, s := range st.Services {
-			names = append(names, s.Name)
-		}
-		return nil, api.Unknown(fmt.Sprintf("there is no service %q", only), "there is: "+strings.Join(names, ", "))
+	svc, err := st.FindService(only)
+	if err != nil {
+		return nil, err
 	}
 	st.Services = []proxy.ServiceInfo{*svc}
 	return st, nil
 }
 
-// printStatus draws the picture of PRODUCT.md: a row a service, what holds
-// it, and a row a backend.
+// printStatus prints a row a service, what holds it, and a row a backend.
 func printStatus(w io.Writer, before, now *api.Status) {
 	append(table{statusHead}, statusRows(before, now)...).print(w)
 }
@@ -160,7 +155,7 @@ func stateSign(b *proxy.BackendInfo) string {
 	return "+"
 }
 
-// backendNote says why a backend gets no sessions, and how a drain stands.
+// backendNote says why a backend gets no sessions, and how far a drain is.
 func backendNote(b *proxy.BackendInfo) string {
 	note := b.Reason
 	switch {
@@ -174,7 +169,7 @@ func backendNote(b *proxy.BackendInfo) string {
 	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, and they show this
 		note = fmt.Sprintf("%s (%d of %d)", b.Check.Detail, b.Check.Consecutive, b.Check.Threshold)
 	case b.Drain != nil && b.Active > 0:
-		note += fmt.Sprintf(": %d of %d left", b.Drain.Remaining, b.Drain.StartedWith)
+		note += fmt.Sprintf(": %d of %d remaining", b.Drain.Remaining, b.Drain.StartedWith)
 	}
 	return note
 }
@@ -188,7 +183,7 @@ func pauseLine(p *proxy.PauseInfo, now time.Time) string {
 		text += fmt.Sprintf("; %s, step %s", p.By, p.Step)
 	}
 	if p.Overdue {
-		return text + "; overdue: clients are turned away until its command has ended"
+		return text + "; overdue: clients are rejected until its command has ended"
 	}
 	return text + "; resumes by itself"
 }

@@ -30,7 +30,7 @@ func themesCommand() *cobra.Command {
 	}
 	jsonFlag(cmd, &asJSON)
 	cmd.AddCommand(&cobra.Command{
-		Use: "check FILE", Short: "Say what is wrong with a theme: roles, contrast, colour blindness", Args: cobra.ExactArgs(1),
+		Use: "check FILE", Short: "Check a theme: roles, contrast, colour blindness", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := themes.Check(args[0])
 			if err != nil {
@@ -43,7 +43,7 @@ func themesCommand() *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "the lowest contrast is %.1f\n", r.Contrast)
 			}
 			if !r.OK() {
-				return fmt.Errorf("%s has faults", args[0])
+				return fmt.Errorf("%s has faults; mend what the lines above name", args[0])
 			}
 			return nil
 		},

@@ -26,7 +26,7 @@ func versionText() string {
 func versionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs, GroupID: groupLook,
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), map[string]string{"version": versionText(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})

@@ -26,11 +26,11 @@ func watchStatus(cmd *cobra.Command, src api.Source, only string, asJSON bool) e
 	out := cmd.OutOrStdout()
 	p := &pictures{w: out, live: !asJSON && onTerminal(out)}
 	if p.live {
-		p.w = drawing() // printStatus gives nothing but what can be shown
+		p.w = drawing() // printStatus has no control characters
 	}
 	defer p.close()
 	before, err := fetch(ctx, src, only)
-	for every := 250 * time.Millisecond; err == nil; every = time.Second { // a rate needs two looks
+	for every := 250 * time.Millisecond; err == nil; every = time.Second { // a rate needs two statuses
 		if asJSON {
 			err = printJSONLine(out, before)
 		}
@@ -83,8 +83,8 @@ func (p *pictures) show(text string) error {
 		width, height = 80, 24
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if rest := len(lines) - height + 1; rest > 0 && height > 1 {
-		lines = append(lines[:height-1], fmt.Sprintf("and %d lines more: tcpctl status SERVICE", rest))
+	if hidden := len(lines) - height + 1; hidden > 0 && height > 1 {
+		lines = append(lines[:height-1], fmt.Sprintf("and %d more lines: tcpctl status SERVICE", hidden))
 	}
 	var b strings.Builder
 	if !p.begun {

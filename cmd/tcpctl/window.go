@@ -20,7 +20,7 @@ func windowCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "window SERVICE -- CMD...",
-		Short: "Pause, run a command once nobody is live, check, resume, report: one transaction",
+		Short: "Pause a service, run a command once no session is live, check, resume and report, in one transaction",
 		Long: `Holds a service's clients in its queue while CMD runs: pause, wait until no
 session is live, run CMD here, as you, with its output on this terminal, wait
 for good checks, resume, report. CMD runs in a session of its own: when this
@@ -66,14 +66,14 @@ func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall, asJSON 
 	return nil
 }
 
-// window is the owner's end of a maintenance window.
+// window is the operator's side of a maintenance window.
 type window struct {
 	src      api.Planner
 	argv     []string
 	asJSON   bool // stdout is for the report
 	progress *progressLine
 
-	call  api.WindowCall // how to speak of it
+	call  api.WindowCall // which window, for later calls
 	ended chan error     // of the command; nil: it has not begun
 }
 
@@ -85,7 +85,8 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 	}
 	w.call = api.WindowCall{ID: a.Report.ID, Token: a.Token}
 	// An interrupt must not leave the window without its owner: the command
-	// has a session of its own and does not hear it, and neither do we.
+	// has a session of its own and does not get it, and this
+	// process ignores it.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
@@ -93,13 +94,13 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 		r, err := w.src.Report(ctx, w.call.ID)
 		if err != nil {
 			w.progress.alone()
-			return r, fmt.Errorf("%w; the window stands until its deadline, and the command runs on if it has begun", err)
+			return r, fmt.Errorf("%w; the window stays open until its deadline, and a command that has begun runs on; tcpctl report shows it", err)
 		}
 		if !r.Ended.IsZero() {
 			w.progress.alone()
 			w.progress.show(planLine(&r))
 			w.progress.end()
-			w.leftBehind()
+			w.warnRunning()
 			return r, nil
 		}
 		w.progress.show(planLine(&r))
@@ -111,12 +112,12 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 		case err := <-w.ended:
 			w.ended = make(chan error) // nothing more comes
 			w.progress.alone()
-			w.tell(ctx, err)
+			w.reportEnd(ctx, err)
 		case <-interrupts:
 			w.interrupted(ctx)
 		case <-time.After(200 * time.Millisecond):
 			if w.ended != nil {
-				w.src.Window(ctx, w.call) // we are there; a failure shows at the next report
+				w.src.Window(ctx, w.call) // a heartbeat; a failure shows at the next report
 			}
 		}
 	}
@@ -131,8 +132,7 @@ func stepIs(r *proxy.Report, what string) bool {
 	return false
 }
 
-// start begins the command, in a session of its own, and tells which process
-// it is.
+// start begins the command, in a session of its own, and sends its process id.
 func (w *window) start(ctx context.Context) {
 	cmd := exec.Command(w.argv[0], w.argv[1:]...)
 	shareTerminal(cmd, w.asJSON)
@@ -152,8 +152,8 @@ func (w *window) start(ctx context.Context) {
 
 func waitFor(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }
 
-// tell says how the command has ended.
-func (w *window) tell(ctx context.Context, err error) {
+// reportEnd sends how the command has ended.
+func (w *window) reportEnd(ctx context.Context, err error) {
 	call := w.call
 	call.Ended = true
 	if err != nil {
@@ -168,7 +168,7 @@ func (w *window) tell(ctx context.Context, err error) {
 // says what goes on.
 func (w *window) interrupted(ctx context.Context) {
 	if w.ended != nil {
-		fmt.Fprintln(stderr, "tcpctl: the command runs on: clients wait for it; kill it, or tcpctl resume --force")
+		fmt.Fprintln(stderr, "tcpctl: the command runs on and clients wait for it; kill it, or use tcpctl resume --force")
 		return
 	}
 	w.progress.clear()
@@ -177,8 +177,8 @@ func (w *window) interrupted(ctx context.Context) {
 	}
 }
 
-// leftBehind says so when the window ended with the command still running.
-func (w *window) leftBehind() {
+// warnRunning warns when the window ended with the command still running.
+func (w *window) warnRunning() {
 	if w.call.PID == 0 {
 		return
 	}
@@ -186,7 +186,7 @@ func (w *window) leftBehind() {
 	case <-w.ended:
 	default:
 		if processAlive(w.call.PID) {
-			fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d\n", w.call.PID)
+			fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d; kill it if it must not go on\n", w.call.PID)
 		}
 	}
 }

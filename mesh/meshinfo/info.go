@@ -1,28 +1,28 @@
-// Package meshinfo has the values with which package mesh describes other nodes, so that a program which only shows
-// them need not import the mesh.
+// Package meshinfo has what package mesh tells of other nodes, as plain values: whoever shows them need not import the
+// mesh itself.
 package meshinfo
 
 import "time"
 
-// A Peer is another node, as it is known at one moment.
+// Peer is another node, as it is known at one moment.
 type Peer struct {
 	ID          string    `json:"id"`
-	Name        string    `json:"name"` // its mesh.Config.Node; not unique
+	Name        string    `json:"name"` // mesh.Config.Node over there; not unique
 	Addr        string    `json:"addr"` // where it listens, as far as is known
 	State       State     `json:"state"`
 	Cause       Cause     `json:"cause,omitempty"`  // of Down
 	Detail      string    `json:"detail,omitempty"` // how it was lost, then the error of the last attempt to reach it
-	Since       time.Time `json:"since"`            // when the state began
-	Seen        time.Time `json:"seen,omitzero"`    // when it last sent anything
+	Since       time.Time `json:"since"`            // of the state
+	Seen        time.Time `json:"seen,omitzero"`    // when something last came from it
 	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
-	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, to within a round trip
+	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, give or take a round trip
 	FoundBy     string    `json:"found_by"`     // the name of a mesh.Source
 	Version     string    `json:"version,omitempty"`
-	Trusted     bool      `json:"trusted"` // it has proved a secret of this node's
-	Record      []byte    `json:"-"`       // the argument of its SetRecord; it must not be changed
+	Trusted     bool      `json:"trusted"` // it has proved a secret
+	Record      []byte    `json:"-"`       // as it gave it to SetRecord; not to be changed
 }
 
-// A State is the state of a peer.
+// State of a peer.
 type State string
 
 // The states.
@@ -32,24 +32,24 @@ const (
 	Down    State = "down"    // lost: Cause says how
 
 	// Refused is a peer that was never connected: one side has refused the other, or nothing answers at its address (Detail
-	// says which), or it was found a moment ago (no Detail). Anything on the network can announce such names, so there
+	// says which), or it has only just been heard of (no Detail). Anything on the network can announce such names, so there
 	// are never more than 64 of them.
 	Refused State = "refused"
 )
 
-// A Cause is how a peer was lost.
+// Cause says how a peer was lost.
 type Cause string
 
 // The causes.
 const (
-	Departed     Cause = "departed"     // it has called Shutdown or Close
-	Crashed      Cause = "crashed"      // its connection ended without that: the process died
+	Departed     Cause = "departed"     // it said goodbye
+	Crashed      Cause = "crashed"      // its connection ended without a goodbye: the process died
 	Unresponsive Cause = "unresponsive" // its kernel answers and its process does not
 	Unreachable  Cause = "unreachable"  // nothing comes back: the network is down, or the whole machine
-	GaveUp       Cause = "gave_up"      // it ended the connection, after silence or a message that it could not read: Detail has its text
+	GaveUp       Cause = "gave_up"      // it ended the connection, having heard nothing from us or what it could not read: Detail has its words
 )
 
-// A Reason is why two nodes that reached each other did not connect.
+// Reason says why two nodes that reached each other did not connect.
 type Reason string
 
 // The reasons. ReasonDuplicate is no fault: the two are connected already, and it is never reported.
@@ -63,7 +63,7 @@ const (
 	ReasonDuplicate Reason = "duplicate" // another connection between the two stays
 )
 
-// A Refusal is a *mesh.RefusedError with the number of times that it occurred.
+// Refusal is a *mesh.RefusedError and how often it has come.
 type Refusal struct {
 	Peer   string    `json:"name,omitempty"`
 	ID     string    `json:"id,omitempty"`

@@ -92,7 +92,7 @@ func TestLossDelaysAndKeepsOrder(t *testing.T) {
 	})
 }
 
-func TestCutDelaysUntilHeal(t *testing.T) {
+func TestCutHoldsAndHealDelivers(t *testing.T) {
 	joined(t, func(t *testing.T, n *meshtest.Network, a, b *meshtest.Host, ca, cb net.Conn) {
 		n.Cut(a, b)
 		io.WriteString(ca, "late")

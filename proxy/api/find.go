@@ -13,7 +13,23 @@ func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
 	if s := e.Service(name); s != nil {
 		return s, nil
 	}
-	return nil, Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(e.Operator().ServiceNames(), ", "))
+	return nil, noService(name, e.Operator().ServiceNames())
+}
+
+// FindService finds a service in the status, or says which there are.
+func (s *Status) FindService(name string) (*proxy.ServiceInfo, error) {
+	if svc := s.Service(name); svc != nil {
+		return svc, nil
+	}
+	var names []string
+	for _, svc := range s.Services {
+		names = append(names, svc.Name)
+	}
+	return nil, noService(name, names)
+}
+
+func noService(name string, names []string) *Error {
+	return Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(names, ", "))
 }
 
 // FindBackend finds "service/backend", or says which there are.

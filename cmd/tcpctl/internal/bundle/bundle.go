@@ -45,7 +45,7 @@ type File struct {
 var patience = 10 * time.Second
 
 // Collect asks the instance behind c for everything. What it cannot have is
-// missing, with the reason; it fails where nobody answers at all.
+// missing, with the reason; it fails where no instance answers.
 func Collect(ctx context.Context, c *control.Client, o Options) (*Bundle, error) {
 	b := &Bundle{Made: time.Now().UTC()}
 	for _, p := range b.parts(c, o) {
@@ -97,8 +97,8 @@ func (b *Bundle) readme(version string) string {
 	return s.String()
 }
 
-// Caution is for whoever passes a bundle on.
-const Caution = "Arguments of commands and what checks send were taken out of the configuration and, if they are long enough to be told from other words, " +
+// Caution is the warning before a bundle is passed on.
+const Caution = "Arguments of commands and what checks send were taken out of the configuration and, if they are long enough to be distinct from other words, " +
 	"of all other texts. Names of services, backends and operators, addresses, and what hooks and operators have said are still there: read it before you pass it on."
 
 // WriteTo writes the archive, a tar in gzip with all files in one folder.

@@ -25,7 +25,7 @@ type part struct {
 }
 
 // eachAtMost is up to how many goroutines are written one by one: the process
-// stands still meanwhile.
+// is stopped meanwhile.
 const eachAtMost = 5000
 
 // parts are all files, those first that need nothing of the engine.

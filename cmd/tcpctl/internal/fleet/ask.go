@@ -26,7 +26,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// nodeKey is where a request keeps which node it is for, as somebody wrote it:
+// nodeKey is where a request keeps which node it is for, as it was written:
 // a name may have any characters, and a URL's host may not.
 type nodeKey struct{}
 
@@ -60,7 +60,7 @@ func nodeOf(u *url.URL) (node string, rest *url.URL) {
 }
 
 // isSelf says whether that is the name or the id of this node. A name that a
-// peer has, too, is nobody's.
+// peer has, too, is none's.
 func (f *Fleet) isSelf(node string) (bool, error) {
 	name, id := f.node.NodeName(), f.node.ID()
 	if node == id {
@@ -91,7 +91,7 @@ func rewrite(r *httputil.ProxyRequest) {
 }
 
 // ask sends a request to the node that its context names. An error is an
-// *api.Error, unless the asker has given up: it tells a request that was not
+// *api.Error, unless the asker has given up: it separates a request that was not
 // sent from one that was, and may have been carried out.
 func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
 	node, _ := r.Context().Value(nodeKey{}).(string)
@@ -131,7 +131,7 @@ func (f *Fleet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 
 // notAsked says why a node was not asked.
 func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
-	hint := "tcpctl peers shows who is there"
+	hint := "tcpctl peers lists the nodes"
 	if r.Method != http.MethodGet {
 		hint += "; nothing was done"
 	}

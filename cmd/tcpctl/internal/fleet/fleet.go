@@ -1,4 +1,4 @@
-// Package fleet is control through the mesh: every node tells the others in
+// Package fleet is control through the mesh: every node sends the others in
 // short how its services are, and the very HTTP that a node's control socket
 // serves goes to its peers over streams of the mesh. There is no second
 // protocol.
@@ -152,7 +152,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 		Transport:     roundTrip(f.ask),
 		FlushInterval: -1,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, err error) { control.Fail(w, api.AsError(err)) },
-		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // each is told to who asked
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // the client gets each
 	}
 	f.own = control.NewHandler(source, func(r *http.Request) string { return r.Header.Get(control.PeerHeader) })
 	f.server = &http.Server{Handler: f.requireTrust(control.NewHandler(source, operatorBehind)), ConnContext: withPeer,

@@ -101,7 +101,7 @@ func (f *Fleet) record(acts []operatorAct) record {
 		r.Services = append(r.Services, api.Brief(&all[i]))
 	}
 	if f.node.Status().Secret {
-		r.Acts = acts // names of people are for peers that have proved the secret
+		r.Acts = acts // names of users are for peers that have proved the secret
 	}
 	return r
 }

@@ -67,7 +67,7 @@ func (in *Instance) consoleEnded(c *hostedConsole, r consoleResult) {
 	if r.err != nil {
 		in.log.Error("the console has ended: " + r.err.Error())
 	}
-	// Without a console, lines may go to stderr again: where a terminal is left.
+	// Without a console, lines may go to stderr again: where there still is a terminal.
 	in.mu.Lock()
 	in.quiet = r.end == ConsoleHungUp
 	in.mu.Unlock()

@@ -124,7 +124,7 @@ func (in *Instance) await(console *hostedConsole) stopOrder {
 	}
 }
 
-// notifyReady tells systemd, where it has started this process, that clients
+// notifyReady notifies systemd, where it has started this process, that clients
 // can connect.
 func (in *Instance) notifyReady() {
 	for _, name := range in.systemd.Unclaimed() {

@@ -108,7 +108,7 @@ func (l *Log) lost(n uint64, err error) {
 type spooled struct{ *Spool[[]byte] }
 
 // Write is given what a client or a hook has said, too: the text handler quotes
-// what is not printable, and JSON is escaped here, for who reads it on a
+// what is not printable, and JSON is escaped here, for a reader on a
 // terminal.
 func (s *spooled) Write(line []byte) (int, error) {
 	s.Put(bytes.Clone(text.JSON(line)))

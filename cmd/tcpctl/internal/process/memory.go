@@ -9,7 +9,7 @@ import "github.com/KimMachineGun/automemlimit/memlimit"
 // stacks of threads, and the kernel's socket buffers, which count too. Where
 // GOMEMLIMIT is set, it wins, and AUTOMEMLIMIT=off leaves the limit alone.
 //
-// The pace of collections is left at Go's own (GOGC=100): at the full rate of
+// The pace of collections stays Go's own (GOGC=100): at the full rate of
 // new sessions they take 1 to 2 % of the CPU, and a slower pace would only
 // make each idle session dearer.
 func LimitMemory() {

@@ -1,7 +1,6 @@
 package upgrade
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +8,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -197,95 +194,6 @@ func (s *Successor) do(a act) {
 	}
 }
 
-// start starts the process. What fits into the socket of the offer is there
-// before it is: it can continue alone from its first moment.
-func (s *Successor) start(path string, args, env []string, o Offer) error {
-	files, what := o.files()
-	ours, theirs, err := pair()
-	if err != nil {
-		return err
-	}
-	s.link = newLink(ours)
-	text, err := json.Marshal(message{Offer: &o, Sockets: &what})
-	if err != nil {
-		return err
-	}
-	ours.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	n, _ := ours.Write(text)
-	s.cmd = exec.Command(path)
-	s.cmd.Args = args
-	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	s.cmd.Env = append(append(os.Environ(), env...), variable+"=3")
-	// A group of its own, so that it can be ended with what it has started.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: o.Screen, Setpgid: !o.Screen}
-	s.cmd.ExtraFiles = append([]*os.File{theirs}, files...)
-	err = s.cmd.Start()
-	theirs.Close()
-	if err != nil {
-		ours.Close()
-		return err
-	}
-	s.PID = s.cmd.Process.Pid
-	go s.receive(s.done)
-	s.mu.Lock()
-	s.helpers.Go(func() {
-		defer s.mu.Unlock()
-		ours.SetWriteDeadline(time.Now().Add(openWithin))
-		ours.Write(text[n:]) // an error: it does not read, and misses a deadline
-	})
-	if fd, err := unix.PidfdOpen(s.PID, unix.PIDFD_NONBLOCK); err == nil {
-		s.pidfd = os.NewFile(uintptr(fd), "pidfd")
-		s.helpers.Go(s.watch)
-	}
-	return nil
-}
-
-// watch waits for the end of the process that was started: its own children may
-// hold the link open.
-func (s *Successor) watch() {
-	rc, err := s.pidfd.SyscallConn()
-	if err != nil {
-		return
-	}
-	err = rc.Read(func(fd uintptr) bool {
-		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, _ := unix.Poll(ready, 0)
-		return n > 0
-	})
-	if err == nil {
-		close(s.exited)
-	}
-}
-
-// goneWithin bounds the wait for the kernel to release a killed process's descriptors.
-const goneWithin = 2 * time.Second
-
-// kill ends the process and what it has started, and waits until no other process
-// has our descriptors.
-func (s *Successor) kill() {
-	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	if s.cmd.ProcessState == nil {
-		s.cmd.Process.Kill() // before it had its group
-		s.cmd.Wait()
-	}
-	timer := time.NewTimer(goneWithin)
-	defer timer.Stop()
-	for {
-		select {
-		case m, ok := <-s.received:
-			if !ok {
-				return
-			}
-			if m.Counted != nil {
-				s.counted = *m.Counted
-			}
-		case <-timer.C:
-			s.why = fmt.Errorf("%w; a process that it has started lives on and holds our sockets: ss -ltnp shows which", s.why)
-			return
-		}
-	}
-}
-
 // end closes the link. A successor that serves is not waited for.
 func (s *Successor) end() {
 	s.late.Stop()
@@ -300,16 +208,4 @@ func (s *Successor) end() {
 	if s.cmd.ProcessState == nil {
 		s.cmd.Process.Release()
 	}
-}
-
-// pair makes two ends. Go's poller waits for ours.
-func pair() (ours, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		err = unix.SetNonblock(fds[0], true)
-	}
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "upgrade"), os.NewFile(uintptr(fds[1]), "upgrade"), nil
 }

@@ -1,0 +1,80 @@
+package instance
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func (h *handover) duties() upgrade.Duties {
+	return upgrade.Duties{StopListening: h.stopListening, Yield: h.yield, Release: h.release, Resume: h.resume, Stop: h.quit}
+}
+
+// stopListening leaves new clients to the successor, once the acts under way
+// have ended.
+func (h *handover) stopListening() (upgrade.State, error) {
+	in := h.in
+	in.acting.Lock()
+	h.step.Store(stepHanding)
+	in.acting.Unlock()
+	if err := proxy.HandoverOf(in.engine).Ready(); err != nil {
+		return upgrade.State{}, err
+	}
+	proxy.HandoverOf(in.engine).StopListening()
+	in.history.Suspend() // the successor goes on from the counters that it is given now
+	return in.snapshot(), nil
+}
+
+// yield leaves requests to the successor, too: those of the control socket and
+// of the metrics.
+func (h *handover) yield(pid int) {
+	h.pid.Store(int32(pid))
+	h.step.Store(stepTaken)
+	h.in.control.Pause()
+	if h.in.metrics != nil {
+		h.in.metrics.Pause()
+	}
+}
+
+// release leaves everything else to the successor.
+func (h *handover) release(pid int) {
+	in := h.in
+	h.step.Store(stepReleased)
+	in.systemd.HandOver(pid)       // an error means that no systemd listens
+	in.notify.Set(notify.Config{}) // the successor notifies
+	if in.fleet != nil {
+		in.fleet.Close() // a name has one node, and a port one listener
+	}
+	in.control.Release()
+	if in.metrics != nil {
+		in.metrics.Close()
+	}
+}
+
+// resume takes everything back after a failed handover, with what the successor
+// has counted.
+func (h *handover) resume(counted proxy.Remaining) {
+	in := h.in
+	taken := h.step.Load() == stepTaken
+	const failed = "failed"
+	proxy.HandoverOf(in.engine).Follow(failed, &proxy.Remaining{Counters: counted.Counters, Sessions: counted.Sessions})
+	proxy.HandoverOf(in.engine).Follow(failed, nil)
+	listeners := h.offer.Listeners
+	h.offer.Listeners = nil // the engine's
+	if err := proxy.HandoverOf(in.engine).StartListening(listeners); err != nil {
+		in.log.Error("upgrade: " + err.Error())
+	}
+	in.control.Start()
+	if in.metrics != nil {
+		in.metrics.Start()
+	}
+	in.history.Resume()
+	h.step.Store(stepOffered)
+	if taken {
+		in.engine.Operator().Note(proxy.Event{Kind: proxy.EventEngine, Level: proxy.LevelAlarm, By: h.by,
+			Text: fmt.Sprintf("upgrade: process %d ended soon after it had taken over; process %d serves again", h.pid.Load(), os.Getpid())})
+	}
+}

@@ -1,0 +1,143 @@
+package instance
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func (in *Instance) openLogs() (err error) {
+	if in.log, err = logfile.New(logConfig(in.file, in.quiet)); err != nil {
+		return err
+	}
+	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates
+	in.access, err = access.New(in.node, accessConfig(in.file), in.log.Logger)
+	return err
+}
+
+func (in *Instance) openHistory() error {
+	in.history = history.New(in.historyConfig(in.file), in.log.Logger)
+	return nil
+}
+
+func (in *Instance) makeEngine() (err error) {
+	in.systemd = systemd.Take()
+	c := in.c.Engine
+	c.Log, c.Activated = in.log.Logger, in.systemd.Claim
+	c.OnRecord = func(r proxy.Record) {
+		in.access.Record(r)
+		in.history.Record(r)
+	}
+	if in.predecessor != nil {
+		o := &in.predecessor.Offer
+		in.systemd.Adopt(o.Activated)
+		c.InheritedSockets, c.Closed = o.Listeners, o.State.Engine.Closed
+	}
+	c.CutPredecessors = func(service, backend, reason string) { in.predecessors.reset(service, backend, reason) }
+	if in.engine, err = proxy.New(c); err != nil {
+		return err
+	}
+	in.predecessors = newPredecessors(in.engine)
+	in.state.engine = in.engine
+	if in.predecessor == nil { // else it tells of more than the file has
+		proxy.HandoverOf(in.engine).Remember(in.history.Past())
+	}
+	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop, Grace: in.currentGrace,
+		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}, History: in.history}
+	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
+	if in.predecessor != nil { // no count may be less than one that was shown
+		in.local.Refresh = in.predecessors.refresh
+		in.local.Shown = func() { in.predecessor.Count(in.remaining) }
+	}
+	if in.c.Path != "" {
+		in.state.path = in.c.Path + ".state"
+		in.local.Node.ConfigHash = in.file.Hash()
+		in.local.Reload, in.local.Save, in.local.Text = in.reload, in.save, in.text
+	}
+	return nil
+}
+
+func (in *Instance) startNotify() (err error) {
+	in.notify, err = notify.Start(notifyConfig(in.file, in.node), in.local, in.log.Logger)
+	return err
+}
+
+// openMesh makes this node's part in the mesh. A successor joins it later:
+// the predecessor is the same node.
+func (in *Instance) openMesh(ctx context.Context) (err error) {
+	c := in.c.Mesh
+	if c == nil {
+		if in.file.Mesh == nil {
+			return nil
+		}
+		made, err := fleet.FromFile(in.file.Mesh)
+		if err != nil {
+			return &ConfigError{err}
+		}
+		c = &made
+	}
+	c.Version, c.Log = in.c.Version, in.log.Logger
+	if in.predecessor != nil && c.Mesh.Key == nil {
+		c.Mesh.Key = in.predecessor.Offer.MeshKey // for peers it is the same node
+	}
+	if in.fleet, err = fleet.New(*c, in.local); err != nil || in.predecessor != nil {
+		return err
+	}
+	return in.fleet.Join(ctx)
+}
+
+// openServers opens the control socket and the metrics, which are served from
+// start on.
+func (in *Instance) openServers(context.Context) (err error) {
+	if in.control, err = in.openControl(); err == nil {
+		in.metrics, err = in.openMetrics(in.file.Metrics.Listen)
+	}
+	return err
+}
+
+func (in *Instance) start(ctx context.Context) (err error) {
+	if in.predecessor != nil {
+		err = in.takeOver()
+	} else {
+		var warning error
+		if warning, err = in.state.restore(); warning != nil {
+			in.log.Warn("the state file could not be updated and may be older than the configuration: " + warning.Error())
+		}
+	}
+	if err == nil {
+		in.history.Start(in.local, in.engine.Operator().Note)
+		err = in.engine.Start()
+	}
+	if err != nil {
+		return err
+	}
+	in.control.Start()
+	if in.metrics != nil {
+		in.metrics.Start()
+	}
+	in.access.Follow(in.local)
+	if in.predecessor != nil {
+		in.owning.Go(func() { in.takeOwnership(ctx) })
+	}
+	if in.c.Path == "" {
+		return nil
+	}
+	for _, w := range in.file.Warnings() {
+		in.log.Warn(w.Error())
+	}
+	if platformNote != "" {
+		in.log.Warn(platformNote)
+	}
+	return nil
+}
