@@ -60,7 +60,7 @@ func parseCache(body []byte) ([]cachedPeer, error) {
 	}
 	for i, p := range peers {
 		if !plain.ID(p.ID) || !plain.Name(p.Name) || len(p.Addrs) > maxAddrs {
-			return nil, fmt.Errorf("mesh: cache file: bad entry %d", i)
+			return nil, fmt.Errorf("mesh: cache file: invalid entry %d", i)
 		}
 	}
 	return peers, nil

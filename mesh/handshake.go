@@ -98,7 +98,7 @@ func (h *handshake) exchangeHellos() error {
 
 var errSelf = errors.New("mesh: the address is this node's own")
 
-// acceptable decides whether a node with this hello may connect at all, whoever else is connected.
+// acceptable decides whether a node with this hello may connect at all, independent of which nodes are connected.
 func (n *Node) acceptable(theirs hello, trusted, offered bool) error {
 	switch {
 	case theirs.Boot == n.id.boot:
@@ -133,7 +133,7 @@ func (h *handshake) complete(err error) error {
 func (h *handshake) sendVerdict(err error) error {
 	v := verdict{OK: err == nil}
 	if r, ok := errors.AsType[*RefusedError](err); ok {
-		v.Reason, v.Detail = r.Reason, h.node.cfg.Node+" says: "+string(r.Reason)
+		v.Reason, v.Detail = r.Reason, h.node.cfg.Node+": "+string(r.Reason)
 	} else if err != nil {
 		v.Reason = "error"
 	}

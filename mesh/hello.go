@@ -45,15 +45,15 @@ func parseHello(b []byte) (hello, error) {
 	case h.Protocol != 1:
 		return h, &RefusedError{Reason: meshinfo.ReasonProtocol, Detail: fmt.Sprintf("it has version %d, this node has 1", h.Protocol)}
 	case !plain.Name(h.Mesh):
-		return hello{}, errors.New("mesh: hello: bad mesh name")
+		return hello{}, errors.New("mesh: hello: invalid mesh name")
 	case !plain.ID(h.ID):
-		return hello{}, errors.New("mesh: hello: bad id")
+		return hello{}, errors.New("mesh: hello: invalid id")
 	case !plain.ID(h.Boot):
-		return hello{}, errors.New("mesh: hello: bad boot")
+		return hello{}, errors.New("mesh: hello: invalid boot")
 	case !plain.Name(h.Name):
-		return hello{}, errors.New("mesh: hello: bad node name")
+		return hello{}, errors.New("mesh: hello: invalid node name")
 	case h.Version != "" && !plain.Name(h.Version):
-		return hello{}, errors.New("mesh: hello: bad version")
+		return hello{}, errors.New("mesh: hello: invalid version")
 	case h.Kind != kindLink && h.Kind != kindConn && h.Kind != kindProbe:
 		return hello{}, fmt.Errorf("mesh: hello: unknown kind %.20q", h.Kind)
 	case len(h.Addrs) > maxAddrs:
@@ -70,7 +70,7 @@ func parseHello(b []byte) (hello, error) {
 // checkAddr refuses what cannot be dialled.
 func checkAddr(a netip.AddrPort) error {
 	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || len(a.Addr().Zone()) > 16 {
-		return fmt.Errorf("bad address %.60q", a)
+		return fmt.Errorf("invalid address %.60q", a)
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func parseVerdict(b []byte) (verdict, error) {
 		return verdict{}, fmt.Errorf("mesh: verdict: %w", err)
 	}
 	if !v.OK && !plain.Name(string(v.Reason)) || v.Detail != "" && !plain.Text(v.Detail, 256) {
-		return verdict{}, errors.New("mesh: verdict: bad reason")
+		return verdict{}, errors.New("mesh: verdict: invalid reason")
 	}
 	return v, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	joinEvery       = 1500 * time.Millisecond // the longest wait between two attempts while nobody answers
+	joinEvery       = 1500 * time.Millisecond // the longest wait between two attempts while no node answers
 	resolveEvery    = 30 * time.Second        // a name may get other addresses while all is well
 	joinPatience    = 5 * time.Second         // before it is reported that no node answers
 	maxUnknownDials = 64

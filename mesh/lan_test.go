@@ -15,8 +15,8 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// met waits until both have connected, and logs how long that took after the second was up.
-func met(t *testing.T, what string, old, young *proc) {
+// connected waits until both have connected, and logs how long that took after the second was up.
+func connected(t *testing.T, what string, old, young *proc) {
 	t.Helper()
 	up := young.await("started", "", 0).At
 	a, b := young.await("alive", old.name, 0), old.await("alive", young.name, 0)
@@ -36,7 +36,7 @@ func TestTwoHosts(t *testing.T) {
 	settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	met(t, "two hosts", old, b.node("young", ""))
+	connected(t, "two hosts", old, b.node("young", ""))
 }
 
 func TestTwoProcessesOnOneHost(t *testing.T) {
@@ -46,9 +46,9 @@ func TestTwoProcessesOnOneHost(t *testing.T) {
 	settle()
 	old := h.node("old", "")
 	time.Sleep(2 * time.Second)
-	met(t, "one host", old, h.node("young", ""))
-	met(t, "one host, one on loopback only", old, h.node("inner", "127.0.0.1"))
-	met(t, "one host, one on a single address", old, h.node("outer", "10.1.0.1"))
+	connected(t, "one host", old, h.node("young", ""))
+	connected(t, "one host, one on loopback only", old, h.node("inner", "127.0.0.1"))
+	connected(t, "one host, one on a single address", old, h.node("outer", "10.1.0.1"))
 }
 
 func TestLoopbackOnly(t *testing.T) {
@@ -59,7 +59,7 @@ func TestLoopbackOnly(t *testing.T) {
 		old := h.node("old", addr)
 		time.Sleep(time.Second)
 		young := h.node("young", addr)
-		met(t, addr, old, young)
+		connected(t, addr, old, young)
 		old.shutdown()
 		young.shutdown()
 	}
@@ -78,8 +78,8 @@ func TestTwoInterfaces(t *testing.T) {
 	settle()
 	mid := both.node("mid", "")
 	time.Sleep(time.Second)
-	met(t, "first interface", mid, left.node("left", ""))
-	met(t, "second interface", mid, right.node("right", ""))
+	connected(t, "first interface", mid, left.node("left", ""))
+	connected(t, "second interface", mid, right.node("right", ""))
 }
 
 func TestIPv4Only(t *testing.T) {
@@ -93,7 +93,7 @@ func TestIPv4Only(t *testing.T) {
 	}
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	met(t, "IPv4 only, no default route", old, b.node("young", ""))
+	connected(t, "IPv4 only, no default route", old, b.node("young", ""))
 }
 
 func TestIPv6Only(t *testing.T) {
@@ -103,7 +103,7 @@ func TestIPv6Only(t *testing.T) {
 	settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	met(t, "IPv6 link-local only", old, b.node("young", ""))
+	connected(t, "IPv6 link-local only", old, b.node("young", ""))
 }
 
 func TestLateInterface(t *testing.T) {
@@ -130,7 +130,7 @@ func TestJoinWithoutMulticast(t *testing.T) {
 	e := late.await("alive", "hub", 0)
 	t.Logf("join: connected %v after the other came up", e.At.Sub(hub.began).Round(time.Millisecond))
 	third := c.node("c", "", "10.1.0.1:7460")
-	met(t, "found by a peer", late, third)
+	connected(t, "found by a peer", late, third)
 }
 
 // lanPair is two connected nodes on two hosts.

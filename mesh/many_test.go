@@ -83,7 +83,7 @@ func TestTwoHundredStartsLeaveNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	fds := descriptors(t)
 	for i := range rounds {
-		n, err := mesh.New(mesh.Config{Name: hub.Name(), Node: "guest", Join: []string{hub.addr()}})
+		n, err := mesh.New(mesh.Config{Name: hub.Name(), Node: "visitor", Join: []string{hub.addr()}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,7 +96,7 @@ func parsePeers(body []byte) ([]peerAddrs, error) {
 	}
 	for i, p := range peers {
 		if !plain.ID(p.ID) || !plain.Name(p.Name) || len(p.Addrs) > maxAddrs {
-			return nil, fmt.Errorf("mesh: list of peers: bad entry %d", i)
+			return nil, fmt.Errorf("mesh: list of peers: invalid entry %d", i)
 		}
 		peers[i].Addrs = slices.DeleteFunc(p.Addrs, func(a netip.AddrPort) bool {
 			return checkAddr(a) != nil || a.Addr().Zone() != ""

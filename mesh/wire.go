@@ -46,7 +46,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		w.lastWrite.Store(int64(time.Since(w.started)))
 	}
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-		// The peer has ended. What it said last may lie in the socket still, which yamux would close on this error: Read
+		// The peer has ended. its last message may still be unread in the socket, which yamux would close on this error: Read
 		// comes to it, and then to the end.
 		return len(b), nil
 	}

@@ -32,9 +32,9 @@ func TestTheLastWordsAreRead(t *testing.T) {
 	peer.Read(make([]byte, 1)) // it has come: closing answers it with a reset
 	io.WriteString(peer, "last words")
 	peer.Close()
-	for range 100 { // the reset is met by one of them
+	for range 100 { // one of them gets the reset
 		if _, err := w.Write([]byte("x")); err != nil {
-			t.Fatalf("a Write says %v", err)
+			t.Fatalf("Write returns %v", err)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -29,13 +29,13 @@ func ExampleListen() {
 	// Output: tcp
 }
 
-// A client that says one thing and hears the end.
+// A client that sends a line and reads until the server closes.
 func ExampleDial() {
 	l, _ := ws.Listen("tcp", "127.0.0.1:0", ws.Config{})
 	defer l.Close()
-	go greet(l)
+	go greeting(l)
 
-	c, err := ws.Dial(context.Background(), "ws://"+l.Addr().String()+"/greet")
+	c, err := ws.Dial(context.Background(), "ws://"+l.Addr().String()+"/greeting")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func ExampleDial() {
 	// Output: hello, gopher <nil> 1000
 }
 
-func greet(l *ws.Listener) {
+func greeting(l *ws.Listener) {
 	c, err := l.Accept()
 	if err != nil {
 		return

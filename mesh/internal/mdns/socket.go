@@ -111,7 +111,7 @@ func (s *sockets) send(iface *net.Interface, body []byte) error {
 func (s *sockets) sendTo(to netip.AddrPort, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Whoever misses an answer asks again.
+	// A node that misses an answer queries again.
 	if to.Addr().Is4() && s.v4 != nil {
 		_, _ = s.v4.WriteTo(body, nil, net.UDPAddrFromAddrPort(to))
 	} else if to.Addr().Is6() && s.v6 != nil {
