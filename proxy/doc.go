@@ -18,13 +18,20 @@
 //
 // They are taken in this order; any of them may be left out:
 //
-//	Engine.mu → Service.queue → Plan.mu, live.mu → timer, event log, runners' inboxes
+//	Engine.mu → Service.queue → Plan.mu, live.mu → timer, event log, plan.Steps, runners' inboxes
 //
-// A service's queue guards all that decides who may go, and where to:
-// queue.Do runs a change, queue.Update also lets in those who may go then, and
-// queue.View only looks. A method that wants the queue locked says so in its
-// name (…Locked) or in its comment. While a queue is locked, or what stands
-// behind it, nothing is dialled, opened, logged or waited for, and nobody
-// else's code runs: a note goes into a ring, from which one goroutine logs
+// A service's queue guards all that decides which client may go, and where to:
+// queue.Do runs a change, queue.Update also admits those that may go then, and
+// queue.View only reads. What is a thing of its own is a type that Service
+// holds, and that says what guards it: pauseState, hookState, backendSet,
+// serviceStats, predecessorState, changes. A method that wants the queue locked
+// says so in its name (…Locked) or in its comment. While a queue is locked, or
+// what stands behind it, nothing is dialled, opened, logged or waited for, and
+// no user's code runs: an event goes into a ring, from which one goroutine logs
 // (Engine.note); a session that is to end gets a message.
+//
+// What needs no engine is a package below: health (one check, what results
+// mean, and the loop of them), command, relay, and internal/plan (steps that
+// are taken one after another). What the steps of a restart or a window do
+// stays here, since each of them is a change under the service's queue.
 package proxy

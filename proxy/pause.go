@@ -275,7 +275,7 @@ func (p *pause) info(held int) *PauseInfo {
 	i := &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
 		Limit: p.limit, Then: p.then, Held: held, Overdue: p.overdue}
 	if p.plan != nil {
-		i.Step = p.plan.atStep()
+		i.Step = p.plan.steps.At()
 	}
 	return i
 }

@@ -21,6 +21,9 @@ type external struct {
 	err   error
 }
 
+// stepCommand is the step of a window in which its owner runs its command.
+const stepCommand = "command"
+
 // ownerLease is how long an owner may be silent.
 const ownerLease = 3 * time.Second
 
@@ -34,16 +37,17 @@ func newToken() string { return rand.Text() }
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanWindow, o, []step{
 		{"pause", windowPause},
-		{"command", windowCommand},
+		{stepCommand, windowCommand},
 		{"check", windowCheck},
 		{"resume", windowResume},
 		releaseStep,
 	})
 }
 
-// pauseForPlanLocked pauses the service for a plan, unless its owner has done
+// pauseLocked pauses the service for the plan, unless the plan's owner has done
 // so.
-func (s *Service) pauseForPlanLocked(p *Plan, by string) error {
+func (p *Plan) pauseLocked(by string) error {
+	s := p.service
 	if was := s.pause.current; was != nil && !was.leftTo(p.opt.By) && was.plan != p {
 		if was.owner == p.opt.By && by == PlanRestart {
 			return nil // inside one's own pause
@@ -93,7 +97,7 @@ func windowPause(p *Plan) (string, error) {
 	live := 0
 	s.queue.Update(func() {
 		live = s.active - s.bypassing
-		err = s.pauseForPlanLocked(p, PlanWindow)
+		err = p.pauseLocked(PlanWindow)
 	})
 	if err != nil {
 		return "", err
@@ -147,9 +151,9 @@ func (p *Plan) awaitCommand() error {
 		}
 		timer := time.NewTimer(again)
 		select {
-		case <-p.ctx.Done():
+		case <-p.steps.Context().Done():
 			timer.Stop()
-			return context.Cause(p.ctx)
+			return context.Cause(p.steps.Context())
 		case <-more: // CommandEnded is one, too
 			timer.Stop()
 		case <-timer.C:
@@ -188,9 +192,12 @@ func (p *Plan) commandOver(overdue bool) (over bool, again time.Duration) {
 
 // running says whether the command still runs under its owner's eyes.
 func (p *Plan) running() bool {
+	if p.steps.At() != stepCommand {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.report.Steps[p.step].What == "command" && !p.cmd.ended && !p.cmd.lost
+	return !p.cmd.ended && !p.cmd.lost
 }
 
 // Heartbeat says that the owner is there, and which process its command is; 0 is
@@ -238,9 +245,9 @@ func windowCheck(p *Plan) (string, error) {
 	if s.config().Check.Type == health.None || len(of) == 0 {
 		return "not checked", nil
 	}
-	if err := s.backends.awaitGood(p.ctx, of, len(of)); err != nil {
-		if p.ctx.Err() != nil {
-			return "", context.Cause(p.ctx)
+	if err := s.backends.awaitGood(p.steps.Context(), of, len(of)); err != nil {
+		if aborted := context.Cause(p.steps.Context()); aborted != nil {
+			return "", aborted
 		}
 		return "", fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
 	}

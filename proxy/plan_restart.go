@@ -1,0 +1,180 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/command"
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// StartRestart drains the backend, runs its restart command, waits for good
+// checks and puts it back. Where no other backend could serve meanwhile,
+// clients are held.
+func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
+	if len(b.config().Restart) == 0 {
+		return nil, fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...]), or use a window", b.target())
+	}
+	return b.service.startPlan(PlanRestart, o, append(b.restartSteps(), releaseStep))
+}
+
+// StartRoll is StartRestart for each backend that matches, in turn. It stops
+// at the first failure.
+func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
+	var steps []step
+	var names []string
+	err := error(nil)
+	s.queue.View(func() {
+		for _, b := range s.backends.all {
+			names = append(names, b.name)
+			match := o.Match == ""
+			if !match {
+				if match, err = path.Match(o.Match, b.name); err != nil {
+					err = fmt.Errorf("proxy: %q is not a pattern like pg-*", o.Match)
+					return
+				}
+			}
+			switch {
+			case !match:
+			case len(b.cfg.Restart) == 0:
+				err = fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...])", b.target())
+				return
+			default:
+				steps = append(steps, b.guardStep(o))
+				steps = append(steps, b.restartSteps()...)
+			}
+		}
+	})
+	if err == nil && len(steps) == 0 {
+		err = fmt.Errorf("proxy: no backend of %s is like %q; there is: %s", s.name, o.Match, names)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.startPlan(PlanRoll, o, append(steps, releaseStep))
+}
+
+// guardStep looks whether the others can bear it.
+func (b *Backend) guardStep(o PlanOptions) step {
+	return step{"guard " + b.name, func(p *Plan) (detail string, err error) {
+		s := b.service
+		s.queue.View(func() {
+			minUp := o.MinUp
+			if minUp == 0 && len(s.backends.all) > 1 {
+				minUp = 1
+			}
+			up := 0
+			for _, other := range s.backends.all {
+				if other != b && other.serves() {
+					up++
+				}
+			}
+			detail = fmt.Sprintf("%d of %d others up", up, len(s.backends.all)-1)
+			if up < minUp {
+				err = fmt.Errorf("only %s, %d wanted", detail, minUp)
+			}
+			for w := range s.queue.Waiters() {
+				if waited := time.Since(w.Since()); o.MaxWait > 0 && waited > o.MaxWait {
+					err = fmt.Errorf("a client has waited %s, more than max_wait (%s)", waited.Round(time.Second), o.MaxWait)
+				}
+				break
+			}
+		})
+		return detail, err
+	}}
+}
+
+func (b *Backend) restartSteps() []step {
+	return []step{
+		{"drain " + b.name, b.drainStep},
+		{"restart " + b.name, b.commandStep},
+		{"check " + b.name, b.checkStep},
+		{"ready " + b.name, b.readyStep},
+	}
+}
+
+// drainStep takes the backend out of service, holding clients where nobody
+// else could serve them (rule 20).
+func (b *Backend) drainStep(p *Plan) (detail string, err error) {
+	s := b.service
+	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
+	h.until = p.limit(h.since)
+	s.queue.Update(func() {
+		if !s.backends.othersServeLocked(b) {
+			if err = p.pauseLocked(PlanRestart); err != nil {
+				return
+			}
+		}
+		h.startedWith = b.active
+		b.setHoldLocked(holdPlan, h)
+		if h.until != nil {
+			s.timer.set(*h.until)
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	err = p.until(func() (bool, error) {
+		switch {
+		case b.holds[holdPlan] != h:
+			return true, errGivenUp
+		case s.hooks.running != "":
+			return false, nil // it may be about this backend
+		case b.active == 0:
+			return true, nil
+		case h.until == nil && h.then == ThenKeep && p.opt.Limit >= 0:
+			detail = fmt.Sprintf(", %s kept", text.Plural(b.active, "session"))
+			return true, nil
+		}
+		return false, nil
+	})
+	if err != nil {
+		s.queue.Update(func() { b.setHoldLocked(holdPlan, nil) })
+		p.endPause()
+		return "", err
+	}
+	return fmt.Sprintf("%s drained%s", text.Plural(h.startedWith, "session"), detail), nil
+}
+
+// commandStep runs the backend's restart command, here, as our user.
+func (b *Backend) commandStep(p *Plan) (string, error) {
+	r := b.service.engine.commands.Run(p.steps.Context(), command.Command{Argv: b.config().Restart, Timeout: p.opt.Max,
+		Env: HookCall{Service: b.service.name, Backend: b.name, Reason: PlanRestart}.env()})
+	if r.Err != nil && r.LastLine() != "" {
+		return "", fmt.Errorf("%w: %s", r.Err, r.LastLine())
+	}
+	return r.LastLine(), r.Err
+}
+
+// checkStep demands good checks (rule 11).
+func (b *Backend) checkStep(p *Plan) (string, error) {
+	if b.service.config().Check.Type == health.None {
+		return "not checked", nil
+	}
+	if err := b.service.backends.awaitGood(p.steps.Context(), []*Backend{b}, 1); err != nil {
+		if aborted := context.Cause(p.steps.Context()); aborted != nil {
+			return "", aborted
+		}
+		return "", fmt.Errorf("no good checks within %s: it stays drained", b.config().readyTimeout())
+	}
+	return b.Info().Check.Detail, nil
+}
+
+func (b *Backend) readyStep(p *Plan) (string, error) {
+	b.service.queue.Update(func() { b.setHoldLocked(holdPlan, nil) })
+	p.endPause()
+	return b.Info().State, nil
+}
+
+// releaseStep waits until those are served who were held, so that the report
+// is about all of them.
+var releaseStep = step{"release", func(p *Plan) (string, error) {
+	s := p.service
+	return "", p.until(func() (bool, error) {
+		held := s.pause.current != nil && s.pause.current.plan == p
+		return !held && !s.pause.releasingLocked(), nil
+	})
+}}
