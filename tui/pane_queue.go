@@ -87,7 +87,7 @@ func (p *queuePane) refresh(f *frame) {
 func (p *queuePane) turn(f *frame) intent {
 	p.choose(f.nextService(p.service))
 	p.refresh(f)
-	return nil
+	return focusPane(paneQueue) // which asks for its waiters
 }
 
 func (p *queuePane) badge(f *frame) string {
