@@ -44,11 +44,20 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 
 	alive, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	p := tea.NewProgram(m,
-		tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
-		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(frames))
+	options := []tea.ProgramOption{tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
+		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(frames)}
+	if m.mouse = cfg.Mouse; m.mouse {
+		options = append(options, tea.WithMouseCellMotion())
+	}
+	p := tea.NewProgram(m, options...)
 	done := make(chan error, 1)
 	go runProgram(p, done)
+	sized := make(chan struct{})
+	go func() {
+		defer close(sized)
+		forwardSizes(alive, p, cfg.Sizes)
+	}()
+	defer func() { kill(); <-sized }()
 
 	outcome := Ended
 	select {
@@ -74,6 +83,22 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		t.restore() // Bubble Tea could not
 	}
 	return outcome, nil
+}
+
+// forwardSizes tells the console how large its terminal is. Send returns once the
+// program has ended, and the renderer of one that is stalled does not hold it up.
+func forwardSizes(ctx context.Context, p *tea.Program, sizes <-chan [2]int) {
+	for {
+		select {
+		case size, ok := <-sizes:
+			if !ok {
+				return
+			}
+			p.Send(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func runProgram(p *tea.Program, done chan<- error) {

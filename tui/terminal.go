@@ -14,9 +14,9 @@ import (
 // nothing must not hold up the end of the process.
 const restoreLimit = 200 * time.Millisecond
 
-// restoreSequence ends what the console began: bracketed paste, reports of
+// restoreSequence ends what the console began: the mouse, bracketed paste, reports of
 // focus, a hidden cursor, colours, the other screen.
-const restoreSequence = "\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h\x1b[?1049l\r"
+const restoreSequence = "\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h\x1b[?1049l\r"
 
 // terminal is the console's way in and out. It notices when either is lost:
 // Bubble Tea does not look at the errors of its writes, nor at the end of its
@@ -67,7 +67,9 @@ func openTerminal(in io.Reader, out io.Writer) *terminal {
 		t.output = &watchedFile{f, t}
 		t.save(f)
 	}
-	current.Store(t)
+	if len(t.saved) > 0 { // else it is of a client, and not the process's own
+		current.Store(t)
+	}
 	return t
 }
 

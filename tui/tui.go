@@ -44,6 +44,11 @@ type Config struct {
 
 	Input  io.Reader // os.Stdin
 	Output io.Writer // os.Stdout
+	// Sizes are the width and height of a terminal that is no file, the first at
+	// once; nil: the Output is asked.
+	Sizes <-chan [2]int
+
+	Mouse bool // wheel and click select; else the mouse is the terminal's
 
 	// Hangup says that the terminal is lost. The process's main owns its
 	// signals, so it feeds this from SIGHUP; end of input and a failed write

@@ -41,7 +41,7 @@ func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struc
 
 // consoleConfig is the file's settings of the console.
 func consoleConfig(c *config.Console) (tui.Config, error) {
-	cfg := tui.Config{ThemeDir: themeDir(), Keys: c.Keys, Confirm: c.Confirm, History: historyFile()}
+	cfg := tui.Config{ThemeDir: themeDir(), Keys: c.Keys, Confirm: c.Confirm, Mouse: c.Mouse, History: historyFile()}
 	if c.Theme == "" || c.Theme == "default" {
 		return cfg, nil // which respects NO_COLOR
 	}

@@ -38,6 +38,7 @@ func (l *launch) wantsConsole() bool {
 func (l *launch) start(cmd *cobra.Command, file *config.File, engine proxy.Config) (*instance.Instance, error) {
 	c := instance.Config{File: file, Path: l.path, Engine: engine, Load: checkFile, Version: versionText(), Mesh: l.mesh,
 		Grace: l.grace, GraceFixed: cmd.Flags().Changed("grace"), NoUpgrade: l.noUpgrade, Stderr: stderr}
+	c.Remote = showRemote
 	c.Socket, _ = cmd.Flags().GetString("socket")
 	if l.wantsConsole() {
 		c.Console = showConsole

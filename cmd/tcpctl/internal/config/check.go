@@ -1,12 +1,15 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -32,6 +35,31 @@ func (f *File) check(r *report) {
 		f.Mesh.check(r)
 	}
 	f.checkConsole(r)
+	f.Console.SSH.check(r)
+}
+
+// check reads the keys: a line that is wrong is found before a client is refused
+// because of it, or let in.
+func (c *ConsoleSSH) check(r *report) {
+	if c.Listen == "" {
+		return
+	}
+	r.address("console.ssh.listen", c.Listen, true)
+	if c.AuthorizedKeys == "" {
+		r.wrong("console.ssh.listen", "name a file of public keys: authorized_keys = \"/etc/tcpctl/authorized_keys\"", "the console over SSH has no authorized_keys: no client could connect")
+		return
+	}
+	_, err := authkeys.Read(c.AuthorizedKeys)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // which was said where the path was read
+	}
+	if bad, ok := errors.AsType[*authkeys.Error](err); ok {
+		at := bad.File
+		if bad.Line > 0 {
+			at = fmt.Sprintf("%s:%d", bad.File, bad.Line)
+		}
+		r.wrong("console.ssh.authorized_keys", bad.Hint, "authorized_keys: %s: %s", at, bad.Text)
+	}
 }
 
 func (m *Mesh) check(r *report) {

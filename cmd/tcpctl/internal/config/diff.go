@@ -54,9 +54,10 @@ func Diff(old, new *File) (all []Change) {
 		c.Text = c.Key + " " + c.fromTo()
 		table, _, _ := strings.Cut(c.Key, ".")
 		switch {
-		case c.Key == "metrics.listen":
+		case c.Key == "metrics.listen", c.Key == "console.ssh.listen":
 			c.Reopens = true
 			c.Text += ": the new address is opened, then the old one closed"
+		case strings.HasPrefix(c.Key, "console.ssh."):
 		case slices.Contains(atStart, table):
 			c.Text += " (at the next start)"
 		}

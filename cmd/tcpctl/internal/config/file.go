@@ -122,5 +122,14 @@ type Mesh struct {
 type Console struct {
 	Theme   string            `toml:"theme" default:"default"`
 	Confirm string            `toml:"confirm" default:"default" oneof:"default always less"`
-	Keys    map[string]string `toml:"keys"` // of an action; see CheckKeys
+	Mouse   bool              `toml:"mouse"` // wheel and click select
+	Keys    map[string]string `toml:"keys"`  // of an action; see CheckKeys
+	SSH     ConsoleSSH        `toml:"ssh"`
+}
+
+// ConsoleSSH is the console over SSH, for people who have no tcpctl.
+type ConsoleSSH struct {
+	Listen         string `toml:"listen" addr:"listen"`        // "": none
+	HostKey        string `toml:"host_key" file:"file"`        // "": made in the state folder
+	AuthorizedKeys string `toml:"authorized_keys" file:"file"` // see package authkeys
 }

@@ -29,6 +29,9 @@ func (f *File) checkListen(r *report) {
 	if f.Metrics.Listen != "" {
 		add(f.Metrics.Listen, "metrics.listen", "[metrics]", nil)
 	}
+	if f.Console.SSH.Listen != "" {
+		add(f.Console.SSH.Listen, "console.ssh.listen", "[console.ssh]", nil)
+	}
 	for _, s := range f.Services {
 		for i, a := range s.Listen {
 			path := join("services", s.Name)

@@ -27,6 +27,7 @@ func (f *File) CheckSystem() error {
 	r.appendable("log.file", f.Log.File)
 	r.appendable("log.access", f.Log.Access)
 	r.bindable("metrics.listen", f.Metrics.Listen)
+	r.bindable("console.ssh.listen", f.Console.SSH.Listen)
 	if f.Mesh != nil {
 		r.bindable("mesh.listen", f.Mesh.Listen)
 	}

@@ -170,8 +170,11 @@ func (f *Fleet) ambiguous(name string, peers []meshinfo.Peer) *api.Error {
 }
 
 // peer is another node as a Source, for the console of this one.
-func (f *Fleet) peer(node string) api.Planner {
-	by := f.source.By
+func (f *Fleet) peer(node string) api.Planner { return f.PeerFor(node, f.source.By) }
+
+// PeerFor is another node as a Source, in the name of an operator who is not this
+// process's own.
+func (f *Fleet) PeerFor(node, by string) api.Planner {
 	return control.Over(func(r *http.Request) (*http.Response, error) {
 		r = r.WithContext(context.WithValue(r.Context(), nodeKey{}, node))
 		r.Header.Set(control.PeerHeader, by)

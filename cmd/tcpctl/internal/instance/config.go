@@ -15,6 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/sshd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -44,7 +45,9 @@ type Config struct {
 	// Console shows the console; nil: there is none. Stderr is where the
 	// operator at its terminal reads what the log does not show there.
 	Console Console
-	Stderr  io.Writer
+	// Remote shows a console to a client over SSH; nil: none can be.
+	Remote func(ctx context.Context, in *Instance, s *sshd.Session) error
+	Stderr io.Writer
 }
 
 // Console shows an instance's console until its operator leaves it, ctx ends,

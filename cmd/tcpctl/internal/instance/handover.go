@@ -111,11 +111,14 @@ func (h *handover) makeOffer() (err error) {
 	if o.Listeners, err = proxy.HandoverOf(in.engine).Sockets(); err != nil {
 		return err
 	}
-	if o.ControlSocket, err = in.control.File(); err != nil || in.metrics == nil {
-		return err
+	if o.ControlSocket, err = in.control.File(); err == nil && in.metrics != nil {
+		o.MetricsAddr = in.File().Metrics.Listen
+		o.Metrics, err = in.metrics.File()
 	}
-	o.MetricsAddr = in.File().Metrics.Listen
-	o.Metrics, err = in.metrics.File()
+	if err == nil && in.ssh != nil {
+		o.SSHAddr = in.File().Console.SSH.Listen
+		o.SSH, err = in.ssh.File()
+	}
 	return err
 }
 

@@ -37,6 +37,9 @@ func (h *handover) yield(pid int) {
 	if h.in.metrics != nil {
 		h.in.metrics.Pause()
 	}
+	if h.in.ssh != nil {
+		h.in.ssh.Pause()
+	}
 }
 
 // release leaves everything else to the successor.
@@ -51,6 +54,9 @@ func (h *handover) release(pid int) {
 	in.control.Release()
 	if in.metrics != nil {
 		in.metrics.Close()
+	}
+	if in.ssh != nil {
+		in.ssh.Close() // its consoles show this process: the next one is a connect away
 	}
 }
 
@@ -70,6 +76,9 @@ func (h *handover) resume(counted proxy.Remaining) {
 	in.control.Start()
 	if in.metrics != nil {
 		in.metrics.Start()
+	}
+	if in.ssh != nil {
+		in.ssh.Start()
 	}
 	in.history.Resume()
 	h.step.Store(stepOffered)

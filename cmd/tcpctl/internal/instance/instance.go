@@ -17,6 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/process"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/sshd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
@@ -36,6 +37,7 @@ type Instance struct {
 	notify  *notify.Notifier
 	control *control.Server
 	metrics *metrics.Server // nil: none; guarded by reloading
+	ssh     *sshd.Server    // nil: none; guarded by reloading
 	state   stateFile       // guarded by reloading
 	systemd *systemd.Manager
 	fleet   *fleet.Fleet // nil: no mesh
@@ -101,6 +103,9 @@ func (in *Instance) Close() {
 	in.reloading.Lock() // a reload that comes later finds the engine stopped
 	if in.metrics != nil {
 		in.metrics.Close()
+	}
+	if in.ssh != nil {
+		in.ssh.Close()
 	}
 	if in.followers != nil {
 		in.followers.Close()

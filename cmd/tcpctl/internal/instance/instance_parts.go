@@ -103,6 +103,9 @@ func (in *Instance) openServers(context.Context) (err error) {
 	if in.control, err = in.openControl(); err == nil {
 		in.metrics, err = in.openMetrics(in.file.Metrics.Listen)
 	}
+	if err == nil {
+		in.ssh, err = in.openSSH(&in.file.Console.SSH)
+	}
 	return err
 }
 
@@ -125,6 +128,9 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	in.control.Start()
 	if in.metrics != nil {
 		in.metrics.Start()
+	}
+	if in.ssh != nil {
+		in.ssh.Start()
 	}
 	in.access.Follow(in.local)
 	if in.predecessor != nil {

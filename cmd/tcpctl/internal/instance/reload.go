@@ -65,7 +65,14 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 			return err
 		}
 	}
-	if _, err = in.engine.Apply(engine); err != nil {
+	remote, err := in.reloadSSH(&file.Console.SSH, &old.Console.SSH)
+	if err == nil {
+		_, err = in.engine.Apply(engine)
+	}
+	if err != nil {
+		if remote != nil && remote != in.ssh {
+			remote.Close()
+		}
 		if served != nil && served != in.metrics {
 			served.Close()
 		}
@@ -78,6 +85,12 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		served.Start()
 	}
 	in.history.Set(in.historyConfig(file))
+	if in.ssh != nil && remote != in.ssh {
+		in.ssh.Close()
+	}
+	if in.ssh = remote; remote != nil {
+		remote.Start()
+	}
 	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
 		if err != nil {
 			in.log.Warn("reload: " + err.Error())

@@ -40,12 +40,14 @@ type Offer struct {
 	Screen bool `json:"screen,omitempty"`
 
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it
+	SSHAddr     string `json:"ssh_addr,omitempty"`     // likewise
 	MeshKey     []byte `json:"mesh_key,omitempty"`     // its identity in the mesh
 
 	Listeners     []proxy.InheritedSocket `json:"-"`
 	Activated     []*os.File              `json:"-"` // opened by systemd, by its names
 	ControlSocket *os.File                `json:"-"` // the listener
 	Metrics       *os.File                `json:"-"` // the listener; nil: none
+	SSH           *os.File                `json:"-"` // the listener of the console over SSH; nil: none
 }
 
 // State is the predecessor's engine state, and the processes that still serve.
@@ -66,6 +68,7 @@ type sockets struct {
 	Activated     []string   `json:"activated,omitempty"`
 	ControlSocket bool       `json:"control_socket,omitempty"`
 	Metrics       bool       `json:"metrics,omitempty"`
+	SSH           bool       `json:"ssh,omitempty"`
 }
 
 type listener struct {
@@ -91,6 +94,10 @@ func (o *Offer) files() (files []*os.File, s sockets) {
 		files = append(files, o.Metrics)
 		s.Metrics = true
 	}
+	if o.SSH != nil {
+		files = append(files, o.SSH)
+		s.SSH = true
+	}
 	return files, s
 }
 
@@ -108,6 +115,9 @@ func (o *Offer) fill(s sockets, next func(name string) *os.File) {
 	if s.Metrics {
 		o.Metrics = next("metrics")
 	}
+	if s.SSH {
+		o.SSH = next("ssh")
+	}
 }
 
 // Close closes all but systemd's sockets.
@@ -115,7 +125,7 @@ func (o *Offer) Close() {
 	for _, d := range o.Listeners {
 		d.File.Close()
 	}
-	for _, f := range []*os.File{o.ControlSocket, o.Metrics} {
+	for _, f := range []*os.File{o.ControlSocket, o.Metrics, o.SSH} {
 		if f != nil {
 			f.Close()
 		}

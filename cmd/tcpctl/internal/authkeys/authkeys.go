@@ -1,0 +1,136 @@
+// Package authkeys reads the keys that may open a console over SSH, from a file in
+// the format of OpenSSH's authorized_keys.
+package authkeys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// Key is what one key may do, and in whose name.
+type Key struct {
+	By       string // its comment, or else its fingerprint: the operator in events
+	ReadOnly bool
+}
+
+// Keys are those of a file. The zero value has none.
+type Keys struct{ all map[string]Key }
+
+// Find is what a key may do; false: it is not among them.
+func (k Keys) Find(key ssh.PublicKey) (Key, bool) {
+	found, ok := k.all[string(key.Marshal())]
+	return found, ok
+}
+
+// Len is how many keys there are.
+func (k Keys) Len() int { return len(k.all) }
+
+// Error is what is wrong with a file, and in which line of it; 0: with all of it.
+type Error struct {
+	File string
+	Line int
+	Text string
+	Hint string // what to try next
+	err  error
+}
+
+func (e *Error) Unwrap() error { return e.err }
+
+func (e *Error) Error() string {
+	at := e.File
+	if e.Line > 0 {
+		at = fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	if e.Hint == "" {
+		return at + ": " + e.Text
+	}
+	return at + ": " + e.Text + "; " + e.Hint
+}
+
+// accessVariable is the variable of the option environment="…" that makes a key
+// read-only.
+const accessVariable = "TCPCTL_ACCESS"
+
+// harmless are options that take away what a console does not offer.
+var harmless = map[string]bool{"restrict": true, "pty": true, "no-port-forwarding": true, "no-agent-forwarding": true, "no-x11-forwarding": true, "no-user-rc": true}
+
+// Read reads a file. One with any line that is wrong is refused as a whole, and so
+// is one that others may write: who writes it can stop the instance.
+func Read(path string) (Keys, error) {
+	wrong := func(line int, hint, format string, args ...any) (Keys, error) {
+		return Keys{}, &Error{File: path, Line: line, Text: fmt.Sprintf(format, args...), Hint: hint}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Keys{}, &Error{File: path, Text: "there is no such file", Hint: "make it from public keys, one a line: cat ~/.ssh/id_ed25519.pub >> FILE", err: err}
+	case err != nil:
+		return wrong(0, "", "%v", err)
+	case !info.Mode().IsRegular():
+		return wrong(0, "", "it is not a regular file")
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0:
+		return wrong(0, "chmod go-w "+path, "others than its owner may write it (mode %04o)", info.Mode().Perm())
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return wrong(0, "", "%v", err)
+	}
+	keys := Keys{map[string]Key{}}
+	n := 0
+	for line := range strings.Lines(string(content)) {
+		n++
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		key, comment, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err != nil {
+			return wrong(n, "a line is: [OPTIONS] ssh-ed25519 AAAA… COMMENT", "it is no public key")
+		}
+		one := Key{By: text.Safe(strings.TrimSpace(comment))}
+		if one.By == "" {
+			one.By = ssh.FingerprintSHA256(key)
+		}
+		for _, option := range options {
+			if why := one.take(option); why != "" {
+				return wrong(n, `to make a key read-only, write environment="`+accessVariable+`=read"`, "%s", why)
+			}
+		}
+		if before, twice := keys.all[string(key.Marshal())]; twice {
+			return wrong(n, "leave one of the lines out", "the key is there already, as %s", before.By)
+		}
+		keys.all[string(key.Marshal())] = one
+	}
+	if keys.Len() == 0 {
+		return wrong(0, "add a public key: cat ~/.ssh/id_ed25519.pub >> "+path, "it has no key: no client could connect")
+	}
+	return keys, nil
+}
+
+// take applies an option, and says why it cannot: one that is not known may be a
+// restriction, which must not be passed over.
+func (k *Key) take(option string) (why string) {
+	name, value, _ := strings.Cut(option, "=")
+	name = strings.ToLower(name)
+	if harmless[name] {
+		return ""
+	}
+	if name != "environment" {
+		return fmt.Sprintf("option %q is not supported here", name)
+	}
+	switch value = strings.Trim(value, `"`); value {
+	case accessVariable + "=read":
+		k.ReadOnly = true
+	case accessVariable + "=write":
+	default:
+		return fmt.Sprintf("environment=%q is not known", value)
+	}
+	return ""
+}

@@ -1,0 +1,183 @@
+// Package sshd serves the console over SSH, to people who have no tcpctl: who has a
+// key in the file of authorized keys gets a console, and nothing else. There are no
+// commands, no forwarding, no files, no passwords.
+//
+//	s, err := sshd.Open("127.0.0.1:2222", sshd.Options{HostKey: "host_key", Keys: keys, Show: show})
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close()
+//	s.Start()
+//
+// A client that is slow or dead is dropped: nothing waits for it.
+package sshd
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/ssh"
+	"github.com/charmbracelet/wish"
+	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+const (
+	mostConns  = 16               // at once: each has a console of its own
+	openWithin = 20 * time.Second // from accept to the session, the key exchange and the proof included
+)
+
+// Options are for one server.
+type Options struct {
+	HostKey string // the file of the server's own key, which is made where there is none
+	Keys    authkeys.Keys
+	// Show shows a console until ctx is done or the operator closes it.
+	Show func(ctx context.Context, s *Session) error
+	Log  *slog.Logger // nil: nothing is logged
+	// Socket listens on the address already, for a process before this one; nil:
+	// it is to be opened. It is the server's.
+	Socket *os.File
+
+	stall time.Duration // in place of stallLimit, in tests
+}
+
+// Server serves on one address, from Start on. Close it.
+type Server struct {
+	ssh    *ssh.Server
+	show   func(context.Context, *Session) error
+	log    *slog.Logger
+	ctx    context.Context // done: it is closed
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // what accepts, and the sessions
+	stall  time.Duration  // see stallLimit
+
+	mu     sync.Mutex
+	keys   authkeys.Keys
+	socket net.Listener // holds the socket open
+	serves net.Listener // the same socket, while we accept; nil: we do not
+	conns  map[*conn]struct{}
+}
+
+// Open takes addr, "host:port", and reads the host key.
+func Open(addr string, o Options) (_ *Server, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{show: o.Show, log: o.Log, keys: o.Keys, conns: map[*conn]struct{}{}, stall: cmp.Or(o.stall, stallLimit)}
+	s.ssh, err = wish.NewServer(wish.WithHostKeyPath(o.HostKey), wish.WithPublicKeyAuth(s.allows), wish.WithVersion("tcpctl"))
+	if err != nil {
+		return nil, fmt.Errorf("console over SSH: host key %s: %w", o.HostKey, err)
+	}
+	s.ssh.Handler, s.ssh.ConnCallback = s.serveSession, s.accepted
+	s.ssh.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig { return &gossh.ServerConfig{MaxAuthTries: 6} }
+	if s.socket, err = listen(addr, o.Socket); err != nil {
+		return nil, fmt.Errorf("console over SSH: %w", err)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// listen listens, on the socket where that is one at addr.
+func listen(addr string, socket *os.File) (net.Listener, error) {
+	if socket != nil {
+		defer socket.Close()
+		if ln, err := net.FileListener(socket); err == nil {
+			return ln, nil
+		}
+	}
+	return net.Listen("tcp", addr)
+}
+
+// SetKeys lets other keys in from now on. The consoles of keys that are not among
+// them, or may do something else, are closed.
+func (s *Server) SetKeys(keys authkeys.Keys) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = keys
+	for c := range s.conns {
+		if c.key == nil {
+			continue // its proof is looked up among the new ones
+		}
+		if now, ok := keys.Find(c.key); !ok || now != c.may {
+			c.drop("its key was taken out or changed")
+		}
+	}
+}
+
+// allows reports whether a key may open a console.
+func (s *Server) allows(_ ssh.Context, key ssh.PublicKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.keys.Find(key)
+	return ok
+}
+
+// Start accepts, until Pause or Close.
+func (s *Server) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil || s.serves != nil {
+		return
+	}
+	s.serves = again(s.socket)
+	ln := s.serves
+	s.wg.Go(func() {
+		if err := s.ssh.Serve(ln); err != nil && !errors.Is(err, ssh.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			s.log.Warn("the console is not served over SSH any more", "error", err)
+		}
+	})
+}
+
+// again is another descriptor of a socket; the same one on a system that has none.
+func again(socket net.Listener) net.Listener {
+	f, err := relay.NewListener(socket).File()
+	if err != nil {
+		return socket
+	}
+	defer f.Close()
+	if ln, err := net.FileListener(f); err == nil {
+		return ln
+	}
+	return socket
+}
+
+// Pause accepts no more: new clients wait in the socket's backlog. Consoles that are
+// open stay.
+func (s *Server) Pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serves != nil {
+		s.serves.Close()
+		s.serves = nil
+	}
+}
+
+// Addr is where the socket listens.
+func (s *Server) Addr() net.Addr { return s.socket.Addr() }
+
+// File gives another descriptor of the socket, for another process.
+func (s *Server) File() (*os.File, error) { return relay.NewListener(s.socket).File() }
+
+// Close ends all consoles, and waits for them.
+func (s *Server) Close() error {
+	s.Pause()
+	s.cancel()
+	s.mu.Lock()
+	s.socket.Close()
+	for c := range s.conns {
+		c.end()
+	}
+	s.mu.Unlock()
+	err := s.ssh.Close()
+	s.wg.Wait()
+	return err
+}

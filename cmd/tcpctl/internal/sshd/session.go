@@ -1,0 +1,133 @@
+package sshd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/ssh"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
+)
+
+// Session is one client's terminal, and what its key may do.
+type Session struct {
+	authkeys.Key
+	io.Reader               // what is typed; it ends with the client
+	io.Writer               // fails for a client that takes nothing
+	Sizes     <-chan [2]int // width and height in cells, the first at once
+	env       []string
+}
+
+// Env looks up a variable that the client has sent, TERM among them.
+func (s *Session) Env(name string) (string, bool) {
+	for _, v := range slices.Backward(s.env) {
+		if key, value, ok := strings.Cut(v, "="); ok && key == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// serveSession shows a console to a client that has proved a key.
+func (s *Server) serveSession(sess ssh.Session) {
+	c, _ := sess.Context().Value(connKey{}).(*conn)
+	if c == nil {
+		return
+	}
+	pty, windows, terminal := sess.Pty()
+	switch {
+	case len(sess.Command()) > 0:
+		s.refuse(sess, "this is the console of tcpctl: it takes no command")
+		return
+	case !terminal:
+		s.refuse(sess, "the console needs a terminal; try: ssh -t")
+		return
+	case !s.admit(c, sess):
+		s.refuse(sess, "another session of this connection has the console, or its key was taken out")
+		return
+	}
+	defer s.wg.Done()
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	sizes := make(chan [2]int, 1)
+	forwarded := make(chan struct{})
+	go func() {
+		defer close(forwarded)
+		forwardSizes(ctx, pty.Window, windows, sizes)
+	}()
+	env := append(slices.Clone(sess.Environ()), "TERM="+pty.Term)
+	s.log.Info("console over SSH opened", "by", c.may.By, "read_only", c.may.ReadOnly, "client", c.RemoteAddr().String())
+	err := s.show(ctx, &Session{Key: c.may, Reader: sess, Writer: &watchedWriter{sess, c}, Sizes: sizes, env: env})
+	cancel()
+	<-forwarded
+	if err != nil {
+		s.log.Warn("console over SSH: "+err.Error(), "by", c.may.By)
+	}
+	s.log.Info("console over SSH closed", "by", c.may.By, "client", c.RemoteAddr().String())
+	stop := time.AfterFunc(lastWords, func() { c.Close() })
+	sess.Exit(0)
+	stop.Stop()
+	c.Close()
+}
+
+// refuse ends a session with a sentence.
+func (s *Server) refuse(sess ssh.Session, text string) {
+	fmt.Fprintf(sess.Stderr(), "tcpctl: %s\r\n", text)
+	sess.Exit(1)
+}
+
+// admit gives a connection its console: one each. The key is looked up again, as it
+// may have been taken out since the proof.
+func (s *Server) admit(c *conn, sess ssh.Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.key != nil || sess.PublicKey() == nil || s.ctx.Err() != nil {
+		return false
+	}
+	may, ok := s.keys.Find(sess.PublicKey())
+	if ok {
+		c.timer.Stop()
+		c.key, c.may = sess.PublicKey(), may
+		s.wg.Add(1) // Close, which waits, is not here yet
+	}
+	return ok
+}
+
+// forwardSizes passes sizes on, the newest only: a console that is slow misses those
+// between.
+func forwardSizes(ctx context.Context, first ssh.Window, windows <-chan ssh.Window, sizes chan [2]int) {
+	size := [2]int{first.Width, first.Height}
+	for {
+		select {
+		case <-sizes:
+		default:
+		}
+		sizes <- size // there is room: nobody else sends
+		select {
+		case w, ok := <-windows:
+			if !ok {
+				return
+			}
+			size = [2]int{w.Width, w.Height}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// watchedWriter drops a client that does not take what is written: its terminal may
+// stand still while its connection is well.
+type watchedWriter struct {
+	w io.Writer
+	c *conn
+}
+
+func (w *watchedWriter) Write(p []byte) (int, error) {
+	stalled := time.AfterFunc(w.c.server.stall, func() { w.c.drop("it took nothing for " + w.c.server.stall.String()) })
+	defer stalled.Stop()
+	return w.w.Write(p)
+}
