@@ -246,13 +246,13 @@ func (s *Service) liveAddresses(c ServiceConfig) ServiceConfig {
 	return c
 }
 
-// checkAdded checks a backend that an operator adds to the service.
-func (s *Service) checkAdded(c BackendConfig) error {
+// checkAdded checks backends that an operator adds to the service, or a source.
+func (s *Service) checkAdded(c ...BackendConfig) error {
 	var all []ServiceConfig
 	for _, o := range s.engine.all() {
 		cfg := *o.config()
 		if o == s {
-			cfg.Backends = append(slices.Clone(cfg.Backends), c)
+			cfg.Backends = append(slices.Clone(cfg.Backends), c...)
 		}
 		if !o.retired {
 			all = append(all, cfg)

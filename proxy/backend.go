@@ -46,6 +46,7 @@ type Backend struct {
 	priority int
 	holds    holds
 	removing bool
+	retired  bool // removing, since the configuration or its source has it no more
 	added    bool // by an operator, not by the file
 
 	tracker        health.Tracker
@@ -147,7 +148,7 @@ func (b *Backend) infoLocked() BackendInfo {
 	i := BackendInfo{
 		Name: b.name, Addr: b.cfg.Addr, State: b.stateLocked(), Admin: b.admin(), Reason: b.reasonLocked(), Since: b.since,
 		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.transitions,
-		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing,
+		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing, FoundBy: b.cfg.FoundBy,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
 	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
@@ -252,7 +253,10 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			err = already("%s: already ready", b.target())
 			return
 		}
-		b.removing = false
+		if b.retired && b.cfg.FoundBy != "" {
+			b.added, b.cfg.FoundBy = true, "" // its source has left it out, and the operator wants it
+		}
+		b.removing, b.retired = false, false
 		b.setHoldLocked(holdOperator, nil)
 		b.setHoldLocked(holdPlan, nil) // left behind by a plan that failed
 		text = fmt.Sprintf("ready %s: %s", b.target(), b.stateLocked())

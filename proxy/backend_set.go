@@ -78,7 +78,7 @@ func (bs *backendSet) othersServeLocked(b *Backend) bool {
 // again.
 func (bs *backendSet) hopelessLocked() bool {
 	s := bs.service
-	return s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.pause.releasingLocked() && !slices.ContainsFunc(bs.all, func(b *Backend) bool {
+	return !s.discovery.awaitsLocked() && s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.pause.releasingLocked() && !slices.ContainsFunc(bs.all, func(b *Backend) bool {
 		return b.serves() || b.stateLocked() == StateChecking && b.admin() == AdminReady
 	})
 }

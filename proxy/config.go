@@ -77,6 +77,9 @@ type ServiceConfig struct {
 	Name     string
 	Listen   []string // "host:port", "[::1]:port", ":port", "unix:/path"
 	Backends []BackendConfig
+	// Discover are sources that give more backends, or all, at run time, with
+	// Service.SetDiscovered.
+	Discover []DiscoverySource
 
 	// Listeners are used besides Listen; the engine owns them.
 	Listeners []net.Listener

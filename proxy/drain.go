@@ -25,6 +25,7 @@ type hold struct {
 	then        string
 	startedWith int
 	emptyNoted  bool  // that it is empty
+	retire      bool  // the configuration or a source has the backend no more: no operator's wish
 	plan        *Plan // whose it is; nil: an operator's
 }
 

@@ -24,6 +24,9 @@ var (
 	EventMark        = eventKind("mark")            // an operator's note
 	EventRefused     = eventKind("refused")         // a client before it waited
 	EventPeer        = eventKind("peer")            // another node of the mesh came or went
+	EventDiscovery   = eventKind("discovery")       // a source has found other backends
+	EventHeld        = eventKind("discovery.held")  // an answer would remove more than half, and is held
+	EventNoAnswer    = eventKind("discovery.fails") // a source does not answer
 	EventHook        = eventKind("hook")            // a hook has run, or failed
 	EventHookFailing = eventKind("hook.failing")    // a hook has failed for the third time in a row
 	EventPauseNear   = eventKind("pause.near_max")  // less than a quarter of a pause's longest time is left

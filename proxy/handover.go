@@ -113,6 +113,9 @@ type HandoverState struct {
 	Sessions uint64                       `json:"sessions"` // have been numbered
 	Hooks    map[string]HooksState        `json:"hooks"`    // by service
 	Past     Past                         `json:"past"`
+	// Discovered is what sources have found, by service: the next engine has it
+	// before it has asked.
+	Discovered map[string][]Discovered `json:"discovered,omitempty"`
 	// Predecessors are the processes that the sums of counters are made of,
 	// also those that have ended, by the names that Follow knows them by.
 	Predecessors map[string]Remaining `json:"predecessors"`
@@ -138,11 +141,14 @@ type Remaining struct {
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
 	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
-		Predecessors: map[string]Remaining{self: h.Remaining(true)}}
+		Discovered: map[string][]Discovered{}, Predecessors: map[string]Remaining{self: h.Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
 			if s.stateLocked() == StateClosed {
 				state.Closed = append(state.Closed, s.name)
+			}
+			if len(s.discovery.found) > 0 {
+				state.Discovered[s.name] = slices.Collect(maps.Values(s.discovery.found))
 			}
 			if s.hooks.admitted > 0 {
 				state.Hooks[s.name] = HooksState{s.hooks.admitted, s.hooks.afterTTL}
@@ -164,6 +170,9 @@ func (h Handover) TakeOver(state HandoverState) {
 	e.tookOver = true
 	e.sessions.Store(state.Sessions)
 	h.Remember(state.Past)
+	for _, s := range e.all() {
+		s.queue.Update(func() { s.discovery.adoptLocked(state.Discovered[s.name]) })
+	}
 	h.Restore(state.Saved)
 	for _, s := range e.all() {
 		s.queue.Update(func() {

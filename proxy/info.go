@@ -54,7 +54,9 @@ type ServiceInfo struct {
 	Times         TimesInfo      `json:"times"`
 	Endings       []EndingInfo   `json:"endings,omitempty"`
 	Closes        []CloseInfo    `json:"closes,omitempty"` // of clients that speak a Protocol
-	Backends      []BackendInfo  `json:"backends"`
+	// Discovery are the sources that find backends for the service.
+	Discovery []DiscoveryInfo `json:"discovery,omitempty"`
+	Backends  []BackendInfo   `json:"backends"`
 }
 
 // SessionCounts counts a service's sessions.
@@ -142,6 +144,7 @@ type BackendInfo struct {
 	BytesIn     int64      `json:"bytes_in"`
 	BytesOut    int64      `json:"bytes_out"`
 	Removing    bool       `json:"removing,omitempty"` // gone once it is empty
+	FoundBy     string     `json:"found_by,omitempty"` // the kind of its source; absent: it is configured, or an operator's
 }
 
 // DrainInfo follows a drain while sessions are left.

@@ -145,12 +145,14 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool)
 		}
 	}
 	s.queue.Update(func() {
+		old = *s.config() // a source may have found other backends meanwhile
+		c = s.discovery.reloadedLocked(c)
 		changes = append(changes, differences(old, c)...)
 		s.cfg.Store(&c)
 		if c.Balance != old.Balance {
 			s.backends.policy = balance.New(c.Balance)
 		}
-		changes = append(changes, s.backends.applyLocked(old, c)...)
+		changes = append(changes, s.backends.applyLocked(old, c, "reload")...)
 		if !reflect.DeepEqual(old.Hooks, c.Hooks) {
 			s.hooks.configuredLocked()
 		}
@@ -188,8 +190,9 @@ func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 	return changes
 }
 
-// applyBackendsLocked adds, removes and changes backends by their names.
-func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
+// applyLocked adds, removes and changes backends by their names. By is who asks
+// for it: a reload, or the kind of a source.
+func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []string) {
 	s := bs.service
 	recheck := old.Check.Type != c.Check.Type && (old.Check.Type == health.None || c.Check.Type == health.None)
 	for _, b := range bs.all { // operators' too
@@ -211,6 +214,12 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
 		if (b == nil || b.added) && slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return reflect.DeepEqual(was, bc) }) {
 			continue // an operator has removed it, and the file has nothing new to say
 		}
+		if s.discovery.withheldLocked(b, bc, old) {
+			continue
+		}
+		if b == nil {
+			b = s.discovery.returnedLocked(bc)
+		}
 		if b != nil && b.cfg.Addr != bc.Addr {
 			changes = append(changes, fmt.Sprintf("backend %s moves to %s", b.name, bc.Addr))
 			b = bs.moveLocked(b, bc)
@@ -219,6 +228,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
 			b = newBackend(s, bc)
 			bs.all = append(bs.all, b)
 			b.startChecksLocked()
+			s.discovery.recallLocked(bc.Name)
 			continue
 		}
 		changes = append(changes, b.applyLocked(bc)...)
@@ -226,7 +236,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig) (changes []string) {
 	for _, b := range slices.Clone(bs.all) {
 		if !inFile[b.name] && !b.added && !b.removing {
 			changes = append(changes, "backend "+b.name+" drains and goes")
-			b.retireLocked()
+			b.retireLocked(by)
 		}
 	}
 	return changes
@@ -242,7 +252,7 @@ func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 	if h := old.holds[holdOperator]; h != nil {
 		b.setHoldLocked(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, emptyNoted: true})
 	}
-	old.retireLocked()
+	old.retireLocked("reload")
 	b.startChecksLocked()
 	return b
 }
@@ -252,7 +262,7 @@ func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 	was := b.cfg
 	b.cfg, b.priority, b.added = c, c.Priority, false
-	if c.Weight != was.Weight {
+	if keep := c.FoundBy != "" && b.weight != was.Weight; c.Weight != was.Weight && !keep {
 		text := fmt.Sprintf("weight of %s: %d, was %d", b.name, c.Weight, b.weight)
 		if b.weight != was.Weight {
 			text += " (an operator's: the file wins)"
@@ -270,12 +280,13 @@ func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 
 // retireLocked drains a backend that the file has no more, and then forgets
 // it.
-func (b *Backend) retireLocked() {
-	b.removing = true
+func (b *Backend) retireLocked(by string) {
+	b.service.discovery.rememberLocked(b)
+	b.removing, b.retired = true, true
 	if h := b.holds[holdOperator]; h != nil {
 		h.until = nil // that drain's abort does not bring it back
 	} else {
-		b.setHoldLocked(holdOperator, &hold{state: AdminDrain, by: "reload", since: b.since, then: ThenKeep, startedWith: b.active})
+		b.setHoldLocked(holdOperator, &hold{state: AdminDrain, by: by, retire: true, since: b.since, then: ThenKeep, startedWith: b.active})
 	}
 	b.service.backends.forgetEmptyLocked(b)
 }

@@ -123,6 +123,11 @@ func (h Handover) Save() Saved {
 					all.set(s.name, c.Name, sb)
 				}
 			}
+			for name, sb := range s.discovery.absent {
+				if s.backends.byNameLocked(name) == nil {
+					all.set(s.name, name, sb)
+				}
+			}
 		})
 	}
 	return all
@@ -191,10 +196,10 @@ func (h Handover) Reconcile(all Saved) (gone []string) {
 			delete(all, service)
 			continue
 		}
-		file := s.config().Backends
+		file, discovers := s.config().Backends, len(s.config().Discover) > 0
 		for _, name := range slices.Sorted(maps.Keys(all[service])) {
 			sb := all[service][name]
-			for _, text := range sb.reconcile(name, file) {
+			for _, text := range sb.reconcile(name, file, discovers) {
 				gone = append(gone, service+"/"+name+": "+text)
 			}
 			all.set(service, name, sb)
@@ -203,14 +208,16 @@ func (h Handover) Reconcile(all Saved) (gone []string) {
 	return gone
 }
 
-// reconcile is for one backend, of which the file may have an entry.
-func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []string) {
+// reconcile is for one backend, of which the file may have an entry. Where
+// there are sources that discover backends, it may still come.
+func (sb *SavedBackend) reconcile(name string, file []BackendConfig, discovers bool) (gone []string) {
 	say := func(format string, args ...any) { gone = append(gone, fmt.Sprintf(format, args...)) }
 	var entry *SavedAddress
 	if i := slices.IndexFunc(file, func(c BackendConfig) bool { return c.Name == name }); i >= 0 {
 		entry = file[i].saved()
+		discovers = discovers && file[i].FoundBy != "" // else it is the file's, which wins
 	}
-	if sb.Removed != nil && !reflect.DeepEqual(sb.Removed, entry) {
+	if sb.Removed != nil && !reflect.DeepEqual(sb.Removed, entry) && !discovers {
 		if entry != nil {
 			say("its removal is forgotten: the file has changed it since")
 		}
@@ -237,7 +244,7 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 	case sb.Admin != AdminDrain && sb.Admin != AdminMaint:
 		say("the admin state %q is forgotten: it is not one", sb.Admin)
 		sb.Admin = ""
-	case there == nil:
+	case there == nil && !discovers:
 		say("%s is forgotten: the file does not have it", sb.Admin)
 		sb.Admin = ""
 	}
@@ -246,10 +253,11 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig) (gone []str
 	case ValidateWeight(*sb.Weight) != nil:
 		say("the weight is forgotten: %v", ValidateWeight(*sb.Weight))
 		sb.Weight = nil
+	case there == nil && discovers:
 	case there == nil:
 		say("the weight %d is forgotten: the file does not have it", *sb.Weight)
 		sb.Weight = nil
-	case there.Weight != sb.FileWeight:
+	case there.Weight != sb.FileWeight && !discovers:
 		say("the weight %d is forgotten: the file has changed it from %d to %d", *sb.Weight, sb.FileWeight, there.Weight)
 		sb.Weight = nil
 	}
@@ -295,6 +303,9 @@ func (bs *backendSet) restoreLocked(name string, sb SavedBackend) {
 	}
 	b := bs.byNameLocked(name)
 	if b == nil {
+		if len(s.config().Discover) > 0 && !slices.ContainsFunc(s.config().Backends, func(c BackendConfig) bool { return c.Name == name }) {
+			s.discovery.keepAbsentLocked(name, sb) // it may still come
+		}
 		return
 	}
 	if sb.Admin != "" {

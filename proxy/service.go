@@ -34,6 +34,7 @@ type Service struct {
 	handedOver   *listenerSet // its sockets, while another process accepts from them
 	draining     int          // sockets that it has no more, and that may still give clients
 	backends     backendSet
+	discovery    discovery
 	active       int              // admitted and not ended
 	bypassing    int              // of those, let past a pause
 	predecessors predecessorState // of those, in the processes before this one
@@ -60,6 +61,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	s.cfg.Store(&c)
 	s.hooks = hookState{service: s, failed: map[string]int{}}
 	s.pause.service, s.predecessors.service = s, s
+	s.discovery = discovery{service: s}
 	s.backends = backendSet{service: s, policy: balance.New(c.Balance)}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
 	s.live.queue, s.changes.queue = s.queue, s.queue

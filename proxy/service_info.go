@@ -80,6 +80,7 @@ func (s *Service) infoLocked() ServiceInfo {
 	}
 	i.PauseDefaults = s.config().Pause.defaults()
 	i.Hook = s.hooks.infoLocked()
+	i.Discovery = s.discovery.infoLocked()
 	for _, b := range s.backends.all {
 		i.Backends = append(i.Backends, b.infoLocked())
 	}

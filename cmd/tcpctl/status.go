@@ -114,6 +114,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		if text := s.Hook.Text(now.Node.Now); text != "" {
 			t = append(t, []string{"\x00          " + text})
 		}
+		for i := range s.Discovery {
+			t = append(t, []string{"\x00          " + s.Discovery[i].Text(now.Node.Now)})
+		}
 		if p := s.Pause; p != nil {
 			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
 		}

@@ -4,17 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func (s *Service) check(r *report, path string) {
-	if len(s.Listen) == 0 && s.Backends == nil && s.Name != "" {
+	if len(s.Listen) == 0 && s.Backends == nil && s.Discover == nil && s.Name != "" {
 		r.wrong(path, "write listen and backends", "service %q is empty", s.Name)
 		return
 	}
-	if s.Backends == nil {
+	if s.Backends == nil && s.Discover == nil {
 		r.wrong(path+".backends", `write backends = ["10.0.0.11:5432"], or [] where they will be added later`, "service %q has no backends", s.Name)
 	}
 	for i, a := range s.Listen {
@@ -23,6 +20,7 @@ func (s *Service) check(r *report, path string) {
 	for i := range s.Backends {
 		s.Backends[i].check(r, fmt.Sprintf("%s.backends[%d]", path, i))
 	}
+	s.checkDiscover(r, path)
 	s.Check.check(r, path+".check")
 	if s.Relay == "loop" && (s.TLS != nil || s.WS != nil) {
 		r.wrong(path+".relay", `write relay = "auto"`, "service %q: relay = \"loop\" cannot carry it: it has TLS or WebSocket", s.Name)
@@ -77,7 +75,6 @@ func (b *Backend) check(r *report, path string) {
 	case strings.HasPrefix(b.DNS, "unix:"):
 		r.wrong(path+".dns", "write addr", "dns %q is not a name", b.DNS)
 	case b.DNS != "":
-		r.address(path+".dns", b.DNS, false)
 		r.skip(path + ".addr") // which the name will give
 	default:
 		r.address(path+".addr", b.Addr, false)
@@ -85,9 +82,10 @@ func (b *Backend) check(r *report, path string) {
 	if !b.TLS && (b.TLSName != "" || b.CA != "") {
 		r.wrong(path, "write tls = true", "backend %q has tls_name or ca, but not tls", b.Name)
 	}
-	if b.Refresh < time.Second {
-		r.wrong(path+".refresh", `write "1s" or more`, "refresh = %q would not leave the name server alone", text.Duration(b.Refresh))
+	if b.DNS == "" && b.DNSServer != "" {
+		r.wrong(path+".dns_server", "write dns in place of addr", "backend %q has dns_server, but not dns", b.Name)
 	}
+	r.refresh(path+".refresh", b.Refresh)
 }
 
 func (c *Check) check(r *report, path string) {

@@ -12,8 +12,6 @@ var later = map[string]bool{
 
 	"services.*.sni": true,
 
-	"services.*.backends.*.dns":        true,
-	"services.*.backends.*.refresh":    true,
 	"services.*.backends.*.tls":        true,
 	"services.*.backends.*.tls_verify": true,
 	"services.*.backends.*.tls_name":   true,

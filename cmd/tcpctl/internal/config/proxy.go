@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -23,7 +24,7 @@ func (f *File) Proxy() (proxy.Config, error) {
 	}
 	c := proxy.Config{MaxSessions: f.Limits.MaxSessions}
 	for i := range f.Services {
-		c.Services = append(c.Services, f.Services[i].proxy())
+		c.Services = append(c.Services, f.Services[i].withoutSources(f.Services[i].proxy()))
 	}
 	for _, e := range c.CheckAddresses() {
 		text := e.Text
@@ -138,10 +139,12 @@ func (c *Check) proxy() proxy.CheckConfig {
 	}
 }
 
+// proxy gives what the engine runs of one backend; of one with dns, what each
+// of the name's addresses is.
 func (b *Backend) proxy() proxy.BackendConfig {
 	return proxy.BackendConfig{
 		Name:         b.Name,
-		Addr:         b.Addr,
+		Addr:         cmp.Or(b.Addr, b.DNS),
 		Weight:       orOff(b.Weight),
 		Priority:     b.Priority,
 		MaxSessions:  b.MaxSessions,

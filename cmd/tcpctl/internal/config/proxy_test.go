@@ -118,6 +118,10 @@ var conversions = []struct {
 		c.Backends = []proxy.BackendConfig{{Name: "10.0.0.12:5432", Addr: "10.0.0.12:5432", Weight: -1, ReadyTimeout: time.Minute}}
 	}},
 	{`backends = []`, func(c *svc) { c.Backends = nil }},
+	{`backends = ["10.0.0.11:5432", { name = "c", dns = "db.internal:5432" }]
+discover = "srv:_db._tcp.example"`, func(c *svc) {
+		c.Discover = []proxy.DiscoverySource{{Name: "backends/c", Kind: "dns", From: "db.internal:5432"}, {Name: "discover", Kind: "srv", From: "_db._tcp.example"}}
+	}},
 
 	{`hooks = {}`, func(c *svc) { c.Hooks = proxy.Hooks{Ready: "check"} }},
 	{`hooks = { before_next = { run = ["a"], every = 20, timeout = "5s", on_error = "ignore" }, on_ttl = { run = ["b"] }, ready = "connect", exclusive = false }`, func(c *svc) {
@@ -138,7 +142,7 @@ func TestProxy(t *testing.T) {
 		want := plainConfig()
 		c.want(&want)
 		f := lenient(t, "a.toml", text)
-		got := f.Services[0].proxy()
+		got := f.Services[0].withoutSources(f.Services[0].proxy())
 		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.line, diff)
 		}

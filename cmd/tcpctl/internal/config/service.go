@@ -12,6 +12,7 @@ type Service struct {
 	Listen   []string  `toml:"listen" single:"yes" addr:"listen"` // one address, or a list
 	Balance  string    `toml:"balance" default:"random" oneof:"random roundrobin leastconn p2c source first"`
 	Backends []Backend `toml:"backends"`
+	Discover *Discover `toml:"discover"` // beside or in place of Backends
 
 	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"` // of the files of Unix sockets
 	ListenGroup string      `toml:"listen_group"`               // that has them; "": the process's
@@ -50,8 +51,10 @@ type Backend struct {
 	Priority    int    `toml:"priority" min:"0"`
 	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
 
-	DNS     string        `toml:"dns" addr:"dial"` // one backend for each address of the name
-	Refresh time.Duration `toml:"refresh" default:"30s"`
+	DNS       string        `toml:"dns" addr:"dial"`       // one backend for each address of the name
+	DNSServer string        `toml:"dns_server"`            // "": the system's
+	Refresh   time.Duration `toml:"refresh" default:"30s"` // the longest time between two questions
+	Hold      time.Duration `toml:"hold" default:"30s"`    // of an answer that leaves out more than half; 0: it is believed at once
 
 	TLS       bool   `toml:"tls" default:"false"`
 	TLSVerify bool   `toml:"tls_verify" default:"true"`

@@ -132,6 +132,9 @@ func (f *File) programs() (all map[string][]string) {
 		if h := s.Hooks; h != nil && h.OnTTL != nil {
 			all[ServiceKey(s.Name, "hooks.on_ttl.run")] = h.OnTTL.Run
 		}
+		if d := s.Discover; d != nil {
+			all[ServiceKey(s.Name, "discover.run")], all[ServiceKey(s.Name, "discover.restart")] = d.Run, d.Restart
+		}
 		for n := range s.Backends {
 			all[fmt.Sprintf("%s[%d].restart", ServiceKey(s.Name, "backends"), n)] = s.Backends[n].Restart
 		}

@@ -19,6 +19,8 @@ func (d *decoder) field(path string, raw any, tag reflect.StructTag, value refle
 		d.services(path, raw, p)
 	case *[]Backend:
 		d.backends(path, raw, p)
+	case **Discover:
+		d.discover(path, raw, p)
 	case *map[string]string:
 		d.words(path, raw, p)
 	case *[]string:

@@ -31,7 +31,7 @@ func (f *File) warningsOn(system string) Errors {
 				}
 			}
 		}
-		if s.NoBackend == "reject" && len(s.Backends) == 0 {
+		if s.NoBackend == "reject" && len(s.Backends) == 0 && s.Discover == nil {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
 		}
 		for j, a := range s.Source {
@@ -58,7 +58,7 @@ func (s *Service) reaches(source netip.Addr) bool {
 			return true
 		}
 	}
-	return len(s.Backends) == 0
+	return len(s.Backends) == 0 || s.Discover != nil
 }
 
 // bypassed gives a loopback address of the service whose clients a pause

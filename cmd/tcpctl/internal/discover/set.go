@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Set is what a source has found, as it is in force. It is a value: Answer and
@@ -67,11 +69,8 @@ func (s Set) Answer(found []proxy.BackendConfig, hold time.Duration, now time.Ti
 		return s.Fail(fmt.Sprintf("its answers change too fast: with those that are held, it would be %d backends", len(next.Backends)), now)
 	}
 
-	if text := changes(s.Backends, next.Backends); text != "" || s.At.IsZero() {
-		if text == "" {
-			text = "found no backends"
-		}
-		events = append(events, Event{Changed, text})
+	if said := changes(s.Backends, next.Backends); said != "" || s.At.IsZero() {
+		events = append(events, Event{Changed, cmp.Or(said, "found no backends")})
 	}
 	switch {
 	case held != nil && (s.Held == nil || !slices.Equal(held.Names(), s.Held.Names())):
@@ -136,11 +135,11 @@ func (s Set) Fail(err string, now time.Time) (Set, []Event) {
 	var events []Event
 	if s.Failure == "" {
 		s.Failing = now
-		text := "does not answer: " + err
+		said := "does not answer: " + err
 		if len(s.Backends) > 0 {
-			text += fmt.Sprintf("; %s found %s ago stay", plural(len(s.Backends), "backend"), now.Sub(s.At).Round(time.Second))
+			said += fmt.Sprintf("; %s found %s ago stay", text.Plural(len(s.Backends), "backend"), now.Sub(s.At).Round(time.Second))
 		}
-		events = append(events, Event{Failed, text})
+		events = append(events, Event{Failed, said})
 	}
 	s.Failure = err
 	return s, events
@@ -198,11 +197,4 @@ func list(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
 	}
 	return strings.Join(names, ", ")
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TestRandomSets runs random programs of answers and failures, and holds each
+// TestRule40bRandomPrograms runs random programs of answers and failures, and holds each
 // step against what rule 40 promises, which is written here a second time and
 // in another way: by the whole history instead of by a state.
-func TestRandomSets(t *testing.T) {
+func TestRule40bRandomPrograms(t *testing.T) {
 	const hold = 30 * time.Second
 	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 40))

@@ -20,8 +20,8 @@ func backends(words string) (all []proxy.BackendConfig) {
 	return all
 }
 
-// inForce writes a set as backends takes it, with * at those that are held.
-func inForce(s Set) string {
+// written writes a set as backends takes it, with * at those that are held.
+func written(s Set) string {
 	var words []string
 	for _, b := range s.Backends {
 		w := b.Name
@@ -123,7 +123,7 @@ var setStories = []struct {
 		1 | a | a | recovered changed`},
 }
 
-func TestSets(t *testing.T) {
+func TestRule40bHold(t *testing.T) {
 	for _, story := range setStories {
 		t.Run(story.name, func(t *testing.T) {
 			var s Set
@@ -142,7 +142,7 @@ func TestSets(t *testing.T) {
 						t.Errorf("%s: the answer is of %v", line, s.At)
 					}
 				}
-				if got, want := inForce(s), strings.TrimSpace(part[2]); got != want {
+				if got, want := written(s), strings.TrimSpace(part[2]); got != want {
 					t.Errorf("%s: in force is %q", strings.TrimSpace(line), got)
 				}
 				var kinds []string
@@ -158,7 +158,7 @@ func TestSets(t *testing.T) {
 }
 
 // Rule 40b and 40c in words, as operators read them.
-func TestSetEventsSayWhatAndWhy(t *testing.T) {
+func TestRule40bSaysWhatAndWhy(t *testing.T) {
 	t0 := time.Now()
 	s, events := Set{}.Answer(backends("a b c"), 30*time.Second, t0)
 	said := []string{events[0].Text}

@@ -13,8 +13,14 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover/discovertest"
 	"github.com/tcpctl/tcpctl/proxy"
 )
+
+// specOf is a Spec that asks s.
+func specOf(s *discovertest.NameServer, from string) *Spec {
+	return &Spec{Name: "discover", From: from, Server: s.Addr, Timeout: 20 * time.Second}
+}
 
 // asked asks a source of s once, as a watcher does, and writes the answer as
 // "name addr weight priority" each, with its validity first.
@@ -56,18 +62,18 @@ func askedOf(t *testing.T, s *Spec, src source) string {
 }
 
 func TestDNS(t *testing.T) {
-	s := newNameServer(t)
-	s.set("db.example", "A", "db.example. 20 IN A 10.0.0.12", "db.example. 9 IN A 10.0.0.11", "db.example. 20 IN A 10.0.0.12")
-	s.set("db.example", "AAAA", "db.example. 30 IN AAAA fd00::12", "db.example. 30 IN AAAA ::ffff:10.0.0.11")
-	s.set("v6.example", "AAAA", "v6.example. 5 IN AAAA fd00::1")
-	s.set("zero.example", "A", "zero.example. 0 IN A 10.0.0.1")
-	s.set("huge.example", "A", "huge.example. 2147483647 IN A 10.0.0.1")
-	s.set("none.example", "TXT", `none.example. 5 IN TXT "no address"`)
-	s.set("alias.example", "CNAME", "alias.example. 4 IN CNAME Db.example.")
-	s.set("both.example", "A", "db.example. 20 IN A 10.0.0.12", "both.example. 3 IN CNAME db.example.", "other.example. 1 IN A 10.6.6.6")
-	s.set("loop.example", "CNAME", "loop.example. 1 IN CNAME pool.example.")
-	s.set("pool.example", "CNAME", "pool.example. 1 IN CNAME loop.example.")
-	s.set("bad.example", "A", "bad.example. 5 IN A 0.0.0.0", "bad.example. 5 IN A 224.0.0.1", "bad.example. 5 IN A 10.0.0.9")
+	s := discovertest.NewNameServer(t)
+	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12", "db.example. 9 IN A 10.0.0.11", "db.example. 20 IN A 10.0.0.12")
+	s.Set("db.example", "AAAA", "db.example. 30 IN AAAA fd00::12", "db.example. 30 IN AAAA ::ffff:10.0.0.11")
+	s.Set("v6.example", "AAAA", "v6.example. 5 IN AAAA fd00::1")
+	s.Set("zero.example", "A", "zero.example. 0 IN A 10.0.0.1")
+	s.Set("huge.example", "A", "huge.example. 2147483647 IN A 10.0.0.1")
+	s.Set("none.example", "TXT", `none.example. 5 IN TXT "no address"`)
+	s.Set("alias.example", "CNAME", "alias.example. 4 IN CNAME Db.example.")
+	s.Set("both.example", "A", "db.example. 20 IN A 10.0.0.12", "both.example. 3 IN CNAME db.example.", "other.example. 1 IN A 10.6.6.6")
+	s.Set("loop.example", "CNAME", "loop.example. 1 IN CNAME pool.example.")
+	s.Set("pool.example", "CNAME", "pool.example. 1 IN CNAME loop.example.")
+	s.Set("bad.example", "A", "bad.example. 5 IN A 0.0.0.0", "bad.example. 5 IN A 224.0.0.1", "bad.example. 5 IN A 10.0.0.9")
 	for from, want := range map[string]string{
 		"dns:db.example:5432":      "9s 10.0.0.11:5432 10.0.0.12:5432 [fd00::12]:5432",
 		"dns:DB.Example.:5432":     "9s 10.0.0.11:5432 10.0.0.12:5432 [fd00::12]:5432",
@@ -84,7 +90,7 @@ func TestDNS(t *testing.T) {
 		"dns:loop.example:1":       "! loop.example. has a chain of more than 8 aliases",
 		"dns:pool.example:5432000": `! "pool.example:5432000" is not HOST:PORT`,
 	} {
-		spec := s.spec(from)
+		spec := specOf(s, from)
 		if err := spec.Validate(); err != nil {
 			if got := "! " + err.Error(); got != want {
 				t.Errorf("%s: %s, want %s", from, got, want)
@@ -98,61 +104,61 @@ func TestDNS(t *testing.T) {
 }
 
 func TestDNSTruncatedAnswersComeByTCP(t *testing.T) {
-	s := newNameServer(t)
+	s := discovertest.NewNameServer(t)
 	var lines []string
 	for i := range 300 {
 		lines = append(lines, fmt.Sprintf("big.example. 20 IN A 10.1.%d.%d", i/200, i%200))
 	}
-	s.set("big.example", "A", lines...)
-	s.change(func(s *nameServer) { s.cut = true })
-	if got := asked(t, s.spec("dns:big.example:1")); strings.Count(got, ":1") != 300 {
+	s.Set("big.example", "A", lines...)
+	s.Change(func(s *discovertest.NameServer) { s.Cut = true })
+	if got := asked(t, specOf(s, "dns:big.example:1")); strings.Count(got, ":1") != 300 {
 		t.Errorf("got %d backends: %.200s", strings.Count(got, ":1"), got)
 	}
-	if q := s.questions(); !slices.Contains(q, "udp big.example A") || !slices.Contains(q, "tcp big.example A") {
+	if q := s.Questions(); !slices.Contains(q, "udp big.example A") || !slices.Contains(q, "tcp big.example A") {
 		t.Errorf("asked was %v", q)
 	}
 	lines = nil
 	for i := range 1200 {
 		lines = append(lines, fmt.Sprintf("big.example. 20 IN A 10.1.%d.%d", i/200, i%200))
 	}
-	s.set("big.example", "A", lines...)
-	if got, want := asked(t, s.spec("dns:big.example:1")), "! the answer has 1200 backends: at most 1000 can be used"; got != want {
+	s.Set("big.example", "A", lines...)
+	if got, want := asked(t, specOf(s, "dns:big.example:1")), "! the answer has 1200 backends: at most 1000 can be used"; got != want {
 		t.Errorf("got %.200s, want %s", got, want)
 	}
 }
 
 // What is no answer must be an error: an empty set would end a service.
-func TestDNSFailuresAreNotAnswers(t *testing.T) {
-	for name, how := range map[string]func(*nameServer){
-		"SERVFAIL":                          func(s *nameServer) { s.rcode = dns.RcodeServerFailure },
-		"REFUSED":                           func(s *nameServer) { s.rcode = dns.RcodeRefused },
-		"no answer within 2s":               func(s *nameServer) { s.silent = true },
-		"dns: ":                             func(s *nameServer) { s.garbage = []byte("this is not DNS at all, it is a sentence") },
-		"the answer is to another question": func(s *nameServer) { s.garbage = []byte{} },
+func TestRule40cFailuresAreNotAnswers(t *testing.T) {
+	for name, how := range map[string]func(*discovertest.NameServer){
+		"SERVFAIL":                          func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure },
+		"REFUSED":                           func(s *discovertest.NameServer) { s.Rcode = dns.RcodeRefused },
+		"no answer within 2s":               func(s *discovertest.NameServer) { s.Silent = true },
+		"dns: ":                             func(s *discovertest.NameServer) { s.Garbage = []byte("this is not DNS at all, it is a sentence") },
+		"the answer is to another question": func(s *discovertest.NameServer) { s.Garbage = []byte{} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newNameServer(t)
-			s.set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
-			s.change(how)
-			if s.garbage != nil && len(s.garbage) == 0 {
+			s := discovertest.NewNameServer(t)
+			s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
+			s.Change(how)
+			if s.Garbage != nil && len(s.Garbage) == 0 {
 				other, _ := new(dns.Msg).SetQuestion("evil.example.", dns.TypeA).Pack()
-				s.change(func(s *nameServer) { s.garbage = nil })
+				s.Change(func(s *discovertest.NameServer) { s.Garbage = nil })
 				src := &mirror{other}
 				addr := src.listen(t)
-				spec := s.spec("dns:db.example:1")
+				spec := specOf(s, "dns:db.example:1")
 				spec.Server = addr
 				if got := asked(t, spec); !strings.HasPrefix(got, "! ") || !strings.Contains(got, name) {
 					t.Errorf("got %s", got)
 				}
 				return
 			}
-			spec := s.spec("dns:db.example:1")
+			spec := specOf(s, "dns:db.example:1")
 			spec.Timeout = 5 * time.Second
 			if got := asked(t, spec); !strings.HasPrefix(got, "! ") || !strings.Contains(got, name) {
 				t.Errorf("got %s", got)
 			}
-			if q := s.questions(); len(q) < 2 {
+			if q := s.Questions(); len(q) < 2 {
 				t.Errorf("it was asked once: %v", q)
 			}
 		})
@@ -190,27 +196,27 @@ func (m *mirror) listen(t *testing.T) string {
 // One half that fails makes all of it fail: the addresses of the other family
 // would look removed.
 func TestDNSHalfAnAnswerIsNone(t *testing.T) {
-	s := newNameServer(t)
-	s.set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
-	s.set("db.example", "AAAA", "db.example. 20 IN CNAME gone.example.")
-	r := newResolver(s.spec("dns:db.example:1"))
+	s := discovertest.NewNameServer(t)
+	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
+	s.Set("db.example", "AAAA", "db.example. 20 IN CNAME gone.example.")
+	r := newResolver(specOf(s, "dns:db.example:1"))
 	if _, _, err := r.addresses(t.Context(), "db.example"); err != nil {
 		t.Fatal(err) // no such name is an answer
 	}
-	s.set("db.example", "AAAA", "db.example. 20 IN CNAME db.example.")
-	s.set("loop.example", "A", "loop.example. 5 IN A 10.0.0.1")
-	s.set("loop.example", "AAAA", "loop.example. 1 IN CNAME pool.example.")
-	s.set("pool.example", "AAAA", "pool.example. 1 IN CNAME loop.example.")
+	s.Set("db.example", "AAAA", "db.example. 20 IN CNAME db.example.")
+	s.Set("loop.example", "A", "loop.example. 5 IN A 10.0.0.1")
+	s.Set("loop.example", "AAAA", "loop.example. 1 IN CNAME pool.example.")
+	s.Set("pool.example", "AAAA", "pool.example. 1 IN CNAME loop.example.")
 	if all, _, err := r.addresses(t.Context(), "loop.example"); err == nil {
 		t.Errorf("IPv6 failed, and the answer is %v", all)
 	}
 }
 
 func TestDNSOldAndOddServers(t *testing.T) {
-	s := newNameServer(t)
-	s.set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
-	s.change(func(s *nameServer) { s.noEDNS, s.wrongID = true, true })
-	if got, want := asked(t, s.spec("dns:db.example:1")), "7s 10.0.0.12:1"; got != want {
+	s := discovertest.NewNameServer(t)
+	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
+	s.Change(func(s *discovertest.NameServer) { s.NoEDNS, s.WrongID = true, true })
+	if got, want := asked(t, specOf(s, "dns:db.example:1")), "7s 10.0.0.12:1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -218,13 +224,13 @@ func TestDNSOldAndOddServers(t *testing.T) {
 // The system's way for names that are not of DNS: the hosts file and names
 // without a dot; the search list for the others.
 func TestDNSTheSystemsNames(t *testing.T) {
-	s := newNameServer(t)
-	s.set("db.prod.corp.example", "A", "db.prod.corp.example. 20 IN A 10.0.0.1")
-	s.set("whole.example", "A", "whole.example. 20 IN A 10.0.0.2")
+	s := discovertest.NewNameServer(t)
+	s.Set("db.prod.corp.example", "A", "db.prod.corp.example. 20 IN A 10.0.0.1")
+	s.Set("whole.example", "A", "whole.example. 20 IN A 10.0.0.2")
 	var plain []string
 	r := &resolver{
 		conf: func() (*dns.ClientConfig, error) {
-			host, port, _ := net.SplitHostPort(s.addr)
+			host, port, _ := net.SplitHostPort(s.Addr)
 			return &dns.ClientConfig{Servers: []string{host}, Port: port, Search: []string{"nowhere.example", "corp.example"}, Ndots: 2}, nil
 		},
 		local: func(_ context.Context, host string) ([]netip.Addr, error) {
@@ -265,15 +271,15 @@ func TestDNSTheSystemsNames(t *testing.T) {
 }
 
 func TestSRV(t *testing.T) {
-	s := newNameServer(t)
+	s := discovertest.NewNameServer(t)
 	const name = "_db._tcp.example"
-	s.set(name, "SRV",
+	s.Set(name, "SRV",
 		name+". 60 IN SRV 0 5 5432 a.example.", name+". 60 IN SRV 0 0 5432 b.example.",
 		name+". 60 IN SRV 10 7 5433 A.example.", name+". 60 IN SRV 0 9 5432 a.example.",
 		name+". 60 IN SRV 0 5 5432 gone.example.")
-	s.set("a.example", "A", "a.example. 8 IN A 10.0.0.3", "a.example. 8 IN A 10.0.0.2")
-	s.set("b.example", "AAAA", "b.example. 8 IN AAAA fd00::2")
-	spec := s.spec("srv:" + name)
+	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.3", "a.example. 8 IN A 10.0.0.2")
+	s.Set("b.example", "AAAA", "b.example. 8 IN AAAA fd00::2")
+	spec := specOf(s, "srv:"+name)
 	src, err := spec.open("db")
 	if err != nil {
 		t.Fatal(err)
@@ -286,13 +292,13 @@ func TestSRV(t *testing.T) {
 		}
 	}
 	expect("7s a.example:5432=10.0.0.2:5432,5,0 a.example:5433=10.0.0.2:5433,7,10 b.example:5432=[fd00::2]:5432")
-	s.set("a.example", "A", "a.example. 8 IN A 10.0.0.1", "a.example. 8 IN A 10.0.0.2") // a lower one comes: it stays where it is
+	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.1", "a.example. 8 IN A 10.0.0.2") // a lower one comes: it stays where it is
 	expect("7s a.example:5432=10.0.0.2:5432,5,0 a.example:5433=10.0.0.2:5433,7,10 b.example:5432=[fd00::2]:5432")
-	s.set("a.example", "A", "a.example. 8 IN A 10.0.0.1")
+	s.Set("a.example", "A", "a.example. 8 IN A 10.0.0.1")
 	expect("7s a.example:5432=10.0.0.1:5432,5,0 a.example:5433=10.0.0.1:5433,7,10 b.example:5432=[fd00::2]:5432")
-	s.set(name, "SRV", name+". 60 IN SRV 0 0 0 .")
+	s.Set(name, "SRV", name+". 60 IN SRV 0 0 0 .")
 	expect("1m0s")
-	s.change(func(s *nameServer) { s.rcode = dns.RcodeServerFailure })
+	s.Change(func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure })
 	if got := askedOf(t, spec, src); !strings.HasPrefix(got, "! ") || !strings.Contains(got, "asked for SRV of _db._tcp.example: SERVFAIL") {
 		t.Errorf("got %s", got)
 	}

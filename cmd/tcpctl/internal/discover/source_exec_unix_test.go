@@ -23,7 +23,7 @@ func script(t *testing.T, text string) string {
 }
 
 func TestExec(t *testing.T) {
-	for text, want := range map[string]string{
+	scripts := map[string]string{
 		`echo '["10.0.0.1:1", {"name": "b", "addr": "10.0.0.2:1", "weight": 4, "priority": 2}]'`: "refresh 10.0.0.1:1 b=10.0.0.2:1,4,2",
 		`echo '[]'`: "refresh",
 		`echo "$0 runs" >&2; echo '["10.0.0.1:1"]'`:                     "refresh 10.0.0.1:1",
@@ -43,10 +43,15 @@ func TestExec(t *testing.T) {
 		`echo '[{"name":"a b","addr":"h:1"}]'`:                          `! backend "a b" cannot be used`,
 		`exec yes 123456789`:                                            "! printed more than 1 MiB",
 		`trap '' PIPE; while :; do echo 123456789 || exit 1; done 2>&-`: "! printed more than 1 MiB",
-	} {
+	}
+	paths := map[string]string{} // written before the first runs: a fork would have one open, and it could not run
+	for text := range scripts {
+		paths[text] = script(t, text)
+	}
+	for text, want := range scripts {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			path := script(t, text)
+			path := paths[text]
 			got := asked(t, &Spec{From: "exec:" + path, Timeout: 30 * time.Second})
 			for _, cut := range []string{"command: " + path + ": ", path + ": ", path + " "} {
 				got = strings.Replace(got, cut, "", 1)

@@ -78,6 +78,16 @@ func (s *Spec) What() string {
 	return what
 }
 
+// Asked is what is asked for, for people: From without its first word, or the
+// program.
+func (s *Spec) Asked() string {
+	if len(s.Run) > 0 {
+		return s.Run[0]
+	}
+	what, _, _ := strings.Cut(s.What(), "?")
+	return what
+}
+
 // Validate says what is wrong with s, as an *Error; nil: nothing.
 func (s *Spec) Validate() error {
 	if err := s.validateFrom(); err != nil {

@@ -35,7 +35,7 @@ func watched(t *testing.T, spec Spec, src *scripted, d time.Duration) (lines []s
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &watcher{spec: spec, src: src, done: make(chan struct{}), check: func([]proxy.BackendConfig) error { return nil },
 			publish: func(s Set, events []Event) {
-				line := fmt.Sprintf("%g: %s", time.Since(began).Seconds(), inForce(s))
+				line := fmt.Sprintf("%g: %s", time.Since(began).Seconds(), written(s))
 				for _, e := range events {
 					line += "; " + e.Kind
 				}
@@ -79,7 +79,7 @@ func TestWhenASourceIsAsked(t *testing.T) {
 
 // The end of a hold is the time of a question, however long the answer is
 // valid; and a source that waits by itself is not let to wait beyond it.
-func TestAHoldEndsWithAnAnswer(t *testing.T) {
+func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
 	said := func(n int) answer {
 		if n == 1 {
 			return answer{backends("a b c"), forever}
@@ -113,7 +113,7 @@ func TestAHoldEndsWithAnAnswer(t *testing.T) {
 
 // A fault in what reads an answer, and an answer that cannot be used, are
 // failures: the set stays.
-func TestFaultsAreFailures(t *testing.T) {
+func TestRule40cFaultsAreFailures(t *testing.T) {
 	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {
 		switch n {
 		case 2:

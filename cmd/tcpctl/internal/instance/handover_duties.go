@@ -48,6 +48,7 @@ func (h *handover) release(pid int) {
 	h.step.Store(stepReleased)
 	in.systemd.HandOver(pid)       // an error means that no systemd listens
 	in.notify.Set(notify.Config{}) // the successor notifies
+	in.sources.Close()             // and it asks who there is
 	if in.fleet != nil {
 		in.fleet.Close() // a name has one node, and a port one listener
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
@@ -40,6 +41,7 @@ type Instance struct {
 	ssh     *sshd.Server    // nil: none; guarded by reloading
 	state   stateFile       // guarded by reloading
 	systemd *systemd.Manager
+	sources *discover.Manager
 	fleet   *fleet.Fleet // nil: no mesh
 	signals *Signals
 	console Console // nil: none is shown
@@ -115,6 +117,7 @@ func (in *Instance) Close() {
 		in.predecessors.close()
 	}
 	if in.engine != nil {
+		in.sources.Close()
 		in.engine.Close()
 	}
 	if in.control != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
@@ -49,6 +50,7 @@ func (in *Instance) makeEngine() (err error) {
 		return err
 	}
 	in.predecessors = newPredecessors(in.engine)
+	in.sources = discover.NewManager(in.engine)
 	in.state.engine = in.engine
 	if in.predecessor == nil { // else it tells of more than the file has
 		proxy.HandoverOf(in.engine).Remember(in.history.Past())
@@ -125,6 +127,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	in.startDiscovery(in.file)
 	in.control.Start()
 	if in.metrics != nil {
 		in.metrics.Start()

@@ -78,6 +78,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		}
 		return err
 	}
+	in.startDiscovery(file)
 	if in.metrics != nil && served != in.metrics {
 		in.metrics.Close()
 	}
@@ -97,6 +98,14 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		}
 	}
 	return nil
+}
+
+// startDiscovery makes the sources of backends those of a file that the engine
+// has already.
+func (in *Instance) startDiscovery(file *config.File) {
+	if err := in.sources.Set(file.Discover()); err != nil {
+		in.log.Warn("discover: " + err.Error())
+	}
 }
 
 // save keeps what an act with --save has done to a backend. It waits for a

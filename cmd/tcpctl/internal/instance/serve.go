@@ -73,6 +73,7 @@ func (in *Instance) shutDown(order stopOrder) {
 	if order.all {
 		in.predecessors.end(order.grace)
 	}
+	in.sources.Close() // nothing comes or goes any more
 	if in.engine.Shutdown(ctx) != nil {
 		in.log.Warn("the grace ended before all sessions did: the remaining sessions were reset")
 	}

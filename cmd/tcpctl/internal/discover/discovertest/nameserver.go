@@ -1,33 +1,37 @@
-package discover
+// Package discovertest has sources of backends for tests: a name server, and a
+// Consul agent.
+package discovertest
 
 import (
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 )
 
-// nameServer is a name server of the test's own, by UDP and TCP on one port.
-type nameServer struct {
-	addr string
+// NameServer is a name server of the test's own, by UDP and TCP on one port.
+type NameServer struct {
+	Addr string
 
 	mu      sync.Mutex
 	records map[string][]string // lines of a zone file, by "name TYPE"
-	rcode   int                 // for everything; 0: as the records say
-	cut     bool                // answers by UDP are cut off
-	silent  bool                // nothing is answered
-	garbage []byte              // what UDP answers instead
-	wrongID bool                // one answer with another ID comes first
-	noEDNS  bool                // it takes no EDNS0
 	asked   []string            // "udp name TYPE"
+
+	// How it answers, to be changed within Change.
+	Rcode   int    // for everything; 0: as the records say
+	Cut     bool   // answers by UDP are cut off
+	Silent  bool   // nothing is answered
+	Garbage []byte // what UDP answers instead
+	WrongID bool   // one answer with another ID comes first
+	NoEDNS  bool   // it takes no EDNS0
 }
 
-func newNameServer(t testing.TB) *nameServer {
+// NewNameServer starts one without records, and ends it with the test.
+func NewNameServer(t testing.TB) *NameServer {
 	t.Helper()
-	s := &nameServer{records: map[string][]string{}}
+	s := &NameServer{records: map[string][]string{}}
 	var udp net.PacketConn
 	var tcp net.Listener
 	for {
@@ -40,7 +44,7 @@ func newNameServer(t testing.TB) *nameServer {
 		}
 		tcp.Close() // the port is another's by UDP
 	}
-	s.addr = tcp.Addr().String()
+	s.Addr = tcp.Addr().String()
 	servers := []*dns.Server{
 		{PacketConn: udp, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) { s.serve("udp", w, m) })},
 		{Listener: tcp, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) { s.serve("tcp", w, m) })},
@@ -61,48 +65,49 @@ func newNameServer(t testing.TB) *nameServer {
 	return s
 }
 
-// set replaces what there is of a name.
-func (s *nameServer) set(name, kind string, lines ...string) {
+// Set replaces what there is of a name.
+func (s *NameServer) Set(name, kind string, lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.records[name+" "+kind] = lines
 }
 
-// change changes how it answers.
-func (s *nameServer) change(how func(*nameServer)) {
+// Change changes how it answers.
+func (s *NameServer) Change(how func(*NameServer)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	how(s)
 }
 
-func (s *nameServer) questions() (all []string) {
+// Questions are what was asked: "udp db.example A".
+func (s *NameServer) Questions() (all []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append(all, s.asked...)
 }
 
-func (s *nameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
+func (s *NameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := m.Question[0]
 	name, kind := strings.ToLower(strings.TrimSuffix(q.Name, ".")), dns.TypeToString[q.Qtype]
 	s.asked = append(s.asked, network+" "+name+" "+kind)
-	if s.silent {
+	if s.Silent {
 		return
 	}
-	if s.garbage != nil && network == "udp" {
-		w.Write(s.garbage)
+	if s.Garbage != nil && network == "udp" {
+		w.Write(s.Garbage)
 		return
 	}
 	reply := new(dns.Msg)
 	reply.SetReply(m)
-	if s.noEDNS && m.IsEdns0() != nil {
+	if s.NoEDNS && m.IsEdns0() != nil {
 		reply.Rcode = dns.RcodeFormatError
 		w.WriteMsg(reply)
 		return
 	}
-	if s.rcode != 0 {
-		reply.Rcode = s.rcode
+	if s.Rcode != 0 {
+		reply.Rcode = s.Rcode
 		w.WriteMsg(reply)
 		return
 	}
@@ -127,19 +132,14 @@ func (s *nameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
 		soa, _ := dns.NewRR("example. 60 IN SOA ns.example. root.example. 1 60 60 60 7")
 		reply.Ns = append(reply.Ns, soa)
 	}
-	if network == "udp" && s.cut {
+	if network == "udp" && s.Cut {
 		reply.Answer, reply.Truncated = nil, true
 	}
-	if s.wrongID && network == "udp" {
+	if s.WrongID && network == "udp" {
 		other := reply.Copy()
 		other.Id++
 		other.Answer = nil
 		w.WriteMsg(other)
 	}
 	w.WriteMsg(reply)
-}
-
-// dnsSpec is a Spec that asks s.
-func (s *nameServer) spec(from string) *Spec {
-	return &Spec{Name: "discover", From: from, Server: s.addr, Timeout: 20 * time.Second}
 }

@@ -1,0 +1,150 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// Discover is where a service's backends are found at run time. In the file a
+// plain string is one that has only From.
+type Discover struct {
+	From      string        `toml:"from"`                  // KIND:WHAT, as in discover.Spec
+	Run       []string      `toml:"run" argv:"yes"`        // exec: the program with its arguments
+	DNSServer string        `toml:"dns_server"`            // dns, srv; "": the system's
+	Refresh   time.Duration `toml:"refresh" default:"30s"` // the longest time between two questions
+	Timeout   time.Duration `toml:"timeout" default:"5s"`  // of one question
+	Hold      time.Duration `toml:"hold" default:"30s"`    // 0: an answer is believed at once
+
+	// Of each backend, where the source does not say it.
+	Priority     int           `toml:"priority" min:"0"`
+	MaxSessions  int           `toml:"max_sessions" min:"0"`
+	Restart      []string      `toml:"restart" argv:"yes"`
+	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
+}
+
+// discover fills a table, or a string that stands for one.
+func (d *decoder) discover(path string, raw any, p **Discover) {
+	c := usual[Discover]()
+	if from, plain := raw.(string); plain {
+		if from == "" {
+			return // as if it were not there
+		}
+		c.From = from
+	} else if !d.table(path, raw, reflect.ValueOf(&c).Elem()) {
+		return
+	}
+	switch kind, what, _ := strings.Cut(c.From, ":"); {
+	case what == "":
+	case kind == discover.KindFile:
+		c.From = kind + ":" + d.path(path+".from", what, "new") // it may come later
+	case kind == discover.KindExec:
+		argv := []string{what}
+		d.program(path+".from", argv)
+		c.From = kind + ":" + argv[0]
+	}
+	*p = &c
+}
+
+// discoverName is the name of the source of a service's discover key. Those of
+// backends with dns are theirs, behind a prefix that no other can have.
+const (
+	discoverName = "discover"
+	dnsPrefix    = "backends/"
+)
+
+// specs are the sources of a service.
+func (s *Service) specs() (all []discover.Spec) {
+	for _, b := range s.Backends {
+		if b.DNS != "" {
+			all = append(all, b.spec())
+		}
+	}
+	if d := s.Discover; d != nil {
+		all = append(all, discover.Spec{Name: discoverName, From: d.From, Run: d.Run, Server: d.DNSServer, Refresh: d.Refresh, Timeout: d.Timeout, Hold: d.Hold,
+			Backend: proxy.BackendConfig{Priority: d.Priority, MaxSessions: d.MaxSessions, Restart: d.Restart, ReadyTimeout: orOff(d.ReadyTimeout)}})
+	}
+	return all
+}
+
+// spec is the source that a backend with dns is.
+func (b *Backend) spec() discover.Spec {
+	c := b.proxy()
+	c.Name, c.Addr = "", ""
+	return discover.Spec{Name: dnsPrefix + b.Name, From: discover.KindDNS + ":" + b.DNS, Server: b.DNSServer, Refresh: b.Refresh, Hold: b.Hold, Backend: c}
+}
+
+// Discover is what finds backends of each service.
+func (f *File) Discover() map[string][]discover.Spec {
+	all := map[string][]discover.Spec{}
+	for i := range f.Services {
+		if specs := f.Services[i].specs(); len(specs) > 0 {
+			all[f.Services[i].Name] = specs
+		}
+	}
+	return all
+}
+
+// checkDiscover looks at the sources of a service.
+func (s *Service) checkDiscover(r *report, path string) {
+	first := map[string]int{}
+	for i := range s.Backends {
+		b, at := &s.Backends[i], fmt.Sprintf("%s.backends[%d]", path, i)
+		if b.DNS == "" {
+			continue
+		}
+		spec := b.spec()
+		r.discover(spec.Validate(), at, map[string]string{"from": "dns"})
+		if other, twice := first[b.Name]; twice {
+			r.wrong(at, fmt.Sprintf("the first is in line %d: give one of them another name", r.lines.find(fmt.Sprintf("%s.backends[%d]", path, other)).line),
+				"service %q: two backends are called %q", s.Name, b.Name)
+		}
+		first[b.Name] = i
+	}
+	d := s.Discover
+	if d == nil {
+		return
+	}
+	specs := s.specs()
+	r.discover(specs[len(specs)-1].Validate(), path+".discover", nil)
+	r.refresh(path+".discover.refresh", d.Refresh)
+	if d.Timeout <= 0 {
+		r.wrong(path+".discover.timeout", `write the longest that an answer may take, such as "5s"`, "timeout = %q: a question has to end", text.Duration(d.Timeout))
+	}
+}
+
+// discover tells what is wrong with a source, at the key below path that has it;
+// some have other names in the file.
+func (r *report) discover(err error, path string, keys map[string]string) {
+	if wrong, ok := errors.AsType[*discover.Error](err); ok {
+		key := wrong.Key
+		if k, known := keys[key]; known {
+			key = k
+		}
+		r.wrong(path+"."+key, wrong.Hint, "%s", wrong.Text)
+	}
+}
+
+func (r *report) refresh(path string, d time.Duration) {
+	if d < discover.MinRefresh {
+		r.wrong(path, `write "1s" or more`, "refresh = %q would ask without a rest", text.Duration(d))
+	}
+}
+
+// withoutSources takes out of a configuration the backends that sources stand
+// for, which a check of all values has looked at, and puts the sources in.
+func (s *Service) withoutSources(c proxy.ServiceConfig) proxy.ServiceConfig {
+	i := 0
+	c.Backends = slices.DeleteFunc(c.Backends, func(proxy.BackendConfig) bool { i++; return s.Backends[i-1].DNS != "" })
+	for _, spec := range s.specs() {
+		c.Discover = append(c.Discover, proxy.DiscoverySource{Name: spec.Name, Kind: spec.Kind(), From: spec.Asked()})
+	}
+	return c
+}

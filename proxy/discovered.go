@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// DiscoverySource is something outside of the engine that finds backends for a
+// service and gives them with SetDiscovered.
+type DiscoverySource struct {
+	Name string `json:"name"` // tells the sources of one service apart
+	Kind string `json:"kind"` // dns, srv, consul, exec, file: for people
+	From string `json:"from"` // what is asked for: "_db._tcp.example.com"
+}
+
+// DiscoveryInfo is how a source is doing.
+type DiscoveryInfo struct {
+	DiscoverySource
+	Backends int            `json:"backends"`        // that it has in force
+	At       *time.Time     `json:"at,omitempty"`    // of its last answer; absent: none yet
+	Error    string         `json:"error,omitempty"` // why the last question had no answer; the last good set stays
+	Failing  *time.Time     `json:"failing_since,omitempty"`
+	Held     *DiscoveryHeld `json:"held,omitempty"` // the answer that is not believed yet
+}
+
+// DiscoveryHeld are backends that the last answers have left out, and that stay
+// for now, since they are more than half.
+type DiscoveryHeld struct {
+	Missing []string  `json:"missing"`
+	Until   time.Time `json:"until"` // the next answer after it removes the first of them
+}
+
+// Text is how the source is doing, in a line for people: "found by srv, 12s ago".
+func (d *DiscoveryInfo) Text(now time.Time) string {
+	text := "found by " + d.Kind
+	if d.At != nil {
+		text += ", " + roughly(now.Sub(*d.At).Round(time.Second)) + " ago"
+	}
+	switch {
+	case d.At == nil && d.Error == "":
+		return "? " + d.Kind + " " + d.From + ": no answer yet"
+	case d.At == nil:
+		return "! " + d.Kind + " " + d.From + ": " + d.Error
+	case d.Error != "":
+		text = "! " + text + "; no answer since then: " + d.Error
+	case d.Backends == 0:
+		text = "! " + text + ": no backends"
+	}
+	if h := d.Held; h != nil {
+		text = "! " + strings.TrimPrefix(text, "! ") + fmt.Sprintf("; the answer leaves out %d of %d: %s stay until %s", len(h.Missing), d.Backends,
+			strings.Join(h.Missing[:min(len(h.Missing), 4)], ", ")+more(len(h.Missing)-4), clockTime(h.Until))
+	}
+	return text
+}
+
+func more(n int) string {
+	if n > 0 {
+		return fmt.Sprintf(" and %d more", n)
+	}
+	return ""
+}
+
+// discovery is what the sources of a service have found, and what operators did
+// to backends that no source names now. All of it is guarded by the service's
+// queue; what is found is in the service's configuration, too.
+type discovery struct {
+	service *Service
+	found   map[string]Discovered   // by source
+	absent  map[string]SavedBackend // by name
+}
+
+// Discovered is what a source has in force.
+type Discovered struct {
+	Source   DiscoveryInfo
+	Backends []BackendConfig
+}
+
+// SetDiscovered gives the service all that one of its sources has in force, in
+// place of what that source gave before (rule 40). What is new begins with
+// checks, what is gone drains, then is removed; live sessions stay where they
+// are. Operators' states win: an admin state or weight outlives the answers,
+// also while the backend is not there, and a backend that an operator has
+// removed does not come back as long as the source names it. A source that the
+// configuration does not have (any more) changes nothing.
+func (s *Service) SetDiscovered(d Discovered) (changes []string) {
+	d.Backends = slices.Clone(d.Backends)
+	for i, b := range d.Backends {
+		d.Backends[i] = b.withDefaults()
+	}
+	s.queue.Update(func() {
+		old := *s.config()
+		if !old.discovers(d.Source.Name) {
+			return
+		}
+		was := s.discovery.found[d.Source.Name]
+		if s.discovery.found == nil {
+			s.discovery.found = map[string]Discovered{}
+		}
+		s.discovery.found[d.Source.Name] = d
+		if was.Backends == nil || !reflect.DeepEqual(was.Backends, d.Backends) {
+			c := old
+			c.Backends = s.discovery.mergedLocked(c)
+			s.cfg.Store(&c)
+			changes = s.backends.applyLocked(old, c, d.Source.Kind)
+		}
+		s.servingChangedLocked()
+	})
+	return changes
+}
+
+// Discovered is what SetDiscovered was given last by a source.
+func (s *Service) Discovered(source string) (d Discovered) {
+	s.queue.View(func() { d = s.discovery.found[source] })
+	return d
+}
+
+// CheckDiscovered says why backends of a source cannot be used: one cannot be,
+// or a session would come back to where it was accepted. nil: they can.
+func (s *Service) CheckDiscovered(found []BackendConfig) error {
+	for _, c := range found {
+		if err := c.Validate(); err != nil {
+			return err
+		}
+	}
+	return s.checkAdded(found...)
+}
+
+// discovers says whether the service has a source of a name.
+func (c *ServiceConfig) discovers(source string) bool {
+	return slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.Name == source })
+}
+
+// mergedLocked are the backends of a configuration: its own, and those that its
+// sources have found. Of a name that comes twice the first counts, and
+// the configuration's own come first.
+func (ds *discovery) mergedLocked(c ServiceConfig) []BackendConfig {
+	all := slices.DeleteFunc(slices.Clone(c.Backends), func(b BackendConfig) bool { return b.FoundBy != "" })
+	s, taken := ds.service, map[string]bool{}
+	for _, b := range all {
+		taken[b.Name] = true
+	}
+	for _, source := range c.Discover {
+		for _, b := range ds.found[source.Name].Backends {
+			if taken[b.Name] {
+				s.engine.noteThrottledAs("discovery "+s.name+"/"+b.Name, Event{Kind: EventDiscovery, Level: LevelWarn, Service: s.name, Backend: b.Name,
+					Text: fmt.Sprintf("backend %s/%s of %s is left out: there is another one of its name", s.name, b.Name, source.Kind)})
+				continue
+			}
+			taken[b.Name] = true
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// reloadedLocked is the configuration that a reload brings, with what the
+// sources that it keeps have found.
+func (ds *discovery) reloadedLocked(c ServiceConfig) ServiceConfig {
+	for name := range ds.found {
+		if !c.discovers(name) {
+			delete(ds.found, name)
+		}
+	}
+	c.Backends = ds.mergedLocked(c)
+	return c
+}
+
+// awaitsLocked says that a source has not had its first answer yet: until it
+// has, or has failed, there may be backends.
+func (ds *discovery) awaitsLocked() bool {
+	return slices.ContainsFunc(ds.service.config().Discover, func(source DiscoverySource) bool {
+		d := ds.found[source.Name].Source
+		return d.At == nil && d.Error == ""
+	})
+}
+
+func (ds *discovery) infoLocked() (all []DiscoveryInfo) {
+	for _, source := range ds.service.config().Discover {
+		d := ds.found[source.Name]
+		d.Source.DiscoverySource, d.Source.Backends = source, len(d.Backends)
+		all = append(all, d.Source)
+	}
+	return all
+}
+
+// withheldLocked says that an operator's act stands against a backend that a
+// source names: it was removed, or another one was added by its name.
+func (ds *discovery) withheldLocked(b *Backend, c BackendConfig, old ServiceConfig) bool {
+	switch {
+	case c.FoundBy == "":
+		return false
+	case b != nil:
+		return b.added && b.cfg.Addr != c.Addr
+	case slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return was.Name == c.Name && was.FoundBy != "" }):
+		return true // it was in force, and somebody has taken it out
+	case ds.absent[c.Name].Removed != nil:
+		delete(ds.absent, c.Name) // it is in the configuration from now on, and not in force
+		return true
+	}
+	return false
+}
+
+// returnedLocked takes a backend back that its source names again while it is
+// still draining; nil: there is none.
+func (ds *discovery) returnedLocked(c BackendConfig) *Backend {
+	for _, b := range ds.service.backends.all {
+		if c.FoundBy != "" && b.name == c.Name && b.cfg.Addr == c.Addr && b.removing && b.retired {
+			b.removing, b.retired = false, false
+			if h := b.holds[holdOperator]; h != nil && h.retire {
+				b.setHoldLocked(holdOperator, nil)
+			}
+			return b
+		}
+	}
+	return nil
+}
+
+// rememberLocked keeps what operators have done to a backend that its source
+// names no more, for the time when it does again.
+func (ds *discovery) rememberLocked(b *Backend) {
+	if b.cfg.FoundBy == "" {
+		return
+	}
+	sb := b.saved()
+	if reflect.DeepEqual(sb, SavedBackend{}) {
+		delete(ds.absent, b.name)
+		return
+	}
+	ds.keepAbsentLocked(b.name, sb)
+}
+
+func (ds *discovery) keepAbsentLocked(name string, sb SavedBackend) {
+	if ds.absent == nil {
+		ds.absent = map[string]SavedBackend{}
+	}
+	ds.absent[name] = sb
+}
+
+// recallLocked does to a backend that is there (again) what operators have done
+// to it before.
+func (ds *discovery) recallLocked(name string) {
+	if sb, known := ds.absent[name]; known {
+		delete(ds.absent, name)
+		ds.service.backends.restoreLocked(name, sb)
+	}
+}
+
+// adoptLocked begins, before Start, with what the engine before this one had
+// found.
+func (ds *discovery) adoptLocked(all []Discovered) {
+	s := ds.service
+	c := *s.config()
+	ds.found = map[string]Discovered{}
+	for _, d := range all {
+		if c.discovers(d.Source.Name) {
+			ds.found[d.Source.Name] = d
+		}
+	}
+	c.Backends = ds.mergedLocked(c)
+	s.cfg.Store(&c)
+	for _, b := range c.Backends {
+		if b.FoundBy != "" {
+			s.backends.all = append(s.backends.all, newBackend(s, b))
+		}
+	}
+}
