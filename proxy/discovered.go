@@ -128,6 +128,13 @@ func (s *Service) CheckDiscovered(found []BackendConfig) error {
 	return s.checkAdded(found...)
 }
 
+// UnderMaintenance says that a pause, restart, roll or window is under way:
+// what a source leaves out meanwhile may only be what is being restarted.
+func (s *Service) UnderMaintenance() (is bool) {
+	s.queue.View(func() { is = s.pause.current != nil || s.plan != nil })
+	return is
+}
+
 // discovers says whether the service has a source of a name.
 func (c *ServiceConfig) discovers(source string) bool {
 	return slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.Name == source })

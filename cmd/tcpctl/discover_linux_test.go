@@ -253,3 +253,35 @@ func (s *changing) nameOf(b *backend) string {
 	s.shuffled.t.Errorf("there is no backend at %s", b.addr)
 	return ""
 }
+
+// TestRule40eARollMeetsItsSource: a source that notices each restart, as
+// Consul does by its checks, leaves the backend out meanwhile. The roll goes on
+// to its end, the backend is the same one, and no client fails.
+func TestRule40eARollMeetsItsSource(t *testing.T) {
+	t.Parallel()
+	s := &changing{}
+	s.shuffled.t, s.stop = t, make(chan struct{})
+	s.a, s.b = newBackendAt(t, "a", "127.0.0.1:0"), newBackendAt(t, "b", "127.0.0.1:0")
+	dir := t.TempDir()
+	list, restart := filepath.Join(dir, "list"), filepath.Join(dir, "restart")
+	replaceList(t, list, []*backend{s.a, s.b})
+	replaceList(t, list+".all", []*backend{s.a, s.b})
+	replaceList(t, list+".without.a", []*backend{s.b})
+	replaceList(t, list+".without.b", []*backend{s.a})
+	script := "#!/bin/sh\ncp " + list + ".without.$TCPCTL_BACKEND " + list + ".new && mv " + list + ".new " + list +
+		"\nsleep 2.5\ncp " + list + ".all " + list + ".new && mv " + list + ".new " + list + "\n"
+	if err := os.WriteFile(restart, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n[services.db.discover]\nfrom = \"file:"+list+"\"\nhold = \"3s\"\nrestart = [\""+restart+"\"]\n")
+	s.untilServing(s.a, s.b)
+	addr := s.addr()
+	s.clients.Go(func() { s.come(addr) })
+	out := s.tcpctl("roll", "db", "--limit", "5s", "--then", "keep")
+	close(s.stop)
+	s.clients.Wait()
+	s.untilServing(s.a, s.b)
+	if events := s.tcpctl("events"); strings.Contains(events, "db/a is removed") || strings.Contains(events, "db/b is removed") || strings.Count(events, "they stay until the maintenance has ended") != 2 {
+		t.Errorf("the roll said\n%s\nwhat happened:\n%s", out, events)
+	}
+}

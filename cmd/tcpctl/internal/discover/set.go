@@ -42,6 +42,7 @@ func (h *Held) Names() []string { return slices.Sorted(maps.Keys(h.Missing)) }
 const (
 	Changed   = "changed"   // backends came, went or have other values
 	Holding   = "holding"   // an answer is held
+	Deferred  = "deferred"  // what an answer leaves out stays while maintenance is under way
 	Released  = "released"  // a hold is over, since the names are there again
 	Failed    = "failed"    // the source does not answer
 	Recovered = "recovered" // it answers again
@@ -53,15 +54,23 @@ type Event struct {
 	Text string // a clause without a subject: "left out a, b"
 }
 
+// Terms are what an answer is judged by.
+type Terms struct {
+	Hold time.Duration // how long answers must leave out too much; 0: one is believed
+	// Maintenance is under way: a backend that is restarted is no surprise, and
+	// nothing is removed. Clocks of what is missing begin when it ends.
+	Maintenance bool
+}
+
 // Answer is the set after an answer, which is sorted by name. What is new or
 // has other values is in force at once; what is missing goes as rule 40b says.
-func (s Set) Answer(found []proxy.BackendConfig, hold time.Duration, now time.Time) (Set, []Event) {
+func (s Set) Answer(found []proxy.BackendConfig, t Terms, now time.Time) (Set, []Event) {
 	next := Set{At: now}
 	var events []Event
 	if s.Failure != "" {
 		events = append(events, Event{Recovered, "answers again"})
 	}
-	kept, held := s.missing(found, hold, now)
+	kept, held := s.missing(found, t, now)
 	next.Held = held
 	next.Backends = slices.Concat(found, kept)
 	slices.SortFunc(next.Backends, func(a, b proxy.BackendConfig) int { return strings.Compare(a.Name, b.Name) })
@@ -74,8 +83,12 @@ func (s Set) Answer(found []proxy.BackendConfig, hold time.Duration, now time.Ti
 	}
 	switch {
 	case held != nil && (s.Held == nil || !slices.Equal(held.Names(), s.Held.Names())):
-		events = append(events, Event{Holding, fmt.Sprintf("left out %d of %d backends (%s): they stay until answers have left them out for %s",
-			len(held.Missing), len(s.Backends), list(held.Names()), hold)})
+		kind, until := Holding, fmt.Sprintf("answers have left them out for %s", t.Hold)
+		if t.Maintenance {
+			kind, until = Deferred, "the maintenance has ended"
+		}
+		events = append(events, Event{kind, fmt.Sprintf("left out %d of %d backends (%s): they stay until %s",
+			len(held.Missing), len(s.Backends), list(held.Names()), until)})
 	case held == nil && s.Held != nil && len(kept) == 0 && !slices.ContainsFunc(s.Held.Names(), func(n string) bool { return index(next.Backends, n) < 0 }):
 		events = append(events, Event{Released, "names " + list(s.Held.Names()) + " again: nothing is removed"})
 	}
@@ -84,7 +97,7 @@ func (s Set) Answer(found []proxy.BackendConfig, hold time.Duration, now time.Ti
 
 // missing decides about the backends that an answer leaves out: which of them
 // stay, and why.
-func (s Set) missing(found []proxy.BackendConfig, hold time.Duration, now time.Time) (kept []proxy.BackendConfig, held *Held) {
+func (s Set) missing(found []proxy.BackendConfig, t Terms, now time.Time) (kept []proxy.BackendConfig, held *Held) {
 	before := names(s.Backends)
 	of := before
 	if s.Held != nil {
@@ -97,7 +110,7 @@ func (s Set) missing(found []proxy.BackendConfig, hold time.Duration, now time.T
 			continue
 		}
 		since[name] = now
-		if s.Held != nil {
+		if s.Held != nil && !t.Maintenance {
 			if at, known := s.Held.Missing[name]; known {
 				since[name] = at
 			}
@@ -106,14 +119,14 @@ func (s Set) missing(found []proxy.BackendConfig, hold time.Duration, now time.T
 			missingOf++
 		}
 	}
-	if hold <= 0 || !tooMany(len(since), len(before)) && !tooMany(missingOf, len(of)) {
+	if !t.Maintenance && (t.Hold <= 0 || !tooMany(len(since), len(before)) && !tooMany(missingOf, len(of))) {
 		return nil, nil
 	}
 	for _, b := range s.Backends {
 		at, missing := since[b.Name]
 		switch {
 		case !missing:
-		case now.Sub(at) >= hold:
+		case !t.Maintenance && now.Sub(at) >= t.Hold:
 			delete(since, b.Name)
 			of = slices.DeleteFunc(slices.Clone(of), func(n string) bool { return n == b.Name })
 		default:
@@ -123,7 +136,7 @@ func (s Set) missing(found []proxy.BackendConfig, hold time.Duration, now time.T
 	if len(kept) == 0 {
 		return nil, nil
 	}
-	until := slices.MinFunc(slices.Collect(maps.Values(since)), time.Time.Compare).Add(hold)
+	until := slices.MinFunc(slices.Collect(maps.Values(since)), time.Time.Compare).Add(t.Hold)
 	return kept, &Held{Missing: since, Of: of, Until: until}
 }
 

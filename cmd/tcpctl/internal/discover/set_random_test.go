@@ -33,7 +33,7 @@ func TestRule40bRandomPrograms(t *testing.T) {
 				continue
 			}
 			found := backends(answerOf(rnd))
-			s, _ = s.Answer(found, hold, now)
+			s, _ = s.Answer(found, Terms{Hold: hold}, now)
 			history = append(history, said{now, names(found)})
 			is := names(s.Backends)
 			if !slices.IsSorted(is) || len(slices.Compact(slices.Clone(is))) != len(is) {

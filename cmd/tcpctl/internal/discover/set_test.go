@@ -38,7 +38,8 @@ func written(s Set) string {
 	return strings.Join(words, " ")
 }
 
-// Each step is seconds, what was answered ("!" and an error: nothing), what is
+// Each step is seconds, what was answered ("!" and an error: nothing; "~": during
+// maintenance), what is
 // then in force, and the kinds of what happened.
 var setStories = []struct {
 	name  string
@@ -118,6 +119,26 @@ var setStories = []struct {
 		5  | | a* b* | holding
 		36 | !x | a* b* | failed
 		37 | a | a | recovered changed`},
+	{"nothing is removed during maintenance", 30 * time.Second, `
+		0   | a b c | a b c | changed
+		5   | ~a b  | a b c* | deferred
+		40  | ~a x  | a b* c* x | changed deferred
+		100 | ~     | a* b* c* x* | deferred
+		110 | a b c x | a b c x | released`},
+	{"after it the clock begins", 30 * time.Second, `
+		0   | a b c | a b c | changed
+		5   | ~     | a* b* c* | deferred
+		95  | ~     | a* b* c* |
+		96  |       | a* b* c* |
+		125 |       | | changed`},
+	{"after it few go at once", 30 * time.Second, `
+		0   | a b c | a b c | changed
+		5   | ~a b  | a b c* | deferred
+		6   | a b   | a b | changed`},
+	{"nothing is removed during maintenance, without a hold either", 0, `
+		0 | a b | a b | changed
+		1 | ~   | a* b* | deferred
+		2 |     | | changed`},
 	{"a failure before the first answer", 30 * time.Second, `
 		0 | !x | | failed
 		1 | a | a | recovered changed`},
@@ -137,7 +158,7 @@ func TestRule40bHold(t *testing.T) {
 				if err, failed := strings.CutPrefix(said, "!"); failed {
 					s, events = s.Fail(err, now)
 				} else {
-					s, events = s.Answer(backends(said), story.hold, now)
+					s, events = s.Answer(backends(strings.TrimPrefix(said, "~")), Terms{story.hold, strings.HasPrefix(said, "~")}, now)
 					if !s.At.Equal(now) {
 						t.Errorf("%s: the answer is of %v", line, s.At)
 					}
@@ -160,7 +181,7 @@ func TestRule40bHold(t *testing.T) {
 // Rule 40b and 40c in words, as operators read them.
 func TestRule40bSaysWhatAndWhy(t *testing.T) {
 	t0 := time.Now()
-	s, events := Set{}.Answer(backends("a b c"), 30*time.Second, t0)
+	s, events := Set{}.Answer(backends("a b c"), Terms{Hold: 30 * time.Second}, t0)
 	said := []string{events[0].Text}
 	step := func(next Set, events []Event) {
 		s = next
@@ -168,10 +189,10 @@ func TestRule40bSaysWhatAndWhy(t *testing.T) {
 			said = append(said, e.Text)
 		}
 	}
-	step(s.Answer(backends("a=3"), 30*time.Second, t0.Add(time.Second)))
+	step(s.Answer(backends("a=3"), Terms{Hold: 30 * time.Second}, t0.Add(time.Second)))
 	step(s.Fail("SERVFAIL", t0.Add(13*time.Second)))
-	step(s.Answer(backends("a=3 b c"), 30*time.Second, t0.Add(14*time.Second)))
-	step(s.Answer(backends("a=3 b"), 30*time.Second, t0.Add(15*time.Second)))
+	step(s.Answer(backends("a=3 b c"), Terms{Hold: 30 * time.Second}, t0.Add(14*time.Second)))
+	step(s.Answer(backends("a=3 b"), Terms{Hold: 30 * time.Second}, t0.Add(15*time.Second)))
 	want := `found a, b, c
 changed a
 left out 2 of 3 backends (b, c): they stay until answers have left them out for 30s
@@ -193,7 +214,7 @@ func TestSetDoesNotGrowWithoutEnd(t *testing.T) {
 		for n := range maxBackends {
 			fmt.Fprintf(&words, "b%03d-%04d ", i, n)
 		}
-		s, _ = s.Answer(backends(words.String()), 30*time.Second, t0.Add(time.Duration(i)*time.Second))
+		s, _ = s.Answer(backends(words.String()), Terms{Hold: 30 * time.Second}, t0.Add(time.Duration(i)*time.Second))
 		if len(s.Backends) > 2*maxBackends {
 			t.Fatalf("answer %d: %d backends", i, len(s.Backends))
 		}

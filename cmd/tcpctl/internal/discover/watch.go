@@ -20,6 +20,7 @@ type watcher struct {
 	src     source
 	set     Set
 	check   func([]proxy.BackendConfig) error // what else makes an answer unusable
+	busy    func() bool                       // maintenance is under way
 	publish func(Set, []Event)
 
 	done chan struct{}
@@ -40,7 +41,7 @@ func (w *watcher) run(ctx context.Context) {
 		var events []Event
 		wait := min(a.valid, w.spec.refresh())
 		if err == nil {
-			w.set, events = w.set.Answer(a.backends, w.spec.Hold, now)
+			w.set, events = w.set.Answer(a.backends, Terms{w.spec.Hold, w.busy()}, now)
 			failures = 0
 		} else {
 			w.set, events = w.set.Fail(err.Error(), now)
