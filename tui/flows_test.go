@@ -74,7 +74,7 @@ func (p probed) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // waitFor asks inside the loop, where the model may be looked at.
 func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(hangs); time.Now().Before(end); {
 		done := make(chan bool, 1)
 		tm.Send(probe(func(m *model) { done <- cond(m) }))
 		select {
@@ -82,7 +82,7 @@ func waitFor(t *testing.T, tm *teatest.TestModel, cond until) {
 			if ok {
 				return
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(hangs):
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

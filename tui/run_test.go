@@ -16,7 +16,7 @@ import (
 
 // hangs is how long a test waits before it says that something hangs. It is
 // no measure of anything.
-const hangs = 20 * time.Second
+const hangs = time.Minute
 
 type ending struct {
 	outcome Outcome

@@ -65,7 +65,7 @@ func TestALogChangesWhileInUse(t *testing.T) {
 // untilHas waits until a line has been written.
 func untilHas(t *testing.T, path, text string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(read(t, path), text); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(read(t, path), text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s never had %q", path, text)
 		}

@@ -202,7 +202,7 @@ func TestOfAnEngine(t *testing.T) {
 	b.Close()
 	io.Copy(io.Discard, c)
 	c.Close()
-	for end := time.Now().Add(20 * time.Second); engine.Service("db").Info().Times.Session.Count() == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); engine.Service("db").Info().Times.Session.Count() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the session never ended")
 		}
@@ -225,7 +225,7 @@ func TestOfAnEngine(t *testing.T) {
 
 func scrape(t *testing.T, s *Server, path string, want int) string {
 	t.Helper()
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get(fmt.Sprintf("http://%s%s", s.Addr(), path))
 	if err != nil {
 		t.Fatal(err)
