@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"proxy/...":      {}, // internal: leaves
 	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
 	"proxy/api":      {"proxy", "proxy/text", "mesh/meshinfo"},
-	"tui":            {"proxy", "proxy/api", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
+	"proxy/incident": {"proxy", "proxy/api", "proxy/text"},
+	"tui":            {"proxy", "proxy/api", "proxy/incident", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
 	"tui/...":        {"proxy/text", "themes", "tui/internal/..."},                                        // internal: drawing and the terminal, which know nothing of the engine
 	"cmd/tcpctl":     {"proxy/text", "proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
 	"cmd/tcpctl/...": {"proxy/text", "proxy/...", "lock", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal

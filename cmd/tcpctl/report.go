@@ -15,12 +15,20 @@ import (
 )
 
 func reportCommand() *cobra.Command {
-	var asJSON, markdown bool
+	var asJSON, markdown, html bool
+	var when stretchFlags
 	cmd := &cobra.Command{
 		Use: "report [ID]", GroupID: groupLook,
-		Short: "Show the report of a window, restart or roll (default: the last one)",
+		Short: "Show the report of a window, restart or roll (default: the last one), or with --since of any stretch of time",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if when.since != "" || when.until != "" || html {
+				form, err := incidentForm(&when, args, asJSON, markdown, html)
+				if err != nil {
+					return err
+				}
+				return incidentReport(cmd, &when, form)
+			}
 			src := source(cmd)
 			defer src.Close()
 			id := ""
@@ -39,7 +47,11 @@ func reportCommand() *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON)
-	cmd.Flags().BoolVar(&markdown, "markdown", false, "print Markdown")
+	f := cmd.Flags()
+	f.BoolVar(&markdown, "markdown", false, "print Markdown")
+	f.BoolVar(&html, "html", false, "with --since: print one HTML page that needs nothing else")
+	when.add(f, "")
+	f.StringVar(&when.service, "service", "", "with --since: only of this `SERVICE`")
 	return cmd
 }
 

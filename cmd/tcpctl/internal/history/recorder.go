@@ -62,7 +62,8 @@ const (
 	openWait  = 2 * time.Second  // of New, for a disk that is stuck
 	closeWait = 2 * time.Second  // of Close, for the same
 	readWait  = 10 * time.Second // of one question
-	listEvery = 10               // seconds between two looks at the live sessions
+	listEvery = 2                // seconds between two looks at the live sessions
+	listMany  = 10               // the same, where they are more than a thousand
 	perSecond = 500              // services and backends that are sampled each second; more are sampled less often
 	pastMost  = 1000             // events that are read at the start
 	keepMost  = 4096             // events that wait for a file that cannot be written

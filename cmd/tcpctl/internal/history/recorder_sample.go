@@ -81,8 +81,10 @@ func (s *sampler) take(last, suspend bool) {
 	s.addRecords()
 	s.look--
 	if minute := b.now.Unix() / 60 * 60; last || s.look <= 0 || minute != s.talkers.minute {
-		s.look = listEvery
 		s.talkers.look(s.r.source.Live(ctx, api.SessionQuery{}))
+		if s.look = listEvery; len(s.talkers.live) > 1000 {
+			s.look = listMany
+		}
 		b.minute, b.talkers = s.talkers.minute, s.talkers.top()
 		if minute != s.talkers.minute {
 			s.talkers.begin(minute)

@@ -1,0 +1,94 @@
+package incident
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// columns is how wide a graph in text is.
+const columns = 60
+
+// line is one row of numbers of a graph, by column.
+type line struct {
+	name  string
+	value func(*api.Point, float64) float64 // of a point, with its step in seconds
+	sum   bool                              // else the largest of a column
+	unit  string
+}
+
+var lines = []line{
+	{"clients", func(p *api.Point, s float64) float64 { return float64(p.New) }, true, ""},
+	{"failed, rejected, cut", func(p *api.Point, s float64) float64 { return float64(p.Failed + p.Rejected + p.Cut) }, true, ""},
+	{"active", func(p *api.Point, s float64) float64 { return float64(p.Active) }, false, ""},
+	{"waiting", func(p *api.Point, s float64) float64 { return float64(p.Waiting) }, false, ""},
+	{"connect latency", func(p *api.Point, s float64) float64 { return 1000 * p.LatencySeconds }, false, " ms"},
+}
+
+var bars = []rune("▁▂▃▄▅▆▇█")
+
+// graph draws a service: rows of bars over the stretch, with the states below
+// them and what was done.
+func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
+	var b strings.Builder
+	whole := i.Until.Sub(i.Since).Seconds()
+	column := func(t time.Time) int { return int(t.Sub(i.Since).Seconds() / whole * columns) }
+	fmt.Fprintf(&b, "%s, %s a column\n", text.Safe(s.Service), Took(whole/columns))
+	for _, l := range lines {
+		values, known := make([]float64, columns), make([]bool, columns)
+		most := 0.0
+		for n := range s.Points {
+			p := &s.Points[n]
+			c := min(max(column(p.At), 0), columns-1)
+			v := l.value(p, s.StepSeconds)
+			if l.sum {
+				values[c] += v
+			} else {
+				values[c] = max(values[c], v)
+			}
+			known[c] = true
+			most = max(most, values[c])
+		}
+		if most == 0 && l.name != "clients" {
+			continue
+		}
+		fmt.Fprintf(&b, "%22s ┃", l.name)
+		for c, v := range values {
+			switch {
+			case v > 0:
+				b.WriteRune(bars[min(int(v/most*float64(len(bars))), len(bars)-1)])
+			case known[c] || s.StepSeconds > whole/columns:
+				b.WriteByte(' ')
+			default:
+				b.WriteRune('·') // nothing is known
+			}
+		}
+		fmt.Fprintf(&b, "┃ max %.4g%s\n", most, l.unit)
+	}
+	marks := []rune(strings.Repeat(" ", columns))
+	put := func(t time.Time, sign rune) {
+		if c := column(t); c >= 0 && c < columns {
+			marks[c] = sign
+		}
+	}
+	for _, ev := range i.Events {
+		if ev.Service == s.Service || ev.Service == "" {
+			put(ev.Time, '!')
+		}
+	}
+	for _, ev := range i.Acts {
+		if ev.Service == s.Service || ev.Service == "" {
+			put(ev.Time, '>')
+		}
+	}
+	for _, ev := range i.Marks {
+		put(ev.Time, 'M')
+	}
+	fmt.Fprintf(&b, "%22s  %s   > act, M mark, ! trouble\n", "", string(marks))
+	left, right := i.Since.In(zone).Format(time.TimeOnly), i.Until.In(zone).Format(time.TimeOnly)
+	fmt.Fprintf(&b, "%22s  %s%*s\n", "", left, columns-len(left), right)
+	return b.String()
+}
