@@ -228,6 +228,20 @@ func TestTopTalkers(t *testing.T) {
 	if top := ask("bytes", "service"); len(top.Rows) != 1 || top.Rows[0].Name != "db" || top.Rows[0].Share != 1 {
 		t.Errorf("%+v", top)
 	}
+	// Another process within the same minute adds to it.
+	was := ask("sessions", "service").Total.Sessions
+	file := tp.cfg.Load().File
+	tp.end()
+	tp = newTape(t, file, &engine{now: at(126), services: []proxy.ServiceInfo{service("db", "a")}})
+	for n := range 12 {
+		tp.second(func(*engine) {
+			tp.Record(proxy.Record{ID: fmt.Sprintf("z%d", n), Service: "db", Client: "10.0.0.9:1", BytesIn: 1})
+		})
+	}
+	tp.flush()
+	if n := must(tp.Top(ctx, api.TopQuery{Stretch: api.Stretch{Since: at(0), Until: at(140)}, By: "sessions"}))(t).Total.Sessions; n < was+8 || n > was+14 {
+		t.Errorf("%d sessions, and there were %d before", n, was)
+	}
 	for _, q := range []api.TopQuery{{By: "luck"}, {Group: "user"}} {
 		if _, err := tp.Top(ctx, q); err == nil {
 			t.Errorf("%+v is taken", q)

@@ -103,6 +103,7 @@ type Recorder struct {
 	was     *api.Status
 	pending []proxy.Event  // that are not written yet
 	reports []proxy.Report // the same
+	earlier earlier
 	tried   time.Time
 	said    time.Time
 	failing bool

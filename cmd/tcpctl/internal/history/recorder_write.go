@@ -77,7 +77,7 @@ func (r *Recorder) put(b *batch) {
 	if !r.first {
 		why = "it could not be written: " + cmp.Or(r.reason(), "no time was left for it")
 	}
-	b.events, b.reports = r.pending, r.reports
+	b.events, b.reports, b.earlier = r.pending, r.reports, &r.earlier
 	if r.stall != nil {
 		r.stall()
 	}

@@ -3,6 +3,7 @@ package history
 import (
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ type batch struct {
 	waits   map[string]time.Duration // the longest that ended, by service
 	minute  int64                    // that talkers are of
 	talkers []talkerRow              // nil: as before
+	earlier *earlier                 // set by the writer
 	events  []proxy.Event
 	dropped uint64         // events that came too fast for the ring
 	reports []proxy.Report // of plans that have changed
@@ -49,7 +51,7 @@ func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) er
 		if err := s.putEvents(tx, b.events); err != nil {
 			return err
 		}
-		if err := s.putTalkers(tx, b.minute, b.talkers); err != nil {
+		if err := s.putTalkers(tx, b); err != nil {
 			return err
 		}
 		for i := range b.reports {
@@ -172,20 +174,56 @@ func (s *store) putEvents(tx *sql.Tx, events []proxy.Event) error {
 	return nil
 }
 
-// putTalkers writes the rows of a minute in the place of those that it had.
-func (s *store) putTalkers(tx *sql.Tx, minute int64, rows []talkerRow) error {
-	if rows == nil {
+// earlier are the rows that a minute had before this process wrote its own:
+// those of one that was replaced or killed within it.
+type earlier struct {
+	minute int64
+	rows   []talkerRow
+}
+
+// read reads them when a minute begins.
+func (e *earlier) read(s *store, tx *sql.Tx, minute int64) error {
+	if e.minute == minute {
 		return nil
 	}
-	if _, err := tx.Exec("DELETE FROM top_clients WHERE at = ?", minute); err != nil {
+	names := map[int64]string{}
+	for t, id := range s.things {
+		names[id] = t.service
+	}
+	e.rows = nil
+	err := each(tx, func(scan func(...any) error) error {
+		var r talkerRow
+		var id, ms int64
+		err := scan(&id, &r.client, &r.sessions, &r.in, &r.out, &ms)
+		r.service, r.waiting = names[id], time.Duration(ms)*time.Millisecond
+		e.rows = append(e.rows, r)
+		return err
+	}, "SELECT service, client, sessions, bytes_in, bytes_out, waiting_ms FROM top_clients WHERE at = ?", minute)
+	if err == nil {
+		e.minute = minute
+	}
+	return err
+}
+
+// putTalkers writes the rows of a minute in the place of those that it had.
+func (s *store) putTalkers(tx *sql.Tx, b *batch) error {
+	if b.talkers == nil {
+		return nil
+	}
+	if err := b.earlier.read(s, tx, b.minute); err != nil {
 		return err
 	}
-	for _, r := range rows {
+	if _, err := tx.Exec("DELETE FROM top_clients WHERE at = ?", b.minute); err != nil {
+		return err
+	}
+	for _, r := range append(slices.Clone(b.earlier.rows), b.talkers...) {
 		id, err := s.id(tx, thing{r.service, ""})
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("INSERT OR REPLACE INTO top_clients VALUES (?, ?, ?, ?, ?, ?, ?)", minute, id, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
+		if _, err := tx.Exec("INSERT INTO top_clients VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, "+
+			"bytes_in = bytes_in + excluded.bytes_in, bytes_out = bytes_out + excluded.bytes_out, waiting_ms = waiting_ms + excluded.waiting_ms",
+			b.minute, id, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
 			return err
 		}
 	}
