@@ -126,6 +126,7 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 	for _, name := range order {
 		var path strings.Builder
 		var last time.Time
+		nothing := true
 		for n := range s.Points {
 			p := &s.Points[n]
 			x, y := c.x(i, p.At), chartHeight-values[name](p)/most*(chartHeight-8)
@@ -134,7 +135,10 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 				command = "M"
 			}
 			fmt.Fprintf(&path, "%s%.1f %.1f", command, x, y)
-			last = p.At
+			last, nothing = p.At, nothing && values[name](p) == 0
+		}
+		if nothing && len(order) > 1 { // it would only hide the others' ground line
+			continue
 		}
 		c.Series = append(c.Series, drawn{name, name, path.String()})
 	}

@@ -92,14 +92,14 @@ func service(name string, backends ...string) proxy.ServiceInfo {
 // tape drives the writer by hand: no goroutine samples, and no second takes
 // one.
 type tape struct {
-	t *testing.T
+	t testing.TB
 	*Recorder
 	e    *engine
 	s    *sampler
 	done bool
 }
 
-func newTape(t *testing.T, file string, e *engine) *tape {
+func newTape(t testing.TB, file string, e *engine) *tape {
 	r := New(Config{File: file}, slog.New(slog.DiscardHandler))
 	tp := &tape{t: t, Recorder: r, e: e}
 	r.source = e

@@ -84,7 +84,13 @@ func (k *kind) rollUp(l int) string {
 
 // migrations bring a file to the next version each; the number of those that
 // have run is its user_version. One that has been released is never changed.
-var migrations = []func() string{version1}
+var migrations = []func() string{version1, func() string { return topDays }}
+
+// topDays makes a question about a month one about thirty rows a client.
+const topDays = `
+CREATE TABLE top_clients_1d (at INTEGER NOT NULL, service INTEGER NOT NULL, client TEXT NOT NULL, sessions INTEGER NOT NULL,
+	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;
+`
 
 func version1() string {
 	var b strings.Builder

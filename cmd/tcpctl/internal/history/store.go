@@ -32,8 +32,8 @@ type store struct {
 	things  map[thing]int64
 	last    map[thing]change // the newest of each, without its time
 	rolled  [len(levels)]int64
-	hour    int64 // up to which top_clients has been rolled up
-	newest  int64 // second that was written
+	tops    [len(talkerLevels)]int64 // up to where talkers have been rolled up
+	newest  int64                    // second that was written
 	pruneAt time.Time
 }
 
@@ -148,11 +148,15 @@ func (s *store) recall() error {
 			}
 		}
 	}
-	var hour sql.NullInt64
-	if err := s.write.QueryRow("SELECT max(at) FROM top_clients_1h").Scan(&hour); err != nil {
-		return err
+	for l := 1; l < len(talkerLevels); l++ {
+		var at sql.NullInt64
+		if err := s.write.QueryRow("SELECT max(at) FROM "+talkerLevels[l].table+" WHERE at <= ?", time.Now().Unix()).Scan(&at); err != nil {
+			return err
+		}
+		if at.Valid {
+			s.tops[l] = at.Int64 + talkerLevels[l].step
+		}
 	}
-	s.hour = hour.Int64 + 3600
 	return nil
 }
 

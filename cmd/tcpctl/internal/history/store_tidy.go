@@ -34,9 +34,12 @@ func (s *store) tidy(now time.Time, keep time.Duration, most int64) error {
 				}
 			}
 		}
-		if hour := unix / 3600 * 3600; s.hour != hour {
-			if err := rollUpTalkers(tx, min(s.hour, hour-3600), hour); err != nil {
-				return err
+		for l := 1; l < len(talkerLevels); l++ {
+			step := talkerLevels[l].step
+			if end := unix / step * step; s.tops[l] != end {
+				if err := rollUpTalkers(tx, l, min(s.tops[l], end-step), end); err != nil {
+					return err
+				}
 			}
 		}
 		return s.prune(tx, now, keep, due)
@@ -47,7 +50,9 @@ func (s *store) tidy(now time.Time, keep time.Duration, most int64) error {
 	for l := 1; l < len(levels) && due[l]; l++ {
 		s.rolled[l] = unix / levels[l].step * levels[l].step
 	}
-	s.hour = unix / 3600 * 3600
+	for l := 1; l < len(talkerLevels); l++ {
+		s.tops[l] = unix / talkerLevels[l].step * talkerLevels[l].step
+	}
 	if due[2] {
 		return s.shrink(most)
 	}
@@ -72,7 +77,7 @@ func (s *store) prune(tx *sql.Tx, now time.Time, keep time.Duration, due [len(le
 		return nil
 	}
 	old := now.Add(-keep)
-	return cmp.Or(deleteBefore(tx, "top_clients", "at", old.Unix()), deleteBefore(tx, "top_clients_1h", "at", old.Unix()),
+	return cmp.Or(deleteBefore(tx, "top_clients", "at", old.Unix()), deleteBefore(tx, "top_clients_1h", "at", old.Unix()), deleteBefore(tx, "top_clients_1d", "at", old.Unix()),
 		deleteBefore(tx, "events", "at_ms", old.UnixMilli()), deleteBefore(tx, "reports", "started_ms", old.UnixMilli()),
 		deleteBefore(tx, "gaps", "until", old.Unix()), forgetChanges(tx, old))
 }
@@ -119,7 +124,7 @@ func (s *store) shrink(most int64) error {
 					}
 				}
 			}
-			return cmp.Or(deleteBefore(tx, "top_clients", "at", cutoff.Unix()), deleteBefore(tx, "top_clients_1h", "at", cutoff.Unix()),
+			return cmp.Or(deleteBefore(tx, "top_clients", "at", cutoff.Unix()), deleteBefore(tx, "top_clients_1h", "at", cutoff.Unix()), deleteBefore(tx, "top_clients_1d", "at", cutoff.Unix()),
 				deleteBefore(tx, "events", "at_ms", cutoff.UnixMilli()), deleteBefore(tx, "reports", "started_ms", cutoff.UnixMilli()), forgetChanges(tx, cutoff))
 		})
 		if err != nil {

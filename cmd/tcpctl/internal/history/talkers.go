@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"database/sql"
+	"fmt"
 	"iter"
 	"net/netip"
 	"slices"
@@ -186,26 +187,34 @@ func leading(rows []*talkerRow, most int) []talkerRow {
 	return all
 }
 
-// rollUpTalkers makes hours of the minutes from one time to another.
-func rollUpTalkers(tx *sql.Tx, from, to int64) error {
-	type hourKey struct{ at, service int64 }
-	hours := map[hourKey][]*talkerRow{}
+// talkerLevels are the tables of talkers, from the shortest steps.
+var talkerLevels = [...]struct {
+	table string
+	step  int64
+}{{"top_clients", 60}, {"top_clients_1h", 3600}, {"top_clients_1d", 86400}}
+
+// rollUpTalkers makes the steps of a level that begin between two times from
+// those of the level below it.
+func rollUpTalkers(tx *sql.Tx, level int, from, to int64) error {
+	type stepKey struct{ at, service int64 }
+	step := talkerLevels[level].step
+	steps := map[stepKey][]*talkerRow{}
 	err := each(tx, func(scan func(...any) error) error {
-		var k hourKey
+		var k stepKey
 		r := &talkerRow{service: "its"}
 		var ms int64
 		err := scan(&k.at, &k.service, &r.client, &r.sessions, &r.in, &r.out, &ms)
 		r.waiting = time.Duration(ms) * time.Millisecond
-		hours[k] = append(hours[k], r)
+		steps[k] = append(steps[k], r)
 		return err
-	}, `SELECT at/3600*3600, service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM top_clients
-		WHERE at >= ? AND at < ? GROUP BY at/3600, service, client`, from, to)
+	}, fmt.Sprintf(`SELECT at/%[1]d*%[1]d, service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM %[2]s
+		WHERE at >= ? AND at < ? GROUP BY 1, 2, 3`, step, talkerLevels[level-1].table), from, to)
 	if err != nil {
 		return err
 	}
-	for k, rows := range hours {
+	for k, rows := range steps {
 		for _, r := range leading(rows, leaders) {
-			if _, err := tx.Exec("INSERT OR REPLACE INTO top_clients_1h VALUES (?, ?, ?, ?, ?, ?, ?)", k.at, k.service, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO "+talkerLevels[level].table+" VALUES (?, ?, ?, ?, ?, ?, ?)", k.at, k.service, r.client, r.sessions, r.in, r.out, r.waiting.Milliseconds()); err != nil {
 				return err
 			}
 		}

@@ -71,21 +71,10 @@ func (v *view) top(q api.TopQuery) (*api.Top, error) {
 	return top, nil
 }
 
-// talkers adds up minutes, and whole hours where there are some.
+// talkers adds up days, and at the edges hours and minutes.
 func (v *view) talkers(q api.TopQuery, since, until int64) (map[string]*talkerRow, *talkerRow, error) {
 	rows, total := map[string]*talkerRow{}, &talkerRow{}
-	from, to := (since+3599)/3600*3600, until/3600*3600
-	var rolled int64
-	err := v.each(func(scan func(...any) error) error { return scan(&rolled) }, "SELECT coalesce(max(at)+3600, 0) FROM top_clients_1h")
-	to = min(to, rolled)
-	type stretch struct {
-		table    string
-		from, to int64
-	}
-	parts := []stretch{{"top_clients", since, until}}
-	if from < to {
-		parts = []stretch{{"top_clients", since, from}, {"top_clients_1h", from, to}, {"top_clients", to, until}}
-	}
+	parts, err := v.talkerParts(len(talkerLevels)-1, since, until)
 	for _, p := range parts {
 		if err != nil {
 			return nil, nil, err
@@ -112,9 +101,38 @@ func (v *view) talkers(q api.TopQuery, since, until int64) (map[string]*talkerRo
 			}
 			have.add(r)
 			return nil
-		}, "SELECT service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM "+p.table+" WHERE at >= ? AND at < ? GROUP BY 1, 2", p.from, p.to)
+		}, "SELECT service, client, sum(sessions), sum(bytes_in), sum(bytes_out), sum(waiting_ms) FROM "+talkerLevels[p.level].table+" WHERE at >= ? AND at < ? GROUP BY 1, 2", p.from, p.to)
 	}
 	return rows, total, err
+}
+
+// talkerParts cover a stretch by whole steps of a level, as far as there are
+// some, and by those of the levels below it.
+func (v *view) talkerParts(level int, since, until int64) (all []part, err error) {
+	if since >= until {
+		return nil, nil
+	}
+	if level == 0 {
+		return []part{{0, since, until}}, nil
+	}
+	step, rolled := talkerLevels[level].step, int64(0)
+	err = v.each(func(scan func(...any) error) error { return scan(&rolled) },
+		fmt.Sprintf("SELECT coalesce(max(at)+%d, 0) FROM %s WHERE at <= ?", step, talkerLevels[level].table), v.now)
+	from, to := (since+step-1)/step*step, min(until/step*step, rolled, v.now/step*step)
+	if from >= to {
+		from, to = until, until
+	} else {
+		all = append(all, part{level, from, to})
+	}
+	for _, edge := range [...][2]int64{{since, from}, {to, until}} {
+		if err != nil {
+			return nil, err
+		}
+		var more []part
+		more, err = v.talkerParts(level-1, edge[0], edge[1])
+		all = append(all, more...)
+	}
+	return all, err
 }
 
 // grouped is what the client of a row counts for.
