@@ -13,7 +13,7 @@ import (
 )
 
 // consoleWords are what the command line knows besides the engine's acts.
-var consoleWords = []string{"detach", "filter", "help", "mouse", "pane", "peer", "queue", "quit", "report", "sessions", "sort", "status", "theme", "view"}
+var consoleWords = []string{"detach", "filter", "fleet", "help", "mouse", "pane", "peer", "queue", "quit", "report", "sessions", "sort", "status", "theme", "view"}
 
 // askCommand asks for a line of the command line.
 func askCommand(w *workspace) intent {
@@ -79,6 +79,8 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 		return w.showService(paneSessions, rest)
 	case "queue":
 		return w.queueCommand(rest)
+	case "fleet":
+		return w.showFleet()
 	case "report":
 		return w.reportCommand(rest)
 	case "mouse":

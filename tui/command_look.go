@@ -110,3 +110,14 @@ func reportFacts(f *frame, r *proxy.Report) []fact {
 	}
 	return append(facts, fact{"as text", "tcpctl report " + strings.TrimSpace(screen.Safe(r.ID)) + " --markdown"})
 }
+
+// showFleet shows all nodes in one table.
+func (w *workspace) showFleet() intent {
+	return inConsole(func(m *model) tea.Cmd {
+		show := m.carryOut(focusPane(panePeers))
+		if m.nodes.fleet.on {
+			return show
+		}
+		return tea.Batch(show, m.carryOut(m.nodes.turn(&m.frame)))
+	})
+}

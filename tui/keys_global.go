@@ -139,6 +139,8 @@ func (m *model) back() tea.Cmd {
 	case m.sessions.show > 0 && m.focus == paneSessions:
 		m.sessions.show = 0
 		m.refreshPane(paneSessions)
+	case m.focus == panePeers && m.nodes.fleet.on:
+		return m.carryOut(m.nodes.turn(&m.frame))
 	case m.zoom:
 		return m.toggleZoom()
 	case m.away():

@@ -132,7 +132,7 @@ func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c.sees("K kick")
 	c.press("3")
 	c.seesNot("K kick")
-	c.sees("enter open  d drain everywhere")
+	c.sees("enter open  D drain everywhere")
 	c.press("6 j")
 	c.sees("this pane has no rows")
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
@@ -22,10 +24,11 @@ import (
 type peersPane struct {
 	versioned
 	table table.Table[*peerRow]
+	fleet fleetTable // the other view
 }
 
 func newPeersPane() *peersPane {
-	return &peersPane{table: table.Table[*peerRow]{Columns: peerColumns, ID: func(r *peerRow) string {
+	return &peersPane{fleet: newFleetTable(), table: table.Table[*peerRow]{Columns: peerColumns, ID: func(r *peerRow) string {
 		if r.peer == nil {
 			return "self"
 		}
@@ -145,10 +148,26 @@ func (r *peerRow) rtt() float64 {
 	return r.peer.RTTSeconds
 }
 
-func (p *peersPane) name() string       { return "Peers" }
-func (p *peersPane) turn(*frame) intent { return nil }
+func (p *peersPane) name() string { return "Peers" }
+
+// turn shows all nodes in one table, by service and backend, or the list of them
+// again. The table wants the whole screen.
+func (p *peersPane) turn(*frame) intent {
+	return inConsole(func(m *model) tea.Cmd {
+		p.fleet.on = !p.fleet.on
+		m.zoom = p.fleet.on
+		m.refreshPane(panePeers)
+		return m.poll()
+	})
+}
 
 func (p *peersPane) grid() grid {
+	if p.fleet.on {
+		if len(p.fleet.Rows()) == 0 {
+			return nil
+		}
+		return &p.fleet
+	}
 	if len(p.table.Rows()) == 0 {
 		return nil
 	}
@@ -157,6 +176,7 @@ func (p *peersPane) grid() grid {
 
 func (p *peersPane) refresh(f *frame) {
 	p.touch()
+	p.fleet.Set(f.own.fleet.rows, f.clock())
 	known := f.mesh()
 	if known == nil {
 		p.table.Set(nil, f.clock())
@@ -189,12 +209,18 @@ func (p *peersPane) title(f *frame) string {
 	if f.mesh() == nil {
 		return "no mesh"
 	}
+	if p.fleet.on {
+		return "fleet " + screen.Safe(f.mesh().Name)
+	}
 	return "mesh " + screen.Safe(f.mesh().Name)
 }
 
 func (p *peersPane) foot(f *frame) string {
 	if f.mesh() == nil {
 		return ""
+	}
+	if p.fleet.on {
+		return rowsFoot(f, &p.fleet, "row")
 	}
 	text := rowsFoot(f, &p.table, "node")
 	if !f.mesh().Secret {
@@ -216,6 +242,14 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 		y++
 		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
 			"Their states are then listed here, and enter opens one.", themes.TextDim)
+		return
+	}
+	if p.fleet.on {
+		if len(p.fleet.Rows()) == 0 {
+			say(fleetHint(f), themes.TextDim)
+			return
+		}
+		drawFleet(f, &p.fleet, c, focused)
 		return
 	}
 	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis})

@@ -11,10 +11,12 @@ import (
 func (p *peersPane) keys() []binding {
 	return []binding{
 		{name: "open_node", Binding: on("open", "enter"), help: "open the node: its backends, queue and events; esc returns", off: p.noNode, run: p.enter},
-		{name: "drain_all", Binding: on("drain everywhere", "d"), help: "drain a backend on every node", act: "drain", off: noOthers, run: everywhere("drain")},
-		{name: "ready_all", Binding: on("", "u"), help: "put a backend back in service on every node", act: "ready", off: noOthers, run: everywhere("ready")},
-		{name: "pause_all", Binding: on("pause everywhere", "P"), help: "pause a service on every node", act: "pause", off: noOthers, run: everywhere("pause")},
-		{name: "resume_all", Binding: on("resume", "r"), help: "resume a service on every node", act: "resume", off: noOthers, run: everywhere("resume")},
+		{name: "drain_here", Binding: on("drain here", "d"), help: "in the fleet (v): drain the backend on the node of the cell", act: "drain", off: p.noCell, run: p.onCell("drain")},
+		{name: "ready_here", Binding: on("ready here", "u"), help: "in the fleet (v): put the backend back in service on the node of the cell", act: "ready", off: p.noCell, run: p.onCell("ready")},
+		{name: "drain_all", Binding: on("drain everywhere", "D"), help: "drain a backend on every node", act: "drain", off: noOthers, run: p.onAll("drain")},
+		{name: "ready_all", Binding: on("", "B"), help: "put a backend back in service on every node", act: "ready", off: noOthers, run: p.onAll("ready")},
+		{name: "pause_all", Binding: on("pause everywhere", "P"), help: "pause a service on every node", act: "pause", off: noOthers, run: p.onAll("pause")},
+		{name: "resume_all", Binding: on("resume", "r"), help: "resume a service on every node", act: "resume", off: noOthers, run: p.onAll("resume")},
 	}
 }
 
@@ -40,6 +42,12 @@ func noOthers(f *frame) string {
 
 // enter opens a node. Of one that cannot be opened it shows the details, with why.
 func (p *peersPane) enter(f *frame) intent {
+	if p.fleet.on {
+		if node, target, ok := p.fleet.cell(f); ok {
+			return gotoCell(node, target)
+		}
+		return refuse("this node does not have it, or does not answer")
+	}
 	r, ok := p.table.Current()
 	switch {
 	case !ok:
@@ -52,6 +60,48 @@ func (p *peersPane) enter(f *frame) intent {
 		return focusPane(paneBackends)
 	}
 	return openNode{node: r.name}
+}
+
+// noCell says why nothing can be done on the node of a cell.
+func (p *peersPane) noCell(f *frame) string {
+	if !p.fleet.on {
+		return "v shows the backends of all nodes; D drains on all"
+	}
+	_, target, ok := p.fleet.cell(f)
+	if _, backend := api.SplitTarget(target); backend == "" {
+		return "the cursor is on a service"
+	}
+	if !ok {
+		return "this node does not have it, or does not answer"
+	}
+	return ""
+}
+
+func (p *peersPane) onCell(act string) func(*frame) intent {
+	return func(f *frame) intent {
+		node, target, _ := p.fleet.cell(f)
+		return actOnCell(act, node, target)
+	}
+}
+
+// onAll does it on every node: to the row under the cursor in the fleet, else to what
+// is chosen from a list.
+func (p *peersPane) onAll(act string) func(*frame) intent {
+	return func(f *frame) intent {
+		r, ok := p.fleet.Current()
+		if !p.fleet.on || !ok {
+			return everywhere(act)(f)
+		}
+		target := r.id
+		service, backend := api.SplitTarget(target)
+		switch on := api.Lookup(act).On; {
+		case on == api.OnService:
+			target = service
+		case backend == "":
+			return refuse("the cursor is on a service: a " + act + " is of one of its backends")
+		}
+		return propose{req: api.Request{Act: act, Targets: []string{target}}, everywhere: true}
+	}
 }
 
 // everywhere asks for the target of an act on every node.

@@ -41,6 +41,7 @@ const (
 	fetchQueue
 	fetchSessions
 	fetchReport
+	fetchFleet
 	fetchCount
 )
 
@@ -65,6 +66,7 @@ type fetched struct {
 	waiters   []proxy.WaiterInfo
 	sessions  []proxy.SessionInfo
 	report    proxy.Report
+	fleet     []api.Answer[*api.Status]
 }
 
 type crashMsg struct{ err error }
@@ -144,6 +146,12 @@ func (m *model) poll() tea.Cmd {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
 		ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
 	}
+	if m.isShown(panePeers) && m.nodes.fleet.on && m.mesh() != nil && m.mesh().Secret && m.cfg.Peer != nil {
+		home, peers := m.home.source, m.cfg.Peer
+		ask(m.workspace, fetchFleet, "", func(ctx context.Context, a *fetched) {
+			a.fleet, a.err = api.AskAll(ctx, home, peers, func(ctx context.Context, s api.Source) (*api.Status, error) { return s.Status(ctx) })
+		})
+	}
 	if id := m.stats.missingReport(); id != "" {
 		if plans, ok := source.(api.Planner); ok {
 			ask(m.workspace, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
@@ -202,6 +210,10 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 			m.watch.hogs.take(m.stats.sessions.list, m.stats.now())
 			m.refreshPane(paneSessions)
 		}
+	case fetchFleet:
+		f.next = later(f.next, now.Add(fleetEvery))
+		m.own.fleet.take(a.fleet, now)
+		m.refreshPane(panePeers)
 	case fetchReport:
 		if m.stats.takeReport(a.report) {
 			m.show(reportLevel(&a.report), a.report.Sentence())
@@ -235,4 +247,11 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		m.show(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
 	}
 	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

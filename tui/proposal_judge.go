@@ -17,6 +17,10 @@ func (p *proposal) dropNeedless(f *frame) error {
 	var why string
 	for _, t := range p.req.Targets {
 		if p.act.On == api.OnBackend && f.stats.status.Backend(t) == nil || p.act.On == api.OnService && f.stats.status.Service(t) == nil {
+			if p.everywhere && f.own.fleet.has(t) {
+				targets = append(targets, t) // another node has it
+				continue
+			}
 			return refusal(fmt.Sprintf("there is no %s%s", screen.Safe(t), text.DidYouMean(t, f.stats.targets(p.act))))
 		}
 		if w := needless(f, p.act, t); w != "" && !p.everywhere {
@@ -140,6 +144,9 @@ func (p *proposal) recheck(f *frame) string {
 		switch p.act.On {
 		case api.OnBackend:
 			b := f.stats.status.Backend(t)
+			if b == nil && p.stamps[i] == "" {
+				continue // only other nodes have it
+			}
 			if b == nil {
 				return screen.Safe(t) + " is gone"
 			}
@@ -148,6 +155,9 @@ func (p *proposal) recheck(f *frame) string {
 			}
 		case api.OnService:
 			s := f.stats.status.Service(t)
+			if s == nil && p.stamps[i] == "" {
+				continue
+			}
 			if s == nil {
 				return screen.Safe(t) + " is gone"
 			}

@@ -25,6 +25,7 @@ type stats struct {
 	recent       []*api.Status           // those of the last few seconds
 	journal      journal
 
+	fleet    fleet // of the console's own engine: all nodes
 	waiters  waiters
 	sessions sessions
 	report   proxy.Report // of the plan that has ended

@@ -29,6 +29,7 @@ type workspace struct {
 	queue    *queuePane
 	sessions *sessionsPane
 	events   *eventsPane
+	nodes    *peersPane // the same in all workspaces
 	focus    int
 	shown    [paneCount]picture // each pane as it was drawn last
 	calm     [paneCount]calm    // what each needs, without flutter
@@ -57,6 +58,7 @@ func newWorkspace(ctx context.Context, f frame, source api.Source, peers pane) (
 		w.panes[panePeers] = peers // the nodes are the same from everywhere
 	}
 	w.backends, w.queue = w.panes[paneBackends].(*backendsPane), w.panes[paneQueue].(*queuePane)
+	w.nodes, _ = w.panes[panePeers].(*peersPane)
 	w.sessions, w.events = w.panes[paneSessions].(*sessionsPane), w.panes[paneEvents].(*eventsPane)
 	w.queue.cursor = w.backends.moved
 	var err error

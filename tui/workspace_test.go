@@ -70,7 +70,7 @@ func TestEverywhere(t *testing.T) {
 	c.look()
 	two := c.engine.peer("edge-02")
 	two.change(func(f *fake) { f.refuse = api.Refused("no backend would be left", "--force") })
-	c.press("3 d") // the first of the list is db-front/pg-a
+	c.press("3 D") // the first of the list is db-front/pg-a
 	c.sees("drain on all 3 nodes", "db-front/pg-a")
 	c.press("enter")
 	c.sees("on every node ?", "tcpctl drain db-front/pg-a --peer all", "edge-03: not reachable")
@@ -94,7 +94,7 @@ func TestEverywhereIsUndone(t *testing.T) {
 	c.look()
 	two, three := c.engine.peer("edge-02"), c.engine.peer("edge-03")
 	two.change(func(f *fake) { f.refuse = api.Refused("no backend would be left", "--force") })
-	c.press("3 d enter y")
+	c.press("3 D enter y")
 	c.sees("done on 2 of 3 nodes", "(undo: U)")
 	two.change(func(f *fake) { f.refuse = nil })
 	c.press("esc U")

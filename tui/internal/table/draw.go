@@ -12,6 +12,9 @@ type Look[T any] struct {
 	Ellipsis rune
 	Columns  []screen.Column[T]                      // in place of the table's own, and not scrolled; nil: the table's own
 	Second   func(row T, c *screen.Canvas, x, y int) // draws the second line of a tall row; nil: no row has one
+	// After draws over a row, before the cursor; at is where a column begins. nil:
+	// nothing does.
+	After func(row T, c *screen.Canvas, y int, at func(column int) int)
 }
 
 // margin is the columns of the cursor's sign and the mark.
@@ -29,12 +32,23 @@ func (t *Table[T]) Draw(c *screen.Canvas, look Look[T]) int {
 		drawNames(c, cols, slots)
 		y++
 	}
+	at := func(column int) int {
+		for _, s := range slots {
+			if s.Column == column {
+				return margin + s.X
+			}
+		}
+		return c.W // it is not shown
+	}
 	tall := func(i int) bool { return look.Second != nil && t.Tall(t.Row(i)) }
 	t.reveal(c.H-y, tall)
 	t.page = 0
 	for i := t.top; i < t.Len() && y < c.H; i++ {
 		r := t.Row(i)
 		t.drawRow(c, y, r, cols, slots, look.Ellipsis)
+		if look.After != nil {
+			look.After(r, c, y, at)
+		}
 		next := y + 1
 		if tall(i) && next < c.H {
 			look.Second(r, c, margin, next)
