@@ -36,7 +36,7 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 	var b strings.Builder
 	whole := i.Until.Sub(i.Since).Seconds()
 	column := func(t time.Time) int { return int(t.Sub(i.Since).Seconds() / whole * columns) }
-	fmt.Fprintf(&b, "%s, %s a column\n", text.Safe(s.Service), Took(whole/columns))
+	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), Took(max(whole/columns, s.StepSeconds)))
 	for _, l := range lines {
 		values, known := make([]float64, columns), make([]bool, columns)
 		most := 0.0
@@ -51,6 +51,10 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 			}
 			known[c] = true
 			most = max(most, values[c])
+			end := column(p.At.Add(time.Duration(s.StepSeconds * float64(time.Second))))
+			for k := c + 1; k < min(end, columns); k++ { // a step may be several columns
+				values[k], known[k] = values[c], true
+			}
 		}
 		if most == 0 && l.name != "clients" {
 			continue
@@ -60,7 +64,7 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 			switch {
 			case v > 0:
 				b.WriteRune(bars[min(int(v/most*float64(len(bars))), len(bars)-1)])
-			case known[c] || s.StepSeconds > whole/columns:
+			case known[c]:
 				b.WriteByte(' ')
 			default:
 				b.WriteRune('·') // nothing is known

@@ -217,3 +217,36 @@ func TestSizeAndAgeAreBounded(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// TestAFullDisk is a warning, and no count is lost by it.
+func TestAFullDisk(t *testing.T) {
+	file := tempFile(t)
+	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
+	tp := newTape(t, file, e)
+	second := func(e *engine) {
+		grow(&e.services[0], 1, 0, 0)
+		e.Note(proxy.Event{Kind: proxy.EventQueue, Text: strings.Repeat("x", 3000)})
+	}
+	tp.second(second)
+	tp.flush()
+	must(tp.store.write.Exec("PRAGMA max_page_count = 60"))(t)
+	for n := 0; must(tp.Remembered(ctx))(t).Failed == "" && n < 200; n++ {
+		tp.second(second)
+		tp.flush()
+	}
+	if info := must(tp.Remembered(ctx))(t); !strings.Contains(info.Failed, "full") {
+		t.Fatalf("%+v", info)
+	}
+	tp.second(second)
+	tp.flush()
+	if said := e.noted("history is not written"); len(said) != 1 {
+		t.Errorf("said %q", said)
+	}
+	tp.tried = time.Time{} // and there is room again
+	tp.second(second)
+	tp.flush()
+	want := e.services[0].Sessions.Total
+	if n := must(tp.Incident(ctx, api.Stretch{Since: at(0), Until: at(600)}))(t).Impact.Clients; n != want {
+		t.Errorf("%d clients of %d", n, want)
+	}
+}

@@ -101,6 +101,10 @@ func (in *Instance) historyConfig(f *config.File) history.Config {
 		c.File = history.Memory
 	case c.File == "":
 		c.File = historyFile(in.c.Path)
+	case c.File != history.Memory && c.File != history.Off:
+		if path, err := filepath.Abs(c.File); err == nil {
+			c.File = path
+		}
 	}
 	return c
 }
