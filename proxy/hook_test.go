@@ -173,7 +173,7 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 		}
 		return nil
 	}
-	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: 50 * time.Millisecond}, Hooks: proxy.Hooks{
+	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: proxy.Hooks{
 		OnTTL: proxy.Hook{Func: hook}, BeforeNext: proxy.Hook{Func: hook, Every: 100}}}, s)
 	slow := v.dial("slow")
 	slow.hears("a slow")
