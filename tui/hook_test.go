@@ -22,3 +22,31 @@ func TestAHookThatFailsIsSeen(t *testing.T) {
 		t.Errorf("the hook is not there:\n%s", got)
 	}
 }
+
+// How the backends of a service were found is a line of it, too, the worst of
+// several sources first.
+func TestASourceOfBackendsIsSeen(t *testing.T) {
+	engine := edge()
+	at := start.Add(-12 * time.Second)
+	source := func(kind string) proxy.DiscoveryInfo {
+		return proxy.DiscoveryInfo{DiscoverySource: proxy.DiscoverySource{Kind: kind}, Backends: 3, At: &at}
+	}
+	for i := range engine.status.Services {
+		if s := &engine.status.Services[i]; s.Name == "office" {
+			s.Discovery = []proxy.DiscoveryInfo{source("srv")}
+		}
+	}
+	if got := newConsole(t, engine, 140, 45).screen(); !strings.Contains(got, "found by srv, 12s ago") {
+		t.Errorf("the source is not there:\n%s", got)
+	}
+	for i := range engine.status.Services {
+		if s := &engine.status.Services[i]; s.Name == "office" {
+			s.Discovery = []proxy.DiscoveryInfo{source("srv"), source("dns")}
+			s.Discovery[1].Error = "SERVFAIL"
+		}
+	}
+	if got := newConsole(t, engine, 140, 45).screen(); !strings.Contains(got, "! found by dns, 12s ago; no answer since then: SERVFAIL") ||
+		strings.Contains(got, "by srv") || !strings.Contains(got, "SOURCE") {
+		t.Errorf("the source that fails is not there:\n%s", got)
+	}
+}

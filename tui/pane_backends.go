@@ -42,7 +42,7 @@ func (p *backendsPane) refresh(f *frame) {
 		}
 		if !isBare(f, s) {
 			rows = append(rows, &backendRow{target: s.Name, service: s, sign: serviceSign(s), flow: f.stats.flows[s.Name],
-				pending: f.stats.pending[s.Name].act, hook: s.Hook.Text(f.stats.now())})
+				pending: f.stats.pending[s.Name].act, second: secondText(f, s)})
 		}
 		for j := range s.Backends {
 			b := &s.Backends[j]
@@ -55,11 +55,30 @@ func (p *backendsPane) refresh(f *frame) {
 	p.touch()
 }
 
+// secondText is what the second line of a service's row says: what its hook
+// does, or else how the worst of its sources of backends is doing. "": there is
+// nothing to say.
+func secondText(f *frame, s *proxy.ServiceInfo) (line string) {
+	if line = s.Hook.Text(f.stats.now()); line != "" {
+		return line
+	}
+	for i := range s.Discovery {
+		if text := s.Discovery[i].Text(f.stats.now()); line == "" || strings.HasPrefix(text, warnSign) && !strings.HasPrefix(line, warnSign) {
+			line = text
+		}
+	}
+	return line
+}
+
+// warnSign begins a text about something that does not work.
+const warnSign = "! "
+
 // isBare reports whether the row of a service is left out: it has the small
 // screen to itself, and says nothing that its backends do not.
 func isBare(f *frame, s *proxy.ServiceInfo) bool {
 	alone := f.view != "" || len(f.stats.status.Services) == 1
-	return alone && shapeOf(f.width, f.height) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil
+	return alone && shapeOf(f.width, f.height) <= shapeSmall && s.State == proxy.StateOpen && s.Pause == nil &&
+		!strings.HasPrefix(secondText(f, s), warnSign)
 }
 
 // turn narrows the panes to the service under the cursor, or shows all again.
@@ -191,6 +210,9 @@ func (p *backendsPane) details(f *frame, id string) details {
 		}
 		if s.Hook != nil && s.Hook.Text(f.stats.now()) != "" {
 			facts = append(facts, fact{"hook", screen.Safe(s.Hook.Text(f.stats.now()))})
+		}
+		for i := range s.Discovery {
+			facts = append(facts, fact{"backends", screen.Safe(s.Discovery[i].Text(f.stats.now()))})
 		}
 		return details{title: "service " + screen.Safe(s.Name), facts: facts, about: about{service: s.Name}}
 	}

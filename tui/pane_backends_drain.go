@@ -19,10 +19,10 @@ func drawSecond(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 		c.Text(x+9, y, screen.Cut(branch+pauseText(f, r.service.Pause), max(c.W-x-10, 0)), themes.Text)
 	default:
 		role := themes.Text
-		if r.service.Hook.Failed > 0 {
+		if strings.HasPrefix(r.second, warnSign) {
 			role = themes.Warn
 		}
-		c.Text(x+9, y, screen.Cut(screen.Safe(branch+r.hook), max(c.W-x-10, 0)), role)
+		c.Text(x+9, y, screen.Cut(screen.Safe(branch+r.second), max(c.W-x-10, 0)), role)
 	}
 }
 

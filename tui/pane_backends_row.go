@@ -21,7 +21,7 @@ type backendRow struct {
 	since   time.Duration
 	pending string      // an act that no status shows yet
 	alone   func() bool // it is not below its service: the rows are sorted across
-	hook    string      // of a service: what its hook does, "" for nothing worth a line
+	second  string      // of a service: its second line, see secondText
 }
 
 // MarshalJSON is what the row is about.
@@ -33,12 +33,12 @@ func (r *backendRow) MarshalJSON() ([]byte, error) {
 }
 
 // isTall reports whether the row has a second line: a drain while it lasts, a
-// pause, or a hook that clients wait for.
+// pause, a hook that clients wait for, or a source of backends.
 func (r *backendRow) isTall() bool {
 	if r.backend != nil {
 		return r.backend.Drain != nil
 	}
-	return r.service.Pause != nil || r.hook != ""
+	return r.service.Pause != nil || r.second != ""
 }
 
 // sickness is what the rows are sorted by unless another order is asked for: 0 is

@@ -20,6 +20,7 @@ const (
 	troubleHook
 	troublePlan
 	troubleQueue
+	troubleSource // of backends: it does not answer, or leaves out too many
 	troubleDrain
 	troubleHog
 	troubleNode
@@ -31,7 +32,7 @@ const (
 var troubleWords = [troubleKinds]sign{
 	troubleDown: signDown, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
 	troubleHook: {'x', "HOOK", themes.StateError}, troublePlan: {'=', "PLAN", themes.StateMaint}, troubleQueue: {'~', "QUEUE", themes.Warn},
-	troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},
+	troubleSource: {'!', "SOURCE", themes.Warn}, troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},
 	troubleCertificate: {'~', "CERT", themes.Warn},
 }
 

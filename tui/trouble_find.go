@@ -101,6 +101,12 @@ func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 	if h := s.Hook; h != nil && h.Failed > 0 {
 		add(trouble{kind: troubleHook, state: "HOOK", pane: paneBackends, row: s.Name, text: strings.TrimPrefix(screen.Safe(h.Text(f.stats.now())), "! ")})
 	}
+	for i := range s.Discovery {
+		d := &s.Discovery[i]
+		if text, wrong := strings.CutPrefix(screen.Safe(d.Text(f.stats.now())), warnSign); wrong {
+			add(trouble{kind: troubleSource, id: "source " + s.Name + " " + d.Name, state: "SOURCE", pane: paneBackends, row: s.Name, text: text})
+		}
+	}
 	if s.Pause == nil && s.Queue.Waiting > 0 && screen.Seconds(s.Queue.OldestSeconds) >= queueOld {
 		add(trouble{kind: troubleQueue, state: "QUEUE " + screen.Count(float64(s.Queue.Waiting)), pane: paneQueue, text: queueText(s)})
 	}
