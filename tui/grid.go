@@ -20,6 +20,7 @@ type grid interface {
 	SortBy(name string, reverse bool) bool
 	Select(id string) bool
 	Window() (from, to int)
+	Click(line int) bool
 	CurrentID() string
 	CurrentJSON() string
 	Version() uint64

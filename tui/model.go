@@ -93,6 +93,8 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		m.blurred = true
 	case tea.KeyMsg:
 		return m, m.burst(msg)
+	case tea.MouseMsg:
+		return m, m.onMouse(msg)
 	case tickMsg:
 		return m, m.onTick()
 	case crashMsg:

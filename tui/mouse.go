@@ -2,6 +2,9 @@ package tui
 
 import tea "github.com/charmbracelet/bubbletea"
 
+// wheelRows is how many rows a step of the wheel moves the cursor.
+const wheelRows = 3
+
 // mouseCommand switches the mouse on or off. Off, which is the default, the
 // terminal's own selecting and copying works.
 func mouseCommand(word string) intent {
@@ -18,4 +21,31 @@ func mouseCommand(word string) intent {
 		}
 		return m.carryOut(refuse("mouse is on or off"))
 	})
+}
+
+// onMouse moves the cursor, or the keys to another pane. No click is an act, and none
+// answers a question: it would be pressed without reading.
+func (m *model) onMouse(e tea.MouseMsg) tea.Cmd {
+	if !m.mouse || m.overlay() != nil || e.Action != tea.MouseActionPress {
+		return nil
+	}
+	for i, r := range m.places {
+		if e.X < r.X || e.X >= r.X+r.W || e.Y < r.Y || e.Y >= r.Y+r.H {
+			continue
+		}
+		g := m.panes[i].grid()
+		switch {
+		case e.Button == tea.MouseButtonWheelDown && g != nil:
+			g.Move(wheelRows)
+		case e.Button == tea.MouseButtonWheelUp && g != nil:
+			g.Move(-wheelRows)
+		case e.Button == tea.MouseButtonLeft && g != nil:
+			g.Click(e.Y - r.Y)
+		}
+		m.changed()
+		if e.Button == tea.MouseButtonLeft && i != m.focus {
+			return m.carryOut(focusPane(i))
+		}
+	}
+	return nil
 }

@@ -41,6 +41,7 @@ func (m *model) paint() *screen.Canvas {
 }
 
 func (w *workspace) paintBody(c *screen.Canvas) {
+	w.places = [paneCount]screen.Rect{}
 	switch shapeOf(w.width, w.height) {
 	case shapeGrid:
 		w.paintGrid(c)
@@ -61,6 +62,7 @@ func (w *workspace) paintGrid(c *screen.Canvas) {
 		case r.H == 1 && !focused:
 			screen.Rule(c.Sub(r.X, 0, r.W, c.H), r.Y, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), false)
 		case r.H > 0:
+			w.places[i] = screen.Rect{X: r.X + 1, Y: r.Y + 1, W: r.W - 2, H: r.H - 2}
 			p := w.paintPane(i, r.W-2, r.H-2, focused) // before the foot, which says what of it is to be seen
 			screen.Box(c, r, &w.theme.Glyphs, w.boxTitle(i), w.panes[i].foot(&w.frame), focused).Draw(0, 0, p)
 		}
@@ -141,6 +143,7 @@ func (w *workspace) drawFocused(c *screen.Canvas, r screen.Rect) {
 	if r.H < 1 {
 		return
 	}
+	w.places[w.focus] = screen.Rect{X: r.X, Y: r.Y + 1, W: r.W, H: r.H - 1}
 	c.Draw(r.X, r.Y+1, w.paintPane(w.focus, r.W, r.H-1, true))
 	screen.Rule(c, r.Y, &w.theme.Glyphs, w.boxTitle(w.focus), w.pane().foot(&w.frame), true)
 }

@@ -31,8 +31,9 @@ type workspace struct {
 	events   *eventsPane
 	nodes    *peersPane // the same in all workspaces
 	focus    int
-	shown    [paneCount]picture // each pane as it was drawn last
-	calm     [paneCount]calm    // what each needs, without flutter
+	shown    [paneCount]picture     // each pane as it was drawn last
+	places   [paneCount]screen.Rect // where; no height: it is not on the screen
+	calm     [paneCount]calm        // what each needs, without flutter
 
 	watch   watch // what is wrong
 	fetches [fetchCount]fetch

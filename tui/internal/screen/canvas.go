@@ -38,7 +38,11 @@ type Canvas struct {
 	W, H   int
 	stride int
 	cells  []Cell
+	top    int // of a part: its first line in the whole
 }
+
+// Top is the first line of a part in the canvas that it is a part of.
+func (c *Canvas) Top() int { return c.top }
 
 // New makes a canvas of w by h spaces.
 func New(w, h int) *Canvas {
@@ -66,7 +70,7 @@ func (c *Canvas) Row(y int) []Cell { return c.cells[y*c.stride : y*c.stride+c.W]
 func (c *Canvas) Sub(x, y, w, h int) *Canvas {
 	x, y = min(max(x, 0), c.W), min(max(y, 0), c.H)
 	w, h = min(max(w, 0), c.W-x), min(max(h, 0), c.H-y)
-	s := &Canvas{W: w, H: h, stride: c.stride}
+	s := &Canvas{W: w, H: h, stride: c.stride, top: c.top + y}
 	if w > 0 && h > 0 {
 		s.cells = c.cells[y*c.stride+x:]
 	}

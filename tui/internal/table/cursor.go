@@ -202,3 +202,20 @@ func (t *Table[T]) Counts() (shown, all, marked, hidden int) {
 	}
 	return t.kept, t.count(t.rows), marked, hidden
 }
+
+// Click moves the cursor to the row that was drawn last on a line of the canvas, and
+// reports whether there is one. A second line of a row is that row's.
+func (t *Table[T]) Click(line int) bool {
+	if line < 0 || line >= len(t.lines) {
+		return false
+	}
+	i := t.lines[line]
+	if i < 0 && line > 0 {
+		i = t.lines[line-1]
+	}
+	if i < 0 || i >= t.Len() {
+		return false
+	}
+	t.Jump(i)
+	return true
+}

@@ -43,8 +43,13 @@ func (t *Table[T]) Draw(c *screen.Canvas, look Look[T]) int {
 	tall := func(i int) bool { return look.Second != nil && t.Tall(t.Row(i)) }
 	t.reveal(c.H-y, tall)
 	t.page = 0
+	t.lines = t.lines[:0]
 	for i := t.top; i < t.Len() && y < c.H; i++ {
 		r := t.Row(i)
+		for len(t.lines) < c.Top()+y {
+			t.lines = append(t.lines, -1)
+		}
+		t.lines = append(t.lines, i)
 		t.drawRow(c, y, r, cols, slots, look.Ellipsis)
 		if look.After != nil {
 			look.After(r, c, y, at)

@@ -39,6 +39,7 @@ type Table[T any] struct {
 	at      int    // its index in what is shown
 	top     int    // the first row that is drawn
 	page    int    // how many rows were drawn
+	lines   []int  // the row on each line of the canvas that they were drawn on; -1: none
 	scrollX int    // how many columns are scrolled away
 	away    bool   // a cursor that would follow was moved away
 	touched bool   // the operator has moved the cursor: it stays with its row

@@ -65,7 +65,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 			return err
 		}
 	}
-	remote, err := in.reloadSSH(&file.Console.SSH, &old.Console.SSH)
+	remote, keys, err := in.reloadSSH(&file.Console.SSH, &old.Console.SSH)
 	if err == nil {
 		_, err = in.engine.Apply(engine)
 	}
@@ -90,6 +90,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		in.ssh.Close()
 	}
 	if in.ssh = remote; remote != nil {
+		remote.SetKeys(keys)
 		remote.Start()
 	}
 	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {

@@ -11,8 +11,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 )
 
-// openSSH opens the address that the console is served on over SSH; "" is none. The
-// predecessor's socket is used where it listens on that address.
+// openSSH opens the address that the console is served on over SSH; "" is none.
 func (in *Instance) openSSH(c *config.ConsoleSSH) (*sshd.Server, error) {
 	if c.Listen == "" || in.c.Remote == nil {
 		return nil, nil
@@ -21,6 +20,11 @@ func (in *Instance) openSSH(c *config.ConsoleSSH) (*sshd.Server, error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	return in.openSSHWith(c, keys)
+}
+
+// openSSHWith uses the predecessor's socket where it listens on that address.
+func (in *Instance) openSSHWith(c *config.ConsoleSSH, keys authkeys.Keys) (*sshd.Server, error) {
 	hostKey := c.HostKey
 	if hostKey == "" {
 		dir, err := statedir.Make("ssh")
@@ -37,19 +41,22 @@ func (in *Instance) openSSH(c *config.ConsoleSSH) (*sshd.Server, error) {
 	return sshd.Open(c.Listen, sshd.Options{HostKey: hostKey, Keys: keys, Show: show, Log: in.log.Logger, Socket: socket})
 }
 
-// reloadSSH is the server for a file that takes the place of old: the one that
-// serves, with the keys as they are now, or another one that is not started yet.
-func (in *Instance) reloadSSH(file, old *config.ConsoleSSH) (*sshd.Server, error) {
-	if in.ssh == nil || file.Listen != old.Listen || file.HostKey != old.HostKey {
-		if in.ssh != nil && file.Listen == old.Listen && file.Listen != "" {
-			in.ssh.Close() // only the key is another one: the address is taken until then
-		}
-		return in.openSSH(file)
+// reloadSSH is the server for a file that takes the place of old, and its keys: the
+// one that serves, or another one that is not started yet. Nothing that serves is
+// changed, unless only the host key is another one: the address is taken until then.
+func (in *Instance) reloadSSH(file, old *config.ConsoleSSH) (s *sshd.Server, keys authkeys.Keys, err error) {
+	if file.Listen == "" || in.c.Remote == nil {
+		return nil, keys, nil
 	}
-	keys, err := authkeys.Read(file.AuthorizedKeys)
-	if err != nil {
-		return nil, err
+	if keys, err = authkeys.Read(file.AuthorizedKeys); err != nil {
+		return nil, keys, err
 	}
-	in.ssh.SetKeys(keys)
-	return in.ssh, nil
+	if in.ssh != nil && file.Listen == old.Listen && file.HostKey == old.HostKey {
+		return in.ssh, keys, nil
+	}
+	if in.ssh != nil && file.Listen == old.Listen {
+		in.ssh.Close()
+	}
+	s, err = in.openSSHWith(file, keys)
+	return s, keys, err
 }
