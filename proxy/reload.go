@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -252,7 +253,7 @@ func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 	if h := old.holds[holdOperator]; h != nil {
 		b.setHoldLocked(holdOperator, &hold{state: h.state, by: h.by, reason: h.reason, since: h.since, then: ThenKeep, emptyNoted: true})
 	}
-	old.retireLocked("reload")
+	old.retireLocked(cmp.Or(c.FoundBy, "reload"))
 	b.startChecksLocked()
 	return b
 }

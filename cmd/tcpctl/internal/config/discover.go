@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -117,6 +118,15 @@ func (s *Service) checkDiscover(r *report, path string) {
 	r.refresh(path+".discover.refresh", d.Refresh)
 	if d.Timeout <= 0 {
 		r.wrong(path+".discover.timeout", `write the longest that an answer may take, such as "5s"`, "timeout = %q: a question has to end", text.Duration(d.Timeout))
+	}
+}
+
+// warn tells of a list that is not there, which is no error: it may still come.
+func (d *Discover) warn(r *report, path, service string) {
+	if kind, name, _ := strings.Cut(d.From, ":"); kind == discover.KindFile {
+		if _, err := os.Stat(name); err != nil {
+			r.wrong(path+".from", "until it is there, nothing is found", "service %q: there is no file %q now", service, name)
+		}
 	}
 }
 

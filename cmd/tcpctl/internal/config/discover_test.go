@@ -113,3 +113,21 @@ func TestDiscoverAloneIsNoWarning(t *testing.T) {
 		t.Errorf("the difference is\n%s", got)
 	}
 }
+
+// A list that is not there yet is no error, and a warning.
+func TestDiscoverWarnsOfAListThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Parse(filepath.Join(dir, "a.toml"), []byte("[services.db]\nlisten = \"127.0.0.1:1\"\ndiscover = \"file:list.json\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Warnings().Error(); !strings.Contains(got, `a.toml:3: service "db": there is no file `) {
+		t.Errorf("got %s", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "list.json"), []byte("[]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := f.Warnings(); len(w) > 0 {
+		t.Error(w)
+	}
+}

@@ -34,6 +34,9 @@ func (f *File) warningsOn(system string) Errors {
 		if s.NoBackend == "reject" && len(s.Backends) == 0 && s.Discover == nil {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
 		}
+		if d := s.Discover; d != nil {
+			d.warn(r, path+".discover", s.Name)
+		}
 		for j, a := range s.Source {
 			at := fmt.Sprintf("%s.source[%d]", path, j)
 			if c, err := net.ListenPacket("udp", net.JoinHostPort(a.String(), "0")); err != nil {

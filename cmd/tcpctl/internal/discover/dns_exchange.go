@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -78,6 +79,9 @@ func exchangeBy(ctx context.Context, network, server string, m *dns.Msg) (*dns.M
 	if err != nil {
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 			return nil, fmt.Errorf("no answer within %s", dnsTry)
+		}
+		if errno, ok := errors.AsType[syscall.Errno](err); ok {
+			return nil, errno // without the ports, which are others each time
 		}
 		return nil, err
 	}

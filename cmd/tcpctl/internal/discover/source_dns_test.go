@@ -212,6 +212,20 @@ func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 	}
 }
 
+// Nobody listens there: the text is the same each time.
+func TestDNSNobodyThere(t *testing.T) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := c.LocalAddr().String()
+	c.Close()
+	spec := &Spec{From: "dns:db.example:1", Server: addr}
+	if got, want := asked(t, spec), "! "+addr+" asked for A of db.example: connection refused"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestDNSOldAndOddServers(t *testing.T) {
 	s := discovertest.NewNameServer(t)
 	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")

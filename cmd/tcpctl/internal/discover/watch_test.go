@@ -77,6 +77,20 @@ func TestWhenASourceIsAsked(t *testing.T) {
 	}
 }
 
+// An answer ends the back-off: the failure after it is asked about again soon.
+func TestAnAnswerEndsTheBackOff(t *testing.T) {
+	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {
+		if n == 4 {
+			return answer{backends("a"), time.Second}, nil
+		}
+		return answer{}, errors.New("no")
+	}}
+	got := strings.Join(watched(t, Spec{From: "dns:db.example:1", Refresh: time.Hour}, src, 12500*time.Millisecond), "\n")
+	if want := "0: ; failed\n1: \n3: \n7: a; recovered; changed\n8: a; failed\n9: a\n11: a"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // The end of a hold is the time of a question, however long the answer is
 // valid; and a source that waits by itself is not let to wait beyond it.
 func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
