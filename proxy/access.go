@@ -19,8 +19,8 @@ func (s *Session) admitSession(c *ServiceConfig) (refused Reason) {
 	return s.checkAccess(c, s.service.perIP.AdmitSession)
 }
 
-// checkAccess decides by the client's address: who may come at all, and how
-// many from one address.
+// checkAccess decides by the client's address: whether it may connect at all,
+// and how many may from one address.
 func (s *Session) checkAccess(c *ServiceConfig, limit func(netip.Addr, ratelimit.Limits, time.Time) ratelimit.Decision) Reason {
 	client := s.client.Remote().Addr().Unmap()
 	if covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client) {

@@ -110,7 +110,7 @@ func (s *Session) startQueueClock() {
 
 // untilQueueTimeout is how long the session may wait still: 0 when its time is
 // over, negative when there is no limit. While the queue's clock stands still,
-// it is looked at again a little later. A session that no pause holds waits
+// it is asked again a little later. A session that no pause holds waits
 // for something else, and its clock runs.
 func (s *Session) untilQueueTimeout() time.Duration {
 	limit := s.service.config().Queue.Timeout

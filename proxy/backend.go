@@ -18,8 +18,8 @@ import (
 var ErrUnknown = errors.New("proxy: unknown")
 
 // ErrAlready says that what was asked for is so already: nothing was done, and
-// nothing was left to do. To repeat an act is safe (rule 12a), so that who acts
-// for people takes it for a success, in the words of the error.
+// nothing was left to do. To repeat an act is safe (rule 12a), so a tool
+// that acts for an operator takes it for a success, in the words of the error.
 var ErrAlready = errors.New("proxy: already so")
 
 // alreadyError is an ErrAlready in words of its own.
@@ -33,7 +33,7 @@ func already(format string, args ...any) error {
 }
 
 // Backend is one server behind a service. What can change is guarded by its
-// service's queue, since who may go and where to is one decision.
+// service's queue, since which client may go and where to is one decision.
 type Backend struct {
 	service *Service
 	name    string
@@ -105,7 +105,7 @@ func (b *Backend) stateLocked() string {
 	case b.tracker.Up() && doubt == "":
 		return StateUp
 	case b.tracker.Up():
-		return StateChecking // it gets sessions all the same
+		return StateChecking // it still gets sessions
 	case b.tracker.Known() && !b.tracker.Demanding():
 		return StateDown
 	}
@@ -160,7 +160,7 @@ func (b *Backend) infoLocked() BackendInfo {
 		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
 			Detail: h.Last.Detail, At: h.At, Last: h.Marks()}
 		if b.hooked && i.Check.Consecutive == 0 {
-			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one look after a hook that failed
+			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one check after a hook that failed
 		}
 	}
 	if what, times := b.doubtLocked(); what != "" && b.tracker.Up() {
@@ -173,7 +173,7 @@ func (b *Backend) infoLocked() BackendInfo {
 type DrainOptions struct {
 	Limit  time.Duration // how long live sessions may take; 0: as long as they want
 	Then   string        // at the limit: ThenAbort, ThenCut or ThenKeep; "" is ThenKeep
-	By     string        // who
+	By     string        // the operator: "ana@edge-01"
 	Reason string
 }
 
@@ -264,7 +264,7 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 	return text, err
 }
 
-// setHoldLocked changes who holds the backend.
+// setHoldLocked sets or ends (nil) one of the holds of the backend.
 func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	before := b.admin()
 	b.holds[kind] = h

@@ -30,9 +30,8 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 	return b
 }
 
-// startChecksLocked begins to look at the backend. One that is judged by its
-// clients is up until they find otherwise; after an upgrade, only if it was up
-// before.
+// startChecksLocked begins the checks of the backend. A passive one is up until
+// its clients' connections fail; after an upgrade, only if it was up before.
 func (b *Backend) startChecksLocked() {
 	s := b.service
 	switch s.config().Check.Type {
@@ -114,20 +113,20 @@ func (b *Backend) checkOnce(ctx context.Context) {
 
 // mayCheck makes the check, unless the backend is in maint. Behind a lock it
 // takes a slot, so that the backend never sees one more than it can bear;
-// when there is none, those who hold them are proof enough.
+// when there is none, the sessions that hold them are proof enough.
 func (b *Backend) mayCheck() (c health.Check, may bool) {
 	s := b.service
 	s.queue.Do(func() {
 		kind := s.config().Check.Type
 		if kind == health.None {
-			kind = health.TCP // somebody wants to know all the same
+			kind = health.TCP // a probe asks although there are no checks
 		}
 		c = b.checkLocked(kind, b.checkAddr())
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
-			// One that is away and has nobody bears a look, whoever holds the
-			// slots: or it could never come back. What is free here may be
+			// One that is down and has no session can bear a check, even if
+			// all slots are held: or it could never come back. What is free here may be
 			// taken in another process.
 			away := b.active == 0 && !b.tracker.Up()
 			free := s.active+s.checking < slots && s.predecessors.Waiting == 0 && s.handedOver == nil

@@ -53,7 +53,7 @@ func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
 	return free[slices.Index(from, bs.policy.Pick(from, sess.client.Remote().Addr()))], ""
 }
 
-// backendLocked finds one that is not on its way out.
+// byNameLocked finds one that is not on its way out.
 func (bs *backendSet) byNameLocked(name string) *Backend {
 	for _, b := range bs.all {
 		if b.name == name && !b.removing {
@@ -73,9 +73,9 @@ func (bs *backendSet) othersServeLocked(b *Backend) bool {
 	return false
 }
 
-// hopelessLocked says that no backend is up nor being looked at for the first
-// time. While a hook that failed holds clients there is hope: it is tried
-// again.
+// hopelessLocked says that no backend is up, or is being checked for the first
+// time, and that nothing under way will change that: a pause, its release, or a
+// hook, which is tried again after it has failed.
 func (bs *backendSet) hopelessLocked() bool {
 	s := bs.service
 	return !s.discovery.awaitsLocked() && s.pause.current == nil && s.hooks.held == "" && s.hooks.running == "" && !s.pause.releasingLocked() && !slices.ContainsFunc(bs.all, func(b *Backend) bool {
@@ -83,7 +83,7 @@ func (bs *backendSet) hopelessLocked() bool {
 	})
 }
 
-// backendEmptiedLocked is called when a backend has lost its last session.
+// emptiedLocked is called when a backend has lost its last session.
 func (bs *backendSet) emptiedLocked(b *Backend) {
 	s := bs.service
 	s.changes.notifyLocked()

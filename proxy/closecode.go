@@ -18,13 +18,13 @@ type closeReason struct {
 const (
 	closeNormal   = 1000
 	closeGoing    = 1001 // we stop, or its backend does
-	closeAbnormal = 1006 // never sent: there was no goodbye
+	closeAbnormal = 1006 // never sent: there was no Close frame
 	closePolicy   = 1008 // an operator or a rule
 	closeInternal = 1011 // the backend broke off
 	closeTryLater = 1013 // it was never served
 )
 
-// retrySoon is when to come again where nobody can know.
+// retrySoon is when to connect again where no better time is known.
 const retrySoon = 5 * time.Second
 
 // closeReason makes it of the session's ending.

@@ -52,7 +52,7 @@ type Config struct {
 	Activated func(service string, listen []string) (given []net.Listener, rest []string, err error)
 	// InheritedSockets are sockets of an engine in another process that this one follows:
 	// a service that listens there takes the socket instead of opening its own.
-	// The engine owns them from Start on, and closes those that nobody wants.
+	// The engine owns them from Start on, and closes those that no service takes.
 	InheritedSockets []InheritedSocket
 	// Closed are services that an operator has closed: Start does not open them.
 	Closed []string
@@ -64,11 +64,11 @@ type Config struct {
 	// and all have come before Shutdown returns. It is called on the data path,
 	// with no lock held, by what serves other sessions, too: it must not block.
 	// The engine keeps no queue for it, which would have to grow without bound
-	// or lose records: whoever is slow knows best which of the two.
+	// or lose records: which of the two is better is for the slow reader to decide.
 	OnRecord func(Record)
 	// Log gets each event; nil: nothing is logged. One goroutine writes to it,
-	// so that a slow handler delays nobody; one that falls behind by thousands
-	// of events misses some, and is told how many.
+	// so that a slow handler delays no client; one that falls behind by thousands
+	// of events misses some, and gets their number.
 	Log *slog.Logger
 }
 
@@ -137,7 +137,7 @@ type QueueConfig struct {
 	OnClientFin string        // FinVerify, FinKeep or FinDrop; "" is FinVerify
 }
 
-// CheckConfig is how backends are looked at.
+// CheckConfig is how backends are checked.
 type CheckConfig struct {
 	Type     string        // tcp, http, send-expect, exec, passive, none; "" is tcp
 	Port     int           // 0: the backend's own
@@ -145,7 +145,7 @@ type CheckConfig struct {
 	Method   string        // http
 	Host     string        // http, and the name that TLS asks for; "" is the address, localhost for unix
 	Expect   int           // http; 0: 200
-	TLS      bool          // tcp, http, send-expect: over TLS; nobody's certificate is judged
+	TLS      bool          // tcp, http, send-expect: over TLS; the certificate is not verified
 	Send     string        // send-expect; "": the backend speaks first
 	Want     string        // send-expect: somewhere in the answer
 	Run      []string      // exec: argv; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR in its environment
@@ -154,8 +154,8 @@ type CheckConfig struct {
 	Rise     int           // 0: 2
 	Fall     int           // 0: 3
 	// SlowStart is how long the share of a backend that has come back grows
-	// until it is whole; 0: it is at once. Policies that look at no weight do
-	// not look at this either, nor does source.
+	// until it is whole; 0: it is at once. Policies that ignore weights ignore
+	// this, too, and so does source.
 	SlowStart time.Duration
 	OnDown    string // OnDownKeep or OnDownCut; "" is OnDownKeep
 }

@@ -1,7 +1,7 @@
 package proxy
 
 // Descriptors divides the descriptors that a process may have open. Two for
-// each session; the reserve is for all else. Who listens for other things than
+// each session; the reserve is for all else. What listens for other things than
 // clients is bounded inside of the reserve, so that nothing that strangers
 // connect to can take what sessions need.
 type Descriptors struct {

@@ -12,14 +12,14 @@ import (
 )
 
 // A connection that turns out to be for something else than a session, like a
-// file beside a WebSocket, stands aside: nobody sees, counts or waits for it,
+// file beside a WebSocket, is detached: nothing lists, counts or waits for it,
 // and it has given back what it took of the service. Its Protocol bounds how
 // many there are. A handshake may still follow, and then it returns.
 
-// detach is told by a Protocol, from a goroutine of its own.
+// detach is the signal of a Protocol that its connection is for no session.
 type detach struct{}
 
-// detachedSet are a service's connections that stand aside.
+// detachedSet are a service's detached connections.
 type detachedSet struct {
 	mu  sync.Mutex
 	all map[*Session]struct{}
@@ -40,7 +40,7 @@ func (a *detachedSet) remove(s *Session) {
 	delete(a.all, s)
 }
 
-// end tells all of them to end.
+// end asks all of them to end.
 func (a *detachedSet) end() {
 	a.mu.Lock()
 	all := slices.Collect(maps.Keys(a.all))
@@ -50,8 +50,8 @@ func (a *detachedSet) end() {
 	}
 }
 
-// detach takes the session out of everything. It is never nowhere: whoever
-// ends the service finds it in one place or the other.
+// detach takes the session out of everything. It is always in
+// one of the two sets, so that the end of the service finds it.
 func (s *Session) detach() {
 	if s.detached || s.ending != nil {
 		return
@@ -63,7 +63,7 @@ func (s *Session) detach() {
 	s.service.share.Release()
 }
 
-// detachedHandshake takes what Handshake has brought of one that stands aside,
+// detachedHandshake takes what Handshake has brought of a detached one,
 // and says whether that makes it a session.
 func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 	var refusal *Refusal
@@ -88,7 +88,7 @@ func (s *Session) detachedHandshake(g PendingClient, err error) bool {
 // the service is at its end.
 func (s *Session) reattach() bool {
 	e := s.service.engine
-	e.mu.Lock() // so that nobody waits for the last session meanwhile
+	e.mu.Lock() // so that Shutdown does not miss it
 	defer e.mu.Unlock()
 	if e.stopped || s.service.retired || s.service.share.Acquire() != nil {
 		return false
@@ -99,7 +99,7 @@ func (s *Session) reattach() bool {
 	return true
 }
 
-// discard ends a session that has stood aside. It leaves no record.
+// discard ends a detached connection. It leaves no record.
 func (s *Session) discard() {
 	s.run.Done(s)
 	s.service.detached.remove(s)

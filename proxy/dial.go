@@ -118,7 +118,7 @@ func (s *Session) retryDial(err error, lack relay.Lack) transition {
 		s.startDial()
 		return wait
 	}
-	// Who was held by a pause stays held (rule 17), and while a plan is
+	// What a pause has held stays held (rule 17), and while a plan is
 	// at work no client is failed before the checks have seen what is up (18a).
 	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.service.hasPlan() {
 		if lack != "" {

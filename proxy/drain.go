@@ -6,8 +6,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// holdKind is who can hold a backend out of service. Each holds it apart from
-// the others: an operator's ready does not end what a plan does.
+// holdKind is what can hold a backend out of service: an operator, or a plan.
+// The two are independent: an operator's ready does not end a plan's hold.
 type holdKind int
 
 const (
@@ -31,7 +31,7 @@ type hold struct {
 
 type holds [holdKinds]*hold
 
-// top is the strongest hold: maint before drain. nil: nobody holds it.
+// top is the strongest hold: maint before drain. nil: there is none.
 func (h *holds) top() *hold {
 	var top *hold
 	for _, one := range h {
@@ -49,7 +49,7 @@ func (h *holds) strongest() string {
 	return AdminReady
 }
 
-// drainsDueLocked ends the drains whose limit has come.
+// dueLocked ends the drains whose limit has come.
 func (bs *backendSet) dueLocked(now time.Time) {
 	s := bs.service
 	for _, b := range bs.all {

@@ -42,12 +42,12 @@ type Engine struct {
 	retiring   sync.WaitGroup       // services that a reload has no more, and slow kicks
 	quit       chan struct{}        // closed when the last session has ended
 	end        shutdown
-	inherited  []InheritedSocket // nobody has taken yet
+	inherited  []InheritedSocket // that no service has taken yet
 	tookOver   bool              // what another engine knew; set before Start
 	started    bool
 	stopped    bool
 	opened     bool
-	handedOver bool // its doors are another engine's
+	handedOver bool // its listeners are another engine's
 
 	remainingMu  sync.Mutex
 	remaining    uint64 // numbers what Remaining has said
@@ -102,7 +102,7 @@ func (c Config) complete() ([]ServiceConfig, error) {
 	return all, nil
 }
 
-// Open opens all addresses, or none, and accepts nobody yet. Start does so
+// Open opens all addresses, or none, and accepts no client yet. Start does so
 // itself where it was not called; after it, Close must be.
 func (h Handover) Open() error {
 	e := h.engine

@@ -19,7 +19,7 @@ var (
 	EventSession     = eventKind("session")         // kicked, cut by a TTL
 	EventDial        = eventKind("dial")            // dials fail
 	EventLimit       = eventKind("limit")           // descriptors or sessions ran out
-	EventOperator    = eventKind("operator")        // somebody acted
+	EventOperator    = eventKind("operator")        // an act of an operator
 	EventPlan        = eventKind("plan")            // restart, window, roll
 	EventMark        = eventKind("mark")            // an operator's note
 	EventRefused     = eventKind("refused")         // a client before it waited
@@ -35,7 +35,7 @@ var (
 	EventWindow      = eventKind("window.alarm")    // a window's command still runs at the end of its pause
 )
 
-// EventKinds are all kinds, for those who let others choose among them.
+// EventKinds are all kinds, for configuration that names some of them.
 var EventKinds []string
 
 // eventKind is the only way to a kind, so that none is missing in the list.
@@ -64,7 +64,7 @@ type Event struct {
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
 	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
 	Stack   string    `json:"-"`                 // of a panic; for the log
-	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): it has been logged and told of
+	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): it was logged and notified of then
 	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
 	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
 }
@@ -108,7 +108,7 @@ const (
 )
 
 // logEvent writes an event to the log. The event log's writer calls it: the
-// handler is somebody else's code, and may take its time.
+// handler is the user's code, and may take its time.
 func (e *Engine) logEvent(ev Event, missed uint64) {
 	ctx := context.Background()
 	if missed > 0 {
@@ -138,7 +138,7 @@ func (e *Engine) logEvent(ev Event, missed uint64) {
 // and says how many were like it.
 func (e *Engine) noteThrottled(ev Event) { e.noteThrottledAs(ev.Kind+" "+ev.Service, ev) }
 
-// noteThrottledAs is noteSeldom for what is alike under another key.
+// noteThrottledAs is noteThrottled by another key than kind and service.
 func (e *Engine) noteThrottledAs(key string, ev Event) {
 	e.throttleMu.Lock()
 	t := e.throttles[key]

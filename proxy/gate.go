@@ -27,7 +27,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	if s.pause.current != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
-			return lock.Skip, ReasonPaused // somebody behind may be let past
+			return lock.Skip, ReasonPaused // one behind it may bypass the pause
 		}
 		return lock.Wait, ReasonPaused
 	}

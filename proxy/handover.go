@@ -28,7 +28,8 @@ type InheritedSocket struct {
 	File    *os.File
 }
 
-// RemainingSessions is what an engine that has left its doors still has of one service.
+// RemainingSessions is what an engine that has stopped listening still has
+// of one service.
 type RemainingSessions struct {
 	Active   int            `json:"active"`             // admitted, and slots that are not free yet
 	Waiting  int            `json:"waiting"`            // accepted and not admitted
@@ -37,10 +38,10 @@ type RemainingSessions struct {
 
 func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 0 }
 
-// Doors gives another descriptor of each socket that the engine has opened,
+// Sockets gives another descriptor of each socket that the engine has opened,
 // which the caller owns. What was given to the engine is not among them: the
 // giver can give it again.
-func (h Handover) Sockets() (doors []InheritedSocket, err error) {
+func (h Handover) Sockets() (sockets []InheritedSocket, err error) {
 	e := h.engine
 	for _, s := range e.all() {
 		var f *listenerSet
@@ -54,17 +55,17 @@ func (h Handover) Sockets() (doors []InheritedSocket, err error) {
 			}
 			file, err := sk.l.File()
 			if err != nil {
-				closeInherited(doors)
+				closeInherited(sockets)
 				return nil, fmt.Errorf("proxy: %s: %w", s.name, err)
 			}
-			doors = append(doors, InheritedSocket{s.name, sk.asked, file})
+			sockets = append(sockets, InheritedSocket{s.name, sk.asked, file})
 		}
 	}
-	return doors, nil
+	return sockets, nil
 }
 
-func closeInherited(doors []InheritedSocket) {
-	for _, d := range doors {
+func closeInherited(sockets []InheritedSocket) {
+	for _, d := range sockets {
 		d.File.Close()
 	}
 }
@@ -83,7 +84,7 @@ func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*
 	return relay.Adopt(f, addr, sock)
 }
 
-// Movable says why the engine cannot be followed by another now; nil: it can.
+// Ready says why no other engine can take over now; nil: one can.
 // Pauses and plans live in one process.
 func (h Handover) Ready() error {
 	e := h.engine
@@ -104,8 +105,8 @@ func (h Handover) Ready() error {
 	return e.plans.none()
 }
 
-// Handover is what an engine knows that another one, in a process that takes
-// the place of this one, has to go on with.
+// HandoverState is what the engine of the next process has to know to go on
+// where this one was.
 type HandoverState struct {
 	Saved    Saved                        `json:"saved"`
 	Closed   []string                     `json:"closed"`   // services that an operator has closed
@@ -123,7 +124,7 @@ type HandoverState struct {
 
 // HooksState is what the hooks of a service go on from.
 type HooksState struct {
-	Admitted int  `json:"admitted"`  // clients let in
+	Admitted int  `json:"admitted"`  // clients admitted
 	AfterTTL bool `json:"after_ttl"` // before_next is due, whichever number that is
 }
 
@@ -136,8 +137,8 @@ type Remaining struct {
 	Number   uint64                       `json:"number"`             // of two, the later has the greater one
 }
 
-// Handover tells what there is at this moment. Self is what the engine that
-// follows is to call this one.
+// State is the engine as it is now. Self is the name by which the next engine
+// calls this one in Follow.
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
 	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
@@ -157,8 +158,8 @@ func (h Handover) State(self string) HandoverState {
 	}
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
-	for who, r := range e.predecessors {
-		state.Predecessors[who] = *r
+	for name, r := range e.predecessors {
+		state.Predecessors[name] = *r
 	}
 	return state
 }
@@ -184,8 +185,8 @@ func (h Handover) TakeOver(state HandoverState) {
 			s.hooks.admitted, s.hooks.afterTTL = state.Hooks[s.name].Admitted, state.Hooks[s.name].AfterTTL
 		})
 	}
-	for who, r := range state.Predecessors {
-		h.Follow(who, &r)
+	for name, r := range state.Predecessors {
+		h.Follow(name, &r)
 	}
 }
 
@@ -227,12 +228,12 @@ func (h Handover) StopListening() {
 	}
 }
 
-// StartListening listens again after StopListening, since nobody has come, by
-// the sockets that Doors has given, which are the engine's now.
-func (h Handover) StartListening(doors []InheritedSocket) error {
+// StartListening listens again after StopListening, since no other process has taken
+// over, by what Sockets has given, which are the engine's now.
+func (h Handover) StartListening(sockets []InheritedSocket) error {
 	e := h.engine
 	e.mu.Lock()
-	e.handedOver, e.inherited = false, doors
+	e.handedOver, e.inherited = false, sockets
 	e.mu.Unlock()
 	var all []error
 	for _, s := range e.all() {
@@ -284,9 +285,9 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 		r.Waiting = s.queue.Waiting()
 		return r
 	}
-	// Who is still being greeted will stand in the queue, too, and then take
+	// A client in its handshake will wait in the queue, too, and then take
 	// what the other engine must not have given away; and what a hook makes
-	// ready is for one who waits here.
+	// ready is for a client that waits here.
 	for sess := range s.live.all() {
 		if sess.backend == nil {
 			r.Waiting++
@@ -304,25 +305,25 @@ func (s *Service) boundedLocked() bool {
 	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends.all, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
 
-// Follow tells the engine what another one, whose sockets it has, still has of
+// Follow says what another engine, whose sockets this one has, still has of
 // their services; nil: that has ended. What it has counts here as if it were
 // our own, so that no more sessions than slots reach a backend and nothing
-// begins beside a client that is still served; and as long as somebody waits
-// there, nobody is let in here: it came first. What it has counted is part of
+// begins beside a client that is still served; and as long as a client waits
+// there, none is admitted here: it came first. What it has counted is part of
 // our counters, also after its end. Call it whenever any of that has changed.
-func (h Handover) Follow(who string, now *Remaining) {
+func (h Handover) Follow(name string, now *Remaining) {
 	e := h.engine
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
 	if e.predecessors == nil {
 		e.predecessors = map[string]*Remaining{"": {}}
 	}
-	was := e.predecessors[who]
+	was := e.predecessors[name]
 	if now == nil {
 		if was == nil {
 			return
 		}
-		delete(e.predecessors, who)
+		delete(e.predecessors, name)
 		ended := e.predecessors[""]
 		ended.Counters = sumOf(ended, was)
 	} else {
@@ -333,7 +334,7 @@ func (h Handover) Follow(who string, now *Remaining) {
 		if next.Counters == nil && was != nil {
 			next.Counters = was.Counters
 		}
-		e.predecessors[who] = &next
+		e.predecessors[name] = &next
 		for n := e.sessions.Load(); next.Sessions > n && !e.sessions.CompareAndSwap(n, next.Sessions); {
 			n = e.sessions.Load() // one that dies soon has given these numbers
 		}
@@ -360,11 +361,11 @@ func (h Handover) Follow(who string, now *Remaining) {
 }
 
 // Predecessor is what Follow got last of one; nothing where it was not.
-func (h Handover) Predecessor(who string) Remaining {
+func (h Handover) Predecessor(name string) Remaining {
 	e := h.engine
 	e.followMu.Lock()
 	defer e.followMu.Unlock()
-	if r := e.predecessors[who]; r != nil {
+	if r := e.predecessors[name]; r != nil {
 		return *r
 	}
 	return Remaining{}
@@ -385,7 +386,7 @@ func (r *RemainingSessions) add(o RemainingSessions) {
 	}
 }
 
-// activated takes what somebody has opened for a service.
+// activated takes the listeners that were opened for a service from outside.
 func (e *Engine) activated(name string, listen []string) (given []net.Listener, rest []string, err error) {
 	if e.cfg.Activated == nil || len(listen) == 0 {
 		return nil, listen, nil

@@ -42,7 +42,7 @@ func (s *Session) handshake() transition {
 		s.do(func() relay.Event { return readHeader(conn) })
 		return wait
 	}
-	// Who speaks through a trusted proxy of HTTP is known after the handshake,
+	// Which client speaks through a trusted HTTP proxy is known after the handshake,
 	// and whether the connection is for a session at all.
 	trusted := covers(c.TrustedProxies, s.client.Remote().Addr())
 	unknown := c.Protocol != nil && s.protocol == nil
@@ -84,7 +84,7 @@ func (s *Session) handshake() transition {
 // refuse turns a client away before it waited.
 func (s *Session) refuse(r Reason, detail string) transition { return s.refuseWith(r, detail, "") }
 
-// refuseWith has a hint besides, which is for those who read the event.
+// refuseWith adds a hint to the event.
 func (s *Session) refuseWith(r Reason, detail, hint string) transition {
 	text := fmt.Sprintf("%s refused %s: %s", s.service.name, s.client.Name(), explain(r, detail))
 	if hint != "" {
@@ -104,7 +104,7 @@ type handshakeResult struct {
 	refused Reason // the step has failed
 }
 
-// takeHandshake takes it over. Those who look on may look at the client, too.
+// takeHandshake takes it over. Under the queue's lock, since Live reads the client.
 func (s *Session) takeHandshake(g handshakeResult) {
 	s.service.queue.Do(func() {
 		if g.from.IsValid() {
@@ -245,8 +245,8 @@ func readAhead(conn *tls.Conn) []byte {
 	return b[:n]
 }
 
-// sendProxyHeader sends the backend a PROXY header that says who the client
-// is.
+// sendProxyHeader sends the backend a PROXY header with the client's
+// address.
 func (s *Session) sendProxyHeader() error {
 	v := s.service.config().SendProxy
 	if v == 0 {
@@ -264,7 +264,7 @@ func (s *Session) sendProxyHeader() error {
 	return s.server.WriteFirst(text)
 }
 
-// localHeader is a PROXY header that speaks for nobody, as of a check or of a
+// localHeader is a PROXY header that names no client, as of a check or of a
 // client without an address: LOCAL, or UNKNOWN in version 1.
 func localHeader(version int) []byte {
 	switch version {

@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// What must hold after a hook, before the next client is let in.
+// What must hold after a hook, before the next client is admitted.
 const (
 	ReadyCheck   = "check"   // as many good checks in a row as after a down
 	ReadyConnect = "connect" // one connect that works
@@ -19,12 +19,12 @@ const (
 
 // What becomes of a hook that failed.
 const (
-	// OnErrorCheck looks once whether what must hold after it holds all the
-	// same. Then clients go on, with a warning; else the backends are down, and
+	// OnErrorCheck checks once whether what must hold after it holds
+	// although it failed. Then clients are admitted, with a warning; else the backends are down, and
 	// it is as with OnErrorHold.
 	OnErrorCheck  = "check"
 	OnErrorHold   = "hold"   // try it again, later and later; clients stay in the queue
-	OnErrorReject = "reject" // turn the next client away
+	OnErrorReject = "reject" // reject the next client
 	OnErrorIgnore = "ignore" // go on
 )
 
@@ -34,7 +34,7 @@ var OnErrors = []string{OnErrorCheck, OnErrorHold, OnErrorReject, OnErrorIgnore}
 // Hooks are run around a fragile backend, one at a time in a service. The
 // zero value runs none.
 type Hooks struct {
-	BeforeNext Hook   // before the next client is let in: every Nth time, and after a TTL cut
+	BeforeNext Hook   // before the next client is admitted: every Nth time, and after a TTL cut
 	OnTTL      Hook   // when a session has held its slot for the whole TTL
 	Ready      string // ReadyCheck, ReadyConnect, ReadyNone; "" is ReadyCheck
 	// Shared lets a hook run beside live sessions of other slots. Otherwise
@@ -53,11 +53,10 @@ type Hook struct {
 	OnError string        // "" is OnErrorCheck
 }
 
-// HookCall is what a hook is told; a program finds it in TCPCTL_SERVICE and
-// so on.
+// HookCall is what a hook gets; a program, in TCPCTL_SERVICE and so on.
 type HookCall struct {
 	Service, Backend, Session, Client string
-	Count                             int    // of clients let in, with this one
+	Count                             int    // of clients admitted, with this one
 	Reason                            string // before_next, on_ttl
 }
 
@@ -70,14 +69,15 @@ func (h *Hook) onError() string {
 	return h.OnError
 }
 
-// hookState is a state of the freed slot, not of a waiter: who leaves the
-// queue meanwhile takes nothing away, and comes to no harm.
+// hookState is the state of a service's hooks. It belongs to the freed slot, not
+// to a waiter: one that leaves the queue meanwhile takes nothing away. It is
+// guarded by the service's queue.
 type hookState struct {
 	service        *Service
 	running        string // the hook that runs, or whose backend is being checked
 	since          time.Time
 	cancel         context.CancelCauseFunc // ends it
-	admitted       int                     // clients let in so far
+	admitted       int                     // clients admitted so far
 	beforeNextDone bool                    // before_next has run for the next of them
 	afterTTL       bool                    // it must run for the next, whichever number that is
 	ttl            []HookCall              // TTL cuts whose slot is not free before on_ttl has run
@@ -97,7 +97,7 @@ const (
 	onTTL      = "on_ttl"
 )
 
-// hookBeforeLocked says whether a hook must run before sess may go, and starts
+// beforeLocked says whether a hook must run before sess may go, and starts
 // it when it may.
 func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
 	s := h.service
@@ -134,7 +134,7 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 	return lock.Wait, ReasonHook
 }
 
-// hookAdmittedLocked notes that a client was let in.
+// admittedLocked counts an admitted client.
 func (h *hookState) admittedLocked(sess *Session) {
 	if sess.requeues == 0 {
 		h.admitted++
@@ -143,7 +143,7 @@ func (h *hookState) admittedLocked(sess *Session) {
 	}
 }
 
-// hookReleasedLocked is told of a session that gives its slot back. After a
+// releasedLocked is called when a session gives its slot back. After a
 // TTL cut the slot is free once on_ttl and what must hold after it are done
 // (rule 6).
 func (h *hookState) releasedLocked(sess *Session) {
@@ -162,7 +162,7 @@ func (h *hookState) releasedLocked(sess *Session) {
 	h.dueLocked()
 }
 
-// hooksDueLocked starts the next on_ttl that may run: during a pause none
+// dueLocked starts the next on_ttl that may run: during a pause none
 // does.
 func (h *hookState) dueLocked() {
 	s := h.service
@@ -187,9 +187,9 @@ func (h *hookState) dueLocked() {
 	}
 }
 
-// hookMayStartLocked says whether a hook that is due may begin: beside no
+// mayStartLocked says whether a hook that is due may begin: beside no
 // session of another slot, unless it is shared. They have pause.limit from
-// when it began to wait, or from when the client came who waits for it; then
+// when it began to wait, or from when the client came that waits for it; then
 // it has failed with why.
 func (h *hookState) mayStartLocked(came, now time.Time) (ready bool, why error) {
 	s := h.service
@@ -212,9 +212,9 @@ func (h *hookState) mayStartLocked(came, now time.Time) (ready bool, why error) 
 	return true, fmt.Errorf("%s did not end within %s", text.Plural(s.active, "other session"), text.Duration(limit))
 }
 
-// skipHookLocked lets clients go on past a hook that has failed, or that runs
+// skipLocked lets clients go on past a hook that has failed, or that runs
 // again after it has; with force past the one that runs for the first time,
-// too. It says what it did; "" when no hook holds anybody.
+// too. It says what it did; "" when no hook holds any client.
 func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
 	s := h.service
 	switch {
@@ -239,8 +239,8 @@ func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
 	return did, nil
 }
 
-// hooksChangedLocked is called when a reload has brought other hooks: whoever
-// has mended one need not wait for the next try.
+// configuredLocked is called when a reload has changed the hooks: a mended one
+// is run without waiting for its next retry.
 func (h *hookState) configuredLocked() {
 	h.retryAt = time.Time{}
 	if cfg := &h.service.config().Hooks; !cfg.BeforeNext.set() && h.held == beforeNext {

@@ -12,7 +12,7 @@ const (
 	HookIdle     = "idle"
 	HookDue      = "due"      // once the pause is over
 	HookWaiting  = "waiting"  // for the sessions of other slots to end
-	HookRunning  = "running"  // or the backend is looked at after it
+	HookRunning  = "running"  // or the backend is checked after it
 	HookRetrying = "retrying" // it has failed, and clients are held until it is tried again
 )
 
@@ -29,7 +29,7 @@ type HookInfo struct {
 	Last     string     `json:"last,omitempty"` // what came of the last one
 }
 
-// Text is the state in a line for people, "" where nothing is to be told: a
+// Text is the state in a line for people, "" where there is nothing to say: a
 // sign first when it fails.
 func (i *HookInfo) Text(now time.Time) string {
 	if i == nil {
@@ -72,7 +72,7 @@ func roughly(d time.Duration) string {
 	return d.Round(100 * time.Millisecond).String()
 }
 
-// hookInfoLocked is how the hooks are doing; nil where there are none.
+// infoLocked is how the hooks are doing; nil where there are none.
 func (h *hookState) infoLocked() *HookInfo {
 	s := h.service
 	cfg := &s.config().Hooks
@@ -80,7 +80,7 @@ func (h *hookState) infoLocked() *HookInfo {
 		return nil
 	}
 	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Last: h.last}
-	// What before_next waits for is of interest while somebody waits for it.
+	// What before_next waits for matters while a client waits for it.
 	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Reason() == ReasonHook
 	switch {
 	case h.running != "":

@@ -92,8 +92,8 @@ func (bs *backendSet) awaitGood(ctx context.Context, of []*Backend, enough int) 
 	return errNotReady
 }
 
-// probeAfterHook looks once, after a hook that failed, whether what must hold
-// after it holds all the same: a check of each backend that is ready, a
+// probe checks once, after a hook that failed, whether what must hold after it
+// holds nevertheless: a check of each backend that is ready, a
 // connect where there is none. It reports whether one of them answers, and
 // what came of those that do not.
 func (h *hookState) probe(ctx context.Context, how string) (met bool, bad map[*Backend]health.Result) {

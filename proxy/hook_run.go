@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// hookAlarm is after how many failures in a row somebody is told.
+	// hookAlarm is after how many failures in a row there is an alarm.
 	hookAlarm = 3
 	// hookLatest is the longest time to the next try of a hook that fails.
 	hookLatest = 30 * time.Second
@@ -32,7 +32,7 @@ type hookResult struct {
 // errSkipped says that an operator has ended a hook.
 var errSkipped = errors.New("skipped by an operator")
 
-// startHookLocked runs a hook. One that has waited too long to begin has
+// startLocked runs a hook. One that has waited too long to begin has
 // failed with why.
 func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
 	s := h.service
@@ -43,7 +43,7 @@ func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
 	go h.run(ctx, hook, call, why)
 }
 
-// runHook runs a hook and waits for what must hold after it.
+// run runs a hook and waits for what must hold after it.
 func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error) {
 	s := h.service
 	defer s.working.Done()
@@ -66,7 +66,7 @@ func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error
 	s.queue.Update(func() { h.doneLocked(hook, call, r, why == nil) })
 }
 
-// callHook runs the program or the function, whose panic is an error.
+// call runs the program or the function, whose panic is an error.
 func (h *hookState) call(ctx context.Context, hook Hook, call HookCall) (said string, err error) {
 	s := h.service
 	timeout := hook.Timeout
@@ -90,7 +90,7 @@ func (c HookCall) env() []string {
 		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason}
 }
 
-// hookDoneLocked decides what follows. Whatever it is, no slot is lost. The
+// doneLocked decides what follows. Whatever it is, no slot is lost. The
 // queue is asked again afterwards.
 func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool) {
 	s := h.service
@@ -120,7 +120,7 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 	h.dueLocked()
 }
 
-// hookFailedLocked does what the hook's OnError says.
+// failedLocked does what the hook's OnError says.
 func (h *hookState) failedLocked(hook Hook, call HookCall, r hookResult, ev Event) {
 	s := h.service
 	h.fails++
@@ -164,7 +164,7 @@ func (h *hookState) failedLocked(hook Hook, call HookCall, r hookResult, ev Even
 	}
 }
 
-// hookRejectsLocked turns the next client away.
+// rejectLocked turns the next client away.
 func (h *hookState) rejectLocked(reason string) {
 	s := h.service
 	if reason == onTTL {
@@ -180,8 +180,8 @@ func (h *hookState) rejectLocked(reason string) {
 	s.timer.set(h.retryAt)
 }
 
-// hookPassedLocked lets clients go on past a hook; "" is one that there is no
-// more. A backend that a failed hook has taken down is looked at again; one
+// passLocked lets clients go on past a hook; "" is one that there is no
+// more. A backend that a failed hook has taken down is checked again; one
 // that is never checked is up.
 func (h *hookState) passLocked(reason string) {
 	s := h.service

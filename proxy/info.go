@@ -7,7 +7,7 @@ const (
 	StateOpen      = "open"
 	StatePausing   = "pausing"   // new clients are held, live sessions end on their own
 	StatePaused    = "paused"    // held, and no live session is left
-	StateReleasing = "releasing" // those who waited are being let through
+	StateReleasing = "releasing" // the clients that waited are being admitted
 	StateClosed    = "closed"    // the listener is closed: an outer balancer moves on
 )
 
@@ -73,12 +73,12 @@ type SessionCounts struct {
 type QueueInfo struct {
 	Waiting        int     `json:"waiting"`
 	OldestSeconds  float64 `json:"oldest_seconds"`
-	Granted        int64   `json:"granted"`   // let in after they had waited
+	Granted        int64   `json:"granted"`   // admitted after they had waited
 	Abandoned      int64   `json:"abandoned"` // gave up on their own
 	TimedOut       int64   `json:"timed_out"`
 	Kicked         int64   `json:"kicked"`
 	Max            int     `json:"max"`              // 0: no limit but descriptors
-	WaitP50Seconds float64 `json:"wait_p50_seconds"` // of the last few hundred that were let in, and of all that wait
+	WaitP50Seconds float64 `json:"wait_p50_seconds"` // of the last few hundred that were admitted, and of all that wait
 	WaitP99Seconds float64 `json:"wait_p99_seconds"`
 }
 
@@ -97,9 +97,9 @@ type HolderInfo struct {
 	HeldSeconds float64 `json:"held_seconds"`
 }
 
-// PauseInfo says who holds a service, why, and until when.
+// PauseInfo is a pause: whose it is, why, and until when.
 type PauseInfo struct {
-	Owner  string     `json:"owner"`        // who: "ana@edge-01"
+	Owner  string     `json:"owner"`        // the operator: "ana@edge-01"
 	By     string     `json:"by,omitempty"` // by what: pause, window, restart
 	Reason string     `json:"reason,omitempty"`
 	Since  time.Time  `json:"since"`
@@ -199,7 +199,7 @@ type SessionInfo struct {
 	PID         int     `json:"pid,omitempty"` // of the process that has it, which an upgrade has replaced; 0: the newest
 }
 
-// Who ended a session, and in which phase of its life.
+// Which side ended a session, and in which phase.
 const (
 	ByClient   = "client"
 	ByBackend  = "backend"

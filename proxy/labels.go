@@ -34,7 +34,7 @@ func label(role, service, backend string) {
 }
 
 // labelled runs what starts goroutines, in one that they have their labels
-// from: the caller's own would be lost, since nobody can ask for them.
+// from: the caller's own would be lost, since they cannot be read.
 func labelled(role, service string, start func() error) error {
 	started := make(chan error)
 	go func() {

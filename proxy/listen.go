@@ -76,7 +76,7 @@ func (sk *socket) text() string {
 	return sk.l.Addr().String()
 }
 
-// acceptTrouble says once a burst why clients have to wait outside.
+// acceptTrouble says, once in a burst, why clients wait in the backlog.
 func (s *Service) acceptTrouble(err error) {
 	if lack := relay.LackOf(err); lack != "" {
 		s.engine.noteLack(lack, "accept of "+s.name, err)
@@ -112,7 +112,7 @@ func (s *Service) closeListeners() (f *listenerSet, ends []<-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f = s.listeners; f != nil {
-		ends = e.drainLocked(f.sockets) // first, so that nobody comes to a service that is said to be closed
+		ends = e.drainLocked(f.sockets) // first, so that no client comes to a service that is said to be closed
 		s.clearListenersLocked()
 	}
 	return f, ends

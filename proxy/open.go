@@ -20,7 +20,7 @@ func (s *Service) beginSession(run relay.Runner, client *relay.Side) {
 }
 
 // open is the first stage: the session is counted, and its
-// client greeted as the service asks for.
+// client's handshake taken as the service asks for.
 func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
@@ -58,7 +58,7 @@ func open(s *Session, ev relay.Event) transition {
 			s.run.Close(s.client, true) // Handshake comes back at once
 		case !o.live && s.ending == nil:
 			s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
-			s.run.Close(s.client, true) // the greeting comes back at once
+			s.run.Close(s.client, true) // the handshake fails at once
 		}
 	}
 	return wait

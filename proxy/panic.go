@@ -15,7 +15,7 @@ import (
 // given, ends what it was about and nothing else: the session, the check, the
 // hook or the step of a plan. It is an alarm, with its stack in the log.
 
-// panicError is a panic that has been told of already.
+// panicError is a panic that an event has been noted of.
 type panicError struct{ value string }
 
 func (p *panicError) Error() string { return "panic: " + p.value }
@@ -23,7 +23,7 @@ func (p *panicError) Error() string { return "panic: " + p.value }
 // isPanic says whether an error is, or has in it, a panic.
 func isPanic(err error) bool { return err != nil && errors.As(err, new(*panicError)) }
 
-// panicked tells of a panic with the value v, of what in a service, and makes
+// panicked notes a panic with the value v, of what in a service, and makes
 // it an error. It is called while the stack of the panic is still there.
 func (e *Engine) panicked(service, session, what string, v any) *panicError {
 	return e.panickedAt(service, session, what, v, string(debug.Stack()))
@@ -104,7 +104,7 @@ func (s *Session) endByPanic(p *panicError) {
 	record(s, relay.Event{Kind: relay.Begin})
 }
 
-// do is the runner's Do for what may be somebody else's code.
+// do is the runner's Do for what may be the user's code.
 func (s *Session) do(f func() relay.Event) {
 	s.run.Do(s, func() (ev relay.Event) {
 		defer func() {
@@ -130,7 +130,7 @@ func (s *Service) containedDial(dial func(ctx context.Context, network, addr str
 	}
 }
 
-// admitPanicked is deferred by the gate: the waiter whom it panicked about is
+// admitPanicked is deferred by the gate: the waiter that it panicked about is
 // passed over and ended, and the others go on. The queue is locked.
 func (g gate) admitPanicked(w *lock.Waiter, v *lock.Decision, why *Reason) {
 	r := recover()

@@ -70,7 +70,7 @@ func (h Handover) Past() Past {
 	return p
 }
 
-// Reports are those of all plans that can still be looked at, the newest first.
+// Reports are those of all plans that are kept, the newest first.
 func (o Operator) Reports() []Report {
 	ps := &o.engine.plans
 	ps.mu.Lock()

@@ -15,7 +15,7 @@ type pause struct {
 	since, until      time.Time
 	limit             *time.Time // when then happens to the live sessions; nil: it has
 	then              string
-	settled           bool  // nobody is live any more, or we go on without them
+	settled           bool  // no session is live any more, or the pause goes on beside them
 	warned            bool  // it was said that its deadline comes near
 	plan              *Plan // that holds it; nil: an operator does
 	overdue           bool  // it stands beyond its deadline: a command still runs
@@ -34,7 +34,7 @@ type pauseState struct {
 	since     time.Time
 }
 
-// release lets those through who waited when a pause ended; newcomers stand
+// release admits the clients that waited when a pause ended; newcomers wait
 // behind them.
 type release struct {
 	upTo uint64  // the last arrival that it is for
@@ -74,7 +74,7 @@ func (ps *pauseState) servedLocked(sess *Session) {
 	}
 }
 
-// endReleaseLocked ends the releasing once nobody is left whom it is for.
+// endReleaseLocked ends the release once all that it is for are served.
 func (ps *pauseState) endReleaseLocked() {
 	s := ps.service
 	if ps.release == nil || ps.releasingLocked() {
@@ -139,7 +139,7 @@ type ResumeOptions struct {
 	Force  bool // end a window's pause, and a hook that runs, too
 }
 
-// Resume lets those through who are held. While it does so, a second one
+// Resume admits the clients that are held. While it does so, a second one
 // changes the rate (rule 17). Where nothing is paused, it goes on past a hook
 // that has failed (rule 21a).
 func (s *Service) Resume(o ResumeOptions) (did string, err error) {
@@ -188,7 +188,7 @@ func (ps *pauseState) resumeLocked(by string, rate float64) {
 	s.hooks.dueLocked()
 }
 
-// releasingLocked says whether somebody who waited when the pause ended has
+// releasingLocked says whether a client that waited when the pause ended has
 // not been served yet.
 func (ps *pauseState) releasingLocked() bool {
 	if ps.release == nil {
@@ -211,7 +211,7 @@ func (ps *pauseState) settleLocked() {
 	}
 }
 
-// pauseDueLocked does what is due of a pause.
+// dueLocked does what is due of a pause.
 func (ps *pauseState) dueLocked(now time.Time) {
 	s := ps.service
 	p := ps.current

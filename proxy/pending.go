@@ -21,7 +21,7 @@ type protocolClient struct {
 	via        string // its protocol's name
 	state      protocolState
 	release    context.CancelFunc // ends Hold
-	closing    bool               // it is being told goodbye
+	closing    bool               // CloseWith is under way
 	keepsBytes atomic.Bool        // its ProtocolConn has bytes for the backend, behind which its stream may have ended
 
 	accepting sync.WaitGroup
@@ -35,7 +35,7 @@ type protocolState uint8
 
 const (
 	unanswered protocolState = iota // it is watched like any other
-	answering                       // Accept is under way, and comes back as Opened
+	answering                       // Accept is under way, and comes back as HandshakeDone
 	holding                         // Hold is, likewise
 	ready                           // for the relay
 )
@@ -79,7 +79,7 @@ func (w onlyWatched) NetConn() net.Conn        { return w.Conn }
 func (onlyWatched) Read(p []byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // nearest is the client for whom trusted proxies speak: the last address that
-// is not one of theirs. What stands before it anybody can have written.
+// is not one of theirs. What stands before it may be forged.
 func nearest(trusted []netip.Prefix, forwarded []netip.Addr) (client netip.Addr) {
 	for i := len(forwarded) - 1; i >= 0; i-- {
 		client = forwarded[i]
@@ -124,7 +124,7 @@ func (s *Session) answer() {
 // errNoAnswer is of a handshake whose Accept did not come back.
 var errNoAnswer = errors.New("proxy: the handshake was not answered")
 
-// keepWaiting looks after a client that has its answer and waits.
+// keepWaiting holds a client that has its answer and waits.
 func (s *Session) keepWaiting() {
 	g := s.protocol
 	g.state = holding
@@ -134,7 +134,7 @@ func (s *Session) keepWaiting() {
 }
 
 // protocolEvent takes what Accept or Hold has brought, and says whether the
-// client is still there. One that has no backend yet is looked after further.
+// client is still there. One that has no backend yet is held further.
 func (s *Session) protocolEvent(ev relay.Event) relay.End {
 	g := s.protocol
 	was := g.state
@@ -190,7 +190,7 @@ func (s *Session) clientEnd(how relay.End) relay.End {
 	return how
 }
 
-// watchClient watches a client that has to wait, unless somebody does.
+// watchClient watches a client that has to wait, unless it is watched already.
 func (s *Session) watchClient() {
 	if g := s.protocol; g != nil && (g.state == answering || g.state == holding) {
 		return
@@ -200,8 +200,8 @@ func (s *Session) watchClient() {
 	}
 }
 
-// closeClient closes the client's side. One of a Protocol is told why, which takes a
-// while.
+// closeClient closes the client's side. One of a Protocol gets the reason, which
+// takes a while.
 func (s *Session) closeClient(reset bool) {
 	g := s.protocol
 	if g == nil {
@@ -250,8 +250,7 @@ func (s *Session) releaseBudget() {
 	}
 }
 
-// answeredConn is the client's once it has its answer, for those who look on,
-// too; nil for one of no Protocol.
+// answeredConn is the client's once it has its answer, for Live, too; nil for one of no Protocol.
 func (g *protocolClient) answeredConn() ProtocolConn {
 	if g != nil && g.answered.Load() {
 		return g.conn

@@ -47,7 +47,7 @@ type PlanOptions struct {
 	Reason  string
 	Match   string        // roll: a glob of backends; "" is all
 	MinUp   int           // roll: how many must stay eligible; 0: one, where there is more than one
-	MaxWait time.Duration // roll: stop when somebody has waited longer; 0: no such guard
+	MaxWait time.Duration // roll: stop when a client has waited longer; 0: no such guard
 }
 
 // Plan is a restart, a window or a roll: steps that one goroutine takes one
@@ -56,7 +56,7 @@ type Plan struct {
 	service *Service
 	kind    string
 	opt     PlanOptions
-	token   string // a window's: who has it may act for its owner
+	token   string // a window's: what shows it acts for the owner
 	done    chan struct{}
 	steps   *plan.Steps
 	tally   *tally
@@ -65,7 +65,7 @@ type Plan struct {
 	report Report     // without its steps
 
 	ours   *pause // the pause that the plan holds
-	waived bool   // it holds nobody any more before a backend has served; guarded by the queue
+	waived bool   // it holds no client again before a backend has served; guarded by the queue
 	cmd    external
 }
 
@@ -196,7 +196,7 @@ func (p *Plan) Next() { p.steps.Next() }
 func (p *Plan) Abort(by string) { p.steps.Abort(fmt.Errorf("%w by %s", errAborted, by)) }
 
 // until waits for a condition of the service, until it says that it is over or
-// the plan is aborted. It is looked at with the queue locked.
+// the plan is aborted. It is asked with the queue locked.
 func (p *Plan) until(over func() (bool, error)) error {
 	var err error
 	aborted := p.service.changes.await(p.steps.Context(), func() bool {

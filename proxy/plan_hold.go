@@ -20,8 +20,8 @@ func (s *Service) servingChangedLocked() {
 }
 
 // holdForPlanLocked pauses the service while a plan is at work and no backend
-// serves, and resumes it once one does. Whoever has ended that pause, by hand
-// or by its deadline, has the last word until one has served again.
+// serves, and resumes it once one does. Once that pause was ended, by an
+// operator or by its deadline, there is no other before one has served again.
 func (s *Service) holdForPlanLocked() {
 	if slices.ContainsFunc(s.backends.all, (*Backend).serves) {
 		if s.plan != nil {
@@ -55,7 +55,7 @@ func (ps *pauseState) waivePlanLocked() {
 	}
 }
 
-// beginPauseLocked holds the service's clients from now on.
+// beginLocked holds the service's clients from now on.
 func (ps *pauseState) beginLocked(p *pause) {
 	s := ps.service
 	ps.freezeLocked(true, p.since)

@@ -96,8 +96,8 @@ func (b *Backend) restartSteps() []step {
 	}
 }
 
-// drainStep takes the backend out of service, holding clients where nobody
-// else could serve them (rule 20).
+// drainStep takes the backend out of service, holding clients where no other
+// could serve them (rule 20).
 func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
 	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
@@ -169,7 +169,7 @@ func (b *Backend) readyStep(p *Plan) (string, error) {
 	return b.Info().State, nil
 }
 
-// releaseStep waits until those are served who were held, so that the report
+// releaseStep waits until the clients are served that were held, so that the report
 // is about all of them.
 var releaseStep = step{"release", func(p *Plan) (string, error) {
 	s := p.service

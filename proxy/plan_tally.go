@@ -14,7 +14,7 @@ type tally struct {
 	service     *Service
 	counts      SessionCounts
 	queueCounts QueueInfo
-	// held is who has waited, and only grows: what was copied of it with the
+	// held is which clients have waited, and only grows: what was copied of it with the
 	// queue locked can be read without. A session that could not be served
 	// goes back to its position and waits on; its last entry is how long in all.
 	held     []heldFor
@@ -48,7 +48,7 @@ func newTally(s *Service) *tally {
 
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
 
-// waiting is who waits now, and for how long by now.
+// waiting is which sessions wait now, and how long so far.
 func (s *Service) waiting() (all []heldFor) {
 	now := time.Now()
 	s.queue.Walk(func(w *lock.Waiter) {
@@ -71,7 +71,7 @@ func (t *tally) end() (n Numbers, after map[string]string) {
 	return n, after
 }
 
-// numbers are those of a tally so far, with those who wait still.
+// numbers are those of a tally so far, with those that wait still.
 func (t *tally) numbers() (n Numbers) {
 	s := t.service
 	var held []heldFor

@@ -31,9 +31,9 @@ const ownerLease = 3 * time.Second
 func newToken() string { return rand.Text() }
 
 // StartWindow begins a maintenance window: the service pauses, and once no
-// session is live the owner is told (Report's step "command" is running) to
-// run its command; CommandEnded tells how that went. Good checks later the
-// service resumes. A pause by somebody else is an error that names its owner.
+// session is live its owner runs its command (in Report, the step
+// "command" is running), and CommandEnded says how that ended. After good checks
+// the service resumes. A pause of another owner is an error that names it.
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanWindow, o, []step{
 		{"pause", windowPause},
@@ -69,7 +69,7 @@ func (p *Plan) pauseLocked(by string) error {
 }
 
 // leftTo says whether a plan that failed has left the pause behind, so that
-// its owner's next plan takes it over: nobody else is to be asked.
+// its owner's next plan takes it over.
 func (p *pause) leftTo(owner string) bool { return p.plan != nil && p.plan.over() && p.owner == owner }
 
 // limit is when the time of the live sessions is over; nil: never, but for
@@ -265,7 +265,7 @@ func windowResume(p *Plan) (string, error) {
 }
 
 // outlivesDeadlineLocked is asked when the pause of a plan has come to its
-// deadline: whether it must stand all the same. A command that still runs has
+// deadline: whether it must go on nevertheless. A command that still runs has
 // left a half-done backend, on to which no client may go; the plan itself
 // opens the service once the command has ended, and good checks were seen.
 func (p *pause) outlivesDeadlineLocked(s *Service) bool {

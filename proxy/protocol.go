@@ -17,7 +17,7 @@ type Protocol interface {
 	Name() string
 	// Handshake waits for the handshake on a connection, plain TCP or TLS, which
 	// it owns from now on. It must have an end of its own. An error is for a
-	// client that brought none; a *Refusal, for one that has been told so.
+	// client that brought none; a *Refusal, for one that has had its answer.
 	Handshake(net.Conn, Arrival) (PendingClient, error)
 	// AnswerAfter is how long a client waits for the answer to its handshake.
 	// One that still waits then gets it, and waits in its ProtocolConn.
@@ -33,9 +33,9 @@ type Protocol interface {
 	Close()
 }
 
-// Arrival is what a Protocol is told of a connection.
+// Arrival is what a Protocol gets to know of a connection.
 type Arrival struct {
-	// Client is who has come, by a PROXY header where there was one; not valid
+	// Client is the client's address, by a PROXY header where there was one; not valid
 	// for a Unix socket.
 	Client netip.Addr
 	// Trusted: it comes from one of the trusted proxies, so what that says of
@@ -78,14 +78,14 @@ type PendingClient interface {
 	NetConn() net.Conn
 	// Forwarded are the addresses that proxies have named, the nearest last.
 	Forwarded() []netip.Addr
-	// Notice is what an operator should know of a client that is let in all
-	// the same, with a hint what to try; "": nothing.
+	// Notice is what an operator should know of a client that is
+	// admitted nevertheless, with a hint what to try; "": nothing.
 	Notice() string
 	Accept() (ProtocolConn, error)
 	// Refuse answers with a status of HTTP and a line of text. A retryAfter of
-	// 0 is not told.
+	// 0 is not sent.
 	Refuse(status int, retryAfter time.Duration, reason string) error
-	// Close is for a client that has left.
+	// Close is for a client that is gone.
 	Close() error
 }
 
@@ -99,9 +99,9 @@ type ProtocolConn interface {
 	// Hold keeps a client alive that still waits, and some of what it sends
 	// for the backend. It returns nil when it can do no more and has something
 	// for the backend, io.EOF when the client has ended it (or an error that is
-	// io.ErrUnexpectedEOF, without a goodbye), and ctx's error.
+	// io.ErrUnexpectedEOF, without a Close frame), and ctx's error.
 	Hold(context.Context) error
-	// CloseWith says goodbye with a code of RFC 6455, section 7.4, and takes
+	// CloseWith closes with a code of RFC 6455, section 7.4, and takes
 	// some seconds at most. The client's own code wins, if it was first.
 	CloseWith(code int, reason string) error
 	CloseCode() int // how it has ended; 0: it has not

@@ -22,7 +22,7 @@ const (
 	ReasonPacing  Reason = "pacing"  // after a pause, so many a second
 	ReasonLeaving Reason = "leaving" // it has been turned away
 	ReasonHook    Reason = "hook"    // one runs, or must run first; also of a session that a failed hook has turned away
-	ReasonUpgrade Reason = "upgrade" // who came earlier still waits in the process before this one
+	ReasonUpgrade Reason = "upgrade" // an earlier client still waits in the process before this one
 	// This process lacks something itself, as local ports or descriptors; also
 	// of a session that was turned away for it.
 	ReasonLocalLimit Reason = "local_limit"
@@ -35,7 +35,7 @@ const (
 	ReasonFIN       Reason = "fin"       // one side ended its stream, and the other followed
 	ReasonReset     Reason = "reset"     // by a peer
 	ReasonTruncated Reason = "truncated" // a stream ended in good order, but inside a frame or a message of its Protocol
-	// A TLS stream ended without close_notify: anybody on the way can have cut
+	// A TLS stream ended without close_notify: any host on the way can have cut
 	// it there (RFC 8446, section 6.1).
 	ReasonTLSTruncated Reason = "tls_truncated"
 	ReasonAbandoned    Reason = "abandoned" // the client went away before it was served

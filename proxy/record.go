@@ -26,7 +26,7 @@ func record(s *Session, ev relay.Event) transition {
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
-	// The queue comes first: while it waits, others may look at its client.
+	// The queue comes first: while it waits, Waiters may read its client.
 	s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
 	s.run.Done(s)
 	s.contained(func() { s.closeClient(s.ending.reset) })
@@ -86,7 +86,7 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 }
 
 // endedSession is a session that has ended, kept as it was: what people read
-// is made from it only when somebody asks.
+// is made from it only on request.
 type endedSession struct {
 	session *Session
 	backend *Backend

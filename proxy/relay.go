@@ -10,7 +10,7 @@ import (
 
 // relayBytes is the fourth stage: bytes go both ways until both sides have
 // ended. The runner passes each end of stream on; what is left here are clocks
-// and who ended it.
+// and which side ended it.
 func relayBytes(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
@@ -48,7 +48,7 @@ func relayBytes(s *Session, ev relay.Event) transition {
 	return wait
 }
 
-// sideEnded notes who ended the session: the first to end, unless it is cut
+// sideEnded notes which side ended the session: the first to end, unless it is cut
 // then. A reset passes on.
 func (s *Session) sideEnded(ev relay.Event) {
 	by, other := ByClient, ByBackend
@@ -73,7 +73,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 		}
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
-		// its goodbye: TLS servers close without reading it, which resets.
+		// its last bytes: TLS servers close without reading it, which resets.
 		cut := by == ByBackend && !s.closedByProtocol() && s.client.Probe() != relay.Reset
 		if cut && s.ending != nil && !s.ending.reset {
 			s.ending = nil // the record is to say so, as the counter does
@@ -166,7 +166,7 @@ func (s *Session) expired() Reason {
 }
 
 // untilDeadline is how long until the first clock may run out, negative when
-// none runs. A clock that has moved on meanwhile is looked at again then: so
+// none runs. A clock that has moved on meanwhile is read again then: so
 // no byte has to touch a timer.
 func (s *Session) untilDeadline() time.Duration {
 	first := time.Duration(math.MaxInt64)

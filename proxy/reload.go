@@ -191,7 +191,7 @@ func (f *listenerSet) differences(now *listenerSet) (changes []string) {
 	return changes
 }
 
-// applyLocked adds, removes and changes backends by their names. By is who asks
+// applyLocked adds, removes and changes backends by their names. By is what asks
 // for it: a reload, or the kind of a source.
 func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []string) {
 	s := bs.service
@@ -243,7 +243,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 	return changes
 }
 
-// moveBackendLocked begins anew at another address, with what operators have
+// moveLocked begins anew at another address, with what operators have
 // done; the old one drains.
 func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 	s := bs.service

@@ -316,7 +316,7 @@ func (bs *backendSet) restoreLocked(name string, sb SavedBackend) {
 	}
 }
 
-// text says what was done, in the words of those who did it.
+// text says what was done, in the words of the acts.
 func (sb *SavedBackend) text(target string) string {
 	var words []string
 	if sb.Removed != nil {

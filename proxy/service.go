@@ -28,8 +28,8 @@ type Service struct {
 	perIP    ratelimit.Limiter
 	queue    *lock.Queue
 
-	// What follows is guarded by the queue: whoever changes it does so in
-	// queue.Update, which then lets in those who may go.
+	// What follows is guarded by the queue: it is changed in queue.Update,
+	// which then admits those that may go.
 	listeners    *listenerSet // nil: closed. It changes with the engine locked as well
 	handedOver   *listenerSet // its sockets, while another process accepts from them
 	draining     int          // sockets that it has no more, and that may still give clients
@@ -122,8 +122,8 @@ func (s *Service) dueLocked() {
 	s.queueOldLocked(now)
 }
 
-// overdueInterval is how often a pause is looked at that stands beyond its
-// deadline.
+// overdueInterval is how often a pause that outlives its deadline is asked
+// whether it may end.
 const overdueInterval = 100 * time.Millisecond
 
 // nextDeadlineLocked sets the clock to what comes next.
@@ -213,17 +213,16 @@ func (s *Service) Add(c BackendConfig, by, reason string) (text string, err erro
 	return text, err
 }
 
-// rejectWaitersLocked tells those to go who wait for a backend where none is
+// rejectWaitersLocked rejects the clients that wait for a backend where none is
 // up and the service is set to reject. A backend that is still being checked
-// for the first time is waited for, and a pause and its release hold
-// everybody.
+// for the first time is waited for, and a pause and its release hold all.
 func (s *Service) rejectWaitersLocked() {
 	if s.config().NoBackend == Reject && s.queue.Waiting() > 0 && s.backends.hopelessLocked() {
 		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonNoBackend})
 	}
 }
 
-// endWaitersLocked tells every waiter to go; none of them is let in any more.
+// endWaitersLocked asks every waiter to end; none of them is admitted any more.
 func (s *Service) endWaitersLocked(o endRequest) {
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)

@@ -7,8 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
-// holdersShown is how many of those who hold a slot are listed: enough to look
-// at.
+// holdersShown is how many sessions that hold a slot are listed.
 const holdersShown = 32
 
 // Info is the service at this moment.

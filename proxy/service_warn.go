@@ -7,13 +7,13 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// What is said ahead of a deadline, while somebody can still do something
-// about it: a pause that nears its end, a client that has waited long.
+// What is said ahead of a deadline, while an operator can still do
+// something about it: a pause that nears its end, a client that has waited long.
 
 // nearMax is when less than a quarter of the pause's longest time is left.
 func (p *pause) nearMax() time.Time { return p.until.Add(-p.until.Sub(p.since) / 4) }
 
-// pauseNearMaxLocked says once of a pause that its deadline comes near.
+// warnLocked says once of a pause that its deadline comes near.
 func (ps *pauseState) warnLocked(now time.Time) {
 	s := ps.service
 	p := ps.current

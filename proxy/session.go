@@ -14,7 +14,7 @@ import (
 // machine: a runner steps it with one event after another, it never blocks,
 // and it does not know whether goroutines or an event loop do its waiting.
 //
-// It owns both sides from open to record; nobody else closes either.
+// It owns both sides from open to record; nothing else closes either.
 type Session struct {
 	runnerState relay.RunnerState
 	waiter      lock.Waiter
@@ -37,11 +37,11 @@ type Session struct {
 	countedTotal   bool // it has been counted among those that have come
 	countedOpening bool // in its address's account of those without a handshake yet
 	detached       bool // it is no session, for now
-	copying        bool // the runner relays, and has not told that it is over
+	copying        bool // the runner relays, and has not sent the last Ended
 
 	// Guarded by the service's queue, since the gate decides about it.
-	released  bool          // let go by a release, and not served yet
-	dismissed bool          // told to end while it waits
+	released  bool          // admitted by a release, and not served yet
+	dismissed bool          // asked to end while it waits
 	backend   *Backend      // whose capacity it holds
 	last      *Backend      // the last one that it held
 	granted   time.Duration // after it was opened, if it has a backend
@@ -56,13 +56,13 @@ type Session struct {
 	half      time.Duration // when the first side ended
 
 	frozenBefore time.Duration // the queue's account of standing still when it began to wait
-	waited       time.Duration // until it was let in; 0: it was at once
+	waited       time.Duration // until it was admitted; 0: it was at once
 	dials        int32
 	requeues     int32
 	retry        *retryState // nil: no dial has failed
 	ending       *ending     // why it ends; nil while it goes on
 
-	// For those who look on from outside.
+	// What other goroutines may read at any time.
 	phase     atomic.Uint32
 	verifying atomic.Bool
 	relaying  atomic.Pointer[Backend]
@@ -121,10 +121,10 @@ func (s *Session) Step(ev relay.Event) {
 	}
 }
 
-// Seat is the runner's.
+// RunnerState is the runner's.
 func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
-// Granted is told by the queue, which is locked: it may only note and post.
+// Granted is called by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {
 	s.service.stats.waitEndedLocked(s, s.opened.Add(s.granted))
 	s.run.Post(s, relay.Event{Kind: relay.Granted})
@@ -135,7 +135,7 @@ func (s *Session) ID() string { return sessionID(s.number) }
 
 func sessionID(number uint64) string { return "s" + strconv.FormatUint(number, 10) }
 
-// ending says who ended a session, in which phase, and why.
+// ending says which side ended a session, in which phase, and why.
 type ending struct {
 	by, phase    string
 	reason       Reason
@@ -147,7 +147,7 @@ type ending struct {
 	dialTimedOut bool   // a backend took too long
 }
 
-// endRequest is what a session is told from outside: to end.
+// endRequest asks a session from outside to end.
 type endRequest struct {
 	by     string
 	reason Reason
@@ -162,7 +162,7 @@ func (s *Session) signal(o endRequest) {
 	s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: o})
 }
 
-// details are the free text of an ending, with who has acted.
+// details are the free text of an ending, with the operator.
 func (e *ending) details() string {
 	switch {
 	case e.who == "":
@@ -194,7 +194,7 @@ func (s *Session) hasTried(b *Backend) bool {
 	return s.retry != nil && slices.Contains(s.retry.tried, b)
 }
 
-// phases by number, for those who look on.
+// Phases by number, as Session.phase has them.
 const (
 	inQueue uint32 = iota
 	inConnect

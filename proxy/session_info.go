@@ -9,8 +9,8 @@ import (
 )
 
 // What is shown of many sessions is copied with the queue locked, a few
-// hundred at a time, and made into text without: whoever looks at 10,000 of
-// them holds up nobody.
+// hundred at a time, and made into text without: a list of 10,000 of
+// them holds up no client.
 
 // sessionView is what is copied of a session.
 type sessionView struct {
@@ -55,8 +55,8 @@ func (s *sessionView) info(now time.Time) SessionInfo {
 	return i
 }
 
-// Live is every live session, oldest first in each service. They are looked at
-// bit by bit: who begins or ends meanwhile may be missing.
+// Live is every live session, oldest first in each service. They are read
+// page by page: one that begins or ends meanwhile may be missing.
 func (o Operator) Live() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
 		for _, s := range o.engine.all() {
@@ -99,8 +99,8 @@ func (o Operator) Sessions(ended bool) []SessionInfo {
 	return infos
 }
 
-// Waiters is the queue, from its head. It is looked at bit by bit: who joins
-// or leaves meanwhile may be missing.
+// Waiters is the queue, from its head. It is read page by page: one that
+// joins or leaves meanwhile may be missing.
 func (s *Service) Waiters() []WaiterInfo {
 	type waiter struct {
 		sessionView

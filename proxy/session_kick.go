@@ -45,7 +45,7 @@ func (o Operator) Existed(id string) bool {
 
 // KickSlowly is Kick at so many a second, in the order of the ids, so that
 // clients that come again at once do not come all together. It returns at
-// once; an event tells when it is done. The end of the engine ends it.
+// once; an event says when it is done. The end of the engine ends it.
 func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) error {
 	v := &values{}
 	v.rate("rate", rate)

@@ -52,7 +52,7 @@ func (l *live) remove(s *Session, settle func()) {
 }
 
 // all goes through the living; none ends or begins meanwhile. It is for acts;
-// those who only look use Service.pages.
+// what only reads uses pages.
 func (l *live) all() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		l.mu.Lock()
@@ -81,7 +81,7 @@ func (l *live) signal(o endRequest, which func(*Session) bool) {
 }
 
 // pages are the service's sessions, oldest first. A page is good until the
-// next. settled runs in one step with the beginning: who is in no page has
+// next. settled runs in one step with the beginning: a session in no page has
 // ended before, or during the walk.
 func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
 	return func(yield func([]sessionView) bool) {
@@ -100,11 +100,11 @@ func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
 	}
 }
 
-// livePage is how many sessions are looked at before others have the list, and
-// the queue, again.
+// livePage is how many sessions are read before the list and the queue are
+// unlocked for others.
 const livePage = 256
 
-// walk is where somebody who looks at all sessions goes on.
+// walk is where one reading of all sessions goes on.
 type walk struct{ next *Session }
 
 // begin starts a walk from the oldest session, and runs with, in one step. It
@@ -119,7 +119,7 @@ func (l *live) begin(with func()) *walk {
 }
 
 // page shows the next few hundred sessions of a walk, and says whether there
-// are more. Of those who end and begin between pages some are missed; nobody
+// are more. Of those that begin or end between pages some are missed; none
 // is seen twice.
 func (l *live) page(at *walk, see func(*Session)) (more bool) {
 	l.mu.Lock()
@@ -137,7 +137,7 @@ func (l *live) end(at *walk) {
 	l.walks = slices.DeleteFunc(l.walks, func(w *walk) bool { return w == at })
 }
 
-// endedKept is how many sessions that have ended can still be looked at.
+// endedKept is how many sessions that have ended are kept.
 const endedKept = 256
 
 // endedRing keeps the last sessions that have ended.

@@ -26,7 +26,7 @@ type traceLine struct {
 	session          uint64
 	service, backend string
 	text             string
-	args             []any // of text, which is formatted by who logs it
+	args             []any // of text, which is formatted where it is logged
 }
 
 // traced says whether sessions leave lines now. It is asked at each step.
@@ -50,7 +50,7 @@ func (e *Engine) logTrace(l traceLine, missed uint64) {
 	}
 }
 
-// trace leaves a line. The args are values that nobody changes any more.
+// trace leaves a line. The args must not change afterwards.
 func (s *Session) trace(backend *Backend, text string, args ...any) {
 	l := traceLine{at: time.Now(), session: s.number, service: s.service.name, text: text, args: args}
 	if backend != nil {
@@ -59,8 +59,8 @@ func (s *Session) trace(backend *Backend, text string, args ...any) {
 	s.service.engine.traces.Add(func(uint64) traceLine { return l })
 }
 
-// traceEvent tells of what has come, before the stage sees it. A session in
-// the stages after admit holds its backend, and nobody else changes it.
+// traceEvent leaves a line of what has come, before the stage sees it. A session in
+// the stages after admit holds its backend, and nothing else changes it.
 func (s *Session) traceEvent(ev relay.Event) {
 	var backend *Backend
 	if s.stage > atAdmit && s.stage < atRecord {
@@ -81,7 +81,7 @@ func (s *Session) traceEvent(ev relay.Event) {
 		s.trace(backend, "the client has ended: %s", ev.End)
 	case relay.Ended:
 		if ev.End == relay.Closed {
-			return // by us, as has been told
+			return // by us: the line of why stands before
 		}
 		side := ByClient
 		if ev.Side == s.server {
@@ -90,16 +90,16 @@ func (s *Session) traceEvent(ev relay.Event) {
 		s.trace(backend, "the %s has ended its side: %s", side, ev.End)
 	case relay.Signal:
 		if o, ok := ev.Arg.(endRequest); ok {
-			s.trace(backend, "told to end by %s: %s", o.by, explain(o.reason, o.detail))
+			s.trace(backend, "asked to end by %s: %s", o.by, explain(o.reason, o.detail))
 		} else {
 			s.trace(nil, "it is for no session: it is not counted")
 		}
 	}
 }
 
-// traceHandshake tells which step of the opening has come to its end. Behind
+// traceHandshake says which step of the opening has come to its end. Behind
 // it, the same event is of a client of a Protocol that has been answered, or is
-// not looked after any more while it waits.
+// not held any more while it waits.
 func (s *Session) traceHandshake(ev relay.Event) {
 	g, _ := ev.Arg.(handshakeResult)
 	switch {
@@ -119,12 +119,12 @@ func (s *Session) traceHandshake(ev relay.Event) {
 	case g.from.IsValid():
 		s.trace(nil, "PROXY header read: it is for %s", g.from)
 	default:
-		s.trace(nil, "PROXY header read: it is for nobody")
+		s.trace(nil, "PROXY header read: it names no client")
 	}
 }
 
-// traceTransition tells what the stage has made of the event. Of one that waits in
-// the queue only what is its own may be looked at.
+// traceTransition says what the stage has made of the event. Of one that waits in
+// the queue only what is its own may be read.
 func (s *Session) traceTransition(ev relay.Event, a transition) {
 	switch {
 	case s.stage == atAdmit && a == next:

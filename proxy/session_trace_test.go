@@ -115,7 +115,7 @@ func TestTraceTellsEachStepOfASession(t *testing.T) {
 		v.Kick("ana", "", "s2")
 		v.record()
 		d.tells(t, "s2", "accepted 127.0.0.1:", "waits in the queue", "admitted to db/a after ", "dials db/a, attempt 1", "connected to db/a after ",
-			"relays", "told to end by operator: kicked", "ended by operator after ")
+			"relays", "asked to end by operator: kicked", "ended by operator after ")
 
 		srv.kill()
 		three := v.dial("")
@@ -150,7 +150,7 @@ func TestTraceTellsHandshakes(t *testing.T) {
 	bad := v.dial("")
 	io.WriteString(bad, "PROXY UNKNOWN\r\nGET / HTTP/1.0\r\n\r\n")
 	v.record()
-	d.tells(t, "s2", "accepted 127.0.0.1:", "PROXY header read: it is for nobody", "handshake failed: ", "ended by proxy after ")
+	d.tells(t, "s2", "accepted 127.0.0.1:", "PROXY header read: it names no client", "handshake failed: ", "ended by proxy after ")
 }
 
 // TestTraceFollowsTheLogsLevel: the level may change at any time, and above

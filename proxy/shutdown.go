@@ -14,7 +14,7 @@ var ErrClosed = errors.New("proxy: the engine is closed")
 
 // shutdown is an engine's end, which is begun once and waited for by any number.
 type shutdown struct {
-	now       chan struct{} // closed when those who are live are not served to their end any more
+	now       chan struct{} // closed when the sessions that remain are to be reset
 	once      sync.Once     // of now
 	done      chan struct{} // closed when nothing runs any more
 	remaining bool          // some were live or waiting, and were reset; read it after done
@@ -26,12 +26,12 @@ func newShutdown() shutdown {
 
 func (s *shutdown) force() { s.once.Do(func() { close(s.now) }) }
 
-// Shutdown closes the listeners, goes on serving those who wait and those who
-// are live until ctx ends, and resets the rest. It returns ctx's error when
+// Shutdown closes the listeners, goes on serving waiters and live sessions
+// until ctx ends, and resets the rest. It returns ctx's error when
 // there was a rest, and nothing of the engine runs afterwards: but for a
 // Config.Log that does not take what has happened, which is waited for two
 // seconds at most. It may be called again, also while it runs: each waits for
-// the same end, and the first whose ctx ends resets those who are there then.
+// the same end, and the first whose ctx ends resets the sessions that remain.
 // Before Start it only keeps the engine from being started.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
@@ -64,7 +64,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the engine now: it resets all who are live or wait. During a
+// Close ends the engine now: it resets all live sessions and waiters. During a
 // Shutdown it ends that, and after one it does nothing.
 func (e *Engine) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -77,7 +77,7 @@ func (e *Engine) Close() error {
 func (e *Engine) shutDown() {
 	e.note(Event{Kind: EventEngine, Level: LevelWarn, Text: "stopping: no new clients"})
 	for _, s := range e.all() {
-		s.closeListeners() // whom the kernel has let in is waited for with the rest
+		s.closeListeners() // what the kernel has accepted is waited for with the rest
 	}
 	e.end.remaining = e.awaitSessions()
 	for _, s := range e.all() {

@@ -14,7 +14,7 @@ type socket struct {
 	key    string // in Engine.sockets; "" where the socket was given
 	asked  string // as the configuration has it; "" where it was given
 	addr   Address
-	shared bool // Config.Inherited has given it: somebody keeps it open
+	shared bool // Config.Activated has given it: another process keeps it open
 	owner  *Service
 	beside *socket // that it was opened beside, with an address that overlaps
 	l      *relay.Listener
@@ -66,7 +66,7 @@ func (e *Engine) openSocketLocked(s *Service, key, asked string, sock relay.Sock
 	return sk, nil
 }
 
-// drainWait bounds how long a close or a reload waits for clients who had come
+// drainWait bounds how long a close or a reload waits for clients that had come
 // before it. They are accepted later, too; but where sessions have to end
 // first, that may take long.
 const drainWait = time.Second
@@ -80,7 +80,7 @@ func (e *Engine) drainLocked(gone []*socket) (ends []<-chan struct{}) {
 			delete(e.sockets, sk.key)
 		}
 		if sk.shared {
-			sk.l.Close() // its clients wait for whoever takes the socket next
+			sk.l.Close() // its clients wait for the next owner of the socket
 			continue
 		}
 		s := sk.owner
@@ -118,7 +118,7 @@ func awaitDrain(ends []<-chan struct{}) {
 	}
 }
 
-// endDrains resets those who still wait to be accepted.
+// endDrains resets the clients that still wait to be accepted.
 func (e *Engine) endDrains() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

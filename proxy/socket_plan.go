@@ -10,13 +10,13 @@ import (
 )
 
 // socketPlan is how a reload moves sockets between services. All that can fail
-// is done while it is made, and taken back by cancel; carry moves the rest.
+// is done while it is made, and taken back by cancel; move moves the rest.
 type socketPlan struct {
 	engine    *Engine
 	listeners map[*Service]*listenerSet
 	opened    []*socket                   // that there were not before
-	moved     map[*socket]*relay.Listener // who serves a socket that moves from then on
-	closing   []*socket                   // that nobody wants any more
+	moved     map[*socket]*relay.Listener // what serves a socket that moves from then on
+	closing   []*socket                   // that no service wants any more
 	wanted    map[string]bool             // keys
 }
 
@@ -80,7 +80,7 @@ func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
 	return nil
 }
 
-// addGiven adds what somebody has opened for the service, and gives the
+// addGiven adds what was opened for the service from outside, and gives the
 // addresses that are left to open. It is asked for again when these change.
 func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *listenerSet) (rest []string, err error) {
 	var given []net.Listener

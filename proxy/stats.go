@@ -33,7 +33,7 @@ type serviceStats struct {
 // TimesInfo is how long things took in one service since its start.
 type TimesInfo struct {
 	Connect Histogram `json:"connect"` // dials that reached a backend
-	Wait    Histogram `json:"wait"`    // in the queue until let in; those never let in are not in it
+	Wait    Histogram `json:"wait"`    // in the queue until admitted; those never admitted are not in it
 	Session Histogram `json:"session"` // from accept to end, of sessions that reached a backend
 }
 
@@ -93,7 +93,7 @@ func (st *serviceStats) endedLocked(e *ending, code int) {
 }
 
 // CloseInfo counts sessions that ended with one code of their Protocol. Of the
-// codes from 3000, which are anybody's and can be a thousand each, the first
+// codes from 3000, which are free for any use and can be a thousand each, the first
 // of each thousand stands for all of it.
 type CloseInfo struct {
 	Code  int   `json:"code"`
@@ -158,8 +158,8 @@ func (st *serviceStats) totalsLocked() (SessionCounts, QueueInfo) {
 	return counts, line
 }
 
-// reported are the bytes that were told last. Who ends while the sessions are
-// looked at is missed until the next look; a counter must not fall for that.
+// reported are the bytes that were shown last. A session that ends while all
+// are read is missed until the next reading; a counter must not fall for that.
 type reported struct{ in, out atomic.Int64 }
 
 func (s *reported) atLeast(in, out int64) (int64, int64) { return raise(&s.in, in), raise(&s.out, out) }

@@ -14,7 +14,7 @@ import (
 // What values can be at most, in a file, on a command line, over the API, in
 // what was saved and in a library user's program alike.
 const (
-	// LongestPause bounds pause.max, and each pause and plan: nobody holds
+	// LongestPause bounds pause.max, and each pause and plan: no operator holds
 	// clients for longer without looking again (rule 14a).
 	LongestPause = 24 * time.Hour
 	// LongestDuration bounds all others: it keeps every sum of a time and a

@@ -17,7 +17,7 @@ import (
 
 // Command is one program to run.
 type Command struct {
-	Argv    []string      // the program, and its arguments; no shell looks at them
+	Argv    []string      // the program and its arguments; no shell reads them
 	Env     []string      // besides our own environment: "KEY=value"
 	Stdin   io.Reader     // nil: empty
 	Stdout  io.Writer     // gets standard output instead of Result.Output; an error of it closes the program's output. nil: none
@@ -54,8 +54,8 @@ type Runner struct {
 }
 
 // Run runs c and waits for its end. A program that puts a child in the
-// background and ends has ended: the child lives on, and may go on printing
-// to nobody.
+// background and ends has ended: the child lives on, and what it prints then is
+// discarded.
 func (r *Runner) Run(ctx context.Context, c Command) Result {
 	began := time.Now()
 	out := &tail{}

@@ -1,5 +1,5 @@
-// Package health looks once whether a backend serves, and judges what a row of
-// such looks means.
+// Package health checks whether a backend serves: one check, the loop that
+// repeats it, and the state that follows from the results.
 package health
 
 import (
@@ -20,7 +20,7 @@ const (
 	None    = "none"        // it is up, whatever it does
 )
 
-// Check is one way to look at a backend. The zero value connects by TCP.
+// Check is one way to check a backend. The zero value connects by TCP.
 type Check struct {
 	Type    string        // "" is TCP
 	Network string        // "" is tcp
@@ -30,8 +30,8 @@ type Check struct {
 	Method  string        // HTTP; "" is GET
 	Host    string        // of HTTP and of TLS's SNI; "" is Addr, localhost for unix
 	Expect  int           // HTTP; 0 is 200
-	// TLS is spoken before anything else is said. Nobody's certificate is
-	// judged: a check asks whether a backend answers, not who it is.
+	// TLS is spoken before anything else is said. The certificate is
+	// not verified: a check asks whether a backend answers, not which it is.
 	TLS  bool
 	Send string // Talk; "": the backend speaks first
 	Want string // Talk: somewhere in the answer
@@ -128,7 +128,7 @@ func (c Check) hangUp(conn net.Conn) {
 	if !c.Polite || c.Quiet {
 		if t, ok := conn.(*tls.Conn); ok {
 			conn = t.NetConn()
-			defer conn.Close() // before TLS says goodbye
+			defer conn.Close() // before TLS sends close_notify
 		}
 		if t, ok := conn.(*net.TCPConn); ok {
 			t.SetLinger(0)
@@ -141,7 +141,7 @@ func (c Check) hangUp(conn net.Conn) {
 	}
 }
 
-// host is whom the backend is asked for.
+// host is the name that the backend is asked for.
 func (c Check) host() string {
 	switch {
 	case c.Host != "":

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// heardMost bounds what is read while an answer is waited for.
+// maxAnswer bounds what is read while an answer is waited for.
 const maxAnswer = 64 << 10
 
-// speak says what is to be said over the connection that was made, and reads
-// until the answer is in what came.
+// sendExpect sends what is to be sent over the connection that was made, and
+// reads until the expected answer is in what has come.
 func (c Check) sendExpect(conn net.Conn, rtt time.Duration) Result {
 	defer c.hangUp(conn)
 	if _, err := conn.Write([]byte(c.Send)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-// Backend is what a policy knows of one. It belongs to whoever calls Pick, who
+// Backend is what a policy knows of one. It belongs to the caller of Pick, which
 // sets the fields before it; the zero value but for a Share is one that has no
 // session.
 type Backend struct {

@@ -1,6 +1,6 @@
-// Package eventlog keeps the newest events in a ring, where anybody reads them
-// at his own pace, and hands each to one writer, which may be slow or stuck:
-// those who add an event never wait for either.
+// Package eventlog keeps the newest events in a ring, where each reader takes
+// them at its own pace, and hands each to one writer, which may be slow or stuck:
+// what adds an event never waits for either.
 package eventlog
 
 import (
@@ -23,14 +23,14 @@ type Log[T any] struct {
 	last    uint64        // the newest event's number
 	base    uint64        // the number before the first that was added here
 	first   uint64        // the oldest that was restored; 0: none was
-	more    chan struct{} // closed at the next event; nil: nobody waits for it
+	more    chan struct{} // closed at the next event; nil: nothing waits for it
 	written uint64        // the last that the writer was given
 	writing chan struct{} // closed once the writer has caught up; nil: it has
 }
 
 // New makes a log of size events. Each is handed to write, in order, by one
 // goroutine, which is there only while there is something to hand on. A writer
-// that falls behind by more than size is told how many it has missed.
+// that falls behind by more than size gets the number that it has missed.
 func New[T any](size int, write func(ev T, missed uint64)) *Log[T] {
 	return &Log[T]{write: write, size: size}
 }
@@ -61,7 +61,7 @@ var writer = pprof.WithLabels(context.Background(), pprof.Labels("role", "log"))
 
 // writeAll hands on what is new, until nothing is.
 func (l *Log[T]) writeAll() {
-	pprof.SetGoroutineLabels(writer) // not those of whoever has added an event
+	pprof.SetGoroutineLabels(writer) // not those of the goroutine that adds an event
 	for {
 		ev, missed, ok := l.next()
 		if !ok {

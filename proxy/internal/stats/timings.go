@@ -32,7 +32,7 @@ func (t *Timings) Add(d time.Duration) {
 	t.counts[bucket].Add(1)
 }
 
-// Bounds are those that NewTimings was given, which nobody may change.
+// Bounds are those that NewTimings was given, which must not be changed.
 func (t *Timings) Bounds() []float64 { return t.bounds }
 
 // Counts are how many there were in each bucket alone, with one more for what
