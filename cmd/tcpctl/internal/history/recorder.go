@@ -239,12 +239,6 @@ func (r *Recorder) Remembered(context.Context) (api.HistoryInfo, error) {
 		LostSeconds: r.lostSeconds.Load(), LostEvents: r.lostEvents.Load()}, nil
 }
 
-// Info is Remembered.
-func (r *Recorder) Info() *api.HistoryInfo {
-	i, _ := r.Remembered(context.Background())
-	return &i
-}
-
 // LostSeconds is how many seconds are missing, since the start.
 func (r *Recorder) LostSeconds() uint64 { return r.lostSeconds.Load() }
 
