@@ -1,17 +1,26 @@
 package tui
 
 import (
+	"context"
+	"io"
 	"testing"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // idleFor lets a console run in Bubble Tea's own loop, and tells what it wrote
 // after its first second, and how much of a core it took.
 func idleFor(b *testing.B, m *model, span time.Duration) (bytes, cpu float64) {
 	out := &counter{}
-	p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(out), tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(frames))
+	m.painter = newPainter(func(s string) error { _, err := io.WriteString(out, s); return err })
+	painting, stop := context.WithCancel(b.Context())
+	go m.painter.run(painting)
+	defer m.painter.end()
+	defer stop()
+	p := tea.NewProgram(m, tea.WithInput(nil), tea.WithOutput(io.Discard), tea.WithoutSignalHandler(), tea.WithFPS(1))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -25,4 +34,35 @@ func idleFor(b *testing.B, m *model, span time.Duration) (bytes, cpu float64) {
 	p.Quit()
 	<-done
 	return bytes, cpu
+}
+
+// Where nothing moves the console asks once a second; a key or a session wakes it.
+func TestTheConsoleAsksSeldomWhereNothingMoves(t *testing.T) {
+	engine := edge()
+	heal(engine)
+	for i := range engine.status.Services[0].Backends {
+		engine.status.Services[0].Backends[i].Drain, engine.status.Services[0].Backends[i].Admin = nil, proxy.AdminReady
+	}
+	c := newConsole(t, engine, 80, 24)
+	if c.quiet() {
+		t.Error("quiet from the start")
+	}
+	for range 7 {
+		c.pass(time.Second) // its clock goes, and the ages with it
+	}
+	if !c.quiet() {
+		t.Error("nothing moves, and it is not quiet")
+	}
+	c.press("j")
+	if c.quiet() {
+		t.Error("quiet while keys are pressed")
+	}
+	for range 7 {
+		c.pass(time.Second)
+	}
+	c.engine.change(func(f *fake) { f.status.Services[0].Sessions.Total++ })
+	c.pass(time.Second)
+	if c.quiet() {
+		t.Error("quiet while sessions begin")
+	}
 }

@@ -157,7 +157,7 @@ func (m *model) toggleZoom() tea.Cmd {
 func (m *model) redraw() tea.Cmd {
 	m.canvas, m.last, m.drawn = nil, "", 0
 	clear(m.shown[:])
-	return tea.ClearScreen
+	return nil
 }
 
 // copied puts a text on the terminal's clipboard, also over ssh (OSC 52). The

@@ -33,6 +33,7 @@ type model struct {
 
 	mouse   bool // wheel and click are ours
 	blurred bool
+	pressed time.Time // when a key was, last
 	stale   bool
 	second  int64 // of STALE's age, as it was drawn last
 
@@ -40,6 +41,7 @@ type model struct {
 	drawn   uint64
 	last    string
 	canvas  *screen.Canvas
+	painter *painter // nil: View returns what it draws
 
 	out     func(string) error // writes to the terminal beside the renderer
 	outcome Outcome
@@ -114,7 +116,8 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	return m, nil
 }
 
-// View runs after every message; what has not changed is not drawn again.
+// View runs after every message; what has not changed is not drawn again. A painter
+// has the picture from here; without one, it is returned as text.
 func (m *model) View() (s string) {
 	if m.width <= 0 || m.height <= 0 || m.crash != nil {
 		return ""
@@ -128,8 +131,13 @@ func (m *model) View() (s string) {
 			s = ""
 		}
 	}()
-	m.canvas = m.paint()
-	m.last, m.drawn = m.canvas.Styled(m.palette), m.version
+	all := m.canvas == nil
+	m.canvas, m.drawn = m.paint(), m.version
+	if m.painter != nil {
+		m.painter.show(painting{m.canvas, m.palette, all})
+		return ""
+	}
+	m.last = m.canvas.Styled(m.palette)
 	return m.last
 }
 
@@ -159,6 +167,7 @@ func (m *model) burst(k tea.KeyMsg) tea.Cmd {
 // pane that has the keys.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.changed()
+	m.pressed = m.clock()
 	if o := m.overlay(); o != nil {
 		return m.carryOut(o.key(&m.frame, k))
 	}

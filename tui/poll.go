@@ -20,6 +20,8 @@ const (
 	tickUsual    = 250 * time.Millisecond
 	tickDraining = 100 * time.Millisecond
 	tickBlurred  = time.Second
+	tickQuiet    = time.Second // while nothing has moved and no key was pressed for quietAfter
+	quietAfter   = 5 * time.Second
 
 	// fetchLimit bounds one question to the engine.
 	fetchLimit = 5 * time.Second
@@ -93,8 +95,16 @@ func (m *model) tick() tea.Cmd {
 		every = tickBlurred
 	case m.stats.draining():
 		every = tickDraining
+	case m.quiet():
+		every = tickQuiet
 	}
 	return tea.Batch(m.poll(), tea.Tick(every, func(t time.Time) tea.Msg { return tickMsg(t) }))
+}
+
+// quiet reports whether nothing moves: neither the engine nor the operator.
+func (m *model) quiet() bool {
+	now := m.clock()
+	return m.stats.known() && m.staleFor() == 0 && now.Sub(m.stats.moved) > quietAfter && now.Sub(m.pressed) > quietAfter
 }
 
 func (m *model) onTick() tea.Cmd {

@@ -14,10 +14,6 @@ import (
 // takes nothing it never does: it waits in a write that nothing can cancel.
 const endLimit = 700 * time.Millisecond
 
-// frames is how often a second the screen is written at most: keys still feel
-// immediate, and an idle console is hardly ever woken.
-const frames = 30
-
 // Run shows the console until the operator leaves it, the terminal is lost, or
 // ctx is done, and puts the terminal back. It handles no signal: main, which
 // owns them, cancels ctx on TERM and INT, and feeds Config.Hangup on HUP.
@@ -41,11 +37,19 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	t := openTerminal(cfg.Input, cfg.Output)
 	defer t.close()
 	m.out = t.write
+	painting, stopPainting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPainting()
+	m.painter = newPainter(t.write)
+	go m.painter.run(painting)
+	defer func() {
+		stopPainting()
+		m.painter.end()
+	}()
 
 	alive, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	options := []tea.ProgramOption{tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
-		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(frames)}
+		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(1)}
 	if m.mouse = cfg.Mouse; m.mouse {
 		options = append(options, tea.WithMouseCellMotion())
 	}
@@ -80,6 +84,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		}
 	case <-time.After(endLimit):
 		kill()
+		stopPainting()
 		t.restore() // Bubble Tea could not
 	}
 	return outcome, nil

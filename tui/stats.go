@@ -15,6 +15,8 @@ type stats struct {
 	status   *api.Status
 	received time.Time // by our clock, when the status came
 	version  uint64    // changes when there is something new to draw
+	moved    time.Time // by our clock, when a status came that differed in more than its age
+	activity activity  // of the newest status
 
 	flows map[string]flow     // by service, and by service/backend; "" is all
 	past  map[string]*history // by service; "" is all of them
@@ -72,6 +74,9 @@ func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 		}
 	}
 	s.status, s.received = status, at
+	if now := activityOf(status); now != s.activity {
+		s.activity, s.moved = now, at
+	}
 	if plan := status.Plan; plan != nil && !hasEnded(plan) {
 		s.ran = plan.ID
 	}

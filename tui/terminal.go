@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"sync"
@@ -27,7 +28,8 @@ type terminal struct {
 	lost   chan error // one error, and then no more
 
 	raw   io.Writer
-	mu    sync.Mutex // one write at a time, so that none lands in a frame
+	mu    sync.Mutex  // one write at a time, so that none lands in a picture
+	left  atomic.Bool // the other screen was left: nothing is painted any more
 	saved []saved
 }
 
@@ -58,7 +60,7 @@ func openTerminal(in io.Reader, out io.Writer) *terminal {
 		out = os.Stdout
 	}
 	t := &terminal{lost: make(chan error, 1), raw: out}
-	t.input, t.output = &watchedReader{in, t}, writerFunc(t.writeBytes)
+	t.input, t.output = &watchedReader{in, t}, writerFunc(t.setMode)
 	if f, ok := in.(*os.File); ok {
 		t.input = &watchedFile{f, t}
 		t.save(f)
@@ -107,9 +109,17 @@ func (t *terminal) failed(err error) {
 	}
 }
 
-func (t *terminal) writeBytes(p []byte) (int, error) {
+// setMode takes what Bubble Tea writes: the modes of the terminal pass, what its
+// renderer draws does not, since the painter does that.
+func (t *terminal) setMode(p []byte) (int, error) {
+	if !bytes.HasPrefix(p, []byte("\x1b[?")) {
+		return len(p), nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if bytes.HasPrefix(p, []byte("\x1b[?1049l")) {
+		t.left.Store(true)
+	}
 	n, err := t.raw.Write(p)
 	if err != nil {
 		t.failed(err)
@@ -117,9 +127,17 @@ func (t *terminal) writeBytes(p []byte) (int, error) {
 	return n, err
 }
 
-// write sends a sequence beside the renderer's frames.
+// write sends a picture or a sequence, until the screen is left.
 func (t *terminal) write(s string) error {
-	_, err := t.writeBytes([]byte(s))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left.Load() {
+		return nil
+	}
+	_, err := io.WriteString(t.raw, s)
+	if err != nil {
+		t.failed(err)
+	}
 	return err
 }
 
@@ -156,7 +174,7 @@ func (w *watchedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *watchedFile) Write(p []byte) (int, error) { return w.t.writeBytes(p) }
+func (w *watchedFile) Write(p []byte) (int, error) { return w.t.setMode(p) }
 func (w *watchedFile) Close() error                { return nil } // it was never ours
 func (w *watchedFile) Fd() uintptr                 { return w.f.Fd() }
 func (w *watchedFile) Name() string                { return w.f.Name() }

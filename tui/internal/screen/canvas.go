@@ -52,13 +52,15 @@ func New(w, h int) *Canvas {
 	return c
 }
 
+// emptyCell is a cell with nothing on it.
+var emptyCell = Cell{' ', Ink{FG: themes.Text, BG: themes.Surface}}
+
 // Clear makes every cell a space.
 func (c *Canvas) Clear() {
-	empty := Cell{' ', Ink{FG: themes.Text, BG: themes.Surface}}
 	for y := range c.H {
 		row := c.Row(y)
 		for x := range row {
-			row[x] = empty
+			row[x] = emptyCell
 		}
 	}
 }
