@@ -32,6 +32,9 @@ func runIt(t *testing.T, ctx context.Context, cfg Config) (<-chan ending, *io.Pi
 		cfg.Source = edge()
 	}
 	cfg.Input = in
+	sizes := make(chan [2]int, 1)
+	sizes <- [2]int{80, 24} // so that there is something to paint
+	cfg.Sizes = sizes
 	cfg.Env = func(name string) (string, bool) { return map[string]string{"TERM": "xterm-256color"}[name], true }
 	done := make(chan ending, 1)
 	go func() {
