@@ -98,7 +98,7 @@ func drawFleet(f *frame, t *fleetTable, c *screen.Canvas, focused bool) {
 	rest := c.W - fleetName - 4 // of the name, its margin and a gap
 	cells := min(cellsWidth(len(nodes)), max(rest-7, 10))
 	first, shown := cellsAround(t.node, len(nodes), cells)
-	width := cellsWidth(shown)
+	width := max(cellsWidth(shown), min(10, rest-7)) // a name has room above few cells, too
 	cols := make([]screen.Column[*fleetRow], 0, len(fleetColumns)+1)
 	cols = append(cols, fleetColumns[0], screen.Column[*fleetRow]{Prio: 1, Width: width, Fixed: true, Cell: func(*fleetRow) (string, themes.Role) { return "", themes.Text }})
 	cols = append(cols, fleetColumns[1:]...)
@@ -117,7 +117,7 @@ func drawFleet(f *frame, t *fleetTable, c *screen.Canvas, focused bool) {
 	}
 	h := t.Draw(c.Sub(0, 0, c.W, max(c.H-3, 2)), look)
 	if x >= 0 {
-		drawNodeNames(f, c, x, first, shown)
+		drawNodeNames(f, c.Sub(0, 0, x+width, 1), x, first, shown)
 		drawCellCursor(t, c, x, first, focused)
 	}
 	drawFleetNote(f, t, c, min(h+1, c.H-2))
@@ -156,7 +156,7 @@ func cellsAround(at, n, w int) (first, shown int) {
 // drawNodeNames draws the first node of each group above its cells.
 func drawNodeNames(f *frame, c *screen.Canvas, x, first, shown int) {
 	for i := 0; i < shown; i += 10 {
-		w := min(10, shown-i)
+		w := min(10, c.W-x-cellAt(i))
 		name := screen.Middle(screen.Safe(f.own.fleet.nodes[first+i].name), max(w, 2), f.theme.Glyphs.Ellipsis)
 		end := c.Text(x+cellAt(i), 0, screen.Cut(name, w), themes.TextDim)
 		for dot := end + 1; dot < x+cellAt(i)+w; dot++ {
