@@ -142,7 +142,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if in.c.Path == "" {
 		return nil
 	}
-	for _, w := range in.file.Warnings() {
+	for _, w := range in.File().Warnings() { // a reload may have come already
 		in.log.Warn(w.Error())
 	}
 	if platformNote != "" {
