@@ -28,7 +28,7 @@ func admit(s *Session, ev relay.Event) transition {
 		s.waited = s.opened.Add(s.granted).Sub(s.waiter.Since())
 		s.startGrant()
 		if first {
-			s.service.noteGrant(s)
+			s.noteGrant()
 		}
 		return next
 	case relay.PeerClosed:
@@ -104,7 +104,7 @@ func (s *Session) startQueueClock() {
 	s.service.queue.Do(func() {
 		now := time.Now()
 		s.frozenBefore = s.service.pause.frozenLocked(now)
-		s.service.queueOldLocked(now)
+		s.service.oldest.warnLocked(now)
 	})
 }
 
@@ -166,13 +166,14 @@ func (s *Session) abandon(how relay.End) transition {
 const longWait = time.Second
 
 // noteGrant notes a grant to one that had to wait in the queue.
-func (s *Service) noteGrant(sess *Session) {
-	s.queue.Do(func() {
-		s.stats.queueCounts.Granted++
-		s.stats.waits.Add(sess.waited)
+func (s *Session) noteGrant() {
+	svc := s.service
+	svc.queue.Do(func() {
+		svc.stats.queueCounts.Granted++
+		svc.stats.waits.Add(s.waited)
 	})
-	if sess.waited >= longWait {
-		s.engine.noteThrottled(Event{Kind: EventQueue, Service: s.name, Session: sess.ID(),
-			Text: fmt.Sprintf("%s admitted to %s after %s", sess.client.Name(), s.name, sess.waited.Round(10*time.Millisecond))})
+	if s.waited >= longWait {
+		svc.engine.noteThrottled(Event{Kind: EventQueue, Service: svc.name, Session: s.ID(),
+			Text: fmt.Sprintf("%s admitted to %s after %s", s.client.Name(), svc.name, s.waited.Round(10*time.Millisecond))})
 	}
 }

@@ -46,7 +46,7 @@ type Service struct {
 	plan         *Plan // that is at work; nil: none
 	changes      changes
 	stats        serviceStats
-	oldNoted     time.Time // when it was last said that a client waits long
+	oldest       oldestWaiter
 
 	dials atomic.Uint32 // takes source addresses in turn
 
@@ -60,7 +60,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	s := &Service{engine: e, name: c.Name, run: e.runner(c), stats: newServiceStats(), timer: newWakeTimer()}
 	s.cfg.Store(&c)
 	s.hooks = hookState{service: s, failed: map[string]int{}}
-	s.pause.service, s.predecessors.service = s, s
+	s.pause.service, s.predecessors.service, s.oldest.service = s, s, s
 	s.discovery = discovery{service: s}
 	s.backends = backendSet{service: s, policy: balance.New(c.Balance)}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
@@ -119,7 +119,7 @@ func (s *Service) dueLocked() {
 	s.backends.dueLocked(now)
 	s.hooks.dueLocked()
 	s.pause.warnLocked(now)
-	s.queueOldLocked(now)
+	s.oldest.warnLocked(now)
 }
 
 // overdueInterval is how often a pause that outlives its deadline is asked

@@ -30,10 +30,17 @@ func (ps *pauseState) warnLocked(now time.Time) {
 			p.until.Sub(now).Round(time.Second), text.Plural(s.queue.Waiting(), "client"))})
 }
 
-// queueOldLocked says that the oldest waiter has used up half of
+// oldestWaiter says when clients wait long. It is guarded by the service's queue.
+type oldestWaiter struct {
+	service *Service
+	noted   time.Time // when it was last said
+}
+
+// warnLocked says that the oldest waiter has used up half of
 // queue.timeout, and says it again no sooner than a whole one later. Each
 // client that begins to wait calls it, so it also finds the first.
-func (s *Service) queueOldLocked(now time.Time) {
+func (o *oldestWaiter) warnLocked(now time.Time) {
+	s := o.service
 	limit := s.config().Queue.Timeout
 	if limit <= 0 {
 		return
@@ -49,10 +56,10 @@ func (s *Service) queueOldLocked(now time.Time) {
 			s.timer.set(now.Add(limit / 2))
 		case waited < limit/2:
 			s.timer.set(now.Add(limit/2 - waited))
-		case now.Before(s.oldNoted.Add(limit)):
-			s.timer.set(s.oldNoted.Add(limit))
+		case now.Before(o.noted.Add(limit)):
+			s.timer.set(o.noted.Add(limit))
 		default:
-			s.oldNoted = now
+			o.noted = now
 			s.timer.set(now.Add(limit))
 			s.engine.note(Event{Kind: EventQueueOld, Level: LevelWarn, Service: s.name, Session: sess.ID(),
 				Text: fmt.Sprintf("the oldest of %s in the queue of %s has waited %s of at most %s: %s",
