@@ -31,7 +31,10 @@ type model struct {
 	message message
 	lines   lineHistory // the command line's history
 
-	mouse   bool // wheel and click are ours
+	mouse       bool   // wheel and click are ours
+	saved       Kept   // as it was kept last
+	chosenTheme string // by the operator; "" is the configured one
+
 	blurred bool
 	pressed time.Time // when a key was, last
 	stale   bool
@@ -66,6 +69,8 @@ func newModel(ctx context.Context, cfg Config) (*model, error) {
 	}
 	m.home = m.workspace
 	m.setTheme(theme)
+	m.restore(cfg.Kept)
+	m.saved = m.kept()
 	m.lines.load(cfg.History)
 	return m, nil
 }

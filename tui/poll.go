@@ -117,7 +117,7 @@ func (m *model) onTick() tea.Cmd {
 		m.second = second
 		m.changed()
 	}
-	return tea.Batch(m.tick(), m.watchTheme())
+	return tea.Batch(m.tick(), m.watchTheme(), m.keep())
 }
 
 // poll asks the questions that are due, as far as the screen shows the answers.
@@ -245,6 +245,9 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		m.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
 	m.showEnds(a.begun)
+	if first {
+		m.forgetView()
+	}
 	if first || m.stats.version != before || away > 0 {
 		m.stale = false
 		m.refresh()

@@ -66,6 +66,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	outcome := Ended
 	select {
 	case err := <-done:
+		m.keepLast()
 		return m.end(ctx, t, err)
 	case <-ctx.Done():
 	case <-cfg.Hangup:
@@ -79,6 +80,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	go p.Quit()
 	select {
 	case <-done:
+		m.keepLast()
 		if m.crash != nil {
 			return outcome, m.crash
 		}

@@ -67,6 +67,7 @@ type setTheme struct{ theme *themes.Theme }
 
 func (t setTheme) apply(m *model) tea.Cmd {
 	m.setTheme(t.theme)
+	m.choose(t.theme)
 	return nil
 }
 
@@ -101,6 +102,7 @@ func (m *model) onTheme(msg themeMsg) {
 		m.say(refusal(text)) // the one before stays
 	case msg.theme != nil:
 		m.setTheme(msg.theme)
+		m.choose(msg.theme)
 		m.themeStamp = msg.stamp
 		m.show("info", "theme "+msg.theme.Name)
 	}

@@ -37,6 +37,8 @@ type Config struct {
 	ThemeDir string            // the user's own themes
 	Keys     map[string]string // [console.keys]: action = "key", or several with spaces
 	Confirm  string            // "default" or "", "always", "less"
+	Kept     Kept              // how the console was left the last time
+	Keep     func(Kept)        // keeps that for the next time, in the background; nil keeps nothing
 	History  string            // a file for the command line's history; "" keeps none
 
 	ReadOnly bool // every act is refused

@@ -25,6 +25,7 @@ func showConsole(ctx context.Context, in *instance.Instance, hangup <-chan struc
 	}
 	local := in.Local()
 	cfg.Source, cfg.Instance, cfg.Where, cfg.Hangup = local, local.Node.Name, "@local", hangup
+	keepConsole(&cfg, local.Node.Name)
 	if in.Fleet() != nil {
 		cfg.Peer = func(node string) api.Source { return local.Peer(node) }
 	}
@@ -107,6 +108,7 @@ func attach(cmd *cobra.Command, readOnly bool) error {
 	}
 	cfg.Peer = func(node string) api.Source { return src.Peer(node) }
 	cfg.Source, cfg.Where, cfg.Attached, cfg.ReadOnly = src, "@"+where, true, readOnly
+	keepConsole(&cfg, cfg.Where)
 	signals := instance.WatchSignals()
 	defer signals.Close()
 	ctx, cancel := context.WithCancel(cmd.Context())

@@ -38,6 +38,11 @@ func (p *Palette) sgr(k Ink) string {
 	}
 	fg, bg := p.theme.Style(k.FG), p.theme.Style(k.BG)
 	background := k.BG != themes.Surface
+	if background && isState(k.FG) && (bg.Reverse || bg.FG.Kind != themes.None) {
+		// The word of a state keeps its own colour under the cursor, on the
+		// background that this colour was chosen for.
+		background, bg = false, p.theme.Style(themes.Surface)
+	}
 	// The reasons for reverse are or-ed: if two of them cancelled out, the
 	// selection would vanish on a cell that is itself drawn in reverse.
 	style := p.style.NewStyle().
@@ -67,6 +72,8 @@ func (p *Palette) sgr(k Ink) string {
 	p.seen[k] = s
 	return s
 }
+
+func isState(r themes.Role) bool { return r >= themes.StateUp && r <= themes.StateIdle }
 
 func colorOf(c themes.Color) lipgloss.TerminalColor {
 	switch c.Kind {
