@@ -1,0 +1,115 @@
+package tui
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestTheCommandLineLooks: what the command line of the shell shows, that of the
+// console shows too.
+func TestTheCommandLineLooks(t *testing.T) {
+	c := healthy(t, 100, 30)
+	line := func(text string) {
+		c.press(":")
+		c.write(text)
+		c.press("enter")
+		c.look()
+	}
+	line("queue office")
+	if c.focus != paneQueue || c.queue.service != "office" {
+		t.Errorf("pane %d, service %q", c.focus, c.queue.service)
+	}
+	line("sessions db-front")
+	if c.focus != paneSessions || c.view != "db-front" {
+		t.Errorf("pane %d, view %q", c.focus, c.view)
+	}
+	line("status")
+	if c.focus != paneBackends || c.view != "" {
+		t.Errorf("pane %d, view %q", c.focus, c.view)
+	}
+	line("status ofice")
+	c.sees(`there is no service "ofice"; did you mean "office"?`)
+	c.engine.change(func(f *fake) {
+		f.report = proxy.Report{ID: "w12", Kind: "roll", Service: "db-front", Owner: "ana@edge-01", State: "done", Started: start.Add(-time.Minute), Ended: start,
+			Numbers: proxy.Numbers{Held: 31, LongestSeconds: 4.5}, Steps: window().Steps}
+	})
+	line("report")
+	c.sees("report w12", "31, longest 4.5s", "drain pg-c", "tcpctl report w12 --markdown")
+	c.press("esc")
+	line("fleet")
+	c.sees("fleet lab", "db-front/pg-a")
+}
+
+// TestTabGoesThroughTheChoices once there is nothing to complete in common.
+func TestTabGoesThroughTheChoices(t *testing.T) {
+	c := healthy(t, 80, 24)
+	c.press(":")
+	c.write("drain db-front/p")
+	c.press("tab")
+	c.sees(":drain db-front/pg-_")
+	for _, want := range []string{"pg-a", "pg-b", "pg-c", "pg-d", "pg-a"} {
+		c.press("tab")
+		c.sees(":drain db-front/" + want + "_")
+	}
+	c.press("shift+tab")
+	c.sees(":drain db-front/pg-d_")
+	c.write(" ")
+	c.press("esc")
+	c.did()
+}
+
+// TestAFilterReplacesTheOneBefore: its text is not in the way of the next.
+func TestAFilterReplacesTheOneBefore(t *testing.T) {
+	c := healthy(t, 80, 24)
+	filter := func(text, keys string) {
+		c.press("/")
+		c.write(text)
+		c.press(keys)
+	}
+	filter("pg-a", "enter")
+	filter("pg-b", "enter")
+	if f := c.backends.table.Filter(); f != "pg-b" {
+		t.Errorf("the filter is %q", f)
+	}
+	filter("", "enter") // looked at, and left
+	filter("office", "esc")
+	if f := c.backends.table.Filter(); f != "pg-b" {
+		t.Errorf("the filter is %q", f)
+	}
+	filter("x", "backspace enter")
+	if f := c.backends.table.Filter(); f != "" {
+		t.Errorf("the filter is %q", f)
+	}
+	filter("pg-c", "enter")
+	c.press("/ up")
+	c.write(" up")
+	c.press("enter")
+	if f := c.backends.table.Filter(); f != "pg-c up" {
+		t.Errorf("the filter is %q", f)
+	}
+}
+
+// TestHelpHasWhatWorksHereOnTop, acts before the rest.
+func TestHelpHasWhatWorksHereOnTop(t *testing.T) {
+	c := healthy(t, 80, 24)
+	c.press("?")
+	c.sees("Acts that work here and now", "drain: no new sessions", "1-17 of ")
+	c.seesNot("Off now")
+	c.press("esc up ?") // on a service
+	c.seesNot("drain: no new sessions")
+	c.write("drain:")
+	c.sees("Off now", "(off: the")
+}
+
+// TestACutCommandLineSaysSo, wherever it is drawn.
+func TestACutCommandLineSaysSo(t *testing.T) {
+	c := healthy(t, 80, 24)
+	c.press(":")
+	c.write("drain db-front/pg-a --limit 5m --then keep --reason 'a reason that is longer than the frame'")
+	c.press("enter")
+	c.sees("= tcpctl drain db-front/pg-a --limit 5m --then k…")
+	c.press("tab")
+	c.sees("tcpctl drain db-front/pg-a --limit 5m --then keep --reason 'a rea…")
+}
