@@ -605,7 +605,7 @@ func TestResumeAsksForTheRate(t *testing.T) {
 func TestAStopIsTyped(t *testing.T) {
 	c := healthy(t, 80, 24)
 	c.press("q s")
-	c.sees("Stop ?", "451 sessions and 7 waiting clients get 30s (default)", "then they are reset", "type edge-01")
+	c.sees("Stop edge-01 ?", "451 sessions and 7 waiting clients get 30s (default)", "then they are reset", "type edge-01")
 	c.press("y enter")
 	c.did()
 	c.press("backspace")

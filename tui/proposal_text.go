@@ -19,6 +19,9 @@ func (p *proposal) question() string {
 	} else if n := len(p.req.Targets); n > 1 {
 		line += " " + text.Plural(n, nounOf(p.act))
 	}
+	if p.act.Name == "stop" || p.act.Name == "upgrade" || p.act.Name == "reload" {
+		line += " " + p.whole
+	}
 	if len(p.req.Args) > 0 {
 		line += " " + screen.Safe(strings.Join(p.req.Args, " "))
 	}
