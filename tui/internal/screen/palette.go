@@ -73,7 +73,10 @@ func (p *Palette) sgr(k Ink) string {
 	return s
 }
 
-func isState(r themes.Role) bool { return r >= themes.StateUp && r <= themes.StateIdle }
+// isState reports whether a role says how something is.
+func isState(r themes.Role) bool {
+	return r >= themes.StateUp && r <= themes.StateIdle || r == themes.OK || r == themes.Warn || r == themes.Error
+}
 
 func colorOf(c themes.Color) lipgloss.TerminalColor {
 	switch c.Kind {
