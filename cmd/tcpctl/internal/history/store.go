@@ -29,12 +29,11 @@ type store struct {
 	write, read *sql.DB
 	info        fs.FileInfo // of the file that was opened
 
-	things  map[thing]int64
-	last    map[thing]change // the newest of each, without its time
-	rolled  [len(levels)]int64
-	tops    [len(talkerLevels)]int64 // up to where talkers have been rolled up
-	newest  int64                    // second that was written
-	pruneAt time.Time
+	things map[thing]int64
+	last   map[thing]change // the newest of each, without its time
+	rolled [len(levels)]int64
+	tops   [len(talkerLevels)]int64 // up to where talkers have been rolled up
+	newest int64                    // second that was written
 }
 
 // thing is a service, or a backend of one.

@@ -148,7 +148,8 @@ func TestNoCommandAndNoTerminalAreRefused(t *testing.T) {
 	}
 	said.Reset()
 	bare.Stderr = &said
-	if err := bare.Shell(); err == nil {
+	err = bare.Shell()
+	if err == nil {
 		err = bare.Wait()
 	}
 	if !strings.Contains(said.String(), "needs a terminal") {
