@@ -79,17 +79,26 @@ func eventText(e *entry) string {
 	}
 	if e.Kind == proxy.EventOperator && e.Command != "" {
 		line := strings.TrimPrefix(e.Command, "tcpctl ")
-		if head, outcome, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(line, head) {
-			text = outcome
-		}
-		if text = line + ": " + text; strings.HasSuffix(line, e.Text) {
-			text = line
-		}
+		text = strings.TrimSuffix(line+": "+withoutBeginning(text, line), ": ")
 	}
 	if e.By != "" && (e.Kind == proxy.EventOperator || e.Kind == proxy.EventMark) {
 		text = operatorName(e.By) + ": " + text
 	}
 	return text
+}
+
+// withoutBeginning is a text without the words that it begins with as a command line
+// does: the act and its target would be told twice.
+func withoutBeginning(text, line string) string {
+	words, said := strings.Fields(text), strings.Fields(line)
+	n := 0
+	for n < len(words) && n < len(said) && strings.TrimSuffix(words[n], ":") == said[n] {
+		n++
+	}
+	if n < 2 && n < len(words) {
+		return text
+	}
+	return strings.Join(words[n:], " ")
 }
 
 func (p *eventsPane) refresh(f *frame) {

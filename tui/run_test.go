@@ -96,6 +96,27 @@ func TestAStalledTerminalHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// However fast a terminal changes its size, the console follows and ends in time.
+func TestResizedInALoop(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sizes := make(chan [2]int)
+	in, keys := io.Pipe()
+	defer keys.Close()
+	done := make(chan ending, 1)
+	go func() {
+		o, err := Run(ctx, Config{Source: sickFleet(), Input: in, Output: io.Discard, Sizes: sizes, Env: func(string) (string, bool) { return "xterm-256color", true }})
+		done <- ending{o, err}
+	}()
+	for i := range 400 {
+		sizes <- [2]int{1 + i*37%210, 1 + i*13%64}
+	}
+	cancel()
+	if e := wait(t, done); e.outcome != Ended || e.err != nil {
+		t.Errorf("%v %v", e.outcome, e.err)
+	}
+}
+
 func TestAHangupWhileStalled(t *testing.T) {
 	hup := make(chan struct{})
 	out := newStalled(0)

@@ -45,6 +45,20 @@ func TestEventsThatAreAlikeAreOneLine(t *testing.T) {
 	}
 }
 
+func TestAnActIsToldOnce(t *testing.T) {
+	for _, c := range [][3]string{
+		{"pause db until 20:47:34 UTC: 0 sessions live", "pause db --max 10m", "until 20:47:34 UTC: 0 sessions live"},
+		{"drain db/a: 2 sessions remaining", "drain db/a --limit 5m", "2 sessions remaining"},
+		{"kicked 1 session", "kick s47", "kicked 1 session"},
+		{"stop", "stop", ""},
+		{"reload: nothing changed", "reload", "reload: nothing changed"},
+	} {
+		if got := withoutBeginning(c[0], c[1]); got != c[2] {
+			t.Errorf("%q after %q is %q, not %q", c[0], c[1], got, c[2])
+		}
+	}
+}
+
 // An act is one sentence: who did what, with which options and why, and what came of
 // it. What the console itself says is no event.
 func TestAnEventIsOneSentence(t *testing.T) {
