@@ -175,6 +175,8 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 	}
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1, TTL: time.Second}, Hooks: proxy.Hooks{
 		OnTTL: proxy.Hook{Func: hook}, BeforeNext: proxy.Hook{Func: hook, Every: 100}}}, s)
+	end := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(end) // before the engine is closed, which waits for the hook
 	slow := v.dial("slow")
 	slow.hears("a slow")
 	next := v.dial("next")
@@ -183,7 +185,7 @@ func TestRule06TheSlotIsFreeAfterOnTTL(t *testing.T) {
 	if i.Queue.Waiting != 1 || i.Reason != "slots" && i.Reason != "hook" {
 		t.Errorf("while it runs: %d wait, why %q", i.Queue.Waiting, i.Reason)
 	}
-	close(release)
+	end()
 	next.hears("a next")
 	mu.Lock()
 	defer mu.Unlock()
