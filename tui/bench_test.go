@@ -35,6 +35,26 @@ func BenchmarkView(b *testing.B) {
 	}
 }
 
+// The same on the largest screen, with three hundred backends. Budget: 2 ms.
+func BenchmarkLargeView(b *testing.B) {
+	f := crowd()
+	for i := range 300 {
+		one := f.status.Services[0].Backends[0]
+		one.Name = fmt.Sprintf("pg-%d", i)
+		f.status.Services[0].Backends = append(f.status.Services[0].Backends, one)
+	}
+	c := newConsole(b, f, 200, 60)
+	c.sickFirst()
+	c.live()
+	for b.Loop() {
+		for i := range c.shown {
+			c.shown[i] = picture{}
+		}
+		c.changed()
+		c.View()
+	}
+}
+
 // What an ordinary tick costs: a new status, one pane changed.
 func BenchmarkStatus(b *testing.B) {
 	c := newConsole(b, crowd(), 140, 45)
