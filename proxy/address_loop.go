@@ -246,13 +246,20 @@ func (s *Service) liveAddresses(c ServiceConfig) ServiceConfig {
 	return c
 }
 
-// checkAdded checks backends that an operator adds to the service, or a source.
-func (s *Service) checkAdded(c ...BackendConfig) error {
+// CheckAdded returns why backends cannot be added to the service, by an operator
+// or a source: one is invalid, or a session would come back to where it was
+// accepted.
+func (s *Service) CheckAdded(added ...BackendConfig) error {
 	var all []ServiceConfig
+	for _, c := range added {
+		if err := c.Validate(); err != nil {
+			return err
+		}
+	}
 	for _, o := range s.engine.all() {
 		cfg := *o.config()
 		if o == s {
-			cfg.Backends = append(slices.Clone(cfg.Backends), c...)
+			cfg.Backends = append(slices.Clone(cfg.Backends), added...)
 		}
 		if !o.retired {
 			all = append(all, cfg)

@@ -117,17 +117,6 @@ func (s *Service) Discovered(source string) (d Discovered) {
 	return d
 }
 
-// CheckDiscovered says why backends of a source cannot be used: one cannot be,
-// or a session would come back to where it was accepted. nil: they can.
-func (s *Service) CheckDiscovered(found []BackendConfig) error {
-	for _, c := range found {
-		if err := c.Validate(); err != nil {
-			return err
-		}
-	}
-	return s.checkAdded(found...)
-}
-
 // UnderMaintenance says that a pause, restart, roll or window is under way:
 // what a source leaves out meanwhile may only be what is being restarted.
 func (s *Service) UnderMaintenance() (is bool) {

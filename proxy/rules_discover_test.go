@@ -167,13 +167,13 @@ func TestRule40NoLoops(t *testing.T) {
 	a := newServer(t, "a")
 	v := start(t, discovering())
 	itself := proxy.BackendConfig{Name: "itself", Addr: v.addr(), FoundBy: "srv"}
-	if err := v.svc.CheckDiscovered([]proxy.BackendConfig{foundAt(a, 1), itself}); err == nil {
+	if err := v.svc.CheckAdded(foundAt(a, 1), itself); err == nil {
 		t.Error("its own address is no error")
 	}
-	if err := v.svc.CheckDiscovered([]proxy.BackendConfig{{Name: "x", Addr: "no port"}}); err == nil {
+	if err := v.svc.CheckAdded(proxy.BackendConfig{Name: "x", Addr: "no port"}); err == nil {
 		t.Error("no port is no error")
 	}
-	if err := v.svc.CheckDiscovered([]proxy.BackendConfig{foundAt(a, 1)}); err != nil {
+	if err := v.svc.CheckAdded(foundAt(a, 1)); err != nil {
 		t.Error(err)
 	}
 }

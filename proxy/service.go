@@ -188,13 +188,10 @@ func (s *Service) Backend(name string) (found *Backend) {
 
 // Add takes a new backend; it gets sessions after its first good check.
 func (s *Service) Add(c BackendConfig, by, reason string) (text string, err error) {
-	if err := cmp.Or(c.Validate(), ValidateNote("reason", reason)); err != nil {
+	if err := cmp.Or(s.CheckAdded(c), ValidateNote("reason", reason)); err != nil {
 		return "", err
 	}
 	c = c.withDefaults()
-	if err := s.checkAdded(c); err != nil {
-		return "", err
-	}
 	s.queue.Update(func() {
 		if n := slices.IndexFunc(s.backends.all, func(b *Backend) bool { return b.name == c.Name }); n >= 0 {
 			err = fmt.Errorf("proxy: %s has a backend %q already", s.name, c.Name)

@@ -96,7 +96,7 @@ func (m *Manager) startLocked(k key, s Spec) error {
 		return err
 	}
 	w := &watcher{spec: s, src: src, set: inForce(svc.Discovered(k.source)), done: make(chan struct{})}
-	w.check, w.busy = svc.CheckDiscovered, svc.UnderMaintenance
+	w.check, w.busy = svc.CheckAdded, svc.UnderMaintenance
 	w.publish = func(set Set, events []Event) { publish(m.engine, svc, &s, set, events) }
 	ctx, stop := context.WithCancel(context.Background())
 	m.watchers[k] = &running{w, stop}

@@ -36,7 +36,7 @@ func asked(t *testing.T, s *Spec) string {
 
 func askedOf(t *testing.T, s *Spec, src source) string {
 	t.Helper()
-	w := &watcher{spec: *s, src: src, check: func([]proxy.BackendConfig) error { return nil }}
+	w := &watcher{spec: *s, src: src, check: func(...proxy.BackendConfig) error { return nil }}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	a, err := w.ask(ctx, 0)

@@ -19,7 +19,7 @@ type watcher struct {
 	spec    Spec
 	src     source
 	set     Set
-	check   func([]proxy.BackendConfig) error // what else makes an answer unusable
+	check   func(...proxy.BackendConfig) error // what else makes an answer unusable
 	busy    func() bool                       // maintenance is under way
 	publish func(Set, []Event)
 
@@ -79,7 +79,7 @@ func (w *watcher) ask(ctx context.Context, patience time.Duration) (a answer, er
 		return answer{}, err
 	}
 	if a.backends, err = complete(a.backends, w.spec.Backend, w.spec.Kind()); err == nil {
-		err = w.check(a.backends)
+		err = w.check(a.backends...)
 	}
 	if err != nil {
 		return answer{}, err

@@ -33,7 +33,7 @@ func watched(t *testing.T, spec Spec, src *scripted, d time.Duration) (lines []s
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &watcher{spec: spec, src: src, done: make(chan struct{}), check: func([]proxy.BackendConfig) error { return nil }, busy: func() bool { return false },
+		w := &watcher{spec: spec, src: src, done: make(chan struct{}), check: func(...proxy.BackendConfig) error { return nil }, busy: func() bool { return false },
 			publish: func(s Set, events []Event) {
 				line := fmt.Sprintf("%g: %s", time.Since(began).Seconds(), written(s))
 				for _, e := range events {

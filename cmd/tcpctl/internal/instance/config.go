@@ -94,13 +94,13 @@ func accessConfig(f *config.File) access.Config {
 
 // historyConfig is where an instance keeps its history: without a
 // configuration file, in memory.
-func (in *Instance) historyConfig(f *config.File) history.Config {
+func historyConfig(path string, f *config.File) history.Config {
 	c := history.Config{File: f.History.File, Keep: f.History.Keep, Max: int64(f.History.Max)}
 	switch {
-	case in.c.Path == "" && c.File == "":
+	case path == "" && c.File == "":
 		c.File = history.Memory
 	case c.File == "":
-		c.File = historyFile(in.c.Path)
+		c.File = historyFile(path)
 	case c.File != history.Memory && c.File != history.Off:
 		if path, err := filepath.Abs(c.File); err == nil {
 			c.File = path

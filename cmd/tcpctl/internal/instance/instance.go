@@ -86,7 +86,7 @@ func New(ctx context.Context, c Config) (_ *Instance, err error) {
 		in.console = c.Console // else the terminal is the predecessor's
 	}
 	in.quiet = in.console != nil || in.predecessor != nil && in.predecessor.Offer.Screen
-	for _, step := range [...]func() error{in.openLogs, in.openHistory, in.makeEngine, in.startNotify} {
+	for _, step := range [...]func() error{in.openLogs, in.makeEngine, in.startNotify} {
 		if err = step(); err != nil {
 			return nil, &ConfigError{err}
 		}

@@ -23,12 +23,10 @@ func (in *Instance) openLogs() (err error) {
 		return err
 	}
 	slog.SetDefault(in.log.Logger) // for what was made before there was a log, such as certificates
-	in.access, err = access.New(in.node, accessConfig(in.file), in.log.Logger)
-	return err
-}
-
-func (in *Instance) openHistory() error {
-	in.history = history.New(in.historyConfig(in.file), in.log.Logger)
+	if in.access, err = access.New(in.node, accessConfig(in.file), in.log.Logger); err != nil {
+		return err
+	}
+	in.history = history.New(historyConfig(in.c.Path, in.file), in.log.Logger)
 	return nil
 }
 

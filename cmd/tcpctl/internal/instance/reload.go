@@ -85,7 +85,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 	if in.metrics = served; served != nil {
 		served.Start()
 	}
-	in.history.Set(in.historyConfig(file))
+	in.history.Set(historyConfig(in.c.Path, file))
 	if in.ssh != nil && remote != in.ssh {
 		in.ssh.Close()
 	}
