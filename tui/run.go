@@ -75,6 +75,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		outcome = Hangup
 	}
 	cancel()
+	stopPainting() // what it would still paint would come after the screen was left
 	// Asked to end, Bubble Tea waits for its reader before it closes what that
 	// reads from; killed, it does not.
 	go p.Quit()
@@ -86,8 +87,8 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		}
 	case <-time.After(endLimit):
 		kill()
-		stopPainting()
-		t.restore() // Bubble Tea could not
+		t.left.Store(true) // a picture that came later would stand on the shell's screen
+		t.restore()        // Bubble Tea could not
 	}
 	return outcome, nil
 }
