@@ -20,7 +20,7 @@ type watcher struct {
 	src     source
 	set     Set
 	check   func(...proxy.BackendConfig) error // what else makes an answer unusable
-	busy    func() bool                       // maintenance is under way
+	busy    func() bool                        // maintenance is under way
 	publish func(Set, []Event)
 
 	done chan struct{}
