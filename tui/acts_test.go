@@ -647,3 +647,18 @@ func TestADigitNeverNarrows(t *testing.T) {
 		t.Error("esc does not leave the view")
 	}
 }
+
+// While the engine is asked, its dialog shows that it is.
+func TestADialogTurnsWhileItAsks(t *testing.T) {
+	c := healthy(t, 80, 24)
+	c.press("P")
+	d := c.overlay().(*dialog)
+	d.busy = true
+	c.changed()
+	before := c.screen()
+	c.now = c.now.Add(tickUsual)
+	_, _ = c.Update(tickMsg{})
+	if after := c.screen(); after == before || !strings.Contains(after, "asking the engine to pause") {
+		t.Errorf("it stands still:\n%s", after)
+	}
+}

@@ -113,6 +113,9 @@ func (m *model) onTick() tea.Cmd {
 		m.stale = stale
 		m.changed()
 	}
+	if d, ok := m.overlay().(*dialog); ok && d.busy {
+		m.changed() // its spinner turns
+	}
 	if second := now.Unix(); m.stale && second != m.second {
 		m.second = second
 		m.changed()
