@@ -15,9 +15,12 @@ import (
 // nothing must not hold up the end of the process.
 const restoreLimit = 200 * time.Millisecond
 
+// leaveScreen goes back to the screen that the console found.
+const leaveScreen = "\x1b[?1049l"
+
 // restoreSequence ends what the console began: the mouse, bracketed paste, reports of
 // focus, a hidden cursor, colours, the other screen.
-const restoreSequence = "\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h\x1b[?1049l\r"
+const restoreSequence = "\x1b[?1002l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[0m\x1b[?25h" + leaveScreen + "\r"
 
 // terminal is the console's way in and out. It notices when either is lost:
 // Bubble Tea does not look at the errors of its writes, nor at the end of its
@@ -117,8 +120,10 @@ func (t *terminal) setMode(p []byte) (int, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if bytes.HasPrefix(p, []byte("\x1b[?1049l")) {
-		t.left.Store(true)
+	if bytes.HasPrefix(p, []byte(leaveScreen)) && !t.left.Swap(true) {
+		// tmux 3.3 leaves lines of a screen that was resized, and how many
+		// depends on where the cursor is.
+		_, _ = io.WriteString(t.raw, "\x1b[H\x1b[2J")
 	}
 	n, err := t.raw.Write(p)
 	if err != nil {
