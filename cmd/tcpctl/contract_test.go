@@ -24,7 +24,7 @@ import (
 var beyond = []string{
 	".node.now",                                         // the clock of all ages
 	".node.grace_seconds", ".services[].pause_defaults", // for the console's dialogs
-	".history",
+	".history", ".certificates",
 	".services[].balance", ".services[].times", ".services[].endings",
 	".services[].pause.limit", ".services[].pause.then",
 	".services[].backends[].drain.since", ".services[].backends[].drain.reason",

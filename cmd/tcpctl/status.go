@@ -117,6 +117,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		for i := range s.Discovery {
 			t = append(t, []string{"\x00          " + s.Discovery[i].Text(now.Node.Now)})
 		}
+		if c := now.Certificate(s.Name); c != nil && c.Near(now.Node.Now) {
+			t = append(t, []string{"\x00          " + c.Text(now.Node.Now)})
+		}
 		if p := s.Pause; p != nil {
 			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
 		}

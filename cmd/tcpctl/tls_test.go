@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,13 @@ import (
 // certificate has openssl make one for 127.0.0.1, called name.
 func certificate(t *testing.T, dir, name string) {
 	t.Helper()
-	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN="+name,
+	certificateFor(t, dir, name, 2)
+}
+
+// certificateFor is certificate, valid for so many days.
+func certificateFor(t *testing.T, dir, name string, days int) {
+	t.Helper()
+	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", strconv.Itoa(days), "-subj", "/CN="+name,
 		"-addext", "subjectAltName=IP:127.0.0.1", "-keyout", filepath.Join(dir, "new.key"), "-out", filepath.Join(dir, "new.pem")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("openssl: %v\n%s", err, out)
@@ -90,6 +97,50 @@ key = "`+dir+`/desk.key"
 			t.Fatal("no record says that there was no TLS")
 		}
 	}
+}
+
+// TestACertificateNearItsEnd is told by status until the file has another one,
+// which needs no reload; a reload to another file tells of that one.
+func TestACertificateNearItsEnd(t *testing.T) {
+	t.Parallel()
+	needs(t, "openssl")
+	dir, other := t.TempDir(), t.TempDir()
+	certificateFor(t, dir, "first", 3)
+	certificateFor(t, other, "third", 9)
+	text := func(dir string) string {
+		return `[services.desk]
+listen = "127.0.0.1:0"
+backends = ["` + freePort(t) + `"]
+check.type = "none"
+tls = { cert = "` + dir + `/desk.pem", key = "` + dir + `/desk.key" }
+`
+	}
+	in := runConfigured(t, text(dir))
+	until := func(file string, days int) {
+		t.Helper()
+		want := "~ certificate " + file + " expires in " + strconv.Itoa(days) + " day"
+		for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // it looks once a second
+			c := in.status().Certificates
+			if len(c) != 1 || c[0].Name != "desk" || c[0].File != file {
+				t.Fatalf("certificates %+v", c)
+			}
+			if near := time.Until(c[0].NotAfter) < time.Duration(days+1)*24*time.Hour && time.Until(c[0].NotAfter) > time.Duration(days)*24*time.Hour; near {
+				break
+			}
+			if time.Since(began) > patience {
+				t.Fatalf("certificates %+v, and not one for %d days", c, days)
+			}
+		}
+		if out := in.tcpctl("status"); strings.Contains(out, want) != (days < 14) {
+			t.Errorf("status: %s", out)
+		}
+	}
+	until(dir+"/desk.pem", 2)
+	certificateFor(t, dir, "second", 90)
+	until(dir+"/desk.pem", 89)
+	write(t, in.path, text(other))
+	in.tcpctl("reload")
+	until(other+"/desk.pem", 8)
 }
 
 // TestPromtoolIsContent with /metrics, and a balancer with /readyz: also while

@@ -42,6 +42,8 @@ type Local struct {
 	Shown func()
 	// History is what the instance remembers; nil: nothing.
 	History History
+	// Certificates are those that clients are given now; nil: there are none.
+	Certificates func() []CertificateInfo
 	// Predecessors are the earlier processes of the instance that still serve
 	// clients, the oldest first; nil: there are none.
 	Predecessors func() []Predecessor
@@ -98,6 +100,9 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	}
 	if l.Mesh != nil {
 		s.Mesh = l.Mesh()
+	}
+	if l.Certificates != nil {
+		s.Certificates = l.Certificates()
 	}
 	for _, p := range l.predecessors() {
 		s.Predecessors = append(s.Predecessors, p.info(l.Engine))

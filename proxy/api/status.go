@@ -18,6 +18,8 @@ type Status struct {
 	Mesh     *Mesh               `json:"mesh,omitempty"`
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
 	History  *HistoryInfo        `json:"history,omitempty"` // where it is kept, and what was lost
+	// Certificates are those of the services whose clients speak TLS.
+	Certificates []CertificateInfo `json:"certificates,omitempty"`
 	// Predecessors still serve clients from before an upgrade; Services counts
 	// them, too.
 	Predecessors []PredecessorInfo `json:"predecessors,omitempty"`
@@ -43,6 +45,16 @@ func (s *Status) Service(name string) *proxy.ServiceInfo {
 	for i := range s.Services {
 		if s.Services[i].Name == name {
 			return &s.Services[i]
+		}
+	}
+	return nil
+}
+
+// Certificate finds the certificate of a service; nil when it has none.
+func (s *Status) Certificate(service string) *CertificateInfo {
+	for i := range s.Certificates {
+		if s.Certificates[i].Name == service {
+			return &s.Certificates[i]
 		}
 	}
 	return nil

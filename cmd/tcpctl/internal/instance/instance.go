@@ -59,16 +59,18 @@ type Instance struct {
 	stopping  bool               // guarded by reloading
 	followers *upgrade.Followers // the processes after this one; guarded by reloading
 
-	mu    sync.Mutex // of file, grace and quiet
-	file  *config.File
-	grace time.Duration
-	quiet bool // stderr takes no log lines: they would spoil the console, or meet no terminal
+	mu   sync.Mutex // of file, services, grace and quiet
+	file *config.File
+	// services is what the file, or else the flags, made the engine's services from.
+	services []proxy.ServiceConfig
+	grace    time.Duration
+	quiet    bool // stderr takes no log lines: they would spoil the console, or meet no terminal
 }
 
 // New makes an instance and starts it. Where one part cannot be made, it
 // closes the parts before it.
 func New(ctx context.Context, c Config) (_ *Instance, err error) {
-	in := &Instance{c: c, file: c.File, grace: c.Grace, node: c.nodeName(), stop: make(chan stopOrder, 1), handedOver: make(chan struct{})}
+	in := &Instance{c: c, file: c.File, services: c.Engine.Services, grace: c.Grace, node: c.nodeName(), stop: make(chan stopOrder, 1), handedOver: make(chan struct{})}
 	process.LimitMemory()
 	in.signals = WatchSignals() // before there is a socket that one could leave behind
 	defer func() {

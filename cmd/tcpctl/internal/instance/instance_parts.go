@@ -56,6 +56,7 @@ func (in *Instance) makeEngine() (err error) {
 	in.local = &api.Local{Engine: in.engine, By: control.UserName(os.Getuid()) + "@" + in.node, Stop: in.Stop, Grace: in.currentGrace,
 		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}, History: in.history}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
+	in.local.Certificates = in.certificates
 	if in.predecessor != nil { // no count may be less than one that was shown
 		in.local.Refresh = in.predecessors.refresh
 		in.local.Shown = func() { in.predecessor.Count(in.remaining) }

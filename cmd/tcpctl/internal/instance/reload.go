@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -30,7 +31,7 @@ func (in *Instance) reload(by string) ([]string, error) {
 	if err := in.apply(file, old, engine); err != nil {
 		return nil, err
 	}
-	in.setFile(file)
+	in.setFile(file, engine.Services)
 	changes := []string{}
 	for _, c := range config.Diff(old, file) {
 		changes = append(changes, c.Text)
@@ -126,14 +127,23 @@ func (in *Instance) isQuiet() bool {
 }
 
 // setFile makes a file the one that runs.
-func (in *Instance) setFile(file *config.File) {
+func (in *Instance) setFile(file *config.File, services []proxy.ServiceConfig) {
 	in.mu.Lock()
-	in.file = file
+	in.file, in.services = file, services
 	if !in.c.GraceFixed {
 		in.grace = file.Limits.ShutdownGrace
 	}
 	in.mu.Unlock()
 	in.local.SetConfigHash(file.Hash())
+}
+
+// certificates is what clients are given now. Their files are read with no lock
+// of the instance held.
+func (in *Instance) certificates() []api.CertificateInfo {
+	in.mu.Lock()
+	services := in.services
+	in.mu.Unlock()
+	return protocol.Certificates(services)
 }
 
 // text is the configuration that runs, as it was read.

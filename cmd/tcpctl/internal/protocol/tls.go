@@ -8,10 +8,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // TLS makes the TLS configuration for clients of a service, 1.2 at least. The
@@ -47,7 +51,30 @@ type stamp struct {
 	size    int64
 }
 
-func (k *certificates) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
+// Certificates is what the clients of services are given now, in their order; a
+// service without TLS has none.
+func Certificates(services []proxy.ServiceConfig) (list []api.CertificateInfo) {
+	for i := range services {
+		if c := services[i].TLS; c != nil && c.GetConfigForClient != nil {
+			q := &question{}
+			if _, err := c.GetConfigForClient(&tls.ClientHelloInfo{Conn: q}); err == nil && q.answer.File != "" {
+				q.answer.Name = services[i].Name
+				list = append(list, q.answer)
+			}
+		}
+	}
+	return list
+}
+
+// question is a connection without a client behind it. It goes the way of a client
+// to the certificates of a TLS configuration, so that files that have changed are
+// read for it, too, and has from them what the configuration cannot say: the file.
+type question struct {
+	net.Conn
+	answer api.CertificateInfo
+}
+
+func (k *certificates) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if time.Since(k.checked) >= statInterval && k.stamps() != k.stamp {
@@ -56,6 +83,9 @@ func (k *certificates) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
 		} else {
 			k.log.Info("read a changed certificate", "cert", k.cert)
 		}
+	}
+	if q, ok := hello.Conn.(*question); ok {
+		q.answer = api.CertificateInfo{File: k.cert, NotAfter: k.current.Certificates[0].Leaf.NotAfter}
 	}
 	return k.current, nil
 }
