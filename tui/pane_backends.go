@@ -214,6 +214,9 @@ func (p *backendsPane) details(f *frame, id string) details {
 		for i := range s.Discovery {
 			facts = append(facts, fact{"backends", screen.Safe(s.Discovery[i].Text(f.stats.now()))})
 		}
+		if c := f.stats.status.Certificate(s.Name); c != nil {
+			facts = append(facts, fact{"certificate", screen.Safe(c.File) + ", valid until " + f.dated(c.NotAfter)})
+		}
 		return details{title: "service " + screen.Safe(s.Name), facts: facts, about: about{service: s.Name}}
 	}
 	if r.backend = f.stats.status.Backend(id); r.backend == nil {

@@ -14,7 +14,8 @@ import (
 type troubleKind int
 
 const (
-	troubleDown troubleKind = iota // a backend, or a service whose listeners are closed
+	troubleDown    troubleKind = iota // a backend, or a service whose listeners are closed
+	troubleExpired                    // a certificate: no client accepts it
 	troubleFailing
 	troublePaused
 	troubleHook
@@ -30,7 +31,7 @@ const (
 
 // troubleWords are how kinds are called in the header, and their signs.
 var troubleWords = [troubleKinds]sign{
-	troubleDown: signDown, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
+	troubleDown: signDown, troubleExpired: {'!', "EXPIRED", themes.Error}, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
 	troubleHook: {'x', "HOOK", themes.StateError}, troublePlan: {'=', "PLAN", themes.StateMaint}, troubleQueue: {'~', "QUEUE", themes.Warn},
 	troubleSource: {'!', "SOURCE", themes.Warn}, troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},
 	troubleCertificate: {'~', "CERT", themes.Warn},
@@ -53,9 +54,8 @@ type trouble struct {
 func (t *trouble) sign() sign { return troubleWords[t.kind] }
 
 const (
-	snoozeTime  = time.Hour
-	queueOld    = time.Minute         // a waiter that has waited so long makes a queue old
-	certWarning = 21 * 24 * time.Hour // how long before its end a certificate is in the strip
+	snoozeTime = time.Hour
+	queueOld   = time.Minute // a waiter that has waited so long makes a queue old
 )
 
 // watch is what is wrong, as the strip shows it.

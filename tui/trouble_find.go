@@ -27,6 +27,7 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 	}
 	list = append(list, h.troubles(f)...)
 	list = append(list, nodeTroubles(f)...)
+	list = append(list, certificateTroubles(f)...)
 	slices.SortStableFunc(list, byService(f))
 	return list
 }
@@ -140,6 +141,26 @@ func nodeTroubles(f *frame) (list []trouble) {
 		list = append(list, trouble{kind: troubleNode, id: fmt.Sprintf("node %s %d", p.ID, p.Since.Unix()), name: screen.Safe(p.Called()),
 			state: "LOST " + age(f.ago(p.Since)), pane: panePeers, row: p.ID + " " + p.Called(),
 			text: strings.TrimPrefix(text+", since "+f.timeOf(p.Since), ", ")})
+	}
+	return list
+}
+
+// certificateTroubles is the certificates that have expired or soon do.
+func certificateTroubles(f *frame) (list []trouble) {
+	now := f.stats.now()
+	for i := range f.stats.status.Certificates {
+		c := &f.stats.status.Certificates[i]
+		if !c.Near(now) {
+			continue
+		}
+		t := trouble{kind: troubleCertificate, id: fmt.Sprintf("certificate %s %d", c.Name, c.NotAfter.Unix()), name: screen.Safe(c.Name), at: c.Name,
+			state: "CERT " + age(c.NotAfter.Sub(now)), text: "expires " + f.dated(c.NotAfter), pane: paneBackends, row: c.Name}
+		if c.Expired(now) {
+			t.kind, t.id = troubleExpired, "expired "+t.id
+			t.state, t.text = "EXPIRED "+age(now.Sub(c.NotAfter)), "clients refuse it since "+f.dated(c.NotAfter)
+		}
+		t.text += ": renew " + screen.Safe(c.File)
+		list = append(list, t)
 	}
 	return list
 }

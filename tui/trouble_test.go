@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // sickFleet is ten services with forty backends, of which five things are wrong: two
@@ -247,4 +248,29 @@ func TestSessionsKeepLiveOnesOnTop(t *testing.T) {
 			t.Errorf("an ended session is above a live one")
 		}
 	}
+}
+
+// A certificate is in the strip from 14 days before its end on, and is bad after it;
+// its service is looked at for it. A renewed one is in it no more.
+func TestACertificateNearItsEnd(t *testing.T) {
+	c := newSickConsole(t, 80, 24)
+	expires := func(in time.Duration) {
+		c.engine.change(func(f *fake) {
+			f.status.Certificates = []api.CertificateInfo{{Name: "svc7", File: "/etc/tls/desk.pem", NotAfter: c.now.Add(in)}}
+		})
+		c.pass(time.Second)
+	}
+	expires(15 * 24 * time.Hour)
+	c.seesNot("desk.pem")
+	expires(13*24*time.Hour + time.Hour)
+	golden(t, "trouble-certificate", c)
+	c.sees("svc7    CERT 13d", "expires 22 Mar 15:02: renew /etc/tls/desk.pem", "CERT 1")
+	expires(-2 * time.Hour)
+	c.sees("svc7    EXPIRED 2h", "clients refuse it since 12:02", "EXPIRED 1")
+	c.press("! 3 enter")
+	c.sees("service svc7", "/etc/tls/desk.pem, valid until 12:02")
+	c.press("esc")
+	expires(90 * 24 * time.Hour)
+	c.seesNot("EXPIRED")
+	c.seesNot("CERT")
 }
