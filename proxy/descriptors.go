@@ -1,9 +1,9 @@
 package proxy
 
 // Descriptors divides the descriptors that a process may have open. Two for
-// each session; the reserve is for all else. What listens for other things than
-// clients is bounded inside of the reserve, so that nothing that strangers
-// connect to can take what sessions need.
+// each session; the reserve is for all else. Listeners that are not for
+// clients of services are bounded within the reserve, so that a flood of one of
+// them cannot take what sessions need.
 type Descriptors struct {
 	Sessions int // that can be open at once
 	Control  int // connections to the control socket

@@ -191,7 +191,7 @@ func (ds *discovery) withheldLocked(b *Backend, c BackendConfig, old ServiceConf
 	case b != nil:
 		return b.added && b.cfg.Addr != c.Addr
 	case slices.ContainsFunc(old.Backends, func(was BackendConfig) bool { return was.Name == c.Name && was.FoundBy != "" }):
-		return true // it was in force, and somebody has taken it out
+		return true // it was in force, and was removed by an operator
 	case ds.absent[c.Name].Removed != nil:
 		delete(ds.absent, c.Name) // it is in the configuration from now on, and not in force
 		return true

@@ -150,11 +150,11 @@ func readHeader(conn net.Conn) relay.Event {
 func parseHeader(r *bufio.Reader, size int) (from netip.AddrPort, err error) {
 	if size > 0 {
 		header, _ := r.Peek(size)
-		nobody, err := checkV2(header)
+		noAddress, err := checkV2(header)
 		if err != nil {
 			return from, err
 		}
-		if nobody {
+		if noAddress {
 			r.Discard(size)
 			return from, nil
 		}

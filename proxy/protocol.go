@@ -54,7 +54,7 @@ type Arrival struct {
 // its answer.
 type Refusal struct {
 	Reason Reason
-	Detail string // for people: what was asked for, by whom; a stranger's words are quoted and short
+	Detail string // for people: what was asked for, by whom; a client's words are quoted and short
 	Hint   string // what to configure; "": nothing helps
 }
 

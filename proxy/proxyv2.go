@@ -18,20 +18,19 @@ const (
 	uniqueIDMost = 128
 )
 
-// checkV2 looks a whole header of version 2 over, which go-proxyproto does not
-// do with what stands behind the addresses, and says whether it speaks for
-// nobody: LOCAL, and PROXY with UNSPEC. What such a one has for addresses is to
-// be ignored; so only a checksum that is there and is wrong is held against it.
-func checkV2(header []byte) (nobody bool, err error) {
+// checkV2 checks a whole header of version 2: go-proxyproto does not check what
+// follows the addresses. noAddress is true for LOCAL, and for PROXY with UNSPEC:
+// their addresses are to be ignored, so only a wrong checksum is an error there.
+func checkV2(header []byte) (noAddress bool, err error) {
 	size, known := map[byte]int{1: 12, 2: 36, 3: 216}[header[13]>>4]
 	block := header[v2Fixed:]
-	nobody = header[12] == v2Local || header[12] == v2Local+1 && header[13] == v2Unspec
-	if !nobody && (!known || len(block) < size) {
+	noAddress = header[12] == v2Local || header[12] == v2Local+1 && header[13] == v2Unspec
+	if !noAddress && (!known || len(block) < size) {
 		return false, nil // go-proxyproto says what is wrong with it
 	}
 	tlvs, err := proxyproto.SplitTLVs(block[min(size, len(block)):])
 	if err != nil {
-		if nobody {
+		if noAddress {
 			return true, nil
 		}
 		return false, errors.New("a TLV of it is longer than the header")
@@ -39,7 +38,7 @@ func checkV2(header []byte) (nobody bool, err error) {
 	sums := 0
 	for _, tlv := range tlvs {
 		switch err := checkTLV(tlv); {
-		case err != nil && !nobody:
+		case err != nil && !noAddress:
 			return false, err
 		case err == nil && tlv.Type == proxyproto.PP2_TYPE_CRC32C:
 			sums++
@@ -51,7 +50,7 @@ func checkV2(header []byte) (nobody bool, err error) {
 	if sums == 1 && !sumIsRight(header, min(v2Fixed+size, len(header))) {
 		return false, errors.New("its CRC32C is wrong: it has been changed on its way")
 	}
-	return nobody, nil
+	return noAddress, nil
 }
 
 // checkTLV looks over those whose form is known.

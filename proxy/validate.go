@@ -101,7 +101,7 @@ func (c *ServiceConfig) validateClients(v *values) {
 		v.wrong("rate_limit", "it is from 0/s to 8192TiB/s", "rate_limit = %d bytes a second is out of range", c.RateLimit)
 	}
 	if c.AcceptProxy && len(c.TrustedProxies) == 0 {
-		v.wrong("accept_proxy", `write trusted_proxies = ["10.0.0.5"]`, "accept_proxy without trusted_proxies: nobody would be believed")
+		v.wrong("accept_proxy", `write trusted_proxies = ["10.0.0.5"]`, "accept_proxy without trusted_proxies: no PROXY header would be accepted")
 	}
 	v.number("send_proxy", c.SendProxy, 0, 2)
 }

@@ -19,7 +19,7 @@ import (
 // Safe gives s as one line that a terminal only shows: ends of lines, tabs and
 // other white space are spaces, format characters (bidirectional ones, too)
 // are left out, and each control character, byte that is not UTF-8 or rune
-// that nobody has defined is a question mark. A text that is safe comes back
+// that is not assigned is a question mark. A text that is safe comes back
 // as it is.
 func Safe(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0 {

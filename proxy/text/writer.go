@@ -8,7 +8,7 @@ import (
 )
 
 // Writer passes on what Safe shows of what is written to it; ends of lines and
-// tabs stay. It is for the output of a whole program, whoever of it forgets to
+// tabs stay. It is for the output of a whole program, whichever part of it forgets to
 // call Safe: it cannot tell the end of a line from one in a name. Its methods
 // may be called from any goroutine.
 type Writer struct {

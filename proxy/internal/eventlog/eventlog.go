@@ -12,7 +12,7 @@ import (
 
 // Log is a ring of the newest events. Make one with New; its methods may be
 // called from any goroutine, and whatever lock its caller holds: they run
-// nobody else's code.
+// no code of others.
 type Log[T any] struct {
 	write func(ev T, missed uint64) // nil: there is no writer
 

@@ -120,7 +120,7 @@ func addressOf(rr dns.RR) (netip.Addr, bool) {
 }
 
 // tidy sorts addresses, IPv4 first, and drops those that come twice or that
-// nobody can be connected to at.
+// no backend can be reached at.
 func tidy(all []netip.Addr) []netip.Addr {
 	out := []netip.Addr{}
 	for _, a := range all {

@@ -60,7 +60,7 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 	}
 	h := &http.Server{
 		Handler:  Handler(source, o),
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what a stranger sends is not our trouble
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what an unknown client sends is not our trouble
 	}
 	connlimit.Bound(h, max(o.MaxConns, 2))
 	return &Server{httpd.New(h, relay.NewListener(ln), func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil

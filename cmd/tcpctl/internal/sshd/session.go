@@ -106,7 +106,7 @@ func forwardSizes(ctx context.Context, first ssh.Window, windows <-chan ssh.Wind
 		case <-sizes:
 		default:
 		}
-		sizes <- size // there is room: nobody else sends
+		sizes <- size // there is room: nothing else sends
 		select {
 		case w, ok := <-windows:
 			if !ok {
