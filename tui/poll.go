@@ -44,6 +44,7 @@ const (
 	fetchSessions
 	fetchReport
 	fetchFleet
+	fetchPast
 	fetchCount
 )
 
@@ -69,6 +70,7 @@ type fetched struct {
 	sessions  []proxy.SessionInfo
 	report    proxy.Report
 	fleet     []api.Answer[*api.Status]
+	past      []api.Series
 }
 
 type crashMsg struct{ err error }
@@ -170,6 +172,12 @@ func (m *model) poll() tea.Cmd {
 			ask(m.workspace, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
 		}
 	}
+	if h, ok := source.(api.Historian); ok && m.stats.known() && !m.stats.pastAsked {
+		m.stats.pastAsked = true
+		until := m.stats.now()
+		q := api.SeriesQuery{Stretch: api.Stretch{Since: until.Add(-historySpan), Until: until}, Backends: true}
+		ask(m.workspace, fetchPast, "", func(ctx context.Context, a *fetched) { a.past, a.err = h.Series(ctx, q) })
+	}
 	return tea.Batch(cmds...)
 }
 
@@ -227,6 +235,9 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		f.next = later(f.next, now.Add(fleetEvery))
 		m.own.fleet.take(a.fleet, now)
 		m.refreshPane(panePeers)
+	case fetchPast:
+		m.stats.takePast(a.past)
+		m.refresh()
 	case fetchReport:
 		if m.stats.takeReport(a.report) {
 			m.show(reportLevel(&a.report), a.report.Sentence())

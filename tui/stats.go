@@ -22,6 +22,7 @@ type stats struct {
 	past  map[string]*history // by service; "" is all of them
 	// pastBackends is by service/backend, in longer steps: there are many.
 	pastBackends map[string]*history
+	pastAsked    bool                    // the engine's own history, which is asked for once
 	drains       map[string][]drainPoint // by service/backend, while it drains
 	pending      map[string]pending      // acts that no status shows yet, by target
 	recent       []*api.Status           // those of the last few seconds
@@ -62,7 +63,7 @@ func (s *stats) take(status *api.Status, begun, at time.Time) (restarted bool) {
 	restarted = s.known() && (!status.Node.Started.Equal(old.Node.Started) || status.Node.PID != old.Node.PID)
 	if restarted {
 		s.recent, s.drains = nil, map[string][]drainPoint{}
-		s.past, s.pastBackends = map[string]*history{}, map[string]*history{}
+		s.past, s.pastBackends, s.pastAsked = map[string]*history{}, map[string]*history{}, false
 	}
 	if restarted || !s.known() || !sameDrawn(old, status) {
 		s.version++

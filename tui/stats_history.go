@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
 // historySpan is how far back the graph goes.
@@ -50,6 +53,70 @@ func (h *history) add(p point) {
 	for len(h.points) > 1 && p.at.Sub(h.points[1].at) > historySpan {
 		h.points = h.points[1:]
 	}
+}
+
+// takePast puts what the engine has recorded before the points that the console
+// saw itself, so that its graphs do not begin when it attaches. An engine without
+// a history gives none.
+func (s *stats) takePast(series []api.Series) {
+	all := map[time.Time]api.Point{}
+	step := time.Second
+	for i := range series {
+		one := &series[i]
+		step = time.Duration(one.StepSeconds * float64(time.Second))
+		if one.Backend != "" {
+			if h := s.pastBackends[one.Service+"/"+one.Backend]; h != nil {
+				h.prepend(one.Points, step)
+			}
+			continue
+		}
+		if h := s.past[one.Service]; h != nil {
+			h.prepend(one.Points, step)
+		}
+		for _, p := range one.Points {
+			all[p.At] = sumOf(all[p.At], p)
+		}
+	}
+	s.history("").prepend(slices.SortedFunc(maps.Values(all), func(a, b api.Point) int { return a.At.Compare(b.At) }), step)
+}
+
+// sumOf adds up what the graphs show.
+func sumOf(a, b api.Point) api.Point {
+	b.BytesIn, b.BytesOut, b.New = a.BytesIn+b.BytesIn, a.BytesOut+b.BytesOut, a.New+b.New
+	b.Failed, b.Cut, b.Rejected = a.Failed+b.Failed, a.Cut+b.Cut, a.Rejected+b.Rejected
+	b.Held, b.Abandoned = a.Held+b.Held, a.Abandoned+b.Abandoned
+	b.Active, b.Waiting = a.Active+b.Active, a.Waiting+b.Waiting
+	return b
+}
+
+// prepend puts steps of a length, in order, before the oldest point. They count
+// what each step has added; points have counters, which go back from the oldest
+// one, below zero where the engine was started meanwhile.
+func (h *history) prepend(steps []api.Point, length time.Duration) {
+	if len(h.points) == 0 {
+		return
+	}
+	at := h.points[0]
+	var back []point
+	for _, s := range slices.Backward(steps) {
+		if s.At.Add(length).After(at.at) {
+			continue
+		}
+		end := at
+		end.at, end.active, end.waiting = s.At.Add(length), s.Active, s.Waiting
+		at = end
+		at.at = s.At
+		at.in, at.out, at.total = at.in-s.BytesIn, at.out-s.BytesOut, at.total-s.New
+		at.failed, at.rejected = at.failed-s.Failed-s.Cut, at.rejected-s.Rejected
+		at.granted, at.unserved = at.granted-s.Held+s.Abandoned, at.unserved-s.Abandoned
+		for _, p := range [...]point{end, at} {
+			if n := len(back); n == 0 || back[n-1].at.Sub(p.at) >= max(h.step, time.Second) {
+				back = append(back, p)
+			}
+		}
+	}
+	slices.Reverse(back)
+	h.points = append(back, h.points...)
 }
 
 // since is the points at both ends of the last span, and the seconds between them.
