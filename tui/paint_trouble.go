@@ -84,7 +84,7 @@ func (w *workspace) drawTrouble(c *screen.Canvas, y, i int, t *trouble, nameW, s
 	c.Text(x, y, screen.Cut(t.state, max(c.W-x, 0)), s.role)
 	x += stateW + 2
 	room := c.W - x - 1
-	if hint := "[" + t.hint + "]"; t.hint != "" && c.W >= 60 && screen.Width(t.text)+screen.Width(hint)+2 <= room {
+	if hint := w.troubleHint(i, t); t.hint != "" && i < 9 && c.W >= 60 && screen.Width(t.text)+screen.Width(hint)+2 <= room {
 		c.Right(c.W-1, y, hint, themes.TextDim)
 	}
 	c.Text(x, y, screen.Clip(t.text, max(room, 0), e), themes.Text)
@@ -92,6 +92,18 @@ func (w *workspace) drawTrouble(c *screen.Canvas, y, i int, t *trouble, nameW, s
 		c.Fill(0, y, 1, '>', themes.Prompt)
 		c.Tint(0, y, c.W, themes.Cursor)
 	}
+}
+
+// troubleHint is the keys that do what the hint of line i says: `!` and the line's
+// digit go to it first, unless `!` has gone to it already.
+func (w *workspace) troubleHint(i int, t *trouble) string {
+	switch {
+	case w.watch.active && t.id == w.watch.at:
+		return "[" + t.hint + "]"
+	case w.watch.active:
+		return fmt.Sprintf("[%d %s]", i+1, t.hint)
+	}
+	return fmt.Sprintf("[%s %d %s]", w.keyOf("trouble", "!"), i+1, t.hint)
 }
 
 // wellText says since when nothing is wrong.

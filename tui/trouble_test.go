@@ -111,7 +111,12 @@ func TestEachTroubleIsTwoKeysAway(t *testing.T) {
 		}
 	}
 	c := newSickConsole(t, 80, 24)
-	c.press("! enter")
+	c.sees("[! 1 enter]", "[! 2 enter]", "[! 5 K kick]")
+	c.press("!")
+	c.sees("[enter]", "[2 enter]", "[5 K kick]")
+	c.press("2 enter")
+	c.sees("backend svc8/svc8-a")
+	c.press("esc ! 1 enter")
 	c.sees("backend svc5/svc5-c", "! DOWN for 26:14", "refused")
 	c.press("esc ! 5 K")
 	c.sees("s100")
