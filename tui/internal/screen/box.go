@@ -50,7 +50,7 @@ func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string, focused boo
 		g, line = glyphs.BoxFocus, themes.BorderFocus
 	}
 	c.Fill(1, y, c.W-2, g[4], line)
-	text = Cut(text, c.W-8)
+	text = Clip(text, c.W-8, glyphs.Ellipsis)
 	c.Text(3, y, " "+text+" ", themes.Title)
 	if room := c.W - Width(text) - 10; end != "" && room >= min(Width(end), 10) {
 		c.Right(c.W-3, y, " "+Clip(end, room, glyphs.Ellipsis)+" ", themes.TextDim)

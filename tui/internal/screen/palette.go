@@ -38,10 +38,12 @@ func (p *Palette) sgr(k Ink) string {
 	}
 	fg, bg := p.theme.Style(k.FG), p.theme.Style(k.BG)
 	background := k.BG != themes.Surface
-	if background && isState(k.FG) && (bg.Reverse || bg.FG.Kind != themes.None) {
-		// The word of a state keeps its own colour under the cursor, on the
-		// background that this colour was chosen for.
+	badge := background && isState(k.FG) && (bg.Reverse || bg.FG.Kind != themes.None)
+	if badge {
+		// The word of a state keeps its own colour under the cursor. It is drawn in
+		// reverse: as legible as before, and no hole in the bar.
 		background, bg = false, p.theme.Style(themes.Surface)
+		badge = fg.BG.Kind == themes.None // else it stands on its own colour already
 	}
 	// The reasons for reverse are or-ed: if two of them cancelled out, the
 	// selection would vanish on a cell that is itself drawn in reverse.
@@ -49,7 +51,7 @@ func (p *Palette) sgr(k Ink) string {
 		Bold(fg.Bold || background && bg.Bold).
 		Faint(fg.Dim || background && bg.Dim || k.Mod&dim != 0).
 		Underline(fg.Underline || background && bg.Underline).
-		Reverse(fg.Reverse || background && bg.Reverse || k.Mod&reverse != 0)
+		Reverse(fg.Reverse || badge || background && bg.Reverse || k.Mod&reverse != 0)
 	front, back := fg.FG, bg.BG
 	if fg.BG.Kind != themes.None && !background {
 		back = fg.BG

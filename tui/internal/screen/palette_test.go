@@ -9,8 +9,9 @@ import (
 	"github.com/tcpctl/tcpctl/themes"
 )
 
-// Under the cursor a state keeps the colour that it has elsewhere, and is on its own
-// background where the theme's cursor would change it: never white on bright green.
+// Under the cursor a state keeps the colour that it has elsewhere, as a background
+// where the theme's cursor would change it: never white on bright green, and no hole
+// in the bar.
 func TestAStateKeepsItsColourUnderTheCursor(t *testing.T) {
 	for _, e := range themes.List("") {
 		theme, err := themes.Load(e.Name, "")
@@ -26,8 +27,12 @@ func TestAStateKeepsItsColourUnderTheCursor(t *testing.T) {
 			if fg != "x" && !strings.Contains(under, fg) {
 				t.Errorf("%s: %v is drawn in %q under the cursor, without its colour %q", theme.Name, r, under, fg)
 			}
-			if cursor.Reverse && under != usual {
-				t.Errorf("%s: %v is %q under a reversed cursor, not %q", theme.Name, r, under, usual)
+			want := p.sgr(Ink{FG: r, BG: themes.Surface, Mod: reverse})
+			if theme.Style(r).BG.Kind != themes.None {
+				want = usual
+			}
+			if (cursor.Reverse || cursor.FG.Kind != themes.None) && under != want {
+				t.Errorf("%s: %v is %q under the cursor, not %q", theme.Name, r, under, want)
 			}
 		}
 		text := p.sgr(Ink{FG: themes.Text, BG: themes.Cursor})
