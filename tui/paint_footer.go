@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -42,12 +44,16 @@ func (m *model) drawKeys(c *screen.Canvas) {
 		return
 	}
 	// Help and quit are always there; the others as far as there is room.
+	// While something is wrong, the way to it comes first.
 	var must, rest []*binding
+	shown, _ := m.troubleLines()
 	for _, b := range m.keys.in(m.pane().name()) {
 		switch {
 		case b.Help().Desc == "" || b.disabled(&m.frame) != "":
 		case b.name == "help" || b.name == "quit":
 			must = append(must, b)
+		case b.name == "trouble" && len(shown) > 0:
+			rest = slices.Insert(rest, 0, b)
 		default:
 			rest = append(rest, b)
 		}

@@ -16,7 +16,7 @@ func drawSecond(f *frame, r *backendRow, c *screen.Canvas, x, y int) {
 	case r.backend != nil:
 		drawDrain(f, r, c, x+9, y)
 	case r.service.Pause != nil:
-		c.Text(x+9, y, screen.Cut(branch+pauseText(f, r.service.Pause), max(c.W-x-10, 0)), themes.Text)
+		c.Text(x+9, y, screen.Clip(branch+pauseText(f, r.service.Pause), max(c.W-x-10, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 	default:
 		role := themes.Text
 		if strings.HasPrefix(r.second, warnSign) {

@@ -183,8 +183,14 @@ func (r *backendRow) check() (string, themes.Role) {
 	case c == nil:
 		return "-", themes.TextDim
 	case !c.OK:
-		return fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold), themes.Error
+		return fmt.Sprintf("%s %d/%d", failureText(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold), themes.Error
 	}
 	detail, _, _ := strings.Cut(c.Detail, " in ") // how long it took is in LAT
 	return screen.Safe(detail), themes.Text
+}
+
+// failureText is why a check failed, without the words that take its reason out of a
+// narrow cell: "refused" of "connection refused".
+func failureText(detail string) string {
+	return screen.Safe(strings.TrimPrefix(detail, "connection "))
 }

@@ -121,7 +121,7 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	y := 0
 	if s.Pause != nil {
 		x := c.Text(1, y, serviceSign(s).text()+" ", serviceSign(s).role)
-		c.Text(x+1, y, screen.Cut(pauseText(f, s.Pause), max(c.W-x-2, 0)), themes.Text)
+		c.Text(x+1, y, screen.Clip(pauseText(f, s.Pause), max(c.W-x-2, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 		y++
 	}
 	for _, h := range holderLines(s, c.H) {

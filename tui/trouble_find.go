@@ -43,12 +43,12 @@ func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (troub
 		t.kind, t.state = troubleDown, sign.word+" "+age(f.ago(b.Since))
 		why := screen.Safe(b.Reason)
 		if c := b.Check; c != nil && !c.OK {
-			why = fmt.Sprintf("%s %d/%d", screen.Safe(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold)
+			why = fmt.Sprintf("%s %d/%d", failureText(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold)
 		}
 		t.text = fmt.Sprintf("%s, since %s; %s", why, f.timeOf(b.Since), upText(s))
 	case (sign == signUp || sign == signIdle || sign == signCheck) && isFailing(b):
 		t.kind, t.state = troubleFailing, "FAILING"
-		t.text = fmt.Sprintf("%s, %d of %d checks failed; %s", screen.Safe(b.Check.Detail), min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold, upText(s))
+		t.text = fmt.Sprintf("%s, %d of %d checks failed; %s", failureText(b.Check.Detail), min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold, upText(s))
 	case b.Drain != nil && b.Drain.Remaining > 0:
 		d := b.Drain
 		t.kind, t.state = troubleDrain, "DRAIN"

@@ -111,6 +111,7 @@ func TestEachTroubleIsTwoKeysAway(t *testing.T) {
 		}
 	}
 	c := newSickConsole(t, 80, 24)
+	c.sees(" ! trouble  d drain") // while something is wrong
 	c.sees("[! 1 enter]", "[! 2 enter]", "[! 5 K kick]")
 	c.press("!")
 	c.sees("[enter]", "[2 enter]", "[5 K kick]")
@@ -156,7 +157,8 @@ func TestAllIsWell(t *testing.T) {
 	}
 	c.engine.change(func(f *fake) { well.status.Node.Now = f.status.Node.Now; f.status = well.status })
 	c.pass(time.Second)
-	c.sees("all well since 14:02", "UP 40/40")
+	c.sees("all well since 14:02", "UP 40/40", " d drain")
+	c.seesNot("! trouble  d drain")
 	c.press("!")
 	c.sees("> all well since 14:02")
 	d := newConsole(t, well, 80, 24)
