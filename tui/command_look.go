@@ -73,7 +73,7 @@ func (m *model) onReport(msg reportMsg) {
 	case msg.workspace != m.workspace:
 		return // another node is shown by now
 	case msg.err != nil:
-		m.say(msg.err)
+		m.message.say(msg.err)
 	default:
 		m.over = append(m.over, factsBox("report "+screen.Safe(msg.report.ID), reportFacts(&m.frame, &msg.report)))
 	}

@@ -168,15 +168,15 @@ func TestASavedThemeIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newConsole(t, edge(), 80, 24, func(cfg *Config) { cfg.Theme, cfg.ThemeDir = theme, dir })
-	c.carry(c.watchTheme())
+	c.carry(c.colours.watch())
 	save("inherits = \"dark\"\n[roles]\ntext = \"bright_red\"\n", start.Add(time.Second))
-	c.carry(c.watchTheme())
+	c.carry(c.colours.watch())
 	if got := c.theme.Style(themes.Text).FG.Kind; got != themes.ANSI {
 		t.Errorf("text is still of kind %v", got)
 	}
-	c.carry(c.watchTheme())
+	c.carry(c.colours.watch())
 	save("[roles]\ntxt = \"red\"\n", start.Add(2*time.Second))
-	c.carry(c.watchTheme())
+	c.carry(c.colours.watch())
 	c.sees("sea.toml:2: unknown role \"txt\"")
 	if c.theme.Style(themes.Text).FG.Kind != themes.ANSI {
 		t.Error("the theme before is gone")

@@ -58,13 +58,13 @@ func (m *model) showEnds(asked time.Time) {
 		case text == "":
 			continue
 		case level == "":
-			m.show(proxy.LevelInfo, text) // how far it is
+			m.message.show(proxy.LevelInfo, text) // how far it is
 			continue
 		}
 		if w.undo {
 			text = "undone: " + text
 		}
-		m.show(level, text)
+		m.message.show(level, text)
 		if !w.paused || !w.ended.IsZero() {
 			delete(m.follows, target)
 		}

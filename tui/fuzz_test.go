@@ -85,8 +85,8 @@ func FuzzScreen(f *testing.F) {
 		}
 		rng := rand.New(rand.NewPCG(seed, 7))
 		c := newConsole(t, chaos(rng, name), int(w), int(h))
-		c.ascii = seed%3 == 0
-		c.setTheme(c.theme)
+		c.colours.ascii = seed%3 == 0
+		c.colours.show(c.theme)
 		for i, k := range strings.Fields(keys) {
 			c.press(k)
 			if i%3 == 0 {

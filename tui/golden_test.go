@@ -24,8 +24,8 @@ func TestScreens(t *testing.T) {
 			name := fmt.Sprintf("%dx%d.%s", size[0], size[1], set)
 			t.Run(name, func(t *testing.T) {
 				c := newConsole(t, edge(), size[0], size[1])
-				c.ascii = set == "ascii"
-				c.setTheme(c.theme)
+				c.colours.ascii = set == "ascii"
+				c.colours.show(c.theme)
 				c.sickFirst()
 				c.engine.change(func(f *fake) {
 					if size[0] == 140 {
@@ -33,7 +33,7 @@ func TestScreens(t *testing.T) {
 					}
 				})
 				c.live()
-				c.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
+				c.message.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
 				golden(t, name, c)
 			})
 		}

@@ -39,7 +39,7 @@ type propose struct {
 func (w propose) apply(m *model) tea.Cmd {
 	p, err := newProposal(&m.frame, w)
 	if err != nil {
-		m.say(err)
+		m.message.say(err)
 		return nil
 	}
 	return m.confirm(p)
@@ -70,7 +70,7 @@ func (c closeAnd) apply(m *model) tea.Cmd {
 type notice struct{ level, text string }
 
 func (n notice) apply(m *model) tea.Cmd {
-	m.show(n.level, n.text)
+	m.message.show(n.level, n.text)
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (n notice) apply(m *model) tea.Cmd {
 type refuse string
 
 func (r refuse) apply(m *model) tea.Cmd {
-	m.say(refusal(string(r)))
+	m.message.say(refusal(string(r)))
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (r refuse) apply(m *model) tea.Cmd {
 type fail struct{ err error }
 
 func (f fail) apply(m *model) tea.Cmd {
-	m.say(f.err)
+	m.message.say(f.err)
 	return nil
 }
 

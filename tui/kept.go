@@ -29,10 +29,17 @@ func (k *Kept) equal(o *Kept) bool {
 	return k.Theme == o.Theme && k.View == o.View && k.Zoom == o.Zoom && maps.Equal(k.Panes, o.Panes)
 }
 
-// kept is how the console of the own engine looks now.
-func (m *model) kept() Kept {
-	k := Kept{Theme: m.chosenTheme, View: m.home.view, Zoom: m.zoom, Panes: map[string]KeptPane{}}
-	for _, p := range m.home.panes {
+// keeper hands on how the console of the own engine looks, for the next one.
+type keeper struct {
+	home    *workspace
+	colours *colours
+	saved   Kept // as it was kept last
+}
+
+// now is how the console looks now.
+func (r *keeper) now() Kept {
+	k := Kept{Theme: r.colours.chosen, View: r.home.view, Zoom: r.home.zoom, Panes: map[string]KeptPane{}}
+	for _, p := range r.home.panes {
 		g := p.grid()
 		if g == nil {
 			continue
@@ -47,32 +54,33 @@ func (m *model) kept() Kept {
 
 // restore makes the console look as it was left. A theme that is gone, or a column, is
 // passed over.
-func (m *model) restore(k Kept) {
-	m.view, m.zoom = k.View, k.Zoom
-	for _, p := range m.home.panes {
+func (r *keeper) restore(k Kept) {
+	r.home.view, r.home.zoom = k.View, k.Zoom
+	for _, p := range r.home.panes {
 		if one, ok := k.Panes[p.name()]; ok && p.grid() != nil {
 			p.grid().SetSort(one.Sort, one.Desc)
 			p.grid().SetFilter(one.Filter)
 		}
 	}
-	if t, err := themes.Load(k.Theme, m.cfg.ThemeDir); err == nil && k.Theme != "" {
-		m.setTheme(t)
-		m.chosenTheme = k.Theme
+	if t, err := themes.Load(k.Theme, r.home.cfg.ThemeDir); err == nil && k.Theme != "" {
+		r.colours.show(t)
+		r.colours.chosen = k.Theme
 	}
+	r.saved = r.now()
 }
 
 // keep hands on how the console looks when that has changed; beside the console,
 // since a disk may be slow.
-func (m *model) keep() tea.Cmd {
-	if m.cfg.Keep == nil {
+func (r *keeper) keep() tea.Cmd {
+	keep := r.home.cfg.Keep
+	if keep == nil {
 		return nil
 	}
-	now := m.kept()
-	if now.equal(&m.saved) {
+	now := r.now()
+	if now.equal(&r.saved) {
 		return nil
 	}
-	m.saved = now
-	keep := m.cfg.Keep
+	r.saved = now
 	return guard(func() tea.Msg {
 		keep(now)
 		return nil
@@ -80,23 +88,15 @@ func (m *model) keep() tea.Cmd {
 }
 
 // keepLast keeps what has changed since. The console has ended.
-func (m *model) keepLast() {
-	if keep := m.keep(); keep != nil {
+func (r *keeper) keepLast() {
+	if keep := r.keep(); keep != nil {
 		keep()
 	}
 }
 
-// choose notes the theme that the operator has chosen.
-func (m *model) choose(t *themes.Theme) {
-	m.chosenTheme = t.Name
-	if configured := m.cfg.Theme; configured != nil && configured.Name == t.Name || configured == nil && t.Name == "default" {
-		m.chosenTheme = ""
-	}
-}
-
 // forgetView shows all services where the kept one is no longer there.
-func (m *model) forgetView() {
-	if m.view != "" && !slices.Contains(m.stats.serviceNames(), m.view) {
-		m.view = ""
+func (w *workspace) forgetView() {
+	if w.view != "" && !slices.Contains(w.stats.serviceNames(), w.view) {
+		w.view = ""
 	}
 }

@@ -45,7 +45,7 @@ func globalKeys(w *workspace) []*binding {
 		{name: "undo", Binding: on("", "U"), help: "undo the last act that can be undone", off: w.nothingToUndo, run: in((*model).undoLast)},
 		{name: "note", Binding: on("note", "M"), help: "add a note to the time line", act: "mark", run: askNote},
 		{name: "theme", Binding: on("theme", "t"), help: "choose a theme, with a preview", run: loadThemes},
-		{name: "dismiss", Binding: on("", "n"), help: "dismiss the message", weak: true, run: in(func(m *model) tea.Cmd { m.dismiss(); return nil })},
+		{name: "dismiss", Binding: on("", "n"), help: "dismiss the message", weak: true, run: in(func(m *model) tea.Cmd { m.message.dismiss(); return nil })},
 		{name: "redraw", Binding: on("", "ctrl+l"), help: "redraw the screen", run: in((*model).redraw)},
 		{name: "help", Binding: on("help", "?"), help: "this help", run: func(*frame) intent { return showHelp(w) }},
 		{name: "quit", Binding: on("quit", "q", "ctrl+c"), help: "leave: keep serving, or stop", run: leave},
@@ -131,7 +131,7 @@ func (m *model) back() tea.Cmd {
 	g := m.grid()
 	switch {
 	case m.message.text != "":
-		m.dismiss()
+		m.message.dismiss()
 	case g != nil && g.Filter() != "":
 		g.SetFilter("")
 	case m.view != "":
@@ -155,7 +155,7 @@ func (m *model) toggleZoom() tea.Cmd {
 }
 
 func (m *model) redraw() tea.Cmd {
-	m.canvas, m.last, m.drawn = nil, "", 0
+	m.canvas, m.last, m.drawn = nil, "", look{}
 	clear(m.shown[:])
 	return nil
 }
@@ -167,7 +167,7 @@ func copyText(text, what string) intent {
 		return refuse("there is nothing to copy")
 	}
 	return inConsole(func(m *model) tea.Cmd {
-		m.show("info", "copied "+what+", if the terminal allows it: "+screen.Cut(text, 60))
+		m.message.show("info", "copied "+what+", if the terminal allows it: "+screen.Cut(text, 60))
 		if m.out == nil {
 			return nil
 		}

@@ -67,7 +67,7 @@ func TestReadOnlyRefusesEachAct(t *testing.T) {
 		if c.overlay() != nil || !strings.Contains(c.message.text, "read-only") {
 			t.Errorf("%s: %q", line, c.message.text)
 		}
-		c.dismiss()
+		c.message.dismiss()
 	}
 	for _, pane := range []string{"1", "2", "4"} {
 		c.press(pane)
@@ -79,7 +79,7 @@ func TestReadOnlyRefusesEachAct(t *testing.T) {
 			if c.overlay() != nil || c.message.text == "" {
 				t.Errorf("%s in %s asks for something", b.name, c.pane().name())
 			}
-			c.dismiss()
+			c.message.dismiss()
 		}
 	}
 	c.press("q s")

@@ -20,10 +20,10 @@ type message struct {
 func refusal(text string) error { return &api.Error{Text: text} }
 
 // say shows an error.
-func (m *model) say(err error) { m.show(proxy.LevelWarn, errorText(err)) }
+func (l *message) say(err error) { l.show(proxy.LevelWarn, errorText(err)) }
 
 // show shows a line that is kept elsewhere: the engine's own events.
-func (m *model) show(level, text string) {
+func (l *message) show(level, text string) {
 	role := themes.Info
 	switch level {
 	case proxy.LevelWarn:
@@ -33,14 +33,10 @@ func (m *model) show(level, text string) {
 	case proxy.LevelGood:
 		role = themes.OK
 	}
-	m.message = message{screen.Safe(text), role}
-	m.changed()
+	*l = message{screen.Safe(text), role}
 }
 
-func (m *model) dismiss() {
-	m.message = message{}
-	m.changed()
-}
+func (l *message) dismiss() { *l = message{} }
 
 // errorText is an error with what to try next.
 func errorText(err error) string {

@@ -20,28 +20,21 @@ type model struct {
 	*workspace            // what is shown now
 	home       *workspace // the console's own engine
 
-	palette    *screen.Palette
-	profile    termenv.Profile
-	themeStamp string // of the theme's files, when it was read
-	ascii      bool
-	plain      bool
-
+	colours colours
+	keeper  keeper
 	over    []overlay      // what is before the panes; the last has the keys
 	frozen  *screen.Canvas // the panes while a confirmation is open
 	message message
 	lines   lineHistory // the command line's history
 
-	mouse       bool   // wheel and click are ours
-	saved       Kept   // as it was kept last
-	chosenTheme string // by the operator; "" is the configured one
-
+	mouse   bool // wheel and click are ours
 	blurred bool
 	pressed time.Time // when a key was, last
 	stale   bool
 	second  int64 // of STALE's age, as it was drawn last
 
-	version uint64 // changes when there is something to draw
-	drawn   uint64
+	version uint64 // changes when there is something else to draw than message and colours have
+	drawn   look   // as it was drawn last
 	last    string
 	canvas  *screen.Canvas
 	painter *painter // nil: View returns what it draws
@@ -51,9 +44,17 @@ type model struct {
 	crash   error
 }
 
+// look is what a picture of the console is made from: while that stays, so does the
+// picture.
+type look struct {
+	version uint64
+	message message
+	palette *screen.Palette
+}
+
 // newModel makes a console that has not asked anything yet.
 func newModel(ctx context.Context, cfg Config) (*model, error) {
-	m := &model{ctx: ctx, profile: termenv.TrueColor, version: 1}
+	m := &model{ctx: ctx, version: 1}
 	theme := cfg.Theme
 	if theme == nil {
 		t, err := themes.Load("", "")
@@ -68,9 +69,10 @@ func newModel(ctx context.Context, cfg Config) (*model, error) {
 		return nil, err
 	}
 	m.home = m.workspace
-	m.setTheme(theme)
-	m.restore(cfg.Kept)
-	m.saved = m.kept()
+	m.colours = colours{display: f.display, profile: termenv.TrueColor}
+	m.colours.show(theme)
+	m.keeper = keeper{home: m.home, colours: &m.colours}
+	m.keeper.restore(cfg.Kept)
 	m.lines.load(cfg.History)
 	return m, nil
 }
@@ -112,7 +114,7 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	case reportMsg:
 		m.onReport(msg)
 	case themeMsg:
-		m.onTheme(msg)
+		m.colours.take(msg, &m.message)
 	case themeListMsg:
 		m.onThemeList(msg)
 	case fetched:
@@ -127,7 +129,8 @@ func (m *model) View() (s string) {
 	if m.width <= 0 || m.height <= 0 || m.crash != nil {
 		return ""
 	}
-	if m.drawn == m.version {
+	now := look{m.version, m.message, m.colours.palette}
+	if m.drawn == now {
 		return m.last
 	}
 	defer func() {
@@ -137,12 +140,12 @@ func (m *model) View() (s string) {
 		}
 	}()
 	all := m.canvas == nil
-	m.canvas, m.drawn = m.paint(), m.version
+	m.canvas, m.drawn = m.paint(), now
 	if m.painter != nil {
-		m.painter.show(painting{m.canvas, m.palette, all})
+		m.painter.show(painting{m.canvas, now.palette, all})
 		return ""
 	}
-	m.last = m.canvas.Styled(m.palette)
+	m.last = m.canvas.Styled(now.palette)
 	return m.last
 }
 
@@ -184,7 +187,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	if why := b.disabled(&m.frame); why != "" {
-		m.say(api.AsError(refusal(b.help + ": " + why)))
+		m.message.say(api.AsError(refusal(b.help + ": " + why)))
 		return nil
 	}
 	return m.carryOut(b.run(&m.frame))
@@ -222,15 +225,6 @@ func (m *model) refresh() {
 
 func (m *model) refreshPane(pane int) {
 	m.panes[pane].refresh(&m.frame)
-	m.changed()
-}
-
-func (m *model) setTheme(t *themes.Theme) {
-	if m.ascii {
-		t = t.WithASCII()
-	}
-	m.theme, m.palette, m.themeStamp = t, screen.NewPalette(t, m.profile), ""
-	m.palette.Plain = m.plain
 	m.changed()
 }
 

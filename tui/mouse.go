@@ -12,11 +12,11 @@ func mouseCommand(word string) intent {
 		switch word {
 		case "on", "":
 			m.mouse = true
-			m.show("info", "the mouse selects: wheel and click; :mouse off gives it back to the terminal")
+			m.message.show("info", "the mouse selects: wheel and click; :mouse off gives it back to the terminal")
 			return tea.EnableMouseCellMotion
 		case "off":
 			m.mouse = false
-			m.show("info", "the mouse is the terminal's again")
+			m.message.show("info", "the mouse is the terminal's again")
 			return tea.DisableMouse
 		}
 		return m.carryOut(refuse("mouse is on or off"))

@@ -32,7 +32,7 @@ func (m *model) paint() *screen.Canvas {
 	}
 	c.Draw(0, 0, body)
 	m.drawHeader(c)
-	m.drawMessage(c)
+	m.message.draw(m.workspace, c)
 	m.drawKeys(c)
 	if o := m.overlay(); o != nil {
 		o.draw(&m.frame, c)

@@ -16,20 +16,20 @@ func messageLine(h int) int {
 	return h - 2
 }
 
-func (m *model) drawMessage(c *screen.Canvas) {
-	if m.message.text == "" {
+func (l *message) draw(w *workspace, c *screen.Canvas) {
+	if l.text == "" {
 		return
 	}
 	y := messageLine(c.H)
 	c.Fill(0, y, c.W, ' ', themes.Text)
-	hint := "[" + m.keyOf("dismiss", "esc") + "] dismiss"
+	hint := "[" + w.keyOf("dismiss", "esc") + "] dismiss"
 	room := c.W - 4
 	if c.W >= 60 {
 		room -= screen.Width(hint) + 2
 		c.Right(c.W-1, y, hint, themes.TextDim)
 	}
 	c.Text(1, y, ">", themes.Prompt)
-	c.Text(3, y, screen.Clip(m.message.text, max(room, 0), m.theme.Glyphs.Ellipsis), m.message.role)
+	c.Text(3, y, screen.Clip(l.text, max(room, 0), w.theme.Glyphs.Ellipsis), l.role)
 }
 
 // drawKeys draws the line of keys that work here and now.

@@ -122,7 +122,11 @@ func (m *model) onTick() tea.Cmd {
 		m.second = second
 		m.changed()
 	}
-	return tea.Batch(m.tick(), m.watchTheme(), m.keep())
+	cmds := []tea.Cmd{m.tick(), m.keeper.keep()}
+	if !m.blurred {
+		cmds = append(cmds, m.colours.watch())
+	}
+	return tea.Batch(cmds...)
 }
 
 // poll asks the questions that are due, as far as the screen shows the answers.
@@ -211,7 +215,7 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	}
 	if a.err != nil {
 		if a.kind == fetchStatus && !m.stats.known() && m.message.text == "" && !errors.Is(a.err, context.Canceled) {
-			m.say(a.err)
+			m.message.say(a.err)
 		}
 		return nil // STALE says the rest
 	}
@@ -240,7 +244,7 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		m.refresh()
 	case fetchReport:
 		if m.stats.takeReport(a.report) {
-			m.show(reportLevel(&a.report), a.report.Sentence())
+			m.message.show(reportLevel(&a.report), a.report.Sentence())
 		}
 		m.refreshPane(panePlan)
 	}
@@ -254,9 +258,9 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 	restarted := m.stats.take(a.status, a.begun, now)
 	if restarted {
 		m.workspace.restarted()
-		m.show(proxy.LevelWarn, "the engine was restarted")
+		m.message.show(proxy.LevelWarn, "the engine was restarted")
 	} else if away > 0 {
-		m.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
+		m.message.show(proxy.LevelGood, fmt.Sprintf("live again after %s", age(away)))
 	}
 	m.showEnds(a.begun)
 	if first {
@@ -271,7 +275,7 @@ func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {
 		if m.overlay() == nil && now.Sub(m.opened) < staleAfter {
 			return m.carryOut(then)
 		}
-		m.show(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
+		m.message.show(proxy.LevelWarn, screen.Safe(m.peer)+" answered late: repeat the act if it is still wanted")
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type actMsg struct {
 // do has the engine carry out a proposal.
 func (m *model) do(p *proposal) tea.Cmd {
 	if p.everywhere && m.cfg.Peer == nil {
-		m.say(refusal("this node is in no mesh"))
+		m.message.say(refusal("this node is in no mesh"))
 		return nil
 	}
 	req := p.request()
@@ -84,7 +84,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 	case a.err != nil && open:
 		d.busy, d.err = false, screen.Safe(errorText(a.err))
 	case a.err != nil:
-		m.say(refusal(a.p.act.Name + a.p.on() + ": " + errorText(a.err)))
+		m.message.say(refusal(a.p.act.Name + a.p.on() + ": " + errorText(a.err)))
 	case a.answers != nil:
 		m.showAnswers(a)
 	case req.DryRun:
@@ -101,7 +101,7 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 				text += m.undoHint()
 			}
 		}
-		m.show(proxy.LevelGood, text)
+		m.message.show(proxy.LevelGood, text)
 	}
 	return m.poll()
 }

@@ -62,7 +62,7 @@ func (m *model) showAnswers(act actMsg) {
 		act.workspace.undos = append(act.workspace.undos, u)
 		text += m.undoHint()
 	}
-	m.show(level, text)
+	m.message.show(level, text)
 	if m.overlay() == nil {
 		m.over = append(m.over, factsBox(strings.TrimSuffix(p.question(), "?"), facts))
 	}

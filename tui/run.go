@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -31,7 +30,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	if err != nil {
 		return Ended, err
 	}
-	if err := m.fitTerminal(cfg); err != nil {
+	if err := m.colours.fit(cfg.Env); err != nil {
 		return Ended, err
 	}
 	t := openTerminal(cfg.Input, cfg.Output)
@@ -66,7 +65,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	outcome := Ended
 	select {
 	case err := <-done:
-		m.keepLast()
+		m.keeper.keepLast()
 		return m.end(ctx, t, err)
 	case <-ctx.Done():
 	case <-cfg.Hangup:
@@ -81,7 +80,7 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	go p.Quit()
 	select {
 	case <-done:
-		m.keepLast()
+		m.keeper.keepLast()
 		if m.crash != nil {
 			return outcome, m.crash
 		}
@@ -141,24 +140,4 @@ func (m *model) end(ctx context.Context, t *terminal, err error) (Outcome, error
 		return Ended, fmt.Errorf("tui: %w", err)
 	}
 	return Ended, nil
-}
-
-// fitTerminal chooses glyphs, colours and the theme for what the environment
-// says of the terminal.
-func (m *model) fitTerminal(cfg Config) error {
-	env := cfg.Env
-	if env == nil {
-		env = os.LookupEnv
-	}
-	can := capabilitiesOf(env)
-	m.profile, m.ascii, m.plain = can.profile, can.ascii, can.plain
-	if can.mono {
-		t, err := loadMono()
-		if err != nil {
-			return err
-		}
-		m.theme = t
-	}
-	m.setTheme(m.theme)
-	return nil
 }

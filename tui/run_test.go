@@ -242,12 +242,12 @@ func TestTheEnvironmentChoosesTheLook(t *testing.T) {
 func TestNoColourKeepsTheSelection(t *testing.T) {
 	for env, want := range map[string]string{"NO_COLOR": "\x1b[0;7m", "TERM": "> + UP"} {
 		c := newConsole(t, edge(), 80, 24)
-		err := c.fitTerminal(Config{Env: func(name string) (string, bool) {
+		err := c.colours.fit(func(name string) (string, bool) {
 			if name != env {
 				return "", false
 			}
 			return map[string]string{"NO_COLOR": "1", "TERM": "dumb"}[env], true
-		}})
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,10 +23,10 @@ func TestPicture(t *testing.T) {
 	}
 	c := newConsole(t, edge(), 140, 45, func(cfg *Config) { cfg.Theme = dark })
 	c.engine.change(func(f *fake) { f.status.Plan = window() })
-	c.profile = termenv.TrueColor
-	c.setTheme(dark)
+	c.colours.profile = termenv.TrueColor
+	c.colours.show(dark)
 	c.live()
-	c.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
+	c.message.show("info", "draining db-front/pg-b: 38 sessions remaining   (undo: U)")
 	c.View()
 	got := svg(c.canvas, dark)
 	path := filepath.Join("testdata", "console.svg")

@@ -2,8 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"os"
-	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -43,7 +41,7 @@ func loadThemes(f *frame) intent {
 
 func (m *model) onThemeList(msg themeListMsg) {
 	if len(msg.wrong) > 0 {
-		m.say(refusal(msg.wrong[0]))
+		m.message.say(refusal(msg.wrong[0]))
 	}
 	if len(msg.list) == 0 {
 		return
@@ -66,55 +64,6 @@ func (m *model) onThemeList(msg themeListMsg) {
 type setTheme struct{ theme *themes.Theme }
 
 func (t setTheme) apply(m *model) tea.Cmd {
-	m.setTheme(t.theme)
-	m.choose(t.theme)
+	m.colours.choose(t.theme)
 	return nil
-}
-
-// watchTheme reads the theme again when the user has saved it.
-func (m *model) watchTheme() tea.Cmd {
-	files := m.theme.Files
-	if len(files) == 0 || m.blurred {
-		return nil
-	}
-	name, dir, before := m.theme.Name, m.cfg.ThemeDir, m.themeStamp
-	return guard(func() tea.Msg {
-		stamp := stampOf(files)
-		switch {
-		case stamp == before:
-			return nil
-		case before == "":
-			return themeMsg{stamp: stamp}
-		}
-		t, err := themes.Load(name, dir)
-		return themeMsg{stamp, t, err}
-	})
-}
-
-func (m *model) onTheme(msg themeMsg) {
-	m.themeStamp = msg.stamp
-	switch {
-	case msg.err != nil:
-		text := msg.err.Error()
-		if m.cfg.ThemeDir != "" {
-			text = strings.ReplaceAll(text, m.cfg.ThemeDir+string(os.PathSeparator), "")
-		}
-		m.say(refusal(text)) // the one before stays
-	case msg.theme != nil:
-		m.setTheme(msg.theme)
-		m.choose(msg.theme)
-		m.themeStamp = msg.stamp
-		m.show("info", "theme "+msg.theme.Name)
-	}
-}
-
-// stampOf changes when one of the files is saved.
-func stampOf(files []string) string {
-	stamp := ""
-	for _, f := range files {
-		if info, err := os.Stat(f); err == nil {
-			stamp += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), ";")
-		}
-	}
-	return stamp
 }

@@ -40,7 +40,7 @@ func (t *troubleMode) key(_ *frame, k tea.KeyMsg) intent {
 func (m *model) nextTrouble() tea.Cmd {
 	lines, _ := m.troubleLines()
 	if len(lines) == 0 {
-		m.show(proxy.LevelGood, m.wellText())
+		m.message.show(proxy.LevelGood, m.wellText())
 		return nil
 	}
 	m.over = append(m.over, &troubleMode{})
@@ -114,6 +114,6 @@ func (m *model) snoozeTrouble() tea.Cmd {
 			m.watch.snooze(one.id, until)
 		}
 	}
-	m.show(proxy.LevelInfo, fmt.Sprintf("snoozed until %s: %s %s", m.timeOf(until)[:5], t.name, t.state))
+	m.message.show(proxy.LevelInfo, fmt.Sprintf("snoozed until %s: %s %s", m.timeOf(until)[:5], t.name, t.state))
 	return nil
 }

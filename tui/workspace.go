@@ -107,13 +107,13 @@ func (w *workspace) restarted() {
 func (m *model) openNode(node string, then intent) tea.Cmd {
 	m.goHome()
 	if why := m.unreachable(node); why != "" {
-		m.say(refusal(screen.Safe(node) + ": " + why))
+		m.message.say(refusal(screen.Safe(node) + ": " + why))
 		return nil
 	}
 	f := frame{display: m.display, own: m.own, peer: node}
 	w, err := newWorkspace(m.ctx, f, m.cfg.Peer(node), m.panes[panePeers])
 	if err != nil {
-		m.say(err)
+		m.message.say(err)
 		return nil
 	}
 	w.then = then
@@ -124,7 +124,7 @@ func (m *model) openNode(node string, then intent) tea.Cmd {
 		}
 	}
 	m.workspace, m.stale = w, false
-	m.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc returns")
+	m.message.show(proxy.LevelInfo, "now on "+screen.Safe(node)+": acts are done there; esc returns")
 	return m.poll()
 }
 
@@ -136,7 +136,7 @@ func (m *model) goHome() tea.Cmd {
 	m.workspace.cancel()
 	m.workspace, m.stale = m.home, false
 	m.focus = panePeers
-	m.dismiss()
+	m.message.dismiss()
 	m.refresh()
 	return m.poll()
 }
@@ -155,6 +155,6 @@ func (m *model) onHome(s *api.Status, begun, now time.Time) {
 	}
 	m.warned = p.State
 	if p.State != meshinfo.Alive {
-		m.show(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc returns to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
+		m.message.show(proxy.LevelWarn, fmt.Sprintf("%s is %s%s; esc returns to %s", screen.Safe(p.Name), p.State, causeText(p), m.ownName()))
 	}
 }
