@@ -23,7 +23,7 @@ const copyMax = 70_000
 func globalKeys(w *workspace) []*binding {
 	keys := append(moveKeys(w), rowKeys(w)...)
 	keys = append(keys, []*binding{
-		{name: "trouble", Binding: on("trouble", "!"), help: "the next trouble; then a digit: that one, enter: its details, n: snooze it for an hour", run: in((*model).nextTrouble)},
+		{name: "trouble", Binding: on("trouble", "!"), help: "the next trouble; then a digit: that one, enter: its details, n: snooze it for an hour", run: w.goTroubles},
 		{name: "command", Binding: on("cmd", ":"), help: "command line, in the words of the CLI", run: func(*frame) intent { return askCommand(w) }},
 		{name: "details", Binding: on("", "enter"), help: "details of the row", weak: true, off: w.noRows, run: w.showDetails},
 		{name: "back", Binding: on("", "esc"), help: "back: dismiss the message, clear the filter, show all services, end the zoom, return from another node", run: in((*model).back)},
