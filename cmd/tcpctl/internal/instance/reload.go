@@ -146,11 +146,6 @@ func (in *Instance) certificates() []api.CertificateInfo {
 	return protocol.Certificates(services)
 }
 
-// text is the configuration that runs, as it was read.
-func (in *Instance) text() api.ConfigText {
-	return api.ConfigText{Path: in.c.Path, Text: in.File().Text()}
-}
-
 // hangup reloads; where there is no file the log says so. The result is an
 // event, and so in the log.
 func (in *Instance) hangup() {
