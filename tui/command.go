@@ -13,7 +13,7 @@ import (
 )
 
 // consoleWords are what the command line knows besides the engine's acts.
-var consoleWords = []string{"detach", "filter", "fleet", "help", "mouse", "pane", "peer", "queue", "quit", "report", "sessions", "sort", "status", "theme", "view"}
+var consoleWords = []string{"detach", "filter", "fleet", "help", "history", "mouse", "pane", "peer", "queue", "quit", "report", "rewind", "sessions", "sort", "status", "theme", "top", "view"}
 
 // askCommand asks for a line of the command line.
 func askCommand(w *workspace) intent {
@@ -81,7 +81,16 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 		return w.queueCommand(rest)
 	case "fleet":
 		return w.showFleet()
+	case "history":
+		return w.historyCommand(rest)
+	case "rewind":
+		return w.rewindCommand(rest)
+	case "top":
+		return w.topCommand(rest)
 	case "report":
+		if i, ok := w.incidentCommand(rest); ok {
+			return i
+		}
 		return w.reportCommand(rest)
 	case "mouse":
 		return mouseCommand(rest)

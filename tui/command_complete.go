@@ -43,7 +43,7 @@ func (w *workspace) candidates(before []string, begun string) []string {
 		switch before[0] {
 		case "peer":
 			return w.nodeNames()
-		case "view", "status", "sessions":
+		case "view", "status", "sessions", "top":
 			return append(w.stats.serviceNames(), "all")
 		case "queue":
 			return w.stats.serviceNames()

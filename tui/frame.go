@@ -23,10 +23,11 @@ type display struct {
 // they return as an intent.
 type frame struct {
 	*display
-	stats *stats // of the engine that is looked at
-	own   *stats // of the console's own engine, which knows the other nodes
-	peer  string // the node that is shown; "" is the console's own
-	view  string // the service that is shown; "" is all
+	stats *stats  // of the engine that is looked at
+	own   *stats  // of the console's own engine, which knows the other nodes
+	peer  string  // the node that is shown; "" is the console's own
+	view  string  // the service that is shown; "" is all
+	past  *rewind // where in the past it is shown; nil: now
 }
 
 // now is the engine's clock, or ours until it is known.
@@ -42,7 +43,7 @@ func (f *frame) timeOf(t time.Time) string { return t.In(f.zone).Format("15:04:0
 
 // staleFor is how old what is shown is, 0 as long as it is fresh.
 func (f *frame) staleFor() time.Duration {
-	if !f.stats.known() {
+	if !f.stats.known() || f.past != nil {
 		return 0
 	}
 	if age := f.clock().Sub(f.stats.received); age > staleAfter {

@@ -46,8 +46,8 @@ func (b *binding) disabled(f *frame) string {
 		if api.Lookup(b.act) == nil {
 			return "this engine does not offer it"
 		}
-		if f.cfg.ReadOnly {
-			return "read-only"
+		if why := f.cannotAct(); why != "" {
+			return why
 		}
 	}
 	if b.off != nil {

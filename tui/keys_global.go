@@ -46,6 +46,14 @@ func globalKeys(w *workspace) []*binding {
 		{name: "note", Binding: on("note", "M"), help: "add a note to the time line", act: "mark", run: askNote},
 		{name: "theme", Binding: on("theme", "t"), help: "choose a theme, with a preview", run: loadThemes},
 		{name: "dismiss", Binding: on("", "n"), help: "dismiss the message", weak: true, run: in(func(m *model) tea.Cmd { m.message.dismiss(); return nil })},
+		{name: "rewind", Binding: on("", "["), help: "rewind: one step back; :rewind 02:41 goes there", run: in(func(m *model) tea.Cmd { return m.stepBy(-1) })},
+		{name: "forward", Binding: on("", "]"), help: "in the past: one step on; space plays it", run: in(func(m *model) tea.Cmd { return m.stepBy(1) })},
+		{name: "rewind_mark", Binding: on("", "{"), help: "rewind: to the act, note or trouble before", run: in(func(m *model) tea.Cmd { return m.stepMark(-1) })},
+		{name: "forward_mark", Binding: on("", "}"), help: "in the past: to the next act, note or trouble", run: in(func(m *model) tea.Cmd { return m.stepMark(1) })},
+		{name: "rewind_column", Binding: on("", "<"), help: "rewind: one column of the timeline back", run: in(func(m *model) tea.Cmd { return m.stepColumn(-1) })},
+		{name: "forward_column", Binding: on("", ">"), help: "in the past: one column on", run: in(func(m *model) tea.Cmd { return m.stepColumn(1) })},
+		{name: "now", Binding: on("", "0"), help: "from the past back to now", run: in((*model).endRewind)},
+		{name: "incident", Binding: on("", "e"), help: "in the past: incident report of the timeline's stretch; else :report 02:30..now", run: in((*model).reportStretch)},
 		{name: "redraw", Binding: on("", "ctrl+l"), help: "redraw the screen", run: in((*model).redraw)},
 		{name: "help", Binding: on("help", "?"), help: "this help", run: func(*frame) intent { return showHelp(w) }},
 		{name: "quit", Binding: on("quit", "q", "ctrl+c"), help: "leave: keep serving, or stop", run: leave},
@@ -110,8 +118,8 @@ func (w *workspace) noRows(*frame) string {
 
 func (w *workspace) nothingToUndo(f *frame) string {
 	switch {
-	case f.cfg.ReadOnly:
-		return "read-only"
+	case f.cannotAct() != "":
+		return f.cannotAct()
 	case len(w.undos) == 0:
 		return "nothing to undo"
 	}
@@ -143,6 +151,8 @@ func (m *model) back() tea.Cmd {
 		return m.carryOut(m.nodes.turn(&m.frame))
 	case m.zoom:
 		return m.toggleZoom()
+	case m.past != nil:
+		return m.endRewind()
 	case m.away():
 		return m.goHome()
 	}

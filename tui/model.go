@@ -119,6 +119,8 @@ func (m *model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		m.onThemeList(msg)
 	case fetched:
 		return m, m.onFetched(msg)
+	case intent: // of what was read from the history
+		return m, m.carryOut(msg)
 	}
 	return m, nil
 }
@@ -181,6 +183,9 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	}
 	if k.Paste {
 		return nil // a paste is not a series of keys
+	}
+	if m.past != nil && k.String() == " " {
+		return m.togglePlay()
 	}
 	b := m.keys.find(m.pane().name(), k)
 	if b == nil {

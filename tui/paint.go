@@ -41,6 +41,14 @@ func (m *model) paint() *screen.Canvas {
 }
 
 func (w *workspace) paintBody(c *screen.Canvas) {
+	if w.past != nil {
+		w.paintPast(c)
+		return
+	}
+	w.paintPanes(c)
+}
+
+func (w *workspace) paintPanes(c *screen.Canvas) {
 	w.places = [paneCount]screen.Rect{}
 	switch shapeOf(w.width, w.height) {
 	case shapeGrid:

@@ -43,6 +43,10 @@ func (m *model) drawKeys(c *screen.Canvas) {
 		c.Text(1, y, screen.Clip(o.hint(&m.frame), c.W-2, m.theme.Glyphs.Ellipsis), themes.TextDim)
 		return
 	}
+	if m.past != nil {
+		c.Text(1, y, screen.Clip(rewindKeys, c.W-2, m.theme.Glyphs.Ellipsis), themes.TextDim)
+		return
+	}
 	// Help and quit are always there; the others as far as there is room.
 	// While something is wrong, the way to it comes first.
 	var must, rest []*binding

@@ -12,6 +12,10 @@ import (
 // drawHeader draws the line that is always there. What is wrong comes first, and is
 // never left out.
 func (w *workspace) drawHeader(c *screen.Canvas) {
+	if w.past != nil {
+		w.drawRewindHeader(c)
+		return
+	}
 	f := &w.frame
 	live, liveRole := "LIVE", themes.Live
 	switch age := f.staleFor(); {

@@ -38,6 +38,9 @@ func (w *workspace) troubleLines() (lines []trouble, snoozed int) {
 
 // troubleHeight is how many lines the strip takes.
 func (w *workspace) troubleHeight() int {
+	if w.past != nil {
+		return timelineHeight(w.width, w.height)
+	}
 	room := troubleRoom(w.width, w.height)
 	lines, _ := w.watch.shown(room)
 	return min(max(len(lines), 1), room)
@@ -46,6 +49,10 @@ func (w *workspace) troubleHeight() int {
 // drawTroubles draws the strip from line y on: what is wrong, the worst first, and
 // nothing else. It is one line when all is well.
 func (w *workspace) drawTroubles(c *screen.Canvas, y int) {
+	if w.past != nil {
+		w.drawTimeline(c, y)
+		return
+	}
 	room := troubleRoom(w.width, w.height)
 	if room == 0 || !w.stats.known() {
 		return

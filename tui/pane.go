@@ -132,7 +132,9 @@ func drawEmpty(f *frame, c *screen.Canvas, texts ...string) {
 	if c.H > 5 {
 		y = 1
 	}
-	if !f.stats.known() {
+	if f.past != nil {
+		texts = []string{"Not recorded.", "What is remembered: services, backends, their numbers, and events. 0 is now."}
+	} else if !f.stats.known() {
 		texts = []string{"Asking the engine."}
 	}
 	for i, text := range texts {

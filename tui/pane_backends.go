@@ -17,10 +17,11 @@ import (
 type backendsPane struct {
 	versioned
 	table table.Table[*backendRow]
+	heat  heat
 }
 
 func newBackendsPane() *backendsPane {
-	return &backendsPane{table: table.Table[*backendRow]{
+	return &backendsPane{heat: heat{by: heatBy[0], group: heatGroup[0]}, table: table.Table[*backendRow]{
 		Columns: backendColumns,
 		ID:      func(r *backendRow) string { return r.target },
 		Group:   func(r *backendRow) string { return r.service.Name },
@@ -113,6 +114,10 @@ func (p *backendsPane) foot(f *frame) string { return rowsFoot(f, &p.table, "bac
 func (p *backendsPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
 		drawEmpty(f, c, "No backend yet.", "Services and their backends come from the configuration;", ":add SERVICE HOST:PORT adds one now.")
+		return
+	}
+	if p.heat.on {
+		p.drawHeat(f, c, focused)
 		return
 	}
 	if c.W < 60 {

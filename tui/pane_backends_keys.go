@@ -12,6 +12,9 @@ func (p *backendsPane) keys() []binding {
 		return func(f *frame) intent { return proposeChosen(f, &p.table, act) }
 	}
 	return []binding{
+		{name: "heat", Binding: on("", "H"), help: "heat strips of latency and who talks most, or the table again", run: p.turnHeat},
+		{name: "heat_by", Binding: on("", "b"), help: "who talks: in bytes, sessions or waiting time", off: p.noHeat, run: func(*frame) intent { return p.heatWith(func(h *heat) { h.by = nextOf(heatBy, h.by) }) }},
+		{name: "heat_group", Binding: on("", "c"), help: "who talks: by client, /24 or service", off: p.noHeat, run: func(*frame) intent { return p.heatWith(func(h *heat) { h.group = nextOf(heatGroup, h.group) }) }},
 		{name: "drain", Binding: on("drain", "d"), help: "drain: no new sessions; live ones end by themselves", act: "drain", off: p.noBackend, run: onBackends("drain")},
 		{name: "ready", Binding: on("ready", "u"), help: "ready: back in service", act: "ready", off: p.noBackend, run: onBackends("ready")},
 		{name: "maint", Binding: on("maint", "m"), help: "maintenance: drain, and stop the checks", act: "maint", off: p.noBackend, run: onBackends("maint")},

@@ -133,6 +133,7 @@ func (m *model) onTick() tea.Cmd {
 func (m *model) poll() tea.Cmd {
 	var cmds []tea.Cmd
 	now, source := m.clock(), m.source
+	heat := m.pollHeat()
 	ask := func(of *workspace, k kind, about string, question func(context.Context, *fetched)) {
 		f := &of.fetches[k]
 		if f.busy || now.Before(f.next) && about == f.about {
@@ -151,6 +152,10 @@ func (m *model) poll() tea.Cmd {
 	if m.away() {
 		own := m.home.source
 		ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
+	}
+	if m.past != nil { // of now only what says how it is
+		ask(m.past.live, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+		return tea.Batch(append(cmds, heat)...)
 	}
 	ask(m.workspace, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 	since := m.stats.journal.seen
@@ -182,7 +187,7 @@ func (m *model) poll() tea.Cmd {
 		q := api.SeriesQuery{Stretch: api.Stretch{Since: until.Add(-historySpan), Until: until}, Backends: true}
 		ask(m.workspace, fetchPast, "", func(ctx context.Context, a *fetched) { a.past, a.err = h.Series(ctx, q) })
 	}
-	return tea.Batch(cmds...)
+	return tea.Batch(append(cmds, heat)...)
 }
 
 // wantsSessions reports whether the sessions are worth asking for: they are on the
@@ -206,6 +211,10 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		f.next = now.Add(tickUsual)
 	} else if a.kind == fetchSessions && !a.workspace.isShown(paneSessions) {
 		f.next = now.Add(max(f.next.Sub(now), hogEvery))
+	}
+	if m.past != nil && a.workspace == m.past.live && a.kind == fetchStatus && a.err == nil {
+		m.takeNow(a, now)
+		return nil
 	}
 	if a.workspace != m.workspace {
 		if a.workspace == m.home && a.kind == fetchStatus && a.err == nil {

@@ -45,6 +45,8 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 	switch {
 	case act == nil:
 		return nil, refusal("this engine does not offer " + screen.Safe(w.req.Act))
+	case f.past != nil:
+		return nil, refusal(act.Name + ": " + f.cannotAct())
 	case f.cfg.ReadOnly:
 		return nil, refusal(act.Name + ": this console is read-only")
 	case w.gone:

@@ -130,6 +130,7 @@ func (m *model) openNode(node string, then intent) tea.Cmd {
 
 // goHome closes the workspace of another node, and shows the console's own.
 func (m *model) goHome() tea.Cmd {
+	m.endRewind()
 	if m.workspace == m.home {
 		return nil
 	}
