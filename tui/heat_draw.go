@@ -45,7 +45,7 @@ func (p *backendsPane) drawStrips(f *frame, c *screen.Canvas, focused bool) {
 	for _, r := range rows {
 		nameW = max(nameW, screen.Width(screen.Safe(r.target)))
 	}
-	nameW = min(nameW, max(c.W/4, 8))
+	nameW = min(nameW, max(c.W/3, 8))
 	n := max(min(c.W-nameW-12, heatCells), 1)
 	p.heat.cells = n
 	title := fmt.Sprintf("latency, 10 s a cell, last %s", screen.Clock(heatStep*time.Duration(n)))

@@ -191,6 +191,9 @@ func (w *workspace) drawTiny(c *screen.Canvas) {
 		role = w.watch.list[0].sign().role
 	}
 	var list []screen.Segment
+	if w.past != nil {
+		list = append(list, screen.Segment{Text: "REWIND " + w.timeOf(w.past.at), Role: themes.Warn, Prio: 1})
+	}
 	if age := w.staleFor(); age > 0 {
 		list = append(list, screen.Segment{Text: "STALE " + staleText(age), Role: themes.Stale, Prio: 1})
 	}

@@ -237,6 +237,10 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 			y++
 		}
 	}
+	if f.past != nil {
+		say(notRecorded, themes.TextDim)
+		return
+	}
 	if f.mesh() == nil {
 		say("This node is in no mesh.", themes.TextDim)
 		y++

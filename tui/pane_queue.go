@@ -139,6 +139,9 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 			text := "no clients waiting"
 			if s.Queue.Waiting > 0 {
 				text = "asking for the waiters"
+				if f.past != nil {
+					text = notRecorded
+				}
 			}
 			c.Text(3, y+1, text, themes.TextDim)
 		}

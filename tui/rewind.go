@@ -24,6 +24,9 @@ const (
 	rewindEvents = 500
 )
 
+// notRecorded stands where a pane would show what no history has.
+const notRecorded = "Not recorded."
+
 // rewind is a workspace's place in the past. What the workspace shows is asked for
 // once for each moment: nothing is polled, but for the status of now.
 type rewind struct {

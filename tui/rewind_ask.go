@@ -32,7 +32,7 @@ type timeline struct {
 }
 
 // timelineSpans are how long the timeline may be.
-var timelineSpans = []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+var timelineSpans = []time.Duration{5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	3 * 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour}
 
 func (t *timeline) span() time.Duration { return t.until.Sub(t.since) }
@@ -42,6 +42,9 @@ func (t *timeline) span() time.Duration { return t.until.Sub(t.since) }
 func (t *timeline) spanFor(at, now time.Time, wider int) time.Duration {
 	i := 0
 	for i < len(timelineSpans)-1 && timelineSpans[i] < now.Sub(at)*21/20 {
+		i++
+	}
+	for wider == 0 && t.oldest.IsZero() && timelineSpans[i] < 30*time.Minute { // the first
 		i++
 	}
 	for wider > 0 && i < len(timelineSpans)-1 && timelineSpans[i] <= t.span() {

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -14,7 +13,7 @@ import (
 const timelineEdges = 16
 
 // rewindKeys is the key line in the past.
-const rewindKeys = "[ ] one step  { } mark  < > column  space play 10x  e report of this stretch  0 now  esc  ? help"
+const rewindKeys = "0 now  [ ] one step  { } mark  < > column  space play 10x  e report  ? help"
 
 // drawRewindHeader says that this is not now, before all else.
 func (w *workspace) drawRewindHeader(c *screen.Canvas) {
@@ -215,11 +214,7 @@ func (w *workspace) drawChanged(c *screen.Canvas, y, room int) {
 		s := eventSign(e)
 		x := c.Text(2, y+1+i, f.timeOf(e.Time), themes.TextDim)
 		x = c.Text(x+1, y+1+i, string(s.mark), s.role)
-		text := eventText(e)
-		if e.By != "" && !strings.Contains(text, e.By) {
-			text = e.By + ": " + text
-		}
-		c.Text(x+1, y+1+i, screen.Clip(text, c.W-x-2, f.theme.Glyphs.Ellipsis), s.role)
+		c.Text(x+1, y+1+i, screen.Clip(eventText(e), c.W-x-2, f.theme.Glyphs.Ellipsis), s.role)
 	}
 	if more := len(list) - (room - 1); more > 0 {
 		c.Right(c.W-1, y+room-1, fmt.Sprintf(" +%d ", more), themes.TextDim)
