@@ -31,3 +31,43 @@ func TestRule40dUpgrade(t *testing.T) {
 	v.found(a, b, c)
 	v.untilNames("a b/drain")
 }
+
+// What was saved is done once the source names the backend, after a restart,
+// too.
+func TestRule40aAfterARestart(t *testing.T) {
+	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
+	cfg := discovering()
+	cfg.Name, cfg.Listen = "db", []string{"127.0.0.1:0"}
+	v := start(t, cfg)
+	v.found(a, b, c)
+	v.untilUp()
+	v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"}))
+	v.must(v.svc.Backend("b").SetWeight(4, "ana", ""))
+	v.must(v.svc.Backend("c").Remove(proxy.DrainOptions{By: "ana"}))
+	v.untilNames("a/maint b=4")
+	saved := overTheWire(t, proxy.HandoverOf(v.Engine).Save())
+	v.Close()
+
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{cfg}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	proxy.HandoverOf(e).Restore(saved)
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v = &visit{TB: t, Engine: e, svc: e.Service("db")}
+	if got := v.names(); got != "" {
+		t.Errorf("before the first answer there are %s", got)
+	}
+	if again := proxy.HandoverOf(e).Save()["db"]; len(again) != 3 || again["a"].Admin != proxy.AdminMaint || *again["b"].Weight != 4 || again["c"].Removed == nil {
+		t.Errorf("before the first answer it would save %+v", again)
+	}
+	v.found(a, b, c)
+	v.untilNames("a/maint b=4")
+	v.found(a, b, c)
+	v.found(a, b)
+	v.found(a, b, c)
+	v.untilNames("a/maint b=4 c")
+}
