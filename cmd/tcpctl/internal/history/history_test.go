@@ -161,6 +161,26 @@ func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	}
 }
 
+// TestSeriesBeginWithTheRecording: nothing is shown of the time before, although
+// the first minute is kept as a whole one, too.
+func TestSeriesBeginWithTheRecording(t *testing.T) {
+	e := &engine{now: at(3052), services: []proxy.ServiceInfo{service("db", "a")}}
+	tp := newTape(t, tempFile(t), e)
+	for range 130 {
+		tp.second(func(e *engine) { grow(&e.services[0], 1, 0, 0) })
+	}
+	tp.flush()
+	n := int64(0)
+	for _, p := range must(tp.Series(ctx, api.SeriesQuery{Stretch: api.Stretch{Since: at(2900), Until: at(3182)}}))(t)[0].Points {
+		if n += p.New; p.At.Before(at(3052)) || p.New > 1 {
+			t.Errorf("%s: %d", p.At.Sub(at(3052)), p.New)
+		}
+	}
+	if n != 130 {
+		t.Errorf("%d clients in all", n)
+	}
+}
+
 // TestAClockThatIsSetBack loses what is written over, and no count.
 func TestAClockThatIsSetBack(t *testing.T) {
 	e := &engine{now: at(1000), services: []proxy.ServiceInfo{service("db", "a")}}

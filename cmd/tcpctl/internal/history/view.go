@@ -103,6 +103,9 @@ func (v *view) part(t, until int64, most int) part {
 		if at < v.oldest[l] || at >= v.rolled[l] && l > 0 {
 			continue
 		}
+		if l > 0 && at == v.oldest[l] && at < v.oldest[l-1] && v.oldest[l-1] < at+step {
+			continue // recording began within it: shorter steps say when, and have all of it
+		}
 		end := at + step
 		if l == 0 {
 			end = until
