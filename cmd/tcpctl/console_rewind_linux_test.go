@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestRewindAfterARestart: the console of a process that was started after the
+// one before it was killed shows the moments of that one as they were: a backend
+// before its death and after, a pause while it held, and the note.
+func TestRewindAfterARestart(t *testing.T) {
+	t.Parallel()
+	a, err := newBackend("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBackend("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.die)
+	config := fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\ncheck = { interval = \"100ms\", rise = 1 }\nbackends = [{ name = \"a\", addr = %q }, { name = \"b\", addr = %q }]\n[history]\nfile = %q\n",
+		a.addr, b.addr, filepath.Join(t.TempDir(), "history.db"))
+	in := runConfigured(t, config)
+	state := func(want string) {
+		t.Helper()
+		in.until("b is "+want, func(s *proxy.ServiceInfo) bool { return s.Backends[1].State == want })
+	}
+	// Each state is held for a while: a moment is one recorded second.
+	hold := func() time.Time {
+		time.Sleep(1500 * time.Millisecond)
+		at := time.Now()
+		time.Sleep(1500 * time.Millisecond)
+		return at
+	}
+	state(proxy.StateUp)
+	healthy := hold()
+	b.die()
+	state(proxy.StateDown)
+	dead := hold()
+	in.tcpctl("mark", "OPS-77")
+	in.tcpctl("pause", "db", "--reason", "patch")
+	paused := hold()
+	in.tcpctl("resume", "db")
+	hold()
+	in.cmd.Process.Signal(syscall.SIGKILL)
+	in.cmd.Wait()
+
+	in = runConfigured(t, config)
+	term := openTerminal(t, 100, 30, nil, "attach", "--socket", in.socket)
+	term.sees(`LIVE`)
+	at := func(moment time.Time, patterns ...string) {
+		t.Helper()
+		term.press(":")
+		term.tmux("send-keys", "-t", "t", "-l", "rewind "+moment.Format(time.TimeOnly))
+		term.press("Enter")
+		term.sees("REWIND " + moment.Format(time.TimeOnly))
+		for _, p := range patterns {
+			term.sees(p)
+		}
+	}
+	at(healthy, `[+] (UP|IDLE) +a `, `[+] (UP|IDLE) +b `)
+	at(dead, `[+] (UP|IDLE) +a `, `! DOWN +b `)
+	at(paused, `PAUSED +db `, `! DOWN +b `, `OPS-77`)
+	term.press("d")
+	term.sees(`acts are off`)
+	term.press("0")
+	term.sees(`LIVE .*`)
+	term.seesNot(`REWIND`)
+}
