@@ -100,13 +100,16 @@ func (p *queuePane) title(f *frame) string {
 		return screen.Safe(p.service)
 	}
 	text := screen.Safe(p.service)
-	if s.Lock != nil {
+	if s.Lock != nil && f.past == nil {
 		text += fmt.Sprintf("  %d/%d slots", s.Lock.InUse, s.Lock.Slots)
 	}
 	return text + "  FIFO"
 }
 
 func (p *queuePane) foot(f *frame) string {
+	if s := f.stats.status.Service(p.service); s != nil && f.past != nil {
+		return fmt.Sprintf("%d waited", s.Queue.Waiting) // which clients, nothing remembers
+	}
 	text := rowsFoot(f, &p.table, "waiter")
 	then, now, _ := f.stats.history(p.service).since(historySpan)
 	return text + fmt.Sprintf(" %c %d unserved in 5m", f.theme.Glyphs.Dot, now.unserved-then.unserved)
@@ -130,7 +133,7 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 		y++
 	}
 	foot := 0
-	if c.H-y > 4 && c.W >= 40 {
+	if c.H-y > 4 && c.W >= 40 && f.past == nil {
 		foot = 1
 		drawQueueFoot(f, c, s)
 	}

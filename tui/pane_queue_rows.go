@@ -138,6 +138,10 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 		shown++
 	}
 	q := &s.Queue
+	if f.past != nil {
+		c.Text(2, 1, fmt.Sprintf("%d waited", q.Waiting), themes.TextDim)
+		return 2
+	}
 	more := ""
 	if n := q.Waiting - shown; n > 0 {
 		more = fmt.Sprintf("+%d more, ", n)
