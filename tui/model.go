@@ -185,7 +185,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 		return nil // a paste is not a series of keys
 	}
 	if m.past != nil && k.String() == " " {
-		return m.togglePlay()
+		return m.past.togglePlay()
 	}
 	b := m.keys.find(m.pane().name(), k)
 	if b == nil {

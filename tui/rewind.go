@@ -111,7 +111,7 @@ func (m *model) takeMoment(a *momentMsg) tea.Cmd {
 	switch {
 	case r.toMark:
 		r.toMark = false
-		return m.stepMark(-1)
+		return m.carryOut(stepMark(-1)(&m.frame))
 	case !r.at.Equal(a.at):
 		return r.ask(r.live.ctx, 0)
 	}
@@ -177,53 +177,62 @@ func (m *model) endRewind() tea.Cmd {
 	return m.poll()
 }
 
-// stepBy goes so many recorded steps on, or back.
-func (m *model) stepBy(n int) tea.Cmd {
-	if m.past == nil {
-		if n > 0 {
-			m.message.say(refusal("this is now: [ goes back"))
-			return nil
-		}
-		return m.rewindTo(m.stats.now().Add(-rewindLag))
+// goTo shows a moment, which may be that of a mark.
+type goTo struct{ at, mark time.Time }
+
+func (g goTo) apply(m *model) tea.Cmd {
+	cmd := m.rewindTo(g.at)
+	if m.past != nil && !g.mark.IsZero() {
+		m.past.onMark = g.mark
 	}
-	return m.rewindTo(m.past.at.Add(time.Duration(n) * m.past.step()))
+	return cmd
+}
+
+// stepBy goes so many recorded steps on, or back.
+func stepBy(n int) func(*frame) intent {
+	return func(f *frame) intent {
+		switch {
+		case f.past != nil:
+			return goTo{at: f.past.at.Add(time.Duration(n) * f.past.step())}
+		case n > 0:
+			return refuse("this is now: [ goes back")
+		}
+		return goTo{at: f.stats.now().Add(-rewindLag)}
+	}
 }
 
 // stepColumn goes one column of the timeline on, or back.
-func (m *model) stepColumn(n int) tea.Cmd {
-	if m.past == nil {
-		return m.stepBy(n)
+func stepColumn(n int) func(*frame) intent {
+	return func(f *frame) intent {
+		if f.past == nil {
+			return stepBy(n)(f)
+		}
+		column := f.past.line.span() / time.Duration(max(f.width-timelineEdges, 1))
+		return goTo{at: f.past.at.Add(time.Duration(n) * max(column, f.past.step()))}
 	}
-	column := m.past.line.span() / time.Duration(max(m.width-timelineEdges, 1))
-	return m.rewindTo(m.past.at.Add(time.Duration(n) * max(column, m.past.step())))
 }
 
 // stepMark goes to the next mark, or to the one before.
-func (m *model) stepMark(n int) tea.Cmd {
-	if m.past == nil {
-		if n > 0 {
-			return m.stepBy(n)
+func stepMark(n int) func(*frame) intent {
+	return func(f *frame) intent {
+		r := f.past
+		if r == nil {
+			return stepBy(n)(f)
 		}
-		cmd := m.rewindTo(m.stats.now().Add(-rewindLag))
-		return cmd
+		from := r.at
+		if !r.onMark.IsZero() {
+			from = r.onMark
+		}
+		if ev := r.line.mark(from, n); ev != nil {
+			// The second that it was in: the states are taken once a second.
+			return goTo{at: ev.Time.Truncate(time.Second).Add(time.Second), mark: ev.Time}
+		}
+		if n < 0 && r.line.since.After(r.line.oldest) {
+			r.toMark = true
+			return inConsole(func(*model) tea.Cmd { return r.ask(r.live.ctx, 1) })
+		}
+		return notice{proxy.LevelInfo, "there is no mark " + map[bool]string{true: "after", false: "before"}[n > 0] + " this moment"}
 	}
-	r := m.past
-	from := r.at
-	if !r.onMark.IsZero() {
-		from = r.onMark
-	}
-	if ev := r.line.mark(from, n); ev != nil {
-		// The second that it was in: the states are taken once a second.
-		cmd := m.rewindTo(ev.Time.Truncate(time.Second).Add(time.Second))
-		r.onMark = ev.Time
-		return cmd
-	}
-	if n < 0 && r.line.since.After(r.line.oldest) {
-		r.toMark = true
-		return r.ask(r.live.ctx, 1)
-	}
-	m.message.show(proxy.LevelInfo, "there is no mark "+map[bool]string{true: "after", false: "before"}[n > 0]+" this moment")
-	return nil
 }
 
 // playMsg shows the next moment while time is played.
@@ -245,10 +254,8 @@ func (r *rewind) play() tea.Cmd {
 	return tea.Tick(playEvery, func(time.Time) tea.Msg { return playMsg{r} })
 }
 
-func (m *model) togglePlay() tea.Cmd {
-	r := m.past
+func (r *rewind) togglePlay() tea.Cmd {
 	r.playing = !r.playing
-	m.changed()
 	if r.playing {
 		return r.play()
 	}
@@ -260,7 +267,7 @@ func (w *workspace) rewindCommand(text string) intent {
 	return inConsole(func(m *model) tea.Cmd {
 		now := m.liveWorkspace().now().In(m.zone)
 		if text == "" {
-			return m.stepBy(-1)
+			return m.carryOut(stepBy(-1)(&m.frame))
 		}
 		at, err := api.ParseTime(text, now)
 		if err != nil {

@@ -51,14 +51,14 @@ func (a forWorkspace) apply(m *model) tea.Cmd {
 	return m.carryOut(a.then)
 }
 
-// stretchNow is the stretch that the timeline shows.
-func (m *model) reportStretch() tea.Cmd {
-	r := m.past
+// reportStretch reports the stretch that the timeline shows.
+func reportStretch(f *frame) intent {
+	r := f.past
 	if r == nil {
-		m.message.say(refusal("a report is of a stretch of the past: [ goes there, or :report 02:30..now"))
-		return nil
+		return refuse("a report is of a stretch of the past: [ goes there, or :report 02:30..now")
 	}
-	return m.carryOut(m.incidentOf(api.Stretch{Since: r.line.since, Until: r.line.until, Service: m.view}))
+	q := api.Stretch{Since: r.line.since, Until: r.line.until, Service: f.view}
+	return inConsole(func(m *model) tea.Cmd { return m.carryOut(m.incidentOf(q)) })
 }
 
 // incidentCommand is :report 02:30..now; ok is false where it is no stretch of time.
