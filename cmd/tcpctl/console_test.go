@@ -52,7 +52,7 @@ func openTerminal(t *testing.T, w, h int, env []string, args ...string) *termina
 	for i, a := range args {
 		args[i] = strings.ReplaceAll(a, "SOCKET", term.socket)
 	}
-	line := "env HOME=" + dir + " TERM=tmux-256color " + strings.Join(env, " ") + " tcpctl " + strings.Join(args, " ") + "; echo exit $?; exec sleep 600"
+	line := "env HOME=" + dir + " STATE_DIRECTORY=" + filepath.Join(dir, "state") + " TERM=tmux-256color " + strings.Join(env, " ") + " tcpctl " + strings.Join(args, " ") + "; echo exit $?; exec sleep 600"
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", strconv.Itoa(w), "-y", strconv.Itoa(h), line)
 	return term
 }
