@@ -173,7 +173,7 @@ func backendNames(ctx context.Context, src api.Source, args []string) (all []str
 func sessionIDs(ctx context.Context, src api.Source, _ []string) (all []string) {
 	list, _ := src.Sessions(ctx, api.SessionQuery{Limit: 200})
 	for _, s := range list {
-		all = append(all, fmt.Sprintf("%s\t%s of %s, %s, %s", s.ID, s.Client, s.Service, s.Phase, ago(s.AgeSeconds)))
+		all = append(all, fmt.Sprintf("%s\t%s of %s, %s, %s", s.ID, s.Client, s.Service, s.Phase, text.Took(s.AgeSeconds)))
 	}
 	return all
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// origin is a source that a test changes: Set says who is there, Break has it
-// answer nothing that is right.
+// origin is a source that a test changes: Set says which backends there are, Break has it
+// give no valid answer.
 type origin struct {
 	key  string // what the service's table says
 	set  func(backends ...*backend)

@@ -15,6 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // allPeers is what --peer takes for every node.
@@ -96,7 +97,7 @@ func warnDeparted(ctx context.Context, cmd *cobra.Command, src api.Source) {
 	}
 	for i := range st.Mesh.Peers {
 		if p := &st.Mesh.Peers[i]; p.Trusted && p.Cause == meshinfo.Departed {
-			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it departed from the mesh %s ago; act on it when it is back\n", p.Called(), ago(st.Node.Now.Sub(p.Since).Seconds()))
+			fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s was not asked: it departed from the mesh %s ago; act on it when it is back\n", p.Called(), text.Took(st.Node.Now.Sub(p.Since).Seconds()))
 		}
 	}
 }

@@ -142,7 +142,7 @@ func topRows(top *api.Top) (t [][]string) {
 	seconds := max(top.Until.Sub(top.Since).Seconds(), 1)
 	row := func(name string, r *api.Talker) {
 		t = append(t, []string{text.Safe(name), r.Service, fmt.Sprintf("%.0f%%", 100*r.Share), fmt.Sprint(r.Sessions), amount(float64(r.BytesIn)), amount(float64(r.BytesOut)),
-			amount(float64(r.BytesIn) / seconds), amount(float64(r.BytesOut) / seconds), ago(r.WaitingSeconds)})
+			amount(float64(r.BytesIn) / seconds), amount(float64(r.BytesOut) / seconds), text.Took(r.WaitingSeconds)})
 	}
 	for i := range top.Rows {
 		row(top.Rows[i].Name, &top.Rows[i])

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func peersCommand() *cobra.Command {
@@ -77,7 +78,7 @@ func peerRows(st *api.Status) [][]string {
 	}
 	for _, r := range m.Refused {
 		if !slices.ContainsFunc(m.Peers, func(p api.Peer) bool { return p.ID == r.ID && r.ID != "" }) {
-			strangers = append(strangers, []string{r.Peer, r.Addr, "- refused", "-", "", "", ago(st.Node.Now.Sub(r.Last).Seconds()), "", "", refusalText(&r)})
+			strangers = append(strangers, []string{r.Peer, r.Addr, "- refused", "-", "", "", text.Took(st.Node.Now.Sub(r.Last).Seconds()), "", "", refusalText(&r)})
 		}
 	}
 	more := len(strangers) - strangersShown
@@ -100,7 +101,7 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 	eligible, waiting := fmt.Sprintf("%d/%d", up, of), fmt.Sprint(queue)
 	seen, rtt, note := "-", "-", strings.TrimPrefix(p.Detail, "mesh: ")
 	if !p.Seen.IsZero() {
-		seen = ago(st.Node.Now.Sub(p.Seen).Seconds())
+		seen = text.Took(st.Node.Now.Sub(p.Seen).Seconds())
 	}
 	if p.RTTSeconds > 0 {
 		rtt = fmt.Sprintf("%.1fms", p.RTTSeconds*1000)

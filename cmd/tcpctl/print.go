@@ -67,20 +67,6 @@ func amount(n float64) string {
 	return fmt.Sprintf("%.0f%s", n, units[i])
 }
 
-// ago writes a length of time: "3.2s", "41s", "5m12s", "4h02m".
-func ago(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-}
-
 // clock is a time in this terminal's zone, with its date when that is not today.
 func clock(t time.Time) string {
 	t = t.Local()

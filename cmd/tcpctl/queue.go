@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func queueCommand() *cobra.Command {
@@ -51,7 +52,7 @@ var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "REASON"}
 
 func queueRows(all []proxy.WaiterInfo) (t [][]string) {
 	for _, w := range all {
-		t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, ago(w.WaitedSeconds), w.State, string(w.Reason)})
+		t = append(t, []string{fmt.Sprint(w.Position), w.ID, w.Client, text.Took(w.WaitedSeconds), w.State, string(w.Reason)})
 	}
 	return t
 }

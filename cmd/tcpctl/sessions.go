@@ -8,6 +8,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func sessionsCommand() *cobra.Command {
@@ -56,8 +57,8 @@ var sessionHead = []string{"ID", "CLIENT", "SERVICE", "BACKEND", "VIA", "PROTOCO
 
 func sessionRows(all []proxy.SessionInfo) (t [][]string) {
 	for _, s := range all {
-		row := []string{s.ID, s.Client, s.Service, s.Backend, s.Via, s.Subprotocol, "", s.Phase, ago(s.AgeSeconds),
-			ago(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
+		row := []string{s.ID, s.Client, s.Service, s.Backend, s.Via, s.Subprotocol, "", s.Phase, text.Took(s.AgeSeconds),
+			text.Took(s.IdleSeconds), amount(float64(s.BytesIn)), amount(float64(s.BytesOut)), ""}
 		if s.PingSeconds > 0 {
 			row[6] = fmt.Sprintf("%.1fms", s.PingSeconds*1000)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 func statusCommand() *cobra.Command {
@@ -107,7 +108,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		}
 		oldest := "-"
 		if s.Queue.Waiting > 0 {
-			oldest = ago(s.Queue.OldestSeconds)
+			oldest = text.Took(s.Queue.OldestSeconds)
 		}
 		t = append(t, []string{s.Name, strings.Join(s.Listen, " "), s.State, fmt.Sprint(s.Sessions.Active),
 			fmt.Sprint(s.Queue.Waiting), oldest, rate[0], rate[1], note})
@@ -181,7 +182,7 @@ func backendNote(b *proxy.BackendInfo) string {
 }
 
 func pauseLine(p *proxy.PauseInfo, now time.Time) string {
-	text := fmt.Sprintf("by %s %s ago, until %s", p.Owner, ago(now.Sub(p.Since).Seconds()), clock(p.Until))
+	text := fmt.Sprintf("by %s %s ago, until %s", p.Owner, text.Took(now.Sub(p.Since).Seconds()), clock(p.Until))
 	if p.Reason != "" {
 		text += fmt.Sprintf(": %q", p.Reason)
 	}

@@ -36,7 +36,7 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 	var b strings.Builder
 	whole := i.Until.Sub(i.Since).Seconds()
 	column := func(t time.Time) int { return int(t.Sub(i.Since).Seconds() / whole * columns) }
-	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), Took(max(whole/columns, s.StepSeconds)))
+	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), text.Took(max(whole/columns, s.StepSeconds)))
 	for _, l := range lines {
 		values, known := make([]float64, columns), make([]bool, columns)
 		most := 0.0

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 //go:embed page.html
@@ -20,7 +21,7 @@ func HTML(w io.Writer, i *api.Incident, o Options) error {
 	s := &style{zone: o.zone()}
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"clock": func(t time.Time) string { return s.clock(t) },
-		"took":  Took, "size": size,
+		"took":  text.Took, "size": size,
 		"words":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
 		"title":    func() string { return Title(i, s.zone) },
 		"lines":    func() []string { return ImpactLines(&i.Impact) },
@@ -148,7 +149,7 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 			continue
 		}
 		x := c.x(i, o.Since)
-		c.Bands = append(c.Bands, band{x, max(c.x(i, o.Until)-x, 1), fmt.Sprintf("%s %s for %s", o.Target, o.State, Took(o.Seconds))})
+		c.Bands = append(c.Bands, band{x, max(c.x(i, o.Until)-x, 1), fmt.Sprintf("%s %s for %s", o.Target, o.State, text.Took(o.Seconds))})
 	}
 	for _, g := range i.Gaps {
 		x := c.x(i, g.Since)

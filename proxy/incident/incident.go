@@ -133,7 +133,7 @@ func (s *style) events(b *strings.Builder, title string, all []proxy.Event) {
 }
 
 func (s *style) outage(o *api.Outage) string {
-	line := fmt.Sprintf("%s %s for %s, from %s to %s", s.safe(o.Target), s.safe(strings.ReplaceAll(o.State, "_", " ")), Took(o.Seconds), s.clock(o.Since), s.clock(o.Until))
+	line := fmt.Sprintf("%s %s for %s, from %s to %s", s.safe(o.Target), s.safe(strings.ReplaceAll(o.State, "_", " ")), text.Took(o.Seconds), s.clock(o.Since), s.clock(o.Until))
 	switch {
 	case o.Before && o.Ongoing:
 		line += " (it began before this stretch, and goes on)"
@@ -161,32 +161,11 @@ func Title(i *api.Incident, zone *time.Location) string {
 
 // ImpactLines say what it meant to clients, the worst first.
 func ImpactLines(n *api.Impacts) []string {
-	lines := []string{fmt.Sprintf("%s: %d served, %d failed, %d rejected, %d cut", plural(n.Clients, "client"), n.Served, n.Failed, n.Rejected, n.Cut)}
+	lines := []string{fmt.Sprintf("%s: %d served, %d failed, %d rejected, %d cut", text.Plural(int(n.Clients), "client"), n.Served, n.Failed, n.Rejected, n.Cut)}
 	if n.Held > 0 || n.PeakWaiting > 0 {
-		lines = append(lines, fmt.Sprintf("%d held, longest wait %s; at most %d waited at a time, %d gave up", n.Held, Took(n.LongestWait), n.PeakWaiting, n.Abandoned))
+		lines = append(lines, fmt.Sprintf("%d held, longest wait %s; at most %d waited at a time, %d gave up", n.Held, text.Took(n.LongestWait), n.PeakWaiting, n.Abandoned))
 	}
 	return append(lines, fmt.Sprintf("at most %d sessions at a time; %s in, %s out", n.PeakActive, size(n.BytesIn), size(n.BytesOut)))
-}
-
-func plural(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// Took is a length of time for people.
-func Took(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0fs", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }
 
 func size(n int64) string {

@@ -1,5 +1,5 @@
 // Package discover keeps sets of backends that change: it asks a source (DNS,
-// Consul, a program, a file) who is there, and decides what becomes of a
+// Consul, a program, a file) for backends, and decides what becomes of a
 // service's backends.
 //
 //	Spec ──▶ source.ask ──▶ Set.Answer / Set.Fail ──▶ publish

@@ -18,7 +18,7 @@ import (
 
 // source is one place where backends are found.
 type source interface {
-	// ask returns who is there now. A source that learns of changes by itself
+	// ask returns the backends that there are now. A source that learns of changes by itself
 	// returns at the next one, or after patience; the others return at once.
 	// Patience 0 means that all return at once.
 	ask(ctx context.Context, patience time.Duration) (answer, error)
