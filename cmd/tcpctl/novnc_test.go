@@ -69,7 +69,7 @@ func TestWSMakesNoChecks(t *testing.T) {
 	}
 }
 
-// vncPage waits until something is painted, leaves, and comes back after 8 s.
+// vncPage waits until something is painted, leaves, and comes back after 40 s, longer than a blacklist takes.
 const vncPage = `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
 import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
 const say = text => {
@@ -92,7 +92,7 @@ const visit = () => new Promise((painted, failed) => {
 });
 try {
   const first = await visit();
-  await new Promise(later => setTimeout(later, 8000));
+  await new Promise(later => setTimeout(later, 40000));
   say(first + "; " + await visit());
 } catch (why) {
   say(why);
