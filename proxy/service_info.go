@@ -35,27 +35,27 @@ func (s *Service) ownInfo() (i ServiceInfo) {
 // addLive adds what the live sessions have of bytes and slots.
 func (s *Service) addLive(i *ServiceInfo, backends []*Backend) {
 	now := time.Now()
-	for page := range s.live.pages(func() {
+	s.live.readLocked(func() {
 		i.BytesIn, i.BytesOut = s.stats.bytesIn.Load(), s.stats.bytesOut.Load()
 		for n, b := range backends {
 			i.Backends[n].BytesIn, i.Backends[n].BytesOut = b.bytesIn.Load(), b.bytesOut.Load()
 		}
-	}) {
-		for n := range page {
-			sess := &page[n]
-			in, out := sess.bytes()
-			i.BytesIn += in
-			i.BytesOut += out
-			if n := slices.Index(backends, sess.relaying.Load()); n >= 0 {
+	}, func(sess *Session) {
+		in, out := sess.bytes()
+		i.BytesIn += in
+		i.BytesOut += out
+		if b := sess.relaying.Load(); b != nil {
+			if n := slices.Index(backends, b); n >= 0 {
 				i.Backends[n].BytesIn += in
 				i.Backends[n].BytesOut += out
 			}
-			if l := i.Lock; l != nil && sess.backend != nil && len(l.Holders) < holdersShown {
-				l.Holders = append(l.Holders, HolderInfo{ID: sess.ID(), Client: sess.clientName(),
-					HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds()})
-			}
 		}
-	}
+		if l := i.Lock; l != nil && sess.backend != nil && len(l.Holders) < holdersShown {
+			view := sess.viewLocked()
+			l.Holders = append(l.Holders, HolderInfo{ID: sess.ID(), Client: view.clientName(),
+				HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds()})
+		}
+	}, func() bool { return true })
 	i.BytesIn, i.BytesOut = s.stats.reported.atLeast(i.BytesIn, i.BytesOut)
 	for n, b := range backends {
 		i.Backends[n].BytesIn, i.Backends[n].BytesOut = b.reported.atLeast(i.Backends[n].BytesIn, i.Backends[n].BytesOut)

@@ -81,21 +81,29 @@ func (l *live) signal(o endRequest, which func(*Session) bool) {
 }
 
 // pages are the service's sessions, oldest first. A page is good until the
-// next. settled runs in one step with the beginning: a session in no page has
-// ended before, or during the walk.
+// next. settled is as readLocked has it.
 func (l *live) pages(settled func()) iter.Seq[[]sessionView] {
 	return func(yield func([]sessionView) bool) {
-		at := l.begin(settled)
-		defer l.end(at)
 		page := make([]sessionView, 0, livePage)
-		for more := true; more; {
+		l.readLocked(settled, func(sess *Session) { page = append(page, sess.viewLocked()) }, func() bool {
+			goOn := yield(page)
 			page = page[:0]
-			l.queue.View(func() {
-				more = l.page(at, func(sess *Session) { page = append(page, sess.viewLocked()) })
-			})
-			if !yield(page) {
-				return
-			}
+			return goOn
+		})
+	}
+}
+
+// readLocked shows the service's sessions to see, oldest first, in pages: the list
+// and the queue are locked while a page is read, and unlocked for next, which
+// says whether to go on. settled runs in one step with the beginning: a session
+// that is not shown has ended before, or during the walk.
+func (l *live) readLocked(settled func(), see func(*Session), next func() bool) {
+	at := l.begin(settled)
+	defer l.end(at)
+	for more := true; more; {
+		l.queue.View(func() { more = l.page(at, see) })
+		if !next() {
+			return
 		}
 	}
 }
