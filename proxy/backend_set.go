@@ -22,26 +22,25 @@ type backendSet struct {
 // is none. A lower priority number serves first; a full backend is waited for,
 // not spilled over (rule 1).
 func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
-	tier := math.MaxInt
+	tier, free := math.MaxInt, bs.candidates[:0]
 	for _, b := range bs.all {
-		if b.serves() && b.priority < tier {
-			tier = b.priority
+		if !b.serves() || b.priority > tier {
+			continue
 		}
-	}
-	if tier == math.MaxInt {
-		return nil, ReasonNoBackend
-	}
-	free := bs.candidates[:0]
-	for _, b := range bs.all {
-		if b.serves() && b.priority == tier && !b.full() && !sess.hasTried(b) {
+		if b.priority < tier {
+			tier, free = b.priority, free[:0]
+		}
+		if !b.full() && !sess.hasTried(b) {
 			free = append(free, b)
 		}
 	}
 	bs.candidates = free
-	switch len(free) {
-	case 0:
+	switch {
+	case tier == math.MaxInt:
+		return nil, ReasonNoBackend
+	case len(free) == 0:
 		return nil, ReasonFull
-	case 1:
+	case len(free) == 1:
 		return free[0], ""
 	}
 	from := bs.weighed[:0]
