@@ -64,14 +64,18 @@ type Backend struct {
 	reported          reported
 
 	hooked     bool // a hook that failed has taken it down
+	ejection   ejection
 	evidence   evidence
 	checks     *health.Loop
 	stopChecks context.CancelFunc // ends the checks, which Service.working counts; does not wait
 	demanded   time.Time          // only checks that began after it count
 }
 
-// serves says whether the backend is up and ready, full or not.
-func (b *Backend) serves() bool {
+// serves says whether the backend gets new sessions, unless it is full.
+func (b *Backend) serves() bool { return b.serving() && !b.ejected() }
+
+// serving says whether the backend is up and ready, full and ejected or not.
+func (b *Backend) serving() bool {
 	return b.tracker.Up() && b.admin() == AdminReady && b.weight > 0 && !b.removing
 }
 
@@ -102,6 +106,8 @@ func (b *Backend) admin() string { return b.holds.strongest() }
 func (b *Backend) stateLocked() string {
 	doubt, _ := b.doubtLocked()
 	switch {
+	case b.tracker.Up() && b.ejected():
+		return StateEjected
 	case b.tracker.Up() && doubt == "":
 		return StateUp
 	case b.tracker.Up():
@@ -129,6 +135,8 @@ func (b *Backend) reasonLocked() string {
 		return "checking"
 	case b.weight == 0:
 		return "weight 0"
+	case b.ejected():
+		return "ejected"
 	case b.full():
 		return "full"
 	}
@@ -149,6 +157,7 @@ func (b *Backend) infoLocked() BackendInfo {
 		Name: b.name, Addr: b.cfg.Addr, State: b.stateLocked(), Admin: b.admin(), Reason: b.reasonLocked(), Since: b.since,
 		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.transitions,
 		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing, FoundBy: b.cfg.FoundBy,
+		Ejected: b.ejection.info(), Ejections: b.ejection.total,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
 	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
@@ -249,6 +258,15 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 			err = fmt.Errorf("proxy: %s is held by the %s of %s, which is under way", b.target(), h.plan.kind, h.by)
 			return
 		}
+		if b.ejected() && !b.removing { // the operator knows better
+			b.ejection.forget()
+			b.returnLocked("ready by " + cmp.Or(by, "an operator"))
+			b.service.servingChangedLocked()
+			if b.holds.top() == nil {
+				text = fmt.Sprintf("ready %s: %s, no longer ejected", b.target(), b.stateLocked())
+				return
+			}
+		}
 		if !b.removing && b.holds.top() == nil {
 			err = already("%s: already ready", b.target())
 			return
@@ -277,6 +295,7 @@ func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	if before == AdminMaint {
 		b.tracker.Reset()
 		b.evidence.forget()
+		b.ejection.forget()
 		b.demanded = b.since
 		if b.service.config().Check.Type == health.None {
 			b.tracker.Add(true)

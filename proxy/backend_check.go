@@ -56,6 +56,7 @@ func (b *Backend) startChecksLocked() {
 func (b *Backend) demandLocked() {
 	b.tracker.Demand()
 	b.evidence.forget()
+	b.ejection.forget()
 	b.demanded = time.Now()
 	b.checks.Request()
 }
@@ -253,6 +254,7 @@ func (b *Backend) addResultLocked(r health.Result) {
 		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
 	if r.OK {
 		b.evidence.forget()
+		b.ejection.forget() // the checks had seen it, too, and see that it is over
 	} else {
 		if b.service.handedOver == nil { // else another process counts it
 			b.transitions++

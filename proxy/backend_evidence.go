@@ -68,6 +68,7 @@ func (b *Backend) dialFailed(err error) {
 		if b.service.config().Check.Type == health.Passive && b.admin() != AdminMaint {
 			b.addResultLocked(health.Result{Detail: e.error})
 		}
+		b.dialFailureLocked(err)
 	})
 	b.checks.Request()
 }

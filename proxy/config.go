@@ -122,6 +122,8 @@ type ServiceConfig struct {
 	Queue QueueConfig
 	Check CheckConfig
 	Pause PauseConfig
+	// Passive ejects backends on which real sessions fail.
+	Passive PassiveConfig
 }
 
 // LockConfig is the semaphore in front of a service.
@@ -211,6 +213,11 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.Pause.Then, ThenAbort)
 	setDefault(&c.Pause.Max, 2*time.Minute)
 	setDefault(&c.Pause.OnMax, "resume")
+	if c.Passive.Failures > 0 {
+		setDefault(&c.Passive.Window, 10*time.Second)
+		setDefault(&c.Passive.Eject, 30*time.Second)
+		setDefault(&c.Passive.MaxEjectedPercent, 50)
+	}
 	return c
 }
 

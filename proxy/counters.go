@@ -58,6 +58,7 @@ func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 				b.Total += was.Total
 				b.Failed += was.Failed
 				b.Transitions += was.Transitions
+				b.Ejections += was.Ejections
 				b.BytesIn += was.BytesIn
 				b.BytesOut += was.BytesOut
 				b.Peak = max(b.Peak, was.Peak)

@@ -9,30 +9,32 @@ import (
 
 // Kinds of events. The first word is the noun that changed.
 var (
-	EventEngine      = eventKind("engine")          // started, stopping
-	EventBackendUp   = eventKind("backend.up")      // checks are good again
-	EventBackendDown = eventKind("backend.down")    // checks have failed
-	EventAdmin       = eventKind("backend.admin")   // drain, maint, ready, weight, added, removed
-	EventDrained     = eventKind("backend.drained") // a drain has come to its end
-	EventService     = eventKind("service")         // paused, resumed, opened, closed
-	EventQueue       = eventKind("queue")           // granted after a long wait, timed out, full
-	EventSession     = eventKind("session")         // kicked, cut by a TTL
-	EventDial        = eventKind("dial")            // dials fail
-	EventLimit       = eventKind("limit")           // descriptors or sessions ran out
-	EventOperator    = eventKind("operator")        // an act of an operator
-	EventPlan        = eventKind("plan")            // restart, window, roll
-	EventMark        = eventKind("mark")            // an operator's note
-	EventRefused     = eventKind("refused")         // a client before it waited
-	EventPeer        = eventKind("peer")            // another node of the mesh came or went
-	EventDiscovery   = eventKind("discovery")       // a source has found other backends
-	EventHeld        = eventKind("discovery.held")  // an answer would remove more than half, and is held
-	EventNoAnswer    = eventKind("discovery.fails") // a source does not answer
-	EventHook        = eventKind("hook")            // a hook has run, or failed
-	EventHookFailing = eventKind("hook.failing")    // a hook has failed for the third time in a row
-	EventPauseNear   = eventKind("pause.near_max")  // less than a quarter of a pause's longest time is left
-	EventQueueOld    = eventKind("queue.old")       // the oldest waiter has used up half of queue.timeout
-	EventPanic       = eventKind("panic")           // a fault of the program has ended a session, a check, a hook or a step
-	EventWindow      = eventKind("window.alarm")    // a window's command still runs at the end of its pause
+	EventEngine      = eventKind("engine")           // started, stopping
+	EventBackendUp   = eventKind("backend.up")       // checks are good again
+	EventBackendDown = eventKind("backend.down")     // checks have failed
+	EventEjected     = eventKind("backend.ejected")  // sessions fail on it, whatever its checks say
+	EventReturned    = eventKind("backend.returned") // an ejection has ended
+	EventAdmin       = eventKind("backend.admin")    // drain, maint, ready, weight, added, removed
+	EventDrained     = eventKind("backend.drained")  // a drain has come to its end
+	EventService     = eventKind("service")          // paused, resumed, opened, closed
+	EventQueue       = eventKind("queue")            // granted after a long wait, timed out, full
+	EventSession     = eventKind("session")          // kicked, cut by a TTL
+	EventDial        = eventKind("dial")             // dials fail
+	EventLimit       = eventKind("limit")            // descriptors or sessions ran out
+	EventOperator    = eventKind("operator")         // an act of an operator
+	EventPlan        = eventKind("plan")             // restart, window, roll
+	EventMark        = eventKind("mark")             // an operator's note
+	EventRefused     = eventKind("refused")          // a client before it waited
+	EventPeer        = eventKind("peer")             // another node of the mesh came or went
+	EventDiscovery   = eventKind("discovery")        // a source has found other backends
+	EventHeld        = eventKind("discovery.held")   // an answer would remove more than half, and is held
+	EventNoAnswer    = eventKind("discovery.fails")  // a source does not answer
+	EventHook        = eventKind("hook")             // a hook has run, or failed
+	EventHookFailing = eventKind("hook.failing")     // a hook has failed for the third time in a row
+	EventPauseNear   = eventKind("pause.near_max")   // less than a quarter of a pause's longest time is left
+	EventQueueOld    = eventKind("queue.old")        // the oldest waiter has used up half of queue.timeout
+	EventPanic       = eventKind("panic")            // a fault of the program has ended a session, a check, a hook or a step
+	EventWindow      = eventKind("window.alarm")     // a window's command still runs at the end of its pause
 )
 
 // EventKinds are all kinds, for configuration that names some of them.

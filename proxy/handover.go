@@ -117,6 +117,8 @@ type HandoverState struct {
 	// Discovered is what sources have found, by service: the next engine has it
 	// before it has asked.
 	Discovered map[string][]Discovered `json:"discovered,omitempty"`
+	// Ejected are the ejections in force, by service and backend.
+	Ejected map[string]map[string]EjectionState `json:"ejected,omitempty"`
 	// Predecessors are the processes that the sums of counters are made of,
 	// also those that have ended, by the names that Follow knows them by.
 	Predecessors map[string]Remaining `json:"predecessors"`
@@ -142,7 +144,7 @@ type Remaining struct {
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
 	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
-		Discovered: map[string][]Discovered{}, Predecessors: map[string]Remaining{self: h.Remaining(true)}}
+		Discovered: map[string][]Discovered{}, Ejected: map[string]map[string]EjectionState{}, Predecessors: map[string]Remaining{self: h.Remaining(true)}}
 	for _, s := range e.all() {
 		s.queue.View(func() {
 			if s.stateLocked() == StateClosed {
@@ -150,6 +152,9 @@ func (h Handover) State(self string) HandoverState {
 			}
 			if len(s.discovery.found) > 0 {
 				state.Discovered[s.name] = slices.Collect(maps.Values(s.discovery.found))
+			}
+			if ejected := s.backends.ejectionsLocked(); len(ejected) > 0 {
+				state.Ejected[s.name] = ejected
 			}
 			if s.hooks.admitted > 0 {
 				state.Hooks[s.name] = HooksState{s.hooks.admitted, s.hooks.afterTTL}
@@ -182,6 +187,7 @@ func (h Handover) TakeOver(state HandoverState) {
 					b.tracker.Add(true)
 				}
 			}
+			s.backends.adoptEjectionsLocked(state.Ejected[s.name])
 			s.hooks.admitted, s.hooks.afterTTL = state.Hooks[s.name].Admitted, state.Hooks[s.name].AfterTTL
 		})
 	}

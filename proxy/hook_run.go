@@ -216,6 +216,7 @@ func (b *Backend) downAfterLocked(hook string, seen health.Result) {
 	b.tracker.Demand()
 	b.tracker.Fail()
 	b.evidence.forget()
+	b.ejection.forget()
 	b.since = time.Now()
 	b.history.Add(seen, b.since)
 	if b.service.handedOver == nil { // else another process counts it

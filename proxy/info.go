@@ -17,6 +17,7 @@ const (
 	StateUp       = "up"
 	StateDown     = "down"
 	StateChecking = "checking" // new, or back from maint: no check has been good yet
+	StateEjected  = "ejected"  // up, but real sessions have failed on it: it gets no new ones for a while
 )
 
 // Admin states of a backend, as in BackendInfo.Admin.
@@ -123,28 +124,30 @@ type PauseDefaults struct {
 
 // BackendInfo is one backend of one service at one moment.
 type BackendInfo struct {
-	Name        string     `json:"name"`
-	Addr        string     `json:"addr"`
-	State       string     `json:"state"`
-	Admin       string     `json:"admin"`
-	Eligible    bool       `json:"eligible"`
-	Reason      string     `json:"reason,omitempty"` // one word or two why it is not eligible
-	Since       time.Time  `json:"since"`            // of State and Admin, whichever changed last
-	Active      int        `json:"active"`
-	Total       int64      `json:"total"`
-	Failed      int64      `json:"failed"` // dials
-	Peak        int        `json:"peak"`
-	Transitions int64      `json:"transitions"` // times it went down
-	Weight      int        `json:"weight"`
-	Priority    int        `json:"priority"`
-	MaxSessions int        `json:"max_sessions,omitempty"`
-	Drain       *DrainInfo `json:"drain,omitempty"`
-	Check       *CheckInfo `json:"check,omitempty"`
-	RTTSeconds  float64    `json:"rtt_seconds,omitempty"` // of the last good check's connect
-	BytesIn     int64      `json:"bytes_in"`
-	BytesOut    int64      `json:"bytes_out"`
-	Removing    bool       `json:"removing,omitempty"` // gone once it is empty
-	FoundBy     string     `json:"found_by,omitempty"` // the kind of its source; absent: it is configured, or an operator's
+	Name        string        `json:"name"`
+	Addr        string        `json:"addr"`
+	State       string        `json:"state"`
+	Admin       string        `json:"admin"`
+	Eligible    bool          `json:"eligible"`
+	Reason      string        `json:"reason,omitempty"` // one word or two why it is not eligible
+	Since       time.Time     `json:"since"`            // of State and Admin, whichever changed last
+	Active      int           `json:"active"`
+	Total       int64         `json:"total"`
+	Failed      int64         `json:"failed"` // dials
+	Peak        int           `json:"peak"`
+	Transitions int64         `json:"transitions"` // times it went down
+	Weight      int           `json:"weight"`
+	Priority    int           `json:"priority"`
+	MaxSessions int           `json:"max_sessions,omitempty"`
+	Ejected     *EjectionInfo `json:"ejected,omitempty"`   // since sessions failed on it; absent: it is not
+	Ejections   int64         `json:"ejections,omitempty"` // times it was ejected
+	Drain       *DrainInfo    `json:"drain,omitempty"`
+	Check       *CheckInfo    `json:"check,omitempty"`
+	RTTSeconds  float64       `json:"rtt_seconds,omitempty"` // of the last good check's connect
+	BytesIn     int64         `json:"bytes_in"`
+	BytesOut    int64         `json:"bytes_out"`
+	Removing    bool          `json:"removing,omitempty"` // gone once it is empty
+	FoundBy     string        `json:"found_by,omitempty"` // the kind of its source; absent: it is configured, or an operator's
 }
 
 // DrainInfo follows a drain while sessions are left.

@@ -15,6 +15,7 @@ const PauseByPlan = "plan"
 // them go on; without one they are turned away where the service is set to.
 func (s *Service) servingChangedLocked() {
 	s.changes.notifyLocked()
+	s.backends.returnSomeLocked()
 	s.holdForPlanLocked()
 	s.rejectWaitersLocked()
 }

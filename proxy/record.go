@@ -55,10 +55,16 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 		}
 		svc.stats.endedLocked(e, code)
 		if s.connected > 0 {
+			if s.server.In() > 0 {
+				s.last.answeredLocked(s.opened.Add(s.connected))
+			}
 			s.last.clientEndedLocked(s.server.In() > 0, e.by == ByBackend)
 		}
 		svc.pause.endReleaseLocked() // if it was the last that was held
 	})
+	if s.unanswered() {
+		s.last.resetUnanswered()
+	}
 	svc.live.remove(s, func() {
 		svc.stats.bytesIn.Add(in)
 		svc.stats.bytesOut.Add(out)

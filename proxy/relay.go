@@ -68,13 +68,15 @@ func (s *Session) sideEnded(ev relay.Event) {
 	case relay.FIN:
 		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		if !ev.Last {
+			s.clientEndedFirst = ev.Side == s.client
 			s.half = max(time.Since(s.opened), 1)
 			s.run.SetTimer(s, s.untilDeadline())
 		}
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
 		// its last bytes: TLS servers close without reading it, which resets.
-		cut := by == ByBackend && !s.closedByProtocol() && s.client.Probe() != relay.Reset
+		s.clientReset = s.client.Probe() == relay.Reset
+		cut := by == ByBackend && !s.closedByProtocol() && !s.clientReset
 		if cut && s.ending != nil && !s.ending.reset {
 			s.ending = nil // the record is to say so, as the counter does
 		}

@@ -202,6 +202,7 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 			b.stopChecks()
 			b.tracker.Reset()
 			b.evidence.forget()
+			b.ejection.forget()
 			b.startChecksLocked()
 		}
 		if old.Check.Type != c.Check.Type {

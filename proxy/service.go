@@ -117,6 +117,7 @@ func (s *Service) dueLocked() {
 	now := time.Now()
 	s.pause.dueLocked(now)
 	s.backends.dueLocked(now)
+	s.backends.returnDueLocked(now)
 	s.hooks.dueLocked()
 	s.pause.warnLocked(now)
 	s.oldest.warnLocked(now)
@@ -135,6 +136,9 @@ func (s *Service) nextDeadlineLocked() {
 		}
 	}
 	for _, b := range s.backends.all {
+		if b.ejected() {
+			s.timer.set(b.ejection.until)
+		}
 		for _, h := range b.holds {
 			if h != nil && h.until != nil {
 				s.timer.set(*h.until)

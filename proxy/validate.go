@@ -35,6 +35,7 @@ func (c ServiceConfig) Validate() []*ValueError {
 	c.validateClients(v)
 	c.Check.validate(v)
 	c.Pause.validate(v)
+	c.Passive.validate(v)
 	c.Hooks.validate(v)
 	first := map[string]string{}
 	for i, b := range c.Backends {
@@ -143,6 +144,16 @@ func (c *PauseConfig) validate(v *values) {
 	v.needed("pause.max", c.Max, LongestPause, `write the longest that clients may be held, such as "2m"`, "a pause always has a deadline")
 	v.choice("pause.on_max", c.OnMax, "resume", "reject")
 	v.rate("pause.release_rate", max(c.ReleaseRate, 0))
+}
+
+func (c *PassiveConfig) validate(v *values) {
+	v.number("passive.failures", c.Failures, 0, 1000)
+	if c.Failures == 0 {
+		return
+	}
+	v.needed("passive.window", c.Window, LongestDuration, `write how far apart the failures may be, such as "10s"`, "failures would never add up")
+	v.needed("passive.eject", c.Eject, LongestPause, `write how long it gets no new sessions the first time, such as "30s"`, "an ejection has to last")
+	v.number("passive.max_ejected_percent", max(c.MaxEjectedPercent, 0), 0, 100)
 }
 
 func (h *Hooks) validate(v *values) {

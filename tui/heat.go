@@ -153,6 +153,8 @@ func (c *heatCell) sign() (rune, themes.Role) {
 		return ' ', themes.TextDim
 	case c.state == proxy.StateDown:
 		return '!', themes.StateDown
+	case c.state == proxy.StateEjected:
+		return 'x', themes.StateError
 	case c.state == proxy.AdminDrain:
 		return '~', themes.StateDrain
 	case c.state == proxy.AdminMaint:

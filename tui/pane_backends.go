@@ -253,6 +253,9 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d in a row (threshold %d), connect %s", screen.Safe(c.Detail), f.timeOf(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
 			fact{"", screen.Safe(c.Last)})
 	}
+	if e := b.Ejected; e != nil {
+		facts = append(facts, fact{"ejected", screen.Safe(e.Text(f.stats.now())) + " (ready ends it)"})
+	}
 	if d := b.Drain; d != nil {
 		text := fmt.Sprintf("%d of %d remaining, by %s at %s", d.Remaining, d.StartedWith, screen.Safe(d.By), f.timeOf(d.Since))
 		if d.Until != nil {

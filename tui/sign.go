@@ -22,6 +22,7 @@ var (
 	signMaint = sign{'=', "MAINT", themes.StateMaint}
 	signDown  = sign{'!', "DOWN", themes.StateDown}
 	signCheck = sign{'?', "CHECK", themes.StateCheck}
+	signEject = sign{'x', "EJECT", themes.StateError}
 	signError = sign{'x', "ERROR", themes.StateError}
 	signIdle  = sign{'o', "IDLE", themes.StateIdle}
 )
@@ -41,8 +42,8 @@ func backendSign(b *proxy.BackendInfo) sign {
 		return signDown
 	case b.State == proxy.StateChecking:
 		return signCheck
-	case b.Reason == "ejected":
-		return signError
+	case b.State == proxy.StateEjected:
+		return signEject
 	case b.Reason == "standby" || b.Reason == "priority":
 		return signIdle // up, and of a priority that is not needed now
 	}

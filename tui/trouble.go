@@ -16,6 +16,7 @@ type troubleKind int
 const (
 	troubleDown    troubleKind = iota // a backend, or a service whose listeners are closed
 	troubleExpired                    // a certificate: no client accepts it
+	troubleEjected                    // a backend on which sessions fail, whatever its checks say
 	troubleFailing
 	troublePaused
 	troubleHook
@@ -31,7 +32,7 @@ const (
 
 // troubleWords are how kinds are called in the header, and their signs.
 var troubleWords = [troubleKinds]sign{
-	troubleDown: signDown, troubleExpired: {'!', "EXPIRED", themes.Error}, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
+	troubleDown: signDown, troubleExpired: {'!', "EXPIRED", themes.Error}, troubleEjected: signEject, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
 	troubleHook: {'x', "HOOK", themes.StateError}, troublePlan: {'=', "PLAN", themes.StateMaint}, troubleQueue: {'~', "QUEUE", themes.Warn},
 	troubleSource: {'!', "SOURCE", themes.Warn}, troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},
 	troubleCertificate: {'~', "CERT", themes.Warn},

@@ -39,6 +39,9 @@ func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (troub
 	t := trouble{name: shortTarget(s.Name, b.Name), pane: paneBackends, row: target, at: s.Name, hint: "enter"}
 	sign := backendSign(b)
 	switch {
+	case sign == signEject && b.Ejected != nil:
+		t.kind, t.state = troubleEjected, sign.word+" "+age(f.ago(b.Since))
+		t.text = fmt.Sprintf("%s; %s", screen.Safe(b.Ejected.Text(f.stats.now())), upText(s))
 	case sign == signDown || sign == signError:
 		t.kind, t.state = troubleDown, sign.word+" "+age(f.ago(b.Since))
 		why := screen.Safe(b.Reason)

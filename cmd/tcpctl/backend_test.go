@@ -21,6 +21,7 @@ type backend struct {
 	mu    sync.Mutex
 	ln    net.Listener
 	conns map[net.Conn]bool
+	moody bool // it accepts clients, and resets each once it has asked
 	wg    sync.WaitGroup
 }
 
@@ -77,12 +78,31 @@ func (b *backend) acceptAll(ln net.Listener) {
 func (b *backend) serve(c net.Conn) {
 	defer b.wg.Done()
 	for lines := bufio.NewScanner(c); lines.Scan(); {
+		if b.resets(c) {
+			break
+		}
 		fmt.Fprintf(c, "%s: %s\n", b.name, lines.Text())
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.Close()
 	delete(b.conns, c)
+}
+
+// resets says whether it answers nothing, and makes the close of c a reset.
+func (b *backend) resets(c net.Conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.moody {
+		c.(*net.TCPConn).SetLinger(0)
+	}
+	return b.moody
+}
+
+func (b *backend) setMoody(moody bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.moody = moody
 }
 
 // patience only catches hangs.

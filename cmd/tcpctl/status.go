@@ -125,7 +125,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 			t = append(t, []string{"\x00          " + pauseLine(p, now.Node.Now)})
 		}
 		for _, b := range s.Backends {
-			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds))
+			t = append(t, backendRow(s, &b, before.Backend(s.Name+"/"+b.Name), seconds, now.Node.Now))
 		}
 	}
 	for _, p := range now.Predecessors {
@@ -134,7 +134,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 	return t
 }
 
-func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64) []string {
+func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64, now time.Time) []string {
 	active, rate := fmt.Sprint(b.Active), [2]string{"-", "-"}
 	if b.State == proxy.StateUp || b.Active > 0 {
 		rate = rates(seconds, b.BytesIn, b.BytesOut, b.BytesIn, b.BytesOut)
@@ -144,7 +144,7 @@ func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64
 	} else {
 		active = "-"
 	}
-	return []string{"  " + b.Name, b.Addr, stateSign(b) + " " + b.State, active, "", "", rate[0], rate[1], backendNote(b)}
+	return []string{"  " + b.Name, b.Addr, stateSign(b) + " " + b.State, active, "", "", rate[0], rate[1], backendNote(b, now)}
 }
 
 // stateSign is the sign of the state, so that colour is never needed.
@@ -156,6 +156,8 @@ func stateSign(b *proxy.BackendInfo) string {
 		return "!"
 	case b.Admin == proxy.AdminDrain:
 		return "~"
+	case b.State == proxy.StateEjected:
+		return "x"
 	case b.State == proxy.StateChecking:
 		return "?"
 	}
@@ -163,7 +165,7 @@ func stateSign(b *proxy.BackendInfo) string {
 }
 
 // backendNote says why a backend gets no sessions, and how far a drain is.
-func backendNote(b *proxy.BackendInfo) string {
+func backendNote(b *proxy.BackendInfo, now time.Time) string {
 	note := b.Reason
 	switch {
 	case b.Reason == "down" && b.Check != nil:
@@ -171,6 +173,8 @@ func backendNote(b *proxy.BackendInfo) string {
 		if b.Check.OK {
 			note = fmt.Sprintf("%d of %d checks passed", b.Check.Consecutive, b.Check.Threshold)
 		}
+	case b.Ejected != nil && b.Reason == proxy.StateEjected:
+		note += ": " + b.Ejected.Text(now)
 	case b.Reason == "checking" && b.Check != nil:
 		note = "checking: " + b.Check.Detail
 	case b.State == proxy.StateChecking && b.Check != nil: // it gets sessions, and they show this

@@ -23,7 +23,7 @@ import (
 // in their words. Each instance has a socket of its own in $WORK.
 //
 //	backend NAME             begins to serve; its address is $NAME
-//	backend NAME dies|comes-back
+//	backend NAME dies|comes-back|resets-all|answers
 //	ready SOCKET             waits for the instance; a service's address is $SERVICE
 //	websocket NAME comes URL and is-told, says, hears, sees, closes
 //	client NAME dials ADDR   and says, hears, resets, closes, ends-its-side, sees
@@ -88,15 +88,19 @@ func backendCmd(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	if len(args) != 2 || w.backends[args[0]] == nil {
-		ts.Fatalf("usage: backend NAME [dies|comes-back]")
+		ts.Fatalf("usage: backend NAME [dies|comes-back|resets-all|answers]")
 	}
 	switch b := w.backends[args[0]]; args[1] {
 	case "dies":
 		b.die()
 	case "comes-back":
 		ts.Check(b.start())
+	case "resets-all":
+		b.setMoody(true)
+	case "answers":
+		b.setMoody(false)
 	default:
-		ts.Fatalf("a backend dies or comes-back")
+		ts.Fatalf("a backend dies, comes-back, resets-all or answers")
 	}
 }
 

@@ -127,7 +127,7 @@ type Point struct {
 // all of it.
 var (
 	ServiceStateWords = []string{proxy.StateOpen, proxy.StateReleasing, proxy.StatePausing, proxy.StatePaused, StateNoBackend, proxy.StateClosed}
-	BackendStateWords = []string{proxy.StateUp, proxy.AdminMaint, proxy.AdminDrain, proxy.StateChecking, proxy.StateDown}
+	BackendStateWords = []string{proxy.StateUp, proxy.AdminMaint, proxy.AdminDrain, proxy.StateChecking, proxy.StateEjected, proxy.StateDown}
 )
 
 // StateNoBackend is that of a service that is open and has no backend that is up.

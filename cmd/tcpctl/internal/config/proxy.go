@@ -97,6 +97,9 @@ func (s *Service) proxy() proxy.ServiceConfig {
 	if s.Lock != nil {
 		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL}
 	}
+	if p := s.Passive; p != nil {
+		c.Passive = proxy.PassiveConfig{Failures: p.Failures, Window: orOff(p.Window), Eject: orOff(p.Eject), MaxEjectedPercent: orOff(p.MaxEjectedPercent)}
+	}
 	if h := s.Hooks; h != nil {
 		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
 	}

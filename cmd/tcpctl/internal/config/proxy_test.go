@@ -108,6 +108,12 @@ var conversions = []struct {
 		c.Pause = proxy.PauseConfig{Limit: time.Second, Then: "cut", Max: 3 * time.Second, OnMax: "reject", ReleaseRate: 0.5,
 			Bypass: []netip.Prefix{netip.MustParsePrefix("10.0.9.9/32"), netip.MustParsePrefix("fd00::/64")}}
 	}},
+	{`passive = {}`, func(c *svc) {
+		c.Passive = proxy.PassiveConfig{Failures: 3, Window: 10 * time.Second, Eject: 30 * time.Second, MaxEjectedPercent: 50}
+	}},
+	{`passive = { failures = 5, window = "2s", eject = "1m", max_ejected_percent = 0 }`, func(c *svc) {
+		c.Passive = proxy.PassiveConfig{Failures: 5, Window: 2 * time.Second, Eject: time.Minute, MaxEjectedPercent: -1}
+	}},
 	{`pause = { limit = "0s", release_rate = "0/s" }`, func(c *svc) { c.Pause.Limit = -1 }},
 
 	{`backends = [{ name = "a", addr = "[fd00::1]:5432", weight = 3, priority = 1, max_sessions = 9, restart = ["true"], ready_timeout = "5s" }]`, func(c *svc) {

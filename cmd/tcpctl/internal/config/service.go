@@ -106,7 +106,7 @@ type Pause struct {
 type Passive struct {
 	Failures          int           `toml:"failures" default:"3" min:"1"`
 	Window            time.Duration `toml:"window" default:"10s"`
-	Eject             time.Duration `toml:"eject" default:"30s"` // doubles each time
+	Eject             time.Duration `toml:"eject" default:"30s"` // doubles each time, up to ten times
 	MaxEjectedPercent int           `toml:"max_ejected_percent" default:"50" min:"0" max:"100"`
 }
 

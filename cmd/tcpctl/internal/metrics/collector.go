@@ -41,7 +41,7 @@ var (
 // The words that states can be.
 var (
 	serviceStates = []string{proxy.StateOpen, proxy.StatePausing, proxy.StatePaused, proxy.StateReleasing, proxy.StateClosed}
-	backendStates = []string{proxy.StateUp, proxy.StateDown, proxy.StateChecking}
+	backendStates = []string{proxy.StateUp, proxy.StateDown, proxy.StateChecking, proxy.StateEjected}
 	adminStates   = []string{proxy.AdminReady, proxy.AdminDrain, proxy.AdminMaint}
 )
 

@@ -125,6 +125,8 @@ var backendMetrics = []metric[bck]{
 		}),
 	ofBackend(counter, "tcpctl_backend_transitions_total", "Times that the backend went down.",
 		func(b *bck) float64 { return float64(b.Transitions) }),
+	ofBackend(counter, "tcpctl_backend_ejections_total", "Times that the backend was ejected since sessions failed on it.",
+		func(b *bck) float64 { return float64(b.Ejections) }),
 	ofBackend(gauge, "tcpctl_backend_sessions_active", "Sessions at the backend, including those being connected to it.",
 		func(b *bck) float64 { return float64(b.Active) }),
 	ofBackend(gauge, "tcpctl_backend_sessions_peak", "The most that were active at a time.",

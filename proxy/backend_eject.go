@@ -1,0 +1,280 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// PassiveConfig ejects a backend on which real sessions fail: it gets no new
+// ones for a while, whatever its checks say (rule 41). The zero value is off.
+type PassiveConfig struct {
+	Failures          int           // in a row; 0: off
+	Window            time.Duration // that they fall in; 0: 10 s
+	Eject             time.Duration // the first time; doubles each time, up to ten times; 0: 30 s
+	MaxEjectedPercent int           // of the backends that are up and ready; 0: 50, negative: none
+}
+
+// longestEjection is how many times PassiveConfig.Eject an ejection may last.
+const longestEjection = 10
+
+// ejection is what real sessions have shown of a backend. It is guarded by the
+// service's queue.
+type ejection struct {
+	failed       []time.Time // in a row, the newest last: as many as eject at most
+	since, until time.Time   // zero: it is not ejected
+	reason       Reason      // ReasonConnect or ReasonReset
+	detail       string      // of the last failure
+	times        int         // ejections in a row
+	ended        time.Time   // the last one did
+	length       time.Duration
+	total        int64
+	spared       throttle // of what is said where the others are ejected already
+}
+
+// EjectionInfo says why a backend gets no new sessions although its checks pass.
+type EjectionInfo struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Times  int       `json:"times"`            // in a row; each is twice as long as the one before
+	Reason Reason    `json:"reason"`           // connect, reset
+	Detail string    `json:"detail,omitempty"` // "connection refused"
+}
+
+// ejectionSaid are the reasons of an ejection for people.
+var ejectionSaid = map[Reason]string{
+	ReasonConnect: "sessions cannot connect",
+	ReasonReset:   "resets clients before its first byte",
+}
+
+// Text is the ejection in a few words: "resets clients before its first byte; back in 24s".
+func (e *EjectionInfo) Text(now time.Time) string {
+	said := ejectionSaid[e.Reason]
+	if e.Detail != "" {
+		said += ": " + e.Detail
+	}
+	return fmt.Sprintf("%s; back in %s", said, text.Took(max(e.Until.Sub(now), 0).Seconds()))
+}
+
+func (e *ejection) info() *EjectionInfo {
+	if e.until.IsZero() {
+		return nil
+	}
+	return &EjectionInfo{Since: e.since, Until: e.until, Times: e.times, Reason: e.reason, Detail: e.detail}
+}
+
+// begin begins an ejection: the first is of that length, and each is twice as
+// long as the one before, unless the backend was in for as long as it had been
+// out.
+func (e *ejection) begin(first time.Duration, now time.Time) {
+	if now.Sub(e.ended) >= e.length {
+		e.times = 0
+	}
+	e.length = first * time.Duration(min(1<<min(e.times, 8), longestEjection))
+	e.times++
+	e.since, e.until = now, now.Add(e.length)
+}
+
+// forget is for a backend that begins anew.
+func (e *ejection) forget() { *e = ejection{total: e.total} }
+
+// ejected says whether new sessions are kept from it for now.
+func (b *Backend) ejected() bool { return !b.ejection.until.IsZero() }
+
+// countsAsFailed says whether a dial's error is the backend's: not what this
+// process lacks, nor its resolver, nor a fault of the program.
+func countsAsFailed(err error) bool {
+	var lookup *net.DNSError
+	return !errors.As(err, &lookup) && !isPanic(err)
+}
+
+// unanswered says whether the session was reset by its backend before that had
+// sent a byte. Of a client that had left, or ended without having asked for
+// anything, that says nothing; one that had ended its side after a request may
+// only be half-closed, and waits for the answer.
+func (s *Session) unanswered() bool {
+	e := s.ending
+	return s.connected > 0 && e.by == ByBackend && e.reset && s.server.In() == 0 && !s.clientReset && (!s.clientEndedFirst || s.client.In() > 0)
+}
+
+// resetUnanswered takes note of a session that the backend has reset before its
+// first byte.
+func (b *Backend) resetUnanswered() {
+	b.service.queue.Update(func() { b.sessionFailedLocked(ReasonReset, "") })
+}
+
+// sessionFailedLocked counts a failure of the backend's own. What happens to it
+// while an operator or a plan has it in hand is no surprise.
+func (b *Backend) sessionFailedLocked(why Reason, detail string) {
+	s, e := b.service, &b.ejection
+	c := s.config().Passive
+	if c.Failures <= 0 || b.ejected() || b.removing || !b.tracker.Up() || b.admin() != AdminReady || s.pause.current != nil || s.handedOver != nil {
+		return
+	}
+	now := time.Now()
+	e.failed = append(e.failed, now)
+	if extra := len(e.failed) - c.Failures; extra > 0 {
+		e.failed = slices.Delete(e.failed, 0, extra)
+	}
+	if len(e.failed) < c.Failures || now.Sub(e.failed[0]) > c.Window {
+		return
+	}
+	if b.answeredLocked(s.live.newestAnswered(b, e.failed[0])); len(e.failed) < c.Failures {
+		return
+	}
+	if s.backends.ejectableLocked() <= 0 {
+		if ok, _ := e.spared.pass(c.Window); ok {
+			s.engine.note(Event{Kind: EventEjected, Level: LevelWarn, Service: s.name, Backend: b.name,
+				Text: fmt.Sprintf("backend %s %s, and stays in: max_ejected_percent = %d allows no more of %s", b.target(), ejectionSaid[why], max(c.MaxEjectedPercent, 0), s.name)})
+		}
+		return
+	}
+	b.ejectLocked(why, detail, now)
+}
+
+// answeredLocked takes back the failures before a session connected that the
+// backend has answered.
+func (b *Backend) answeredLocked(connected time.Time) {
+	e := &b.ejection
+	if len(e.failed) > 0 {
+		e.failed = slices.DeleteFunc(e.failed, func(at time.Time) bool { return !at.After(connected) })
+	}
+}
+
+// newestAnswered is when the newest live session was opened that the backend has
+// answered; the zero time: none was, since.
+func (l *live) newestAnswered(b *Backend, since time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := l.last; s != nil && s.opened.After(since); s = s.prev {
+		if server := s.serverNow.Load(); server != nil && s.relaying.Load() == b && server.In() > 0 {
+			return s.opened
+		}
+	}
+	return time.Time{}
+}
+
+// ejectLocked keeps new sessions from the backend for a while; live ones go on.
+func (b *Backend) ejectLocked(why Reason, detail string, now time.Time) {
+	s, e := b.service, &b.ejection
+	c := s.config().Passive
+	e.begin(c.Eject, now)
+	e.total++
+	e.reason, e.detail = why, detail
+	said := ejectionSaid[why]
+	if detail != "" {
+		said += ": " + detail
+	}
+	s.engine.note(Event{Kind: EventEjected, Level: LevelAlarm, Service: s.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is ejected for %s: %s (%d of %d sessions failed)", b.target(), e.length, said, len(e.failed), c.Failures)})
+	e.failed = e.failed[:0]
+	s.timer.set(e.until)
+	b.since = now
+	s.servingChangedLocked()
+}
+
+// returnLocked ends an ejection; why is for people.
+func (b *Backend) returnLocked(why string) {
+	e := &b.ejection
+	e.since, e.until, e.ended = time.Time{}, time.Time{}, time.Now()
+	b.since = e.ended
+	b.service.engine.note(Event{Kind: EventReturned, Service: b.service.name, Backend: b.name,
+		Text: fmt.Sprintf("backend %s is no longer ejected: %s", b.target(), why)})
+}
+
+// ejectableLocked is how many backends more may be ejected; below 0: how many
+// must come back. The share is of those that are up and ready: one that an
+// operator has drained, or that is down, serves no client either. One that a
+// plan restarts comes back.
+func (bs *backendSet) ejectableLocked() int {
+	counted, ejected := 0, 0
+	for _, b := range bs.all {
+		planned := b.holds[holdPlan] != nil && b.holds[holdOperator] == nil
+		if b.removing || b.weight == 0 || !planned && (!b.tracker.Up() || b.admin() != AdminReady) {
+			continue
+		}
+		counted++
+		if b.ejected() {
+			ejected++
+		}
+	}
+	return counted*max(bs.service.config().Passive.MaxEjectedPercent, 0)/100 - ejected
+}
+
+// returnSomeLocked ends the oldest ejections where more are in force than may
+// be, since other backends have gone or the configuration has changed.
+func (bs *backendSet) returnSomeLocked() {
+	for _, b := range bs.all {
+		if b.ejected() && bs.service.config().Passive.Failures <= 0 {
+			b.returnLocked("the service has no passive table any more")
+		}
+	}
+	for bs.ejectableLocked() < 0 {
+		var oldest *Backend
+		for _, b := range bs.all {
+			if b.ejected() && b.serving() && (oldest == nil || b.ejection.until.Before(oldest.ejection.until)) {
+				oldest = b
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		oldest.returnLocked("too few others serve (max_ejected_percent)")
+		bs.service.timer.set(time.Now()) // for those that wait
+	}
+}
+
+// returnDueLocked ends the ejections whose time is over.
+func (bs *backendSet) returnDueLocked(now time.Time) {
+	for _, b := range bs.all {
+		if b.ejected() && !now.Before(b.ejection.until) {
+			b.returnLocked("its time is over")
+			bs.service.servingChangedLocked()
+		}
+	}
+}
+
+// EjectionState is an ejection on its way to the next engine.
+type EjectionState struct {
+	EjectionInfo
+	Addr          string  `json:"addr"`
+	LengthSeconds float64 `json:"length_seconds"`
+}
+
+// ejectionsLocked are those in force, by backend.
+func (bs *backendSet) ejectionsLocked() map[string]EjectionState {
+	all := map[string]EjectionState{}
+	for _, b := range bs.all {
+		if i := b.ejection.info(); i != nil && !b.removing {
+			all[b.name] = EjectionState{*i, b.addr, b.ejection.length.Seconds()}
+		}
+	}
+	return all
+}
+
+// adoptEjectionsLocked goes on with the ejections of the engine before this one.
+func (bs *backendSet) adoptEjectionsLocked(all map[string]EjectionState) {
+	for _, b := range bs.all {
+		was, ok := all[b.name]
+		if !ok || was.Addr != b.addr {
+			continue
+		}
+		e := &b.ejection
+		e.since, e.until, e.reason, e.detail, e.times = was.Since, was.Until, was.Reason, was.Detail, was.Times
+		e.length = durationOf(was.LengthSeconds)
+		bs.service.timer.set(e.until)
+	}
+	bs.returnSomeLocked()
+}
+
+// dialFailure is how an error of a dial counts.
+func (b *Backend) dialFailureLocked(err error) {
+	if countsAsFailed(err) {
+		b.sessionFailedLocked(ReasonConnect, health.Explain(err))
+	}
+}
