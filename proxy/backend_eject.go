@@ -99,7 +99,7 @@ func countsAsFailed(err error) bool {
 // only be half-closed, and waits for the answer.
 func (s *Session) unanswered() bool {
 	e := s.ending
-	return s.connected > 0 && e.by == ByBackend && e.reset && s.server.In() == 0 && !s.clientReset && (!s.clientEndedFirst || s.client.In() > 0)
+	return s.connected > 0 && e.by == ByBackend && e.reset && s.server.In() == 0 && !e.clientReset && (!e.clientFirst || s.client.In() > 0)
 }
 
 // resetUnanswered takes note of a session that the backend has reset before its

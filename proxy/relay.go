@@ -66,22 +66,22 @@ func (s *Session) sideEnded(ev relay.Event) {
 	}
 	switch ev.End {
 	case relay.FIN:
-		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
+		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail, clientFirst: ev.Side == s.client})
 		if !ev.Last {
-			s.clientEndedFirst = ev.Side == s.client
 			s.half = max(time.Since(s.opened), 1)
 			s.run.SetTimer(s, s.untilDeadline())
 		}
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
 		// its last bytes: TLS servers close without reading it, which resets.
-		s.clientReset = s.client.Probe() == relay.Reset
-		cut := by == ByBackend && !s.closedByProtocol() && !s.clientReset
+		clientReset, clientFirst := s.client.Probe() == relay.Reset, s.ending != nil && s.ending.clientFirst
+		cut := by == ByBackend && !s.closedByProtocol() && !clientReset
 		if cut && s.ending != nil && !s.ending.reset {
 			s.ending = nil // the record is to say so, as the counter does
 		}
 		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail})
 		s.ending.cut = s.ending.cut || cut
+		s.ending.clientReset, s.ending.clientFirst = clientReset, clientFirst
 		s.endsByReset(by)
 		if !ev.Last {
 			s.closeClient(true)

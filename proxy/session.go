@@ -26,20 +26,18 @@ type Session struct {
 
 	// What a session is made of costs memory for each that is idle, so most
 	// times are counted from the first, and what few sessions need is apart.
-	bypass           bool // a pause does not hold it
-	headerAsked      bool // its PROXY header has been asked for
-	accessChecked    bool // by the access rules
-	handshakeAsked   bool // its protocol's handshake has been asked for
-	countedPerIP     bool // in its address's account
-	joined           bool // it has waited in the queue, if only for a moment
-	dialTimedOut     bool // the last dial took too long
-	encrypted        bool // its TLS handshake is done
-	countedTotal     bool // it has been counted among those that have come
-	countedOpening   bool // in its address's account of those without a handshake yet
-	detached         bool // it is no session, for now
-	clientEndedFirst bool // its client's stream ended before its backend's did
-	clientReset      bool // its client was gone when its backend reset
-	copying          bool // the runner relays, and has not sent the last Ended
+	bypass         bool // a pause does not hold it
+	headerAsked    bool // its PROXY header has been asked for
+	accessChecked  bool // by the access rules
+	handshakeAsked bool // its protocol's handshake has been asked for
+	countedPerIP   bool // in its address's account
+	joined         bool // it has waited in the queue, if only for a moment
+	dialTimedOut   bool // the last dial took too long
+	encrypted      bool // its TLS handshake is done
+	countedTotal   bool // it has been counted among those that have come
+	countedOpening bool // in its address's account of those without a handshake yet
+	detached       bool // it is no session, for now
+	copying        bool // the runner relays, and has not sent the last Ended
 
 	// Guarded by the service's queue, since the gate decides about it.
 	released  bool          // admitted by a release, and not served yet
@@ -147,6 +145,8 @@ type ending struct {
 	cut          bool   // it was live, and we or the backend's death ended it
 	refused      bool   // before it waited: it never waited
 	dialTimedOut bool   // a backend took too long
+	clientFirst  bool   // the client's stream had ended before the backend's
+	clientReset  bool   // the client was gone when the backend reset
 }
 
 // endRequest asks a session from outside to end.
