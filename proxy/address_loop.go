@@ -45,15 +45,40 @@ func checkAddresses(services []ServiceConfig) (found []*AddressError) {
 			}
 			l := listen{a, text, i, fmt.Sprintf("listen[%d]", n)}
 			at := a.key()
-			if k := slices.IndexFunc(r.listens[at], func(o listen) bool { return o.Overlaps(a) }); k >= 0 {
-				o := r.listens[at][k]
-				found = append(found, &AddressError{Service: s.Name, Key: l.key, Other: services[o.service].Name, OtherKey: o.key,
-					Text: fmt.Sprintf("listen %q is taken by %q of service %q", text, o.text, services[o.service].Name), Hint: "choose another port or address"})
+			for _, o := range r.listens[at] {
+				if e := r.collision(l, o); e != nil {
+					found = append(found, e)
+					break
+				}
 			}
 			r.listens[at] = append(r.listens[at], l)
 		}
 	}
 	return append(found, r.find()...)
+}
+
+// collision says why two services cannot both listen at their addresses; nil:
+// they can, since they do not overlap or share one.
+func (r *loopFinder) collision(l, o listen) *AddressError {
+	s, other := &r.services[l.service], &r.services[o.service]
+	if !o.Overlaps(l.Address) {
+		return nil
+	}
+	e := &AddressError{Service: s.Name, Key: l.key, Other: other.Name, OtherKey: o.key}
+	by := s.sharesBy()
+	switch {
+	case l.service == o.service, by == "", other.sharesBy() == "":
+		e.Text, e.Hint = fmt.Sprintf("listen %q is taken by %q of service %q", l.text, o.text, other.Name), "choose another port or address"
+		if by != "" || other.sharesBy() != "" {
+			e.Hint += ", or give each service on it a sni"
+		}
+	case o.Address != l.Address:
+		e.Text = fmt.Sprintf("listen %q overlaps %q of service %q", l.text, o.text, other.Name)
+		e.Hint = fmt.Sprintf("services that share a port write the same address: %q", o.text)
+	default:
+		return s.cannotShare(other, e)
+	}
+	return e
 }
 
 // listen is one address that a service listens on.

@@ -105,6 +105,14 @@ type ServiceConfig struct {
 	NoBackend        string        // Hold or Reject; "" is Hold
 	MaxSessions      int           // admitted at a time; more wait in the queue. 0: no limit
 
+	// SNI are the names whose clients the service takes, as their TLS ClientHello
+	// has them: "db.example.com", "*.example.com" for one label before it, "*" for
+	// all that no other service has, and for clients that name none. Services that
+	// all have names may listen on the same address. What was read is not taken
+	// from the stream: without TLS, the backend gets it. Empty: all clients, and
+	// nothing is read.
+	SNI []string
+
 	Allow            []netip.Prefix // clients that may come; empty: all
 	Deny             []netip.Prefix // clients that may not; it wins
 	MaxSessionsPerIP int            // 0: no limit. IPv6 counts by /64

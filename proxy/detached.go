@@ -60,7 +60,7 @@ func (s *Session) detach() {
 	s.releasePerIP()
 	s.service.detached.add(s)
 	s.service.live.remove(s, func() {})
-	s.service.share.Release()
+	s.share().Release()
 }
 
 // detachedHandshake takes what Handshake has brought of a detached one,
@@ -90,7 +90,7 @@ func (s *Session) reattach() bool {
 	e := s.service.engine
 	e.mu.Lock() // so that Shutdown does not miss it
 	defer e.mu.Unlock()
-	if e.stopped || s.service.retired || s.service.share.Acquire() != nil {
+	if e.stopped || s.service.retired || s.share().Acquire() != nil {
 		return false
 	}
 	s.detached, s.accessChecked, s.opened = false, false, time.Now()

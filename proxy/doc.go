@@ -18,7 +18,7 @@
 //
 // They are taken in this order; any of them may be left out:
 //
-//	Engine.mu → Service.queue → Plan.mu, live.mu → timer, event log, plan.Steps, runners' inboxes
+//	Engine.mu → sharers.mu → Service.queue → Plan.mu, live.mu → timer, event log, plan.Steps, runners' inboxes
 //
 // A service's queue guards all that decides which client may go, and where to:
 // queue.Do runs a change, queue.Update also admits those that may go then, and

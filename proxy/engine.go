@@ -137,6 +137,7 @@ func (e *Engine) undoOpenLocked() {
 			for _, sk := range s.listeners.sockets {
 				delete(e.sockets, sk.key)
 				sk.l.CloseKeepFile()
+				sk.sharers.close()
 			}
 		} else {
 			s.listeners.closeLocked(e)
@@ -162,6 +163,9 @@ func (e *Engine) Start() error {
 	e.started = true
 	for _, s := range e.services {
 		s.start()
+	}
+	e.serveLocked(e.services)
+	for _, s := range e.services {
 		if s.listeners != nil {
 			e.note(Event{Kind: EventService, Service: s.name, Text: fmt.Sprintf("%s listens on %s", s.name, strings.Join(s.listeners.addrs(), ", "))})
 		}

@@ -43,6 +43,7 @@ func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 
 // giver can give it again.
 func (h Handover) Sockets() (sockets []InheritedSocket, err error) {
 	e := h.engine
+	given := map[*socket]bool{} // one that services share is given once
 	for _, s := range e.all() {
 		var f *listenerSet
 		s.queue.View(func() { f = s.listeners })
@@ -50,9 +51,10 @@ func (h Handover) Sockets() (sockets []InheritedSocket, err error) {
 			continue
 		}
 		for _, sk := range f.sockets {
-			if sk.key == "" {
+			if sk.key == "" || given[sk] {
 				continue
 			}
+			given[sk] = true
 			file, err := sk.l.File()
 			if err != nil {
 				closeInherited(sockets)
@@ -228,6 +230,7 @@ func (h Handover) StopListening() {
 		for _, sk := range f.sockets {
 			delete(e.sockets, sk.key)
 			sk.l.CloseKeepFile()
+			sk.sharers.close()
 		}
 		s.queue.Do(func() { s.handedOver = f })
 		s.clearListenersLocked()

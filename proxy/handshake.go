@@ -27,7 +27,8 @@ const handshakeTimeout = 10 * time.Second
 const maxHeader = 4 << 10
 
 // handshake takes the steps of the opening that a service asks for, one after
-// another: the PROXY header, the access rules, TLS, a Protocol's handshake.
+// another: the PROXY header, the choice between services that share the address,
+// the access rules, TLS, a Protocol's handshake.
 func (s *Session) handshake() transition {
 	c := s.service.config()
 	if c.AcceptProxy && !s.headerAsked {
@@ -36,10 +37,15 @@ func (s *Session) handshake() transition {
 		}
 		s.headerAsked = true
 		conn := s.client.Conn()
-		if c.TLS != nil || c.Protocol != nil {
+		if c.TLS != nil || c.Protocol != nil || s.sharers != nil {
 			conn = byByte{conn} // what is behind it is for the next step
 		}
 		s.do(func() relay.Event { return readHeader(conn) })
+		return wait
+	}
+	if s.sharers != nil && len(c.SNI) > 0 {
+		conn := s.client.Conn()
+		s.do(func() relay.Event { return readClientHello(conn) })
 		return wait
 	}
 	// Which client speaks through a trusted HTTP proxy is known after the handshake,
@@ -67,7 +73,7 @@ func (s *Session) handshake() transition {
 		}
 	}
 	if c.TLS != nil && !s.encrypted {
-		conn, last := tls.Server(relay.NoteEnd(s.client.Conn()), c.TLS), c.Protocol == nil
+		conn, last := tls.Server(relay.NoteEnd(s.client.Replay()), c.TLS), c.Protocol == nil
 		s.do(func() relay.Event { return tlsHandshake(conn, last) })
 		return wait
 	}
@@ -98,10 +104,12 @@ func (s *Session) refuseWith(r Reason, detail, hint string) transition {
 type handshakeResult struct {
 	from    netip.AddrPort // the client that a proxy speaks for
 	early   []byte         // what came behind the header
+	hello   *clientHello   // of TLS, which early has
 	conn    net.Conn       // TLS over the client's
 	pending PendingClient  // a client of a Protocol
 
-	refused Reason // the step has failed
+	refused   Reason // the step has failed
+	abandoned bool   // it has failed, since the client went away without a word
 }
 
 // takeHandshake takes it over. Under the queue's lock, since Live reads the client.

@@ -45,18 +45,12 @@ func listenHint(addr string, err error) error {
 	return err
 }
 
-// serve begins accepting.
-func (f *listenerSet) serve() {
-	for _, sk := range f.sockets {
-		sk.serve()
-	}
-}
-
 // closeLocked ends what has never been served. The engine is locked.
 func (f *listenerSet) closeLocked(e *Engine) {
 	for _, sk := range f.sockets {
 		delete(e.sockets, sk.key)
 		sk.l.Close()
+		sk.sharers.close()
 	}
 }
 
@@ -112,7 +106,7 @@ func (s *Service) closeListeners() (f *listenerSet, ends []<-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f = s.listeners; f != nil {
-		ends = e.drainLocked(f.sockets) // first, so that no client comes to a service that is said to be closed
+		ends = e.drainLocked(e.unshareLocked(s, f.sockets)) // first, so that no client comes to a service that is said to be closed
 		s.clearListenersLocked()
 	}
 	return f, ends
@@ -153,6 +147,6 @@ func (s *Service) StartListening(by, reason string) (text string, err error) {
 	if p := cfg.Protocol; p != nil {
 		p.KeepAlive(true)
 	}
-	f.serve()
+	e.serveLocked(e.services)
 	return "open " + s.name + ": listening on " + strings.Join(f.addrs(), ", "), nil
 }

@@ -9,12 +9,13 @@ import (
 
 // beginSession takes a client that has just been accepted. Clients come one at
 // a time and in the order of their arrival.
-func (s *Service) beginSession(run relay.Runner, client *relay.Side) {
+// Those of a socket that services share begin with its sharers.
+func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers) {
 	if run == relay.Runner(&s.engine.loop) && s.config().notForLoop() != "" {
 		client.Conn() // a reload has asked for more than the loops can, just now
 		run = &s.engine.stream
 	}
-	sess := &Session{service: s, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+	sess := &Session{service: s, sharers: sh, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
 	sess.waiter.Owner = sess
 	run.Begin(sess, client)
 }
@@ -24,8 +25,8 @@ func (s *Service) beginSession(run relay.Runner, client *relay.Side) {
 func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		if s.service.config().Protocol == nil {
-			s.countTotal() // else it may be for a file
+		if s.service.config().Protocol == nil && s.sharers == nil {
+			s.countTotal() // else it may be for a file, or for another service
 		}
 		s.service.live.add(s)
 		return s.handshake()
@@ -42,12 +43,19 @@ func open(s *Session, ev relay.Event) transition {
 			return wait
 		case errors.As(ev.Err, &refusal):
 			return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
+		case ev.Err != nil && g.abandoned:
+			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: ev.Err.Error(), reset: true})
 		case ev.Err != nil && s.handshakeAsked:
 			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
 		case ev.Err != nil:
 			return s.refuse(g.refused, ev.Err.Error())
 		}
 		s.takeHandshake(g)
+		if g.hello != nil {
+			if r, detail, hint := s.chooseByName(g.hello); r != "" {
+				return s.refuseWith(r, detail, hint)
+			}
+		}
 		return s.handshake()
 	case relay.Signal:
 		o, isOrder := ev.Arg.(endRequest)

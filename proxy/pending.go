@@ -246,7 +246,7 @@ func (g *protocolClient) close(f closeReason, asked bool, retryAfter time.Durati
 // last.
 func (s *Session) releaseBudget() {
 	if s.protocol == nil || s.protocol.released.Add(1) == 2 {
-		s.service.share.Release()
+		s.share().Release()
 	}
 }
 

@@ -65,6 +65,12 @@ const (
 	ReasonTLS            Reason = "tls"          // its handshake failed
 	ReasonNoHandshake    Reason = "no_handshake" // of the client's Protocol
 
+	// Of clients of an address that services share by SNI.
+	ReasonNotTLS       Reason = "not_tls"         // what came is no ClientHello
+	ReasonNoHello      Reason = "no_client_hello" // it was not whole in time, or the client ended before that
+	ReasonNoServerName Reason = "no_server_name"  // it names none, and no service takes such a client
+	ReasonServerName   Reason = "server_name"     // no service has the name
+
 	// Handshakes of a Protocol that were answered with an error.
 	ReasonHost        Reason = "host"        // the name that it asks for is not served
 	ReasonOrigin      Reason = "origin"      // a web page that may not
@@ -96,6 +102,10 @@ var texts = map[Reason]string{
 	ReasonUntrustedProxy: "not a trusted proxy",
 	ReasonProxyHeader:    "bad PROXY header",
 	ReasonTLS:            "TLS handshake failed",
+	ReasonNotTLS:         "no TLS",
+	ReasonNoHello:        "no whole ClientHello",
+	ReasonNoServerName:   "its ClientHello names no server",
+	ReasonServerName:     "server name not served",
 	ReasonHost:           "host not served",
 	ReasonOrigin:         "origin not allowed",
 	ReasonPath:           "no WebSocket at this path",

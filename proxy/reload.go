@@ -50,16 +50,17 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh := plan.move()
+	plan.move()
 	for i, s := range services {
 		if !s.started {
 			s.listeners = plan.listeners[s]
 			s.start()
 			changes = append(changes, fmt.Sprintf("service %s is new, on %s", s.name, strings.Join(s.listeners.addrs(), ", ")))
-		} else if what := s.apply(all[i], plan.listeners[s], fresh); len(what) > 0 {
+		} else if what := s.apply(all[i], plan.listeners[s]); len(what) > 0 {
 			changes = append(changes, fmt.Sprintf("service %s: %s", s.name, strings.Join(what, "; ")))
 		}
 	}
+	e.serveLocked(services)
 	ends := e.drainLocked(plan.closing)
 	for _, old := range e.services {
 		if !slices.Contains(services, old) {
@@ -96,7 +97,7 @@ func (e *Engine) retireLocked(s *Service) {
 	s.retired = true
 	if s.listeners != nil {
 		// Its addresses are drained or another's already.
-		e.drainLocked(slices.DeleteFunc(slices.Clone(s.listeners.sockets), func(sk *socket) bool { return sk.key != "" }))
+		e.drainLocked(e.unshareLocked(s, slices.DeleteFunc(slices.Clone(s.listeners.sockets), func(sk *socket) bool { return sk.key != "" })))
 		s.clearListenersLocked()
 	}
 	s.queue.Update(func() {
@@ -118,7 +119,9 @@ func (e *Engine) forget(s *Service) {
 			return // the engine has ended it
 		case <-time.After(20 * time.Millisecond):
 		}
-		s.queue.View(func() { empty = s.live.empty() && s.active == 0 && s.draining == 0 })
+		// A client that is just arriving is live before it has arrived.
+		empty = s.arriving.Load() == 0
+		s.queue.View(func() { empty = empty && s.live.empty() && s.active == 0 && s.draining == 0 })
 	}
 	e.mu.Lock()
 	stopped := e.stopped
@@ -134,9 +137,8 @@ func (e *Engine) forget(s *Service) {
 }
 
 // apply changes the service in place, and says what. It has the sockets of
-// f from now on, nil where an operator has closed it, and begins to serve
-// those that are fresh.
-func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool) (changes []string) {
+// f from now on, nil where an operator has closed it.
+func (s *Service) apply(c ServiceConfig, f *listenerSet) (changes []string) {
 	old := *s.config()
 	if p := old.Protocol; p != nil {
 		if c.Protocol != nil && c.Protocol.Same(p) {
@@ -162,13 +164,6 @@ func (s *Service) apply(c ServiceConfig, f *listenerSet, fresh map[*socket]bool)
 		s.servingChangedLocked()
 	})
 	s.queue.SetMax(max(c.Queue.Max, 0))
-	if f != nil {
-		for _, sk := range f.sockets {
-			if fresh[sk] {
-				sk.serve()
-			}
-		}
-	}
 	return changes
 }
 

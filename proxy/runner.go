@@ -23,6 +23,8 @@ func (c ServiceConfig) notForLoop() string {
 		return "event loops need Linux"
 	case c.TLS != nil:
 		return "it has TLS"
+	case c.sharesBy() != "":
+		return "it shares its address by " + c.sharesBy()
 	case c.Protocol != nil:
 		return "it speaks " + c.Protocol.Name()
 	case c.AcceptProxy, c.SendProxy != 0:

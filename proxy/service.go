@@ -25,6 +25,7 @@ type Service struct {
 	live     live // all sessions, waiters too
 	detached detachedSet
 	share    *relay.Share // of the sessions that the process can hold, once started
+	arriving atomic.Int32 // clients of shared sockets that are about to be live
 	perIP    ratelimit.Limiter
 	queue    *lock.Queue
 
@@ -72,7 +73,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	return s
 }
 
-// start begins checks, the clock, and accepting.
+// start begins checks and the clock.
 func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
 	s.started = true
@@ -83,9 +84,6 @@ func (s *Service) start() {
 			b.startChecksLocked()
 		}
 	})
-	if s.listeners != nil {
-		s.listeners.serve()
-	}
 }
 
 // finish ends what start began; no session is left.

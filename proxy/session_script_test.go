@@ -159,7 +159,7 @@ func play(t *testing.T, c ServiceConfig, test func(r *script)) {
 // come has the client come.
 func (r *script) come() {
 	r.service.share.Acquire()
-	r.service.beginSession(r, r.side("client", 4000))
+	r.service.beginSession(r, r.side("client", 4000), nil)
 }
 
 // move is one thing that can happen now.

@@ -14,10 +14,13 @@ type socket struct {
 	key    string // in Engine.sockets; "" where the socket was given
 	asked  string // as the configuration has it; "" where it was given
 	addr   Address
-	shared bool // Config.Activated has given it: another process keeps it open
+	given  bool // Config.Activated has given it: another process keeps it open
 	owner  *Service
 	beside *socket // that it was opened beside, with an address that overlaps
 	l      *relay.Listener
+	served *relay.Listener // which of them has been served: l, unless it is new
+
+	sharers *sharers // nil: its clients are all its owner's
 }
 
 // socketKeys are the keys of a service's addresses. A port that the system
@@ -42,12 +45,12 @@ func socketKeys(service string, listen []string) (keys []string) {
 // openSocketLocked opens an address of a service: by the socket of the process
 // before this one, or beside sockets that are about to be closed, or alone.
 // The engine is locked.
-func (e *Engine) openSocketLocked(s *Service, key, asked string, sock relay.Sock, leaving []*socket) (*socket, error) {
+func (e *Engine) openSocketLocked(s *Service, c *ServiceConfig, key, asked string, leaving []*socket) (*socket, error) {
 	addr, err := ParseAddress(asked, true)
 	if err != nil {
 		return nil, err
 	}
-	sk := &socket{key: key, asked: asked, addr: addr, owner: s}
+	sk := &socket{key: key, asked: asked, addr: addr, owner: s, sharers: e.newSharers(s, c)}
 	var beside []*relay.Listener
 	for _, o := range leaving {
 		if addr.Path == "" && addr.Overlaps(o.addr) {
@@ -59,7 +62,7 @@ func (e *Engine) openSocketLocked(s *Service, key, asked string, sock relay.Sock
 			beside = append(beside, o.l)
 		}
 	}
-	sk.l, err = e.openInherited(s.name, asked, sock, beside)
+	sk.l, err = e.openInherited(s.name, asked, c.Sock, beside)
 	if err != nil {
 		return nil, listenHint(asked, err)
 	}
@@ -79,28 +82,34 @@ func (e *Engine) drainLocked(gone []*socket) (ends []<-chan struct{}) {
 		if e.sockets[sk.key] == sk {
 			delete(e.sockets, sk.key)
 		}
-		if sk.shared {
+		if sk.given {
 			sk.l.Close() // its clients wait for the next owner of the socket
+			sk.sharers.close()
 			continue
 		}
-		s := sk.owner
+		users := sk.users()
 		e.draining[sk] = struct{}{}
-		s.queue.Do(func() { s.draining++ })
+		for _, s := range users {
+			s.queue.Do(func() { s.draining++ })
+		}
 		sk.l.Drain()
 		ends = append(ends, sk.l.Done())
 		e.retiring.Add(1)
-		go e.drained(sk)
+		go e.drained(sk, users)
 	}
 	return ends
 }
 
 // drained forgets a socket once it is closed.
-func (e *Engine) drained(sk *socket) {
+func (e *Engine) drained(sk *socket, users []*Service) {
 	defer e.retiring.Done()
-	label(roleRetire, sk.owner.name, "")
+	label(roleRetire, users[0].name, "")
 	<-sk.l.Done()
 	sk.l.Close()
-	sk.owner.queue.Do(func() { sk.owner.draining-- })
+	sk.sharers.close()
+	for _, s := range users {
+		s.queue.Do(func() { s.draining-- })
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.draining, sk)
@@ -133,15 +142,53 @@ func (e *Engine) isDraining() bool {
 	return len(e.draining) > 0
 }
 
-// serve begins to accept from the socket, for its owner and the runner that
-// new sessions of that have from now on.
+// serveLocked has these services' sockets accept, for those that use each of
+// them, in this order. All of the services have been started. The engine is
+// locked.
+func (e *Engine) serveLocked(services []*Service) {
+	users := map[*socket][]*Service{}
+	for _, s := range services {
+		if s.listeners == nil {
+			continue
+		}
+		for _, sk := range s.listeners.sockets {
+			users[sk] = append(users[sk], s)
+		}
+	}
+	for sk, all := range users {
+		sk.owner = all[0]
+		sk.sharers.set(all)
+		sk.serve()
+	}
+}
+
+// serve begins to accept from the socket, unless it does already: for its owner
+// and the runner that new sessions of that have from now on. On a shared one
+// each client is its first user's, whoever that is then, until another one is
+// chosen for it.
 func (sk *socket) serve() {
+	if sk.served == sk.l {
+		return
+	}
 	s, l := sk.owner, sk.l
-	l.Share = s.share
-	l.OnError = s.acceptTrouble
+	sk.served = l
 	run := s.run
+	l.Share, l.OnError = s.share, s.acceptTrouble
+	accept := func(client *relay.Side) { s.beginSession(run, client, nil) }
+	if all := sk.sharers; all != nil {
+		l.Share, l.OnError = all.share, func(err error) { all.first().acceptTrouble(err) }
+		accept = func(client *relay.Side) { all.begin(run, client) }
+	}
 	labelled(roleClients, s.name, func() error {
-		run.Serve(l, func(client *relay.Side) { s.beginSession(run, client) })
+		run.Serve(l, accept)
 		return nil
 	})
+}
+
+// users are the services that the socket is for.
+func (sk *socket) users() []*Service {
+	if sk.sharers != nil {
+		return sk.sharers.users()
+	}
+	return []*Service{sk.owner}
 }

@@ -16,12 +16,13 @@ type socketPlan struct {
 	listeners map[*Service]*listenerSet
 	opened    []*socket                   // that there were not before
 	moved     map[*socket]*relay.Listener // what serves a socket that moves from then on
+	sharers   map[*socket]*sharers        // of those that move: who share them from then on
 	closing   []*socket                   // that no service wants any more
 	wanted    map[string]bool             // keys
 }
 
 func (e *Engine) newSocketPlan() *socketPlan {
-	return &socketPlan{engine: e, listeners: map[*Service]*listenerSet{}, moved: map[*socket]*relay.Listener{}, wanted: map[string]bool{}}
+	return &socketPlan{engine: e, listeners: map[*Service]*listenerSet{}, moved: map[*socket]*relay.Listener{}, sharers: map[*socket]*sharers{}, wanted: map[string]bool{}}
 }
 
 // planSocketsLocked plans for all services of a configuration. A service that
@@ -66,9 +67,9 @@ func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
 		if !slices.Contains(rest, asked) {
 			continue
 		}
-		sk := p.engine.sockets[keys[i]]
+		sk := p.find(keys[i])
 		if sk == nil {
-			if sk, err = p.engine.openSocketLocked(s, keys[i], asked, c.Sock, p.closing); err != nil {
+			if sk, err = p.engine.openSocketLocked(s, &c, keys[i], asked, p.closing); err != nil {
 				return fail(err)
 			}
 			p.opened = append(p.opened, sk)
@@ -80,6 +81,15 @@ func (p *socketPlan) add(s *Service, c ServiceConfig, old *listenerSet) error {
 	return nil
 }
 
+// find gives the socket of a key that there is, or that was opened for another
+// service that shares it; nil: there is none.
+func (p *socketPlan) find(key string) *socket {
+	if i := slices.IndexFunc(p.opened, func(sk *socket) bool { return sk.key == key }); i >= 0 {
+		return p.opened[i]
+	}
+	return p.engine.sockets[key]
+}
+
 // addGiven adds what was opened for the service from outside, and gives the
 // addresses that are left to open. It is asked for again when these change.
 func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *listenerSet) (rest []string, err error) {
@@ -87,13 +97,13 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 	same := old != nil && slices.Equal(c.Listen, s.config().Listen)
 	if old == nil {
 		for _, ln := range c.Listeners {
-			f.sockets = append(f.sockets, &socket{owner: s, l: relay.NewListener(ln)})
+			f.sockets = append(f.sockets, &socket{owner: s, l: relay.NewListener(ln), sharers: p.engine.newSharers(s, &c)})
 		}
 	} else {
 		for _, sk := range old.sockets {
 			switch {
 			case sk.key != "":
-			case sk.shared && !same:
+			case sk.given && !same:
 				p.closing = append(p.closing, sk)
 			default:
 				if err := p.borrow(sk, s, c); err != nil {
@@ -113,7 +123,7 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 		return nil, err
 	}
 	for _, ln := range given {
-		sk := &socket{shared: true, owner: s, l: relay.NewListener(ln)}
+		sk := &socket{given: true, owner: s, l: relay.NewListener(ln), sharers: p.engine.newSharers(s, &c)}
 		sk.l.Sock = c.Sock
 		p.opened = append(p.opened, sk)
 		f.sockets = append(f.sockets, sk)
@@ -123,9 +133,14 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 }
 
 // borrow lets the service have a socket that there is. Another owner, runner
-// or setup has another listener on it.
+// or setup has another listener on it; services that share it have one.
 func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
-	if sk.owner == s && s.run == p.engine.runner(c) && (sk.l.Sock == c.Sock || sk.key == "") {
+	shares := c.sharesBy() != ""
+	kept := sk.owner == s && s.run == p.engine.runner(c)
+	switch {
+	case shares && p.sharers[sk] != nil: // by the one before it
+		return nil
+	case shares == (sk.sharers != nil) && (shares || kept) && (sk.l.Sock == c.Sock || sk.key == ""):
 		return nil
 	}
 	l, err := sk.l.Dup(c.Sock)
@@ -135,7 +150,7 @@ func (p *socketPlan) borrow(sk *socket, s *Service, c ServiceConfig) error {
 	case err != nil:
 		return err
 	}
-	p.moved[sk] = l
+	p.moved[sk], p.sharers[sk] = l, p.engine.newSharers(s, &c)
 	return nil
 }
 
@@ -145,37 +160,34 @@ func (p *socketPlan) cancel() {
 	for _, sk := range p.opened {
 		if sk.beside == nil {
 			sk.l.Close()
+			sk.sharers.close()
 			continue
 		}
-		sk.owner = sk.beside.owner
+		sk.sharers.close()
+		sk.owner, sk.sharers = sk.beside.owner, sk.beside.sharers
 		sk.serve()
 		p.engine.drainLocked([]*socket{sk})
 	}
-	for _, l := range p.moved {
+	for sk, l := range p.moved {
 		l.Close()
+		p.sharers[sk].close()
 	}
 }
 
 // move ends accepting on all sockets that move; their clients wait in the
-// kernel until they are served again. It gives those that are to be served.
-func (p *socketPlan) move() (fresh map[*socket]bool) {
-	fresh = map[*socket]bool{}
+// kernel until they are served again.
+func (p *socketPlan) move() {
 	for sk, l := range p.moved {
 		l.TakeFile(sk.l)
 		sk.l.Close()
-		sk.l = l
-		fresh[sk] = true
+		sk.sharers.close()
+		sk.l, sk.sharers = l, p.sharers[sk]
 	}
-	for _, sk := range p.opened {
-		fresh[sk] = true
-	}
-	for s, f := range p.listeners {
+	for _, f := range p.listeners {
 		for _, sk := range f.sockets {
-			sk.owner = s
 			if sk.key != "" {
 				p.engine.sockets[sk.key] = sk
 			}
 		}
 	}
-	return fresh
 }

@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"math"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +35,7 @@ func (c ServiceConfig) Validate() []*ValueError {
 	}
 	c.validateServing(v)
 	c.validateClients(v)
+	c.validateNames(v)
 	c.Check.validate(v)
 	c.Pause.validate(v)
 	c.Passive.validate(v)
@@ -105,6 +108,42 @@ func (c *ServiceConfig) validateClients(v *values) {
 		v.wrong("accept_proxy", `write trusted_proxies = ["10.0.0.5"]`, "accept_proxy without trusted_proxies: no PROXY header would be accepted")
 	}
 	v.number("send_proxy", c.SendProxy, 0, 2)
+}
+
+// validateNames is about the server names that the service takes.
+func (c *ServiceConfig) validateNames(v *values) {
+	for i, name := range c.SNI {
+		key := fmt.Sprintf("sni[%d]", i)
+		switch {
+		case !isServerName(name):
+			v.wrong(key, `write "db.example.com", "*.example.com" for one label before it, or "*" for all others`, "sni %q is no server name", name)
+		case slices.ContainsFunc(c.SNI[:i], func(n string) bool { return canonicalName(n) == canonicalName(name) }):
+			v.wrong(key, "take one out", "sni %q is there twice", name)
+		}
+	}
+	if len(c.SNI) > 0 && c.Protocol != nil && c.TLS == nil {
+		v.wrong("sni", "give it a tls table as well, or take sni out", "service %q: sni is of TLS, and clients that speak %s without it have none", c.Name, c.Protocol.Name())
+	}
+}
+
+// isServerName says whether a client can ask for a name, or for one that a
+// wildcard stands for.
+func isServerName(name string) bool {
+	if name == "*" {
+		return true
+	}
+	name = strings.TrimPrefix(canonicalName(name), "*.")
+	_, err := netip.ParseAddr(name)
+	if err == nil || len(name) > 253 {
+		return false // RFC 6066: an address is no name
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		bad := strings.ContainsFunc(label, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' })
+		if label == "" || len(label) > 63 || bad {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *CheckConfig) validate(v *values) {

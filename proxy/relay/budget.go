@@ -90,14 +90,7 @@ func (s *Share) Acquire() (free <-chan struct{}) {
 	b := s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	floor := b.floor()
-	within := s.used < floor
-	if b.used < b.max && (within || b.beyond < b.max-floor*len(b.shares)) {
-		if !within {
-			b.beyond++
-		}
-		b.used++
-		s.used++
+	if s.take() {
 		return nil
 	}
 	if b.free == nil {
@@ -114,12 +107,59 @@ func (s *Share) Release() {
 	b := s.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	s.release()
+	b.wake()
+}
+
+// MoveTo takes one from to in place of one of s, and reports whether to can have
+// it: else nothing is changed. It never waits.
+func (s *Share) MoveTo(to *Share) bool {
+	if s == nil || s == to {
+		return true
+	}
+	b := s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.release()
+	moved := to.take()
+	if !moved {
+		s.retake()
+		return false
+	}
+	b.wake()
+	return true
+}
+
+// release gives one back. The budget is locked, here and below.
+func (s *Share) release() {
+	b := s.budget
 	if _, open := b.shares[s]; !open || s.used > b.floor() {
 		b.beyond--
 	}
 	b.used--
 	s.used--
-	b.wake()
+}
+
+// take takes one, if there is one that it can have.
+func (s *Share) take() bool {
+	b := s.budget
+	floor := b.floor()
+	within := s.used < floor
+	if b.used >= b.max || !within && b.beyond >= b.max-floor*len(b.shares) {
+		return false
+	}
+	s.retake()
+	return true
+}
+
+// retake takes one, whether there is one or not.
+func (s *Share) retake() {
+	b := s.budget
+	if _, open := b.shares[s]; !open || s.used >= b.floor() {
+		b.beyond++
+	}
+	b.used++
+	s.used++
 }
 
 // Max is the whole budget, and Used what is taken of it.

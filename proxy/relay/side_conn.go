@@ -40,6 +40,37 @@ func (s *Side) TLS() *tls.Conn {
 // first.
 func (s *Side) Unread(b []byte) { s.early = append(s.early, b...) }
 
+// Replay returns the side's connection for a layer over it that reads what Unread
+// was given first; the side delivers that no more.
+func (s *Side) Replay() net.Conn {
+	c := s.Conn()
+	if len(s.early) > 0 {
+		c = &replayed{c, s.early}
+		s.early = nil
+	}
+	return c
+}
+
+// replayed reads some bytes that are there already, and then the connection.
+type replayed struct {
+	net.Conn
+	early []byte
+}
+
+func (r *replayed) Read(p []byte) (int, error) {
+	if len(r.early) == 0 {
+		return r.Conn.Read(p)
+	}
+	n := copy(p, r.early)
+	if r.early = r.early[n:]; len(r.early) == 0 {
+		r.early = nil
+	}
+	return n, nil
+}
+
+// NetConn is the connection itself.
+func (r *replayed) NetConn() net.Conn { return r.Conn }
+
 // SetRemote makes client the side's remote address: a PROXY header says for
 // whom the peer speaks.
 func (s *Side) SetRemote(client netip.AddrPort) {

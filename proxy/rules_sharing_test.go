@@ -1,0 +1,498 @@
+package proxy_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// helloFor is the ClientHello of a real client, with so many bytes more in it.
+func helloFor(t testing.TB, name string, more int) []byte {
+	t.Helper()
+	near, far := net.Pipe()
+	defer far.Close()
+	c := &tls.Config{ServerName: name, InsecureSkipVerify: true}
+	for ; more > 0; more -= 250 {
+		c.NextProtos = append(c.NextProtos, strings.Repeat("x", min(more, 250)))
+	}
+	go func() { tls.Client(near, c).Handshake(); near.Close() }()
+	header := make([]byte, 5)
+	if _, err := io.ReadFull(far, header); err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, binary.BigEndian.Uint16(header[3:]))
+	if _, err := io.ReadFull(far, body); err != nil {
+		t.Fatal(err)
+	}
+	return append(header, body...)
+}
+
+// inRecords is a ClientHello in records of so many bytes each.
+func inRecords(hello []byte, size int) (all []byte) {
+	for part := range slices.Chunk(hello[5:], size) {
+		all = append(all, hello[0], hello[1], hello[2], byte(len(part)>>8), byte(len(part)))
+		all = append(all, part...)
+	}
+	return all
+}
+
+// names is an engine whose services share an address by server names; each has
+// a backend of its name that tells what it got.
+type names struct {
+	*visit
+	addr string
+	got  map[string]chan []byte // by service
+	cfg  proxy.Config
+}
+
+func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *names {
+	t.Helper()
+	n := &names{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), got: map[string]chan []byte{}, visit: &visit{TB: t, records: make(chan proxy.Record, 1000)}}
+	for i, list := range sni {
+		c := n.service(string(rune('a'+i)), strings.Fields(list)...)
+		if change != nil {
+			change(&c)
+		}
+		n.cfg.Services = append(n.cfg.Services, c)
+	}
+	n.cfg.OnRecord = func(r proxy.Record) { n.records <- r }
+	e, err := proxy.New(n.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n.Engine, n.Operator, n.svc = e, e.Operator(), e.Service("a")
+	t.Cleanup(func() { e.Close() })
+	return n
+}
+
+// service is one more, whose backend echoes what it got until its client ends.
+func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		n.Fatal(err)
+	}
+	got := make(chan []byte, 100)
+	n.got[name] = got
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				var all bytes.Buffer
+				io.Copy(c, io.TeeReader(c, &all))
+				got <- all.Bytes()
+			})
+		}
+	})
+	n.Cleanup(func() { ln.Close(); wg.Wait() })
+	return proxy.ServiceConfig{Name: name, Listen: []string{n.addr}, SNI: sni, Check: proxy.CheckConfig{Type: "none"},
+		Backends: []proxy.BackendConfig{{Name: name, Addr: ln.Addr().String()}}}
+}
+
+func (n *names) dial() *net.TCPConn {
+	n.Helper()
+	c, err := net.Dial("tcp", n.addr)
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// session is a client of a name whose hello has come back from its backend.
+func (n *names) session(name string) *net.TCPConn {
+	n.Helper()
+	c, hello := n.dial(), helloFor(n, name, 0)
+	c.Write(hello)
+	n.echoes(c, hello)
+	return c
+}
+
+func (n *names) echoes(c net.Conn, want []byte) {
+	n.Helper()
+	back := make([]byte, len(want))
+	if _, err := io.ReadFull(c, back); err != nil || !bytes.Equal(back, want) {
+		n.Fatalf("the backend did not echo %.20q: %.20q, %v", want, back, err)
+	}
+}
+
+// goesTo sends bytes and their end, and expects a service's backend to get them
+// and no other one.
+func (n *names) goesTo(service string, c *net.TCPConn, all []byte) {
+	n.Helper()
+	c.CloseWrite()
+	if back, err := io.ReadAll(c); err != nil || !bytes.Equal(back, all) {
+		n.Errorf("%d of %d bytes came back: %v", len(back), len(all), err)
+	}
+	if got := <-n.got[service]; !bytes.Equal(got, all) {
+		n.Errorf("the backend of %s got %d bytes that differ from the client's %d", service, len(got), len(all))
+	}
+	if r := n.record(); r.Service != service || r.Reason != proxy.ReasonFIN || r.BytesIn != int64(len(all)) {
+		n.Errorf("record %+v, wants service %s and %d bytes", r, service, len(all))
+	}
+}
+
+// TestRule50ByServerName: exact before wildcard before all, whatever the order;
+// a wildcard is one label; neither case nor a dot at the end matters.
+func TestRule50ByServerName(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "*", "*.example.org api.example.com", "www.example.org *.dev.example.org.")
+	for asked, service := range map[string]string{
+		"www.example.org": "c", "WWW.Example.ORG": "c", "db.example.org": "b", "api.example.com": "b", "a.dev.example.org": "c",
+		"dev.example.org": "b", "a.b.example.org": "a", "example.org": "a", "other.net": "a", "": "a",
+	} {
+		hello := helloFor(t, asked, 0)
+		c := n.dial()
+		c.Write(hello)
+		n.goesTo(service, c, hello)
+	}
+}
+
+// TestRule50HellosInPieces: however a ClientHello comes, the backend gets it
+// byte for byte, with what follows it.
+func TestRule50HellosInPieces(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org")
+	small, large := helloFor(t, "b.example.org", 0), helloFor(t, "b.example.org", 14<<10)
+	if len(large) < 15<<10 {
+		t.Fatalf("the large hello has %d bytes", len(large))
+	}
+	for what, c := range map[string]struct {
+		hello []byte
+		piece int
+	}{
+		"at once":               {small, 1 << 20},
+		"byte by byte":          {small, 1},
+		"records of a byte":     {inRecords(small, 1), 1 << 20},
+		"records in pieces":     {inRecords(small, 7), 3},
+		"16 KiB":                {large, 1 << 20},
+		"16 KiB in segments":    {large, 1400},
+		"16 KiB over records":   {inRecords(large, 100), 1 << 20},
+		"more than 16 KiB":      {inRecords(helloFor16(t), 1<<14), 1 << 20},
+		"header apart":          {small, 5},
+		"with something behind": {append(slices.Clone(small), "and more"...), 1 << 20},
+	} {
+		conn := n.dial()
+		conn.SetNoDelay(true)
+		go func() {
+			for part := range slices.Chunk(c.hello, c.piece) {
+				conn.Write(part)
+			}
+			conn.CloseWrite()
+		}()
+		back, err := io.ReadAll(conn)
+		if err != nil || !bytes.Equal(back, c.hello) {
+			t.Fatalf("%s: %d of %d bytes came back: %v", what, len(back), len(c.hello), err)
+		}
+		if got := <-n.got["b"]; !bytes.Equal(got, c.hello) {
+			t.Errorf("%s: the backend got %d bytes that differ from the client's %d", what, len(got), len(c.hello))
+		}
+	}
+}
+
+// helloFor16 is a ClientHello for b.example.org with more bytes than a record may
+// have: its header is that of no record.
+func helloFor16(t testing.TB) []byte {
+	small := helloFor(t, "b.example.org", 0)
+	const extra = 20 << 10
+	padding := append([]byte{0, 21, extra >> 8, extra & 0xff}, make([]byte, extra)...) // RFC 7685
+	big := append(slices.Clone(small), padding...)
+	length := len(big) - 9
+	big[6], big[7], big[8] = 0, byte(length>>8), byte(length)
+	at := 9 + 2 + 32
+	at += 1 + int(big[at])
+	at += 2 + int(binary.BigEndian.Uint16(big[at:]))
+	at += 1 + int(big[at])
+	binary.BigEndian.PutUint16(big[at:], binary.BigEndian.Uint16(big[at:])+uint16(len(padding)))
+	return big
+}
+
+// TestRule50RefusesWithAReason: of a client that no service can be chosen for,
+// the record and the count say why, and the others are not concerned.
+func TestRule50RefusesWithAReason(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org")
+	hello := helloFor(t, "b.example.org", 0)
+	serverHello := append([]byte{22, 3, 3, 0, 4, 2}, 0, 0, 0)
+	stays := n.session("b.example.org")
+	for _, c := range []struct {
+		what   string
+		sends  []byte
+		ends   bool
+		reason proxy.Reason
+	}{
+		{"HTTP", []byte("GET / HTTP/1.1\r\n"), false, proxy.ReasonNotTLS},
+		{"one byte of garbage", []byte{0}, false, proxy.ReasonNotTLS},
+		{"an alert", []byte{21, 3, 3, 0, 2, 2, 40}, false, proxy.ReasonNotTLS},
+		{"a ServerHello", serverHello, false, proxy.ReasonNotTLS},
+		{"a record of nothing", []byte{22, 3, 1, 0, 0}, false, proxy.ReasonNotTLS},
+		{"a record that is too large", []byte{22, 3, 1, 0xff, 0xff}, false, proxy.ReasonNotTLS},
+		{"a message that is too large", []byte{22, 3, 1, 0x40, 0, 1, 0xff, 0, 0}, false, proxy.ReasonNotTLS},
+		{"a hello that ends inside", []byte{22, 3, 1, 0, 5, 1, 0, 0, 1, 3}, false, proxy.ReasonNotTLS},
+		{"no name", helloFor(t, "", 0), false, proxy.ReasonNoServerName},
+		{"another name", helloFor(t, "c.example.org", 0), false, proxy.ReasonServerName},
+		{"half a hello", hello[:100], true, proxy.ReasonNoHello},
+		{"nothing", nil, true, proxy.ReasonAbandoned},
+	} {
+		conn := n.dial()
+		conn.Write(c.sends)
+		if c.ends {
+			conn.CloseWrite()
+		}
+		if back, err := io.ReadAll(conn); err == nil || len(back) > 0 {
+			t.Errorf("%s: got %q, %v instead of a reset", c.what, back, err)
+		}
+		if r := n.record(); r.Reason != c.reason || r.Phase != proxy.PhaseQueue || r.Served {
+			t.Errorf("%s: record %+v", c.what, r)
+		}
+	}
+	if i := n.untilIdleBut(1); i.Sessions.Rejected == 0 {
+		t.Errorf("nothing was counted: %+v", i.Sessions)
+	}
+	stays.Write([]byte("still here"))
+	n.echoes(stays, []byte("still here"))
+}
+
+// untilIdleBut waits until so many sessions are left in all services.
+func (n *names) untilIdleBut(count int) proxy.ServiceInfo {
+	n.Helper()
+	n.eventually("idle", func() bool { return len(n.Sessions(false)) == count })
+	return n.svc.Info()
+}
+
+// TestRule50AReloadLeavesLiveSessions: of three services on one address one goes
+// and one comes; what is live stays, and the others serve on.
+func TestRule50AReloadLeavesLiveSessions(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
+	var live []*net.TCPConn
+	for _, name := range []string{"a", "b", "c"} {
+		live = append(live, n.session(name+".example.org"))
+	}
+	for _, gone := range []int{1, 0} { // the second one, then the one that clients begin with
+		next := proxy.Config{OnRecord: n.cfg.OnRecord}
+		next.Services = append(slices.Delete(slices.Clone(n.cfg.Services), gone, gone+1), n.service("d", "d.example.org"))
+		changes, err := n.Apply(next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(changes, "\n"); !strings.Contains(text, n.cfg.Services[gone].Name+" is gone: 1 session") {
+			t.Errorf("the reload says %q", text)
+		}
+		for _, c := range live {
+			c.Write([]byte("one"))
+			n.echoes(c, []byte("one"))
+		}
+		for _, s := range next.Services {
+			n.session(s.SNI[0]).Close()
+			n.record()
+		}
+		refused := n.dial()
+		refused.Write(helloFor(t, n.cfg.Services[gone].SNI[0], 0))
+		if _, err := io.ReadAll(refused); err == nil {
+			t.Errorf("%s is served after it has gone", n.cfg.Services[gone].SNI[0])
+		}
+		if r := n.record(); r.Reason != proxy.ReasonServerName {
+			t.Errorf("record %+v", r)
+		}
+		if _, err := n.Apply(n.cfg); err != nil { // back to all three
+			t.Fatal(err)
+		}
+		n.session(n.cfg.Services[gone].SNI[0]).Close()
+		n.record()
+	}
+	for i, c := range live {
+		c.Close()
+		if r := n.record(); r.Service != n.cfg.Services[i].Name {
+			t.Errorf("record %+v", r)
+		}
+	}
+}
+
+// TestRule50OneDoesNotConcernTheOthers: a close, a pause, a queue and a drain of
+// one service on a shared address.
+func TestRule50OneDoesNotConcernTheOthers(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org")
+	a, b := n.svc, n.Service("b")
+	others := func(what string) {
+		t.Helper()
+		n.session("b.example.org").Close()
+		if r := n.record(); r.Service != "b" || !r.Served {
+			t.Errorf("%s: record %+v", what, r)
+		}
+	}
+	n.must(a.Pause(proxy.PauseOptions{By: "ana", Max: time.Hour}))
+	held := n.dial()
+	hello := helloFor(t, "a.example.org", 0)
+	held.Write(hello)
+	n.untilWaiting(1)
+	if i := b.Info(); i.State != proxy.StateOpen || i.Queue.Waiting > 0 {
+		t.Errorf("b is %+v", i)
+	}
+	others("while a is paused")
+	n.must(a.Resume(proxy.ResumeOptions{By: "ana"}))
+	n.echoes(held, hello)
+
+	for range 2 {
+		n.must(a.StopListening("ana", ""))
+		if a.Info().State != proxy.StateClosed || b.Info().State != proxy.StateOpen {
+			t.Errorf("a is %s, b is %s", a.Info().State, b.Info().State)
+		}
+		others("while a is closed")
+		refused := n.dial()
+		refused.Write(hello)
+		if _, err := io.ReadAll(refused); err == nil {
+			t.Error("a client of a closed service is served")
+		}
+		if r := n.record(); r.Reason != proxy.ReasonServerName {
+			t.Errorf("record %+v", r)
+		}
+		held.Write([]byte("one"))
+		n.echoes(held, []byte("one"))
+		n.must(a.StartListening("ana", ""))
+		n.session("a.example.org").Close()
+		n.record()
+	}
+	n.must(a.StopListening("ana", ""))
+	n.must(b.StopListening("ana", ""))
+	if c, err := net.Dial("tcp", n.addr); err == nil {
+		c.Close()
+		t.Error("the address is open, and both services are closed")
+	}
+	n.must(b.StartListening("ana", ""))
+	others("after both were closed")
+}
+
+// TestRule50Handover: another engine takes the one socket over for all of its
+// services.
+func TestRule50Handover(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
+	live := n.session("b.example.org")
+	sockets, err := proxy.HandoverOf(n.Engine).Sockets()
+	if err != nil || len(sockets) != 1 {
+		t.Fatalf("%d sockets, %v", len(sockets), err)
+	}
+	next := n.cfg
+	next.InheritedSockets = sockets
+	e, err := proxy.New(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	proxy.HandoverOf(n.Engine).StopListening()
+	for _, name := range []string{"a", "b", "c"} {
+		n.session(name + ".example.org").Close()
+		if r := n.record(); r.Service != name || e.Service(name).Info().Sessions.Total == 0 {
+			t.Errorf("record %+v", r)
+		}
+	}
+	live.Write([]byte("one"))
+	n.echoes(live, []byte("one"))
+
+	// And back, as if the new one had died.
+	if sockets, err = proxy.HandoverOf(e).Sockets(); err != nil {
+		t.Fatal(err)
+	}
+	proxy.HandoverOf(e).StopListening()
+	if err := proxy.HandoverOf(n.Engine).StartListening(sockets); err != nil {
+		t.Fatal(err)
+	}
+	before := n.Service("c").Info().Sessions.Total
+	n.session("c.example.org").Close()
+	n.record()
+	if now := n.Service("c").Info().Sessions.Total; now != before+1 {
+		t.Errorf("the first engine has %d sessions of c, had %d", now, before)
+	}
+}
+
+// TestRule50BehindAHeaderAndBeforeTLS: the choice is behind the PROXY header, and
+// before the service's own TLS.
+func TestRule50BehindAHeaderAndBeforeTLS(t *testing.T) {
+	t.Parallel()
+	cert := certificate(t)
+	n := newNames(t, func(c *proxy.ServiceConfig) {
+		c.AcceptProxy, c.TrustedProxies = true, loopback
+		if c.Name == "b" {
+			c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+		}
+	}, "a.example.org", "b.example.org")
+	c := n.dial()
+	io.WriteString(c, "PROXY TCP4 10.9.8.7 127.0.0.1 1234 443\r\n")
+	over := tls.Client(c, &tls.Config{ServerName: "b.example.org", InsecureSkipVerify: true})
+	io.WriteString(over, "over TLS")
+	n.echoes(over, []byte("over TLS"))
+	over.Close()
+	if got := <-n.got["b"]; string(got) != "over TLS" {
+		t.Errorf("the backend got %q", got)
+	}
+	if r := n.record(); r.Service != "b" || r.Client != "10.9.8.7:1234" || r.TLSName != "b.example.org" || r.Via != "tls" {
+		t.Errorf("record %+v", r)
+	}
+	c = n.dial()
+	hello := append([]byte("PROXY TCP4 10.9.8.7 127.0.0.1 1234 443\r\n"), helloFor(t, "a.example.org", 0)...)
+	c.Write(hello)
+	n.echoes(c, hello[len("PROXY TCP4 10.9.8.7 127.0.0.1 1234 443\r\n"):])
+}
+
+// TestRule50WhatCannotShare: what is wrong is said by service and key.
+func TestRule50WhatCannotShare(t *testing.T) {
+	t.Parallel()
+	svc := func(name, listen string, sni ...string) proxy.ServiceConfig {
+		return proxy.ServiceConfig{Name: name, Listen: []string{listen}, SNI: sni, Backends: []proxy.BackendConfig{{Addr: "10.0.0.1:9"}}}
+	}
+	asks := func(c proxy.ServiceConfig) proxy.ServiceConfig {
+		c.AcceptProxy, c.TrustedProxies = true, loopback
+		return c
+	}
+	quick := svc("b", ":9", "b.org")
+	quick.Sock.UserTimeout = time.Second
+	for what, c := range map[string]struct {
+		refused  string
+		services []proxy.ServiceConfig
+	}{
+		"one without names":  {`listen[0] listen ":9" is taken by`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9")}},
+		"another address":    {`listen[0] listen "127.0.0.1:9" overlaps`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", "127.0.0.1:9", "b.org")}},
+		"the same name":      {`sni[1] sni "A.org" is of service "a" already`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9", "b.org", "A.org")}},
+		"two for all":        {`sni[0] sni "*" is of service "a" already`, []proxy.ServiceConfig{svc("a", ":9", "*"), svc("b", ":9", "*")}},
+		"another header":     {`listen[0] it shares an address with service "a", which has another accept_proxy`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), asks(svc("b", ":9", "b.org"))}},
+		"another socket":     {`listen[0] it shares an address with service "a", which has another keepalive`, []proxy.ServiceConfig{svc("a", ":9", "a.org"), quick}},
+		"what can be shared": {"", []proxy.ServiceConfig{svc("a", ":9", "a.org"), svc("b", ":9", "*.a.org"), svc("c", "0.0.0.0:9", "*")}},
+		"any port":           {"", []proxy.ServiceConfig{svc("a", ":0", "a.org"), svc("b", ":0", "a.org")}},
+	} {
+		said := ""
+		if found := (proxy.Config{Services: c.services}).CheckAddresses(); len(found) > 0 {
+			said = found[0].Key + " " + found[0].Text
+		}
+		if c.refused == "" && said != "" || !strings.HasPrefix(said, c.refused) {
+			t.Errorf("%s: %q, wants %q", what, said, c.refused)
+		}
+	}
+	for _, bad := range []string{"", "*.", "a..b", "10.0.0.1", "*.*.org", "a.*.org", "a b", "a.org:443", ".org"} {
+		if found := svc("a", ":9", bad).Validate(); len(found) == 0 || found[0].Key != "sni[0]" {
+			t.Errorf("sni %q is not refused: %v", bad, found)
+		}
+	}
+}

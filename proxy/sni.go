@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/clienthello"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// clientHello is what the choice between services needs to know of one.
+type clientHello struct {
+	name string // "": it names no server
+}
+
+// readClientHello reads the first message of TLS, which is given back as it came:
+// TLS itself is another's.
+func readClientHello(conn net.Conn) relay.Event {
+	conn.SetReadDeadline(time.Now().Add(handshakeTimeout))
+	defer conn.SetReadDeadline(time.Time{})
+	var r clienthello.Reader
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := conn.Read(buf)
+		if n == 0 {
+			return noHello(len(r.Bytes()), err)
+		}
+		whole, err := r.Add(buf[:n])
+		if err == nil && !whole {
+			continue
+		}
+		var hello clientHello
+		if err == nil {
+			hello.name, err = r.Name()
+		}
+		if err != nil {
+			return relay.Event{Kind: relay.HandshakeDone, Err: err, Arg: handshakeResult{refused: ReasonNotTLS}}
+		}
+		return relay.Event{Kind: relay.HandshakeDone, Arg: handshakeResult{early: r.Bytes(), hello: &hello}}
+	}
+}
+
+// noHello says why a ClientHello did not become whole.
+func noHello(came int, err error) relay.Event {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case late:
+		err = fmt.Errorf("%d bytes of it came within %s", came, handshakeTimeout)
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("the client ended after %d bytes", came)
+	}
+	return relay.Event{Kind: relay.HandshakeDone, Err: err, Arg: handshakeResult{refused: ReasonNoHello, abandoned: came == 0 && !late}}
+}
+
+// chooseByName makes the session one of the service whose name the client asks
+// for; else it says why it is refused.
+func (s *Session) chooseByName(hello *clientHello) (refused Reason, detail, hint string) {
+	chosen, err := s.choose(func(c *ServiceConfig) int { return rankName(c.SNI, hello.name) })
+	switch {
+	case err != nil:
+		return ReasonLocalLimit, err.Error(), "raise the descriptor limit (ulimit -n)"
+	case chosen:
+		if s.service.config().Protocol == nil {
+			s.countTotal()
+		}
+		return "", "", ""
+	case hello.name == "":
+		return ReasonNoServerName, "", `a service with "*" in its sni takes such clients`
+	}
+	return ReasonServerName, fmt.Sprintf("%.100q", hello.name), "add it to the sni of a service"
+}
+
+// Ranks of names: the most exact wins.
+const (
+	rankNone = iota
+	rankAny
+	rankWildcard
+	rankExact
+)
+
+// rankName is how well names fit one that a client asks for, "" if it names none.
+func rankName(names []string, asked string) (best int) {
+	label, parent, _ := strings.Cut(asked, ".")
+	for _, name := range names {
+		name = canonicalName(name)
+		suffix, isWildcard := strings.CutPrefix(name, "*.")
+		switch {
+		case name == "*":
+			best = max(best, rankAny)
+		case asked == "":
+		case name == asked:
+			return rankExact
+		case isWildcard && label != "" && parent == suffix:
+			best = max(best, rankWildcard)
+		}
+	}
+	return best
+}
+
+// canonicalName is a name as two of them can be compared.
+func canonicalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
