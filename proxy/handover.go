@@ -139,6 +139,9 @@ type Remaining struct {
 	Counters []ServiceInfo                `json:"counters,omitempty"` // of which only what grows is used; none: as before
 	Sessions uint64                       `json:"sessions,omitempty"` // have been numbered
 	Number   uint64                       `json:"number"`             // of two, the later has the greater one
+	// CountersNumber is the Number that Counters had first: they come less often,
+	// and may come another way.
+	CountersNumber uint64 `json:"counters_number,omitempty"`
 }
 
 // State is the engine as it is now. Self is the name by which the next engine
@@ -268,6 +271,9 @@ func (h Handover) Remaining(counters bool) Remaining {
 	defer e.remainingMu.Unlock()
 	e.remaining++
 	all := Remaining{Services: map[string]RemainingSessions{}, Sessions: e.sessions.Load(), Number: e.remaining}
+	if counters {
+		all.CountersNumber = all.Number
+	}
 	for _, s := range e.all() {
 		var r RemainingSessions
 		s.queue.View(func() { r = s.remainingLocked() })
@@ -279,6 +285,17 @@ func (h Handover) Remaining(counters bool) Remaining {
 		}
 	}
 	return all
+}
+
+// keepLater takes from was what r has not, or had before it: r may have come
+// another way, and been overtaken.
+func (r *Remaining) keepLater(was *Remaining) {
+	if r.Number < was.Number {
+		r.Services, r.Number = was.Services, was.Number
+	}
+	if r.Counters == nil || r.CountersNumber < was.CountersNumber {
+		r.Counters, r.CountersNumber = was.Counters, was.CountersNumber
+	}
 }
 
 // remainingLocked is what there is of the service here.
@@ -337,11 +354,8 @@ func (h Handover) Follow(name string, now *Remaining) {
 		ended.Counters = sumOf(ended, was)
 	} else {
 		next := *now
-		if was != nil && next.Number < was.Number {
-			return // it has come another way, and been overtaken
-		}
-		if next.Counters == nil && was != nil {
-			next.Counters = was.Counters
+		if was != nil {
+			next.keepLater(was)
 		}
 		e.predecessors[name] = &next
 		for n := e.sessions.Load(); next.Sessions > n && !e.sessions.CompareAndSwap(n, next.Sessions); {

@@ -303,6 +303,38 @@ func TestHistogramsOfOtherBounds(t *testing.T) {
 	}
 }
 
+// TestCountersThatAreOvertaken: an answer with counters that is behind a later
+// message without them brings its counters, and not its sessions.
+func TestCountersThatAreOvertaken(t *testing.T) {
+	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
+	follow := func(number uint64, active int, total int64) {
+		now := &proxy.Remaining{Services: map[string]proxy.RemainingSessions{"db": {Active: active}}, Number: number}
+		if total > 0 {
+			now.CountersNumber = number
+			now.Counters = []proxy.ServiceInfo{{Name: "db", Sessions: proxy.SessionCounts{Total: total}}}
+		}
+		proxy.HandoverOf(v.Engine).Follow("old", now)
+	}
+	for _, step := range []struct {
+		number        uint64
+		active        int
+		total         int64
+		sees, counted int64
+	}{
+		{1, 3, 10, 3, 10},
+		{4, 1, 0, 1, 10},  // without counters
+		{3, 2, 12, 1, 12}, // overtaken by 4
+		{2, 5, 11, 1, 12}, // by both
+		{5, 0, 0, 0, 12},
+	} {
+		follow(step.number, step.active, step.total)
+		if now := v.svc.Info().Sessions; int64(now.Active) != step.sees || now.Total != step.counted {
+			t.Errorf("after %d: %d active, %d counted; want %d, %d", step.number, now.Active, now.Total, step.sees, step.counted)
+		}
+	}
+	proxy.HandoverOf(v.Engine).Follow("old", nil)
+}
+
 // TestHooksOverGenerations: every second client is the second one still.
 func TestHooksOverGenerations(t *testing.T) {
 	a := newServer(t, "a")

@@ -185,7 +185,7 @@ func (s *story) watchCounters() (stop func() int) {
 		src := control.Dial(s.socket)
 		defer src.Close()
 		var last proxy.ServiceInfo
-		epoch, n, behind := int64(-1), 0, 0
+		epoch, n := int64(-1), 0
 		for {
 			select {
 			case <-end:
@@ -199,15 +199,10 @@ func (s *story) watchCounters() (stop func() int) {
 				continue
 			}
 			now := st.Services[0]
-			// What has ended in the predecessor after it handed its counts over can
-			// be missing for a moment, until the new process has asked for it.
 			if fell := falls(&last, &now); epoch == before && len(fell) > 0 {
-				if behind++; behind == 200 {
-					s.t.Errorf("process %d: %s", st.Node.PID, strings.Join(fell, ", "))
-				}
-				continue
+				s.t.Errorf("process %d: %s", st.Node.PID, strings.Join(fell, ", "))
 			}
-			last, epoch, behind = now, before, 0
+			last, epoch = now, before
 			n++
 		}
 	}()

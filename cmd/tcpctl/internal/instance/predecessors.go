@@ -25,7 +25,7 @@ func (in *Instance) takeOver() error {
 		return err
 	}
 	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // which is more than the state file has
-	in.predecessors.follow(state.Generations)
+	in.predecessors.follow(state.Generations, in.predecessor.Released())
 	return nil
 }
 
@@ -67,6 +67,7 @@ type predecessors struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+	owned  <-chan struct{} // closed: this process owns everything
 	mu     sync.Mutex
 	all    []earlier
 }
@@ -75,6 +76,7 @@ type earlier struct {
 	upgrade.Generation
 	client *control.Client
 	failed *atomic.Int64 // when it last did not answer, in nanoseconds since 1970
+	known  *atomic.Bool  // it has answered since this process owns everything
 }
 
 func newPredecessors(e *proxy.Engine) *predecessors {
@@ -83,14 +85,20 @@ func newPredecessors(e *proxy.Engine) *predecessors {
 	return g
 }
 
-// follow follows what each of them serves, until it ends.
-func (g *predecessors) follow(all []upgrade.Generation) {
+// follow follows what each of them serves, until it ends. It is to be called
+// once; owned is closed when they answer no more requests.
+func (g *predecessors) follow(all []upgrade.Generation, owned <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.owned = owned
 	for _, one := range all {
-		g.all = append(g.all, earlier{one, control.Dial(one.Addr), new(atomic.Int64)})
+		g.addLocked(one)
 		g.wg.Go(func() { g.followOne(one) })
 	}
+}
+
+func (g *predecessors) addLocked(one upgrade.Generation) {
+	g.all = append(g.all, earlier{one, control.Dial(one.Addr), new(atomic.Int64), new(atomic.Bool)})
 }
 
 func (g *predecessors) followOne(one upgrade.Generation) {
@@ -138,14 +146,22 @@ func (g *predecessors) sources() (all []api.Predecessor) {
 	return all
 }
 
-// retryAfter is how long a process that did not answer is not asked again.
-const retryAfter = 2 * time.Second
+const (
+	// retryAfter is how long a process that did not answer is not asked again.
+	retryAfter = 2 * time.Second
+	// askWithin is how long a status waits for a predecessor, whose counts it has
+	// not much older ones of.
+	askWithin = 300 * time.Millisecond
+	// askFirstWithin is the same as long as that may have shown counts itself that
+	// have not come here: a status must not be less than those.
+	askFirstWithin = 5 * time.Second
+)
 
 // refresh asks each for its counts now, so that no sum is less than one that it,
 // or this process, has shown before.
 func (g *predecessors) refresh(ctx context.Context) {
 	g.mu.Lock()
-	all := slices.Clone(g.all)
+	all, owned := slices.Clone(g.all), g.owned
 	g.mu.Unlock()
 	var asked sync.WaitGroup
 	for _, one := range all {
@@ -153,7 +169,17 @@ func (g *predecessors) refresh(ctx context.Context) {
 			continue
 		}
 		asked.Go(func() {
-			now, err := upgrade.Ask(ctx, one.Addr)
+			last, within := false, askFirstWithin
+			if one.known.Load() {
+				within = askWithin
+			} else {
+				select {
+				case <-owned:
+					last = true
+				default:
+				}
+			}
+			now, err := upgrade.Ask(ctx, one.Addr, within)
 			if err != nil {
 				one.failed.Store(time.Now().UnixNano())
 				return
@@ -162,6 +188,9 @@ func (g *predecessors) refresh(ctx context.Context) {
 			defer g.mu.Unlock()
 			if slices.ContainsFunc(g.all, func(o earlier) bool { return o.Generation == one.Generation }) { // else it has ended
 				proxy.HandoverOf(g.engine).Follow(one.Addr, &now)
+			}
+			if last {
+				one.known.Store(true)
 			}
 		})
 	}

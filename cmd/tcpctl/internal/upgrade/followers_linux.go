@@ -24,7 +24,6 @@ const (
 	countEvery  = 12                    // polls: counters are less urgent
 	lifeEvery   = time.Second           // a line without changes, as a sign of life
 	quietWithin = 10 * time.Second      // without one, the process is unresponsive
-	askWithin   = 300 * time.Millisecond
 	remaining   = "/v1/remaining"
 
 	remainingNow = remaining + "/now"
@@ -152,10 +151,10 @@ func Follow(ctx context.Context, addr string, f func(proxy.Remaining), trouble f
 }
 
 // Ask asks once what the process at addr has at this moment.
-func Ask(ctx context.Context, addr string) (now proxy.Remaining, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+func Ask(ctx context.Context, addr string, within time.Duration) (now proxy.Remaining, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err = get(ctx, addr, remainingNow, askWithin, func(in *json.Decoder) error { return in.Decode(&now) })
+	err = get(ctx, addr, remainingNow, within, func(in *json.Decoder) error { return in.Decode(&now) })
 	return now, err
 }
 

@@ -1,7 +1,9 @@
 package upgrade
 
 import (
+	"io"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,4 +27,27 @@ func TestLastMessageBeforeTheEnd(t *testing.T) {
 			t.Fatalf("the last event is %v", e)
 		}
 	}
+}
+
+// TestTheOfferNeedsNoTime: what fits is there at once, however late it is, and the
+// rest is counted.
+func TestTheOfferNeedsNoTime(t *testing.T) {
+	ours, theirs, err := pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	offer := strings.Repeat("offer", 10_000)
+	if n := writeNow(ours, []byte(offer)); n != len(offer) {
+		t.Errorf("%d of %d bytes are written", n, len(offer))
+	}
+	fits := 0
+	for n := 1; n > 0; fits += n {
+		n = writeNow(ours, []byte(offer))
+	}
+	ours.Close()
+	if got, err := io.ReadAll(theirs); err != nil || len(got) != len(offer)+fits {
+		t.Errorf("%d bytes of %d, %v", len(got), len(offer)+fits, err)
+	}
+	theirs.Close()
 }

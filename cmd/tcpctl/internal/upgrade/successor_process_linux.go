@@ -24,8 +24,7 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 	if err != nil {
 		return err
 	}
-	ours.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	n, _ := ours.Write(text)
+	n := writeNow(ours, text)
 	s.cmd = exec.Command(path)
 	s.cmd.Args = args
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -52,6 +51,26 @@ func (s *Successor) start(path string, args, env []string, o Offer) error {
 		s.helpers.Go(s.watch)
 	}
 	return nil
+}
+
+// writeNow writes what fits into a socket without a wait. A deadline would not do:
+// it can be over before the first byte on a busy machine.
+func writeNow(f *os.File, text []byte) (n int) {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	rc.Write(func(fd uintptr) bool {
+		for n < len(text) {
+			m, err := unix.Write(int(fd), text[n:])
+			if err != nil && err != unix.EINTR {
+				break
+			}
+			n += max(m, 0)
+		}
+		return true
+	})
+	return n
 }
 
 // watch waits for the end of the process that was started: its own children may

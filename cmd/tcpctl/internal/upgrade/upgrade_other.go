@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -62,4 +63,6 @@ func (*Followers) Close()       {}
 func Follow(context.Context, string, func(proxy.Remaining), func(error)) {}
 
 // Ask finds no process.
-func Ask(context.Context, string) (proxy.Remaining, error) { return proxy.Remaining{}, errNotHere }
+func Ask(context.Context, string, time.Duration) (proxy.Remaining, error) {
+	return proxy.Remaining{}, errNotHere
+}

@@ -1,0 +1,61 @@
+package instance
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestTheFirstAnswerIsWaitedFor: a predecessor that is slow may have shown counts
+// that have not come here. Later its counts are known, and a status does not
+// wait for it.
+func TestTheFirstAnswerIsWaitedFor(t *testing.T) {
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted, unresponsive := make(chan int64, 1), make(chan struct{})
+	answer := func(counters bool) (now proxy.Remaining) {
+		if counters {
+			select {
+			case n := <-counted:
+				time.Sleep(2 * askWithin)
+				now.Counters = []proxy.ServiceInfo{{Name: "db", Sessions: proxy.SessionCounts{Total: n}}}
+			case <-unresponsive:
+			}
+		}
+		return now
+	}
+	old, err := upgrade.ServeFollowers(http.NotFoundHandler(), answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owned := make(chan struct{})
+	g := newPredecessors(e)
+	// Not follow: its stream would take some of the answers.
+	one := upgrade.Generation{PID: 1, Addr: old.Addr()}
+	g.addLocked(one)
+	g.owned = owned
+	shown := func() int64 {
+		g.refresh(t.Context())
+		return e.Service("db").Info().Sessions.Total
+	}
+	counted <- 5
+	if n := shown(); n != 5 {
+		t.Errorf("%d are counted before it is released", n)
+	}
+	close(owned)
+	counted <- 7
+	if n := shown(); n != 7 {
+		t.Errorf("%d are counted at the first look after it", n)
+	}
+	if n := shown(); n != 7 { // which does not end before the answer, unless it is not waited for
+		t.Errorf("%d are counted while it does not answer", n)
+	}
+	close(unresponsive)
+	g.close()
+	old.Close()
+}
