@@ -8,25 +8,30 @@ import (
 )
 
 // admitConnection says why a connection is refused that has yet to bring its
-// handshake, "" when it may; then releasePerIP must be called.
+// handshake, "" when it may; then releasePerIP must be called. One that came
+// under no limit counts in none that a reload brings.
 func (s *Session) admitConnection(c *ServiceConfig) (refused Reason) {
-	return s.checkAccess(c, s.service.perIP.AdmitConnection)
+	refused = s.checkAccess(c, s.service.perIP.AdmitConnection)
+	s.countedOpening = refused == "" && c.perIP().Any()
+	return refused
 }
 
 // admitSession says why a session is refused, "" when it may come; then
 // releasePerIP must be called at its end.
 func (s *Session) admitSession(c *ServiceConfig) (refused Reason) {
-	return s.checkAccess(c, s.service.perIP.AdmitSession)
+	refused = s.checkAccess(c, s.service.perIP.AdmitSession)
+	s.countedPerIP = refused == "" && c.perIP().Any()
+	return refused
 }
 
 // checkAccess decides by the client's address: whether it may connect at all,
 // and how many may from one address.
 func (s *Session) checkAccess(c *ServiceConfig, limit func(netip.Addr, ratelimit.Limits, time.Time) ratelimit.Decision) Reason {
-	client := s.client.Remote().Addr().Unmap()
-	if covers(c.Deny, client) || len(c.Allow) > 0 && !covers(c.Allow, client) {
+	client := s.client.Remote().Addr()
+	if !c.allows(client) {
 		return ReasonDenied
 	}
-	switch limit(client, ratelimit.Limits{Active: c.MaxSessionsPerIP, PerSecond: c.NewSessionsPerIP}, time.Now()) {
+	switch limit(client, c.perIP(), time.Now()) {
 	case ratelimit.TooManyAtOnce:
 		return ReasonSessionsPerIP
 	case ratelimit.TooManyNew:
@@ -35,19 +40,33 @@ func (s *Session) checkAccess(c *ServiceConfig, limit func(netip.Addr, ratelimit
 	return ""
 }
 
+func (c *ServiceConfig) perIP() ratelimit.Limits {
+	return ratelimit.Limits{Active: c.MaxSessionsPerIP, PerSecond: c.NewSessionsPerIP, Burst: c.NewSessionsBurst}
+}
+
 // releasePerIP takes the session out of the account of its address.
 func (s *Session) releasePerIP() {
 	if s.countedPerIP || s.countedOpening {
 		s.service.perIP.Release(s.client.Remote().Addr(), s.countedOpening)
 		s.countedPerIP, s.countedOpening = false, false
 	}
+	s.endWaiting()
 }
 
-func covers(all []netip.Prefix, a netip.Addr) bool {
-	for _, p := range all {
-		if p.Contains(a) {
-			return true
-		}
+// countWaiting counts the session among those of its address that wait, and says
+// whether it may.
+func (s *Session) countWaiting(most int) bool {
+	if most <= 0 || s.countedWaiting {
+		return true
 	}
-	return false
+	s.countedWaiting = s.service.perIP.AdmitWaiter(s.client.Remote().Addr(), most, time.Now())
+	return s.countedWaiting
+}
+
+// endWaiting takes it out of them: it is admitted, or has ended.
+func (s *Session) endWaiting() {
+	if s.countedWaiting {
+		s.service.perIP.ReleaseWaiter(s.client.Remote().Addr())
+		s.countedWaiting = false
+	}
 }

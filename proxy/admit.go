@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -15,6 +16,9 @@ func admit(s *Session, ev relay.Event) transition {
 		if s.requeues > 0 { // it has come back, to its old position
 			if r := s.rejectReason(); r != "" {
 				return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true})
+			}
+			if s.service.config().Queue.MaxPerIP > 0 {
+				s.countWaiting(math.MaxInt) // it is not new, and not refused
 			}
 			s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 			return wait
@@ -72,6 +76,9 @@ func (s *Session) join() transition {
 	if r := s.rejectReason(); r != "" {
 		return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: r, reset: true, refused: true})
 	}
+	if !s.countWaiting(s.service.config().Queue.MaxPerIP) {
+		return s.refuse(ReasonWaitingPerIP, "")
+	}
 	s.startQueueClock()
 	s.run.Watch(s, s.client)
 	s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
@@ -80,6 +87,7 @@ func (s *Session) join() transition {
 
 // startGrant begins what runs from the grant, like the TTL.
 func (s *Session) startGrant() {
+	s.endWaiting()
 	s.verifying.Store(false)
 	s.phase.Store(inConnect)
 	s.run.SetTimer(s, s.untilDeadline())

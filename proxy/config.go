@@ -115,8 +115,11 @@ type ServiceConfig struct {
 
 	Allow            []netip.Prefix // clients that may come; empty: all
 	Deny             []netip.Prefix // clients that may not; it wins
+	AllowList        ClientList     // more that may come, and no others; nil: there is none
+	DenyList         ClientList     // more that may not; nil: there is none
 	MaxSessionsPerIP int            // 0: no limit. IPv6 counts by /64
 	NewSessionsPerIP float64        // a second; 0: no limit
+	NewSessionsBurst int            // at once, from one address, where NewSessionsPerIP bounds them; 0: 5, or those of a second where that is more
 	RateLimit        int64          // bytes a second, each session, each way; 0: no limit
 	AcceptProxy      bool           // clients send a PROXY header (v1 or v2) first
 	TrustedProxies   []netip.Prefix // whose headers are believed; others are refused
@@ -143,6 +146,7 @@ type LockConfig struct {
 // QueueConfig is the queue of a service.
 type QueueConfig struct {
 	Max         int           // 0: 1000, negative: no limit but descriptors
+	MaxPerIP    int           // that wait, from one address; 0: no limit. IPv6 counts by /64
 	Timeout     time.Duration // 0: 30 s, negative: off. It stands still during a pause
 	OnClientFin string        // FinVerify, FinKeep or FinDrop; "" is FinVerify
 }
@@ -225,6 +229,9 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 		setDefault(&c.Passive.Window, 10*time.Second)
 		setDefault(&c.Passive.Eject, 30*time.Second)
 		setDefault(&c.Passive.MaxEjectedPercent, 50)
+	}
+	for _, list := range []*[]netip.Prefix{&c.Allow, &c.Deny, &c.TrustedProxies, &c.Pause.Bypass} {
+		*list = unmapNetworks(*list)
 	}
 	return c
 }

@@ -25,6 +25,7 @@ var (
 	EventPlan        = eventKind("plan")             // restart, window, roll
 	EventMark        = eventKind("mark")             // an operator's note
 	EventRefused     = eventKind("refused")          // a client before it waited
+	EventAccess      = eventKind("access")           // a file of clients or secrets was read again, or cannot be
 	EventPeer        = eventKind("peer")             // another node of the mesh came or went
 	EventDiscovery   = eventKind("discovery")        // a source has found other backends
 	EventHeld        = eventKind("discovery.held")   // an answer would remove more than half, and is held

@@ -57,14 +57,12 @@ func (s *Session) handshake() transition {
 		if r := s.admitConnection(c); r != "" {
 			return s.refuse(r, "")
 		}
-		s.countedOpening = true
 	}
 	if !s.accessChecked && !unknown {
 		s.accessChecked = true
 		if r := s.admitSession(c); r != "" {
 			return s.refuse(r, "")
 		}
-		s.countedPerIP = true
 		if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
 			s.service.queue.Do(func() { s.bypass = true }) // others may look already
 		}

@@ -54,7 +54,10 @@ type ServiceInfo struct {
 	BytesOut      int64          `json:"bytes_out"` // to clients
 	Times         TimesInfo      `json:"times"`
 	Endings       []EndingInfo   `json:"endings,omitempty"`
-	Closes        []CloseInfo    `json:"closes,omitempty"` // of clients that speak a Protocol
+	// The lists of clients that are kept in files.
+	AllowList *ClientListInfo `json:"allow_list,omitempty"`
+	DenyList  *ClientListInfo `json:"deny_list,omitempty"`
+	Closes    []CloseInfo     `json:"closes,omitempty"` // of clients that speak a Protocol
 	// Discovery are the sources that find backends for the service.
 	Discovery []DiscoveryInfo `json:"discovery,omitempty"`
 	Backends  []BackendInfo   `json:"backends"`

@@ -60,6 +60,7 @@ const (
 	ReasonDenied         Reason = "denied" // by allow or deny
 	ReasonSessionsPerIP  Reason = "sessions_per_ip"
 	ReasonNewPerIP       Reason = "new_sessions_per_ip"
+	ReasonWaitingPerIP   Reason = "waiting_per_ip"
 	ReasonUntrustedProxy Reason = "untrusted_proxy"
 	ReasonProxyHeader    Reason = "proxy_header" // bad or missing
 	ReasonTLS            Reason = "tls"          // its handshake failed
@@ -90,6 +91,15 @@ const (
 	ReasonOther Reason = "other"
 )
 
+// refusals are the reasons of the proxy that are about one client and not about
+// the state of the service: why it was turned away when it came.
+var refusals = map[Reason]bool{
+	ReasonDenied: true, ReasonSessionsPerIP: true, ReasonNewPerIP: true, ReasonWaitingPerIP: true, ReasonQueueFull: true,
+	ReasonUntrustedProxy: true, ReasonProxyHeader: true, ReasonTLS: true,
+	ReasonHost: true, ReasonOrigin: true, ReasonPath: true, ReasonMethod: true, ReasonNoUpgrade: true, ReasonVersion: true,
+	ReasonSubprotocol: true, ReasonEncoding: true, ReasonMalformed: true,
+}
+
 // orderly says that a side has ended its stream with a FIN, so that the other
 // may go on.
 func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r == ReasonTLSTruncated }
@@ -99,6 +109,7 @@ var texts = map[Reason]string{
 	ReasonHalfClose:      "half-close timeout",
 	ReasonSessionsPerIP:  "too many sessions from its address",
 	ReasonNewPerIP:       "too many new sessions from its address",
+	ReasonWaitingPerIP:   "too many waiting clients from its address",
 	ReasonUntrustedProxy: "not a trusted proxy",
 	ReasonProxyHeader:    "bad PROXY header",
 	ReasonTLS:            "TLS handshake failed",

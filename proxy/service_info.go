@@ -78,6 +78,7 @@ func (s *Service) infoLocked() ServiceInfo {
 		i.Pause = s.pause.current.info(i.Queue.Waiting)
 	}
 	i.PauseDefaults = s.config().Pause.defaults()
+	i.AllowList, i.DenyList = listInfo(s.config().AllowList), listInfo(s.config().DenyList)
 	i.Hook = s.hooks.infoLocked()
 	i.Discovery = s.discovery.infoLocked()
 	for _, b := range s.backends.all {

@@ -31,6 +31,7 @@ type Session struct {
 	accessChecked  bool // by the access rules
 	handshakeAsked bool // its protocol's handshake has been asked for
 	countedPerIP   bool // in its address's account
+	countedWaiting bool // in its address's account of those that wait
 	joined         bool // it has waited in the queue, if only for a moment
 	dialTimedOut   bool // the last dial took too long
 	encrypted      bool // its TLS handshake is done

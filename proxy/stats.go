@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,27 @@ type EndingInfo struct {
 	Phase  string `json:"phase"`
 	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
+}
+
+// RefusedText says to people how many clients the service has refused and why,
+// the most frequent reason first: "refused 12: denied 10, tls 2"; "": none.
+func (i *ServiceInfo) RefusedText() string {
+	total, counts := int64(0), []EndingInfo{}
+	for _, e := range i.Endings {
+		if e.By == ByProxy && e.Phase == PhaseQueue && refusals[e.Reason] {
+			total += e.Count
+			counts = append(counts, e)
+		}
+	}
+	slices.SortStableFunc(counts, func(a, b EndingInfo) int { return cmp.Compare(b.Count, a.Count) })
+	said := make([]string, len(counts))
+	for n, e := range counts {
+		said[n] = fmt.Sprintf("%s %d", strings.ReplaceAll(string(e.Reason), "_", " "), e.Count)
+	}
+	if total == 0 {
+		return ""
+	}
+	return fmt.Sprintf("refused %d: %s", total, strings.Join(said, ", "))
 }
 
 // Bounds of the histograms: steps that an operator can name, around what is

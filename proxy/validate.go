@@ -92,6 +92,7 @@ func (c *ServiceConfig) validateServing(v *values) {
 	v.choice("no_backend", c.NoBackend, Hold, Reject)
 	v.count("max_sessions", c.MaxSessions, maxCount)
 	v.count("queue.max", c.Queue.Max, maxCount)
+	v.count("queue.max_per_ip", c.Queue.MaxPerIP, maxCount)
 	v.duration("queue.timeout", c.Queue.Timeout, LongestDuration)
 	v.choice("queue.on_client_fin", c.Queue.OnClientFin, FinVerify, FinKeep, FinDrop)
 	v.count("lock.slots", c.Lock.Slots, maxCount)
@@ -101,6 +102,10 @@ func (c *ServiceConfig) validateServing(v *values) {
 func (c *ServiceConfig) validateClients(v *values) {
 	v.count("max_sessions_per_ip", c.MaxSessionsPerIP, maxCount)
 	v.rate("new_sessions_per_ip", max(c.NewSessionsPerIP, 0))
+	v.count("new_sessions_burst", c.NewSessionsBurst, maxCount)
+	if c.NewSessionsBurst > 0 && c.NewSessionsPerIP <= 0 {
+		v.wrong("new_sessions_burst", `write new_sessions_per_ip = "1/s" beside it, or take it out`, "new_sessions_burst without new_sessions_per_ip bounds nothing")
+	}
 	if c.RateLimit > maxBytes {
 		v.wrong("rate_limit", "it is from 0/s to 8192TiB/s", "rate_limit = %d bytes a second is out of range", c.RateLimit)
 	}

@@ -35,6 +35,8 @@ func TestValuesThatCannotBe(t *testing.T) {
 		"relay":                      func(c *ServiceConfig) { c.Relay, c.SendProxy = "loop", 1 },
 		"no_backend":                 func(c *ServiceConfig) { c.NoBackend = "pray" },
 		"max_sessions":               func(c *ServiceConfig) { c.MaxSessions = huge },
+		"new_sessions_burst":         func(c *ServiceConfig) { c.NewSessionsBurst = 3 },
+		"queue.max_per_ip":           func(c *ServiceConfig) { c.Queue.MaxPerIP = huge },
 		"max_sessions_per_ip":        func(c *ServiceConfig) { c.MaxSessionsPerIP = huge },
 		"new_sessions_per_ip":        func(c *ServiceConfig) { c.NewSessionsPerIP = math.NaN() },
 		"rate_limit":                 func(c *ServiceConfig) { c.RateLimit = math.MaxInt64 },

@@ -112,6 +112,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		}
 		t = append(t, []string{s.Name, strings.Join(s.Listen, " "), s.State, fmt.Sprint(s.Sessions.Active),
 			fmt.Sprint(s.Queue.Waiting), oldest, rate[0], rate[1], note})
+		for _, note := range clientNotes(s) {
+			t = append(t, []string{"\x00          " + note})
+		}
 		if text := s.Hook.Text(now.Node.Now); text != "" {
 			t = append(t, []string{"\x00          " + text})
 		}
@@ -132,6 +135,20 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		t = append(t, []string{fmt.Sprintf("\x00process %d, from before an upgrade, has %d of these sessions and %d of these waiters", p.PID, p.Active, p.Waiting)})
 	}
 	return t
+}
+
+// clientNotes say which clients a service takes, and why it has refused others.
+func clientNotes(s *proxy.ServiceInfo) (notes []string) {
+	if l := s.AllowList; l != nil {
+		notes = append(notes, l.Text("allow_file"))
+	}
+	if l := s.DenyList; l != nil {
+		notes = append(notes, l.Text("deny_file"))
+	}
+	if text := s.RefusedText(); text != "" {
+		notes = append(notes, text)
+	}
+	return notes
 }
 
 func backendRow(s *proxy.ServiceInfo, b, old *proxy.BackendInfo, seconds float64, now time.Time) []string {

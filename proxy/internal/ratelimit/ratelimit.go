@@ -1,6 +1,6 @@
-// Package ratelimit bounds what comes from one address: how many at once, and
-// how many new ones a second. IPv6 counts by /64, since that is what one
-// customer has.
+// Package ratelimit bounds what comes from one address: how many at once, how
+// many new ones a second, and how many may wait. IPv6 counts by /64, since that
+// is what one customer has.
 package ratelimit
 
 import (
@@ -13,9 +13,20 @@ import (
 type Limits struct {
 	Active    int     // sessions at once
 	PerSecond float64 // new sessions
+	Burst     int     // new sessions at once, whatever PerSecond is; 0: 5, or those of a second where that is more
 }
 
-func (l Limits) none() bool { return l.Active <= 0 && l.PerSecond <= 0 }
+// Any says whether there is a limit: without one nothing is counted.
+func (l Limits) Any() bool { return l.Active > 0 || l.PerSecond > 0 }
+
+// burst is how many new sessions a source may begin at once that has begun none
+// for a while. It is at least one, or none could ever come.
+func (l Limits) burst() float64 {
+	if l.Burst > 0 {
+		return float64(l.Burst)
+	}
+	return max(usualBurst, l.PerSecond)
+}
 
 // Decision is whether a client may come.
 type Decision uint8
@@ -38,13 +49,16 @@ type Limiter struct {
 // source is one address, or one /64.
 type source struct {
 	active  int
-	opening int     // that have yet to show what they are for
-	tokens  float64 // new sessions that it may begin at once
-	filled  time.Time
+	opening int // that have yet to show what they are for
+	waiting int
+	spent   float64 // of the burst; it comes back at the rate
+	rate    float64 // at which it did, last
+	at      time.Time
 }
 
-// burst is how many sessions a source may begin at once, whatever its rate.
-const burst = 5
+// usualBurst is how many sessions a source may begin at once where no other
+// number is configured.
+const usualBurst = 5
 
 // openings is how many connections a source may have at once that have brought
 // no handshake yet, where its sessions are limited: more than a browser opens
@@ -56,7 +70,7 @@ const openings = 16
 // One that is admitted must be released, as opening, once the handshake has
 // come, or at its end.
 func (l *Limiter) AdmitConnection(client netip.Addr, limits Limits, now time.Time) Decision {
-	if limits.none() {
+	if !limits.Any() {
 		return Admit
 	}
 	l.mu.Lock()
@@ -72,7 +86,7 @@ func (l *Limiter) AdmitConnection(client netip.Addr, limits Limits, now time.Tim
 // AdmitSession decides about a session. One that is admitted must be released
 // at its end.
 func (l *Limiter) AdmitSession(client netip.Addr, limits Limits, now time.Time) Decision {
-	if limits.none() {
+	if !limits.Any() {
 		return Admit
 	}
 	l.mu.Lock()
@@ -82,15 +96,41 @@ func (l *Limiter) AdmitSession(client netip.Addr, limits Limits, now time.Time) 
 		return TooManyAtOnce
 	}
 	if rate := limits.PerSecond; rate > 0 {
-		s.tokens = min(s.tokens+now.Sub(s.filled).Seconds()*rate, max(burst, rate))
-		s.filled = now
-		if s.tokens < 1 {
+		s.spent, s.rate, s.at = s.spentAt(now), rate, now
+		if s.spent+1 > limits.burst() {
 			return TooManyNew
 		}
-		s.tokens--
+		s.spent++
 	}
 	s.active++
 	return Admit
+}
+
+// spentAt is what of the burst has not come back by then.
+func (s *source) spentAt(now time.Time) float64 {
+	return max(s.spent-max(now.Sub(s.at).Seconds(), 0)*s.rate, 0)
+}
+
+// AdmitWaiter decides about a client that has to wait, of which an address may
+// have so many. One that is admitted must be released once it waits no more.
+func (l *Limiter) AdmitWaiter(client netip.Addr, most int, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.source(client, now)
+	if s.waiting >= most {
+		return false
+	}
+	s.waiting++
+	return true
+}
+
+// ReleaseWaiter takes back what AdmitWaiter has counted.
+func (l *Limiter) ReleaseWaiter(client netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.sources[keyOf(client)]; s != nil && s.waiting > 0 {
+		s.waiting--
+	}
 }
 
 // source finds a client's source, or makes it. l is locked.
@@ -102,14 +142,14 @@ func (l *Limiter) source(client netip.Addr, now time.Time) *source {
 		if l.sources == nil {
 			l.sources = map[netip.Prefix]*source{}
 		}
-		s = &source{tokens: burst, filled: now}
+		s = &source{at: now}
 		l.sources[key] = s
 	}
 	return s
 }
 
 // Release takes back what AdmitSession has counted or, with opening, what
-// AdmitConnection has. It may be called where there was no limit.
+// AdmitConnection has.
 func (l *Limiter) Release(client netip.Addr, opening bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,14 +163,15 @@ func (l *Limiter) Release(client netip.Addr, opening bool) {
 	}
 }
 
-// sweep forgets sources from which nothing has come for a while.
+// sweep forgets sources from which nothing has come for a while, and which may
+// begin a whole burst again: a slow rate holds for longer than a minute.
 func (l *Limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
 		return
 	}
 	l.swept = now
 	for key, s := range l.sources {
-		if s.active+s.opening == 0 && now.Sub(s.filled) > time.Minute {
+		if s.active+s.opening+s.waiting == 0 && now.Sub(s.at) > time.Minute && s.spentAt(now) == 0 {
 			delete(l.sources, key)
 		}
 	}

@@ -37,14 +37,14 @@ func TestTokens(t *testing.T) {
 		}
 		return n
 	}
-	if n := admitted(); n != burst {
-		t.Errorf("%d at once, want %d", n, burst)
+	if n := admitted(); n != usualBurst {
+		t.Errorf("%d at once, want %d", n, usualBurst)
 	}
 	now = now.Add(time.Second)
 	if n := admitted(); n != 2 {
 		t.Errorf("%d a second later, want 2", n)
 	}
-	for range burst + 2 {
+	for range usualBurst + 2 {
 		l.Release(client, false)
 	}
 	now = now.Add(2 * time.Minute)
@@ -69,6 +69,61 @@ func TestConnectionsWithoutAHandshake(t *testing.T) {
 	}
 	l.Release(client, true)
 	if l.AdmitConnection(client, limits, now) != Admit {
+		t.Error("one that was released still counts")
+	}
+}
+
+// TestBurst: as many as configured at once, and then at the rate; a rate below
+// one in a minute is not forgotten with its source.
+func TestBurst(t *testing.T) {
+	client := netip.MustParseAddr("10.0.0.1")
+	for _, tt := range []struct {
+		limits Limits
+		pause  time.Duration
+		first  int
+		then   int
+	}{
+		{Limits{PerSecond: 1, Burst: 1}, time.Second, 1, 1},
+		{Limits{PerSecond: 1, Burst: 20}, 10 * time.Second, 20, 10},
+		{Limits{PerSecond: 1, Burst: 20}, time.Hour, 20, 20},
+		{Limits{PerSecond: 50, Burst: 2}, time.Second, 2, 2},
+		{Limits{PerSecond: 50}, time.Second, 50, 50},
+		{Limits{PerSecond: 1. / 600, Burst: 3}, 10 * time.Minute, 3, 1},
+		{Limits{PerSecond: 1. / 86400, Burst: 1}, 5 * time.Minute, 1, 0},
+	} {
+		var l Limiter
+		now := time.Now()
+		admitted := func() (n int) {
+			for l.AdmitSession(client, tt.limits, now) == Admit {
+				l.Release(client, false)
+				n++
+			}
+			return n
+		}
+		if n := admitted(); n != tt.first {
+			t.Errorf("%+v: %d at once, want %d", tt.limits, n, tt.first)
+		}
+		now = now.Add(tt.pause)
+		l.AdmitSession(netip.MustParseAddr("10.0.0.2"), tt.limits, now) // sweeps
+		if n := admitted(); n != tt.then {
+			t.Errorf("%+v: %d after %s, want %d", tt.limits, n, tt.pause, tt.then)
+		}
+	}
+}
+
+// TestWaiters are counted by address, apart from sessions, and a source is not
+// forgotten as long as one waits.
+func TestWaiters(t *testing.T) {
+	var l Limiter
+	now, a, b := time.Now(), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2") // of one /64
+	if !l.AdmitWaiter(a, 2, now) || !l.AdmitWaiter(b, 2, now) || l.AdmitWaiter(a, 2, now) {
+		t.Error("not two of three")
+	}
+	if !l.AdmitWaiter(netip.MustParseAddr("10.0.0.1"), 2, now.Add(time.Hour)) || l.AdmitWaiter(b, 2, now.Add(time.Hour)) {
+		t.Error("forgotten while two wait")
+	}
+	l.ReleaseWaiter(b)
+	if !l.AdmitWaiter(a, 2, now.Add(time.Hour)) {
 		t.Error("one that was released still counts")
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -45,19 +46,11 @@ func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string
 
 // parsePrefix reads "10.0.0.0/8", or an address alone.
 func parsePrefix(s string) (netip.Prefix, error) {
-	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
-		ip = ip.Unmap()
-		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	p, err := proxy.ParseNetwork(s)
+	if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
+		return p, Error{Text: bad.Text, Hint: bad.Hint}
 	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, Error{Text: strconv.Quote(s) + " is not a network", Hint: `write "10.0.0.0/8", "fd00::/8" or an address`}
-	}
-	if net := p.Masked(); net != p {
-		one := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
-		return p, Error{Text: strconv.Quote(s) + " is an address within a network", Hint: fmt.Sprintf("write %q for the network, or %q for the address", net, one.Addr())}
-	}
-	return p, nil
+	return p, err
 }
 
 // parseSource reads an address to connect from.

@@ -73,6 +73,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		Deny:             s.Deny,
 		MaxSessionsPerIP: s.MaxSessionsPerIP,
 		NewSessionsPerIP: float64(s.NewSessionsPerIP),
+		NewSessionsBurst: s.NewSessionsBurst,
 		RateLimit:        int64(math.Ceil(float64(s.RateLimit))), // less than a byte a second is not none
 		AcceptProxy:      s.AcceptProxy,
 		TrustedProxies:   s.TrustedProxies,
@@ -81,6 +82,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 
 		Queue: proxy.QueueConfig{
 			Max:         orOff(s.Queue.Max),
+			MaxPerIP:    s.Queue.MaxPerIP,
 			Timeout:     orOff(s.Queue.Timeout),
 			OnClientFin: s.Queue.OnClientFin,
 		},

@@ -75,6 +75,7 @@ var conversions = []struct {
 	{`deny = ["10.0.0.1"]`, func(c *svc) { c.Deny = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} }},
 	{`max_sessions_per_ip = 4`, func(c *svc) { c.MaxSessionsPerIP = 4 }},
 	{`new_sessions_per_ip = "30/m"`, func(c *svc) { c.NewSessionsPerIP = 0.5 }},
+	{"new_sessions_per_ip = \"1/s\"\nnew_sessions_burst = 9", func(c *svc) { c.NewSessionsPerIP, c.NewSessionsBurst = 1, 9 }},
 	{`new_sessions_per_ip = "0/s"`, func(c *svc) { c.NewSessionsPerIP = 0 }},
 	{`rate_limit = "10MiB/s"`, func(c *svc) { c.RateLimit = 10 << 20 }},
 	{`rate_limit = "1B/m"`, func(c *svc) { c.RateLimit = 1 }},
@@ -91,6 +92,7 @@ var conversions = []struct {
 	{`queue = { max = 5, timeout = "1m", on_client_fin = "drop" }`, func(c *svc) {
 		c.Queue = proxy.QueueConfig{Max: 5, Timeout: time.Minute, OnClientFin: "drop"}
 	}},
+	{`queue.max_per_ip = 3`, func(c *svc) { c.Queue.MaxPerIP = 3 }},
 	{`queue = { max = 0, timeout = "0s" }`, func(c *svc) { c.Queue.Max, c.Queue.Timeout = -1, -1 }},
 
 	{`check = { type = "http", port = 81, path = "/up", method = "HEAD", host = "db", expect = 204, interval = "1s", timeout = "2s", rise = 1, fall = 9 }`, func(c *svc) {
@@ -163,6 +165,7 @@ func TestProxy(t *testing.T) {
 var ours = map[string]bool{
 	"BackendConfig.FoundBy":   true, // set by the source that has found the backend
 	"ServiceConfig.Listeners": true, "ServiceConfig.Dial": true, "Hook.Func": true,
+	"ServiceConfig.AllowList": true, "ServiceConfig.DenyList": true,
 	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
 	"BackendConfig.CheckPort": true,
 }

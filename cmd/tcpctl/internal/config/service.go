@@ -17,16 +17,19 @@ type Service struct {
 	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"` // of the files of Unix sockets
 	ListenGroup string      `toml:"listen_group"`               // that has them; "": the process's
 
-	Allow            []netip.Prefix `toml:"allow"`  // empty: every client
-	Deny             []netip.Prefix `toml:"deny"`   // wins over Allow
-	Source           []netip.Addr   `toml:"source"` // of connections to backends; empty: the system's choice
-	SNI              []string       `toml:"sni"`    // names for which it shares its address with others
+	Allow            []netip.Prefix `toml:"allow"`                  // empty: every client
+	Deny             []netip.Prefix `toml:"deny"`                   // wins over Allow
+	AllowFile        string         `toml:"allow_file" file:"file"` // more of Allow, one a line, read again when it changes
+	DenyFile         string         `toml:"deny_file" file:"file"`  // more of Deny
+	Source           []netip.Addr   `toml:"source"`                 // of connections to backends; empty: the system's choice
+	SNI              []string       `toml:"sni"`                    // names for which it shares its address with others
 	AcceptProxy      bool           `toml:"accept_proxy" default:"false"`
 	TrustedProxies   []netip.Prefix `toml:"trusted_proxies"`
 	SendProxy        int            `toml:"send_proxy" min:"0"`                // version of the header to the backend; 0: none
 	MaxSessions      int            `toml:"max_sessions" min:"0"`              // 0: no limit
 	MaxSessionsPerIP int            `toml:"max_sessions_per_ip" min:"0"`       // 0: no limit
 	NewSessionsPerIP Rate           `toml:"new_sessions_per_ip" default:"0/s"` // 0: no limit
+	NewSessionsBurst int            `toml:"new_sessions_burst" min:"0"`        // at once; 0: 5, or those of a second where that is more
 	RateLimit        ByteRate       `toml:"rate_limit" default:"0/s"`          // of each session, each way; 0: no limit
 	Defaults                        // its own, or those of [defaults]
 
@@ -88,6 +91,7 @@ type Check struct {
 // Queue is the line of clients in front of a service.
 type Queue struct {
 	Max         int           `toml:"max" default:"1000" min:"0"` // 0: no limit but descriptors
+	MaxPerIP    int           `toml:"max_per_ip" min:"0"`         // from one address; 0: no limit
 	Timeout     time.Duration `toml:"timeout" default:"30s"`      // 0: off
 	OnClientFin string        `toml:"on_client_fin" default:"verify" oneof:"verify keep drop"`
 }

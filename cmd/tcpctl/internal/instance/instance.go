@@ -12,6 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
@@ -42,7 +43,8 @@ type Instance struct {
 	state   stateFile       // guarded by reloading
 	systemd *systemd.Manager
 	sources *discover.Manager
-	fleet   *fleet.Fleet // nil: no mesh
+	files   *filewatch.Watcher // of lists and secrets beside the configuration
+	fleet   *fleet.Fleet       // nil: no mesh
 	signals *Signals
 	console Console // nil: none is shown
 	stop    chan stopOrder
@@ -120,6 +122,7 @@ func (in *Instance) Close() {
 	}
 	if in.engine != nil {
 		in.sources.Close()
+		in.files.Close()
 		in.engine.Close()
 	}
 	if in.control != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/access"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
@@ -48,7 +49,7 @@ func (in *Instance) makeEngine() (err error) {
 		return err
 	}
 	in.predecessors = newPredecessors(in.engine)
-	in.sources = discover.NewManager(in.engine)
+	in.sources, in.files = discover.NewManager(in.engine), filewatch.New()
 	in.state.engine = in.engine
 	if in.predecessor == nil { // else it tells of more than the file has
 		proxy.HandoverOf(in.engine).Remember(in.history.Past())
@@ -128,6 +129,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 		return err
 	}
 	in.startDiscovery(in.file)
+	in.watchFiles(in.c.Engine.Services)
 	in.control.Start()
 	if in.metrics != nil {
 		in.metrics.Start()

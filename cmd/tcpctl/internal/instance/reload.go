@@ -80,6 +80,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		return err
 	}
 	in.startDiscovery(file)
+	in.watchFiles(engine.Services)
 	if in.metrics != nil && served != in.metrics {
 		in.metrics.Close()
 	}
@@ -108,6 +109,12 @@ func (in *Instance) startDiscovery(file *config.File) {
 	if err := in.sources.Set(file.Discover()); err != nil {
 		in.log.Warn("discover: " + err.Error())
 	}
+}
+
+// watchFiles has the files read again that services have besides their
+// configuration. The engine has the services already.
+func (in *Instance) watchFiles(services []proxy.ServiceConfig) {
+	in.files.Set(protocol.Files(services, in.engine.Operator().Note))
 }
 
 // save keeps what an act with --save has done to a backend. It waits for a

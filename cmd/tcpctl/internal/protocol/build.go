@@ -3,7 +3,9 @@ package protocol
 import (
 	"log/slog"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/clientlist"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -17,11 +19,18 @@ type PartError struct {
 func (e *PartError) Error() string { return e.Err.Error() }
 func (e *PartError) Unwrap() error { return e.Err }
 
-// Build gives a service the TLS and the WebSocket protocol that its table in
-// the file asks for. A nil file asks for neither. An error is a *PartError.
+// Build gives a service what its table in the file asks for and names files of: the
+// lists of clients, TLS and the WebSocket protocol. A nil file asks for none of
+// them. An error is a *PartError.
 func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	if file == nil {
 		return nil
+	}
+	if c.AllowList, err = clientList(clientlist.AllowFile, file.AllowFile); err != nil {
+		return err
+	}
+	if c.DenyList, err = clientList(clientlist.DenyFile, file.DenyFile); err != nil {
+		return err
 	}
 	if t := file.TLS; t != nil {
 		if c.TLS, err = TLS(t.Cert, t.Key, t.ClientCA, slog.Default()); err != nil {
@@ -36,4 +45,30 @@ func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 		c.Protocol = w
 	}
 	return nil
+}
+
+// clientList reads the list of a key; "" is none.
+func clientList(key, path string) (proxy.ClientList, error) {
+	if path == "" {
+		return nil, nil
+	}
+	l, err := clientlist.New(key, path)
+	if err != nil {
+		return nil, &PartError{Key: key, Err: err}
+	}
+	return l, nil
+}
+
+// Files are those of services that are to be watched, and have what they find
+// said by note.
+func Files(services []proxy.ServiceConfig, note func(proxy.Event)) (all []filewatch.File) {
+	for i := range services {
+		for _, list := range []proxy.ClientList{services[i].AllowList, services[i].DenyList} {
+			if l, ok := list.(*clientlist.List); ok {
+				l.Note(services[i].Name, note)
+				all = append(all, l)
+			}
+		}
+	}
+	return all
 }

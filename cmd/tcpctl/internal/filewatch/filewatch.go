@@ -1,0 +1,173 @@
+// Package filewatch has files read again that have changed: lists of clients,
+// secrets. On Linux the kernel says when (inotify); elsewhere, and for what it
+// does not say, as changes on a file server, they are looked at now and then.
+package filewatch
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// File is something that was read from a file.
+type File interface {
+	Path() string
+	// Refresh reads it again if the file has changed, and keeps what it has where
+	// that cannot be read.
+	Refresh()
+}
+
+// Watcher refreshes files. Make it with New, and end it with Close. Its methods
+// may be called from any goroutine.
+type Watcher struct {
+	notifier notifier // says that something has happened in a folder
+	set      chan []File
+	done     chan struct{}
+	once     sync.Once
+	working  sync.WaitGroup
+}
+
+// New makes a Watcher of no files.
+func New() *Watcher {
+	w := &Watcher{notifier: newNotifier(), set: make(chan []File), done: make(chan struct{})}
+	w.working.Go(w.run)
+	return w
+}
+
+// Set makes the files those that are watched, and has each refreshed once: it
+// may have changed since it was read.
+func (w *Watcher) Set(files []File) {
+	select {
+	case w.set <- files:
+	case <-w.done:
+	}
+}
+
+// Close ends watching, and waits for a refresh that is under way.
+func (w *Watcher) Close() {
+	w.once.Do(func() { close(w.done) })
+	w.working.Wait()
+}
+
+const (
+	// settle gathers what happens at the same moment, as when a file is written
+	// beside another one and then renamed.
+	settle = 20 * time.Millisecond
+	// lookAgain is when files are looked at without a word of the kernel, where
+	// it watches all of their folders; lookSoon, where it does not.
+	lookAgain = time.Minute
+	lookSoon  = 2 * time.Second
+)
+
+func (w *Watcher) run() {
+	defer w.notifier.close()
+	timer := time.NewTimer(lookAgain)
+	defer timer.Stop()
+	var files []File
+	for {
+		select {
+		case files = <-w.set:
+		case <-w.notifier.changes():
+			if !w.sleep(settle) {
+				return
+			}
+		case <-timer.C:
+		case <-w.done:
+			return
+		}
+		// The folders first: what happens from here on is said.
+		watched := w.notifier.watch(folders(files))
+		for _, f := range files {
+			f.Refresh()
+		}
+		if watched {
+			timer.Reset(lookAgain)
+		} else {
+			timer.Reset(lookSoon)
+		}
+		if len(files) == 0 {
+			timer.Stop()
+		}
+	}
+}
+
+// sleep says whether the watcher goes on.
+func (w *Watcher) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.done:
+		return false
+	}
+}
+
+// folders are those in which the files' names stand, and the links on the way to
+// them.
+func folders(files []File) (all []string) {
+	for _, f := range files {
+		path, err := filepath.Abs(f.Path())
+		for links := 0; err == nil && links < maxLinks; links++ {
+			name, rest := firstLink(path)
+			if dir := filepath.Dir(name); !slices.Contains(all, dir) {
+				all = append(all, dir)
+			}
+			if rest == "" && name == path && !isLink(name) {
+				break
+			}
+			target, readErr := os.Readlink(name)
+			if readErr != nil {
+				break
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(filepath.Dir(name), target)
+			}
+			path = filepath.Join(target, rest)
+		}
+	}
+	return all
+}
+
+const maxLinks = 40 // on one way, as Linux has it
+
+// firstLink is the first part of a path that is a link, and what is behind it;
+// the path itself where there is none.
+func firstLink(path string) (name, rest string) {
+	for i := 1; i < len(path); i++ {
+		if path[i] == filepath.Separator && isLink(path[:i]) {
+			return path[:i], path[i+1:]
+		}
+	}
+	return path, ""
+}
+
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&os.ModeSymlink != 0
+}
+
+// Stamp tells one content of a file from the next. The zero value is of none.
+type Stamp struct {
+	info os.FileInfo
+	err  string
+}
+
+// Changed says whether a file is another one than at the last call, or cannot be
+// looked at for another reason.
+func (s *Stamp) Changed(path string) bool {
+	info, err := os.Stat(path)
+	now := Stamp{info: info}
+	if err != nil {
+		now = Stamp{err: err.Error()}
+	}
+	was := *s
+	*s = now
+	switch {
+	case was.info == nil || now.info == nil:
+		return was.info != nil || now.info != nil || was.err != now.err
+	}
+	return !was.info.ModTime().Equal(now.info.ModTime()) || was.info.Size() != now.info.Size() || !os.SameFile(was.info, now.info)
+}

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// ClientList is a list of networks that is kept outside of the configuration,
+// such as in a file. It may change at any time, for clients that come afterwards.
+// Its methods are called on the data path and with locks held: they must neither
+// block nor call the engine.
+type ClientList interface {
+	Covers(netip.Addr) bool
+	Info() ClientListInfo
+}
+
+// ClientListInfo is a ClientList at one moment.
+type ClientListInfo struct {
+	File     string     `json:"file"`
+	Networks int        `json:"networks"`          // in force
+	At       time.Time  `json:"at"`                // when they were read
+	Error    string     `json:"error,omitempty"`   // why the file cannot be read now: file, line and what to do
+	Failing  *time.Time `json:"failing,omitempty"` // since when
+}
+
+// Text says to people what a list has; key is that of the configuration.
+func (i *ClientListInfo) Text(key string) string {
+	if i.Error != "" {
+		return fmt.Sprintf("! %s: %s; %s stay in force", key, i.Error, text.Plural(i.Networks, "network"))
+	}
+	return fmt.Sprintf("%s: %s from %s", key, text.Plural(i.Networks, "network"), i.File)
+}
+
+// allows says whether a client may come by its address. What is denied may not,
+// whatever allows it.
+func (c *ServiceConfig) allows(client netip.Addr) bool {
+	switch {
+	case covers(c.Deny, client), c.DenyList != nil && c.DenyList.Covers(client):
+		return false
+	case len(c.Allow) == 0 && c.AllowList == nil:
+		return true
+	}
+	return covers(c.Allow, client) || c.AllowList != nil && c.AllowList.Covers(client)
+}
+
+// covers says whether one of the networks, of which none is IPv4-mapped, has an
+// address.
+func covers(all []netip.Prefix, a netip.Addr) bool {
+	a = a.Unmap().WithZone("") // no network has an address with a zone
+	for _, p := range all {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseNetwork reads a network like "10.0.0.0/8", or an address that stands for
+// itself alone. An IPv4-mapped one is one of IPv4. The error is a *ValueError.
+func ParseNetwork(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, &ValueError{Text: strconv.Quote(s) + " is not a network", Hint: `write "10.0.0.0/8", "fd00::/8" or an address`}
+	}
+	if net := p.Masked(); net != p {
+		one := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		return p, &ValueError{Text: strconv.Quote(s) + " is an address within a network", Hint: fmt.Sprintf("write %q for the network, or %q for the address", net, one.Addr())}
+	}
+	return unmapNetwork(p), nil
+}
+
+// unmapNetwork makes a network of IPv4-mapped addresses one of IPv4, as
+// addresses of clients are.
+func unmapNetwork(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p
+}
+
+func unmapNetworks(all []netip.Prefix) []netip.Prefix {
+	if all == nil {
+		return nil
+	}
+	plain := make([]netip.Prefix, len(all))
+	for i, p := range all {
+		plain[i] = unmapNetwork(p)
+	}
+	return plain
+}
+
+func listInfo(l ClientList) *ClientListInfo {
+	if l == nil {
+		return nil
+	}
+	i := l.Info()
+	return &i
+}
