@@ -39,6 +39,7 @@ const (
 type ServiceInfo struct {
 	Name     string        `json:"name"`
 	Listen   []string      `json:"listen"`
+	SNI      []string      `json:"sni,omitempty"` // the names by which it shares its addresses
 	State    string        `json:"state"`
 	Reason   Reason        `json:"reason,omitempty"` // the head of the queue waits
 	Balance  string        `json:"balance"`

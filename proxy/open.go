@@ -51,7 +51,7 @@ func open(s *Session, ev relay.Event) transition {
 			return s.refuse(g.refused, ev.Err.Error())
 		}
 		s.takeHandshake(g)
-		if g.hello != nil {
+		if s.hello = g.hello; s.hello != nil {
 			if r, detail, hint := s.chooseByName(g.hello); r != "" {
 				return s.refuseWith(r, detail, hint)
 			}

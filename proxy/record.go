@@ -114,6 +114,9 @@ func (c endedSession) record() Record {
 	case !s.client.Remote().IsValid():
 		r.Listener = "unix:" + s.client.Name()
 	}
+	if s.hello != nil {
+		r.TLSName = s.hello.name
+	}
 	if conn := s.client.TLS(); conn != nil {
 		state := conn.ConnectionState()
 		r.TLSVersion, r.TLSName = tls.VersionName(state.Version), state.ServerName

@@ -496,3 +496,40 @@ func TestRule50WhatCannotShare(t *testing.T) {
 		}
 	}
 }
+
+// TestRule50AReloadBeginsToShare: a service that had its address alone, on event
+// loops, shares it from a reload on, and has it alone again after another one.
+func TestRule50AReloadBeginsToShare(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "")
+	alone := n.cfg
+	plain := func() *net.TCPConn {
+		c := n.dial()
+		io.WriteString(c, "no TLS")
+		n.echoes(c, []byte("no TLS"))
+		return c
+	}
+	live := plain()
+	shared := proxy.Config{OnRecord: n.cfg.OnRecord}
+	first := alone.Services[0]
+	first.SNI = []string{"a.example.org"}
+	shared.Services = []proxy.ServiceConfig{first, n.service("b", "*")}
+	for range 2 {
+		if _, err := n.Apply(shared); err != nil {
+			t.Fatal(err)
+		}
+		for name, service := range map[string]string{"a.example.org": "a", "other.net": "b"} {
+			n.session(name).Close()
+			if r := n.record(); r.Service != service || r.TLSName != name {
+				t.Errorf("record %+v", r)
+			}
+		}
+		if _, err := n.Apply(alone); err != nil {
+			t.Fatal(err)
+		}
+		plain().Close()
+		n.record()
+		live.Write([]byte("one"))
+		n.echoes(live, []byte("one"))
+	}
+}

@@ -48,6 +48,7 @@ type Session struct {
 	granted   time.Duration // after it was opened, if it has a backend
 
 	protocol *protocolClient // nil: its client speaks no Protocol
+	hello    *clientHello    // that its service was chosen by; nil: by none
 	sharers  *sharers        // whose socket it came by, and of whom none is chosen for it yet; nil: service is its own
 
 	client, server *relay.Side

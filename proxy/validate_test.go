@@ -40,6 +40,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 		"max_sessions_per_ip":        func(c *ServiceConfig) { c.MaxSessionsPerIP = huge },
 		"new_sessions_per_ip":        func(c *ServiceConfig) { c.NewSessionsPerIP = math.NaN() },
 		"rate_limit":                 func(c *ServiceConfig) { c.RateLimit = math.MaxInt64 },
+		"sni[1]":                     func(c *ServiceConfig) { c.SNI = []string{"a.org", "10.0.0.1"} },
 		"accept_proxy":               func(c *ServiceConfig) { c.AcceptProxy = true },
 		"send_proxy":                 func(c *ServiceConfig) { c.SendProxy = 3 },
 		"lock.slots":                 func(c *ServiceConfig) { c.Lock.Slots = huge },

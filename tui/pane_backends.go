@@ -210,6 +210,9 @@ func (p *backendsPane) details(f *frame, id string) details {
 				screen.Clock(screen.Seconds(s.Queue.OldestSeconds)), s.Queue.Granted, s.Queue.Abandoned, s.Queue.TimedOut, s.Queue.Kicked)},
 			{"waited", "p50 " + screen.Clock(screen.Seconds(s.Queue.WaitP50Seconds)) + "  p99 " + screen.Clock(screen.Seconds(s.Queue.WaitP99Seconds))},
 		}
+		if len(s.SNI) > 0 {
+			facts = append(facts, fact{"sni", screen.Safe(strings.Join(s.SNI, " "))})
+		}
 		if s.Pause != nil {
 			facts = append(facts, fact{"pause", pauseText(f, s.Pause)})
 		}

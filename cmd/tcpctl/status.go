@@ -106,6 +106,9 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		if s.Lock != nil {
 			note = fmt.Sprintf("%d of %d slots", s.Lock.InUse, s.Lock.Slots)
 		}
+		if len(s.SNI) > 0 {
+			note = strings.TrimPrefix(note+", sni "+strings.Join(s.SNI, " "), ", ")
+		}
 		oldest := "-"
 		if s.Queue.Waiting > 0 {
 			oldest = text.Took(s.Queue.OldestSeconds)

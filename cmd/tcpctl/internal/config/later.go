@@ -8,8 +8,6 @@ import "strings"
 // when it has another value than its default. To make one real, take its line
 // out here and pass its values on in proxy.go.
 var later = map[string]bool{
-	"services.*.sni": true,
-
 	"services.*.backends.*.tls":        true,
 	"services.*.backends.*.tls_verify": true,
 	"services.*.backends.*.tls_name":   true,

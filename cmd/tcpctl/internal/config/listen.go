@@ -11,31 +11,32 @@ import (
 type claim struct {
 	proxy.Address
 	addr, at, owner string // at: the path of its key
-	sni             []string
+	shares          bool   // with services that do so, too
 }
 
 // checkListen finds addresses that are wanted twice, also by way of one that
-// stands for all of a port. Services may share one if each has sni.
+// stands for all of a port. Whether services can share one that each want to
+// share is the engine's to say.
 func (f *File) checkListen(r *report) {
 	all := []claim{}
-	add := func(addr, at, owner string, sni []string) {
+	add := func(addr, at, owner string, shares bool) {
 		if e, text, _ := parseEndpoint(addr, true); text == "" {
-			all = append(all, claim{e, addr, at, owner, sni})
+			all = append(all, claim{e, addr, at, owner, shares})
 		}
 	}
 	if f.Control.Socket != "" {
-		add("unix:"+f.Control.Socket, "control.socket", "[control]", nil)
+		add("unix:"+f.Control.Socket, "control.socket", "[control]", false)
 	}
 	if f.Metrics.Listen != "" {
-		add(f.Metrics.Listen, "metrics.listen", "[metrics]", nil)
+		add(f.Metrics.Listen, "metrics.listen", "[metrics]", false)
 	}
 	if f.Console.SSH.Listen != "" {
-		add(f.Console.SSH.Listen, "console.ssh.listen", "[console.ssh]", nil)
+		add(f.Console.SSH.Listen, "console.ssh.listen", "[console.ssh]", false)
 	}
 	for _, s := range f.Services {
 		for i, a := range s.Listen {
 			path := join("services", s.Name)
-			add(a, fmt.Sprintf("%s.listen[%d]", path, i), "["+path+"]", s.SNI)
+			add(a, fmt.Sprintf("%s.listen[%d]", path, i), "["+path+"]", len(s.SNI) > 0)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b claim) int { return r.lines.find(a.at).compare(r.lines.find(b.at)) })
@@ -53,22 +54,13 @@ func (f *File) checkListen(r *report) {
 
 // collides says how two addresses overlap, if they do.
 func (c claim) collides(r *report, o claim) bool {
-	line := r.lines.find(o.at).line
-	shared := len(c.sni) > 0 && len(o.sni) > 0 && c.owner != o.owner
-	switch {
-	case shared && c.Address != o.Address:
-		r.wrong(c.at, fmt.Sprintf("services that share a port by sni write the same address: %q", o.addr),
-			"listen %q overlaps %q of %s in line %d", c.addr, o.addr, o.owner, line)
-	case shared:
-		for _, name := range c.sni {
-			if slices.Contains(o.sni, name) {
-				r.wrong(c.at, "give each name to one service", "sni %q is of %s in line %d already", name, o.owner, line)
-				return true
-			}
-		}
+	if c.shares && o.shares && c.owner != o.owner {
 		return false
-	default:
-		r.wrong(c.at, "choose another port or address", "%s %q is taken by %q of %s in line %d", last(c.at), c.addr, o.addr, o.owner, line)
 	}
+	hint := "choose another port or address"
+	if (c.shares || o.shares) && c.owner != o.owner {
+		hint += ", or give each service there a sni"
+	}
+	r.wrong(c.at, hint, "%s %q is taken by %q of %s in line %d", last(c.at), c.addr, o.addr, o.owner, r.lines.find(o.at).line)
 	return true
 }

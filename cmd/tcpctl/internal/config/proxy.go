@@ -69,6 +69,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		NoBackend:        s.NoBackend,
 		MaxSessions:      s.MaxSessions,
 
+		SNI:              s.SNI,
 		Allow:            s.Allow,
 		Deny:             s.Deny,
 		MaxSessionsPerIP: s.MaxSessionsPerIP,

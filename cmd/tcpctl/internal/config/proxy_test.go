@@ -71,6 +71,7 @@ var conversions = []struct {
 	{`max_sessions = 7`, func(c *svc) { c.MaxSessions = 7 }},
 	{`max_sessions = 0`, func(c *svc) { c.MaxSessions = 0 }},
 
+	{`sni = ["db.example.com", "*.example.com"]`, func(c *svc) { c.SNI = []string{"db.example.com", "*.example.com"} }},
 	{`allow = ["10.0.0.0/8"]`, func(c *svc) { c.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }},
 	{`deny = ["10.0.0.1"]`, func(c *svc) { c.Deny = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} }},
 	{`max_sessions_per_ip = 4`, func(c *svc) { c.MaxSessionsPerIP = 4 }},
