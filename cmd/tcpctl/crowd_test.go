@@ -22,6 +22,7 @@ const (
 
 // TestACrowdAtTheLock sends them all to tcpctl lock with one slot.
 func TestACrowdAtTheLock(t *testing.T) {
+	t.Parallel()
 	soffice := newFragile(t)
 	in := runInstance(t, nil, "lock", "-l", "127.0.0.1:0", "-p", soffice.ln.Addr().String(), "-n", "1", "--queue-timeout", "5m")
 	addr := in.addr()

@@ -19,6 +19,7 @@ import (
 // TestTheDefaultSocketIsTaken runs two without --socket. The default is the
 // user's own, so this is another user than root, whose is the machine's.
 func TestTheDefaultSocketIsTaken(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "tcpctl") // short, as a socket's path must be
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 // afterwards each moment, and the report, are as the clients and the backend
 // have seen it.
 func TestTheNightIsTold(t *testing.T) {
+	t.Parallel()
 	a, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +163,7 @@ func visitOnce(addr string) error {
 // time, and at most two seconds before its end are missing. TCPCTL_HISTORY=50
 // is the long form.
 func TestKilledWhileItWrites(t *testing.T) {
+	t.Parallel()
 	times := 2
 	fmt.Sscan(os.Getenv("TCPCTL_HISTORY"), &times)
 	file := filepath.Join(t.TempDir(), "history.db")

@@ -13,6 +13,7 @@ import (
 // disk that is full, cost no client anything, and are one warning. The full
 // disk takes minutes: TCPCTL_HISTORY asks for it.
 func TestTroubleOfTheHistory(t *testing.T) {
+	t.Parallel()
 	long := os.Getenv("TCPCTL_HISTORY") != ""
 	inNamespace := func(mount string) func(string) []string {
 		return func(dir string) []string {

@@ -12,6 +12,7 @@ import (
 // TestHistoryGoesOnOverAnUpgrade: each client is counted once, whichever of
 // the two processes has served it, and events have one row of numbers.
 func TestHistoryGoesOnOverAnUpgrade(t *testing.T) {
+	t.Parallel()
 	b, err := newBackend("a")
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // and the one that the record tells are compared. TCPCTL_SOAK=30m has it at
 // length, TCPCTL_SOAK_SEED=N again as it was, as far as that goes.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	needs(t, "openssl")
 	long, err := time.ParseDuration(os.Getenv("TCPCTL_SOAK"))
 	if err != nil {
