@@ -107,10 +107,10 @@ func (s *Session) endDialing(e ending) transition {
 func (s *Session) retryDial(err error, lack relay.Lack) transition {
 	c := s.service.config()
 	retries := max(c.ConnectRetries, 0)
-	if s.retry == nil {
-		s.retry = &retryState{}
+	if s.rare == nil {
+		s.rare = &rareState{}
 	}
-	back := s.retry
+	back := &s.rare.retryState
 	back.tried = append(back.tried, s.last)
 	var timeout interface{ Timeout() bool }
 	s.dialTimedOut = errors.As(err, &timeout) && timeout.Timeout()

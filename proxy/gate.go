@@ -35,7 +35,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 		return lock.Wait, ReasonUpgrade
 	}
 	now := time.Now()
-	if back := sess.retry; back != nil && back.retryAt.After(now) {
+	if back := sess.rare; back != nil && back.retryAt.After(now) {
 		s.timer.set(back.retryAt)
 		if back.lack {
 			return lock.Wait, ReasonLocalLimit

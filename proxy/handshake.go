@@ -37,13 +37,13 @@ func (s *Session) handshake() transition {
 		}
 		s.headerAsked = true
 		conn := s.client.Conn()
-		if c.TLS != nil || c.Protocol != nil || s.sharers != nil {
+		if c.TLS != nil || c.Protocol != nil || s.sharers() != nil {
 			conn = byByte{conn} // what is behind it is for the next step
 		}
 		s.do(func() relay.Event { return readHeader(conn) })
 		return wait
 	}
-	if s.sharers != nil && len(c.SNI) > 0 {
+	if s.sharers() != nil && len(c.SNI) > 0 {
 		conn := s.client.Conn()
 		s.do(func() relay.Event { return readClientHello(conn) })
 		return wait

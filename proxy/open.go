@@ -8,14 +8,16 @@ import (
 )
 
 // beginSession takes a client that has just been accepted. Clients come one at
-// a time and in the order of their arrival.
-// Those of a socket that services share begin with its sharers.
+// a time and in the order of their arrival. Those of a socket that services share begin with its sharers.
 func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers) {
 	if run == relay.Runner(&s.engine.loop) && s.config().notForLoop() != "" {
 		client.Conn() // a reload has asked for more than the loops can, just now
 		run = &s.engine.stream
 	}
-	sess := &Session{service: s, sharers: sh, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+	sess := &Session{service: s, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+	if sh != nil {
+		sess.rare = &rareState{sharing: sharing{undecided: sh}}
+	}
 	sess.waiter.Owner = sess
 	run.Begin(sess, client)
 }
@@ -25,7 +27,7 @@ func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers
 func open(s *Session, ev relay.Event) transition {
 	switch ev.Kind {
 	case relay.Begin:
-		if s.service.config().Protocol == nil && s.sharers == nil {
+		if s.service.config().Protocol == nil && s.sharers() == nil {
 			s.countTotal() // else it may be for a file, or for another service
 		}
 		s.service.live.add(s)
@@ -51,7 +53,8 @@ func open(s *Session, ev relay.Event) transition {
 			return s.refuse(g.refused, ev.Err.Error())
 		}
 		s.takeHandshake(g)
-		if s.hello = g.hello; s.hello != nil {
+		if g.hello != nil {
+			s.rare.hello = g.hello
 			if r, detail, hint := s.chooseByName(g.hello); r != "" {
 				return s.refuseWith(r, detail, hint)
 			}

@@ -114,8 +114,8 @@ func (c endedSession) record() Record {
 	case !s.client.Remote().IsValid():
 		r.Listener = "unix:" + s.client.Name()
 	}
-	if s.hello != nil {
-		r.TLSName = s.hello.name
+	if s.rare != nil && s.rare.hello != nil {
+		r.TLSName = s.rare.hello.name
 	}
 	if conn := s.client.TLS(); conn != nil {
 		state := conn.ConnectionState()

@@ -41,15 +41,15 @@ type Session struct {
 	copying        bool // the runner relays, and has not sent the last Ended
 
 	// Guarded by the service's queue, since the gate decides about it.
-	released  bool          // admitted by a release, and not served yet
-	dismissed bool          // asked to end while it waits
-	backend   *Backend      // whose capacity it holds
-	last      *Backend      // the last one that it held
-	granted   time.Duration // after it was opened, if it has a backend
+	released  bool // admitted by a release, and not served yet
+	dismissed bool // asked to end while it waits
+
+	// Likewise.
+	backend *Backend      // whose capacity it holds
+	last    *Backend      // the last one that it held
+	granted time.Duration // after it was opened, if it has a backend
 
 	protocol *protocolClient // nil: its client speaks no Protocol
-	hello    *clientHello    // that its service was chosen by; nil: by none
-	sharers  *sharers        // whose socket it came by, and of whom none is chosen for it yet; nil: service is its own
 
 	client, server *relay.Side
 
@@ -62,8 +62,8 @@ type Session struct {
 	waited       time.Duration // until it was admitted; 0: it was at once
 	dials        int32
 	requeues     int32
-	retry        *retryState // nil: no dial has failed
-	ending       *ending     // why it ends; nil while it goes on
+	rare         *rareState // nil: it has none of it
+	ending       *ending    // why it ends; nil while it goes on
 
 	// What other goroutines may read at any time.
 	phase     atomic.Uint32
@@ -187,7 +187,14 @@ func (s *Session) endWith(e ending) transition {
 	return end
 }
 
-// retryState is what a session remembers of dials that failed.
+// rareState is what only few sessions have.
+type rareState struct {
+	retryState
+	sharing
+}
+
+// retryState is what a session remembers of dials that failed. It changes only
+// while the session does not wait.
 type retryState struct {
 	tried   []*Backend // that it could not reach since it was granted
 	retryAt time.Time
@@ -196,7 +203,7 @@ type retryState struct {
 
 // hasTried says whether the session could not reach b since it was granted.
 func (s *Session) hasTried(b *Backend) bool {
-	return s.retry != nil && slices.Contains(s.retry.tried, b)
+	return s.rare != nil && slices.Contains(s.rare.tried, b)
 }
 
 // Phases by number, as Session.phase has them.

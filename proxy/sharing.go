@@ -121,11 +121,27 @@ func (e *Engine) unshareLocked(s *Service, sockets []*socket) (own []*socket) {
 	return own
 }
 
+// sharing is what a session has that came by a socket that services share. Only
+// the session itself uses it.
+type sharing struct {
+	undecided *sharers     // nil: one of them is chosen
+	hello     *clientHello // that it was chosen by; nil: by none
+}
+
+// sharers are the services of whom none is chosen for the session yet; nil: its
+// service is its own.
+func (s *Session) sharers() *sharers {
+	if s.rare == nil {
+		return nil
+	}
+	return s.rare.undecided
+}
+
 // share is what the session counts against: until a service is chosen for it,
 // that of its socket.
 func (s *Session) share() *relay.Share {
-	if s.sharers != nil {
-		return s.sharers.share
+	if sh := s.sharers(); sh != nil {
+		return sh.share
 	}
 	return s.service.share
 }
@@ -135,7 +151,7 @@ func (s *Session) share() *relay.Share {
 // two with the same rank it is the first. It is called in the handshake, before
 // anything of the service itself is asked.
 func (s *Session) choose(rank func(*ServiceConfig) int) (chosen bool, err error) {
-	sh := s.sharers
+	sh := s.sharers()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	var to *Service
@@ -151,7 +167,7 @@ func (s *Session) choose(rank func(*ServiceConfig) int) (chosen bool, err error)
 	if !sh.share.MoveTo(to.share) {
 		return true, fmt.Errorf("%s can hold no more sessions", to.name)
 	}
-	s.sharers = nil
+	s.rare.undecided = nil
 	if from := s.service; to != from {
 		s.releasePerIP()
 		from.live.remove(s, func() { s.service = to })
