@@ -17,7 +17,7 @@ func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 	case l.hasDeparted():
 		return meshinfo.Departed, nil
 	case l.gaveUp != "":
-		return meshinfo.GaveUp, errors.New("mesh: the peer ended the link: " + l.gaveUp)
+		return meshinfo.GaveUp, errors.New(l.gaveUp) // its own words
 	}
 	if cause := l.silenceFound(); cause != "" {
 		return cause, err // it has ended while we were about to end it

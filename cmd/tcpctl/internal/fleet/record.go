@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
@@ -127,7 +126,7 @@ func (f *Fleet) follow() {
 		case ev.Kind == "down" && p.Cause == meshinfo.Departed:
 			note.Text = fmt.Sprintf("peer %s has departed", p.Name)
 		case ev.Kind == "down" && p.Cause == meshinfo.GaveUp:
-			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, strings.TrimPrefix(p.Detail, "mesh: the peer ended the link: "))
+			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, p.Detail)
 		default:
 			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s is %s", p.Name, ev.Kind)
 			if p.Cause != "" {
