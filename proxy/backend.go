@@ -65,6 +65,7 @@ type Backend struct {
 
 	hooked     bool // a hook that failed has taken it down
 	ejection   ejection
+	quiet      atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
 	evidence   evidence
 	checks     *health.Loop
 	stopChecks context.CancelFunc // ends the checks, which Service.working counts; does not wait
@@ -163,7 +164,7 @@ func (b *Backend) infoLocked() BackendInfo {
 	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
 	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
-			Then: h.then, By: h.by, Reason: h.reason}
+			Then: h.then, QuietSeconds: h.quiet.Seconds(), By: h.by, Reason: h.reason}
 	}
 	if h := &b.history; !h.Empty() {
 		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
@@ -182,6 +183,7 @@ func (b *Backend) infoLocked() BackendInfo {
 type DrainOptions struct {
 	Limit  time.Duration // how long live sessions may take; 0: as long as they want
 	Then   string        // at the limit: ThenAbort, ThenCut or ThenKeep; "" is ThenKeep
+	Quiet  time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
 	By     string        // the operator: "ana@edge-01"
 	Reason string
 }
@@ -204,7 +206,7 @@ func (b *Backend) changeAdmin(state string, o DrainOptions) (text string, err er
 	}
 	b.service.queue.Update(func() {
 		h := b.holds[holdOperator]
-		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0) { // else another limit is asked for
+		if h != nil && h.state == state && (b.active == 0 || o.Limit == 0 && (o.Quiet == 0 || o.Quiet == h.quiet)) { // else another limit is asked for
 			err = already("%s: already %s%s, by %s", b.target(), pastOf(state, b.active), remaining(b.active), h.by)
 			return
 		}
@@ -237,7 +239,7 @@ func remaining(active int) string {
 // holdLocked takes the backend out of service for an operator.
 func (b *Backend) holdLocked(state string, o DrainOptions) (did string, err error) {
 	setDefault(&o.Then, ThenKeep)
-	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, startedWith: b.active}
+	h := &hold{state: state, by: o.By, reason: o.Reason, since: time.Now(), then: o.Then, quiet: o.Quiet, startedWith: b.active}
 	if o.Limit > 0 {
 		until := h.since.Add(o.Limit)
 		h.until = &until
@@ -285,7 +287,11 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 // setHoldLocked sets or ends (nil) one of the holds of the backend.
 func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	before := b.admin()
+	if h != nil {
+		setDefault(&h.quiet, b.service.config().Drain.Quiet)
+	}
 	b.holds[kind] = h
+	b.service.quiet.updateLocked()
 	after := b.admin()
 	if before == after {
 		b.service.changes.notifyLocked()

@@ -133,6 +133,7 @@ type ServiceConfig struct {
 	Queue QueueConfig
 	Check CheckConfig
 	Pause PauseConfig
+	Drain DrainConfig
 	// Passive ejects backends on which real sessions fail.
 	Passive PassiveConfig
 }

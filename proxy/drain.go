@@ -23,6 +23,7 @@ type hold struct {
 	since       time.Time
 	until       *time.Time // when then happens; nil: never, or it has
 	then        string
+	quiet       time.Duration // nothing of a session for so long ends it; 0: nothing does
 	startedWith int
 	emptyNoted  bool  // that it is empty
 	retire      bool  // the configuration or a source has the backend no more: no operator's wish

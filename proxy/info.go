@@ -104,15 +104,16 @@ type HolderInfo struct {
 
 // PauseInfo is a pause: whose it is, why, and until when.
 type PauseInfo struct {
-	Owner  string     `json:"owner"`        // the operator: "ana@edge-01"
-	By     string     `json:"by,omitempty"` // by what: pause, window, restart
-	Reason string     `json:"reason,omitempty"`
-	Since  time.Time  `json:"since"`
-	Until  time.Time  `json:"until"`           // the deadline: no pause is without one
-	Limit  *time.Time `json:"limit,omitempty"` // when Then happens to the live sessions
-	Then   string     `json:"then,omitempty"`
-	Held   int        `json:"held"`           // clients that wait now
-	Step   string     `json:"step,omitempty"` // of the plan that holds it
+	Owner        string     `json:"owner"`        // the operator: "ana@edge-01"
+	By           string     `json:"by,omitempty"` // by what: pause, window, restart
+	Reason       string     `json:"reason,omitempty"`
+	Since        time.Time  `json:"since"`
+	Until        time.Time  `json:"until"`           // the deadline: no pause is without one
+	Limit        *time.Time `json:"limit,omitempty"` // when Then happens to the live sessions
+	Then         string     `json:"then,omitempty"`
+	QuietSeconds float64    `json:"quiet_seconds,omitempty"` // as of a drain
+	Held         int        `json:"held"`                    // clients that wait now
+	Step         string     `json:"step,omitempty"`          // of the plan that holds it
 	// Overdue: it stands beyond Until, since a window's command still runs.
 	Overdue bool `json:"overdue,omitempty"`
 }
@@ -122,6 +123,7 @@ type PauseDefaults struct {
 	LimitSeconds float64 `json:"limit_seconds,omitempty"` // for live sessions; absent: as long as the pause
 	Then         string  `json:"then"`                    // at that limit
 	MaxSeconds   float64 `json:"max_seconds"`             // the longest pause
+	QuietSeconds float64 `json:"quiet_seconds,omitempty"` // the service's drain.quiet, which holds for drains, too
 	OnMax        string  `json:"on_max"`                  // then: resume, or reject the waiters
 	Rate         float64 `json:"rate,omitempty"`          // waiters admitted a second afterwards; absent: all at once
 }
@@ -161,8 +163,11 @@ type DrainInfo struct {
 	Since       time.Time  `json:"since"`
 	Until       *time.Time `json:"until,omitempty"` // absent: no limit
 	Then        string     `json:"then,omitempty"`
-	By          string     `json:"by,omitempty"`
-	Reason      string     `json:"reason,omitempty"`
+	// QuietSeconds is how long a session must have carried nothing to be ended;
+	// absent: each ends by itself.
+	QuietSeconds float64 `json:"quiet_seconds,omitempty"`
+	By           string  `json:"by,omitempty"`
+	Reason       string  `json:"reason,omitempty"`
 }
 
 // CheckInfo is the last check of a backend.

@@ -15,10 +15,11 @@ type pause struct {
 	since, until      time.Time
 	limit             *time.Time // when then happens to the live sessions; nil: it has
 	then              string
-	settled           bool  // no session is live any more, or the pause goes on beside them
-	warned            bool  // it was said that its deadline comes near
-	plan              *Plan // that holds it; nil: an operator does
-	overdue           bool  // it stands beyond its deadline: a command still runs
+	quiet             time.Duration // as of a hold
+	settled           bool          // no session is live any more, or the pause goes on beside them
+	warned            bool          // it was said that its deadline comes near
+	plan              *Plan         // that holds it; nil: an operator does
+	overdue           bool          // it stands beyond its deadline: a command still runs
 }
 
 // pauseState is all that a service has of pauses: the one that holds it, what
@@ -92,6 +93,7 @@ type PauseOptions struct {
 	Limit  time.Duration // how long live sessions may take; 0: the service's
 	Then   string        // at that limit; "": the service's
 	Max    time.Duration // the longest pause; 0: the service's
+	Quiet  time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
 	By     string
 	Reason string
 }
@@ -120,8 +122,9 @@ func (s *Service) Pause(o PauseOptions) (did string, err error) {
 		setDefault(&o.Limit, s.config().Pause.Limit)
 		setDefault(&o.Then, s.config().Pause.Then)
 		setDefault(&o.Max, s.config().Pause.Max)
+		setDefault(&o.Quiet, s.config().Drain.Quiet)
 		now := time.Now()
-		p := &pause{owner: o.By, by: "pause", reason: o.Reason, since: now, until: now.Add(o.Max), then: o.Then}
+		p := &pause{owner: o.By, by: "pause", reason: o.Reason, since: now, until: now.Add(o.Max), then: o.Then, quiet: o.Quiet}
 		if limit := now.Add(o.Limit); o.Limit > 0 && limit.Before(p.until) {
 			p.limit = &limit
 		}
@@ -181,6 +184,7 @@ func (ps *pauseState) resumeLocked(by string, rate float64) {
 	now := time.Now()
 	ps.freezeLocked(false, now)
 	ps.current = nil
+	s.quiet.updateLocked()
 	if s.queue.Waiting() > 0 {
 		ps.release = &release{upTo: s.queue.Arrivals(), rate: rate, next: now, by: by}
 	}
@@ -267,13 +271,14 @@ func (ps *pauseState) frozenLocked(now time.Time) time.Duration {
 	return ps.frozenFor
 }
 
-func (c *PauseConfig) defaults() *PauseDefaults {
-	return &PauseDefaults{LimitSeconds: max(c.Limit, 0).Seconds(), Then: c.Then, MaxSeconds: c.Max.Seconds(), OnMax: c.OnMax, Rate: c.ReleaseRate}
+func (c *ServiceConfig) pauseDefaults() *PauseDefaults {
+	p := &c.Pause
+	return &PauseDefaults{QuietSeconds: max(c.Drain.Quiet, 0).Seconds(), LimitSeconds: max(p.Limit, 0).Seconds(), Then: p.Then, MaxSeconds: p.Max.Seconds(), OnMax: p.OnMax, Rate: p.ReleaseRate}
 }
 
 func (p *pause) info(held int) *PauseInfo {
 	i := &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
-		Limit: p.limit, Then: p.then, Held: held, Overdue: p.overdue}
+		Limit: p.limit, Then: p.then, QuietSeconds: p.quiet.Seconds(), Held: held, Overdue: p.overdue}
 	if p.plan != nil {
 		i.Step = p.plan.steps.At()
 	}

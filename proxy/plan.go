@@ -42,6 +42,7 @@ type PlanOptions struct {
 	Limit   time.Duration // how long live sessions may take; 0: the service's pause.limit
 	Then    string        // at that limit; "": the service's pause.then
 	Max     time.Duration // the longest that clients may be held; 0: the service's pause.max
+	Quiet   time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
 	Rate    float64       // grants a second afterwards; 0: the service's release_rate
 	By      string
 	Reason  string
@@ -89,6 +90,7 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	setDefault(&o.Then, cfg.Pause.Then)
 	setDefault(&o.Max, cfg.Pause.Max)
 	setDefault(&o.Rate, cfg.Pause.ReleaseRate)
+	setDefault(&o.Quiet, cfg.Drain.Quiet)
 	var names []string
 	for _, st := range steps {
 		names = append(names, st.what)

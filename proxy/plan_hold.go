@@ -62,6 +62,7 @@ func (ps *pauseState) beginLocked(p *pause) {
 	ps.freezeLocked(true, p.since)
 	ps.release = nil
 	ps.current = p
+	s.quiet.updateLocked()
 	s.changes.notifyLocked()
 	if p.limit != nil {
 		s.timer.set(*p.limit)

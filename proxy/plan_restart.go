@@ -100,7 +100,7 @@ func (b *Backend) restartSteps() []step {
 // could serve them (rule 20).
 func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	s := b.service
-	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, plan: p}
+	h := &hold{state: AdminDrain, by: p.opt.By, reason: p.opt.Reason, since: time.Now(), then: p.opt.Then, quiet: p.opt.Quiet, plan: p}
 	h.until = p.limit(h.since)
 	s.queue.Update(func() {
 		if !s.backends.othersServeLocked(b) {

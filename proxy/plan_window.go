@@ -62,6 +62,7 @@ func (p *Plan) pauseLocked(by string) error {
 	if by == PlanWindow {
 		ours.then = p.opt.Then
 		ours.limit = p.limit(now)
+		ours.quiet = p.opt.Quiet
 	}
 	p.ours = ours
 	s.pause.beginLocked(ours)

@@ -48,6 +48,7 @@ const (
 	ReasonBackendDown Reason = "backend_down"
 	ReasonDrainLimit  Reason = "drain_limit"
 	ReasonPauseLimit  Reason = "pause_limit" // of live sessions
+	ReasonQuietDrain  Reason = "quiet_drain" // at a quiet moment, by a drain or pause
 	ReasonKicked      Reason = "kicked"
 	ReasonShutdown    Reason = "shutdown"
 	ReasonPanic       Reason = "panic" // a fault of the program
@@ -106,6 +107,7 @@ func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r
 
 // texts are of the reasons whose word alone says too little to people.
 var texts = map[Reason]string{
+	ReasonQuietDrain:     "drained at a quiet moment",
 	ReasonHalfClose:      "half-close timeout",
 	ReasonSessionsPerIP:  "too many sessions from its address",
 	ReasonNewPerIP:       "too many new sessions from its address",

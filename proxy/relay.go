@@ -40,9 +40,14 @@ func relayBytes(s *Session, ev relay.Event) transition {
 			s.endLive(ending{by: ByProxy, phase: PhaseRelay, reason: r, reset: true, cut: true})
 			return wait
 		}
+		s.endQuiet()
 		s.run.SetTimer(s, s.untilDeadline())
 	case relay.Signal:
-		o := ev.Arg.(endRequest)
+		o, ends := ev.Arg.(endRequest)
+		if !ends { // quietBegun
+			s.run.SetTimer(s, s.untilDeadline())
+			return wait
+		}
 		s.endLive(ending{by: o.by, phase: PhaseRelay, who: o.who, reason: o.reason, detail: o.detail, reset: true, cut: true})
 	}
 	return wait
@@ -65,6 +70,8 @@ func (s *Session) sideEnded(ev relay.Event) {
 		}
 	}
 	switch ev.End {
+	case relay.Quiet:
+		s.endedQuiet(ev)
 	case relay.FIN:
 		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail, clientFirst: ev.Side == s.client})
 		if !ev.Last {
@@ -173,7 +180,11 @@ func (s *Session) expired() Reason {
 func (s *Session) untilDeadline() time.Duration {
 	first := time.Duration(math.MaxInt64)
 	ttl, lifetime, idle, half := s.deadlines()
-	for _, at := range [...]time.Time{ttl, lifetime, idle, half} {
+	quiet := time.Time{}
+	if s.server != nil && s.copying {
+		quiet = untilQuiet(s.endsQuietAt())
+	}
+	for _, at := range [...]time.Time{ttl, lifetime, idle, half, quiet} {
 		if !at.IsZero() {
 			first = min(first, time.Until(at))
 		}

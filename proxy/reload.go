@@ -104,6 +104,8 @@ func (e *Engine) retireLocked(s *Service) {
 		if s.pause.current != nil && s.pause.current.plan == nil {
 			s.pause.resumeLocked("", 0) // its operator has taken the service away
 		}
+		s.quiet.retired = true
+		s.quiet.updateLocked()
 	})
 	s.engine.retiring.Add(1)
 	go e.forget(s)

@@ -41,6 +41,7 @@ type Service struct {
 	predecessors predecessorState // of those, in the processes before this one
 	checking     int              // slots lent to checks
 	pause        pauseState
+	quiet        quietDrains
 	retired      bool // a reload has it no more; guarded by the engine's mu
 	started      bool // guarded by the engine's mu
 	hooks        hookState
@@ -61,6 +62,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	s := &Service{engine: e, name: c.Name, run: e.runner(c), stats: newServiceStats(), timer: newWakeTimer()}
 	s.cfg.Store(&c)
 	s.hooks = hookState{service: s, failed: map[string]int{}}
+	s.quiet.service = s
 	s.pause.service, s.predecessors.service, s.oldest.service = s, s, s
 	s.discovery = discovery{service: s}
 	s.backends = backendSet{service: s, policy: balance.New(c.Balance)}

@@ -77,7 +77,7 @@ func (s *Service) infoLocked() ServiceInfo {
 	if s.pause.current != nil {
 		i.Pause = s.pause.current.info(i.Queue.Waiting)
 	}
-	i.PauseDefaults = s.config().Pause.defaults()
+	i.PauseDefaults = s.config().pauseDefaults()
 	i.AllowList, i.DenyList = listInfo(s.config().AllowList), listInfo(s.config().DenyList)
 	i.Hook = s.hooks.infoLocked()
 	i.Discovery = s.discovery.infoLocked()

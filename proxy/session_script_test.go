@@ -36,7 +36,8 @@ type script struct {
 	watching bool
 	clientIs relay.End // what the watched client has been seen to do
 	relaying bool
-	ends     int // that the relay has told
+	quiet    *relay.Side // that is asked to end at a quiet moment
+	ends     int         // that the relay has told
 	timer    time.Duration
 	sides    map[*relay.Side]string
 	ended    map[*relay.Side]bool
@@ -93,6 +94,14 @@ func (r *script) Relay(_ relay.Task, client, backend *relay.Side) {
 		r.Errorf("it relays again, or what is closed")
 	}
 	r.relaying, r.watching = true, false
+}
+
+func (r *script) EndQuiet(_ relay.Task, side *relay.Side, _ time.Duration) {
+	r.live("EndQuiet")
+	if !r.relaying || r.ended[side] || r.closed[side] {
+		r.Errorf("it asks for the end of a side that does not relay")
+	}
+	r.quiet = side
 }
 
 func (r *script) Close(side *relay.Side, reset bool) {
@@ -236,7 +245,11 @@ func (r *script) relayEnds(side *relay.Side) []relay.End {
 	case r.closed[side]:
 		return []relay.End{relay.Closed}
 	}
-	return []relay.End{relay.FIN, relay.Reset, relay.Gone}
+	ends := []relay.End{relay.FIN, relay.Reset, relay.Gone}
+	if side == r.quiet {
+		ends = append(ends, relay.Quiet)
+	}
+	return ends
 }
 
 func (r *script) deliver() {
@@ -278,6 +291,8 @@ func (r *script) acts() []move {
 		{"paused", func() { s.Pause(PauseOptions{By: "ana"}) }},
 		{"resumed", func() { s.Resume(ResumeOptions{By: "ana"}) }},
 		{"drained", func() { s.backends.all[0].Drain(DrainOptions{By: "ana"}) }},
+		{"drained when quiet", func() { s.backends.all[0].Drain(DrainOptions{By: "ana", Quiet: 100 * time.Millisecond}) }},
+		{"paused when quiet", func() { s.Pause(PauseOptions{By: "ana", Quiet: 100 * time.Millisecond}) }},
 		{"ready", func() { s.backends.all[0].Ready("ana", "") }},
 		{"down", health(false)},
 		{"up", health(true)},

@@ -38,6 +38,7 @@ func (c ServiceConfig) Validate() []*ValueError {
 	c.validateNames(v)
 	c.Check.validate(v)
 	c.Pause.validate(v)
+	c.Drain.validate(v)
 	c.Passive.validate(v)
 	c.Hooks.validate(v)
 	first := map[string]string{}
@@ -190,6 +191,10 @@ func (c *PauseConfig) validate(v *values) {
 	v.rate("pause.release_rate", max(c.ReleaseRate, 0))
 }
 
+func (c *DrainConfig) validate(v *values) {
+	v.duration("drain.quiet", c.Quiet, LongestDuration)
+}
+
 func (c *PassiveConfig) validate(v *values) {
 	v.number("passive.failures", c.Failures, 0, 1000)
 	if c.Failures == 0 {
@@ -249,6 +254,7 @@ func (o DrainOptions) Validate() error {
 	if o.Then != "" {
 		v.choice("then", o.Then, Thens...)
 	}
+	v.given("quiet", o.Quiet, LongestDuration)
 	v.note("reason", o.Reason)
 	return v.first()
 }
@@ -260,7 +266,7 @@ func (o PauseOptions) Validate() error {
 	if err := v.first(); err != nil {
 		return err
 	}
-	return DrainOptions{Limit: o.Limit, Then: o.Then, Reason: o.Reason}.Validate()
+	return DrainOptions{Limit: o.Limit, Then: o.Then, Quiet: o.Quiet, Reason: o.Reason}.Validate()
 }
 
 // Validate says what is wrong with the options of a resume; nil: nothing.
@@ -280,7 +286,7 @@ func (o PlanOptions) Validate() error {
 	if err := v.first(); err != nil {
 		return err
 	}
-	return PauseOptions{Limit: o.Limit, Then: o.Then, Max: o.Max, Reason: o.Reason}.Validate()
+	return PauseOptions{Limit: o.Limit, Then: o.Then, Max: o.Max, Quiet: o.Quiet, Reason: o.Reason}.Validate()
 }
 
 // ValidateNote says whether a text is too long for a reason or a mark, which

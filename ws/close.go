@@ -93,8 +93,15 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 // peer answers with its own Close at once. On a server, a peer that has neither
 // sent nor acknowledged anything for CloseTimeout is disconnected. The program
 // still has to call Close or CloseNow.
-func (c *Conn) CloseWrite() error {
-	err := c.sendClose(NormalClosure, "")
+func (c *Conn) CloseWrite() error { return c.CloseWriteWith(NormalClosure, "") }
+
+// CloseWriteWith is CloseWrite with another code and a reason, which are as for
+// CloseWith.
+func (c *Conn) CloseWriteWith(code CloseCode, reason string) error {
+	if !code.legal() || !utf8.ValidString(reason) {
+		return fmt.Errorf("ws: close: code %d must not be sent, or the reason is not UTF-8", code)
+	}
+	err := c.sendClose(code, reason)
 	c.startCloseTimeout()
 	return err
 }

@@ -62,6 +62,7 @@ type Request struct {
 type Options struct {
 	Limit   time.Duration `json:"-"` // how long live sessions may take; 0 is the default
 	Then    string        `json:"-"` // abort, cut or keep
+	Quiet   time.Duration `json:"-"` // a live session that has carried nothing for so long is ended; 0 is the default
 	Max     time.Duration `json:"-"` // the longest pause
 	Rate    float64       `json:"-"` // grants or kicks a second
 	Reason  string        `json:"-"`

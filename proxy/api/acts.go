@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-var drainParams = []Param{paramLimit, paramThen, paramReason, paramForce, paramDryRun, paramWait, paramSave}
+var drainParams = []Param{paramLimit, paramThen, paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave}
 
 // Acts is the one table of what can be done. Its order is that of the help.
 var Acts = []Act{
@@ -18,15 +18,15 @@ var Acts = []Act{
 		Short:  "Send a backend no new sessions; live ones end by themselves, checks continue",
 		impact: impactOfTaking("drain"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
-			return b.Drain(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, By: r.By, Reason: r.Reason})
+			return b.Drain(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
 	{
-		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramReason, paramForce, paramDryRun, paramWait, paramSave},
+		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave},
 		Short:  "Drain a backend and stop its checks",
 		impact: impactOfTaking("maint"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
-			return b.Maint(proxy.DrainOptions{By: r.By, Reason: r.Reason})
+			return b.Maint(proxy.DrainOptions{Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
 	{
@@ -51,11 +51,11 @@ var Acts = []Act{
 	},
 	{
 		Name: "pause", On: OnService, Many: true, Level: LevelDialog, Undo: "resume",
-		Params: []Param{paramLimit, paramThen, paramMax, paramReason, paramForce, paramDryRun, paramWait},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramReason, paramForce, paramDryRun, paramWait},
 		Short:  "Hold new clients in the queue",
 		impact: impactOfPause, progress: pauseProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
-			return s.Pause(proxy.PauseOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, By: r.By, Reason: r.Reason})
+			return s.Pause(proxy.PauseOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
 	{
@@ -68,7 +68,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "restart", On: OnBackend, Level: LevelDialog, Plan: true,
-		Params: []Param{paramLimit, paramThen, paramMax, paramRate, paramReason, paramForce, paramDryRun},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramDryRun},
 		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
 		impact: impactOfRestart, progress: planProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -81,7 +81,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "roll", On: OnService, Args: "[BACKEND-GLOB]", Level: LevelDialog, Plan: true,
-		Params: []Param{paramLimit, paramThen, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramDryRun},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramDryRun},
 		Short:  "Restart each backend in turn; stops at the first failure",
 		impact: impactOfRoll, progress: planProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -139,7 +139,7 @@ var Acts = []Act{
 		Short:  "Drain a backend, then forget it",
 		impact: impactOfTaking("remove"), progress: removeProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
-			return b.Remove(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, By: r.By, Reason: r.Reason})
+			return b.Remove(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
 		}),
 	},
 	{

@@ -38,6 +38,7 @@ const (
 var (
 	paramLimit  = Param{Name: "limit", Help: "how long live sessions may take", field: func(o *Options) any { return &o.Limit }}
 	paramThen   = Param{Name: "then", Help: "at the limit: abort (give up), cut (reset the live sessions) or keep (go on without waiting for them)", Choices: proxy.Thens, field: func(o *Options) any { return &o.Then }}
+	paramQuiet  = Param{Name: "quiet", Help: "end a live session once it has carried nothing for so long, both ways, like `500ms`", field: func(o *Options) any { return &o.Quiet }}
 	paramMax    = Param{Name: "max", Help: "the longest pause", field: func(o *Options) any { return &o.Max }}
 	paramRate   = Param{Name: "rate", Help: "how many waiters to admit a second afterwards, like `50/s`", field: func(o *Options) any { return &o.Rate }}
 	paramReason = Param{Name: "reason", Help: "the reason, which events and status show", field: func(o *Options) any { return &o.Reason }}
@@ -53,7 +54,7 @@ var (
 	paramClient = Param{Name: "client", Help: "all sessions from this address or `CIDR`", field: func(o *Options) any { return &o.Client }}
 
 	// params is the order in which a command line has them.
-	params = []Param{paramSvc, paramBack, paramClient, paramLimit, paramThen, paramMax, paramRate, paramGrace, paramMinUp, paramMaxW,
+	params = []Param{paramSvc, paramBack, paramClient, paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramGrace, paramMinUp, paramMaxW,
 		paramReason, paramForce, paramSave, paramDryRun}
 )
 

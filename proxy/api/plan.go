@@ -37,7 +37,7 @@ type WindowCall struct {
 }
 
 // WindowParams are the options that a window takes.
-var WindowParams = []Param{paramLimit, paramThen, paramMax, paramRate, paramReason, paramForce, paramDryRun}
+var WindowParams = []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramDryRun}
 
 // WindowAnswer gives the owner of a new window the token for later calls, and
 // always its report.
@@ -130,7 +130,7 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 }
 
 func planOptions(r *Request, by string) proxy.PlanOptions {
-	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Rate: r.Rate, By: by, Reason: r.Reason,
+	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, Rate: r.Rate, By: by, Reason: r.Reason,
 		MinUp: r.MinUp, MaxWait: r.MaxWait}
 }
 

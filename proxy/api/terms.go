@@ -14,15 +14,21 @@ func (a *Act) Defaults(s *Status, target string) Options { return defaultsOf(a.N
 
 func defaultsOf(act string, s *Status, target string) (o Options) {
 	name, _ := SplitTarget(target)
+	quiet := time.Duration(0)
+	if svc := s.Service(name); svc != nil && svc.PauseDefaults != nil {
+		quiet = seconds(svc.PauseDefaults.QuietSeconds)
+	}
 	switch act {
 	case "drain", "remove":
-		o.Then = proxy.ThenKeep
+		o.Then, o.Quiet = proxy.ThenKeep, quiet
+	case "maint":
+		o.Quiet = quiet
 	case "stop":
 		o.Grace = seconds(s.Node.GraceSeconds)
 	case "pause", "window", "restart", "roll", "resume":
 		if svc := s.Service(name); svc != nil && svc.PauseDefaults != nil {
 			d := svc.PauseDefaults
-			o = Options{Limit: seconds(d.LimitSeconds), Then: d.Then, Max: seconds(d.MaxSeconds), Rate: d.Rate}
+			o = Options{Limit: seconds(d.LimitSeconds), Then: d.Then, Quiet: quiet, Max: seconds(d.MaxSeconds), Rate: d.Rate}
 		}
 	}
 	return o
@@ -83,6 +89,14 @@ func (t *terms) limitLine() string {
 	return fmt.Sprintf("limit %s%s, then %s%s", text.Duration(t.holds.Limit), limit, then, choice)
 }
 
+// quietLine says which live sessions are ended before that; "" where none are.
+func (t *terms) quietLine() string {
+	if t.holds.Quiet == 0 {
+		return ""
+	}
+	return fmt.Sprintf("one that has carried nothing for %s%s is ended by FIN", text.Duration(t.holds.Quiet), t.mark(paramQuiet))
+}
+
 // maxLine says how long clients are held at most, and what happens then.
 func (t *terms) maxLine() string {
 	if t.holds.Max == 0 {
@@ -107,6 +121,9 @@ func (t *terms) rateLine() string {
 // for is warned of; one that the configuration has decided needs no force, but its
 // confirmation is the same.
 func (i *Impact) limitedBy(t *terms, active int) {
+	if active > 0 && t.act != "weight" {
+		i.add(t.quietLine())
+	}
 	if active == 0 || t.act == "maint" || t.act == "weight" {
 		return
 	}

@@ -11,7 +11,7 @@ func (l *loop) passEnd(src *Side) {
 	d, dst := &src.dir, src.peer()
 	switch {
 	case dst.fd < 0:
-	case d.end == FIN:
+	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
 		shutdown(dst.fd, unix.SHUT_WR)
 	case d.end == Reset:
@@ -55,7 +55,7 @@ func (l *loop) discardTo(dst *Side) {
 // onHangUp runs once, when the kernel has closed a connection. After the side's
 // end, and if we have not ended ours, that is a reset.
 func (l *loop) onHangUp(s *Side) {
-	if s.path == nil && s.dir.end == FIN && s.closing == notClosing && !s.has(sideShut) {
+	if s.path == nil && (s.dir.end == FIN || s.dir.end == Quiet) && s.closing == notClosing && !s.has(sideShut) {
 		s.add(sideReset)
 		l.discardTo(s)
 	}

@@ -57,10 +57,11 @@ const (
 	// connection, so that nothing the side sends arrives any more. What the side
 	// was sent is delivered; the task is to reset it.
 	Gone
+	Quiet // by EndQuiet; the side itself has not ended
 )
 
 func (e End) String() string {
-	return [...]string{"open", "fin", "half-fin", "reset", "closed", "gone"}[e]
+	return [...]string{"open", "fin", "half-fin", "reset", "closed", "gone", "quiet"}[e]
 }
 
 // Event is what a task is stepped with.
@@ -120,6 +121,15 @@ type Runner interface {
 	// Relay copies bytes both ways, passes each end of stream on once all bytes
 	// before it are delivered, and steps the task with Ended for each side.
 	Relay(t Task, client, backend *Side)
+	// EndQuiet ends the direction of a side that relays as a FIN of the side
+	// would, if both directions have carried nothing for that long, and nothing
+	// is under way in either: unread or not acknowledged in a socket, or in a
+	// buffer or pipe of the runner. The task gets Ended with Quiet then, and
+	// else nothing: the side goes on, and it may be asked again. Bytes that
+	// arrive in the same moment are not lost: what the other side sends goes on
+	// to arrive. What a socket has not sent is known on Linux only; without
+	// sockets, as over a Dial's Func, no direction ends so.
+	EndQuiet(t Task, s *Side, after time.Duration)
 	// SetTimer steps the task with Timer once, d from now. A later call
 	// replaces an earlier one; a negative d stops the timer.
 	SetTimer(Task, time.Duration)

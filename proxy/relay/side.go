@@ -42,9 +42,10 @@ type connSide struct {
 
 	readBefore int64 // bytes read from its socket that In does not count; negative: unknown
 
-	endedBy  error     // what its reading ended with; nil: its end, or its protocol's close frame
-	idleSlot *idleSlot // nil: it never goes idle
-	pace     *pace     // nil: no limit
+	endedBy  error                        // what its reading ended with; nil: its end, or its protocol's close frame
+	quiet    atomic.Pointer[quietRequest] // nil: EndQuiet does not want it to end
+	idleSlot *idleSlot                    // nil: it never goes idle
+	pace     *pace                        // nil: no limit
 	limit    readLimit
 	strict   func(endedBy error) (stall time.Duration, is bool) // nil: never
 }
@@ -139,8 +140,15 @@ func (s *Side) EndedBy() error {
 }
 
 // closeWrite ends our half of the stream.
-func (s *Side) closeWrite() {
+func (s *Side) closeWrite() { s.closeWriteAs(FIN) }
+
+// closeWriteAs is closeWrite where the other side has ended so.
+func (s *Side) closeWriteAs(end End) {
 	s.add(sideShut)
+	if c, ok := s.conn.(interface{ CloseGoing() error }); ok && end == Quiet {
+		c.CloseGoing()
+		return
+	}
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}

@@ -67,11 +67,12 @@ func (p *streamRelay) run(src, dst *Side) {
 		dst.flush(flushStalled)
 	}
 	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
-	if end == FIN {
-		dst.closeWrite() // after the event, so that the end which answers it comes after
+	orderly := end == FIN || end == Quiet
+	if orderly {
+		dst.closeWriteAs(end) // after the event, so that the end which answers it comes after
 	}
 	p.moving.Add(-1)
-	if end == FIN && src.awaitGone() {
+	if orderly && src.awaitGone() {
 		dst.endReading()
 	}
 }
@@ -126,7 +127,7 @@ func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
 		deliver(early)
 	}
 	if f, ok := src.conn.(Framed); ok {
-		return copyFromFramed(src, f, deliver, &discard)
+		return copyFromFramed(src, dst, f, deliver, &discard)
 	}
 	if f, ok := dst.conn.(Framed); ok {
 		if end, idle, discard = copyToFramed(src, dst, f); !discard {
@@ -143,6 +144,11 @@ func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
 			return Gone, false
 		}
 		n, err := in.read(deliver)
+		if asked, ends := src.endsQuiet(dst, err); ends {
+			return Quiet, false
+		} else if asked {
+			continue
+		}
 		if err != nil {
 			return src.endOf(err), false
 		}

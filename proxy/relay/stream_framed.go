@@ -41,11 +41,15 @@ func (d delivery) Write(b []byte) (int, error) {
 }
 
 // copyFromFramed reads a Framed src until its end, or until it goes idle.
-func copyFromFramed(src *Side, from Framed, deliver delivery, discard *bool) (end End, idle bool) {
+func copyFromFramed(src, dst *Side, from Framed, deliver delivery, discard *bool) (end End, idle bool) {
 	for {
 		limited := src.setIdleDeadline()
 		_, err := from.WriteTo(deliver)
+		asked, ends := src.endsQuiet(dst, err)
 		switch {
+		case ends && from.CanIdle():
+			return Quiet, false
+		case asked:
 		case err == nil:
 			return FIN, false
 		case errors.Is(err, io.ErrUnexpectedEOF):
@@ -78,11 +82,19 @@ func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 			continue
 		}
 		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "write" {
+			dst.wrote(err)
+			return Open, false, true
+		}
+		asked, ends := src.endsQuiet(dst, err)
 		switch {
+		case ends:
+			return Quiet, false, false
+		case asked:
+			limited = src.setIdleDeadline()
+			continue
 		case err == io.EOF:
 			return FIN, false, false
-		case errors.As(err, &op) && op.Op == "write":
-			dst.wrote(err)
 		case limited && errors.Is(err, os.ErrDeadlineExceeded):
 			if src.goIdle() {
 				return Open, true, false

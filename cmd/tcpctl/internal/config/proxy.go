@@ -88,6 +88,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			OnClientFin: s.Queue.OnClientFin,
 		},
 		Check: s.Check.proxy(),
+		Drain: proxy.DrainConfig{Quiet: s.Drain.Quiet},
 		Pause: proxy.PauseConfig{
 			Limit:       orOff(s.Pause.Limit),
 			Then:        s.Pause.Then,

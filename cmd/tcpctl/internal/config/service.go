@@ -36,6 +36,7 @@ type Service struct {
 	Check Check `toml:"check"`
 	Queue Queue `toml:"queue"`
 	Pause Pause `toml:"pause"`
+	Drain Drain `toml:"drain"`
 
 	// What follows is nil where the file has no such table.
 	Passive *Passive `toml:"passive"`
@@ -104,6 +105,11 @@ type Pause struct {
 	OnMax       string         `toml:"on_max" default:"resume" oneof:"resume reject"`
 	ReleaseRate Rate           `toml:"release_rate" default:"0/s"` // 0: all at once
 	Bypass      []netip.Prefix `toml:"bypass"`                     // clients that it does not hold
+}
+
+// Drain is how drains, pauses and the like end the live sessions that they meet.
+type Drain struct {
+	Quiet time.Duration `toml:"quiet" default:"0s"` // that carry nothing for so long; 0: each ends by itself
 }
 
 // Passive ejects backends on which real sessions fail.

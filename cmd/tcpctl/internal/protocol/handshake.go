@@ -110,6 +110,12 @@ func (c clientConn) CloseWith(code int, reason string) error {
 	return c.Conn.CloseWith(ws.CloseCode(code), reason)
 }
 
+// CloseGoing is CloseWrite where the backend has not ended: a drain has found
+// the session quiet.
+func (c clientConn) CloseGoing() error {
+	return c.CloseWriteWith(ws.GoingAway, "the service is being drained")
+}
+
 func (c clientConn) CloseCode() int {
 	if end := c.CloseError(); end != nil {
 		return int(end.Code)

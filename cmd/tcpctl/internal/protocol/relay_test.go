@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -45,6 +46,36 @@ func TestDrainLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends(t, c, ws.GoingAway)
+}
+
+// TestQuietDrain: the client gets a Close frame with 1001, and what it says before
+// its own arrives at the backend.
+func TestQuietDrain(t *testing.T) {
+	seen := make(chan string, 1)
+	v := bridge(t, func(c *net.TCPConn) {
+		b, err := io.ReadAll(c)
+		seen <- fmt.Sprintf("%s, %v", b, err)
+	}, nil)
+	c := v.connect()
+	io.WriteString(c, opening(v.addr, "/"))
+	c.answer()
+	c.Write(frame(0x82, []byte("one")))
+	if _, err := v.svc.Backend("vnc").Drain(proxy.DrainOptions{By: "ana", Quiet: 10 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(c.r, head); err != nil || head[0] != 0x88 || int(head[2])<<8+int(head[3]) != int(ws.GoingAway) {
+		t.Fatalf("it gets % x, %v", head, err)
+	}
+	io.CopyN(io.Discard, c.r, int64(head[1])-2)
+	c.Write(frame(0x82, []byte(" two")))
+	c.Write(frame(0x88, []byte{3, 0xe9}))
+	if got := <-seen; got != "one two, <nil>" {
+		t.Errorf("the backend has seen %s", got)
+	}
+	if r := v.record(); r.Reason != proxy.ReasonQuietDrain || r.CloseCode != 1001 || r.By != proxy.ByOperator {
+		t.Errorf("record %+v", r)
+	}
 }
 
 func TestShutdown(t *testing.T) {

@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// DrainConfig is how drains end the live sessions that they meet.
+type DrainConfig struct {
+	// Quiet is how long a session must have carried nothing, both ways and with
+	// nothing under way, for a drain, maint, pause, restart, roll or window to
+	// end it by FIN (rule 46). 0: each ends by itself.
+	Quiet time.Duration
+}
+
+// quietDrain ends live sessions at their next quiet moment.
+type quietDrain struct {
+	after time.Duration
+	by    string // the operator
+}
+
+// quietDrains says which live sessions of a service a drain ends at a quiet
+// moment: by a pause all but those that bypass it, and by a hold those of its
+// backend (Backend.quiet). Both change with the queue locked, and are read by
+// sessions at any time.
+type quietDrains struct {
+	service *Service
+	pause   atomic.Pointer[quietDrain] // nil: none
+	retired bool                       // a reload has the service no more
+}
+
+// updateLocked is called where a pause or a hold has begun or ended. Sessions
+// for which something has begun set their clocks anew.
+func (q *quietDrains) updateLocked() {
+	s := q.service
+	var all *quietDrain
+	switch p := s.pause.current; {
+	case p != nil && p.quiet > 0:
+		all = &quietDrain{p.quiet, p.owner}
+	case q.retired && s.config().Drain.Quiet > 0:
+		all = &quietDrain{s.config().Drain.Quiet, "reload"}
+	}
+	begun := replaceQuiet(&q.pause, all)
+	for _, b := range s.backends.all {
+		var here *quietDrain
+		if h := b.holds.top(); h != nil && h.quiet > 0 {
+			here = &quietDrain{h.quiet, h.by}
+		}
+		begun = replaceQuiet(&b.quiet, here) || begun
+	}
+	if !begun {
+		return
+	}
+	for sess := range s.live.all() {
+		if sess.relaying.Load() != nil {
+			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: quietBegun{}})
+		}
+	}
+}
+
+// quietBegun is the Signal to a session that its drain has begun.
+type quietBegun struct{}
+
+// replaceQuiet reports whether now begins something.
+func replaceQuiet(at *atomic.Pointer[quietDrain], now *quietDrain) (begun bool) {
+	was := at.Load()
+	if was != nil && now != nil && *was == *now {
+		return false
+	}
+	at.Store(now)
+	return now != nil
+}
+
+// quietDrain is what ends the session at its next quiet moment; nil: nothing.
+func (s *Session) quietDrain() *quietDrain {
+	if q := s.service.quiet.pause.Load(); q != nil && !s.bypass {
+		return q
+	}
+	return s.last.quiet.Load()
+}
+
+const (
+	// quietSettle is how long a client that has been sent the FIN of a quiet
+	// moment has to close its side, or to send what it was about to send, until
+	// its backend gets a FIN as well.
+	quietSettle = 50 * time.Millisecond
+	// quietRetry is when a session is asked again that was not as quiet as its
+	// clock says: something of it is under way.
+	quietRetry = 10 * time.Millisecond
+)
+
+// endsQuietAt is when the session may next be quiet enough; the zero time: it is
+// not to end so. A client that has ended its side waits for an answer.
+func (s *Session) endsQuietAt() (at time.Time) {
+	if s.protocol != nil && s.half > 0 {
+		return at // it answers our Close frame with its own
+	}
+	switch q := s.quietDrain(); {
+	case s.endsQuietly():
+		at = later(s.client.LastRead(), s.opened.Add(s.half)).Add(quietSettle)
+	case q != nil && s.half == 0 && s.ending == nil:
+		at = later(later(s.client.LastRead(), s.server.LastRead()), s.opened.Add(s.connected)).Add(q.after)
+	}
+	return at
+}
+
+// untilQuiet is when to ask, of a time that may have passed in vain.
+func untilQuiet(at time.Time) time.Time {
+	if !at.IsZero() && !at.After(time.Now()) {
+		return time.Now().Add(quietRetry)
+	}
+	return at
+}
+
+// endsQuietly says that the session has been found quiet, and its client has been
+// sent a FIN.
+func (s *Session) endsQuietly() bool { return s.ending != nil && s.ending.reason == ReasonQuietDrain }
+
+// endQuiet ends the session if it is quiet, in this order: a FIN to the client,
+// while what that sends still arrives; once the client's system has it, and the
+// client has been quiet since, one to the backend. The other way round what a
+// client sends in the same moment would be lost.
+func (s *Session) endQuiet() {
+	at := s.endsQuietAt()
+	if at.IsZero() || time.Now().Before(at) {
+		return
+	}
+	if s.endsQuietly() {
+		s.run.EndQuiet(s, s.client, quietSettle)
+	} else if q := s.quietDrain(); q != nil {
+		s.run.EndQuiet(s, s.server, q.after)
+	}
+}
+
+// endedQuiet takes in that a direction has ended at a quiet moment.
+func (s *Session) endedQuiet(ev relay.Event) {
+	who := ""
+	if q := s.quietDrain(); q != nil {
+		who = q.by
+	}
+	s.endWith(ending{by: ByOperator, phase: PhaseRelay, who: who, reason: ReasonQuietDrain})
+	if !ev.Last {
+		s.half = max(time.Since(s.opened), 1)
+		s.run.SetTimer(s, s.untilDeadline())
+	}
+}
