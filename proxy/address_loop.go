@@ -281,6 +281,9 @@ func (s *Service) CheckAdded(added ...BackendConfig) error {
 			return err
 		}
 	}
+	if err := loadTLS(ServiceConfig{Name: s.name, Backends: added}); err != nil {
+		return err
+	}
 	for _, o := range s.engine.all() {
 		cfg := *o.config()
 		if o == s {

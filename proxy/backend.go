@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -63,7 +64,8 @@ type Backend struct {
 	bytesIn, bytesOut atomic.Int64
 	reported          reported
 
-	hooked     bool // a hook that failed has taken it down
+	tls        atomic.Pointer[tlsclient.Client] // that is spoken to it; nil: none
+	hooked     bool                             // a hook that failed has taken it down
 	ejection   ejection
 	quiet      atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
 	evidence   evidence
@@ -161,6 +163,12 @@ func (b *Backend) infoLocked() BackendInfo {
 		Ejected: b.ejection.info(), Ejections: b.ejection.total,
 		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
+	if t := b.cfg.TLS; t != nil {
+		i.TLS = "verified"
+		if t.Insecure {
+			i.TLS = "unverified"
+		}
+	}
 	i.Eligible = b.serves() && !b.full() // rule 1; a standby is, too
 	if h := b.holds.top(); h != nil && (b.active > 0 || h.until != nil) {
 		i.Drain = &DrainInfo{StartedWith: h.startedWith, Remaining: b.active, Since: h.since, Until: h.until,
@@ -169,12 +177,15 @@ func (b *Backend) infoLocked() BackendInfo {
 	if h := &b.history; !h.Empty() {
 		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
 			Detail: h.Last.Detail, At: h.At, Last: h.Marks()}
+		if h.Last.Err != nil {
+			i.Check.Reason = checkReason(h.Last.Err)
+		}
 		if b.hooked && i.Check.Consecutive == 0 {
 			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one check after a hook that failed
 		}
 	}
 	if what, times := b.doubtLocked(); what != "" && b.tracker.Up() {
-		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Detail: what, At: b.evidence.at, Last: b.history.Marks()}
+		i.Check = &CheckInfo{Consecutive: times, Threshold: times, Reason: b.evidence.reason, Detail: what, At: b.evidence.at, Last: b.history.Marks()}
 	}
 	return i
 }

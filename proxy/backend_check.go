@@ -26,6 +26,7 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 	if path, ok := strings.CutPrefix(c.Addr, "unix:"); ok {
 		b.network, b.addr = "unix", path
 	}
+	b.setTLSLocked(c.TLS)
 	b.tracker.Rise, b.tracker.Fall = s.config().Check.Rise, s.config().Check.Fall
 	return b
 }
@@ -140,19 +141,22 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 }
 
 // checkLocked is a check of one type at an address of the backend's: it speaks
-// as its sessions do. A port that is for checks alone wants no PROXY header,
-// as with HAProxy.
+// as its sessions do. A port that is for checks alone wants no PROXY header and
+// no TLS but the check's own, as with HAProxy.
 func (b *Backend) checkLocked(kind, addr string) health.Check {
 	sc := b.service.config()
 	cc := sc.Check
 	c := health.Check{Type: kind, Network: b.network, Addr: addr, Timeout: cc.Timeout,
 		Path: cc.Path, Method: cc.Method, Host: cc.Host, Expect: cc.Expect, TLS: cc.TLS, Send: cc.Send, Want: cc.Want}
+	d := b.dial()
 	if addr == b.addr {
 		c.First = localHeader(sc.SendProxy)
+		if d.Secure = b.secured(c.First, true); d.Secure != nil {
+			c.First, c.TLS = nil, false // TLS is there already
+		}
 	}
 	connects := kind == health.TCP || kind == health.Passive
-	c.Quiet = connects && !c.TLS && relay.HasQuiet && sc.Dial == nil && b.network == "tcp"
-	d := b.dial()
+	c.Quiet = connects && !c.TLS && d.Secure == nil && relay.HasQuiet && sc.Dial == nil && b.network == "tcp"
 	d.Addr, d.Quiet = addr, c.Quiet
 	c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return relay.Connect(ctx, d) }
 	return c

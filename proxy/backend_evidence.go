@@ -16,6 +16,7 @@ type evidence struct {
 	failing    atomic.Bool // the last dial has failed; read on the data path
 	dials      int         // that failed in a row
 	error      string      // the last of them did
+	reason     Reason      // likewise, by a word; "" of what else is held against it
 	unanswered int         // clients in a row that the backend ended before it had sent a byte
 	at         time.Time   // of the last that counted
 	throttle   throttle    // of what is said about dials
@@ -56,7 +57,7 @@ func (b *Backend) dialFailed(err error) {
 		b.failed++
 		e := &b.evidence
 		e.dials++
-		e.error, e.at = health.Explain(err), time.Now()
+		e.error, e.reason, e.at = health.Explain(err), dialReason(err), time.Now()
 		e.failing.Store(true)
 		if ok, missed := e.throttle.pass(time.Second); ok {
 			text := fmt.Sprintf("dial of %s failed: %s", b.target(), e.error)
@@ -66,7 +67,7 @@ func (b *Backend) dialFailed(err error) {
 			b.service.engine.note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name, Text: text})
 		}
 		if b.service.config().Check.Type == health.Passive && b.admin() != AdminMaint {
-			b.addResultLocked(health.Result{Detail: e.error})
+			b.addResultLocked(health.Result{Detail: e.error, Err: err})
 		}
 		b.dialFailureLocked(err)
 	})
@@ -99,7 +100,7 @@ func (b *Backend) clientEndedLocked(answered, byBackend bool) {
 	}
 	before, _ := b.doubtLocked()
 	e.unanswered++
-	e.at = time.Now()
+	e.at, e.reason = time.Now(), ""
 	if what, times := b.doubtLocked(); before == "" && what != "" {
 		b.service.engine.note(Event{Kind: EventDial, Level: LevelWarn, Service: b.service.name, Backend: b.name,
 			Text: fmt.Sprintf("backend %s %s (%d of %d): its own log may say why", b.target(), what, times, times)})

@@ -51,7 +51,7 @@ func (s *Session) closeReason() closeReason {
 		f.status = http.StatusGatewayTimeout
 	case e.reason == ReasonNoBackend:
 		f.status, f.text = http.StatusBadGateway, "no backend is up"
-	case e.reason == ReasonConnect, s.requeues > 0:
+	case e.reason == ReasonConnect, e.phase == PhaseConnect && s.rare != nil && len(s.rare.tried) > 0 && !s.rare.lack, s.requeues > 0:
 		f.status = http.StatusBadGateway
 	}
 	return f

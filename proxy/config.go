@@ -200,6 +200,8 @@ type BackendConfig struct {
 	MaxSessions int    // 0: no limit
 	CheckPort   int    // 0: the service's check.port, or the backend's own
 
+	TLS *BackendTLS // that is spoken to it; nil: none
+
 	Restart      []string      // argv that restarts it, run by the engine
 	ReadyTimeout time.Duration // how long good checks may take to come after a restart; 0: 60 s
 

@@ -29,10 +29,14 @@ func dial(s *Session, ev relay.Event) transition {
 		if s.ending != nil {
 			return end
 		}
-		if err := s.sendProxyHeader(); err != nil {
-			s.run.Close(s.server, true)
-			s.server = nil
-			return s.dialFailed(err)
+		if s.server.TLS() == nil { // else it was sent before TLS
+			if err := s.sendProxyHeader(); err != nil {
+				s.run.Close(s.server, true)
+				s.server = nil
+				return s.dialFailed(err)
+			}
+		} else if s.protocol != nil {
+			s.server.StrictEnd(s.service.config().HalfCloseTimeout, isTLSTruncated) // its client is told by its protocol
 		}
 		s.last.dialWorked()
 		return s.awaitAnswer()
@@ -75,6 +79,14 @@ func (s *Session) startDial() {
 	s.dialled = time.Since(s.opened)
 	d := s.last.dial()
 	d.Timeout = s.service.config().ConnectTimeout
+	if s.last.tls.Load() != nil {
+		header, err := s.proxyHeader()
+		if err != nil {
+			s.run.Post(s, relay.Event{Kind: relay.Failed, Err: err})
+			return
+		}
+		d.Secure = s.last.secured(header, false)
+	}
 	s.run.Dial(s, d)
 }
 
@@ -124,7 +136,7 @@ func (s *Session) retryDial(err error, lack relay.Lack) transition {
 		if lack != "" {
 			return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})
 		}
-		return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonConnect, detail: health.Explain(err), reset: true, dialTimedOut: s.dialTimedOut})
+		return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: dialReason(err), detail: health.Explain(err), reset: true, dialTimedOut: s.dialTimedOut})
 	}
 	back.tried = back.tried[:0]
 	longest := lastRetry

@@ -176,6 +176,9 @@ func (e *Engine) Start() error {
 // openServicesLocked opens every service that is to be open.
 func (e *Engine) openServicesLocked() error {
 	for _, s := range e.services {
+		if err := loadTLS(*s.config()); err != nil {
+			return err
+		}
 		if s.run == relay.Runner(&e.loop) {
 			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
 				return err

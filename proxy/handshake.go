@@ -254,20 +254,29 @@ func readAhead(conn *tls.Conn) []byte {
 // sendProxyHeader sends the backend a PROXY header with the client's
 // address.
 func (s *Session) sendProxyHeader() error {
+	text, err := s.proxyHeader()
+	if err != nil || text == nil {
+		return err
+	}
+	return s.server.WriteFirst(text)
+}
+
+// proxyHeader is that of the session's client; nil: the service sends none.
+func (s *Session) proxyHeader() ([]byte, error) {
 	v := s.service.config().SendProxy
 	if v == 0 {
-		return nil
+		return nil, nil
 	}
 	from, to := net.TCPAddrFromAddrPort(s.client.Remote()), net.TCPAddrFromAddrPort(s.client.Local())
 	h := proxyproto.HeaderProxyFromAddrs(byte(v), from, to)
 	if !s.client.Remote().IsValid() || !s.client.Local().IsValid() {
-		return s.server.WriteFirst(localHeader(v))
+		return localHeader(v), nil
 	}
 	text, err := h.Format()
 	if err != nil {
-		return fmt.Errorf("proxy: PROXY header: %w", err)
+		return nil, fmt.Errorf("proxy: PROXY header: %w", err)
 	}
-	return s.server.WriteFirst(text)
+	return text, nil
 }
 
 // localHeader is a PROXY header that names no client, as of a check or of a

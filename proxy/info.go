@@ -145,6 +145,7 @@ type BackendInfo struct {
 	Weight      int           `json:"weight"`
 	Priority    int           `json:"priority"`
 	MaxSessions int           `json:"max_sessions,omitempty"`
+	TLS         string        `json:"tls,omitempty"`       // that is spoken to it: verified, unverified; absent: none
 	Ejected     *EjectionInfo `json:"ejected,omitempty"`   // since sessions failed on it; absent: it is not
 	Ejections   int64         `json:"ejections,omitempty"` // times it was ejected
 	Drain       *DrainInfo    `json:"drain,omitempty"`
@@ -173,8 +174,9 @@ type DrainInfo struct {
 // CheckInfo is the last check of a backend.
 type CheckInfo struct {
 	OK          bool      `json:"ok"`
-	Consecutive int       `json:"consecutive"` // results alike in a row
-	Threshold   int       `json:"threshold"`   // how many in a row change the state: rise or fall
+	Consecutive int       `json:"consecutive"`      // results alike in a row
+	Threshold   int       `json:"threshold"`        // how many in a row change the state: rise or fall
+	Reason      Reason    `json:"reason,omitempty"` // why it failed, where that is known by a fixed word: connect, tls_expired
 	Detail      string    `json:"detail"`
 	At          time.Time `json:"at"`
 	// Last is the newest results, oldest first: '+' good, '!' bad.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 )
 
 // Reason is one fixed word why a client waits or why its session ended. It is
@@ -41,6 +42,16 @@ const (
 	ReasonAbandoned    Reason = "abandoned" // the client went away before it was served
 	ReasonConnect      Reason = "connect"   // no backend could be connected to
 
+	// Of TLS with a backend: why it counts as one that could not be connected to.
+	// ReasonNotTLS and ReasonTLS are, too.
+	ReasonTLSUnknownCA = tlsclient.UnknownCA // its certificate is signed by another CA than those that are trusted
+	ReasonTLSWrongName = tlsclient.WrongName // its certificate is for another name
+	ReasonTLSExpired   = tlsclient.Expired   // its certificate is not valid any more, or not yet
+	ReasonTLSTimeout   = tlsclient.Timeout   // it has not answered the handshake
+	// An alert of TLS: of a backend that refuses the handshake, such as for want of
+	// a certificate, or of either side later.
+	ReasonTLSAlert = tlsclient.Alert
+
 	ReasonIdle        Reason = "idle"
 	ReasonHalfClose   Reason = "half_close_timeout"
 	ReasonLifetime    Reason = "max_lifetime"
@@ -63,12 +74,12 @@ const (
 	ReasonNewPerIP       Reason = "new_sessions_per_ip"
 	ReasonWaitingPerIP   Reason = "waiting_per_ip"
 	ReasonUntrustedProxy Reason = "untrusted_proxy"
-	ReasonProxyHeader    Reason = "proxy_header" // bad or missing
-	ReasonTLS            Reason = "tls"          // its handshake failed
-	ReasonNoHandshake    Reason = "no_handshake" // of the client's Protocol
+	ReasonProxyHeader    Reason = "proxy_header"  // bad or missing
+	ReasonTLS                   = tlsclient.Other // its handshake failed
+	ReasonNoHandshake    Reason = "no_handshake"  // of the client's Protocol
 
 	// Of clients of an address that services share by SNI.
-	ReasonNotTLS       Reason = "not_tls"         // what came is no ClientHello
+	ReasonNotTLS              = tlsclient.NotTLS  // what came is no ClientHello; of a backend: no TLS
 	ReasonNoHello      Reason = "no_client_hello" // it was not whole in time, or the client ended before that
 	ReasonNoServerName Reason = "no_server_name"  // it names none, and no service takes such a client
 	ReasonServerName   Reason = "server_name"     // no service has the name
@@ -115,6 +126,11 @@ var texts = map[Reason]string{
 	ReasonUntrustedProxy: "not a trusted proxy",
 	ReasonProxyHeader:    "bad PROXY header",
 	ReasonTLS:            "TLS handshake failed",
+	ReasonTLSUnknownCA:   "unknown CA",
+	ReasonTLSWrongName:   "wrong name in the certificate",
+	ReasonTLSExpired:     "certificate not valid now",
+	ReasonTLSTimeout:     "TLS handshake timed out",
+	ReasonTLSAlert:       "TLS alert",
 	ReasonNotTLS:         "no TLS",
 	ReasonNoHello:        "no whole ClientHello",
 	ReasonNoServerName:   "its ClientHello names no server",

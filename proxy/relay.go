@@ -103,8 +103,13 @@ func (s *Session) sideEnded(ev relay.Event) {
 // knownEnd is what a side's own protocol says of its end; nil: nothing.
 func knownEnd(by error) *EndError {
 	var known *EndError
-	if !errors.As(by, &known) && errors.Is(by, relay.ErrTLSTruncated) {
+	var alert *relay.TLSAlert
+	switch {
+	case errors.As(by, &known):
+	case errors.Is(by, relay.ErrTLSTruncated):
 		known = &EndError{Reason: ReasonTLSTruncated, Err: relay.ErrTLSTruncated}
+	case errors.As(by, &alert):
+		known = &EndError{Reason: ReasonTLSAlert, Err: alert}
 	}
 	return known
 }

@@ -24,7 +24,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.checkLive(all); err != nil {
+	if err := cmp.Or(e.checkLive(all), loadTLS(all...)); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
@@ -260,6 +260,7 @@ func (bs *backendSet) moveLocked(old *Backend, c BackendConfig) *Backend {
 // operator has set stays, unless the file has changed it since (rule 13).
 func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 	was := b.cfg
+	b.reloadTLSLocked(was.TLS, c.TLS)
 	b.cfg, b.priority, b.added = c, c.Priority, false
 	if keep := c.FoundBy != "" && b.weight != was.Weight; c.Weight != was.Weight && !keep {
 		text := fmt.Sprintf("weight of %s: %d, was %d", b.name, c.Weight, b.weight)

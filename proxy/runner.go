@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"slices"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -31,6 +32,8 @@ func (c ServiceConfig) notForLoop() string {
 		return "it has a PROXY header"
 	case c.RateLimit > 0:
 		return "it has a rate_limit"
+	case slices.ContainsFunc(c.Backends, func(b BackendConfig) bool { return b.TLS != nil }), slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.TLS }):
+		return "a backend speaks TLS"
 	case c.Dial != nil:
 		return "it has a Dial of its own"
 	}

@@ -36,17 +36,19 @@ type SavedAddress struct {
 	CheckPort           int      `json:"check_port,omitempty"`
 	Restart             []string `json:"restart,omitempty"`
 	ReadyTimeoutSeconds float64  `json:"ready_timeout_seconds,omitempty"`
+
+	TLS *BackendTLS `json:"tls,omitempty"`
 }
 
 // saved is a backend that has its defaults.
 func (c BackendConfig) saved() *SavedAddress {
 	return &SavedAddress{Addr: c.Addr, Weight: c.Weight, Priority: c.Priority, MaxSessions: c.MaxSessions, CheckPort: c.CheckPort,
-		Restart: append([]string(nil), c.Restart...), ReadyTimeoutSeconds: c.ReadyTimeout.Seconds()}
+		Restart: append([]string(nil), c.Restart...), ReadyTimeoutSeconds: c.ReadyTimeout.Seconds(), TLS: c.TLS}
 }
 
 func (a *SavedAddress) config(name string) BackendConfig {
 	return BackendConfig{Name: name, Addr: a.Addr, Weight: cmp.Or(a.Weight, -1), Priority: a.Priority, MaxSessions: a.MaxSessions,
-		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: durationOf(a.ReadyTimeoutSeconds)}.withDefaults()
+		CheckPort: a.CheckPort, Restart: a.Restart, ReadyTimeout: durationOf(a.ReadyTimeoutSeconds), TLS: a.TLS}.withDefaults()
 }
 
 // durationOf is a number of seconds; one that is too long, or none at all, is

@@ -94,6 +94,8 @@ func TestASavedBackendIsWhole(t *testing.T) {
 			f.SetInt(int64(i) + 1)
 		case reflect.Bool:
 			f.SetBool(true)
+		case reflect.Pointer:
+			f.Set(reflect.New(f.Type().Elem()))
 		case reflect.Slice:
 			f.Set(reflect.ValueOf([]string{"x"}))
 		default:

@@ -233,6 +233,7 @@ func (c *BackendConfig) validate(v *values) {
 	v.number("priority", c.Priority, 0, maxWeight)
 	v.count("max_sessions", c.MaxSessions, maxCount)
 	v.number("check_port", c.CheckPort, 0, 65535)
+	c.validateTLS(v)
 	if c.ReadyTimeout != 0 {
 		v.needed("ready_timeout", c.ReadyTimeout, LongestDuration, `write how long a restart may take, such as "60s"`, "a restart has to end")
 	}

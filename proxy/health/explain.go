@@ -14,9 +14,12 @@ import (
 // Explain says in a word or two why a connection failed.
 func Explain(err error) string {
 	var dns *net.DNSError
+	var known interface{ Explain() string }
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &known):
+		return known.Explain()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, syscall.ECONNRESET):

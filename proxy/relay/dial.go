@@ -24,12 +24,13 @@ func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	switch {
 	case d.Func != nil:
 		c, err := d.Func(ctx, d.Network, d.Addr)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			c, err = notItself(c)
 		}
-		return notItself(c)
+		return d.secure(ctx, c, err)
 	case d.Network == "unix":
-		return d.connectUnix(ctx)
+		c, err := d.connectUnix(ctx)
+		return d.secure(ctx, c, err)
 	}
 	all, err := d.addresses(ctx)
 	if err != nil {
@@ -49,14 +50,33 @@ func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	return nil, failed
 }
 
-// connectTo tries one address, from each source that is for it until one has a
-// port left.
-func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (c net.Conn, err error) {
+// secure makes of a connection the one to use, or closes it.
+func (d *Dial) secure(ctx context.Context, c net.Conn, err error) (net.Conn, error) {
+	if err != nil || d.Secure == nil {
+		return c, err
+	}
+	over, err := d.Secure(ctx, c)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return over, nil
+}
+
+// connectTo tries one address, for its share of the time.
+func (d *Dial) connectTo(ctx context.Context, to netip.AddrPort, shares int) (net.Conn, error) {
 	if until, ok := ctx.Deadline(); ok && shares > 1 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/time.Duration(shares))
 		defer cancel()
 	}
+	c, err := d.connectFrom(ctx, to)
+	return d.secure(ctx, c, err)
+}
+
+// connectFrom tries one address, from each source that is for it until one has a
+// port left.
+func (d *Dial) connectFrom(ctx context.Context, to netip.AddrPort) (c net.Conn, err error) {
 	for try := 0; ; try++ {
 		from, more := d.source(to.Addr(), try)
 		dialer := net.Dialer{KeepAliveConfig: d.Sock.keepAlive()}

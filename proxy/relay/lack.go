@@ -22,6 +22,7 @@ const (
 	LackDescriptors Lack = "descriptors"
 	LackMemory      Lack = "memory for sockets"
 	LackProcesses   Lack = "processes"
+	LackFiles       Lack = "certificate files" // of its own, for TLS with a backend
 )
 
 // Try says what to do about it.
@@ -37,6 +38,8 @@ func (l Lack) Try() string {
 		return "check free memory, net.ipv4.tcp_mem and fs.epoll.max_user_watches"
 	case LackProcesses:
 		return "raise the limit of processes (ulimit -u, TasksMax=)"
+	case LackFiles:
+		return "have this user read them again: tcpctl check says which they are"
 	}
 	return ""
 }
@@ -44,8 +47,12 @@ func (l Lack) Try() string {
 // LackOf tells this process's errors from the peer's; "" is the peer's. No
 // other code decides this.
 func LackOf(err error) Lack {
+	var known interface{ Lack() Lack }
 	var e syscall.Errno
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &known):
+		return known.Lack()
+	case !errors.As(err, &e):
 		return ""
 	}
 	var path *fs.PathError // of a program's start, for one

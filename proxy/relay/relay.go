@@ -88,6 +88,11 @@ type Dial struct {
 	// Quiet holds back the last ACK of the handshake, for a check that resets
 	// the connection at once: see HasQuiet. Only for Connect.
 	Quiet bool
+	// Secure, when set, is called with a connection that was made, and gives the
+	// one to use over it, such as TLS. It is a part of the dial: within its
+	// timeout, and its errors are the dial's. After one the connection is closed.
+	// Only the stream runner can use it.
+	Secure func(context.Context, net.Conn) (net.Conn, error)
 	// Func, when set, makes the connection instead, for example through a
 	// mesh. Only the stream runner can use it.
 	Func func(ctx context.Context, network, addr string) (net.Conn, error)

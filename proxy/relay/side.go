@@ -2,6 +2,7 @@ package relay
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -56,6 +57,7 @@ var start = time.Now()
 // NewSide makes a side of a connection, which it owns from now on.
 func NewSide(c net.Conn) *Side {
 	s := &Side{connSide: &connSide{conn: c}}
+	s.tls, _ = c.(*tls.Conn)
 	name, own := "", ""
 	s.remote, name = addrOf(c.RemoteAddr())
 	s.local, own = addrOf(c.LocalAddr())
@@ -137,6 +139,17 @@ func (s *Side) EndedBy() error {
 		return nil
 	}
 	return s.endedBy
+}
+
+// passEnd ends our half of the stream as the other side's ended. A truncated end
+// is not announced to a side that speaks TLS: or it could not tell.
+func (s *Side) passEnd(how End, by error) {
+	if s.tls != nil && s.conn == net.Conn(s.tls) && errors.Is(by, ErrTLSTruncated) {
+		s.add(sideShut)
+		closeWriteUnder(s.tls)
+		return
+	}
+	s.closeWriteAs(how)
 }
 
 // closeWrite ends our half of the stream.

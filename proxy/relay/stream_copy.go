@@ -69,7 +69,7 @@ func (p *streamRelay) run(src, dst *Side) {
 	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
 	orderly := end == FIN || end == Quiet
 	if orderly {
-		dst.closeWriteAs(end) // after the event, so that the end which answers it comes after
+		dst.passEnd(end, src.endedBy) // after the event, so that the end which answers it comes after
 	}
 	p.moving.Add(-1)
 	if orderly && src.awaitGone() {
@@ -224,6 +224,9 @@ func (s *Side) endOf(err error) End {
 	case errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return Closed
 	default:
+		if isTLSAlert(err) {
+			s.endedBy = &TLSAlert{err}
+		}
 		return Reset
 	}
 }

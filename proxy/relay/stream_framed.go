@@ -94,7 +94,7 @@ func copyToFramed(src, dst *Side, to Framed) (end End, idle, discard bool) {
 			limited = src.setIdleDeadline()
 			continue
 		case err == io.EOF:
-			return FIN, false, false
+			return src.endOf(err), false, false
 		case limited && errors.Is(err, os.ErrDeadlineExceeded):
 			if src.goIdle() {
 				return Open, true, false

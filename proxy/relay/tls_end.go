@@ -36,6 +36,19 @@ func (c *finRecorder) NetConn() net.Conn { return c.Conn }
 // wanted to send more (RFC 8446, section 6.1).
 var ErrTLSTruncated error = errors.New("the connection ended without a close_notify of TLS")
 
+// TLSAlert ends a side that has sent an alert of TLS, such as one that our
+// certificate is refused (of which TLS 1.3 tells only after the handshake).
+type TLSAlert struct{ Err error }
+
+func (e *TLSAlert) Error() string { return e.Err.Error() }
+func (e *TLSAlert) Unwrap() error { return e.Err }
+
+// isTLSAlert reports whether an error is the peer's alert.
+func isTLSAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
 // truncated reports whether TLS ended without a close_notify.
 func (s *Side) truncated() bool {
 	if s.tls == nil {

@@ -27,7 +27,7 @@ func TestBad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = parse(path, text, nil, true)
+			_, err = parse(path, text, true)
 			var all Errors
 			if !errors.As(err, &all) {
 				t.Fatalf("want Errors, got %v", err)

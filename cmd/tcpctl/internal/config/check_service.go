@@ -82,8 +82,13 @@ func (b *Backend) check(r *report, path string) {
 	default:
 		r.address(path+".addr", b.Addr, false)
 	}
-	if !b.TLS && (b.TLSName != "" || b.CA != "") {
-		r.wrong(path, "write tls = true", "backend %q has tls_name or ca, but not tls", b.Name)
+	for key, used := range map[string]bool{"tls_name": b.TLSName != "", "ca": b.CA != "", "tls_cert": b.TLSCert != "", "tls_key": b.TLSKey != "", "tls_verify": !b.TLSVerify} {
+		if used && !b.TLS {
+			r.wrong(path+"."+key, "write tls = true, too, or take it out", "backend %q has %s, but not tls", b.Name, key)
+		}
+	}
+	if b.TLS && !b.TLSVerify && b.CA != "" {
+		r.wrong(path+".ca", "take out tls_verify = false, or ca", "backend %q has a ca, but tls_verify = false verifies nothing", b.Name)
 	}
 	if b.DNS == "" && b.DNSServer != "" {
 		r.wrong(path+".dns_server", "write dns in place of addr", "backend %q has dns_server, but not dns", b.Name)

@@ -46,7 +46,7 @@ func TestRelativePaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := "[mesh]\nname = \"x\"\nsecret_file = \"secret\"\n[log]\nfile = \"log/tcpctl.log\"\n"
-	f, err := parse(filepath.Join(dir, "tcpctl.toml"), []byte(text), nil, true)
+	f, err := parse(filepath.Join(dir, "tcpctl.toml"), []byte(text), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,5 @@ import (
 var initial []byte
 
 // Init is the file that tcpctl init prints: it is right as it stands, and has
-// every key of this version, in comments with its default. What is in later
-// is left out; a test fails when a key has to be added.
+// every key, in comments with its default; a test fails when one has to be added.
 func Init() []byte { return bytes.Clone(initial) }

@@ -33,11 +33,11 @@ func Load(path string) (*File, error) {
 // Parse reads the text of a file. Its name is for errors, and its folder is
 // where relative paths start. The error is of type Errors.
 func Parse(name string, text []byte) (*File, error) {
-	return parse(name, text, later, true)
+	return parse(name, text, true)
 }
 
-// parse refuses what is in notYet, and paths that lead nowhere if asked to.
-func parse(name string, text []byte, notYet map[string]bool, exist bool) (*File, error) {
+// parse refuses paths that lead nowhere if asked to.
+func parse(name string, text []byte, exist bool) (*File, error) {
 	fatal := func(at place, text, hint string) error {
 		return Errors{{File: name, Line: at.line, Column: at.column, Text: text, Hint: hint}}
 	}
@@ -60,7 +60,6 @@ func parse(name string, text []byte, notYet map[string]bool, exist bool) (*File,
 	f.name, f.lines, f.text = name, lines, text
 	d := &decoder{report: report{name: name, lines: lines}, dir: filepath.Dir(name), exist: exist, file: f}
 	d.table("", raw, reflect.ValueOf(f).Elem())
-	f.refuse(&d.report, notYet)
 	f.check(&d.report)
 	if len(d.found) > 0 {
 		return nil, d.inOrder()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -14,11 +15,9 @@ import (
 // Proxy gives what an engine runs. In the file 0 is off or no limit, as each
 // key says; in proxy.Config zero is the default and negative is off. The
 // error, of type Errors, says what an engine would not run: a file without a
-// service, addresses that do not go together, and, in a File that was filled by
-// hand, what is not in this version yet.
+// service, and addresses that do not go together.
 func (f *File) Proxy() (proxy.Config, error) {
 	r := &report{name: f.name, lines: f.lines}
-	f.refuse(r, later)
 	if len(f.Services) == 0 {
 		f.reportEmpty(r)
 	}
@@ -155,9 +154,23 @@ func (b *Backend) proxy() proxy.BackendConfig {
 		Weight:       orOff(b.Weight),
 		Priority:     b.Priority,
 		MaxSessions:  b.MaxSessions,
+		TLS:          b.TLSConfig(),
 		Restart:      b.Restart,
 		ReadyTimeout: orOff(b.ReadyTimeout),
 	}
+}
+
+// TLSConfig gives how TLS is spoken to the backend, nil for none. The certificates
+// of all addresses of a name are for that name.
+func (b *Backend) TLSConfig() *proxy.BackendTLS {
+	if !b.TLS {
+		return nil
+	}
+	name := b.TLSName
+	if host, _, err := net.SplitHostPort(b.DNS); err == nil && name == "" {
+		name = host
+	}
+	return &proxy.BackendTLS{Name: name, Insecure: !b.TLSVerify, CA: b.CA, Cert: b.TLSCert, Key: b.TLSKey}
 }
 
 func (h *Hook) proxy() proxy.Hook {

@@ -124,6 +124,14 @@ var conversions = []struct {
 		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: "[fd00::1]:5432", Weight: 3, Priority: 1, MaxSessions: 9,
 			Restart: []string{"true"}, ReadyTimeout: 5 * time.Second}}
 	}},
+	{`backends = [{ addr = "10.0.0.12:5432", tls = true, tls_name = "db", ca = "ca.pem", tls_cert = "c.pem", tls_key = "c.key" }, { addr = "10.0.0.13:5432", tls = true, tls_verify = false }]`, func(c *svc) {
+		c.Backends = []proxy.BackendConfig{
+			{Name: "10.0.0.12:5432", Addr: "10.0.0.12:5432", Weight: 1, ReadyTimeout: time.Minute, TLS: &proxy.BackendTLS{Name: "db", CA: "ca.pem", Cert: "c.pem", Key: "c.key"}},
+			{Name: "10.0.0.13:5432", Addr: "10.0.0.13:5432", Weight: 1, ReadyTimeout: time.Minute, TLS: &proxy.BackendTLS{Insecure: true}}}
+	}},
+	{`backends = [{ name = "c", dns = "db.internal:5432", tls = true }]`, func(c *svc) {
+		c.Backends, c.Discover = nil, []proxy.DiscoverySource{{Name: "backends/c", Kind: "dns", From: "db.internal:5432", TLS: true}}
+	}},
 	{`backends = [{ addr = "10.0.0.12:5432", weight = 0 }]`, func(c *svc) {
 		c.Backends = []proxy.BackendConfig{{Name: "10.0.0.12:5432", Addr: "10.0.0.12:5432", Weight: -1, ReadyTimeout: time.Minute}}
 	}},

@@ -15,7 +15,7 @@ const takenOut = "(taken out)"
 // in a configuration, and never read for this. What was taken out is returned,
 // so that it can be taken out of other texts, too.
 func Redact(name, text string) (listing string, secrets []string, err error) {
-	f, err := parse(name, []byte(text), nil, false)
+	f, err := parse(name, []byte(text), false)
 	if err != nil {
 		return "", nil, err
 	}

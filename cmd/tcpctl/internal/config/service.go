@@ -62,8 +62,10 @@ type Backend struct {
 
 	TLS       bool   `toml:"tls" default:"false"`
 	TLSVerify bool   `toml:"tls_verify" default:"true"`
-	TLSName   string `toml:"tls_name"`       // "": the host of the address
-	CA        string `toml:"ca" file:"file"` // "": the system's
+	TLSName   string `toml:"tls_name"`             // "": the host of the address
+	CA        string `toml:"ca" file:"file"`       // "": the system's
+	TLSCert   string `toml:"tls_cert" file:"file"` // that the backend gets; "": none
+	TLSKey    string `toml:"tls_key" file:"file"`
 
 	Restart      []string      `toml:"restart" argv:"yes"`
 	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`

@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/clientlist"
@@ -31,6 +33,14 @@ func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	}
 	if c.DenyList, err = clientList(clientlist.DenyFile, file.DenyFile); err != nil {
 		return err
+	}
+	for i := range file.Backends {
+		b := &file.Backends[i]
+		if t := b.TLSConfig(); t != nil {
+			if wrong, ok := errors.AsType[*proxy.ValueError](t.Load()); ok {
+				return &PartError{Key: fmt.Sprintf("backends[%d].%s", i, wrong.Key), Hint: wrong.Hint, Err: fmt.Errorf("backend %q: %s", b.Name, wrong.Text)}
+			}
+		}
 	}
 	if t := file.TLS; t != nil {
 		if c.TLS, err = TLS(t.Cert, t.Key, t.ClientCA, slog.Default()); err != nil {

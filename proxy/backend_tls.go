@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// BackendTLS is how TLS is spoken to a backend, by sessions and by checks. The zero
+// value verifies its certificate by the system's CAs, for the host of its address.
+// Files are read when the engine starts, and again when they change; one that
+// cannot be read then leaves what it had before in force, with a warning.
+type BackendTLS struct {
+	Name     string `json:"name,omitempty"`     // that the certificate must be for, and that is asked for (SNI); "": the host of the address
+	Insecure bool   `json:"insecure,omitempty"` // the certificate is not verified: whatever answers is believed
+	CA       string `json:"ca,omitempty"`       // file of the CAs that may have signed it, in PEM; "": the system's
+	Cert     string `json:"cert,omitempty"`     // file of the certificate that the backend gets, in PEM; "": none
+	Key      string `json:"key,omitempty"`      // file of that one's key
+}
+
+// Load reads the files and says what is wrong with them, as a *ValueError whose
+// key is the file's.
+func (t *BackendTLS) Load() error {
+	err := tlsclient.New(tlsclient.Config(*t), nil).Load()
+	if file, ok := errors.AsType[*tlsclient.FileError](err); ok {
+		return &ValueError{Key: file.Key, Text: file.Err.Error(), Hint: "give a file in PEM that this user may read"}
+	}
+	return err
+}
+
+// validateTLS is about what can be said without the files.
+func (c *BackendConfig) validateTLS(v *values) {
+	t := c.TLS
+	if t == nil {
+		return
+	}
+	if t.Name != "" && net.ParseIP(t.Name) == nil && !isServerName(canonicalName(t.Name)) {
+		v.wrong("tls_name", `write the name in its certificate, such as "db.example.com"`, "tls_name %q is no server name", t.Name)
+	}
+	switch {
+	case t.Cert == "" && t.Key != "":
+		v.wrong("tls_cert", "give the certificate's file, too", "tls_key without tls_cert")
+	case t.Cert != "" && t.Key == "":
+		v.wrong("tls_key", "give the key's file, too", "tls_cert without tls_key")
+	}
+}
+
+// loadTLS reads the files of all backends: a configuration with one that cannot
+// be read is refused.
+func loadTLS(services ...ServiceConfig) error {
+	for i := range services {
+		for _, b := range services[i].Backends {
+			if b.TLS == nil {
+				continue
+			}
+			if err := b.TLS.Load(); err != nil {
+				return fmt.Errorf("proxy: service %q: backend %q: %w", services[i].Name, b.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// setTLSLocked makes the backend speak TLS as it is configured, or not.
+func (b *Backend) setTLSLocked(c *BackendTLS) {
+	if c == nil {
+		b.tls.Store(nil)
+		return
+	}
+	spec := tlsclient.Config(*c)
+	if host, _, err := net.SplitHostPort(b.addr); spec.Name == "" && err == nil {
+		spec.Name = host
+	}
+	spec.Name = cmp.Or(spec.Name, "localhost") // a path is no name
+	b.tls.Store(tlsclient.New(spec, func(err error) {
+		b.service.engine.noteThrottledAs("tls "+b.target(), Event{Kind: EventService, Level: LevelWarn, Service: b.service.name, Backend: b.name,
+			Text: fmt.Sprintf("%s: a changed file cannot be used, and the old one stays in force: %v", b.target(), err)})
+	}))
+}
+
+// reloadTLSLocked follows a configuration that changes.
+func (b *Backend) reloadTLSLocked(was, now *BackendTLS) {
+	if !reflect.DeepEqual(was, now) {
+		b.setTLSLocked(now)
+		b.checks.Request()
+	}
+}
+
+// secured makes connections of the backend speak TLS, behind a header in the
+// clear as HAProxy's send-proxy has it; nil: they do not. A check sees the
+// certificate each time.
+func (b *Backend) secured(header []byte, isCheck bool) func(context.Context, net.Conn) (net.Conn, error) {
+	client := b.tls.Load()
+	if client == nil {
+		return nil
+	}
+	return func(ctx context.Context, conn net.Conn) (net.Conn, error) {
+		if len(header) > 0 {
+			if until, ok := ctx.Deadline(); ok {
+				conn.SetWriteDeadline(until)
+			}
+			if _, err := conn.Write(header); err != nil {
+				return nil, err
+			}
+		}
+		over, err := client.Handshake(ctx, relay.NoteEnd(conn), !isCheck)
+		if err != nil {
+			return nil, err // not a nil *tls.Conn in an interface
+		}
+		return over, nil
+	}
+}
+
+// dialReason is the reason of a dial that failed.
+func dialReason(err error) Reason {
+	if e, ok := errors.AsType[*tlsclient.Error](err); ok {
+		return e.Reason
+	}
+	return ReasonConnect
+}
+
+// checkReason is the reason of a check that failed; "": no word says it.
+func checkReason(err error) Reason {
+	op, isDial := errors.AsType[*net.OpError](err)
+	if r := dialReason(err); r != ReasonConnect || isDial && op.Op == "dial" {
+		return r
+	}
+	return ""
+}

@@ -1,0 +1,523 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// authority signs certificates, and has its own in a file.
+type authority struct {
+	testing.TB
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB, name string) *authority {
+	t.Helper()
+	a := &authority{TB: t, dir: t.TempDir()}
+	a.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-48 * time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cert, _ = x509.ParseCertificate(der)
+	a.write("ca.pem", "CERTIFICATE", der)
+	return a
+}
+
+func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
+
+func (a *authority) write(name, kind string, der []byte) {
+	if err := os.WriteFile(a.file(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		a.Fatal(err)
+	}
+}
+
+// sign gives a certificate for names, of which some may be addresses, that begins
+// to be valid and ends so long from now.
+func (a *authority) sign(begins, ends time.Duration, names ...string) tls.Certificate {
+	a.Helper()
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "leaf"},
+		NotBefore: time.Now().Add(begins), NotAfter: time.Now().Add(ends), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// spoken is how TLS is spoken to a backend whose certificate is of the authority.
+func (a *authority) spoken(name string) *proxy.BackendTLS {
+	return &proxy.BackendTLS{Name: name, CA: a.file("ca.pem")}
+}
+
+// serverOver is a backend that speaks TLS.
+func serverOver(t testing.TB, name string, c *tls.Config) *server {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, name, tls.NewListener(ln, c))
+}
+
+// raw is a backend that does to each connection what a test says.
+func raw(t testing.TB, do func(net.Conn)) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	ended := make(chan struct{})
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				go func() { <-ended; c.Close() }()
+				do(c)
+				c.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); close(ended); wg.Wait() })
+	return ln.Addr().String()
+}
+
+// TestRule51SpeaksTLS: the certificate is verified by the CA and for the name that
+// are configured, and the backend gets ours.
+func TestRule51SpeaksTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	ours := a.sign(0, time.Hour, "client")
+	a.write("client.pem", "CERTIFICATE", ours.Certificate[0])
+	der, _ := x509.MarshalPKCS8PrivateKey(ours.PrivateKey)
+	a.write("client.key", "PRIVATE KEY", der)
+	named := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org", "127.0.0.1")}}
+	asks := named.Clone()
+	asks.ClientAuth, asks.ClientCAs = tls.RequireAndVerifyClientCert, a.pool()
+	identified := a.spoken("db.example.org")
+	identified.Cert, identified.Key = a.file("client.pem"), a.file("client.key")
+	for what, c := range map[string]struct {
+		server *tls.Config
+		tls    *proxy.BackendTLS
+		shows  string
+	}{
+		"by name":       {named, a.spoken("db.example.org"), "verified"},
+		"by address":    {named, a.spoken(""), "verified"},
+		"not verified":  {named, &proxy.BackendTLS{Insecure: true, Name: "other"}, "unverified"},
+		"by both sides": {asks, identified, "verified"},
+	} {
+		for _, check := range []string{"tcp", "none"} {
+			s := serverOver(t, "a", c.server)
+			b := s.backend()
+			b.TLS = c.tls
+			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: check}})
+			v.untilUp()
+			v.dial("hello").hears("a hello")
+			if i := v.backend("a"); i.TLS != c.shows || i.Failed > 0 {
+				t.Errorf("%s: %+v", what, i)
+			}
+			v.Close()
+		}
+	}
+}
+
+// faulty are backends with which no handshake succeeds.
+func faulty(t testing.TB, a *authority) map[string]struct {
+	addr   string
+	reason proxy.Reason
+	text   string
+} {
+	over := func(c *tls.Config) string { return serverOver(t, "a", c).addr() }
+	by := func(c tls.Certificate) string { return over(&tls.Config{Certificates: []tls.Certificate{c}}) }
+	name := "db.example.org"
+	asks := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, name)}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
+	return map[string]struct {
+		addr   string
+		reason proxy.Reason
+		text   string
+	}{
+		"another CA":         {by(newAuthority(t, "theirs").sign(0, time.Hour, name)), proxy.ReasonTLSUnknownCA, `unknown CA ("theirs")`},
+		"signed by itself":   {by(certificate(t.(*testing.T))), proxy.ReasonTLSWrongName, "is for localhost, not for db.example.org"},
+		"another name":       {by(a.sign(0, time.Hour, "web.example.org", "10.0.0.1")), proxy.ReasonTLSWrongName, "is for web.example.org, 10.0.0.1, not for db.example.org"},
+		"a deeper name":      {by(a.sign(0, time.Hour, "*.org")), proxy.ReasonTLSWrongName, "is for *.org"},
+		"expired":            {by(a.sign(-time.Hour, -time.Minute, name)), proxy.ReasonTLSExpired, "expired on"},
+		"not valid yet":      {by(a.sign(time.Hour, 2*time.Hour, name)), proxy.ReasonTLSExpired, "is not valid before"},
+		"asks for ours":      {over(asks), proxy.ReasonTLSAlert, "it refuses"},
+		"no certificate":     {over(&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("none") }}), proxy.ReasonTLSAlert, "it refuses"},
+		"answers as SMTP":    {raw(t, func(c net.Conn) { io.WriteString(c, "220 mail ready\r\n"); io.Copy(io.Discard, c) }), proxy.ReasonNotTLS, "speaks no TLS"},
+		"answers as HTTP":    {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), proxy.ReasonNotTLS, "speaks no TLS"},
+		"closes":             {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte() }), proxy.ReasonTLS, "in the handshake"},
+		"resets":             {raw(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), proxy.ReasonTLS, "in the handshake"},
+		"says nothing":       {raw(t, func(c net.Conn) { io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
+		"says half a record": {raw(t, func(c net.Conn) { c.Write([]byte{22, 3, 3, 0, 90, 2}); io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
+	}
+}
+
+// TestRule51Reasons: what is wrong with TLS has a word in the check's result and in
+// the record, and counts as the backend's.
+func TestRule51Reasons(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	for what, c := range faulty(t, a) {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := proxy.BackendConfig{Name: "a", Addr: c.addr, TLS: a.spoken("db.example.org")}
+			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: 500 * time.Millisecond, Fall: 1}})
+			v.untilHealth("a", proxy.StateDown)
+			if i := v.backend("a"); i.Check.Reason != c.reason || !strings.Contains(i.Check.Detail, c.text) {
+				t.Errorf("the check says %q: %s, wants %q: %s", i.Check.Reason, i.Check.Detail, c.reason, c.text)
+			}
+			if _, err := v.svc.Backend("a").Probe(); err == nil || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("the probe says %v", err)
+			}
+			v.Close()
+
+			v = start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, NoBackend: proxy.Reject,
+				ConnectTimeout: 500 * time.Millisecond, ConnectRetries: -1})
+			v.dial("hello").isReset()
+			if r := v.record(); r.By != proxy.ByProxy || r.Phase != proxy.PhaseConnect || r.Reason != c.reason || !strings.Contains(r.Detail, c.text) || r.Served {
+				t.Errorf("record %+v, wants %q: %s", r, c.reason, c.text)
+			}
+			if i := v.backend("a"); i.Failed == 0 || i.Total != 0 || i.Check == nil || i.Check.Reason != c.reason {
+				t.Errorf("backend %+v", i)
+			}
+		})
+	}
+}
+
+// TestRule51FailedHandshakesAreRetried elsewhere, with no client failing.
+func TestRule51FailedHandshakesAreRetried(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	good := serverOver(t, "good", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}})
+	list := []proxy.BackendConfig{good.backend()}
+	for what, c := range faulty(t, a) {
+		list = append(list, proxy.BackendConfig{Name: strings.ReplaceAll(what, " ", "-"), Addr: c.addr})
+	}
+	for i := range list {
+		list[i].TLS = a.spoken("db.example.org")
+	}
+	v := start(t, proxy.ServiceConfig{Backends: list, Balance: "roundrobin", Check: proxy.CheckConfig{Type: "none"},
+		ConnectTimeout: 300 * time.Millisecond, ConnectRetries: len(list)})
+	for i := range 4 {
+		v.dial(fmt.Sprint(i)).hears(fmt.Sprint("good ", i))
+	}
+	for i := v.svc.Info(); i.Sessions.Failed+i.Sessions.Cut+i.Sessions.Rejected > 0; {
+		t.Fatalf("counted %+v", i.Sessions)
+	}
+}
+
+// TestRule51HeaderBeforeTLS: the PROXY header of a session and of its checks comes
+// in the clear.
+func TestRule51HeaderBeforeTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+	headers := make(chan string, 100)
+	addr := raw(t, func(c net.Conn) {
+		line := make([]byte, 0, 107)
+		for !bytes.HasSuffix(line, []byte("\n")) {
+			var b [1]byte
+			if _, err := c.Read(b[:]); err != nil {
+				return
+			}
+			line = append(line, b[0])
+		}
+		over := tls.Server(c, config)
+		r := bufio.NewReader(over)
+		said, _ := r.ReadString('\n')
+		headers <- string(line) + said
+		io.WriteString(over, "heard "+said)
+		io.Copy(io.Discard, r)
+		over.Close()
+	})
+	v := start(t, proxy.ServiceConfig{SendProxy: 1, Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}})
+	v.untilUp()
+	if h := <-headers; h != "PROXY UNKNOWN\r\n" {
+		t.Errorf("a check said %q", h)
+	}
+	c := v.dial("hello")
+	c.hears("heard hello")
+	want := fmt.Sprintf("PROXY TCP4 127.0.0.1 127.0.0.1 %d ", c.LocalAddr().(*net.TCPAddr).Port)
+	for h := range headers {
+		if strings.HasPrefix(h, want) && strings.HasSuffix(h, "hello\n") {
+			break
+		}
+	}
+}
+
+// TestRule51ChecksSpeakTLS: each type of check that connects, at the backend's own
+// port; a port for checks alone speaks what the check says.
+func TestRule51ChecksSpeakTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+	web := func(over bool) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		if over {
+			ln = tls.NewListener(ln, config)
+		}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })}
+		done := make(chan struct{})
+		go func() { s.Serve(ln); close(done) }()
+		t.Cleanup(func() { s.Close(); <-done })
+		return addr
+	}
+	plain := web(false)
+	_, port, _ := net.SplitHostPort(plain)
+	var atPort int
+	fmt.Sscan(port, &atPort)
+	http204 := proxy.CheckConfig{Type: health.HTTP, Expect: 204}
+	talk := proxy.CheckConfig{Type: health.Talk, Send: "PING\n", Want: "a PING"}
+	for what, c := range map[string]struct {
+		addr  string
+		check proxy.CheckConfig
+		port  int
+	}{
+		"http":          {web(true), http204, 0},
+		"http twice":    {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, 0},
+		"send-expect":   {serverOver(t, "a", config).addr(), talk, 0},
+		"passive":       {web(true), proxy.CheckConfig{Type: health.Passive}, 0},
+		"another port":  {web(true), http204, atPort},
+		"tcp behind it": {web(true), proxy.CheckConfig{Type: health.TCP, Port: atPort}, 0},
+	} {
+		v := start(t, proxy.ServiceConfig{Check: c.check, Backends: []proxy.BackendConfig{{Name: "a", Addr: c.addr, CheckPort: c.port, TLS: a.spoken("db.example.org")}}})
+		v.untilUp()
+		if text, err := v.svc.Backend("a").Probe(); err != nil {
+			t.Errorf("%s: %s, %v", what, text, err)
+		}
+		v.Close()
+	}
+}
+
+// TestRule51EndsPassOn: an end is announced on the other side, a truncated one is
+// not, and a reset is a reset; for clients with TLS of their own, and without.
+func TestRule51EndsPassOn(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+	want := much()
+	for how, end := range map[string]func(*tls.Conn){
+		"announced": func(c *tls.Conn) { c.CloseWrite(); c.NetConn().(*net.TCPConn).CloseWrite() },
+		"truncated": func(c *tls.Conn) { c.NetConn().(*net.TCPConn).CloseWrite() },
+		"reset":     func(c *tls.Conn) { c.NetConn().(*net.TCPConn).SetLinger(0); c.NetConn().Close() },
+	} {
+		for _, clientTLS := range []bool{false, true} {
+			t.Run(fmt.Sprint(how, clientTLS), func(t *testing.T) {
+				t.Parallel()
+				said := make(chan error, 1)
+				addr := raw(t, func(c net.Conn) {
+					over := tls.Server(c, config)
+					if how != "reset" {
+						over.Write(want)
+						end(over)
+						_, err := io.Copy(io.Discard, over) // the other half goes on
+						said <- err
+						return
+					}
+					over.Write(want[:10])
+					io.ReadFull(over, make([]byte, 10)) // the client has them
+					end(over)
+					said <- nil
+				})
+				cfg := proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}}
+				if clientTLS {
+					cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+				}
+				v := start(t, cfg)
+				over, conn := v.dialTLS()
+				var c net.Conn = over
+				if !clientTLS {
+					c = conn
+				}
+				reason := proxy.ReasonFIN
+				if how == "reset" {
+					got := make([]byte, 10)
+					io.ReadFull(c, got)
+					c.Write(got)
+					if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+						t.Errorf("the client sees %v", err)
+					}
+					reason = proxy.ReasonReset
+				} else {
+					got, err := io.ReadAll(c)
+					if err != nil || !bytes.Equal(got, want) {
+						t.Errorf("%d of %d bytes came: %v", len(got), len(want), err)
+					}
+					if cut := clientTLS && over.NetConn().(interface{ Ended() bool }).Ended(); cut != (clientTLS && how == "truncated") {
+						t.Errorf("a truncated end is passed on as such: %v", cut)
+					}
+					c.Write(want) // there may still be an answer
+					c.(interface{ CloseWrite() error }).CloseWrite()
+					if how == "truncated" {
+						reason = proxy.ReasonTLSTruncated
+					}
+				}
+				if err := <-said; err != nil {
+					t.Errorf("the backend sees %v instead of an end", err)
+				}
+				if r := v.record(); r.By != proxy.ByBackend || r.Reason != reason {
+					t.Errorf("record %+v, wants %s by the backend", r, reason)
+				}
+			})
+		}
+	}
+}
+
+// TestRule51AlertsAfterTheHandshake: TLS 1.3 has a client know only afterwards that
+// its certificate is refused.
+func TestRule51AlertsAfterTheHandshake(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, ClientAuth: tls.RequireAnyClientCert})
+	b := s.backend()
+	b.TLS = a.spoken("db.example.org")
+	v := start(t, proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{b}})
+	v.dial("").isReset()
+	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonTLSAlert || !strings.Contains(r.Detail, "certificate required") {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestRule51FilesAreReadAgain: a CA that is replaced holds for the next dial; one
+// that cannot be read changes nothing, at a reload, too.
+func TestRule51FilesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	a, other := newAuthority(t, "ours"), newAuthority(t, "next")
+	var mu sync.Mutex
+	now := a.sign(0, time.Hour, "db.example.org")
+	s := serverOver(t, "a", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return &now, nil
+	}})
+	b := s.backend()
+	b.TLS = a.spoken("db.example.org")
+	cfg := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Interval: 50 * time.Millisecond}}
+	v := start(t, cfg)
+	v.untilUp()
+	live := v.dial("one")
+	live.hears("a one")
+
+	mu.Lock()
+	now = other.sign(0, time.Hour, "db.example.org")
+	mu.Unlock()
+	v.untilHealth("a", proxy.StateDown)
+	next, _ := os.ReadFile(other.file("ca.pem"))
+	os.WriteFile(a.file("ca.pem"), append(next, '\n'), 0o600)
+	v.untilUp()
+	v.dial("two").hears("a two")
+	os.WriteFile(a.file("ca.pem"), []byte("half a fi"), 0o600)
+	time.Sleep(1100 * time.Millisecond) // it is looked at once a second
+	v.dial("three").hears("a three")
+
+	_, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}})
+	if err == nil || !strings.Contains(err.Error(), "has no certificate in PEM") {
+		t.Errorf("a reload takes it: %v", err)
+	}
+	v.dial("four").hears("a four")
+	live.says("five")
+	live.hears("five")
+}
+
+// TestRule51ReloadsSwitchTLS: new sessions speak as the backend is configured now,
+// and live ones go on as they are.
+func TestRule51ReloadsSwitchTLS(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+	var mu sync.Mutex
+	over := false
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveOn(t, "a", either{ln, config, func() bool { mu.Lock(); defer mu.Unlock(); return over }})
+	cfg := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}}
+	v := start(t, cfg)
+	var live []*client
+	for i := range 4 {
+		mu.Lock()
+		over = i%2 == 1
+		mu.Unlock()
+		cfg.Backends[0].TLS = nil
+		if over {
+			cfg.Backends[0].TLS = a.spoken("db.example.org")
+		}
+		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}}); err != nil {
+			t.Fatal(err)
+		}
+		c := v.dial(fmt.Sprint(i))
+		c.hears(fmt.Sprint("a ", i))
+		live = append(live, c)
+	}
+	for i, c := range live {
+		c.says(fmt.Sprint("still ", i))
+		c.hears(fmt.Sprint("still ", i))
+	}
+}
+
+// either is a listener whose connections speak TLS or not, as a test says when
+// they are accepted.
+type either struct {
+	net.Listener
+	config *tls.Config
+	over   func() bool
+}
+
+func (l either) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil && l.over() {
+		c = tls.Server(c, l.config)
+	}
+	return c, err
+}
