@@ -5,31 +5,37 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/tui"
 )
 
 // consoleFile is the file in the state folder with how consoles were left: a tui.Kept
-// by the instance that each shows.
+// by the instance that each shows, and over SSH by the key that it is shown to.
 const consoleFile = "console.json"
 
-// keepConsole has a console begin as the last one of the same instance was left, and
+// keeping guards the file: consoles over SSH are in one process.
+var keeping sync.Mutex
+
+// keepConsole has a console begin as the last one of the same name was left, and
 // keeps how this one is. Without a state folder nothing is kept. A theme that the
 // configuration names is not overridden by one that was chosen once.
-func keepConsole(cfg *tui.Config, instance string) {
+func keepConsole(cfg *tui.Config, name string) {
 	dir, err := statedir.Make("")
 	if err != nil {
 		return
 	}
 	path := filepath.Join(dir, consoleFile)
-	cfg.Kept = readKept(path)[instance]
+	cfg.Kept = readKept(path)[name]
 	if cfg.Theme != nil {
 		cfg.Kept.Theme = ""
 	}
 	cfg.Keep = func(k tui.Kept) {
+		keeping.Lock()
+		defer keeping.Unlock()
 		all := readKept(path) // another console may have written meanwhile
-		all[instance] = k
+		all[name] = k
 		if err := writeKept(path, all); err != nil {
 			slog.Debug("console: its settings were not kept: " + err.Error())
 		}

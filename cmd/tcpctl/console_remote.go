@@ -22,6 +22,7 @@ func showRemote(ctx context.Context, in *instance.Instance, s *sshd.Session) err
 	cfg.Attached, cfg.ReadOnly = true, s.ReadOnly
 	cfg.Input, cfg.Output, cfg.Sizes, cfg.Env = s, s, s.Sizes, s.Env
 	cfg.History, cfg.ThemeDir = "", "" // which are of the instance's own user
+	keepConsole(&cfg, "@ssh "+s.Fingerprint)
 	if fleet := in.Fleet(); fleet != nil {
 		cfg.Peer = func(node string) api.Source { return operator{fleet.PeerFor(node, s.By), s.By, s.ReadOnly} }
 	}

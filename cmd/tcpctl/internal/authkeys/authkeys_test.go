@@ -2,6 +2,7 @@ package authkeys
 
 import (
 	"crypto/ed25519"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -87,5 +88,39 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
+	}
+}
+
+// A host key is made once; what is none is refused by its name, and kept.
+func TestHostKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "host_key")
+	if err := CheckHostKey(path); err != nil {
+		t.Error(err)
+	}
+	made, err := HostKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := HostKey(path)
+	if err != nil || ssh.FingerprintSHA256(again.PublicKey()) != ssh.FingerprintSHA256(made.PublicKey()) {
+		t.Errorf("another one: %v", err)
+	}
+	_, private, _ := ed25519.GenerateKey(nil)
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(private, "", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"rubbish": "it is no private key", string(pem.EncodeToMemory(block)): "passphrase"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{CheckHostKey(path), func() error { _, err := HostKey(path); return err }()} {
+			if err == nil || !strings.Contains(err.Error(), path+": ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v; want %q", err, want)
+			}
+		}
+		if now, _ := os.ReadFile(path); string(now) != text {
+			t.Error("the file was changed")
+		}
 	}
 }

@@ -49,6 +49,11 @@ func (c *ConsoleSSH) check(r *report) {
 		r.wrong("console.ssh.listen", "name a file of public keys: authorized_keys = \"/etc/tcpctl/authorized_keys\"", "the console over SSH has no authorized_keys: no client could connect")
 		return
 	}
+	if c.HostKey != "" {
+		if bad, ok := errors.AsType[*authkeys.Error](authkeys.CheckHostKey(c.HostKey)); ok {
+			r.wrong("console.ssh.host_key", bad.Hint, "host_key: %s: %s", bad.File, bad.Text)
+		}
+	}
 	_, err := authkeys.Read(c.AuthorizedKeys)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // which was said where the path was read

@@ -66,13 +66,13 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 			return err
 		}
 	}
-	remote, keys, err := in.reloadSSH(&file.Console.SSH, &old.Console.SSH)
+	next, err := in.reloadSSH(&file.Console.SSH, &old.Console.SSH)
 	if err == nil {
 		_, err = in.engine.Apply(engine)
 	}
 	if err != nil {
-		if remote != nil && remote != in.ssh {
-			remote.Close()
+		if next.server != nil && next.server != in.ssh {
+			next.server.Close()
 		}
 		if served != nil && served != in.metrics {
 			served.Close()
@@ -88,13 +88,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		served.Start()
 	}
 	in.history.Set(historyConfig(in.c.Path, file))
-	if in.ssh != nil && remote != in.ssh {
-		in.ssh.Close()
-	}
-	if in.ssh = remote; remote != nil {
-		remote.SetKeys(keys)
-		remote.Start()
-	}
+	in.setSSH(next)
 	for _, err := range []error{in.access.Set(accessConfig(file)), in.notify.Set(notifyConfig(file, in.node))} {
 		if err != nil {
 			in.log.Warn("reload: " + err.Error())

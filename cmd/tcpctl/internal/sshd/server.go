@@ -2,7 +2,7 @@
 // key in the file of authorized keys gets a console, and nothing else. There are no
 // commands, no forwarding, no files, no passwords.
 //
-//	s, err := sshd.Open("127.0.0.1:2222", sshd.Options{HostKey: "host_key", Keys: keys, Show: show})
+//	s, err := sshd.Open("127.0.0.1:2222", sshd.Options{HostKey: hostKey, Keys: keys, Show: show})
 //	if err != nil {
 //		return err
 //	}
@@ -21,6 +21,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/charmbracelet/ssh"
@@ -38,7 +39,7 @@ const (
 
 // Options are for one server.
 type Options struct {
-	HostKey string // the file of the server's own key, which is made where there is none
+	HostKey gossh.Signer // the server's own key
 	Keys    authkeys.Keys
 	// Show shows a console until ctx is done or the operator closes it.
 	Show func(ctx context.Context, s *Session) error
@@ -60,6 +61,8 @@ type Server struct {
 	wg     sync.WaitGroup // what accepts, and the sessions
 	stall  time.Duration  // see stallLimit
 
+	hostKey atomic.Pointer[[]ssh.Signer] // one; the key of a connection is that at its begin
+
 	mu     sync.Mutex
 	keys   authkeys.Keys
 	socket net.Listener // holds the socket open
@@ -67,18 +70,25 @@ type Server struct {
 	conns  map[*conn]struct{}
 }
 
-// Open takes addr, "host:port", and reads the host key.
+// Open takes addr, "host:port".
 func Open(addr string, o Options) (_ *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{show: o.Show, log: o.Log, keys: o.Keys, conns: map[*conn]struct{}{}, stall: cmp.Or(o.stall, stallLimit)}
-	s.ssh, err = wish.NewServer(wish.WithHostKeyPath(o.HostKey), wish.WithPublicKeyAuth(s.allows), wish.WithVersion("tcpctl"))
-	if err != nil {
-		return nil, fmt.Errorf("console over SSH: host key %s: %w", o.HostKey, err)
+	s.SetHostKey(o.HostKey)
+	ownKey := func(srv *ssh.Server) error {
+		srv.HostSigners = *s.hostKey.Load()
+		return nil
+	}
+	if s.ssh, err = wish.NewServer(ownKey, wish.WithPublicKeyAuth(s.allows), wish.WithVersion("tcpctl")); err != nil {
+		return nil, fmt.Errorf("console over SSH: %w", err)
 	}
 	s.ssh.Handler, s.ssh.ConnCallback = s.serveSession, s.accepted
-	s.ssh.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig { return &gossh.ServerConfig{MaxAuthTries: 6} }
+	s.ssh.ServerConfigCallback = func(ssh.Context) *gossh.ServerConfig {
+		s.ssh.HostSigners = *s.hostKey.Load() // it is called under the lock that guards them
+		return &gossh.ServerConfig{MaxAuthTries: 6}
+	}
 	if s.socket, err = listen(addr, o.Socket); err != nil {
 		return nil, fmt.Errorf("console over SSH: %w", err)
 	}
@@ -96,6 +106,10 @@ func listen(addr string, socket *os.File) (net.Listener, error) {
 	}
 	return net.Listen("tcp", addr)
 }
+
+// SetHostKey proves the server with another key from now on. Connections that are
+// open stay.
+func (s *Server) SetHostKey(key gossh.Signer) { s.hostKey.Store(&[]ssh.Signer{key}) }
 
 // SetKeys lets other keys in from now on. The consoles of keys that are not among
 // them, or may do something else, are closed.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/ssh"
+	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
 )
@@ -16,10 +17,11 @@ import (
 // Session is one client's terminal, and what its key may do.
 type Session struct {
 	authkeys.Key
-	io.Reader               // what is typed; it ends with the client
-	io.Writer               // fails for a client that takes nothing
-	Sizes     <-chan [2]int // width and height in cells, the first at once
-	env       []string
+	Fingerprint string        // of its key: SHA256:…
+	io.Reader                 // what is typed; it ends with the client
+	io.Writer                 // fails for a client that takes nothing
+	Sizes       <-chan [2]int // width and height in cells, the first at once
+	env         []string
 }
 
 // Env looks up a variable that the client has sent, TERM among them.
@@ -61,7 +63,7 @@ func (s *Server) serveSession(sess ssh.Session) {
 	}()
 	env := append(slices.Clone(sess.Environ()), "TERM="+pty.Term)
 	s.log.Info("console over SSH opened", "by", c.may.By, "read_only", c.may.ReadOnly, "client", c.RemoteAddr().String())
-	err := s.show(ctx, &Session{Key: c.may, Reader: sess, Writer: &watchedWriter{sess, c}, Sizes: sizes, env: env})
+	err := s.show(ctx, &Session{Key: c.may, Fingerprint: gossh.FingerprintSHA256(c.key), Reader: sess, Writer: &watchedWriter{sess, c}, Sizes: sizes, env: env})
 	cancel()
 	<-forwarded
 	if err != nil {

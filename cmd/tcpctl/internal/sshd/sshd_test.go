@@ -53,7 +53,9 @@ func keysOf(t *testing.T, lines ...string) authkeys.Keys {
 
 func serve(t *testing.T, o Options) *Server {
 	t.Helper()
-	o.HostKey = filepath.Join(t.TempDir(), "host_key")
+	if o.HostKey == nil {
+		o.HostKey, _ = newSigner(t)
+	}
 	s, err := Open("127.0.0.1:0", o)
 	if err != nil {
 		t.Fatal(err)
@@ -336,5 +338,30 @@ func TestPauseAndStart(t *testing.T) {
 	s.Start()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnotherHostKey is proved to those who come from then on; who is there stays.
+func TestAnotherHostKey(t *testing.T) {
+	ana, line := newSigner(t)
+	first, _ := newSigner(t)
+	second, _ := newSigner(t)
+	s := serve(t, Options{Show: echo, Keys: keysOf(t, line), HostKey: first})
+	proved := func() (key ssh.PublicKey) {
+		t.Helper()
+		c, err := ssh.Dial("tcp", s.Addr().String(), &ssh.ClientConfig{Auth: []ssh.AuthMethod{ssh.PublicKeys(ana)}, Timeout: hangs,
+			HostKeyCallback: func(_ string, _ net.Addr, k ssh.PublicKey) error { key = k; return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return key
+	}
+	if string(proved().Marshal()) != string(first.PublicKey().Marshal()) {
+		t.Error("not the first host key")
+	}
+	s.SetHostKey(second)
+	if string(proved().Marshal()) != string(second.PublicKey().Marshal()) {
+		t.Error("not the second host key")
 	}
 }
