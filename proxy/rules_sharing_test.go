@@ -533,3 +533,127 @@ func TestRule50AReloadBeginsToShare(t *testing.T) {
 		n.echoes(live, []byte("one"))
 	}
 }
+
+// TestRule50ClientsInBetween: a client that had not said its name when a reload
+// took the first service away, where it began, is chosen for one of those that
+// there are then. A stop waits for none that says nothing.
+func TestRule50ClientsInBetween(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
+	hello, gone := helloFor(t, "b.example.org", 0), helloFor(t, "a.example.org", 0)
+	early, late := n.dial(), n.dial()
+	early.Write(hello[:20])
+	late.Write(gone[:20])
+	n.eventually("both have come", func() bool { return len(n.Sessions(false)) == 2 })
+	next := proxy.Config{OnRecord: n.cfg.OnRecord, Services: n.cfg.Services[1:]}
+	if _, err := n.Apply(next); err != nil {
+		t.Fatal(err)
+	}
+	early.Write(hello[20:])
+	n.echoes(early, hello)
+	late.Write(gone[20:])
+	if _, err := io.ReadAll(late); err == nil {
+		t.Error("the client of a service that is gone is served")
+	}
+	if r := n.record(); r.Service != "a" || r.Reason != proxy.ReasonServerName {
+		t.Errorf("record %+v", r)
+	}
+	for end := time.Now().Add(patience); n.Service("a") != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a is never forgotten")
+		}
+	}
+	early.Close()
+	n.record()
+	n.dial().Write(hello[:20])
+	n.eventually("it has come", func() bool { return len(n.Sessions(false)) == 1 })
+	n.Close()
+	if r := n.record(); r.Reason != proxy.ReasonShutdown {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestRule50RulesOfTheChosen: access, limits and counts are those of the service
+// that is chosen.
+func TestRule50RulesOfTheChosen(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, func(c *proxy.ServiceConfig) {
+		switch c.Name {
+		case "a":
+			c.Deny = loopback
+		case "b":
+			c.MaxSessionsPerIP = 1
+		}
+	}, "a.example.org", "b.example.org", "c.example.org")
+	refused := func(name, service string, reason proxy.Reason) {
+		t.Helper()
+		c := n.dial()
+		c.Write(helloFor(t, name, 0))
+		if _, err := io.ReadAll(c); err == nil {
+			t.Errorf("%s is served", name)
+		}
+		if r := n.record(); r.Service != service || r.Reason != reason {
+			t.Errorf("record %+v", r)
+		}
+	}
+	refused("a.example.org", "a", proxy.ReasonDenied)
+	first := n.session("b.example.org")
+	refused("b.example.org", "b", proxy.ReasonSessionsPerIP)
+	n.session("c.example.org").Close()
+	if r := n.record(); r.Service != "c" || !r.Served {
+		t.Errorf("record %+v", r)
+	}
+	first.Close()
+	n.record()
+	n.session("b.example.org").Close()
+	n.record()
+	for name, total := range map[string]int64{"a": 1, "b": 3, "c": 1} {
+		n.eventually(name+" has its count", func() bool { return n.Service(name).Info().Sessions.Total == total })
+	}
+}
+
+// TestRule50SharesOfTheChosen: the waiters of one service on a shared address cannot
+// keep the clients of another one out (rule 7), and whoever says no name neither.
+func TestRule50SharesOfTheChosen(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org")
+	n.Close()
+	n.cfg.MaxSessions = 12 // 2 each as a floor, for a, b and those without a name yet
+	e, err := proxy.New(n.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	n.Engine, n.svc, n.Operator = e, e.Service("a"), e.Operator()
+	n.must(n.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Minute}))
+	hello := helloFor(t, "a.example.org", 0)
+	var held []*net.TCPConn
+	for range 8 {
+		c := n.dial()
+		c.Write(hello)
+		held = append(held, c)
+	}
+	n.untilWaiting(8)
+	over := n.dial()
+	over.Write(hello)
+	if _, err := io.ReadAll(over); err == nil {
+		t.Error("a ninth client is held")
+	}
+	if r := n.record(); r.Service != "a" || r.Reason != proxy.ReasonLocalLimit {
+		t.Errorf("record %+v", r)
+	}
+	for range 5 {
+		first, second := n.session("b.example.org"), n.session("b.example.org")
+		first.Close()
+		second.Close()
+		n.record()
+		n.record()
+	}
+	n.must(n.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+	for _, c := range held {
+		n.echoes(c, hello)
+	}
+}

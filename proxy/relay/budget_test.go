@@ -29,6 +29,24 @@ func TestBudgetFloors(t *testing.T) {
 				}
 				continue
 			}
+			if from := r.IntN(len(shares)); r.IntN(3) == 0 && from != i && used[from] > 0 { // it moves
+				used[from]--
+				reserved := 0
+				for j, n := range used {
+					if j != i {
+						reserved += max(0, floor-n)
+					}
+				}
+				want := used[i] < floor || sum-1+reserved < most
+				if got := shares[from].MoveTo(shares[i]); got != want {
+					t.Fatalf("seed %d: share %d of %v takes one over, of %d: %v, want %v", seed, i, used, most, got, want)
+				} else if got {
+					used[i]++
+				} else {
+					used[from]++
+				}
+				continue
+			}
 			// What the others have not used of their floors is not to be had.
 			reserved := 0
 			for j, n := range used {

@@ -96,6 +96,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestVersions: what the record and the message say of their version does not
+// matter, from TLS 1.0 on.
+func TestVersions(t *testing.T) {
+	for _, record := range []byte{0, 1, 2, 3, 4} {
+		for _, message := range []byte{0, 1, 2, 3, 4} {
+			b := hello(named(0, "a.org"))
+			b[2], b[10] = record, message
+			var r Reader
+			whole, err := r.Add(b)
+			if name, bad := r.Name(); !whole || err != nil || name != "a.org" || bad != nil {
+				t.Errorf("version 3.%d in 3.%d: %v, %v, %q, %v", message, record, whole, err, name, bad)
+			}
+		}
+	}
+}
+
 // TestLimits: what has no end is refused before it is kept.
 func TestLimits(t *testing.T) {
 	var r Reader

@@ -10,8 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Each testdata/bad/NAME.toml has what is said about it in NAME.txt. What is
-// not in this version yet does not count here, so that the files stay right.
+// Each testdata/bad/NAME.toml has what is said about it in NAME.txt.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 25 {
