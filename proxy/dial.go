@@ -94,6 +94,9 @@ func (s *Session) startDial() {
 // session is treated like any other that could not connect, but the backend
 // knows nothing of it.
 func (s *Session) dialFailed(err error) transition {
+	if errors.Is(err, relay.ErrNotForLoop) {
+		return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "it came before its backend spoke TLS", reset: true})
+	}
 	lack := relay.LackOf(err)
 	if lack == "" {
 		s.last.dialFailed(err)

@@ -506,6 +506,38 @@ func TestRule51ReloadsSwitchTLS(t *testing.T) {
 	}
 }
 
+// TestRule51WaitersOfBefore: a client that has waited on an event loop since before
+// its backend spoke TLS is not brought to it without, and that is not the
+// backend's fault.
+func TestRule51WaitersOfBefore(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newAuthority(t, "ours")
+		s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}})
+		cfg := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}}
+		v := start(t, cfg)
+		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Minute}))
+		c := v.queue("hello")
+		cfg.Relay = "auto"
+		cfg.Backends[0].TLS = a.spoken("db.example.org")
+		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}}); err != nil {
+			t.Fatal(err)
+		}
+		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
+		if relay == "stream" {
+			c.hears("a hello")
+		} else {
+			c.isReset()
+			if r := v.record(); r.Reason != proxy.ReasonLocalLimit || r.By != proxy.ByProxy {
+				t.Errorf("record %+v", r)
+			}
+		}
+		v.dial("two").hears("a two")
+		if i := v.backend("a"); i.Failed > 0 {
+			t.Errorf("it is held against the backend: %+v", i)
+		}
+	})
+}
+
 // either is a listener whose connections speak TLS or not, as a test says when
 // they are accepted.
 type either struct {

@@ -657,3 +657,57 @@ func TestRule50SharesOfTheChosen(t *testing.T) {
 		n.echoes(c, hello)
 	}
 }
+
+// TestRule50GivenSockets: a socket that was opened from outside, as by systemd, is
+// shared like one of ours; a reload and a close leave it to the others.
+func TestRule50GivenSockets(t *testing.T) {
+	t.Parallel()
+	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
+	n.Close()
+	ln, err := net.Listen("tcp", n.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	n.cfg.Activated = func(string, []string) (given []net.Listener, rest []string, err error) {
+		f, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer f.Close()
+		again, err := net.FileListener(f)
+		return []net.Listener{again}, nil, err
+	}
+	e, err := proxy.New(n.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	n.Engine, n.svc, n.Operator = e, e.Service("a"), e.Operator()
+	served := func(names ...string) {
+		t.Helper()
+		for range 3 { // or two listeners would take turns
+			for _, name := range names {
+				n.session(name + ".example.org").Close()
+				if r := n.record(); r.Service != name {
+					t.Errorf("record %+v", r)
+				}
+			}
+		}
+	}
+	served("a", "b", "c")
+	for _, services := range [][]proxy.ServiceConfig{n.cfg.Services[1:], n.cfg.Services} {
+		if _, err := e.Apply(proxy.Config{Services: services, OnRecord: n.cfg.OnRecord}); err != nil {
+			t.Fatal(err)
+		}
+		served("b", "c")
+	}
+	served("a")
+	n.must(e.Service("b").StopListening("ana", ""))
+	served("a", "c")
+	n.must(e.Service("b").StartListening("ana", ""))
+	served("a", "b", "c")
+}

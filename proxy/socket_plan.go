@@ -50,7 +50,18 @@ func (e *Engine) planSocketsLocked(services []*Service, configs []ServiceConfig)
 			return nil, err
 		}
 	}
+	p.closing = slices.DeleteFunc(p.closing, p.uses) // one that another service shares
 	return p, nil
+}
+
+// uses says whether a service has the socket from then on.
+func (p *socketPlan) uses(sk *socket) bool {
+	for _, f := range p.listeners {
+		if slices.Contains(f.sockets, sk) {
+			return true
+		}
+	}
+	return false
 }
 
 // add plans for one service, which has old now.
@@ -90,6 +101,22 @@ func (p *socketPlan) find(key string) *socket {
 	return p.engine.sockets[key]
 }
 
+// findGiven gives the socket that services share at an address, of those that were
+// opened from outside; nil: there is none.
+func (p *socketPlan) findGiven(at net.Addr) *socket {
+	all := slices.Clone(p.opened)
+	for _, s := range p.engine.services {
+		if s.listeners != nil {
+			all = append(all, s.listeners.sockets...)
+		}
+	}
+	i := slices.IndexFunc(all, func(sk *socket) bool { return sk.given && sk.sharers != nil && sk.l.Addr().String() == at.String() })
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
 // addGiven adds what was opened for the service from outside, and gives the
 // addresses that are left to open. It is asked for again when these change.
 func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *listenerSet) (rest []string, err error) {
@@ -123,6 +150,11 @@ func (p *socketPlan) addGiven(s *Service, c ServiceConfig, old *listenerSet, f *
 		return nil, err
 	}
 	for _, ln := range given {
+		if sk := p.findGiven(ln.Addr()); sk != nil && c.sharesBy() != "" { // to the one before it
+			ln.Close()
+			f.sockets = append(f.sockets, sk)
+			continue
+		}
 		sk := &socket{given: true, owner: s, l: relay.NewListener(ln), sharers: p.engine.newSharers(s, &c)}
 		sk.l.Sock = c.Sock
 		p.opened = append(p.opened, sk)

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -133,14 +132,11 @@ func (r *Loop) do(t Task, f func() Event) {
 func (r *Loop) Dial(t Task, d Dial) {
 	s := &t.RunnerState().loop
 	if d.Secure != nil { // never without what secures it
-		s.loop.Load().notify(s, Event{Kind: Failed, Err: errNotForLoop})
+		s.loop.Load().notify(s, Event{Kind: Failed, Err: ErrNotForLoop})
 		return
 	}
 	s.loop.Load().dialRequest = dialRequest{s, d}
 }
-
-// errNotForLoop is of a backend that came to speak TLS while the client waited.
-var errNotForLoop = errors.New("relay: event loops do not speak TLS")
 
 func (r *Loop) Abort(t Task) {
 	s := &t.RunnerState().loop

@@ -10,6 +10,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -97,6 +98,10 @@ type Dial struct {
 	// mesh. Only the stream runner can use it.
 	Func func(ctx context.Context, network, addr string) (net.Conn, error)
 }
+
+// ErrNotForLoop is the error of a Dial that only the stream runner can do, for a
+// task of a loop.
+var ErrNotForLoop = errors.New("relay: event loops do not speak TLS")
 
 // Runner does a task's waiting. All methods but Post, Begin and Serve are
 // called from within the task's own Step. None of them blocks or steps inline,
