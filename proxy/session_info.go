@@ -102,29 +102,58 @@ func (o Operator) Sessions(ended bool) []SessionInfo {
 // Waiters is the queue, from its head. It is read page by page: one that
 // joins or leaves meanwhile may be missing.
 func (s *Service) Waiters() []WaiterInfo {
-	type waiter struct {
-		sessionView
-		since time.Time
-		why   Reason
-	}
 	all := []WaiterInfo{}
-	var page []waiter
-	s.queue.Walk(func(w *lock.Waiter) {
-		page = append(page, waiter{w.Owner.(*Session).viewLocked(), w.Since(), w.Reason()})
-	}, func() {
-		now := time.Now()
-		for _, w := range page {
-			i := WaiterInfo{ID: w.ID(), Position: len(all) + 1, Client: w.clientName(),
-				WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why}
-			switch {
-			case w.verifying.Load():
-				i.State = WaiterVerifying
-			case i.Position == 1:
-				i.State = WaiterNext
-			}
-			all = append(all, i)
-		}
+	var page []waiterView
+	s.queue.Walk(func(w *lock.Waiter) { page = append(page, viewWaiterLocked(w)) }, func() {
+		all = addWaiters(all, page)
 		page = page[:0]
 	})
+	return all
+}
+
+// Waiters is the head of a service's queue: so many at most, read at once. It is
+// empty for a service that is not there.
+func (o Operator) Waiters(service string, most int) []WaiterInfo {
+	s := o.engine.Service(service)
+	if s == nil {
+		return nil
+	}
+	var page []waiterView
+	s.queue.View(func() {
+		for w := range s.queue.Waiters() {
+			if len(page) >= most {
+				return
+			}
+			page = append(page, viewWaiterLocked(w))
+		}
+	})
+	return addWaiters([]WaiterInfo{}, page)
+}
+
+// waiterView is a waiter as it was while the queue was locked.
+type waiterView struct {
+	sessionView
+	since time.Time
+	why   Reason
+}
+
+func viewWaiterLocked(w *lock.Waiter) waiterView {
+	return waiterView{w.Owner.(*Session).viewLocked(), w.Since(), w.Reason()}
+}
+
+// addWaiters adds those of a page to those before them.
+func addWaiters(all []WaiterInfo, page []waiterView) []WaiterInfo {
+	now := time.Now()
+	for _, w := range page {
+		i := WaiterInfo{ID: w.ID(), Position: len(all) + 1, Client: w.clientName(),
+			WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why}
+		switch {
+		case w.verifying.Load():
+			i.State = WaiterVerifying
+		case i.Position == 1:
+			i.State = WaiterNext
+		}
+		all = append(all, i)
+	}
 	return all
 }

@@ -69,10 +69,18 @@ type Moment struct {
 	StepSeconds float64   `json:"step_seconds"`
 	// Status has the states as they were at the time that was asked for, and
 	// Before the same one step earlier: from the two a reader gets the rates as
-	// from any two. Counters count from the beginning of the step. What is not
-	// recorded (holders, peers, plans, times of connects) is absent.
+	// from any two. Counters count from the beginning of the step. Of a lock's
+	// holders the first 32 are recorded, of a mesh the first 128 peers, their
+	// numbers once a minute; sessions and times of connects are not, and absent.
 	Status *Status `json:"status"`
 	Before *Status `json:"before"`
+	// Waiters are the first 32 of each queue, by service. Status has how many
+	// there were.
+	Waiters map[string][]proxy.WaiterInfo `json:"waiters,omitempty"`
+	// PeersBeyond is how many peers there were besides those of Status.Mesh.
+	PeersBeyond int `json:"peers_beyond,omitempty"`
+	// Report is that of the plan in Status, where it had ended.
+	Report *proxy.Report `json:"report,omitempty"`
 	// Changed are the events of the ten seconds before and after the time.
 	Changed []proxy.Event `json:"changed"`
 	// Missing says why nothing was recorded at that time; "": it was.

@@ -138,6 +138,17 @@ func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, 
 	return all, nil
 }
 
+// Waiters is the head of Queue: so many at most. It costs the data path no more
+// than that.
+func (l *Local) Waiters(ctx context.Context, service string, most int) ([]proxy.WaiterInfo, error) {
+	all := append(l.earlierQueue(ctx, service), l.Engine.Operator().Waiters(service, most)...)
+	all = all[:min(len(all), most)]
+	for i := range all {
+		all[i].Position = i + 1
+	}
+	return all, nil
+}
+
 func (l *Local) Sessions(ctx context.Context, q SessionQuery) ([]proxy.SessionInfo, error) {
 	keep, err := q.filter(l.Engine)
 	if err != nil {

@@ -27,6 +27,9 @@ type engine struct {
 	events   []proxy.Event
 	reports  []proxy.Report
 	live     []proxy.SessionInfo
+	waiters  []proxy.WaiterInfo // of each service
+	mesh     *api.Mesh
+	plan     *proxy.PlanInfo
 }
 
 func (e *engine) Status(context.Context) (*api.Status, error) {
@@ -40,7 +43,11 @@ func (e *engine) Status(context.Context) (*api.Status, error) {
 	for i := range all {
 		all[i].Backends = slices.Clone(all[i].Backends)
 	}
-	return &api.Status{Node: api.Node{Name: "edge-01", Version: "test", Now: now}, Services: all}, nil
+	return &api.Status{Node: api.Node{Name: "edge-01", Version: "test", Now: now}, Services: all, Mesh: e.mesh, Plan: e.plan}, nil
+}
+
+func (e *engine) Waiters(_ context.Context, _ string, most int) ([]proxy.WaiterInfo, error) {
+	return slices.Clone(e.waiters[:min(len(e.waiters), most)]), nil
 }
 
 func (e *engine) Events(_ context.Context, since uint64, _ bool) (proxy.EventPage, error) {

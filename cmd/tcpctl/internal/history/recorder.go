@@ -52,6 +52,8 @@ type Source interface {
 	Status(ctx context.Context) (*api.Status, error)
 	Events(ctx context.Context, since uint64, wait bool) (proxy.EventPage, error)
 	Reports(ctx context.Context) ([]proxy.Report, error)
+	// Waiters are the first of a queue, from its head.
+	Waiters(ctx context.Context, service string, most int) ([]proxy.WaiterInfo, error)
 	Live(ctx context.Context, q api.SessionQuery) iter.Seq[proxy.SessionInfo]
 }
 

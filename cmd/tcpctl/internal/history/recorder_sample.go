@@ -70,6 +70,7 @@ func (s *sampler) take(last, suspend bool) {
 	b := &batch{now: time.Now(), suspend: suspend, waits: s.waits}
 	if status, err := s.r.source.Status(ctx); err == nil {
 		b.status, b.now = status, status.Node.Now
+		b.waiters = s.waiters(ctx, status)
 		s.every = interval(status)
 	}
 	if page, err := s.r.source.Events(ctx, s.seen, false); err == nil {
@@ -105,6 +106,19 @@ func (s *sampler) take(last, suspend bool) {
 			delete(s.reports, rep.ID)
 		}
 	}
+}
+
+// waiters are the first of each queue in which there are some.
+func (s *sampler) waiters(ctx context.Context, status *api.Status) map[string][]proxy.WaiterInfo {
+	all := map[string][]proxy.WaiterInfo{}
+	for i := range status.Services {
+		if is := &status.Services[i]; is.Queue.Waiting > 0 {
+			if some, err := s.r.source.Waiters(ctx, is.Name, clientsMost); err == nil {
+				all[is.Name] = some
+			}
+		}
+	}
+	return all
 }
 
 // interval is how often a status of that size is taken.

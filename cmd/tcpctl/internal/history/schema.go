@@ -84,7 +84,24 @@ func (k *kind) rollUp(l int) string {
 
 // migrations bring a file to the next version each; the number of those that
 // have run is its user_version. One that has been released is never changed.
-var migrations = []func() string{version1, func() string { return topDays }}
+var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables }}
+
+// detailTables have who was in a queue or held a slot, how the peers were, and how
+// far a plan was.
+const detailTables = `
+CREATE TABLE clients (since INTEGER NOT NULL, service INTEGER NOT NULL, role TEXT NOT NULL, session TEXT NOT NULL, until INTEGER NOT NULL,
+	client TEXT NOT NULL, began_ms INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (since, service, role, session)) WITHOUT ROWID;
+CREATE TABLE details (at INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, info TEXT NOT NULL, PRIMARY KEY (at, kind, key)) WITHOUT ROWID;
+
+CREATE VIEW waiters AS SELECT datetime(c.since, 'unixepoch', 'localtime') AS time, t.service AS service_name, c.*
+	FROM clients c JOIN things t ON t.id = c.service WHERE c.role = 'waiter';
+CREATE VIEW holders AS SELECT datetime(c.since, 'unixepoch', 'localtime') AS time, t.service AS service_name, c.*
+	FROM clients c JOIN things t ON t.id = c.service WHERE c.role = 'holder';
+CREATE VIEW peers AS SELECT datetime(at, 'unixepoch', 'localtime') AS time, key AS peer, iif(info = '', 'gone', json_extract(nullif(info, ''), '$.state')) AS state,
+	json_extract(nullif(info, ''), '$.cause') AS cause, json_extract(nullif(info, ''), '$.detail') AS detail, at, info FROM details WHERE kind = 'peer';
+CREATE VIEW plans AS SELECT datetime(at, 'unixepoch', 'localtime') AS time, json_extract(nullif(info, ''), '$.id') AS plan, json_extract(nullif(info, ''), '$.service') AS service,
+	iif(info = '', 'gone', json_extract(nullif(info, ''), '$.state')) AS state, at, info FROM details WHERE kind = 'plan';
+`
 
 // topDays makes a question about a month one about thirty rows a client.
 const topDays = `

@@ -31,9 +31,12 @@ type store struct {
 
 	things map[thing]int64
 	last   map[thing]change // the newest of each, without its time
-	rolled [len(levels)]int64
-	tops   [len(talkerLevels)]int64 // up to where talkers have been rolled up
-	newest int64                    // second that was written
+	// What putDetails has written last; nil: nothing yet.
+	clients map[clientID]client
+	details map[detailID]detail
+	rolled  [len(levels)]int64
+	tops    [len(talkerLevels)]int64 // up to where talkers have been rolled up
+	newest  int64                    // second that was written
 }
 
 // thing is a service, or a backend of one.

@@ -14,11 +14,12 @@ import (
 // batch is what the sampler hands to the writer: a second.
 type batch struct {
 	now     time.Time
-	status  *api.Status              // nil: none could be had
-	waits   map[string]time.Duration // the longest that ended, by service
-	minute  int64                    // that talkers are of
-	talkers []talkerRow              // nil: as before
-	earlier *earlier                 // set by the writer
+	status  *api.Status                   // nil: none could be had
+	waits   map[string]time.Duration      // the longest that ended, by service
+	waiters map[string][]proxy.WaiterInfo // the first of each queue that is not empty, by service
+	minute  int64                         // that talkers are of
+	talkers []talkerRow                   // nil: as before
+	earlier *earlier                      // set by the writer
 	events  []proxy.Event
 	dropped uint64         // events that came too fast for the ring
 	reports []proxy.Report // of plans that have changed
@@ -39,6 +40,7 @@ func (b *batch) second() int64 { return b.now.Add(-500 * time.Millisecond).Unix(
 func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) error {
 	at := b.second()
 	last := map[thing]change{}
+	clients, details := s.clients, s.details
 	err := s.transact(func(tx *sql.Tx) error {
 		if s.newest > 0 && b.now.Sub(time.Unix(s.newest, 0)) > gap {
 			if _, err := tx.Exec("INSERT OR REPLACE INTO gaps VALUES (?, ?, ?)", s.newest+1, at, why); err != nil {
@@ -47,6 +49,12 @@ func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) er
 		}
 		if err := s.putStatus(tx, was, b, last); err != nil {
 			return err
+		}
+		if b.status != nil {
+			var err error
+			if clients, details, err = s.putDetails(tx, b); err != nil {
+				return err
+			}
 		}
 		if err := s.putEvents(tx, b.events); err != nil {
 			return err
@@ -77,7 +85,7 @@ func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) er
 			s.last[t] = c
 		}
 	}
-	s.newest = at
+	s.newest, s.clients, s.details = at, clients, details
 	return nil
 }
 

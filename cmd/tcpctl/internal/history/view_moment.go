@@ -45,7 +45,7 @@ func (v *view) moment(at time.Time) (*api.Moment, error) {
 			return nil, err
 		}
 	}
-	return m, nil
+	return m, v.details(m, at.Unix())
 }
 
 // levelAt is the finest of which there is a step for that time.
