@@ -133,7 +133,7 @@ func drawEmpty(f *frame, c *screen.Canvas, texts ...string) {
 		y = 1
 	}
 	if f.past != nil {
-		texts = []string{notRecorded, "What is remembered: services, backends, their numbers, and events. 0 is now."}
+		texts = []string{notRecorded, "What is remembered: services, backends, their numbers, waiters, holders, peers, plans and events. 0 is now."}
 	} else if !f.stats.known() {
 		texts = []string{"Asking the engine."}
 	}

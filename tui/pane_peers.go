@@ -237,8 +237,15 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 			y++
 		}
 	}
-	if f.past != nil {
-		say(notRecorded, themes.TextDim)
+	if f.past != nil && (p.fleet.on || f.mesh() == nil) {
+		text := "This node was in no mesh."
+		switch {
+		case p.fleet.on:
+			text = notRecorded + " v lists the nodes."
+		case f.past.moment == nil || f.past.moment.Missing != "":
+			text = notRecorded
+		}
+		say(text, themes.TextDim)
 		return
 	}
 	if f.mesh() == nil {
@@ -258,6 +265,9 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	}
 	p.table.Draw(c, table.Look[*peerRow]{Focused: focused, Names: true, Ellipsis: f.theme.Glyphs.Ellipsis})
 	y = p.table.Len() + 2
+	if f.past != nil && f.past.moment != nil && f.past.moment.PeersBeyond > 0 {
+		say(fmt.Sprintf("and %d more nodes, which are not recorded", f.past.moment.PeersBeyond), themes.TextDim)
+	}
 	if !f.mesh().Secret {
 		say(strings.ToUpper(noSecret[:1])+noSecret[1:]+".", themes.Warn)
 		y++

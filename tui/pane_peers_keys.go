@@ -54,7 +54,7 @@ func (p *peersPane) enter(f *frame) intent {
 		return nil
 	case r.peer == nil && f.away():
 		return openNode{}
-	case r.peer == nil || f.unreachable(r.name) != "":
+	case f.past != nil || r.peer == nil || f.unreachable(r.name) != "":
 		return open{&detailsBox{pane: p, id: p.table.ID(r)}}
 	case r.name == f.peer:
 		return focusPane(paneBackends)

@@ -125,12 +125,19 @@ func (p *planPane) foot(f *frame) string {
 func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	plan := f.stats.plan()
 	if plan == nil {
+		if f.past != nil && f.past.moment != nil && f.past.moment.Missing == "" {
+			c.Text(2, 0, "No plan was under way.", themes.Text)
+			return
+		}
 		drawEmpty(f, c, "No plan is under way.", "The steps of a restart, a window or a roll appear here while it runs.")
 		return
 	}
 	y := 0
 	if held := holdText(plan); held != "" {
-		c.Text(1, y, screen.Clip(held+"   n next   a abort", c.W-2, f.theme.Glyphs.Ellipsis), themes.Warn)
+		if f.past == nil {
+			held += "   n next   a abort"
+		}
+		c.Text(1, y, screen.Clip(held, c.W-2, f.theme.Glyphs.Ellipsis), themes.Warn)
 		y++
 	}
 	if plan.Reason != "" {

@@ -77,6 +77,9 @@ func (p *queuePane) refresh(f *frame) {
 		p.service, p.waiters = now, 0
 		p.table.Clear()
 	}
+	if f.past != nil && f.past.moment != nil && p.waiters == 0 {
+		f.stats.waiters.take(p.service, f.past.moment.Waiters[p.service])
+	}
 	if w := &f.stats.waiters; w.service == p.service && w.version != p.waiters {
 		p.waiters = w.version
 		p.table.Set(w.list, f.clock())
@@ -100,7 +103,7 @@ func (p *queuePane) title(f *frame) string {
 		return screen.Safe(p.service)
 	}
 	text := screen.Safe(p.service)
-	if s.Lock != nil && f.past == nil {
+	if s.Lock != nil {
 		text += fmt.Sprintf("  %d/%d slots", s.Lock.InUse, s.Lock.Slots)
 	}
 	return text + "  FIFO"
@@ -108,7 +111,7 @@ func (p *queuePane) title(f *frame) string {
 
 func (p *queuePane) foot(f *frame) string {
 	if s := f.stats.status.Service(p.service); s != nil && f.past != nil {
-		return fmt.Sprintf("%d waited", s.Queue.Waiting) // which clients, nothing remembers
+		return waitedText(s.Queue.Waiting, len(p.table.Rows()))
 	}
 	text := rowsFoot(f, &p.table, "waiter")
 	then, now, _ := f.stats.history(p.service).since(historySpan)

@@ -59,12 +59,21 @@ func holderLines(s *proxy.ServiceInfo, h int) []string {
 	var lines []string
 	for i, holder := range s.Lock.Holders {
 		if len(lines) == room-1 && len(s.Lock.Holders)-i > 1 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(s.Lock.Holders)-i))
+			lines = append(lines, fmt.Sprintf("and %d more", max(s.Lock.InUse, len(s.Lock.Holders))-i))
 			break
 		}
 		lines = append(lines, fmt.Sprintf("%s  %s   %s", screen.Safe(holder.Client), screen.Safe(holder.ID), heldText(s.Lock, &holder)))
 	}
 	return lines
+}
+
+// waitedText says how many clients waited at a moment of the past, and of how many
+// it is recorded which they were.
+func waitedText(waited, recorded int) string {
+	if recorded < waited {
+		return fmt.Sprintf("%d waited, %d recorded", waited, recorded)
+	}
+	return fmt.Sprintf("%d waited", waited)
 }
 
 func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
@@ -139,7 +148,7 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	}
 	q := &s.Queue
 	if f.past != nil {
-		c.Text(2, 1, fmt.Sprintf("%d waited", q.Waiting), themes.TextDim)
+		c.Text(2, 1, waitedText(q.Waiting, len(p.table.Rows())), themes.TextDim)
 		return 2
 	}
 	more := ""

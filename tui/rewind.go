@@ -153,6 +153,10 @@ func (m *model) showMoment(a *momentMsg) {
 	s.past, s.pastBackends = map[string]*history{}, map[string]*history{}
 	s.take(a.moment.Status, m.clock(), m.clock())
 	s.takePast(a.graph)
+	if a.moment.Report != nil {
+		s.report = *a.moment.Report
+	}
+	w.queue.waiters = 0 // they are others now
 	s.journal.take(proxy.EventPage{Events: a.events})
 	s.version = w.stats.version + 1
 	if w.own == w.stats {

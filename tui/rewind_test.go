@@ -22,6 +22,7 @@ type pastEngine struct {
 	*fake
 	down, up time.Time
 	err      error
+	also     func(*api.Moment) // adds what else is known of a moment; nil: nothing
 }
 
 func newPastEngine() *pastEngine {
@@ -64,6 +65,9 @@ func (r *pastEngine) Moment(ctx context.Context, at time.Time) (*api.Moment, err
 		b.State, b.Eligible, b.Reason, b.Active = proxy.StateDown, false, "down", 0
 	}
 	m.Changed, _ = r.Timeline(ctx, api.TimelineQuery{Stretch: api.Stretch{Since: at.Add(-api.Around), Until: at.Add(api.Around)}})
+	if r.also != nil {
+		r.also(m)
+	}
 	return m, r.err
 }
 
@@ -159,6 +163,45 @@ func TestRewindShowsAMomentAsItWas(t *testing.T) {
 	c.press("[")
 	c.press("esc")
 	c.sees("LIVE")
+}
+
+// TestRewindShowsWaitersPeersAndPlan: in the past these panes show the moment too,
+// and how many there were where not all are recorded.
+func TestRewindShowsWaitersPeersAndPlan(t *testing.T) {
+	c, r := rewinding(t, 200, 60)
+	mesh := *r.fake.status.Mesh
+	plan := window()
+	r.also = func(m *api.Moment) {
+		office := m.Status.Service("office")
+		office.Queue.Waiting, office.Lock.Holders[0].HeldSeconds = 40, 77
+		if !r.isDown(m.At) {
+			return
+		}
+		m.Waiters = map[string][]proxy.WaiterInfo{"office": {{ID: "s31", Position: 1, Client: "10.2.0.77:40112", WaitedSeconds: 65, State: proxy.WaiterNext, Reason: "slots"}}}
+		m.Status.Mesh, m.Status.Plan, m.PeersBeyond = &mesh, plan, 5
+		if m.At.After(r.down.Add(time.Minute)) {
+			ended := *plan
+			ended.State, m.Status.Plan = proxy.PlanDone, &ended
+			m.Report = &proxy.Report{ID: plan.ID, State: proxy.PlanDone, Started: r.down, Ended: r.down.Add(time.Minute), Numbers: proxy.Numbers{Held: 17}}
+		}
+	}
+	c.press("[ {")
+	c.sees("40 waited, 1 recorded", "10.2.0.77:40112", "1/1 slots", "10.2.0.9:51344", "held 01:17", "edge-02", "edge-03", "5 more nodes, which are not recorded", "drain pg-b", "running 02:13")
+	c.seesNot("10.2.0.4:40112")
+	if len(r.fake.acts()) > 0 {
+		t.Error("something was done")
+	}
+	c.write(":rewind " + r.down.Add(70*time.Second).Format(time.TimeOnly))
+	c.press("enter")
+	c.sees("17 held", "tcpctl report "+plan.ID)
+	c.write(":rewind " + r.down.Add(-time.Minute).Format(time.TimeOnly))
+	c.press("enter")
+	c.sees("40 waited, 0 recorded", "This node was in no mesh")
+	for _, gone := range []string{"10.2.0.77:40112", "drain pg-b", "edge-02"} {
+		c.seesNot(gone)
+	}
+	c.press("0")
+	c.sees("10.2.0.4:40112", "edge-02")
 }
 
 func TestRewindAsksNothingByItself(t *testing.T) {

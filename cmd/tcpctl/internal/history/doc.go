@@ -25,7 +25,10 @@
 // shorter ones by SQL alone, so that a crash between the two loses nothing. A
 // state that changes is a row in changes, with what a Status says of it beside
 // the numbers; so a Status can be made for every moment. Of each minute and
-// service the clients that used it most. Events, of which acts and marks are
+// service the clients that used it most. Who was in a queue or held a
+// slot has a row in clients for as long, each peer and the plan one in details
+// when they change: the first clientsMost and peersMost, and detailsMost rows.
+// Events, of which acts and marks are
 // views, and the reports of plans.
 //
 // Times are Unix times, in seconds for steps (their beginning) and in
