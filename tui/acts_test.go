@@ -187,7 +187,7 @@ func TestADialogsOptions(t *testing.T) {
 	c.write("05:00")
 	c.press("enter left")
 	c.sees("412 live sessions would be cut", "type pg-a", "tcpctl drain db-front/pg-a --limit 5m --then cut --force")
-	c.press("enter")
+	c.press("enter enter") // over quiet
 	c.write("by ana: y or n")
 	c.press("enter enter")
 	c.write("pg-a")
@@ -197,7 +197,7 @@ func TestADialogsOptions(t *testing.T) {
 	c = healthy(t, 100, 30)
 	c.press("d tab")
 	c.write("5m")
-	c.press("enter enter")
+	c.press("enter enter enter")
 	c.write("new kernel")
 	c.press("enter enter") // the last is the node
 	c.did()

@@ -129,9 +129,9 @@ func TestTheKeyLineSaysWhatWorksHere(t *testing.T) {
 	c.press("d")
 	c.sees("the cursor is on a service")
 	c.press("2 v") // from the service of the cursor to the next one
-	c.sees("K kick")
+	c.sees(" K kick  P pause")
 	c.press("3")
-	c.seesNot("K kick")
+	c.seesNot("  K kick")
 	c.sees("enter open  D drain everywhere")
 	c.press("6 j")
 	c.sees("this pane has no rows")

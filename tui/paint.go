@@ -124,7 +124,7 @@ func (w *workspace) paintStack(c *screen.Canvas) {
 		p := w.panes[s.pane]
 		text := p.title(&w.frame)
 		if s.pane == paneQueue {
-			text = w.queue.ruleText(&w.frame)
+			text = w.queue.ruleText(&w.frame, c.W-8-len("2 Queue  "))
 		}
 		foot := ""
 		if s.pane == paneEvents {

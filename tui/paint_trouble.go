@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -90,27 +92,53 @@ func (w *workspace) drawTrouble(c *screen.Canvas, y, i int, t *trouble, nameW, s
 	x += nameW + 2
 	c.Text(x, y, screen.Cut(t.state, max(c.W-x, 0)), s.role)
 	x += stateW + 2
-	room := c.W - x - 1
-	if hint := w.troubleHint(i, t); t.hint != "" && i < 9 && c.W >= 60 && screen.Width(t.text)+screen.Width(hint)+2 <= room {
-		c.Right(c.W-1, y, hint, themes.TextDim)
-	}
-	c.Text(x, y, screen.Clip(t.text, max(room, 0), e), themes.Text)
+	text, hint := w.troubleText(i, t, c.W-x-1, c.W >= 60)
+	c.Right(c.W-1, y, hint, themes.TextDim)
+	c.Text(x, y, screen.Clip(text, max(c.W-x-1-screen.Width(hint), 0), e), themes.Text)
 	if t.id == w.watch.at && w.watch.active {
 		c.Fill(0, y, 1, '>', themes.Prompt)
 		c.Tint(0, y, c.W, themes.Cursor)
 	}
 }
 
-// troubleHint is the keys that do what the hint of line i says: `!` and the line's
-// digit go to it first, unless `!` has gone to it already.
-func (w *workspace) troubleHint(i int, t *trouble) string {
+// troubleText is what line i says in so many columns, and the keys at its end, each
+// shorter where there is no room: the keys lose their verb first.
+func (w *workspace) troubleText(i int, t *trouble, room int, keys bool) (text, hint string) {
+	brief := cmp.Or(t.brief, t.text)
+	if !keys || t.folds > 0 || i >= 9 {
+		return screen.FirstFit(room, t.text, brief), ""
+	}
+	press, verb := w.troubleKeys(i, t)
+	for _, text := range []string{t.text, brief} {
+		for _, hint := range []string{"  [" + strings.TrimSpace(press+" "+verb) + "]", "  [" + press + "]"} {
+			if screen.Width(text)+screen.Width(hint) <= room {
+				return text, hint
+			}
+		}
+	}
+	if w.width < 80 {
+		return brief, "" // its words are worth more
+	}
+	return brief, "  [" + press + "]"
+}
+
+// troubleKeys is the keys that reach what ends the trouble of line i: `!` and the
+// line's digit go to it first, unless `!` has gone to it already. Where nothing may be
+// done they are those of its details.
+func (w *workspace) troubleKeys(i int, t *trouble) (press, verb string) {
+	press = "enter"
+	for _, b := range w.keys.in(w.panes[t.pane].name()) {
+		if b.name == t.key && w.cannotAct() == "" {
+			press, verb = keyName(b.Keys()[0]), t.verb
+		}
+	}
 	switch {
 	case w.watch.active && t.id == w.watch.at:
-		return "[" + t.hint + "]"
+		return press, verb
 	case w.watch.active:
-		return fmt.Sprintf("[%d %s]", i+1, t.hint)
+		return fmt.Sprintf("%d %s", i+1, press), verb
 	}
-	return fmt.Sprintf("[%s %d %s]", w.keyOf("trouble", "!"), i+1, t.hint)
+	return fmt.Sprintf("%s %d %s", w.keyOf("trouble", "!"), i+1, press), verb
 }
 
 // wellText says since when nothing is wrong.

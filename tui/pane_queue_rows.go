@@ -160,8 +160,9 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	return 2
 }
 
-// ruleText is the text of the rule above the strip: the first holder, or the pause.
-func (p *queuePane) ruleText(f *frame) string {
+// ruleText is the text of the rule above the strip: the first holder, or the pause,
+// with as much of it as there is room for.
+func (p *queuePane) ruleText(f *frame, room int) string {
 	s := f.stats.status.Service(p.service)
 	if s == nil {
 		return ""
@@ -169,10 +170,15 @@ func (p *queuePane) ruleText(f *frame) string {
 	text := screen.Safe(s.Name)
 	switch {
 	case s.Pause != nil:
-		text += "  " + strings.ToLower(serviceSign(s).word) + " " + pauseText(f, s.Pause)
+		brief := *s.Pause
+		brief.Reason, brief.Step = "", ""
+		word := text + "  " + strings.ToLower(serviceSign(s).word) + " "
+		return screen.FirstFit(room, word+pauseText(f, s.Pause), word+pauseText(f, &brief), word+fmt.Sprintf("%d held", brief.Held))
 	case s.Lock != nil && len(s.Lock.Holders) > 0:
 		h := &s.Lock.Holders[0]
-		text += "  holder " + screen.Safe(h.Client) + " " + screen.Safe(h.ID) + "  " + heldText(s.Lock, h)
+		text += "  holder "
+		held := " " + screen.Safe(h.ID) + "  " + heldText(s.Lock, h)
+		return screen.FirstFit(room, text+screen.Safe(h.Client)+held, text+screen.Safe(h.ID)+"  "+heldText(s.Lock, h))
 	}
 	return text
 }

@@ -45,7 +45,10 @@ type trouble struct {
 	name  string // what is in trouble
 	state string // what it is in, and for how long
 	text  string // why, and what ends it
-	hint  string // of a key, at the end of the line
+	brief string // the same in fewer words, for a narrow screen; "" is text
+	key   string // the action of its pane that ends it, "" its details,
+	verb  string // and what that does here
+	kick  string // the session that this action is about, where it is no row of the pane
 	pane  int    // where it is looked at,
 	row   string // in this row,
 	at    string // of this service
@@ -131,7 +134,7 @@ func foldLargest(lines []trouble) []trouble {
 	}
 	one := lines[i]
 	one.folds, one.name, one.state, one.text = n, fmt.Sprintf("%d of them", n), one.sign().word, strings.Join(names, ", ")
-	one.id, one.hint = one.sign().word, ""
+	one.id, one.brief, one.key, one.kick = one.sign().word, "", "", ""
 	return slices.Replace(slices.Clone(lines), i, i+n, one)
 }
 

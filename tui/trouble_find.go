@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 		}
 	}
 	if plan := f.stats.plan(); plan != nil && plan.State == proxy.PlanPaused {
-		list = append(list, trouble{kind: troublePlan, id: "plan " + plan.ID, name: screen.Safe(plan.Service), state: "HELD", pane: panePlan, at: plan.Service,
+		list = append(list, trouble{kind: troublePlan, id: "plan " + plan.ID, name: screen.Safe(plan.Service), state: "HELD", pane: panePlan, at: plan.Service, key: "plan_pause", verb: "next",
 			text: fmt.Sprintf("%s stands before step %d of %d, by %s", screen.Safe(plan.Kind), min(stepsDone(plan)+1, len(plan.Steps)), len(plan.Steps), screen.Safe(operatorName(plan.Owner)))})
 	}
 	list = append(list, h.troubles(f)...)
@@ -36,7 +37,7 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 // draining.
 func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (trouble, bool) {
 	target := s.Name + "/" + b.Name
-	t := trouble{name: shortTarget(s.Name, b.Name), pane: paneBackends, row: target, at: s.Name, hint: "enter"}
+	t := trouble{name: shortTarget(s.Name, b.Name), pane: paneBackends, row: target, at: s.Name}
 	sign := backendSign(b)
 	switch {
 	case sign == signEject && b.Ejected != nil:
@@ -49,16 +50,21 @@ func backendTrouble(f *frame, s *proxy.ServiceInfo, b *proxy.BackendInfo) (troub
 			why = fmt.Sprintf("%s %d/%d", failureText(c.Detail), min(c.Consecutive, c.Threshold), c.Threshold)
 		}
 		t.text = fmt.Sprintf("%s, since %s; %s", why, f.timeOf(b.Since), upText(s))
+		t.brief = why + "; " + upText(s)
 	case (sign == signUp || sign == signIdle || sign == signCheck) && isFailing(b):
 		t.kind, t.state = troubleFailing, "FAILING"
 		t.text = fmt.Sprintf("%s, %d of %d checks failed; %s", failureText(b.Check.Detail), min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold, upText(s))
+		t.brief = fmt.Sprintf("%s %d/%d; %s", failureText(b.Check.Detail), min(b.Check.Consecutive, b.Check.Threshold), b.Check.Threshold, upText(s))
 	case b.Drain != nil && b.Drain.Remaining > 0:
 		d := b.Drain
 		t.kind, t.state = troubleDrain, "DRAIN"
-		t.text = fmt.Sprintf("%d of %d remaining, eta %s", d.Remaining, d.StartedWith, strings.TrimPrefix(etaText(f, target), "~"))
+		eta := ", eta " + strings.TrimPrefix(etaText(f, target), "~")
 		if d.Until != nil {
-			t.text += ", limit " + limitText(f, d)
+			eta += ", limit "
+			t.brief = fmt.Sprintf("%d/%d%s%s", d.Remaining, d.StartedWith, eta, screen.Clock(d.Until.Sub(f.stats.now())))
+			eta += limitText(f, d)
 		}
+		t.text = fmt.Sprintf("%d of %d remaining%s", d.Remaining, d.StartedWith, eta)
 		if d.By != "" {
 			t.text += " by " + screen.Safe(operatorName(d.By)) + cutReason(d.Reason)
 		}
@@ -93,14 +99,14 @@ func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 	}
 	if p := s.Pause; p != nil {
 		word := strings.ToUpper(s.State)
-		text := "by " + screen.Safe(operatorName(p.Owner)) + cutReason(p.Reason)
+		by, why, held := "by "+screen.Safe(operatorName(p.Owner)), cutReason(p.Reason), fmt.Sprintf(", %d held", p.Held)
+		opens, brief := fmt.Sprintf(", opens %s (%s)", f.timeOf(p.Until), screen.Clock(p.Until.Sub(f.stats.now()))), ", opens in "+screen.Clock(p.Until.Sub(f.stats.now()))
 		if p.Overdue {
-			text += ", overdue since " + f.timeOf(p.Until)
-		} else {
-			text += fmt.Sprintf(", opens %s (%s)", f.timeOf(p.Until), screen.Clock(p.Until.Sub(f.stats.now())))
+			opens = ", overdue since " + f.timeOf(p.Until)
+			brief = opens
 		}
 		add(trouble{kind: troublePaused, id: fmt.Sprintf("pause %s %d", s.Name, p.Since.Unix()), state: word, pane: paneQueue,
-			text: text + fmt.Sprintf(", %d held", p.Held)})
+			text: by + why + opens + held, brief: by + brief + held + why, key: "pause", verb: "resume"})
 	}
 	if h := s.Hook; h != nil && h.Failed > 0 {
 		add(trouble{kind: troubleHook, state: "HOOK", pane: paneBackends, row: s.Name, text: strings.TrimPrefix(screen.Safe(h.Text(f.stats.now())), "! ")})
@@ -112,22 +118,27 @@ func serviceTroubles(f *frame, s *proxy.ServiceInfo) (list []trouble) {
 		}
 	}
 	if s.Pause == nil && s.Queue.Waiting > 0 && screen.Seconds(s.Queue.OldestSeconds) >= queueOld {
-		add(trouble{kind: troubleQueue, state: "QUEUE " + screen.Count(float64(s.Queue.Waiting)), pane: paneQueue, text: queueText(s)})
+		add(queueTrouble(s))
 	}
 	return list
 }
 
-// queueText is how old a queue is, and what it waits for.
-func queueText(s *proxy.ServiceInfo) string {
-	text := "oldest " + screen.Clock(screen.Seconds(s.Queue.OldestSeconds))
-	if l := s.Lock; l != nil && len(l.Holders) > 0 {
+// queueTrouble is how old a queue is, and what it waits for: where that is a session
+// that holds the slot, it is the one to be kicked.
+func queueTrouble(s *proxy.ServiceInfo) trouble {
+	t := trouble{kind: troubleQueue, state: "QUEUE " + screen.Count(float64(s.Queue.Waiting)), pane: paneQueue}
+	oldest := "oldest " + screen.Clock(screen.Seconds(s.Queue.OldestSeconds)) + ", "
+	t.text = strings.TrimSuffix(oldest, ", ")
+	switch l := s.Lock; {
+	case l != nil && len(l.Holders) > 0:
 		h := &l.Holders[0]
-		return text + ", slot " + heldText(l, h) + " by " + screen.Safe(hostOf(h.Client)) + " " + screen.Safe(h.ID)
+		who := " by " + screen.Safe(hostOf(h.Client))
+		t.text, t.brief = oldest+"slot "+heldText(l, h)+who+" "+screen.Safe(h.ID), oldest+strings.TrimPrefix(heldText(l, h), "held ")+who
+		t.key, t.verb, t.kick = "kick", "kick holder", h.ID
+	case s.Reason != "":
+		t.text = oldest + reasonText(s.Reason)
 	}
-	if s.Reason != "" {
-		text += ", " + reasonText(s.Reason)
-	}
-	return text
+	return t
 }
 
 // nodeTroubles is the nodes that were lost. One that said goodbye is not missed.
@@ -162,6 +173,7 @@ func certificateTroubles(f *frame) (list []trouble) {
 			t.kind, t.id = troubleExpired, "expired "+t.id
 			t.state, t.text = "EXPIRED "+age(now.Sub(c.NotAfter)), "clients refuse it since "+f.dated(c.NotAfter)
 		}
+		t.brief = t.text + ": renew " + screen.Safe(filepath.Base(c.File))
 		t.text += ": renew " + screen.Safe(c.File)
 		list = append(list, t)
 	}

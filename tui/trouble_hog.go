@@ -116,7 +116,7 @@ func (h *hogs) troubles(f *frame) (list []trouble) {
 			text = fmt.Sprintf("%s  %s/s, %.0f %% of %s, %s", screen.Safe(one.host), screen.Bytes(one.rate), one.share*100, screen.Safe(service), age(lasts))
 		}
 		list = append(list, trouble{kind: troubleHog, id: "hog " + service + " " + one.host, name: screen.Safe(service), at: service, state: "HOG",
-			text: text, hint: "K kick", pane: paneSessions, row: one.session})
+			text: text, key: "kick", verb: "kick", pane: paneSessions, row: one.session})
 	}
 	return list
 }

@@ -6,6 +6,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
@@ -34,6 +35,11 @@ func (t *troubleMode) draw(*frame, *screen.Canvas) {}
 func (t *troubleMode) tiny() string                { return "! next  enter details" }
 
 func (t *troubleMode) key(_ *frame, k tea.KeyMsg) intent {
+	if to := t.at(); to != nil && to.kick != "" {
+		if b := t.w.keys.find(t.w.panes[to.pane].name(), k); b != nil && b.name == to.key {
+			return closeAnd{propose{req: api.Request{Act: "kick", Targets: []string{to.kick}}}}
+		}
+	}
 	switch s := k.String(); {
 	case s == "!":
 		return t.next()

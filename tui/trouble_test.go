@@ -77,7 +77,7 @@ func TestTroubleIsSeenFirst(t *testing.T) {
 				return
 			}
 			var at []int
-			for _, want := range []string{"svc5-c  DOWN 26m", "svc8-a  DOWN 26m", "PAUSED    by ana \"kernel patch\", opens 14:03:28 (01:03), 12 h", "HOOK      before_next failed 3 times", "HOG       10.2.0.44  1.4M/s, 74 % of svc2"} {
+			for _, want := range []string{"svc5-c  DOWN 26m", "svc8-a  DOWN 26m", "PAUSED    by ana", "HOOK      before_next failed 3 times", "HOG       10.2.0.44  1.4M/s, 74 % of svc2"} {
 				if i := strings.Index(c.screen(), want); i >= 0 {
 					at = append(at, i)
 				} else {
@@ -87,7 +87,7 @@ func TestTroubleIsSeenFirst(t *testing.T) {
 			if !slices.IsSorted(at) {
 				t.Errorf("the worst is not first:\n%s", c.screen())
 			}
-			c.sees("DOWN 2  PAUSED 1  HOOK 1  HOG 1  Q 12")
+			c.sees("DOWN 2  PAUSED 1  HOOK 1  HOG 1  Q 12", "01:03", "12 held", "kernel patch")
 			c.seesNot("UP 38/40")
 		})
 	}
@@ -271,7 +271,7 @@ func TestACertificateNearItsEnd(t *testing.T) {
 	c.seesNot("desk.pem")
 	expires(13*24*time.Hour + time.Hour)
 	golden(t, "trouble-certificate", c)
-	c.sees("svc7    CERT 13d", "expires 22 Mar 15:02: renew /etc/tls/desk.pem", "CERT 1")
+	c.sees("svc7    CERT 13d", "expires 22 Mar 15:02: renew desk.pem", "[! 5 enter]", "CERT 1")
 	expires(-2 * time.Hour)
 	c.sees("svc7    EXPIRED 2h", "clients refuse it since 12:02", "EXPIRED 1")
 	c.press("! 3 enter")
@@ -280,4 +280,48 @@ func TestACertificateNearItsEnd(t *testing.T) {
 	expires(90 * 24 * time.Hour)
 	c.seesNot("EXPIRED")
 	c.seesNot("CERT")
+}
+
+// Each line of the strip ends with the keys that reach what ends it, at 80 columns
+// without their verb; they do that. Where nothing may be done, they show it.
+func TestEachLineOfTheStripSaysItsKeys(t *testing.T) {
+	c := newSickConsole(t, 140, 45)
+	c.sees("[! 1 enter]", "[! 3 P resume]", "[! 4 enter]", "[! 5 K kick]")
+	c = newSickConsole(t, 80, 24)
+	c.sees("[! 3 P]", "[! 4 enter]")
+	c.press("! 3 P")
+	c.sees("resume svc3: 12 held, at")
+	c.press("esc ! 4 enter")
+	c.sees("service svc6", "before_next")
+
+	c = newConsole(t, edge(), 80, 24)
+	c.sees("QUEUE 7   oldest 03:12, 00:41/02:00 by 10.2.0.9     [! 2 K]")
+	c.press("! 2 K")
+	c.sees("kick s4717 10.2.0.9:51344") // which holds the slot, and not the waiter under the cursor
+	c.press("y")
+	c.did("tcpctl kick s4717")
+	c = newConsole(t, edge(), 140, 45)
+	c.sees("slot held 00:41/02:00 by 10.2.0.9 s4717", "[! 2 K kick holder]")
+	c = newConsole(t, edge(), 140, 45, func(cfg *Config) { cfg.Keys = map[string]string{"kick": "x"} })
+	c.sees("[! 2 x kick holder]")
+	c = newConsole(t, edge(), 140, 45, func(cfg *Config) { cfg.ReadOnly = true })
+	c.sees("[! 2 enter]")
+
+	engine := edge()
+	engine.status.Plan = window()
+	engine.status.Plan.State = proxy.PlanPaused
+	c = newConsole(t, engine, 140, 45)
+	c.sees("HELD", "space next]")
+}
+
+// No text of the strip, nor of the rule above the queue, is cut at 80 columns where the
+// names are not long.
+func TestTheStripIsNotCutAt80Columns(t *testing.T) {
+	for _, c := range []*console{newSickConsole(t, 80, 24), newConsole(t, edge(), 80, 24)} {
+		for i, line := range strings.Split(c.screen(), "\n") {
+			if (i < 1+c.troubleHeight() || strings.Contains(line, "── 2 Queue")) && strings.ContainsRune(line, c.theme.Glyphs.Ellipsis) {
+				t.Errorf("line %d is cut: %s", i, line)
+			}
+		}
+	}
 }

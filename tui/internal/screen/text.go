@@ -83,6 +83,17 @@ func Cut(s string, w int) string {
 	return s
 }
 
+// FirstFit is the first of some texts that fits w columns, the longest of them first; else
+// the last one.
+func FirstFit(w int, texts ...string) string {
+	for _, s := range texts {
+		if Width(s) <= w {
+			return s
+		}
+	}
+	return texts[len(texts)-1]
+}
+
 // Clip shortens a safe text to w columns and ends it with an ellipsis.
 func Clip(s string, w int, ellipsis rune) string {
 	if len(s) <= w || Width(s) <= w {
