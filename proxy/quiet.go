@@ -13,6 +13,10 @@ type DrainConfig struct {
 	// nothing under way, for a drain, maint, pause, restart, roll or window to
 	// end it by FIN (rule 46). 0: each ends by itself.
 	Quiet time.Duration
+	// Protocol is what clients speak: "postgres" or "redis". Then a session is
+	// not quiet either while a request has no reply, a transaction is open, or it
+	// has subscribed. "": that is not known.
+	Protocol string
 }
 
 // quietDrain ends live sessions at their next quiet moment.
@@ -129,7 +133,7 @@ func (s *Session) endQuiet() {
 	}
 	if s.endsQuietly() {
 		s.run.EndQuiet(s, s.client, quietSettle)
-	} else if q := s.quietDrain(); q != nil {
+	} else if q := s.quietDrain(); q != nil && s.owesNothing() {
 		s.run.EndQuiet(s, s.server, q.after)
 	}
 }

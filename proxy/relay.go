@@ -26,6 +26,7 @@ func relayBytes(s *Session, ev relay.Event) transition {
 		if limit := s.service.config().RateLimit; limit > 0 {
 			s.server.Limit(limit)
 		}
+		s.watchExchange()
 		s.copying = true
 		s.run.Relay(s, s.client, s.server)
 		s.run.SetTimer(s, s.untilDeadline())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
+	"github.com/tcpctl/tcpctl/proxy/internal/exchange"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -189,6 +190,7 @@ func (s *Session) endWith(e ending) transition {
 
 // rareState is what only few sessions have.
 type rareState struct {
+	exchange *exchange.Watch // its requests and replies; nil: they are not followed
 	retryState
 	sharing
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/balance"
+	"github.com/tcpctl/tcpctl/proxy/internal/exchange"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -193,6 +194,9 @@ func (c *PauseConfig) validate(v *values) {
 
 func (c *DrainConfig) validate(v *values) {
 	v.duration("drain.quiet", c.Quiet, LongestDuration)
+	if c.Protocol != "" {
+		v.choice("drain.protocol", c.Protocol, exchange.Protocols...)
+	}
 }
 
 func (c *PassiveConfig) validate(v *values) {

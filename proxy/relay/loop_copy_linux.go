@@ -104,6 +104,9 @@ func (l *loop) read(src *Side) {
 	}
 	src.in.Add(int64(n))
 	src.last.Store(l.now)
+	if src.observed {
+		src.task.task.(Observer).Carried(src, l.buf[:n])
+	}
 	if !d.discard {
 		d.from, d.to = 0, int32(n)
 		if l.write(d, dst, l.buf) {
@@ -122,7 +125,7 @@ func (l *loop) read(src *Side) {
 		return
 	}
 	src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
-	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice {
+	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed {
 		d.full = 0
 		l.beginSplice(src)
 	}

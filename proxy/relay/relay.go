@@ -23,6 +23,15 @@ type Task interface {
 	RunnerState() *RunnerState
 }
 
+// Observer is a Task that is shown the bytes of sides that it observes.
+type Observer interface {
+	Task
+	// Carried is called with the next bytes that were read of a side, before they
+	// are passed on, by one goroutine for each side. It must not keep or change
+	// them.
+	Carried(s *Side, b []byte)
+}
+
 // RunnerState is what a runner keeps in a task. The zero value is ready to
 // use; it must not be copied.
 type RunnerState struct {

@@ -31,6 +31,7 @@ type heard struct {
 	hungUp   bool // the kernel has closed the connection
 	urgent   bool // there may be urgent data: a short read may have stopped at it
 	isUrgent bool // what was read last is the urgent byte
+	observed bool // its task is an Observer, and shown what it sends
 }
 
 // connSide is what only a side that is a net.Conn has.
@@ -123,6 +124,11 @@ func (s *Side) Out() int64 { return s.out.Load() }
 func (s *Side) LastRead() time.Time { return start.Add(time.Duration(s.last.Load())) }
 
 func (s *Side) touch() { s.last.Store(int64(time.Since(start))) }
+
+// Observe has the side's task, which is an Observer, shown all that the side sends.
+// It costs splicing. Call it before Relay; a Framed side, or one that sends to
+// a Framed side, cannot be observed.
+func (s *Side) Observe() { s.observed = true }
 
 // Watched reports whether Watch watches for the side's end.
 func (s *Side) Watched() bool {

@@ -106,6 +106,9 @@ func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
 	deliver := func(b []byte) {
 		src.in.Add(int64(len(b)))
 		src.touch()
+		if src.observed {
+			p.task.(Observer).Carried(src, b)
+		}
 		src.pace.wait(len(b))
 		if discard {
 			return
@@ -163,7 +166,7 @@ func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
 			full = 0
 			continue
 		}
-		if full++; full < fullReads || discard || src.urgent || src.pace != nil {
+		if full++; full < fullReads || discard || src.urgent || src.pace != nil || src.observed {
 			continue
 		}
 		full = 0

@@ -87,7 +87,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			OnClientFin: s.Queue.OnClientFin,
 		},
 		Check: s.Check.proxy(),
-		Drain: proxy.DrainConfig{Quiet: s.Drain.Quiet},
+		Drain: proxy.DrainConfig{Quiet: s.Drain.Quiet, Protocol: s.Drain.Protocol},
 		Pause: proxy.PauseConfig{
 			Limit:       orOff(s.Pause.Limit),
 			Then:        s.Pause.Then,

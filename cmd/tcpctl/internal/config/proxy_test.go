@@ -111,7 +111,7 @@ var conversions = []struct {
 		c.Pause = proxy.PauseConfig{Limit: time.Second, Then: "cut", Max: 3 * time.Second, OnMax: "reject", ReleaseRate: 0.5,
 			Bypass: []netip.Prefix{netip.MustParsePrefix("10.0.9.9/32"), netip.MustParsePrefix("fd00::/64")}}
 	}},
-	{`drain.quiet = "500ms"`, func(c *svc) { c.Drain.Quiet = 500 * time.Millisecond }},
+	{`drain = { quiet = "500ms", protocol = "redis" }`, func(c *svc) { c.Drain = proxy.DrainConfig{Quiet: 500 * time.Millisecond, Protocol: "redis"} }},
 	{`passive = {}`, func(c *svc) {
 		c.Passive = proxy.PassiveConfig{Failures: 3, Window: 10 * time.Second, Eject: 30 * time.Second, MaxEjectedPercent: 50}
 	}},

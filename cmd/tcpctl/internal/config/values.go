@@ -113,7 +113,7 @@ func (d *decoder) text(path string, raw any, p *string, tag reflect.StructTag) {
 		return
 	}
 	*p = s
-	if words := strings.Fields(tag.Get("oneof")); len(words) > 0 && !slices.Contains(words, s) {
+	if words := strings.Fields(tag.Get("oneof")); len(words) > 0 && !slices.Contains(words, s) && (s != "" || tag.Get("default") != "") {
 		d.wrong(path, suggest(s, words), "unknown %s %q", last(path), s)
 	}
 	if want := tag.Get("file"); want != "" && s != "" && !slices.Contains(strings.Fields(tag.Get("words")), s) {

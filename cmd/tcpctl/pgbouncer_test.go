@@ -1,0 +1,123 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// TestAWindowEndsThePoolsOfADatabase: PgBouncer keeps its sessions for ever, so a
+// window around a restart comes to its limit. With --quiet it ends each of them
+// between transactions, and no transaction of 64 clients fails.
+func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs pgbench for some seconds")
+	}
+	if _, err := exec.LookPath("pgbouncer"); err != nil {
+		t.Skip("pgbouncer is not installed")
+	}
+	pg := newPostgres(t)
+	in := runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"pg\", addr = %q }]\ndrain.protocol = \"postgres\"\n", pg.addr))
+	in.until("it is up", func(s *proxy.ServiceInfo) bool { return s.Backends[0].State == proxy.StateUp })
+	pool := newPgbouncer(t, pg, in.addr())
+	_, port, _ := net.SplitHostPort(pool)
+	script := filepath.Join(t.TempDir(), "script.sql")
+	// Some think within a transaction, for longer than the window's --quiet: no
+	// transaction is cut.
+	text := "\\set aid random(1, 100000)\n\\set think random(100, 3000)\nBEGIN;\nUPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;\n" +
+		"\\if :think > 2700\n\\sleep 300 ms\n\\endif\nEND;\n\\sleep :think ms\n"
+	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-c", "64", "-j", "2", "-T", "20", "-f", script, "postgres")
+	bench.Stdout, bench.Stderr = out, out
+	if err := bench.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.until("transactions are done", func(s *proxy.ServiceInfo) bool { return s.BytesOut > 10000 })
+	window := func(flags ...string) (said string, status int) {
+		args := append(append([]string{"window", "db", "--socket", in.socket}, flags...), "--")
+		return runTcpctl(t, append(args, pg.ctl("restart")...)...)
+	}
+	if said, status := window("--limit", "500ms"); status != 3 {
+		t.Errorf("without --quiet: status %d\n%s", status, said)
+	}
+	for n := range 2 {
+		said, status := window("--quiet", "20ms")
+		if status != 0 {
+			t.Errorf("status %d\n%s", status, said)
+		}
+		r, err := in.Report(context.Background(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.State != proxy.PlanDone || r.Numbers.Failed+r.Numbers.Cut != 0 {
+			t.Errorf("%+v", r)
+		}
+		t.Logf("window %d took %s", n, time.Duration(r.Seconds*float64(time.Second)).Round(time.Millisecond))
+	}
+	err = bench.Wait()
+	said := readFile(t, out.Name())
+	if err != nil || !strings.Contains(said, "number of failed transactions: 0 ") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	t.Log(said)
+}
+
+// newPgbouncer is a pool in front of an address, with as many server connections
+// as it wants.
+func newPgbouncer(t *testing.T, pg *postgres, addr string) (at string) {
+	t.Helper()
+	at = freePort(t)
+	_, port, _ := net.SplitHostPort(at)
+	host, dbPort, _ := net.SplitHostPort(addr)
+	ini := fmt.Sprintf(`[databases]
+postgres = host=%s port=%s user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %s
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 64
+server_connect_timeout = 60
+server_login_retry = 1
+`, host, dbPort, port)
+	path := filepath.Join(pg.dir, "pgbouncer.ini")
+	if err := os.WriteFile(path, []byte(ini), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	argv := append(pg.as[:len(pg.as):len(pg.as)], "pgbouncer", "-q", path)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
+		if c, err := net.Dial("tcp", at); err == nil {
+			c.Close()
+			return at
+		}
+	}
+	t.Fatal("pgbouncer does not start")
+	return ""
+}

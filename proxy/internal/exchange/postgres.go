@@ -1,0 +1,225 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
+
+// postgres reads PostgreSQL's protocol, version 3. A session is idle when its last
+// ReadyForQuery said that no transaction is open, and nothing was asked since.
+// https://www.postgresql.org/docs/current/protocol-flow.html
+type postgres struct {
+	begun   bool // the client has said something
+	phase   pgPhase
+	startup []byte // the startup packet so far
+	front   pgMessages
+	back    pgMessages
+	broken  string
+
+	// owed are the requests that end with a ReadyForQuery: a simple query (Q), a
+	// Sync (S) or the startup (0).
+	owed    []byte
+	asked   bool // something that a Sync has yet to end
+	copying bool // COPY from the client: a Sync is ignored until its end
+	ready   bool // the last ReadyForQuery, and nothing but notices since
+	never   bool // it must not be ended: replication, LISTEN, or it ends itself
+}
+
+type pgPhase uint8
+
+const (
+	pgStartup pgPhase = iota // the next of the client is a startup packet
+	pgSSL                    // one byte of the backend says whether there will be TLS
+	pgOpen
+)
+
+// Codes in place of a version, and the largest startup packet (PostgreSQL's
+// MAX_STARTUP_PACKET_LENGTH).
+const (
+	pgCancel      = 80877102
+	pgSSLRequest  = 80877103
+	pgGSSRequest  = 80877104
+	pgVersion3    = 3
+	pgMostStartup = 10000
+	pgMostOwed    = 1 << 12 // requests in a pipeline: with more it stays busy
+)
+
+func (p *postgres) unreadable() string { return p.broken }
+
+func (p *postgres) idle() bool {
+	if !p.begun {
+		return true // it is connected, and has said nothing
+	}
+	return p.phase == pgOpen && p.ready && !p.never && !p.asked && len(p.owed) == 0 && p.front.between() && p.back.between()
+}
+
+func (p *postgres) client(b []byte) {
+	p.begun = p.begun || len(b) > 0
+	for len(b) > 0 && p.broken == "" {
+		switch p.phase {
+		case pgOpen:
+			b = p.front.next(b, &p.broken, p.request, nil)
+		case pgSSL:
+			p.broken = foreign // it does not wait for the answer
+		default:
+			b = p.takeStartup(b)
+		}
+	}
+}
+
+// takeStartup takes bytes of a startup packet.
+func (p *postgres) takeStartup(b []byte) (rest []byte) {
+	if len(p.startup) == 0 && b[0] == tlsHandshake {
+		p.broken = encrypted // as from version 17 on, without having asked
+		return nil
+	}
+	want := 8
+	if len(p.startup) >= 8 {
+		want = int(binary.BigEndian.Uint32(p.startup))
+	}
+	n := min(len(b), want-len(p.startup))
+	p.startup = append(p.startup, b[:n]...)
+	if len(p.startup) < 8 {
+		return b[n:]
+	}
+	size, code := binary.BigEndian.Uint32(p.startup), binary.BigEndian.Uint32(p.startup[4:])
+	switch {
+	case size < 8 || size > pgMostStartup:
+		p.broken = foreign
+	case len(p.startup) < int(size):
+	case code == pgSSLRequest || code == pgGSSRequest:
+		p.phase, p.startup = pgSSL, nil
+	case code == pgCancel:
+		p.phase, p.never, p.startup = pgOpen, true, nil
+	case code>>16 == pgVersion3:
+		p.never = replicates(p.startup[8:])
+		p.phase, p.startup, p.owed = pgOpen, nil, append(p.owed, 0)
+	default:
+		p.broken = foreign
+	}
+	return b[n:]
+}
+
+// replicates says whether the parameters of a startup ask for replication.
+func replicates(params []byte) bool {
+	all := bytes.Split(params, []byte{0})
+	for i := 0; i+1 < len(all); i += 2 {
+		if string(all[i]) == "replication" {
+			return !slices.Contains([]string{"false", "off", "no", "0"}, string(bytes.ToLower(all[i+1])))
+		}
+	}
+	return false
+}
+
+// request is called when the head of a client's message has come.
+func (p *postgres) request(kind byte) {
+	p.ready = false
+	switch kind {
+	case 'S':
+		if p.copying {
+			return // the backend ignores it
+		}
+		p.asked = false
+		p.owe(kind)
+	case 'Q', 'F':
+		p.owe(kind)
+	case 'c', 'f':
+		p.copying = false
+	case 'd', 'p': // of a COPY; of the startup
+	case 'X':
+		p.never = true
+	default:
+		p.asked = true
+	}
+}
+
+func (p *postgres) owe(kind byte) {
+	if p.owed = append(p.owed, kind); len(p.owed) > pgMostOwed {
+		p.owed, p.never = nil, true
+	}
+}
+
+func (p *postgres) backend(b []byte) {
+	if p.phase == pgSSL && len(b) > 0 {
+		switch b[0] {
+		case 'N':
+			p.phase, b = pgStartup, b[1:]
+		case 'S', 'G':
+			p.broken = encrypted
+		default: // a server that knows nothing of it answers with an error, and ends
+			p.never, p.phase = true, pgOpen
+		}
+	}
+	for len(b) > 0 && p.broken == "" {
+		b = p.back.next(b, &p.broken, nil, p.reply)
+	}
+}
+
+// reply is called when a whole message of the backend has come; first is the
+// first byte of its body.
+func (p *postgres) reply(kind, first byte) {
+	switch kind {
+	case 'Z':
+		if len(p.owed) > 0 {
+			p.owed = p.owed[1:]
+		}
+		p.ready, p.copying = first == 'I', false
+	case 'N', 'S': // a notice, a parameter's new value
+	case 'A':
+		p.never = true // it listens
+	case 'G':
+		p.copying = true
+		for len(p.owed) > 0 && p.owed[0] == 'S' {
+			p.owed = p.owed[1:] // ignored, as those that are still to come
+		}
+		p.ready, p.asked = false, p.asked || len(p.owed) == 0
+	default:
+		p.ready = false
+	}
+}
+
+// pgMessages splits one direction into messages: a kind, a length that counts
+// itself, and a body.
+type pgMessages struct {
+	head  [5]byte
+	got   int   // bytes of the head
+	left  int64 // of the body
+	first byte  // of the body
+	some  bool  // of the body has come
+}
+
+// between says that no message has begun.
+func (m *pgMessages) between() bool { return m.got == 0 }
+
+// next takes the bytes of one message, or of a part of it.
+func (m *pgMessages) next(b []byte, broken *string, begun func(kind byte), whole func(kind, first byte)) (rest []byte) {
+	if m.got < len(m.head) {
+		n := copy(m.head[m.got:], b)
+		m.got, b = m.got+n, b[n:]
+		if m.got < len(m.head) {
+			return b
+		}
+		size := int32(binary.BigEndian.Uint32(m.head[1:]))
+		if size < 4 {
+			*broken = foreign
+			return nil
+		}
+		m.left, m.some, m.first = int64(size)-4, false, 0
+		if begun != nil {
+			begun(m.head[0])
+		}
+	}
+	n := min(int64(len(b)), m.left)
+	if n > 0 && !m.some {
+		m.first, m.some = b[0], true
+	}
+	m.left -= n
+	if m.left == 0 {
+		m.got = 0
+		if whole != nil {
+			whole(m.head[0], m.first)
+		}
+	}
+	return b[n:]
+}

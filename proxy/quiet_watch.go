@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/exchange"
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// watchExchange has the session's requests and replies followed, where its service
+// says what its clients speak.
+func (s *Session) watchExchange() {
+	protocol := s.service.config().Drain.Protocol
+	if protocol == "" || s.protocol != nil {
+		return
+	}
+	if s.rare == nil {
+		s.rare = &rareState{}
+	}
+	s.rare.exchange = exchange.New(protocol)
+	s.client.Observe()
+	s.server.Observe()
+}
+
+// Carried follows what the session says. A fault of the reader's ends no session:
+// it is not known any more when this one is quiet.
+func (s *Session) Carried(side *relay.Side, b []byte) {
+	w := s.rare.exchange
+	if err := s.service.contained("the reader of "+s.service.config().Drain.Protocol, func() error {
+		if side == s.client {
+			w.Client(b)
+		} else {
+			w.Backend(b)
+		}
+		return nil
+	}); err != nil {
+		w.Lost()
+	}
+}
+
+// owesNothing says whether each request of the session has its reply, as far as
+// that is known; where it is not, quiet is all that there is to go by, and that is
+// said.
+func (s *Session) owesNothing() bool {
+	if s.rare == nil || s.rare.exchange == nil {
+		return true
+	}
+	state, why := s.rare.exchange.State()
+	if state != exchange.Unknown {
+		return state == exchange.Idle
+	}
+	svc := s.service
+	svc.engine.noteThrottledAs(EventSession+" "+svc.name+" exchange", Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
+		Text: fmt.Sprintf("session %s of %s cannot be read as %s: %s; it is drained once it has carried nothing for a while, also if a request is under way",
+			s.ID(), svc.name, svc.config().Drain.Protocol, why)})
+	return true
+}
