@@ -51,6 +51,33 @@ func (c *BackendConfig) validateTLS(v *values) {
 	}
 }
 
+// parseTLS reads a word of ParseBackend, if it is one about TLS.
+func (c *BackendConfig) parseTLS(key, value string) (known bool, err error) {
+	t := BackendTLS{}
+	if c.TLS != nil {
+		t = *c.TLS
+	}
+	switch key {
+	case "tls":
+		if value != "verify" && value != "noverify" {
+			return true, fmt.Errorf("tls=%q is not known; use verify or noverify", value)
+		}
+		t.Insecure = value == "noverify"
+	case "tls_name":
+		t.Name = value
+	case "ca":
+		t.CA = value
+	case "tls_cert":
+		t.Cert = value
+	case "tls_key":
+		t.Key = value
+	default:
+		return false, nil
+	}
+	c.TLS = &t
+	return true, nil
+}
+
 // loadTLS reads the files of all backends: a configuration with one that cannot
 // be read is refused.
 func loadTLS(services ...ServiceConfig) error {
@@ -73,6 +100,7 @@ func (b *Backend) setTLSLocked(c *BackendTLS) {
 		b.tls.Store(nil)
 		return
 	}
+	b.service.usesTLS.Store(true)
 	spec := tlsclient.Config(*c)
 	if host, _, err := net.SplitHostPort(b.addr); spec.Name == "" && err == nil {
 		spec.Name = host

@@ -274,7 +274,8 @@ func ParseSource(s string) (netip.Addr, error) {
 	return a, nil
 }
 
-// ParseBackend reads "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]".
+// ParseBackend reads "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]",
+// and of TLS to it "[,tls=verify|noverify][,tls_name=NAME][,ca=FILE][,tls_cert=FILE][,tls_key=FILE]".
 func ParseBackend(s string) (BackendConfig, error) {
 	addr, rest, more := strings.Cut(s, ",")
 	c := BackendConfig{Addr: addr}
@@ -287,6 +288,11 @@ func ParseBackend(s string) (BackendConfig, error) {
 		key, value, _ := strings.Cut(word, "=")
 		if key == "name" {
 			c.Name = value
+			continue
+		}
+		if known, err := c.parseTLS(key, value); err != nil {
+			return c, fmt.Errorf("backend %q: %w", s, err)
+		} else if known {
 			continue
 		}
 		n, err := strconv.Atoi(value)
@@ -306,7 +312,7 @@ func ParseBackend(s string) (BackendConfig, error) {
 		case "max_sessions":
 			c.MaxSessions = n
 		default:
-			return c, fmt.Errorf("backend %q: %q is not known; it is one of name, weight, priority, check, max_sessions", s, key)
+			return c, fmt.Errorf("backend %q: %q is not known; it is one of name, weight, priority, check, max_sessions, tls, tls_name, ca, tls_cert, tls_key", s, key)
 		}
 	}
 	return c, c.Validate()

@@ -10,7 +10,7 @@ import (
 // beginSession takes a client that has just been accepted. Clients come one at
 // a time and in the order of their arrival. Those of a socket that services share begin with its sharers.
 func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers) {
-	if run == relay.Runner(&s.engine.loop) && s.config().notForLoop() != "" {
+	if run == relay.Runner(&s.engine.loop) && (s.usesTLS.Load() || s.config().notForLoop() != "") {
 		client.Conn() // a reload has asked for more than the loops can, just now
 		run = &s.engine.stream
 	}

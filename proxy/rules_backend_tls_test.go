@@ -538,6 +538,53 @@ func TestRule51WaitersOfBefore(t *testing.T) {
 	})
 }
 
+// TestRule51AddedAndFound: backends that an operator adds, and that a source has
+// found, beside one without TLS.
+func TestRule51AddedAndFound(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newAuthority(t, "ours")
+		config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+		plain, added, found := newServer(t, "plain"), serverOver(t, "added", config), serverOver(t, "found", config)
+		v := start(t, proxy.ServiceConfig{Relay: relay, Balance: "roundrobin", Check: proxy.CheckConfig{Type: "none"},
+			Discover: []proxy.DiscoverySource{{Name: "s", Kind: "file"}}}, plain)
+		v.dial("one").hears("plain one")
+		c, err := proxy.ParseBackend(added.addr() + ",name=added,tls=verify,tls_name=db.example.org,ca=" + a.file("ca.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.must(v.svc.Add(c, "ana", ""))
+		b := found.backend()
+		b.TLS, b.FoundBy = a.spoken("db.example.org"), "file"
+		v.svc.SetDiscovered(proxy.Discovered{Source: proxy.DiscoveryInfo{DiscoverySource: proxy.DiscoverySource{Name: "s", Kind: "file"}}, Backends: []proxy.BackendConfig{b}})
+		heard := map[string]bool{}
+		for range 6 {
+			c := v.dial("more")
+			name, _, _ := strings.Cut(c.hear(), " ")
+			heard[name] = true
+		}
+		if len(heard) != 3 || !heard["plain"] || !heard["added"] || !heard["found"] {
+			t.Errorf("heard %v", heard)
+		}
+		if _, err := v.svc.Add(proxy.BackendConfig{Name: "x", Addr: added.addr(), TLS: &proxy.BackendTLS{CA: a.file("nothing.pem")}}, "ana", ""); err == nil {
+			t.Error("a backend is added whose CA is not there")
+		}
+	})
+}
+
+// TestParseBackendTLS: the words of TLS, and what is wrong with them.
+func TestParseBackendTLS(t *testing.T) {
+	got, err := proxy.ParseBackend("db:5432,tls=noverify,tls_name=db.example.org,ca=/ca.pem,tls_cert=/c.pem,tls_key=/c.key")
+	want := proxy.BackendTLS{Insecure: true, Name: "db.example.org", CA: "/ca.pem", Cert: "/c.pem", Key: "/c.key"}
+	if err != nil || got.TLS == nil || *got.TLS != want {
+		t.Errorf("%+v, %v", got.TLS, err)
+	}
+	for _, bad := range []string{"db:1,tls=yes", "db:1,tls=verify,tls_name=a b", "db:1,tls_key=/c.key", "db:1,tls_cert=/c.pem"} {
+		if _, err := proxy.ParseBackend(bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
 // either is a listener whose connections speak TLS or not, as a test says when
 // they are accepted.
 type either struct {

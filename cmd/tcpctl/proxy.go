@@ -43,7 +43,7 @@ func proxyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&c.Listen, "listen", nil, "listen on `ADDR` (host:port, :port, unix:PATH); may be given again")
-	f.StringArrayVar(&backends, "backend", nil, "a backend, `ADDR`[,weight=N][,priority=N][,check=PORT][,max_sessions=N][,name=NAME]; may be given again")
+	f.StringArrayVar(&backends, "backend", nil, "a backend, `ADDR`[,weight=N][,priority=N][,check=PORT][,max_sessions=N][,name=NAME][,tls=verify|noverify][,tls_name=NAME][,ca=FILE]; may be given again")
 	serviceFlags(cmd, &c, "proxy", &check)
 	f.StringVar(&c.Balance, "balance", "random", "random (weighted), roundrobin, leastconn, p2c, source or first")
 	launchFlags(cmd, &l)

@@ -85,18 +85,22 @@ func (b *Backend) check(r *report, path string) {
 	default:
 		r.address(path+".addr", b.Addr, false)
 	}
-	for key, used := range map[string]bool{"tls_name": b.TLSName != "", "ca": b.CA != "", "tls_cert": b.TLSCert != "", "tls_key": b.TLSKey != "", "tls_verify": !b.TLSVerify} {
-		if used && !b.TLS {
-			r.wrong(path+"."+key, "write tls = true, too, or take it out", "backend %q has %s, but not tls", b.Name, key)
-		}
-	}
-	if b.TLS && !b.TLSVerify && b.CA != "" {
-		r.wrong(path+".ca", "take out tls_verify = false, or ca", "backend %q has a ca, but tls_verify = false verifies nothing", b.Name)
-	}
+	b.ToTLS.check(r, path, fmt.Sprintf("backend %q", b.Name))
 	if b.DNS == "" && b.DNSServer != "" {
 		r.wrong(path+".dns_server", "write dns in place of addr", "backend %q has dns_server, but not dns", b.Name)
 	}
 	r.refresh(path+".refresh", b.Refresh)
+}
+
+func (t *ToTLS) check(r *report, path, owner string) {
+	for key, used := range map[string]bool{"tls_name": t.TLSName != "", "ca": t.CA != "", "tls_cert": t.TLSCert != "", "tls_key": t.TLSKey != "", "tls_verify": !t.TLSVerify} {
+		if used && !t.TLS {
+			r.wrong(path+"."+key, "write tls = true, too, or take it out", "%s has %s, but not tls", owner, key)
+		}
+	}
+	if t.TLS && !t.TLSVerify && t.CA != "" {
+		r.wrong(path+".ca", "take out tls_verify = false, or ca", "%s has a ca, but tls_verify = false verifies nothing", owner)
+	}
 }
 
 func (c *Check) check(r *report, path string) {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"reflect"
 	"slices"
@@ -24,7 +25,9 @@ type Discover struct {
 	Timeout   time.Duration `toml:"timeout" default:"5s"`  // of one question
 	Hold      time.Duration `toml:"hold" default:"30s"`    // 0: an answer is believed at once
 
-	// Of each backend, where the source does not say it.
+	ToTLS // of each backend
+
+	// Likewise, where the source does not say it.
 	Priority     int           `toml:"priority" min:"0"`
 	MaxSessions  int           `toml:"max_sessions" min:"0"`
 	Restart      []string      `toml:"restart" argv:"yes"`
@@ -61,6 +64,17 @@ const (
 	dnsPrefix    = "backends/"
 )
 
+// TLSConfig gives how TLS is spoken to the backends that are found, nil for none.
+// Those of a name have one, others each their own.
+func (d *Discover) TLSConfig() *proxy.BackendTLS {
+	kind, what, _ := strings.Cut(d.From, ":")
+	host, _, err := net.SplitHostPort(what)
+	if kind != discover.KindDNS || err != nil {
+		host = ""
+	}
+	return d.ToTLS.config(host)
+}
+
 // specs are the sources of a service.
 func (s *Service) specs() (all []discover.Spec) {
 	for _, b := range s.Backends {
@@ -70,7 +84,7 @@ func (s *Service) specs() (all []discover.Spec) {
 	}
 	if d := s.Discover; d != nil {
 		all = append(all, discover.Spec{Name: discoverName, From: d.From, Run: d.Run, Server: d.DNSServer, Refresh: d.Refresh, Timeout: d.Timeout, Hold: d.Hold,
-			Backend: proxy.BackendConfig{Priority: d.Priority, MaxSessions: d.MaxSessions, Restart: d.Restart, ReadyTimeout: orOff(d.ReadyTimeout)}})
+			Backend: proxy.BackendConfig{TLS: d.TLSConfig(), Priority: d.Priority, MaxSessions: d.MaxSessions, Restart: d.Restart, ReadyTimeout: orOff(d.ReadyTimeout)}})
 	}
 	return all
 }
@@ -113,6 +127,7 @@ func (s *Service) checkDiscover(r *report, path string) {
 	if d == nil {
 		return
 	}
+	d.ToTLS.check(r, path+".discover", "discover")
 	specs := s.specs()
 	r.discover(specs[len(specs)-1].Validate(), path+".discover", nil)
 	r.refresh(path+".discover.refresh", d.Refresh)

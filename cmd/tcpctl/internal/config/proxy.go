@@ -163,14 +163,16 @@ func (b *Backend) proxy() proxy.BackendConfig {
 // TLSConfig gives how TLS is spoken to the backend, nil for none. The certificates
 // of all addresses of a name are for that name.
 func (b *Backend) TLSConfig() *proxy.BackendTLS {
-	if !b.TLS {
+	host, _, _ := net.SplitHostPort(b.DNS)
+	return b.ToTLS.config(host)
+}
+
+// config gives it for a name that is usual; "": the host of the address is.
+func (t *ToTLS) config(name string) *proxy.BackendTLS {
+	if !t.TLS {
 		return nil
 	}
-	name := b.TLSName
-	if host, _, err := net.SplitHostPort(b.DNS); err == nil && name == "" {
-		name = host
-	}
-	return &proxy.BackendTLS{Name: name, Insecure: !b.TLSVerify, CA: b.CA, Cert: b.TLSCert, Key: b.TLSKey}
+	return &proxy.BackendTLS{Name: cmp.Or(t.TLSName, name), Insecure: !t.TLSVerify, CA: t.CA, Cert: t.TLSCert, Key: t.TLSKey}
 }
 
 func (h *Hook) proxy() proxy.Hook {

@@ -60,15 +60,20 @@ type Backend struct {
 	Refresh   time.Duration `toml:"refresh" default:"30s"` // the longest time between two questions
 	Hold      time.Duration `toml:"hold" default:"30s"`    // of an answer that leaves out more than half; 0: it is believed at once
 
+	ToTLS
+
+	Restart      []string      `toml:"restart" argv:"yes"`
+	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
+}
+
+// ToTLS is how TLS is spoken to a backend.
+type ToTLS struct {
 	TLS       bool   `toml:"tls" default:"false"`
 	TLSVerify bool   `toml:"tls_verify" default:"true"`
 	TLSName   string `toml:"tls_name"`             // "": the host of the address
 	CA        string `toml:"ca" file:"file"`       // "": the system's
 	TLSCert   string `toml:"tls_cert" file:"file"` // that the backend gets; "": none
 	TLSKey    string `toml:"tls_key" file:"file"`
-
-	Restart      []string      `toml:"restart" argv:"yes"`
-	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
 }
 
 // Check is how backends are looked at.

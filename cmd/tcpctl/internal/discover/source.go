@@ -50,6 +50,7 @@ func complete(found []proxy.BackendConfig, usual proxy.BackendConfig, kind strin
 		b.Name = cmp.Or(b.Name, b.Addr)
 		b.Weight, b.Priority = cmp.Or(b.Weight, usual.Weight, 1), cmp.Or(b.Priority, usual.Priority)
 		b.MaxSessions, b.CheckPort = cmp.Or(b.MaxSessions, usual.MaxSessions), cmp.Or(b.CheckPort, usual.CheckPort)
+		b.TLS = spokenTLS(usual.TLS, b.TLS)
 		b.Restart, b.ReadyTimeout, b.FoundBy = usual.Restart, usual.ReadyTimeout, kind
 		if err := b.Validate(); err != nil {
 			return nil, fmt.Errorf("backend %q cannot be used: %w", b.Name, err)
@@ -64,6 +65,17 @@ func complete(found []proxy.BackendConfig, usual proxy.BackendConfig, kind strin
 		}
 	}
 	return all, nil
+}
+
+// spokenTLS is how TLS is spoken to a backend that a source has found: as is usual, for
+// the name that the source knows it by where there is no other.
+func spokenTLS(usual, found *proxy.BackendTLS) *proxy.BackendTLS {
+	if usual == nil || usual.Name != "" || found == nil {
+		return usual
+	}
+	t := *usual
+	t.Name = found.Name
+	return &t
 }
 
 // maxName is how long a backend's name may be, in bytes.

@@ -87,6 +87,7 @@ func (s *srvSource) ask(ctx context.Context, _ time.Duration) (a answer, err err
 		port := strconv.Itoa(int(t.Port))
 		a.backends = append(a.backends, proxy.BackendConfig{
 			Name: backendName(strings.ToLower(net.JoinHostPort(host, port))), Addr: net.JoinHostPort(ip.String(), port),
+			TLS:    &proxy.BackendTLS{Name: host},
 			Weight: max(int(t.Weight), 1), Priority: int(t.Priority), // weight 0 is a small share here, not none
 		})
 	}

@@ -35,11 +35,13 @@ func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 		return err
 	}
 	for i := range file.Backends {
-		b := &file.Backends[i]
-		if t := b.TLSConfig(); t != nil {
-			if wrong, ok := errors.AsType[*proxy.ValueError](t.Load()); ok {
-				return &PartError{Key: fmt.Sprintf("backends[%d].%s", i, wrong.Key), Hint: wrong.Hint, Err: fmt.Errorf("backend %q: %s", b.Name, wrong.Text)}
-			}
+		if err := loads(file.Backends[i].TLSConfig(), fmt.Sprintf("backends[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if d := file.Discover; d != nil {
+		if err := loads(d.TLSConfig(), "discover"); err != nil {
+			return err
 		}
 	}
 	if t := file.TLS; t != nil {
@@ -81,4 +83,15 @@ func Files(services []proxy.ServiceConfig, note func(proxy.Event)) (all []filewa
 		}
 	}
 	return all
+}
+
+// loads says which file of TLS to backends cannot be used.
+func loads(t *proxy.BackendTLS, key string) error {
+	if t == nil {
+		return nil
+	}
+	if wrong, ok := errors.AsType[*proxy.ValueError](t.Load()); ok {
+		return &PartError{Key: key + "." + wrong.Key, Hint: wrong.Hint, Err: errors.New(wrong.Text)}
+	}
+	return nil
 }
