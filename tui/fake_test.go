@@ -71,7 +71,7 @@ func (f *fake) Queue(_ context.Context, service string) ([]proxy.WaiterInfo, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count("queue")
-	if service != "office" {
+	if service != "office" && service != "svc3" {
 		return nil, f.err
 	}
 	return append([]proxy.WaiterInfo(nil), f.waiters...), f.err
