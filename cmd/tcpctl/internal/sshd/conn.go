@@ -12,8 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
 )
 
-// stallLimit is how long a client may take nothing of what is written to it. The
-// console writes at least once a second, so a client that does not read is noticed.
+// stallLimit is how long a client may take nothing of what is written to it, and a
+// third of how long it may leave a question open. Buffers on the way take hours of a
+// console that is quiet, so a client is not noticed by what it does not read alone.
 const stallLimit = 10 * time.Second
 
 // lastWords is how long a console that is ended may take to restore the terminal.
@@ -55,6 +56,25 @@ func (s *Server) accepted(ctx ssh.Context, c net.Conn) net.Conn {
 func (c *conn) Write(p []byte) (int, error) {
 	c.SetWriteDeadline(time.Now().Add(c.server.stall))
 	return c.Conn.Write(p)
+}
+
+// keepAsking asks the client whether it is there, as OpenSSH's own ClientAliveInterval
+// does, and drops one that does not answer. It ends with the connection.
+func (c *conn) keepAsking(ctx context.Context, sc gossh.Conn) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(c.server.stall):
+		}
+		limit := 3 * c.server.stall
+		silent := time.AfterFunc(limit, func() { c.drop("it answered nothing for " + limit.String()) })
+		_, _, err := sc.SendRequest("keepalive@openssh.com", true, nil) // no is an answer too
+		silent.Stop()
+		if err != nil {
+			return
+		}
+	}
 }
 
 // Close may be called more than once.

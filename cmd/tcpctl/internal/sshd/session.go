@@ -61,6 +61,9 @@ func (s *Server) serveSession(sess ssh.Session) {
 		defer close(forwarded)
 		forwardSizes(ctx, pty.Window, windows, sizes)
 	}()
+	if sc, ok := sess.Context().Value(ssh.ContextKeyConn).(gossh.Conn); ok {
+		s.wg.Go(func() { c.keepAsking(ctx, sc) })
+	}
 	env := append(slices.Clone(sess.Environ()), "TERM="+pty.Term)
 	s.log.Info("console over SSH opened", "by", c.may.By, "read_only", c.may.ReadOnly, "client", c.RemoteAddr().String())
 	err := s.show(ctx, &Session{Key: c.may, Fingerprint: gossh.FingerprintSHA256(c.key), Reader: sess, Writer: &watchedWriter{sess, c}, Sizes: sizes, env: env})

@@ -365,3 +365,51 @@ func TestAnotherHostKey(t *testing.T) {
 		t.Error("not the second host key")
 	}
 }
+
+// TestAClientThatAnswersNothingIsDropped, though its console says too little to fill a
+// buffer; one that answers stays.
+func TestAClientThatAnswersNothingIsDropped(t *testing.T) {
+	ana, line := newSigner(t)
+	ended := make(chan string, 2)
+	quiet := func(ctx context.Context, s *Session) error {
+		name, _ := s.Env("WHO")
+		<-ctx.Done()
+		ended <- name
+		return nil
+	}
+	s := serve(t, Options{Show: quiet, Keys: keysOf(t, line), stall: 100 * time.Millisecond})
+	open := func(addr, who string) {
+		t.Helper()
+		c, err := ssh.Dial("tcp", addr, &ssh.ClientConfig{Auth: []ssh.AuthMethod{ssh.PublicKeys(ana)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: hangs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		sess, err := c.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sess.Setenv("WHO", who)
+		sess.RequestPty("xterm", 24, 80, ssh.TerminalModes{})
+		if err := sess.Shell(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(s.Addr().String(), "answers")
+	addr, stop := standstill(t, s.Addr().String())
+	open(addr, "silent")
+	stop()
+	select {
+	case who := <-ended:
+		if who != "silent" {
+			t.Errorf("dropped: %q", who)
+		}
+	case <-time.After(hangs):
+		t.Fatal("its console goes on")
+	}
+	select {
+	case who := <-ended:
+		t.Errorf("dropped: %q", who)
+	case <-time.After(time.Second): // three times as long as one may be silent
+	}
+}
