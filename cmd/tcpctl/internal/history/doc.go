@@ -20,7 +20,7 @@
 // # What is kept
 //
 // Series of services and backends in steps of 1 s for ten minutes, 10 s for six
-// hours, and of a minute as long as Config.Keep; and of an hour, by which a
+// hours, and of a minute as long as Config.Keep; and of one and three hours, by which a
 // question about a month is answered at once. Longer steps are made from
 // shorter ones by SQL alone, so that a crash between the two loses nothing. A
 // state that changes is a row in changes, with what a Status says of it beside

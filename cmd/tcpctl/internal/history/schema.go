@@ -19,6 +19,7 @@ var levels = [...]level{
 	{"10s", 10, 6 * time.Hour},
 	{"1m", 60, 0},
 	{"1h", 3600, 0},
+	{"3h", 3 * 3600, 0}, // a graph of a month has a row for each of its points
 }
 
 // column is one number of a step, and how those of several steps become one.
@@ -84,7 +85,7 @@ func (k *kind) rollUp(l int) string {
 
 // migrations bring a file to the next version each; the number of those that
 // have run is its user_version. One that has been released is never changed.
-var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables }}
+var migrations = []func() string{version1, func() string { return topDays }, func() string { return detailTables }, threeHours}
 
 // detailTables have who was in a queue or held a slot, how the peers were, and how
 // far a plan was.
@@ -109,10 +110,12 @@ CREATE TABLE top_clients_1d (at INTEGER NOT NULL, service INTEGER NOT NULL, clie
 	bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, waiting_ms INTEGER NOT NULL, PRIMARY KEY (at, service, client)) WITHOUT ROWID;
 `
 
+func threeHours() string { return services.create(4) + backends.create(4) }
+
 func version1() string {
 	var b strings.Builder
 	for _, k := range kinds {
-		for l := range levels {
+		for l := range 4 {
 			b.WriteString(k.create(l))
 		}
 	}

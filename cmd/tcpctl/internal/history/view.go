@@ -222,8 +222,17 @@ func (v *view) addPart(points map[seriesKey]*[]int64, k *kind, list string, p pa
 			}
 		}
 		return nil
-	}, fmt.Sprintf("SELECT %s, max(at-%d, 0)/%d, %s FROM %s WHERE at >= ? AND at < ? AND %s IN (%s) GROUP BY 1, 2", k.thing, since, step, k.names(merged), k.at(p.level), k.thing, list),
-		p.from, p.to)
+	}, addPartQuery(k, list, p.level, since, step), p.from, p.to)
+}
+
+// addPartQuery groups rows only where several make one: that takes longer than
+// reading them.
+func addPartQuery(k *kind, list string, level int, since, step int64) string {
+	columns, group := merged, " GROUP BY 1, 2"
+	if levels[level].step == step {
+		columns, group = plain, ""
+	}
+	return fmt.Sprintf("SELECT %s, max(at-%d, 0)/%d, %s FROM %s WHERE at >= ? AND at < ? AND %s IN (%s)%s", k.thing, since, step, k.names(columns), k.at(level), k.thing, list, group)
 }
 
 func (v *view) seriesOf(k *kind, points map[seriesKey]*[]int64, since, step int64) []api.Series {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -63,7 +64,7 @@ func (v *view) missing(unix int64) (why string, err error) {
 	switch {
 	case unix >= v.rolled[0] && v.rolled[0] > 0:
 		return "it is later than what is recorded", nil
-	case v.rolled[0] == 0 || unix < min(v.oldest[0], v.oldest[1], v.oldest[2], v.oldest[3]):
+	case v.rolled[0] == 0 || unix < slices.Min(v.oldest[:]):
 		return "it is before what is remembered", nil
 	}
 	return why, v.each(func(scan func(...any) error) error { return scan(&why) },
