@@ -29,7 +29,7 @@ func dial(s *Session, ev relay.Event) transition {
 		if s.ending != nil {
 			return end
 		}
-		if s.server.TLS() == nil { // else it was sent before TLS
+		if !s.dialSecured {
 			if err := s.sendProxyHeader(); err != nil {
 				s.run.Close(s.server, true)
 				s.server = nil
@@ -79,14 +79,13 @@ func (s *Session) startDial() {
 	s.dialled = time.Since(s.opened)
 	d := s.last.dial()
 	d.Timeout = s.service.config().ConnectTimeout
-	if s.last.tls.Load() != nil {
-		header, err := s.proxyHeader()
-		if err != nil {
-			s.run.Post(s, relay.Event{Kind: relay.Failed, Err: err})
-			return
-		}
-		d.Secure = s.last.secured(header, false)
+	header, err := s.proxyHeader()
+	if err != nil {
+		s.run.Post(s, relay.Event{Kind: relay.Failed, Err: err})
+		return
 	}
+	d.Secure = s.last.secured(header, false)
+	s.dialSecured = d.Secure != nil
 	s.run.Dial(s, d)
 }
 

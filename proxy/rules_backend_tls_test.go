@@ -313,9 +313,12 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 		return addr
 	}
 	plain := web(false)
-	_, port, _ := net.SplitHostPort(plain)
-	var atPort int
-	fmt.Sscan(port, &atPort)
+	portOf := func(addr string) (n int) {
+		_, port, _ := net.SplitHostPort(addr)
+		fmt.Sscan(port, &n)
+		return n
+	}
+	atPort := portOf(plain)
 	http204 := proxy.CheckConfig{Type: health.HTTP, Expect: 204}
 	talk := proxy.CheckConfig{Type: health.Talk, Send: "PING\n", Want: "a PING"}
 	for what, c := range map[string]struct {
@@ -328,6 +331,7 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 		"send-expect":   {serverOver(t, "a", config).addr(), talk, 0},
 		"passive":       {web(true), proxy.CheckConfig{Type: health.Passive}, 0},
 		"another port":  {web(true), http204, atPort},
+		"and over TLS":  {web(true), proxy.CheckConfig{Type: health.HTTP, Expect: 204, TLS: true}, portOf(web(true))},
 		"tcp behind it": {web(true), proxy.CheckConfig{Type: health.TCP, Port: atPort}, 0},
 	} {
 		v := start(t, proxy.ServiceConfig{Check: c.check, Backends: []proxy.BackendConfig{{Name: "a", Addr: c.addr, CheckPort: c.port, TLS: a.spoken("db.example.org")}}})
@@ -426,6 +430,32 @@ func TestRule51AlertsAfterTheHandshake(t *testing.T) {
 	if r := v.record(); r.By != proxy.ByBackend || r.Reason != proxy.ReasonTLSAlert || !strings.Contains(r.Detail, "certificate required") {
 		t.Errorf("record %+v", r)
 	}
+}
+
+// TestRule51OurCertificate: one that has expired is refused by the backend, and one
+// that takes its place in the same files is not.
+func TestRule51OurCertificate(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	put := func(c tls.Certificate) {
+		a.write("client.pem", "CERTIFICATE", c.Certificate[0])
+		der, _ := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+		a.write("client.key", "PRIVATE KEY", der)
+	}
+	put(a.sign(-2*time.Hour, -time.Hour, "client"))
+	s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, MaxVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.pool()})
+	b := s.backend()
+	b.TLS = a.spoken("db.example.org")
+	b.TLS.Cert, b.TLS.Key = a.file("client.pem"), a.file("client.key")
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Interval: 50 * time.Millisecond, Fall: 1}})
+	v.untilHealth("a", proxy.StateDown)
+	if i := v.backend("a"); i.Check.Reason != proxy.ReasonTLSAlert {
+		t.Errorf("the check says %+v", i.Check)
+	}
+	put(a.sign(0, time.Hour, "client"))
+	v.untilUp()
+	v.dial("hello").hears("a hello")
 }
 
 // TestRule51FilesAreReadAgain: a CA that is replaced holds for the next dial; one

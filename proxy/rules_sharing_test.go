@@ -257,8 +257,12 @@ func TestRule50RefusesWithAReason(t *testing.T) {
 		if c.ends {
 			conn.CloseWrite()
 		}
-		if back, err := io.ReadAll(conn); err == nil || len(back) > 0 {
-			t.Errorf("%s: got %q, %v instead of a reset", c.what, back, err)
+		want := ""
+		if c.reason == proxy.ReasonServerName || c.reason == proxy.ReasonNoServerName {
+			want = "\x15\x03\x03\x00\x02\x02\x70" // unrecognized_name
+		}
+		if back, err := io.ReadAll(conn); err == nil || string(back) != want {
+			t.Errorf("%s: got %q, %v instead of %q and a reset", c.what, back, err, want)
 		}
 		if r := n.record(); r.Reason != c.reason || r.Phase != proxy.PhaseQueue || r.Served {
 			t.Errorf("%s: record %+v", c.what, r)

@@ -69,11 +69,17 @@ func (s *Session) chooseByName(hello *clientHello) (refused Reason, detail, hint
 			s.countTotal()
 		}
 		return "", "", ""
-	case hello.name == "":
+	}
+	s.client.WriteFirst(unrecognizedName) // or its operator sees a reset, and no more
+	if hello.name == "" {
 		return ReasonNoServerName, "", `a service with "*" in its sni takes such clients`
 	}
 	return ReasonServerName, fmt.Sprintf("%.100q", hello.name), "add it to the sni of a service"
 }
+
+// unrecognizedName is the fatal alert of TLS that RFC 6066 has for a name that is
+// not served.
+var unrecognizedName = []byte{21, 3, 3, 0, 2, 2, 112}
 
 // Ranks of names: the most exact wins.
 const (

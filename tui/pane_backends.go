@@ -249,6 +249,9 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
 		{"went down", fmt.Sprintf("%d times", b.Transitions)},
 	}
+	if b.TLS != "" {
+		facts = append(facts, fact{"tls", screen.Safe(b.TLS)})
+	}
 	if b.MaxSessions > 0 {
 		facts = append(facts, fact{"limit", text.Plural(b.MaxSessions, "session")})
 	}
