@@ -119,7 +119,7 @@ func rootCommand() *cobra.Command {
 	launchFlags(root, &l)
 	root.GroupID = ""
 	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), wsCommand(), demoCommand(), meshCommand(), peersCommand())
-	root.AddCommand(attachCommand(), checkCommand(), initCommand(), themesCommand())
+	root.AddCommand(attachCommand(), checkCommand(), initCommand(), importCommand(), themesCommand())
 	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), historyCommand(), topCommand(), reportCommand(), versionCommand())
 	root.AddCommand(windowCommand(), debugCommand())
 	root.AddCommand(actCommands()...)

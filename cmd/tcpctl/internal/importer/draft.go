@@ -1,0 +1,264 @@
+package importer
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// draft is a configuration of tcpctl that is being made.
+type draft struct {
+	source      string
+	services    []*service
+	maxSessions string
+	notes       []note // of lines that belong to no service
+
+	translated, commented int
+}
+
+// note is a line that could not be translated, and why, or one whose meaning
+// differs.
+type note struct {
+	line   int
+	text   string
+	reason string
+}
+
+// key is a key of a table, with its value as TOML.
+type key struct{ name, value string }
+
+type table []key
+
+// set gives a key a value, in the place that it has already.
+func (t *table) set(name, value string) {
+	if i := slices.IndexFunc(*t, func(k key) bool { return k.name == name }); i >= 0 {
+		(*t)[i].value = value
+		return
+	}
+	*t = append(*t, key{name, value})
+}
+
+func (t table) get(name string) string {
+	for _, k := range t {
+		if k.name == name {
+			return k.value
+		}
+	}
+	return ""
+}
+
+type service struct {
+	name     string
+	listen   []string
+	keys     table
+	backends []table
+	tables   map[string]*table // check, passive, queue, tls
+	notes    []note
+}
+
+// table gives the service's table of a name.
+func (s *service) table(name string) *table {
+	if s.tables == nil {
+		s.tables = map[string]*table{}
+	}
+	if s.tables[name] == nil {
+		s.tables[name] = &table{}
+	}
+	return s.tables[name]
+}
+
+// add adds a service under a name that is its own.
+func (d *draft) add(name string) *service {
+	name = serviceName(name)
+	taken := func(s *service) bool { return s.name == name }
+	for base, n := name, 2; slices.ContainsFunc(d.services, taken); n++ {
+		name = base + "-" + strconv.Itoa(n)
+	}
+	s := &service{name: name}
+	d.services = append(d.services, s)
+	return s
+}
+
+var noName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// serviceName is a name that tcpctl takes.
+func serviceName(name string) string {
+	name = strings.Trim(noName.ReplaceAllString(name, "-"), "-.")
+	if name == "" {
+		name = "service"
+	}
+	return name[:min(len(name), 60)]
+}
+
+// dropEmpty takes out the services without backends. Their notes say why.
+func (d *draft) dropEmpty() {
+	d.services = slices.DeleteFunc(d.services, func(s *service) bool {
+		if len(s.backends) == 0 {
+			d.notes = append(d.notes, s.notes...)
+		}
+		return len(s.backends) == 0
+	})
+}
+
+// write writes the draft as TOML.
+func (d *draft) write(w io.Writer) {
+	fmt.Fprintf(w, "# From %s, by tcpctl import. Lines of it that stand in comments have no counterpart\n# here. Check the file with: tcpctl check -c FILE\n", comment(d.source))
+	writeNotes(w, d.source, d.notes)
+	if d.maxSessions != "" {
+		fmt.Fprintf(w, "\n[limits]\nmax_sessions = %s\n", d.maxSessions)
+	}
+	for _, s := range d.services {
+		s.write(w, d.source)
+	}
+}
+
+func (s *service) write(w io.Writer, source string) {
+	s.trustAll()
+	head := "services." + tomlKey(s.name)
+	fmt.Fprintf(w, "\n[%s]\n", head)
+	writeNotes(w, source, s.notes)
+	fmt.Fprintf(w, "listen = %s\n", list(listens(s.listen)))
+	for _, k := range s.keys {
+		fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
+	}
+	fmt.Fprintln(w, "backends = [")
+	for _, b := range s.backends {
+		var all []string
+		for _, k := range b {
+			all = append(all, k.name+" = "+k.value)
+		}
+		fmt.Fprintf(w, "  { %s },\n", strings.Join(all, ", "))
+	}
+	fmt.Fprintln(w, "]")
+	for _, name := range []string{"check", "passive", "queue", "tls"} {
+		if t := s.tables[name]; t != nil && len(*t) > 0 {
+			fmt.Fprintf(w, "\n[%s.%s]\n", head, name)
+			for _, k := range *t {
+				fmt.Fprintf(w, "%s = %s\n", k.name, k.value)
+			}
+		}
+	}
+}
+
+// trustAll has the service take PROXY headers from every client, as the others do,
+// unless it says from which.
+func (s *service) trustAll() {
+	if s.keys.get("accept_proxy") != "true" || s.keys.get("trusted_proxies") != "" {
+		return
+	}
+	s.keys.set("trusted_proxies", array([]string{"0.0.0.0/0", "::/0"})+" # name your proxies: another client could lie about its address")
+}
+
+// listens are addresses without those that ":PORT" has, too: it is all of the
+// machine's, of both families.
+func listens(all []string) []string {
+	return slices.DeleteFunc(slices.Compact(slices.Clone(all)), func(addr string) bool {
+		port, any := strings.CutPrefix(addr, "[::]")
+		return any && slices.Contains(all, port)
+	})
+}
+
+func writeNotes(w io.Writer, source string, notes []note) {
+	for _, n := range notes {
+		fmt.Fprintf(w, "# %s:%d: %s\n#   %s\n", comment(source), n.line, comment(n.text), comment(n.reason))
+	}
+}
+
+// comment is a text that can stand in a comment of TOML, which has no control
+// characters.
+func comment(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	return strings.TrimSpace(text)
+}
+
+var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func tomlKey(name string) string {
+	if bareKey.MatchString(name) {
+		return name
+	}
+	return quote(name)
+}
+
+// quote is a text as a basic string of TOML.
+func quote(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range strings.ToValidUTF8(text, "?") {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// list is texts as a string of TOML, or an array of them.
+func list(texts []string) string {
+	if len(texts) == 1 {
+		return quote(texts[0])
+	}
+	return array(texts)
+}
+
+func array(texts []string) string {
+	var all []string
+	for _, t := range texts {
+		all = append(all, quote(t))
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// duration is a time as the file says it, in the greatest unit that it is whole in.
+func duration(d time.Duration) string {
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d != 0 && d%u.unit == 0 {
+			return quote(strconv.FormatInt(int64(d/u.unit), 10) + u.name)
+		}
+	}
+	if d == 0 {
+		return quote("0s")
+	}
+	return quote(strconv.FormatInt(max(d.Milliseconds(), 1), 10) + "ms")
+}
+
+// parseTime reads a number with a unit; without one it is of the given unit. The
+// longest first: "ms" ends in "s", too.
+func parseTime(text string, unit time.Duration) (time.Duration, bool) {
+	for _, u := range []struct {
+		suffix string
+		unit   time.Duration
+	}{{"us", time.Microsecond}, {"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}, {"d", 24 * time.Hour}} {
+		if rest, ok := strings.CutSuffix(text, u.suffix); ok {
+			text, unit = rest, u.unit
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > int64(365*24*time.Hour/unit) {
+		return 0, false
+	}
+	return time.Duration(n) * unit, true
+}

@@ -1,0 +1,279 @@
+package importer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// build makes the services of what was read.
+func (p *haParser) build() {
+	for _, s := range p.sections {
+		if s.kind == "frontend" || s.kind == "listen" {
+			p.front(s)
+		}
+	}
+	for _, s := range p.sections {
+		if s.kind == "backend" && !s.used {
+			p.notes = append(p.notes, s.notes...)
+			p.commented += len(s.servers)
+			for _, server := range s.servers {
+				p.notes = append(p.notes, note{server.line, "server " + server.name + " " + server.addr, "no TCP frontend uses its backend " + s.name})
+			}
+		}
+	}
+}
+
+// front makes the services of a frontend: one for each backend that it chooses by
+// a name in the ClientHello, and one for the others.
+func (p *haParser) front(s *haSection) {
+	listen := len(s.servers) > 0
+	if len(s.binds) == 0 || s.stats && !listen && s.settings.defaultBackend == "" && len(s.rules) == 0 {
+		p.notes = append(p.notes, s.notes...)
+		return
+	}
+	notes := s.notes
+	byBackend := map[string]*service{}
+	for _, r := range s.rules {
+		back := p.backend(r.backend)
+		if back == nil {
+			notes = append(notes, note{0, "use_backend " + r.backend, "there is no such backend"})
+			continue
+		}
+		if made := byBackend[r.backend]; made != nil {
+			r.names = append(byNames(made), r.names...)
+			made.keys.set("sni", array(r.names))
+			continue
+		}
+		made := p.service(s.name+"-"+r.backend, s, back)
+		made.keys.set("sni", array(r.names))
+		byBackend[r.backend] = made
+		notes = p.give(made, notes)
+	}
+	back := p.backend(s.settings.defaultBackend)
+	if listen {
+		back = s
+	}
+	if back == nil {
+		if len(byBackend) == 0 {
+			p.notes = append(p.notes, notes...)
+		}
+		return
+	}
+	made := p.service(s.name, s, back)
+	if len(byBackend) > 0 {
+		made.keys.set("sni", array([]string{"*"}))
+	}
+	p.give(made, notes)
+}
+
+// give puts a frontend's notes at its first service.
+func (p *haParser) give(s *service, notes []note) []note {
+	s.notes = append(notes, s.notes...)
+	slices.SortStableFunc(s.notes, func(a, b note) int { return a.line - b.line })
+	return nil
+}
+
+func byNames(s *service) (names []string) {
+	for _, name := range strings.Split(strings.Trim(s.keys.get("sni"), "[]"), ", ") {
+		if name, err := strconv.Unquote(name); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (p *haParser) backend(name string) *haSection {
+	for _, s := range p.sections {
+		if s.kind == "backend" && s.name == name && name != "" {
+			return s
+		}
+	}
+	return nil
+}
+
+// service is a frontend in front of a backend.
+func (p *haParser) service(name string, front, back *haSection) *service {
+	s := p.add(name)
+	for _, b := range front.binds {
+		s.listen = append(s.listen, b.listen...)
+		if b.acceptProxy {
+			s.keys.set("accept_proxy", "true")
+		}
+		if b.cert != "" {
+			s.table("tls").set("cert", quote(b.cert))
+			s.table("tls").set("key", quote(b.cert))
+		}
+	}
+	clients, servers := &front.settings, &back.settings
+	setIf(&s.keys, "balance", servers.balance != "", quote(servers.balance))
+	setIf(&s.keys, "max_sessions", clients.maxSessions != "", clients.maxSessions)
+	setIf(&s.keys, "connect_retries", servers.retries != "", servers.retries)
+	setIf(&s.keys, "source", servers.source != "", array([]string{servers.source}))
+	p.access(s, clients)
+	p.timeouts(s, clients, servers)
+	if front != back && !back.used {
+		s.notes = append(s.notes, back.notes...)
+		back.used = true
+	}
+	p.servers(s, front, back)
+	return s
+}
+
+// port is the port of all addresses that the section listens on; "": they differ.
+func (s *haSection) port() (port string) {
+	for _, b := range s.binds {
+		for _, addr := range b.listen {
+			this := addr[strings.LastIndexByte(addr, ':')+1:]
+			if port != "" && this != port {
+				return ""
+			}
+			port = this
+		}
+	}
+	return port
+}
+
+func setIf(t *table, name string, ok bool, value string) {
+	if ok {
+		t.set(name, value)
+	}
+}
+
+func (p *haParser) access(s *service, c *haSettings) {
+	if c.rejectOthers {
+		setIf(&s.keys, "allow", len(c.allow) > 0, array(c.allow))
+		setIf(&s.keys, "allow_file", c.allowFile != "", quote(c.allowFile))
+	}
+	setIf(&s.keys, "deny", len(c.deny) > 0, array(c.deny))
+	setIf(&s.keys, "deny_file", c.denyFile != "", quote(c.denyFile))
+}
+
+// timeouts are those of both sides: tcpctl has one clock for both directions.
+func (p *haParser) timeouts(s *service, clients, servers *haSettings) {
+	longer := func(name string) time.Duration {
+		return max(clients.timeouts[name+"client"], servers.timeouts[name+"server"])
+	}
+	if d, ok := servers.timeouts["connect"]; ok {
+		s.keys.set("connect_timeout", duration(d))
+	}
+	idle := longer("")
+	if d := max(clients.timeouts["tunnel"], servers.timeouts["tunnel"]); d > 0 {
+		idle = d
+	}
+	setIf(&s.keys, "idle_timeout", idle > 0, duration(idle))
+	fin := max(clients.timeouts["client-fin"], servers.timeouts["server-fin"])
+	setIf(&s.keys, "half_close_timeout", fin > 0, duration(fin))
+	if d, ok := servers.timeouts["queue"]; ok {
+		s.table("queue").set("timeout", duration(d))
+	}
+}
+
+// servers are the backends, and how they are checked.
+func (p *haParser) servers(s *service, front, back *haSection) {
+	checked := false
+	*s.table("check") = slices.Clone(back.settings.check)
+	for _, server := range back.servers {
+		if p.server(s, front, back, server) {
+			checked = true
+		}
+	}
+	check := s.table("check")
+	switch {
+	case !checked:
+		*check = table{{"type", quote("none")}}
+	case back.settings.checkTLS:
+		check.set("tls", "true")
+	}
+	if d, ok := back.settings.timeouts["check"]; ok && checked {
+		check.set("timeout", duration(d))
+	}
+}
+
+// server adds one backend, and reports whether haproxy checks it.
+func (p *haParser) server(s *service, front, back *haSection, server haServer) (checked bool) {
+	addr, ok := haAddr(server.addr)
+	if port := front.port(); !ok && port != "" { // it is the one that the client has connected to
+		addr, ok = haAddr(server.addr + ":" + port)
+	}
+	if !ok || strings.HasPrefix(addr, ":") {
+		p.translated--
+		p.commented++
+		s.notes = append(s.notes, note{server.line, "server " + server.name + " " + server.addr, "a backend has one address, with a port: without one it is that of the client's connection, of which there are several here"})
+		return false
+	}
+	b := table{{"name", quote(serviceName(server.name))}, {"addr", quote(addr)}}
+	var others []string
+	for _, o := range haOptions(append(slices.Clone(back.settings.server), server.opts...)) {
+		if o.name == "check" {
+			checked = true
+		} else if o.name == "no-check" {
+			checked = false
+		} else if !serverOption(s, &b, o) && !slices.Contains(silent, o.name) {
+			others = append(others, strings.TrimSpace(o.name+" "+o.value))
+		}
+	}
+	if len(others) > 0 {
+		s.notes = append(s.notes, note{server.line, fmt.Sprintf("server %s: %s", server.name, strings.Join(others, ", ")), "of this server, these have no counterpart"})
+	}
+	s.backends = append(s.backends, b)
+	return checked
+}
+
+// serverOption reads one option of a server, and says whether it has a counterpart.
+func serverOption(s *service, b *table, o haOption) bool {
+	check := s.table("check")
+	// A service has one check: a server whose own differs stays in a comment.
+	put := func(t *table, name string, ok bool, value string) bool {
+		ok = ok && (t == b || t.get(name) == "" || t.get(name) == value)
+		setIf(t, name, ok, value)
+		return ok
+	}
+	seconds := func(t *table, name string) bool {
+		d, ok := parseTime(o.value, time.Millisecond)
+		return put(t, name, ok, duration(d))
+	}
+	count := func(t *table, name string) bool { return put(t, name, isNumber(o.value), number(o.value)) }
+	switch o.name {
+	case "inter":
+		return seconds(check, "interval")
+	case "slowstart":
+		return seconds(check, "slow_start")
+	case "rise", "fall", "port":
+		return count(check, o.name)
+	case "weight":
+		return count(b, "weight")
+	case "maxconn":
+		return count(b, "max_sessions")
+	case "backup":
+		b.set("priority", "1")
+	case "disabled":
+		b.set("weight", "0") // no new sessions until an operator gives it a weight
+	case "enabled":
+	case "send-proxy":
+		s.keys.set("send_proxy", "1")
+	case "send-proxy-v2":
+		s.keys.set("send_proxy", "2")
+	case "on-marked-down":
+		return put(check, "on_down", o.value == "shutdown-sessions", quote("cut"))
+	case "ssl":
+		b.set("tls", "true")
+	case "check-ssl":
+		check.set("tls", "true")
+	case "verify":
+		setIf(b, "tls_verify", o.value == "none", "false")
+	case "verifyhost":
+		b.set("tls_name", quote(o.value))
+	case "sni":
+		name, ok := strings.CutPrefix(o.value, "str(")
+		setIf(b, "tls_name", ok, quote(strings.TrimSuffix(name, ")")))
+		return ok
+	case "ca-file":
+		b.set("ca", quote(o.value))
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,251 @@
+package importer
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const httpOnly = "this is HTTP: tcpctl passes a connection's bytes on as they are"
+
+// ignored are directives whose effect tcpctl has without being asked, or which
+// say nothing about clients.
+var ignored = []string{"option redispatch", "option tcpka", "option clitcpka", "option srvtcpka", "option splice-auto", "option splice-request",
+	"option splice-response", "option tcp-smart-accept", "option tcp-smart-connect", "tcp-request inspect-delay", "daemon", "master-worker",
+	"nbproc", "nbthread", "maxsslconn", "quiet", "description", "option dontlognull", "hash-type", "enabled", "id"}
+
+// elsewhere are directives that have another place with tcpctl.
+var elsewhere = map[string]string{
+	"log": `see [log]: access = "FILE" has one JSON line a session`, "option tcplog": `see [log]: access = "FILE" has one JSON line a session`,
+	"option httplog": `see [log]: access = "FILE" has one JSON line a session`, "log-format": `see [log]: access = "FILE" has one JSON line a session`,
+	"user": "say it to the service manager: tcpctl needs no root for ports above 1023", "group": "say it to the service manager",
+	"chroot": "say it to the service manager", "pidfile": "say it to the service manager",
+	"stats": "tcpctl attach shows more than haproxy's statistics; [control] has the socket, [metrics] Prometheus's numbers",
+}
+
+// directive reads one directive of the section. It returns why that has no
+// counterpart; "": it has one.
+func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
+	args := w[1:]
+	two := strings.Join(w[:min(2, len(w))], " ")
+	if w[0] == "no" && len(args) > 0 {
+		return "tcpctl has no such option to turn off"
+	}
+	if s.kind == "global" {
+		if w[0] == "maxconn" && len(args) == 1 && isNumber(args[0]) {
+			d.maxSessions = number(args[0])
+			return ""
+		}
+	}
+	for _, name := range []string{two, w[0]} {
+		if slices.Contains(ignored, name) {
+			return ""
+		}
+		if why := elsewhere[name]; why != "" {
+			s.stats = s.stats || w[0] == "stats"
+			return why
+		}
+	}
+	if s.kind == "global" {
+		return "it is about haproxy's own process"
+	}
+	switch w[0] {
+	case "mode":
+		return s.mode(args)
+	case "bind":
+		return s.bind(args)
+	case "server":
+		return s.server(n, args)
+	case "default-server":
+		s.settings.server = append(s.settings.server, args...)
+		return ""
+	case "timeout":
+		return s.timeout(args)
+	case "option", "http-check", "tcp-check", "httpchk":
+		return s.checkDirective(w)
+	case "acl", "use_backend", "default_backend", "tcp-request":
+		return s.rule(w)
+	}
+	return s.setting(w[0], args)
+}
+
+func isNumber(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 0
+}
+
+// number is a number as TOML has it, without zeros before it.
+func number(text string) string {
+	n, _ := strconv.Atoi(text)
+	return strconv.Itoa(n)
+}
+
+func (s *haSection) mode(args []string) string {
+	s.settings.http = len(args) > 0 && args[0] == "http"
+	if s.settings.http && s.kind != "defaults" {
+		return httpOnly + ", and does not look at requests"
+	}
+	return ""
+}
+
+// setting is a directive of one value.
+func (s *haSection) setting(name string, args []string) string {
+	if len(args) == 0 {
+		return "tcpctl has no such setting"
+	}
+	set := &s.settings
+	switch name {
+	case "balance":
+		to, ok := map[string]string{"roundrobin": "roundrobin", "static-rr": "roundrobin", "leastconn": "leastconn", "source": "source", "first": "first", "random": "random"}[args[0]]
+		if !ok {
+			return httpOnly + "; balance has random, roundrobin, leastconn, p2c, source and first"
+		}
+		set.balance = to
+	case "retries":
+		if !isNumber(args[0]) {
+			return "it is no number"
+		}
+		set.retries = number(args[0])
+	case "maxconn":
+		if !isNumber(args[0]) {
+			return "it is no number"
+		}
+		if s.kind == "frontend" || s.kind == "listen" {
+			set.maxSessions = number(args[0])
+		}
+	case "source":
+		addr, err := netip.ParseAddr(strings.TrimSuffix(args[0], ":0"))
+		if err != nil || len(args) > 1 {
+			return "source has addresses alone"
+		}
+		if !addr.IsUnspecified() {
+			set.source = addr.String()
+		}
+	case "stick-table", "stick":
+		return `balance = "source" keeps a client with its backend, without a table`
+	case "fullconn", "cookie", "capture", "compression", "errorfile", "http-request", "http-response", "http-reuse", "redirect", "rspadd", "reqadd", "monitor-uri", "unique-id-format", "filter", "errorloc":
+		return httpOnly
+	default:
+		return "tcpctl has no such setting"
+	}
+	return ""
+}
+
+// timeout is "timeout NAME TIME".
+func (s *haSection) timeout(args []string) string {
+	if len(args) != 2 {
+		return "timeout has a name and a time"
+	}
+	switch args[0] {
+	case "connect", "client", "server", "tunnel", "client-fin", "server-fin", "queue", "check":
+	default:
+		return httpOnly
+	}
+	d, ok := parseTime(args[1], time.Millisecond)
+	if !ok {
+		return strconv.Quote(args[1]) + " is no time"
+	}
+	s.settings.timeouts[args[0]] = d
+	return ""
+}
+
+// bind reads addresses, and what is said of them.
+func (s *haSection) bind(args []string) (reason string) {
+	if len(args) == 0 {
+		return "bind has an address"
+	}
+	var b haBind
+	for _, addr := range strings.Split(args[0], ",") {
+		listen, ok := haAddrs(addr)
+		if !ok {
+			return "tcpctl listens on host:port or unix:PATH"
+		}
+		b.listen = append(b.listen, listen...)
+	}
+	for i := 1; i < len(args); i++ {
+		switch arg := args[i]; arg {
+		case "accept-proxy":
+			b.acceptProxy = true
+		case "crt":
+			if i++; i < len(args) {
+				b.cert = args[i]
+			}
+		case "ssl", "v4v6", "tfo", "defer-accept", "transparent":
+		case "v6only", "strict-sni":
+			reason = "of this bind, " + arg + " has no counterpart"
+		default:
+			if i+1 < len(args) && !slices.Contains([]string{"ssl", "crt", "accept-proxy"}, args[i+1]) {
+				i++ // its value
+			}
+			reason = "of this bind, " + arg + " has no counterpart"
+		}
+	}
+	s.binds = append(s.binds, b)
+	return reason
+}
+
+// maxPorts is the largest range of ports that is written as one address each.
+const maxPorts = 100
+
+// haAddrs are the addresses of a bind, which may have a range of ports.
+func haAddrs(addr string) (all []string, ok bool) {
+	i := strings.LastIndexByte(addr, ':')
+	from, to, isRange := strings.Cut(addr[i+1:], "-")
+	first, err1 := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	if i < 0 || !isRange || err1 != nil || err2 != nil {
+		one, ok := haAddr(addr)
+		return []string{one}, ok
+	}
+	if last < first || last-first >= maxPorts {
+		return nil, false
+	}
+	for port := first; port <= last; port++ {
+		one, ok := haAddr(addr[:i+1] + strconv.Itoa(port))
+		if !ok {
+			return nil, false
+		}
+		all = append(all, one)
+	}
+	return all, true
+}
+
+// haAddr is an address as tcpctl has it.
+func haAddr(addr string) (string, bool) {
+	for _, kind := range []string{"ipv4@", "ipv6@", "tcp4@", "tcp6@", "tcp@"} {
+		addr = strings.TrimPrefix(addr, kind)
+	}
+	if path, ok := strings.CutPrefix(addr, "unix@"); ok {
+		return "unix:" + path, true
+	}
+	if strings.HasPrefix(addr, "/") {
+		return "unix:" + addr, true
+	}
+	i := strings.LastIndexByte(addr, ':')
+	if i < 0 || strings.ContainsAny(addr, "$@ ") {
+		return "", false
+	}
+	host, port := addr[:i], addr[i+1:]
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", false
+	}
+	host = strings.Trim(host, "[]")
+	switch {
+	case host == "*" || host == "":
+		host = ""
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
+	}
+	return host + ":" + port, true
+}
+
+// server is "server NAME ADDR[:PORT] [OPTION...]".
+func (s *haSection) server(n int, args []string) string {
+	if len(args) < 2 {
+		return "a server has a name and an address"
+	}
+	s.servers = append(s.servers, haServer{n, args[0], args[1], args[2:]})
+	return ""
+}

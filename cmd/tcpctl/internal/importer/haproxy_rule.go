@@ -1,0 +1,191 @@
+package importer
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// rule reads what decides about clients: by address, or by the name that they
+// ask for in TLS.
+func (s *haSection) rule(w []string) (reason string) {
+	switch w[0] {
+	case "acl":
+		if len(w) < 3 {
+			return "an acl has a name and a condition"
+		}
+		s.acls[w[1]] = append(s.acls[w[1]], w[2:])
+		if !isNameCondition(w[2:]) && !isSourceCondition(w[2:]) && !isHello(w[2:]) {
+			return "only conditions on the client's address and on the name in its ClientHello are translated"
+		}
+		return ""
+	case "default_backend":
+		if len(w) != 2 {
+			return "default_backend has a name"
+		}
+		s.settings.defaultBackend = w[1]
+		return ""
+	case "use_backend":
+		return s.useBackend(w)
+	}
+	return s.tcpRequest(w)
+}
+
+func isNameCondition(c []string) bool {
+	return c[0] == "req_ssl_sni" || c[0] == "req.ssl_sni" || c[0] == "ssl_fc_sni" || c[0] == "req.ssl_sni,lower"
+}
+
+func isSourceCondition(c []string) bool { return c[0] == "src" }
+
+// isHello are the conditions that wait for a ClientHello, which tcpctl does by
+// itself.
+func isHello(c []string) bool {
+	return strings.HasPrefix(c[0], "req_ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_hello_type") || strings.HasPrefix(c[0], "req.ssl_ver") || strings.HasPrefix(c[0], "req_ssl_ver")
+}
+
+// conditions resolves the words behind "if": one condition in braces, or the name
+// of an acl. ok is false for more, and for what is not known.
+func (s *haSection) conditions(w []string) (all [][]string, negated, ok bool) {
+	if len(w) == 0 {
+		return nil, false, false
+	}
+	if w[0] == "!" {
+		negated, w = true, w[1:]
+	} else if rest, cut := strings.CutPrefix(w[0], "!"); cut {
+		negated = true
+		w = append([]string{rest}, w[1:]...)
+	}
+	if len(w) > 2 && w[0] == "{" && w[len(w)-1] == "}" {
+		inside := w[1 : len(w)-1]
+		for _, word := range inside {
+			if word == "{" || word == "}" {
+				return nil, false, false
+			}
+		}
+		return [][]string{inside}, negated, true
+	}
+	if len(w) == 1 && s.acls[w[0]] != nil {
+		return s.acls[w[0]], negated, true
+	}
+	return nil, false, false
+}
+
+const oneCondition = "only a single condition, on the client's address or the name in its ClientHello, is translated"
+
+// useBackend is "use_backend NAME if CONDITION".
+func (s *haSection) useBackend(w []string) string {
+	if len(w) == 2 {
+		s.settings.defaultBackend = w[1]
+		return ""
+	}
+	if len(w) < 4 || w[2] != "if" || strings.ContainsAny(w[1], "%[") {
+		return oneCondition
+	}
+	all, negated, ok := s.conditions(w[3:])
+	if !ok || negated {
+		return oneCondition
+	}
+	r := haRule{backend: w[1]}
+	for _, c := range all {
+		if !isNameCondition(c) {
+			return oneCondition
+		}
+		names, ok := haNames(c[1:])
+		if !ok {
+			return "names are translated that are whole (-i, -m str), or ends of names (-m end .example.com)"
+		}
+		r.names = append(r.names, names...)
+	}
+	s.rules = append(s.rules, r)
+	return ""
+}
+
+// haNames are the names of a condition on a ClientHello.
+func haNames(w []string) (names []string, ok bool) {
+	ends := false
+	for i := 0; i < len(w); i++ {
+		switch {
+		case w[i] == "-i" || w[i] == "--":
+		case w[i] == "-m" && i+1 < len(w):
+			i++
+			if w[i] != "str" && w[i] != "end" {
+				return nil, false
+			}
+			ends = w[i] == "end"
+		case strings.HasPrefix(w[i], "-"):
+			return nil, false
+		case ends:
+			if !strings.HasPrefix(w[i], ".") {
+				return nil, false
+			}
+			names = append(names, "*"+strings.ToLower(w[i]))
+		default:
+			names = append(names, strings.ToLower(w[i]))
+		}
+	}
+	return names, len(names) > 0
+}
+
+// tcpRequest is "tcp-request connection|content accept|reject [if CONDITION]".
+func (s *haSection) tcpRequest(w []string) string {
+	const unknown = "of tcp-request, accept and reject by the client's address are translated; see also new_sessions_per_ip"
+	if len(w) < 3 || w[2] != "accept" && w[2] != "reject" {
+		return unknown
+	}
+	accept := w[2] == "accept"
+	if len(w) == 3 {
+		s.settings.rejectOthers = !accept
+		return ""
+	}
+	if w[3] != "if" && w[3] != "unless" {
+		return unknown
+	}
+	all, negated, ok := s.conditions(w[4:])
+	if !ok {
+		return unknown
+	}
+	if w[3] == "unless" {
+		negated = !negated
+	}
+	for _, c := range all {
+		switch {
+		case isHello(c) && accept != negated:
+		case isSourceCondition(c) && s.addresses(c[1:], accept != negated, accept):
+		default:
+			return unknown
+		}
+	}
+	return ""
+}
+
+// addresses allows or denies clients by their addresses. "reject unless" and an
+// "accept if" with a reject behind it both leave in only these.
+func (s *haSection) addresses(w []string, allow, accept bool) bool {
+	for i := 0; i < len(w); i++ {
+		switch {
+		case w[i] == "-f" && i+1 < len(w):
+			i++
+			if allow {
+				s.settings.allowFile = w[i]
+			} else {
+				s.settings.denyFile = w[i]
+			}
+		case strings.HasPrefix(w[i], "-"):
+			return false
+		default:
+			if _, err := netip.ParsePrefix(w[i]); err != nil {
+				if _, err := netip.ParseAddr(w[i]); err != nil {
+					return false
+				}
+			}
+			if allow {
+				s.settings.allow = append(s.settings.allow, w[i])
+			} else {
+				s.settings.deny = append(s.settings.deny, w[i])
+			}
+		}
+	}
+	if allow && !accept {
+		s.settings.rejectOthers = true
+	}
+	return true
+}

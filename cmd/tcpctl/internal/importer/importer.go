@@ -1,0 +1,75 @@
+// Package importer writes what the configuration of another proxy says about TCP
+// as one of tcpctl. What it cannot say stays in a comment, with its line.
+package importer
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+)
+
+// Result is a configuration of tcpctl, and how much of the other it holds.
+type Result struct {
+	Text       []byte // TOML
+	Services   int
+	Translated int // directives
+	Commented  int // directives that stand in comments
+}
+
+// Formats are the ones that Import reads.
+const (
+	HAProxy = "haproxy"
+	Nginx   = "nginx"
+)
+
+// MaxSize bounds a file, in bytes.
+const MaxSize = 4 << 20
+
+// Import translates a file. Name is what comments call it. An empty format is found
+// out. The error says why nothing can be translated.
+func Import(name, format string, text []byte) (Result, error) {
+	if len(text) > MaxSize {
+		return Result{}, fmt.Errorf("%s has more than %d MiB", name, MaxSize>>20)
+	}
+	if format == "" {
+		format = formatOf(text)
+	}
+	d := &draft{source: name}
+	var err error
+	switch format {
+	case HAProxy:
+		err = d.haproxy(text)
+	case Nginx:
+		err = d.nginx(text)
+	case "":
+		err = fmt.Errorf("%s is neither of haproxy (it has no section like \"listen web\") nor of nginx (it has no \"stream { ... }\"); --from says which it is", name)
+	default:
+		err = fmt.Errorf("there is no format %q; there are haproxy and nginx", format)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	d.dropEmpty()
+	if len(d.services) == 0 {
+		return Result{}, fmt.Errorf("%s has no TCP service that can be translated", name)
+	}
+	var out bytes.Buffer
+	d.write(&out)
+	return Result{Text: out.Bytes(), Services: len(d.services), Translated: d.translated, Commented: d.commented}, nil
+}
+
+var (
+	haproxySection = regexp.MustCompile(`(?m)^[ \t]*(global|defaults|frontend|backend|listen)([ \t]+[^{;\n]*)?$`)
+	nginxBlock     = regexp.MustCompile(`(?m)^[^#\n]*\b(stream|upstream|server|http)\b[^;{\n]*\{`)
+)
+
+// formatOf is the format of a text; "": it has the signs of none.
+func formatOf(text []byte) string {
+	switch {
+	case haproxySection.Match(text): // whose conditions have braces, too
+		return HAProxy
+	case nginxBlock.Match(text):
+		return Nginx
+	}
+	return ""
+}

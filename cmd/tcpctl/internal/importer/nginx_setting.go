@@ -1,0 +1,248 @@
+package importer
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// listen adds an address, and reports whether it is one of UDP.
+func (p *ngParser) listen(s *service, d *directive) (udp bool) {
+	if len(d.words) < 2 {
+		return false
+	}
+	addr, ok := ngAddr(d.words[1], 0)
+	if !ok {
+		p.note(s, d, "tcpctl listens on host:port or unix:PATH")
+		return false
+	}
+	reason := ""
+	for _, w := range d.words[2:] {
+		switch name, _, _ := strings.Cut(w, "="); name {
+		case "udp":
+			udp = true
+		case "proxy_protocol":
+			s.keys.set("accept_proxy", "true")
+		case "backlog":
+			if n := strings.TrimPrefix(w, "backlog="); isNumber(n) {
+				s.keys.set("backlog", number(n))
+			}
+		case "ssl", "reuseport", "so_keepalive", "deferred", "default_server", "bind", "ipv6only", "fastopen":
+		default:
+			reason = "of this listen, " + name + " has no counterpart"
+		}
+	}
+	s.listen = append(s.listen, addr)
+	if reason != "" {
+		p.note(s, d, reason)
+		return udp
+	}
+	p.translated++
+	return udp
+}
+
+func (p *ngParser) note(s *service, d *directive, reason string) {
+	p.commented++
+	s.notes = append(s.notes, note{d.line, d.text(), reason})
+}
+
+// setting reads one directive of a server, or of the stream block around it, whose
+// lines count once.
+func (p *ngParser) setting(s *service, d *directive, own bool) {
+	reason := s.nginxSetting(d)
+	switch {
+	case !own && reason != "":
+		if !p.used["inherited "+d.text()] {
+			p.used["inherited "+d.text()] = true
+			p.commented++
+			p.notes = append(p.notes, note{d.line, d.text(), reason})
+		}
+	case !own:
+		if !p.used["inherited "+d.text()] {
+			p.used["inherited "+d.text()] = true
+			p.translated++
+		}
+	case reason != "":
+		p.note(s, d, reason)
+	default:
+		p.translated++
+	}
+}
+
+// nginxSetting reads a directive that says one thing. It returns why it has no
+// counterpart.
+func (s *service) nginxSetting(d *directive) (reason string) {
+	if len(d.words) < 2 {
+		return "tcpctl has no such setting"
+	}
+	name, value := d.words[0], d.words[1]
+	timed := func(t *table, key string) string {
+		d, ok := ngTime(value)
+		setIf(t, key, ok, duration(d))
+		if !ok {
+			return value + " is no time"
+		}
+		return ""
+	}
+	switch name {
+	case "proxy_timeout":
+		return timed(&s.keys, "idle_timeout")
+	case "proxy_connect_timeout":
+		return timed(&s.keys, "connect_timeout")
+	case "proxy_next_upstream_tries":
+		setIf(&s.keys, "connect_retries", isNumber(value) && value != "0", number(value))
+	case "proxy_next_upstream", "tcp_nodelay", "ssl_preread", "preread_timeout", "preread_buffer_size", "proxy_buffer_size", "ssl_session_cache", "ssl_session_timeout", "ssl_handshake_timeout", "proxy_socket_keepalive", "limit_conn_zone", "proxy_ssl_server_name", "proxy_ssl_session_reuse":
+	case "proxy_protocol":
+		setIf(&s.keys, "send_proxy", value == "on", "1")
+	case "proxy_bind":
+		return s.nginxBind(d)
+	case "proxy_download_rate", "proxy_upload_rate":
+		return s.nginxRate(value)
+	case "ssl_certificate":
+		s.table("tls").set("cert", quote(value))
+	case "ssl_certificate_key":
+		s.table("tls").set("key", quote(value))
+	case "ssl_client_certificate":
+		s.table("tls").set("client_ca", quote(value))
+	case "proxy_ssl":
+		b := s.table("backend")
+		setIf(b, "tls", value == "on", "true")
+		setIf(b, "tls_verify", value == "on" && b.get("tls_verify") == "", "false") // nginx's default
+	case "proxy_ssl_verify":
+		s.table("backend").set("tls_verify", map[bool]string{true: "true", false: "false"}[value == "on"])
+	case "proxy_ssl_name":
+		s.table("backend").set("tls_name", quote(value))
+	case "proxy_ssl_trusted_certificate":
+		s.table("backend").set("ca", quote(value))
+	case "set_real_ip_from":
+		return s.nginxList("trusted_proxies", value)
+	case "allow", "deny":
+		if value == "all" {
+			return ""
+		}
+		return s.nginxList(name, value)
+	case "limit_conn":
+		if len(d.words) == 3 && isNumber(d.words[2]) {
+			s.keys.set("max_sessions_per_ip", number(d.words[2]))
+			return ""
+		}
+		return "limit_conn has a zone and a number"
+	case "access_log", "error_log", "log_format":
+		return `see [log]: access = "FILE" has one JSON line a session`
+	default:
+		return "tcpctl has no such setting"
+	}
+	return ""
+}
+
+func (s *service) nginxBind(d *directive) string {
+	addr, err := netip.ParseAddr(d.words[1])
+	if err != nil || len(d.words) > 2 {
+		return "source has addresses alone"
+	}
+	s.keys.set("source", array([]string{addr.String()}))
+	return ""
+}
+
+// nginxRate is a limit in bytes a second: tcpctl has one for both ways.
+func (s *service) nginxRate(value string) string {
+	n := strings.TrimRight(strings.ToLower(value), "km")
+	if !isNumber(n) || len(value)-len(n) > 1 {
+		return "it is no size"
+	}
+	unit := map[string]string{"": "B", "k": "KiB", "m": "MiB"}[strings.ToLower(value)[len(n):]]
+	s.keys.set("rate_limit", quote(n+unit+"/s"))
+	return ""
+}
+
+// nginxList adds a network to a key that is a list of them.
+func (s *service) nginxList(name, network string) string {
+	if _, err := netip.ParsePrefix(network); err != nil {
+		if _, err := netip.ParseAddr(network); err != nil {
+			return network + " is no network"
+		}
+	}
+	was := strings.Trim(s.keys.get(name), "[]")
+	if was != "" {
+		was += ", "
+	}
+	s.keys.set(name, "["+was+quote(network)+"]")
+	return ""
+}
+
+// upstream adds the backends of an upstream block.
+func (p *ngParser) upstream(s *service, d *directive) {
+	count := !p.used[d.words[1]] // its lines count once
+	p.used[d.words[1]] = true
+	was := [2]int{p.translated, p.commented}
+	p.translated++
+	for i := range d.block {
+		one := &d.block[i]
+		reason := ""
+		switch one.words[0] {
+		case "server":
+			reason = p.upstreamServer(s, one)
+		case "least_conn":
+			s.keys.set("balance", quote("leastconn"))
+		case "random":
+			s.keys.set("balance", quote(map[bool]string{true: "p2c", false: "random"}[len(one.words) > 1 && one.words[1] == "two"]))
+		case "hash":
+			if len(one.words) > 1 && (one.words[1] == "$remote_addr" || one.words[1] == "$binary_remote_addr") {
+				s.keys.set("balance", quote("source"))
+			} else {
+				reason = `balance = "source" hashes the client's address`
+			}
+		case "zone", "keepalive":
+		default:
+			reason = "tcpctl has no such setting"
+		}
+		if reason != "" {
+			p.note(s, one, reason)
+			continue
+		}
+		p.translated++
+	}
+	if s.keys.get("balance") == "" {
+		s.keys.set("balance", quote("roundrobin"))
+	}
+	if !count {
+		p.translated, p.commented = was[0], was[1]
+	}
+}
+
+// upstreamServer is "server ADDR [OPTION...]" of an upstream.
+func (p *ngParser) upstreamServer(s *service, d *directive) (reason string) {
+	if len(d.words) < 2 {
+		return "a server has an address"
+	}
+	addr, ok := ngAddr(d.words[1], 0)
+	if !ok {
+		return "its address is no host:port"
+	}
+	b := table{{"name", quote(serviceName(addr))}, {"addr", quote(addr)}}
+	for _, w := range d.words[2:] {
+		name, value, _ := strings.Cut(w, "=")
+		switch {
+		case name == "weight" && isNumber(value):
+			b.set("weight", number(value))
+		case name == "max_conns" && isNumber(value):
+			setIf(&b, "max_sessions", value != "0", number(value))
+		case name == "backup":
+			b.set("priority", "1")
+		case name == "down":
+			b.set("weight", "0") // no new sessions until an operator gives it a weight
+		case name == "max_fails" && isNumber(value):
+			setIf(s.table("passive"), "failures", value != "0", number(value))
+		case name == "fail_timeout":
+			if t, ok := ngTime(value); ok && t >= time.Second {
+				s.table("passive").set("window", duration(t))
+				s.table("passive").set("eject", duration(t))
+			}
+		case name == "resolve":
+		default:
+			reason = "of this server, " + name + " has no counterpart"
+		}
+	}
+	s.backends = append(s.backends, b)
+	return reason
+}
