@@ -10,7 +10,7 @@ import (
 
 // TestTheReadmesLibreOffice: its file is the one in testdata, and runs.
 func TestTheReadmesLibreOffice(t *testing.T) {
-	const path = "testdata/soffice.toml"
+	const path = "examples/libreoffice.toml"
 	if !strings.Contains(readFile(t, "../../README.md"), "```toml\n"+readFile(t, path)+"```") {
 		t.Error("the README has another one")
 	}
