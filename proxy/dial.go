@@ -29,7 +29,7 @@ func dial(s *Session, ev relay.Event) transition {
 		if s.ending != nil {
 			return end
 		}
-		if !s.dialSecured {
+		if !s.server.Secured() { // else it was sent before TLS
 			if err := s.sendProxyHeader(); err != nil {
 				s.run.Close(s.server, true)
 				s.server = nil
@@ -85,7 +85,6 @@ func (s *Session) startDial() {
 		return
 	}
 	d.Secure = s.last.secured(header, false)
-	s.dialSecured = d.Secure != nil
 	s.run.Dial(s, d)
 }
 

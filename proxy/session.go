@@ -35,7 +35,6 @@ type Session struct {
 	countedWaiting bool // in its address's account of those that wait
 	joined         bool // it has waited in the queue, if only for a moment
 	dialTimedOut   bool // the last dial took too long
-	dialSecured    bool // it speaks TLS, and has sent the PROXY header
 	encrypted      bool // its TLS handshake is done
 	countedTotal   bool // it has been counted among those that have come
 	countedOpening bool // in its address's account of those without a handshake yet

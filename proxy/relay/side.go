@@ -42,6 +42,8 @@ type connSide struct {
 	watch *watch
 	tls   *tls.Conn // nil: it does not speak TLS
 
+	secured bool // by Dial.Secure
+
 	readBefore int64 // bytes read from its socket that In does not count; negative: unknown
 
 	endedBy  error                        // what its reading ended with; nil: its end, or its protocol's close frame

@@ -36,6 +36,9 @@ func (s *Side) TLS() *tls.Conn {
 	return s.tls
 }
 
+// Secured reports whether the side was made by a Dial that has Secure.
+func (s *Side) Secured() bool { return s.connSide != nil && s.secured }
+
 // Unread gives back bytes that were read before the relay: it delivers them
 // first.
 func (s *Side) Unread(b []byte) { s.early = append(s.early, b...) }

@@ -127,7 +127,9 @@ func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d 
 		r.deliver(t, Event{Kind: Failed, Err: err})
 		return
 	}
-	r.deliver(t, Event{Kind: Connected, Side: NewSide(c)})
+	side := NewSide(c)
+	side.secured = d.Secure != nil
+	r.deliver(t, Event{Kind: Connected, Side: side})
 }
 
 func (r *Stream) Abort(t Task) {
