@@ -113,12 +113,13 @@ func backendChange(b *proxy.BackendInfo) change {
 }
 
 // exact is when it changed: the time that it says itself, where that is between
-// the two snapshots, else that of the later one.
-func (c *change) exact(before, now time.Time) time.Time {
+// the two snapshots, else the end of the second that the later one is of, so that
+// its numbers and states are of one second.
+func (c *change) exact(before, now time.Time, second int64) time.Time {
 	if !c.at.Before(before) && !c.at.After(now) {
 		return c.at
 	}
-	return now
+	return time.Unix(second+1, -1e6)
 }
 
 func encode(v any) string {

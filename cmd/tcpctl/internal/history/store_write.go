@@ -110,7 +110,11 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 		}
 		last[t] = c
 		if o, known := s.last[t]; !known || o.info != c.info || o.state != c.state {
-			if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)", id, c.exact(before, b.now).UnixMilli(), c.state, c.detail, c.info); err != nil {
+			when := time.Unix(at, 0) // the first second has it from its beginning
+			if known {
+				when = c.exact(before, b.now, at)
+			}
+			if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)", id, when.UnixMilli(), c.state, c.detail, c.info); err != nil {
 				return err
 			}
 		}

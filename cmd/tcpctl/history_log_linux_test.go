@@ -1,0 +1,263 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// clientLog is what clients have seen, with its time.
+type clientLog struct {
+	mu     sync.Mutex
+	events []clientEvent
+	addrs  map[string]bool // of those that were connected and not served
+	stop   chan struct{}
+	wg     sync.WaitGroup
+}
+
+type clientEvent struct {
+	at   time.Time
+	what string // connected, served, failed (before it was served), closed (after)
+}
+
+func (l *clientLog) add(what, addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, clientEvent{time.Now(), what})
+	if l.addrs[addr] = what == "connected"; what != "connected" {
+		delete(l.addrs, addr)
+	}
+}
+
+// at counts the events of some kinds until then.
+func (l *clientLog) at(t time.Time, whats ...string) (n int) {
+	for _, ev := range l.events {
+		if !ev.at.After(t) && slices.Contains(whats, ev.what) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *clientLog) active(t time.Time) int { return l.at(t, "served") - l.at(t, "closed") }
+func (l *clientLog) waiting(t time.Time) int {
+	return l.at(t, "connected") - l.at(t, "served") - l.at(t, "failed")
+}
+
+// within is the least and the most that a count was within a second of a time.
+func within(t time.Time, count func(time.Time) int) (least, most int) {
+	least = 1 << 30
+	for d := -time.Second; d <= time.Second; d += 20 * time.Millisecond {
+		n := count(t.Add(d))
+		least, most = min(least, n), max(most, n)
+	}
+	return least, most
+}
+
+// visit is one client: it waits until it is served, and stays for a while.
+func (l *clientLog) visit(addr string, stays time.Duration) {
+	c, err := dial(addr)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return // nothing listens there, and so nothing counts it
+	} else if err != nil { // it was rejected before the dial had returned
+		l.add("connected", err.Error())
+		l.add("failed", err.Error())
+		return
+	}
+	defer c.Close()
+	name := c.LocalAddr().String()
+	l.add("connected", name)
+	c.says("hello")
+	if line, err := c.r.ReadString('\n'); err != nil || !strings.Contains(line, "hello") {
+		l.add("failed", name)
+		return
+	}
+	l.add("served", name)
+	c.SetReadDeadline(time.Now().Add(stays))
+	c.r.ReadByte() // until then, or until it is cut
+	l.add("closed", name)
+}
+
+// load has a new client every so often until the returned func is called.
+func (l *clientLog) load(addr string, every, stays time.Duration) (end func()) {
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	l.wg.Go(func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(every):
+				l.wg.Go(func() { l.visit(addr, stays) })
+			}
+		}
+	})
+	return func() { close(stop); <-done }
+}
+
+// TestMomentsAreAsTheClientsSawThem: clients write down each connect, failure and
+// end. A backend is killed with SIGKILL under their load, the other is drained, the
+// service is paused, and the whole process is killed. In the process after it each
+// second has the clients, waiters, counts and states that the clients' log has
+// within a second of it, and a rewound console shows them.
+func TestMomentsAreAsTheClientsSawThem(t *testing.T) {
+	t.Parallel()
+	b, err := newBackend("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.die)
+	// The backend that is killed is a process of its own.
+	front := fmt.Sprintf("[services.a]\nlisten = %q\nbackends = [%q]\n[history]\nfile = \"off\"\n", freePort(t), b.addr)
+	a := runConfigured(t, front)
+	config := fmt.Sprintf(`[services.db]
+listen = %q
+no_backend = "reject"
+connect_retries = 0
+check = { interval = "100ms", rise = 1, fall = 2 }
+backends = [{ name = "a", addr = %q }, { name = "b", addr = %q }]
+[history]
+file = %q
+`, freePort(t), a.addr(), b.addr, filepath.Join(t.TempDir(), "history.db"))
+	in := runConfigured(t, config)
+	state := func(backend int, want string) time.Time {
+		t.Helper()
+		in.until(fmt.Sprint(backend, " is ", want), func(s *proxy.ServiceInfo) bool { return s.Backends[backend].State == want })
+		return time.Now()
+	}
+	state(0, proxy.StateUp)
+	state(1, proxy.StateUp)
+	log := &clientLog{addrs: map[string]bool{}}
+	addr := in.addr()
+	pass := func(d time.Duration) time.Time { time.Sleep(d); return time.Now() }
+	began := time.Now()
+	end := log.load(addr, 40*time.Millisecond, 1200*time.Millisecond)
+	pass(3500 * time.Millisecond)
+	a.cmd.Process.Signal(syscall.SIGKILL)
+	a.cmd.Wait()
+	killed := time.Now()
+	state(0, proxy.StateDown)
+	pass(2500 * time.Millisecond)
+	in.tcpctl("mark", "OPS-77")
+	in.tcpctl("drain", "db/b", "--force", "--reason", "kernel")
+	drained := time.Now()
+	pass(3500 * time.Millisecond)
+	in.tcpctl("ready", "db/b")
+	ready := time.Now()
+	pass(3 * time.Second)
+	in.tcpctl("pause", "db", "--reason", "patch", "--max", "1m")
+	paused := time.Now()
+	pass(time.Second)
+	end()
+	still := pass(2500 * time.Millisecond) // nothing changes around it
+	log.mu.Lock()
+	waited := len(log.addrs)
+	var names []string
+	for name := range log.addrs {
+		names = append(names, name)
+	}
+	log.mu.Unlock()
+	pass(1500 * time.Millisecond)
+	in.tcpctl("resume", "db")
+	resumed := time.Now()
+	log.wg.Wait()
+	stopped := pass(2100 * time.Millisecond)
+	in.cmd.Process.Signal(syscall.SIGKILL)
+	in.cmd.Wait()
+	pass(3 * time.Second)
+
+	in = runConfigured(t, config)
+	in.until("it is there again", func(s *proxy.ServiceInfo) bool { return s.Backends[1].State == proxy.StateUp })
+	src := control.Dial(in.socket)
+	defer src.Close()
+	// The first snapshot of the new process says that there is a gap before it.
+	waitUntil(t, "the gap", func() bool {
+		m, err := src.Moment(t.Context(), stopped.Add(1500*time.Millisecond))
+		return err == nil && strings.Contains(m.Missing, "not running")
+	})
+	compareMoments(t, src, log, began, stopped)
+	for _, c := range []struct {
+		name  string
+		at    time.Time
+		a, b  string // states
+		admin string // of b
+		state string // of the service
+	}{
+		{"before", killed.Add(-time.Second), proxy.StateUp, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
+		{"a is dead", killed.Add(2 * time.Second), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
+		{"b is drained", drained.Add(2 * time.Second), proxy.StateDown, proxy.StateUp, proxy.AdminDrain, proxy.StateOpen},
+		{"b is ready", ready.Add(1500 * time.Millisecond), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
+		{"paused", still, proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StatePaused},
+		{"resumed", resumed.Add(1100 * time.Millisecond), proxy.StateDown, proxy.StateUp, proxy.AdminReady, proxy.StateOpen},
+	} {
+		m, err := src.Moment(t.Context(), c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := m.Status.Service("db")
+		if s == nil || len(s.Backends) != 2 || s.Backends[0].State != c.a || s.Backends[1].State != c.b || s.Backends[1].Admin != c.admin || s.State != c.state {
+			t.Errorf("%s: %+v", c.name, s)
+		}
+	}
+	m, err := src.Moment(t.Context(), still)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := m.Status.Service("db"); s.Queue.Waiting != waited || s.Sessions.Active != 0 || s.Pause == nil || s.Pause.Reason != "patch" || s.Pause.Since.Sub(paused).Abs() > 2*time.Second {
+		t.Errorf("while it is paused: %d waiters, the clients say %d: %+v", s.Queue.Waiting, waited, s)
+	}
+	if w := m.Waiters["db"]; len(w) != min(waited, 32) || slices.ContainsFunc(w, func(w proxy.WaiterInfo) bool { return !slices.Contains(names, w.Client) }) {
+		t.Errorf("the waiters %+v are none of %v", w, names)
+	}
+	term := openTerminal(t, 140, 45, nil, "attach", "--socket", in.socket)
+	term.sees(`LIVE`)
+	term.press(":")
+	term.tmux("send-keys", "-t", "t", "-l", "rewind "+still.Format(time.TimeOnly))
+	term.press("Enter")
+	term.sees("REWIND " + still.Format(time.TimeOnly))
+	term.sees(`PAUSED +db `)
+	term.sees(fmt.Sprintf("%d waited", waited))
+	term.sees(m.Waiters["db"][0].Client)
+}
+
+// compareMoments compares each second with the log.
+func compareMoments(t *testing.T, src api.History, log *clientLog, began, stopped time.Time) {
+	t.Helper()
+	counts := map[string]int{}
+	seconds := 0
+	for at := began.Truncate(time.Second); at.Before(stopped.Truncate(time.Second).Add(-time.Second)); at = at.Add(time.Second) {
+		m, err := src.Moment(t.Context(), at.Add(999*time.Millisecond)) // the states at the end of the second, too
+		if err != nil || m.Missing != "" || m.StepSeconds != 1 {
+			t.Fatalf("at %s: %v, %+v", at, err, m)
+		}
+		seconds++
+		s := m.Status.Service("db")
+		if s == nil {
+			t.Fatalf("at %s there is no service: %+v", at, m.Status)
+		}
+		counts["connected"] += int(s.Sessions.Total)
+		counts["failed"] += int(s.Sessions.Failed + s.Sessions.Rejected)
+		counts["active"], counts["waiting"] = s.Sessions.Active, s.Queue.Waiting
+		for what, want := range map[string]func(time.Time) int{
+			"connected": func(t time.Time) int { return log.at(t, "connected") },
+			"failed":    func(t time.Time) int { return log.at(t, "failed") },
+			"active":    log.active, "waiting": log.waiting,
+		} {
+			if least, most := within(at.Add(time.Second), want); counts[what] < least || counts[what] > most {
+				t.Errorf("%s: %d %s, by the clients' log %d to %d within a second", at.Format(time.TimeOnly), counts[what], what, least, most)
+			}
+		}
+	}
+	t.Logf("%d seconds, %d clients, of which %d failed", seconds, counts["connected"], counts["failed"])
+}
