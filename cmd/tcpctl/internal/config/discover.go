@@ -18,19 +18,19 @@ import (
 // Discover is where a service's backends are found at run time. In the file a
 // plain string is one that has only From.
 type Discover struct {
-	From      string        `toml:"from"`                  // KIND:WHAT, as in discover.Spec
-	Run       []string      `toml:"run" argv:"yes"`        // exec: the program with its arguments
-	DNSServer string        `toml:"dns_server"`            // dns, srv; "": the system's
-	Refresh   time.Duration `toml:"refresh" default:"30s"` // the longest time between two questions
-	Timeout   time.Duration `toml:"timeout" default:"5s"`  // of one question
-	Hold      time.Duration `toml:"hold" default:"30s"`    // 0: an answer is believed at once
+	From      string        `toml:"from"`                                                                // KIND:WHAT, as in discover.Spec
+	Run       []string      `toml:"run" argv:"yes" example:"[\"/usr/local/bin/list-backends\", \"db\"]"` // exec: the program with its arguments
+	DNSServer string        `toml:"dns_server"`                                                          // dns, srv; "": the system's
+	Refresh   time.Duration `toml:"refresh" default:"30s"`                                               // the longest time between two questions
+	Timeout   time.Duration `toml:"timeout" default:"5s"`                                                // of one question
+	Hold      time.Duration `toml:"hold" default:"30s"`                                                  // 0: an answer is believed at once
 
 	ToTLS // of each backend
 
 	// Likewise, where the source does not say it.
 	Priority     int           `toml:"priority" min:"0"`
 	MaxSessions  int           `toml:"max_sessions" min:"0"`
-	Restart      []string      `toml:"restart" argv:"yes"`
+	Restart      []string      `toml:"restart" argv:"yes" example:"[\"/usr/local/bin/restart-vm\"]"`
 	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
 }
 

@@ -52,9 +52,9 @@ func (f *File) Text() string { return string(f.text) }
 type Control struct {
 	// Socket is its path. "": as root /run/tcpctl/tcpctl.sock, else in
 	// $XDG_RUNTIME_DIR or a folder of the user's.
-	Socket string      `toml:"socket" file:"new"`
+	Socket string      `toml:"socket" file:"new" example:"\"/run/tcpctl/tcpctl.sock\""`
 	Mode   fs.FileMode `toml:"mode" default:"0600"`
-	Group  string      `toml:"group"` // "": the user's
+	Group  string      `toml:"group" example:"\"adm\""` // "": the user's
 }
 
 // Metrics is the HTTP server for Prometheus and for probes.
@@ -66,9 +66,9 @@ type Metrics struct {
 type Log struct {
 	Level       string        `toml:"level" default:"info" oneof:"debug info warn error"`
 	Format      string        `toml:"format" default:"text" oneof:"text json"`
-	File        string        `toml:"file" file:"new"`           // "": stderr, or memory under the console
-	Access      string        `toml:"access" file:"new"`         // one JSON line a session, at its end; "": none
-	AccessFlush time.Duration `toml:"access_flush" default:"5m"` // a line so often for a session that goes on; 0: off
+	File        string        `toml:"file" file:"new" example:"\"/var/log/tcpctl/tcpctl.log\""` // "": stderr, or memory under the console
+	Access      string        `toml:"access" file:"new" example:"\"/var/log/tcpctl/access\""`   // one JSON line a session, at its end; "": none
+	AccessFlush time.Duration `toml:"access_flush" default:"5m"`                                // a line so often for a session that goes on; 0: off
 }
 
 // Notify is a program that is run for events.
@@ -81,7 +81,7 @@ type Notify struct {
 type History struct {
 	// File is its SQLite file. "": in the state folder; "memory": nothing on
 	// disk; "off": none.
-	File string        `toml:"file" file:"new" words:"memory off"`
+	File string        `toml:"file" file:"new" words:"memory off" example:"\"/var/lib/tcpctl/history.db\""`
 	Keep time.Duration `toml:"keep" default:"30d"`
 	Max  Size          `toml:"max" default:"256MiB"`
 }
@@ -111,7 +111,7 @@ type Defaults struct {
 // Mesh links this node with others.
 type Mesh struct {
 	Name       string   `toml:"name"`
-	Node       string   `toml:"node"` // "": the host's name
+	Node       string   `toml:"node" example:"\"edge-01\""` // "": the host's name
 	Listen     string   `toml:"listen" default:"0.0.0.0:0" addr:"listen"`
 	Join       []string `toml:"join"`
 	MDNS       bool     `toml:"mdns" default:"true"`
@@ -129,7 +129,7 @@ type Console struct {
 
 // ConsoleSSH is the console over SSH, for people who have no tcpctl.
 type ConsoleSSH struct {
-	Listen         string `toml:"listen" addr:"listen"`        // "": none
-	HostKey        string `toml:"host_key" file:"file"`        // "": made in the state folder
-	AuthorizedKeys string `toml:"authorized_keys" file:"file"` // see package authkeys
+	Listen         string `toml:"listen" addr:"listen"`                                                  // "": none
+	HostKey        string `toml:"host_key" file:"file" example:"\"/etc/tcpctl/ssh_host_key\""`           // "": made in the state folder
+	AuthorizedKeys string `toml:"authorized_keys" file:"file" example:"\"/etc/tcpctl/authorized_keys\""` // see package authkeys
 }

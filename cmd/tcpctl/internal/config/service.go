@@ -14,17 +14,17 @@ type Service struct {
 	Backends []Backend `toml:"backends"`
 	Discover *Discover `toml:"discover"` // beside or in place of Backends
 
-	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"` // of the files of Unix sockets
-	ListenGroup string      `toml:"listen_group"`               // that has them; "": the process's
+	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"`     // of the files of Unix sockets
+	ListenGroup string      `toml:"listen_group" example:"\"adm\""` // that has them; "": the process's
 
-	Allow            []netip.Prefix `toml:"allow"`                  // empty: every client
-	Deny             []netip.Prefix `toml:"deny"`                   // wins over Allow
-	AllowFile        string         `toml:"allow_file" file:"file"` // more of Allow, one a line, read again when it changes
-	DenyFile         string         `toml:"deny_file" file:"file"`  // more of Deny
-	Source           []netip.Addr   `toml:"source"`                 // of connections to backends; empty: the system's choice
-	SNI              []string       `toml:"sni"`                    // names for which it shares its address with others
+	Allow            []netip.Prefix `toml:"allow"`                                        // empty: every client
+	Deny             []netip.Prefix `toml:"deny" example:"[\"10.6.6.6\"]"`                // wins over Allow
+	AllowFile        string         `toml:"allow_file" file:"file"`                       // more of Allow, one a line, read again when it changes
+	DenyFile         string         `toml:"deny_file" file:"file" example:"\"deny.txt\""` // more of Deny
+	Source           []netip.Addr   `toml:"source" example:"[\"10.0.0.5\"]"`              // of connections to backends; empty: the system's choice
+	SNI              []string       `toml:"sni"`                                          // names for which it shares its address with others
 	AcceptProxy      bool           `toml:"accept_proxy" default:"false"`
-	TrustedProxies   []netip.Prefix `toml:"trusted_proxies"`
+	TrustedProxies   []netip.Prefix `toml:"trusted_proxies" example:"[\"10.0.0.2\"]"`
 	SendProxy        int            `toml:"send_proxy" min:"0"`                // version of the header to the backend; 0: none
 	MaxSessions      int            `toml:"max_sessions" min:"0"`              // 0: no limit
 	MaxSessionsPerIP int            `toml:"max_sessions_per_ip" min:"0"`       // 0: no limit
@@ -49,20 +49,20 @@ type Service struct {
 // Backend is one of a service's backends. In the file a plain string is one
 // that has only Addr.
 type Backend struct {
-	Name        string `toml:"name"`                       // the address when the file has none
-	Addr        string `toml:"addr" addr:"dial"`           // this or DNS
-	Weight      int    `toml:"weight" default:"1" min:"0"` // 0: no new sessions
+	Name        string `toml:"name" example:"\"a\""`                          // the address when the file has none
+	Addr        string `toml:"addr" addr:"dial" example:"\"10.0.0.11:5432\""` // this or DNS
+	Weight      int    `toml:"weight" default:"1" min:"0"`                    // 0: no new sessions
 	Priority    int    `toml:"priority" min:"0"`
 	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
 
-	DNS       string        `toml:"dns" addr:"dial"`       // one backend for each address of the name
-	DNSServer string        `toml:"dns_server"`            // "": the system's
-	Refresh   time.Duration `toml:"refresh" default:"30s"` // the longest time between two questions
-	Hold      time.Duration `toml:"hold" default:"30s"`    // of an answer that leaves out more than half; 0: it is believed at once
+	DNS       string        `toml:"dns" addr:"dial" example:"\"db.internal:5432\""` // one backend for each address of the name
+	DNSServer string        `toml:"dns_server" example:"\"10.0.0.2\""`              // "": the system's
+	Refresh   time.Duration `toml:"refresh" default:"30s"`                          // the longest time between two questions
+	Hold      time.Duration `toml:"hold" default:"30s"`                             // of an answer that leaves out more than half; 0: it is believed at once
 
 	ToTLS
 
-	Restart      []string      `toml:"restart" argv:"yes"`
+	Restart      []string      `toml:"restart" argv:"yes" example:"[\"ssh\", \"a\", \"systemctl\", \"restart\", \"postgresql\"]"`
 	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
 }
 
@@ -70,24 +70,24 @@ type Backend struct {
 type ToTLS struct {
 	TLS       bool   `toml:"tls" default:"false"`
 	TLSVerify bool   `toml:"tls_verify" default:"true"`
-	TLSName   string `toml:"tls_name"`             // "": the host of the address
-	CA        string `toml:"ca" file:"file"`       // "": the system's
-	TLSCert   string `toml:"tls_cert" file:"file"` // that the backend gets; "": none
-	TLSKey    string `toml:"tls_key" file:"file"`
+	TLSName   string `toml:"tls_name" example:"\"db.internal\""`                        // "": the host of the address
+	CA        string `toml:"ca" file:"file" example:"\"/etc/tcpctl/ca.pem\""`           // "": the system's
+	TLSCert   string `toml:"tls_cert" file:"file" example:"\"/etc/tcpctl/client.pem\""` // that the backend gets; "": none
+	TLSKey    string `toml:"tls_key" file:"file" example:"\"/etc/tcpctl/client.key\""`
 }
 
 // Check is how backends are looked at.
 type Check struct {
 	Type        string        `toml:"type" default:"tcp" oneof:"tcp http send-expect exec passive none"`
-	Port        int           `toml:"port" min:"0"`                    // 0: the backend's own
-	Path        string        `toml:"path" default:"/" secret:"query"` // http
-	Method      string        `toml:"method" default:"GET"`            // http
-	Host        string        `toml:"host"`                            // http, and TLS's name; "": the address
-	TLS         bool          `toml:"tls" default:"false"`             // tcp, http, send-expect
-	Expect      int           `toml:"expect" default:"200" min:"100"`  // http
-	Send        string        `toml:"send" secret:"yes"`               // send-expect
-	ExpectBytes string        `toml:"expect_bytes" secret:"yes"`       // send-expect
-	Run         []string      `toml:"run" argv:"yes"`                  // exec
+	Port        int           `toml:"port" min:"0"`                                         // 0: the backend's own
+	Path        string        `toml:"path" default:"/" secret:"query"`                      // http
+	Method      string        `toml:"method" default:"GET"`                                 // http
+	Host        string        `toml:"host" example:"\"app.internal\""`                      // http, and TLS's name; "": the address
+	TLS         bool          `toml:"tls" default:"false"`                                  // tcp, http, send-expect
+	Expect      int           `toml:"expect" default:"200" min:"100"`                       // http
+	Send        string        `toml:"send" secret:"yes" example:"\"PING\\r\\n\""`           // send-expect
+	ExpectBytes string        `toml:"expect_bytes" secret:"yes" example:"\"+PONG\""`        // send-expect
+	Run         []string      `toml:"run" argv:"yes" example:"[\"/usr/local/bin/ask-db\"]"` // exec
 	Interval    time.Duration `toml:"interval" default:"5s"`
 	Timeout     time.Duration `toml:"timeout" default:"4s"`
 	Rise        int           `toml:"rise" default:"2" min:"1"`
@@ -144,7 +144,7 @@ type Hooks struct {
 
 // Hook is one command.
 type Hook struct {
-	Run     []string      `toml:"run" argv:"yes"`
+	Run     []string      `toml:"run" argv:"yes" example:"[\"systemctl\", \"restart\", \"soffice\"]"`
 	Every   int           `toml:"every" default:"1" min:"1"` // before every so manieth client
 	Timeout time.Duration `toml:"timeout" default:"30s"`
 	OnError string        `toml:"on_error" default:"check" oneof:"check hold reject ignore"`

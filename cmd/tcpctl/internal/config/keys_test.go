@@ -1,0 +1,63 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The keys are those that the decoder takes: all of them, and no others.
+func TestKeysAreTheDecoders(t *testing.T) {
+	text := uncomment.ReplaceAllString(string(Init()), "$1")
+	decoded := map[string]bool{}
+	for _, l := range lenient(t, "tcpctl.toml", text).leaves() {
+		decoded[l.pattern] = true
+	}
+	said := map[string]bool{}
+	for _, k := range Keys() {
+		if said[k.Path] {
+			t.Errorf("%s is there twice", k.Path)
+		}
+		if said[k.Path] = true; !decoded[k.Path] && (k.Optional || !isTable(k.Kind)) {
+			t.Errorf("Keys has %s, and the decoder does not", k.Path)
+		}
+	}
+	for path := range decoded {
+		if !said[path] {
+			t.Errorf("the decoder takes %s, and Keys does not have it", path)
+		}
+	}
+}
+
+// Each key has a value for an example that the decoder takes there.
+func TestExamplesAreRight(t *testing.T) {
+	for _, k := range Keys() {
+		if isTable(k.Kind) || k.Optional {
+			continue
+		}
+		if k.Example == "" || k.Example == `""` || k.Example == "[]" {
+			t.Errorf(`%s has no example: write # e.g. "…" behind it in init.toml, or give it the tag example`, k.Path)
+			continue
+		}
+		_, err := parse("a.toml", []byte(Snippet(k)), false)
+		for _, line := range strings.Split(errorText(err), "\n") { // others, of tables that are not whole, are right
+			if strings.Contains(line, "unknown") || strings.Contains(line, last(k.Path)+" is ") || strings.Contains(line, last(k.Path)+" = ") {
+				t.Errorf("%s: %s", k.Path, line)
+			}
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestSnippet(t *testing.T) {
+	i := slices.IndexFunc(Keys(), func(k Key) bool { return k.Path == "services.*.backends.*.weight" })
+	if got, want := Snippet(Keys()[i]), "[[services.db.backends]]\nweight = 1\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
