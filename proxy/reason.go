@@ -15,7 +15,7 @@ type Reason = lock.Reason
 
 // Why a client waits: each is an answer of the one gate.
 const (
-	ReasonPaused  Reason = "paused"
+	ReasonPaused  Reason = "paused"  // the service is
 	ReasonSlots   Reason = "slots"   // each slot of the lock is taken
 	ReasonLimit   Reason = "limit"   // the service's own max_sessions
 	ReasonFull    Reason = "full"    // every eligible backend is
@@ -52,31 +52,31 @@ const (
 	// a certificate, or of either side later.
 	ReasonTLSAlert = tlsclient.Alert
 
-	ReasonIdle        Reason = "idle"
-	ReasonHalfClose   Reason = "half_close_timeout"
-	ReasonLifetime    Reason = "max_lifetime"
-	ReasonTTL         Reason = "ttl" // it has held its slot too long
-	ReasonBackendDown Reason = "backend_down"
-	ReasonDrainLimit  Reason = "drain_limit"
-	ReasonPauseLimit  Reason = "pause_limit" // of live sessions
-	ReasonQuietDrain  Reason = "quiet_drain" // at a quiet moment, by a drain or pause
-	ReasonKicked      Reason = "kicked"
-	ReasonShutdown    Reason = "shutdown"
-	ReasonPanic       Reason = "panic" // a fault of the program
+	ReasonIdle        Reason = "idle"               // nothing was carried for idle_timeout
+	ReasonHalfClose   Reason = "half_close_timeout" // one side had ended, and the other was silent
+	ReasonLifetime    Reason = "max_lifetime"       // the session was older than that
+	ReasonTTL         Reason = "ttl"                // it has held its slot too long
+	ReasonBackendDown Reason = "backend_down"       // and check.on_down is cut
+	ReasonDrainLimit  Reason = "drain_limit"        // the limit of a drain has passed
+	ReasonPauseLimit  Reason = "pause_limit"        // of live sessions
+	ReasonQuietDrain  Reason = "quiet_drain"        // at a quiet moment, by a drain or pause
+	ReasonKicked      Reason = "kicked"             // by an operator
+	ReasonShutdown    Reason = "shutdown"           // of tcpctl
+	ReasonPanic       Reason = "panic"              // a fault of the program
 
-	ReasonQueueFull     Reason = "queue_full"
-	ReasonQueueTimeout  Reason = "queue_timeout"
+	ReasonQueueFull     Reason = "queue_full"     // queue.max clients wait already
+	ReasonQueueTimeout  Reason = "queue_timeout"  // the client has waited for queue.timeout
 	ReasonPauseDeadline Reason = "pause_deadline" // of waiters, under pause.on_max = "reject"
 	ReasonWindowOverdue Reason = "window_overdue" // its command still runs at the pause's deadline
 
-	ReasonDenied         Reason = "denied" // by allow or deny
-	ReasonSessionsPerIP  Reason = "sessions_per_ip"
-	ReasonNewPerIP       Reason = "new_sessions_per_ip"
-	ReasonWaitingPerIP   Reason = "waiting_per_ip"
-	ReasonUntrustedProxy Reason = "untrusted_proxy"
-	ReasonProxyHeader    Reason = "proxy_header"  // bad or missing
-	ReasonTLS                   = tlsclient.Other // its handshake failed
-	ReasonNoHandshake    Reason = "no_handshake"  // of the client's Protocol
+	ReasonDenied         Reason = "denied"              // by allow or deny
+	ReasonSessionsPerIP  Reason = "sessions_per_ip"     // its address has max_sessions_per_ip live ones
+	ReasonNewPerIP       Reason = "new_sessions_per_ip" // its address connects too often
+	ReasonWaitingPerIP   Reason = "waiting_per_ip"      // its address has queue.max_per_ip waiters
+	ReasonUntrustedProxy Reason = "untrusted_proxy"     // of an address that is not in trusted_proxies
+	ReasonProxyHeader    Reason = "proxy_header"        // bad or missing
+	ReasonTLS                   = tlsclient.Other       // its handshake failed
+	ReasonNoHandshake    Reason = "no_handshake"        // of the client's Protocol
 
 	// Of clients of an address that services share by SNI.
 	ReasonNotTLS              = tlsclient.NotTLS  // what came is no ClientHello; of a backend: no TLS
@@ -100,7 +100,7 @@ const (
 	ReasonProtocolError Reason = "protocol_error" // it broke the rules
 	ReasonInvalidText   Reason = "invalid_text"   // what the backend said is no text, which the client wants
 
-	ReasonOther Reason = "other"
+	ReasonOther Reason = "other" // none of these
 )
 
 // refusals are the reasons of the proxy that are about one client and not about

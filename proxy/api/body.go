@@ -42,8 +42,8 @@ func encodeBody(own any, o *Options) ([]byte, error) {
 		return nil, err
 	}
 	for _, p := range params {
-		if _, taken := all[p.key()]; !taken && p.Text(o) != "" {
-			all[p.key()] = p.jsonValue(o)
+		if _, taken := all[p.Key()]; !taken && p.Text(o) != "" {
+			all[p.Key()] = p.jsonValue(o)
 		}
 	}
 	return json.Marshal(all)
@@ -60,7 +60,7 @@ func decodeBody(text []byte, own any, o *Options, fields ...string) error {
 		if slices.Contains(fields, key) {
 			continue
 		}
-		i := slices.IndexFunc(params, func(p Param) bool { return p.key() == key })
+		i := slices.IndexFunc(params, func(p Param) bool { return p.Key() == key })
 		if i < 0 {
 			return Wrong(fmt.Sprintf("the body has an unknown field %q", key), "it may have "+strings.Join(append(slices.Clone(fields), paramKeys()...), ", "))
 		}
@@ -88,7 +88,7 @@ var bodyKinds = map[string]string{"act": "a text", "targets": "a list of texts",
 
 func paramKeys() (keys []string) {
 	for _, p := range params {
-		keys = append(keys, p.key())
+		keys = append(keys, p.Key())
 	}
 	return keys
 }

@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// key is the name in JSON, which says in what a number is counted.
-func (p Param) key() string {
+// Key is the name in JSON, which says in what a number is counted; "" of an
+// option that is not sent.
+func (p Param) Key() string {
+	if p.field == nil {
+		return ""
+	}
 	key := strings.ReplaceAll(p.Name, "-", "_")
 	if p.Kind() == KindDuration {
 		key += "_seconds"
@@ -26,14 +30,14 @@ func (p Param) setJSON(o *Options, raw json.RawMessage) error {
 		to = &seconds
 	}
 	if json.Unmarshal(raw, to) != nil {
-		return notJSON(p.key(), jsonKinds[p.Kind()], raw)
+		return notJSON(p.Key(), jsonKinds[p.Kind()], raw)
 	}
 	if !timed {
 		return nil
 	}
 	var err error
 	if *d, err = Duration(seconds); err != nil {
-		return Wrong(p.key()+": "+err.Error(), "like 30")
+		return Wrong(p.Key()+": "+err.Error(), "like 30")
 	}
 	return nil
 }

@@ -51,9 +51,9 @@ type Service struct {
 type Backend struct {
 	Name        string `toml:"name" example:"\"a\""`                          // the address when the file has none
 	Addr        string `toml:"addr" addr:"dial" example:"\"10.0.0.11:5432\""` // this or DNS
-	Weight      int    `toml:"weight" default:"1" min:"0"`                    // 0: no new sessions
-	Priority    int    `toml:"priority" min:"0"`
-	MaxSessions int    `toml:"max_sessions" min:"0"` // 0: no limit
+	Weight      int    `toml:"weight" default:"1" min:"0"`                    // its share of new sessions; 0: none
+	Priority    int    `toml:"priority" min:"0"`                              // those of 1 serve when none of 0 is up and ready
+	MaxSessions int    `toml:"max_sessions" min:"0"`                          // live sessions at it; 0: no limit
 
 	DNS       string        `toml:"dns" addr:"dial" example:"\"db.internal:5432\""` // one backend for each address of the name
 	DNSServer string        `toml:"dns_server" example:"\"10.0.0.2\""`              // "": the system's
@@ -62,18 +62,18 @@ type Backend struct {
 
 	ToTLS
 
-	Restart      []string      `toml:"restart" argv:"yes" example:"[\"ssh\", \"a\", \"systemctl\", \"restart\", \"postgresql\"]"`
-	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`
+	Restart      []string      `toml:"restart" argv:"yes" example:"[\"ssh\", \"a\", \"systemctl\", \"restart\", \"postgresql\"]"` // what tcpctl restart runs
+	ReadyTimeout time.Duration `toml:"ready_timeout" default:"60s"`                                                               // how long it may take to be up after a restart
 }
 
 // ToTLS is how TLS is spoken to a backend.
 type ToTLS struct {
-	TLS       bool   `toml:"tls" default:"false"`
-	TLSVerify bool   `toml:"tls_verify" default:"true"`
+	TLS       bool   `toml:"tls" default:"false"`                                       // sessions and checks speak TLS to it
+	TLSVerify bool   `toml:"tls_verify" default:"true"`                                 // its certificate must be valid for TLSName
 	TLSName   string `toml:"tls_name" example:"\"db.internal\""`                        // "": the host of the address
 	CA        string `toml:"ca" file:"file" example:"\"/etc/tcpctl/ca.pem\""`           // "": the system's
 	TLSCert   string `toml:"tls_cert" file:"file" example:"\"/etc/tcpctl/client.pem\""` // that the backend gets; "": none
-	TLSKey    string `toml:"tls_key" file:"file" example:"\"/etc/tcpctl/client.key\""`
+	TLSKey    string `toml:"tls_key" file:"file" example:"\"/etc/tcpctl/client.key\""`  // the key of TLSCert
 }
 
 // Check is how backends are looked at.
@@ -136,18 +136,18 @@ type Lock struct {
 
 // Hooks are the commands between one client and the next.
 type Hooks struct {
-	BeforeNext *Hook  `toml:"before_next"`
-	OnTTL      *Hook  `toml:"on_ttl"`
+	BeforeNext *Hook  `toml:"before_next"` // runs before a client gets the slot
+	OnTTL      *Hook  `toml:"on_ttl"`      // runs when lock.ttl has ended a session
 	Ready      string `toml:"ready" default:"check" oneof:"check connect none"`
 	Exclusive  bool   `toml:"exclusive" default:"true"`
 }
 
 // Hook is one command.
 type Hook struct {
-	Run     []string      `toml:"run" argv:"yes" example:"[\"systemctl\", \"restart\", \"soffice\"]"`
-	Every   int           `toml:"every" default:"1" min:"1"` // before every so manieth client
-	Timeout time.Duration `toml:"timeout" default:"30s"`
-	OnError string        `toml:"on_error" default:"check" oneof:"check hold reject ignore"`
+	Run     []string      `toml:"run" argv:"yes" example:"[\"systemctl\", \"restart\", \"soffice\"]"` // the command
+	Every   int           `toml:"every" default:"1" min:"1"`                                          // before each first client of so many
+	Timeout time.Duration `toml:"timeout" default:"30s"`                                              // after it the command is ended, and has failed
+	OnError string        `toml:"on_error" default:"check" oneof:"check hold reject ignore"`          // after a failure: check (clients go on when the backend answers), hold (try again), reject, ignore
 }
 
 // TLS is taken off clients. The files are read again when they change.

@@ -1,0 +1,81 @@
+package reference
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// program is one kind of command that tcpctl runs, and what is in its environment.
+type program struct {
+	name, keys, file, about string
+	variables               []constant
+}
+
+// programs has a line for each; what the source puts into an environment and
+// is not here is an error.
+var programs = []program{
+	{"Hooks and restarts", "`before_next` and `on_ttl` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; an exit status of 0 is success, otherwise `on_error` decides. A restart runs in `tcpctl restart` and `tcpctl roll`, when the backend's sessions have ended; another status than 0 stops the plan.", []constant{
+		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend; empty where none is chosen yet"},
+		{"TCPCTL_SESSION", "the id of the session that a hook runs for; empty for a restart"}, {"TCPCTL_CLIENT", "the address of that session's client"},
+		{"TCPCTL_COUNT", "how many clients were admitted, with this one; 0 for a restart"}, {"TCPCTL_REASON", "why it runs: before_next, on_ttl or restart"}}},
+	{"Checks", "`[services.NAME.check]` `run`", "proxy/backend_check.go", "An exit status of 0 passes.", []constant{
+		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend"}, {"TCPCTL_ADDR", "its address"}}},
+	{"Sources of backends", "`discover = \"exec:…\"`", "cmd/tcpctl/internal/discover/source_exec.go", "Prints a JSON list of backends.", []constant{{"TCPCTL_SERVICE", "the service"}}},
+	{"Notifications", "`[notify]` `run`", "cmd/tcpctl/internal/notify/notify.go", "Gets the event as one line of JSON on standard input; see [events](events.md).", []constant{
+		{"TCPCTL_EVENT", "the kind of the event"}, {"TCPCTL_SERVICE", "the service; empty where it is about none"}, {"TCPCTL_BACKEND", "the backend; empty where it is about none"}, {"TCPCTL_NODE", "this node's name"}}},
+}
+
+// assigned are the variables that the source sets, by file.
+func (s *source) assigned() map[string][]string {
+	all := map[string][]string{}
+	for path, f := range s.files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				text, _ := strconv.Unquote(lit.Value)
+				if name, value, ok := strings.Cut(text, "="); ok && value == "" && strings.HasPrefix(name, "TCPCTL_") && !slices.Contains(all[path], name) {
+					all[path] = append(all[path], name)
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
+
+// inside are files whose variables are between tcpctl's own processes.
+func inside(path string) bool {
+	return strings.HasPrefix(path, "cmd/tcpctl/internal/upgrade/") || strings.HasPrefix(path, "cmd/tcpctl/internal/sshd/") || strings.HasPrefix(path, "cmd/tcpctl/internal/reference/")
+}
+
+func (s *source) environment() ([]byte, error) {
+	m := newMarkdown("Environment of commands", "tcpctl runs commands without a shell, as lists of arguments. They have its own environment and these variables. "+
+		"What they print goes to the log, by its end; a command that takes longer than its `timeout` gets TERM, and a little later KILL, with all that it has started.")
+	set := s.assigned()
+	for _, p := range programs {
+		m.heading(2, p.name)
+		m.text(p.keys + ": " + p.about)
+		var rows [][]string
+		var named []string
+		for _, v := range p.variables {
+			rows = append(rows, []string{code(v.value), sentence(v.doc)})
+			named = append(named, v.value)
+		}
+		slices.Sort(named)
+		if got := slices.Sorted(slices.Values(set[p.file])); !slices.Equal(got, named) {
+			return nil, fmt.Errorf("%s sets %v, and programs in internal/reference says %v", p.file, got, named)
+		}
+		delete(set, p.file)
+		m.table([]string{"Variable", "Value"}, rows)
+	}
+	for _, path := range slices.Sorted(maps.Keys(set)) {
+		if !inside(path) {
+			return nil, fmt.Errorf("%s sets %v: give it a line in programs in internal/reference/environment.go", path, set[path])
+		}
+	}
+	return m.Bytes(), nil
+}

@@ -1,0 +1,84 @@
+package reference
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"slices"
+	"strconv"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// constant is one word that the source gives a meaning.
+type constant struct{ value, doc string }
+
+// constants are those of a file whose values come from a call of make, or which
+// have the type.
+func (s *source) constants(path, maker string) (all []constant, err error) {
+	f := s.files[path]
+	if f == nil {
+		return nil, fmt.Errorf("there is no file %s", path)
+	}
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST && g.Tok != token.VAR {
+			continue
+		}
+		for _, spec := range g.Specs {
+			v := spec.(*ast.ValueSpec)
+			if len(v.Values) != 1 {
+				continue
+			}
+			value := v.Values[0]
+			if call, ok := value.(*ast.CallExpr); ok && len(call.Args) == 1 && s.name("", call.Fun) == maker {
+				value = call.Args[0]
+			} else if v.Type == nil || s.name("", v.Type) != maker {
+				continue
+			}
+			if lit, ok := value.(*ast.BasicLit); ok {
+				text, _ := strconv.Unquote(lit.Value)
+				all = append(all, constant{text, paragraph(v.Doc, v.Comment)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// events lists the kinds of events, and the reasons that they and records give.
+func (s *source) events() ([]byte, error) {
+	m := newMarkdown("Events", "What happens is an event, in one sentence with a kind: `tcpctl events` prints them, `--follow` goes on, `[notify]` runs a command for those whose kinds `on` lists, and `tcpctl history` finds those of the past. "+
+		"As JSON an event has these fields.")
+	rows, err := s.rows("proxy.Event")
+	if err != nil {
+		return nil, err
+	}
+	m.table([]string{"Field", "Type", "Meaning"}, rows)
+	kinds, err := s.constants("proxy/event.go", "eventKind")
+	if err != nil {
+		return nil, err
+	}
+	m.heading(2, "Kinds")
+	rows = nil
+	for _, k := range kinds {
+		rows = append(rows, []string{code(k.value), sentence(k.doc)})
+	}
+	for _, kind := range proxy.EventKinds {
+		if !slices.ContainsFunc(kinds, func(k constant) bool { return k.value == kind }) {
+			return nil, fmt.Errorf("the kind %s is not among the constants of proxy/event.go", kind)
+		}
+	}
+	m.table([]string{"Kind", "When"}, rows)
+	m.heading(2, "Levels")
+	m.table([]string{"Level", "Meaning"}, [][]string{{code(proxy.LevelInfo), "It happened."}, {code(proxy.LevelGood), "Something is right again, or done."},
+		{code(proxy.LevelWarn), "Look at it when there is time."}, {code(proxy.LevelAlarm), "Look at it now."}})
+	m.heading(2, "Reasons")
+	m.text("Why a client waits or a session ended, in `queue`, `sessions`, the access log, metrics and close codes: one fixed word.")
+	reasons, err := s.constants("proxy/reason.go", "Reason")
+	rows = nil
+	for _, r := range reasons {
+		rows = append(rows, []string{code(r.value), sentence(r.doc)})
+	}
+	m.table([]string{"Reason", "Meaning"}, rows)
+	return m.Bytes(), err
+}
