@@ -40,7 +40,7 @@ func TestDurationsAreSeconds(t *testing.T) {
 	if !reflect.DeepEqual(again, r) {
 		t.Errorf("%+v came as %+v", r, again)
 	}
-	if fields["limit_seconds"] != 0.25 || fields["max_seconds"] != 0.75 || fields["grace_seconds"] == nil || fields["max_wait_seconds"] == nil {
+	if fields["limit_seconds"] != 0.25 || fields["max_seconds"] != 1.0 || fields["grace_seconds"] == nil || fields["max_wait_seconds"] == nil {
 		t.Errorf("as JSON: %v", fields)
 	}
 	w := WindowCall{Service: "db", Options: r.Options, ID: "w1", Token: "t", PID: 7, Ended: true, Failed: "f"}

@@ -17,7 +17,8 @@
 // them, takes a negative one for off), "file" says what a path must lead to (file,
 // folder, or new: what is not there yet) unless it is one of "words", "argv" marks a command, "secret"
 // a string that may hold a password (query: behind its question mark), "single" a list that may be one string, and
-// "addr" an address to listen on or to dial. A pointer is a table that switches
+// "addr" an address to listen on or to dial, "example" what the reference shows where init.toml says none, and "since"
+// the version that has the key first. A pointer is a table that switches
 // something on by being there.
 package config
 

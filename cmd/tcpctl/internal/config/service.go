@@ -116,8 +116,8 @@ type Pause struct {
 
 // Drain is how drains, pauses and the like end the live sessions that they meet.
 type Drain struct {
-	Quiet    time.Duration `toml:"quiet" default:"0s"`              // that carry nothing for so long; 0: each ends by itself
-	Protocol string        `toml:"protocol" oneof:"postgres redis"` // what clients speak: no request is under way then; "": it is not known
+	Quiet    time.Duration `toml:"quiet" default:"0s"`                                     // that carry nothing for so long; 0: each ends by itself
+	Protocol string        `toml:"protocol" oneof:"postgres redis" example:"\"postgres\""` // what clients speak: no request is under way then; "": it is not known
 }
 
 // Passive ejects backends on which real sessions fail.

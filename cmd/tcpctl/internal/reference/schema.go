@@ -99,6 +99,9 @@ func value(k *config.Key, text string) object {
 		}
 		if len(k.Choices) > 0 {
 			v["enum"] = k.Choices
+			if k.Default == `""` {
+				v["enum"] = append([]string{""}, k.Choices...)
+			}
 		}
 	}
 	return v
