@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -112,4 +113,40 @@ func TestACutCommandLineSaysSo(t *testing.T) {
 	c.sees("= tcpctl drain db-front/pg-a --limit 5m --then k…")
 	c.press("tab")
 	c.sees("tcpctl drain db-front/pg-a --limit 5m --then keep --reason 'a rea…")
+}
+
+// A list that is longer than its window is turned page by page, and says which.
+func TestAPickerHasPages(t *testing.T) {
+	c := newConsole(t, edge(), 40, 10)
+	p := &picker{title: "Pick", choose: func(int) intent { return nil }}
+	for i := range 20 {
+		p.items = append(p.items, fmt.Sprintf("item-%02d", i))
+	}
+	c.over = append(c.over, p)
+	c.changed()
+	c.sees("item-00", "1/")
+	c.seesNot("item-19")
+	c.press("up")
+	c.sees("> item-19")
+	c.seesNot("item-00")
+}
+
+// Details scroll with the keys of a viewport, and no further than there are lines.
+func TestDetailsScroll(t *testing.T) {
+	c := newConsole(t, edge(), 60, 12)
+	var facts []fact
+	for i := range 30 {
+		facts = append(facts, fact{fmt.Sprint("fact", i), "x"})
+	}
+	c.carry(c.carryOut(open{factsBox("All", facts)}))
+	c.sees("fact0 ")
+	c.press("j j")
+	c.sees("fact2 ")
+	c.seesNot("fact1 ")
+	for range 20 {
+		c.press("pgdown")
+	}
+	c.sees("fact29")
+	c.press("k")
+	c.seesNot("fact29")
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/bubbles/viewport"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/tcpctl/tcpctl/themes"
@@ -44,33 +45,31 @@ const (
 // detailsBox is all about one row, as it is now: it asks the pane again whenever it
 // is drawn. Where the row has gone, it shows what was known last, and says so.
 type detailsBox struct {
-	pane pane // nil: last is all
-	id   string
-	last details
-	gone bool
-	top  int
+	pane   pane // nil: last is all
+	id     string
+	last   details
+	gone   bool
+	scroll viewport.Model
+}
+
+// newDetails shows all about a row of a pane.
+func newDetails(p pane, id string) *detailsBox {
+	return &detailsBox{pane: p, id: id, scroll: viewport.New(0, 0)}
 }
 
 // factsBox shows facts that stay as they are.
 func factsBox(title string, facts []fact) *detailsBox {
-	return &detailsBox{last: details{title: title, facts: facts}}
+	return &detailsBox{last: details{title: title, facts: facts}, scroll: viewport.New(0, 0)}
 }
 
 func (d *detailsBox) hint(*frame) string { return "up/down scroll   esc back" }
 
-func (d *detailsBox) key(f *frame, k tea.KeyMsg) intent {
+func (d *detailsBox) key(_ *frame, k tea.KeyMsg) intent {
 	switch k.String() {
-	case "down", "j":
-		d.top++
-	case "up", "k":
-		d.top = max(d.top-1, 0)
-	case "pgdown", "ctrl+d", " ":
-		d.top += f.height / 2
-	case "pgup", "ctrl+u":
-		d.top = max(d.top-f.height/2, 0)
 	case "esc", "enter", "q", "ctrl+c":
 		return closeAnd{}
 	}
+	d.scroll, _ = d.scroll.Update(k)
 	return nil
 }
 
@@ -103,13 +102,14 @@ func (d *detailsBox) draw(f *frame, c *screen.Canvas) {
 		foot = "gone: this is what was known last"
 	}
 	box := drawWindow(f, c, w, min(len(lines)+2, c.H-2), strings.TrimSpace(now.title), foot)
-	d.top = min(d.top, max(len(lines)-box.H, 0))
-	for y := range min(box.H, len(lines)-d.top) {
-		l := lines[d.top+y]
+	fitScroll(&d.scroll, len(lines), box.H)
+	top := d.scroll.YOffset
+	for y := range min(box.H, len(lines)-top) {
+		l := lines[top+y]
 		box.Text(1, y, l.name, themes.TextDim)
 		box.Text(12, y, l.text, l.role)
 	}
-	if d.top+box.H < len(lines) {
+	if top+box.H < len(lines) {
 		box.Fill(box.W-1, box.H-1, 1, f.theme.Glyphs.Down, themes.TextDim)
 	}
 }

@@ -1,7 +1,9 @@
 package tui
 
 import (
+	"github.com/charmbracelet/bubbles/paginator"
 	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -41,9 +43,16 @@ func (p *picker) draw(f *frame, c *screen.Canvas) {
 	for _, item := range p.items {
 		w = max(w, screen.Width(item)+6)
 	}
-	box := drawWindow(f, c, min(w, c.W), min(len(p.items)+2, c.H), p.title, "")
-	top := max(p.at-box.H+1, 0)
-	for i := top; i < len(p.items) && i-top < box.H; i++ {
+	h := min(len(p.items)+2, c.H)
+	pages := paginator.New(paginator.WithPerPage(max(h-2, 1)))
+	pages.Page = p.at / pages.PerPage
+	foot := ""
+	if pages.SetTotalPages(len(p.items)) > 1 {
+		foot = pages.View()
+	}
+	box := drawWindow(f, c, min(w, c.W), h, p.title, foot)
+	top, end := pages.GetSliceBounds(len(p.items))
+	for i := top; i < end; i++ {
 		y := i - top
 		box.Text(2, y, screen.Cut(p.items[i], box.W-3), themes.Text)
 		if i == p.at {

@@ -131,7 +131,7 @@ func (w *workspace) showDetails(f *frame) intent {
 	if w.pane().details(f, id).title == "" {
 		return nil
 	}
-	return open{&detailsBox{pane: w.pane(), id: id}}
+	return open{newDetails(w.pane(), id)}
 }
 
 // back goes one step back, and never out: esc is pressed without thinking.

@@ -3,6 +3,9 @@ package tui
 import (
 	"slices"
 
+	"github.com/charmbracelet/bubbles/help"
+	"github.com/charmbracelet/bubbles/key"
+
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
@@ -62,28 +65,32 @@ func (m *model) drawKeys(c *screen.Canvas) {
 			rest = append(rest, b)
 		}
 	}
-	room := c.W - 2
-	for _, b := range must {
-		room -= labelWidth(b) + 2
-	}
-	x := 1
-	draw := func(b *binding) {
-		x = c.Text(x, y, keyName(b.Keys()[0]), themes.Key)
-		x = c.Text(x+1, y, b.Help().Desc, themes.TextDim) + 2
-	}
-	for _, b := range rest {
-		if room -= labelWidth(b) + 2; room < 0 {
-			break
-		}
-		draw(b)
-	}
-	for _, b := range must {
-		draw(b)
-	}
+	c.Component(1, y, keyLine(must, rest, c.W-2), themes.TextDim)
 }
 
-func labelWidth(b *binding) int {
-	return screen.Width(keyName(b.Keys()[0])) + 1 + screen.Width(b.Help().Desc)
+// keyHelp draws keys with their labels. Its own width is not used: where fewer columns
+// remain than its ellipsis takes, it draws one key beyond it.
+var keyHelp = help.Model{ShortSeparator: "  ", Styles: help.Styles{ShortKey: screen.Style(themes.Key), ShortDesc: screen.Style(themes.TextDim)}}
+
+// keyLine is as many of the rest as there is room for, in their order, then what must be
+// there. A key is shown by the first of its keys.
+func keyLine(must, rest []*binding, room int) string {
+	label := func(b *binding) key.Binding { return on(b.Help().Desc, b.Keys()[0]) }
+	width := func(b *binding) int { return 2 + screen.Width(keyName(b.Keys()[0])) + 1 + screen.Width(b.Help().Desc) }
+	for _, b := range must {
+		room -= width(b)
+	}
+	var line []key.Binding
+	for _, b := range rest {
+		if room -= width(b); room < 0 {
+			break
+		}
+		line = append(line, label(b))
+	}
+	for _, b := range must {
+		line = append(line, label(b))
+	}
+	return keyHelp.ShortHelpView(line)
 }
 
 // keyOf is the first key of an action in the pane that has the keys, or else,

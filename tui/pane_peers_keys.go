@@ -55,7 +55,7 @@ func (p *peersPane) enter(f *frame) intent {
 	case r.peer == nil && f.away():
 		return openNode{}
 	case f.past != nil || r.peer == nil || f.unreachable(r.name) != "":
-		return open{&detailsBox{pane: p, id: p.table.ID(r)}}
+		return open{newDetails(p, p.table.ID(r))}
 	case r.name == f.peer:
 		return focusPane(paneBackends)
 	}

@@ -29,7 +29,7 @@ func (p *planPane) need(f *frame) int {
 	case hasEnded(plan):
 		return len(plan.Steps) + 8
 	}
-	return len(plan.Steps) + 2
+	return len(plan.Steps) + 3
 }
 
 func (p *planPane) keys() []binding {
@@ -138,6 +138,10 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 			held += "   n next   a abort"
 		}
 		c.Text(1, y, screen.Clip(held, c.W-2, f.theme.Glyphs.Ellipsis), themes.Warn)
+		y++
+	}
+	if n := len(plan.Steps); n > 0 && !hasEnded(plan) && c.H > n+1 {
+		screen.Bar(c, 1, y, min(20, max(c.W-4, 1)), float64(stepsDone(plan))/float64(n))
 		y++
 	}
 	if plan.Reason != "" {

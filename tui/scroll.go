@@ -24,5 +24,6 @@ func fitScroll(v *viewport.Model, lines, height int) {
 	if v.Height != height || v.TotalLineCount() != max(lines, 1) {
 		v.Height = height
 		v.SetContent(strings.Repeat("\n", max(lines-1, 0)))
+		v.SetYOffset(v.YOffset) // no further than there is text
 	}
 }

@@ -115,7 +115,7 @@ func (t *troubleMode) details() intent {
 	if id == "" {
 		return nil
 	}
-	return open{&detailsBox{pane: p, id: id}}
+	return open{newDetails(p, id)}
 }
 
 // snooze takes what `!` went to out of the strip for an hour.

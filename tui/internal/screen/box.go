@@ -2,7 +2,9 @@ package screen
 
 import (
 	"slices"
-	"strings"
+
+	"github.com/charmbracelet/bubbles/progress"
+	"github.com/muesli/termenv"
 
 	"github.com/tcpctl/tcpctl/themes"
 )
@@ -57,13 +59,18 @@ func Rule(c *Canvas, y int, glyphs *themes.Glyphs, text, end string, focused boo
 	}
 }
 
+// bar is how far something is. It stands where it is told to: an animation would not
+// let the screen be idle.
+var bar = progress.New(progress.WithoutPercentage(), progress.WithFillCharacters('#', '-'), progress.WithColorProfile(termenv.ANSI256),
+	func(m *progress.Model) {
+		m.FullColor, m.EmptyColor = carried(themes.GaugeLow), carried(themes.GaugeEmpty)
+	})
+
 // Bar draws [####----], filled by part (0 to 1), and returns the column after it.
 func Bar(c *Canvas, x, y, n int, part float64) int {
-	full := int(part*float64(n) + 0.5)
-	x = c.Text(x, y, "[", themes.TextDim)
-	x = c.Text(x, y, strings.Repeat("#", full), themes.GaugeLow)
-	x = c.Text(x, y, strings.Repeat("-", n-full), themes.GaugeEmpty)
-	return c.Text(x, y, "]", themes.TextDim)
+	b := bar
+	b.Width = n
+	return c.Component(x, y, "["+b.ViewAs(part)+"]", themes.TextDim)
 }
 
 // Segment is a part of a line. Where there is no room for all, the one with the
