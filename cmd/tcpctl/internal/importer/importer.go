@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // Result is a configuration of tcpctl, and how much of the other it holds.
@@ -51,11 +52,21 @@ func Import(name, format string, text []byte) (Result, error) {
 	}
 	d.dropEmpty()
 	if len(d.services) == 0 {
-		return Result{}, fmt.Errorf("%s has no TCP service that can be translated", name)
+		return Result{}, d.nothing()
 	}
 	var out bytes.Buffer
 	d.write(&out)
 	return Result{Text: out.Bytes(), Services: len(d.services), Translated: d.translated, Commented: d.commented}, nil
+}
+
+// nothing is the error of a file of which nothing is left, with the first reason.
+func (d *draft) nothing() error {
+	for _, n := range d.notes {
+		if strings.HasPrefix(n.text, "server") || strings.HasPrefix(n.text, "bind") || strings.HasPrefix(n.text, "proxy_pass") {
+			return fmt.Errorf("%s has no TCP service that can be translated; line %d (%s): %s", d.source, n.line, n.text, n.reason)
+		}
+	}
+	return fmt.Errorf("%s has no TCP service that can be translated", d.source)
 }
 
 var (
