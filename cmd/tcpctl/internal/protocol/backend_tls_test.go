@@ -1,12 +1,15 @@
 package protocol
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/ws"
 )
@@ -70,5 +73,91 @@ func TestBackendOverTLSEnds(t *testing.T) {
 		if r := v.record(); r.By != proxy.ByBackend || r.Reason != c.reason || r.CloseCode != int(c.code) {
 			t.Errorf("%s: record %+v", how, r)
 		}
+	}
+}
+
+// TestBackendThatIsAnother: a client whose backend cannot prove its name is told
+// so as of one that cannot be reached.
+func TestBackendThatIsAnother(t *testing.T) {
+	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(io.Discard, c) }), func(c *proxy.ServiceConfig, _ *WebSocket) {
+		c.Backends[0].TLS = &proxy.BackendTLS{Name: "desk.example.org"} // the certificate is for example.com
+		c.NoBackend, c.ConnectRetries = proxy.Reject, -1
+	})
+	_, err := v.try("/")
+	refused(t, err, http.StatusBadGateway)
+	if r := v.record(); r.By != proxy.ByProxy || r.Phase != proxy.PhaseConnect || r.Reason != proxy.ReasonTLSWrongName && r.Reason != proxy.ReasonTLSUnknownCA {
+		t.Errorf("record %+v", r)
+	}
+}
+
+// TestBySNIOverTLS: two services on one address, each with its own TLS and
+// WebSocket, chosen by the name in the ClientHello.
+func TestBySNIOverTLS(t *testing.T) {
+	var client *tls.Config
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	named := func(name string) func(*proxy.ServiceConfig, *WebSocket) {
+		return func(c *proxy.ServiceConfig, _ *WebSocket) {
+			client = overTLS(c)
+			c.Name, c.Listen, c.SNI = name, []string{addr}, []string{name + ".example.com"}
+		}
+	}
+	var services []proxy.ServiceConfig
+	for _, name := range []string{"a", "b"} {
+		w, err := NewWebSocket(config.NewWS(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				io.WriteString(c, name)
+				io.Copy(io.Discard, c)
+				c.Close()
+			}
+		}()
+		t.Cleanup(func() { ln.Close(); <-done })
+		c := proxy.ServiceConfig{Protocol: w, Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "vnc", Addr: ln.Addr().String()}}}
+		named(name)(&c, w)
+		services = append(services, c)
+	}
+	e, err := proxy.New(proxy.Config{Services: services})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	for _, name := range []string{"b", "a", "b"} {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		of := client.Clone()
+		of.ServerName, of.InsecureSkipVerify = name+".example.com", true
+		c, err := (&ws.Dialer{TLS: of}).Dial(ctx, "wss://"+addr)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 1)
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != name {
+			t.Errorf("%s: heard %q, %v", name, got, err)
+		}
+		c.CloseNow()
+	}
+	if a, b := e.Service("a").Info().Sessions.Total, e.Service("b").Info().Sessions.Total; a != 1 || b != 2 {
+		t.Errorf("%d and %d sessions", a, b)
 	}
 }
