@@ -98,9 +98,6 @@ func (t *ToTLS) check(r *report, path, owner string) {
 			r.wrong(path+"."+key, "write tls = true, too, or take it out", "%s has %s, but not tls", owner, key)
 		}
 	}
-	if t.TLS && !t.TLSVerify && t.CA != "" {
-		r.wrong(path+".ca", "take out tls_verify = false, or ca", "%s has a ca, but tls_verify = false verifies nothing", owner)
-	}
 }
 
 func (c *Check) check(r *report, path string) {

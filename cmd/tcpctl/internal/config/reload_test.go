@@ -99,13 +99,14 @@ limit = "5m"
 bypass = ["10.0.9.9", "127.0.0.0/8"]
 [services.web]
 listen = ["0.0.0.0:80"]
-backends = ["10.0.0.1:80"]
+backends = ["10.0.0.1:80", { addr = "10.0.0.2:80", tls = true, tls_verify = false, ca = "ca.pem" }]
 pause.bypass = ["127.0.0.1"]
 source = ["127.0.0.1", "192.0.2.77", "::1"]
 `)
 	want := `a.toml:3: service "db" has no backends; every client is turned away until one is added
 a.toml:6: limit = "5m" is longer than max = "2m"; then = "abort" would never come
 a.toml:7: bypass covers every client of 127.0.0.1:5432; a pause would hold no client there; write the networks of your operators
+a.toml:10: backend "10.0.0.2:80" has a ca, and tls_verify = false verifies nothing by it; take out tls_verify = false, or ca
 a.toml:12: this machine does not have the address 192.0.2.77 now; ip addr shows which there are; until it is there, no backend is connected to from it
 a.toml:12: no backend of service "web" has an address of the family of ::1; take it out`
 	if got := f.Warnings().Error(); got != want {

@@ -35,7 +35,11 @@ func (f *File) warningsOn(system string) Errors {
 			r.wrong(path+".backends", "every client is turned away until one is added", "service %q has no backends", s.Name)
 		}
 		if d := s.Discover; d != nil {
+			d.ToTLS.warn(r, path+".discover", "discover")
 			d.warn(r, path+".discover", s.Name)
+		}
+		for j := range s.Backends {
+			s.Backends[j].ToTLS.warn(r, fmt.Sprintf("%s.backends[%d]", path, j), fmt.Sprintf("backend %q", s.Backends[j].Name))
 		}
 		for j, a := range s.Source {
 			at := fmt.Sprintf("%s.source[%d]", path, j)
@@ -51,6 +55,12 @@ func (f *File) warningsOn(system string) Errors {
 	}
 	f.warnPrograms(r)
 	return r.inOrder()
+}
+
+func (t *ToTLS) warn(r *report, path, owner string) {
+	if t.TLS && !t.TLSVerify && t.CA != "" {
+		r.wrong(path+".ca", "take out tls_verify = false, or ca", "%s has a ca, and tls_verify = false verifies nothing by it", owner)
+	}
 }
 
 // reaches says whether a backend may have an address of a source's family.

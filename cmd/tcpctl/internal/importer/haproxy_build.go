@@ -272,6 +272,9 @@ func serverOption(s *service, b *table, o haOption) bool {
 		return ok
 	case "ca-file":
 		b.set("ca", quote(o.value))
+	case "crt":
+		b.set("tls_cert", quote(o.value))
+		b.set("tls_key", quote(o.value)) // it has both
 	default:
 		return false
 	}

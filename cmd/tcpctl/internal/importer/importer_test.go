@@ -100,3 +100,22 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// TestOurCertificates: what backends are to get from us is translated.
+func TestOurCertificates(t *testing.T) {
+	for text, want := range map[string][]string{
+		"listen web\n  bind :80\n  server a 10.0.0.1:443 ssl ca-file /ca.pem crt /us.pem\n": {`ca = "/ca.pem"`, `tls_cert = "/us.pem"`, `tls_key = "/us.pem"`},
+		"stream { server { listen 80; proxy_pass 10.0.0.1:443; proxy_ssl on; proxy_ssl_certificate /us.pem; proxy_ssl_certificate_key /us.key; } }": {
+			`tls_cert = "/us.pem"`, `tls_key = "/us.key"`},
+	} {
+		r, err := Import("f", "", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range want {
+			if !strings.Contains(string(r.Text), key) {
+				t.Errorf("no %s in\n%s", key, r.Text)
+			}
+		}
+	}
+}

@@ -114,6 +114,10 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		s.table("backend").set("tls_name", quote(value))
 	case "proxy_ssl_trusted_certificate":
 		s.table("backend").set("ca", quote(value))
+	case "proxy_ssl_certificate":
+		s.table("backend").set("tls_cert", quote(value))
+	case "proxy_ssl_certificate_key":
+		s.table("backend").set("tls_key", quote(value))
 	case "set_real_ip_from":
 		return s.nginxList("trusted_proxies", value)
 	case "allow", "deny":
