@@ -525,3 +525,67 @@ func TestRule45bAnUpgradeKeepsIt(t *testing.T) {
 		t.Error("the ejected one got a client")
 	}
 }
+
+// TestRule45aPriorityOneServesMeanwhile: half of four may be ejected, which are
+// both of priority 0.
+func TestRule45aPriorityOneServesMeanwhile(t *testing.T) {
+	t.Parallel()
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b, c, d := newMoody(t, "a", "reset"), newMoody(t, "b", "reset"), newMoody(t, "c", "answer"), newMoody(t, "d", "answer")
+		spare, other := c.backend(), d.backend()
+		spare.Priority, other.Priority = 1, 1
+		cfg := ejecting(relay, a.backend(), b.backend(), spare, other)
+		v := start(t, cfg)
+		v.untilUp()
+		for range 6 {
+			v.fails()
+		}
+		v.untilEjected("a")
+		v.untilEjected("b")
+		if by := v.answered(); by != "c" && by != "d" {
+			t.Errorf("answered by %q", by)
+		}
+	})
+}
+
+// TestRule45bRemovedAndAddedAgain: one of that name begins anew.
+func TestRule45bRemovedAndAddedAgain(t *testing.T) {
+	t.Parallel()
+	a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
+	c := ejecting("auto", a.backend(), b.backend())
+	c.Balance, c.Passive.Failures = "first", 1
+	v := start(t, c)
+	v.untilUp()
+	v.fails()
+	v.untilEjected("a")
+	v.must(v.svc.Backend("a").Remove(proxy.DrainOptions{By: "ana"}))
+	v.until("it is gone", func(i proxy.ServiceInfo) bool { return len(i.Backends) == 1 })
+	v.must(v.svc.Add(a.backend(), "ana", ""))
+	v.untilBackend("a", "eligible", func(b proxy.BackendInfo) bool { return b.Eligible && b.Ejections == 0 && b.State == proxy.StateUp })
+}
+
+// TestRule45FailuresWhileEjectedChangeNothing: those of sessions that were under
+// way when it was ejected.
+func TestRule45FailuresWhileEjectedChangeNothing(t *testing.T) {
+	t.Parallel()
+	eachRelay(t, func(t *testing.T, relay string) {
+		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
+		c := ejecting(relay, a.backend(), b.backend())
+		c.Balance, c.Passive.Failures = "first", 1
+		v := start(t, c)
+		v.untilUp()
+		var waiting []*client
+		for range 5 {
+			waiting = append(waiting, v.dial("")) // each has connected, and asks later
+		}
+		v.untilBackend("a", "connected", func(b proxy.BackendInfo) bool { return b.Total == 5 })
+		for _, c := range waiting {
+			c.says("hello")
+			c.isReset()
+			v.record()
+		}
+		if i := v.backend("a"); i.Ejections != 1 || i.Ejected == nil || i.Ejected.Times != 1 || i.Ejected.Until.Sub(i.Ejected.Since) != time.Hour {
+			t.Errorf("it is %+v, %+v", i, i.Ejected)
+		}
+	})
+}
