@@ -63,6 +63,14 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	if b == nil {
 		return lock.Wait, why
 	}
+	g.takeLocked(w, b, now, held)
+	return lock.Admit, ""
+}
+
+// takeLocked reserves for an admitted waiter what Release gives back. One that a
+// release has admitted was held by a pause.
+func (g gate) takeLocked(w *lock.Waiter, b *Backend, now time.Time, held bool) {
+	s, sess := g.Service, w.Owner.(*Session)
 	s.active++
 	if sess.last == nil { // not one that comes back from a failed dial
 		s.stats.wait.Add(now.Sub(w.Since()))
@@ -78,7 +86,6 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 		sess.released = true
 		s.pause.unserved++
 	}
-	return lock.Admit, ""
 }
 
 // Release gives back what Admit took.

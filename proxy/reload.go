@@ -32,18 +32,9 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	if !e.started || e.stopped {
 		return nil, fmt.Errorf("proxy: the engine does not run")
 	}
-	var services []*Service
-	for _, sc := range all {
-		s := e.findLocked(sc.Name)
-		if s == nil {
-			s = newService(e, sc)
-		}
-		services = append(services, s)
-		if e.runner(sc) == relay.Runner(&e.loop) {
-			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
-				return nil, err
-			}
-		}
+	services, err := e.servicesLocked(all)
+	if err != nil {
+		return nil, err
 	}
 	// Open first what is new: only that can fail.
 	plan, err := e.planSocketsLocked(services, all)
@@ -63,21 +54,40 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	e.serveLocked(services)
 	ends := e.drainLocked(plan.closing)
 	for _, old := range e.services {
-		if !slices.Contains(services, old) {
-			if !old.retired {
-				active := 0
-				old.queue.View(func() { active = old.active })
-				changes = append(changes, fmt.Sprintf("service %s is gone: %s and %s go on to their end", old.name,
-					text.Plural(active, "session"), text.Plural(old.queue.Len(), "waiting client")))
-			}
-			services = append(services, old)
-			e.retireLocked(old)
+		if slices.Contains(services, old) {
+			continue
 		}
+		if !old.retired {
+			active := 0
+			old.queue.View(func() { active = old.active })
+			changes = append(changes, fmt.Sprintf("service %s is gone: %s and %s go on to their end", old.name,
+				text.Plural(active, "session"), text.Plural(old.queue.Len(), "waiting client")))
+		}
+		services = append(services, old)
+		e.retireLocked(old)
 	}
 	awaitDrain(ends)
 	e.services = services
 	e.budget.SetMax(NewDescriptors(c.MaxSessions).Sessions)
 	return changes, nil
+}
+
+// servicesLocked are the services of a configuration, new ones among them, with the loops
+// running that they need.
+func (e *Engine) servicesLocked(all []ServiceConfig) (services []*Service, err error) {
+	for _, sc := range all {
+		s := e.findLocked(sc.Name)
+		if s == nil {
+			s = newService(e, sc)
+		}
+		services = append(services, s)
+		if e.runner(sc) == relay.Runner(&e.loop) {
+			if err := labelled(roleLoops, "", e.loop.Start); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return services, nil
 }
 
 func (e *Engine) findLocked(name string) *Service {

@@ -241,6 +241,21 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig, discovers b
 	if sb.Removed != nil || sb.Added != nil {
 		there = sb.Added
 	}
+	gone = append(gone, sb.reconcileState(there, discovers)...)
+	if err := ValidateNote("reason", sb.Reason); err != nil {
+		say("why is forgotten: %v", err)
+		sb.Reason = ""
+	}
+	if sb.Admin == "" && sb.Removed == nil {
+		sb.By, sb.Reason = "", ""
+	}
+	return gone
+}
+
+// reconcileState is for the admin state and the weight. There is the backend as it
+// will be; nil: there is none.
+func (sb *SavedBackend) reconcileState(there *SavedAddress, discovers bool) (gone []string) {
+	say := func(format string, args ...any) { gone = append(gone, fmt.Sprintf(format, args...)) }
 	switch {
 	case sb.Admin == "":
 	case sb.Admin != AdminDrain && sb.Admin != AdminMaint:
@@ -265,13 +280,6 @@ func (sb *SavedBackend) reconcile(name string, file []BackendConfig, discovers b
 	}
 	if sb.Weight == nil {
 		sb.FileWeight = 0
-	}
-	if err := ValidateNote("reason", sb.Reason); err != nil {
-		say("why is forgotten: %v", err)
-		sb.Reason = ""
-	}
-	if sb.Admin == "" && sb.Removed == nil {
-		sb.By, sb.Reason = "", ""
 	}
 	return gone
 }
