@@ -102,83 +102,115 @@ func (p *streamRelay) copyRecover(src, dst *Side) (end End, idle bool, err error
 // destroys what the other direction has in flight. Once that has ended, too, and
 // its bytes are acknowledged, dst is gone, and nothing more is read for it.
 func (p *streamRelay) copy(src, dst *Side) (end End, idle bool) {
-	discard := false
-	deliver := func(b []byte) {
-		src.in.Add(int64(len(b)))
-		src.touch()
-		if src.observed {
-			p.task.(Observer).Carried(src, b)
-		}
-		src.pace.wait(len(b))
-		if discard {
-			return
-		}
-		write := dst.conn.Write
-		if src.isUrgent {
-			write = dst.writeUrgent
-		}
-		n, err := write(b)
-		dst.out.Add(int64(n))
-		if err != nil {
-			discard = true
-			dst.wrote(err)
-		}
-	}
+	c := &copier{p: p, src: src, dst: dst}
 	if len(src.early) > 0 {
 		early := src.early
 		src.early = nil
-		deliver(early)
+		c.deliver(early)
 	}
 	if f, ok := src.conn.(Framed); ok {
-		return copyFromFramed(src, dst, f, deliver, &discard)
+		return copyFromFramed(src, dst, f, c.deliver, &c.discard)
 	}
 	if f, ok := dst.conn.(Framed); ok {
-		if end, idle, discard = copyToFramed(src, dst, f); !discard {
+		if end, idle, c.discard = copyToFramed(src, dst, f); !c.discard {
 			return end, idle
 		}
 		src.leaveIdle()
 		src.setIdleDeadline()
 	}
+	return c.run(), false
+}
+
+// copier copies one direction. Once dst takes no more it discards.
+type copier struct {
+	p        *streamRelay
+	src, dst *Side
+	discard  bool
+	full     int // reads in a row that filled the buffer
+}
+
+// deliver writes what src has sent.
+func (c *copier) deliver(b []byte) {
+	src, dst := c.src, c.dst
+	src.in.Add(int64(len(b)))
+	src.touch()
+	if src.observed {
+		c.p.task.(Observer).Carried(src, b)
+	}
+	src.pace.wait(len(b))
+	if c.discard {
+		return
+	}
+	write := dst.conn.Write
+	if src.isUrgent {
+		write = dst.writeUrgent
+	}
+	n, err := write(b)
+	dst.out.Add(int64(n))
+	if err != nil {
+		c.refused(err)
+	}
+}
+
+// refused notes that dst takes no more.
+func (c *copier) refused(err error) {
+	c.discard = true
+	c.dst.wrote(err)
+}
+
+// alone says whether the other direction has ended.
+func (c *copier) alone() bool { return c.p.moving.Load() == 1 }
+
+// run copies until src ends, or until nothing is to be delivered any more.
+func (c *copier) run() End {
+	src, dst := c.src, c.dst
 	in := newReader(src, dst)
-	full := 0 // reads in a row that filled the buffer
 	for {
-		if discard && dst.gone() && p.moving.Load() == 1 {
+		if c.discard && dst.gone() && c.alone() {
 			src.flush(flushStalled)
-			return Gone, false
+			return Gone
 		}
-		n, err := in.read(deliver)
+		n, err := in.read(c.deliver)
 		if asked, ends := src.endsQuiet(dst, err); ends {
-			return Quiet, false
+			return Quiet
 		} else if asked {
 			continue
 		}
 		if err != nil {
-			return src.endOf(err), false
+			return src.endOf(err)
 		}
-		if discard && p.moving.Load() == 1 {
+		if c.discard && c.alone() {
 			src.flush(flushStalled)
 			if dst.has(sideEnded) {
-				return Gone, false
+				return Gone
 			}
-			return Closed, false
+			return Closed
 		}
-		if n < bufferSize {
-			full = 0
+		if !c.splices(n) {
 			continue
 		}
-		if full++; full < fullReads || discard || src.urgent || src.pace != nil || src.observed {
-			continue
-		}
-		full = 0
-		switch err := p.runner.splice(src, dst); {
+		switch err := c.p.runner.splice(src, dst); {
 		case err == nil:
 		case errors.As(err, new(writeError)):
-			discard = true
-			dst.wrote(err)
+			c.refused(err)
 		default:
-			return src.endOf(err), false
+			return src.endOf(err)
 		}
 	}
+}
+
+// splices says whether a read of n bytes was one of so many full ones that the
+// stream is worth a pipe.
+func (c *copier) splices(n int) bool {
+	if n < bufferSize {
+		c.full = 0
+		return false
+	}
+	if c.full++; c.full < fullReads || c.discard || c.src.urgent || c.src.pace != nil || c.src.observed {
+		return false
+	}
+	c.full = 0
+	return true
 }
 
 // fullReads is how many filled reads in a row make a stream that is worth a
