@@ -70,6 +70,7 @@ type Backend struct {
 	quiet      atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
 	evidence   evidence
 	checks     *health.Loop
+	checkStats checkStats
 	stopChecks context.CancelFunc // ends the checks, which Service.working counts; does not wait
 	demanded   time.Time          // only checks that began after it count
 }
@@ -161,7 +162,7 @@ func (b *Backend) infoLocked() BackendInfo {
 		Active: b.active, Total: b.total.Load(), Failed: b.failed, Peak: b.peak, Transitions: b.transitions,
 		Weight: b.weight, Priority: b.priority, MaxSessions: b.cfg.MaxSessions, Removing: b.removing, FoundBy: b.cfg.FoundBy,
 		Ejected: b.ejection.info(), Ejections: b.ejection.total,
-		RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
+		Checks: b.checkStats.infoLocked(), RTTSeconds: b.rtt.Seconds(), BytesIn: b.bytesIn.Load(), BytesOut: b.bytesOut.Load(),
 	}
 	if t := b.cfg.TLS; t != nil {
 		i.TLS = "verified"
@@ -177,8 +178,8 @@ func (b *Backend) infoLocked() BackendInfo {
 	if h := &b.history; !h.Empty() {
 		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
 			Detail: h.Last.Detail, At: h.At, Last: h.Marks()}
-		if h.Last.Err != nil {
-			i.Check.Reason = checkReason(h.Last.Err)
+		if !h.Last.OK {
+			i.Check.Reason = b.checkReason(h.Last)
 		}
 		if b.hooked && i.Check.Consecutive == 0 {
 			i.Check.Consecutive, i.Check.Threshold = 1, 1 // the one check after a hook that failed

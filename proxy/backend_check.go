@@ -229,7 +229,13 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 	if isPanic(r.Err) {
 		return // no fault of the backend
 	}
+	took := time.Since(began)
 	b.service.queue.Update(func() {
+		failed := Reason("")
+		if !r.OK {
+			failed = b.checkReason(r)
+		}
+		b.checkStats.addLocked(took.Seconds(), failed)
 		if b.admin() == AdminMaint || began.Before(b.demanded) {
 			return // it came too late
 		}

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -55,6 +57,9 @@ func (b *Backend) doubtLocked() (what string, times int) {
 func (b *Backend) dialFailed(err error) {
 	b.service.queue.Update(func() {
 		b.failed++
+		if e, ok := errors.AsType[*tlsclient.Error](err); ok {
+			b.service.stats.tlsFailedLocked(ByBackend, e.Reason)
+		}
 		e := &b.evidence
 		e.dials++
 		e.error, e.reason, e.at = health.Explain(err), dialReason(err), time.Now()

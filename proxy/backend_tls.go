@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"reflect"
+	"syscall"
 
+	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -153,11 +157,37 @@ func dialReason(err error) Reason {
 	return ReasonConnect
 }
 
-// checkReason is the reason of a check that failed; "": no word says it.
-func checkReason(err error) Reason {
-	op, isDial := errors.AsType[*net.OpError](err)
-	if r := dialReason(err); r != ReasonConnect || isDial && op.Op == "dial" {
-		return r
+// checkReason is the reason of a check that failed.
+func (b *Backend) checkReason(r health.Result) Reason {
+	op, isDial := errors.AsType[*net.OpError](r.Err)
+	reason := dialReason(r.Err)
+	switch {
+	case r.Err == nil:
+		return ReasonAnswer
+	case reason != ReasonConnect || isDial && op.Op == "dial":
+		return reason
+	case errors.Is(r.Err, context.DeadlineExceeded), errors.Is(r.Err, os.ErrDeadlineExceeded):
+		return ReasonTimeout
+	case b.service.config().Check.Type == checkExec:
+		return ReasonCommand
+	case errors.Is(r.Err, io.EOF), errors.Is(r.Err, io.ErrUnexpectedEOF), errors.Is(r.Err, syscall.ECONNRESET), errors.Is(r.Err, syscall.EPIPE):
+		return ReasonReset
 	}
-	return ""
+	return ReasonConnect
+}
+
+// clientTLSReason is why a TLS handshake with a client has failed.
+func clientTLSReason(err error) Reason {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return ReasonAbandoned
+	}
+	return tlsclient.ReasonOf(err)
+}
+
+// tlsFailedLocked counts a TLS handshake that has failed.
+func (st *serviceStats) tlsFailedLocked(side string, r Reason) {
+	if st.tlsFailures == nil {
+		st.tlsFailures = map[TLSFailure]int64{}
+	}
+	st.tlsFailures[TLSFailure{Side: side, Reason: r}]++
 }

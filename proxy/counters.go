@@ -49,8 +49,11 @@ func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 	if i.Hook != nil && c.Hook != nil {
 		i.Hook.Runs += c.Hook.Runs
 		i.Hook.Fails += c.Hook.Fails
+		i.Hook.Seconds += c.Hook.Seconds
 	}
 	i.addEndings(c)
+	i.TLSFailures = kindsOf(nil, append(i.TLSFailures, c.TLSFailures...)...)
+	i.Plans = kindsOf(nil, append(i.Plans, c.Plans...)...)
 	for n := range i.Backends {
 		b := &i.Backends[n]
 		for _, was := range c.Backends {
@@ -62,6 +65,12 @@ func (i *ServiceInfo) addCounters(c *ServiceInfo) {
 				b.BytesIn += was.BytesIn
 				b.BytesOut += was.BytesOut
 				b.Peak = max(b.Peak, was.Peak)
+				if was.Checks != nil {
+					if b.Checks == nil {
+						b.Checks = &CheckCounts{}
+					}
+					b.Checks.add(was.Checks)
+				}
 			}
 		}
 	}
@@ -72,6 +81,7 @@ func (n *SessionCounts) add(c *SessionCounts) {
 	n.Failed += c.Failed
 	n.Cut += c.Cut
 	n.Rejected += c.Rejected
+	n.Redispatched += c.Redispatched
 }
 
 func (q *QueueInfo) add(c *QueueInfo) {

@@ -127,6 +127,7 @@ func (s *Session) tryAnotherBackend() (ok bool) {
 			return
 		}
 		ok = true
+		s.service.stats.counts.Redispatched++
 		s.unreserveLocked()
 		s.reserveLocked(b)
 	})

@@ -107,6 +107,7 @@ type handshakeResult struct {
 	pending PendingClient  // a client of a Protocol
 
 	refused   Reason // the step has failed
+	tls       Reason // that of TLS has, and why
 	abandoned bool   // it has failed, since the client went away without a word
 }
 
@@ -231,7 +232,7 @@ func tlsHandshake(conn *tls.Conn, last bool) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return relay.Event{Kind: relay.HandshakeDone, Err: answerHTTP(err), Arg: handshakeResult{refused: ReasonTLS}}
+		return relay.Event{Kind: relay.HandshakeDone, Err: answerHTTP(err), Arg: handshakeResult{refused: ReasonTLS, tls: clientTLSReason(err)}}
 	}
 	g := handshakeResult{conn: conn}
 	if last {

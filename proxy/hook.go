@@ -89,6 +89,7 @@ type hookState struct {
 	waitSince time.Time
 
 	runs, fails int64
+	seconds     float64 // that the runs took
 	last        string
 }
 

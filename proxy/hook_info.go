@@ -26,6 +26,7 @@ type HookInfo struct {
 	NextTry  *time.Time `json:"next_try,omitempty"`
 	Runs     int64      `json:"runs"`
 	Fails    int64      `json:"fails"`
+	Seconds  float64    `json:"seconds"`        // that all runs took, what was awaited after them included
 	Last     string     `json:"last,omitempty"` // what came of the last one
 }
 
@@ -79,7 +80,7 @@ func (h *hookState) infoLocked() *HookInfo {
 	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() {
 		return nil
 	}
-	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Last: h.last}
+	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Seconds: h.seconds, Last: h.last}
 	// What before_next waits for matters while a client waits for it.
 	due := len(h.ttl) > 0 || s.queue.Waiting() > 0 && s.queue.Reason() == ReasonHook
 	switch {

@@ -99,6 +99,7 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 	s.changes.notifyLocked()
 	if ran {
 		h.runs++
+		h.seconds += r.took.Seconds()
 	}
 	ev := Event{Kind: EventHook, Service: s.name, Backend: call.Backend, Session: call.Session,
 		Text: fmt.Sprintf("hook %s of %s done in %s", call.Reason, s.name, r.took.Round(time.Millisecond))}

@@ -59,6 +59,9 @@ type ServiceInfo struct {
 	AllowList *ClientListInfo `json:"allow_list,omitempty"`
 	DenyList  *ClientListInfo `json:"deny_list,omitempty"`
 	Closes    []CloseInfo     `json:"closes,omitempty"` // of clients that speak a Protocol
+	// TLSFailures are the TLS handshakes with clients and backends that have failed.
+	TLSFailures []TLSFailure `json:"tls_failures,omitempty"`
+	Plans       []PlanCount  `json:"plans,omitempty"` // that have ended
 	// Discovery are the sources that find backends for the service.
 	Discovery []DiscoveryInfo `json:"discovery,omitempty"`
 	Backends  []BackendInfo   `json:"backends"`
@@ -72,6 +75,9 @@ type SessionCounts struct {
 	Failed   int64 `json:"failed"`           // held or waiting, and not served
 	Cut      int64 `json:"cut"`              // live, and ended by us or by the backend's death
 	Rejected int64 `json:"rejected"`         // refused before they waited
+	Max      int   `json:"max,omitempty"`    // admitted at a time; absent: no limit
+	// Redispatched counts dials to another backend after one had failed.
+	Redispatched int64 `json:"redispatched"`
 }
 
 // QueueInfo is the queue of one service.
@@ -150,6 +156,7 @@ type BackendInfo struct {
 	Ejections   int64         `json:"ejections,omitempty"` // times it was ejected
 	Drain       *DrainInfo    `json:"drain,omitempty"`
 	Check       *CheckInfo    `json:"check,omitempty"`
+	Checks      *CheckCounts  `json:"checks,omitempty"`
 	RTTSeconds  float64       `json:"rtt_seconds,omitempty"` // of the last good check's connect
 	BytesIn     int64         `json:"bytes_in"`
 	BytesOut    int64         `json:"bytes_out"`
@@ -176,7 +183,7 @@ type CheckInfo struct {
 	OK          bool      `json:"ok"`
 	Consecutive int       `json:"consecutive"`      // results alike in a row
 	Threshold   int       `json:"threshold"`        // how many in a row change the state: rise or fall
-	Reason      Reason    `json:"reason,omitempty"` // why it failed, where that is known by a fixed word: connect, tls_expired
+	Reason      Reason    `json:"reason,omitempty"` // why it failed: connect, timeout, answer, tls_expired
 	Detail      string    `json:"detail"`
 	At          time.Time `json:"at"`
 	// Last is the newest results, oldest first: '+' good, '!' bad.

@@ -34,6 +34,9 @@ func open(s *Session, ev relay.Event) transition {
 		return s.handshake()
 	case relay.HandshakeDone:
 		g, _ := ev.Arg.(handshakeResult)
+		if g.tls != "" && s.ending == nil {
+			s.service.queue.Do(func() { s.service.stats.tlsFailedLocked(ByClient, g.tls) })
+		}
 		var refusal *Refusal
 		switch {
 		case s.ending != nil:

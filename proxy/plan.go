@@ -157,7 +157,9 @@ func (p *Plan) finish(failed error) {
 		ev.Level = LevelAlarm
 	}
 	ev.Text = r.Sentence()
+	counted := PlanCount{Kind: p.kind, State: r.State}
 	p.mu.Unlock()
+	s.queue.Do(func() { s.stats.plans[counted]++ })
 	s.engine.note(ev)
 }
 

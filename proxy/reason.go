@@ -42,6 +42,11 @@ const (
 	ReasonAbandoned    Reason = "abandoned" // the client went away before it was served
 	ReasonConnect      Reason = "connect"   // no backend could be connected to
 
+	// Of a check that failed, besides ReasonConnect, ReasonReset and those of TLS.
+	ReasonTimeout Reason = "timeout" // its time has passed
+	ReasonAnswer  Reason = "answer"  // the backend answers, and not as it should
+	ReasonCommand Reason = "command" // the program that checks has failed
+
 	// Of TLS with a backend: why it counts as one that could not be connected to.
 	// ReasonNotTLS and ReasonTLS are, too.
 	ReasonTLSUnknownCA = tlsclient.UnknownCA // its certificate is signed by another CA than those that are trusted

@@ -66,9 +66,10 @@ func (s *Service) infoLocked() ServiceInfo {
 	now := time.Now()
 	i := ServiceInfo{Name: s.name, Listen: s.listensLocked(), SNI: s.config().SNI, State: s.stateLocked(), Balance: s.config().Balance,
 		Sessions: s.stats.counts, Queue: s.stats.queueCounts}
-	i.Sessions.Active, i.Sessions.Bypass = s.active, s.bypassing
+	i.Sessions.Active, i.Sessions.Bypass, i.Sessions.Max = s.active, s.bypassing, s.config().MaxSessions
 	i.Queue.Waiting, i.Queue.Max = s.queue.Waiting()+s.predecessors.Waiting, max(s.config().Queue.Max, 0)
 	i.Times, i.Endings, i.Closes = s.stats.times(), endingsOf(s.stats.endings), closesOf(s.stats.closes)
+	i.TLSFailures, i.Plans = kindsOf(s.stats.tlsFailures), kindsOf(s.stats.plans)
 	for w := range s.queue.Waiters() {
 		i.Queue.OldestSeconds = now.Sub(w.Since()).Seconds()
 		i.Reason = w.Reason()

@@ -28,7 +28,9 @@ type serviceStats struct {
 	tallies     []*tally             // of plans that run
 	endings     map[EndingInfo]int64 // Count is 0 in the keys
 	closes      map[int]int64        // by the code of a Protocol's end
-	inherited   ServiceInfo          // what the processes before this one have counted
+	tlsFailures map[TLSFailure]int64 // Count is 0 in the keys, as in the next
+	plans       map[PlanCount]int64
+	inherited   ServiceInfo // what the processes before this one have counted
 }
 
 // TimesInfo is how long things took in one service since its start.
@@ -77,7 +79,7 @@ var (
 
 func newServiceStats() serviceStats {
 	return serviceStats{connect: stats.NewTimings(connectBounds), wait: stats.NewTimings(waitBounds), session: stats.NewTimings(sessionBounds),
-		endings: map[EndingInfo]int64{}, closes: map[int]int64{}}
+		endings: map[EndingInfo]int64{}, closes: map[int]int64{}, plans: map[PlanCount]int64{}}
 }
 
 // endedLocked counts an ending, and the code that its Protocol ended with; 0 is

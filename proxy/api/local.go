@@ -21,6 +21,8 @@ type Local struct {
 	Grace func() time.Duration
 	// Reload is what the act "reload" does; it says what changed. nil refuses it.
 	Reload func(by string) ([]string, error)
+	// Reloads is how they went; nil: not known.
+	Reloads func() *ReloadInfo
 	// Upgrade is what the act "upgrade" does; it says what follows. nil refuses it.
 	Upgrade func(by string) (string, error)
 	// Save keeps over a restart what r has done to one backend, which is
@@ -94,6 +96,9 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	s.Node.Now = time.Now()
 	if hash := l.hash.Load(); hash != nil {
 		s.Node.ConfigHash = *hash
+	}
+	if l.Reloads != nil {
+		s.Node.Reload = l.Reloads()
 	}
 	if l.Grace != nil {
 		s.Node.GraceSeconds = l.Grace().Seconds()

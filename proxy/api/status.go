@@ -32,12 +32,25 @@ type Node struct {
 	Started    time.Time `json:"started"`
 	ConfigHash string    `json:"config_hash,omitempty"`
 	PID        int       `json:"pid"`
+	// Reload is how the last reload went; absent where there is no file to reload.
+	Reload *ReloadInfo `json:"reload,omitempty"`
 	// GraceSeconds is how long sessions and waiters may take at a stop that
 	// does not say otherwise; absent where nothing stops this node.
 	GraceSeconds float64 `json:"grace_seconds,omitempty"`
 	// Now is the engine's clock when the status was made, so that a reader
 	// whose own clock is off still shows the right ages.
 	Now time.Time `json:"now"`
+}
+
+// ReloadInfo is how the reloads of this process have gone. Its start is none, and
+// sets the times.
+type ReloadInfo struct {
+	OK       bool      `json:"ok"`              // the last one was applied; or there was none
+	Error    string    `json:"error,omitempty"` // why the last one was not
+	At       time.Time `json:"at"`              // of the last one, applied or not
+	LoadedAt time.Time `json:"loaded_at"`       // since when the configuration is in force
+	Applied  int64     `json:"applied"`
+	Failed   int64     `json:"failed"`
 }
 
 // Service finds a service by name; nil when there is none.

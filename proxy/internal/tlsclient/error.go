@@ -40,6 +40,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // Explain is the error in a few words.
 func (e *Error) Explain() string { return e.Error() }
 
+// ReasonOf is why a TLS handshake has failed, with either side.
+func ReasonOf(err error) lock.Reason { return explain(err, "").(*Error).Reason }
+
 // explain finds out what an error of crypto/tls means; name is that which the
 // certificate was to be for.
 func explain(err error, name string) error {

@@ -107,8 +107,9 @@ func (m *Manager) startLocked(k key, s Spec) error {
 // inForce is the set that the engine has of a source: of another question
 // before a reload, or of the process before an upgrade.
 func inForce(d proxy.Discovered) (s Set) {
+	s.Failures = d.Source.Failures
 	if d.Source.At == nil {
-		return Set{}
+		return s
 	}
 	s.At = *d.Source.At
 	for _, b := range d.Backends {
@@ -129,7 +130,7 @@ func publish(e *proxy.Engine, svc *proxy.Service, s *Spec, set Set, events []Eve
 }
 
 func (s *Set) info(spec *Spec) proxy.DiscoveryInfo {
-	i := proxy.DiscoveryInfo{DiscoverySource: proxy.DiscoverySource{Name: spec.Name, Kind: spec.Kind(), From: spec.Asked()}, Error: s.Failure}
+	i := proxy.DiscoveryInfo{DiscoverySource: proxy.DiscoverySource{Name: spec.Name, Kind: spec.Kind(), From: spec.Asked()}, Error: s.Failure, Failures: s.Failures}
 	if at := s.At; !at.IsZero() {
 		i.At = &at
 	}

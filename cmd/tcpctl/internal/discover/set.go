@@ -20,6 +20,7 @@ type Set struct {
 	At       time.Time             // of the last answer; zero: none yet
 	Failure  string                // why the last question had no answer; "": it had
 	Failing  time.Time             // since when
+	Failures int64                 // questions without an answer, all of them
 	Held     *Held                 // nil: the last answer is in force as it was given
 }
 
@@ -65,7 +66,7 @@ type Terms struct {
 // Answer is the set after an answer, which is sorted by name. What is new or
 // has other values is in force at once; what is missing goes as rule 40b says.
 func (s Set) Answer(found []proxy.BackendConfig, t Terms, now time.Time) (Set, []Event) {
-	next := Set{At: now}
+	next := Set{At: now, Failures: s.Failures}
 	var events []Event
 	if s.Failure != "" {
 		events = append(events, Event{Recovered, "answers again"})
@@ -155,6 +156,7 @@ func (s Set) Fail(err string, now time.Time) (Set, []Event) {
 		events = append(events, Event{Failed, said})
 	}
 	s.Failure = err
+	s.Failures++
 	return s, events
 }
 

@@ -65,7 +65,8 @@ func (in *Instance) makeEngine() (err error) {
 	if in.c.Path != "" {
 		in.state.path = in.c.Path + ".state"
 		in.local.Node.ConfigHash = in.file.Hash()
-		in.local.Reload, in.local.Save = in.reload, in.save
+		r := newReloads()
+		in.local.Reload, in.local.Reloads, in.local.Save = r.counted(in.reload), r.last, in.save
 		in.local.Text = func() api.ConfigText { return api.ConfigText{Path: in.c.Path, Text: in.File().Text()} }
 	}
 	return nil

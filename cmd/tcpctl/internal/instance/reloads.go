@@ -1,0 +1,51 @@
+package instance
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// reloads remembers how reloads went, for the status.
+type reloads struct {
+	mu   sync.Mutex
+	info api.ReloadInfo
+}
+
+// newReloads begins with the configuration that the instance starts with.
+func newReloads() *reloads {
+	now := time.Now()
+	return &reloads{info: api.ReloadInfo{OK: true, At: now, LoadedAt: now}}
+}
+
+// counted is a reload that is remembered.
+func (r *reloads) counted(reload func(by string) ([]string, error)) func(by string) ([]string, error) {
+	return func(by string) ([]string, error) {
+		changes, err := reload(by)
+		r.add(err)
+		return changes, err
+	}
+}
+
+func (r *reloads) add(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := &r.info
+	i.At, i.OK, i.Error = time.Now(), err == nil, ""
+	if err != nil {
+		i.Error = err.Error()
+		i.Failed++
+		return
+	}
+	i.LoadedAt = i.At
+	i.Applied++
+}
+
+// last is how the last reload went.
+func (r *reloads) last() *api.ReloadInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.info
+	return &i
+}

@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// ReasonCount is how often something has failed for one reason.
+type ReasonCount struct {
+	Reason Reason `json:"reason"`
+	Count  int64  `json:"count"`
+}
+
+// PlanCount counts plans of a service that have ended alike.
+type PlanCount struct {
+	Kind  string `json:"kind"`  // restart, window, roll
+	State string `json:"state"` // done, failed, aborted, timed_out
+	Count int64  `json:"count"`
+}
+
+// TLSFailure counts TLS handshakes of a service that have failed alike, those of
+// checks left out.
+type TLSFailure struct {
+	Side   string `json:"side"` // client, backend: with which it was
+	Reason Reason `json:"reason"`
+	Count  int64  `json:"count"`
+}
+
+// CheckCounts is what has come of the checks of one backend since the start.
+type CheckCounts struct {
+	Total    int64         `json:"total"`
+	Seconds  float64       `json:"seconds"` // that they took, all together
+	Failures []ReasonCount `json:"failures,omitempty"`
+}
+
+func (c ReasonCount) less(o ReasonCount) int { return cmp.Compare(c.Reason, o.Reason) }
+func (c PlanCount) less(o PlanCount) int {
+	return cmp.Or(cmp.Compare(c.Kind, o.Kind), cmp.Compare(c.State, o.State))
+}
+func (c TLSFailure) less(o TLSFailure) int {
+	return cmp.Or(cmp.Compare(c.Side, o.Side), cmp.Compare(c.Reason, o.Reason))
+}
+
+func (c *ReasonCount) count() *int64 { return &c.Count }
+func (c *PlanCount) count() *int64   { return &c.Count }
+func (c *TLSFailure) count() *int64  { return &c.Count }
+
+// kind is a pointer to a value that says what has happened and how often. As a
+// key its count is 0.
+type kind[T any] interface {
+	*T
+	count() *int64
+}
+
+// kindsOf gives counts in a fixed order, with those of more added; nil: there are none.
+func kindsOf[T interface {
+	comparable
+	less(T) int
+}, P kind[T]](counts map[T]int64, more ...T) (all []T) {
+	counts = maps.Clone(counts)
+	for _, one := range more {
+		n := *P(&one).count()
+		*P(&one).count() = 0
+		if counts == nil {
+			counts = map[T]int64{}
+		}
+		counts[one] += n
+	}
+	for one, n := range counts {
+		*P(&one).count() = n
+		all = append(all, one)
+	}
+	slices.SortFunc(all, T.less)
+	return all
+}
+
+// add adds what another process has counted of a backend of the same name.
+func (c *CheckCounts) add(o *CheckCounts) {
+	c.Total += o.Total
+	c.Seconds += o.Seconds
+	c.Failures = kindsOf(nil, append(slices.Clone(c.Failures), o.Failures...)...)
+}
+
+// checkStats is what the checks of a backend have come to in this process. It is
+// guarded by the service's queue.
+type checkStats struct {
+	total   int64
+	seconds float64
+	failed  map[ReasonCount]int64
+}
+
+// addLocked counts one check.
+func (st *checkStats) addLocked(seconds float64, failed Reason) {
+	st.total++
+	st.seconds += seconds
+	if failed == "" {
+		return
+	}
+	if st.failed == nil {
+		st.failed = map[ReasonCount]int64{}
+	}
+	st.failed[ReasonCount{Reason: failed}]++
+}
+
+// infoLocked is nil where no check has been made.
+func (st *checkStats) infoLocked() *CheckCounts {
+	if st.total == 0 {
+		return nil
+	}
+	return &CheckCounts{Total: st.total, Seconds: st.seconds, Failures: kindsOf(st.failed)}
+}
