@@ -27,15 +27,20 @@ type collector struct {
 var _ prometheus.Collector = (*collector)(nil)
 
 var (
-	nodeInfo = desc("tcpctl_node_info", "Always 1; which tcpctl this is.", "node", "version")
-	events   = desc("tcpctl_events_total", "Events on the time line since the start.")
-	dropped  = desc("tcpctl_dropped_total", "What was thrown away rather than waited for: lines and events that came too fast.", "what")
+	events  = desc("counter", "tcpctl_events_total", "Events on the time line since the start.")
+	dropped = desc("counter", "tcpctl_dropped_total", "What was thrown away rather than waited for: lines, events and seconds of history that came too fast, or that a disk did not take.", "what")
 
-	serviceState = desc("tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
-	ended        = desc("tcpctl_sessions_ended_total", "Ended sessions, by the side that ended them, phase and reason.", "service", "by", "phase", "reason")
-	closes       = desc("tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by Close code; 1006 is none.", "service", "code")
-	backendState = desc("tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
-	backendAdmin = desc("tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")
+	serviceState = desc("gauge", "tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
+	ended        = desc("counter", "tcpctl_sessions_ended_total", "Ended sessions, by the side that ended them, phase and reason.", "service", "by", "phase", "reason")
+	closes       = desc("counter", "tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by Close code; 1006 is none.", "service", "code")
+	tlsFailures  = desc("counter", "tcpctl_tls_handshake_failures_total", "TLS handshakes with clients and backends that failed, those of checks left out.", "service", "side", "reason")
+	plans        = desc("counter", "tcpctl_plans_total", "Restarts, windows and rolls that have ended, by result.", "service", "kind", "result")
+	hookTime     = desc(summary, "tcpctl_hook_duration_seconds", "How long hooks took, with what is awaited after them; absent without hooks.", "service")
+
+	backendState  = desc("gauge", "tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
+	backendAdmin  = desc("gauge", "tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")
+	checkTime     = desc(summary, "tcpctl_backend_check_duration_seconds", "How long checks took, good or not; absent before the first.", "service", "backend")
+	checkFailures = desc("counter", "tcpctl_backend_check_failures_total", "Checks that failed, by reason.", "service", "backend", "reason")
 )
 
 // The words that states can be.
@@ -43,25 +48,14 @@ var (
 	serviceStates = []string{proxy.StateOpen, proxy.StatePausing, proxy.StatePaused, proxy.StateReleasing, proxy.StateClosed}
 	backendStates = []string{proxy.StateUp, proxy.StateDown, proxy.StateChecking, proxy.StateEjected}
 	adminStates   = []string{proxy.AdminReady, proxy.AdminDrain, proxy.AdminMaint}
+	planKinds     = []string{proxy.PlanRestart, proxy.PlanWindow, proxy.PlanRoll}
+	planResults   = []string{proxy.PlanDone, proxy.PlanFailed, proxy.PlanAborted, proxy.PlanTimedOut}
 )
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, labels, nil)
-}
 
 // Describe names all that there can be.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{nodeInfo, events, dropped, serviceState, ended, closes, backendState, backendAdmin} {
-		ch <- d
-	}
-	for _, m := range serviceMetrics {
-		ch <- m.desc
-	}
-	for _, h := range histograms {
-		ch <- h.desc
-	}
-	for _, m := range backendMetrics {
-		ch <- m.desc
+	for i := range families {
+		ch <- families[i].desc
 	}
 }
 
@@ -75,7 +69,7 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	ch := out{metrics}
-	ch.gauge(nodeInfo, 1, status.Node.Name, status.Node.Version)
+	ch.node(status)
 	if page, err := c.source.Events(ctx, c.lastSeen.Load(), false); err == nil {
 		c.lastSeen.Store(page.Last)
 		ch.counter(events, float64(page.Last))
@@ -105,12 +99,43 @@ func (o out) service(s *proxy.ServiceInfo) {
 	for _, c := range s.Closes {
 		o.counter(closes, float64(c.Count), s.Name, c.Label())
 	}
+	for _, f := range s.TLSFailures {
+		o.counter(tlsFailures, float64(f.Count), s.Name, f.Side, string(f.Reason))
+	}
+	o.plans(s)
+	if h := s.Hook; h != nil {
+		o.summary(hookTime, h.Seconds, h.Runs, s.Name)
+	}
+	for i := range s.Discovery {
+		for _, m := range sourceMetrics {
+			o.send(m.desc, m.kind, m.value(&s.Discovery[i]), s.Name, s.Discovery[i].Name, s.Discovery[i].Kind)
+		}
+	}
 	for i := range s.Backends {
 		b := &s.Backends[i]
 		o.states(backendState, b.State, backendStates, s.Name, b.Name)
 		o.states(backendAdmin, b.Admin, adminStates, s.Name, b.Name)
 		for _, m := range backendMetrics {
 			o.send(m.desc, m.kind, m.value(b), s.Name, b.Name)
+		}
+		if c := b.Checks; c != nil {
+			o.summary(checkTime, c.Seconds, c.Total, s.Name, b.Name)
+			for _, f := range c.Failures {
+				o.counter(checkFailures, float64(f.Count), s.Name, b.Name, string(f.Reason))
+			}
+		}
+	}
+}
+
+// plans are all that there can be, so that the first that fails is an increase.
+func (o out) plans(s *proxy.ServiceInfo) {
+	count := map[[2]string]int64{}
+	for _, p := range s.Plans {
+		count[[2]string{p.Kind, p.State}] += p.Count
+	}
+	for _, kind := range planKinds {
+		for _, result := range planResults {
+			o.counter(plans, float64(count[[2]string{kind, result}]), s.Name, kind, result)
 		}
 	}
 }
@@ -136,10 +161,19 @@ func (o out) send(d *prometheus.Desc, kind prometheus.ValueType, v float64, labe
 	if math.IsNaN(v) {
 		return
 	}
+	o.ch <- prometheus.MustNewConstMetric(d, kind, v, valid(labels)...)
+}
+
+func valid(labels []string) []string {
 	for i, l := range labels {
 		labels[i] = strings.ToValidUTF8(l, "?")
 	}
-	o.ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	return labels
+}
+
+// summary sends a sum of seconds, and of how many it is.
+func (o out) summary(d *prometheus.Desc, seconds float64, count int64, labels ...string) {
+	o.ch <- prometheus.MustNewConstSummary(d, uint64(count), seconds, nil, valid(labels)...)
 }
 
 // histogram sends what the engine has counted; Prometheus wants each bucket to

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -50,10 +51,15 @@ var at = time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC)
 // bare one beside it.
 func office() *source {
 	return &source{status: api.Status{
-		Node: api.Node{Name: "edge-01", Version: "1.0.0", Started: at, PID: 1},
+		Node: api.Node{Name: "edge-01", Version: "1.0.0", Started: at, PID: 1,
+			Reload: &api.ReloadInfo{Error: "a bad file", At: at.Add(time.Minute), LoadedAt: at, Applied: 3, Failed: 1}},
+		Certificates: []api.CertificateInfo{{Name: "office", File: "/etc/tcpctl/office.pem", NotAfter: at.Add(time.Hour)}},
+		History:      &api.HistoryInfo{File: "/var/lib/h", Bytes: 4096, Failed: "no space left on device"},
+		Mesh: &api.Mesh{Peers: []api.Peer{{Peer: meshinfo.Peer{State: meshinfo.Alive}}, {Peer: meshinfo.Peer{State: meshinfo.Down, Cause: meshinfo.Crashed}},
+			{Peer: meshinfo.Peer{State: meshinfo.Down, Cause: meshinfo.Departed}}}},
 		Services: []proxy.ServiceInfo{{
 			Name: "office", State: proxy.StatePaused,
-			Sessions: proxy.SessionCounts{Active: 1, Bypass: 1, Total: 4711, Failed: 2, Cut: 3, Rejected: 4},
+			Sessions: proxy.SessionCounts{Active: 1, Bypass: 1, Total: 4711, Failed: 2, Cut: 3, Rejected: 4, Max: 2000, Redispatched: 8},
 			Queue:    proxy.QueueInfo{Waiting: 16, OldestSeconds: 3.25, Granted: 90, Abandoned: 1, TimedOut: 5, Kicked: 6, Max: 1000},
 			Lock:     &proxy.LockInfo{Slots: 1, InUse: 1},
 			Pause:    &proxy.PauseInfo{Owner: "ana@edge-01", Until: at.Add(1500 * time.Millisecond)},
@@ -63,10 +69,18 @@ func office() *source {
 				Wait:    proxy.Histogram{Bounds: []float64{1}, Counts: []int64{0, 0}},
 				Session: proxy.Histogram{Bounds: []float64{60, 3600}, Counts: []int64{7, 0, 0}, Sum: 33},
 			},
-			Endings: []proxy.EndingInfo{{By: "client", Phase: "relay", Reason: "fin", Count: 6}, {By: "proxy", Phase: "queue", Reason: "queue_timeout", Count: 5}},
-			Closes:  []proxy.CloseInfo{{Code: 1000, Count: 4}, {Code: 1013, Count: 1}},
+			Endings:     []proxy.EndingInfo{{By: "client", Phase: "relay", Reason: "fin", Count: 6}, {By: "proxy", Phase: "queue", Reason: "queue_timeout", Count: 5}},
+			TLSFailures: []proxy.TLSFailure{{Side: "backend", Reason: "tls_expired", Count: 2}, {Side: "client", Reason: "not_tls", Count: 9}},
+			Plans:       []proxy.PlanCount{{Kind: "window", State: "done", Count: 2}, {Kind: "roll", State: "timed_out", Count: 1}},
+			Hook:        &proxy.HookInfo{State: proxy.HookRetrying, Failed: 2, Runs: 12, Fails: 5, Seconds: 7.5},
+			Discovery: []proxy.DiscoveryInfo{
+				{DiscoverySource: proxy.DiscoverySource{Name: "srv", Kind: "srv"}, Backends: 2, At: &at, Error: "no answer", Failures: 6, Held: &proxy.DiscoveryHeld{Missing: []string{"a", "b"}}},
+				{DiscoverySource: proxy.DiscoverySource{Name: "new", Kind: "exec"}},
+			},
+			Closes: []proxy.CloseInfo{{Code: 1000, Count: 4}, {Code: 1013, Count: 1}},
 			Backends: []proxy.BackendInfo{
 				{Name: "a", State: proxy.StateUp, Admin: proxy.AdminDrain, Active: 7, Total: 2400, Failed: 1, Peak: 30, Transitions: 2, Weight: 2, MaxSessions: 100,
+					Since: at, Checks: &proxy.CheckCounts{Total: 50, Seconds: .5, Failures: []proxy.ReasonCount{{Reason: "connect", Count: 3}, {Reason: "timeout", Count: 1}}},
 					Drain: &proxy.DrainInfo{Remaining: 7}, Check: &proxy.CheckInfo{OK: true}, RTTSeconds: .0004, BytesIn: 5, BytesOut: 6},
 				{Name: "b", State: proxy.StateChecking, Admin: proxy.AdminReady, Weight: 1, Priority: 1},
 			},
@@ -75,6 +89,8 @@ func office() *source {
 }
 
 func TestGolden(t *testing.T) {
+	defer func(r, g string) { revision, goVersion = r, g }(revision, goVersion)
+	revision, goVersion = "0123abc", "go1.26"
 	c := &collector{source: office(), dropped: map[string]func() uint64{"access_lines": func() uint64 { return 9 }}}
 	registry := prometheus.NewPedanticRegistry() // also compares Describe and Collect
 	registry.MustRegister(c)
@@ -94,6 +110,39 @@ func TestGolden(t *testing.T) {
 	}
 	if d := cmp.Diff(string(want), got); d != "" {
 		t.Errorf("%s\ngo test -run Golden -update, if it is meant so", d)
+	}
+}
+
+// TestEachLabelIsBounded: it is said of each label how many values it can have.
+func TestEachLabelIsBounded(t *testing.T) {
+	used := map[string]bool{}
+	for i, f := range Families() {
+		if i > 0 && Families()[i-1].Name == f.Name {
+			t.Errorf("%s is there twice", f.Name)
+		}
+		for _, l := range f.Labels {
+			if used[l] = true; Labels[l] == "" {
+				t.Errorf("%s: nothing is said of its label %s", f.Name, l)
+			}
+		}
+	}
+	for l := range Labels {
+		if !used[l] {
+			t.Errorf("no metric has the label %s", l)
+		}
+	}
+}
+
+// TestTheGoldenFileHasAllFamilies: what is never collected is in no list.
+func TestTheGoldenFileHasAllFamilies(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "metrics.golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Families() {
+		if !strings.Contains(string(text), "# TYPE "+f.Name+" "+f.Type+"\n") {
+			t.Errorf("%s (%s) is not in the golden file", f.Name, f.Type)
+		}
 	}
 }
 

@@ -18,11 +18,11 @@ type metric[T any] struct {
 var absent = math.NaN()
 
 func ofService(kind prometheus.ValueType, name, help string, value func(*proxy.ServiceInfo) float64) metric[proxy.ServiceInfo] {
-	return metric[proxy.ServiceInfo]{desc(name, help, "service"), kind, value}
+	return metric[proxy.ServiceInfo]{desc(typeOf[kind], name, help, "service"), kind, value}
 }
 
 func ofBackend(kind prometheus.ValueType, name, help string, value func(*proxy.BackendInfo) float64) metric[proxy.BackendInfo] {
-	return metric[proxy.BackendInfo]{desc(name, help, "service", "backend"), kind, value}
+	return metric[proxy.BackendInfo]{desc(typeOf[kind], name, help, "service", "backend"), kind, value}
 }
 
 const (
@@ -43,6 +43,10 @@ var serviceMetrics = []metric[svc]{
 		func(s *svc) float64 { return float64(s.Sessions.Bypass) }),
 	ofService(counter, "tcpctl_sessions_total", "Clients accepted.",
 		func(s *svc) float64 { return float64(s.Sessions.Total) }),
+	ofService(gauge, "tcpctl_sessions_max", "Sessions of the service that may be active; absent without a limit.",
+		func(s *svc) float64 { return unlessZero(s.Sessions.Max) }),
+	ofService(counter, "tcpctl_redispatches_total", "Dials to another backend at once after one had failed.",
+		func(s *svc) float64 { return float64(s.Sessions.Redispatched) }),
 	ofService(counter, "tcpctl_sessions_failed_total", "Clients that were held or waiting and were not served.",
 		func(s *svc) float64 { return float64(s.Sessions.Failed) }),
 	ofService(counter, "tcpctl_sessions_cut_total", "Live sessions that tcpctl or the backend's death ended.",
@@ -88,7 +92,14 @@ var serviceMetrics = []metric[svc]{
 			if s.Pause == nil {
 				return absent
 			}
-			return float64(s.Pause.Until.UnixMilli()) / 1000
+			return timestamp(s.Pause.Until)
+		}),
+	ofService(gauge, "tcpctl_pause_overdue", "1 while a window's command still runs after the deadline of its pause, 0 in another pause; absent without one.",
+		func(s *svc) float64 {
+			if s.Pause == nil {
+				return absent
+			}
+			return truth(s.Pause.Overdue)
 		}),
 }
 
@@ -97,11 +108,11 @@ var histograms = []struct {
 	desc  *prometheus.Desc
 	value func(*svc) proxy.Histogram
 }{
-	{desc("tcpctl_connect_duration_seconds", "How long connecting took, of dials that reached a backend.", "service"),
+	{desc(histogram, "tcpctl_connect_duration_seconds", "How long connecting took, of dials that reached a backend.", "service"),
 		func(s *svc) proxy.Histogram { return s.Times.Connect }},
-	{desc("tcpctl_queue_wait_duration_seconds", "How long clients waited until they were let in, at once or later.", "service"),
+	{desc(histogram, "tcpctl_queue_wait_duration_seconds", "How long clients waited until they were let in, at once or later.", "service"),
 		func(s *svc) proxy.Histogram { return s.Times.Wait }},
-	{desc("tcpctl_session_duration_seconds", "Time from accept to end, of ended sessions that reached a backend.", "service"),
+	{desc(histogram, "tcpctl_session_duration_seconds", "Time from accept to end, of ended sessions that reached a backend.", "service"),
 		func(s *svc) proxy.Histogram { return s.Times.Session }},
 }
 
@@ -123,6 +134,8 @@ var backendMetrics = []metric[bck]{
 			}
 			return b.RTTSeconds
 		}),
+	ofBackend(gauge, "tcpctl_backend_state_since_timestamp_seconds", "When the backend came into its state or admin state, whichever changed last.",
+		func(b *bck) float64 { return timestamp(b.Since) }),
 	ofBackend(counter, "tcpctl_backend_transitions_total", "Times that the backend went down.",
 		func(b *bck) float64 { return float64(b.Transitions) }),
 	ofBackend(counter, "tcpctl_backend_ejections_total", "Times that the backend was ejected since sessions failed on it.",

@@ -2,13 +2,15 @@ package reference
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/metrics"
 )
 
 func metricsList() []byte {
-	all := metrics.Describe()
+	all := metrics.Families()
 	m := newMarkdown("Metrics", fmt.Sprintf("What `GET /metrics` has for Prometheus, where `[metrics]` has a `listen` address: %d families, besides those of the Go runtime and the process. "+
 		"`/healthz` answers 200 while the process works, `/readyz` while it serves. A metric that does not apply is absent, not 0.", len(all)))
 	var rows [][]string
@@ -16,5 +18,12 @@ func metricsList() []byte {
 		rows = append(rows, []string{code(d.Name), d.Type, code(strings.Join(d.Labels, ", ")), d.Help})
 	}
 	m.table([]string{"Metric", "Type", "Labels", "Meaning"}, rows)
+	m.heading(2, "Labels")
+	m.text("No label has an address or a name of a client. How many values each can have:")
+	rows = nil
+	for _, l := range slices.Sorted(maps.Keys(metrics.Labels)) {
+		rows = append(rows, []string{code(l), metrics.Labels[l]})
+	}
+	m.table([]string{"Label", "Values"}, rows)
 	return m.Bytes()
 }

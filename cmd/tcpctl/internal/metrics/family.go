@@ -1,0 +1,70 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Family is one metric that /metrics can have, besides those of the Go runtime
+// and the process.
+type Family struct {
+	Name   string
+	Type   string // counter, gauge, histogram, summary
+	Labels []string
+	Help   string
+
+	desc *prometheus.Desc
+}
+
+// Types of metrics, as in Family.Type.
+const (
+	histogram = "histogram"
+	summary   = "summary" // without quantiles: a sum and a count
+)
+
+var typeOf = map[prometheus.ValueType]string{counter: "counter", gauge: "gauge"}
+
+// families are all there are.
+var families []Family
+
+// desc is the only way to a metric, so that none is missing in the list.
+func desc(kind, name, help string, labels ...string) *prometheus.Desc {
+	d := prometheus.NewDesc(name, help, labels, nil)
+	families = append(families, Family{name, kind, labels, help, d})
+	return d
+}
+
+// Families are all metrics that there can be, by name.
+func Families() []Family {
+	all := slices.Clone(families)
+	slices.SortFunc(all, func(a, b Family) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Labels says what the values of each label can be, and so how many there are at most. None is of clients.
+var Labels = map[string]string{
+	"service": "services of the configuration", "backend": "backends of the service, those that sources have found and operators have added included",
+	"node": "1: this node", "version": "1: the release", "revision": "1: the commit that it was built from", "go_version": "1: the compiler",
+	"state":  "5 words of a service, 4 of a backend, 3 of an admin state, 5 of peers",
+	"by":     "4: client, backend, proxy, operator",
+	"phase":  "3: queue, connect, relay",
+	"reason": "fixed words (proxy.Reason); those that have come",
+	"code":   "of RFC 6455 below 3000, and one range for each thousand above it; those that have come",
+	"what":   "5 fixed words",
+	"result": "2 of reloads: applied, failed; 4 of plans: done, failed, aborted, timed_out",
+	"kind":   "3 of plans: restart, window, roll; 5 of sources: dns, srv, consul, exec, file",
+	"side":   "2: client, backend",
+	"source": "sources of the configuration",
+	"file":   "certificate files of the configuration",
+}
+
+// timestamp is a time for Prometheus; absent: there is none.
+func timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return absent
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -1,0 +1,118 @@
+package metrics
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Metrics of the node as a whole.
+var (
+	nodeInfo  = desc("gauge", "tcpctl_node_info", "Always 1; which tcpctl this is.", "node", "version")
+	buildInfo = desc("gauge", "tcpctl_build_info", "Always 1; what the binary was built from: release, commit, compiler.", "version", "revision", "go_version")
+
+	reloadOK   = desc("gauge", "tcpctl_config_last_reload_successful", "1 when the last reload was applied, or there was none since the start; absent without a configuration file.")
+	reloadTime = desc("gauge", "tcpctl_config_last_reload_success_timestamp_seconds", "Since when the configuration is in force; absent without a configuration file.")
+	reloads    = desc("counter", "tcpctl_config_reloads_total", "Reloads, by result; absent without a configuration file.", "result")
+
+	certificate   = desc("gauge", "tcpctl_certificate_expiry_timestamp_seconds", "When the certificate expires that clients of the service are given now.", "service", "file")
+	peers         = desc("gauge", "tcpctl_mesh_peers", "Other nodes of the mesh, by state; down: it was lost, departed: it said goodbye. Absent without a mesh.", "state")
+	historyBroken = desc("gauge", "tcpctl_history_failing", "1 while nothing can be written to the history.")
+	historySize   = desc("gauge", "tcpctl_history_size_bytes", "The history on disk; absent where it is in memory, or off.")
+)
+
+// peerStates are those of tcpctl_mesh_peers.
+var peerStates = []string{string(meshinfo.Alive), string(meshinfo.Suspect), string(meshinfo.Down), string(meshinfo.Departed), string(meshinfo.Refused)}
+
+// node is what there is of the node as a whole.
+func (o out) node(s *api.Status) {
+	o.gauge(nodeInfo, 1, s.Node.Name, s.Node.Version)
+	o.gauge(buildInfo, 1, s.Node.Version, revision, goVersion)
+	if r := s.Node.Reload; r != nil {
+		o.gauge(reloadOK, truth(r.OK))
+		o.gauge(reloadTime, timestamp(r.LoadedAt))
+		o.counter(reloads, float64(r.Applied), "applied")
+		o.counter(reloads, float64(r.Failed), "failed")
+	}
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		o.gauge(certificate, timestamp(c.NotAfter), c.Name, c.File)
+	}
+	if s.Mesh != nil {
+		o.peers(s.Mesh.Peers)
+	}
+	if h := s.History; h != nil {
+		o.gauge(historyBroken, truth(h.Failed != ""))
+		if h.Bytes > 0 {
+			o.gauge(historySize, float64(h.Bytes))
+		}
+	}
+}
+
+func (o out) peers(all []api.Peer) {
+	count := map[string]int{}
+	for i := range all {
+		state := string(all[i].State)
+		if all[i].State == meshinfo.Down && all[i].Cause == meshinfo.Departed {
+			state = string(meshinfo.Departed)
+		}
+		count[state]++
+	}
+	for _, state := range peerStates {
+		o.gauge(peers, float64(count[state]), state)
+	}
+}
+
+// goVersion is the compiler.
+var goVersion = runtime.Version()
+
+// revision is the commit that the binary was built from; "": not known.
+var revision = func() string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	text := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text = s.Value + text
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += "-modified"
+		}
+	}
+	return text
+}()
+
+func ofSource(kind prometheus.ValueType, name, help string, value func(*proxy.DiscoveryInfo) float64) metric[proxy.DiscoveryInfo] {
+	return metric[proxy.DiscoveryInfo]{desc(typeOf[kind], name, help, "service", "source", "kind"), kind, value}
+}
+
+// sourceMetrics are of what finds backends.
+var sourceMetrics = []metric[proxy.DiscoveryInfo]{
+	ofSource(gauge, "tcpctl_source_backends", "Backends of the source that are in force.",
+		func(d *proxy.DiscoveryInfo) float64 { return float64(d.Backends) }),
+	ofSource(gauge, "tcpctl_source_held_backends", "Backends that the last answer left out and that stay for now, since they are too many.",
+		func(d *proxy.DiscoveryInfo) float64 {
+			if d.Held == nil {
+				return 0
+			}
+			return float64(len(d.Held.Missing))
+		}),
+	ofSource(gauge, "tcpctl_source_failing", "1 while the source does not answer.",
+		func(d *proxy.DiscoveryInfo) float64 { return truth(d.Error != "") }),
+	ofSource(counter, "tcpctl_source_failures_total", "Questions that the source did not answer.",
+		func(d *proxy.DiscoveryInfo) float64 { return float64(d.Failures) }),
+	ofSource(gauge, "tcpctl_source_last_answer_timestamp_seconds", "When the source answered last; absent before the first.",
+		func(d *proxy.DiscoveryInfo) float64 {
+			if d.At == nil {
+				return absent
+			}
+			return timestamp(*d.At)
+		}),
+}
