@@ -24,7 +24,7 @@ type DiscoveryInfo struct {
 	At       *time.Time     `json:"at,omitempty"`    // of its last answer; absent: none yet
 	Error    string         `json:"error,omitempty"` // why the last question had no answer; the last good set stays
 	Failing  *time.Time     `json:"failing_since,omitempty"`
-	Failures int64          `json:"failures"` // questions without an answer, since this process asks
+	Failures int64          `json:"failures"`       // questions without an answer, since this process asks
 	Held     *DiscoveryHeld `json:"held,omitempty"` // the answer that is not believed yet
 }
 
