@@ -104,7 +104,7 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 // makeOffer collects what the next process needs from this one.
 func (h *handover) makeOffer() (err error) {
 	in, o := h.in, &h.offer
-	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: in.snapshot()}
+	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: h.snapshot()}
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
 	}
@@ -123,7 +123,8 @@ func (h *handover) makeOffer() (err error) {
 }
 
 // snapshot is the state of this process now, for the next one.
-func (in *Instance) snapshot() upgrade.State {
+func (h *handover) snapshot() upgrade.State {
+	in := h.in
 	self := upgrade.Generation{PID: os.Getpid(), Addr: in.followers.Addr()}
 	return upgrade.State{Engine: proxy.HandoverOf(in.engine).State(self.Addr), Generations: append(in.predecessors.list(), self)}
 }

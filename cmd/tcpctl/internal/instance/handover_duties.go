@@ -25,7 +25,7 @@ func (h *handover) stopListening() (upgrade.State, error) {
 	}
 	proxy.HandoverOf(in.engine).StopListening()
 	in.history.Suspend() // the successor goes on from the counters that it is given now
-	return in.snapshot(), nil
+	return h.snapshot(), nil
 }
 
 // yield leaves requests to the successor, too: those of the control socket and

@@ -60,7 +60,7 @@ func (in *Instance) makeEngine() (err error) {
 	in.local.Certificates = in.certificates
 	if in.predecessor != nil { // no count may be less than one that was shown
 		in.local.Refresh = in.predecessors.refresh
-		in.local.Shown = func() { in.predecessor.Count(in.remaining) }
+		in.local.Shown = func() { in.predecessor.Count(remainingOf(in.engine)) }
 	}
 	if in.c.Path != "" {
 		in.state.path = in.c.Path + ".state"

@@ -34,7 +34,7 @@ func (in *Instance) takeOver() error {
 func (in *Instance) takeOwnership(ctx context.Context) {
 	o := &in.predecessor.Offer
 	in.engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, By: o.By, Text: fmt.Sprintf("upgrade: taken over from process %d, which serves its own clients until they end", o.PID)})
-	if !in.predecessor.Accepting(in.remaining) {
+	if !in.predecessor.Accepting(remainingOf(in.engine)) {
 		in.Stop(0, fmt.Sprintf("process %d, which is stopping", o.PID), "")
 		return
 	}
@@ -58,7 +58,10 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 	}
 }
 
-func (in *Instance) remaining() proxy.Remaining { return proxy.HandoverOf(in.engine).Remaining(true) }
+// remainingOf is what the engine still has, with its counters.
+func remainingOf(e *proxy.Engine) func() proxy.Remaining {
+	return func() proxy.Remaining { return proxy.HandoverOf(e).Remaining(true) }
+}
 
 // predecessors are the earlier processes of this instance that still serve
 // clients. close ends its goroutines.
