@@ -66,3 +66,24 @@ func TestTheConsoleAsksSeldomWhereNothingMoves(t *testing.T) {
 		t.Error("quiet while sessions begin")
 	}
 }
+
+// What a quiet console writes in a minute, its clocks and ages with it: no more than
+// 100 bytes a second at any size (the budget is 1 kB).
+func TestAQuietScreenWritesLittle(t *testing.T) {
+	for _, size := range [][2]int{{80, 24}, {140, 45}, {200, 60}} {
+		c := newConsole(t, wellFleet(), size[0], size[1])
+		c.screen()
+		before, written := c.canvas, 0
+		for range 60 {
+			c.pass(time.Second)
+			c.screen()
+			written += len(c.canvas.Diff(before, c.colours.palette))
+			before = c.canvas
+		}
+		if written > 60*100 {
+			t.Errorf("%dx%d: %d bytes a second", size[0], size[1], written/60)
+		} else {
+			t.Logf("%dx%d: %d bytes a second", size[0], size[1], written/60)
+		}
+	}
+}

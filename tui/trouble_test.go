@@ -143,9 +143,8 @@ func TestSnooze(t *testing.T) {
 	c.sees("svc5-c  DOWN 2h")
 }
 
-// When the last one ends, the strip says since when all is well.
-func TestAllIsWell(t *testing.T) {
-	c := newConsole(t, sickFleet(), 80, 24)
+// wellFleet is the same when nothing is wrong.
+func wellFleet() *fake {
 	well := sickFleet()
 	for i := range well.status.Services {
 		s := &well.status.Services[i]
@@ -155,6 +154,13 @@ func TestAllIsWell(t *testing.T) {
 			s.Backends[j].Name = fmt.Sprintf("%s-%c", s.Name, 'a'+j)
 		}
 	}
+	return well
+}
+
+// When the last one ends, the strip says since when all is well.
+func TestAllIsWell(t *testing.T) {
+	c := newConsole(t, sickFleet(), 80, 24)
+	well := wellFleet()
 	c.engine.change(func(f *fake) { well.status.Node.Now = f.status.Node.Now; f.status = well.status })
 	c.pass(time.Second)
 	c.sees("all well since 14:02", "UP 40/40", " d drain")
