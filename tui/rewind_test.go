@@ -12,6 +12,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -202,6 +203,31 @@ func TestRewindShowsWaitersPeersAndPlan(t *testing.T) {
 	}
 	c.press("0")
 	c.sees("10.2.0.4:40112", "edge-02")
+}
+
+// TestRewindOfAnotherNode: what the console's own node answers meanwhile does not
+// take the place of the moment, nor of its nodes.
+func TestRewindOfAnotherNode(t *testing.T) {
+	home, there := edge(), newPastEngine()
+	there.also = func(m *api.Moment) {
+		m.Status.Mesh = &api.Mesh{Name: "lab", Node: "edge-02", Secret: true, Peers: []api.Peer{{Peer: meshinfo.Peer{ID: "9", Name: "edge-09", State: meshinfo.Down, Cause: meshinfo.Crashed}}}}
+	}
+	c := newConsole(t, home, 200, 60, func(cfg *Config) { cfg.Peer = func(string) api.Source { return there } })
+	c.press("3 j enter")
+	c.sees("edge-01 > edge-02")
+	c.look()
+	c.press("[ {")
+	c.sees("REWIND 13:36:06", "edge-09")
+	home.change(func(f *fake) { f.status.Node.Now = f.status.Node.Now.Add(time.Second) })
+	c.pass(time.Second)
+	c.look()
+	c.sees("REWIND 13:36:06", "edge-09")
+	if b := c.stats.status.Backend("db-front/pg-a"); b == nil || b.State != proxy.StateDown {
+		t.Errorf("%+v", b)
+	}
+	c.press("0")
+	c.sees("edge-01 > edge-02", "edge-03")
+	c.seesNot("edge-09")
 }
 
 func TestRewindAsksNothingByItself(t *testing.T) {

@@ -145,8 +145,11 @@ func (m *model) goHome() tea.Cmd {
 // onHome takes the status of the console's own engine while another node is shown:
 // it knows the states of the nodes.
 func (m *model) onHome(s *api.Status, begun, now time.Time) {
-	if m.own.take(s, begun, now) {
+	if m.home.stats.take(s, begun, now) {
 		m.home.restarted()
+	}
+	if m.past != nil {
+		return // its nodes are those of the moment
 	}
 	m.panes[panePeers].refresh(&m.frame)
 	m.changed()
