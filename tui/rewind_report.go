@@ -129,7 +129,8 @@ func (d *incidentBox) key(f *frame, k tea.KeyMsg) intent {
 func (d *incidentBox) draw(f *frame, c *screen.Canvas) {
 	at := func(t time.Time) string { return t.In(f.zone).Format("2006-01-02 15:04:05") }
 	title := "incident " + at(d.incident.Since) + " to " + at(d.incident.Until)[11:]
-	box := drawWindow(f, c.Sub(0, 0, c.W, c.H-1), c.W, c.H-1, title, "w write to a file")
+	h := messageLine(c.H) // which says where it was written
+	box := drawWindow(f, c.Sub(0, 0, c.W, h), c.W, h, title, "w write to a file")
 	d.top = max(min(d.top, len(d.lines)-box.H), 0)
 	for y := range min(box.H, len(d.lines)-d.top) {
 		box.Text(1, y, screen.Clip(screen.Safe(d.lines[d.top+y]), box.W-2, f.theme.Glyphs.Ellipsis), themes.Text)

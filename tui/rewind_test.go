@@ -294,6 +294,9 @@ func TestIncidentReport(t *testing.T) {
 	}
 	c.press("esc [ { e")
 	c.sees("incident 2026-03-09 13:32:11")
+	t.Chdir(t.TempDir())
+	c.press("w enter")
+	c.sees("written to tcpctl-edge-01-20260309-133211.html")
 	c.press("esc 0")
 	c.write(":history")
 	c.press("enter")

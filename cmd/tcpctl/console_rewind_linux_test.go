@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -69,6 +71,36 @@ func TestRewindAfterARestart(t *testing.T) {
 	at(paused, `PAUSED +db `, `! DOWN +b `, `OPS-77`)
 	term.press("d")
 	term.sees(`acts are off`)
+	// The report of the stretch is written where the console says, and not over a
+	// file that is there.
+	for _, form := range []string{"html", "md", "json"} {
+		name := filepath.Join(t.TempDir(), "night."+form)
+		write := func() {
+			term.press("e")
+			term.sees(`━ incident `)
+			term.press("w")
+			term.sees(`write to: .*\.html`)
+			term.press("C-u")
+			term.tmux("send-keys", "-t", "t", "-l", name)
+			term.sees("night." + form)
+			term.press("Enter")
+		}
+		write()
+		term.sees(`written to /.*`)
+		text, err := os.ReadFile(name)
+		for _, part := range []string{"OPS-77", "db/b", "patch"} {
+			if !strings.Contains(string(text), part) {
+				t.Errorf("%s has no %q, %v", name, part, err)
+			}
+		}
+		term.press("Escape", "n")
+		write()
+		term.sees(`file exists`)
+		term.press("Escape", "n")
+		if again, _ := os.ReadFile(name); string(again) != string(text) {
+			t.Errorf("%s was written over", name)
+		}
+	}
 	term.press("0")
 	term.sees(`LIVE .*`)
 	term.seesNot(`REWIND`)
