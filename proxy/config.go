@@ -60,6 +60,9 @@ type Config struct {
 	// have of a service, or of one backend of it: a limit has come. It runs in
 	// a goroutine of its own.
 	CutPredecessors func(service, backend, reason string)
+	// QuietPredecessors, when set, has predecessors end sessions of a service at
+	// quiet moments, as EndQuiet takes it. It runs in a goroutine of its own.
+	QuietPredecessors func(QuietDrains)
 	// OnRecord, when set, gets the record of each session, once, at its end,
 	// and all have come before Shutdown returns. It is called on the data path,
 	// with no lock held, by what serves other sessions, too: it must not block.

@@ -250,7 +250,11 @@ func (h Handover) StartListening(sockets []InheritedSocket) error {
 	var all []error
 	for _, s := range e.all() {
 		var was *listenerSet
-		s.queue.Do(func() { was, s.handedOver = s.handedOver, nil })
+		s.queue.Do(func() {
+			was, s.handedOver = s.handedOver, nil
+			s.quiet.successor = nil
+			s.quiet.updateLocked()
+		})
 		if was != nil {
 			_, err := s.StartListening("", "upgrade")
 			all = append(all, err)

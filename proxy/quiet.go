@@ -33,24 +33,25 @@ type quietDrains struct {
 	service *Service
 	pause   atomic.Pointer[quietDrain] // nil: none
 	retired bool                       // a reload has the service no more
+
+	successor *QuietDrains // of the process after this one; nil: none has said it
+	told      QuietDrains  // what the processes before this one were told last
 }
 
 // updateLocked is called where a pause or a hold has begun or ended. Sessions
 // for which something has begun set their clocks anew.
 func (q *quietDrains) updateLocked() {
 	s := q.service
-	var all *quietDrain
-	switch p := s.pause.current; {
-	case p != nil && p.quiet > 0:
-		all = &quietDrain{p.quiet, p.owner}
-	case q.retired && s.config().Drain.Quiet > 0:
-		all = &quietDrain{s.config().Drain.Quiet, "reload"}
+	now := q.ownLocked()
+	q.tellPredecessorsLocked(now)
+	if q.successor != nil { // which has the last word
+		now = *q.successor
 	}
-	begun := replaceQuiet(&q.pause, all)
+	begun := replaceQuiet(&q.pause, now.All.own())
 	for _, b := range s.backends.all {
 		var here *quietDrain
-		if h := b.holds.top(); h != nil && h.quiet > 0 {
-			here = &quietDrain{h.quiet, h.by}
+		if d, ok := now.Backends[b.name]; ok {
+			here = d.own()
 		}
 		begun = replaceQuiet(&b.quiet, here) || begun
 	}
@@ -62,6 +63,24 @@ func (q *quietDrains) updateLocked() {
 			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: quietBegun{}})
 		}
 	}
+}
+
+// ownLocked is what the service's own pause and holds end.
+func (q *quietDrains) ownLocked() QuietDrains {
+	s := q.service
+	all := QuietDrains{Service: s.name, Backends: map[string]QuietDrain{}}
+	switch p := s.pause.current; {
+	case p != nil && p.quiet > 0:
+		all.All = &QuietDrain{p.quiet.Seconds(), p.owner}
+	case q.retired && s.config().Drain.Quiet > 0:
+		all.All = &QuietDrain{s.config().Drain.Quiet.Seconds(), "reload"}
+	}
+	for _, b := range s.backends.all {
+		if h := b.holds.top(); h != nil && h.quiet > 0 {
+			all.Backends[b.name] = QuietDrain{h.quiet.Seconds(), h.by}
+		}
+	}
+	return all
 }
 
 // quietBegun is the Signal to a session that its drain has begun.

@@ -66,10 +66,13 @@ func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 // one, and in whose name.
 func (in *Instance) followersHandler() http.Handler {
 	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop}
-	return control.NewHandler(here, func(r *http.Request) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+quietPath, in.serveQuiet)
+	mux.Handle("/", control.NewHandler(here, func(r *http.Request) string {
 		if by := r.Header.Get(control.PeerHeader); by != "" {
 			return by
 		}
 		return fmt.Sprintf("a successor of process %d", os.Getpid())
-	})
+	}))
+	return mux
 }

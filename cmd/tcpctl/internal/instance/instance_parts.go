@@ -45,6 +45,7 @@ func (in *Instance) makeEngine() (err error) {
 		c.InheritedSockets, c.Closed = o.Listeners, o.State.Engine.Closed
 	}
 	c.CutPredecessors = func(service, backend, reason string) { in.predecessors.reset(service, backend, reason) }
+	c.QuietPredecessors = func(q proxy.QuietDrains) { in.predecessors.quiet(q) }
 	if in.engine, err = proxy.New(c); err != nil {
 		return err
 	}
