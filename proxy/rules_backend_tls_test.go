@@ -432,6 +432,49 @@ func TestRule51AlertsAfterTheHandshake(t *testing.T) {
 	}
 }
 
+// TestRule51HandshakesEnd with what they are for: a session that is kicked, an engine
+// that stops.
+func TestRule51HandshakesEnd(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	b := proxy.BackendConfig{Name: "a", TLS: a.spoken("db.example.org"), Addr: raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })}
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, ConnectTimeout: time.Hour})
+	connecting := func() { v.until("one is connecting", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 }) }
+	kicked := v.dial("kicked")
+	connecting()
+	v.Kick("ana", "", v.Sessions(false)[0].ID)
+	kicked.isReset()
+	if r := v.record(); r.Reason != proxy.ReasonKicked || r.Phase != proxy.PhaseConnect {
+		t.Errorf("record %+v", r)
+	}
+	v.untilIdle()
+	if i := v.backend("a"); i.Failed > 0 {
+		t.Errorf("it is held against the backend: %+v", i)
+	}
+	v.dial("last")
+	connecting()
+	v.Close()
+}
+
+// TestRule51ChecksLeaveNothing: a check over TLS ends with a reset, so that no port
+// waits on either side.
+func TestRule51ChecksLeaveNothing(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+	seen := make(chan error, 100)
+	addr := raw(t, func(c net.Conn) {
+		over := tls.Server(c, config)
+		_, err := io.Copy(io.Discard, over)
+		seen <- err
+	})
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}})
+	v.untilUp()
+	if err := <-seen; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the backend sees %v", err)
+	}
+}
+
 // TestRule51OurCertificate: one that has expired is refused by the backend, and one
 // that takes its place in the same files is not.
 func TestRule51OurCertificate(t *testing.T) {

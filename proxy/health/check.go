@@ -126,8 +126,8 @@ func (c Check) begin(ctx context.Context, conn net.Conn) (net.Conn, error) {
 func (c Check) hangUp(conn net.Conn) {
 	defer conn.Close()
 	if !c.Polite || c.Quiet {
-		if t, ok := conn.(*tls.Conn); ok {
-			conn = t.NetConn()
+		for over, ok := conn.(interface{ NetConn() net.Conn }); ok; over, ok = conn.(interface{ NetConn() net.Conn }) {
+			conn = over.NetConn()
 			defer conn.Close() // before TLS sends close_notify
 		}
 		if t, ok := conn.(*net.TCPConn); ok {
