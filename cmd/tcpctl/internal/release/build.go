@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// binaries builds for each target. What a build must not depend on is switched
+// off: cgo, paths of the machine, the state of its repository.
+func (r *release) binaries() error {
+	for _, t := range r.targets {
+		name := "tcpctl"
+		if t.os == "windows" {
+			name += ".exe"
+		}
+		path := r.work("bin", t.os+"_"+t.arch, name)
+		if err := r.build(t, path); err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		r.built[t] = path
+		fmt.Printf("%-14s %8.1f MB\n", t, float64(info.Size())/1e6)
+	}
+	return nil
+}
+
+func (r *release) build(t target, path string) error {
+	flags := fmt.Sprintf("-s -w -buildid= -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.commit, r.time.Format(time.RFC3339))
+	return r.run([]string{"CGO_ENABLED=0", "GOOS=" + t.os, "GOARCH=" + t.arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0"},
+		"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", path, "./cmd/tcpctl")
+}
+
+// here is a binary that this machine can run.
+func (r *release) here() (string, error) {
+	t := target{runtime.GOOS, runtime.GOARCH}
+	if path := r.built[t]; path != "" {
+		return path, nil
+	}
+	path := r.work("here", "tcpctl")
+	return path, r.build(t, path)
+}
+
+// completions are what shells read to complete a command line.
+func (r *release) completions() error {
+	tcpctl, err := r.here()
+	if err != nil {
+		return err
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		text, err := r.output(tcpctl, "completion", shell)
+		if err != nil {
+			return err
+		}
+		if err := r.put(r.work("completions", shell), []byte(text+"\n")); err != nil {
+			return err
+		}
+	}
+	text, err := r.output(tcpctl, "init")
+	if err != nil {
+		return err
+	}
+	return r.put(r.work("tcpctl.toml"), []byte(text+"\n"))
+}
+
+// put writes a file, and the folder that it is in.
+func (r *release) put(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return err
+	}
+	return os.Chtimes(path, r.time, r.time)
+}
+
+func (r *release) epoch() string { return "SOURCE_DATE_EPOCH=" + strconv.FormatInt(r.time.Unix(), 10) }
