@@ -96,3 +96,16 @@ func TestADrainWithLimitAndReasonIsOneDialog(t *testing.T) {
 	c.pass(time.Second)
 	c.sees("svc5/svc5-a is drained: no sessions remain")
 }
+
+// A console that was just opened names a hog that was there before it with the second
+// list of sessions, and since when.
+func TestAHogFromBeforeIsNamedAtOnce(t *testing.T) {
+	engine := sickFleet()
+	for i, n := range []int64{1400, 300, 200} {
+		engine.sessions[i].BytesIn = n * 1024 * 800
+	}
+	c := newConsole(t, engine, 80, 24, func(cfg *Config) { cfg.Attached = true })
+	c.sickFirst()
+	c.hogFor(int(hogEvery/time.Second) + 2)
+	c.sees("HOG       10.2.0.44  1.4M/s, 74 % of svc2, 13m")
+}

@@ -247,7 +247,7 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		{"bytes", fmt.Sprintf("in %s (%s/s), out %s (%s/s)", screen.Bytes(float64(b.BytesIn)), screen.Bytes(r.flow.in), screen.Bytes(float64(b.BytesOut)), screen.Bytes(r.flow.out))},
 		{"dials", fmt.Sprintf("%d failed", b.Failed)},
 		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
-		{"went down", fmt.Sprintf("%d times", b.Transitions)},
+		{"went down", text.Plural(int(b.Transitions), "time")},
 	}
 	if b.TLS != "" {
 		facts = append(facts, fact{"tls", screen.Safe(b.TLS)})

@@ -91,8 +91,11 @@ func eventText(e *entry) string {
 // does: the act and its target would be told twice.
 func withoutBeginning(text, line string) string {
 	words, said := strings.Fields(text), strings.Fields(line)
+	if len(words) > 1 && words[1] == "of" {
+		words = slices.Delete(words, 1, 2) // weight of db/a: 5
+	}
 	n := 0
-	for n < len(words) && n < len(said) && strings.TrimSuffix(words[n], ":") == said[n] {
+	for n < len(words) && n < len(said) && strings.TrimRight(words[n], ":,") == said[n] {
 		n++
 	}
 	if n < 2 && n < len(words) {

@@ -50,6 +50,7 @@ func TestAnActIsToldOnce(t *testing.T) {
 		{"pause db until 20:47:34 UTC: 0 sessions live", "pause db --max 10m", "until 20:47:34 UTC: 0 sessions live"},
 		{"drain db/a: 2 sessions remaining", "drain db/a --limit 5m", "2 sessions remaining"},
 		{"kicked 1 session", "kick s47", "kicked 1 session"},
+		{"weight of db/b: 50, was 1", "weight db/b 50", "was 1"},
 		{"stop", "stop", ""},
 		{"reload: nothing changed", "reload", "reload: nothing changed"},
 	} {

@@ -51,6 +51,7 @@ func (h *hogs) take(list []*session, at time.Time) {
 		rate, best float64
 		sessions   int
 		session    string
+		steady     time.Duration // how long that has moved about as much, by its average
 	}
 	clients := map[string]map[string]*share{}
 	for _, r := range list {
@@ -70,7 +71,7 @@ func (h *hogs) take(list []*session, at time.Time) {
 		c.rate += r.in + r.out
 		c.sessions++
 		if r.in+r.out > c.best {
-			c.best, c.session = r.in+r.out, r.ID
+			c.best, c.session, c.steady = r.in+r.out, r.ID, steadyFor(r)
 		}
 	}
 	next := map[string]hog{}
@@ -87,7 +88,7 @@ func (h *hogs) take(list []*session, at time.Time) {
 			one := hog{service: service, host: host, session: c.session, rate: c.rate, sessions: c.sessions, since: at}
 			switch {
 			case rate >= hogRate && c.rate >= hogShare*rate:
-				one.share, one.byBytes = c.rate/rate, true
+				one.share, one.byBytes, one.since = c.rate/rate, true, at.Add(-c.steady)
 			case n >= hogSessions && float64(c.sessions) >= hogShare*float64(n):
 				one.share = float64(c.sessions) / float64(n)
 			default:
@@ -102,6 +103,15 @@ func (h *hogs) take(list []*session, at time.Time) {
 		}
 	}
 	h.now = next
+}
+
+// steadyFor is how long a session has moved as much as now: all its life, where its
+// average says so. A console that was just opened knows a hog by it at once.
+func steadyFor(r *session) time.Duration {
+	if r.AgeSeconds <= 0 || float64(r.BytesIn+r.BytesOut)/r.AgeSeconds < (r.in+r.out)/2 {
+		return 0
+	}
+	return screen.Seconds(r.AgeSeconds)
 }
 
 func (h *hogs) troubles(f *frame) (list []trouble) {
