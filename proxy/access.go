@@ -11,7 +11,11 @@ import (
 // handshake, "" when it may; then releasePerIP must be called. One that came
 // under no limit counts in none that a reload brings.
 func (s *Session) admitConnection(c *ServiceConfig) (refused Reason) {
-	refused = s.checkAccess(c, s.service.perIP.AdmitConnection)
+	if s.sharers() != nil {
+		refused = s.admitArrival(c)
+	} else {
+		refused = s.checkAccess(c, s.service.perIP.AdmitConnection)
+	}
 	s.countedOpening = refused == "" && c.perIP().Any()
 	return refused
 }
@@ -27,11 +31,14 @@ func (s *Session) admitSession(c *ServiceConfig) (refused Reason) {
 // checkAccess decides by the client's address: whether it may connect at all,
 // and how many may from one address.
 func (s *Session) checkAccess(c *ServiceConfig, limit func(netip.Addr, ratelimit.Limits, time.Time) ratelimit.Decision) Reason {
-	client := s.client.Remote().Addr()
-	if !c.allows(client) {
+	if !c.allows(s.client.Remote().Addr()) {
 		return ReasonDenied
 	}
-	switch limit(client, c.perIP(), time.Now()) {
+	return s.checkLimit(c, limit)
+}
+
+func (s *Session) checkLimit(c *ServiceConfig, limit func(netip.Addr, ratelimit.Limits, time.Time) ratelimit.Decision) Reason {
+	switch limit(s.client.Remote().Addr(), c.perIP(), time.Now()) {
 	case ratelimit.TooManyAtOnce:
 		return ReasonSessionsPerIP
 	case ratelimit.TooManyNew:

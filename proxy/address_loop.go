@@ -69,7 +69,10 @@ func (r *loopFinder) collision(l, o listen) *AddressError {
 	switch {
 	case l.service == o.service, by == "", other.sharesBy() == "":
 		e.Text, e.Hint = fmt.Sprintf("listen %q is taken by %q of service %q", l.text, o.text, other.Name), "choose another port or address"
-		if by != "" || other.sharesBy() != "" {
+		switch {
+		case by == "ws", other.sharesBy() == "ws":
+			e.Hint += ", or give each service on it hosts or a path of its own in ws"
+		case by != "", other.sharesBy() != "":
 			e.Hint += ", or give each service on it a sni"
 		}
 	case o.Address != l.Address:

@@ -116,6 +116,13 @@ type ServiceConfig struct {
 	// nothing is read.
 	SNI []string
 
+	// Hosts and Path are what the service's Protocol takes of what clients ask for
+	// in its handshake: names, with "*" for a part of one, and a path, which has all
+	// below it where it ends in a slash. Services that each have hosts or a path of
+	// their own may listen on the same address (see ChooseRequest). Empty: all.
+	Hosts []string
+	Path  string
+
 	Allow            []netip.Prefix // clients that may come; empty: all
 	Deny             []netip.Prefix // clients that may not; it wins
 	AllowList        ClientList     // more that may come, and no others; nil: there is none

@@ -77,8 +77,7 @@ func (s *Session) handshake() transition {
 	}
 	if p := c.Protocol; p != nil && s.protocol == nil {
 		s.handshakeAsked = true
-		conn := s.client.Conn()
-		a := Arrival{Client: s.client.Remote().Addr(), Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: detach{}}) }}
+		conn, a := s.client.Conn(), s.arrival(c, trusted)
 		s.do(func() relay.Event { return protocolHandshake(p, conn, a) })
 		return wait
 	}
@@ -109,6 +108,14 @@ type handshakeResult struct {
 	refused   Reason // the step has failed
 	tls       Reason // that of TLS has, and why
 	abandoned bool   // it has failed, since the client went away without a word
+}
+
+// serviceName is the service that a client of a Protocol is for, of several.
+func (g *handshakeResult) serviceName() string {
+	if g.pending == nil {
+		return ""
+	}
+	return g.pending.Service()
 }
 
 // takeHandshake takes it over. Under the queue's lock, since Live reads the client.

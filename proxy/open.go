@@ -47,6 +47,7 @@ func open(s *Session, ev relay.Event) transition {
 		case s.detached && !s.detachedHandshake(g.pending, ev.Err):
 			return wait
 		case errors.As(ev.Err, &refusal):
+			s.chooseRequest(refusal.Service)
 			return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
 		case ev.Err != nil && g.abandoned:
 			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: ev.Err.Error(), reset: true})
@@ -55,7 +56,11 @@ func open(s *Session, ev relay.Event) transition {
 		case ev.Err != nil:
 			return s.refuse(g.refused, ev.Err.Error())
 		}
+		refused, detail := s.chooseRequest(g.serviceName())
 		s.takeHandshake(g)
+		if refused != "" {
+			return s.refuse(refused, detail)
+		}
 		if g.hello != nil {
 			s.rare.hello = g.hello
 			if r, detail, hint := s.chooseByName(g.hello); r != "" {

@@ -303,6 +303,7 @@ type brittleGuest struct {
 
 func (g brittleGuest) NetConn() net.Conn       { return g.conn }
 func (g brittleGuest) Forwarded() []netip.Addr { return nil }
+func (g brittleGuest) Service() string         { return "" }
 func (g brittleGuest) Notice() string          { return "" }
 func (g brittleGuest) Close() error            { return g.conn.Close() }
 func (g brittleGuest) Refuse(int, time.Duration, string) error {

@@ -43,6 +43,10 @@ type Arrival struct {
 	Trusted bool
 	// Listen are the addresses that the service is configured to listen on.
 	Listen []string
+	// Sharers gives the services that share the address now, in the order of the
+	// configuration; nil: the service has it for itself. The Protocol then says whose
+	// client it is: PendingClient.Service, Refusal.Service.
+	Sharers func() []Sharer
 	// Detach is to be called when the connection turns out to be for something
 	// that is no session, like a file. It takes none of the service's capacity
 	// from then on, the Protocol bounds how many there are, and a handshake may
@@ -56,6 +60,9 @@ type Refusal struct {
 	Reason Reason
 	Detail string // for people: what was asked for, by whom; a client's words are quoted and short
 	Hint   string // what to configure; "": nothing helps
+	// Service is which of several services has refused it; "": the one that was
+	// asked, or the first of those that share the address.
+	Service string
 }
 
 func (r *Refusal) Error() string { return explain(r.Reason, r.Detail) }
@@ -76,6 +83,9 @@ func (e *EndError) Unwrap() error { return e.Err }
 type PendingClient interface {
 	// NetConn is the TCP connection, to be watched and not read.
 	NetConn() net.Conn
+	// Service is the service that it is for, of several that share the address;
+	// "": the one that was asked.
+	Service() string
 	// Forwarded are the addresses that proxies have named, the nearest last.
 	Forwarded() []netip.Addr
 	// Notice is what an operator should know of a client that is

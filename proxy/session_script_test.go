@@ -388,6 +388,7 @@ func (c *scriptedClient) end() error {
 
 func (c *scriptedClient) NetConn() net.Conn                       { return c.Conn }
 func (c *scriptedClient) Forwarded() []netip.Addr                 { return nil }
+func (c *scriptedClient) Service() string                         { return "" }
 func (c *scriptedClient) Notice() string                          { return "" }
 func (c *scriptedClient) Refuse(int, time.Duration, string) error { return c.end() }
 func (c *scriptedClient) Close() error                            { return c.end() }

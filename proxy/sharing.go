@@ -20,8 +20,11 @@ import (
 // sharesBy is how the clients of a service are told from those of others that
 // share an address with it; "": they are not, and its addresses are its own.
 func (c *ServiceConfig) sharesBy() string {
-	if len(c.SNI) > 0 {
+	switch {
+	case len(c.SNI) > 0:
 		return "sni"
+	case c.sharesRequests():
+		return "ws"
 	}
 	return ""
 }
@@ -36,14 +39,23 @@ func (c *ServiceConfig) cannotShare(o *ServiceConfig, e *AddressError) *AddressE
 			return e
 		}
 	}
+	if c.sharesBy() == "ws" && o.sharesBy() == "ws" {
+		if same := c.sameRequests(o, e); same != nil {
+			return same
+		}
+	}
 	different := ""
 	switch {
+	case c.sharesBy() != o.sharesBy():
+		different = "way to tell its clients apart (sni; hosts and path of ws)"
 	case c.AcceptProxy != o.AcceptProxy:
 		different = "accept_proxy"
-	case c.AcceptProxy && !slices.Equal(c.TrustedProxies, o.TrustedProxies):
+	case (c.AcceptProxy || c.sharesBy() == "ws") && !slices.Equal(c.TrustedProxies, o.TrustedProxies):
 		different = "trusted_proxies"
 	case c.Sock != o.Sock:
 		different = "keepalive, user_timeout, nodelay, backlog, listen_mode or listen_group"
+	case c.sharesBy() == "ws" && ((c.TLS == nil) != (o.TLS == nil) || c.TLSStrictEnd != o.TLSStrictEnd):
+		different = "tls"
 	default:
 		return nil
 	}

@@ -28,15 +28,19 @@ func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pendi
 	conn.SetReadDeadline(time.Time{})
 	text := b.buf[headroom : headroom+n]
 	r, early := parseRequest(text)
-	if r == nil || !isHandshake(r) || l.check(r, opts) != nil || l.isClosed() {
+	if r == nil || !isHandshake(r) || l.isClosed() {
+		return nil, bytes.Clone(text), nil
+	}
+	to, opts, bad := l.route(r, opts)
+	if bad != nil || to.check(r, opts) != nil {
 		return nil, bytes.Clone(text), nil
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		r.RemoteAddr = a.AddrPort().String()
 	}
-	p = l.newPending(conn, r, bytes.Clone(early))
+	p = to.newPending(conn, r, bytes.Clone(early))
 	p.raw = t.raw
-	l.track(p)
+	to.track(p)
 	return p, nil, nil
 }
 

@@ -20,11 +20,21 @@ type HandshakeOptions struct {
 	// called for requests for Config.Web.
 	AllowHost func(host string, r *http.Request) bool
 
+	// Route says which Listener answers a request, with what options: the
+	// connection serves all of several Listeners, such as of services by host and
+	// path. An error refuses the request. It is called by one goroutine at a time,
+	// for each request, and not for a Listener that it has named. nil: the
+	// Listener of Handshake answers all.
+	Route func(*http.Request) (*Listener, HandshakeOptions, *RefusedError)
+
 	// OnWeb is called before the first request for Config.Web on the
 	// connection is answered, if there is one. A handshake may still follow.
 	// nil: nothing is called.
 	OnWeb func()
 }
+
+// RequestedHost is the host that a request is for, as AllowHost gets it.
+func (o HandshakeOptions) RequestedHost(r *http.Request) string { return bareName(o.requestedHost(r)) }
 
 // requestedHost is the host that the client has requested, with its port if it
 // has one.

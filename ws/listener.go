@@ -107,13 +107,32 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fed != nil {
 		fed.inHandler.Store(true)
 	}
-	if l.cfg.Web != nil && !isHandshake(r) && !l.wasHandshake(r) {
-		l.serveWeb(w, r, fed)
-		return
-	}
 	var opts HandshakeOptions
 	if fed != nil {
 		opts = fed.opts
+	}
+	to, opts, bad := l.route(r, opts)
+	if bad != nil {
+		l.refused(fed, bad)
+		bad.write(w)
+		return
+	}
+	to.serveRequest(w, r, fed, opts)
+}
+
+// route is the Listener that answers a request, or else why none does.
+func (l *Listener) route(r *http.Request, opts HandshakeOptions) (*Listener, HandshakeOptions, *RefusedError) {
+	if opts.Route == nil {
+		return l, opts, nil
+	}
+	return opts.Route(r)
+}
+
+// serveRequest answers a request that is l's to answer.
+func (l *Listener) serveRequest(w http.ResponseWriter, r *http.Request, fed *handshakeConn, opts HandshakeOptions) {
+	if l.cfg.Web != nil && !isHandshake(r) && !l.wasHandshake(r) {
+		l.serveWeb(w, r, fed)
+		return
 	}
 	if bad := l.check(r, opts); bad != nil {
 		l.refused(fed, bad)

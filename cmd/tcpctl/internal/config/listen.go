@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -12,6 +14,8 @@ type claim struct {
 	proxy.Address
 	addr, at, owner string // at: the path of its key
 	shares          bool   // with services that do so, too
+	ws              bool
+	tls             *TLS // which those that share it by ws take off before the request
 }
 
 // checkListen finds addresses that are wanted twice, also by way of one that
@@ -21,7 +25,7 @@ func (f *File) checkListen(r *report) {
 	all := []claim{}
 	add := func(addr, at, owner string, shares bool) {
 		if e, text, _ := parseEndpoint(addr, true); text == "" {
-			all = append(all, claim{e, addr, at, owner, shares})
+			all = append(all, claim{Address: e, addr: addr, at: at, owner: owner, shares: shares})
 		}
 	}
 	if f.Control.Socket != "" {
@@ -36,7 +40,10 @@ func (f *File) checkListen(r *report) {
 	for _, s := range f.Services {
 		for i, a := range s.Listen {
 			path := join("services", s.Name)
-			add(a, fmt.Sprintf("%s.listen[%d]", path, i), "["+path+"]", len(s.SNI) > 0)
+			add(a, fmt.Sprintf("%s.listen[%d]", path, i), "["+path+"]", len(s.SNI) > 0 || s.WS.hasOwn())
+			if n := len(all); n > 0 && len(s.SNI) == 0 && s.WS != nil {
+				all[n-1].ws, all[n-1].tls = true, s.TLS
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b claim) int { return r.lines.find(a.at).compare(r.lines.find(b.at)) })
@@ -55,12 +62,27 @@ func (f *File) checkListen(r *report) {
 // collides says how two addresses overlap, if they do.
 func (c claim) collides(r *report, o claim) bool {
 	if c.shares && o.shares && c.owner != o.owner {
-		return false
+		return c.differsInTLS(r, o)
 	}
 	hint := "choose another port or address"
-	if (c.shares || o.shares) && c.owner != o.owner {
+	switch {
+	case c.owner == o.owner:
+	case c.ws && o.ws:
+		hint += ", or give each service there hosts or a path of its own in ws"
+	case c.shares || o.shares:
 		hint += ", or give each service there a sni"
 	}
 	r.wrong(c.at, hint, "%s %q is taken by %q of %s in line %d", last(c.at), c.addr, o.addr, o.owner, r.lines.find(o.at).line)
+	return true
+}
+
+// differsInTLS says whether two services that share an address by their requests
+// cannot: what comes before the request must be the same.
+func (c claim) differsInTLS(r *report, o claim) bool {
+	if !c.ws || !o.ws || reflect.DeepEqual(c.tls, o.tls) {
+		return false
+	}
+	r.wrong(strings.TrimSuffix(c.at[:strings.LastIndex(c.at, ".listen")], ".")+".tls", "write the same tls in both: it is taken off before the client says which of them it is for",
+		"it shares %q with %s in line %d, whose tls is another", c.addr, o.owner, r.lines.find(o.at).line)
 	return true
 }

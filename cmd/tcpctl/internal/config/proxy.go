@@ -97,6 +97,9 @@ func (s *Service) proxy() proxy.ServiceConfig {
 			Bypass:      s.Pause.Bypass,
 		},
 	}
+	if s.WS != nil {
+		c.Hosts, c.Path = s.WS.Hosts, s.WS.Path
+	}
 	if s.Lock != nil {
 		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL}
 	}

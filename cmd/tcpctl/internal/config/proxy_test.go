@@ -66,6 +66,7 @@ var conversions = []struct {
 	{`nodelay = false`, func(c *svc) { c.Sock.Delay = true }},
 	{`backlog = 64`, func(c *svc) { c.Sock.Backlog = 64 }},
 	{"tls.cert = \"c.pem\"\ntls.key = \"c.key\"\ntls.strict_end = true", func(c *svc) { c.TLSStrictEnd = true }},
+	{`ws = { hosts = ["a.example"], path = "/desk" }`, func(c *svc) { c.Hosts, c.Path = []string{"a.example"}, "/desk" }},
 	{`relay = "stream"`, func(c *svc) { c.Relay = "stream" }},
 	{`no_backend = "reject"`, func(c *svc) { c.NoBackend = "reject" }},
 	{`max_sessions = 7`, func(c *svc) { c.MaxSessions = 7 }},

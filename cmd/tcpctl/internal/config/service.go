@@ -160,9 +160,10 @@ type TLS struct {
 	StrictEnd bool `toml:"strict_end" default:"false"`
 }
 
-// WS lets WebSocket clients in.
+// WS lets WebSocket clients in. Services may share an address where each has Hosts
+// or a Path of its own.
 type WS struct {
-	Hosts            []string      `toml:"hosts"` // names that a request may be for; empty: see front
+	Hosts            []string      `toml:"hosts"` // names that a request may be for; empty: see hostsFor in internal/protocol
 	Path             string        `toml:"path" default:"/"`
 	Origins          []string      `toml:"origins"` // besides the same host
 	Subprotocols     []string      `toml:"subprotocols" default:"binary"`
@@ -175,3 +176,7 @@ type WS struct {
 	MaxHeader        Size          `toml:"max_header" default:"16KiB"`
 	Compression      bool          `toml:"compression" default:"false"`
 }
+
+// hasOwn says whether the service has hosts or a path of its own, and so can share
+// its address with others that have.
+func (w *WS) hasOwn() bool { return w != nil && (len(w.Hosts) > 0 || w.Path != "/") }

@@ -14,7 +14,13 @@ import (
 )
 
 // pendingClient makes a ws.Pending a proxy.PendingClient.
-type pendingClient struct{ *ws.Pending }
+type pendingClient struct {
+	*ws.Pending
+	service string // that it is for, of several; "": of the one that was asked
+}
+
+// Service is the service that the client is for.
+func (p pendingClient) Service() string { return p.service }
 
 func (p pendingClient) Accept() (proxy.ProtocolConn, error) {
 	c, err := p.Pending.Accept()

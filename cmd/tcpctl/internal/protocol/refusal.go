@@ -15,11 +15,12 @@ import (
 var reasons = map[ws.Refusal]proxy.Reason{
 	ws.RefusedHost: proxy.ReasonHost, ws.RefusedPath: proxy.ReasonPath, ws.RefusedOrigin: proxy.ReasonOrigin,
 	ws.RefusedMethod: proxy.ReasonMethod, ws.RefusedUpgrade: proxy.ReasonNoUpgrade, ws.RefusedVersion: proxy.ReasonVersion,
-	ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
+	refusedAddress: proxy.ReasonDenied, ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
 }
 
 // refusal makes the engine's refusal of a refused handshake: with what the
-// client asked for, and what to configure if it is to be allowed.
+// client asked for, and what to configure if it is to be allowed. The spec is that
+// of the service; nil: it is of several.
 func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	r := &proxy.Refusal{Reason: reasons[bad.Kind], Detail: fmt.Sprintf("answered %d", bad.Status)}
 	switch bad.Kind {
@@ -37,13 +38,15 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 		r.Hint = fmt.Sprintf("add %s to origins if its pages may connect; behind a proxy that changes Host, add the proxy to trusted_proxies and let it send X-Forwarded-Host",
 			quote(bad.Request.Header.Get("Origin")))
 	case ws.RefusedPath:
-		r.Hint = fmt.Sprintf("path is %q", spec.Path)
+		if spec != nil {
+			r.Hint = fmt.Sprintf("path is %q", spec.Path)
+		}
 	case ws.RefusedUpgrade:
 		r.Hint = "a proxy before this one must pass on Upgrade and Connection; to serve pages, set web"
 	case ws.RefusedEncoding:
 		r.Hint = "ask with ?encoding=text or ?encoding=binary"
 	case ws.RefusedMalformed:
-		if bad.Status == http.StatusRequestHeaderFieldsTooLarge {
+		if bad.Status == http.StatusRequestHeaderFieldsTooLarge && spec != nil {
 			r.Hint = fmt.Sprintf("max_header is %s", spec.MaxHeader)
 		}
 	}

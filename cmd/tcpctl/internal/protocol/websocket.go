@@ -90,7 +90,10 @@ func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClie
 	w.handshakes++
 	w.mu.Unlock()
 	defer w.handshakeDone()
-	p, err := w.listener.Handshake(conn, ws.HandshakeOptions{TrustForwarded: a.Trusted, AllowHost: hostsFor(w.spec.Hosts, conn, a), OnWeb: a.Detach})
+	if a.Sharers != nil {
+		return w.handshakeShared(conn, a)
+	}
+	p, err := w.listener.Handshake(conn, w.handshakeOptions(conn, a))
 	var bad *ws.RefusedError
 	switch {
 	case errors.As(err, &bad):
@@ -98,7 +101,7 @@ func (w *WebSocket) Handshake(conn net.Conn, a proxy.Arrival) (proxy.PendingClie
 	case err != nil:
 		return nil, err
 	}
-	return pendingClient{p}, nil
+	return pendingClient{p, ""}, nil
 }
 
 func (w *WebSocket) handshakeDone() {

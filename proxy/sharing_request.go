@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
+)
+
+// Sharer is one of the services that share an address by what their clients ask
+// for in the handshake of their Protocol.
+type Sharer struct {
+	Service  string
+	Protocol Protocol
+	Hosts    []string // see ServiceConfig
+	Path     string
+	Listen   []string // as the service is configured to
+	Allowed  bool     // the service takes clients of this address, as far as is known before the handshake
+}
+
+// ChooseRequest says which service a request is for, by its host, a bare name in
+// lower case, and its path: first by the host, an exact name before a pattern
+// before none, then by the longest path. Nil: none has it; and whether it is the
+// host that none has.
+func ChooseRequest(all []Sharer, host, requested string) (to *Sharer, hostKnown bool) {
+	best := [2]int{}
+	for i := range all {
+		h := rankHost(all[i].Hosts, host)
+		hostKnown = hostKnown || h > rankNone
+		if h == rankNone || !UnderPath(all[i].Path, requested) {
+			continue
+		}
+		if rank := [2]int{h, len(all[i].Path)}; to == nil || slices.Compare(rank[:], best[:]) > 0 {
+			to, best = &all[i], rank
+		}
+	}
+	return to, hostKnown
+}
+
+// UnderPath matches as http.ServeMux does: a path that ends in a slash has all
+// that is below it; "" has all.
+func UnderPath(configured, requested string) bool {
+	if configured == "" || strings.HasSuffix(configured, "/") {
+		return strings.HasPrefix(requested, configured)
+	}
+	return requested == configured
+}
+
+// rankHost is how well hosts fit one that a client asks for.
+func rankHost(hosts []string, asked string) (best int) {
+	if len(hosts) == 0 {
+		return rankAny
+	}
+	for _, pattern := range hosts {
+		pattern = canonicalHost(pattern)
+		switch ok, _ := path.Match(pattern, asked); {
+		case pattern == asked:
+			return rankExact
+		case pattern == "*":
+			best = max(best, rankAny)
+		case ok:
+			best = max(best, rankWildcard)
+		}
+	}
+	return best
+}
+
+// canonicalHost is one as two of them can be compared.
+func canonicalHost(host string) string { return strings.ToLower(strings.Trim(host, "[]")) }
+
+// sharesRequests says whether the service has hosts or a path of its own.
+func (c *ServiceConfig) sharesRequests() bool {
+	return len(c.Hosts) > 0 || c.Path != "" && c.Path != "/"
+}
+
+// sameRequests says in e that two services have a request in common that neither
+// has more exactly; nil: they have none.
+func (c *ServiceConfig) sameRequests(o *ServiceConfig, e *AddressError) *AddressError {
+	if c.pathOrRoot() != o.pathOrRoot() {
+		return nil
+	}
+	const hint = "give each hosts or a path of its own"
+	if len(c.Hosts) == 0 && len(o.Hosts) == 0 {
+		e.Key, e.OtherKey, e.Hint = "ws.path", "ws.path", hint
+		e.Text = "path \"" + c.pathOrRoot() + "\" is of service \"" + o.Name + "\" already, on the same address"
+		return e
+	}
+	for _, host := range c.Hosts {
+		if slices.ContainsFunc(o.Hosts, func(h string) bool { return canonicalHost(h) == canonicalHost(host) }) {
+			e.Key, e.OtherKey, e.Hint = "ws.hosts", "ws.hosts", hint
+			e.Text = "host \"" + host + "\" with path \"" + c.pathOrRoot() + "\" is of service \"" + o.Name + "\" already, on the same address"
+			return e
+		}
+	}
+	return nil
+}
+
+func (c *ServiceConfig) pathOrRoot() string {
+	if c.Path == "" {
+		return "/"
+	}
+	return c.Path
+}
+
+// arrival is what the Protocol gets to know of the session's client.
+func (s *Session) arrival(c *ServiceConfig, trusted bool) Arrival {
+	client := s.client.Remote().Addr()
+	a := Arrival{Client: client, Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: detach{}}) }}
+	if sh := s.sharers(); sh != nil {
+		a.Sharers = func() []Sharer { return sh.requests(client, trusted) }
+	}
+	return a
+}
+
+// requests are the services that share the socket now.
+func (sh *sharers) requests(client netip.Addr, trusted bool) (all []Sharer) {
+	for _, s := range sh.users() {
+		c := s.config()
+		if c.Protocol == nil {
+			continue // a reload has just taken it away
+		}
+		all = append(all, Sharer{Service: c.Name, Protocol: c.Protocol, Hosts: c.Hosts, Path: c.Path, Listen: c.Listen, Allowed: trusted || c.allows(client)})
+	}
+	return all
+}
+
+// admitArrival says why a connection to services that share an address is
+// refused before its handshake has said which of them it is for: when none of
+// them takes clients of its address, or too many have come from it.
+func (s *Session) admitArrival(c *ServiceConfig) (refused Reason) {
+	client := s.client.Remote().Addr()
+	if !slices.ContainsFunc(s.sharers().users(), func(o *Service) bool { return o.config().allows(client) }) {
+		return ReasonDenied
+	}
+	return s.checkLimit(c, s.service.perIP.AdmitConnection)
+}
+
+// chooseRequest makes the session one of the service that its request is for, as
+// its Protocol has found, and says why that cannot be.
+func (s *Session) chooseRequest(service string) (refused Reason, detail string) {
+	if s.sharers() == nil || service == "" {
+		return "", ""
+	}
+	chosen, err := s.choose(func(c *ServiceConfig) int {
+		if c.Name == service {
+			return rankExact
+		}
+		return rankNone
+	})
+	switch {
+	case err != nil:
+		return ReasonLocalLimit, err.Error()
+	case !chosen: // a reload has just taken it away
+		return ReasonPath, "service " + service + " has gone from this address"
+	}
+	return "", ""
+}
