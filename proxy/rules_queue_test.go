@@ -126,13 +126,13 @@ func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
-		c.Queue.Timeout = 50 * time.Millisecond
+		c.Queue.Timeout = 500 * time.Millisecond // the first client's own way in takes some of it on a busy machine
 		v := start(t, c, newServer(t, "a"))
 		first := v.dial("first")
 		first.hears("a first")
 		v.dial("second").isReset()
 		r := v.record()
-		if r.Reason != proxy.ReasonQueueTimeout || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.WaitedSeconds < 0.05 {
+		if r.Reason != proxy.ReasonQueueTimeout || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || r.WaitedSeconds < 0.5 {
 			t.Errorf("record %+v", r)
 		}
 		if i := v.svc.Info(); i.Queue.TimedOut != 1 || i.Sessions.Failed != 1 || i.Queue.Waiting != 0 {

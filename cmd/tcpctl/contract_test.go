@@ -32,6 +32,7 @@ var beyond = []string{
 	".mesh.node", ".mesh.id", ".mesh.label", ".mesh.listen", ".mesh.secret", ".mesh.sources", ".mesh.peers[].label",
 	".mesh.peers[].id", ".mesh.peers[].since", ".mesh.peers[].seen", ".mesh.peers[].skew_seconds", ".mesh.peers[].version",
 	".mesh.peers[].trusted", ".mesh.peers[].services",
+	".node.reload", ".services[].backends[].checks", ".services[].sessions.redispatched",
 	".plan.owner", ".plan.reason", ".plan.state", ".plan.steps[].detail",
 }
 

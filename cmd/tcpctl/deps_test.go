@@ -20,25 +20,26 @@ const module = "github.com/tcpctl/tcpctl"
 // that is not here is one that nobody has thought about: give it a line, and
 // the README's map, too.
 var mayImport = map[string][]string{
-	"proxy/text":     {}, // for messages
-	"lock":           {}, // the standard library only
-	"ws":             {},
-	"mesh":           {"mesh/meshinfo", "mesh/internal/..."},
-	"mesh/...":       {"mesh/internal/..."}, // internal: multicast DNS, and text, which know nothing of nodes
-	"mesh/meshinfo":  {},                    // plain values
-	"mesh/meshtest":  {"mesh"},
-	"themes":         {"proxy/text"},
-	"proxy/relay":    {},
-	"proxy/health":   {},
-	"proxy/command":  {},
-	"proxy/...":      {}, // internal: leaves
-	"proxy":          {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
-	"proxy/api":      {"proxy", "proxy/text", "mesh/meshinfo"},
-	"proxy/incident": {"proxy", "proxy/api", "proxy/text"},
-	"tui":            {"proxy", "proxy/api", "proxy/incident", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
-	"tui/...":        {"proxy/text", "themes", "tui/internal/..."},                                                          // internal: drawing and the terminal, which know nothing of the engine
-	"cmd/tcpctl":     {"proxy/text", "proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
-	"cmd/tcpctl/...": {"proxy/text", "proxy/...", "lock", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
+	"proxy/text":               {}, // for messages
+	"lock":                     {}, // the standard library only
+	"ws":                       {},
+	"mesh":                     {"mesh/meshinfo", "mesh/internal/..."},
+	"mesh/...":                 {"mesh/internal/..."}, // internal: multicast DNS, and text, which know nothing of nodes
+	"mesh/meshinfo":            {},                    // plain values
+	"mesh/meshtest":            {"mesh"},
+	"themes":                   {"proxy/text"},
+	"proxy/relay":              {},
+	"proxy/health":             {},
+	"proxy/command":            {},
+	"proxy/...":                {}, // internal: leaves
+	"proxy/internal/tlsclient": {"lock", "proxy/relay"},
+	"proxy":                    {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},
+	"proxy/api":                {"proxy", "proxy/text", "mesh/meshinfo"},
+	"proxy/incident":           {"proxy", "proxy/api", "proxy/text"},
+	"tui":                      {"proxy", "proxy/api", "proxy/incident", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
+	"tui/...":                  {"proxy/text", "themes", "tui/internal/..."},                                                          // internal: drawing and the terminal, which know nothing of the engine
+	"cmd/tcpctl":               {"proxy/text", "proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
+	"cmd/tcpctl/...":           {"proxy/text", "proxy/...", "lock", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
 }
 
 // pkg is what go list says of a package.
