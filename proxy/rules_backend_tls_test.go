@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -192,7 +193,7 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 		"answers as SMTP":    {raw(t, func(c net.Conn) { io.WriteString(c, "220 mail ready\r\n"); io.Copy(io.Discard, c) }), proxy.ReasonNotTLS, "speaks no TLS"},
 		"answers as HTTP":    {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }), proxy.ReasonNotTLS, "speaks no TLS"},
 		"closes":             {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte() }), proxy.ReasonTLS, "in the handshake"},
-		"resets":             {raw(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), proxy.ReasonTLS, "in the handshake"},
+		"resets":             {raw(t, func(c net.Conn) { bufio.NewReader(c).ReadByte(); c.(*net.TCPConn).SetLinger(0) }), proxy.ReasonTLS, "in the handshake"},
 		"says nothing":       {raw(t, func(c net.Conn) { io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
 		"says half a record": {raw(t, func(c net.Conn) { c.Write([]byte{22, 3, 3, 0, 90, 2}); io.Copy(io.Discard, c) }), proxy.ReasonTLSTimeout, "handshake timed out"},
 	}
@@ -207,7 +208,11 @@ func TestRule51Reasons(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			b := proxy.BackendConfig{Name: "a", Addr: c.addr, TLS: a.spoken("db.example.org")}
-			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: 500 * time.Millisecond, Fall: 1}})
+			limit := patience
+			if c.reason == proxy.ReasonTLSTimeout {
+				limit = 500 * time.Millisecond
+			}
+			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: limit, Fall: 1}})
 			v.untilHealth("a", proxy.StateDown)
 			if i := v.backend("a"); i.Check.Reason != c.reason || !strings.Contains(i.Check.Detail, c.text) {
 				t.Errorf("the check says %q: %s, wants %q: %s", i.Check.Reason, i.Check.Detail, c.reason, c.text)
@@ -218,7 +223,7 @@ func TestRule51Reasons(t *testing.T) {
 			v.Close()
 
 			v = start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, NoBackend: proxy.Reject,
-				ConnectTimeout: 500 * time.Millisecond, ConnectRetries: -1})
+				ConnectTimeout: limit, ConnectRetries: -1})
 			v.dial("hello").isReset()
 			if r := v.record(); r.By != proxy.ByProxy || r.Phase != proxy.PhaseConnect || r.Reason != c.reason || !strings.Contains(r.Detail, c.text) || r.Served {
 				t.Errorf("record %+v, wants %q: %s", r, c.reason, c.text)
@@ -243,7 +248,7 @@ func TestRule51FailedHandshakesAreRetried(t *testing.T) {
 		list[i].TLS = a.spoken("db.example.org")
 	}
 	v := start(t, proxy.ServiceConfig{Backends: list, Balance: "roundrobin", Check: proxy.CheckConfig{Type: "none"},
-		ConnectTimeout: 300 * time.Millisecond, ConnectRetries: len(list)})
+		ConnectTimeout: time.Second, ConnectRetries: len(list)})
 	for i := range 4 {
 		v.dial(fmt.Sprint(i)).hears(fmt.Sprint("good ", i))
 	}
@@ -306,7 +311,7 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 		if over {
 			ln = tls.NewListener(ln, config)
 		}
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }), ErrorLog: log.New(io.Discard, "", 0)}
 		done := make(chan struct{})
 		go func() { s.Serve(ln); close(done) }()
 		t.Cleanup(func() { s.Close(); <-done })
