@@ -55,7 +55,7 @@ func (r *backendRow) sickness() int {
 		return 0
 	}
 	switch r.sign {
-	case signDown, signError:
+	case signDown, signError, signEject:
 		return 8
 	case signCheck:
 		return 6
@@ -180,6 +180,10 @@ func (r *backendRow) check() (string, themes.Role) {
 	switch {
 	case r.backend.Admin == proxy.AdminMaint:
 		return "paused", themes.TextDim
+	case r.sign == signEject && r.backend.Ejected != nil && r.backend.Ejected.Reason == proxy.ReasonConnect:
+		return "dials fail", themes.Error
+	case r.sign == signEject:
+		return "resets", themes.Error
 	case c == nil:
 		return "-", themes.TextDim
 	case !c.OK:

@@ -59,7 +59,7 @@ func (p *postgres) client(b []byte) {
 	for len(b) > 0 && p.broken == "" {
 		switch p.phase {
 		case pgOpen:
-			b = p.front.next(b, &p.broken, p.request, nil)
+			b = p.front.next(b, &p.broken, p.request, p.requested)
 		case pgSSL:
 			p.broken = foreign // it does not wait for the answer
 		default:
@@ -112,6 +112,17 @@ func replicates(params []byte) bool {
 	return false
 }
 
+// requested is called when a whole message of the client has come: one that has
+// begun to listen must not be ended, since what it would be told is lost.
+func (p *postgres) requested(kind byte, start []byte) {
+	if kind == 'P' { // the statement's name comes first
+		_, start, _ = bytes.Cut(start, []byte{0})
+	}
+	if word := bytes.Fields(start); (kind == 'Q' || kind == 'P') && len(word) > 0 && bytes.EqualFold(word[0], []byte("listen")) {
+		p.never = true
+	}
+}
+
 // request is called when the head of a client's message has come.
 func (p *postgres) request(kind byte) {
 	p.ready = false
@@ -156,15 +167,14 @@ func (p *postgres) backend(b []byte) {
 	}
 }
 
-// reply is called when a whole message of the backend has come; first is the
-// first byte of its body.
-func (p *postgres) reply(kind, first byte) {
+// reply is called when a whole message of the backend has come.
+func (p *postgres) reply(kind byte, start []byte) {
 	switch kind {
 	case 'Z':
 		if len(p.owed) > 0 {
 			p.owed = p.owed[1:]
 		}
-		p.ready, p.copying = first == 'I', false
+		p.ready, p.copying = string(start) == "I", false
 	case 'N', 'S': // a notice, a parameter's new value
 	case 'A':
 		p.never = true // it listens
@@ -183,17 +193,19 @@ func (p *postgres) reply(kind, first byte) {
 // itself, and a body.
 type pgMessages struct {
 	head  [5]byte
-	got   int   // bytes of the head
-	left  int64 // of the body
-	first byte  // of the body
-	some  bool  // of the body has come
+	got   int    // bytes of the head
+	left  int64  // of the body
+	start []byte // of the body: as much as tells what it is
 }
+
+// pgStart is how much of a body is kept: a statement's name and first word.
+const pgStart = 64
 
 // between says that no message has begun.
 func (m *pgMessages) between() bool { return m.got == 0 }
 
 // next takes the bytes of one message, or of a part of it.
-func (m *pgMessages) next(b []byte, broken *string, begun func(kind byte), whole func(kind, first byte)) (rest []byte) {
+func (m *pgMessages) next(b []byte, broken *string, begun func(kind byte), whole func(kind byte, start []byte)) (rest []byte) {
 	if m.got < len(m.head) {
 		n := copy(m.head[m.got:], b)
 		m.got, b = m.got+n, b[n:]
@@ -205,20 +217,18 @@ func (m *pgMessages) next(b []byte, broken *string, begun func(kind byte), whole
 			*broken = foreign
 			return nil
 		}
-		m.left, m.some, m.first = int64(size)-4, false, 0
+		m.left, m.start = int64(size)-4, m.start[:0]
 		if begun != nil {
 			begun(m.head[0])
 		}
 	}
 	n := min(int64(len(b)), m.left)
-	if n > 0 && !m.some {
-		m.first, m.some = b[0], true
-	}
+	m.start = append(m.start, b[:min(n, int64(pgStart-len(m.start)))]...)
 	m.left -= n
 	if m.left == 0 {
 		m.got = 0
 		if whole != nil {
-			whole(m.head[0], m.first)
+			whole(m.head[0], m.start)
 		}
 	}
 	return b[n:]

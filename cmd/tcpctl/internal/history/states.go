@@ -103,6 +103,12 @@ func backendChange(b *proxy.BackendInfo) change {
 			detail = k.Detail
 		}
 	}
+	if e := b.Ejected; e != nil {
+		i.Ejected = e
+		if detail = string(e.Reason); e.Detail != "" {
+			detail += ": " + e.Detail
+		}
+	}
 	if b.Admin != proxy.AdminReady && b.Drain != nil {
 		detail = "by " + b.Drain.By
 		if b.Drain.Reason != "" {
