@@ -45,6 +45,13 @@ func TestRule02FirstComeFirstServed(t *testing.T) {
 				t.Fatalf("place %d: %+v", pos, w)
 			}
 		}
+		head := v.Engine.Operator().Waiters(i.Name, 3)
+		if len(head) != 3 || head[0].State != proxy.WaiterNext || head[2].Client != clients[2].LocalAddr().String() || head[2].Position != 3 {
+			t.Errorf("the first three: %+v", head)
+		}
+		if all := v.Engine.Operator().Waiters(i.Name, 2*n); len(all) != n || len(v.Engine.Operator().Waiters("none", 3)) != 0 {
+			t.Errorf("%d of %d waiters", len(all), n)
+		}
 		first.leaves()
 		for i, c := range clients {
 			c.hears(fmt.Sprint("a client-", i))

@@ -3,6 +3,7 @@ package history
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
@@ -65,7 +66,10 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 			case 12:
 				e.plan = &proxy.PlanInfo{ID: "p7", Kind: "restart", Service: "db", State: proxy.PlanRunning, Steps: []proxy.StepInfo{{What: "pause", State: proxy.StepRunning, Seconds: 1}, {What: "resume", State: proxy.StepWaiting}}}
 			case 14:
-				e.plan.Steps[0].Seconds, e.plan.Steps[0].Detail = 3, "1 session remains"
+				plan := *e.plan // the writer may still have the one before
+				plan.Steps = slices.Clone(plan.Steps)
+				plan.Steps[0].Seconds, plan.Steps[0].Detail = 3, "1 session remains"
+				e.plan = &plan
 			case 20:
 				e.plan = &proxy.PlanInfo{ID: "p7", Kind: "restart", Service: "db", State: proxy.PlanDone, Steps: []proxy.StepInfo{{What: "pause", State: "done", Seconds: 9}, {What: "resume", State: "done", Seconds: 1}}}
 				e.reports = []proxy.Report{{ID: "p7", Kind: "restart", Service: "db", State: proxy.PlanDone, Started: at(12), Ended: at(20)}}
