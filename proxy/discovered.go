@@ -24,7 +24,7 @@ type DiscoveryInfo struct {
 	At       *time.Time     `json:"at,omitempty"`    // of its last answer; absent: none yet
 	Error    string         `json:"error,omitempty"` // why the last question had no answer; the last good set stays
 	Failing  *time.Time     `json:"failing_since,omitempty"`
-	Failures int64          `json:"failures"`       // questions without an answer, since this process asks
+	Failures int64          `json:"failures"`       // questions without an answer; an upgrade counts on
 	Held     *DiscoveryHeld `json:"held,omitempty"` // the answer that is not believed yet
 }
 
@@ -243,6 +243,19 @@ func (ds *discovery) recallLocked(name string) {
 	if sb, known := ds.absent[name]; known {
 		delete(ds.absent, name)
 		ds.service.backends.restoreLocked(name, sb)
+	}
+}
+
+// RestoreDiscovered begins, before Start, with what sources had found before a
+// restart, by service: it is in force, with the age that it has, until they answer.
+func (h Handover) RestoreDiscovered(found map[string][]Discovered) {
+	for _, s := range h.engine.all() {
+		for _, d := range found[s.name] {
+			for i, b := range d.Backends {
+				d.Backends[i] = b.withDefaults()
+			}
+		}
+		s.queue.Update(func() { s.discovery.adoptLocked(found[s.name]) })
 	}
 }
 

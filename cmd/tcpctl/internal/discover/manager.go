@@ -13,6 +13,7 @@ import (
 // they find. Make it with NewManager, and end it with Close.
 type Manager struct {
 	engine *proxy.Engine
+	keep   *keeper // nil: what is found is forgotten at the end of the process
 
 	mu       sync.Mutex
 	watchers map[key]*running
@@ -27,7 +28,7 @@ type running struct {
 	stop context.CancelFunc
 }
 
-// NewManager makes a Manager that asks nothing yet.
+// NewManager makes a Manager that asks nothing yet, and keeps nothing.
 func NewManager(e *proxy.Engine) *Manager {
 	return &Manager{engine: e, watchers: map[key]*running{}}
 }
@@ -53,6 +54,7 @@ func (m *Manager) Set(specs map[string][]Spec) (err error) {
 		s, stays := want[k]
 		return !stays || !reflect.DeepEqual(s, w.spec)
 	})
+	m.keep.only(want)
 	for k, s := range want {
 		if m.watchers[k] == nil {
 			if failed := m.startLocked(k, s); failed != nil && err == nil {
@@ -97,7 +99,10 @@ func (m *Manager) startLocked(k key, s Spec) error {
 	}
 	w := &watcher{spec: s, src: src, set: inForce(svc.Discovered(k.source)), done: make(chan struct{})}
 	w.check, w.busy = svc.CheckAdded, svc.UnderMaintenance
-	w.publish = func(set Set, events []Event) { publish(m.engine, svc, &s, set, events) }
+	w.publish = func(set Set, events []Event) {
+		publish(m.engine, svc, &s, set, events)
+		m.keep.put(k, &s, &set)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	m.watchers[k] = &running{w, stop}
 	go w.run(ctx)

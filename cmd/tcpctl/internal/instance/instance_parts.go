@@ -115,9 +115,13 @@ func (in *Instance) openServers(context.Context) (err error) {
 }
 
 func (in *Instance) start(ctx context.Context) (err error) {
+	if in.c.Path != "" {
+		in.sources.Keep(in.c.Path+".found", func(err error) { in.log.Warn(err.Error()) })
+	}
 	if in.predecessor != nil {
 		err = in.takeOver()
 	} else {
+		in.sources.Restore(in.file.Discover()) // before what was done to the backends
 		var warning error
 		if warning, err = in.state.restore(); warning != nil {
 			in.log.Warn("the state file could not be updated and may be older than the configuration: " + warning.Error())
