@@ -91,6 +91,7 @@ const (
 
 	// Handshakes of a Protocol that were answered with an error.
 	ReasonHost        Reason = "host"        // the name that it asks for is not served
+	ReasonAuth        Reason = "auth"        // its password or token is not known, or it has none
 	ReasonOrigin      Reason = "origin"      // a web page that may not
 	ReasonPath        Reason = "path"        // there is nothing
 	ReasonMethod      Reason = "method"      // of HTTP
@@ -113,7 +114,7 @@ const (
 var refusals = map[Reason]bool{
 	ReasonDenied: true, ReasonSessionsPerIP: true, ReasonNewPerIP: true, ReasonWaitingPerIP: true, ReasonQueueFull: true,
 	ReasonUntrustedProxy: true, ReasonProxyHeader: true, ReasonTLS: true,
-	ReasonHost: true, ReasonOrigin: true, ReasonPath: true, ReasonMethod: true, ReasonNoUpgrade: true, ReasonVersion: true,
+	ReasonHost: true, ReasonAuth: true, ReasonOrigin: true, ReasonPath: true, ReasonMethod: true, ReasonNoUpgrade: true, ReasonVersion: true,
 	ReasonSubprotocol: true, ReasonEncoding: true, ReasonMalformed: true,
 }
 
@@ -141,6 +142,7 @@ var texts = map[Reason]string{
 	ReasonNoServerName:   "its ClientHello names no server",
 	ReasonServerName:     "server name not served",
 	ReasonHost:           "host not served",
+	ReasonAuth:           "not authorized",
 	ReasonOrigin:         "origin not allowed",
 	ReasonPath:           "no WebSocket at this path",
 	ReasonNoUpgrade:      "no Upgrade to a WebSocket",

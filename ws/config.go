@@ -49,6 +49,13 @@ type Config struct {
 	// UTF-8. Otherwise such a byte closes the connection with 1007.
 	ReplaceInvalid bool
 
+	// Authorize reports whether a client may come, by what its handshake has of a
+	// password or a token: "" if it may, else the value of the WWW-Authenticate
+	// header with which it gets 401. It is called once for each handshake that is
+	// valid otherwise, by many goroutines. nil allows all. Config.Web has to see to
+	// itself.
+	Authorize func(*http.Request) (challenge string)
+
 	// Compression accepts permessage-deflate (RFC 7692). It costs more CPU time
 	// than all the rest, and a read deadline that passes inside a compressed
 	// message ends reading.

@@ -88,6 +88,22 @@ func (l *Listener) check(r *http.Request, opts HandshakeOptions) *RefusedError {
 	return nil
 }
 
+// authorize asks Config.Authorize about a handshake that is valid otherwise.
+func (l *Listener) authorize(r *http.Request) *RefusedError {
+	if l.cfg.Authorize == nil {
+		return nil
+	}
+	challenge := l.cfg.Authorize(r)
+	if challenge == "" {
+		return nil
+	}
+	bad := &RefusedError{Kind: RefusedAuth, Status: http.StatusUnauthorized, Reason: "the credentials are not known here", Request: r}
+	if r.Header.Get("Authorization") == "" && !r.URL.Query().Has("token") {
+		bad.Reason = "credentials are needed"
+	}
+	return bad.with("WWW-Authenticate", challenge)
+}
+
 // onPath matches as http.ServeMux does: a Config.Path that ends in a slash
 // matches all paths below it.
 func (l *Listener) onPath(p string) bool {

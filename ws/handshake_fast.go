@@ -14,26 +14,30 @@ import (
 // connection, as nearly all are, without the goroutines and buffers that
 // net/http needs. Everything else goes to net/http, together with the bytes that
 // were read, so that there is one place which answers invalid requests.
-func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pending, read []byte, err error) {
+// A handshake that only lacks authorization is denied there, too.
+func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pending, read []byte, denied *RefusedError, err error) {
 	t := newBlockReader(conn, min(l.cfg.MaxHeaderBytes, maxFrame))
 	if t.raw == nil || l.cfg.HandshakeTimeout == 0 || l.isClosed() {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	conn.SetReadDeadline(time.Now().Add(l.cfg.HandshakeTimeout))
 	b, n, err := t.read()
 	defer b.release()
 	if n == 0 {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	conn.SetReadDeadline(time.Time{})
 	text := b.buf[headroom : headroom+n]
 	r, early := parseRequest(text)
 	if r == nil || !isHandshake(r) || l.isClosed() {
-		return nil, bytes.Clone(text), nil
+		return nil, bytes.Clone(text), nil, nil
 	}
 	to, opts, bad := l.route(r, opts)
 	if bad != nil || to.check(r, opts) != nil {
-		return nil, bytes.Clone(text), nil
+		return nil, bytes.Clone(text), nil, nil
+	}
+	if denied := to.authorize(r); denied != nil {
+		return nil, bytes.Clone(text), denied, nil
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		r.RemoteAddr = a.AddrPort().String()
@@ -41,7 +45,7 @@ func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pendi
 	p = to.newPending(conn, r, bytes.Clone(early))
 	p.raw = t.raw
 	to.track(p)
-	return p, nil, nil
+	return p, nil, nil, nil
 }
 
 func (l *Listener) isClosed() bool {

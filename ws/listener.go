@@ -134,7 +134,15 @@ func (l *Listener) serveRequest(w http.ResponseWriter, r *http.Request, fed *han
 		l.serveWeb(w, r, fed)
 		return
 	}
-	if bad := l.check(r, opts); bad != nil {
+	bad := l.check(r, opts)
+	switch {
+	case bad != nil:
+	case fed != nil && fed.denied != nil:
+		bad, fed.denied = fed.denied, nil
+	default:
+		bad = l.authorize(r)
+	}
+	if bad != nil {
 		l.refused(fed, bad)
 		bad.write(w)
 		return

@@ -105,7 +105,7 @@ var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
 // then the Pending owns it.
 func (l *Listener) Handshake(conn net.Conn, opts HandshakeOptions) (*Pending, error) {
 	began := time.Now()
-	p, read, err := l.fastHandshake(conn, opts)
+	p, read, denied, err := l.fastHandshake(conn, opts)
 	switch {
 	case err != nil:
 		conn.Close()
@@ -113,7 +113,7 @@ func (l *Listener) Handshake(conn net.Conn, opts HandshakeOptions) (*Pending, er
 	case p != nil:
 		return p, nil
 	}
-	f := &handshakeConn{Conn: conn, opts: opts, prefix: read, elapsed: time.Since(began), pending: make(chan *Pending, 1), closed: make(chan struct{})}
+	f := &handshakeConn{Conn: conn, opts: opts, prefix: read, denied: denied, elapsed: time.Since(began), pending: make(chan *Pending, 1), closed: make(chan struct{})}
 	if t, ok := conn.(*tls.Conn); ok {
 		if err := l.handshakeTLS(t); err != nil {
 			conn.Close()

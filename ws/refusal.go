@@ -14,6 +14,7 @@ const (
 	RefusedHost        Refusal = "host"        // the requested host is not served
 	RefusedPath        Refusal = "path"        // not Config.Path
 	RefusedOrigin      Refusal = "origin"      // the Origin is not allowed
+	RefusedAuth        Refusal = "auth"        // Config.Authorize does not allow it
 	RefusedMethod      Refusal = "method"      // not GET
 	RefusedUpgrade     Refusal = "upgrade"     // no Upgrade header: not a WebSocket client, or a proxy in front has removed it
 	RefusedVersion     Refusal = "version"     // of HTTP, or of WebSocket

@@ -62,6 +62,7 @@ func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 	f.StringVar(&b.remote, "remote", "", "the TCP service's `ADDR`")
 	f.StringVar(&b.ws.Path, "path", b.ws.Path, "the WebSocket's path")
 	f.StringSliceVar(&b.ws.Hosts, "host", nil, "answer handshakes for `NAME` only (default: any; on loopback: addresses, localhost and the listen address)")
+	f.StringVar(&b.ws.Auth, "auth", "", "let in only clients that know a secret: basic:`FILE` (htpasswd, bcrypt) or token:FILE (one a line)")
 	f.StringArrayVar(&b.ws.Origins, "origin", nil, "allow pages of `ORIGIN`, besides those of the same host; may be given again")
 	f.StringSliceVar(&b.ws.Subprotocols, "subprotocol", b.ws.Subprotocols, "select `NAME` where a client offers it; \"*\": its first offer")
 	f.StringVar(&b.ws.Encoding, "encoding", b.ws.Encoding, "frames to clients that do not ask for one: binary or text")

@@ -165,7 +165,8 @@ type TLS struct {
 type WS struct {
 	Hosts            []string      `toml:"hosts"` // names that a request may be for; empty: see hostsFor in internal/protocol
 	Path             string        `toml:"path" default:"/"`
-	Origins          []string      `toml:"origins"` // besides the same host
+	Auth             string        `toml:"auth" kinds:"basic token"` // KIND:FILE; "": every client may come
+	Origins          []string      `toml:"origins"`                  // besides the same host
 	Subprotocols     []string      `toml:"subprotocols" default:"binary"`
 	Encoding         string        `toml:"encoding" default:"binary" oneof:"binary text"`
 	InvalidText      string        `toml:"invalid_text" default:"close" oneof:"close replace"`

@@ -116,6 +116,14 @@ func (d *decoder) text(path string, raw any, p *string, tag reflect.StructTag) {
 	if words := strings.Fields(tag.Get("oneof")); len(words) > 0 && !slices.Contains(words, s) && (s != "" || tag.Get("default") != "") {
 		d.wrong(path, suggest(s, words), "unknown %s %q", last(path), s)
 	}
+	if kinds := strings.Fields(tag.Get("kinds")); len(kinds) > 0 && s != "" {
+		kind, file, _ := strings.Cut(s, ":")
+		if !slices.Contains(kinds, kind) || file == "" {
+			d.wrong(path, "write one of "+strings.Join(kinds, ", ")+", and a file behind it: \""+kinds[0]+":FILE\"", "%s does not name a kind and a file", last(path))
+			return
+		}
+		*p = kind + ":" + d.path(path, file, "file")
+	}
 	if want := tag.Get("file"); want != "" && s != "" && !slices.Contains(strings.Fields(tag.Get("words")), s) {
 		*p = d.path(path, s, want)
 	}

@@ -51,7 +51,9 @@ func Build(c *proxy.ServiceConfig, file *config.Service) (err error) {
 	}
 	if file.WS != nil {
 		w, err := NewWebSocket(*file.WS, nil)
-		if err != nil {
+		if part, ok := errors.AsType[*PartError](err); ok {
+			return part
+		} else if err != nil {
 			return &PartError{Key: "ws", Err: err}
 		}
 		c.Protocol = w
@@ -80,6 +82,10 @@ func Files(services []proxy.ServiceConfig, note func(proxy.Event)) (all []filewa
 				l.Note(services[i].Name, note)
 				all = append(all, l)
 			}
+		}
+		if w, ok := services[i].Protocol.(*WebSocket); ok && w.auth != nil {
+			w.auth.Note(services[i].Name, note)
+			all = append(all, w.auth)
 		}
 	}
 	return all

@@ -15,7 +15,7 @@ import (
 var reasons = map[ws.Refusal]proxy.Reason{
 	ws.RefusedHost: proxy.ReasonHost, ws.RefusedPath: proxy.ReasonPath, ws.RefusedOrigin: proxy.ReasonOrigin,
 	ws.RefusedMethod: proxy.ReasonMethod, ws.RefusedUpgrade: proxy.ReasonNoUpgrade, ws.RefusedVersion: proxy.ReasonVersion,
-	refusedAddress: proxy.ReasonDenied, ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
+	refusedAddress: proxy.ReasonDenied, ws.RefusedAuth: proxy.ReasonAuth, ws.RefusedSubprotocol: proxy.ReasonSubprotocol, ws.RefusedEncoding: proxy.ReasonEncoding, ws.RefusedMalformed: proxy.ReasonMalformed,
 }
 
 // refusal makes the engine's refusal of a refused handshake: with what the
@@ -40,6 +40,12 @@ func refusal(bad *ws.RefusedError, spec *config.WS) *proxy.Refusal {
 	case ws.RefusedPath:
 		if spec != nil {
 			r.Hint = fmt.Sprintf("path is %q", spec.Path)
+		}
+	case ws.RefusedAuth:
+		if spec != nil && strings.HasPrefix(spec.Auth, authBasic) {
+			r.Hint = "it must send a name and a password of auth's file: Authorization: Basic"
+		} else {
+			r.Hint = "it must send a token of auth's file: Authorization: Bearer, or ?token="
 		}
 	case ws.RefusedUpgrade:
 		r.Hint = "a proxy before this one must pass on Upgrade and Connection; to serve pages, set web"

@@ -18,6 +18,7 @@ import (
 type WebSocket struct {
 	spec      config.WS
 	web       http.Handler
+	auth      *auth // nil: every client may come
 	holdAfter time.Duration
 	listener  *ws.Listener
 
@@ -35,11 +36,18 @@ const holdAfter = 10 * time.Second
 // NewWebSocket makes the protocol from its table in the file. A web that is not
 // nil answers requests that are no handshake, instead of the files in spec.Web.
 func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
-	w := &WebSocket{spec: spec, web: web, holdAfter: holdAfter}
+	secrets, err := newAuth(spec.Auth)
+	if err != nil {
+		return nil, err
+	}
+	w := &WebSocket{spec: spec, web: web, auth: secrets, holdAfter: holdAfter}
 	if web == nil && spec.Web != "" {
 		web = files(spec.Web, spec.DotFiles)
 	}
-	var err error
+	var authorize func(*http.Request) string
+	if secrets != nil {
+		authorize = secrets.authorize
+	}
 	w.listener, err = ws.NewListener(ws.Config{
 		Path:             spec.Path,
 		Origins:          spec.Origins,
@@ -50,7 +58,8 @@ func NewWebSocket(spec config.WS, web http.Handler) (*WebSocket, error) {
 		Ping:             orOff(spec.Ping),
 		HandshakeTimeout: orOff(spec.HandshakeTimeout),
 		MaxHeaderBytes:   int(spec.MaxHeader),
-		Web:              web,
+		Authorize:        authorize,
+		Web:              secrets.pages(web),
 		WebLimit:         fileLimit(),
 	})
 	if err != nil {
@@ -81,7 +90,11 @@ func (w *WebSocket) KeepAlive(on bool) { w.listener.SetKeepAlivesEnabled(on) }
 // handshake.
 func (w *WebSocket) Same(other proxy.Protocol) bool {
 	o, ok := other.(*WebSocket)
-	return ok && reflect.DeepEqual(w.spec, o.spec) && w.web == nil && o.web == nil
+	if !ok || !reflect.DeepEqual(w.spec, o.spec) || w.web != nil || o.web != nil {
+		return false
+	}
+	w.auth = o.auth // it goes on with the one that is kept, and its file is that which is watched
+	return true
 }
 
 // Handshake waits for a client's handshake, for handshake_timeout at most.

@@ -1,0 +1,235 @@
+package protocol
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Kinds of auth in [services.NAME.ws].
+const (
+	authBasic = "basic" // a file of htpasswd with bcrypt; also for pages
+	authToken = "token" // a file with a token in each line; for handshakes only: pages cannot send one with each of their files
+)
+
+// auth says who may become a WebSocket client: those who know a secret of a file,
+// which is read again when it changes. No secret is ever logged, nor are its
+// parts.
+type auth struct {
+	kind, path string
+
+	mu      sync.Mutex // of refreshing
+	stamp   filewatch.Stamp
+	note    func(proxy.Event) // nil: until there is an engine, nothing is said
+	secrets atomic.Pointer[secrets]
+
+	key      [32]byte      // of known
+	known    sync.Map      // by sum of name, password and hash: was right; so that bcrypt is asked once
+	checking chan struct{} // bounds how many processors strangers can keep busy with bcrypt
+}
+
+// secrets are what a file has.
+type secrets struct {
+	tokens [][32]byte        // their sums
+	hashes map[string][]byte // of passwords, by name
+}
+
+// newAuth reads "basic:FILE" or "token:FILE"; nil for "".
+func newAuth(spec string) (*auth, error) {
+	if spec == "" {
+		return nil, nil
+	}
+	a := &auth{checking: make(chan struct{}, 2)}
+	a.kind, a.path, _ = strings.Cut(spec, ":")
+	rand.Read(a.key[:])
+	a.stamp.Changed(a.path)
+	s, err := readSecrets(a.kind, a.path)
+	if err != nil {
+		return nil, err
+	}
+	a.secrets.Store(s)
+	return a, nil
+}
+
+// maxSecrets bounds a file, in bytes.
+const maxSecrets = 4 << 20
+
+// maxCost bounds the time that one password takes: each step doubles it, and at 14
+// it is about a second.
+const maxCost = 14
+
+// readSecrets reads a file. What is wrong with it is said without a word of what
+// is in it.
+func readSecrets(kind, path string) (*secrets, error) {
+	wrong := func(line int, text, hint string) (*secrets, error) {
+		return nil, &PartError{Key: "ws.auth", Hint: hint, Err: fmt.Errorf("%s:%d: %s", path, line, text)}
+	}
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxSecrets) {
+		err = errors.New(path + " is not a regular file of at most 4 MiB")
+	}
+	var content []byte
+	if err == nil {
+		content, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, &PartError{Key: "ws.auth", Err: err}
+	}
+	s, n := &secrets{hashes: map[string][]byte{}}, 0
+	for line := range bytes.Lines(content) {
+		n++
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		if kind == authToken {
+			if bytes.ContainsAny(line, " \t") {
+				return wrong(n, "a token has no space", "write one token a line")
+			}
+			s.tokens = append(s.tokens, sha256.Sum256(line))
+			continue
+		}
+		name, hash, found := bytes.Cut(line, []byte(":"))
+		cost, err := bcrypt.Cost(hash)
+		switch {
+		case !found || len(name) == 0:
+			return wrong(n, "it is no line of htpasswd", "htpasswd -B FILE NAME makes one")
+		case err != nil:
+			return wrong(n, "the password is not hashed with bcrypt", "htpasswd -B FILE NAME makes such a line")
+		case cost > maxCost:
+			return wrong(n, fmt.Sprintf("the cost %d of the hash is above %d", cost, maxCost), "htpasswd -B -C 10 FILE NAME makes one that does not take minutes")
+		}
+		s.hashes[string(name)] = bytes.Clone(hash)
+	}
+	if len(s.tokens)+len(s.hashes) == 0 {
+		return wrong(max(n, 1), "there is no secret in it: no client could come", "write one a line")
+	}
+	return s, nil
+}
+
+// Path is the file's.
+func (a *auth) Path() string { return a.path }
+
+// Note has what a refresh finds said by an engine, of a service.
+func (a *auth) Note(service string, note func(proxy.Event)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.note = func(ev proxy.Event) {
+		ev.Service, ev.Kind, ev.Text = service, proxy.EventAccess, service+": ws.auth: "+ev.Text
+		note(ev)
+	}
+}
+
+// Refresh reads the file again if it has changed. Where it cannot be read, the
+// secrets that there are stay in force.
+func (a *auth) Refresh() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.stamp.Changed(a.path) {
+		return
+	}
+	s, err := readSecrets(a.kind, a.path)
+	ev := proxy.Event{Text: "read " + a.path + " again"}
+	if err == nil {
+		a.secrets.Store(s)
+		a.known.Clear()
+	} else {
+		ev.Level, ev.Text = proxy.LevelWarn, err.Error()+"; the secrets from before stay in force"
+	}
+	if a.note != nil {
+		a.note(ev)
+	}
+}
+
+// authorize says how a client is asked for what it lacks, "" if it lacks nothing.
+func (a *auth) authorize(r *http.Request) (challenge string) {
+	s := a.secrets.Load()
+	if a.kind == authToken {
+		if s.hasToken(tokenOf(r)) {
+			return ""
+		}
+		return `Bearer realm="tcpctl"`
+	}
+	name, password, ok := r.BasicAuth()
+	if ok && a.hasPassword(s, name, password) {
+		return ""
+	}
+	return `Basic realm="tcpctl", charset="UTF-8"`
+}
+
+// tokenOf is what a client says that it knows: in its Authorization header, or, as
+// browsers cannot set one for a WebSocket, in ?token=.
+func tokenOf(r *http.Request) string {
+	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(kind, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	return r.URL.Query().Get("token")
+}
+
+// hasToken takes the same time for each token, right or wrong.
+func (s *secrets) hasToken(token string) bool {
+	sum, found := sha256.Sum256([]byte(token)), 0
+	for i := range s.tokens {
+		found |= subtle.ConstantTimeCompare(sum[:], s.tokens[i][:])
+	}
+	return found == 1
+}
+
+// noHash is compared with where there is no such name, so that the time does not
+// say which names there are.
+var noHash = sync.OnceValue(func() []byte {
+	hash, _ := bcrypt.GenerateFromPassword([]byte("no password"), bcrypt.DefaultCost)
+	return hash
+})
+
+func (a *auth) hasPassword(s *secrets, name, password string) bool {
+	hash, there := s.hashes[name]
+	if !there {
+		hash = noHash()
+	}
+	sum := sha256.New()
+	for _, part := range [][]byte{a.key[:], hash, []byte(password)} {
+		fmt.Fprintf(sum, "%d:", len(part))
+		sum.Write(part)
+	}
+	known := [32]byte(sum.Sum(nil))
+	if _, ok := a.known.Load(known); ok && there {
+		return true
+	}
+	a.checking <- struct{}{}
+	defer func() { <-a.checking }()
+	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !there {
+		return false
+	}
+	a.known.Store(known, true)
+	return true
+}
+
+// pages has files fetched by those only who know a password.
+func (a *auth) pages(web http.Handler) http.Handler {
+	if a == nil || a.kind != authBasic || web == nil {
+		return web
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if challenge := a.authorize(r); challenge != "" {
+			w.Header().Set("WWW-Authenticate", challenge)
+			http.Error(w, "a name and a password are needed", http.StatusUnauthorized)
+			return
+		}
+		web.ServeHTTP(w, r)
+	})
+}

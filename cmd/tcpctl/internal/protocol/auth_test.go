@@ -1,0 +1,180 @@
+package protocol
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// secretFile is one that a test may write again.
+func secretFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func htpasswd(t *testing.T, name, password string) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name + ":" + string(hash) + "\n"
+}
+
+func basic(name, password string) string {
+	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
+}
+
+// asked knocks with a request of its own, and compares the status, and of a 401
+// what it asks for and that its record says nothing of a secret.
+func (v *testBridge) asked(want int, challenge, request string) {
+	v.Helper()
+	c, resp := v.knock(request)
+	defer c.Close()
+	if resp.StatusCode != want || resp.Header.Get("WWW-Authenticate") != challenge {
+		v.Errorf("%q: %s, %q", request, resp.Status, resp.Header.Get("WWW-Authenticate"))
+	}
+	if want != 401 {
+		return
+	}
+	r := v.record()
+	if r.Reason != proxy.ReasonAuth || r.By != proxy.ByProxy || r.Phase != proxy.PhaseQueue || strings.Contains(r.Detail, "secret") {
+		v.Errorf("record %+v", r)
+	}
+}
+
+const bearer = `Bearer realm="tcpctl"`
+
+// TestRule50bTokens: in a header or in the query, of a handshake in one piece or
+// not; pages need none.
+func TestRule50bTokens(t *testing.T) {
+	spec := config.NewWS()
+	spec.Auth, spec.Web = "token:"+secretFile(t, "# for the desk\nsecret-1\n\n  secret-2  \n"), site(t)
+	v := bridgeOf(t, spec, echo, nil)
+	for _, target := range []string{"/?token=secret-1", "/?a=b&token=secret-2"} {
+		v.asked(101, "", opening("localhost", target))
+		v.record()
+	}
+	for _, line := range []string{"Authorization: Bearer secret-1", "Authorization: bearer  secret-2"} {
+		v.asked(101, "", opening("localhost", "/", line))
+		v.record()
+	}
+	for _, target := range []string{"/", "/?token=", "/?token=secret", "/?token=secret-11", "/?token=%23%20for%20the%20desk", "/?TOKEN=secret-1"} {
+		v.asked(401, bearer, opening("localhost", target))
+	}
+	v.asked(401, bearer, opening("localhost", "/?token=secret-1", "Authorization: Bearer secret-x")) // the header counts
+	v.asked(401, bearer, opening("localhost", "/", basic("secret-1", "secret-1")))
+	v.asked(403, "", opening("localhost", "/", "Origin: https://evil.example")) // what is wrong otherwise comes first
+	v.record()
+	v.asked(200, "", "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	i := v.svc.Info()
+	if i.Sessions.Rejected != 9 || i.RefusedText() != "refused 9: auth 8, origin 1" {
+		t.Errorf("%+v %q", i.Sessions, i.RefusedText())
+	}
+	for _, e := range events(v) {
+		if strings.Contains(e.Text, "secret-") {
+			t.Errorf("an event has a secret: %s", e.Text)
+		}
+	}
+}
+
+func events(v *testBridge) []proxy.Event {
+	page, _ := v.engine.Operator().Events(0)
+	return page.Events
+}
+
+// TestRule50bPasswords: for handshakes and for pages.
+func TestRule50bPasswords(t *testing.T) {
+	const challenge = `Basic realm="tcpctl", charset="UTF-8"`
+	spec := config.NewWS()
+	spec.Auth, spec.Web = "basic:"+secretFile(t, htpasswd(t, "ana", "secret")+htpasswd(t, "ben", "säcret")), site(t)
+	v := bridgeOf(t, spec, echo, nil)
+	for _, line := range []string{basic("ana", "secret"), basic("ana", "secret"), basic("ben", "säcret")} {
+		v.asked(101, "", opening("localhost", "/", line))
+		v.record()
+	}
+	for _, line := range []string{basic("ana", "säcret"), basic("ben", "secret"), basic("eve", "no password"), basic("", ""), "Authorization: Bearer secret", "X: y"} {
+		v.asked(401, challenge, opening("localhost", "/", line))
+	}
+	page := "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+	c, resp := v.knock(page + "\r\n")
+	if resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") != challenge {
+		t.Error(resp.Status)
+	}
+	c.Close()
+	v.asked(200, "", page+basic("ana", "secret")+"\r\n\r\n")
+}
+
+// TestRule50bTheFileChanges: for the next handshake; a damaged file leaves the
+// secrets from before in force.
+func TestRule50bTheFileChanges(t *testing.T) {
+	path := secretFile(t, "secret-1\n")
+	spec := config.NewWS()
+	spec.Auth = "token:" + path
+	var w *WebSocket
+	v := bridgeOf(t, spec, echo, func(_ *proxy.ServiceConfig, made *WebSocket) { w = made })
+	files := Files([]proxy.ServiceConfig{{Name: "desk", Protocol: w}}, v.engine.Operator().Note)
+	watcher := filewatch.New()
+	defer watcher.Close()
+	watcher.Set(files)
+	v.asked(101, "", opening("localhost", "/?token=secret-1"))
+	v.record()
+	change := func(text, want string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if all := events(v); len(all) > 0 && all[len(all)-1].Kind == proxy.EventAccess && strings.HasSuffix(all[len(all)-1].Text, want) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%q was never said: %+v", want, events(v))
+			}
+		}
+	}
+	change("secret-2\n", "read "+path+" again")
+	v.asked(401, bearer, opening("localhost", "/?token=secret-1"))
+	v.asked(101, "", opening("localhost", "/?token=secret-2"))
+	v.record()
+	change("secret 3\n", path+":1: a token has no space; the secrets from before stay in force")
+	change("", path+":1: there is no secret in it: no client could come; the secrets from before stay in force")
+	v.asked(101, "", opening("localhost", "/?token=secret-2"))
+	v.record()
+}
+
+// TestRule50bBadFiles say their line, and nothing that is in it.
+func TestRule50bBadFiles(t *testing.T) {
+	slow, _ := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
+	for _, tt := range []struct{ kind, text, want string }{
+		{"basic", "# people\nana:secret\n", ":2: the password is not hashed with bcrypt"},
+		{"basic", "ana:{SHA}secret\n", ":1: the password is not hashed with bcrypt"},
+		{"basic", "secret\n", ":1: it is no line of htpasswd"},
+		{"basic", "ana:" + strings.Replace(string(slow), "$04$", "$20$", 1), ":1: the cost 20 of the hash is above 14"},
+		{"token", "\n\nsecret and more\n", ":3: a token has no space"},
+		{"token", "# none\n", ":1: there is no secret in it: no client could come"},
+		{"token", "", ":1: there is no secret in it: no client could come"},
+	} {
+		path := secretFile(t, tt.text)
+		_, err := newAuth(tt.kind + ":" + path)
+		if err == nil || err.Error() != path+tt.want {
+			t.Errorf("%q: %v, want %s", tt.text, err, tt.want)
+		}
+	}
+	if _, err := newAuth("token:/nowhere/secrets"); err == nil {
+		t.Error("a file that is not there was taken")
+	}
+}
