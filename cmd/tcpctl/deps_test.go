@@ -22,6 +22,7 @@ const module = "github.com/tcpctl/tcpctl"
 var mayImport = map[string][]string{
 	"proxy/text":               {}, // for messages
 	"lock":                     {}, // the standard library only
+	"lock/cluster":             {}, // decides only: the log and the streams are given to it
 	"ws":                       {},
 	"mesh":                     {"mesh/meshinfo", "mesh/internal/..."},
 	"mesh/...":                 {"mesh/internal/..."}, // internal: multicast DNS, and text, which know nothing of nodes
@@ -108,7 +109,7 @@ func matches(pattern, name string) bool {
 }
 
 func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
-	for _, leaf := range []string{"lock", "mesh/meshinfo"} {
+	for _, leaf := range []string{"lock", "lock/cluster", "mesh/meshinfo"} {
 		for _, p := range packages(t, "-deps", module+"/"+leaf) {
 			if name, of := ours(p.ImportPath); !p.Standard && !(of && name == leaf) {
 				t.Errorf("%s needs %s", leaf, p.ImportPath)

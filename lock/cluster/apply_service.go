@@ -1,0 +1,106 @@
+package cluster
+
+import "slices"
+
+// applyOp applies one op of a node whose lease runs.
+func (s *State) applyOp(m *Member, op Op) {
+	sv := s.addService(op.Service)
+	switch op.Kind {
+	case OpJoin:
+		if l := sv.line(m.Node); op.From > l.joined && op.To >= op.From && op.To-op.From < 1<<32 {
+			l.append(op.From, op.To, sv.next)
+			sv.next += op.To - op.From + 1
+		}
+	case OpDone:
+		if i := sv.holder(m.Node, op.From); i >= 0 {
+			sv.giveBack(i)
+		} else {
+			sv.line(m.Node).remove(op.From)
+		}
+	case OpRequeue:
+		if i := sv.holder(m.Node, op.From); i >= 0 && sv.held[i].Token == op.Token {
+			g := sv.giveBack(i)
+			sv.line(m.Node).insert(g.Arrival, g.at)
+		}
+	case OpAble:
+		sv.line(m.Node).unable = !op.Flag
+	case OpReady:
+		if i := sv.holderOf(op.Token); i >= 0 && sv.held[i].Node == m.Node {
+			sv.held[i].Hook = false
+			if sv.running == op.Token {
+				sv.running = 0
+			}
+		}
+	case OpPause, OpCommand, OpResume, OpReport:
+		s.applyPlan(m, sv, op)
+	case OpSlots:
+		sv.slots, s.facts = op.From, s.index // fewer: those who hold one keep it
+	case OpHooks:
+		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
+	case OpBackend:
+		sv.setBackend(Backend{op.Text, op.State, op.From})
+		s.facts = s.index
+	}
+}
+
+// grant gives free slots to the waiters that came first among the nodes that can
+// serve.
+func (s *State) grant(sv *service, out *Changes) {
+	for !sv.closed() && sv.running == 0 && uint64(len(sv.held)) < sv.slots {
+		l := sv.head()
+		if l == nil {
+			return
+		}
+		hook := sv.owed || sv.every > 0 && (sv.token+1)%sv.every == 0
+		if hook && sv.exclusive && len(sv.held) > 0 {
+			return // until all have ended
+		}
+		arrival := l.runs[0].from
+		at, _ := l.remove(arrival)
+		sv.token++
+		g := Grant{Service: sv.name, Node: l.node, Lease: s.member(l.node).Lease, Arrival: arrival, Token: sv.token, Hook: hook, at: at}
+		if sv.returned > 0 {
+			g.Expired = true
+			sv.returned--
+		}
+		if sv.owed = false; hook && sv.exclusive {
+			sv.running = g.Token
+		}
+		sv.held = append(sv.held, g)
+		out.Grants = append(out.Grants, g)
+	}
+}
+
+// head returns the line whose first waiter came before all others that can be
+// served, and nil if there is none.
+func (sv *service) head() (first *line) {
+	for _, l := range sv.lines {
+		if len(l.runs) > 0 && !l.unable && (first == nil || l.runs[0].at < first.runs[0].at) {
+			first = l
+		}
+	}
+	return first
+}
+
+// giveBack frees the slot of the holder i. A hook that came with it and did not run
+// is owed to the next.
+func (sv *service) giveBack(i int) Grant {
+	g := sv.held[i]
+	sv.held = slices.Delete(sv.held, i, i+1)
+	if g.Hook {
+		sv.owed = true
+	}
+	if sv.running == g.Token {
+		sv.running = 0
+	}
+	return g
+}
+
+// holder returns the index of the grant that the arrival of a node has, and -1.
+func (sv *service) holder(node NodeID, arrival uint64) int {
+	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Node == node && g.Arrival == arrival })
+}
+
+func (sv *service) holderOf(token uint64) int {
+	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Token == token })
+}

@@ -1,0 +1,66 @@
+package cluster
+
+import "time"
+
+// A NodeID names a node for as long as it keeps its key; 0 is no node.
+type NodeID uint64
+
+// A Kind says what an Op asks for.
+type Kind uint8
+
+// What a node may ask for. The number of a kind is written to logs: new ones are
+// added at the end.
+const (
+	OpJoin    Kind = 1 + iota // arrivals From to To wait
+	OpDone                    // arrival From was abandoned, or its session has ended
+	OpRequeue                 // the dial of arrival From with Token failed: back to its old place
+	OpAble                    // Flag: the node can serve; otherwise its waiters keep their places and others pass
+	OpReady                   // the hook that came with Token has run
+	OpPause                   // close the service on all nodes for at most Max; Flag: a command will run
+	OpCommand                 // the command of plan Token is about to run (Flag) or has ended
+	OpResume                  // plan Token is over: open the service
+	OpReport                  // the node's part of plan Token: Counts; Flag: they are final
+	OpSlots                   // the service has From slots; 0: it has no lock
+	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
+	OpBackend                 // the backend Text has the admin state State and the weight From
+
+	lastNodeOp = OpBackend
+)
+
+// What only a leader asks for, in a Batch that has no lease.
+const (
+	OpHello  Kind = 64 + iota // incarnation From of the node, whose lease was To, begins a lease
+	OpExpire                  // lease To of the node has ended
+	OpMember                  // the node is a member, seen or not; Flag: it is removed
+	OpForget                  // the resumed plan Token of the service waits for no more reports
+
+	lastLeaderOp = OpForget
+)
+
+// An Op is one thing that a node or a leader asks of the state. Each kind reads the
+// fields that its comment names; the others are zero. An Op that does not fit the
+// state (a plan that is over, an arrival that is done) changes nothing.
+type Op struct {
+	Kind     Kind
+	Service  string
+	From, To uint64
+	Token    uint64 // of a grant, or of a plan
+	Flag     bool
+	Text     string
+	State    string
+	Max      time.Duration
+	Counts   Counts
+}
+
+// Counts are a node's part of a report: sessions of one service since a pause began.
+type Counts struct{ Live, Held, Served, Failed, Cut, Rejected uint64 }
+
+// A Batch is what one node says in one entry. Ops are numbered within a lease:
+// Ops[0] has the number First. A state applies each number once and in order, so
+// that a batch may be sent again by a later connection, or arrive twice.
+type Batch struct {
+	Node  NodeID
+	Lease uint64 // 0: a leader says it, of Node
+	First uint64
+	Ops   []Op
+}

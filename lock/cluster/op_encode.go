@@ -1,0 +1,174 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// version is of each op and of a snapshot. A voter that reads a newer one stops: it
+// could not apply what the others do.
+const version = 1
+
+// ErrNewer is of an entry or snapshot that a newer version of this program has
+// written. The voter has to be upgraded.
+var ErrNewer = errors.New("cluster: entry is newer than this version: upgrade this voter")
+
+// ErrCorrupt is of bytes that are no entry or snapshot.
+var ErrCorrupt = errors.New("cluster: entry is corrupt")
+
+// An encoder appends values to bytes; a decoder reads them in the same order.
+type encoder []byte
+
+func (e *encoder) uint(v uint64) { *e = binary.AppendUvarint(*e, v) }
+
+func (e *encoder) bool(v bool) {
+	if v {
+		e.uint(1)
+	} else {
+		e.uint(0)
+	}
+}
+
+func (e *encoder) text(s string) {
+	e.uint(uint64(len(s)))
+	*e = append(*e, s...)
+}
+
+func (e *encoder) counts(c Counts) {
+	for _, v := range [...]uint64{c.Live, c.Held, c.Served, c.Failed, c.Cut, c.Rejected} {
+		e.uint(v)
+	}
+}
+
+// A decoder's error is kept, and after it all values are zero.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail(ErrCorrupt)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) bool() bool {
+	v := d.uint()
+	if v > 1 {
+		d.fail(ErrCorrupt)
+	}
+	return v == 1
+}
+
+func (d *decoder) text() string {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail(ErrCorrupt)
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+// length reads how many values follow; each needs at least one byte, so that no
+// corrupt length allocates more than the bytes could hold.
+func (d *decoder) length() int {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail(ErrCorrupt)
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) counts() (c Counts) {
+	for _, v := range [...]*uint64{&c.Live, &c.Held, &c.Served, &c.Failed, &c.Cut, &c.Rejected} {
+		*v = d.uint()
+	}
+	return c
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	d.b = nil
+}
+
+// EncodeEntry returns the bytes of one log entry.
+func EncodeEntry(batches []Batch) []byte {
+	var e encoder
+	e.uint(uint64(len(batches)))
+	for _, b := range batches {
+		e.uint(uint64(b.Node))
+		e.uint(b.Lease)
+		e.uint(b.First)
+		e.uint(uint64(len(b.Ops)))
+		for _, op := range b.Ops {
+			e.op(op)
+		}
+	}
+	return e
+}
+
+// DecodeEntry is the reverse of EncodeEntry. Its error wraps ErrNewer or ErrCorrupt.
+func DecodeEntry(data []byte) ([]Batch, error) {
+	d := &decoder{b: data}
+	batches := make([]Batch, d.length())
+	for i := range batches {
+		b := &batches[i]
+		b.Node, b.Lease, b.First = NodeID(d.uint()), d.uint(), d.uint()
+		b.Ops = make([]Op, d.length())
+		for j := range b.Ops {
+			b.Ops[j] = d.op()
+		}
+	}
+	if d.err == nil && len(d.b) > 0 {
+		d.err = ErrCorrupt
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return batches, nil
+}
+
+func (e *encoder) op(op Op) {
+	e.uint(version)
+	e.uint(uint64(op.Kind))
+	e.text(op.Service)
+	e.uint(op.From)
+	e.uint(op.To)
+	e.uint(op.Token)
+	e.bool(op.Flag)
+	e.text(op.Text)
+	e.text(op.State)
+	e.uint(uint64(op.Max))
+	if op.Kind == OpReport {
+		e.counts(op.Counts)
+	}
+}
+
+func (d *decoder) op() (op Op) {
+	if v := d.uint(); v > version && d.err == nil {
+		d.fail(fmt.Errorf("%w (an op of version %d)", ErrNewer, v))
+	}
+	kind := d.uint()
+	if known := kind >= uint64(OpJoin) && kind <= uint64(lastNodeOp) || kind >= uint64(OpHello) && kind <= uint64(lastLeaderOp); !known && d.err == nil {
+		d.fail(fmt.Errorf("%w (op %d)", ErrNewer, kind))
+	}
+	op.Kind, op.Service = Kind(kind), d.text()
+	op.From, op.To, op.Token = d.uint(), d.uint(), d.uint()
+	op.Flag, op.Text, op.State = d.bool(), d.text(), d.text()
+	op.Max = time.Duration(d.uint())
+	if op.Kind == OpReport {
+		op.Counts = d.counts()
+	}
+	return op
+}

@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// Snapshot returns the state as bytes. Two voters that have applied the same entries
+// return the same.
+func (s *State) Snapshot() []byte {
+	var e encoder
+	e.uint(version)
+	e.text(s.id)
+	e.uint(s.index)
+	e.uint(s.facts)
+	e.uint(uint64(len(s.members)))
+	for _, m := range s.members {
+		e.uint(uint64(m.Node))
+		e.uint(m.Incarnation)
+		e.uint(m.Lease)
+		e.bool(m.Ended)
+		e.uint(m.Applied)
+	}
+	e.uint(uint64(len(s.services)))
+	for _, sv := range s.services {
+		e.service(sv)
+	}
+	return e
+}
+
+// RestoreState returns the state that Snapshot has written. Its error wraps ErrNewer
+// or ErrCorrupt.
+func RestoreState(data []byte) (*State, error) {
+	d := &decoder{b: data}
+	if v := d.uint(); v > version {
+		return nil, fmt.Errorf("%w (a snapshot of version %d)", ErrNewer, v)
+	}
+	s := NewState(d.text())
+	s.index, s.facts = d.uint(), d.uint()
+	for range d.length() {
+		s.members = append(s.members, Member{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.uint()})
+	}
+	for range d.length() {
+		s.services = append(s.services, d.service())
+	}
+	if d.err == nil && len(d.b) > 0 {
+		d.err = ErrCorrupt
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return s, nil
+}
+
+func (e *encoder) service(sv *service) {
+	e.text(sv.name)
+	for _, v := range [...]uint64{sv.slots, sv.token, sv.next, sv.returned, sv.every, sv.running} {
+		e.uint(v)
+	}
+	e.bool(sv.exclusive)
+	e.bool(sv.owed)
+	e.uint(uint64(len(sv.lines)))
+	for _, l := range sv.lines {
+		e.uint(uint64(l.node))
+		e.uint(l.joined)
+		e.bool(l.unable)
+		e.uint(uint64(len(l.runs)))
+		for _, r := range l.runs {
+			e.uint(r.from)
+			e.uint(r.to)
+			e.uint(r.at)
+		}
+	}
+	e.uint(uint64(len(sv.held)))
+	for _, g := range sv.held {
+		for _, v := range [...]uint64{uint64(g.Node), g.Lease, g.Arrival, g.Token, g.at} {
+			e.uint(v)
+		}
+		e.bool(g.Hook)
+		e.bool(g.Expired)
+	}
+	e.uint(uint64(len(sv.backends)))
+	for _, b := range sv.backends {
+		e.text(b.Name)
+		e.text(b.State)
+		e.uint(b.Weight)
+	}
+	e.plan(sv.plan)
+}
+
+func (d *decoder) service() *service {
+	sv := &service{name: d.text()}
+	for _, v := range [...]*uint64{&sv.slots, &sv.token, &sv.next, &sv.returned, &sv.every, &sv.running} {
+		*v = d.uint()
+	}
+	sv.exclusive, sv.owed = d.bool(), d.bool()
+	for range d.length() {
+		l := &line{node: NodeID(d.uint()), joined: d.uint(), unable: d.bool()}
+		for range d.length() {
+			l.runs = append(l.runs, run{d.uint(), d.uint(), d.uint()})
+		}
+		sv.lines = append(sv.lines, l)
+	}
+	for range d.length() {
+		g := Grant{Service: sv.name, Node: NodeID(d.uint()), Lease: d.uint(), Arrival: d.uint(), Token: d.uint(), at: d.uint()}
+		g.Hook, g.Expired = d.bool(), d.bool()
+		sv.held = append(sv.held, g)
+	}
+	for range d.length() {
+		sv.backends = append(sv.backends, Backend{d.text(), d.text(), d.uint()})
+	}
+	sv.plan = d.plan()
+	return sv
+}
+
+func (e *encoder) plan(p *Plan) {
+	e.bool(p != nil)
+	if p == nil {
+		return
+	}
+	e.bool(p.Window)
+	for _, v := range [...]uint64{p.ID, uint64(p.Owner), p.Lease, uint64(p.Step), uint64(p.Max), uint64(len(p.Nodes))} {
+		e.uint(v)
+	}
+	for _, r := range p.Nodes {
+		e.uint(uint64(r.Node))
+		e.uint(r.Lease)
+		e.bool(r.Final)
+		e.counts(r.Counts)
+	}
+}
+
+func (d *decoder) plan() *Plan {
+	if !d.bool() {
+		return nil
+	}
+	p := &Plan{Window: d.bool(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: time.Duration(d.uint())}
+	for range d.length() {
+		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.bool(), d.counts()})
+	}
+	return p
+}

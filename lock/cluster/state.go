@@ -1,0 +1,132 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+)
+
+// A State is what the voters replicate. Each of them applies the same entries in the
+// same order and has the same state, byte for byte: it reads no clock, no random
+// number, and keeps lists in order where a map would be shorter.
+type State struct {
+	id       string // of the cluster
+	index    uint64 // of the last entry applied
+	facts    uint64 // of the last entry that changed a Fact
+	members  []Member
+	services []*service
+}
+
+// NewState returns the state of a new cluster with this id, which a node refuses to
+// join if it knows another one.
+func NewState(id string) *State { return &State{id: id} }
+
+// A Member is a node that the cluster knows.
+type Member struct {
+	Node        NodeID
+	Incarnation uint64 // which start of its process: a higher one replaces a lower
+	Lease       uint64 // index of the entry that began its lease; 0: the member was never seen
+	Ended       bool   // the lease is over: the node holds nothing and waits for nothing
+	Applied     uint64 // number of its last op under this lease
+}
+
+// leased reports whether m has a lease that runs.
+func (m *Member) leased() bool { return m.Lease > 0 && !m.Ended }
+
+// A Grant is a slot given to a waiter. The slot is taken until the node says that
+// the arrival is done, requeues it, or its lease has ended.
+type Grant struct {
+	Service string
+	Node    NodeID
+	Lease   uint64 // the node's: under another one the grant is void
+	Arrival uint64
+	Token   uint64 // higher than that of each grant of the service before
+	Hook    bool   // the node runs the hook first, and then says OpReady
+	Expired bool   // the slot came back by the end of a lease: on_expire runs first
+
+	at uint64 // the place in the order, for OpRequeue
+}
+
+// A service is one lock, its queue, and what the operator has said of it.
+type service struct {
+	name     string
+	slots    uint64
+	token    uint64  // of the last grant
+	next     uint64  // place of the next waiter
+	lines    []*line // one for each node, by node
+	held     []Grant // by token
+	returned uint64  // slots that came back by the end of a lease and were not granted since
+
+	every     uint64 // a token that it divides needs a hook; 0: none
+	exclusive bool   // the hook runs while no session is live
+	running   uint64 // token of the exclusive hook that runs; nothing is granted meanwhile
+	owed      bool   // a hook was granted and did not run
+
+	plan     *Plan // nil: the service was never paused
+	backends []Backend
+}
+
+// Index returns the index of the last entry applied.
+func (s *State) Index() uint64 { return s.index }
+
+// Members returns what is known of each member, by node.
+func (s *State) Members() []Member { return slices.Clone(s.members) }
+
+// Held returns the grants of a service that are in use, by token.
+func (s *State) Held(name string) []Grant {
+	if sv := s.service(name); sv != nil {
+		return slices.Clone(sv.held)
+	}
+	return nil
+}
+
+func (s *State) member(node NodeID) *Member {
+	i, ok := slices.BinarySearchFunc(s.members, node, func(m Member, n NodeID) int { return compare(m.Node, n) })
+	if !ok {
+		return nil
+	}
+	return &s.members[i]
+}
+
+// addMember returns the member, which is new if it was not known.
+func (s *State) addMember(node NodeID) *Member {
+	i, ok := slices.BinarySearchFunc(s.members, node, func(m Member, n NodeID) int { return compare(m.Node, n) })
+	if !ok {
+		s.members = slices.Insert(s.members, i, Member{Node: node})
+	}
+	return &s.members[i]
+}
+
+func (s *State) service(name string) *service {
+	i, ok := slices.BinarySearchFunc(s.services, name, func(sv *service, n string) int { return strings.Compare(sv.name, n) })
+	if !ok {
+		return nil
+	}
+	return s.services[i]
+}
+
+func (s *State) addService(name string) *service {
+	i, ok := slices.BinarySearchFunc(s.services, name, func(sv *service, n string) int { return strings.Compare(sv.name, n) })
+	if !ok {
+		s.services = slices.Insert(s.services, i, &service{name: name})
+	}
+	return s.services[i]
+}
+
+// line returns the line of a node, which is new if there was none.
+func (sv *service) line(node NodeID) *line {
+	i, ok := slices.BinarySearchFunc(sv.lines, node, func(l *line, n NodeID) int { return compare(l.node, n) })
+	if !ok {
+		sv.lines = slices.Insert(sv.lines, i, &line{node: node})
+	}
+	return sv.lines[i]
+}
+
+func compare(a, b NodeID) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
