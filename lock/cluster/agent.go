@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// An AgentConfig is fixed for the life of an Agent.
+type AgentConfig struct {
+	Node        NodeID
+	Incarnation uint64        // higher at each start of the process
+	Voters      []NodeID      // where the leader is looked for
+	Lease       time.Duration // the same on all nodes
+	Keep        bool          // sessions live on when the lease is lost (on_lost = "keep")
+}
+
+// An Agent is a node's side: it tells the leader who waits here, is told who may go,
+// and knows until when that counts. All times are of one clock that runs while the
+// system sleeps. Call it again by Deadline, and deliver Ready after each call.
+type Agent struct {
+	cfg      AgentConfig
+	to       NodeID        // the voter that it talks to
+	heard    time.Duration // when a leader answered last, or was named
+	next     time.Duration // when the next renewal is due
+	lease    agentLease
+	first    uint64 // number of ops[0]
+	ops      []Op   // said, or to be said, and not in the state yet
+	unsent   int    // index in ops
+	seen     []Seen
+	known    uint64
+	services []*agentService // by name
+	ready    AgentReady
+}
+
+// AgentReady is what has to be done after a call, in this order.
+type AgentReady struct {
+	Cut      []Grant     // end these sessions now, before a byte more is relayed
+	Ask      []string    // ask the gates of these services again
+	Requests []RequestTo // send
+}
+
+const (
+	maxRequest = 1024  // ops in one request
+	maxOps     = 16384 // that wait for a leader, before the node gives its places up
+)
+
+// NewAgent returns the agent of a node that has no lease yet.
+func NewAgent(cfg AgentConfig) *Agent {
+	return &Agent{cfg: cfg, to: cfg.Voters[int(uint64(cfg.Node)%uint64(len(cfg.Voters)))], first: 1}
+}
+
+// Ready returns what has to be done since the last call.
+func (a *Agent) Ready() AgentReady {
+	for a.lease.number > 0 && a.unsent < len(a.ops) {
+		a.send(a.request(a.unsent, 0))
+	}
+	r := a.ready
+	a.ready = AgentReady{}
+	return r
+}
+
+// Deadline returns when Tick has to be called at the latest.
+func (a *Agent) Deadline() time.Duration {
+	if a.lease.number > 0 && !a.lease.lost && a.lease.until < a.next {
+		return a.lease.until
+	}
+	return a.next
+}
+
+// Tick ends a lease that has run out, and renews it, or asks for one.
+func (a *Agent) Tick(now time.Duration) {
+	a.check(now)
+	if now < a.next {
+		return
+	}
+	if a.lease.lost && len(a.ops) > maxOps {
+		a.end(now) // no majority for long: they are said again, in short, under the next lease
+	}
+	every := renewEvery(a.cfg.Lease)
+	a.next = now + every
+	if now-a.heard > every*3/2 { // silent: another voter may lead
+		i := slices.Index(a.cfg.Voters, a.to)
+		a.to = a.cfg.Voters[(i+1)%len(a.cfg.Voters)]
+	}
+	var renewal uint64
+	if a.lease.number > 0 {
+		renewal = a.lease.renew(now)
+	}
+	a.send(a.request(0, renewal)) // with all that is not in the state: it may have been lost
+}
+
+// Runs reports whether the lease runs, and until when.
+func (a *Agent) Runs(now time.Duration) (until time.Duration, ok bool) {
+	return a.lease.until, a.lease.runs(now)
+}
+
+// Facts returns what the node knows of a service.
+func (a *Agent) Facts(name string) Fact { return a.service(name).fact }
+
+// check ends the lease for this node when its time is over. The lease may run on in
+// the state, where a renewal can find it: waiters keep their places.
+func (a *Agent) check(now time.Duration) {
+	l := &a.lease
+	if l.number == 0 || l.lost || now < l.until {
+		return
+	}
+	l.lost = true
+	a.cut()
+}
+
+// cut ends the sessions that hold slots, and says so.
+func (a *Agent) cut() {
+	if a.cfg.Keep {
+		return
+	}
+	for _, sv := range a.services {
+		for _, g := range sv.holding {
+			a.ready.Cut = append(a.ready.Cut, g)
+			a.say(Op{Kind: OpDone, Service: sv.name, From: g.Arrival})
+		}
+		sv.holding = nil
+		a.report(sv)
+	}
+}
+
+// request says the ops from an index on.
+func (a *Agent) request(from int, renewal uint64) Request {
+	r := Request{Node: a.cfg.Node, Incarnation: a.cfg.Incarnation, Lease: a.lease.number, Last: a.lease.last,
+		Renewal: renewal, Seen: a.seen, Known: a.known}
+	if a.lease.number > 0 {
+		to := min(from+maxRequest, len(a.ops))
+		r.First, r.Ops = a.first+uint64(from), slices.Clone(a.ops[from:to])
+		a.unsent = to
+	}
+	a.seen = nil
+	return r
+}
+
+func (a *Agent) send(r Request) { a.ready.Requests = append(a.ready.Requests, RequestTo{a.to, r}) }
+
+// say numbers an op under the lease. Without one nothing is said: what still holds
+// is said when one begins.
+func (a *Agent) say(op Op) {
+	if a.lease.number == 0 {
+		return
+	}
+	if n := len(a.ops); op.Kind == OpJoin && n > a.unsent {
+		if last := &a.ops[n-1]; last.Kind == OpJoin && last.Service == op.Service && last.To+1 == op.From {
+			last.To = op.To
+			return
+		}
+	}
+	a.ops = append(a.ops, op)
+}
+
+func (a *Agent) service(name string) *agentService {
+	i, ok := slices.BinarySearchFunc(a.services, name, func(sv *agentService, n string) int { return strings.Compare(sv.name, n) })
+	if !ok {
+		a.services = slices.Insert(a.services, i, &agentService{name: name})
+	}
+	return a.services[i]
+}

@@ -1,0 +1,124 @@
+package cluster
+
+import "time"
+
+// Step takes a voter's answer.
+func (a *Agent) Step(now time.Duration, r Answer) {
+	a.check(now)
+	if !r.Leads {
+		if r.From == a.to && r.Leader != 0 && r.Leader != r.From {
+			a.to, a.heard = r.Leader, now // it has its time to answer
+			a.next = min(a.next, now+renewEvery(a.cfg.Lease)/8)
+		}
+		return
+	}
+	if r.Incarnation != a.cfg.Incarnation {
+		return
+	}
+	l := &a.lease
+	switch {
+	case l.number == 0 && r.Lease > l.last && !r.Ended:
+		a.begin(now, r.Lease)
+	case l.number == 0 || r.Lease != l.number:
+		return // of another lease
+	case r.Ended:
+		a.end(now)
+		return
+	}
+	a.heard, a.to = now, r.From
+	if r.Applied >= a.first {
+		n := min(int(r.Applied-a.first+1), len(a.ops))
+		a.first += uint64(n)
+		a.ops = a.ops[n:]
+		a.unsent = max(a.unsent-n, 0)
+	}
+	l.renewed(now, r.Renewed, a.cfg.Lease)
+	if r.Known > a.known {
+		a.learn(now, r)
+	}
+	for _, g := range r.Grants {
+		a.granted(g)
+	}
+	if l.runs(now) && r.Renewed > 0 {
+		a.askGranted() // of a lease that was lost for a while
+	}
+}
+
+// begin says all that holds under a new lease. The lease counts only once it is
+// renewed: the hello may have been sent long ago.
+func (a *Agent) begin(now time.Duration, number uint64) {
+	a.lease.number, a.lease.lost, a.lease.until = number, true, 0
+	a.first, a.ops, a.unsent, a.next = 1, nil, 0, now
+	for _, sv := range a.services {
+		if sv.line.unable {
+			a.say(Op{Kind: OpAble, Service: sv.name})
+		}
+		for _, r := range sv.line.runs {
+			a.say(Op{Kind: OpJoin, Service: sv.name, From: r.from, To: r.to})
+		}
+		a.report(sv)
+	}
+}
+
+// end takes note that the lease is over also in the state. Waiters keep their order
+// and join again, at the end; a grant that was not used is void.
+func (a *Agent) end(now time.Duration) {
+	if !a.lease.lost {
+		a.lease.lost = true
+		a.cut()
+	}
+	a.lease.last, a.lease.number = a.lease.number, 0
+	a.ops, a.unsent, a.next = nil, 0, now
+	for _, sv := range a.services {
+		for _, g := range sv.granted {
+			sv.line.insert(g.Arrival, g.Arrival)
+		}
+		sv.granted, sv.refused, sv.holding = nil, nil, nil
+	}
+}
+
+// granted takes a grant for a waiter that still waits for it. One for a waiter that
+// has gone is answered by the OpDone that is under way.
+func (a *Agent) granted(g Grant) {
+	if g.Lease != a.lease.number {
+		return
+	}
+	a.seen = append(a.seen, Seen{g.Service, g.Token})
+	sv := a.service(g.Service)
+	if i := indexArrival(sv.refused, g.Arrival); i >= 0 && g.Token <= sv.refused[i].Token {
+		return
+	}
+	if _, waits := sv.line.remove(g.Arrival); !waits {
+		return
+	}
+	sv.forgetRefused(g.Arrival)
+	sv.granted = append(sv.granted, g)
+	a.ask(sv.name)
+}
+
+// learn takes the facts of the state, and reports what a plan asks for.
+func (a *Agent) learn(now time.Duration, r Answer) {
+	a.known = r.Known
+	for _, f := range r.Facts {
+		sv := a.service(f.Service)
+		before := sv.fact.Plan
+		sv.fact = f
+		if f.Plan.ID != before.ID {
+			sv.learned, sv.counts = now, Counts{Live: sv.counts.Live}
+		}
+		if f.Plan.ID != before.ID || f.Plan.Step != before.Step {
+			a.report(sv)
+			a.ask(sv.name)
+		}
+	}
+}
+
+func (a *Agent) askGranted() {
+	for _, sv := range a.services {
+		if len(sv.granted) > 0 {
+			a.ask(sv.name)
+		}
+	}
+}
+
+func (a *Agent) ask(name string) { a.ready.Ask = append(a.ready.Ask, name) }

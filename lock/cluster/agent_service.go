@@ -1,0 +1,159 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+)
+
+// A Reason is why a waiter waits.
+type Reason string
+
+const (
+	ReasonCluster Reason = "cluster"       // it is not its turn over all nodes
+	ReasonLease   Reason = "cluster_lease" // the node has no lease: no majority is reached
+	ReasonPaused  Reason = "paused"        // paused on all nodes
+)
+
+// An agentService is what an agent knows of one service.
+type agentService struct {
+	name    string
+	line    line    // waiters here; place and arrival are the same
+	granted []Grant // not taken by Admit yet
+	holding []Grant // admitted
+	refused []Grant // requeued: a grant that arrives late must not admit again
+	counts  Counts  // of the plan
+	fact    Fact
+	learned time.Duration // when the plan was
+}
+
+// WaitingUpTo says that all arrivals of the service up to this one wait. It may be
+// repeated.
+func (a *Agent) WaitingUpTo(name string, arrival uint64) {
+	sv := a.service(name)
+	if from := sv.line.joined + 1; arrival >= from {
+		sv.line.append(from, arrival, from)
+		a.say(Op{Kind: OpJoin, Service: name, From: from, To: arrival})
+	}
+}
+
+// Admit takes the slot that arrival was granted. With a Reason it has none.
+func (a *Agent) Admit(now time.Duration, name string, arrival uint64) (Grant, Reason) {
+	a.check(now)
+	sv := a.service(name)
+	i := indexArrival(sv.granted, arrival)
+	switch {
+	case !a.lease.runs(now):
+		return Grant{}, ReasonLease
+	case a.Closed(now, name):
+		return Grant{}, ReasonPaused
+	case i < 0:
+		return Grant{}, ReasonCluster
+	}
+	g := sv.granted[i]
+	sv.granted = slices.Delete(sv.granted, i, i+1)
+	sv.holding = append(sv.holding, g)
+	return g, ""
+}
+
+// Closed reports whether the service is paused on all nodes. Without a lease a pause
+// ends here by itself at its Max, but a window never: its command may run.
+func (a *Agent) Closed(now time.Duration, name string) bool {
+	sv := a.service(name)
+	p := sv.fact.Plan
+	if p.ID == 0 || p.Step == Resumed {
+		return false
+	}
+	return a.lease.runs(now) || p.Window || p.Max == 0 || now < sv.learned+p.Max
+}
+
+// Able says whether the node can serve. If not, its waiters keep their places and
+// those of other nodes pass.
+func (a *Agent) Able(name string, able bool) {
+	if sv := a.service(name); sv.line.unable == able {
+		sv.line.unable = !able
+		a.say(Op{Kind: OpAble, Service: name, Flag: able})
+	}
+}
+
+// Done says that arrival was abandoned, or that its session has ended. It may be
+// repeated.
+func (a *Agent) Done(name string, arrival uint64) {
+	sv := a.service(name)
+	_, ok := sv.line.remove(arrival)
+	for _, grants := range []*[]Grant{&sv.granted, &sv.holding} {
+		if i := indexArrival(*grants, arrival); i >= 0 {
+			*grants = slices.Delete(*grants, i, i+1)
+			ok = true
+		}
+	}
+	sv.forgetRefused(arrival)
+	if ok {
+		a.say(Op{Kind: OpDone, Service: name, From: arrival})
+		a.reportLive(sv)
+	}
+}
+
+// Requeue gives the slot of arrival back: it waits again, in its old place.
+func (a *Agent) Requeue(name string, arrival uint64) {
+	sv := a.service(name)
+	i := indexArrival(sv.holding, arrival)
+	if i < 0 {
+		return
+	}
+	g := sv.holding[i]
+	sv.holding = slices.Delete(sv.holding, i, i+1)
+	sv.forgetRefused(arrival)
+	sv.refused = append(sv.refused, g)
+	sv.line.insert(arrival, arrival)
+	a.say(Op{Kind: OpRequeue, Service: name, From: arrival, Token: g.Token})
+	a.reportLive(sv)
+}
+
+// HookDone says that the hook that came with a token has run.
+func (a *Agent) HookDone(name string, token uint64) {
+	a.say(Op{Kind: OpReady, Service: name, Token: token})
+}
+
+// Act says what an operator asks of all nodes: OpPause, OpCommand, OpResume, OpSlots,
+// OpHooks or OpBackend. It returns false if the node has no lease: nothing was done.
+func (a *Agent) Act(now time.Duration, op Op) bool {
+	if a.check(now); !a.lease.runs(now) {
+		return false
+	}
+	a.say(op)
+	return true
+}
+
+// Report adds to the node's part of a plan; it is final after the resume. Live of
+// counts is of sessions that hold no slot, and replaces what was said before.
+func (a *Agent) Report(name string, counts Counts) {
+	sv := a.service(name)
+	sv.counts = counts
+	a.report(sv)
+}
+
+// reportLive reports while the service is closed, as others wait for live sessions.
+func (a *Agent) reportLive(sv *agentService) {
+	if sv.fact.Plan.Step != Resumed {
+		a.report(sv)
+	}
+}
+
+// report says how many sessions are live, if the service is paused.
+func (a *Agent) report(sv *agentService) {
+	p := sv.fact.Plan
+	if p.ID == 0 {
+		return
+	}
+	counts := sv.counts
+	counts.Live += uint64(len(sv.holding))
+	a.say(Op{Kind: OpReport, Service: sv.name, Token: p.ID, Flag: p.Step == Resumed, Counts: counts})
+}
+
+func (sv *agentService) forgetRefused(arrival uint64) {
+	sv.refused = slices.DeleteFunc(sv.refused, func(g Grant) bool { return g.Arrival == arrival })
+}
+
+func indexArrival(grants []Grant, arrival uint64) int {
+	return slices.IndexFunc(grants, func(g Grant) bool { return g.Arrival == arrival })
+}

@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+)
+
+// A Leader is what the voter that leads does beside applying entries: it collects
+// what agents say into one entry at a time, answers them, and ends leases. It keeps
+// nothing that is not in the state but times, so that the next leader needs none of it.
+type Leader struct {
+	id    NodeID
+	lease time.Duration
+	state *State
+
+	leads    bool
+	ready    bool // an entry of its own term was applied: the state has all before it
+	hint     NodeID
+	term     uint64
+	members  []*leaderMember // those with a lease, by node
+	hellos   []NodeID        // in batches
+	batches  []Batch         // for the next entry
+	inflight bool            // an entry is proposed and not applied
+	read     uint64          // the last that was asked for
+	renewals []renewal
+	plans    []leaderPlan
+
+	answers []AnswerTo
+}
+
+// A leaderMember is a node with a lease, as this leader knows it.
+type leaderMember struct {
+	node     NodeID
+	lease    uint64
+	until    time.Duration // when the lease ends, unless it is renewed
+	expiring bool          // its end is proposed: no renewal counts any more
+	unseen   []Grant       // not known to have arrived
+	known    uint64        // facts that the node knows
+}
+
+// A renewal waits for a majority to confirm that this voter led when it arrived.
+type renewal struct {
+	node          NodeID
+	lease, number uint64
+	at            time.Duration // when it was received
+	read          uint64        // 0: not asked for yet
+}
+
+// lead begins a term. What was known in another one is worth nothing.
+func (l *Leader) lead(term uint64) {
+	*l = Leader{id: l.id, lease: l.lease, state: l.state, leads: true, hint: l.id, term: term, answers: l.answers}
+}
+
+// follow ends a term.
+func (l *Leader) follow(leader NodeID) {
+	*l = Leader{id: l.id, lease: l.lease, state: l.state, hint: leader, answers: l.answers}
+}
+
+// step takes an agent's request.
+func (l *Leader) step(now time.Duration, r Request) {
+	if !l.leads || !l.ready {
+		l.send(r.Node, Answer{Leader: l.hint})
+		return
+	}
+	m := l.state.member(r.Node)
+	if r.Lease == 0 {
+		l.hello(m, r)
+		return
+	}
+	if m == nil || m.Lease != r.Lease || m.Ended {
+		// A lease that began after all that is known here has not ended: this leader
+		// is a stale one.
+		if r.Lease <= l.state.index {
+			l.send(r.Node, Answer{Leads: true, Incarnation: r.Incarnation, Lease: r.Lease, Ended: true})
+		}
+		return
+	}
+	lm := l.member(r.Node)
+	if lm == nil {
+		return
+	}
+	lm.known = r.Known
+	lm.unseen = slices.DeleteFunc(lm.unseen, func(g Grant) bool { return slices.Contains(r.Seen, Seen{g.Service, g.Token}) })
+	if len(r.Ops) > 0 && r.First+uint64(len(r.Ops)) > m.Applied+1 {
+		l.batches = append(l.batches, Batch{r.Node, r.Lease, r.First, nodeOps(r.Ops)})
+	}
+	if r.Renewal > 0 {
+		l.renewals = append(l.renewals, renewal{node: r.Node, lease: r.Lease, number: r.Renewal, at: now})
+	}
+}
+
+// hello asks the state for a lease, or says that one has begun. It names the lease
+// before by the state: the node may not know of one that began and ended unheard.
+func (l *Leader) hello(m *Member, r Request) {
+	var before uint64
+	if m != nil {
+		before = m.Lease
+		if r.Incarnation < m.Incarnation {
+			return // a process that was replaced
+		}
+		if m.leased() && m.Incarnation == r.Incarnation {
+			if m.Lease > r.Last { // otherwise the node has given it up: it will run out
+				l.answer(r.Node, 0)
+			}
+			return
+		}
+	}
+	if !slices.Contains(l.hellos, r.Node) {
+		l.hellos = append(l.hellos, r.Node)
+		l.batches = append(l.batches, Batch{Node: r.Node, Ops: []Op{{Kind: OpHello, From: r.Incarnation, To: before}}})
+	}
+}
+
+// nodeOps are those that a node may ask for: only a leader ends leases. The others
+// become ops that do nothing, as they have their numbers.
+func nodeOps(ops []Op) []Op {
+	for i := range ops {
+		if ops[i].Kind > lastNodeOp || ops[i].Kind < OpJoin {
+			ops[i] = Op{Kind: OpDone}
+		}
+	}
+	return ops
+}
+
+// answer says to a node what it waits to hear. renewed is a renewal, or 0.
+func (l *Leader) answer(node NodeID, renewed uint64) {
+	m, lm := l.state.member(node), l.member(node)
+	if m == nil || lm == nil {
+		return
+	}
+	r := Answer{Leads: true, Incarnation: m.Incarnation, Lease: m.Lease, Renewed: renewed, Applied: m.Applied, Grants: slices.Clone(lm.unseen)}
+	if facts, known := l.state.Facts(); known > lm.known {
+		r.Facts, r.Known = facts, known
+	}
+	l.send(node, r)
+}
+
+func (l *Leader) send(node NodeID, r Answer) {
+	r.From = l.id
+	l.answers = append(l.answers, AnswerTo{node, r})
+}
+
+func (l *Leader) member(node NodeID) *leaderMember {
+	i, ok := slices.BinarySearchFunc(l.members, node, func(m *leaderMember, n NodeID) int { return compare(m.node, n) })
+	if !ok {
+		return nil
+	}
+	return l.members[i]
+}

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+)
+
+// applied takes what an entry has changed in the state. own: it is of this leader's
+// term.
+func (l *Leader) applied(now time.Duration, own, empty bool, c Changes) {
+	if !l.leads {
+		return
+	}
+	if !l.ready {
+		if own {
+			l.begin(now)
+		}
+		return
+	}
+	if own && !empty {
+		l.inflight = false
+	}
+	for _, node := range c.Began {
+		m := l.state.member(node)
+		l.forget(node)
+		l.add(&leaderMember{node: node, lease: m.Lease, until: now + l.lease})
+	}
+	l.members = slices.DeleteFunc(l.members, func(lm *leaderMember) bool {
+		m := l.state.member(lm.node)
+		return m == nil || m.Lease != lm.lease || m.Ended
+	})
+	told := slices.Clone(c.Said)
+	if l.state.facts == l.state.index { // all have to know, and a window waits for it
+		for _, lm := range l.members {
+			told = append(told, lm.node)
+		}
+	}
+	for _, g := range c.Grants {
+		if lm := l.member(g.Node); lm != nil {
+			lm.unseen = append(lm.unseen, g)
+			told = append(told, g.Node)
+		}
+	}
+	slices.Sort(told)
+	for _, node := range slices.Compact(told) {
+		l.hellos = slices.DeleteFunc(l.hellos, func(n NodeID) bool { return n == node })
+		l.answer(node, 0)
+	}
+	l.watchPlans(now)
+}
+
+// begin is the first moment at which the state has all that leaders before have
+// committed. A lease that one of them renewed a moment ago is counted in full.
+func (l *Leader) begin(now time.Duration) {
+	l.ready = true
+	for _, m := range l.state.members {
+		if m.leased() {
+			l.add(&leaderMember{node: m.Node, lease: m.Lease, until: now + l.lease})
+		}
+	}
+	for _, sv := range l.state.services {
+		for _, g := range sv.held {
+			if lm := l.member(g.Node); lm != nil {
+				lm.unseen = append(lm.unseen, g)
+			}
+		}
+	}
+	l.watchPlans(now)
+}
+
+func (l *Leader) add(m *leaderMember) {
+	i, _ := slices.BinarySearchFunc(l.members, m.node, func(m *leaderMember, n NodeID) int { return compare(m.node, n) })
+	l.members = slices.Insert(l.members, i, m)
+}
+
+func (l *Leader) forget(node NodeID) {
+	l.members = slices.DeleteFunc(l.members, func(m *leaderMember) bool { return m.node == node })
+}
+
+// confirmed renews what was received before a majority was asked: while it still
+// followed this voter, no other leader can have counted the lease from earlier on.
+func (l *Leader) confirmed(read uint64) {
+	if !l.ready {
+		return
+	}
+	rest := l.renewals[:0]
+	for _, r := range l.renewals {
+		if r.read == 0 || r.read > read {
+			rest = append(rest, r)
+			continue
+		}
+		lm := l.member(r.node)
+		if lm == nil || lm.lease != r.lease || lm.expiring {
+			continue
+		}
+		lm.until = max(lm.until, r.at+l.lease)
+		l.answer(r.node, r.number)
+	}
+	l.renewals = rest
+}
+
+// tick proposes the end of leases that have run out.
+func (l *Leader) tick(now time.Duration) {
+	if !l.ready {
+		return
+	}
+	for _, m := range l.members {
+		if !m.expiring && now >= m.until {
+			m.expiring = true
+			l.batches = append(l.batches, Batch{Node: m.node, Ops: []Op{{Kind: OpExpire, To: m.lease}}})
+		}
+	}
+	l.tickPlans(now)
+}
+
+// flush hands what was collected to the log: one entry, and one question for all
+// renewals that came since the last.
+func (l *Leader) flush(log Log) {
+	if !l.ready {
+		return
+	}
+	if !l.inflight && len(l.batches) > 0 && log.Propose(EncodeEntry(l.batches)) == nil {
+		l.batches, l.inflight = nil, true
+	}
+	asked := false
+	for i := range l.renewals {
+		if r := &l.renewals[i]; r.read == 0 {
+			r.read, asked = l.read+1, true
+		}
+	}
+	if asked {
+		l.read++
+		_ = log.Confirm(l.read) // lost with the term, if it does not lead
+	}
+}

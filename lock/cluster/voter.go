@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"errors"
+	"time"
+)
+
+// A Voter joins a Log, the State that its entries lead to, and the Leader that is at
+// work while the log says that this voter leads. Its methods are called with the time
+// of one clock; after each, Answers has to be sent.
+type Voter struct {
+	log    Log
+	state  *State
+	leader Leader
+	err    error
+}
+
+// NewVoter returns a voter with this state, which is new or from a snapshot, and
+// lease the time of AgentConfig.Lease.
+func NewVoter(id NodeID, lease time.Duration, state *State, log Log) *Voter {
+	return &Voter{log: log, state: state, leader: Leader{id: id, lease: lease, state: state}}
+}
+
+// State returns the state, to be read until the next call.
+func (v *Voter) State() *State { return v.state }
+
+// Err returns why the voter has stopped, and nil while it works: it wraps ErrNewer or
+// ErrCorrupt. A voter that has stopped applies, answers and proposes nothing.
+func (v *Voter) Err() error { return v.err }
+
+// Step takes an agent's request. Poll has to be called after it.
+func (v *Voter) Step(now time.Duration, r Request) {
+	if v.err == nil {
+		v.leader.step(now, r)
+	}
+}
+
+// Poll takes what the log has, ends leases that have run out, and proposes what has
+// come together. It is to be called after Step, when the log has news, and at least
+// ten times in a lease.
+func (v *Voter) Poll(now time.Duration) {
+	if v.err != nil {
+		return
+	}
+	r := v.log.Ready()
+	l := &v.leader
+	switch leads := r.Leader == l.id; {
+	case leads && (!l.leads || l.term != r.Term):
+		l.lead(r.Term)
+	case !leads && (l.leads || l.hint != r.Leader):
+		l.follow(r.Leader)
+	}
+	if r.Snapshot != nil {
+		state, err := RestoreState(r.Snapshot)
+		if err != nil {
+			v.err = err
+			return
+		}
+		v.state, l.state = state, state
+	}
+	for _, e := range r.Entries {
+		c, err := v.state.Apply(e.Index, e.Data)
+		if err != nil {
+			v.err = err
+			return
+		}
+		l.applied(now, e.Term == l.term, len(e.Data) == 0, c)
+	}
+	l.confirmed(r.Confirmed)
+	l.tick(now)
+	l.flush(v.log)
+}
+
+// Answers returns what has to be sent to agents since the last call.
+func (v *Voter) Answers() []AnswerTo {
+	answers := v.leader.answers
+	v.leader.answers = nil
+	return answers
+}
+
+// Newer reports whether err is of a log that a newer version has written: the voter
+// has to be upgraded, and nothing is damaged.
+func Newer(err error) bool { return errors.Is(err, ErrNewer) }
