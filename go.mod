@@ -38,6 +38,9 @@ require (
 	modernc.org/sqlite v1.62.0
 )
 
+// For tests only.
+require github.com/anishathalye/porcupine v1.3.1
+
 require (
 	github.com/anmitsu/go-shlex v0.0.0-20200514113438-38f4b401e2be // indirect
 	github.com/armon/go-metrics v0.4.1 // indirect

@@ -1,0 +1,47 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+)
+
+// describe says in words what an op asks for.
+func describe(b Batch, op Op) string {
+	who := fmt.Sprintf("node %d", b.Node)
+	name := op.Service
+	switch op.Kind {
+	case OpJoin:
+		return fmt.Sprintf("%s joins %s with %d..%d", who, name, op.From, op.To)
+	case OpDone:
+		return fmt.Sprintf("%s is done with %s %d", who, name, op.From)
+	case OpRequeue:
+		return fmt.Sprintf("%s requeues %s %d, token %d", who, name, op.From, op.Token)
+	case OpAble:
+		return fmt.Sprintf("%s is able to serve %s: %t", who, name, op.Flag)
+	case OpReady:
+		return fmt.Sprintf("%s has run the hook of %s token %d", who, name, op.Token)
+	case OpPause:
+		return fmt.Sprintf("%s pauses %s for %v, window: %t", who, name, op.Max, op.Flag)
+	case OpCommand:
+		return fmt.Sprintf("%s runs the command of %s: %t", who, name, op.Flag)
+	case OpResume:
+		return strings.Replace(fmt.Sprintf("%s resumes %s", who, name), "node 0", "the leader", 1)
+	case OpReport:
+		return fmt.Sprintf("%s reports of %s: live %d, final: %t", who, name, op.Counts.Live, op.Flag)
+	case OpSlots:
+		return fmt.Sprintf("%s sets %s to %d slots", who, name, op.From)
+	case OpHooks:
+		return fmt.Sprintf("%s sets the hook of %s to each %d, exclusive: %t", who, name, op.From, op.Flag)
+	case OpBackend:
+		return fmt.Sprintf("%s sets %s/%s to %s, weight %d", who, name, op.Text, op.State, op.From)
+	case OpHello:
+		return fmt.Sprintf("%s, start %d, asks for a lease after lease %d", who, op.From, op.To)
+	case OpExpire:
+		return fmt.Sprintf("lease %d of %s ends", op.To, who)
+	case OpMember:
+		return fmt.Sprintf("%s is a member, removed: %t", who, op.Flag)
+	case OpForget:
+		return fmt.Sprintf("the plan of %s is forgotten", name)
+	}
+	return fmt.Sprintf("%s: op %d", who, op.Kind)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package cluster
+
+// One goroutine has no races: a few seeds are enough.
+const defaultSeeds = 200

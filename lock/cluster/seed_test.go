@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"flag"
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "TestSeed runs this seed and prints its trace")
+	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 10,000 (300 with -short)")
+	fromFlag  = flag.Uint64("from", 1, "the first seed of TestSeeds")
+)
+
+// TestSeed is one run, in words: go test -run TestSeed$ ./lock/cluster -seed 4711
+func TestSeed(t *testing.T) {
+	if *seedFlag == 0 {
+		t.Skip("needs -seed")
+	}
+	var trace strings.Builder
+	err := runSeed(*seedFlag, &trace)
+	os.Stdout.WriteString(trace.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSeeds runs a cluster under faults for each of many seeds.
+func TestSeeds(t *testing.T) {
+	n := defaultSeeds
+	switch {
+	case *seedsFlag > 0:
+		n = *seedsFlag
+	case testing.Short():
+		n = min(n, 300)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // each seed is garbage as a whole
+	failed := 0
+	for i := range n {
+		seed := *fromFlag + uint64(i)
+		if err := runSeed(seed, nil); err != nil {
+			t.Errorf("seed %d: %v\n\tgo test -run 'TestSeed$' ./lock/cluster -seed %d", seed, err, seed)
+			if failed++; failed == 5 {
+				t.FailNow()
+			}
+		}
+	}
+}
+
+// runSeed runs a cluster with clients and faults, then without, until all clients
+// are served.
+func runSeed(seed uint64, trace *strings.Builder) error {
+	s := newSim(seed, 3+int(seed%3), false, trace)
+	until := faultTime(seed)
+	s.load(until)
+	s.harm(until)
+	s.run(until + 300*ms)
+	s.heal()
+	deadline := s.now + 40*time.Second
+	why, ok := s.check.drained()
+	for !ok && s.now < deadline && s.check.err == nil {
+		s.run(s.now + 250*ms)
+		s.reopen()
+		why, ok = s.check.drained()
+	}
+	if s.check.err == nil && !ok {
+		s.check.failf("%s", why)
+	}
+	if s.check.err == nil && (seed%porcupineEvery == 0 || trace != nil) {
+		s.check.linearizable()
+	}
+	return s.check.err
+}

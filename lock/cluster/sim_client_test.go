@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+)
+
+// A client is one session of the simulated engine.
+type client struct {
+	queue     *queue
+	arrival   uint64
+	arrived   time.Duration
+	committed time.Duration // when its place was, under lease; 0: not yet
+	lease     uint64
+	hold      time.Duration
+	fails     int // dials
+	live      bool
+	over      bool
+	grant     Grant
+	acquired  []acquired
+}
+
+// acquired is a slot that a client had, for porcupine.
+type acquired struct {
+	token          uint64
+	call, from, to time.Duration
+	released       bool
+}
+
+// A queue is the simulated engine's: clients in the order of arrival.
+type queue struct {
+	proc     *proc
+	name     string
+	arrivals uint64
+	clients  []*client // not over
+}
+
+func (q *queue) agent() *Agent { return q.proc.agent }
+
+// arrive lets a client join, that holds its slot for a time and goes away if it has
+// waited for longer than its patience; 0: it has no end.
+func (q *queue) arrive(hold, patience time.Duration, fails int) *client {
+	q.arrivals++
+	c := &client{queue: q, arrival: q.arrivals, arrived: q.proc.sim.now, hold: hold, fails: fails}
+	q.clients = append(q.clients, c)
+	q.proc.sim.check.clients = append(q.proc.sim.check.clients, c)
+	q.proc.sim.tracef("node %d %s client %d arrives", q.proc.id, q.name, c.arrival)
+	q.agent().WaitingUpTo(q.name, q.arrivals)
+	q.ask()
+	if patience > 0 {
+		q.proc.after(patience, func() {
+			if !c.live && !c.over {
+				q.proc.sim.tracef("node %d %s client %d is abandoned", q.proc.id, q.name, c.arrival)
+				q.agent().Done(q.name, c.arrival)
+				q.ended(c.arrival, "abandoned")
+				q.proc.agentDone()
+			}
+		})
+	}
+	return c
+}
+
+// ask is the gate: those who come first go first.
+func (q *queue) ask() {
+	for _, c := range slices.Clone(q.clients) {
+		if c.live || c.over {
+			continue
+		}
+		g, reason := q.agent().Admit(q.proc.clock(), q.name, c.arrival)
+		if reason == "" {
+			q.admitted(c, g)
+		}
+	}
+	q.proc.agentDone()
+}
+
+func (q *queue) admitted(c *client, g Grant) {
+	s := q.proc.sim
+	c.live, c.grant = true, g
+	call := c.arrived
+	if n := len(c.acquired); n > 0 {
+		call = c.acquired[n-1].to
+	}
+	c.acquired = append(c.acquired, acquired{token: g.Token, call: call, from: s.now})
+	s.tracef("node %d %s client %d is admitted with token %d%s", q.proc.id, q.name, c.arrival, g.Token, flags(g))
+	s.check.admitted(q.proc, c, g)
+	if g.Hook {
+		q.proc.after(s.ms(1, 30), func() {
+			q.agent().HookDone(q.name, g.Token)
+			q.proc.agentDone()
+		})
+	}
+	if c.fails > 0 {
+		c.fails--
+		q.proc.after(s.ms(1, 20), func() { q.requeue(c, g) })
+		return
+	}
+	q.proc.after(c.hold, func() {
+		if c.live && c.grant.Token == g.Token {
+			s.tracef("node %d %s client %d ends", q.proc.id, q.name, c.arrival)
+			q.ended(c.arrival, "served")
+			q.agent().Done(q.name, c.arrival)
+			q.proc.agentDone()
+		}
+	})
+}
+
+// requeue is a dial that failed.
+func (q *queue) requeue(c *client, g Grant) {
+	if !c.live || c.grant.Token != g.Token {
+		return
+	}
+	q.proc.sim.tracef("node %d %s client %d is requeued", q.proc.id, q.name, c.arrival)
+	c.live = false
+	c.release(q.proc.now())
+	q.agent().Requeue(q.name, c.arrival)
+	q.proc.agentDone()
+}
+
+// ended takes a client out, for whatever reason.
+func (q *queue) ended(arrival uint64, how string) {
+	i := slices.IndexFunc(q.clients, func(c *client) bool { return c.arrival == arrival })
+	if i < 0 {
+		return
+	}
+	c := q.clients[i]
+	if c.live {
+		c.release(q.proc.now())
+	}
+	c.live, c.over = false, true
+	q.clients = slices.Delete(q.clients, i, i+1)
+	q.proc.sim.check.ends[how]++
+}
+
+func (c *client) release(now time.Duration) {
+	a := &c.acquired[len(c.acquired)-1]
+	a.to, a.released = now, true
+}
+
+func flags(g Grant) (s string) {
+	if g.Hook {
+		s += ", hook"
+	}
+	if g.Expired {
+		s += ", expired"
+	}
+	return s
+}

@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A proc is one process: an agent with the clients of its node and, on the first
+// three, a voter.
+type proc struct {
+	sim     *sim
+	id      NodeID
+	rate    int64 // of its clock, in thousandths
+	offset  time.Duration
+	disk    *disk
+	run     int // counts starts and crashes
+	up      bool
+	stopped bool          // SIGSTOP
+	since   time.Duration // when it was stopped
+	inbox   []func()
+
+	agent *Agent
+	log   *simLog
+	voter *Voter
+	timer time.Duration // real time of the agent's next Tick
+	local []*queue      // by service
+	keep  bool
+}
+
+// clock is CLOCK_BOOTTIME of the process: it runs while the process is stopped.
+func (p *proc) clock() time.Duration {
+	return p.offset + p.sim.now*time.Duration(p.rate)/1000
+}
+
+// deliver calls do, or once the process goes on. What a process that is down is sent
+// is lost.
+func (p *proc) deliver(do func()) {
+	switch {
+	case !p.up:
+	case p.stopped:
+		p.inbox = append(p.inbox, do)
+	default:
+		do()
+	}
+}
+
+// after is a timer of this start of the process.
+func (p *proc) after(d time.Duration, do func()) {
+	run := p.run
+	p.sim.after(d, func() {
+		if p.run == run {
+			p.deliver(func() {
+				if p.run == run {
+					do()
+				}
+			})
+		}
+	})
+}
+
+func (p *proc) start() {
+	p.run++
+	p.up, p.stopped, p.inbox, p.timer, p.since = true, false, nil, 0, 0
+	p.disk.starts++
+	p.local = nil
+	p.agent = NewAgent(AgentConfig{Node: p.id, Incarnation: p.disk.starts, Voters: []NodeID{1, 2, 3}, Lease: p.sim.lease, Keep: p.keep})
+	if p.id <= simVoters {
+		state, err := RestoreState(p.disk.snapshot)
+		if err != nil {
+			p.sim.check.failf("node %d: %v", p.id, err)
+			return
+		}
+		p.log = newSimLog(p)
+		p.log.returned = state.Index()
+		p.log.commit = state.Index()
+		p.voter = NewVoter(p.id, p.sim.lease, state, p.log)
+		p.tick()
+	}
+	p.agentDone()
+}
+
+func (p *proc) crash() {
+	if !p.up {
+		return
+	}
+	p.sim.tracef("node %d crashes", p.id)
+	for _, q := range p.local {
+		for _, c := range q.clients {
+			if c.live {
+				c.release(p.now())
+			}
+		}
+	}
+	p.run++
+	p.up, p.stopped, p.inbox = false, false, nil
+	p.log, p.voter, p.agent, p.local = nil, nil, nil, nil
+}
+
+func (p *proc) stop() {
+	if p.up && !p.stopped {
+		p.sim.tracef("node %d is stopped", p.id)
+		p.stopped, p.since = true, p.sim.now
+	}
+}
+
+// now is the time at which the process relayed its last byte.
+func (p *proc) now() time.Duration {
+	if p.since > 0 {
+		return p.since
+	}
+	return p.sim.now
+}
+
+// resume goes on: the clock is compared first, as before each byte that is relayed.
+func (p *proc) resume() {
+	if !p.up || !p.stopped {
+		return
+	}
+	p.sim.tracef("node %d goes on", p.id)
+	p.stopped = false
+	p.agent.Tick(p.clock())
+	p.agentDone()
+	p.since = 0
+	p.sim.check.dirty = true
+	inbox := p.inbox
+	p.inbox = nil
+	for _, do := range inbox {
+		if p.up {
+			do()
+		}
+	}
+}
+
+// tick is the voter's own timer.
+func (p *proc) tick() {
+	p.log.tick()
+	p.poll()
+	p.after(p.sim.ms(60, 100), p.tick)
+}
+
+// poll runs the voter, has what it applied checked, and sends what it answers.
+func (p *proc) poll() {
+	if p.voter == nil {
+		return
+	}
+	from := p.voter.State().Index()
+	p.voter.Poll(p.clock())
+	if err := p.voter.Err(); err != nil {
+		p.sim.check.failf("voter %d: %v", p.id, err)
+	}
+	to := p.voter.State().Index()
+	if to > from {
+		for _, e := range p.log.entries[from:to] {
+			p.sim.check.applied(p, e)
+		}
+		p.sim.check.same(p)
+		if to/16 > from/16 {
+			p.disk.snapshot = p.voter.State().Snapshot()
+		}
+	}
+	for _, r := range p.voter.Answers() {
+		p.sim.send(p.id, r.To, func(to *proc) {
+			had := to.agent.lease.number
+			to.agent.Step(to.clock(), r.Answer)
+			if had != 0 && to.agent.lease.number == 0 {
+				p.sim.check.gaveUp(to, had)
+			}
+			to.agentDone()
+		})
+	}
+}
+
+// agentDone does what the agent asks for after a call.
+func (p *proc) agentDone() {
+	r := p.agent.Ready()
+	for _, g := range r.Cut {
+		p.sim.tracef("node %d cuts %s token %d", p.id, g.Service, g.Token)
+		p.queue(g.Service).ended(g.Arrival, "cut")
+	}
+	for _, r := range r.Requests {
+		p.sim.send(p.id, r.To, func(to *proc) {
+			if to.voter != nil {
+				r.Ops = slices.Clone(r.Ops) // bytes, on a real network
+				to.voter.Step(to.clock(), r.Request)
+				to.poll()
+			}
+		})
+	}
+	for _, name := range r.Ask {
+		p.queue(name).ask()
+	}
+	p.arm()
+}
+
+// arm sets the timer for the agent's deadline, to the microsecond.
+func (p *proc) arm() {
+	in := (p.agent.Deadline()-p.clock())*1000/time.Duration(p.rate) + time.Microsecond
+	at := p.sim.now + max(in, time.Microsecond)
+	if p.timer > p.sim.now && p.timer <= at {
+		return
+	}
+	p.timer = at
+	p.after(at-p.sim.now, func() {
+		if p.timer == at {
+			p.timer = 0
+		}
+		p.agent.Tick(p.clock())
+		p.agentDone()
+	})
+}
+
+func (p *proc) queue(name string) *queue {
+	for _, q := range p.local {
+		if q.name == name {
+			return q
+		}
+	}
+	q := &queue{proc: p, name: name}
+	p.local = append(p.local, q)
+	return q
+}
+
+func (p *proc) String() string { return fmt.Sprintf("node %d", p.id) }
