@@ -59,7 +59,7 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 		t.Errorf("without --quiet: status %d\n%s", status, said)
 	}
 	for n := range 2 {
-		said, status := window("--quiet", "20ms")
+		said, status := window("--quiet", "5ms", "--limit", "2m", "--max", "5m")
 		if status != 0 {
 			t.Errorf("status %d\n%s", status, said)
 		}

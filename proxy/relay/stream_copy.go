@@ -24,6 +24,7 @@ type streamRelay struct {
 	runner *Stream
 	task   Task
 	moving atomic.Int32
+	quiet  atomic.Bool // EndQuiet has ended one
 }
 
 func (r *Stream) Relay(t Task, client, backend *Side) {
@@ -66,9 +67,16 @@ func (p *streamRelay) run(src, dst *Side) {
 	case end == Reset:
 		dst.flush(flushStalled)
 	}
+	orderly, shut := end == FIN || end == Quiet, false
+	if shut = orderly && p.quiet.Load(); shut {
+		dst.closeWriteAs(end)
+		dst.flush(flushStalled) // what dst has sent since is unread: the close will be a reset
+	}
+	if end == Quiet {
+		p.quiet.Store(true)
+	}
 	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
-	orderly := end == FIN || end == Quiet
-	if orderly {
+	if orderly && !shut {
 		dst.passEnd(end, src.endedBy) // after the event, so that the end which answers it comes after
 	}
 	p.moving.Add(-1)
