@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/bundle"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 )
@@ -29,7 +30,7 @@ func debugBundleCommand() *cobra.Command {
 			if seconds > 0 && !asJSON {
 				fmt.Fprintf(cmd.ErrOrStderr(), "collecting; the CPU profile takes %s\n", length)
 			}
-			b, err := bundle.Collect(cmd.Context(), src, bundle.Options{Profile: length, Version: versionText()})
+			b, err := bundle.Collect(cmd.Context(), src, bundle.Options{Profile: length, Version: build.This().Text()})
 			if err != nil {
 				return err
 			}

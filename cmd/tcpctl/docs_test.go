@@ -36,7 +36,7 @@ var documents = []reference.Document{
 	{Name: "tcpctl mesh doctor NAME --json", Type: "mesh.Diagnosis"},
 	{Name: "tcpctl check --json", Type: "main.checked"},
 	{Name: "tcpctl themes --json", Type: "[]main.themeInfo"},
-	{Name: "tcpctl version --json", Type: "main.build"},
+	{Name: "tcpctl version --json", Type: "build.Binary"},
 	{Name: "every act with --json", Type: "api.Result"},
 	{Name: "any command that fails, with --json", Type: "api.ErrorBody"},
 }

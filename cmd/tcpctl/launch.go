@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
@@ -36,7 +37,7 @@ func (l *launch) wantsConsole() bool {
 
 // start starts an instance of a file, or of defaults where there is none.
 func (l *launch) start(cmd *cobra.Command, file *config.File, engine proxy.Config) (*instance.Instance, error) {
-	c := instance.Config{File: file, Path: l.path, Engine: engine, Load: checkFile, Version: versionText(), Mesh: l.mesh,
+	c := instance.Config{File: file, Path: l.path, Engine: engine, Load: checkFile, Version: build.This().Text(), Mesh: l.mesh,
 		Grace: l.grace, GraceFixed: cmd.Flags().Changed("grace"), NoUpgrade: l.noUpgrade, Stderr: stderr}
 	c.Remote = showRemote
 	c.Socket, _ = cmd.Flags().GetString("socket")

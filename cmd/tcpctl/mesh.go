@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/mesh"
@@ -77,7 +78,7 @@ func chat(ctx context.Context, c fleet.Config, in io.Reader, out *printer) error
 	defer stop()
 	defer c.TakeKey()()
 	mc := c.Mesh
-	mc.Version = versionText()
+	mc.Version = build.This().Text()
 	mc.OnConn = func(conn *mesh.Conn) { printLines(conn, out) }
 	mc.OnError = func(err error) { fmt.Fprintln(stderr, "tcpctl: "+err.Error()) }
 	node, err := mesh.New(mc)

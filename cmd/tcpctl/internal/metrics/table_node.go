@@ -2,10 +2,10 @@ package metrics
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -72,22 +72,7 @@ func (o out) peers(all []api.Peer) {
 var goVersion = runtime.Version()
 
 // revision is the commit that the binary was built from; "": not known.
-var revision = func() string {
-	info, _ := debug.ReadBuildInfo()
-	if info == nil {
-		return ""
-	}
-	text := ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text = s.Value + text
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += "-modified"
-		}
-	}
-	return text
-}()
+var revision = build.This().Commit
 
 func ofSource(kind prometheus.ValueType, name, help string, value func(*proxy.DiscoveryInfo) float64) metric[proxy.DiscoveryInfo] {
 	return metric[proxy.DiscoveryInfo]{desc(typeOf[kind], name, help, "service", "source", "kind"), kind, value}

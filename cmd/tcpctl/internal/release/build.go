@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,10 @@ func (r *release) binaries() error {
 }
 
 func (r *release) build(t target, path string) error {
-	flags := fmt.Sprintf("-s -w -buildid= -X main.version=%s -X main.commit=%s -X main.date=%s", r.version, r.commit, r.time.Format(time.RFC3339))
+	flags := "-s -w -buildid="
+	for _, set := range []struct{ name, to string }{{"version", r.version}, {"commit", r.commit}, {"date", r.time.Format(time.RFC3339)}} {
+		flags += fmt.Sprintf(" -X github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build.%s=%s", set.name, set.to)
+	}
 	return r.run([]string{"CGO_ENABLED=0", "GOOS=" + t.os, "GOARCH=" + t.arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0"},
 		"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", path, "./cmd/tcpctl")
 }
@@ -52,6 +56,10 @@ func (r *release) completions() error {
 	tcpctl, err := r.here()
 	if err != nil {
 		return err
+	}
+	// The linker says nothing about a variable that is not there.
+	if says, err := r.output(tcpctl, "version", "--json"); err != nil || !strings.Contains(says, `"version": "`+r.version+`"`) || !strings.Contains(says, `"commit": "`+r.commit+`"`) {
+		return fmt.Errorf("the binary does not say that it is %s of %s: %v\n%s", r.version, r.commit, err, says)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		text, err := r.output(tcpctl, "completion", shell)

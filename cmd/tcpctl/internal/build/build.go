@@ -1,0 +1,59 @@
+// Package build says what this binary was built from: for version, peers,
+// status and metrics.
+package build
+
+import (
+	"cmp"
+	"runtime"
+	"runtime/debug"
+)
+
+// version, commit and date are set by a release's build, see internal/release.
+var version, commit, date string
+
+// Binary is what a binary knows of its source.
+type Binary struct {
+	Version string `json:"version"`          // of the release; devel: of none
+	Commit  string `json:"commit,omitempty"` // of its source; "+changed" behind it when the source had changes
+	Date    string `json:"date,omitempty"`   // of the commit, in RFC 3339
+	Go      string `json:"go"`               // the compiler's version
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+// This is what the release's build has set, or else what the go command has
+// found out.
+func This() Binary {
+	b := Binary{Version: version, Commit: commit, Date: date, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		b.complete(info)
+	}
+	b.Version = cmp.Or(b.Version, "devel")
+	return b
+}
+
+// complete adds what a release's build would have set.
+func (b *Binary) complete(info *debug.BuildInfo) {
+	if b.Version == "" && info.Main.Version != "(devel)" {
+		b.Version = info.Main.Version
+	}
+	if b.Commit != "" {
+		return
+	}
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	b.Commit, b.Date = set["vcs.revision"], set["vcs.time"]
+	if b.Commit != "" && set["vcs.modified"] == "true" {
+		b.Commit += "+changed"
+	}
+}
+
+// Text is the version with the beginning of the commit: "1.2.0+0123456789ab".
+func (b Binary) Text() string {
+	if b.Commit == "" {
+		return b.Version
+	}
+	return b.Version + "+" + b.Commit[:min(len(b.Commit), 12)]
+}
