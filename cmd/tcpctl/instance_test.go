@@ -50,7 +50,7 @@ func runInstance(t *testing.T, prefix []string, args ...string) *running {
 		t.Fatal(err)
 	}
 	in.Client = control.Dial(in.socket)
-	t.Cleanup(in.endSuccessor) // after the next one
+	t.Cleanup(func() { killAll(in.socket) }) // after the next one: those that have taken over are no children of the test
 	t.Cleanup(in.end)
 	if _, err := waitReady(in.socket); err != nil {
 		t.Fatalf("%v\n%s", err, in.log())
@@ -91,18 +91,6 @@ func (in *running) end() {
 	in.cmd.Wait()
 	if in.t.Failed() {
 		in.t.Logf("log of the instance:\n%s", in.log())
-	}
-}
-
-// endSuccessor kills the process that has taken over from the one that was
-// started, if one has: it is not a child of the test.
-func (in *running) endSuccessor() {
-	next := control.Dial(in.socket)
-	defer next.Close()
-	if st, err := next.Status(context.Background()); err == nil && st.Node.PID != in.cmd.Process.Pid {
-		if p, err := os.FindProcess(st.Node.PID); err == nil {
-			p.Kill()
-		}
 	}
 }
 

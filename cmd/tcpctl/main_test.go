@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// tidy fails a run that leaves a goroutine behind, or in which the race
+// tidy fails a run that leaves a goroutine or a process behind, or in which the race
 // detector has found something in a command, which only the command's own
 // stderr would say otherwise.
 type tidy struct {
@@ -49,6 +50,10 @@ func (t tidy) Run() int {
 	}
 	status := t.M.Run()
 	if t.foundRaces() {
+		return 1
+	}
+	if left := leftovers(); len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "processes that no test has ended:\n%s\n", strings.Join(left, "\n"))
 		return 1
 	}
 	if status == 0 {

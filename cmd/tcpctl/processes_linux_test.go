@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// processesWith lists the processes of which a word of the command line is word:
+// those of an instance, of whatever generation, have the path of its socket.
+func processesWith(word string) (pids []int) {
+	for pid, words := range commandLines() {
+		if slices.Contains(words, word) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// commandLines are those of all other processes that have not ended.
+func commandLines() map[int][]string {
+	all := map[int][]string{}
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		pid, _ := strconv.Atoi(strings.Split(f, "/")[2])
+		if text, err := os.ReadFile(f); err == nil && len(text) > 0 && pid != os.Getpid() {
+			all[pid] = strings.Split(string(bytes.TrimRight(text, "\x00")), "\x00")
+		}
+	}
+	return all
+}
+
+// killAll ends the processes of an instance. What one of them starts meanwhile
+// is seen the next time.
+func killAll(socket string) {
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
+		all := processesWith(socket)
+		if len(all) == 0 {
+			return
+		}
+		for _, pid := range all {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// leftovers are the processes of the program under test that no test has ended,
+// by their command lines. They are killed.
+func leftovers() (found []string) {
+	path, err := exec.LookPath("tcpctl")
+	if err != nil {
+		return nil
+	}
+	ours, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	for pid, words := range commandLines() {
+		exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+		if err != nil || !os.SameFile(exe, ours) {
+			continue
+		}
+		found = append(found, fmt.Sprintf("%d %s", pid, strings.Join(words, " ")))
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return found
+}
