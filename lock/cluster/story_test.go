@@ -90,13 +90,13 @@ var stories = []struct {
 		s.pass(3 * second)
 	}},
 	{"short_cut", "A node is cut off for less than its lease: nothing is ended, and its waiter keeps its place.", 1, func(s *story) {
-		s.arrive(1, 2*second)
+		s.arrive(1, second)
 		s.pass(10 * ms)
 		s.arrive(4, 10*ms)
 		s.pass(10 * ms)
 		s.arrive(1, 10*ms)
 		s.cutOff(s.procs[3], true, true)
-		s.pass(1500 * ms)
+		s.pass(700 * ms)
 		s.join(s.procs[3])
 		s.pass(2 * second)
 	}},

@@ -1,0 +1,225 @@
+package cluster
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// A model is one service of the state as a plain list of all waiters, for TestModel.
+type model struct {
+	slots, token, place uint64
+	every               uint64
+	exclusive           bool
+	waiters             []ticket // in order of place
+	held                []ticket // in order of token
+	unable              map[NodeID]bool
+	joined              map[NodeID]uint64
+	returned            int
+	owed, paused        bool
+	plan                uint64
+	lease, applied      map[NodeID]uint64
+	incarnation         map[NodeID]uint64
+}
+
+type ticket struct {
+	node                  NodeID
+	arrival, place, token uint64
+	hook, expired, alone  bool
+}
+
+func (m *model) take(list *[]ticket, node NodeID, arrival uint64) (ticket, bool) {
+	i := slices.IndexFunc(*list, func(t ticket) bool { return t.node == node && t.arrival == arrival })
+	if i < 0 {
+		return ticket{}, false
+	}
+	t := (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	if t.hook {
+		m.owed = true
+	}
+	return t, true
+}
+
+func (m *model) apply(node NodeID, op Op, index uint64) {
+	switch op.Kind {
+	case OpJoin:
+		for a := op.From; a <= op.To && op.From > m.joined[node]; a++ {
+			m.waiters = append(m.waiters, ticket{node: node, arrival: a, place: m.place})
+			m.place++
+		}
+		m.joined[node] = max(m.joined[node], op.To)
+	case OpDone:
+		if _, ok := m.take(&m.held, node, op.From); !ok {
+			m.take(&m.waiters, node, op.From)
+		}
+	case OpRequeue:
+		if slices.ContainsFunc(m.held, func(t ticket) bool { return t.node == node && t.arrival == op.From && t.token == op.Token }) {
+			t, _ := m.take(&m.held, node, op.From)
+			m.waiters = append(m.waiters, ticket{node: node, arrival: t.arrival, place: t.place})
+			slices.SortFunc(m.waiters, func(a, b ticket) int { return int(a.place) - int(b.place) })
+		}
+	case OpAble:
+		m.unable[node] = !op.Flag
+	case OpReady:
+		for i := range m.held {
+			if t := &m.held[i]; t.token == op.Token && t.node == node {
+				t.hook, t.alone = false, false
+			}
+		}
+	case OpPause:
+		if !m.paused {
+			m.paused, m.plan = true, index
+		}
+	case OpResume:
+		if m.plan == op.Token {
+			m.paused = false
+		}
+	case OpSlots:
+		m.slots = op.From
+	case OpHooks:
+		m.every, m.exclusive = op.From, op.Flag
+	}
+}
+
+func (m *model) end(node NodeID) {
+	for _, t := range slices.Clone(m.held) {
+		if t.node == node {
+			m.take(&m.held, node, t.arrival)
+			m.returned++
+		}
+	}
+	m.waiters = slices.DeleteFunc(m.waiters, func(t ticket) bool { return t.node == node })
+	m.unable[node], m.joined[node], m.lease[node] = false, 0, 0
+}
+
+func (m *model) grant() (granted []ticket) {
+	for !m.paused && len(m.held) < int(m.slots) {
+		i := slices.IndexFunc(m.waiters, func(t ticket) bool { return !m.unable[t.node] })
+		hook := m.owed || m.every > 0 && (m.token+1)%m.every == 0
+		busy := slices.ContainsFunc(m.held, func(t ticket) bool { return t.alone })
+		if i < 0 || busy || hook && m.exclusive && len(m.held) > 0 {
+			break
+		}
+		t := m.waiters[i]
+		m.waiters = slices.Delete(m.waiters, i, i+1)
+		m.token++
+		t.token, t.hook, t.alone, t.expired = m.token, hook, hook && m.exclusive, m.returned > 0
+		m.returned, m.owed = max(m.returned-1, 0), false
+		m.held, granted = append(m.held, t), append(granted, t)
+	}
+	return granted
+}
+
+// TestModel applies random ops, many of which are late, doubled or nonsense, to the
+// state and to a plain list.
+func TestModel(t *testing.T) {
+	n := 300_000
+	if testing.Short() || defaultSeeds < 10_000 {
+		n = 20_000
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	s := NewState("model")
+	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}}
+	for index := uint64(1); index <= uint64(n); index++ {
+		b := m.random(rng, index)
+		c, err := s.Apply(index, EncodeEntry([]Batch{b}))
+		if err != nil {
+			t.Fatalf("entry %d: %v", index, err)
+		}
+		if b.Lease != 0 && m.lease[b.Node] == b.Lease && b.First == m.applied[b.Node]+1 {
+			m.applied[b.Node]++
+			m.apply(b.Node, b.Ops[0], index)
+		}
+		want := m.grant()
+		if len(want) != len(c.Grants) || len(s.Held("db")) != len(m.held) {
+			t.Fatalf("entry %d (%s): granted %+v, a plain list %+v", index, describe(b, b.Ops[0]), c.Grants, want)
+		}
+		for i, g := range c.Grants {
+			if w := want[i]; g.Node != w.node || g.Arrival != w.arrival || g.Token != w.token || g.Hook != w.hook || g.Expired != w.expired {
+				t.Fatalf("entry %d (%s): granted %+v, a plain list %+v", index, describe(b, b.Ops[0]), g, w)
+			}
+		}
+		if index%64 == 0 {
+			data := s.Snapshot()
+			again, err := RestoreState(data)
+			if err != nil || !bytes.Equal(again.Snapshot(), data) {
+				t.Fatalf("entry %d: a snapshot is not what was written: %v", index, err)
+			}
+			s = again
+		}
+	}
+	if m.token < uint64(n)/100 {
+		t.Errorf("only %d grants in %d entries: the test tests little", m.token, n)
+	}
+}
+
+// random returns a batch of one op, and does to the model what a leader says.
+func (m *model) random(rng *rand.Rand, index uint64) Batch {
+	node := NodeID(1 + rng.IntN(4))
+	lease := m.lease[node]
+	if lease == 0 {
+		m.incarnation[node]++
+		m.lease[node], m.applied[node] = index, 0
+		return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node]}}}
+	}
+	if rng.IntN(400) == 0 {
+		if rng.IntN(4) == 0 {
+			return Batch{Node: node, Ops: []Op{{Kind: OpExpire, To: lease - 1}}} // late
+		}
+		m.end(node)
+		return Batch{Node: node, Ops: []Op{{Kind: OpExpire, To: lease}}}
+	}
+	b := Batch{Node: node, Lease: lease, First: m.applied[node] + 1}
+	switch rng.IntN(40) {
+	case 0:
+		b.Lease-- // late by a lease
+	case 1:
+		b.First-- // said again
+	case 2:
+		b.First++ // one is missing
+	}
+	op := Op{Service: "db"}
+	arrival := func() uint64 { // one that exists, as a rule
+		list := m.waiters
+		if len(m.held) > 0 && rng.IntN(3) > 0 {
+			list = m.held
+		}
+		if len(list) == 0 || rng.IntN(10) == 0 {
+			return rng.Uint64N(20)
+		}
+		t := list[rng.IntN(len(list))]
+		op.Token = t.token
+		if rng.IntN(10) > 0 {
+			b.Node, b.Lease, b.First = t.node, m.lease[t.node], m.applied[t.node]+1
+		}
+		return t.arrival
+	}
+	switch r := rng.IntN(100); {
+	case r < 30 && len(m.waiters) < 60:
+		op.Kind, op.From = OpJoin, m.joined[node]+1
+		op.To = op.From + rng.Uint64N(4)
+	case r < 70:
+		op.Kind = OpDone
+		op.From = arrival()
+	case r < 78:
+		op.Kind = OpRequeue
+		op.From = arrival()
+	case r < 84:
+		op.Kind, op.Flag = OpAble, rng.IntN(3) > 0
+	case r < 92:
+		op.Kind = OpReady
+		arrival()
+	case r < 94:
+		op.Kind = OpPause
+	case r < 97:
+		op.Kind, op.Token = OpResume, m.plan
+	case r < 99:
+		op.Kind, op.From = OpSlots, rng.Uint64N(5)
+	default:
+		op.Kind, op.From, op.Flag = OpHooks, rng.Uint64N(5), rng.IntN(2) == 0
+	}
+	b.Ops = []Op{op}
+	return b
+}
