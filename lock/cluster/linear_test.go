@@ -3,6 +3,7 @@ package cluster
 import (
 	"math"
 	"slices"
+	"testing"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -41,16 +42,20 @@ func (c *checker) linearizable() {
 	}
 }
 
-func (c *checker) history(service string) (ops []porcupine.Operation) {
+func (c *checker) history(service string) []porcupine.Operation {
 	var had []acquired
 	for _, cl := range c.clients {
 		if cl.queue.name == service {
 			had = append(had, cl.acquired...)
 		}
 	}
-	slices.SortFunc(had, func(a, b acquired) int { return int(a.token) - int(b.token) })
 	// Where the number of slots changed meanwhile, the highest counts.
-	slots := int(c.most[service])
+	return history(had, int(c.most[service]))
+}
+
+// history is of what clients had, each by its token.
+func history(had []acquired, slots int) (ops []porcupine.Operation) {
+	slices.SortFunc(had, func(a, b acquired) int { return int(a.token) - int(b.token) })
 	for i, a := range had {
 		ops = append(ops, porcupine.Operation{ClientId: i, Input: operation{true, i, slots}, Call: int64(a.call), Return: int64(a.from)})
 		if a.released {
@@ -60,4 +65,22 @@ func (c *checker) history(service string) (ops []porcupine.Operation) {
 		}
 	}
 	return ops
+}
+
+// TestLinearizability: porcupine takes what a lock does, and finds what it cannot do.
+func TestLinearizability(t *testing.T) {
+	for _, h := range []struct {
+		what string
+		ok   bool
+		had  []acquired
+	}{
+		{"one after the other", true, []acquired{{1, 0, 10, 20, true}, {2, 5, 21, 30, true}}},
+		{"two at a time", false, []acquired{{1, 0, 10, 40, true}, {2, 5, 21, 30, true}}},
+		{"never given back", false, []acquired{{1, 0, 10, 0, false}, {2, 5, 21, 30, true}}},
+		{"tokens out of order", false, []acquired{{2, 0, 10, 20, true}, {1, 15, 21, 30, true}}},
+	} {
+		if ok := porcupine.CheckOperations(lockModel, history(h.had, 1)); ok != h.ok {
+			t.Errorf("%s: linearizable is %t", h.what, ok)
+		}
+	}
 }

@@ -25,7 +25,6 @@ type proc struct {
 	voter *Voter
 	timer time.Duration // real time of the agent's next Tick
 	local []*queue      // by service
-	keep  bool
 }
 
 // clock is CLOCK_BOOTTIME of the process: it runs while the process is stopped.
@@ -64,7 +63,7 @@ func (p *proc) start() {
 	p.up, p.stopped, p.inbox, p.timer, p.since = true, false, nil, 0, 0
 	p.disk.starts++
 	p.local = nil
-	p.agent = NewAgent(AgentConfig{Node: p.id, Incarnation: p.disk.starts, Voters: []NodeID{1, 2, 3}, Lease: p.sim.lease, Keep: p.keep})
+	p.agent = NewAgent(AgentConfig{Node: p.id, Incarnation: p.disk.starts, Voters: []NodeID{1, 2, 3}, Lease: p.sim.lease})
 	if p.id <= simVoters {
 		state, err := RestoreState(p.disk.snapshot)
 		if err != nil {

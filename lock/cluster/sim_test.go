@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+const (
+	ms     = time.Millisecond
+	second = time.Second
+)
+
 // A sim is a whole cluster in one goroutine: processes with clocks of their own, a
 // network between them that delays, reorders, doubles and loses messages, and clients.
 // The seed decides everything: the same seed is the same run.

@@ -170,8 +170,6 @@ var stories = []struct {
 	}},
 }
 
-const ms = time.Millisecond
-
 func (s *story) arrive(node NodeID, hold time.Duration) {
 	s.procs[node-1].queue("db").arrive(hold, 0, 0)
 }
