@@ -45,3 +45,10 @@ func discard(c net.Conn, limit time.Time) {
 		}
 	}
 }
+
+// EndStream ends the sending half of the connection under c, without a Close
+// frame: the peer gets the end of the stream behind all that was written, and can
+// still send, if it is a Conn of this package and no proxy between the two ends
+// both directions then. After it Write returns an error. Use Close for a goodbye
+// that every peer understands.
+func (c *Conn) EndStream() { halfClose(c.conn) }

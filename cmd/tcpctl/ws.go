@@ -21,6 +21,7 @@ type bridge struct {
 	maxHeader            string
 	trusted              []string
 	tls                  config.TLS
+	connect              wsConnect
 }
 
 func wsCommand() *cobra.Command {
@@ -28,14 +29,20 @@ func wsCommand() *cobra.Command {
 	c := proxy.ServiceConfig{}
 	b := bridge{ws: config.NewWS()}
 	cmd := &cobra.Command{
-		Use:   "ws --local ADDR --remote ADDR",
+		Use:   "ws --local ADDR --remote ADDR | ws --listen ADDR --connect URL",
 		Short: "Bridge WebSocket clients to a TCP service",
 		Long: `Takes WebSocket clients and connects them to one TCP service. Frames to the
 client are binary, or text for one that asks with ?encoding=text. The service is
 reached before the handshake is answered: a client gets 502, 503 or 504 where
-it cannot be served.`,
+it cannot be served.
+
+With --listen and --connect it is the other end: it takes TCP clients and brings
+them to a WebSocket, so that two tcpctl carry TCP through an HTTP proxy or
+ingress. An end of a client's stream reaches the service where no proxy between
+the two ends both directions at once, as nginx does.`,
 		Example: `  tcpctl ws --local 0.0.0.0:8080 --remote 127.0.0.1:5900 --web /usr/share/novnc
-  tcpctl ws --local :8443 --remote 127.0.0.1:6379 --cert desk.pem --key desk.key --origin https://app.example.com`,
+  tcpctl ws --local :8443 --remote 127.0.0.1:6379 --cert desk.pem --key desk.key --origin https://app.example.com
+  tcpctl ws --listen 127.0.0.1:6379 --connect wss://ingress.example.com/redis --token-file token.txt`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := b.build(&c); err != nil {
@@ -53,6 +60,7 @@ it cannot be served.`,
 	// A page that waits shows nothing: answer at once that there is no backend.
 	c.NoBackend = proxy.Reject
 	cmd.Flags().Lookup("no-backend").DefValue = proxy.Reject
+	b.connect.flags(cmd.Flags())
 	launchFlags(cmd, &l)
 	return cmd
 }
@@ -85,6 +93,12 @@ func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 
 // build makes the service of the flags.
 func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
+	if b.connect.wanted() {
+		if err := parseCheck(b.check, &c.Check); err != nil {
+			return err
+		}
+		return b.connect.build(b, c)
+	}
 	if b.local == "" || b.remote == "" {
 		return usage("ws needs --local ADDR and --remote ADDR; try: tcpctl ws --local 0.0.0.0:8080 --remote 127.0.0.1:5900")
 	}
@@ -119,6 +133,9 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 		}
 	}
 	c.Listen, c.Backends = []string{b.local}, []proxy.BackendConfig{{Addr: b.remote}}
+	if err := b.connect.target(c); err != nil {
+		return err
+	}
 	if b.tls.Cert != "" {
 		if c.TLS, err = protocol.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
 			return coded{exitUsage, err}

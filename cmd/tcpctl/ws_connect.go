@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/protocol"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// wsConnect is the flags of ws with --connect: TCP in, WebSocket out.
+type wsConnect struct {
+	listen    string
+	sslTarget bool // of --remote
+	protocol.Connect
+}
+
+func (w *wsConnect) flags(f *pflag.FlagSet) {
+	f.StringVar(&w.listen, "listen", "", "with --connect: listen for TCP clients on `ADDR`")
+	f.StringVar(&w.URL, "connect", "", "bring TCP clients to the WebSocket at `URL` (ws://… or wss://…), such as another tcpctl's behind an ingress")
+	f.StringVar(&w.TokenFile, "token-file", "", "with --connect: send the token in `FILE` (Authorization: Bearer)")
+	f.BoolVar(&w.sslTarget, "ssl-target", false, "speak TLS to --remote")
+	f.StringVar(&w.CA, "target-ca", "", "of --ssl-target or wss: `FILE` of the CAs that may have signed its certificate (default: the system's)")
+	f.StringVar(&w.Name, "target-name", "", "of --ssl-target or wss: the `NAME` that its certificate must be for (default: the host)")
+	f.BoolVar(&w.Insecure, "target-insecure", false, "of --ssl-target or wss: do not verify its certificate")
+}
+
+// wanted says whether the command is to connect to a WebSocket.
+func (w *wsConnect) wanted() bool { return w.URL != "" || w.listen != "" }
+
+// build makes the service that connects to a WebSocket.
+func (w *wsConnect) build(b *bridge, c *proxy.ServiceConfig) error {
+	switch {
+	case w.URL == "" || w.listen == "":
+		return usage("ws needs both --listen ADDR and --connect URL; try: tcpctl ws --listen 127.0.0.1:6379 --connect wss://ingress.example.com/redis")
+	case b.local != "" || b.remote != "" || w.sslTarget:
+		return usage("--listen and --connect are for TCP clients, --local, --remote and --ssl-target for WebSocket clients; give the ones or the others")
+	}
+	c.Listen, w.Ping = []string{w.listen}, b.ws.Ping
+	if err := w.Apply(c); err != nil {
+		return usage("--connect: %v", err)
+	}
+	return nil
+}
+
+// target has TLS spoken to the backend.
+func (w *wsConnect) target(c *proxy.ServiceConfig) error {
+	if !w.sslTarget {
+		if w.CA != "" || w.Name != "" || w.Insecure {
+			return usage("--target-ca, --target-name and --target-insecure are of --ssl-target; give that, too")
+		}
+		return nil
+	}
+	t := &proxy.BackendTLS{Name: w.Name, Insecure: w.Insecure, CA: w.CA}
+	if err := t.Load(); err != nil {
+		return usage("--target-ca: %v", err)
+	}
+	c.Backends[0].TLS = t
+	return nil
+}
