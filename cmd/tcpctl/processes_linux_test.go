@@ -62,13 +62,21 @@ func leftovers() (found []string) {
 	if err != nil {
 		return nil
 	}
-	for pid, words := range commandLines() {
-		exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-		if err != nil || !os.SameFile(exe, ours) {
-			continue
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) { // some are on their way out
+		found = nil
+		late := time.Since(began) > 10*time.Second
+		for pid, words := range commandLines() {
+			exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+			if err != nil || !os.SameFile(exe, ours) {
+				continue
+			}
+			found = append(found, fmt.Sprintf("%d %s", pid, strings.Join(words, " ")))
+			if late {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
 		}
-		found = append(found, fmt.Sprintf("%d %s", pid, strings.Join(words, " ")))
-		syscall.Kill(pid, syscall.SIGKILL)
+		if late || len(found) == 0 {
+			return found
+		}
 	}
-	return found
 }
