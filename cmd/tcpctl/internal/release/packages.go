@@ -37,6 +37,16 @@ func (r *release) packages() error {
 	if err != nil {
 		return err
 	}
+	// An apk has the times of its scripts' files in it.
+	for _, name := range []string{"postinstall.sh", "postinstall-apk.sh", "preremove.sh", "postremove.sh"} {
+		text, err := os.ReadFile(r.source("cmd/tcpctl/packaging", name))
+		if err != nil {
+			return err
+		}
+		if err := r.put(r.work("scripts", name), text); err != nil {
+			return err
+		}
+	}
 	for _, t := range r.targets {
 		if t.os != "linux" {
 			continue
@@ -72,7 +82,7 @@ func (r *release) tool() (string, error) {
 }
 
 func (r *release) nfpmConfig(t target, files []content) map[string]any {
-	script := func(name string) string { return r.source("cmd/tcpctl/packaging", name) }
+	script := func(name string) string { return r.work("scripts", name) }
 	scripts := map[string]any{"postinstall": script("postinstall.sh"), "preremove": script("preremove.sh"), "postremove": script("postremove.sh")}
 	return map[string]any{
 		"name": "tcpctl", "arch": t.arch, "platform": "linux", "version": r.version, "mtime": r.time,
