@@ -78,11 +78,9 @@ func (a *Agent) end(now time.Duration) {
 }
 
 // granted takes a grant for a waiter that still waits for it. One for a waiter that
-// has gone is answered by the OpDone that is under way.
+// has gone is answered by the OpDone that is under way. An answer has grants of its
+// own lease only.
 func (a *Agent) granted(g Grant) {
-	if g.Lease != a.lease.number {
-		return
-	}
 	a.seen = append(a.seen, Seen{g.Service, g.Token})
 	sv := a.service(g.Service)
 	if i := indexArrival(sv.refused, g.Arrival); i >= 0 && g.Token <= sv.refused[i].Token {

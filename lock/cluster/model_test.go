@@ -9,18 +9,18 @@ import (
 
 // A model is one service of the state as a plain list of all waiters, for TestModel.
 type model struct {
-	slots, token, place uint64
-	every               uint64
-	exclusive           bool
-	waiters             []ticket // in order of place
-	held                []ticket // in order of token
-	unable              map[NodeID]bool
-	joined              map[NodeID]uint64
-	returned            int
-	owed, paused        bool
-	plan                uint64
-	lease, applied      map[NodeID]uint64
-	incarnation         map[NodeID]uint64
+	slots, token, place  uint64
+	every                uint64
+	exclusive            bool
+	waiters              []ticket // in order of place
+	held                 []ticket // in order of token
+	unable               map[NodeID]bool
+	joined               map[NodeID]uint64
+	returned             int
+	owed, paused         bool
+	plan                 uint64
+	lease, last, applied map[NodeID]uint64
+	incarnation          map[NodeID]uint64
 }
 
 type ticket struct {
@@ -121,7 +121,7 @@ func TestModel(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := NewState("model")
-	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}}
+	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}}
 	for index := uint64(1); index <= uint64(n); index++ {
 		b := m.random(rng, index)
 		c, err := s.Apply(index, EncodeEntry([]Batch{b}))
@@ -140,6 +140,9 @@ func TestModel(t *testing.T) {
 			if w := want[i]; g.Node != w.node || g.Arrival != w.arrival || g.Token != w.token || g.Hook != w.hook || g.Expired != w.expired {
 				t.Fatalf("entry %d (%s): granted %+v, a plain list %+v", index, describe(b, b.Ops[0]), g, w)
 			}
+		}
+		if mem := s.member(b.Node); (m.lease[b.Node] != 0) != (mem != nil && mem.leased()) {
+			t.Fatalf("entry %d (%s): member %+v, a plain list has its lease as %d", index, describe(b, b.Ops[0]), mem, m.lease[b.Node])
 		}
 		if index%64 == 0 {
 			data := s.Snapshot()
@@ -160,9 +163,15 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 	node := NodeID(1 + rng.IntN(4))
 	lease := m.lease[node]
 	if lease == 0 {
-		m.incarnation[node]++
-		m.lease[node], m.applied[node] = index, 0
-		return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node]}}}
+		before := m.last[node]
+		if m.incarnation[node] > 0 && rng.IntN(3) == 0 {
+			return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node] - 1, To: before}}} // replaced
+		}
+		if m.incarnation[node] == 0 || rng.IntN(2) == 0 {
+			m.incarnation[node]++ // started again, or else only its lease was over
+		}
+		m.lease[node], m.last[node], m.applied[node] = index, index, 0
+		return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node], To: before}}}
 	}
 	if rng.IntN(400) == 0 {
 		if rng.IntN(4) == 0 {

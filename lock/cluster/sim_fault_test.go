@@ -4,7 +4,7 @@ import "time"
 
 // faultTime is for how long a seed has faults: most are short, a few long.
 func faultTime(seed uint64) time.Duration {
-	if seed%20 == 0 {
+	if seed%50 == 0 {
 		return 40 * time.Second
 	}
 	return 4 * time.Second
