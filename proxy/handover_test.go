@@ -4,7 +4,6 @@ package proxy_test
 
 import (
 	"context"
-	"encoding/json"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -44,19 +43,6 @@ func (g *generations) must(_ string, err error) {
 	if err != nil {
 		g.Fatal(err)
 	}
-}
-
-// overTheWire is what the other process reads.
-func overTheWire[T any](t testing.TB, v T) (back T) {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(text, &back)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return back
 }
 
 // TestOneEngineFollowsAnother at the same doors: those who are at the first

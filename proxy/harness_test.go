@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -366,4 +367,17 @@ func (v *visit) must(text string, err error) {
 	if err != nil {
 		v.Fatal(err)
 	}
+}
+
+// overTheWire is what the other process reads.
+func overTheWire[T any](t testing.TB, v T) (back T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
 }

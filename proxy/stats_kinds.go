@@ -34,11 +34,11 @@ type CheckCounts struct {
 	Failures []ReasonCount `json:"failures,omitempty"`
 }
 
-func (c ReasonCount) less(o ReasonCount) int { return cmp.Compare(c.Reason, o.Reason) }
-func (c PlanCount) less(o PlanCount) int {
+func (c *ReasonCount) less(o ReasonCount) int { return cmp.Compare(c.Reason, o.Reason) }
+func (c *PlanCount) less(o PlanCount) int {
 	return cmp.Or(cmp.Compare(c.Kind, o.Kind), cmp.Compare(c.State, o.State))
 }
-func (c TLSFailure) less(o TLSFailure) int {
+func (c *TLSFailure) less(o TLSFailure) int {
 	return cmp.Or(cmp.Compare(c.Side, o.Side), cmp.Compare(c.Reason, o.Reason))
 }
 
@@ -51,13 +51,11 @@ func (c *TLSFailure) count() *int64  { return &c.Count }
 type kind[T any] interface {
 	*T
 	count() *int64
+	less(T) int
 }
 
 // kindsOf gives counts in a fixed order, with those of more added; nil: there are none.
-func kindsOf[T interface {
-	comparable
-	less(T) int
-}, P kind[T]](counts map[T]int64, more ...T) (all []T) {
+func kindsOf[T comparable, P kind[T]](counts map[T]int64, more ...T) (all []T) {
 	counts = maps.Clone(counts)
 	for _, one := range more {
 		n := *P(&one).count()
@@ -71,7 +69,7 @@ func kindsOf[T interface {
 		*P(&one).count() = n
 		all = append(all, one)
 	}
-	slices.SortFunc(all, T.less)
+	slices.SortFunc(all, func(a, b T) int { return P(&a).less(b) })
 	return all
 }
 

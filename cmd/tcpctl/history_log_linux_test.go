@@ -21,7 +21,6 @@ type clientLog struct {
 	mu     sync.Mutex
 	events []clientEvent
 	addrs  map[string]bool // of those that were connected and not served
-	stop   chan struct{}
 	wg     sync.WaitGroup
 }
 

@@ -160,10 +160,7 @@ func (s *Side) passEnd(how End, by error) {
 	s.closeWriteAs(how)
 }
 
-// closeWrite ends our half of the stream.
-func (s *Side) closeWrite() { s.closeWriteAs(FIN) }
-
-// closeWriteAs is closeWrite where the other side has ended so.
+// closeWriteAs ends our half of the stream, as the other side has ended its own.
 func (s *Side) closeWriteAs(end End) {
 	s.add(sideShut)
 	if c, ok := s.conn.(interface{ CloseGoing() error }); ok && end == Quiet {
