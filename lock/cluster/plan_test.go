@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"testing"
-	"time"
 )
 
 // say applies one op of a node under its lease.
@@ -56,34 +55,6 @@ func TestQuiet(t *testing.T) {
 	expect("node 2 has said so again", true)
 	say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan.ID})
 	expect("resumed", false)
-}
-
-// leaderOf returns a voter that leads from 0 on, with one node whose lease is 1.
-func leaderOf(t *testing.T) (*Voter, *fakeLog) {
-	t.Helper()
-	s := NewState("x")
-	lead(t, s, 7, Op{Kind: OpHello, From: 1})
-	log := &fakeLog{ready: LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{2, 1, nil}}}}
-	v := NewVoter(1, time.Second, s, log)
-	v.Poll(0)
-	return v, log
-}
-
-// TestANewTermCountsLeasesAnew: what a voter knew in a term before is worth nothing,
-// even if it did not see that it had lost it.
-func TestANewTermCountsLeasesAnew(t *testing.T) {
-	v, log := leaderOf(t)
-	log.ready = LogReady{Term: 3, Leader: 1, Entries: []LogEntry{{3, 3, nil}}}
-	v.Poll(900 * ms)
-	log.ready = LogReady{Term: 3, Leader: 1}
-	v.Poll(1899 * ms)
-	if len(log.proposed) > 0 {
-		t.Errorf("a lease ended before one lease after the first entry of the term: %q", log.proposed)
-	}
-	v.Poll(1900 * ms)
-	if len(log.proposed) != 1 {
-		t.Errorf("%d entries proposed; want the end of the lease", len(log.proposed))
-	}
 }
 
 // TestAPauseEndsAtItsMax: the leader opens the service, but not while the command of

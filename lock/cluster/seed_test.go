@@ -37,7 +37,7 @@ func TestSeeds(t *testing.T) {
 	case testing.Short():
 		n = min(n, 300)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // each seed is garbage as a whole
+	defer debug.SetGCPercent(debug.SetGCPercent(2500)) // each seed is garbage as a whole
 	failed := 0
 	for i := range n {
 		seed := *fromFlag + uint64(i)

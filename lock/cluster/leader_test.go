@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+)
+
+// leaderOf returns a voter that leads from 0 on, with one node whose lease is 1.
+func leaderOf(t *testing.T) (*Voter, *fakeLog) {
+	t.Helper()
+	s := NewState("x")
+	lead(t, s, 7, Op{Kind: OpHello, From: 1})
+	log := &fakeLog{ready: LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{2, 1, nil}}}}
+	v := NewVoter(1, time.Second, s, log)
+	v.Poll(0)
+	return v, log
+}
+
+// TestANewTermCountsLeasesAnew: what a voter knew in a term before is worth nothing,
+// even if it did not see that it had lost it.
+func TestANewTermCountsLeasesAnew(t *testing.T) {
+	v, log := leaderOf(t)
+	log.ready = LogReady{Term: 3, Leader: 1, Entries: []LogEntry{{3, 3, nil}}}
+	v.Poll(900 * ms)
+	log.ready = LogReady{Term: 3, Leader: 1}
+	v.Poll(1899 * ms)
+	if len(log.proposed) > 0 {
+		t.Errorf("a lease ended before one lease after the first entry of the term: %q", log.proposed)
+	}
+	v.Poll(1900 * ms)
+	if len(log.proposed) != 1 {
+		t.Errorf("%d entries proposed; want the end of the lease", len(log.proposed))
+	}
+}
+
+// TestARenewalNeedsANewQuestion: what a majority has said before a renewal arrived
+// does not count for it.
+func TestARenewalNeedsANewQuestion(t *testing.T) {
+	v, log := leaderOf(t)
+	renewed := func() (n uint64) {
+		for _, a := range v.Answers() {
+			n = max(n, a.Renewed)
+		}
+		return n
+	}
+	log.ready = LogReady{Term: 1, Leader: 1}
+	for n := uint64(1); n <= 3; n++ {
+		v.Step(0, Request{Node: 7, Incarnation: 1, Lease: 1, Renewal: n})
+		for range 2 {
+			if v.Poll(0); renewed() != 0 {
+				t.Errorf("renewal %d is confirmed by question %d", n, n-1)
+			}
+		}
+		log.ready.Confirmed = n
+		if v.Poll(0); renewed() != n {
+			t.Errorf("renewal %d is not confirmed", n)
+		}
+	}
+}
+
+// TestOnlyLeadersEndLeases: what a node says of leases does nothing, and what it says
+// after that has its number still.
+func TestOnlyLeadersEndLeases(t *testing.T) {
+	v, log := leaderOf(t)
+	log.ready = LogReady{Term: 1, Leader: 1}
+	v.Step(0, Request{Node: 7, Incarnation: 1, Lease: 1, First: 1, Ops: []Op{{Kind: OpExpire, To: 1}, {Kind: OpSlots, Service: "db", From: 3}}})
+	v.Poll(0)
+	if len(log.proposed) != 1 {
+		t.Fatalf("%d entries proposed", len(log.proposed))
+	}
+	log.ready.Entries = []LogEntry{{3, 1, log.proposed[0]}}
+	v.Poll(0)
+	if m := v.State().member(7); m.Ended || m.Applied != 2 || v.State().service("db").slots != 3 {
+		t.Errorf("member %+v", m)
+	}
+}
