@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +16,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
-// TestNoVNC has noVNC, in Chromium, reach the first frame of a real VNC server
-// through the bridge that serves it, and again once the bridge has been alone
-// with the server for longer than that takes to blacklist whoever connects and
-// says nothing (five connections, and a check would be made every 200 ms). The
-// server has seen nobody but the two.
+// TestNoVNC has noVNC, in Chromium, reach real VNC servers through the bridge that
+// serves it.
 func TestNoVNC(t *testing.T) {
 	t.Parallel()
 	chromium, npm, vnc := installed(t, "chromium"), installed(t, "npm"), installed(t, "Xtigervnc")
@@ -28,31 +27,98 @@ func TestNoVNC(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("npm has no noVNC here: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(filepath.Join(web, "index.html"), []byte(vncPage), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	server, log := startVNC(t, vnc)
+	write(t, filepath.Join(web, "index.html"), vncPage(comeBack))
+	write(t, filepath.Join(web, "desks.html"), vncPage(visitDesks))
+	t.Run("again", func(t *testing.T) {
+		t.Parallel()
+		noVNCAgain(t, chromium, vnc, web)
+	})
+	t.Run("by path", func(t *testing.T) {
+		t.Parallel()
+		noVNCByPath(t, chromium, vnc, web)
+	})
+}
+
+// noVNCAgain has it come to one server, and again once the bridge has been alone
+// with the server for longer than that takes to blacklist whoever connects and
+// says nothing (five connections, and a check would be made every 200 ms). The
+// server has seen nobody but the two.
+func noVNCAgain(t *testing.T, chromium, vnc, web string) {
+	server, log := startVNC(t, vnc, "640x480")
 	desk := runConfigured(t, fmt.Sprintf("[services.desk]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\nno_backend = \"reject\"\ncheck = { type = \"passive\", interval = \"200ms\" }\nws = { web = %q }\n", server, web))
-	origin := "http://" + desk.addr()
-	reports := startEcho(t)
-	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", origin)
-	browse(t, chromium, origin+"/?report=ws://"+say.addr()+"/")
-	if got, want := reports.report(t), "640x480, painted; 640x480, painted"; got != want {
+	if got, want := browseVNC(t, chromium, desk.addr(), "/?"), "640x480, painted; 640x480, painted"; got != want {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
 	s := desk.service()
 	if s.BytesOut < 1000 {
 		t.Errorf("%d bytes came from the server", s.BytesOut)
 	}
+	seenByVNC(t, log, 2)
+	if b := s.Backends[0]; b.State != proxy.StateUp || b.Failed > 0 {
+		t.Errorf("the server is %+v", b)
+	}
+}
+
+// noVNCByPath has it come to three servers on one port, by path and with a token.
+// Each server has seen its own client and no other: not the one that had a wrong
+// token, which its service has refused with 401 and counted.
+func noVNCByPath(t *testing.T, chromium, vnc, web string) {
+	tokens, addr := filepath.Join(t.TempDir(), "tokens"), freePort(t)
+	write(t, tokens, "# for the desks\nright-token\n")
+	names, screens, logs := []string{"a", "b", "c"}, []string{"640x480", "800x600", "1024x768"}, []string{}
+	text := ""
+	for i, name := range names {
+		server, log := startVNC(t, vnc, screens[i])
+		logs = append(logs, log)
+		pages := ""
+		if i == 0 { // a page of one service has clients of all
+			pages = fmt.Sprintf(", web = %q", web)
+		}
+		text += fmt.Sprintf("[services.%s]\nlisten = %q\nbackends = [%q]\ncheck = { type = \"passive\" }\nws = { path = \"/desk/%[1]s\", auth = \"token:%[4]s\"%[5]s }\n", name, addr, server, tokens, pages)
+	}
+	in := runConfigured(t, text)
+	got := browseVNC(t, chromium, addr, "/desks.html?token=right-token&")
+	if want := "a: 640x480, painted; b: 800x600, painted; c: 1024x768, painted; b with a wrong token: disconnected, clean: false"; got != want {
+		t.Errorf("the page says %q, want %q", got, want)
+	}
+	if status, err := call("ws://" + addr + "/desk/c?token=wrong-token").told(); status != http.StatusUnauthorized {
+		t.Errorf("a wrong token: status %d, %v", status, err)
+	}
+	var st struct{ Services []proxy.ServiceInfo }
+	if err := json.Unmarshal([]byte(in.tcpctl("status", "--json")), &st); err != nil {
+		t.Fatal(err)
+	}
+	for i, refused := range []string{"", "refused 1: auth 1", "refused 1: auth 1"} {
+		s := &st.Services[i]
+		// Not Total: the first has connections that chromium opens and leaves.
+		if n := s.Backends[0].Total; s.Name != names[i] || n != 1 || s.RefusedText() != refused || s.BytesOut < 1000 {
+			t.Errorf("%s has served %d, refused %q, sent %d bytes: %+v", s.Name, n, s.RefusedText(), s.BytesOut, s.Sessions)
+		}
+		seenByVNC(t, logs[i], 1)
+	}
+	if strings.Contains(in.log()+in.tcpctl("events")+in.tcpctl("sessions", "--ended"), "-token") {
+		t.Error("a token is in the log, an event or a record")
+	}
+}
+
+// browseVNC opens a page of a bridge at addr, and gives its report.
+func browseVNC(t *testing.T, chromium, addr, page string) string {
+	t.Helper()
+	reports := startEcho(t)
+	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", "http://"+addr)
+	browse(t, chromium, "http://"+addr+page+"report=ws://"+say.addr()+"/")
+	return reports.report(t)
+}
+
+// seenByVNC compares how many clients a server has seen, besides startVNC's own.
+func seenByVNC(t *testing.T, log string, want int) {
+	t.Helper()
 	said, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(said), "Connections: accepted"); n != 1+2 { // startVNC's own
-		t.Errorf("the server has seen %d connections:\n%s", n, said)
-	}
-	if b := s.Backends[0]; b.State != proxy.StateUp || b.Failed > 0 {
-		t.Errorf("the server is %+v", b)
+	if n := strings.Count(string(said), "Connections: accepted") - 1; n != want {
+		t.Errorf("the server has seen %d clients, want %d:\n%s", n, want, said)
 	}
 }
 
@@ -69,15 +135,18 @@ func TestWSMakesNoChecks(t *testing.T) {
 	}
 }
 
-// vncPage waits until something is painted, leaves, and comes back after 40 s, longer than a blacklist takes.
-const vncPage = `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
+// vncPage is a page that reports what its script returns. visit waits until
+// something is painted, and leaves.
+func vncPage(script string) string {
+	return `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
 import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
+const query = new URLSearchParams(location.search);
 const say = text => {
-  const s = new WebSocket(new URLSearchParams(location.search).get("report"));
+  const s = new WebSocket(query.get("report"));
   s.onopen = () => s.send("report " + text + "\n");
 };
-const visit = () => new Promise((painted, failed) => {
-  const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws"));
+const visit = path => new Promise((painted, failed) => {
+  const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws") + path);
   rfb.addEventListener("disconnect", e => failed("disconnected, clean: " + e.detail.clean));
   rfb.addEventListener("connect", () => {
     const look = setInterval(() => {
@@ -91,23 +160,41 @@ const visit = () => new Promise((painted, failed) => {
   });
 });
 try {
-  const first = await visit();
-  await new Promise(later => setTimeout(later, 40000));
-  say(first + "; " + await visit());
+  say(await (async () => {` + script + `})());
 } catch (why) {
   say(why);
 }
 </script>`
+}
+
+// comeBack comes twice, with 40 s in between, longer than a blacklist takes.
+const comeBack = `
+  const first = await visit("/");
+  await new Promise(later => setTimeout(later, 40000));
+  return first + "; " + await visit("/");
+`
+
+// visitDesks comes to three services, one after the other, and to one of them with
+// a wrong token.
+const visitDesks = `
+  const found = [], token = query.get("token");
+  for (const desk of ["a", "b", "c"]) {
+    found.push(desk + ": " + await visit("/desk/" + desk + "?token=" + token));
+    document.getElementById("screen").replaceChildren();
+  }
+  found.push("b with a wrong token: " + await visit("/desk/b?token=wrong-token").catch(why => why));
+  return found.join("; ");
+`
 
 // startVNC runs a VNC server with a screen of its own, and gives its address
 // and the file of what it says.
-func startVNC(t *testing.T, program string) (server, log string) {
+func startVNC(t *testing.T, program, geometry string) (server, log string) {
 	t.Helper()
 	server = freePort(t)
 	_, port, _ := net.SplitHostPort(server)
 	// The screen's number is free like the port: two servers do not meet.
 	cmd := exec.Command(program, ":"+port, "-rfbport", port, "-localhost",
-		"-SecurityTypes", "None", "-geometry", "640x480", "-depth", "24", "-retro", "-nolisten", "tcp")
+		"-SecurityTypes", "None", "-geometry", geometry, "-depth", "24", "-retro", "-nolisten", "tcp")
 	said, err := os.Create(filepath.Join(t.TempDir(), "vnc.log"))
 	if err != nil {
 		t.Fatal(err)

@@ -306,7 +306,7 @@ func TestExampleMQTT(t *testing.T) {
 // browser there.
 func TestExampleNoVNC(t *testing.T) {
 	t.Parallel()
-	server, _ := startVNC(t, installed(t, "Xtigervnc"))
+	server, _ := startVNC(t, installed(t, "Xtigervnc"), "640x480")
 	web := t.TempDir()
 	write(t, web+"/vnc.html", "<title>noVNC</title>")
 	in := runConfigured(t, example(t, "novnc.toml", "127.0.0.1:6080", "127.0.0.1:0", "127.0.0.1:5901", server, "/usr/share/novnc", web))
