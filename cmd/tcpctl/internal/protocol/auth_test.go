@@ -43,7 +43,7 @@ func basic(name, password string) string {
 func (v *testBridge) asked(want int, challenge, request string) {
 	v.Helper()
 	c, resp := v.knock(request)
-	defer c.Close()
+	c.Close() // else the record waits for what the client might still send
 	if resp.StatusCode != want || resp.Header.Get("WWW-Authenticate") != challenge {
 		v.Errorf("%q: %s, %q", request, resp.Status, resp.Header.Get("WWW-Authenticate"))
 	}
@@ -100,13 +100,14 @@ func events(v *testBridge) []proxy.Event {
 func TestRule50bPasswords(t *testing.T) {
 	const challenge = `Basic realm="tcpctl", charset="UTF-8"`
 	spec := config.NewWS()
-	spec.Auth, spec.Web = "basic:"+secretFile(t, htpasswd(t, "ana", "secret")+htpasswd(t, "ben", "säcret")), site(t)
+	spec.Auth, spec.Web = "basic:"+secretFile(t, htpasswd(t, "ana", "secret")+htpasswd(t, "ben", "säcret")+htpasswd(t, "Aladdin", "open: sesame")), site(t)
 	v := bridgeOf(t, spec, echo, nil)
-	for _, line := range []string{basic("ana", "secret"), basic("ana", "secret"), basic("ben", "säcret")} {
+	for _, line := range []string{basic("ana", "secret"), basic("ana", "secret"), basic("ben", "säcret"), basic("Aladdin", "open: sesame")} {
 		v.asked(101, "", opening("localhost", "/", line))
 		v.record()
 	}
-	for _, line := range []string{basic("ana", "säcret"), basic("ben", "secret"), basic("eve", "no password"), basic("", ""), "Authorization: Bearer secret", "X: y"} {
+	for _, line := range []string{basic("ana", "säcret"), basic("ben", "secret"), basic("eve", "no password"), basic("", ""), basic("ana:secret", ""), basic("Aladdin", "open"),
+		"Authorization: Bearer secret", "Authorization: Basic", "Authorization: Basic " + strings.Repeat("x", 28), "Authorization: Basic ana:secret", "X: y"} {
 		v.asked(401, challenge, opening("localhost", "/", line))
 	}
 	page := "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,43 @@ func TestRule50aByHostAndPath(t *testing.T) {
 	}
 	if i := v.svc.Info(); i.Sessions.Rejected != 4 || i.RefusedText() != "refused 4: path 4" {
 		t.Errorf("%+v", i.Sessions)
+	}
+}
+
+// TestRule50aSpellings: the service that the address chooses is also the one whose
+// token is asked for, however the request spells its path and host, in one piece
+// or in many.
+func TestRule50aSpellings(t *testing.T) {
+	tokens := secretFile(t, "right\n")
+	v := share(t, at("/open/"), func(s *config.WS, _ *proxy.ServiceConfig) { s.Path, s.Auth = "/desk", "token:"+tokens },
+		func(s *config.WS, _ *proxy.ServiceConfig) {
+			s.Path, s.Hosts, s.Auth = "/", []string{"b.example"}, "token:"+tokens
+		})
+	for target, want := range map[string]string{
+		"/desk?token=right": "b ", "/%64esk?token=ri%67ht": "b ", "http://127.0.0.1/desk?token=right": "b ", "/open/../desk?x": "a ",
+		"/open/%2e%2e/desk?x": "a ", "http://b.example/open/?token=right": "c ", "http://ana:x@127.0.0.1:80/open/": "a ",
+		"/desk": "401", "/%64esk": "401", "http://127.0.0.1/desk": "401", "http://b.example/open/": "401", "/desk?token=wrong&token=right": "401",
+		"/desk?token=right;x=y": "401", "/desk?x#?token=right": "401",
+		"//desk?token=right": "404", "/desk/?token=right": "404", "/DESK?token=right": "404", "/./desk?token=right": "404", "/desk%2f?token=right": "404",
+		"/desk;x?token=right": "404", "/desk#/open/": "404", "/desk%00?token=right": "404", "/desk%3ftoken=right": "404", "*": "404",
+		"desk?token=right": "400", "127.0.0.1:80": "400", "/desk%zz?token=right": "400",
+	} {
+		text := opening("127.0.0.1", target)
+		for _, size := range []int{len(text), 1} {
+			c := v.connect()
+			for piece := range slices.Chunk([]byte(text), size) {
+				c.Write(piece)
+			}
+			resp := c.answer()
+			got := fmt.Sprint(resp.StatusCode)
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				got = c.hears()
+			}
+			if got != want {
+				t.Errorf("%s, in pieces of %d: %q, want %q", target, size, got, want)
+			}
+			c.Close()
+		}
 	}
 }
 
