@@ -1,0 +1,115 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// browseVNC opens a page of a bridge at addr, and gives its report.
+func browseVNC(t *testing.T, chromium, addr, page string) string {
+	t.Helper()
+	reports := startEcho(t)
+	say := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", reports.addr, "--origin", "http://"+addr)
+	browse(t, chromium, "http://"+addr+page+"report=ws://"+say.addr()+"/")
+	return reports.report(t)
+}
+
+// seenByVNC compares how many clients a server has seen, besides startVNC's own.
+func seenByVNC(t *testing.T, log string, want int) {
+	t.Helper()
+	said, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(said), "Connections: accepted") - 1; n != want {
+		t.Errorf("the server has seen %d clients, want %d:\n%s", n, want, said)
+	}
+}
+
+// vncPage is a page that reports what its script returns. visit waits until
+// something is painted, and leaves.
+func vncPage(script string) string {
+	return `<!doctype html><meta charset="utf-8"><div id="screen" style="width:700px;height:500px"></div><script type="module">
+import RFB from "./node_modules/@novnc/novnc/core/rfb.js";
+const query = new URLSearchParams(location.search);
+const say = text => {
+  const s = new WebSocket(query.get("report"));
+  s.onopen = () => s.send("report " + text + "\n");
+};
+const visit = path => new Promise((painted, failed) => {
+  const rfb = new RFB(document.getElementById("screen"), location.origin.replace("http", "ws") + path);
+  rfb.addEventListener("disconnect", e => failed("disconnected, clean: " + e.detail.clean));
+  rfb.addEventListener("connect", () => {
+    const look = setInterval(() => {
+      const canvas = document.querySelector("#screen canvas");
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      if (!pixels.some((v, i) => i % 4 < 3 && v > 0)) return;
+      clearInterval(look);
+      painted(canvas.width + "x" + canvas.height + ", painted");
+      rfb.disconnect();
+    }, 100);
+  });
+});
+try {
+  say(await (async () => {` + script + `})());
+} catch (why) {
+  say(why);
+}
+</script>`
+}
+
+// comeBack comes twice, with 40 s in between, longer than a blacklist takes.
+const comeBack = `
+  const first = await visit("/");
+  await new Promise(later => setTimeout(later, 40000));
+  return first + "; " + await visit("/");
+`
+
+// visitDesks comes to three services, one after the other, and to one of them with
+// a wrong token.
+const visitDesks = `
+  const found = [], token = query.get("token");
+  for (const desk of ["a", "b", "c"]) {
+    found.push(desk + ": " + await visit("/desk/" + desk + "?token=" + token));
+    document.getElementById("screen").replaceChildren();
+  }
+  found.push("b with a wrong token: " + await visit("/desk/b?token=wrong-token").catch(why => why));
+  return found.join("; ");
+`
+
+// startVNC runs a VNC server with a screen of its own, and gives its address
+// and the file of what it says.
+func startVNC(t *testing.T, program, geometry string) (server, log string) {
+	t.Helper()
+	server = freePort(t)
+	_, port, _ := net.SplitHostPort(server)
+	// The screen's number is free like the port: two servers do not meet.
+	cmd := exec.Command(program, ":"+port, "-rfbport", port, "-localhost",
+		"-SecurityTypes", "None", "-geometry", geometry, "-depth", "24", "-retro", "-nolisten", "tcp")
+	said, err := os.Create(filepath.Join(t.TempDir(), "vnc.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("tcp", server); err == nil {
+			c.Close()
+			return server, said.Name()
+		}
+	}
+	t.Fatalf("%s does not listen", program)
+	return "", ""
+}
