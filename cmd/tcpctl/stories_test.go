@@ -31,6 +31,7 @@ import (
 //	exits STATUS COMMAND…    with that status; what it says begins with "tcpctl: "
 //	signal TERM SOCKET       to the instance behind it
 func TestStories(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
