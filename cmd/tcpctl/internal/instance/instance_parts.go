@@ -134,8 +134,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	in.startDiscovery(in.file)
-	in.watchFiles(in.c.Engine.Services)
+	in.watch(in.file, in.c.Engine.Services)
 	in.control.Start()
 	if in.metrics != nil {
 		in.metrics.Start()

@@ -79,8 +79,7 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		}
 		return err
 	}
-	in.startDiscovery(file)
-	in.watchFiles(engine.Services)
+	in.watch(file, engine.Services)
 	if in.metrics != nil && served != in.metrics {
 		in.metrics.Close()
 	}
@@ -97,17 +96,12 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 	return nil
 }
 
-// startDiscovery makes the sources of backends those of a file that the engine
-// has already.
-func (in *Instance) startDiscovery(file *config.File) {
+// watch makes the sources of backends those of a file, and has the files read again
+// that services have besides it. The engine has the services already.
+func (in *Instance) watch(file *config.File, services []proxy.ServiceConfig) {
 	if err := in.sources.Set(file.Discover()); err != nil {
 		in.log.Warn("discover: " + err.Error())
 	}
-}
-
-// watchFiles has the files read again that services have besides their
-// configuration. The engine has the services already.
-func (in *Instance) watchFiles(services []proxy.ServiceConfig) {
 	in.files.Set(protocol.Files(services, in.engine.Operator().Note))
 }
 
