@@ -16,10 +16,10 @@ import (
 )
 
 // connected waits until both have connected, and logs how long that took after the second was up.
-func connected(t *testing.T, what string, old, young *proc) {
+func connected(t *testing.T, what string, old, newer *proc) {
 	t.Helper()
-	up := young.await("started", "", 0).At
-	a, b := young.await("alive", old.name, 0), old.await("alive", young.name, 0)
+	up := newer.await("started", "", 0).At
+	a, b := newer.await("alive", old.name, 0), old.await("alive", newer.name, 0)
 	t.Logf("%s: the new one is connected after %v, the old one after %v, found by %s and %s", what,
 		a.At.Sub(up).Round(100*time.Microsecond), b.At.Sub(up).Round(100*time.Microsecond), a.Peer.FoundBy, b.Peer.FoundBy)
 }
@@ -36,7 +36,7 @@ func TestTwoHosts(t *testing.T) {
 	settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	connected(t, "two hosts", old, b.node("young", ""))
+	connected(t, "two hosts", old, b.node("newer", ""))
 }
 
 func TestTwoProcessesOnOneHost(t *testing.T) {
@@ -46,7 +46,7 @@ func TestTwoProcessesOnOneHost(t *testing.T) {
 	settle()
 	old := h.node("old", "")
 	time.Sleep(2 * time.Second)
-	connected(t, "one host", old, h.node("young", ""))
+	connected(t, "one host", old, h.node("newer", ""))
 	connected(t, "one host, one on loopback only", old, h.node("inner", "127.0.0.1"))
 	connected(t, "one host, one on a single address", old, h.node("outer", "10.1.0.1"))
 }
@@ -58,10 +58,10 @@ func TestLoopbackOnly(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1", "::1", "localhost"} {
 		old := h.node("old", addr)
 		time.Sleep(time.Second)
-		young := h.node("young", addr)
-		connected(t, addr, old, young)
+		newer := h.node("newer", addr)
+		connected(t, addr, old, newer)
 		old.shutdown()
-		young.shutdown()
+		newer.shutdown()
 	}
 }
 
@@ -93,7 +93,7 @@ func TestIPv4Only(t *testing.T) {
 	}
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	connected(t, "IPv4 only, no default route", old, b.node("young", ""))
+	connected(t, "IPv4 only, no default route", old, b.node("newer", ""))
 }
 
 func TestIPv6Only(t *testing.T) {
@@ -103,19 +103,19 @@ func TestIPv6Only(t *testing.T) {
 	settle()
 	old := a.node("old", "")
 	time.Sleep(2 * time.Second)
-	connected(t, "IPv6 link-local only", old, b.node("young", ""))
+	connected(t, "IPv6 link-local only", old, b.node("newer", ""))
 }
 
 func TestLateInterface(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
 	a, b := l.host(), l.host().plug("eth0", "10.1.0.2/24")
-	old, young := a.node("old", ""), b.node("young", "")
+	old, newer := a.node("old", ""), b.node("newer", "")
 	time.Sleep(2 * time.Second)
 	plugged := time.Now()
 	a.plug("eth0", "10.1.0.1/24")
-	e := old.await("alive", "young", 0)
-	young.await("alive", "old", 0)
+	e := old.await("alive", "newer", 0)
+	newer.await("alive", "old", 0)
 	t.Logf("late interface: connected %v after it was plugged in", e.At.Sub(plugged).Round(time.Millisecond))
 }
 

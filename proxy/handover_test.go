@@ -12,7 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// generations are engines that take over from each other, at one door, in
+// generations are engines that take over from each other, at one socket, in
 // front of one server.
 type generations struct {
 	testing.TB
@@ -23,9 +23,9 @@ type generations struct {
 // next has an engine take over; name is what it calls the one before it.
 func (g *generations) next(name string) *visit {
 	g.Helper()
-	doors, err := proxy.HandoverOf(g.last.Engine).Sockets()
+	sockets, err := proxy.HandoverOf(g.last.Engine).Sockets()
 	g.must("", err)
-	g.cfg.InheritedSockets = doors
+	g.cfg.InheritedSockets = sockets
 	e, err := proxy.New(g.cfg)
 	g.must("", err)
 	g.must("", proxy.HandoverOf(e).Open())
@@ -45,14 +45,14 @@ func (g *generations) must(_ string, err error) {
 	}
 }
 
-// TestOneEngineFollowsAnother at the same doors: those who are at the first
+// TestOneEngineFollowsAnother at the same sockets: those who are at the first
 // are served there, those who come later at the second, after them, and never
 // more than one at a time.
 func TestOneEngineFollowsAnother(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
-		door := "unix:" + filepath.Join(t.TempDir(), "db.sock")
-		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0", door}, Lock: proxy.LockConfig{Slots: 1},
+		socket := "unix:" + filepath.Join(t.TempDir(), "db.sock")
+		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0", socket}, Lock: proxy.LockConfig{Slots: 1},
 			Backends: []proxy.BackendConfig{a.backend()}}
 		old := start(t, c)
 		one := old.dial("one")
@@ -105,7 +105,7 @@ func TestOneEngineFollowsAnother(t *testing.T) {
 		old.Close()
 		proxy.HandoverOf(next.Engine).Follow("first", nil)
 		// The first has not taken the socket's file with it.
-		four := next.dialAt(door, "four")
+		four := next.dialAt(socket, "four")
 		four.hears("a four")
 	})
 }
@@ -224,7 +224,7 @@ func TestCountersOverGenerations(t *testing.T) {
 	}
 	// A fourth fails after it has served one client: the third goes on, and
 	// has that one in its counters.
-	doors, err := proxy.HandoverOf(three.Engine).Sockets()
+	sockets, err := proxy.HandoverOf(three.Engine).Sockets()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestCountersOverGenerations(t *testing.T) {
 	four.Close()
 	proxy.HandoverOf(three.Engine).Follow("four", &proxy.Remaining{Counters: told.Counters, Sessions: told.Sessions})
 	proxy.HandoverOf(three.Engine).Follow("four", nil)
-	if err := proxy.HandoverOf(three.Engine).StartListening(doors); err != nil {
+	if err := proxy.HandoverOf(three.Engine).StartListening(sockets); err != nil {
 		t.Fatal(err)
 	}
 	if i := three.svc.Info(); i.Sessions.Total != 5 || i.BytesIn != 30 || i.State != proxy.StateOpen || i.Listen[0] != addr {
@@ -254,16 +254,16 @@ func TestCountersOverGenerations(t *testing.T) {
 // the same sockets: a client that has come meanwhile is served.
 func TestNobodyFollows(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		door := "unix:" + filepath.Join(t.TempDir(), "db.sock")
-		v := start(t, proxy.ServiceConfig{Relay: relay, Listen: []string{"127.0.0.1:0", door}}, newServer(t, "a"))
-		doors, err := proxy.HandoverOf(v.Engine).Sockets()
+		socket := "unix:" + filepath.Join(t.TempDir(), "db.sock")
+		v := start(t, proxy.ServiceConfig{Relay: relay, Listen: []string{"127.0.0.1:0", socket}}, newServer(t, "a"))
+		sockets, err := proxy.HandoverOf(v.Engine).Sockets()
 		if err != nil {
 			t.Fatal(err)
 		}
 		listen := v.svc.Info().Listen
 		proxy.HandoverOf(v.Engine).StopListening()
-		between, other := v.dial("between"), v.dialAt(door, "other")
-		if err := proxy.HandoverOf(v.Engine).StartListening(doors); err != nil {
+		between, other := v.dial("between"), v.dialAt(socket, "other")
+		if err := proxy.HandoverOf(v.Engine).StartListening(sockets); err != nil {
 			t.Fatal(err)
 		}
 		between.hears("a between")

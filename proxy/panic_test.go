@@ -290,8 +290,8 @@ func (p brittle) KeepAlive(bool)                 {}
 func (p brittle) Same(other proxy.Protocol) bool { return p == other }
 func (p brittle) Close()                         {}
 func (p brittle) Handshake(c net.Conn, _ proxy.Arrival) (proxy.PendingClient, error) {
-	if p.in == "greet" {
-		panic("greet")
+	if p.in == "handshake" {
+		panic("handshake")
 	}
 	return brittleGuest{c, p.in}, nil
 }
@@ -319,7 +319,7 @@ func (g brittleGuest) Accept() (proxy.ProtocolConn, error) {
 
 // TestAPanicOfAProtocolEndsThatSession, and the engine can still come to its end.
 func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
-	for _, in := range []string{"greet", "accept", "refuse"} {
+	for _, in := range []string{"handshake", "accept", "refuse"} {
 		t.Run(in, func(t *testing.T) {
 			c := proxy.ServiceConfig{Protocol: brittle{in}, Backends: []proxy.BackendConfig{newServer(t, "a").backend()}}
 			if in == "refuse" {

@@ -252,7 +252,7 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 }
 
 // TestRule09FailedIsNotCut: the backend's death cuts who is live; who then
-// waits and is not served has failed; who is refused at the door is rejected.
+// waits and is not served has failed; one that is refused before it waits is rejected.
 func TestRule09FailedIsNotCut(t *testing.T) {
 	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {

@@ -114,8 +114,8 @@ func TestRule04WhoEndsAfterBytesIsVerified(t *testing.T) {
 }
 
 // TestRule04ClosedAfterBytes: who has sent something and closed keeps his place
-// too, since nobody can tell; he is served when his turn comes, and holds up
-// nobody.
+// too, since it cannot be known; it is served when its turn comes, and delays
+// no other.
 func TestRule04ClosedAfterBytes(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells of an end of stream behind bytes")

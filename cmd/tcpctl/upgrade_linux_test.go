@@ -115,7 +115,7 @@ func TestUpgradeKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	door := filepath.Join(dir, "db.sock")
+	socket := filepath.Join(dir, "db.sock")
 	file := filepath.Join(dir, "tcpctl.toml")
 	text := fmt.Sprintf(`
 [metrics]
@@ -126,7 +126,7 @@ backends = [{ name = "a", addr = "%s" }, { name = "b", addr = "%[2]s" }]
 [services.mail]
 listen = "127.0.0.1:0"
 backends = ["%[2]s"]
-`, door, a.addr)
+`, socket, a.addr)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ backends = ["%[2]s"]
 	if err := here.hears("a: two"); err != nil {
 		t.Error(err)
 	}
-	for _, network := range [][2]string{{"tcp", addr}, {"unix", door}} {
+	for _, network := range [][2]string{{"tcp", addr}, {"unix", socket}} {
 		c, err := net.Dial(network[0], network[1])
 		if err != nil {
 			t.Error(err)
@@ -195,7 +195,7 @@ backends = ["%[2]s"]
 		return strings.Contains(in.tcpctl("events"), "has served its last client")
 	})
 	in.ends()
-	if _, err := os.Lstat(door); err == nil {
+	if _, err := os.Lstat(socket); err == nil {
 		t.Error("its socket is left behind")
 	}
 }

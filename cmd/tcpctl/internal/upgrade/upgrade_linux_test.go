@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// succeed is a process that takes over, and answers clients at the first door
+// succeed is a process that takes over, and answers clients at the first listener
 // with what it was told. The offer's By says where it dies ("die started") or
 // stands still ("halt accepting").
 func succeed(p *Predecessor) {
@@ -109,7 +109,7 @@ func newOld(t *testing.T, fate string) *old {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	door, err := ln.(*net.TCPListener).File()
+	socket, err := ln.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func newOld(t *testing.T, fate string) *old {
 		t.Fatal(err)
 	}
 	o := &old{TB: t, ln: ln, stop: make(chan struct{}),
-		offer: Offer{By: fate, Listeners: []proxy.InheritedSocket{{Service: "db", Addr: ":1", File: door}}, Activated: []*os.File{named}}}
+		offer: Offer{By: fate, Listeners: []proxy.InheritedSocket{{Service: "db", Addr: ":1", File: socket}}, Activated: []*os.File{named}}}
 	o.offer.State.Engine.Closed = []string{"offer"}
 	t.Cleanup(func() { o.offer.Close(); named.Close() })
 	return o
@@ -146,7 +146,7 @@ func (o *old) begin(path string, args ...string) (*Successor, error) {
 
 func (o *old) hand() (*Successor, error) { return o.begin(os.Args[0], os.Args[:1]...) }
 
-// served asks at the door, where somebody must answer.
+// served connects to the listener, where one of the two must answer.
 func (o *old) served() string {
 	o.Helper()
 	c, err := net.Dial("tcp", o.ln.Addr().String())
@@ -162,7 +162,7 @@ func (o *old) served() string {
 	return string(text)
 }
 
-// gone waits until nobody listens at the door any more.
+// gone waits until nothing listens there any more.
 func (o *old) gone() {
 	o.Helper()
 	o.ln.Close()
