@@ -49,16 +49,16 @@ func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 	return n
 }
 
-// unanswered is how many were connected at a time, and failed later: a client
-// cannot tell whether its backend died before it was served or before it was
-// answered, which is no failure of the service.
-func (l *clientLog) unanswered(t time.Time) (n int) {
+// unanswered is how many were connected before a backend was dead, and failed after
+// its death had begun: a client cannot tell whether that was before it was served
+// or before it was answered, which is no failure of the service.
+func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
 	connected := map[string]bool{}
 	for _, ev := range l.events {
 		switch {
 		case ev.what == "connected":
-			connected[ev.addr] = !ev.at.After(t)
-		case ev.what == "failed" && ev.at.After(t) && connected[ev.addr]:
+			connected[ev.addr] = !ev.at.After(dead)
+		case ev.what == "failed" && ev.at.After(begun) && connected[ev.addr]:
 			n++
 		}
 	}
@@ -163,6 +163,7 @@ file = %q
 	killed := time.Now()
 	a.cmd.Process.Signal(syscall.SIGKILL)
 	a.cmd.Wait()
+	dead := time.Now()
 	state(0, proxy.StateDown)
 	pass(2500 * time.Millisecond)
 	in.tcpctl("mark", "OPS-77")
@@ -202,7 +203,7 @@ file = %q
 		m, err := src.Moment(t.Context(), stopped.Add(1500*time.Millisecond))
 		return err == nil && strings.Contains(m.Missing, "not running")
 	})
-	compareMoments(t, src, log, began, killed, stopped)
+	compareMoments(t, src, log, began, killed, dead, stopped)
 	for _, c := range []struct {
 		name  string
 		at    time.Time
@@ -248,9 +249,9 @@ file = %q
 }
 
 // compareMoments compares each second with the log.
-func compareMoments(t *testing.T, src api.History, log *clientLog, began, killed, stopped time.Time) {
+func compareMoments(t *testing.T, src api.History, log *clientLog, began, killed, dead, stopped time.Time) {
 	t.Helper()
-	unanswered := log.unanswered(killed)
+	unanswered := log.unanswered(killed, dead)
 	counts := map[string]int{}
 	seconds := 0
 	for at := began.Truncate(time.Second); at.Before(stopped.Truncate(time.Second).Add(-time.Second)); at = at.Add(time.Second) {
