@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -35,22 +34,21 @@ func (p *haParser) front(s *haSection) {
 		return
 	}
 	notes := s.notes
-	byBackend := map[string]*service{}
+	byBackend, names := map[string]*service{}, map[string][]string{}
 	for _, r := range s.rules {
 		back := p.backend(r.backend)
 		if back == nil {
 			notes = append(notes, note{0, "use_backend " + r.backend, "there is no such backend"})
 			continue
 		}
-		if made := byBackend[r.backend]; made != nil {
-			r.names = append(byNames(made), r.names...)
-			made.keys.set("sni", array(r.names))
-			continue
+		made := byBackend[r.backend]
+		if made == nil {
+			made = p.service(s.name+"-"+r.backend, s, back)
+			byBackend[r.backend] = made
+			notes = p.give(made, notes)
 		}
-		made := p.service(s.name+"-"+r.backend, s, back)
-		made.keys.set("sni", array(r.names))
-		byBackend[r.backend] = made
-		notes = p.give(made, notes)
+		names[r.backend] = append(names[r.backend], r.names...)
+		made.keys.set("sni", array(names[r.backend]))
 	}
 	back := p.backend(s.settings.defaultBackend)
 	if listen {
@@ -74,15 +72,6 @@ func (p *haParser) give(s *service, notes []note) []note {
 	s.notes = append(notes, s.notes...)
 	slices.SortStableFunc(s.notes, func(a, b note) int { return a.line - b.line })
 	return nil
-}
-
-func byNames(s *service) (names []string) {
-	for _, name := range strings.Split(strings.Trim(s.keys.get("sni"), "[]"), ", ") {
-		if name, err := strconv.Unquote(name); err == nil {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 func (p *haParser) backend(name string) *haSection {

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -113,15 +112,17 @@ func (s *haSection) sendExpect(w []string) string {
 	return ""
 }
 
-// serverWords are the options of a server that have a value which says nothing
-// here: what it does is done anyway, or is another setting's.
-var serverWords = map[string]bool{"fastinter": true, "downinter": true, "id": true, "cookie": true, "minconn": true, "maxqueue": true,
+// valued are the options of a server that have a value.
+var valued = map[string]bool{"fastinter": true, "downinter": true, "id": true, "cookie": true, "minconn": true, "maxqueue": true,
 	"resolvers": true, "init-addr": true, "resolve-prefer": true, "resolve-opts": true, "track": true, "alpn": true, "proto": true,
 	"check-sni": true, "observe": true, "error-limit": true, "on-error": true, "redir": true, "namespace": true, "source": true,
 	"ciphers": true, "ciphersuites": true, "ssl-min-ver": true, "ssl-max-ver": true, "crl-file": true, "addr": true, "log-proto": true,
-	"pool-max-conn": true, "pool-purge-delay": true, "max-reuse": true, "usesrc": true, "check-alpn": true, "check-proto": true, "check-via-socks4": false}
+	"pool-max-conn": true, "pool-purge-delay": true, "max-reuse": true, "usesrc": true, "check-alpn": true, "check-proto": true,
+	"inter": true, "rise": true, "fall": true, "weight": true, "maxconn": true, "port": true, "ca-file": true, "verify": true, "verifyhost": true,
+	"sni": true, "crt": true, "slowstart": true, "on-marked-down": true, "on-marked-up": true}
 
-// silent are those of them that need no word in a comment.
+// silent are those that need no word in a comment: what they do is done anyway, or
+// is another setting's.
 var silent = []string{"fastinter", "downinter", "id", "resolvers", "init-addr", "resolve-prefer", "resolve-opts", "cookie"}
 
 // haOption is one option of a server with its value, "" for those that have none.
@@ -131,8 +132,7 @@ type haOption struct{ name, value string }
 func haOptions(words []string) (all []haOption) {
 	for i := 0; i < len(words); i++ {
 		o := haOption{name: words[i]}
-		valued := serverWords[o.name] || slices.Contains([]string{"inter", "rise", "fall", "weight", "maxconn", "port", "ca-file", "verify", "verifyhost", "sni", "crt", "slowstart", "on-marked-down", "on-marked-up"}, o.name)
-		if valued && i+1 < len(words) {
+		if valued[o.name] && i+1 < len(words) {
 			i++
 			o.value = words[i]
 		}

@@ -16,8 +16,8 @@ var ignored = []string{"option redispatch", "option tcpka", "option clitcpka", "
 	"option splice-response", "option tcp-smart-accept", "option tcp-smart-connect", "tcp-request inspect-delay", "daemon", "master-worker",
 	"nbproc", "nbthread", "maxsslconn", "quiet", "description", "option dontlognull", "hash-type", "enabled", "id"}
 
-// elsewhere are directives that have another place with tcpctl.
-var elsewhere = map[string]string{
+// hints are what tcpctl has in place of a directive.
+var hints = map[string]string{
 	"log": `see [log]: access = "FILE" has one JSON line a session`, "option tcplog": `see [log]: access = "FILE" has one JSON line a session`,
 	"option httplog": `see [log]: access = "FILE" has one JSON line a session`, "log-format": `see [log]: access = "FILE" has one JSON line a session`,
 	"user": "say it to the service manager: tcpctl needs no root for ports above 1023", "group": "say it to the service manager",
@@ -43,7 +43,7 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 		if slices.Contains(ignored, name) {
 			return ""
 		}
-		if why := elsewhere[name]; why != "" {
+		if why := hints[name]; why != "" {
 			s.stats = s.stats || w[0] == "stats"
 			return why
 		}

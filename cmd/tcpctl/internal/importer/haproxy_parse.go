@@ -121,7 +121,6 @@ func (p *haParser) begin(words []string) {
 	p.current, p.skipped = s, false
 	switch s.kind {
 	case "global":
-		p.skipped, p.current = false, s
 	case "defaults":
 		s.settings.timeouts = map[string]time.Duration{}
 		if len(words) > 3 { // defaults NAME from OTHER
