@@ -19,7 +19,7 @@ import (
 
 // references are generated; TestReferencesAreWhatTheProgramHas compares them.
 //
-//go:embed docs/*.md docs/config.schema.json docs/openapi.json
+//go:embed docs/*.md docs/config.schema.json docs/openapi.json docs/man
 var references embed.FS
 
 // topics are the references by the word of tcpctl docs.

@@ -120,7 +120,7 @@ func rootCommand() *cobra.Command {
 	root.GroupID = ""
 	root.AddCommand(runCommand(), proxyCommand(), lockCommand(), wsCommand(), demoCommand(), meshCommand(), peersCommand())
 	root.AddCommand(attachCommand(), checkCommand(), initCommand(), importCommand(), themesCommand())
-	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), historyCommand(), topCommand(), reportCommand(), docsCommand(), versionCommand())
+	root.AddCommand(statusCommand(), sessionsCommand(), queueCommand(), eventsCommand(), historyCommand(), topCommand(), reportCommand(), docsCommand(), manCommand(), versionCommand())
 	root.AddCommand(windowCommand(), debugCommand())
 	root.AddCommand(actCommands()...)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkPeer(cmd) }

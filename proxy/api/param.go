@@ -38,9 +38,9 @@ const (
 var (
 	paramLimit  = Param{Name: "limit", Help: "how long live sessions may take", field: func(o *Options) any { return &o.Limit }}
 	paramThen   = Param{Name: "then", Help: "at the limit: abort (give up), cut (reset the live sessions) or keep (go on without waiting for them)", Choices: proxy.Thens, field: func(o *Options) any { return &o.Then }}
-	paramQuiet  = Param{Name: "quiet", Help: "end a live session once it has carried nothing for so long, both ways, like `500ms`", field: func(o *Options) any { return &o.Quiet }}
+	paramQuiet  = Param{Name: "quiet", Help: "end a live session once it has carried nothing, both ways, for this `DURATION`, like 500ms", field: func(o *Options) any { return &o.Quiet }}
 	paramMax    = Param{Name: "max", Help: "the longest pause", field: func(o *Options) any { return &o.Max }}
-	paramRate   = Param{Name: "rate", Help: "how many waiters to admit a second afterwards, like `50/s`", field: func(o *Options) any { return &o.Rate }}
+	paramRate   = Param{Name: "rate", Help: "admit the waiters afterwards at this `RATE`, like 50/s", field: func(o *Options) any { return &o.Rate }}
 	paramReason = Param{Name: "reason", Help: "the reason, which events and status show", field: func(o *Options) any { return &o.Reason }}
 	paramForce  = Param{Name: "force", Help: "do it despite a warning", field: func(o *Options) any { return &o.Force }}
 	paramDryRun = Param{Name: "dry-run", Help: "only say what it would do", field: func(o *Options) any { return &o.DryRun }}

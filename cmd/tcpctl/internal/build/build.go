@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"runtime"
 	"runtime/debug"
+	"strings"
+	"time"
 )
 
 // version, commit and date are set by a release's build, see internal/release.
@@ -50,10 +52,23 @@ func (b *Binary) complete(info *debug.BuildInfo) {
 	}
 }
 
-// Text is the version with the beginning of the commit: "1.2.0+0123456789ab".
+// Text is the version with the day and the beginning of the commit, as the build
+// metadata of semantic versions: "1.2.0+20261128.0123456789ab", and ".changed"
+// behind it where the source had changes. Other nodes show it.
 func (b Binary) Text() string {
-	if b.Commit == "" {
+	commit, changed := strings.CutSuffix(b.Commit, "+changed")
+	var built []string
+	if day, err := time.Parse(time.RFC3339, b.Date); err == nil {
+		built = append(built, day.UTC().Format("20060102"))
+	}
+	if commit != "" {
+		built = append(built, commit[:min(len(commit), 12)])
+	}
+	if changed {
+		built = append(built, "changed")
+	}
+	if len(built) == 0 {
 		return b.Version
 	}
-	return b.Version + "+" + b.Commit[:min(len(b.Commit), 12)]
+	return b.Version + "+" + strings.Join(built, ".")
 }

@@ -13,7 +13,7 @@ func TestWhatTheGoCommandKnows(t *testing.T) {
 	if want := (Binary{Version: "v1.2.0", Commit: "0123456789abcdef+changed", Date: "2026-11-28T23:00:00Z"}); b != want {
 		t.Errorf("got %+v, want %+v", b, want)
 	}
-	if got := b.Text(); got != "v1.2.0+0123456789ab" {
+	if got := b.Text(); got != "v1.2.0+20261128.0123456789ab.changed" {
 		t.Error(got)
 	}
 }
@@ -26,7 +26,13 @@ func TestWhatAReleaseHasSet(t *testing.T) {
 	if b != set {
 		t.Errorf("got %+v, want %+v", b, set)
 	}
-	if got := b.Text(); got != "1.2.0+abc" {
+	if got := b.Text(); got != "1.2.0+20261128.abc" {
+		t.Error(got)
+	}
+}
+
+func TestTextOfAnUnknownSource(t *testing.T) {
+	if got := (Binary{Version: "devel"}).Text(); got != "devel" {
 		t.Error(got)
 	}
 }

@@ -47,7 +47,7 @@ func Families() []Family {
 // Labels says what the values of each label can be, and so how many there are at most. None is of clients.
 var Labels = map[string]string{
 	"service": "services of the configuration", "backend": "backends of the service, those that sources have found and operators have added included",
-	"node": "1: this node", "version": "1: the release", "revision": "1: the commit that it was built from", "go_version": "1: the compiler",
+	"node": "1: this node", "version": "1: the release", "revision": "1: the commit that it was built from", "date": "1: when that was made", "go_version": "1: the compiler",
 	"state":  "5 words of a service, 4 of a backend, 3 of an admin state, 5 of peers",
 	"by":     "4: client, backend, proxy, operator",
 	"phase":  "3: queue, connect, relay",

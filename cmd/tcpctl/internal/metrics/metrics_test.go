@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -89,8 +90,8 @@ func office() *source {
 }
 
 func TestGolden(t *testing.T) {
-	defer func(r, g string) { revision, goVersion = r, g }(revision, goVersion)
-	revision, goVersion = "0123abc", "go1.26"
+	defer func(b build.Binary) { binary = b }(binary)
+	binary = build.Binary{Version: "1.0.0", Commit: "0123abc", Date: "2026-11-28T23:00:00Z", Go: "go1.26"}
 	c := &collector{source: office(), dropped: map[string]func() uint64{"access_lines": func() uint64 { return 9 }}}
 	registry := prometheus.NewPedanticRegistry() // also compares Describe and Collect
 	registry.MustRegister(c)

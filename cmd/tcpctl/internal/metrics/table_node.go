@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"runtime"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
@@ -14,7 +12,7 @@ import (
 // Metrics of the node as a whole.
 var (
 	nodeInfo  = desc("gauge", "tcpctl_node_info", "Always 1; which tcpctl this is.", "node", "version")
-	buildInfo = desc("gauge", "tcpctl_build_info", "Always 1; what the binary was built from: release, commit, compiler.", "version", "revision", "go_version")
+	buildInfo = desc("gauge", "tcpctl_build_info", "Always 1; what the binary was built from: release, commit and its date, compiler.", "version", "revision", "date", "go_version")
 
 	reloadOK   = desc("gauge", "tcpctl_config_last_reload_successful", "1 when the last reload was applied, or there was none since the start; absent without a configuration file.")
 	reloadTime = desc("gauge", "tcpctl_config_last_reload_success_timestamp_seconds", "Since when the configuration is in force; absent without a configuration file.")
@@ -32,7 +30,7 @@ var peerStates = []string{string(meshinfo.Alive), string(meshinfo.Suspect), stri
 // node is what there is of the node as a whole.
 func (o out) node(s *api.Status) {
 	o.gauge(nodeInfo, 1, s.Node.Name, s.Node.Version)
-	o.gauge(buildInfo, 1, s.Node.Version, revision, goVersion)
+	o.gauge(buildInfo, 1, binary.Version, binary.Commit, binary.Date, binary.Go)
 	if r := s.Node.Reload; r != nil {
 		o.gauge(reloadOK, truth(r.OK))
 		o.gauge(reloadTime, timestamp(r.LoadedAt))
@@ -68,11 +66,8 @@ func (o out) peers(all []api.Peer) {
 	}
 }
 
-// goVersion is the compiler.
-var goVersion = runtime.Version()
-
-// revision is the commit that the binary was built from; "": not known.
-var revision = build.This().Commit
+// binary is what this process was built from.
+var binary = build.This()
 
 func ofSource(kind prometheus.ValueType, name, help string, value func(*proxy.DiscoveryInfo) float64) metric[proxy.DiscoveryInfo] {
 	return metric[proxy.DiscoveryInfo]{desc(typeOf[kind], name, help, "service", "source", "kind"), kind, value}

@@ -35,7 +35,7 @@ func manPages(root *cobra.Command, files map[string][]byte) error {
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
 		m := &markdown{}
 		m.heading(1, "SYNOPSIS")
-		m.text("**" + strings.ReplaceAll(strings.ReplaceAll(c.UseLine(), "<", `\<`), "*", `\*`) + "**")
+		m.text("**" + escaped(c.UseLine()) + "**")
 		m.heading(1, "DESCRIPTION")
 		m.text(sentence(c.Short))
 		if c.Long != "" && !strings.HasPrefix(name, "tcpctl-completion") {
@@ -59,23 +59,43 @@ func manPages(root *cobra.Command, files map[string][]byte) error {
 	return nil
 }
 
+// overview is the page of tcpctl itself: the commands in the groups of its
+// --help, and what holds for all of them.
 func overview(root *cobra.Command) []byte {
 	m := &markdown{}
 	m.heading(1, "SYNOPSIS")
 	m.text("**tcpctl** *COMMAND* [*FLAGS*]")
+	m.text("**tcpctl** [**-c** *FILE*]")
 	m.heading(1, "DESCRIPTION")
-	m.text(sentence(root.Short) + " Without a command it runs the configuration that it finds, or attaches to the instance that runs.")
-	m.heading(1, "COMMANDS")
-	for _, c := range visible(root) {
-		m.text("**" + c.CommandPath() + "**: " + sentence(c.Short))
+	m.text("tcpctl stands in front of TCP services. It checks their backends, sends each client to one that is up, and holds clients in a first-come-first-served queue " +
+		"while there is none, while all slots are taken, or while an operator works on what is behind it. Whatever an operator does to it is done while clients are connected.")
+	m.text("Without a command, tcpctl opens the console of the running instance; where none runs, it runs the configuration that it finds. " +
+		"Each command has a page of its own, such as **tcpctl-drain**(1); **tcpctl** *COMMAND* **--help** prints the same.")
+	for _, g := range root.Groups() {
+		m.heading(1, strings.ToUpper(strings.TrimSuffix(g.Title, ":")))
+		for _, c := range root.Commands() {
+			if c.GroupID == g.ID && c.IsAvailableCommand() {
+				m.term(synopsis(c), sentence(c.Short))
+			}
+		}
 	}
 	m.heading(1, "OPTIONS")
 	m.flags(root.PersistentFlags())
 	m.flags(root.LocalNonPersistentFlags())
-	m.heading(1, "EXIT STATUS")
-	m.text("0: done, also where the goal had been reached before. 1: refused or failed. 2: wrong usage or bad configuration. 3: a time limit passed first.")
-	m.heading(1, "FILES")
-	m.text("**/etc/tcpctl/tcpctl.toml**: the configuration. **/run/tcpctl/tcpctl.sock**: the control socket. **/var/lib/tcpctl**: state and history.")
+	for _, list := range []struct {
+		title string
+		of    []constant
+	}{{"EXIT STATUS", exitStatuses}, {"SIGNALS", signals}, {"ENVIRONMENT", environment}, {"FILES", paths}} {
+		m.heading(1, list.title)
+		for _, c := range list.of {
+			m.term(c.value, c.doc)
+		}
+	}
+	m.heading(1, "EXAMPLES")
+	m.text("A trial on loopback, then a service in front of two servers, and one of them taken out until its clients have gone:")
+	m.block("", "tcpctl demo\ntcpctl proxy --listen :5432 --backend 10.0.0.11:5432 --backend 10.0.0.12:5432\ntcpctl drain proxy/10.0.0.11:5432 --wait")
+	m.text("Clients are held while a database restarts, and none fails:")
+	m.block("", "tcpctl window db --reason 'kernel patch' -- systemctl restart postgresql")
 	m.heading(1, "SEE ALSO")
 	var all []string
 	for _, p := range pages {
@@ -83,6 +103,45 @@ func overview(root *cobra.Command) []byte {
 	}
 	m.text(strings.Join(all, ", "))
 	return m.Bytes()
+}
+
+var exitStatuses = []constant{
+	{"0", "Done, also where the goal had been reached before."},
+	{"1", "Refused, or failed."},
+	{"2", "Wrong usage, or a bad configuration."},
+	{"3", "A time limit passed first."},
+}
+
+var signals = []constant{
+	{"TERM, INT", "Stop: listeners close, waiters and live sessions may take the grace; a second one stops at once."},
+	{"HUP", "Reload the configuration. With a console it means a lost terminal: the instance goes on without one."},
+	{"USR1", "Open the log files again, after a rotation."},
+	{"USR2", "Upgrade to the binary that is in the place of this one (Linux)."},
+}
+
+var environment = []constant{
+	{"XDG_RUNTIME_DIR", "Where the control socket of an ordinary user is."},
+	{"STATE_DIRECTORY, XDG_STATE_HOME", "Where state and history are kept; systemd sets the first."},
+	{"NO_COLOR", "The console and tables have no colours."},
+	{"TCPCTL_*", "Set for commands that tcpctl runs: see **tcpctl-hooks**(7)."},
+}
+
+var paths = []constant{
+	{"/etc/tcpctl/tcpctl.toml", "The configuration; an ordinary user's is **~/.config/tcpctl/tcpctl.toml**."},
+	{"/run/tcpctl/tcpctl.sock", "The control socket of an instance of root or of the package's unit."},
+	{"/var/lib/tcpctl", "State and history; an ordinary user's are in **~/.local/state/tcpctl**."},
+}
+
+// synopsis is the command as it is typed, without what it shares with all others.
+func synopsis(c *cobra.Command) string { return strings.TrimSuffix(c.UseLine(), " [flags]") }
+
+// term is an entry of a list of definitions, as manuals have it.
+func (m *markdown) term(name, text string) {
+	m.WriteString("**" + escaped(name) + "**\n: " + text + "\n\n")
+}
+
+func escaped(text string) string {
+	return strings.NewReplacer("<", `\<`, "*", `\*`).Replace(text)
 }
 
 // page makes one manual page of Markdown. Links are their texts, and code is
@@ -112,7 +171,7 @@ func listed(text []byte) []byte {
 			heads = row
 			continue
 		}
-		out.WriteString("**" + strings.ReplaceAll(strings.Trim(row[0], "`"), "*", `\*`) + "**\n: " + entry(heads, row) + "\n\n")
+		out.WriteString("**" + escaped(strings.Trim(row[0], "`")) + "**\n: " + entry(heads, row) + "\n\n")
 	}
 	return out.Bytes()
 }

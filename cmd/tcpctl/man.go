@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// manualPages is where the manual pages are among the references.
+const manualPages = "docs/man"
+
+func manCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use: "man --dir DIR", Short: "Write the manual pages into a folder", Args: cobra.NoArgs, GroupID: groupLook,
+		Long: `Write the manual pages of this version, one for each command and one for each
+reference, into a folder, which is made where it is missing. Packages install
+them; this is for a binary that was built or copied by hand.`,
+		Example: "  tcpctl man --dir . && man ./tcpctl.1",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" {
+				return usage("a folder for the manual pages is missing; usage: tcpctl man --dir DIR")
+			}
+			n, err := writeManual(dir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "wrote %d manual pages to %s; begin with: man %s\n", n, dir, readable(filepath.Join(dir, "tcpctl.1")))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the folder `DIR` that they are written to")
+	cmd.MarkFlagDirname("dir")
+	return cmd
+}
+
+// writeManual writes the pages, and gives how many there are.
+func writeManual(dir string) (int, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return 0, err
+	}
+	pages, err := fs.ReadDir(references, manualPages)
+	if err != nil {
+		return 0, err
+	}
+	for _, page := range pages {
+		text, err := references.ReadFile(manualPages + "/" + page.Name())
+		if err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, page.Name()), text, 0o644); err != nil {
+			return 0, err
+		}
+	}
+	return len(pages), nil
+}
+
+// readable is a path that man takes for a file and not for the name of a page.
+func readable(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return "." + string(filepath.Separator) + path
+}
