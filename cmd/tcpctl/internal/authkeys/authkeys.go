@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -33,28 +34,6 @@ func (k Keys) Find(key ssh.PublicKey) (Key, bool) {
 // Len is how many keys there are.
 func (k Keys) Len() int { return len(k.all) }
 
-// Error is what is wrong with a file, and in which line of it; 0: with all of it.
-type Error struct {
-	File string
-	Line int
-	Text string
-	Hint string // what to try next
-	err  error
-}
-
-func (e *Error) Unwrap() error { return e.err }
-
-func (e *Error) Error() string {
-	at := e.File
-	if e.Line > 0 {
-		at = fmt.Sprintf("%s:%d", e.File, e.Line)
-	}
-	if e.Hint == "" {
-		return at + ": " + e.Text
-	}
-	return at + ": " + e.Text + "; " + e.Hint
-}
-
 // accessVariable is the variable of the option environment="…" that makes a key
 // read-only.
 const accessVariable = "TCPCTL_ACCESS"
@@ -66,12 +45,12 @@ var harmless = map[string]bool{"restrict": true, "pty": true, "no-port-forwardin
 // is one that others may write: who writes it can stop the instance.
 func Read(path string) (Keys, error) {
 	wrong := func(line int, hint, format string, args ...any) (Keys, error) {
-		return Keys{}, &Error{File: path, Line: line, Text: fmt.Sprintf(format, args...), Hint: hint}
+		return Keys{}, &fileerror.Error{File: path, Line: line, Text: fmt.Sprintf(format, args...), Hint: hint}
 	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Keys{}, &Error{File: path, Text: "there is no such file", Hint: "make it from public keys, one a line: cat ~/.ssh/id_ed25519.pub >> FILE", err: err}
+		return Keys{}, &fileerror.Error{File: path, Text: "there is no such file", Hint: "make it from public keys, one a line: cat ~/.ssh/id_ed25519.pub >> FILE", Err: err}
 	case err != nil:
 		return wrong(0, "", "%v", err)
 	case !info.Mode().IsRegular():

@@ -8,6 +8,8 @@ import (
 	"github.com/charmbracelet/ssh"
 	"github.com/charmbracelet/wish"
 	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 // CheckHostKey reports what is wrong with the file of a server's own key. One that is
@@ -27,7 +29,7 @@ func HostKey(path string) (gossh.Signer, error) {
 		return signer, err
 	}
 	if err := wish.WithHostKeyPath(path)(&ssh.Server{}); err != nil {
-		return nil, &Error{File: path, Text: "the host key cannot be made: " + err.Error(), Hint: "name a file in a folder that this user may write", err: err}
+		return nil, &fileerror.Error{File: path, Text: "the host key cannot be made: " + err.Error(), Hint: "name a file in a folder that this user may write", Err: err}
 	}
 	return parseHostKey(path)
 }
@@ -36,14 +38,14 @@ func parseHostKey(path string) (gossh.Signer, error) {
 	const hint = `make one with: ssh-keygen -t ed25519 -N "" -f FILE`
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &Error{File: path, Text: "the host key cannot be read: " + err.Error(), Hint: hint, err: err}
+		return nil, &fileerror.Error{File: path, Text: "the host key cannot be read: " + err.Error(), Hint: hint, Err: err}
 	}
 	signer, err := gossh.ParsePrivateKey(text)
 	if _, locked := errors.AsType[*gossh.PassphraseMissingError](err); locked {
-		return nil, &Error{File: path, Text: "the host key has a passphrase, which no server can type", Hint: hint, err: err}
+		return nil, &fileerror.Error{File: path, Text: "the host key has a passphrase, which no server can type", Hint: hint, Err: err}
 	}
 	if err != nil {
-		return nil, &Error{File: path, Text: "it is no private key of OpenSSH", Hint: hint, err: err}
+		return nil, &fileerror.Error{File: path, Text: "it is no private key of OpenSSH", Hint: hint, Err: err}
 	}
 	return signer, nil
 }

@@ -14,29 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/filewatch"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
-
-// Error is what is wrong with a file, and in which line of it; 0: with all of it.
-type Error struct {
-	File string
-	Line int
-	Text string
-	Hint string // what to try next; may be empty
-}
-
-func (e *Error) Error() string {
-	at := e.File
-	if e.Line > 0 {
-		at = fmt.Sprintf("%s:%d", e.File, e.Line)
-	}
-	if e.Hint == "" {
-		return at + ": " + e.Text
-	}
-	return at + ": " + e.Text + "; " + e.Hint
-}
 
 // maxFile bounds a file, in bytes: about a million networks.
 const maxFile = 32 << 20
@@ -50,7 +32,7 @@ func Read(path string) ([]netip.Prefix, error) {
 	case err != nil:
 		return nil, cannotRead(path, err)
 	case !info.Mode().IsRegular(): // to open a pipe would block
-		return nil, &Error{File: path, Text: "it is not a regular file"}
+		return nil, &fileerror.Error{File: path, Text: "it is not a regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,7 +44,7 @@ func Read(path string) ([]netip.Prefix, error) {
 	case err != nil:
 		return nil, cannotRead(path, err)
 	case len(content) > maxFile:
-		return nil, &Error{File: path, Text: "it is larger than 32 MiB"}
+		return nil, &fileerror.Error{File: path, Text: "it is larger than 32 MiB"}
 	}
 	return parse(path, content)
 }
@@ -71,7 +53,7 @@ func cannotRead(path string, err error) error {
 	if inner := (*os.PathError)(nil); errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return &Error{File: path, Text: err.Error()}
+	return &fileerror.Error{File: path, Text: err.Error()}
 }
 
 func parse(path string, content []byte) (all []netip.Prefix, err error) {
@@ -85,7 +67,7 @@ func parse(path string, content []byte) (all []netip.Prefix, err error) {
 		}
 		p, err := proxy.ParseNetwork(line)
 		if bad, ok := errors.AsType[*proxy.ValueError](err); ok {
-			return nil, &Error{File: path, Line: n, Text: shortened(bad.Text), Hint: "a line is one network or address: 10.0.0.0/8, fd00::/8, 192.0.2.7"}
+			return nil, &fileerror.Error{File: path, Line: n, Text: shortened(bad.Text), Hint: "a line is one network or address: 10.0.0.0/8, fd00::/8, 192.0.2.7"}
 		}
 		all = append(all, p)
 	}
@@ -137,7 +119,7 @@ func New(key, path string) (*List, error) {
 func (l *List) read() ([]netip.Prefix, error) {
 	all, err := Read(l.path)
 	if err == nil && len(all) == 0 && l.key == AllowFile {
-		return nil, &Error{File: l.path, Text: "it has no network: no client could come", Hint: `to refuse every client on purpose, write deny = ["0.0.0.0/0", "::/0"]`}
+		return nil, &fileerror.Error{File: l.path, Text: "it has no network: no client could come", Hint: `to refuse every client on purpose, write deny = ["0.0.0.0/0", "::/0"]`}
 	}
 	return all, err
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -50,7 +51,7 @@ func (c *ConsoleSSH) check(r *report) {
 		return
 	}
 	if c.HostKey != "" {
-		if bad, ok := errors.AsType[*authkeys.Error](authkeys.CheckHostKey(c.HostKey)); ok {
+		if bad, ok := errors.AsType[*fileerror.Error](authkeys.CheckHostKey(c.HostKey)); ok {
 			r.wrong("console.ssh.host_key", bad.Hint, "host_key: %s: %s", bad.File, bad.Text)
 		}
 	}
@@ -58,7 +59,7 @@ func (c *ConsoleSSH) check(r *report) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return // which was said where the path was read
 	}
-	if bad, ok := errors.AsType[*authkeys.Error](err); ok {
+	if bad, ok := errors.AsType[*fileerror.Error](err); ok {
 		at := bad.File
 		if bad.Line > 0 {
 			at = fmt.Sprintf("%s:%d", bad.File, bad.Line)

@@ -4,34 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
 )
 
 // Error is one thing that is wrong with a file, or with a value.
-type Error struct {
-	File   string
-	Line   int // from 1; 0: of no line
-	Column int // from 1, in bytes; 0: unknown
-	Text   string
-	Hint   string // what to do about it; may be empty
-}
-
-func (e Error) Error() string {
-	var b strings.Builder
-	if e.File != "" {
-		b.WriteString(e.File + ":")
-		if e.Line > 0 {
-			b.WriteString(strconv.Itoa(e.Line) + ":")
-		}
-		b.WriteByte(' ')
-	}
-	b.WriteString(e.Text)
-	if e.Hint != "" {
-		b.WriteString("; " + e.Hint)
-	}
-	return b.String()
-}
+type Error = fileerror.Error
 
 // Errors are all that is wrong with a file, in its order.
 type Errors []Error

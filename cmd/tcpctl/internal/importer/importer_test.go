@@ -119,3 +119,30 @@ func TestOurCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestAnUpstreamOfSeveralServers is read once: its directives count once, its comments
+// stand at the first service, and what one service adds to its backends stays its own.
+func TestAnUpstreamOfSeveralServers(t *testing.T) {
+	const upstream = "stream { upstream db { server 10.0.0.1:5432 weight=2; server 10.0.0.2:5432; sticky; }"
+	const plain, encrypted = " server { listen 1000; proxy_pass db; }", " server { listen 2000; proxy_pass db; proxy_ssl on; }"
+	one, err := Import("f", "", []byte(upstream+plain+"}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := Import("f", "", []byte(upstream+plain+encrypted+"}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// server, listen, proxy_pass and proxy_ssl.
+	if two.Translated != one.Translated+4 || two.Commented != one.Commented || one.Commented != 1 {
+		t.Errorf("one server: %d translated, %d in comments; two: %d, %d", one.Translated, one.Commented, two.Translated, two.Commented)
+	}
+	text := string(two.Text)
+	if n := strings.Count(text, "sticky"); n != 1 {
+		t.Errorf("the comment stands %d times in\n%s", n, text)
+	}
+	first, second, _ := strings.Cut(text, `listen = ":2000"`)
+	if strings.Contains(first, "tls = true") || strings.Count(second, "tls = true") != 2 || strings.Count(text, "weight = 2") != 2 {
+		t.Errorf("the backends are\n%s", text)
+	}
+}

@@ -1,6 +1,8 @@
 package importer
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,10 +11,10 @@ import (
 // ngParser translates one nginx.conf.
 type ngParser struct {
 	*draft
-	upstreams map[string]*directive
+	upstreams map[string]*ngUpstream
 	maps      map[string]*directive // by the variable that they set
 	inherited []directive           // of stream
-	used      map[string]bool
+	counted   map[string]bool       // directives of stream
 }
 
 // nginx translates the stream blocks of an nginx.conf. A file of /etc/nginx that is
@@ -22,7 +24,7 @@ func (d *draft) nginx(text []byte) error {
 	if err != nil {
 		return err
 	}
-	p := &ngParser{draft: d, upstreams: map[string]*directive{}, maps: map[string]*directive{}, used: map[string]bool{}}
+	p := &ngParser{draft: d, upstreams: map[string]*ngUpstream{}, maps: map[string]*directive{}, counted: map[string]bool{}}
 	included := true
 	for i := range all {
 		name := all[i].words[0]
@@ -69,7 +71,7 @@ func (p *ngParser) stream(all []directive) {
 	for i := range all {
 		switch d := &all[i]; {
 		case d.braces && d.words[0] == "upstream" && len(d.words) == 2:
-			p.upstreams[d.words[1]] = d
+			p.upstreams[d.words[1]] = readUpstream(d)
 		case d.braces && d.words[0] == "map" && len(d.words) == 3:
 			p.maps[d.words[2]] = d
 		case d.braces && d.words[0] == "server":
@@ -84,10 +86,10 @@ func (p *ngParser) stream(all []directive) {
 		p.translated++
 		p.server(d)
 	}
-	for name, d := range p.upstreams {
-		if !p.used[name] {
-			p.notes = append(p.notes, note{d.line, "upstream " + name + " { ... }", "no server uses it"})
-			p.commented += d.count()
+	for _, name := range slices.Sorted(maps.Keys(p.upstreams)) {
+		if up := p.upstreams[name]; !up.used {
+			p.notes = append(p.notes, note{up.from.line, "upstream " + name + " { ... }", "no server uses it"})
+			p.commented += up.from.count()
 		}
 	}
 }
@@ -214,7 +216,7 @@ func (p *ngParser) made(s *service, target string, at *directive) *service {
 		*one.table(name) = append(table{}, *t...)
 	}
 	if up := p.upstreams[target]; up != nil {
-		p.upstream(one, up)
+		p.use(one, up)
 	} else if addr, ok := ngAddr(target, 0); ok {
 		one.backends = []table{{{"name", quote(serviceName(addr))}, {"addr", quote(addr)}}}
 	} else {

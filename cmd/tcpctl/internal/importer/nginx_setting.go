@@ -3,7 +3,6 @@ package importer
 import (
 	"net/netip"
 	"strings"
-	"time"
 )
 
 // listen adds an address, and reports whether it is one of UDP.
@@ -52,14 +51,14 @@ func (p *ngParser) setting(s *service, d *directive, own bool) {
 	reason := s.nginxSetting(d)
 	switch {
 	case !own && reason != "":
-		if !p.used["inherited "+d.text()] {
-			p.used["inherited "+d.text()] = true
+		if !p.counted[d.text()] {
+			p.counted[d.text()] = true
 			p.commented++
 			p.notes = append(p.notes, note{d.line, d.text(), reason})
 		}
 	case !own:
-		if !p.used["inherited "+d.text()] {
-			p.used["inherited "+d.text()] = true
+		if !p.counted[d.text()] {
+			p.counted[d.text()] = true
 			p.translated++
 		}
 	case reason != "":
@@ -172,81 +171,4 @@ func (s *service) nginxList(name, network string) string {
 	}
 	s.keys.set(name, "["+was+quote(network)+"]")
 	return ""
-}
-
-// upstream adds the backends of an upstream block.
-func (p *ngParser) upstream(s *service, d *directive) {
-	count := !p.used[d.words[1]] // its lines count once
-	p.used[d.words[1]] = true
-	was := [2]int{p.translated, p.commented}
-	p.translated++
-	for i := range d.block {
-		one := &d.block[i]
-		reason := ""
-		switch one.words[0] {
-		case "server":
-			reason = p.upstreamServer(s, one)
-		case "least_conn":
-			s.keys.set("balance", quote("leastconn"))
-		case "random":
-			s.keys.set("balance", quote(map[bool]string{true: "p2c", false: "random"}[len(one.words) > 1 && one.words[1] == "two"]))
-		case "hash":
-			if len(one.words) > 1 && (one.words[1] == "$remote_addr" || one.words[1] == "$binary_remote_addr") {
-				s.keys.set("balance", quote("source"))
-			} else {
-				reason = `balance = "source" hashes the client's address`
-			}
-		case "zone", "keepalive":
-		default:
-			reason = "tcpctl has no such setting"
-		}
-		if reason != "" {
-			p.note(s, one, reason)
-			continue
-		}
-		p.translated++
-	}
-	if s.keys.get("balance") == "" {
-		s.keys.set("balance", quote("roundrobin"))
-	}
-	if !count {
-		p.translated, p.commented = was[0], was[1]
-	}
-}
-
-// upstreamServer is "server ADDR [OPTION...]" of an upstream.
-func (p *ngParser) upstreamServer(s *service, d *directive) (reason string) {
-	if len(d.words) < 2 {
-		return "a server has an address"
-	}
-	addr, ok := ngAddr(d.words[1], 0)
-	if !ok {
-		return "its address is no host:port"
-	}
-	b := table{{"name", quote(serviceName(addr))}, {"addr", quote(addr)}}
-	for _, w := range d.words[2:] {
-		name, value, _ := strings.Cut(w, "=")
-		switch {
-		case name == "weight" && isNumber(value):
-			b.set("weight", number(value))
-		case name == "max_conns" && isNumber(value):
-			setIf(&b, "max_sessions", value != "0", number(value))
-		case name == "backup":
-			b.set("priority", "1")
-		case name == "down":
-			b.set("weight", "0") // no new sessions until an operator gives it a weight
-		case name == "max_fails" && isNumber(value):
-			setIf(s.table("passive"), "failures", value != "0", number(value))
-		case name == "fail_timeout":
-			if t, ok := ngTime(value); ok && t >= time.Second {
-				s.table("passive").set("window", duration(t))
-				s.table("passive").set("eject", duration(t))
-			}
-		case name == "resolve":
-		default:
-			reason = "of this server, " + name + " has no counterpart"
-		}
-	}
-	s.backends = append(s.backends, b)
-	return reason
 }
