@@ -1,0 +1,127 @@
+package tlsrecord
+
+import (
+	"context"
+	"crypto/fips140"
+	"crypto/tls"
+	"net"
+)
+
+// Handshake is what has come of one.
+type Handshake struct {
+	// Session has what is to be sent and received, where TLS 1.3 was agreed. The
+	// connection itself has no TLS around it any more, and is the caller's.
+	Session *Session
+
+	// Conn goes on instead where Session is nil: it was an older version, or keys
+	// that this package may not use (FIPS 140).
+	Conn *tls.Conn
+
+	// State is crypto/tls's. It holds certificates and functions: take from it what
+	// is needed, and let it go.
+	State tls.ConnectionState
+
+	// Early is what was read behind the last record of the handshake: ciphertext of
+	// the Session, the first that Open is to be given.
+	Early []byte
+}
+
+// Server does the handshake of a server over c, as a tls.Server with this
+// configuration would. After an error c is as crypto/tls leaves it, which has sent
+// an alert and not closed it. The context bounds the handshake, and closes c at
+// its end. The configuration stays the caller's, session tickets are those of all
+// its connections, and its KeyLogWriter goes on being written to.
+func Server(ctx context.Context, c net.Conn, config *tls.Config) (Handshake, error) {
+	h := &handshakeConn{Conn: c}
+	return h.do(ctx, tls.Server(h, h.derive(config)), false)
+}
+
+// Client does the handshake of a client, see Server. Session tickets that come
+// after it do not get into the configuration's ClientSessionCache.
+func Client(ctx context.Context, c net.Conn, config *tls.Config) (Handshake, error) {
+	h := &handshakeConn{Conn: c}
+	config = config.Clone()
+	config.KeyLogWriter = keyLog{h, config.KeyLogWriter}
+	return h.do(ctx, tls.Client(h, config), true)
+}
+
+// derive makes a configuration that tells this connection its secrets, and is
+// otherwise the same, now: one that a program changes, as by SetSessionTicketKeys,
+// is changed for the next handshake.
+func (c *handshakeConn) derive(config *tls.Config) *tls.Config {
+	// The keys of session tickets that crypto/tls makes by itself are made, or
+	// changed after a day, where a ticket is asked for. Clone copies them, so that
+	// happens before it, in the configuration that all connections have.
+	config.DecryptTicket(nil, tls.ConnectionState{})
+	own := config.Clone()
+	own.KeyLogWriter = keyLog{c, config.KeyLogWriter}
+	if choose := config.GetConfigForClient; choose != nil {
+		own.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := choose(hello)
+			if err != nil || chosen == nil {
+				return nil, err
+			}
+			chosen = chosen.Clone()
+			chosen.KeyLogWriter = keyLog{c, chosen.KeyLogWriter}
+			return chosen, nil
+		}
+	}
+	return own
+}
+
+// do lets crypto/tls do the handshake, and takes over from it.
+func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient bool) (Handshake, error) {
+	err := over.HandshakeContext(ctx)
+	if err != nil {
+		c.finish(false)
+		return Handshake{}, err
+	}
+	h := Handshake{State: over.ConnectionState()}
+	if h.Session = c.session(&h.State, isClient); h.Session == nil {
+		h.Conn = over
+		c.finish(false)
+		return h, nil
+	}
+	h.Early = c.finish(true)
+	return h, nil
+}
+
+// session takes over, or is nil where that cannot be done.
+func (c *handshakeConn) session(state *tls.ConnectionState, isClient bool) *Session {
+	suite := suiteOf(state.CipherSuite)
+	if state.Version != tls.VersionTLS13 || suite == nil || !c.betweenRecords() || fips140.Enabled() {
+		return nil
+	}
+	in, out := c.secrets[clientSecret], c.secrets[serverSecret]
+	if isClient {
+		in, out = out, in
+	}
+	s, err := newSession(suite, in, out, isClient)
+	if err != nil || !s.out.countSent(c.sent) {
+		return nil
+	}
+	return s
+}
+
+// countSent sets seq behind the records that were sent under the key: a server's
+// session tickets, which come last. Authentication tells them from those under
+// the handshake's key before them. It reports false where a record is in neither
+// place, and destroys sent.
+func (d *direction) countSent(sent []byte) bool {
+	for len(sent) > 0 {
+		n := RecordLen(sent)
+		if n == 0 || n > len(sent) {
+			return false
+		}
+		header, payload := sent[:headerLen], sent[headerLen:n]
+		_, err := d.aead.Open(payload[:0], d.nextNonce(), payload, header)
+		switch {
+		case err == nil:
+			d.seq++
+		case d.seq > 0:
+			return false
+		}
+		sent = sent[n:]
+	}
+	return true
+}
