@@ -35,7 +35,7 @@ type Agent struct {
 
 // AgentReady is what has to be done after a call, in this order.
 type AgentReady struct {
-	Cut      []Grant     // end these sessions now, before a byte more is relayed
+	Cut      []Grant     // end these sessions now, before a byte more is relayed, and say Done of each
 	Ask      []string    // ask the gates of these services again
 	Requests []RequestTo // send
 }
@@ -109,18 +109,17 @@ func (a *Agent) check(now time.Duration) {
 	a.cut()
 }
 
-// cut ends the sessions that hold slots, and says so.
+// cut asks for the end of the sessions that hold slots. Each holds its slot until
+// Done says that it has ended: the slot may move as soon as the state hears of that.
 func (a *Agent) cut() {
-	if a.cfg.Keep {
-		return
-	}
 	for _, sv := range a.services {
 		for _, g := range sv.holding {
-			a.ready.Cut = append(a.ready.Cut, g)
-			a.say(Op{Kind: OpDone, Service: sv.name, From: g.Arrival})
+			if g.awaitsHook() {
+				a.ask(sv.name) // so that its hook is ended
+			} else if !a.cfg.Keep {
+				a.ready.Cut = append(a.ready.Cut, g)
+			}
 		}
-		sv.holding = nil
-		a.report(sv)
 	}
 }
 

@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step takes a voter's answer.
 func (a *Agent) Step(now time.Duration, r Answer) {
@@ -61,7 +64,8 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 }
 
 // end takes note that the lease is over also in the state. Waiters keep their order
-// and join again, at the end; a grant that was not used is void.
+// and join again, at the end; a grant that was not used is void. A session that goes
+// on without it (Keep) is not known any more.
 func (a *Agent) end(now time.Duration) {
 	if !a.lease.lost {
 		a.lease.lost = true
@@ -72,6 +76,11 @@ func (a *Agent) end(now time.Duration) {
 	for _, sv := range a.services {
 		for _, g := range sv.granted {
 			sv.line.insert(g.Arrival, g.Arrival)
+		}
+		for _, g := range sv.holding {
+			if g.awaitsHook() {
+				sv.line.insert(g.Arrival, g.Arrival)
+			}
 		}
 		sv.granted, sv.refused, sv.holding = nil, nil, nil
 	}
@@ -90,6 +99,10 @@ func (a *Agent) granted(g Grant) {
 		return
 	}
 	sv.forgetRefused(g.Arrival)
+	if sv.line.unable { // it was given before the state heard of that
+		a.refuse(sv, g)
+		return
+	}
 	sv.granted = append(sv.granted, g)
 	a.ask(sv.name)
 }
@@ -113,7 +126,7 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 
 func (a *Agent) askGranted() {
 	for _, sv := range a.services {
-		if len(sv.granted) > 0 {
+		if len(sv.granted) > 0 || slices.ContainsFunc(sv.holding, Grant.awaitsHook) {
 			a.ask(sv.name)
 		}
 	}

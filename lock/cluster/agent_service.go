@@ -12,6 +12,7 @@ const (
 	ReasonCluster Reason = "cluster"       // it is not its turn over all nodes
 	ReasonLease   Reason = "cluster_lease" // the node has no lease: no majority is reached
 	ReasonPaused  Reason = "paused"        // paused on all nodes
+	ReasonLost    Reason = "lease_lost"    // its place is gone with the lease under which it was admitted: it waits for nothing
 )
 
 // An agentService is what an agent knows of one service.
@@ -36,14 +37,24 @@ func (a *Agent) WaitingUpTo(name string, arrival uint64) {
 	}
 }
 
-// Admit takes the slot that arrival was granted. With a Reason it has none.
-func (a *Agent) Admit(now time.Duration, name string, arrival uint64) (Grant, Reason) {
+// Admit takes the slot that arrival was granted. With a Reason it has none. As long as
+// the grant asks for hooks (Hook, Expired), the session must not go: Admit is repeated
+// with ran, the token for which they have run, and the grant that it returns then asks
+// for none. Hooks that ran while the lease did not are to run again.
+func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Grant, Reason) {
 	a.check(now)
 	sv := a.service(name)
-	i := indexArrival(sv.granted, arrival)
-	switch {
-	case !a.lease.runs(now):
+	if !a.lease.runs(now) {
 		return Grant{}, ReasonLease
+	}
+	if i := indexArrival(sv.holding, arrival); i >= 0 { // a pause waits for it
+		return a.hooksRan(&sv.holding[i], ran), ""
+	}
+	i := indexArrival(sv.granted, arrival)
+	_, waits := sv.line.find(arrival)
+	switch {
+	case i < 0 && !waits && arrival <= sv.line.joined:
+		return Grant{}, ReasonLost
 	case a.Closed(now, name):
 		return Grant{}, ReasonPaused
 	case i < 0:
@@ -52,7 +63,16 @@ func (a *Agent) Admit(now time.Duration, name string, arrival uint64) (Grant, Re
 	g := sv.granted[i]
 	sv.granted = slices.Delete(sv.granted, i, i+1)
 	sv.holding = append(sv.holding, g)
-	return g, ""
+	return a.hooksRan(&sv.holding[len(sv.holding)-1], ran), ""
+}
+
+// hooksRan takes note that the hooks which a grant asks for have run for the token ran.
+func (a *Agent) hooksRan(g *Grant, ran uint64) Grant {
+	if g.awaitsHook() && g.Token == ran {
+		g.Hook, g.Expired = false, false
+		a.say(Op{Kind: OpReady, Service: g.Service, Token: g.Token})
+	}
+	return *g
 }
 
 // Closed reports whether the service is paused on all nodes. Without a lease a pause
@@ -67,11 +87,19 @@ func (a *Agent) Closed(now time.Duration, name string) bool {
 }
 
 // Able says whether the node can serve. If not, its waiters keep their places and
-// those of other nodes pass.
+// those of other nodes pass; a slot that Admit has not taken goes to them, too.
 func (a *Agent) Able(name string, able bool) {
-	if sv := a.service(name); sv.line.unable == able {
-		sv.line.unable = !able
-		a.say(Op{Kind: OpAble, Service: name, Flag: able})
+	sv := a.service(name)
+	if sv.line.unable != able {
+		return
+	}
+	sv.line.unable = !able
+	a.say(Op{Kind: OpAble, Service: name, Flag: able})
+	if !able {
+		for _, g := range sv.granted {
+			a.refuse(sv, g)
+		}
+		sv.granted = nil
 	}
 }
 
@@ -103,15 +131,15 @@ func (a *Agent) Requeue(name string, arrival uint64) {
 	g := sv.holding[i]
 	sv.holding = slices.Delete(sv.holding, i, i+1)
 	sv.forgetRefused(arrival)
-	sv.refused = append(sv.refused, g)
-	sv.line.insert(arrival, arrival)
-	a.say(Op{Kind: OpRequeue, Service: name, From: arrival, Token: g.Token})
+	a.refuse(sv, g)
 	a.reportLive(sv)
 }
 
-// HookDone says that the hook that came with a token has run.
-func (a *Agent) HookDone(name string, token uint64) {
-	a.say(Op{Kind: OpReady, Service: name, Token: token})
+// refuse gives a grant back: its waiter waits again, in its old place.
+func (a *Agent) refuse(sv *agentService, g Grant) {
+	sv.refused = append(sv.refused, g)
+	sv.line.insert(g.Arrival, g.Arrival)
+	a.say(Op{Kind: OpRequeue, Service: sv.name, From: g.Arrival, Token: g.Token})
 }
 
 // Act says what an operator asks of all nodes: OpPause, OpCommand, OpResume, OpSlots,

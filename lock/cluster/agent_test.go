@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -24,7 +25,7 @@ func admit(t *testing.T, a *Agent, arrival uint64) {
 	t.Helper()
 	a.WaitingUpTo("db", arrival)
 	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: arrival, Token: arrival}}})
-	if g, reason := a.Admit(0, "db", arrival); reason != "" || g.Token != arrival {
+	if g, reason := a.Admit(0, "db", arrival, 0); reason != "" || g.Token != arrival {
 		t.Fatalf("admitted with %+v, %q", g, reason)
 	}
 	a.Ready()
@@ -48,7 +49,7 @@ func TestOnLost(t *testing.T) {
 			t.Errorf("keep %t: cut %+v", keep, r.Cut)
 		}
 		a.WaitingUpTo("db", 2)
-		if _, reason := a.Admit(900*ms, "db", 2); reason != ReasonLease {
+		if _, reason := a.Admit(900*ms, "db", 2, 0); reason != ReasonLease {
 			t.Errorf("keep %t: reason %q", keep, reason)
 		}
 		if a.Act(900*ms, Op{Kind: OpSlots, Service: "db", From: 1}) {
@@ -111,15 +112,164 @@ func TestAGrantThatComesAgain(t *testing.T) {
 	admit(t, a, 1)
 	again := Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: 1, Token: 1}}}
 	a.Requeue("db", 1)
-	for _, state := range []string{"requeued", "done"} {
-		a.Step(0, again)
-		if _, reason := a.Admit(0, "db", 1); reason != ReasonCluster {
-			t.Errorf("%s: an old grant was taken, reason %q", state, reason)
+	for _, state := range []struct {
+		state string
+		want  Reason
+	}{{"requeued", ReasonCluster}, {"done", ReasonLost}} {
+		if state.state == "done" {
+			a.Done("db", 1)
 		}
-		a.Done("db", 1)
+		a.Step(0, again)
+		if _, reason := a.Admit(0, "db", 1, 0); reason != state.want {
+			t.Errorf("%s: an old grant was taken, reason %q", state.state, reason)
+		}
 	}
 	a.Tick(500 * ms)
 	if r := a.Ready().Requests; len(r) == 0 || len(r[0].Seen) == 0 {
 		t.Error("the leader is not told that the grant has arrived")
+	}
+}
+
+// kinds are the ops that were said since the last call.
+func kinds(a *Agent) (said []Kind) {
+	for _, r := range a.Ready().Requests {
+		for _, op := range r.Ops {
+			said = append(said, op.Kind)
+		}
+	}
+	return said
+}
+
+// TestACutSessionHoldsItsSlot until the engine says that it has ended: the lease may
+// be found again meanwhile, and the state would give the slot to another node.
+func TestACutSessionHoldsItsSlot(t *testing.T) {
+	a := leased(t, false)
+	admit(t, a, 1)
+	a.Tick(900 * ms)
+	r := a.Ready()
+	if len(r.Cut) != 1 {
+		t.Fatalf("cut %+v", r.Cut)
+	}
+	for _, req := range r.Requests {
+		for _, op := range req.Ops {
+			if op.Kind == OpDone {
+				t.Error("the slot is given back, and the session lives")
+			}
+		}
+	}
+	a.Done("db", 1)
+	if said := kinds(a); !slices.Contains(said, OpDone) {
+		t.Errorf("said %v when it had ended", said)
+	}
+}
+
+// TestWhoCannotServeGivesBack what it was granted, also what comes late.
+func TestWhoCannotServeGivesBack(t *testing.T) {
+	a := leased(t, false)
+	a.WaitingUpTo("db", 2)
+	grant := func(arrival uint64) {
+		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: arrival, Token: arrival}}})
+	}
+	grant(1)
+	kinds(a)
+	a.Able("db", false)
+	if said := kinds(a); !slices.Equal(said, []Kind{OpAble, OpRequeue}) {
+		t.Errorf("it said %v", said)
+	}
+	grant(2)
+	if said := kinds(a); !slices.Equal(said, []Kind{OpRequeue}) {
+		t.Errorf("of a grant that came late it said %v", said)
+	}
+	for arrival := range uint64(2) {
+		if _, reason := a.Admit(0, "db", arrival+1, 0); reason != ReasonCluster {
+			t.Errorf("arrival %d: reason %q", arrival+1, reason)
+		}
+	}
+}
+
+// TestAdmitWaitsForHooks: a grant that asks for hooks is taken, and admits once they
+// have run; not if the lease was lost meanwhile.
+func TestAdmitWaitsForHooks(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		a := leased(t, false)
+		a.WaitingUpTo("db", 1)
+		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: 1, Token: 7, Expired: true}}})
+		if g, reason := a.Admit(0, "db", 1, 0); reason != "" || !g.Expired {
+			t.Fatalf("%+v, %q", g, reason)
+		}
+		if kinds(a); lost {
+			a.Tick(900 * ms)
+			if r := a.Ready(); len(r.Cut) > 0 || !slices.Contains(r.Ask, "db") {
+				t.Errorf("cut %v, asks %v: the hook is to be ended", r.Cut, r.Ask)
+			}
+			if _, reason := a.Admit(900*ms, "db", 1, 7); reason != ReasonLease {
+				t.Errorf("without a lease: %q", reason)
+			}
+			a.Step(950*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Ended: true})
+			if r := a.services[0].line.runs; len(r) != 1 || r[0].from != 1 {
+				t.Errorf("it has lost its place: %v", r)
+			}
+			continue
+		}
+		if g, reason := a.Admit(0, "db", 1, 7); reason != "" || g.awaitsHook() {
+			t.Errorf("after its hooks: %+v, %q", g, reason)
+		}
+		if said := kinds(a); !slices.Equal(said, []Kind{OpReady}) {
+			t.Errorf("it said %v", said)
+		}
+	}
+}
+
+// TestKeptSessionsAreForgotten: one that goes on without its lease has no place to
+// come back to.
+func TestKeptSessionsAreForgotten(t *testing.T) {
+	a := leased(t, true)
+	admit(t, a, 1)
+	a.Tick(900 * ms)
+	a.Step(950*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Ended: true})
+	a.Requeue("db", 1) // its dial has failed
+	a.Step(960*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 9})
+	a.Tick(970 * ms)
+	a.Step(980*ms, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 9, Renewed: 2})
+	if _, reason := a.Admit(990*ms, "db", 1, 0); reason != ReasonLost {
+		t.Errorf("reason %q", reason)
+	}
+}
+
+// TestHooksAreOwed: on_expire that did not run comes with the next grant, once.
+func TestHooksAreOwed(t *testing.T) {
+	s := NewState("owed")
+	index := uint64(0)
+	apply := func(b Batch) []Grant {
+		t.Helper()
+		index++
+		c, err := s.Apply(index, EncodeEntry([]Batch{b}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Grants
+	}
+	apply(Batch{Node: 1, Ops: []Op{{Kind: OpHello, From: 1}}})
+	apply(Batch{Node: 2, Ops: []Op{{Kind: OpHello, From: 1}}})
+	said := map[NodeID]uint64{}
+	say := func(node NodeID, op Op) []Grant {
+		t.Helper()
+		said[node]++
+		op.Service = "db"
+		return apply(Batch{Node: node, Lease: uint64(node), First: said[node], Ops: []Op{op}})
+	}
+	say(1, Op{Kind: OpSlots, From: 1})
+	say(1, Op{Kind: OpJoin, From: 1, To: 1})
+	say(2, Op{Kind: OpJoin, From: 1, To: 3})
+	g := apply(Batch{Node: 1, Ops: []Op{{Kind: OpExpire, To: 1}}})
+	if len(g) != 1 || !g[0].Expired || g[0].Token != 2 {
+		t.Fatalf("granted %+v", g)
+	}
+	if g = say(2, Op{Kind: OpDone, From: 1}); len(g) != 1 || !g[0].Expired {
+		t.Fatalf("after one that did not run it: %+v", g)
+	}
+	say(2, Op{Kind: OpReady, Token: g[0].Token})
+	if g = say(2, Op{Kind: OpDone, From: 2}); len(g) != 1 || g[0].Expired {
+		t.Errorf("after one that did: %+v", g)
 	}
 }

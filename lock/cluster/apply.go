@@ -109,8 +109,8 @@ func (s *State) endLease(m *Member) {
 	for _, sv := range s.services {
 		for i := len(sv.held) - 1; i >= 0; i-- {
 			if sv.held[i].Node == m.Node {
+				sv.held[i].Expired = true
 				sv.giveBack(i)
-				sv.returned++
 			}
 		}
 		sv.lines = slices.DeleteFunc(sv.lines, func(l *line) bool { return l.node == m.Node })

@@ -26,7 +26,7 @@ func (s *State) applyOp(m *Member, op Op) {
 		sv.line(m.Node).unable = !op.Flag
 	case OpReady:
 		if i := sv.holderOf(op.Token); i >= 0 && sv.held[i].Node == m.Node {
-			sv.held[i].Hook = false
+			sv.held[i].Hook, sv.held[i].Expired = false, false
 			if sv.running == op.Token {
 				sv.running = 0
 			}
@@ -82,13 +82,16 @@ func (sv *service) head() (first *line) {
 	return first
 }
 
-// giveBack frees the slot of the holder i. A hook that came with it and did not run
-// is owed to the next.
+// giveBack frees the slot of the holder i. Hooks that it asked for and that did not
+// run are owed to the next.
 func (sv *service) giveBack(i int) Grant {
 	g := sv.held[i]
 	sv.held = slices.Delete(sv.held, i, i+1)
 	if g.Hook {
 		sv.owed = true
+	}
+	if g.Expired {
+		sv.returned++
 	}
 	if sv.running == g.Token {
 		sv.running = 0

@@ -39,6 +39,9 @@ func (m *model) take(list *[]ticket, node NodeID, arrival uint64) (ticket, bool)
 	if t.hook {
 		m.owed = true
 	}
+	if t.expired {
+		m.returned++
+	}
 	return t, true
 }
 
@@ -67,7 +70,7 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 	case OpReady:
 		for i := range m.held {
 			if t := &m.held[i]; t.token == op.Token && t.node == node {
-				t.hook, t.alone = false, false
+				t.hook, t.alone, t.expired = false, false, false
 			}
 		}
 	case OpPause:
@@ -86,10 +89,10 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 }
 
 func (m *model) end(node NodeID) {
-	for _, t := range slices.Clone(m.held) {
-		if t.node == node {
-			m.take(&m.held, node, t.arrival)
-			m.returned++
+	for i := len(m.held) - 1; i >= 0; i-- {
+		if m.held[i].node == node {
+			m.held[i].expired = true
+			m.take(&m.held, node, m.held[i].arrival)
 		}
 	}
 	m.waiters = slices.DeleteFunc(m.waiters, func(t ticket) bool { return t.node == node })

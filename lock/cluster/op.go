@@ -15,7 +15,7 @@ const (
 	OpDone                    // arrival From was abandoned, or its session has ended
 	OpRequeue                 // the dial of arrival From with Token failed: back to its old place
 	OpAble                    // Flag: the node can serve; otherwise its waiters keep their places and others pass
-	OpReady                   // the hook that came with Token has run
+	OpReady                   // the hooks that Token asked for have run
 	OpPause                   // close the service on all nodes for at most Max; Flag: a command will run
 	OpCommand                 // the command of plan Token is about to run (Flag) or has ended
 	OpResume                  // plan Token is over: open the service

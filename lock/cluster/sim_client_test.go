@@ -13,7 +13,8 @@ type client struct {
 	committed time.Duration // when its place was, under lease; 0: not yet
 	lease     uint64
 	hold      time.Duration
-	fails     int // dials
+	fails     int    // dials
+	hook, ran uint64 // tokens for which a hook has begun, and has run; 0: none
 	live      bool
 	over      bool
 	grant     Grant
@@ -66,9 +67,13 @@ func (q *queue) ask() {
 		if c.live || c.over {
 			continue
 		}
-		g, reason := q.agent().Admit(q.proc.clock(), q.name, c.arrival)
-		if reason == "" {
+		switch g, reason := q.agent().Admit(q.proc.clock(), q.name, c.arrival, c.ran); {
+		case reason != "":
+			c.hook, c.ran = 0, 0 // what runs for it is ended
+		case !g.awaitsHook():
 			q.admitted(c, g)
+		case c.hook != g.Token:
+			q.runHook(c, g)
 		}
 	}
 	q.proc.agentDone()
@@ -84,12 +89,6 @@ func (q *queue) admitted(c *client, g Grant) {
 	c.acquired = append(c.acquired, acquired{token: g.Token, call: call, from: s.now})
 	s.tracef("node %d %s client %d is admitted with token %d%s", q.proc.id, q.name, c.arrival, g.Token, flags(g))
 	s.check.admitted(q.proc, c, g)
-	if g.Hook {
-		q.proc.after(s.ms(1, 30), func() {
-			q.agent().HookDone(q.name, g.Token)
-			q.proc.agentDone()
-		})
-	}
 	if c.fails > 0 {
 		c.fails--
 		q.proc.after(s.ms(1, 20), func() { q.requeue(c, g) })
@@ -102,6 +101,20 @@ func (q *queue) admitted(c *client, g Grant) {
 			q.agent().Done(q.name, c.arrival)
 			q.proc.agentDone()
 		}
+	})
+}
+
+// runHook is what has to run before a session goes. Whoever is abandoned meanwhile
+// has ended it.
+func (q *queue) runHook(c *client, g Grant) {
+	c.hook = g.Token
+	q.proc.sim.tracef("node %d %s runs what token %d asks for%s", q.proc.id, q.name, g.Token, flags(g))
+	q.proc.after(q.proc.sim.ms(1, 30), func() {
+		if c.over || c.hook != g.Token {
+			return
+		}
+		c.ran = g.Token
+		q.ask()
 	})
 }
 

@@ -176,7 +176,9 @@ func (p *proc) agentDone() {
 	for _, g := range r.Cut {
 		p.sim.tracef("node %d cuts %s token %d", p.id, g.Service, g.Token)
 		p.queue(g.Service).ended(g.Arrival, "cut")
+		p.agent.Done(g.Service, g.Arrival)
 	}
+	r.Requests = append(r.Requests, p.agent.Ready().Requests...)
 	for _, r := range r.Requests {
 		p.sim.send(p.id, r.To, func(to *proc) {
 			if to.voter != nil {

@@ -41,10 +41,13 @@ type Grant struct {
 	Arrival uint64
 	Token   uint64 // higher than that of each grant of the service before
 	Hook    bool   // the node runs the hook first, and then says OpReady
-	Expired bool   // the slot came back by the end of a lease: on_expire runs first
+	Expired bool   // the slot came back by the end of a lease: likewise on_expire
 
 	at uint64 // the place in the order, for OpRequeue
 }
+
+// awaitsHook reports whether something has to run before the session may go.
+func (g Grant) awaitsHook() bool { return g.Hook || g.Expired }
 
 // A service is one lock, its queue, and what the operator has said of it.
 type service struct {
@@ -54,7 +57,7 @@ type service struct {
 	next     uint64  // place of the next waiter
 	lines    []*line // one for each node, by node
 	held     []Grant // by token
-	returned uint64  // slots that came back by the end of a lease and were not granted since
+	returned uint64  // slots that came back by the end of a lease, and whose on_expire is still owed
 
 	every     uint64 // a token that it divides needs a hook; 0: none
 	exclusive bool   // the hook runs while no session is live
