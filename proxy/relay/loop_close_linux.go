@@ -14,9 +14,11 @@ func (l *loop) passEnd(src *Side) {
 	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
 		shutdown(dst.fd, unix.SHUT_WR)
-		if owed := unsentOf(dst.fd); dst.dir.end == Quiet && owed > 0 {
-			l.flush(src, dst, owed) // what dst has sent since is unread: the close will be a reset
-			return
+		if dst.dir.end == Quiet { // what dst has sent since is unread: the close will be a reset
+			if owed := unsentOf(dst.fd); owed > 0 {
+				l.flush(src, dst, owed)
+				return
+			}
 		}
 	case d.end == Reset:
 		if owed := unsentOf(dst.fd); owed > 0 {
