@@ -49,8 +49,8 @@ func newTally(s *Service) *tally {
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
 
 // waiting is which sessions wait now, and how long so far.
-func (s *Service) waiting() (all []heldFor) {
-	now := time.Now()
+func (s *Service) waiting() []heldFor {
+	now, all := time.Now(), make([]heldFor, 0, s.queue.Len())
 	s.queue.Walk(func(w *lock.Waiter) {
 		all = append(all, heldFor{w.Owner.(*Session).number, now.Sub(w.Since())})
 	}, nil)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tcpctl/tcpctl/lock"
 	"github.com/tcpctl/tcpctl/proxy/internal/stats"
 )
 
@@ -23,10 +24,8 @@ func (s *Service) ownInfo() (i ServiceInfo) {
 	var recent stats.Recent
 	s.queue.View(func() { i, backends, recent = s.infoLocked(), slices.Clone(s.backends.all), s.stats.waits })
 	i.Sessions.Total = s.stats.total.Load()
-	ages := recent.All()
-	for _, w := range s.waiting() {
-		ages = append(ages, w.wait)
-	}
+	now, ages := time.Now(), slices.Grow(recent.All(), i.Queue.Waiting)
+	s.queue.Walk(func(w *lock.Waiter) { ages = append(ages, now.Sub(w.Since())) }, nil)
 	_, i.Queue.WaitP50Seconds, i.Queue.WaitP99Seconds = stats.Quantiles(ages)
 	s.addLive(&i, backends)
 	return i

@@ -69,27 +69,53 @@ func BenchmarkJoinAndChoose(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver is a slot's way to the next of a thousand who wait.
+// BenchmarkHandOver is a slot's way to the next of many waiters.
 func BenchmarkHandOver(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n, " waiters"), func(b *testing.B) {
+			line := waiters(b, n)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				holder := line[n%len(line)]
+				holder.waiter.Permit().Release()
+				holder.service.queue.Join(&holder.waiter) // at the end again
+			}
+		})
+	}
+}
+
+// BenchmarkAbandon is a waiter that leaves from the middle of the queue.
+func BenchmarkAbandon(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n, " waiters"), func(b *testing.B) {
+			line := waiters(b, n)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				w := line[1+(i*7919)%(n-1)]
+				w.service.queue.Remove(&w.waiter)
+				w.service.queue.Join(&w.waiter)
+			}
+		})
+	}
+}
+
+// waiters are so many sessions of a service with one slot, of which the first holds it.
+func waiters(b *testing.B, n int) []*Session {
 	s := idleService(b, 1, func(c *ServiceConfig) { c.Lock.Slots = 1 })
 	client := someClient(b)
-	line := make([]*Session, 1000)
+	line := make([]*Session, n)
 	for i := range line {
 		line[i] = s.bystander(client)
+		s.live.add(line[i])
 		s.queue.Join(&line[i].waiter)
 	}
-	b.ReportAllocs()
-	for n := 0; b.Loop(); n++ {
-		holder := line[n%len(line)]
-		holder.waiter.Permit().Release()
-		s.queue.Join(&holder.waiter) // at the end again
-	}
+	return line
 }
 
 // BenchmarkServices is the whole status of a service with so many sessions,
 // as each draw of the console and each scrape of the metrics asks for it.
 func BenchmarkServices(b *testing.B) {
-	for _, n := range []int{0, 1000, 10000} {
+	for _, n := range []int{0, 1_000, 10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n, " sessions"), func(b *testing.B) {
 			s := idleService(b, 10, func(*ServiceConfig) {})
 			client := someClient(b)
@@ -98,6 +124,19 @@ func BenchmarkServices(b *testing.B) {
 				s.live.add(sess)
 				s.queue.Join(&sess.waiter)
 			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.engine.Operator().Services()
+			}
+		})
+	}
+}
+
+// BenchmarkWaitingServices is the same where all but one of them wait.
+func BenchmarkWaitingServices(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n, " waiters"), func(b *testing.B) {
+			s := waiters(b, n)[0].service
 			b.ReportAllocs()
 			for b.Loop() {
 				s.engine.Operator().Services()
