@@ -90,6 +90,9 @@ func (a *Agent) Tick(now time.Duration) {
 	a.send(a.request(0, renewal)) // with all that is not in the state: it may have been lost
 }
 
+// SetVoters says where the leader is looked for from now on; there is at least one.
+func (a *Agent) SetVoters(voters []NodeID) { a.cfg.Voters = slices.Clone(voters) }
+
 // Runs reports whether the lease runs, and until when.
 func (a *Agent) Runs(now time.Duration) (until time.Duration, ok bool) {
 	return a.lease.until, a.lease.runs(now)

@@ -29,8 +29,8 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 		return
 	}
 	a.heard, a.to = now, r.From
-	if r.Applied >= a.first {
-		n := min(int(r.Applied-a.first+1), len(a.ops))
+	if r.Applied >= a.first && len(a.ops) > 0 {
+		n := int(min(r.Applied-a.first, uint64(len(a.ops)-1))) + 1
 		a.first += uint64(n)
 		a.ops = a.ops[n:]
 		a.unsent = max(a.unsent-n, 0)

@@ -119,8 +119,10 @@ func (l *Leader) flush(log Log) {
 	if !l.ready {
 		return
 	}
-	if !l.inflight && len(l.batches) > 0 && log.Propose(EncodeEntry(l.batches)) == nil {
-		l.batches, l.inflight = nil, true
+	if !l.inflight && len(l.batches) > 0 {
+		if data, n := encodeSome(l.batches); log.Propose(data) == nil {
+			l.batches, l.inflight = slices.Clone(l.batches[n:]), true
+		}
 	}
 	asked := false
 	for i := range l.renewals {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // version is of each op and of a snapshot. A voter that reads a newer one stops: it
@@ -77,11 +76,11 @@ func (d *decoder) text() string {
 	return s
 }
 
-// length reads how many values follow; each needs at least one byte, so that no
-// corrupt length allocates more than the bytes could hold.
-func (d *decoder) length() int {
+// length reads how many values follow, each of which has at least so many bytes: no
+// corrupt length allocates much more than the bytes could hold.
+func (d *decoder) length(least int) int {
 	n := d.uint()
-	if n > uint64(len(d.b)) {
+	if n > uint64(len(d.b)/least) {
 		d.fail(ErrCorrupt)
 		return 0
 	}
@@ -118,23 +117,39 @@ func EncodeEntry(batches []Batch) []byte {
 	return e
 }
 
+// maxEntry is about how many bytes of batches are in one entry, so that what has
+// come together in a long election is not one entry that no message could carry.
+const maxEntry = 1 << 20
+
+// encodeSome returns the bytes of one log entry with the first batches, and how many
+// these are.
+func encodeSome(batches []Batch) ([]byte, int) {
+	size := 0
+	for i, b := range batches {
+		if size > maxEntry {
+			return EncodeEntry(batches[:i]), i
+		}
+		for _, op := range b.Ops {
+			size += leastOp + len(op.Service) + len(op.Text) + len(op.State)
+		}
+	}
+	return EncodeEntry(batches), len(batches)
+}
+
 // DecodeEntry is the reverse of EncodeEntry. Its error wraps ErrNewer or ErrCorrupt.
 func DecodeEntry(data []byte) ([]Batch, error) {
 	d := &decoder{b: data}
-	batches := make([]Batch, d.length())
+	batches := make([]Batch, d.length(leastBatch))
 	for i := range batches {
 		b := &batches[i]
 		b.Node, b.Lease, b.First = NodeID(d.uint()), d.uint(), d.uint()
-		b.Ops = make([]Op, d.length())
+		b.Ops = make([]Op, d.length(leastOp))
 		for j := range b.Ops {
 			b.Ops[j] = d.op()
 		}
 	}
-	if d.err == nil && len(d.b) > 0 {
-		d.err = ErrCorrupt
-	}
-	if d.err != nil {
-		return nil, d.err
+	if err := d.end(); err != nil {
+		return nil, err
 	}
 	return batches, nil
 }
@@ -149,7 +164,7 @@ func (e *encoder) op(op Op) {
 	e.bool(op.Flag)
 	e.text(op.Text)
 	e.text(op.State)
-	e.uint(uint64(op.Max))
+	e.uint(uint64(max(op.Max, 0)))
 	if op.Kind == OpReport {
 		e.counts(op.Counts)
 	}
@@ -166,7 +181,7 @@ func (d *decoder) op() (op Op) {
 	op.Kind, op.Service = Kind(kind), d.text()
 	op.From, op.To, op.Token = d.uint(), d.uint(), d.uint()
 	op.Flag, op.Text, op.State = d.bool(), d.text(), d.text()
-	op.Max = time.Duration(d.uint())
+	op.Max = d.duration()
 	if op.Kind == OpReport {
 		op.Counts = d.counts()
 	}

@@ -67,8 +67,9 @@ func TestASnapshotReplacesTheState(t *testing.T) {
 
 // A fakeLog returns what a test says.
 type fakeLog struct {
-	ready    LogReady
-	proposed [][]byte
+	ready     LogReady
+	proposed  [][]byte
+	committed uint64
 }
 
 func (l *fakeLog) Propose(data []byte) error { l.proposed = append(l.proposed, data); return nil }

@@ -1,9 +1,6 @@
 package cluster
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // Snapshot returns the state as bytes. Two voters that have applied the same entries
 // return the same.
@@ -37,17 +34,14 @@ func RestoreState(data []byte) (*State, error) {
 	}
 	s := NewState(d.text())
 	s.index, s.facts = d.uint(), d.uint()
-	for range d.length() {
+	for range d.length(1) {
 		s.members = append(s.members, Member{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.uint()})
 	}
-	for range d.length() {
+	for range d.length(1) {
 		s.services = append(s.services, d.service())
 	}
-	if d.err == nil && len(d.b) > 0 {
-		d.err = ErrCorrupt
-	}
-	if d.err != nil {
-		return nil, d.err
+	if err := d.end(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -81,9 +75,7 @@ func (e *encoder) service(sv *service) {
 	}
 	e.uint(uint64(len(sv.backends)))
 	for _, b := range sv.backends {
-		e.text(b.Name)
-		e.text(b.State)
-		e.uint(b.Weight)
+		e.backend(b)
 	}
 	e.plan(sv.plan)
 }
@@ -94,24 +86,32 @@ func (d *decoder) service() *service {
 		*v = d.uint()
 	}
 	sv.exclusive, sv.owed = d.bool(), d.bool()
-	for range d.length() {
+	for range d.length(1) {
 		l := &line{node: NodeID(d.uint()), joined: d.uint(), unable: d.bool()}
-		for range d.length() {
+		for range d.length(1) {
 			l.runs = append(l.runs, run{d.uint(), d.uint(), d.uint()})
 		}
 		sv.lines = append(sv.lines, l)
 	}
-	for range d.length() {
+	for range d.length(1) {
 		g := Grant{Service: sv.name, Node: NodeID(d.uint()), Lease: d.uint(), Arrival: d.uint(), Token: d.uint(), at: d.uint()}
 		g.Hook, g.Expired = d.bool(), d.bool()
 		sv.held = append(sv.held, g)
 	}
-	for range d.length() {
-		sv.backends = append(sv.backends, Backend{d.text(), d.text(), d.uint()})
+	for range d.length(leastBackend) {
+		sv.backends = append(sv.backends, d.backend())
 	}
 	sv.plan = d.plan()
 	return sv
 }
+
+func (e *encoder) backend(b Backend) {
+	e.text(b.Name)
+	e.text(b.State)
+	e.uint(b.Weight)
+}
+
+func (d *decoder) backend() Backend { return Backend{d.text(), d.text(), d.uint()} }
 
 func (e *encoder) plan(p *Plan) {
 	e.bool(p != nil)
@@ -134,8 +134,8 @@ func (d *decoder) plan() *Plan {
 	if !d.bool() {
 		return nil
 	}
-	p := &Plan{Window: d.bool(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: time.Duration(d.uint())}
-	for range d.length() {
+	p := &Plan{Window: d.bool(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
+	for range d.length(1) {
 		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.bool(), d.counts()})
 	}
 	return p

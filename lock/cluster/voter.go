@@ -35,6 +35,18 @@ func (v *Voter) Step(now time.Duration, r Request) {
 	}
 }
 
+// SetMember says that a node belongs to the cluster, seen or not, or that it is
+// removed, which ends its lease. It returns false if this voter does not lead: nothing
+// was done. Poll has to be called after it.
+func (v *Voter) SetMember(node NodeID, removed bool) bool {
+	l := &v.leader
+	if v.err != nil || !l.ready {
+		return false
+	}
+	l.batches = append(l.batches, Batch{Node: node, Ops: []Op{{Kind: OpMember, Flag: removed}}})
+	return true
+}
+
 // Poll takes what the log has, ends leases that have run out, and proposes what has
 // come together. It is to be called after Step, when the log has news, and at least
 // ten times in a lease.

@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxMessage is how many bytes an encoded Request or Answer may have. What carries
+// them refuses more before it takes memory for it.
+const MaxMessage = 4 << 20
+
+// How many bytes a value has at least: no length that a message names takes much
+// more memory than the message itself.
+const (
+	leastOp      = 10
+	leastBatch   = 4
+	leastSeen    = 2
+	leastGrant   = 6
+	leastFact    = 6
+	leastBackend = 3
+)
+
+// EncodeRequest returns the bytes of what an agent says to a voter.
+func EncodeRequest(r Request) []byte {
+	var e encoder
+	e.uint(version)
+	for _, v := range [...]uint64{uint64(r.Node), r.Incarnation, r.Lease, r.Last, r.Renewal, r.First, r.Known} {
+		e.uint(v)
+	}
+	e.uint(uint64(len(r.Ops)))
+	for _, op := range r.Ops {
+		e.op(op)
+	}
+	e.uint(uint64(len(r.Seen)))
+	for _, s := range r.Seen {
+		e.text(s.Service)
+		e.uint(s.Token)
+	}
+	return e
+}
+
+// DecodeRequest is the reverse of EncodeRequest. Its error wraps ErrNewer or
+// ErrCorrupt. Whether Node is the one that has sent it is for the caller to check.
+func DecodeRequest(data []byte) (Request, error) {
+	d, err := decodeMessage(data)
+	if err != nil {
+		return Request{}, err
+	}
+	var r Request
+	r.Node = NodeID(d.uint())
+	for _, v := range [...]*uint64{&r.Incarnation, &r.Lease, &r.Last, &r.Renewal, &r.First, &r.Known} {
+		*v = d.uint()
+	}
+	n := d.length(leastOp)
+	if n > maxRequest {
+		d.fail(ErrCorrupt)
+	}
+	for range n {
+		r.Ops = append(r.Ops, d.op())
+	}
+	for range d.length(leastSeen) {
+		r.Seen = append(r.Seen, Seen{d.text(), d.uint()})
+	}
+	if err := d.end(); err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// EncodeAnswer returns the bytes of what a voter says to an agent.
+func EncodeAnswer(r Answer) []byte {
+	var e encoder
+	e.uint(version)
+	e.bool(r.Leads)
+	e.bool(r.Ended)
+	for _, v := range [...]uint64{uint64(r.From), uint64(r.Leader), r.Incarnation, r.Lease, r.Renewed, r.Applied, r.Known} {
+		e.uint(v)
+	}
+	e.uint(uint64(len(r.Grants)))
+	for _, g := range r.Grants {
+		e.text(g.Service)
+		for _, v := range [...]uint64{uint64(g.Node), g.Lease, g.Arrival, g.Token} {
+			e.uint(v)
+		}
+		e.bool(g.Hook)
+		e.bool(g.Expired)
+	}
+	e.uint(uint64(len(r.Facts)))
+	for i := range r.Facts {
+		e.fact(&r.Facts[i])
+	}
+	return e
+}
+
+// DecodeAnswer is the reverse of EncodeAnswer. Its error wraps ErrNewer or ErrCorrupt.
+func DecodeAnswer(data []byte) (Answer, error) {
+	d, err := decodeMessage(data)
+	if err != nil {
+		return Answer{}, err
+	}
+	r := Answer{Leads: d.bool(), Ended: d.bool(), From: NodeID(d.uint()), Leader: NodeID(d.uint())}
+	for _, v := range [...]*uint64{&r.Incarnation, &r.Lease, &r.Renewed, &r.Applied, &r.Known} {
+		*v = d.uint()
+	}
+	for range d.length(leastGrant) {
+		g := Grant{Service: d.text(), Node: NodeID(d.uint()), Lease: d.uint(), Arrival: d.uint(), Token: d.uint()}
+		g.Hook, g.Expired = d.bool(), d.bool()
+		r.Grants = append(r.Grants, g)
+	}
+	for range d.length(leastFact) {
+		r.Facts = append(r.Facts, d.fact())
+	}
+	if err := d.end(); err != nil {
+		return Answer{}, err
+	}
+	return r, nil
+}
+
+func decodeMessage(data []byte) (*decoder, error) {
+	if len(data) > MaxMessage {
+		return nil, fmt.Errorf("%w: a message of %d bytes, over the limit of %d", ErrCorrupt, len(data), MaxMessage)
+	}
+	d := &decoder{b: data}
+	if v := d.uint(); v > version {
+		return nil, fmt.Errorf("%w (a message of version %d)", ErrNewer, v)
+	}
+	return d, nil
+}
+
+func (e *encoder) fact(f *Fact) {
+	e.text(f.Service)
+	e.uint(f.Slots)
+	e.uint(f.Every)
+	e.bool(f.Exclusive)
+	if f.Plan.ID == 0 {
+		e.plan(nil)
+	} else {
+		e.plan(&f.Plan)
+	}
+	e.uint(uint64(len(f.Backends)))
+	for _, b := range f.Backends {
+		e.backend(b)
+	}
+}
+
+func (d *decoder) fact() Fact {
+	f := Fact{Service: d.text(), Slots: d.uint(), Every: d.uint(), Exclusive: d.bool()}
+	if p := d.plan(); p != nil {
+		f.Plan = *p
+	}
+	for range d.length(leastBackend) {
+		f.Backends = append(f.Backends, d.backend())
+	}
+	return f
+}
+
+// end returns the error of a message, which ends here.
+func (d *decoder) end() error {
+	if d.err == nil && len(d.b) > 0 {
+		d.err = ErrCorrupt
+	}
+	return d.err
+}
+
+// duration reads one that is not negative.
+func (d *decoder) duration() time.Duration {
+	v := d.uint()
+	if v > 1<<62 {
+		d.fail(ErrCorrupt)
+		return 0
+	}
+	return time.Duration(v)
+}
