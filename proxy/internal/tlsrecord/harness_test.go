@@ -10,9 +10,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +80,7 @@ func dialled(t testing.TB) (server, client net.Conn) {
 // conn speaks a Session over a connection in the plainest way, for tests.
 type conn struct {
 	net.Conn
+	mu    sync.Mutex // a test reads and writes in two goroutines
 	s     *Session
 	in    []byte // ciphertext
 	plain []byte
@@ -85,21 +88,29 @@ type conn struct {
 
 func newConn(c net.Conn, h Handshake) *conn { return &conn{Conn: c, s: h.Session, in: h.Early} }
 
+// open opens what is there, and answers it.
+func (c *conn) open() (used int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plain, used, err = c.s.Open(make([]byte, 0, MaxPlain), c.in)
+	c.in = c.in[used:]
+	if a, ok := AlertOf(err); ok {
+		c.Conn.Write(c.s.Alert(nil, a))
+	}
+	if c.s.Pending() {
+		c.Conn.Write(c.s.AppendControl(nil))
+	}
+	return used, err
+}
+
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.plain) == 0 {
-		plain, used, err := c.s.Open(make([]byte, 0, MaxPlain), c.in)
-		c.in = c.in[used:]
-		if c.plain = plain; len(plain) > 0 {
+		used, err := c.open()
+		if len(c.plain) > 0 {
 			break
-		}
-		if a, ok := AlertOf(err); ok {
-			c.Conn.Write(c.s.Alert(nil, a))
 		}
 		if err != nil {
 			return 0, err
-		}
-		if c.s.Pending() {
-			c.Conn.Write(c.s.AppendControl(nil))
 		}
 		if used > 0 {
 			continue
@@ -119,6 +130,8 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if _, err := c.Conn.Write(c.s.Seal(nil, p)); err != nil {
 		return 0, err
 	}
@@ -126,6 +139,8 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 func (c *conn) CloseWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	_, err := c.Conn.Write(c.s.CloseNotify(nil))
 	return err
 }
@@ -174,4 +189,29 @@ func exchange(t testing.TB, a, b interface {
 			t.Error(err)
 		}
 	}
+}
+
+// manyNames is a client's certificate with so many names.
+func manyNames(t testing.TB, n int) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "many"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for i := range n {
+		template.DNSNames = append(template.DNSNames, fmt.Sprintf("a-name-that-is-not-short-%d", i))
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
 }
