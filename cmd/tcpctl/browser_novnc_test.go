@@ -14,34 +14,29 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/health"
 )
 
-// TestNoVNC has noVNC, in Chromium, reach real VNC servers through the bridge that
-// serves it.
-func TestNoVNC(t *testing.T) {
-	t.Parallel()
-	chromium, npm, vnc := installed(t, "chromium"), installed(t, "npm"), installed(t, "Xtigervnc")
-	web := t.TempDir()
-	install := exec.Command(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
+// noVNC installs it, with a page that runs a script, and gives the folder. The
+// test skips where a program for it is missing.
+func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
+	t.Helper()
+	chromium, vnc, web = installed(t, "chromium"), installed(t, "Xtigervnc"), t.TempDir()
+	install := exec.Command(installed(t, "npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
 	install.WaitDelay = time.Second
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("npm has no noVNC here: %v\n%s", err, out)
 	}
-	write(t, filepath.Join(web, "index.html"), vncPage(comeBack))
-	write(t, filepath.Join(web, "desks.html"), vncPage(visitDesks))
-	t.Run("again", func(t *testing.T) {
-		t.Parallel()
-		noVNCAgain(t, chromium, vnc, web)
-	})
-	t.Run("by path", func(t *testing.T) {
-		t.Parallel()
-		noVNCByPath(t, chromium, vnc, web)
-	})
+	write(t, filepath.Join(web, page), vncPage(script))
+	return chromium, vnc, web
 }
 
-// noVNCAgain has it come to one server, and again once the bridge has been alone
-// with the server for longer than that takes to blacklist whoever connects and
-// says nothing (five connections, and a check would be made every 200 ms). The
-// server has seen nobody but the two.
-func noVNCAgain(t *testing.T, chromium, vnc, web string) {
+// TestNoVNCAgain has noVNC, in Chromium, reach a real VNC server through the bridge
+// that serves it, and again once the bridge has been alone with the server for
+// longer than that takes to blacklist a peer that connects and says nothing (five
+// connections, and a check would be made every 200 ms). The server has seen the two
+// connections of the page alone. It is a test of its own since it takes most of the
+// time of the package: it has to begin early.
+func TestNoVNCAgain(t *testing.T) {
+	t.Parallel()
+	chromium, vnc, web := noVNC(t, "index.html", comeBack)
 	server, log := startVNC(t, vnc, "640x480")
 	desk := runConfigured(t, fmt.Sprintf("[services.desk]\nlisten = \"127.0.0.1:0\"\nbackends = [%q]\nno_backend = \"reject\"\ncheck = { type = \"passive\", interval = \"200ms\" }\nws = { web = %q }\n", server, web))
 	if got, want := browseVNC(t, chromium, desk.addr(), "/?"), "640x480, painted; 640x480, painted"; got != want {
@@ -57,10 +52,12 @@ func noVNCAgain(t *testing.T, chromium, vnc, web string) {
 	}
 }
 
-// noVNCByPath has it come to three servers on one port, by path and with a token.
-// Each server has seen its own client and no other: not the one that had a wrong
-// token, which its service has refused with 401 and counted.
-func noVNCByPath(t *testing.T, chromium, vnc, web string) {
+// TestNoVNCByPath has it come to three servers on one port, by path and with a
+// token. Each server has seen its own client and no other: not the one that had a
+// wrong token, which its service has refused with 401 and counted.
+func TestNoVNCByPath(t *testing.T) {
+	t.Parallel()
+	chromium, vnc, web := noVNC(t, "desks.html", visitDesks)
 	tokens, addr := filepath.Join(t.TempDir(), "tokens"), freePort(t)
 	write(t, tokens, "# for the desks\nright-token\n")
 	names, screens, logs := []string{"a", "b", "c"}, []string{"640x480", "800x600", "1024x768"}, []string{}
@@ -99,7 +96,7 @@ func noVNCByPath(t *testing.T, chromium, vnc, web string) {
 	}
 }
 
-// TestWSMakesNoChecks: what TestNoVNC has in its file is what tcpctl ws has by
+// TestWSMakesNoChecks: what TestNoVNCAgain has in its file is what tcpctl ws has by
 // default.
 func TestWSMakesNoChecks(t *testing.T) {
 	for flag, want := range map[string]string{"check": health.Passive, "no-backend": proxy.Reject} {

@@ -115,6 +115,7 @@ type changing struct {
 // by mistake, is replaced, its source dies and comes back, the program is
 // upgraded. Nobody fails, nobody is moved, and the set is what rule 40 says.
 func TestRule40NoClientFails(t *testing.T) {
+	t.Parallel()
 	for kind, origin := range origins {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 // TestRule40fARestartWhileTheSourceIsDown: the process begins with the last good
 // set, as old as it is, and serves; once the source answers, it is asked.
 func TestRule40fARestartWhileTheSourceIsDown(t *testing.T) {
+	t.Parallel()
 	for kind, origin := range origins {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

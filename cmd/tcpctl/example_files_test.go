@@ -302,7 +302,7 @@ func TestExampleMQTT(t *testing.T) {
 	}
 }
 
-// TestExampleNoVNC: the page and the VNC server are on one port. TestNoVNC has a
+// TestExampleNoVNC: the page and the VNC server are on one port. TestNoVNCAgain has a
 // browser there.
 func TestExampleNoVNC(t *testing.T) {
 	t.Parallel()

@@ -18,6 +18,7 @@ import (
 // report are those of the other with --peer, and a console that opened the other
 // node rewinds it.
 func TestTheHistoryOfAnotherNode(t *testing.T) {
+	t.Parallel()
 	s := newSegment(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {

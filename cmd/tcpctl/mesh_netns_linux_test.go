@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,9 +25,13 @@ import (
 // segment is a bridge, and hosts on it that are network namespaces.
 type segment struct {
 	t      *testing.T
+	name   string // what the names of its namespaces begin with
 	bridge string // its namespace
 	hosts  int
 }
+
+// segments counts them: several tests have one at the same time.
+var segments atomic.Int32
 
 func newSegment(t *testing.T) *segment {
 	t.Helper()
@@ -36,7 +41,8 @@ func newSegment(t *testing.T) *segment {
 	if os.Getuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	s := &segment{t: t, bridge: fmt.Sprintf("mesh-%d-br", os.Getpid())}
+	s := &segment{t: t, name: fmt.Sprintf("mesh-%d-%d", os.Getpid(), segments.Add(1))}
+	s.bridge = s.name + "-br"
 	if out, err := exec.Command("ip", "netns", "add", s.bridge).CombinedOutput(); err != nil {
 		t.Skipf("there are no network namespaces here: %v: %s", err, out)
 	}
@@ -58,7 +64,7 @@ func (s *segment) host() (n int, ns string) {
 	s.t.Helper()
 	s.hosts++
 	n = s.hosts
-	ns = fmt.Sprintf("mesh-%d-%d", os.Getpid(), n)
+	ns = fmt.Sprintf("%s-%d", s.name, n)
 	s.ip("netns", "add", ns)
 	s.t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
 	s.ip("-n", ns, "link", "set", "lo", "up")
