@@ -74,9 +74,24 @@ func (m *module) read() error {
 		}
 	}
 	if len(m.texts) == 0 {
-		return fmt.Errorf("%s has no licence in %s", m.Path, m.Dir)
+		return m.readReadme()
 	}
 	return nil
+}
+
+// readReadme finds the licence of a module that names it in its README only.
+func (m *module) readReadme() error {
+	text, err := os.ReadFile(filepath.Join(m.Dir, "README.md"))
+	if err != nil {
+		return fmt.Errorf("%s has no licence in %s", m.Path, m.Dir)
+	}
+	_, after, _ := strings.Cut(string(text), "\n## License\n")
+	if words := strings.Fields(after); len(words) > 0 && slices.Contains([]string{"MIT", "ISC", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause"}, words[0]) {
+		m.licence = words[0]
+		m.texts = []string{"It has no file of its licence. Its README ends with:\n\nLicense\n" + strings.ReplaceAll(strings.TrimRight(after, "\n"), "## ", "")}
+		return nil
+	}
+	return fmt.Errorf("%s has no licence in %s, and its README names none", m.Path, m.Dir)
 }
 
 // licenceOf recognizes a licence by a sentence of its own.

@@ -188,3 +188,31 @@ func TestLicenceOf(t *testing.T) {
 		}
 	}
 }
+
+// TestEachModuleHasALicence, on each system: a release would find out last.
+func TestEachModuleHasALicence(t *testing.T) {
+	r := made(t)
+	dirs := map[string]string{}
+	for _, system := range []string{"linux", "darwin", "windows", "freebsd"} {
+		t.Setenv("GOOS", system)
+		t.Setenv("CGO_ENABLED", "0")
+		text, err := r.output("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}", "./cmd/tcpctl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(text) {
+			if path, dir, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+				dirs[path] = dir
+			}
+		}
+	}
+	if len(dirs) < 40 {
+		t.Errorf("only %d modules", len(dirs))
+	}
+	for path, dir := range dirs {
+		m := &module{Path: path, Dir: dir}
+		if err := m.read(); err != nil || m.licence == "" || len(m.texts) == 0 {
+			t.Errorf("%s: the licence is %q of %d texts, %v", path, m.licence, len(m.texts), err)
+		}
+	}
+}
