@@ -86,7 +86,7 @@ func writeZip(w io.Writer, entries []entry, at time.Time) error {
 	return z.Close()
 }
 
-// archives are for who has no package manager: the program, its manuals and completions.
+// archives are for systems without a package: the program, its manuals and completions.
 func (r *release) archives() error {
 	for _, t := range r.targets {
 		entries, err := r.archiveOf(t)
@@ -117,6 +117,7 @@ func (r *release) archiveName(t target) string {
 	return name + ".tar.gz"
 }
 
+// archiveOf is all of an archive, in one folder: what is unpacked does not litter.
 func (r *release) archiveOf(t target) ([]entry, error) {
 	binary := r.built[t]
 	all := []entry{{name: filepath.Base(binary), mode: 0o755, from: binary},
@@ -125,7 +126,7 @@ func (r *release) archiveOf(t target) ([]entry, error) {
 	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
 		all = append(all, entry{name: name, mode: 0o644, from: r.source(name)})
 	}
-	for _, pattern := range []struct{ from, to string }{{r.source("cmd/tcpctl/docs/*.*"), "docs"}, {r.source("cmd/tcpctl/docs/man/*"), "man"}, {r.work("completions", "*"), "completions"}} {
+	for _, pattern := range []struct{ from, to string }{{r.source("cmd/tcpctl/docs/*.*"), "docs"}, {r.source("cmd/tcpctl/docs/man/*"), "man"}, {r.source("cmd/tcpctl/examples/*"), "examples"}, {r.work("completions", "*"), "completions"}} {
 		files, err := filepath.Glob(pattern.from)
 		if err != nil || len(files) == 0 {
 			return nil, fmt.Errorf("there is no %s", pattern.from)
@@ -141,6 +142,10 @@ func (r *release) archiveOf(t target) ([]entry, error) {
 		for _, name := range []string{"tcpctl.service", "tcpctl.socket", "sysusers.conf", "logrotate.conf"} {
 			all = append(all, entry{name: "systemd/" + name, mode: 0o644, from: r.source("cmd/tcpctl/packaging", name)})
 		}
+	}
+	folder := strings.TrimSuffix(strings.TrimSuffix(r.archiveName(t), ".tar.gz"), ".zip")
+	for i := range all {
+		all[i].name = path.Join(folder, all[i].name)
 	}
 	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	return all, nil

@@ -61,7 +61,7 @@ func (m *module) read() error {
 	}
 	for _, f := range files {
 		name := strings.ToUpper(f.Name())
-		if f.IsDir() || !strings.HasPrefix(name, "LICEN") && !strings.HasPrefix(name, "COPYING") && !strings.HasPrefix(name, "NOTICE") {
+		if f.IsDir() || !strings.HasPrefix(name, "LICEN") && !strings.HasPrefix(name, "COPY") && !strings.HasPrefix(name, "NOTICE") {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(m.Dir, f.Name()))
@@ -131,17 +131,27 @@ func (r *release) licences() error {
 	if err := std.read(); err != nil { // some distributions keep it elsewhere
 		std.texts, std.licence = []string{"See https://go.dev/LICENSE (BSD-3-Clause)."}, "BSD-3-Clause"
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "tcpctl %s contains these modules.\n\n", r.version)
-	for _, m := range append([]*module{std}, list...) {
-		fmt.Fprintf(&b, "%s %s: %s\n", m.Path, m.Version, m.licence)
-		if m.licence == "" {
-			return fmt.Errorf("the licence of %s is not known: add it to licenceOf", m.Path)
-		}
-	}
-	for _, m := range append([]*module{std}, list...) {
-		fmt.Fprintf(&b, "\n%s\n%s %s\n%[1]s\n\n%s\n", strings.Repeat("=", 78), m.Path, m.Version, strings.Join(m.texts, "\n\n"))
+	text, err := notices(r.version, append([]*module{std}, list...))
+	if err != nil {
+		return err
 	}
 	fmt.Printf("%d modules\n", len(list))
-	return r.put(r.work("THIRD_PARTY_LICENSES.txt"), b.Bytes())
+	return r.put(r.work("THIRD_PARTY_LICENSES.txt"), text)
+}
+
+// notices is a list of modules with their licences, and then the texts of these.
+func notices(version string, list []*module) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "tcpctl %s contains these modules.\n\n", version)
+	for _, m := range list {
+		if m.licence == "" {
+			return nil, fmt.Errorf("the licence of %s is not known: add it to licenceOf", m.Path)
+		}
+		fmt.Fprintf(&b, "%s %s: %s\n", m.Path, m.Version, m.licence)
+	}
+	line := strings.Repeat("=", 78)
+	for _, m := range list {
+		fmt.Fprintf(&b, "\n%s\n%s %s\n%s\n\n%s\n", line, m.Path, m.Version, line, strings.Join(m.texts, "\n\n"))
+	}
+	return b.Bytes(), nil
 }

@@ -168,7 +168,7 @@ func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"/usr/bin/tcpctl", "/usr/lib/systemd/system/tcpctl.service", "/usr/lib/sysusers.d/tcpctl.conf", "/etc/logrotate.d/tcpctl",
-		"/usr/share/man/man1/tcpctl.1.gz", "/usr/share/man/man5/tcpctl.toml.5.gz", "/usr/share/doc/tcpctl/examples/tcpctl.toml"} {
+		"/usr/share/man/man1/tcpctl.1.gz", "/usr/share/man/man5/tcpctl.toml.5.gz", "/usr/share/doc/tcpctl/examples/tcpctl.toml", "/usr/share/doc/tcpctl/examples/postgresql.toml"} {
 		if at["deb"+want] == "" || at["rpm"+want] == "" || at["apk"+want] == "" {
 			t.Errorf("there is no %s", want)
 		}
@@ -189,7 +189,8 @@ func TestLicenceOf(t *testing.T) {
 	}
 }
 
-// TestEachModuleHasALicence, on each system: a release would find out last.
+// TestEachModuleHasALicence on each system, and its text is among the notices: a
+// release would find out last.
 func TestEachModuleHasALicence(t *testing.T) {
 	r := made(t)
 	dirs := map[string]string{}
@@ -209,10 +210,57 @@ func TestEachModuleHasALicence(t *testing.T) {
 	if len(dirs) < 40 {
 		t.Errorf("only %d modules", len(dirs))
 	}
+	var all []*module
 	for path, dir := range dirs {
-		m := &module{Path: path, Dir: dir}
+		m := &module{Path: path, Dir: dir, Version: "v1.2.3"}
 		if err := m.read(); err != nil || m.licence == "" || len(m.texts) == 0 {
 			t.Errorf("%s: the licence is %q of %d texts, %v", path, m.licence, len(m.texts), err)
+		}
+		all = append(all, m)
+	}
+	text, err := notices("1.0.0", all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if !strings.Contains(string(text), m.Path+" v1.2.3: "+m.licence+"\n") {
+			t.Errorf("%s is not in the list", m.Path)
+		}
+		for _, licence := range m.texts {
+			if !strings.Contains(string(text), licence) {
+				t.Errorf("a licence of %s is missing:\n%.200s", m.Path, licence)
+			}
+		}
+	}
+}
+
+// TestAnArchiveUnpacksIntoAFolder with all that a system needs, and nothing beside it.
+func TestAnArchiveUnpacksIntoAFolder(t *testing.T) {
+	r := made(t)
+	for _, x := range r.targets {
+		entries, err := r.archiveOf(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]int64{}
+		folder := strings.TrimSuffix(strings.TrimSuffix(r.archiveName(x), ".tar.gz"), ".zip") + "/"
+		for _, e := range entries {
+			name, inside := strings.CutPrefix(e.name, folder)
+			if !inside {
+				t.Errorf("%s: %s is not in %s", x, e.name, folder)
+			}
+			names[name] = e.mode
+		}
+		for name, mode := range map[string]int64{"tcpctl": 0o755, "LICENSE": 0o644, "THIRD_PARTY_LICENSES.txt": 0o644, "examples/postgresql.toml": 0o644, "docs/config.md": 0o644} {
+			if names[name] != mode {
+				t.Errorf("%s: %s has the mode %o", x, name, names[name])
+			}
+		}
+		if _, has := names["man/tcpctl.1"]; has != (x.os != "windows") {
+			t.Errorf("%s: manual pages: %v", x, has)
+		}
+		if _, has := names["systemd/tcpctl.service"]; has != (x.os == "linux") {
+			t.Errorf("%s: a unit: %v", x, has)
 		}
 	}
 }
