@@ -44,14 +44,14 @@ type Act struct {
 	progress func(s *Status, target string, r *Request) Progress
 }
 
-// Request asks for one act.
+// Request is one act that is asked for, with its options.
 type Request struct {
 	Act     string   `json:"act"`
-	Targets []string `json:"targets,omitempty"`
-	Args    []string `json:"args,omitempty"`
+	Targets []string `json:"targets,omitempty"` // "db", "db/a" or "s4711", as the act takes them
+	Args    []string `json:"args,omitempty"`    // what follows the targets: a weight, an address, a text
 	Options
-	// Expect, when set, is the Stamp that the target had: the act is refused
-	// when the target has changed since. Undo uses it.
+	// Expect is the Stamp that the target had: the act is refused when the target
+	// has changed since. Undo uses it. "": whatever it is now.
 	Expect string `json:"expect,omitempty"`
 	// By is the operator: "ana@edge-01". The server sets it, whatever the client sent.
 	By string `json:"-"`
@@ -152,6 +152,9 @@ func (a *Act) Impact(s *Status, r *Request) []Impact {
 		i := a.impact(s, target, r)
 		i.Target = target
 		i.Level = max(i.Level, a.Level)
+		if i.Lines == nil {
+			i.Lines = []string{} // in JSON a list is [], never null
+		}
 		all = append(all, i)
 	}
 	return all

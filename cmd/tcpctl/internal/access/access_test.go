@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -247,5 +249,34 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l.out.Load().spool.PutWait(entry{record: r})
+	}
+}
+
+// TestTheReferenceHasEachField of both kinds of line, and no other.
+func TestTheReferenceHasEachField(t *testing.T) {
+	text, err := os.ReadFile("../../docs/access-log.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for heading, of := range map[string]reflect.Type{"A session that has ended": reflect.TypeFor[ended](), "A session that goes on": reflect.TypeFor[ongoing]()} {
+		_, section, _ := strings.Cut(string(text), "## "+heading+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
+		said := map[string]bool{}
+		for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(section, -1) {
+			said[m[1]] = true
+		}
+		for _, f := range reflect.VisibleFields(of) {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if key == "" || key == "-" || f.Anonymous {
+				continue
+			}
+			if !said[key] {
+				t.Errorf("the reference has no %s of %s", key, of.Name())
+			}
+			delete(said, key)
+		}
+		for key := range said {
+			t.Errorf("the reference has %s, which %s has not", key, of.Name())
+		}
 	}
 }

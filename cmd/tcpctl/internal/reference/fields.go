@@ -188,6 +188,11 @@ func (s *source) rows(name string) (rows [][]string, err error) {
 		}
 		rows = append(rows, []string{code(f.json), kind, sentence(text)})
 	}
+	if s.hasOptions(name) {
+		for _, p := range options() {
+			rows = append(rows, []string{code(p.Key()), optionType(&p) + ", optional", optionHelp(&p)})
+		}
+	}
 	return rows, nil
 }
 

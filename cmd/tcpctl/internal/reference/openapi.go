@@ -91,7 +91,11 @@ func queryOf(r *route) (all []any) {
 	}
 	for _, key := range r.query {
 		p := parameters[key]
-		all = append(all, object{"name": p.name, "in": "query", "description": sentence(p.about), "schema": basicSchema(p.kind)})
+		one := object{"name": p.name, "in": "query", "description": sentence(p.about), "schema": basicSchema(p.kind)}
+		if strings.HasSuffix(p.about, "; required") {
+			one["required"] = true
+		}
+		all = append(all, one)
 	}
 	return all
 }
@@ -107,16 +111,9 @@ func actBody(a *api.Act) object {
 		properties["args"] = texts
 	}
 	for _, p := range a.Params {
-		key := p.Key()
-		if key == "" {
-			continue
+		if key := p.Key(); key != "" {
+			properties[key] = optionSchema(&p)
 		}
-		v := object{"type": map[api.Kind]string{api.KindSwitch: "boolean", api.KindText: "string", api.KindChoice: "string", api.KindDuration: "number", api.KindRate: "number", api.KindCount: "integer"}[p.Kind()],
-			"description": sentence(strings.ReplaceAll(p.Help, "`", ""))}
-		if len(p.Choices) > 0 {
-			v["enum"] = p.Choices
-		}
-		properties[key] = v
 	}
 	return object{"type": "object", "properties": properties, "additionalProperties": false}
 }
@@ -169,6 +166,11 @@ func (s *source) objectSchema(name string) (object, error) {
 		properties[f.json] = p
 		if !f.omit && !t.optional {
 			required = append(required, f.json)
+		}
+	}
+	if s.hasOptions(name) {
+		for _, p := range options() {
+			properties[p.Key()] = optionSchema(&p)
 		}
 	}
 	all := object{"type": "object", "description": sentence(s.types[name].doc), "properties": properties}

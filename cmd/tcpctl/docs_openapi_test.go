@@ -1,0 +1,162 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// TestTheDescriptionIsTheControlSockets asks each path of openapi.json on an instance
+// in which everything applies at once. Each answer is what the description says, with
+// no field more; each act takes all options that the description gives it.
+func TestTheDescriptionIsTheControlSockets(t *testing.T) {
+	t.Parallel()
+	in := everythingAtOnce(t)
+	in.tcpctl("mark", "OPS-77")
+	document := strictOpenAPI(t)
+	from := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
+	queries := map[string]string{"/v1/history/moment": "at=" + url.QueryEscape(time.Now().UTC().Add(-2*time.Second).Format(time.RFC3339)), "/v1/history/timeline": "since=" + from,
+		"/v1/history/series": "backends=1&since=" + from, "/v1/history/top": "since=" + from, "/v1/history/incident": "since=" + from, "/v1/debug/profile": "seconds=1"}
+	n := 0
+	for path, methods := range openAPI(t).Paths {
+		if _, ok := methods["get"]; !ok {
+			continue
+		}
+		n++
+		with := strings.NewReplacer("{service}", "db", "{id}", "newest").Replace(path)
+		status, kind, text := asked(t, in.socket, "GET", with+"?"+queries[path], nil)
+		switch kind {
+		case "application/json":
+			conforms(t, document, path, "get", status, text)
+		default:
+			if _, bytes := methods["get"].Responses["200"].Content["application/octet-stream"]; status != 200 || !bytes || len(text) == 0 {
+				t.Errorf("GET %s: %d, %s, %d bytes", path, status, kind, len(text))
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d paths", n)
+	}
+	takesAllOptions(t, in, document)
+}
+
+// takesAllOptions asks for a dry run of each act that has one, with all options that
+// the description gives it.
+func takesAllOptions(t *testing.T, in *running, document any) {
+	t.Helper()
+	targets := map[api.Target]string{api.OnService: "db", api.OnBackend: "db/b", api.OnSession: "s1"}
+	args := map[string]string{"weight": "1", "plan": "pause", "add": "127.0.0.1:1"}
+	for i := range api.Acts {
+		act := &api.Acts[i]
+		path := "/v1/acts/" + act.Name
+		properties, _ := openAPI(t).Paths[path]["post"].RequestBody.Content["application/json"].Schema["properties"].(map[string]any)
+		body := map[string]any{}
+		for name, p := range properties {
+			switch p := p.(map[string]any); p["type"] {
+			case "boolean":
+				body[name] = true
+			case "number", "integer":
+				body[name] = 1
+			case "string":
+				body[name] = "x"
+				if choices, ok := p["enum"].([]any); ok {
+					body[name] = choices[len(choices)-1] // of then: keep, which goes with save
+				}
+			}
+		}
+		for _, not := range []string{"expect", "service", "backend", "client"} { // others than the targets
+			delete(body, not)
+		}
+		if body["dry_run"] == nil {
+			continue
+		}
+		if act.On != api.OnNothing {
+			body["targets"] = []string{targets[act.On]}
+		}
+		if act.Args != "" {
+			body["args"] = []string{cmp.Or(args[act.Name], "x")}
+		}
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, _, answer := asked(t, in.socket, "POST", path, text)
+		if status == http.StatusBadRequest {
+			t.Errorf("%s of %s: %s", path, text, answer)
+		}
+		conforms(t, document, path, "post", status, answer)
+	}
+}
+
+// conforms compares an answer with its schema.
+func conforms(t *testing.T, document any, path, method string, status int, text []byte) {
+	t.Helper()
+	of := "default"
+	if status == 200 {
+		of = "200"
+	}
+	at := "#/paths/" + strings.ReplaceAll(path, "/", "~1") + "/" + method + "/responses/" + of + "/content/application~1json/schema"
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err == nil {
+		err = compiled(t, document, at).Validate(v)
+	}
+	if err != nil {
+		t.Errorf("%s %s: %d: %v\n%s", method, path, status, err, text)
+	}
+}
+
+// strictOpenAPI is the description, with no field beside those that it has.
+func strictOpenAPI(t *testing.T) any {
+	t.Helper()
+	text, err := references.ReadFile("docs/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas := v.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		schemas[name].(map[string]any)["additionalProperties"] = false
+	}
+	return v
+}
+
+// asked is what a control socket answers.
+func asked(t *testing.T, socket, method, path string, body []byte) (status int, kind string, answer []byte) {
+	t.Helper()
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://tcpctl"+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: tr}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if answer, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Content-Type"), answer
+}

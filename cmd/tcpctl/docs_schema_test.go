@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+)
+
+// compiled reads a schema.
+func compiled(t *testing.T, document any, at string) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", document); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("schema.json" + at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestTheSchemaTakesWhatTheProgramTakes: what init prints, also with its comments
+// taken off, and each of the examples.
+func TestTheSchemaTakesWhatTheProgramTakes(t *testing.T) {
+	schema := configSchema(t)
+	files, _ := filepath.Glob("examples/*.toml")
+	texts := map[string]string{"tcpctl init": string(config.Init()),
+		"all that tcpctl init has in comments": regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(config.Init()), "$1")}
+	for _, f := range files {
+		texts[f] = readFile(t, f)
+	}
+	if len(files) < 8 {
+		t.Errorf("%d examples", len(files))
+	}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if err := schema.Validate(asJSON(t, name, texts[name])); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTheSchemaRefusesUnknownKeys, and values of another type, as the program does.
+func TestTheSchemaRefusesUnknownKeys(t *testing.T) {
+	schema := configSchema(t)
+	files, _ := filepath.Glob("internal/config/testdata/bad/*.toml")
+	n := 0
+	for _, f := range files {
+		says := readFile(t, strings.TrimSuffix(f, ".toml")+".txt")
+		if !strings.Contains(says, "unknown key") && !strings.Contains(says, "want a ") && !strings.Contains(says, "has no unit") {
+			continue
+		}
+		var v map[string]any
+		if _, err := toml.Decode(readFile(t, f), &v); err != nil {
+			continue // no TOML at all
+		}
+		n++
+		if schema.Validate(asJSON(t, f, readFile(t, f))) == nil {
+			t.Errorf("the schema takes %s, and the program does not: %s", f, says)
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d files to try it with", n)
+	}
+}
+
+func configSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := references.ReadFile("docs/config.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled(t, document, "")
+}
+
+// asJSON is what an editor sees of a TOML file.
+func asJSON(t *testing.T, name, text string) any {
+	t.Helper()
+	var v map[string]any
+	if _, err := toml.Decode(text, &v); err != nil {
+		t.Fatal(name, err)
+	}
+	doc, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(name, err)
+	}
+	again, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
+	if err != nil {
+		t.Fatal(name, err)
+	}
+	return again
+}
