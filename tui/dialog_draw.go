@@ -109,20 +109,7 @@ func (d *dialog) parts(f *frame, w int, fields bool) (parts []part) {
 	}
 	if d.typed() {
 		blank()
-		add(func(c *screen.Canvas, y int) {
-			x := 2
-			if name > 0 {
-				c.Text(2, y, "Confirm", themes.TextDim)
-				x += name
-			}
-			x = c.Text(x, y, "[", themes.TextDim)
-			room := min(max(screen.Width(d.p.word())+6, 20), max(c.W-x-3, 4))
-			drawInput(c, x, y, room, &d.typing, d.at == 0)
-			x = c.Text(x+room, y, "]", themes.TextDim)
-			if hint := "type " + screen.Safe(d.p.word()); x+2+screen.Width(hint) <= c.W {
-				c.Text(x+2, y, hint, themes.Warn)
-			}
-		})
+		add(func(c *screen.Canvas, y int) { d.drawConfirm(c, y, name) })
 	}
 	var lines [][]int
 	if fields && len(d.fields) > 0 {
@@ -140,6 +127,23 @@ func (d *dialog) parts(f *frame, w int, fields bool) (parts []part) {
 	add(func(c *screen.Canvas, y int) { d.drawButtons(f, c, y) })
 	blank()
 	return parts
+}
+
+// drawConfirm draws the line in which the target's name is typed, behind a label of
+// so many columns; 0: none.
+func (d *dialog) drawConfirm(c *screen.Canvas, y, label int) {
+	x := 2
+	if label > 0 {
+		c.Text(2, y, "Confirm", themes.TextDim)
+		x += label
+	}
+	x = c.Text(x, y, "[", themes.TextDim)
+	room := min(max(screen.Width(d.p.word())+6, 20), max(c.W-x-3, 4))
+	drawInput(c, x, y, room, &d.typing, d.at == 0)
+	x = c.Text(x+room, y, "]", themes.TextDim)
+	if hint := "type " + screen.Safe(d.p.word()); x+2+screen.Width(hint) <= c.W {
+		c.Text(x+2, y, hint, themes.Warn)
+	}
 }
 
 func (d *dialog) targetText(f *frame) string {

@@ -36,23 +36,15 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	t := openTerminal(cfg.Input, cfg.Output)
 	defer t.close()
 	m.out = t.write
-	painting, stopPainting := context.WithCancel(context.WithoutCancel(ctx))
+	painter, stopPainting := startPainter(ctx, t.write)
+	m.painter = painter
+	defer painter.end()
 	defer stopPainting()
-	m.painter = newPainter(t.write)
-	go m.painter.run(painting)
-	defer func() {
-		stopPainting()
-		m.painter.end()
-	}()
 
 	alive, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	options := []tea.ProgramOption{tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
-		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(1)}
-	if m.mouse = cfg.Mouse; m.mouse {
-		options = append(options, tea.WithMouseCellMotion())
-	}
-	p := tea.NewProgram(m, options...)
+	m.mouse = cfg.Mouse
+	p := newProgram(alive, m, t)
 	done := make(chan error, 1)
 	go runProgram(p, done)
 	sized := make(chan struct{})
@@ -90,6 +82,24 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		t.restore()        // Bubble Tea could not
 	}
 	return outcome, nil
+}
+
+// startPainter starts a painter, and returns what stops it; end waits for it.
+func startPainter(ctx context.Context, write func(string) error) (*painter, context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p := newPainter(write)
+	go p.run(ctx)
+	return p, stop
+}
+
+// newProgram is Bubble Tea's program for a model on a terminal.
+func newProgram(alive context.Context, m *model, t *terminal) *tea.Program {
+	options := []tea.ProgramOption{tea.WithContext(alive), tea.WithInput(t.input), tea.WithOutput(t.output),
+		tea.WithAltScreen(), tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(1)}
+	if m.mouse {
+		options = append(options, tea.WithMouseCellMotion())
+	}
+	return tea.NewProgram(m, options...)
 }
 
 // forwardSizes tells the console how large its terminal is. Send returns once the

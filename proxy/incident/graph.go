@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,28 +35,10 @@ var bars = []rune("▁▂▃▄▅▆▇█")
 // them and what was done.
 func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 	var b strings.Builder
-	whole := i.Until.Sub(i.Since).Seconds()
-	column := func(t time.Time) int { return int(t.Sub(i.Since).Seconds() / whole * columns) }
-	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), text.Took(max(whole/columns, s.StepSeconds)))
+	fmt.Fprintf(&b, "%s, in steps of %s\n", text.Safe(s.Service), text.Took(max(i.Until.Sub(i.Since).Seconds()/columns, s.StepSeconds)))
 	for _, l := range lines {
-		values, known := make([]float64, columns), make([]bool, columns)
-		most := 0.0
-		for n := range s.Points {
-			p := &s.Points[n]
-			c := min(max(column(p.At), 0), columns-1)
-			v := l.value(p, s.StepSeconds)
-			if l.sum {
-				values[c] += v
-			} else {
-				values[c] = max(values[c], v)
-			}
-			known[c] = true
-			most = max(most, values[c])
-			end := column(p.At.Add(time.Duration(s.StepSeconds * float64(time.Second))))
-			for k := c + 1; k < min(end, columns); k++ { // a step may be several columns
-				values[k], known[k] = values[c], true
-			}
-		}
+		values, known := l.values(s, i)
+		most := slices.Max(values)
 		if most == 0 && l.name != "clients" {
 			continue
 		}
@@ -72,27 +55,58 @@ func graph(s *api.Series, i *api.Incident, zone *time.Location) string {
 		}
 		fmt.Fprintf(&b, "┃ max %.4g%s\n", most, l.unit)
 	}
+	fmt.Fprintf(&b, "%22s  %s   > act, M mark, ! trouble\n", "", marksOf(s.Service, i))
+	left, right := i.Since.In(zone).Format(time.TimeOnly), i.Until.In(zone).Format(time.TimeOnly)
+	fmt.Fprintf(&b, "%22s  %s%*s\n", "", left, columns-len(left), right)
+	return b.String()
+}
+
+// columnOf is where a time of an incident is drawn; it may be outside.
+func columnOf(i *api.Incident, t time.Time) int {
+	return int(t.Sub(i.Since).Seconds() / i.Until.Sub(i.Since).Seconds() * columns)
+}
+
+// values are those of a line by columns, and for which of them there is one.
+func (l *line) values(s *api.Series, i *api.Incident) (values []float64, known []bool) {
+	values, known = make([]float64, columns), make([]bool, columns)
+	for n := range s.Points {
+		p := &s.Points[n]
+		c := min(max(columnOf(i, p.At), 0), columns-1)
+		v := l.value(p, s.StepSeconds)
+		if l.sum {
+			values[c] += v
+		} else {
+			values[c] = max(values[c], v)
+		}
+		known[c] = true
+		end := columnOf(i, p.At.Add(time.Duration(s.StepSeconds*float64(time.Second))))
+		for k := c + 1; k < min(end, columns); k++ { // a step may be several columns
+			values[k], known[k] = values[c], true
+		}
+	}
+	return values, known
+}
+
+// marksOf is the line of a service's trouble, acts and marks.
+func marksOf(service string, i *api.Incident) string {
 	marks := []rune(strings.Repeat(" ", columns))
 	put := func(t time.Time, sign rune) {
-		if c := column(t); c >= 0 && c < columns {
+		if c := columnOf(i, t); c >= 0 && c < columns {
 			marks[c] = sign
 		}
 	}
 	for _, ev := range i.Events {
-		if ev.Service == s.Service || ev.Service == "" {
+		if ev.Service == service || ev.Service == "" {
 			put(ev.Time, '!')
 		}
 	}
 	for _, ev := range i.Acts {
-		if ev.Service == s.Service || ev.Service == "" {
+		if ev.Service == service || ev.Service == "" {
 			put(ev.Time, '>')
 		}
 	}
 	for _, ev := range i.Marks {
 		put(ev.Time, 'M')
 	}
-	fmt.Fprintf(&b, "%22s  %s   > act, M mark, ! trouble\n", "", string(marks))
-	left, right := i.Since.In(zone).Format(time.TimeOnly), i.Until.In(zone).Format(time.TimeOnly)
-	fmt.Fprintf(&b, "%22s  %s%*s\n", "", left, columns-len(left), right)
-	return b.String()
+	return string(marks)
 }

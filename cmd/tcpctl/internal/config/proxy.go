@@ -80,23 +80,40 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		SendProxy:        s.SendProxy,
 		TLSStrictEnd:     s.TLS != nil && s.TLS.StrictEnd,
 
-		Queue: proxy.QueueConfig{
-			Max:         orOff(s.Queue.Max),
-			MaxPerIP:    s.Queue.MaxPerIP,
-			Timeout:     orOff(s.Queue.Timeout),
-			OnClientFin: s.Queue.OnClientFin,
-		},
+		Queue: s.Queue.proxy(),
 		Check: s.Check.proxy(),
 		Drain: proxy.DrainConfig{Quiet: s.Drain.Quiet, Protocol: s.Drain.Protocol},
-		Pause: proxy.PauseConfig{
-			Limit:       orOff(s.Pause.Limit),
-			Then:        s.Pause.Then,
-			Max:         orOff(s.Pause.Max),
-			OnMax:       s.Pause.OnMax,
-			ReleaseRate: float64(s.Pause.ReleaseRate),
-			Bypass:      s.Pause.Bypass,
-		},
+		Pause: s.Pause.proxy(),
 	}
+	s.addOptional(&c)
+	for i := range s.Backends {
+		c.Backends = append(c.Backends, s.Backends[i].proxy())
+	}
+	return c
+}
+
+func (q *Queue) proxy() proxy.QueueConfig {
+	return proxy.QueueConfig{
+		Max:         orOff(q.Max),
+		MaxPerIP:    q.MaxPerIP,
+		Timeout:     orOff(q.Timeout),
+		OnClientFin: q.OnClientFin,
+	}
+}
+
+func (p *Pause) proxy() proxy.PauseConfig {
+	return proxy.PauseConfig{
+		Limit:       orOff(p.Limit),
+		Then:        p.Then,
+		Max:         orOff(p.Max),
+		OnMax:       p.OnMax,
+		ReleaseRate: float64(p.ReleaseRate),
+		Bypass:      p.Bypass,
+	}
+}
+
+// addOptional adds what only services with the table for it have.
+func (s *Service) addOptional(c *proxy.ServiceConfig) {
 	if s.WS != nil {
 		c.Hosts, c.Path = s.WS.Hosts, s.WS.Path
 	}
@@ -109,10 +126,6 @@ func (s *Service) proxy() proxy.ServiceConfig {
 	if h := s.Hooks; h != nil {
 		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
 	}
-	for i := range s.Backends {
-		c.Backends = append(c.Backends, s.Backends[i].proxy())
-	}
-	return c
 }
 
 func (s *Service) sock() relay.Sock {
