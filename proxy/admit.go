@@ -20,7 +20,7 @@ func admit(s *Session, ev relay.Event) transition {
 			if s.service.config().Queue.MaxPerIP > 0 {
 				s.countWaiting(math.MaxInt) // it is not new, and not refused
 			}
-			s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
+			s.runner().SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 			return wait
 		}
 		return s.join()
@@ -46,7 +46,7 @@ func admit(s *Session, ev relay.Event) transition {
 			s.answer()
 		}
 		if d := s.untilQueueTimeout(); d != 0 {
-			s.run.SetTimer(s, sooner(d, s.untilAnswer()))
+			s.runner().SetTimer(s, sooner(d, s.untilAnswer()))
 			return wait
 		}
 		return s.endWith(ending{by: ByProxy, phase: PhaseQueue, reason: ReasonQueueTimeout, reset: true, dialTimedOut: s.requeues > 0 && s.dialTimedOut})
@@ -80,8 +80,8 @@ func (s *Session) join() transition {
 		return s.refuse(ReasonWaitingPerIP, "")
 	}
 	s.startQueueClock()
-	s.run.Watch(s, s.client)
-	s.run.SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
+	s.runner().Watch(s, s.client)
+	s.runner().SetTimer(s, sooner(s.untilQueueTimeout(), s.untilAnswer()))
 	return wait
 }
 
@@ -90,7 +90,7 @@ func (s *Session) startGrant() {
 	s.endWaiting()
 	s.verifying.Store(false)
 	s.phase.Store(inConnect)
-	s.run.SetTimer(s, s.untilDeadline())
+	s.runner().SetTimer(s, s.untilDeadline())
 }
 
 // rejectReason says why the session must not wait, "" when it may.

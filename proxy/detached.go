@@ -101,7 +101,7 @@ func (s *Session) reattach() bool {
 
 // discard ends a detached connection. It leaves no record.
 func (s *Session) discard() {
-	s.run.Done(s)
+	s.runner().Done(s)
 	s.service.detached.remove(s)
-	s.run.Close(s.client, true)
+	s.runner().Close(s.client, true)
 }

@@ -31,7 +31,7 @@ func dial(s *Session, ev relay.Event) transition {
 		}
 		if !s.server.Secured() { // else it was sent before TLS
 			if err := s.sendProxyHeader(); err != nil {
-				s.run.Close(s.server, true)
+				s.runner().Close(s.server, true)
 				s.server = nil
 				return s.dialFailed(err)
 			}
@@ -63,7 +63,7 @@ func dial(s *Session, ev relay.Event) transition {
 		if r := s.expired(); r != "" {
 			return s.endDialing(ending{by: ByProxy, phase: PhaseConnect, reason: r, reset: true})
 		}
-		s.run.SetTimer(s, s.untilDeadline())
+		s.runner().SetTimer(s, s.untilDeadline())
 	case relay.Signal:
 		o := ev.Arg.(endRequest)
 		if s.ending != nil || o.on != nil && o.on != s.last {
@@ -81,11 +81,11 @@ func (s *Session) startDial() {
 	d.Timeout = s.service.config().ConnectTimeout
 	header, err := s.proxyHeader()
 	if err != nil {
-		s.run.Post(s, relay.Event{Kind: relay.Failed, Err: err})
+		s.runner().Post(s, relay.Event{Kind: relay.Failed, Err: err})
 		return
 	}
 	d.Secure = s.last.secured(header, false)
-	s.run.Dial(s, d)
+	s.runner().Dial(s, d)
 }
 
 // dialFailed decides whose trouble it is. For want of something of our own the
@@ -110,7 +110,7 @@ func (s *Session) endDialing(e ending) transition {
 	if s.server != nil { // it has; the answer to its handshake was waited for
 		return end
 	}
-	s.run.Abort(s)
+	s.runner().Abort(s)
 	return wait
 }
 

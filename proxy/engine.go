@@ -18,11 +18,12 @@ import (
 // goroutine. What an operator's tools need besides is behind Operator, what an
 // upgrade in place needs behind HandoverOf.
 type Engine struct {
-	cfg    Config
-	stream relay.Stream
-	loop   relay.Loop
-	budget *relay.Budget
-	checks *lock.Semaphore // bounds the checks that are under way
+	cfg     Config
+	stream  relay.Stream
+	loop    relay.Loop
+	runners runners
+	budget  *relay.Budget
+	checks  *lock.Semaphore // bounds the checks that are under way
 
 	commands command.Runner // hooks, restarts
 	plans    plans
@@ -60,6 +61,8 @@ type Engine struct {
 func New(c Config) (*Engine, error) {
 	e := &Engine{cfg: c, inherited: slices.Clone(c.InheritedSockets), throttles: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
 		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
+	e.runners = runners{&e.stream, &e.loop}
+	e.loop.Other = &e.stream
 	write := e.logEvent
 	if c.Log == nil {
 		write = nil

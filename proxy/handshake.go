@@ -31,6 +31,7 @@ const maxHeader = 4 << 10
 // the access rules, TLS, a Protocol's handshake.
 func (s *Session) handshake() transition {
 	c := s.service.config()
+	s.moveIfNotForLoop()
 	if c.AcceptProxy && !s.headerAsked {
 		if !covers(c.TrustedProxies, s.client.Remote().Addr()) {
 			return s.refuse(ReasonUntrustedProxy, "")
@@ -120,6 +121,9 @@ func (g *handshakeResult) serviceName() string {
 
 // takeHandshake takes it over. Under the queue's lock, since Live reads the client.
 func (s *Session) takeHandshake(g handshakeResult) {
+	if g.conn != nil {
+		s.moveToStream() // TLS stays over the client's connection
+	}
 	s.service.queue.Do(func() {
 		if g.from.IsValid() {
 			s.client.SetRemote(g.from)

@@ -33,7 +33,9 @@ func header(t *testing.T, version byte) string {
 	return string(b)
 }
 
-func TestPROXYHeadersIn(t *testing.T) {
+func TestPROXYHeadersIn(t *testing.T) { onEach(t, testPROXYHeadersIn) }
+
+func testPROXYHeadersIn(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback}, newServer(t, "a"))
 	for version := byte(1); version <= 2; version++ {
 		c := v.dial("")
@@ -61,6 +63,10 @@ func TestPROXYHeadersIn(t *testing.T) {
 }
 
 func TestPROXYHeadersAreBelievedOfTheTrustedOnly(t *testing.T) {
+	onEach(t, testPROXYHeadersAreBelievedOfTheTrustedOnly)
+}
+
+func testPROXYHeadersAreBelievedOfTheTrustedOnly(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, newServer(t, "a"))
 	c, err := net.Dial("tcp", v.addr())
 	if err == nil {
@@ -94,7 +100,9 @@ func TestPROXYHeadersOut(t *testing.T) {
 	}
 }
 
-func TestAllowDenyAndAddressLimits(t *testing.T) {
+func TestAllowDenyAndAddressLimits(t *testing.T) { onEach(t, testAllowDenyAndAddressLimits) }
+
+func testAllowDenyAndAddressLimits(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback,
 		Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Deny: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
 		MaxSessionsPerIP: 1}, newServer(t, "a"))
@@ -114,7 +122,9 @@ func TestAllowDenyAndAddressLimits(t *testing.T) {
 	from("10.2.0.1").hears("a hello")
 }
 
-func TestTLSFromClients(t *testing.T) {
+func TestTLSFromClients(t *testing.T) { onEach(t, testTLSFromClients) }
+
+func testTLSFromClients(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}, newServer(t, "a"))
 	c, err := tls.Dial("tcp", v.addr(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -174,6 +184,10 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // side right behind its first words, which came with its PROXY header or with
 // the end of its TLS handshake, keeps its place and is served.
 func TestRule04BytesThatTheOpeningHasRead(t *testing.T) {
+	onEach(t, testRule04BytesThatTheOpeningHasRead)
+}
+
+func testRule04BytesThatTheOpeningHasRead(t *testing.T) {
 	opening := map[string]struct {
 		config proxy.ServiceConfig
 		open   func(c net.Conn, words string) (r io.Reader, closeWrite func() error)
@@ -242,7 +256,9 @@ func (f *oneFlight) flush() { f.Conn.Write(f.kept) }
 
 // TestARecordHasItsListenerAndTLS: the address that the client has connected
 // to, and what it has asked for.
-func TestARecordHasItsListenerAndTLS(t *testing.T) {
+func TestARecordHasItsListenerAndTLS(t *testing.T) { onEach(t, testARecordHasItsListenerAndTLS) }
+
+func testARecordHasItsListenerAndTLS(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}, newServer(t, "a"))
 	v.untilUp()
 	c, err := tls.Dial("tcp", v.addr(), &tls.Config{InsecureSkipVerify: true, ServerName: "db.example.com"})

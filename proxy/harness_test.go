@@ -39,6 +39,23 @@ func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
 	}
 }
 
+// onEach is eachRelay for a test that leaves the choice of the runner to onRunner.
+func onEach(t *testing.T, test func(t *testing.T)) {
+	eachRelay(t, func(t *testing.T, relay string) { t.Run(runnerPrefix+relay, test) })
+}
+
+const runnerPrefix = "on-"
+
+// onRunner is the relay of a service of a test within onEach; "": it may be any.
+func onRunner(t testing.TB) string {
+	for _, part := range strings.Split(t.Name(), "/") {
+		if relay, ok := strings.CutPrefix(part, runnerPrefix); ok {
+			return relay
+		}
+	}
+	return ""
+}
+
 // patience is how long a test waits for what must happen; it only ever ends
 // one that would hang.
 const patience = time.Minute
@@ -236,6 +253,9 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 		c.Check.Interval = time.Hour // a check needs a slot, and would have a client wait
 	default:
 		c.Check.Interval = 100 * time.Millisecond
+	}
+	if c.Relay == "" {
+		c.Relay = onRunner(t)
 	}
 	v := &visit{TB: t, records: make(chan proxy.Record, 100000)}
 	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }}

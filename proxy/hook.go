@@ -122,7 +122,7 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 	}
 	// One that has left gets no hook run: look once more before it starts.
 	if end := sess.clientEnd(sess.client.Probe()); end == relay.FIN || end == relay.Reset {
-		sess.run.Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
+		sess.runner().Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
 		return lock.Skip, ReasonHook
 	}
 	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}

@@ -10,11 +10,8 @@ import (
 // beginSession takes a client that has just been accepted. Clients come one at
 // a time and in the order of their arrival. Those of a socket that services share begin with its sharers.
 func (s *Service) beginSession(run relay.Runner, client *relay.Side, sh *sharers) {
-	if run == relay.Runner(&s.engine.loop) && (s.usesTLS.Load() || s.config().notForLoop() != "") {
-		client.Conn() // a reload has asked for more than the loops can, just now
-		run = &s.engine.stream
-	}
-	sess := &Session{service: s, run: run, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+	sess := &Session{service: s, client: client, number: s.engine.sessions.Add(1), opened: time.Now()}
+	sess.runs.Store(s.engine.runners.of(run))
 	if sh != nil {
 		sess.rare = &rareState{sharing: sharing{undecided: sh}}
 	}
@@ -74,10 +71,10 @@ func open(s *Session, ev relay.Event) transition {
 		case !isOrder:
 			s.detach()
 		case s.detached:
-			s.run.Close(s.client, true) // Handshake comes back at once
+			s.runner().Close(s.client, true) // Handshake comes back at once
 		case !o.live && s.ending == nil:
 			s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
-			s.run.Close(s.client, true) // the handshake fails at once
+			s.runner().Close(s.client, true) // the handshake fails at once
 		}
 	}
 	return wait

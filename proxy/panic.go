@@ -96,17 +96,17 @@ func (s *Session) endByPanic(p *panicError) {
 	s.ending = &ending{by: ByProxy, phase: phase, reason: ReasonPanic, detail: p.value, reset: true, cut: phase == PhaseRelay}
 	if s.copying && !again { // the record waits for the last of its bytes
 		s.contained(func() { s.closeClient(true) })
-		s.contained(func() { s.run.Close(s.server, true) })
+		s.contained(func() { s.runner().Close(s.server, true) })
 		return
 	}
-	s.contained(func() { s.run.Abort(s) })
+	s.contained(func() { s.runner().Abort(s) })
 	s.stage = atRecord
 	record(s, relay.Event{Kind: relay.Begin})
 }
 
 // do is the runner's Do for what may be the user's code.
 func (s *Session) do(f func() relay.Event) {
-	s.run.Do(s, func() (ev relay.Event) {
+	s.runner().Do(s, func() (ev relay.Event) {
 		defer func() {
 			if v := recover(); v != nil {
 				ev = relay.Event{Kind: relay.HandshakeDone, Err: s.service.engine.panicked(s.service.name, s.ID(), "session "+s.ID(), v)}

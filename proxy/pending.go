@@ -154,7 +154,7 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 	switch {
 	case ev.Err == nil && s.server == nil:
 		g.keepsBytes.Store(true)
-		s.run.Watch(s, s.client)
+		s.runner().Watch(s, s.client)
 	case ev.Err == nil, errors.Is(ev.Err, context.Canceled):
 	case errors.Is(ev.Err, io.EOF), errors.Is(ev.Err, io.ErrUnexpectedEOF):
 		return relay.FIN
@@ -196,7 +196,7 @@ func (s *Session) watchClient() {
 		return
 	}
 	if !s.client.Watched() {
-		s.run.Watch(s, s.client)
+		s.runner().Watch(s, s.client)
 	}
 }
 
@@ -205,7 +205,7 @@ func (s *Session) watchClient() {
 func (s *Session) closeClient(reset bool) {
 	g := s.protocol
 	if g == nil {
-		s.run.Close(s.client, reset)
+		s.runner().Close(s.client, reset)
 		return
 	}
 	if g.closing {

@@ -29,7 +29,9 @@ func summed(header string) string {
 
 // TestPROXYHeadersThatSayMore: what stands behind the addresses is looked over,
 // and a header that speaks for nobody lets in whoever has connected.
-func TestPROXYHeadersThatSayMore(t *testing.T) {
+func TestPROXYHeadersThatSayMore(t *testing.T) { onEach(t, testPROXYHeadersThatSayMore) }
+
+func testPROXYHeadersThatSayMore(t *testing.T) {
 	t.Parallel()
 	const (
 		four    = "\x0a\x01\x02\x03\x0a\x09\x09\x09\x11\xd7\x00\x50"

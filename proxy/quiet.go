@@ -60,7 +60,7 @@ func (q *quietDrains) updateLocked() {
 	}
 	for sess := range s.live.all() {
 		if sess.relaying.Load() != nil {
-			sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: quietBegun{}})
+			sess.runner().Post(sess, relay.Event{Kind: relay.Signal, Arg: quietBegun{}})
 		}
 	}
 }
@@ -151,9 +151,9 @@ func (s *Session) endQuiet() {
 		return
 	}
 	if s.endsQuietly() {
-		s.run.EndQuiet(s, s.client, quietSettle)
+		s.runner().EndQuiet(s, s.client, quietSettle)
 	} else if q := s.quietDrain(); q != nil && s.owesNothing() {
-		s.run.EndQuiet(s, s.server, q.after)
+		s.runner().EndQuiet(s, s.server, q.after)
 	}
 }
 
@@ -166,6 +166,6 @@ func (s *Session) endedQuiet(ev relay.Event) {
 	s.endWith(ending{by: ByOperator, phase: PhaseRelay, who: who, reason: ReasonQuietDrain})
 	if !ev.Last {
 		s.half = max(time.Since(s.opened), 1)
-		s.run.SetTimer(s, s.untilDeadline())
+		s.runner().SetTimer(s, s.untilDeadline())
 	}
 }

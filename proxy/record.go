@@ -14,7 +14,7 @@ import (
 func record(s *Session, ev relay.Event) transition {
 	if ev.Kind != relay.Begin {
 		if ev.Kind == relay.Connected {
-			s.run.Close(ev.Side, true) // too late
+			s.runner().Close(ev.Side, true) // too late
 		}
 		return wait
 	}
@@ -28,10 +28,10 @@ func record(s *Session, ev relay.Event) transition {
 	}
 	// The queue comes first: while it waits, Waiters may read its client.
 	s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
-	s.run.Done(s)
+	s.runner().Done(s)
 	s.contained(func() { s.closeClient(s.ending.reset) })
 	if s.server != nil {
-		s.contained(func() { s.run.Close(s.server, s.ending.reset) })
+		s.contained(func() { s.runner().Close(s.server, s.ending.reset) })
 	}
 	s.contained(func() { s.settle(time.Now(), local) })
 	if wasIn {

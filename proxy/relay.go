@@ -28,8 +28,8 @@ func relayBytes(s *Session, ev relay.Event) transition {
 		}
 		s.watchExchange()
 		s.copying = true
-		s.run.Relay(s, s.client, s.server)
-		s.run.SetTimer(s, s.untilDeadline())
+		s.runner().Relay(s, s.client, s.server)
+		s.runner().SetTimer(s, s.untilDeadline())
 	case relay.Ended:
 		s.copying = !ev.Last
 		s.sideEnded(ev)
@@ -42,11 +42,11 @@ func relayBytes(s *Session, ev relay.Event) transition {
 			return wait
 		}
 		s.endQuiet()
-		s.run.SetTimer(s, s.untilDeadline())
+		s.runner().SetTimer(s, s.untilDeadline())
 	case relay.Signal:
 		o, ends := ev.Arg.(endRequest)
 		if !ends { // quietBegun
-			s.run.SetTimer(s, s.untilDeadline())
+			s.runner().SetTimer(s, s.untilDeadline())
 			return wait
 		}
 		s.endLive(ending{by: o.by, phase: PhaseRelay, who: o.who, reason: o.reason, detail: o.detail, reset: true, cut: true})
@@ -77,7 +77,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.endWith(ending{by: by, phase: PhaseRelay, reason: reason, detail: detail, clientFirst: ev.Side == s.client})
 		if !ev.Last {
 			s.half = max(time.Since(s.opened), 1)
-			s.run.SetTimer(s, s.untilDeadline())
+			s.runner().SetTimer(s, s.untilDeadline())
 		}
 	case relay.Reset:
 		// A client that has left is not cut by what its backend does with
@@ -93,7 +93,7 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.endsByReset(by)
 		if !ev.Last {
 			s.closeClient(true)
-			s.run.Close(s.server, true)
+			s.runner().Close(s.server, true)
 		}
 	case relay.Gone:
 		s.endWith(ending{by: other, phase: PhaseRelay, reason: ReasonReset})
@@ -140,7 +140,7 @@ func (s *Session) endLive(e ending) {
 	}
 	s.ending = &e
 	s.closeClient(e.reset)
-	s.run.Close(s.server, e.reset)
+	s.runner().Close(s.server, e.reset)
 }
 
 // deadlines is when each of the session's clocks runs out; the zero time is

@@ -106,7 +106,7 @@ func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
 		}
 	})
 	n.Cleanup(func() { ln.Close(); wg.Wait() })
-	return proxy.ServiceConfig{Name: name, Listen: []string{n.addr}, SNI: sni, Check: proxy.CheckConfig{Type: "none"},
+	return proxy.ServiceConfig{Name: name, Listen: []string{n.addr}, SNI: sni, Relay: onRunner(n), Check: proxy.CheckConfig{Type: "none"},
 		Backends: []proxy.BackendConfig{{Name: name, Addr: ln.Addr().String()}}}
 }
 
@@ -156,7 +156,9 @@ func (n *names) goesTo(service string, c *net.TCPConn, all []byte) {
 
 // TestRule50ByServerName: exact before wildcard before all, whatever the order;
 // a wildcard is one label; neither case nor a dot at the end matters.
-func TestRule50ByServerName(t *testing.T) {
+func TestRule50ByServerName(t *testing.T) { onEach(t, testRule50ByServerName) }
+
+func testRule50ByServerName(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "*", "*.example.org api.example.com", "www.example.org *.dev.example.org.")
 	for asked, service := range map[string]string{
@@ -172,7 +174,9 @@ func TestRule50ByServerName(t *testing.T) {
 
 // TestRule50HellosInPieces: however a ClientHello comes, the backend gets it
 // byte for byte, with what follows it.
-func TestRule50HellosInPieces(t *testing.T) {
+func TestRule50HellosInPieces(t *testing.T) { onEach(t, testRule50HellosInPieces) }
+
+func testRule50HellosInPieces(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	small, large := helloFor(t, "b.example.org", 0), helloFor(t, "b.example.org", 14<<10)
@@ -231,7 +235,9 @@ func helloFor16(t testing.TB) []byte {
 
 // TestRule50RefusesWithAReason: of a client that no service can be chosen for,
 // the record and the count say why, and the others are not concerned.
-func TestRule50RefusesWithAReason(t *testing.T) {
+func TestRule50RefusesWithAReason(t *testing.T) { onEach(t, testRule50RefusesWithAReason) }
+
+func testRule50RefusesWithAReason(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	hello := helloFor(t, "b.example.org", 0)
@@ -289,6 +295,10 @@ func (n *names) untilIdleBut(count int) proxy.ServiceInfo {
 // TestRule50AReloadLeavesLiveSessions: of three services on one address one goes
 // and one comes; what is live stays, and the others serve on.
 func TestRule50AReloadLeavesLiveSessions(t *testing.T) {
+	onEach(t, testRule50AReloadLeavesLiveSessions)
+}
+
+func testRule50AReloadLeavesLiveSessions(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	var live []*net.TCPConn
@@ -338,6 +348,10 @@ func TestRule50AReloadLeavesLiveSessions(t *testing.T) {
 // TestRule50OneDoesNotConcernTheOthers: a close, a pause, a queue and a drain of
 // one service on a shared address.
 func TestRule50OneDoesNotConcernTheOthers(t *testing.T) {
+	onEach(t, testRule50OneDoesNotConcernTheOthers)
+}
+
+func testRule50OneDoesNotConcernTheOthers(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	a, b := n.svc, n.Service("b")
@@ -392,7 +406,9 @@ func TestRule50OneDoesNotConcernTheOthers(t *testing.T) {
 
 // TestRule50Handover: another engine takes the one socket over for all of its
 // services.
-func TestRule50Handover(t *testing.T) {
+func TestRule50Handover(t *testing.T) { onEach(t, testRule50Handover) }
+
+func testRule50Handover(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	live := n.session("b.example.org")
@@ -439,6 +455,10 @@ func TestRule50Handover(t *testing.T) {
 // TestRule50BehindAHeaderAndBeforeTLS: the choice is behind the PROXY header, and
 // before the service's own TLS.
 func TestRule50BehindAHeaderAndBeforeTLS(t *testing.T) {
+	onEach(t, testRule50BehindAHeaderAndBeforeTLS)
+}
+
+func testRule50BehindAHeaderAndBeforeTLS(t *testing.T) {
 	t.Parallel()
 	cert := certificate(t)
 	n := newNames(t, func(c *proxy.ServiceConfig) {
@@ -507,7 +527,9 @@ func TestRule50WhatCannotShare(t *testing.T) {
 
 // TestRule50AReloadBeginsToShare: a service that had its address alone, on event
 // loops, shares it from a reload on, and has it alone again after another one.
-func TestRule50AReloadBeginsToShare(t *testing.T) {
+func TestRule50AReloadBeginsToShare(t *testing.T) { onEach(t, testRule50AReloadBeginsToShare) }
+
+func testRule50AReloadBeginsToShare(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "")
 	alone := n.cfg
@@ -545,7 +567,9 @@ func TestRule50AReloadBeginsToShare(t *testing.T) {
 // TestRule50ClientsInBetween: a client that had not said its name when a reload
 // took the first service away, where it began, is chosen for one of those that
 // there are then. A stop waits for none that says nothing.
-func TestRule50ClientsInBetween(t *testing.T) {
+func TestRule50ClientsInBetween(t *testing.T) { onEach(t, testRule50ClientsInBetween) }
+
+func testRule50ClientsInBetween(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	hello, gone := helloFor(t, "b.example.org", 0), helloFor(t, "a.example.org", 0)
@@ -583,7 +607,9 @@ func TestRule50ClientsInBetween(t *testing.T) {
 
 // TestRule50RulesOfTheChosen: access, limits and counts are those of the service
 // that is chosen.
-func TestRule50RulesOfTheChosen(t *testing.T) {
+func TestRule50RulesOfTheChosen(t *testing.T) { onEach(t, testRule50RulesOfTheChosen) }
+
+func testRule50RulesOfTheChosen(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, func(c *proxy.ServiceConfig) {
 		switch c.Name {
@@ -622,7 +648,9 @@ func TestRule50RulesOfTheChosen(t *testing.T) {
 
 // TestRule50SharesOfTheChosen: the waiters of one service on a shared address cannot
 // keep the clients of another one out (rule 7), and whoever says no name neither.
-func TestRule50SharesOfTheChosen(t *testing.T) {
+func TestRule50SharesOfTheChosen(t *testing.T) { onEach(t, testRule50SharesOfTheChosen) }
+
+func testRule50SharesOfTheChosen(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	n.Close()
@@ -668,7 +696,9 @@ func TestRule50SharesOfTheChosen(t *testing.T) {
 
 // TestRule50GivenSockets: a socket that was opened from outside, as by systemd, is
 // shared like one of ours; a reload and a close leave it to the others.
-func TestRule50GivenSockets(t *testing.T) {
+func TestRule50GivenSockets(t *testing.T) { onEach(t, testRule50GivenSockets) }
+
+func testRule50GivenSockets(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	n.Close()
@@ -723,7 +753,9 @@ func TestRule50GivenSockets(t *testing.T) {
 // TestRule50NoClientOfAnotherFails: services on one address come, go, close and
 // open, also the one that all clients begin with, and no client of one that stays
 // is refused or cut.
-func TestRule50NoClientOfAnotherFails(t *testing.T) {
+func TestRule50NoClientOfAnotherFails(t *testing.T) { onEach(t, testRule50NoClientOfAnotherFails) }
+
+func testRule50NoClientOfAnotherFails(t *testing.T) {
 	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	hello := helloFor(t, "b.example.org", 0)

@@ -16,20 +16,47 @@ func (e *Engine) runner(c ServiceConfig) relay.Runner {
 	return &e.loop
 }
 
+// runners are the two, for Session.runs.
+type runners struct{ stream, loop relay.Runner }
+
+func (r *runners) of(run relay.Runner) *relay.Runner {
+	switch run {
+	case r.loop:
+		return &r.loop
+	case r.stream:
+		return &r.stream
+	}
+	return &run
+}
+
+// moveToStream makes the stream runner do the session's waiting, where the loops do
+// not: they cannot carry its service, since a reload or since that was chosen, or what its client
+// speaks. It is called in a step of the opening.
+func (s *Session) moveToStream() {
+	e := s.service.engine
+	if s.runner() == e.runners.loop {
+		e.loop.Move(s)
+		s.runs.Store(&e.runners.stream)
+	}
+}
+
+// moveIfNotForLoop is moveToStream if the loops cannot carry the service.
+func (s *Session) moveIfNotForLoop() {
+	if s.service.usesTLS.Load() || s.service.config().notForLoop() != "" {
+		s.moveToStream()
+	}
+}
+
 // notForLoop says in a few words why the event loops cannot carry a service;
 // "" when they can.
 func (c ServiceConfig) notForLoop() string {
 	switch {
 	case !relay.HasLoop:
 		return "event loops need Linux"
-	case c.TLS != nil:
-		return "it has TLS"
-	case c.sharesBy() != "":
-		return "it shares its address by " + c.sharesBy()
 	case c.Protocol != nil:
 		return "it speaks " + c.Protocol.Name()
-	case c.AcceptProxy, c.SendProxy != 0:
-		return "it has a PROXY header"
+	case c.SendProxy != 0:
+		return "it sends a PROXY header"
 	case c.RateLimit > 0:
 		return "it has a rate_limit"
 	case slices.ContainsFunc(c.Backends, func(b BackendConfig) bool { return b.TLS != nil }), slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.TLS }):

@@ -229,6 +229,6 @@ func (s *Service) endWaitersLocked(o endRequest) {
 	for w := range s.queue.Waiters() {
 		sess := w.Owner.(*Session)
 		sess.dismissed = true
-		sess.run.Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
+		sess.runner().Post(sess, relay.Event{Kind: relay.Signal, Arg: o})
 	}
 }

@@ -21,7 +21,7 @@ type Session struct {
 	waiter      lock.Waiter
 
 	service *Service
-	run     relay.Runner
+	runs    atomic.Pointer[relay.Runner]
 	number  uint64
 	stage   uint8
 
@@ -128,10 +128,13 @@ func (s *Session) Step(ev relay.Event) {
 // RunnerState is the runner's.
 func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
+// runner does the session's waiting; see moveToStream.
+func (s *Session) runner() relay.Runner { return *s.runs.Load() }
+
 // Granted is called by the queue, which is locked: it may only note and post.
 func (s *Session) Granted(w *lock.Waiter) {
 	s.service.stats.waitEndedLocked(s, s.opened.Add(s.granted))
-	s.run.Post(s, relay.Event{Kind: relay.Granted})
+	s.runner().Post(s, relay.Event{Kind: relay.Granted})
 }
 
 // ID is the session's short name.
@@ -165,7 +168,7 @@ type endRequest struct {
 
 // signal asks the session to end. Any lock may be held.
 func (s *Session) signal(o endRequest) {
-	s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: o})
+	s.runner().Post(s, relay.Event{Kind: relay.Signal, Arg: o})
 }
 
 // details are the free text of an ending, with the operator.

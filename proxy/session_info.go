@@ -39,7 +39,7 @@ func (s *sessionView) clientName() string {
 // info is the session as it was seen.
 func (s *sessionView) info(now time.Time) SessionInfo {
 	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.clientName(), Via: via(s.protocol, s.encrypted),
-		Phase: phaseNames[s.phase.Load()], Runner: s.run.Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
+		Phase: phaseNames[s.phase.Load()], Runner: s.runner().Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
 	i.BytesIn, i.BytesOut = s.bytes()
 	if s.backend != nil {
 		i.Backend = s.backend.name

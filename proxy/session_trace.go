@@ -69,7 +69,7 @@ func (s *Session) traceEvent(ev relay.Event) {
 	switch ev.Kind {
 	case relay.Begin:
 		if s.stage == 0 {
-			s.trace(nil, "accepted %s, on the %s runner", s.client.Name(), s.run.Name())
+			s.trace(nil, "accepted %s, on the %s runner", s.client.Name(), s.runner().Name())
 		}
 	case relay.HandshakeDone:
 		s.traceHandshake(ev)

@@ -107,7 +107,7 @@ func (c *ServiceConfig) pathOrRoot() string {
 // arrival is what the Protocol gets to know of the session's client.
 func (s *Session) arrival(c *ServiceConfig, trusted bool) Arrival {
 	client := s.client.Remote().Addr()
-	a := Arrival{Client: client, Trusted: trusted, Listen: c.Listen, Detach: func() { s.run.Post(s, relay.Event{Kind: relay.Signal, Arg: detach{}}) }}
+	a := Arrival{Client: client, Trusted: trusted, Listen: c.Listen, Detach: func() { s.runner().Post(s, relay.Event{Kind: relay.Signal, Arg: detach{}}) }}
 	if sh := s.sharers(); sh != nil {
 		a.Sharers = func() []Sharer { return sh.requests(client, trusted) }
 	}

@@ -36,7 +36,9 @@ type deaf struct{ relay.Stream }
 func (*deaf) Post(relay.Task, relay.Event) {}
 
 func (s *Service) bystander(client *relay.Side) *Session {
-	sess := &Session{service: s, run: &deaf{}, client: client}
+	sess := &Session{service: s, client: client}
+	run := relay.Runner(&deaf{})
+	sess.runs.Store(&run)
 	sess.waiter.Owner = sess
 	return sess
 }

@@ -42,7 +42,9 @@ func (v *visit) dialTLS() (*tls.Conn, *net.TCPConn) {
 // TestTLSThatIsCut: the client's FIN comes without close_notify. All that came
 // is delivered first, by a backend that takes its time; and then it is an end,
 // or a reset for those who are strict. The record says so either way.
-func TestTLSThatIsCut(t *testing.T) {
+func TestTLSThatIsCut(t *testing.T) { onEach(t, testTLSThatIsCut) }
+
+func testTLSThatIsCut(t *testing.T) {
 	t.Parallel()
 	want := much()
 	for name, end := range map[string]func(c *tls.Conn, raw *net.TCPConn){
@@ -93,7 +95,9 @@ func TestTLSThatIsCut(t *testing.T) {
 
 // TestTLSSaysHowItEnds: an end has its close_notify, and the FIN behind it; a
 // reset has none.
-func TestTLSSaysHowItEnds(t *testing.T) {
+func TestTLSSaysHowItEnds(t *testing.T) { onEach(t, testTLSSaysHowItEnds) }
+
+func testTLSSaysHowItEnds(t *testing.T) {
 	t.Parallel()
 	for _, reset := range []bool{false, true} {
 		v := overTLS(t, false, func(c *net.TCPConn) {

@@ -1,6 +1,10 @@
 package relay
 
-import "net/netip"
+import (
+	"net"
+
+	"net/netip"
+)
 
 // Idle reports whether the side is in the idle set, with no goroutine that
 // waits for it.
@@ -26,3 +30,11 @@ func FINReceived(fd int, read int64) (received, known bool) {
 
 // ReadSoFar is how many bytes were read from a socket, as the kernel knows it.
 func ReadSoFar(fd int) int64 { return readSoFar(int32(fd)) }
+
+// BecomeConn makes a side a net.Conn for good, if it is raw.
+func BecomeConn(s *Side) net.Conn {
+	if s.isRaw() {
+		s.becomeConn()
+	}
+	return s.conn
+}

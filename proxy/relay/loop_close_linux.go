@@ -35,7 +35,7 @@ func (l *loop) classifyEnd(src *Side) End {
 	var d tcpState
 	if (src.hungUp || src.blocking) && (!src.has(sideShut) || src.has(sideReset)) {
 		betweenChecks()
-		d = tcpStateOf(src.fd, src.In())
+		d = tcpStateOf(src.fd, src.received())
 	}
 	end := src.state.classifyEnd(d)
 	if src.gone() {
@@ -125,11 +125,10 @@ func (f *flushing) onTimer(l *loop) {
 }
 
 func (r *Loop) Close(s *Side, reset bool) {
-	if s.connSide != nil {
+	switch {
+	case !s.isRaw():
 		s.closeConn(reset)
-		return
-	}
-	if s.fd >= 0 {
+	case s.fd >= 0 && !s.closeOpening(reset):
 		s.loop.closeSide(s, reset)
 	}
 }

@@ -33,6 +33,9 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	client.task, backend.task = s, s
 	s.backend = backend
 	client.use, backend.use = relaying, relaying
+	if client.connSide != nil {
+		client.endOpening()
+	}
 	client.readable = true
 	client.urgent = client.path == nil // epoll has not reported on it yet
 	l.enqueue(client)                  // which also adds it to epoll
@@ -60,6 +63,8 @@ func (l *loop) copy(src *Side) {
 				l.arm(dst)
 				return
 			}
+		case src.connSide != nil && len(src.early) > 0:
+			l.deliverEarly(src)
 		case d.end != Open:
 			l.passEnd(src)
 			return
@@ -81,9 +86,19 @@ func (l *loop) copy(src *Side) {
 	}
 }
 
+// deliverEarly is read of bytes that were read in the opening.
+func (l *loop) deliverEarly(src *Side) {
+	n := copy(l.buf[:], src.early)
+	if src.early = src.early[n:]; len(src.early) == 0 {
+		src.early = nil
+	}
+	src.isUrgent = false
+	l.deliver(src, n)
+}
+
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
-	d, dst := &src.dir, src.peer()
+	d := &src.dir
 	most := bufferSize
 	src.isUrgent = false
 	if src.urgent {
@@ -102,18 +117,7 @@ func (l *loop) read(src *Side) {
 		d.end = l.classifyEnd(src)
 		return
 	}
-	src.in.Add(int64(n))
-	src.last.Store(l.now)
-	if src.observed {
-		src.task.task.(Observer).Carried(src, l.buf[:n])
-	}
-	if !d.discard {
-		d.from, d.to = 0, int32(n)
-		if l.write(d, dst, l.buf) {
-			// The buffer stays with what is still owed.
-			d.held, l.buf = l.buf, buffers.Get().(*[bufferSize]byte)
-		}
-	}
+	l.deliver(src, n)
 	if n < bufferSize {
 		d.full = 0
 		// A short read has emptied the socket, and edge-triggered epoll reports
@@ -128,6 +132,23 @@ func (l *loop) read(src *Side) {
 	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed {
 		d.full = 0
 		l.beginSplice(src)
+	}
+}
+
+// deliver writes the first n bytes of l.buf, which src has sent.
+func (l *loop) deliver(src *Side, n int) {
+	d := &src.dir
+	src.in.Add(int64(n))
+	src.last.Store(l.now)
+	if src.observed {
+		src.task.task.(Observer).Carried(src, l.buf[:n])
+	}
+	if !d.discard {
+		d.from, d.to = 0, int32(n)
+		if l.write(d, src.peer(), l.buf) {
+			// The buffer stays with what is still owed.
+			d.held, l.buf = l.buf, buffers.Get().(*[bufferSize]byte)
+		}
 	}
 }
 

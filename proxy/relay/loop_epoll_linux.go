@@ -132,6 +132,13 @@ func (l *loop) handle(m message) {
 }
 
 func (l *loop) step(s *loopTask, ev Event) {
+	if s.moved {
+		l.runner.Other.Post(s.task, ev)
+		return
+	}
+	if ev.Kind == HandshakeDone {
+		l.setOpening(s.client, false)
+	}
 	if s.done {
 		if ev.Kind == Connected {
 			l.closeSide(ev.Side, true)
@@ -139,6 +146,10 @@ func (l *loop) step(s *loopTask, ev Event) {
 		return
 	}
 	s.task.Step(ev)
+	if s.moved {
+		l.runner.Other.stepped(s.task)
+		return
+	}
 	if l.dialRequest.task != nil {
 		l.assign()
 	}

@@ -30,6 +30,8 @@ const mostLoops = 16
 // bulk stream; loop_close_linux.go passes ends of stream on and closes it.
 // loop_epoll_linux.go is the loop itself.
 type Loop struct {
+	Other *Stream // takes the tasks that Move gives away
+
 	mu        sync.Mutex
 	loops     []*loop
 	listeners atomic.Int32
@@ -53,6 +55,7 @@ type loopTask struct {
 	moving  int8                 // directions that have not ended
 	counted bool                 // in loop.busy
 	done    bool
+	moved   bool // the stream runner has the task now
 }
 
 // Start starts the loops, once. Serve does so, too; call Start before it to get the
@@ -118,6 +121,8 @@ func (r *Loop) Post(t Task, ev Event) {
 }
 
 func (r *Loop) Do(t Task, f func() Event) {
+	s := &t.RunnerState().loop
+	s.loop.Load().setOpening(s.client, true)
 	r.goroutines.Add(1)
 	go r.do(t, f)
 }
@@ -163,13 +168,39 @@ func (s *loopTask) onTimer(l *loop) { l.step(s, Event{Kind: Timer}) }
 
 func (r *Loop) Done(t Task) {
 	s := &t.RunnerState().loop
-	l := s.loop.Load()
 	s.done = true
+	r.leave(s)
+}
+
+// leave ends what the loop does for a task.
+func (r *Loop) leave(s *loopTask) {
+	l := s.loop.Load()
 	r.tasks.Done()
 	l.timers.stop(&s.timer)
 	if s.counted {
 		s.counted = false
 		l.busy.Add(-1)
+	}
+}
+
+// Move gives a task to the stream runner for good: its session needs what loops
+// cannot do. It is called within the task's step, before its dial, and while no
+// function of Do is under way; the client's side becomes a net.Conn, and no byte is
+// lost. From then on the task is to use the methods of Other; events that are on
+// their way to the loop still arrive.
+func (r *Loop) Move(t Task) {
+	s := &t.RunnerState().loop
+	c := s.client
+	watched, armed, until := c.use == watched, s.timer.index != 0, s.timer.at-s.loop.Load().now
+	t.RunnerState().stream = &streamTask{busy: true} // until this step is over
+	s.moved = true
+	c.becomeConn()
+	r.leave(s)
+	if watched {
+		r.Other.Watch(t, c)
+	}
+	if armed {
+		r.Other.SetTimer(t, time.Duration(max(until, 0)))
 	}
 }
 

@@ -80,7 +80,7 @@ func TestARawSideCanBecomeAConn(t *testing.T) {
 	var r Loop
 	sides := make(chan *Side, 1)
 	r.Serve(l, func(s *Side) {
-		s.Conn()
+		s.becomeConn()
 		sides <- s
 	})
 	c, err := net.Dial("tcp", l.Addr().String())

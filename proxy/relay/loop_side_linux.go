@@ -40,6 +40,7 @@ type use uint8
 
 const (
 	unused use = iota
+	opening
 	watched
 	dialing
 	relaying
@@ -73,6 +74,8 @@ func (s *Side) onReady(l *loop, events uint32) {
 		s.hungUp = true
 	}
 	switch s.use {
+	case opening:
+		s.opening.onReady(events)
 	case watched:
 		s.checkWaiter(l)
 	case dialing:
@@ -106,7 +109,7 @@ func (l *loop) arm(s *Side) unix.Errno {
 	switch s.use {
 	case watched:
 		want = unix.EPOLLRDHUP
-	case dialing:
+	case dialing, opening:
 		want = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP
 	case relaying:
 		peer := s.peer()
@@ -153,11 +156,13 @@ func (l *loop) watch(s *Side) {
 	s.use = watched
 	if e := l.arm(s); e != 0 {
 		s.use = unused // not watched; it is probed before it is admitted
+	} else if s.peerEnded {
+		s.checkWaiter(l) // epoll has reported it in the opening
 	}
 }
 
 func (s *Side) checkWaiter(l *loop) {
-	if end := probe(uintptr(s.fd)); end != s.seen {
+	if end := s.rawProbe(); end != s.seen {
 		s.seen = end
 		l.notify(s.task, Event{Kind: PeerClosed, Side: s, End: end})
 	}
@@ -169,7 +174,11 @@ func (s *Side) rawProbe() End {
 	if s.fd < 0 {
 		return Open
 	}
-	return probe(uintptr(s.fd))
+	end := probe(uintptr(s.fd))
+	if s.connSide != nil {
+		end = s.behindEarly(end)
+	}
+	return end
 }
 
 func (s *Side) rawLocal() netip.AddrPort {
@@ -194,23 +203,36 @@ func (s *Side) isItself() bool {
 	return getpeername(s.fd, &at) == 0 && addrPortOf(&at) == own
 }
 
-// becomeConn makes a raw side a net.Conn for good; no byte is lost. It is called
-// before Relay, from within the task's Step; from then on the side belongs to the
-// stream runner.
+// becomeConn makes a raw side a net.Conn for good; no byte is lost. The conn of its
+// opening goes on as that, under whatever is over it. If no descriptor is left for
+// it, it becomes a closed connection.
 func (s *Side) becomeConn() {
 	local := s.rawLocal()
-	s.detach()
-	set := optionsOf(s.fd)
-	f := os.NewFile(uintptr(s.fd), "")
-	s.fd = -1
-	c, err := net.FileConn(f)
-	f.Close()
-	if rc := rawConnOf(c); err == nil && rc != nil {
-		rc.Control(set)
+	c := s.takeConn()
+	more := s.more()
+	more.conn, more.local = c, local
+	if more.opening != nil {
+		more.opening.Conn, more.opening = c, nil
+	}
+}
+
+// takeConn makes a net.Conn of the descriptor, with the options that it has.
+func (s *Side) takeConn() (c net.Conn) {
+	err := net.ErrClosed
+	if s.fd >= 0 {
+		s.detach()
+		set := optionsOf(s.fd)
+		f := os.NewFile(uintptr(s.fd), "")
+		s.fd = -1
+		c, err = net.FileConn(f)
+		f.Close()
+		if rc := rawConnOf(c); err == nil && rc != nil {
+			rc.Control(set)
+		}
 	}
 	if err != nil {
 		c, _ = net.Pipe()
 		c.Close()
 	}
-	s.connSide = &connSide{conn: c, local: local}
+	return c
 }

@@ -2,13 +2,19 @@
 
 package relay
 
-import "net/netip"
+import (
+	"net"
+	"net/netip"
+)
 
 // A raw side is Linux's.
 
 type socket struct{}
 
-func (s *Side) rawWatched() bool         { return false }
-func (s *Side) rawProbe() End            { return Open }
-func (s *Side) becomeConn()              {}
-func (s *Side) rawLocal() netip.AddrPort { return netip.AddrPort{} }
+type openingConn struct{ net.Conn }
+
+func (s *Side) rawWatched() bool             { return false }
+func (s *Side) rawProbe() End                { return Open }
+func (s *Side) openingConn() net.Conn        { return nil }
+func (s *Side) rawWriteFirst(b []byte) error { return net.ErrClosed }
+func (s *Side) rawLocal() netip.AddrPort     { return netip.AddrPort{} }

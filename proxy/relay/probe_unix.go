@@ -8,7 +8,7 @@ import "golang.org/x/sys/unix"
 // side by now. HalfFIN, an end of stream behind unread bytes, is not a client
 // that went away: it may still read.
 func (s *Side) Probe() (end End) {
-	if s.connSide == nil {
+	if s.isRaw() {
 		return s.rawProbe()
 	}
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {

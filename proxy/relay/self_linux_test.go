@@ -102,7 +102,7 @@ func TestDelayAndKeepAliveAreAsAsked(t *testing.T) {
 				waiter := next(t, h.begun)
 				got := make(chan net.Conn, 1)
 				waiter.signal(func(s *session) {
-					c := s.client.Conn()
+					c := relay.BecomeConn(s.client)
 					s.client.StopWatch()
 					got <- c
 				})

@@ -21,7 +21,7 @@ type Side struct {
 	state                // how it ended, if it has
 	heard                // what the kernel has reported
 
-	*connSide // nil: it is raw
+	*connSide // nil: it is raw, and has nothing of that
 	socket
 }
 
@@ -34,13 +34,14 @@ type heard struct {
 	observed bool // its task is an Observer, and shown what it sends
 }
 
-// connSide is what only a side that is a net.Conn has.
+// connSide is what a side has that is a net.Conn, or that is raw and had an opening.
 type connSide struct {
-	conn  net.Conn
-	local netip.AddrPort
-	early []byte // read before the relay began; delivered first
-	watch *watch
-	tls   *tls.Conn // nil: it does not speak TLS
+	conn    net.Conn     // nil: it is raw
+	opening *openingConn // of a raw side, until the relay begins; nil: none
+	local   netip.AddrPort
+	early   []byte // read before the relay began; delivered first
+	watch   *watch
+	tls     *tls.Conn // nil: it does not speak TLS
 
 	secured bool // by Dial.Secure
 
@@ -75,6 +76,17 @@ func NewSide(c net.Conn) *Side {
 	return s
 }
 
+// isRaw says whether the side is a descriptor of a loop.
+func (s *Side) isRaw() bool { return s.connSide == nil || s.conn == nil }
+
+// more returns what a raw side has beside its descriptor.
+func (s *Side) more() *connSide {
+	if s.connSide == nil {
+		s.connSide = &connSide{}
+	}
+	return s.connSide
+}
+
 func addrOf(a net.Addr) (netip.AddrPort, string) {
 	switch a := a.(type) {
 	case *net.TCPAddr:
@@ -98,7 +110,7 @@ func (s *Side) Remote() netip.AddrPort { return s.remote }
 // Local is our own end's address; not valid for a Unix socket. Call it only
 // within the task's steps.
 func (s *Side) Local() netip.AddrPort {
-	if s.connSide == nil {
+	if s.isRaw() {
 		return s.rawLocal()
 	}
 	return s.local
@@ -134,7 +146,7 @@ func (s *Side) Observe() { s.observed = true }
 
 // Watched reports whether Watch watches for the side's end.
 func (s *Side) Watched() bool {
-	if s.connSide == nil {
+	if s.isRaw() {
 		return s.rawWatched()
 	}
 	return s.watch != nil

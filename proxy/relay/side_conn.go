@@ -8,18 +8,17 @@ import (
 )
 
 // Conn returns the side's connection, for the handshake: PROXY header, TLS. The
-// side still owns it. A raw side becomes a net.Conn for good and belongs to the
-// stream runner from then on; if no descriptor is left for that, it becomes a
-// closed connection.
+// side still owns it. That of a raw side is called for in a step, and is for the
+// function that the step gives to Do.
 func (s *Side) Conn() net.Conn {
-	if s.connSide == nil {
-		s.becomeConn()
+	if s.isRaw() {
+		return s.openingConn()
 	}
 	return s.conn
 }
 
 // Wrap puts a layer over the side's connection, which is from now on what is
-// read, written and closed.
+// read, written and closed. The side must not be raw: see Loop.Move.
 func (s *Side) Wrap(c net.Conn) {
 	s.conn = c
 	if t, ok := c.(*tls.Conn); ok {
@@ -41,13 +40,18 @@ func (s *Side) Secured() bool { return s.connSide != nil && s.secured }
 
 // Unread gives back bytes that were read before the relay: it delivers them
 // first.
-func (s *Side) Unread(b []byte) { s.early = append(s.early, b...) }
+func (s *Side) Unread(b []byte) {
+	if len(b) > 0 {
+		more := s.more()
+		more.early = append(more.early, b...)
+	}
+}
 
 // Replay returns the side's connection for a layer over it that reads what Unread
 // was given first; the side delivers that no more.
 func (s *Side) Replay() net.Conn {
 	c := s.Conn()
-	if len(s.early) > 0 {
+	if s.connSide != nil && len(s.early) > 0 {
 		c = &replayed{c, s.early}
 		s.early = nil
 	}
@@ -84,8 +88,11 @@ func (s *Side) SetRemote(client netip.AddrPort) {
 const writeFirstTimeout = 3 * time.Second
 
 // WriteFirst writes a few bytes of ours ahead of the relay. They are not
-// counted as traffic.
+// counted as traffic. That a raw side has no room for them is an error.
 func (s *Side) WriteFirst(b []byte) error {
+	if s.isRaw() {
+		return s.rawWriteFirst(b)
+	}
 	s.conn.SetWriteDeadline(time.Now().Add(writeFirstTimeout))
 	defer s.conn.SetWriteDeadline(time.Time{})
 	_, err := s.conn.Write(b)

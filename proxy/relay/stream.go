@@ -89,6 +89,18 @@ func (r *Stream) Post(t Task, ev Event) {
 	}
 }
 
+// stepped ends a step of a task that was begun by the loop, which has moved it
+// here.
+func (r *Stream) stepped(t Task) {
+	s := t.RunnerState().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy = len(s.inbox) > 0; s.busy {
+		r.wg.Add(1)
+		go r.stepPosted(t, s)
+	}
+}
+
 func (r *Stream) stepPosted(t Task, s *streamTask) {
 	defer r.wg.Done()
 	s.mu.Lock()
