@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"proxy/text":               {}, // for messages
 	"lock":                     {}, // the standard library only
 	"lock/cluster":             {}, // decides only: the log and the streams are given to it
+	"lock/cluster/raftlog":     {"lock/cluster"},
 	"ws":                       {},
 	"mesh":                     {"mesh/meshinfo", "mesh/internal/..."},
 	"mesh/...":                 {"mesh/internal/..."}, // internal: multicast DNS, and text, which know nothing of nodes

@@ -1,0 +1,117 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+)
+
+// Create makes the log of a new cluster in dir, which exists: node is its only voter,
+// unless others are named, whose logs then have to be created alike. id is the
+// cluster's for ever. A log that is there already is an error.
+func Create(dir string, node cluster.NodeID, id string, others ...cluster.NodeID) error {
+	conf := &pb.ConfState{Voters: []uint64{uint64(node)}}
+	for _, v := range others {
+		conf.Voters = append(conf.Voters, uint64(v))
+	}
+	// A snapshot stands before the first entry: who joins later gets it, as raft has
+	// no entry that could be sent instead.
+	snap := &pb.Snapshot{
+		Data:     cluster.NewState(id).Snapshot(),
+		Metadata: &pb.SnapshotMetadata{ConfState: conf, Index: proto.Uint64(1), Term: proto.Uint64(1)},
+	}
+	return create(dir, node, id, snap)
+}
+
+// Join makes an empty log in dir, of a node that a voter of cluster id is to add.
+func Join(dir string, node cluster.NodeID, id string) error {
+	return create(dir, node, id, nil)
+}
+
+// Rejoin removes the log in dir, whatever it is, so that Join may be called. Before
+// it the voter has to be removed from its cluster. The last term in which it has
+// voted is kept: it does not vote in it again.
+func Rejoin(dir string) error {
+	p, err := openPromise(dir, true)
+	if err != nil {
+		return err
+	}
+	defer p.file.Close()
+	p.promise = promise{term: p.term}
+	if err := p.write(true); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, logName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	return nil
+}
+
+func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error {
+	if node == 0 || raft.IsLocalMsgTarget(uint64(node)) || id == "" || len(id) > maxClusterID {
+		return fmt.Errorf("raftlog: node %d, cluster %q: want a node, and 1 to %d bytes", node, id, maxClusterID)
+	}
+	name := filepath.Join(dir, logName)
+	if _, err := os.Stat(name); err == nil {
+		return fmt.Errorf("raftlog: %s is there already: this node belongs to a cluster", name)
+	}
+	p, err := openPromise(dir, true)
+	if err != nil {
+		return err
+	}
+	defer p.file.Close()
+	if p.starts > 0 {
+		return behind("%s has a promise and no log", dir)
+	}
+	if err := p.write(true); err != nil {
+		return err
+	}
+	s := &store{promise: p, hard: new(pb.HardState)}
+	_ = os.Remove(name + ".new") // of a try before
+	if err := s.openDB(name + ".new"); err != nil {
+		return err
+	}
+	err = errors.Join(s.fill(node, id, snap), s.db.Close())
+	if err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	return errors.Join(err, syncDir(dir))
+}
+
+// fill writes what a new log has.
+func (s *store) fill(node cluster.NodeID, id string, snap *pb.Snapshot) error {
+	hard := &pb.HardState{}
+	if t := s.promise.term; t > 0 { // it votes in none that it may have voted in before
+		hard = &pb.HardState{Term: proto.Uint64(t), Vote: proto.Uint64(uint64(node))}
+	}
+	if snap != nil {
+		hard = &pb.HardState{Term: proto.Uint64(max(s.promise.term, 1)), Vote: hard.Vote, Commit: proto.Uint64(1)}
+	}
+	return s.update(func(tx *bolt.Tx) error {
+		meta, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket(entryBucket); err != nil {
+			return err
+		}
+		if err := meta.Put(keyVersion, key(logVersion)); err != nil {
+			return err
+		}
+		if err := meta.Put(keyIdentity, append(key(uint64(node)), id...)); err != nil {
+			return err
+		}
+		if err := meta.Put(keyStarts, key(0)); err != nil {
+			return err
+		}
+		return s.put(tx, hard, nil, snap)
+	})
+}

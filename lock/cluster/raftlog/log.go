@@ -1,0 +1,230 @@
+package raftlog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+)
+
+// A LogConfig is fixed for the life of a Log.
+type LogConfig struct {
+	Dir  string         // where Create or Join has made a log
+	Node cluster.NodeID // it has to be the one that the log was made for
+	// Send sends messages to other voters. It must not block, and may lose them.
+	Send   func([]Message)
+	Logger *slog.Logger // nil: slog.Default()
+
+	maxSize int          // tests: of the file
+	fault   func() error // tests: before each write
+}
+
+// Raft counts in ticks. A voter that hears of no leader for ElectionTicks to twice as
+// many, which differs each time, stands for election; a leader that hears of no
+// majority for ElectionTicks stops leading.
+const (
+	ElectionTicks  = 10
+	heartbeatTicks = 1
+	snapshotTicks  = 10 * ElectionTicks // after which a snapshot that was sent counts as lost
+)
+
+// A Log is one voter's part of the log. Its methods are called by one goroutine; only
+// Advance, Compact and Close write to disk. It implements cluster.Log.
+type Log struct {
+	id      cluster.NodeID
+	cluster string
+	send    func([]Message)
+	logger  *slog.Logger
+	store   *store
+	node    *raft.RawNode
+	err     error
+
+	ready     cluster.LogReady // what Ready returns next
+	applied   uint64           // index of the last entry that Ready has, or has returned
+	conf      *pb.ConfState    // after it
+	returned  uint64           // index of the last that Ready has returned
+	snapshot  uint64           // index of the last snapshot
+	due       bool             // a snapshot is needed: who is new gets no older one
+	size      int              // bytes of entries since the last snapshot
+	ticks     uint64
+	heard     map[uint64]uint64 // tick of the last message of a voter
+	snapshots map[uint64]uint64 // tick at which a snapshot was sent to a node
+}
+
+// Open opens the log of a voter. The error is ErrNone, an *OtherClusterError, or wraps
+// ErrBehind, ErrInUse, ErrDisk or cluster.ErrNewer. Close it.
+func Open(c LogConfig) (*Log, error) {
+	s, err := openStore(c.Dir, c.maxSize)
+	if err != nil {
+		return nil, err
+	}
+	if s.node != c.Node {
+		s.close()
+		return nil, fmt.Errorf("raftlog: the log in %s is of node %x, and this is node %x: its key was replaced", c.Dir, s.node, c.Node)
+	}
+	s.fault = c.fault
+	l := &Log{id: c.Node, cluster: s.cluster, send: c.Send, logger: c.Logger, store: s, heard: map[uint64]uint64{}, snapshots: map[uint64]uint64{}}
+	if l.logger == nil {
+		l.logger = slog.Default()
+	}
+	snap, _ := s.mem.Snapshot() // never fails
+	l.snapshot, l.conf = snap.GetMetadata().GetIndex(), snap.GetMetadata().GetConfState()
+	l.applied, l.returned = l.snapshot, l.snapshot
+	err = l.guard(func() (err error) {
+		l.node, err = raft.NewRawNode(&raft.Config{
+			ID:                        uint64(l.id),
+			ElectionTick:              ElectionTicks,
+			HeartbeatTick:             heartbeatTicks,
+			Storage:                   storage{s.mem, l},
+			Applied:                   l.applied,
+			MaxSizePerMsg:             4 << 20,
+			MaxInflightMsgs:           64,
+			MaxInflightBytes:          32 << 20,
+			MaxUncommittedEntriesSize: 64 << 20,
+			CheckQuorum:               true,
+			PreVote:                   true,
+			DisableProposalForwarding: true,
+			StepDownOnRemoval:         true,
+			Logger:                    raftLogger{l.logger},
+		})
+		return err
+	})
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	l.report()
+	return l, nil
+}
+
+// State returns the state with which a cluster.Voter over this log begins. It has to
+// be asked for before the first Ready.
+func (l *Log) State() (*cluster.State, error) {
+	snap, _ := l.store.mem.Snapshot() // never fails
+	if raft.IsEmptySnap(snap) {
+		return cluster.NewState(l.cluster), nil
+	}
+	return cluster.RestoreState(snap.GetData())
+}
+
+// Cluster returns the id of the cluster that the log is of.
+func (l *Log) Cluster() string { return l.cluster }
+
+// Err returns why the log has stopped: it wraps ErrDisk, ErrBehind or
+// cluster.ErrNewer. Until then it is nil.
+func (l *Log) Err() error { return l.err }
+
+// Stop ends this voter's part for a reason of the caller's: it sends and votes no more.
+func (l *Log) Stop(err error) {
+	if l.err != nil {
+		return
+	}
+	l.err = err
+	l.ready = cluster.LogReady{Term: l.ready.Term}
+	l.logger.Error("cluster: this node has stopped voting", "error", err)
+}
+
+// Tick is called ElectionTicks times in an election timeout.
+func (l *Log) Tick() {
+	l.do(func() error {
+		l.ticks++
+		l.node.Tick()
+		return l.tickVoters()
+	})
+}
+
+// Step takes a message of the voter from. Bytes that are none are an error, and leave
+// all as it was; that the log is behind what this voter promised stops it.
+func (l *Log) Step(from cluster.NodeID, data []byte) error {
+	if l.err != nil {
+		return l.err
+	}
+	m, err := decodeFrame(l.cluster, data)
+	if err != nil {
+		return err
+	}
+	if m.GetFrom() != uint64(from) {
+		return corrupt("node %x sends as node %x", from, m.GetFrom())
+	}
+	if err := l.check(m); err != nil {
+		if stops(err) {
+			l.Stop(err)
+		}
+		return err
+	}
+	l.heard[m.GetFrom()] = l.ticks
+	return l.do(func() error {
+		_ = l.node.Step(m) // of a node that is no voter any more, or of an old term: dropped
+		return nil
+	})
+}
+
+// Propose implements cluster.Log.
+func (l *Log) Propose(data []byte) error {
+	if !l.leads() {
+		return cluster.ErrNotLeader
+	}
+	return l.do(func() error { return l.node.Propose(data) })
+}
+
+// Confirm implements cluster.Log.
+func (l *Log) Confirm(read uint64) error {
+	if !l.leads() {
+		return cluster.ErrNotLeader
+	}
+	return l.do(func() error {
+		l.node.ReadIndex(binary.BigEndian.AppendUint64(key(l.ready.Term), read))
+		return nil
+	})
+}
+
+// Ready implements cluster.Log.
+func (l *Log) Ready() cluster.LogReady {
+	r := l.ready
+	l.ready.Snapshot, l.ready.Entries = nil, nil
+	l.returned = l.applied
+	return r
+}
+
+// leads reports whether this voter leads in the term that Ready has said.
+func (l *Log) leads() bool {
+	return l.err == nil && l.ready.Leader == l.id && l.term() == l.ready.Term && l.node.BasicStatus().RaftState == raft.StateLeader
+}
+
+func (l *Log) term() uint64 { return l.node.BasicStatus().GetTerm() }
+
+// Close closes the file. A log that has not stopped writes down what it has promised.
+func (l *Log) Close() error {
+	if l.err != nil {
+		l.store.close()
+		return nil
+	}
+	l.err = ErrClosed
+	return l.store.finish()
+}
+
+// do runs what changes raft, and stops the log at a panic: raft panics where it finds
+// that its log contradicts what it has learned.
+func (l *Log) do(what func() error) error {
+	if l.err != nil {
+		return l.err
+	}
+	err := l.guard(what)
+	if stops(err) {
+		l.Stop(err)
+	}
+	return err
+}
+
+func (l *Log) guard(what func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = behind("%v", r)
+		}
+	}()
+	return what()
+}

@@ -1,0 +1,224 @@
+package raftlog
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+)
+
+// A NodeConfig is fixed for the life of a Node.
+type NodeConfig struct {
+	LogConfig
+	Lease    time.Duration        // that of the agents
+	Election time.Duration        // the longest time without a leader that no voter stands for election in; 0: 1 s
+	Now      func() time.Duration // a clock that runs while the system sleeps
+	// Answer sends answers to agents, and Changed says that Status differs in who
+	// leads, who votes, or in Err. They are called by the node's goroutine and must
+	// not block. Changed may be nil.
+	Answer  func([]cluster.AnswerTo)
+	Changed func(Status)
+}
+
+// maxInbox is how many messages wait for the node; more are lost, as on any network.
+const maxInbox = 4096
+
+// A Node runs a Log and the cluster.Voter over it, in one goroutine, which Close ends.
+// Its methods may be called by any goroutine, and do not block but where they say so.
+type Node struct {
+	cfg    NodeConfig
+	log    *Log
+	voter  *cluster.Voter
+	status Status // of the goroutine: as Changed has said it
+	ticked bool   // since it was published
+
+	mu     sync.Mutex
+	inbox  []func()
+	closed bool
+	shown  Status
+
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{}
+}
+
+// Start opens the log and begins to take part. The errors are those of Open.
+func Start(c NodeConfig) (*Node, error) {
+	if c.Election <= 0 {
+		c.Election = time.Second
+	}
+	log, err := Open(c.LogConfig)
+	if err != nil {
+		return nil, err
+	}
+	state, err := log.State()
+	if err != nil {
+		log.Close()
+		return nil, err
+	}
+	n := &Node{
+		cfg: c, log: log, voter: cluster.NewVoter(c.Node, c.Lease, state, log),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	n.shown = log.Status()
+	go n.run()
+	return n, nil
+}
+
+// Receive takes a message of another voter. The error says what is wrong with it, as
+// far as that is known at once: it wraps ErrMessage or cluster.ErrNewer, or is an
+// *OtherClusterError.
+func (n *Node) Receive(from cluster.NodeID, data []byte) error {
+	id, err := ClusterOf(data)
+	if err != nil {
+		return err
+	}
+	if id != n.log.cluster {
+		return &OtherClusterError{Ours: n.log.cluster, Theirs: id}
+	}
+	n.post(false, func() {
+		if err := n.log.Step(from, data); err != nil && n.log.Err() == nil {
+			n.log.logger.Warn("cluster: a message of a voter is refused", "from", from, "error", err)
+		}
+	})
+	return nil
+}
+
+// Request takes what an agent says.
+func (n *Node) Request(r cluster.Request) {
+	n.post(false, func() { n.voter.Step(n.cfg.Now(), r) })
+}
+
+// Status returns what the node knew at its last tick.
+func (n *Node) Status() Status {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.shown
+}
+
+// View calls do with the state that this voter has reached, which do must only read
+// and not keep. It blocks while the voter writes, and returns ErrClosed.
+func (n *Node) View(do func(*cluster.State)) error {
+	return n.call(func() { do(n.voter.State()) })
+}
+
+// SetMember says that a node belongs to the cluster, or no more: its lease ends. The
+// error is cluster.ErrNotLeader or ErrClosed.
+func (n *Node) SetMember(node cluster.NodeID, removed bool) (err error) {
+	return either(n.call(func() {
+		if !n.voter.SetMember(node, removed) {
+			err = cluster.ErrNotLeader
+		}
+	}), &err)
+}
+
+func either(err error, other *error) error {
+	if err != nil {
+		return err
+	}
+	return *other
+}
+
+// Close ends the node's part, and waits for that.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	if !n.closed {
+		n.closed = true
+		close(n.stop)
+	}
+	n.mu.Unlock()
+	<-n.done
+	return nil
+}
+
+// post has the goroutine call do.
+func (n *Node) post(always bool, do func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed || !always && len(n.inbox) >= maxInbox {
+		return false
+	}
+	n.inbox = append(n.inbox, do)
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// call has the goroutine call do, and waits.
+func (n *Node) call(do func()) error {
+	called := make(chan struct{})
+	if !n.post(true, func() { do(); close(called) }) {
+		return ErrClosed
+	}
+	select {
+	case <-called:
+		return nil
+	case <-n.done:
+		return ErrClosed
+	}
+}
+
+// run is the node's goroutine.
+func (n *Node) run() {
+	defer close(n.done)
+	tick := time.NewTicker(n.cfg.Election / (2 * ElectionTicks))
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.stop:
+			if err := n.log.Close(); err != nil {
+				n.log.logger.Warn("cluster: the log is not closed in order", "error", err)
+			}
+			return
+		case <-tick.C:
+			n.log.Tick()
+			n.ticked = true
+		case <-n.wake:
+		}
+		n.mu.Lock()
+		inbox := n.inbox
+		n.inbox = nil
+		n.mu.Unlock()
+		for _, do := range inbox {
+			do()
+		}
+		n.work()
+	}
+}
+
+// work writes and sends what has come together, until nothing more follows from it.
+func (n *Node) work() {
+	for more := true; more; {
+		n.log.Advance()
+		n.voter.Poll(n.cfg.Now())
+		if err := n.voter.Err(); err != nil {
+			n.log.Stop(err)
+		}
+		if n.log.CompactDue() {
+			_ = n.log.Compact(n.voter.State().Snapshot()) // what matters of it is in Err
+		}
+		if answers := n.voter.Answers(); len(answers) > 0 {
+			n.cfg.Answer(answers)
+		}
+		more = n.log.Advance()
+	}
+	n.show()
+}
+
+// show publishes the status, at each tick and when another voter leads.
+func (n *Node) show() {
+	if !n.ticked && n.log.ready.Leader == n.status.Leader {
+		return
+	}
+	n.ticked = false
+	s := n.log.Status()
+	n.mu.Lock()
+	n.shown = s
+	n.mu.Unlock()
+	if n.cfg.Changed != nil && s.differs(&n.status) {
+		n.cfg.Changed(s)
+	}
+	n.status = s
+}
