@@ -72,22 +72,9 @@ func (f *file) errorf(key, format string, args ...any) error {
 // build resolves what f inherits and makes its styles. A role that is not defined is
 // that of the default theme, so that every theme can be drawn; Check reports it.
 func (f *file) build(userDir string) (*Theme, error) {
-	chain := []*file{f}
-	for at := f; at.Inherits != ""; {
-		if len(chain) > maxParents {
-			return nil, f.errorf("inherits", "more than %d parents, or a cycle", maxParents)
-		}
-		// A user's "dark" that inherits "dark" means the embedded one.
-		dir := userDir
-		if at.Inherits == at.name && !at.embedded {
-			dir = ""
-		}
-		parent, err := readTheme(at.Inherits, dir)
-		if err != nil {
-			return nil, at.errorf("inherits", "%s", strings.TrimPrefix(err.Error(), "themes: "))
-		}
-		chain = append(chain, parent)
-		at = parent
+	chain, err := f.chain(userDir)
+	if err != nil {
+		return nil, err
 	}
 	t := &Theme{Name: f.name, About: f.About, Glyphs: unicodeGlyphs}
 	palette, roles := map[string]string{}, map[string]roleValue{}
@@ -130,6 +117,28 @@ func (f *file) build(userDir string) (*Theme, error) {
 		}
 	}
 	return t, nil
+}
+
+// chain is the file and all that it inherits from, one after another.
+func (f *file) chain(userDir string) ([]*file, error) {
+	chain := []*file{f}
+	for at := f; at.Inherits != ""; {
+		if len(chain) > maxParents {
+			return nil, f.errorf("inherits", "more than %d parents, or a cycle", maxParents)
+		}
+		// A user's "dark" that inherits "dark" means the embedded one.
+		dir := userDir
+		if at.Inherits == at.name && !at.embedded {
+			dir = ""
+		}
+		parent, err := readTheme(at.Inherits, dir)
+		if err != nil {
+			return nil, at.errorf("inherits", "%s", strings.TrimPrefix(err.Error(), "themes: "))
+		}
+		chain = append(chain, parent)
+		at = parent
+	}
+	return chain, nil
 }
 
 // style makes a Style from "red", "#ff0000", a name in the palette, or a table.

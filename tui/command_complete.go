@@ -40,26 +40,7 @@ func (w *workspace) candidates(before []string, begun string) []string {
 	}
 	act := api.Lookup(before[0])
 	if act == nil {
-		switch before[0] {
-		case "peer":
-			return w.nodeNames()
-		case "view", "status", "sessions", "top":
-			return append(w.stats.serviceNames(), "all")
-		case "queue":
-			return w.stats.serviceNames()
-		case "mouse":
-			return []string{"on", "off"}
-		case "theme":
-			return themes.Names("")
-		case "sort":
-			if g := w.grid(); g != nil {
-				names, _, _ := g.Sorts()
-				return names
-			}
-		case "pane":
-			return []string{"backends", "queue", "peers", "sessions", "events", "plan"}
-		}
-		return nil
+		return w.argumentsOf(before[0])
 	}
 	if strings.HasPrefix(begun, "-") {
 		var flags []string
@@ -91,4 +72,28 @@ func (w *workspace) candidates(before []string, begun string) []string {
 		return nil
 	}
 	return w.stats.targets(act)
+}
+
+// argumentsOf are what may follow a command of the console's own.
+func (w *workspace) argumentsOf(command string) []string {
+	switch command {
+	case "peer":
+		return w.nodeNames()
+	case "view", "status", "sessions", "top":
+		return append(w.stats.serviceNames(), "all")
+	case "queue":
+		return w.stats.serviceNames()
+	case "mouse":
+		return []string{"on", "off"}
+	case "theme":
+		return themes.Names("")
+	case "sort":
+		if g := w.grid(); g != nil {
+			names, _, _ := g.Sorts()
+			return names
+		}
+	case "pane":
+		return []string{"backends", "queue", "peers", "sessions", "events", "plan"}
+	}
+	return nil
 }

@@ -131,63 +131,71 @@ func (m *model) onTick() tea.Cmd {
 
 // poll asks the questions that are due, as far as the screen shows the answers.
 func (m *model) poll() tea.Cmd {
-	var cmds []tea.Cmd
-	now, source := m.clock(), m.source
-	heat := m.pollHeat()
-	ask := func(of *workspace, k kind, about string, question func(context.Context, *fetched)) {
-		f := &of.fetches[k]
-		if f.busy || now.Before(f.next) && about == f.about {
-			return
-		}
-		f.busy, f.about = true, about
-		ctx := of.ctx
-		cmds = append(cmds, guard(func() tea.Msg {
-			ctx, cancel := context.WithTimeout(ctx, fetchLimit)
-			defer cancel()
-			answer := fetched{workspace: of, kind: k, begun: now, about: about}
-			question(ctx, &answer)
-			return answer
-		}))
-	}
+	p := &poller{now: m.clock(), cmds: []tea.Cmd{m.pollHeat()}}
+	source := m.source
 	if m.away() {
 		own := m.home.source
-		ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
+		p.ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
 	}
 	if m.past != nil { // of now only what says how it is
-		ask(m.past.live, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
-		return tea.Batch(append(cmds, heat)...)
+		p.ask(m.past.live, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+		return tea.Batch(p.cmds...)
 	}
-	ask(m.workspace, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+	p.ask(m.workspace, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 	since := m.stats.journal.seen
-	ask(m.workspace, fetchEvents, "", func(ctx context.Context, a *fetched) {
+	p.ask(m.workspace, fetchEvents, "", func(ctx context.Context, a *fetched) {
 		a.since = since
 		a.events, a.err = source.Events(ctx, since, false)
 	})
 	if service := m.queue.pick(&m.frame); service != "" && m.isShown(paneQueue) {
-		ask(m.workspace, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
+		p.ask(m.workspace, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
 	}
 	if m.wantsSessions() {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
-		ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
+		p.ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
 	}
 	if m.isShown(panePeers) && m.nodes.fleet.on && m.mesh() != nil && m.mesh().Secret && m.cfg.Peer != nil {
 		home, peers := m.home.source, m.cfg.Peer
-		ask(m.workspace, fetchFleet, "", func(ctx context.Context, a *fetched) {
+		p.ask(m.workspace, fetchFleet, "", func(ctx context.Context, a *fetched) {
 			a.fleet, a.err = api.AskAll(ctx, home, peers, func(ctx context.Context, s api.Source) (*api.Status, error) { return s.Status(ctx) })
 		})
 	}
 	if id := m.stats.missingReport(); id != "" {
 		if plans, ok := source.(api.Planner); ok {
-			ask(m.workspace, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
+			p.ask(m.workspace, fetchReport, "", func(ctx context.Context, a *fetched) { a.report, a.err = plans.Report(ctx, id) })
 		}
 	}
 	if h, ok := source.(api.Historian); ok && m.stats.known() && !m.stats.pastAsked {
 		m.stats.pastAsked = true
 		until := m.stats.now()
 		q := api.SeriesQuery{Stretch: api.Stretch{Since: until.Add(-historySpan), Until: until}, Backends: true}
-		ask(m.workspace, fetchPast, "", func(ctx context.Context, a *fetched) { a.past, a.err = h.Series(ctx, q) })
+		p.ask(m.workspace, fetchPast, "", func(ctx context.Context, a *fetched) { a.past, a.err = h.Series(ctx, q) })
 	}
-	return tea.Batch(append(cmds, heat)...)
+	return tea.Batch(p.cmds...)
+}
+
+// poller collects what is to be asked in one tick.
+type poller struct {
+	now  time.Time
+	cmds []tea.Cmd
+}
+
+// ask asks a workspace's source a question of a kind, unless one is under way, or the
+// next one about the same is not due yet.
+func (p *poller) ask(of *workspace, k kind, about string, question func(context.Context, *fetched)) {
+	f := &of.fetches[k]
+	if f.busy || p.now.Before(f.next) && about == f.about {
+		return
+	}
+	f.busy, f.about = true, about
+	ctx, begun := of.ctx, p.now
+	p.cmds = append(p.cmds, guard(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ctx, fetchLimit)
+		defer cancel()
+		answer := fetched{workspace: of, kind: k, begun: begun, about: about}
+		question(ctx, &answer)
+		return answer
+	}))
 }
 
 // wantsSessions reports whether the sessions are worth asking for: they are on the

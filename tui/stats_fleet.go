@@ -98,6 +98,12 @@ func (l *fleet) take(answers []api.Answer[*api.Status], at time.Time) {
 		}
 	}
 	l.order()
+	l.finish(bytes, at)
+}
+
+// finish says of each row which node is worst off, and how many bytes a second came
+// since the answers before.
+func (l *fleet) finish(bytes map[string]int64, at time.Time) {
 	for _, r := range l.rows {
 		for i, n := range l.nodes {
 			if n.status == nil {

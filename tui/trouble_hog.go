@@ -45,14 +45,16 @@ func (h *hogs) wanted(s *stats) bool {
 	return false
 }
 
-// take looks for hogs in a new list of sessions.
-func (h *hogs) take(list []*session, at time.Time) {
-	type share struct {
-		rate, best float64
-		sessions   int
-		session    string
-		steady     time.Duration // how long that has moved about as much, by its average
-	}
+// share is what one client has of a service.
+type share struct {
+	rate, best float64
+	sessions   int
+	session    string        // its largest
+	steady     time.Duration // how long that has moved about as much, by its average
+}
+
+// sharesOf is what each client has, by service and host, of the live sessions.
+func sharesOf(list []*session) map[string]map[string]*share {
 	clients := map[string]map[string]*share{}
 	for _, r := range list {
 		if r.Ended != nil {
@@ -74,8 +76,13 @@ func (h *hogs) take(list []*session, at time.Time) {
 			c.best, c.session, c.steady = r.in+r.out, r.ID, steadyFor(r)
 		}
 	}
+	return clients
+}
+
+// take looks for hogs in a new list of sessions.
+func (h *hogs) take(list []*session, at time.Time) {
 	next := map[string]hog{}
-	for service, of := range clients {
+	for service, of := range sharesOf(list) {
 		if len(of) < 2 {
 			continue // it shares with nobody
 		}

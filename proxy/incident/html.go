@@ -143,9 +143,15 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 		}
 		c.Series = append(c.Series, drawn{name, name, path.String()})
 	}
+	c.addMarks(s.Service, i)
+	return c
+}
+
+// addMarks adds what a service's chart says of the incident beside its numbers.
+func (c *chart) addMarks(of string, i *api.Incident) {
 	for n := range i.Outages {
 		o := &i.Outages[n]
-		if service, _ := api.SplitTarget(o.Target); service != s.Service {
+		if service, _ := api.SplitTarget(o.Target); service != of {
 			continue
 		}
 		x := c.x(i, o.Since)
@@ -156,12 +162,11 @@ func newChart(title string, s *api.Series, i *api.Incident, values map[string]fu
 		c.Bands = append(c.Bands, band{x, max(c.x(i, g.Until)-x, 1), "nothing was recorded: " + g.Reason})
 	}
 	for _, ev := range i.Acts {
-		if ev.Service == s.Service || ev.Service == "" {
+		if ev.Service == of || ev.Service == "" {
 			c.Signs = append(c.Signs, sign{c.x(i, ev.Time), "act", ev.By + ": " + ev.Text})
 		}
 	}
 	for _, ev := range i.Marks {
 		c.Signs = append(c.Signs, sign{c.x(i, ev.Time), "mark", ev.By + ": " + ev.Text})
 	}
-	return c
 }

@@ -104,19 +104,10 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 		counts[i] = stmt
 	}
 	put := func(t thing, c change, stmt *sql.Stmt, counted []any) error {
-		id, err := s.id(tx, t)
+		last[t] = c
+		id, err := s.putChange(tx, t, c, before, b)
 		if err != nil {
 			return err
-		}
-		last[t] = c
-		if o, known := s.last[t]; !known || o.info != c.info || o.state != c.state {
-			when := time.Unix(at, 0) // the first second has it from its beginning
-			if known {
-				when = c.exact(before, b.now, at)
-			}
-			if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)", id, when.UnixMilli(), c.state, c.detail, c.info); err != nil {
-				return err
-			}
 		}
 		_, err = stmt.Exec(append([]any{at, id}, counted...)...)
 		return err
@@ -151,6 +142,24 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 		}
 	}
 	return s.putNode(tx, &b.status.Node)
+}
+
+// putChange writes that something is in another state than it was last, if it is,
+// and returns its id.
+func (s *store) putChange(tx *sql.Tx, t thing, c change, before time.Time, b *batch) (id int64, err error) {
+	if id, err = s.id(tx, t); err != nil {
+		return 0, err
+	}
+	o, known := s.last[t]
+	if known && o.info == c.info && o.state == c.state {
+		return id, nil
+	}
+	when := time.Unix(b.second(), 0) // the first second has it from its beginning
+	if known {
+		when = c.exact(before, b.now, b.second())
+	}
+	_, err = tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, ?, ?)", id, when.UnixMilli(), c.state, c.detail, c.info)
+	return id, err
 }
 
 // putNode keeps which program wrote the history.
