@@ -76,7 +76,11 @@ func (r *release) documents() ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []content{
+	var all []content
+	for _, dir := range []string{doc, doc + "examples", "/usr/share/licenses/tcpctl"} { // rpm removes the folders that it is given
+		all = append(all, content{Dst: dir, Type: "dir", Packager: "rpm", Info: &fileInfo{0o755, r.time}})
+	}
+	all = append(all,
 		r.fileAt(r.source("cmd/tcpctl/packaging/tcpctl.socket"), doc+"examples/tcpctl.socket", ""),
 		r.fileAt(r.work("tcpctl.toml"), doc+"examples/tcpctl.toml", ""),
 		r.fileAt(r.source("cmd/tcpctl/docs/config.schema.json"), doc+"config.schema.json", ""),
@@ -85,8 +89,7 @@ func (r *release) documents() ([]content, error) {
 		r.fileAt(r.source("LICENSE"), "/usr/share/licenses/tcpctl/LICENSE", "apk"),
 		r.fileAt(r.work("copyright"), doc+"copyright", "deb"),
 		r.fileAt(r.work("gz/changelog.gz"), doc+"changelog.gz", "deb"),
-		r.fileAt(r.work("gz/THIRD_PARTY_LICENSES.txt.gz"), doc+"THIRD_PARTY_LICENSES.txt.gz", ""),
-	}
+		r.fileAt(r.work("gz/THIRD_PARTY_LICENSES.txt.gz"), doc+"THIRD_PARTY_LICENSES.txt.gz", ""))
 	examples, err := filepath.Glob(r.source("cmd/tcpctl/examples/*.toml"))
 	for _, example := range examples {
 		all = append(all, r.fileAt(example, doc+"examples/"+filepath.Base(example), ""))
