@@ -53,7 +53,11 @@ func TestSeeds(t *testing.T) {
 // runSeed runs a cluster with clients and faults, then without, until all clients
 // are served.
 func runSeed(seed uint64, trace *strings.Builder) error {
-	s := newSim(seed, 3+int(seed%3), false, trace)
+	return newSim(seed, 3+int(seed%3), false, trace).boot().runSeed(trace)
+}
+
+func (s *sim) runSeed(trace *strings.Builder) error {
+	seed := s.seed
 	until := faultTime(seed)
 	s.load(until)
 	s.harm(until)

@@ -62,6 +62,12 @@ func newSimLog(p *proc) *simLog {
 	return l
 }
 
+func (l *simLog) leading() (term uint64, ok bool) { return l.disk.term, l.role == leads }
+
+func (l *simLog) keep(s *State) { l.disk.snapshot = s.Snapshot() }
+
+func (l *simLog) crash() {}
+
 func (l *simLog) last() (index, term uint64) {
 	if n := len(l.entries); n > 0 {
 		return uint64(n), l.entries[n-1].Term
@@ -117,7 +123,7 @@ func (l *simLog) sync() {
 	p, leader := l.p, l.leader
 	p.sim.after(p.sim.ms(0, 4), func() {
 		p.deliver(func() {
-			if p.log != l || l.disk.term != term || l.leader != leader || n > uint64(len(l.entries)) {
+			if p.log != procLog(l) || l.disk.term != term || l.leader != leader || n > uint64(len(l.entries)) {
 				return
 			}
 			l.disk.entries = append([]LogEntry(nil), l.entries[:n]...)
@@ -135,8 +141,8 @@ func (l *simLog) sync() {
 func (l *simLog) send(to NodeID, m logMessage) {
 	m.from, m.term = l.p.id, l.disk.term
 	l.p.sim.send(l.p.id, to, func(p *proc) {
-		if p.log != nil {
-			p.log.receive(m)
+		if l, ok := p.log.(*simLog); ok {
+			l.receive(m)
 		}
 	})
 }

@@ -21,7 +21,8 @@ type proc struct {
 	inbox   []func()
 
 	agent *Agent
-	log   *simLog
+	log   procLog
+	seen  *seenLog
 	voter *Voter
 	timer time.Duration // real time of the agent's next Tick
 	local []*queue      // by service
@@ -65,23 +66,38 @@ func (p *proc) start() {
 	p.local = nil
 	p.agent = NewAgent(AgentConfig{Node: p.id, Incarnation: p.disk.starts, Voters: []NodeID{1, 2, 3}, Lease: p.sim.lease})
 	if p.id <= simVoters {
-		state, err := RestoreState(p.disk.snapshot)
+		state, err := p.openLog()
 		if err != nil {
 			p.sim.check.failf("node %d: %v", p.id, err)
 			return
 		}
-		p.log = newSimLog(p)
-		p.log.returned = state.Index()
-		p.log.commit = state.Index()
-		p.voter = NewVoter(p.id, p.sim.lease, state, p.log)
+		p.seen = &seenLog{Log: p.log}
+		p.voter = NewVoter(p.id, p.sim.lease, state, p.seen)
 		p.tick()
 	}
 	p.agentDone()
 }
 
+// openLog opens the log of a voter, and returns the state with which it begins.
+func (p *proc) openLog() (*State, error) {
+	if p.sim.open != nil {
+		return openOtherLog(p)
+	}
+	state, err := RestoreState(p.disk.snapshot)
+	if err == nil {
+		l := newSimLog(p)
+		l.returned, l.commit = state.Index(), state.Index()
+		p.log = l
+	}
+	return state, err
+}
+
 func (p *proc) crash() {
 	if !p.up {
 		return
+	}
+	if p.log != nil {
+		p.log.crash()
 	}
 	p.sim.tracef("node %d crashes", p.id)
 	for _, q := range p.local {
@@ -149,13 +165,14 @@ func (p *proc) poll() {
 		p.sim.check.failf("voter %d: %v", p.id, err)
 	}
 	to := p.voter.State().Index()
+	defer func() { p.seen.entries = nil }()
 	if to > from {
-		for _, e := range p.log.entries[from:to] {
+		for _, e := range p.seen.entries {
 			p.sim.check.applied(p, e)
 		}
 		p.sim.check.same(p)
 		if to/16 > from/16 {
-			p.disk.snapshot = p.voter.State().Snapshot()
+			p.log.keep(p.voter.State())
 		}
 	}
 	for _, r := range p.voter.Answers() {

@@ -28,6 +28,7 @@ type sim struct {
 	lease  time.Duration
 	trace  *strings.Builder
 	check  checker
+	open   func(SimEnv) (SimLog, error) // nil: the log is simLog
 }
 
 type event struct {
@@ -145,7 +146,7 @@ func (s *sim) send(from, to NodeID, do func(p *proc)) {
 }
 
 // newSim builds a cluster of three voters and more nodes, all with clients. quiet is
-// one whose clocks and network are plain, for stories.
+// one whose clocks and network are plain, for stories. It has to be booted.
 func newSim(seed uint64, nodes int, quiet bool, trace *strings.Builder) *sim {
 	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lease: 1500 * time.Millisecond, rough: !quiet, trace: trace}
 	s.check.init(s)
@@ -163,6 +164,11 @@ func newSim(seed uint64, nodes int, quiet bool, trace *strings.Builder) *sim {
 		}
 		s.procs = append(s.procs, p)
 	}
+	return s
+}
+
+// boot starts all processes.
+func (s *sim) boot() *sim {
 	for _, p := range s.procs {
 		p.start()
 	}
@@ -171,9 +177,13 @@ func newSim(seed uint64, nodes int, quiet bool, trace *strings.Builder) *sim {
 
 // leader returns the process that was the last to be elected, or nil.
 func (s *sim) leader() (found *proc) {
+	var term uint64
 	for _, p := range s.procs {
-		if p.log != nil && p.log.role == leads && (found == nil || p.log.disk.term > found.log.disk.term) {
-			found = p
+		if p.log == nil {
+			continue
+		}
+		if t, ok := p.log.leading(); ok && (found == nil || t > term) {
+			found, term = p, t
 		}
 	}
 	return found

@@ -196,7 +196,7 @@ func (s *story) others() (a, b *proc) {
 func TestStories(t *testing.T) {
 	for _, st := range stories {
 		t.Run(st.name, func(t *testing.T) {
-			s := &story{newSim(3, 4, true, nil), t}
+			s := &story{newSim(3, 4, true, nil).boot(), t}
 			s.run(3 * second)
 			s.act(s.procs[0], Op{Kind: OpSlots, Service: "db", From: st.slots})
 			s.run(3500 * ms)

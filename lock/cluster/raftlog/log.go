@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,9 @@ type LogConfig struct {
 	// Send sends messages to other voters. It must not block, and may lose them.
 	Send   func([]Message)
 	Logger *slog.Logger // nil: slog.Default()
+	// SnapshotEvery is after how many entries a snapshot replaces them (4096); an
+	// eighth of them stays for voters that are a little behind.
+	SnapshotEvery uint64
 
 	maxSize int          // tests: of the file
 	fault   func() error // tests: before each write
@@ -48,6 +52,7 @@ type Log struct {
 	conf      *pb.ConfState    // after it
 	returned  uint64           // index of the last that Ready has returned
 	snapshot  uint64           // index of the last snapshot
+	every     uint64           // entries after which one is due
 	due       bool             // a snapshot is needed: who is new gets no older one
 	size      int              // bytes of entries since the last snapshot
 	ticks     uint64
@@ -67,7 +72,7 @@ func Open(c LogConfig) (*Log, error) {
 		return nil, fmt.Errorf("raftlog: the log in %s is of node %x, and this is node %x: its key was replaced", c.Dir, s.node, c.Node)
 	}
 	s.fault = c.fault
-	l := &Log{id: c.Node, cluster: s.cluster, send: c.Send, logger: c.Logger, store: s, heard: map[uint64]uint64{}, snapshots: map[uint64]uint64{}}
+	l := &Log{id: c.Node, cluster: s.cluster, send: c.Send, logger: c.Logger, store: s, every: cmp.Or(c.SnapshotEvery, compactEntries), heard: map[uint64]uint64{}, snapshots: map[uint64]uint64{}}
 	if l.logger == nil {
 		l.logger = slog.Default()
 	}

@@ -145,7 +145,7 @@ func (l *Log) sendAll(all []*pb.Message) {
 // CompactDue reports whether Compact is to be called: there are many entries, or one
 // that joins waits for a snapshot that names it.
 func (l *Log) CompactDue() bool {
-	return l.err == nil && l.returned > l.snapshot && (l.due || l.returned-l.snapshot >= compactEntries || l.size >= compactBytes)
+	return l.err == nil && l.returned > l.snapshot && (l.due || l.returned-l.snapshot >= l.every || l.size >= compactBytes)
 }
 
 // Compact replaces entries by the state after all that Ready has returned.
@@ -154,7 +154,7 @@ func (l *Log) Compact(state []byte) error {
 		return fmt.Errorf("%w: entries up to %d are not in the state", ErrNotReady, l.applied)
 	}
 	return l.do(func() error {
-		if err := l.store.compact(l.returned, l.conf, state); err != nil {
+		if err := l.store.compact(l.returned, l.every/8, l.conf, state); err != nil {
 			return err
 		}
 		l.snapshot, l.due, l.size = l.returned, false, 0

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tcpctl/tcpctl/lock/cluster"
 )
@@ -308,5 +310,35 @@ func TestTheLogIsOfOneNode(t *testing.T) {
 	}
 	if err := Create(dir, 0, "c1"); err == nil {
 		t.Error("no node")
+	}
+}
+
+// TestAVoteSurvivesACrash: of two candidates of one term only one gets it.
+func TestAVoteSurvivesACrash(t *testing.T) {
+	dir := tempDir(t)
+	if err := Create(dir, 1, "c1", 2, 3); err != nil {
+		t.Fatal(err)
+	}
+	granted := map[uint64]bool{}
+	for _, from := range []uint64{2, 3, 2} {
+		l, err := Open(LogConfig{Dir: dir, Node: 1, Logger: quiet, Send: func(all []Message) {
+			for _, m := range all {
+				if r, _ := decodeFrame("c1", m.Data); r.GetType() == pb.MsgVoteResp && !r.GetReject() {
+					granted[r.GetTo()] = true
+				}
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := encodeFrame("c1", &pb.Message{Type: pb.MsgVote.Enum(), From: proto.Uint64(from), To: proto.Uint64(1), Term: proto.Uint64(5), Index: proto.Uint64(1), LogTerm: proto.Uint64(1)})
+		if err := l.Step(cluster.NodeID(from), data); err != nil {
+			t.Fatal(err)
+		}
+		l.Advance()
+		l.store.close() // a crash
+	}
+	if !granted[2] || granted[3] {
+		t.Errorf("votes of term 5: %v", granted)
 	}
 }

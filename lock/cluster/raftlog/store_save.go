@@ -9,10 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// entriesKept is how many entries stay behind a snapshot, for voters that are a
-// little behind.
-const entriesKept = 512
-
 // save writes what raft must not forget, with one fsync, and returns when it is on
 // disk. A nil or empty argument changes nothing.
 func (s *store) save(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snapshot) error {
@@ -90,8 +86,8 @@ func (s *store) remember(hard *pb.HardState, entries []*pb.Entry, snap *pb.Snaps
 }
 
 // compact writes the state after the entry index as a snapshot, and forgets entries
-// well before it.
-func (s *store) compact(index uint64, conf *pb.ConfState, state []byte) error {
+// before it but the last ones.
+func (s *store) compact(index, keep uint64, conf *pb.ConfState, state []byte) error {
 	snap, err := s.mem.CreateSnapshot(index, conf, state)
 	if err != nil {
 		if errors.Is(err, raft.ErrSnapOutOfDate) {
@@ -100,7 +96,7 @@ func (s *store) compact(index uint64, conf *pb.ConfState, state []byte) error {
 		return err
 	}
 	first, _ := s.mem.FirstIndex() // never fails
-	upTo := max(index, entriesKept) - entriesKept
+	upTo := max(index, keep) - keep
 	err = s.update(func(tx *bolt.Tx) error {
 		if err := put(tx.Bucket(metaBucket), keySnapshot, snap); err != nil {
 			return err

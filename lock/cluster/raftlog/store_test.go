@@ -46,7 +46,7 @@ var saves = []func(s *store) error{
 	func(s *store) error { return s.save(hardState(3, 0), nil, nil) },
 	func(s *store) error { return s.save(hardState(3, 0), entries(3, 50, 51, 20), nil) }, // replaces 50..60
 	func(s *store) error {
-		return s.compact(40, &pb.ConfState{Voters: []uint64{1}}, cluster.NewState("c1").Snapshot())
+		return s.compact(40, 5, &pb.ConfState{Voters: []uint64{1}}, cluster.NewState("c1").Snapshot())
 	},
 	func(s *store) error { return s.save(hardState(3, 0), entries(3, 52, 80, 5000), nil) },
 	func(s *store) error {
