@@ -99,7 +99,7 @@ func BenchmarkHandshake(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					s, c := net.Pipe()
+					s, c := dialled(b)
 					done := make(chan struct{})
 					go func() {
 						defer close(done)

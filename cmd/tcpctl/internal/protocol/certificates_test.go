@@ -9,8 +9,10 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,4 +79,69 @@ func TestCertificates(t *testing.T) {
 		}
 		until(later)
 	})
+}
+
+// TestSessionTicketsOutliveAReload: what a reload makes of the same files takes the
+// tickets of the configuration before it, also when the certificate is a new one,
+// and when a reload in between has failed.
+func TestSessionTicketsOutliveAReload(t *testing.T) {
+	dir := t.TempDir()
+	log := slog.New(slog.DiscardHandler)
+	cert, key := writeCertificate(t, dir, time.Now().Add(time.Hour))
+	client := &tls.Config{InsecureSkipVerify: true, ServerName: "desk", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	connect := func(server *tls.Config) (resumed bool) {
+		t.Helper()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		failed := make(chan error, 1)
+		go func() {
+			over := tls.Server(s, server)
+			_, err := over.Write([]byte("x")) // behind the ticket
+			failed <- err
+		}()
+		over := tls.Client(c, client)
+		if _, err := over.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+		return over.ConnectionState().DidResume
+	}
+	before, err := TLS(cert, key, "", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if connect(before) || !connect(before) {
+		t.Fatal("one configuration does not resume its own session, or another's")
+	}
+	if _, err := TLS(cert, filepath.Join(dir, "none.key"), "", log); err == nil {
+		t.Error("a key that is not there was read")
+	}
+	os.WriteFile(key, []byte("no key"), 0o600)
+	if _, err := TLS(cert, key, "", log); err == nil {
+		t.Error("a key that is none was read")
+	}
+	writeCertificate(t, dir, time.Now().Add(2*time.Hour))
+	after, err := TLS(cert, key, "", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !connect(after) {
+		t.Error("the session is not resumed behind a reload")
+	}
+	runtime.KeepAlive(before)
 }

@@ -8,11 +8,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -23,13 +25,31 @@ import (
 // replaced on disk serves the next handshake; where it cannot be read, log has
 // a warning, and the old one serves on. With a clientCA, clients need a
 // certificate signed by it; "" asks for none.
+//
+// As long as a configuration of the same files is in use, it is that one: a reload
+// of the program keeps the keys of session tickets, so that clients can resume.
 func TLS(cert, key, clientCA string, log *slog.Logger) (*tls.Config, error) {
-	k := &certificates{cert: cert, key: key, ca: clientCA, log: log}
-	if err := k.read(); err != nil {
+	inUse.Lock()
+	defer inUse.Unlock()
+	files := [3]string{cert, key, clientCA}
+	k := inUse.all[files].Value()
+	if k == nil {
+		k = &certificates{cert: cert, key: key, ca: clientCA}
+		k.config = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.forClient}
+	}
+	if err := k.read(log); err != nil {
 		return nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: k.forClient}, nil
+	maps.DeleteFunc(inUse.all, func(_ [3]string, w weak.Pointer[certificates]) bool { return w.Value() == nil })
+	inUse.all[files] = weak.Make(k)
+	return k.config, nil
 }
+
+// inUse are the certificates that a configuration in use has, by their files.
+var inUse = struct {
+	sync.Mutex
+	all map[[3]string]weak.Pointer[certificates]
+}{all: map[[3]string]weak.Pointer[certificates]{}}
 
 // statInterval is the least time between two checks of the files.
 const statInterval = time.Second
@@ -37,9 +57,10 @@ const statInterval = time.Second
 // certificates is what was read from the files, and when.
 type certificates struct {
 	cert, key, ca string
-	log           *slog.Logger
+	config        *tls.Config // which has them
 
 	mu      sync.Mutex
+	log     *slog.Logger
 	current *tls.Config
 	checked time.Time
 	stamp   [3]stamp
@@ -90,10 +111,14 @@ func (k *certificates) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error
 	return k.current, nil
 }
 
-func (k *certificates) read() error {
+func (k *certificates) read(log *slog.Logger) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.readLocked()
+	if err := k.readLocked(); err != nil {
+		return err
+	}
+	k.log = log
+	return nil
 }
 
 func (k *certificates) readLocked() error {
