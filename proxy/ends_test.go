@@ -205,10 +205,10 @@ func TestAOneWayStreamIsNotIdle(t *testing.T) {
 		v := by(t, relay, func(c *net.TCPConn) {
 			for range lines {
 				io.WriteString(c, "tick\n")
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(40 * time.Millisecond)
 			}
 		})
-		c := proxy.ServiceConfig{Relay: relay, IdleTimeout: 500 * time.Millisecond, Check: proxy.CheckConfig{Type: "none"}}
+		c := proxy.ServiceConfig{Relay: relay, IdleTimeout: 2 * time.Second, Check: proxy.CheckConfig{Type: "none"}}
 		c.Backends = []proxy.BackendConfig{{Name: "a", Addr: v.backend("a").Addr}}
 		v = start(t, c)
 		one := v.dial("")

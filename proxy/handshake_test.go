@@ -77,7 +77,9 @@ func testPROXYHeadersAreBelievedOfTheTrustedOnly(t *testing.T) {
 	}
 }
 
-func TestPROXYHeadersOut(t *testing.T) {
+func TestPROXYHeadersOut(t *testing.T) { onEach(t, testPROXYHeadersOut) }
+
+func testPROXYHeadersOut(t *testing.T) {
 	for version := 1; version <= 2; version++ {
 		s := newServer(t, "a")
 		v := start(t, proxy.ServiceConfig{SendProxy: version}, s)
@@ -160,7 +162,9 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func TestARateLimitSlowsBothWays(t *testing.T) {
+func TestARateLimitSlowsBothWays(t *testing.T) { onEach(t, testARateLimitSlowsBothWays) }
+
+func testARateLimitSlowsBothWays(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{RateLimit: 256 << 10}, newServer(t, "a"))
 	c := v.dial("hello")

@@ -55,10 +55,6 @@ func (c ServiceConfig) notForLoop() string {
 		return "event loops need Linux"
 	case c.Protocol != nil:
 		return "it speaks " + c.Protocol.Name()
-	case c.SendProxy != 0:
-		return "it sends a PROXY header"
-	case c.RateLimit > 0:
-		return "it has a rate_limit"
 	case slices.ContainsFunc(c.Backends, func(b BackendConfig) bool { return b.TLS != nil }), slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.TLS }):
 		return "a backend speaks TLS"
 	case c.Dial != nil:

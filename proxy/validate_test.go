@@ -32,7 +32,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 		"keepalive":                  func(c *ServiceConfig) { c.Sock.KeepAlive = 24 * time.Hour },
 		"user_timeout":               func(c *ServiceConfig) { c.Sock.UserTimeout = 60 * 24 * time.Hour },
 		"backlog":                    func(c *ServiceConfig) { c.Sock.Backlog = huge },
-		"relay":                      func(c *ServiceConfig) { c.Relay, c.SendProxy = "loop", 1 },
+		"relay":                      func(c *ServiceConfig) { c.Relay, c.Backends[0].TLS = "loop", &BackendTLS{} },
 		"no_backend":                 func(c *ServiceConfig) { c.NoBackend = "pray" },
 		"max_sessions":               func(c *ServiceConfig) { c.MaxSessions = huge },
 		"new_sessions_burst":         func(c *ServiceConfig) { c.NewSessionsBurst = 3 },

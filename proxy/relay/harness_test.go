@@ -68,6 +68,7 @@ type harness struct {
 	l          *relay.Listener
 	dial       relay.Dial
 	hold       bool // a client waits, watched, until it is signalled to go on
+	limit      int64
 	timer      chan time.Time
 	peerClosed chan relay.End
 	begun      chan *session
@@ -175,6 +176,10 @@ func (s *session) step(ev relay.Event) {
 		s.harness.timer <- time.Now()
 	case relay.Connected:
 		s.backend = ev.Side
+		if s.harness.limit > 0 {
+			s.client.Limit(s.harness.limit)
+			s.backend.Limit(s.harness.limit)
+		}
 		s.harness.live <- s
 		r.Relay(s, s.client, s.backend)
 	case relay.Failed:

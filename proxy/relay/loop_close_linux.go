@@ -163,6 +163,7 @@ func (s *Side) release(reset bool) {
 		s.slot = noSlot
 	}
 	delete(s.loop.urgent, s)
+	s.loop.stopPace(s)
 	if reset && s.seen != Reset {
 		linger0(s.fd)
 	}

@@ -129,7 +129,7 @@ func (l *loop) read(src *Side) {
 		return
 	}
 	src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
-	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed {
+	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed && !src.isPaced() {
 		d.full = 0
 		l.beginSplice(src)
 	}
@@ -144,6 +144,9 @@ func (l *loop) deliver(src *Side, n int) {
 		src.task.task.(Observer).Carried(src, l.buf[:n])
 	}
 	if !d.discard {
+		if src.isPaced() {
+			l.pace(src, n)
+		}
 		d.from, d.to = 0, int32(n)
 		if l.write(d, src.peer(), l.buf) {
 			// The buffer stays with what is still owed.
@@ -152,11 +155,15 @@ func (l *loop) deliver(src *Side, n int) {
 	}
 }
 
-// write writes b[d.from:d.to] to dst until the kernel takes no more, and
-// reports whether bytes remain.
+// write writes b[d.from:d.to] to dst until the kernel takes no more, or none of
+// it while a limit has it wait, and reports whether bytes remain.
 func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (more bool) {
-	urgent := dst.peer().isUrgent && dst.path == nil
+	src := dst.peer()
+	urgent := src.isUrgent && dst.path == nil
 	d.blocked = false
+	if src.waitsForPace() {
+		return true
+	}
 	for d.from < d.to {
 		n, e := send(dst.fd, b[d.from:d.to], urgent)
 		switch {

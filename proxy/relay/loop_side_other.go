@@ -11,6 +11,8 @@ import (
 
 type socket struct{}
 
+type loopPace struct{}
+
 type openingConn struct{ net.Conn }
 
 func (s *Side) rawWatched() bool             { return false }

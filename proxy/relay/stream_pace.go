@@ -12,14 +12,25 @@ type pace struct {
 	limiter *rate.Limiter
 	closed  chan struct{}
 	once    sync.Once
+	loopPace
 }
 
 // Limit bounds how many bytes a second are copied from the side. Call it before
-// Relay; only the stream runner supports it.
+// Relay.
 func (s *Side) Limit(bytesPerSecond int64) {
 	// A read may be of a whole buffer, so the burst is no less.
 	burst := int(max(bytesPerSecond/4, bufferSize))
-	s.pace = &pace{limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), burst), closed: make(chan struct{})}
+	s.more().pace = &pace{limiter: rate.NewLimiter(rate.Limit(bytesPerSecond), burst), closed: make(chan struct{})}
+}
+
+// reserve is how long n bytes that have been read have to wait.
+func (p *pace) reserve(now time.Time, n int) (delay time.Duration) {
+	for n > 0 {
+		part := min(n, p.limiter.Burst())
+		n -= part
+		delay = p.limiter.ReserveN(now, part).DelayFrom(now)
+	}
+	return delay
 }
 
 // wait waits until n more bytes may go on, or the side is closed.
@@ -27,20 +38,15 @@ func (p *pace) wait(n int) {
 	if p == nil {
 		return
 	}
-	for n > 0 {
-		part := min(n, p.limiter.Burst())
-		n -= part
-		delay := p.limiter.ReserveN(time.Now(), part).Delay()
-		if delay == 0 {
-			continue
-		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-p.closed:
-			timer.Stop()
-			return
-		}
+	delay := p.reserve(time.Now(), n)
+	if delay == 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.closed:
 	}
 }
 
