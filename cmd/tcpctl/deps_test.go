@@ -17,8 +17,8 @@ const module = "github.com/tcpctl/tcpctl"
 
 // mayImport says which of our packages each of our packages may import; an
 // entry that ends in /... stands for a package and all below it. A package
-// that is not here is one that nobody has thought about: give it a line, and
-// the README's map, too.
+// that is not here has no place yet: give it a line, and one in the map of
+// CONTRIBUTING.md.
 var mayImport = map[string][]string{
 	"proxy/text":               {}, // for messages
 	"lock":                     {}, // the standard library only

@@ -17,7 +17,8 @@ import (
 
 //go:generate go test -count=1 -run ^TestReferencesAreWhatTheProgramHas$ . -update
 
-// references are generated; TestReferencesAreWhatTheProgramHas compares them.
+// references are generated, all but operating.md; TestReferencesAreWhatTheProgramHas
+// compares them.
 //
 //go:embed docs/*.md docs/config.schema.json docs/openapi.json docs/man
 var references embed.FS
@@ -25,6 +26,7 @@ var references embed.FS
 // topics are the references by the word of tcpctl docs.
 var topics = []struct{ name, file, about string }{
 	{"config", "config.md", "every key of the configuration file"},
+	{"operating", "operating.md", "what operators need to know: states, pauses, drains, discovery, TLS, limits"},
 	{"commands", "commands.md", "every command with its flags"},
 	{"json", "json.md", "what --json prints"},
 	{"events", "events.md", "kinds of events, and the reasons that they give"},

@@ -76,6 +76,7 @@ func TestReferencesAreWhatTheProgramHas(t *testing.T) {
 			t.Errorf("docs/%s is not what the program has (-file +program); run: go generate ./cmd/tcpctl\n%s", name, cmp.Diff(string(is), string(made[name])))
 		}
 	}
+	delete(there, "operating.md") // is written by hand
 	for name := range there {
 		if *update {
 			os.Remove(filepath.Join("docs", name))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,5 +62,43 @@ func TestTheReadmeHasEachCommand(t *testing.T) {
 	}
 	for name := range said {
 		t.Errorf("the README has %q, which is no command", name)
+	}
+}
+
+// TestLinksOfTheDocuments lead to files and headings that are there.
+func TestLinksOfTheDocuments(t *testing.T) {
+	link, heading := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`), regexp.MustCompile(`(?m)^#+ (.*)$`)
+	mark := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	n := 0
+	for _, path := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "cmd/tcpctl/docs/operating.md", "cmd/tcpctl/examples/README.md",
+		"proxy/relay/DESIGN.md", "ws/DESIGN.md", "mesh/DESIGN.md", "tui/DESIGN.md"} {
+		for _, m := range link.FindAllStringSubmatch(readFile(t, filepath.Join("../..", path)), -1) {
+			to, anchor := m[1], m[2]
+			if strings.Contains(to, "://") {
+				continue
+			}
+			n++
+			file := filepath.Join("../..", filepath.Dir(path), to)
+			if to == "" {
+				file = filepath.Join("../..", path)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s links to %s: %v", path, to, err)
+				continue
+			}
+			if anchor == "" {
+				continue
+			}
+			there := false
+			for _, h := range heading.FindAllStringSubmatch(readFile(t, file), -1) {
+				there = there || strings.ReplaceAll(mark.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-") == anchor
+			}
+			if !there {
+				t.Errorf("%s links to %s#%s, which is no heading there", path, to, anchor)
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d links", n)
 	}
 }

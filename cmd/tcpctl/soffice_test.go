@@ -1,20 +1,15 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// TestTheReadmesLibreOffice: its file is the one in testdata, and runs.
-func TestTheReadmesLibreOffice(t *testing.T) {
-	const path = "examples/libreoffice.toml"
-	if !strings.Contains(readFile(t, "../../README.md"), "```toml\n"+readFile(t, path)+"```") {
-		t.Error("the README has another one")
-	}
-	file, err := config.Load(path)
+// TestTheLibreOfficeExampleMeansALock: one client at a time, and a restart between them.
+func TestTheLibreOfficeExampleMeansALock(t *testing.T) {
+	file, err := config.Load("examples/libreoffice.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
