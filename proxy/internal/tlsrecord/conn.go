@@ -30,6 +30,8 @@ type handshakeConn struct {
 	seen   int             // how much of it has been
 	rest   int             // and how much of the record is still to be, behind the header
 
+	passed []byte // behind the takeover: a record that the tls.Conn may read; see tickets
+
 	secrets [2][]byte // the traffic secrets, once they are known
 	sent    []byte    // what was written from then on
 }
@@ -54,7 +56,7 @@ func (c *handshakeConn) Ended() bool { return c.ended.Load() }
 
 func (c *handshakeConn) Read(p []byte) (int, error) {
 	if c.taken.Load() {
-		return 0, errTaken
+		return c.readPassed(p)
 	}
 	if c.r == c.w {
 		if c.passing {
@@ -76,6 +78,19 @@ func (c *handshakeConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.handOut(p), nil
+}
+
+// readPassed is Read once a Session has taken over.
+func (c *handshakeConn) readPassed(p []byte) (n int, err error) {
+	if c.passed == nil {
+		return 0, errTaken
+	}
+	if len(c.passed) == 0 {
+		return 0, errNoMore
+	}
+	n = copy(p, c.passed)
+	c.passed = c.passed[n:]
+	return n, nil
 }
 
 func (c *handshakeConn) receive(p []byte) (int, error) {

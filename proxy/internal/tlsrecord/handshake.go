@@ -33,16 +33,16 @@ type Handshake struct {
 // its connections, and its KeyLogWriter goes on being written to.
 func Server(ctx context.Context, c net.Conn, config *tls.Config) (Handshake, error) {
 	h := &handshakeConn{Conn: c}
-	return h.do(ctx, tls.Server(h, h.derive(config)), false)
+	return h.do(ctx, tls.Server(h, h.derive(config)), false, false)
 }
 
 // Client does the handshake of a client, see Server. Session tickets that come
-// after it do not get into the configuration's ClientSessionCache.
+// before any data get into the configuration's ClientSessionCache, in Open.
 func Client(ctx context.Context, c net.Conn, config *tls.Config) (Handshake, error) {
 	h := &handshakeConn{Conn: c}
 	config = config.Clone()
 	config.KeyLogWriter = keyLog{h, config.KeyLogWriter}
-	return h.do(ctx, tls.Client(h, config), true)
+	return h.do(ctx, tls.Client(h, config), true, config.ClientSessionCache != nil && !config.SessionTicketsDisabled)
 }
 
 // derive makes a configuration that tells this connection its secrets, and is
@@ -69,8 +69,9 @@ func (c *handshakeConn) derive(config *tls.Config) *tls.Config {
 	return own
 }
 
-// do lets crypto/tls do the handshake, and takes over from it.
-func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient bool) (Handshake, error) {
+// do lets crypto/tls do the handshake, and takes over from it. wanted says whether
+// tickets are that come behind it.
+func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient, wanted bool) (Handshake, error) {
 	err := over.HandshakeContext(ctx)
 	if err != nil {
 		c.finish(false)
@@ -83,6 +84,9 @@ func (c *handshakeConn) do(ctx context.Context, over *tls.Conn, isClient bool) (
 		return h, nil
 	}
 	h.Early = c.finish(true)
+	if wanted {
+		h.Session.tickets = &tickets{over, c}
+	}
 	return h, nil
 }
 

@@ -64,6 +64,30 @@ func TestClientExchangesWithCryptoTLS(t *testing.T) {
 	}
 }
 
+// TestAClientResumes: tickets that come behind the handshake get into the cache,
+// also with data right behind them. What comes with a key update is given up.
+func TestAClientResumes(t *testing.T) {
+	serverConfig, clientConfig := configs(t)
+	clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	for i := range 4 {
+		s, c := dialled(t)
+		server := tls.Server(s, serverConfig)
+		failed := make(chan error, 1)
+		go func() { failed <- server.Handshake() }()
+		h, err := Client(context.Background(), c, clientConfig)
+		if err := errors.Join(err, <-failed); err != nil {
+			t.Fatal(err)
+		}
+		if h.State.DidResume != (i > 0) || h.Session.tickets == nil {
+			t.Errorf("connection %d: resumed: %v, tickets: %v", i, h.State.DidResume, h.Session.tickets)
+		}
+		exchange(t, newConn(c, h), server, 100_000)
+		if h.Session.tickets != nil {
+			t.Error("tickets are still awaited behind data")
+		}
+	}
+}
+
 func TestServerExchangesWithClient(t *testing.T) {
 	serverConfig, clientConfig := configs(t)
 	s, c := dialled(t)
@@ -365,7 +389,7 @@ func TestNothingOfCryptoTLSIsSentAfterTheHandshake(t *testing.T) {
 	go func() { failed <- tls.Client(c, client).Handshake() }()
 	under := &handshakeConn{Conn: s}
 	over := tls.Server(under, under.derive(server))
-	h, err := under.do(context.Background(), over, false)
+	h, err := under.do(context.Background(), over, false, false)
 	if err := errors.Join(err, <-failed); err != nil || h.Session == nil {
 		t.Fatal("not taken over", err)
 	}

@@ -64,8 +64,10 @@ func (s *Session) openRecord(dst, record []byte) []byte {
 		s.fail(alertUnexpectedMessage)
 		return dst
 	}
-	content := inner[:end]
-	kind := inner[end]
+	content, kind := inner[:end], inner[end]
+	if s.tickets != nil {
+		defer s.passTickets(kind, record)
+	}
 	if kind != typeHandshake && (s.got > 0 || s.skip > 0) {
 		s.fail(alertUnexpectedMessage) // in the middle of a handshake message (section 5.1)
 		return dst

@@ -176,3 +176,54 @@ func TestCryptoTLSFollowsOurKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestAClientResumesWithOpenssl: its server sends two tickets behind the client's
+// Finished.
+func TestAClientResumesWithOpenssl(t *testing.T) {
+	path, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("there is no openssl command")
+	}
+	cert, pool := newCertificate(t, "localhost")
+	file := writePEM(t, cert)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "s_server", "-accept", addr, "-cert", file, "-key", file, "-rev", "-quiet")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cancel()
+	config := &tls.Config{RootCAs: pool, ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	for i := range 3 {
+		var c net.Conn
+		for c == nil {
+			if c, err = net.Dial("tcp", addr); err != nil && ctx.Err() != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		c.SetDeadline(time.Now().Add(timeout))
+		h, err := Client(ctx, c, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Session == nil || h.State.DidResume != (i > 0) {
+			t.Errorf("connection %d: taken over: %v, resumed: %v", i, h.Session != nil, h.State.DidResume)
+		}
+		over := newConn(c, h)
+		over.Write([]byte("abc\n"))
+		got := make([]byte, 4)
+		if _, err := io.ReadFull(over, got); err != nil || string(got) != "cba\n" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		over.CloseWrite()
+		c.Close()
+	}
+}

@@ -31,10 +31,12 @@ const (
 )
 
 // A Session is a TLS 1.3 connection behind its handshake. It is used by one
-// goroutine at a time.
+// goroutine at a time. It must not be copied: two copies would use one nonce.
 type Session struct {
+	_       noCopy
 	in, out direction
 	suite   *suite
+	tickets *tickets // nil: none are wanted, or no more
 
 	readErr  error   // why nothing more is read
 	message  [4]byte // the header of a handshake message, as far as it has come
@@ -92,3 +94,9 @@ func RecordLen(b []byte) int {
 	}
 	return headerLen + int(b[3])<<8 + int(b[4])
 }
+
+// noCopy has go vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
