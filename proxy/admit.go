@@ -63,6 +63,7 @@ func admit(s *Session, ev relay.Event) transition {
 // join puts a new session in the queue.
 func (s *Session) join() transition {
 	q := s.service.queue
+	s.waitShared()
 	s.joined = true
 	s.countTotal()
 	admitted, err := q.Join(&s.waiter)
@@ -100,6 +101,8 @@ func (s *Session) rejectReason() (why Reason) {
 		switch {
 		case svc.pause.current != nil && svc.pause.current.overdue && !s.bypass:
 			why = ReasonWindowOverdue
+		case svc.shared.rejectsLocked():
+			why = ReasonClusterLease
 		case svc.config().NoBackend == Reject && svc.backends.hopelessLocked():
 			why = ReasonNoBackend
 		}

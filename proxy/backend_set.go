@@ -14,14 +14,24 @@ type backendSet struct {
 	service    *Service
 	all        []*Backend
 	policy     balance.Policy
-	candidates []*Backend         // scratch of chooseLocked
+	candidates []*Backend         // scratch of candidatesLocked
 	weighed    []*balance.Backend // likewise: the same ones
 }
 
 // chooseLocked gives the backend for a session, nil and the reason why there
-// is none. A lower priority number serves first; a full backend is waited for,
-// not spilled over (rule 1).
+// is none.
 func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
+	from, why := bs.candidatesLocked(sess)
+	if why != "" {
+		return nil, why
+	}
+	return bs.pickLocked(sess, from), ""
+}
+
+// candidatesLocked gives the backends that a session can go to, until the next call,
+// or the reason why there is none. A lower priority number serves first; a full
+// backend is waited for, not spilled over (rule 1).
+func (bs *backendSet) candidatesLocked(sess *Session) ([]*Backend, Reason) {
 	tier, free := math.MaxInt, bs.candidates[:0]
 	for _, b := range bs.all {
 		if !b.serves() || b.priority > tier {
@@ -40,8 +50,15 @@ func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
 		return nil, ReasonNoBackend
 	case len(free) == 0:
 		return nil, ReasonFull
-	case len(free) == 1:
-		return free[0], ""
+	}
+	return free, ""
+}
+
+// pickLocked chooses one of several. A policy counts what it has chosen: the session
+// has to go there.
+func (bs *backendSet) pickLocked(sess *Session, free []*Backend) *Backend {
+	if len(free) == 1 {
+		return free[0]
 	}
 	from := bs.weighed[:0]
 	for _, b := range free {
@@ -49,7 +66,7 @@ func (bs *backendSet) chooseLocked(sess *Session) (*Backend, Reason) {
 		from = append(from, &b.balance)
 	}
 	bs.weighed = from
-	return free[slices.Index(from, bs.policy.Pick(from, sess.client.Remote().Addr()))], ""
+	return free[slices.Index(from, bs.policy.Pick(from, sess.client.Remote().Addr()))]
 }
 
 // byNameLocked finds one that is not on its way out.

@@ -43,7 +43,7 @@ func (s *Session) closeReason() closeReason {
 		f.code, f.text = closeInternal, "the backend has broken off"
 	case e.reason == ReasonPanic:
 		f.status, f.code, f.text = http.StatusInternalServerError, closeInternal, "internal error"
-	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit, e.reason == ReasonQuietDrain:
+	case e.reason == ReasonShutdown, e.reason == ReasonDrainLimit, e.reason == ReasonPauseLimit, e.reason == ReasonQuietDrain, e.reason == ReasonLeaseLost:
 		f.code = closeGoing
 	case e.reason == ReasonKicked, e.phase == PhaseRelay, e.refused && !s.joined:
 		f.code = closePolicy

@@ -138,12 +138,15 @@ type ServiceConfig struct {
 	TLSStrictEnd     bool           // a client whose TLS ends without close_notify resets its backend, once that has acknowledged everything
 	Protocol         Protocol       // that clients speak around their bytes; nil: none. It is the engine's once that has started
 
-	Lock  LockConfig
-	Hooks Hooks
-	Queue QueueConfig
-	Check CheckConfig
-	Pause PauseConfig
-	Drain DrainConfig
+	Lock LockConfig
+	// Shared hands out the slots of a Lock of ScopeCluster. It is called once, when the
+	// service begins, and belongs to that; a reload does not change it.
+	Shared func(SharedUser) Shared
+	Hooks  Hooks
+	Queue  QueueConfig
+	Check  CheckConfig
+	Pause  PauseConfig
+	Drain  DrainConfig
 	// Passive ejects backends on which real sessions fail.
 	Passive PassiveConfig
 }
@@ -152,6 +155,13 @@ type ServiceConfig struct {
 type LockConfig struct {
 	Slots int           // sessions at a time; 0: no lock
 	TTL   time.Duration // the longest that a session may hold a slot; 0: off
+
+	// Scope says whose the slots are: ScopeNode or ScopeCluster, which needs a Shared;
+	// "" is ScopeNode. It changes only with a new start.
+	Scope string
+	// WhenLost is what becomes of clients while slots are the cluster's and this node
+	// has no lease: Hold or Reject; "" is Hold.
+	WhenLost string
 }
 
 // QueueConfig is the queue of a service.
@@ -227,6 +237,8 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.HalfCloseTimeout, time.Minute)
 	setDefault(&c.Relay, "auto")
 	setDefault(&c.NoBackend, Hold)
+	setDefault(&c.Lock.Scope, ScopeNode)
+	setDefault(&c.Lock.WhenLost, Hold)
 	setDefault(&c.Queue.Max, 1000)
 	setDefault(&c.Queue.Timeout, 30*time.Second)
 	setDefault(&c.Queue.OnClientFin, FinVerify)

@@ -96,6 +96,9 @@ func (c Config) complete() ([]ServiceConfig, error) {
 			return nil, fmt.Errorf("proxy: service %q: %s%w", sc.Name, strings.TrimPrefix(found[0].Key+": ", ": "), found[0])
 		}
 		sc = sc.complete()
+		if (sc.Lock.Scope == ScopeCluster) != (sc.Shared != nil) {
+			return nil, fmt.Errorf("proxy: service %q: a lock of scope %q, and Shared set: %t", sc.Name, sc.Lock.Scope, sc.Shared != nil)
+		}
 		if names[sc.Name] {
 			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
 		}

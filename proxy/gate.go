@@ -13,7 +13,11 @@ type gate struct{ *Service }
 // in the same step. The queue is locked.
 func (g gate) Admit(w *lock.Waiter) (v lock.Decision, why Reason) {
 	defer g.admitPanicked(w, &v, &why)
-	v, why = g.decide(w)
+	if g.shared.slots != nil {
+		v, why = g.shared.decideLocked(g, w)
+	} else {
+		v, why = g.decide(w)
+	}
 	if pacing := why == ReasonPacing; g.pause.current == nil && pacing != g.pause.frozen {
 		g.pause.freezeLocked(pacing, time.Now())
 	}
@@ -42,7 +46,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 		}
 		return lock.Wait, ReasonRetry
 	}
-	if slots := s.config().Lock.Slots; slots > 0 && s.active+s.checking+len(s.hooks.ttl) >= slots {
+	if slots := s.config().Lock.Slots; slots > 0 && s.shared.slots == nil && s.active+s.checking+len(s.hooks.ttl) >= slots {
 		if s.active < slots && len(s.hooks.ttl) > 0 {
 			return lock.Wait, ReasonHook // which has not given back the slot of a session that its TTL has ended
 		}
@@ -59,11 +63,16 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	if v, why := s.hooks.beforeLocked(sess, now); v != lock.Admit {
 		return v, why
 	}
-	b, why := s.backends.chooseLocked(sess)
-	if b == nil {
+	from, why := s.backends.candidatesLocked(sess)
+	if why != "" {
 		return lock.Wait, why
 	}
-	g.takeLocked(w, b, now, held)
+	if s.shared.slots != nil {
+		if v, why := s.shared.admitLocked(sess, now); v != lock.Admit {
+			return v, why
+		}
+	}
+	g.takeLocked(w, s.backends.pickLocked(sess, from), now, held)
 	return lock.Admit, ""
 }
 
@@ -98,6 +107,9 @@ func (g gate) Release(w *lock.Waiter) {
 	sess.unreserveLocked()
 	s.pause.servedLocked(sess)
 	s.hooks.releasedLocked(sess)
+	if s.shared.slots != nil {
+		s.shared.releasedLocked(sess)
+	}
 	s.pause.settleLocked()
 }
 

@@ -281,8 +281,18 @@ func (s *Session) proxyHeader() ([]byte, error) {
 	}
 	from, to := net.TCPAddrFromAddrPort(s.client.Remote()), net.TCPAddrFromAddrPort(s.client.Local())
 	h := proxyproto.HeaderProxyFromAddrs(byte(v), from, to)
+	token := s.grantToken()
 	if !s.client.Remote().IsValid() || !s.client.Local().IsValid() {
-		return localHeader(v), nil
+		if v == 1 || token == 0 {
+			return localHeader(v), nil
+		}
+		// LOCAL says nothing of a client, and what it carries is to be ignored.
+		h = proxyproto.HeaderProxyFromAddrs(2, &net.UnixAddr{Net: "unix"}, &net.UnixAddr{Net: "unix"})
+	}
+	if v == 2 && token != 0 {
+		if err := h.SetTLVs([]proxyproto.TLV{{Type: tokenType, Value: binary.BigEndian.AppendUint64(nil, token)}}); err != nil {
+			return nil, fmt.Errorf("proxy: PROXY header: %w", err)
+		}
 	}
 	text, err := h.Format()
 	if err != nil {

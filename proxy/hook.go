@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock"
@@ -36,6 +37,7 @@ var OnErrors = []string{OnErrorCheck, OnErrorHold, OnErrorReject, OnErrorIgnore}
 type Hooks struct {
 	BeforeNext Hook   // before the next client is admitted: every Nth time, and after a TTL cut
 	OnTTL      Hook   // when a session has held its slot for the whole TTL
+	OnExpire   Hook   // of Shared: before the next grant of a slot whose node has lost it with its lease
 	Ready      string // ReadyCheck, ReadyConnect, ReadyNone; "" is ReadyCheck
 	// Shared lets a hook run beside live sessions of other slots. Otherwise
 	// it waits for them to end, since one that restarts the backend would cut
@@ -56,8 +58,9 @@ type Hook struct {
 // HookCall is what a hook gets; a program, in TCPCTL_SERVICE and so on.
 type HookCall struct {
 	Service, Backend, Session, Client string
-	Count                             int    // of clients admitted, with this one
-	Reason                            string // before_next, on_ttl
+	Count                             int    // of clients admitted, with this one; where slots are shared, by all nodes
+	Reason                            string // before_next, on_ttl, on_expire
+	Token                             uint64 // of the grant (SharedGrant); of on_ttl, that of the session which was cut; 0: none
 }
 
 func (h *Hook) set() bool { return len(h.Run) > 0 || h.Func != nil }
@@ -80,7 +83,7 @@ type hookState struct {
 	admitted       int                     // clients admitted so far
 	beforeNextDone bool                    // before_next has run for the next of them
 	afterTTL       bool                    // it must run for the next, whichever number that is
-	ttl            []HookCall              // TTL cuts whose slot is not free before on_ttl has run
+	ttl            []ttlHook               // TTL cuts whose slot is not free before on_ttl has run
 	failed         map[string]int          // by hook: times in a row
 	held           string                  // the hook that has failed and holds clients; "": none
 	retryAt        time.Time
@@ -96,7 +99,24 @@ type hookState struct {
 const (
 	beforeNext = "before_next"
 	onTTL      = "on_ttl"
+	onExpire   = "on_expire"
 )
+
+// ttlHook is an on_ttl that is due, with the arrival whose slot waits for it.
+type ttlHook struct {
+	HookCall
+	arrival uint64
+}
+
+// owesLocked says whether the slot of an arrival waits for on_ttl.
+func (h *hookState) owesLocked(arrival uint64) bool {
+	return slices.ContainsFunc(h.ttl, func(t ttlHook) bool { return t.arrival == arrival })
+}
+
+// ofGrantLocked says whether the hook that runs is one that a shared grant asks for.
+func (h *hookState) ofGrantLocked() bool {
+	return h.service.shared.slots != nil && (h.running == beforeNext || h.running == onExpire)
+}
 
 // beforeLocked says whether a hook must run before sess may go, and starts
 // it when it may.
@@ -106,17 +126,26 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 	if h.running != "" || len(h.ttl) > 0 {
 		return lock.Wait, ReasonHook
 	}
-	if !cfg.BeforeNext.set() || h.beforeNextDone || sess.requeues > 0 {
-		return lock.Admit, ""
+	if s.shared.slots != nil || !cfg.BeforeNext.set() || h.beforeNextDone || sess.requeues > 0 {
+		return lock.Admit, "" // where slots are shared, the grant asks for hooks
 	}
 	if !h.afterTTL && (h.admitted+1)%max(cfg.BeforeNext.Every, 1) != 0 {
 		return lock.Admit, ""
 	}
+	return h.beginLocked(cfg.BeforeNext, HookCall{Count: h.admitted + 1, Reason: beforeNext}, sess, now)
+}
+
+// beginLocked starts a hook that sess waits for, when it may.
+func (h *hookState) beginLocked(hook Hook, call HookCall, sess *Session, now time.Time) (lock.Decision, Reason) {
+	s := h.service
 	if now.Before(h.retryAt) {
 		s.timer.set(h.retryAt)
 		return lock.Wait, ReasonHook
 	}
-	ready, why := h.mayStartLocked(sess.waiter.Since(), now)
+	ready, why := true, error(nil)
+	if call.Reason != onExpire { // which is about a node that is lost, and not about the backend
+		ready, why = h.mayStartLocked(sess.waiter.Since(), now)
+	}
 	if !ready || s.ctx.Err() != nil {
 		return lock.Wait, ReasonHook
 	}
@@ -125,13 +154,13 @@ func (h *hookState) beforeLocked(sess *Session, now time.Time) (lock.Decision, R
 		sess.runner().Post(sess, relay.Event{Kind: relay.PeerClosed, Side: sess.client, End: end})
 		return lock.Skip, ReasonHook
 	}
-	call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted + 1, Reason: beforeNext}
+	call.Service, call.Session, call.Client = s.name, sess.ID(), sess.client.Name()
 	if b, _ := s.backends.chooseLocked(sess); b != nil {
 		call.Backend = b.name
 	} else if len(s.backends.all) == 1 {
 		call.Backend = s.backends.all[0].name
 	}
-	h.startLocked(cfg.BeforeNext, call, why)
+	h.startLocked(hook, call, why)
 	return lock.Wait, ReasonHook
 }
 
@@ -153,11 +182,11 @@ func (h *hookState) releasedLocked(sess *Session) {
 	if sess.ending != nil && sess.ending.reason == ReasonTTL {
 		h.afterTTL = cfg.BeforeNext.set()
 		if cfg.OnTTL.set() {
-			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted, Reason: onTTL}
+			call := HookCall{Service: s.name, Session: sess.ID(), Client: sess.client.Name(), Count: h.admitted, Reason: onTTL, Token: sess.grantToken()}
 			if sess.last != nil {
 				call.Backend = sess.last.name
 			}
-			h.ttl = append(h.ttl, call)
+			h.ttl = append(h.ttl, ttlHook{call, sess.waiter.Arrival()})
 		}
 	}
 	h.dueLocked()
@@ -169,8 +198,9 @@ func (h *hookState) dueLocked() {
 	s := h.service
 	cfg := &s.config().Hooks
 	if !cfg.OnTTL.set() && h.running == "" && len(h.ttl) > 0 {
-		h.ttl = nil // a reload has taken it away: it owes nothing any more
-		h.passLocked("")
+		for len(h.ttl) > 0 { // a reload has taken it away: it owes nothing any more
+			h.passLocked(onTTL)
+		}
 	}
 	if s.pause.current != nil {
 		h.waitSince = time.Time{}
@@ -184,7 +214,7 @@ func (h *hookState) dueLocked() {
 		return
 	}
 	if ready, why := h.mayStartLocked(time.Time{}, now); ready {
-		h.startLocked(cfg.OnTTL, h.ttl[0], why)
+		h.startLocked(cfg.OnTTL, h.ttl[0].HookCall, why)
 	}
 }
 
@@ -231,7 +261,7 @@ func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
 	case !h.waitSince.IsZero() && o.Force:
 		name := onTTL
 		if len(h.ttl) == 0 {
-			name = beforeNext
+			name = beforeNext // on_expire waits for no session
 		}
 		did = fmt.Sprintf("resume %s: clients go on without %s, which waited for %s", s.name, name, text.Plural(s.active, "other session"))
 		h.passLocked(name)
@@ -244,7 +274,7 @@ func (h *hookState) skipLocked(o ResumeOptions) (did string, err error) {
 // is run without waiting for its next retry.
 func (h *hookState) configuredLocked() {
 	h.retryAt = time.Time{}
-	if cfg := &h.service.config().Hooks; !cfg.BeforeNext.set() && h.held == beforeNext {
+	if cfg := &h.service.config().Hooks; h.held == beforeNext && !cfg.BeforeNext.set() || h.held == onExpire && !cfg.OnExpire.set() {
 		h.passLocked("")
 	}
 	h.dueLocked()

@@ -19,7 +19,7 @@ const (
 // HookInfo is how a service's hooks are doing.
 type HookInfo struct {
 	State    string     `json:"state"`
-	Name     string     `json:"name,omitempty"`      // before_next or on_ttl; of an idle one that has failed, too
+	Name     string     `json:"name,omitempty"`      // before_next, on_ttl or on_expire; of an idle one that has failed, too
 	Since    *time.Time `json:"since,omitempty"`     // it runs or waits
 	WaitsFor int        `json:"waits_for,omitempty"` // sessions of other slots
 	Failed   int        `json:"failed"`              // times in a row
@@ -77,7 +77,7 @@ func roughly(d time.Duration) string {
 func (h *hookState) infoLocked() *HookInfo {
 	s := h.service
 	cfg := &s.config().Hooks
-	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() {
+	if !cfg.BeforeNext.set() && !cfg.OnTTL.set() && !cfg.OnExpire.set() {
 		return nil
 	}
 	i := &HookInfo{State: HookIdle, Runs: h.runs, Fails: h.fails, Seconds: h.seconds, Last: h.last}
@@ -89,6 +89,8 @@ func (h *hookState) infoLocked() *HookInfo {
 		i.State, i.Name, i.Since = HookRunning, h.running, &since
 	case len(h.ttl) > 0:
 		i.Name = onTTL
+	case h.held == onExpire || h.failed[onExpire] > 0:
+		i.Name = onExpire
 	case due || h.failed[beforeNext] > 0:
 		i.Name = beforeNext
 	case h.failed[onTTL] > 0:

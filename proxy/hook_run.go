@@ -59,8 +59,8 @@ func (h *hookState) run(ctx context.Context, hook Hook, call HookCall, why error
 	if r.err != nil && ctx.Err() == nil && hook.onError() == OnErrorCheck {
 		r.met, r.failed = h.probe(ctx, s.config().Hooks.Ready)
 	}
-	if context.Cause(ctx) == errSkipped {
-		r.err = errSkipped
+	if cause := context.Cause(ctx); cause == errSkipped || cause == errLeaseLost {
+		r.err = cause
 	}
 	r.took = time.Since(began)
 	s.queue.Update(func() { h.doneLocked(hook, call, r, why == nil) })
@@ -87,7 +87,15 @@ func (h *hookState) call(ctx context.Context, hook Hook, call HookCall) (said st
 
 func (c HookCall) env() []string {
 	return []string{"TCPCTL_SERVICE=" + c.Service, "TCPCTL_BACKEND=" + c.Backend, "TCPCTL_SESSION=" + c.Session,
-		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason}
+		"TCPCTL_CLIENT=" + c.Client, "TCPCTL_COUNT=" + strconv.Itoa(c.Count), "TCPCTL_REASON=" + c.Reason, "TCPCTL_TOKEN=" + c.token()}
+}
+
+// token is empty where slots are not shared.
+func (c HookCall) token() string {
+	if c.Token == 0 {
+		return ""
+	}
+	return strconv.FormatUint(c.Token, 10)
 }
 
 // doneLocked decides what follows. Whatever it is, no slot is lost. The
@@ -114,9 +122,14 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 		h.passLocked(call.Reason)
 	case r.err == errSkipped:
 		h.passLocked(call.Reason)
+	case r.err == errLeaseLost:
+		ev.Level, ev.Text = LevelWarn, fmt.Sprintf("hook %s of %s was ended: %v", call.Reason, s.name, r.err)
+		h.last = ev.Text
+		s.engine.note(ev)
 	case s.ctx.Err() == nil: // else we are stopping
 		h.failedLocked(hook, call, r, ev)
 	}
+	s.shared.hookEndedLocked()
 	s.pause.settleLocked()
 	h.dueLocked()
 }
@@ -189,7 +202,11 @@ func (h *hookState) passLocked(reason string) {
 	h.held, h.retryAt, h.waitSince = "", time.Time{}, time.Time{}
 	switch {
 	case reason == onTTL && len(h.ttl) > 0:
+		arrival := h.ttl[0].arrival
 		h.ttl = h.ttl[1:]
+		s.shared.doneLocked(arrival)
+	case s.shared.slots != nil:
+		s.shared.passedLocked(reason)
 	case reason == beforeNext:
 		h.beforeNextDone = true
 	}

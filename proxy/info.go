@@ -96,6 +96,7 @@ type QueueInfo struct {
 // LockInfo is the semaphore in front of one service.
 type LockInfo struct {
 	Slots      int          `json:"slots"`
+	Scope      string       `json:"scope,omitempty"` // cluster: over all nodes, and InUse of them by this one; absent: this node's
 	InUse      int          `json:"in_use"`
 	TTLSeconds float64      `json:"ttl_seconds,omitempty"`
 	Holders    []HolderInfo `json:"holders,omitempty"`
@@ -106,6 +107,7 @@ type HolderInfo struct {
 	ID          string  `json:"id"`
 	Client      string  `json:"client"`
 	HeldSeconds float64 `json:"held_seconds"`
+	Token       uint64  `json:"token,omitempty"` // the fencing token of a slot of all nodes
 }
 
 // PauseInfo is a pause: whose it is, why, and until when.
@@ -214,6 +216,7 @@ type SessionInfo struct {
 	BytesIn     int64   `json:"bytes_in"`
 	BytesOut    int64   `json:"bytes_out"`
 	Bypass      bool    `json:"bypass,omitempty"`
+	Token       uint64  `json:"token,omitempty"`            // the fencing token of its slot, of a lock over all nodes
 	Subprotocol string  `json:"subprotocol,omitempty"`      // of WebSocket
 	PingSeconds float64 `json:"ping_rtt_seconds,omitempty"` // of WebSocket's last ping
 	Ended       *Record `json:"ended,omitempty"`
@@ -257,6 +260,7 @@ type Record struct {
 	Served          bool      `json:"served"` // it reached a backend
 	Subprotocol     string    `json:"subprotocol,omitempty"`
 	CloseCode       int       `json:"close_code,omitempty"` // of WebSocket; 1006: without a Close frame
+	Token           uint64    `json:"token,omitempty"`      // the fencing token of its slot, of a lock over all nodes
 }
 
 // Cause says to people why the session ended: "kicked: by ana: too old".

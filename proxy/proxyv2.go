@@ -18,6 +18,10 @@ const (
 	uniqueIDMost = 128
 )
 
+// tokenType is the TLV that has a session's fencing token, in 8 bytes, the highest
+// first: of those that the specification leaves to applications.
+const tokenType proxyproto.PP2Type = 0xE5
+
 // checkV2 checks a whole header of version 2: go-proxyproto does not check what
 // follows the addresses. noAddress is true for LOCAL, and for PROXY with UNSPEC:
 // their addresses are to be ignored, so only a wrong checksum is an error there.

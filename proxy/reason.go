@@ -23,7 +23,10 @@ const (
 	ReasonPacing  Reason = "pacing"  // after a pause, so many a second
 	ReasonLeaving Reason = "leaving" // it has been turned away
 	ReasonHook    Reason = "hook"    // one runs, or must run first; also of a session that a failed hook has turned away
-	ReasonUpgrade Reason = "upgrade" // an earlier client still waits in the process before this one
+	// Of slots that nodes share.
+	ReasonCluster      Reason = "cluster"       // it is not its turn over all nodes
+	ReasonClusterLease Reason = "cluster_lease" // this node has no lease, since it reaches no majority; also of a session that was turned away for it
+	ReasonUpgrade      Reason = "upgrade"       // an earlier client still waits in the process before this one
 	// This process lacks something itself, as local ports or descriptors; also
 	// of a session that was turned away for it.
 	ReasonLocalLimit Reason = "local_limit"
@@ -39,8 +42,9 @@ const (
 	// A TLS stream ended without close_notify: any host on the way can have cut
 	// it there (RFC 8446, section 6.1).
 	ReasonTLSTruncated Reason = "tls_truncated"
-	ReasonAbandoned    Reason = "abandoned" // the client went away before it was served
-	ReasonConnect      Reason = "connect"   // no backend could be connected to
+	ReasonLeaseLost    Reason = "lease_lost" // its slot was lost with the lease of this node: other nodes may have it
+	ReasonAbandoned    Reason = "abandoned"  // the client went away before it was served
+	ReasonConnect      Reason = "connect"    // no backend could be connected to
 
 	// Of a check that failed, besides ReasonConnect, ReasonReset and those of TLS.
 	ReasonTimeout Reason = "timeout" // its time has passed
@@ -124,6 +128,8 @@ func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r
 
 // texts are of the reasons whose word alone says too little to people.
 var texts = map[Reason]string{
+	ReasonClusterLease:   "this node has no lease: it reaches no majority of the voters",
+	ReasonLeaseLost:      "the lease of this node is over",
 	ReasonQuietDrain:     "drained at a quiet moment",
 	ReasonHalfClose:      "half-close timeout",
 	ReasonSessionsPerIP:  "too many sessions from its address",

@@ -37,6 +37,7 @@ func record(s *Session, ev relay.Event) transition {
 	if wasIn {
 		s.contained(s.waiter.Permit().Release)
 	}
+	s.contained(s.leaveShared)
 	s.releasePerIP()
 	s.releaseBudget()
 	return wait
@@ -106,7 +107,7 @@ func (c endedSession) record() Record {
 	s := c.session
 	r := Record{ID: s.ID(), Service: s.service.name, Client: s.client.Name(), Via: s.viaName(),
 		By: s.ending.by, Phase: s.ending.phase, Reason: s.ending.reason, Detail: s.ending.details(), Opened: s.opened, Ended: c.ended,
-		WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
+		Token: s.grantToken(), WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
 	switch {
 	case c.local.IsValid():

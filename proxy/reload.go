@@ -309,7 +309,7 @@ func differences(old, now ServiceConfig) (names []string) {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
 		switch name {
-		case "Listen", "Listeners", "Backends", "Dial", "TLS", "AllowList", "DenyList":
+		case "Listen", "Listeners", "Backends", "Dial", "Shared", "TLS", "AllowList", "DenyList":
 			continue
 		case "Protocol":
 			if old.Protocol != now.Protocol {

@@ -52,7 +52,7 @@ func (s *Service) addLive(i *ServiceInfo, backends []*Backend) {
 		if l := i.Lock; l != nil && sess.backend != nil && len(l.Holders) < holdersShown {
 			view := sess.viewLocked()
 			l.Holders = append(l.Holders, HolderInfo{ID: sess.ID(), Client: view.clientName(),
-				HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds()})
+				HeldSeconds: (now.Sub(sess.opened) - sess.granted).Seconds(), Token: view.token})
 		}
 	}, func() bool { return true })
 	i.BytesIn, i.BytesOut = s.stats.reported.atLeast(i.BytesIn, i.BytesOut)
@@ -86,6 +86,9 @@ func (s *Service) infoLocked() ServiceInfo {
 	}
 	if l := s.config().Lock; l.Slots > 0 {
 		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
+		if s.shared.slots != nil {
+			i.Lock.Scope = ScopeCluster
+		}
 	}
 	return i
 }

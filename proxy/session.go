@@ -196,6 +196,7 @@ type rareState struct {
 	exchange *exchange.Watch // its requests and replies; nil: they are not followed
 	retryState
 	sharing
+	token uint64 // of its slot (SharedGrant); guarded by the queue while it waits
 }
 
 // retryState is what a session remembers of dials that failed. It changes only

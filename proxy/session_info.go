@@ -21,11 +21,12 @@ type sessionView struct {
 	bypass    bool
 	granted   time.Duration
 	remote    netip.AddrPort
+	token     uint64
 }
 
 // viewLocked copies what only the queue's lock guards.
 func (s *Session) viewLocked() sessionView {
-	return sessionView{s, s.backend, s.protocol, s.encrypted, s.bypass, s.granted, s.client.Remote()}
+	return sessionView{s, s.backend, s.protocol, s.encrypted, s.bypass, s.granted, s.client.Remote(), s.grantToken()}
 }
 
 // clientName is its client, for people.
@@ -39,7 +40,7 @@ func (s *sessionView) clientName() string {
 // info is the session as it was seen.
 func (s *sessionView) info(now time.Time) SessionInfo {
 	i := SessionInfo{ID: s.ID(), Service: s.service.name, Client: s.clientName(), Via: via(s.protocol, s.encrypted),
-		Phase: phaseNames[s.phase.Load()], Runner: s.runner().Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass}
+		Phase: phaseNames[s.phase.Load()], Runner: s.runner().Name(), AgeSeconds: now.Sub(s.opened).Seconds(), Bypass: s.bypass, Token: s.token}
 	i.BytesIn, i.BytesOut = s.bytes()
 	if s.backend != nil {
 		i.Backend = s.backend.name
@@ -78,7 +79,7 @@ func (o Operator) Ended() iter.Seq[SessionInfo] {
 		for _, c := range o.engine.ended.newest() {
 			r := c.record()
 			if !yield(SessionInfo{ID: r.ID, Service: r.Service, Backend: r.Backend, Client: r.Client, Via: r.Via, Phase: r.Phase,
-				AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Ended: &r}) {
+				AgeSeconds: r.DurationSeconds, BytesIn: r.BytesIn, BytesOut: r.BytesOut, Subprotocol: r.Subprotocol, Token: r.Token, Ended: &r}) {
 				return
 			}
 		}

@@ -99,6 +99,23 @@ func (c *ServiceConfig) validateServing(v *values) {
 	v.choice("queue.on_client_fin", c.Queue.OnClientFin, FinVerify, FinKeep, FinDrop)
 	v.count("lock.slots", c.Lock.Slots, maxCount)
 	v.duration("lock.ttl", c.Lock.TTL, LongestDuration)
+	c.validateShared(v)
+}
+
+// validateShared is about slots that other engines use, too.
+func (c *ServiceConfig) validateShared(v *values) {
+	v.choice("lock.scope", c.Lock.Scope, ScopeNode, ScopeCluster)
+	v.choice("lock.when_lost", c.Lock.WhenLost, Hold, Reject)
+	shared := c.Lock.Scope == ScopeCluster
+	if !shared && c.Hooks.OnExpire.set() {
+		v.wrong("hooks.on_expire", `write lock.scope = "cluster", or take it out`, "hooks.on_expire runs where a node loses a slot, and slots of one node are not lost")
+	}
+	if shared && c.Lock.Slots <= 0 {
+		v.wrong("lock.slots", "write slots = 1", "service %q shares the slots of a lock, and has none", c.Name)
+	}
+	if shared && len(c.Pause.Bypass) > 0 {
+		v.wrong("pause.bypass", "take it out, or the scope of the lock", "service %q: slots that nodes share are handed out in the order of arrival, and clients that bypass a pause would wait for those that it holds", c.Name)
+	}
 }
 
 func (c *ServiceConfig) validateClients(v *values) {
@@ -212,6 +229,7 @@ func (c *PassiveConfig) validate(v *values) {
 func (h *Hooks) validate(v *values) {
 	h.BeforeNext.validate(v, "hooks.before_next")
 	h.OnTTL.validate(v, "hooks.on_ttl")
+	h.OnExpire.validate(v, "hooks.on_expire")
 	if h.Ready != "" {
 		v.choice("hooks.ready", h.Ready, ReadyCheck, ReadyConnect, ReadyNone)
 	}

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"tui":                      {"proxy", "proxy/api", "proxy/incident", "proxy/text", "mesh/meshinfo", "themes", "tui/internal/..."}, // proxy: values only
 	"tui/...":                  {"proxy/text", "themes", "tui/internal/..."},                                                          // internal: drawing and the terminal, which know nothing of the engine
 	"cmd/tcpctl":               {"proxy/text", "proxy/...", "lock", "tui", "mesh/...", "ws", "themes", "cmd/tcpctl/internal/..."},
-	"cmd/tcpctl/...":           {"proxy/text", "proxy/...", "lock", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
+	"cmd/tcpctl/...":           {"proxy/text", "proxy/...", "lock/...", "mesh/...", "ws", "cmd/tcpctl/internal/..."}, // internal: all but the terminal
 }
 
 // pkg is what go list says of a package.

@@ -60,6 +60,12 @@ func (a *Agent) Ready() AgentReady {
 	return r
 }
 
+// Pending reports whether Ready would return anything.
+func (a *Agent) Pending() bool {
+	r := &a.ready
+	return a.lease.number > 0 && a.unsent < len(a.ops) || len(r.Cut)+len(r.Ask)+len(r.Requests) > 0
+}
+
 // Deadline returns when Tick has to be called at the latest.
 func (a *Agent) Deadline() time.Duration {
 	if a.lease.number > 0 && !a.lease.lost && a.lease.until < a.next {

@@ -179,6 +179,8 @@ var ours = map[string]bool{
 	"ServiceConfig.AllowList": true, "ServiceConfig.DenyList": true,
 	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
 	"BackendConfig.CheckPort": true,
+	// The cluster's, which is not built yet.
+	"ServiceConfig.Shared": true, "LockConfig.Scope": true, "LockConfig.WhenLost": true, "Hooks.OnExpire": true,
 }
 
 // A field that the engine learns is one that the file should pass on.

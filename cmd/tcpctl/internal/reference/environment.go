@@ -19,10 +19,11 @@ type program struct {
 // programs has a line for each; what the source puts into an environment and
 // is not here is an error.
 var programs = []program{
-	{"Hooks and restarts", "`before_next` and `on_ttl` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; an exit status of 0 is success, otherwise `on_error` decides. A restart runs in `tcpctl restart` and `tcpctl roll`, when the backend's sessions have ended; another status than 0 stops the plan.", []constant{
+	{"Hooks and restarts", "`before_next`, `on_ttl` and `on_expire` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; an exit status of 0 is success, otherwise `on_error` decides. A restart runs in `tcpctl restart` and `tcpctl roll`, when the backend's sessions have ended; another status than 0 stops the plan.", []constant{
 		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend; empty where none is chosen yet"},
 		{"TCPCTL_SESSION", "the id of the session that a hook runs for; empty for a restart"}, {"TCPCTL_CLIENT", "the address of that session's client"},
-		{"TCPCTL_COUNT", "how many clients were admitted, with this one; 0 for a restart"}, {"TCPCTL_REASON", "why it runs: before_next, on_ttl or restart"}}},
+		{"TCPCTL_COUNT", "how many clients were admitted, with this one; 0 for a restart"}, {"TCPCTL_REASON", "why it runs: before_next, on_ttl, on_expire or restart"},
+		{"TCPCTL_TOKEN", "the fencing token of the slot, of a lock over several nodes; empty otherwise"}}},
 	{"Checks", "`[services.NAME.check]` `run`", "proxy/backend_check.go", "An exit status of 0 passes.", []constant{
 		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend"}, {"TCPCTL_ADDR", "its address"}}},
 	{"Sources of backends", "`discover = \"exec:…\"`", "cmd/tcpctl/internal/discover/source_exec.go", "Prints a JSON list of backends.", []constant{{"TCPCTL_SERVICE", "the service"}}},

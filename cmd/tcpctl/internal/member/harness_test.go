@@ -1,0 +1,497 @@
+package member_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
+// eachRelay runs a test over each runner.
+func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
+	t.Parallel()
+	for _, relay := range []string{"stream", "loop"} {
+		if relay == "loop" && runtime.GOOS != "linux" {
+			continue
+		}
+		t.Run(relay, func(t *testing.T) {
+			t.Parallel()
+			test(t, relay)
+		})
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came to this: %s", what)
+		}
+	}
+}
+
+// oneLog is a Log of one voter, which always leads: what is proposed is agreed on.
+type oneLog struct {
+	entries []cluster.LogEntry
+	taken   int
+	read    uint64
+}
+
+func (l *oneLog) Propose(data []byte) error {
+	l.entries = append(l.entries, cluster.LogEntry{Index: uint64(len(l.entries) + 1), Term: 1, Data: slices.Clone(data)})
+	return nil
+}
+
+func (l *oneLog) Confirm(read uint64) error { l.read = read; return nil }
+
+func (l *oneLog) Ready() cluster.LogReady {
+	r := cluster.LogReady{Term: 1, Leader: 1, Entries: l.entries[l.taken:], Confirmed: l.read}
+	l.taken = len(l.entries)
+	return r
+}
+
+// A hub is the voter, with what carries messages to it and back.
+type hub struct {
+	mu      sync.Mutex
+	log     oneLog
+	voter   *cluster.Voter
+	members map[cluster.NodeID]*member.Member
+	cut     map[cluster.NodeID]bool
+	down    bool
+}
+
+func newHub(t *testing.T, lease time.Duration) *hub {
+	h := &hub{members: map[cluster.NodeID]*member.Member{}, cut: map[cluster.NodeID]bool{}}
+	h.log.Propose(nil) // of the term
+	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+			h.do(func() {})
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return h
+}
+
+// do lets the voter do something, and delivers its answers.
+func (h *hub) do(something func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down {
+		return
+	}
+	something()
+	for range 3 { // what it proposes it has agreed on
+		h.voter.Poll(member.Boottime())
+	}
+	for _, a := range h.voter.Answers() {
+		if m := h.members[a.To]; m != nil && !h.cut[a.To] {
+			m.Step(a.Answer)
+		}
+	}
+}
+
+func (h *hub) send(r cluster.RequestTo) {
+	h.do(func() {
+		if !h.cut[r.Node] {
+			r.Ops = slices.Clone(r.Ops)
+			h.voter.Step(member.Boottime(), r.Request)
+		}
+	})
+}
+
+// link cuts a node off from the voter, or joins it again.
+func (h *hub) link(node cluster.NodeID, works bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cut[node] = !works
+}
+
+// stop lets the voter do nothing at all, as while another one is elected.
+func (h *hub) stop(down bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = down
+}
+
+// said is how many ops of nodes are in the state that which picks.
+func (h *hub) said(t *testing.T, which func(cluster.Batch, cluster.Op) bool) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, e := range h.log.entries[:h.log.taken] {
+		if len(e.Data) == 0 {
+			continue
+		}
+		batches, err := cluster.DecodeEntry(e.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range batches {
+			for _, op := range b.Ops {
+				if which(b, op) {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// untilAble waits until all nodes know whether a node can serve.
+func (h *hub) untilAble(t *testing.T, node cluster.NodeID, able bool) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("node %d is able: %t", node, able), func() bool {
+		now := true
+		h.said(t, func(b cluster.Batch, op cluster.Op) bool {
+			if b.Node == node && op.Kind == cluster.OpAble {
+				now = op.Flag
+			}
+			return false
+		})
+		return now == able
+	})
+}
+
+// places is how many arrivals of a node have, or had, a place that all nodes agree on.
+func (h *hub) places(t *testing.T, node cluster.NodeID) int {
+	top := uint64(0)
+	h.said(t, func(b cluster.Batch, op cluster.Op) bool {
+		if b.Node == node && op.Kind == cluster.OpJoin {
+			top = max(top, op.To)
+		}
+		return false
+	})
+	return int(top)
+}
+
+func (h *hub) held() []cluster.Grant {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.voter.State().Held("db")
+}
+
+// A backend counts how many clients it has, and answers each with its name. Of one
+// slot, it refuses tokens that are older than one that it has seen. Event loops send
+// no PROXY header: then it learns no tokens.
+type backend struct {
+	plain, several bool
+	t              *testing.T
+	ln             net.Listener
+	wg             sync.WaitGroup
+	name           string
+
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	most   int
+	tokens []uint64
+	names  []string
+	old    int // tokens that were refused
+}
+
+func newBackend(t *testing.T, name, relay string, slots int) *backend {
+	t.Helper()
+	b := &backend{t: t, name: name, plain: relay == "loop", several: slots > 1}
+	b.listen("127.0.0.1:0")
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *backend) listen(addr string) {
+	b.t.Helper()
+	eventually(b.t, "listen on "+addr, func() (ok bool) {
+		var err error
+		b.ln, err = net.Listen("tcp", addr)
+		return err == nil
+	})
+	b.mu.Lock()
+	b.conns = map[net.Conn]bool{}
+	b.mu.Unlock()
+	b.wg.Go(func() {
+		for ln := b.ln; ; {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b.wg.Go(func() { b.serve(c) })
+		}
+	})
+}
+
+func (b *backend) stop() {
+	b.ln.Close()
+	b.mu.Lock()
+	for c := range b.conns {
+		c.Close()
+	}
+	b.conns = nil
+	b.mu.Unlock()
+	b.wg.Wait()
+}
+
+func (b *backend) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	var token uint64
+	if !b.plain {
+		h, err := proxyproto.Read(r)
+		if err != nil {
+			return // a check
+		}
+		tlvs, _ := h.TLVs()
+		for _, tlv := range tlvs {
+			if tlv.Type == 0xE5 {
+				token = binary.BigEndian.Uint64(tlv.Value)
+			}
+		}
+	}
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	if n := len(b.tokens); !b.plain && (token == 0 || n > 0 && !b.several && token <= b.tokens[n-1]) {
+		b.old++
+		b.mu.Unlock()
+		return
+	}
+	if b.conns == nil {
+		b.mu.Unlock()
+		return // it is being stopped
+	}
+	b.conns[c] = true
+	b.tokens = append(b.tokens, token)
+	b.names = append(b.names, strings.TrimSpace(line))
+	n := 0
+	for c := range b.conns {
+		if !wasReset(c) {
+			n++
+		}
+	}
+	b.most = max(b.most, n)
+	b.mu.Unlock()
+	fmt.Fprintf(c, "%s %d\n", b.name, token)
+	io.Copy(io.Discard, r)
+	b.mu.Lock()
+	delete(b.conns, c) // before the other end can know
+	b.mu.Unlock()
+}
+
+func (b *backend) order() ([]string, []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.names), slices.Clone(b.tokens)
+}
+
+// atMost fails the test if there were more clients at a time.
+func (b *backend) atMost(n int) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.most > n || b.old > 0 {
+		b.t.Errorf("%d clients at a time over %d slots, %d old tokens", b.most, n, b.old)
+	}
+}
+
+// A node is an engine with one service, and its member.
+type node struct {
+	*testing.T
+	id      cluster.NodeID
+	hub     *hub
+	member  *member.Member
+	engine  *proxy.Engine
+	config  proxy.ServiceConfig
+	svc     *proxy.Service
+	records chan proxy.Record
+	mu      sync.Mutex
+	warned  []string
+}
+
+// A rig is three nodes before one backend.
+type rig struct {
+	*hub
+	nodes   []*node
+	backend *backend
+}
+
+// newRig makes nodes whose services are as c says. own gives each a backend of its
+// own.
+func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig, change func(i int, c *proxy.ServiceConfig, a *cluster.AgentConfig)) *rig {
+	t.Helper()
+	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", relay, c.Lock.Slots)}
+	for i := range 3 {
+		n := &node{T: t, id: cluster.NodeID(i + 1), hub: r.hub, records: make(chan proxy.Record, 10000)}
+		n.config = c
+		n.config.Name, n.config.Listen, n.config.Relay = "db", []string{"127.0.0.1:0"}, relay
+		if relay != "loop" {
+			n.config.SendProxy = 2
+		}
+		n.config.Check.Type = "none"
+		n.config.Lock.Scope = proxy.ScopeCluster
+		if n.config.Lock.Slots == 0 {
+			n.config.Lock.Slots = 1
+		}
+		n.config.Backends = []proxy.BackendConfig{{Name: "a", Addr: r.backend.ln.Addr().String()}}
+		agent := cluster.AgentConfig{Node: n.id, Incarnation: 1, Voters: []cluster.NodeID{1}, Lease: lease}
+		if change != nil {
+			change(i, &n.config, &agent)
+		}
+		n.start(agent)
+		r.nodes = append(r.nodes, n)
+	}
+	for _, n := range r.nodes {
+		eventually(t, "each node has a lease, and knows the slots", func() bool { return n.member.Lease() > 0 && n.member.Facts("db").Slots > 0 })
+	}
+	return r
+}
+
+func (n *node) start(agent cluster.AgentConfig) {
+	n.Helper()
+	n.member = member.New(member.Config{Agent: agent, Send: n.hub.send, Warn: func(_, text string) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.warned = append(n.warned, text)
+	}})
+	n.hub.mu.Lock()
+	n.hub.members[n.id] = n.member
+	n.hub.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { n.member.Run(ctx) })
+	n.config.Shared = n.member.Share(member.ValuesOf(&n.config))
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{n.config}, OnRecord: func(r proxy.Record) { n.records <- r }})
+	if err == nil {
+		err = e.Start()
+	}
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.engine, n.svc = e, e.Service("db")
+	n.Cleanup(func() { e.Close(); cancel(); wg.Wait() })
+}
+
+func (n *node) until(what string, ok func(proxy.ServiceInfo) bool) {
+	n.Helper()
+	eventually(n.T, what, func() bool { return ok(n.svc.Info()) })
+}
+
+func (n *node) record() proxy.Record {
+	n.Helper()
+	select {
+	case r := <-n.records:
+		return r
+	case <-time.After(patience):
+		n.Fatal("no record came")
+	}
+	return proxy.Record{}
+}
+
+// A visitor is a client.
+type visitor struct {
+	t    *testing.T
+	name string
+	net.Conn
+	r *bufio.Reader
+}
+
+// dial sends a name to a node's service.
+func (n *node) dial(name string) *visitor {
+	n.Helper()
+	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(c, "%s\n", name)
+	return &visitor{n.T, name, c, bufio.NewReader(c)}
+}
+
+// queue dials, and waits until all nodes agree on the place of the client.
+func (n *node) queue(name string) *visitor {
+	n.Helper()
+	before := n.hub.places(n.T, n.id)
+	v := n.dial(name)
+	eventually(n.T, name+" has its place", func() bool { return n.hub.places(n.T, n.id) > before })
+	return v
+}
+
+// hears waits for the backend's answer, and returns the token.
+func (v *visitor) hears(backend string) (token uint64) {
+	v.t.Helper()
+	line, err := v.r.ReadString('\n')
+	if err != nil {
+		v.t.Fatalf("%s heard %q, %v", v.name, line, err)
+	}
+	var who string
+	if fmt.Sscan(line, &who, &token); who != backend {
+		v.t.Fatalf("%s heard %q, not of %s", v.name, line, backend)
+	}
+	return token
+}
+
+// ends waits for the end of the stream, and reports whether it was a reset.
+func (v *visitor) ends() (reset bool) {
+	v.t.Helper()
+	_, err := io.Copy(io.Discard, v.r)
+	if os.IsTimeout(err) {
+		v.t.Fatalf("%s is not ended", v.name)
+	}
+	return err != nil
+}
+
+// leaves closes in order, and waits until the session is over.
+func (v *visitor) leaves() {
+	v.t.Helper()
+	v.Conn.(*net.TCPConn).CloseWrite()
+	v.ends()
+	v.Close()
+}
+
+// records are those of all nodes, once nothing is left.
+func (r *rig) records() (all []proxy.Record) {
+	for _, n := range r.nodes {
+		n.Helper()
+		n.until("no session is left", func(i proxy.ServiceInfo) bool {
+			return i.Sessions.Active == 0 && i.Queue.Waiting == 0 && len(n.engine.Operator().Sessions(false)) == 0
+		})
+		for len(n.records) > 0 {
+			all = append(all, <-n.records)
+		}
+	}
+	eventually(r.backend.t, "no slot is held", func() bool { return len(r.held()) == 0 })
+	return all
+}
+
+// warns waits for a warning that the node's file differs.
+func (n *node) warns(text string) {
+	n.Helper()
+	eventually(n.T, "it warns: "+text, func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return slices.ContainsFunc(n.warned, func(w string) bool { return strings.Contains(w, text) })
+	})
+}

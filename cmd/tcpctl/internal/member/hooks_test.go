@@ -1,0 +1,229 @@
+package member_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// A diary is what hooks of all nodes write into.
+type diary struct {
+	mu    sync.Mutex
+	calls []proxy.HookCall
+	wait  chan struct{} // until then no hook is done; nil: they are at once
+	began chan struct{}
+}
+
+func (d *diary) hook(ctx context.Context, c proxy.HookCall) error {
+	d.mu.Lock()
+	d.calls = append(d.calls, c)
+	wait := d.wait
+	d.mu.Unlock()
+	if wait == nil {
+		return nil
+	}
+	d.began <- struct{}{}
+	select {
+	case <-wait:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *diary) all() []proxy.HookCall {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.calls)
+}
+
+// TestRule25cTokens: the token of a session is what its backend gets in its PROXY
+// header, and what is shown and recorded.
+func TestRule25cTokens(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 10*second, "stream", proxy.ServiceConfig{}, nil)
+	last := uint64(0)
+	for i, n := range r.nodes {
+		v := n.queue(fmt.Sprint(i))
+		token := v.hears("a")
+		if token <= last {
+			t.Errorf("token %d after token %d", token, last)
+		}
+		last = token
+		info := n.svc.Info()
+		if l := info.Lock; l.Scope != proxy.ScopeCluster || len(l.Holders) != 1 || l.Holders[0].Token != token {
+			t.Errorf("the lock: %+v", l)
+		}
+		if s := n.engine.Operator().Sessions(false); len(s) != 1 || s[0].Token != token {
+			t.Errorf("the session: %+v", s)
+		}
+		v.leaves()
+		if rec := n.record(); rec.Token != token {
+			t.Errorf("the record: %+v", rec)
+		}
+	}
+}
+
+// TestRule25cHooksCountTokens: before_next runs at each second client over all nodes,
+// while no other session is live.
+func TestRule25cHooksCountTokens(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		d := &diary{}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2},
+			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, Every: 2}, Ready: proxy.ReadyNone}}, nil)
+		for i := range 9 {
+			v := r.nodes[i%3].queue(fmt.Sprint(i))
+			v.hears("a")
+			v.leaves()
+		}
+		r.records()
+		var tokens []uint64
+		for _, c := range d.all() {
+			if c.Reason != "before_next" || c.Count != int(c.Token) {
+				t.Errorf("called with %+v", c)
+			}
+			tokens = append(tokens, c.Token)
+		}
+		if !slices.Equal(tokens, []uint64{2, 4, 6, 8}) {
+			t.Errorf("it ran before tokens %v", tokens)
+		}
+		r.backend.atMost(2)
+	})
+}
+
+// TestRule25cOnExpire runs before the next grant of a slot that a lost node had, and
+// for no other.
+func TestRule25cOnExpire(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		file := filepath.Join(t.TempDir(), "fenced")
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{Hooks: proxy.Hooks{
+			OnExpire: proxy.Hook{Run: []string{"/bin/sh", "-c", `echo $TCPCTL_REASON $TCPCTL_TOKEN $TCPCTL_SERVICE >> "$0"`, file}},
+			Ready:    proxy.ReadyNone}}, nil)
+		holder := r.nodes[2].queue("holder")
+		holder.hears("a")
+		next := r.nodes[0].queue("next")
+		if text, err := os.ReadFile(file); err == nil {
+			t.Errorf("it ran for %q", text)
+		}
+		r.link(3, false)
+		holder.ends()
+		next.hears("a")
+		text, _ := os.ReadFile(file)
+		want := fmt.Sprintf("on_expire %d db\n", r.held()[0].Token)
+		if string(text) != want {
+			t.Errorf("it said %q, not %q", text, want)
+		}
+		next.leaves()
+		after := r.nodes[1].queue("after")
+		after.hears("a")
+		after.leaves()
+		if text, _ := os.ReadFile(file); string(text) != want {
+			t.Errorf("then it said %q", text)
+		}
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25cAClientThatLeavesItsHook: the hook takes its slot to its end, and the
+// next client finds it done.
+func TestRule25cAClientThatLeavesItsHook(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{
+			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, Every: 2}, Ready: proxy.ReadyNone}}, nil)
+		first := r.nodes[1].queue("first")
+		first.hears("a")
+		first.leaves()
+		leaves := r.nodes[0].queue("leaves")
+		<-d.began
+		next := r.nodes[1].queue("next")
+		leaves.Conn.(*net.TCPConn).SetLinger(0) // a FIN after bytes would be verified
+		leaves.Close()
+		r.nodes[0].until("it has gone", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 0 })
+		if held := r.held(); len(held) != 1 || held[0].Node != 1 {
+			t.Errorf("while the hook runs the slot is held by %+v", held)
+		}
+		close(d.wait)
+		next.hears("a")
+		next.leaves()
+		r.records()
+		if calls := d.all(); len(calls) != 1 || calls[0].Token != 2 {
+			t.Errorf("it ran %+v", calls)
+		}
+	})
+}
+
+// TestRule25cAHookWhoseLeaseIsLost is ended, and runs again where the slot goes.
+func TestRule25cAHookWhoseLeaseIsLost(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{
+			Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, Every: 1}, Ready: proxy.ReadyNone}}, nil)
+		first := r.nodes[2].queue("first")
+		<-d.began
+		next := r.nodes[0].queue("next")
+		r.link(3, false)
+		r.nodes[2].until("its hook is ended", func(i proxy.ServiceInfo) bool {
+			return i.Hook.State != proxy.HookRunning && strings.Contains(i.Hook.Last, "the lease of this node is over")
+		})
+		<-d.began
+		if calls := d.all(); len(calls) != 2 || calls[1].Token <= calls[0].Token {
+			t.Errorf("it ran %+v", calls)
+		}
+		close(d.wait)
+		next.hears("a")
+		next.leaves()
+		r.link(3, true)
+		first.hears("a")
+		first.leaves()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25cATTLAndItsHook: the slot of all nodes is free once on_ttl is done.
+func TestRule25cATTLAndItsHook(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		d := &diary{wait: make(chan struct{}), began: make(chan struct{}, 9)}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{TTL: 500 * time.Millisecond},
+			Hooks: proxy.Hooks{OnTTL: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, nil)
+		slow := r.nodes[0].queue("slow")
+		slow.hears("a")
+		next := r.nodes[1].queue("next")
+		if !slow.ends() {
+			t.Error("it saw no reset")
+		}
+		<-d.began
+		if rec := r.nodes[0].record(); rec.Reason != proxy.ReasonTTL || d.all()[0].Token != rec.Token {
+			t.Errorf("record %+v, hook %+v", rec, d.all())
+		}
+		if held := r.held(); len(held) != 1 || held[0].Node != 1 {
+			t.Errorf("while on_ttl runs the slot is held by %+v", held)
+		}
+		close(d.wait)
+		next.hears("a")
+		next.leaves()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestReasonsAreTheEngines: what an agent answers is what the engine knows.
+func TestReasonsAreTheEngines(t *testing.T) {
+	for reason, want := range map[cluster.Reason]proxy.Reason{cluster.ReasonCluster: proxy.ReasonCluster, cluster.ReasonLease: proxy.ReasonClusterLease,
+		cluster.ReasonPaused: proxy.ReasonPaused, cluster.ReasonLost: proxy.ReasonLeaseLost} {
+		if proxy.Reason(reason) != want {
+			t.Errorf("%q is not %q", reason, want)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+// Package member is a node's side of a cluster as its engine uses it: it joins
+// proxy.Shared, whose methods are called on the data path with a queue locked, to a
+// cluster.Agent, which belongs to one goroutine at a time, with a clock that runs
+// while the system sleeps. What carries messages to voters is given to it.
+package member
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Config is fixed for the life of a Member.
+type Config struct {
+	Agent cluster.AgentConfig
+	// Send sends a request to a voter, whose answer Step takes. It must not block:
+	// what cannot be sent now is lost, and said again. Run's goroutine calls it.
+	Send func(cluster.RequestTo)
+	// Warn gets a sentence where the file of this node differs from what holds on
+	// all nodes, once for each difference; nil: nothing is said.
+	Warn func(service, text string)
+	Now  func() time.Duration // nil: Boottime
+}
+
+// A Member is one node of a cluster. Run has to run for as long as it is used.
+type Member struct {
+	cfg  Config
+	poke chan struct{} // there is something for Run to do
+
+	mu       sync.Mutex // never held while the engine is called
+	agent    *cluster.Agent
+	services map[string]*service
+	began    time.Duration
+	leased   bool // it has had a lease
+}
+
+// New returns a member that has no lease yet.
+func New(cfg Config) *Member {
+	if cfg.Now == nil {
+		cfg.Now = Boottime
+	}
+	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: cluster.NewAgent(cfg.Agent), services: map[string]*service{}, began: cfg.Now()}
+}
+
+// Run renews the lease, says what the engine has said, and does what the voters
+// answer, until ctx ends. Then the lease runs out by itself: the engine has to have
+// ended its sessions.
+func (m *Member) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.poke:
+		case <-timer.C:
+		}
+		timer.Reset(m.turn())
+	}
+}
+
+// turn does what is due, and says in what time something will be.
+func (m *Member) turn() time.Duration {
+	m.mu.Lock()
+	if now := m.cfg.Now(); now >= m.agent.Deadline() {
+		m.agent.Tick(now)
+	}
+	m.declareLocked()
+	r := m.agent.Ready()
+	calls := m.callsLocked(r)
+	m.mu.Unlock()
+	for _, call := range calls {
+		call()
+	}
+	for _, req := range r.Requests {
+		m.cfg.Send(req)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return max(m.agent.Deadline()-m.cfg.Now(), 0)
+}
+
+// callsLocked are the calls of the engine that an agent asks for, to be made without
+// the lock: sessions are cut before gates are asked again.
+func (m *Member) callsLocked(r cluster.AgentReady) (calls []func()) {
+	cut := map[*handle][]uint64{}
+	for _, g := range r.Cut {
+		if sv := m.services[g.Service]; sv != nil {
+			if h, arrival := sv.find(g.Arrival); h != nil {
+				cut[h] = append(cut[h], arrival)
+			}
+		}
+	}
+	for h, arrivals := range cut {
+		calls = append(calls, func() { h.user.Cut(arrivals) })
+	}
+	slices.Sort(r.Ask)
+	for _, name := range slices.Compact(r.Ask) {
+		if sv := m.services[name]; sv != nil {
+			for _, h := range sv.handles {
+				calls = append(calls, h.user.Ask)
+			}
+		}
+	}
+	return calls
+}
+
+// Step takes a voter's answer, from any goroutine.
+func (m *Member) Step(a cluster.Answer) {
+	m.mu.Lock()
+	now := m.cfg.Now()
+	m.agent.Step(now, a)
+	if _, runs := m.agent.Runs(now); runs {
+		m.leased = true
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+// Lease returns for how long the node's lease runs still; 0: it has none.
+func (m *Member) Lease() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.cfg.Now()
+	until, runs := m.agent.Runs(now)
+	if !runs {
+		return 0
+	}
+	return until - now
+}
+
+// Act says what an operator asks of all nodes. It returns false if the node has no
+// lease: nothing was done.
+func (m *Member) Act(op cluster.Op) bool {
+	m.mu.Lock()
+	defer m.wake()
+	defer m.mu.Unlock()
+	return m.agent.Act(m.cfg.Now(), op)
+}
+
+// Facts returns what the node knows of a service on all nodes.
+func (m *Member) Facts(service string) cluster.Fact {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.agent.Facts(service)
+}
+
+func (m *Member) wake() {
+	select {
+	case m.poke <- struct{}{}:
+	default:
+	}
+}
+
+// declareLocked says how many slots a service has, and which of its tokens need a
+// hook, where the cluster does not know it yet; the cluster's values win.
+func (m *Member) declareLocked() {
+	now := m.cfg.Now()
+	if _, runs := m.agent.Runs(now); !runs {
+		return
+	}
+	for name, sv := range m.services {
+		f := m.agent.Facts(name)
+		switch {
+		case f.Slots != 0:
+			m.compare(name, sv, f)
+		case sv.declared == 0 || now-sv.declared > m.cfg.Agent.Lease: // what was said may be lost with a lease
+			sv.declared = now
+			m.agent.Act(now, cluster.Op{Kind: cluster.OpHooks, Service: name, From: sv.values.Every, Flag: sv.values.Exclusive})
+			m.agent.Act(now, cluster.Op{Kind: cluster.OpSlots, Service: name, From: sv.values.Slots})
+		}
+	}
+}
+
+func (m *Member) compare(name string, sv *service, f cluster.Fact) {
+	here, there := sv.values, Values{f.Slots, f.Every, f.Exclusive}
+	if there == sv.known {
+		return
+	}
+	sv.known = there
+	if m.cfg.Warn != nil && here != there {
+		m.cfg.Warn(name, fmt.Sprintf("%s: the file of this node has %s; on all nodes it is %s, which holds", name, here, there))
+	}
+}
+
+// shares makes the Shared of a service that begins; the values are its file's.
+func (m *Member) shares(u proxy.SharedUser, v Values) *handle {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sv := m.services[u.Service()]
+	if sv == nil {
+		sv = &service{}
+		m.services[u.Service()] = sv
+	}
+	sv.values = v
+	h := &handle{member: m, service: sv, user: u}
+	sv.handles = append(sv.handles, h)
+	m.wake()
+	return h
+}

@@ -1,0 +1,77 @@
+package member_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+const second = time.Second
+
+// TestOneOrderOverAllNodes: clients of three nodes are served in the order in which
+// they got their places, and their tokens grow.
+func TestOneOrderOverAllNodes(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
+		var want []string
+		var all []*visitor
+		for i := range 30 {
+			name := fmt.Sprint("client-", i)
+			all = append(all, r.nodes[rand.IntN(3)].queue(name))
+			want = append(want, name)
+		}
+		for _, v := range all {
+			v.hears("a")
+			v.leaves()
+		}
+		names, _ := r.backend.order()
+		if !slices.Equal(names, want) {
+			t.Errorf("served %v", names)
+		}
+		r.backend.atMost(1)
+		records := r.records()
+		slices.SortFunc(records, func(a, b proxy.Record) int { return a.Ended.Compare(b.Ended) })
+		last := uint64(0)
+		for _, rec := range records {
+			if rec.Token <= last || rec.Reason != proxy.ReasonFIN {
+				t.Errorf("after token %d: %+v", last, rec)
+			}
+			last = rec.Token
+		}
+	})
+}
+
+// TestNeverOverTheSlots: however clients come, go and give up.
+func TestNeverOverTheSlots(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
+		var wg sync.WaitGroup
+		for i := range 90 {
+			n, gives := r.nodes[i%3], rand.IntN(4) == 0
+			wg.Go(func() {
+				v := n.dial(fmt.Sprint("client-", i))
+				if gives {
+					time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+					v.Close()
+					return
+				}
+				v.hears("a")
+				v.leaves()
+			})
+		}
+		wg.Wait()
+		seen := map[uint64]bool{}
+		for _, rec := range r.records() {
+			if rec.Served && (rec.Token == 0 || seen[rec.Token]) {
+				t.Errorf("a token that was given twice, or none: %+v", rec)
+			}
+			seen[rec.Token] = true
+		}
+		r.backend.atMost(2)
+	})
+}

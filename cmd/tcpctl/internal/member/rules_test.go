@@ -1,0 +1,352 @@
+package member_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// lostLease is how long leases are where one is to end: a test waits for that.
+const lostLease = 2 * time.Second
+
+// TestRule25ACutOffNode grants nothing, keeps its waiters, and ends its holder before
+// the slot moves; healed, its waiter has its turn.
+func TestRule25ACutOffNode(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
+		holder := r.nodes[2].queue("holder")
+		token := holder.hears("a")
+		there, next := r.nodes[2].queue("there"), r.nodes[0].queue("next")
+		r.link(3, false)
+		if !holder.ends() {
+			t.Error("the holder saw no reset")
+		}
+		rec := r.nodes[2].record()
+		if rec.By != proxy.ByProxy || rec.Reason != proxy.ReasonLeaseLost || rec.Phase != proxy.PhaseRelay || rec.Token == 0 {
+			t.Errorf("record %+v", rec)
+		}
+		after := next.hears("a")
+		if relay != "loop" && after <= token {
+			t.Errorf("token %d after token %d", after, token)
+		}
+		if i := r.nodes[2].svc.Info(); i.Queue.Waiting != 1 || i.Sessions.Active != 0 || i.Sessions.Cut != 1 {
+			t.Errorf("the node that was cut off: %+v, %+v", i.Queue, i.Sessions)
+		}
+		if w := r.nodes[2].svc.Waiters(); len(w) != 1 || w[0].Reason != proxy.ReasonClusterLease {
+			t.Errorf("it waits: %+v", w)
+		}
+		late := r.nodes[1].queue("late")
+		r.link(3, true)
+		eventually(t, "it has a lease again", func() bool { return r.nodes[2].member.Lease() > 0 })
+		next.leaves()
+		// Its lease had ended, so that its waiter has joined behind the one that came since.
+		late.hears("a")
+		late.leaves()
+		there.hears("a")
+		there.leaves()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25ABriefCut: while the lease runs in the state, waiters keep their place.
+func TestRule25ABriefCut(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
+		holder := r.nodes[0].queue("holder")
+		holder.hears("a")
+		there := r.nodes[2].queue("there")
+		r.link(3, false)
+		late := r.nodes[1].queue("late")
+		r.link(3, true)
+		holder.leaves()
+		there.hears("a")
+		there.leaves()
+		late.hears("a")
+		late.leaves()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25aKept: with on_lost = "keep" a session goes on without its slot, and
+// nobody is admitted without a lease.
+func TestRule25aKept(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, func(_ int, _ *proxy.ServiceConfig, a *cluster.AgentConfig) { a.Keep = true })
+		holder := r.nodes[2].queue("holder")
+		holder.hears("a")
+		waits := r.nodes[2].queue("waits")
+		r.link(3, false)
+		eventually(t, "the slot has come back", func() bool { return len(r.held()) == 0 })
+		if i := r.nodes[2].svc.Info(); i.Sessions.Active != 1 || i.Queue.Waiting != 1 || i.Sessions.Cut != 0 {
+			t.Errorf("it has %+v", i.Sessions)
+		}
+		holder.leaves()
+		r.link(3, true)
+		waits.hears("a")
+		waits.leaves()
+		r.records()
+	})
+}
+
+// TestRule25aRejected: with when_lost = "reject" waiters and newcomers are turned away
+// while the node has no lease.
+func TestRule25aRejected(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{WhenLost: proxy.Reject}}, nil)
+		n := r.nodes[2]
+		holder := n.queue("holder")
+		holder.hears("a")
+		waits := n.queue("waits")
+		r.link(3, false)
+		for _, v := range []*visitor{holder, waits, n.dial("newcomer")} {
+			if !v.ends() {
+				t.Errorf("%s saw no reset", v.name)
+			}
+		}
+		n.until("all is over", func(i proxy.ServiceInfo) bool { return len(n.records) == 3 })
+		reasons := map[proxy.Reason]int{}
+		for range 3 {
+			reasons[n.record().Reason]++
+		}
+		if reasons[proxy.ReasonLeaseLost] != 1 || reasons[proxy.ReasonClusterLease] != 2 {
+			t.Errorf("ended by %v", reasons)
+		}
+		if c := n.svc.Info().Sessions; c.Failed+c.Rejected != 2 || c.Cut != 1 {
+			t.Errorf("counted %+v", c)
+		}
+		r.link(3, true)
+		eventually(t, "it has a lease again", func() bool { return n.member.Lease() > 0 })
+		n.until("it knows", func(proxy.ServiceInfo) bool {
+			v := n.dial("again")
+			_, err := v.r.ReadByte()
+			v.Close()
+			return err == nil
+		})
+	})
+}
+
+// TestRule26NoLeader: while no voter leads, nothing that is held or waits changes, and
+// nobody is admitted; afterwards all goes on.
+func TestRule26NoLeader(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 20*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
+		first, second := r.nodes[0].queue("first"), r.nodes[1].queue("second")
+		first.hears("a")
+		second.hears("a")
+		third, fourth := r.nodes[2].queue("third"), r.nodes[0].queue("fourth")
+		r.stop(true)
+		first.leaves()
+		time.Sleep(200 * time.Millisecond) // it would have been granted
+		for i, want := range []int{1, 0, 1} {
+			if got := r.nodes[i].svc.Info().Queue.Waiting; got != want {
+				t.Errorf("node %d has %d waiting", i+1, got)
+			}
+		}
+		if i := r.nodes[1].svc.Info(); i.Sessions.Active != 1 || i.Sessions.Cut != 0 {
+			t.Errorf("a session was ended: %+v", i.Sessions)
+		}
+		r.stop(false)
+		third.hears("a")
+		for _, v := range []*visitor{second, third} {
+			v.leaves()
+		}
+		fourth.hears("a")
+		fourth.leaves()
+		r.records()
+		r.backend.atMost(2)
+	})
+}
+
+// TestRule32ReloadsTouchNoLease: a service that goes serves its waiters; one of its
+// name that comes again begins anew, and the slots are what all nodes have.
+func TestRule32ReloadsTouchNoLease(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
+		n := r.nodes[0]
+		lease := n.member.Lease() > 0
+		a, b := n.queue("a"), r.nodes[1].queue("b")
+		a.hears("a")
+		b.hears("a")
+		c := n.queue("c")
+		if !r.nodes[2].member.Act(cluster.Op{Kind: cluster.OpSlots, Service: "db", From: 1}) {
+			t.Fatal("no lease")
+		}
+		n.warns("slots = 2; on all nodes it is slots = 1")
+		if i := r.nodes[1].svc.Info(); i.Sessions.Active != 1 {
+			t.Error("fewer slots have cut a session")
+		}
+		if _, err := n.engine.Apply(proxy.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{n.config}}); err != nil {
+			t.Fatal(err)
+		}
+		n.svc = n.engine.Service("db")
+		d := n.queue("d") // of a queue whose arrivals begin at 1 again
+		a.leaves()
+		b.leaves()
+		c.hears("a")
+		c.leaves()
+		d.hears("a")
+		d.leaves()
+		if !lease || n.member.Lease() == 0 {
+			t.Error("a reload has taken the lease")
+		}
+		without := n.config
+		without.Shared, without.Lock.Scope = nil, ""
+		if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{without}}); err == nil || !strings.Contains(err.Error(), "only with a new start") {
+			t.Errorf("the lock of all nodes became one of this node: %v", err)
+		}
+		r.records()
+	})
+}
+
+// TestRule37ActsWhereTheSessionIs: a kick, a TTL and the limit of a drain end the
+// session at its node, and the slot moves.
+func TestRule37ActsWhereTheSessionIs(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Drain: proxy.DrainConfig{}}, func(i int, c *proxy.ServiceConfig, _ *cluster.AgentConfig) {
+			if i == 2 {
+				c.Lock.TTL = 500 * time.Millisecond
+			}
+		})
+		acts := []struct {
+			node   int
+			reason proxy.Reason
+			act    func(n *node) error
+		}{
+			{2, proxy.ReasonTTL, func(*node) error { return nil }},
+			{0, proxy.ReasonKicked, func(n *node) error {
+				n.engine.Operator().Kick("ana", "", n.engine.Operator().Sessions(false)[0].ID)
+				return nil
+			}},
+			{1, proxy.ReasonDrainLimit, func(n *node) error {
+				_, err := n.svc.Backend("a").Drain(proxy.DrainOptions{Limit: time.Millisecond, Then: proxy.ThenCut, By: "ana"})
+				return err
+			}},
+		}
+		v := r.nodes[acts[0].node].queue("0")
+		for i, act := range acts {
+			v.hears("a")
+			next := r.nodes[acts[(i+1)%len(acts)].node].queue(fmt.Sprint(i + 1))
+			n := r.nodes[act.node]
+			if err := act.act(n); err != nil {
+				t.Fatal(err)
+			}
+			if !v.ends() {
+				t.Errorf("%s: no reset", act.reason)
+			}
+			if rec := n.record(); rec.Reason != act.reason {
+				t.Errorf("%s: record %+v", act.reason, rec)
+			}
+			v = next
+		}
+		v.hears("a")
+		v.ends() // its TTL
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule38ANewcomer: a client that was cut and comes back through another node
+// stands behind those who wait.
+func TestRule38ANewcomer(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
+		cut := r.nodes[2].queue("cut")
+		cut.hears("a")
+		waits, too := r.nodes[0].queue("waits"), r.nodes[1].queue("too")
+		r.link(3, false)
+		if !cut.ends() {
+			t.Error("it was not reset")
+		}
+		back := r.nodes[0].queue("back")
+		for _, v := range []*visitor{waits, too, back} {
+			v.hears("a")
+			v.leaves()
+		}
+		if names, _ := r.backend.order(); !slices.Equal(names, []string{"cut", "waits", "too", "back"}) {
+			t.Errorf("served %v", names)
+		}
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25bANodeThatCannotServe: its waiters keep their places, and those of other
+// nodes pass; back, it is its turn again.
+func TestRule25bANodeThatCannotServe(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
+		n := r.nodes[0]
+		if _, err := n.svc.Pause(proxy.PauseOptions{By: "ana"}); err != nil {
+			t.Fatal(err)
+		}
+		held := n.queue("held")
+		eventually(t, "all nodes know that it cannot serve", func() bool {
+			return r.said(t, func(b cluster.Batch, op cluster.Op) bool {
+				return b.Node == n.id && op.Kind == cluster.OpAble && !op.Flag
+			}) > 0
+		})
+		passes := r.nodes[1].queue("passes")
+		passes.hears("a")
+		next, after := r.nodes[2].queue("next"), r.nodes[1].queue("after")
+		if _, err := n.svc.Resume(proxy.ResumeOptions{By: "ana"}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "all nodes know that it can serve again", func() bool {
+			return r.said(t, func(b cluster.Batch, op cluster.Op) bool {
+				return b.Node == n.id && op.Kind == cluster.OpAble && op.Flag
+			}) > 0
+		})
+		passes.leaves()
+		for _, v := range []*visitor{held, next, after} {
+			v.hears("a")
+			v.leaves()
+		}
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25bADialThatFails gives the slot back, and its client keeps its place.
+func TestRule25bADialThatFails(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		dead, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *cluster.AgentConfig) {
+			if i == 0 {
+				c.Backends[0].Addr, c.Queue.Timeout = dead.Addr().String(), time.Minute
+			}
+		})
+		own := newBackend(t, "own", relay, 1)
+		own.stop()
+		dead.Close()
+		v := r.nodes[0].queue("fails")
+		r.nodes[0].until("its dial has failed", func(i proxy.ServiceInfo) bool { return i.Backends[0].Failed > 1 })
+		other := r.nodes[1].queue("other") // passes while it waits for its next try
+		other.hears("a")
+		last := r.nodes[2].queue("last")
+		own.listen(dead.Addr().String())
+		r.untilAble(t, 1, true)
+		other.leaves()
+		for range 10 {
+			time.Sleep(300 * time.Millisecond)
+			t.Logf("%+v %+v", r.nodes[0].svc.Waiters(), r.held())
+		}
+		v.hears("own")
+		v.leaves()
+		last.hears("a")
+		last.leaves()
+		r.records()
+	})
+}

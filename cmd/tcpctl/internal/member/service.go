@@ -1,0 +1,152 @@
+package member
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Values are what a lock has on all nodes.
+type Values struct {
+	Slots     uint64
+	Every     uint64 // tokens that it divides need before_next; 0: none does
+	Exclusive bool   // which runs while no session is live
+}
+
+func (v Values) String() string {
+	text := fmt.Sprintf("slots = %d", v.Slots)
+	switch {
+	case v.Every > 0 && v.Exclusive:
+		text += fmt.Sprintf(", before_next at each %d alone", v.Every)
+	case v.Every > 0:
+		text += fmt.Sprintf(", before_next at each %d", v.Every)
+	}
+	return text
+}
+
+// ValuesOf are those of a service's configuration.
+func ValuesOf(c *proxy.ServiceConfig) Values {
+	v := Values{Slots: uint64(max(c.Lock.Slots, 0))}
+	if next := c.Hooks.BeforeNext; len(next.Run) > 0 || next.Func != nil {
+		v.Every, v.Exclusive = uint64(max(next.Every, 1)), !c.Hooks.Shared
+	}
+	return v
+}
+
+// Share is for proxy.ServiceConfig.Shared: services of all members that have the
+// same name share their slots.
+func (m *Member) Share(v Values) func(proxy.SharedUser) proxy.Shared {
+	return func(u proxy.SharedUser) proxy.Shared { return m.shares(u, v) }
+}
+
+// A service is one lock as the member knows it. It is guarded by the member's lock.
+type service struct {
+	values   Values
+	known    Values        // of all nodes, as compared last
+	declared time.Duration // when values were said
+	arrivals uint64        // said to the agent, by all handles
+	handles  []*handle     // the engine's services of that name: one, and those that a reload has taken away
+}
+
+// A handle is an engine's service: it has a queue of its own, whose arrivals begin
+// at 1, while those of an agent go on.
+type handle struct {
+	member  *Member
+	service *service
+	user    proxy.SharedUser
+	top     uint64 // highest arrival
+	runs    []run
+}
+
+// A run is arrivals of a handle from one on, up to the next run's: the agent's are
+// higher by add.
+type run struct{ from, add uint64 }
+
+// join gives new arrivals numbers, and returns the agent's of the last.
+func (h *handle) join(arrival uint64) uint64 {
+	if arrival > h.top {
+		add := h.service.arrivals - h.top
+		if n := len(h.runs); n == 0 || h.runs[n-1].add != add {
+			h.runs = append(h.runs, run{h.top + 1, add})
+		}
+		h.service.arrivals += arrival - h.top
+		h.top = arrival
+	}
+	return h.of(arrival)
+}
+
+// of is the agent's number of an arrival; 0: it has none.
+func (h *handle) of(arrival uint64) uint64 {
+	for _, r := range slices.Backward(h.runs) {
+		if arrival >= r.from && arrival <= h.top {
+			return arrival + r.add
+		}
+	}
+	return 0
+}
+
+// find is the handle of an agent's arrival, and its number there.
+func (sv *service) find(arrival uint64) (*handle, uint64) {
+	for _, h := range sv.handles {
+		for i, r := range h.runs {
+			to := h.top
+			if i+1 < len(h.runs) {
+				to = h.runs[i+1].from - 1
+			}
+			if here := arrival - r.add; arrival > r.add && here >= r.from && here <= to {
+				return h, here
+			}
+		}
+	}
+	return nil, 0
+}
+
+// with calls the agent. It may be asked for nothing, as by most calls of Admit: then
+// Run is not woken.
+func (h *handle) with(do func(a *cluster.Agent, name string)) {
+	m := h.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	do(m.agent, h.user.Service())
+	if m.agent.Pending() {
+		m.wake()
+	}
+}
+
+func (h *handle) WaitingUpTo(arrival uint64) {
+	h.with(func(a *cluster.Agent, name string) { a.WaitingUpTo(name, h.join(arrival)) })
+}
+
+func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reason) {
+	h.with(func(a *cluster.Agent, name string) {
+		now := h.member.cfg.Now()
+		grant, reason := a.Admit(now, name, h.of(arrival), ran)
+		g = proxy.SharedGrant{Token: grant.Token, Hook: grant.Hook, Expired: grant.Expired}
+		why = proxy.Reason(reason)
+		if starts := now-h.member.began < h.member.cfg.Agent.Lease; reason == cluster.ReasonLease && !h.member.leased && starts {
+			why = proxy.ReasonCluster // nothing is lost: the first lease is on its way
+		}
+	})
+	return g, why
+}
+
+func (h *handle) Able(able bool) {
+	h.with(func(a *cluster.Agent, name string) { a.Able(name, able) })
+}
+
+func (h *handle) Done(arrival uint64) {
+	h.with(func(a *cluster.Agent, name string) { a.Done(name, h.of(arrival)) })
+}
+
+func (h *handle) Requeue(arrival uint64) {
+	h.with(func(a *cluster.Agent, name string) { a.Requeue(name, h.of(arrival)) })
+}
+
+func (h *handle) Close() {
+	h.member.mu.Lock()
+	defer h.member.mu.Unlock()
+	h.service.handles = slices.DeleteFunc(h.service.handles, func(o *handle) bool { return o == h })
+}

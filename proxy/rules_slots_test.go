@@ -1,0 +1,336 @@
+package proxy_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// fakeShared is a Shared of one engine, which answers at random within what it promises:
+// it grants what waits in the order of arrival, or lets it wait, takes leases away,
+// and asks for hooks. It notes each call that an engine must not make.
+type fakeShared struct {
+	mu     sync.Mutex
+	rng    *rand.Rand
+	user   proxy.SharedUser
+	slots  int
+	top    uint64
+	token  uint64
+	gone   map[uint64]bool              // done, or not known any more
+	held   map[uint64]proxy.SharedGrant // by arrival
+	unable bool
+	lost   bool
+	calm   bool // from now on it grants whatever it can
+	wrong  []string
+	closed bool
+}
+
+func newFakeShared(seed uint64, slots int) *fakeShared {
+	return &fakeShared{rng: rand.New(rand.NewPCG(seed, 1)), slots: slots, gone: map[uint64]bool{}, held: map[uint64]proxy.SharedGrant{}}
+}
+
+func (m *fakeShared) share(u proxy.SharedUser) proxy.Shared {
+	m.user = u
+	return m
+}
+
+func (m *fakeShared) fault(format string, args ...any) {
+	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
+}
+
+func (m *fakeShared) chance(percent int) bool { return !m.calm && m.rng.IntN(100) < percent }
+
+func (m *fakeShared) WaitingUpTo(arrival uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if arrival < m.top {
+		m.fault("arrivals went back to %d from %d", arrival, m.top)
+	}
+	m.top = arrival
+}
+
+func (m *fakeShared) Admit(arrival, ran uint64) (proxy.SharedGrant, proxy.Reason) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if arrival == 0 || arrival > m.top {
+		m.fault("arrival %d asked for a slot before it was in line", arrival)
+	}
+	if g, has := m.held[arrival]; has {
+		if m.lost {
+			return proxy.SharedGrant{}, proxy.ReasonClusterLease
+		}
+		if ran == g.Token {
+			g.Hook, g.Expired = false, false
+			m.held[arrival] = g
+		}
+		return g, ""
+	}
+	switch {
+	case m.gone[arrival]:
+		return proxy.SharedGrant{}, proxy.ReasonLeaseLost
+	case m.lost:
+		return proxy.SharedGrant{}, proxy.ReasonClusterLease
+	case len(m.held) >= m.slots, m.chance(30):
+		return proxy.SharedGrant{}, proxy.ReasonCluster
+	}
+	for a := uint64(1); a < arrival; a++ {
+		if _, has := m.held[a]; !has && !m.gone[a] {
+			return proxy.SharedGrant{}, proxy.ReasonCluster // another came first
+		}
+	}
+	m.token++
+	g := proxy.SharedGrant{Token: m.token, Hook: m.chance(20), Expired: m.chance(20)}
+	m.held[arrival] = g
+	return g, ""
+}
+
+func (m *fakeShared) Able(able bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unable = !able
+}
+
+func (m *fakeShared) Done(arrival uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if arrival == 0 || arrival > m.top {
+		m.fault("arrival %d is done before it was in line", arrival)
+	}
+	delete(m.held, arrival)
+	m.gone[arrival] = true
+}
+
+func (m *fakeShared) Requeue(arrival uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, has := m.held[arrival]; !has && !m.gone[arrival] {
+		m.fault("arrival %d gives back a slot that it does not have", arrival)
+	}
+	delete(m.held, arrival)
+}
+
+func (m *fakeShared) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+}
+
+// act is what happens elsewhere: a lease is lost, with the sessions that had slots,
+// or found again.
+func (m *fakeShared) act() {
+	m.mu.Lock()
+	var cut []uint64
+	switch {
+	case m.lost:
+		m.lost = false
+	case m.chance(20):
+		m.lost = true
+		for a, g := range m.held {
+			if g.Hook || g.Expired {
+				delete(m.held, a) // it waits again
+				continue
+			}
+			cut = append(cut, a)
+		}
+	}
+	m.mu.Unlock()
+	m.user.Cut(cut)
+	m.user.Ask()
+}
+
+// TestSharedAtRandom: whatever a Shared answers and clients do, each client is served
+// or ends, no slot is forgotten, and no more sessions are live than were granted.
+func TestSharedAtRandom(t *testing.T) {
+	t.Parallel()
+	eachRelay(t, func(t *testing.T, relay string) {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				sharedAtRandom(t, relay, seed)
+			})
+		}
+	})
+}
+
+func sharedAtRandom(t *testing.T, relay string, seed uint64) {
+	m := newFakeShared(seed, 1+int(seed%3))
+	d := &diary{}
+	s := newServer(t, "a")
+	v := start(t, proxy.ServiceConfig{Relay: relay, Shared: m.share, Lock: proxy.LockConfig{Slots: m.slots, Scope: proxy.ScopeCluster},
+		Queue: proxy.QueueConfig{Timeout: time.Minute}, Check: proxy.CheckConfig{Type: "none"},
+		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, OnExpire: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone, Shared: true}}, s)
+	rng := rand.New(rand.NewPCG(seed, 2))
+	stop, acting := make(chan struct{}), sync.WaitGroup{}
+	acting.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				m.act()
+			}
+		}
+	})
+	var wg sync.WaitGroup
+	const clients = 60
+	for i := range clients {
+		gives, pauses, comes := rng.IntN(4) == 0, i == clients/2, time.Duration(rng.IntN(600))*time.Millisecond
+		wg.Go(func() {
+			time.Sleep(comes)
+			if pauses {
+				v.svc.Pause(proxy.PauseOptions{By: "ana", Then: proxy.ThenKeep})
+				time.Sleep(400 * time.Millisecond)
+				v.svc.Resume(proxy.ResumeOptions{By: "ana"})
+			}
+			c := v.dial(fmt.Sprint("c", i))
+			if gives {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				c.Close()
+				return
+			}
+			bufio.NewReader(c).ReadString('\n') // of the backend, or it was cut
+			c.Close()
+		})
+	}
+	time.Sleep(1200 * time.Millisecond)
+	m.mu.Lock()
+	m.calm = true
+	m.mu.Unlock()
+	wg.Wait()
+	v.untilIdle()
+	close(stop)
+	acting.Wait()
+	served := 0
+	for range clients {
+		r := v.record()
+		if r.Served && r.Token == 0 {
+			t.Errorf("served without a token: %+v", r)
+		}
+		if r.Reason == proxy.ReasonFIN {
+			served++
+		}
+	}
+	if served < clients/4 || len(d.counts()) == 0 {
+		t.Errorf("%d clients were served, %d hooks have run", served, len(d.counts()))
+	}
+	v.noMore()
+	v.eventually("no slot is held", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.held) == 0
+	})
+	if most := s.most.Load(); int(most) > m.slots {
+		t.Errorf("%d clients at a time over %d slots", most, m.slots)
+	}
+	v.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.wrong) > 0 || !m.closed {
+		t.Errorf("closed %t; %q", m.closed, m.wrong[:min(len(m.wrong), 3)])
+	}
+}
+
+// TestRule25bAPickIsUsed: a policy that counts is asked once for each session, however
+// often the gate asks for a slot.
+func TestRule25bAPickIsUsed(t *testing.T) {
+	t.Parallel()
+	m := newFakeShared(7, 1)
+	a, b := newServer(t, "a"), newServer(t, "b")
+	v := start(t, proxy.ServiceConfig{Shared: m.share, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}, Balance: "roundrobin", Check: proxy.CheckConfig{Type: "none"}}, a, b)
+	m.calm = true
+	for i := range 10 {
+		first := v.dial("x")
+		first.hear()
+		second := v.queue("y") // is refused until the first has gone
+		v.svc.Pause(proxy.PauseOptions{By: "ana", Then: proxy.ThenKeep})
+		v.svc.Resume(proxy.ResumeOptions{By: "ana"})
+		first.Close()
+		second.hear()
+		second.Close()
+		v.until("all have gone", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 })
+		if x, y := len(a.order()), len(b.order()); x != y {
+			t.Fatalf("after %d clients a has %d, and b %d", 2*i+2, x, y)
+		}
+	}
+}
+
+// TestRule25cTokensWithoutAnAddress: a client of a Unix socket has no address, and a
+// token all the same.
+func TestRule25cTokensWithoutAnAddress(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	m := newFakeShared(1, 1)
+	m.calm, m.token = true, 1<<40
+	path := filepath.Join(t.TempDir(), "s")
+	start(t, proxy.ServiceConfig{Listen: []string{"unix:" + path}, Shared: m.share, SendProxy: 2, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster},
+		Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Addr: ln.Addr().String()}}})
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintln(c, "hello")
+	at, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	at.SetDeadline(time.Now().Add(patience))
+	r := bufio.NewReader(at)
+	h, err := proxyproto.Read(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlvs, err := h.TLVs()
+	i := slices.IndexFunc(tlvs, func(tlv proxyproto.TLV) bool { return tlv.Type == 0xE5 })
+	if err != nil || i < 0 || binary.BigEndian.Uint64(tlvs[i].Value) != 1<<40+1 {
+		t.Errorf("header %+v, %v, %v", h, tlvs, err)
+	}
+	if line, err := r.ReadString('\n'); line != "hello\n" {
+		t.Errorf("behind it %q, %v", line, err)
+	}
+}
+
+// TestSharedConfigs: what cannot be beside slots that nodes share.
+func TestSharedConfigs(t *testing.T) {
+	t.Parallel()
+	m := newFakeShared(1, 1)
+	base := func() proxy.ServiceConfig {
+		return proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Shared: m.share, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}}
+	}
+	for want, change := range map[string]func(*proxy.ServiceConfig){
+		"lock.slots":      func(c *proxy.ServiceConfig) { c.Lock.Slots = 0 },
+		"lock.scope":      func(c *proxy.ServiceConfig) { c.Lock.Scope = "world" },
+		"lock.when_lost":  func(c *proxy.ServiceConfig) { c.Lock.WhenLost = "share" },
+		"pause.bypass":    func(c *proxy.ServiceConfig) { c.Pause.Bypass = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		"Shared set":      func(c *proxy.ServiceConfig) { c.Shared = nil },
+		"scope \"node\"":  func(c *proxy.ServiceConfig) { c.Lock.Scope = proxy.ScopeNode },
+		"hooks.on_expire": func(c *proxy.ServiceConfig) { c.Shared, c.Lock.Scope, c.Hooks.OnExpire.Run = nil, "", []string{"true"} },
+	} {
+		c := base()
+		change(&c)
+		if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{base()}}); err != nil {
+		t.Error(err)
+	}
+}

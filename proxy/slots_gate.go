@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock"
+)
+
+// unableAfter is how long the head of the queue waits for something of this engine
+// alone until waiters of other engines pass.
+const unableAfter = 250 * time.Millisecond
+
+// sharedState is a service's part in slots that other engines use, too. It is
+// guarded by the service's queue; slots is set before the first client comes.
+type sharedState struct {
+	service *Service
+	slots   Shared    // nil: the engine counts its own
+	since   time.Time // the head waits for something of ours; zero: it does not
+	unable  bool      // that was said
+	lost    bool      // the node has no lease
+	refused bool      // slots has just had none
+	grant   grantHooks
+}
+
+// start begins to share, before the service's first client.
+func (sh *sharedState) start(share func(SharedUser) Shared) {
+	if share == nil {
+		return
+	}
+	slots := share(SharedUser{sh.service})
+	sh.service.queue.Do(func() { sh.slots = slots })
+}
+
+func (sh *sharedState) close() {
+	if sh.slots != nil {
+		sh.slots.Close()
+	}
+}
+
+// decideLocked is the gate's decision where slots are shared.
+func (sh *sharedState) decideLocked(g gate, w *lock.Waiter) (lock.Decision, Reason) {
+	sh.slots.WaitingUpTo(sh.service.queue.Arrivals())
+	sh.refused = false
+	v, why := g.decide(w)
+	if v != lock.Skip || sh.refused {
+		sh.judgeLocked(v == lock.Admit || sh.refused, time.Now())
+	}
+	return v, why
+}
+
+// judgeLocked says whether sessions can go from here, once it is clear that they
+// cannot: what passes in a moment is not worth a place.
+func (sh *sharedState) judgeLocked(able bool, now time.Time) {
+	s := sh.service
+	switch {
+	case able:
+		sh.since, sh.unable = time.Time{}, false
+		sh.slots.Able(true)
+	case sh.since.IsZero():
+		sh.since = now
+		s.timer.set(now.Add(unableAfter))
+	case now.Sub(sh.since) < unableAfter:
+		s.timer.set(sh.since.Add(unableAfter))
+	case !sh.unable:
+		sh.unable = true
+		sh.slots.Able(false)
+		if sh.grant.Token != 0 && !s.hooks.ofGrantLocked() {
+			sh.slots.Requeue(sh.grant.arrival) // its slot would be idle
+			sh.grant = grantHooks{}
+		}
+	}
+}
+
+// admitLocked asks for the slot of a session that could go otherwise. One that has
+// come back from a dial stands in front of others that may have one.
+func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
+	grant, why := sh.slots.Admit(sess.waiter.Arrival(), 0)
+	sh.noteLocked(why == ReasonClusterLease)
+	sh.refused = why != ""
+	switch {
+	case why == "":
+		return sh.hooksLocked(sess, grant, now)
+	case why == ReasonLeaseLost:
+		sess.dismissed = true
+		sess.signal(endRequest{by: ByProxy, reason: why, detail: "it was admitted under a lease that is over"})
+		return lock.Skip, ReasonLeaving
+	case why == ReasonClusterLease && sh.service.config().Lock.WhenLost == Reject:
+		sh.service.endWaitersLocked(endRequest{by: ByProxy, reason: why})
+	case why == ReasonCluster && sess.requeues > 0:
+		return lock.Skip, why
+	}
+	return lock.Wait, why
+}
+
+// noteLocked notes that the node has no lease, or has one again.
+func (sh *sharedState) noteLocked(lost bool) {
+	if lost == sh.lost {
+		return
+	}
+	sh.lost = lost
+	s := sh.service
+	ev := Event{Kind: EventService, Level: LevelGood, Service: s.name, Text: s.name + ": this node has a lease again: slots are handed out"}
+	if lost {
+		ev.Level, ev.Text = LevelAlarm, s.name+": this node has no lease, since it reaches no majority of the voters: no client gets a slot"
+	}
+	s.engine.note(ev)
+}
+
+// rejectsLocked says whether clients are turned away, since no slot can be had.
+func (sh *sharedState) rejectsLocked() bool {
+	return sh.lost && sh.service.config().Lock.WhenLost == Reject
+}
+
+// releasedLocked gives back the slot of a session that has ended, or whose dials
+// have failed.
+func (sh *sharedState) releasedLocked(sess *Session) {
+	if sess.ending != nil {
+		sh.doneLocked(sess.waiter.Arrival())
+		return
+	}
+	sess.rare.token = 0
+	sh.slots.Requeue(sess.waiter.Arrival())
+}
+
+// doneLocked says that an arrival is over, unless a hook still needs its slot.
+func (sh *sharedState) doneLocked(arrival uint64) {
+	if sh.slots == nil || sh.service.hooks.owesLocked(arrival) {
+		return
+	}
+	if g := &sh.grant; g.Token != 0 && g.arrival == arrival {
+		if sh.service.hooks.ofGrantLocked() {
+			g.over = true // the hook takes its slot to its end
+			return
+		}
+		sh.grant = grantHooks{}
+	}
+	sh.slots.Done(arrival)
+}
