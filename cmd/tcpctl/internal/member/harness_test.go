@@ -195,14 +195,13 @@ func (h *hub) held() []cluster.Grant {
 }
 
 // A backend counts how many clients it has, and answers each with its name. Of one
-// slot, it refuses tokens that are older than one that it has seen. Event loops send
-// no PROXY header: then it learns no tokens.
+// slot, it refuses tokens that are older than one that it has seen.
 type backend struct {
-	plain, several bool
-	t              *testing.T
-	ln             net.Listener
-	wg             sync.WaitGroup
-	name           string
+	several bool
+	t       *testing.T
+	ln      net.Listener
+	wg      sync.WaitGroup
+	name    string
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
@@ -212,9 +211,9 @@ type backend struct {
 	old    int // tokens that were refused
 }
 
-func newBackend(t *testing.T, name, relay string, slots int) *backend {
+func newBackend(t *testing.T, name string, slots int) *backend {
 	t.Helper()
-	b := &backend{t: t, name: name, plain: relay == "loop", several: slots > 1}
+	b := &backend{t: t, name: name, several: slots > 1}
 	b.listen("127.0.0.1:0")
 	t.Cleanup(b.stop)
 	return b
@@ -256,16 +255,14 @@ func (b *backend) serve(c net.Conn) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	var token uint64
-	if !b.plain {
-		h, err := proxyproto.Read(r)
-		if err != nil {
-			return // a check
-		}
-		tlvs, _ := h.TLVs()
-		for _, tlv := range tlvs {
-			if tlv.Type == 0xE5 {
-				token = binary.BigEndian.Uint64(tlv.Value)
-			}
+	h, err := proxyproto.Read(r)
+	if err != nil {
+		return // a check
+	}
+	tlvs, _ := h.TLVs()
+	for _, tlv := range tlvs {
+		if tlv.Type == 0xE5 {
+			token = binary.BigEndian.Uint64(tlv.Value)
 		}
 	}
 	line, err := r.ReadString('\n')
@@ -273,7 +270,7 @@ func (b *backend) serve(c net.Conn) {
 		return
 	}
 	b.mu.Lock()
-	if n := len(b.tokens); !b.plain && (token == 0 || n > 0 && !b.several && token <= b.tokens[n-1]) {
+	if n := len(b.tokens); token == 0 || n > 0 && !b.several && token <= b.tokens[n-1] {
 		b.old++
 		b.mu.Unlock()
 		return
@@ -341,14 +338,12 @@ type rig struct {
 // own.
 func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig, change func(i int, c *proxy.ServiceConfig, a *cluster.AgentConfig)) *rig {
 	t.Helper()
-	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", relay, c.Lock.Slots)}
+	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", c.Lock.Slots)}
 	for i := range 3 {
 		n := &node{T: t, id: cluster.NodeID(i + 1), hub: r.hub, records: make(chan proxy.Record, 10000)}
 		n.config = c
 		n.config.Name, n.config.Listen, n.config.Relay = "db", []string{"127.0.0.1:0"}, relay
-		if relay != "loop" {
-			n.config.SendProxy = 2
-		}
+		n.config.SendProxy = 2
 		n.config.Check.Type = "none"
 		n.config.Lock.Scope = proxy.ScopeCluster
 		if n.config.Lock.Slots == 0 {

@@ -50,28 +50,29 @@ func (d *diary) all() []proxy.HookCall {
 // TestRule25cTokens: the token of a session is what its backend gets in its PROXY
 // header, and what is shown and recorded.
 func TestRule25cTokens(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, 10*second, "stream", proxy.ServiceConfig{}, nil)
-	last := uint64(0)
-	for i, n := range r.nodes {
-		v := n.queue(fmt.Sprint(i))
-		token := v.hears("a")
-		if token <= last {
-			t.Errorf("token %d after token %d", token, last)
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, nil)
+		last := uint64(0)
+		for i, n := range r.nodes {
+			v := n.queue(fmt.Sprint(i))
+			token := v.hears("a")
+			if token <= last {
+				t.Errorf("token %d after token %d", token, last)
+			}
+			last = token
+			info := n.svc.Info()
+			if l := info.Lock; l.Scope != proxy.ScopeCluster || len(l.Holders) != 1 || l.Holders[0].Token != token {
+				t.Errorf("the lock: %+v", l)
+			}
+			if s := n.engine.Operator().Sessions(false); len(s) != 1 || s[0].Token != token {
+				t.Errorf("the session: %+v", s)
+			}
+			v.leaves()
+			if rec := n.record(); rec.Token != token {
+				t.Errorf("the record: %+v", rec)
+			}
 		}
-		last = token
-		info := n.svc.Info()
-		if l := info.Lock; l.Scope != proxy.ScopeCluster || len(l.Holders) != 1 || l.Holders[0].Token != token {
-			t.Errorf("the lock: %+v", l)
-		}
-		if s := n.engine.Operator().Sessions(false); len(s) != 1 || s[0].Token != token {
-			t.Errorf("the session: %+v", s)
-		}
-		v.leaves()
-		if rec := n.record(); rec.Token != token {
-			t.Errorf("the record: %+v", rec)
-		}
-	}
+	})
 }
 
 // TestRule25cHooksCountTokens: before_next runs at each second client over all nodes,
