@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -88,8 +87,7 @@ func (s *Service) infoLocked() ServiceInfo {
 	if l := s.config().Lock; l.Slots > 0 {
 		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
 		if s.shared.slots != nil {
-			state := s.shared.slots.State()
-			i.Lock.Scope, i.Lock.Slots, i.Lock.LeaseSeconds = ScopeCluster, cmp.Or(state.Slots, l.Slots), state.Lease.Seconds()
+			i.Lock.Scope = ScopeCluster
 		}
 	}
 	return i
