@@ -84,7 +84,9 @@ func (s *Session) startDial() {
 		s.runner().Post(s, relay.Event{Kind: relay.Failed, Err: err})
 		return
 	}
-	d.Secure = s.last.secured(header, false)
+	if d.Secure = s.last.secured(header, false); d.Secure != nil {
+		s.moveToStream() // a reload has its backend speak TLS
+	}
 	s.runner().Dial(s, d)
 }
 
@@ -92,9 +94,6 @@ func (s *Session) startDial() {
 // session is treated like any other that could not connect, but the backend
 // knows nothing of it.
 func (s *Session) dialFailed(err error) transition {
-	if errors.Is(err, relay.ErrNotForLoop) {
-		return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "it came before its backend spoke TLS", reset: true})
-	}
 	lack := relay.LackOf(err)
 	if lack == "" {
 		s.last.dialFailed(err)

@@ -72,8 +72,13 @@ func (s *Session) handshake() transition {
 		}
 	}
 	if c.TLS != nil && !s.encrypted {
-		conn, last := tls.Server(relay.NoteEnd(s.client.Replay()), c.TLS), c.Protocol == nil
-		s.do(func() relay.Event { return tlsHandshake(conn, last) })
+		conn, last := s.client.Replay(), c.Protocol == nil
+		if s.onLoop() {
+			s.do(func() relay.Event { return loopTLSHandshake(conn, c.TLS, last) })
+		} else {
+			over := tls.Server(relay.NoteEnd(conn), c.TLS)
+			s.do(func() relay.Event { return tlsHandshake(over, last) })
+		}
 		return wait
 	}
 	if p := c.Protocol; p != nil && s.protocol == nil {
@@ -104,6 +109,7 @@ type handshakeResult struct {
 	early   []byte         // what came behind the header
 	hello   *clientHello   // of TLS, which early has
 	conn    net.Conn       // TLS over the client's
+	secure  *relay.TLS     // or TLS that the loop carries
 	pending PendingClient  // a client of a Protocol
 
 	refused   Reason // the step has failed
@@ -128,9 +134,14 @@ func (s *Session) takeHandshake(g handshakeResult) {
 		if g.from.IsValid() {
 			s.client.SetRemote(g.from)
 		}
-		if g.conn != nil {
-			s.encrypted = true
+		switch {
+		case g.conn != nil:
 			s.client.Wrap(g.conn)
+		case g.secure != nil:
+			s.client.Secure(g.secure)
+		}
+		if g.conn != nil || g.secure != nil {
+			s.encrypted = true
 			if c := s.service.config(); c.TLSStrictEnd {
 				s.client.StrictEnd(c.HalfCloseTimeout, isTLSTruncated)
 			}
@@ -243,8 +254,29 @@ func tlsHandshake(conn *tls.Conn, last bool) relay.Event {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return relay.Event{Kind: relay.HandshakeDone, Err: answerHTTP(err), Arg: handshakeResult{refused: ReasonTLS, tls: clientTLSReason(err)}}
+		return tlsFailed(err)
 	}
+	return tlsDone(conn, last)
+}
+
+// loopTLSHandshake is tlsHandshake for a client of the loops, which carry TLS 1.3
+// themselves.
+func loopTLSHandshake(conn net.Conn, config *tls.Config, last bool) relay.Event {
+	t, over, err := relay.TLSServer(conn, config, handshakeTimeout)
+	switch {
+	case err != nil:
+		return tlsFailed(err)
+	case t != nil:
+		return relay.Event{Kind: relay.HandshakeDone, Arg: handshakeResult{secure: t}}
+	}
+	return tlsDone(over, last)
+}
+
+func tlsFailed(err error) relay.Event {
+	return relay.Event{Kind: relay.HandshakeDone, Err: answerHTTP(err), Arg: handshakeResult{refused: ReasonTLS, tls: clientTLSReason(err)}}
+}
+
+func tlsDone(conn *tls.Conn, last bool) relay.Event {
 	g := handshakeResult{conn: conn}
 	if last {
 		g.early = readAhead(conn)

@@ -240,15 +240,16 @@ func testRule04BytesThatTheOpeningHasRead(t *testing.T) {
 	}
 }
 
-// oneFlight keeps all that is written after the first, to send it at once.
+// oneFlight keeps all that is written after the first, until flush sends it at
+// once.
 type oneFlight struct {
 	net.Conn
-	begun bool
-	kept  []byte
+	begun, flushed bool
+	kept           []byte
 }
 
 func (f *oneFlight) Write(p []byte) (int, error) {
-	if !f.begun {
+	if !f.begun || f.flushed {
 		f.begun = true
 		return f.Conn.Write(p)
 	}
@@ -256,7 +257,10 @@ func (f *oneFlight) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f *oneFlight) flush() { f.Conn.Write(f.kept) }
+func (f *oneFlight) flush() {
+	f.flushed = true
+	f.Conn.Write(f.kept)
+}
 
 // TestARecordHasItsListenerAndTLS: the address that the client has connected
 // to, and what it has asked for.

@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Service states, as in ServiceInfo.State.
 const (
@@ -95,11 +98,24 @@ type QueueInfo struct {
 
 // LockInfo is the semaphore in front of one service.
 type LockInfo struct {
-	Slots      int          `json:"slots"`
-	Scope      string       `json:"scope,omitempty"` // cluster: over all nodes, and InUse of them by this one; absent: this node's
-	InUse      int          `json:"in_use"`
-	TTLSeconds float64      `json:"ttl_seconds,omitempty"`
-	Holders    []HolderInfo `json:"holders,omitempty"`
+	Slots int    `json:"slots"`
+	Scope string `json:"scope,omitempty"` // cluster: the slots are of all nodes, and those in use this one's; absent: this node's
+	// LeaseSeconds is for how long the node's lease of the cluster runs still; absent: it has none.
+	LeaseSeconds float64      `json:"lease_seconds,omitempty"`
+	InUse        int          `json:"in_use"`
+	TTLSeconds   float64      `json:"ttl_seconds,omitempty"`
+	Holders      []HolderInfo `json:"holders,omitempty"`
+}
+
+// Text says how many slots are in use.
+func (l *LockInfo) Text() string {
+	switch {
+	case l.Scope != ScopeCluster:
+		return fmt.Sprintf("%d of %d slots", l.InUse, l.Slots)
+	case l.LeaseSeconds == 0:
+		return fmt.Sprintf("no lease, %d of %d slots in use here", l.InUse, l.Slots)
+	}
+	return fmt.Sprintf("%d of %d slots in use here", l.InUse, l.Slots)
 }
 
 // HolderInfo is a session that holds a slot.

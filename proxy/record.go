@@ -118,9 +118,8 @@ func (c endedSession) record() Record {
 	if s.rare != nil && s.rare.hello != nil {
 		r.TLSName = s.rare.hello.name
 	}
-	if conn := s.client.TLS(); conn != nil {
-		state := conn.ConnectionState()
-		r.TLSVersion, r.TLSName = tls.VersionName(state.Version), state.ServerName
+	if version, name, ok := s.client.TLSState(); ok {
+		r.TLSVersion, r.TLSName = tls.VersionName(version), name
 	}
 	if line := s.protocol.answeredConn(); line != nil {
 		r.Subprotocol = line.Subprotocol()

@@ -585,35 +585,55 @@ func TestRule51ReloadsSwitchTLS(t *testing.T) {
 }
 
 // TestRule51WaitersOfBefore: a client that has waited on an event loop since before
-// its backend spoke TLS is not brought to it without, and that is not the
-// backend's fault.
+// its backend spoke TLS is brought to it over TLS, whether it speaks TLS itself or
+// not, and with what it had sent by then.
 func TestRule51WaitersOfBefore(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
+		t.Run("plain", func(t *testing.T) { waitersOfBefore(t, relay, nil) })
+		t.Run("TLS", func(t *testing.T) {
+			waitersOfBefore(t, relay, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+		})
+	})
+}
+
+func waitersOfBefore(t *testing.T, relay string, config *tls.Config) {
+	{
 		a := newAuthority(t, "ours")
 		s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}})
-		cfg := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}}
+		cfg := proxy.ServiceConfig{Name: "db", Relay: relay, TLS: config, Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}}
 		v := start(t, cfg)
 		v.must(v.svc.Pause(proxy.PauseOptions{By: "ana", Max: time.Minute}))
-		c := v.queue("hello")
+		come := func(text string) *client {
+			if config == nil {
+				return v.dial(text)
+			}
+			_, raw := v.dialTLS()
+			behind := &oneFlight{Conn: raw}
+			conn := tls.Client(behind, &tls.Config{InsecureSkipVerify: true})
+			fmt.Fprintln(conn, text) // which is read with the end of the handshake
+			behind.flush()
+			return &client{TB: t, Conn: conn, r: bufio.NewReader(conn)}
+		}
+		c := come("hello")
+		v.untilWaiting(1)
 		cfg.Relay = "auto"
 		cfg.Backends[0].TLS = a.spoken("db.example.org")
 		if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{cfg}}); err != nil {
 			t.Fatal(err)
 		}
 		v.must(v.svc.Resume(proxy.ResumeOptions{By: "ana"}))
-		if relay == "stream" {
-			c.hears("a hello")
-		} else {
-			c.isReset()
-			if r := v.record(); r.Reason != proxy.ReasonLocalLimit || r.By != proxy.ByProxy {
-				t.Errorf("record %+v", r)
-			}
+		c.hears("a hello")
+		fmt.Fprintln(c, "more")
+		c.hears("more")
+		c.leaves()
+		if r := v.record(); r.Reason != proxy.ReasonFIN || r.By != proxy.ByClient || r.BytesIn != 11 || r.BytesOut != 13 {
+			t.Errorf("record %+v", r)
 		}
-		v.dial("two").hears("a two")
+		come("two").hears("a two")
 		if i := v.backend("a"); i.Failed > 0 {
 			t.Errorf("it is held against the backend: %+v", i)
 		}
-	})
+	}
 }
 
 // TestRule51AddedAndFound: backends that an operator adds, and that a source has

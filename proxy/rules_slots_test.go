@@ -122,6 +122,10 @@ func (m *fakeShared) Requeue(arrival uint64) {
 	delete(m.held, arrival)
 }
 
+func (m *fakeShared) State() proxy.SharedState {
+	return proxy.SharedState{Slots: m.slots, Lease: time.Second}
+}
+
 func (m *fakeShared) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

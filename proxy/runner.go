@@ -34,11 +34,16 @@ func (r *runners) of(run relay.Runner) *relay.Runner {
 // speaks. It is called in a step of the opening.
 func (s *Session) moveToStream() {
 	e := s.service.engine
-	if s.runner() == e.runners.loop {
+	if s.onLoop() {
 		e.loop.Move(s)
 		s.runs.Store(&e.runners.stream)
+		if e.traced() {
+			s.trace(nil, "goes over to the stream runner")
+		}
 	}
 }
+
+func (s *Session) onLoop() bool { return s.runner() == s.service.engine.runners.loop }
 
 // moveIfNotForLoop is moveToStream if the loops cannot carry the service.
 func (s *Session) moveIfNotForLoop() {

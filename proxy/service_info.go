@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -87,7 +88,8 @@ func (s *Service) infoLocked() ServiceInfo {
 	if l := s.config().Lock; l.Slots > 0 {
 		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
 		if s.shared.slots != nil {
-			i.Lock.Scope = ScopeCluster
+			state := s.shared.slots.State()
+			i.Lock.Scope, i.Lock.Slots, i.Lock.LeaseSeconds = ScopeCluster, cmp.Or(state.Slots, l.Slots), state.Lease.Seconds()
 		}
 	}
 	return i

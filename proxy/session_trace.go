@@ -110,6 +110,8 @@ func (s *Session) traceHandshake(ev relay.Event) {
 		s.trace(nil, "handshake failed: %v", ev.Err)
 	case g.pending != nil:
 		s.trace(nil, "handshake of %s done", s.service.config().protocolName())
+	case g.secure != nil:
+		s.trace(nil, "handshake of %s done", tls.VersionName(tls.VersionTLS13))
 	case g.conn != nil:
 		name := "TLS"
 		if conn, ok := g.conn.(*tls.Conn); ok {

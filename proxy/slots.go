@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -29,6 +30,8 @@ type Shared interface {
 	Done(arrival uint64)
 	// Requeue gives a slot that Admit took back: arrival waits again, at its place.
 	Requeue(arrival uint64)
+	// State is for those who look.
+	State() SharedState
 	// Close is called once the service has ended. No call follows.
 	Close()
 }
@@ -44,6 +47,12 @@ type SharedGrant struct {
 	Token   uint64 // higher than that of each grant of the service before, on all nodes: a fencing token
 	Hook    bool   // before_next has to run first, and wants no other session live
 	Expired bool   // on_expire has to run first: the one who had the slot may not know that it has lost it
+}
+
+// SharedState is what a node knows of slots that it shares.
+type SharedState struct {
+	Slots int           // on all nodes; 0: not known yet
+	Lease time.Duration // for how long the node's lease runs still; 0: it has none
 }
 
 // SharedUser is a service as its Shared sees it. Its methods must be called without

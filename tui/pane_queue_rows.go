@@ -45,6 +45,10 @@ func reasonText(reason proxy.Reason) string {
 		return "service limit"
 	case proxy.ReasonRetry:
 		return "dial failed"
+	case proxy.ReasonCluster:
+		return "slots taken" // on all nodes
+	case proxy.ReasonClusterLease:
+		return "no lease"
 	}
 	return screen.Safe(string(reason))
 }
@@ -80,6 +84,9 @@ func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
 	text := "held " + screen.Clock(screen.Seconds(h.HeldSeconds))
 	if l.TTLSeconds > 0 {
 		text += "/" + screen.Clock(screen.Seconds(l.TTLSeconds))
+	}
+	if h.Token > 0 {
+		text += fmt.Sprintf("   token %d", h.Token)
 	}
 	return text
 }

@@ -17,11 +17,7 @@ import (
 func actCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for i := range api.Acts {
-		cmd := actCommand(&api.Acts[i])
-		if cmd.Name() == "cluster" {
-			cmd.AddCommand(clusterStatusCommand())
-		}
-		all = append(all, cmd)
+		all = append(all, actCommand(&api.Acts[i]))
 	}
 	return all
 }

@@ -104,7 +104,7 @@ func statusRows(before, now *api.Status) (t [][]string) {
 		}
 		note := ""
 		if s.Lock != nil {
-			note = fmt.Sprintf("%d of %d slots", s.Lock.InUse, s.Lock.Slots)
+			note = s.Lock.Text()
 		}
 		if len(s.SNI) > 0 {
 			note = strings.TrimPrefix(note+", sni "+strings.Join(s.SNI, " "), ", ")

@@ -45,9 +45,17 @@ const (
 	maxOps     = 16384 // that wait for a leader, before the node gives its places up
 )
 
-// NewAgent returns the agent of a node that has no lease yet.
+// NewAgent returns the agent of a node that has no lease yet. Where its node and the
+// voters are not known, Identify and SetVoters have to come before the first Tick.
 func NewAgent(cfg AgentConfig) *Agent {
-	return &Agent{cfg: cfg, to: cfg.Voters[int(uint64(cfg.Node)%uint64(len(cfg.Voters)))], first: 1}
+	a := &Agent{cfg: cfg, first: 1}
+	a.SetVoters(cfg.Voters)
+	return a
+}
+
+// Identify says which node the agent is of. It has to be called before the first Tick.
+func (a *Agent) Identify(node NodeID, incarnation uint64) {
+	a.cfg.Node, a.cfg.Incarnation = node, incarnation
 }
 
 // Ready returns what has to be done since the last call.
@@ -97,7 +105,12 @@ func (a *Agent) Tick(now time.Duration) {
 }
 
 // SetVoters says where the leader is looked for from now on; there is at least one.
-func (a *Agent) SetVoters(voters []NodeID) { a.cfg.Voters = slices.Clone(voters) }
+func (a *Agent) SetVoters(voters []NodeID) {
+	a.cfg.Voters = slices.Clone(voters)
+	if n := len(voters); a.to == 0 && n > 0 {
+		a.to = voters[int(uint64(a.cfg.Node)%uint64(n))]
+	}
+}
 
 // Runs reports whether the lease runs, and until when.
 func (a *Agent) Runs(now time.Duration) (until time.Duration, ok bool) {

@@ -8,21 +8,27 @@ import (
 
 // passEnd passes a side's end on to its peer: all that it sent has been written.
 func (l *loop) passEnd(src *Side) {
-	d, dst := &src.dir, src.peer()
+	d, dst, stall := &src.dir, src.peer(), flushStalled
+	if longest, resets := src.resetsAtEnd(); resets && d.end == FIN {
+		d.end, stall = Reset, longest
+	}
 	switch {
 	case dst.fd < 0:
 	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
+		if dst.isSecure() && !l.closeNotify(src) {
+			return // for now
+		}
 		shutdown(dst.fd, unix.SHUT_WR)
 		if dst.dir.end == Quiet { // what dst has sent since is unread: the close will be a reset
 			if owed := unsentOf(dst.fd); owed > 0 {
-				l.flush(src, dst, owed)
+				l.flush(src, dst, owed, stall)
 				return
 			}
 		}
 	case d.end == Reset:
 		if owed := unsentOf(dst.fd); owed > 0 {
-			l.flush(src, dst, owed)
+			l.flush(src, dst, owed, stall)
 			return
 		}
 	}
@@ -72,7 +78,7 @@ func (l *loop) onHangUp(s *Side) {
 func (l *loop) endGone(src *Side) {
 	src.dir.end = Gone
 	if owed := unsentOf(src.fd); owed > 0 {
-		l.flush(src, src, owed)
+		l.flush(src, src, owed, flushStalled)
 		return
 	}
 	l.reportEnd(src)
@@ -95,14 +101,16 @@ type flushing struct {
 	src, to *Side
 	owed    int
 	since   int64
+	stall   time.Duration // negative: as long as it takes
 }
 
 const flushInterval = int64(time.Millisecond)
 
-// flush ends src's direction once to has acknowledged all it was sent.
-func (l *loop) flush(src, to *Side, owed int) {
+// flush ends src's direction once to has acknowledged all it was sent, or nothing
+// for stall.
+func (l *loop) flush(src, to *Side, owed int, stall time.Duration) {
 	src.dir.flushing = true
-	f := &flushing{src: src, to: to, owed: owed, since: l.now}
+	f := &flushing{src: src, to: to, owed: owed, since: l.now, stall: stall}
 	l.timers.set(&f.timer, l.now+flushInterval, f)
 }
 
@@ -117,7 +125,7 @@ func (f *flushing) onTimer(l *loop) {
 	if owed < f.owed {
 		f.owed, f.since = owed, l.now
 	}
-	if owed == 0 || l.now-f.since > int64(flushStalled) {
+	if owed == 0 || f.stall >= 0 && l.now-f.since > int64(f.stall) {
 		l.reportEnd(f.src)
 		return
 	}
@@ -164,6 +172,9 @@ func (s *Side) release(reset bool) {
 	}
 	delete(s.loop.urgent, s)
 	s.loop.stopPace(s)
+	if s.isSecure() {
+		s.endTLS(reset)
+	}
 	if reset && s.seen != Reset {
 		linger0(s.fd)
 	}

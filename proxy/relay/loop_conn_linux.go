@@ -249,6 +249,9 @@ func (s *Side) endOpening() {
 		s.readBefore = s.opening.received - int64(len(s.early))
 		s.opening = nil
 	}
+	if s.secure != nil {
+		s.beginSecure()
+	}
 }
 
 // received is how many bytes were read of the side's socket; negative if that is

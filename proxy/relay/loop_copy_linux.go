@@ -1,12 +1,25 @@
 package relay
 
-import "golang.org/x/sys/unix"
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
+)
+
+// buffer is a loop's. Reads that are not of TLS take bufferSize of it; it has room
+// for two of the longest records, so that most reads of bulk end with a whole one.
+type buffer [2 * tlsrecord.MaxRecord]byte
+
+// loopBuffers replace those that stay with a direction.
+var loopBuffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // direction is one direction of a session: from its side to the side's peer. An
 // idle direction holds nothing; one whose receiver takes no more holds the one
 // buffer or pipe that is still to be written.
 type direction struct {
-	held     *[bufferSize]byte // bytes [from:to] have not been written yet
+	held     *buffer // bytes [from:to] have not been written yet
 	from, to int32
 	splicer  *loopSplicer // splices it
 	full     uint8        // reads in a row that filled the buffer
@@ -33,12 +46,16 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	client.task, backend.task = s, s
 	s.backend = backend
 	client.use, backend.use = relaying, relaying
-	if client.connSide != nil {
-		client.endOpening()
-	}
 	client.readable = true
-	client.urgent = client.path == nil // epoll has not reported on it yet
-	l.enqueue(client)                  // which also adds it to epoll
+	if !client.isSecure() {
+		client.urgent = client.path == nil // epoll has not reported on it yet
+	}
+	for _, s := range [...]*Side{client, backend} {
+		if s.connSide != nil {
+			s.endOpening()
+		}
+	}
+	l.enqueue(client) // which also adds it to epoll
 	l.enqueue(backend)
 }
 
@@ -63,8 +80,8 @@ func (l *loop) copy(src *Side) {
 				l.arm(dst)
 				return
 			}
-		case src.connSide != nil && len(src.early) > 0:
-			l.deliverEarly(src)
+		case dst.connSide != nil && l.sendControl(src):
+		case src.connSide != nil && l.copyFirst(src):
 		case d.end != Open:
 			l.passEnd(src)
 			return
@@ -80,29 +97,25 @@ func (l *loop) copy(src *Side) {
 		case reads == maxReads:
 			l.enqueue(src)
 			return
+		case src.isSecure():
+			l.readSecure(src)
 		default:
 			l.read(src)
 		}
 	}
 }
 
-// deliverEarly is read of bytes that were read in the opening.
-func (l *loop) deliverEarly(src *Side) {
-	n := copy(l.buf[:], src.early)
-	if src.early = src.early[n:]; len(src.early) == 0 {
-		src.early = nil
-	}
-	src.isUrgent = false
-	l.deliver(src, n)
-}
-
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
 	d := &src.dir
-	most := bufferSize
+	room := bufferSize
+	if src.peer().isSecure() {
+		room = mostSealed
+	}
+	most := room
 	src.isUrgent = false
 	if src.urgent {
-		most = l.findUrgent(src)
+		most = min(room, l.findUrgent(src))
 	}
 	n, e := recv(src.fd, l.buf[:most])
 	switch {
@@ -117,8 +130,8 @@ func (l *loop) read(src *Side) {
 		d.end = l.classifyEnd(src)
 		return
 	}
-	l.deliver(src, n)
-	if n < bufferSize {
+	l.deliver(src, &l.buf, n)
+	if n < room {
 		d.full = 0
 		// A short read has emptied the socket, and edge-triggered epoll reports
 		// what arrives from now on, unless the read has stopped before
@@ -135,31 +148,42 @@ func (l *loop) read(src *Side) {
 	}
 }
 
-// deliver writes the first n bytes of l.buf, which src has sent.
-func (l *loop) deliver(src *Side, n int) {
+// deliver writes the first n bytes of *b, which src has sent.
+func (l *loop) deliver(src *Side, b **buffer, n int) {
 	d := &src.dir
 	src.in.Add(int64(n))
 	src.last.Store(l.now)
 	if src.observed {
-		src.task.task.(Observer).Carried(src, l.buf[:n])
+		src.task.task.(Observer).Carried(src, (*b)[:n])
 	}
-	if !d.discard {
-		if src.isPaced() {
-			l.pace(src, n)
-		}
-		d.from, d.to = 0, int32(n)
-		if l.write(d, src.peer(), l.buf) {
-			// The buffer stays with what is still owed.
-			d.held, l.buf = l.buf, buffers.Get().(*[bufferSize]byte)
-		}
+	if d.discard {
+		return
+	}
+	if src.isPaced() {
+		l.pace(src, n)
+	}
+	switch dst := src.peer(); {
+	case dst.isSecure():
+		l.seal(src, b, n)
+	default:
+		l.send(d, dst, b, n)
+	}
+}
+
+// send writes the first n bytes of *b to dst. If dst does not take all for now, the
+// buffer stays with what is still owed, and *b is another one.
+func (l *loop) send(d *direction, dst *Side, b **buffer, n int) {
+	d.from, d.to = 0, int32(n)
+	if l.write(d, dst, *b) {
+		d.held, *b = *b, loopBuffers.Get().(*buffer)
 	}
 }
 
 // write writes b[d.from:d.to] to dst until the kernel takes no more, or none of
 // it while a limit has it wait, and reports whether bytes remain.
-func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (more bool) {
-	src := dst.peer()
-	urgent := src.isUrgent && dst.path == nil
+func (l *loop) write(d *direction, dst *Side, b *buffer) (more bool) {
+	src, secure := dst.peer(), dst.isSecure()
+	urgent := src.isUrgent && dst.path == nil && !secure
 	d.blocked = false
 	if src.waitsForPace() {
 		return true
@@ -175,8 +199,14 @@ func (l *loop) write(d *direction, dst *Side, b *[bufferSize]byte) (more bool) {
 			dst.wrote(e)
 			return false
 		}
-		dst.out.Add(int64(n))
 		d.from += int32(n)
+		if !secure {
+			dst.out.Add(int64(n))
+		}
+	}
+	if secure {
+		dst.out.Add(int64(dst.secure.sealed))
+		dst.secure.sealed = 0
 	}
 	return false
 }
@@ -199,7 +229,7 @@ func (l *loop) push(src *Side) bool {
 // dropOwed discards what is still to be written.
 func (l *loop) dropOwed(d *direction) {
 	if d.held != nil {
-		buffers.Put(d.held)
+		loopBuffers.Put(d.held)
 		d.held = nil
 	}
 	if d.splicer != nil {

@@ -18,10 +18,11 @@ type loop struct {
 	now         int64        // since start, as of this iteration
 	slots       slots
 	timers      timers
-	buf         *[bufferSize]byte // what is being read right now
-	pending     []*Side           // have more to read than maxReads
-	resume      []*Side           // the other half of a double buffer
-	events      []message         // that came up within a step
+	buf         *buffer   // what is being read right now
+	second      *buffer   // what of it was in records, or is to be
+	pending     []*Side   // have more to read than maxReads
+	resume      []*Side   // the other half of a double buffer
+	events      []message // that came up within a step
 	dialRequest dialRequest
 	freeDials   []*loopDial // over, to be used again
 	recent      recentConns

@@ -16,7 +16,7 @@ func (r *Loop) EndQuiet(t Task, s *Side, after time.Duration) {
 // has sent, or was sent, is still under way.
 func (l *loop) isQuiet(s *Side, after time.Duration) bool {
 	d := &s.dir
-	if s.fd < 0 || s.closing != notClosing || d.owed() || d.discard || s.connSide != nil && len(s.early) > 0 {
+	if s.fd < 0 || s.closing != notClosing || d.owed() || d.discard || s.connSide != nil && s.hasEarly() {
 		return false
 	}
 	if !d.reported {

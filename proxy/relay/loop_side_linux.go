@@ -84,7 +84,7 @@ func (s *Side) onReady(l *loop, events uint32) {
 		if events&lost != 0 {
 			l.onHangUp(s)
 		}
-		if s.urgent && s.path == nil && !s.dir.splicing() {
+		if s.urgent && s.path == nil && !s.dir.splicing() && !s.isSecure() {
 			isUrgent := s.isUrgent // of what is still owed
 			l.findUrgent(s)        // now: another may arrive before this one is read
 			s.isUrgent = isUrgent
@@ -211,6 +211,10 @@ func (s *Side) becomeConn() {
 	c := s.takeConn()
 	more := s.more()
 	more.conn, more.local = c, local
+	if more.secure != nil {
+		more.conn = newTLSConn(c, more.secure)
+		more.secure.drop()
+	}
 	if more.opening != nil {
 		more.opening.Conn, more.opening = c, nil
 	}

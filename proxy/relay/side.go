@@ -41,7 +41,8 @@ type connSide struct {
 	local   netip.AddrPort
 	early   []byte // read before the relay began; delivered first
 	watch   *watch
-	tls     *tls.Conn // nil: it does not speak TLS
+	tls     *tls.Conn // nil: it does not speak TLS, or a loop does it
+	secure  *TLS      // of a raw side; nil: it does not speak TLS
 
 	secured bool // by Dial.Secure
 
@@ -164,9 +165,11 @@ func (s *Side) EndedBy() error {
 // passEnd ends our half of the stream as the other side's ended. A truncated end
 // is not announced to a side that speaks TLS: or it could not tell.
 func (s *Side) passEnd(how End, by error) {
-	if s.tls != nil && s.conn == net.Conn(s.tls) && errors.Is(by, ErrTLSTruncated) {
+	_, isTLS := s.conn.(*tlsConn)
+	under := isTLS || s.tls != nil && s.conn == net.Conn(s.tls)
+	if under && errors.Is(by, ErrTLSTruncated) {
 		s.add(sideShut)
-		closeWriteUnder(s.tls)
+		closeWriteUnder(s.conn.(interface{ NetConn() net.Conn }))
 		return
 	}
 	s.closeWriteAs(how)

@@ -261,6 +261,9 @@ func (s *Side) endOf(err error) End {
 			s.endedBy = ErrTLSTruncated
 		}
 		return FIN
+	case err == ErrTLSTruncated:
+		s.endedBy = err
+		return FIN
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.limit.isOver():
 		s.flush(flushStalled)
 		return Gone

@@ -49,10 +49,16 @@ func watchSocket(rc syscall.RawConn, notify func(End)) {
 // behindEarly makes FIN HalfFIN if bytes were read already: the side has sent
 // something before its end.
 func (s *Side) behindEarly(e End) End {
-	if e == FIN && len(s.early) > 0 {
+	if e == FIN && s.hasEarly() {
 		return HalfFIN
 	}
 	return e
+}
+
+// hasEarly says whether something that the side has sent was read already, and is
+// to be delivered.
+func (s *Side) hasEarly() bool {
+	return len(s.early) > 0 || s.secure != nil && len(s.secure.partial) > 0
 }
 
 // watchByReading keeps what it reads for the relay, up to a bound; from then

@@ -1,6 +1,8 @@
 package member
 
 import (
+	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,4 +16,43 @@ func Boottime() time.Duration {
 		panic("member: CLOCK_BOOTTIME: " + err.Error()) // each Linux that Go runs on has it
 	}
 	return time.Duration(t.Nano())
+}
+
+// A timer calls wake at a time of Boottime. Go's own timers stand still while the
+// system sleeps: afterwards they would be late by up to all that they had left, while
+// sessions go on under a lease that is over.
+type timer struct {
+	fd   int
+	file *os.File
+	read sync.WaitGroup
+}
+
+func newTimer(wake func()) (*timer, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("timerfd_create", err)
+	}
+	t := &timer{fd: fd, file: os.NewFile(uintptr(fd), "lease timer")}
+	t.read.Go(func() {
+		var expired [8]byte
+		for {
+			if _, err := t.file.Read(expired[:]); err != nil {
+				return // it is closed
+			}
+			wake()
+		}
+	})
+	return t, nil
+}
+
+// set has the timer expire in a while, and at no other time.
+func (t *timer) set(in time.Duration) {
+	at := unix.NsecToTimespec(int64(max(in, 1))) // 0 would be never
+	unix.TimerfdSettime(t.fd, 0, &unix.ItimerSpec{Value: at}, nil)
+}
+
+// stop ends the timer, and waits for a wake that is under way.
+func (t *timer) stop() {
+	t.file.Close()
+	t.read.Wait()
 }

@@ -26,3 +26,12 @@ func Boottime() time.Duration {
 	elapsed.last = now
 	return elapsed.total
 }
+
+// A timer calls wake after a time.
+type timer struct{ *time.Timer }
+
+func newTimer(wake func()) (*timer, error) { return &timer{time.AfterFunc(time.Hour, wake)}, nil }
+
+func (t *timer) set(in time.Duration) { t.Reset(in) }
+
+func (t *timer) stop() { t.Stop() }

@@ -73,16 +73,16 @@ func (l *oneLog) Ready() cluster.LogReady {
 
 // A hub is the voter, with what carries messages to it and back.
 type hub struct {
-	mu      sync.Mutex
-	log     oneLog
-	voter   *cluster.Voter
-	members map[cluster.NodeID]*member.Member
-	cut     map[cluster.NodeID]bool
-	down    bool
+	mu    sync.Mutex
+	log   oneLog
+	voter *cluster.Voter
+	steps map[cluster.NodeID]func(cluster.Answer)
+	cut   map[cluster.NodeID]bool
+	down  bool
 }
 
 func newHub(t *testing.T, lease time.Duration) *hub {
-	h := &hub{members: map[cluster.NodeID]*member.Member{}, cut: map[cluster.NodeID]bool{}}
+	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, cut: map[cluster.NodeID]bool{}}
 	h.log.Propose(nil) // of the term
 	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -109,19 +109,34 @@ func (h *hub) do(something func()) {
 		h.voter.Poll(member.Boottime())
 	}
 	for _, a := range h.voter.Answers() {
-		if m := h.members[a.To]; m != nil && !h.cut[a.To] {
-			m.Step(a.Answer)
+		if step := h.steps[a.To]; step != nil && !h.cut[a.To] {
+			step(a.Answer)
 		}
 	}
 }
 
-func (h *hub) send(r cluster.RequestTo) {
-	h.do(func() {
-		if !h.cut[r.Node] {
+// A link is a node's to the hub.
+type link struct {
+	*hub
+	node cluster.NodeID
+}
+
+func (l link) Self() cluster.NodeID     { return l.node }
+func (l link) Incarnation() uint64      { return 1 }
+func (l link) Voters() []cluster.NodeID { return []cluster.NodeID{1} }
+func (l link) Send(r cluster.RequestTo) {
+	l.do(func() {
+		if !l.cut[l.node] {
 			r.Ops = slices.Clone(r.Ops)
-			h.voter.Step(member.Boottime(), r.Request)
+			l.voter.Step(member.Boottime(), r.Request)
 		}
 	})
+}
+
+func (l link) SetMember(step func(cluster.Answer)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steps[l.node] = step
 }
 
 // link cuts a node off from the voter, or joins it again.
@@ -336,7 +351,7 @@ type rig struct {
 
 // newRig makes nodes whose services are as c says. own gives each a backend of its
 // own.
-func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig, change func(i int, c *proxy.ServiceConfig, a *cluster.AgentConfig)) *rig {
+func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConfig, change func(i int, c *proxy.ServiceConfig, m *member.Config)) *rig {
 	t.Helper()
 	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", c.Lock.Slots)}
 	for i := range 3 {
@@ -350,11 +365,11 @@ func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConf
 			n.config.Lock.Slots = 1
 		}
 		n.config.Backends = []proxy.BackendConfig{{Name: "a", Addr: r.backend.ln.Addr().String()}}
-		agent := cluster.AgentConfig{Node: n.id, Incarnation: 1, Voters: []cluster.NodeID{1}, Lease: lease}
+		m := member.Config{Lease: lease}
 		if change != nil {
-			change(i, &n.config, &agent)
+			change(i, &n.config, &m)
 		}
-		n.start(agent)
+		n.start(m)
 		r.nodes = append(r.nodes, n)
 	}
 	for _, n := range r.nodes {
@@ -363,19 +378,21 @@ func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConf
 	return r
 }
 
-func (n *node) start(agent cluster.AgentConfig) {
+func (n *node) start(m member.Config) {
 	n.Helper()
-	n.member = member.New(member.Config{Agent: agent, Send: n.hub.send, Warn: func(_, text string) {
+	m.Warn = func(_, text string) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.warned = append(n.warned, text)
-	}})
-	n.hub.mu.Lock()
-	n.hub.members[n.id] = n.member
-	n.hub.mu.Unlock()
+	}
+	n.member = member.New(m)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { n.member.Run(ctx) })
+	wg.Go(func() {
+		if err := n.member.Run(ctx); err != nil {
+			n.Error(err)
+		}
+	})
 	n.config.Shared = n.member.Share(member.ValuesOf(&n.config))
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{n.config}, OnRecord: func(r proxy.Record) { n.records <- r }})
 	if err == nil {
@@ -385,6 +402,7 @@ func (n *node) start(agent cluster.AgentConfig) {
 		n.Fatal(err)
 	}
 	n.engine, n.svc = e, e.Service("db")
+	n.member.Join(link{n.hub, n.id})
 	n.Cleanup(func() { e.Close(); cancel(); wg.Wait() })
 }
 

@@ -17,14 +17,21 @@ import (
 
 // Config is fixed for the life of a Member.
 type Config struct {
-	Agent cluster.AgentConfig
-	// Send sends a request to a voter, whose answer Step takes. It must not block:
-	// what cannot be sent now is lost, and said again. Run's goroutine calls it.
-	Send func(cluster.RequestTo)
+	Lease time.Duration // the same on all nodes
+	Keep  bool          // sessions go on when the lease is lost (on_lost = "keep")
 	// Warn gets a sentence where the file of this node differs from what holds on
 	// all nodes, once for each difference; nil: nothing is said.
 	Warn func(service, text string)
 	Now  func() time.Duration // nil: Boottime
+}
+
+// A Link is how a member reaches the voters.
+type Link interface {
+	Self() cluster.NodeID
+	Incarnation() uint64            // higher at each start of the process
+	Voters() []cluster.NodeID       // those that are known, by now
+	Send(cluster.RequestTo)         // must not block: what cannot be sent now is lost, and said again
+	SetMember(func(cluster.Answer)) // takes the answers, on any goroutine
 }
 
 // A Member is one node of a cluster. Run has to run for as long as it is used.
@@ -34,39 +41,64 @@ type Member struct {
 
 	mu       sync.Mutex // never held while the engine is called
 	agent    *cluster.Agent
+	link     Link // nil: not joined yet
 	services map[string]*service
 	began    time.Duration
 	leased   bool // it has had a lease
 }
 
-// New returns a member that has no lease yet.
+// New returns a member that has not joined its cluster yet: clients wait.
 func New(cfg Config) *Member {
 	if cfg.Now == nil {
 		cfg.Now = Boottime
 	}
-	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: cluster.NewAgent(cfg.Agent), services: map[string]*service{}, began: cfg.Now()}
+	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
+	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, began: cfg.Now()}
+}
+
+// Join joins the cluster, once.
+func (m *Member) Join(l Link) {
+	m.mu.Lock()
+	m.link, m.began = l, m.cfg.Now()
+	m.agent.Identify(l.Self(), l.Incarnation())
+	m.mu.Unlock()
+	l.SetMember(m.step)
+	m.wake()
 }
 
 // Run renews the lease, says what the engine has said, and does what the voters
 // answer, until ctx ends. Then the lease runs out by itself: the engine has to have
 // ended its sessions.
-func (m *Member) Run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+func (m *Member) Run(ctx context.Context) error {
+	timer, err := newTimer(m.wake)
+	if err != nil {
+		return err
+	}
+	defer timer.stop()
 	for {
+		timer.set(m.turn())
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-m.poke:
-		case <-timer.C:
 		}
-		timer.Reset(m.turn())
 	}
 }
 
 // turn does what is due, and says in what time something will be.
 func (m *Member) turn() time.Duration {
 	m.mu.Lock()
+	link := m.link
+	m.mu.Unlock()
+	if link == nil {
+		return time.Hour // Join wakes
+	}
+	voters := link.Voters()
+	if len(voters) == 0 {
+		return m.cfg.Lease / 6
+	}
+	m.mu.Lock()
+	m.agent.SetVoters(voters)
 	if now := m.cfg.Now(); now >= m.agent.Deadline() {
 		m.agent.Tick(now)
 	}
@@ -78,7 +110,7 @@ func (m *Member) turn() time.Duration {
 		call()
 	}
 	for _, req := range r.Requests {
-		m.cfg.Send(req)
+		link.Send(req)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,8 +142,8 @@ func (m *Member) callsLocked(r cluster.AgentReady) (calls []func()) {
 	return calls
 }
 
-// Step takes a voter's answer, from any goroutine.
-func (m *Member) Step(a cluster.Answer) {
+// step takes a voter's answer.
+func (m *Member) step(a cluster.Answer) {
 	m.mu.Lock()
 	now := m.cfg.Now()
 	m.agent.Step(now, a)
@@ -169,7 +201,7 @@ func (m *Member) declareLocked() {
 		switch {
 		case f.Slots != 0:
 			m.compare(name, sv, f)
-		case sv.declared == 0 || now-sv.declared > m.cfg.Agent.Lease: // what was said may be lost with a lease
+		case sv.declared == 0 || now-sv.declared > m.cfg.Lease: // what was said may be lost with a lease
 			sv.declared = now
 			m.agent.Act(now, cluster.Op{Kind: cluster.OpHooks, Service: name, From: sv.values.Every, Flag: sv.values.Exclusive})
 			m.agent.Act(now, cluster.Op{Kind: cluster.OpSlots, Service: name, From: sv.values.Slots})

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -79,7 +80,7 @@ func TestRule25ABriefCut(t *testing.T) {
 // nobody is admitted without a lease.
 func TestRule25aKept(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, func(_ int, _ *proxy.ServiceConfig, a *cluster.AgentConfig) { a.Keep = true })
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, func(_ int, _ *proxy.ServiceConfig, m *member.Config) { m.Keep = true })
 		holder := r.nodes[2].queue("holder")
 		holder.hears("a")
 		waits := r.nodes[2].queue("waits")
@@ -213,7 +214,7 @@ func TestRule32ReloadsTouchNoLease(t *testing.T) {
 // session at its node, and the slot moves.
 func TestRule37ActsWhereTheSessionIs(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Drain: proxy.DrainConfig{}}, func(i int, c *proxy.ServiceConfig, _ *cluster.AgentConfig) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Drain: proxy.DrainConfig{}}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
 			if i == 2 {
 				c.Lock.TTL = 500 * time.Millisecond
 			}
@@ -323,7 +324,7 @@ func TestRule25bADialThatFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *cluster.AgentConfig) {
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
 			if i == 0 {
 				c.Backends[0].Addr, c.Queue.Timeout = dead.Addr().String(), time.Minute
 			}

@@ -126,7 +126,7 @@ func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reas
 		grant, reason := a.Admit(now, name, h.of(arrival), ran)
 		g = proxy.SharedGrant{Token: grant.Token, Hook: grant.Hook, Expired: grant.Expired}
 		why = proxy.Reason(reason)
-		if starts := now-h.member.began < h.member.cfg.Agent.Lease; reason == cluster.ReasonLease && !h.member.leased && starts {
+		if starts := now-h.member.began < h.member.cfg.Lease; reason == cluster.ReasonLease && !h.member.leased && starts {
 			why = proxy.ReasonCluster // nothing is lost: the first lease is on its way
 		}
 	})
@@ -143,6 +143,17 @@ func (h *handle) Done(arrival uint64) {
 
 func (h *handle) Requeue(arrival uint64) {
 	h.with(func(a *cluster.Agent, name string) { a.Requeue(name, h.of(arrival)) })
+}
+
+func (h *handle) State() (s proxy.SharedState) {
+	h.with(func(a *cluster.Agent, name string) {
+		now := h.member.cfg.Now()
+		s.Slots = int(a.Facts(name).Slots)
+		if until, runs := a.Runs(now); runs {
+			s.Lease = until - now
+		}
+	})
+	return s
 }
 
 func (h *handle) Close() {

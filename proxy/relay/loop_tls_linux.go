@@ -1,0 +1,203 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
+)
+
+// mostSealed is how much a loop reads for a side that speaks TLS: it fits into one
+// buffer sealed.
+var mostSealed = tlsrecord.Fits(len(buffer{}))
+
+// partials are for the beginnings of records of more than smallRecord bytes.
+var partials = sync.Pool{New: func() any { return new([tlsrecord.MaxRecord]byte) }}
+
+const smallRecord = 1 << 10
+
+// keep keeps the beginning of a record until the rest of it comes.
+func (t *TLS) keep(b []byte) {
+	if len(b) == 0 {
+		t.drop()
+		return
+	}
+	if size := max(tlsrecord.RecordLen(b), len(b), 64); size > cap(t.partial) {
+		t.drop()
+		if size > smallRecord {
+			t.partial = partials.Get().(*[tlsrecord.MaxRecord]byte)[:0]
+		} else {
+			t.partial = make([]byte, 0, size)
+		}
+	}
+	t.partial = append(t.partial[:0], b...)
+}
+
+// drop forgets the beginning of a record.
+func (t *TLS) drop() {
+	if cap(t.partial) == tlsrecord.MaxRecord {
+		partials.Put((*[tlsrecord.MaxRecord]byte)(t.partial[:tlsrecord.MaxRecord]))
+	}
+	t.partial = nil
+}
+
+// beginSecure is called as the relay begins, of which a side speaks TLS.
+func (s *Side) beginSecure() {
+	s.readBefore = -1
+	if s.path == nil { // urgent data is a part of the records
+		setInt(s.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	}
+	s.dir.noSplice, s.peer().dir.noSplice = true, true
+}
+
+// readSecure is read of a side that speaks TLS: it reads records, as many as have
+// come, and writes what is in the whole ones.
+func (l *loop) readSecure(src *Side) {
+	t, d, room := src.secure, &src.dir, len(l.buf)
+	if src.peer().isSecure() {
+		room = mostSealed
+	}
+	before := copy(l.buf[:], t.partial)
+	n, e := recv(src.fd, l.buf[before:room])
+	switch {
+	case e == unix.EAGAIN:
+		src.readable = false
+		return
+	case e != 0:
+		src.add(sideReset)
+		d.end, src.seen = Reset, Reset
+		t.drop()
+		return
+	case n == 0:
+		t.drop()
+		src.endedBy = ErrTLSTruncated
+		if d.end = l.classifyEnd(src); d.end == Reset {
+			src.endedBy = nil
+		}
+		return
+	}
+	plain, used, err := t.session.Open(l.second[:0], l.buf[:before+n])
+	t.keep(l.buf[used : before+n])
+	if len(plain) > 0 {
+		l.deliver(src, &l.second, len(plain))
+	}
+	if t.session.Pending() {
+		l.enqueue(src.peer())
+	}
+	switch {
+	case err != nil:
+		l.endSecure(src, err)
+	case n < room-before:
+		src.readable = src.peerEnded || src.urgent || src.path != nil // see read
+	}
+}
+
+// endSecure ends what a side sends as its TLS has ended it.
+func (l *loop) endSecure(src *Side, err error) {
+	src.secure.drop()
+	if err == io.EOF {
+		src.dir.end = l.classifyEnd(src)
+		return
+	}
+	if isTLSAlert(err) {
+		src.endedBy = &TLSAlert{err}
+	} else if a, ok := tlsrecord.AlertOf(err); ok {
+		src.lastRecord(func(b []byte) []byte { return src.secure.session.Alert(b, a) })
+	}
+	src.add(sideReset)
+	src.dir.end = Reset
+}
+
+// copyFirst does what comes before reading src: what its opening has read is
+// delivered, or its TLS has ended with that. It reports whether there was
+// anything.
+func (l *loop) copyFirst(src *Side) bool {
+	switch {
+	case len(src.early) > 0:
+		l.deliverEarly(src)
+	case src.secure != nil && src.secure.err != nil && src.dir.end == Open:
+		l.endSecure(src, src.secure.err)
+	default:
+		return false
+	}
+	return true
+}
+
+// deliverEarly is read of bytes that were read in the opening.
+func (l *loop) deliverEarly(src *Side) {
+	n := copy(l.buf[:min(bufferSize, mostSealed)], src.early)
+	if src.early = src.early[n:]; len(src.early) == 0 {
+		src.early = nil
+	}
+	src.isUrgent = false
+	l.deliver(src, &l.buf, n)
+}
+
+// sendControl sends the side that src sends to, which speaks TLS, the key update
+// that it has asked for, and reports whether it has.
+func (l *loop) sendControl(src *Side) bool {
+	d, dst := &src.dir, src.peer()
+	if dst.secure == nil || d.discard || dst.fd < 0 || !dst.secure.session.Pending() {
+		return false
+	}
+	l.send(d, dst, &l.second, len(dst.secure.session.AppendControl(l.second[:0])))
+	return true
+}
+
+// seal writes the first n bytes of *b, which src has sent, to a side that speaks
+// TLS.
+func (l *loop) seal(src *Side, b **buffer, n int) {
+	to := &l.second
+	if b == to {
+		to = &l.buf
+	}
+	t := src.peer().secure
+	sealed := t.session.Seal((*to)[:0], (*b)[:n])
+	if len(sealed) > 0 {
+		t.sealed = int32(n)
+	}
+	l.send(&src.dir, src.peer(), to, len(sealed))
+}
+
+// closeNotify announces the end of src's stream to its peer, which speaks TLS, and
+// reports whether the FIN can follow. A truncated end is not announced.
+func (l *loop) closeNotify(src *Side) bool {
+	d, t := &src.dir, src.peer().secure
+	if t.shut {
+		return true
+	}
+	t.shut = true
+	if errors.Is(src.EndedBy(), ErrTLSTruncated) {
+		return true
+	}
+	l.send(d, src.peer(), &l.second, len(t.session.CloseNotify(l.second[:0])))
+	if d.blocked {
+		l.arm(src.peer())
+	}
+	return d.held == nil
+}
+
+// endTLS is called before the side is closed. Of its TLS only what the record needs
+// is kept, and close_notify is sent where no reset follows.
+func (s *Side) endTLS(reset bool) {
+	t := s.secure
+	if !reset && !t.shut {
+		s.lastRecord(t.session.CloseNotify)
+	}
+	t.drop()
+	t.session, t.shut = nil, true
+}
+
+// lastRecord sends an alert, if there is room for it and nothing is to come before
+// it.
+func (s *Side) lastRecord(record func([]byte) []byte) {
+	var room [64]byte
+	b := record(room[:0])
+	if s.use == relaying && s.peer().dir.held != nil {
+		return
+	}
+	send(s.fd, b, false)
+}

@@ -1,0 +1,79 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
+)
+
+// TLS is the TLS 1.3 of a raw side behind its handshake: keys, and where it stands
+// in the stream. An idle one has no buffer.
+type TLS struct {
+	session *tlsrecord.Session
+	name    string // that the client has asked for
+
+	early   []byte // what the client sent with the end of the handshake
+	partial []byte // the beginning of a record, whose rest has not come
+	err     error  // why nothing more is read; nil: it goes on
+	shut    bool   // close_notify was sent, or nothing may be any more
+	sealed  int32  // bytes of the stream that are in what the peer of the side owes it
+}
+
+// TLSServer does the handshake of TLS as a server over c, the Conn or Replay of a
+// raw side, in a function of Runner.Do. Where TLS 1.3 was agreed it returns what
+// Side.Secure takes, and c is not needed any more; otherwise over is the
+// connection, for which the session has to be moved: see Loop.Move.
+func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration) (t *TLS, over *tls.Conn, err error) {
+	c.SetDeadline(time.Now().Add(timeout))
+	h, err := tlsrecord.Server(context.Background(), c, config)
+	c.SetDeadline(time.Time{})
+	if err != nil || h.Session == nil {
+		return nil, h.Conn, err
+	}
+	t = &TLS{session: h.Session, name: h.State.ServerName}
+	if r, ok := c.(*replayed); ok { // behind what was read ahead of the handshake
+		h.Early = append(h.Early, r.early...)
+	}
+	t.open(h.Early)
+	return t, nil, nil
+}
+
+// open takes what was read with the end of the handshake.
+func (t *TLS) open(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	plain, used, err := t.session.Open(make([]byte, 0, len(b)), b)
+	t.early, t.partial, t.err = bytes.Clone(plain), bytes.Clone(b[used:]), err
+	if err != nil {
+		t.partial = nil
+	}
+}
+
+// Secure has the side, which is raw, speak TLS from now on.
+func (s *Side) Secure(t *TLS) {
+	more := s.more()
+	more.secure, more.early = t, t.early
+	t.early = nil
+}
+
+// isSecure reports whether it is a loop that speaks TLS to the side.
+func (s *Side) isSecure() bool { return s.connSide != nil && s.secure != nil && s.conn == nil }
+
+// TLSState is the version of TLS that the side speaks, and the server's name that
+// it has asked for; ok is false if it speaks none.
+func (s *Side) TLSState() (version uint16, name string, ok bool) {
+	switch {
+	case s.connSide == nil:
+	case s.secure != nil:
+		return tls.VersionTLS13, s.secure.name, true
+	case s.tls != nil:
+		state := s.tls.ConnectionState()
+		return state.Version, state.ServerName, true
+	}
+	return 0, "", false
+}
