@@ -17,7 +17,11 @@ import (
 func actCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for i := range api.Acts {
-		all = append(all, actCommand(&api.Acts[i]))
+		cmd := actCommand(&api.Acts[i])
+		if cmd.Name() == "cluster" {
+			cmd.AddCommand(clusterStatusCommand())
+		}
+		all = append(all, cmd)
 	}
 	return all
 }

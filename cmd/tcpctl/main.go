@@ -27,6 +27,7 @@ const (
 	exitFailed = 1 // refused or failed
 	exitUsage  = 2 // wrong usage or bad configuration
 	exitTime   = 3 // a time limit passed first
+	exitQuorum = 4 // no majority of a cluster's voters could be asked: nothing was done
 )
 
 // coded is an error with the exit status that it calls for.
@@ -84,6 +85,8 @@ func statusOf(err error) int {
 		return exitTime
 	case errors.As(err, &refusal) && refusal.Status == 400:
 		return exitUsage
+	case refusal != nil && refusal.Status == api.StatusNoQuorum:
+		return exitQuorum
 	}
 	return exitFailed
 }

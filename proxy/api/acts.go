@@ -102,6 +102,11 @@ var Acts = []Act{
 		args:  validatePlanArgs, impact: impactOfPlan, apply: (*Local).steer,
 	},
 	{
+		Name: "cluster", On: OnNothing, Args: clusterArgs, Level: LevelYesNo, Params: []Param{paramReason, paramForce, paramDryRun},
+		Short: "Make a cluster, change who votes in it and who leads, or let a voter join again",
+		args:  validateClusterArgs, impact: impactOfCluster, apply: (*Local).changeCluster,
+	},
+	{
 		Name: "close", On: OnService, Many: true, Level: LevelDialog, Undo: "open", Params: []Param{paramReason, paramForce, paramDryRun},
 		Short:  "Refuse new clients by closing the listener, so that an outer balancer moves on",
 		impact: impactOfClose,

@@ -11,7 +11,7 @@ import (
 // Error is a refusal with a hint. As JSON it is
 // {"error": {"code": "refused", "message": "…", "hint": "…"}}.
 type Error struct {
-	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused, 502 not reached, 504 sent and not answered
+	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused, 502 not reached, 503 no majority of a cluster, 504 sent and not answered
 	Text   string // what is wrong, and with what
 	Hint   string // what to try next
 }
@@ -28,7 +28,7 @@ type ErrorBody struct {
 }
 
 // Code is one word for what kind of error it is: usage, not_found, refused,
-// and of another node unreachable or no_answer.
+// of another node unreachable or no_answer, and of a cluster no_quorum.
 func (e *Error) Code() string {
 	switch e.Status {
 	case http.StatusBadRequest:
@@ -39,6 +39,8 @@ func (e *Error) Code() string {
 		return "unreachable"
 	case StatusNoAnswer:
 		return "no_answer"
+	case StatusNoQuorum:
+		return "no_quorum"
 	}
 	return "refused"
 }

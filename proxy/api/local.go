@@ -34,6 +34,9 @@ type Local struct {
 	Mesh func() *Mesh
 	// Peers reaches other nodes; nil: there is no mesh.
 	Peers func(node string) Planner
+	// Cluster is the cluster, and ClusterDo does the act "cluster"; nil: there is none.
+	Cluster   func() *Cluster
+	ClusterDo func(ctx context.Context, r Request) (string, error)
 	// Begin is asked before each act whether it may be now, and given back what
 	// it has returned after it; nil: always.
 	Begin func(r *Request) (end func(), err error)
@@ -105,6 +108,9 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	}
 	if l.Mesh != nil {
 		s.Mesh = l.Mesh()
+	}
+	if l.Cluster != nil {
+		s.Cluster = l.Cluster()
 	}
 	if l.Certificates != nil {
 		s.Certificates = l.Certificates()

@@ -16,6 +16,7 @@ type Status struct {
 	Node     Node                `json:"node"`
 	Services []proxy.ServiceInfo `json:"services"`
 	Mesh     *Mesh               `json:"mesh,omitempty"`
+	Cluster  *Cluster            `json:"cluster,omitempty"` // absent: it is in none
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
 	History  *HistoryInfo        `json:"history,omitempty"` // where it is kept, and what was lost
 	// Certificates are those of the services whose clients speak TLS.

@@ -222,3 +222,9 @@ func (n *Node) show() {
 	}
 	n.status = s
 }
+
+// Fresh sets s to what the node knows now. It blocks while the voter writes, and
+// returns ErrClosed.
+func (n *Node) Fresh(s *Status) error {
+	return n.call(func() { *s = n.log.Status() })
+}

@@ -35,6 +35,9 @@ func (f *File) check(r *report) {
 	if f.Mesh != nil {
 		f.Mesh.check(r)
 	}
+	if f.Cluster != nil {
+		f.Cluster.check(r, f.Mesh)
+	}
 	f.checkConsole(r)
 	f.Console.SSH.check(r)
 }

@@ -30,7 +30,7 @@ type Change struct {
 }
 
 // atStart are the tables that are only looked at when an instance starts.
-var atStart = []string{"control", "mesh", "console"}
+var atStart = []string{"control", "mesh", "cluster", "console"}
 
 // Diff says what a reload from old to new would touch, in the order of new;
 // nil when nothing. A key that is inherited counts for each service that does.
@@ -57,7 +57,7 @@ func Diff(old, new *File) (all []Change) {
 		case c.Key == "metrics.listen", c.Key == "console.ssh.listen":
 			c.Reopens = true
 			c.Text += ": the new address is opened, then the old one closed"
-		case strings.HasPrefix(c.Key, "console.ssh."):
+		case strings.HasPrefix(c.Key, "console.ssh."), c.Key == "cluster.voters":
 		case slices.Contains(atStart, table):
 			c.Text += " (at the next start)"
 		}

@@ -39,6 +39,7 @@ type File struct {
 	Defaults Defaults  `toml:"defaults"` // inherited by Services already
 	Services []Service `toml:"services"` // in the order of the file
 	Mesh     *Mesh     `toml:"mesh"`     // nil: no mesh
+	Cluster  *Cluster  `toml:"cluster"`  // nil: no cluster
 	Console  Console   `toml:"console"`
 
 	name  string // as errors call it

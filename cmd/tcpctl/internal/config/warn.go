@@ -53,6 +53,9 @@ func (f *File) warningsOn(system string) Errors {
 			}
 		}
 	}
+	if c := f.Cluster; c != nil && len(c.Voters) == 1 {
+		r.wrong("cluster.voters", "name three, so that one may fail", "the cluster has one voter: it ends with %s", c.Voters[0])
+	}
 	f.warnPrograms(r)
 	return r.inOrder()
 }

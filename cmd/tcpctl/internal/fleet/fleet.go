@@ -17,11 +17,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/connlimit"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
@@ -37,6 +39,9 @@ type Config struct {
 	// Keep gives the folder for the node's key, so that it is the same node
 	// after a restart. nil: it is a new one each time, unless Mesh has a key.
 	Keep func() (string, error)
+	// Cluster is the cluster to take part in; nil: none. The node's key is in its
+	// folder then.
+	Cluster *Cluster
 }
 
 // TakeKey gives the node the key that is kept for it, and locks that: call
@@ -48,6 +53,15 @@ func (c *Config) TakeKey() (release func()) {
 
 func (c *Config) identity() *identity {
 	id := &identity{key: c.Mesh.Key}
+	if c.Cluster != nil {
+		kept, err := takeIdentity(c.Cluster.Dir, c.Mesh.Name, "node", "", c.Mesh.Key, c.Log)
+		if err == nil {
+			c.Mesh.Key = kept.key
+			return kept
+		}
+		c.Log.Error("cluster: the node's key cannot be kept, and it is a new node after a restart: " + err.Error())
+		return id
+	}
 	if c.Keep == nil {
 		return id
 	}
@@ -109,6 +123,8 @@ type Fleet struct {
 	own       http.Handler           // what is asked of this node by its name
 	identity  *identity
 	noted     noted
+	joins     *Cluster                    // nil: no cluster
+	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet
 }
 
 // Start is New and Join.
@@ -125,7 +141,7 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 // New makes an engine's part in a mesh. The source's Mesh and Peers are set,
 // so make it before others use the source. Close it.
 func New(c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}}
+	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}, joins: c.Cluster}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()
 	if c.Mesh.Key == nil {
@@ -139,6 +155,10 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	limitUnproven(&mc, proxy.NewDescriptors(0).Mesh)
 	mc.Version = c.Version
 	mc.OnStream, mc.OnError = f.streams.take, f.noteError
+	if c.Cluster != nil {
+		mc.OnStream = f.takeStream
+		source.Cluster, source.ClusterDo = f.clusterStatus, f.clusterDo
+	}
 	node, err := mesh.New(mc)
 	if err != nil {
 		f.cancel()
@@ -181,6 +201,9 @@ func (f *Fleet) Join(ctx context.Context) error {
 	if locked, err := f.identity.lock(); !locked { // a process before this one should have released it
 		f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
 	}
+	if err := f.joinCluster(f.joins); err != nil {
+		return err
+	}
 	f.wg.Add(3)
 	go f.serve()
 	go f.publish()
@@ -190,6 +213,9 @@ func (f *Fleet) Join(ctx context.Context) error {
 
 // Close leaves the mesh. Peers see that this node has departed.
 func (f *Fleet) Close() {
+	if part := f.cluster.Load(); part != nil {
+		part.Close() // while the mesh carries what it says last
+	}
 	f.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -92,6 +92,9 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 		}
 		c = &made
 	}
+	if c.Cluster, err = fleet.ClusterFromFile(in.file.Cluster); err != nil {
+		return &ConfigError{err}
+	}
 	c.Version, c.Log = in.c.Version, in.log.Logger
 	if in.predecessor != nil && c.Mesh.Key == nil {
 		c.Mesh.Key = in.predecessor.Offer.MeshKey // for peers it is the same node

@@ -80,6 +80,9 @@ func (in *Instance) apply(file, old *config.File, engine proxy.Config) (err erro
 		return err
 	}
 	in.watch(file, engine.Services)
+	if in.fleet != nil && file.Cluster != nil {
+		in.fleet.SetVoters(file.Cluster.Voters)
+	}
 	if in.metrics != nil && served != in.metrics {
 		in.metrics.Close()
 	}

@@ -10,7 +10,7 @@ import (
 // commands describes each command, in the groups of tcpctl --help.
 func commands(root *cobra.Command) []byte {
 	m := newMarkdown("Commands", "Every command of tcpctl with its flags. Exit statuses: 0 done, also where the goal had been reached before; 1 refused or failed; "+
-		"2 wrong usage or bad configuration; 3 a time limit passed first. Targets are `SERVICE`, `SERVICE/BACKEND` or a session's id.")
+		"2 wrong usage or bad configuration; 3 a time limit passed first; 4 no majority of a cluster could be asked, and nothing was done. Targets are `SERVICE`, `SERVICE/BACKEND` or a session's id.")
 	var rows [][]string
 	for _, c := range visible(root) {
 		rows = append(rows, []string{code(c.CommandPath()), c.Short})

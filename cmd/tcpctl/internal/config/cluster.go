@@ -1,0 +1,51 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// Cluster is nodes of the mesh that agree.
+type Cluster struct {
+	Voters   []string      `toml:"voters"`
+	Dir      string        `toml:"dir" file:"new" example:"\"/var/lib/tcpctl/cluster\""` // "": cluster in the state folder
+	Lease    time.Duration `toml:"lease" default:"3s"`
+	Election time.Duration `toml:"election" default:"1s"`
+}
+
+// check is rules 29 and 31, and what follows from how votes are counted.
+func (c *Cluster) check(r *report, mesh *Mesh) {
+	switch {
+	case mesh == nil:
+		r.wrong("cluster", "add [mesh] with name and secret_file", "a cluster needs a mesh, and there is none")
+	case mesh.SecretFile == "":
+		r.wrong("cluster", "tcpctl mesh key > FILE makes one: give all nodes the same, as mesh.secret_file", "a cluster needs the mesh's secret: without one any node could vote")
+	}
+	for i, name := range c.Voters {
+		path := fmt.Sprintf("cluster.voters[%d]", i)
+		r.checkName(path, "voter", name)
+		if slices.Index(c.Voters, name) < i {
+			r.wrong(path, "name each once", "voter %q is named twice", name)
+		}
+	}
+	switch n := len(c.Voters); n {
+	case 1, 3, 5:
+	case 0:
+		r.wrong("cluster.voters", "name 1, 3 or 5 nodes of the mesh, the same on all nodes", "the cluster has no voters")
+	case 2:
+		r.wrong("cluster.voters", "name three nodes: the third may be any node of the mesh, without services", "of two voters both are a majority: when either fails, both stand still")
+	default:
+		r.wrong("cluster.voters", "name 1, 3 or 5: one that fails of 4 stops no more than one of 3, and more than 5 only make it slower", "the cluster has %d voters", n)
+	}
+	if c.Lease < time.Second || c.Lease > time.Hour {
+		r.wrong("cluster.lease", "3s to 30s suit most", "lease = %q: want 1s to 1h", text.Duration(c.Lease))
+	}
+	if c.Election < 100*time.Millisecond || c.Election > time.Minute {
+		r.wrong("cluster.election", "1s on one site, ten round trips between sites", "election = %q: want 100ms to 1m", text.Duration(c.Election))
+	} else if c.Lease >= time.Second && c.Lease < 2*c.Election {
+		r.wrong("cluster.lease", "a new leader has to be found while leases run", "lease = %q is less than twice election = %q", text.Duration(c.Lease), text.Duration(c.Election))
+	}
+}

@@ -1,0 +1,175 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Cluster is the table [cluster], with its folder.
+type Cluster struct {
+	Voters          []string
+	Dir             string
+	Lease, Election time.Duration
+	// Joined gets this node's part, once it has begun; nil: nothing does. The part is
+	// closed with the fleet.
+	Joined func(*quorum.Part)
+}
+
+// ClusterFromFile makes a Cluster of the table; nil of none.
+func ClusterFromFile(c *config.Cluster) (*Cluster, error) {
+	if c == nil {
+		return nil, nil
+	}
+	dir, err := c.Dir, error(nil)
+	if dir == "" {
+		dir, err = statedir.Make("cluster")
+	} else if dir, err = filepath.Abs(dir); err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	return &Cluster{Voters: c.Voters, Dir: dir, Lease: c.Lease, Election: c.Election}, err
+}
+
+// joinCluster begins this node's part. The mesh listens.
+func (f *Fleet) joinCluster(c *Cluster) error {
+	if c == nil {
+		return nil
+	}
+	part, err := quorum.Start(quorum.Config{
+		Mesh: f.node, Voters: c.Voters, Dir: c.Dir, Lease: c.Lease, Election: c.Election, Now: member.Boottime, Log: f.log,
+		Note: func(alarm bool, text string) {
+			ev := proxy.Event{Kind: proxy.EventPeer, Text: text}
+			if alarm {
+				ev.Level = proxy.LevelAlarm
+			}
+			f.source.Engine.Operator().Note(ev)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	f.cluster.Store(part)
+	if c.Joined != nil {
+		c.Joined(part)
+	}
+	return nil
+}
+
+// SetVoters follows a file that was read again.
+func (f *Fleet) SetVoters(voters []string) {
+	if part := f.cluster.Load(); part != nil {
+		part.SetVoters(voters)
+	}
+}
+
+// takeStream is the node's OnStream: a stream of the cluster says so by its first byte.
+func (f *Fleet) takeStream(p meshinfo.Peer, c net.Conn) {
+	part := f.cluster.Load()
+	if part == nil {
+		f.streams.take(p, c)
+		return
+	}
+	var first [1]byte
+	if _, err := c.Read(first[:]); err != nil {
+		c.Close()
+		return
+	}
+	if first[0] == quorum.Magic {
+		part.Serve(p, c)
+		return
+	}
+	f.streams.take(p, &readAhead{Conn: c, ahead: bytes.NewReader(first[:])})
+}
+
+// readAhead is a stream of which a byte was read already.
+type readAhead struct {
+	net.Conn
+	ahead *bytes.Reader
+}
+
+func (c *readAhead) Read(b []byte) (int, error) {
+	if c.ahead.Len() > 0 {
+		return c.ahead.Read(b)
+	}
+	return c.Conn.Read(b)
+}
+
+// clusterStatus is what the status has of the cluster.
+func (f *Fleet) clusterStatus() *api.Cluster {
+	if part := f.cluster.Load(); part != nil {
+		return part.Status()
+	}
+	return &api.Cluster{Role: api.ClusterClient, Voters: []api.Voter{}} // a successor that has not joined yet
+}
+
+// clusterDo is the act "cluster". What the leader has to do is asked of it.
+func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
+	part := f.cluster.Load()
+	if part == nil {
+		return "", api.Refused("this process has not joined the cluster yet", "try again")
+	}
+	text, err := f.clusterAct(ctx, part, &r)
+	if leader, ok := errors.AsType[*quorum.LeaderError](err); ok {
+		if leader.ID == "" {
+			return "", api.NoQuorum(leader.Name+" leads, and is not reached from here: nothing was done", "tcpctl peers lists the nodes")
+		}
+		res, err := f.PeerFor(leader.ID, r.By).Do(ctx, r)
+		if err != nil {
+			return "", err
+		}
+		return leader.Name + ": " + res.Texts[0], nil
+	}
+	switch {
+	case err == nil:
+		return text, nil
+	case errors.Is(err, quorum.ErrNoQuorum):
+		return "", api.NoQuorum("cluster: "+err.Error(), "tcpctl cluster status shows the voters")
+	case quorum.Usage(err):
+		return "", api.Wrong(err.Error(), "tcpctl cluster status shows the voters")
+	}
+	return "", api.AsError(err)
+}
+
+func (f *Fleet) clusterAct(ctx context.Context, part *quorum.Part, r *api.Request) (string, error) {
+	switch verb := r.Args[0]; verb {
+	case "init":
+		return part.Init()
+	case "rejoin":
+		return f.rejoin(ctx, part, r)
+	case "add":
+		return part.Add(ctx, r.Args[1])
+	case "lead":
+		return part.Lead(ctx, r.Args[1])
+	}
+	return part.Remove(ctx, r.Args[1], r.Force)
+}
+
+// rejoin has the leader remove this node, whose voter has stopped, and then removes
+// its log.
+func (f *Fleet) rejoin(ctx context.Context, part *quorum.Part, r *api.Request) (string, error) {
+	if part.Stopped() == nil {
+		return part.Rejoin() // which says that there is nothing to mend
+	}
+	peer, err := part.AnyVoter()
+	if err != nil {
+		return "", err
+	}
+	remove := *r
+	remove.Args, remove.Force = []string{"remove", f.node.NodeName()}, true
+	if _, err := f.PeerFor(peer, r.By).Do(ctx, remove); err != nil {
+		return "", err
+	}
+	return part.Rejoin()
+}

@@ -1,0 +1,87 @@
+package quorum
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
+)
+
+// Magic is the first byte of a stream of this package. A request of HTTP, which goes
+// over the mesh's streams too, begins with a letter.
+const Magic = 0
+
+// Kinds of frames: four bytes of length, one of kind, and that many bytes.
+const (
+	frameHello   = 1 // JSON; the first in each direction
+	frameVoter   = 2 // a raftlog.Message
+	frameRequest = 3 // a cluster.Request
+	frameAnswer  = 4 // a cluster.Answer
+)
+
+// limits are how long a frame of a kind may be.
+var limits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, frameRequest: cluster.MaxMessage, frameAnswer: cluster.MaxMessage}
+
+// A hello says which cluster a node is of.
+type hello struct {
+	Version int    `json:"version"`
+	Cluster string `json:"cluster,omitempty"` // ""; it is of none yet
+}
+
+const helloVersion = 1
+
+func encodeFrame(kind byte, data []byte) []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 5+len(data)), uint32(len(data)))
+	return append(append(b, kind), data...)
+}
+
+// readFrame reads one frame. Memory is taken as bytes come, not as a length says.
+func readFrame(r io.Reader) (kind byte, data []byte, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:4])
+	limit, ok := limits[head[4]]
+	if !ok {
+		return 0, nil, fmt.Errorf("cluster: a frame of kind %d: %w", head[4], cluster.ErrNewer)
+	}
+	if uint64(n) > uint64(limit) {
+		return 0, nil, fmt.Errorf("cluster: a frame of %d bytes, over the limit of %d", n, limit)
+	}
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, r, int64(n)); err != nil {
+		return 0, nil, err
+	}
+	return head[4], b.Bytes(), nil
+}
+
+func encodeHello(h hello) []byte {
+	text, _ := json.Marshal(h) // of two plain fields
+	return encodeFrame(frameHello, text)
+}
+
+// readHello reads the first frame of a stream.
+func readHello(r io.Reader) (h hello, err error) {
+	kind, data, err := readFrame(r)
+	if err != nil {
+		return h, err
+	}
+	if kind != frameHello {
+		return h, fmt.Errorf("cluster: a stream begins with a frame of kind %d", kind)
+	}
+	if err := json.Unmarshal(data, &h); err != nil {
+		return h, fmt.Errorf("cluster: a hello cannot be read: %w", err)
+	}
+	if h.Version > helloVersion {
+		return h, fmt.Errorf("%w (its streams have version %d)", cluster.ErrNewer, h.Version)
+	}
+	if len(h.Cluster) > 64 {
+		return h, fmt.Errorf("cluster: an id of %d bytes", len(h.Cluster))
+	}
+	return h, nil
+}

@@ -1,0 +1,211 @@
+package quorum
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+)
+
+// kept is what a node knows of its cluster over a restart: a file in Dir.
+type kept struct {
+	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
+	Starts  uint64            `json:"starts"`            // of this node: its incarnation
+	Nodes   map[string]string `json:"nodes,omitempty"`   // ids in the mesh, by name
+}
+
+const keptName = "cluster.json"
+
+// openKept reads the file and counts this start.
+func (p *Part) openKept() error {
+	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	text, err := os.ReadFile(filepath.Join(p.cfg.Dir, keptName))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("cluster: %w", err)
+	default:
+		if err := json.Unmarshal(text, &p.kept); err != nil {
+			return fmt.Errorf("cluster: %s cannot be read: %w", filepath.Join(p.cfg.Dir, keptName), err)
+		}
+	}
+	if p.kept.Nodes == nil {
+		p.kept.Nodes = map[string]string{}
+	}
+	p.kept.Starts++
+	return p.keep()
+}
+
+// keep writes the file. p.mu is held, or nothing else knows p yet.
+func (p *Part) keep() error {
+	text, err := json.MarshalIndent(&p.kept, "", "  ")
+	if err == nil {
+		err = statedir.Replace(filepath.Join(p.cfg.Dir, keptName), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+// keepCluster makes this node one of a cluster, for ever.
+func (p *Part) keepCluster(id string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept.Cluster == id {
+		return nil
+	}
+	if p.kept.Cluster != "" {
+		return otherCluster(p.kept.Cluster, id)
+	}
+	p.kept.Cluster = id
+	for _, all := range p.links { // whose hellos did not say it: they are opened again
+		for _, l := range all {
+			l.conn.Close()
+		}
+	}
+	return p.keep()
+}
+
+// Incarnation is which start of this node this is.
+func (p *Part) Incarnation() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept.Starts
+}
+
+// Self is this node.
+func (p *Part) Self() cluster.NodeID { return p.self }
+
+// NodeOf returns the number of a node of which the mesh knows the id: both are made
+// of its key.
+func NodeOf(id string) (cluster.NodeID, error) {
+	b, err := hex.DecodeString(id)
+	if err != nil || len(b) < 8 {
+		return 0, fmt.Errorf("cluster: the mesh's id %q is not made of a key", id)
+	}
+	var n uint64
+	for _, v := range b[:8] {
+		n = n<<8 | uint64(v)
+	}
+	return cluster.NodeID(n), nil
+}
+
+// learnNames notes which nodes have the names of voters: the mesh forgets those that
+// are down for long.
+func (p *Part) learnNames() {
+	peers := p.cfg.Mesh.Peers()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range p.voters {
+		ids := trusted(peers, name)
+		switch {
+		case name == p.cfg.Mesh.NodeName():
+			ids = append(ids, p.cfg.Mesh.ID())
+		case len(ids) == 0:
+			continue
+		}
+		if len(ids) == 1 && p.kept.Nodes[name] != ids[0] {
+			p.kept.Nodes[name] = ids[0]
+			if err := p.keep(); err != nil {
+				p.cfg.Log.Warn(err.Error())
+			}
+		}
+		if len(ids) > 1 {
+			p.cfg.Log.Debug("cluster: several nodes have the name of a voter", "name", name, "ids", ids)
+		}
+	}
+}
+
+// trusted are the ids of the connected peers of a name.
+func trusted(peers []meshinfo.Peer, name string) (ids []string) {
+	for _, peer := range peers {
+		if peer.Name == name && reached(&peer) {
+			ids = append(ids, peer.ID)
+		}
+	}
+	return ids
+}
+
+func reached(peer *meshinfo.Peer) bool {
+	return peer.Trusted && (peer.State == meshinfo.Alive || peer.State == meshinfo.Suspect)
+}
+
+// Voters are those that the file names, as far as they were ever met.
+func (p *Part) Voters() (all []cluster.NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range p.voters {
+		if id, err := NodeOf(p.kept.Nodes[name]); err == nil {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// nameOf is how an operator calls a node.
+func (p *Part) nameOf(node cluster.NodeID) string {
+	if node == p.self {
+		return p.cfg.Mesh.NodeName()
+	}
+	for _, peer := range p.cfg.Mesh.Peers() {
+		if id, err := NodeOf(peer.ID); err == nil && id == node {
+			return peer.Name
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(p.kept.Nodes)) {
+		if id, err := NodeOf(p.kept.Nodes[name]); err == nil && id == node {
+			return name
+		}
+	}
+	return fmt.Sprintf("%016x", uint64(node))
+}
+
+// find returns the node of a name, which may be one that is not connected.
+func (p *Part) find(name string) (cluster.NodeID, error) {
+	if name == p.cfg.Mesh.NodeName() {
+		return p.self, nil
+	}
+	ids := trusted(p.cfg.Mesh.Peers(), name)
+	if len(ids) > 1 {
+		return 0, fmt.Errorf("%w: %d nodes have the name %s", errUsage, len(ids), name)
+	}
+	if len(ids) == 1 {
+		return NodeOf(ids[0])
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if id := p.kept.Nodes[name]; id != "" {
+		return NodeOf(id)
+	}
+	if node := p.node; node != nil && len(name) == 16 { // of a voter whose name is not known any more
+		s := node.Status()
+		for _, id := range append(s.Voters, s.Learners...) {
+			if fmt.Sprintf("%016x", uint64(id)) == name {
+				return id, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("%w: no node %s is known", errUsage, name)
+}
+
+func plain(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"cluster: ", "raftlog: ", "mesh: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
+}

@@ -1,0 +1,214 @@
+package quorum
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+)
+
+const (
+	helloWithin = 5 * time.Second
+	writeWithin = 10 * time.Second
+	maxOut      = 256 // frames that wait for a stream; more are lost
+)
+
+// A link is one stream with another node. Either side may have opened it.
+type link struct {
+	peer meshinfo.Peer
+	node cluster.NodeID
+	conn net.Conn
+	out  chan []byte
+	done chan struct{} // closed: nothing is written any more
+}
+
+// Serve takes a stream that a peer has opened, whose first byte was Magic, and owns it.
+func (p *Part) Serve(peer meshinfo.Peer, conn net.Conn) {
+	p.mu.Lock()
+	if p.ctx.Err() != nil {
+		p.mu.Unlock()
+		conn.Close()
+		return
+	}
+	p.wg.Add(1)
+	p.mu.Unlock()
+	defer p.wg.Done()
+	p.serve(peer, conn)
+}
+
+// dialVoters opens streams to the voters that have none.
+func (p *Part) dialVoters() {
+	wanted := p.Voters()
+	if node := p.voter(); node != nil {
+		s := node.Status()
+		wanted = append(append(wanted, s.Voters...), s.Learners...)
+	}
+	for _, peer := range p.cfg.Mesh.Peers() {
+		node, err := NodeOf(peer.ID)
+		if err != nil || !reached(&peer) || !slices.Contains(wanted, node) {
+			continue
+		}
+		p.mu.Lock()
+		busy := p.dialing[node] || len(p.links[node]) > 0
+		if !busy {
+			p.dialing[node] = true
+		}
+		p.mu.Unlock()
+		if busy {
+			continue
+		}
+		p.wg.Go(func() {
+			conn, err := p.cfg.Mesh.OpenStream(p.ctx, peer.ID)
+			if err == nil {
+				if _, err = conn.Write([]byte{Magic}); err == nil {
+					p.serve(peer, conn)
+				} else {
+					conn.Close()
+				}
+			}
+			p.mu.Lock()
+			p.dialing[node] = false
+			p.mu.Unlock()
+		})
+	}
+}
+
+// serve speaks over a stream until it ends.
+func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
+	defer conn.Close()
+	node, err := NodeOf(peer.ID)
+	if err != nil || !peer.Trusted {
+		return
+	}
+	l := &link{peer: peer, node: node, conn: conn, out: make(chan []byte, maxOut), done: make(chan struct{})}
+	if !p.add(l) {
+		return
+	}
+	defer p.remove(l)
+	p.wg.Go(l.write)
+	defer close(l.done)
+	r := bufio.NewReader(conn)
+	if err := p.greet(l, r); err != nil {
+		p.refused(l, err)
+		return
+	}
+	for {
+		kind, data, err := readFrame(r)
+		if err == nil {
+			err = p.take(l, kind, data)
+		}
+		if err != nil {
+			p.refused(l, err)
+			return
+		}
+	}
+}
+
+// greet reads the other side's hello; ours is on its way.
+func (p *Part) greet(l *link, r io.Reader) error {
+	l.conn.SetReadDeadline(time.Now().Add(helloWithin))
+	theirs, err := readHello(r)
+	if err != nil {
+		return err
+	}
+	l.conn.SetReadDeadline(time.Time{})
+	p.mu.Lock()
+	ours := p.kept.Cluster
+	p.mu.Unlock()
+	switch {
+	case theirs.Cluster == "" || theirs.Cluster == ours:
+		return nil
+	case ours != "":
+		return otherCluster(ours, theirs.Cluster)
+	case !p.isVoter(l.peer.Name): // only a voter of ours says which cluster this is
+		return nil
+	}
+	p.note(false, "cluster: this node belongs to cluster "+theirs.Cluster+", says "+l.peer.Name)
+	return p.keepCluster(theirs.Cluster)
+}
+
+func (p *Part) isVoter(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.voters, name)
+}
+
+// refused says why a stream was ended, if an operator has to know.
+func (p *Part) refused(l *link, err error) {
+	_, other := errors.AsType[*raftlog.OtherClusterError](err)
+	switch {
+	case other:
+		p.noteOnce(true, "cluster: "+l.peer.Name+" is refused: "+plain(err))
+	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
+		p.noteOnce(true, "cluster: what "+l.peer.Name+" says is refused: "+plain(err))
+	default:
+		p.cfg.Log.Debug("cluster: a stream has ended", "peer", l.peer.Name, "error", err)
+	}
+	if p.ctx.Err() == nil {
+		select { // the next attempt is not at once
+		case <-time.After(every):
+		case <-p.ctx.Done():
+		}
+	}
+}
+
+func otherCluster(ours, theirs string) error {
+	return &raftlog.OtherClusterError{Ours: ours, Theirs: theirs}
+}
+
+// write is a link's goroutine: it ends with the stream.
+func (l *link) write() {
+	for {
+		select {
+		case b := <-l.out:
+			l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
+			if _, err := l.conn.Write(b); err != nil {
+				l.conn.Close() // which ends the reader, too
+				return
+			}
+		case <-l.done:
+			return
+		}
+	}
+}
+
+// add has what is sent to a node go over a link, behind our hello.
+func (p *Part) add(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil || len(p.links[l.node]) >= 4 {
+		return false
+	}
+	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster})
+	p.links[l.node] = append(p.links[l.node], l)
+	return true
+}
+
+func (p *Part) remove(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rest := slices.DeleteFunc(p.links[l.node], func(o *link) bool { return o == l })
+	if p.links[l.node] = rest; len(rest) == 0 {
+		delete(p.links, l.node)
+	}
+}
+
+// send sends a frame to a node, if there is a stream to it that takes one.
+func (p *Part) send(to cluster.NodeID, kind byte, data []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.links[to]
+	if len(all) == 0 {
+		return
+	}
+	select {
+	case all[len(all)-1].out <- encodeFrame(kind, data):
+	default:
+	}
+}

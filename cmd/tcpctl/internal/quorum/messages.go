@@ -1,0 +1,164 @@
+package quorum
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
+)
+
+// take takes one frame of a peer.
+func (p *Part) take(l *link, kind byte, data []byte) error {
+	switch kind {
+	case frameVoter:
+		return p.takeVoter(l, data)
+	case frameRequest:
+		r, err := cluster.DecodeRequest(data)
+		if err != nil {
+			return err
+		}
+		if r.Node != l.node {
+			return fmt.Errorf("%w: a request of node %x, from node %x", cluster.ErrCorrupt, r.Node, l.node)
+		}
+		p.request(r)
+		return nil
+	case frameAnswer:
+		r, err := cluster.DecodeAnswer(data)
+		if err != nil {
+			return err
+		}
+		if r.From != l.node {
+			return fmt.Errorf("%w: an answer of node %x, from node %x", cluster.ErrCorrupt, r.From, l.node)
+		}
+		p.answer(r)
+		return nil
+	}
+	return fmt.Errorf("%w: a frame of kind %d", raftlog.ErrMessage, kind)
+}
+
+// takeVoter takes what a voter says to this one. A node that the file names, and that
+// has no log, is to become a voter.
+func (p *Part) takeVoter(l *link, data []byte) error {
+	node := p.voter()
+	if node == nil {
+		id, err := raftlog.ClusterOf(data)
+		if err != nil {
+			return err
+		}
+		if node, err = p.joinLog(l, id); node == nil {
+			return err
+		}
+	}
+	return node.Receive(l.node, data)
+}
+
+func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
+	p.mu.Lock()
+	named := slices.Contains(p.voters, p.cfg.Mesh.NodeName()) && slices.Contains(p.voters, l.peer.Name)
+	stopped := p.stopped
+	p.mu.Unlock()
+	if stopped != nil {
+		return nil, nil // until the operator has it rejoin
+	}
+	if !named {
+		p.noteOnce(true, fmt.Sprintf("cluster: %s takes this node for a voter, and the files differ: voters here does not name both; reload the same file on all nodes", l.peer.Name))
+		return nil, nil
+	}
+	if err := p.keepCluster(id); err != nil {
+		return nil, err
+	}
+	if err := raftlog.Join(p.cfg.Dir, p.self, id); err != nil {
+		p.mu.Lock()
+		p.stopped = err
+		p.mu.Unlock()
+		p.note(true, "cluster: this node cannot become a voter: "+plain(err))
+		return nil, nil
+	}
+	p.openLog()
+	return p.voter(), nil
+}
+
+// request takes what a member says to the voter that is here.
+func (p *Part) request(r cluster.Request) {
+	if node := p.voter(); node != nil {
+		node.Request(r)
+		return
+	}
+	p.sendAnswers([]cluster.AnswerTo{{To: r.Node, Answer: cluster.Answer{From: p.self}}})
+}
+
+// Send sends what this node's member says. It does not block.
+func (p *Part) Send(r cluster.RequestTo) {
+	if r.To == p.self {
+		p.request(r.Request)
+		return
+	}
+	p.send(r.To, frameRequest, cluster.EncodeRequest(r.Request))
+}
+
+// SetMember has step take the answers to this node's member.
+func (p *Part) SetMember(step func(cluster.Answer)) {
+	p.mu.Lock()
+	p.step = step
+	p.mu.Unlock()
+}
+
+func (p *Part) answer(r cluster.Answer) {
+	p.mu.Lock()
+	step := p.step
+	p.mu.Unlock()
+	if step != nil {
+		step(r)
+	}
+}
+
+// sendVoters and sendAnswers are what a Node sends by.
+func (p *Part) sendVoters(all []raftlog.Message) {
+	for _, m := range all {
+		p.send(m.To, frameVoter, m.Data)
+	}
+}
+
+func (p *Part) sendAnswers(all []cluster.AnswerTo) {
+	for _, r := range all {
+		if r.To == p.self {
+			p.answer(r.Answer)
+			continue
+		}
+		p.send(r.To, frameAnswer, cluster.EncodeAnswer(r.Answer))
+	}
+}
+
+// addVoters has the leader add the voters of its file that are missing, one at a
+// time. Where the file names another in the place of one, that is added first.
+func (p *Part) addVoters() {
+	node := p.voter()
+	if node == nil {
+		return
+	}
+	s := node.Status()
+	all := append(slices.Clone(s.Voters), s.Learners...)
+	named := p.Voters()
+	p.mu.Lock()
+	idle := !p.adding && s.Leader == p.self && s.Err == nil && len(all) <= len(p.voters)
+	i := slices.IndexFunc(named, func(id cluster.NodeID) bool { return !slices.Contains(all, id) && len(p.links[id]) > 0 })
+	if idle = idle && i >= 0; idle {
+		p.adding = true
+	}
+	p.mu.Unlock()
+	if !idle {
+		return
+	}
+	id := named[i]
+	p.wg.Go(func() {
+		err := p.addVoter(node, id)
+		if err != nil && p.ctx.Err() == nil && !errors.Is(err, cluster.ErrNotLeader) && !errors.Is(err, raftlog.ErrClosed) {
+			p.noteOnce(true, fmt.Sprintf("cluster: %s does not become a voter: %s", p.nameOf(id), plain(err)))
+		}
+		p.mu.Lock()
+		p.adding = false
+		p.mu.Unlock()
+	})
+}

@@ -1,0 +1,206 @@
+// Package quorum is this node's part in a cluster: on a voter the log on which the
+// voters agree, and on each node the streams of the mesh over which voters and
+// members speak.
+//
+// A cluster is made by Init at one voter. It adds the other voters that its file
+// names as soon as the mesh reaches them; they learn the cluster's id from it and
+// keep it. Two clusters never mix: who has another id is refused, by both sides.
+package quorum
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+)
+
+// Mesh is what is needed of a mesh.Node.
+type Mesh interface {
+	ID() string
+	NodeName() string
+	Peers() []meshinfo.Peer
+	OpenStream(ctx context.Context, id string) (net.Conn, error)
+}
+
+// A Config is fixed for the life of a Part, but for Voters.
+type Config struct {
+	Mesh     Mesh
+	Voters   []string // nodes by name
+	Dir      string   // of the log, and of what is known of the cluster
+	Lease    time.Duration
+	Election time.Duration
+	Now      func() time.Duration // a clock that runs while the system sleeps
+	Log      *slog.Logger
+	Note     func(alarm bool, text string) // makes an event
+}
+
+// A Part is this node's part. Close it.
+type Part struct {
+	cfg    Config
+	self   cluster.NodeID
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	voters  []string
+	kept    kept
+	node    *raftlog.Node // nil: this node does not vote
+	stopped error         // why a voter does not vote
+	adding  bool
+	step    func(cluster.Answer)       // of this node's member; nil: there is none
+	links   map[cluster.NodeID][]*link // the last one is used
+	dialing map[cluster.NodeID]bool
+	noted   map[string]time.Time
+}
+
+// every is how often a Part looks which voters there are and which it reaches.
+const every = 500 * time.Millisecond
+
+// Start begins to take part. The mesh may not be joined yet.
+func Start(c Config) (*Part, error) {
+	self, err := NodeOf(c.Mesh.ID())
+	if err != nil {
+		return nil, err
+	}
+	p := &Part{cfg: c, self: self, voters: c.Voters, links: map[cluster.NodeID][]*link{}, dialing: map[cluster.NodeID]bool{}, noted: map[string]time.Time{}}
+	if err := p.openKept(); err != nil {
+		return nil, err
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.openLog()
+	p.wg.Go(p.run)
+	return p, nil
+}
+
+// SetVoters makes the part follow a file that was read again.
+func (p *Part) SetVoters(voters []string) {
+	p.mu.Lock()
+	p.voters = slices.Clone(voters)
+	p.mu.Unlock()
+}
+
+// Close ends the part, and waits for its goroutines. One that leads hands that over
+// first.
+func (p *Part) Close() {
+	p.handOver()
+	p.cancel()
+	p.mu.Lock()
+	for _, all := range p.links {
+		for _, l := range all {
+			l.conn.Close()
+		}
+	}
+	node := p.node
+	p.mu.Unlock()
+	p.wg.Wait()
+	if node != nil {
+		node.Close()
+	}
+}
+
+// handOver has the voter lead that has the most, if this one does.
+func (p *Part) handOver() {
+	node := p.voter()
+	if node == nil {
+		return
+	}
+	s := node.Status()
+	var best raftlog.Peer
+	for _, peer := range s.Peers {
+		if peer.Active && slices.Contains(s.Voters, peer.Node) && (best.Node == 0 || peer.Match > best.Match) {
+			best = peer
+		}
+	}
+	if s.Leader != p.self || best.Node == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Election)
+	defer cancel()
+	_ = node.Lead(ctx, best.Node) // otherwise the others elect one
+}
+
+// run keeps the streams to the voters, and has the one that leads add those that
+// are missing.
+func (p *Part) run() {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		p.learnNames()
+		p.dialVoters()
+		p.addVoters()
+		select {
+		case <-tick.C:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// openLog starts this node's voter, if it has a log.
+func (p *Part) openLog() {
+	node, err := raftlog.Start(raftlog.NodeConfig{
+		LogConfig: raftlog.LogConfig{Dir: p.cfg.Dir, Node: p.self, Logger: p.cfg.Log, Send: p.sendVoters},
+		Lease:     p.cfg.Lease, Election: p.cfg.Election, Now: p.cfg.Now, Answer: p.sendAnswers, Changed: p.changed,
+	})
+	if err == raftlog.ErrNone {
+		return
+	}
+	if err == nil {
+		if id := node.Status().Cluster; p.kept.Cluster != id {
+			err = p.keepCluster(id)
+		}
+	}
+	p.mu.Lock()
+	if p.stopped = err; err == nil {
+		p.node = node
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.note(true, "cluster: this node does not vote: "+plain(err))
+	}
+}
+
+// voter returns this node's voter, and nil.
+func (p *Part) voter() *raftlog.Node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.node
+}
+
+// changed says who leads, and that this voter has stopped.
+func (p *Part) changed(s raftlog.Status) {
+	switch {
+	case s.Err != nil:
+		p.note(true, "cluster: this node does not vote any more: "+plain(s.Err))
+	case s.Leader == 0:
+		p.note(false, "cluster: no voter leads")
+	default:
+		p.note(false, fmt.Sprintf("cluster: %s leads, of %d voters", p.nameOf(s.Leader), len(s.Voters)))
+	}
+}
+
+func (p *Part) note(alarm bool, text string) { p.cfg.Note(alarm, text) }
+
+// noteOnce makes an event of what comes again and again, once in ten minutes.
+func (p *Part) noteOnce(alarm bool, text string) {
+	p.mu.Lock()
+	again := time.Since(p.noted[text]) < 10*time.Minute
+	if !again {
+		if len(p.noted) > 100 {
+			clear(p.noted)
+		}
+		p.noted[text] = time.Now()
+	}
+	p.mu.Unlock()
+	if !again {
+		p.note(alarm, text)
+	}
+}

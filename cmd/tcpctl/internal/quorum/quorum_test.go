@@ -1,0 +1,398 @@
+package quorum
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A network is a mesh in memory, whose streams are pipes.
+type network struct {
+	t     testing.TB
+	dir   string
+	begin time.Time
+	mu    sync.Mutex
+	nodes map[string]*node // by name
+	apart map[string]bool  // not connected
+	wg    sync.WaitGroup
+}
+
+// A node is one process; it implements Mesh.
+type node struct {
+	net   *network
+	name  string
+	part  *Part
+	conns []net.Conn
+	mu    sync.Mutex
+	notes []string
+}
+
+func newNetwork(t testing.TB) *network {
+	dir, err := os.MkdirTemp("/dev/shm", "quorum")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	n := &network{t: t, dir: dir, begin: time.Now(), nodes: map[string]*node{}, apart: map[string]bool{}}
+	return n
+}
+
+func (n *network) close() {
+	for _, name := range n.names() {
+		n.nodes[name].stop()
+	}
+	n.wg.Wait()
+	os.RemoveAll(n.dir)
+}
+
+func (n *network) names() (all []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name := range n.nodes {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// start starts a process whose file names these voters.
+func (n *network) start(name string, voters ...string) *node {
+	n.t.Helper()
+	nd := &node{net: n, name: name}
+	part, err := Start(Config{
+		Mesh: nd, Voters: voters, Dir: filepath.Join(n.dir, name), Lease: 3 * time.Second, Election: time.Second,
+		Now: func() time.Duration { return time.Since(n.begin) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Note: func(_ bool, text string) {
+			nd.mu.Lock()
+			nd.notes = append(nd.notes, text)
+			nd.mu.Unlock()
+		},
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.mu.Lock()
+	nd.part = part
+	n.nodes[name] = nd
+	n.mu.Unlock()
+	return nd
+}
+
+func (nd *node) stop() {
+	nd.net.mu.Lock()
+	delete(nd.net.nodes, nd.name)
+	nd.net.mu.Unlock()
+	nd.part.Close()
+	nd.net.mu.Lock()
+	for _, c := range nd.conns {
+		c.Close()
+	}
+	nd.net.mu.Unlock()
+}
+
+func meshIDOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:16])
+}
+
+func (nd *node) ID() string       { return meshIDOf(nd.name) }
+func (nd *node) NodeName() string { return nd.name }
+
+func (nd *node) Peers() (all []meshinfo.Peer) {
+	nd.net.mu.Lock()
+	defer nd.net.mu.Unlock()
+	for name := range nd.net.nodes {
+		if name != nd.name && !nd.net.apart[name] && !nd.net.apart[nd.name] {
+			all = append(all, meshinfo.Peer{ID: meshIDOf(name), Name: name, State: meshinfo.Alive, Trusted: true})
+		}
+	}
+	return all
+}
+
+func (nd *node) OpenStream(ctx context.Context, id string) (net.Conn, error) {
+	nd.net.mu.Lock()
+	defer nd.net.mu.Unlock()
+	for name, to := range nd.net.nodes {
+		if meshIDOf(name) != id || nd.net.apart[name] || nd.net.apart[nd.name] || to.part == nil {
+			continue
+		}
+		ours, theirs := net.Pipe()
+		nd.conns, to.conns = append(nd.conns, ours), append(to.conns, theirs)
+		peer := meshinfo.Peer{ID: nd.ID(), Name: nd.name, State: meshinfo.Alive, Trusted: true}
+		nd.net.wg.Go(func() {
+			var first [1]byte
+			if _, err := theirs.Read(first[:]); err != nil || first[0] != Magic {
+				theirs.Close()
+				return
+			}
+			to.part.Serve(peer, theirs)
+		})
+		return ours, nil
+	}
+	return nil, errors.New("no such peer")
+}
+
+// cutOff ends all streams of a node, or lets it be reached again.
+func (n *network) cutOff(name string, apart bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.apart[name] = apart
+	for _, c := range n.nodes[name].conns {
+		c.Close()
+	}
+}
+
+func (nd *node) said(text string) bool {
+	nd.mu.Lock()
+	defer nd.mu.Unlock()
+	return slices.ContainsFunc(nd.notes, func(note string) bool { return strings.Contains(note, text) })
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for range 3000 {
+		if ok() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("never came: %s", what)
+}
+
+// voters are who votes, in order of name; the one that leads first in leader.
+func (nd *node) voters() (all []string, leader string) {
+	c := nd.part.Status()
+	for _, v := range c.Voters {
+		if !v.Missing && !v.Learner {
+			all = append(all, v.Name)
+		}
+	}
+	return all, c.Leader
+}
+
+func (nd *node) sees(leader bool, voters ...string) func() bool {
+	return func() bool {
+		all, l := nd.voters()
+		return slices.Equal(all, voters) && (l != "") == leader
+	}
+}
+
+// form starts a cluster of three voters and one client.
+func form(t *testing.T) (n *network, a, b, c, d *node) {
+	n = newNetwork(t)
+	voters := []string{"a", "b", "c"}
+	a, b, c, d = n.start("a", voters...), n.start("b", voters...), n.start("c", voters...), n.start("d", voters...)
+	if _, err := d.part.Init(); err == nil || !strings.Contains(err.Error(), "not among the voters") {
+		t.Errorf("a client makes a cluster: %v", err)
+	}
+	if _, err := a.part.Add(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), "no cluster yet") {
+		t.Errorf("before there is a cluster: %v", err)
+	}
+	if text, err := a.part.Init(); err != nil || !strings.Contains(text, "adds b, c") {
+		t.Fatalf("Init: %q, %v", text, err)
+	}
+	if _, err := a.part.Init(); err == nil {
+		t.Error("a second cluster is made")
+	}
+	for _, nd := range []*node{a, b, c} {
+		until(t, nd.name+" sees three voters", nd.sees(true, "a", "b", "c"))
+	}
+	until(t, "the client knows the cluster", func() bool { return d.part.Status().ID == a.part.Status().ID })
+	return n, a, b, c, d
+}
+
+// TestOneVoterMakesAClusterOfAll: those that the file names are added, the others
+// learn its id; the leadership is handed over, also when its node stops; a voter is
+// replaced by changing the file.
+func TestOneVoterMakesAClusterOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, b, c, d := form(t)
+		defer n.close()
+		ctx := t.Context()
+		leads := func() *node {
+			_, l := a.voters()
+			return n.nodes[l]
+		}
+		to := "b"
+		if leads() == b {
+			to = "c"
+		}
+		if text, err := leads().part.Lead(ctx, to); err != nil || text != to+" leads" {
+			t.Fatalf("%q, %v", text, err)
+		}
+		var leader *LeaderError
+		if _, err := a.part.Lead(ctx, "c"); leads() != a && (!errors.As(err, &leader) || leader.Name != to || leader.ID != meshIDOf(to)) {
+			t.Errorf("asked of a follower: %v", err)
+		}
+		if _, err := d.part.Lead(ctx, "c"); !errors.As(err, &leader) {
+			t.Errorf("asked of a client: %v", err)
+		}
+		if _, err := leads().part.Lead(ctx, "x"); !Usage(err) {
+			t.Errorf("to a node that is not known: %v", err)
+		}
+		if _, err := leads().part.Remove(ctx, "a", false); err == nil || !strings.Contains(err.Error(), "added again") {
+			t.Errorf("one that the file names: %v", err)
+		}
+		if _, err := leads().part.Add(ctx, "d"); !Usage(err) {
+			t.Errorf("one that the file does not name: %v", err)
+		}
+		old := leads()
+		before := time.Now()
+		old.stop()
+		rest := []*node{a, b, c}
+		rest = slices.DeleteFunc(rest, func(nd *node) bool { return nd == old })
+		until(t, "another leads", func() bool { _, l := rest[0].voters(); return l != "" && l != old.name })
+		if d := time.Since(before); d > 500*time.Millisecond {
+			t.Errorf("no leader for %v after an orderly stop", d)
+		}
+		*old = *n.start(old.name, "a", "b", "c")
+		for _, nd := range []*node{a, b, c, d} {
+			n.nodes[nd.name].part.SetVoters([]string{"b", "c", "d"})
+		}
+		d = n.nodes["d"]
+		until(t, "d votes", d.sees(true, "a", "b", "c", "d"))
+		text, err := "", errors.New("none")
+		until(t, "a is removed", func() bool {
+			_, l := d.voters()
+			text, err = n.nodes[l].part.Remove(ctx, "a", false)
+			return err == nil
+		})
+		if !strings.Contains(text, "the voters are b, c, d") {
+			t.Errorf("removed: %q", text)
+		}
+		until(t, "three vote", d.sees(true, "b", "c", "d"))
+	})
+}
+
+// TestNoMajorityNothingIsDone: exit status 4.
+func TestNoMajorityNothingIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, b, c, d := form(t)
+		defer n.close()
+		n.cutOff("b", true)
+		n.cutOff("c", true)
+		for _, nd := range []*node{a, b, c} {
+			until(t, "no leader", nd.sees(false, "a", "b", "c"))
+			if _, err := nd.part.Lead(t.Context(), "c"); !errors.Is(err, ErrNoQuorum) {
+				t.Errorf("%s: %v", nd.name, err)
+			}
+		}
+		n.cutOff("a", true)
+		until(t, "the client reaches no voter", func() bool {
+			_, err := d.part.Remove(t.Context(), "a", true)
+			return errors.Is(err, ErrNoQuorum)
+		})
+		for _, name := range []string{"a", "b", "c"} {
+			n.cutOff(name, false)
+		}
+		until(t, "a leader again", a.sees(true, "a", "b", "c"))
+	})
+}
+
+// TestRule30TwoClustersMeet: of one mesh, made at two nodes; both say both ids, and
+// neither changes.
+func TestRule30TwoClustersMeet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		defer n.close()
+		n.apart["b"] = true
+		a, b := n.start("a", "a"), n.start("b", "b")
+		for _, nd := range []*node{a, b} {
+			if _, err := nd.part.Init(); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "it leads", nd.sees(true, nd.name))
+		}
+		a.part.SetVoters([]string{"a", "b", "c"})
+		n.cutOff("b", false)
+		ids := []string{a.part.Status().ID, b.part.Status().ID}
+		for _, nd := range []*node{a, b} {
+			until(t, nd.name+" says both ids", func() bool { return nd.said(ids[0]) && nd.said(ids[1]) && nd.said("is refused") })
+		}
+		if !a.sees(true, "a")() || !b.sees(true, "b")() || a.part.Status().ID != ids[0] || b.part.Status().ID != ids[1] {
+			t.Error("they mixed")
+		}
+	})
+}
+
+// TestRule33AVoterRejoins: its log was lost while it was down.
+func TestRule33AVoterRejoins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, _, c, _ := form(t)
+		defer n.close()
+		if _, err := a.part.Rejoin(); err == nil {
+			t.Error("a voter that works throws its log away")
+		}
+		c.stop()
+		if err := os.Remove(filepath.Join(n.dir, "c", "log")); err != nil {
+			t.Fatal(err)
+		}
+		c = n.start("c", "a", "b", "c")
+		if s := c.part.Status(); s.Role != api.ClusterStopped || !strings.Contains(s.Error, "rejoin me") || !c.said("rejoin me") {
+			t.Errorf("status %+v", s)
+		}
+		if err := c.part.Stopped(); !errors.Is(err, raftlog.ErrBehind) {
+			t.Errorf("stopped: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		if c.part.Stopped() == nil {
+			t.Error("it votes by itself")
+		}
+		until(t, "it is removed", func() bool {
+			_, l := a.voters()
+			_, err := n.nodes[l].part.Remove(t.Context(), "c", true)
+			return err == nil
+		})
+		if _, err := c.part.Rejoin(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it votes again", c.sees(true, "a", "b", "c"))
+	})
+}
+
+// TestAMemberSpeaksToItsVoters: a client of the cluster gets a lease over the streams.
+func TestAMemberSpeaksToItsVoters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _, _, _, d := form(t)
+		defer n.close()
+		agent := cluster.NewAgent(cluster.AgentConfig{Node: d.part.Self(), Incarnation: d.part.Incarnation(), Voters: d.part.Voters(), Lease: 3 * time.Second})
+		var mu sync.Mutex
+		now := func() time.Duration { return time.Since(n.begin) }
+		d.part.SetMember(func(r cluster.Answer) {
+			mu.Lock()
+			defer mu.Unlock()
+			agent.Step(now(), r)
+		})
+		until(t, "it has a lease", func() bool {
+			mu.Lock()
+			agent.Tick(now())
+			ready := agent.Ready()
+			_, runs := agent.Runs(now())
+			mu.Unlock()
+			for _, r := range ready.Requests {
+				d.part.Send(r)
+			}
+			return runs
+		})
+	})
+}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Cluster is the cluster of this node, as it sees it.
+type Cluster struct {
+	ID      string  `json:"id"` // "": tcpctl cluster init has not been called yet
+	Role    string  `json:"role"`
+	Leader  string  `json:"leader"` // a node's name; "": not known, or this node does not vote
+	Term    uint64  `json:"term"`   // which election this is
+	Applied uint64  `json:"applied"`
+	Error   string  `json:"error,omitempty"` // why a voter has stopped
+	Voters  []Voter `json:"voters"`          // by name
+}
+
+// A Voter is a node that votes, or is to.
+type Voter struct {
+	Name    string `json:"name"`
+	Leads   bool   `json:"leads"`
+	Learner bool   `json:"learner"` // it gets what it misses, and then votes
+	Missing bool   `json:"missing"` // the file names it, and it does not vote yet
+	Reached bool   `json:"reached"` // by this node
+	Entry   uint64 `json:"entry"`   // the last one that it has; only the leader knows
+}
+
+// What this node is in its cluster.
+const (
+	ClusterLeader  = "leader"
+	ClusterVoter   = "voter"
+	ClusterLearner = "learner" // it is to vote once it has all entries
+	ClusterClient  = "client"  // it does not vote
+	ClusterRemoved = "removed" // it voted once
+	ClusterStopped = "stopped" // it is to vote, and cannot: see Error
+)
+
+// StatusNoQuorum is of an act that needs a majority of a cluster's voters.
+const StatusNoQuorum = http.StatusServiceUnavailable
+
+// NoQuorum says that no majority could be asked: nothing was done.
+func NoQuorum(text, hint string) *Error { return &Error{StatusNoQuorum, text, hint} }
+
+const clusterArgs = "init|add|remove|lead|rejoin [NODE]"
+
+// clusterVerbs are what the act "cluster" does, and whether a node follows.
+var clusterVerbs = map[string]bool{"init": false, "rejoin": false, "add": true, "remove": true, "lead": true}
+
+func validateClusterArgs(args []string) error {
+	node, ok := false, len(args) > 0
+	if ok {
+		node, ok = clusterVerbs[args[0]]
+	}
+	switch {
+	case !ok:
+		return Wrong("cluster takes init, add, remove, lead or rejoin", "usage: tcpctl cluster "+clusterArgs+"; tcpctl cluster status shows it")
+	case node && len(args) != 2:
+		return Wrong(fmt.Sprintf("cluster %s takes one node", args[0]), "usage: tcpctl cluster "+args[0]+" NODE")
+	case !node && len(args) != 1:
+		return Wrong(fmt.Sprintf("cluster %s takes nothing more", args[0]), "usage: tcpctl cluster "+args[0])
+	}
+	return nil
+}
+
+// changeCluster is the act "cluster".
+func (l *Local) changeCluster(_ *Status, a *Act, r Request) (Result, error) {
+	if l.ClusterDo == nil {
+		return Result{}, Refused("this instance is in no cluster", "give its configuration a [cluster] table with voters")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	text, err := l.ClusterDo(ctx, r)
+	if err != nil {
+		return Result{}, err
+	}
+	l.noteAct(a, "", &r, text)
+	return Result{Texts: []string{text}}, nil
+}
+
+// impactOfCluster says what an act does to who votes.
+func impactOfCluster(s *Status, _ string, r *Request) Impact {
+	var i Impact
+	if s.Cluster == nil || len(r.Args) == 0 {
+		return i
+	}
+	c := s.Cluster
+	switch verb := r.Args[0]; verb {
+	case "init":
+		i.Lines = append(i.Lines, "this node makes a new cluster, with an id of its own")
+	case "rejoin":
+		i.Lines = append(i.Lines, "this node's log is removed, and it joins again with what the leader has")
+	default:
+		i.Lines = append(i.Lines, fmt.Sprintf("cluster %s has %d voters, %s leads", c.ID, len(slices.DeleteFunc(slices.Clone(c.Voters), func(v Voter) bool { return v.Missing || v.Learner })), c.Leader))
+	}
+	return i
+}
