@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"mesh/meshinfo":            {},                    // plain values
 	"mesh/meshtest":            {"mesh"},
 	"themes":                   {"proxy/text"},
-	"proxy/relay":              {},
+	"proxy/relay":              {"proxy/internal/tlsrecord"},
 	"proxy/health":             {},
 	"proxy/command":            {},
 	"proxy/...":                {}, // internal: leaves
