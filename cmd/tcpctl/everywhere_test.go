@@ -92,7 +92,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range [][]string{{"status", "--watch"}, {"report"}, {"attach"}, {"window", "db", "--", "true"}, {"version"}, {"check"}, {"kick", "s1"}, {"drain", "db/a", "--wait"}, {"themes"}} {
+	for _, args := range [][]string{{"status", "--watch"}, {"report"}, {"attach"}, {"version"}, {"check"}, {"kick", "s1"}, {"drain", "db/a", "--wait"}, {"themes"}} {
 		if out, status := all[0].try(append([]string{args[0], "--peer", "all"}, args[1:]...)...); status != exitUsage {
 			t.Errorf("%v for all nodes: status %d:\n%s", args, status, out)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -18,14 +19,21 @@ import (
 func windowCommand() *cobra.Command {
 	var call api.WindowCall
 	var asJSON bool
-	cmd := &cobra.Command{
+	cmd := takesAll(&cobra.Command{
 		Use:   "window SERVICE -- CMD...",
 		Short: "Pause a service, run a command once no session is live, check, resume and report, in one transaction",
 		Long: `Holds a service's clients in its queue while CMD runs: pause, wait until no
 session is live, run CMD here, as you, with its output on this terminal, wait
 for good checks, resume, report. CMD runs in a session of its own: when this
-command line is killed it runs on, and the pause stands until --max.`,
-		Example: "  tcpctl window db --reason 'kernel patch' -- ssh db-1 systemctl restart postgresql",
+command line is killed it runs on, and the pause stands until --max.
+
+With --peer all the service pauses on each node of the mesh that has it, CMD
+runs once, here, when no session is live on any of them, and each node then
+checks and resumes by itself. The report is one, and names each node whose
+numbers are not known. It is best effort: a node that is cut off from here while
+CMD runs holds its clients until its --max, and then admits them.`,
+		Example: `  tcpctl window db --reason 'kernel patch' -- ssh db-1 systemctl restart postgresql
+  tcpctl window db --peer all -- ssh db-1 systemctl restart postgresql`,
 		GroupID: groupAct,
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -41,21 +49,33 @@ command line is killed it runs on, and the pause stands until --max.`,
 			if call.DryRun {
 				return dryWindow(cmd, src, &call, asJSON)
 			}
-			w := &window{src: src, argv: args[1:], asJSON: asJSON, progress: newProgress()}
-			r, err := w.run(cmd.Context(), call)
-			if err != nil {
+			w := &window{argv: args[1:], asJSON: asJSON, progress: newProgress()}
+			if everywhere(cmd) {
+				return w.onEachNode(cmd, src, call)
+			}
+			peer, _ := cmd.Flags().GetString("peer")
+			w.nodes = []*windowNode{{src: src, here: peer == ""}}
+			if err := w.nodes[0].open(cmd.Context(), call); err != nil {
 				return err
 			}
-			return endPlan(cmd, &r, asJSON)
+			if err := w.run(cmd.Context()); err != nil {
+				return err
+			}
+			return endPlan(cmd, &w.nodes[0].report, asJSON)
 		},
-	}
+	})
 	paramFlags(cmd.Flags(), api.WindowParams, &call.Options)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall, asJSON bool) error {
-	res, err := src.Do(cmd.Context(), api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options})
+// dryWindow says what the pause would do.
+func dryWindow(cmd *cobra.Command, src *control.Client, call *api.WindowCall, asJSON bool) error {
+	r := api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options}
+	if everywhere(cmd) {
+		return actEverywhere(cmd, src, api.Lookup("pause"), r, false, asJSON)
+	}
+	res, err := src.Do(cmd.Context(), r)
 	switch {
 	case err != nil:
 		return err
@@ -66,24 +86,23 @@ func dryWindow(cmd *cobra.Command, src api.Source, call *api.WindowCall, asJSON 
 	return nil
 }
 
-// window is the operator's side of a maintenance window.
+// window is the operator's side of a maintenance window: of one node, or of all
+// that have the service.
 type window struct {
-	src      api.Planner
+	nodes    []*windowNode
 	argv     []string
 	asJSON   bool // stdout is for the report
 	progress *progressLine
 
-	call  api.WindowCall // which window, for later calls
-	ended chan error     // of the command; nil: it has not begun
+	pid    int        // of the command; 0: it has not begun
+	exit   chan error // of the command; nil: it has not begun
+	exited bool       // the command has, with failed
+	failed error
+	given  error // why the window was given up before the command; nil: it was not
 }
 
-// run goes through the window's whole life, from the pause to the report.
-func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, error) {
-	a, err := w.src.Window(ctx, call)
-	if err != nil {
-		return a.Report, err
-	}
-	w.call = api.WindowCall{ID: a.Report.ID, Token: a.Token}
+// run goes through the window's life, from the pause to the reports.
+func (w *window) run(ctx context.Context) error {
 	// An interrupt must not leave the window without its owner: the command
 	// has a session of its own and does not get it, and this
 	// process ignores it.
@@ -91,34 +110,34 @@ func (w *window) run(ctx context.Context, call api.WindowCall) (proxy.Report, er
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 	for {
-		r, err := w.src.Report(ctx, w.call.ID)
-		if err != nil {
+		w.onEach(ctx, w.look)
+		if err := w.lost(); err != nil {
 			w.progress.alone()
-			return r, fmt.Errorf("%w; the window stays open until its deadline, and a command that has begun runs on; tcpctl report shows it", err)
+			return err
 		}
-		if !r.Ended.IsZero() {
+		if w.over() {
 			w.progress.alone()
-			w.progress.show(planLine(&r))
+			w.progress.show(w.line())
 			w.progress.end()
 			w.warnRunning()
-			return r, nil
+			return nil
 		}
-		w.progress.show(planLine(&r))
-		if w.ended == nil && stepIs(&r, "command") {
+		w.progress.show(w.line())
+		switch {
+		case w.exit != nil:
+		case w.ready():
 			w.progress.share()
-			w.start(ctx)
+			w.start()
+		default:
+			w.giveUp(ctx)
 		}
 		select {
-		case err := <-w.ended:
-			w.ended = make(chan error) // nothing more comes
+		case w.failed = <-w.exit:
+			w.exited, w.exit = true, make(chan error) // nothing more comes
 			w.progress.alone()
-			w.reportEnd(ctx, err)
 		case <-interrupts:
 			w.interrupted(ctx)
 		case <-time.After(200 * time.Millisecond):
-			if w.ended != nil {
-				w.src.Window(ctx, w.call) // a heartbeat; a failure shows at the next report
-			}
 		}
 	}
 }
@@ -132,61 +151,39 @@ func stepIs(r *proxy.Report, what string) bool {
 	return false
 }
 
-// start begins the command, in a session of its own, and sends its process id.
-func (w *window) start(ctx context.Context) {
+// start begins the command, in a session of its own.
+func (w *window) start() {
 	cmd := exec.Command(w.argv[0], w.argv[1:]...)
 	shareTerminal(cmd, w.asJSON)
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		cmd.Stdin = os.Stdin // a terminal cannot be read from another session
 	}
 	ownSession(cmd)
-	w.ended = make(chan error, 1)
+	w.exit = make(chan error, 1)
 	if err := cmd.Start(); err != nil {
-		w.ended <- err
+		w.exit <- err
 		return
 	}
-	w.call.PID = cmd.Process.Pid
-	w.src.Window(ctx, w.call)
-	go waitFor(cmd, w.ended)
+	w.pid = cmd.Process.Pid
+	go waitFor(cmd, w.exit)
 }
 
-func waitFor(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }
-
-// reportEnd sends how the command has ended.
-func (w *window) reportEnd(ctx context.Context, err error) {
-	call := w.call
-	call.Ended = true
-	if err != nil {
-		call.Failed = err.Error()
-	}
-	if _, err := w.src.Window(ctx, call); err != nil {
-		fmt.Fprintln(stderr, "tcpctl: "+err.Error())
-	}
-}
+func waitFor(cmd *exec.Cmd, exit chan<- error) { exit <- cmd.Wait() }
 
 // interrupted gives the window up before the command has begun; later it only
 // says what goes on.
 func (w *window) interrupted(ctx context.Context) {
-	if w.ended != nil {
+	if w.exit != nil {
 		fmt.Fprintln(stderr, "tcpctl: the command runs on and clients wait for it; kill it, or use tcpctl resume --force")
 		return
 	}
 	w.progress.clear()
-	if _, err := w.src.Do(ctx, api.Request{Act: "plan", Args: []string{"abort", w.call.ID}}); err != nil {
-		fmt.Fprintln(stderr, "tcpctl: "+err.Error())
-	}
+	w.abort(ctx)
 }
 
 // warnRunning warns when the window ended with the command still running.
 func (w *window) warnRunning() {
-	if w.call.PID == 0 {
-		return
-	}
-	select {
-	case <-w.ended:
-	default:
-		if processAlive(w.call.PID) {
-			fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d; kill it if it must not go on\n", w.call.PID)
-		}
+	if w.pid != 0 && !w.exited && processAlive(w.pid) {
+		fmt.Fprintf(stderr, "tcpctl: the command still runs as process %d; kill it if it must not go on\n", w.pid)
 	}
 }
