@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -181,6 +182,16 @@ func (p *haParser) servers(s *service, front, back *haSection) {
 	}
 }
 
+// addrKey is the key of a backend's address: dns where each address of its name is
+// a backend.
+func addrKey(server haServer, addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if server.many && err == nil && net.ParseIP(host) == nil {
+		return "dns"
+	}
+	return "addr"
+}
+
 // server adds one backend, and reports whether haproxy checks it.
 func (p *haParser) server(s *service, front, back *haSection, server haServer) (checked bool) {
 	addr, ok := haAddr(server.addr)
@@ -193,7 +204,7 @@ func (p *haParser) server(s *service, front, back *haSection, server haServer) (
 		s.notes = append(s.notes, note{server.line, "server " + server.name + " " + server.addr, "a backend has one address, with a port: without one it is that of the client's connection, of which there are several here"})
 		return false
 	}
-	b := table{{"name", quote(serviceName(server.name))}, {"addr", quote(addr)}}
+	b := table{{"name", quote(serviceName(server.name))}, {addrKey(server, addr), quote(addr)}}
 	var others []string
 	for _, o := range haOptions(append(slices.Clone(back.settings.server), server.opts...)) {
 		if o.name == "check" {

@@ -58,6 +58,8 @@ func (s *haSection) directive(d *draft, n int, w []string) (reason string) {
 		return s.bind(args)
 	case "server":
 		return s.server(n, args)
+	case "server-template":
+		return s.template(n, args)
 	case "default-server":
 		s.settings.server = append(s.settings.server, args...)
 		return ""
@@ -246,6 +248,16 @@ func (s *haSection) server(n int, args []string) string {
 	if len(args) < 2 {
 		return "a server has a name and an address"
 	}
-	s.servers = append(s.servers, haServer{n, args[0], args[1], args[2:]})
+	s.servers = append(s.servers, haServer{line: n, name: args[0], addr: args[1], opts: args[2:]})
+	return ""
+}
+
+// template is a server for each address of a name. How many there may be at most
+// is left out: a set of backends grows with the answers.
+func (s *haSection) template(n int, args []string) string {
+	if len(args) < 3 || !isNumber(strings.ReplaceAll(args[1], "-", "")) {
+		return "a server-template has a prefix, a number of servers, and a name with a port"
+	}
+	s.servers = append(s.servers, haServer{line: n, name: args[0], addr: args[2], many: true, opts: args[3:]})
 	return ""
 }

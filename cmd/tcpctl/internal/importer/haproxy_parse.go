@@ -54,6 +54,7 @@ type haServer struct {
 	line int
 	name string
 	addr string
+	many bool // one for each address of its name
 	opts []string
 }
 

@@ -101,10 +101,12 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// TestOurCertificates: what backends are to get from us is translated.
-func TestOurCertificates(t *testing.T) {
+// TestKeysOfBackends: certificates that backends get from us, and names with an
+// address for each of several backends, are translated.
+func TestKeysOfBackends(t *testing.T) {
 	for text, want := range map[string][]string{
-		"listen web\n  bind :80\n  server a 10.0.0.1:443 ssl ca-file /ca.pem crt /us.pem\n": {`ca = "/ca.pem"`, `tls_cert = "/us.pem"`, `tls_key = "/us.pem"`},
+		"listen web\n  bind :80\n  server-template web 1-5 web.internal:8080 resolvers dns check weight 3\n": {`{ name = "web", dns = "web.internal:8080", weight = 3 }`},
+		"listen web\n  bind :80\n  server a 10.0.0.1:443 ssl ca-file /ca.pem crt /us.pem\n":                  {`ca = "/ca.pem"`, `tls_cert = "/us.pem"`, `tls_key = "/us.pem"`},
 		"stream { server { listen 80; proxy_pass 10.0.0.1:443; proxy_ssl on; proxy_ssl_certificate /us.pem; proxy_ssl_certificate_key /us.key; } }": {
 			`tls_cert = "/us.pem"`, `tls_key = "/us.key"`},
 	} {
