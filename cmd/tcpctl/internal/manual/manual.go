@@ -81,9 +81,13 @@ type renderer struct {
 
 func (r *renderer) line(s string) { r.out.WriteString(s + "\n") }
 
+// hyphen keeps its line, which a hyphen-minus does not: --max would become - and -max.
+const hyphen = "\u2011"
+
 // wrapped writes a text below first, and its other lines below next.
 func (r *renderer) wrapped(text, first, next string) {
-	for line := range strings.Lines(ansi.Wordwrap(text, max(r.width-ansi.StringWidth(next), 20), "")) {
+	text = ansi.Wordwrap(strings.ReplaceAll(text, "-", hyphen), max(r.width-ansi.StringWidth(next), 20), "")
+	for line := range strings.Lines(strings.ReplaceAll(text, hyphen, "-")) {
 		r.line(first + strings.TrimRight(line, "\n"))
 		first = next
 	}

@@ -56,3 +56,10 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 		}
 	}
 }
+
+func TestAFlagStaysInOneLine(t *testing.T) {
+	got := ansi.Strip(Render("A command that hangs is overdue after `--max`: end it.\n", 40))
+	if want := "A command that hangs is overdue after\n--max: end it.\n\n"; got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
