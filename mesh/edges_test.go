@@ -148,7 +148,7 @@ func TestFind(t *testing.T) {
 		if _, err := hub.Find("localhost"); !errors.As(err, &both) || len(both.Peers) != 2 {
 			t.Errorf("localhost: %v: want both", err)
 		}
-		for _, spec := range []string{"", "#", "localhost#x", "nobody", "hub"} {
+		for _, spec := range []string{"", "#", "localhost#x", "unknown", "hub"} {
 			if p, err := hub.Find(spec); !errors.Is(err, mesh.ErrNoPeer) && !errors.As(err, &both) {
 				t.Errorf("%q: %+v, %v: want ErrNoPeer", spec, p, err)
 			}

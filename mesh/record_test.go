@@ -126,7 +126,7 @@ func TestStreams(t *testing.T) {
 			read(t, s, "an echo")
 			s.Close()
 		}
-		if _, err := a.OpenStream(t.Context(), "nobody"); !errors.Is(err, mesh.ErrNoPeer) {
+		if _, err := a.OpenStream(t.Context(), "unknown"); !errors.Is(err, mesh.ErrNoPeer) {
 			t.Errorf("%v: want ErrNoPeer", err)
 		}
 		var open []net.Conn

@@ -550,7 +550,7 @@ func TestTheEndOfEveryActIsSaid(t *testing.T) {
 	}
 }
 
-// Who is kicked is said before: a number names nobody.
+// The dialog names the client that is kicked: a number says nothing.
 func TestAKickNamesTheClient(t *testing.T) {
 	c := healthy(t, 100, 30)
 	c.press("4 K")

@@ -84,7 +84,7 @@ func (h *hogs) take(list []*session, at time.Time) {
 	next := map[string]hog{}
 	for service, of := range sharesOf(list) {
 		if len(of) < 2 {
-			continue // it shares with nobody
+			continue // it shares with no other
 		}
 		rate, n := 0.0, 0
 		for _, c := range of {

@@ -63,7 +63,7 @@ func TestEverywhere(t *testing.T) {
 		heal(f)
 		p := f.status.Mesh.Peers
 		p[1].State, p[1].Cause = meshinfo.Down, meshinfo.Unreachable
-		// Who is no member is not asked: one that left, and one that somebody has made up.
+		// A node that is no member is not asked: one that left, and one that was made up.
 		f.status.Mesh.Peers = append(p, api.Peer{Peer: meshinfo.Peer{ID: "4", Name: "edge-04", State: meshinfo.Down, Cause: meshinfo.Departed, Trusted: true}},
 			api.Peer{Peer: meshinfo.Peer{ID: "5", Name: "edge-02", State: meshinfo.Refused, Detail: "mesh: refused"}})
 	})
@@ -137,12 +137,12 @@ func TestEverywhereByWords(t *testing.T) {
 		t.Fatalf("edge-02 was asked %+v", got)
 	}
 	c.press(":")
-	c.write("drain db-front/pg-b --peer nobody")
+	c.write("drain db-front/pg-b --peer unknown")
 	c.press("enter")
 	c.sees("there is no such node")
 }
 
-// Without a secret nobody is looked into, and the console says why.
+// Without a secret no node is looked into, and the console says why.
 func TestWithoutASecret(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30)
 	c.engine.change(func(f *fake) { f.status.Mesh.Secret = false })
@@ -189,7 +189,7 @@ func (slow) Events(ctx context.Context, _ uint64, _ bool) (proxy.EventPage, erro
 	return proxy.EventPage{}, ctx.Err()
 }
 
-// A node that hangs is waited for by nobody, and its answers come to nothing
+// The console does not wait for a node that hangs, and its answers come to nothing
 // once it is no longer looked at.
 func TestAPeerHangs(t *testing.T) {
 	c := newConsole(t, edge(), 100, 30, func(cfg *Config) { cfg.Peer = func(string) api.Source { return slow{} } })

@@ -48,7 +48,7 @@ func (b *backend) start() error {
 	return nil
 }
 
-// die is what kill -9 does: whoever is connected sees a reset.
+// die is what kill -9 does: each client that is connected sees a reset.
 func (b *backend) die() {
 	b.mu.Lock()
 	stopListening(b.ln)

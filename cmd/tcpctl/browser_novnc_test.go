@@ -105,6 +105,6 @@ func TestWSMakesNoChecks(t *testing.T) {
 		}
 	}
 	if b := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", freePort(t)).service().Backends[0]; b.State != proxy.StateUp {
-		t.Errorf("a backend that nobody has asked for is %+v", b)
+		t.Errorf("a backend that no client has asked for is %+v", b)
 	}
 }

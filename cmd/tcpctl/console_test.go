@@ -188,7 +188,7 @@ func TestConsoleLooksIntoPeers(t *testing.T) {
 func TestConsoleOutlivesTheEngine(t *testing.T) {
 	t.Parallel()
 	term := openTerminal(t, 80, 24, nil, "attach", "--socket", "SOCKET")
-	term.sees(`exit 1`) // nobody is there yet
+	term.sees(`exit 1`) // no instance runs yet
 	start := func() *exec.Cmd {
 		cmd := exec.Command("tcpctl", "demo", "--no-ui", "--socket", term.socket)
 		if err := cmd.Start(); err != nil {

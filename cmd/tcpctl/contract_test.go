@@ -80,7 +80,7 @@ func TestStatusIsTheContracts(t *testing.T) {
 }
 
 // everythingAtOnce is an instance with a drain, a lock, a window at its
-// command, somebody who waits, and a peer.
+// command, a client that waits, and a peer.
 func everythingAtOnce(t *testing.T) *running {
 	t.Helper()
 	b, err := newBackend("a")

@@ -88,7 +88,7 @@ func TestACrowdAtTheLock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	in.until("nobody is left", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 0 && s.Sessions.Active == 0 })
+	in.until("no client is left", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 0 && s.Sessions.Active == 0 })
 	t.Logf("%d served one at a time in %s", orderly+abrupt, time.Since(began).Round(time.Millisecond))
 
 	s := in.service()

@@ -95,7 +95,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 		t.Errorf("run: status %d: %s", third.ProcessState.ExitCode(), refusal)
 	}
 	stop(first)
-	// Whoever asks the default one now is told where the other is.
+	// A command that asks at the default socket now says where the other is.
 	cmd, hint := command("status")
 	if cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(hint.String(), "there is also --socket "+others[0]) {
 		t.Errorf("status %d: %s", cmd.ProcessState.ExitCode(), hint)

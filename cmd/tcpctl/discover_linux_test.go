@@ -113,7 +113,7 @@ type changing struct {
 // TestRule40NoClientFails changes the set of a service's backends over every
 // kind of source, while clients come and some stay: it grows, shrinks, is empty
 // by mistake, is replaced, its source dies and comes back, the program is
-// upgraded. Nobody fails, nobody is moved, and the set is what rule 40 says.
+// upgraded. No client fails, no session is moved, and the set is what rule 40 says.
 func TestRule40NoClientFails(t *testing.T) {
 	t.Parallel()
 	for kind, origin := range origins {

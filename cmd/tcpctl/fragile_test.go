@@ -18,7 +18,7 @@ import (
 )
 
 // TestRule09AThousandWaitForABackendThatDies: it is killed five times while
-// it has somebody, who is cut; nobody else fails, and all come in their order.
+// it has a client, which is cut; no other fails, and all come in their order.
 func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	const crowd, kills = 1000, 5
 	m := &mortal{heard: make(chan int)}
@@ -56,7 +56,7 @@ func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 		m.answer(n)
 	}
 	clients.Wait()
-	in.until("nobody is left", func(s *proxy.ServiceInfo) bool { return s.Sessions.Active == 0 })
+	in.until("no session is left", func(s *proxy.ServiceInfo) bool { return s.Sessions.Active == 0 })
 	if s := in.service(); s.Sessions.Failed != 0 || s.Sessions.Cut != kills || s.Lock.InUse != 0 {
 		t.Errorf("%+v %+v", s.Sessions, s.Queue)
 	}

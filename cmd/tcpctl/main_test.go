@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "8") // they wait for processes, and for time to pass
 	races := ""
-	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or somebody knows better
+	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")
 		if err != nil {
 			panic(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// typed is a command line that somebody has typed and that runs still.
+// typed is a command line that was typed and still runs.
 type typed struct {
 	cmd *exec.Cmd
 }
@@ -114,7 +114,7 @@ func TestRule18TheWindowsOwnerIsKilledByNine(t *testing.T) {
 	c, _ := in.atCommand("db", "--max", "5s")
 	held := make(chan error, 1)
 	go func() { held <- oneVisit(in.addr(), "held") }()
-	in.until("somebody is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
+	in.until("a client is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
 	if err := <-held; err != nil {
@@ -201,7 +201,7 @@ func TestRule22AReloadInTheMiddleOfAWindow(t *testing.T) {
 	c, end := in.atCommand("db")
 	held := make(chan error, 1)
 	go func() { held <- oneVisit(in.addr(), "held") }()
-	in.until("somebody is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
+	in.until("a client is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
 	text, _ := os.ReadFile(in.path)
 	write(t, in.path, string(text)+"max_sessions = 50\n")
 	in.tcpctl("reload")
@@ -217,7 +217,7 @@ func TestRule22AReloadInTheMiddleOfAWindow(t *testing.T) {
 	}
 }
 
-// SIGTERM in the middle: whoever is held gets the shutdown's grace.
+// SIGTERM in the middle: a client that is held gets the shutdown's grace.
 func TestRule18TheEngineIsStoppedInTheMiddleOfAWindow(t *testing.T) {
 	t.Parallel()
 	_, in := newService(t)
@@ -225,7 +225,7 @@ func TestRule18TheEngineIsStoppedInTheMiddleOfAWindow(t *testing.T) {
 	held := make(chan error, 1)
 	addr := in.addr()
 	go func() { held <- oneVisit(addr, "held") }()
-	in.until("somebody is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
+	in.until("a client is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
 	in.cmd.Process.Signal(syscall.SIGTERM)
 	in.until("it stops", func(s *proxy.ServiceInfo) bool { return s.State == proxy.StateClosed })
 	end() // within the grace

@@ -102,7 +102,7 @@ backends = [{ name = "x", addr = "127.0.0.1:1" }, { name = "y", addr = "127.0.0.
 }
 
 // flood announces nodes of the mesh that are none, again and again, until the
-// end of the test: at addresses where nobody is, and where a real one is.
+// end of the test: at addresses where no node is, and where a real one is.
 func (s *segment) flood(names int) {
 	s.t.Helper()
 	_, ns := s.host()
@@ -190,7 +190,7 @@ func (in *running) membersAlive(n int) {
 }
 
 // TestAnActForAllAmongStrangers is a mesh on a network where others are, too:
-// nodes of the same name without its secret, and somebody who makes nodes up.
+// nodes of the same name without its secret, and a machine that makes nodes up.
 // An act for all nodes succeeds, again when it is repeated, and tells the truth
 // of a node that is cut off in the middle. TCPCTL_TEST_NODES is how many.
 func TestAnActForAllAmongStrangers(t *testing.T) {
@@ -254,7 +254,7 @@ func TestAnActForAllAmongStrangers(t *testing.T) {
 		}
 	}
 
-	// One is cut off while it is asked: nobody knows what it did.
+	// One is cut off while it is asked: no node knows what it did.
 	last := members - 3
 	s.cut(at[last])
 	name := fmt.Sprintf("node-%02d", last)

@@ -204,9 +204,9 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 // TestAJoinAddressThatNobodyAnswersIsAnEvent, and only one.
 func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 	t.Parallel()
-	nobody := freePort(t)
-	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", nobody)))
-	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+nobody); time.Sleep(50 * time.Millisecond) {
+	unused := freePort(t)
+	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", unused)))
+	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+unused); time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > patience {
 			t.Fatalf("events:\n%s", in.tcpctl("events"))
 		}

@@ -3,7 +3,7 @@ package main
 import "testing"
 
 // TestAnUpgradeKeepsTheNode: for peers the new process is the same node, and
-// nobody else becomes it.
+// no other node becomes it.
 func TestAnUpgradeKeepsTheNode(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	path := meshFile(t, "edge-1", "")

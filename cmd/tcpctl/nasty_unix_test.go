@@ -33,9 +33,9 @@ func TestWhateverAnInstanceSaysIsOnlyShown(t *testing.T) {
 	for _, line := range [][]string{
 		{"status"}, {"status", "db"}, {"sessions"}, {"sessions", "db", "--ended"}, {"queue", "db"}, {"peers"}, {"events"}, {"report"},
 		{"report", "--markdown"}, {"mark", "a note"}, {"probe", "db"}, {"reload"}, {"check", "--diff", "-c", "none.toml"},
-		{"drain", "db/b"}, {"ready", "db/b"}, {"weight", "db/b", "2"}, {"drain", "db/nobody"},
+		{"drain", "db/b"}, {"ready", "db/b"}, {"weight", "db/b", "2"}, {"drain", "db/unknown"},
 		{"pause", "db", "--dry-run"}, {"drain", "db/b", "--dry-run"}, {"upgrade", "--dry-run"}, {"stop", "--dry-run"}, {"roll", "db", "--dry-run"},
-		{"kick", "s999999"}, {"plan", "bogus"}, {"window", "nosuch", "--", "true"}, {"drain", "db/b", "--peer", "all"}, {"status", "--peer", "nobody"},
+		{"kick", "s999999"}, {"plan", "bogus"}, {"window", "nosuch", "--", "true"}, {"drain", "db/b", "--peer", "all"}, {"status", "--peer", "unknown"},
 		{"__complete", "drain", ""}, {"__complete", "kick", ""}, {"__complete", "report", ""},
 	} {
 		for _, more := range [][]string{nil, {"--json"}} {

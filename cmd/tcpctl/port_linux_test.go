@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// keptPort is a port of loopback that nobody else is given, as long as it is
+// keptPort is a port of loopback that no other program is given, as long as it is
 // kept: it is bound and does not listen. Who dials it is refused, and whatever
 // sets SO_REUSEADDR, as servers do, may listen on it and come back.
 type keptPort struct {
@@ -39,7 +39,7 @@ func keepPort() (*keptPort, error) {
 
 func (p *keptPort) giveBack() { syscall.Close(p.fd) }
 
-// stopListening refuses whoever comes from now on. Close alone does not where
+// stopListening refuses each client from now on. Close alone does not where
 // another test is just starting a process: that has its copies of all
 // descriptors for a moment.
 func stopListening(ln net.Listener) {

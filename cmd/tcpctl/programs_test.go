@@ -104,7 +104,7 @@ frontend alive
 }
 
 // TestHeadersThatAreNone: what is no PROXY header ends its own client with a
-// record that says so, and nobody else.
+// record that says so, and no other client.
 func TestHeadersThatAreNone(t *testing.T) {
 	t.Parallel()
 	b, err := newBackend("a")
@@ -139,7 +139,7 @@ trusted_proxies = ["10.9.9.9"]
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	slow.Write([]byte("PROXY TC")) // and then nothing: it has its time, and holds nobody up
+	slow.Write([]byte("PROXY TC")) // and then nothing: it has its time, and delays no other
 	v2 := "\r\n\r\n\x00\r\nQUIT\n"
 	for _, bad := range []struct{ what, addr, bytes, why string }{
 		{"no header", trusting, "GET / HTTP/1.1\r\n\r\n", `bad PROXY header: it begins with "GET`},
@@ -185,7 +185,7 @@ trusted_proxies = ["10.9.9.9"]
 }
 
 // TestASlowHeader: who begins a PROXY header and does not end it has ten
-// seconds. It holds up nobody, and its record says what it did.
+// seconds. It delays no other client, and its record says what it did.
 func TestASlowHeader(t *testing.T) {
 	t.Parallel() // it is all waiting
 	b, err := newBackend("a")

@@ -28,8 +28,8 @@ type shuffled struct {
 
 // TestReloadsOfAllKinds gives addresses to other services, under other names,
 // wider and narrower, over other runners, at random, and cuts the file short
-// now and then, while clients come to all of them and some stay: nobody is
-// refused, nobody loses a line, and after each reload every address is the
+// now and then, while clients come to all of them and some stay: none is
+// refused, none loses a line, and after each reload every address is the
 // service's that the file names. TCPCTL_RELOADS=200 has it at length.
 func TestReloadsOfAllKinds(t *testing.T) {
 	t.Parallel()

@@ -82,7 +82,7 @@ func (s *soak) follow(path string, stop <-chan struct{}) {
 		ch := s.records[rec.Service+" "+rec.Client]
 		s.mu.Unlock()
 		select {
-		case ch <- rec: // nil where nobody waits for it
+		case ch <- rec: // nil where the session does not wait for it
 		default: // it was not begun, and another has its port
 		}
 	}
@@ -243,7 +243,7 @@ func (s *soak) judge(at soakService, p soakPlan, truncate bool, client soakSaw, 
 }
 
 // ofServer waits for what the server saw. It may know nothing of a session
-// that somebody else has ended, before it has read the header.
+// that another side has ended, before it has read the header.
 func (s *soak) ofServer(server chan soakSaw, rec proxy.Record) soakSaw {
 	for began := time.Now(); rec.Served && time.Since(began) < patience; {
 		select {

@@ -61,7 +61,7 @@ func TestSoak(t *testing.T) {
 	close(stop)
 	following.Wait()
 	in.ends()
-	t.Logf("%d sessions went as they meant to, %d were ended by somebody else, %d differ; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), acts)
+	t.Logf("%d sessions went as they meant to, %d were ended by another side, %d differ; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), acts)
 	if s.done.Load() < 100 {
 		t.Errorf("only %d sessions", s.done.Load())
 	}

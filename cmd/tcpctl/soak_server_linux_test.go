@@ -45,7 +45,7 @@ func (s *soakServer) start() error {
 	return nil
 }
 
-// die resets all and refuses whoever comes, until the next start.
+// die resets all and refuses each client, until the next start.
 func (s *soakServer) die() {
 	s.mu.Lock()
 	stopListening(s.ln)

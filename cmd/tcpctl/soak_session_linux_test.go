@@ -128,7 +128,7 @@ func (h *soakHeard) Write(b []byte) (int, error) {
 }
 
 // hear reads so many bytes, or to the end of the stream: -1. A reset that a
-// Write has met is told to nobody else: Linux gives each error once, and a
+// Write has met is reported nowhere else: Linux gives each error once, and a
 // read finds an end of stream behind it.
 func (p *soakPeer) hear(saw *soakSaw, n int) (goesOn bool) {
 	from := io.Reader(p.conn)

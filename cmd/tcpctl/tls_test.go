@@ -81,10 +81,10 @@ key = "`+dir+`/desk.key"
 			t.Fatalf("openssl: %s", out)
 		}
 		if time.Since(began) > patience {
-			t.Fatal("nobody is told of the certificate that cannot be read")
+			t.Fatal("no event says that the certificate cannot be read")
 		}
 	}
-	// Somebody who speaks no TLS is turned away, and that is said.
+	// A client that speaks no TLS is turned away, and an event says so.
 	c, err := dial(in.addr())
 	if err != nil {
 		t.Fatal(err)

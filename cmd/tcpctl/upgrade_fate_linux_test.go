@@ -77,7 +77,7 @@ func (l *load) more() {
 	before := l.served.Load()
 	for began := time.Now(); l.served.Load() < before+20; time.Sleep(time.Millisecond) {
 		if time.Since(began) > patience {
-			l.t.Fatal("nobody is served")
+			l.t.Fatal("no client is served")
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (in *running) untilLog(text string) {
 	untilFile(in.t, in.logFile, text)
 }
 
-// free waits until nobody listens any more.
+// free waits until no process listens any more.
 func free(t *testing.T, addr string) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
@@ -170,13 +170,13 @@ func free(t *testing.T, addr string) {
 			c.Close()
 		}
 		if time.Since(began) > patience {
-			t.Fatal("somebody listens still")
+			t.Fatal("a process still listens")
 		}
 	}
 }
 
 // TestKilledInAnUpgrade kills one of the two processes at each moment of an
-// upgrade, under load: nobody is refused, the other process serves, and only
+// upgrade, under load: no client is refused, the other process serves, and only
 // the sessions of the one that was killed are lost.
 func TestKilledInAnUpgrade(t *testing.T) {
 	t.Parallel()
@@ -288,7 +288,7 @@ func (in *running) child(of int) (pid int) {
 			}
 		}
 	}
-	in.t.Fatal("it has started nobody")
+	in.t.Fatal("it has started no process")
 	return 0
 }
 

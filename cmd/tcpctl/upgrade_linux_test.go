@@ -27,7 +27,7 @@ func (in *running) follow(old int) (pid int) {
 			return st.Node.PID
 		}
 	}
-	in.t.Fatalf("nobody has taken over from %d", old)
+	in.t.Fatalf("no process has taken over from %d", old)
 	return 0
 }
 

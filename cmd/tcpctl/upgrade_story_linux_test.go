@@ -34,7 +34,7 @@ type story struct {
 	epoch atomic.Int64 // counters may fall when it changes
 }
 
-// TestUpgradesUnderLoad goes on for long with TCPCTL_UPGRADES=40: nobody is
+// TestUpgradesUnderLoad goes on for long with TCPCTL_UPGRADES=40: no client is
 // refused, only sessions of a process that was killed are lost, and counters
 // grow.
 func TestUpgradesUnderLoad(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package meshinfo has what package mesh tells of other nodes, as plain values: whoever shows them need not import the
-// mesh itself.
+// Package meshinfo has what package mesh tells of other nodes, as plain values: a program that shows them need not import
+// the mesh itself.
 package meshinfo
 
 import "time"

@@ -159,7 +159,7 @@ func TestRotationLosesNothing(t *testing.T) {
 func TestSetChangesTheFile(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	l := newLog(t, Config{})
-	l.Record(proxy.Record{ID: "nobody reads it"})
+	l.Record(proxy.Record{ID: "it goes nowhere"})
 	if err := l.Reopen(); err != nil {
 		t.Error(err)
 	}

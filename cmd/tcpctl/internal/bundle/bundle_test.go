@@ -25,7 +25,7 @@ import (
 
 // instance is one, made up, that has seen a secret in each of its texts.
 type instance struct {
-	api.Source // for what nobody asks
+	api.Source // for what the bundle does not ask
 	stuck      bool
 	text       string // of the configuration
 }

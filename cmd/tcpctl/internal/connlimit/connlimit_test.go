@@ -96,8 +96,8 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "hello")
 }
 
-// TestIdleConnectionsMakeRoom: whoever asks is served, whatever number of
-// others holds connections.
+// TestIdleConnectionsMakeRoom: a client that asks is served, however many
+// others hold connections.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	serve(t, 3, hello, func(dial func() client) {
 		used := dial()
@@ -126,7 +126,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	})
 }
 
-// TestRequestsKeepTheirConnection: nobody is interrupted for a newcomer.
+// TestRequestsKeepTheirConnection: no request is interrupted for a newcomer.
 func TestRequestsKeepTheirConnection(t *testing.T) {
 	let := make(chan struct{})
 	serve(t, 2, func(w http.ResponseWriter, r *http.Request) {

@@ -296,7 +296,7 @@ func TestSocketIsNotTakenFromAnother(t *testing.T) {
 	}
 }
 
-// TestSocketIsMadeAgain where somebody has removed its file.
+// TestSocketIsMadeAgain where its file was removed.
 func TestSocketIsMadeAgain(t *testing.T) {
 	s, _ := serveDebug(t)
 	if err := os.Remove(s.Path()); err != nil {

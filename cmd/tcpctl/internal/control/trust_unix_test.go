@@ -14,7 +14,7 @@ import (
 )
 
 // TestRule19aWhoServesTheSocketIsChecked before anything is sent: a folder or
-// a socket of somebody else's, where everybody can make one, is refused; a
+// a socket of another user's, where every user can make one, is refused; a
 // folder that root has given away is not.
 func TestRule19aWhoServesTheSocketIsChecked(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -126,6 +126,6 @@ func TestConsulFloods(t *testing.T) {
 		t.Errorf("%d MiB were taken", sent)
 	}
 	if got := asked(t, &Spec{From: "consul:db?addr=" + server.URL}); !strings.Contains(got, "connection refused") {
-		t.Errorf("nobody there: %s", got)
+		t.Errorf("no server there: %s", got)
 	}
 }

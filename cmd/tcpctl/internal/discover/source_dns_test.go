@@ -212,8 +212,8 @@ func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 	}
 }
 
-// Nobody listens there: the text is the same each time.
-func TestDNSNobodyThere(t *testing.T) {
+// No server listens there: the text is the same each time.
+func TestDNSServerIsGone(t *testing.T) {
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 var ctx = context.Background()
 
 // TestAnIncidentIsToldAsItWas: a backend goes down under load, is drained, the
-// service is paused, and somebody notes it; each moment, and the report, tell
+// service is paused, and an operator notes it; each moment, and the report, tell
 // of it, in a file and in memory, and after a restart.
 func TestAnIncidentIsToldAsItWas(t *testing.T) {
 	for _, file := range []string{tempFile(t), Memory} {

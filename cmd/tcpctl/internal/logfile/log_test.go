@@ -120,7 +120,7 @@ func TestUnderAConsoleNothingReachesTheScreen(t *testing.T) {
 	l.out.stderr = &screen
 	l.Error("not on the screen")
 	if l.Enabled(t.Context(), slog.LevelError) {
-		t.Error("a line is made that nobody reads")
+		t.Error("a line is made that goes nowhere")
 	}
 	if err := l.Reopen(); err != nil {
 		t.Error(err)
@@ -136,7 +136,7 @@ func TestUnderAConsoleNothingReachesTheScreen(t *testing.T) {
 	}
 }
 
-// stuck is a terminal on which somebody has pressed Ctrl-S.
+// stuck is a terminal that is stopped by Ctrl-S.
 type stuck struct {
 	bytes.Buffer
 	arrived, free chan struct{}

@@ -93,7 +93,7 @@ func TestSomebodyIsTold(t *testing.T) {
 	e, p := newEngine(t), newProgram()
 	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Text: "long before"})
 	n := begin(t, Config{Run: page, Node: "edge-01"}, e, p, io.Discard)
-	e.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "nobody wants to know"})
+	e.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "not in the list"})
 	e.Operator().Note(proxy.Event{Kind: proxy.EventBackendDown, Level: proxy.LevelAlarm, Service: "db", Backend: "b", Text: "backend b is down"})
 	got := p.hears(t)
 	if got.Text != "backend b is down" || got.Node != "edge-01" || got.Seq != 3 || got.Dropped != 0 {

@@ -205,7 +205,7 @@ func TestFilesDoNotStarveSessions(t *testing.T) {
 	says(t, v.dial(), "one")
 }
 
-// TestStopEndsDownloads: a file that nobody reads does not hold up a stop, nor
+// TestStopEndsDownloads: a file whose client does not read does not hold up a stop, nor
 // a reload that takes the service away.
 func TestStopEndsDownloads(t *testing.T) {
 	for name, stop := range map[string]func(*testBridge) error{

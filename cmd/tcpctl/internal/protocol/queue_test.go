@@ -94,7 +94,7 @@ func TestHeldInTheQueue(t *testing.T) {
 				t.Fatalf("heard %q, %v", got, err)
 			}
 			second.Close()
-			v.until("nobody left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })
+			v.until("no client is left", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 && i.Queue.Waiting == 0 })
 		})
 	}
 }

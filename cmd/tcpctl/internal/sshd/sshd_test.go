@@ -197,7 +197,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		sess.RequestPty("xterm", 24, 80, ssh.TerminalModes{})
-		sess.StdoutPipe() // which nobody reads
+		sess.StdoutPipe() // which is not read
 		if err := sess.Shell(); err != nil {
 			t.Fatal(err)
 		}

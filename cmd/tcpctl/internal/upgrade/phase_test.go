@@ -224,7 +224,7 @@ func TestEveryHandover(t *testing.T) {
 		case w.predLives && w.pred != released && !w.predOwns:
 			problem = "the old one lives and is not the main process"
 		case w.predLives && w.pred == released && faults == 0 && !(w.accepts && w.succOwns):
-			problem = "committed, and nobody accepts"
+			problem = "committed, and no process accepts"
 		case !w.predLives && w.succLives && !(w.accepts && w.succOwns):
 			problem = "the new one is alone, and does not take over"
 		}

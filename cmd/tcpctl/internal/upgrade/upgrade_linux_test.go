@@ -174,7 +174,7 @@ func (o *old) gone() {
 		}
 		c.Close()
 		if time.Since(began) > patience {
-			o.Fatal("somebody still has the sockets")
+			o.Fatal("a process still has the sockets")
 		}
 	}
 }
@@ -398,8 +398,8 @@ func dieAt(t *testing.T, at string) {
 
 func TestOneThatCannotBegin(t *testing.T) {
 	o := newOld(t, "")
-	if _, err := o.begin("/nobody", "nobody"); err == nil {
-		t.Error("nobody begins")
+	if _, err := o.begin("/missing", "missing"); err == nil {
+		t.Error("a program that is missing begins")
 	}
 	o.told()
 }
