@@ -15,6 +15,9 @@ if chgrp tcpctl /etc/tcpctl 2>/dev/null; then
 	chmod 0770 /etc/tcpctl
 fi
 
+# The unit makes it, too, but tcpctl check looks for it before the unit has run.
+install -d -o tcpctl -g tcpctl -m 0755 /var/log/tcpctl
+
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 fi

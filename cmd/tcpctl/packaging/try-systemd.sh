@@ -50,22 +50,26 @@ names() { find /etc /usr /var /run /lib -xdev \( -path /var/cache -o -path /var/
 ip link set lo up 2>/dev/null || true
 names >/tmp/before
 say "process 1 is $(cat /proc/1/comm); install"
+began=$(date +%s%N)
+since() { echo "$1 after $((($(date +%s%N) - began) / 1000000)) ms"; }
 apt-get install -y -q --no-install-recommends /root/old.deb 2>&1 | tail -3
+since installed
 is "the unit" "$(systemctl is-active tcpctl || true), $(systemctl is-enabled tcpctl || true)" "inactive, disabled"
 systemd-analyze verify --man=no tcpctl.service && echo "systemd-analyze verify: nothing to say"
 
 say "serve"
 printf '[log]\nfile = "/var/log/tcpctl/tcpctl.log"\n[services.db]\nlisten = "127.0.0.1:543"\nbackends = ["127.0.0.1:15433"]\n' >/etc/tcpctl/tcpctl.toml
+tcpctl check
 systemd-run --quiet --unit=backend socat TCP-LISTEN:15433,bind=127.0.0.1,fork,reuseaddr EXEC:cat
-began=$(date +%s%N)
 systemctl enable --now tcpctl 2>&1
-echo "started and ready after $((($(date +%s%N) - began) / 1000000)) ms"
+since "started and ready"
 is "the unit" "$(systemctl is-active tcpctl), $(systemctl is-enabled tcpctl)" "active, enabled"
 is "its user" "$(ps -o user= -p "$(of MainPID)" 2>/dev/null || stat -c %U "/proc/$(of MainPID)")" tcpctl
 old=$(running) first=$(of MainPID)
 tcpctl status
 exec 5<>/dev/tcp/127.0.0.1/543
 echoes before
+since "a client served"
 systemd-analyze security --no-pager tcpctl.service | tail -1
 
 say "reload"
