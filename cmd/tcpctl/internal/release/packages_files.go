@@ -43,21 +43,25 @@ func (r *release) fileAt(src, dst, packager string) content {
 // installed is what the system reads: the program, its unit and completions.
 func (r *release) installed(t target) []content {
 	pack := func(name string) string { return r.source("cmd/tcpctl/packaging", name) }
+	var units []content
+	for _, packager := range []string{"deb", "rpm"} {
+		units = append(units, r.fileAt(pack("tcpctl.service"), "/usr/lib/systemd/system/tcpctl.service", packager),
+			r.fileAt(pack("sysusers.conf"), "/usr/lib/sysusers.d/tcpctl.conf", packager))
+	}
 	rotation := r.fileAt(pack("logrotate.conf"), "/etc/logrotate.d/tcpctl", "")
 	rotation.Type = "config|noreplace"
-	return []content{
+	return append(units, []content{
 		{Src: r.built[t], Dst: "/usr/bin/tcpctl", Info: &fileInfo{0o755, r.time}},
 		{Dst: "/etc/tcpctl", Type: "dir", Info: &fileInfo{0o755, r.time}},
 		rotation,
-		r.fileAt(pack("tcpctl.service"), "/usr/lib/systemd/system/tcpctl.service", ""),
-		r.fileAt(pack("sysusers.conf"), "/usr/lib/sysusers.d/tcpctl.conf", ""),
+		{Src: pack("tcpctl.openrc"), Dst: "/etc/init.d/tcpctl", Packager: "apk", Info: &fileInfo{0o755, r.time}},
 		r.fileAt(r.work("completions/bash"), "/usr/share/bash-completion/completions/tcpctl", ""),
 		r.fileAt(r.work("completions/zsh"), "/usr/share/zsh/vendor-completions/_tcpctl", "deb"),
 		r.fileAt(r.work("completions/zsh"), "/usr/share/zsh/site-functions/_tcpctl", "rpm"),
 		r.fileAt(r.work("completions/zsh"), "/usr/share/zsh/site-functions/_tcpctl", "apk"),
 		r.fileAt(r.work("completions/fish"), "/usr/share/fish/vendor_completions.d/tcpctl.fish", ""),
 		r.fileAt(pack("lintian-overrides"), "/usr/share/lintian/overrides/tcpctl", "deb"),
-	}
+	}...)
 }
 
 // documents are examples, schemas and licences.

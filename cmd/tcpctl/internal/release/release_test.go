@@ -167,11 +167,20 @@ func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"/usr/bin/tcpctl", "/usr/lib/systemd/system/tcpctl.service", "/usr/lib/sysusers.d/tcpctl.conf", "/etc/logrotate.d/tcpctl",
+	for _, want := range []string{"/usr/bin/tcpctl", "/etc/logrotate.d/tcpctl",
 		"/usr/share/man/man1/tcpctl.1.gz", "/usr/share/man/man5/tcpctl.toml.5.gz", "/usr/share/doc/tcpctl/examples/tcpctl.toml", "/usr/share/doc/tcpctl/examples/postgresql.toml"} {
 		if at["deb"+want] == "" || at["rpm"+want] == "" || at["apk"+want] == "" {
 			t.Errorf("there is no %s", want)
 		}
+	}
+	// Alpine has no systemd.
+	for _, unit := range []string{"/usr/lib/systemd/system/tcpctl.service", "/usr/lib/sysusers.d/tcpctl.conf"} {
+		if at["deb"+unit] == "" || at["rpm"+unit] == "" || at["apk"+unit] != "" {
+			t.Errorf("%s is in deb: %t, rpm: %t, apk: %t", unit, at["deb"+unit] != "", at["rpm"+unit] != "", at["apk"+unit] != "")
+		}
+	}
+	if at["apk/etc/init.d/tcpctl"] == "" || at["deb/etc/init.d/tcpctl"] != "" {
+		t.Error("the script of OpenRC is for apk alone")
 	}
 }
 
