@@ -61,7 +61,7 @@ func TestTheDescriptionIsTheControlSockets(t *testing.T) {
 func takesAllOptions(t *testing.T, in *running, document any) {
 	t.Helper()
 	targets := map[api.Target]string{api.OnService: "db", api.OnBackend: "db/b", api.OnSession: "s1"}
-	args := map[string]string{"weight": "1", "plan": "pause", "add": "127.0.0.1:1"}
+	args := map[string]string{"weight": "1", "plan": "pause", "cluster": "init", "add": "127.0.0.1:1"}
 	for i := range api.Acts {
 		act := &api.Acts[i]
 		path := "/v1/acts/" + act.Name

@@ -47,7 +47,7 @@ mdns = false
 		{"add", "add db 127.0.0.1:1,name=c", "add db nowhere"}, {"remove", "remove db/c", "remove db/nope"},
 		{"kick", "kick --service db", "kick"}, {"probe", "probe db/a", "probe nope"}, {"mark", "mark <b>", "mark"},
 		{"restart", "restart db/b", "restart db/nope"}, {"roll", "roll db", "roll db nope"}, {"report", "report", "report nope"}, {"report", "report --since 1h", "report --html --since x"},
-		{"window", "window db -- echo on the terminal", "window db -- false"}, {"plan", "", "plan bogus"},
+		{"window", "window db -- echo on the terminal", "window db -- false"}, {"plan", "", "plan bogus"}, {"cluster", "cluster init --dry-run", "cluster lead"},
 		{"check", "check -c " + in.path, "check -c " + wrong}, {"reload", "reload", "reload x"},
 		{"bundle", "debug bundle --seconds 0 --output " + filepath.Join(t.TempDir(), "b.tar.gz"), "debug bundle --seconds 61"},
 		{"version", "version", "version x"}, {"themes", "themes", "themes x"}, {"doctor", "mesh doctor json", "mesh doctor --bogus"},

@@ -24,6 +24,8 @@ func TestEachParamOfEachAct(t *testing.T) {
 				switch {
 				case a.Name == "add":
 					words[2] = "127.0.0.1:1"
+				case a.Name == "cluster":
+					words[1], words = "init", slices.Delete(words, 2, 3)
 				case a.Name == "plan":
 					words[1], words = "abort", slices.Delete(words, 2, 3)
 				case a.On == OnNothing && a.Args == "":

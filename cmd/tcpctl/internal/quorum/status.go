@@ -11,7 +11,7 @@ import (
 // Status is the cluster as this node sees it.
 func (p *Part) Status() *api.Cluster {
 	p.mu.Lock()
-	c := &api.Cluster{ID: p.kept.Cluster, Role: api.ClusterClient}
+	c := &api.Cluster{ID: p.kept.Cluster, Role: api.ClusterClient, Voters: []api.Voter{}}
 	node, stopped := p.node, p.stopped
 	names := slices.Clone(p.voters)
 	p.mu.Unlock()
