@@ -28,7 +28,7 @@ func actCommands() []*cobra.Command {
 
 func actCommand(a *api.Act) *cobra.Command {
 	r := api.Request{Act: a.Name}
-	var wait, asJSON bool
+	var wait, nodes, asJSON bool
 	cmd := &cobra.Command{
 		Use: a.Use(), Short: a.Short, GroupID: groupAct, Args: arguments(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,8 +36,15 @@ func actCommand(a *api.Act) *cobra.Command {
 			if err := a.Check(&r); err != nil {
 				return err
 			}
+			if nodes {
+				return upgradeNodes(cmd, r, asJSON)
+			}
 			return act(cmd, a, r, wait, asJSON)
 		},
+	}
+	if a.Name == "upgrade" {
+		cmd.Long = upgradeLong
+		cmd.Flags().BoolVar(&nodes, "nodes", false, "upgrade all nodes of the mesh, one after another, to the version of this command")
 	}
 	paramFlags(cmd.Flags(), a.Params, &r.Options)
 	if p, ok := a.Param("wait"); ok {

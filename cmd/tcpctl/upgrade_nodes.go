@@ -1,0 +1,279 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/build"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+const upgradeLong = `Starts the binary that is installed at the instance's path now, and hands it all
+sockets: clients notice nothing.
+
+With --nodes this is done on each node of the mesh, one after another: each has to
+serve with this command's version before the next begins. Nodes that run it
+already are left alone, so that the same command goes on where one has stopped. It
+stops at the first node that fails. The leader of a cluster comes last, and no
+node is replaced while the other voters are no majority. Install the new binary on
+each node first.`
+
+// upgradeNodes is the act upgrade for all nodes of the mesh.
+func upgradeNodes(cmd *cobra.Command, r api.Request, asJSON bool) error {
+	if f := cmd.Flags().Lookup("peer"); f != nil && f.Changed {
+		return usage("--nodes is for all nodes of the mesh; leave out --peer")
+	}
+	src := source(cmd)
+	defer src.Close()
+	u := &nodesUpgrade{self: src, peer: func(id string) api.Source { return src.Peer(id) }, request: r, to: build.This().Text(), asJSON: asJSON, out: cmd.OutOrStdout()}
+	return u.run(cmd.Context())
+}
+
+// nodesUpgrade upgrades one node after another.
+type nodesUpgrade struct {
+	self    api.Source
+	peer    func(id string) api.Source
+	request api.Request
+	to      string // the version that each is to run
+	asJSON  bool
+	out     io.Writer
+	done    []nodeUpgrade
+}
+
+// nodeUpgrade is what came of one node.
+type nodeUpgrade struct {
+	Node   string `json:"node"`
+	From   string `json:"from"`
+	To     string `json:"to,omitempty"`     // absent: it was not upgraded
+	Result string `json:"result"`           // upgraded, current, would upgrade, failed or waiting
+	Error  string `json:"error,omitempty"`  // why it failed
+	Voters string `json:"voters,omitempty"` // of a cluster, that were reached when it began
+}
+
+const (
+	nodeServes = 60 * time.Second // to answer with its new process
+	nodeLooks  = 5 * time.Second  // for one question
+)
+
+func (u *nodesUpgrade) run(ctx context.Context) error {
+	members, err := api.Members(ctx, u.self)
+	if err != nil {
+		return err
+	}
+	st, err := u.self.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for i, m := range inOrder(members, st.Cluster) {
+		n := nodeUpgrade{Node: m.Node}
+		if err = u.upgrade(ctx, m, &n); err != nil {
+			n.Result, n.Error = "failed", plainText(err)
+		}
+		u.done = append(u.done, n)
+		if !u.asJSON {
+			fmt.Fprintln(u.out, n.line())
+		}
+		if err == nil {
+			continue
+		}
+		var rest []string
+		for _, m := range inOrder(members, st.Cluster)[i+1:] {
+			rest = append(rest, m.Node)
+			u.done = append(u.done, nodeUpgrade{Node: m.Node, Result: "waiting"})
+		}
+		text := m.Node + ": " + plainText(err)
+		if len(rest) > 0 {
+			text += "; not tried: " + strings.Join(rest, ", ")
+		}
+		err = reported{errors.New(text + "; the same command goes on there once that is mended")}
+		break
+	}
+	if u.asJSON {
+		printJSON(u.out, u.done)
+	}
+	return err
+}
+
+// inOrder has the node that leads the cluster last, and before it the one through
+// which the others are asked.
+func inOrder(members []api.Member, c *api.Cluster) []api.Member {
+	rank := func(m api.Member) int {
+		switch {
+		case c != nil && c.Leader != "" && m.Node == c.Leader:
+			return 2
+		case m.Here():
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(members), func(a, b api.Member) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Node, b.Node))
+	})
+}
+
+// upgrade upgrades a node, and waits until it serves.
+func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade) error {
+	if why := m.Unreachable(); why != "" {
+		return api.Unreachable(why, "bring it back, or remove it from the mesh")
+	}
+	src := u.self
+	if !m.Here() {
+		src = u.peer(m.ID)
+	}
+	before, err := look(ctx, src)
+	if err != nil {
+		return err
+	}
+	n.From = before.Node.Version
+	switch {
+	case n.From == u.to && u.to != "devel": // which says nothing
+		n.Result = "current"
+		return nil
+	case u.request.DryRun:
+		n.Result, n.To = "would upgrade", u.to
+		return nil
+	}
+	if n.Voters, err = u.awaitVoters(ctx, m.Node, src); err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, 30*time.Second)
+	_, err = src.Do(asking, u.request)
+	cancel()
+	if refused, ok := errors.AsType[*api.Error](err); ok && refused.Status != api.StatusUnreachable && refused.Status != api.StatusNoAnswer {
+		return err
+	}
+	// Anything else may be the way there, which its old process has held.
+	n.Result, n.To = "upgraded", u.to
+	return u.awaitNew(ctx, src, before)
+}
+
+func look(ctx context.Context, src api.Source) (*api.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, nodeLooks)
+	defer cancel()
+	return src.Status(ctx)
+}
+
+// awaitVoters waits until the other voters of the node's cluster are a majority
+// without it, and says how many there are.
+func (u *nodesUpgrade) awaitVoters(ctx context.Context, node string, src api.Source) (text string, err error) {
+	for began := time.Now(); ; {
+		st, err := look(ctx, src)
+		switch {
+		case err != nil:
+			return "", err
+		case st.Cluster == nil || st.Cluster.ID == "":
+			return "", nil
+		}
+		text, ok := othersAreMajority(st.Cluster, node)
+		switch {
+		case ok:
+			return text, nil
+		case time.Since(began) > nodeServes:
+			return text, api.Refused("without it there is no majority of the cluster's voters: it reaches "+text, "see tcpctl cluster status on each")
+		}
+		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
+			return text, err
+		}
+	}
+}
+
+// othersAreMajority says whether the voters that a node reaches are a majority
+// without it. It does not matter for a node that does not vote.
+func othersAreMajority(c *api.Cluster, node string) (text string, ok bool) {
+	voters, others, votes := 0, 0, false
+	for _, v := range c.Voters {
+		switch {
+		case v.Missing || v.Learner:
+			continue
+		case v.Name == node:
+			votes = true
+		case v.Reached:
+			others++
+		}
+		voters++
+	}
+	return fmt.Sprintf("%d other voters of %d", others, voters), !votes || voters == 1 || others > voters/2
+}
+
+// awaitNew waits until a node answers with another process, of the version that is
+// wanted, whose services have as many eligible backends as before.
+func (u *nodesUpgrade) awaitNew(ctx context.Context, src api.Source, before *api.Status) error {
+	var last error
+	for began := time.Now(); time.Since(began) < nodeServes; {
+		st, err := look(ctx, src)
+		switch {
+		case err != nil:
+			last = err
+		case st.Node.PID == before.Node.PID:
+			last = api.NoAnswer("its old process still answers")
+		case st.Node.Version != u.to:
+			return api.Refused(fmt.Sprintf("it runs %s now, and this command is %s", st.Node.Version, u.to), "install "+u.to+" there")
+		default:
+			if last = worse(before, st); last == nil {
+				return nil
+			}
+		}
+		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return last
+}
+
+// worse says which service has fewer eligible backends than before.
+func worse(before, now *api.Status) error {
+	for i := range before.Services {
+		was := &before.Services[i]
+		is := now.Service(was.Name)
+		if is == nil {
+			return api.NoAnswer(was.Name + " is not there")
+		}
+		eligible := 0
+		for n := range was.Backends {
+			if was.Backends[n].Eligible {
+				eligible++
+			}
+		}
+		for n := range is.Backends {
+			if is.Backends[n].Eligible {
+				eligible--
+			}
+		}
+		if eligible > 0 {
+			return api.NoAnswer(fmt.Sprintf("%s has %d eligible backends less than before", was.Name, eligible))
+		}
+	}
+	return nil
+}
+
+func pauseFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// line is what is printed of a node.
+func (n *nodeUpgrade) line() string {
+	switch n.Result {
+	case "current":
+		return fmt.Sprintf("%s: runs %s already", n.Node, n.From)
+	case "failed":
+		return fmt.Sprintf("%s: %s", n.Node, n.Error)
+	}
+	text := fmt.Sprintf("%s: %s, %s -> %s", n.Node, n.Result, n.From, n.To)
+	if n.Voters != "" {
+		text += ", with " + n.Voters
+	}
+	return text
+}
