@@ -13,7 +13,6 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
-	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // BackendTLS is how TLS is spoken to a backend, by sessions and by checks. The zero
@@ -104,7 +103,6 @@ func (b *Backend) setTLSLocked(c *BackendTLS) {
 		b.tls.Store(nil)
 		return
 	}
-	b.service.usesTLS.Store(true)
 	spec := tlsclient.Config(*c)
 	if host, _, err := net.SplitHostPort(b.addr); spec.Name == "" && err == nil {
 		spec.Name = host
@@ -141,11 +139,7 @@ func (b *Backend) secured(header []byte, isCheck bool) func(context.Context, net
 				return nil, err
 			}
 		}
-		over, err := client.Handshake(ctx, relay.NoteEnd(conn), !isCheck)
-		if err != nil {
-			return nil, err // not a nil *tls.Conn in an interface
-		}
-		return over, nil
+		return client.Handshake(ctx, conn, !isCheck)
 	}
 }
 

@@ -26,6 +26,9 @@ func dial(s *Session, ev relay.Event) transition {
 		s.startDial()
 	case relay.Connected:
 		s.server = ev.Side
+		if s.server.OnStream() { // an older TLS
+			s.moveToStream()
+		}
 		if s.ending != nil {
 			return end
 		}
@@ -84,9 +87,7 @@ func (s *Session) startDial() {
 		s.runner().Post(s, relay.Event{Kind: relay.Failed, Err: err})
 		return
 	}
-	if d.Secure = s.last.secured(header, false); d.Secure != nil {
-		s.moveToStream() // a reload has its backend speak TLS
-	}
+	d.Secure = s.last.secured(header, false)
 	s.runner().Dial(s, d)
 }
 

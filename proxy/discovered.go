@@ -14,7 +14,6 @@ type DiscoverySource struct {
 	Name string `json:"name"` // tells the sources of one service apart
 	Kind string `json:"kind"` // dns, srv, consul, exec, file: for people
 	From string `json:"from"` // what is asked for: "_db._tcp.example.com"
-	TLS  bool   `json:"-"`    // its backends may speak TLS
 }
 
 // DiscoveryInfo is how a source is doing.

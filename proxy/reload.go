@@ -248,7 +248,6 @@ func (bs *backendSet) applyLocked(old, c ServiceConfig, by string) (changes []st
 			b.retireLocked(by)
 		}
 	}
-	s.usesTLS.Store(slices.ContainsFunc(bs.all, func(b *Backend) bool { return b.tls.Load() != nil }))
 	return changes
 }
 

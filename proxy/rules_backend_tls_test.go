@@ -130,7 +130,9 @@ func raw(t testing.TB, do func(net.Conn)) (addr string) {
 
 // TestRule51SpeaksTLS: the certificate is verified by the CA and for the name that
 // are configured, and the backend gets ours.
-func TestRule51SpeaksTLS(t *testing.T) {
+func TestRule51SpeaksTLS(t *testing.T) { onEach(t, testRule51SpeaksTLS) }
+
+func testRule51SpeaksTLS(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	ours := a.sign(0, time.Hour, "client")
@@ -201,7 +203,9 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 
 // TestRule51Reasons: what is wrong with TLS has a word in the check's result and in
 // the record, and counts as the backend's.
-func TestRule51Reasons(t *testing.T) {
+func TestRule51Reasons(t *testing.T) { onEach(t, testRule51Reasons) }
+
+func testRule51Reasons(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	for what, c := range faulty(t, a) {
@@ -237,6 +241,10 @@ func TestRule51Reasons(t *testing.T) {
 
 // TestRule51FailedHandshakesAreRetried elsewhere, with no client failing.
 func TestRule51FailedHandshakesAreRetried(t *testing.T) {
+	onEach(t, testRule51FailedHandshakesAreRetried)
+}
+
+func testRule51FailedHandshakesAreRetried(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	good := serverOver(t, "good", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}})
@@ -259,7 +267,9 @@ func TestRule51FailedHandshakesAreRetried(t *testing.T) {
 
 // TestRule51HeaderBeforeTLS: the PROXY header of a session and of its checks comes
 // in the clear.
-func TestRule51HeaderBeforeTLS(t *testing.T) {
+func TestRule51HeaderBeforeTLS(t *testing.T) { onEach(t, testRule51HeaderBeforeTLS) }
+
+func testRule51HeaderBeforeTLS(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
@@ -350,7 +360,9 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 
 // TestRule51EndsPassOn: an end is announced on the other side, a truncated one is
 // not, and a reset is a reset; for clients with TLS of their own, and without.
-func TestRule51EndsPassOn(t *testing.T) {
+func TestRule51EndsPassOn(t *testing.T) { onEach(t, testRule51EndsPassOn) }
+
+func testRule51EndsPassOn(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
@@ -424,7 +436,9 @@ func TestRule51EndsPassOn(t *testing.T) {
 
 // TestRule51AlertsAfterTheHandshake: TLS 1.3 has a client know only afterwards that
 // its certificate is refused.
-func TestRule51AlertsAfterTheHandshake(t *testing.T) {
+func TestRule51AlertsAfterTheHandshake(t *testing.T) { onEach(t, testRule51AlertsAfterTheHandshake) }
+
+func testRule51AlertsAfterTheHandshake(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, ClientAuth: tls.RequireAnyClientCert})
@@ -439,7 +453,9 @@ func TestRule51AlertsAfterTheHandshake(t *testing.T) {
 
 // TestRule51HandshakesEnd with what they are for: a session that is kicked, an engine
 // that stops.
-func TestRule51HandshakesEnd(t *testing.T) {
+func TestRule51HandshakesEnd(t *testing.T) { onEach(t, testRule51HandshakesEnd) }
+
+func testRule51HandshakesEnd(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	b := proxy.BackendConfig{Name: "a", TLS: a.spoken("db.example.org"), Addr: raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })}
@@ -482,7 +498,9 @@ func TestRule51ChecksLeaveNothing(t *testing.T) {
 
 // TestRule51OurCertificate: one that has expired is refused by the backend, and one
 // that takes its place in the same files is not.
-func TestRule51OurCertificate(t *testing.T) {
+func TestRule51OurCertificate(t *testing.T) { onEach(t, testRule51OurCertificate) }
+
+func testRule51OurCertificate(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	put := func(c tls.Certificate) {
@@ -508,7 +526,9 @@ func TestRule51OurCertificate(t *testing.T) {
 
 // TestRule51FilesAreReadAgain: a CA that is replaced holds for the next dial; one
 // that cannot be read changes nothing, at a reload, too.
-func TestRule51FilesAreReadAgain(t *testing.T) {
+func TestRule51FilesAreReadAgain(t *testing.T) { onEach(t, testRule51FilesAreReadAgain) }
+
+func testRule51FilesAreReadAgain(t *testing.T) {
 	t.Parallel()
 	a, other := newAuthority(t, "ours"), newAuthority(t, "next")
 	var mu sync.Mutex
@@ -549,7 +569,9 @@ func TestRule51FilesAreReadAgain(t *testing.T) {
 
 // TestRule51ReloadsSwitchTLS: new sessions speak as the backend is configured now,
 // and live ones go on as they are.
-func TestRule51ReloadsSwitchTLS(t *testing.T) {
+func TestRule51ReloadsSwitchTLS(t *testing.T) { onEach(t, testRule51ReloadsSwitchTLS) }
+
+func testRule51ReloadsSwitchTLS(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
@@ -634,6 +656,120 @@ func waitersOfBefore(t *testing.T, relay string, config *tls.Config) {
 			t.Errorf("it is held against the backend: %+v", i)
 		}
 	}
+}
+
+// TestRule51OlderVersions: of those the event loops carry none, and the session goes
+// over to the other runner once that is known, with all that its client has sent.
+func TestRule51OlderVersions(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newAuthority(t, "ours")
+		config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
+		for version, runner := range map[uint16]string{tls.VersionTLS12: "stream", tls.VersionTLS13: relay} {
+			config.MaxVersion = version
+			s := serverOver(t, "a", config)
+			b := s.backend()
+			b.TLS = a.spoken("db.example.org")
+			v := start(t, proxy.ServiceConfig{Relay: relay, Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, Lock: proxy.LockConfig{Slots: 1}})
+			first := v.dial("first")
+			first.hears("a first")
+			waits := v.queue("second")
+			if i := v.Sessions(false); len(i) != 2 || i[0].Runner != runner {
+				t.Errorf("%s: sessions %+v, not on %s", tls.VersionName(version), i, runner)
+			}
+			first.Close()
+			waits.hears("a second")
+			waits.Close()
+			v.untilIdle()
+			for range 2 {
+				if r := v.record(); r.Reason != proxy.ReasonFIN || r.By != proxy.ByClient {
+					t.Errorf("record %+v", r)
+				}
+			}
+		}
+	})
+}
+
+// TestRule51BulkBothWays: many sessions carry much in both directions at once, with
+// TLS on one side or on both, and within a rate limit.
+func TestRule51BulkBothWays(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(tls.VersionName(version), func(t *testing.T) { bulkBothWays(t, relay, version) })
+		}
+	})
+}
+
+func bulkBothWays(t *testing.T, relay string, version uint16) {
+	a := newAuthority(t, "ours")
+	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, MaxVersion: version}
+	addr := raw(t, func(c net.Conn) {
+		over := tls.Server(c, config)
+		io.Copy(over, over)
+		over.CloseWrite()
+	})
+	for _, clientTLS := range []bool{false, true} {
+		cfg := proxy.ServiceConfig{Relay: relay, Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: addr, TLS: a.spoken("db.example.org")}}, RateLimit: 64 << 20}
+		if clientTLS {
+			cfg.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}}
+		}
+		v := start(t, cfg)
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				c, err := net.Dial("tcp", v.addr())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				if clientTLS {
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				}
+				want := bytes.Repeat([]byte(fmt.Sprintf("session %d;", i)), 100_000+7*i)
+				sent := make(chan error, 1)
+				go func() {
+					_, err := c.Write(want)
+					sent <- errors.Join(err, c.(interface{ CloseWrite() error }).CloseWrite())
+				}()
+				got, err := io.ReadAll(c)
+				if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%d of %d bytes came back: %v", len(got), len(want), err)
+				}
+			})
+		}
+		all.Wait()
+		for range 8 {
+			if r := v.record(); r.BytesIn != r.BytesOut || r.BytesIn < 900_000 {
+				t.Errorf("record %+v", r)
+			}
+		}
+	}
+}
+
+// TestRule51Resumes: sessions resume the TLS of earlier ones, by tickets that come
+// behind the handshake.
+func TestRule51Resumes(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		a := newAuthority(t, "ours")
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			resumed := make(chan bool, 10)
+			config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, MaxVersion: version,
+				VerifyConnection: func(s tls.ConnectionState) error { resumed <- s.DidResume; return nil }}
+			b := serverOver(t, "a", config).backend()
+			b.TLS = a.spoken("db.example.org")
+			v := start(t, proxy.ServiceConfig{Relay: relay, Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}})
+			for i := range 3 {
+				c := v.dial("hello")
+				c.hears("a hello")
+				c.Close()
+				v.record()
+				if got := <-resumed; got != (i > 0) {
+					t.Errorf("%s, session %d: resumed: %v", tls.VersionName(version), i, got)
+				}
+			}
+		}
+	})
 }
 
 // TestRule51AddedAndFound: backends that an operator adds, and that a source has

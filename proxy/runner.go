@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net"
-	"slices"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
@@ -47,7 +46,7 @@ func (s *Session) onLoop() bool { return s.runner() == s.service.engine.runners.
 
 // moveIfNotForLoop is moveToStream if the loops cannot carry the service.
 func (s *Session) moveIfNotForLoop() {
-	if s.service.usesTLS.Load() || s.service.config().notForLoop() != "" {
+	if s.service.config().notForLoop() != "" {
 		s.moveToStream()
 	}
 }
@@ -60,8 +59,6 @@ func (c ServiceConfig) notForLoop() string {
 		return "event loops need Linux"
 	case c.Protocol != nil:
 		return "it speaks " + c.Protocol.Name()
-	case slices.ContainsFunc(c.Backends, func(b BackendConfig) bool { return b.TLS != nil }), slices.ContainsFunc(c.Discover, func(d DiscoverySource) bool { return d.TLS }):
-		return "a backend speaks TLS"
 	case c.Dial != nil:
 		return "it has a Dial of its own"
 	}

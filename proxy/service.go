@@ -25,7 +25,6 @@ type Service struct {
 	live     live // all sessions, waiters too
 	detached detachedSet
 	share    *relay.Share // of the sessions that the process can hold, once started
-	usesTLS  atomic.Bool  // a backend speaks TLS: the event loops cannot
 	arriving atomic.Int32 // clients of shared sockets that are about to be live
 	perIP    ratelimit.Limiter
 	queue    *lock.Queue

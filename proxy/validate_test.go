@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -19,20 +20,22 @@ import (
 func TestValuesThatCannotBe(t *testing.T) {
 	const huge, never = math.MaxInt, time.Duration(math.MaxInt64)
 	for key, spoil := range map[string]func(*ServiceConfig){
-		"":                           func(c *ServiceConfig) { c.Name = "a/b" },
-		"listen":                     func(c *ServiceConfig) { c.Listen = nil },
-		"listen[1]":                  func(c *ServiceConfig) { c.Listen = append(c.Listen, "nowhere") },
-		"source[0]":                  func(c *ServiceConfig) { c.Source = []netip.Addr{{}} },
-		"balance":                    func(c *ServiceConfig) { c.Balance = "fair" },
-		"connect_timeout":            func(c *ServiceConfig) { c.ConnectTimeout = -1 },
-		"connect_retries":            func(c *ServiceConfig) { c.ConnectRetries = huge },
-		"idle_timeout":               func(c *ServiceConfig) { c.IdleTimeout = never },
-		"half_close_timeout":         func(c *ServiceConfig) { c.HalfCloseTimeout = never },
-		"max_lifetime":               func(c *ServiceConfig) { c.MaxLifetime = never },
-		"keepalive":                  func(c *ServiceConfig) { c.Sock.KeepAlive = 24 * time.Hour },
-		"user_timeout":               func(c *ServiceConfig) { c.Sock.UserTimeout = 60 * 24 * time.Hour },
-		"backlog":                    func(c *ServiceConfig) { c.Sock.Backlog = huge },
-		"relay":                      func(c *ServiceConfig) { c.Relay, c.Backends[0].TLS = "loop", &BackendTLS{} },
+		"":                   func(c *ServiceConfig) { c.Name = "a/b" },
+		"listen":             func(c *ServiceConfig) { c.Listen = nil },
+		"listen[1]":          func(c *ServiceConfig) { c.Listen = append(c.Listen, "nowhere") },
+		"source[0]":          func(c *ServiceConfig) { c.Source = []netip.Addr{{}} },
+		"balance":            func(c *ServiceConfig) { c.Balance = "fair" },
+		"connect_timeout":    func(c *ServiceConfig) { c.ConnectTimeout = -1 },
+		"connect_retries":    func(c *ServiceConfig) { c.ConnectRetries = huge },
+		"idle_timeout":       func(c *ServiceConfig) { c.IdleTimeout = never },
+		"half_close_timeout": func(c *ServiceConfig) { c.HalfCloseTimeout = never },
+		"max_lifetime":       func(c *ServiceConfig) { c.MaxLifetime = never },
+		"keepalive":          func(c *ServiceConfig) { c.Sock.KeepAlive = 24 * time.Hour },
+		"user_timeout":       func(c *ServiceConfig) { c.Sock.UserTimeout = 60 * 24 * time.Hour },
+		"backlog":            func(c *ServiceConfig) { c.Sock.Backlog = huge },
+		"relay": func(c *ServiceConfig) {
+			c.Relay, c.Dial = "loop", func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+		},
 		"no_backend":                 func(c *ServiceConfig) { c.NoBackend = "pray" },
 		"max_sessions":               func(c *ServiceConfig) { c.MaxSessions = huge },
 		"new_sessions_burst":         func(c *ServiceConfig) { c.NewSessionsBurst = 3 },

@@ -141,9 +141,21 @@ func (c *loopDial) connected(l *loop) {
 		c.failed(l, os.NewSyscallError("connect", unix.ECONNREFUSED))
 		return
 	}
-	s.use = unused
+	if c.dial.Secure != nil {
+		c.secure(l)
+		return
+	}
+	c.done(l)
+}
+
+// done notifies the task of a connection that it can use.
+func (c *loopDial) done(l *loop) {
+	s := c.side
 	s.last.Store(l.now)
-	l.recent.add(l, s, c.dial.Sock)
+	if s.isRaw() {
+		s.use = unused
+		l.recent.add(l, s, c.dial.Sock)
+	}
 	l.notify(c.task, Event{Kind: Connected, Side: s})
 	c.end(l)
 }
@@ -191,7 +203,9 @@ func (c *loopDial) end(l *loop) {
 
 func (c *loopDial) drop() {
 	if c.side != nil {
-		c.side.release(false)
+		if !c.side.closeOpening(false) {
+			c.side.release(false)
+		}
 		c.side = nil
 	}
 }

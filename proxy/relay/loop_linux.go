@@ -136,10 +136,6 @@ func (r *Loop) do(t Task, f func() Event) {
 // loop with it.
 func (r *Loop) Dial(t Task, d Dial) {
 	s := &t.RunnerState().loop
-	if d.Secure != nil { // never without what secures it
-		s.loop.Load().notify(s, Event{Kind: Failed, Err: ErrNotForLoop})
-		return
-	}
 	s.loop.Load().dialRequest = dialRequest{s, d}
 }
 
@@ -184,8 +180,8 @@ func (r *Loop) leave(s *loopTask) {
 }
 
 // Move gives a task to the stream runner for good: its session needs what loops
-// cannot do. It is called within the task's step, before its dial, and while no
-// function of Do is under way; the client's side becomes a net.Conn, and no byte is
+// cannot do. It is called within the task's step, while neither a dial nor a
+// function of Do is under way, before Relay; the client's side becomes a net.Conn, and no byte is
 // lost. From then on the task is to use the methods of Other; events that are on
 // their way to the loop still arrive.
 func (r *Loop) Move(t Task) {

@@ -10,7 +10,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -101,16 +100,14 @@ type Dial struct {
 	// Secure, when set, is called with a connection that was made, and gives the
 	// one to use over it, such as TLS. It is a part of the dial: within its
 	// timeout, and its errors are the dial's. After one the connection is closed.
-	// Only the stream runner can use it.
+	// The loop runner calls it with a connection that is good for nothing else:
+	// TLSClient is what it can carry then. Of a side that is OnStream behind that,
+	// the task has to be moved.
 	Secure func(context.Context, net.Conn) (net.Conn, error)
 	// Func, when set, makes the connection instead, for example through a
 	// mesh. Only the stream runner can use it.
 	Func func(ctx context.Context, network, addr string) (net.Conn, error)
 }
-
-// ErrNotForLoop is the error of a Dial that only the stream runner can do, for a
-// task of a loop.
-var ErrNotForLoop = errors.New("relay: event loops do not speak TLS")
 
 // Runner does a task's waiting. All methods but Post, Begin and Serve are
 // called from within the task's own Step. None of them blocks or steps inline,

@@ -80,6 +80,9 @@ func NewSide(c net.Conn) *Side {
 // isRaw says whether the side is a descriptor of a loop.
 func (s *Side) isRaw() bool { return s.connSide == nil || s.conn == nil }
 
+// OnStream reports whether only the stream runner can relay the side.
+func (s *Side) OnStream() bool { return !s.isRaw() }
+
 // more returns what a raw side has beside its descriptor.
 func (s *Side) more() *connSide {
 	if s.connSide == nil {

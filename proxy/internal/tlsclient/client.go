@@ -140,7 +140,7 @@ func (c Config) read() (*tls.Config, error) {
 // one where the backend lets it, unless the certificate is to be seen, as by a
 // check. After an error, which is an *Error, or a *FileError that is no fault of
 // the backend, conn is the caller's to close.
-func (c *Client) Handshake(ctx context.Context, conn net.Conn, resume bool) (*tls.Conn, error) {
+func (c *Client) Handshake(ctx context.Context, conn net.Conn, resume bool) (net.Conn, error) {
 	config, err := c.tls()
 	if err != nil {
 		return nil, err
@@ -149,9 +149,9 @@ func (c *Client) Handshake(ctx context.Context, conn net.Conn, resume bool) (*tl
 		config = config.Clone()
 		config.ClientSessionCache = nil
 	}
-	t := tls.Client(conn, config)
-	if err := t.HandshakeContext(ctx); err != nil {
+	over, err := relay.TLSClient(ctx, conn, config)
+	if err != nil {
 		return nil, explain(err, c.config.Name)
 	}
-	return t, nil
+	return over, nil
 }

@@ -169,7 +169,7 @@ func (s *Service) withoutSources(c proxy.ServiceConfig) proxy.ServiceConfig {
 	i := 0
 	c.Backends = slices.DeleteFunc(c.Backends, func(proxy.BackendConfig) bool { i++; return s.Backends[i-1].DNS != "" })
 	for _, spec := range s.specs() {
-		c.Discover = append(c.Discover, proxy.DiscoverySource{Name: spec.Name, Kind: spec.Kind(), From: spec.Asked(), TLS: spec.Backend.TLS != nil})
+		c.Discover = append(c.Discover, proxy.DiscoverySource{Name: spec.Name, Kind: spec.Kind(), From: spec.Asked()})
 	}
 	return c
 }

@@ -131,7 +131,7 @@ var conversions = []struct {
 			{Name: "10.0.0.13:5432", Addr: "10.0.0.13:5432", Weight: 1, ReadyTimeout: time.Minute, TLS: &proxy.BackendTLS{Insecure: true}}}
 	}},
 	{`backends = [{ name = "c", dns = "db.internal:5432", tls = true }]`, func(c *svc) {
-		c.Backends, c.Discover = nil, []proxy.DiscoverySource{{Name: "backends/c", Kind: "dns", From: "db.internal:5432", TLS: true}}
+		c.Backends, c.Discover = nil, []proxy.DiscoverySource{{Name: "backends/c", Kind: "dns", From: "db.internal:5432"}}
 	}},
 	{`backends = [{ addr = "10.0.0.12:5432", weight = 0 }]`, func(c *svc) {
 		c.Backends = []proxy.BackendConfig{{Name: "10.0.0.12:5432", Addr: "10.0.0.12:5432", Weight: -1, ReadyTimeout: time.Minute}}

@@ -1,0 +1,59 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// secure calls Dial.Secure with the connection that was made, in a goroutine, for
+// the time that is left for its address.
+func (c *loopDial) secure(l *loop) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if c.deadline != 0 {
+		share := (c.deadline - l.now) / int64(len(c.remaining)+1)
+		if c.timer.index != 0 {
+			share = c.timer.at - l.now
+		}
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(max(share, 0)))
+	}
+	l.timers.stop(&c.timer) // the context's error says in what it has timed out
+	c.cancel = cancel
+	conn := c.side.openingConn()
+	conn.busy = true
+	l.runner.goroutines.Add(1)
+	go c.callSecure(ctx, l, conn)
+}
+
+func (c *loopDial) callSecure(ctx context.Context, l *loop, conn *openingConn) {
+	defer l.runner.goroutines.Done()
+	over, err := c.dial.Secure(ctx, conn)
+	l.inbox.post(message{do: func(l *loop) { c.secured(l, conn.side, over, err) }}, nil)
+}
+
+// secured goes on once Dial.Secure has returned. A dial that was aborted meanwhile
+// has left the side to be closed now.
+func (c *loopDial) secured(l *loop, s *Side, over net.Conn, err error) {
+	c.cancel()
+	l.setOpening(s, false)
+	switch {
+	case c.side != s:
+	case err != nil:
+		c.failed(l, err)
+	default:
+		s.takeSecured(over)
+		c.done(l)
+	}
+}
+
+// takeSecured has the side speak what Dial.Secure has made. Where that is a
+// connection, because it is an older TLS, the side becomes one, under it.
+func (s *Side) takeSecured(over net.Conn) {
+	if t, ok := over.(*carriedTLS); ok {
+		s.Secure(t.tls)
+	} else {
+		s.becomeConn()
+		s.Wrap(over)
+	}
+	s.secured = true
+}

@@ -1,0 +1,38 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
+)
+
+// TLSClient does the handshake of TLS as a client over c, as Dial.Secure. Over a
+// connection of the loop the loop carries TLS 1.3 itself: then the result is for
+// the dial alone. It owns c; after an error c is the caller's to close.
+func TLSClient(ctx context.Context, c net.Conn, config *tls.Config) (net.Conn, error) {
+	if _, ofLoop := c.(*openingConn); !ofLoop {
+		over := tls.Client(NoteEnd(c), config)
+		if err := over.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+		return over, nil
+	}
+	h, err := tlsrecord.Client(ctx, c, config)
+	if err != nil {
+		return nil, err
+	}
+	if h.Session == nil {
+		return h.Conn, nil
+	}
+	t := &TLS{session: h.Session}
+	t.open(h.Early)
+	return &carriedTLS{c, t}, nil
+}
+
+// carriedTLS brings the TLS that a loop carries from Dial.Secure to its dial.
+type carriedTLS struct {
+	net.Conn
+	tls *TLS
+}
