@@ -214,7 +214,7 @@ func testRule51Reasons(t *testing.T) {
 			b := proxy.BackendConfig{Name: "a", Addr: c.addr, TLS: a.spoken("db.example.org")}
 			limit := patience
 			if c.reason == proxy.ReasonTLSTimeout {
-				limit = 500 * time.Millisecond
+				limit = 3 * time.Second
 			}
 			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: limit, Fall: 1}})
 			v.untilHealth("a", proxy.StateDown)
