@@ -98,6 +98,9 @@ func (h Handover) Ready() error {
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.current.by, s.pause.current.owner, clockTime(s.pause.current.until))
 			case s.pause.releasingLocked():
 				err = fmt.Errorf("proxy: %s is still admitting the clients that its pause held", s.name)
+			case s.shared.slots != nil:
+				// The next process would be a new member, for which the slots of this one are lost.
+				err = fmt.Errorf("proxy: the slots of %s are those of all nodes, and a process cannot hand its own over yet: stop this node and start the new one, other nodes serve meanwhile", s.name)
 			}
 		})
 		if err != nil {

@@ -74,6 +74,9 @@ func (a *Agent) Pending() bool {
 	return a.lease.number > 0 && a.unsent < len(a.ops) || len(r.Cut)+len(r.Ask)+len(r.Requests) > 0
 }
 
+// Settled reports whether the state has all that was said.
+func (a *Agent) Settled() bool { return len(a.ops) == 0 }
+
 // Deadline returns when Tick has to be called at the latest.
 func (a *Agent) Deadline() time.Duration {
 	if a.lease.number > 0 && !a.lease.lost && a.lease.until < a.next {

@@ -38,6 +38,7 @@ func (f *File) check(r *report) {
 	if f.Cluster != nil {
 		f.Cluster.check(r, f.Mesh)
 	}
+	f.checkScopes(r)
 	f.checkConsole(r)
 	f.Console.SSH.check(r)
 }

@@ -31,6 +31,7 @@ func (s *Service) check(r *report, path string) {
 	if h := s.Hooks; h != nil {
 		h.BeforeNext.check(r, path+".hooks.before_next")
 		h.OnTTL.check(r, path+".hooks.on_ttl")
+		h.OnExpire.check(r, path+".hooks.on_expire")
 	}
 	if t := s.TLS; t != nil {
 		r.needed(path+".tls.cert", t.Cert, "the file of the certificate and its chain")

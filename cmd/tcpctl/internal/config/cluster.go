@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -14,6 +15,32 @@ type Cluster struct {
 	Dir      string        `toml:"dir" file:"new" example:"\"/var/lib/tcpctl/cluster\""` // "": cluster in the state folder
 	Lease    time.Duration `toml:"lease" default:"3s"`
 	Election time.Duration `toml:"election" default:"1s"`
+	WhenLost string        `toml:"when_lost" default:"hold" oneof:"hold reject"` // while this node has no lease: its clients wait, or are turned away
+	OnLost   string        `toml:"on_lost" default:"cut" oneof:"cut keep"`       // when its lease ends: sessions that hold slots are reset, or go on without
+}
+
+// checkScopes is about locks of the cluster.
+func (f *File) checkScopes(r *report) {
+	for i := range f.Services {
+		s := &f.Services[i]
+		if s.Lock == nil || s.Lock.Scope != proxy.ScopeCluster {
+			continue
+		}
+		path := join("services", s.Name) + ".lock.scope"
+		if f.Cluster == nil {
+			r.wrong(path, "add [cluster] with voters, or write scope = \"node\"", "the lock of service %q is the cluster's, and there is none", s.Name)
+		}
+	}
+}
+
+// warnScope is about a lock of the cluster whose backends cannot tell who has its slots.
+func (s *Service) warnScope(r *report, path, onLost string) {
+	if s.Lock == nil || s.Lock.Scope != proxy.ScopeCluster || s.SendProxy == 2 {
+		return
+	}
+	if onLost == "keep" {
+		r.wrong(path+".lock.scope", "write send_proxy = 2, and have the backends refuse older tokens", "with on_lost = \"keep\" sessions outlive their slots, and the backends of service %q get no tokens", s.Name)
+	}
 }
 
 // check is rules 29 and 31, and what follows from how votes are counted.

@@ -9,9 +9,11 @@ import (
 // uncomment finds the keys that stand in comments.
 var uncomment = regexp.MustCompile(`(?m)^#(\S)`)
 
-// allOfInit is init.toml without its comments, and with the secret that a cluster needs.
+// allOfInit is init.toml without its comments, with the secret that a cluster needs,
+// and with a lock for which all keys are.
 func allOfInit() string {
 	text := uncomment.ReplaceAllString(string(Init()), "$1")
+	text = strings.Replace(text, `scope = "node"`, `scope = "cluster"`, 1)
 	return strings.Replace(text, `secret_file = ""`, `secret_file = "mesh.secret"`, 1)
 }
 
@@ -33,8 +35,8 @@ func TestInitSaysTheDefaults(t *testing.T) {
 	f := lenient(t, "tcpctl.toml", allOfInit())
 	given := map[string]bool{"services.*.listen": true, "services.*.backends.*.name": true, "services.*.backends.*.addr": true,
 		"services.*.hooks.before_next.run": true, "services.*.backends.*.dns": true, "services.*.discover.from": true,
-		"services.*.hooks.on_ttl.run": true, "services.*.tls.cert": true, "services.*.tls.key": true, "mesh.name": true,
-		"mesh.secret_file": true, "cluster.voters": true}
+		"services.*.hooks.on_ttl.run": true, "services.*.hooks.on_expire.run": true, "services.*.tls.cert": true, "services.*.tls.key": true,
+		"mesh.name": true, "mesh.secret_file": true, "cluster.voters": true, "services.*.lock.scope": true}
 	said := map[string]bool{} // by one of several backends
 	for _, l := range f.leaves() {
 		if _, ok := f.lines.at[l.path]; ok {

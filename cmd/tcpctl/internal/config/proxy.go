@@ -118,13 +118,13 @@ func (s *Service) addOptional(c *proxy.ServiceConfig) {
 		c.Hosts, c.Path = s.WS.Hosts, s.WS.Path
 	}
 	if s.Lock != nil {
-		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL}
+		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL, Scope: s.Lock.Scope}
 	}
 	if p := s.Passive; p != nil {
 		c.Passive = proxy.PassiveConfig{Failures: p.Failures, Window: orOff(p.Window), Eject: orOff(p.Eject), MaxEjectedPercent: orOff(p.MaxEjectedPercent)}
 	}
 	if h := s.Hooks; h != nil {
-		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
+		c.Hooks = proxy.Hooks{BeforeNext: h.BeforeNext.proxy(), OnTTL: h.OnTTL.proxy(), OnExpire: h.OnExpire.proxy(), Ready: h.Ready, Shared: !h.Exclusive}
 	}
 }
 

@@ -89,8 +89,8 @@ var conversions = []struct {
 	{`send_proxy = 2`, func(c *svc) { c.SendProxy = 2 }},
 	{`send_proxy = 0`, func(c *svc) { c.SendProxy = 0 }},
 
-	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1} }},
-	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second} }},
+	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1, Scope: "node"} }},
+	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second, Scope: "node"} }},
 	{`queue = { max = 5, timeout = "1m", on_client_fin = "drop" }`, func(c *svc) {
 		c.Queue = proxy.QueueConfig{Max: 5, Timeout: time.Minute, OnClientFin: "drop"}
 	}},
@@ -148,6 +148,16 @@ discover = "srv:_db._tcp.example"`, func(c *svc) {
 			BeforeNext: proxy.Hook{Run: []string{"a"}, Every: 20, Timeout: 5 * time.Second, OnError: "ignore"},
 			OnTTL:      proxy.Hook{Run: []string{"b"}, Every: 1, Timeout: 30 * time.Second, OnError: "check"}}
 	}},
+	{`lock = { scope = "cluster" }
+hooks = { on_expire = { run = ["c"] } }
+[mesh]
+name = "office"
+secret_file = "s"
+[cluster]
+voters = ["edge-1"]`, func(c *svc) {
+		c.Lock = proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}
+		c.Hooks = proxy.Hooks{Ready: "check", OnExpire: proxy.Hook{Run: []string{"c"}, Every: 1, Timeout: 30 * time.Second, OnError: "check"}}
+	}},
 }
 
 func TestProxy(t *testing.T) {
@@ -166,6 +176,9 @@ func TestProxy(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", c.line, diff)
 		}
 		// The engine finds nothing that the file's own check has missed.
+		if got.Lock.Scope == proxy.ScopeCluster {
+			got.Shared = func(proxy.SharedUser) proxy.Shared { return nil }
+		}
 		if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{got}}); err != nil {
 			t.Errorf("%s: %v", c.line, err)
 		}
@@ -179,8 +192,7 @@ var ours = map[string]bool{
 	"ServiceConfig.AllowList": true, "ServiceConfig.DenyList": true,
 	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
 	"BackendConfig.CheckPort": true,
-	// The cluster's, which is not built yet.
-	"ServiceConfig.Shared": true, "LockConfig.Scope": true, "LockConfig.WhenLost": true, "Hooks.OnExpire": true,
+	"ServiceConfig.Shared":    true, "LockConfig.WhenLost": true, // of [cluster]: internal/instance sets them
 }
 
 // A field that the engine learns is one that the file should pass on.

@@ -131,13 +131,16 @@ type Passive struct {
 // Lock is the semaphore in front of a service.
 type Lock struct {
 	Slots int           `toml:"slots" default:"1" min:"1"`
-	TTL   time.Duration `toml:"ttl" default:"0s"` // 0: off
+	TTL   time.Duration `toml:"ttl" default:"0s"`                          // 0: off
+	Scope string        `toml:"scope" default:"node" oneof:"node cluster"` // whose slots: this node's, or those of all nodes of [cluster] that have the service
+	Order string        `toml:"order" default:"strict" oneof:"strict"`     // of clients over all nodes: first come, first served
 }
 
 // Hooks are the commands between one client and the next.
 type Hooks struct {
 	BeforeNext *Hook  `toml:"before_next"` // runs before a client gets the slot
 	OnTTL      *Hook  `toml:"on_ttl"`      // runs when lock.ttl has ended a session
+	OnExpire   *Hook  `toml:"on_expire"`   // with lock.scope = "cluster": runs before a slot is used again whose node is lost
 	Ready      string `toml:"ready" default:"check" oneof:"check connect none"`
 	Exclusive  bool   `toml:"exclusive" default:"true"`
 }

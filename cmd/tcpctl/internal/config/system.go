@@ -132,6 +132,9 @@ func (f *File) programs() (all map[string][]string) {
 		if h := s.Hooks; h != nil && h.OnTTL != nil {
 			all[ServiceKey(s.Name, "hooks.on_ttl.run")] = h.OnTTL.Run
 		}
+		if h := s.Hooks; h != nil && h.OnExpire != nil {
+			all[ServiceKey(s.Name, "hooks.on_expire.run")] = h.OnExpire.Run
+		}
 		if d := s.Discover; d != nil {
 			all[ServiceKey(s.Name, "discover.run")], all[ServiceKey(s.Name, "discover.restart")] = d.Run, d.Restart
 		}

@@ -38,6 +38,9 @@ func (f *File) warningsOn(system string) Errors {
 			d.ToTLS.warn(r, path+".discover", "discover")
 			d.warn(r, path+".discover", s.Name)
 		}
+		if c := f.Cluster; c != nil {
+			s.warnScope(r, path, c.OnLost)
+		}
 		for j := range s.Backends {
 			s.Backends[j].ToTLS.warn(r, fmt.Sprintf("%s.backends[%d]", path, j), fmt.Sprintf("backend %q", s.Backends[j].Name))
 		}

@@ -45,6 +45,7 @@ type Instance struct {
 	sources *discover.Manager
 	files   *filewatch.Watcher // of lists and secrets beside the configuration
 	fleet   *fleet.Fleet       // nil: no mesh
+	member  *membership        // of the file's cluster; nil: none
 	signals *Signals
 	console Console // nil: none is shown
 	stop    chan stopOrder
@@ -125,6 +126,7 @@ func (in *Instance) Close() {
 		in.files.Close()
 		in.engine.Close()
 	}
+	in.member.close() // while the mesh carries what it says last
 	if in.control != nil {
 		in.control.Close()
 	}

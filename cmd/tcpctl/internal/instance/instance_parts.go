@@ -14,6 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -46,6 +47,10 @@ func (in *Instance) makeEngine() (err error) {
 	}
 	c.CutPredecessors = func(service, backend, reason string) { in.predecessors.reset(service, backend, reason) }
 	c.QuietPredecessors = func(q proxy.QuietDrains) { in.predecessors.quiet(q) }
+	in.member = newMembership(in.file.Cluster, in.log.Logger)
+	if err = in.member.share(c.Services, in.file.Cluster); err != nil {
+		return err
+	}
 	if in.engine, err = proxy.New(c); err != nil {
 		return err
 	}
@@ -94,6 +99,9 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	}
 	if c.Cluster, err = fleet.ClusterFromFile(in.file.Cluster); err != nil {
 		return &ConfigError{err}
+	}
+	if c.Cluster != nil && in.member != nil {
+		c.Cluster.Joined = func(p *quorum.Part) { in.member.Join(p) }
 	}
 	c.Version, c.Log = in.c.Version, in.log.Logger
 	if in.predecessor != nil && c.Mesh.Key == nil {

@@ -27,6 +27,9 @@ func (in *Instance) reload(by string) ([]string, error) {
 	if err != nil {
 		return nil, api.Wrong(err.Error(), "")
 	}
+	if err := in.member.share(engine.Services, file.Cluster); err != nil {
+		return nil, api.Wrong(err.Error(), "")
+	}
 	old, before := in.File(), proxy.HandoverOf(in.engine).Save()
 	if err := in.apply(file, old, engine); err != nil {
 		return nil, err

@@ -393,7 +393,7 @@ func (n *node) start(m member.Config) {
 			n.Error(err)
 		}
 	})
-	n.config.Shared = n.member.Share(member.ValuesOf(&n.config))
+	n.config.Shared = n.member.Share("db", member.ValuesOf(&n.config))
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{n.config}, OnRecord: func(r proxy.Record) { n.records <- r }})
 	if err == nil {
 		err = e.Start()
@@ -403,7 +403,12 @@ func (n *node) start(m member.Config) {
 	}
 	n.engine, n.svc = e, e.Service("db")
 	n.member.Join(link{n.hub, n.id})
-	n.Cleanup(func() { e.Close(); cancel(); wg.Wait() })
+	n.Cleanup(func() {
+		e.Close()
+		n.member.Leave(time.Second)
+		cancel()
+		wg.Wait()
+	})
 }
 
 func (n *node) until(what string, ok func(proxy.ServiceInfo) bool) {

@@ -44,7 +44,8 @@ type Member struct {
 	link     Link // nil: not joined yet
 	services map[string]*service
 	began    time.Duration
-	leased   bool // it has had a lease
+	leased   bool          // it has had a lease
+	leaving  chan struct{} // closed once the voters know all; nil: nobody waits for that
 }
 
 // New returns a member that has not joined its cluster yet: clients wait.
@@ -105,6 +106,10 @@ func (m *Member) turn() time.Duration {
 	m.declareLocked()
 	r := m.agent.Ready()
 	calls := m.callsLocked(r)
+	if m.leaving != nil && m.agent.Settled() {
+		close(m.leaving)
+		m.leaving = nil
+	}
 	m.mu.Unlock()
 	for _, call := range calls {
 		call()
@@ -115,6 +120,20 @@ func (m *Member) turn() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return max(m.agent.Deadline()-m.cfg.Now(), 0)
+}
+
+// Leave waits until the voters know what the engine has said, as that its slots are
+// free, for a while at most. Run still has to run.
+func (m *Member) Leave(most time.Duration) {
+	m.mu.Lock()
+	known := make(chan struct{})
+	m.leaving = known
+	m.mu.Unlock()
+	m.wake()
+	select {
+	case <-known:
+	case <-time.After(most):
+	}
 }
 
 // callsLocked are the calls of the engine that an agent asks for, to be made without
@@ -220,18 +239,28 @@ func (m *Member) compare(name string, sv *service, f cluster.Fact) {
 	}
 }
 
-// shares makes the Shared of a service that begins; the values are its file's.
-func (m *Member) shares(u proxy.SharedUser, v Values) *handle {
+// Share is for proxy.ServiceConfig.Shared: services of all members that have the
+// same name share their slots. The values are those of this node's file, now.
+func (m *Member) Share(name string, v Values) func(proxy.SharedUser) proxy.Shared {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	sv := m.services[u.Service()]
+	sv := m.services[name]
 	if sv == nil {
 		sv = &service{}
-		m.services[u.Service()] = sv
+		m.services[name] = sv
 	}
-	sv.values = v
+	if sv.values != v {
+		sv.values, sv.known = v, Values{}
+	}
+	m.wake()
+	return func(u proxy.SharedUser) proxy.Shared { return m.handle(sv, u) }
+}
+
+// handle is the Shared of a service that begins.
+func (m *Member) handle(sv *service, u proxy.SharedUser) *handle {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	h := &handle{member: m, service: sv, user: u}
 	sv.handles = append(sv.handles, h)
-	m.wake()
 	return h
 }

@@ -75,3 +75,31 @@ func TestNeverOverTheSlots(t *testing.T) {
 		r.backend.atMost(2)
 	})
 }
+
+// TestANodeThatStops leaves no slot behind for a lease to end.
+func TestANodeThatStops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, time.Hour, "stream", proxy.ServiceConfig{}, nil)
+	n := r.nodes[0]
+	v := n.queue("holder")
+	v.hears("a")
+	next := r.nodes[1].queue("next")
+	n.engine.Close()
+	n.member.Leave(patience)
+	if held := r.held(); len(held) != 1 || held[0].Node != 2 || held[0].Expired {
+		t.Errorf("the slot is held by %+v", held)
+	}
+	next.hears("a")
+	next.leaves()
+	r.backend.atMost(1)
+}
+
+// TestHandoverIsRefused: the next process would be a new member, whose coming ends
+// what this one has.
+func TestHandoverIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 10*second, "stream", proxy.ServiceConfig{}, nil)
+	if err := proxy.HandoverOf(r.nodes[0].engine).Ready(); err == nil {
+		t.Error("a process could take over")
+	}
+}

@@ -36,12 +36,6 @@ func ValuesOf(c *proxy.ServiceConfig) Values {
 	return v
 }
 
-// Share is for proxy.ServiceConfig.Shared: services of all members that have the
-// same name share their slots.
-func (m *Member) Share(v Values) func(proxy.SharedUser) proxy.Shared {
-	return func(u proxy.SharedUser) proxy.Shared { return m.shares(u, v) }
-}
-
 // A service is one lock as the member knows it. It is guarded by the member's lock.
 type service struct {
 	values   Values

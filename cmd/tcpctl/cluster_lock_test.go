@@ -1,0 +1,130 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// clusterNodes starts three nodes whose service has one slot over all of them, and
+// returns them with their configurations, and the file that on_expire writes.
+func clusterNodes(t *testing.T) (all []*running, files []string, fenced string) {
+	t.Helper()
+	dir := t.TempDir()
+	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	fenced = filepath.Join(dir, "fenced")
+	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBackend("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.die)
+	for i := range 3 {
+		listen := "127.0.0.1:0"
+		if i == 0 {
+			listen = first
+		}
+		text := fmt.Sprintf(`
+[services.db]
+listen = "127.0.0.1:0"
+backends = [%q]
+check = { type = "none" }
+lock = { slots = 1, scope = "cluster" }
+hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOKEN >> $0", %q] }, ready = "none" }
+[mesh]
+name = "lab"
+node = "edge-%d"
+listen = %q
+join = [%q]
+mdns = false
+secret_file = %q
+[cluster]
+voters = ["edge-1", "edge-2", "edge-3"]
+dir = %q
+`, b.addr, fenced, i+1, listen, first, secret, filepath.Join(dir, fmt.Sprint(i)))
+		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, path)
+		all = append(all, runInstance(t, nil, "run", "--no-ui", "-c", path))
+	}
+	for _, in := range all {
+		in.untilPeers(2)
+	}
+	if out := all[0].tcpctl("cluster", "init"); !strings.Contains(out, "edge-1 votes") {
+		t.Errorf("init: %s", out)
+	}
+	for _, in := range all {
+		in.until("it has a lease", func(s *proxy.ServiceInfo) bool { return s.Lock.LeaseSeconds > 0 })
+	}
+	return all, files, fenced
+}
+
+// TestALockOverThreeNodes: one slot for the clients of all nodes, with tokens that
+// grow; it moves from a node that was killed once its lease is over.
+func TestALockOverThreeNodes(t *testing.T) {
+	t.Parallel()
+	all, files, fenced := clusterNodes(t)
+	holder, err := dial(all[2].addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	holder.says("hello")
+	if err := holder.hears("x: hello"); err != nil {
+		t.Fatal(err)
+	}
+	held := all[2].service().Lock
+	if held.Scope != proxy.ScopeCluster || len(held.Holders) != 1 || held.Holders[0].Token == 0 {
+		t.Errorf("the lock of the node that has the slot: %+v", held)
+	}
+	next, err := dial(all[0].addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	next.says("hello")
+	all[0].until("a client waits for the slot of another node", func(s *proxy.ServiceInfo) bool { return s.Reason == proxy.ReasonCluster })
+	if out := all[0].tcpctl("queue", "db"); !strings.Contains(out, "cluster") {
+		t.Errorf("queue:\n%s", out)
+	}
+
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := strings.Replace(strings.Replace(string(text), `, scope = "cluster"`, "", 1), "on_expire", "on_ttl", 1)
+	if err := os.WriteFile(files[0], []byte(node), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := all[0].try("reload"); status == 0 || !strings.Contains(out, "lock.scope of service \"db\" changes only with a new start") {
+		t.Errorf("a reload that makes the lock this node's: status %d\n%s", status, out)
+	}
+	if out, status := all[0].try("upgrade"); status == 0 || !strings.Contains(out, "the slots of db are those of all nodes") {
+		t.Errorf("an upgrade: status %d\n%s", status, out)
+	}
+
+	all[2].cmd.Process.Signal(syscall.SIGKILL)
+	all[2].cmd.Wait()
+	if err := next.hears("x: hello"); err != nil {
+		t.Fatalf("the slot of the dead node: %v", err)
+	}
+	now := all[0].service().Lock
+	if len(now.Holders) != 1 || now.Holders[0].Token <= held.Holders[0].Token {
+		t.Errorf("after token %d: %+v", held.Holders[0].Token, now.Holders)
+	}
+	if said, _ := os.ReadFile(fenced); string(said) != fmt.Sprintf("on_expire %d\n", now.Holders[0].Token) {
+		t.Errorf("on_expire said %q", said)
+	}
+}

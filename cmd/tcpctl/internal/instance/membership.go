@@ -1,0 +1,67 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// leaveTimeout is how long a node that stops waits until all nodes know that its
+// slots are free. Later its lease runs out.
+const leaveTimeout = time.Second
+
+// membership is this instance's part in locks over several nodes; nil: the file has
+// no cluster.
+type membership struct {
+	*member.Member
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newMembership begins before there is an engine, whose clients wait until Join.
+func newMembership(c *config.Cluster, log *slog.Logger) *membership {
+	if c == nil {
+		return nil
+	}
+	warn := func(service, text string) { log.Warn(text, "service", service) }
+	ms := &membership{Member: member.New(member.Config{Lease: c.Lease, Keep: c.OnLost == "keep", Warn: warn})}
+	ctx, cancel := context.WithCancel(context.Background())
+	ms.cancel = cancel
+	ms.running.Go(func() {
+		if err := ms.Run(ctx); err != nil {
+			log.Error("cluster: this node takes part in no lock: " + err.Error())
+		}
+	})
+	return ms
+}
+
+// share has the services of the cluster's locks share their slots.
+func (ms *membership) share(services []proxy.ServiceConfig, c *config.Cluster) error {
+	for i := range services {
+		s := &services[i]
+		if s.Lock.Scope != proxy.ScopeCluster {
+			continue
+		}
+		if ms == nil {
+			return fmt.Errorf("service %q: lock.scope = \"cluster\" needs the [cluster] table from the start on: start this instance anew", s.Name)
+		}
+		s.Lock.WhenLost = c.WhenLost
+		s.Shared = ms.Share(s.Name, member.ValuesOf(s))
+	}
+	return nil
+}
+
+// close leaves the cluster, once the engine has ended its sessions.
+func (ms *membership) close() {
+	if ms != nil {
+		ms.Leave(leaveTimeout)
+		ms.cancel()
+		ms.running.Wait()
+	}
+}
