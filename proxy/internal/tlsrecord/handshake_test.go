@@ -65,7 +65,7 @@ func TestClientExchangesWithCryptoTLS(t *testing.T) {
 }
 
 // TestAClientResumes: tickets that come behind the handshake get into the cache,
-// also with data right behind them. What comes with a key update is given up.
+// also with data right behind them.
 func TestAClientResumes(t *testing.T) {
 	serverConfig, clientConfig := configs(t)
 	clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
@@ -85,6 +85,56 @@ func TestAClientResumes(t *testing.T) {
 		if h.Session.tickets != nil {
 			t.Error("tickets are still awaited behind data")
 		}
+	}
+}
+
+// TestTicketsThatCannotBePassedOn are given up, and the Session goes on: crypto/tls
+// is given no record behind them, and sends nothing.
+func TestTicketsThatCannotBePassedOn(t *testing.T) {
+	ticket := "\x04\x00\x00\x03abc"
+	for name, send := range map[string]func(s *Session) []byte{
+		"one that is none": func(s *Session) []byte { return record(s, typeHandshake, ticket, 0) },
+		"one with a key update": func(s *Session) []byte {
+			r := record(s, typeHandshake, ticket+"\x18\x00\x00\x01\x01", 0)
+			s.out.update(s.suite)
+			return r
+		},
+		"one behind data": func(s *Session) []byte {
+			return append(s.Seal(nil, []byte("first ")), record(s, typeHandshake, ticket, 0)...)
+		},
+		"a key update": func(s *Session) []byte { return update(s, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			serverConfig, clientConfig := configs(t)
+			serverConfig.SessionTicketsDisabled = true
+			clientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+			s, c := dialled(t)
+			var client Handshake
+			failed := make(chan error, 1)
+			go func() {
+				var err error
+				client, err = Client(context.Background(), c, clientConfig)
+				failed <- err
+			}()
+			server, err := Server(context.Background(), s, serverConfig)
+			if err := errors.Join(err, <-failed); err != nil {
+				t.Fatal(err)
+			}
+			if client.Session.tickets == nil {
+				t.Fatal("no tickets are awaited, so this test shows nothing")
+			}
+			records := server.Session.Seal(send(server.Session), []byte("data"))
+			if got := openAll(t, client.Session, records); !bytes.HasSuffix(got, []byte("data")) {
+				t.Errorf("got %q", got)
+			}
+			if client.Session.tickets != nil {
+				t.Error("tickets are still awaited")
+			}
+			if _, ok := clientConfig.ClientSessionCache.Get("localhost"); ok {
+				t.Error("a session is in the cache")
+			}
+			exchange(t, newConn(s, server), newConn(c, client), 1000)
+		})
 	}
 }
 
