@@ -86,6 +86,7 @@ func runSoaked(t *testing.T, servers []*soakServer) (in *configured, services []
 		{"loop", "", `relay = "loop"`},
 		{"stream", "", `relay = "stream"`},
 		{"tls", "tls", "tls = { " + cert + " }"},
+		{"tlsstream", "tls", "relay = \"stream\"\ntls = { " + cert + " }"},
 		{"proxied", "proxy", "accept_proxy = true\ntrusted_proxies = [\"127.0.0.0/8\"]"},
 		{"sending", "", "send_proxy = 2"},
 		{"slow", "", `rate_limit = "4MiB/s"`},

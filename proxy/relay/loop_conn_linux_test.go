@@ -2,6 +2,8 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -210,4 +212,23 @@ func TestMove(t *testing.T) {
 	if s := next(t, h.over); s.client.In() != 24 || s.client.Out() != 24 {
 		t.Errorf("in %d, out %d", s.client.In(), s.client.Out())
 	}
+}
+
+// TestTheHandshakeOnTheLoopHasADeadline, however little comes meanwhile.
+func TestTheHandshakeOnTheLoopHasADeadline(t *testing.T) {
+	failed := make(chan error, 1)
+	h := opening(t, func(c net.Conn) []byte {
+		_, _, err := relay.TLSServer(c, &tls.Config{}, 50*time.Millisecond)
+		failed <- err
+		return nil
+	}, func(_ *openingHarness, o *opener) { o.finish() }, "")
+	c := h.come()
+	for _, b := range []byte{22, 3, 1, 2, 0} {
+		c.Write([]byte{b})
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := receive(t, failed); err != context.DeadlineExceeded {
+		t.Errorf("it ended with %v", err)
+	}
+	next(t, h.over)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
@@ -31,7 +33,10 @@ func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration) (t *TLS, o
 	c.SetDeadline(time.Now().Add(timeout))
 	h, err := tlsrecord.Server(context.Background(), c, config)
 	c.SetDeadline(time.Time{})
-	if err != nil || h.Session == nil {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, nil, context.DeadlineExceeded // as crypto/tls says it, without our addresses
+	case err != nil || h.Session == nil:
 		return nil, h.Conn, err
 	}
 	t = &TLS{session: h.Session, name: h.State.ServerName}

@@ -1,0 +1,57 @@
+package proxy_test
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// sendUrgent sends bytes of which the last one is urgent.
+func sendUrgent(t *testing.T, c *net.TCPConn, b []byte) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err == nil {
+		err = rc.Write(func(fd uintptr) bool {
+			if e := unix.Send(int(fd), b, unix.MSG_OOB); e != nil {
+				t.Error(e)
+			}
+			return true
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUrgentDataAndTLS: a byte of a record that is sent as urgent data is a part of
+// the record, and a backend's urgent byte is an ordinary one in TLS.
+func TestUrgentDataAndTLS(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		got := make(chan string, 1)
+		v := overTLS(t, false, func(c *net.TCPConn) {
+			b := make([]byte, 9)
+			io.ReadFull(c, b)
+			sendUrgent(t, c, []byte("an answer"))
+			c.Write([]byte(", and more"))
+			rest, _ := io.ReadAll(c)
+			got <- string(b) + string(rest)
+		})
+		c := v.inRecords()
+		c.TCPConn.Write(c.Seal(nil, []byte("one, ")))
+		for _, text := range []string{"two, ", "three, ", "four"} {
+			record := c.Seal(nil, []byte(text))
+			sendUrgent(t, c.TCPConn, record[:len(record)/2])
+			c.TCPConn.Write(record[len(record)/2:])
+		}
+		if plain, err := c.reads(19); string(plain) != "an answer, and more" || err != nil {
+			t.Errorf("heard %q, %v", plain, err)
+		}
+		c.TCPConn.Write(c.CloseNotify(nil))
+		c.TCPConn.CloseWrite()
+		if all := <-got; all != "one, two, three, four" {
+			t.Errorf("the backend got %q", all)
+		}
+	})
+}
