@@ -47,7 +47,7 @@ func (r *Loop) Relay(t Task, client, backend *Side) {
 	s.backend = backend
 	client.use, backend.use = relaying, relaying
 	client.readable = true
-	if !client.isSecure() {
+	if client.passesUrgent() {
 		client.urgent = client.path == nil // epoll has not reported on it yet
 	}
 	for _, s := range [...]*Side{client, backend} {
@@ -108,14 +108,14 @@ func (l *loop) copy(src *Side) {
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
 	d := &src.dir
-	room := bufferSize
-	if src.peer().isSecure() {
+	room, sealed := bufferSize, src.peer().isSecure()
+	if sealed {
 		room = mostSealed
 	}
 	most := room
 	src.isUrgent = false
-	if src.urgent {
-		most = min(room, l.findUrgent(src))
+	if src.urgent && !sealed {
+		most = l.findUrgent(src)
 	}
 	n, e := recv(src.fd, l.buf[:most])
 	switch {
@@ -141,7 +141,9 @@ func (l *loop) read(src *Side) {
 		src.readable = src.peerEnded || src.urgent || src.path != nil
 		return
 	}
-	src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
+	if !sealed {
+		src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
+	}
 	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed && !src.isPaced() {
 		d.full = 0
 		l.beginSplice(src)

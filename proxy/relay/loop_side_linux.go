@@ -84,7 +84,7 @@ func (s *Side) onReady(l *loop, events uint32) {
 		if events&lost != 0 {
 			l.onHangUp(s)
 		}
-		if s.urgent && s.path == nil && !s.dir.splicing() && !s.isSecure() {
+		if s.urgent && s.path == nil && !s.dir.splicing() && s.passesUrgent() {
 			isUrgent := s.isUrgent // of what is still owed
 			l.findUrgent(s)        // now: another may arrive before this one is read
 			s.isUrgent = isUrgent

@@ -47,11 +47,17 @@ func (t *TLS) drop() {
 // beginSecure is called as the relay begins, of which a side speaks TLS.
 func (s *Side) beginSecure() {
 	s.readBefore = -1
-	if s.path == nil { // urgent data is a part of the records
-		setInt(s.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	for _, s := range [...]*Side{s, s.peer()} {
+		s.dir.noSplice = true
+		if s.path == nil { // its urgent data is a part of the stream from now on
+			setInt(s.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+		}
 	}
-	s.dir.noSplice, s.peer().dir.noSplice = true, true
 }
+
+// passesUrgent reports whether urgent data of the side is to be sent on as such:
+// not from TLS, and not to it.
+func (s *Side) passesUrgent() bool { return !s.isSecure() && !s.peer().isSecure() }
 
 // readSecure is read of a side that speaks TLS: it reads records, as many as have
 // come, and writes what is in the whole ones.
