@@ -8,7 +8,8 @@ if ! id tcpctl >/dev/null 2>&1; then
 fi
 chgrp tcpctl /etc/tcpctl
 chmod 0770 /etc/tcpctl
-install -d -o tcpctl -g tcpctl -m 0755 /var/log/tcpctl
+mkdir -p /var/log/tcpctl
+chown tcpctl:tcpctl /var/log/tcpctl
 
 # As in postinstall.sh.
 if [ -S /run/tcpctl/tcpctl.sock ]; then
