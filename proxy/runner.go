@@ -7,7 +7,7 @@ import (
 )
 
 // runner chooses what does the waiting of a service's sessions: the event
-// loops where both sides are plain sockets, the goroutines elsewhere.
+// loops where both sides are sockets, plain or with TLS 1.3, the goroutines elsewhere.
 func (e *Engine) runner(c ServiceConfig) relay.Runner {
 	if c.Relay == "stream" || c.notForLoop() != "" {
 		return &e.stream
