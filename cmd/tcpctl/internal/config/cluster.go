@@ -63,7 +63,7 @@ func (c *Cluster) check(r *report, mesh *Mesh) {
 	case 0:
 		r.wrong("cluster.voters", "name 1, 3 or 5 nodes of the mesh, the same on all nodes", "the cluster has no voters")
 	case 2:
-		r.wrong("cluster.voters", "name three nodes: the third may be any node of the mesh, without services", "of two voters both are a majority: when either fails, both stand still")
+		r.wrong("cluster.voters", "name three nodes: the third may be any node of the mesh", "of two voters both are a majority: when either fails, both stand still")
 	default:
 		r.wrong("cluster.voters", "name 1, 3 or 5: one that fails of 4 stops no more than one of 3, and more than 5 only make it slower", "the cluster has %d voters", n)
 	}

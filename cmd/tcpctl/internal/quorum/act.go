@@ -35,6 +35,8 @@ const actWithin = 20 * time.Second
 
 // Init makes a cluster, of which this node is the first voter.
 func (p *Part) Init() (string, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
 	p.mu.Lock()
 	id, node, stopped, voters := p.kept.Cluster, p.node, p.stopped, slices.Clone(p.voters)
 	p.mu.Unlock()
@@ -123,6 +125,8 @@ func (p *Part) Lead(ctx context.Context, name string) (string, error) {
 // Rejoin removes this node's log, which is behind or cannot be written, so that the
 // leader adds it anew. The leader has removed it from the voters before.
 func (p *Part) Rejoin() (string, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
 	p.mu.Lock()
 	node, stopped := p.node, p.stopped
 	if node != nil {
@@ -131,6 +135,9 @@ func (p *Part) Rejoin() (string, error) {
 	p.mu.Unlock()
 	if stopped == nil {
 		return "", errors.New("this node's voter has not stopped: there is nothing to mend")
+	}
+	if errors.Is(stopped, errLease) {
+		return "", stopped
 	}
 	if node != nil {
 		p.mu.Lock()

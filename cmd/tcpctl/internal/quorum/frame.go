@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
@@ -28,8 +29,9 @@ var limits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, fra
 
 // A hello says which cluster a node is of.
 type hello struct {
-	Version int    `json:"version"`
-	Cluster string `json:"cluster,omitempty"` // ""; it is of none yet
+	Version int           `json:"version"`
+	Cluster string        `json:"cluster,omitempty"` // "": it is of none yet
+	Lease   time.Duration `json:"lease"`
 }
 
 const helloVersion = 1
@@ -61,7 +63,7 @@ func readFrame(r io.Reader) (kind byte, data []byte, err error) {
 }
 
 func encodeHello(h hello) []byte {
-	text, _ := json.Marshal(h) // of two plain fields
+	text, _ := json.Marshal(h) // of plain fields
 	return encodeFrame(frameHello, text)
 }
 

@@ -18,14 +18,15 @@ func TestHostileStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, a, b, c, _ := form(t)
 		defer n.close()
-		good := encodeHello(hello{Version: 1, Cluster: a.part.Status().ID})
+		good := encodeHello(hello{Version: 1, Cluster: a.part.Status().ID, Lease: 3 * time.Second})
 		for name, data := range map[string][]byte{
 			"garbage":               []byte("GET / HTTP/1.1\r\n\r\n"),
 			"a huge frame":          {0xff, 0xff, 0xff, 0xff, frameHello},
 			"no hello":              encodeFrame(frameVoter, []byte("x")),
 			"a hello that is none":  encodeFrame(frameHello, []byte("{")),
 			"a newer hello":         encodeHello(hello{Version: 9}),
-			"another cluster":       encodeHello(hello{Version: 1, Cluster: "ffff"}),
+			"another cluster":       encodeHello(hello{Version: 1, Cluster: "ffff", Lease: 3 * time.Second}),
+			"another lease":         encodeHello(hello{Version: 1, Cluster: a.part.Status().ID, Lease: 4 * time.Second}),
 			"a voter's garbage":     append(good, encodeFrame(frameVoter, []byte{1, 2, 3})...),
 			"a request's garbage":   append(good, encodeFrame(frameRequest, []byte{1, 2, 3})...),
 			"a request of another":  append(good, encodeFrame(frameRequest, cluster.EncodeRequest(cluster.Request{Node: 77}))...),

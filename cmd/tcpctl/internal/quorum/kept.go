@@ -10,15 +10,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // kept is what a node knows of its cluster over a restart: a file in Dir.
 type kept struct {
 	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
+	Lease   time.Duration     `json:"lease,omitempty"`   // of the cluster, in nanoseconds: fixed when it was made
 	Starts  uint64            `json:"starts"`            // of this node: its incarnation
 	Nodes   map[string]string `json:"nodes,omitempty"`   // ids in the mesh, by name
 }
@@ -30,13 +33,13 @@ func (p *Part) openKept() error {
 	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(p.cfg.Dir, keptName))
+	b, err := os.ReadFile(filepath.Join(p.cfg.Dir, keptName))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return fmt.Errorf("cluster: %w", err)
 	default:
-		if err := json.Unmarshal(text, &p.kept); err != nil {
+		if err := json.Unmarshal(b, &p.kept); err != nil {
 			return fmt.Errorf("cluster: %s cannot be read: %w", filepath.Join(p.cfg.Dir, keptName), err)
 		}
 	}
@@ -49,9 +52,9 @@ func (p *Part) openKept() error {
 
 // keep writes the file. p.mu is held, or nothing else knows p yet.
 func (p *Part) keep() error {
-	text, err := json.MarshalIndent(&p.kept, "", "  ")
+	b, err := json.MarshalIndent(&p.kept, "", "  ")
 	if err == nil {
-		err = statedir.Replace(filepath.Join(p.cfg.Dir, keptName), append(text, '\n'))
+		err = statedir.Replace(filepath.Join(p.cfg.Dir, keptName), append(b, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
@@ -69,7 +72,7 @@ func (p *Part) keepCluster(id string) error {
 	if p.kept.Cluster != "" {
 		return otherCluster(p.kept.Cluster, id)
 	}
-	p.kept.Cluster = id
+	p.kept.Cluster, p.kept.Lease = id, p.cfg.Lease
 	for _, all := range p.links { // whose hellos did not say it: they are opened again
 		for _, l := range all {
 			l.conn.Close()
@@ -77,6 +80,14 @@ func (p *Part) keepCluster(id string) error {
 	}
 	return p.keep()
 }
+
+// leaseError says that a file has another lease than the cluster. A node that counted
+// longer than a voter would go on with slots that the voter has given to others.
+func leaseError(ours, theirs time.Duration) error {
+	return fmt.Errorf("%w: lease = %q in this node's file, and %q in the cluster: it is fixed when a cluster is made", errLease, text.Duration(ours), text.Duration(theirs))
+}
+
+var errLease = errors.New("cluster")
 
 // Incarnation is which start of this node this is.
 func (p *Part) Incarnation() uint64 {
@@ -203,9 +214,9 @@ func (p *Part) find(name string) (cluster.NodeID, error) {
 }
 
 func plain(err error) string {
-	text := err.Error()
+	said := err.Error()
 	for _, prefix := range []string{"cluster: ", "raftlog: ", "mesh: "} {
-		text = strings.TrimPrefix(text, prefix)
+		said = strings.TrimPrefix(said, prefix)
 	}
-	return text
+	return said
 }

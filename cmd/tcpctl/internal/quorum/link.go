@@ -31,7 +31,7 @@ type link struct {
 // Serve takes a stream that a peer has opened, whose first byte was Magic, and owns it.
 func (p *Part) Serve(peer meshinfo.Peer, conn net.Conn) {
 	p.mu.Lock()
-	if p.ctx.Err() != nil {
+	if p.ctx.Err() != nil || errors.Is(p.stopped, errLease) {
 		p.mu.Unlock()
 		conn.Close()
 		return
@@ -44,6 +44,9 @@ func (p *Part) Serve(peer meshinfo.Peer, conn net.Conn) {
 
 // dialVoters opens streams to the voters that have none.
 func (p *Part) dialVoters() {
+	if errors.Is(p.Stopped(), errLease) {
+		return
+	}
 	wanted := p.Voters()
 	if node := p.voter(); node != nil {
 		s := node.Status()
@@ -122,10 +125,12 @@ func (p *Part) greet(l *link, r io.Reader) error {
 	ours := p.kept.Cluster
 	p.mu.Unlock()
 	switch {
+	case theirs.Cluster != "" && ours != "" && theirs.Cluster != ours:
+		return otherCluster(ours, theirs.Cluster)
+	case theirs.Lease != p.cfg.Lease:
+		return leaseError(p.cfg.Lease, theirs.Lease)
 	case theirs.Cluster == "" || theirs.Cluster == ours:
 		return nil
-	case ours != "":
-		return otherCluster(ours, theirs.Cluster)
 	case !p.isVoter(l.peer.Name): // only a voter of ours says which cluster this is
 		return nil
 	}
@@ -143,7 +148,7 @@ func (p *Part) isVoter(name string) bool {
 func (p *Part) refused(l *link, err error) {
 	_, other := errors.AsType[*raftlog.OtherClusterError](err)
 	switch {
-	case other:
+	case other, errors.Is(err, errLease):
 		p.noteOnce(true, "cluster: "+l.peer.Name+" is refused: "+plain(err))
 	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
 		p.noteOnce(true, "cluster: what "+l.peer.Name+" says is refused: "+plain(err))
@@ -185,7 +190,7 @@ func (p *Part) add(l *link) bool {
 	if p.ctx.Err() != nil || len(p.links[l.node]) >= 4 {
 		return false
 	}
-	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster})
+	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster, p.cfg.Lease})
 	p.links[l.node] = append(p.links[l.node], l)
 	return true
 }

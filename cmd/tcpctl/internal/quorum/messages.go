@@ -55,6 +55,11 @@ func (p *Part) takeVoter(l *link, data []byte) error {
 }
 
 func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if node := p.voter(); node != nil { // by another stream, meanwhile
+		return node, nil
+	}
 	p.mu.Lock()
 	named := slices.Contains(p.voters, p.cfg.Mesh.NodeName()) && slices.Contains(p.voters, l.peer.Name)
 	stopped := p.stopped

@@ -49,6 +49,8 @@ type Part struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	opening sync.Mutex // held while the log is made, opened or removed
+
 	mu      sync.Mutex
 	voters  []string
 	kept    kept
@@ -75,7 +77,12 @@ func Start(c Config) (*Part, error) {
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.openLog()
+	if k := p.kept; k.Cluster != "" && k.Lease != c.Lease {
+		p.stopped = leaseError(c.Lease, k.Lease)
+		p.note(true, "cluster: this node takes no part: "+plain(p.stopped))
+	} else {
+		p.openLog()
+	}
 	p.wg.Go(p.run)
 	return p, nil
 }
@@ -98,10 +105,9 @@ func (p *Part) Close() {
 			l.conn.Close()
 		}
 	}
-	node := p.node
 	p.mu.Unlock()
 	p.wg.Wait()
-	if node != nil {
+	if node := p.voter(); node != nil {
 		node.Close()
 	}
 }

@@ -78,9 +78,14 @@ func (n *network) names() (all []string) {
 // start starts a process whose file names these voters.
 func (n *network) start(name string, voters ...string) *node {
 	n.t.Helper()
+	return n.startWith(name, 3*time.Second, voters...)
+}
+
+func (n *network) startWith(name string, lease time.Duration, voters ...string) *node {
+	n.t.Helper()
 	nd := &node{net: n, name: name}
 	part, err := Start(Config{
-		Mesh: nd, Voters: voters, Dir: filepath.Join(n.dir, name), Lease: 3 * time.Second, Election: time.Second,
+		Mesh: nd, Voters: voters, Dir: filepath.Join(n.dir, name), Lease: lease, Election: time.Second,
 		Now: func() time.Duration { return time.Since(n.begin) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Note: func(_ bool, text string) {
 			nd.mu.Lock()
@@ -394,5 +399,33 @@ func TestAMemberSpeaksToItsVoters(t *testing.T) {
 			}
 			return runs
 		})
+	})
+}
+
+// TestALeaseIsTheClusters: a node that counted longer than a voter would go on with
+// slots that others have. One with another lease takes no part, whether it was of the
+// cluster before or not, and says so.
+func TestALeaseIsTheClusters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, _, c, _ := form(t)
+		defer n.close()
+		e := n.startWith("e", 10*time.Second, "a", "b", "c")
+		until(t, "e says both", func() bool { return e.said("10s") && e.said("3s") })
+		until(t, "a says both", func() bool { return a.said("10s") && a.said("3s") })
+		if e.part.Status().ID != "" {
+			t.Error("it has joined")
+		}
+		c.stop()
+		c = n.startWith("c", 2*time.Second, "a", "b", "c")
+		if s := c.part.Status(); s.Role != api.ClusterStopped || !strings.Contains(s.Error, "2s") {
+			t.Errorf("status %+v", s)
+		}
+		if _, err := c.part.Rejoin(); err == nil {
+			t.Error("it throws its log away")
+		}
+		time.Sleep(5 * time.Second)
+		c.stop()
+		c = n.start("c", "a", "b", "c")
+		until(t, "it votes again", c.sees(true, "a", "b", "c"))
 	})
 }

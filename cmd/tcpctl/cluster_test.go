@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+)
+
+// A clusterLab is processes of one cluster, by name; each has its file and folder.
+type clusterLab struct {
+	t     *testing.T
+	dir   string
+	join  string
+	nodes map[string]*running
+}
+
+func newClusterLab(t *testing.T, names ...string) *clusterLab {
+	t.Helper()
+	l := &clusterLab{t: t, dir: t.TempDir(), join: freePort(t), nodes: map[string]*running{}}
+	if err := os.WriteFile(filepath.Join(l.dir, "secret"), []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		listen := "127.0.0.1:0"
+		if i == 0 {
+			listen = l.join
+		}
+		write(t, l.path(name), fmt.Sprintf(`[services.db]
+listen = "127.0.0.1:0"
+backends = ["127.0.0.1:1"]
+check = { type = "none" }
+[history]
+file = "memory"
+[mesh]
+name = "lab"
+node = %q
+listen = %q
+join = [%q]
+mdns = false
+secret_file = %q
+[cluster]
+voters = ["edge-1", "edge-2", "edge-3"]
+dir = %q
+`, name, listen, l.join, filepath.Join(l.dir, "secret"), filepath.Join(l.dir, name)))
+		l.start(name)
+	}
+	return l
+}
+
+func (l *clusterLab) path(name string) string { return filepath.Join(l.dir, name+".toml") }
+
+func (l *clusterLab) start(name string) {
+	l.t.Helper()
+	l.nodes[name] = runInstance(l.t, nil, "run", "--no-ui", "-c", l.path(name))
+}
+
+// kill is kill -9.
+func (l *clusterLab) kill(name string) {
+	l.nodes[name].cmd.Process.Kill()
+	l.nodes[name].cmd.Wait()
+}
+
+// until waits until a node says something of its cluster.
+func (l *clusterLab) until(name, what string, ok func(out string) bool) {
+	l.t.Helper()
+	out := ""
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
+		if out = l.nodes[name].tcpctl("cluster", "status"); ok(out) {
+			return
+		}
+	}
+	l.t.Fatalf("%s never said %q:\n%s", name, what, out)
+}
+
+// leader is who leads, as a node says, once three vote.
+func (l *clusterLab) leader(name string, not string) (leader string) {
+	l.t.Helper()
+	l.until(name, "three vote and one leads", func(out string) bool {
+		fmt.Sscanf(out, "cluster %s %s leads", new(string), &leader)
+		return strings.Contains(out, leader+" leads") && leader != "" && leader != not && strings.Count(out, " votes ") == 2
+	})
+	return leader
+}
+
+// TestAClusterOfProcesses: made by one, joined by all; the leader is killed, a
+// majority is lost and comes back, and a log that was lost is made anew.
+func TestAClusterOfProcesses(t *testing.T) {
+	t.Parallel()
+	l := newClusterLab(t, "edge-1", "edge-2", "edge-3", "edge-4")
+	if out := l.nodes["edge-4"].tcpctl("cluster", "status"); !strings.Contains(out, "no cluster yet") {
+		t.Errorf("before: %s", out)
+	}
+	if out, status := l.nodes["edge-4"].try("cluster", "init"); status != exitFailed || !strings.Contains(out, "not among the voters") {
+		t.Errorf("init at a client: %d, %s", status, out)
+	}
+	l.nodes["edge-1"].tcpctl("cluster", "init")
+	for _, name := range []string{"edge-1", "edge-2", "edge-3"} {
+		l.leader(name, "")
+	}
+	l.until("edge-4", "it is a client", func(out string) bool { return strings.Contains(out, "this node: client") })
+	if out := l.nodes["edge-4"].tcpctl("cluster", "lead", "edge-2"); !strings.Contains(out, "edge-2 leads") {
+		t.Errorf("lead, asked of a client: %s", out)
+	}
+	l.kill("edge-2")
+	next := l.leader("edge-1", "edge-2")
+	other := map[string]string{"edge-1": "edge-3", "edge-3": "edge-1"}[next]
+	l.kill(next)
+	l.until(other, "no leader", func(out string) bool { return strings.Contains(out, "no leader") })
+	if out, status := l.nodes[other].try("cluster", "lead", other); status != exitQuorum || !strings.Contains(out, "nothing was done") {
+		t.Errorf("without a majority: %d, %s", status, out)
+	}
+	if err := os.Remove(filepath.Join(l.dir, "edge-2", "log")); err != nil {
+		t.Fatal(err)
+	}
+	l.start("edge-2")
+	if out := l.nodes["edge-2"].tcpctl("cluster", "status"); !strings.Contains(out, "rejoin me") {
+		t.Errorf("without its log: %s", out)
+	}
+	l.start(next)
+	l.leader(other, "edge-2")
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // until the mesh reaches a voter
+		out, status := l.nodes["edge-2"].try("cluster", "rejoin")
+		if status == 0 {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("rejoin: %d, %s", status, out)
+		}
+	}
+	l.until("edge-2", "it votes again", func(out string) bool {
+		return strings.Contains(out, "this node: voter") && strings.Count(out, " votes ") == 2
+	})
+}
