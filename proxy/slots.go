@@ -14,7 +14,7 @@ import (
 // the engine: what has changed is said by SharedUser.
 type Shared interface {
 	// WaitingUpTo says that all arrivals up to this one wait, but for those that
-	// are Done. It may be repeated.
+	// are Done.
 	WaitingUpTo(arrival uint64)
 	// Admit takes the slot that arrival was granted; with a Reason it has none:
 	// ReasonCluster, ReasonClusterLease, ReasonPaused, or ReasonLeaseLost, which is
@@ -23,7 +23,7 @@ type Shared interface {
 	// with ran, the token for which they have run.
 	Admit(arrival, ran uint64) (SharedGrant, Reason)
 	// Able says whether sessions could go from here. If not, waiters keep their
-	// places, and those of other engines pass. It may be repeated.
+	// places, and those of other engines pass. At first they could.
 	Able(able bool)
 	// Done says that arrival was abandoned, or that its session has ended: its
 	// connection to the backend is closed. It may be repeated.

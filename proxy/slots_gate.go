@@ -15,6 +15,7 @@ const unableAfter = 250 * time.Millisecond
 type sharedState struct {
 	service *Service
 	slots   Shared    // nil: the engine counts its own
+	said    uint64    // arrivals that slots knows of
 	since   time.Time // the head waits for something of ours; zero: it does not
 	unable  bool      // that was said
 	lost    bool      // the node has no lease
@@ -39,7 +40,10 @@ func (sh *sharedState) close() {
 
 // decideLocked is the gate's decision where slots are shared.
 func (sh *sharedState) decideLocked(g gate, w *lock.Waiter) (lock.Decision, Reason) {
-	sh.slots.WaitingUpTo(sh.service.queue.Arrivals())
+	if n := sh.service.queue.Arrivals(); n != sh.said {
+		sh.said = n
+		sh.slots.WaitingUpTo(n)
+	}
 	sh.refused = false
 	v, why := g.decide(w)
 	if v != lock.Skip || sh.refused {
@@ -54,8 +58,11 @@ func (sh *sharedState) judgeLocked(able bool, now time.Time) {
 	s := sh.service
 	switch {
 	case able:
-		sh.since, sh.unable = time.Time{}, false
-		sh.slots.Able(true)
+		sh.since = time.Time{}
+		if sh.unable {
+			sh.unable = false
+			sh.slots.Able(true)
+		}
 	case sh.since.IsZero():
 		sh.since = now
 		s.timer.set(now.Add(unableAfter))

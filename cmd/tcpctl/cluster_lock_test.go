@@ -111,8 +111,30 @@ func TestALockOverThreeNodes(t *testing.T) {
 	if out, status := all[0].try("reload"); status == 0 || !strings.Contains(out, "lock.scope of service \"db\" changes only with a new start") {
 		t.Errorf("a reload that makes the lock this node's: status %d\n%s", status, out)
 	}
-	if out, status := all[0].try("upgrade"); status == 0 || !strings.Contains(out, "the slots of db are those of all nodes") {
+	if out, status := all[0].try("upgrade"); status == 0 || !strings.Contains(out, "db: its slots are those of all nodes, and a process cannot hand its own over yet; stop this node") {
 		t.Errorf("an upgrade: status %d\n%s", status, out)
+	}
+
+	if out := all[1].tcpctl("cluster", "slots", "db", "2"); !strings.Contains(out, "db has 2 slots on all nodes") {
+		t.Errorf("cluster slots: %s", out)
+	}
+	all[0].until("it knows the slots", func(s *proxy.ServiceInfo) bool { return s.Lock.Slots == 2 })
+	if err := next.hears("x: hello"); err != nil {
+		t.Fatal(err)
+	}
+	if out := all[1].tcpctl("cluster", "slots", "db", "1"); !strings.Contains(out, "1 slot on all") {
+		t.Errorf("cluster slots: %s", out)
+	}
+	next.Close() // it had the second
+	all[0].until("its slot is not there any more", func(s *proxy.ServiceInfo) bool { return s.Lock.InUse == 0 })
+	if next, err = dial(all[0].addr()); err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	next.says("hello")
+	all[0].until("a client waits", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
+	if out, status := all[0].try("cluster", "slots", "web", "2"); status != exitUsage || !strings.Contains(out, "no service of that name") {
+		t.Errorf("of a service that is not there: status %d\n%s", status, out)
 	}
 
 	all[2].cmd.Process.Signal(syscall.SIGKILL)

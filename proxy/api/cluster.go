@@ -1,10 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,25 +48,35 @@ const StatusNoQuorum = http.StatusServiceUnavailable
 // NoQuorum says that no majority could be asked: nothing was done.
 func NoQuorum(text, hint string) *Error { return &Error{StatusNoQuorum, text, hint} }
 
-const clusterArgs = "init|add|remove|lead|rejoin [NODE]"
+const clusterArgs = "init|add|remove|lead|rejoin|slots [NODE] [SERVICE N]"
 
-// clusterVerbs are what the act "cluster" does, and whether a node follows.
-var clusterVerbs = map[string]bool{"init": false, "rejoin": false, "add": true, "remove": true, "lead": true}
+// clusterVerbs are what the act "cluster" does, and what follows.
+var clusterVerbs = map[string]string{"init": "", "rejoin": "", "add": " NODE", "remove": " NODE", "lead": " NODE", "slots": " SERVICE N"}
 
 func validateClusterArgs(args []string) error {
-	node, ok := false, len(args) > 0
+	follows, ok := "", len(args) > 0
 	if ok {
-		node, ok = clusterVerbs[args[0]]
+		follows, ok = clusterVerbs[args[0]]
 	}
 	switch {
 	case !ok:
-		return Wrong("cluster takes init, add, remove, lead or rejoin", "usage: tcpctl cluster "+clusterArgs+"; tcpctl cluster status shows it")
-	case node && len(args) != 2:
-		return Wrong(fmt.Sprintf("cluster %s takes one node", args[0]), "usage: tcpctl cluster "+args[0]+" NODE")
-	case !node && len(args) != 1:
-		return Wrong(fmt.Sprintf("cluster %s takes nothing more", args[0]), "usage: tcpctl cluster "+args[0])
+		return Wrong("cluster takes init, add, remove, lead, rejoin or slots", "usage: tcpctl cluster "+clusterArgs+"; tcpctl cluster status shows it")
+	case len(args)-1 != strings.Count(follows, " "):
+		return Wrong(fmt.Sprintf("cluster %s takes%s", args[0], cmp.Or(follows, " nothing more")), "usage: tcpctl cluster "+args[0]+follows)
+	case args[0] == "slots":
+		_, err := ClusterSlots(args)
+		return err
 	}
 	return nil
+}
+
+// ClusterSlots is the number of "cluster slots SERVICE N".
+func ClusterSlots(args []string) (uint64, error) {
+	n, err := strconv.ParseUint(args[2], 10, 20)
+	if err != nil || n == 0 {
+		return 0, Wrong(fmt.Sprintf("slots %q is not a number from 1 to %d", args[2], 1<<20-1), "usage: tcpctl cluster slots SERVICE N")
+	}
+	return n, nil
 }
 
 // changeCluster is the act "cluster".
@@ -91,6 +104,8 @@ func impactOfCluster(s *Status, _ string, r *Request) Impact {
 	switch verb := r.Args[0]; verb {
 	case "init":
 		i.Lines = append(i.Lines, "this node makes a new cluster, with an id of its own")
+	case "slots":
+		i.Lines = append(i.Lines, "on all nodes, at once; fewer slots end no session")
 	case "rejoin":
 		i.Lines = append(i.Lines, "this node's log is removed, and it joins again with what the leader has")
 	default:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Cluster is the table [cluster], with its folder.
@@ -26,6 +28,9 @@ type Cluster struct {
 	// Joined gets this node's part, once it has begun; nil: nothing does. The part is
 	// closed with the fleet.
 	Joined func(*quorum.Part)
+	// SetSlots changes how many slots a service's lock has on all nodes; nil: nothing
+	// here has one.
+	SetSlots func(ctx context.Context, service string, n uint64) error
 }
 
 // ClusterFromFile makes a Cluster of the table; nil of none.
@@ -120,7 +125,7 @@ func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 	if part == nil {
 		return "", api.Refused("this process has not joined the cluster yet", "try again")
 	}
-	text, err := f.clusterAct(ctx, part, &r)
+	did, err := f.clusterAct(ctx, part, &r)
 	if leader, ok := errors.AsType[*quorum.LeaderError](err); ok {
 		if leader.ID == "" {
 			return "", api.NoQuorum(leader.Name+" leads, and is not reached from here: nothing was done", "tcpctl peers lists the nodes")
@@ -133,7 +138,7 @@ func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 	}
 	switch {
 	case err == nil:
-		return text, nil
+		return did, nil
 	case errors.Is(err, quorum.ErrNoQuorum):
 		return "", api.NoQuorum("cluster: "+err.Error(), "tcpctl cluster status shows the voters")
 	case quorum.Usage(err):
@@ -148,12 +153,35 @@ func (f *Fleet) clusterAct(ctx context.Context, part *quorum.Part, r *api.Reques
 		return part.Init()
 	case "rejoin":
 		return f.rejoin(ctx, part, r)
+	case "slots":
+		return f.setSlots(ctx, r)
 	case "add":
 		return part.Add(ctx, r.Args[1])
 	case "lead":
 		return part.Lead(ctx, r.Args[1])
 	}
 	return part.Remove(ctx, r.Args[1], r.Force)
+}
+
+// setSlots is "cluster slots SERVICE N", which any node can do that has a lease.
+func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
+	n, err := api.ClusterSlots(r.Args)
+	if err != nil {
+		return "", err
+	}
+	service, set := r.Args[1], f.joins.SetSlots
+	if set == nil {
+		return "", api.Refused("this process holds no locks of the cluster", "ask a node that has the service")
+	}
+	switch err := set(ctx, service, n); {
+	case errors.Is(err, member.ErrNoService):
+		return "", api.Wrong("cluster: "+err.Error(), `tcpctl status shows them; lock.scope = "cluster" makes one`)
+	case errors.Is(err, member.ErrNoLease):
+		return "", api.NoQuorum("cluster: "+err.Error()+": nothing was done", "tcpctl cluster status shows the voters")
+	case err != nil:
+		return "", api.Refused("cluster: whether the slots have changed is not known: no majority has confirmed it in time", "tcpctl status shows how many there are; repeating it is safe")
+	}
+	return fmt.Sprintf("%s has %s on all nodes", service, text.Plural(int(n), "slot")), nil
 }
 
 // rejoin has the leader remove this node, whose voter has stopped, and then removes

@@ -85,7 +85,10 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.stopping {
 		return nil, api.Refused("this instance is stopping", "start the new one")
 	}
-	if err := proxy.HandoverOf(in.engine).Ready(); err != nil {
+	switch err := proxy.HandoverOf(in.engine).Ready(); {
+	case errors.Is(err, proxy.ErrSharedSlots):
+		return nil, api.Refused(err.Error(), "stop this node, and start the new one; other nodes serve meanwhile")
+	case err != nil:
 		return nil, api.Refused(err.Error(), "wait until it has ended, or end it; then upgrade again")
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}

@@ -102,6 +102,7 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	}
 	if c.Cluster != nil && in.member != nil {
 		c.Cluster.Joined = func(p *quorum.Part) { in.member.Join(p) }
+		c.Cluster.SetSlots = in.member.SetSlots
 	}
 	c.Version, c.Log = in.c.Version, in.log.Logger
 	if in.predecessor != nil && c.Mesh.Key == nil {

@@ -6,6 +6,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -45,6 +46,7 @@ type Member struct {
 	services map[string]*service
 	began    time.Duration
 	leased   bool          // it has had a lease
+	stepped  chan struct{} // closed at the next answer of a voter
 	leaving  chan struct{} // closed once the voters know all; nil: nobody waits for that
 }
 
@@ -54,7 +56,7 @@ func New(cfg Config) *Member {
 		cfg.Now = Boottime
 	}
 	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
-	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, began: cfg.Now()}
+	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), began: cfg.Now()}
 }
 
 // Join joins the cluster, once.
@@ -169,6 +171,8 @@ func (m *Member) step(a cluster.Answer) {
 	if _, runs := m.agent.Runs(now); runs {
 		m.leased = true
 	}
+	close(m.stepped)
+	m.stepped = make(chan struct{})
 	m.mu.Unlock()
 	m.wake()
 }
@@ -185,13 +189,48 @@ func (m *Member) Lease() time.Duration {
 	return until - now
 }
 
-// Act says what an operator asks of all nodes. It returns false if the node has no
-// lease: nothing was done.
-func (m *Member) Act(op cluster.Op) bool {
+// Errors of SetSlots: nothing was done.
+var (
+	ErrNoLease   = errors.New("this node has no lease of the cluster, since it reaches no majority of the voters")
+	ErrNoService = errors.New("this node has no service of that name whose lock is the cluster's")
+)
+
+// SetSlots gives a service's lock so many slots on all nodes, and before_next as this
+// node's file has it. It waits until that holds; an error of ctx says that this is
+// not known.
+func (m *Member) SetSlots(ctx context.Context, name string, slots uint64) error {
 	m.mu.Lock()
-	defer m.wake()
 	defer m.mu.Unlock()
-	return m.agent.Act(m.cfg.Now(), op)
+	sv := m.services[name]
+	if sv == nil || len(sv.handles) == 0 {
+		return ErrNoService
+	}
+	want := sv.values
+	want.Slots = slots
+	if !m.sayLocked(name, want) {
+		return ErrNoLease
+	}
+	for valuesOf(m.agent.Facts(name)) != want {
+		stepped := m.stepped
+		m.mu.Unlock()
+		select {
+		case <-stepped:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayLocked says what all nodes are to have. It returns false without a lease.
+func (m *Member) sayLocked(name string, v Values) bool {
+	now := m.cfg.Now()
+	m.wake()
+	return m.agent.Act(now, cluster.Op{Kind: cluster.OpHooks, Service: name, From: v.Every, Flag: v.Exclusive}) &&
+		m.agent.Act(now, cluster.Op{Kind: cluster.OpSlots, Service: name, From: v.Slots})
 }
 
 // Facts returns what the node knows of a service on all nodes.
@@ -222,14 +261,13 @@ func (m *Member) declareLocked() {
 			m.compare(name, sv, f)
 		case sv.declared == 0 || now-sv.declared > m.cfg.Lease: // what was said may be lost with a lease
 			sv.declared = now
-			m.agent.Act(now, cluster.Op{Kind: cluster.OpHooks, Service: name, From: sv.values.Every, Flag: sv.values.Exclusive})
-			m.agent.Act(now, cluster.Op{Kind: cluster.OpSlots, Service: name, From: sv.values.Slots})
+			m.sayLocked(name, sv.values)
 		}
 	}
 }
 
 func (m *Member) compare(name string, sv *service, f cluster.Fact) {
-	here, there := sv.values, Values{f.Slots, f.Every, f.Exclusive}
+	here, there := sv.values, valuesOf(f)
 	if there == sv.known {
 		return
 	}

@@ -1,6 +1,7 @@
 package member_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -79,7 +81,7 @@ func TestNeverOverTheSlots(t *testing.T) {
 // TestANodeThatStops leaves no slot behind for a lease to end.
 func TestANodeThatStops(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, time.Hour, "stream", proxy.ServiceConfig{}, nil)
+	r := newRig(t, 20*second, "stream", proxy.ServiceConfig{}, nil)
 	n := r.nodes[0]
 	v := n.queue("holder")
 	v.hears("a")
@@ -92,6 +94,31 @@ func TestANodeThatStops(t *testing.T) {
 	next.hears("a")
 	next.leaves()
 	r.backend.atMost(1)
+}
+
+// TestSetSlots: an operator changes how many there are, at any node that has a lease.
+func TestSetSlots(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, lostLease, "stream", proxy.ServiceConfig{}, nil)
+	n := r.nodes[0]
+	a := n.queue("a")
+	a.hears("a")
+	if err := n.member.SetSlots(t.Context(), "db", 2); err != nil {
+		t.Fatal(err)
+	}
+	b := r.nodes[1].queue("b")
+	b.hears("a")
+	if err := n.member.SetSlots(t.Context(), "web", 2); !errors.Is(err, member.ErrNoService) {
+		t.Errorf("of a service that is not there: %v", err)
+	}
+	if l := r.nodes[2].svc.Info().Lock; l.Slots != 2 {
+		t.Errorf("another node has %+v", l)
+	}
+	r.link(1, false)
+	eventually(t, "it has no lease", func() bool { return n.member.Lease() == 0 })
+	if err := n.member.SetSlots(t.Context(), "db", 3); !errors.Is(err, member.ErrNoLease) {
+		t.Errorf("without a lease: %v", err)
+	}
 }
 
 // TestHandoverIsRefused: the next process would be a new member, whose coming ends

@@ -177,8 +177,8 @@ func TestRule32ReloadsTouchNoLease(t *testing.T) {
 		a.hears("a")
 		b.hears("a")
 		c := n.queue("c")
-		if !r.nodes[2].member.Act(cluster.Op{Kind: cluster.OpSlots, Service: "db", From: 1}) {
-			t.Fatal("no lease")
+		if err := r.nodes[2].member.SetSlots(t.Context(), "db", 1); err != nil {
+			t.Fatal(err)
 		}
 		n.warns("slots = 2; on all nodes it is slots = 1")
 		if i := r.nodes[1].svc.Info(); i.Sessions.Active != 1 {

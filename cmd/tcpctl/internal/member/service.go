@@ -16,6 +16,8 @@ type Values struct {
 	Exclusive bool   // which runs while no session is live
 }
 
+func valuesOf(f cluster.Fact) Values { return Values{f.Slots, f.Every, f.Exclusive} }
+
 func (v Values) String() string {
 	text := fmt.Sprintf("slots = %d", v.Slots)
 	switch {
