@@ -29,9 +29,18 @@ func TestTheDescriptionIsTheControlSockets(t *testing.T) {
 	t.Parallel()
 	in := everythingAtOnce(t)
 	in.tcpctl("mark", "OPS-77")
+	moment := "at=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // until it is recorded
+		if _, _, text := asked(t, in.socket, "GET", "/v1/history/moment?"+moment, nil); !bytes.Contains(text, []byte(`"missing"`)) {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatal("the moment is not recorded")
+		}
+	}
 	document := strictOpenAPI(t)
 	from := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
-	queries := map[string]string{"/v1/history/moment": "at=" + url.QueryEscape(time.Now().UTC().Add(-2*time.Second).Format(time.RFC3339)), "/v1/history/timeline": "since=" + from,
+	queries := map[string]string{"/v1/history/moment": moment, "/v1/history/timeline": "since=" + from,
 		"/v1/history/series": "backends=1&since=" + from, "/v1/history/top": "since=" + from, "/v1/history/incident": "since=" + from, "/v1/debug/profile": "seconds=1"}
 	n := 0
 	for path, methods := range openAPI(t).Paths {

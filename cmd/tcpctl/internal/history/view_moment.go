@@ -104,6 +104,9 @@ func (v *view) states(m *api.Moment, at time.Time) error {
 			continue
 		}
 		s.Backends = []proxy.BackendInfo{}
+		for _, h := range []*proxy.Histogram{&s.Times.Connect, &s.Times.Wait, &s.Times.Session} { // are not recorded
+			h.Bounds, h.Counts = []float64{}, []int64{} // in JSON a list is [], never null
+		}
 		m.Status.Services = append(m.Status.Services, s)
 	}
 	for _, f := range all {
