@@ -94,7 +94,7 @@ func (l *loop) copy(src *Side) {
 				continue
 			}
 			return
-		case reads == maxReads:
+		case reads >= maxReads:
 			l.enqueue(src)
 			return
 		case src.isSecure():

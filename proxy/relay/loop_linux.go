@@ -18,16 +18,17 @@ const HasLoop = true
 // thousand messages a second.
 const mostLoops = 16
 
-// Loop is the runner for plain TCP and Unix sockets on Linux: a few event
-// loops over raw descriptors that Go's own poller never sees. An idle session
+// Loop is the runner for TCP and Unix sockets on Linux, with TLS 1.3 or without: a
+// few event loops over raw descriptors that Go's own poller never sees. An idle session
 // costs it two descriptors and a small struct, no goroutine and no buffer.
 // The zero value is ready.
 //
 // A session passes through these files: loop_accept_linux.go accepts its client
-// and begins its task; loop_side_linux.go watches the client while it waits;
+// and begins its task; loop_opening_linux.go has its PROXY header read and its TLS
+// agreed on; loop_side_linux.go watches the client while it waits;
 // loop_dial_linux.go connects to the backend, on the loop with the fewest
-// sessions; loop_copy_linux.go copies its bytes, loop_splice_linux.go those of a
-// bulk stream; loop_close_linux.go passes ends of stream on and closes it.
+// sessions; loop_copy_linux.go copies its bytes, loop_tls_linux.go those of TLS,
+// loop_splice_linux.go those of a bulk stream; loop_close_linux.go passes ends of stream on and closes it.
 // loop_epoll_linux.go is the loop itself.
 type Loop struct {
 	Other *Stream // takes the tasks that Move gives away
