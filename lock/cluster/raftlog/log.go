@@ -32,7 +32,7 @@ type LogConfig struct {
 // majority for ElectionTicks stops leading.
 const (
 	ElectionTicks  = 10
-	heartbeatTicks = 1
+	heartbeatTicks = 3
 	snapshotTicks  = 10 * ElectionTicks // after which a snapshot that was sent counts as lost
 )
 

@@ -30,7 +30,7 @@ type Node struct {
 	log    *Log
 	voter  *cluster.Voter
 	status Status // of the goroutine: as Changed has said it
-	ticked bool   // since it was published
+	ticks  int    // since it was published
 
 	mu     sync.Mutex
 	inbox  []func()
@@ -89,7 +89,7 @@ func (n *Node) Request(r cluster.Request) {
 	n.post(false, func() { n.voter.Step(n.cfg.Now(), r) })
 }
 
-// Status returns what the node knew at its last tick.
+// Status returns what the node knew a quarter of an election timeout ago, or later.
 func (n *Node) Status() Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -174,7 +174,7 @@ func (n *Node) run() {
 			return
 		case <-tick.C:
 			n.log.Tick()
-			n.ticked = true
+			n.ticks++
 		case <-n.wake:
 		}
 		n.mu.Lock()
@@ -207,12 +207,16 @@ func (n *Node) work() {
 	n.show()
 }
 
-// show publishes the status, at each tick and when another voter leads.
+// showTicks is after how many ticks the status is published.
+const showTicks = ElectionTicks / 2
+
+// show publishes the status, once in a while and at once when another voter leads, or
+// this one has stopped.
 func (n *Node) show() {
-	if !n.ticked && n.log.ready.Leader == n.status.Leader {
+	if n.ticks < showTicks && n.log.ready.Leader == n.status.Leader && (n.log.err == nil) == (n.status.Err == nil) {
 		return
 	}
-	n.ticked = false
+	n.ticks = 0
 	s := n.log.Status()
 	n.mu.Lock()
 	n.shown = s

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +107,9 @@ func (g *group) answer(from cluster.NodeID, all []cluster.AnswerTo) {
 
 // with calls an agent and sends what it asks for.
 func (g *group) with(id cluster.NodeID, do func(a *agent)) {
+	g.mu.Lock()
 	a := g.agents[id]
+	g.mu.Unlock()
 	a.mu.Lock()
 	do(a)
 	ready := a.Ready()
@@ -160,10 +163,10 @@ func (g *group) until(what string, ok func() bool) {
 
 func (g *group) leader() (found cluster.NodeID) {
 	g.mu.Lock()
-	nodes := g.nodes
+	nodes, cut := maps.Clone(g.nodes), maps.Clone(g.cut)
 	g.mu.Unlock()
 	for id, n := range nodes {
-		if s := n.Status(); s.Leader == id && s.Err == nil && !g.cut[id] {
+		if s := n.Status(); s.Leader == id && s.Err == nil && !cut[id] {
 			found = id
 		}
 	}
@@ -206,17 +209,19 @@ func TestALockOverThreeNodes(t *testing.T) {
 			first, r = g.agents[11].admit(g.now(), 1)
 			return r == ""
 		})
-		g.with(12, func(a *agent) { a.WaitingUpTo("db", 1) })
-		g.until("the second waits in the state", func() bool {
-			waits := false
-			for _, n := range g.nodes {
-				_ = n.View(func(s *cluster.State) {
-					facts, _ := s.Facts()
-					waits = waits || len(facts) > 0 && s.Index() > 5
-				})
-			}
-			return waits && g.leader() != 0
+		g.until("the second has a lease", func() (runs bool) {
+			g.with(12, func(a *agent) { _, runs = a.Runs(g.now()) })
+			return runs
 		})
+		reached := func() (index uint64) {
+			for _, n := range g.nodes {
+				_ = n.View(func(s *cluster.State) { index = max(index, s.Index()) })
+			}
+			return index
+		}
+		before := reached()
+		g.with(12, func(a *agent) { a.WaitingUpTo("db", 1) })
+		g.until("the second waits in the state", func() bool { return reached() > before && g.leader() != 0 })
 		old := g.leader()
 		g.mu.Lock()
 		g.cut[old] = true
