@@ -110,6 +110,7 @@ var exitStatuses = []constant{
 	{"1", "Refused, or failed."},
 	{"2", "Wrong usage, or a bad configuration."},
 	{"3", "A time limit passed first."},
+	{"4", "No majority of a cluster could be asked: nothing was done."},
 }
 
 var signals = []constant{
