@@ -182,9 +182,9 @@ func (r *Loop) leave(s *loopTask) {
 
 // Move gives a task to the stream runner for good: its session needs what loops
 // cannot do. It is called within the task's step, while neither a dial nor a
-// function of Do is under way, before Relay; the client's side becomes a net.Conn, and no byte is
-// lost. From then on the task is to use the methods of Other; events that are on
-// their way to the loop still arrive.
+// function of Do is under way, and before Relay. The client's side becomes a
+// net.Conn, and no byte is lost. From then on the task is to use the methods of
+// Other; events that are on their way to the loop still arrive.
 func (r *Loop) Move(t Task) {
 	s := &t.RunnerState().loop
 	c := s.client
