@@ -103,8 +103,8 @@ func (r *renderer) row(line string) {
 	}
 }
 
-// told are the heads of columns whose cells are sentences: they need no name.
-var told = []string{"Meaning", "What", "What it does", "When", "Value"}
+// sentences are the heads of columns whose cells need no name.
+var sentences = []string{"Meaning", "What", "What it does", "When", "Value"}
 
 // endTable writes a table. One of two columns stands side by side; of others
 // each row is a small paragraph, since no terminal is as wide as they are.
@@ -127,7 +127,7 @@ func (r *renderer) endTable() {
 		for i, cell := range row[1:] {
 			switch head := r.heads[min(i+1, len(r.heads)-1)]; {
 			case cell == "":
-			case slices.Contains(told, head):
+			case slices.Contains(sentences, head):
 				r.wrapped(inline(cell), "      ", "      ")
 			default:
 				facts = append(facts, dimStyle.Render(strings.ToLower(head)+":")+" "+inline(cell))
