@@ -2,7 +2,9 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -269,6 +271,69 @@ func TestRule25bAPickIsUsed(t *testing.T) {
 			t.Fatalf("after %d clients a has %d, and b %d", 2*i+2, x, y)
 		}
 	}
+}
+
+// fewerSlots is a Shared of which one slot was taken away: what came back from a dial
+// has to wait until the one behind it, which was granted the other slot before, is done.
+type fewerSlots struct {
+	*fakeShared
+	requeued, done bool
+}
+
+func (f *fewerSlots) Admit(arrival, ran uint64) (proxy.SharedGrant, proxy.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if arrival == 1 && f.requeued && !f.done || arrival == 2 && !f.requeued {
+		return proxy.SharedGrant{}, proxy.ReasonCluster
+	}
+	f.token++
+	return proxy.SharedGrant{Token: f.token}, ""
+}
+
+func (f *fewerSlots) Requeue(arrival uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requeued = true
+}
+
+func (f *fewerSlots) Done(arrival uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = f.done || arrival == 2
+}
+
+// TestRule25bOneThatCameBackHoldsUpNobody who has a slot already.
+func TestRule25bOneThatCameBackHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "a")
+	f := &fewerSlots{fakeShared: newFakeShared(1, 1)}
+	waits, fails := make(chan struct{}), true
+	c := proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster},
+		Shared: func(u proxy.SharedUser) proxy.Shared { f.user = u; return f },
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if fails { // one dial at a time
+				<-waits
+				fails = false
+				return nil, errors.New("not today")
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}}
+	c.ConnectRetries = -1
+	v := start(t, c, s)
+	back := v.dial("back")
+	v.until("it is dialled for", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 })
+	next := v.queue("next")
+	close(waits)
+	next.hears("a next")
+	next.leaves()
+	v.eventually("the second is done", func() bool {
+		f.user.Ask()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.done
+	})
+	f.user.Ask()
+	back.hears("a back")
 }
 
 // TestRule25cTokensWithoutAnAddress: a client of a Unix socket has no address, and a
