@@ -204,7 +204,7 @@ func sharedAtRandom(t *testing.T, relay string, seed uint64) {
 			c := v.dial(fmt.Sprint("c", i))
 			if gives {
 				time.Sleep(time.Duration(i) * time.Millisecond)
-				c.Close()
+				c.reset() // a FIN after bytes would be verified
 				return
 			}
 			bufio.NewReader(c).ReadString('\n') // of the backend, or it was cut

@@ -2,6 +2,7 @@ package member_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,9 +10,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -187,6 +190,35 @@ func TestRule25cAHookWhoseLeaseIsLost(t *testing.T) {
 		r.link(3, true)
 		first.hears("a")
 		first.leaves()
+		r.records()
+		r.backend.atMost(1)
+	})
+}
+
+// TestRule25cAHookThatFails holds the clients of its node: after a moment the slot, and
+// the hook that is owed, are another's.
+func TestRule25cAHookThatFails(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		var mended atomic.Bool
+		hook := func(node int) func(context.Context, proxy.HookCall) error {
+			return func(context.Context, proxy.HookCall) error {
+				if node == 0 && !mended.Load() {
+					return errors.New("not here")
+				}
+				return nil
+			}
+		}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
+			c.Hooks = proxy.Hooks{BeforeNext: proxy.Hook{Func: hook(i), OnError: proxy.OnErrorHold}, Ready: proxy.ReadyNone}
+		})
+		held := r.nodes[0].queue("held")
+		r.nodes[0].until("its hook has failed", func(i proxy.ServiceInfo) bool { return i.Hook.Failed > 0 })
+		passes := r.nodes[1].queue("passes")
+		passes.hears("a")
+		mended.Store(true)
+		passes.leaves()
+		held.hears("a")
+		held.leaves()
 		r.records()
 		r.backend.atMost(1)
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -59,6 +60,7 @@ func TestNeverOverTheSlots(t *testing.T) {
 				v := n.dial(fmt.Sprint("client-", i))
 				if gives {
 					time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+					v.Conn.(*net.TCPConn).SetLinger(0) // a FIN after bytes would be verified
 					v.Close()
 					return
 				}
@@ -106,7 +108,7 @@ func TestSetSlots(t *testing.T) {
 	if err := n.member.SetSlots(t.Context(), "db", 2); err != nil {
 		t.Fatal(err)
 	}
-	b := r.nodes[1].queue("b")
+	b := n.queue("b") // of a node whose own file has one
 	b.hears("a")
 	if err := n.member.SetSlots(t.Context(), "web", 2); !errors.Is(err, member.ErrNoService) {
 		t.Errorf("of a service that is not there: %v", err)
