@@ -61,7 +61,7 @@ func TestTCPChecksAreNotSeen(t *testing.T) {
 	}
 }
 
-// TestChecksSpeakAsSessionsDo: the PROXY header of nobody comes first, but not
+// TestChecksSpeakAsSessionsDo: a PROXY header without a client comes first, but not
 // to a port that is for checks alone.
 func TestChecksSpeakAsSessionsDo(t *testing.T) {
 	for version, want := range map[int]string{1: "PROXY UNKNOWN\r\nPING\n", 2: "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00PING\n"} {

@@ -44,8 +44,7 @@ func TestABackendIsAsked(t *testing.T) {
 	v.untilHealth("a", proxy.StateUp)
 }
 
-// TestOnDownCut resets those who are at a backend that goes down, and nobody
-// else.
+// TestOnDownCut resets the clients of a backend that goes down, and no others.
 func TestOnDownCut(t *testing.T) {
 	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {

@@ -10,7 +10,7 @@ import (
 )
 
 // TestCountersOnlyGrow, and are exact in the end, while sessions come and go
-// and somebody looks all the time.
+// and the status is read all the time.
 func TestCountersOnlyGrow(t *testing.T) {
 	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {

@@ -179,7 +179,7 @@ func TestCountersOverGenerations(t *testing.T) {
 	}
 	ends := func(v *visit, c *client) {
 		c.leaves()
-		v.eventually("nobody there", func() bool { return len(v.Sessions(false)) == 0 })
+		v.eventually("no session is there", func() bool { return len(v.Sessions(false)) == 0 })
 	}
 	ends(one, comes(one, "one"))
 	left := comes(one, "left")

@@ -189,7 +189,7 @@ func (s *server) kill() {
 	}
 }
 
-// close is the end of a server that nobody needs any more.
+// close is the end of a server that is not needed any more.
 func (s *server) close() {
 	s.kill()
 	s.free()
@@ -306,7 +306,7 @@ func (v *visit) untilWaiting(n int) {
 
 func (v *visit) untilIdle() proxy.ServiceInfo {
 	v.Helper()
-	v.until("nobody there", func(i proxy.ServiceInfo) bool {
+	v.until("no client is there", func(i proxy.ServiceInfo) bool {
 		return i.Sessions.Active == 0 && i.Queue.Waiting == 0 && len(v.Sessions(false)) == 0
 	})
 	return v.svc.Info()

@@ -67,7 +67,7 @@ func TestRule21aABackendThatAnswers(t *testing.T) {
 }
 
 // TestRule21aABackendThatDoesNotAnswer is down; clients are held, also where
-// nobody is to be held for a backend that is down, and the reason is the hook;
+// no client is to be held for a backend that is down, and the reason is the hook;
 // it is tried again until it works.
 func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()

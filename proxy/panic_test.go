@@ -217,7 +217,7 @@ func TestAPanicInOnRecord(t *testing.T) {
 }
 
 // TestAPanicOfTheGateEndsThatWaiter: it happens with the queue locked, in the
-// step of somebody else, and those behind go on.
+// step of another session, and those behind go on.
 func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")

@@ -186,7 +186,7 @@ func TestRule18AWindow(t *testing.T) {
 	s.kill()
 	s.restart(t)
 	if err := p.CommandEnded("guess", nil); err == nil {
-		t.Error("somebody without the token ended the command")
+		t.Error("a caller without the token ended the command")
 	}
 	if err := p.CommandEnded(p.Token(), nil); err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestRule18TheOwnerIsKilled(t *testing.T) {
 	}
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
-	p := v.window(proxy.PlanOptions{By: "ana", Max: 4 * time.Second}) // nobody beats
+	p := v.window(proxy.PlanOptions{By: "ana", Max: 4 * time.Second}) // no heartbeats
 	waiter := v.dial("waiter")
 	waiter.hears("a waiter") // at max at the latest
 	if report := v.ended(p, nil); report.State != proxy.PlanFailed {
@@ -300,7 +300,7 @@ func TestRule14ARestartInsideOnesOwnPause(t *testing.T) {
 	v.must(v.svc.Pause(proxy.PauseOptions{By: "ana"}))
 	waiter := v.dial("waiter")
 	if report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "bob"})); report.State != proxy.PlanFailed {
-		t.Errorf("in somebody else's pause: %+v", report)
+		t.Errorf("in the pause of another operator: %+v", report)
 	}
 	if report := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})); report.State != proxy.PlanDone {
 		t.Errorf("%+v", report)

@@ -44,7 +44,7 @@ func keepPort(addr net.Addr) (giveBack func()) {
 }
 
 // freePort is a port that only this test has, until it ends: it is bound and
-// does not listen, so nobody else is given it, and listeners of the test may
+// does not listen, so no other process is given it, and listeners of the test may
 // come and go on it.
 func freePort(t testing.TB) int {
 	t.Helper()
@@ -64,7 +64,7 @@ func freePort(t testing.TB) int {
 	return at.(*syscall.SockaddrInet4).Port
 }
 
-// stopListening refuses whoever comes from now on. Close alone does not where
+// stopListening refuses each client from now on. Close alone does not where
 // another test is just starting a process: that has its copies of all
 // descriptors for a moment.
 func stopListening(ln net.Listener) {

@@ -28,28 +28,28 @@ func summed(header string) string {
 }
 
 // TestPROXYHeadersThatSayMore: what stands behind the addresses is looked over,
-// and a header that speaks for nobody lets in whoever has connected.
+// and a header that speaks for no client lets in the peer that has connected.
 func TestPROXYHeadersThatSayMore(t *testing.T) { onEach(t, testPROXYHeadersThatSayMore) }
 
 func testPROXYHeadersThatSayMore(t *testing.T) {
 	t.Parallel()
 	const (
-		four    = "\x0a\x01\x02\x03\x0a\x09\x09\x09\x11\xd7\x00\x50"
-		nobody  = "127.0.0.1:"
-		client  = "10.1.2.3:4567"
-		ssl     = "\x01\x00\x00\x00\x00"
-		refused = ""
+		four     = "\x0a\x01\x02\x03\x0a\x09\x09\x09\x11\xd7\x00\x50"
+		noClient = "127.0.0.1:"
+		client   = "10.1.2.3:4567"
+		ssl      = "\x01\x00\x00\x00\x00"
+		refused  = ""
 	)
 	zeros := tlv(3, "\x00\x00\x00\x00")
 	for name, test := range map[string]struct{ header, want string }{
-		"v1 UNKNOWN":                {"PROXY UNKNOWN\r\n", nobody},
-		"v1 UNKNOWN with addresses": {"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", nobody},
-		"LOCAL":                     {v2(0x20, 0, ""), nobody},
-		"LOCAL with a family":       {v2(0x20, 0x11, four), nobody},
-		"LOCAL with anything":       {v2(0x20, 0x99, "\xff\xff\xff\xff"), nobody},
-		"UNSPEC":                    {v2(0x21, 0, ""), nobody},
-		"UNSPEC with anything":      {v2(0x21, 0, "\xff\xff\xff\xff"), nobody},
-		"UNSPEC with a checksum":    {summed(v2(0x21, 0, tlv(4, "pad")+zeros)), nobody},
+		"v1 UNKNOWN":                {"PROXY UNKNOWN\r\n", noClient},
+		"v1 UNKNOWN with addresses": {"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", noClient},
+		"LOCAL":                     {v2(0x20, 0, ""), noClient},
+		"LOCAL with a family":       {v2(0x20, 0x11, four), noClient},
+		"LOCAL with anything":       {v2(0x20, 0x99, "\xff\xff\xff\xff"), noClient},
+		"UNSPEC":                    {v2(0x21, 0, ""), noClient},
+		"UNSPEC with anything":      {v2(0x21, 0, "\xff\xff\xff\xff"), noClient},
+		"UNSPEC with a checksum":    {summed(v2(0x21, 0, tlv(4, "pad")+zeros)), noClient},
 		"UNSPEC with a wrong one":   {v2(0x21, 0, tlv(4, "pad")+zeros), refused},
 		"LOCAL with a wrong one":    {v2(0x20, 0, zeros), refused},
 		"a checksum":                {summed(v2(0x21, 0x11, four+tlv(1, "h2")+zeros)), client},

@@ -214,7 +214,7 @@ func TestRule23aWhoHasComeIsServed(t *testing.T) {
 	})
 }
 
-// TestCloseAndOpenResetNobody: whoever gets a connection is served.
+// TestCloseAndOpenResetNobody: each client that gets a connection is served.
 func TestCloseAndOpenResetNobody(t *testing.T) {
 	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {

@@ -92,7 +92,7 @@ func TestRule05BackOffDoubles(t *testing.T) {
 	})
 }
 
-// TestRule05BackOffStandsInAPause: nobody dials meanwhile.
+// TestRule05BackOffStandsInAPause: no session dials meanwhile.
 func TestRule05BackOffStandsInAPause(t *testing.T) {
 	clockwork(t, proxy.ServiceConfig{}, func(t *testing.T, w *works) {
 		w.kill(true)

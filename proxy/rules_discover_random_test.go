@@ -96,7 +96,7 @@ func (v *visit) randomAnswer(rnd *rand.Rand, names []string, model map[string]*w
 	return fmt.Sprintf("answer %+v", all)
 }
 
-// settle: an operator's weight that is the source's as well is nobody's.
+// settle: an operator's weight that is the source's as well is not kept as an operator's.
 func (m *wanted) settle() {
 	if m.weight == m.given {
 		m.weight = 0

@@ -197,7 +197,7 @@ func TestRule40aOperatorsWin(t *testing.T) {
 	if d := v.svc.Backend("a").Info(); d.Admin != proxy.AdminDrain {
 		t.Errorf("a is %+v", d)
 	}
-	v.found(a, b, c) // it was gone meanwhile: whoever registers it again wants it
+	v.found(a, b, c) // it was gone meanwhile: an operator who registers it again wants it
 	v.untilNames("a/drain b=5 c")
 	v.must(v.svc.Backend("a").Ready("ana", ""))
 	v.must(v.svc.Backend("b").SetWeight(1, "ana", ""))

@@ -200,7 +200,7 @@ func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
 	da.sick()
 	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), NoBackend: proxy.Reject, Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilBackend("a", "checked", func(b proxy.BackendInfo) bool { return b.Check != nil })
-	one := v.queue("one") // not rejected: nobody knows yet
+	one := v.queue("one") // not rejected: nothing is known yet
 	if b := v.backend("a"); b.State != proxy.StateChecking || b.Reason != "checking" || b.Eligible || b.Check.OK || b.Check.Detail != "connection refused" {
 		t.Errorf("it is %+v", b)
 	}

@@ -34,7 +34,7 @@ func (v *visit) alarms() (all []string) {
 }
 
 // TestOursIsNobodysFault: with on_down = "cut" and one bad check enough, what
-// we lack ourselves ends nobody and blames no backend; a client waits, and is
+// we lack ourselves ends no session and blames no backend; a client waits, and is
 // served as soon as it can be.
 func TestOursIsNobodysFault(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ func passive(relay string) proxy.ServiceConfig {
 }
 
 // TestPassiveMakesNoConnectionOfItsOwn as long as its clients reach the
-// backend, not even when somebody asks for a check by a reload.
+// backend, not even when a reload asks for a check.
 func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	var dials atomic.Int32

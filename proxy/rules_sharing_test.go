@@ -647,7 +647,7 @@ func testRule50RulesOfTheChosen(t *testing.T) {
 }
 
 // TestRule50SharesOfTheChosen: the waiters of one service on a shared address cannot
-// keep the clients of another one out (rule 7), and whoever says no name neither.
+// keep the clients of another one out (rule 7), and those that say no name neither.
 func TestRule50SharesOfTheChosen(t *testing.T) { onEach(t, testRule50SharesOfTheChosen) }
 
 func testRule50SharesOfTheChosen(t *testing.T) {

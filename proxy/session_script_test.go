@@ -124,7 +124,7 @@ func (c *nowhere) Write(b []byte) (int, error)     { return len(b), nil }
 func (c *nowhere) Close() error                    { return nil }
 func (c *nowhere) SetReadDeadline(time.Time) error { return nil }
 
-// noClients is a listener to which nobody comes.
+// noClients is a listener to which no client comes.
 type noClients struct{ closed chan struct{} }
 
 func (l *noClients) Accept() (net.Conn, error) { <-l.closed; return nil, net.ErrClosed }

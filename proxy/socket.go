@@ -164,7 +164,7 @@ func (e *Engine) serveLocked(services []*Service) {
 
 // serve begins to accept from the socket, unless it does already: for its owner
 // and the runner that new sessions of that have from now on. On a shared one
-// each client is its first user's, whoever that is then, until another one is
+// each client is its first user's, whichever that is then, until another one is
 // chosen for it.
 func (sk *socket) serve() {
 	if sk.served == sk.l {

@@ -63,7 +63,7 @@ func stress(t *testing.T, relay, how string) {
 		time.Sleep(time.Duration(r.IntN(5)) * time.Millisecond)
 		operate(v, r)
 	})
-	repeat(func(*rand.Rand, int) { // somebody who looks
+	repeat(func(*rand.Rand, int) { // a reader of the status
 		i := v.svc.Info()
 		if i.Sessions.Active > slots || i.Lock.InUse > slots {
 			t.Errorf("%d sessions in %d slots", i.Sessions.Active, slots)

@@ -58,7 +58,7 @@ func TestOnLost(t *testing.T) {
 	}
 }
 
-// TestOnlyARenewalRenews: a lease that has begun admits nobody by itself, and an
+// TestOnlyARenewalRenews: a lease that has begun admits no client by itself, and an
 // answer that comes late counts from when its question was sent.
 func TestOnlyARenewalRenews(t *testing.T) {
 	a := NewAgent(AgentConfig{Node: 1, Incarnation: 1, Voters: []NodeID{1}, Lease: time.Second})

@@ -104,7 +104,7 @@ func (q *queue) admitted(c *client, g Grant) {
 	})
 }
 
-// runHook is what has to run before a session goes. Whoever is abandoned meanwhile
+// runHook is what has to run before a session goes. A client that leaves meanwhile
 // has ended it.
 func (q *queue) runHook(c *client, g Grant) {
 	c.hook = g.Token

@@ -37,7 +37,7 @@ var stories = []struct {
 		s.arrive(4, 10*ms)
 		s.pass(200 * ms)
 	}},
-	{"abandoned", "A waiter goes away: it gets no slot and delays nobody.", 1, func(s *story) {
+	{"abandoned", "A waiter goes away: it gets no slot and delays no other.", 1, func(s *story) {
 		s.arrive(1, 200*ms)
 		s.pass(20 * ms)
 		s.procs[3].queue("db").arrive(10*ms, 50*ms, 0)

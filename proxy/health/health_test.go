@@ -133,7 +133,7 @@ func TestASilentBackendTimesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() // it accepts in the kernel, and nobody answers
+	defer ln.Close() // it accepts in the kernel, and nothing answers
 	r := Check{Type: HTTP, Addr: ln.Addr().String(), Timeout: 50 * time.Millisecond}.Run(context.Background())
 	if r.OK || r.Detail != "timed out" {
 		t.Errorf("%+v", r)

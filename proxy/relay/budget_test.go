@@ -117,7 +117,7 @@ func TestBudgetIsDividedAnew(t *testing.T) {
 	}
 }
 
-// TestAShareWakesThoseWhoWait, whoever gives back.
+// TestAShareWakesThoseWhoWait, whichever gives back.
 func TestAShareWakesThoseWhoWait(t *testing.T) {
 	b := NewBudget(4)
 	one, two := b.NewShare(), b.NewShare()

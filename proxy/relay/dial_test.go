@@ -26,7 +26,7 @@ func TestADialThatIsRefused(t *testing.T) {
 }
 
 // silent is an address at which connecting takes for ever: its backlog is
-// full, and nobody accepts.
+// full, and nothing accepts.
 func silent(t *testing.T) string {
 	t.Helper()
 	l, err := relay.Listen("127.0.0.1:0", relay.Sock{Backlog: 1})

@@ -107,7 +107,7 @@ func TestASideThatIsResetBehindItsEnd(t *testing.T) {
 			c.Close()
 		}()
 		session := next(t, h.begun)
-		within(t, "nobody takes any more", func() bool {
+		within(t, "the peer takes no more", func() bool {
 			now := session.client.In()
 			pause(50)
 			return now > 0 && session.client.In() == now

@@ -156,7 +156,7 @@ func TestADeafBackendsAnswerIsDelivered(t *testing.T) {
 			for session.backend.In() < size {
 				pause(1)
 			}
-			say(t, c, "more that nobody reads")
+			say(t, c, "more that is not read")
 			for session.backend.Out() == 0 {
 				pause(1)
 			}
@@ -193,7 +193,7 @@ func TestCloseEndsBothDirections(t *testing.T) {
 			go func() {
 				defer close(wrote)
 				if busy {
-					s.Write(make([]byte, 64<<20)) // nobody reads them
+					s.Write(make([]byte, 64<<20)) // they are not read
 				}
 			}()
 			if busy {

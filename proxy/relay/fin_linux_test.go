@@ -38,7 +38,7 @@ func TestTheKernelTellsWhetherAFINWasReceived(t *testing.T) {
 				control(func(fd int) { came = relay.ReadSoFar(fd) < 0 })
 				return came
 			})
-			say(t, s, "to nobody")
+			say(t, s, "to a peer that has gone")
 		} else {
 			reset(c)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestResetWithoutACloseFrame: a Framed client that was reset, where the kernel
-// has reported that to somebody else already, reads an end of stream without a
+// has reported that to another call already, reads an end of stream without a
 // close frame. It is a reset all the same, to the backend and in the event.
 func TestResetWithoutACloseFrame(t *testing.T) {
 	b := newBackend(t)

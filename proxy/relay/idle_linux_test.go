@@ -10,7 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// untilIdle waits until nobody waits for either side of a session.
+// untilIdle waits until no goroutine waits for either side of a session.
 func untilIdle(t *testing.T, s *session) {
 	t.Helper()
 	within(t, "both directions are idle", func() bool {

@@ -15,7 +15,7 @@ import (
 )
 
 // TestAConnectionToItself is none, whatever address was asked for: where
-// nobody listens, a connect may be given that very port. Here it is asked for.
+// nothing listens, a connect may be given that very port. Here it is asked for.
 func TestAConnectionToItself(t *testing.T) {
 	for _, to := range []string{"127.0.0.1", "127.9.9.9", "::1", "0.0.0.0"} {
 		t.Run(to, func(t *testing.T) {

@@ -16,7 +16,7 @@ func eachRunnerB(b *testing.B, bench func(b *testing.B, h *harness)) {
 	for name, r := range map[string]relay.Runner{"loop": new(relay.Loop), "stream": new(relay.Stream)} {
 		b.Run(name, func(b *testing.B) {
 			h := open(b, r, "tcp", newBackend(b).echo().addr())
-			go func() { // nobody looks at them
+			go func() { // they are not looked at
 				for {
 					select {
 					case <-h.begun:

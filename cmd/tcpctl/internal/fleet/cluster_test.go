@@ -117,6 +117,6 @@ func TestNoClusterNoAct(t *testing.T) {
 	}
 	var bad *api.Error
 	if _, err := l.Do(t.Context(), api.Request{Act: "cluster", Args: []string{"lead"}}); !errors.As(err, &bad) || bad.Code() != "usage" {
-		t.Errorf("lead of nobody: %v", err)
+		t.Errorf("lead of a node that is not there: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ type Member struct {
 	began    time.Duration
 	leased   bool          // it has had a lease
 	stepped  chan struct{} // closed at the next answer of a voter
-	leaving  chan struct{} // closed once the voters know all; nil: nobody waits for that
+	leaving  chan struct{} // closed once the voters know all; nil: Leave has not been called
 }
 
 // New returns a member that has not joined its cluster yet: clients wait.

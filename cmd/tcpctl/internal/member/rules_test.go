@@ -77,7 +77,7 @@ func TestRule25ABriefCut(t *testing.T) {
 }
 
 // TestRule25aKept: with on_lost = "keep" a session goes on without its slot, and
-// nobody is admitted without a lease.
+// no client is admitted without a lease.
 func TestRule25aKept(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, func(_ int, _ *proxy.ServiceConfig, m *member.Config) { m.Keep = true })
@@ -135,7 +135,7 @@ func TestRule25aRejected(t *testing.T) {
 }
 
 // TestRule26NoLeader: while no voter leads, nothing that is held or waits changes, and
-// nobody is admitted; afterwards all goes on.
+// no client is admitted; afterwards all goes on.
 func TestRule26NoLeader(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		r := newRig(t, 20*second, relay, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 2}}, nil)
