@@ -124,10 +124,7 @@ func dial(addr string) (*client, error) {
 	return &client{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}, nil
 }
 
-// says also gives what follows its time anew: a test may have taken longer than
-// that since the dial.
 func (c *client) says(line string) error {
-	c.SetDeadline(time.Now().Add(patience))
 	_, err := fmt.Fprintln(c, line)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestBadFilesChangeNothing: each of config's bad files is refused by run, by
@@ -53,6 +54,7 @@ backends = ["`+b.addr+`"]
 			t.Fatalf("%s: it has changed something: %+v", name, st)
 		}
 	}
+	c.SetDeadline(time.Now().Add(patience)) // the files may have taken longer than that since the dial
 	c.says("still here?")
 	if err := c.hears("a: still here?"); err != nil {
 		t.Error(err)
