@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +54,41 @@ func TestUrgentDataAndTLS(t *testing.T) {
 		c.TCPConn.CloseWrite()
 		if all := <-got; all != "one, two, three, four" {
 			t.Errorf("the backend got %q", all)
+		}
+	})
+}
+
+// urgentFirst sends the first half of the first Write with an urgent byte at its end,
+// and the rest once that has arrived.
+type urgentFirst struct {
+	*net.TCPConn
+	t    *testing.T
+	sent bool
+}
+
+func (c *urgentFirst) Write(b []byte) (int, error) {
+	if c.sent {
+		return c.TCPConn.Write(b)
+	}
+	c.sent = true
+	sendUrgent(c.t, c.TCPConn, b[:len(b)/2])
+	time.Sleep(50 * time.Millisecond) // a read stops before the byte, and the next begins with it
+	n, err := c.TCPConn.Write(b[len(b)/2:])
+	return len(b)/2 + n, err
+}
+
+// TestUrgentDataInTheOpening: no read of a handshake passes over an urgent byte.
+func TestUrgentDataInTheOpening(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		v := overTLS(t, false, func(c *net.TCPConn) { io.Copy(c, c) })
+		_, raw := v.dialTLS()
+		c := tls.Client(&urgentFirst{TCPConn: raw, t: t}, &tls.Config{InsecureSkipVerify: true})
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
+			t.Errorf("heard %q, %v", b, err)
 		}
 	})
 }

@@ -55,6 +55,7 @@ func (d *Dial) secure(ctx context.Context, c net.Conn, err error) (net.Conn, err
 	if err != nil || d.Secure == nil {
 		return c, err
 	}
+	keepUrgentOf(c)
 	over, err := d.Secure(ctx, c)
 	if err != nil {
 		c.Close()

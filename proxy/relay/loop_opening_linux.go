@@ -13,6 +13,9 @@ func (s *Side) openingConn() *openingConn {
 		c := &openingConn{side: s, readable: make(signal, 1), writable: make(signal, 1), over: make(chan struct{})}
 		more.opening = c
 		s.use = opening
+		if s.fd >= 0 && s.path == nil {
+			keepUrgent(uintptr(s.fd))
+		}
 		if s.fd < 0 || s.loop.arm(s) != 0 {
 			c.Close()
 		}

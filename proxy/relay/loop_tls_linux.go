@@ -50,7 +50,7 @@ func (s *Side) beginSecure() {
 	for _, s := range [...]*Side{s, s.peer()} {
 		s.dir.noSplice = true
 		if s.path == nil { // its urgent data is a part of the stream from now on
-			setInt(s.fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+			keepUrgent(uintptr(s.fd))
 		}
 	}
 }

@@ -14,7 +14,18 @@ func (s *Side) Conn() net.Conn {
 	if s.isRaw() {
 		return s.openingConn()
 	}
+	keepUrgentOf(s.conn)
 	return s.conn
+}
+
+// keepUrgentOf is keepUrgent of a TCP connection.
+func keepUrgentOf(c net.Conn) {
+	if _, isTCP := c.RemoteAddr().(*net.TCPAddr); !isTCP {
+		return
+	}
+	if rc := rawConnOf(c); rc != nil {
+		rc.Control(keepUrgent)
+	}
 }
 
 // Wrap puts a layer over the side's connection, which is from now on what is

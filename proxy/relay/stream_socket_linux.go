@@ -30,13 +30,18 @@ func (s *Side) tcpState() (d tcpState) {
 	return d
 }
 
+// keepUrgent keeps urgent data of a socket in its stream. A read that knows nothing
+// of it would pass over the byte, as one of an opening would: in the middle of a
+// PROXY header or a record of TLS.
+func keepUrgent(fd uintptr) { setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) }
+
 // prepare keeps urgent data in the stream that the side sends, so that it is read
 // in its place, and notes how much was read of its socket before the relay.
 func (s *Side) prepare() {
 	s.readBefore = -1
 	if rc := rawConnOf(s.conn); rc != nil && s.path == nil {
 		rc.Control(func(fd uintptr) {
-			setInt(int32(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+			keepUrgent(fd)
 			if spliceable(s.conn) != nil { // so In counts what is read of it from now on, and nothing else
 				s.readBefore = readSoFar(int32(fd)) - int64(len(s.early))
 			}
