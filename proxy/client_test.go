@@ -58,6 +58,10 @@ type resetConn struct{ net.Conn }
 func (resetConn) Read([]byte) (int, error)        { return 0, syscall.ECONNRESET }
 func (resetConn) Write([]byte) (int, error)       { return 0, syscall.ECONNRESET }
 func (resetConn) Close() error                    { return nil }
+func (resetConn) CloseWrite() error               { return syscall.ENOTCONN }
+func (resetConn) SetLinger(int) error             { return nil }
+func (resetConn) LocalAddr() net.Addr             { return &net.TCPAddr{} }
+func (resetConn) SetDeadline(time.Time) error     { return nil }
 func (resetConn) SetReadDeadline(time.Time) error { return nil }
 
 // turnedAway comes as a client and fails the test unless it is reset, which it
@@ -135,6 +139,6 @@ func (c *client) leaves() {
 }
 
 func (c *client) reset() {
-	c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Conn.(interface{ SetLinger(int) error }).SetLinger(0)
 	c.Close()
 }
