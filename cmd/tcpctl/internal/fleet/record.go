@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -113,28 +114,41 @@ type noted map[string]uint64
 func (f *Fleet) follow() {
 	defer f.wg.Done()
 	for ev := range f.node.Events(f.ctx) {
-		p := ev.Peer
-		note := proxy.Event{Kind: proxy.EventPeer, Peer: p.Name}
-		switch {
-		case ev.Kind == "update":
-			if r, err := parseRecord(p.Record); err == nil {
-				f.noteActs(p.ID, p.Name, r)
-			}
-			continue
-		case ev.Kind == "alive":
-			note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s is there, found by %s at %s", p.Name, p.FoundBy, p.Addr)
-		case ev.Kind == "down" && p.Cause == meshinfo.Departed:
-			note.Text = fmt.Sprintf("peer %s has departed", p.Name)
-		case ev.Kind == "down" && p.Cause == meshinfo.GaveUp:
-			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, p.Detail)
-		default:
-			note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s is %s", p.Name, ev.Kind)
-			if p.Cause != "" {
-				note.Text += ": " + string(p.Cause)
-			}
-		}
-		f.source.Engine.Operator().Note(note)
+		f.noteChange(ev)
 	}
+}
+
+// noteChange notes what happened to a peer, and the acts of its record, which any
+// event has: the first contact may be an "alive" with a record that has come before.
+func (f *Fleet) noteChange(ev mesh.Event) {
+	p := ev.Peer
+	if ev.Kind != mesh.EventUpdate {
+		f.source.Engine.Operator().Note(peerEvent(ev.Kind, p))
+	}
+	if len(p.Record) == 0 {
+		return
+	}
+	if r, err := parseRecord(p.Record); err == nil {
+		f.noteActs(p.ID, p.Name, r)
+	}
+}
+
+func peerEvent(kind string, p meshinfo.Peer) proxy.Event {
+	note := proxy.Event{Kind: proxy.EventPeer, Peer: p.Name}
+	switch {
+	case kind == "alive":
+		note.Level, note.Text = proxy.LevelGood, fmt.Sprintf("peer %s is there, found by %s at %s", p.Name, p.FoundBy, p.Addr)
+	case kind == "down" && p.Cause == meshinfo.Departed:
+		note.Text = fmt.Sprintf("peer %s has departed", p.Name)
+	case kind == "down" && p.Cause == meshinfo.GaveUp:
+		note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s gave this node up: %s", p.Name, p.Detail)
+	default:
+		note.Level, note.Text = proxy.LevelWarn, fmt.Sprintf("peer %s is %s", p.Name, kind)
+		if p.Cause != "" {
+			note.Text += ": " + string(p.Cause)
+		}
+	}
+	return note
 }
 
 // noteActs makes events of a peer's new acts. Those from before the first

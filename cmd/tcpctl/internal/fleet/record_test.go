@@ -2,8 +2,11 @@ package fleet
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -25,18 +28,52 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-func TestActsBeforeTheFirstContactAreNoEvents(t *testing.T) {
+// followed is a node without a mesh, to which events of a mesh are given.
+func followed(t *testing.T) (*Fleet, func() []string) {
 	engine, err := proxy.New(proxy.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &Fleet{source: &api.Local{Engine: engine}, noted: noted{}}
-	old, now := operatorAct{Seq: 7, By: "ana", Text: "drain db/a"}, operatorAct{Seq: 9, By: "ana", Text: "ready db/a"}
-	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old}})
-	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old, now}})
-	f.noteActs("id", "edge-02", record{Acts: []operatorAct{old, now}})
-	page, _ := engine.Operator().Events(0)
-	if len(page.Events) != 1 || page.Events[0].Text != "on edge-02: ready db/a" || page.Events[0].Peer != "edge-02" {
-		t.Errorf("%+v", page.Events)
+	return f, func() (lines []string) {
+		page, _ := engine.Operator().Events(0)
+		for _, ev := range page.Events {
+			if ev.Kind == proxy.EventOperator && ev.Peer == "edge-02" {
+				lines = append(lines, ev.Text)
+			}
+		}
+		return lines
+	}
+}
+
+// peerChange is an event of a peer whose operators have done acts; none are a record
+// that has not come yet.
+func peerChange(t *testing.T, kind string, acts ...operatorAct) mesh.Event {
+	p := meshinfo.Peer{ID: "id", Name: "edge-02"}
+	if len(acts) > 0 {
+		var err error
+		if p.Record, err = json.Marshal(record{Version: recordVersion, Acts: acts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return mesh.Event{Kind: kind, Peer: p}
+}
+
+func TestActsBeforeTheFirstContactAreNoEvents(t *testing.T) {
+	before, since := operatorAct{Seq: 7, By: "ana", Text: "drain db/a"}, operatorAct{Seq: 9, By: "ana", Text: "ready db/a"}
+	for name, changes := range map[string][]mesh.Event{
+		"the record comes after the link": {peerChange(t, "alive"), peerChange(t, mesh.EventUpdate, before)},
+		"the record came with the link":   {peerChange(t, "alive", before)},
+		"the link is suspect":             {peerChange(t, "suspect", before)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, events := followed(t)
+			for _, ev := range append(changes, peerChange(t, mesh.EventUpdate, before, since), peerChange(t, "alive", before, since)) {
+				f.noteChange(ev)
+			}
+			if got := events(); !slices.Equal(got, []string{"on edge-02: ready db/a"}) {
+				t.Errorf("%q", got)
+			}
+		})
 	}
 }
