@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+	"golang.org/x/sys/unix"
+)
+
+// A faultServer is the backend behind all nodes: it counts who is there at once, and
+// fences off those that a stopped node could not end.
+type faultServer struct {
+	lab       *faultLab
+	wg        sync.WaitGroup
+	listeners []net.Listener
+
+	mu      sync.Mutex
+	stopped bool
+	conns   sync.Map // to their end
+	live    map[*faultHolder]bool
+	seen    map[uint64]bool // tokens
+	most    int
+	over    int           // more than the slots, of nodes that ran
+	fenced  int           // of nodes that were stopped
+	ended   int           // by nodes that were cut off
+	lastCut time.Time     // when one of these ended, and its slot has not moved yet
+	came    time.Time     // the last holder
+	gap     time.Duration // the longest time without one
+	closest time.Duration // the shortest time from such an end to the next holder; 0: none
+}
+
+// A faultHolder is a session that holds a slot.
+type faultHolder struct {
+	node  *faultNode
+	token uint64
+	began time.Time
+	conn  *net.TCPConn
+}
+
+func (s *faultServer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fmt.Sprintf("at most %d holders of %d slots (%d times more), %d fenced off that their stopped node could not end, %d ended by a node that was cut off, at the least %v before the slot moved",
+		s.most, s.lab.slots, s.over, s.fenced, s.ended, s.closest.Round(time.Millisecond))
+}
+
+// listen is called in the node's namespace. mark: every session is let be.
+func (s *faultServer) listen(n *faultNode, port int, mark bool) error {
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	s.listeners = append(s.listeners, ln)
+	s.wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			s.conns.Store(c, nil)
+			s.wg.Go(func() {
+				defer s.conns.Delete(c)
+				defer c.Close()
+				s.serve(n, c.(*net.TCPConn), mark)
+			})
+		}
+	})
+	return nil
+}
+
+func (s *faultServer) stop() {
+	for _, ln := range s.listeners {
+		stopListening(ln)
+	}
+	s.conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
+	s.wg.Wait()
+}
+
+// serve answers each line with the token.
+func (s *faultServer) serve(n *faultNode, c *net.TCPConn, mark bool) {
+	r := bufio.NewReader(c)
+	header, err := proxyproto.Read(r)
+	if err != nil {
+		return // the node was killed before it could say it
+	}
+	h := &faultHolder{node: n, conn: c, began: time.Now()}
+	tlvs, _ := header.TLVs()
+	for _, tlv := range tlvs {
+		if tlv.Type == 0xE5 {
+			h.token = binary.BigEndian.Uint64(tlv.Value)
+		}
+	}
+	if !mark {
+		if h.token == 0 {
+			s.lab.wrongf("a session of %s has no token: %+v", n.name, header)
+		}
+		if !s.begins(h) {
+			return
+		}
+		defer func() { s.end(h, errors.Is(err, syscall.ECONNRESET)) }()
+	}
+	for {
+		if _, err = r.ReadString('\n'); err != nil {
+			return
+		}
+		if _, err = fmt.Fprintf(c, "%d\n", h.token); err != nil {
+			return
+		}
+	}
+}
+
+// begins takes note of a session. It returns false if it is fenced off.
+func (s *faultServer) begins(h *faultHolder) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[h.token] {
+		s.lab.wrongf("token %d came twice, now from %s", h.token, h.node.name)
+	}
+	s.seen[h.token] = true
+	s.live[h] = true
+	s.gap, s.came = max(s.gap, h.began.Sub(s.came)), h.began
+	if len(s.live) > s.lab.slots {
+		s.sweepLocked()
+	}
+	for len(s.live) > s.lab.slots {
+		old := s.oldestStoppedLocked()
+		if old == nil {
+			s.over++
+			s.lab.wrongf("%d hold %d slots: %s", len(s.live), s.lab.slots, s.holdersLocked())
+			break
+		}
+		s.fenced++
+		old.conn.SetLinger(0)
+		old.conn.Close()
+		delete(s.live, old)
+	}
+	s.most = max(s.most, len(s.live))
+	if len(s.live) == s.lab.slots && !s.lastCut.IsZero() {
+		if d := time.Since(s.lastCut); s.closest == 0 || d < s.closest {
+			s.closest = d
+		}
+		s.lastCut = time.Time{}
+	}
+	return s.live[h]
+}
+
+// sweepLocked removes those whose end has arrived, and was not read yet.
+func (s *faultServer) sweepLocked() {
+	for h := range s.live {
+		raw, err := h.conn.SyscallConn()
+		ended := err != nil
+		if err == nil {
+			err = raw.Control(func(fd uintptr) {
+				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+				n, _ := unix.Poll(p, 0)
+				ended = n > 0
+			})
+		}
+		if ended || err != nil {
+			s.endLocked(h, false)
+		}
+	}
+}
+
+// oldestStoppedLocked is the holder with the oldest token of those whose node was
+// stopped since, or a moment before: it has not ended what it did not know to be over.
+func (s *faultServer) oldestStoppedLocked() (old *faultHolder) {
+	for h := range s.live {
+		if _, stopped := h.node.stoppedAt(h.began.Add(-faultLease), time.Now()); stopped && (old == nil || h.token < old.token) {
+			old = h
+		}
+	}
+	return old
+}
+
+func (s *faultServer) holdersLocked() (text string) {
+	for h := range s.live {
+		text += fmt.Sprintf(" token %d of %s since %v,", h.token, h.node.name, time.Since(h.began).Round(time.Millisecond))
+		if cut := h.node.cutSince(); !cut.IsZero() {
+			text += fmt.Sprintf(" cut off for %v,", time.Since(cut).Round(time.Millisecond))
+		}
+	}
+	return text
+}
+
+func (s *faultServer) end(h *faultHolder, reset bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(h, reset)
+}
+
+func (s *faultServer) endLocked(h *faultHolder, reset bool) {
+	if !s.live[h] {
+		return
+	}
+	delete(s.live, h)
+	// Clients of a node that is cut off stay, so that it is the node that ends them.
+	if cut := h.node.cutSince(); reset && !cut.IsZero() && time.Since(cut) > faultLease/2 {
+		s.ended++
+		s.lastCut = time.Now()
+	}
+}
+
+// holds reports whether a node has a slot.
+func (s *faultServer) holds(n *faultNode) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for h := range s.live {
+		if h.node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// longestGap is the longest time without a holder, and begins anew.
+func (s *faultServer) longestGap() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gap := max(s.gap, time.Since(s.came))
+	s.gap, s.came = 0, time.Now()
+	return gap
+}

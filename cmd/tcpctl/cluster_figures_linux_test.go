@@ -1,0 +1,260 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// TestClusterFigures measures what lock/cluster/DESIGN.md has in its table, and
+// asserts nothing. TCPCTL_FIGURES=20s is how long each figure takes.
+func TestClusterFigures(t *testing.T) {
+	long, err := time.ParseDuration(os.Getenv("TCPCTL_FIGURES"))
+	if err != nil {
+		t.Skip("TCPCTL_FIGURES=20s asks for it")
+	}
+	for _, memory := range []bool{false, true} {
+		l := newFaultLab(t, faultLabConfig{slots: 1, memory: memory})
+		l.form()
+		where := map[bool]string{false: "logs on disk", true: "logs in memory"}[memory]
+		l.figureAcquire(where, long)
+		l.figureGrants(where, long)
+		if memory {
+			l.figureLeader(5)
+			l.figureDeadNode(5)
+		}
+		l.end()
+	}
+	l := newFaultLab(t, faultLabConfig{slots: 1})
+	l.form()
+	l.figureIdle("of a cluster", long)
+	l.end()
+	l = newFaultLab(t, faultLabConfig{slots: 1, apart: true})
+	for _, n := range l.nodes {
+		if _, err := waitReady(n.socket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.figureIdle("of a mesh alone", long)
+	l.end()
+}
+
+// end leaves the machine to what is measured next.
+func (l *faultLab) end() {
+	for _, n := range l.nodes {
+		n.kill()
+	}
+}
+
+// figureAcquire is one client at a time, for whom a slot is free.
+func (l *faultLab) figureAcquire(where string, long time.Duration) {
+	leader := l.leader()
+	for _, c := range []struct {
+		what, service string
+		node          *faultNode
+	}{
+		{"a lock of one node", faultLocal, leader},
+		{"the cluster's, at its leader", faultMarker, leader},
+		{"the cluster's, at another node", faultMarker, l.other(leader)},
+	} {
+		var took []time.Duration
+		for end := time.Now().Add(long / 2); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+			v := l.visit(c.node, c.service)
+			took = append(took, v.got.Sub(v.call))
+			v.release()
+		}
+		slices.Sort(took)
+		l.t.Logf("%s: acquire on a free slot, %s: p50 %v, p99 %v, of %d", where, c.what,
+			took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(10*time.Microsecond), len(took))
+	}
+}
+
+func (l *faultLab) visit(n *faultNode, service string) *faultVisit {
+	v, err := n.dial(service)
+	if err == nil {
+		err = v.admitted(time.Now().Add(faultWait))
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return v
+}
+
+// figureGrants has 64 clients wait for one slot, which each gives back at once.
+func (l *faultLab) figureGrants(where string, long time.Duration) {
+	var rate [2]float64
+	for i, c := range []struct {
+		service string
+		nodes   []*faultNode
+	}{{faultLocal, l.nodes[:1]}, {faultService, l.nodes}} {
+		stop := make(chan struct{})
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		granted := 0
+		for n := range 64 {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					v := l.visit(c.nodes[n%len(c.nodes)], c.service)
+					v.release()
+					mu.Lock()
+					granted++
+					mu.Unlock()
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		mu.Lock()
+		granted = 0
+		mu.Unlock()
+		time.Sleep(long)
+		mu.Lock()
+		rate[i] = float64(granted) / long.Seconds()
+		mu.Unlock()
+		close(stop)
+		all.Wait()
+	}
+	l.t.Logf("%s: one slot, 64 wait: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", where, rate[1], rate[0], rate[1]/rate[0])
+}
+
+// figureLeader kills the leader, under clients of the other two nodes.
+func (l *faultLab) figureLeader(times int) {
+	var gaps []time.Duration
+	for range times {
+		leader := l.leader()
+		stop := make(chan struct{})
+		var all sync.WaitGroup
+		for _, n := range l.nodes {
+			if n == leader {
+				continue
+			}
+			for range 4 {
+				all.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						l.visit(n, faultService).release()
+					}
+				})
+			}
+		}
+		time.Sleep(time.Second)
+		l.server.longestGap()
+		leader.kill()
+		time.Sleep(5 * time.Second)
+		gaps = append(gaps, l.server.longestGap())
+		close(stop)
+		all.Wait()
+		l.again(leader)
+	}
+	slices.Sort(gaps)
+	l.t.Logf("kill -9 of the leader, %d times: no grant for %v", times, gaps)
+}
+
+// figureDeadNode kills a node that has the slot for which a client of another waits.
+func (l *faultLab) figureDeadNode(times int) {
+	var took []string
+	for range times {
+		n := l.other(l.leader())
+		l.visit(n, faultService)
+		next, err := l.leader().dial(faultService)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		time.Sleep(500 * time.Millisecond)
+		began := time.Now()
+		n.kill()
+		if err := next.admitted(began.Add(patience)); err != nil {
+			l.t.Fatal(err)
+		}
+		took = append(took, fmt.Sprintf("%.2f", next.got.Sub(began).Seconds()/faultLease.Seconds()))
+		next.release()
+		l.again(n)
+	}
+	l.t.Logf("the slot of a node that was killed moved after %s leases", strings.Join(took, ", "))
+}
+
+// again starts a node that was killed.
+func (l *faultLab) again(n *faultNode) {
+	if err := n.start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.untilWhole()
+}
+
+// figureIdle is what each node needs while there are no clients.
+func (l *faultLab) figureIdle(what string, long time.Duration) {
+	time.Sleep(5 * time.Second)
+	before, began := make([]time.Duration, len(l.nodes)), time.Now()
+	for i, n := range l.nodes {
+		before[i] = n.cpu()
+	}
+	time.Sleep(2 * long)
+	for i, n := range l.nodes {
+		role := ""
+		if st, err := n.status(); err == nil && st.Cluster != nil {
+			role = st.Cluster.Role
+		}
+		l.t.Logf("idle node %s: %.2f %% of a core, RSS %.1f MB %s", what, 100*float64(n.cpu()-before[i])/float64(time.Since(began)), n.rss(), role)
+	}
+}
+
+// cpu is how long all threads of the node have run.
+func (n *faultNode) cpu() (sum time.Duration) {
+	for _, pid := range n.pids() {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+		for _, f := range files {
+			text, _ := os.ReadFile(f)
+			if words := strings.Fields(string(text)); len(words) > 0 {
+				ns, _ := strconv.ParseInt(words[0], 10, 64)
+				sum += time.Duration(ns)
+			}
+		}
+	}
+	return sum
+}
+
+// rss is in MB.
+func (n *faultNode) rss() (sum float64) {
+	for _, pid := range n.pids() {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if words := strings.Fields(string(text)); len(words) > 1 {
+			pages, _ := strconv.Atoi(words[1])
+			sum += float64(pages*os.Getpagesize()) / 1e6
+		}
+	}
+	return sum
+}
+
+// leader is the node that leads, and other one that does not.
+func (l *faultLab) leader() *faultNode {
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
+		for _, n := range l.nodes {
+			if st, err := n.status(); err == nil && st.Cluster.Role == api.ClusterLeader {
+				return n
+			}
+		}
+	}
+	l.t.Fatal("nobody leads")
+	return nil
+}
+
+func (l *faultLab) other(than *faultNode) *faultNode {
+	i := slices.Index(l.nodes, than)
+	return l.nodes[(i+1)%len(l.nodes)]
+}
