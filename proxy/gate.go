@@ -35,7 +35,7 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 		}
 		return lock.Wait, ReasonPaused
 	}
-	if s.predecessors.Waiting > 0 {
+	if s.predecessors.Waiting > 0 && s.shared.slots == nil { // else there is one order over all processes
 		return lock.Wait, ReasonUpgrade
 	}
 	now := time.Now()

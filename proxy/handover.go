@@ -86,10 +86,6 @@ func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*
 	return relay.Adopt(f, addr, sock)
 }
 
-// ErrSharedSlots says why a process cannot be followed by another one: that will be
-// possible once leases are handed over.
-var ErrSharedSlots = errors.New("its slots are those of all nodes, and a process cannot hand its own over yet")
-
 // Ready says why no other engine can take over now; nil: one can.
 // Pauses and plans live in one process.
 func (h Handover) Ready() error {
@@ -102,9 +98,6 @@ func (h Handover) Ready() error {
 				err = fmt.Errorf("proxy: %s is paused by a %s of %s until %s", s.name, s.pause.current.by, s.pause.current.owner, clockTime(s.pause.current.until))
 			case s.pause.releasingLocked():
 				err = fmt.Errorf("proxy: %s is still admitting the clients that its pause held", s.name)
-			case s.shared.slots != nil:
-				// The next process would be a new member, for which the slots of this one are lost.
-				err = fmt.Errorf("proxy: %s: %w", s.name, ErrSharedSlots)
 			}
 		})
 		if err != nil {

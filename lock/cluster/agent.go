@@ -107,6 +107,10 @@ func (a *Agent) Tick(now time.Duration) {
 	a.send(a.request(0, renewal)) // with all that is not in the state: it may have been lost
 }
 
+// Renew has the next Tick, which is due at once, say all again: the way to the voters
+// is another one by now, and what was sent before may be lost.
+func (a *Agent) Renew(now time.Duration) { a.next = min(a.next, now) }
+
 // SetVoters says where the leader is looked for from now on; there is at least one.
 func (a *Agent) SetVoters(voters []NodeID) {
 	a.cfg.Voters = slices.Clone(voters)

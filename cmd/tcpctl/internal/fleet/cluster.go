@@ -14,6 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -25,9 +26,9 @@ type Cluster struct {
 	Voters          []string
 	Dir             string
 	Lease, Election time.Duration
-	// Joined gets this node's part, once it has begun; nil: nothing does. The part is
-	// closed with the fleet.
-	Joined func(*quorum.Part)
+	// Joined gets how this process's member reaches the voters, and owns it: once this
+	// node's part has begun, or at TakeOver. Nil: there is no member.
+	Joined func(*quorum.Carrier)
 	// SetSlots changes how many slots a service's lock has on all nodes; nil: nothing
 	// here has one.
 	SetSlots func(ctx context.Context, service string, n uint64) error
@@ -66,8 +67,59 @@ func (f *Fleet) joinCluster(c *Cluster) error {
 		return err
 	}
 	f.cluster.Store(part)
-	if c.Joined != nil {
-		c.Joined(part)
+	if c.Joined == nil {
+		return nil
+	}
+	if f.carrier == nil {
+		if f.carrier, err = part.Carrier(); err != nil {
+			return err
+		}
+		c.Joined(f.carrier)
+	}
+	f.carrier.SetPart(part)
+	return nil
+}
+
+// OfferCluster is for the process that takes this one's place; nil: this one has not
+// joined a cluster.
+func (f *Fleet) OfferCluster() (*upgrade.Cluster, error) {
+	part := f.cluster.Load()
+	if part == nil || f.carrier == nil {
+		return nil, nil
+	}
+	next, err := part.NextIncarnation()
+	return &upgrade.Cluster{Incarnation: next, Dir: f.joins.Dir, Lease: f.joins.Lease}, err
+}
+
+// TakeOver has this process take part in the cluster before it joins the mesh: the
+// process before it speaks for it until then.
+func (f *Fleet) TakeOver(o *upgrade.Cluster) error {
+	if o == nil || f.joins == nil || f.joins.Joined == nil {
+		return nil
+	}
+	self, err := quorum.NodeOf(f.node.ID())
+	if err != nil {
+		return err
+	}
+	if f.carrier, err = quorum.NewCarrier(f.joins.Dir, self, o.Incarnation, 0); err != nil {
+		return err
+	}
+	f.joins.Joined(f.carrier)
+	return nil
+}
+
+// Takes says why a process with this configuration cannot take the place of one that
+// offers its cluster.
+func (c *Cluster) Takes(o *upgrade.Cluster) error {
+	switch {
+	case o == nil:
+		return nil
+	case c == nil:
+		return errors.New("the [cluster] table is gone, and its locks have clients: write it again, or stop this node and start it anew")
+	case c.Dir != o.Dir:
+		return fmt.Errorf("cluster: dir is %s, and %s in the running process: a voter whose log is gone must not vote; write it as it was", c.Dir, o.Dir)
+	case c.Lease != o.Lease:
+		return fmt.Errorf("cluster: lease is %v, and %v in the running process: it is fixed when a cluster is made", c.Lease, o.Lease)
 	}
 	return nil
 }

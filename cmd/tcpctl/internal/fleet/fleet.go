@@ -125,6 +125,7 @@ type Fleet struct {
 	noted     noted
 	joins     *Cluster                    // nil: no cluster
 	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet
+	carrier   *quorum.Carrier             // of the member's messages; nil: there is none yet
 }
 
 // Start is New and Join.
@@ -215,6 +216,9 @@ func (f *Fleet) Join(ctx context.Context) error {
 func (f *Fleet) Close() {
 	if part := f.cluster.Load(); part != nil {
 		part.Close() // while the mesh carries what it says last
+		if f.carrier != nil {
+			f.carrier.SetPart(nil) // another process has it next
+		}
 	}
 	f.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 )
 
 // identity is the file that keeps a node's key, so that it is the same node
@@ -89,7 +91,10 @@ func (id *identity) lock() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	locked, err := lockFile(f)
+	locked, err := statedir.Lock(f)
+	if errors.Is(err, statedir.ErrNoLocks) {
+		locked, err = true, nil // who starts two of them there has one node twice
+	}
 	if err != nil || !locked {
 		f.Close()
 		return false, err

@@ -85,10 +85,7 @@ func (in *Instance) beginHandover(by string) (*handover, error) {
 	if in.stopping {
 		return nil, api.Refused("this instance is stopping", "start the new one")
 	}
-	switch err := proxy.HandoverOf(in.engine).Ready(); {
-	case errors.Is(err, proxy.ErrSharedSlots):
-		return nil, api.Refused(err.Error(), "stop this node, and start the new one; other nodes serve meanwhile")
-	case err != nil:
+	if err := proxy.HandoverOf(in.engine).Ready(); err != nil {
 		return nil, api.Refused(err.Error(), "wait until it has ended, or end it; then upgrade again")
 	}
 	h := &handover{in: in, by: by, quit: make(chan struct{}), over: make(chan struct{})}
@@ -110,6 +107,9 @@ func (h *handover) makeOffer() (err error) {
 	*o = upgrade.Offer{PID: os.Getpid(), By: h.by, Control: in.control.Path(), Screen: in.isQuiet(), Activated: in.systemd.Sockets(), State: h.snapshot()}
 	if in.fleet != nil {
 		o.MeshKey = in.fleet.Key()
+		if o.Cluster, err = in.fleet.OfferCluster(); err != nil {
+			return err
+		}
 	}
 	if o.Listeners, err = proxy.HandoverOf(in.engine).Sockets(); err != nil {
 		return err

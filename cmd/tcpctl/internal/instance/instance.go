@@ -114,19 +114,21 @@ func (in *Instance) Close() {
 	if in.ssh != nil {
 		in.ssh.Close()
 	}
-	if in.followers != nil {
-		in.followers.Close()
-	}
 	in.reloading.Unlock()
-	if in.predecessors != nil {
-		in.predecessors.close()
-	}
 	if in.engine != nil {
 		in.sources.Close()
 		in.files.Close()
 		in.engine.Close()
 	}
-	in.member.close() // while the mesh carries what it says last
+	in.member.close() // while the mesh, or another process of this node, carries what it says last
+	if in.predecessors != nil {
+		in.predecessors.close()
+	}
+	in.reloading.Lock()
+	if in.followers != nil {
+		in.followers.Close()
+	}
+	in.reloading.Unlock()
 	if in.control != nil {
 		in.control.Close()
 	}

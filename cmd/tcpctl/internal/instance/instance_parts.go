@@ -14,8 +14,8 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/history"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -89,7 +89,7 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	c := in.c.Mesh
 	if c == nil {
 		if in.file.Mesh == nil {
-			return nil
+			return (*fleet.Cluster)(nil).Takes(in.offeredCluster())
 		}
 		made, err := fleet.FromFile(in.file.Mesh)
 		if err != nil {
@@ -101,17 +101,35 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 		return &ConfigError{err}
 	}
 	if c.Cluster != nil && in.member != nil {
-		c.Cluster.Joined = func(p *quorum.Part) { in.member.Join(p) }
+		c.Cluster.Joined = in.member.join
 		c.Cluster.SetSlots = in.member.SetSlots
 	}
 	c.Version, c.Log = in.c.Version, in.log.Logger
-	if in.predecessor != nil && c.Mesh.Key == nil {
-		c.Mesh.Key = in.predecessor.Offer.MeshKey // for peers it is the same node
-	}
-	if in.fleet, err = fleet.New(*c, in.local); err != nil || in.predecessor != nil {
+	if in.predecessor == nil {
+		if in.fleet, err = fleet.New(*c, in.local); err == nil {
+			err = in.fleet.Join(ctx)
+		}
 		return err
 	}
-	return in.fleet.Join(ctx)
+	o := &in.predecessor.Offer
+	if c.Mesh.Key == nil {
+		c.Mesh.Key = o.MeshKey // for peers it is the same node
+	}
+	if err = c.Cluster.Takes(in.offeredCluster()); err == nil {
+		in.fleet, err = fleet.New(*c, in.local)
+	}
+	if err == nil {
+		err = in.fleet.TakeOver(o.Cluster)
+	}
+	return err
+}
+
+// offeredCluster is the cluster of the predecessor; nil: it was in none.
+func (in *Instance) offeredCluster() *upgrade.Cluster {
+	if in.predecessor == nil {
+		return nil
+	}
+	return in.predecessor.Offer.Cluster
 }
 
 // openServers opens the control socket and the metrics, which are served from

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
@@ -20,6 +21,8 @@ const leaveTimeout = time.Second
 // no cluster.
 type membership struct {
 	*member.Member
+	carrier *quorum.Carrier // nil: not joined yet; guarded by mu
+	mu      sync.Mutex
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -57,11 +60,32 @@ func (ms *membership) share(services []proxy.ServiceConfig, c *config.Cluster) e
 	return nil
 }
 
+// join has the member speak to the voters, as soon as there is a way to them.
+func (ms *membership) join(c *quorum.Carrier) {
+	ms.mu.Lock()
+	ms.carrier = c
+	ms.mu.Unlock()
+	ms.Join(c)
+}
+
+// with is how the member reaches the voters; nil: it has not joined yet.
+func (ms *membership) with() *quorum.Carrier {
+	if ms == nil {
+		return nil
+	}
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	return ms.carrier
+}
+
 // close leaves the cluster, once the engine has ended its sessions.
 func (ms *membership) close() {
 	if ms != nil {
 		ms.Leave(leaveTimeout)
 		ms.cancel()
 		ms.running.Wait()
+		if c := ms.with(); c != nil {
+			c.Close()
+		}
 	}
 }

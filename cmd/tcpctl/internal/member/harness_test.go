@@ -133,7 +133,7 @@ func (l link) Send(r cluster.RequestTo) {
 	})
 }
 
-func (l link) SetMember(step func(cluster.Answer)) {
+func (l link) SetMember(step func(cluster.Answer), _ func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.steps[l.node] = step

@@ -29,10 +29,12 @@ type Config struct {
 // A Link is how a member reaches the voters.
 type Link interface {
 	Self() cluster.NodeID
-	Incarnation() uint64            // higher at each start of the process
-	Voters() []cluster.NodeID       // those that are known, by now
-	Send(cluster.RequestTo)         // must not block: what cannot be sent now is lost, and said again
-	SetMember(func(cluster.Answer)) // takes the answers, on any goroutine
+	Incarnation() uint64      // higher at each start of the process
+	Voters() []cluster.NodeID // those that are known, by now
+	Send(cluster.RequestTo)   // must not block: what cannot be sent now is lost, and said again
+	// SetMember has step take the answers, and again be called when there is a new
+	// way to the voters: both on any goroutine.
+	SetMember(step func(cluster.Answer), again func())
 }
 
 // A Member is one node of a cluster. Run has to run for as long as it is used.
@@ -65,7 +67,7 @@ func (m *Member) Join(l Link) {
 	m.link, m.began = l, m.cfg.Now()
 	m.agent.Identify(l.Self(), l.Incarnation())
 	m.mu.Unlock()
-	l.SetMember(m.step)
+	l.SetMember(m.step, m.renew)
 	m.wake()
 }
 
@@ -173,6 +175,14 @@ func (m *Member) step(a cluster.Answer) {
 	}
 	close(m.stepped)
 	m.stepped = make(chan struct{})
+	m.mu.Unlock()
+	m.wake()
+}
+
+// renew says all again, as there is a new way to the voters.
+func (m *Member) renew() {
+	m.mu.Lock()
+	m.agent.Renew(m.cfg.Now())
 	m.mu.Unlock()
 	m.wake()
 }

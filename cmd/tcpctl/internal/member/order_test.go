@@ -122,13 +122,3 @@ func TestSetSlots(t *testing.T) {
 		t.Errorf("without a lease: %v", err)
 	}
 }
-
-// TestHandoverIsRefused: the next process would be a new member, whose coming ends
-// what this one has.
-func TestHandoverIsRefused(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, 10*second, "stream", proxy.ServiceConfig{}, nil)
-	if err := proxy.HandoverOf(r.nodes[0].engine).Ready(); err == nil {
-		t.Error("a process could take over")
-	}
-}

@@ -22,10 +22,16 @@ const (
 	frameVoter   = 2 // a raftlog.Message
 	frameRequest = 3 // a cluster.Request
 	frameAnswer  = 4 // a cluster.Answer
+
+	// Between processes of one node.
+	frameRequestTo = 5 // a cluster.Request behind the voter that it is for
+	frameVoters    = 6 // JSON: which voters there are; whoever says so has the node's Part
 )
 
-// limits are how long a frame of a kind may be.
-var limits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, frameRequest: cluster.MaxMessage, frameAnswer: cluster.MaxMessage}
+// meshLimits and processLimits are how long a frame of a kind may be.
+var meshLimits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, frameRequest: cluster.MaxMessage, frameAnswer: cluster.MaxMessage}
+
+var processLimits = map[byte]int{frameRequestTo: nodeLen + cluster.MaxMessage, frameAnswer: cluster.MaxMessage, frameVoters: 4 << 10}
 
 // A hello says which cluster a node is of.
 type hello struct {
@@ -41,8 +47,15 @@ func encodeFrame(kind byte, data []byte) []byte {
 	return append(append(b, kind), data...)
 }
 
+// nodeLen is how many bytes a node's number has in a frame.
+const nodeLen = 8
+
+func binaryNode(id cluster.NodeID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
+
+func readNode(b []byte) cluster.NodeID { return cluster.NodeID(binary.BigEndian.Uint64(b)) }
+
 // readFrame reads one frame. Memory is taken as bytes come, not as a length says.
-func readFrame(r io.Reader) (kind byte, data []byte, err error) {
+func readFrame(r io.Reader, limits map[byte]int) (kind byte, data []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return 0, nil, err
@@ -69,7 +82,7 @@ func encodeHello(h hello) []byte {
 
 // readHello reads the first frame of a stream.
 func readHello(r io.Reader) (h hello, err error) {
-	kind, data, err := readFrame(r)
+	kind, data, err := readFrame(r, meshLimits)
 	if err != nil {
 		return h, err
 	}

@@ -74,11 +74,11 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		for {
-			kind, got, err := readFrame(r)
+			kind, got, err := readFrame(r, meshLimits)
 			if err != nil {
 				return
 			}
-			if limits[kind] < len(got) {
+			if meshLimits[kind] < len(got) {
 				t.Fatalf("%d bytes of kind %d", len(got), kind)
 			}
 		}

@@ -23,6 +23,7 @@ type kept struct {
 	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
 	Lease   time.Duration     `json:"lease,omitempty"`   // of the cluster, in nanoseconds: fixed when it was made
 	Starts  uint64            `json:"starts"`            // of this node: its incarnation
+	Process int               `json:"process,omitempty"` // number of the one that has had the Part last
 	Nodes   map[string]string `json:"nodes,omitempty"`   // ids in the mesh, by name
 }
 
@@ -89,18 +90,28 @@ func leaseError(ours, theirs time.Duration) error {
 
 var errLease = errors.New("cluster")
 
-// Incarnation is which start of this node this is.
-func (p *Part) Incarnation() uint64 {
+// Carrier makes the carrier of this process, which no other process has started.
+func (p *Part) Carrier() (*Carrier, error) {
+	p.mu.Lock()
+	starts, first := p.kept.Starts, p.kept.Process
+	p.mu.Unlock()
+	return NewCarrier(p.cfg.Dir, p.self, starts, first)
+}
+
+// NextIncarnation is for a process that is to take this one's place: it counts as a
+// start.
+func (p *Part) NextIncarnation() (uint64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.kept.Starts
+	p.kept.Starts++
+	return p.kept.Starts, p.keep()
 }
 
 // Self is this node.
 func (p *Part) Self() cluster.NodeID { return p.self }
 
 // NodeOf returns the number of a node of which the mesh knows the id: both are made
-// of its key.
+// of its key. The last byte is 0, and that of its processes is their number.
 func NodeOf(id string) (cluster.NodeID, error) {
 	b, err := hex.DecodeString(id)
 	if err != nil || len(b) < 8 {
@@ -110,7 +121,7 @@ func NodeOf(id string) (cluster.NodeID, error) {
 	for _, v := range b[:8] {
 		n = n<<8 | uint64(v)
 	}
-	return cluster.NodeID(n), nil
+	return nodeOf(cluster.NodeID(n)), nil
 }
 
 // learnNames notes which nodes have the names of voters: the mesh forgets those that
@@ -167,6 +178,7 @@ func (p *Part) Voters() (all []cluster.NodeID) {
 
 // nameOf is how an operator calls a node.
 func (p *Part) nameOf(node cluster.NodeID) string {
+	node = nodeOf(node)
 	if node == p.self {
 		return p.cfg.Mesh.NodeName()
 	}

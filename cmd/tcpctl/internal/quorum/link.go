@@ -101,8 +101,9 @@ func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 		p.refused(l, err)
 		return
 	}
+	p.tellCarrier()
 	for {
-		kind, data, err := readFrame(r)
+		kind, data, err := readFrame(r, meshLimits)
 		if err == nil {
 			err = p.take(l, kind, data)
 		}
@@ -195,6 +196,16 @@ func (p *Part) add(l *link) bool {
 	return true
 }
 
+// tellCarrier says that voters are known that were not, or that one is reached.
+func (p *Part) tellCarrier() {
+	p.mu.Lock()
+	c := p.carrier
+	p.mu.Unlock()
+	if c != nil {
+		c.tell()
+	}
+}
+
 func (p *Part) remove(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -208,7 +219,7 @@ func (p *Part) remove(l *link) {
 func (p *Part) send(to cluster.NodeID, kind byte, data []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := p.links[to]
+	all := p.links[nodeOf(to)]
 	if len(all) == 0 {
 		return
 	}

@@ -19,7 +19,7 @@ func (p *Part) take(l *link, kind byte, data []byte) error {
 		if err != nil {
 			return err
 		}
-		if r.Node != l.node {
+		if nodeOf(r.Node) != l.node {
 			return fmt.Errorf("%w: a request of node %x, from node %x", cluster.ErrCorrupt, r.Node, l.node)
 		}
 		p.request(r)
@@ -94,7 +94,7 @@ func (p *Part) request(r cluster.Request) {
 	p.sendAnswers([]cluster.AnswerTo{{To: r.Node, Answer: cluster.Answer{From: p.self}}})
 }
 
-// Send sends what this node's member says. It does not block.
+// Send sends what a member of this node says. It does not block.
 func (p *Part) Send(r cluster.RequestTo) {
 	if r.To == p.self {
 		p.request(r.Request)
@@ -103,19 +103,26 @@ func (p *Part) Send(r cluster.RequestTo) {
 	p.send(r.To, frameRequest, cluster.EncodeRequest(r.Request))
 }
 
-// SetMember has step take the answers to this node's member.
-func (p *Part) SetMember(step func(cluster.Answer)) {
+// setCarrier has c take the answers to the members of this node.
+func (p *Part) setCarrier(c *Carrier) {
 	p.mu.Lock()
-	p.step = step
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.carrier = c
+	if p.kept.Process != c.number {
+		p.kept.Process = c.number
+		if err := p.keep(); err != nil {
+			p.cfg.Log.Warn(err.Error())
+		}
+	}
 }
 
+// answer takes an answer to one of the processes of this node.
 func (p *Part) answer(r cluster.Answer) {
 	p.mu.Lock()
-	step := p.step
+	c := p.carrier
 	p.mu.Unlock()
-	if step != nil {
-		step(r)
+	if c != nil {
+		c.answer(r)
 	}
 }
 
@@ -128,7 +135,7 @@ func (p *Part) sendVoters(all []raftlog.Message) {
 
 func (p *Part) sendAnswers(all []cluster.AnswerTo) {
 	for _, r := range all {
-		if r.To == p.self {
+		if nodeOf(r.To) == p.self {
 			p.answer(r.Answer)
 			continue
 		}

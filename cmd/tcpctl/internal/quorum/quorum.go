@@ -9,6 +9,7 @@ package quorum
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -57,14 +58,20 @@ type Part struct {
 	node    *raftlog.Node // nil: this node does not vote
 	stopped error         // why a voter does not vote
 	adding  bool
-	step    func(cluster.Answer)       // of this node's member; nil: there is none
+	carrier *Carrier                   // of this process; nil: no member is here
 	links   map[cluster.NodeID][]*link // the last one is used
 	dialing map[cluster.NodeID]bool
 	noted   map[string]time.Time
 }
 
-// every is how often a Part looks which voters there are and which it reaches.
-const every = 500 * time.Millisecond
+// every is how often a Part looks which voters there are and which it reaches. At
+// first it looks more often: members of this node may be without a way to the voters
+// since the process before it, and their leases run.
+const (
+	every      = 500 * time.Millisecond
+	everyFirst = every / 10
+	firstLooks = 100
+)
 
 // Start begins to take part. The mesh may not be joined yet.
 func Start(c Config) (*Part, error) {
@@ -136,10 +143,19 @@ func (p *Part) handOver() {
 // run keeps the streams to the voters, and has the one that leads add those that
 // are missing.
 func (p *Part) run() {
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(everyFirst)
 	defer tick.Stop()
-	for {
+	var told []cluster.NodeID
+	for looks := 0; ; looks++ {
+		if looks == firstLooks {
+			tick.Reset(every)
+		}
 		p.learnNames()
+		if voters := p.Voters(); !slices.Equal(voters, told) {
+			told = voters
+			p.tellCarrier()
+		}
+		p.openAgain()
 		p.dialVoters()
 		p.addVoters()
 		select {
@@ -165,12 +181,23 @@ func (p *Part) openLog() {
 		}
 	}
 	p.mu.Lock()
+	again := errors.Is(err, raftlog.ErrInUse) && errors.Is(p.stopped, raftlog.ErrInUse)
 	if p.stopped = err; err == nil {
 		p.node = node
 	}
 	p.mu.Unlock()
-	if err != nil {
+	if err != nil && !again {
 		p.note(true, "cluster: this node does not vote: "+plain(err))
+	}
+}
+
+// openAgain opens a log that another process of this node has had open, in an upgrade,
+// when it is there to be opened.
+func (p *Part) openAgain() {
+	if errors.Is(p.Stopped(), raftlog.ErrInUse) {
+		p.opening.Lock()
+		p.openLog()
+		p.opening.Unlock()
 	}
 }
 

@@ -380,25 +380,112 @@ func TestAMemberSpeaksToItsVoters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _, _, _, d := form(t)
 		defer n.close()
-		agent := cluster.NewAgent(cluster.AgentConfig{Node: d.part.Self(), Incarnation: d.part.Incarnation(), Voters: d.part.Voters(), Lease: 3 * time.Second})
-		var mu sync.Mutex
-		now := func() time.Duration { return time.Since(n.begin) }
-		d.part.SetMember(func(r cluster.Answer) {
-			mu.Lock()
-			defer mu.Unlock()
-			agent.Step(now(), r)
-		})
-		until(t, "it has a lease", func() bool {
-			mu.Lock()
-			agent.Tick(now())
-			ready := agent.Ready()
-			_, runs := agent.Runs(now())
-			mu.Unlock()
-			for _, r := range ready.Requests {
-				d.part.Send(r)
+		c, err := d.part.Carrier()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		m := n.member(c)
+		c.SetPart(d.part)
+		until(t, "it has a lease", m.runs)
+	})
+}
+
+// A member is what a process of a node does with its lease.
+type member struct {
+	net     *network
+	carrier *Carrier
+	mu      sync.Mutex
+	agent   *cluster.Agent
+}
+
+func (n *network) member(c *Carrier) *member {
+	m := &member{net: n, carrier: c, agent: cluster.NewAgent(cluster.AgentConfig{Node: c.Self(), Incarnation: c.Incarnation(), Lease: 3 * time.Second})}
+	c.SetMember(func(r cluster.Answer) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.agent.Step(time.Since(n.begin), r)
+	}, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.agent.Renew(time.Since(n.begin))
+	})
+	return m
+}
+
+// runs lets the member do what is due, and reports whether it has a lease.
+func (m *member) runs() bool {
+	voters := m.carrier.Voters()
+	if len(voters) == 0 {
+		return false
+	}
+	m.mu.Lock()
+	now := time.Since(m.net.begin)
+	m.agent.SetVoters(voters)
+	if now >= m.agent.Deadline() {
+		m.agent.Tick(now)
+	}
+	ready := m.agent.Ready()
+	_, runs := m.agent.Runs(now)
+	m.mu.Unlock()
+	for _, r := range ready.Requests {
+		m.carrier.Send(r)
+	}
+	return runs
+}
+
+// TestTwoProcessesOfOneNode: each has a lease of its own, also while only one of them
+// has the node's part, and whichever that is. A third takes a number that is free.
+func TestTwoProcessesOfOneNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _, _, c, _ := form(t)
+		defer n.close()
+		old, err := c.part.Carrier()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		first := n.member(old)
+		old.SetPart(c.part)
+		until(t, "the first has a lease", first.runs)
+
+		incarnation, err := c.part.NextIncarnation()
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := NewCarrier(filepath.Join(n.dir, "c"), c.part.Self(), incarnation, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.Close()
+		if next.Self() == old.Self() || nodeOf(next.Self()) != nodeOf(old.Self()) {
+			t.Fatalf("processes %x and %x", old.Self(), next.Self())
+		}
+		second := n.member(next)
+		ours, theirs := net.Pipe()
+		n.wg.Go(func() { old.Serve(ours) })
+		n.wg.Go(func() { next.Serve(theirs) })
+		until(t, "both have one", func() bool { return first.runs() && second.runs() })
+
+		c.stop()
+		old.SetPart(nil)
+		*c = *n.start("c", "a", "b", "c")
+		next.SetPart(c.part)
+		for range 500 { // more than a lease: 0.02 s each
+			if !first.runs() || !second.runs() {
+				t.Fatal("a lease is lost while the part goes to the other process")
 			}
-			return runs
-		})
+			time.Sleep(20 * time.Millisecond)
+		}
+		old.Close()
+		third, err := NewCarrier(filepath.Join(n.dir, "c"), c.part.Self(), incarnation+2, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer third.Close()
+		if third.Self() != old.Self() || third.Incarnation() <= next.Incarnation() {
+			t.Errorf("process %x, incarnation %d: want %x again", third.Self(), third.Incarnation(), old.Self())
+		}
 	})
 }
 

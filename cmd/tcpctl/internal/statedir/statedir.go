@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// ErrNoLocks is of a file on a file system that knows no locks.
+var ErrNoLocks = errors.New("the file system has no locks")
+
 // Path is the state folder: $STATE_DIRECTORY (systemd's), else as root
 // /var/lib/tcpctl, else $XDG_STATE_HOME/tcpctl, else ~/.local/state/tcpctl. It
 // need not exist.

@@ -42,12 +42,22 @@ type Offer struct {
 	MetricsAddr string `json:"metrics_addr,omitempty"` // as the configuration has it
 	SSHAddr     string `json:"ssh_addr,omitempty"`     // likewise
 	MeshKey     []byte `json:"mesh_key,omitempty"`     // its identity in the mesh
+	// Cluster is what its locks over several nodes go on from; nil: it has none.
+	Cluster *Cluster `json:"cluster,omitempty"`
 
 	Listeners     []proxy.InheritedSocket `json:"-"`
 	Activated     []*os.File              `json:"-"` // opened by systemd, by its names
 	ControlSocket *os.File                `json:"-"` // the listener
 	Metrics       *os.File                `json:"-"` // the listener; nil: none
 	SSH           *os.File                `json:"-"` // the listener of the console over SSH; nil: none
+}
+
+// Cluster is what a process has to know that takes part in the cluster of the one
+// before it, as a process of the same node.
+type Cluster struct {
+	Incarnation uint64        `json:"incarnation"` // its own
+	Dir         string        `json:"dir"`
+	Lease       time.Duration `json:"lease"`
 }
 
 // State is the predecessor's engine state, and the processes that still serve.

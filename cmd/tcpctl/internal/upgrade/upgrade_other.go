@@ -5,6 +5,7 @@ package upgrade
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -61,6 +62,12 @@ func (*Followers) Close()       {}
 
 // Follow finds no process.
 func Follow(context.Context, string, func(proxy.Remaining), func(error)) {}
+
+// OpenStream finds no process.
+func OpenStream(context.Context, string, string) (net.Conn, error) { return nil, errNotHere }
+
+// TakeStream fails.
+func TakeStream(http.ResponseWriter) (net.Conn, error) { return nil, errNotHere }
 
 // Ask finds no process.
 func Ask(context.Context, string, time.Duration) (proxy.Remaining, error) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package fleet
+package statedir
 
 import (
 	"errors"
@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile is false when another process has f locked. Closing f, and the end
-// of this process, unlock it.
-func lockFile(f *os.File) (bool, error) {
+// Lock is false when another process has f locked. Closing f, and the end of this
+// process, unlock it. The error of a file system without locks is ErrNoLocks.
+func Lock(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) {
-		return true, nil // a file system without locks
+		return false, ErrNoLocks
 	}
 	return err == nil, err
 }

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// fencedBackend counts its clients, and notes the token of each with its first line,
+// which it sends back.
+type fencedBackend struct {
+	ln     net.Listener
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	most   int
+	tokens []uint64
+	lines  []string
+}
+
+func newFencedBackend(t *testing.T) *fencedBackend {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &fencedBackend{ln: ln, conns: map[net.Conn]bool{}}
+	b.wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b.wg.Go(func() { b.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		b.mu.Lock()
+		for c := range b.conns {
+			c.Close()
+		}
+		b.mu.Unlock()
+		b.wg.Wait()
+	})
+	return b
+}
+
+func (b *fencedBackend) serve(c net.Conn) {
+	defer c.Close()
+	b.mu.Lock()
+	b.conns[c] = true
+	b.most = max(b.most, len(b.conns))
+	b.mu.Unlock()
+	defer func() { // before the other end can know
+		b.mu.Lock()
+		delete(b.conns, c)
+		b.mu.Unlock()
+	}()
+	r := bufio.NewReader(c)
+	h, err := proxyproto.Read(r)
+	if err != nil {
+		return
+	}
+	var token uint64
+	tlvs, _ := h.TLVs()
+	for _, tlv := range tlvs {
+		if tlv.Type == 0xE5 && len(tlv.Value) == 8 {
+			token = binary.BigEndian.Uint64(tlv.Value)
+		}
+	}
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	b.tokens, b.lines = append(b.tokens, token), append(b.lines, strings.TrimSpace(line))
+	b.mu.Unlock()
+	fmt.Fprintf(c, "x: %s", line)
+	io.Copy(io.Discard, r)
+}
+
+// sharedLock starts three nodes with one lock of two slots over all of them, whose
+// binaries can be replaced.
+func sharedLock(t *testing.T, b *fencedBackend, env ...string) (all []*upgradable) {
+	t.Helper()
+	dir := t.TempDir()
+	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	write(t, secret, mesh.NewSecret()+"\n")
+	for i, listen := range []string{first, "127.0.0.1:0", "127.0.0.1:0"} {
+		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i+1))
+		write(t, path, fmt.Sprintf(`
+[services.db]
+listen = "127.0.0.1:0"
+backends = [%q]
+check = { type = "none" }
+send_proxy = 2
+lock = { slots = 2, scope = "cluster" }
+hooks = { ready = "none" }
+queue = { timeout = "10m" }
+[history]
+file = "memory"
+[mesh]
+name = "lab"
+node = "edge-%d"
+listen = %q
+join = [%q]
+mdns = false
+secret_file = %q
+[cluster]
+voters = ["edge-1", "edge-2", "edge-3"]
+lease = "10s"
+dir = %q
+`, b.ln.Addr(), i+1, listen, first, secret, filepath.Join(dir, fmt.Sprint(i))))
+		all = append(all, runInstalled(t, env, "run", "--no-ui", "-c", path))
+	}
+	for _, in := range all {
+		in.untilPeers(2)
+	}
+	all[0].tcpctl("cluster", "init")
+	for _, in := range all {
+		in.until("it has a lease", func(s *proxy.ServiceInfo) bool { return s.Lock.LeaseSeconds > 0 && s.Lock.Slots == 2 })
+	}
+	return all
+}
+
+// untilVotes waits until a node that was upgraded votes again.
+func (in *running) untilVotes() {
+	in.t.Helper()
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		c := in.status().Cluster
+		if c.Leader != "" && (c.Role == api.ClusterVoter || c.Role == api.ClusterLeader) {
+			return
+		}
+		if time.Since(began) > patience {
+			in.t.Fatalf("it never votes: %+v", c)
+		}
+	}
+}
+
+// applied waits until all nodes have the same entries, and returns how many.
+func applied(t *testing.T, all []*upgradable) uint64 {
+	t.Helper()
+	var last [3]uint64
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(300 * time.Millisecond) {
+		var now [3]uint64
+		for i, in := range all {
+			if c := in.status().Cluster; c != nil {
+				now[i] = c.Applied
+			}
+		}
+		if now == last && now[0] > 0 && now[0] == now[1] && now[1] == now[2] {
+			return now[0]
+		}
+		last = now
+	}
+	t.Fatalf("the nodes never have the same entries: %v", last)
+	return 0
+}
+
+// queues brings a client to a node, whose place is committed before it returns.
+func queues(t *testing.T, all []*upgradable, i int, line string) *client {
+	t.Helper()
+	before := applied(t, all)
+	c := mustDial(t, all[i].addr())
+	t.Cleanup(func() { c.Close() })
+	c.says(line)
+	for began := time.Now(); all[i].status().Cluster.Applied <= before; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatalf("client %s of edge-%d never has a place", line, i+1)
+		}
+	}
+	return c
+}
+
+// TestRule35AnUpgradeKeepsTicketsAndLease: each node is upgraded, while clients of
+// all of them hold the slots and wait. None fails or loses its place, and who comes
+// meanwhile is behind those who wait in a process that was replaced.
+func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
+	t.Parallel()
+	b := newFencedBackend(t)
+	all := sharedLock(t, b)
+	var clients []*client
+	come := func() {
+		for i := range all {
+			clients = append(clients, queues(t, all, i, fmt.Sprint(len(clients))))
+		}
+	}
+	hears := func(n int) {
+		t.Helper()
+		if err := clients[n].hears(fmt.Sprintf("x: %d", n)); err != nil {
+			t.Fatalf("client %d: %v", n, err)
+		}
+	}
+	come()
+	hears(0)
+	hears(1)
+	for _, in := range all {
+		pid := in.status().Node.PID
+		in.tcpctl("upgrade")
+		in.follow(pid)
+		come()
+	}
+	for n := range clients[2:] {
+		clients[n].Close()
+		hears(n + 2)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n, line := range b.lines {
+		if line != fmt.Sprint(n) || b.tokens[n] != uint64(n+1) {
+			t.Errorf("the backend's client %d is %s, with token %d", n, line, b.tokens[n])
+		}
+	}
+	if b.most > 2 {
+		t.Errorf("%d clients at a time over two slots", b.most)
+	}
+	for _, in := range all {
+		if out := in.tcpctl("events"); strings.Contains(out, "no lease") || strings.Contains(out, "had a slot reset") {
+			t.Errorf("a lease was lost:\n%s", out)
+		}
+		in.ends()
+	}
+}
+
+// TestRule35AnotherCluster: a file with another lease or folder, or without the
+// cluster, is one that the new process cannot go on with. The old one serves on.
+func TestRule35AnotherCluster(t *testing.T) {
+	t.Parallel()
+	b := newFencedBackend(t)
+	in := sharedLock(t, b)[0]
+	c := mustDial(t, in.addr())
+	defer c.Close()
+	path := in.cmd.Args[slices.Index(in.cmd.Args, "-c")+1]
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := strings.Replace(string(text), `, scope = "cluster"`, "", 1)
+	for _, other := range []struct{ text, says string }{
+		{strings.Replace(string(text), `"10s"`, `"12s"`, 1), "lease is 12s, and 10s in the running process"},
+		{strings.Replace(string(text), "\ndir = ", fmt.Sprintf("\ndir = %q # ", path+".d"), 1), "dir is " + path + ".d"},
+		{node[:strings.Index(node, "[cluster]")], "the [cluster] table is gone"},
+		{node[:strings.Index(node, "[mesh]")], "the [cluster] table is gone"},
+	} {
+		write(t, path, other.text)
+		if out, status := in.try("upgrade"); status != exitFailed || !strings.Contains(out, other.says) {
+			t.Errorf("status %d: want %q\n%s", status, other.says, out)
+		}
+	}
+	c.says("0")
+	if err := c.hears("x: 0"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRule35UpgradesUnderLoad: clients come and go on all nodes, while each is
+// upgraded, twice. No client fails, and there are never three at a time.
+func TestRule35UpgradesUnderLoad(t *testing.T) {
+	t.Parallel()
+	b := newFencedBackend(t)
+	all := sharedLock(t, b)
+	var clients sync.WaitGroup
+	stop, failed := make(chan struct{}), make(chan error, 100)
+	var counts [3]atomic.Int64
+	for i, in := range all {
+		addr := in.addr()
+		for range 3 {
+			clients.Go(func() { served(stop, addr, &counts[i], failed) })
+		}
+	}
+	for range 2 {
+		for i, in := range all {
+			pid := in.status().Node.PID
+			in.tcpctl("upgrade")
+			in.follow(pid)
+			for before := counts[i].Load(); counts[i].Load() < before+20 && len(failed) == 0; {
+				time.Sleep(10 * time.Millisecond)
+			}
+			in.untilVotes()
+		}
+	}
+	close(stop)
+	clients.Wait()
+	select {
+	case err := <-failed:
+		t.Errorf("a client failed: %v", err)
+	default:
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.most > 2 {
+		t.Errorf("%d clients at a time over two slots", b.most)
+	}
+	seen, last := map[uint64]bool{}, uint64(0)
+	for _, token := range b.tokens {
+		if token == 0 || seen[token] {
+			t.Errorf("token %d comes again", token)
+		}
+		seen[token], last = true, max(last, token)
+	}
+	t.Logf("%d sessions, the last token is %d", len(b.tokens), last)
+	for _, in := range all {
+		in.ends()
+	}
+}
+
+// TestRule35ANewProcessThatDies: it is killed at the moments of an upgrade. The one
+// before it goes on under its own lease: its clients keep slots and places.
+func TestRule35ANewProcessThatDies(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"ready", "accepting"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			b := newFencedBackend(t)
+			all := sharedLock(t, b, upgradeFate+"=new "+at+" die")
+			var clients []*client
+			for n := range 4 {
+				clients = append(clients, queues(t, all, n%3, fmt.Sprint(n)))
+			}
+			in := all[0]
+			pid := in.status().Node.PID
+			in.try("upgrade")
+			want := "upgrade refused: upgrade: the new process has ended"
+			if at == "accepting" {
+				want = "ended soon after it had taken over"
+			}
+			in.untilLog(want)
+			if now := in.status().Node.PID; now != pid {
+				t.Errorf("process %d answers", now)
+			}
+			clients = append(clients, queues(t, all, 0, "4"))
+			for n, c := range clients {
+				if err := c.hears(fmt.Sprintf("x: %d", n)); err != nil {
+					t.Fatalf("client %d: %v", n, err)
+				}
+				c.Close()
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.most > 2 {
+				t.Errorf("%d clients at a time over two slots", b.most)
+			}
+		})
+	}
+}

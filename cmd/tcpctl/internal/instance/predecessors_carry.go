@@ -1,0 +1,57 @@
+package instance
+
+import (
+	"errors"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
+)
+
+// carryPath is where a later process of this node opens a stream, on which each
+// carries what members of the other say to the voters of their cluster.
+const carryPath = "/v1/cluster/carry"
+
+// carry speaks with the members of all earlier processes, for as long as each lives.
+func (g *predecessors) carry(c *quorum.Carrier, all []upgrade.Generation) {
+	if c == nil {
+		return
+	}
+	for _, one := range all {
+		g.wg.Go(func() {
+			for g.ctx.Err() == nil {
+				conn, err := upgrade.OpenStream(g.ctx, one.Addr, carryPath)
+				switch {
+				case errors.Is(err, syscall.ECONNREFUSED):
+					return // it has ended
+				case err == nil:
+					c.Serve(conn)
+				}
+				select {
+				case <-g.ctx.Done():
+				case <-time.After(carryAgain):
+				}
+			}
+		})
+	}
+}
+
+// carryAgain is when a stream is opened again that has ended.
+const carryAgain = 100 * time.Millisecond
+
+// serveCarry takes the stream of a later process.
+func (in *Instance) serveCarry(w http.ResponseWriter, _ *http.Request) {
+	c := in.member.with()
+	if c == nil {
+		http.Error(w, "this process has joined no cluster", http.StatusConflict)
+		return
+	}
+	conn, err := upgrade.TakeStream(w)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	c.Serve(conn)
+}
