@@ -115,7 +115,11 @@ func (l *loop) read(src *Side) {
 	most := room
 	src.isUrgent = false
 	if src.urgent && !sealed {
-		most = l.findUrgent(src)
+		var empty bool
+		if most, empty = l.findUrgent(src); empty {
+			src.readable = false // epoll reports what comes, and whether it is urgent
+			return
+		}
 	}
 	n, e := recv(src.fd, l.buf[:most])
 	switch {

@@ -87,35 +87,43 @@ func (m *marks) next(fd int32, in int64) (most int, urgent bool) {
 	return int(min((*m)[0]-in, bufferSize)), false
 }
 
+// expect is called before each read while there may be urgent data. It returns how
+// much may be read at once, whether that is an urgent byte, and whether there is
+// nothing to read: the first byte that comes may be urgent then, so a read without
+// another look would take it for an ordinary one.
+func (m *marks) expect(fd int32, in int64) (most int, urgent, empty bool) {
+	p := pollNow(fd, unix.POLLIN|unix.POLLPRI|unix.POLLRDHUP)
+	if p&unix.POLLPRI != 0 || len(*m) > 0 {
+		most, urgent = m.next(fd, in)
+		return most, urgent, p == 0
+	}
+	return bufferSize, false, p == 0
+}
+
 // findUrgent is called before each read of a side while it may have urgent data,
 // and when epoll reports some.
-func (l *loop) findUrgent(s *Side) (most int) {
+func (l *loop) findUrgent(s *Side) (most int, empty bool) {
 	m := l.urgent[s]
-	most, s.isUrgent = m.next(s.fd, s.In())
+	most, s.isUrgent, empty = m.expect(s.fd, s.In())
 	if s.urgent = len(m) > 0; !s.urgent {
 		delete(l.urgent, s)
-		return most
+		return most, empty
 	}
 	if l.urgent == nil {
 		l.urgent = map[*Side]marks{}
 	}
 	l.urgent[s] = m
 	s.dir.noSplice = true // more may follow, and splice passes over them
-	return most
+	return most, empty
 }
 
 // expectUrgent is findUrgent for the stream runner, which has no epoll and polls
 // before each read. The poll replaces the read that would return EAGAIN, and costs
 // less.
 func (r *socketReader) expectUrgent(fd int32) (most int, empty bool) {
-	p := pollNow(fd, unix.POLLIN|unix.POLLPRI|unix.POLLRDHUP)
-	if p&unix.POLLPRI != 0 || len(r.marks) > 0 {
-		r.side.urgent = true
-		most, r.side.isUrgent = r.marks.next(fd, r.side.In())
-		return most, p == 0
-	}
-	r.side.isUrgent = false
-	return bufferSize, p == 0
+	most, r.side.isUrgent, empty = r.marks.expect(fd, r.side.In())
+	r.side.urgent = r.side.urgent || len(r.marks) > 0
+	return most, empty
 }
 
 // readOnce reads once, without waiting.

@@ -178,6 +178,33 @@ func TestUrgentDataInBulk(t *testing.T) {
 	})
 }
 
+// TestUrgentDataRightBehindAWholeRead: a byte that comes just after a read that has
+// emptied the socket is found before the next one.
+func TestUrgentDataRightBehindAWholeRead(t *testing.T) {
+	eachPlainRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		h := open(t, r, "tcp", b.addr())
+		one, two := h.come(), b.take()
+		block := make([]byte, 32<<10) // as much as one read takes
+		for i := range 3000 {
+			one.Write(block)
+			for began := time.Now(); time.Since(began) < time.Duration(i%100)*time.Microsecond; {
+			}
+			urge(t, one, '!')
+			if _, err := io.ReadFull(two, block[:len(block)-1]); err != nil {
+				t.Fatal(err)
+			}
+			say(t, one, ".")
+			if n, _ := io.ReadFull(two, block[:2]); string(block[:n]) != "\x00." {
+				t.Fatalf("after %d urgent bytes %q came", i, block[:n])
+			}
+		}
+		one.Close()
+		two.Close()
+		next(t, h.over)
+	})
+}
+
 // counting counts what is written to it.
 type counting struct{ n *atomic.Int64 }
 
