@@ -19,7 +19,6 @@ import (
 // nothing is left of it: no slot taken, one record for each session, and the
 // counters say the same as the records.
 func TestNoSlotIsLost(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) { stress(t, relay, how) })
@@ -30,8 +29,12 @@ func TestNoSlotIsLost(t *testing.T) {
 func stress(t *testing.T, relay, how string) {
 	const slots = 3
 	servers := []*server{newServer(t, "a"), newServer(t, "b"), newServer(t, "c")}
-	v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: how, Balance: "p2c", Lock: proxy.LockConfig{Slots: slots, TTL: 300 * time.Millisecond},
-		Queue: proxy.QueueConfig{Timeout: 500 * time.Millisecond, Max: 20}, Check: quick(1, 1)}, servers...)
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Relay: relay, NoBackend: how, Balance: "p2c",
+		Lock: proxy.LockConfig{Slots: slots, TTL: 300 * time.Millisecond}, Queue: proxy.QueueConfig{Timeout: 500 * time.Millisecond, Max: 20}, Check: quick(1, 1)}
+	for _, s := range servers {
+		c.Backends = append(c.Backends, s.backend())
+	}
+	v := start(t, c)
 	addr := v.addr()
 	over := make(chan struct{})
 	var all sync.WaitGroup
@@ -95,6 +98,10 @@ func stress(t *testing.T, relay, how string) {
 		if b.Active != 0 {
 			t.Errorf("afterwards %+v", b)
 		}
+	}
+	c.Lock.TTL, c.Queue.Timeout = 0, patience // on a busy machine an answer may take as long as these
+	if _, err := v.Apply(proxy.Config{Services: []proxy.ServiceConfig{c}}); err != nil {
+		t.Fatal(err)
 	}
 	for range slots { // each can still be had
 		c := v.dial("after")
