@@ -28,13 +28,14 @@ type load struct {
 	addr    string
 	stop    chan struct{}
 	wg      sync.WaitGroup
+	begun   []atomic.Int64 // visits, by client
 	served  atomic.Int64
 	refused atomic.Int64
 	lost    atomic.Int64 // sessions that ended otherwise than they should
 }
 
 func newLoad(t *testing.T, addr string, clients int) *load {
-	l := &load{t: t, addr: addr, stop: make(chan struct{})}
+	l := &load{t: t, addr: addr, stop: make(chan struct{}), begun: make([]atomic.Int64, clients)}
 	for n := range clients {
 		l.wg.Go(func() {
 			for i := 0; ; i++ {
@@ -42,6 +43,7 @@ func newLoad(t *testing.T, addr string, clients int) *load {
 				case <-l.stop:
 					return
 				default:
+					l.begun[n].Add(1)
 					l.one(fmt.Sprintf("%d of %d", i, n))
 				}
 			}
@@ -79,6 +81,16 @@ func (l *load) more() {
 		if time.Since(began) > patience {
 			l.t.Fatal("no client is served")
 		}
+	}
+}
+
+// anew waits until each client has begun another visit: what became of those before
+// is counted then.
+func (l *load) anew() {
+	l.t.Helper()
+	for n := range l.begun {
+		before := l.begun[n].Load()
+		waitUntil(l.t, "a client comes again", func() bool { return l.begun[n].Load() > before })
 	}
 }
 
@@ -210,6 +222,7 @@ func TestKilledInAnUpgrade(t *testing.T) {
 					t.Errorf("process %d answers", pid)
 				}
 			}
+			l.anew()
 			lost := l.lost.Load()
 			l.more()
 			l.end()

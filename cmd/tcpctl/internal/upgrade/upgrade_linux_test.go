@@ -68,8 +68,9 @@ func succeed(p *Predecessor) {
 	if fate == "halt" && at == "settled" {
 		settleAfter = time.Hour
 	}
+	counted := make(chan struct{}, 100)
 	go func() {
-		if !p.Accepting(func() proxy.Remaining { return proxy.Remaining{Sessions: 77} }) {
+		if !p.Accepting(func() proxy.Remaining { counted <- struct{}{}; return proxy.Remaining{Sessions: 77} }) {
 			os.Exit(0)
 		}
 	}()
@@ -78,7 +79,9 @@ func succeed(p *Predecessor) {
 		here("released")
 	}()
 	if at == "accepting" {
-		time.Sleep(100 * time.Millisecond) // until it has said so, and been counted
+		for range 2 { // the second comes once the old process has read the first
+			<-counted
+		}
 		here("accepting")
 	}
 	for {
