@@ -340,10 +340,6 @@ func TestRule25bADialThatFails(t *testing.T) {
 		own.listen(dead.Addr().String())
 		r.untilAble(t, 1, true)
 		other.leaves()
-		for range 10 {
-			time.Sleep(300 * time.Millisecond)
-			t.Logf("%+v %+v", r.nodes[0].svc.Waiters(), r.held())
-		}
 		v.hears("own")
 		v.leaves()
 		last.hears("a")
