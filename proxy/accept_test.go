@@ -65,7 +65,6 @@ func TestAcceptNeverGivesUp(t *testing.T) {
 // TestOutOfDescriptors: five times as many clients as the process can hold.
 // All are served, one after another, and it serves on afterwards.
 func TestOutOfDescriptors(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const most, clients = 8, 40
 		v := startWithin(t, most, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
@@ -102,7 +101,6 @@ func TestOutOfDescriptors(t *testing.T) {
 
 // TestTheBudgetIsGivenBack by all endings, also by those who never waited.
 func TestTheBudgetIsGivenBack(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := oneSlot(relay)

@@ -13,6 +13,7 @@ import (
 // TestRingsAreRefused: a backend that leads back to its own service, however
 // it is written, and nothing that only looks like it.
 func TestRingsAreRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
 		t.Skip(err)
@@ -78,6 +79,7 @@ func TestRingsAreRefused(t *testing.T) {
 
 // TestRingsAreRefusedAtRunTime, where the system has chosen the ports, too.
 func TestRingsAreRefusedAtRunTime(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, service("one", "127.0.0.1:0", a))
 	v.apply(service("one", "127.0.0.1:0", a), service("two", "127.0.0.1:0", a))

@@ -14,6 +14,7 @@ import (
 // TestAProgramChecks: it is told which backend, and its status and last words
 // count.
 func TestAProgramChecks(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	well := filepath.Join(t.TempDir(), "well")
 	if err := os.WriteFile(well, nil, 0o600); err != nil {
@@ -46,7 +47,6 @@ func TestABackendIsAsked(t *testing.T) {
 
 // TestOnDownCut resets the clients of a backend that goes down, and no others.
 func TestOnDownCut(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.OnDownKeep, proxy.OnDownCut} {
 			a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
@@ -83,6 +83,7 @@ func TestOnDownCut(t *testing.T) {
 
 // TestSlowStart: what has come back gets less at first.
 func TestSlowStart(t *testing.T) {
+	t.Parallel()
 	a, b, doctor := newServer(t, "a"), newServer(t, "b"), newDoctor(t)
 	c := quick(1, 1)
 	c.SlowStart = time.Hour

@@ -8,6 +8,7 @@ import (
 // TestRule45aDoubles, up to ten times the first, and from the first again once
 // the backend has been in for as long as it had been out.
 func TestRule45aDoubles(t *testing.T) {
+	t.Parallel()
 	var e ejection
 	now := time.Now()
 	for i, c := range []struct{ in, want time.Duration }{

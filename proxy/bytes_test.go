@@ -12,7 +12,6 @@ import (
 // TestCountersOnlyGrow, and are exact in the end, while sessions come and go
 // and the status is read all the time.
 func TestCountersOnlyGrow(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const clients, turns = 8, 30
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"), newServer(t, "b"))

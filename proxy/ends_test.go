@@ -44,7 +44,6 @@ func much() []byte {
 // TestTheClientEndsFirst: the backend reads all of it and its end, and can
 // still answer at length.
 func TestTheClientEndsFirst(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		want := much()
 		v := by(t, relay, func(c *net.TCPConn) {
@@ -76,7 +75,6 @@ func TestTheClientEndsFirst(t *testing.T) {
 
 // TestTheBackendEndsFirst, and still listens.
 func TestTheBackendEndsFirst(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		want := much()
 		v := by(t, relay, func(c *net.TCPConn) {
@@ -151,7 +149,6 @@ func TestTheBackendsResetPassesOn(t *testing.T) {
 // TestClocks: each ends its session in its own words, and both sides with a
 // reset.
 func TestClocks(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const short = 500 * time.Millisecond // and long enough for a busy machine to answer
 		for why, set := range map[proxy.Reason]func(*proxy.ServiceConfig){
@@ -199,7 +196,6 @@ func TestClocks(t *testing.T) {
 
 // TestAOneWayStreamIsNotIdle: one clock for both directions.
 func TestAOneWayStreamIsNotIdle(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const lines = 70 // for longer than a client may be idle
 		v := by(t, relay, func(c *net.TCPConn) {

@@ -79,6 +79,7 @@ func TestABackendOnAUnixSocket(t *testing.T) {
 
 // TestBadConfigurationsAreRefused: each with a sentence that names what is wrong.
 func TestBadConfigurationsAreRefused(t *testing.T) {
+	t.Parallel()
 	good := func() proxy.ServiceConfig {
 		return proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Addr: "127.0.0.1:1"}}}
 	}
@@ -114,6 +115,7 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 
 // TestStartOpensAllOrNone: where one address is taken, the others are free again.
 func TestStartOpensAllOrNone(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

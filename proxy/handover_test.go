@@ -167,6 +167,7 @@ func TestSlotsOverGenerations(t *testing.T) {
 // TestCountersOverGenerations: what has been counted goes on, from each
 // process that still serves and from those that have ended, and nothing twice.
 func TestCountersOverGenerations(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a.backend()}}
 	one := start(t, c)
@@ -276,6 +277,7 @@ func TestNobodyFollows(t *testing.T) {
 
 // TestHistogramsOfOtherBounds: another version may count in other buckets.
 func TestHistogramsOfOtherBounds(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
 	bounds := v.svc.Info().Times.Connect.Bounds
 	h := proxy.Histogram{Bounds: []float64{0.0007, 1, 1000}, Counts: []int64{1, 2, 3, 4}, Sum: 9}
@@ -292,6 +294,7 @@ func TestHistogramsOfOtherBounds(t *testing.T) {
 // TestCountersThatAreOvertaken: an answer with counters that is behind a later
 // message without them brings its counters, and not its sessions.
 func TestCountersThatAreOvertaken(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Listen: []string{"127.0.0.1:0"}}, newServer(t, "a"))
 	follow := func(number uint64, active int, total int64) {
 		now := &proxy.Remaining{Services: map[string]proxy.RemainingSessions{"db": {Active: active}}, Number: number}
@@ -323,6 +326,7 @@ func TestCountersThatAreOvertaken(t *testing.T) {
 
 // TestHooksOverGenerations: every second client is the second one still.
 func TestHooksOverGenerations(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	ran := make(chan int, 10)
 	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Lock: proxy.LockConfig{Slots: 1}, Backends: []proxy.BackendConfig{a.backend()},

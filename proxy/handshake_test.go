@@ -165,7 +165,6 @@ func certificate(t *testing.T) tls.Certificate {
 func TestARateLimitSlowsBothWays(t *testing.T) { onEach(t, testARateLimitSlowsBothWays) }
 
 func testARateLimitSlowsBothWays(t *testing.T) {
-	t.Parallel()
 	v := start(t, proxy.ServiceConfig{RateLimit: 256 << 10}, newServer(t, "a"))
 	c := v.dial("hello")
 	c.hears("a hello")

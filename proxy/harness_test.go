@@ -29,8 +29,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// eachRelay runs a test of what a session does over each runner.
+// eachRelay runs a test of what a session does over each runner, beside others.
 func eachRelay(t *testing.T, test func(t *testing.T, relay string)) {
+	t.Parallel()
+	eachRelayAlone(t, func(t *testing.T, relay string) {
+		t.Parallel()
+		test(t, relay)
+	})
+}
+
+// eachRelayAlone is eachRelay for a test that changes something of all engines.
+func eachRelayAlone(t *testing.T, test func(t *testing.T, relay string)) {
 	for _, relay := range []string{"stream", "loop"} {
 		if relay == "loop" && runtime.GOOS != "linux" {
 			continue

@@ -70,7 +70,6 @@ func TestRule21aABackendThatAnswers(t *testing.T) {
 // no client is to be held for a backend that is down, and the reason is the hook;
 // it is tried again until it works.
 func TestRule21aABackendThatDoesNotAnswer(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, check := range []string{"tcp", "none", "passive"} {
 			t.Run(check, func(t *testing.T) {
@@ -183,6 +182,7 @@ func TestRule21aResumeGoesOn(t *testing.T) {
 }
 
 func TestRule21aResumeEndsAHookThatRuns(t *testing.T) {
+	t.Parallel()
 	hang := func(ctx context.Context, _ proxy.HookCall) error { <-ctx.Done(); return ctx.Err() }
 	v := start(t, locked(proxy.Hooks{OnTTL: proxy.Hook{Func: hang, Timeout: time.Hour}}), newServer(t, "a"))
 	v.untilUp()

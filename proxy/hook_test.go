@@ -43,6 +43,7 @@ func (d *diary) counts() (n []int) {
 }
 
 func TestBeforeNextRunsEveryNthTime(t *testing.T) {
+	t.Parallel()
 	for every, want := range map[int][]int{1: {1, 2, 3, 4, 5, 6}, 3: {3, 6}} {
 		d := &diary{}
 		s := newServer(t, "a")
@@ -60,6 +61,7 @@ func TestBeforeNextRunsEveryNthTime(t *testing.T) {
 }
 
 func TestOneHookAtATimeAndAlone(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	var mu sync.Mutex
 	running, together, live := 0, 0, int32(0)
@@ -114,6 +116,7 @@ func TestAHookThatFailsLosesNoSlot(t *testing.T) {
 }
 
 func TestAHookThatPanicsOrHangsLosesNoSlot(t *testing.T) {
+	t.Parallel()
 	n := 0
 	hook := func(ctx context.Context, c proxy.HookCall) error {
 		switch n++; n {
@@ -135,6 +138,7 @@ func TestAHookThatPanicsOrHangsLosesNoSlot(t *testing.T) {
 }
 
 func TestAWaiterThatHasLeftGetsNoHook(t *testing.T) {
+	t.Parallel()
 	d := &diary{}
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
 		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, newServer(t, "a"))
@@ -214,6 +218,7 @@ func TestRule11OnlyChecksAfterAHookCount(t *testing.T) {
 }
 
 func TestRule21NoHookDuringAPause(t *testing.T) {
+	t.Parallel()
 	d := &diary{}
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1},
 		Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook}, Ready: proxy.ReadyNone}}, newServer(t, "a"))

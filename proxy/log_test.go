@@ -33,7 +33,6 @@ func (h *stuck) Handle(_ context.Context, r slog.Record) error {
 // TestAStuckLogDelaysNobody: clients come, wait, are refused and go, operators
 // act, and Shutdown comes to its end, all while nothing is logged.
 func TestAStuckLogDelaysNobody(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		h := &stuck{free: make(chan struct{})}
 		free := sync.OnceFunc(func() { close(h.free) })

@@ -127,6 +127,7 @@ func (c *client) isEnded() {
 // TestAPanicInADialEndsThatSession: of a Dial of the user's, in a session and
 // in a check, for which the backend is not to blame.
 func TestAPanicInADialEndsThatSession(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	var bad atomic.Bool
 	c := proxy.ServiceConfig{Backends: []proxy.BackendConfig{s.backend()}, Lock: proxy.LockConfig{Slots: 1},
@@ -172,6 +173,7 @@ func (c *brittleConn) Read([]byte) (int, error) {
 
 // TestAPanicOfAConnection that a Dial has made, while it is relayed.
 func TestAPanicOfAConnection(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	var bad atomic.Bool
 	bad.Store(true)
@@ -241,7 +243,7 @@ func TestAPanicOfTheGateEndsThatWaiter(t *testing.T) {
 
 // TestAPanicInAStep: in each stage, of one session of three, which ends alone.
 func TestAPanicInAStep(t *testing.T) {
-	eachRelay(t, func(t *testing.T, relay string) {
+	eachRelayAlone(t, func(t *testing.T, relay string) {
 		for stage, phase := range map[string]string{"open": proxy.PhaseQueue, "admit": proxy.PhaseConnect, "dial": proxy.PhaseConnect,
 			"connected": proxy.PhaseConnect, "carry": proxy.PhaseRelay, "told": proxy.PhaseRelay, "ended": proxy.PhaseRelay, "last": proxy.PhaseRelay} {
 			t.Run(stage, func(t *testing.T) {
@@ -319,6 +321,7 @@ func (g brittleGuest) Accept() (proxy.ProtocolConn, error) {
 
 // TestAPanicOfAProtocolEndsThatSession, and the engine can still come to its end.
 func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
+	t.Parallel()
 	for _, in := range []string{"handshake", "accept", "refuse"} {
 		t.Run(in, func(t *testing.T) {
 			c := proxy.ServiceConfig{Protocol: brittle{in}, Backends: []proxy.BackendConfig{newServer(t, "a").backend()}}
@@ -340,6 +343,7 @@ func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
 
 // TestAPanicOfAHook is an error of the hook, with a stack.
 func TestAPanicOfAHook(t *testing.T) {
+	t.Parallel()
 	c := oneSlot("")
 	c.Backends = []proxy.BackendConfig{newServer(t, "a").backend()}
 	c.Hooks = proxy.Hooks{Ready: proxy.ReadyNone, BeforeNext: proxy.Hook{OnError: proxy.OnErrorIgnore, Func: func(context.Context, proxy.HookCall) error { panic("hook") }}}

@@ -10,6 +10,7 @@ import (
 // TestNumbersGoOnFromThePast: events and reports of an engine before this one
 // can be read, are marked as such, and new ones follow their numbers.
 func TestNumbersGoOnFromThePast(t *testing.T) {
+	t.Parallel()
 	first := pastEngine(t)
 	first.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "one"})
 	first.Operator().Note(proxy.Event{Kind: proxy.EventMark, Text: "two"})

@@ -30,7 +30,6 @@ func whileRestarting(t *testing.T, relay string, timeout time.Duration) (v *visi
 // TestRule09ManyTriesAreOneHeld: who goes back to the line after each dial that
 // failed is held once, and for as long as all of it took.
 func TestRule09ManyTriesAreOneHeld(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v, p := whileRestarting(t, relay, patience)
 		dialed := time.Now()
@@ -57,7 +56,6 @@ func TestRule09ManyTriesAreOneHeld(t *testing.T) {
 // TestRule09WhoTimedOutHasWaited: the longest wait is of all who were held,
 // not only of those who were served.
 func TestRule09WhoTimedOutHasWaited(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const timeout = 300 * time.Millisecond
 		v, p := whileRestarting(t, relay, timeout)

@@ -199,6 +199,7 @@ func TestRule18AWindow(t *testing.T) {
 }
 
 func TestRule18TheLimitPassedUnderAbort(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	live := v.dial("live")
 	live.hears("a live")
@@ -313,6 +314,7 @@ func TestRule14ARestartInsideOnesOwnPause(t *testing.T) {
 }
 
 func TestAPlanCanBeHeldAndAborted(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, "a")
 	b := s.backend()
 	b.Restart = []string{"true"}
@@ -341,7 +343,6 @@ func TestAPlanCanBeHeldAndAborted(t *testing.T) {
 // while the other is restarted. Clients are held until one of the two serves,
 // also under reject and before the checks have noticed, and none is failed.
 func TestRule18aAPlanHoldsWhileNothingServes(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, noBackend := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(noBackend, func(t *testing.T) {

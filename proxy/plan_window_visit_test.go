@@ -16,7 +16,6 @@ import (
 // TestNobodyFailsInAMaintenanceWindow: pause, kill the backend, start it,
 // resume, three times, under 16 clients that reconnect for ever.
 func TestNobodyFailsInAMaintenanceWindow(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const clients = 16
 		a := newServer(t, "a")

@@ -68,7 +68,6 @@ func (l *load) end() {
 // client at one that stays is refused or reset, and afterwards each address
 // is the service's that the configuration names.
 func TestRule22aReloadsMoveAddresses(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		at := func(s *server, name string, listen ...string) proxy.ServiceConfig {
@@ -143,7 +142,6 @@ func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 // TestRule22aAReloadThatFailsMovesNothing, also of what had been bound beside
 // the addresses that there are.
 func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		p := freePort(t)
@@ -177,7 +175,6 @@ func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 // TestRule23aWhoHasComeIsServed: clients in the kernel's backlog when a service
 // is closed, goes with a reload, or the engine stops.
 func TestRule23aWhoHasComeIsServed(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for what, end := range map[string]func(*visit){
 			"close":    func(v *visit) { v.must(v.svc.StopListening("ana", "")) },
@@ -216,7 +213,6 @@ func TestRule23aWhoHasComeIsServed(t *testing.T) {
 
 // TestCloseAndOpenResetNobody: each client that gets a connection is served.
 func TestCloseAndOpenResetNobody(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 		c := service("db", addr, newServer(t, "a"))

@@ -31,7 +31,6 @@ func (v *visit) apply(services ...proxy.ServiceConfig) []string {
 }
 
 func TestRule22AReloadLosesNothing(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		c := service("db", "127.0.0.1:0", a)
@@ -71,6 +70,7 @@ func TestRule22AReloadLosesNothing(t *testing.T) {
 }
 
 func TestRule22BackendsComeAndGo(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	v := start(t, service("db", "127.0.0.1:0", a))
 	live := v.dial("live")
@@ -88,6 +88,7 @@ func TestRule22BackendsComeAndGo(t *testing.T) {
 
 // TestRule22ChecksReachWhatOperatorsHaveAdded, too.
 func TestRule22ChecksReachWhatOperatorsHaveAdded(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := service("db", "127.0.0.1:0", a)
 	c.Check.Type = "none"
@@ -104,6 +105,7 @@ func TestRule22ChecksReachWhatOperatorsHaveAdded(t *testing.T) {
 }
 
 func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, service("db", "127.0.0.1:0", a))
 	live := v.dial("live")
@@ -125,6 +127,7 @@ func TestRule22AServiceThatIsGoneServesItsOwn(t *testing.T) {
 }
 
 func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, service("db", "127.0.0.1:0", a))
 	v.untilUp()
@@ -145,6 +148,7 @@ func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
 }
 
 func TestRule22ListenMoves(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	c := service("db", "127.0.0.1:0", a)
 	v := start(t, c)
@@ -166,6 +170,7 @@ func TestRule22ListenMoves(t *testing.T) {
 // TestRule22AnotherServiceIsNotTouched carries a stream through reloads of
 // its neighbour.
 func TestRule22AnotherServiceIsNotTouched(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, service("db", "127.0.0.1:0", a))
 	v.untilUp()

@@ -66,6 +66,7 @@ func countEvents(page proxy.EventPage, kind, text string) (n int) {
 
 // TestRule12DrainingAndDownDoNotChangeEachOther.
 func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
+	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
 	v := start(t, proxy.ServiceConfig{Check: quick(1, 1), Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilUp()
@@ -86,7 +87,6 @@ func TestRule12DrainingAndDownDoNotChangeEachOther(t *testing.T) {
 
 // TestRule12TheLimitOfADrain: what happens at it to those who are live.
 func TestRule12TheLimitOfADrain(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, then := range []string{proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep} {
 			t.Run(then, func(t *testing.T) {
@@ -172,6 +172,7 @@ func TestRule12RemoveIsDrainThenGone(t *testing.T) {
 
 // TestRule12RemoveCanBeTakenBack as long as it has sessions.
 func TestRule12RemoveCanBeTakenBack(t *testing.T) {
+	t.Parallel()
 	v, _, _ := twoUp(t, "stream")
 	live := v.dial("live")
 	live.hears("a live")

@@ -133,7 +133,6 @@ func raw(t testing.TB, do func(net.Conn)) (addr string) {
 func TestRule51SpeaksTLS(t *testing.T) { onEach(t, testRule51SpeaksTLS) }
 
 func testRule51SpeaksTLS(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	ours := a.sign(0, time.Hour, "client")
 	a.write("client.pem", "CERTIFICATE", ours.Certificate[0])
@@ -206,7 +205,6 @@ func faulty(t testing.TB, a *authority) map[string]struct {
 func TestRule51Reasons(t *testing.T) { onEach(t, testRule51Reasons) }
 
 func testRule51Reasons(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	for what, c := range faulty(t, a) {
 		t.Run(what, func(t *testing.T) {
@@ -270,7 +268,6 @@ func testRule51FailedHandshakesAreRetried(t *testing.T) {
 func TestRule51HeaderBeforeTLS(t *testing.T) { onEach(t, testRule51HeaderBeforeTLS) }
 
 func testRule51HeaderBeforeTLS(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	headers := make(chan string, 100)
@@ -363,7 +360,6 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 func TestRule51EndsPassOn(t *testing.T) { onEach(t, testRule51EndsPassOn) }
 
 func testRule51EndsPassOn(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	want := much()
@@ -439,7 +435,6 @@ func testRule51EndsPassOn(t *testing.T) {
 func TestRule51AlertsAfterTheHandshake(t *testing.T) { onEach(t, testRule51AlertsAfterTheHandshake) }
 
 func testRule51AlertsAfterTheHandshake(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	s := serverOver(t, "a", &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}, ClientAuth: tls.RequireAnyClientCert})
 	b := s.backend()
@@ -456,7 +451,6 @@ func testRule51AlertsAfterTheHandshake(t *testing.T) {
 func TestRule51HandshakesEnd(t *testing.T) { onEach(t, testRule51HandshakesEnd) }
 
 func testRule51HandshakesEnd(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	b := proxy.BackendConfig{Name: "a", TLS: a.spoken("db.example.org"), Addr: raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })}
 	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, ConnectTimeout: time.Hour})
@@ -501,7 +495,6 @@ func TestRule51ChecksLeaveNothing(t *testing.T) {
 func TestRule51OurCertificate(t *testing.T) { onEach(t, testRule51OurCertificate) }
 
 func testRule51OurCertificate(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	put := func(c tls.Certificate) {
 		a.write("client.pem", "CERTIFICATE", c.Certificate[0])
@@ -529,7 +522,6 @@ func testRule51OurCertificate(t *testing.T) {
 func TestRule51FilesAreReadAgain(t *testing.T) { onEach(t, testRule51FilesAreReadAgain) }
 
 func testRule51FilesAreReadAgain(t *testing.T) {
-	t.Parallel()
 	a, other := newAuthority(t, "ours"), newAuthority(t, "next")
 	var mu sync.Mutex
 	now := a.sign(0, time.Hour, "db.example.org")
@@ -572,7 +564,6 @@ func testRule51FilesAreReadAgain(t *testing.T) {
 func TestRule51ReloadsSwitchTLS(t *testing.T) { onEach(t, testRule51ReloadsSwitchTLS) }
 
 func testRule51ReloadsSwitchTLS(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	var mu sync.Mutex
@@ -807,6 +798,7 @@ func TestRule51AddedAndFound(t *testing.T) {
 
 // TestParseBackendTLS: the words of TLS, and what is wrong with them.
 func TestParseBackendTLS(t *testing.T) {
+	t.Parallel()
 	got, err := proxy.ParseBackend("db:5432,tls=noverify,tls_name=db.example.org,ca=/ca.pem,tls_cert=/c.pem,tls_key=/c.key")
 	want := proxy.BackendTLS{Insecure: true, Name: "db.example.org", CA: "/ca.pem", Cert: "/c.pem", Key: "/c.key"}
 	if err != nil || got.TLS == nil || *got.TLS != want {

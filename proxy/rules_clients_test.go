@@ -14,19 +14,21 @@ import (
 // comers runs a test over each runner with clients of several addresses: over
 // goroutines a trusted proxy speaks for them, over the loop they come themselves.
 func comers(t *testing.T, c proxy.ServiceConfig, test func(t *testing.T, v *visit, from func(addr, name string) *client)) {
-	eachRelay(t, func(t *testing.T, relay string) {
-		c := c
-		if c.Relay = relay; relay == "stream" {
-			c = behindProxy(c)
-		}
-		v := start(t, c, newServer(t, "a"))
-		v.untilUp()
-		if relay == "stream" {
-			test(t, v, v.from)
-		} else {
-			test(t, v, v.dialFrom)
-		}
-	})
+	eachRelay(t, func(t *testing.T, relay string) { comersOn(t, relay, c, test) })
+}
+
+// comersOn is comers over one runner.
+func comersOn(t *testing.T, relay string, c proxy.ServiceConfig, test func(t *testing.T, v *visit, from func(addr, name string) *client)) {
+	if c.Relay = relay; relay == "stream" {
+		c = behindProxy(c)
+	}
+	v := start(t, c, newServer(t, "a"))
+	v.untilUp()
+	if relay == "stream" {
+		test(t, v, v.from)
+	} else {
+		test(t, v, v.dialFrom)
+	}
 }
 
 // from comes as a client for which a trusted proxy speaks.
@@ -59,7 +61,6 @@ func refusedFor(i proxy.ServiceInfo, r proxy.Reason) int64 {
 // TestRule07aABurstAndThenARate: by the address that a PROXY header names, IPv6
 // by /64; another address is not concerned.
 func TestRule07aABurstAndThenARate(t *testing.T) {
-	t.Parallel()
 	comers(t, proxy.ServiceConfig{NewSessionsPerIP: 1. / 3600, NewSessionsBurst: 3}, func(t *testing.T, v *visit, from func(addr, name string) *client) {
 		for n := range 3 {
 			c := from("127.0.0.2", fmt.Sprint("client-", n))
@@ -96,7 +97,6 @@ func TestRule07aTheAddressIsTheClients(t *testing.T) {
 // TestRule07aSoManyWait: so many of one address wait, those of others too, and
 // one that is served or goes makes room for the next.
 func TestRule07aSoManyWait(t *testing.T) {
-	t.Parallel()
 	c := oneSlot("")
 	c.Queue.MaxPerIP = 2
 	comers(t, c, func(t *testing.T, v *visit, from func(addr, name string) *client) {
@@ -188,29 +188,30 @@ func (l *list) Info() proxy.ClientListInfo {
 // TestRule07bLists: what a list allows may come besides what the configuration
 // allows, what one denies may not, and a change is for those who come after it.
 func TestRule07bLists(t *testing.T) {
-	t.Parallel()
-	allow, deny := &list{}, &list{}
-	allow.set("127.0.0.0/8")
-	deny.set()
-	comers(t, proxy.ServiceConfig{Allow: []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.3.0/120")}, AllowList: allow, DenyList: deny},
-		func(t *testing.T, v *visit, from func(addr, name string) *client) {
-			allow.set("127.0.1.0/24")
-			deny.set("127.0.1.6/32")
-			stays := from("127.0.1.1", "stays")
-			stays.hears("a stays")
-			from("127.0.3.7", "configured").hears("a configured")
-			from("127.0.1.6", "").isReset()
-			from("127.0.2.1", "").isReset()
-			allow.set("127.0.2.0/24")
-			from("127.0.2.1", "allowed now").hears("a allowed now")
-			from("127.0.1.1", "").isReset()
-			stays.says("still here")
-			stays.hears("still here")
-			i := v.until("all counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 3 })
-			if n := refusedFor(i, proxy.ReasonDenied); n != 3 || i.AllowList == nil || i.AllowList.Networks != 1 || i.DenyList == nil {
-				t.Errorf("%d denied: %+v", n, i)
-			}
-		})
+	eachRelay(t, func(t *testing.T, relay string) {
+		allow, deny := &list{}, &list{}
+		allow.set("127.0.0.0/8")
+		deny.set()
+		comersOn(t, relay, proxy.ServiceConfig{Allow: []netip.Prefix{netip.MustParsePrefix("::ffff:127.0.3.0/120")}, AllowList: allow, DenyList: deny},
+			func(t *testing.T, v *visit, from func(addr, name string) *client) {
+				allow.set("127.0.1.0/24")
+				deny.set("127.0.1.6/32")
+				stays := from("127.0.1.1", "stays")
+				stays.hears("a stays")
+				from("127.0.3.7", "configured").hears("a configured")
+				from("127.0.1.6", "").isReset()
+				from("127.0.2.1", "").isReset()
+				allow.set("127.0.2.0/24")
+				from("127.0.2.1", "allowed now").hears("a allowed now")
+				from("127.0.1.1", "").isReset()
+				stays.says("still here")
+				stays.hears("still here")
+				i := v.until("all counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 3 })
+				if n := refusedFor(i, proxy.ReasonDenied); n != 3 || i.AllowList == nil || i.AllowList.Networks != 1 || i.DenyList == nil {
+					t.Errorf("%d denied: %+v", n, i)
+				}
+			})
+	})
 }
 
 // TestRule07bAnEmptyAllowListLetsNobodyIn: a list is there, though nothing is in it.

@@ -44,7 +44,6 @@ func TestRule05AnotherBackendWithTheSameSlot(t *testing.T) {
 // TestRule05BackToItsOldPlace: when no dial works the session goes back to the
 // head, and is first when the backend is there again.
 func TestRule05BackToItsOldPlace(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		a.kill()
@@ -77,7 +76,6 @@ func TestRule05BackToItsOldPlace(t *testing.T) {
 }
 
 func TestRule05TriedUntilTheQueueTimeout(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		a.kill()
@@ -96,7 +94,6 @@ func TestRule05TriedUntilTheQueueTimeout(t *testing.T) {
 }
 
 func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		a.kill()
@@ -117,7 +114,6 @@ func TestRule05RejectUntilTheRetriesAreUsedUp(t *testing.T) {
 // TestRule05RejectOnceTheChecksHaveNoticed: who comes back from a failed dial
 // does not wait for a backend that is down.
 func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, proxy.ServiceConfig{Relay: relay, NoBackend: proxy.Reject, ConnectRetries: 1000,
@@ -171,6 +167,7 @@ func TestABackendThatAcceptsAndResets(t *testing.T) {
 
 // TestADialIsGivenUp at once when the client is kicked, or the engine stops.
 func TestADialIsGivenUp(t *testing.T) {
+	t.Parallel()
 	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()

@@ -10,6 +10,7 @@ import (
 
 // The engine after an upgrade begins with what was found, as it was left.
 func TestRule40dUpgrade(t *testing.T) {
+	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
 	cfg := discovering()
 	cfg.Name, cfg.Listen = "db", []string{"127.0.0.1:0"}
@@ -35,6 +36,7 @@ func TestRule40dUpgrade(t *testing.T) {
 // What was saved is done once the source names the backend, after a restart,
 // too.
 func TestRule40aAfterARestart(t *testing.T) {
+	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
 	cfg := discovering()
 	cfg.Name, cfg.Listen = "db", []string{"127.0.0.1:0"}

@@ -24,6 +24,7 @@ type wanted struct {
 // on an engine, and after each holds all backends against a model of five
 // fields: names are stable, and no answer takes back what an operator did.
 func TestRule40aRandomPrograms(t *testing.T) {
+	t.Parallel()
 	names := strings.Split("abcdef", "")
 	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 40))

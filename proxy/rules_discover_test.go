@@ -63,7 +63,6 @@ func (v *visit) untilNames(want string) {
 // What is new is checked and serves, what is gone drains and is removed, and a
 // live session stays where it is.
 func TestRule40BackendsComeAndGo(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		c := discovering()
@@ -97,6 +96,7 @@ func TestRule40BackendsComeAndGo(t *testing.T) {
 // One that comes back while it still drains is taken back, with its sessions:
 // names do not pile up while a source wavers.
 func TestRule40ComesBackWhileItDrains(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	v := start(t, discovering())
 	v.found(a, b)
@@ -121,6 +121,7 @@ func TestRule40ComesBackWhileItDrains(t *testing.T) {
 
 // A backend of another address moves: its sessions stay at the old one.
 func TestRule40AnotherAddressMoves(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	v := start(t, discovering())
 	v.found(a)
@@ -142,6 +143,7 @@ func TestRule40AnotherAddressMoves(t *testing.T) {
 // The configuration's own backends stay whatever a source says, and their names
 // are theirs; a source that is unknown says nothing.
 func TestRule40BesideConfiguredBackends(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := discovering()
 	c.Backends = []proxy.BackendConfig{a.backend()}
@@ -164,6 +166,7 @@ func TestRule40BesideConfiguredBackends(t *testing.T) {
 
 // An answer with the service's own address would send sessions in a circle.
 func TestRule40NoLoops(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, discovering())
 	itself := proxy.BackendConfig{Name: "itself", Addr: v.addr(), FoundBy: "srv"}
@@ -180,6 +183,7 @@ func TestRule40NoLoops(t *testing.T) {
 
 // What operators do outlives answers, also those that do not name the backend.
 func TestRule40aOperatorsWin(t *testing.T) {
+	t.Parallel()
 	a, b, c := newServer(t, "a"), newServer(t, "b"), newServer(t, "c")
 	v := start(t, discovering())
 	v.found(a, b, c)
@@ -210,6 +214,7 @@ func TestRule40aOperatorsWin(t *testing.T) {
 // What an operator adds is not the source's to remove, and what the source has
 // left out is the operator's once it is taken back.
 func TestRule40aAddedAndTakenBack(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	v := start(t, discovering())
 	v.found(a)
@@ -242,6 +247,7 @@ func TestRule40aAddedAndTakenBack(t *testing.T) {
 // A reload keeps what its sources have found, and lets go of what another has;
 // what was done meanwhile is kept as for all backends (rule 13).
 func TestRule40dReload(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := service("db", "127.0.0.1:0", a)
 	c.Discover = []proxy.DiscoverySource{srv}
@@ -273,6 +279,7 @@ func TestRule40dReload(t *testing.T) {
 // While a source has not answered yet there is hope, also under reject; once it
 // has failed there is none.
 func TestRule40cTheFirstAnswerIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	c := discovering()
 	c.NoBackend = proxy.Reject
@@ -297,6 +304,7 @@ func TestRule40cTheFirstAnswerIsWaitedFor(t *testing.T) {
 
 // Answers come into force during a pause, and do not end it.
 func TestRule40ePause(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	v := start(t, discovering())
 	v.found(a)
@@ -314,6 +322,7 @@ func TestRule40ePause(t *testing.T) {
 }
 
 func TestDiscoveryText(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	at := now.Add(-12 * time.Second)
 	d := proxy.DiscoveryInfo{DiscoverySource: srv}

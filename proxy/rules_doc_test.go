@@ -14,6 +14,7 @@ import (
 // names tests that there are, and each test that carries the number of a rule
 // stands under it.
 func TestRulesHaveTests(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("RULES.md")
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func TestRulesHaveTests(t *testing.T) {
 // TestDocumentsNameWhatThereIs: a test or a file that a document points to is
 // there, whatever has been renamed since.
 func TestDocumentsNameWhatThereIs(t *testing.T) {
+	t.Parallel()
 	tests := testsOfTheModule(t)
 	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)[`/]")
 	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)

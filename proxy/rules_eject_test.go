@@ -103,7 +103,6 @@ func (v *visit) untilEjected(name string) { v.Helper(); v.untilHealth(name, prox
 // TestRule45ABackendThatResetsIsEjected: the third client is the last that
 // meets it, and its checks go on passing.
 func TestRule45ABackendThatResetsIsEjected(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		v := start(t, ejecting(relay, a.backend(), b.backend()))
@@ -141,7 +140,6 @@ func TestRule45ABackendThatResetsIsEjected(t *testing.T) {
 
 // TestRule45ABackendThatRefusesIsEjected, where no check would notice.
 func TestRule45ABackendThatRefusesIsEjected(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -163,7 +161,6 @@ func TestRule45ABackendThatRefusesIsEjected(t *testing.T) {
 
 // TestRule45OnlyTheBackendsErrorsCount: none of these is its fault.
 func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "hang"), newMoody(t, "b", "hang")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -242,7 +239,6 @@ func TestRule45OnlyTheBackendsErrorsCount(t *testing.T) {
 
 // TestRule45AnsweredHalfClosed: a request with a FIN behind it is one.
 func TestRule45AnsweredHalfClosed(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -262,7 +258,6 @@ func TestRule45AnsweredHalfClosed(t *testing.T) {
 // TestRule45InARowAndWithinTheWindow: an answer in between takes the failures
 // before it back, and so does time.
 func TestRule45InARowAndWithinTheWindow(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -294,7 +289,6 @@ func TestRule45InARowAndWithinTheWindow(t *testing.T) {
 // TestRule45ALiveSessionThatWasAnsweredCounts, although it has not ended: the
 // backend fails on some clients only.
 func TestRule45ALiveSessionThatWasAnsweredCounts(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -321,7 +315,6 @@ func TestRule45ALiveSessionThatWasAnsweredCounts(t *testing.T) {
 // TestRule45aOneOfTwoStaysIn: with half of them, two of three are not ejected,
 // and the one backend of a service is not either.
 func TestRule45aOneOfTwoStaysIn(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b, c := newMoody(t, "a", "reset"), newMoody(t, "b", "reset"), newMoody(t, "c", "answer")
 		v := start(t, ejecting(relay, a.backend(), b.backend(), c.backend()))
@@ -359,7 +352,6 @@ func TestRule45aOneOfTwoStaysIn(t *testing.T) {
 // TestRule45aComesBackWhenTheOthersGo: a backend that fails on clients is better
 // than none.
 func TestRule45aComesBackWhenTheOthersGo(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		c := ejecting(relay, a.backend(), b.backend())
@@ -529,7 +521,6 @@ func TestRule45bAnUpgradeKeepsIt(t *testing.T) {
 // TestRule45aPriorityOneServesMeanwhile: half of four may be ejected, which are
 // both of priority 0.
 func TestRule45aPriorityOneServesMeanwhile(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b, c, d := newMoody(t, "a", "reset"), newMoody(t, "b", "reset"), newMoody(t, "c", "answer"), newMoody(t, "d", "answer")
 		spare, other := c.backend(), d.backend()
@@ -567,7 +558,6 @@ func TestRule45bRemovedAndAddedAgain(t *testing.T) {
 // TestRule45FailuresWhileEjectedChangeNothing: those of sessions that were under
 // way when it was ejected.
 func TestRule45FailuresWhileEjectedChangeNothing(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newMoody(t, "a", "reset"), newMoody(t, "b", "answer")
 		c := ejecting(relay, a.backend(), b.backend())

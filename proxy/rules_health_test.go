@@ -103,6 +103,7 @@ func TestRule01AFullOneIsWaitedFor(t *testing.T) {
 
 // TestRule01WeightZeroGetsNobody.
 func TestRule01WeightZeroGetsNobody(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	none := a.backend()
 	none.Weight = -1
@@ -121,7 +122,6 @@ func TestRule01WeightZeroGetsNobody(t *testing.T) {
 
 // TestRule02HoldAndReject: what clients meet while nothing is up.
 func TestRule02HoldAndReject(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) {
@@ -161,7 +161,6 @@ func TestRule02HoldAndReject(t *testing.T) {
 // TestRule02TheLastBackendGoesDownWhileClientsWait: they are turned away under
 // reject, and wait on under hold.
 func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) {
@@ -196,6 +195,7 @@ func TestRule02TheLastBackendGoesDownWhileClientsWait(t *testing.T) {
 
 // TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck.
 func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
+	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
 	da.sick()
 	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), NoBackend: proxy.Reject, Backends: []proxy.BackendConfig{da.of(a)}})
@@ -213,6 +213,7 @@ func TestRule10ANewBackendIsCheckingUntilTheFirstGoodCheck(t *testing.T) {
 
 // TestRule10RiseCountsAfterADown.
 func TestRule10RiseCountsAfterADown(t *testing.T) {
+	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
 	v := start(t, proxy.ServiceConfig{Check: quick(3, 2), Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilUp()
@@ -247,6 +248,7 @@ func TestRule10RiseCountsAfterADown(t *testing.T) {
 
 // TestRule10AfterMaintItIsCheckingAgain: checks stop, and start anew.
 func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
+	t.Parallel()
 	a, da := newServer(t, "a"), newDoctor(t)
 	v := start(t, proxy.ServiceConfig{Check: quick(1000, 1000), Backends: []proxy.BackendConfig{da.of(a)}})
 	v.untilUp()
@@ -270,6 +272,7 @@ func TestRule10AfterMaintItIsCheckingAgain(t *testing.T) {
 
 // TestRule10WithoutChecksItIsUp, after maint too.
 func TestRule10WithoutChecksItIsUp(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Check: proxy.CheckConfig{Type: "none"}}, newServer(t, "a"))
 	v.dial("one").hears("a one")
 	b := v.svc.Backend("a")

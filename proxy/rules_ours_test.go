@@ -37,7 +37,6 @@ func (v *visit) alarms() (all []string) {
 // we lack ourselves ends no session and blames no backend; a client waits, and is
 // served as soon as it can be.
 func TestOursIsNobodysFault(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := proxy.ServiceConfig{Name: "db", Relay: relay, Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{a.backend()}, Check: quick(1, 1)}
@@ -76,7 +75,6 @@ func TestOursIsNobodysFault(t *testing.T) {
 
 // TestOursUnderReject is told as ours.
 func TestOursUnderReject(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := unchecked(relay)
 		c.Source, c.NoBackend = nobodys, proxy.Reject
@@ -131,6 +129,7 @@ func TestOursWhateverItIs(t *testing.T) {
 // TestTheirsIsTried: a backend for which we have no port does not keep a client
 // from another.
 func TestOursTriesAnotherBackend(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := unchecked("stream")
 	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {

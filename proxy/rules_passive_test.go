@@ -48,7 +48,6 @@ func TestPassiveMakesNoConnectionOfItsOwn(t *testing.T) {
 // TestPassiveIsJudgedByItsClients: down after as many failures as of checks,
 // and checked from the first one on until it is up again.
 func TestPassiveIsJudgedByItsClients(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, passive(relay), a)
@@ -100,6 +99,7 @@ func TestPassiveBeginsAnewAfterMaint(t *testing.T) {
 // TestUpIsNotSaidWhereClientsSeeOtherwise, whatever a connect shows: the
 // backend ends each of them without a byte.
 func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"none", "passive", "tcp"} {
 		t.Run(kind, func(t *testing.T) {
 			if kind == "tcp" && runtime.GOOS != "linux" {
@@ -152,7 +152,6 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 
 // TestUpIsNotSaidWhereDialsFail: without checks it gets clients all the same.
 func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, unchecked(relay), a)
@@ -174,6 +173,7 @@ func TestUpIsNotSaidWhereDialsFail(t *testing.T) {
 
 // TestPassiveAfterAnUpgrade: what was not up before is looked at first.
 func TestPassiveAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	b.kill()
 	c := passive("auto")

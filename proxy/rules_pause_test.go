@@ -110,7 +110,6 @@ func TestRule15WhoBypassesIsNotWaitedFor(t *testing.T) {
 
 // TestRule16LiveSessionsAtTheLimit: abort, cut, keep.
 func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, then := range []string{proxy.ThenAbort, proxy.ThenCut, proxy.ThenKeep} {
 			t.Run(then, func(t *testing.T) {
@@ -155,7 +154,6 @@ func TestRule16LiveSessionsAtTheLimit(t *testing.T) {
 
 // TestRule16TheLongestPause resumes by itself, or turns those away who wait.
 func TestRule16TheLongestPause(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, onMax := range []string{"resume", "reject"} {
 			t.Run(onMax, func(t *testing.T) {
@@ -191,7 +189,6 @@ func TestRule16TheLongestPause(t *testing.T) {
 // TestRule17NewcomersStandBehind those who waited at the resume, whatever the
 // rate is; a second resume changes it.
 func TestRule17NewcomersStandBehind(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, oneSlot(relay), a)
@@ -253,7 +250,6 @@ func TestRule17ReleasingLastsUntilTheyAreServed(t *testing.T) {
 
 // TestRule17LosingTheBackendsMeanwhileIsHolding, under reject too.
 func TestRule17LosingTheBackendsMeanwhileIsHolding(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for _, how := range []string{proxy.Hold, proxy.Reject} {
 			t.Run(how, func(t *testing.T) {

@@ -17,7 +17,6 @@ func oneSlot(relay string) proxy.ServiceConfig {
 // TestRule02FirstComeFirstServed: 200 clients and one slot. The backend counts
 // that they never come by two, and in which order.
 func TestRule02FirstComeFirstServed(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 200
 		a := newServer(t, "a")
@@ -130,7 +129,6 @@ func TestRule02TheQueueHoldsSoMany(t *testing.T) {
 // TestRule03QueueTimeoutOnASlot: it runs while a client waits for a slot, and
 // ends with a reset.
 func TestRule03QueueTimeoutOnASlot(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		c := oneSlot(relay)
 		c.Queue.Timeout = 500 * time.Millisecond // the first client's own way in takes some of it on a busy machine
@@ -152,7 +150,6 @@ func TestRule03QueueTimeoutOnASlot(t *testing.T) {
 
 // TestRule03QueueTimeoutOnABackend: and while none is up.
 func TestRule03QueueTimeoutOnABackend(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		a.kill()
@@ -254,7 +251,6 @@ func TestRule08ResetForThoseWhoAreNotServed(t *testing.T) {
 // TestRule09FailedIsNotCut: the backend's death cuts who is live; who then
 // waits and is not served has failed; one that is refused before it waits is rejected.
 func TestRule09FailedIsNotCut(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		c := oneSlot(relay)

@@ -41,6 +41,7 @@ func eachQuiet(t *testing.T, test func(t *testing.T, v *visit, a *server, dial f
 // TestRule46AQuietSessionIsEnded by FIN, and its backend sees a FIN, whether its
 // client closes its side then or has not looked yet, as those of a pool.
 func TestRule46AQuietSessionIsEnded(t *testing.T) {
+	t.Parallel()
 	eachQuiet(t, func(t *testing.T, v *visit, a *server, dial func() *client) {
 		pooled, polite := dial(), dial()
 		for _, c := range []*client{pooled, polite} {
@@ -67,6 +68,7 @@ func TestRule46AQuietSessionIsEnded(t *testing.T) {
 
 // TestRule46ABusySessionGoesOn until it is quiet.
 func TestRule46ABusySessionGoesOn(t *testing.T) {
+	t.Parallel()
 	eachQuiet(t, func(t *testing.T, v *visit, a *server, dial func() *client) {
 		c := dial()
 		c.says("hello")
@@ -183,6 +185,7 @@ func TestRule46TakenBack(t *testing.T) {
 // TestRule46EveryDrainTakesIt: what the service says holds for each of them, also
 // for a backend, and a service, that a reload has taken away.
 func TestRule46EveryDrainTakesIt(t *testing.T) {
+	t.Parallel()
 	for name, drain := range map[string]func(v *visit, c proxy.ServiceConfig){
 		"drain": func(v *visit, _ proxy.ServiceConfig) { v.must(v.svc.Backend("a").Drain(proxy.DrainOptions{By: "ana"})) },
 		"maint": func(v *visit, _ proxy.ServiceConfig) { v.must(v.svc.Backend("a").Maint(proxy.DrainOptions{By: "ana"})) },
@@ -254,6 +257,7 @@ func TestRule46EveryDrainTakesIt(t *testing.T) {
 // TestRule46ShownAndRepeated: the act says it, and a second one with another time
 // changes it.
 func TestRule46ShownAndRepeated(t *testing.T) {
+	t.Parallel()
 	a := newServer(t, "a")
 	v := start(t, proxy.ServiceConfig{Check: quick(1, 3)}, a)
 	v.untilUp()

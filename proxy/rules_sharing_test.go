@@ -159,7 +159,6 @@ func (n *names) goesTo(service string, c *net.TCPConn, all []byte) {
 func TestRule50ByServerName(t *testing.T) { onEach(t, testRule50ByServerName) }
 
 func testRule50ByServerName(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "*", "*.example.org api.example.com", "www.example.org *.dev.example.org.")
 	for asked, service := range map[string]string{
 		"www.example.org": "c", "WWW.Example.ORG": "c", "db.example.org": "b", "api.example.com": "b", "a.dev.example.org": "c",
@@ -177,7 +176,6 @@ func testRule50ByServerName(t *testing.T) {
 func TestRule50HellosInPieces(t *testing.T) { onEach(t, testRule50HellosInPieces) }
 
 func testRule50HellosInPieces(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	small, large := helloFor(t, "b.example.org", 0), helloFor(t, "b.example.org", 14<<10)
 	if len(large) < 15<<10 {
@@ -238,7 +236,6 @@ func helloFor16(t testing.TB) []byte {
 func TestRule50RefusesWithAReason(t *testing.T) { onEach(t, testRule50RefusesWithAReason) }
 
 func testRule50RefusesWithAReason(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	hello := helloFor(t, "b.example.org", 0)
 	serverHello := append([]byte{22, 3, 3, 0, 4, 2}, 0, 0, 0)
@@ -409,7 +406,6 @@ func testRule50OneDoesNotConcernTheOthers(t *testing.T) {
 func TestRule50Handover(t *testing.T) { onEach(t, testRule50Handover) }
 
 func testRule50Handover(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	live := n.session("b.example.org")
 	sockets, err := proxy.HandoverOf(n.Engine).Sockets()
@@ -530,7 +526,6 @@ func TestRule50WhatCannotShare(t *testing.T) {
 func TestRule50AReloadBeginsToShare(t *testing.T) { onEach(t, testRule50AReloadBeginsToShare) }
 
 func testRule50AReloadBeginsToShare(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "")
 	alone := n.cfg
 	plain := func() *net.TCPConn {
@@ -570,7 +565,6 @@ func testRule50AReloadBeginsToShare(t *testing.T) {
 func TestRule50ClientsInBetween(t *testing.T) { onEach(t, testRule50ClientsInBetween) }
 
 func testRule50ClientsInBetween(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	hello, gone := helloFor(t, "b.example.org", 0), helloFor(t, "a.example.org", 0)
 	early, late := n.dial(), n.dial()
@@ -610,7 +604,6 @@ func testRule50ClientsInBetween(t *testing.T) {
 func TestRule50RulesOfTheChosen(t *testing.T) { onEach(t, testRule50RulesOfTheChosen) }
 
 func testRule50RulesOfTheChosen(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, func(c *proxy.ServiceConfig) {
 		switch c.Name {
 		case "a":
@@ -651,7 +644,6 @@ func testRule50RulesOfTheChosen(t *testing.T) {
 func TestRule50SharesOfTheChosen(t *testing.T) { onEach(t, testRule50SharesOfTheChosen) }
 
 func testRule50SharesOfTheChosen(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org")
 	n.Close()
 	n.cfg.MaxSessions = 12 // 2 each as a floor, for a, b and those without a name yet
@@ -699,7 +691,6 @@ func testRule50SharesOfTheChosen(t *testing.T) {
 func TestRule50GivenSockets(t *testing.T) { onEach(t, testRule50GivenSockets) }
 
 func testRule50GivenSockets(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	n.Close()
 	ln, err := net.Listen("tcp", n.addr)
@@ -756,7 +747,6 @@ func testRule50GivenSockets(t *testing.T) {
 func TestRule50NoClientOfAnotherFails(t *testing.T) { onEach(t, testRule50NoClientOfAnotherFails) }
 
 func testRule50NoClientOfAnotherFails(t *testing.T) {
-	t.Parallel()
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	hello := helloFor(t, "b.example.org", 0)
 	var clients sync.WaitGroup

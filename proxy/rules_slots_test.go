@@ -160,7 +160,6 @@ func (m *fakeShared) act() {
 // TestSharedAtRandom: whatever a Shared answers and clients do, each client is served
 // or ends, no slot is forgotten, and no more sessions are live than were granted.
 func TestSharedAtRandom(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 
 // TestRule23ShutdownServesThoseWhoAreThere: the live and those who wait.
 func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, oneSlot(relay), newServer(t, "a"))
 		v.untilUp()
@@ -56,7 +55,6 @@ func TestRule23ShutdownServesThoseWhoAreThere(t *testing.T) {
 // TestRule23ShutdownResetsTheRest, and counts them: the live as cut, those who
 // wait as failed, also during a pause.
 func TestRule23ShutdownResetsTheRest(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
 		live := v.dial("live")
@@ -88,7 +86,6 @@ func TestRule23ShutdownResetsTheRest(t *testing.T) {
 
 // TestRule23NothingRunsAfterwards: each record has come when Shutdown returns.
 func TestRule23NothingRunsAfterwards(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for range 10 {
 			v := start(t, oneSlot(relay), newServer(t, "a"))

@@ -21,7 +21,6 @@ func withTTL(relay string) proxy.ServiceConfig {
 // TestRule06TheTTLRunsFromTheGrant, whether or not anyone waits; at its end
 // both sides are reset and the slot goes to the next.
 func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, withTTL(relay), a)
@@ -47,7 +46,6 @@ func TestRule06TheTTLRunsFromTheGrant(t *testing.T) {
 
 // TestRule06TheTTLRunsDuringAPause, and ends the pausing.
 func TestRule06TheTTLRunsDuringAPause(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, withTTL(relay), newServer(t, "a"))
 		one := v.dial("one")

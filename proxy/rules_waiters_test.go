@@ -12,7 +12,6 @@ import (
 // TestRule04WhoHasLeftGetsNoSlot: of a line of 100, 40 reset and 20 end
 // without a byte, here and there. None of them reaches the backend.
 func TestRule04WhoHasLeftGetsNoSlot(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		a := newServer(t, "a")
 		v := start(t, oneSlot(relay), a)
@@ -144,7 +143,6 @@ func TestRule04ClosedAfterBytes(t *testing.T) {
 
 // TestRule04OnClientFin: drop lets them go at once, keep asks no questions.
 func TestRule04OnClientFin(t *testing.T) {
-	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells of an end of stream behind bytes")
 	}

@@ -67,6 +67,7 @@ func asJSON(t *testing.T, all Saved) Saved {
 }
 
 func TestRule13AllOfItComesBack(t *testing.T) {
+	t.Parallel()
 	all := HandoverOf(operated(t)).Save()
 	e := engineOf(t, pool(nil))
 	HandoverOf(e).Restore(asJSON(t, all))
@@ -84,6 +85,7 @@ func TestRule13AllOfItComesBack(t *testing.T) {
 // TestASavedBackendIsWhole: a field that SavedAddress does not know of would
 // be lost at the next start.
 func TestASavedBackendIsWhole(t *testing.T) {
+	t.Parallel()
 	var c BackendConfig
 	v := reflect.ValueOf(&c).Elem()
 	for i := range v.NumField() {
@@ -119,6 +121,7 @@ func warnings(e *Engine) (texts []string) {
 }
 
 func TestRule13EachAspectIsKeptAlone(t *testing.T) {
+	t.Parallel()
 	now := HandoverOf(operated(t)).Save()
 	seven := 7
 	for _, c := range []struct {
@@ -145,6 +148,7 @@ func TestRule13EachAspectIsKeptAlone(t *testing.T) {
 
 // TestRule13WhatIsTakenBackIsForgotten: nothing is left where nothing was done.
 func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
+	t.Parallel()
 	e := operated(t)
 	now := HandoverOf(e).Save()
 	s := e.Service("db")
@@ -174,6 +178,7 @@ func TestRule13WhatIsTakenBackIsForgotten(t *testing.T) {
 // TestRule13TheFileWins: where the configuration has changed since, at a start
 // and at a reload, with a warning; the rest stays.
 func TestRule13TheFileWins(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		warning string
 		lost    string // what is saved no more
@@ -242,6 +247,7 @@ func lost(all Saved) string {
 
 // TestRule13NonsenseIsForgotten: people may edit what is saved.
 func TestRule13NonsenseIsForgotten(t *testing.T) {
+	t.Parallel()
 	less, much, huge := -1, 5, math.MaxInt
 	for want, sb := range map[string]SavedBackend{
 		`db/a: the admin state "drian" is forgotten: it is not one`:          {Admin: "drian"},
@@ -267,6 +273,7 @@ func TestRule13NonsenseIsForgotten(t *testing.T) {
 
 // TestWhatIsSavedIsReadItemByItem: a value that is none takes nothing else with it.
 func TestWhatIsSavedIsReadItemByItem(t *testing.T) {
+	t.Parallel()
 	all, bad, err := ReadSaved([]byte(`{"db": {"a": {"admin": "drain", "weight": 9223372036854775808, "by": "ana"}, "b": {"weight": 5, "file_weight": 2}, "c": 7}, "web": []}`))
 	if err != nil {
 		t.Fatal(err)
@@ -289,6 +296,7 @@ all of web is forgotten: it is not a table of backends` {
 }
 
 func TestRule13AServiceThatIsGone(t *testing.T) {
+	t.Parallel()
 	e := engineOf(t, pool(nil))
 	all := Saved{"other": HandoverOf(operated(t)).Save()["db"]}
 	HandoverOf(e).Restore(all)
@@ -325,6 +333,7 @@ func FuzzSaved(f *testing.F) {
 
 // TestRule13ReloadsKeepWhatWasDone, whatever else they change.
 func TestRule13ReloadsKeepWhatWasDone(t *testing.T) {
+	t.Parallel()
 	e := operated(t)
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
@@ -348,6 +357,7 @@ func TestRule13ReloadsKeepWhatWasDone(t *testing.T) {
 
 // TestRule13ABackendThatMovesStaysDrained, and at its weight.
 func TestRule13ABackendThatMovesStaysDrained(t *testing.T) {
+	t.Parallel()
 	e := operated(t)
 	if err := e.Start(); err != nil {
 		t.Fatal(err)

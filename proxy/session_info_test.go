@@ -12,7 +12,6 @@ import (
 // clients come, are served and go, and no session is listed twice or skipped
 // that was there all the time.
 func TestLookingHoldsUpNobody(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 700 // some pages
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
@@ -59,7 +58,6 @@ func TestLookingHoldsUpNobody(t *testing.T) {
 // TestAllWaitersAreListed, in their order, and their waits are in the
 // percentiles; so are those who hold a slot.
 func TestAllWaitersAreListed(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		const n = 600
 		v := start(t, oneSlot(relay), newServer(t, "a"))

@@ -80,6 +80,7 @@ func anyOrder(t *testing.T, kind int, choose func(n int) int) {
 // record, says once that it is done, closes what it had, and gives back its
 // slot and its backend.
 func TestSessionInAnyOrder(t *testing.T) {
+	t.Parallel()
 	times := uint64(300)
 	if testing.Short() {
 		times = 30
@@ -117,6 +118,7 @@ func FuzzSession(f *testing.F) {
 // TestSessionStepByStep: what each order of events comes to. A word is a move
 // of a runner, or what others do; the record is by/phase/reason.
 func TestSessionStepByStep(t *testing.T) {
+	t.Parallel()
 	locked := ServiceConfig{Lock: LockConfig{Slots: 1, TTL: 3 * time.Second}}
 	reject := ServiceConfig{NoBackend: Reject, ConnectRetries: 1}
 	for _, c := range []struct {

@@ -90,7 +90,6 @@ func traced(t *testing.T, c proxy.ServiceConfig) (*visit, *debugLines) {
 // TestTraceTellsEachStepOfASession: one that is served at once, one that waits
 // first, and one whose backend cannot be had.
 func TestTraceTellsEachStepOfASession(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		srv := newServer(t, "a")
 		v, d := traced(t, proxy.ServiceConfig{Relay: relay, Backends: []proxy.BackendConfig{srv.backend()}, Check: proxy.CheckConfig{Type: "none"}})
@@ -156,6 +155,7 @@ func TestTraceTellsHandshakes(t *testing.T) {
 // TestTraceFollowsTheLogsLevel: the level may change at any time, and above
 // debug there are no lines.
 func TestTraceFollowsTheLogsLevel(t *testing.T) {
+	t.Parallel()
 	srv := newServer(t, "a")
 	v, d := traced(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{srv.backend()}, Check: proxy.CheckConfig{Type: "none"}})
 	for i, level := range []slog.Level{slog.LevelInfo, slog.LevelDebug} {

@@ -69,6 +69,7 @@ func TestCloseDuringShutdown(t *testing.T) {
 
 // TestTheFirstContextThatEndsEndsAll, of several shutdowns.
 func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	live := v.dial("live")
 	live.hears("a live")
@@ -91,7 +92,6 @@ func TestTheFirstContextThatEndsEndsAll(t *testing.T) {
 
 // TestCloseWhileClientsCome: one that was accepted just before is ended, too.
 func TestCloseWhileClientsCome(t *testing.T) {
-	t.Parallel()
 	eachRelay(t, func(t *testing.T, relay string) {
 		for range 10 {
 			v := start(t, oneSlot(relay), newServer(t, "a"))
@@ -127,6 +127,7 @@ func TestCloseWhileClientsCome(t *testing.T) {
 // TestCloseBeforeStart keeps the engine from being started, and closes what it
 // was given.
 func TestCloseBeforeStart(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

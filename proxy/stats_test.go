@@ -9,6 +9,7 @@ import (
 )
 
 func TestBooks(t *testing.T) {
+	t.Parallel()
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}}, newServer(t, "a"))
 	c := v.dial("one")
 	c.hears("a one")

@@ -125,6 +125,7 @@ func TestTLS13StaysOnTheLoop(t *testing.T) {
 // TestTLSBothWaysAtOnce has more on the way than all buffers hold, with a client or
 // a backend that takes its time.
 func TestTLSBothWaysAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, cut := range []int{0, 100, 5000} {
 			t.Run(fmt.Sprintf("%s in writes of %d", tls.VersionName(version), cut), func(t *testing.T) {

@@ -45,7 +45,6 @@ func (v *visit) dialTLS() (*tls.Conn, *net.TCPConn) {
 func TestTLSThatIsCut(t *testing.T) { onEach(t, testTLSThatIsCut) }
 
 func testTLSThatIsCut(t *testing.T) {
-	t.Parallel()
 	want := much()
 	for name, end := range map[string]func(c *tls.Conn, raw *net.TCPConn){
 		"announced":          func(c *tls.Conn, _ *net.TCPConn) { c.CloseWrite() },
@@ -98,7 +97,6 @@ func testTLSThatIsCut(t *testing.T) {
 func TestTLSSaysHowItEnds(t *testing.T) { onEach(t, testTLSSaysHowItEnds) }
 
 func testTLSSaysHowItEnds(t *testing.T) {
-	t.Parallel()
 	for _, reset := range []bool{false, true} {
 		v := overTLS(t, false, func(c *net.TCPConn) {
 			io.WriteString(c, "last words")

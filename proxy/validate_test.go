@@ -18,6 +18,7 @@ import (
 // TestValuesThatCannotBe: what each value of a service may be is decided here,
 // for a file, a command line, the API, what was saved and a library user.
 func TestValuesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	const huge, never = math.MaxInt, time.Duration(math.MaxInt64)
 	for key, spoil := range map[string]func(*ServiceConfig){
 		"":                   func(c *ServiceConfig) { c.Name = "a/b" },
@@ -103,6 +104,7 @@ func TestValuesThatCannotBe(t *testing.T) {
 
 // TestActsWithValuesThatCannotBe are refused as such, and change nothing.
 func TestActsWithValuesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	e := engineOf(t, pool(func(c *ServiceConfig) {
 		for i := range c.Backends {
 			c.Backends[i].Restart = []string{"true"}
@@ -163,6 +165,7 @@ func TestActsWithValuesThatCannotBe(t *testing.T) {
 
 // TestTheGreatestWeights of many backends are sums that every policy can bear.
 func TestTheGreatestWeights(t *testing.T) {
+	t.Parallel()
 	conn, other := net.Pipe()
 	defer conn.Close()
 	defer other.Close()
