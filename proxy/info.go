@@ -102,6 +102,7 @@ type LockInfo struct {
 	Scope string `json:"scope,omitempty"` // cluster: the slots are of all nodes, and those in use this one's; absent: this node's
 	// LeaseSeconds is for how long the node's lease of the cluster runs still; absent: it has none.
 	LeaseSeconds float64      `json:"lease_seconds,omitempty"`
+	WhenLost     string       `json:"when_lost,omitempty"` // of scope cluster: hold or reject, what becomes of clients meanwhile
 	InUse        int          `json:"in_use"`
 	TTLSeconds   float64      `json:"ttl_seconds,omitempty"`
 	Holders      []HolderInfo `json:"holders,omitempty"`
@@ -216,6 +217,8 @@ type WaiterInfo struct {
 	WaitedSeconds float64 `json:"waited_seconds"`
 	State         string  `json:"state"`
 	Reason        Reason  `json:"reason"`
+	// Arrival is by which number all nodes know it, where the lock is theirs; 0: by none yet.
+	Arrival uint64 `json:"arrival,omitempty"`
 }
 
 // SessionInfo is one session: live, or ended not long ago (Record is set).

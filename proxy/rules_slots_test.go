@@ -128,6 +128,8 @@ func (m *fakeShared) State() proxy.SharedState {
 	return proxy.SharedState{Slots: m.slots, Lease: time.Second}
 }
 
+func (m *fakeShared) Number(arrival uint64) uint64 { return arrival }
+
 func (m *fakeShared) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

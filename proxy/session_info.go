@@ -134,12 +134,14 @@ func (o Operator) Waiters(service string, most int) []WaiterInfo {
 // waiterView is a waiter as it was while the queue was locked.
 type waiterView struct {
 	sessionView
-	since time.Time
-	why   Reason
+	since   time.Time
+	why     Reason
+	arrival uint64
 }
 
 func viewWaiterLocked(w *lock.Waiter) waiterView {
-	return waiterView{w.Owner.(*Session).viewLocked(), w.Since(), w.Reason()}
+	s := w.Owner.(*Session)
+	return waiterView{s.viewLocked(), w.Since(), w.Reason(), s.service.shared.numberLocked(w.Arrival())}
 }
 
 // addWaiters adds those of a page to those before them.
@@ -147,7 +149,7 @@ func addWaiters(all []WaiterInfo, page []waiterView) []WaiterInfo {
 	now := time.Now()
 	for _, w := range page {
 		i := WaiterInfo{ID: w.ID(), Position: len(all) + 1, Client: w.clientName(),
-			WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why}
+			WaitedSeconds: now.Sub(w.since).Seconds(), State: WaiterWaiting, Reason: w.why, Arrival: w.arrival}
 		switch {
 		case w.verifying.Load():
 			i.State = WaiterVerifying

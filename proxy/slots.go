@@ -30,8 +30,10 @@ type Shared interface {
 	Done(arrival uint64)
 	// Requeue gives a slot that Admit took back: arrival waits again, at its place.
 	Requeue(arrival uint64)
-	// State is for those who look.
+	// State is for those who look, and so is Number: by which number all engines know
+	// an arrival; 0: by none yet.
 	State() SharedState
+	Number(arrival uint64) uint64
 	// Close is called once the service has ended. No call follows.
 	Close()
 }

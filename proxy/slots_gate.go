@@ -38,6 +38,14 @@ func (sh *sharedState) close() {
 	}
 }
 
+// numberLocked is by which number all engines know an arrival; 0: by none.
+func (sh *sharedState) numberLocked(arrival uint64) uint64 {
+	if sh.slots == nil {
+		return 0
+	}
+	return sh.slots.Number(arrival)
+}
+
 // decideLocked is the gate's decision where slots are shared.
 func (sh *sharedState) decideLocked(g gate, w *lock.Waiter) (lock.Decision, Reason) {
 	if n := sh.service.queue.Arrivals(); n != sh.said {

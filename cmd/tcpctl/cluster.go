@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // clusterStatusCommand is below the act "cluster", which changes what it shows.
@@ -27,7 +32,11 @@ func clusterStatusCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), st.Cluster)
 			}
-			printCluster(cmd.OutOrStdout(), st.Cluster)
+			leading, err := leaderView(cmd.Context(), src, st.Cluster)
+			if err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s, which alone knows leases and entries, does not answer: %v\n", st.Cluster.Leader, err)
+			}
+			printCluster(cmd.OutOrStdout(), st.Cluster, leading)
 			return nil
 		},
 	}
@@ -35,40 +44,87 @@ func clusterStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func printCluster(w io.Writer, c *api.Cluster) {
+// leaderView is the cluster as the node that leads sees it; nil: none is known to.
+func leaderView(ctx context.Context, src *control.Client, c *api.Cluster) (*api.Cluster, error) {
+	if c.Leader == "" || c.Role == api.ClusterLeader {
+		return c, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	st, err := src.Peer(c.Leader).Status(ctx)
+	if err != nil {
+		return c, err
+	}
+	if st.Cluster == nil || st.Cluster.Role != api.ClusterLeader {
+		return c, nil // another one leads by now
+	}
+	return st.Cluster, nil
+}
+
+// printCluster prints what a node knows, with the leases and entries that leading has.
+func printCluster(w io.Writer, c, leading *api.Cluster) {
+	lease := "no lease: it grants no slots"
+	if c.LeaseSeconds > 0 {
+		lease = "lease " + text.Took(c.LeaseSeconds)
+	}
 	switch {
 	case c.ID == "":
 		fmt.Fprintln(w, "no cluster yet; tcpctl cluster init on one of the voters makes one")
+	case c.Leader != "" && c.Term > 0:
+		fmt.Fprintf(w, "cluster %s: %s leads (term %d, entry %d); this node: %s, %s\n", c.ID, c.Leader, c.Term, c.Applied, c.Role, lease)
 	case c.Leader != "":
-		fmt.Fprintf(w, "cluster %s: %s leads (term %d, entry %d); this node: %s\n", c.ID, c.Leader, c.Term, c.Applied, c.Role)
+		fmt.Fprintf(w, "cluster %s: %s leads; this node: %s, %s\n", c.ID, c.Leader, c.Role, lease)
 	case c.Role == api.ClusterClient:
-		fmt.Fprintf(w, "cluster %s; this node: %s\n", c.ID, c.Role)
+		fmt.Fprintf(w, "cluster %s; this node: %s, %s\n", c.ID, c.Role, lease)
 	default:
-		fmt.Fprintf(w, "cluster %s: no leader, no majority is reached; this node: %s\n", c.ID, c.Role)
+		fmt.Fprintf(w, "cluster %s: no leader, no majority is reached; this node: %s, %s\n", c.ID, c.Role, lease)
 	}
 	if c.Error != "" {
 		fmt.Fprintln(w, "this node does not vote: "+c.Error)
 	}
-	t := table{{"VOTER", "STATE", "REACHED", "ENTRY"}}
-	for _, v := range c.Voters {
-		state, entry, reached := "votes", "-", "yes"
+	clusterTable(c, leading).print(w)
+}
+
+// clusterTable is the voters, and behind them who has a lease and does not vote.
+func clusterTable(c, leading *api.Cluster) table {
+	shown := map[string]bool{}
+	lease := func(id string) string {
+		shown[id] = true
+		if seconds := leading.LeaseOf(id); seconds > 0 {
+			return text.Took(seconds)
+		}
+		return "-"
+	}
+	t := table{{"NODE", "STATE", "REACHED", "LEASE", "ENTRY", "LAG"}}
+	for i := range c.Voters {
+		v := &c.Voters[i]
+		state, entry, lag, reached := "votes", "-", "-", "yes"
 		switch {
+		case v.Leads || v.Name == c.Leader:
+			state = "leads"
 		case c.Term == 0 && !v.Missing:
 			state = "?" // a node that does not vote does not know
-		case v.Leads:
-			state = "leads"
 		case v.Learner:
 			state = "catches up"
 		case v.Missing:
 			state = "does not vote yet"
 		}
-		if v.Entry > 0 {
-			entry = fmt.Sprint(v.Entry)
+		j := slices.IndexFunc(leading.Voters, func(o api.Voter) bool { return o.ID == v.ID && o.Entry > 0 })
+		if j >= 0 && v.ID != "" {
+			entry = fmt.Sprint(leading.Voters[j].Entry)
+			if n, known := leading.Lag(&leading.Voters[j]); known {
+				lag = fmt.Sprint(n)
+			}
 		}
 		if !v.Reached {
 			reached = "no"
 		}
-		t = append(t, []string{v.Name, state, reached, entry})
+		t = append(t, []string{v.Name, state, reached, lease(v.ID), entry, lag})
 	}
-	t.print(w)
+	for _, l := range leading.Leases {
+		if !shown[l.ID] {
+			t = append(t, []string{l.Name, "client", "-", lease(l.ID), "-", "-"})
+		}
+	}
+	return t
 }

@@ -26,6 +26,7 @@ var documents = []reference.Document{
 	{Name: "tcpctl status --json", Type: "api.Status"},
 	{Name: "tcpctl sessions --json", Type: "[]proxy.SessionInfo"},
 	{Name: "tcpctl queue SERVICE --json", Type: "[]proxy.WaiterInfo"},
+	{Name: "tcpctl queue SERVICE --json, of a lock of the cluster", Type: "api.Line"},
 	{Name: "tcpctl events --json", Type: "[]proxy.Event"},
 	{Name: "tcpctl history --json", Type: "[]proxy.Event"},
 	{Name: "tcpctl top --json", Type: "api.Top"},

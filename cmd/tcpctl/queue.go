@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
@@ -29,6 +31,12 @@ func queueCommand() *cobra.Command {
 			}
 			src := source(cmd)
 			defer src.Close()
+			if st, err := src.Status(cmd.Context()); err != nil || isOfCluster(st.Service(args[0])) {
+				if err == nil {
+					err = queueOfAll(cmd, src, args[0], asJSON)
+				}
+				return err
+			}
 			all, err := src.Queue(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -46,6 +54,60 @@ func queueCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return takesAll(cmd)
+}
+
+func isOfCluster(s *proxy.ServiceInfo) bool {
+	return s != nil && s.Lock != nil && s.Lock.Scope == proxy.ScopeCluster
+}
+
+// queueOfAll prints the one queue of all nodes: who has a slot, and who waits for one.
+func queueOfAll(cmd *cobra.Command, src *control.Client, service string, asJSON bool) error {
+	line, err := api.LineOf(cmd.Context(), src, func(id string) api.Source { return src.Peer(id) }, service)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), line)
+	}
+	if len(line.Holders)+len(line.Waiters) == 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: on no node does a client have a slot of %s or wait for one\n", service)
+	} else {
+		lineTable(line).print(cmd.OutOrStdout())
+	}
+	if line.Beyond > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: and %d more wait\n", line.Beyond)
+	}
+	for _, unknown := range line.Unknown {
+		fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: "+unknown)
+	}
+	return nil
+}
+
+func lineTable(line *api.Line) table {
+	t := table{{"#", "NODE", "ID", "CLIENT", "WAITED", "STATE", "REASON", "TOKEN"}}
+	for i := range line.Holders {
+		c := &line.Holders[i]
+		state, reason := c.State, "no lease"
+		if c.LeaseSeconds > 0 {
+			reason = "lease " + text.Took(c.LeaseSeconds)
+		}
+		if c.HeldSeconds > 0 {
+			state += " " + text.Took(c.HeldSeconds)
+		}
+		t = append(t, []string{"-", c.Node, cmp.Or(c.ID, "?"), cmp.Or(c.Client, "?"), "-", state, reason, fmt.Sprint(c.Token)})
+	}
+	for i := range line.Waiters {
+		c := &line.Waiters[i]
+		position, waited := "-", "?"
+		if c.Position > 0 {
+			position = fmt.Sprint(c.Position)
+		}
+		if c.ID != "" {
+			waited = text.Took(c.WaitedSeconds)
+		}
+		t = append(t, []string{position, c.Node, cmp.Or(c.ID, "?"), cmp.Or(c.Client, "?"), waited, c.State, cmp.Or(string(c.Reason), "?"), "-"})
+	}
+	return t
 }
 
 var queueHead = []string{"#", "ID", "CLIENT", "WAITED", "STATE", "REASON"}

@@ -21,6 +21,7 @@ type AgentConfig struct {
 type Agent struct {
 	cfg      AgentConfig
 	to       NodeID        // the voter that it talks to
+	leader   NodeID        // that answered last
 	heard    time.Duration // when a leader answered last, or was named
 	next     time.Duration // when the next renewal is due
 	lease    agentLease
@@ -123,6 +124,9 @@ func (a *Agent) SetVoters(voters []NodeID) {
 func (a *Agent) Runs(now time.Duration) (until time.Duration, ok bool) {
 	return a.lease.until, a.lease.runs(now)
 }
+
+// Leader returns which voter led when it answered last; 0: none has yet.
+func (a *Agent) Leader() NodeID { return a.leader }
 
 // Facts returns what the node knows of a service.
 func (a *Agent) Facts(name string) Fact { return a.service(name).fact }

@@ -28,7 +28,7 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 		a.end(now)
 		return
 	}
-	a.heard, a.to = now, r.From
+	a.heard, a.to, a.leader = now, r.From, r.From
 	if r.Applied >= a.first && len(a.ops) > 0 {
 		n := int(min(r.Applied-a.first, uint64(len(a.ops)-1))) + 1
 		a.first += uint64(n)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -80,6 +81,36 @@ func (s *State) Held(name string) []Grant {
 		return slices.Clone(sv.held)
 	}
 	return nil
+}
+
+// Waiters are waiters of one node that stand one behind the other.
+type Waiters struct {
+	Node     NodeID
+	From, To uint64 // arrivals
+}
+
+// Waiting returns who waits for a service, in the order over all nodes.
+func (s *State) Waiting(name string) []Waiters {
+	sv := s.service(name)
+	if sv == nil {
+		return nil
+	}
+	type placed struct {
+		at uint64
+		Waiters
+	}
+	var all []placed
+	for _, l := range sv.lines {
+		for _, r := range l.runs {
+			all = append(all, placed{r.at, Waiters{l.node, r.from, r.to}})
+		}
+	}
+	slices.SortFunc(all, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	list := make([]Waiters, len(all))
+	for i := range all {
+		list[i] = all[i].Waiters
+	}
+	return list
 }
 
 func (s *State) member(node NodeID) *Member {

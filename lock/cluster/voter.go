@@ -28,6 +28,20 @@ func (v *Voter) State() *State { return v.state }
 // ErrCorrupt. A voter that has stopped applies, answers and proposes nothing.
 func (v *Voter) Err() error { return v.err }
 
+// A NodeLease is until when a node has its lease, unless it is renewed.
+type NodeLease struct {
+	Node  NodeID
+	Until time.Duration // by this voter's clock
+}
+
+// Leases returns the leases as this voter counts them while it leads, and nil.
+func (v *Voter) Leases() (all []NodeLease) {
+	for _, m := range v.leader.members {
+		all = append(all, NodeLease{m.node, m.until})
+	}
+	return all
+}
+
 // Step takes an agent's request. Poll has to be called after it.
 func (v *Voter) Step(now time.Duration, r Request) {
 	if v.err == nil {

@@ -13,23 +13,72 @@ import (
 
 // Cluster is the cluster of this node, as it sees it.
 type Cluster struct {
-	ID      string  `json:"id"` // "": tcpctl cluster init has not been called yet
-	Role    string  `json:"role"`
-	Leader  string  `json:"leader"` // a node's name; "": not known, or this node does not vote
-	Term    uint64  `json:"term"`   // which election this is
-	Applied uint64  `json:"applied"`
-	Error   string  `json:"error,omitempty"` // why a voter has stopped
-	Voters  []Voter `json:"voters"`          // by name
+	Name    string `json:"name"` // that of the mesh
+	ID      string `json:"id"`   // "": tcpctl cluster init has not been called yet
+	Role    string `json:"role"`
+	Leader  string `json:"leader"` // a node's name; "": not known
+	Term    uint64 `json:"term"`   // which election this is; 0: this node does not vote
+	Applied uint64 `json:"applied"`
+	// LeaseSeconds is for how long this node's lease runs still, which a majority of
+	// the voters renews; absent: it has none, and grants no slot.
+	LeaseSeconds float64     `json:"lease_seconds,omitempty"`
+	Error        string      `json:"error,omitempty"`  // why a voter has stopped
+	Voters       []Voter     `json:"voters"`           // by name
+	Leases       []NodeLease `json:"leases,omitempty"` // of all nodes, by name; only the leader knows. During an upgrade a node has several
+}
+
+// A NodeLease is for how long a node's lease runs still, as the leader counts it: a
+// little longer than the node itself does.
+type NodeLease struct {
+	Name         string  `json:"name"`
+	ID           string  `json:"id"` // the beginning of the node's id in the mesh
+	LeaseSeconds float64 `json:"lease_seconds"`
 }
 
 // A Voter is a node that votes, or is to.
 type Voter struct {
 	Name    string `json:"name"`
+	ID      string `json:"id,omitempty"` // as in NodeLease; absent: it was never met
 	Leads   bool   `json:"leads"`
 	Learner bool   `json:"learner"` // it gets what it misses, and then votes
 	Missing bool   `json:"missing"` // the file names it, and it does not vote yet
 	Reached bool   `json:"reached"` // by this node
 	Entry   uint64 `json:"entry"`   // the last one that it has; only the leader knows
+}
+
+// Reached is how many of the nodes that vote this node reaches, itself among them, and
+// how many there are.
+func (c *Cluster) Reached() (reached, all int) {
+	for i := range c.Voters {
+		if v := &c.Voters[i]; !v.Missing && !v.Learner {
+			all++
+			if v.Reached {
+				reached++
+			}
+		}
+	}
+	return reached, all
+}
+
+// LeaseOf is how long the lease of a node runs still, by the beginning of its id; 0: it
+// has none.
+func (c *Cluster) LeaseOf(id string) (seconds float64) {
+	for i := range c.Leases {
+		if l := &c.Leases[i]; id != "" && l.ID == id {
+			seconds = max(seconds, l.LeaseSeconds)
+		}
+	}
+	return seconds
+}
+
+// Lag is how many entries a voter is behind the leader, which alone knows.
+func (c *Cluster) Lag(v *Voter) (entries uint64, known bool) {
+	for i := range c.Voters {
+		if l := &c.Voters[i]; l.Leads && l.Entry > 0 && v.Entry > 0 {
+			return l.Entry - min(l.Entry, v.Entry), true
+		}
+	}
+	return 0, false
 }
 
 // What this node is in its cluster.

@@ -130,9 +130,10 @@ type Status struct {
 	Last     uint64 // index of the last entry on disk
 	Snapshot uint64 // index of the last snapshot
 	Voters   []cluster.NodeID
-	Learners []cluster.NodeID // on their way to be voters
-	Peers    []Peer           // what a leader knows of the others
-	Err      error            // why this voter has stopped
+	Learners []cluster.NodeID    // on their way to be voters
+	Peers    []Peer              // what a leader knows of the others
+	Leases   []cluster.NodeLease // of all nodes, while this voter leads; of a Node's Status only
+	Err      error               // why this voter has stopped
 }
 
 // A Peer is another voter or learner, as the leader knows it.

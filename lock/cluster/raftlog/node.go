@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -102,6 +103,11 @@ func (n *Node) View(do func(*cluster.State)) error {
 	return n.call(func() { do(n.voter.State()) })
 }
 
+// Look is View that waits no longer than ctx: then do may be called later still.
+func (n *Node) Look(ctx context.Context, do func(*cluster.State)) error {
+	return n.callWithin(ctx, func() { do(n.voter.State()) })
+}
+
 // SetMember says that a node belongs to the cluster, or no more: its lease ends. The
 // error is cluster.ErrNotLeader or ErrClosed.
 func (n *Node) SetMember(node cluster.NodeID, removed bool) (err error) {
@@ -147,7 +153,9 @@ func (n *Node) post(always bool, do func()) bool {
 }
 
 // call has the goroutine call do, and waits.
-func (n *Node) call(do func()) error {
+func (n *Node) call(do func()) error { return n.callWithin(context.Background(), do) }
+
+func (n *Node) callWithin(ctx context.Context, do func()) error {
 	called := make(chan struct{})
 	if !n.post(true, func() { do(); close(called) }) {
 		return ErrClosed
@@ -157,6 +165,8 @@ func (n *Node) call(do func()) error {
 		return nil
 	case <-n.done:
 		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -218,6 +228,7 @@ func (n *Node) show() {
 	}
 	n.ticks = 0
 	s := n.log.Status()
+	s.Leases = n.voter.Leases()
 	n.mu.Lock()
 	n.shown = s
 	n.mu.Unlock()

@@ -82,6 +82,12 @@ func (c *Client) Queue(ctx context.Context, service string) (all []proxy.WaiterI
 	return all, err
 }
 
+// NodeLine is what the node knows of the queue of a lock of the cluster.
+func (c *Client) NodeLine(ctx context.Context, service string) (*api.NodeLine, error) {
+	n := new(api.NodeLine)
+	return n, c.get(ctx, "/v1/services/"+url.PathEscape(service)+"/line", nil, n)
+}
+
 func (c *Client) Sessions(ctx context.Context, q api.SessionQuery) (all []proxy.SessionInfo, err error) {
 	v := url.Values{}
 	for key, value := range map[string]string{"service": q.Service, "backend": q.Backend, "client": q.Client} {

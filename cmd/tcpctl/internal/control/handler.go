@@ -29,6 +29,7 @@ func NewHandler(source api.Source, who func(*http.Request) string) http.Handler 
 	mux.HandleFunc("GET /v1/config", h.config)
 	mux.HandleFunc("GET /v1/sessions", h.sessions)
 	mux.HandleFunc("GET /v1/services/{service}/queue", h.queue)
+	mux.HandleFunc("GET /v1/services/{service}/line", h.line)
 	mux.HandleFunc("GET /v1/events", h.events)
 	if planner, ok := source.(api.Planner); ok {
 		h.handlePlans(mux, planner)
@@ -63,6 +64,16 @@ func (h *handler) config(w http.ResponseWriter, r *http.Request) {
 func (h *handler) queue(w http.ResponseWriter, r *http.Request) {
 	q, err := h.source.Queue(r.Context(), r.PathValue("service"))
 	answer(w, q, err)
+}
+
+func (h *handler) line(w http.ResponseWriter, r *http.Request) {
+	l, ok := h.source.(api.Liner)
+	if !ok {
+		fail(w, api.Unknown("this instance is in no cluster", "see /v1/services/SERVICE/queue"))
+		return
+	}
+	n, err := l.NodeLine(r.Context(), r.PathValue("service"))
+	answer(w, n, err)
 }
 
 func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {

@@ -29,9 +29,8 @@ type Cluster struct {
 	// Joined gets how this process's member reaches the voters, and owns it: once this
 	// node's part has begun, or at TakeOver. Nil: there is no member.
 	Joined func(*quorum.Carrier)
-	// SetSlots changes how many slots a service's lock has on all nodes; nil: nothing
-	// here has one.
-	SetSlots func(ctx context.Context, service string, n uint64) error
+	// Member is this process's; nil: it has no locks of the cluster.
+	Member *member.Member
 }
 
 // ClusterFromFile makes a Cluster of the table; nil of none.
@@ -165,10 +164,32 @@ func (c *readAhead) Read(b []byte) (int, error) {
 
 // clusterStatus is what the status has of the cluster.
 func (f *Fleet) clusterStatus() *api.Cluster {
+	c := &api.Cluster{Role: api.ClusterClient, Voters: []api.Voter{}} // a successor that has not joined yet
 	if part := f.cluster.Load(); part != nil {
-		return part.Status()
+		c = part.Status()
+		if m := f.joins.Member; m != nil {
+			c.LeaseSeconds = m.Lease().Seconds()
+			if leader := m.Leader(); c.Leader == "" && c.Role == api.ClusterClient && c.LeaseSeconds > 0 {
+				c.Leader = part.Name(leader)
+			}
+		}
 	}
-	return &api.Cluster{Role: api.ClusterClient, Voters: []api.Voter{}} // a successor that has not joined yet
+	c.Name = f.name
+	return c
+}
+
+// places are how they name this process, and those of a service's clients, if this
+// node votes.
+func (f *Fleet) places(ctx context.Context, service string) (process string, _ *api.Places, err error) {
+	if m := f.joins.Member; m != nil {
+		process = quorum.ProcessText(m.ID())
+	}
+	part := f.cluster.Load()
+	if part == nil {
+		return process, nil, nil
+	}
+	places, err := part.Places(ctx, service)
+	return process, places, err
 }
 
 // clusterDo is the act "cluster". What the leader has to do is asked of it.
@@ -221,11 +242,11 @@ func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	service, set := r.Args[1], f.joins.SetSlots
-	if set == nil {
+	service, m := r.Args[1], f.joins.Member
+	if m == nil {
 		return "", api.Refused("this process holds no locks of the cluster", "ask a node that has the service")
 	}
-	switch err := set(ctx, service, n); {
+	switch err := m.SetSlots(ctx, service, n); {
 	case errors.Is(err, member.ErrNoService):
 		return "", api.Wrong("cluster: "+err.Error(), `tcpctl status shows them; lock.scope = "cluster" makes one`)
 	case errors.Is(err, member.ErrNoLease):

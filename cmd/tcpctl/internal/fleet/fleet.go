@@ -107,6 +107,7 @@ func FromFile(m *config.Mesh) (Config, error) {
 
 // Fleet is this node's part in the mesh.
 type Fleet struct {
+	name   string // of the mesh
 	node   *mesh.Node
 	key    ed25519.PrivateKey
 	source *api.Local
@@ -142,7 +143,7 @@ func Start(ctx context.Context, c Config, source *api.Local) (*Fleet, error) {
 // New makes an engine's part in a mesh. The source's Mesh and Peers are set,
 // so make it before others use the source. Close it.
 func New(c Config, source *api.Local) (*Fleet, error) {
-	f := &Fleet{source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}, joins: c.Cluster}
+	f := &Fleet{name: c.Mesh.Name, source: source, log: c.Log, listen: c.Listen, streams: newStreams(), noted: noted{}, joins: c.Cluster}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.identity = c.identity()
 	if c.Mesh.Key == nil {
@@ -158,7 +159,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	mc.OnStream, mc.OnError = f.streams.take, f.noteError
 	if c.Cluster != nil {
 		mc.OnStream = f.takeStream
-		source.Cluster, source.ClusterDo = f.clusterStatus, f.clusterDo
+		source.Cluster, source.ClusterDo, source.Places = f.clusterStatus, f.clusterDo, f.places
 	}
 	node, err := mesh.New(mc)
 	if err != nil {

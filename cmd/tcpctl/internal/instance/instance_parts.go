@@ -101,8 +101,7 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 		return &ConfigError{err}
 	}
 	if c.Cluster != nil && in.member != nil {
-		c.Cluster.Joined = in.member.join
-		c.Cluster.SetSlots = in.member.SetSlots
+		c.Cluster.Joined, c.Cluster.Member = in.member.join, in.member.Member
 	}
 	c.Version, c.Log = in.c.Version, in.log.Logger
 	if in.predecessor == nil {

@@ -199,6 +199,23 @@ func (m *Member) Lease() time.Duration {
 	return until - now
 }
 
+// ID is this process, as the state knows it; 0: it has not joined yet.
+func (m *Member) ID() cluster.NodeID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.link == nil {
+		return 0
+	}
+	return m.link.Self()
+}
+
+// Leader returns which voter renewed the node's lease last; 0: none has yet.
+func (m *Member) Leader() cluster.NodeID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.agent.Leader()
+}
+
 // Errors of SetSlots: nothing was done.
 var (
 	ErrNoLease   = errors.New("this node has no lease of the cluster, since it reaches no majority of the voters")

@@ -152,6 +152,11 @@ func (h *handle) State() (s proxy.SharedState) {
 	return s
 }
 
+func (h *handle) Number(arrival uint64) (n uint64) {
+	h.with(func(*cluster.Agent, string) { n = h.of(arrival) })
+	return n
+}
+
 func (h *handle) Close() {
 	h.member.mu.Lock()
 	defer h.member.mu.Unlock()

@@ -198,7 +198,7 @@ func (p *Part) asks() error {
 	case p.self:
 		return nil
 	}
-	return &LeaderError{ID: p.meshID(leader), Name: p.nameOf(leader)}
+	return &LeaderError{ID: p.meshID(leader), Name: p.Name(leader)}
 }
 
 // leader is who leads, as this node's voter knows; a client asks any voter.
@@ -231,7 +231,7 @@ func (p *Part) votersText(node *raftlog.Node) string {
 	_ = node.Fresh(&s)
 	var names []string
 	for _, id := range s.Voters {
-		names = append(names, p.nameOf(id))
+		names = append(names, p.Name(id))
 	}
 	slices.Sort(names)
 	text := fmt.Sprintf("the voters are %s", strings.Join(names, ", "))

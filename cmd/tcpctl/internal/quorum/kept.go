@@ -176,8 +176,8 @@ func (p *Part) Voters() (all []cluster.NodeID) {
 	return all
 }
 
-// nameOf is how an operator calls a node.
-func (p *Part) nameOf(node cluster.NodeID) string {
+// Name is how an operator calls a node.
+func (p *Part) Name(node cluster.NodeID) string {
 	node = nodeOf(node)
 	if node == p.self {
 		return p.cfg.Mesh.NodeName()

@@ -167,7 +167,7 @@ func (p *Part) addVoters() {
 	p.wg.Go(func() {
 		err := p.addVoter(node, id)
 		if err != nil && p.ctx.Err() == nil && !errors.Is(err, cluster.ErrNotLeader) && !errors.Is(err, raftlog.ErrClosed) {
-			p.noteOnce(true, fmt.Sprintf("cluster: %s does not become a voter: %s", p.nameOf(id), plain(err)))
+			p.noteOnce(true, fmt.Sprintf("cluster: %s does not become a voter: %s", p.Name(id), plain(err)))
 		}
 		p.mu.Lock()
 		p.adding = false

@@ -215,8 +215,10 @@ func (p *Part) changed(s raftlog.Status) {
 		p.note(true, "cluster: this node does not vote any more: "+plain(s.Err))
 	case s.Leader == 0:
 		p.note(false, "cluster: no voter leads")
+	case len(s.Voters) == 0: // it does not know them yet
+		p.note(false, fmt.Sprintf("cluster: %s leads", p.Name(s.Leader)))
 	default:
-		p.note(false, fmt.Sprintf("cluster: %s leads, of %d voters", p.nameOf(s.Leader), len(s.Voters)))
+		p.note(false, fmt.Sprintf("cluster: %s leads, of %d voters", p.Name(s.Leader), len(s.Voters)))
 	}
 }
 

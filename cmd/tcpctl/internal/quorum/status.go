@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,14 +22,14 @@ func (p *Part) Status() *api.Cluster {
 	ids := p.Voters()
 	if node == nil {
 		for _, id := range ids {
-			c.Voters = append(c.Voters, api.Voter{Name: p.nameOf(id), Reached: id == p.self || p.linked(id), Missing: c.ID == ""})
+			c.Voters = append(c.Voters, api.Voter{Name: p.Name(id), ID: idText(id), Reached: id == p.self || p.linked(id), Missing: c.ID == ""})
 		}
 		return p.missing(c, names)
 	}
 	s := node.Status()
 	c.Term, c.Applied = s.Term, s.Applied
 	if s.Leader != 0 {
-		c.Leader = p.nameOf(s.Leader)
+		c.Leader = p.Name(s.Leader)
 	}
 	switch {
 	case s.Err != nil:
@@ -47,10 +48,18 @@ func (p *Part) Status() *api.Cluster {
 		match[peer.Node] = peer.Match
 	}
 	for i, id := range slices.Concat(s.Voters, s.Learners) {
-		c.Voters = append(c.Voters, api.Voter{Name: p.nameOf(id), Learner: i >= len(s.Voters), Leads: id == s.Leader, Reached: id == p.self || p.linked(id), Entry: match[id]})
+		c.Voters = append(c.Voters, api.Voter{Name: p.Name(id), ID: idText(id), Learner: i >= len(s.Voters), Leads: id == s.Leader, Reached: id == p.self || p.linked(id), Entry: match[id]})
 	}
+	now := p.cfg.Now()
+	for _, l := range s.Leases {
+		c.Leases = append(c.Leases, api.NodeLease{Name: p.Name(l.Node), ID: idText(l.Node), LeaseSeconds: max(l.Until-now, 0).Seconds()})
+	}
+	slices.SortFunc(c.Leases, func(a, b api.NodeLease) int { return strings.Compare(a.Name, b.Name) })
 	return p.missing(c, names)
 }
+
+// idText is how the id of a node, or of one of its processes, begins in the mesh.
+func idText(id cluster.NodeID) string { return fmt.Sprintf("%014x", uint64(id)/processes) }
 
 func (p *Part) linked(id cluster.NodeID) bool {
 	p.mu.Lock()

@@ -29,6 +29,7 @@ var routes = []route{
 	{"GET", "/v1/config", "The configuration that the instance runs.", "api.ConfigText", "", nil},
 	{"GET", "/v1/sessions", "Live sessions, the oldest first; with ended, those that have ended last.", "[]proxy.SessionInfo", "", []string{"service", "backend", "client", "ended", "older_seconds", "limit"}},
 	{"GET", "/v1/services/{service}/queue", "The clients that wait for a service, in their order.", "[]proxy.WaiterInfo", "", nil},
+	{"GET", "/v1/services/{service}/line", "What this node knows of the queue of a lock of the cluster.", "api.NodeLine", "", nil},
 	{"GET", "/v1/events", "The events after one; with wait, the answer waits up to 30 s for the first.", "proxy.EventPage", "", []string{"since_seq", "wait"}},
 	{"GET", "/v1/reports", "The plans that can be looked at, the newest first.", "[]proxy.Report", "", nil},
 	{"GET", "/v1/reports/newest", "The newest plan.", "proxy.Report", "", nil},

@@ -1,0 +1,308 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// Line is the queue of a lock that is the cluster's: the clients of all nodes, in
+// one order.
+type Line struct {
+	Service string       `json:"service"`
+	Slots   int          `json:"slots"`
+	Holders []LineClient `json:"holders"`           // of slots, by token
+	Waiters []LineClient `json:"waiters"`           // in their order; those without a place yet come last
+	Beyond  int          `json:"beyond,omitempty"`  // waiters that are not listed, of more than 5000
+	Unknown []string     `json:"unknown,omitempty"` // what could not be found out, in words
+}
+
+// LineClient is a client in a Line. Of one whose node has not answered only the node,
+// the position and the token are known.
+type LineClient struct {
+	Node string `json:"node"`
+	proxy.WaiterInfo
+	Token       uint64  `json:"token,omitempty"`        // of a holder
+	HeldSeconds float64 `json:"held_seconds,omitempty"` // likewise
+	// LeaseSeconds is for how long the node's lease runs still: without it, the slots
+	// of a node move on. Absent: it has none, or that is not known.
+	LeaseSeconds float64 `json:"lease_seconds,omitempty"`
+}
+
+// Holds reports whether the client has a slot.
+func (c *LineClient) Holds() bool { return c.Token > 0 }
+
+// NodeLine is what one process of a node knows of a Line.
+type NodeLine struct {
+	Process string             `json:"process"`          // as Places name it
+	Lock    proxy.LockInfo     `json:"lock"`             // its lease, and its clients that have slots
+	Waiters []proxy.WaiterInfo `json:"waiters"`          // its clients
+	Places  *Places            `json:"places,omitempty"` // absent: it does not vote
+	// Earlier are the processes that an upgrade has replaced and that still have clients.
+	Earlier []NodeLine `json:"earlier,omitempty"`
+}
+
+// Places are the places of all clients, as a voter has them. Clients are known to it
+// by the number that their node has given them: see WaiterInfo.Arrival.
+type Places struct {
+	Entry   uint64      `json:"entry"`   // the last that the voter has: higher is newer
+	Held    []HeldPlace `json:"held"`    // slots in use, by token
+	Waiting []PlaceRun  `json:"waiting"` // in their order
+}
+
+// HeldPlace is a slot in use.
+type HeldPlace struct {
+	Node         string  `json:"node"`
+	Process      string  `json:"process"` // of the node, as NodeLine has it
+	Arrival      uint64  `json:"arrival"`
+	Token        uint64  `json:"token"`
+	LeaseSeconds float64 `json:"lease_seconds,omitempty"` // of the node, as the leader counts it; absent: this voter does not lead
+}
+
+// PlaceRun is clients of one node that stand one behind the other.
+type PlaceRun struct {
+	Node    string `json:"node"`
+	Process string `json:"process"`
+	From    uint64 `json:"from"`
+	To      uint64 `json:"to"` // inclusive
+}
+
+// maxLine is how many waiters a Line lists.
+const maxLine = 5000
+
+// lineWait bounds what a node that does not answer costs a reader.
+const lineWait = 2 * time.Second
+
+// Liner is a Source that knows its part of a Line.
+type Liner interface {
+	NodeLine(ctx context.Context, service string) (*NodeLine, error)
+}
+
+// NodeLine is what the engine's node knows of the queue of a lock of the cluster.
+func (l *Local) NodeLine(ctx context.Context, service string) (*NodeLine, error) {
+	s, err := FindService(l.Engine, service)
+	if err != nil {
+		return nil, err
+	}
+	info := s.Info()
+	if info.Lock == nil || info.Lock.Scope != proxy.ScopeCluster {
+		return nil, Refused(service+" has no lock of the cluster on this node", `lock.scope = "cluster" makes one; tcpctl queue shows the queue of a node`)
+	}
+	n := &NodeLine{Lock: *info.Lock, Waiters: s.Waiters()}
+	if l.Places != nil {
+		if n.Process, n.Places, err = l.Places(ctx, service); err != nil {
+			return nil, err
+		}
+	}
+	l.eachEarlier(ctx, func(ctx context.Context, p Predecessor) error {
+		earlier, ok := p.Source.(Liner)
+		if !ok {
+			return nil
+		}
+		one, err := earlier.NodeLine(ctx, service)
+		if err == nil {
+			n.Earlier = append(n.Earlier, *one)
+		}
+		return err
+	})
+	return n, nil
+}
+
+// LineOf asks all nodes for what they know of the queue of a service, and puts it
+// together. The places are those of the voter that has the newest: without a majority
+// they stand still, and so does the queue.
+func LineOf(ctx context.Context, self Source, peers func(id string) Source, service string) (*Line, error) {
+	answers, err := AskAll(ctx, self, peers, func(ctx context.Context, src Source) (*NodeLine, error) {
+		l, ok := src.(Liner)
+		if !ok {
+			return nil, Refused("it does not tell of its queue", "")
+		}
+		ctx, cancel := context.WithTimeout(ctx, lineWait)
+		defer cancel()
+		return l.NodeLine(ctx, service)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newLine(service, answers), nil
+}
+
+// newLine puts together what the nodes have said.
+func newLine(service string, answers []Answer[*NodeLine]) *Line {
+	m := lineMaker{line: &Line{Service: service, Holders: []LineClient{}, Waiters: []LineClient{}}}
+	for i := range answers {
+		m.add(&answers[i])
+	}
+	if m.places == nil {
+		m.line.Unknown = append(m.line.Unknown, "no voter answers: the places of waiters are not known")
+		m.places = &Places{}
+	}
+	m.holders()
+	m.waiters()
+	return m.line
+}
+
+// lineMaker is a Line that is being made.
+type lineMaker struct {
+	line   *Line
+	places *Places // the newest; nil: none yet
+	nodes  []*lineNode
+}
+
+// lineNode is a process of a node that has answered, and those of its clients that were not found
+// in the places yet.
+type lineNode struct {
+	node    string
+	process string
+	lock    proxy.LockInfo
+	waiters []proxy.WaiterInfo // by arrival; those of 0 the cluster has not heard of
+	found   []bool
+	holders map[uint64]proxy.HolderInfo // by token
+}
+
+func (m *lineMaker) add(a *Answer[*NodeLine]) {
+	if a.Error != nil || a.Result == nil {
+		if a.Error == nil || a.Error.Status != http.StatusNotFound { // a service need not be on each
+			m.line.Unknown = append(m.line.Unknown, unknownClients(a.Node, a.Error))
+		}
+		return
+	}
+	for i := range a.Result.Earlier {
+		m.addProcess(a.Node, &a.Result.Earlier[i])
+	}
+	m.addProcess(a.Node, a.Result)
+}
+
+// addProcess adds the clients of one process of a node.
+func (m *lineMaker) addProcess(node string, r *NodeLine) {
+	if r.Places != nil && (m.places == nil || r.Places.Entry > m.places.Entry) {
+		m.places = r.Places
+	}
+	m.line.Slots = max(m.line.Slots, r.Lock.Slots)
+	n := &lineNode{node: node, process: r.Process, lock: r.Lock, waiters: r.Waiters, found: make([]bool, len(r.Waiters)), holders: map[uint64]proxy.HolderInfo{}}
+	slices.SortStableFunc(n.waiters, func(a, b proxy.WaiterInfo) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	for _, h := range r.Lock.Holders {
+		n.holders[h.Token] = h
+	}
+	m.nodes = append(m.nodes, n)
+}
+
+// unknownClients says that a node has not told of its clients, and why.
+func unknownClients(node string, e *Error) string {
+	const its = ": its clients are not known"
+	switch {
+	case e == nil || e.Status == StatusNoAnswer:
+		return node + " does not answer" + its
+	case e.Status == StatusUnreachable:
+		return node + " is " + strings.TrimPrefix(e.Text, node+" is ") + its
+	}
+	return node + its + ": " + e.Text
+}
+
+// find is a process; nil: its node has not answered.
+func (m *lineMaker) find(process string) *lineNode {
+	for _, n := range m.nodes {
+		if n.process == process {
+			return n
+		}
+	}
+	return nil
+}
+
+// holders takes the slots in use, and the sessions with a token that the places do
+// not have: they have just got one, or kept it without a lease.
+func (m *lineMaker) holders() {
+	add := func(n *lineNode, h *proxy.HolderInfo) {
+		m.line.Holders = append(m.line.Holders, LineClient{Node: n.node, Token: h.Token, HeldSeconds: h.HeldSeconds, LeaseSeconds: n.lock.LeaseSeconds,
+			WaiterInfo: proxy.WaiterInfo{ID: h.ID, Client: h.Client, State: WaiterHolds}})
+	}
+	for _, held := range m.places.Held {
+		n := m.find(held.Process)
+		if n == nil {
+			m.line.Holders = append(m.line.Holders, LineClient{Node: held.Node, Token: held.Token, LeaseSeconds: held.LeaseSeconds,
+				WaiterInfo: proxy.WaiterInfo{State: WaiterHolds, Arrival: held.Arrival}})
+			continue
+		}
+		if h, ok := n.holders[held.Token]; ok {
+			add(n, &h)
+			delete(n.holders, held.Token)
+			continue
+		}
+		var w proxy.WaiterInfo // it was granted a moment ago, or is dialling; zero: it has gone
+		for _, w = range n.take(held.Arrival, held.Arrival) {
+		}
+		w.State, w.Position, w.Reason, w.Arrival = WaiterGranted, 0, "", held.Arrival
+		m.line.Holders = append(m.line.Holders, LineClient{Node: n.node, WaiterInfo: w, Token: held.Token, LeaseSeconds: n.lock.LeaseSeconds})
+	}
+	for _, n := range m.nodes {
+		for _, h := range n.holders {
+			add(n, &h)
+		}
+	}
+	slices.SortFunc(m.line.Holders, func(a, b LineClient) int { return cmp.Compare(a.Token, b.Token) })
+}
+
+// States of a LineClient that has a slot.
+const (
+	WaiterHolds   = "holds"
+	WaiterGranted = "granted" // a slot, and no session has begun yet
+)
+
+// waiters takes the places in their order, and behind them the waiters that have none.
+func (m *lineMaker) waiters() {
+	position := 0
+	add := func(c LineClient) {
+		if len(m.line.Waiters) < maxLine {
+			m.line.Waiters = append(m.line.Waiters, c)
+		} else {
+			m.line.Beyond++
+		}
+	}
+	for _, run := range m.places.Waiting {
+		n := m.find(run.Process)
+		if n == nil {
+			first := position + 1
+			position += int(run.To - run.From + 1)
+			for at := first; at <= min(position, maxLine); at++ {
+				add(LineClient{Node: run.Node, WaiterInfo: proxy.WaiterInfo{Position: at, State: proxy.WaiterWaiting, Arrival: run.From + uint64(at-first)}})
+			}
+			m.line.Beyond += max(position-max(first-1, maxLine), 0)
+			continue
+		}
+		for _, w := range n.take(run.From, run.To) { // one that its node does not have any more has gone
+			position++
+			w.Position = position
+			if w.State == proxy.WaiterNext && position > 1 {
+				w.State = proxy.WaiterWaiting // of its node's own
+			}
+			add(LineClient{Node: n.node, WaiterInfo: w, LeaseSeconds: n.lock.LeaseSeconds})
+		}
+	}
+	var rest []LineClient
+	for _, n := range m.nodes {
+		for i, w := range n.waiters {
+			if w.Position = 0; !n.found[i] {
+				rest = append(rest, LineClient{Node: n.node, WaiterInfo: w, LeaseSeconds: n.lock.LeaseSeconds})
+			}
+		}
+	}
+	slices.SortStableFunc(rest, func(a, b LineClient) int { return cmp.Compare(b.WaitedSeconds, a.WaitedSeconds) })
+	for _, c := range rest {
+		add(c)
+	}
+}
+
+// take returns the waiters with these arrivals, and marks them as found.
+func (n *lineNode) take(from, to uint64) (all []proxy.WaiterInfo) {
+	i, _ := slices.BinarySearchFunc(n.waiters, max(from, 1), func(w proxy.WaiterInfo, a uint64) int { return cmp.Compare(w.Arrival, a) })
+	for ; i < len(n.waiters) && n.waiters[i].Arrival <= to; i++ {
+		n.found[i] = true
+		all = append(all, n.waiters[i])
+	}
+	return all
+}
