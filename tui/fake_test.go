@@ -30,6 +30,7 @@ type fake struct {
 	hold     chan struct{} // acts wait for it
 	peers    map[string]*fake
 	report   proxy.Report
+	line     *api.NodeLine
 }
 
 func (f *fake) Status(context.Context) (*api.Status, error) {
@@ -46,8 +47,17 @@ func (f *fake) Status(context.Context) (*api.Status, error) {
 func (f *fake) copy() *api.Status {
 	s := f.status
 	s.Services = nil
+	if s.Cluster != nil {
+		c := *s.Cluster
+		c.Voters = append([]api.Voter(nil), c.Voters...)
+		s.Cluster = &c
+	}
 	for _, svc := range f.status.Services {
 		svc.Backends = append([]proxy.BackendInfo(nil), svc.Backends...)
+		if svc.Lock != nil {
+			lock := *svc.Lock
+			svc.Lock = &lock
+		}
 		s.Services = append(s.Services, svc)
 	}
 	return &s
@@ -153,7 +163,7 @@ func (f *fake) Window(context.Context, api.WindowCall) (api.WindowAnswer, error)
 func (f *fake) peer(node string) *fake {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if name := map[string]string{"2": "edge-02", "3": "edge-03"}[node]; name != "" {
+	if name := map[string]string{"2": "edge-02", "3": "edge-03", idTwo: "edge-02", idThree: "edge-03"}[node]; name != "" {
 		node = name // an act for all goes by id
 	}
 	if f.peers[node] == nil {
@@ -300,4 +310,16 @@ func pauseOffice(f *fake) {
 	s.Sessions.Active = 0
 	s.Lock.InUse, s.Lock.Holders = 0, nil
 	s.Pause = &proxy.PauseInfo{Owner: "ana@edge-01", By: "window", Reason: "kernel patch", Since: start.Add(-12 * 1e9), Until: start.Add(120 * 1e9), Held: 7, Step: "command"}
+}
+
+// NodeLine is what the node knows of the one queue of all nodes.
+func (f *fake) NodeLine(context.Context, string) (*api.NodeLine, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count("line")
+	if f.line == nil {
+		return nil, f.err
+	}
+	n := *f.line
+	return &n, f.err
 }

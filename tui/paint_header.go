@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,15 +61,28 @@ func (w *workspace) drawHeader(c *screen.Canvas) {
 	add(rw, rwRole, 2, 3)
 	alarms[0].Gap = 3
 	list = append(list, alarms...)
-	w.addFacts(c, add)
+	w.addFacts(roomFor(clusterPrio, c.W, list)-3, add)
 	screen.Segments(c, 0, list)
 }
 
-// addFacts adds to the header what is worth its room when nothing else is.
-func (w *workspace) addFacts(c *screen.Canvas, add func(text string, role themes.Role, prio, gap int)) {
+// clusterPrio is how important the cluster is in the header; a higher one is less.
+const clusterPrio = 7
+
+// roomFor is how many columns are left in the header for a segment of that importance.
+func roomFor(prio, w int, list []screen.Segment) int {
+	list = slices.DeleteFunc(slices.Clone(list), func(s screen.Segment) bool { return s.Prio > prio })
+	return w - 1 - segmentsWidth(list)
+}
+
+// addFacts adds to the header what is worth its room when nothing else is. room is what
+// is left for the cluster.
+func (w *workspace) addFacts(room int, add func(text string, role themes.Role, prio, gap int)) {
 	f, st := &w.frame, w.stats.status
 	if n := totalsOf(st); n.maint > 0 {
 		add(fmt.Sprintf("MAINT %d", n.maint), themes.StateMaint, 6, 2)
+	}
+	if text, role := clusterText(f, room); text != "" {
+		add(text, role, clusterPrio, 3)
 	}
 	peers, peersRole := peersText(f)
 	add(peers, peersRole, 8, 3)

@@ -160,8 +160,14 @@ func (w *workspace) alarms(short bool) (list []screen.Segment) {
 		}
 		list = append(list, screen.Segment{Text: text, Role: s.role, Gap: 2})
 	}
+	if text := noQuorum(w.stats.status); text != "" {
+		if short {
+			text, _, _ = strings.Cut(text, ":")
+		}
+		list = append(list, screen.Segment{Text: text, Role: themes.Error, Gap: 2})
+	}
 	for kind := range troubleKinds {
-		if n := w.watch.count(kind); n > 0 && kind != troubleQueue {
+		if n := w.watch.count(kind); n > 0 && kind != troubleQueue && kind != troubleQuorum {
 			add(troubleWords[kind], n)
 		}
 	}

@@ -171,6 +171,8 @@ func (r *backendRow) check() (string, themes.Role) {
 		switch n := r.service.Queue.Waiting; {
 		case n > 0:
 			return "queue " + screen.Count(float64(n)), themes.Warn
+		case r.service.Lock != nil && r.service.Lock.Scope == proxy.ScopeCluster:
+			return fmt.Sprintf("%d of %d here", r.service.Lock.InUse, r.service.Lock.Slots), themes.TextDim
 		case r.service.Lock != nil:
 			return fmt.Sprintf("%d/%d slots", r.service.Lock.InUse, r.service.Lock.Slots), themes.TextDim
 		}

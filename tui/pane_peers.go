@@ -43,6 +43,7 @@ type peerRow struct {
 	up, of, queue       int
 	unreadable          bool          // those three are unknown
 	ago                 time.Duration // since it was last heard from
+	cluster             peerCluster
 }
 
 // MarshalJSON is what the row is about.
@@ -141,6 +142,19 @@ var peerColumns = []screen.Column[*peerRow]{
 	{Name: "VERSION", Prio: 6, Width: 8, Grow: 6, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.version), themes.TextDim }},
 }
 
+// clusterColumns are those of nodes in a cluster. The others keep their numbers, by
+// which an order is remembered.
+var clusterColumns = func() []screen.Column[*peerRow] {
+	all := slices.Clone(peerColumns)
+	for i, prio := range []int{1, 5, 1, 3, 3, 3, 6, 7, 4} { // VERSION before ADDRESS, which names say as well
+		all[i].Prio = prio
+	}
+	return append(all,
+		screen.Column[*peerRow]{Name: "VOTER", Prio: 2, Width: 5, Cell: func(r *peerRow) (string, themes.Role) { return r.cluster.vote, r.cluster.voteRole }},
+		screen.Column[*peerRow]{Name: "LEASE", Prio: 2, Width: 5, Right: true, Cell: func(r *peerRow) (string, themes.Role) { return r.cluster.lease, r.cluster.leaseRole }},
+		screen.Column[*peerRow]{Name: "LAG", Prio: 3, Width: 4, Right: true, Cell: func(r *peerRow) (string, themes.Role) { return r.cluster.lag, r.cluster.lagRole }})
+}()
+
 func (r *peerRow) rtt() float64 {
 	if r.peer == nil || r.peer.State == meshinfo.Down {
 		return 0
@@ -182,11 +196,20 @@ func (p *peersPane) refresh(f *frame) {
 		p.table.Set(nil, f.clock())
 		return
 	}
+	columns := peerColumns
+	if f.own.status.Cluster != nil {
+		columns = clusterColumns
+	}
+	if len(columns) != len(p.table.Columns) {
+		_, by, desc := p.table.Sorts()
+		p.table.Columns = columns
+		p.table.SetSort(by, desc)
+	}
 	n := totalsOf(f.own.status)
-	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: f.own.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting}}
+	rows := []*peerRow{{name: cmp.Or(known.Label, known.Node), addr: known.Listen, version: f.own.status.Node.Version, up: n.up, of: n.backends, queue: n.waiting, cluster: f.clusterOf("")}}
 	for i := range known.Peers {
 		one := &known.Peers[i]
-		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: f.own.now().Sub(one.Seen)}
+		r := &peerRow{name: one.Called(), addr: one.Addr, version: one.Version, peer: one, ago: f.own.now().Sub(one.Seen), cluster: f.clusterOf(one.ID)}
 		r.up, r.of, r.queue = one.Up()
 		r.unreadable = one.Unreadable != ""
 		rows = append(rows, r)
@@ -212,7 +235,11 @@ func (p *peersPane) title(f *frame) string {
 	if p.fleet.on {
 		return "fleet " + screen.Safe(f.mesh().Name)
 	}
-	return "mesh " + screen.Safe(f.mesh().Name)
+	title := "mesh " + screen.Safe(f.mesh().Name)
+	if c := f.own.status.Cluster; c != nil && c.Leader != "" {
+		title += "  " + screen.Safe(c.Leader) + " leads"
+	}
+	return title
 }
 
 func (p *peersPane) foot(f *frame) string {
@@ -308,6 +335,8 @@ func (p *peersPane) details(f *frame, id string) details {
 	facts := []fact{{"state", "this node"}, {"listens", screen.Safe(r.addr)}, {"version", screen.Safe(r.version)}}
 	if r.peer != nil {
 		facts = peerFacts(f, r)
+	} else {
+		facts = append(facts, f.clusterFacts("")...)
 	}
 	return details{title: "node " + screen.Safe(r.name), facts: facts}
 }
@@ -341,6 +370,7 @@ func peerFacts(f *frame, r *peerRow) []fact {
 	}
 	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + f.timeOf(p.Since)},
 		{"address", screen.Safe(p.Addr)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
+	facts = append(facts, f.clusterFacts(p.ID)...)
 	if why := f.unreachable(r.name); why != "" {
 		facts = append(facts, fact{"acts", why})
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/themes"
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
@@ -16,19 +15,17 @@ import (
 // they wait, and the sessions that hold the slots.
 type queuePane struct {
 	versioned
-	table   table.Table[proxy.WaiterInfo]
+	table   table.Table[queueRow]
 	chosen  string        // by the operator, until the cursor of Backends moves from where it was then
 	was     string        // the row that it was on
 	cursor  func() string // the row that the cursor of Backends was moved to; "": it was not
 	service string        // the service that is shown
-	waiters uint64        // the version of those that are shown
+	ofAll   bool          // of all nodes, whose lock it is
+	answer  uint64        // the version of that which is shown
 }
 
 func newQueuePane() *queuePane {
-	return &queuePane{table: table.Table[proxy.WaiterInfo]{
-		Columns: waiterColumns,
-		ID:      func(w proxy.WaiterInfo) string { return w.ID },
-	}, cursor: func() string { return "" }}
+	return &queuePane{table: table.Table[queueRow]{Columns: waiterColumns, ID: queueRow.id}, cursor: func() string { return "" }}
 }
 
 func (p *queuePane) name() string { return "Queue" }
@@ -74,17 +71,36 @@ func (p *queuePane) choose(service string) { p.chosen, p.was = service, p.cursor
 
 func (p *queuePane) refresh(f *frame) {
 	if now := p.pick(f); now != p.service {
-		p.service, p.waiters = now, 0
+		p.service, p.answer = now, 0
 		p.table.Clear()
 	}
-	if f.past != nil && f.past.moment != nil && p.waiters == 0 {
+	if f.past != nil && f.past.moment != nil && p.answer == 0 {
 		f.stats.waiters.take(p.service, f.past.moment.Waiters[p.service])
 	}
-	if w := &f.stats.waiters; w.service == p.service && w.version != p.waiters {
-		p.waiters = w.version
-		p.table.Set(w.list, f.clock())
+	line := f.lineOf(p.service)
+	p.show(line != nil)
+	switch w := &f.stats.waiters; {
+	case line != nil && f.stats.line.version != p.answer:
+		p.answer = f.stats.line.version
+		p.table.Set(lineRows(line, f.nodeLabel()), f.clock())
+	case line == nil && w.service == p.service && w.version != p.answer:
+		p.answer = w.version
+		p.table.Set(waiterRows(w.list), f.clock())
 	}
 	p.touch()
+}
+
+// show has the rows be of all nodes, or of the one that is shown.
+func (p *queuePane) show(ofAll bool) {
+	if ofAll == p.ofAll {
+		return
+	}
+	p.ofAll, p.answer = ofAll, 0
+	p.table.Columns = waiterColumns
+	if ofAll {
+		p.table.Columns = lineColumns
+	}
+	p.table.SetSort(0, false) // the columns are others
 }
 
 func (p *queuePane) turn(f *frame) intent {
@@ -103,6 +119,9 @@ func (p *queuePane) title(f *frame) string {
 		return screen.Safe(p.service)
 	}
 	text := screen.Safe(p.service)
+	if line := f.lineOf(p.service); line != nil {
+		return text + fmt.Sprintf("  all nodes: %d/%d slots, %d waiting", len(line.Holders), line.Slots, len(line.Waiters)+line.Beyond)
+	}
 	if s.Lock != nil {
 		text += fmt.Sprintf("  %d/%d slots", s.Lock.InUse, s.Lock.Slots)
 	}
@@ -112,6 +131,9 @@ func (p *queuePane) title(f *frame) string {
 func (p *queuePane) foot(f *frame) string {
 	if s := f.stats.status.Service(p.service); s != nil && f.past != nil {
 		return waitedText(s.Queue.Waiting, len(p.table.Rows()))
+	}
+	if p.ofAll {
+		return rowsFoot(f, &p.table, "client")
 	}
 	text := rowsFoot(f, &p.table, "waiter")
 	then, now, _ := f.stats.history(p.service).since(historySpan)
@@ -130,7 +152,11 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 		c.Text(x+1, y, screen.Clip(pauseText(f, s.Pause), max(c.W-x-2, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 		y++
 	}
-	for _, h := range holderLines(s, c.H) {
+	for _, unknown := range unknownLines(f.lineOf(p.service), c.H) {
+		c.Text(1, y, screen.Clip(unknown, max(c.W-2, 0), f.theme.Glyphs.Ellipsis), themes.Warn)
+		y++
+	}
+	for _, h := range p.holderLines(s, c.H) {
 		x := c.Text(1, y, "HOLDER ", themes.TextDim)
 		c.Text(x, y, screen.Cut(h, max(c.W-x-1, 0)), themes.Text)
 		y++
@@ -143,7 +169,10 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 	if len(p.table.Rows()) == 0 {
 		if y+1 < c.H {
 			text := "no clients waiting"
-			if s.Queue.Waiting > 0 {
+			switch {
+			case p.ofAll:
+				text = "on no node does a client have a slot or wait for one"
+			case s.Queue.Waiting > 0:
 				text = "asking for the waiters"
 				if f.past != nil {
 					text = notRecorded
@@ -153,35 +182,65 @@ func (p *queuePane) draw(f *frame, c *screen.Canvas, focused bool) {
 		}
 		return
 	}
-	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[proxy.WaiterInfo]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
+	p.table.Draw(c.Sub(0, y, c.W, c.H-y-foot), table.Look[queueRow]{Focused: focused, Names: c.H-y > 4, Ellipsis: f.theme.Glyphs.Ellipsis})
 }
 
 // need is the pause, the holders, the waiters and the foot; nothing where there are
 // neither waiters nor a pause.
 func (p *queuePane) need(f *frame) int {
 	s := f.stats.status.Service(p.service)
-	if s == nil || s.Queue.Waiting == 0 && s.Pause == nil {
+	if s == nil {
 		return 0
 	}
-	return s.Queue.Waiting + len(holderLines(s, 20)) + 3
+	if line := f.lineOf(p.service); line != nil && len(line.Holders)+len(line.Waiters) > 0 {
+		return len(line.Holders) + len(line.Waiters) + len(line.Unknown) + 5
+	}
+	if s.Queue.Waiting == 0 && s.Pause == nil {
+		return 0
+	}
+	return s.Queue.Waiting + len(p.holderLines(s, 20)) + 3
 }
 
 func (p *queuePane) details(f *frame, id string) details {
-	i := slices.IndexFunc(f.stats.waiters.list, func(w proxy.WaiterInfo) bool { return w.ID == id })
+	i := slices.IndexFunc(p.table.Rows(), func(r queueRow) bool { return r.id() == id })
 	if i < 0 {
 		return details{}
 	}
-	w := f.stats.waiters.list[i]
-	return details{title: "waiter " + screen.Safe(w.ID), about: about{session: w.ID}, facts: []fact{
-		{"service", screen.Safe(f.stats.waiters.service)}, {"client", screen.Safe(w.Client)}, {"position", strconv.Itoa(w.Position)},
-		{"waited", screen.Clock(screen.Seconds(w.WaitedSeconds))}, {"state", screen.Safe(w.State)}, {"reason", reasonText(w.Reason)},
-	}}
+	r := p.table.Rows()[i]
+	d := details{title: "waiter " + screen.Safe(r.ID), facts: []fact{{"service", screen.Safe(p.service)}}}
+	if r.Holds() {
+		d.title = "holder of a slot " + screen.Safe(r.ID)
+	}
+	if !r.foreign {
+		d.about.session = r.ID
+	}
+	if r.Node != "" {
+		d.facts = append(d.facts, fact{"node", screen.Safe(r.Node)})
+	}
+	if r.ID == "" {
+		d.facts = append(d.facts, fact{"client", "not known: its node does not answer"})
+	} else {
+		d.facts = append(d.facts, fact{"client", screen.Safe(r.Client)})
+	}
+	if r.Holds() {
+		lease := "none: when the cluster has ended it, the slot moves on"
+		if r.LeaseSeconds > 0 {
+			lease = "of its node, runs for " + leaseText(r.LeaseSeconds) + " still, if it is not renewed"
+		}
+		return d.with(fact{"held", screen.Clock(screen.Seconds(r.HeldSeconds))}, fact{"state", screen.Safe(r.State)}, fact{"token", strconv.FormatUint(r.Token, 10)}, fact{"lease", lease})
+	}
+	return d.with(fact{"position", positionText(&r)}, fact{"waited", screen.Clock(screen.Seconds(r.WaitedSeconds))}, fact{"state", screen.Safe(r.State)}, fact{"reason", reasonText(r.Reason)})
+}
+
+func (d details) with(facts ...fact) details {
+	d.facts = append(d.facts, facts...)
+	return d
 }
 
 func (p *queuePane) keys() []binding {
 	return []binding{
 		{name: "kick", Binding: on("kick", "K"), help: "kick: close the client's connection", act: "kick", off: p.noWaiters,
-			run: func(f *frame) intent { return proposeChosen(f, &p.table, "kick") }},
+			run: p.kick},
 		{name: "pause", Binding: on("pause", "P"), help: "pause the service, or resume it", act: "pause", off: p.noService,
 			run: func(f *frame) intent { return pauseOrResume(f, p.service) }},
 	}

@@ -11,15 +11,15 @@ import (
 	"github.com/tcpctl/tcpctl/tui/internal/screen"
 )
 
-var waiterColumns = []screen.Column[proxy.WaiterInfo]{
-	{Name: "#", Rises: true, Prio: 1, Width: 4, Right: true, Fixed: true, Value: func(w proxy.WaiterInfo) float64 { return float64(w.Position) },
-		Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return strconv.Itoa(w.Position), themes.TextDim }},
-	{Name: "CLIENT", Ends: true, Prio: 1, Width: 18, Grow: 24, Fixed: true, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.Client), themes.Text }},
-	{Name: "WAITED", Prio: 1, Width: 6, Right: true, Value: func(w proxy.WaiterInfo) float64 { return w.WaitedSeconds },
-		Cell: func(w proxy.WaiterInfo) (string, themes.Role) {
+var waiterColumns = []screen.Column[queueRow]{
+	{Name: "#", Rises: true, Prio: 1, Width: 4, Right: true, Fixed: true, Value: func(w queueRow) float64 { return float64(w.Position) },
+		Cell: func(w queueRow) (string, themes.Role) { return strconv.Itoa(w.Position), themes.TextDim }},
+	{Name: "CLIENT", Ends: true, Prio: 1, Width: 18, Grow: 24, Fixed: true, Cell: func(w queueRow) (string, themes.Role) { return screen.Safe(w.Client), themes.Text }},
+	{Name: "WAITED", Prio: 1, Width: 6, Right: true, Value: func(w queueRow) float64 { return w.WaitedSeconds },
+		Cell: func(w queueRow) (string, themes.Role) {
 			return screen.Clock(screen.Seconds(w.WaitedSeconds)), themes.Text
 		}},
-	{Name: "STATE", Prio: 2, Width: 9, Cell: func(w proxy.WaiterInfo) (string, themes.Role) {
+	{Name: "STATE", Prio: 2, Width: 9, Cell: func(w queueRow) (string, themes.Role) {
 		switch w.State {
 		case proxy.WaiterNext:
 			return "next", themes.OK
@@ -28,8 +28,8 @@ var waiterColumns = []screen.Column[proxy.WaiterInfo]{
 		}
 		return screen.Safe(w.State), themes.Text
 	}},
-	{Name: "ID", Prio: 3, Width: 7, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return screen.Safe(w.ID), themes.TextDim }},
-	{Name: "REASON", Prio: 4, Width: 10, Grow: 20, Cell: func(w proxy.WaiterInfo) (string, themes.Role) { return reasonText(w.Reason), themes.TextDim }},
+	{Name: "ID", Prio: 3, Width: 7, Cell: func(w queueRow) (string, themes.Role) { return screen.Safe(w.ID), themes.TextDim }},
+	{Name: "REASON", Prio: 4, Width: 10, Grow: 20, Cell: func(w queueRow) (string, themes.Role) { return reasonText(w.Reason), themes.TextDim }},
 }
 
 // reasonText says in words why a client waits.
@@ -55,8 +55,8 @@ func reasonText(reason proxy.Reason) string {
 
 // holderLines is the sessions that hold a slot, one a line: as many as leave room
 // for the waiters.
-func holderLines(s *proxy.ServiceInfo, h int) []string {
-	if s.Lock == nil {
+func (p *queuePane) holderLines(s *proxy.ServiceInfo, h int) []string {
+	if s.Lock == nil || p.ofAll { // they are rows
 		return nil
 	}
 	room := max(h/4, 1)
@@ -94,6 +94,9 @@ func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
 func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 	q := &s.Queue
 	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
+	if s.Lock != nil && s.Lock.Scope == proxy.ScopeCluster {
+		text = fmt.Sprintf("here: %d waiting, p50 %s  p99 %s", q.Waiting, screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)))
+	}
 	if q.Max > 0 {
 		text += fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
 	}
@@ -136,35 +139,56 @@ func (p *queuePane) strip(f *frame, c *screen.Canvas) int {
 	if s == nil {
 		return 1
 	}
+	waiting, line := s.Queue.Waiting, f.lineOf(p.service)
+	holders := s.Lock != nil && len(s.Lock.Holders) > 0
+	if line != nil {
+		waiting, holders = len(line.Waiters)+line.Beyond, len(line.Holders) > 0
+	}
 	switch {
-	case s.Queue.Waiting == 0 && s.Pause == nil && (s.Lock == nil || len(s.Lock.Holders) == 0):
+	case waiting == 0 && s.Pause == nil && !holders:
 		return 0
-	case s.Queue.Waiting == 0:
+	case waiting == 0:
 		c.Text(2, 0, "no clients waiting", themes.TextDim)
 		return 1
 	}
-	x := 2
-	shown := 0
+	shown := p.drawFirst(f, c)
+	if f.past != nil {
+		c.Text(2, 1, waitedText(waiting, len(p.table.Rows())), themes.TextDim)
+		return 2
+	}
+	more := ""
+	if n := waiting - shown; n > 0 {
+		more = fmt.Sprintf("+%d more, ", n)
+	}
+	if line != nil {
+		c.Text(2, 1, fmt.Sprintf("%s%d of them here", more, s.Queue.Waiting), themes.TextDim)
+		return 2
+	}
+	q := &s.Queue
+	more += fmt.Sprintf("wait p50 %s p99 %s, next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
+	c.Text(2, 1, more, themes.TextDim)
+	return 2
+}
+
+// drawFirst draws as many waiters as fit in a line.
+func (p *queuePane) drawFirst(f *frame, c *screen.Canvas) (shown int) {
+	x, e := 2, f.theme.Glyphs.Ellipsis
 	for _, w := range p.table.Rows() {
-		text := fmt.Sprintf("#%d  %-20s wait %s", w.Position, screen.Middle(screen.Safe(w.Client), 20, f.theme.Glyphs.Ellipsis), screen.Clock(screen.Seconds(w.WaitedSeconds)))
+		if w.Holds() {
+			continue
+		}
+		who := screen.Middle(screen.Safe(w.Client), 20, e)
+		if p.ofAll {
+			who = screen.Middle(screen.Safe(w.Node), 10, e) + " " + screen.Middle(screen.Safe(clientText(&w)), 20, e)
+		}
+		text := fmt.Sprintf("#%s  %-20s wait %s", positionText(&w), who, screen.Clock(screen.Seconds(w.WaitedSeconds)))
 		if x+screen.Width(text) > c.W {
 			break
 		}
 		x = c.Text(x, 0, text, themes.Text) + 4
 		shown++
 	}
-	q := &s.Queue
-	if f.past != nil {
-		c.Text(2, 1, waitedText(q.Waiting, len(p.table.Rows())), themes.TextDim)
-		return 2
-	}
-	more := ""
-	if n := q.Waiting - shown; n > 0 {
-		more = fmt.Sprintf("+%d more, ", n)
-	}
-	more += fmt.Sprintf("wait p50 %s p99 %s, next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
-	c.Text(2, 1, more, themes.TextDim)
-	return 2
+	return shown
 }
 
 // ruleText is the text of the rule above the strip: the first holder, or the pause,
@@ -181,6 +205,8 @@ func (p *queuePane) ruleText(f *frame, room int) string {
 		brief.Reason, brief.Step = "", ""
 		word := text + "  " + strings.ToLower(serviceSign(s).word) + " "
 		return screen.FirstFit(room, word+pauseText(f, s.Pause), word+pauseText(f, &brief), word+fmt.Sprintf("%d held", brief.Held))
+	case p.ofAll:
+		return screen.FirstFit(room, text+lineText(f.lineOf(p.service), true), text+lineText(f.lineOf(p.service), false))
 	case s.Lock != nil && len(s.Lock.Holders) > 0:
 		h := &s.Lock.Holders[0]
 		text += "  holder "
@@ -207,6 +233,9 @@ func (p *queuePane) line(f *frame, w int) string {
 			host = host[:i]
 		}
 		holder = host + " " + screen.Clock(screen.Seconds(h.HeldSeconds)) + ", "
+	}
+	if line := f.lineOf(p.service); line != nil {
+		return screen.FirstFit(w, name+strings.TrimSpace(lineText(line, true)), name+strings.TrimSpace(lineText(line, false)))
 	}
 	if s.Queue.Waiting > 0 {
 		waiting = fmt.Sprintf("%d waiting, max %s", s.Queue.Waiting, screen.Clock(screen.Seconds(s.Queue.OldestSeconds)))

@@ -41,9 +41,11 @@ const (
 	fetchStatus kind = iota
 	fetchEvents
 	fetchQueue
+	fetchLine
 	fetchSessions
 	fetchReport
 	fetchFleet
+	fetchLeader
 	fetchPast
 	fetchCount
 )
@@ -67,6 +69,7 @@ type fetched struct {
 	events    proxy.EventPage
 	since     uint64
 	waiters   []proxy.WaiterInfo
+	line      *api.Line
 	sessions  []proxy.SessionInfo
 	report    proxy.Report
 	fleet     []api.Answer[*api.Status]
@@ -150,6 +153,10 @@ func (m *model) poll() tea.Cmd {
 	if service := m.queue.pick(&m.frame); service != "" && m.isShown(paneQueue) {
 		p.ask(m.workspace, fetchQueue, service, func(ctx context.Context, a *fetched) { a.waiters, a.err = source.Queue(ctx, service) })
 	}
+	if service := m.queue.pick(&m.frame); m.isShown(paneQueue) && m.isOfCluster(service) && m.cfg.Peer != nil {
+		home, peers := m.home.source, m.cfg.Peer
+		p.ask(m.workspace, fetchLine, service, func(ctx context.Context, a *fetched) { a.line, a.err = api.LineOf(ctx, home, peers, service) })
+	}
 	if m.wantsSessions() {
 		q := api.SessionQuery{Service: m.view, Ended: true, Limit: sessionLimit}
 		p.ask(m.workspace, fetchSessions, "", func(ctx context.Context, a *fetched) { a.sessions, a.err = source.Sessions(ctx, q) })
@@ -159,6 +166,10 @@ func (m *model) poll() tea.Cmd {
 		p.ask(m.workspace, fetchFleet, "", func(ctx context.Context, a *fetched) {
 			a.fleet, a.err = api.AskAll(ctx, home, peers, func(ctx context.Context, s api.Source) (*api.Status, error) { return s.Status(ctx) })
 		})
+	}
+	if leader := m.leaderAsked(); leader != "" && m.isShown(panePeers) {
+		peers := m.cfg.Peer
+		p.ask(m.workspace, fetchLeader, leader, func(ctx context.Context, a *fetched) { a.status, a.err = peers(leader).Status(ctx) })
 	}
 	if id := m.stats.missingReport(); id != "" {
 		if plans, ok := source.(api.Planner); ok {
@@ -247,6 +258,10 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		if m.stats.waiters.take(a.about, a.waiters) {
 			m.refreshPane(paneQueue)
 		}
+	case fetchLine:
+		f.next = later(f.next, now.Add(lineEvery))
+		m.stats.line = line{a.about, a.line, m.stats.line.version + 1}
+		m.refreshPane(paneQueue)
 	case fetchSessions:
 		if m.stats.sessions.take(a.sessions, now) {
 			m.watch.hogs.take(m.stats.sessions.list, m.stats.now())
@@ -255,6 +270,10 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 	case fetchFleet:
 		f.next = later(f.next, now.Add(fleetEvery))
 		m.own.fleet.take(a.fleet, now)
+		m.refreshPane(panePeers)
+	case fetchLeader:
+		f.next = later(f.next, now.Add(leaderEvery))
+		m.own.leader = leaderView{a.status.Cluster, now}
 		m.refreshPane(panePeers)
 	case fetchPast:
 		m.stats.takePast(a.past)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -107,7 +108,7 @@ func chosenTargets(f *frame, act *api.Act, ids []string) (targets []string) {
 		switch {
 		case act.On == api.OnService && known:
 			targets = append(targets, service)
-		case act.On == api.OnBackend && backend != "", act.On == api.OnSession && !known:
+		case act.On == api.OnBackend && backend != "", act.On == api.OnSession && !known && !strings.Contains(id, foreignMark):
 			targets = append(targets, id)
 		}
 	}

@@ -156,7 +156,7 @@ func (m *model) showMoment(a *momentMsg) {
 	if a.moment.Report != nil {
 		s.report = *a.moment.Report
 	}
-	w.queue.waiters = 0 // they are others now
+	w.queue.answer = 0 // they are others now
 	s.journal.take(proxy.EventPage{Events: a.events})
 	s.version = w.stats.version + 1
 	if w.own == w.stats {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -28,8 +29,10 @@ type stats struct {
 	recent       []*api.Status           // those of the last few seconds
 	journal      journal
 
-	fleet    fleet // of the console's own engine: all nodes
+	fleet    fleet      // of the console's own engine: all nodes
+	leader   leaderView // likewise
 	waiters  waiters
+	line     line // of all nodes
 	sessions sessions
 	report   proxy.Report // of the plan that has ended
 	ran      string       // the plan that was seen running
@@ -96,6 +99,8 @@ func sameDrawn(a, b *api.Status) bool {
 	older, newer := *a, *b
 	newer.Node.Now = older.Node.Now
 	older.Mesh, newer.Mesh = withoutHeartbeats(a.Mesh), withoutHeartbeats(b.Mesh)
+	older.Cluster, newer.Cluster = withoutRenewals(a.Cluster), withoutRenewals(b.Cluster)
+	older.Services, newer.Services = withoutLeases(a.Services), withoutLeases(b.Services)
 	return reflect.DeepEqual(&older, &newer)
 }
 
@@ -112,6 +117,37 @@ func withoutHeartbeats(m *api.Mesh) *api.Mesh {
 		p.Seen, p.RTTSeconds, p.SkewSeconds = time.Time{}, 0, 0
 	}
 	return &c
+}
+
+// withoutRenewals is a cluster without what changes with every renewal of a lease:
+// that, too.
+func withoutRenewals(c *api.Cluster) *api.Cluster {
+	if c == nil {
+		return nil
+	}
+	d := *c
+	d.Applied, d.Leases, d.LeaseSeconds = 0, nil, math.Ceil(min(c.LeaseSeconds, 1))
+	d.Voters = slices.Clone(c.Voters)
+	for i := range d.Voters {
+		d.Voters[i].Entry = 0
+	}
+	return &d
+}
+
+// withoutLeases is services of a cluster's locks likewise.
+func withoutLeases(all []proxy.ServiceInfo) []proxy.ServiceInfo {
+	if !slices.ContainsFunc(all, func(s proxy.ServiceInfo) bool { return s.Lock != nil && s.Lock.LeaseSeconds > 0 }) {
+		return all
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		if l := all[i].Lock; l != nil && l.LeaseSeconds > 0 {
+			without := *l
+			without.LeaseSeconds = 1
+			all[i].Lock = &without
+		}
+	}
+	return all
 }
 
 // updateHistory adds a point to the history of each service, and of all.

@@ -14,7 +14,8 @@ import (
 type troubleKind int
 
 const (
-	troubleDown    troubleKind = iota // a backend, or a service whose listeners are closed
+	troubleQuorum  troubleKind = iota // of the cluster: no slot of it is granted here
+	troubleDown                       // a backend, or a service whose listeners are closed
 	troubleExpired                    // a certificate: no client accepts it
 	troubleEjected                    // a backend on which sessions fail, whatever its checks say
 	troubleFailing
@@ -25,6 +26,7 @@ const (
 	troubleSource // of backends: it does not answer, or leaves out too many
 	troubleDrain
 	troubleHog
+	troubleVoter // this node's
 	troubleNode
 	troubleCertificate
 	troubleKinds
@@ -32,6 +34,7 @@ const (
 
 // troubleWords are how kinds are called in the header, and their signs.
 var troubleWords = [troubleKinds]sign{
+	troubleQuorum: {'!', "QUORUM", themes.Error}, troubleVoter: {'x', "VOTER", themes.Error},
 	troubleDown: signDown, troubleExpired: {'!', "EXPIRED", themes.Error}, troubleEjected: signEject, troubleFailing: {'!', "FAIL", themes.Warn}, troublePaused: {'=', "PAUSED", themes.StateMaint},
 	troubleHook: {'x', "HOOK", themes.StateError}, troublePlan: {'=', "PLAN", themes.StateMaint}, troubleQueue: {'~', "QUEUE", themes.Warn},
 	troubleSource: {'!', "SOURCE", themes.Warn}, troubleDrain: signDrain, troubleHog: {'~', "HOG", themes.Warn}, troubleNode: {'!', "NODE", themes.Error},

@@ -28,6 +28,7 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 	}
 	list = append(list, h.troubles(f)...)
 	list = append(list, nodeTroubles(f)...)
+	list = append(list, clusterTroubles(f)...)
 	list = append(list, certificateTroubles(f)...)
 	slices.SortStableFunc(list, byService(f))
 	return list

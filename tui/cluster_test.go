@@ -1,0 +1,239 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// Ids of nodes in the mesh, and how the cluster names them.
+const (
+	idOne, idTwo, idThree = "1a1a1a1a1a1a1a1aff", "2b2b2b2b2b2b2b2bff", "3c3c3c3c3c3c3c3cff"
+)
+
+func shortID(id string) string { return id[:clusterID] }
+
+// clustered is the node of the fixed pictures, as a voter of a cluster that edge-02
+// leads and of which the lock of office is.
+func clustered() *fake {
+	f := edge()
+	heal(f)
+	f.status.Mesh.ID, f.status.Mesh.Label = idOne, "edge-01"
+	f.status.Mesh.Peers[0].ID, f.status.Mesh.Peers[1].ID = idTwo, idThree
+	voter := func(name, id string, leads bool) api.Voter {
+		return api.Voter{Name: name, ID: shortID(id), Leads: leads, Reached: true}
+	}
+	f.status.Cluster = &api.Cluster{Name: "lab", ID: "9f31c2a7", Role: api.ClusterVoter, Leader: "edge-02", Term: 4, Applied: 902, LeaseSeconds: 2.4,
+		Voters: []api.Voter{voter("edge-01", idOne, false), voter("edge-02", idTwo, true), voter("edge-03", idThree, false)}}
+	f.status.Services[1].Lock = &proxy.LockInfo{Slots: 1, Scope: proxy.ScopeCluster, LeaseSeconds: 2.4, WhenLost: proxy.Hold}
+	leader := f.peer("edge-02")
+	seen := *f.status.Cluster
+	seen.Role, seen.Voters = api.ClusterLeader, append([]api.Voter(nil), seen.Voters...)
+	for i, entry := range []uint64{902, 902, 890} {
+		seen.Voters[i].Entry = entry
+	}
+	seen.Leases = []api.NodeLease{{Name: "edge-01", ID: shortID(idOne), LeaseSeconds: 2.6}, {Name: "edge-02", ID: shortID(idTwo), LeaseSeconds: 3}}
+	leader.status.Cluster = &seen
+	return f
+}
+
+// TestAClusterOnTheScreen: who leads, and of each node whether it votes, how long its
+// lease runs and what it lacks, which the leader is asked for.
+func TestAClusterOnTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name string
+		w, h int
+	}{{"80x24", 80, 24}, {"120x40", 120, 40}, {"60x20", 60, 20}} {
+		c := newConsole(t, clustered(), s.w, s.h)
+		c.live()
+		c.press("3")
+		c.look()
+		golden(t, "cluster-peers-"+s.name, c)
+	}
+	c := newConsole(t, clustered(), 120, 40)
+	c.engine.change(func(f *fake) { f.status.Mesh.Peers[1].State = meshinfo.Down })
+	c.live()
+	c.sees("cluster lab: edge-02 leads, 3 of 3")
+	c.press("3 enter")
+	c.sees("runs for 2.6s still, if it is not renewed", "nothing: it has all entries of the leader")
+	c.press("esc j j enter")
+	c.sees("none: it grants no slots", "12 entries behind the leader")
+}
+
+// TestALeaderIsAskedOnlyWhileNodesAreShown: nobody is asked for what is not on the
+// screen.
+func TestALeaderIsAskedOnlyWhileNodesAreShown(t *testing.T) {
+	t.Parallel()
+	engine := clustered()
+	c := newConsole(t, engine, 80, 24)
+	c.live()
+	c.pass(time.Minute)
+	asked := func() int {
+		p := engine.peer("edge-02")
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.asked["status"]
+	}
+	if n := asked(); n > 0 {
+		t.Errorf("the leader was asked %d times", n)
+	}
+	c.press("3")
+	c.look()
+	if asked() == 0 {
+		t.Error("the leader was not asked")
+	}
+}
+
+// TestWithoutAQuorum: a node that reaches no majority says so in red, and what
+// becomes of its clients.
+func TestWithoutAQuorum(t *testing.T) {
+	t.Parallel()
+	lost := func(f *fake) {
+		s := f.status.Cluster
+		s.Leader, s.LeaseSeconds = "", 0
+		for i := range s.Voters {
+			s.Voters[i].Leads, s.Voters[i].Reached = false, i == 0
+		}
+		f.status.Services[1].Lock.LeaseSeconds = 0
+	}
+	for _, s := range []struct {
+		name string
+		w, h int
+	}{{"80x24", 80, 24}, {"120x40", 120, 40}, {"60x20", 60, 20}, {"40x10", 40, 10}} {
+		c := newConsole(t, clustered(), s.w, s.h)
+		c.engine.change(lost)
+		c.live()
+		golden(t, "cluster-lost-"+s.name, c)
+	}
+	c := newConsole(t, clustered(), 120, 40)
+	c.engine.change(lost)
+	c.live()
+	c.sees("no quorum: holding", "clients that need a slot wait; not reached: edge-02, edge-03")
+	c.engine.change(func(f *fake) { f.status.Services[1].Lock.WhenLost = proxy.Reject })
+	c.look()
+	c.sees("no quorum: rejecting", "turned away")
+	c.engine.change(func(f *fake) { f.status.Cluster.Leader = "edge-02" })
+	c.look()
+	c.sees("no lease: rejecting")
+	c.engine.change(func(f *fake) { f.status.Cluster.ID = "" })
+	c.look()
+	c.sees("not made yet: rejecting", "tcpctl cluster init")
+	c.engine.change(func(f *fake) {
+		s := f.status.Cluster
+		s.ID, s.LeaseSeconds, s.Role, s.Error = "9f31c2a7", 2.4, api.ClusterStopped, "its log is behind what it promised: rejoin me"
+	})
+	c.look()
+	c.sees("NO VOTE", "rejoin me")
+	c.seesNot("rejecting")
+}
+
+// lined gives the nodes of clustered their clients: edge-02 has the slot, and clients
+// wait at all three.
+func lined() *fake {
+	f := clustered()
+	waiter := func(arrival uint64, client string, waited float64) proxy.WaiterInfo {
+		return proxy.WaiterInfo{ID: fmt.Sprintf("s%d", 100+arrival), Client: client, WaitedSeconds: waited, State: proxy.WaiterWaiting, Reason: proxy.ReasonCluster, Arrival: arrival}
+	}
+	lock := func(lease float64, holders ...proxy.HolderInfo) proxy.LockInfo {
+		return proxy.LockInfo{Slots: 1, Scope: proxy.ScopeCluster, LeaseSeconds: lease, Holders: holders}
+	}
+	f.line = &api.NodeLine{Process: idOne, Lock: lock(2.4), Waiters: []proxy.WaiterInfo{waiter(5, "10.2.0.4:40112", 192), waiter(6, "10.2.0.8:41877", 151), waiter(7, "10.2.0.4:40190", 118)}}
+	f.waiters = f.line.Waiters
+	f.status.Services[1].Queue.Waiting = 3
+	f.status.Services[1].Sessions.Active = 0
+	two, three := f.peer("edge-02"), f.peer("edge-03")
+	two.line = &api.NodeLine{Process: idTwo, Lock: lock(2.7, proxy.HolderInfo{ID: "s41", Client: "10.2.0.9:51344", HeldSeconds: 41, Token: 88}), Waiters: []proxy.WaiterInfo{waiter(3, "10.2.0.7:39001", 177)},
+		Places: &api.Places{Entry: 902, Held: []api.HeldPlace{{Node: "edge-02", Process: idTwo, Arrival: 2, Token: 88, LeaseSeconds: 2.9}},
+			Waiting: []api.PlaceRun{{Node: "edge-01", Process: idOne, From: 5, To: 5}, {Node: "edge-02", Process: idTwo, From: 3, To: 3},
+				{Node: "edge-01", Process: idOne, From: 6, To: 7}, {Node: "edge-03", Process: idThree, From: 1, To: 2}}}}
+	three.line = &api.NodeLine{Process: idThree, Lock: lock(2.2), Waiters: []proxy.WaiterInfo{waiter(1, "10.2.0.5:55120", 80), waiter(2, "[2001:db8:7:3::15]:37412", 44)}}
+	return f
+}
+
+// TestOneQueueOfAllNodes: who has the slot, and who waits, on whichever node.
+func TestOneQueueOfAllNodes(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name string
+		w, h int
+	}{{"80x24", 80, 24}, {"120x40", 120, 40}, {"60x20", 60, 20}, {"40x10", 40, 10}} {
+		c := newConsole(t, lined(), s.w, s.h)
+		c.live()
+		c.press("2")
+		c.look()
+		golden(t, "cluster-queue-"+s.name, c)
+	}
+	c := newConsole(t, lined(), 80, 24)
+	c.live()
+	c.look()
+	golden(t, "cluster-strip-80x24", c) // beside another pane
+	lost := lined()
+	lost.peer("edge-03").change(func(f *fake) { f.err = errors.New("no answer in time") })
+	c = newConsole(t, lost, 80, 24)
+	c.live()
+	c.press("2")
+	c.look()
+	golden(t, "cluster-queue-silent-80x24", c)
+	c.press("G enter")
+	c.sees("not known: its node does not answer")
+	c.press("esc K")
+	c.sees("edge-03 does not answer")
+}
+
+// TestAKickGoesToTheClientsNode: a row of another node is kicked there.
+func TestAKickGoesToTheClientsNode(t *testing.T) {
+	t.Parallel()
+	engine := lined()
+	c := newConsole(t, engine, 120, 40)
+	c.live()
+	c.press("2")
+	c.look()
+	c.press("j K") // the first waiter, which is of this node
+	c.sees("10.2.0.4:40112")
+	c.press("y")
+	if acts := engine.acts(); len(acts) != 1 || acts[0].Act != "kick" || acts[0].Targets[0] != "s105" {
+		t.Errorf("here: %v", acts)
+	}
+	c.press("k K") // the holder
+	c.look()
+	c.sees("edge-02")
+	c.press("y")
+	if acts := engine.peer("edge-02").acts(); len(acts) != 1 || acts[0].Act != "kick" || acts[0].Targets[0] != "s41" || len(engine.acts()) != 1 {
+		t.Errorf("there: %v, here: %v", acts, engine.acts())
+	}
+	c = newConsole(t, lined(), 120, 40)
+	c.live()
+	c.press("2")
+	c.look()
+	c.press("g space space K")
+	c.sees("several nodes")
+}
+
+// TestNodesAreAskedForTheQueueOnlyWhileItIsShown: nobody looks, nobody is asked.
+func TestNodesAreAskedForTheQueueOnlyWhileItIsShown(t *testing.T) {
+	t.Parallel()
+	engine := lined()
+	c := newConsole(t, engine, 60, 20) // where one pane is shown
+	c.live()
+	c.pass(time.Minute)
+	asked := func() int {
+		p := engine.peer("edge-03")
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.asked["line"]
+	}
+	if n := asked(); n > 0 {
+		t.Errorf("asked %d times", n)
+	}
+	c.press("2")
+	c.look()
+	if asked() == 0 {
+		t.Error("not asked")
+	}
+}
