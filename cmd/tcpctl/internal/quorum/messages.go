@@ -61,7 +61,9 @@ func (p *Part) joinLog(l *link, id string) (*raftlog.Node, error) {
 		return node, nil
 	}
 	p.mu.Lock()
-	named := slices.Contains(p.voters, p.cfg.Mesh.NodeName()) && slices.Contains(p.voters, l.peer.Name)
+	// A leader that the file does not name any more is to be removed once this node
+	// votes: the id says that it is of this node's cluster.
+	named := slices.Contains(p.voters, p.cfg.Mesh.NodeName()) && (slices.Contains(p.voters, l.peer.Name) || p.kept.Cluster == id)
 	stopped := p.stopped
 	p.mu.Unlock()
 	if stopped != nil {

@@ -271,6 +271,13 @@ func TestOneVoterMakesAClusterOfAll(t *testing.T) {
 			t.Errorf("no leader for %v after an orderly stop", d)
 		}
 		*old = *n.start(old.name, "a", "b", "c")
+		until(t, "a leads, which is to be replaced", func() bool {
+			_, l := n.nodes["a"].voters()
+			if l != "" && l != "a" {
+				n.nodes[l].part.Lead(ctx, "a")
+			}
+			return l == "a"
+		})
 		for _, nd := range []*node{a, b, c, d} {
 			n.nodes[nd.name].part.SetVoters([]string{"b", "c", "d"})
 		}
