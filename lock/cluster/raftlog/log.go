@@ -32,7 +32,8 @@ type LogConfig struct {
 // majority for ElectionTicks stops leading.
 const (
 	ElectionTicks  = 10
-	heartbeatTicks = 3
+	beatTicks      = 3                  // between two beats of a leader
+	heartbeatTicks = 2 * beatTicks      // between two heartbeats of raft's own, which go out with beats
 	snapshotTicks  = 10 * ElectionTicks // after which a snapshot that was sent counts as lost
 )
 
@@ -56,6 +57,8 @@ type Log struct {
 	due       bool             // a snapshot is needed: who is new gets no older one
 	size      int              // bytes of entries since the last snapshot
 	ticks     uint64
+	led       int               // ticks since this voter leads
+	asked     uint64            // the last that Confirm was asked for in this term
 	heard     map[uint64]uint64 // tick of the last message of a voter
 	snapshots map[uint64]uint64 // tick at which a snapshot was sent to a node
 }
@@ -138,9 +141,26 @@ func (l *Log) Tick() {
 	l.do(func() error {
 		l.ticks++
 		l.node.Tick()
+		l.beat()
 		return l.tickVoters()
 	})
 }
+
+// beat asks the other voters, once in beatTicks, whether this one leads: that is its
+// heartbeat, and the question of all that was asked of Confirm meanwhile. What it
+// costs a voter without clients is to be woken, so that one message says both.
+func (l *Log) beat() {
+	if !l.leads() {
+		l.led = 0
+		return
+	}
+	if l.led++; l.led%beatTicks == 0 {
+		l.node.ReadIndex(binary.BigEndian.AppendUint64(key(l.ready.Term), l.asked))
+	}
+}
+
+// untilBeat is after how many ticks a leader's next beat is.
+func (l *Log) untilBeat() int { return beatTicks - l.led%beatTicks }
 
 // Step takes a message of the voter from. Bytes that are none are an error, and leave
 // all as it was; that the log is behind what this voter promised stops it.
@@ -176,15 +196,13 @@ func (l *Log) Propose(data []byte) error {
 	return l.do(func() error { return l.node.Propose(data) })
 }
 
-// Confirm implements cluster.Log.
+// Confirm implements cluster.Log. The next beat asks.
 func (l *Log) Confirm(read uint64) error {
 	if !l.leads() {
 		return cluster.ErrNotLeader
 	}
-	return l.do(func() error {
-		l.node.ReadIndex(binary.BigEndian.AppendUint64(key(l.ready.Term), read))
-		return nil
-	})
+	l.asked = read
+	return l.err
 }
 
 // Ready implements cluster.Log.

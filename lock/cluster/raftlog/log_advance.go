@@ -116,7 +116,7 @@ func (l *Log) takeEntry(e *pb.Entry) error {
 func (l *Log) report() {
 	s := l.node.BasicStatus()
 	if s.GetTerm() != l.ready.Term {
-		l.ready.Confirmed = 0
+		l.ready.Confirmed, l.asked = 0, 0
 	}
 	l.ready.Term, l.ready.Leader = s.GetTerm(), cluster.NodeID(s.Lead)
 	if s.Lead == uint64(l.id) && s.RaftState != raft.StateLeader {

@@ -32,6 +32,7 @@ type Node struct {
 	voter  *cluster.Voter
 	status Status // of the goroutine: as Changed has said it
 	ticks  int    // since it was published
+	ticked time.Time
 
 	mu     sync.Mutex
 	inbox  []func()
@@ -170,23 +171,26 @@ func (n *Node) callWithin(ctx context.Context, do func()) error {
 	}
 }
 
-// run is the node's goroutine.
+// run is the node's goroutine. It wakes as seldom as it can: of a voter without
+// clients that is nearly all of the cost.
 func (n *Node) run() {
 	defer close(n.done)
-	tick := time.NewTicker(n.cfg.Election / (2 * ElectionTicks))
-	defer tick.Stop()
-	for {
+	n.ticked = time.Now()
+	timer := time.NewTimer(n.tick())
+	defer timer.Stop()
+	for silent := true; ; timer.Reset(n.sleep(silent)) {
 		select {
 		case <-n.stop:
 			if err := n.log.Close(); err != nil {
 				n.log.logger.Warn("cluster: the log is not closed in order", "error", err)
 			}
 			return
-		case <-tick.C:
-			n.log.Tick()
-			n.ticks++
+		case <-timer.C:
+			silent = true
 		case <-n.wake:
+			silent = false
 		}
+		n.tickLog()
 		n.mu.Lock()
 		inbox := n.inbox
 		n.inbox = nil
@@ -196,6 +200,36 @@ func (n *Node) run() {
 		}
 		n.work()
 	}
+}
+
+func (n *Node) tick() time.Duration { return n.cfg.Election / (2 * ElectionTicks) }
+
+// mostTicks is how many ticks pass in one sleep. A process that did not run for
+// longer has not heard others meanwhile, which is no silence of theirs.
+const mostTicks = beatTicks + 1
+
+// tickLog counts the time that has passed.
+func (n *Node) tickLog() {
+	now := time.Now()
+	due := int(now.Sub(n.ticked) / n.tick())
+	n.ticked = n.ticked.Add(time.Duration(due) * n.tick())
+	for range min(due, mostTicks) {
+		n.log.Tick()
+		n.ticks++
+	}
+}
+
+// sleep is until the next tick that matters, if no message comes before: a leader's
+// next beat, and at a voter that hears the beats one that fails to come.
+func (n *Node) sleep(silent bool) time.Duration {
+	ticks := 1
+	switch leader := n.log.ready.Leader; {
+	case leader == n.log.id:
+		ticks = n.log.untilBeat()
+	case leader != 0 && !silent:
+		ticks = mostTicks
+	}
+	return max(time.Until(n.ticked)+time.Duration(ticks)*n.tick(), 0)
 }
 
 // work writes and sends what has come together, until nothing more follows from it.

@@ -29,6 +29,7 @@ type group struct {
 	agents map[cluster.NodeID]*agent
 	cut    map[cluster.NodeID]bool
 	said   map[cluster.NodeID]Status // by Changed
+	polls  map[cluster.NodeID]int    // how often the clock was asked for
 }
 
 // An agent is a cluster.Agent with its lock, as a node of the mesh has it.
@@ -42,7 +43,7 @@ func newGroup(t testing.TB, voters ...cluster.NodeID) *group {
 }
 
 func newGroupIn(t testing.TB, dir string, voters ...cluster.NodeID) *group {
-	g := &group{t: t, dir: dir, begin: time.Now(), nodes: map[cluster.NodeID]*Node{}, agents: map[cluster.NodeID]*agent{}, cut: map[cluster.NodeID]bool{}, said: map[cluster.NodeID]Status{}}
+	g := &group{t: t, dir: dir, begin: time.Now(), nodes: map[cluster.NodeID]*Node{}, agents: map[cluster.NodeID]*agent{}, cut: map[cluster.NodeID]bool{}, said: map[cluster.NodeID]Status{}, polls: map[cluster.NodeID]int{}}
 	for i, id := range voters {
 		mkdir(t, g.path(id))
 		if err := Create(g.path(id), id, "c1", slices.Delete(slices.Clone(voters), i, i+1)...); err != nil {
@@ -72,7 +73,8 @@ func (g *group) start(id cluster.NodeID) {
 				}
 			}
 		}},
-		Lease: 3 * time.Second, Now: g.now,
+		Lease:   3 * time.Second,
+		Now:     func() time.Duration { g.mu.Lock(); g.polls[id]++; g.mu.Unlock(); return g.now() },
 		Answer:  func(all []cluster.AnswerTo) { g.answer(id, all) },
 		Changed: func(s Status) { g.mu.Lock(); g.said[id] = s; g.mu.Unlock() },
 	})
@@ -256,6 +258,38 @@ func TestALockOverThreeNodes(t *testing.T) {
 			}
 			return same == 3
 		})
+	})
+}
+
+// TestAVoterWithoutClientsIsSeldomWoken: what it costs is to be woken. A follower has
+// two messages in a beat, and no ticks; a leader has an answer of each to both.
+func TestAVoterWithoutClientsIsSeldomWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 1, 2, 3)
+		defer g.close()
+		g.until("a leader", func() bool { return g.leader() != 0 })
+		time.Sleep(time.Second)
+		leader := g.leader()
+		g.mu.Lock()
+		clear(g.polls)
+		g.mu.Unlock()
+		const beats = 40
+		time.Sleep(beats * beatTicks * g.nodes[leader].tick())
+		g.mu.Lock()
+		polls := maps.Clone(g.polls)
+		g.mu.Unlock()
+		for id, n := range polls {
+			most := 2 * beats
+			if id == leader {
+				most = 5 * beats
+			}
+			if n > most || n < beats/2 {
+				t.Errorf("voter %d of %v, led by %d, was woken %d times in %d beats", id, polls, leader, n, beats)
+			}
+		}
+		if now := g.leader(); now != leader || len(polls) != 3 {
+			t.Errorf("%d leads, and %d before", now, leader)
+		}
 	})
 }
 

@@ -173,6 +173,7 @@ func (l *link) write() {
 	for {
 		select {
 		case b := <-l.out:
+			b = l.more(b)
 			l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
 			if _, err := l.conn.Write(b); err != nil {
 				l.conn.Close() // which ends the reader, too
@@ -182,6 +183,19 @@ func (l *link) write() {
 			return
 		}
 	}
+}
+
+// more appends the frames that wait, too: each write wakes the other side.
+func (l *link) more(b []byte) []byte {
+	for len(b) < 64<<10 {
+		select {
+		case next := <-l.out:
+			b = append(b, next...)
+		default:
+			return b
+		}
+	}
+	return b
 }
 
 // add has what is sent to a node go over a link, behind our hello.
