@@ -224,7 +224,10 @@ func (p *queuePane) details(f *frame, id string) details {
 	}
 	if r.Holds() {
 		lease := "none: when the cluster has ended it, the slot moves on"
-		if r.LeaseSeconds > 0 {
+		switch {
+		case r.ID == "" && r.LeaseSeconds == 0:
+			lease = "not known"
+		case r.LeaseSeconds > 0:
 			lease = "of its node, runs for " + leaseText(r.LeaseSeconds) + " still, if it is not renewed"
 		}
 		return d.with(fact{"held", screen.Clock(screen.Seconds(r.HeldSeconds))}, fact{"state", screen.Safe(r.State)}, fact{"token", strconv.FormatUint(r.Token, 10)}, fact{"lease", lease})

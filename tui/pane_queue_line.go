@@ -153,6 +153,9 @@ func (r *queueRow) why() (string, themes.Role) {
 		held = "granted"
 	case r.ID == "":
 		held = "held"
+		if r.LeaseSeconds == 0 {
+			return "held, lease not known", themes.Warn
+		}
 	}
 	if r.LeaseSeconds == 0 {
 		return held + ", no lease", themes.Warn

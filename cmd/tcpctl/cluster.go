@@ -98,23 +98,23 @@ func clusterTable(c, leading *api.Cluster) table {
 	t := table{{"NODE", "STATE", "REACHED", "LEASE", "ENTRY", "LAG"}}
 	for i := range c.Voters {
 		v := &c.Voters[i]
+		seen := v // by the leader, who knows most
+		if j := slices.IndexFunc(leading.Voters, func(o api.Voter) bool { return o.Name == v.Name }); j >= 0 {
+			seen = &leading.Voters[j]
+		}
 		state, entry, lag, reached := "votes", "-", "-", "yes"
 		switch {
-		case v.Leads || v.Name == c.Leader:
+		case seen.Leads:
 			state = "leads"
-		case c.Term == 0 && !v.Missing:
+		case leading.Term == 0 && !seen.Missing:
 			state = "?" // a node that does not vote does not know
-		case v.Learner:
+		case seen.Learner:
 			state = "catches up"
-		case v.Missing:
+		case seen.Missing:
 			state = "does not vote yet"
 		}
-		j := slices.IndexFunc(leading.Voters, func(o api.Voter) bool { return o.ID == v.ID && o.Entry > 0 })
-		if j >= 0 && v.ID != "" {
-			entry = fmt.Sprint(leading.Voters[j].Entry)
-			if n, known := leading.Lag(&leading.Voters[j]); known {
-				lag = fmt.Sprint(n)
-			}
+		if n, known := leading.Lag(seen); known {
+			entry, lag = fmt.Sprint(seen.Entry), fmt.Sprint(n)
 		}
 		if !v.Reached {
 			reached = "no"

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -189,6 +190,30 @@ func queues(t *testing.T, all []*upgradable, i int, line string) *client {
 	return c
 }
 
+// showsLine waits until the queue that a node tells of is that of these clients, of
+// whichever node and process: the first have slots, the others wait in that order.
+func (in *upgradable) showsLine(hold, wait []*client) {
+	in.t.Helper()
+	var want, is []string
+	for i, c := range slices.Concat(hold, wait) {
+		want = append(want, fmt.Sprintf("%d %s", max(i+1-len(hold), 0), c.LocalAddr()))
+	}
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(100 * time.Millisecond) {
+		var line api.Line
+		if err := json.Unmarshal([]byte(in.tcpctl("queue", "db", "--json")), &line); err != nil {
+			in.t.Fatal(err)
+		}
+		is = nil
+		for _, c := range slices.Concat(line.Holders, line.Waiters) {
+			is = append(is, fmt.Sprintf("%d %s", c.Position, c.Client))
+		}
+		if slices.Equal(is, want) {
+			return
+		}
+	}
+	in.t.Errorf("the line is\n%s\nand not\n%s", strings.Join(is, "\n"), strings.Join(want, "\n"))
+}
+
 // TestRule35AnUpgradeKeepsTicketsAndLease: each node is upgraded, while clients of
 // all of them hold the slots and wait. None fails or loses its place, and who comes
 // meanwhile is behind those who wait in a process that was replaced.
@@ -216,6 +241,9 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 		in.tcpctl("upgrade")
 		in.follow(pid)
 		come()
+	}
+	for _, in := range all {
+		in.showsLine(clients[:2], clients[2:])
 	}
 	for n := range clients[2:] {
 		clients[n].Close()

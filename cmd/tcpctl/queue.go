@@ -88,8 +88,11 @@ func lineTable(line *api.Line) table {
 	for i := range line.Holders {
 		c := &line.Holders[i]
 		state, reason := c.State, "no lease"
-		if c.LeaseSeconds > 0 {
+		switch {
+		case c.LeaseSeconds > 0:
 			reason = "lease " + text.Took(c.LeaseSeconds)
+		case c.ID == "":
+			reason = "lease not known"
 		}
 		if c.HeldSeconds > 0 {
 			state += " " + text.Took(c.HeldSeconds)

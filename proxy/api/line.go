@@ -72,6 +72,13 @@ type PlaceRun struct {
 	To      uint64 `json:"to"` // inclusive
 }
 
+// has reports whether a node has a client in it, by the node's id in the mesh.
+func (p *Places) has(id string) bool {
+	ofNode := func(process string) bool { return len(process) > 2 && strings.HasPrefix(id, process[:len(process)-2]) }
+	return slices.ContainsFunc(p.Held, func(h HeldPlace) bool { return ofNode(h.Process) }) ||
+		slices.ContainsFunc(p.Waiting, func(r PlaceRun) bool { return ofNode(r.Process) })
+}
+
 // maxLine is how many waiters a Line lists.
 const maxLine = 5000
 
@@ -94,8 +101,11 @@ func (l *Local) NodeLine(ctx context.Context, service string) (*NodeLine, error)
 		return nil, Refused(service+" has no lock of the cluster on this node", `lock.scope = "cluster" makes one; tcpctl queue shows the queue of a node`)
 	}
 	n := &NodeLine{Lock: *info.Lock, Waiters: s.Waiters()}
+	if l.Process != nil {
+		n.Process = l.Process()
+	}
 	if l.Places != nil {
-		if n.Process, n.Places, err = l.Places(ctx, service); err != nil {
+		if n.Places, err = l.Places(ctx, service); err != nil {
 			return nil, err
 		}
 	}
@@ -138,6 +148,11 @@ func newLine(service string, answers []Answer[*NodeLine]) *Line {
 	for i := range answers {
 		m.add(&answers[i])
 	}
+	for _, a := range m.silent {
+		if m.places == nil || m.places.has(a.ID) {
+			m.line.Unknown = append(m.line.Unknown, unknownClients(a.Node, a.Error))
+		}
+	}
 	if m.places == nil {
 		m.line.Unknown = append(m.line.Unknown, "no voter answers: the places of waiters are not known")
 		m.places = &Places{}
@@ -152,6 +167,7 @@ type lineMaker struct {
 	line   *Line
 	places *Places // the newest; nil: none yet
 	nodes  []*lineNode
+	silent []*Answer[*NodeLine] // without a result
 }
 
 // lineNode is a process of a node that has answered, and those of its clients that were not found
@@ -168,7 +184,7 @@ type lineNode struct {
 func (m *lineMaker) add(a *Answer[*NodeLine]) {
 	if a.Error != nil || a.Result == nil {
 		if a.Error == nil || a.Error.Status != http.StatusNotFound { // a service need not be on each
-			m.line.Unknown = append(m.line.Unknown, unknownClients(a.Node, a.Error))
+			m.silent = append(m.silent, a)
 		}
 		return
 	}

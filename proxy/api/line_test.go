@@ -39,7 +39,8 @@ func TestALineOfAllNodes(t *testing.T) {
 	second := &NodeLine{Process: two, Lock: proxy.LockInfo{Slots: 3}, Places: places, Waiters: []proxy.WaiterInfo{waiter(1, "e", proxy.WaiterNext), waiter(3, "f", proxy.WaiterWaiting)}}
 	answers := []Answer[*NodeLine]{
 		{Member: Member{Node: "edge-1"}, Result: first}, {Member: Member{Node: "edge-2"}, Result: second},
-		{Member: Member{Node: "edge-3"}, Error: NoAnswer("no answer in time")}, {Member: Member{Node: "edge-4"}, Error: Unknown("there is no service", "")},
+		{Member: Member{Node: "edge-3", ID: three[:14] + "abcd"}, Error: NoAnswer("no answer in time")}, {Member: Member{Node: "edge-4"}, Error: Unknown("there is no service", "")},
+		{Member: Member{Node: "edge-5", ID: "55555555555555555"}, Error: Unreachable("unreachable: down", "")}, // it has no clients in the places
 	}
 	line := newLine("db", answers)
 	want := []string{

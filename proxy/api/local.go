@@ -37,9 +37,10 @@ type Local struct {
 	// Cluster is the cluster, and ClusterDo does the act "cluster"; nil: there is none.
 	Cluster   func() *Cluster
 	ClusterDo func(ctx context.Context, r Request) (string, error)
-	// Places are how the cluster names this process, and the places of a service's
-	// clients; nil: this node does not vote.
-	Places func(ctx context.Context, service string) (process string, _ *Places, err error)
+	// Process is how the cluster names this process, and Places are those of a service's
+	// clients, nil where this node does not vote; nil: there is no cluster.
+	Process func() string
+	Places  func(ctx context.Context, service string) (*Places, error)
 	// Begin is asked before each act whether it may be now, and given back what
 	// it has returned after it; nil: always.
 	Begin func(r *Request) (end func(), err error)

@@ -178,18 +178,20 @@ func (f *Fleet) clusterStatus() *api.Cluster {
 	return c
 }
 
-// places are how they name this process, and those of a service's clients, if this
-// node votes.
-func (f *Fleet) places(ctx context.Context, service string) (process string, _ *api.Places, err error) {
+// process is how places name this process.
+func (f *Fleet) process() string {
 	if m := f.joins.Member; m != nil {
-		process = quorum.ProcessText(m.ID())
+		return quorum.ProcessText(m.ID())
 	}
-	part := f.cluster.Load()
-	if part == nil {
-		return process, nil, nil
+	return ""
+}
+
+// places are those of a service's clients, if this node votes.
+func (f *Fleet) places(ctx context.Context, service string) (*api.Places, error) {
+	if part := f.cluster.Load(); part != nil {
+		return part.Places(ctx, service)
 	}
-	places, err := part.Places(ctx, service)
-	return process, places, err
+	return nil, nil
 }
 
 // clusterDo is the act "cluster". What the leader has to do is asked of it.

@@ -159,7 +159,7 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	mc.OnStream, mc.OnError = f.streams.take, f.noteError
 	if c.Cluster != nil {
 		mc.OnStream = f.takeStream
-		source.Cluster, source.ClusterDo, source.Places = f.clusterStatus, f.clusterDo, f.places
+		source.Cluster, source.ClusterDo, source.Process, source.Places = f.clusterStatus, f.clusterDo, f.process, f.places
 	}
 	node, err := mesh.New(mc)
 	if err != nil {

@@ -65,7 +65,7 @@ func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 // followersHandler is what the later processes of the instance may ask of this
 // one, and in whose name.
 func (in *Instance) followersHandler() http.Handler {
-	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop}
+	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop, Process: in.local.Process}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+quietPath, in.serveQuiet)
 	mux.HandleFunc("POST "+carryPath, in.serveCarry)
