@@ -87,6 +87,50 @@ func (l *clusterLab) leader(name string, not string) (leader string) {
 	return leader
 }
 
+// TestAClusterIsRecovered: two of three voters are lost. One goes on alone, as its
+// operator insists; the fourth node follows, and one that comes back joins again.
+func TestAClusterIsRecovered(t *testing.T) {
+	t.Parallel()
+	l := newClusterLab(t, "edge-1", "edge-2", "edge-3", "edge-4")
+	l.nodes["edge-1"].tcpctl("cluster", "init")
+	l.leader("edge-1", "")
+	l.until("edge-4", "it is a client", func(out string) bool { return strings.Contains(out, "this node: client") })
+	last := l.nodes["edge-1"]
+	before := last.status().Cluster.ID
+	if out, status := last.try("cluster", "recover", "--force"); status != exitFailed || !strings.Contains(out, "nothing is lost") {
+		t.Errorf("with a majority: %d, %s", status, out)
+	}
+	l.kill("edge-2")
+	l.kill("edge-3")
+	l.until("edge-1", "no leader", func(out string) bool { return strings.Contains(out, "no leader") && strings.Count(out, " no ") >= 3 })
+	if out, status := last.try("cluster", "recover"); status != exitFailed || !strings.Contains(out, "edge-2, edge-3 can never come back") || !strings.Contains(out, "--force") {
+		t.Errorf("without --force: %d, %s", status, out)
+	}
+	if out := last.tcpctl("cluster", "recover", "--dry-run"); !strings.Contains(out, "what the others have agreed on since is lost") {
+		t.Errorf("a dry run: %s", out)
+	}
+	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) { // until no lease can run any more
+		out, status := last.try("cluster", "recover", "--force")
+		if status == 0 {
+			break
+		}
+		if !strings.Contains(out, "may hold leases") || time.Since(began) > patience {
+			t.Fatalf("recover: %d, %s", status, out)
+		}
+	}
+	l.until("edge-1", "it leads", func(out string) bool {
+		return strings.Contains(out, "edge-1 leads") && !strings.Contains(out, before)
+	})
+	id := last.status().Cluster.ID
+	l.until("edge-4", "it follows", func(out string) bool { return strings.Contains(out, id) })
+	l.start("edge-2")
+	l.until("edge-2", "it is refused", func(out string) bool {
+		return strings.Contains(out, before) && strings.Contains(out, id) && strings.Contains(out, "cluster rejoin")
+	})
+	l.nodes["edge-2"].tcpctl("cluster", "rejoin")
+	l.until("edge-2", "it votes", func(out string) bool { return strings.Contains(out, id) && strings.Contains(out, "this node: voter") })
+}
+
 // TestAClusterOfProcesses: made by one, joined by all; the leader is killed, a
 // majority is lost and comes back, and a log that was lost is made anew.
 func TestAClusterOfProcesses(t *testing.T) {

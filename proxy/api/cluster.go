@@ -97,10 +97,10 @@ const StatusNoQuorum = http.StatusServiceUnavailable
 // NoQuorum says that no majority could be asked: nothing was done.
 func NoQuorum(text, hint string) *Error { return &Error{StatusNoQuorum, text, hint} }
 
-const clusterArgs = "init|add|remove|lead|rejoin|slots [NODE] [SERVICE N]"
+const clusterArgs = "init|add|remove|lead|rejoin|recover|slots [NODE] [SERVICE N]"
 
 // clusterVerbs are what the act "cluster" does, and what follows.
-var clusterVerbs = map[string]string{"init": "", "rejoin": "", "add": " NODE", "remove": " NODE", "lead": " NODE", "slots": " SERVICE N"}
+var clusterVerbs = map[string]string{"init": "", "rejoin": "", "recover": "", "add": " NODE", "remove": " NODE", "lead": " NODE", "slots": " SERVICE N"}
 
 func validateClusterArgs(args []string) error {
 	follows, ok := "", len(args) > 0
@@ -109,7 +109,7 @@ func validateClusterArgs(args []string) error {
 	}
 	switch {
 	case !ok:
-		return Wrong("cluster takes init, add, remove, lead, rejoin or slots", "usage: tcpctl cluster "+clusterArgs+"; tcpctl cluster status shows it")
+		return Wrong("cluster takes init, add, remove, lead, rejoin, recover or slots", "usage: tcpctl cluster "+clusterArgs+"; tcpctl cluster status shows it")
 	case len(args)-1 != strings.Count(follows, " "):
 		return Wrong(fmt.Sprintf("cluster %s takes%s", args[0], cmp.Or(follows, " nothing more")), "usage: tcpctl cluster "+args[0]+follows)
 	case args[0] == "slots":
@@ -157,8 +157,30 @@ func impactOfCluster(s *Status, _ string, r *Request) Impact {
 		i.Lines = append(i.Lines, "on all nodes, at once; fewer slots end no session")
 	case "rejoin":
 		i.Lines = append(i.Lines, "this node's log is removed, and it joins again with what the leader has")
+	case "recover":
+		i.Lines, i.Warning = impactOfRecover(c)
 	default:
 		i.Lines = append(i.Lines, fmt.Sprintf("cluster %s has %d voters, %s leads", c.ID, len(slices.DeleteFunc(slices.Clone(c.Voters), func(v Voter) bool { return v.Missing || v.Learner })), c.Leader))
 	}
 	return i
+}
+
+// impactOfRecover says what is lost where one voter goes on alone.
+func impactOfRecover(c *Cluster) (lines []string, warning string) {
+	var lost []string
+	entry := uint64(0)
+	for _, v := range c.Voters {
+		switch {
+		case v.Missing || v.Learner:
+		case !v.Reached:
+			lost = append(lost, v.Name)
+		}
+		entry = max(entry, v.Entry)
+	}
+	lines = []string{
+		fmt.Sprintf("cluster %s goes on under a new id, with this node as its only voter and what it has, up to entry %d", c.ID, entry),
+		"what the others have agreed on since is lost: slots, pauses and places that were committed there",
+		"all leases end: sessions with slots are over, waiters keep their order within each node, on_expire runs for each slot",
+	}
+	return lines, fmt.Sprintf("only if %s can never come back as they are: a majority that lives elsewhere gives out the same slots", strings.Join(lost, ", "))
 }

@@ -74,16 +74,21 @@ func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error
 	if err := p.write(true); err != nil {
 		return err
 	}
-	s := &store{promise: p, hard: new(pb.HardState)}
-	_ = os.Remove(name + ".new") // of a try before
-	if err := s.openDB(name + ".new"); err != nil {
-		return err
-	}
-	err = errors.Join(s.fill(node, id, snap), s.db.Close())
+	err = makeLog(name+".new", p, node, id, snap)
 	if err == nil {
 		err = os.Rename(name+".new", name)
 	}
 	return errors.Join(err, syncDir(dir))
+}
+
+// makeLog makes a file, which begins with what p promises.
+func makeLog(name string, p *promiseFile, node cluster.NodeID, id string, snap *pb.Snapshot) error {
+	s := &store{promise: p, hard: new(pb.HardState)}
+	_ = os.Remove(name) // of a try before
+	if err := s.openDB(name); err != nil {
+		return err
+	}
+	return errors.Join(s.fill(node, id, snap), s.db.Close())
 }
 
 // fill writes what a new log has.
@@ -93,7 +98,7 @@ func (s *store) fill(node cluster.NodeID, id string, snap *pb.Snapshot) error {
 		hard = &pb.HardState{Term: proto.Uint64(t), Vote: proto.Uint64(uint64(node))}
 	}
 	if snap != nil {
-		hard = &pb.HardState{Term: proto.Uint64(max(s.promise.term, 1)), Vote: hard.Vote, Commit: proto.Uint64(1)}
+		hard = &pb.HardState{Term: proto.Uint64(max(s.promise.term, 1)), Vote: hard.Vote, Commit: snap.GetMetadata().Index}
 	}
 	return s.update(func(tx *bolt.Tx) error {
 		meta, err := tx.CreateBucket(metaBucket)

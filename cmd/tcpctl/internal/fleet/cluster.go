@@ -226,6 +226,8 @@ func (f *Fleet) clusterAct(ctx context.Context, part *quorum.Part, r *api.Reques
 	switch verb := r.Args[0]; verb {
 	case "init":
 		return part.Init()
+	case "recover":
+		return part.Recover()
 	case "rejoin":
 		return f.rejoin(ctx, part, r)
 	case "slots":
@@ -262,8 +264,8 @@ func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
 // rejoin has the leader remove this node, whose voter has stopped, and then removes
 // its log.
 func (f *Fleet) rejoin(ctx context.Context, part *quorum.Part, r *api.Request) (string, error) {
-	if part.Stopped() == nil {
-		return part.Rejoin() // which says that there is nothing to mend
+	if why := part.Stopped(); why == nil || quorum.Recovered(why) {
+		return part.Rejoin() // which says that there is nothing to mend, or needs no leader
 	}
 	peer, err := part.AnyVoter()
 	if err != nil {

@@ -2,8 +2,6 @@ package quorum
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,9 +46,7 @@ func (p *Part) Init() (string, error) {
 	case !slices.Contains(voters, p.cfg.Mesh.NodeName()):
 		return "", fmt.Errorf("%s is not among the voters of its file (%s): ask one of them", p.cfg.Mesh.NodeName(), strings.Join(voters, ", "))
 	}
-	var random [8]byte
-	rand.Read(random[:])
-	id = hex.EncodeToString(random[:])
+	id = newID()
 	if err := raftlog.Create(p.cfg.Dir, p.self, id); err != nil {
 		return "", err
 	}
@@ -139,14 +135,18 @@ func (p *Part) Rejoin() (string, error) {
 	if errors.Is(stopped, errLease) {
 		return "", stopped
 	}
-	if node != nil {
-		p.mu.Lock()
-		p.node, p.stopped = nil, stopped
-		p.mu.Unlock()
-		node.Close()
-	}
+	p.mu.Lock()
+	p.stopped = stopped // also without the log
+	next := p.kept.Next
+	p.mu.Unlock()
+	p.closeLog()
 	if err := raftlog.Rejoin(p.cfg.Dir); err != nil {
 		return "", err
+	}
+	if Recovered(stopped) {
+		if err := p.keepCluster(next); err != nil {
+			return "", err
+		}
 	}
 	p.mu.Lock()
 	p.stopped = nil
@@ -209,7 +209,7 @@ func (p *Part) leader() cluster.NodeID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, name := range p.voters {
-		if id, err := NodeOf(p.kept.Nodes[name]); err == nil && id != p.self && len(p.links[id]) > 0 {
+		if id, err := NodeOf(p.kept.Nodes[name]); err == nil && id != p.self && p.linkedLocked(id) {
 			return id // it asks the leader
 		}
 	}

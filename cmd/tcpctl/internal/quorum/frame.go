@@ -37,8 +37,12 @@ var processLimits = map[byte]int{frameRequestTo: nodeLen + cluster.MaxMessage, f
 type hello struct {
 	Version int           `json:"version"`
 	Cluster string        `json:"cluster,omitempty"` // "": it is of none yet
+	Before  []string      `json:"before,omitempty"`  // ids that it had before it was recovered
 	Lease   time.Duration `json:"lease"`
 }
+
+// maxBefore is how many ids a cluster is known by that it had before.
+const maxBefore = 16
 
 const helloVersion = 1
 
@@ -95,8 +99,8 @@ func readHello(r io.Reader) (h hello, err error) {
 	if h.Version > helloVersion {
 		return h, fmt.Errorf("%w (its streams have version %d)", cluster.ErrNewer, h.Version)
 	}
-	if len(h.Cluster) > 64 {
-		return h, fmt.Errorf("cluster: an id of %d bytes", len(h.Cluster))
+	if len(h.Cluster) > 64 || len(h.Before) > maxBefore {
+		return h, fmt.Errorf("cluster: an id of %d bytes, after %d others", len(h.Cluster), len(h.Before))
 	}
 	return h, nil
 }

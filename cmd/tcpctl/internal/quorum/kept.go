@@ -21,6 +21,8 @@ import (
 // kept is what a node knows of its cluster over a restart: a file in Dir.
 type kept struct {
 	Cluster string            `json:"cluster,omitempty"` // id; "": none yet
+	Before  []string          `json:"before,omitempty"`  // ids that it had before it was recovered
+	Next    string            `json:"next,omitempty"`    // id that it is about to get in a recovery
 	Lease   time.Duration     `json:"lease,omitempty"`   // of the cluster, in nanoseconds: fixed when it was made
 	Starts  uint64            `json:"starts"`            // of this node: its incarnation
 	Process int               `json:"process,omitempty"` // number of the one that has had the Part last
@@ -63,7 +65,8 @@ func (p *Part) keep() error {
 	return nil
 }
 
-// keepCluster makes this node one of a cluster, for ever.
+// keepCluster makes this node one of a cluster, for ever, unless that is recovered as
+// another one.
 func (p *Part) keepCluster(id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,9 +74,13 @@ func (p *Part) keepCluster(id string) error {
 		return nil
 	}
 	if p.kept.Cluster != "" {
-		return otherCluster(p.kept.Cluster, id)
+		if p.kept.Next != id {
+			return otherCluster(p.kept.Cluster, id)
+		}
+		p.kept.Before = append(p.kept.Before, p.kept.Cluster)
+		p.kept.Before = p.kept.Before[max(len(p.kept.Before)-maxBefore, 0):]
 	}
-	p.kept.Cluster, p.kept.Lease = id, p.cfg.Lease
+	p.kept.Cluster, p.kept.Lease, p.kept.Next = id, p.cfg.Lease, ""
 	for _, all := range p.links { // whose hellos did not say it: they are opened again
 		for _, l := range all {
 			l.conn.Close()

@@ -26,6 +26,8 @@ type link struct {
 	conn net.Conn
 	out  chan []byte
 	done chan struct{} // closed: nothing is written any more
+
+	greeted bool // the other side is of our cluster, or of none; guarded by the part's lock
 }
 
 // Serve takes a stream that a peer has opened, whose first byte was Magic, and owns it.
@@ -101,6 +103,9 @@ func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 		p.refused(l, err)
 		return
 	}
+	p.mu.Lock()
+	l.greeted = true
+	p.mu.Unlock()
 	p.tellCarrier()
 	for {
 		kind, data, err := readFrame(r, meshLimits)
@@ -126,6 +131,8 @@ func (p *Part) greet(l *link, r io.Reader) error {
 	ours := p.kept.Cluster
 	p.mu.Unlock()
 	switch {
+	case slices.Contains(theirs.Before, ours) && theirs.Lease == p.cfg.Lease && p.isVoter(l.peer.Name):
+		return p.superseded(l, theirs.Cluster)
 	case theirs.Cluster != "" && ours != "" && theirs.Cluster != ours:
 		return otherCluster(ours, theirs.Cluster)
 	case theirs.Lease != p.cfg.Lease:
@@ -149,7 +156,7 @@ func (p *Part) isVoter(name string) bool {
 func (p *Part) refused(l *link, err error) {
 	_, other := errors.AsType[*raftlog.OtherClusterError](err)
 	switch {
-	case other, errors.Is(err, errLease):
+	case other, errors.Is(err, errLease), errors.Is(err, errRecovered):
 		p.noteOnce(true, "cluster: "+l.peer.Name+" is refused: "+plain(err))
 	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
 		p.noteOnce(true, "cluster: what "+l.peer.Name+" says is refused: "+plain(err))
@@ -205,7 +212,7 @@ func (p *Part) add(l *link) bool {
 	if p.ctx.Err() != nil || len(p.links[l.node]) >= 4 {
 		return false
 	}
-	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster, p.cfg.Lease})
+	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster, p.kept.Before, p.cfg.Lease})
 	p.links[l.node] = append(p.links[l.node], l)
 	return true
 }

@@ -157,7 +157,7 @@ func (p *Part) addVoters() {
 	named := p.Voters()
 	p.mu.Lock()
 	idle := !p.adding && s.Leader == p.self && s.Err == nil && len(all) <= len(p.voters)
-	i := slices.IndexFunc(named, func(id cluster.NodeID) bool { return !slices.Contains(all, id) && len(p.links[id]) > 0 })
+	i := slices.IndexFunc(named, func(id cluster.NodeID) bool { return !slices.Contains(all, id) && p.linkedLocked(id) })
 	if idle = idle && i >= 0; idle {
 		p.adding = true
 	}

@@ -52,16 +52,17 @@ type Part struct {
 
 	opening sync.Mutex // held while the log is made, opened or removed
 
-	mu      sync.Mutex
-	voters  []string
-	kept    kept
-	node    *raftlog.Node // nil: this node does not vote
-	stopped error         // why a voter does not vote
-	adding  bool
-	carrier *Carrier                   // of this process; nil: no member is here
-	links   map[cluster.NodeID][]*link // the last one is used
-	dialing map[cluster.NodeID]bool
-	noted   map[string]time.Time
+	mu         sync.Mutex
+	voters     []string
+	kept       kept
+	node       *raftlog.Node // nil: this node does not vote
+	stopped    error         // why a voter does not vote
+	leaderless time.Duration // since when this node's voter knows no leader, if it knows none
+	adding     bool
+	carrier    *Carrier                   // of this process; nil: no member is here
+	links      map[cluster.NodeID][]*link // the last one is used
+	dialing    map[cluster.NodeID]bool
+	noted      map[string]time.Time
 }
 
 // every is how often a Part looks which voters there are and which it reaches. At
@@ -181,6 +182,7 @@ func (p *Part) openLog() {
 		}
 	}
 	p.mu.Lock()
+	p.leaderless = p.cfg.Now()
 	again := errors.Is(err, raftlog.ErrInUse) && errors.Is(p.stopped, raftlog.ErrInUse)
 	if p.stopped = err; err == nil {
 		p.node = node
@@ -210,6 +212,7 @@ func (p *Part) voter() *raftlog.Node {
 
 // changed says who leads, and that this voter has stopped.
 func (p *Part) changed(s raftlog.Status) {
+	p.noteLeader(s.Leader)
 	switch {
 	case s.Err != nil:
 		p.note(true, "cluster: this node does not vote any more: "+plain(s.Err))

@@ -64,7 +64,11 @@ func idText(id cluster.NodeID) string { return fmt.Sprintf("%014x", uint64(id)/p
 func (p *Part) linked(id cluster.NodeID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.links[id]) > 0
+	return p.linkedLocked(id)
+}
+
+func (p *Part) linkedLocked(id cluster.NodeID) bool {
+	return slices.ContainsFunc(p.links[id], func(l *link) bool { return l.greeted })
 }
 
 // missing adds the voters of the file that vote not yet, and orders all by name.
