@@ -68,7 +68,7 @@ func (p *Part) Recover() (string, error) {
 	var lost []string
 	for _, v := range s.Voters {
 		if v != p.self {
-			lost = append(lost, p.nameOf(v))
+			lost = append(lost, p.Name(v))
 		}
 	}
 	return fmt.Sprintf("cluster %s goes on as %s from entry %d: %s votes alone; %s may join again by tcpctl cluster rejoin, there",
@@ -103,7 +103,7 @@ func (p *Part) mayRecover(s *raftlog.Status) error {
 	case !slices.Contains(s.Voters, p.self):
 		return errors.New("this node does not vote: ask one of the voters")
 	case s.Leader != 0:
-		return fmt.Errorf("%s leads: a majority is reached, and nothing is lost", p.nameOf(s.Leader))
+		return fmt.Errorf("%s leads: a majority is reached, and nothing is lost", p.Name(s.Leader))
 	case reached > len(s.Voters)/2:
 		return fmt.Errorf("%d of %d voters are reached, which is a majority: they elect a leader", reached, len(s.Voters))
 	case leases > 0:
