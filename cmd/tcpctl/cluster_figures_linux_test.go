@@ -21,41 +21,42 @@ func TestClusterFigures(t *testing.T) {
 	if err != nil {
 		t.Skip("TCPCTL_FIGURES=20s asks for it")
 	}
-	for _, memory := range []bool{false, true} {
-		l := newFaultLab(t, faultLabConfig{slots: 1, memory: memory})
-		l.form()
-		where := map[bool]string{false: "logs on disk", true: "logs in memory"}[memory]
-		l.figureAcquire(where, long)
-		l.figureGrants(where, long)
-		if memory {
-			l.figureLeader(5)
-			l.figureDeadNode(5)
-		}
-		l.end()
+	for _, c := range []struct {
+		name string
+		lab  faultLabConfig
+	}{
+		{"logs on disk", faultLabConfig{slots: 1}},
+		{"logs in memory", faultLabConfig{slots: 1, memory: true}},
+		{"a mesh alone", faultLabConfig{slots: 1, apart: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newFaultLab(t, c.lab)
+			if l.apart {
+				l.figure("idle", func() { l.figureIdle(long) })
+				return
+			}
+			l.form()
+			l.figure("idle", func() { l.figureIdle(long) })
+			l.figure("acquire", func() { l.figureAcquire(long) })
+			l.figure("grants", func() { l.figureGrants(long) })
+			l.figure("leader", func() { l.figureLeader(5) })
+			l.figure("dead", func() { l.figureDeadNode(5) })
+		})
 	}
-	l := newFaultLab(t, faultLabConfig{slots: 1})
-	l.form()
-	l.figureIdle("of a cluster", long)
-	l.end()
-	l = newFaultLab(t, faultLabConfig{slots: 1, apart: true})
-	for _, n := range l.nodes {
-		if _, err := waitReady(n.socket); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l.figureIdle("of a mesh alone", long)
-	l.end()
 }
 
-// end leaves the machine to what is measured next.
-func (l *faultLab) end() {
-	for _, n := range l.nodes {
-		n.kill()
-	}
+// figure is one, by itself with -run.
+func (l *faultLab) figure(name string, take func()) {
+	all := l.t
+	defer func() { l.t = all }()
+	all.Run(name, func(t *testing.T) {
+		l.t = t
+		take()
+	})
 }
 
 // figureAcquire is one client at a time, for whom a slot is free.
-func (l *faultLab) figureAcquire(where string, long time.Duration) {
+func (l *faultLab) figureAcquire(long time.Duration) {
 	leader := l.leader()
 	for _, c := range []struct {
 		what, service string
@@ -72,7 +73,7 @@ func (l *faultLab) figureAcquire(where string, long time.Duration) {
 			v.release()
 		}
 		slices.Sort(took)
-		l.t.Logf("%s: acquire on a free slot, %s: p50 %v, p99 %v, of %d", where, c.what,
+		l.t.Logf("acquire on a free slot, %s: p50 %v, p99 %v, of %d", c.what,
 			took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(10*time.Microsecond), len(took))
 	}
 }
@@ -89,7 +90,7 @@ func (l *faultLab) visit(n *faultNode, service string) *faultVisit {
 }
 
 // figureGrants has 64 clients wait for one slot, which each gives back at once.
-func (l *faultLab) figureGrants(where string, long time.Duration) {
+func (l *faultLab) figureGrants(long time.Duration) {
 	var rate [2]float64
 	for i, c := range []struct {
 		service string
@@ -126,7 +127,7 @@ func (l *faultLab) figureGrants(where string, long time.Duration) {
 		close(stop)
 		all.Wait()
 	}
-	l.t.Logf("%s: one slot, 64 wait: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", where, rate[1], rate[0], rate[1]/rate[0])
+	l.t.Logf("one slot, 64 wait: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", rate[1], rate[0], rate[1]/rate[0])
 }
 
 // figureLeader kills the leader, under clients of the other two nodes.
@@ -198,7 +199,7 @@ func (l *faultLab) again(n *faultNode) {
 }
 
 // figureIdle is what each node needs while there are no clients.
-func (l *faultLab) figureIdle(what string, long time.Duration) {
+func (l *faultLab) figureIdle(long time.Duration) {
 	time.Sleep(5 * time.Second)
 	before, began := make([]time.Duration, len(l.nodes)), time.Now()
 	for i, n := range l.nodes {
@@ -210,7 +211,7 @@ func (l *faultLab) figureIdle(what string, long time.Duration) {
 		if st, err := n.status(); err == nil && st.Cluster != nil {
 			role = st.Cluster.Role
 		}
-		l.t.Logf("idle node %s: %.2f %% of a core, RSS %.1f MB %s", what, 100*float64(n.cpu()-before[i])/float64(time.Since(began)), n.rss(), role)
+		l.t.Logf("idle node: %.2f %% of a core, RSS %.1f MB %s", 100*float64(n.cpu()-before[i])/float64(time.Since(began)), n.rss(), role)
 	}
 }
 

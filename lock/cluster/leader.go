@@ -21,6 +21,8 @@ type Leader struct {
 	hellos   []NodeID        // in batches
 	batches  []Batch         // for the next entry
 	inflight bool            // an entry is proposed and not applied
+	joins    bool            // batches are of joins that grant nothing
+	joined   time.Duration   // since when
 	read     uint64          // the last that was asked for
 	renewals []renewal
 	plans    []leaderPlan

@@ -115,11 +115,11 @@ func (l *Leader) tick(now time.Duration) {
 
 // flush hands what was collected to the log: one entry, and one question for all
 // renewals that came since the last.
-func (l *Leader) flush(log Log) {
+func (l *Leader) flush(now time.Duration, log Log) {
 	if !l.ready {
 		return
 	}
-	if !l.inflight && len(l.batches) > 0 {
+	if !l.inflight && len(l.batches) > 0 && l.due(now) {
 		if data, n := encodeSome(l.batches); log.Propose(data) == nil {
 			l.batches, l.inflight = slices.Clone(l.batches[n:]), true
 		}
@@ -134,4 +134,27 @@ func (l *Leader) flush(log Log) {
 		l.read++
 		_ = log.Confirm(l.read) // lost with the term, if it does not lead
 	}
+}
+
+// due reports whether what was collected has to become an entry now. Who joins where
+// all slots are taken is granted nothing by it: the entry waits a moment for one that
+// frees a slot, which would else wait for its write to end. The order is that in which
+// it was collected.
+func (l *Leader) due(now time.Duration) bool {
+	for _, b := range l.batches {
+		for _, op := range b.Ops {
+			if sv := l.state.service(op.Service); op.Kind != OpJoin || sv == nil || uint64(len(sv.held)) < sv.slots {
+				l.joins = false
+				return true
+			}
+		}
+	}
+	if !l.joins {
+		l.joins, l.joined = true, now
+	}
+	if now-l.joined < l.lease/300 {
+		return false
+	}
+	l.joins = false
+	return true
 }

@@ -74,3 +74,46 @@ func TestOnlyLeadersEndLeases(t *testing.T) {
 		t.Errorf("member %+v", m)
 	}
 }
+
+// TestWhoJoinsWaitsForAnEntryThatFreesASlot: where all slots are taken a join is no
+// entry of its own, but for a moment only; where one is free it is one at once.
+func TestWhoJoinsWaitsForAnEntryThatFreesASlot(t *testing.T) {
+	v, log := leaderOf(t)
+	log.ready = LogReady{Term: 1, Leader: 1}
+	number := uint64(0)
+	say := func(now time.Duration, op Op) (entries int) {
+		number++
+		v.Step(now, Request{Node: 7, Incarnation: 1, Lease: 1, First: number, Ops: []Op{op}})
+		before := len(log.proposed)
+		v.Poll(now)
+		return len(log.proposed) - before
+	}
+	agreed := func(now time.Duration) {
+		log.ready.Entries = []LogEntry{{v.State().Index() + 1, 1, log.proposed[len(log.proposed)-1]}}
+		v.Poll(now)
+		log.ready.Entries = nil
+	}
+	say(0, Op{Kind: OpSlots, Service: "db", From: 1})
+	agreed(0)
+	if say(0, Op{Kind: OpJoin, Service: "db", From: 1, To: 1}) != 1 {
+		t.Error("a join waits for nothing where a slot is free")
+	}
+	agreed(0)
+	if say(ms, Op{Kind: OpJoin, Service: "db", From: 2, To: 2}) != 0 {
+		t.Error("a join is an entry of its own while the slot is taken")
+	}
+	if say(2*ms, Op{Kind: OpDone, Service: "db", From: 1}) != 1 {
+		t.Error("that a slot is free waits")
+	}
+	agreed(2 * ms)
+	if held := v.State().Held("db"); len(held) != 1 || held[0].Arrival != 2 {
+		t.Errorf("the slot is held by %+v", held)
+	}
+	if say(3*ms, Op{Kind: OpJoin, Service: "db", From: 3, To: 3}) != 0 {
+		t.Error("another join is an entry of its own")
+	}
+	before := len(log.proposed)
+	if v.Poll(13 * ms); len(log.proposed) != before+1 {
+		t.Error("a join is never written")
+	}
+}

@@ -94,7 +94,7 @@ func (v *Voter) Poll(now time.Duration) {
 	}
 	l.confirmed(r.Confirmed)
 	l.tick(now)
-	l.flush(v.log)
+	l.flush(now, v.log)
 }
 
 // Answers returns what has to be sent to agents since the last call.
