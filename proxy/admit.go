@@ -102,7 +102,7 @@ func (s *Session) rejectReason() (why Reason) {
 		case svc.pause.current != nil && svc.pause.current.overdue && !s.bypass:
 			why = ReasonWindowOverdue
 		case svc.shared.rejectsLocked():
-			why = ReasonClusterLease
+			why = svc.shared.lost
 		case svc.config().NoBackend == Reject && svc.backends.hopelessLocked():
 			why = ReasonNoBackend
 		}

@@ -26,7 +26,9 @@ const (
 	// Of slots that nodes share.
 	ReasonCluster      Reason = "cluster"       // it is not its turn over all nodes
 	ReasonClusterLease Reason = "cluster_lease" // this node has no lease, since it reaches no majority; also of a session that was turned away for it
-	ReasonUpgrade      Reason = "upgrade"       // an earlier client still waits in the process before this one
+	// The voters have another version than this node, which gets no slots; likewise.
+	ReasonClusterVersion Reason = "cluster_version"
+	ReasonUpgrade        Reason = "upgrade" // an earlier client still waits in the process before this one
 	// This process lacks something itself, as local ports or descriptors; also
 	// of a session that was turned away for it.
 	ReasonLocalLimit Reason = "local_limit"
@@ -129,6 +131,7 @@ func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r
 // texts are of the reasons whose word alone says too little to people.
 var texts = map[Reason]string{
 	ReasonClusterLease:   "this node has no lease: it reaches no majority of the voters",
+	ReasonClusterVersion: "the voters of the cluster have another version than this node",
 	ReasonLeaseLost:      "the lease of this node is over",
 	ReasonQuietDrain:     "drained at a quiet moment",
 	ReasonHalfClose:      "half-close timeout",

@@ -17,7 +17,7 @@ type Shared interface {
 	// are Done.
 	WaitingUpTo(arrival uint64)
 	// Admit takes the slot that arrival was granted; with a Reason it has none:
-	// ReasonCluster, ReasonClusterLease, ReasonPaused, or ReasonLeaseLost, which is
+	// ReasonCluster, ReasonClusterLease, ReasonClusterVersion, ReasonPaused, or ReasonLeaseLost, which is
 	// final. It may be repeated: who has a slot keeps it until Done or Requeue. As
 	// long as the grant asks for hooks the session does not go; Admit is then asked
 	// with ran, the token for which they have run.

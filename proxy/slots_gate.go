@@ -18,7 +18,7 @@ type sharedState struct {
 	said    uint64    // arrivals that slots knows of
 	since   time.Time // the head waits for something of ours; zero: it does not
 	unable  bool      // that was said
-	lost    bool      // the node has no lease
+	lost    Reason    // why the node has no lease; "": it has one
 	refused bool      // slots has just had none
 	grant   grantHooks
 }
@@ -90,7 +90,7 @@ func (sh *sharedState) judgeLocked(able bool, now time.Time) {
 // come back from a dial stands in front of others that may have one.
 func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision, Reason) {
 	grant, why := sh.slots.Admit(sess.waiter.Arrival(), 0)
-	sh.noteLocked(why == ReasonClusterLease)
+	sh.noteLocked(why)
 	sh.refused = why != ""
 	switch {
 	case why == "":
@@ -99,7 +99,7 @@ func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision,
 		sess.dismissed = true
 		sess.signal(endRequest{by: ByProxy, reason: why, detail: "it was admitted under a lease that is over"})
 		return lock.Skip, ReasonLeaving
-	case why == ReasonClusterLease && sh.service.config().Lock.WhenLost == Reject:
+	case sh.lost != "" && sh.service.config().Lock.WhenLost == Reject:
 		sh.service.endWaitersLocked(endRequest{by: ByProxy, reason: why})
 	case why == ReasonCluster && sess.requeues > 0:
 		return lock.Skip, why
@@ -108,22 +108,29 @@ func (sh *sharedState) admitLocked(sess *Session, now time.Time) (lock.Decision,
 }
 
 // noteLocked notes that the node has no lease, or has one again.
-func (sh *sharedState) noteLocked(lost bool) {
+func (sh *sharedState) noteLocked(why Reason) {
+	lost := Reason("")
+	if why == ReasonClusterLease || why == ReasonClusterVersion {
+		lost = why
+	}
 	if lost == sh.lost {
 		return
 	}
 	sh.lost = lost
 	s := sh.service
 	ev := Event{Kind: EventService, Level: LevelGood, Service: s.name, Text: s.name + ": this node has a lease again: slots are handed out"}
-	if lost {
+	switch lost {
+	case ReasonClusterLease:
 		ev.Level, ev.Text = LevelAlarm, s.name+": this node has no lease, since it reaches no majority of the voters: no client gets a slot"
+	case ReasonClusterVersion:
+		ev.Level, ev.Text = LevelAlarm, s.name+": the voters of the cluster have another version than this node: no client gets a slot; upgrade the older"
 	}
 	s.engine.note(ev)
 }
 
 // rejectsLocked says whether clients are turned away, since no slot can be had.
 func (sh *sharedState) rejectsLocked() bool {
-	return sh.lost && sh.service.config().Lock.WhenLost == Reject
+	return sh.lost != "" && sh.service.config().Lock.WhenLost == Reject
 }
 
 // releasedLocked gives back the slot of a session that has ended, or whose dials

@@ -49,6 +49,8 @@ func reasonText(reason proxy.Reason) string {
 		return "slots taken" // on all nodes
 	case proxy.ReasonClusterLease:
 		return "no lease"
+	case proxy.ReasonClusterVersion:
+		return "other version"
 	}
 	return screen.Safe(string(reason))
 }

@@ -83,10 +83,11 @@ type hub struct {
 	steps map[cluster.NodeID]func(cluster.Answer)
 	cut   map[cluster.NodeID]bool
 	down  bool
+	other map[cluster.NodeID]bool // that have another version than the voter
 }
 
 func newHub(t *testing.T, lease time.Duration) *hub {
-	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, cut: map[cluster.NodeID]bool{}}
+	h := &hub{steps: map[cluster.NodeID]func(cluster.Answer){}, cut: map[cluster.NodeID]bool{}, other: map[cluster.NodeID]bool{}}
 	h.log.Propose(nil) // of the term
 	h.voter = cluster.NewVoter(1, lease, cluster.NewState("test"), &h.log)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -127,6 +128,7 @@ type link struct {
 
 func (l link) Self() cluster.NodeID     { return l.node }
 func (l link) Incarnation() uint64      { return 1 }
+func (l link) OtherVersion() bool       { l.mu.Lock(); defer l.mu.Unlock(); return l.other[l.node] }
 func (l link) Voters() []cluster.NodeID { return []cluster.NodeID{1} }
 func (l link) Send(r cluster.RequestTo) {
 	l.do(func() {
@@ -141,6 +143,13 @@ func (l link) SetMember(step func(cluster.Answer), _ func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.steps[l.node] = step
+}
+
+// otherVersion has a node's streams have another version than the voter's, or the same.
+func (h *hub) otherVersion(node cluster.NodeID, other bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.other[node] = other
 }
 
 // link cuts a node off from the voter, or joins it again.

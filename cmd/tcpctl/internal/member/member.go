@@ -32,6 +32,7 @@ type Link interface {
 	Incarnation() uint64      // higher at each start of the process
 	Voters() []cluster.NodeID // those that are known, by now
 	Send(cluster.RequestTo)   // must not block: what cannot be sent now is lost, and said again
+	OtherVersion() bool       // the voters have another version, and answer nothing
 	// SetMember has step take the answers, and again be called when there is a new
 	// way to the voters: both on any goroutine.
 	SetMember(step func(cluster.Answer), again func())
@@ -48,6 +49,7 @@ type Member struct {
 	services map[string]*service
 	began    time.Duration
 	leased   bool          // it has had a lease
+	other    bool          // the voters have another version
 	stepped  chan struct{} // closed at the next answer of a voter
 	leaving  chan struct{} // closed once the voters know all; nil: Leave has not been called
 }
@@ -98,7 +100,7 @@ func (m *Member) turn() time.Duration {
 	if link == nil {
 		return time.Hour // Join wakes
 	}
-	voters := link.Voters()
+	voters, other := link.Voters(), link.OtherVersion()
 	if len(voters) == 0 {
 		return m.cfg.Lease / 6
 	}
@@ -110,6 +112,14 @@ func (m *Member) turn() time.Duration {
 	m.declareLocked()
 	r := m.agent.Ready()
 	calls := m.callsLocked(r)
+	if m.other != other {
+		m.other = other
+		for _, sv := range m.services {
+			for _, h := range sv.handles { // whose waiters wait for another reason
+				calls = append(calls, h.user.Ask)
+			}
+		}
+	}
 	if m.leaving != nil && m.agent.Settled() {
 		close(m.leaving)
 		m.leaving = nil

@@ -134,6 +134,22 @@ func TestRule25aRejected(t *testing.T) {
 	})
 }
 
+// TestRule36AnotherVersion: clients of a node whose voters have another version wait
+// for that, and are served once it has theirs.
+func TestRule36AnotherVersion(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		r := newRig(t, lostLease, relay, proxy.ServiceConfig{}, nil)
+		n := r.nodes[2]
+		r.otherVersion(3, true)
+		r.link(3, false) // they refuse each other
+		v := n.dial("waits")
+		n.until("it waits for a version", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonClusterVersion })
+		r.otherVersion(3, false)
+		r.link(3, true)
+		v.hears("a")
+	})
+}
+
 // TestRule26NoLeader: while no voter leads, nothing that is held or waits changes, and
 // no client is admitted; afterwards all goes on.
 func TestRule26NoLeader(t *testing.T) {

@@ -122,6 +122,10 @@ func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reas
 		grant, reason := a.Admit(now, name, h.of(arrival), ran)
 		g = proxy.SharedGrant{Token: grant.Token, Hook: grant.Hook, Expired: grant.Expired}
 		why = proxy.Reason(reason)
+		if reason == cluster.ReasonLease && h.member.other {
+			why = proxy.ReasonClusterVersion
+			return
+		}
 		if starts := now-h.member.began < h.member.cfg.Lease; reason == cluster.ReasonLease && !h.member.leased && starts {
 			why = proxy.ReasonCluster // nothing is lost: the first lease is on its way
 		}

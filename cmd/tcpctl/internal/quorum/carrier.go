@@ -29,11 +29,17 @@ type Carrier struct {
 
 	mu     sync.Mutex
 	closed bool
-	part   *Part            // nil: another process has it
-	voters []cluster.NodeID // as the process says that has it
+	part   *Part // nil: another process has it
+	way    way   // as the process says that has it
 	step   func(cluster.Answer)
 	again  func()
 	links  []*link // with the other processes
+}
+
+// A way is what the process that has the Part knows of the voters.
+type way struct {
+	Voters       []cluster.NodeID `json:"voters"`
+	OtherVersion bool             `json:"other_version,omitempty"`
 }
 
 // NewCarrier makes the carrier of a process of the node, which may have been started
@@ -55,12 +61,24 @@ func (c *Carrier) Incarnation() uint64 { return c.incarnation }
 // Voters are those that are known by now.
 func (c *Carrier) Voters() []cluster.NodeID {
 	c.mu.Lock()
-	part, voters := c.part, c.voters
+	part, way := c.part, c.way
 	c.mu.Unlock()
 	if part != nil {
 		return part.Voters()
 	}
-	return voters
+	return way.Voters
+}
+
+// OtherVersion reports whether this node gets no slots since the voters have another
+// version.
+func (c *Carrier) OtherVersion() bool {
+	c.mu.Lock()
+	part, way := c.part, c.way
+	c.mu.Unlock()
+	if part != nil {
+		return part.OtherVersion()
+	}
+	return way.OtherVersion
 }
 
 // SetMember has step take the answers to this process's member, and again be called
@@ -73,9 +91,9 @@ func (c *Carrier) SetMember(step func(cluster.Answer), again func()) {
 
 // SetPart says that this process has the node's Part from now on; nil: no more.
 func (c *Carrier) SetPart(p *Part) {
-	voters := c.Voters() // until the process that has it next says others
+	last := way{c.Voters(), c.OtherVersion()} // until the process that has it next says another
 	c.mu.Lock()
-	c.part, c.voters = p, voters
+	c.part, c.way = p, last
 	c.mu.Unlock()
 	if p != nil {
 		p.setCarrier(c)
@@ -91,8 +109,8 @@ func (c *Carrier) tell() {
 	if part == nil {
 		return
 	}
-	text, _ := json.Marshal(part.Voters()) // of plain fields
-	c.sendAll(encodeFrame(frameVoters, text))
+	text, _ := json.Marshal(way{part.Voters(), part.OtherVersion()}) // of plain fields
+	c.sendAll(encodeFrame(frameWay, text))
 	c.renew()
 }
 
@@ -203,13 +221,13 @@ func (c *Carrier) take(kind byte, data []byte) error {
 			step(r)
 		}
 		return nil
-	case frameVoters:
-		var voters []cluster.NodeID
-		if err := json.Unmarshal(data, &voters); err != nil {
+	case frameWay:
+		var now way
+		if err := json.Unmarshal(data, &now); err != nil {
 			return err
 		}
 		c.mu.Lock()
-		c.voters = voters
+		c.way = now
 		c.mu.Unlock()
 		c.renew()
 		return nil

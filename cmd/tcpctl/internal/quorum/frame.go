@@ -25,13 +25,13 @@ const (
 
 	// Between processes of one node.
 	frameRequestTo = 5 // a cluster.Request behind the voter that it is for
-	frameVoters    = 6 // JSON: which voters there are; whoever says so has the node's Part
+	frameWay       = 6 // a way, as JSON; whoever says so has the node's Part
 )
 
 // meshLimits and processLimits are how long a frame of a kind may be.
 var meshLimits = map[byte]int{frameHello: 4 << 10, frameVoter: raftlog.MaxFrame, frameRequest: cluster.MaxMessage, frameAnswer: cluster.MaxMessage}
 
-var processLimits = map[byte]int{frameRequestTo: nodeLen + cluster.MaxMessage, frameAnswer: cluster.MaxMessage, frameVoters: 4 << 10}
+var processLimits = map[byte]int{frameRequestTo: nodeLen + cluster.MaxMessage, frameAnswer: cluster.MaxMessage, frameWay: 4 << 10}
 
 // A hello says which cluster a node is of.
 type hello struct {
@@ -43,8 +43,6 @@ type hello struct {
 
 // maxBefore is how many ids a cluster is known by that it had before.
 const maxBefore = 16
-
-const helloVersion = 1
 
 func encodeFrame(kind byte, data []byte) []byte {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, 5+len(data)), uint32(len(data)))
@@ -95,9 +93,6 @@ func readHello(r io.Reader) (h hello, err error) {
 	}
 	if err := json.Unmarshal(data, &h); err != nil {
 		return h, fmt.Errorf("cluster: a hello cannot be read: %w", err)
-	}
-	if h.Version > helloVersion {
-		return h, fmt.Errorf("%w (its streams have version %d)", cluster.ErrNewer, h.Version)
 	}
 	if len(h.Cluster) > 64 || len(h.Before) > maxBefore {
 		return h, fmt.Errorf("cluster: an id of %d bytes, after %d others", len(h.Cluster), len(h.Before))

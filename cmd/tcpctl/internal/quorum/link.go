@@ -127,6 +127,10 @@ func (p *Part) greet(l *link, r io.Reader) error {
 		return err
 	}
 	l.conn.SetReadDeadline(time.Time{})
+	p.noteVersion(l.node, theirs.Version != p.cfg.version)
+	if theirs.Version != p.cfg.version {
+		return &versionError{p.cfg.version, theirs.Version}
+	}
 	p.mu.Lock()
 	ours := p.kept.Cluster
 	p.mu.Unlock()
@@ -155,8 +159,12 @@ func (p *Part) isVoter(name string) bool {
 // refused says why a stream was ended, if an operator has to know.
 func (p *Part) refused(l *link, err error) {
 	_, other := errors.AsType[*raftlog.OtherClusterError](err)
+	_, version := errors.AsType[*versionError](err)
+	if version {
+		p.tellCarrier()
+	}
 	switch {
-	case other, errors.Is(err, errLease), errors.Is(err, errRecovered):
+	case other, version, errors.Is(err, errLease), errors.Is(err, errRecovered):
 		p.noteOnce(true, "cluster: "+l.peer.Name+" is refused: "+plain(err))
 	case cluster.Newer(err) || errors.Is(err, cluster.ErrCorrupt) || errors.Is(err, raftlog.ErrMessage):
 		p.noteOnce(true, "cluster: what "+l.peer.Name+" says is refused: "+plain(err))
@@ -212,7 +220,7 @@ func (p *Part) add(l *link) bool {
 	if p.ctx.Err() != nil || len(p.links[l.node]) >= 4 {
 		return false
 	}
-	l.out <- encodeHello(hello{helloVersion, p.kept.Cluster, p.kept.Before, p.cfg.Lease})
+	l.out <- encodeHello(hello{p.cfg.version, p.kept.Cluster, p.kept.Before, p.cfg.Lease})
 	p.links[l.node] = append(p.links[l.node], l)
 	return true
 }

@@ -40,6 +40,8 @@ type Config struct {
 	Now      func() time.Duration // a clock that runs while the system sleeps
 	Log      *slog.Logger
 	Note     func(alarm bool, text string) // makes an event
+
+	version int // tests: of streams
 }
 
 // A Part is this node's part. Close it.
@@ -62,6 +64,7 @@ type Part struct {
 	carrier    *Carrier                   // of this process; nil: no member is here
 	links      map[cluster.NodeID][]*link // the last one is used
 	dialing    map[cluster.NodeID]bool
+	foreign    map[cluster.NodeID]bool // nodes that speak another version
 	noted      map[string]time.Time
 }
 
@@ -76,11 +79,14 @@ const (
 
 // Start begins to take part. The mesh may not be joined yet.
 func Start(c Config) (*Part, error) {
+	if c.version == 0 {
+		c.version = version
+	}
 	self, err := NodeOf(c.Mesh.ID())
 	if err != nil {
 		return nil, err
 	}
-	p := &Part{cfg: c, self: self, voters: c.Voters, links: map[cluster.NodeID][]*link{}, dialing: map[cluster.NodeID]bool{}, noted: map[string]time.Time{}}
+	p := &Part{cfg: c, self: self, voters: c.Voters, links: map[cluster.NodeID][]*link{}, dialing: map[cluster.NodeID]bool{}, noted: map[string]time.Time{}, foreign: map[cluster.NodeID]bool{}}
 	if err := p.openKept(); err != nil {
 		return nil, err
 	}

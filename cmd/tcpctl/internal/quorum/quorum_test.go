@@ -29,13 +29,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A network is a mesh in memory, whose streams are pipes.
 type network struct {
-	t     testing.TB
-	dir   string
-	begin time.Time
-	mu    sync.Mutex
-	nodes map[string]*node // by name
-	apart map[string]bool  // not connected
-	wg    sync.WaitGroup
+	t       testing.TB
+	dir     string
+	begin   time.Time
+	mu      sync.Mutex
+	nodes   map[string]*node // by name
+	apart   map[string]bool  // not connected
+	version int              // of those that are started from now on; 0: as they are
+	wg      sync.WaitGroup
 }
 
 // A node is one process; it implements Mesh.
@@ -86,7 +87,7 @@ func (n *network) startWith(name string, lease time.Duration, voters ...string) 
 	nd := &node{net: n, name: name}
 	part, err := Start(Config{
 		Mesh: nd, Voters: voters, Dir: filepath.Join(n.dir, name), Lease: lease, Election: time.Second,
-		Now: func() time.Duration { return time.Since(n.begin) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		version: n.version, Now: func() time.Duration { return time.Since(n.begin) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Note: func(_ bool, text string) {
 			nd.mu.Lock()
 			nd.notes = append(nd.notes, text)
@@ -493,6 +494,29 @@ func TestTwoProcessesOfOneNode(t *testing.T) {
 		if third.Self() != old.Self() || third.Incarnation() <= next.Incarnation() {
 			t.Errorf("process %x, incarnation %d: want %x again", third.Self(), third.Incarnation(), old.Self())
 		}
+	})
+}
+
+// TestRule36NodesOfAnotherVersion: they refuse each other, name both versions, and the one
+// that reaches no voter of its own knows why.
+func TestRule36NodesOfAnotherVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, _, _, d := form(t)
+		defer n.close()
+		d.stop()
+		n.version = version + 1
+		d = n.start("d", "a", "b", "c")
+		until(t, "both say so", func() bool {
+			return d.said("it has version 1 of the cluster's streams, and this node 2") && a.said("it has version 2 of the cluster's streams, and this node 1")
+		})
+		until(t, "d gets no slots", d.part.OtherVersion)
+		if a.part.OtherVersion() || len(a.part.Status().Voters) != 3 {
+			t.Errorf("a: %+v", a.part.Status())
+		}
+		d.stop()
+		n.version = version
+		d = n.start("d", "a", "b", "c")
+		until(t, "d reaches them", func() bool { return !d.part.OtherVersion() && d.part.linked(a.part.self) })
 	})
 }
 
