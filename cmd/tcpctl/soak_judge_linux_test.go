@@ -31,6 +31,7 @@ type soak struct {
 
 	lastDeath           atomic.Int64 // of a server, since 1970
 	done, ended, differ atomic.Int64
+	updated, disturbed  atomic.Int64 // sessions of openssl that change their keys; odd handshakes
 }
 
 // soakService is one way in.
@@ -38,6 +39,7 @@ type soakService struct {
 	name, addr string
 	kind       string      // of what a client speaks: "", tls, proxy, wss, unix
 	alone      *sync.Mutex // of a Unix socket: its records do not tell clients apart
+	openssl    bool        // this client is openssl's
 }
 
 // tell is what a server says of a session.
@@ -127,6 +129,10 @@ func (s *soak) visit(at soakService, r *rand.Rand) {
 		defer at.alone.Unlock()
 	}
 	p := s.plan(at, r)
+	if at.openssl = at.kind == "tls" && r.IntN(20) == 0 && !isCommand(soakPart(p.id, 1)[0]); at.openssl {
+		p.script, p.flags = []uint8{serverCloses, clientResets, clientAborts}[r.IntN(3)], 0
+		p.up, p.down = 1+p.up%(48<<10), 1+p.down // each part takes its time
+	}
 	truncate := at.kind == "tls" && p.script == clientFirst && r.IntN(3) == 0
 	network := "tcp"
 	if at.kind == "unix" {
@@ -204,6 +210,16 @@ func (s *soak) call(at soakService, p soakPlan, raw net.Conn, truncate bool) soa
 		from := raw.LocalAddr().(*net.TCPAddr)
 		fmt.Fprintf(raw, "PROXY TCP4 %s 127.0.0.1 %d 1\r\n", from.IP, from.Port)
 	case "tls":
+		if at.openssl {
+			c, err := newSoakOpenSSL(raw)
+			if err != nil {
+				return soakSaw{end: soakRefused, err: err}
+			}
+			defer c.Close()
+			peer.conn = c
+			s.updated.Add(1)
+			break
+		}
 		c := tls.Client(relay.NoteEnd(raw), &tls.Config{InsecureSkipVerify: true})
 		peer.conn = c
 		if !truncate {

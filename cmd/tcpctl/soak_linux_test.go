@@ -55,13 +55,22 @@ func TestSoak(t *testing.T) {
 			}
 		})
 	}
+	for _, svc := range services {
+		if svc.kind == "tls" || svc.kind == "wss" {
+			all.Go(func() {
+				for r := rand.New(rand.NewPCG(seed, 77)); goesOn(); time.Sleep(50 * time.Millisecond) {
+					s.disturb(svc, r)
+				}
+			})
+		}
+	}
 	acts := &soakActs{running: in, t: t, r: rand.New(rand.NewPCG(seed, 99)), services: services, servers: servers}
 	acts.until(goesOn)
 	all.Wait()
 	close(stop)
 	following.Wait()
 	in.ends()
-	t.Logf("%d sessions went as they meant to, %d were ended by another side, %d differ; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), acts)
+	t.Logf("%d sessions went as they meant to, %d were ended by another side, %d differ; %d changed keys, %d odd handshakes; %s", s.done.Load(), s.ended.Load(), s.differ.Load(), s.updated.Load(), s.disturbed.Load(), acts)
 	if s.done.Load() < 100 {
 		t.Errorf("only %d sessions", s.done.Load())
 	}
