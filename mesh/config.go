@@ -146,6 +146,11 @@ func (c Config) check() (Config, error) {
 			return c, err
 		}
 	}
+	return c.checkLimits()
+}
+
+// checkLimits fills in the durations and limits that are zero, and checks them.
+func (c Config) checkLimits() (Config, error) {
 	c.Heartbeat = cmp.Or(c.Heartbeat, defaultHeartbeat)
 	c.Suspect = cmp.Or(c.Suspect, time.Second)
 	c.Dead = cmp.Or(c.Dead, 3*time.Second)

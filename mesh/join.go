@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,6 @@ func splitJoin(join string) (host string, port uint16, err error) {
 // keepJoined dials a join address for ever, except while the nodes that have answered there are connected.
 func (n *Node) keepJoined(join string, w *runningSource) {
 	defer n.wg.Done()
-	var mu sync.Mutex
 	answered := map[netip.AddrPort]string{} // ids of the nodes that have answered
 	since, reported := time.Now(), false    // no node has answered
 	var last error
@@ -72,28 +72,8 @@ func (n *Node) keepJoined(join string, w *runningSource) {
 			last = err
 			w.Warn(err.Error())
 		}
-		linked := 0
-		var wg sync.WaitGroup
-		for _, a := range addrs {
-			wg.Go(func() {
-				mu.Lock()
-				id := answered[a]
-				mu.Unlock()
-				var err error
-				if !n.linkedOrSelf(id) {
-					id, err = n.call(n.ctx, []netip.AddrPort{a}, w.name, false)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if answered[a] = id; n.linkedOrSelf(id) {
-					linked++
-				} else if err != nil {
-					last = err
-					w.Warn(err.Error())
-				}
-			})
-		}
-		wg.Wait()
+		linked, err := n.callAll(addrs, answered, w)
+		last = cmp.Or(err, last)
 		if linked > 0 {
 			since, reported = time.Now(), false
 		} else if d := time.Since(since); d > joinPatience && !reported && last != nil && n.ctx.Err() == nil {
@@ -110,6 +90,34 @@ func (n *Node) keepJoined(join string, w *runningSource) {
 		}
 		wait.sleep(n.ctx)
 	}
+}
+
+// callAll dials the addresses at once, except of nodes that are connected. It returns
+// how many are connected then, and an error of another.
+func (n *Node) callAll(addrs []netip.AddrPort, answered map[netip.AddrPort]string, w *runningSource) (linked int, failed error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, a := range addrs {
+		wg.Go(func() {
+			mu.Lock()
+			id := answered[a]
+			mu.Unlock()
+			var err error
+			if !n.linkedOrSelf(id) {
+				id, err = n.call(n.ctx, []netip.AddrPort{a}, w.name, false)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if answered[a] = id; n.linkedOrSelf(id) {
+				linked++
+			} else if err != nil {
+				failed = err
+				w.Warn(err.Error())
+			}
+		})
+	}
+	wg.Wait()
+	return linked, failed
 }
 
 // sleepWhileLinked returns when one of the nodes that answered is lost, or when a name is to be resolved again.

@@ -7,6 +7,31 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/ratelimit"
 )
 
+// admitOpening applies the access rules once, with the rate limit and the bypass of
+// pauses that the client's address has; a reason refuses the client.
+func (s *Session) admitOpening(c *ServiceConfig, trusted bool) Reason {
+	// Which client speaks through a trusted HTTP proxy is known after the handshake,
+	// and whether the connection is for a session at all.
+	unknown := c.Protocol != nil && s.protocol == nil
+	if s.accessChecked || unknown && trusted {
+		return ""
+	}
+	s.accessChecked = true
+	if unknown {
+		return s.admitConnection(c)
+	}
+	if r := s.admitSession(c); r != "" {
+		return r
+	}
+	if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
+		s.service.queue.Do(func() { s.bypass = true }) // others may look already
+	}
+	if c.RateLimit > 0 {
+		s.client.Limit(c.RateLimit)
+	}
+	return ""
+}
+
 // admitConnection says why a connection is refused that has yet to bring its
 // handshake, "" when it may; then releasePerIP must be called. One that came
 // under no limit counts in none that a reload brings.

@@ -25,24 +25,7 @@ func dial(s *Session, ev relay.Event) transition {
 	case relay.Begin:
 		s.startDial()
 	case relay.Connected:
-		s.server = ev.Side
-		if s.server.OnStream() { // an older TLS
-			s.moveToStream()
-		}
-		if s.ending != nil {
-			return end
-		}
-		if !s.server.Secured() { // else it was sent before TLS
-			if err := s.sendProxyHeader(); err != nil {
-				s.runner().Close(s.server, true)
-				s.server = nil
-				return s.dialFailed(err)
-			}
-		} else if s.protocol != nil {
-			s.server.StrictEnd(s.service.config().HalfCloseTimeout, isTLSTruncated) // its client is told by its protocol
-		}
-		s.last.dialWorked()
-		return s.awaitAnswer()
+		return s.takeServer(ev.Side)
 	case relay.HandshakeDone:
 		if s.ending != nil {
 			return wait // for the dial
@@ -75,6 +58,28 @@ func dial(s *Session, ev relay.Event) transition {
 		return s.endDialing(ending{by: o.by, phase: PhaseConnect, who: o.who, reason: o.reason, detail: o.detail, reset: true})
 	}
 	return wait
+}
+
+// takeServer takes the connection to the backend.
+func (s *Session) takeServer(server *relay.Side) transition {
+	s.server = server
+	if s.server.OnStream() { // an older TLS
+		s.moveToStream()
+	}
+	if s.ending != nil {
+		return end
+	}
+	if !s.server.Secured() { // else it was sent before TLS
+		if err := s.sendProxyHeader(); err != nil {
+			s.runner().Close(s.server, true)
+			s.server = nil
+			return s.dialFailed(err)
+		}
+	} else if s.protocol != nil {
+		s.server.StrictEnd(s.service.config().HalfCloseTimeout, isTLSTruncated) // its client is told by its protocol
+	}
+	s.last.dialWorked()
+	return s.awaitAnswer()
 }
 
 func (s *Session) startDial() {

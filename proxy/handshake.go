@@ -49,27 +49,9 @@ func (s *Session) handshake() transition {
 		s.do(func() relay.Event { return readClientHello(conn) })
 		return wait
 	}
-	// Which client speaks through a trusted HTTP proxy is known after the handshake,
-	// and whether the connection is for a session at all.
 	trusted := covers(c.TrustedProxies, s.client.Remote().Addr())
-	unknown := c.Protocol != nil && s.protocol == nil
-	if unknown && !trusted && !s.accessChecked {
-		s.accessChecked = true
-		if r := s.admitConnection(c); r != "" {
-			return s.refuse(r, "")
-		}
-	}
-	if !s.accessChecked && !unknown {
-		s.accessChecked = true
-		if r := s.admitSession(c); r != "" {
-			return s.refuse(r, "")
-		}
-		if covers(c.Pause.Bypass, s.client.Remote().Addr()) {
-			s.service.queue.Do(func() { s.bypass = true }) // others may look already
-		}
-		if c.RateLimit > 0 {
-			s.client.Limit(c.RateLimit)
-		}
+	if r := s.admitOpening(c, trusted); r != "" {
+		return s.refuse(r, "")
 	}
 	if c.TLS != nil && !s.encrypted {
 		conn, last := s.client.Replay(), c.Protocol == nil

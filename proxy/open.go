@@ -31,40 +31,7 @@ func open(s *Session, ev relay.Event) transition {
 		return s.handshake()
 	case relay.HandshakeDone:
 		g, _ := ev.Arg.(handshakeResult)
-		if g.tls != "" && s.ending == nil {
-			s.service.queue.Do(func() { s.service.stats.tlsFailedLocked(ByClient, g.tls) })
-		}
-		var refusal *Refusal
-		switch {
-		case s.ending != nil:
-			if g.pending != nil {
-				g.pending.Close() // too late
-			}
-			return end
-		case s.detached && !s.detachedHandshake(g.pending, ev.Err):
-			return wait
-		case errors.As(ev.Err, &refusal):
-			s.chooseRequest(refusal.Service)
-			return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
-		case ev.Err != nil && g.abandoned:
-			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: ev.Err.Error(), reset: true})
-		case ev.Err != nil && s.handshakeAsked:
-			return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: ev.Err.Error(), reset: true})
-		case ev.Err != nil:
-			return s.refuse(g.refused, ev.Err.Error())
-		}
-		refused, detail := s.chooseRequest(g.serviceName())
-		s.takeHandshake(g)
-		if refused != "" {
-			return s.refuse(refused, detail)
-		}
-		if g.hello != nil {
-			s.rare.hello = g.hello
-			if r, detail, hint := s.chooseByName(g.hello); r != "" {
-				return s.refuseWith(r, detail, hint)
-			}
-		}
-		return s.handshake()
+		return s.handshakeDone(g, ev.Err)
 	case relay.Signal:
 		o, isOrder := ev.Arg.(endRequest)
 		switch {
@@ -78,6 +45,45 @@ func open(s *Session, ev relay.Event) transition {
 		}
 	}
 	return wait
+}
+
+// handshakeDone takes what a step of the opening has found, and goes on with the
+// next.
+func (s *Session) handshakeDone(g handshakeResult, err error) transition {
+	if g.tls != "" && s.ending == nil {
+		s.service.queue.Do(func() { s.service.stats.tlsFailedLocked(ByClient, g.tls) })
+	}
+	var refusal *Refusal
+	switch {
+	case s.ending != nil:
+		if g.pending != nil {
+			g.pending.Close() // too late
+		}
+		return end
+	case s.detached && !s.detachedHandshake(g.pending, err):
+		return wait
+	case errors.As(err, &refusal):
+		s.chooseRequest(refusal.Service)
+		return s.refuseWith(refusal.Reason, refusal.Detail, refusal.Hint)
+	case err != nil && g.abandoned:
+		return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonAbandoned, detail: err.Error(), reset: true})
+	case err != nil && s.handshakeAsked:
+		return s.endWith(ending{by: ByClient, phase: PhaseQueue, reason: ReasonNoHandshake, detail: err.Error(), reset: true})
+	case err != nil:
+		return s.refuse(g.refused, err.Error())
+	}
+	refused, detail := s.chooseRequest(g.serviceName())
+	s.takeHandshake(g)
+	if refused != "" {
+		return s.refuse(refused, detail)
+	}
+	if g.hello != nil {
+		s.rare.hello = g.hello
+		if r, detail, hint := s.chooseByName(g.hello); r != "" {
+			return s.refuseWith(r, detail, hint)
+		}
+	}
+	return s.handshake()
 }
 
 // countTotal counts the session among those that have come, once.

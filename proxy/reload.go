@@ -58,10 +58,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 			continue
 		}
 		if !old.retired {
-			active := 0
-			old.queue.View(func() { active = old.active })
-			changes = append(changes, fmt.Sprintf("service %s is gone: %s and %s go on to their end", old.name,
-				text.Plural(active, "session"), text.Plural(old.queue.Len(), "waiting client")))
+			changes = append(changes, goneText(old))
 		}
 		services = append(services, old)
 		e.retireLocked(old)
@@ -70,6 +67,14 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	e.services = services
 	e.budget.SetMax(NewDescriptors(c.MaxSessions).Sessions)
 	return changes, nil
+}
+
+// goneText says that a configuration has a service no more.
+func goneText(s *Service) string {
+	active := 0
+	s.queue.View(func() { active = s.active })
+	return fmt.Sprintf("service %s is gone: %s and %s go on to their end", s.name,
+		text.Plural(active, "session"), text.Plural(s.queue.Len(), "waiting client"))
 }
 
 // servicesLocked are the services of a configuration, new ones among them, with the loops

@@ -18,13 +18,7 @@ func (w *workspace) drawHeader(c *screen.Canvas) {
 		return
 	}
 	f := &w.frame
-	live, liveRole := "LIVE", themes.Live
-	switch age := f.staleFor(); {
-	case !f.stats.known():
-		live, liveRole = "WAIT", themes.Warn
-	case age > 0:
-		live, liveRole = "STALE "+staleText(age), themes.Stale
-	}
+	live, liveRole := liveText(f)
 	rw, rwRole := "RW", themes.Header
 	if f.cfg.ReadOnly {
 		rw, rwRole = "RO", themes.ReadOnly
@@ -63,6 +57,17 @@ func (w *workspace) drawHeader(c *screen.Canvas) {
 	list = append(list, alarms...)
 	w.addFacts(roomFor(clusterPrio, c.W, list)-3, add)
 	screen.Segments(c, 0, list)
+}
+
+// liveText says whether what is shown is the present.
+func liveText(f *frame) (string, themes.Role) {
+	switch age := f.staleFor(); {
+	case !f.stats.known():
+		return "WAIT", themes.Warn
+	case age > 0:
+		return "STALE " + staleText(age), themes.Stale
+	}
+	return "LIVE", themes.Live
 }
 
 // clusterPrio is how important the cluster is in the header; a higher one is less.

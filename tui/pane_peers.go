@@ -256,6 +256,25 @@ func (p *peersPane) foot(f *frame) string {
 	return text
 }
 
+// missing says, a paragraph each, why there is nothing to list.
+func (p *peersPane) missing(f *frame) []string {
+	switch past := f.past; {
+	case past != nil && p.fleet.on:
+		return []string{notRecorded + " v lists the nodes."}
+	case f.mesh() == nil && past != nil && (past.moment == nil || past.moment.Missing != ""):
+		return []string{notRecorded}
+	case f.mesh() == nil && past != nil:
+		return []string{"This node was in no mesh."}
+	case f.mesh() == nil:
+		return []string{"This node is in no mesh.",
+			"Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. " +
+				"Their states are then listed here, and enter opens one."}
+	case p.fleet.on && len(p.fleet.Rows()) == 0:
+		return []string{fleetHint(f)}
+	}
+	return nil
+}
+
 func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 	y := 0
 	say := func(text string, role themes.Role) {
@@ -264,29 +283,14 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 			y++
 		}
 	}
-	if f.past != nil && (p.fleet.on || f.mesh() == nil) {
-		text := "This node was in no mesh."
-		switch {
-		case p.fleet.on:
-			text = notRecorded + " v lists the nodes."
-		case f.past.moment == nil || f.past.moment.Missing != "":
-			text = notRecorded
+	if missing := p.missing(f); missing != nil {
+		for _, text := range missing {
+			say(text, themes.TextDim)
+			y++
 		}
-		say(text, themes.TextDim)
-		return
-	}
-	if f.mesh() == nil {
-		say("This node is in no mesh.", themes.TextDim)
-		y++
-		say("Nodes with the same mesh name find each other: give each configuration a table [mesh] with the same name and secret_file. "+
-			"Their states are then listed here, and enter opens one.", themes.TextDim)
 		return
 	}
 	if p.fleet.on {
-		if len(p.fleet.Rows()) == 0 {
-			say(fleetHint(f), themes.TextDim)
-			return
-		}
 		drawFleet(f, &p.fleet, c, focused)
 		return
 	}

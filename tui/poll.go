@@ -247,9 +247,21 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		}
 		return nil // STALE says the rest
 	}
-	switch a.kind {
-	case fetchStatus:
+	if a.kind == fetchStatus {
 		return m.onStatus(a, now)
+	}
+	f.next = later(f.next, now.Add(seldom[a.kind]))
+	takeAnswer(m, &a, now)
+	return nil
+}
+
+// seldom is how long at least is between two questions of some kinds.
+var seldom = map[kind]time.Duration{fetchLine: lineEvery, fetchFleet: fleetEvery, fetchLeader: leaderEvery}
+
+// takeAnswer puts an answer other than the status into the stats, and draws the pane
+// that shows it.
+func takeAnswer(m *model, a *fetched, now time.Time) {
+	switch a.kind {
 	case fetchEvents:
 		if a.since == m.stats.journal.seen && m.stats.journal.take(a.events) {
 			m.refreshPane(paneEvents)
@@ -259,7 +271,6 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 			m.refreshPane(paneQueue)
 		}
 	case fetchLine:
-		f.next = later(f.next, now.Add(lineEvery))
 		m.stats.line = line{a.about, a.line, m.stats.line.version + 1}
 		m.refreshPane(paneQueue)
 	case fetchSessions:
@@ -268,11 +279,9 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 			m.refreshPane(paneSessions)
 		}
 	case fetchFleet:
-		f.next = later(f.next, now.Add(fleetEvery))
 		m.own.fleet.take(a.fleet, now)
 		m.refreshPane(panePeers)
 	case fetchLeader:
-		f.next = later(f.next, now.Add(leaderEvery))
 		m.own.leader = leaderView{a.status.Cluster, now}
 		m.refreshPane(panePeers)
 	case fetchPast:
@@ -284,7 +293,6 @@ func (m *model) onFetched(a fetched) tea.Cmd {
 		}
 		m.refreshPane(panePlan)
 	}
-	return nil
 }
 
 func (m *model) onStatus(a fetched, now time.Time) tea.Cmd {

@@ -67,21 +67,23 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	}
 	cancel()
 	stopPainting() // what it would still paint would come after the screen was left
-	// Asked to end, Bubble Tea waits for its reader before it closes what that
-	// reads from; killed, it does not.
+	return outcome, quitProgram(m, p, t, done, kill)
+}
+
+// quitProgram has Bubble Tea end, which it may not. Asked to, it waits for its reader before
+// it closes what that reads from; killed, it does not.
+func quitProgram(m *model, p *tea.Program, t *terminal, done <-chan error, kill func()) error {
 	go p.Quit()
 	select {
 	case <-done:
 		m.keeper.keepLast()
-		if m.crash != nil {
-			return outcome, m.crash
-		}
+		return m.crash
 	case <-time.After(endLimit):
 		kill()
 		t.left.Store(true) // a picture that came later would stand on the shell's screen
 		t.restore()        // Bubble Tea could not
+		return nil
 	}
-	return outcome, nil
 }
 
 // startPainter starts a painter, and returns what stops it; end waits for it.

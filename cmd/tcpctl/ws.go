@@ -99,6 +99,27 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 		}
 		return b.connect.build(b, c)
 	}
+	if err := b.read(c); err != nil {
+		return err
+	}
+	c.Listen, c.Backends = []string{b.local}, []proxy.BackendConfig{{Addr: b.remote}}
+	if err := b.connect.target(c); err != nil {
+		return err
+	}
+	if b.tls.Cert != "" {
+		if c.TLS, err = protocol.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
+			return coded{exitUsage, err}
+		}
+	}
+	if c.Protocol, err = protocol.NewWebSocket(b.ws, nil); err != nil {
+		return coded{exitUsage, err}
+	}
+	return nil
+}
+
+// read checks the flags of a bridge that listens for WebSockets, and reads those that
+// are text.
+func (b *bridge) read(c *proxy.ServiceConfig) (err error) {
 	if b.local == "" || b.remote == "" {
 		return usage("ws needs --local ADDR and --remote ADDR; try: tcpctl ws --local 0.0.0.0:8080 --remote 127.0.0.1:5900")
 	}
@@ -131,18 +152,6 @@ func (b *bridge) build(c *proxy.ServiceConfig) (err error) {
 		if info, err := os.Stat(b.ws.Web); err != nil || !info.IsDir() {
 			return usage("--web %s is not a folder; give one with static files, such as /usr/share/novnc", b.ws.Web)
 		}
-	}
-	c.Listen, c.Backends = []string{b.local}, []proxy.BackendConfig{{Addr: b.remote}}
-	if err := b.connect.target(c); err != nil {
-		return err
-	}
-	if b.tls.Cert != "" {
-		if c.TLS, err = protocol.TLS(b.tls.Cert, b.tls.Key, b.tls.ClientCA, slog.Default()); err != nil {
-			return coded{exitUsage, err}
-		}
-	}
-	if c.Protocol, err = protocol.NewWebSocket(b.ws, nil); err != nil {
-		return coded{exitUsage, err}
 	}
 	return nil
 }

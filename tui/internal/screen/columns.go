@@ -40,6 +40,26 @@ func (c *Column[T]) gap(first bool) int {
 	return 2
 }
 
+// grow gives the columns that were chosen what room is left. Names share it first, one
+// column each in turn: they are what is cut otherwise.
+func grow[T any](cols []Column[T], byPrio []int, chosen map[int]int, room int) {
+	for grown := true; grown && room > 0; {
+		grown = false
+		for _, i := range byPrio {
+			if now, ok := chosen[i]; ok && cols[i].Ends && now < cols[i].Width+cols[i].Grow && room > 0 {
+				chosen[i], room, grown = now+1, room-1, true
+			}
+		}
+	}
+	for _, i := range byPrio {
+		if _, ok := chosen[i]; ok && !cols[i].Ends {
+			more := max(min(cols[i].Grow, room), 0)
+			chosen[i] += more
+			room -= more
+		}
+	}
+}
+
 // Fit places columns in w. It depends on the width and the columns alone, never
 // on what the rows hold: a longer name must not make all columns jump. skip is
 // how many columns the operator has scrolled to the right.
@@ -69,23 +89,7 @@ func Fit[T any](cols []Column[T], w, skip int) []Slot {
 		chosen[i] = cols[i].Width
 		used += need
 	}
-	// Names share the rest first, one column each in turn: they are what is cut
-	// otherwise.
-	for grown := true; grown && used < w; {
-		grown = false
-		for _, i := range byPrio {
-			if now, ok := chosen[i]; ok && cols[i].Ends && now < cols[i].Width+cols[i].Grow && used < w {
-				chosen[i], used, grown = now+1, used+1, true
-			}
-		}
-	}
-	for _, i := range byPrio {
-		if _, ok := chosen[i]; ok && !cols[i].Ends {
-			more := min(cols[i].Grow, w-used)
-			chosen[i] += max(more, 0)
-			used += max(more, 0)
-		}
-	}
+	grow(cols, byPrio, chosen, w-used)
 	slots := make([]Slot, 0, len(chosen))
 	x := 0
 	for _, i := range order {

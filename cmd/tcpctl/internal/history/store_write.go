@@ -62,18 +62,7 @@ func (s *store) put(was *api.Status, b *batch, gap time.Duration, why string) er
 		if err := s.putTalkers(tx, b); err != nil {
 			return err
 		}
-		for i := range b.reports {
-			r := &b.reports[i]
-			ended := int64(0)
-			if !r.Ended.IsZero() {
-				ended = r.Ended.UnixMilli()
-			}
-			if _, err := tx.Exec("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?)", r.ID, r.Started.UnixMilli(), ended,
-				r.Kind, r.Service, r.Owner, r.State, encode(r)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return putReports(tx, b.reports)
 	})
 	if err != nil {
 		return err
@@ -132,16 +121,39 @@ func (s *store) putStatus(tx *sql.Tx, was *api.Status, b *batch, last map[thing]
 			}
 		}
 	}
+	if err := s.putGone(tx, last, b.now); err != nil {
+		return err
+	}
+	return s.putNode(tx, &b.status.Node)
+}
+
+// putGone writes which services and backends are not there any more.
+func (s *store) putGone(tx *sql.Tx, last map[thing]change, now time.Time) error {
 	for t := range s.last {
 		if _, there := last[t]; there {
 			continue
 		}
 		last[t] = change{state: gone}
-		if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, '', '')", s.things[t], b.now.UnixMilli(), gone); err != nil {
+		if _, err := tx.Exec("INSERT OR REPLACE INTO changes VALUES (?, ?, ?, '', '')", s.things[t], now.UnixMilli(), gone); err != nil {
 			return err
 		}
 	}
-	return s.putNode(tx, &b.status.Node)
+	return nil
+}
+
+func putReports(tx *sql.Tx, reports []proxy.Report) error {
+	for i := range reports {
+		r := &reports[i]
+		ended := int64(0)
+		if !r.Ended.IsZero() {
+			ended = r.Ended.UnixMilli()
+		}
+		if _, err := tx.Exec("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?)", r.ID, r.Started.UnixMilli(), ended,
+			r.Kind, r.Service, r.Owner, r.State, encode(r)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putChange writes that something is in another state than it was last, if it is,

@@ -45,11 +45,9 @@ func (s *source) configuration() ([]byte, error) {
 	keys := config.Keys()
 	n := 0
 	for i := range keys {
-		k := &keys[i]
-		if isTable(k) {
-			continue
+		if !isTable(&keys[i]) {
+			n++
 		}
-		n++
 	}
 	m.text(fmt.Sprintf("There are %d keys. All are there since 0.1.0 where no other version is named.", n))
 	var rows [][]string
@@ -77,22 +75,27 @@ func (s *source) configuration() ([]byte, error) {
 			m.heading(2, code("["+shown(table)+"]"))
 			m.text(s.tableText(keys, table))
 		}
-		kind := string(k.Kind)
-		if allowed := k.Allowed(); allowed != "" {
-			kind += ": " + allowed
-		}
-		def := code(k.Default)
-		if k.Default == "" {
-			def = "of `[defaults]`"
-		}
-		text = sentence(text)
-		if k.Since != "0.1.0" {
-			text += " Since " + k.Since + "."
-		}
-		rows = append(rows, []string{code(last("." + k.Path)), kind, def, text, code(k.Example)})
+		rows = append(rows, keyRow(&k, text))
 	}
 	flush()
 	return m.Bytes(), nil
+}
+
+// keyRow is the row of one key, whose meaning is a text.
+func keyRow(k *config.Key, text string) []string {
+	kind := string(k.Kind)
+	if allowed := k.Allowed(); allowed != "" {
+		kind += ": " + allowed
+	}
+	def := code(k.Default)
+	if k.Default == "" {
+		def = "of `[defaults]`"
+	}
+	text = sentence(text)
+	if k.Since != "0.1.0" {
+		text += " Since " + k.Since + "."
+	}
+	return []string{code(last("." + k.Path)), kind, def, text, code(k.Example)}
 }
 
 // tableText says what a table is for.

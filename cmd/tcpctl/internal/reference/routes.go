@@ -166,7 +166,11 @@ curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/acts/drain \
 	m.table([]string{"Name", "Type", "Meaning"}, rows)
 	m.heading(2, "Acts")
 	m.text("`POST /v1/acts/NAME` with a body of `targets`, `args` and the options; each is one of the [commands](commands.md) of the same name. With `dry_run` it only says what it would do, and with `expect` it is refused when the target has changed since.")
-	rows = nil
+	m.table([]string{"Act", "What it does", "Options in JSON", "Taken back by"}, actRows())
+	return m.Bytes(), nil
+}
+
+func actRows() (rows [][]string) {
 	for i := range api.Acts {
 		a := &api.Acts[i]
 		var options []string
@@ -177,8 +181,7 @@ curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/acts/drain \
 		}
 		rows = append(rows, []string{code(a.Use()), sentence(a.Short), code(strings.Join(options, ", ")), code(a.Undo)})
 	}
-	m.table([]string{"Act", "What it does", "Options in JSON", "Taken back by"}, rows)
-	return m.Bytes(), nil
+	return rows
 }
 
 // linked is an object with a link to its fields.

@@ -111,6 +111,21 @@ func (s *NameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
 		w.WriteMsg(reply)
 		return
 	}
+	s.fill(reply, name, kind)
+	if network == "udp" && s.Cut {
+		reply.Answer, reply.Truncated = nil, true
+	}
+	if s.WrongID && network == "udp" {
+		other := reply.Copy()
+		other.Id++
+		other.Answer = nil
+		w.WriteMsg(other)
+	}
+	w.WriteMsg(reply)
+}
+
+// fill puts the records of a name into a reply, or that there are none.
+func (s *NameServer) fill(reply *dns.Msg, name, kind string) {
 	lines, known := s.records[name+" "+kind]
 	if alias, ok := s.records[name+" CNAME"]; ok && !known {
 		lines, known = alias, true
@@ -132,14 +147,4 @@ func (s *NameServer) serve(network string, w dns.ResponseWriter, m *dns.Msg) {
 		soa, _ := dns.NewRR("example. 60 IN SOA ns.example. root.example. 1 60 60 60 7")
 		reply.Ns = append(reply.Ns, soa)
 	}
-	if network == "udp" && s.Cut {
-		reply.Answer, reply.Truncated = nil, true
-	}
-	if s.WrongID && network == "udp" {
-		other := reply.Copy()
-		other.Id++
-		other.Answer = nil
-		w.WriteMsg(other)
-	}
-	w.WriteMsg(reply)
 }
