@@ -42,6 +42,9 @@ const (
 	// lastWords is how long output is waited for once the program has
 	// ended: a child that lives on may hold the pipe for ever.
 	lastWords = 100 * time.Millisecond
+	// lastAnswer is the same for output that the caller needs whole: on a busy
+	// machine it may be we who have not read it yet.
+	lastAnswer = 3 * time.Second
 )
 
 // Runner runs commands and owns what they leave behind. The zero value is
@@ -71,7 +74,7 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = c.Stdin
-	cmd.WaitDelay = lastWords // of a child that holds standard input, or output that Stdout gets
+	cmd.WaitDelay = lastWords // of a child that holds standard input
 	ownGroup(cmd)
 	pr, pw, err := os.Pipe()
 	if err != nil {
@@ -79,7 +82,7 @@ func (r *Runner) run(ctx context.Context, c Command, out *tail) (err error, time
 	}
 	cmd.Stdout, cmd.Stderr = pw, pw
 	if c.Stdout != nil {
-		cmd.Stdout = c.Stdout
+		cmd.Stdout, cmd.WaitDelay = c.Stdout, lastAnswer
 	}
 	err = cmd.Start()
 	pw.Close()

@@ -12,6 +12,7 @@ import (
 // step against what rule 40 promises, which is written here a second time and
 // in another way: by the whole history instead of by a state.
 func TestRule40bRandomPrograms(t *testing.T) {
+	t.Parallel()
 	const hold = 30 * time.Second
 	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 40))

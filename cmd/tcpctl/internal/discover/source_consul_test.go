@@ -48,10 +48,11 @@ func TestConsul(t *testing.T) {
 // A blocking query waits for a change, an index that goes back or an error
 // makes the next question an immediate one, and one that never ends is an error.
 func TestConsulBlocks(t *testing.T) {
+	t.Parallel()
 	a := discovertest.NewAgent(t)
 	one := "[" + discovertest.Instance("n1", "10.0.0.1", "db", "", 5432, 1) + "]"
 	a.Set(7, one)
-	s := &Spec{From: "consul:db?addr=" + a.URL, Timeout: 500 * time.Millisecond}
+	s := &Spec{From: "consul:db?addr=" + a.URL, Timeout: time.Minute}
 	src, err := s.open("db")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,13 @@ func TestConsulBlocks(t *testing.T) {
 		t.Error(n, err)
 	}
 	a.Change(func(a *discovertest.Agent) { a.Stuck = true })
-	if _, err := ask(time.Second); err == nil || !strings.Contains(err.Error(), "no answer within") {
+	s.Timeout = 500 * time.Millisecond
+	stuck, err := s.open("db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.close()
+	if _, err := stuck.ask(t.Context(), time.Second); err == nil || !strings.Contains(err.Error(), "no answer within") {
 		t.Errorf("stuck: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -108,6 +115,7 @@ func TestConsulBlocks(t *testing.T) {
 
 // What a server sends without end is not read without end.
 func TestConsulFloods(t *testing.T) {
+	t.Parallel()
 	var sent int
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "[")

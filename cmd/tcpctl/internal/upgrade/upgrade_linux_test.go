@@ -192,6 +192,7 @@ func (o *old) told(want ...string) {
 }
 
 func TestOneProcessFollowsAnother(t *testing.T) {
+	t.Parallel()
 	o := newOld(t, "live")
 	s, err := o.hand()
 	if err != nil {
@@ -228,6 +229,7 @@ func TestTheNewOneFails(t *testing.T) {
 		t.Run(c.fate, func(t *testing.T) {
 			if limit := patient[c.fate]; limit != nil {
 				short(t, limit, time.Second) // the others have their time
+				short(t, &lateAgain, 100*time.Millisecond)
 			}
 			o := newOld(t, c.fate)
 			s, err := o.hand()
@@ -254,6 +256,7 @@ func short(t *testing.T, d *time.Duration, to time.Duration) {
 
 // TestNotNow: what must not be handed over is said when it comes to it.
 func TestNotNow(t *testing.T) {
+	t.Parallel()
 	o := newOld(t, "live")
 	o.movable = errors.New("db is paused by ana")
 	if _, err := o.hand(); !errors.Is(err, o.movable) {
@@ -265,8 +268,10 @@ func TestNotNow(t *testing.T) {
 
 // TestStopEndsAnUpgrade in each phase, also one of a process that stands still.
 func TestStopEndsAnUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, fate := range []string{"halt offered", "halt started", "halt settled"} {
 		t.Run(fate, func(t *testing.T) {
+			t.Parallel()
 			o := newOld(t, fate)
 			time.AfterFunc(200*time.Millisecond, func() { close(o.stop) })
 			s, err := o.hand()
@@ -290,6 +295,7 @@ func TestAScriptThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			short(t, &openWithin, 500*time.Millisecond)
+			short(t, &lateAgain, 100*time.Millisecond)
 			o := newOld(t, "")
 			if _, err := o.begin("/bin/sh", "sh", "-c", text); err == nil {
 				t.Error("it began")
@@ -303,6 +309,7 @@ func TestAScriptThatFails(t *testing.T) {
 // TestAScriptThatStartsIt, and waits for it: the process is known by its own
 // id, and ends with its group when it must.
 func TestAScriptThatStartsIt(t *testing.T) {
+	t.Parallel()
 	o := newOld(t, "live")
 	s, err := o.begin("/bin/sh", "sh", "-c", `"$0"; exit`, os.Args[0])
 	if err != nil {
@@ -325,8 +332,10 @@ func TestTheOldOneDies(t *testing.T) {
 		dieAt(t, at)
 		return
 	}
+	t.Parallel()
 	for _, at := range []string{"offered", "stop", "yield", "release", "released"} {
 		t.Run(at, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.Command(os.Args[0], "-test.run=^TestTheOldOneDies$")
 			cmd.Env = append(os.Environ(), "UPGRADE_DIES="+at)
 			out, err := cmd.StdoutPipe()
@@ -400,6 +409,7 @@ func dieAt(t *testing.T, at string) {
 }
 
 func TestOneThatCannotBegin(t *testing.T) {
+	t.Parallel()
 	o := newOld(t, "")
 	if _, err := o.begin("/missing", "missing"); err == nil {
 		t.Error("a program that is missing begins")
@@ -424,6 +434,7 @@ func TestNobodyToFollow(t *testing.T) {
 
 // TestOfferIsWhole looks whether every field goes over.
 func TestOfferIsWhole(t *testing.T) {
+	t.Parallel()
 	o := Offer{Listeners: []proxy.InheritedSocket{{Service: "a", Addr: "b", File: os.Stdin}}, Activated: []*os.File{os.Stdout}, ControlSocket: os.Stdin, Metrics: os.Stderr}
 	files, s := o.files()
 	var back Offer
@@ -436,6 +447,7 @@ func TestOfferIsWhole(t *testing.T) {
 // TestFollowers hear of each change, find it again when a connection is lost,
 // and hear of its end.
 func TestFollowers(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	now := proxy.Remaining{Services: map[string]proxy.RemainingSessions{"db": {Active: 2}}}
 	f, err := ServeFollowers(http.NotFoundHandler(), func(counters bool) proxy.Remaining {
@@ -486,6 +498,7 @@ func TestFollowers(t *testing.T) {
 
 // TestOnlyOurs: a process of another user is not heard.
 func TestOnlyOurs(t *testing.T) {
+	t.Parallel()
 	const python = "/usr/bin/python3" // which any user may run
 	if _, err := os.Stat(python); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs root and " + python)
