@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -75,17 +76,18 @@ func (p soakPlan) urgent(flag uint8, size int) int {
 }
 
 // soakFiller is what sessions send parts of: bytes that are not what stands
-// elsewhere in it.
-var soakFiller = func() []byte {
+// elsewhere in it. Each command that a test runs is this binary, too, so it is made
+// when it is needed.
+var soakFiller = sync.OnceValue(func() []byte {
 	b := make([]byte, soakLong+1<<20)
 	rand.NewChaCha8([32]byte{'s', 'o', 'a', 'k'}).Read(b)
 	return b
-}()
+})
 
 // soakPart is a session's own part of it.
 func soakPart(id uint64, size uint32) []byte {
 	from := id * 7919 % (1 << 20)
-	return soakFiller[from : from+uint64(size)]
+	return soakFiller()[from : from+uint64(size)]
 }
 
 // soakSaw is what one side has seen of the other: how many bytes, and the end.
