@@ -27,14 +27,17 @@ type clientLog struct {
 type clientEvent struct {
 	at   time.Time
 	addr string // of the client
-	what string // connected, served, failed (before it was served), closed (after)
+	what string // dials, refused or connected, served or failed, leaves, closed (by the service, too)
 }
 
 func (l *clientLog) add(what, addr string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, clientEvent{time.Now(), addr, what})
-	if l.addrs[addr] = what == "connected"; what != "connected" {
+	switch what {
+	case "connected":
+		l.addrs[addr] = true
+	case "served", "failed":
 		delete(l.addrs, addr)
 	}
 }
@@ -65,26 +68,37 @@ func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
 	return n
 }
 
-func (l *clientLog) active(t time.Time) int { return l.at(t, "served") - l.at(t, "closed") }
+// A clientCount is the least and the most that the service may have counted at a time. It
+// counts a client before the client knows, and its end after it has left: on a
+// busy machine some time lies between the two.
+type clientCount struct{ least, most func(t time.Time) int }
 
-// admitted are the active and those that may be: a client learns that it is served
-// by the answer, when the service has counted it for as long as that took.
-func (l *clientLog) admitted(t time.Time) int { return l.active(t) + l.waiting(t) }
-
-func (l *clientLog) waiting(t time.Time) int {
-	return l.at(t, "connected") - l.at(t, "served") - l.at(t, "failed")
+// counts are by what the service is asked for. While clients are held, from one time to
+// another, those that are connected wait.
+func (l *clientLog) counts(heldFrom, heldTo time.Time) map[string]clientCount {
+	come := func(t time.Time) int { return l.at(t, "dials") - l.at(t, "refused") }
+	return map[string]clientCount{
+		"connected": {func(t time.Time) int { return l.at(t, "served", "failed") }, come},
+		"failed":    {func(t time.Time) int { return l.at(t, "failed") }, func(t time.Time) int { return come(t) - l.at(t, "served") }},
+		"active": {func(t time.Time) int { return l.at(t, "served") - l.at(t, "leaves") },
+			func(t time.Time) int { return come(t) - l.at(t, "failed", "closed") }},
+		"waiting": {func(t time.Time) int {
+			if t.Before(heldFrom) || t.After(heldTo) {
+				return 0
+			}
+			return l.at(t, "connected") - l.at(t, "served", "failed")
+		}, func(t time.Time) int { return come(t) - l.at(t, "served", "failed") }},
+	}
 }
 
 // within is the least and the most that a count was within a second of a time: it
 // changes with an event, and a client that comes just before another one goes makes
 // it one more for a moment.
-func (l *clientLog) within(t time.Time, count func(time.Time) int) (least, most int) {
-	least = count(t.Add(-time.Second))
-	most = least
+func (l *clientLog) within(t time.Time, c clientCount) (least, most int) {
+	least, most = c.least(t.Add(-time.Second)), c.most(t.Add(-time.Second))
 	for _, ev := range l.events {
 		if ev.at.Sub(t).Abs() <= time.Second {
-			n := count(ev.at)
-			least, most = min(least, n), max(most, n)
+			least, most = min(least, c.least(ev.at)), max(most, c.most(ev.at))
 		}
 	}
 	return least, most
@@ -92,9 +106,11 @@ func (l *clientLog) within(t time.Time, count func(time.Time) int) (least, most 
 
 // visit is one client: it waits until it is served, and stays for a while.
 func (l *clientLog) visit(addr string, stays time.Duration) {
+	l.add("dials", "")
 	c, err := dial(addr)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return // nothing listens there, and so nothing counts it
+		l.add("refused", "") // nothing listens there, and so nothing counts it
+		return
 	} else if err != nil { // it was rejected before the dial had returned
 		l.add("connected", err.Error())
 		l.add("failed", err.Error())
@@ -111,6 +127,10 @@ func (l *clientLog) visit(addr string, stays time.Duration) {
 	l.add("served", name)
 	c.SetReadDeadline(time.Now().Add(stays))
 	c.r.ReadByte() // until then, or until it is cut
+	l.add("leaves", name)
+	c.CloseWrite()
+	c.SetReadDeadline(time.Now().Add(patience))
+	c.sees()
 	l.add("closed", name)
 }
 
@@ -213,7 +233,7 @@ file = %q
 		m, err := src.Moment(t.Context(), stopped.Add(1500*time.Millisecond))
 		return err == nil && strings.Contains(m.Missing, "not running")
 	})
-	compareMoments(t, src, log, began, killed, dead, stopped)
+	compareMoments(t, src, log, log.counts(paused.Add(time.Second), resumed.Add(-time.Second)), began, killed, dead, stopped)
 	for _, c := range []struct {
 		name  string
 		at    time.Time
@@ -259,7 +279,7 @@ file = %q
 }
 
 // compareMoments compares each second with the log.
-func compareMoments(t *testing.T, src api.History, log *clientLog, began, killed, dead, stopped time.Time) {
+func compareMoments(t *testing.T, src api.History, log *clientLog, want map[string]clientCount, began, killed, dead, stopped time.Time) {
 	t.Helper()
 	unanswered := log.unanswered(killed, dead)
 	counts := map[string]int{}
@@ -277,15 +297,8 @@ func compareMoments(t *testing.T, src api.History, log *clientLog, began, killed
 		counts["connected"] += int(s.Sessions.Total)
 		counts["failed"] += int(s.Sessions.Failed + s.Sessions.Rejected)
 		counts["active"], counts["waiting"] = s.Sessions.Active, s.Queue.Waiting
-		for what, want := range map[string]func(time.Time) int{
-			"connected": func(t time.Time) int { return log.at(t, "connected") },
-			"failed":    func(t time.Time) int { return log.at(t, "failed") },
-			"active":    log.active, "waiting": log.waiting,
-		} {
-			least, most := log.within(at.Add(time.Second), want)
-			if what == "active" {
-				_, most = log.within(at.Add(time.Second), log.admitted)
-			}
+		for what, count := range want {
+			least, most := log.within(at.Add(time.Second), count)
 			if what == "failed" && at.After(killed.Add(-2*time.Second)) {
 				least -= unanswered
 			}
