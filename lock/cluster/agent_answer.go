@@ -53,6 +53,9 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 	a.lease.number, a.lease.lost, a.lease.until = number, true, 0
 	a.first, a.ops, a.unsent, a.next = 1, nil, 0, now
 	for _, sv := range a.services {
+		if sv.serves {
+			a.say(Op{Kind: OpServe, Service: sv.name, Flag: true})
+		}
 		if sv.line.unable {
 			a.say(Op{Kind: OpAble, Service: sv.name})
 		}
@@ -115,7 +118,7 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 		before := sv.fact.Plan
 		sv.fact = f
 		if f.Plan.ID != before.ID {
-			sv.learned, sv.counts = now, Counts{Live: sv.counts.Live}
+			sv.learned, sv.told, sv.done, sv.counts = now, false, 0, Counts{}
 		}
 		if f.Plan.ID != before.ID || f.Plan.Step != before.Step {
 			a.report(sv)

@@ -22,10 +22,16 @@ type agentService struct {
 	granted []Grant // not taken by Admit yet
 	holding []Grant // admitted
 	refused []Grant // requeued: a grant that arrives late must not admit again
+	serves  bool    // the engine reports by itself: see Serve
+	told    bool    // it has reported of the plan
+	done    uint64  // of its report
 	counts  Counts  // of the plan
 	fact    Fact
 	learned time.Duration // when the plan was
 }
+
+// Since returns when the node learned of the plan of a service.
+func (a *Agent) Since(name string) time.Duration { return a.service(name).learned }
 
 // WaitingUpTo says that all arrivals of the service up to this one wait. It may be
 // repeated.
@@ -142,7 +148,7 @@ func (a *Agent) refuse(sv *agentService, g Grant) {
 	a.say(Op{Kind: OpRequeue, Service: sv.name, From: g.Arrival, Token: g.Token})
 }
 
-// Act says what an operator asks of all nodes: OpPause, OpCommand, OpResume, OpSlots,
+// Act says what an operator asks of all nodes: OpPause, OpStep, OpResume, OpSlots,
 // OpHooks or OpBackend. It returns false if the node has no lease: nothing was done.
 func (a *Agent) Act(now time.Duration, op Op) bool {
 	if a.check(now); !a.lease.runs(now) {
@@ -152,30 +158,60 @@ func (a *Agent) Act(now time.Duration, op Op) bool {
 	return true
 }
 
-// Report adds to the node's part of a plan; it is final after the resume. Live of
-// counts is of sessions that hold no slot, and replaces what was said before.
-func (a *Agent) Report(name string, counts Counts) {
+// Serve says that the node has a service whose plans hold on all nodes: each waits for
+// what Report says here. Of other services the agent reports by itself, which knows only
+// of sessions that have slots. False: it has the service no more.
+func (a *Agent) Serve(name string, serves bool) {
 	sv := a.service(name)
-	sv.counts = counts
+	if sv.serves != serves {
+		sv.serves = serves
+		a.say(Op{Kind: OpServe, Service: name, Flag: serves})
+	}
+}
+
+// Joined reports whether all nodes know that this one has a service: no plan of it can
+// begin that this node does not learn of, and the facts have all that began before.
+func (a *Agent) Joined(name string) bool {
+	sv := a.service(name)
+	return sv.serves && slices.ContainsFunc(sv.fact.Nodes, func(s Server) bool { return s.Node == a.cfg.Node })
+}
+
+// Report is the node's part of the plan, of a service that it Serves, and how many steps
+// it is done with. It does nothing if it says what was said before, or if the plan is
+// not the last that is known.
+func (a *Agent) Report(name string, plan, done uint64, counts Counts) {
+	sv := a.service(name)
+	if plan != sv.fact.Plan.ID || !sv.serves || sv.told && sv.done == done && sv.counts == counts {
+		return
+	}
+	sv.told, sv.done, sv.counts = true, done, counts
 	a.report(sv)
 }
 
+// Known is the index of the facts that the node knows.
+func (a *Agent) Known() uint64 { return a.known }
+
 // reportLive reports while the service is closed, as others wait for live sessions.
 func (a *Agent) reportLive(sv *agentService) {
-	if sv.fact.Plan.Step != Resumed {
+	if sv.fact.Plan.Step != Resumed && !sv.serves {
 		a.report(sv)
 	}
 }
 
-// report says how many sessions are live, if the service is paused.
+// report says what the node's part of the plan is, if there is one.
 func (a *Agent) report(sv *agentService) {
 	p := sv.fact.Plan
-	if p.ID == 0 {
+	if p.ID == 0 || sv.serves && !sv.told {
 		return
 	}
-	counts := sv.counts
-	counts.Live += uint64(len(sv.holding))
-	a.say(Op{Kind: OpReport, Service: sv.name, Token: p.ID, Flag: p.Step == Resumed, Counts: counts})
+	done, counts := sv.done, sv.counts
+	if !sv.serves {
+		done, counts = 0, Counts{Live: uint64(len(sv.holding))}
+		if counts.Live == 0 || p.Step == Resumed {
+			done = uint64(p.Step) + 1
+		}
+	}
+	a.say(Op{Kind: OpReport, Service: sv.name, Token: p.ID, From: done, Counts: counts})
 }
 
 func (sv *agentService) forgetRefused(arrival uint64) {

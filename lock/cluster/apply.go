@@ -9,7 +9,7 @@ import (
 type Changes struct {
 	Grants []Grant  // in the order in which they were given
 	Began  []NodeID // nodes whose lease began
-	Said   []NodeID // nodes of which the entry had a batch
+	Said   []NodeID // nodes of which the entry had a batch, or that wait for it
 }
 
 // Apply applies the entry with this index, which has to be higher than that of the
@@ -56,7 +56,7 @@ func (s *State) applyNode(b Batch, out *Changes) {
 	for i, op := range b.Ops {
 		if n := b.First + uint64(i); n == m.Applied+1 {
 			m.Applied = n
-			s.applyOp(m, op)
+			s.applyOp(m, op, out)
 		}
 	}
 }
@@ -76,6 +76,9 @@ func (s *State) applyLeader(node NodeID, op Op, out *Changes) {
 		if op.Flag {
 			if m.leased() {
 				s.endLease(m)
+			}
+			for _, sv := range s.services {
+				s.serve(sv, node, false)
 			}
 			s.members = slices.DeleteFunc(s.members, func(m Member) bool { return m.Node == node })
 		}
@@ -98,6 +101,10 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 	case op.From < m.Incarnation, op.To != m.Lease, m.leased():
 		return // said again, or late
 	}
+	if m.Incarnation > 0 && op.From > m.Incarnation {
+		s.restarted(node)
+	}
+	s.reports = s.index
 	*m = Member{Node: node, Incarnation: op.From, Lease: s.index}
 	out.Began = append(out.Began, node)
 }
@@ -105,7 +112,7 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 // endLease takes all that m has: its slots come back expired, and its waiters are
 // gone. A pause that it owns stands until its Max, as when its command line is killed.
 func (s *State) endLease(m *Member) {
-	m.Ended = true
+	m.Ended, s.reports = true, s.index
 	for _, sv := range s.services {
 		for i := len(sv.held) - 1; i >= 0; i-- {
 			if sv.held[i].Node == m.Node {

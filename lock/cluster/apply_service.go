@@ -3,7 +3,7 @@ package cluster
 import "slices"
 
 // applyOp applies one op of a node whose lease runs.
-func (s *State) applyOp(m *Member, op Op) {
+func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	sv := s.addService(op.Service)
 	switch op.Kind {
 	case OpJoin:
@@ -31,15 +31,17 @@ func (s *State) applyOp(m *Member, op Op) {
 				sv.running = 0
 			}
 		}
-	case OpPause, OpCommand, OpResume, OpReport:
-		s.applyPlan(m, sv, op)
+	case OpPause, OpStep, OpResume, OpReport:
+		s.applyPlan(m, sv, op, out)
 	case OpSlots:
 		sv.slots, s.facts = op.From, s.index // fewer: those who hold one keep it
 	case OpHooks:
 		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
 	case OpBackend:
-		sv.setBackend(Backend{op.Text, op.State, op.From})
+		sv.setBackend(op)
 		s.facts = s.index
+	case OpServe:
+		s.serve(sv, m.Node, op.Flag)
 	}
 }
 

@@ -22,18 +22,20 @@ func describe(b Batch, op Op) string {
 		return fmt.Sprintf("%s has run the hook of %s token %d", who, name, op.Token)
 	case OpPause:
 		return fmt.Sprintf("%s pauses %s for %v, window: %t", who, name, op.Max, op.Flag)
-	case OpCommand:
-		return fmt.Sprintf("%s runs the command of %s: %t", who, name, op.Flag)
+	case OpStep:
+		return fmt.Sprintf("%s has %s at step %d", who, name, op.From)
 	case OpResume:
 		return strings.Replace(fmt.Sprintf("%s resumes %s", who, name), "node 0", "the leader", 1)
 	case OpReport:
-		return fmt.Sprintf("%s reports of %s: live %d, final: %t", who, name, op.Counts.Live, op.Flag)
+		return fmt.Sprintf("%s reports of %s: live %d, %d steps done", who, name, op.Counts.Live, op.From)
 	case OpSlots:
 		return fmt.Sprintf("%s sets %s to %d slots", who, name, op.From)
 	case OpHooks:
 		return fmt.Sprintf("%s sets the hook of %s to each %d, exclusive: %t", who, name, op.From, op.Flag)
 	case OpBackend:
 		return fmt.Sprintf("%s sets %s/%s to %s, weight %d", who, name, op.Text, op.State, op.From)
+	case OpServe:
+		return fmt.Sprintf("%s has %s: %t", who, name, op.Flag)
 	case OpHello:
 		return fmt.Sprintf("%s, start %d, asks for a lease after lease %d", who, op.From, op.To)
 	case OpExpire:

@@ -5,8 +5,13 @@ import (
 	"time"
 )
 
-// reportsWithin is how long a plan that is over waits for the reports of nodes.
-const reportsWithin = 30 * time.Second
+// planKept is how long a plan that is over is kept, unless there is another: nodes that
+// come back amend their reports.
+const planKept = 10 * time.Minute
+
+// checksWithin is how long the checks after a command may take beyond the Max, if that
+// has come while the command ran.
+const checksWithin = time.Minute
 
 // A leaderPlan is a plan whose time this leader counts. A new leader counts from its
 // own begin: a pause may last longer than its Max, never shorter.
@@ -29,10 +34,14 @@ func (l *Leader) watchPlans(now time.Duration) {
 		i := slices.IndexFunc(l.plans, func(lp leaderPlan) bool { return lp.service == sv.name && lp.id == p.ID })
 		switch {
 		case i >= 0 && (l.plans[i].step == Resumed) == (p.Step == Resumed):
-			plans = append(plans, l.plans[i])
-			plans[len(plans)-1].step = p.Step
+			lp := l.plans[i]
+			if p.Step == Checking && lp.step != Checking {
+				lp.until = max(lp.until, now+checksWithin)
+			}
+			lp.step = p.Step
+			plans = append(plans, lp)
 		case p.Step == Resumed:
-			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, now + reportsWithin, false})
+			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, now + planKept, false})
 		case p.Max > 0:
 			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, now + p.Max, false})
 		}
@@ -41,7 +50,7 @@ func (l *Leader) watchPlans(now time.Duration) {
 }
 
 // tickPlans ends pauses at their Max, except while a command runs whose owner is
-// there, and forgets plans that all have reported, or that have waited long enough.
+// there, and forgets plans that have been over for long.
 func (l *Leader) tickPlans(now time.Duration) {
 	for i := range l.plans {
 		lp := &l.plans[i]
@@ -52,7 +61,7 @@ func (l *Leader) tickPlans(now time.Duration) {
 		kind := OpResume
 		switch {
 		case lp.step == Resumed:
-			if now < lp.until && !l.state.reported(sv.plan) {
+			if now < lp.until {
 				continue
 			}
 			kind = OpForget
@@ -66,14 +75,4 @@ func (l *Leader) tickPlans(now time.Duration) {
 		lp.said = true
 		l.batches = append(l.batches, Batch{Ops: []Op{{Kind: kind, Service: lp.service, Token: lp.id}}})
 	}
-}
-
-// reported reports whether all members that have a lease have sent their last counts.
-func (s *State) reported(p *Plan) bool {
-	for _, m := range s.members {
-		if r := p.report(m.Node); m.leased() && (r == nil || !r.Final) {
-			return false
-		}
-	}
-	return true
 }

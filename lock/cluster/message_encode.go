@@ -12,12 +12,14 @@ const MaxMessage = 4 << 20
 // How many bytes a value has at least: no length that a message names takes much
 // more memory than the message itself.
 const (
-	leastOp      = 10
+	leastOp      = 11
 	leastBatch   = 4
 	leastSeen    = 2
 	leastGrant   = 6
-	leastFact    = 6
-	leastBackend = 3
+	leastFact    = 7
+	leastBackend = 5
+	leastReport  = 13
+	leastServer  = 2
 )
 
 // EncodeRequest returns the bytes of what an agent says to a voter.
@@ -141,6 +143,11 @@ func (e *encoder) fact(f *Fact) {
 	for _, b := range f.Backends {
 		e.backend(b)
 	}
+	e.uint(uint64(len(f.Nodes)))
+	for _, n := range f.Nodes {
+		e.uint(uint64(n.Node))
+		e.bool(n.Lease)
+	}
 }
 
 func (d *decoder) fact() Fact {
@@ -150,6 +157,9 @@ func (d *decoder) fact() Fact {
 	}
 	for range d.length(leastBackend) {
 		f.Backends = append(f.Backends, d.backend())
+	}
+	for range d.length(leastServer) {
+		f.Nodes = append(f.Nodes, Server{NodeID(d.uint()), d.bool()})
 	}
 	return f
 }

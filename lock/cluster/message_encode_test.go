@@ -12,8 +12,8 @@ var (
 		Ops: []Op{
 			{Kind: OpJoin, Service: "db", From: 1, To: 4711},
 			{Kind: OpRequeue, Service: "db", From: 2, Token: 88},
-			{Kind: OpPause, Service: "office", Max: time.Minute, Flag: true},
-			{Kind: OpReport, Service: "db", Token: 9, Counts: Counts{1, 2, 3, 4, 5, 6}},
+			{Kind: OpPause, Service: "office", Max: time.Minute, Flag: true, Note: "by ana"},
+			{Kind: OpReport, Service: "db", Token: 9, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9}},
 		},
 		Seen: []Seen{{"db", 88}, {"office", 1}},
 	}
@@ -21,8 +21,8 @@ var (
 		Grants: []Grant{{Service: "db", Node: 7, Lease: 9, Arrival: 2, Token: 89, Hook: true, Expired: true}},
 		Known:  10,
 		Facts: []Fact{
-			{Service: "db", Slots: 2, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", 50}}},
-			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Step: Command, Max: time.Minute}},
+			{Service: "db", Slots: 2, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50}}, Nodes: []Server{{7, true}, {8, false}}},
+			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
 		},
 	}
 )

@@ -16,15 +16,16 @@ const (
 	OpRequeue                 // the dial of arrival From with Token failed: back to its old place
 	OpAble                    // Flag: the node can serve; otherwise its waiters keep their places and others pass
 	OpReady                   // the hooks that Token asked for have run
-	OpPause                   // close the service on all nodes for at most Max; Flag: a command will run
-	OpCommand                 // the command of plan Token is about to run (Flag) or has ended
-	OpResume                  // plan Token is over: open the service
-	OpReport                  // the node's part of plan Token: Counts; Flag: they are final
+	OpPause                   // close the service on all nodes for at most Max; Flag: a command will run; Note
+	OpStep                    // plan Token is at the Step From, as its owner says: any but Resumed
+	OpResume                  // plan Token is over: open the service; Note
+	OpReport                  // the node's part of plan Token: Counts, and NodeReport.Done in From
 	OpSlots                   // the service has From slots; 0: it has no lock
 	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
-	OpBackend                 // the backend Text has the admin state State and the weight From
+	OpBackend                 // the backend Text has the weight From (Flag), or else the admin state State, with Note
+	OpServe                   // Flag: the node has the service, and plans of it wait for the node; otherwise it has it no more
 
-	lastNodeOp = OpBackend
+	lastNodeOp = OpServe
 )
 
 // What only a leader asks for, in a Batch that has no lease.
@@ -48,12 +49,16 @@ type Op struct {
 	Flag     bool
 	Text     string
 	State    string
+	Note     string // what nodes have to know beside it: no more to the state than bytes
 	Max      time.Duration
 	Counts   Counts
 }
 
 // Counts are a node's part of a report: sessions of one service since a pause began.
-type Counts struct{ Live, Held, Served, Failed, Cut, Rejected uint64 }
+type Counts struct {
+	Live, Held, Served, Failed, Cut, Rejected, Abandoned, TimedOut uint64
+	Longest                                                        time.Duration // that one was held
+}
 
 // A Batch is what one node says in one entry. Ops are numbered within a lease:
 // Ops[0] has the number First. A state applies each number once and in order, so

@@ -36,7 +36,7 @@ func (e *encoder) text(s string) {
 }
 
 func (e *encoder) counts(c Counts) {
-	for _, v := range [...]uint64{c.Live, c.Held, c.Served, c.Failed, c.Cut, c.Rejected} {
+	for _, v := range [...]uint64{c.Live, c.Held, c.Served, c.Failed, c.Cut, c.Rejected, c.Abandoned, c.TimedOut, uint64(max(c.Longest, 0))} {
 		e.uint(v)
 	}
 }
@@ -88,9 +88,10 @@ func (d *decoder) length(least int) int {
 }
 
 func (d *decoder) counts() (c Counts) {
-	for _, v := range [...]*uint64{&c.Live, &c.Held, &c.Served, &c.Failed, &c.Cut, &c.Rejected} {
+	for _, v := range [...]*uint64{&c.Live, &c.Held, &c.Served, &c.Failed, &c.Cut, &c.Rejected, &c.Abandoned, &c.TimedOut} {
 		*v = d.uint()
 	}
+	c.Longest = d.duration()
 	return c
 }
 
@@ -130,7 +131,7 @@ func encodeSome(batches []Batch) ([]byte, int) {
 			return EncodeEntry(batches[:i]), i
 		}
 		for _, op := range b.Ops {
-			size += leastOp + len(op.Service) + len(op.Text) + len(op.State)
+			size += leastOp + len(op.Service) + len(op.Text) + len(op.State) + len(op.Note)
 		}
 	}
 	return EncodeEntry(batches), len(batches)
@@ -164,6 +165,7 @@ func (e *encoder) op(op Op) {
 	e.bool(op.Flag)
 	e.text(op.Text)
 	e.text(op.State)
+	e.text(op.Note)
 	e.uint(uint64(max(op.Max, 0)))
 	if op.Kind == OpReport {
 		e.counts(op.Counts)
@@ -180,7 +182,7 @@ func (d *decoder) op() (op Op) {
 	}
 	op.Kind, op.Service = Kind(kind), d.text()
 	op.From, op.To, op.Token = d.uint(), d.uint(), d.uint()
-	op.Flag, op.Text, op.State = d.bool(), d.text(), d.text()
+	op.Flag, op.Text, op.State, op.Note = d.bool(), d.text(), d.text(), d.text()
 	op.Max = d.duration()
 	if op.Kind == OpReport {
 		op.Counts = d.counts()

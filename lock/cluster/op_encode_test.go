@@ -11,9 +11,10 @@ import (
 var sample = []Batch{
 	{Node: 1, Lease: 7, First: 3, Ops: []Op{
 		{Kind: OpJoin, Service: "db", From: 1, To: 4711},
-		{Kind: OpReport, Service: "db", Token: 9, Flag: true, Counts: Counts{1, 2, 3, 4, 5, 6}},
-		{Kind: OpPause, Service: "office", Max: time.Minute, Flag: true},
-		{Kind: OpBackend, Service: "db", Text: "a", State: "drain", From: 50},
+		{Kind: OpReport, Service: "db", Token: 9, Flag: true, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{Kind: OpPause, Service: "office", Max: time.Minute, Flag: true, Note: "by ana"},
+		{Kind: OpBackend, Service: "db", Text: "a", State: "drain", Note: "by ana"},
+		{Kind: OpServe, Service: "db", Flag: true},
 	}},
 	{Node: 2, Ops: []Op{{Kind: OpExpire, To: 5}}},
 }

@@ -10,9 +10,10 @@ import (
 type Step uint8
 
 const (
-	Paused  Step = iota // closed: no node lets a client in
-	Command             // closed, and the owner's command runs: no deadline opens it
-	Resumed             // open; nodes still send their reports
+	Paused   Step = iota // closed: no node lets a client in
+	Command              // closed, and the owner's command runs: no deadline opens it
+	Checking             // closed, and each node checks its backends
+	Resumed              // open; nodes still send their reports
 )
 
 // A Plan is a pause of a service on all nodes.
@@ -23,21 +24,32 @@ type Plan struct {
 	Window bool   // a command will run: no node opens the service by itself
 	Step   Step
 	Max    time.Duration // how long it may last, from when a node learns of it; 0: no limit
+	Note   string        // of its OpPause
+	End    string        // Note of the OpResume
 	Nodes  []NodeReport  // by node; those that have not reported yet are missing
 }
 
 // A NodeReport is a node's part of a plan. It has the service closed since then.
 type NodeReport struct {
-	Node   NodeID
-	Lease  uint64
-	Final  bool
-	Counts Counts
+	Node  NodeID
+	Lease uint64
+	// Done is how many Steps the node is done with: above Paused no session is live
+	// any more, or the plan goes on beside them; above Checking its checks have passed;
+	// above Resumed its Counts are final.
+	Done      uint64
+	Restarted bool // its process was started again meanwhile: Counts are the new one's
+	Counts    Counts
 }
 
-// A Backend is what an operator has said of a backend for all nodes.
+// DoneWith reports whether the node is done with a step.
+func (r NodeReport) DoneWith(s Step) bool { return r.Done > uint64(s) }
+
+// A Backend is what operators have said of a backend for all nodes.
 type Backend struct {
 	Name   string
-	State  string // admin state
+	State  string // admin state; "": nothing was said of it
+	Note   string // of State
+	Weighs bool   // Weight was said
 	Weight uint64
 }
 
@@ -45,8 +57,9 @@ type Backend struct {
 func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Step != Resumed }
 
 // Quiet reports whether no session of a paused service is live any more: each member
-// has said so since the pause began, or its lease has ended. waits are the nodes
-// that it is still waited for; a member that was never seen is among them, since
+// has said so since the pause began, or its lease has ended. The end of a lease says
+// so only where sessions need slots: without a lock they go on without it. waits are the
+// nodes that it is still waited for; a member that was never seen is among them, since
 // nothing is known of it.
 func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
 	sv := s.service(name)
@@ -54,10 +67,13 @@ func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
 		return false, nil
 	}
 	for _, m := range s.members {
+		r := sv.plan.report(m.Node)
 		if m.Ended {
+			if _, serves := slices.BinarySearch(sv.nodes, m.Node); serves && sv.slots == 0 && (r == nil || r.Counts.Live > 0) {
+				waits = append(waits, m.Node)
+			}
 			continue
 		}
-		r := sv.plan.report(m.Node)
 		if r == nil || r.Lease != m.Lease || r.Counts.Live > 0 {
 			waits = append(waits, m.Node)
 		}
@@ -84,12 +100,46 @@ func (p *Plan) report(node NodeID) *NodeReport {
 	return &p.Nodes[i]
 }
 
+// reportOf is the report of a node, which is new if there was none.
+func (p *Plan) reportOf(node NodeID) *NodeReport {
+	i, ok := slices.BinarySearchFunc(p.Nodes, node, func(r NodeReport, n NodeID) int { return compare(r.Node, n) })
+	if !ok {
+		p.Nodes = slices.Insert(p.Nodes, i, NodeReport{Node: node})
+	}
+	return &p.Nodes[i]
+}
+
+// restarted notes in the plans that run that the process of a node is another one.
+func (s *State) restarted(node NodeID) {
+	for _, sv := range s.services {
+		if _, serves := slices.BinarySearch(sv.nodes, node); serves && sv.plan != nil {
+			if r := sv.plan.reportOf(node); !r.DoneWith(Resumed) {
+				r.Restarted = true
+			}
+		}
+	}
+}
+
+// serve notes whether a node has the service.
+func (s *State) serve(sv *service, node NodeID, serves bool) {
+	i, ok := slices.BinarySearch(sv.nodes, node)
+	switch {
+	case ok == serves:
+		return
+	case serves:
+		sv.nodes = slices.Insert(sv.nodes, i, node)
+	default:
+		sv.nodes = slices.Delete(sv.nodes, i, i+1)
+	}
+	s.reports = s.index
+}
+
 // applyPlan applies what a node says of a plan. There is one plan of a service at a
 // time; what names another one is late.
-func (s *State) applyPlan(m *Member, sv *service, op Op) {
+func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	if op.Kind == OpPause {
 		if !sv.closed() {
-			sv.plan = &Plan{ID: s.index, Owner: m.Node, Lease: m.Lease, Window: op.Flag, Max: op.Max}
+			sv.plan = &Plan{ID: s.index, Owner: m.Node, Lease: m.Lease, Window: op.Flag, Max: op.Max, Note: op.Note}
 			s.facts = s.index
 		}
 		return
@@ -99,31 +149,28 @@ func (s *State) applyPlan(m *Member, sv *service, op Op) {
 		return
 	}
 	switch op.Kind {
-	case OpCommand:
-		if p.Step == Resumed || p.Owner != m.Node {
+	case OpStep:
+		if p.Step == Resumed || p.Owner != m.Node || op.From >= uint64(Resumed) {
 			return
 		}
-		if p.Step = Paused; op.Flag {
-			p.Step = Command
-		}
+		p.Step = Step(op.From)
 		s.facts = s.index
 	case OpResume:
 		s.resume(op)
 	case OpReport:
-		r := p.report(m.Node)
-		if r == nil {
-			p.Nodes = append(p.Nodes, NodeReport{Node: m.Node})
-			slices.SortFunc(p.Nodes, func(a, b NodeReport) int { return compare(a.Node, b.Node) })
-			r = p.report(m.Node)
+		r := p.reportOf(m.Node)
+		if op.From != r.Done {
+			out.Said = append(out.Said, p.Owner) // who waits for it
 		}
-		*r = NodeReport{m.Node, m.Lease, op.Flag, op.Counts}
+		*r = NodeReport{m.Node, m.Lease, op.From, r.Restarted, op.Counts}
+		s.reports = s.index
 	}
 }
 
 // resume opens a service that this plan keeps closed.
 func (s *State) resume(op Op) {
 	if sv := s.service(op.Service); sv != nil && sv.closed() && sv.plan.ID == op.Token {
-		sv.plan.Step, s.facts = Resumed, s.index
+		sv.plan.Step, sv.plan.End, s.facts = Resumed, op.Note, s.index
 	}
 }
 
@@ -134,16 +181,26 @@ func (s *State) forget(op Op) {
 	}
 }
 
-func (sv *service) setBackend(b Backend) {
-	i, ok := slices.BinarySearchFunc(sv.backends, b.Name, func(b Backend, n string) int { return strings.Compare(b.Name, n) })
+// setBackend notes what was said of a backend. One that is ready, and of whose weight
+// nothing was said, is not remembered.
+func (sv *service) setBackend(op Op) {
+	i, ok := slices.BinarySearchFunc(sv.backends, op.Text, func(b Backend, n string) int { return strings.Compare(b.Name, n) })
 	if !ok {
-		sv.backends = slices.Insert(sv.backends, i, b)
+		sv.backends = slices.Insert(sv.backends, i, Backend{Name: op.Text})
 	}
-	sv.backends[i] = b
+	b := &sv.backends[i]
+	if op.Flag {
+		b.Weighs, b.Weight = true, op.From
+	} else {
+		b.State, b.Note = op.State, op.Note
+	}
+	if !b.Weighs && b.State == "" {
+		sv.backends = slices.Delete(sv.backends, i, i+1)
+	}
 }
 
 // A Fact is what all nodes have to know of a service: its limits, what an operator
-// has said of its backends, and whether it is paused.
+// has said of its backends, whether it is paused, and who has it.
 type Fact struct {
 	Service   string
 	Slots     uint64
@@ -151,6 +208,13 @@ type Fact struct {
 	Exclusive bool
 	Plan      Plan // of ID 0: none
 	Backends  []Backend
+	Nodes     []Server // by node
+}
+
+// A Server is a node that has a service.
+type Server struct {
+	Node  NodeID
+	Lease bool // it has one
 }
 
 // Facts returns what nodes have to know, by service, and the index of the entry that
@@ -161,9 +225,13 @@ func (s *State) Facts() ([]Fact, uint64) {
 		f := Fact{Service: sv.name, Slots: sv.slots, Every: sv.every, Exclusive: sv.exclusive, Backends: slices.Clone(sv.backends)}
 		if sv.plan != nil {
 			f.Plan = *sv.plan
-			f.Plan.Nodes = nil // each node knows its own
+			f.Plan.Nodes = slices.Clone(f.Plan.Nodes)
+		}
+		for _, node := range sv.nodes {
+			m := s.member(node)
+			f.Nodes = append(f.Nodes, Server{node, m != nil && m.leased()})
 		}
 		all = append(all, f)
 	}
-	return all, s.facts
+	return all, max(s.facts, s.reports)
 }

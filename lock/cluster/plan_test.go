@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -78,7 +79,7 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 		apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true}}})
 		plan, _ := v.State().Plan("db")
 		if tc.command {
-			apply(Batch{7, 1, 2, []Op{{Kind: OpCommand, Service: "db", Token: plan.ID, Flag: true}}})
+			apply(Batch{7, 1, 2, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Command)}}})
 		}
 		if tc.lost {
 			apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
@@ -106,5 +107,113 @@ func TestClosedWithoutALease(t *testing.T) {
 		if a.Tick(2 * second); a.Closed(2*second, "db") != window {
 			t.Errorf("window %t: closed is %t without a lease", window, !window)
 		}
+	}
+}
+
+// TestRule27WhatIsQuiet: of a service without a lock the end of a node's lease says nothing
+// of its sessions, unless it had said that none is live.
+func TestRule27WhatIsQuiet(t *testing.T) {
+	s := NewState("x")
+	for _, node := range []NodeID{1, 2} {
+		lead(t, s, node, Op{Kind: OpHello, From: 1})
+		say(t, s, node, Op{Kind: OpServe, Service: "db", Flag: true})
+	}
+	begin := func() (plan uint64) {
+		say(t, s, 1, Op{Kind: OpPause, Service: "db", Flag: true, Note: "by ana"})
+		p, _ := s.Plan("db")
+		say(t, s, 1, Op{Kind: OpReport, Service: "db", Token: p.ID, From: 1})
+		return p.ID
+	}
+	lost := func() {
+		lead(t, s, 2, Op{Kind: OpExpire, To: s.member(2).Lease})
+	}
+	begin()
+	lost()
+	if quiet, waits := s.Quiet("db"); quiet || fmt.Sprint(waits) != "[2]" {
+		t.Errorf("a node that is lost and has said nothing: quiet %t, %v", quiet, waits)
+	}
+	say(t, s, 1, Op{Kind: OpSlots, Service: "db", From: 1})
+	if quiet, waits := s.Quiet("db"); !quiet {
+		t.Errorf("with a lock: waits for %v", waits)
+	}
+	say(t, s, 1, Op{Kind: OpSlots, Service: "db"})
+	plan, _ := s.Plan("db")
+	say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan.ID, Note: "at max"})
+
+	lead(t, s, 2, Op{Kind: OpHello, From: 1, To: s.member(2).Lease})
+	id := begin()
+	say(t, s, 2, Op{Kind: OpReport, Service: "db", Token: id, From: 1})
+	lost()
+	if quiet, waits := s.Quiet("db"); !quiet {
+		t.Errorf("a node that is lost, and had said that no session is live: waits for %v", waits)
+	}
+	lead(t, s, 2, Op{Kind: OpHello, From: 2, To: s.member(2).Lease})
+	facts, _ := s.Facts()
+	if p := facts[0].Plan; p.Note != "by ana" || !p.Nodes[1].Restarted || p.Nodes[0].Restarted {
+		t.Errorf("the process of node 2 was started again: %+v", p)
+	}
+	if n := facts[0].Nodes; len(n) != 2 || !n[1].Lease {
+		t.Errorf("who has the service: %+v", n)
+	}
+	lead(t, s, 2, Op{Kind: OpMember, Flag: true})
+	if facts, _ := s.Facts(); len(facts[0].Nodes) != 1 {
+		t.Errorf("without a member that was removed: %+v", facts[0].Nodes)
+	}
+}
+
+// TestWhatIsSaidOfABackend: its admin state and its weight are apart, and one that is ready
+// again is forgotten.
+func TestWhatIsSaidOfABackend(t *testing.T) {
+	s := NewState("x")
+	lead(t, s, 1, Op{Kind: OpHello, From: 1})
+	expect := func(want ...Backend) {
+		t.Helper()
+		if facts, _ := s.Facts(); fmt.Sprint(facts[0].Backends) != fmt.Sprint(want) {
+			t.Errorf("%+v, want %+v", facts[0].Backends, want)
+		}
+	}
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "b", State: "drain", Note: "by ana"})
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Flag: true, From: 0})
+	expect(Backend{Name: "a", Weighs: true}, Backend{Name: "b", State: "drain", Note: "by ana"})
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "b", Flag: true, From: 7})
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "b"})
+	expect(Backend{Name: "a", Weighs: true}, Backend{Name: "b", Weighs: true, Weight: 7})
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "c", State: "maint"})
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "c"})
+	expect(Backend{Name: "a", Weighs: true}, Backend{Name: "b", Weighs: true, Weight: 7})
+}
+
+// TestChecksMayOutlastTheMax: a command that has run beyond it still has its checks.
+func TestChecksMayOutlastTheMax(t *testing.T) {
+	v, log := leaderOf(t)
+	at := 0 * ms
+	apply := func(b Batch) {
+		log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
+		v.Poll(at)
+		log.ready = LogReady{Term: 1, Leader: 1}
+	}
+	apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true}}})
+	plan, _ := v.State().Plan("db")
+	apply(Batch{7, 1, 2, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Command)}}})
+	at = 500 * ms
+	apply(Batch{7, 1, 3, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Checking)}}})
+	resumed := func() (n int) {
+		for _, data := range log.proposed {
+			batches, err := DecodeEntry(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range batches {
+				n += len(slices.DeleteFunc(b.Ops, func(op Op) bool { return op.Kind != OpResume }))
+			}
+		}
+		return n
+	}
+	if v.Poll(at); resumed() > 0 {
+		t.Error("resumed before the checks")
+	}
+	log.proposed, v.leader.inflight = nil, false
+	if v.Poll(at + checksWithin); resumed() != 1 {
+		t.Error("never resumed")
 	}
 }

@@ -190,7 +190,7 @@ func (s *sim) window(p *proc) {
 			return
 		}
 		if quiet && plan.Window {
-			act(Op{Kind: OpCommand, Service: name, Token: plan.ID, Flag: true})
+			act(Op{Kind: OpStep, Service: name, Token: plan.ID, From: uint64(Command)})
 		}
 		var end func()
 		end = func() {
@@ -199,7 +199,7 @@ func (s *sim) window(p *proc) {
 			if now := p.agent.Facts(name).Plan; now.ID != plan.ID || now.Step == Resumed {
 				return
 			}
-			act(Op{Kind: OpCommand, Service: name, Token: plan.ID})
+			act(Op{Kind: OpStep, Service: name, Token: plan.ID, From: uint64(Checking)})
 			act(Op{Kind: OpResume, Service: name, Token: plan.ID})
 			p.after(s.ms(400, 600), end)
 		}

@@ -10,6 +10,7 @@ func (s *State) Snapshot() []byte {
 	e.text(s.id)
 	e.uint(s.index)
 	e.uint(s.facts)
+	e.uint(s.reports)
 	e.uint(uint64(len(s.members)))
 	for _, m := range s.members {
 		e.uint(uint64(m.Node))
@@ -33,7 +34,7 @@ func RestoreState(data []byte) (*State, error) {
 		return nil, fmt.Errorf("%w (a snapshot of version %d)", ErrNewer, v)
 	}
 	s := NewState(d.text())
-	s.index, s.facts = d.uint(), d.uint()
+	s.index, s.facts, s.reports = d.uint(), d.uint(), d.uint()
 	for range d.length(1) {
 		s.members = append(s.members, Member{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.uint()})
 	}
@@ -78,6 +79,10 @@ func (e *encoder) service(sv *service) {
 		e.backend(b)
 	}
 	e.plan(sv.plan)
+	e.uint(uint64(len(sv.nodes)))
+	for _, n := range sv.nodes {
+		e.uint(uint64(n))
+	}
 }
 
 func (d *decoder) service() *service {
@@ -102,16 +107,21 @@ func (d *decoder) service() *service {
 		sv.backends = append(sv.backends, d.backend())
 	}
 	sv.plan = d.plan()
+	for range d.length(1) {
+		sv.nodes = append(sv.nodes, NodeID(d.uint()))
+	}
 	return sv
 }
 
 func (e *encoder) backend(b Backend) {
 	e.text(b.Name)
 	e.text(b.State)
+	e.text(b.Note)
+	e.bool(b.Weighs)
 	e.uint(b.Weight)
 }
 
-func (d *decoder) backend() Backend { return Backend{d.text(), d.text(), d.uint()} }
+func (d *decoder) backend() Backend { return Backend{d.text(), d.text(), d.text(), d.bool(), d.uint()} }
 
 func (e *encoder) plan(p *Plan) {
 	e.bool(p != nil)
@@ -119,13 +129,16 @@ func (e *encoder) plan(p *Plan) {
 		return
 	}
 	e.bool(p.Window)
+	e.text(p.Note)
+	e.text(p.End)
 	for _, v := range [...]uint64{p.ID, uint64(p.Owner), p.Lease, uint64(p.Step), uint64(p.Max), uint64(len(p.Nodes))} {
 		e.uint(v)
 	}
 	for _, r := range p.Nodes {
 		e.uint(uint64(r.Node))
 		e.uint(r.Lease)
-		e.bool(r.Final)
+		e.uint(r.Done)
+		e.bool(r.Restarted)
 		e.counts(r.Counts)
 	}
 }
@@ -134,9 +147,9 @@ func (d *decoder) plan() *Plan {
 	if !d.bool() {
 		return nil
 	}
-	p := &Plan{Window: d.bool(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
-	for range d.length(1) {
-		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.bool(), d.counts()})
+	p := &Plan{Window: d.bool(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
+	for range d.length(leastReport) {
+		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.counts()})
 	}
 	return p
 }

@@ -13,6 +13,7 @@ type State struct {
 	id       string // of the cluster
 	index    uint64 // of the last entry applied
 	facts    uint64 // of the last entry that changed a Fact
+	reports  uint64 // likewise, where nodes need not hear of it at once: reports, and who has a service and a lease
 	members  []Member
 	services []*service
 }
@@ -65,8 +66,9 @@ type service struct {
 	running   uint64 // token of the exclusive hook that runs; nothing is granted meanwhile
 	owed      bool   // a hook was granted and did not run
 
-	plan     *Plan // nil: the service was never paused
+	plan     *Plan // the last one; nil: there is none
 	backends []Backend
+	nodes    []NodeID // that have the service, also those that are lost
 }
 
 // Index returns the index of the last entry applied.

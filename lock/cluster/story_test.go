@@ -128,9 +128,9 @@ var stories = []struct {
 		}
 		s.tracef("no session is live any more")
 		plan := owner.agent.Facts("db").Plan.ID
-		s.act(owner, Op{Kind: OpCommand, Service: "db", Token: plan, Flag: true})
+		s.act(owner, Op{Kind: OpStep, Service: "db", Token: plan, From: uint64(Command)})
 		s.pass(500 * ms)
-		s.act(owner, Op{Kind: OpCommand, Service: "db", Token: plan})
+		s.act(owner, Op{Kind: OpStep, Service: "db", Token: plan, From: uint64(Checking)})
 		s.act(owner, Op{Kind: OpResume, Service: "db", Token: plan})
 		s.pass(2 * second)
 	}},
@@ -139,12 +139,12 @@ var stories = []struct {
 		s.act(owner, Op{Kind: OpPause, Service: "db", Max: 500 * ms, Flag: true})
 		s.pass(600 * ms / 4)
 		plan := owner.agent.Facts("db").Plan.ID
-		s.act(owner, Op{Kind: OpCommand, Service: "db", Token: plan, Flag: true})
+		s.act(owner, Op{Kind: OpStep, Service: "db", Token: plan, From: uint64(Command)})
 		s.pass(100 * ms)
 		other.queue("db").arrive(10*ms, 0, 0)
 		s.leader().crash()
 		s.pass(5 * second)
-		s.act(owner, Op{Kind: OpCommand, Service: "db", Token: plan})
+		s.act(owner, Op{Kind: OpStep, Service: "db", Token: plan, From: uint64(Checking)})
 		s.act(owner, Op{Kind: OpResume, Service: "db", Token: plan})
 		s.pass(second)
 	}},
