@@ -245,6 +245,9 @@ func (e *Engine) checkLive(services []ServiceConfig) error {
 	all := slices.Clone(services)
 	for i := range all {
 		if s := e.Service(all[i].Name); s != nil {
+			if s.config().Scope != all[i].Scope {
+				return fmt.Errorf("proxy: scope of service %q changes only with a new start: what operators have done holds where it was done; the old configuration is in force", s.name)
+			}
 			if s.config().Lock.Scope != all[i].Lock.Scope {
 				return fmt.Errorf("proxy: lock.scope of service %q changes only with a new start: its sessions have no slot of the other scope; the old configuration is in force", s.name)
 			}

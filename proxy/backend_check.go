@@ -28,6 +28,7 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 	}
 	b.setTLSLocked(c.TLS)
 	b.tracker.Rise, b.tracker.Fall = s.config().Check.Rise, s.config().Check.Fall
+	s.cluster.adoptLocked(b)
 	return b
 }
 

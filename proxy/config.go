@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -138,6 +139,13 @@ type ServiceConfig struct {
 	TLSStrictEnd     bool           // a client whose TLS ends without close_notify resets its backend, once that has acknowledged everything
 	Protocol         Protocol       // that clients speak around their bytes; nil: none. It is the engine's once that has started
 
+	// Scope says where what operators do to the service holds: ScopeNode, or on all engines
+	// of ScopeCluster, to which Cluster joins it: pauses, windows, admin states and weights. ""
+	// is ScopeNode. It changes only with a new start. Cluster is called once, when the service
+	// begins, and what it returns is closed with that; no client is admitted before Follow.
+	Scope   string
+	Cluster func(ClusterUser) io.Closer
+
 	Lock LockConfig
 	// Shared hands out the slots of a Lock of ScopeCluster. It is called once, when the
 	// service begins, and belongs to that; a reload does not change it.
@@ -237,6 +245,7 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.HalfCloseTimeout, time.Minute)
 	setDefault(&c.Relay, "auto")
 	setDefault(&c.NoBackend, Hold)
+	setDefault(&c.Scope, ScopeNode)
 	setDefault(&c.Lock.Scope, ScopeNode)
 	setDefault(&c.Lock.WhenLost, Hold)
 	setDefault(&c.Queue.Max, 1000)

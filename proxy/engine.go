@@ -96,6 +96,9 @@ func (c Config) complete() ([]ServiceConfig, error) {
 			return nil, fmt.Errorf("proxy: service %q: %s%w", sc.Name, strings.TrimPrefix(found[0].Key+": ", ": "), found[0])
 		}
 		sc = sc.complete()
+		if (sc.Scope == ScopeCluster) != (sc.Cluster != nil) {
+			return nil, fmt.Errorf("proxy: service %q: scope %q, and Cluster set: %t", sc.Name, sc.Scope, sc.Cluster != nil)
+		}
 		if (sc.Lock.Scope == ScopeCluster) != (sc.Shared != nil) {
 			return nil, fmt.Errorf("proxy: service %q: a lock of scope %q, and Shared set: %t", sc.Name, sc.Lock.Scope, sc.Shared != nil)
 		}

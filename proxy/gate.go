@@ -29,6 +29,9 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	if sess.dismissed {
 		return lock.Skip, ReasonLeaving
 	}
+	if s.cluster.holdsLocked() {
+		return lock.Wait, ReasonClusterLease
+	}
 	if s.pause.current != nil && !sess.bypass {
 		if len(s.config().Pause.Bypass) > 0 {
 			return lock.Skip, ReasonPaused // one behind it may bypass the pause

@@ -46,6 +46,7 @@ type ServiceInfo struct {
 	State    string        `json:"state"`
 	Reason   Reason        `json:"reason,omitempty"` // the head of the queue waits
 	Balance  string        `json:"balance"`
+	Scope    string        `json:"scope,omitempty"` // cluster: pauses, windows, admin states and weights hold on all nodes
 	Sessions SessionCounts `json:"sessions"`
 	Queue    QueueInfo     `json:"queue"`
 	Lock     *LockInfo     `json:"lock,omitempty"`
@@ -139,6 +140,7 @@ type PauseInfo struct {
 	QuietSeconds float64    `json:"quiet_seconds,omitempty"` // as of a drain
 	Held         int        `json:"held"`                    // clients that wait now
 	Step         string     `json:"step,omitempty"`          // of the plan that holds it
+	Scope        string     `json:"scope,omitempty"`         // cluster: it holds on all nodes that have the service
 	// Overdue: it stands beyond Until, since a window's command still runs.
 	Overdue bool `json:"overdue,omitempty"`
 }

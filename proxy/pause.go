@@ -19,6 +19,7 @@ type pause struct {
 	settled           bool          // no session is live any more, or the pause goes on beside them
 	warned            bool          // it was said that its deadline comes near
 	plan              *Plan         // that holds it; nil: an operator does
+	cluster           *clusterPause // it holds on all engines; nil: here alone
 	overdue           bool          // it stands beyond its deadline: a command still runs
 }
 
@@ -152,7 +153,7 @@ func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 	s.queue.Update(func() {
 		setDefault(&o.Rate, s.config().Pause.ReleaseRate)
 		switch {
-		case s.pause.current != nil && s.pause.current.plan != nil && !o.Force:
+		case s.pause.current != nil && s.pause.current.ofWindow() && !o.Force:
 			err = fmt.Errorf("proxy: %s is paused by a %s of %s; it resumes by itself, use --force to resume it now", s.name, s.pause.current.by, s.pause.current.owner)
 		case s.pause.current != nil:
 			n := s.queue.Waiting()
@@ -170,6 +171,9 @@ func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 	})
 	return did, err
 }
+
+// ofWindow says whether a plan, here or on all engines, is at work in the pause.
+func (p *pause) ofWindow() bool { return p.plan != nil || p.cluster != nil && p.cluster.Window }
 
 func rateText(r float64) string {
 	if r <= 0 {
@@ -238,6 +242,9 @@ func (ps *pauseState) dueLocked(now time.Time) {
 		ps.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
 	case p.limit == nil || now.Before(*p.limit):
 		return
+	case p.then == ThenAbort && p.cluster != nil:
+		ev.Text = fmt.Sprintf("pause of %s at its limit: %s still live; resuming on all nodes", s.name, live)
+		p.cluster.giveUpLocked(s)
 	case p.then == ThenAbort:
 		ev.Text = fmt.Sprintf("pause of %s ended at its limit: %s still live", s.name, live)
 		ps.resumeLocked(p.owner, s.config().Pause.ReleaseRate)
@@ -279,8 +286,14 @@ func (c *ServiceConfig) pauseDefaults() *PauseDefaults {
 func (p *pause) info(held int) *PauseInfo {
 	i := &PauseInfo{Owner: p.owner, By: p.by, Reason: p.reason, Since: p.since, Until: p.until,
 		Limit: p.limit, Then: p.then, QuietSeconds: p.quiet.Seconds(), Held: held, Overdue: p.overdue}
-	if p.plan != nil {
+	switch {
+	case p.plan != nil:
 		i.Step = p.plan.steps.At()
+	case p.cluster != nil:
+		i.Scope = ScopeCluster
+		if p.cluster.Command {
+			i.Step = stepCommand
+		}
 	}
 	return i
 }

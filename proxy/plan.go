@@ -31,8 +31,8 @@ const (
 	StepSkipped = string(plan.Skipped)
 )
 
-// errGivenUp says that a drain limit passed under ThenAbort.
-var errGivenUp = errors.New("the drain limit passed")
+// ErrGivenUp says that a drain limit passed under ThenAbort.
+var ErrGivenUp = errors.New("the drain limit passed")
 
 // errAborted says that an operator aborted the plan.
 var errAborted = errors.New("aborted")
@@ -49,6 +49,9 @@ type PlanOptions struct {
 	Match   string        // roll: a glob of backends; "" is all
 	MinUp   int           // roll: how many must stay eligible; 0: one, where there is more than one
 	MaxWait time.Duration // roll: stop when a client has waited longer; 0: no such guard
+	// Cluster is a window's that has closed the service on all engines; nil: it is of this
+	// engine alone.
+	Cluster ClusterWindow
 }
 
 // Plan is a restart, a window or a roll: steps that one goroutine takes one
@@ -68,6 +71,7 @@ type Plan struct {
 	ours   *pause // the pause that the plan holds
 	waived bool   // it holds no client again before a backend has served; guarded by the queue
 	cmd    external
+	orphan bool // the other engines know that nobody can say whether the command runs; the plan's goroutine's own
 }
 
 // step is one thing that a plan does, and says in a few words.
@@ -133,11 +137,13 @@ func (p *Plan) run(steps []step) {
 // finish writes the report.
 func (p *Plan) finish(failed error) {
 	s := p.service
+	nodes := p.clusterReports()
 	s.queue.Do(func() { s.plan = nil })
 	numbers, after := p.tally.end()
 	p.mu.Lock()
 	r := &p.report
 	r.Ended, r.Numbers = time.Now(), numbers
+	r.SetNodes(nodes)
 	r.Seconds = r.Ended.Sub(r.Started).Seconds()
 	for i := range r.Backends {
 		r.Backends[i].After = after[r.Backends[i].Name]
@@ -148,7 +154,7 @@ func (p *Plan) finish(failed error) {
 		r.State = PlanDone
 	case errors.Is(failed, errAborted):
 		r.State, r.Error = PlanAborted, failed.Error()
-	case errors.Is(failed, errGivenUp):
+	case errors.Is(failed, ErrGivenUp):
 		r.State, r.Error = PlanTimedOut, failed.Error()
 	default:
 		r.State, r.Error = PlanFailed, failed.Error()
@@ -179,6 +185,9 @@ func (p *Plan) Report() Report {
 		}
 		r.Seconds = time.Since(r.Started).Seconds()
 		r.Numbers = p.tally.numbers()
+	}
+	if nodes := p.clusterReports(); running || len(nodes) > 0 && r.unknownNode() {
+		r.SetNodes(nodes)
 	}
 	return r
 }

@@ -11,17 +11,19 @@ import (
 // Report is what has come of a plan: for people by Sentence, and for programs
 // as it is. While the plan runs, Ended is zero and the numbers are so far.
 type Report struct {
-	ID       string          `json:"id"`
-	Kind     string          `json:"kind"`
-	Service  string          `json:"service"`
-	Owner    string          `json:"owner,omitempty"`
-	Reason   string          `json:"reason,omitempty"`
-	State    string          `json:"state"`
-	Error    string          `json:"error,omitempty"` // it did not come to its end
-	Started  time.Time       `json:"started"`
-	Ended    time.Time       `json:"ended,omitzero"`
-	Seconds  float64         `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
-	Numbers  Numbers         `json:"numbers"`
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`
+	Service string    `json:"service"`
+	Owner   string    `json:"owner,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	State   string    `json:"state"`
+	Error   string    `json:"error,omitempty"` // it did not come to its end
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Seconds float64   `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
+	Numbers Numbers   `json:"numbers"`
+	// Nodes are the parts of all nodes, of a plan of ScopeCluster; Numbers are their sum then.
+	Nodes    []NodeReport    `json:"nodes,omitempty"`
 	Backends []BackendChange `json:"backends"`
 	Steps    []StepInfo      `json:"steps"`
 }

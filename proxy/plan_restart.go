@@ -120,7 +120,7 @@ func (b *Backend) drainStep(p *Plan) (detail string, err error) {
 	err = p.until(func() (bool, error) {
 		switch {
 		case b.holds[holdPlan] != h:
-			return true, errGivenUp
+			return true, ErrGivenUp
 		case s.hooks.running != "":
 			return false, nil // it may be about this backend
 		case b.active == 0:

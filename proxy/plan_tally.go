@@ -34,16 +34,26 @@ type heldFor struct {
 const tallyMost = 1 << 17
 
 func newTally(s *Service) *tally {
-	t := &tally{service: s, wasUp: map[string]bool{}}
-	s.queue.Do(func() {
-		t.counts, t.queueCounts = s.stats.totalsLocked()
-		for _, b := range s.backends.all {
-			t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.stateLocked() + " " + b.admin()})
-			t.wasUp[b.name] = b.tracker.Up()
-		}
-		s.stats.tallies = append(s.stats.tallies, t)
-	})
+	t := &tally{service: s}
+	s.queue.Do(t.beginLocked)
 	return t
+}
+
+func (t *tally) beginLocked() {
+	s := t.service
+	t.wasUp = map[string]bool{}
+	t.counts, t.queueCounts = s.stats.totalsLocked()
+	for _, b := range s.backends.all {
+		t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.stateLocked() + " " + b.admin()})
+		t.wasUp[b.name] = b.tracker.Up()
+	}
+	s.stats.tallies = append(s.stats.tallies, t)
+}
+
+// forgetLocked ends the counting.
+func (t *tally) forgetLocked() {
+	s := t.service
+	s.stats.tallies = slices.DeleteFunc(s.stats.tallies, func(o *tally) bool { return o == t })
 }
 
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
@@ -63,7 +73,7 @@ func (t *tally) end() (n Numbers, after map[string]string) {
 	n = t.numbers()
 	after = map[string]string{}
 	s.queue.Do(func() {
-		s.stats.tallies = slices.DeleteFunc(s.stats.tallies, func(o *tally) bool { return o == t })
+		t.forgetLocked()
 		for _, b := range s.backends.all {
 			after[b.name] = b.stateLocked() + " " + b.admin()
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -35,6 +34,9 @@ func newToken() string { return rand.Text() }
 // "command" is running), and CommandEnded says how that ended. After good checks
 // the service resumes. A pause of another owner is an error that names it.
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
+	if o.Cluster != nil {
+		return s.startPlan(PlanWindow, o, clusterWindowSteps)
+	}
 	return s.startPlan(PlanWindow, o, []step{
 		{"pause", windowPause},
 		{stepCommand, windowCommand},
@@ -105,7 +107,7 @@ func windowPause(p *Plan) (string, error) {
 	}
 	err = p.until(func() (bool, error) {
 		if s.pause.current != p.ours {
-			return true, errGivenUp
+			return true, ErrGivenUp
 		}
 		return p.ours.settled, nil
 	})
@@ -150,6 +152,7 @@ func (p *Plan) awaitCommand() error {
 		if ended {
 			return nil
 		}
+		p.sayOrphan()
 		timer := time.NewTimer(again)
 		select {
 		case <-p.steps.Context().Done():
@@ -235,24 +238,11 @@ func (p *Plan) CommandEnded(token string, err error) error {
 // 18), which the pause's own deadline does.
 func windowCheck(p *Plan) (string, error) {
 	s := p.service
-	var of []*Backend
-	s.queue.View(func() {
-		for _, b := range s.backends.all {
-			if b.admin() == AdminReady && (p.tally.wasUp[b.name] || len(s.backends.all) == 1) {
-				of = append(of, b)
-			}
-		}
-	})
-	if s.config().Check.Type == health.None || len(of) == 0 {
-		return "not checked", nil
+	detail, err := s.checkAfter(p.steps.Context(), p.tally)
+	if errors.Is(err, errNotReady) {
+		err = fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
 	}
-	if err := s.backends.awaitGood(p.steps.Context(), of, len(of)); err != nil {
-		if aborted := context.Cause(p.steps.Context()); aborted != nil {
-			return "", aborted
-		}
-		return "", fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
-	}
-	return text.Plural(len(of), "backend") + " good", nil
+	return detail, err
 }
 
 func windowResume(p *Plan) (string, error) {
@@ -270,6 +260,9 @@ func windowResume(p *Plan) (string, error) {
 // left a half-done backend, on to which no client may go; the plan itself
 // opens the service once the command has ended, and good checks were seen.
 func (p *pause) outlivesDeadlineLocked(s *Service) bool {
+	if p.cluster != nil {
+		return p.cluster.outlivesDeadlineLocked(s)
+	}
 	if p.plan == nil || p.by != PlanWindow || p.plan.over() || !p.overdue && !p.plan.running() {
 		return false
 	}

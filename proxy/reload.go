@@ -286,6 +286,7 @@ func (b *Backend) applyLocked(c BackendConfig) (changes []string) {
 		b.weight = c.Weight
 		changes = append(changes, text)
 	}
+	b.service.cluster.adoptLocked(b)
 	was.Weight = c.Weight
 	if !reflect.DeepEqual(was, c) {
 		changes = append(changes, "backend "+b.name+" changes")
@@ -313,7 +314,7 @@ func differences(old, now ServiceConfig) (names []string) {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
 		switch name {
-		case "Listen", "Listeners", "Backends", "Dial", "Shared", "TLS", "AllowList", "DenyList":
+		case "Listen", "Listeners", "Backends", "Dial", "Shared", "Cluster", "TLS", "AllowList", "DenyList":
 			continue
 		case "Protocol":
 			if old.Protocol != now.Protocol {

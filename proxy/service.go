@@ -39,6 +39,7 @@ type Service struct {
 	active       int              // admitted and not ended
 	bypassing    int              // of those, let past a pause
 	shared       sharedState      // slots that other engines use, too
+	cluster      clusterState     // what holds on other engines, too
 	predecessors predecessorState // of those, in the processes before this one
 	checking     int              // slots lent to checks
 	pause        pauseState
@@ -64,7 +65,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 	s.cfg.Store(&c)
 	s.hooks = hookState{service: s, failed: map[string]int{}}
 	s.quiet.service = s
-	s.pause.service, s.predecessors.service, s.oldest.service, s.shared.service = s, s, s, s
+	s.pause.service, s.predecessors.service, s.oldest.service, s.shared.service, s.cluster.service = s, s, s, s, s
 	s.discovery = discovery{service: s}
 	s.backends = backendSet{service: s, policy: balance.New(c.Balance)}
 	s.queue = lock.NewQueue(gate{s}, max(c.Queue.Max, 0))
@@ -80,6 +81,7 @@ func newService(e *Engine, c ServiceConfig) *Service {
 func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
 	s.shared.start(s.config().Shared)
+	s.cluster.start(s.config().Cluster)
 	s.started = true
 	s.working.Add(1)
 	go s.runTimer()
@@ -94,6 +96,7 @@ func (s *Service) start() {
 func (s *Service) finish() {
 	s.stop()
 	s.working.Wait()
+	s.cluster.close()
 	s.shared.close()
 	s.share.Close()
 	s.detached.end()

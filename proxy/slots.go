@@ -38,7 +38,7 @@ type Shared interface {
 	Close()
 }
 
-// Whose the slots of a lock are.
+// Whose the slots of a lock are, and where what operators do to a service holds.
 const (
 	ScopeNode    = "node"
 	ScopeCluster = "cluster"

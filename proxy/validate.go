@@ -104,6 +104,7 @@ func (c *ServiceConfig) validateServing(v *values) {
 
 // validateShared is about slots that other engines use, too.
 func (c *ServiceConfig) validateShared(v *values) {
+	v.choice("scope", c.Scope, ScopeNode, ScopeCluster)
 	v.choice("lock.scope", c.Lock.Scope, ScopeNode, ScopeCluster)
 	v.choice("lock.when_lost", c.Lock.WhenLost, Hold, Reject)
 	shared := c.Lock.Scope == ScopeCluster

@@ -21,9 +21,22 @@ import (
 // returns them with their configurations, and the file that on_expire writes.
 func clusterNodes(t *testing.T) (all []*running, files []string, fenced string) {
 	t.Helper()
+	fenced = filepath.Join(t.TempDir(), "fenced")
+	all, files = clusterOf(t, fmt.Sprintf(`lock = { slots = 1, scope = "cluster" }
+hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOKEN >> $0", %q] }, ready = "none" }
+`, fenced))
+	for _, in := range all {
+		in.until("it has a lease", func(s *proxy.ServiceInfo) bool { return s.Lock.LeaseSeconds > 0 })
+	}
+	return all, files, fenced
+}
+
+// clusterOf starts three nodes of one cluster before one backend; their service has these
+// lines, too.
+func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
+	t.Helper()
 	dir := t.TempDir()
 	secret, first := filepath.Join(dir, "secret"), freePort(t)
-	fenced = filepath.Join(dir, "fenced")
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -40,11 +53,9 @@ func clusterNodes(t *testing.T) (all []*running, files []string, fenced string) 
 		text := fmt.Sprintf(`
 [services.db]
 listen = "127.0.0.1:0"
-backends = [%q]
+backends = [{ name = "a", addr = %q }]
 check = { type = "none" }
-lock = { slots = 1, scope = "cluster" }
-hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOKEN >> $0", %q] }, ready = "none" }
-[mesh]
+%s[mesh]
 name = "lab"
 node = "edge-%d"
 listen = %q
@@ -54,7 +65,7 @@ secret_file = %q
 [cluster]
 voters = ["edge-1", "edge-2", "edge-3"]
 dir = %q
-`, b.addr, fenced, i+1, listen, first, secret, filepath.Join(dir, fmt.Sprint(i)))
+`, b.addr, lines, i+1, listen, first, secret, filepath.Join(dir, fmt.Sprint(i)))
 		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -68,10 +79,7 @@ dir = %q
 	if out := all[0].tcpctl("cluster", "init"); !strings.Contains(out, "edge-1 votes") {
 		t.Errorf("init: %s", out)
 	}
-	for _, in := range all {
-		in.until("it has a lease", func(s *proxy.ServiceInfo) bool { return s.Lock.LeaseSeconds > 0 })
-	}
-	return all, files, fenced
+	return all, files
 }
 
 // seesTheLine checks that each node tells the same of the one queue of all: holder has

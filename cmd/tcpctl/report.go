@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +72,12 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 		line("reason: %s", text.Safe(r.Error))
 	}
 	n := r.Numbers
-	line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
+	if len(r.Nodes) > 0 {
+		line("%s", proxy.AcrossNodes(r.Nodes))
+		line("held %d clients, longest %.1fs", n.Held, n.LongestSeconds)
+	} else {
+		line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
+	}
 	line("abandoned %d, timed out %d, cut %d, failed %d, rejected %d", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected)
 	by := "by " + text.Safe(r.Owner)
 	if r.Reason != "" {
@@ -91,6 +98,34 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 		}
 		line("step %d %s: %s, %.1fs%s", i+1, s.What, s.State, s.Seconds, detail)
 	}
+	if len(r.Nodes) > 0 {
+		parts := make([]nodePart, len(r.Nodes))
+		for i, n := range r.Nodes {
+			parts[i].NodeReport = n
+		}
+		printParts(w, parts)
+	}
+}
+
+// nodePart is one node's row in the report of a plan on several nodes.
+type nodePart struct {
+	proxy.NodeReport
+	report, took string // of its own; "": it has none
+}
+
+// printParts prints a row a node. What is not known of one is said in the place of numbers.
+func printParts(w io.Writer, parts []nodePart) {
+	t := table{{"NODE", "REPORT", "STATE", "HELD", "LONGEST", "ABANDONED", "TIMED OUT", "CUT", "FAILED", "REJECTED", "TOOK"}}
+	for _, p := range parts {
+		is := &p.Numbers
+		if p.Unknown != "" {
+			t = append(t, []string{p.Node, cmp.Or(p.report, "-"), "unknown: " + p.Unknown})
+			continue
+		}
+		t = append(t, []string{p.Node, cmp.Or(p.report, "-"), p.State, fmt.Sprint(is.Held), fmt.Sprintf("%.1fs", is.LongestSeconds), fmt.Sprint(is.Abandoned),
+			fmt.Sprint(is.TimedOut), fmt.Sprint(is.Cut), fmt.Sprint(is.Failed), fmt.Sprint(is.Rejected), cmp.Or(p.took, "-")})
+	}
+	t.print(w)
 }
 
 // followPlan shows a plan's steps until it has ended, then its report; the
@@ -142,11 +177,25 @@ func endPlan(cmd *cobra.Command, r *proxy.Report, asJSON bool) error {
 	}
 	switch r.State {
 	case proxy.PlanDone:
-		return nil
+		return unknownNodes(r)
 	case proxy.PlanTimedOut:
 		return reported{fmt.Errorf("%w: %s", api.ErrTimedOut, r.Error)}
 	}
 	return reported{fmt.Errorf("%s %s %s: %s; tcpctl status shows the state of each backend", r.Kind, r.ID, r.State, r.Error)}
+}
+
+// unknownNodes is the error of a report that does not have the numbers of each node.
+func unknownNodes(r *proxy.Report) error {
+	var names []string
+	for _, n := range r.Nodes {
+		if n.State != proxy.NodeDone {
+			names = append(names, n.Node)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return reported{fmt.Errorf("what became of the clients of %s is unknown; tcpctl report %s shows it once it is back", strings.Join(names, ", "), r.ID)}
 }
 
 // planLine is how far a plan is, in one line.

@@ -27,6 +27,11 @@ session is live, run CMD here, as you, with its output on this terminal, wait
 for good checks, resume, report. CMD runs in a session of its own: when this
 command line is killed it runs on, and the pause stands until --max.
 
+Where the service's scope is cluster, all nodes that have it take part, as one
+transaction: whoever leads meanwhile, none opens before the command has ended and
+all have good checks, or before --max if nobody can say whether it runs. A node
+that cannot be asked is named, and left out with --force only.
+
 With --peer all the service pauses on each node of the mesh that has it, CMD
 runs once, here, when no session is live on any of them, and each node then
 checks and resumes by itself. The report is one, and names each node whose

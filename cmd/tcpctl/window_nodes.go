@@ -261,23 +261,28 @@ func (w *window) answers() (all []api.Answer[proxy.Report]) {
 	return all
 }
 
+// parts are the reports of the nodes as those of one window.
+func (w *window) parts() (all []nodePart) {
+	for _, n := range w.nodes {
+		p := nodePart{NodeReport: proxy.NodeReport{Node: n.Node, State: n.report.State, Numbers: n.report.Numbers}, report: n.report.ID, took: n.report.Took().String()}
+		if !n.ended() {
+			p.State, p.Unknown, p.took = proxy.NodeUnknown, "no answer since "+n.heard.Local().Format(time.TimeOnly), ""
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
 // print prints one report of all nodes, the result first.
 func (w *window) print(out io.Writer) {
 	failed, known := int64(0), 0
-	t := table{{"NODE", "REPORT", "STATE", "HELD", "LONGEST", "ABANDONED", "TIMED OUT", "CUT", "FAILED", "REJECTED", "TOOK"}}
-	for _, n := range w.nodes {
-		r := &n.report
-		if !n.ended() {
-			t = append(t, []string{n.Node, r.ID, fmt.Sprintf("unknown: no answer since %s", n.heard.Local().Format(time.TimeOnly))})
-			continue
+	for _, p := range w.parts() {
+		if p.Unknown == "" {
+			failed, known = failed+p.Numbers.Failed, known+1
 		}
-		is := &r.Numbers
-		failed, known = failed+is.Failed, known+1
-		t = append(t, []string{n.Node, r.ID, r.State, fmt.Sprint(is.Held), fmt.Sprintf("%.1fs", is.LongestSeconds), fmt.Sprint(is.Abandoned),
-			fmt.Sprint(is.TimedOut), fmt.Sprint(is.Cut), fmt.Sprint(is.Failed), fmt.Sprint(is.Rejected), r.Took().String()})
 	}
 	fmt.Fprintf(out, "window of %s: failed %d on %d of %d nodes\n", w.nodes[0].report.Service, failed, known, len(w.nodes))
-	t.print(out)
+	printParts(out, w.parts())
 	for _, n := range w.nodes {
 		if n.report.Error != "" {
 			fmt.Fprintf(out, "%s: %s\n", n.Node, text.Safe(n.report.Error))

@@ -22,7 +22,12 @@ import (
 // windowOnAll begins a window on all nodes, asked of the first, whose command runs
 // until end is called and appends a line to the file that is returned.
 func windowOnAll(all []*running, flags ...string) (c *typed, began string, end func()) {
-	t := all[0].t
+	return all[0].typesWindow(append([]string{"--peer", "all"}, flags...)...)
+}
+
+// typesWindow begins a window as windowOnAll does.
+func (in *running) typesWindow(flags ...string) (c *typed, began string, end func()) {
+	t := in.t
 	t.Helper()
 	dir := t.TempDir()
 	began = filepath.Join(dir, "began")
@@ -30,8 +35,8 @@ func windowOnAll(all []*running, flags ...string) (c *typed, began string, end f
 	end = func() { os.WriteFile(mark, nil, 0o600) }
 	t.Cleanup(end)
 	script := fmt.Sprintf("echo run >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", began, dir, mark)
-	args := append(append([]string{"window", "db", "--peer", "all"}, flags...), "--", "sh", "-c", script)
-	return all[0].types(args...), began, end
+	args := append(append([]string{"window", "db"}, flags...), "--", "sh", "-c", script)
+	return in.types(args...), began, end
 }
 
 // window is one on all nodes.

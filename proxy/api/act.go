@@ -69,6 +69,7 @@ type Options struct {
 	Force   bool          `json:"-"`
 	DryRun  bool          `json:"-"`
 	Save    bool          `json:"-"` // keep it over a restart
+	Here    bool          `json:"-"` // on this node alone, of a service of scope cluster
 	Service string        `json:"-"` // kick: of this service
 	Backend string        `json:"-"` // kick: on this backend
 	Client  string        `json:"-"` // kick: from this address or CIDR

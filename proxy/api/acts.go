@@ -9,7 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-var drainParams = []Param{paramLimit, paramThen, paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave}
+var (
+	drainParams  = []Param{paramLimit, paramThen, paramQuiet, paramReason, paramForce, paramHere, paramDryRun, paramWait, paramSave}
+	removeParams = []Param{paramLimit, paramThen, paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave}
+)
 
 // Acts is the one table of what can be done. Its order is that of the help.
 var Acts = []Act{
@@ -22,7 +25,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave},
+		Name: "maint", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: []Param{paramQuiet, paramReason, paramForce, paramHere, paramDryRun, paramWait, paramSave},
 		Short:  "Drain a backend and stop its checks",
 		impact: impactOfTaking("maint"), progress: drainProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -30,7 +33,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Params: []Param{paramReason, paramDryRun, paramWait, paramSave},
+		Name: "ready", On: OnBackend, Many: true, Level: LevelNone, Params: []Param{paramReason, paramHere, paramDryRun, paramWait, paramSave},
 		Short:    "Put a backend back in service",
 		progress: readyProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -38,7 +41,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Params: []Param{paramReason, paramForce, paramDryRun, paramSave},
+		Name: "weight", On: OnBackend, Args: "N", Level: LevelNone, Undo: "weight", Params: []Param{paramReason, paramForce, paramHere, paramDryRun, paramSave},
 		Short: "Change a backend's share of new sessions",
 		args:  validateWeight, impact: impactOfWeight,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -51,7 +54,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "pause", On: OnService, Many: true, Level: LevelDialog, Undo: "resume",
-		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramReason, paramForce, paramDryRun, paramWait},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramReason, paramForce, paramHere, paramDryRun, paramWait},
 		Short:  "Hold new clients in the queue",
 		impact: impactOfPause, progress: pauseProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -59,7 +62,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramDryRun, paramWait},
+		Name: "resume", On: OnService, Many: true, Level: LevelNone, Undo: "pause", Params: []Param{paramRate, paramReason, paramForce, paramHere, paramDryRun, paramWait},
 		Short:  "Admit the clients that a pause holds",
 		impact: impactOfResume, progress: resumeProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -68,7 +71,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "restart", On: OnBackend, Level: LevelDialog, Plan: true,
-		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramDryRun},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramHere, paramDryRun},
 		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
 		impact: impactOfRestart, progress: planProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
@@ -81,7 +84,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "roll", On: OnService, Args: "[BACKEND-GLOB]", Level: LevelDialog, Plan: true,
-		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramDryRun},
+		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramHere, paramDryRun},
 		Short:  "Restart each backend in turn; stops at the first failure",
 		impact: impactOfRoll, progress: planProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
@@ -140,7 +143,7 @@ var Acts = []Act{
 		}),
 	},
 	{
-		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Params: drainParams,
+		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Params: removeParams,
 		Short:  "Drain a backend, then forget it",
 		impact: impactOfTaking("remove"), progress: removeProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {

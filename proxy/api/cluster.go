@@ -25,6 +25,9 @@ type Cluster struct {
 	Error        string      `json:"error,omitempty"`  // why a voter has stopped
 	Voters       []Voter     `json:"voters"`           // by name
 	Leases       []NodeLease `json:"leases,omitempty"` // of all nodes, by name; only the leader knows. During an upgrade a node has several
+	// Plans are the last pauses and windows of services of scope cluster, as far as this
+	// node knows: its lease may be over.
+	Plans []ClusterPlan `json:"plans,omitempty"`
 }
 
 // A NodeLease is for how long a node's lease runs still, as the leader counts it: a

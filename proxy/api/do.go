@@ -69,7 +69,16 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 	for _, target := range r.Targets {
 		one := r
 		one.Targets = []string{target}
-		text, err := do(l.Engine, target, &one)
+		across, err := l.across(before, a, target, &one)
+		text := ""
+		if err == nil && across {
+			if text, err = l.doAcross(before, a, target, one); errors.Is(err, ErrHere) {
+				across, err = false, nil
+			}
+		}
+		if err == nil && !across {
+			text, err = do(l.Engine, target, &one)
+		}
 		if errors.Is(err, proxy.ErrAlready) { // rule 12a: its goal is reached, and may be saved
 			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil
 		} else {
@@ -83,7 +92,7 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 		if s := l.Engine.Service(service); a.Plan && s != nil {
 			res.Plan = s.Plan().Report().ID
 		}
-		if r.Save {
+		if r.Save && !across { // all nodes remember what holds on them
 			if err := l.Save(savedAs(a, target, &one), &one); err != nil {
 				return res, doneBefore(Refused(fmt.Sprintf("%s %s is done, but could not be saved: %v", a.Name, target, err),
 					"it lasts until the next start; repeat it with --save"), res.Texts)

@@ -41,6 +41,8 @@ type Local struct {
 	// clients, nil where this node does not vote; nil: there is no cluster.
 	Process func() string
 	Places  func(ctx context.Context, service string) (*Places, error)
+	// Across carries acts out on services of scope cluster; nil: there is none.
+	Across Across
 	// Begin is asked before each act whether it may be now, and given back what
 	// it has returned after it; nil: always.
 	Begin func(r *Request) (end func(), err error)
@@ -115,6 +117,9 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	}
 	if l.Cluster != nil {
 		s.Cluster = l.Cluster()
+		if l.Across != nil {
+			s.Cluster.Plans = l.Across.Plans()
+		}
 	}
 	if l.Certificates != nil {
 		s.Certificates = l.Certificates()

@@ -45,6 +45,7 @@ var (
 	paramForce  = Param{Name: "force", Help: "do it despite a warning", field: func(o *Options) any { return &o.Force }}
 	paramDryRun = Param{Name: "dry-run", Help: "only say what it would do", field: func(o *Options) any { return &o.DryRun }}
 	paramSave   = Param{Name: "save", Help: "keep it across restarts, in a file beside the configuration", field: func(o *Options) any { return &o.Save }}
+	paramHere   = Param{Name: "here", Help: "act on this node alone, where the service's scope is cluster", field: func(o *Options) any { return &o.Here }}
 	paramWait   = Param{Name: "wait", Help: "show the progress until it is done"}
 	paramMinUp  = Param{Name: "min-up", Help: "how many other backends must be up (default 1 if there are others)", field: func(o *Options) any { return &o.MinUp }}
 	paramMaxW   = Param{Name: "max-wait", Help: "stop the roll when a client has waited longer", field: func(o *Options) any { return &o.MaxWait }}
@@ -55,7 +56,7 @@ var (
 
 	// params is the order in which a command line has them.
 	params = []Param{paramSvc, paramBack, paramClient, paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramGrace, paramMinUp, paramMaxW,
-		paramReason, paramForce, paramSave, paramDryRun}
+		paramReason, paramForce, paramHere, paramSave, paramDryRun}
 )
 
 // saying is the same option with a help of its own.

@@ -37,7 +37,7 @@ type WindowCall struct {
 }
 
 // WindowParams are the options that a window takes.
-var WindowParams = []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramDryRun}
+var WindowParams = []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramHere, paramDryRun}
 
 // WindowAnswer gives the owner of a new window the token for later calls, and
 // always its report.
@@ -121,12 +121,37 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 	if i := impactOfPause(st, w.Service, &r); i.Warning != "" && !w.Force {
 		return WindowAnswer{}, Refused(fmt.Sprintf("window %s: %s", w.Service, i.Warning), "use --force to do it anyway")
 	}
-	p, err := s.StartWindow(planOptions(&r, w.By))
+	r.By = w.By
+	p, err := l.startWindow(ctx, st, s, &r)
 	if err != nil {
 		return WindowAnswer{}, refusal(st, Lookup("pause"), w.Service, err)
 	}
 	l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Service: w.Service, By: w.By, Text: "window " + w.Service, Command: r.CommandLine()})
 	return WindowAnswer{Token: p.Token(), Report: p.Report()}, nil
+}
+
+// startWindow begins a window, on all nodes that have the service where that is its scope.
+func (l *Local) startWindow(ctx context.Context, st *Status, s *proxy.Service, r *Request) (*proxy.Plan, error) {
+	o := planOptions(r, r.By)
+	if svc := st.Service(s.Name()); svc == nil || svc.Scope != proxy.ScopeCluster || r.Here || l.Across == nil {
+		return s.StartWindow(o)
+	}
+	ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
+	defer cancel()
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	whole := *r
+	whole.Options = termsOf("window", st, s.Name(), r).holds
+	if o.Cluster, err = l.Across.Window(ctx, s.Name(), &whole); err != nil {
+		return nil, acrossError(err)
+	}
+	p, err := s.StartWindow(o)
+	if err != nil {
+		return nil, errors.Join(err, o.Cluster.Resume(ctx))
+	}
+	return p, nil
 }
 
 func planOptions(r *Request, by string) proxy.PlanOptions {

@@ -63,6 +63,8 @@ func pauseProgress(s *Status, target string, r *Request) Progress {
 		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}
 	case svc.Pause == nil || svc.State == proxy.StateReleasing:
 		return Progress{Done: true, Failed: true, TimedOut: true, Text: "pause limit passed: " + target + " is open again"}
+	case svc.Pause.Scope == proxy.ScopeCluster && s.Cluster.Plan(target) != nil:
+		return s.Cluster.Plan(target).progress()
 	case svc.State == proxy.StatePaused:
 		return Progress{Done: true, Text: target + " is paused, no session is live"}
 	}

@@ -16,7 +16,7 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	if err != nil {
 		return nil
 	}
-	u := &Request{Act: a.Undo, Targets: r.Targets, Options: Options{Reason: "undo " + a.Name, Save: r.Save}}
+	u := &Request{Act: a.Undo, Targets: r.Targets, Options: Options{Reason: "undo " + a.Name, Save: r.Save, Here: r.Here}}
 	switch a.Name {
 	case "weight":
 		u.Args = []string{fmt.Sprint(before.Backend(r.Targets[0]).Weight)}

@@ -19,10 +19,13 @@ type Cluster struct {
 	OnLost   string        `toml:"on_lost" default:"cut" oneof:"cut keep"`       // when its lease ends: sessions that hold slots are reset, or go on without
 }
 
-// checkScopes is about locks of the cluster.
+// checkScopes is about services and locks of the cluster.
 func (f *File) checkScopes(r *report) {
 	for i := range f.Services {
 		s := &f.Services[i]
+		if s.Scope == proxy.ScopeCluster && f.Cluster == nil {
+			r.wrong(join("services", s.Name)+".scope", "add [cluster] with voters, or write scope = \"node\"", "service %q is the cluster's, and there is none", s.Name)
+		}
 		if s.Lock == nil || s.Lock.Scope != proxy.ScopeCluster {
 			continue
 		}

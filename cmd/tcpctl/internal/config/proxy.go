@@ -58,6 +58,7 @@ func (s *Service) proxy() proxy.ServiceConfig {
 		Listen:           s.Listen,
 		Source:           s.Source,
 		Balance:          s.Balance,
+		Scope:            s.Scope,
 		ConnectTimeout:   orNever(s.ConnectTimeout),
 		ConnectRetries:   orOff(s.ConnectRetries),
 		IdleTimeout:      s.IdleTimeout,

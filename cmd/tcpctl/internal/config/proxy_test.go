@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -23,7 +24,7 @@ backends = ["10.0.0.11:5432"]
 
 func plainConfig() proxy.ServiceConfig {
 	return proxy.ServiceConfig{
-		Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: "random",
+		Name: "db", Listen: []string{"127.0.0.1:0"}, Balance: "random", Scope: "node",
 		ConnectTimeout: 3 * time.Second, ConnectRetries: 2, HalfCloseTimeout: time.Minute,
 		Sock: relay.Sock{KeepAlive: time.Minute, Mode: 0o600}, Relay: "auto", NoBackend: "hold",
 		Queue:    proxy.QueueConfig{Max: 1000, Timeout: 30 * time.Second, OnClientFin: "verify"},
@@ -148,6 +149,12 @@ discover = "srv:_db._tcp.example"`, func(c *svc) {
 			BeforeNext: proxy.Hook{Run: []string{"a"}, Every: 20, Timeout: 5 * time.Second, OnError: "ignore"},
 			OnTTL:      proxy.Hook{Run: []string{"b"}, Every: 1, Timeout: 30 * time.Second, OnError: "check"}}
 	}},
+	{`scope = "cluster"
+[mesh]
+name = "office"
+secret_file = "s"
+[cluster]
+voters = ["edge-1"]`, func(c *svc) { c.Scope = proxy.ScopeCluster }},
 	{`lock = { scope = "cluster" }
 hooks = { on_expire = { run = ["c"] } }
 [mesh]
@@ -179,6 +186,9 @@ func TestProxy(t *testing.T) {
 		if got.Lock.Scope == proxy.ScopeCluster {
 			got.Shared = func(proxy.SharedUser) proxy.Shared { return nil }
 		}
+		if got.Scope == proxy.ScopeCluster {
+			got.Cluster = func(proxy.ClusterUser) io.Closer { return nil }
+		}
 		if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{got}}); err != nil {
 			t.Errorf("%s: %v", c.line, err)
 		}
@@ -192,6 +202,7 @@ var ours = map[string]bool{
 	"ServiceConfig.AllowList": true, "ServiceConfig.DenyList": true,
 	"ServiceConfig.TLS": true, "ServiceConfig.Protocol": true, // internal/protocol makes them of the file
 	"BackendConfig.CheckPort": true,
+	"ServiceConfig.Cluster":   true,                              // internal/instance sets it
 	"ServiceConfig.Shared":    true, "LockConfig.WhenLost": true, // of [cluster]: internal/instance sets them
 }
 

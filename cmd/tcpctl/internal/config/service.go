@@ -13,6 +13,9 @@ type Service struct {
 	Balance  string    `toml:"balance" default:"random" oneof:"random roundrobin leastconn p2c source first"`
 	Backends []Backend `toml:"backends"`
 	Discover *Discover `toml:"discover"` // beside or in place of Backends
+	// Scope is where pauses, windows, admin states and weights hold: here, or on all nodes of
+	// [cluster] that have the service.
+	Scope string `toml:"scope" default:"node" oneof:"node cluster"`
 
 	ListenMode  fs.FileMode `toml:"listen_mode" default:"0600"`     // of the files of Unix sockets
 	ListenGroup string      `toml:"listen_group" example:"\"adm\""` // that has them; "": the process's

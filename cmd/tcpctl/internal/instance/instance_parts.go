@@ -64,6 +64,9 @@ func (in *Instance) makeEngine() (err error) {
 		Node: api.Node{Name: in.node, Version: in.c.Version, Started: time.Now()}, History: in.history}
 	in.local.Upgrade, in.local.Begin, in.local.Predecessors = in.upgrade, in.beginAct, in.predecessors.sources
 	in.local.Certificates = in.certificates
+	if in.member != nil {
+		in.local.Across = in.member
+	}
 	if in.predecessor != nil { // no count may be less than one that was shown
 		in.local.Refresh = in.predecessors.refresh
 		in.local.Shown = func() { in.predecessor.Count(remainingOf(in.engine)) }

@@ -44,10 +44,17 @@ func newMembership(c *config.Cluster, log *slog.Logger) *membership {
 	return ms
 }
 
-// share has the services of the cluster's locks share their slots.
+// share has the services of the cluster's locks share their slots, and those of scope
+// cluster what operators do to them.
 func (ms *membership) share(services []proxy.ServiceConfig, c *config.Cluster) error {
 	for i := range services {
 		s := &services[i]
+		if s.Scope == proxy.ScopeCluster {
+			if ms == nil {
+				return fmt.Errorf("service %q: scope = \"cluster\" needs the [cluster] table from the start on: start this instance anew", s.Name)
+			}
+			s.Cluster = ms.Scope
+		}
 		if s.Lock.Scope != proxy.ScopeCluster {
 			continue
 		}

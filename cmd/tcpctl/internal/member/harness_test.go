@@ -60,17 +60,18 @@ type oneLog struct {
 	entries []cluster.LogEntry
 	taken   int
 	read    uint64
+	terms   uint64 // before this one
 }
 
 func (l *oneLog) Propose(data []byte) error {
-	l.entries = append(l.entries, cluster.LogEntry{Index: uint64(len(l.entries) + 1), Term: 1, Data: slices.Clone(data)})
+	l.entries = append(l.entries, cluster.LogEntry{Index: uint64(len(l.entries) + 1), Term: l.terms + 1, Data: slices.Clone(data)})
 	return nil
 }
 
 func (l *oneLog) Confirm(read uint64) error { l.read = read; return nil }
 
 func (l *oneLog) Ready() cluster.LogReady {
-	r := cluster.LogReady{Term: 1, Leader: 1, Entries: l.entries[l.taken:], Confirmed: l.read}
+	r := cluster.LogReady{Term: l.terms + 1, Leader: 1, Entries: l.entries[l.taken:], Confirmed: l.read}
 	l.taken = len(l.entries)
 	return r
 }
@@ -139,6 +140,8 @@ func (l link) Send(r cluster.RequestTo) {
 	})
 }
 
+func (l link) Name(n cluster.NodeID) string { return fmt.Sprintf("node-%d", n) }
+
 func (l link) SetMember(step func(cluster.Answer), _ func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,10 +162,16 @@ func (h *hub) link(node cluster.NodeID, works bool) {
 	h.cut[node] = !works
 }
 
-// stop lets the voter do nothing at all, as while another one is elected.
+// stop lets the voter do nothing at all, as while another one is elected; then it leads
+// in a new term.
 func (h *hub) stop(down bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.down && !down {
+		h.log.terms++
+		h.log.read = 0
+		h.log.Propose(nil)
+	}
 	h.down = down
 }
 

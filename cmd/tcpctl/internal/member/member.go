@@ -29,10 +29,11 @@ type Config struct {
 // A Link is how a member reaches the voters.
 type Link interface {
 	Self() cluster.NodeID
-	Incarnation() uint64      // higher at each start of the process
-	Voters() []cluster.NodeID // those that are known, by now
-	Send(cluster.RequestTo)   // must not block: what cannot be sent now is lost, and said again
-	OtherVersion() bool       // the voters have another version, and answer nothing
+	Incarnation() uint64        // higher at each start of the process
+	Voters() []cluster.NodeID   // those that are known, by now
+	Name(cluster.NodeID) string // how an operator calls a node
+	Send(cluster.RequestTo)     // must not block: what cannot be sent now is lost, and said again
+	OtherVersion() bool         // the voters have another version, and answer nothing
 	// SetMember has step take the answers, and again be called when there is a new
 	// way to the voters: both on any goroutine.
 	SetMember(step func(cluster.Answer), again func())
@@ -50,8 +51,14 @@ type Member struct {
 	began    time.Duration
 	leased   bool          // it has had a lease
 	other    bool          // the voters have another version
-	stepped  chan struct{} // closed at the next answer of a voter
-	leaving  chan struct{} // closed once the voters know all; nil: Leave has not been called
+	stepped  chan struct{} // closed at the next answer of a voter, or when a service has followed one
+
+	followers []*follower                  // services of scope cluster
+	facts     uint64                       // that were known last
+	changed   chan struct{}                // closed once there are more
+	lost      map[cluster.NodeID]time.Time // when a lease was seen to be over; zero: it runs
+
+	leaving chan struct{} // closed once the voters know all; nil: Leave has not been called
 }
 
 // New returns a member that has not joined its cluster yet: clients wait.
@@ -60,7 +67,8 @@ func New(cfg Config) *Member {
 		cfg.Now = Boottime
 	}
 	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
-	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), began: cfg.Now()}
+	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), changed: make(chan struct{}),
+		lost: map[cluster.NodeID]time.Time{}, began: cfg.Now()}
 }
 
 // Join joins the cluster, once.
@@ -185,6 +193,7 @@ func (m *Member) step(a cluster.Answer) {
 	}
 	close(m.stepped)
 	m.stepped = make(chan struct{})
+	m.noteFactsLocked()
 	m.mu.Unlock()
 	m.wake()
 }

@@ -81,6 +81,18 @@ func (c *Carrier) OtherVersion() bool {
 	return way.OtherVersion
 }
 
+// Name is how an operator calls a node, as far as this process knows: the one that has the
+// Part does.
+func (c *Carrier) Name(node cluster.NodeID) string {
+	c.mu.Lock()
+	part := c.part
+	c.mu.Unlock()
+	if part != nil {
+		return part.Name(node)
+	}
+	return fmt.Sprintf("%016x", uint64(node))
+}
+
 // SetMember has step take the answers to this process's member, and again be called
 // when there is a new way to the voters. They are called on any goroutine.
 func (c *Carrier) SetMember(step func(cluster.Answer), again func()) {

@@ -1,0 +1,187 @@
+package member
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// A follower has a service of scope cluster follow what holds on all nodes, and says
+// how far it is. Its goroutine ends with the service.
+type follower struct {
+	member *Member
+	user   proxy.ClusterUser
+	name   string
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	followed uint64 // facts that the engine has followed; guarded by the member's lock
+
+	// What follows is the goroutine's own.
+	part   part
+	warned map[string]bool
+	poked  chan struct{} // the checks have passed
+}
+
+// Scope is for proxy.ServiceConfig.Cluster: on services of that name pauses, windows, admin
+// states and weights hold on all members that have one.
+func (m *Member) Scope(u proxy.ClusterUser) io.Closer {
+	f := &follower{member: m, user: u, name: u.Service(), warned: map[string]bool{}, poked: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	m.mu.Lock()
+	m.followers = append(m.followers, f)
+	m.agent.Serve(f.name, true)
+	m.mu.Unlock()
+	m.wake()
+	f.wg.Go(func() { f.run(ctx) })
+	return f
+}
+
+// Close ends what Scope began, with the service.
+func (f *follower) Close() error {
+	f.cancel()
+	f.wg.Wait()
+	m := f.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.followers = slices.DeleteFunc(m.followers, func(o *follower) bool { return o == f })
+	if m.followerLocked(f.name) == nil {
+		m.agent.Serve(f.name, false)
+	}
+	m.wake()
+	return nil
+}
+
+// followerLocked is the newest of a name: one that a reload has taken away may be at its end.
+func (m *Member) followerLocked(name string) *follower {
+	for _, f := range slices.Backward(m.followers) {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// known is what a node knows of a service.
+type known struct {
+	fact    cluster.Fact
+	index   uint64 // of the facts
+	joined  bool   // nothing is missing in them that holds
+	since   time.Duration
+	changed <-chan struct{} // closed once more is known
+}
+
+func (m *Member) knownLocked(name string) known {
+	return known{m.agent.Facts(name), m.agent.Known(), m.agent.Joined(name), m.agent.Since(name), m.changed}
+}
+
+func (m *Member) known(name string) known {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.knownLocked(name)
+}
+
+// noteFactsLocked is called where the agent has taken an answer: who waits for facts looks
+// again, and the time is noted at which a lease was seen to be over.
+func (m *Member) noteFactsLocked() {
+	if m.agent.Known() == m.facts {
+		return
+	}
+	m.facts = m.agent.Known()
+	close(m.changed)
+	m.changed = make(chan struct{})
+	for _, f := range m.followers {
+		for _, n := range m.agent.Facts(f.name).Nodes {
+			switch at, lost := m.lost[n.Node]; {
+			case n.Lease:
+				m.lost[n.Node] = time.Time{}
+			case lost && at.IsZero():
+				m.lost[n.Node] = time.Now()
+			}
+		}
+	}
+}
+
+// nodesShown is how often what changes without an event is said to all nodes.
+const nodesShown = time.Second
+
+func (f *follower) run(ctx context.Context) {
+	timer := time.NewTimer(nodesShown)
+	defer timer.Stop()
+	defer func() { f.part.end() }()
+	for {
+		k := f.member.known(f.name)
+		if k.joined {
+			f.follow(k)
+		}
+		r, more := f.user.Report()
+		if again := f.report(ctx, k, r); again > 0 {
+			timer.Reset(again)
+		} else {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.changed:
+		case <-more:
+		case <-timer.C:
+		case <-f.poked:
+		}
+	}
+}
+
+// follow has the engine follow what is known.
+func (f *follower) follow(k known) {
+	for _, text := range f.user.Follow(k.facts(f.member.cfg.Now())) {
+		if warn := f.member.cfg.Warn; !f.warned[text] && warn != nil {
+			warn(f.name, text)
+		}
+		f.warned[text] = true
+	}
+	m := f.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.followed != k.index {
+		f.followed = k.index
+		close(m.stepped)
+		m.stepped = make(chan struct{})
+	}
+}
+
+// facts are what is known in the engine's words.
+func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
+	p := &k.fact.Plan
+	note := readPause(p.Note)
+	leased := 0
+	for _, n := range k.fact.Nodes {
+		if n.Lease {
+			leased++
+		}
+	}
+	rate := note.Rate
+	if end := readEnd(p.End); end.Rate > 0 {
+		rate = end.Rate
+	}
+	all.Rate = rate / float64(max(leased, 1))
+	if p.ID != 0 && p.Step != cluster.Resumed {
+		all.Pause = proxy.ClusterPause{ID: p.ID, By: note.By, Reason: note.Reason, Window: p.Window, Command: p.Step == cluster.Command,
+			Limit: note.Limit, Then: note.Then, Quiet: note.Quiet, Max: p.Max - (now - k.since)}
+	}
+	for _, b := range k.fact.Backends {
+		drain := readDrain(b.Note)
+		one := proxy.ClusterBackend{Name: b.Name, Admin: b.State, Weight: -1,
+			DrainOptions: proxy.DrainOptions{Limit: drain.Limit, Then: drain.Then, Quiet: drain.Quiet, By: drain.By, Reason: drain.Reason}}
+		if b.Weighs {
+			one.Weight = int(b.Weight)
+		}
+		all.Backends = append(all.Backends, one)
+	}
+	return all
+}

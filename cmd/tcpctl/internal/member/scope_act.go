@@ -1,0 +1,208 @@
+package member
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// Do carries out an act on a service of scope cluster on all nodes that have it. It
+// returns once this node does what was agreed on.
+func (m *Member) Do(ctx context.Context, target string, r *api.Request) (string, error) {
+	service, backend := api.SplitTarget(target)
+	if !m.agrees(service) {
+		return "", proxy.ErrNoQuorum
+	}
+	switch r.Act {
+	case "pause":
+		return m.pause(ctx, service, r)
+	case "resume":
+		return m.resume(ctx, service, r)
+	case "weight":
+		return m.weigh(ctx, service, backend, r)
+	}
+	return m.setAdmin(ctx, service, backend, r)
+}
+
+var errUnheard = errors.New("whether that holds now is not known: no majority has confirmed it in time; repeating it is safe")
+
+// agrees says whether what is known of a service is what holds, and acts can be agreed on.
+func (m *Member) agrees(service string) bool { return m.Lease() > 0 && m.known(service).joined }
+
+// act asks for something on all nodes. It returns false without a lease: nothing was done.
+func (m *Member) act(op cluster.Op) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer m.wake()
+	return m.agent.Act(m.cfg.Now(), op)
+}
+
+// say asks for something on all nodes, and waits until it holds, here as well.
+func (m *Member) say(ctx context.Context, op cluster.Op, holds func(*cluster.Fact) bool) error {
+	if !m.act(op) {
+		return proxy.ErrNoQuorum
+	}
+	return m.await(ctx, op.Service, holds)
+}
+
+// await waits until something holds, and the engine follows it.
+func (m *Member) await(ctx context.Context, service string, holds func(*cluster.Fact) bool) error {
+	for {
+		m.mu.Lock()
+		k, stepped := m.knownLocked(service), m.stepped
+		f := m.followerLocked(service)
+		over := holds(&k.fact) && (f == nil || f.followed >= k.index)
+		m.mu.Unlock()
+		if over {
+			return nil
+		}
+		select {
+		case <-stepped:
+		case <-ctx.Done():
+			return errUnheard
+		}
+	}
+}
+
+func closed(p *cluster.Plan) bool { return p.ID != 0 && p.Step != cluster.Resumed }
+
+// begin closes a service on all nodes, and returns the plan.
+func (m *Member) begin(ctx context.Context, service string, window bool, max time.Duration, note pauseNote) (cluster.Plan, error) {
+	note.At, note.Which = time.Now(), rand.Text()
+	op := cluster.Op{Kind: cluster.OpPause, Service: service, Max: max, Flag: window, Note: note.text()}
+	if p := m.known(service).fact.Plan; closed(&p) {
+		return p, refusedBy(service, &p, note.By, window)
+	}
+	if err := m.say(ctx, op, func(f *cluster.Fact) bool { return closed(&f.Plan) }); err != nil {
+		return cluster.Plan{}, err
+	}
+	p := m.known(service).fact.Plan
+	if p.Note != op.Note {
+		return p, refusedBy(service, &p, note.By, window)
+	}
+	return p, nil
+}
+
+// refusedBy says that there is another pause, which is fine if it is one's own.
+func refusedBy(service string, p *cluster.Plan, by string, window bool) error {
+	note := readPause(p.Note)
+	if !p.Window && !window && note.By == by {
+		return already("%s: already paused by you, on all nodes", service)
+	}
+	return fmt.Errorf("%s is paused already on all nodes, by %s for %s", service, note.By, max(0, time.Since(note.At)).Round(time.Second))
+}
+
+type alreadyError string
+
+func (e alreadyError) Error() string        { return string(e) }
+func (e alreadyError) Is(target error) bool { return target == proxy.ErrAlready }
+
+func already(format string, args ...any) error { return alreadyError(fmt.Sprintf(format, args...)) }
+
+func (m *Member) pause(ctx context.Context, service string, r *api.Request) (string, error) {
+	o := proxy.PauseOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, By: r.By, Reason: r.Reason}
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
+	p, err := m.begin(ctx, service, false, r.Max, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("pause %s on %s for %s at most", service, m.nodesText(service), text.Duration(p.Max)), nil
+}
+
+// nodesText says how many nodes have a service.
+func (m *Member) nodesText(service string) string {
+	k := m.known(service)
+	return text.Plural(len(m.nodes(&k)), "node")
+}
+
+func (m *Member) resume(ctx context.Context, service string, r *api.Request) (string, error) {
+	o := proxy.ResumeOptions{Rate: r.Rate, By: r.By, Reason: r.Reason, Force: r.Force}
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
+	p := m.known(service).fact.Plan
+	switch {
+	case !closed(&p):
+		return "", api.ErrHere
+	case p.Window && !r.Force:
+		return "", fmt.Errorf("%s is paused by a window of %s on all nodes; it resumes by itself, use --force to resume it now", service, readPause(p.Note).By)
+	}
+	if err := m.end(ctx, service, p.ID, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("resume %s on %s", service, m.nodesText(service)), nil
+}
+
+// end opens a service that a plan has closed.
+func (m *Member) end(ctx context.Context, service string, plan uint64, why endNote) error {
+	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Note: why.text()}
+	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !closed(&f.Plan) })
+}
+
+// setAdmin is drain, maint and ready.
+func (m *Member) setAdmin(ctx context.Context, service, backend string, r *api.Request) (string, error) {
+	o := proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason}
+	if err := o.Validate(); err != nil {
+		return "", err
+	}
+	op := cluster.Op{Kind: cluster.OpBackend, Service: service, Text: backend}
+	note := drainNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet}
+	if r.Act != "ready" {
+		op.State, op.Note = r.Act, note.text()
+	}
+	now := backendOf(m.known(service).fact, backend)
+	was := readDrain(now.Note)
+	same := was.Limit == note.Limit && was.Then == note.Then && was.Quiet == note.Quiet
+	switch {
+	case r.Act == "ready" && now.State == "":
+		return "", api.ErrHere // something of this node alone, or nothing
+	case r.Act != "ready" && now.State == r.Act && same:
+		return "", already("%s/%s: already in %s on all nodes, by %s", service, backend, r.Act, was.By)
+	}
+	err := m.say(ctx, op, func(f *cluster.Fact) bool {
+		b := backendOf(*f, backend)
+		return b.State == op.State && b.Note == op.Note
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s/%s on %s", r.Act, service, backend, m.nodesText(service)), nil
+}
+
+func (m *Member) weigh(ctx context.Context, service, backend string, r *api.Request) (string, error) {
+	n, err := strconv.Atoi(r.Args[0]) // which was validated
+	if err != nil {
+		return "", err
+	}
+	if b := backendOf(m.known(service).fact, backend); b.Weighs && b.Weight == uint64(n) {
+		return "", already("weight of %s/%s: already %d on all nodes", service, backend, n)
+	}
+	op := cluster.Op{Kind: cluster.OpBackend, Service: service, Text: backend, From: uint64(n), Flag: true}
+	err = m.say(ctx, op, func(f *cluster.Fact) bool {
+		b := backendOf(*f, backend)
+		return b.Weighs && b.Weight == uint64(n)
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("weight of %s/%s: %d, on %s", service, backend, n, m.nodesText(service)), nil
+}
+
+func backendOf(f cluster.Fact, name string) cluster.Backend {
+	for _, b := range f.Backends {
+		if b.Name == name {
+			return b
+		}
+	}
+	return cluster.Backend{Name: name}
+}

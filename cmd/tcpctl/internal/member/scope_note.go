@@ -1,0 +1,56 @@
+package member
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Notes are what nodes have to know of an act and the voters need not: they are no more
+// to them than bytes. One that cannot be read, of another version, says nothing.
+
+// pauseNote is that of a cluster.Plan.
+type pauseNote struct {
+	By     string        `json:"by,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	At     time.Time     `json:"at"` // by the clock of the node that was asked
+	Limit  time.Duration `json:"limit,omitempty"`
+	Then   string        `json:"then,omitempty"`
+	Quiet  time.Duration `json:"quiet,omitempty"`
+	Rate   float64       `json:"rate,omitempty"` // of the release, over all nodes
+	Which  string        `json:"which"`          // random: the plan is the one that was asked for
+}
+
+// endNote is that of a plan's end.
+type endNote struct {
+	By      string  `json:"by,omitempty"`
+	Why     string  `json:"why,omitempty"`
+	GivenUp bool    `json:"given_up,omitempty"` // live sessions have outlived the limit
+	Rate    float64 `json:"rate,omitempty"`
+}
+
+// drainNote is that of a cluster.Backend.
+type drainNote struct {
+	By     string        `json:"by,omitempty"`
+	Reason string        `json:"reason,omitempty"`
+	Limit  time.Duration `json:"limit,omitempty"`
+	Then   string        `json:"then,omitempty"`
+	Quiet  time.Duration `json:"quiet,omitempty"`
+}
+
+func (n pauseNote) text() string { return noteText(n) }
+func (n endNote) text() string   { return noteText(n) }
+func (n drainNote) text() string { return noteText(n) }
+
+func noteText(n any) string {
+	b, err := json.Marshal(n)
+	if err != nil {
+		panic(err) // plain values
+	}
+	return string(b)
+}
+
+func readPause(text string) (n pauseNote) { readNote(text, &n); return n }
+func readEnd(text string) (n endNote)     { readNote(text, &n); return n }
+func readDrain(text string) (n drainNote) { readNote(text, &n); return n }
+
+func readNote(text string, n any) { _ = json.Unmarshal([]byte(text), n) }

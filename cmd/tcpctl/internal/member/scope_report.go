@@ -1,0 +1,146 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// A part is what a follower has done of a plan.
+type part struct {
+	plan     uint64
+	done     uint64        // cluster.NodeReport.Done
+	said     time.Duration // when counts were said last
+	resumed  time.Duration // when the plan was seen to be over; 0: it is not
+	ended    bool          // the follower has asked for its end
+	final    bool
+	checking context.CancelFunc // of the checks; nil: they have not begun
+	checked  chan struct{}      // closed: they have passed
+}
+
+func (p *part) end() {
+	if p.checking != nil {
+		p.checking()
+		p.checking = nil
+	}
+}
+
+// finalWithin is how long the last numbers wait for those that a pause held, who may be
+// released slowly.
+const finalWithin = 25 * time.Second
+
+// report says how far this node is with the last plan, and in what time to look again; 0:
+// there is nothing to come without an event.
+func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) time.Duration {
+	p := &k.fact.Plan
+	if f.part.plan != p.ID {
+		f.part.end()
+		f.part = part{plan: p.ID}
+		if p.Step == cluster.Resumed && r.Pause == 0 { // a process that has come after it
+			f.part.final = true
+			f.say(p.ID, uint64(cluster.Resumed)+1, proxy.ClusterReport{})
+		}
+	}
+	if p.ID == 0 || r.Pause != p.ID || f.part.final {
+		return 0
+	}
+	f.askForEnd(p, r)
+	now := f.member.cfg.Now()
+	done := f.doneWith(ctx, p, r, now)
+	if done == uint64(cluster.Resumed)+1 {
+		r = f.user.Finish()
+		f.part.final = true
+	}
+	if done > f.part.done || f.part.said == 0 || now-f.part.said >= nodesShown {
+		f.part.done, f.part.said = max(done, f.part.done), now
+		f.say(p.ID, f.part.done, r)
+	}
+	return nodesShown
+}
+
+// doneWith is how many steps of the plan the node is done with.
+func (f *follower) doneWith(ctx context.Context, p *cluster.Plan, r proxy.ClusterReport, now time.Duration) uint64 {
+	if p.Step == cluster.Resumed && f.part.resumed == 0 {
+		f.part.end()
+		f.part.resumed = now
+	}
+	if p.Step == cluster.Checking {
+		f.check(ctx)
+	}
+	switch {
+	case p.Step == cluster.Resumed && (r.Released || now-f.part.resumed >= finalWithin):
+		return uint64(cluster.Resumed) + 1
+	case f.part.passed():
+		return uint64(cluster.Checking) + 1
+	case r.Settled:
+		return uint64(cluster.Paused) + 1
+	}
+	return 0
+}
+
+// check has the engine look at its backends until they are good, or the plan is over.
+func (f *follower) check(ctx context.Context) {
+	if f.part.checking != nil || f.part.passed() {
+		return
+	}
+	ctx, f.part.checking = context.WithCancel(ctx)
+	checked := make(chan struct{})
+	f.part.checked = checked
+	f.wg.Go(func() {
+		for ctx.Err() == nil {
+			if _, err := f.user.Check(ctx); err == nil {
+				close(checked)
+				select {
+				case f.poked <- struct{}{}:
+				default:
+				}
+				return
+			}
+		}
+	})
+}
+
+func (p *part) passed() bool {
+	select {
+	case <-p.checked: // nil: never
+		return true
+	default:
+		return false
+	}
+}
+
+// askForEnd has the pause end on all nodes where it has ended here by its max, or where live
+// sessions have outlived its limit here.
+func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
+	end := endNote{By: readPause(p.Note).By}
+	switch {
+	case f.part.ended || p.Step == cluster.Resumed:
+		return
+	case r.GivenUp && p.Step == cluster.Paused:
+		end.GivenUp = true
+		end.Why = fmt.Sprintf("%s still live on %s", text.Plural(r.Live, "session"), f.member.nameOf(f.member.self()))
+	case r.Expired:
+		end.Why = "it reached its deadline"
+	default:
+		return
+	}
+	f.part.ended = f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: end.text()})
+}
+
+// say says it to the voters.
+func (f *follower) say(plan, done uint64, r proxy.ClusterReport) {
+	n := &r.Numbers
+	counts := cluster.Counts{Live: uint64(r.Live), Held: uint64(n.Held), Served: uint64(r.Served), Failed: uint64(n.Failed), Cut: uint64(n.Cut), Rejected: uint64(n.Rejected),
+		Abandoned: uint64(n.Abandoned), TimedOut: uint64(n.TimedOut), Longest: time.Duration(n.LongestSeconds * float64(time.Second))}
+	m := f.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.followerLocked(f.name) == f {
+		m.agent.Report(f.name, plan, done, counts)
+		m.wake()
+	}
+}

@@ -1,0 +1,364 @@
+package member_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// A scoped is a node whose service has no lock, and is of scope cluster.
+type scoped struct {
+	*testing.T
+	member *member.Member
+	engine *proxy.Engine
+	svc    *proxy.Service
+	mu     sync.Mutex
+	warned []string
+	end    func() // as at a stop
+}
+
+// echoes listens, and sends all back.
+func echoes(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				io.Copy(c, c)
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	return ln.Addr().String()
+}
+
+// start starts a node of the hub.
+func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, backend string, change func(*proxy.ServiceConfig)) *scoped {
+	t.Helper()
+	n := &scoped{T: t}
+	n.member = member.New(member.Config{Lease: lease, Warn: func(_, text string) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.warned = append(n.warned, text)
+	}})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := n.member.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Scope: proxy.ScopeCluster, Cluster: n.member.Scope,
+		Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: backend}}}
+	if change != nil {
+		change(&c)
+	}
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}})
+	if err == nil {
+		err = e.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.engine, n.svc = e, e.Service("db")
+	n.member.Join(link{h, node})
+	n.end = sync.OnceFunc(func() {
+		e.Close()
+		n.member.Leave(time.Second)
+		cancel()
+		wg.Wait()
+	})
+	t.Cleanup(n.end)
+	return n
+}
+
+// threeNodes are joined.
+func threeNodes(t *testing.T, lease time.Duration, change func(*proxy.ServiceConfig)) (*hub, []*scoped) {
+	t.Helper()
+	h, backend := newHub(t, lease), echoes(t)
+	var all []*scoped
+	for i := range 3 {
+		all = append(all, h.start(t, cluster.NodeID(i+1), lease, backend, change))
+	}
+	for _, n := range all {
+		eventually(t, "all nodes know of each other", func() bool { return len(n.member.Facts("db").Nodes) == 3 })
+	}
+	return h, all
+}
+
+// do is an act on all nodes.
+func (n *scoped) do(act, target string, change func(*api.Request)) (string, error) {
+	r := &api.Request{Act: act, Targets: []string{target}, By: "ana@edge-1", Options: api.Options{Limit: time.Minute, Then: proxy.ThenAbort, Max: time.Minute}}
+	if change != nil {
+		change(r)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return n.member.Do(ctx, target, r)
+}
+
+func (n *scoped) must(act, target string, change func(*api.Request)) {
+	n.Helper()
+	if said, err := n.do(act, target, change); err != nil || !strings.Contains(said, "on 3 nodes") {
+		n.Fatalf("%s %s: %q, %v", act, target, said, err)
+	}
+}
+
+func (n *scoped) until(what string, ok func(proxy.ServiceInfo) bool) {
+	n.Helper()
+	eventually(n.T, what, func() bool { return ok(n.svc.Info()) })
+}
+
+// visit is a client that says something and hears it.
+func (n *scoped) dial() net.Conn {
+	n.Helper()
+	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintln(c, "hello")
+	return c
+}
+
+func (n *scoped) hears(c net.Conn) {
+	n.Helper()
+	if line, err := bufio.NewReader(c).ReadString('\n'); line != "hello\n" {
+		n.Fatalf("a client heard %q, %v", line, err)
+	}
+}
+
+// TestRule37ActsOnAllNodes: a pause, a drain and a weight hold on all nodes, for one that
+// is started later, too, before it serves.
+func TestRule37ActsOnAllNodes(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, 10*second, nil)
+	live := all[2].dial()
+	all[2].hears(live)
+	all[0].must("pause", "db", nil)
+	var held []net.Conn
+	for _, n := range all {
+		held = append(held, n.dial())
+		n.until("a client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 && i.Pause.Scope == proxy.ScopeCluster })
+	}
+	nodeState := func(node string) (one proxy.NodeReport) {
+		for _, r := range all[1].member.Plans()[0].Nodes {
+			if r.Node == node {
+				one = r
+			}
+		}
+		return one
+	}
+	eventually(t, "the live session is known", func() bool {
+		r := nodeState("node-3")
+		return r.State == proxy.NodePausing && r.Live == 1 && nodeState("node-1").State == proxy.NodeSettled
+	})
+	live.Close()
+	eventually(t, "no session is live", func() bool { return len(all[1].member.Plans()[0].Waits()) == 0 })
+	if _, err := all[1].do("pause", "db", func(r *api.Request) { r.By = "bob" }); err == nil || !strings.Contains(err.Error(), "paused already on all nodes, by ana@edge-1") {
+		t.Errorf("a second pause: %v", err)
+	}
+	if _, err := all[1].do("pause", "db", nil); !errors.Is(err, proxy.ErrAlready) {
+		t.Errorf("the same again: %v", err)
+	}
+	all[1].must("drain", "db/a", nil)
+	all[2].must("weight", "db/a", func(r *api.Request) { r.Args = []string{"7"} })
+	for _, n := range all {
+		n.until("it drains", func(i proxy.ServiceInfo) bool { return i.Backends[0].Admin == proxy.AdminDrain })
+		n.until("it has the weight", func(i proxy.ServiceInfo) bool { return i.Backends[0].Weight == 7 })
+	}
+
+	fourth := h.start(t, 4, 10*second, echoes(t), func(c *proxy.ServiceConfig) { c.Backends[0].Weight = 3 })
+	late := fourth.dial()
+	fourth.until("its client is held by the pause", func(i proxy.ServiceInfo) bool { return i.Reason == proxy.ReasonPaused && i.Queue.Waiting == 1 })
+	if i := fourth.svc.Info(); i.Backends[0].Admin != proxy.AdminDrain || i.Backends[0].Weight != 7 || i.Sessions.Active != 0 {
+		t.Errorf("a node that was started later has %+v", i.Backends[0])
+	}
+	eventually(t, "its file differs, with a warning", func() bool {
+		fourth.mu.Lock()
+		defer fourth.mu.Unlock()
+		return strings.Contains(strings.Join(fourth.warned, "\n"), "db/a: the file of this node has weight = 3; on all nodes it is 7, which holds")
+	})
+	if said, err := all[0].do("ready", "db/a", nil); err != nil || !strings.Contains(said, "on 4 nodes") {
+		t.Errorf("ready: %q, %v", said, err)
+	}
+	if said, err := all[2].do("resume", "db", nil); err != nil || !strings.Contains(said, "on 4 nodes") {
+		t.Errorf("resume: %q, %v", said, err)
+	}
+	for i, c := range held {
+		all[i].hears(c)
+	}
+	fourth.hears(late)
+	if _, err := all[0].do("resume", "db", nil); !errors.Is(err, api.ErrHere) {
+		t.Errorf("nothing is paused: %v", err)
+	}
+}
+
+// TestRule37TheLimitOfAPause passes on one node under abort: all open again.
+func TestRule37TheLimitOfAPause(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, nil)
+	live := all[2].dial()
+	all[2].hears(live)
+	w, err := all[0].member.Window(context.Background(), "db", &api.Request{By: "ana", Options: api.Options{Limit: 300 * time.Millisecond, Then: proxy.ThenAbort, Max: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Settled(context.Background()); !errors.Is(err, proxy.ErrGivenUp) || !strings.Contains(err.Error(), "1 session still live on node-3") {
+		t.Errorf("settled: %v", err)
+	}
+	for _, n := range all {
+		n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+	}
+}
+
+// TestRule28QuorumLostDuringAPause: each node ends it at its own max, and no act is done.
+func TestRule28QuorumLostDuringAPause(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	all[0].must("pause", "db", func(r *api.Request) { r.Max = 2 * time.Second })
+	var held []net.Conn
+	for _, n := range all {
+		held = append(held, n.dial())
+		n.until("it is paused", func(i proxy.ServiceInfo) bool { return i.Pause != nil })
+	}
+	h.stop(true)
+	for i, n := range all {
+		n.hears(held[i])
+		eventually(t, "it has no lease", func() bool { return n.member.Lease() == 0 })
+		if _, err := n.do("pause", "db", nil); !errors.Is(err, proxy.ErrNoQuorum) {
+			t.Errorf("a pause without a majority: %v", err)
+		}
+		if i := n.svc.Info(); i.State != proxy.StateOpen {
+			t.Errorf("it is %s", i.State)
+		}
+	}
+	h.stop(false)
+	for _, n := range all {
+		eventually(t, "all know that it is over", func() bool {
+			p := n.member.Facts("db").Plan
+			return n.member.Lease() > 0 && p.Step == cluster.Resumed
+		})
+	}
+	all[1].must("pause", "db", nil)
+}
+
+// TestRule28QuorumLostDuringACommand: the service stays closed on all nodes, and newcomers
+// are rejected once the max has passed; healed, the window goes on to its end.
+func TestRule28QuorumLostDuringACommand(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	ctx := context.Background()
+	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: 2 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := w.Settled(ctx); err != nil || said != "no session is live on 3 nodes" {
+		t.Fatalf("settled: %q, %v", said, err)
+	}
+	if err := w.Command(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range all {
+		n.until("it knows that the command runs", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Step == "command" })
+	}
+	h.stop(true)
+	for _, n := range all {
+		n.until("it is overdue", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Overdue })
+		if c, err := net.Dial("tcp", n.svc.Info().Listen[0]); err == nil {
+			c.SetDeadline(time.Now().Add(patience))
+			if _, err := io.ReadAll(c); err == nil || os.IsTimeout(err) {
+				t.Errorf("a newcomer was not reset: %v", err)
+			}
+			c.Close()
+		}
+		eventually(t, "it has no lease", func() bool { return n.member.Lease() == 0 })
+		if i := n.svc.Info(); i.Sessions.Active != 0 || i.Pause == nil {
+			t.Errorf("without a majority: %s, %d live", i.State, i.Sessions.Active)
+		}
+	}
+	if _, err := w.Check(ctx); !errors.Is(err, proxy.ErrNoQuorum) {
+		t.Errorf("a step without a majority: %v", err)
+	}
+	h.stop(false)
+	eventually(t, "the checks are good on all nodes", func() bool {
+		_, err := w.Check(ctx)
+		return err == nil
+	})
+	if err := w.Resume(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range all {
+		n.hears(n.dial())
+	}
+	w.Reported(ctx)
+	if said := proxy.AcrossNodes(w.Nodes()); said != "failed 0 on 3 of 3 nodes" {
+		t.Errorf("it reports %s: %+v", said, w.Nodes())
+	}
+}
+
+// TestRule27ANodeIsLostInAWindow: before it has said anything, the window is given up and
+// names it; later it goes on, and the report names it.
+func TestRule27ANodeIsLostInAWindow(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	ctx := context.Background()
+	r := &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}}
+	w, err := all[0].member.Window(ctx, "db", r)
+	if err == nil {
+		_, err = w.Settled(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return w.Nodes()[2].State == proxy.NodeUnknown })
+	if err := w.Command(ctx, true); err != nil {
+		t.Errorf("it had said that no session is live: %v", err)
+	}
+	if _, err := w.Check(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := w.Resume(ctx); err != nil {
+		t.Error(err)
+	}
+	if i := all[2].svc.Info(); i.Pause == nil {
+		t.Error("the node that is cut off has opened by itself")
+	}
+	w.Reported(ctx)
+	nodes := w.Nodes()
+	if said := proxy.AcrossNodes(nodes); said != "failed 0 on 2 of 3 nodes" || !strings.HasPrefix(nodes[2].Unknown, "its lease ended ") {
+		t.Errorf("it reports %s: %+v", said, nodes)
+	}
+	if _, err := all[0].member.Window(ctx, "db", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), "nothing was paused") {
+		t.Errorf("the next window: %v", err)
+	}
+	h.link(3, true)
+	eventually(t, "it is back, and amends the report", func() bool { return proxy.AcrossNodes(w.Nodes()) == "failed 0 on 3 of 3 nodes" })
+	all[2].until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+	all[1].end()
+	eventually(t, "a node that stops in order is not missed", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
+}

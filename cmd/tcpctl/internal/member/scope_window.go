@@ -1,0 +1,336 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/lock/cluster"
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// A window is one that this node owns: proxy.ClusterWindow.
+type window struct {
+	member  *Member
+	service string
+	id      uint64
+	by      string
+	rate    float64
+	force   bool // goes on without nodes of which nothing is known
+}
+
+// Window closes a service on all nodes for a window. One that has no lease can neither
+// be asked to hold its clients nor, without a lock, be relied on to have none: only
+// force leaves it out.
+func (m *Member) Window(ctx context.Context, service string, r *api.Request) (proxy.ClusterWindow, error) {
+	w := &window{member: m, service: service, by: r.By, rate: r.Rate, force: r.Force}
+	if !m.agrees(service) {
+		return nil, proxy.ErrNoQuorum
+	}
+	k := m.known(service)
+	if unknown, _ := w.missing(&k); len(unknown) > 0 && !r.Force {
+		return nil, fmt.Errorf("%s; nothing was paused; use --force to leave it out", strings.Join(unknown, ", "))
+	}
+	p, err := m.begin(ctx, service, true, r.Max, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, Rate: r.Rate})
+	if err != nil {
+		return nil, err
+	}
+	w.id = p.ID
+	return w, nil
+}
+
+// missing are the nodes of which nothing is known, and those that are waited for, in words.
+func (w *window) missing(k *known) (unknown, waits []string) {
+	reports, leased := reportsOf(&k.fact.Plan), w.member.withLease(k)
+	for _, n := range k.fact.Nodes {
+		r, said := reports[n.Node]
+		switch name := w.member.nameOf(n.Node); {
+		case !n.Lease && !said && leased[name]: // an earlier process of that node, which has ended
+		case said && k.fact.Plan.ID == w.id && r.DoneWith(cluster.Paused):
+		case n.Lease && w.id == 0: // it can be asked
+		case n.Lease:
+			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
+		case k.fact.Slots == 0:
+			unknown = append(unknown, fmt.Sprintf("%s cannot be asked to hold its clients: %s", name, w.member.lostText(n.Node)))
+		}
+	}
+	return unknown, waits
+}
+
+func reportsOf(p *cluster.Plan) map[cluster.NodeID]cluster.NodeReport {
+	all := map[cluster.NodeID]cluster.NodeReport{}
+	for _, r := range p.Nodes {
+		all[r.Node] = r
+	}
+	return all
+}
+
+// await waits until over says so of what is known, or the window is not there any more.
+func (w *window) await(ctx context.Context, over func(k *known) (bool, error)) error {
+	for {
+		k := w.member.known(w.service)
+		if k.fact.Plan.ID != w.id {
+			return errors.New("the window is not there any more: another pause has followed it")
+		}
+		if end, err := over(&k); end || err != nil {
+			return err
+		}
+		select {
+		case <-k.changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ended is the error of a window that was opened before its time.
+func ended(p *cluster.Plan) error {
+	if p.Step != cluster.Resumed {
+		return nil
+	}
+	switch end := readEnd(p.End); {
+	case end.GivenUp:
+		return fmt.Errorf("%w: %s", proxy.ErrGivenUp, end.Why)
+	case end.Why != "":
+		return errors.New("the service is open: " + end.Why)
+	}
+	return errors.New("the service is open: the window reached its deadline")
+}
+
+// Settled waits until no session is live on any node.
+func (w *window) Settled(ctx context.Context) (detail string, err error) {
+	err = w.await(ctx, func(k *known) (bool, error) {
+		if err := ended(&k.fact.Plan); err != nil {
+			return true, err
+		}
+		unknown, waits := w.missing(k)
+		if len(unknown) > 0 && !w.force {
+			return true, fmt.Errorf("%s; the command was not run", strings.Join(unknown, ", "))
+		}
+		detail = fmt.Sprintf("no session is live on %s", text.Plural(len(w.member.nodes(k))-len(unknown), "node"))
+		if len(unknown) > 0 {
+			detail += "; left out: " + strings.Join(unknown, ", ")
+		}
+		return len(waits) == 0, nil
+	})
+	return detail, err
+}
+
+// step says how far the plan is, and waits until that holds.
+func (w *window) step(ctx context.Context, to cluster.Step) error {
+	p := w.member.known(w.service).fact.Plan
+	if err := ended(&p); err != nil && p.ID == w.id {
+		return err
+	}
+	op := cluster.Op{Kind: cluster.OpStep, Service: w.service, Token: w.id, From: uint64(to)}
+	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	defer cancel()
+	var over error
+	err := w.member.say(ctx, op, func(f *cluster.Fact) bool {
+		if f.Plan.ID != w.id {
+			over = errors.New("the window is not there any more: another pause has followed it")
+		} else {
+			over = ended(&f.Plan)
+		}
+		return over != nil || f.Plan.Step == to
+	})
+	if errors.Is(err, errUnheard) {
+		err = fmt.Errorf("%w: %w", proxy.ErrNoQuorum, err)
+	}
+	if err == nil {
+		err = over
+	}
+	return err
+}
+
+// sayWithin is how long a majority may take to agree on a step, before it is said again.
+const sayWithin = 5 * time.Second
+
+// Command says that the command runs, or that nobody knows whether it does.
+func (w *window) Command(ctx context.Context, runs bool) error {
+	if runs {
+		return w.step(ctx, cluster.Command)
+	}
+	return w.step(ctx, cluster.Paused)
+}
+
+// Check waits until all nodes that have a lease have checked their backends.
+func (w *window) Check(ctx context.Context) (detail string, err error) {
+	if err := w.step(ctx, cluster.Checking); err != nil {
+		return "", err
+	}
+	err = w.await(ctx, func(k *known) (bool, error) {
+		var waits []string
+		reports := reportsOf(&k.fact.Plan)
+		for _, n := range k.fact.Nodes {
+			if n.Lease && !reports[n.Node].DoneWith(cluster.Checking) {
+				waits = append(waits, w.member.nameOf(n.Node))
+			}
+		}
+		if err := ended(&k.fact.Plan); err != nil && len(waits) > 0 {
+			return true, fmt.Errorf("no good checks on %s: %w", strings.Join(waits, ", "), err)
+		}
+		detail = "good on " + text.Plural(len(w.member.nodes(k)), "node")
+		return len(waits) == 0, nil
+	})
+	return detail, err
+}
+
+// Resume opens the service on all nodes.
+func (w *window) Resume(ctx context.Context) error {
+	p := w.member.known(w.service).fact.Plan
+	if p.ID != w.id || p.Step == cluster.Resumed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	defer cancel()
+	err := w.member.end(ctx, w.service, w.id, endNote{By: w.by, Rate: w.rate})
+	if errors.Is(err, errUnheard) {
+		return fmt.Errorf("%w: %w", proxy.ErrNoQuorum, err)
+	}
+	return err
+}
+
+// reportsWithin is how long the numbers of nodes are waited for.
+const reportsWithin = 30 * time.Second
+
+// Reported waits until all nodes that have a lease have said their last numbers.
+func (w *window) Reported(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, reportsWithin)
+	defer cancel()
+	_ = w.await(ctx, func(k *known) (bool, error) { // otherwise they are shown as unknown
+		reports := reportsOf(&k.fact.Plan)
+		for _, n := range k.fact.Nodes {
+			if n.Lease && !reports[n.Node].DoneWith(cluster.Resumed) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// Nodes are the parts of all nodes.
+func (w *window) Nodes() []proxy.NodeReport {
+	k := w.member.known(w.service)
+	if k.fact.Plan.ID != w.id {
+		return nil
+	}
+	return w.member.nodes(&k)
+}
+
+// nodes are the parts of all nodes that have a service in its last plan.
+func (m *Member) nodes(k *known) (all []proxy.NodeReport) {
+	reports, leased := reportsOf(&k.fact.Plan), m.withLease(k)
+	for _, n := range k.fact.Nodes {
+		r, said := reports[n.Node]
+		c := r.Counts
+		one := proxy.NodeReport{Node: m.nameOf(n.Node), State: proxy.NodePausing, Live: int(c.Live), Served: int64(c.Served),
+			Numbers: proxy.Numbers{Held: int(c.Held), LongestSeconds: c.Longest.Seconds(), Abandoned: int64(c.Abandoned), TimedOut: int64(c.TimedOut),
+				Cut: int64(c.Cut), Failed: int64(c.Failed), Rejected: int64(c.Rejected)}}
+		switch {
+		case r.Restarted:
+			one.State, one.Unknown = proxy.NodeUnknown, "its process was started again: its numbers are of the new one"
+		case r.DoneWith(cluster.Resumed):
+			one.State = proxy.NodeDone
+		case !n.Lease:
+			one.State, one.Unknown = proxy.NodeUnknown, m.lostText(n.Node)
+		case r.DoneWith(cluster.Checking):
+			one.State = proxy.NodeChecked
+		case r.DoneWith(cluster.Paused):
+			one.State = proxy.NodeSettled
+		}
+		i := slices.IndexFunc(all, func(o proxy.NodeReport) bool { return o.Node == one.Node })
+		switch {
+		case !n.Lease && !said && leased[one.Node]: // an earlier process of that node, which has ended
+		case i < 0:
+			all = append(all, one)
+		default: // in an upgrade a node has several processes
+			all[i] = merge(all[i], one)
+		}
+	}
+	slices.SortFunc(all, func(a, b proxy.NodeReport) int { return strings.Compare(a.Node, b.Node) })
+	return all
+}
+
+// withLease are the names of the nodes of which a process has a lease.
+func (m *Member) withLease(k *known) map[string]bool {
+	all := map[string]bool{}
+	for _, n := range k.fact.Nodes {
+		if n.Lease {
+			all[m.nameOf(n.Node)] = true
+		}
+	}
+	return all
+}
+
+// merge is the part of two processes of one node: it is as far as the one that is behind.
+func merge(a, b proxy.NodeReport) proxy.NodeReport {
+	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
+	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
+		a.State, a.Unknown = b.State, b.Unknown
+	}
+	sum := proxy.Report{}
+	sum.SetNodes([]proxy.NodeReport{a, b})
+	a.Live, a.Served, a.Numbers = a.Live+b.Live, a.Served+b.Served, sum.Numbers
+	return a
+}
+
+// Plans are the last pauses and windows that hold on all nodes, by service.
+func (m *Member) Plans() (all []api.ClusterPlan) {
+	m.mu.Lock()
+	var names []string
+	for _, f := range m.followers {
+		if m.followerLocked(f.name) == f {
+			names = append(names, f.name)
+		}
+	}
+	m.mu.Unlock()
+	for _, name := range names {
+		k := m.known(name)
+		p := &k.fact.Plan
+		if p.ID == 0 {
+			continue
+		}
+		note := readPause(p.Note)
+		step := [...]string{cluster.Paused: "pause", cluster.Command: "command", cluster.Checking: "check", cluster.Resumed: "resumed"}[p.Step]
+		all = append(all, api.ClusterPlan{Service: name, ID: p.ID, Window: p.Window, Owner: m.nameOf(p.Owner), By: note.By, Reason: note.Reason,
+			Since: note.At, Step: step, Nodes: m.nodes(&k)})
+	}
+	return all
+}
+
+// lostText says since when a node has no lease.
+func (m *Member) lostText(node cluster.NodeID) string {
+	m.mu.Lock()
+	at := m.lost[node]
+	m.mu.Unlock()
+	if at.IsZero() {
+		return "it has no lease"
+	}
+	return "its lease ended " + at.Format("15:04:05 MST")
+}
+
+// nameOf is how an operator calls a node.
+func (m *Member) nameOf(node cluster.NodeID) string {
+	m.mu.Lock()
+	link := m.link
+	m.mu.Unlock()
+	if link == nil {
+		return fmt.Sprintf("%016x", uint64(node))
+	}
+	return link.Name(node)
+}
+
+func (m *Member) self() cluster.NodeID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.link == nil {
+		return 0
+	}
+	return m.link.Self()
+}

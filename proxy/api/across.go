@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// Across carries acts out on all nodes that have a service of scope cluster.
+type Across interface {
+	// Do does an act on one target. An error that wraps proxy.ErrNoQuorum says that
+	// nothing was done, ErrHere that it is to be done on this node.
+	Do(ctx context.Context, target string, r *Request) (text string, err error)
+	// Window closes a service for a window that this node owns.
+	Window(ctx context.Context, service string, r *Request) (proxy.ClusterWindow, error)
+	// Plans are the last pauses and windows of all nodes, by service.
+	Plans() []ClusterPlan
+}
+
+// ErrHere says that an act has nothing to do on other nodes.
+var ErrHere = errors.New("api: to be done on this node")
+
+// ClusterPlan is the last pause or window of a service on all nodes.
+type ClusterPlan struct {
+	Service string             `json:"service"`
+	ID      uint64             `json:"id"`
+	Window  bool               `json:"window,omitempty"` // a command runs while it lasts
+	Owner   string             `json:"owner"`            // the node where it was asked for
+	By      string             `json:"by,omitempty"`     // the operator
+	Reason  string             `json:"reason,omitempty"`
+	Since   time.Time          `json:"since"`
+	Step    string             `json:"step"` // pause, command, check, or resumed
+	Nodes   []proxy.NodeReport `json:"nodes"`
+}
+
+// Plan finds the plan of a service; nil: there is none.
+func (c *Cluster) Plan(service string) *ClusterPlan {
+	if c == nil {
+		return nil
+	}
+	for i := range c.Plans {
+		if c.Plans[i].Service == service {
+			return &c.Plans[i]
+		}
+	}
+	return nil
+}
+
+// Waits are the nodes that a pause waits for.
+func (p *ClusterPlan) Waits() (names []string) {
+	for _, n := range p.Nodes {
+		if n.State == proxy.NodePausing || n.State == proxy.NodeUnknown {
+			names = append(names, n.Node)
+		}
+	}
+	return names
+}
+
+// progress follows a pause until no session is live on any node.
+func (p *ClusterPlan) progress() Progress {
+	waits := p.Waits()
+	if len(waits) == 0 {
+		return Progress{Done: true, Text: fmt.Sprintf("%s is paused on %s, no session is live", p.Service, text.Plural(len(p.Nodes), "node"))}
+	}
+	var parts []string
+	for _, n := range p.Nodes {
+		switch {
+		case n.Unknown != "":
+			parts = append(parts, n.Node+" "+n.Unknown)
+		case slices.Contains(waits, n.Node):
+			parts = append(parts, fmt.Sprintf("%s has %s", n.Node, text.Plural(n.Live, "session")))
+		}
+	}
+	return Progress{Text: fmt.Sprintf("pausing %s on %s: %s", p.Service, text.Plural(len(p.Nodes), "node"), strings.Join(parts, ", "))}
+}
+
+// acrossTimeout is how long a majority may take to agree on an act.
+const acrossTimeout = 10 * time.Second
+
+// across says whether an act on a target is for all nodes.
+func (l *Local) across(s *Status, a *Act, target string, r *Request) (bool, error) {
+	service, _ := SplitTarget(target)
+	svc := s.Service(service)
+	switch {
+	case svc == nil || svc.Scope != proxy.ScopeCluster || r.Here || l.Across == nil:
+		return false, nil
+	case a.Plan:
+		return false, Refused(a.Name+" "+target+" acts on this node alone, and "+service+" is the cluster's", "use tcpctl window "+service+" -- CMD, or --here")
+	}
+	return slices.Contains(acrossActs, a.Name), nil
+}
+
+// acrossActs are what a service of scope cluster has in common on all nodes.
+var acrossActs = []string{"pause", "resume", "drain", "maint", "ready", "weight"}
+
+// doAcross does an act on all nodes, with the defaults of this one.
+func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, error) {
+	r.Options = termsOf(a.Name, s, target, &r).holds
+	ctx, cancel := context.WithTimeout(context.Background(), acrossTimeout)
+	defer cancel()
+	text, err := l.Across.Do(ctx, target, &r)
+	return text, acrossError(err)
+}
+
+// acrossError is an error of Across with its status.
+func acrossError(err error) error {
+	if errors.Is(err, proxy.ErrNoQuorum) {
+		return NoQuorum("no majority of the cluster's voters is reached: nothing was done", "tcpctl cluster status shows the voters; --here acts on this node alone")
+	}
+	return err
+}

@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// A service of ScopeCluster is one of several engines: a pause, a window, an admin
+// state or a weight holds on all of them. What joins it to the others is given by
+// ServiceConfig.Cluster, follows what holds by ClusterUser.Follow, and says by
+// ClusterUser.Report how far this engine is.
+
+// ErrNoQuorum says that no majority of a cluster's voters is reached.
+var ErrNoQuorum = errors.New("proxy: no majority of the cluster's voters is reached")
+
+// ClusterFacts are what holds of a service on all engines.
+type ClusterFacts struct {
+	Pause    ClusterPause // of ID 0: it is open
+	Rate     float64      // grants a second, here, of a pause that has ended; 0: all at once
+	Backends []ClusterBackend
+}
+
+// ClusterPause is a pause of a service on all engines.
+type ClusterPause struct {
+	ID      uint64 // which; higher than of each before
+	By      string // the operator
+	Reason  string
+	Window  bool          // it outlives its Max until a ClusterFacts without it: its command may run
+	Command bool          // its command runs
+	Limit   time.Duration // how long live sessions may take from now on; 0: as long as the pause
+	Then    string        // at that limit
+	Max     time.Duration // the longest pause, from now on
+	Quiet   time.Duration // as of a PauseOptions
+}
+
+// ClusterBackend is what operators have said of a backend for all engines.
+type ClusterBackend struct {
+	Name   string
+	Admin  string // AdminDrain or AdminMaint; "": it is ready, or nothing was said
+	Weight int    // negative: nothing was said
+	DrainOptions
+}
+
+// ClusterReport is how far an engine is with a ClusterPause, and what it meant to clients.
+type ClusterReport struct {
+	Pause    uint64 // its ID; 0: there was none
+	Live     int    // sessions
+	Settled  bool   // no session is live any more, or the pause goes on beside them
+	GivenUp  bool   // the limit has passed under ThenAbort: it is to end on all engines
+	Expired  bool   // it ended here at its Max
+	Released bool   // it has ended, and all that it held have been served
+	Served   int64  // of those that were held
+	Numbers  Numbers
+}
+
+// ClusterUser is a service as what joins it to others sees it. Its methods may be called
+// from any goroutine.
+type ClusterUser struct{ service *Service }
+
+// Service is its name.
+func (u ClusterUser) Service() string { return u.service.name }
+
+// Follow makes the service follow what holds on all engines, and may be repeated. Before
+// the first call no client is admitted. It returns a sentence for each value of the
+// configuration that differs; what holds on all engines wins.
+func (u ClusterUser) Follow(f ClusterFacts) (differs []string) {
+	u.service.queue.Update(func() { differs = u.service.cluster.followLocked(f) })
+	return differs
+}
+
+// Report says how far the engine is with the last pause that it has followed. more is
+// closed at the next change; numbers change without one.
+func (u ClusterUser) Report() (r ClusterReport, more <-chan struct{}) {
+	s := u.service
+	var counted *tally
+	more = s.changes.nextUnless(func() bool {
+		r, counted = s.cluster.reportLocked()
+		return false
+	})
+	if counted != nil {
+		r.Numbers = counted.numbers()
+	}
+	return r, more
+}
+
+// Check demands good checks of the backends that were up before the last pause (rule 11).
+func (u ClusterUser) Check(ctx context.Context) (detail string, err error) {
+	s := u.service
+	var was *tally
+	s.queue.Do(func() {
+		if p := s.cluster.pause; p != nil {
+			was = p.tally
+		}
+	})
+	if was == nil {
+		return "not checked", nil
+	}
+	return s.checkAfter(ctx, was)
+}
+
+// clusterState is a service's part in what holds on several engines. It is guarded by the
+// service's queue.
+type clusterState struct {
+	service  *Service
+	joined   io.Closer // nil: what operators do holds here alone
+	known    bool      // what holds is known
+	pause    *clusterPause
+	backends map[string]ClusterBackend // as it was followed last
+}
+
+// A clusterPause is the last one that was followed.
+type clusterPause struct {
+	ClusterPause
+	ours    *pause // nil: a plan of this engine alone had the service closed already
+	tally   *tally
+	granted int64 // before it
+	over    bool  // on all engines
+	givenUp bool
+	expired bool
+	final   *ClusterReport // once it is Released
+}
+
+// start joins the service to those of other engines, before its first client.
+func (c *clusterState) start(join func(ClusterUser) io.Closer) {
+	if join == nil {
+		return
+	}
+	c.service.queue.Do(func() { c.backends = map[string]ClusterBackend{} })
+	joined := join(ClusterUser{c.service})
+	c.service.queue.Do(func() { c.joined = joined })
+}
+
+func (c *clusterState) close() {
+	if c.joined != nil {
+		c.joined.Close()
+	}
+}
+
+// holdsLocked says whether clients wait until it is known what holds.
+func (c *clusterState) holdsLocked() bool { return c.joined != nil && !c.known }
+
+// scope is ServiceInfo's.
+func (c *clusterState) scope() string {
+	if c.service.config().Scope == ScopeCluster {
+		return ScopeCluster
+	}
+	return ""
+}
+
+func (c *clusterState) reportLocked() (r ClusterReport, counted *tally) {
+	s, p := c.service, c.pause
+	if p == nil {
+		return r, nil
+	}
+	if p.final != nil {
+		return *p.final, nil
+	}
+	_, line := s.stats.totalsLocked()
+	current := p.ours != nil && s.pause.current == p.ours
+	r = ClusterReport{Pause: p.ID, Live: s.active - s.bypassing, Settled: current && p.ours.settled, GivenUp: p.givenUp, Expired: p.expired,
+		Served: line.Granted - p.granted}
+	r.Released = p.over && !s.pause.releasingLocked()
+	return r, p.tally
+}
+
+// endReport keeps the numbers of a pause that is over.
+func (u ClusterUser) endReport(r ClusterReport) {
+	s := u.service
+	s.queue.Do(func() {
+		if p := s.cluster.pause; p != nil && p.ID == r.Pause && p.final == nil {
+			p.final = &r
+			p.tally.forgetLocked()
+		}
+	})
+}
+
+// Finish returns the final report of the last pause, and ends counting for it. Clients
+// that it held and that have not been served yet are not waited for.
+func (u ClusterUser) Finish() ClusterReport {
+	r, _ := u.Report()
+	u.endReport(r)
+	return r
+}
+
+// checkAfter demands good checks of those backends that were up before.
+func (s *Service) checkAfter(ctx context.Context, was *tally) (string, error) {
+	var of []*Backend
+	s.queue.View(func() {
+		for _, b := range s.backends.all {
+			if b.admin() == AdminReady && (was.wasUp[b.name] || len(s.backends.all) == 1) {
+				of = append(of, b)
+			}
+		}
+	})
+	if s.config().Check.Type == health.None || len(of) == 0 {
+		return "not checked", nil
+	}
+	if err := s.backends.awaitGood(ctx, of, len(of)); err != nil {
+		return "", cmp.Or(context.Cause(ctx), err)
+	}
+	return text.Plural(len(of), "backend") + " good", nil
+}

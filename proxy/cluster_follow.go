@@ -1,0 +1,161 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// clusterGrace is for how long beyond its Max a window without a command waits to be
+// ended by the others; later its clients are rejected.
+const clusterGrace = 10 * time.Second
+
+func (c *clusterState) followLocked(f ClusterFacts) (differs []string) {
+	if !c.known {
+		c.known = true
+		c.service.changes.notifyLocked()
+	}
+	if c.service.quiet.retired {
+		return nil // a reload has it no more: its waiters are served
+	}
+	c.followPauseLocked(f)
+	return c.followBackendsLocked(f.Backends)
+}
+
+// followPauseLocked begins a pause, or ends it.
+func (c *clusterState) followPauseLocked(f ClusterFacts) {
+	p := c.pause
+	if p != nil && !p.over && p.ID != f.Pause.ID {
+		p.over = true
+		if p.ours != nil && c.service.pause.current == p.ours {
+			c.service.pause.resumeLocked(p.By, f.Rate)
+		}
+		c.service.changes.notifyLocked()
+	}
+	switch {
+	case f.Pause.ID == 0:
+		return
+	case p == nil || p.ID != f.Pause.ID:
+		if p != nil && p.final == nil {
+			p.tally.forgetLocked()
+		}
+		_, line := c.service.stats.totalsLocked()
+		p = &clusterPause{ClusterPause: f.Pause, tally: &tally{service: c.service}, granted: line.Granted}
+		p.tally.beginLocked()
+		c.pause = p
+	}
+	p.Command = f.Pause.Command
+	if p.ours == nil {
+		c.beginPauseLocked(p)
+	}
+}
+
+// beginPauseLocked closes the service. An operator's pause of this engine alone is
+// replaced; a plan's has it closed already, and may not be taken away from it.
+func (c *clusterState) beginPauseLocked(p *clusterPause) {
+	s, now := c.service, time.Now()
+	if cur := s.pause.current; cur != nil && cur.plan != nil && !cur.plan.over() {
+		return
+	}
+	p.ours = &pause{owner: p.By, by: "pause", reason: p.Reason, since: now, until: now.Add(p.Max), then: p.Then, quiet: p.Quiet, cluster: p}
+	if p.Window {
+		p.ours.by = PlanWindow
+	}
+	if limit := now.Add(p.Limit); p.Limit > 0 && limit.Before(p.ours.until) {
+		p.ours.limit = &limit
+	}
+	s.engine.note(Event{Kind: EventService, Service: s.name, By: p.By,
+		Text: fmt.Sprintf("%s is being paused on all nodes, until %s: %s live here", s.name, clockTime(p.ours.until), text.Plural(s.active-s.bypassing, "session"))})
+	s.pause.beginLocked(p.ours)
+}
+
+// followBackendsLocked makes the backends what was said of them since it was followed last.
+func (c *clusterState) followBackendsLocked(all []ClusterBackend) (differs []string) {
+	next := map[string]ClusterBackend{}
+	for _, to := range all {
+		next[to.Name] = to
+	}
+	before := c.backends
+	c.backends = next
+	for _, b := range slices.Clone(c.service.backends.all) {
+		to, said := next[b.name]
+		was, wasSaid := before[b.name]
+		if !said {
+			to = ClusterBackend{Name: b.name, Weight: -1}
+		}
+		if !wasSaid {
+			was = ClusterBackend{Name: b.name, Weight: -1}
+		}
+		if b.removing {
+			continue
+		}
+		if admin := to; was.Admin != admin.Admin || was.DrainOptions != admin.DrainOptions {
+			c.setAdminLocked(b, to)
+		}
+		if to.Weight >= 0 && to.Weight != b.weight && to.Weight != was.Weight {
+			b.weight = to.Weight
+			c.service.servingChangedLocked()
+		}
+		if to.Weight >= 0 && to.Weight != b.cfg.Weight {
+			differs = append(differs, fmt.Sprintf("%s: the file of this node has weight = %d; on all nodes it is %d, which holds", b.target(), b.cfg.Weight, to.Weight))
+		}
+	}
+	return differs
+}
+
+func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
+	if to.Admin == "" {
+		if b.holds[holdOperator] != nil {
+			b.setHoldLocked(holdOperator, nil)
+		}
+		return
+	}
+	if _, err := b.holdLocked(to.Admin, to.DrainOptions); err == nil && b.active == 0 {
+		c.service.backends.emptiedLocked(b)
+	}
+}
+
+// adoptLocked makes a backend that is new, or that a reload has changed, what operators
+// have said of it on all engines.
+func (c *clusterState) adoptLocked(b *Backend) {
+	to, said := c.backends[b.name]
+	if !said {
+		return
+	}
+	if to.Admin != "" && b.holds[holdOperator] == nil {
+		b.holds[holdOperator] = &hold{state: to.Admin, by: to.By, reason: to.Reason, since: time.Now(), then: ThenKeep, emptyNoted: true}
+	}
+	if to.Weight >= 0 {
+		b.weight = to.Weight
+	}
+}
+
+// outlivesDeadlineLocked says of a pause of all engines that has come to its deadline
+// whether it goes on. A window does: whether its command runs is only known to the
+// others, and nobody may reach a half-done backend.
+func (p *clusterPause) outlivesDeadlineLocked(s *Service) bool {
+	if !p.Window {
+		p.expired = true
+		s.changes.notifyLocked()
+		return false
+	}
+	if p.ours.overdue || !p.Command && time.Since(p.ours.until) < clusterGrace {
+		return true
+	}
+	p.ours.overdue = true
+	s.changes.notifyLocked()
+	n := s.queue.Waiting()
+	s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
+	s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.By,
+		Text: fmt.Sprintf("window of %s on all nodes goes on beyond its deadline: rejecting %s and new clients until it ends", s.name, text.Plural(n, "client"))})
+	return true
+}
+
+// giveUpLocked notes that live sessions have outlived the limit under ThenAbort. The pause
+// ends on all engines, or on none.
+func (p *clusterPause) giveUpLocked(s *Service) {
+	p.givenUp, p.ours.limit = true, nil
+	s.changes.notifyLocked()
+}
