@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
@@ -236,4 +238,66 @@ func TestNodesAreAskedForTheQueueOnlyWhileItIsShown(t *testing.T) {
 	if asked() == 0 {
 		t.Error("not asked")
 	}
+}
+
+// windowed is clustered while a window of db-front is under way on all nodes. owned: this
+// node has asked for it.
+func windowed(owned bool) *fake {
+	f := clustered()
+	f.status.Cluster.Plans = []api.ClusterPlan{
+		{Service: "office", ID: 3, Owner: "edge-03", Step: "resumed", Since: start.Add(-time.Hour), Nodes: []proxy.NodeReport{{Node: "edge-03", State: proxy.NodeDone}}},
+		{Service: "db-front", ID: 7, Window: true, Owner: "edge-02", By: "ana@edge-02", Reason: "kernel patch", Since: start.Add(-40 * time.Second), Step: "pause", Nodes: []proxy.NodeReport{
+			{Node: "edge-01", State: proxy.NodeSettled, Numbers: proxy.Numbers{Held: 212}},
+			{Node: "edge-02", State: proxy.NodePausing, Live: 3, Numbers: proxy.Numbers{Held: 96}},
+			{Node: "edge-03", State: proxy.NodeUnknown, Unknown: "its lease ended 14:01:58 UTC"},
+		}},
+	}
+	f.status.Services[0].State = proxy.StatePaused
+	f.status.Services[0].Pause = &proxy.PauseInfo{Owner: "ana@edge-02", By: "window", Reason: "kernel patch", Since: start.Add(-40 * time.Second), Until: start.Add(80 * time.Second), Held: 212}
+	if owned {
+		f.status.Cluster.Plans[1].Owner, f.status.Cluster.Plans[1].By = "edge-01", "ana@edge-01"
+		f.status.Plan = &proxy.PlanInfo{ID: "w4", Kind: proxy.PlanWindow, Service: "db-front", Owner: "ana@edge-01", Reason: "kernel patch", State: proxy.PlanRunning, Steps: []proxy.StepInfo{
+			{What: "pause", State: "running", Seconds: 40}, {What: "command", State: "waiting"}, {What: "check", State: "waiting"}, {What: "resume", State: "waiting"}, {What: "release", State: "waiting"}}}
+	}
+	return f
+}
+
+// TestAWindowOfAllNodes: a line for each node, on the node that owns it, on any other,
+// and when it has ended.
+func TestAWindowOfAllNodes(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name string
+		w, h int
+	}{{"80x24", 80, 24}, {"120x40", 120, 40}, {"60x20", 60, 20}} {
+		for _, owned := range []bool{true, false} {
+			c := newConsole(t, windowed(owned), s.w, s.h)
+			c.live()
+			c.press("6")
+			c.look()
+			golden(t, fmt.Sprintf("cluster-window-%s-%t", s.name, owned), c)
+		}
+	}
+	c := newConsole(t, windowed(false), 80, 24)
+	c.live()
+	golden(t, "cluster-window-strip-80x24", c)
+	c.press("6 a")
+	c.sees("open edge-02, whose plan it is")
+	c = newConsole(t, windowed(true), 100, 30)
+	c.live()
+	c.press("6")
+	c.engine.change(func(f *fake) {
+		plan := *f.status.Plan
+		plan.State = proxy.PlanDone
+		f.status.Plan = &plan
+		f.status.Cluster.Plans[1].Step = "resumed"
+		f.report = proxy.Report{ID: "w4", Kind: proxy.PlanWindow, Service: "db-front", State: proxy.PlanDone, Seconds: 51, Ended: start, Steps: plan.Steps, Numbers: proxy.Numbers{Held: 320, Failed: 1},
+			Nodes: []proxy.NodeReport{{Node: "edge-01", State: proxy.NodeDone, Served: 212, Numbers: proxy.Numbers{Held: 212}},
+				{Node: "edge-02", State: proxy.NodeDone, Served: 107, Numbers: proxy.Numbers{Held: 108, Failed: 1}}, {Node: "edge-03", State: proxy.NodeUnknown, Unknown: "its lease ended 14:01:58 UTC"}}}
+	})
+	c.pass(time.Second)
+	c.sees("failed 1 on 2 of 3 nodes; edge-03: its lease ended 14:01:58 UTC")
+	golden(t, "cluster-window-ended-100x30", c)
+	c.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	golden(t, "cluster-window-ended-80x24", c)
 }

@@ -64,6 +64,9 @@ func (f *frame) nextService(now string) string {
 // planIsFresh reports whether there is a plan to be seen: one that runs, or that
 // ended not long ago.
 func (f *frame) planIsFresh() bool {
+	if f.foreignPlan() != nil {
+		return true
+	}
 	plan := f.stats.plan()
 	return plan != nil && (!hasEnded(plan) || f.stats.isReported(plan) && f.now().Sub(f.stats.report.Ended) < reportStays)
 }

@@ -151,7 +151,11 @@ func planStack(w, h, head, focus int, zoom bool, need needs, wish func(pane, w i
 	}
 	free := body.H - max(min(need[focus]+1, body.H*3/5), body.H/2, 7)
 	var chosen [paneCount]int
-	for _, p := range []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions} {
+	order := []int{paneBackends, paneEvents, paneQueue, panePlan, paneSessions}
+	if wish(panePlan, w) > 1 { // a plan of all nodes, with a line for each
+		order = []int{panePlan, paneBackends, paneQueue, paneEvents, paneSessions}
+	}
+	for _, p := range order {
 		if p == focus || free < 2 {
 			continue
 		}

@@ -145,7 +145,7 @@ func (w *workspace) drawTabs(c *screen.Canvas, y int) {
 	}
 	tabs := w.tabs(c.W < 76)
 	fits := func(note string) bool { return 1+tabsWidth(tabs)+screen.Width(note)+1 <= c.W }
-	if filter != "" && !fits(filter) {
+	if filter != "" && !fits(filter) || tabsWidth(tabs) > c.W {
 		tabs = w.tabs(true) // the digit is enough to go there
 	}
 	note, role := filter, themes.Match

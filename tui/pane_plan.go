@@ -22,14 +22,19 @@ func (p *planPane) details(*frame, string) details { return details{} }
 
 // need is the steps and, at the end, the report.
 func (p *planPane) need(f *frame) int {
-	plan := f.stats.plan()
+	plan, nodes := f.stats.plan(), 0
+	if n := len(f.planNodes()); n > 0 {
+		nodes = n + 2
+	}
 	switch {
+	case f.foreignPlan() != nil:
+		return nodes + 3
 	case plan == nil || !f.planIsFresh():
 		return 0
 	case hasEnded(plan):
-		return len(plan.Steps) + 8
+		return len(plan.Steps) + 8 + nodes
 	}
-	return len(plan.Steps) + 3
+	return len(plan.Steps) + 3 + nodes
 }
 
 func (p *planPane) keys() []binding {
@@ -75,6 +80,11 @@ func holdText(plan *proxy.PlanInfo) string {
 }
 
 func noPlan(f *frame) string {
+	if p := f.foreignPlan(); p != nil && p.Window {
+		return "open " + screen.Safe(p.Owner) + ", whose plan it is"
+	} else if p != nil {
+		return "it is a pause: resume " + screen.Safe(p.Service) + " to end it"
+	}
 	if !f.stats.planRuns() {
 		return "no plan is under way"
 	}
@@ -82,6 +92,9 @@ func noPlan(f *frame) string {
 }
 
 func (p *planPane) badge(f *frame) string {
+	if p := f.foreignPlan(); p != nil {
+		return "all" // nodes
+	}
 	if !f.stats.planRuns() {
 		return ""
 	}
@@ -103,6 +116,9 @@ func stepsDone(plan *proxy.PlanInfo) (n int) {
 }
 
 func (p *planPane) title(f *frame) string {
+	if p := f.foreignPlan(); p != nil {
+		return fmt.Sprintf("%s %s on all nodes", planKind(p), screen.Safe(p.Service))
+	}
 	plan := f.stats.plan()
 	if plan == nil {
 		return ""
@@ -112,7 +128,7 @@ func (p *planPane) title(f *frame) string {
 
 func (p *planPane) foot(f *frame) string {
 	plan := f.stats.plan()
-	if plan == nil {
+	if plan == nil || f.foreignPlan() != nil {
 		return ""
 	}
 	text := stateText(plan.State)
@@ -123,6 +139,10 @@ func (p *planPane) foot(f *frame) string {
 }
 
 func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
+	if p := f.foreignPlan(); p != nil {
+		drawForeign(f, c, p)
+		return
+	}
 	plan := f.stats.plan()
 	if plan == nil {
 		if f.past != nil && f.past.moment != nil && f.past.moment.Missing == "" {
@@ -148,8 +168,16 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		c.Text(1, y, screen.Clip("reason: "+screen.Safe(plan.Reason), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim)
 		y++
 	}
-	done := f.stats.isReported(plan)
-	for i := firstStep(plan, c.H-y, done); i < len(plan.Steps); i++ {
+	done, nodes := f.stats.isReported(plan), f.planNodes()
+	room, gap := c.H-y, 0
+	if n := len(nodes); n > 0 { // which say more than steps that wait
+		if gap = 1; room < len(plan.Steps)+n+2 {
+			gap = 0
+		}
+		room = max(room-n-1-gap, 1)
+	}
+	first := firstStep(plan, room, done)
+	for i := first; i < min(len(plan.Steps), first+room); i++ {
 		s := &plan.Steps[i]
 		sign, role := stepSign(s.State)
 		x := c.Text(1, y, sign, role)
@@ -168,8 +196,9 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		y++
 	}
 	if done {
-		drawReport(&f.stats.report, c, y+1)
+		y = drawReport(&f.stats.report, c, y+1)
 	}
+	drawNodes(f, c, y+gap, nodes)
 }
 
 // firstStep is the first step that is drawn where there is no room for all: the one
@@ -186,8 +215,8 @@ func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
 // stateText is a state as people say it: timed out.
 func stateText(state string) string { return strings.ReplaceAll(screen.Safe(state), "_", " ") }
 
-// drawReport draws what a plan meant to clients.
-func drawReport(r *proxy.Report, c *screen.Canvas, y int) {
+// drawReport draws what a plan meant to clients, and returns where it ends.
+func drawReport(r *proxy.Report, c *screen.Canvas, y int) int {
 	say := func(text string, role themes.Role) {
 		for _, line := range screen.Wrap(text, c.W-2) {
 			c.Text(1, y, line, role)
@@ -210,7 +239,20 @@ func drawReport(r *proxy.Report, c *screen.Canvas, y int) {
 		failed = themes.Warn
 	}
 	say(fmt.Sprintf("%d abandoned, %d timed out, %d cut, %d failed, %d rejected", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected), failed)
+	if len(r.Nodes) > 0 {
+		across, text := themes.OK, proxy.AcrossNodes(r.Nodes)
+		for _, one := range r.Nodes {
+			if one.Unknown != "" {
+				text += "; " + screen.Safe(one.Node) + ": " + screen.Safe(one.Unknown)
+			}
+			if one.State != proxy.NodeDone || one.Numbers.Failed > 0 {
+				across = themes.Warn
+			}
+		}
+		say(text, across)
+	}
 	say("tcpctl report "+screen.Safe(r.ID), themes.TextDim)
+	return y
 }
 
 func stepSign(state string) (string, themes.Role) {
@@ -229,6 +271,10 @@ func stepSign(state string) (string, themes.Role) {
 
 // strip draws the step that runs.
 func (p *planPane) strip(f *frame, c *screen.Canvas) int {
+	if p := f.foreignPlan(); p != nil {
+		c.Text(2, 0, screen.Clip(foreignText(f, p), c.W-3, f.theme.Glyphs.Ellipsis), themes.Text)
+		return drawNodes(f, c, 1, p.Nodes)
+	}
 	plan := f.stats.plan()
 	if !f.planIsFresh() {
 		return 0
@@ -248,5 +294,5 @@ func (p *planPane) strip(f *frame, c *screen.Canvas) int {
 			break
 		}
 	}
-	return 1
+	return drawNodes(f, c, 1, f.planNodes())
 }

@@ -1,0 +1,151 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
+	"github.com/tcpctl/tcpctl/themes"
+	"github.com/tcpctl/tcpctl/tui/internal/screen"
+)
+
+// clusterPlan is the pause or window of all nodes that is under way: that of the plan of
+// this node, or the one that began last; nil: there is none.
+func (f *frame) clusterPlan() (p *api.ClusterPlan) {
+	c := f.stats.status.Cluster
+	if c == nil || f.past != nil {
+		return nil
+	}
+	if own := f.stats.status.Plan; own != nil && !hasEnded(own) {
+		return c.Plan(own.Service)
+	}
+	for i := range c.Plans {
+		if one := &c.Plans[i]; one.Step != planResumed && (p == nil || one.Since.After(p.Since)) {
+			p = one
+		}
+	}
+	return p
+}
+
+// planResumed is the step of a ClusterPlan that has ended.
+const planResumed = "resumed"
+
+// planNodes are the parts of all nodes of the plan that is shown, under way or ended.
+func (f *frame) planNodes() []proxy.NodeReport {
+	plan := f.stats.plan()
+	if plan != nil && f.stats.isReported(plan) {
+		return f.stats.report.Nodes
+	}
+	if p := f.clusterPlan(); p != nil {
+		return p.Nodes
+	}
+	return nil
+}
+
+// foreignPlan is the plan of all nodes where another one owns it: this node has no steps
+// of it; nil: it is this node's, or there is none.
+func (f *frame) foreignPlan() *api.ClusterPlan {
+	if f.stats.planRuns() {
+		return nil
+	}
+	return f.clusterPlan()
+}
+
+// planKind is what a plan of all nodes is.
+func planKind(p *api.ClusterPlan) string {
+	if p.Window {
+		return proxy.PlanWindow
+	}
+	return "pause"
+}
+
+// foreignText says whose plan of all nodes it is, and how far.
+func foreignText(f *frame, p *api.ClusterPlan) string {
+	return fmt.Sprintf("%s of %s on %s: %s; by %s at %s, since %s", planKind(p), screen.Safe(p.Service), text.Plural(len(p.Nodes), "node"), stepText(p),
+		screen.Safe(operatorName(p.By)), screen.Safe(p.Owner), f.timeOf(p.Since))
+}
+
+// stepText is how far a plan of all nodes is.
+func stepText(p *api.ClusterPlan) string {
+	switch waits := len(p.Waits()); {
+	case p.Step == "pause" && waits > 0:
+		return fmt.Sprintf("%d of them not settled", waits)
+	case p.Step == "pause":
+		return "no session is live"
+	case p.Step == "command":
+		return "its command runs"
+	case p.Step == "check":
+		return "checks"
+	}
+	return screen.Safe(p.Step)
+}
+
+// nodeSign is a node's part as a step's is shown.
+func nodeSign(n *proxy.NodeReport) (string, themes.Role) {
+	switch n.State {
+	case proxy.NodePausing:
+		return stepSign(proxy.StepRunning)
+	case proxy.NodeUnknown:
+		return "[?]", themes.Warn
+	}
+	return stepSign("done")
+}
+
+// drawNodes draws a line for each node under a line of names, from y on, and returns
+// where it ends. Where there is no room for all, the last line says how many more.
+func drawNodes(f *frame, c *screen.Canvas, y int, nodes []proxy.NodeReport) int {
+	if len(nodes) == 0 || y+1 >= c.H {
+		return y
+	}
+	state := ""
+	if c.W >= 60 {
+		state = fmt.Sprintf("%-9s", "STATE")
+	}
+	c.Text(1, y, screen.Cut(fmt.Sprintf("    %-11s%s%5s %5s %6s %6s", "NODE", state, "LIVE", "HELD", "SERVED", "FAILED"), c.W-2), themes.TextDim)
+	y++
+	for i := range nodes {
+		if y == c.H-1 && i < len(nodes)-1 {
+			c.Text(5, y, fmt.Sprintf("and %d more", len(nodes)-i), themes.TextDim)
+			return y + 1
+		}
+		drawNode(f, c, y, &nodes[i], state != "")
+		y++
+	}
+	return y
+}
+
+func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, state bool) {
+	e := f.theme.Glyphs.Ellipsis
+	sign, role := nodeSign(n)
+	c.Text(1, y, sign, role)
+	x := c.Text(5, y, fmt.Sprintf("%-11s", screen.Middle(screen.Safe(n.Node), 10, e)), themes.Text)
+	if state {
+		x = c.Text(x, y, fmt.Sprintf("%-9s", stateText(n.State)), role)
+	}
+	if n.Unknown != "" {
+		c.Text(x, y, screen.Clip(screen.Safe(n.Unknown), max(c.W-x-1, 0), e), themes.Warn)
+		return
+	}
+	numbers := themes.Text
+	if n.Numbers.Failed > 0 {
+		numbers = themes.Error
+	}
+	x = c.Text(x, y, fmt.Sprintf("%5s %5s %6s ", screen.Count(float64(n.Live)), screen.Count(float64(n.Numbers.Held)), screen.Count(float64(n.Served))), themes.Text)
+	c.Text(x, y, fmt.Sprintf("%6s", strconv.FormatInt(n.Numbers.Failed, 10)), numbers)
+}
+
+// drawForeign draws a plan of all nodes that another one owns.
+func drawForeign(f *frame, c *screen.Canvas, p *api.ClusterPlan) {
+	y := 0
+	for _, line := range screen.Wrap(foreignText(f, p), c.W-2) {
+		c.Text(1, y, line, themes.Text)
+		y++
+	}
+	if p.Reason != "" {
+		c.Text(1, y, screen.Clip("reason: "+screen.Safe(p.Reason), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim)
+		y++
+	}
+	drawNodes(f, c, y+1, p.Nodes)
+}
