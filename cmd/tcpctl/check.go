@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fleet"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
@@ -46,9 +47,13 @@ func checkCommand() *cobra.Command {
 				printJSON(cmd.OutOrStdout(), c)
 				return reported{err}
 			}
-			warnings := file.Warnings()
+			x := file.Findings()
+			x.Add(file.Warnings())
+			fleet.WarnCluster(x, file.Cluster)
+			warnings := x.Err()
 			if !asJSON {
-				for _, w := range warnings {
+				all, _ := errors.AsType[config.Errors](warnings)
+				for _, w := range all {
 					fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: warning: "+w.Error())
 				}
 			}

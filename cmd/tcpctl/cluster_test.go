@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,22 +88,49 @@ func (l *clusterLab) leader(name string, not string) (leader string) {
 	return leader
 }
 
+// doctor waits until the doctor says all of these at a node.
+func (l *clusterLab) doctor(name string, status int, says ...string) {
+	l.t.Helper()
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		out, got := l.nodes[name].try("cluster", "doctor")
+		if got == status && !slices.ContainsFunc(says, func(text string) bool { return !strings.Contains(out, text) }) {
+			l.t.Log("\n" + out)
+			return
+		}
+		if time.Since(began) > patience {
+			l.t.Fatalf("the doctor never said %q: status %d\n%s", says, got, out)
+		}
+	}
+}
+
 // TestAClusterIsRecovered: two of three voters are lost. One goes on alone, as its
 // operator insists; the fourth node follows, and one that comes back joins again.
 func TestAClusterIsRecovered(t *testing.T) {
 	t.Parallel()
 	l := newClusterLab(t, "edge-1", "edge-2", "edge-3", "edge-4")
+	l.doctor("edge-1", exitFailed, "the cluster was never formed", "tcpctl cluster init")
 	l.nodes["edge-1"].tcpctl("cluster", "init")
 	l.leader("edge-1", "")
+	l.doctor("edge-4", 0, "nothing is wrong")
 	l.until("edge-4", "it is a client", func(out string) bool { return strings.Contains(out, "this node: client") })
 	last := l.nodes["edge-1"]
 	before := last.status().Cluster.ID
 	if out, status := last.try("cluster", "recover", "--force"); status != exitFailed || !strings.Contains(out, "nothing is lost") {
 		t.Errorf("with a majority: %d, %s", status, out)
 	}
+	other := filepath.Join(l.dir, "other.toml")
+	text, err := os.ReadFile(l.path("edge-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, other, string(text)+"lease = \"5s\"\n")
+	if out, status := runTcpctl(t, "check", "-c", other); status != 0 || !strings.Contains(out, `lease = "5s" in this node's file, and "3s" in the cluster`) {
+		t.Errorf("check of another lease: %d, %s", status, out)
+	}
 	l.kill("edge-2")
 	l.kill("edge-3")
 	l.until("edge-1", "no leader", func(out string) bool { return strings.Contains(out, "no leader") && strings.Count(out, " no ") >= 3 })
+	l.doctor("edge-1", exitFailed, "no voter leads: of 3 voters none reaches more than 1", "tcpctl cluster recover", "edge-2: it does not answer")
 	if out, status := last.try("cluster", "recover"); status != exitFailed || !strings.Contains(out, "edge-2, edge-3 can never come back") || !strings.Contains(out, "--force") {
 		t.Errorf("without --force: %d, %s", status, out)
 	}

@@ -35,6 +35,7 @@ var documents = []reference.Document{
 	{Name: "tcpctl window … --json", Type: "proxy.Report"},
 	{Name: "tcpctl peers --json", Type: "api.Mesh"},
 	{Name: "tcpctl mesh doctor NAME --json", Type: "mesh.Diagnosis"},
+	{Name: "tcpctl cluster doctor --json", Type: "api.ClusterDiagnosis"},
 	{Name: "tcpctl check --json", Type: "main.checked"},
 	{Name: "tcpctl themes --json", Type: "[]main.themeInfo"},
 	{Name: "tcpctl version --json", Type: "build.Binary"},

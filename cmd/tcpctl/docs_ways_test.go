@@ -150,7 +150,7 @@ func TestReferenceHasEachMetric(t *testing.T) {
 }
 
 // printed are values of all that is printed as JSON.
-var printed = []any{api.Status{}, proxy.SessionInfo{}, proxy.WaiterInfo{}, proxy.Event{}, api.Top{}, proxy.Report{}, api.Incident{}, mesh.Diagnosis{}, checked{}, themeInfo{},
+var printed = []any{api.Status{}, proxy.SessionInfo{}, proxy.WaiterInfo{}, proxy.Event{}, api.Top{}, proxy.Report{}, api.Incident{}, mesh.Diagnosis{}, api.ClusterDiagnosis{}, checked{}, themeInfo{},
 	build.Binary{}, api.Result{}, api.ErrorBody{}, // of commands; and of the control socket:
 	api.Line{}, api.NodeLine{}, api.ConfigText{}, proxy.EventPage{}, api.HistoryInfo{}, api.Moment{}, api.Series{}, api.WindowAnswer{}, process.Info{}}
 

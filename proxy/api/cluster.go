@@ -21,13 +21,31 @@ type Cluster struct {
 	Applied uint64 `json:"applied"`
 	// LeaseSeconds is for how long this node's lease runs still, which a majority of
 	// the voters renews; absent: it has none, and grants no slot.
-	LeaseSeconds float64     `json:"lease_seconds,omitempty"`
-	Error        string      `json:"error,omitempty"`  // why a voter has stopped
-	Voters       []Voter     `json:"voters"`           // by name
-	Leases       []NodeLease `json:"leases,omitempty"` // of all nodes, by name; only the leader knows. During an upgrade a node has several
+	LeaseSeconds float64 `json:"lease_seconds,omitempty"`
+	Error        string  `json:"error,omitempty"` // why a voter has stopped
+	Voters       []Voter `json:"voters"`          // by name
+	// ClockSeconds is the clock that this node's leases run by: only its rate matters.
+	ClockSeconds float64      `json:"clock_seconds,omitempty"`
+	File         ClusterFile  `json:"file"`
+	Disk         *ClusterDisk `json:"disk,omitempty"`   // absent: not known
+	Leases       []NodeLease  `json:"leases,omitempty"` // of all nodes, by name; only the leader knows. During an upgrade a node has several
 	// Plans are the last pauses and windows of services of scope cluster, as far as this
 	// node knows: its lease may be over.
 	Plans []ClusterPlan `json:"plans,omitempty"`
+}
+
+// A ClusterFile is what a node's file says of its cluster, and all have to have alike.
+type ClusterFile struct {
+	Voters          []string `json:"voters"`
+	LeaseSeconds    float64  `json:"lease_seconds"`
+	ElectionSeconds float64  `json:"election_seconds"`
+}
+
+// A ClusterDisk is where a node keeps what it knows of its cluster.
+type ClusterDisk struct {
+	Dir       string `json:"dir"`
+	FreeBytes uint64 `json:"free_bytes"` // for this user
+	Bytes     uint64 `json:"bytes"`
 }
 
 // A NodeLease is for how long a node's lease runs still, as the leader counts it: a

@@ -31,20 +31,39 @@ type kept struct {
 
 const keptName = "cluster.json"
 
+// readKept reads the file in dir; one that is not there is one of nothing.
+func readKept(dir string) (k kept, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, keptName))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return k, nil
+	case err != nil:
+		return k, fmt.Errorf("cluster: %w", err)
+	}
+	if err := json.Unmarshal(b, &k); err != nil {
+		return k, fmt.Errorf("cluster: %s cannot be read: %w", filepath.Join(dir, keptName), err)
+	}
+	return k, nil
+}
+
+// CheckLease says that the node whose folder this is belongs to a cluster with another
+// lease.
+func CheckLease(dir string, lease time.Duration) error {
+	k, err := readKept(dir)
+	if err == nil && k.Cluster != "" && k.Lease != lease {
+		return errors.New(plain(leaseError(lease, k.Lease)))
+	}
+	return err
+}
+
 // openKept reads the file and counts this start.
 func (p *Part) openKept() error {
 	if err := os.MkdirAll(p.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	b, err := os.ReadFile(filepath.Join(p.cfg.Dir, keptName))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("cluster: %w", err)
-	default:
-		if err := json.Unmarshal(b, &p.kept); err != nil {
-			return fmt.Errorf("cluster: %s cannot be read: %w", filepath.Join(p.cfg.Dir, keptName), err)
-		}
+	var err error
+	if p.kept, err = readKept(p.cfg.Dir); err != nil {
+		return err
 	}
 	if p.kept.Nodes == nil {
 		p.kept.Nodes = map[string]string{}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -16,6 +17,11 @@ func (p *Part) Status() *api.Cluster {
 	node, stopped := p.node, p.stopped
 	names := slices.Clone(p.voters)
 	p.mu.Unlock()
+	c.ClockSeconds = p.cfg.Now().Seconds()
+	c.File = api.ClusterFile{Voters: names, LeaseSeconds: p.cfg.Lease.Seconds(), ElectionSeconds: p.cfg.Election.Seconds()}
+	if free, all, err := statedir.Free(p.cfg.Dir); err == nil {
+		c.Disk = &api.ClusterDisk{Dir: p.cfg.Dir, FreeBytes: free, Bytes: all}
+	}
 	if stopped != nil {
 		c.Role, c.Error = api.ClusterStopped, plain(stopped)
 	}

@@ -1,0 +1,50 @@
+package fleet
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/quorum"
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// WarnCluster adds what is doubtful about a file's cluster and its folder, as that is
+// on this system.
+func WarnCluster(x *config.Findings, c *config.Cluster) {
+	if c == nil {
+		return
+	}
+	dir := clusterDir(c)
+	if _, err := os.Stat(dir); err != nil {
+		return // it is made at the first start
+	}
+	switch err := quorum.CheckLease(dir, c.Lease); {
+	case errors.Is(err, os.ErrPermission): // it is another user's, who runs it
+	case err != nil:
+		x.Wrong("cluster.lease", "write it as it is in the cluster; this node would take no part", err)
+	}
+	if free, all, err := statedir.Free(dir); err == nil {
+		if full := (&api.ClusterDisk{Dir: dir, FreeBytes: free, Bytes: all}).NearlyFull(); full != "" {
+			x.Wrong("cluster.dir", api.DiskHint, errors.New(full))
+		}
+	}
+}
+
+// clusterDir is the folder of a file's cluster; "": there is none.
+func clusterDir(c *config.Cluster) string {
+	dir := c.Dir
+	if dir == "" {
+		state, err := statedir.Path()
+		if err != nil {
+			return ""
+		}
+		return filepath.Join(state, "cluster")
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}

@@ -1,0 +1,272 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// A ClusterDiagnosis is what tcpctl cluster doctor finds.
+type ClusterDiagnosis struct {
+	Nodes    []ClusterNode    `json:"nodes"`    // this one first
+	Findings []ClusterFinding `json:"findings"` // none: all is well
+}
+
+// A ClusterNode is what a node says of its cluster.
+type ClusterNode struct {
+	Node    string   `json:"node"`
+	Version string   `json:"version,omitempty"`
+	Cluster *Cluster `json:"cluster,omitempty"` // absent: it does not answer, or is in none
+	// ClockRate is how fast the clock of its leases runs against that of this command,
+	// and ClockError by how much that may be wrong; absent: not known.
+	ClockRate  float64 `json:"clock_rate,omitempty"`
+	ClockError float64 `json:"clock_error,omitempty"`
+	// SkewSeconds is how far its time of day is ahead of this command's.
+	SkewSeconds float64 `json:"skew_seconds"`
+	Error       string  `json:"error,omitempty"` // why it does not answer
+}
+
+// A ClusterFinding is one thing that is wrong, and what to try.
+type ClusterFinding struct {
+	Node string `json:"node,omitempty"` // absent: all of them
+	Text string `json:"text"`
+	Hint string `json:"hint"`
+}
+
+const (
+	// clockWatch is between the two questions that a clock's rate is known by.
+	clockWatch = 2 * time.Second
+	// maxRate is by how much a clock may be off: leases are safe while two differ by no
+	// more than a ninth.
+	maxRate = 0.05
+	maxSkew = 2 // seconds: times of events of two nodes are compared by people
+	// A disk is nearly full with less than both.
+	leastFree, leastShare = 256 << 20, 0.05
+)
+
+// DiagnoseCluster asks all nodes of the mesh how their cluster is, twice, as the rates of
+// their clocks take a moment to show, and compares what they say.
+func DiagnoseCluster(ctx context.Context, self Source, peers func(id string) Source) (*ClusterDiagnosis, error) {
+	return diagnoseCluster(ctx, self, peers, clockWatch)
+}
+
+// NearlyFull says that a disk is; "": it is not, or nothing is known.
+func (f *ClusterDisk) NearlyFull() string {
+	if f == nil || f.FreeBytes >= leastFree || float64(f.FreeBytes) >= leastShare*float64(f.Bytes) {
+		return ""
+	}
+	return fmt.Sprintf("the disk of %s is nearly full: %s of %s are free", f.Dir, text.Bytes(float64(f.FreeBytes)), text.Bytes(float64(f.Bytes)))
+}
+
+// DiskHint is what to try then.
+const DiskHint = "make room: a voter whose disk is full stops voting"
+
+// clusterLook is one answer of a node, with when it came.
+type clusterLook struct {
+	*Status
+	at   time.Time // the middle of the question and its answer
+	took time.Duration
+}
+
+func diagnoseCluster(ctx context.Context, self Source, peers func(id string) Source, watch time.Duration) (*ClusterDiagnosis, error) {
+	look := func(ctx context.Context, src Source) (clusterLook, error) {
+		began := time.Now()
+		st, err := src.Status(ctx)
+		took := time.Since(began)
+		return clusterLook{st, began.Add(took / 2), took}, err
+	}
+	first, err := AskAll(ctx, self, peers, look)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(watch):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	second, err := AskAll(ctx, self, peers, look)
+	if err != nil {
+		return nil, err
+	}
+	d := &ClusterDiagnosis{Findings: []ClusterFinding{}}
+	for i := range first {
+		before := &first[i]
+		if j := slices.IndexFunc(second, func(a Answer[clusterLook]) bool { return a.ID == before.ID }); j >= 0 {
+			d.Nodes = append(d.Nodes, nodeOf(before, &second[j]))
+		}
+	}
+	d.judge()
+	return d, nil
+}
+
+// nodeOf is what two answers of a node say.
+func nodeOf(before, after *Answer[clusterLook]) ClusterNode {
+	n := ClusterNode{Node: after.Node}
+	if after.Error != nil {
+		n.Error = after.Error.Text
+		return n
+	}
+	st := after.Result
+	n.Version, n.Cluster = st.Node.Version, st.Cluster
+	n.SkewSeconds = math.Round(st.Node.Now.Sub(st.at).Seconds()*1000) / 1000
+	if before.Error != nil || st.Cluster == nil || before.Result.Cluster == nil || st.Node.PID != before.Result.Node.PID {
+		return n
+	}
+	ours, theirs := st.at.Sub(before.Result.at).Seconds(), st.Cluster.ClockSeconds-before.Result.Cluster.ClockSeconds
+	if ours > 0 && theirs > 0 {
+		n.ClockRate = theirs / ours
+		n.ClockError = n.ClockRate * (st.took + before.Result.took).Seconds() / 2 / ours // it may have answered at any time
+	}
+	return n
+}
+
+func (d *ClusterDiagnosis) find(node, hint, format string, args ...any) {
+	d.Findings = append(d.Findings, ClusterFinding{node, fmt.Sprintf(format, args...), hint})
+}
+
+// judge finds what is wrong.
+func (d *ClusterDiagnosis) judge() {
+	formed := slices.ContainsFunc(d.Nodes, func(n ClusterNode) bool { return n.Cluster != nil && n.Cluster.ID != "" })
+	for i := range d.Nodes {
+		n := &d.Nodes[i]
+		switch {
+		case n.Error != "":
+			d.find(n.Node, "see to its process and the network; tcpctl mesh doctor shows how nodes find each other", "it does not answer: %s", n.Error)
+		case n.Cluster == nil: // a node of the mesh that has no cluster's locks
+		default:
+			d.judgeNode(n, formed)
+		}
+	}
+	if !formed {
+		d.find("", "tcpctl cluster init, once, on one of the voters", "the cluster was never formed: no node has an id of one")
+	}
+	d.judgeQuorum(formed)
+	d.judgeSame()
+}
+
+func (d *ClusterDiagnosis) judgeNode(n *ClusterNode, formed bool) {
+	c := n.Cluster
+	if c.Error != "" {
+		d.find(n.Node, "tcpctl cluster status, there; a log that was lost or a disk that failed: mend it, then tcpctl cluster rejoin", "it does not vote: %s", c.Error)
+	}
+	if formed && c.ID == "" {
+		d.find(n.Node, "see that it reaches a voter that its file names", "it does not know yet which cluster it belongs to")
+	}
+	for _, v := range c.Voters {
+		silent := slices.ContainsFunc(d.Nodes, func(o ClusterNode) bool { return o.Node == v.Name && o.Error != "" }) // which is said once
+		if !v.Reached && v.Name != n.Node && !silent {
+			d.find(n.Node, "see to the process of "+v.Name+", and to the network between the two", "it does not reach the voter %s", v.Name)
+		}
+	}
+	if full := c.Disk.NearlyFull(); full != "" {
+		d.find(n.Node, DiskHint, "%s", full)
+	}
+	if off := math.Abs(n.ClockRate - 1); n.ClockRate > 0 && off-n.ClockError > maxRate {
+		d.find(n.Node, "see to the clock of its virtual machine: leases are safe only while clocks run alike", "its clock runs %.0f %% %s", off*100, map[bool]string{true: "too fast", false: "too slow"}[n.ClockRate > 1])
+	}
+	if math.Abs(n.SkewSeconds) > maxSkew {
+		d.find(n.Node, "have NTP set it: leases do not depend on it, but times of events do", "its time of day is off by %+.1f s", n.SkewSeconds)
+	}
+}
+
+// judgeQuorum looks for a leader, and for voters that are missing.
+func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
+	if !formed {
+		return
+	}
+	leader, reached, all := "", 0, 0
+	missing := map[string]bool{}
+	for _, n := range d.Nodes {
+		if c := n.Cluster; c != nil && c.Term > 0 {
+			leader = c.Leader
+			for _, v := range c.Voters {
+				missing[v.Name] = missing[v.Name] || v.Missing
+			}
+			if r, a := c.Reached(); leader != "" || r > reached {
+				reached, all = r, a
+			}
+			if leader != "" {
+				break
+			}
+		}
+	}
+	switch {
+	case all == 0:
+		d.find("", "start the voters, or see why they do not answer", "no voter answers: nobody knows who leads")
+	case leader == "":
+		d.find("", "bring the others back; if they are lost for good: tcpctl cluster recover, on the one with the highest entry", "no voter leads: of %d voters none reaches more than %d, itself among them", all, reached)
+	case all%2 == 0:
+		d.find("", "add one, or remove one: tcpctl cluster add NODE", "%d voters vote: no more of them may fail than of %d", all, all-1)
+	}
+	for _, name := range sortedKeys(missing) {
+		if missing[name] && leader != "" {
+			d.find(name, "start it, and let it reach the leader", "the file names it as a voter, and it does not vote yet")
+		}
+	}
+}
+
+func sortedKeys(m map[string]bool) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// judgeSame looks for what has to be the same on all nodes.
+func (d *ClusterDiagnosis) judgeSame() {
+	for _, one := range [...]struct {
+		what, hint string
+		of         func(n *ClusterNode) string
+	}{
+		{"belong to different clusters", "tcpctl cluster rejoin has a node join that of the others; two clusters of one name: give them meshes of their own", func(n *ClusterNode) string { return n.Cluster.ID }},
+		{"run different versions", "tcpctl upgrade --nodes", func(n *ClusterNode) string { return n.Version }},
+		{"have different lease in [cluster]", "write on all what tcpctl cluster status shows of the leader: it is fixed when a cluster is made", func(n *ClusterNode) string { return secondsText(n.Cluster.File.LeaseSeconds) }},
+		{"have different election in [cluster]", "write the same on all, and start them anew one after another", func(n *ClusterNode) string { return secondsText(n.Cluster.File.ElectionSeconds) }},
+		{"have different voters in [cluster]", "write the same on all, and reload", func(n *ClusterNode) string {
+			return strings.Join(slices.Sorted(slices.Values(n.Cluster.File.Voters)), " ")
+		}},
+	} {
+		d.same(one.what, one.hint, one.of)
+	}
+}
+
+// same finds that nodes differ in what of says.
+func (d *ClusterDiagnosis) same(what, hint string, of func(n *ClusterNode) string) {
+	var values []string
+	with := map[string][]string{}
+	for i := range d.Nodes {
+		n := &d.Nodes[i]
+		if n.Cluster == nil {
+			continue
+		}
+		v := of(n)
+		if v == "" {
+			continue
+		}
+		if with[v] == nil {
+			values = append(values, v)
+		}
+		with[v] = append(with[v], n.Node)
+	}
+	if len(values) < 2 {
+		return
+	}
+	var parts []string
+	for _, v := range values {
+		parts = append(parts, strings.Join(with[v], ", ")+": "+v)
+	}
+	d.find("", hint, "the nodes %s (%s)", what, strings.Join(parts, "; "))
+}
+
+func secondsText(s float64) string {
+	if s == 0 {
+		return ""
+	}
+	return text.Duration(seconds(s))
+}
