@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -236,7 +237,8 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 	come()
 	hears(0)
 	hears(1)
-	for _, in := range all {
+	for _, i := range []int{0, 0, 1, 2} { // of the first, three processes have clients then
+		in := all[i]
 		pid := in.status().Node.PID
 		in.tcpctl("upgrade")
 		in.follow(pid)
@@ -264,6 +266,52 @@ func TestRule35AnUpgradeKeepsTicketsAndLease(t *testing.T) {
 			t.Errorf("a lease was lost:\n%s", out)
 		}
 		in.ends()
+	}
+}
+
+// TestRule35ANewProcessThatDiesLater: once it has the node's part, nobody speaks for the
+// process before it, which ends its sessions before their slots go to others. The node
+// comes back beside that one.
+func TestRule35ANewProcessThatDiesLater(t *testing.T) {
+	t.Parallel()
+	b := newFencedBackend(t)
+	all := sharedLock(t, b)
+	in := all[0]
+	holder := queues(t, all, 0, "0")
+	if err := holder.hears("x: 0"); err != nil {
+		t.Fatal(err)
+	}
+	other := queues(t, all, 1, "1")
+	waits := queues(t, all, 2, "2")
+	pid := in.status().Node.PID
+	in.tcpctl("upgrade")
+	next := in.follow(pid)
+	in.untilVotes()
+	if err := sendSignal(next, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.sees(); err != nil {
+		t.Errorf("the holder of the process before it: %v", err)
+	}
+	if err := waits.hears("x: 2"); err != nil {
+		t.Errorf("its slot: %v", err)
+	}
+	if err := other.hears("x: 1"); err != nil {
+		t.Errorf("a holder of another node: %v", err)
+	}
+	again := runInstance(t, nil, in.cmd.Args[slices.Index(in.cmd.Args, "run"):slices.Index(in.cmd.Args, "--socket")]...)
+	again.untilVotes()
+	other.Close()
+	c := mustDial(t, again.addr())
+	defer c.Close()
+	c.says("3")
+	if err := c.hears("x: 3"); err != nil {
+		t.Errorf("a client of the node that has come back: %v", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.most > 2 {
+		t.Errorf("%d clients at a time over two slots", b.most)
 	}
 }
 
