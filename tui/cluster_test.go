@@ -301,3 +301,24 @@ func TestAWindowOfAllNodes(t *testing.T) {
 	c.send(tea.WindowSizeMsg{Width: 80, Height: 24})
 	golden(t, "cluster-window-ended-80x24", c)
 }
+
+// TestAnActThatHoldsOnAllNodes: one node is asked, and what is live on the others is in
+// the dialog; it can be for this node alone.
+func TestAnActThatHoldsOnAllNodes(t *testing.T) {
+	t.Parallel()
+	engine := clustered()
+	engine.status.Services[0].Scope = proxy.ScopeCluster
+	c := newConsole(t, engine, 80, 24)
+	c.live()
+	c.press("k P")
+	golden(t, "cluster-pause-80x24", c)
+	c.sees("on edge-02, too: 380 live, 0 waiting", "on edge-03, too: 12 live, 2 waiting")
+	c.press("y")
+	acts := engine.acts()
+	if len(acts) != 1 || acts[0].Act != "pause" || acts[0].Here || len(engine.peer("edge-02").acts()) > 0 {
+		t.Errorf("asked: %+v, and at edge-02: %+v", acts, engine.peer("edge-02").acts())
+	}
+	c.press("P shift+tab right")
+	c.sees("--here", "(o)edge-01 alone")
+	c.seesNot("too: 380 live")
+}

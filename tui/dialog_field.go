@@ -50,7 +50,14 @@ func fieldsOf(f *frame, p *proposal) (fields []*field) {
 		}
 		fields = append(fields, one)
 	}
-	if len(p.nodes) > 1 && !p.act.Plan {
+	switch {
+	case p.across:
+		on := &field{name: "on", words: []string{"all nodes", p.whole + " alone"}, def: -1}
+		if p.req.Here {
+			on.at = 1
+		}
+		fields = append(fields, on)
+	case len(p.nodes) > 1 && !p.act.Plan:
 		on := &field{name: "on", words: []string{p.nodes[0], fmt.Sprintf("all %d nodes", len(p.nodes))}, def: -1}
 		if p.everywhere {
 			on.at = 1
@@ -111,6 +118,10 @@ func valuesOf(kind api.Kind) string {
 
 // set puts what the field has into the proposal.
 func (f *field) set(p *proposal) error {
+	if f.name == "on" && p.across {
+		p.req.Here = f.at == 1
+		return nil
+	}
 	if f.name == "on" {
 		p.everywhere = f.at == 1
 		return nil

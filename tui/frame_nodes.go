@@ -95,6 +95,42 @@ func (f *frame) alsoOn() (lines []string) {
 	return lines
 }
 
+// acrossOn says which other nodes have the services of targets, in which an act holds
+// on all, with what is live and waits there: a line for each.
+func (f *frame) acrossOn(targets []string) (lines []string) {
+	if f.mesh() == nil {
+		return nil
+	}
+	service, _ := api.SplitTarget(targets[0])
+	there := func(node string, s *api.PeerService) string {
+		return fmt.Sprintf("on %s, too: %d live, %d waiting", node, s.Active, s.Queue)
+	}
+	if own := f.own.status.Service(service); f.away() && own != nil {
+		brief := api.Brief(own)
+		lines = append(lines, there(f.ownName(), &brief))
+	}
+	for i := range f.mesh().Peers {
+		p := &f.mesh().Peers[i]
+		if p.Called() == f.peer || !p.Member() {
+			continue
+		}
+		for _, s := range p.Services {
+			if s.Name != service {
+				continue
+			}
+			line := there(screen.Safe(p.Called()), &s)
+			if p.Unreachable(f.now()) != "" {
+				line = fmt.Sprintf("on %s when it is back: it is %s", screen.Safe(p.Called()), p.State)
+			}
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return []string{"on all nodes that have " + screen.Safe(service) + ": none but this one now"}
+	}
+	return lines
+}
+
 // countNodes is how many nodes are alive of how many, this one among them. One
 // that departed is not missed.
 func (f *frame) countNodes() (alive, all int) {

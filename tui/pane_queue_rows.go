@@ -68,7 +68,7 @@ func (p *queuePane) holderLines(s *proxy.ServiceInfo, h int) []string {
 			lines = append(lines, fmt.Sprintf("and %d more", max(s.Lock.InUse, len(s.Lock.Holders))-i))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s  %s   %s", screen.Safe(holder.Client), screen.Safe(holder.ID), heldText(s.Lock, &holder)))
+		lines = append(lines, fmt.Sprintf("%s  %s   %s", screen.Safe(holder.Client), screen.Safe(holder.ID), heldText(s.Lock, &holder))+tokenText(&holder))
 	}
 	return lines
 }
@@ -82,13 +82,18 @@ func waitedText(waited, recorded int) string {
 	return fmt.Sprintf("%d waited", waited)
 }
 
+// tokenText is the fencing token of a slot of the cluster.
+func tokenText(h *proxy.HolderInfo) string {
+	if h.Token == 0 {
+		return ""
+	}
+	return fmt.Sprintf("   token %d", h.Token)
+}
+
 func heldText(l *proxy.LockInfo, h *proxy.HolderInfo) string {
 	text := "held " + screen.Clock(screen.Seconds(h.HeldSeconds))
 	if l.TTLSeconds > 0 {
 		text += "/" + screen.Clock(screen.Seconds(l.TTLSeconds))
-	}
-	if h.Token > 0 {
-		text += fmt.Sprintf("   token %d", h.Token)
 	}
 	return text
 }

@@ -37,6 +37,9 @@ type proposal struct {
 	nodes      []string                // the nodes of the dialog's "on", the one that is shown first
 	also       []string                // what is said of the other nodes
 	each       map[string]*api.Request // what each node is asked, when it undoes what each has done
+	// across is that one node is asked and it holds on all, unless the request is for
+	// it alone.
+	across bool
 }
 
 // newProposal fixes an act and its targets. It is an error when the act cannot be
@@ -63,6 +66,9 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 	if act.On == api.OnBackend || act.On == api.OnService {
 		p.nodes = f.allNodes()
 	}
+	if p.across = p.isAcross(f); p.across {
+		p.everywhere = false // one of them is enough
+	}
 	if err := p.dropNeedless(f); err != nil {
 		return nil, err
 	}
@@ -80,6 +86,14 @@ func newProposal(f *frame, w propose) (*proposal, error) {
 	p.judge(f)
 	return p, nil
 }
+
+// isAcross reports whether all targets are of services of scope cluster.
+func (p *proposal) isAcross(f *frame) bool {
+	return len(p.req.Targets) > 0 && !slices.ContainsFunc(p.req.Targets, func(t string) bool { return !p.act.Across(f.stats.status, t) })
+}
+
+// onAll reports whether it is done on all nodes by one that is asked.
+func (p *proposal) onAll() bool { return p.across && !p.req.Here }
 
 // newUndo proposes to undo what was done.
 func newUndo(f *frame, u undo) *proposal {

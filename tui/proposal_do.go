@@ -94,7 +94,9 @@ func (m *model) onAct(a actMsg) tea.Cmd {
 		if a.p.undo {
 			text = "undone: " + text
 		}
-		text += a.p.on()
+		if !a.p.onAll() { // its text says so
+			text += a.p.on()
+		}
 		if a.res.Undo != nil {
 			a.workspace.undos = append(a.workspace.undos, undo{req: *a.res.Undo})
 			if a.workspace == m.workspace {

@@ -91,6 +91,12 @@ func (p *proposal) judge(f *frame) {
 		level = max(level, api.LevelDialog)
 		p.also = f.alsoOn()
 	}
+	if p.onAll() {
+		if level >= api.LevelYesNo {
+			level = max(level, api.LevelDialog)
+		}
+		p.also = f.acrossOn(p.req.Targets)
+	}
 	switch f.cfg.Confirm {
 	case "always":
 		if p.act.On != api.OnNothing {

@@ -54,7 +54,7 @@ func (p *proposal) requestLine() string {
 // on names the node, where it is not the console's own.
 func (p *proposal) on() string {
 	switch {
-	case p.everywhere:
+	case p.everywhere, p.onAll():
 		return " on every node"
 	case p.peer != "":
 		return " on " + screen.Safe(p.peer)

@@ -83,17 +83,29 @@ func (p *ClusterPlan) progress() Progress {
 // acrossTimeout is how long a majority may take to agree on an act.
 const acrossTimeout = 10 * time.Second
 
+// OfAll says whether a target belongs to a service of scope cluster.
+func (s *Status) OfAll(target string) bool {
+	service, _ := SplitTarget(target)
+	svc := s.Service(service)
+	return svc != nil && svc.Scope == proxy.ScopeCluster
+}
+
+// Across says whether the act on a target is for all nodes, unless it is asked to be
+// done here.
+func (a *Act) Across(s *Status, target string) bool {
+	return s.OfAll(target) && slices.Contains(acrossActs, a.Name)
+}
+
 // across says whether an act on a target is for all nodes.
 func (l *Local) across(s *Status, a *Act, target string, r *Request) (bool, error) {
 	service, _ := SplitTarget(target)
-	svc := s.Service(service)
 	switch {
-	case svc == nil || svc.Scope != proxy.ScopeCluster || r.Here || l.Across == nil:
+	case !s.OfAll(target) || r.Here || l.Across == nil:
 		return false, nil
 	case a.Plan:
 		return false, Refused(a.Name+" "+target+" acts on this node alone, and "+service+" is the cluster's", "use tcpctl window "+service+" -- CMD, or --here")
 	}
-	return slices.Contains(acrossActs, a.Name), nil
+	return a.Across(s, target), nil
 }
 
 // acrossActs are what a service of scope cluster has in common on all nodes.
