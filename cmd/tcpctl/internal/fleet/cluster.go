@@ -65,7 +65,16 @@ func (f *Fleet) joinCluster(c *Cluster) error {
 	if err != nil {
 		return err
 	}
+	if err := f.carry(c, part); err != nil {
+		part.Close()
+		return err
+	}
 	f.cluster.Store(part)
+	return nil
+}
+
+// carry has this process's member speak to the voters by the node's part, which is here.
+func (f *Fleet) carry(c *Cluster, part *quorum.Part) (err error) {
 	if c.Joined == nil {
 		return nil
 	}
@@ -79,12 +88,15 @@ func (f *Fleet) joinCluster(c *Cluster) error {
 	return nil
 }
 
-// OfferCluster is for the process that takes this one's place; nil: this one has not
-// joined a cluster.
+// OfferCluster is for the process that takes this one's place; nil: this one has no
+// cluster, or no locks of it.
 func (f *Fleet) OfferCluster() (*upgrade.Cluster, error) {
-	part := f.cluster.Load()
-	if part == nil || f.carrier == nil {
+	if f.joins == nil || f.joins.Joined == nil {
 		return nil, nil
+	}
+	part := f.cluster.Load()
+	if part == nil { // and could not carry what the processes before this one say
+		return nil, errors.New("this process, which has just taken over, has not joined the cluster yet")
 	}
 	next, err := part.NextIncarnation()
 	return &upgrade.Cluster{Incarnation: next, Dir: f.joins.Dir, Lease: f.joins.Lease}, err

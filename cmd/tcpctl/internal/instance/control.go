@@ -68,7 +68,7 @@ func (in *Instance) followersHandler() http.Handler {
 	here := &api.Local{Engine: in.engine, Node: in.local.Node, By: in.local.By, Stop: in.Stop, Process: in.local.Process}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+quietPath, in.serveQuiet)
-	mux.HandleFunc("POST "+carryPath, in.serveCarry)
+	mux.HandleFunc("POST "+carryPath, in.member.serveCarry)
 	mux.Handle("/", control.NewHandler(here, func(r *http.Request) string {
 		if by := r.Header.Get(control.PeerHeader); by != "" {
 			return by

@@ -15,7 +15,6 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/logfile"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/notify"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/systemd"
-	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -92,7 +91,7 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	c := in.c.Mesh
 	if c == nil {
 		if in.file.Mesh == nil {
-			return (*fleet.Cluster)(nil).Takes(in.offeredCluster())
+			return (*fleet.Cluster)(nil).Takes(in.predecessor.Cluster())
 		}
 		made, err := fleet.FromFile(in.file.Mesh)
 		if err != nil {
@@ -117,21 +116,13 @@ func (in *Instance) openMesh(ctx context.Context) (err error) {
 	if c.Mesh.Key == nil {
 		c.Mesh.Key = o.MeshKey // for peers it is the same node
 	}
-	if err = c.Cluster.Takes(in.offeredCluster()); err == nil {
+	if err = c.Cluster.Takes(o.Cluster); err == nil {
 		in.fleet, err = fleet.New(*c, in.local)
 	}
 	if err == nil {
 		err = in.fleet.TakeOver(o.Cluster)
 	}
 	return err
-}
-
-// offeredCluster is the cluster of the predecessor; nil: it was in none.
-func (in *Instance) offeredCluster() *upgrade.Cluster {
-	if in.predecessor == nil {
-		return nil
-	}
-	return in.predecessor.Offer.Cluster
 }
 
 // openServers opens the control socket and the metrics, which are served from

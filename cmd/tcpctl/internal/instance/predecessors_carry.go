@@ -42,8 +42,8 @@ func (g *predecessors) carry(c *quorum.Carrier, all []upgrade.Generation) {
 const carryAgain = 100 * time.Millisecond
 
 // serveCarry takes the stream of a later process.
-func (in *Instance) serveCarry(w http.ResponseWriter, _ *http.Request) {
-	c := in.member.with()
+func (ms *membership) serveCarry(w http.ResponseWriter, _ *http.Request) {
+	c := ms.with()
 	if c == nil {
 		http.Error(w, "this process has joined no cluster", http.StatusConflict)
 		return

@@ -17,11 +17,7 @@ func (p *Part) Status() *api.Cluster {
 	node, stopped := p.node, p.stopped
 	names := slices.Clone(p.voters)
 	p.mu.Unlock()
-	c.ClockSeconds = p.cfg.Now().Seconds()
-	c.File = api.ClusterFile{Voters: names, LeaseSeconds: p.cfg.Lease.Seconds(), ElectionSeconds: p.cfg.Election.Seconds()}
-	if free, all, err := statedir.Free(p.cfg.Dir); err == nil {
-		c.Disk = &api.ClusterDisk{Dir: p.cfg.Dir, FreeBytes: free, Bytes: all}
-	}
+	p.setHost(c, names)
 	if stopped != nil {
 		c.Role, c.Error = api.ClusterStopped, plain(stopped)
 	}
@@ -62,6 +58,15 @@ func (p *Part) Status() *api.Cluster {
 	}
 	slices.SortFunc(c.Leases, func(a, b api.NodeLease) int { return strings.Compare(a.Name, b.Name) })
 	return p.missing(c, names)
+}
+
+// setHost sets what is of this node alone, for those who compare nodes.
+func (p *Part) setHost(c *api.Cluster, voters []string) {
+	c.ClockSeconds = p.cfg.Now().Seconds()
+	c.File = api.ClusterFile{Voters: voters, LeaseSeconds: p.cfg.Lease.Seconds(), ElectionSeconds: p.cfg.Election.Seconds()}
+	if free, all, err := statedir.Free(p.cfg.Dir); err == nil {
+		c.Disk = &api.ClusterDisk{Dir: p.cfg.Dir, FreeBytes: free, Bytes: all}
+	}
 }
 
 // idText is how the id of a node, or of one of its processes, begins in the mesh.

@@ -60,6 +60,14 @@ type Cluster struct {
 	Lease       time.Duration `json:"lease"`
 }
 
+// Cluster is that of a predecessor; nil: it was in none, or there is none.
+func (p *Predecessor) Cluster() *Cluster {
+	if p == nil {
+		return nil
+	}
+	return p.Offer.Cluster
+}
+
 // State is the predecessor's engine state, and the processes that still serve.
 type State struct {
 	Engine      proxy.HandoverState `json:"engine"`
