@@ -17,10 +17,10 @@ func (c *clusterState) followLocked(f ClusterFacts) (differs []string) {
 		c.known = true
 		c.service.changes.notifyLocked()
 	}
-	if c.service.quiet.retired {
-		return nil // a reload has it no more: its waiters are served
-	}
 	c.followPauseLocked(f)
+	if c.service.quiet.retired {
+		return nil
+	}
 	return c.followBackendsLocked(f.Backends)
 }
 
@@ -56,6 +56,9 @@ func (c *clusterState) followPauseLocked(f ClusterFacts) {
 // replaced; a plan's has it closed already, and may not be taken away from it.
 func (c *clusterState) beginPauseLocked(p *clusterPause) {
 	s, now := c.service, time.Now()
+	if s.quiet.retired {
+		return // a reload has it no more: its waiters are served, and waited for
+	}
 	if cur := s.pause.current; cur != nil && cur.plan != nil && !cur.plan.over() {
 		return
 	}

@@ -116,7 +116,7 @@ func (e *Engine) retireLocked(s *Service) {
 		s.clearListenersLocked()
 	}
 	s.queue.Update(func() {
-		if s.pause.current != nil && s.pause.current.plan == nil {
+		if s.pause.current != nil && !s.pause.current.ofWindow() {
 			s.pause.resumeLocked("", 0) // its operator has taken the service away
 		}
 		s.quiet.retired = true

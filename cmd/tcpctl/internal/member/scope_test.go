@@ -362,3 +362,33 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	all[1].end()
 	eventually(t, "a node that stops in order is not missed", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
 }
+
+// TestRule32AWindowOutlivesAReload: a client that is held while the command runs is held on
+// where a reload takes the service away.
+func TestRule32AWindowOutlivesAReload(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, nil)
+	ctx := context.Background()
+	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
+	if err == nil {
+		_, err = w.Settled(ctx)
+	}
+	if err == nil {
+		err = w.Command(ctx, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := all[2].dial()
+	all[2].until("a client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
+	if _, err := all[2].engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{{Name: "web", Listen: []string{"127.0.0.1:0"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if i := all[2].svc.Info(); i.Pause == nil || i.Queue.Waiting != 1 {
+		t.Errorf("while the command runs: %+v, %d waiting", i.Pause, i.Queue.Waiting)
+	}
+	if err := w.Resume(ctx); err != nil {
+		t.Fatal(err)
+	}
+	all[2].hears(held)
+}
