@@ -70,6 +70,12 @@ func (s *soakServer) serve(c net.Conn) {
 		return // a check, or one that was kicked before it could speak
 	}
 	p := parseSoakPlan(h)
+	if max(p.up, p.down) > soakLong {
+		// A client of another test, which had this port before. Were it one of ours, garbled,
+		// the session would be missed.
+		s.t.Logf("%s sent no header: %q", c.RemoteAddr(), h)
+		return
+	}
 	peer := &soakPeer{conn: c, closeWrite: soakTCP(c).CloseWrite, mine: soakPart(p.id, p.down), theirs: soakPart(p.id, p.up),
 		urgentAt: p.urgent(urgentDown, int(p.down)), slow: p.flags&slowServer != 0, pausing: p.flags&pausing != 0}
 	saw := peer.play(p.script, false)
