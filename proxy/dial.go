@@ -63,7 +63,7 @@ func dial(s *Session, ev relay.Event) transition {
 // takeServer takes the connection to the backend.
 func (s *Session) takeServer(server *relay.Side) transition {
 	s.server = server
-	if s.server.OnStream() { // an older TLS
+	if s.server.OnStream() && s.protocol == nil { // an older TLS; see awaitAnswer
 		s.moveToStream()
 	}
 	if s.ending != nil {

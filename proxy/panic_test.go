@@ -308,6 +308,8 @@ func (g brittleGuest) Forwarded() []netip.Addr { return nil }
 func (g brittleGuest) Service() string         { return "" }
 func (g brittleGuest) Notice() string          { return "" }
 func (g brittleGuest) Close() error            { return g.conn.Close() }
+func (g brittleGuest) CanLoop() bool           { return true }
+func (g brittleGuest) Moved(net.Conn)          {}
 func (g brittleGuest) Refuse(int, time.Duration, string) error {
 	g.conn.Close()
 	panic("refuse")

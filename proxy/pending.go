@@ -51,7 +51,7 @@ func protocolHandshake(p Protocol, conn net.Conn, a Arrival) relay.Event {
 
 // attachProtocol makes the session's client one of a Protocol.
 func (s *Session) attachProtocol(g PendingClient) {
-	c, conn, from := s.service.config(), g.NetConn(), netip.AddrPort{}
+	c, from := s.service.config(), netip.AddrPort{}
 	if covers(c.TrustedProxies, s.client.Remote().Addr()) {
 		if client := nearest(c.TrustedProxies, g.Forwarded()); client.IsValid() {
 			from = netip.AddrPortFrom(client, 0)
@@ -64,11 +64,16 @@ func (s *Session) attachProtocol(g PendingClient) {
 	entered := &protocolClient{PendingClient: g, via: c.protocolName()}
 	s.service.queue.Do(func() { // others may look already
 		s.protocol = entered
-		s.client.Wrap(onlyWatched{conn})
+		if !s.onLoop() {
+			s.client.Wrap(onlyWatched{g.NetConn()})
+		}
 		if from.IsValid() {
 			s.client.SetRemote(from)
 		}
 	})
+	if !g.CanLoop() {
+		s.moveToStream()
+	}
 }
 
 // onlyWatched is the connection of a client of a Protocol until it has its answer. Where watching
@@ -124,6 +129,15 @@ func (s *Session) answer() {
 // errNoAnswer is of a handshake whose Accept did not come back.
 var errNoAnswer = errors.New("proxy: the handshake was not answered")
 
+// attachFrames has the client's side speak as its ProtocolConn does.
+func (s *Session) attachFrames() {
+	if s.onLoop() {
+		s.client.Frame(s.protocol.conn.Frames())
+		return
+	}
+	s.service.queue.Do(func() { s.client.Wrap(s.protocol.conn) })
+}
+
 // keepWaiting holds a client that has its answer and waits.
 func (s *Session) keepWaiting() {
 	g := s.protocol
@@ -143,7 +157,7 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 	case was == answering && g.err != nil:
 		return relay.Reset
 	case was == answering:
-		s.service.queue.Do(func() { s.client.Wrap(g.conn) })
+		s.attachFrames()
 		g.PendingClient = nil // with all that its handshake has said
 		if s.server == nil {
 			s.keepWaiting()
@@ -169,6 +183,10 @@ func (s *Session) protocolEvent(ev relay.Event) relay.End {
 func (s *Session) awaitAnswer() transition {
 	if s.protocol == nil {
 		return next
+	}
+	if s.server.OnStream() && s.protocol.state != holding && s.protocol.state != answering { // an older TLS
+		s.client.StopWatch()
+		s.moveToStream()
 	}
 	switch s.protocol.state {
 	case unanswered:

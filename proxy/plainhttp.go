@@ -28,8 +28,10 @@ func answerHTTP(err error) error {
 	bad.Conn.SetDeadline(time.Now().Add(lingerTime))
 	io.WriteString(bad.Conn, wantsTLS)
 	conn := bad.Conn
-	if under, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = under.NetConn()
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		if under := over.NetConn(); under != nil {
+			conn = under
+		}
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()

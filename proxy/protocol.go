@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // Protocol is what the clients of a service speak around their bytes, such as
@@ -92,6 +94,11 @@ type PendingClient interface {
 	// admitted nevertheless, with a hint what to try; "": nothing.
 	Notice() string
 	Accept() (ProtocolConn, error)
+	// CanLoop reports whether a loop can carry the frames that its handshake asks for,
+	// if the connection is a loop's: ProtocolConn.Frames.
+	CanLoop() bool
+	// Moved says that its connection has been replaced by this one, which is no loop's.
+	Moved(net.Conn)
 	// Refuse answers with a status of HTTP and a line of text. A retryAfter of
 	// 0 is not sent.
 	Refuse(status int, retryAfter time.Duration, reason string) error
@@ -100,12 +107,15 @@ type PendingClient interface {
 }
 
 // ProtocolConn is a client that has its answer: what it says in frames is a stream of
-// bytes here. See relay.Framed for how they are moved.
+// bytes here. See relay.Framed and relay.Frames for how they are moved.
 type ProtocolConn interface {
 	net.Conn
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)
 	CanIdle() bool
+	// Frames are for a loop that carries it, if CanLoop; it is called once.
+	Frames() relay.Frames
+	Moved(net.Conn) // see PendingClient
 	// Hold keeps a client alive that still waits, and some of what it sends
 	// for the backend. It returns nil when it can do no more and has something
 	// for the backend, io.EOF when the client has ended it (or an error that is

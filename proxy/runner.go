@@ -39,6 +39,21 @@ func (s *Session) moveToStream() {
 		if e.traced() {
 			s.trace(nil, "goes over to the stream runner")
 		}
+		s.moveProtocol()
+	}
+}
+
+// moveProtocol gives a client of a Protocol the connection that its side has become.
+func (s *Session) moveProtocol() {
+	g := s.protocol
+	switch {
+	case g == nil:
+	case g.conn != nil:
+		g.conn.Moved(s.client.Conn())
+		s.service.queue.Do(func() { s.client.Wrap(g.conn) })
+	default:
+		g.PendingClient.Moved(s.client.Conn())
+		s.service.queue.Do(func() { s.client.Wrap(onlyWatched{g.NetConn()}) })
 	}
 }
 
@@ -57,8 +72,8 @@ func (c ServiceConfig) notForLoop() string {
 	switch {
 	case !relay.HasLoop:
 		return "event loops need Linux"
-	case c.Protocol != nil:
-		return "it speaks " + c.Protocol.Name()
+	case c.Protocol != nil && c.TLS != nil:
+		return "it speaks " + c.Protocol.Name() + " over TLS"
 	case c.Dial != nil:
 		return "it has a Dial of its own"
 	}

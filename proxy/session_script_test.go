@@ -395,6 +395,9 @@ func (c *scriptedClient) Close() error                            { return c.end
 func (c *scriptedClient) WriteTo(io.Writer) (int64, error)        { return 0, nil }
 func (c *scriptedClient) ReadFromOnce(io.Reader) (int64, error)   { return 0, nil }
 func (c *scriptedClient) CanIdle() bool                           { return false }
+func (c *scriptedClient) CanLoop() bool                           { return false }
+func (c *scriptedClient) Frames() relay.Frames                    { return nil }
+func (c *scriptedClient) Moved(net.Conn)                          {}
 func (c *scriptedClient) CloseWith(code int, _ string) error      { c.code = code; return c.end() }
 func (c *scriptedClient) CloseCode() int                          { return c.code }
 func (c *scriptedClient) Subprotocol() string                     { return "" }

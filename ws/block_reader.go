@@ -104,6 +104,10 @@ func netConnOf(c net.Conn) net.Conn {
 		if !ok {
 			return c
 		}
-		c = t.NetConn()
+		under := t.NetConn()
+		if under == nil {
+			return c
+		}
+		c = under
 	}
 }

@@ -111,7 +111,7 @@ func (c *Conn) startCloseTimeout() {
 	c.echoMu.Lock()
 	defer c.echoMu.Unlock()
 	if !c.client && c.echoTimer == nil && !c.isReadDone.Load() && !c.isClosing.Load() {
-		c.echoTimer = time.AfterFunc(c.settings.closeTimeout, c.closeTimeoutExpired)
+		c.echoTimer = c.afterFunc(c.settings.closeTimeout, c.closeTimeoutExpired)
 	}
 }
 
@@ -123,7 +123,7 @@ func (c *Conn) closeTimeoutExpired() {
 	if c.isReadDone.Load() || c.isClosing.Load() {
 		return
 	}
-	p, _ := readTCPInfo(c.tcpInfoConn)
+	p, _ := readTCPInfo(c.controller)
 	n := int64(p.received + p.acked)
 	alive := n != c.echoProgress || c.isReaderBusy()
 	if c.encodeErr.Load() != nil {
@@ -183,7 +183,7 @@ func (c *Conn) startEchoTimer() {
 		return // CloseWrite has sent our Close and set the timer
 	}
 	c.echoProgress, c.echoDeadline = c.bytesWritten.Load(), time.Now().Add(c.settings.closeTimeout-echoDelay)
-	c.echoTimer = time.AfterFunc(echoDelay, c.echoCloseFrame)
+	c.echoTimer = c.afterFunc(echoDelay, c.echoCloseFrame)
 }
 
 func (c *Conn) echoCloseFrame() {

@@ -41,6 +41,8 @@ type Conn struct {
 	isTLS       bool
 	settings    *settings
 	client      bool
+	loop        atomic.Pointer[loopConn] // conn, if a loop has it; nil: none, or it has been replaced
+	frames      *Frames                  // not nil while it is attached; the loop's
 	subprotocol string
 	encoding    Encoding
 	listener    *Listener // nil on a client
@@ -76,9 +78,10 @@ func newConn(conn net.Conn, early []byte, client bool, agreed negotiated, set *s
 	_, c.isTLS = conn.(*tls.Conn)
 	c.blocks = newBlockReader(conn, maxFrame)
 	c.rawConn = c.blocks.raw
+	c.controller = controllerOf(c.netConn)
 	c.bytesRead, c.bytesWritten = &c.counters[0], &c.counters[1]
-	if c.tcpInfoConn = c.rawConn; c.netConn != conn {
-		c.tcpInfoConn = rawConnOf(c.netConn)
+	if l, ok := conn.(loopConn); ok {
+		c.loop.Store(&l)
 	}
 	c.readLock = make(chan struct{}, 1)
 	c.readDone = make(chan struct{})

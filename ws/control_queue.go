@@ -38,6 +38,11 @@ func (c *Conn) dequeueControl() {
 // not read must never block.
 func (c *Conn) flush() {
 	for c.hasQueued.Load() && c.writeMu.TryLock() {
+		if f := c.frames; f != nil {
+			c.writeMu.Unlock()
+			f.host.Wake()
+			return
+		}
 		done := c.tryWriteUnsent()
 		c.writeMu.Unlock()
 		if !done {
@@ -53,11 +58,20 @@ func (c *Conn) tryWriteUnsent() bool {
 		c.dequeueControl()
 		return true
 	}
-	if c.rawConn == nil {
+	var n int
+	var err error
+	switch l := c.loop.Load(); {
+	case l != nil:
+		if len(c.unsent) == 0 { // else the queue is where newer pongs replace older ones
+			c.dequeueControl()
+		}
+		n, err = (*l).WriteNow(c.unsent)
+	case c.rawConn != nil:
+		c.dequeueControl()
+		n, err = writeNow(c.rawConn, c.unsent)
+	default:
 		return false
 	}
-	c.dequeueControl()
-	n, err := writeNow(c.rawConn, c.unsent)
 	c.advanceUnsent(n)
 	if err != nil {
 		c.writeFailed(err)
@@ -67,11 +81,13 @@ func (c *Conn) tryWriteUnsent() bool {
 }
 
 // startFlusher starts the goroutine that waits for the socket where flush must
-// not. There is at most one at a time; CloseNow ends it and waits for it.
+// not. There is at most one at a time; CloseNow ends it and waits for it. There is none
+// for a connection of a loop, which Attach could not wait for: what such a peer does not
+// take is sent with the next frame.
 func (c *Conn) startFlusher() {
 	c.controlMu.Lock()
 	defer c.controlMu.Unlock()
-	if c.closed || !c.flushing.CompareAndSwap(false, true) {
+	if c.closed || c.loop.Load() != nil || !c.flushing.CompareAndSwap(false, true) {
 		return
 	}
 	c.flushers.Add(1)

@@ -78,7 +78,7 @@ func (c *Conn) resetPartialTimer() {
 			c.partialTimer.Stop()
 		}
 		c.partialSince = time.Now()
-		c.partialTimer = time.AfterFunc(partialRuneTimeout, c.partialRuneExpired)
+		c.partialTimer = c.afterFunc(partialRuneTimeout, c.partialRuneExpired)
 	}
 }
 

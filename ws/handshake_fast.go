@@ -17,9 +17,11 @@ import (
 // A handshake that only lacks authorization is denied there, too.
 func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pending, read []byte, denied *RefusedError, err error) {
 	t := newBlockReader(conn, min(l.cfg.MaxHeaderBytes, maxFrame))
-	if t.raw == nil || l.cfg.HandshakeTimeout == 0 || l.isClosed() {
+	_, ofLoop := conn.(loopConn)
+	if t.raw == nil && !ofLoop || l.cfg.HandshakeTimeout == 0 || l.isClosed() {
 		return nil, nil, nil, nil
 	}
+	t.readFull = ofLoop // so that it reads into a whole block
 	conn.SetReadDeadline(time.Now().Add(l.cfg.HandshakeTimeout))
 	b, n, err := t.read()
 	defer b.release()

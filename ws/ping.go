@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -15,9 +14,9 @@ const maxMissedPings = 2
 
 // pingState is the part of a Conn that knows whether its peer is alive.
 type pingState struct {
-	wheel       *pingWheel // nil: no pings except by Ping
-	slot        int
-	tcpInfoConn syscall.RawConn // of the TCP connection; nil: unknown
+	wheel      *pingWheel // nil: no pings except by Ping
+	slot       int
+	controller controller // of the TCP connection; nil: it cannot be asked about
 
 	pingMu      sync.Mutex
 	lastPing    uint64 // the number of the last ping, which is its payload
@@ -112,17 +111,14 @@ func (c *Conn) handlePong(payload []byte) {
 // waits. After the peer's FIN it sends none: to a peer that has closed its socket
 // a ping would bring a reset, and destroy what it had sent.
 func (c *Conn) keepalive() {
-	p, known := readTCPInfo(c.tcpInfoConn)
+	p, known := readTCPInfo(c.controller)
 	if c.isReadDone.Load() || p.peerFIN {
 		return
 	}
 	alive := c.active.Swap(false) || c.isReaderBehind(p, known)
 	// The kernel acknowledges our pings even if its process hangs, so that
 	// acknowledgements count only while data is queued in front of them.
-	writing := !c.writeMu.TryLock()
-	if !writing {
-		c.writeMu.Unlock()
-	}
+	writing := c.isWriterBlocked()
 	c.pingMu.Lock()
 	if known {
 		alive = alive || p.received != c.received || writing && p.acked != c.acked
@@ -156,7 +152,26 @@ func (c *Conn) isReaderBehind(p tcpInfo, known bool) bool {
 }
 
 // isReaderBusy reports whether the reader is passing on what it has read.
-func (c *Conn) isReaderBusy() bool { return len(c.readLock) > 0 && !c.blockedInRead.Load() }
+func (c *Conn) isReaderBusy() bool {
+	if f := c.frames; f != nil {
+		in, _ := f.host.Blocked()
+		return in
+	}
+	return len(c.readLock) > 0 && !c.blockedInRead.Load()
+}
+
+// isWriterBlocked reports whether bytes wait for the peer to take them.
+func (c *Conn) isWriterBlocked() bool {
+	if f := c.frames; f != nil {
+		_, out := f.host.Blocked()
+		return out
+	}
+	if !c.writeMu.TryLock() {
+		return true
+	}
+	c.writeMu.Unlock()
+	return false
+}
 
 // A tcpInfo is what the kernel knows of the peer. It shows activity that no read or
 // write returns: bytes that came while the reader is busy, and bytes that were

@@ -88,6 +88,6 @@ func (k *pingWheel) tick() {
 	k.timer.Reset(k.tickInterval())
 	k.mu.Unlock()
 	for _, c := range due {
-		c.keepalive()
+		c.run(c.keepalive)
 	}
 }

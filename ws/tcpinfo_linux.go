@@ -1,21 +1,17 @@
 package ws
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // tcpCloseWait is TCP_CLOSE_WAIT of the kernel: the peer's FIN has come, and we
 // have not closed.
 const tcpCloseWait = 8
 
 // readTCPInfo asks the kernel about a TCP connection.
-func readTCPInfo(raw syscall.RawConn) (p tcpInfo, ok bool) {
-	if raw == nil {
+func readTCPInfo(c controller) (p tcpInfo, ok bool) {
+	if c == nil {
 		return p, false
 	}
-	err := raw.Control(func(fd uintptr) {
+	err := c.Control(func(fd uintptr) {
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil {
 			return
@@ -29,4 +25,4 @@ func readTCPInfo(raw syscall.RawConn) (p tcpInfo, ok bool) {
 }
 
 // hasTCPInfo reports whether readTCPInfo may know about a connection.
-func hasTCPInfo(raw syscall.RawConn) bool { return raw != nil }
+func hasTCPInfo(c controller) bool { return c != nil }

@@ -2,8 +2,6 @@
 
 package ws
 
-import "syscall"
+func readTCPInfo(controller) (p tcpInfo, ok bool) { return p, false }
 
-func readTCPInfo(syscall.RawConn) (p tcpInfo, ok bool) { return p, false }
-
-func hasTCPInfo(syscall.RawConn) bool { return false }
+func hasTCPInfo(controller) bool { return false }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -32,8 +31,8 @@ func (l *Listener) serveWeb(w http.ResponseWriter, r *http.Request, fed *handsha
 	defer l.cfg.WebLimit.end(conn)
 	rc := http.NewResponseController(w)
 	rc.SetWriteDeadline(time.Time{})
-	if raw := rawConnOf(netConnOf(conn)); hasTCPInfo(raw) {
-		defer watchWebProgress(conn, raw, l.webStallTimeout).stop()
+	if socket := controllerOf(netConnOf(conn)); hasTCPInfo(socket) {
+		defer watchWebProgress(conn, socket, l.webStallTimeout).stop()
 	} else {
 		w = webWriter{w, rc, l.webStallTimeout}
 	}
@@ -46,15 +45,15 @@ func (l *Listener) serveWeb(w http.ResponseWriter, r *http.Request, fed *handsha
 // a slow client needs minutes before there is room again.
 type webProgress struct {
 	conn    net.Conn
-	raw     syscall.RawConn
+	socket  controller
 	timeout time.Duration
 	mu      sync.Mutex
 	acked   uint64
 	timer   *time.Timer // nil: stopped
 }
 
-func watchWebProgress(conn net.Conn, raw syscall.RawConn, every time.Duration) *webProgress {
-	p := &webProgress{conn: conn, raw: raw, timeout: every}
+func watchWebProgress(conn net.Conn, socket controller, every time.Duration) *webProgress {
+	p := &webProgress{conn: conn, socket: socket, timeout: every}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timer = time.AfterFunc(every, p.check)
@@ -67,7 +66,7 @@ func (p *webProgress) check() {
 	if p.timer == nil {
 		return
 	}
-	now, known := readTCPInfo(p.raw)
+	now, known := readTCPInfo(p.socket)
 	if known && now.unacked > 0 && now.acked == p.acked {
 		shutdownConn(netConnOf(p.conn))
 		return

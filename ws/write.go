@@ -88,6 +88,10 @@ func (c *Conn) sendFrame(b *block, at, n int, op byte) (accepted bool, err error
 		}
 	}
 	frame := putHeader(b.buf, at, n, first, c.client)
+	if f := c.frames; f != nil {
+		f.out = frame
+		return true, nil
+	}
 	n, err = c.conn.Write(frame)
 	if n > 0 {
 		c.active.Store(true)
@@ -137,6 +141,9 @@ func (c *Conn) unlockWriter() {
 func (c *Conn) writeUnsent() error {
 	if c.writeErr != nil {
 		return c.writeErr
+	}
+	if c.frames != nil {
+		return nil // AppendControl sends it
 	}
 	c.dequeueControl()
 	if len(c.unsent) == 0 {

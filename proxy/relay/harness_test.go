@@ -22,14 +22,16 @@ func TestMain(m *testing.M) {
 // patience only ever ends a test that would hang.
 const patience = time.Minute
 
+var runners = map[string]func() relay.Runner{
+	"stream": func() relay.Runner { return new(relay.Stream) },
+	"loop":   func() relay.Runner { return new(relay.Loop) },
+	"idle":   func() relay.Runner { return new(idling) },
+}
+
 // eachRunner runs a test over both runners, and fails it when the runner has
 // left a descriptor behind.
 func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
-	for name, make := range map[string]func() relay.Runner{
-		"stream": func() relay.Runner { return new(relay.Stream) },
-		"loop":   func() relay.Runner { return new(relay.Loop) },
-		"idle":   func() relay.Runner { return new(idling) },
-	} {
+	for name, make := range runners {
 		t.Run(name, func(t *testing.T) {
 			// Go's own poller opens its descriptors at the first socket of all.
 			if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {

@@ -13,13 +13,15 @@ func (l *loop) passEnd(src *Side) {
 		d.end, stall = Reset, longest
 	}
 	switch {
-	case dst.fd < 0:
+	case dst.fd < 0, dst.use != relaying:
 	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
-		if dst.isSecure() && !l.closeNotify(src) {
+		if dst.isFramed() && !l.closeFrames(src) || dst.isSecure() && !l.closeNotify(src) {
 			return // for now
 		}
-		shutdown(dst.fd, unix.SHUT_WR)
+		if !dst.isFramed() { // else its close frame is the end
+			shutdown(dst.fd, unix.SHUT_WR)
+		}
 		if dst.dir.end == Quiet { // what dst has sent since is unread: the close will be a reset
 			if owed := unsentOf(dst.fd); owed > 0 {
 				l.flush(src, dst, owed, stall)
@@ -88,7 +90,11 @@ func (l *loop) endGone(src *Side) {
 func (l *loop) reportEnd(src *Side) {
 	src.dir.reported = true
 	src.task.moving--
-	l.notify(src.task, Event{Kind: Ended, Side: src, End: src.dir.end, Last: src.task.moving == 0})
+	var err error
+	if src.isFramed() {
+		err = src.framed.panic
+	}
+	l.notify(src.task, Event{Kind: Ended, Side: src, End: src.dir.end, Last: src.task.moving == 0, Err: err})
 	if src.peer().dir.discard {
 		l.enqueue(src.peer())
 	}
@@ -136,7 +142,7 @@ func (r *Loop) Close(s *Side, reset bool) {
 	switch {
 	case !s.isRaw():
 		s.closeConn(reset)
-	case s.fd >= 0 && !s.closeOpening(reset):
+	case s.fd >= 0:
 		s.loop.closeSide(s, reset)
 	}
 }
@@ -152,6 +158,12 @@ func (l *loop) closeSide(s *Side, reset bool) {
 		return
 	}
 	s.release(reset)
+	l.closeDirections(s)
+}
+
+// closeDirections ends the directions of a side that relays no more: what it was still
+// to be sent, and what it has sent, goes nowhere.
+func (l *loop) closeDirections(s *Side) {
 	if d := &s.dir; !d.reported {
 		l.dropOwed(d)
 		d.end = Closed
@@ -172,6 +184,9 @@ func (s *Side) release(reset bool) {
 	}
 	delete(s.loop.urgent, s)
 	s.loop.stopPace(s)
+	if s.connSide != nil && s.opening != nil && !s.opening.end() { // before the number may be used again
+		reset = false // its user has closed it before
+	}
 	if s.isSecure() {
 		s.endTLS(reset)
 	}

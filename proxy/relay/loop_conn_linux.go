@@ -3,6 +3,7 @@ package relay
 import (
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -10,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openingConn is a raw side as a net.Conn, for the opening of its session: a PROXY
-// header, a ClientHello, TLS's handshake. One goroutine of Loop.Do uses it, and
-// waits where the loop tells it that the descriptor is ready. When that goroutine
-// has ended, nothing of it remains but this struct, and the side is raw as before:
-// what was read and is not for the opening goes to Side.Unread.
+// openingConn is a raw side as a net.Conn, for what is done by goroutines: the opening
+// of its session (a PROXY header, a ClientHello, TLS's handshake, that of frames), and
+// the closing handshake of frames. They wait where the loop tells them that the
+// descriptor is ready. In between the side is raw, and the loop reads and writes it:
+// what was read before and is not for the opening goes to Side.Unread, or stays with
+// its Frames.
 //
 // A layer over it that has to stay makes the side a net.Conn for good; then
 // Conn is set, and does everything.
@@ -22,23 +24,26 @@ type openingConn struct {
 	net.Conn // nil: the side is raw
 
 	side     *Side
-	received int64 // bytes
-	busy     bool  // a goroutine of Do uses it; the loop's, as the two below
-	closing  bool  // the side is to be closed once that has ended
-	reset    bool  // with a reset
+	task     *loopTask // the side's
+	received int64     // bytes
 
-	readable, writable signal
-	over               chan struct{} // closed: the side is to be closed
-	once               sync.Once
-	readBy, writeBy    time.Time
+	mu      sync.Mutex // no descriptor is closed under a call that uses it
+	closed  bool
+	in, out openingHalf
 }
 
-// signal wakes one goroutine that waits, or the next one that does.
-type signal chan struct{}
+// openingHalf is reading or writing.
+type openingHalf struct {
+	by      time.Time
+	waiting chan struct{} // wakes who waits; nil: nobody has
+}
 
-func (s signal) send() {
+func (h *openingHalf) wake() {
+	if h.waiting == nil {
+		return
+	}
 	select {
-	case s <- struct{}{}:
+	case h.waiting <- struct{}{}:
 	default:
 	}
 }
@@ -46,28 +51,27 @@ func (s signal) send() {
 // onReady is called by the loop.
 func (c *openingConn) onReady(events uint32) {
 	const lost = unix.EPOLLHUP | unix.EPOLLERR
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|lost) != 0 {
-		c.readable.send()
+		c.in.wake()
 	}
 	if events&(unix.EPOLLOUT|lost) != 0 {
-		c.writable.send()
+		c.out.wake()
 	}
 }
 
-func (c *openingConn) Read(p []byte) (int, error) {
+func (c *openingConn) Read(p []byte) (n int, err error) {
 	if c.Conn != nil {
 		return c.Conn.Read(p)
 	}
 	for len(p) > 0 {
-		if err := c.check(c.readBy); err != nil {
-			return 0, c.error("read", err)
-		}
-		n, e := recv(c.side.fd, p)
+		n, e, err := c.try(&c.in, func(fd int32) (int, unix.Errno) { return recv(fd, p) })
 		switch {
+		case err != nil:
+			return 0, c.error("read", err)
 		case e == unix.EAGAIN:
-			if err := c.wait(c.readable, c.readBy); err != nil {
-				return 0, c.error("read", err)
-			}
+			c.wait(&c.in)
 		case e != 0:
 			return 0, c.error("read", os.NewSyscallError("read", e))
 		case n == 0:
@@ -85,15 +89,13 @@ func (c *openingConn) Write(p []byte) (done int, err error) {
 		return c.Conn.Write(p)
 	}
 	for done < len(p) {
-		if err := c.check(c.writeBy); err != nil {
-			return done, c.error("write", err)
-		}
-		n, e := send(c.side.fd, p[done:], false)
+		n, e, err := c.try(&c.out, func(fd int32) (int, unix.Errno) { return send(fd, p[done:], false) })
 		switch {
+		case err != nil:
+			return done, c.error("write", err)
 		case e == unix.EAGAIN:
-			if err := c.wait(c.writable, c.writeBy); err != nil {
-				return done, c.error("write", err)
-			}
+			c.Post(c.side.armOpening)
+			c.wait(&c.out)
 		case e != 0:
 			return done, c.error("write", os.NewSyscallError("write", e))
 		}
@@ -102,21 +104,47 @@ func (c *openingConn) Write(p []byte) (done int, err error) {
 	return done, nil
 }
 
-// check is the error of a connection that is closed, or whose deadline is over.
-func (c *openingConn) check(by time.Time) error {
-	select {
-	case <-c.over:
-		return net.ErrClosed
-	default:
+// WriteNow writes what fits, and never waits.
+func (c *openingConn) WriteNow(p []byte) (done int, err error) {
+	for done < len(p) {
+		n, e, err := c.try(&c.out, func(fd int32) (int, unix.Errno) { return send(fd, p[done:], false) })
+		switch {
+		case err != nil:
+			return done, c.error("write", err)
+		case e == unix.EAGAIN:
+			return done, nil
+		case e != 0:
+			return done, c.error("write", os.NewSyscallError("write", e))
+		}
+		done += n
 	}
-	if !by.IsZero() && !time.Now().Before(by) {
-		return os.ErrDeadlineExceeded
-	}
-	return nil
+	return done, nil
 }
 
-// wait waits until the loop reports that the descriptor is ready.
-func (c *openingConn) wait(ready signal, by time.Time) error {
+// try makes a system call that does not wait, unless the connection is closed, or
+// the half's deadline is over. After EAGAIN the caller may wait: what makes the
+// descriptor ready from now on is not missed.
+func (c *openingConn) try(h *openingHalf, call func(fd int32) (int, unix.Errno)) (n int, e unix.Errno, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return 0, 0, net.ErrClosed
+	case !h.by.IsZero() && !time.Now().Before(h.by):
+		return 0, 0, os.ErrDeadlineExceeded
+	}
+	if n, e = call(c.side.fd); e == unix.EAGAIN && h.waiting == nil {
+		h.waiting = make(chan struct{}, 1)
+	}
+	return n, e, nil
+}
+
+// wait waits until the descriptor may be ready, the deadline is over or another, or
+// the connection is closed.
+func (c *openingConn) wait(h *openingHalf) {
+	c.mu.Lock()
+	waiting, by := h.waiting, h.by
+	c.mu.Unlock()
 	var expired <-chan time.Time
 	if !by.IsZero() {
 		timer := time.NewTimer(time.Until(by))
@@ -124,12 +152,8 @@ func (c *openingConn) wait(ready signal, by time.Time) error {
 		expired = timer.C
 	}
 	select {
-	case <-ready:
-		return nil
-	case <-c.over:
-		return net.ErrClosed
+	case <-waiting:
 	case <-expired:
-		return os.ErrDeadlineExceeded
 	}
 }
 
@@ -139,22 +163,74 @@ func (c *openingConn) error(op string, err error) error {
 }
 
 // CloseWrite ends our half of the stream.
-func (c *openingConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *openingConn) CloseWrite() error { return c.shutdown(unix.SHUT_WR) }
+
+// CloseRead ends what can be read.
+func (c *openingConn) CloseRead() error { return c.shutdown(unix.SHUT_RD) }
+
+func (c *openingConn) shutdown(how int) error {
+	if half, ok := c.Conn.(interface {
+		CloseRead() error
+		CloseWrite() error
+	}); ok {
+		if how == unix.SHUT_RD {
+			return half.CloseRead()
+		}
 		return half.CloseWrite()
 	}
-	shutdown(c.side.fd, unix.SHUT_WR)
+	return c.Control(func(fd uintptr) { shutdown(int32(fd), how) })
+}
+
+// Control calls f with the descriptor, which is not closed meanwhile.
+func (c *openingConn) Control(f func(fd uintptr)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.side.fd < 0 {
+		return net.ErrClosed
+	}
+	f(uintptr(c.side.fd))
 	return nil
 }
 
+// Post calls f on the thread of the loop that has the side's task.
+func (c *openingConn) Post(f func()) {
+	c.task.loop.Load().inbox.post(message{task: c.task, do: func(*loop) { f() }}, nil)
+}
+
 // Close ends all use of the connection. The descriptor is its side's, which closes
-// it.
+// it: at the latest when its task is done.
 func (c *openingConn) Close() error {
 	if c.Conn != nil {
 		return c.Conn.Close()
 	}
-	c.once.Do(func() { close(c.over) })
+	if c.end() {
+		c.Post(c.side.closeEnded)
+	}
 	return nil
+}
+
+// end is Close without closing the descriptor, and reports whether it was the first.
+func (c *openingConn) end() (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first = !c.closed
+	c.closed = true
+	c.in.wake()
+	c.out.wake()
+	return first
+}
+
+// rest gives back what only those need who wait, of whom there are none for now.
+func (c *openingConn) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in, c.out = openingHalf{}, openingHalf{}
+}
+
+func (c *openingConn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 func (c *openingConn) LocalAddr() net.Addr {
@@ -164,9 +240,10 @@ func (c *openingConn) LocalAddr() net.Addr {
 	case c.side.path != nil:
 		return &net.UnixAddr{Net: "unix", Name: *c.side.path}
 	}
-	return net.TCPAddrFromAddrPort(c.side.rawLocal())
+	return c.tcpAddr(getsockname)
 }
 
+// RemoteAddr is the peer's own address, also where a PROXY header names another.
 func (c *openingConn) RemoteAddr() net.Addr {
 	switch {
 	case c.Conn != nil:
@@ -174,25 +251,33 @@ func (c *openingConn) RemoteAddr() net.Addr {
 	case c.side.path != nil:
 		return &net.UnixAddr{Net: "unix"}
 	}
-	return net.TCPAddrFromAddrPort(c.side.remote)
+	return c.tcpAddr(getpeername)
+}
+
+func (c *openingConn) tcpAddr(of func(fd int32, at *unix.RawSockaddrAny) unix.Errno) net.Addr {
+	var at unix.RawSockaddrAny
+	var addr netip.AddrPort
+	c.Control(func(fd uintptr) {
+		if of(int32(fd), &at) == 0 {
+			addr = addrPortOf(&at)
+		}
+	})
+	return net.TCPAddrFromAddrPort(addr)
 }
 
 // NetConn is the connection that has replaced it; nil: none has.
 func (c *openingConn) NetConn() net.Conn { return c.Conn }
 
 func (c *openingConn) SetDeadline(t time.Time) error {
-	if c.Conn != nil {
-		return c.Conn.SetDeadline(t)
-	}
-	c.readBy, c.writeBy = t, t
-	return nil
+	c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
 }
 
 func (c *openingConn) SetReadDeadline(t time.Time) error {
 	if c.Conn != nil {
 		return c.Conn.SetReadDeadline(t)
 	}
-	c.readBy = t
+	c.set(&c.in, t)
 	return nil
 }
 
@@ -200,6 +285,14 @@ func (c *openingConn) SetWriteDeadline(t time.Time) error {
 	if c.Conn != nil {
 		return c.Conn.SetWriteDeadline(t)
 	}
-	c.writeBy = t
+	c.set(&c.out, t)
 	return nil
+}
+
+// set sets a half's deadline; who waits looks at it again.
+func (c *openingConn) set(h *openingHalf, by time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.by = by
+	h.wake()
 }

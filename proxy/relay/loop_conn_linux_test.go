@@ -130,8 +130,8 @@ func TestAClientThatEndsInTheOpening(t *testing.T) {
 	next(t, h.over)
 }
 
-// TestCloseDuringTheOpening ends what the opening waits for, and closes the socket
-// only when that has returned: its number may be another's then.
+// TestCloseDuringTheOpening ends what the opening waits for, and closes the socket at
+// once: what the opening still tries does not reach another that has its number now.
 func TestCloseDuringTheOpening(t *testing.T) {
 	for _, writes := range []bool{false, true} {
 		begun, failed, may := make(chan bool, 1), make(chan error, 1), make(chan bool)
@@ -147,6 +147,8 @@ func TestCloseDuringTheOpening(t *testing.T) {
 			}
 			failed <- err
 			<-may
+			_, err = c.Write([]byte{1})
+			failed <- err
 			return nil
 		}, func(_ *openingHarness, o *opener) { o.finish() }, "")
 		c := h.come()
@@ -158,10 +160,11 @@ func TestCloseDuringTheOpening(t *testing.T) {
 		if err := receive(t, failed); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("it ended with %v", err)
 		}
-		if now := descriptors(); now < before {
-			t.Errorf("%d descriptors of %d are left while it is used", now, before)
-		}
+		within(t, "the socket is closed", func() bool { return descriptors() < before })
 		close(may)
+		if err := receive(t, failed); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("then it wrote: %v", err)
+		}
 		next(t, h.over)
 		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the client saw %v", err)

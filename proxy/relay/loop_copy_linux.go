@@ -88,6 +88,8 @@ func (l *loop) copy(src *Side) {
 		case d.discard && dst.dir.reported:
 			l.endGone(src)
 			return
+		case src.waitsForPace():
+			return // to frames: see write
 		case !src.readable:
 			if e := l.arm(src); e != 0 {
 				d.end = Reset // epoll will never report it
@@ -107,24 +109,28 @@ func (l *loop) copy(src *Side) {
 
 // read reads once, and writes what it got.
 func (l *loop) read(src *Side) {
-	d := &src.dir
-	room, sealed := bufferSize, src.peer().isSecure()
-	if sealed {
+	d, dst := &src.dir, src.peer()
+	at := dst.headroom()
+	room, wrapped := bufferSize-at, src.isWrapped() || dst.isWrapped()
+	if dst.isSecure() {
 		room = mostSealed
 	}
 	most := room
 	src.isUrgent = false
-	if src.urgent && !sealed {
+	if src.urgent && !wrapped {
 		var empty bool
 		if most, empty = l.findUrgent(src); empty {
 			src.readable = false // epoll reports what comes, and whether it is urgent
 			return
 		}
 	}
-	n, e := recv(src.fd, l.buf[:most])
+	n, e := recv(src.fd, l.buf[at:at+most])
 	switch {
 	case e == unix.EAGAIN:
-		src.readable = false
+		src.readable, src.urgent = false, src.urgent && !wrapped // a read stops before such a byte
+		return
+	case src.isFramed() && (e != 0 || n == 0):
+		l.endSocket(src, e)
 		return
 	case e != 0:
 		src.add(sideReset)
@@ -134,7 +140,11 @@ func (l *loop) read(src *Side) {
 		d.end = l.classifyEnd(src)
 		return
 	}
-	l.deliver(src, &l.buf, n)
+	if src.isFramed() {
+		l.unframe(src, at, n)
+	} else {
+		l.deliver(src, &l.buf, at, n)
+	}
 	if n < room {
 		d.full = 0
 		// A short read has emptied the socket, and edge-triggered epoll reports
@@ -145,7 +155,7 @@ func (l *loop) read(src *Side) {
 		src.readable = src.peerEnded || src.urgent || src.path != nil
 		return
 	}
-	if !sealed {
+	if !wrapped {
 		src.urgent = src.path == nil // the next read may begin at a byte that has just arrived
 	}
 	if d.full++; d.full >= fullReads && !d.discard && !d.blocked && !d.noSplice && !src.observed && !src.isPaced() {
@@ -154,13 +164,21 @@ func (l *loop) read(src *Side) {
 	}
 }
 
-// deliver writes the first n bytes of *b, which src has sent.
-func (l *loop) deliver(src *Side, b **buffer, n int) {
+// headroom is where in a buffer to put what the side is to be sent.
+func (s *Side) headroom() int {
+	if s.isFramed() {
+		return FrameRoom
+	}
+	return 0
+}
+
+// deliver writes n bytes of *b, which src has sent.
+func (l *loop) deliver(src *Side, b **buffer, at, n int) {
 	d := &src.dir
 	src.in.Add(int64(n))
 	src.last.Store(l.now)
 	if src.observed {
-		src.task.task.(Observer).Carried(src, (*b)[:n])
+		src.task.task.(Observer).Carried(src, (*b)[at:at+n])
 	}
 	if d.discard {
 		return
@@ -169,29 +187,33 @@ func (l *loop) deliver(src *Side, b **buffer, n int) {
 		l.pace(src, n)
 	}
 	switch dst := src.peer(); {
+	case dst.isFramed():
+		l.frame(src, b, n)
 	case dst.isSecure():
-		l.seal(src, b, n)
+		l.seal(src, b, at, n)
 	default:
-		l.send(d, dst, b, n)
+		l.send(d, dst, b, at, n)
 	}
 }
 
-// send writes the first n bytes of *b to dst. If dst does not take all for now, the
-// buffer stays with what is still owed, and *b is another one.
-func (l *loop) send(d *direction, dst *Side, b **buffer, n int) {
-	d.from, d.to = 0, int32(n)
+// send writes n bytes of *b to dst. If dst does not take all for now, the buffer stays
+// with what is still owed, and *b is another one.
+func (l *loop) send(d *direction, dst *Side, b **buffer, at, n int) {
+	d.from, d.to = int32(at), int32(at+n)
 	if l.write(d, dst, *b) {
 		d.held, *b = *b, loopBuffers.Get().(*buffer)
 	}
 }
 
 // write writes b[d.from:d.to] to dst until the kernel takes no more, or none of
-// it while a limit has it wait, and reports whether bytes remain.
+// it while a limit has it wait, and reports whether bytes remain. A limit has frames
+// wait behind what it bounds, and not in front of it, where they would hold back the
+// answers to pings.
 func (l *loop) write(d *direction, dst *Side, b *buffer) (more bool) {
-	src, secure := dst.peer(), dst.isSecure()
-	urgent := src.isUrgent && dst.path == nil && !secure
+	src, secure, framed := dst.peer(), dst.isSecure(), dst.isFramed()
+	urgent := src.isUrgent && dst.path == nil && !secure && !framed
 	d.blocked = false
-	if src.waitsForPace() {
+	if !framed && src.waitsForPace() {
 		return true
 	}
 	for d.from < d.to {
@@ -206,11 +228,14 @@ func (l *loop) write(d *direction, dst *Side, b *buffer) (more bool) {
 			return false
 		}
 		d.from += int32(n)
-		if !secure {
+		if !secure && !framed {
 			dst.out.Add(int64(n))
 		}
 	}
-	if secure {
+	switch {
+	case framed:
+		dst.framesSent()
+	case secure:
 		dst.out.Add(int64(dst.secure.sealed))
 		dst.secure.sealed = 0
 	}

@@ -203,9 +203,7 @@ func (c *loopDial) end(l *loop) {
 
 func (c *loopDial) drop() {
 	if c.side != nil {
-		if !c.side.closeOpening(false) {
-			c.side.release(false)
-		}
+		c.side.release(false)
 		c.side = nil
 	}
 }

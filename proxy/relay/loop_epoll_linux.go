@@ -123,22 +123,23 @@ func (l *loop) handleEvents() {
 // handle handles one message. A message for a task that has moved is posted to its
 // loop.
 func (l *loop) handle(m message) {
+	if m.task != nil {
+		if to := m.task.loop.Load(); to != l {
+			to.inbox.post(m, nil)
+			return
+		}
+	}
 	if m.do != nil {
 		m.do(l)
-	} else if to := m.task.loop.Load(); to != l {
-		to.inbox.post(m, nil)
-	} else {
-		l.step(m.task, m.ev)
+		return
 	}
+	l.step(m.task, m.ev)
 }
 
 func (l *loop) step(s *loopTask, ev Event) {
 	if s.moved {
 		l.runner.Other.Post(s.task, ev)
 		return
-	}
-	if ev.Kind == HandshakeDone {
-		l.setOpening(s.client, false)
 	}
 	if s.done {
 		if ev.Kind == Connected {
@@ -149,6 +150,12 @@ func (l *loop) step(s *loopTask, ev Event) {
 	s.task.Step(ev)
 	if s.moved {
 		l.runner.Other.stepped(s.task)
+		return
+	}
+	if s.done && !s.over {
+		s.over = true // after the step, which may have begun a Do
+		s.client.closeEnded()
+		l.runner.leave(s)
 		return
 	}
 	if l.dialRequest.task != nil {
@@ -183,15 +190,21 @@ func (l *loop) assign() {
 	armed := s.timer.index != 0
 	l.timers.stop(&s.timer)
 	c := s.client
-	watched := c.use == watched
+	use := c.use
 	c.detach()
 	c.loop = to
 	moved := func(l *loop) {
 		if armed {
 			l.timers.set(&s.timer, s.timer.at, s)
 		}
-		if watched {
+		switch use {
+		case watched:
 			l.watch(c)
+		case opening: // of frames, whose handshake is done: it is kept alive meanwhile
+			c.use = opening
+			if l.arm(c) != 0 {
+				c.opening.end()
+			}
 		}
 		l.startDial(s, d)
 	}

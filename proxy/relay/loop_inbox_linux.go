@@ -16,7 +16,8 @@ type inbox struct {
 	eventfd  int32
 }
 
-// message is an event for a task, or something to do.
+// message is an event for a task, or something to do: where the task is, if there
+// is one.
 type message struct {
 	task *loopTask
 	ev   Event

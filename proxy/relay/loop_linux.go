@@ -56,6 +56,7 @@ type loopTask struct {
 	moving  int8                 // directions that have not ended
 	counted bool                 // in loop.busy
 	done    bool
+	over    bool // done, and its last step is over
 	moved   bool // the stream runner has the task now
 }
 
@@ -112,6 +113,7 @@ func (r *Loop) Begin(t Task, client *Side) {
 	s := &t.RunnerState().loop
 	r.tasks.Add(1)
 	s.task, s.client = t, client
+	client.task = s
 	s.loop.Store(client.loop)
 	client.loop.step(s, Event{Kind: Begin})
 }
@@ -122,8 +124,6 @@ func (r *Loop) Post(t Task, ev Event) {
 }
 
 func (r *Loop) Do(t Task, f func() Event) {
-	s := &t.RunnerState().loop
-	s.loop.Load().setOpening(s.client, true)
 	r.goroutines.Add(1)
 	go r.do(t, f)
 }
@@ -164,12 +164,10 @@ func (r *Loop) SetTimer(t Task, d time.Duration) {
 func (s *loopTask) onTimer(l *loop) { l.step(s, Event{Kind: Timer}) }
 
 func (r *Loop) Done(t Task) {
-	s := &t.RunnerState().loop
-	s.done = true
-	r.leave(s)
+	t.RunnerState().loop.done = true // see step
 }
 
-// leave ends what the loop does for a task.
+// leave ends what the loop does for a task, behind its last step.
 func (r *Loop) leave(s *loopTask) {
 	l := s.loop.Load()
 	r.tasks.Done()

@@ -10,46 +10,43 @@ import (
 func (s *Side) openingConn() *openingConn {
 	more := s.more()
 	if more.opening == nil {
-		c := &openingConn{side: s, readable: make(signal, 1), writable: make(signal, 1), over: make(chan struct{})}
+		c := &openingConn{side: s, task: s.task}
 		more.opening = c
 		s.use = opening
 		if s.fd >= 0 && s.path == nil {
 			keepUrgent(uintptr(s.fd))
 		}
 		if s.fd < 0 || s.loop.arm(s) != 0 {
-			c.Close()
+			c.end()
 		}
 	}
 	return more.opening
 }
 
-// closeOpening begins to close a side that a goroutine of Do uses, and reports
-// whether one does: its descriptor is closed when that goroutine has ended.
-func (s *Side) closeOpening(reset bool) bool {
-	if s.connSide == nil || s.opening == nil || !s.opening.busy {
-		return false
+// armOpening asks epoll for what a goroutine waits for, if one still uses the side.
+// A descriptor that is ready already is reported again.
+func (s *Side) armOpening() {
+	if s.use == opening && s.fd >= 0 {
+		s.interest = 0
+		s.loop.arm(s)
 	}
-	c := s.opening
-	c.closing, c.reset = true, c.reset || reset
-	c.Close()
-	return true
 }
 
-// setOpening says whether a goroutine of Do uses the side. One that is to be closed
-// is closed when that has ended.
-func (l *loop) setOpening(s *Side, busy bool) {
-	if s == nil || s.connSide == nil || s.opening == nil {
-		return
-	}
-	s.opening.busy = busy
-	if s.opening.closing && !busy && s.fd >= 0 {
-		l.closeSide(s, s.opening.reset)
+// closeEnded closes a side whose connection was closed by its user, if its task is
+// done: until then the task may ask for its address.
+func (s *Side) closeEnded() {
+	if s.fd >= 0 && s.task.done && s.connSide != nil && s.opening != nil && s.opening.isClosed() {
+		s.loop.closeSide(s, false)
 	}
 }
 
 // endOpening is called as the relay begins.
 func (s *Side) endOpening() {
-	if s.opening != nil {
+	switch {
+	case s.framed != nil:
+		s.beginFrames()
+		return
+	case s.opening != nil:
 		s.readBefore = s.opening.received - int64(len(s.early))
 		s.opening = nil
 	}

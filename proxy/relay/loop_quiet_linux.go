@@ -21,7 +21,7 @@ func (l *loop) isQuiet(s *Side, after time.Duration) bool {
 	}
 	if !d.reported {
 		quiet := time.Since(start) - time.Duration(s.last.Load())
-		if d.end != Open || d.flushing || quiet < after || !isEmpty(s.fd) {
+		if d.end != Open || d.flushing || s.readable || quiet < after || !isEmpty(s.fd) {
 			return false
 		}
 	}

@@ -20,7 +20,6 @@ func (c *loopDial) secure(l *loop) {
 	l.timers.stop(&c.timer) // the context's error says in what it has timed out
 	c.cancel = cancel
 	conn := c.side.openingConn()
-	conn.busy = true
 	l.runner.goroutines.Add(1)
 	go c.callSecure(ctx, l, conn)
 }
@@ -31,11 +30,10 @@ func (c *loopDial) callSecure(ctx context.Context, l *loop, conn *openingConn) {
 	l.inbox.post(message{do: func(l *loop) { c.secured(l, conn.side, over, err) }}, nil)
 }
 
-// secured goes on once Dial.Secure has returned. A dial that was aborted meanwhile
-// has left the side to be closed now.
+// secured goes on once Dial.Secure has returned, unless the dial was aborted
+// meanwhile.
 func (c *loopDial) secured(l *loop, s *Side, over net.Conn, err error) {
 	c.cancel()
-	l.setOpening(s, false)
 	switch {
 	case c.side != s:
 	case err != nil:

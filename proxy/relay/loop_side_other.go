@@ -19,4 +19,5 @@ func (s *Side) rawWatched() bool             { return false }
 func (s *Side) rawProbe() End                { return Open }
 func (s *Side) openingConn() net.Conn        { return nil }
 func (s *Side) rawWriteFirst(b []byte) error { return net.ErrClosed }
+func (s *Side) rawStopWatch()                {}
 func (s *Side) rawLocal() netip.AddrPort     { return netip.AddrPort{} }

@@ -56,14 +56,16 @@ func (s *Side) beginSecure() {
 }
 
 // passesUrgent reports whether urgent data of the side is to be sent on as such:
-// not from TLS, and not to it.
-func (s *Side) passesUrgent() bool { return !s.isSecure() && !s.peer().isSecure() }
+// not from TLS or frames, and not to them.
+func (s *Side) passesUrgent() bool { return !s.isWrapped() && !s.peer().isWrapped() }
+
+func (s *Side) isWrapped() bool { return s.isSecure() || s.isFramed() }
 
 // readSecure is read of a side that speaks TLS: it reads records, as many as have
 // come, and writes what is in the whole ones.
 func (l *loop) readSecure(src *Side) {
 	t, d, room := src.secure, &src.dir, len(l.buf)
-	if src.peer().isSecure() {
+	if src.peer().isWrapped() {
 		room = mostSealed
 	}
 	before := copy(l.buf[:], t.partial)
@@ -85,10 +87,11 @@ func (l *loop) readSecure(src *Side) {
 		}
 		return
 	}
-	plain, used, err := t.session.Open(l.second[:0], l.buf[:before+n])
+	at := src.peer().headroom()
+	plain, used, err := t.session.Open(l.second[at:at], l.buf[:before+n])
 	t.keep(l.buf[used : before+n])
 	if len(plain) > 0 {
-		l.deliver(src, &l.second, len(plain))
+		l.deliver(src, &l.second, at, len(plain))
 	}
 	if t.session.Pending() {
 		l.enqueue(src.peer())
@@ -126,6 +129,8 @@ func (l *loop) copyFirst(src *Side) bool {
 		l.deliverEarly(src)
 	case src.secure != nil && src.secure.err != nil && src.dir.end == Open:
 		l.endSecure(src, src.secure.err)
+	case src.framed != nil && src.framed.early && src.dir.end == Open:
+		return l.unframeEarly(src)
 	default:
 		return false
 	}
@@ -134,38 +139,42 @@ func (l *loop) copyFirst(src *Side) bool {
 
 // deliverEarly is read of bytes that were read in the opening.
 func (l *loop) deliverEarly(src *Side) {
-	n := copy(l.buf[:min(bufferSize, mostSealed)], src.early)
+	at := src.peer().headroom()
+	n := copy(l.buf[at:min(bufferSize, mostSealed)], src.early)
 	if src.early = src.early[n:]; len(src.early) == 0 {
 		src.early = nil
 	}
 	src.isUrgent = false
-	l.deliver(src, &l.buf, n)
+	l.deliver(src, &l.buf, at, n)
 }
 
-// sendControl sends the side that src sends to, which speaks TLS, the key update
-// that it has asked for, and reports whether it has.
+// sendControl sends the side that src sends to what its layer has to say by itself: a
+// key update of TLS that it has asked for, frames. It reports whether there was
+// anything.
 func (l *loop) sendControl(src *Side) bool {
 	d, dst := &src.dir, src.peer()
+	if dst.isFramed() {
+		return l.sendControlFrames(src)
+	}
 	if dst.secure == nil || d.discard || dst.fd < 0 || !dst.secure.session.Pending() {
 		return false
 	}
-	l.send(d, dst, &l.second, len(dst.secure.session.AppendControl(l.second[:0])))
+	l.send(d, dst, &l.second, 0, len(dst.secure.session.AppendControl(l.second[:0])))
 	return true
 }
 
-// seal writes the first n bytes of *b, which src has sent, to a side that speaks
-// TLS.
-func (l *loop) seal(src *Side, b **buffer, n int) {
+// seal writes n bytes of *b, which src has sent, to a side that speaks TLS.
+func (l *loop) seal(src *Side, b **buffer, at, n int) {
 	to := &l.second
 	if b == to {
 		to = &l.buf
 	}
 	t := src.peer().secure
-	sealed := t.session.Seal((*to)[:0], (*b)[:n])
+	sealed := t.session.Seal((*to)[:0], (*b)[at:at+n])
 	if len(sealed) > 0 {
 		t.sealed = int32(n)
 	}
-	l.send(&src.dir, src.peer(), to, len(sealed))
+	l.send(&src.dir, src.peer(), to, 0, len(sealed))
 }
 
 // closeNotify announces the end of src's stream to its peer, which speaks TLS, and
@@ -179,7 +188,7 @@ func (l *loop) closeNotify(src *Side) bool {
 	if errors.Is(src.EndedBy(), ErrTLSTruncated) {
 		return true
 	}
-	l.send(d, src.peer(), &l.second, len(t.session.CloseNotify(l.second[:0])))
+	l.send(d, src.peer(), &l.second, 0, len(t.session.CloseNotify(l.second[:0])))
 	if d.blocked {
 		l.arm(src.peer())
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,9 @@ func TestEndQuietAndTheClientEnds(t *testing.T) {
 // for so long.
 func TestEndQuietWaits(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		if strings.HasSuffix(t.Name(), "/frames") {
+			t.Skip("where nothing is spliced, a session is quiet between two writes of its backend")
+		}
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr())
 		c, s := h.come(), b.take()

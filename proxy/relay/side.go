@@ -37,12 +37,13 @@ type heard struct {
 // connSide is what a side has that is a net.Conn, or that is raw and had an opening.
 type connSide struct {
 	conn    net.Conn     // nil: it is raw
-	opening *openingConn // of a raw side, until the relay begins; nil: none
+	opening *openingConn // of a raw side, until the relay begins, or beyond it with frames; nil: none
 	local   netip.AddrPort
 	early   []byte // read before the relay began; delivered first
 	watch   *watch
 	tls     *tls.Conn // nil: it does not speak TLS, or a loop does it
 	secure  *TLS      // of a raw side; nil: it does not speak TLS
+	framed  *framed   // of a raw side; nil: it does not speak in frames, or does so by itself
 
 	secured bool // by Dial.Secure
 

@@ -25,8 +25,13 @@ type Framed interface {
 }
 
 // StopWatch ends what Watch began, so that the caller can read from the side.
-// Of a side that relays it keeps a goroutine reading until the side is closed.
+// Of a side that relays it keeps a goroutine reading until the side is closed. A raw
+// side that relays in frames is closed to the relay: its connection goes on by itself.
 func (s *Side) StopWatch() {
+	if s.isRaw() {
+		s.rawStopWatch()
+		return
+	}
 	s.endWatch()
 	s.leaveIdle()
 	s.endAwaiting()

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -87,6 +88,34 @@ func (c clientConn) WriteTo(dst io.Writer) (int64, error) {
 	n, err := c.Conn.WriteTo(dst)
 	return n, endError(err)
 }
+
+// Frames is the connection for a loop of the engine.
+func (c clientConn) Frames() relay.Frames { return &clientFrames{c.Conn.Frames(), c} }
+
+// clientFrames makes a ws.Frames a relay.Frames.
+type clientFrames struct {
+	*ws.Frames
+	conn clientConn
+}
+
+// The frames' room is the headroom of package ws.
+var _ = [1]struct{}{}[relay.FrameRoom-ws.FrameHeadroom]
+
+func (f *clientFrames) Attach(host relay.FramesHost) { f.Frames.Attach(host) }
+
+func (f *clientFrames) Early(b []byte) (payload []byte, more bool, err error) {
+	payload, more, err = f.Frames.Early(b)
+	return payload, more, endError(err)
+}
+
+func (f *clientFrames) Unframe(b []byte) (payload []byte, err error) {
+	payload, err = f.Frames.Unframe(b)
+	return payload, endError(err)
+}
+
+func (f *clientFrames) Ended(by error) error { return endError(f.Frames.Ended(by)) }
+func (f *clientFrames) CloseWrite() error    { return f.conn.CloseWrite() }
+func (f *clientFrames) CloseGoing() error    { return f.conn.CloseGoing() }
 
 // endError gives an error of package ws the engine's reason for it.
 func endError(err error) error {

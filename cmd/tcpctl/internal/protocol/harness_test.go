@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -16,12 +18,30 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "8") // they wait, and need no processor for it
 	goleak.VerifyTestMain(m)
+}
+
+// relayVariable chooses the runner of the tests; "": auto.
+const relayVariable = "TCPCTL_TEST_RELAY"
+
+// TestOverStream runs all tests once more, over the stream runner. Where there is a
+// loop, it is otherwise the loop that carries what is not TLS.
+func TestOverStream(t *testing.T) {
+	if os.Getenv(relayVariable) != "" || !relay.HasLoop {
+		t.Skip("that is what runs")
+	}
+	t.Parallel()
+	self := exec.Command(os.Args[0], "-test.timeout=10m")
+	self.Env = append(os.Environ(), relayVariable+"=stream")
+	if out, err := self.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // patience only catches hangs.
@@ -61,7 +81,7 @@ func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change fun
 	v.wg.Add(1)
 	go v.accept(serve)
 	c := proxy.ServiceConfig{Name: "desk", Listen: []string{"127.0.0.1:0"}, Protocol: w, Check: proxy.CheckConfig{Type: "none"},
-		Backends: []proxy.BackendConfig{{Name: "vnc", Addr: v.backend.Addr().String()}}}
+		Relay: os.Getenv(relayVariable), Backends: []proxy.BackendConfig{{Name: "vnc", Addr: v.backend.Addr().String()}}}
 	if change != nil {
 		change(&c, w)
 	}

@@ -23,7 +23,7 @@ func (v *testBridge) untilParked() {
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
 		all := make([]byte, 1<<20)
 		all = all[:runtime.Stack(all, true)]
-		return !strings.Contains(string(all), "relay.(*pair).")
+		return !strings.Contains(string(all), "relay.(*streamRelay).")
 	})
 }
 
