@@ -166,19 +166,21 @@ func (l *faultLab) probes(r *rand.Rand) {
 		case <-time.After(time.Duration(r.IntN(300)) * time.Millisecond):
 		}
 		n := l.nodes[r.IntN(len(l.nodes))]
-		epoch := n.untouched()
+		epoch, starts := n.untouched()
 		v, err := n.dial(faultService)
 		if err != nil {
 			continue
 		}
 		committed, ok := l.committed(n, v)
+		_, now := n.untouched()
+		ok = ok && now == starts
 		if err := v.admitted(time.Now().Add(faultWait)); err != nil {
 			if errors.Is(err, errTooLong) {
 				l.wrongf("a client of %s waits for ever", n.name)
 			}
 			continue
 		}
-		if ok && n.untouched() == epoch {
+		if now, _ := n.untouched(); ok && now == epoch {
 			l.mu.Lock()
 			l.places = append(l.places, faultPlace{v.token, committed})
 			l.mu.Unlock()

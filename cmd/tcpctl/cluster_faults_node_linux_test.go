@@ -74,6 +74,7 @@ type faultNode struct {
 	mu     sync.Mutex
 	exited chan struct{} // closed once the process that was started last has ended
 	epoch  int           // faults that began or ended here and may cost it its lease
+	starts int           // of processes, by an upgrade
 	cutAt  time.Time     // since when it is cut off; zero: it is not
 	stops  []faultStop
 }
@@ -374,11 +375,20 @@ func (n *faultNode) ends() {
 	}
 }
 
-// untouched returns a number that is the same as long as no fault is here.
-func (n *faultNode) untouched() int {
+// replaced is before another process takes over. Waiters keep their places in the one
+// before, which is a member by itself.
+func (n *faultNode) replaced() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.epoch
+	n.starts++
+}
+
+// untouched returns numbers that are the same as long as no fault is here, and as the
+// same process takes clients.
+func (n *faultNode) untouched() (epoch, starts int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.epoch, n.starts
 }
 
 // cutSince is since when it is cut off; zero: it is not.

@@ -397,6 +397,48 @@ func TestRule35UpgradesUnderLoad(t *testing.T) {
 	}
 }
 
+// TestRule35UpgradesInARow: a process is replaced as soon as it lets itself be. Those who
+// wait in it are served, as are those of the others.
+func TestRule35UpgradesInARow(t *testing.T) {
+	t.Parallel()
+	b := newFencedBackend(t)
+	all := sharedLock(t, b)
+	var holders, waiters []*client
+	for n := range 2 {
+		holders = append(holders, queues(t, all, 1, fmt.Sprint(n)))
+	}
+	in := all[0]
+	for range 4 {
+		pid := in.status().Node.PID
+		c := mustDial(t, in.addr())
+		c.says("waits")
+		waiters = append(waiters, c)
+		in.until("it waits", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == len(waiters) })
+		waitUntil(t, "it is replaced", func() bool {
+			out, status := in.try("upgrade")
+			if status != 0 && !strings.Contains(out, "has not joined the cluster yet") {
+				t.Fatalf("status %d: %s", status, out)
+			}
+			return status == 0
+		})
+		in.follow(pid)
+	}
+	for _, c := range holders {
+		c.Close()
+	}
+	var served sync.WaitGroup
+	for n, c := range waiters { // in whichever order: a place is had from the first lease on
+		served.Go(func() {
+			if err := c.hears("x: waits"); err != nil {
+				t.Errorf("client %d: %v", n, err)
+			}
+			c.Close()
+		})
+	}
+	served.Wait()
+	in.ends()
+}
+
 // TestRule35ANewProcessThatDies: it is killed at the moments of an upgrade. The one
 // before it goes on under its own lease: its clients keep slots and places.
 func TestRule35ANewProcessThatDies(t *testing.T) {

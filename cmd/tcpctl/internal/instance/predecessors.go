@@ -26,7 +26,7 @@ func (in *Instance) takeOver() error {
 	}
 	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // which is more than the state file has
 	in.predecessors.follow(state.Generations, in.predecessor.Released())
-	in.predecessors.carry(in.member.with(), state.Generations)
+	in.predecessors.carry(in.member, state.Generations)
 	return nil
 }
 
@@ -48,16 +48,23 @@ func (in *Instance) takeOwnership(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		if tries == 0 {
+		if tries == joinTries {
 			in.log.Error(err.Error() + "; trying again")
 		}
 		select {
 		case <-in.predecessors.ctx.Done():
 			return
-		case <-time.After(time.Second): // the predecessor may still have its port
+		case <-time.After(joinAgain): // the predecessor has its port for a moment
 		}
 	}
 }
+
+// joinAgain is how often a process tries to join the mesh in the place of another, and
+// joinTries how often that fails before it says so.
+const (
+	joinAgain = 50 * time.Millisecond
+	joinTries = 20
+)
 
 // remainingOf is what the engine still has, with its counters.
 func remainingOf(e *proxy.Engine) func() proxy.Remaining {
