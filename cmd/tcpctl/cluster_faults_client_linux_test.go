@@ -103,8 +103,10 @@ func (v *faultVisit) release() {
 
 // record keeps what a client has seen for the judge.
 func (l *faultLab) record(v *faultVisit) {
-	if at, ok := v.node.stoppedAt(v.got, v.free); ok && at.Before(v.free) {
-		v.free = at // it may be another's from then on, whatever this client sees
+	// What a stopped node has not ended may be another's from its stop on, whatever this
+	// client sees; it may have seen its token only afterwards.
+	if at, ok := v.node.stoppedAt(l.server.arrived(v.token).Add(-faultLease), v.free); ok && at.Before(v.free) {
+		v.free = at
 		if at.Before(v.call) {
 			v.free = v.call
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,10 +53,29 @@ func linearizable(all []faultSeen, slots int) error {
 				porcupine.Operation{ClientId: i, Input: faultOp{false, from + i}, Call: int64(v.free), Return: math.MaxInt64 / 2})
 		}
 		if r := porcupine.CheckOperationsTimeout(faultModel(slots, from), ops, patience); r != porcupine.Ok {
-			return fmt.Errorf("no lock could have had tokens %d to %d: %s", all[from].token, all[to-1].token, r)
+			return fmt.Errorf("no lock could have had tokens %d to %d: %s; %s", all[from].token, all[to-1].token, r, tooMany(all[from:to], slots))
 		}
 	}
 	return nil
+}
+
+// tooMany says of a history that is not linearizable which token had no slot, if each
+// before it had its own as early as can be.
+func tooMany(all []faultSeen, slots int) string {
+	var held []faultSeen
+	at := time.Duration(0)
+	for _, v := range all {
+		at = max(at, v.call)
+		if len(held) == slots {
+			first := slices.MinFunc(held, func(a, b faultSeen) int { return cmp.Compare(a.free, b.free) })
+			at = max(at, first.free)
+		}
+		if at > v.got {
+			return fmt.Sprintf("%+v while there are %+v", v, held)
+		}
+		held = append(slices.DeleteFunc(held, func(h faultSeen) bool { return h.free <= at }), v)
+	}
+	return ""
 }
 
 // overtaken counts those that were granted before a waiter whose place was committed
@@ -126,8 +146,8 @@ func TestFaultsAreFound(t *testing.T) {
 		t.Error(err)
 	}
 	long[4321].free += 20
-	if linearizable(long, 1) == nil {
-		t.Error("one that stayed too long is not found")
+	if err := linearizable(long, 1); err == nil || !strings.Contains(err.Error(), "{token:4323 ") {
+		t.Errorf("one that stayed too long is not found: %v", err)
 	}
 	seen := []faultSeen{{1, 0, 10, 20}, {2, 30, 40, 50}, {3, 5, 60, 70}}
 	if n, err := overtaken(seen, []faultPlace{{3, 35}}); n != 0 || err != nil {

@@ -94,7 +94,7 @@ func newFaultLab(t *testing.T, c faultLabConfig) *faultLab {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	l.dir = dir
 	write(t, filepath.Join(dir, "secret"), mesh.NewSecret()+"\n")
-	l.server = &faultServer{lab: l, live: map[*faultHolder]bool{}, seen: map[uint64]bool{}}
+	l.server = &faultServer{lab: l, live: map[*faultHolder]bool{}, seen: map[uint64]time.Time{}}
 	t.Cleanup(l.server.stop)
 	for i := range 3 {
 		l.nodes = append(l.nodes, l.newNode(i+1))

@@ -25,7 +25,7 @@ type faultServer struct {
 	stopped bool
 	conns   sync.Map // to their end
 	live    map[*faultHolder]bool
-	seen    map[uint64]bool // tokens
+	seen    map[uint64]time.Time // when a token came
 	most    int
 	over    int           // more than the slots, of nodes that ran
 	fenced  int           // of nodes that were stopped
@@ -120,10 +120,10 @@ func (s *faultServer) serve(n *faultNode, c *net.TCPConn, mark bool) {
 func (s *faultServer) begins(h *faultHolder) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seen[h.token] {
+	if !s.seen[h.token].IsZero() {
 		s.lab.wrongf("token %d came twice, now from %s", h.token, h.node.name)
 	}
-	s.seen[h.token] = true
+	s.seen[h.token] = h.began
 	s.live[h] = true
 	s.gap, s.came = max(s.gap, h.began.Sub(s.came)), h.began
 	if len(s.live) > s.lab.slots {
@@ -149,6 +149,13 @@ func (s *faultServer) begins(h *faultHolder) bool {
 		s.lastCut = time.Time{}
 	}
 	return s.live[h]
+}
+
+// arrived is when the session with a token came.
+func (s *faultServer) arrived(token uint64) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[token]
 }
 
 // sweepLocked removes those whose end has arrived, and was not read yet.

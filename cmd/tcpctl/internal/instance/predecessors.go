@@ -26,7 +26,7 @@ func (in *Instance) takeOver() error {
 	}
 	proxy.HandoverOf(in.engine).TakeOver(state.Engine) // which is more than the state file has
 	in.predecessors.follow(state.Generations, in.predecessor.Released())
-	in.predecessors.carry(in.member, state.Generations)
+	in.predecessors.carry(in.member.with(), state.Generations)
 	return nil
 }
 
