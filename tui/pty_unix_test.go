@@ -82,18 +82,6 @@ func TestAClosedTerminalIsAHangup(t *testing.T) {
 	}
 }
 
-func TestRestoreTerminalMakesItCookedAgain(t *testing.T) {
-	master, tty, screen, done := onPty(t)
-	shows(t, screen, "pg-a")
-	RestoreTerminal() // as a main does whose engine has panicked
-	shows(t, screen, "\x1b[?1049l")
-	if state := sttyOf(t, tty); !strings.Contains(state, " echo ") || !strings.Contains(state, " icanon") {
-		t.Errorf("the terminal is still raw: %s", state)
-	}
-	master.Close()
-	wait(t, done)
-}
-
 // A program that is linked with the console asks the terminal nothing before
 // it is told to: there are terminals that do not answer. TERM is as it was.
 func TestNothingIsAskedAtTheStart(t *testing.T) {

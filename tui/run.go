@@ -34,7 +34,6 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 		return Ended, err
 	}
 	t := openTerminal(cfg.Input, cfg.Output)
-	defer t.close()
 	m.out = t.write
 	painter, stopPainting := startPainter(ctx, t.write)
 	m.painter = painter

@@ -208,8 +208,6 @@ func TestAPanicInAPaneIsCaught(t *testing.T) {
 	}
 }
 
-func TestRestoreTerminalWithoutOneDoesNothing(t *testing.T) { RestoreTerminal() }
-
 func TestTheEnvironmentChoosesTheLook(t *testing.T) {
 	for _, x := range []struct {
 		env   string

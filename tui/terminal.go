@@ -42,19 +42,6 @@ type saved struct {
 	state *term.State
 }
 
-// current is the terminal that a console has now, for RestoreTerminal.
-var current atomic.Pointer[terminal]
-
-// RestoreTerminal puts the terminal back as it was before a console took it,
-// and does nothing where there is none. It is for a main whose goroutine
-// panics: the text of the panic should be readable, and so should the shell
-// be afterwards. It never blocks for long.
-func RestoreTerminal() {
-	if t := current.Load(); t != nil {
-		t.restore()
-	}
-}
-
 func openTerminal(in io.Reader, out io.Writer) *terminal {
 	if in == nil {
 		in = os.Stdin
@@ -72,9 +59,6 @@ func openTerminal(in io.Reader, out io.Writer) *terminal {
 		t.output = &watchedFile{f, t}
 		t.save(f)
 	}
-	if len(t.saved) > 0 { // else it is of a client, and not the process's own
-		current.Store(t)
-	}
 	return t
 }
 
@@ -84,9 +68,6 @@ func (t *terminal) save(f *os.File) {
 		t.saved = append(t.saved, saved{fd, state})
 	}
 }
-
-// close forgets the terminal: it is no longer the console's.
-func (t *terminal) close() { current.CompareAndSwap(t, nil) }
 
 // restore sets the modes first, which cannot block, and writes then.
 func (t *terminal) restore() {

@@ -92,11 +92,3 @@ func (l *line) merge(i int) {
 		}
 	}
 }
-
-// waiting is how many wait in the line.
-func (l *line) waiting() (n uint64) {
-	for _, r := range l.runs {
-		n += r.len()
-	}
-	return n
-}

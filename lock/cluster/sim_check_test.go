@@ -126,7 +126,7 @@ func (c *checker) drained() (string, bool) {
 			return fmt.Sprintf("token %d of %s is held by no session", sv.held[0].Token, sv.name), false
 		}
 		for _, l := range sv.lines {
-			if l.waiting() > 0 {
+			if len(l.runs) > 0 {
 				return fmt.Sprintf("client %d of %s at node %d waits in the state and is gone", l.runs[0].from, sv.name, l.node), false
 			}
 		}

@@ -47,7 +47,9 @@ func TestWordsAreTheEngines(t *testing.T) {
 func checkWords(t *testing.T, key string, words []string, at func(*Service) reflect.Value) {
 	t.Helper()
 	s := New().NewService("db")
-	s.Listen, s.Backends = []string{"127.0.0.1:0"}, []Backend{NewBackend("127.0.0.1:1")}
+	b := usualBackend
+	b.Name, b.Addr = "a", "127.0.0.1:1"
+	s.Listen, s.Backends = []string{"127.0.0.1:0"}, []Backend{b}
 	s.Hooks = &Hooks{BeforeNext: &Hook{Run: []string{"true"}, Every: 1, Timeout: 1}, OnTTL: &Hook{Run: []string{"true"}, Every: 1, Timeout: 1}}
 	at(&s).SetString("no such word")
 	for _, e := range s.proxy().Validate() {

@@ -59,13 +59,6 @@ func (f *File) NewService(name string) Service {
 	return s
 }
 
-// NewBackend is a backend that is a plain string in the file.
-func NewBackend(addr string) Backend {
-	b := usualBackend
-	b.Name, b.Addr = addr, addr
-	return b
-}
-
 // NewWS is a [services.NAME.ws] with nothing in it.
 func NewWS() WS { return usual[WS]() }
 

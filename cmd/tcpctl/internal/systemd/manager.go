@@ -81,9 +81,6 @@ func (m *Manager) Stopping(grace time.Duration, status string) error {
 	return m.send(daemon.SdNotifyStopping, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", timeout.Microseconds()), statusLine(status))
 }
 
-// Status is the line that systemctl status shows.
-func (m *Manager) Status(text string) error { return m.send(statusLine(text)) }
-
 // HandOver notifies that the process pid is the main process from now on. The
 // old one does so too, not only the new one with Ready, because a unit may
 // accept notifications from its main process only (NotifyAccess=main).

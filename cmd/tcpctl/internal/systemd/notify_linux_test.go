@@ -67,7 +67,6 @@ func TestALifeIsTold(t *testing.T) {
 		}{
 			{func() error { return us.Ready("2 services,\n4 backends") }, map[string]string{"READY": "1", "MAINPID": pid, "STATUS": "2 services, 4 backends"}},
 			{us.Reloading, map[string]string{"RELOADING": "1", "STATUS": "reloading"}},
-			{func() error { return us.Status("12 live") }, map[string]string{"STATUS": "12 live"}},
 			{func() error { return us.HandOver(99) }, map[string]string{"MAINPID": "99"}},
 			{func() error { return us.Stopping(30*time.Second, "draining") }, map[string]string{"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "40000000", "STATUS": "draining"}},
 		} {
@@ -90,7 +89,7 @@ func TestALifeIsTold(t *testing.T) {
 func TestWithoutAManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	m := Take()
-	for _, err := range []error{m.Ready(""), m.Reloading(), m.Stopping(0, ""), m.Status(""), m.HandOver(1)} {
+	for _, err := range []error{m.Ready(""), m.Reloading(), m.Stopping(0, ""), m.HandOver(1)} {
 		if err != nil {
 			t.Error(err)
 		}
