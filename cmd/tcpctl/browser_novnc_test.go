@@ -32,8 +32,7 @@ func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
 // that serves it, and again once the bridge has been alone with the server for
 // longer than that takes to blacklist a peer that connects and says nothing (five
 // connections, and a check would be made every 200 ms). The server has seen the two
-// connections of the page alone. It is a test of its own since it takes most of the
-// time of the package: it has to begin early.
+// connections of the page alone.
 func TestNoVNCAgain(t *testing.T) {
 	t.Parallel()
 	chromium, vnc, web := noVNC(t, "index.html", comeBack)

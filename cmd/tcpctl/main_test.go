@@ -16,7 +16,7 @@ import (
 // TestMain puts this binary into PATH as "tcpctl", so that the tests start the
 // real thing as processes of their own: also with the race detector.
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // they wait for processes, and for time to pass
+	flag.Set("test.parallel", "12") // they wait for processes, and for time to pass
 	races := ""
 	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")
