@@ -30,7 +30,7 @@ func TestPostgreSQLRestartsUnderPgbench(t *testing.T) {
 	in := runConfigured(t, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"pg\", addr = %q }]\n", pg.addr))
 	in.until("it is up", func(s *proxy.ServiceInfo) bool { return s.Backends[0].State == proxy.StateUp })
 	_, port, _ := net.SplitHostPort(in.addr())
-	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-C", "-c", "8", "-j", "8", "-T", "6", "postgres")
+	bench := exec.Command("pgbench", "-n", "-h", "127.0.0.1", "-p", port, "-U", "postgres", "-C", "-c", "8", "-j", "8", "-t", "25", "-R", "60", "postgres") // so many, however long they take
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
