@@ -47,7 +47,11 @@ func (v *visit) come(d *net.Dialer, network, addr, name string) *client {
 	}
 	v.Cleanup(func() { c.Close() })
 	if name != "" {
-		fmt.Fprintln(c, name)
+		// The write that meets a reset takes the error: a read would find the end.
+		if _, err := fmt.Fprintln(c, name); errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			c.Close()
+			c = resetConn{}
+		}
 	}
 	return &client{TB: v.TB, Conn: c, r: bufio.NewReader(c)}
 }

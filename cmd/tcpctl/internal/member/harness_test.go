@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -454,7 +456,8 @@ type visitor struct {
 	t    *testing.T
 	name string
 	net.Conn
-	r *bufio.Reader
+	r     *bufio.Reader
+	reset bool // before it had sent its name
 }
 
 // dial sends a name to a node's service.
@@ -466,8 +469,9 @@ func (n *node) dial(name string) *visitor {
 	}
 	n.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(c, "%s\n", name)
-	return &visitor{n.T, name, c, bufio.NewReader(c)}
+	_, err = fmt.Fprintf(c, "%s\n", name)
+	// The write that meets a reset takes the error: a read would find the end.
+	return &visitor{n.T, name, c, bufio.NewReader(c), errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)}
 }
 
 // queue dials, and waits until all nodes agree on the place of the client.
@@ -500,7 +504,7 @@ func (v *visitor) ends() (reset bool) {
 	if os.IsTimeout(err) {
 		v.t.Fatalf("%s is not ended", v.name)
 	}
-	return err != nil
+	return err != nil || v.reset
 }
 
 // leaves closes in order, and waits until the session is over.
