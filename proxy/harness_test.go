@@ -235,7 +235,7 @@ type visit struct {
 	*proxy.Engine
 	proxy.Operator
 	svc     *proxy.Service
-	records chan proxy.Record
+	records chan *proxy.Record
 }
 
 // start runs one service over the backends.
@@ -266,8 +266,8 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 	if c.Relay == "" {
 		c.Relay = onRunner(t)
 	}
-	v := &visit{TB: t, records: make(chan proxy.Record, 100000)}
-	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }}
+	v := &visit{TB: t, records: make(chan *proxy.Record, 100000)}
+	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }}
 	e, err := proxy.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -373,7 +373,7 @@ func (v *visit) record() proxy.Record {
 	v.Helper()
 	select {
 	case r := <-v.records:
-		return r
+		return *r
 	case <-time.After(patience):
 		v.Fatal("no record came")
 	}

@@ -65,9 +65,9 @@ func logged(t *testing.T, c proxy.ServiceConfig, onRecord func(proxy.Record)) (*
 	t.Helper()
 	c.Name, c.Listen = "db", []string{"127.0.0.1:0"}
 	log := &lines{}
-	v := &visit{TB: t, records: make(chan proxy.Record, 1000)}
+	v := &visit{TB: t, records: make(chan *proxy.Record, 1000)}
 	e, err := proxy.New(proxy.Config{Log: slog.New(log), Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) {
-		v.records <- r
+		v.records <- &r
 		if onRecord != nil {
 			onRecord(r)
 		}

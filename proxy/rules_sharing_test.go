@@ -58,7 +58,7 @@ type names struct {
 
 func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *names {
 	t.Helper()
-	n := &names{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), got: map[string]chan []byte{}, visit: &visit{TB: t, records: make(chan proxy.Record, 1000)}}
+	n := &names{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), got: map[string]chan []byte{}, visit: &visit{TB: t, records: make(chan *proxy.Record, 1000)}}
 	for i, list := range sni {
 		c := n.service(string(rune('a'+i)), strings.Fields(list)...)
 		if change != nil {
@@ -66,7 +66,7 @@ func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *n
 		}
 		n.cfg.Services = append(n.cfg.Services, c)
 	}
-	n.cfg.OnRecord = func(r proxy.Record) { n.records <- r }
+	n.cfg.OnRecord = func(r proxy.Record) { n.records <- &r }
 	e, err := proxy.New(n.cfg)
 	if err != nil {
 		t.Fatal(err)

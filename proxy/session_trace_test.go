@@ -74,8 +74,8 @@ func traced(t *testing.T, c proxy.ServiceConfig) (*visit, *debugLines) {
 	d := &debugLines{}
 	d.level.Set(slog.LevelDebug)
 	c.Name, c.Listen = "db", []string{"127.0.0.1:0"}
-	v := &visit{TB: t, records: make(chan proxy.Record, 100)}
-	e, err := proxy.New(proxy.Config{Log: slog.New(d), Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }})
+	v := &visit{TB: t, records: make(chan *proxy.Record, 100)}
+	e, err := proxy.New(proxy.Config{Log: slog.New(d), Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }})
 	if err == nil {
 		err = e.Start()
 	}
