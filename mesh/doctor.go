@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -112,8 +113,9 @@ func (d *Diagnosis) callAll(ctx context.Context, n *Node) {
 		}
 	}
 	wg.Wait()
-	slices.SortStableFunc(d.Nodes, func(a, b NodeDiagnosis) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	sort.SliceStable(d.Nodes, func(i, j int) bool {
+		a, b := &d.Nodes[i], &d.Nodes[j]
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) < 0
 	})
 }
 

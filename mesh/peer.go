@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -159,9 +160,10 @@ func (n *Node) Peers() []meshinfo.Peer {
 	for _, p := range n.peers {
 		out = append(out, p.value())
 	}
-	slices.SortFunc(out, func(a, b meshinfo.Peer) int {
-		refused := func(p *meshinfo.Peer) int { return map[bool]int{true: 1}[p.State == meshinfo.Refused] }
-		return cmp.Or(refused(&a)-refused(&b), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+	refused := func(p *meshinfo.Peer) int { return map[bool]int{true: 1}[p.State == meshinfo.Refused] }
+	sort.Slice(out, func(i, j int) bool {
+		a, b := &out[i], &out[j]
+		return cmp.Or(refused(a)-refused(b), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) < 0
 	})
 	return out
 }

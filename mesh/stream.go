@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -103,7 +104,7 @@ func ambiguous(name string, links []*link) error {
 	for _, l := range links {
 		e.Peers = append(e.Peers, l.peer.value())
 	}
-	slices.SortFunc(e.Peers, func(a, b meshinfo.Peer) int { return strings.Compare(a.ID, b.ID) })
+	sort.Slice(e.Peers, func(i, j int) bool { return e.Peers[i].ID < e.Peers[j].ID })
 	return e
 }
 

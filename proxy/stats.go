@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -58,7 +59,7 @@ func (i *ServiceInfo) RefusedText() string {
 			counts = append(counts, e)
 		}
 	}
-	slices.SortStableFunc(counts, func(a, b EndingInfo) int { return cmp.Compare(b.Count, a.Count) })
+	sort.SliceStable(counts, func(i, j int) bool { return counts[i].Count > counts[j].Count })
 	said := make([]string, len(counts))
 	for n, e := range counts {
 		said[n] = fmt.Sprintf("%s %d", strings.ReplaceAll(string(e.Reason), "_", " "), e.Count)
@@ -151,8 +152,9 @@ func endingsOf(endings map[EndingInfo]int64) []EndingInfo {
 		e.Count = n
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b EndingInfo) int {
-		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Reason, b.Reason))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := &all[i], &all[j]
+		return cmp.Or(cmp.Compare(a.By, b.By), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Reason, b.Reason)) < 0
 	})
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sort"
 )
 
 // ReasonCount is how often something has failed for one reason.
@@ -69,7 +70,7 @@ func kindsOf[T comparable, P kind[T]](counts map[T]int64, more ...T) (all []T) {
 		*P(&one).count() = n
 		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b T) int { return P(&a).less(b) })
+	sort.Slice(all, func(i, j int) bool { return P(&all[i]).less(all[j]) < 0 })
 	return all
 }
 

@@ -208,8 +208,8 @@ func (f *frame) ago(t time.Time) time.Duration {
 
 // byService orders troubles of a kind: those of a service that has no backend left
 // come first.
-func byService(f *frame) func(a, b trouble) int {
-	eligible := func(t trouble) int {
+func byService(f *frame) func(a, b *trouble) int {
+	eligible := func(t *trouble) int {
 		n := 0
 		if s := f.stats.status.Service(t.at); s != nil {
 			for i := range s.Backends {
@@ -220,7 +220,7 @@ func byService(f *frame) func(a, b trouble) int {
 		}
 		return min(n, 1)
 	}
-	return func(a, b trouble) int {
+	return func(a, b *trouble) int {
 		if d := int(a.kind) - int(b.kind); d != 0 {
 			return d
 		}

@@ -3,7 +3,7 @@ package tui
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
@@ -30,7 +30,8 @@ func troublesOf(f *frame, h *hogs) (list []trouble) {
 	list = append(list, nodeTroubles(f)...)
 	list = append(list, clusterTroubles(f)...)
 	list = append(list, certificateTroubles(f)...)
-	slices.SortStableFunc(list, byService(f))
+	less := byService(f)
+	sort.SliceStable(list, func(i, j int) bool { return less(&list[i], &list[j]) < 0 })
 	return list
 }
 

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -45,7 +45,7 @@ func mergedEvents(cmd *cobra.Command, asJSON bool, ask func(context.Context, api
 			all = append(all, nodeEvent{a.Node, ev})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b nodeEvent) int { return a.Time.Compare(b.Time) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Time.Before(all[j].Time) })
 	list := []any{}
 	for _, ev := range all {
 		list = append(list, ev)

@@ -1,8 +1,8 @@
 package cluster
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -107,7 +107,7 @@ func (s *State) Waiting(name string) []Waiters {
 			all = append(all, placed{r.at, Waiters{l.node, r.from, r.to}})
 		}
 	}
-	slices.SortFunc(all, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	sort.Slice(all, func(i, j int) bool { return all[i].at < all[j].at })
 	list := make([]Waiters, len(all))
 	for i := range all {
 		list[i] = all[i].Waiters

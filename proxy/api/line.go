@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -201,7 +202,7 @@ func (m *lineMaker) addProcess(node string, r *NodeLine) {
 	}
 	m.line.Slots = max(m.line.Slots, r.Lock.Slots)
 	n := &lineNode{node: node, process: r.Process, lock: r.Lock, waiters: r.Waiters, found: make([]bool, len(r.Waiters)), holders: map[uint64]proxy.HolderInfo{}}
-	slices.SortStableFunc(n.waiters, func(a, b proxy.WaiterInfo) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	sort.SliceStable(n.waiters, func(i, j int) bool { return n.waiters[i].Arrival < n.waiters[j].Arrival })
 	for _, h := range r.Lock.Holders {
 		n.holders[h.Token] = h
 	}
@@ -260,7 +261,8 @@ func (m *lineMaker) holders() {
 			add(n, &h)
 		}
 	}
-	slices.SortFunc(m.line.Holders, func(a, b LineClient) int { return cmp.Compare(a.Token, b.Token) })
+	all := m.line.Holders
+	sort.Slice(all, func(i, j int) bool { return all[i].Token < all[j].Token })
 }
 
 // States of a LineClient that has a slot.
@@ -307,7 +309,7 @@ func (m *lineMaker) waiters() {
 			}
 		}
 	}
-	slices.SortStableFunc(rest, func(a, b LineClient) int { return cmp.Compare(b.WaitedSeconds, a.WaitedSeconds) })
+	sort.SliceStable(rest, func(i, j int) bool { return rest[i].WaitedSeconds > rest[j].WaitedSeconds })
 	for _, c := range rest {
 		add(c)
 	}

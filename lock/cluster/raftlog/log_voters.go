@@ -1,10 +1,10 @@
 package raftlog
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -158,7 +158,7 @@ func (l *Log) Status() Status {
 				s.Peers = append(s.Peers, Peer{cluster.NodeID(id), pr.Match, l.active(id)})
 			}
 		})
-		slices.SortFunc(s.Peers, func(a, b Peer) int { return cmp.Compare(a.Node, b.Node) })
+		sort.Slice(s.Peers, func(i, j int) bool { return s.Peers[i].Node < s.Peers[j].Node })
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -111,11 +112,12 @@ func (d *decoder) services(path string, raw any, all *[]Service) {
 			*all = append(*all, s)
 		}
 	}
-	slices.SortFunc(*all, func(a, b Service) int {
-		if x, y := d.lines.find(join(path, a.Name)), d.lines.find(join(path, b.Name)); x != y {
-			return x.compare(y)
+	sort.Slice(*all, func(i, j int) bool {
+		a, b := (*all)[i].Name, (*all)[j].Name
+		if x, y := d.lines.find(join(path, a)), d.lines.find(join(path, b)); x != y {
+			return x.compare(y) < 0
 		}
-		return strings.Compare(a.Name, b.Name)
+		return a < b
 	})
 }
 

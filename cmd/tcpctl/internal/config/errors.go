@@ -3,7 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/fileerror"
@@ -54,8 +54,9 @@ func (r *report) skip(path string) {
 
 // inOrder gives what was found, first line first.
 func (r *report) inOrder() Errors {
-	slices.SortStableFunc(r.found, func(a, b Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text, b.Text))
+	sort.SliceStable(r.found, func(i, j int) bool {
+		a, b := &r.found[i], &r.found[j]
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Text, b.Text)) < 0
 	})
 	return r.found
 }

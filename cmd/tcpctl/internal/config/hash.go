@@ -1,10 +1,10 @@
 package config
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -12,7 +12,7 @@ import (
 // order of services, and whether a value was inherited do not matter.
 func (f *File) Hash() string {
 	all := slices.DeleteFunc(f.unusual(), inherited)
-	slices.SortStableFunc(all, func(a, b leaf) int { return cmp.Compare(a.path, b.path) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].path < all[j].path })
 	h := sha256.New()
 	for _, l := range all {
 		h.Write([]byte(l.path + " = " + l.text + "\n"))

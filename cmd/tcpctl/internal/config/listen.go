@@ -3,7 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -46,7 +46,7 @@ func (f *File) checkListen(r *report) {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b claim) int { return r.lines.find(a.at).compare(r.lines.find(b.at)) })
+	sort.SliceStable(all, func(i, j int) bool { return r.lines.find(all[i].at).compare(r.lines.find(all[j].at)) < 0 })
 	earlier := map[proxy.Address][]claim{} // by path or port
 	for _, c := range all {
 		where := proxy.Address{Path: c.Path, Port: c.Port}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func (s Set) Answer(found []proxy.BackendConfig, t Terms, now time.Time) (Set, [
 	kept, held := s.missing(found, t, now)
 	next.Held = held
 	next.Backends = slices.Concat(found, kept)
-	slices.SortFunc(next.Backends, func(a, b proxy.BackendConfig) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(next.Backends, func(i, j int) bool { return next.Backends[i].Name < next.Backends[j].Name })
 	if len(next.Backends) > 2*maxBackends { // answers that replace each other faster than the hold ends
 		return s.Fail(fmt.Sprintf("its answers change too fast: with those that are held, it would be %d backends", len(next.Backends)), now)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 	"unicode"
@@ -57,7 +58,7 @@ func complete(found []proxy.BackendConfig, usual proxy.BackendConfig, kind strin
 		}
 		all = append(all, b)
 	}
-	slices.SortStableFunc(all, func(a, b proxy.BackendConfig) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	all = slices.CompactFunc(all, func(a, b proxy.BackendConfig) bool { return reflect.DeepEqual(a, b) })
 	for i := 1; i < len(all); i++ {
 		if all[i].Name == all[i-1].Name {

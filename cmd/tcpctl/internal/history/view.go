@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -189,8 +190,9 @@ func (v *view) series(q api.SeriesQuery) ([]api.Series, error) {
 		})
 		all = append(all, more...)
 	}
-	slices.SortFunc(all, func(a, b api.Series) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Backend, b.Backend))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := &all[i], &all[j]
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Backend, b.Backend)) < 0
 	})
 	return all, err
 }

@@ -3,7 +3,7 @@ package history
 import (
 	"cmp"
 	"encoding/json"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -28,7 +28,10 @@ func (v *view) details(m *api.Moment, second int64) error {
 		}
 	})
 	if mesh := m.Status.Mesh; mesh != nil {
-		slices.SortFunc(mesh.Peers, func(a, b api.Peer) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+		sort.Slice(mesh.Peers, func(i, j int) bool {
+			a, b := &mesh.Peers[i], &mesh.Peers[j]
+			return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) < 0
+		})
 	}
 	m.Before.Mesh, m.Before.Plan = m.Status.Mesh, m.Status.Plan
 	if err = cmp.Or(err, broken); err != nil || m.Status.Plan == nil {
@@ -93,8 +96,9 @@ func (v *view) clients(m *api.Moment, second int64) error {
 		return err
 	}, "SELECT service, role, session, client, began_ms, state, reason FROM clients WHERE since > ? AND since <= ? AND (until = 0 OR until > ?)",
 		second-detailsReach, second, second)
-	slices.SortFunc(all, func(a, b row) int { // s9 is before s10
-		return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(len(a.session), len(b.session)), strings.Compare(a.session, b.session))
+	sort.Slice(all, func(i, j int) bool { // s9 is before s10
+		a, b := &all[i], &all[j]
+		return cmp.Or(cmp.Compare(a.began, b.began), cmp.Compare(len(a.session), len(b.session)), strings.Compare(a.session, b.session)) < 0
 	})
 	for _, r := range all {
 		lasted := max(now.Sub(time.UnixMilli(r.began)).Seconds(), 0)

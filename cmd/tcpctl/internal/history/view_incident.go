@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (v *view) impact(i *api.Incident, q api.Stretch) error {
 		all.PeakActive += one.PeakActive
 		all.PeakWaiting += one.PeakWaiting
 	}
-	slices.SortFunc(i.Services, func(a, b api.ServiceImpact) int { return cmp.Compare(a.Service, b.Service) })
+	sort.Slice(i.Services, func(m, n int) bool { return i.Services[m].Service < i.Services[n].Service })
 	return nil
 }
 

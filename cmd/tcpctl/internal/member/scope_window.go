@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -253,7 +254,7 @@ func (m *Member) nodes(k *known) (all []proxy.NodeReport) {
 			all[i] = merge(all[i], one)
 		}
 	}
-	slices.SortFunc(all, func(a, b proxy.NodeReport) int { return strings.Compare(a.Node, b.Node) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Node < all[j].Node })
 	return all
 }
 

@@ -1,8 +1,8 @@
 package metrics
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +40,7 @@ func desc(kind, name, help string, labels ...string) *prometheus.Desc {
 // Families are all metrics that there can be, by name.
 func Families() []Family {
 	all := slices.Clone(families)
-	slices.SortFunc(all, func(a, b Family) int { return cmp.Compare(a.Name, b.Name) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
 }
 

@@ -3,7 +3,7 @@ package quorum
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
 	"github.com/tcpctl/tcpctl/lock/cluster"
@@ -56,7 +56,7 @@ func (p *Part) Status() *api.Cluster {
 	for _, l := range s.Leases {
 		c.Leases = append(c.Leases, api.NodeLease{Name: p.Name(l.Node), ID: idText(l.Node), LeaseSeconds: max(l.Until-now, 0).Seconds()})
 	}
-	slices.SortFunc(c.Leases, func(a, b api.NodeLease) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(c.Leases, func(i, j int) bool { return c.Leases[i].Name < c.Leases[j].Name })
 	return p.missing(c, names)
 }
 
@@ -89,6 +89,6 @@ func (p *Part) missing(c *api.Cluster, names []string) *api.Cluster {
 			c.Voters = append(c.Voters, api.Voter{Name: name, Missing: true})
 		}
 	}
-	slices.SortFunc(c.Voters, func(a, b api.Voter) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(c.Voters, func(i, j int) bool { return c.Voters[i].Name < c.Voters[j].Name })
 	return c
 }
