@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
@@ -71,6 +72,7 @@ func (p *Part) Recover() (string, error) {
 			lost = append(lost, p.Name(v))
 		}
 	}
+	slices.Sort(lost)
 	return fmt.Sprintf("cluster %s goes on as %s from entry %d: %s votes alone; %s may join again by tcpctl cluster rejoin, there",
 		was, id, s.Last, p.cfg.Mesh.NodeName(), strings.Join(lost, ", ")), nil
 }
@@ -107,7 +109,7 @@ func (p *Part) mayRecover(s *raftlog.Status) error {
 	case reached > len(s.Voters)/2:
 		return fmt.Errorf("%d of %d voters are reached, which is a majority: they elect a leader", reached, len(s.Voters))
 	case leases > 0:
-		return fmt.Errorf("nodes may hold leases for another %v: try again then", text.Duration(leases))
+		return fmt.Errorf("nodes may hold leases for another %v: try again then", text.Duration(leases.Round(100*time.Millisecond)+100*time.Millisecond))
 	}
 	return nil
 }
