@@ -103,6 +103,8 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 	}
 	if m.Incarnation > 0 && op.From > m.Incarnation {
 		s.restarted(node)
+	} else {
+		s.ownsOn(m)
 	}
 	s.reports = s.index
 	*m = Member{Node: node, Incarnation: op.From, Lease: s.index}

@@ -120,6 +120,16 @@ func (s *State) restarted(node NodeID) {
 	}
 }
 
+// ownsOn notes that the owner of plans has a lease again, which is to begin, in the same
+// process: it knows whether its command runs.
+func (s *State) ownsOn(m *Member) {
+	for _, sv := range s.services {
+		if sv.closed() && sv.plan.Owner == m.Node && sv.plan.Lease == m.Lease {
+			sv.plan.Lease = s.index
+		}
+	}
+}
+
 // serve notes whether a node has the service.
 func (s *State) serve(sv *service, node NodeID, serves bool) {
 	i, ok := slices.BinarySearch(sv.nodes, node)

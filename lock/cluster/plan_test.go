@@ -64,11 +64,14 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		command, lost bool
+		again         uint64 // incarnation of the owner's next lease; 0: it has none
 		resumed       bool
 	}{
-		{"a pause", false, false, true},
-		{"a command runs", true, false, false},
-		{"a command ran, and its owner is lost", true, true, true},
+		{"a pause", false, false, 0, true},
+		{"a command runs", true, false, 0, false},
+		{"a command ran, and its owner is lost", true, true, 0, true},
+		{"a command runs, and its owner was cut off for a while", true, true, 1, false},
+		{"a command ran, and its owner was started again", true, true, 2, true},
 	} {
 		v, log := leaderOf(t)
 		apply := func(b Batch) {
@@ -83,6 +86,9 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 		}
 		if tc.lost {
 			apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
+		}
+		if tc.again > 0 {
+			apply(Batch{Node: 7, Ops: []Op{{Kind: OpHello, From: tc.again, To: 1}}})
 		}
 		if v.Poll(99 * ms); len(log.proposed) > 0 {
 			t.Errorf("%s: resumed before its max", tc.name)
