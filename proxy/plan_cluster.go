@@ -23,7 +23,7 @@ type ClusterWindow interface {
 	Resume(ctx context.Context) error
 	// Reported returns once all engines have said their last, or after 30 s.
 	Reported(ctx context.Context)
-	// Nodes are the parts of all nodes, as far as they are known; empty: it is no longer known.
+	// Nodes are the parts of all nodes, as far as they are known.
 	Nodes() []NodeReport
 }
 

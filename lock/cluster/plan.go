@@ -37,7 +37,7 @@ type NodeReport struct {
 	// any more, or the plan goes on beside them; above Checking its checks have passed;
 	// above Resumed its Counts are final.
 	Done      uint64
-	Restarted bool // its process was started again meanwhile: Counts are the new one's
+	Restarted bool // its process, or the service in it, was started again meanwhile: Counts are the new one's
 	Counts    Counts
 }
 
@@ -169,6 +169,12 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 		s.resume(op)
 	case OpReport:
 		r := p.reportOf(m.Node)
+		if r.DoneWith(Resumed) { // what another process says after it is not of this plan
+			if _, serves := slices.BinarySearch(sv.nodes, m.Node); p.Step == Resumed || !serves {
+				return
+			}
+			r.Restarted = true // it had the service no more, and has it again
+		}
 		if op.From != r.Done {
 			out.Said = append(out.Said, p.Owner) // who waits for it
 		}

@@ -223,3 +223,30 @@ func TestChecksMayOutlastTheMax(t *testing.T) {
 		t.Error("never resumed")
 	}
 }
+
+// TestLastNumbersOfANode stay what they are: a process that is started later has none of the
+// plan. A node that stops, and is back while the service is closed, has two of them.
+func TestLastNumbersOfANode(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		s := NewState("x")
+		for node := range NodeID(2) {
+			lead(t, s, node+1, Op{Kind: OpHello, From: 1})
+			say(t, s, node+1, Op{Kind: OpServe, Service: "db", Flag: true})
+		}
+		say(t, s, 1, Op{Kind: OpPause, Service: "db", Flag: true})
+		plan, _ := s.Plan("db")
+		if !stops {
+			say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan.ID})
+		}
+		last := Op{Kind: OpReport, Service: "db", Token: plan.ID, From: uint64(Resumed) + 1, Counts: Counts{Failed: 3}}
+		say(t, s, 2, last)
+		say(t, s, 2, Op{Kind: OpServe, Service: "db", Flag: !stops})
+		lead(t, s, 2, Op{Kind: OpHello, From: 2, To: s.member(2).Lease})
+		last.Counts = Counts{}
+		say(t, s, 2, Op{Kind: OpServe, Service: "db", Flag: true})
+		say(t, s, 2, last)
+		if plan, _ = s.Plan("db"); plan.Nodes[0].Restarted != stops || !stops && plan.Nodes[0].Counts.Failed != 3 {
+			t.Errorf("it stops in the plan %t: %+v", stops, plan.Nodes)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type follower struct {
 
 	// What follows is the goroutine's own.
 	part   part
+	joined bool // it has followed
 	warned map[string]bool
 	poked  chan struct{} // the checks have passed
 }
@@ -43,10 +44,14 @@ func (m *Member) Scope(u proxy.ClusterUser) io.Closer {
 	return f
 }
 
-// Close ends what Scope began, with the service.
+// Close ends what Scope began, with the service. Its numbers are those of the node that has
+// it no more.
 func (f *follower) Close() error {
 	f.cancel()
 	f.wg.Wait()
+	if r := f.user.Finish(); r.Pause != 0 {
+		f.say(r.Pause, uint64(cluster.Resumed)+1, r)
+	}
 	m := f.member
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,6 +131,7 @@ func (f *follower) run(ctx context.Context) {
 		} else {
 			timer.Stop()
 		}
+		f.joined = f.joined || k.joined
 		select {
 		case <-ctx.Done():
 			return

@@ -40,10 +40,10 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 	if f.part.plan != p.ID {
 		f.part.end()
 		f.part = part{plan: p.ID}
-		if p.Step == cluster.Resumed && r.Pause == 0 { // a process that has come after it
-			f.part.final = true
-			f.say(p.ID, uint64(cluster.Resumed)+1, proxy.ClusterReport{})
-		}
+	}
+	if p.Step == cluster.Resumed && !f.joined && !f.part.final { // it has come after it, and had no client meanwhile
+		f.part.final = true
+		f.say(p.ID, uint64(cluster.Resumed)+1, proxy.ClusterReport{})
 	}
 	if p.ID == 0 || r.Pause != p.ID || f.part.final {
 		return 0

@@ -392,3 +392,93 @@ func TestRule32AWindowOutlivesAReload(t *testing.T) {
 	}
 	all[2].hears(held)
 }
+
+// begun is a window of a node whose command runs.
+func (n *scoped) begun(force bool) proxy.ClusterWindow {
+	n.Helper()
+	ctx := context.Background()
+	w, err := n.member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute, Force: force}})
+	if err == nil {
+		_, err = w.Settled(ctx)
+	}
+	if err == nil {
+		err = w.Command(ctx, true)
+	}
+	if err != nil {
+		n.Fatal(err)
+	}
+	return w
+}
+
+// ended opens the service, and says what is known of the clients of all nodes.
+func (n *scoped) ended(w proxy.ClusterWindow) string {
+	n.Helper()
+	ctx := context.Background()
+	if _, err := w.Check(ctx); err != nil {
+		n.Error(err)
+	}
+	if err := w.Resume(ctx); err != nil {
+		n.Error(err)
+	}
+	w.Reported(ctx)
+	return proxy.AcrossNodes(w.Nodes())
+}
+
+// TestRule27ANodeThatTookNoPart: the clients of a node that was left out were not held, and
+// nothing is said of them once it is back.
+func TestRule27ANodeThatTookNoPart(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return !all[0].member.Facts("db").Nodes[2].Lease })
+	w := all[0].begun(true)
+	if said := all[0].ended(w); said != "failed 0 on 2 of 3 nodes" {
+		t.Errorf("it reports %s: %+v", said, w.Nodes())
+	}
+	h.link(3, true)
+	eventually(t, "it is back", func() bool {
+		return all[2].member.Lease() > 0 && all[2].member.Facts("db").Plan.Step == cluster.Resumed
+	})
+	for _, weight := range []string{"2", "3"} { // what it says of the plan goes before the second
+		all[2].must("weight", "db/a", func(r *api.Request) { r.Args = []string{weight} })
+	}
+	if nodes := w.Nodes(); proxy.AcrossNodes(nodes) != "failed 0 on 2 of 3 nodes" || nodes[2].Unknown != "it took no part: its clients were not held" {
+		t.Errorf("once it is back: %+v", nodes)
+	}
+}
+
+// TestRule27ANodeThatStopsInAWindow: the report has its numbers.
+func TestRule27ANodeThatStopsInAWindow(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, nil)
+	w := all[0].begun(false)
+	held := all[2].dial()
+	all[2].until("a client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
+	all[2].end()
+	held.Close()
+	eventually(t, "it has the service no more", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
+	all[0].ended(w)
+	if nodes := w.Nodes(); len(nodes) != 3 || nodes[2].State != proxy.NodeDone || nodes[2].Numbers.Held != 1 {
+		t.Errorf("it reports %+v", nodes)
+	}
+}
+
+// TestRule27AnotherPauseFollows before all nodes have said their last: what is not known of
+// the window stays unknown.
+func TestRule27AnotherPauseFollows(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	w := all[0].begun(false)
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return w.Nodes()[2].State == proxy.NodeUnknown })
+	all[0].ended(w)
+	if said, err := all[1].do("pause", "db", nil); err != nil {
+		t.Fatal(said, err)
+	}
+	eventually(t, "the other pause is known", func() bool { return all[0].member.Facts("db").Plan.Step == cluster.Paused })
+	h.link(3, true)
+	eventually(t, "it is back", func() bool { return all[2].member.Lease() > 0 })
+	if nodes := w.Nodes(); proxy.AcrossNodes(nodes) != "failed 0 on 2 of 3 nodes" || !strings.HasPrefix(nodes[2].Unknown, "its lease ended ") {
+		t.Errorf("it reports %+v", nodes)
+	}
+}

@@ -1,12 +1,14 @@
 package member
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tcpctl/tcpctl/lock/cluster"
@@ -23,6 +25,9 @@ type window struct {
 	by      string
 	rate    float64
 	force   bool // goes on without nodes of which nothing is known
+
+	mu    sync.Mutex
+	nodes []proxy.NodeReport // as they were known last
 }
 
 // Window closes a service on all nodes for a window. One that has no lease can neither
@@ -205,9 +210,10 @@ func (w *window) Reported(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reportsWithin)
 	defer cancel()
 	_ = w.await(ctx, func(k *known) (bool, error) { // otherwise they are shown as unknown
+		w.nodesOf(k)
 		reports := reportsOf(&k.fact.Plan)
 		for _, n := range k.fact.Nodes {
-			if n.Lease && !reports[n.Node].DoneWith(cluster.Resumed) {
+			if r, said := reports[n.Node]; n.Lease && said && !r.DoneWith(cluster.Resumed) {
 				return false, nil
 			}
 		}
@@ -215,19 +221,46 @@ func (w *window) Reported(ctx context.Context) {
 	})
 }
 
-// Nodes are the parts of all nodes.
+// Nodes are the parts of all nodes. Another pause has numbers of its own: a node that had
+// not said its last before that is unknown.
 func (w *window) Nodes() []proxy.NodeReport {
 	k := w.member.known(w.service)
-	if k.fact.Plan.ID != w.id {
-		return nil
-	}
-	return w.member.nodes(&k)
+	return w.nodesOf(&k)
 }
 
-// nodes are the parts of all nodes that have a service in its last plan.
-func (m *Member) nodes(k *known) (all []proxy.NodeReport) {
+func (w *window) nodesOf(k *known) []proxy.NodeReport {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k.fact.Plan.ID == w.id {
+		w.nodes = w.member.parts(k, k.all())
+		return w.nodes
+	}
+	all := slices.Clone(w.nodes)
+	for i := range all {
+		if n := &all[i]; n.State != proxy.NodeDone {
+			n.State, n.Unknown = proxy.NodeUnknown, cmp.Or(n.Unknown, "it had not said its last numbers when the next pause began")
+		}
+	}
+	return all
+}
+
+// all are the nodes that have the service, and those that had it in its last plan.
+func (k *known) all() []cluster.Server {
+	all := slices.Clone(k.fact.Nodes)
+	for _, r := range k.fact.Plan.Nodes {
+		if !slices.ContainsFunc(all, func(n cluster.Server) bool { return n.Node == r.Node }) {
+			all = append(all, cluster.Server{Node: r.Node})
+		}
+	}
+	return all
+}
+
+// nodes are the parts of the nodes that have a service in its last plan.
+func (m *Member) nodes(k *known) []proxy.NodeReport { return m.parts(k, k.fact.Nodes) }
+
+func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 	reports, leased := reportsOf(&k.fact.Plan), m.withLease(k)
-	for _, n := range k.fact.Nodes {
+	for _, n := range of {
 		r, said := reports[n.Node]
 		c := r.Counts
 		one := proxy.NodeReport{Node: m.nameOf(n.Node), State: proxy.NodePausing, Live: int(c.Live), Served: int64(c.Served),
@@ -240,6 +273,8 @@ func (m *Member) nodes(k *known) (all []proxy.NodeReport) {
 			one.State = proxy.NodeDone
 		case !n.Lease:
 			one.State, one.Unknown = proxy.NodeUnknown, m.lostText(n.Node)
+		case !said && k.fact.Plan.Step == cluster.Resumed:
+			one.State, one.Unknown = proxy.NodeUnknown, "it took no part: its clients were not held"
 		case r.DoneWith(cluster.Checking):
 			one.State = proxy.NodeChecked
 		case r.DoneWith(cluster.Paused):
@@ -300,7 +335,7 @@ func (m *Member) Plans() (all []api.ClusterPlan) {
 		note := readPause(p.Note)
 		step := [...]string{cluster.Paused: "pause", cluster.Command: "command", cluster.Checking: "check", cluster.Resumed: "resumed"}[p.Step]
 		all = append(all, api.ClusterPlan{Service: name, ID: p.ID, Window: p.Window, Owner: m.nameOf(p.Owner), By: note.By, Reason: note.Reason,
-			Since: note.At, Step: step, Nodes: m.nodes(&k)})
+			Since: note.At, Step: step, Nodes: m.parts(&k, k.all())})
 	}
 	return all
 }
