@@ -22,7 +22,6 @@ type faultServer struct {
 	listeners []net.Listener
 
 	mu      sync.Mutex
-	stopped bool
 	conns   sync.Map // to their end
 	live    map[*faultHolder]bool
 	seen    map[uint64]time.Time // when a token came

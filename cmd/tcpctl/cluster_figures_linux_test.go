@@ -172,7 +172,7 @@ func (l *faultLab) figureDeadNode(times int) {
 	var took []string
 	for range times {
 		n := l.other(l.leader())
-		l.visit(n, faultService)
+		holder := l.visit(n, faultService)
 		next, err := l.leader().dial(faultService)
 		if err != nil {
 			l.t.Fatal(err)
@@ -185,6 +185,7 @@ func (l *faultLab) figureDeadNode(times int) {
 		}
 		took = append(took, fmt.Sprintf("%.2f", next.got.Sub(began).Seconds()/faultLease.Seconds()))
 		next.release()
+		holder.release() // and not before, by the garbage collector
 		l.again(n)
 	}
 	l.t.Logf("the slot of a node that was killed moved after %s leases", strings.Join(took, ", "))
