@@ -124,8 +124,13 @@ func dial(addr string) (*client, error) {
 	return &client{TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}, nil
 }
 
+// says also notes a reset: the write that meets one takes the error, and a read would
+// find the end.
 func (c *client) says(line string) error {
 	_, err := fmt.Fprintln(c, line)
+	if errors.Is(err, syscall.ECONNRESET) {
+		c.gone = "reset"
+	}
 	return err
 }
 

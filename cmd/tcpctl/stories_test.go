@@ -67,7 +67,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 func (w *world) end() {
 	for _, c := range w.clients {
-		if c.gone == "" {
+		if c.TCPConn != nil {
 			c.Close()
 		}
 	}
