@@ -48,6 +48,7 @@ type ClusterBackend struct {
 }
 
 // ClusterReport is how far an engine is with a ClusterPause, and what it meant to clients.
+// The processes before an upgrade report for themselves.
 type ClusterReport struct {
 	Pause    uint64 // its ID; 0: there was none
 	Live     int    // sessions
@@ -161,10 +162,13 @@ func (c *clusterState) reportLocked() (r ClusterReport, counted *tally) {
 	if p.final != nil {
 		return *p.final, nil
 	}
-	_, line := s.stats.totalsLocked()
 	current := p.ours != nil && s.pause.current == p.ours
-	r = ClusterReport{Pause: p.ID, Live: s.active - s.bypassing, Settled: current && p.ours.settled, GivenUp: p.givenUp, Expired: p.expired,
-		Served: line.Granted - p.granted}
+	settled := current && p.ours.settled
+	if s.quiet.retired && !current {
+		settled = s.active == s.bypassing && s.queue.Waiting() == 0
+	}
+	r = ClusterReport{Pause: p.ID, Live: s.active - s.predecessors.Active - s.bypassing, Settled: settled, GivenUp: p.givenUp, Expired: p.expired,
+		Served: s.stats.queueCounts.Granted - p.granted}
 	r.Released = p.over && !s.pause.releasingLocked()
 	return r, p.tally
 }

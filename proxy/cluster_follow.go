@@ -41,8 +41,7 @@ func (c *clusterState) followPauseLocked(f ClusterFacts) {
 		if p != nil && p.final == nil {
 			p.tally.forgetLocked()
 		}
-		_, line := c.service.stats.totalsLocked()
-		p = &clusterPause{ClusterPause: f.Pause, tally: &tally{service: c.service}, granted: line.Granted}
+		p = &clusterPause{ClusterPause: f.Pause, tally: &tally{service: c.service, own: true}, granted: c.service.stats.queueCounts.Granted}
 		p.tally.beginLocked()
 		c.pause = p
 	}

@@ -49,13 +49,16 @@ const (
 	NodeUnknown = "unknown"
 )
 
-// SetNodes makes the report one of all nodes.
+// SetNodes makes the report one of all nodes: its numbers are the sum of those that are known.
 func (r *Report) SetNodes(nodes []NodeReport) {
 	if len(nodes) == 0 {
 		return
 	}
 	r.Nodes, r.Numbers = nodes, Numbers{}
 	for i := range nodes {
+		if nodes[i].Unknown != "" {
+			continue
+		}
 		n, sum := &nodes[i].Numbers, &r.Numbers
 		sum.Held += n.Held
 		sum.LongestSeconds = max(sum.LongestSeconds, n.LongestSeconds)

@@ -22,7 +22,7 @@ type Report struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Seconds float64   `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
 	Numbers Numbers   `json:"numbers"`
-	// Nodes are the parts of all nodes, of a plan of ScopeCluster; Numbers are their sum then.
+	// Nodes are the parts of all nodes, of a plan of ScopeCluster; Numbers are the sum of those that are known then.
 	Nodes    []NodeReport    `json:"nodes,omitempty"`
 	Backends []BackendChange `json:"backends"`
 	Steps    []StepInfo      `json:"steps"`

@@ -12,6 +12,7 @@ import (
 // tally counts what happens to a service's clients while a plan runs.
 type tally struct {
 	service     *Service
+	own         bool // of this process alone, without those before an upgrade
 	counts      SessionCounts
 	queueCounts QueueInfo
 	// held is which clients have waited, and only grows: what was copied of it with the
@@ -42,12 +43,19 @@ func newTally(s *Service) *tally {
 func (t *tally) beginLocked() {
 	s := t.service
 	t.wasUp = map[string]bool{}
-	t.counts, t.queueCounts = s.stats.totalsLocked()
+	t.counts, t.queueCounts = t.totalsLocked()
 	for _, b := range s.backends.all {
 		t.backends = append(t.backends, BackendChange{Name: b.name, Before: b.stateLocked() + " " + b.admin()})
 		t.wasUp[b.name] = b.tracker.Up()
 	}
 	s.stats.tallies = append(s.stats.tallies, t)
+}
+
+func (t *tally) totalsLocked() (SessionCounts, QueueInfo) {
+	if t.own {
+		return t.service.stats.counts, t.service.stats.queueCounts
+	}
+	return t.service.stats.totalsLocked()
 }
 
 // forgetLocked ends the counting.
@@ -87,7 +95,7 @@ func (t *tally) numbers() (n Numbers) {
 	var held []heldFor
 	waiting := s.waiting()
 	s.queue.View(func() {
-		counts, line := s.stats.totalsLocked()
+		counts, line := t.totalsLocked()
 		n = Numbers{Held: t.forgot, Abandoned: line.Abandoned - t.queueCounts.Abandoned, TimedOut: line.TimedOut - t.queueCounts.TimedOut,
 			Cut: counts.Cut - t.counts.Cut, Failed: counts.Failed - t.counts.Failed, Rejected: counts.Rejected - t.counts.Rejected}
 		held = t.held

@@ -482,3 +482,58 @@ func TestRule27AnotherPauseFollows(t *testing.T) {
 		t.Errorf("it reports %+v", nodes)
 	}
 }
+
+// TestRule37AServiceThatAReloadTakesAway: a window of the other nodes waits for its sessions.
+func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, nil)
+	live := all[2].dial()
+	all[2].hears(live)
+	if _, err := all[2].engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{{Name: "web", Listen: []string{"127.0.0.1:0"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is waited for", func() bool {
+		nodes := w.Nodes()
+		return len(nodes) == 3 && nodes[2].Live == 1 && nodes[2].State == proxy.NodePausing && nodes[0].State == proxy.NodeSettled
+	})
+	live.Close()
+	if said, err := w.Settled(ctx); err != nil {
+		t.Errorf("settled: %q, %v", said, err)
+	}
+	if err := w.Resume(ctx); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the node has the service no more", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
+}
+
+// TestRule37ReloadsAndNewBackends: what holds on all nodes outlives a reload that says
+// otherwise, and is there for a backend that comes later.
+func TestRule37ReloadsAndNewBackends(t *testing.T) {
+	t.Parallel()
+	h, backend := newHub(t, 10*second), echoes(t)
+	var c proxy.ServiceConfig
+	n := h.start(t, 1, 10*second, backend, func(s *proxy.ServiceConfig) { c = *s })
+	eventually(t, "it knows of itself", func() bool { return len(n.member.Facts("db").Nodes) == 1 })
+	for _, act := range []func() (string, error){
+		func() (string, error) {
+			return n.do("weight", "db/a", func(r *api.Request) { r.Args = []string{"7"} })
+		},
+		func() (string, error) { return n.do("maint", "db/b", nil) },
+	} {
+		if said, err := act(); err != nil || !strings.Contains(said, "on 1 node") {
+			t.Errorf("%q, %v", said, err)
+		}
+	}
+	c.Backends = []proxy.BackendConfig{{Name: "a", Addr: backend, Weight: 3}, {Name: "b", Addr: backend}}
+	if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{c}}); err != nil {
+		t.Fatal(err)
+	}
+	if i := n.svc.Info(); i.Backends[0].Weight != 7 || i.Backends[1].Admin != proxy.AdminMaint {
+		t.Errorf("after a reload: weight %d, %s", i.Backends[0].Weight, i.Backends[1].Admin)
+	}
+}
