@@ -125,3 +125,38 @@ func TestNoClusterNoAct(t *testing.T) {
 		t.Errorf("lead of a node that is not there: %v", err)
 	}
 }
+
+// TestJoinAgain: a process that takes over joins again and again, as what the one before
+// it has still is free in a moment: the port, and then the folder of its cluster.
+func TestJoinAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kept := filepath.Join(dir, "cluster.json")
+	if err := os.Mkdir(kept, 0o700); err != nil { // which cannot be read as a file
+		t.Fatal(err)
+	}
+	engine, err := proxy.New(proxy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	f, err := New(Config{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Mesh:    mesh.Config{Name: "test", Node: "a", NoMDNS: true, Secrets: []string{"0123456789abcdef"}},
+		Cluster: &Cluster{Voters: []string{"a"}, Dir: dir, Lease: 3 * time.Second, Election: time.Second}},
+		&api.Local{Engine: engine, By: "ana@a", Node: api.Node{Name: "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 2 {
+		if err := f.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "cluster.json") {
+			t.Errorf("without its folder: %v", err)
+		}
+	}
+	if err := os.Remove(kept); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Join(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -124,6 +124,7 @@ type Fleet struct {
 	own       http.Handler           // what is asked of this node by its name
 	identity  *identity
 	noted     noted
+	listens   bool                        // of Join alone
 	joins     *Cluster                    // nil: no cluster
 	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet
 	carrier   *quorum.Carrier             // of the member's messages; nil: there is none yet
@@ -195,13 +196,17 @@ func limitUnproven(c *mesh.Config, descriptors int) {
 	}
 }
 
-// Join listens, and is found by the others from then on.
+// Join listens, and is found by the others from then on. After an error it may be called
+// again: what a process before this one has still is free in a moment.
 func (f *Fleet) Join(ctx context.Context) error {
-	if err := f.node.Listen(ctx, f.listen); err != nil {
-		return err
-	}
-	if locked, err := f.identity.lock(); !locked { // a process before this one should have released it
-		f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
+	if !f.listens {
+		if err := f.node.Listen(ctx, f.listen); err != nil {
+			return err
+		}
+		f.listens = true
+		if locked, err := f.identity.lock(); !locked { // a process before this one should have released it
+			f.log.Warn("mesh: another process has the node's key, too", "file", f.identity.path, "error", err)
+		}
 	}
 	if err := f.joinCluster(f.joins); err != nil {
 		return err
