@@ -104,13 +104,3 @@ func TestNothingIsAskedAtTheStart(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
-
-func sttyOf(t *testing.T, tty *os.File) string {
-	cmd := exec.Command("stty", "-a")
-	cmd.Stdin = tty
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Skip("no stty here:", err)
-	}
-	return strings.ReplaceAll(string(out), "\n", " ")
-}

@@ -145,7 +145,9 @@ func (in *running) try(args ...string) (out string, status int) {
 func runTcpctl(t *testing.T, args ...string) (out string, status int) {
 	t.Helper()
 	var both bytes.Buffer
-	cmd := exec.Command("tcpctl", args...)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // not for ever: run, with a file that should be refused
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "tcpctl", args...)
 	cmd.Stdout, cmd.Stderr = &both, &both
 	err := cmd.Run()
 	var exit *exec.ExitError
