@@ -35,8 +35,9 @@ type NodeReport struct {
 	// Unknown says why its numbers are not those of the whole plan: "its lease ended
 	// 13:02:11 UTC"; absent: they are, or will be.
 	Unknown string  `json:"unknown,omitempty"`
-	Live    int     `json:"live"`   // sessions
-	Served  int64   `json:"served"` // of those that were held
+	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live there any more, also as its lease has ended
+	Live    int     `json:"live"`            // sessions
+	Served  int64   `json:"served"`          // of those that were held
 	Numbers Numbers `json:"numbers"`
 }
 

@@ -247,7 +247,7 @@ func windowed(owned bool) *fake {
 	f.status.Cluster.Plans = []api.ClusterPlan{
 		{Service: "office", ID: 3, Owner: "edge-03", Step: "resumed", Since: start.Add(-time.Hour), Nodes: []proxy.NodeReport{{Node: "edge-03", State: proxy.NodeDone}}},
 		{Service: "db-front", ID: 7, Window: true, Owner: "edge-02", By: "ana@edge-02", Reason: "kernel patch", Since: start.Add(-40 * time.Second), Step: "pause", Nodes: []proxy.NodeReport{
-			{Node: "edge-01", State: proxy.NodeSettled, Numbers: proxy.Numbers{Held: 212}},
+			{Node: "edge-01", State: proxy.NodeSettled, Quiet: true, Numbers: proxy.Numbers{Held: 212}},
 			{Node: "edge-02", State: proxy.NodePausing, Live: 3, Numbers: proxy.Numbers{Held: 96}},
 			{Node: "edge-03", State: proxy.NodeUnknown, Unknown: "its lease ended 14:01:58 UTC"},
 		}},

@@ -55,7 +55,7 @@ func (c *Cluster) Plan(service string) *ClusterPlan {
 // Waits are the nodes that a pause waits for.
 func (p *ClusterPlan) Waits() (names []string) {
 	for _, n := range p.Nodes {
-		if n.State == proxy.NodePausing || n.State == proxy.NodeUnknown {
+		if !n.Quiet {
 			names = append(names, n.Node)
 		}
 	}

@@ -15,7 +15,6 @@ type part struct {
 	plan     uint64
 	done     uint64        // cluster.NodeReport.Done
 	said     time.Duration // when counts were said last
-	resumed  time.Duration // when the plan was seen to be over; 0: it is not
 	ended    bool          // the follower has asked for its end
 	final    bool
 	checking context.CancelFunc // of the checks; nil: they have not begun
@@ -28,10 +27,6 @@ func (p *part) end() {
 		p.checking = nil
 	}
 }
-
-// finalWithin is how long the last numbers wait for those that a pause held, who may be
-// released slowly.
-const finalWithin = 25 * time.Second
 
 // report says how far this node is with the last plan, and in what time to look again; 0:
 // there is nothing to come without an event.
@@ -50,7 +45,7 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 	}
 	f.askForEnd(p, r)
 	now := f.member.cfg.Now()
-	done := f.doneWith(ctx, p, r, now)
+	done := f.doneWith(ctx, p, r)
 	if done == uint64(cluster.Resumed)+1 {
 		r = f.user.Finish()
 		f.part.final = true
@@ -63,16 +58,15 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 }
 
 // doneWith is how many steps of the plan the node is done with.
-func (f *follower) doneWith(ctx context.Context, p *cluster.Plan, r proxy.ClusterReport, now time.Duration) uint64 {
-	if p.Step == cluster.Resumed && f.part.resumed == 0 {
+func (f *follower) doneWith(ctx context.Context, p *cluster.Plan, r proxy.ClusterReport) uint64 {
+	switch p.Step {
+	case cluster.Resumed:
 		f.part.end()
-		f.part.resumed = now
-	}
-	if p.Step == cluster.Checking {
+	case cluster.Checking:
 		f.check(ctx)
 	}
 	switch {
-	case p.Step == cluster.Resumed && (r.Released || now-f.part.resumed >= finalWithin):
+	case p.Step == cluster.Resumed && r.Released:
 		return uint64(cluster.Resumed) + 1
 	case f.part.passed():
 		return uint64(cluster.Checking) + 1

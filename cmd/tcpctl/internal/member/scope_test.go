@@ -336,6 +336,9 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	}
 	h.link(3, false)
 	eventually(t, "its lease is over", func() bool { return w.Nodes()[2].State == proxy.NodeUnknown })
+	if waits := all[1].member.Plans()[0].Waits(); len(waits) > 0 {
+		t.Errorf("it had said that no session is live, and is waited for: %q", waits)
+	}
 	if err := w.Command(ctx, true); err != nil {
 		t.Errorf("it had said that no session is live: %v", err)
 	}

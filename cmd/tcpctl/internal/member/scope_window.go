@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -28,6 +29,7 @@ type window struct {
 
 	mu    sync.Mutex
 	nodes []proxy.NodeReport // as they were known last
+	late  bool               // numbers are not waited for any more
 }
 
 // Window closes a service on all nodes for a window. One that has no lease can neither
@@ -57,7 +59,7 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		r, said := reports[n.Node]
 		switch name := w.member.nameOf(n.Node); {
 		case !n.Lease && !said && leased[name]: // an earlier process of that node, which has ended
-		case said && k.fact.Plan.ID == w.id && r.DoneWith(cluster.Paused):
+		case k.fact.Plan.ID == w.id && k.quiet(n, r):
 		case n.Lease && w.id == 0: // it can be asked
 		case n.Lease:
 			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
@@ -66,6 +68,12 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		}
 	}
 	return unknown, waits
+}
+
+// quiet says whether no session of a node is live that the last plan waits for: it has said
+// so, or its lease has ended, and its slots with it.
+func (k *known) quiet(n cluster.Server, r cluster.NodeReport) bool {
+	return r.DoneWith(cluster.Paused) || !n.Lease && k.fact.Slots > 0
 }
 
 func reportsOf(p *cluster.Plan) map[cluster.NodeID]cluster.NodeReport {
@@ -202,16 +210,24 @@ func (w *window) Resume(ctx context.Context) error {
 	return err
 }
 
-// reportsWithin is how long the numbers of nodes are waited for.
+// reportsWithin is how long numbers are waited for that do not change.
 const reportsWithin = 30 * time.Second
 
-// Reported waits until all nodes that have a lease have said their last numbers.
+// Reported waits until all nodes that have a lease have said their last numbers, which
+// they do once all that they held are served or gone.
 func (w *window) Reported(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, reportsWithin)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	_ = w.await(ctx, func(k *known) (bool, error) { // otherwise they are shown as unknown
+	unchanged := time.AfterFunc(reportsWithin, cancel)
+	defer unchanged.Stop()
+	var last map[cluster.NodeID]cluster.NodeReport
+	err := w.await(ctx, func(k *known) (bool, error) {
 		w.nodesOf(k)
 		reports := reportsOf(&k.fact.Plan)
+		if !maps.Equal(reports, last) {
+			unchanged.Reset(reportsWithin)
+			last = reports
+		}
 		for _, n := range k.fact.Nodes {
 			if r, said := reports[n.Node]; n.Lease && said && !r.DoneWith(cluster.Resumed) {
 				return false, nil
@@ -219,6 +235,9 @@ func (w *window) Reported(ctx context.Context) {
 		}
 		return true, nil
 	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = err != nil
 }
 
 // Nodes are the parts of all nodes. Another pause has numbers of its own: a node that had
@@ -231,14 +250,18 @@ func (w *window) Nodes() []proxy.NodeReport {
 func (w *window) nodesOf(k *known) []proxy.NodeReport {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	why := "it had not said its last numbers when the next pause began"
 	if k.fact.Plan.ID == w.id {
 		w.nodes = w.member.parts(k, k.all())
-		return w.nodes
+		why = "not all clients that it held have been served yet"
+		if !w.late {
+			return w.nodes
+		}
 	}
 	all := slices.Clone(w.nodes)
 	for i := range all {
 		if n := &all[i]; n.State != proxy.NodeDone {
-			n.State, n.Unknown = proxy.NodeUnknown, cmp.Or(n.Unknown, "it had not said its last numbers when the next pause began")
+			n.State, n.Unknown = proxy.NodeUnknown, cmp.Or(n.Unknown, why)
 		}
 	}
 	return all
@@ -263,7 +286,7 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 	for _, n := range of {
 		r, said := reports[n.Node]
 		c := r.Counts
-		one := proxy.NodeReport{Node: m.nameOf(n.Node), State: proxy.NodePausing, Live: int(c.Live), Served: int64(c.Served),
+		one := proxy.NodeReport{Node: m.nameOf(n.Node), State: proxy.NodePausing, Quiet: k.quiet(n, r), Live: int(c.Live), Served: int64(c.Served),
 			Numbers: proxy.Numbers{Held: int(c.Held), LongestSeconds: c.Longest.Seconds(), Abandoned: int64(c.Abandoned), TimedOut: int64(c.TimedOut),
 				Cut: int64(c.Cut), Failed: int64(c.Failed), Rejected: int64(c.Rejected)}}
 		switch {
@@ -310,6 +333,7 @@ func merge(a, b proxy.NodeReport) proxy.NodeReport {
 	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
 		a.State, a.Unknown = b.State, b.Unknown
 	}
+	a.Quiet = a.Quiet && b.Quiet
 	sum := proxy.Report{}
 	sum.SetNodes([]proxy.NodeReport{a, b})
 	a.Live, a.Served, a.Numbers = a.Live+b.Live, a.Served+b.Served, sum.Numbers
