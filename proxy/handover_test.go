@@ -180,7 +180,10 @@ func TestCountersOverGenerations(t *testing.T) {
 	}
 	ends := func(v *visit, c *client) {
 		c.leaves()
-		v.eventually("no session is there", func() bool { return len(v.Sessions(false)) == 0 })
+		v.eventually("no session is there, nor counted as one", func() bool {
+			i := v.svc.Info()
+			return len(v.Sessions(false)) == 0 && i.Sessions.Active == 0 && i.Backends[0].Active == 0
+		})
 	}
 	ends(one, comes(one, "one"))
 	left := comes(one, "left")

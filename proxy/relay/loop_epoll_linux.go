@@ -164,8 +164,14 @@ func (l *loop) step(s *loopTask, ev Event) {
 }
 
 // slack is how many more sessions a loop may have than another before it moves
-// one there: keeping it is cheaper.
-const slack = 8
+// one there: keeping it is cheaper, but for one whose bytes are worked on, of TLS or
+// in frames, which keeps its loop busy.
+func slack(client *Side) int32 {
+	if client.connSide != nil {
+		return 1
+	}
+	return 8
+}
 
 // assign starts the dial that a step has requested on the loop with the fewest
 // sessions. So one loop accepts all clients of a listener, in order, and waiters
@@ -175,6 +181,7 @@ func (l *loop) assign() {
 	l.dialRequest = dialRequest{}
 	to := l
 	if !s.counted {
+		slack := slack(s.client)
 		for _, other := range l.runner.loops {
 			if n := other.busy.Load(); n+slack+n/8 < to.busy.Load() {
 				to = other
