@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,14 +34,22 @@ func TestTroubleOfTheHistory(t *testing.T) {
 		"locked": {why: "locked", begun: func(t *testing.T, dir string) {
 			sqlite := exec.Command("sqlite3", filepath.Join(dir, "history.db"))
 			stdin, err := sqlite.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, err := sqlite.StdoutPipe()
 			if err == nil {
 				err = sqlite.Start()
 			}
 			if err != nil {
 				t.Skip(err)
 			}
-			fmt.Fprintln(stdin, "BEGIN EXCLUSIVE;")
 			t.Cleanup(func() { stdin.Close(); sqlite.Wait() })
+			// Without its timeout it gives up where tcpctl is writing just then.
+			fmt.Fprintln(stdin, ".timeout 60000\nBEGIN EXCLUSIVE;\nSELECT 'held';")
+			if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "held\n" {
+				t.Fatalf("sqlite3 says %q, %v", line, err)
+			}
 		}},
 		"read-only": {why: "read-only", prefix: inNamespace("mount --bind . . && mount -o remount,ro,bind ."), skip: os.Getuid() != 0},
 		"full":      {why: "full", prefix: inNamespace("mount -t tmpfs -o size=256k none ."), skip: os.Getuid() != 0 || !long},
