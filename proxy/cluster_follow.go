@@ -82,18 +82,11 @@ func (c *clusterState) followBackendsLocked(all []ClusterBackend) (differs []str
 	before := c.backends
 	c.backends = next
 	for _, b := range slices.Clone(c.service.backends.all) {
-		to, said := next[b.name]
-		was, wasSaid := before[b.name]
-		if !said {
-			to = ClusterBackend{Name: b.name, Weight: -1}
-		}
-		if !wasSaid {
-			was = ClusterBackend{Name: b.name, Weight: -1}
-		}
 		if b.removing {
 			continue
 		}
-		if admin := to; was.Admin != admin.Admin || was.DrainOptions != admin.DrainOptions {
+		to, was := saidOf(next, b.name), saidOf(before, b.name)
+		if was.Admin != to.Admin || was.DrainOptions != to.DrainOptions {
 			c.setAdminLocked(b, to)
 		}
 		if to.Weight >= 0 && to.Weight != b.weight && to.Weight != was.Weight {
@@ -105,6 +98,14 @@ func (c *clusterState) followBackendsLocked(all []ClusterBackend) (differs []str
 		}
 	}
 	return differs
+}
+
+// saidOf is what was said of a backend, of which that may be nothing.
+func saidOf(all map[string]ClusterBackend, name string) ClusterBackend {
+	if b, said := all[name]; said {
+		return b
+	}
+	return ClusterBackend{Name: name, Weight: -1}
 }
 
 func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
@@ -122,10 +123,7 @@ func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
 // adoptLocked makes a backend that is new, or that a reload has changed, what operators
 // have said of it on all engines.
 func (c *clusterState) adoptLocked(b *Backend) {
-	to, said := c.backends[b.name]
-	if !said {
-		return
-	}
+	to := saidOf(c.backends, b.name)
 	if to.Admin != "" && b.holds[holdOperator] == nil {
 		b.holds[holdOperator] = &hold{state: to.Admin, by: to.By, reason: to.Reason, since: time.Now(), then: ThenKeep, emptyNoted: true}
 	}
@@ -146,12 +144,7 @@ func (p *clusterPause) outlivesDeadlineLocked(s *Service) bool {
 	if p.ours.overdue || !p.Command && time.Since(p.ours.until) < clusterGrace {
 		return true
 	}
-	p.ours.overdue = true
-	s.changes.notifyLocked()
-	n := s.queue.Waiting()
-	s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
-	s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.By,
-		Text: fmt.Sprintf("window of %s on all nodes goes on beyond its deadline: rejecting %s and new clients until it ends", s.name, text.Plural(n, "client"))})
+	p.ours.overdueLocked(s, "window of "+s.name+" on all nodes goes on beyond its deadline")
 	return true
 }
 

@@ -21,7 +21,8 @@ type ClusterWindow interface {
 	Check(ctx context.Context) (detail string, err error)
 	// Resume opens the service on all engines, at the rate of the window.
 	Resume(ctx context.Context) error
-	// Reported returns once all engines have said their last, or after 30 s.
+	// Reported returns once all engines have said their last, or when none has said anything
+	// new for 30 s.
 	Reported(ctx context.Context)
 	// Nodes are the parts of all nodes, as far as they are known.
 	Nodes() []NodeReport
@@ -141,21 +142,11 @@ const (
 )
 
 func clusterCommandStep(p *Plan) (string, error) {
-	p.mu.Lock()
-	p.cmd.seen = time.Now()
-	p.mu.Unlock()
-	if err := p.awaitCommand(); err != nil {
-		if errors.Is(err, errAborted) { // otherwise it may run still
-			p.abandonCluster()
-		}
-		return "", err
+	detail, err := p.awaitCommand()
+	if errors.Is(err, errAborted) { // otherwise it may run still
+		p.abandonCluster()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cmd.err != nil {
-		return "failed: " + p.cmd.err.Error(), nil
-	}
-	return "exit status 0", nil
+	return detail, err
 }
 
 // sayOrphan tells the other engines that the owner of the command is gone, so that the pause

@@ -118,14 +118,21 @@ func windowPause(p *Plan) (string, error) {
 	return text.Plural(live, "session") + " drained", nil
 }
 
-// windowCommand waits for the owner's command. It fails only when there is
-// nothing left to wait for: what its exit status means is windowCheck's.
 func windowCommand(p *Plan) (string, error) {
+	detail, err := p.awaitCommand()
+	if err != nil {
+		p.endPause()
+	}
+	return detail, err
+}
+
+// awaitCommand waits for the owner's command. It fails only when there is nothing left
+// to wait for: what its exit status means is the next step's.
+func (p *Plan) awaitCommand() (string, error) {
 	p.mu.Lock()
 	p.cmd.seen = time.Now()
 	p.mu.Unlock()
-	if err := p.awaitCommand(); err != nil {
-		p.endPause()
+	if err := p.awaitCommandEnd(); err != nil {
 		return "", err
 	}
 	p.mu.Lock()
@@ -136,8 +143,8 @@ func windowCommand(p *Plan) (string, error) {
 	return "exit status 0", nil
 }
 
-// awaitCommand waits for the end of the command, or of the plan.
-func (p *Plan) awaitCommand() error {
+// awaitCommandEnd waits for the end of the command, or of the plan.
+func (p *Plan) awaitCommandEnd() error {
 	s := p.service
 	for {
 		resumed, overdue := false, false
@@ -267,12 +274,18 @@ func (p *pause) outlivesDeadlineLocked(s *Service) bool {
 		return false
 	}
 	if !p.overdue {
-		p.overdue = true
-		s.changes.notifyLocked()
-		n := s.queue.Waiting()
-		s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
-		s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
-			Text: fmt.Sprintf("window command of %s still running at the deadline: rejecting %s and new clients until it ends", s.name, text.Plural(n, "client"))})
+		p.overdueLocked(s, "window command of "+s.name+" still running at the deadline")
 	}
 	return true
+}
+
+// overdueLocked rejects the clients of a window that goes on beyond its deadline, which
+// what says.
+func (p *pause) overdueLocked(s *Service, what string) {
+	p.overdue = true
+	s.changes.notifyLocked()
+	n := s.queue.Waiting()
+	s.endWaitersLocked(endRequest{by: ByProxy, reason: ReasonWindowOverdue})
+	s.engine.note(Event{Kind: EventWindow, Level: LevelAlarm, Service: s.name, By: p.owner,
+		Text: fmt.Sprintf("%s: rejecting %s and new clients until it ends", what, text.Plural(n, "client"))})
 }
