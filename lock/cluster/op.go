@@ -1,9 +1,15 @@
 package cluster
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // A NodeID names a node for as long as it keeps its key; 0 is no node.
 type NodeID uint64
+
+// Hex is the id as people and JSON have it.
+func (n NodeID) Hex() string { return fmt.Sprintf("%016x", uint64(n)) }
 
 // A Kind says what an Op asks for.
 type Kind uint8

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -203,19 +204,11 @@ func (d *ClusterDiagnosis) judgeQuorum(formed bool) {
 	case all%2 == 0:
 		d.find("", "add one, or remove one: tcpctl cluster add NODE", "%d voters vote: no more of them may fail than of %d", all, all-1)
 	}
-	for _, name := range sortedKeys(missing) {
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
 		if missing[name] && leader != "" {
 			d.find(name, "start it, and let it reach the leader", "the file names it as a voter, and it does not vote yet")
 		}
 	}
-}
-
-func sortedKeys(m map[string]bool) (all []string) {
-	for k := range m {
-		all = append(all, k)
-	}
-	slices.Sort(all)
-	return all
 }
 
 // judgeSame looks for what has to be the same on all nodes.

@@ -193,7 +193,7 @@ func (f *Fleet) clusterStatus() *api.Cluster {
 // process is how places name this process.
 func (f *Fleet) process() string {
 	if m := f.joins.Member; m != nil {
-		return quorum.ProcessText(m.ID())
+		return m.ID().Hex()
 	}
 	return ""
 }

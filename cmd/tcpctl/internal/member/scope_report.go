@@ -116,7 +116,7 @@ func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 		return
 	case r.GivenUp && p.Step == cluster.Paused:
 		end.GivenUp = true
-		end.Why = fmt.Sprintf("%s still live on %s", text.Plural(r.Live, "session"), f.member.nameOf(f.member.self()))
+		end.Why = fmt.Sprintf("%s still live on %s", text.Plural(r.Live, "session"), f.member.nameOf(f.member.ID()))
 	case r.Expired:
 		end.Why = "it reached its deadline"
 	default:

@@ -381,16 +381,7 @@ func (m *Member) nameOf(node cluster.NodeID) string {
 	link := m.link
 	m.mu.Unlock()
 	if link == nil {
-		return fmt.Sprintf("%016x", uint64(node))
+		return node.Hex()
 	}
 	return link.Name(node)
-}
-
-func (m *Member) self() cluster.NodeID {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.link == nil {
-		return 0
-	}
-	return m.link.Self()
 }

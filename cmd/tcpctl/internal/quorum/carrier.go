@@ -60,37 +60,38 @@ func (c *Carrier) Incarnation() uint64 { return c.incarnation }
 
 // Voters are those that are known by now.
 func (c *Carrier) Voters() []cluster.NodeID {
-	c.mu.Lock()
-	part, way := c.part, c.way
-	c.mu.Unlock()
+	part, last := c.current()
 	if part != nil {
 		return part.Voters()
 	}
-	return way.Voters
+	return last.Voters
+}
+
+// current is the node's Part, if this process has it; else nil, and what the process said
+// that has it.
+func (c *Carrier) current() (*Part, way) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.part, c.way
 }
 
 // OtherVersion reports whether this node gets no slots since the voters have another
 // version.
 func (c *Carrier) OtherVersion() bool {
-	c.mu.Lock()
-	part, way := c.part, c.way
-	c.mu.Unlock()
+	part, last := c.current()
 	if part != nil {
 		return part.OtherVersion()
 	}
-	return way.OtherVersion
+	return last.OtherVersion
 }
 
 // Name is how an operator calls a node, as far as this process knows: the one that has the
 // Part does.
 func (c *Carrier) Name(node cluster.NodeID) string {
-	c.mu.Lock()
-	part := c.part
-	c.mu.Unlock()
-	if part != nil {
+	if part, _ := c.current(); part != nil {
 		return part.Name(node)
 	}
-	return fmt.Sprintf("%016x", uint64(node))
+	return node.Hex()
 }
 
 // SetMember has step take the answers to this process's member, and again be called
@@ -115,9 +116,7 @@ func (c *Carrier) SetPart(p *Part) {
 
 // tell says to all processes which voters there are, or that another one is reached.
 func (c *Carrier) tell() {
-	c.mu.Lock()
-	part := c.part
-	c.mu.Unlock()
+	part, _ := c.current()
 	if part == nil {
 		return
 	}
@@ -137,10 +136,7 @@ func (c *Carrier) renew() {
 
 // Send sends what the member says. It does not block.
 func (c *Carrier) Send(r cluster.RequestTo) {
-	c.mu.Lock()
-	part := c.part
-	c.mu.Unlock()
-	if part != nil {
+	if part, _ := c.current(); part != nil {
 		part.Send(r)
 		return
 	}
@@ -214,10 +210,7 @@ func (c *Carrier) take(kind byte, data []byte) error {
 		if err != nil {
 			return err
 		}
-		c.mu.Lock()
-		part := c.part
-		c.mu.Unlock()
-		if part != nil && nodeOf(r.Node) == part.Self() {
+		if part, _ := c.current(); part != nil && nodeOf(r.Node) == part.Self() {
 			part.Send(cluster.RequestTo{To: readNode(data), Request: r})
 		}
 		return nil

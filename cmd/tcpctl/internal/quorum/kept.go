@@ -220,7 +220,7 @@ func (p *Part) Name(node cluster.NodeID) string {
 			return name
 		}
 	}
-	return fmt.Sprintf("%016x", uint64(node))
+	return node.Hex()
 }
 
 // find returns the node of a name, which may be one that is not connected.
@@ -243,7 +243,7 @@ func (p *Part) find(name string) (cluster.NodeID, error) {
 	if node := p.node; node != nil && len(name) == 16 { // of a voter whose name is not known any more
 		s := node.Status()
 		for _, id := range append(s.Voters, s.Learners...) {
-			if fmt.Sprintf("%016x", uint64(id)) == name {
+			if id.Hex() == name {
 				return id, nil
 			}
 		}

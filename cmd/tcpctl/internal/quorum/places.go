@@ -30,7 +30,7 @@ func (p *Part) Places(ctx context.Context, service string) (*api.Places, error) 
 	leases, now := node.Status().Leases, p.cfg.Now()
 	places := &api.Places{Entry: v.entry, Held: []api.HeldPlace{}, Waiting: []api.PlaceRun{}}
 	for _, g := range v.held {
-		h := api.HeldPlace{Node: p.Name(g.Node), Process: ProcessText(g.Node), Arrival: g.Arrival, Token: g.Token}
+		h := api.HeldPlace{Node: p.Name(g.Node), Process: g.Node.Hex(), Arrival: g.Arrival, Token: g.Token}
 		if i := slices.IndexFunc(leases, func(l cluster.NodeLease) bool { return l.Node == g.Node }); i >= 0 {
 			h.LeaseSeconds = max(leases[i].Until-now, 0).Seconds()
 		}
@@ -41,10 +41,7 @@ func (p *Part) Places(ctx context.Context, service string) (*api.Places, error) 
 		if names[w.Node] == "" {
 			names[w.Node] = p.Name(w.Node)
 		}
-		places.Waiting = append(places.Waiting, api.PlaceRun{Node: names[w.Node], Process: ProcessText(w.Node), From: w.From, To: w.To})
+		places.Waiting = append(places.Waiting, api.PlaceRun{Node: names[w.Node], Process: w.Node.Hex(), From: w.From, To: w.To})
 	}
 	return places, nil
 }
-
-// ProcessText is how places name a process of a node.
-func ProcessText(id cluster.NodeID) string { return fmt.Sprintf("%016x", uint64(id)) }
