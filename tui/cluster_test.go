@@ -76,12 +76,7 @@ func TestALeaderIsAskedOnlyWhileNodesAreShown(t *testing.T) {
 	c := newConsole(t, engine, 80, 24)
 	c.live()
 	c.pass(time.Minute)
-	asked := func() int {
-		p := engine.peer("edge-02")
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.asked["status"]
-	}
+	asked := func() int { return engine.peer("edge-02").times("status") }
 	if n := asked(); n > 0 {
 		t.Errorf("the leader was asked %d times", n)
 	}
@@ -224,12 +219,7 @@ func TestNodesAreAskedForTheQueueOnlyWhileItIsShown(t *testing.T) {
 	c := newConsole(t, engine, 60, 20) // where one pane is shown
 	c.live()
 	c.pass(time.Minute)
-	asked := func() int {
-		p := engine.peer("edge-03")
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.asked["line"]
-	}
+	asked := func() int { return engine.peer("edge-03").times("line") }
 	if n := asked(); n > 0 {
 		t.Errorf("asked %d times", n)
 	}

@@ -33,6 +33,13 @@ type fake struct {
 	line     *api.NodeLine
 }
 
+// times is how often something was asked for.
+func (f *fake) times(what string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[what]
+}
+
 func (f *fake) Status(context.Context) (*api.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

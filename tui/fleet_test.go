@@ -128,12 +128,7 @@ func TestFleetIsAskedOnlyWhileItIsShown(t *testing.T) {
 	c, home := fifty(t, 80, 24)
 	c.press("3")
 	c.look()
-	asked := func() int {
-		p := home.peer("edge-07")
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.asked["status"]
-	}
+	asked := func() int { return home.peer("edge-07").times("status") }
 	if n := asked(); n > 0 {
 		t.Errorf("asked %d times for a list of nodes", n)
 	}

@@ -102,18 +102,11 @@ func (l *faultLab) figureGrants(long time.Duration) {
 		granted := 0
 		for n := range 64 {
 			all.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					v := l.visit(c.nodes[n%len(c.nodes)], c.service)
-					v.release()
+				l.keepVisiting(stop, c.nodes[n%len(c.nodes)], c.service, func() {
 					mu.Lock()
 					granted++
 					mu.Unlock()
-				}
+				})
 			})
 		}
 		time.Sleep(time.Second)
@@ -130,6 +123,19 @@ func (l *faultLab) figureGrants(long time.Duration) {
 	l.t.Logf("one slot, 64 wait: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", rate[1], rate[0], rate[1]/rate[0])
 }
 
+// keepVisiting takes slots at a node, one after another, until stop is closed.
+func (l *faultLab) keepVisiting(stop <-chan struct{}, n *faultNode, service string, served func()) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		l.visit(n, service).release()
+		served()
+	}
+}
+
 // figureLeader kills the leader, under clients of the other two nodes.
 func (l *faultLab) figureLeader(times int) {
 	var gaps []time.Duration
@@ -142,16 +148,7 @@ func (l *faultLab) figureLeader(times int) {
 				continue
 			}
 			for range 4 {
-				all.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						l.visit(n, faultService).release()
-					}
-				})
+				all.Go(func() { l.keepVisiting(stop, n, faultService, func() {}) })
 			}
 		}
 		time.Sleep(time.Second)
