@@ -271,7 +271,7 @@ func TestOneVoterMakesAClusterOfAll(t *testing.T) {
 		if d := time.Since(before); d > 500*time.Millisecond {
 			t.Errorf("no leader for %v after an orderly stop", d)
 		}
-		*old = *n.start(old.name, "a", "b", "c")
+		n.start(old.name, "a", "b", "c")
 		until(t, "a leads, which is to be replaced", func() bool {
 			_, l := n.nodes["a"].voters()
 			if l != "" && l != "a" {
@@ -477,7 +477,7 @@ func TestTwoProcessesOfOneNode(t *testing.T) {
 
 		c.stop()
 		old.SetPart(nil)
-		*c = *n.start("c", "a", "b", "c")
+		c = n.start("c", "a", "b", "c")
 		next.SetPart(c.part)
 		for range 500 { // more than a lease: 0.02 s each
 			if !first.runs() || !second.runs() {

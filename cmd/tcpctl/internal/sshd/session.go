@@ -73,8 +73,11 @@ func (s *Server) serveSession(sess ssh.Session) {
 		s.log.Warn("console over SSH: "+err.Error(), "by", c.may.By)
 	}
 	s.log.Info("console over SSH closed", "by", c.may.By, "client", c.RemoteAddr().String())
+	// The client disconnects when it has read the status. Were the connection closed
+	// before, what it still sends would be answered by a reset, and ssh would fail.
 	stop := time.AfterFunc(lastWords, func() { c.Close() })
 	sess.Exit(0)
+	<-sess.Context().Done()
 	stop.Stop()
 	c.Close()
 }

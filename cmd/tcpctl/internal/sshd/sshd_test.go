@@ -132,6 +132,31 @@ func TestAKeyOpensAConsole(t *testing.T) {
 	}
 }
 
+// TestAClientDisconnectsFirst: who has read the exit status may still send, as ssh does
+// to say goodbye. One that stays, as a master of other sessions does, is disconnected.
+func TestAClientDisconnectsFirst(t *testing.T) {
+	ana, line := newSigner(t)
+	s := serve(t, Options{Show: echo, Keys: keysOf(t, line+" ana")})
+	c, sess, err := dial(t, s, ana)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := sess.StdinPipe()
+	if err := sess.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, "x")
+	if err := sess.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			t.Fatalf("after the exit status: %v", err)
+		}
+	}
+	c.Wait()
+}
+
 func TestNoCommandAndNoTerminalAreRefused(t *testing.T) {
 	ana, line := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, line)})
