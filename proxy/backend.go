@@ -64,15 +64,16 @@ type Backend struct {
 	bytesIn, bytesOut atomic.Int64
 	reported          reported
 
-	tls        atomic.Pointer[tlsclient.Client] // that is spoken to it; nil: none
-	hooked     bool                             // a hook that failed has taken it down
-	ejection   ejection
-	quiet      atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
-	evidence   evidence
-	checks     *health.Loop
-	checkStats checkStats
-	stopChecks context.CancelFunc // ends the checks, which Service.working counts; does not wait
-	demanded   time.Time          // only checks that began after it count
+	tls         atomic.Pointer[tlsclient.Client] // that is spoken to it; nil: none
+	hooked      bool                             // a hook that failed has taken it down
+	ejection    ejection
+	quiet       atomic.Pointer[quietDrain] // ends its live sessions at a quiet moment; nil: nothing does
+	evidence    evidence
+	checks      *health.Loop
+	checkStats  checkStats
+	sharedCheck sharedCheck
+	stopChecks  context.CancelFunc // ends the checks, which Service.working counts; does not wait
+	demanded    time.Time          // only checks that began after it count
 }
 
 // serves says whether the backend gets new sessions, unless it is full.
@@ -177,8 +178,10 @@ func (b *Backend) infoLocked() BackendInfo {
 	}
 	if h := &b.history; !h.Empty() {
 		i.Check = &CheckInfo{OK: h.Last.OK, Consecutive: b.tracker.Consecutive(), Threshold: b.tracker.Threshold(),
-			Detail: h.Last.Detail, At: h.At, Last: h.Marks()}
-		if !h.Last.OK {
+			Detail: h.Last.Detail, At: h.At, By: b.sharedCheck.by, Last: h.Marks()}
+		if i.Check.By != "" {
+			i.Check.Reason = b.sharedCheck.reason
+		} else if !h.Last.OK {
 			i.Check.Reason = b.checkReason(h.Last)
 		}
 		if b.hooked && i.Check.Consecutive == 0 {

@@ -80,7 +80,7 @@ func (b *Backend) checkInterval() (d time.Duration, needed bool) {
 		if s.config().Check.Type == health.Passive && b.tracker.Up() && b.tracker.Passed() {
 			needed = false
 		}
-		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) {
+		if s.queue.Waiting() > 0 && (s.queue.Reason() == ReasonNoBackend || s.queue.Reason() == ReasonRetry) || b.sharedCheck.awaited {
 			d = min(d, neededCheck)
 		}
 		if b.tracker.Demanding() {
@@ -93,6 +93,11 @@ func (b *Backend) checkInterval() (d time.Duration, needed bool) {
 // checkOnce checks once, unless the backend must not be checked now.
 func (b *Backend) checkOnce(ctx context.Context) {
 	s := b.service
+	ctx, release, may := b.checkSlot(ctx, false) // which others may hold for long
+	defer release()
+	if !may {
+		return
+	}
 	permit, err := s.engine.checks.Acquire(ctx) // before a slot of the lock
 	if err != nil {
 		return // the end of ctx
@@ -128,6 +133,10 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
+			if s.shared.slots != nil && !s.checksBesideSlots() { // see checkSlot
+				s.checking++
+				return
+			}
 			// One that is down and has no session can bear a check, even if
 			// all slots are held: or it could never come back. What is free here may be
 			// taken in another process.
@@ -246,6 +255,7 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 		}
 		if b.service.config().Check.Type != health.None {
 			b.addResultLocked(r)
+			b.giveVerdictLocked(r)
 		}
 	})
 }
@@ -253,13 +263,22 @@ func (b *Backend) takeResult(r health.Result, began time.Time) {
 // addResultLocked judges the backend by one more result: a check's or, of a
 // passive one, a client's.
 func (b *Backend) addResultLocked(r health.Result) {
+	b.sharedCheck.by = ""
+	b.noteResultLocked(r)
+	if b.tracker.Add(r.OK) {
+		b.turnedLocked(r)
+	}
+}
+
+func (b *Backend) noteResultLocked(r health.Result) {
 	b.history.Add(r, time.Now())
 	if r.RTT > 0 {
 		b.rtt = r.RTT
 	}
-	if !b.tracker.Add(r.OK) {
-		return
-	}
+}
+
+// turnedLocked is called where a result has made the backend up or down.
+func (b *Backend) turnedLocked(r health.Result) {
 	b.since = b.history.At
 	ev := Event{Kind: EventBackendUp, Level: LevelGood, Service: b.service.name, Backend: b.name,
 		Text: fmt.Sprintf("backend %s is up: %s", b.target(), r.Detail)}
@@ -272,6 +291,9 @@ func (b *Backend) addResultLocked(r health.Result) {
 		}
 		ev.Kind, ev.Level = EventBackendDown, LevelAlarm
 		ev.Text = fmt.Sprintf("backend %s is down: %s (%d of %d %s failed)", b.target(), r.Detail, b.tracker.Consecutive(), b.tracker.Threshold(), b.resultNoun())
+	}
+	if by := b.sharedCheck.by; by != "" {
+		ev.Text += ", checked by " + by
 	}
 	b.service.engine.note(ev)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/health"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -21,22 +22,32 @@ func (e probeError) Is(target error) bool { return target == ErrProbe }
 // ErrProbe. The result counts like any other. Without checks (none) it only
 // connects, and counts for nothing but that.
 func (b *Backend) Probe() (text string, err error) {
-	permit, err := b.service.engine.checks.Acquire(b.service.ctx)
+	ctx, release, free := b.checkSlot(b.service.ctx, true)
+	defer release()
+	permit, err := b.service.engine.checks.Acquire(ctx)
 	if err != nil {
 		return "", fmt.Errorf("proxy: %s is not checked: the engine is stopping", b.target())
 	}
 	defer permit.Release()
-	check, may := b.mayCheck()
+	var check health.Check
+	may := false
+	if free {
+		check, may = b.mayCheck()
+	}
 	if !may {
 		return "", fmt.Errorf("proxy: %s cannot be checked now: it is in maint, or every slot is taken", b.target())
 	}
 	began := time.Now()
-	r := b.runCheck(b.service.ctx, check)
-	b.takeResult(r, began)
+	r := b.runCheck(ctx, check)
+	if ctx.Err() == nil {
+		b.takeResult(r, began)
+	}
 	if check.Polite {
 		b.service.queue.Update(func() { b.service.checking-- })
 	}
 	switch lack := relay.LackOf(r.Err); {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("proxy: %s is not checked: its slot is lost, or the engine is stopping", b.target())
 	case lack != "":
 		return "", fmt.Errorf("proxy: %s could not be checked: out of %s: %w; %s", b.target(), lack, r.Err, lack.Try())
 	case !r.OK:

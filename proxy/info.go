@@ -207,6 +207,7 @@ type CheckInfo struct {
 	Reason      Reason    `json:"reason,omitempty"` // why it failed: connect, timeout, answer, tls_expired
 	Detail      string    `json:"detail"`
 	At          time.Time `json:"at"`
+	By          string    `json:"by,omitempty"` // the node of the cluster that checks for this one; absent: it checks itself
 	// Last is the newest results, oldest first: '+' good, '!' bad.
 	Last string `json:"last,omitempty"`
 }

@@ -35,6 +35,7 @@ type fakeShared struct {
 	held   map[uint64]proxy.SharedGrant // by arrival
 	unable bool
 	lost   bool
+	checks int  // that have asked for a slot
 	calm   bool // from now on it grants whatever it can
 	wrong  []string
 	closed bool
@@ -129,6 +130,14 @@ func (m *fakeShared) State() proxy.SharedState {
 }
 
 func (m *fakeShared) Number(arrival uint64) uint64 { return arrival }
+
+// CheckSlot has a slot for each check, and counts them.
+func (m *fakeShared) CheckSlot(ctx context.Context, _ time.Duration) (context.Context, func(), bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.checks++
+	return ctx, func() {}, true
+}
 
 func (m *fakeShared) Close() {
 	m.mu.Lock()

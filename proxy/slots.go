@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // Shared hands out a service's slots where several engines use them: one order of
 // waiters over all. Arrivals are those of the service's queue, from 1. Its methods,
-// but for Close, are called with the queue locked; they never block, and do not call
+// but for CheckSlot and Close, are called with the queue locked; they never block, and do not call
 // the engine: what has changed is said by SharedUser.
 type Shared interface {
 	// WaitingUpTo says that all arrivals up to this one wait, but for those that
@@ -34,6 +35,10 @@ type Shared interface {
 	// an arrival; 0: by none yet.
 	State() SharedState
 	Number(arrival uint64) uint64
+	// CheckSlot waits for a slot for a check of this engine, in the order of all waiters, for so long at
+	// most; ok is false without one. held ends when the slot is lost; release gives it back, and may
+	// be called in any case. Any goroutine may call it, and several at a time.
+	CheckSlot(ctx context.Context, most time.Duration) (held context.Context, release func(), ok bool)
 	// Close is called once the service has ended. No call follows.
 	Close()
 }

@@ -258,6 +258,9 @@ func backendFacts(f *frame, r *backendRow) []fact {
 	if c := b.Check; c != nil {
 		facts = append(facts, fact{"check", fmt.Sprintf("%s at %s, %d in a row (threshold %d), connect %s", screen.Safe(c.Detail), f.timeOf(c.At), c.Consecutive, c.Threshold, screen.Latency(b.RTTSeconds))},
 			fact{"", screen.Safe(c.Last)})
+		if c.By != "" {
+			facts = append(facts, fact{"checked by", screen.Safe(c.By) + ", for all nodes of the cluster"})
+		}
 	}
 	if e := b.Ejected; e != nil {
 		facts = append(facts, fact{"ejected", screen.Safe(e.Text(f.stats.now())) + " (ready ends it)"})

@@ -35,29 +35,36 @@ hooks = { on_expire = { run = ["/bin/sh", "-c", "echo $TCPCTL_REASON $TCPCTL_TOK
 // lines, too.
 func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 	t.Helper()
-	dir := t.TempDir()
-	secret, first := filepath.Join(dir, "secret"), freePort(t)
-	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	b, err := newBackend("x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.die)
+	return clusterBefore(t, func(string) string {
+		return fmt.Sprintf("backends = [{ name = \"a\", addr = %q }]\ncheck = { type = \"none\" }\n", b.addr) + lines
+	})
+}
+
+// clusterBefore starts three nodes of one cluster, each of whose service has lines of its own.
+func clusterBefore(t *testing.T, lines func(node string) string) (all []*running, files []string) {
+	t.Helper()
+	dir := t.TempDir()
+	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 3 {
 		listen := "127.0.0.1:0"
 		if i == 0 {
 			listen = first
 		}
+		node := fmt.Sprintf("edge-%d", i+1)
 		text := fmt.Sprintf(`
 [services.db]
 listen = "127.0.0.1:0"
-backends = [{ name = "a", addr = %q }]
-check = { type = "none" }
 %s[mesh]
 name = "lab"
-node = "edge-%d"
+node = %q
 listen = %q
 join = [%q]
 mdns = false
@@ -65,7 +72,7 @@ secret_file = %q
 [cluster]
 voters = ["edge-1", "edge-2", "edge-3"]
 dir = %q
-`, b.addr, lines, i+1, listen, first, secret, filepath.Join(dir, fmt.Sprint(i)))
+`, lines(node), node, listen, first, secret, filepath.Join(dir, fmt.Sprint(i)))
 		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

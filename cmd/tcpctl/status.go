@@ -202,6 +202,9 @@ func backendNote(b *proxy.BackendInfo, now time.Time) string {
 	case b.Drain != nil && b.Active > 0:
 		note += fmt.Sprintf(": %d of %d remaining", b.Drain.Remaining, b.Drain.StartedWith)
 	}
+	if c := b.Check; c != nil && c.By != "" && b.Admin != proxy.AdminMaint {
+		note = strings.TrimPrefix(note+", checked by "+c.By, ", ")
+	}
 	return note
 }
 

@@ -127,6 +127,21 @@ func (a *Agent) Done(name string, arrival uint64) {
 	}
 }
 
+// Oldest returns the lowest arrival that waits or has a slot; where none does, a higher one than all.
+func (a *Agent) Oldest(name string) uint64 {
+	sv := a.service(name)
+	oldest := sv.line.joined + 1
+	if len(sv.line.runs) > 0 {
+		oldest = sv.line.runs[0].from
+	}
+	for _, grants := range [][]Grant{sv.granted, sv.holding} {
+		for _, g := range grants {
+			oldest = min(oldest, g.Arrival)
+		}
+	}
+	return oldest
+}
+
 // Requeue gives the slot of arrival back: it waits again, in its old place.
 func (a *Agent) Requeue(name string, arrival uint64) {
 	sv := a.service(name)

@@ -30,6 +30,18 @@ func (t *Tracker) Add(passed bool) (changed bool) {
 	return changed
 }
 
+// Follow takes the state of another Tracker, whose last results in a row were alike, and
+// reports whether it changed this one's. One that does not know yet leaves this one's.
+func (t *Tracker) Follow(known, up, passed bool, consecutive int) (changed bool) {
+	t.passed, t.consecutive = passed, max(consecutive, 1)
+	if !known {
+		return false
+	}
+	changed = !t.known || t.up != up
+	t.known, t.up, t.demand = true, up, false
+	return changed
+}
+
 // Reset forgets all results: the next state is decided anew.
 func (t *Tracker) Reset() { *t = Tracker{Rise: t.Rise, Fall: t.Fall} }
 

@@ -124,6 +124,7 @@ type Fleet struct {
 	own       http.Handler           // what is asked of this node by its name
 	identity  *identity
 	noted     noted
+	checks    checks                      // that nodes of a cluster make for each other
 	listens   bool                        // of Join alone
 	joins     *Cluster                    // nil: no cluster
 	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet

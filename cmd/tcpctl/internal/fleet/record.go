@@ -18,6 +18,8 @@ type record struct {
 	Version  int               `json:"v"` // of the record: recordVersion
 	Services []api.PeerService `json:"services"`
 	Acts     []operatorAct     `json:"acts,omitempty"` // the last ones of its operators
+	// Checks are its backends behind locks of the cluster; absent: it has no lease.
+	Checks []proxy.SharedCheck `json:"checks,omitempty"`
 }
 
 // operatorAct is what an operator did on a node.
@@ -95,7 +97,7 @@ func (f *Fleet) publish() {
 }
 
 func (f *Fleet) record(acts []operatorAct) record {
-	r := record{Version: recordVersion, Services: []api.PeerService{}}
+	r := record{Version: recordVersion, Services: []api.PeerService{}, Checks: f.followChecks()}
 	all := f.source.Engine.Operator().Services()
 	for i := range all[:min(len(all), maxServices)] {
 		r.Services = append(r.Services, api.Brief(&all[i]))
@@ -125,10 +127,12 @@ func (f *Fleet) noteChange(ev mesh.Event) {
 	if ev.Kind != mesh.EventUpdate {
 		f.source.Engine.Operator().Note(peerEvent(ev.Kind, p))
 	}
-	if len(p.Record) == 0 {
-		return
+	r, err := parseRecord(p.Record)
+	if f.joins != nil {
+		f.checks.note(p, r)
+		f.followChecks()
 	}
-	if r, err := parseRecord(p.Record); err == nil {
+	if len(p.Record) > 0 && err == nil {
 		f.noteActs(p.ID, p.Name, r)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
@@ -14,7 +15,8 @@ import (
 // FuzzRecord reads any bytes as a peer's record: a bad one is nothing, and
 // never more.
 func FuzzRecord(f *testing.F) {
-	good, _ := json.Marshal(record{Version: recordVersion, Services: []api.PeerService{{Name: "db", State: "open", Up: 1, Backends: 2}}, Acts: []operatorAct{{Seq: 1, By: "ana@edge-01", Text: "drain db/a"}}})
+	good, _ := json.Marshal(record{Version: recordVersion, Services: []api.PeerService{{Name: "db", State: "open", Up: 1, Backends: 2}}, Acts: []operatorAct{{Seq: 1, By: "ana@edge-01", Text: "drain db/a"}},
+		Checks: []proxy.SharedCheck{{Service: "db", Backend: "a", Addr: "10.0.0.1:5432", Wanted: true, Verdict: &proxy.Verdict{At: time.Unix(1, 0), OK: true, Known: true, Up: true}}}})
 	f.Add(good)
 	f.Add([]byte(`{"services": [{"up": -1}], "acts": [{"seq": 18446744073709551615}]}`))
 	f.Add([]byte(`[`))
@@ -25,6 +27,14 @@ func FuzzRecord(f *testing.F) {
 		}
 		p := api.Peer{Services: r.Services}
 		p.Up()
+		var c checks
+		c.note(meshinfo.Peer{ID: "1", Trusted: true, State: meshinfo.Alive}, r)
+		for i := range r.Checks {
+			r.Checks[i].Place = 0
+			if f := c.follow("2", true, &r.Checks[i]); len(f) == 0 || f[0].Place != 1 {
+				t.Errorf("%+v of %+v", f, r.Checks[i])
+			}
+		}
 	})
 }
 

@@ -341,7 +341,7 @@ func (m *Member) Share(name string, v Values) func(proxy.SharedUser) proxy.Share
 }
 
 // handle is the Shared of a service that begins.
-func (m *Member) handle(sv *service, u proxy.SharedUser) *handle {
+func (m *Member) handle(sv *service, u user) *handle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := &handle{member: m, service: sv, user: u}

@@ -52,9 +52,17 @@ type service struct {
 type handle struct {
 	member  *Member
 	service *service
-	user    proxy.SharedUser
+	user    user
 	top     uint64 // highest arrival
 	runs    []run
+}
+
+// A user is whose a handle's slots are: a service of the engine, or one of its checks. Its methods
+// are called without the member's lock.
+type user interface {
+	Service() string
+	Ask()         // for a slot again: there may be one
+	Cut([]uint64) // the slots of these arrivals are lost
 }
 
 // A run is arrivals of a handle from one on, up to the next run's: the agent's are
@@ -66,12 +74,21 @@ func (h *handle) join(arrival uint64) uint64 {
 	if arrival > h.top {
 		add := h.service.arrivals - h.top
 		if n := len(h.runs); n == 0 || h.runs[n-1].add != add {
+			h.forgetRuns()
 			h.runs = append(h.runs, run{h.top + 1, add})
 		}
 		h.service.arrivals += arrival - h.top
 		h.top = arrival
 	}
 	return h.of(arrival)
+}
+
+// forgetRuns forgets those of which no arrival waits or has a slot any more.
+func (h *handle) forgetRuns() {
+	oldest := h.member.agent.Oldest(h.user.Service())
+	for len(h.runs) > 1 && h.runs[1].from-1+h.runs[0].add < oldest {
+		h.runs = slices.Delete(h.runs, 0, 1)
+	}
 }
 
 // of is the agent's number of an arrival; 0: it has none.

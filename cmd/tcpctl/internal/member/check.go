@@ -1,0 +1,52 @@
+package member
+
+import (
+	"context"
+	"time"
+)
+
+// A checkUser is one check of a backend, which stands in line as a client does.
+type checkUser struct {
+	service string
+	asked   chan struct{} // of one: there may be a slot
+	lost    context.CancelFunc
+}
+
+func (u *checkUser) Service() string { return u.service }
+func (u *checkUser) Cut([]uint64)    { u.lost() }
+
+func (u *checkUser) Ask() {
+	select {
+	case u.asked <- struct{}{}:
+	default:
+	}
+}
+
+// CheckSlot has a handle of its own, whose only arrival the check is. A slot that wants a hook to run
+// first is left to a client.
+func (h *handle) CheckSlot(ctx context.Context, most time.Duration) (held context.Context, release func(), ok bool) {
+	held, lost := context.WithCancel(ctx)
+	u := &checkUser{service: h.user.Service(), asked: make(chan struct{}, 1), lost: lost}
+	own := h.member.handle(h.service, u)
+	release = func() {
+		own.Done(1)
+		own.Close()
+		lost()
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	own.WaitingUpTo(1)
+	for {
+		grant, why := own.Admit(1, 0)
+		if why == "" {
+			return held, release, !grant.Hook && !grant.Expired
+		}
+		select {
+		case <-u.asked:
+		case <-timer.C:
+			return held, release, false
+		case <-held.Done():
+			return held, release, false
+		}
+	}
+}

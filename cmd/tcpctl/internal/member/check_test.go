@@ -1,0 +1,159 @@
+package member_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// A checkPort is where a backend is checked. It looks whether the backend has a client meanwhile.
+type checkPort struct {
+	*testing.T
+	port    int
+	mu      sync.Mutex
+	backend *backend
+	checks  int
+	beside  int // clients
+}
+
+func newCheckPort(t *testing.T) *checkPort {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &checkPort{T: t, port: ln.Addr().(*net.TCPAddr).Port}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { p.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		wg.Wait()
+	})
+	return p
+}
+
+func (p *checkPort) serve(c net.Conn) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
+		return
+	}
+	clients := p.clients()
+	time.Sleep(time.Millisecond)
+	clients += p.clients()
+	p.mu.Lock()
+	p.checks++
+	if p.checks > 3 { // the first of each node: the backend is not up, and they need no slot
+		p.beside += clients
+	}
+	p.mu.Unlock()
+	fmt.Fprintln(c, "well")
+}
+
+// clients is how many the backend has; none before it is known.
+func (p *checkPort) clients() int {
+	p.mu.Lock()
+	b := p.backend
+	p.mu.Unlock()
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.conns)
+}
+
+// config is of checks that the server sees.
+func (p *checkPort) config() proxy.CheckConfig {
+	return proxy.CheckConfig{Type: "send-expect", Send: "are you well\n", Want: "well", Interval: 10 * time.Millisecond, Port: p.port}
+}
+
+func (p *checkPort) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checks
+}
+
+// more waits for so many checks.
+func (p *checkPort) more(n int) {
+	p.Helper()
+	from := p.count()
+	eventually(p.T, "it is checked", func() bool { return p.count() >= from+n })
+}
+
+// TestRule25dAChecksSlot is one of those that clients have: no check is made beside one who has it, at
+// whichever node, and clients come between checks.
+func TestRule25dAChecksSlot(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		p := newCheckPort(t)
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(_ int, c *proxy.ServiceConfig, _ *member.Config) {
+			c.Check = p.config()
+		})
+		p.mu.Lock()
+		p.backend = r.backend
+		p.mu.Unlock()
+		p.more(10)
+		holder := r.nodes[0].dial("holder")
+		holder.hears("a")
+		before := p.count()
+		time.Sleep(300 * time.Millisecond)
+		if n := p.count(); n != before {
+			t.Errorf("%d checks beside a client that has the only slot", n-before)
+		}
+		next := r.nodes[1].dial("next")
+		holder.leaves()
+		next.hears("a")
+		next.leaves()
+		p.more(10)
+		var all sync.WaitGroup
+		for i := range 30 {
+			all.Go(func() {
+				v := r.nodes[i%3].dial(fmt.Sprint("client", i))
+				v.hears("a")
+				v.leaves()
+			})
+		}
+		all.Wait()
+		p.more(10)
+		r.backend.atMost(1)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.beside > 0 {
+			t.Errorf("of %d checks, some were beside %d clients", p.checks, p.beside)
+		}
+	})
+}
+
+// TestRule25dChecksAreNotCounted: where before_next runs, they have no grant, which would be one of those that it counts.
+func TestRule25dChecksAreNotCounted(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		p, d := newCheckPort(t), &diary{}
+		r := newRig(t, 10*second, relay, proxy.ServiceConfig{Hooks: proxy.Hooks{BeforeNext: proxy.Hook{Func: d.hook, Every: 2}, Ready: proxy.ReadyNone}},
+			func(_ int, c *proxy.ServiceConfig, _ *member.Config) { c.Check = p.config() })
+		for i := range 4 {
+			p.more(5)
+			v := r.nodes[i%3].queue(fmt.Sprint(i))
+			if token := v.hears("a"); token != uint64(i+1) {
+				t.Errorf("client %d has token %d", i, token)
+			}
+			v.leaves()
+		}
+		r.records()
+		if n := len(d.all()); n != 2 {
+			t.Errorf("before_next ran %d times for 4 clients", n)
+		}
+	})
+}

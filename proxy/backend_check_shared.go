@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/health"
+)
+
+// Where engines share the slots of a lock (Shared), one of them checks a backend for all, and the others take its
+// verdict as if their own check had said it. What joins the engines to each other carries
+// Operator.SharedChecks to all of them, and says by Operator.FollowCheck what came of it. Without
+// it, and where it falls silent, each engine checks for itself.
+
+// SharedCheck is a backend that engines check for each other: those that know it by the same name and
+// address.
+type SharedCheck struct {
+	Service string   `json:"service"`
+	Backend string   `json:"backend"`
+	Addr    string   `json:"addr"`
+	Wanted  bool     `json:"wanted,omitempty"`  // clients wait here for the backend
+	Verdict *Verdict `json:"verdict,omitempty"` // of this engine's checks; nil: others check, or none has come yet
+
+	Place   int  `json:"-"` // what FollowCheck has said last
+	Awaited bool `json:"-"` // likewise: Wanted by another
+}
+
+// Verdict is what one engine's checks say of a backend. Which results in a row change the
+// state is decided there.
+type Verdict struct {
+	At          time.Time `json:"at"` // by that engine's clock; no two are alike
+	OK          bool      `json:"ok"`
+	Known       bool      `json:"known"` // it is up or down, rather than new
+	Up          bool      `json:"up"`
+	Consecutive int       `json:"consecutive"`
+	Reason      Reason    `json:"reason,omitempty"`
+	Detail      string    `json:"detail"`
+	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
+}
+
+// FollowedCheck is what other engines say of a SharedCheck.
+type FollowedCheck struct {
+	Service, Backend, Addr string
+	// Place is how many engines stand before this one in their order. The first checks; each
+	// other begins to where no verdict has come for longer than Place engines may take.
+	Place   int
+	Awaited bool     // clients of another engine wait for the backend
+	By      string   // the engine that has the Verdict, as operators call it
+	Verdict *Verdict // that is new; nil: there is none
+}
+
+// sharedCheck is a backend's part in it. It is guarded by the service's queue.
+type sharedCheck struct {
+	place   int
+	awaited bool
+	heard   time.Time // the last verdict of another engine, or when this one left the first place
+	own     *Verdict
+	by      string // whose the last result is; "": this engine's
+	reason  Reason // of a result that is another's
+}
+
+// SharedChecks are the backends behind slots that engines share, but for those that are not
+// checked here: in maint, or only after failed dials of this engine's own clients.
+func (o Operator) SharedChecks() (all []SharedCheck) {
+	for _, s := range o.engine.all() {
+		s.queue.View(func() {
+			if !s.sharesChecksLocked() {
+				return
+			}
+			for _, b := range s.backends.all {
+				if b.removing || b.admin() == AdminMaint {
+					continue
+				}
+				c := &b.sharedCheck
+				all = append(all, SharedCheck{Service: s.name, Backend: b.name, Addr: b.cfg.Addr, Wanted: b.wantedLocked(),
+					Verdict: c.own, Place: c.place, Awaited: c.awaited})
+			}
+		})
+	}
+	return all
+}
+
+// FollowCheck says what other engines say of a backend. One that there is not here any more is no error.
+func (o Operator) FollowCheck(f FollowedCheck) {
+	s := o.engine.Service(f.Service)
+	if s == nil {
+		return
+	}
+	s.queue.Update(func() {
+		if b := s.backends.byNameLocked(f.Backend); b != nil && b.cfg.Addr == f.Addr && s.sharesChecksLocked() {
+			b.followCheckLocked(&f)
+		}
+	})
+}
+
+func (s *Service) sharesChecksLocked() bool {
+	kind := s.config().Check.Type
+	return s.shared.slots != nil && kind != health.None && kind != health.Passive
+}
+
+// wantedLocked says whether clients wait for the backend.
+func (b *Backend) wantedLocked() bool {
+	q := b.service.queue
+	return !b.tracker.Up() && q.Waiting() > 0 && (q.Reason() == ReasonNoBackend || q.Reason() == ReasonRetry)
+}
+
+func (b *Backend) followCheckLocked(f *FollowedCheck) {
+	c, was := &b.sharedCheck, b.sharedCheck
+	if c.place, c.awaited = f.Place, f.Awaited; was.place == 0 && f.Place > 0 {
+		c.heard = time.Now()
+	}
+	if f.Verdict != nil {
+		c.heard = time.Now()
+		b.takeVerdictLocked(f.By, f.Verdict)
+	}
+	if c.place == 0 && (was.place > 0 || c.awaited && !was.awaited) {
+		b.checks.Request()
+	}
+}
+
+// takeVerdictLocked takes another engine's result for one of this engine's. What this
+// engine has demanded it checks itself: the other's checks may have begun before.
+func (b *Backend) takeVerdictLocked(by string, v *Verdict) {
+	if b.admin() == AdminMaint || b.tracker.Demanding() || b.hooked {
+		return
+	}
+	c := &b.sharedCheck
+	c.own, c.by, c.reason = nil, by, v.Reason
+	r := health.Result{OK: v.OK, Detail: v.Detail, RTT: time.Duration(v.RTTSeconds * float64(time.Second))}
+	b.noteResultLocked(r)
+	if b.tracker.Follow(v.Known, v.Up, v.OK, v.Consecutive) {
+		b.turnedLocked(r)
+	}
+}
+
+// giveVerdictLocked keeps the result of this engine's check for the others.
+func (b *Backend) giveVerdictLocked(r health.Result) {
+	c := &b.sharedCheck
+	if !b.service.sharesChecksLocked() || b.tracker.Demanding() {
+		return
+	}
+	c.own = &Verdict{At: time.Now(), OK: r.OK, Known: b.tracker.Known(), Up: b.tracker.Up(), Consecutive: b.tracker.Consecutive(),
+		Detail: r.Detail, RTTSeconds: r.RTT.Seconds()}
+	if !r.OK {
+		c.own.Reason = b.checkReason(r)
+	}
+}
+
+// checkedElsewhereLocked says whether another engine checks the backend for this one.
+func (b *Backend) checkedElsewhereLocked() bool {
+	c := &b.sharedCheck
+	if c.place == 0 || b.tracker.Demanding() || b.hooked {
+		return false
+	}
+	check := &b.service.config().Check
+	timeout := check.Timeout
+	setDefault(&timeout, health.DefaultTimeout)
+	patience := 2*check.Interval + timeout + verdictDelay
+	return time.Since(c.heard) < time.Duration(c.place)*patience
+}
+
+// verdictDelay is how long a verdict may be on its way.
+const verdictDelay = 3 * time.Second
+
+// checkSlot gives a check the slot over all engines that it may need: release is to be called once it has ended, and
+// held ends with the slot. A check that the backend does not see needs none, nor does one of a backend that is not up,
+// or it could never come back. Where before_next runs a check gets none, as its grant would count as a client's.
+// may is false in maint, if another engine checks, unless it was asked for here, or if no slot was free for an
+// interval: then the sessions that hold them are proof enough.
+func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Context, release func(), may bool) {
+	s, needs, wait := b.service, false, time.Duration(0)
+	var slots Shared
+	may = true
+	s.queue.Do(func() {
+		if slots = s.shared.slots; slots == nil {
+			return
+		}
+		c := s.config()
+		may, wait = b.admin() != AdminMaint && (asked || !b.checkedElsewhereLocked()), c.Check.Interval
+		needs = b.tracker.Up() && !s.checksBesideSlots() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
+	})
+	if !may || !needs {
+		return ctx, func() {}, may
+	}
+	return slots.CheckSlot(ctx, max(wait, health.Urgent))
+}
+
+// checksBesideSlots says whether checks get no slot of those that are shared.
+func (s *Service) checksBesideSlots() bool {
+	next := &s.config().Hooks.BeforeNext
+	return len(next.Run) > 0 || next.Func != nil
+}
