@@ -108,6 +108,10 @@ func (b *backend) setMoody(moody bool) {
 // patience only catches hangs.
 const patience = time.Minute
 
+// pace is between two visits of one client that comes again and again. A handful of them
+// without it would take the whole machine from the tests beside.
+const pace = 5 * time.Millisecond
+
 // client is one that talks in lines.
 type client struct {
 	*net.TCPConn

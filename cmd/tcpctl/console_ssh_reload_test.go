@@ -174,7 +174,7 @@ func TestAReloadOfTheHostKeyRefusesNoClient(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(pace):
 				}
 				client, _, err := c.dial(ana)
 				if err != nil {

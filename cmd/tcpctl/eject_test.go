@@ -30,7 +30,7 @@ func startVisitors(addr string, n int) *visitors {
 				select {
 				case <-v.stop:
 					return
-				case <-time.After(time.Millisecond):
+				case <-time.After(pace):
 				}
 				if err := asksOnce(addr); err != nil {
 					v.failed.Add(1)

@@ -269,7 +269,7 @@ func comeAgain(t *testing.T, n int, visit func() error) *steady {
 				select {
 				case <-s.stop:
 					return
-				case <-time.After(time.Millisecond):
+				case <-time.After(pace):
 				}
 				if err := visit(); err != nil {
 					t.Errorf("a client sees %v", err)

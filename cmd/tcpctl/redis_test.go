@@ -50,7 +50,7 @@ func TestRedisDiesUnderLoad(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(pace):
 				}
 				before := !killed.Load()
 				err := ping(in.addr())

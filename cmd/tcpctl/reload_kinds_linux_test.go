@@ -172,7 +172,7 @@ func (s *shuffled) come(addr string) {
 		select {
 		case <-s.stop:
 			return
-		default:
+		case <-time.After(pace):
 		}
 		if _, err := s.ask(addr, fmt.Sprint("client ", n)); err != nil {
 			s.t.Errorf("%s: client %d: %v", addr, n, err)
@@ -203,7 +203,7 @@ func (s *shuffled) stay(addr string) {
 		select {
 		case <-s.stop:
 			return
-		case <-time.After(time.Millisecond):
+		case <-time.After(pace):
 		}
 	}
 }

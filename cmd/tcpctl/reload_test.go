@@ -105,7 +105,7 @@ backends = ["%s"]
 				select {
 				case <-stop:
 					return
-				case <-time.After(time.Millisecond):
+				case <-time.After(pace):
 				}
 			}
 		})

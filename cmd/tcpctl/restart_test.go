@@ -33,7 +33,7 @@ func TestRestartsThatNobodyNotices(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(pace):
 				}
 				if err := oneVisit(addr, fmt.Sprintf("%d of %d", i, n)); err != nil {
 					t.Errorf("client %d: %v", n, err)

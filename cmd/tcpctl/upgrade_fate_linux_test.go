@@ -42,10 +42,10 @@ func newLoad(t *testing.T, addr string, clients int) *load {
 				select {
 				case <-l.stop:
 					return
-				default:
-					l.begun[n].Add(1)
-					l.one(fmt.Sprintf("%d of %d", i, n))
+				case <-time.After(pace):
 				}
+				l.begun[n].Add(1)
+				l.one(fmt.Sprintf("%d of %d", i, n))
 			}
 		})
 	}
@@ -61,7 +61,6 @@ func (l *load) one(text string) {
 		} else {
 			l.lost.Add(1)
 		}
-		time.Sleep(time.Millisecond)
 		return
 	}
 	defer c.Close()

@@ -62,7 +62,7 @@ func TestUpgradesThatNobodyNotices(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(pace):
 				}
 				c, err := dial(addr)
 				if err == nil {

@@ -57,7 +57,7 @@ func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- e
 		select {
 		case <-stop:
 			return
-		default:
+		case <-time.After(pace):
 		}
 		c, err := dial(addr)
 		if err == nil {
@@ -71,7 +71,6 @@ func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- e
 			return
 		}
 		ok.Add(1)
-		time.Sleep(time.Millisecond)
 	}
 }
 
