@@ -271,8 +271,8 @@ func (b *Backend) Ready(by, reason string) (text string, err error) {
 		return "", err
 	}
 	b.service.queue.Update(func() {
-		if h := b.holds[holdPlan]; h != nil && !h.plan.over() {
-			err = fmt.Errorf("proxy: %s is held by the %s of %s, which is under way", b.target(), h.plan.kind, h.by)
+		if h := b.holds[holdPlan]; h.runs() {
+			err = fmt.Errorf("proxy: %s is held by the %s of %s, which is under way", b.target(), h.kind(), h.by)
 			return
 		}
 		if b.ejected() && !b.removing { // the operator knows better

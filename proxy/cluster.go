@@ -26,9 +26,13 @@ type ClusterFacts struct {
 	Backends []ClusterBackend
 }
 
-// ClusterPause is a pause of a service on all engines.
+// ClusterPause is a pause of a service on all engines, or of one backend of it.
 type ClusterPause struct {
 	ID      uint64 // which; higher than of each before
+	Backend string // no client is sent to it, and the service is open; "": the service is paused
+	// Roll is that of plans which follow each other: what happens between two of them counts to
+	// the later one; "": it is alone.
+	Roll    string
 	By      string // the operator
 	Reason  string
 	Window  bool          // it outlives its Max until a ClusterFacts without it: its command may run
@@ -51,12 +55,12 @@ type ClusterBackend struct {
 // The processes before an upgrade report for themselves.
 type ClusterReport struct {
 	Pause    uint64 // its ID; 0: there was none
-	Live     int    // sessions
+	Live     int    // sessions; of a Backend: there
 	Settled  bool   // no session is live any more, or the pause goes on beside them
 	GivenUp  bool   // the limit has passed under ThenAbort: it is to end on all engines
 	Expired  bool   // it ended here at its Max
 	Released bool   // it has ended, and all that it held have been served
-	Served   int64  // of those that were held
+	Served   int64  // of those that were held; of a Backend: all that were admitted meanwhile
 	Numbers  Numbers
 }
 
@@ -90,19 +94,23 @@ func (u ClusterUser) Report() (r ClusterReport, more <-chan struct{}) {
 	return r, more
 }
 
-// Check demands good checks of the backends that were up before the last pause (rule 11).
+// Check demands good checks of the backends that were up before the last pause, or of the
+// one that it is about (rule 11).
 func (u ClusterUser) Check(ctx context.Context) (detail string, err error) {
 	s := u.service
-	var was *tally
-	s.queue.Do(func() {
-		if p := s.cluster.pause; p != nil {
-			was = p.tally
+	var of []*Backend
+	s.queue.View(func() {
+		switch p := s.cluster.pause; {
+		case p == nil:
+		case p.Backend == "":
+			of = s.goodBeforeLocked(p.tally)
+		default:
+			if b := s.backends.byNameLocked(p.Backend); b != nil && b.admin() != AdminMaint {
+				of = append(of, b)
+			}
 		}
 	})
-	if was == nil {
-		return "not checked", nil
-	}
-	return s.checkAfter(ctx, was)
+	return s.checkAll(ctx, of)
 }
 
 // clusterState is a service's part in what holds on several engines. It is guarded by the
@@ -118,7 +126,10 @@ type clusterState struct {
 // A clusterPause is the last one that was followed.
 type clusterPause struct {
 	ClusterPause
-	ours    *pause // nil: a plan of this engine alone had the service closed already
+	ours    *pause  // nil: a plan of this engine alone had the service closed already
+	rate    float64 // of a release, here
+	hold    *hold   // of its Backend; nil: there is none, or a plan of this engine alone has it
+	waived  bool    // as of a Plan
 	tally   *tally
 	granted int64 // before it
 	over    bool  // on all engines
@@ -162,15 +173,24 @@ func (c *clusterState) reportLocked() (r ClusterReport, counted *tally) {
 	if p.final != nil {
 		return *p.final, nil
 	}
+	r = ClusterReport{Pause: p.ID, GivenUp: p.givenUp, Expired: p.expired, Served: s.stats.queueCounts.Granted - p.granted}
+	r.Live, r.Settled = p.liveLocked(s)
+	r.Released = p.over && !s.pause.releasingLocked()
+	return r, p.tally
+}
+
+// liveLocked is how many sessions of this process the plan waits for, and whether it need not
+// wait any more.
+func (p *clusterPause) liveLocked(s *Service) (live int, settled bool) {
+	if p.Backend != "" {
+		return p.liveThereLocked(s)
+	}
 	current := p.ours != nil && s.pause.current == p.ours
-	settled := current && p.ours.settled
+	settled = current && p.ours.settled
 	if s.quiet.retired && !current {
 		settled = s.active == s.bypassing && s.queue.Waiting() == 0
 	}
-	r = ClusterReport{Pause: p.ID, Live: s.active - s.predecessors.Active - s.bypassing, Settled: settled, GivenUp: p.givenUp, Expired: p.expired,
-		Served: s.stats.queueCounts.Granted - p.granted}
-	r.Released = p.over && !s.pause.releasingLocked()
-	return r, p.tally
+	return s.active - s.predecessors.Active - s.bypassing, settled
 }
 
 // endReport keeps the numbers of a pause that is over.
@@ -192,16 +212,18 @@ func (u ClusterUser) Finish() ClusterReport {
 	return r
 }
 
-// checkAfter demands good checks of those backends that were up before.
-func (s *Service) checkAfter(ctx context.Context, was *tally) (string, error) {
-	var of []*Backend
-	s.queue.View(func() {
-		for _, b := range s.backends.all {
-			if b.admin() == AdminReady && (was.wasUp[b.name] || len(s.backends.all) == 1) {
-				of = append(of, b)
-			}
+// goodBeforeLocked are the backends that a window demands good checks of.
+func (s *Service) goodBeforeLocked(was *tally) (of []*Backend) {
+	for _, b := range s.backends.all {
+		if b.admin() == AdminReady && (was.wasUp[b.name] || len(s.backends.all) == 1) {
+			of = append(of, b)
 		}
-	})
+	}
+	return of
+}
+
+// checkAll demands good checks of all of them.
+func (s *Service) checkAll(ctx context.Context, of []*Backend) (string, error) {
 	if s.config().Check.Type == health.None || len(of) == 0 {
 		return "not checked", nil
 	}

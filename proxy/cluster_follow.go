@@ -17,11 +17,11 @@ func (c *clusterState) followLocked(f ClusterFacts) (differs []string) {
 		c.known = true
 		c.service.changes.notifyLocked()
 	}
-	c.followPauseLocked(f)
-	if c.service.quiet.retired {
-		return nil
+	if !c.service.quiet.retired { // before the plan: a backend that it leaves drained is not ready in between
+		differs = c.followBackendsLocked(f.Backends)
 	}
-	return c.followBackendsLocked(f.Backends)
+	c.followPauseLocked(f)
+	return differs
 }
 
 // followPauseLocked begins a pause, or ends it.
@@ -32,6 +32,7 @@ func (c *clusterState) followPauseLocked(f ClusterFacts) {
 		if p.ours != nil && c.service.pause.current == p.ours {
 			c.service.pause.resumeLocked(p.By, f.Rate)
 		}
+		c.releaseBackendLocked(p)
 		c.service.changes.notifyLocked()
 	}
 	switch {
@@ -43,10 +44,16 @@ func (c *clusterState) followPauseLocked(f ClusterFacts) {
 		}
 		p = &clusterPause{ClusterPause: f.Pause, tally: &tally{service: c.service, own: true}, granted: c.service.stats.queueCounts.Granted}
 		p.tally.beginLocked()
+		if was := c.pause; was != nil && p.Roll != "" && was.Roll == p.Roll {
+			p.tally.goOnLocked(was)
+		}
 		c.pause = p
 	}
-	p.Command = f.Pause.Command
-	if p.ours == nil {
+	p.Command, p.rate = f.Pause.Command, f.Rate
+	switch {
+	case p.Backend != "" && p.hold == nil:
+		c.holdBackendLocked(p)
+	case p.Backend == "" && p.ours == nil:
 		c.beginPauseLocked(p)
 	}
 }
@@ -129,6 +136,12 @@ func (c *clusterState) adoptLocked(b *Backend) {
 	}
 	if to.Weight >= 0 {
 		b.weight = to.Weight
+	}
+	if p := c.pause; p != nil && !p.over && p.Backend == b.name && b.holds[holdPlan] == nil {
+		if p.hold == nil {
+			p.hold = p.newHold(c.service, b)
+		}
+		b.holds[holdPlan] = p.hold
 	}
 }
 

@@ -25,9 +25,23 @@ type hold struct {
 	then        string
 	quiet       time.Duration // nothing of a session for so long ends it; 0: nothing does
 	startedWith int
-	emptyNoted  bool  // that it is empty
-	retire      bool  // the configuration or a source has the backend no more: no operator's wish
-	plan        *Plan // whose it is; nil: an operator's
+	emptyNoted  bool          // that it is empty
+	retire      bool          // the configuration or a source has the backend no more: no operator's wish
+	plan        *Plan         // whose it is; nil: an operator's, or
+	cluster     *clusterPause // that of all engines
+}
+
+// runs says whether the plan whose hold it is is under way; h may be nil.
+func (h *hold) runs() bool {
+	return h != nil && (h.plan != nil && !h.plan.over() || h.cluster != nil && !h.cluster.over)
+}
+
+// kind is what the plan is whose hold it is.
+func (h *hold) kind() string {
+	if h.plan != nil {
+		return h.plan.kind
+	}
+	return PlanRestart
 }
 
 type holds [holdKinds]*hold
@@ -64,6 +78,9 @@ func (bs *backendSet) dueLocked(now time.Time) {
 			switch {
 			case b.active == 0: // it was done in time
 				continue
+			case h.then == ThenAbort && h.cluster != nil: // on all engines, or on none
+				h.cluster.givenUp = true
+				ev.Text = "drain of " + b.target() + " at its limit: " + text.Plural(b.active, "session") + " remaining; it ends on all nodes"
 			case h.then == ThenAbort:
 				b.removing = false
 				b.setHoldLocked(holdKind(kind), nil)

@@ -18,7 +18,8 @@ type pause struct {
 	quiet             time.Duration // as of a hold
 	settled           bool          // no session is live any more, or the pause goes on beside them
 	warned            bool          // it was said that its deadline comes near
-	plan              *Plan         // that holds it; nil: an operator does
+	plan              *Plan         // that holds it; nil: an operator does, or all engines
+	rate              float64       // of the release, of a pause by a plan that ends as a backend serves again
 	cluster           *clusterPause // it holds on all engines; nil: here alone
 	overdue           bool          // it stands beyond its deadline: a command still runs
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,9 +50,9 @@ type PlanOptions struct {
 	Match   string        // roll: a glob of backends; "" is all
 	MinUp   int           // roll: how many must stay eligible; 0: one, where there is more than one
 	MaxWait time.Duration // roll: stop when a client has waited longer; 0: no such guard
-	// Cluster is a window's that has closed the service on all engines; nil: it is of this
-	// engine alone.
-	Cluster ClusterWindow
+	// Cluster begins the plan on all engines, for each backend that it is about, or "": the
+	// service; nil: it is of this engine alone.
+	Cluster func(ctx context.Context, backend string) (ClusterWindow, error)
 }
 
 // Plan is a restart, a window or a roll: steps that one goroutine takes one
@@ -65,13 +66,14 @@ type Plan struct {
 	steps   *plan.Steps
 	tally   *tally
 
-	mu     sync.Mutex // guards report and cmd; taken after the queue, and before no other lock
-	report Report     // without its steps
+	mu      sync.Mutex      // guards what follows up to cmd; taken after the queue, and before no other lock
+	report  Report          // without its steps
+	windows []ClusterWindow // that have begun, the last one is at work
+	cmd     external
 
 	ours   *pause // the pause that the plan holds
 	waived bool   // it holds no client again before a backend has served; guarded by the queue
-	cmd    external
-	orphan bool // the other engines know that nobody can say whether the command runs; the plan's goroutine's own
+	orphan bool   // the other engines know that nobody can say whether the command runs; the plan's goroutine's own
 }
 
 // step is one thing that a plan does, and says in a few words.

@@ -4,23 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
-// ClusterWindow is a window of all engines that have a service, as the plan of its owner
-// takes it through its steps; the service is closed on all of them when it is made. Its
-// methods wait; an error that wraps ErrNoQuorum says that they may be called again.
+// ClusterWindow is a window of all engines that have a service, or of one backend of it, as
+// the plan of its owner takes it through its steps; when it is made the service is closed on
+// all of them, or the backend gets no more clients. Its methods wait; an error that wraps ErrNoQuorum says that they may be called again.
 type ClusterWindow interface {
-	// Settled returns once no session is live on any engine, or the pause goes on beside
-	// them. ErrGivenUp: a limit has passed, and the service is open again.
+	// Settled returns once no session is live on any engine, or the window goes on beside
+	// them. ErrGivenUp: a limit has passed, and the window is over.
 	Settled(ctx context.Context) (detail string, err error)
-	// Command says on all engines that the owner's command runs: no deadline opens the
-	// service. Or, with false, that nobody knows whether it does: its max does.
+	// Command says on all engines that the owner's command runs: no deadline ends the
+	// window. Or, with false, that nobody knows whether it does: its max does.
 	Command(ctx context.Context, runs bool) error
 	// Check has all engines check their backends, and returns once all checks have passed.
 	Check(ctx context.Context) (detail string, err error)
-	// Resume opens the service on all engines, at the rate of the window.
-	Resume(ctx context.Context) error
+	// Resume opens the service on all engines, at the rate of the window. A backend whose
+	// command has begun, and that is not good, stays drained on all of them.
+	Resume(ctx context.Context, good bool) error
 	// Reported returns once all engines have said their last, or when none has said anything
 	// new for 30 s.
 	Reported(ctx context.Context)
@@ -30,25 +32,27 @@ type ClusterWindow interface {
 
 // NodeReport is one node's part of a plan on several.
 type NodeReport struct {
-	Node string `json:"node"`
-	// State is how far it is: pausing, settled, checked, done, or unknown.
+	Node    string `json:"node"`
+	Backend string `json:"backend,omitempty"` // of a restart or roll: which one
+	// State is how far it is: pausing or draining, settled, checked, done, or unknown.
 	State string `json:"state"`
 	// Unknown says why its numbers are not those of the whole plan: "its lease ended
 	// 13:02:11 UTC"; absent: they are, or will be.
 	Unknown string  `json:"unknown,omitempty"`
 	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live there any more, also as its lease has ended
 	Live    int     `json:"live"`            // sessions
-	Served  int64   `json:"served"`          // of those that were held
+	Served  int64   `json:"served"`          // of those that were held; of a Backend: all that were admitted meanwhile
 	Numbers Numbers `json:"numbers"`
 }
 
 // States of a NodeReport.
 const (
-	NodePausing = "pausing" // sessions are live there
-	NodeSettled = "settled" // none is any more
-	NodeChecked = "checked" // its checks have passed after the command
-	NodeDone    = "done"    // its numbers are final
-	NodeUnknown = "unknown"
+	NodePausing  = "pausing"  // sessions are live there
+	NodeDraining = "draining" // likewise, of a plan of one backend
+	NodeSettled  = "settled"  // none is any more
+	NodeChecked  = "checked"  // its checks have passed after the command
+	NodeDone     = "done"     // its numbers are final
+	NodeUnknown  = "unknown"
 )
 
 // SetNodes makes the report one of all nodes: its numbers are the sum of those that are known.
@@ -82,41 +86,70 @@ func (r *Report) unknownNode() bool {
 }
 
 // AcrossNodes says in one sentence what is known of the clients of all nodes: "failed 0
-// on 3 of 3 nodes". known are the nodes that have said their last.
+// on 3 of 3 nodes". Known are the nodes that have said their last, of each backend.
 func AcrossNodes(nodes []NodeReport) string {
-	failed, known := int64(0), 0
+	failed, known := int64(0), map[string]bool{}
 	for _, n := range nodes {
+		before, seen := known[n.Node]
+		known[n.Node] = n.State == NodeDone && (before || !seen)
 		if n.State == NodeDone {
-			failed, known = failed+n.Numbers.Failed, known+1
+			failed += n.Numbers.Failed
 		}
 	}
-	return fmt.Sprintf("failed %d on %d of %d nodes", failed, known, len(nodes))
+	all := len(known)
+	maps.DeleteFunc(known, func(_ string, is bool) bool { return !is })
+	return fmt.Sprintf("failed %d on %d of %d nodes", failed, len(known), all)
 }
 
-var clusterWindowSteps = []step{
-	{"pause", clusterPauseStep},
-	{stepCommand, clusterCommandStep},
-	{"check", clusterCheckStep},
-	{"resume", clusterResumeStep},
-	{"release", clusterReleaseStep},
+// clusterPart is what a plan does on all engines in one ClusterWindow.
+type clusterPart struct {
+	backend *Backend // that it is about; nil: the service
+	run     func(*Plan) (string, error)
 }
 
-// clusterPauseStep waits for the sessions of all engines. That the command runs is agreed
-// on before it begins: from then on no deadline opens the service.
-func clusterPauseStep(p *Plan) (detail string, err error) {
-	ctx, s := p.steps.Context(), p.service
-	detail, err = p.opt.Cluster.Settled(ctx)
+func clusterWindowSteps() []step {
+	c := clusterPart{nil, (*Plan).awaitCommand}
+	return []step{{"pause", c.settle}, {stepCommand, c.command}, {"check", c.check}, {"resume", c.resume}, {"release", c.release}}
+}
+
+func (b *Backend) clusterRestartSteps() []step {
+	c := clusterPart{b, b.commandStep}
+	return []step{
+		{"drain " + b.name, c.settle},
+		{"restart " + b.name, c.command},
+		{"check " + b.name, c.check},
+		{"ready " + b.name, c.resume},
+		{"report " + b.name, c.release},
+	}
+}
+
+// window is the one that is at work.
+func (p *Plan) window() ClusterWindow {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.windows[len(p.windows)-1]
+}
+
+// settle begins the window, and waits for the sessions of all engines. That the command runs
+// is agreed on before it begins: from then on no deadline ends the window.
+func (c clusterPart) settle(p *Plan) (detail string, err error) {
+	ctx, name := p.steps.Context(), ""
+	if c.backend != nil {
+		name = c.backend.name
+	}
+	w, err := p.opt.Cluster(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	p.windows = append(p.windows, w)
+	p.mu.Unlock()
+	detail, err = w.Settled(ctx)
 	if err == nil {
-		err = p.opt.Cluster.Command(ctx, true)
+		err = w.Command(ctx, true)
 	}
 	if err == nil {
-		s.queue.Do(func() {
-			if c := s.cluster.pause; c != nil && c.ours != nil && s.pause.current == c.ours {
-				p.ours = c.ours
-			} else {
-				err = errors.New("this node does not hold its clients any more")
-			}
-		})
+		err = c.holdsHere(p)
 	}
 	if err != nil {
 		p.abandonCluster()
@@ -125,14 +158,31 @@ func clusterPauseStep(p *Plan) (detail string, err error) {
 	return detail, nil
 }
 
-// abandonCluster opens the service where the command has not begun, or was aborted. If it
-// cannot be said now, the pause ends at its max.
+// holdsHere is an error where this engine does not do its part any more.
+func (c clusterPart) holdsHere(p *Plan) (err error) {
+	s := p.service
+	s.queue.Do(func() {
+		switch on := s.cluster.pause; {
+		case c.backend != nil && !on.holdsLocked(c.backend):
+			err = fmt.Errorf("this node sends clients to %s again", c.backend.name)
+		case c.backend != nil:
+		case on == nil || on.ours == nil || s.pause.current != on.ours:
+			err = errors.New("this node does not hold its clients any more")
+		default:
+			p.ours = on.ours
+		}
+	})
+	return err
+}
+
+// abandonCluster ends the window where the command has not begun, has failed at a backend, or
+// was aborted. If it cannot be said now, the window ends at its max.
 func (p *Plan) abandonCluster() {
 	ctx, cancel := context.WithTimeout(context.Background(), clusterSayTimeout)
 	defer cancel()
-	if err := p.opt.Cluster.Resume(ctx); err != nil {
+	if err := p.window().Resume(ctx, false); err != nil {
 		p.service.engine.note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
-			Text: fmt.Sprintf("the window of %s is over, and other nodes may hold their clients until its max: %v", p.service.name, err)})
+			Text: fmt.Sprintf("the %s of %s is over, and other nodes may go on with it until its max: %v", p.kind, p.service.name, err)})
 	}
 }
 
@@ -141,12 +191,21 @@ const (
 	clusterSayInterval = time.Second
 )
 
-func clusterCommandStep(p *Plan) (string, error) {
-	detail, err := p.awaitCommand()
-	if errors.Is(err, errAborted) { // otherwise it may run still
+// command runs it, or waits for it. A window's that has not come to its end may run still.
+func (c clusterPart) command(p *Plan) (string, error) {
+	detail, err := c.run(p)
+	if err != nil && c.backend != nil || errors.Is(err, errAborted) {
 		p.abandonCluster()
 	}
-	return detail, err
+	return detail, c.drained(err)
+}
+
+// drained says that the backend is not put back.
+func (c clusterPart) drained(err error) error {
+	if err == nil || c.backend == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s stays drained on all nodes", err, c.backend.name)
 }
 
 // sayOrphan tells the other engines that the owner of the command is gone, so that the pause
@@ -155,6 +214,7 @@ func (p *Plan) sayOrphan() {
 	if p.opt.Cluster == nil {
 		return
 	}
+	w := p.window()
 	p.mu.Lock()
 	lost := p.cmd.lost
 	p.mu.Unlock()
@@ -163,40 +223,56 @@ func (p *Plan) sayOrphan() {
 	}
 	ctx, cancel := context.WithTimeout(p.steps.Context(), clusterSayTimeout)
 	defer cancel()
-	if p.opt.Cluster.Command(ctx, !lost) == nil {
+	if w.Command(ctx, !lost) == nil {
 		p.orphan = lost
 	}
 }
 
-func clusterCheckStep(p *Plan) (detail string, err error) {
-	err = p.untilHeard(func(ctx context.Context) error {
-		detail, err = p.opt.Cluster.Check(ctx)
+// check waits for good checks on all engines. Those of a service may take until its max,
+// which its clients are held for anyway.
+func (c clusterPart) check(p *Plan) (detail string, err error) {
+	ctx, w := p.steps.Context(), p.window()
+	if c.backend != nil {
+		var cancel context.CancelFunc
+		within := c.backend.config().readyTimeout()
+		ctx, cancel = context.WithTimeoutCause(ctx, within+clusterSayTimeout, fmt.Errorf("not within %s", within)) // which others count from when they hear of it
+		defer cancel()
+	}
+	err = untilHeard(ctx, func(ctx context.Context) error {
+		detail, err = w.Check(ctx)
 		return err
 	})
-	return detail, err
+	if err != nil && c.backend != nil {
+		p.abandonCluster()
+	}
+	return detail, c.drained(err)
 }
 
-func clusterResumeStep(p *Plan) (string, error) { return "", p.untilHeard(p.opt.Cluster.Resume) }
+func (c clusterPart) resume(p *Plan) (string, error) {
+	w := p.window()
+	return "", untilHeard(p.steps.Context(), func(ctx context.Context) error { return w.Resume(ctx, true) })
+}
 
 // untilHeard repeats what no majority has heard: clients are held meanwhile.
-func (p *Plan) untilHeard(say func(context.Context) error) error {
+func untilHeard(ctx context.Context, say func(context.Context) error) error {
 	for {
-		err := say(p.steps.Context())
+		err := say(ctx)
 		if !errors.Is(err, ErrNoQuorum) {
 			return err
 		}
 		select {
-		case <-p.steps.Context().Done():
-			return context.Cause(p.steps.Context())
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-time.After(clusterSayInterval):
 		}
 	}
 }
 
-// clusterReleaseStep waits for the numbers of all nodes.
-func clusterReleaseStep(p *Plan) (string, error) {
-	p.opt.Cluster.Reported(p.steps.Context())
-	detail := AcrossNodes(p.opt.Cluster.Nodes())
+// release waits for the numbers of all nodes.
+func (c clusterPart) release(p *Plan) (string, error) {
+	w := p.window()
+	w.Reported(p.steps.Context())
+	detail := AcrossNodes(w.Nodes())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd.err != nil {
@@ -205,9 +281,12 @@ func clusterReleaseStep(p *Plan) (string, error) {
 	return detail, nil
 }
 
-func (p *Plan) clusterReports() []NodeReport {
-	if p.opt.Cluster == nil {
-		return nil
+func (p *Plan) clusterReports() (all []NodeReport) {
+	p.mu.Lock()
+	windows := p.windows
+	p.mu.Unlock()
+	for _, w := range windows {
+		all = append(all, w.Nodes()...)
 	}
-	return p.opt.Cluster.Nodes()
+	return all
 }

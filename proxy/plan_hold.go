@@ -25,34 +25,54 @@ func (s *Service) servingChangedLocked() {
 // operator or by its deadline, there is no other before one has served again.
 func (s *Service) holdForPlanLocked() {
 	if slices.ContainsFunc(s.backends.all, (*Backend).serves) {
-		if s.plan != nil {
-			s.plan.waived = false
+		if work := s.planAtWorkLocked(); work.waived != nil {
+			*work.waived = false
 		}
 		if p := s.pause.current; p != nil && p.by == PauseByPlan {
 			s.engine.note(Event{Kind: EventService, Level: LevelGood, Service: s.name, By: p.owner,
 				Text: fmt.Sprintf("a backend of %s serves again: resuming", s.name)})
-			s.pause.resumeLocked(p.owner, p.plan.opt.Rate)
+			s.pause.resumeLocked(p.owner, p.rate)
 		}
 		return
 	}
-	p := s.plan
-	if p == nil || p.waived || s.pause.current != nil || s.listeners == nil {
+	work := s.planAtWorkLocked()
+	if work.waived == nil || *work.waived || s.pause.current != nil || s.listeners == nil {
 		return
 	}
 	now := time.Now()
-	held := &pause{owner: p.opt.By, by: PauseByPlan, reason: "no backend serves", since: now, until: now.Add(p.opt.Max), then: ThenKeep, plan: p}
-	s.engine.note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: p.opt.By,
-		Text: fmt.Sprintf("no backend of %s serves during the %s %s: holding its clients until one does, or until %s",
-			s.name, p.kind, p.report.ID, clockTime(held.until))})
+	held := &pause{owner: work.by, by: PauseByPlan, reason: "no backend serves", since: now, until: now.Add(work.max), then: ThenKeep, plan: work.plan, rate: work.rate}
+	s.engine.note(Event{Kind: EventService, Level: LevelAlarm, Service: s.name, By: work.by,
+		Text: fmt.Sprintf("no backend of %s serves during the %s: holding its clients until one does, or until %s",
+			s.name, work.what, clockTime(held.until))})
 	s.pause.beginLocked(held)
+}
+
+// atWork is a plan that holds the clients where no backend serves.
+type atWork struct {
+	by, what string
+	max      time.Duration
+	rate     float64
+	plan     *Plan // nil: it is another engine's
+	waived   *bool // nil: there is none
+}
+
+// planAtWorkLocked is the plan of this engine, or else that of a backend on all engines.
+func (s *Service) planAtWorkLocked() atWork {
+	switch p, c := s.plan, s.cluster.pause; {
+	case p != nil:
+		return atWork{p.opt.By, p.kind + " " + p.report.ID, p.opt.Max, p.opt.Rate, p, &p.waived}
+	case c != nil && !c.over && c.Backend != "":
+		return atWork{c.By, PlanRestart + " of " + c.Backend + " on all nodes", c.Max, c.rate, nil, &c.waived}
+	}
+	return atWork{}
 }
 
 // waivePlanLocked is called where the service's pause is ended although no
 // backend may serve: its plan does not begin another before one has served.
 func (ps *pauseState) waivePlanLocked() {
 	s := ps.service
-	if s.plan != nil && ps.current.by == PauseByPlan {
-		s.plan.waived = true
+	if work := s.planAtWorkLocked(); work.waived != nil && ps.current.by == PauseByPlan {
+		*work.waived = true
 	}
 }
 

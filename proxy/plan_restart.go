@@ -18,13 +18,14 @@ func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
 	if len(b.config().Restart) == 0 {
 		return nil, fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...]), or use a window", b.target())
 	}
-	return b.service.startPlan(PlanRestart, o, append(b.restartSteps(), releaseStep))
+	steps, end := b.restartSteps(o)
+	return b.service.startPlan(PlanRestart, o, append(steps, end...))
 }
 
 // StartRoll is StartRestart for each backend that matches, in turn. It stops
 // at the first failure.
 func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
-	var steps []step
+	var steps, end []step
 	var names []string
 	err := error(nil)
 	s.queue.View(func() {
@@ -43,8 +44,9 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 				err = fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...])", b.target())
 				return
 			default:
-				steps = append(steps, b.guardStep(o))
-				steps = append(steps, b.restartSteps()...)
+				var own []step
+				own, end = b.restartSteps(o)
+				steps = append(append(steps, b.guardStep(o)), own...)
 			}
 		}
 	})
@@ -54,7 +56,7 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.startPlan(PlanRoll, o, append(steps, releaseStep))
+	return s.startPlan(PlanRoll, o, append(steps, end...))
 }
 
 // guardStep looks whether the others can bear it.
@@ -87,13 +89,17 @@ func (b *Backend) guardStep(o PlanOptions) step {
 	}}
 }
 
-func (b *Backend) restartSteps() []step {
+// restartSteps are those of one backend, and what follows after the last.
+func (b *Backend) restartSteps(o PlanOptions) (steps, end []step) {
+	if o.Cluster != nil {
+		return b.clusterRestartSteps(), nil
+	}
 	return []step{
 		{"drain " + b.name, b.drainStep},
 		{"restart " + b.name, b.commandStep},
 		{"check " + b.name, b.checkStep},
 		{"ready " + b.name, b.readyStep},
-	}
+	}, []step{releaseStep}
 }
 
 // drainStep takes the backend out of service, holding clients where no other

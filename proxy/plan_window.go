@@ -35,7 +35,7 @@ func newToken() string { return rand.Text() }
 // the service resumes. A pause of another owner is an error that names it.
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	if o.Cluster != nil {
-		return s.startPlan(PlanWindow, o, clusterWindowSteps)
+		return s.startPlan(PlanWindow, o, clusterWindowSteps())
 	}
 	return s.startPlan(PlanWindow, o, []step{
 		{"pause", windowPause},
@@ -245,7 +245,9 @@ func (p *Plan) CommandEnded(token string, err error) error {
 // 18), which the pause's own deadline does.
 func windowCheck(p *Plan) (string, error) {
 	s := p.service
-	detail, err := s.checkAfter(p.steps.Context(), p.tally)
+	var of []*Backend
+	s.queue.View(func() { of = s.goodBeforeLocked(p.tally) })
+	detail, err := s.checkAll(p.steps.Context(), of)
 	if errors.Is(err, errNotReady) {
 		err = fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
 	}

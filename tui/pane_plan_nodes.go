@@ -55,15 +55,26 @@ func (f *frame) foreignPlan() *api.ClusterPlan {
 
 // planKind is what a plan of all nodes is.
 func planKind(p *api.ClusterPlan) string {
-	if p.Window {
+	switch {
+	case p.Backend != "":
+		return proxy.PlanRestart
+	case p.Window:
 		return proxy.PlanWindow
 	}
 	return "pause"
 }
 
+// planTarget is what a plan of all nodes is about.
+func planTarget(p *api.ClusterPlan) string {
+	if p.Backend != "" {
+		return screen.Safe(p.Service + "/" + p.Backend)
+	}
+	return screen.Safe(p.Service)
+}
+
 // foreignText says whose plan of all nodes it is, and how far.
 func foreignText(f *frame, p *api.ClusterPlan) string {
-	return fmt.Sprintf("%s of %s on %s: %s; by %s at %s, since %s", planKind(p), screen.Safe(p.Service), text.Plural(len(p.Nodes), "node"), stepText(p),
+	return fmt.Sprintf("%s of %s on %s: %s; by %s at %s, since %s", planKind(p), planTarget(p), text.Plural(len(p.Nodes), "node"), stepText(p),
 		screen.Safe(operatorName(p.By)), screen.Safe(p.Owner), f.timeOf(p.Since))
 }
 
@@ -72,6 +83,8 @@ func stepText(p *api.ClusterPlan) string {
 	switch waits := len(p.Waits()); {
 	case p.Step == "pause" && waits > 0:
 		return fmt.Sprintf("%d of them not settled", waits)
+	case p.Step == "pause" && p.Backend != "":
+		return "drained"
 	case p.Step == "pause":
 		return "no session is live"
 	case p.Step == "command":
@@ -85,7 +98,7 @@ func stepText(p *api.ClusterPlan) string {
 // nodeSign is a node's part as a step's is shown.
 func nodeSign(n *proxy.NodeReport) (string, themes.Role) {
 	switch n.State {
-	case proxy.NodePausing:
+	case proxy.NodePausing, proxy.NodeDraining:
 		return stepSign(proxy.StepRunning)
 	case proxy.NodeUnknown:
 		return "[?]", themes.Warn
@@ -99,28 +112,45 @@ func drawNodes(f *frame, c *screen.Canvas, y int, nodes []proxy.NodeReport) int 
 	if len(nodes) == 0 || y+1 >= c.H {
 		return y
 	}
-	state := ""
+	state, wide := "", nodeWidth(nodes, c.W)
 	if c.W >= 60 {
 		state = fmt.Sprintf("%-9s", "STATE")
 	}
-	c.Text(1, y, screen.Cut(fmt.Sprintf("    %-11s%s%5s %5s %6s %6s", "NODE", state, "LIVE", "HELD", "SERVED", "FAILED"), c.W-2), themes.TextDim)
+	c.Text(1, y, screen.Cut(fmt.Sprintf("    %-*s%s%5s %5s %6s %6s", wide, "NODE", state, "LIVE", "HELD", "SERVED", "FAILED"), c.W-2), themes.TextDim)
 	y++
 	for i := range nodes {
 		if y == c.H-1 && i < len(nodes)-1 {
 			c.Text(5, y, fmt.Sprintf("and %d more", len(nodes)-i), themes.TextDim)
 			return y + 1
 		}
-		drawNode(f, c, y, &nodes[i], state != "")
+		drawNode(f, c, y, &nodes[i], wide, state != "")
 		y++
 	}
 	return y
 }
 
-func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, state bool) {
+// nodeName is a node, and which backend its part is about.
+func nodeName(n *proxy.NodeReport) string {
+	if n.Backend != "" {
+		return screen.Safe(n.Node + " " + n.Backend)
+	}
+	return screen.Safe(n.Node)
+}
+
+// nodeWidth is that of the column of names: more where there is room for backends.
+func nodeWidth(nodes []proxy.NodeReport, room int) int {
+	wide := 11
+	for i := range nodes {
+		wide = max(wide, screen.Width(nodeName(&nodes[i]))+1)
+	}
+	return min(wide, max(11, room-44))
+}
+
+func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, wide int, state bool) {
 	e := f.theme.Glyphs.Ellipsis
 	sign, role := nodeSign(n)
 	c.Text(1, y, sign, role)
-	x := c.Text(5, y, fmt.Sprintf("%-11s", screen.Middle(screen.Safe(n.Node), 10, e)), themes.Text)
+	x := c.Text(5, y, fmt.Sprintf("%-*s", wide, screen.Middle(nodeName(n), wide-1, e)), themes.Text)
 	if state {
 		x = c.Text(x, y, fmt.Sprintf("%-9s", stateText(n.State)), role)
 	}

@@ -20,13 +20,18 @@ import (
 func scopeNodes(t *testing.T) []*running {
 	t.Helper()
 	all, _ := clusterOf(t, "scope = \"cluster\"\n")
+	mayAct(all)
+	return all
+}
+
+// mayAct waits until acts on all nodes can be agreed on.
+func mayAct(all []*running) {
 	for _, in := range all {
 		in.until("it may do acts", func(*proxy.ServiceInfo) bool {
-			_, status := in.try("weight", "db/a", "1")
+			_, status := in.try("weight", "db/"+in.service().Backends[0].Name, "1")
 			return status == 0
 		})
 	}
-	return all
 }
 
 // leading is the node that leads, and two that do not.
@@ -55,13 +60,15 @@ type crowd struct {
 	served []*atomic.Int64
 }
 
-func newCrowd(t *testing.T, nodes []*running) *crowd {
+func newCrowd(t *testing.T, nodes []*running) *crowd { return newCrowdThat(t, nodes, greets) }
+
+func newCrowdThat(t *testing.T, nodes []*running, visit func(*client) error) *crowd {
 	c := &crowd{t: t, end: make(chan struct{}), failed: make(chan error, 100)}
 	for _, in := range nodes {
 		n, addr := new(atomic.Int64), in.addr()
 		c.served = append(c.served, n)
 		for range 3 {
-			c.all.Go(func() { served(c.end, addr, n, c.failed) })
+			c.all.Go(func() { servedBy(c.end, addr, visit, n, c.failed) })
 		}
 	}
 	return c

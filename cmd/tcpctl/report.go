@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,17 +114,30 @@ type nodePart struct {
 	report, took string // of its own; "": it has none
 }
 
-// printParts prints a row a node. What is not known of one is said in the place of numbers.
+// printParts prints a row a node, or for each backend of a node. What is not known of one is
+// said in the place of numbers.
 func printParts(w io.Writer, parts []nodePart) {
-	t := table{{"NODE", "REPORT", "STATE", "HELD", "LONGEST", "ABANDONED", "TIMED OUT", "CUT", "FAILED", "REJECTED", "TOOK"}}
+	second, of := "REPORT", func(p *nodePart) string { return p.report }
+	if slices.ContainsFunc(parts, func(p nodePart) bool { return p.Backend != "" }) {
+		second, of = "BACKEND", func(p *nodePart) string { return p.Backend }
+	}
+	t := table{{"NODE", second, "STATE", "HELD", "LONGEST", "ABANDONED", "TIMED OUT", "CUT", "FAILED", "REJECTED"}}
+	timed := slices.ContainsFunc(parts, func(p nodePart) bool { return p.took != "" })
+	if timed {
+		t[0] = append(t[0], "TOOK")
+	}
 	for _, p := range parts {
-		is := &p.Numbers
+		is, name := &p.Numbers, cmp.Or(of(&p), "-")
 		if p.Unknown != "" {
-			t = append(t, []string{p.Node, cmp.Or(p.report, "-"), "unknown: " + p.Unknown})
+			t = append(t, []string{p.Node, name, "unknown: " + p.Unknown})
 			continue
 		}
-		t = append(t, []string{p.Node, cmp.Or(p.report, "-"), p.State, fmt.Sprint(is.Held), fmt.Sprintf("%.1fs", is.LongestSeconds), fmt.Sprint(is.Abandoned),
-			fmt.Sprint(is.TimedOut), fmt.Sprint(is.Cut), fmt.Sprint(is.Failed), fmt.Sprint(is.Rejected), cmp.Or(p.took, "-")})
+		row := []string{p.Node, name, p.State, fmt.Sprint(is.Held), fmt.Sprintf("%.1fs", is.LongestSeconds), fmt.Sprint(is.Abandoned),
+			fmt.Sprint(is.TimedOut), fmt.Sprint(is.Cut), fmt.Sprint(is.Failed), fmt.Sprint(is.Rejected)}
+		if timed {
+			row = append(row, cmp.Or(p.took, "-"))
+		}
+		t = append(t, row)
 	}
 	t.print(w)
 }

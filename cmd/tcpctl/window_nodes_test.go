@@ -51,8 +51,20 @@ func (c *typed) said() string {
 	return string(b)
 }
 
+// greets is a visit of a client whose backend is x.
+func greets(c *client) error {
+	if err := c.says("hello"); err != nil {
+		return err
+	}
+	return c.hears("x: hello")
+}
+
 // served visits a node until stop is closed, and counts.
 func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- error) {
+	servedBy(stop, addr, greets, ok, failed)
+}
+
+func servedBy(stop <-chan struct{}, addr string, visit func(*client) error, ok *atomic.Int64, failed chan<- error) {
 	for {
 		select {
 		case <-stop:
@@ -61,9 +73,7 @@ func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- e
 		}
 		c, err := dial(addr)
 		if err == nil {
-			if err = c.says("hello"); err == nil {
-				err = c.hears("x: hello")
-			}
+			err = visit(c)
 			c.Close()
 		}
 		if err != nil {

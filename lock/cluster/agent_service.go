@@ -86,7 +86,7 @@ func (a *Agent) hooksRan(g *Grant, ran uint64) Grant {
 func (a *Agent) Closed(now time.Duration, name string) bool {
 	sv := a.service(name)
 	p := sv.fact.Plan
-	if p.ID == 0 || p.Step == Resumed {
+	if !p.Closes() {
 		return false
 	}
 	return a.lease.runs(now) || p.Window || p.Max == 0 || now < sv.learned+p.Max

@@ -21,6 +21,9 @@ func describe(b Batch, op Op) string {
 	case OpReady:
 		return fmt.Sprintf("%s has run the hook of %s token %d", who, name, op.Token)
 	case OpPause:
+		if op.Text != "" {
+			return fmt.Sprintf("%s takes %s/%s out for %v", who, name, op.Text, op.Max)
+		}
 		return fmt.Sprintf("%s pauses %s for %v, window: %t", who, name, op.Max, op.Flag)
 	case OpStep:
 		return fmt.Sprintf("%s has %s at step %d", who, name, op.From)

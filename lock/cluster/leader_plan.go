@@ -49,8 +49,8 @@ func (l *Leader) watchPlans(now time.Duration) {
 	l.plans = plans
 }
 
-// tickPlans ends pauses at their Max, except while a command runs whose owner is
-// there, and forgets plans that have been over for long.
+// tickPlans ends plans at their Max, except while a command runs whose owner is
+// there, or its backend is checked, and forgets plans that have been over for long.
 func (l *Leader) tickPlans(now time.Duration) {
 	for i := range l.plans {
 		lp := &l.plans[i]
@@ -67,7 +67,7 @@ func (l *Leader) tickPlans(now time.Duration) {
 			kind = OpForget
 		case now < lp.until:
 			continue
-		case lp.step == Command:
+		case lp.step == Command, lp.step == Checking && sv.plan.Backend != "": // which has no client to wait for
 			if owner := l.state.member(sv.plan.Owner); owner != nil && owner.leased() && owner.Lease == sv.plan.Lease {
 				continue
 			}

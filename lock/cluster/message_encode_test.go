@@ -22,7 +22,7 @@ var (
 		Known:  10,
 		Facts: []Fact{
 			{Service: "db", Slots: 2, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50}}, Nodes: []Server{{7, true}, {8, false}}},
-			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
+			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Backend: "a", Admin: "drain", Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
 		},
 	}
 )

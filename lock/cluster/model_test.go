@@ -19,6 +19,10 @@ type model struct {
 	returned             int
 	owed, paused         bool
 	plan                 uint64
+	planned, began       bool
+	owner                NodeID
+	about                string          // the backend of the plan
+	drained              map[string]bool // backends
 	lease, last, applied map[NodeID]uint64
 	incarnation          map[NodeID]uint64
 }
@@ -74,13 +78,23 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 			}
 		}
 	case OpPause:
-		if !m.paused {
-			m.paused, m.plan = true, index
+		if !m.planned {
+			m.planned, m.plan, m.owner, m.began = true, index, node, false
+			m.about, m.paused = op.Text, op.Text == ""
+		}
+	case OpStep:
+		if m.planned && m.plan == op.Token && m.owner == node {
+			m.began = op.From > 0
 		}
 	case OpResume:
-		if m.plan == op.Token {
-			m.paused = false
+		if m.planned && m.plan == op.Token {
+			if m.about != "" && m.began && !op.Flag {
+				m.drained[m.about] = true
+			}
+			m.planned, m.paused = false, false
 		}
+	case OpBackend:
+		delete(m.drained, op.Text)
 	case OpSlots:
 		m.slots = op.From
 	case OpHooks:
@@ -126,7 +140,7 @@ func TestModel(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := NewState("model")
-	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}}
+	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}, drained: map[string]bool{}}
 	for index := uint64(1); index <= uint64(n); index++ {
 		b := m.random(rng, index)
 		c, err := s.Apply(index, EncodeEntry([]Batch{b}))
@@ -144,6 +158,11 @@ func TestModel(t *testing.T) {
 		for i, g := range c.Grants {
 			if w := want[i]; g.Node != w.node || g.Arrival != w.arrival || g.Token != w.token || g.Hook != w.hook || g.Expired != w.expired {
 				t.Fatalf("entry %d (%s): granted %+v, a plain list %+v", index, describe(b, b.Ops[0]), g, w)
+			}
+		}
+		for _, name := range simBackends {
+			if drained := s.service("db") != nil && s.service("db").backend(name).State == "drain"; drained != m.drained[name] {
+				t.Fatalf("entry %d (%s): backend %s drained %t, a plain list %t", index, describe(b, b.Ops[0]), name, drained, m.drained[name])
 			}
 		}
 		if mem := s.member(b.Node); (m.lease[b.Node] != 0) != (mem != nil && mem.leased()) {
@@ -230,8 +249,18 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 		arrival()
 	case r < 94:
 		op.Kind = OpPause
+		if rng.IntN(2) == 0 {
+			op.Text, op.State = simBackends[rng.IntN(2)], "drain"
+		}
+	case r < 95:
+		op.Kind, op.Token, op.From = OpStep, m.plan, rng.Uint64N(3)
+		if rng.IntN(3) > 0 && m.lease[m.owner] != 0 {
+			b.Node, b.Lease, b.First = m.owner, m.lease[m.owner], m.applied[m.owner]+1
+		}
 	case r < 97:
-		op.Kind, op.Token = OpResume, m.plan
+		op.Kind, op.Token, op.Flag = OpResume, m.plan, rng.IntN(2) == 0
+	case r < 98 && rng.IntN(2) == 0:
+		op.Kind, op.Text = OpBackend, simBackends[rng.IntN(2)]
 	case r < 99:
 		op.Kind, op.From = OpSlots, rng.Uint64N(5)
 	default:

@@ -16,17 +16,23 @@ const (
 	Resumed              // open; nodes still send their reports
 )
 
-// A Plan is a pause of a service on all nodes.
+// A Plan is a pause of a service on all nodes, or of one of its backends: then no node
+// sends clients to that one, and the service is open.
 type Plan struct {
 	ID     uint64 // index of the entry that began it
 	Owner  NodeID // whose operator asked for it
 	Lease  uint64 // the owner's
 	Window bool   // a command will run: no node opens the service by itself
-	Step   Step
-	Max    time.Duration // how long it may last, from when a node learns of it; 0: no limit
-	Note   string        // of its OpPause
-	End    string        // Note of the OpResume
-	Nodes  []NodeReport  // by node; those that have not reported yet are missing
+	// Backend is the one that it is about; "": the service is closed.
+	Backend string
+	// Admin is the admin state that the backend keeps where the plan ends after its command
+	// has begun, and nobody has said that the backend is good again.
+	Admin string
+	Step  Step
+	Max   time.Duration // how long it may last, from when a node learns of it; 0: no limit
+	Note  string        // of its OpPause
+	End   string        // Note of the OpResume
+	Nodes []NodeReport  // by node; those that have not reported yet are missing
 }
 
 // A NodeReport is a node's part of a plan. It has the service closed since then.
@@ -34,7 +40,7 @@ type NodeReport struct {
 	Node  NodeID
 	Lease uint64
 	// Done is how many Steps the node is done with: above Paused no session is live
-	// any more, or the plan goes on beside them; above Checking its checks have passed;
+	// any more (of a Backend: there), or the plan goes on beside them; above Checking its checks have passed;
 	// above Resumed its Counts are final.
 	Done      uint64
 	Restarted bool // its process, or the service in it, was started again meanwhile: Counts are the new one's
@@ -53,17 +59,26 @@ type Backend struct {
 	Weight uint64
 }
 
-// closed reports whether a plan keeps the service closed.
-func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Step != Resumed }
+// Runs reports whether the plan is not over.
+func (p *Plan) Runs() bool { return p.ID != 0 && p.Step != Resumed }
 
-// Quiet reports whether no session of a paused service is live any more: each member
-// has said so since the pause began, or its lease has ended. The end of a lease says
+// Closes reports whether the plan keeps the service closed.
+func (p *Plan) Closes() bool { return p.Runs() && p.Backend == "" }
+
+// planned reports whether the service has a plan that is not over.
+func (sv *service) planned() bool { return sv.plan != nil && sv.plan.Runs() }
+
+// closed reports whether a plan keeps the service closed.
+func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Closes() }
+
+// Quiet reports whether no session that a plan waits for is live any more: each member
+// has said so since the plan began, or its lease has ended. The end of a lease says
 // so only where sessions need slots: without a lock they go on without it. waits are the
 // nodes that it is still waited for; a member that was never seen is among them, since
 // nothing is known of it.
 func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
 	sv := s.service(name)
-	if sv == nil || !sv.closed() {
+	if sv == nil || !sv.planned() {
 		return false, nil
 	}
 	for _, m := range s.members {
@@ -124,7 +139,7 @@ func (s *State) restarted(node NodeID) {
 // process: it knows whether its command runs.
 func (s *State) ownsOn(m *Member) {
 	for _, sv := range s.services {
-		if sv.closed() && sv.plan.Owner == m.Node && sv.plan.Lease == m.Lease {
+		if sv.planned() && sv.plan.Owner == m.Node && sv.plan.Lease == m.Lease {
 			sv.plan.Lease = s.index
 		}
 	}
@@ -148,8 +163,8 @@ func (s *State) serve(sv *service, node NodeID, serves bool) {
 // time; what names another one is late.
 func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	if op.Kind == OpPause {
-		if !sv.closed() {
-			sv.plan = &Plan{ID: s.index, Owner: m.Node, Lease: m.Lease, Window: op.Flag, Max: op.Max, Note: op.Note}
+		if !sv.planned() {
+			sv.plan = &Plan{ID: s.index, Owner: m.Node, Lease: m.Lease, Window: op.Flag, Backend: op.Text, Admin: op.State, Max: op.Max, Note: op.Note}
 			s.facts = s.index
 		}
 		return
@@ -183,18 +198,33 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	}
 }
 
-// resume opens a service that this plan keeps closed.
+// resume ends a plan. A backend whose command has begun, and that nobody calls good, is
+// kept out of service in the same entry: no node sends it a client in between.
 func (s *State) resume(op Op) {
-	if sv := s.service(op.Service); sv != nil && sv.closed() && sv.plan.ID == op.Token {
-		sv.plan.Step, sv.plan.End, s.facts = Resumed, op.Note, s.index
+	sv := s.service(op.Service)
+	if sv == nil || !sv.planned() || sv.plan.ID != op.Token {
+		return
 	}
+	p := sv.plan
+	if p.Backend != "" && p.Step != Paused && !op.Flag && sv.backend(p.Backend).State == "" {
+		sv.setBackend(Op{Text: p.Backend, State: p.Admin, Note: op.Note})
+	}
+	p.Step, p.End, s.facts = Resumed, op.Note, s.index
 }
 
 // forget removes a plan that is over.
 func (s *State) forget(op Op) {
-	if sv := s.service(op.Service); sv != nil && sv.plan != nil && !sv.closed() && sv.plan.ID == op.Token {
+	if sv := s.service(op.Service); sv != nil && sv.plan != nil && !sv.planned() && sv.plan.ID == op.Token {
 		sv.plan, s.facts = nil, s.index
 	}
+}
+
+// backend is what was said of a backend, of which that may be nothing.
+func (sv *service) backend(name string) Backend {
+	if i := slices.IndexFunc(sv.backends, func(b Backend) bool { return b.Name == name }); i >= 0 {
+		return sv.backends[i]
+	}
+	return Backend{Name: name}
 }
 
 // setBackend notes what was said of a backend. One that is ready, and of whose weight

@@ -250,3 +250,86 @@ func TestLastNumbersOfANode(t *testing.T) {
 		}
 	}
 }
+
+// TestRule27APlanOfABackend: the service is open meanwhile, and other plans have to wait. Once
+// the command has begun, the backend is drained afterwards unless its owner says that it is
+// good, also where the leader ends the plan; what an operator has said of it stays.
+func TestRule27APlanOfABackend(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		step          Step
+		good, leaders bool
+		operators     string
+		want          string
+	}{
+		{"given up before the command", Paused, false, false, "", ""},
+		{"the command failed", Command, false, false, "", "drain"},
+		{"good", Checking, true, false, "", ""},
+		{"ended by the leader in the command", Command, false, true, "", "drain"},
+		{"ended by the leader in the checks", Checking, false, true, "", "drain"},
+		{"an operator has it in maint, and it failed", Checking, false, false, "maint", "maint"},
+		{"an operator has it in maint, and it is good", Checking, true, false, "maint", "maint"},
+	} {
+		s := NewState("x")
+		lead(t, s, 1, Op{Kind: OpHello, From: 1})
+		say(t, s, 1, Op{Kind: OpSlots, Service: "db", From: 1})
+		if tc.operators != "" {
+			say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", State: tc.operators})
+		}
+		say(t, s, 1, Op{Kind: OpPause, Service: "db", Flag: true, Text: "a", State: "drain", Note: "by ana"})
+		plan, _ := s.Plan("db")
+		say(t, s, 1, Op{Kind: OpPause, Service: "db", Note: "by bob"})
+		say(t, s, 1, Op{Kind: OpJoin, Service: "db", From: 1, To: 1})
+		if p, _ := s.Plan("db"); p.ID != plan.ID || p.Closes() || !p.Runs() || len(s.Held("db")) != 1 {
+			t.Errorf("%s: meanwhile %+v, grants %+v", tc.name, p, s.Held("db"))
+		}
+		if tc.step != Paused {
+			say(t, s, 1, Op{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(tc.step)})
+		}
+		if end := (Op{Kind: OpResume, Service: "db", Token: plan.ID, Flag: tc.good}); tc.leaders {
+			lead(t, s, 0, end)
+		} else {
+			say(t, s, 1, end)
+		}
+		p, _ := s.Plan("db")
+		if got := s.service("db").backend("a").State; got != tc.want || p.Runs() {
+			t.Errorf("%s: afterwards %q, want %q; %+v", tc.name, got, tc.want, p)
+		}
+	}
+}
+
+// TestTheChecksOfABackendHaveTheirTime: the leader does not end them at the Max while their
+// owner is there, who does.
+func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
+	v, log := leaderOf(t)
+	apply := func(b Batch) {
+		log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
+		v.Poll(0)
+		log.ready = LogReady{Term: 1, Leader: 1}
+	}
+	apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true, Text: "a", State: "drain"}}})
+	plan, _ := v.State().Plan("db")
+	apply(Batch{7, 1, 2, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Checking)}}})
+	proposed := func() (resumed int) {
+		for _, data := range log.proposed {
+			batches, err := DecodeEntry(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range batches {
+				resumed += len(slices.DeleteFunc(b.Ops, func(op Op) bool { return op.Kind != OpResume }))
+			}
+		}
+		log.proposed, v.leader.inflight = nil, false
+		return resumed
+	}
+	for at := 100 * ms; at < 2*checksWithin; at += second { // that its lease is over is not committed
+		if v.Poll(at); proposed() > 0 {
+			t.Fatalf("ended after %s, and its owner is there", at)
+		}
+	}
+	apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
+	if v.Poll(2 * checksWithin); proposed() != 1 {
+		t.Error("never ended without its owner")
+	}
+}

@@ -16,6 +16,7 @@ type client struct {
 	fails     int    // dials
 	hook, ran uint64 // tokens for which a hook has begun, and has run; 0: none
 	live      bool
+	backend   string // where it is live
 	over      bool
 	grant     Grant
 	acquired  []acquired
@@ -81,7 +82,7 @@ func (q *queue) ask() {
 
 func (q *queue) admitted(c *client, g Grant) {
 	s := q.proc.sim
-	c.live, c.grant = true, g
+	c.live, c.grant, c.backend = true, g, q.pick(g)
 	call := c.arrived
 	if n := len(c.acquired); n > 0 {
 		call = c.acquired[n-1].to
@@ -102,6 +103,32 @@ func (q *queue) admitted(c *client, g Grant) {
 			q.proc.agentDone()
 		}
 	})
+}
+
+// simBackends are those of each service.
+var simBackends = [2]string{"a", "b"}
+
+// pick is a backend that no plan keeps clients from.
+func (q *queue) pick(g Grant) string {
+	to := g.Token % 2
+	if p := q.agent().Facts(q.name).Plan; p.Runs() && p.Backend == simBackends[to] {
+		to = 1 - to
+	}
+	return simBackends[to]
+}
+
+// report says how many sessions are live that the last plan waits for, and hooks that run.
+func (q *queue) report() {
+	p, live, done := q.agent().Facts(q.name).Plan, uint64(0), uint64(0)
+	for _, c := range q.clients {
+		if c.live && (p.Backend == "" || p.Backend == c.backend) || !c.live && c.hook != 0 {
+			live++
+		}
+	}
+	if live == 0 || p.Step == Resumed {
+		done = uint64(p.Step) + 1
+	}
+	q.agent().Report(q.name, p.ID, done, Counts{Live: live})
 }
 
 // runHook is what has to run before a session goes. A client that leaves meanwhile

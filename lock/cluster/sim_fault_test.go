@@ -19,6 +19,9 @@ func (s *sim) operate(p *proc, op Op) {
 	p.agentDone()
 }
 
+// simServices are what clients come to.
+var simServices = [2]string{"db", "office"}
+
 // load lets clients come, to two services, in bursts.
 func (s *sim) load(until time.Duration) {
 	s.operate(s.procs[0], Op{Kind: OpSlots, Service: "db", From: 1 + s.rng.Uint64N(3)})
@@ -117,7 +120,7 @@ func (s *sim) fault() {
 	case 10:
 		s.window(p)
 	case 11:
-		name := []string{"db", "office"}[s.rng.IntN(2)]
+		name := simServices[s.rng.IntN(2)]
 		s.operate(p, Op{Kind: OpSlots, Service: name, From: 1 + s.rng.Uint64N(3)})
 	}
 }
@@ -165,19 +168,23 @@ func (s *sim) able(p *proc) {
 	p.after(s.ms(100, 3000), func() { set(true) })
 }
 
-// window pauses a service, runs a command once no session is live, and resumes.
-// Sometimes it is a pause without a command, or its owner forgets it.
+// window pauses a service, or keeps clients from one of its backends, runs a command once
+// no session is live, and resumes. Sometimes it is a pause without a command, or its owner forgets it.
 func (s *sim) window(p *proc) {
 	if !p.up || p.stopped {
 		return
 	}
-	name := []string{"db", "office"}[s.rng.IntN(2)]
+	name := simServices[s.rng.IntN(2)]
 	act := func(op Op) bool {
 		ok := p.agent.Act(p.clock(), op)
 		p.agentDone()
 		return ok
 	}
-	if !act(Op{Kind: OpPause, Service: name, Max: s.ms(500, 5000), Flag: s.chance(50)}) {
+	op := Op{Kind: OpPause, Service: name, Max: s.ms(500, 5000), Flag: s.chance(50)}
+	if s.serves && s.chance(50) {
+		op.Text, op.State = simBackends[s.rng.IntN(2)], "drain"
+	}
+	if !act(op) {
 		return
 	}
 	if s.chance(30) {
@@ -200,7 +207,7 @@ func (s *sim) window(p *proc) {
 				return
 			}
 			act(Op{Kind: OpStep, Service: name, Token: plan.ID, From: uint64(Checking)})
-			act(Op{Kind: OpResume, Service: name, Token: plan.ID})
+			act(Op{Kind: OpResume, Service: name, Token: plan.ID, Flag: plan.Backend != "" && s.chance(50)})
 			p.after(s.ms(400, 600), end)
 		}
 		p.after(s.ms(50, 1500), end)
@@ -222,7 +229,7 @@ func (s *sim) heal() {
 // reopen says again how many slots a service has where that was lost with the lease
 // of the node at which it was said.
 func (s *sim) reopen() {
-	for _, name := range []string{"db", "office"} {
+	for _, name := range simServices {
 		if sv := s.check.truth.service(name); sv == nil || sv.slots == 0 {
 			s.operate(s.procs[s.rng.IntN(len(s.procs))], Op{Kind: OpSlots, Service: name, From: 1})
 		}

@@ -65,6 +65,9 @@ func (p *proc) start() {
 	p.disk.starts++
 	p.local = nil
 	p.agent = NewAgent(AgentConfig{Node: p.id, Incarnation: p.disk.starts, Voters: []NodeID{1, 2, 3}, Lease: p.sim.lease})
+	for _, name := range simServices {
+		p.agent.Serve(name, p.sim.serves)
+	}
 	if p.id <= simVoters {
 		state, err := p.openLog()
 		if err != nil {
@@ -189,6 +192,11 @@ func (p *proc) poll() {
 
 // agentDone does what the agent asks for after a call.
 func (p *proc) agentDone() {
+	if p.sim.serves {
+		for _, name := range simServices {
+			p.queue(name).report()
+		}
+	}
 	r := p.agent.Ready()
 	for _, g := range r.Cut {
 		p.sim.tracef("node %d cuts %s token %d", p.id, g.Service, g.Token)

@@ -26,6 +26,7 @@ type sim struct {
 	cut    [8][8]bool // from, to
 	rough  bool       // messages are lost, doubled and late
 	lease  time.Duration
+	serves bool // engines report by themselves, of plans of a backend, too
 	trace  *strings.Builder
 	check  checker
 	open   func(SimEnv) (SimLog, error) // nil: the log is simLog
@@ -148,7 +149,7 @@ func (s *sim) send(from, to NodeID, do func(p *proc)) {
 // newSim builds a cluster of three voters and more nodes, all with clients. quiet is
 // one whose clocks and network are plain, for stories. It has to be booted.
 func newSim(seed uint64, nodes int, quiet bool, trace *strings.Builder) *sim {
-	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lease: 1500 * time.Millisecond, rough: !quiet, trace: trace}
+	s := &sim{seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lease: 1500 * time.Millisecond, rough: !quiet, serves: !quiet && seed%2 == 0, trace: trace}
 	s.check.init(s)
 	for i := range nodes {
 		p := &proc{sim: s, id: NodeID(i + 1), rate: 1000, disk: &disk{snapshot: NewState("sim").Snapshot()}}

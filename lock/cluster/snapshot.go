@@ -129,6 +129,8 @@ func (e *encoder) plan(p *Plan) {
 		return
 	}
 	e.bool(p.Window)
+	e.text(p.Backend)
+	e.text(p.Admin)
 	e.text(p.Note)
 	e.text(p.End)
 	for _, v := range [...]uint64{p.ID, uint64(p.Owner), p.Lease, uint64(p.Step), uint64(p.Max), uint64(len(p.Nodes))} {
@@ -147,7 +149,7 @@ func (d *decoder) plan() *Plan {
 	if !d.bool() {
 		return nil
 	}
-	p := &Plan{Window: d.bool(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
+	p := &Plan{Window: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
 	for range d.length(leastReport) {
 		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.counts()})
 	}

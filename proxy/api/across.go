@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,8 +18,11 @@ type Across interface {
 	// Do does an act on one target. An error that wraps proxy.ErrNoQuorum says that
 	// nothing was done, ErrHere that it is to be done on this node.
 	Do(ctx context.Context, target string, r *Request) (text string, err error)
-	// Window closes a service for a window that this node owns.
-	Window(ctx context.Context, service string, r *Request) (proxy.ClusterWindow, error)
+	// Window begins a window that this node owns, of a service or of one backend. roll is
+	// proxy.ClusterPause.Roll.
+	Window(ctx context.Context, target, roll string, r *Request) (proxy.ClusterWindow, error)
+	// MayPlan is the error with which a window would be refused now.
+	MayPlan(target string, r *Request) error
 	// Plans are the last pauses and windows of all nodes, by service.
 	Plans() []ClusterPlan
 }
@@ -26,13 +30,14 @@ type Across interface {
 // ErrHere says that an act has nothing to do on other nodes.
 var ErrHere = errors.New("api: to be done on this node")
 
-// ClusterPlan is the last pause or window of a service on all nodes.
+// ClusterPlan is the last pause, window or restart of a service on all nodes.
 type ClusterPlan struct {
 	Service string             `json:"service"`
 	ID      uint64             `json:"id"`
-	Window  bool               `json:"window,omitempty"` // a command runs while it lasts
-	Owner   string             `json:"owner"`            // the node where it was asked for
-	By      string             `json:"by,omitempty"`     // the operator
+	Window  bool               `json:"window,omitempty"`  // a command runs while it lasts
+	Backend string             `json:"backend,omitempty"` // that is restarted; absent: the service is closed
+	Owner   string             `json:"owner"`             // the node where it was asked for
+	By      string             `json:"by,omitempty"`      // the operator
 	Reason  string             `json:"reason,omitempty"`
 	Since   time.Time          `json:"since"`
 	Step    string             `json:"step"` // pause, command, check, or resumed
@@ -97,19 +102,12 @@ func (a *Act) Across(s *Status, target string) bool {
 }
 
 // across says whether an act on a target is for all nodes.
-func (l *Local) across(s *Status, a *Act, target string, r *Request) (bool, error) {
-	service, _ := SplitTarget(target)
-	switch {
-	case !s.OfAll(target) || r.Here || l.Across == nil:
-		return false, nil
-	case a.Plan:
-		return false, Refused(a.Name+" "+target+" acts on this node alone, and "+service+" is the cluster's", "use tcpctl window "+service+" -- CMD, or --here")
-	}
-	return a.Across(s, target), nil
+func (l *Local) across(s *Status, a *Act, target string, r *Request) bool {
+	return !r.Here && l.Across != nil && a.Across(s, target)
 }
 
 // acrossActs are what a service of scope cluster has in common on all nodes.
-var acrossActs = []string{"pause", "resume", "drain", "maint", "ready", "weight"}
+var acrossActs = []string{"pause", "resume", "drain", "maint", "ready", "weight", "restart", "roll"}
 
 // doAcross does an act on all nodes, with the defaults of this one.
 func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, error) {
@@ -118,6 +116,35 @@ func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, e
 	defer cancel()
 	text, err := l.Across.Do(ctx, target, &r)
 	return text, acrossError(err)
+}
+
+// planAcross has a plan of this node act on all nodes. What would be refused is refused before
+// it begins: abandon takes back what has begun by then. A roll begins with each backend.
+func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r *Request) (abandon func() error, err error) {
+	whole, roll := *r, ""
+	whole.Options = termsOf(act, s, target, r).holds
+	begin := func(ctx context.Context, target string) (proxy.ClusterWindow, error) {
+		ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
+		defer cancel()
+		return l.Across.Window(ctx, target, roll, &whole)
+	}
+	if act == "roll" {
+		roll = rand.Text()
+		r.cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
+			return begin(ctx, target+"/"+backend)
+		}
+		return func() error { return nil }, acrossError(l.Across.MayPlan(target, &whole))
+	}
+	w, err := begin(ctx, target)
+	if err != nil {
+		return nil, acrossError(err)
+	}
+	r.cluster = func(context.Context, string) (proxy.ClusterWindow, error) { return w, nil }
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), acrossTimeout)
+		defer cancel()
+		return w.Resume(ctx, false)
+	}, nil
 }
 
 // acrossError is an error of Across with its status.

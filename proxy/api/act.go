@@ -1,8 +1,11 @@
 package api
 
 import (
+	"context"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // Level is how much an act asks for before it is done.
@@ -55,6 +58,9 @@ type Request struct {
 	Expect string `json:"expect,omitempty"`
 	// By is the operator: "ana@edge-01". The server sets it, whatever the client sent.
 	By string `json:"-"`
+
+	// cluster is of a plan on all nodes: proxy.PlanOptions.Cluster.
+	cluster func(ctx context.Context, backend string) (proxy.ClusterWindow, error)
 }
 
 // Options are the options of all acts. Each act takes those of its Params,

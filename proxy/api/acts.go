@@ -75,7 +75,7 @@ var Acts = []Act{
 		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
 		impact: impactOfRestart, progress: planProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
-			p, err := b.StartRestart(planOptions(r, r.By))
+			p, err := b.StartRestart(planOptions(r))
 			if err != nil {
 				return "", err
 			}
@@ -88,7 +88,7 @@ var Acts = []Act{
 		Short:  "Restart each backend in turn; stops at the first failure",
 		impact: impactOfRoll, progress: planProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
-			o := planOptions(r, r.By)
+			o := planOptions(r)
 			if len(r.Args) > 0 {
 				o.Match = r.Args[0]
 			}

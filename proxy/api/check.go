@@ -10,7 +10,7 @@ import (
 // Check refuses a request that does not fit its act, whatever its targets are:
 // no instance would accept it.
 func (a *Act) Check(r *Request) error {
-	if err := cmp.Or(planOptions(r, "").Validate(), proxy.ValidateDuration("grace", r.Grace)); err != nil {
+	if err := cmp.Or(planOptions(r).Validate(), proxy.ValidateDuration("grace", r.Grace)); err != nil {
 		return AsError(err)
 	}
 	switch {

@@ -69,16 +69,7 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 	for _, target := range r.Targets {
 		one := r
 		one.Targets = []string{target}
-		across, err := l.across(before, a, target, &one)
-		text := ""
-		if err == nil && across {
-			if text, err = l.doAcross(before, a, target, one); errors.Is(err, ErrHere) {
-				across, err = false, nil
-			}
-		}
-		if err == nil && !across {
-			text, err = do(l.Engine, target, &one)
-		}
+		text, across, err := l.toOne(do, before, a, target, &one)
 		if errors.Is(err, proxy.ErrAlready) { // rule 12a: its goal is reached, and may be saved
 			text, err = strings.TrimPrefix(err.Error(), "proxy: "), nil
 		} else {
@@ -107,6 +98,26 @@ func (l *Local) toEach(do func(*proxy.Engine, string, *Request) (string, error),
 		res.Undo = l.undo(before, a, r)
 	}
 	return res, nil
+}
+
+// toOne does an act to one target, across all nodes or here.
+func (l *Local) toOne(do func(*proxy.Engine, string, *Request) (string, error), before *Status, a *Act, target string, r *Request) (text string, across bool, err error) {
+	abandon := func() error { return nil }
+	switch {
+	case !l.across(before, a, target, r):
+	case a.Plan:
+		if abandon, err = l.planAcross(context.Background(), before, a.Name, target, r); err != nil {
+			return "", true, err
+		}
+	default:
+		if text, err = l.doAcross(before, a, target, *r); !errors.Is(err, ErrHere) {
+			return text, true, err
+		}
+	}
+	if text, err = do(l.Engine, target, r); err != nil {
+		return "", false, errors.Join(err, abandon())
+	}
+	return text, false, nil
 }
 
 // noteAct writes an act on one target into the event log.

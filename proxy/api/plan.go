@@ -132,31 +132,26 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 
 // startWindow begins a window, on all nodes that have the service where that is its scope.
 func (l *Local) startWindow(ctx context.Context, st *Status, s *proxy.Service, r *Request) (*proxy.Plan, error) {
-	o := planOptions(r, r.By)
-	if svc := st.Service(s.Name()); svc == nil || svc.Scope != proxy.ScopeCluster || r.Here || l.Across == nil {
-		return s.StartWindow(o)
+	if !st.OfAll(s.Name()) || r.Here || l.Across == nil {
+		return s.StartWindow(planOptions(r))
 	}
-	ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
-	defer cancel()
-	if err := o.Validate(); err != nil {
+	if err := planOptions(r).Validate(); err != nil {
 		return nil, err
 	}
-	var err error
-	whole := *r
-	whole.Options = termsOf("window", st, s.Name(), r).holds
-	if o.Cluster, err = l.Across.Window(ctx, s.Name(), &whole); err != nil {
-		return nil, acrossError(err)
-	}
-	p, err := s.StartWindow(o)
+	abandon, err := l.planAcross(ctx, st, "window", s.Name(), r)
 	if err != nil {
-		return nil, errors.Join(err, o.Cluster.Resume(ctx))
+		return nil, err
+	}
+	p, err := s.StartWindow(planOptions(r))
+	if err != nil {
+		return nil, errors.Join(err, abandon())
 	}
 	return p, nil
 }
 
-func planOptions(r *Request, by string) proxy.PlanOptions {
-	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, Rate: r.Rate, By: by, Reason: r.Reason,
-		MinUp: r.MinUp, MaxWait: r.MaxWait}
+func planOptions(r *Request) proxy.PlanOptions {
+	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, Rate: r.Rate, By: r.By, Reason: r.Reason,
+		MinUp: r.MinUp, MaxWait: r.MaxWait, Cluster: r.cluster}
 }
 
 // steer is the act "plan": it pauses, continues or aborts the plan that is named,

@@ -176,8 +176,8 @@ func (k *known) facts(now time.Duration) (all proxy.ClusterFacts) {
 		rate = end.Rate
 	}
 	all.Rate = rate / float64(max(leased, 1))
-	if p.ID != 0 && p.Step != cluster.Resumed {
-		all.Pause = proxy.ClusterPause{ID: p.ID, By: note.By, Reason: note.Reason, Window: p.Window, Command: p.Step == cluster.Command,
+	if p.Runs() {
+		all.Pause = proxy.ClusterPause{ID: p.ID, Backend: p.Backend, Roll: note.Roll, By: note.By, Reason: note.Reason, Window: p.Window, Command: p.Step == cluster.Command,
 			Limit: note.Limit, Then: note.Then, Quiet: note.Quiet, Max: p.Max - (now - k.since)}
 	}
 	for _, b := range k.fact.Backends {

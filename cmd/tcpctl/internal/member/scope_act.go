@@ -72,21 +72,20 @@ func (m *Member) await(ctx context.Context, service string, holds func(*cluster.
 	}
 }
 
-func closed(p *cluster.Plan) bool { return p.ID != 0 && p.Step != cluster.Resumed }
-
-// begin closes a service on all nodes, and returns the plan.
-func (m *Member) begin(ctx context.Context, service string, window bool, max time.Duration, note pauseNote) (cluster.Plan, error) {
+// begin closes a service on all nodes, or takes its backend out, as op says, and returns the
+// plan.
+func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (cluster.Plan, error) {
 	note.At, note.Which = time.Now(), rand.Text()
-	op := cluster.Op{Kind: cluster.OpPause, Service: service, Max: max, Flag: window, Note: note.text()}
-	if p := m.known(service).fact.Plan; closed(&p) {
-		return p, refusedBy(service, &p, note.By, window)
+	op.Kind, op.Note = cluster.OpPause, note.text()
+	if p := m.known(op.Service).fact.Plan; p.Runs() {
+		return p, refusedBy(op.Service, &p, note.By, op.Flag)
 	}
-	if err := m.say(ctx, op, func(f *cluster.Fact) bool { return closed(&f.Plan) }); err != nil {
+	if err := m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.Runs() }); err != nil {
 		return cluster.Plan{}, err
 	}
-	p := m.known(service).fact.Plan
+	p := m.known(op.Service).fact.Plan
 	if p.Note != op.Note {
-		return p, refusedBy(service, &p, note.By, window)
+		return p, refusedBy(op.Service, &p, note.By, op.Flag)
 	}
 	return p, nil
 }
@@ -94,10 +93,14 @@ func (m *Member) begin(ctx context.Context, service string, window bool, max tim
 // refusedBy says that there is another pause, which is fine if it is one's own.
 func refusedBy(service string, p *cluster.Plan, by string, window bool) error {
 	note := readPause(p.Note)
-	if !p.Window && !window && note.By == by {
+	since := max(0, time.Since(note.At)).Round(time.Second)
+	switch {
+	case p.Backend != "":
+		return fmt.Errorf("%s/%s is being restarted on all nodes, by %s for %s", service, p.Backend, note.By, since)
+	case !p.Window && !window && note.By == by:
 		return already("%s: already paused by you, on all nodes", service)
 	}
-	return fmt.Errorf("%s is paused already on all nodes, by %s for %s", service, note.By, max(0, time.Since(note.At)).Round(time.Second))
+	return fmt.Errorf("%s is paused already on all nodes, by %s for %s", service, note.By, since)
 }
 
 type alreadyError string
@@ -112,7 +115,7 @@ func (m *Member) pause(ctx context.Context, service string, r *api.Request) (str
 	if err := o.Validate(); err != nil {
 		return "", err
 	}
-	p, err := m.begin(ctx, service, false, r.Max, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet})
+	p, err := m.begin(ctx, cluster.Op{Service: service, Max: r.Max}, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet})
 	if err != nil {
 		return "", err
 	}
@@ -132,21 +135,21 @@ func (m *Member) resume(ctx context.Context, service string, r *api.Request) (st
 	}
 	p := m.known(service).fact.Plan
 	switch {
-	case !closed(&p):
+	case !p.Closes():
 		return "", api.ErrHere
 	case p.Window && !r.Force:
 		return "", fmt.Errorf("%s is paused by a window of %s on all nodes; it resumes by itself, use --force to resume it now", service, readPause(p.Note).By)
 	}
-	if err := m.end(ctx, service, p.ID, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
+	if err := m.end(ctx, service, p.ID, false, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("resume %s on %s", service, m.nodesText(service)), nil
 }
 
-// end opens a service that a plan has closed.
-func (m *Member) end(ctx context.Context, service string, plan uint64, why endNote) error {
-	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Note: why.text()}
-	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !closed(&f.Plan) })
+// end ends a plan. good says that the backend that it is about is put back.
+func (m *Member) end(ctx context.Context, service string, plan uint64, good bool, why endNote) error {
+	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: good, Note: why.text()}
+	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !f.Plan.Runs() })
 }
 
 // setAdmin is drain, maint and ready.

@@ -17,6 +17,7 @@ type pauseNote struct {
 	Then   string        `json:"then,omitempty"`
 	Quiet  time.Duration `json:"quiet,omitempty"`
 	Rate   float64       `json:"rate,omitempty"` // of the release, over all nodes
+	Roll   string        `json:"roll,omitempty"` // proxy.ClusterPause.Roll
 	Which  string        `json:"which"`          // random: the plan is the one that was asked for
 }
 

@@ -223,7 +223,7 @@ func TestRule37TheLimitOfAPause(t *testing.T) {
 	_, all := threeNodes(t, 10*second, nil)
 	live := all[2].dial()
 	all[2].hears(live)
-	w, err := all[0].member.Window(context.Background(), "db", &api.Request{By: "ana", Options: api.Options{Limit: 300 * time.Millisecond, Then: proxy.ThenAbort, Max: time.Minute}})
+	w, err := all[0].member.Window(context.Background(), "db", "", &api.Request{By: "ana", Options: api.Options{Limit: 300 * time.Millisecond, Then: proxy.ThenAbort, Max: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 	t.Parallel()
 	h, all := threeNodes(t, lostLease, nil)
 	ctx := context.Background()
-	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: 2 * time.Second}})
+	w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: 2 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 		_, err := w.Check(ctx)
 		return err == nil
 	})
-	if err := w.Resume(ctx); err != nil {
+	if err := w.Resume(ctx, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range all {
@@ -327,7 +327,7 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	h, all := threeNodes(t, lostLease, nil)
 	ctx := context.Background()
 	r := &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}}
-	w, err := all[0].member.Window(ctx, "db", r)
+	w, err := all[0].member.Window(ctx, "db", "", r)
 	if err == nil {
 		_, err = w.Settled(ctx)
 	}
@@ -345,7 +345,7 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	if _, err := w.Check(ctx); err != nil {
 		t.Error(err)
 	}
-	if err := w.Resume(ctx); err != nil {
+	if err := w.Resume(ctx, true); err != nil {
 		t.Error(err)
 	}
 	if i := all[2].svc.Info(); i.Pause == nil {
@@ -356,7 +356,7 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	if said := proxy.AcrossNodes(nodes); said != "failed 0 on 2 of 3 nodes" || !strings.HasPrefix(nodes[2].Unknown, "its lease ended ") {
 		t.Errorf("it reports %s: %+v", said, nodes)
 	}
-	if _, err := all[0].member.Window(ctx, "db", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), "nothing was paused") {
+	if _, err := all[0].member.Window(ctx, "db", "", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), "nothing was done") {
 		t.Errorf("the next window: %v", err)
 	}
 	h.link(3, true)
@@ -372,7 +372,7 @@ func TestRule32AWindowOutlivesAReload(t *testing.T) {
 	t.Parallel()
 	_, all := threeNodes(t, 10*second, nil)
 	ctx := context.Background()
-	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
+	w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
 	if err == nil {
 		_, err = w.Settled(ctx)
 	}
@@ -390,7 +390,7 @@ func TestRule32AWindowOutlivesAReload(t *testing.T) {
 	if i := all[2].svc.Info(); i.Pause == nil || i.Queue.Waiting != 1 {
 		t.Errorf("while the command runs: %+v, %d waiting", i.Pause, i.Queue.Waiting)
 	}
-	if err := w.Resume(ctx); err != nil {
+	if err := w.Resume(ctx, true); err != nil {
 		t.Fatal(err)
 	}
 	all[2].hears(held)
@@ -400,7 +400,7 @@ func TestRule32AWindowOutlivesAReload(t *testing.T) {
 func (n *scoped) begun(force bool) proxy.ClusterWindow {
 	n.Helper()
 	ctx := context.Background()
-	w, err := n.member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute, Force: force}})
+	w, err := n.member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute, Force: force}})
 	if err == nil {
 		_, err = w.Settled(ctx)
 	}
@@ -420,7 +420,7 @@ func (n *scoped) ended(w proxy.ClusterWindow) string {
 	if _, err := w.Check(ctx); err != nil {
 		n.Error(err)
 	}
-	if err := w.Resume(ctx); err != nil {
+	if err := w.Resume(ctx, true); err != nil {
 		n.Error(err)
 	}
 	w.Reported(ctx)
@@ -496,7 +496,7 @@ func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	w, err := all[0].member.Window(ctx, "db", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
+	w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -508,7 +508,7 @@ func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 	if said, err := w.Settled(ctx); err != nil {
 		t.Errorf("settled: %q, %v", said, err)
 	}
-	if err := w.Resume(ctx); err != nil {
+	if err := w.Resume(ctx, true); err != nil {
 		t.Error(err)
 	}
 	eventually(t, "the node has the service no more", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })

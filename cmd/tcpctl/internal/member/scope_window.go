@@ -22,6 +22,7 @@ import (
 type window struct {
 	member  *Member
 	service string
+	backend string // that it is about; "": the service
 	id      uint64
 	by      string
 	rate    float64
@@ -32,19 +33,20 @@ type window struct {
 	late  bool               // numbers are not waited for any more
 }
 
-// Window closes a service on all nodes for a window. One that has no lease can neither
-// be asked to hold its clients nor, without a lock, be relied on to have none: only
-// force leaves it out.
-func (m *Member) Window(ctx context.Context, service string, r *api.Request) (proxy.ClusterWindow, error) {
-	w := &window{member: m, service: service, by: r.By, rate: r.Rate, force: r.Force}
-	if !m.agrees(service) {
-		return nil, proxy.ErrNoQuorum
+// Window begins a window of a service, or of one backend of it, on all nodes. One that has
+// no lease can neither be asked to do its part nor, without a lock, be relied on to have no
+// session: only force leaves it out.
+func (m *Member) Window(ctx context.Context, target, roll string, r *api.Request) (proxy.ClusterWindow, error) {
+	service, backend := api.SplitTarget(target)
+	w := &window{member: m, service: service, backend: backend, by: r.By, rate: r.Rate, force: r.Force}
+	if err := w.may(); err != nil {
+		return nil, err
 	}
-	k := m.known(service)
-	if unknown, _ := w.missing(&k); len(unknown) > 0 && !r.Force {
-		return nil, fmt.Errorf("%s; nothing was paused; use --force to leave it out", strings.Join(unknown, ", "))
+	op := cluster.Op{Service: service, Text: backend, Max: r.Max, Flag: true}
+	if backend != "" {
+		op.State = proxy.AdminDrain
 	}
-	p, err := m.begin(ctx, service, true, r.Max, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, Rate: r.Rate})
+	p, err := m.begin(ctx, op, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, Rate: r.Rate, Roll: roll})
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +54,30 @@ func (m *Member) Window(ctx context.Context, service string, r *api.Request) (pr
 	return w, nil
 }
 
+// MayPlan is the error with which a window of the target would be refused now.
+func (m *Member) MayPlan(target string, r *api.Request) error {
+	service, backend := api.SplitTarget(target)
+	return (&window{member: m, service: service, backend: backend, force: r.Force}).may()
+}
+
+func (w *window) may() error {
+	if !w.member.agrees(w.service) {
+		return proxy.ErrNoQuorum
+	}
+	k := w.member.known(w.service)
+	if unknown, _ := w.missing(&k); len(unknown) > 0 && !w.force {
+		return fmt.Errorf("%s; nothing was done; use --force to leave it out", strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
 // missing are the nodes of which nothing is known, and those that are waited for, in words.
 func (w *window) missing(k *known) (unknown, waits []string) {
 	reports, leased := reportsOf(&k.fact.Plan), w.member.withLease(k)
+	part := "hold its clients"
+	if w.backend != "" {
+		part = "drain " + w.backend
+	}
 	for _, n := range k.fact.Nodes {
 		r, said := reports[n.Node]
 		switch name := w.member.nameOf(n.Node); {
@@ -64,7 +87,7 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		case n.Lease:
 			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
 		case k.fact.Slots == 0:
-			unknown = append(unknown, fmt.Sprintf("%s cannot be asked to hold its clients: %s", name, w.member.lostText(n.Node)))
+			unknown = append(unknown, fmt.Sprintf("%s cannot be asked to %s: %s", name, part, w.member.lostText(n.Node)))
 		}
 	}
 	return unknown, waits
@@ -84,12 +107,15 @@ func reportsOf(p *cluster.Plan) map[cluster.NodeID]cluster.NodeReport {
 	return all
 }
 
+// errFollowed says that the window is not there any more.
+var errFollowed = errors.New("it is not under way any more: another pause or restart has followed it")
+
 // await waits until over says so of what is known, or the window is not there any more.
 func (w *window) await(ctx context.Context, over func(k *known) (bool, error)) error {
 	for {
 		k := w.member.known(w.service)
 		if k.fact.Plan.ID != w.id {
-			return errors.New("the window is not there any more: another pause has followed it")
+			return errFollowed
 		}
 		if end, err := over(&k); end || err != nil {
 			return err
@@ -102,18 +128,19 @@ func (w *window) await(ctx context.Context, over func(k *known) (bool, error)) e
 	}
 }
 
-// ended is the error of a window that was opened before its time.
+// ended is the error of a window that was ended before its time.
 func ended(p *cluster.Plan) error {
 	if p.Step != cluster.Resumed {
 		return nil
 	}
-	switch end := readEnd(p.End); {
-	case end.GivenUp:
-		return fmt.Errorf("%w: %s", proxy.ErrGivenUp, end.Why)
-	case end.Why != "":
-		return errors.New("the service is open: " + end.Why)
+	end, is := readEnd(p.End), "the service is open: "
+	if p.Backend != "" {
+		is = "the restart is over: "
 	}
-	return errors.New("the service is open: the window reached its deadline")
+	if end.GivenUp {
+		return fmt.Errorf("%w: %s", proxy.ErrGivenUp, end.Why)
+	}
+	return errors.New(is + cmp.Or(end.Why, "it reached its deadline"))
 }
 
 // Settled waits until no session is live on any node.
@@ -126,13 +153,20 @@ func (w *window) Settled(ctx context.Context) (detail string, err error) {
 		if len(unknown) > 0 && !w.force {
 			return true, fmt.Errorf("%s; the command was not run", strings.Join(unknown, ", "))
 		}
-		detail = fmt.Sprintf("no session is live on %s", text.Plural(len(w.member.nodes(k))-len(unknown), "node"))
+		detail = fmt.Sprintf("%s on %s", w.settledText(), text.Plural(len(w.member.nodes(k))-len(unknown), "node"))
 		if len(unknown) > 0 {
 			detail += "; left out: " + strings.Join(unknown, ", ")
 		}
 		return len(waits) == 0, nil
 	})
 	return detail, err
+}
+
+func (w *window) settledText() string {
+	if w.backend != "" {
+		return "drained"
+	}
+	return "no session is live"
 }
 
 // step says how far the plan is, and waits until that holds.
@@ -147,7 +181,7 @@ func (w *window) step(ctx context.Context, to cluster.Step) error {
 	var over error
 	err := w.member.say(ctx, op, func(f *cluster.Fact) bool {
 		if f.Plan.ID != w.id {
-			over = errors.New("the window is not there any more: another pause has followed it")
+			over = errFollowed
 		} else {
 			over = ended(&f.Plan)
 		}
@@ -178,8 +212,9 @@ func (w *window) Check(ctx context.Context) (detail string, err error) {
 	if err := w.step(ctx, cluster.Checking); err != nil {
 		return "", err
 	}
+	var waits []string
 	err = w.await(ctx, func(k *known) (bool, error) {
-		var waits []string
+		waits = nil
 		reports := reportsOf(&k.fact.Plan)
 		for _, n := range k.fact.Nodes {
 			if n.Lease && !reports[n.Node].DoneWith(cluster.Checking) {
@@ -192,18 +227,21 @@ func (w *window) Check(ctx context.Context) (detail string, err error) {
 		detail = "good on " + text.Plural(len(w.member.nodes(k)), "node")
 		return len(waits) == 0, nil
 	})
+	if err != nil && err == context.Cause(ctx) && len(waits) > 0 {
+		err = fmt.Errorf("no good checks on %s: %w", strings.Join(waits, ", "), err)
+	}
 	return detail, err
 }
 
-// Resume opens the service on all nodes.
-func (w *window) Resume(ctx context.Context) error {
+// Resume opens the service on all nodes, or puts the backend back if it is good.
+func (w *window) Resume(ctx context.Context, good bool) error {
 	p := w.member.known(w.service).fact.Plan
 	if p.ID != w.id || p.Step == cluster.Resumed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, sayWithin)
 	defer cancel()
-	err := w.member.end(ctx, w.service, w.id, endNote{By: w.by, Rate: w.rate})
+	err := w.member.end(ctx, w.service, w.id, good, endNote{By: w.by, Rate: w.rate})
 	if errors.Is(err, errUnheard) {
 		return fmt.Errorf("%w: %w", proxy.ErrNoQuorum, err)
 	}
@@ -286,7 +324,7 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 	for _, n := range of {
 		r, said := reports[n.Node]
 		c := r.Counts
-		one := proxy.NodeReport{Node: m.nameOf(n.Node), State: proxy.NodePausing, Quiet: k.quiet(n, r), Live: int(c.Live), Served: int64(c.Served),
+		one := proxy.NodeReport{Node: m.nameOf(n.Node), Backend: k.fact.Plan.Backend, State: waitsFor(&k.fact.Plan), Quiet: k.quiet(n, r), Live: int(c.Live), Served: int64(c.Served),
 			Numbers: proxy.Numbers{Held: int(c.Held), LongestSeconds: c.Longest.Seconds(), Abandoned: int64(c.Abandoned), TimedOut: int64(c.TimedOut),
 				Cut: int64(c.Cut), Failed: int64(c.Failed), Rejected: int64(c.Rejected)}}
 		switch {
@@ -316,6 +354,14 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 	return all
 }
 
+// waitsFor is what a node does that is not settled.
+func waitsFor(p *cluster.Plan) string {
+	if p.Backend != "" {
+		return proxy.NodeDraining
+	}
+	return proxy.NodePausing
+}
+
 // withLease are the names of the nodes of which a process has a lease.
 func (m *Member) withLease(k *known) map[string]bool {
 	all := map[string]bool{}
@@ -329,7 +375,7 @@ func (m *Member) withLease(k *known) map[string]bool {
 
 // merge is the part of two processes of one node: it is as far as the one that is behind.
 func merge(a, b proxy.NodeReport) proxy.NodeReport {
-	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
+	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
 	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
 		a.State, a.Unknown = b.State, b.Unknown
 	}
@@ -358,7 +404,7 @@ func (m *Member) Plans() (all []api.ClusterPlan) {
 		}
 		note := readPause(p.Note)
 		step := [...]string{cluster.Paused: "pause", cluster.Command: "command", cluster.Checking: "check", cluster.Resumed: "resumed"}[p.Step]
-		all = append(all, api.ClusterPlan{Service: name, ID: p.ID, Window: p.Window, Owner: m.nameOf(p.Owner), By: note.By, Reason: note.Reason,
+		all = append(all, api.ClusterPlan{Service: name, ID: p.ID, Window: p.Window, Backend: p.Backend, Owner: m.nameOf(p.Owner), By: note.By, Reason: note.Reason,
 			Since: note.At, Step: step, Nodes: m.parts(&k, k.all())})
 	}
 	return all

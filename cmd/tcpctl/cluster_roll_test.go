@@ -1,0 +1,152 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// restartNodes starts three nodes before the backends a and b, and returns what a restart of
+// one writes when it begins, and what has it end.
+func restartNodes(t *testing.T) (all []*running, began string, end func()) {
+	t.Helper()
+	dir := t.TempDir()
+	began = filepath.Join(dir, "began")
+	mark := filepath.Join(dir, "end")
+	end = func() { os.WriteFile(mark, nil, 0o600) }
+	t.Cleanup(end)
+	script := fmt.Sprintf("echo $TCPCTL_BACKEND >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", began, dir, mark)
+	var backends []string
+	for _, name := range []string{"a", "b"} {
+		b, err := newBackend("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.die)
+		backends = append(backends, fmt.Sprintf("{ name = %q, addr = %q, restart = [\"sh\", \"-c\", %q] }", name, b.addr, script))
+	}
+	all, _ = clusterBefore(t, func(string) string {
+		return fmt.Sprintf("backends = [%s]\ncheck = { interval = \"200ms\" }\nscope = \"cluster\"\n", strings.Join(backends, ", "))
+	})
+	mayAct(all)
+	return all, began, end
+}
+
+// TestARollOfACluster: one backend after the other, on all nodes, and the report has a row for
+// each of both. Its command line is killed meanwhile, and changes nothing.
+func TestARollOfACluster(t *testing.T) {
+	t.Parallel()
+	all, began, end := restartNodes(t)
+	clients := newCrowd(t, all)
+	c := all[1].types("roll", "db", "--reason", "kernel patch")
+	untilFile(t, began, "a")
+	for _, in := range all {
+		in.until("it drains a", func(s *proxy.ServiceInfo) bool {
+			p := in.status().Cluster.Plan("db")
+			return s.Backends[0].Reason == "drained" && s.Backends[1].Eligible && s.State == proxy.StateOpen && p != nil && p.Backend == "a" && p.Step == "command" && p.Owner == "edge-2"
+		})
+	}
+	if out, status := runTcpctl(t, "window", "db", "--socket", all[0].socket, "--", "true"); status != exitFailed || !strings.Contains(out, "db/a is being restarted on all nodes") {
+		t.Errorf("a window meanwhile: %d, %s", status, out)
+	}
+	c.cmd.Process.Kill()
+	c.cmd.Wait()
+	end()
+	all[1].until("the roll is over", func(*proxy.ServiceInfo) bool { p := all[1].status().Plan; return p.State != proxy.PlanRunning })
+	clients.stop(all)
+	out := all[1].tcpctl("report")
+	if !strings.Contains(out, ": done\n  failed 0 on 3 of 3 nodes") || len(regexp.MustCompile(`edge-\d +[ab] +done `).FindAllString(out, -1)) != 6 {
+		t.Errorf("it says:\n%s", out)
+	}
+	if text, _ := os.ReadFile(began); string(text) != "a\nb\n" {
+		t.Errorf("the commands have run %q", text)
+	}
+	for _, in := range all {
+		in.until("both serve again", func(s *proxy.ServiceInfo) bool { return s.Backends[0].Eligible && s.Backends[1].Eligible })
+	}
+}
+
+// TestRule27TheLeaderDiesInARestart: the backend gets no client of those that live, the command
+// runs on, and the report names the node that was lost.
+func TestRule27TheLeaderDiesInARestart(t *testing.T) {
+	t.Parallel()
+	all, began, end := restartNodes(t)
+	leader, others := leading(t, all)
+	clients := newCrowd(t, others)
+	c := others[0].types("restart", "db/a")
+	untilFile(t, began, "a")
+	leader.cmd.Process.Signal(syscall.SIGKILL)
+	leader.cmd.Wait()
+	others[1].until("another leads, and has found the lease to be over", func(s *proxy.ServiceInfo) bool {
+		if s.Backends[0].Admin != proxy.AdminDrain || s.Backends[0].Active > 0 {
+			t.Fatalf("the backend on a node that lives: %+v", s.Backends[0])
+		}
+		p := others[1].status().Cluster.Plan("db")
+		return slices.ContainsFunc(p.Nodes, func(n proxy.NodeReport) bool { return n.State == proxy.NodeUnknown })
+	})
+	end()
+	if status := c.status(); status != exitFailed {
+		t.Errorf("status %d:\n%s", status, c.said())
+	}
+	clients.stop(others)
+	if said := c.said(); !strings.Contains(said, "failed 0 on 2 of 3 nodes") || !regexp.MustCompile(`edge-\d +a +unknown: its lease ended \d\d:`).MatchString(said) {
+		t.Errorf("it says:\n%s", said)
+	}
+	for _, in := range others {
+		in.until("it serves again", func(s *proxy.ServiceInfo) bool { return s.Backends[0].Eligible })
+	}
+}
+
+// TestARollOfRedis restarts three of Debian's redis-server, one after another, under clients of
+// all three nodes that come again for each command.
+func TestARollOfRedis(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"redis-server", "redis-cli"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed")
+		}
+	}
+	var backends []string
+	for i := range 3 {
+		_, port, _ := net.SplitHostPort(freePort(t))
+		dir := t.TempDir()
+		stop := fmt.Sprintf("redis-cli -p %s shutdown nosave >%s/stop 2>&1", port, dir)
+		start := fmt.Sprintf("redis-server --port %s --bind 127.0.0.1 --save '' --dir %s --daemonize yes >%s/start", port, dir, dir)
+		if out, err := exec.Command("sh", "-c", start).CombinedOutput(); err != nil {
+			t.Fatalf("redis-server: %v\n%s", err, out)
+		}
+		t.Cleanup(func() { exec.Command("sh", "-c", stop).Run() })
+		backends = append(backends, fmt.Sprintf("{ name = %q, addr = \"127.0.0.1:%s\", restart = [\"sh\", \"-c\", %q] }", "redis-"+string(rune('1'+i)), port, stop+"; "+start))
+	}
+	all, _ := clusterBefore(t, func(string) string {
+		return "backends = [" + strings.Join(backends, ", ") + "]\nscope = \"cluster\"\ncheck = { type = \"send-expect\", send = \"PING\\r\\n\", expect_bytes = \"+PONG\", interval = \"500ms\" }\n"
+	})
+	mayAct(all)
+	clients := newCrowdThat(t, all, func(c *client) error {
+		if err := c.says("PING\r"); err != nil {
+			return err
+		}
+		return c.hears("+PONG\r")
+	})
+	out, status := runTcpctl(t, "roll", "db", "--socket", all[0].socket)
+	clients.stop(all)
+	var served int64
+	for _, n := range clients.served {
+		served += n.Load()
+	}
+	t.Logf("%d connections\n%s", served, out)
+	if status != 0 || !strings.Contains(out, "failed 0 on 3 of 3 nodes") || len(regexp.MustCompile(`edge-\d +redis-\d +done `).FindAllString(out, -1)) != 9 {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}

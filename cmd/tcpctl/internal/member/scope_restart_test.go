@@ -1,0 +1,244 @@
+package member_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/api"
+)
+
+// restartable gives a service the backends a and b, or a alone, with a restart command.
+func restartable(backends int, argv ...string) func(*proxy.ServiceConfig) {
+	return func(c *proxy.ServiceConfig) {
+		one := c.Backends[0]
+		one.Restart = argv
+		c.Backends, c.Balance = nil, "roundrobin"
+		for _, name := range []string{"a", "b"}[:backends] {
+			one.Name = name
+			c.Backends = append(c.Backends, one)
+		}
+	}
+}
+
+// plans are the options of a plan of all nodes, as the node's operator asks for it.
+func (n *scoped) plans(change func(*proxy.PlanOptions)) proxy.PlanOptions {
+	o := proxy.PlanOptions{Limit: time.Minute, Then: proxy.ThenAbort, Max: time.Minute, By: "ana"}
+	if change != nil {
+		change(&o)
+	}
+	o.Cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
+		return n.member.Window(ctx, "db/"+backend, "r1", &api.Request{By: o.By, Options: api.Options{Limit: o.Limit, Then: o.Then, Max: o.Max}})
+	}
+	return o
+}
+
+func (n *scoped) restarts(change func(*proxy.PlanOptions)) *proxy.Plan {
+	n.Helper()
+	p, err := n.svc.Backend("a").StartRestart(n.plans(change))
+	if err != nil {
+		n.Fatal(err)
+	}
+	return p
+}
+
+// ends waits for the end of a plan.
+func (n *scoped) ends(p *proxy.Plan, state string) proxy.Report {
+	n.Helper()
+	select {
+	case <-p.Done():
+	case <-time.After(patience):
+		n.Fatalf("the plan is not over: %+v", p.Report())
+	}
+	r := p.Report()
+	if r.State != state {
+		n.Errorf("the plan: %s, want %s: %s", r.State, state, r.Sentence())
+	}
+	return r
+}
+
+// admin waits until a backend has an admin state on all nodes.
+func admin(t *testing.T, all []*scoped, state string) {
+	t.Helper()
+	for _, n := range all {
+		n.until("the first backend is "+state, func(i proxy.ServiceInfo) bool { return i.Backends[0].Admin == state })
+	}
+}
+
+// TestRule27ARestartOfABackend: all nodes drain it, the command runs once, and then all put it
+// back. Meanwhile the other serves, and the service is open.
+func TestRule27ARestartOfABackend(t *testing.T) {
+	t.Parallel()
+	ran := filepath.Join(t.TempDir(), "ran")
+	_, all := threeNodes(t, 10*second, restartable(2, "sh", "-c", "echo $TCPCTL_BACKEND >>"+ran))
+	live := all[2].dial()
+	all[2].hears(live)
+	second := all[2].dial() // one of the two is at a
+	all[2].hears(second)
+	p := all[0].restarts(nil)
+	admin(t, all, proxy.AdminDrain)
+	eventually(t, "its session is waited for", func() bool {
+		r := p.Report()
+		return len(r.Nodes) == 3 && r.Nodes[2].State == proxy.NodeDraining && r.Nodes[2].Live == 1 && r.Nodes[2].Backend == "a" && r.Nodes[0].State == proxy.NodeSettled
+	})
+	for _, n := range all {
+		n.hears(n.dial())
+	}
+	if _, err := all[1].do("pause", "db", nil); err == nil || !strings.Contains(err.Error(), "db/a is being restarted on all nodes, by ana") {
+		t.Errorf("a pause meanwhile: %v", err)
+	}
+	if _, err := all[1].svc.Backend("a").Ready("ana", ""); err == nil || !strings.Contains(err.Error(), "held by the restart of ana") {
+		t.Errorf("ready meanwhile: %v", err)
+	}
+	live.Close()
+	second.Close()
+	r := all[0].ends(p, proxy.PlanDone)
+	admin(t, all, proxy.AdminReady)
+	if said := proxy.AcrossNodes(r.Nodes); said != "failed 0 on 3 of 3 nodes" || len(r.Nodes) != 3 {
+		t.Errorf("it reports %s: %+v", said, r.Nodes)
+	}
+	if text, _ := os.ReadFile(ran); string(text) != "a\n" {
+		t.Errorf("the command has run %q", text)
+	}
+}
+
+// TestRule20ARestartOfAllNodesThatFails: the backend stays drained on all of them until an
+// operator says otherwise, for all.
+func TestRule20ARestartOfAllNodesThatFails(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, restartable(2, "sh", "-c", "echo no such unit; exit 5"))
+	r := all[0].ends(all[0].restarts(nil), proxy.PlanFailed)
+	if !strings.Contains(r.Error, "no such unit; a stays drained on all nodes") {
+		t.Errorf("it says %q", r.Error)
+	}
+	admin(t, all, proxy.AdminDrain)
+	eventually(t, "the plan is over", func() bool { p := all[2].member.Facts("db").Plan; return !p.Runs() })
+	for _, n := range all {
+		n.hears(n.dial())
+		if i := n.svc.Info(); i.Backends[0].Admin != proxy.AdminDrain || i.Backends[0].Active > 0 {
+			t.Errorf("afterwards: %+v", i.Backends[0])
+		}
+	}
+	all[1].must("ready", "db/a", nil)
+	admin(t, all, proxy.AdminReady)
+}
+
+// TestRule37TheLimitOfARestart passes on one node under abort: it is given up on all, before
+// the command.
+func TestRule37TheLimitOfARestart(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, restartable(1, "false"))
+	live := all[2].dial()
+	all[2].hears(live)
+	r := all[0].ends(all[0].restarts(func(o *proxy.PlanOptions) { o.Limit = 300 * time.Millisecond }), proxy.PlanTimedOut)
+	if !strings.Contains(r.Error, "1 session still live on node-3") {
+		t.Errorf("it says %q", r.Error)
+	}
+	admin(t, all, proxy.AdminReady)
+}
+
+// TestRule20ARestartOfTheOnlyBackend holds the clients of all nodes.
+func TestRule20ARestartOfTheOnlyBackend(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	began, end := filepath.Join(dir, "began"), filepath.Join(dir, "end")
+	_, all := threeNodes(t, 10*second, func(c *proxy.ServiceConfig) {
+		restartable(1, "sh", "-c", "touch "+began+"; until [ -e "+end+" ]; do sleep 0.05; done")(c)
+		c.NoBackend = "reject"
+	})
+	p := all[1].restarts(nil)
+	eventually(t, "the command runs", func() bool { _, err := os.Stat(began); return err == nil })
+	for _, n := range all {
+		held := n.dial()
+		n.until("its client is held", func(i proxy.ServiceInfo) bool { return i.State == proxy.StatePaused && i.Queue.Waiting == 1 })
+		defer n.hears(held)
+	}
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := all[1].ends(p, proxy.PlanDone)
+	if said := proxy.AcrossNodes(r.Nodes); said != "failed 0 on 3 of 3 nodes" || r.Numbers.Held != 3 || r.Numbers.Rejected != 0 {
+		t.Errorf("it reports %s: %+v", said, r.Numbers)
+	}
+}
+
+// TestRule27TheOwnerOfARestartIsLost while its command runs: after the max the backend is
+// drained on all nodes, since nobody knows what became of it.
+func TestRule27TheOwnerOfARestartIsLost(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, restartable(2, "sleep", "60"))
+	p := all[0].restarts(func(o *proxy.PlanOptions) { o.Max = 3 * time.Second })
+	eventually(t, "the command runs", func() bool { s := p.Report().Steps; return s[1].State == proxy.StepRunning })
+	h.link(1, false)
+	eventually(t, "the plan is over", func() bool { p := all[1].member.Facts("db").Plan; return p.ID > 0 && !p.Runs() })
+	admin(t, all[1:], proxy.AdminDrain)
+	for _, n := range all[1:] {
+		n.hears(n.dial())
+	}
+	h.link(1, true)
+	all[0].ends(p, proxy.PlanFailed)
+	admin(t, all, proxy.AdminDrain)
+}
+
+// TestRollOfAllNodes: a row for each node and backend, and clients on all nodes that come all
+// the while.
+func TestRollOfAllNodes(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, restartable(2, "true"))
+	stop := make(chan struct{})
+	ended := make(chan error, len(all))
+	for _, n := range all {
+		go func() { ended <- n.visits(stop) }()
+	}
+	p, err := all[2].svc.StartRoll(all[2].plans(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := all[2].ends(p, proxy.PlanDone)
+	close(stop)
+	for range all {
+		if err := <-ended; err != nil {
+			t.Errorf("a client failed: %v", err)
+		}
+	}
+	if said := proxy.AcrossNodes(r.Nodes); said != "failed 0 on 3 of 3 nodes" || len(r.Nodes) != 6 {
+		t.Errorf("it reports %s: %+v", said, r.Nodes)
+	}
+	for i, n := range r.Nodes {
+		if want := []string{"a", "b"}[i/3]; n.Backend != want || n.State != proxy.NodeDone {
+			t.Errorf("row %d: %+v", i, n)
+		}
+	}
+	if f := all[0].member.Facts("db"); len(f.Backends) > 0 || f.Plan.Backend != "b" {
+		t.Errorf("afterwards: %+v", f)
+	}
+}
+
+// visits has one client after another say something, until stop is closed.
+func (n *scoped) visits(stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		c, err := net.Dial("tcp", n.svc.Info().Listen[0])
+		if err != nil {
+			return err
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprintln(c, "hello")
+		_, err = bufio.NewReader(c).ReadString('\n')
+		c.Close()
+		if err != nil {
+			return err
+		}
+	}
+}

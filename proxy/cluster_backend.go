@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
+)
+
+// A ClusterPause of one backend: each engine keeps its clients from it, and holds them where
+// no other serves (rule 18a).
+
+// holdBackendLocked takes the backend that p is about out of service. One that a plan of this
+// engine alone has may not be taken away from it.
+func (c *clusterState) holdBackendLocked(p *clusterPause) {
+	s := c.service
+	b := s.backends.byNameLocked(p.Backend)
+	if b == nil || b.holds[holdPlan].runs() {
+		return
+	}
+	p.hold = p.newHold(s, b)
+	s.engine.note(Event{Kind: EventAdmin, Service: s.name, Backend: b.name, By: p.By,
+		Text: fmt.Sprintf("%s is being drained on all nodes, for a restart: %s live here", b.target(), text.Plural(b.active, "session"))})
+	b.setHoldLocked(holdPlan, p.hold)
+	if b.active == 0 {
+		s.backends.emptiedLocked(b)
+	}
+}
+
+func (p *clusterPause) newHold(s *Service, b *Backend) *hold {
+	h := &hold{state: AdminDrain, by: p.By, reason: p.Reason, since: time.Now(), then: p.Then, quiet: p.Quiet, startedWith: b.active, cluster: p}
+	if p.Limit > 0 {
+		until := h.since.Add(p.Limit)
+		h.until = &until
+		s.timer.set(until)
+	}
+	return h
+}
+
+// releaseBackendLocked ends what p has done to its backend.
+func (c *clusterState) releaseBackendLocked(p *clusterPause) {
+	for _, b := range c.service.backends.all {
+		if p.hold != nil && b.holds[holdPlan] == p.hold {
+			b.setHoldLocked(holdPlan, nil)
+		}
+	}
+}
+
+// liveThereLocked is liveLocked of a plan of one backend. A node that has none of that name has
+// nothing to wait for.
+func (p *clusterPause) liveThereLocked(s *Service) (live int, settled bool) {
+	active, held := 0, true
+	for _, b := range s.backends.all {
+		if b.name == p.Backend {
+			active += b.active
+			live += b.active - s.predecessors.Backends[b.name]
+			held = held && (b.removing || p.hold != nil && b.holds[holdPlan] == p.hold)
+		}
+	}
+	kept := p.hold != nil && p.Limit > 0 && p.hold.until == nil && p.Then == ThenKeep
+	return live, held && s.hooks.running == "" && (active == 0 || kept) // a hook may be about it
+}
+
+// holdsLocked says whether this engine keeps its clients from the backend.
+func (p *clusterPause) holdsLocked(b *Backend) bool {
+	return p != nil && !p.over && p.Backend == b.name && p.hold != nil && b.holds[holdPlan] == p.hold
+}
+
+// goOnLocked has t count from where the numbers of was end.
+func (t *tally) goOnLocked(was *clusterPause) {
+	n := Numbers{}
+	if was.final != nil {
+		n = was.final.Numbers
+	}
+	t.counts.Cut, t.counts.Failed, t.counts.Rejected = was.tally.counts.Cut+n.Cut, was.tally.counts.Failed+n.Failed, was.tally.counts.Rejected+n.Rejected
+	t.queueCounts.Abandoned, t.queueCounts.TimedOut = was.tally.queueCounts.Abandoned+n.Abandoned, was.tally.queueCounts.TimedOut+n.TimedOut
+}
