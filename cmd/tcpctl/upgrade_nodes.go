@@ -46,6 +46,7 @@ type nodesUpgrade struct {
 	asJSON  bool
 	out     io.Writer
 	done    []nodeUpgrade
+	moved   bool // self is a new process, which meets the other nodes anew
 }
 
 // nodeUpgrade is what came of one node.
@@ -128,7 +129,7 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	if !m.Here() {
 		src = u.peer(m.ID)
 	}
-	before, err := look(ctx, src)
+	before, err := u.first(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,21 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	}
 	// Anything else may be the way there, which its old process has held.
 	n.Result, n.To = "upgraded", u.to
+	u.moved = u.moved || m.Here()
 	return u.awaitNew(ctx, src, before)
+}
+
+// first is how a node is before it is upgraded.
+func (u *nodesUpgrade) first(ctx context.Context, src api.Source) (*api.Status, error) {
+	for began := time.Now(); ; {
+		st, err := look(ctx, src)
+		if err == nil || !u.moved || time.Since(began) > nodeServes {
+			return st, err
+		}
+		if err := pauseFor(ctx, 200*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func look(ctx context.Context, src api.Source) (*api.Status, error) {

@@ -181,7 +181,8 @@ func (f *Fleet) clusterStatus() *api.Cluster {
 		c = part.Status()
 		if m := f.joins.Member; m != nil {
 			c.LeaseSeconds = m.Lease().Seconds()
-			if leader := m.Leader(); c.Leader == "" && c.Role == api.ClusterClient && c.LeaseSeconds > 0 {
+			votes := c.Role != api.ClusterClient && c.Role != api.ClusterRemoved
+			if leader := m.Leader(); c.Leader == "" && !votes && c.LeaseSeconds > 0 {
 				c.Leader = part.Name(leader)
 			}
 		}

@@ -96,6 +96,12 @@ func (p *Part) Remove(ctx context.Context, name string, force bool) (string, err
 	if p.isVoter(name) && !force {
 		return "", fmt.Errorf("%s is among the voters of this node's file, and would be added again: take it out there on all nodes, and reload; or --force, to have it join anew", name)
 	}
+	if id == p.self { // or nobody would lead until the others have elected one
+		p.handOver()
+		if err := p.asks(); err != nil {
+			return "", err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, actWithin)
 	defer cancel()
 	if err := node.Remove(ctx, id); err != nil {

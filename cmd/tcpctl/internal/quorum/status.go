@@ -43,7 +43,7 @@ func (p *Part) Status() *api.Cluster {
 	case slices.Contains(s.Learners, p.self):
 		c.Role = api.ClusterLearner
 	default:
-		c.Role = api.ClusterRemoved
+		c.Role, c.Term, c.Leader = api.ClusterRemoved, 0, "" // of the time when it voted
 	}
 	match := map[cluster.NodeID]uint64{p.self: s.Last}
 	for _, peer := range s.Peers {
