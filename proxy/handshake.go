@@ -244,7 +244,7 @@ func tlsHandshake(conn *tls.Conn, last bool) relay.Event {
 // loopTLSHandshake is tlsHandshake for a client of the loops, which carry TLS 1.3
 // themselves.
 func loopTLSHandshake(conn net.Conn, config *tls.Config, last bool) relay.Event {
-	t, over, err := relay.TLSServer(conn, config, handshakeTimeout)
+	t, over, err := relay.TLSServer(conn, config, handshakeTimeout, last)
 	switch {
 	case err != nil:
 		return tlsFailed(err)

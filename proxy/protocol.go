@@ -18,7 +18,8 @@ type Protocol interface {
 	// Name is what a session's Via shows.
 	Name() string
 	// Handshake waits for the handshake on a connection, plain TCP or TLS, which
-	// it owns from now on. It must have an end of its own. An error is for a
+	// it owns from now on. One of TLS has crypto/tls's method ConnectionState, and
+	// is not always a *tls.Conn. Handshake must have an end of its own. An error is for a
 	// client that brought none; a *Refusal, for one that has had its answer.
 	Handshake(net.Conn, Arrival) (PendingClient, error)
 	// AnswerAfter is how long a client waits for the answer to its handshake.

@@ -72,8 +72,6 @@ func (c ServiceConfig) notForLoop() string {
 	switch {
 	case !relay.HasLoop:
 		return "event loops need Linux"
-	case c.Protocol != nil && c.TLS != nil:
-		return "it speaks " + c.Protocol.Name() + " over TLS"
 	case c.Dial != nil:
 		return "it has a Dial of its own"
 	}

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -75,7 +74,7 @@ func newConn(conn net.Conn, early []byte, client bool, agreed negotiated, set *s
 		conn: conn, netConn: netConnOf(conn), settings: set, client: client,
 		subprotocol: agreed.subprotocol, encoding: agreed.encoding,
 	}
-	_, c.isTLS = conn.(*tls.Conn)
+	_, c.isTLS = conn.(secureConn)
 	c.blocks = newBlockReader(conn, maxFrame)
 	c.rawConn = c.blocks.raw
 	c.controller = controllerOf(c.netConn)

@@ -41,6 +41,10 @@ func (l *Listener) fastHandshake(conn net.Conn, opts HandshakeOptions) (p *Pendi
 	if denied := to.authorize(r); denied != nil {
 		return nil, bytes.Clone(text), denied, nil
 	}
+	if s, ok := conn.(secureConn); ok {
+		state := s.ConnectionState()
+		r.TLS = &state
+	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		r.RemoteAddr = a.AddrPort().String()
 	}

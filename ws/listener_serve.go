@@ -99,7 +99,8 @@ func (l *Listener) SetKeepAlivesEnabled(on bool) { l.server.SetKeepAlivesEnabled
 var ErrNoHandshake = errors.New("ws: the connection ended without a handshake")
 
 // Handshake serves HTTP on a connection that the caller has accepted until it has
-// a valid handshake, which it returns; Next does not. conn may be a *tls.Conn:
+// a valid handshake, which it returns; Next does not. conn may be a
+// connection over TLS, which is one with a method ConnectionState, such as a *tls.Conn:
 // Config.TLS is not used. The Listener owns conn from the call on, and closes it
 // before it returns an error (see ErrNoHandshake; net.ErrClosed after Close);
 // then the Pending owns it.
@@ -119,7 +120,9 @@ func (l *Listener) Handshake(conn net.Conn, opts HandshakeOptions) (*Pending, er
 			conn.Close()
 			return nil, fmt.Errorf("%w: %w", ErrNoHandshake, err)
 		}
-		state := t.ConnectionState()
+	}
+	if s, ok := conn.(secureConn); ok {
+		state := s.ConnectionState()
 		f.tls = &state
 	}
 	select {

@@ -40,14 +40,24 @@ func (l eofListener) Accept() (net.Conn, error) {
 	return &eofConn{Conn: c}, nil
 }
 
+// A secureConn is a connection over TLS: a *tls.Conn, or another's, such as that of an
+// event loop.
+type secureConn interface {
+	net.Conn
+	ConnectionState() tls.ConnectionState
+}
+
 // truncatedUnderTLS reports whether a TLS stream ended with the peer's FIN, without
 // a close_notify. Of a *tls.Conn that the program has made, this is known if the
-// connection under it has a method Ended like that of eofConn.
+// connection under it has a method Ended like that of eofConn; of another secureConn,
+// if it has one itself.
 func truncatedUnderTLS(c net.Conn) bool {
-	t, ok := c.(*tls.Conn)
-	if !ok {
+	if _, ok := c.(secureConn); !ok {
 		return false
 	}
-	u, ok := t.NetConn().(interface{ Ended() bool })
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	u, ok := c.(interface{ Ended() bool })
 	return ok && u.Ended()
 }

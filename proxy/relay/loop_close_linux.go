@@ -16,10 +16,14 @@ func (l *loop) passEnd(src *Side) {
 	case dst.fd < 0, dst.use != relaying:
 	case d.end == FIN, d.end == Quiet:
 		dst.add(sideShut)
-		if dst.isFramed() && !l.closeFrames(src) || dst.isSecure() && !l.closeNotify(src) {
-			return // for now
-		}
-		if !dst.isFramed() { // else its close frame is the end
+		switch {
+		case dst.isFramed(): // its close frame is the end
+			if !l.closeFrames(src) {
+				return // for now
+			}
+		case dst.isSecure() && !l.closeNotify(src):
+			return
+		default:
 			shutdown(dst.fd, unix.SHUT_WR)
 		}
 		if dst.dir.end == Quiet { // what dst has sent since is unread: the close will be a reset

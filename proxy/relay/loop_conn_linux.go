@@ -24,8 +24,9 @@ type openingConn struct {
 	net.Conn // nil: the side is raw
 
 	side     *Side
-	task     *loopTask // the side's
-	received int64     // bytes
+	over     *loopTLSConn // TLS over it; nil: there is none
+	task     *loopTask    // the side's
+	received int64        // bytes
 
 	mu      sync.Mutex // no descriptor is closed under a call that uses it
 	closed  bool

@@ -221,7 +221,7 @@ func TestMove(t *testing.T) {
 func TestTheHandshakeOnTheLoopHasADeadline(t *testing.T) {
 	failed := make(chan error, 1)
 	h := opening(t, func(c net.Conn) []byte {
-		_, _, err := relay.TLSServer(c, &tls.Config{}, 50*time.Millisecond)
+		_, _, err := relay.TLSServer(c, &tls.Config{}, 50*time.Millisecond, true)
 		failed <- err
 		return nil
 	}, func(_ *openingHarness, o *opener) { o.finish() }, "")

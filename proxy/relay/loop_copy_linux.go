@@ -113,7 +113,7 @@ func (l *loop) read(src *Side) {
 	at := dst.headroom()
 	room, wrapped := bufferSize-at, src.isWrapped() || dst.isWrapped()
 	if dst.isSecure() {
-		room = mostSealed
+		room = mostSealed - at
 	}
 	most := room
 	src.isUrgent = false
@@ -140,11 +140,7 @@ func (l *loop) read(src *Side) {
 		d.end = l.classifyEnd(src)
 		return
 	}
-	if src.isFramed() {
-		l.unframe(src, at, n)
-	} else {
-		l.deliver(src, &l.buf, at, n)
-	}
+	l.take(src, &l.buf, at, n)
 	if n < room {
 		d.full = 0
 		// A short read has emptied the socket, and edge-triggered epoll reports
@@ -172,6 +168,15 @@ func (s *Side) headroom() int {
 	return 0
 }
 
+// take takes n bytes of *b, which src has sent: frames, or what is to be delivered.
+func (l *loop) take(src *Side, b **buffer, at, n int) {
+	if src.isFramed() {
+		l.unframe(src, b, at, n)
+	} else {
+		l.deliver(src, b, at, n)
+	}
+}
+
 // deliver writes n bytes of *b, which src has sent.
 func (l *loop) deliver(src *Side, b **buffer, at, n int) {
 	d := &src.dir
@@ -186,19 +191,25 @@ func (l *loop) deliver(src *Side, b **buffer, at, n int) {
 	if src.isPaced() {
 		l.pace(src, n)
 	}
-	switch dst := src.peer(); {
-	case dst.isFramed():
+	if dst := src.peer(); dst.isFramed() {
 		l.frame(src, b, n)
-	case dst.isSecure():
-		l.seal(src, b, at, n)
-	default:
+	} else {
 		l.send(d, dst, b, at, n)
 	}
 }
 
-// send writes n bytes of *b to dst. If dst does not take all for now, the buffer stays
-// with what is still owed, and *b is another one.
+// send writes n bytes of *b to dst, through its TLS.
 func (l *loop) send(d *direction, dst *Side, b **buffer, at, n int) {
+	if dst.isSecure() {
+		b, n = l.seal(dst, b, at, n)
+		at = 0
+	}
+	l.sendAsIs(d, dst, b, at, n)
+}
+
+// sendAsIs writes n bytes of *b to dst. If dst does not take all for now, the buffer stays
+// with what is still owed, and *b is another one.
+func (l *loop) sendAsIs(d *direction, dst *Side, b **buffer, at, n int) {
 	d.from, d.to = int32(at), int32(at+n)
 	if l.write(d, dst, *b) {
 		d.held, *b = *b, loopBuffers.Get().(*buffer)

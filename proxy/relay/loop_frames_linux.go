@@ -24,15 +24,12 @@ func (b *buffer) offset(part []byte) int {
 func (s *Side) beginFrames() {
 	s.framed.early = true
 	s.framed.guard(func() { s.framed.Attach(s.framed) })
-	s.readBefore = -1
-	for _, s := range [...]*Side{s, s.peer()} {
-		s.dir.noSplice = true
-		if s.path == nil { // its urgent data is a part of the stream from now on
-			keepUrgent(uintptr(s.fd))
-		}
+	if s.opening == nil {
+		return
 	}
-	if s.opening != nil {
-		s.opening.rest()
+	s.opening.rest()
+	if over := s.overTLS(); over != nil {
+		over.begin(s)
 	}
 }
 
@@ -44,7 +41,12 @@ func (l *loop) endFrames(s *Side) {
 	if d.held != nil {
 		unsent = d.held[d.from:d.to]
 	}
-	s.framed.guard(func() { s.framed.Detach(unsent) })
+	f := s.framed
+	if over := s.overTLS(); over != nil { // they are records
+		over.goOn(unsent, f.ends)
+		unsent = nil
+	}
+	f.guard(func() { f.Detach(unsent) })
 	s.framed = nil
 	s.use = opening
 	l.closeDirections(s)
@@ -77,11 +79,11 @@ func (f *framed) guard(call func()) {
 }
 
 // unframe delivers the payload of the next bytes that src has sent.
-func (l *loop) unframe(src *Side, at, n int) {
+func (l *loop) unframe(src *Side, b **buffer, at, n int) {
 	var payload []byte
 	var err error
-	src.framed.guard(func() { payload, err = src.framed.Unframe(l.buf[at : at+n]) })
-	l.deliverFrames(src, payload, err)
+	src.framed.guard(func() { payload, err = src.framed.Unframe((*b)[at : at+n]) })
+	l.deliverFrames(src, b, payload, err)
 }
 
 // unframeEarly is unframe of what was read before the relay, and reports whether there
@@ -91,14 +93,14 @@ func (l *loop) unframeEarly(src *Side) bool {
 	var err error
 	f := src.framed
 	f.guard(func() { payload, f.early, err = f.Early(l.buf[:min(bufferSize, mostSealed)]) })
-	l.deliverFrames(src, payload, err)
+	l.deliverFrames(src, &l.buf, payload, err)
 	return f.early || len(payload) > 0 || err != nil || f.panic != nil
 }
 
-func (l *loop) deliverFrames(src *Side, payload []byte, err error) {
+func (l *loop) deliverFrames(src *Side, b **buffer, payload []byte, err error) {
 	f := src.framed
 	if len(payload) > 0 && f.panic == nil {
-		l.deliver(src, &l.buf, l.buf.offset(payload), len(payload))
+		l.deliver(src, b, (*b).offset(payload), len(payload))
 	}
 	if f.panic != nil || f.HasControl() {
 		l.enqueue(src.peer())
@@ -111,6 +113,7 @@ func (l *loop) deliverFrames(src *Side, payload []byte, err error) {
 // endFramed ends what a side sends as its protocol has ended it.
 func (l *loop) endFramed(src *Side, err error) {
 	d := &src.dir
+	src.early = nil // behind the end
 	switch {
 	case src.framed.panic != nil:
 		src.add(sideReset)
@@ -135,13 +138,22 @@ func (l *loop) endFramed(src *Side, err error) {
 // endSocket is endFramed of a side whose socket was read to its end: e is 0 for an
 // end of stream.
 func (l *loop) endSocket(src *Side, e unix.Errno) {
-	by, err := io.EOF, io.EOF
+	by := io.EOF
 	if e != 0 {
 		by = os.NewSyscallError("read", e)
 		src.seen = Reset
+	} else if over := src.overTLS(); over != nil {
+		by = ErrTLSTruncated
+		over.ended.Store(true)
 	}
-	f := src.framed
-	f.guard(func() { err = f.Ended(by) })
+	l.endUnder(src, by)
+}
+
+// endUnder is endFramed of a side whose frames have ended by an end of what is under
+// them.
+func (l *loop) endUnder(src *Side, by error) {
+	err := by
+	src.framed.guard(func() { err = src.framed.Ended(by) })
 	l.endFramed(src, err)
 }
 

@@ -45,13 +45,12 @@ func (s *Side) endOpening() {
 	switch {
 	case s.framed != nil:
 		s.beginFrames()
-		return
 	case s.opening != nil:
 		s.readBefore = s.opening.received - int64(len(s.early))
 		s.opening = nil
 	}
-	if s.secure != nil {
-		s.beginSecure()
+	if s.isWrapped() {
+		s.beginWrapped()
 	}
 }
 

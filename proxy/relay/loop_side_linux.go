@@ -76,6 +76,9 @@ func (s *Side) onReady(l *loop, events uint32) {
 	switch s.use {
 	case opening:
 		s.opening.onReady(events)
+		if over := s.overTLS(); over != nil && events&unix.EPOLLOUT != 0 {
+			over.onWritable()
+		}
 	case watched:
 		s.checkWaiter(l)
 	case dialing:
@@ -212,8 +215,12 @@ func (s *Side) becomeConn() {
 	more := s.more()
 	more.conn, more.local = c, local
 	if more.secure != nil {
-		more.conn = newTLSConn(c, more.secure)
-		more.secure.drop()
+		over := &tlsConn{tls: more.secure}
+		if was := s.overTLS(); was != nil {
+			over = &was.tlsConn // with what it has read
+		}
+		over.Conn = c
+		more.conn = over
 	}
 	if more.opening != nil {
 		more.opening.Conn, more.opening = c, nil

@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -14,38 +13,8 @@ import (
 // buffer sealed.
 var mostSealed = tlsrecord.Fits(len(buffer{}))
 
-// partials are for the beginnings of records of more than smallRecord bytes.
-var partials = sync.Pool{New: func() any { return new([tlsrecord.MaxRecord]byte) }}
-
-const smallRecord = 1 << 10
-
-// keep keeps the beginning of a record until the rest of it comes.
-func (t *TLS) keep(b []byte) {
-	if len(b) == 0 {
-		t.drop()
-		return
-	}
-	if size := max(tlsrecord.RecordLen(b), len(b), 64); size > cap(t.partial) {
-		t.drop()
-		if size > smallRecord {
-			t.partial = partials.Get().(*[tlsrecord.MaxRecord]byte)[:0]
-		} else {
-			t.partial = make([]byte, 0, size)
-		}
-	}
-	t.partial = append(t.partial[:0], b...)
-}
-
-// drop forgets the beginning of a record.
-func (t *TLS) drop() {
-	if cap(t.partial) == tlsrecord.MaxRecord {
-		partials.Put((*[tlsrecord.MaxRecord]byte)(t.partial[:tlsrecord.MaxRecord]))
-	}
-	t.partial = nil
-}
-
-// beginSecure is called as the relay begins, of which a side speaks TLS.
-func (s *Side) beginSecure() {
+// beginWrapped is called as the relay begins, of which a side speaks TLS or in frames.
+func (s *Side) beginWrapped() {
 	s.readBefore = -1
 	for _, s := range [...]*Side{s, s.peer()} {
 		s.dir.noSplice = true
@@ -74,6 +43,10 @@ func (l *loop) readSecure(src *Side) {
 	case e == unix.EAGAIN:
 		src.readable = false
 		return
+	case src.isFramed() && (e != 0 || n == 0):
+		t.drop()
+		l.endSocket(src, e)
+		return
 	case e != 0:
 		src.add(sideReset)
 		d.end, src.seen = Reset, Reset
@@ -91,13 +64,13 @@ func (l *loop) readSecure(src *Side) {
 	plain, used, err := t.session.Open(l.second[at:at], l.buf[:before+n])
 	t.keep(l.buf[used : before+n])
 	if len(plain) > 0 {
-		l.deliver(src, &l.second, at, len(plain))
+		l.take(src, &l.second, at, len(plain))
 	}
 	if t.session.Pending() {
 		l.enqueue(src.peer())
 	}
 	switch {
-	case err != nil:
+	case err != nil && d.end == Open:
 		l.endSecure(src, err)
 	case n < room-before:
 		src.readable = src.peerEnded || src.urgent || src.path != nil // see read
@@ -107,14 +80,19 @@ func (l *loop) readSecure(src *Side) {
 // endSecure ends what a side sends as its TLS has ended it.
 func (l *loop) endSecure(src *Side, err error) {
 	src.secure.drop()
-	if err == io.EOF {
+	a, isOurs := tlsrecord.AlertOf(err)
+	if isOurs {
+		src.lastRecord(func(b []byte) []byte { return src.secure.session.Alert(b, a) })
+	}
+	switch {
+	case src.isFramed():
+		l.endUnder(src, err)
+		return
+	case err == io.EOF:
 		src.dir.end = l.classifyEnd(src)
 		return
-	}
-	if isTLSAlert(err) {
+	case isTLSAlert(err):
 		src.endedBy = &TLSAlert{err}
-	} else if a, ok := tlsrecord.AlertOf(err); ok {
-		src.lastRecord(func(b []byte) []byte { return src.secure.session.Alert(b, a) })
 	}
 	src.add(sideReset)
 	src.dir.end = Reset
@@ -125,27 +103,27 @@ func (l *loop) endSecure(src *Side, err error) {
 // anything.
 func (l *loop) copyFirst(src *Side) bool {
 	switch {
-	case len(src.early) > 0:
-		l.deliverEarly(src)
-	case src.secure != nil && src.secure.err != nil && src.dir.end == Open:
-		l.endSecure(src, src.secure.err)
 	case src.framed != nil && src.framed.early && src.dir.end == Open:
 		return l.unframeEarly(src)
+	case len(src.early) > 0:
+		l.takeEarly(src)
+	case src.secure != nil && src.secure.err != nil && src.dir.end == Open:
+		l.endSecure(src, src.secure.err)
 	default:
 		return false
 	}
 	return true
 }
 
-// deliverEarly is read of bytes that were read in the opening.
-func (l *loop) deliverEarly(src *Side) {
+// takeEarly is read of bytes that were read in the opening.
+func (l *loop) takeEarly(src *Side) {
 	at := src.peer().headroom()
 	n := copy(l.buf[at:min(bufferSize, mostSealed)], src.early)
 	if src.early = src.early[n:]; len(src.early) == 0 {
 		src.early = nil
 	}
 	src.isUrgent = false
-	l.deliver(src, &l.buf, at, n)
+	l.take(src, &l.buf, at, n)
 }
 
 // sendControl sends the side that src sends to what its layer has to say by itself: a
@@ -153,28 +131,27 @@ func (l *loop) deliverEarly(src *Side) {
 // anything.
 func (l *loop) sendControl(src *Side) bool {
 	d, dst := &src.dir, src.peer()
-	if dst.isFramed() {
-		return l.sendControlFrames(src)
+	if dst.isSecure() && !d.discard && dst.fd >= 0 && dst.secure.session.Pending() {
+		l.sendAsIs(d, dst, &l.second, 0, len(dst.secure.session.AppendControl(l.second[:0])))
+		return true
 	}
-	if dst.secure == nil || d.discard || dst.fd < 0 || !dst.secure.session.Pending() {
-		return false
-	}
-	l.send(d, dst, &l.second, 0, len(dst.secure.session.AppendControl(l.second[:0])))
-	return true
+	return dst.isFramed() && l.sendControlFrames(src)
 }
 
-// seal writes n bytes of *b, which src has sent, to a side that speaks TLS.
-func (l *loop) seal(src *Side, b **buffer, at, n int) {
-	to := &l.second
-	if b == to {
+// seal seals n bytes of *b into the other buffer, for a side that speaks TLS.
+func (l *loop) seal(dst *Side, b **buffer, at, n int) (to **buffer, length int) {
+	if to = &l.second; b == to {
 		to = &l.buf
 	}
-	t := src.peer().secure
+	t := dst.secure
 	sealed := t.session.Seal((*to)[:0], (*b)[at:at+n])
-	if len(sealed) > 0 {
+	switch {
+	case dst.framed == nil && len(sealed) > 0:
 		t.sealed = int32(n)
+	case dst.framed != nil && dst.framed.ends:
+		sealed, t.shut = t.session.CloseNotify(sealed), true
 	}
-	l.send(&src.dir, src.peer(), to, 0, len(sealed))
+	return to, len(sealed)
 }
 
 // closeNotify announces the end of src's stream to its peer, which speaks TLS, and
@@ -188,7 +165,7 @@ func (l *loop) closeNotify(src *Side) bool {
 	if errors.Is(src.EndedBy(), ErrTLSTruncated) {
 		return true
 	}
-	l.send(d, src.peer(), &l.second, 0, len(t.session.CloseNotify(l.second[:0])))
+	l.sendAsIs(d, src.peer(), &l.second, 0, len(t.session.CloseNotify(l.second[:0])))
 	if d.blocked {
 		l.arm(src.peer())
 	}
@@ -199,7 +176,12 @@ func (l *loop) closeNotify(src *Side) bool {
 // is kept, and close_notify is sent where no reset follows.
 func (s *Side) endTLS(reset bool) {
 	t := s.secure
-	if !reset && !t.shut {
+	over := s.overTLS()
+	if over != nil {
+		over.mu.Lock() // its user may not have noticed yet that it is closed
+		defer over.mu.Unlock()
+	}
+	if !reset && !t.shut && (over == nil || !over.hasUnsent()) {
 		s.lastRecord(t.session.CloseNotify)
 	}
 	t.drop()

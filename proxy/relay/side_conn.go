@@ -9,9 +9,13 @@ import (
 
 // Conn returns the side's connection, for the handshake: PROXY header, TLS. The
 // side still owns it. That of a raw side is called for in a step, and is for the
-// function that the step gives to Do.
+// function that the step gives to Do; if the side speaks TLS, it is one over that, and
+// reads what Unread was given first.
 func (s *Side) Conn() net.Conn {
-	if s.isRaw() {
+	switch {
+	case s.isSecure():
+		return s.tlsConn()
+	case s.isRaw():
 		return s.openingConn()
 	}
 	keepUrgentOf(s.conn)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
@@ -16,7 +17,8 @@ import (
 // in the stream. An idle one has no buffer.
 type TLS struct {
 	session *tlsrecord.Session
-	name    string // that the client has asked for
+	name    string               // that the client has asked for
+	state   *tls.ConnectionState // of the handshake, for a layer over it; nil: there is none, or no more
 
 	early   []byte // what the client sent with the end of the handshake
 	partial []byte // the beginning of a record, whose rest has not come
@@ -28,8 +30,9 @@ type TLS struct {
 // TLSServer does the handshake of TLS as a server over c, the Conn or Replay of a
 // raw side, in a function of Runner.Do. Where TLS 1.3 was agreed it returns what
 // Side.Secure takes, and c is not needed any more; otherwise over is the
-// connection, for which the session has to be moved: see Loop.Move.
-func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration) (t *TLS, over *tls.Conn, err error) {
+// connection, for which the session has to be moved: see Loop.Move. last says that no
+// layer over it will ask for the ConnectionState of the side's Conn.
+func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration, last bool) (t *TLS, over *tls.Conn, err error) {
 	c.SetDeadline(time.Now().Add(timeout))
 	h, err := tlsrecord.Server(context.Background(), c, config)
 	c.SetDeadline(time.Time{})
@@ -40,6 +43,9 @@ func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration) (t *TLS, o
 		return nil, h.Conn, err
 	}
 	t = &TLS{session: h.Session, name: h.State.ServerName}
+	if !last {
+		t.state = &h.State
+	}
 	if r, ok := c.(*replayed); ok { // behind what was read ahead of the handshake
 		h.Early = append(h.Early, r.early...)
 	}
@@ -57,6 +63,36 @@ func (t *TLS) open(b []byte) {
 	if err != nil {
 		t.partial = nil
 	}
+}
+
+// partials are for records, or beginnings of one of more than smallRecord bytes.
+var partials = sync.Pool{New: func() any { return new([tlsrecord.MaxRecord]byte) }}
+
+const smallRecord = 1 << 10
+
+// keep keeps the beginning of a record until the rest of it comes.
+func (t *TLS) keep(b []byte) {
+	if len(b) == 0 {
+		t.drop()
+		return
+	}
+	if size := max(tlsrecord.RecordLen(b), len(b), 64); size > cap(t.partial) {
+		t.drop()
+		if size > smallRecord {
+			t.partial = partials.Get().(*[tlsrecord.MaxRecord]byte)[:0]
+		} else {
+			t.partial = make([]byte, 0, size)
+		}
+	}
+	t.partial = append(t.partial[:0], b...)
+}
+
+// drop forgets the beginning of a record.
+func (t *TLS) drop() {
+	if cap(t.partial) == tlsrecord.MaxRecord {
+		partials.Put((*[tlsrecord.MaxRecord]byte)(t.partial[:tlsrecord.MaxRecord]))
+	}
+	t.partial = nil
 }
 
 // Secure has the side, which is raw, speak TLS from now on.

@@ -34,7 +34,14 @@ func (c *finRecorder) NetConn() net.Conn { return c.Conn }
 // ErrTLSTruncated ends a side whose TLS did not announce its end: a FIN came
 // without a close_notify, so it may have
 // wanted to send more (RFC 8446, section 6.1).
-var ErrTLSTruncated error = errors.New("the connection ended without a close_notify of TLS")
+var ErrTLSTruncated error = truncatedError{}
+
+type truncatedError struct{}
+
+func (truncatedError) Error() string { return "the connection ended without a close_notify of TLS" }
+
+// Is has it be an end of stream at the wrong time, as that of crypto/tls is.
+func (truncatedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
 // TLSAlert ends a side that has sent an alert of TLS, such as one that our
 // certificate is refused (of which TLS 1.3 tells only after the handshake).

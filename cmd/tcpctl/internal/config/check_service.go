@@ -22,9 +22,6 @@ func (s *Service) check(r *report, path string) {
 	}
 	s.checkDiscover(r, path)
 	s.Check.check(r, path+".check")
-	if s.Relay == "loop" && s.WS != nil && s.TLS != nil {
-		r.wrong(path+".relay", `write relay = "auto"`, "service %q: relay = \"loop\" cannot carry it: it has WebSocket over TLS", s.Name)
-	}
 	if s.Drain.Protocol != "" && (s.WS != nil || len(s.SNI) > 0 && s.TLS == nil) {
 		r.wrong(path+".drain.protocol", "take it out; drain.quiet works without", "service %q: %s cannot be followed within WebSocket frames or TLS that is passed through", s.Name, s.Drain.Protocol)
 	}

@@ -35,13 +35,28 @@ func (v *testBridge) knock(text string) (c *raw, resp *http.Response) {
 
 func (v *testBridge) connect() *raw {
 	v.Helper()
-	conn, err := net.Dial("tcp", v.addr)
+	conn, err := v.netDial(v.Context(), "tcp", v.addr)
 	if err != nil {
 		v.Fatal(err)
 	}
 	v.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience))
 	return &raw{v.T, conn, bufio.NewReader(conn)}
+}
+
+// fin ends what the client sends.
+func (c *raw) fin() {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		t.CloseWrite()
+	}
+	c.tcp().CloseWrite()
+}
+
+func (c *raw) tcp() *net.TCPConn {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		return t.NetConn().(*net.TCPConn)
+	}
+	return c.Conn.(*net.TCPConn)
 }
 
 func (c *raw) answer() *http.Response {
@@ -122,7 +137,7 @@ func TestEndWithoutClose(t *testing.T) {
 				if tt.leaves {
 					c.Close()
 				} else {
-					c.Conn.(*net.TCPConn).CloseWrite()
+					c.fin()
 				}
 			}()
 			time.Sleep(100 * time.Millisecond) // so that everything between them is full
@@ -188,7 +203,7 @@ func TestEndBehindBytesInTheQueue(t *testing.T) {
 	says(t, first, "one")
 	second, _ := v.knock(opening("localhost", "/")) // returns once it is held
 	second.Write(frame(0x81, []byte("waited")))
-	second.Conn.(*net.TCPConn).CloseWrite()
+	second.fin()
 	gone, _ := v.knock(opening("localhost", "/"))
 	gone.Close()
 	if r := v.record(); r.Phase != proxy.PhaseQueue || r.Reason != proxy.ReasonAbandoned {

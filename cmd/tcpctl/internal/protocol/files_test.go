@@ -229,7 +229,7 @@ func TestStopEndsDownloads(t *testing.T) {
 			spec.Web = site(t)
 			v := bridgeOf(t, spec, echo, nil)
 			c := v.connect()
-			c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+			c.tcp().SetReadBuffer(16 << 10)
 			io.WriteString(c, "GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			c.answer()
 			v.until("it is no session", func(proxy.ServiceInfo) bool { return len(v.engine.Operator().Sessions(false)) == 0 })

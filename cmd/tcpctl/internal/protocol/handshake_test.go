@@ -76,7 +76,7 @@ func TestForwardedFor(t *testing.T) {
 			c.SendProxy, c.TrustedProxies = 1, test.trusted
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		d := ws.Dialer{Header: http.Header{"X-Forwarded-For": {test.header}}}
+		d := ws.Dialer{NetDial: v.netDial, Header: http.Header{"X-Forwarded-For": {test.header}}}
 		c, err := d.Dial(ctx, "ws://"+v.addr)
 		cancel()
 		if err != nil {
@@ -96,7 +96,7 @@ func TestForwardedForIsJudged(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	d := ws.Dialer{Header: http.Header{"X-Forwarded-For": {"10.2.0.9"}}}
+	d := ws.Dialer{NetDial: v.netDial, Header: http.Header{"X-Forwarded-For": {"10.2.0.9"}}}
 	_, err := d.Dial(ctx, "ws://"+v.addr)
 	refused(t, err, 503)
 	says(t, v.dial(), "from the proxy itself")
@@ -104,6 +104,9 @@ func TestForwardedForIsJudged(t *testing.T) {
 
 // TestProxyHeaderAndHandshakeInOne: what is behind a PROXY header is not lost.
 func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
+	if os.Getenv(tlsVariable) != "" {
+		t.Skip("that is TestProxyHeaderBeforeTLS")
+	}
 	lines := make(chan string, 1)
 	v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.AcceptProxy, c.TrustedProxies, c.SendProxy = true, loopback, 1
@@ -131,7 +134,7 @@ func TestWebBesideTheBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := bridgeOf(t, spec, echo, nil)
-	client := http.Client{Timeout: patience}
+	client := v.httpClient()
 	defer client.CloseIdleConnections()
 	for range 2 { // on one connection
 		resp, err := client.Get("http://" + v.addr + "/")
@@ -157,7 +160,7 @@ func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
 	spec := config.NewWS()
 	spec.Web, spec.HandshakeTimeout = t.TempDir(), time.Hour
 	v := bridgeOf(t, spec, echo, nil)
-	client := http.Client{Timeout: patience}
+	client := v.httpClient()
 	defer client.CloseIdleConnections()
 	get := func() {
 		t.Helper()
@@ -201,7 +204,7 @@ func TestSlowHeaders(t *testing.T) {
 	spec := config.NewWS()
 	spec.HandshakeTimeout = 200 * time.Millisecond
 	v := bridgeOf(t, spec, echo, nil)
-	c, err := net.Dial("tcp", v.addr)
+	c, err := v.netDial(t.Context(), "tcp", v.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,8 +224,7 @@ func TestSlowHeaders(t *testing.T) {
 
 // TestReload keeps what stays the same, and lets go of what does not.
 func TestReload(t *testing.T) {
-	var was proxy.ServiceConfig
-	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { was = *c })
+	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
 	apply := func(spec config.WS) []string {
@@ -231,7 +233,7 @@ func TestReload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		now := was
+		now := v.config
 		now.Protocol = w
 		changes, err := v.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{now}})
 		if err != nil {

@@ -3,11 +3,13 @@ package protocol
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"sync"
@@ -27,20 +29,29 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// relayVariable chooses the runner of the tests; "": auto.
-const relayVariable = "TCPCTL_TEST_RELAY"
+const (
+	relayVariable = "TCPCTL_TEST_RELAY" // the runner of the tests; "": auto
+	tlsVariable   = "TCPCTL_TEST_TLS"   // not "": clients speak TLS
+)
 
-// TestOverStream runs all tests once more, over the stream runner. Where there is a
-// loop, it is otherwise the loop that carries what is not TLS.
-func TestOverStream(t *testing.T) {
-	if os.Getenv(relayVariable) != "" || !relay.HasLoop {
+// TestOverTheOthers runs all tests once more over the stream runner, and over either
+// runner with clients that speak TLS.
+func TestOverTheOthers(t *testing.T) {
+	if os.Getenv(relayVariable) != "" {
 		t.Skip("that is what runs")
 	}
-	t.Parallel()
-	self := exec.Command(os.Args[0], "-test.timeout=10m")
-	self.Env = append(os.Environ(), relayVariable+"=stream")
-	if out, err := self.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, way := range [][2]string{{"stream", ""}, {"stream", "1"}, {"auto", "1"}} {
+		if way[0] == "stream" && !relay.HasLoop {
+			continue // as auto
+		}
+		t.Run(way[0]+way[1], func(t *testing.T) {
+			t.Parallel()
+			self := exec.Command(os.Args[0], "-test.timeout=10m")
+			self.Env = append(os.Environ(), relayVariable+"="+way[0], tlsVariable+"="+way[1])
+			if out, err := self.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
@@ -52,13 +63,16 @@ const patience = time.Minute
 type testBridge struct {
 	*testing.T
 	engine  *proxy.Engine
+	config  proxy.ServiceConfig
 	svc     *proxy.Service
 	addr    string
+	tls     *tls.Config // nil: clients speak none, or a test does that itself
 	backend net.Listener
 	records chan proxy.Record
 
 	mu    sync.Mutex
 	conns []net.Conn
+	under map[string]net.Conn // what a client's frames go over, by its address
 	wg    sync.WaitGroup
 }
 
@@ -74,7 +88,7 @@ func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &testBridge{T: t, records: make(chan proxy.Record, 100)}
+	v := &testBridge{T: t, records: make(chan proxy.Record, 100), under: map[string]net.Conn{}}
 	if v.backend, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +99,8 @@ func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change fun
 	if change != nil {
 		change(&c, w)
 	}
+	v.secure(&c)
+	v.config = c
 	v.engine, err = proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- r }})
 	if err != nil {
 		t.Fatal(err)
@@ -134,11 +150,50 @@ func echo(c *net.TCPConn) {
 	c.CloseWrite()
 }
 
+// secure has the clients of a service speak TLS, if that is what runs.
+func (v *testBridge) secure(c *proxy.ServiceConfig) {
+	if os.Getenv(tlsVariable) != "" && c.TLS == nil && c.Protocol != nil {
+		v.tls = overTLS(c)
+	}
+}
+
+// netDial connects as all clients do, whatever the scheme of their URL.
+func (v *testBridge) netDial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil || v.tls == nil {
+		return c, err
+	}
+	over := tls.Client(c, v.tls)
+	if err := over.HandshakeContext(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.under[c.LocalAddr().String()] = over
+	return over, nil
+}
+
+// beneath is what a client's frames go over.
+func (v *testBridge) beneath(c *ws.Conn) net.Conn {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if over := v.under[c.LocalAddr().String()]; over != nil {
+		return over
+	}
+	return c.NetConn()
+}
+
+// httpClient fetches files.
+func (v *testBridge) httpClient() http.Client {
+	return http.Client{Timeout: patience, Transport: &http.Transport{DialContext: v.netDial}}
+}
+
 // try comes as a client of path.
 func (v *testBridge) try(path string) (*ws.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return (&ws.Dialer{HandshakeTimeout: patience}).Dial(ctx, "ws://"+v.addr+path)
+	return (&ws.Dialer{HandshakeTimeout: patience, NetDial: v.netDial}).Dial(ctx, "ws://"+v.addr+path)
 }
 
 // dial is try that works.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -20,6 +21,9 @@ import (
 // quiet, and is waited for in an epoll.
 func (v *testBridge) untilParked() {
 	v.Helper()
+	if v.tls != nil && os.Getenv(relayVariable) == "stream" {
+		return // there each session of TLS has its goroutines
+	}
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
 		all := make([]byte, 1<<20)
 		all = all[:runtime.Stack(all, true)]
@@ -69,7 +73,7 @@ func TestIdle(t *testing.T) {
 			}
 		},
 		"the client breaks the rules": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
-			c.NetConn().Write([]byte{0x82, 0x01, 'x'})
+			v.beneath(c).Write([]byte{0x82, 0x01, 'x'})
 			ends(t, c, ws.ProtocolError)
 		},
 		"the backend speaks and ends": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {

@@ -123,7 +123,8 @@ func TestCloseBehindBytes(t *testing.T) {
 	}, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+v.addr, nil)
+	client := v.httpClient()
+	c, _, err := websocket.Dial(ctx, "ws://"+v.addr, &websocket.DialOptions{HTTPClient: &client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestProtocolViolation(t *testing.T) {
 		reset <- err
 	}, nil)
 	c := v.dial()
-	c.NetConn().Write([]byte{0x82, 0x01, 'x'}) // not masked
+	v.beneath(c).Write([]byte{0x82, 0x01, 'x'}) // not masked
 	ends(t, c, ws.ProtocolError)
 	if r := v.record(); r.CloseCode != 1002 || r.By != proxy.ByClient {
 		t.Errorf("record %+v", r)

@@ -64,6 +64,7 @@ func (v *sharing) service(name string, change func(*config.WS, *proxy.ServiceCon
 		v.Fatal(err)
 	}
 	c.Protocol, c.Hosts, c.Path = w, spec.Hosts, spec.Path
+	v.secure(&c)
 	return c
 }
 
@@ -73,7 +74,7 @@ func share(t *testing.T, change ...func(*config.WS, *proxy.ServiceConfig)) *shar
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &sharing{testBridge: &testBridge{T: t, records: make(chan proxy.Record, 100), addr: ln.Addr().String(), backend: ln}}
+	v := &sharing{testBridge: &testBridge{T: t, records: make(chan proxy.Record, 100), addr: ln.Addr().String(), backend: ln, under: map[string]net.Conn{}}}
 	ln.Close()
 	for i, f := range change {
 		v.cfg.Services = append(v.cfg.Services, v.service(string(rune('a'+i)), f))

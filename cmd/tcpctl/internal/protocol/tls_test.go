@@ -1,16 +1,21 @@
 package protocol
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -95,4 +100,90 @@ func (h *headed) Write(p []byte) (int, error) {
 	n = max(n-len(h.head), 0)
 	h.head = ""
 	return n, err
+}
+
+// TestWhichRunnerCarriesTLS: a loop does where it has TLS 1.3 and makes no bytes anew;
+// what it has read of another goes over with it.
+func TestWhichRunnerCarriesTLS(t *testing.T) {
+	loop := map[bool]string{true: "loop", false: "stream"}[relay.HasLoop]
+	for name, c := range map[string]struct {
+		version uint16
+		spec    func(*config.WS)
+		lines   []string
+		want    string
+	}{
+		"1.3":         {tls.VersionTLS13, nil, nil, loop},
+		"1.2":         {tls.VersionTLS12, nil, nil, "stream"},
+		"compression": {tls.VersionTLS13, func(s *config.WS) { s.Compression = true }, []string{"Sec-WebSocket-Extensions: permessage-deflate"}, "stream"},
+		"base64":      {tls.VersionTLS13, func(s *config.WS) { s.Subprotocols = []string{"base64"} }, []string{"Sec-WebSocket-Protocol: base64"}, "stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := config.NewWS()
+			if c.spec != nil {
+				c.spec(&spec)
+			}
+			var client *tls.Config
+			v := bridgeOf(t, spec, echo, func(s *proxy.ServiceConfig, _ *WebSocket) {
+				client = overTLS(s)
+				s.Relay = "auto"
+			})
+			client.MaxVersion = c.version
+			v.tls = client
+			conn := v.connect()
+			text := frame(0x81, []byte("aGVsbG8g")) // "hello " in base64
+			io.WriteString(conn, opening("localhost", "/", c.lines...)+string(text))
+			if resp := conn.answer(); resp.StatusCode != 101 {
+				t.Fatal(resp.Status)
+			}
+			conn.hears()
+			conn.Write(text)
+			conn.hears()
+			if s := v.engine.Operator().Sessions(false); len(s) != 1 || s[0].Runner != c.want || s[0].Via != "ws" {
+				t.Errorf("sessions %+v", s)
+			}
+			conn.Write(frame(0x88, []byte{3, 0xe8}))
+			if rest, err := io.ReadAll(conn.r); len(rest) != 4 || err != nil {
+				t.Errorf("behind its close frame % x, %v", rest, err)
+			}
+			if r := v.record(); r.Reason != proxy.ReasonFIN || r.CloseCode != 1000 || r.TLSVersion != tls.VersionName(c.version) {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}
+
+// TestKeysThatChange are those of openssl's client: K asks for ours, too.
+func TestKeysThatChange(t *testing.T) {
+	path, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("there is no openssl command")
+	}
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { overTLS(c) })
+	cmd := exec.CommandContext(t.Context(), path, "s_client", "-connect", v.addr, "-quiet", "-no_ign_eof")
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	c := &raw{t, nil, bufio.NewReader(out)}
+	io.WriteString(in, opening("localhost", "/"))
+	if resp := c.answer(); resp.StatusCode != 101 {
+		t.Fatal(resp.Status)
+	}
+	for i, command := range []string{"K", "k", "K", "K", "k"} {
+		fmt.Fprintln(in, command)
+		time.Sleep(50 * time.Millisecond) // what comes in one read with it would be text
+		want := fmt.Sprint("behind ", i)
+		in.Write(frame(0x82, []byte(want)))
+		if got := c.hears(); got != want {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	}
+	in.Write(frame(0x88, []byte{3, 0xe8}))
+	if r := v.record(); r.Reason != proxy.ReasonFIN || r.CloseCode != 1000 || r.BytesIn != 40 || r.BytesOut != 40 {
+		t.Errorf("record %+v", r)
+	}
 }
