@@ -90,6 +90,10 @@ func (n *Node) receive(conn net.Conn) {
 		conn.Close()
 	case h.theirs.Kind == kindConn:
 		n.settleConn(h, startErr)
+	case h.theirs.Kind == kindRelay:
+		n.settleRelay(h, startErr)
+	case h.theirs.Kind == kindStream: // it has come without a hub
+		conn.Close()
 	case h.theirs.Kind == kindProbe:
 		_ = h.exchangeVerdicts(startErr, func() error { return nil })
 		conn.Close()

@@ -49,6 +49,16 @@ type Config struct {
 	// Sources find peers, beside the package's own.
 	Sources []Source
 
+	// Hubs are names of nodes, in this order of no meaning, that link the others where there are more than FullUpTo: each node
+	// then links to the hubs only, knows the others from them, and reaches them through them (OpenStream). Give all nodes the
+	// same. A node that has no hub left links to all again. Empty: every node always links to every other. It needs Secrets, and
+	// no ID. SetHubs changes it.
+	Hubs []string
+
+	// FullUpTo is how many nodes link to each other before they link to Hubs only (50). It counts at the hubs. Lower saves links
+	// and costs a hop; in a mesh of n nodes there are n(n-1)/2 links, and with h hubs about h*n.
+	FullUpTo int
+
 	// Network makes the node's connections. Nil: the system's TCP. Package meshtest has one in memory.
 	Network Network
 
@@ -83,7 +93,7 @@ type Config struct {
 	// HandshakeTimeout bounds each handshake, from the TCP connection to the verdict (5 s).
 	HandshakeTimeout time.Duration
 
-	// MaxPeers is the most peers that are known at a time (256). Every node connects to every other: that is for tens of nodes.
+	// MaxPeers is the most peers that are known at a time (256, with Hubs 2048).
 	MaxPeers int
 
 	// MaxUnproven is the most sockets at a time for nodes that have proved nothing yet (256): three in four are for callers in
@@ -99,12 +109,15 @@ const (
 	maxOpenRecord     = 64 << 10 // a record in an open mesh
 	maxControl        = maxRecord + 64
 	maxOpenControl    = maxOpenRecord + 64
-	maxAddrs          = 16 // of one peer
+	maxHubRecord      = 64 << 10 // a record that hubs pass on
+	maxAddrs          = 16       // of one peer
 	maxSecrets        = 8
 	minSecret         = 16
-	maxNeverConnected = 64 // peers that were found and never connected
-	maxHandshakes     = 4  // handshakes that this node starts at a time: on a busy machine a few that end are worth more than many that time out
-	maxStreams        = 64 // open streams from one peer
+	maxNeverConnected = 64  // peers that were found and never connected
+	maxHandshakes     = 4   // handshakes that this node starts at a time: on a busy machine a few that end are worth more than many that time out
+	maxStreams        = 64  // open streams from one peer
+	maxRelayed        = 256 // streams that one linked node sends through a hub, or gets through it
+	maxCarried        = 512 // streams that a hub carries in all, each with up to 512 KiB in yamux's windows
 	forgetDeparted    = time.Minute
 	dialTimeout       = 2 * time.Second
 	connLinger        = 30 * time.Second // how long the connection of a lost peer may be read to its end
@@ -138,6 +151,9 @@ func (c Config) check() (Config, error) {
 	if err := checkSecrets(c.Secrets); err != nil {
 		return c, err
 	}
+	if err := c.checkHubs(c.Hubs); err != nil {
+		return c, err
+	}
 	if len(c.Record) > c.recordLimit() {
 		return c, errRecordSize(len(c.Record), c.recordLimit())
 	}
@@ -156,13 +172,17 @@ func (c Config) checkLimits() (Config, error) {
 	c.Dead = cmp.Or(c.Dead, 3*time.Second)
 	c.Forget = cmp.Or(c.Forget, 24*time.Hour)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 5*time.Second)
+	if c.MaxPeers == 0 && len(c.Hubs) > 0 {
+		c.MaxPeers = 2048
+	}
 	c.MaxPeers = cmp.Or(c.MaxPeers, 256)
+	c.FullUpTo = cmp.Or(c.FullUpTo, 50)
 	c.MaxUnproven = cmp.Or(c.MaxUnproven, 256)
 	if c.Heartbeat < 0 || c.Suspect < c.Heartbeat || c.Dead < c.Suspect {
 		return c, errors.New("mesh: want 0 < Heartbeat < Suspect < Dead")
 	}
-	if c.HandshakeTimeout < 0 || c.MaxPeers < 0 {
-		return c, errors.New("mesh: HandshakeTimeout and MaxPeers cannot be switched off")
+	if c.HandshakeTimeout < 0 || c.MaxPeers < 0 || c.FullUpTo < 0 {
+		return c, errors.New("mesh: HandshakeTimeout, MaxPeers and FullUpTo cannot be less than 0")
 	}
 	if c.MaxUnproven < 8 {
 		return c, fmt.Errorf("mesh: MaxUnproven is %d: want 8 or more", c.MaxUnproven)
@@ -170,10 +190,14 @@ func (c Config) checkLimits() (Config, error) {
 	return c, nil
 }
 
-// recordLimit is smaller in an open mesh: any node may join it, and each peer's record is kept.
+// recordLimit is smaller in an open mesh: any node may join it, and each peer's record is kept. And it is smaller where there are
+// hubs, since there are many nodes then.
 func (c Config) recordLimit() int {
-	if len(c.Secrets) == 0 {
+	switch {
+	case len(c.Secrets) == 0:
 		return maxOpenRecord
+	case len(c.Hubs) > 0:
+		return maxHubRecord
 	}
 	return maxRecord
 }

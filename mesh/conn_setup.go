@@ -31,30 +31,39 @@ func (l *link) keepConn() {
 }
 
 func (l *link) dialConn(number uint64) error {
-	n := l.node
-	d, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr}, false)
-	if err != nil {
+	h, err := l.dialBeside(kindConn, number)
+	if h == nil {
 		return err
-	}
-	conn := d.conn
-	if err := takeHandshakeSlot(l.ctx, n.handshakes, conn); err != nil {
-		return err
-	}
-	defer func() { <-n.handshakes }()
-	mine := n.hello(kindConn)
-	mine.Token, mine.Number = l.token, number
-	h, err := n.startHandshake(l.ctx, conn, d.addr, true, mine)
-	if err == nil {
-		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
 	}
 	if err == nil {
 		err = l.setConn(h, number)
 	}
 	if err != nil {
-		conn.Close()
+		h.wire.Conn.Close()
 		l.sendConnClosed(number)
 	}
 	return err
+}
+
+// dialBeside dials another connection to the peer, up to the verdicts. On an error the caller closes it; h is nil where there is
+// none.
+func (l *link) dialBeside(kind string, number uint64) (h *handshake, err error) {
+	n := l.node
+	d, err := n.dialFirst(l.ctx, []netip.AddrPort{l.addr}, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := takeHandshakeSlot(l.ctx, n.handshakes, d.conn); err != nil {
+		return nil, err
+	}
+	defer func() { <-n.handshakes }()
+	mine := n.hello(kind)
+	mine.Token, mine.Number = l.token, number
+	h, err = n.startHandshake(l.ctx, d.conn, d.addr, true, mine)
+	if err == nil {
+		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
+	}
+	return h, err
 }
 
 // sendConnClosed tells the other side that there is no connection of this number. It may think that there is: the side that
@@ -65,16 +74,7 @@ func (l *link) sendConnClosed(number uint64) {
 
 // settleConn accepts what the other side's dialConn has dialled.
 func (n *Node) settleConn(h *handshake, startErr error) {
-	n.mu.Lock()
-	l := n.links[h.theirs.Token]
-	n.mu.Unlock()
-	err := startErr
-	if err == nil && l == nil {
-		err = errNoLink
-	}
-	if err == nil {
-		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
-	}
+	l, err := n.acceptBeside(h, startErr)
 	if err == nil {
 		err = l.setConn(h, h.theirs.Number)
 	}
@@ -84,6 +84,20 @@ func (n *Node) settleConn(h *handshake, startErr error) {
 	if err != nil && l != nil && l.belongs(h) == nil {
 		l.sendConnClosed(h.theirs.Number)
 	}
+}
+
+// acceptBeside is the other side of dialBeside. The link is nil where there is none for the connection.
+func (n *Node) acceptBeside(h *handshake, err error) (*link, error) {
+	n.mu.Lock()
+	l := n.links[h.theirs.Token]
+	n.mu.Unlock()
+	if err == nil && l == nil {
+		err = errNoLink
+	}
+	if err == nil {
+		err = h.exchangeVerdicts(nil, func() error { return l.belongs(h) })
+	}
+	return l, err
 }
 
 var errNoLink = errors.New("mesh: the connection belongs to no link")

@@ -23,5 +23,9 @@
 // that has crashed from one that is unreachable, unresponsive or has departed; each node's record (SetRecord); and further
 // streams (OpenStream). A lost peer is dialled again until Config.Forget.
 //
+// That is for tens of nodes. With Config.Hubs, where there are more than Config.FullUpTo, nodes link to the hubs only: the hubs
+// tell them of all others, whose records are signed, and carry streams between them, which they cannot read. A node to which
+// there is no link has no connection of the program's.
+//
 // Package meshinfo has the values that describe peers, and package meshtest a network in memory for tests.
 package mesh

@@ -2,12 +2,15 @@ package mesh
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/internal/plain"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
 func FuzzFrame(f *testing.F) {
@@ -129,4 +132,59 @@ func TestBackoffGrowsToItsLimit(t *testing.T) {
 			t.Errorf("attempt %d waits %v", i, d)
 		}
 	}
+}
+
+func FuzzSigned(f *testing.F) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) // the same in each of the fuzzer's processes
+	good, err := signRecord(key, "m", 7, description{Name: "n", Addrs: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}}, []byte("record"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:signedHead])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := parseSigned(b)
+		if err != nil {
+			return
+		}
+		if !plain.Name(s.about.Name) || len(s.about.Addrs) > maxAddrs || len(s.record) > maxHubRecord || !plain.ID(s.id) {
+			t.Errorf("accepted %+v", s)
+		}
+		if s.verify("m") == nil && !bytes.Equal(b, good) {
+			t.Error("a signature for what was not signed")
+		}
+	})
+}
+
+func FuzzFeed(f *testing.F) {
+	e := feedEntry{id: strings.Repeat("ab", idBytes), state: meshinfo.Down, cause: meshinfo.Crashed, rtt: time.Millisecond,
+		addr: netip.MustParseAddrPort("10.0.0.1:1"), signed: []byte("signed")}
+	f.Add(e.appendTo(nil))
+	f.Add((&feedEntry{id: e.id, state: meshinfo.Alive}).appendTo(e.appendTo(nil)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		entries, err := parseFeed(b)
+		if err != nil {
+			return
+		}
+		var again []byte
+		for _, e := range entries {
+			again = e.appendTo(again)
+		}
+		if back, err := parseFeed(again); err != nil || !reflect.DeepEqual(back, entries) {
+			t.Errorf("%q came back as %v, %v", b, back, err)
+		}
+	})
+}
+
+func FuzzRelayRequest(f *testing.F) {
+	f.Add(relayRequest{strings.Repeat("01", idBytes), 1}.encode())
+	f.Add([]byte{relayFull})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := parseRelayRequest(b); err == nil && (r.hubs > maxHubsOnWay || !bytes.Equal(r.encode(), b)) {
+			t.Errorf("accepted %+v", r)
+		}
+		if err := parseRelayAnswer(b); err == nil && (len(b) != 1 || b[0] != relayOK) {
+			t.Errorf("%q is an answer", b)
+		}
+	})
 }

@@ -30,6 +30,7 @@ func (n *Node) watchLinks() {
 			l.checkSilence(late)
 		}
 		n.prune(now)
+		n.watchHubs(now)
 		n.mu.Unlock()
 	}
 }

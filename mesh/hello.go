@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/internal/plain"
@@ -16,7 +17,12 @@ const (
 	kindLink  = "link"  // the package's own: heartbeats, records, streams
 	kindConn  = "conn"  // the program's; Token says to which link it belongs
 	kindProbe = "probe" // Doctor's: closed after the verdicts
+
+	kindRelay  = "relay"  // streams that go through a hub; Token says to which link it belongs
+	kindStream = "stream" // one of these, from end to end: it comes over a relay, and never as a connection of its own
 )
+
+var kinds = []string{kindLink, kindConn, kindProbe, kindRelay, kindStream}
 
 // hello is the first message of each side. Any caller can read it: it has nothing that mDNS does not announce to the whole
 // network anyway.
@@ -54,7 +60,7 @@ func parseHello(b []byte) (hello, error) {
 		return hello{}, errors.New("mesh: hello: invalid node name")
 	case h.Version != "" && !plain.Name(h.Version):
 		return hello{}, errors.New("mesh: hello: invalid version")
-	case h.Kind != kindLink && h.Kind != kindConn && h.Kind != kindProbe:
+	case !slices.Contains(kinds, h.Kind):
 		return hello{}, fmt.Errorf("mesh: hello: unknown kind %.20q", h.Kind)
 	case len(h.Addrs) > maxAddrs:
 		return hello{}, fmt.Errorf("mesh: hello: %d addresses: the limit is %d", len(h.Addrs), maxAddrs)

@@ -3,7 +3,6 @@ package mesh
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -34,8 +33,7 @@ func newIdentity(id string, key ed25519.PrivateKey) (identity, error) {
 		}
 	}
 	if id == "" {
-		sum := sha256.Sum256(key.Public().(ed25519.PublicKey))
-		id = hex.EncodeToString(sum[:16])
+		id = idOf(keyBytes(key.Public()))
 	}
 	envelope := &x509.Certificate{
 		SerialNumber: big.NewInt(1),

@@ -135,7 +135,7 @@ func (n *Node) linkedOrSelf(id string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := n.peers[id]
-	return id == n.id.id || p != nil && p.link != nil
+	return id == n.id.id || p != nil && (p.link != nil || !n.wanted(p) && p.via() != nil)
 }
 
 func resolve(ctx context.Context, join string) ([]netip.AddrPort, error) {

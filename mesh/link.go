@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -41,6 +42,7 @@ type link struct {
 	departed     chan struct{} // closed by the peer's goodbye
 	lastSent     chan struct{} // closed when our last message was written
 	gaveUp       string        // why the peer gave us up; only read uses it before it has returned
+	retired      bool          // the peer has ended a link that is spare; likewise
 	goodbyeAcked chan struct{} // closed by the answer to our goodbye
 	streamSlots  chan struct{} // one slot for each stream that the peer has opened
 
@@ -57,6 +59,18 @@ type link struct {
 	timersLate   time.Duration // how late our own timers were since the last Read
 	peerWatches  bool          // Node.Watch is called over there
 	endingSilent bool
+	since        time.Time
+	peerMany     byte           // what the peer says, if it is a hub
+	saidMany     bool           // this node has said to the peer that there are many
+	asked        byte           // of which nodes this node wants the peer to tell
+	feed         byte           // and the peer this node
+	fedStates    uint64         // Node.feedNo when it was last told of states,
+	fedRecords   uint64         // and of records
+	spare        bool           // we can do without the link,
+	peerSpare    bool           // and the peer can
+	ending       bool           // which we do
+	relay        *relay         // nil: none now
+	relaying     bool           // keepRelay runs
 	silentCause  meshinfo.Cause // of an end that is under way
 }
 
@@ -74,6 +88,7 @@ func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 		node: n, peer: p, handshake: h, theirs: h.theirs, addr: h.addr, wire: h.wire, tls: h.tls, token: hex.EncodeToString(token),
 		firstMessage: make(chan struct{}), done: make(chan struct{}), departed: make(chan struct{}), goodbyeAcked: make(chan struct{}), lastSent: make(chan struct{}),
 		streamSlots: make(chan struct{}, maxStreams), echoed: make(chan struct{}), connLost: make(chan struct{}, 1),
+		since: time.Now(),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.out.wake = make(chan struct{}, 1)
@@ -107,21 +122,27 @@ func (n *Node) adopt(h *handshake, p *peer) (*link, error) {
 }
 
 func (l *link) openSession() (err error) {
+	l.session, err = openYamux(l.handshake, 0)
+	return err
+}
+
+// openYamux makes a session over a connection whose handshake is done. keepAlive is how often an idle one is tried; 0: never.
+func openYamux(h *handshake, keepAlive time.Duration) (s *yamux.Session, err error) {
 	cfg := &yamux.Config{
-		AcceptBacklog: 64, EnableKeepAlive: false, KeepAliveInterval: time.Hour, ConnectionWriteTimeout: 10 * time.Second,
+		AcceptBacklog: 64, EnableKeepAlive: keepAlive > 0, KeepAliveInterval: cmp.Or(keepAlive, time.Hour), ConnectionWriteTimeout: 10 * time.Second,
 		MaxStreamWindowSize: 256 << 10, StreamOpenTimeout: 30 * time.Second, StreamCloseTimeout: time.Minute,
 		Logger: log.New(io.Discard, "", 0), // what it would log it returns as an error, too
 	}
-	below := &yamuxConn{Conn: l.tls, wire: l.wire}
-	if l.handshake.dialed {
-		l.session, err = yamux.Client(below, cfg)
+	below := &yamuxConn{Conn: h.tls, wire: h.wire}
+	if h.dialed {
+		s, err = yamux.Client(below, cfg)
 	} else {
-		l.session, err = yamux.Server(below, cfg)
+		s, err = yamux.Server(below, cfg)
 	}
 	if err != nil {
-		return fmt.Errorf("mesh: session: %w", err)
+		return nil, fmt.Errorf("mesh: session: %w", err)
 	}
-	return nil
+	return s, nil
 }
 
 // run owns the link from adoption to its end.

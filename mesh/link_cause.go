@@ -16,6 +16,8 @@ func (l *link) causeOf(err error) (meshinfo.Cause, error) {
 	switch {
 	case l.hasDeparted():
 		return meshinfo.Departed, nil
+	case l.retired:
+		return "", nil
 	case l.gaveUp != "":
 		return meshinfo.GaveUp, errors.New(l.gaveUp) // its own words
 	}

@@ -56,6 +56,18 @@ func (l *link) handle(frame []byte) error {
 		l.node.mu.Lock()
 		l.peerWatches = len(body) == 1 && body[0] == 1
 		l.node.mu.Unlock()
+	case msgHub:
+		l.gotHub(body)
+	case msgSigned:
+		return l.gotSigned(body)
+	case msgFeedWanted:
+		l.gotFeedWanted(body)
+	case msgFeed:
+		return l.gotFeed(body)
+	case msgSpare:
+		if l.retired = l.gotSpare(body); l.retired {
+			return errSpare
+		}
 	case msgGaveUp:
 		l.gaveUp = cmp.Or(plain.Clean(body[:min(len(body), maxGaveUp)]), "it does not say why")
 		return errGaveUp
@@ -104,6 +116,7 @@ func (l *link) gotGoodbye() {
 	n := l.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	l.peer.told = nil
 	l.markDown(meshinfo.Departed)
 	if l.conn != nil {
 		l.conn.linger()
@@ -127,6 +140,7 @@ func (l *link) markAlive() {
 	}
 	l.wasAlive = true
 	l.peer.setState(meshinfo.Alive, "")
+	l.peer.feedChanged(true) // also where a hub has told of it before
 	l.node.peersChanged()
 }
 
@@ -146,6 +160,11 @@ const maxGaveUp = 200 // bytes of why
 // sendLast tells the peer why we end the link, unless it does not take that at once: it is not to think that we have crashed.
 func (l *link) sendLast(why string) {
 	l.out.post(func(o *outgoing) { o.gaveUp = why })
+	l.awaitLast()
+}
+
+// awaitLast waits a moment until the last message is written.
+func (l *link) awaitLast() {
 	limit := time.NewTimer(250 * time.Millisecond)
 	defer limit.Stop()
 	select {

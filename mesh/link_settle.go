@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -134,7 +135,14 @@ func (n *Node) removeLink(l *link) {
 		return
 	}
 	p.detail = l.detail
-	l.markDown(l.cause)
+	p.lostBy = cmp.Or(l.cause, meshinfo.Unreachable)
+	l.forgetTold()
+	if l.cause != meshinfo.Departed && (l.cause == "" || p.via() != nil) {
+		p.followHubs("")
+	} else {
+		l.markDown(l.cause)
+	}
+	p.feedChanged(true)
 	n.peersChanged()
 	if l.cause == meshinfo.Departed {
 		return

@@ -23,6 +23,13 @@ const (
 	msgGoodbyeAck = 'B'
 	msgConnClosed = 'c' // eight bytes: the number of a connection of the program's that was closed
 	msgGaveUp     = 'g' // the sender ends the link, and nothing follows: why, as text
+
+	// Of hubs.
+	msgHub        = 'm' // one byte, of a hub: whether there are more nodes than a full mesh has
+	msgSigned     = 's' // the sender's record, signed; or the receiver's own, of which the sender has just got an older one
+	msgFeedWanted = 'q' // one byte: of which nodes the sender wants to be told
+	msgFeed       = 'f' // the nodes that the sender, a hub, reaches: entries as in feedEntry
+	msgSpare      = 'u' // one byte: whether the sender can do without this link
 )
 
 // heartbeat measures the round trip, too: it is now - Echo - EchoAge by the clock of one side alone, and needs no answer of

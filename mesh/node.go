@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Node struct {
 	listen     netip.AddrPort
 	ln         net.Listener
 	handshakes chan struct{} // a slot for each handshake that this node starts
+	carried    chan struct{} // a slot for each stream that this node carries as a hub
 
 	// The same for nodes that were never connected, and a slot for each of their addresses that is dialled.
 	unverifiedHandshakes, unverifiedDials chan struct{}
@@ -49,6 +51,10 @@ type Node struct {
 	unknownDials int
 	cacheDirty   bool
 
+	signed ownRecord
+	hubs   hubs
+	feedNo uint64 // counts what feeds tell: see feedChanged
+
 	refusals     map[string]*meshinfo.Refusal
 	reported     map[string]time.Time
 	reports      int // since complaintsSince
@@ -70,7 +76,9 @@ func New(cfg Config) (*Node, error) {
 		peers: map[string]*peer{}, links: map[string]*link{}, lingering: map[*Conn]struct{}{},
 		handshakes:      make(chan struct{}, maxHandshakes),
 		unverifiedDials: make(chan struct{}, cfg.MaxUnproven/4), unverifiedHandshakes: make(chan struct{}, maxHandshakes),
-		pending:  pendingCallers{limit: cfg.MaxUnproven * 3 / 4},
+		pending: pendingCallers{limit: cfg.MaxUnproven * 3 / 4},
+		carried: make(chan struct{}, maxCarried), hubs: hubs{names: slices.Clone(cfg.Hubs), ready: make(chan struct{})},
+		signed:   ownRecord{version: uint64(time.Now().UnixMicro())},
 		refusals: map[string]*meshinfo.Refusal{}, reported: map[string]time.Time{},
 	}
 	if n.network == nil {
@@ -184,6 +192,8 @@ type Status struct {
 	Peers   []meshinfo.Peer    `json:"peers"`
 	Sources []meshinfo.Source  `json:"sources"`
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
+	Hubs    []string           `json:"hubs,omitempty"`     // Config.Hubs
+	HubMode bool               `json:"hub_mode,omitempty"` // there are more than Config.FullUpTo nodes: they link to hubs only
 }
 
 // Status is the node's state now.
@@ -194,6 +204,7 @@ func (n *Node) Status() Status {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	s.Hubs, s.HubMode = slices.Clone(n.hubs.names), n.hubs.on
 	for _, r := range n.refusals {
 		s.Refused = append(s.Refused, *r)
 	}

@@ -23,6 +23,11 @@ type outgoing struct {
 	goodbye, goodbyeAck  bool
 	connClosed           uint64 // the program's connections up to this number; 0: none
 	gaveUp               string // why we give the peer up; no other message follows
+
+	hub, feedWanted   bool
+	feed, feedRecords bool // nodes whose state has changed, and all with a new record
+	echo              bool // the peer's own record, which is newer than what it has just sent
+	spare, spareDone  bool // spareDone: no other message follows
 }
 
 func (o *outbox) post(set func(*outgoing)) {
@@ -49,13 +54,12 @@ const (
 	peersEvery   = 250 * time.Millisecond
 )
 
-// write sends what is in the outbox until the link ends. A record or list of peers that is not due yet waits here, and is
-// made when it is sent.
+// write sends what is in the outbox until the link ends. What is not due yet waits here, and is made when it is sent.
 func (l *link) write(control io.Writer) {
-	var recordAt, peersAt time.Time // when they were last sent
-	timer := time.NewTimer(0)       // the first messages are a snapshot of everything
+	var sent pacing
+	timer := time.NewTimer(0) // the first messages are a snapshot of everything
 	defer timer.Stop()
-	l.out.post(func(p *outgoing) { p.heartbeat, p.record, p.peers, p.watch = true, true, true, true })
+	l.out.post(func(p *outgoing) { p.heartbeat, p.record, p.peers, p.watch, p.hub = true, true, true, true, true })
 	var later outgoing
 	for {
 		select {
@@ -65,39 +69,52 @@ func (l *link) write(control io.Writer) {
 		case <-timer.C:
 		}
 		p := l.out.take()
-		p.record = p.record || later.record
-		p.peers = p.peers || later.peers
-		later = outgoing{}
-
-		now, next := time.Now(), time.Duration(0)
-		if wait := recordAt.Add(l.recordEvery()).Sub(now); p.record && wait > 0 {
-			p.record, later.record, next = false, true, wait
-		}
-		if wait := peersAt.Add(peersEvery).Sub(now); p.peers && wait > 0 {
-			p.peers, later.peers = false, true
-			if next == 0 || wait < next {
-				next = wait
-			}
-		}
-		if next > 0 {
+		var next time.Duration
+		if later, next = sent.hold(&p, &later, l.recordEvery()); next > 0 {
 			timer.Reset(next)
-		}
-		if p.record {
-			recordAt = now
-		}
-		if p.peers {
-			peersAt = now
 		}
 		for _, m := range l.messages(p) {
 			if err := writeFrame(control, m); err != nil {
 				return // the reader fails, too, and ends the link
 			}
 		}
-		if p.gaveUp != "" {
+		if p.gaveUp != "" || p.spareDone {
 			close(l.lastSent)
 			return
 		}
 	}
+}
+
+// pacing is when messages were last sent whose number in a time is bounded.
+type pacing struct{ record, peers, feed, feedRecords time.Time }
+
+// hold takes from p what is not due yet, and adds what was held before and is. It returns what is to be sent later, and when.
+func (s *pacing) hold(p, held *outgoing, recordEvery time.Duration) (later outgoing, next time.Duration) {
+	now := time.Now()
+	for _, kind := range []struct {
+		now, held, later *bool
+		last             *time.Time
+		every            time.Duration
+	}{
+		{&p.record, &held.record, &later.record, &s.record, recordEvery},
+		{&p.peers, &held.peers, &later.peers, &s.peers, peersEvery},
+		{&p.feed, &held.feed, &later.feed, &s.feed, peersEvery},
+		{&p.feedRecords, &held.feedRecords, &later.feedRecords, &s.feedRecords, 2 * recordEvery},
+	} {
+		if *kind.now = *kind.now || *kind.held; !*kind.now {
+			continue
+		}
+		wait := kind.last.Add(kind.every).Sub(now)
+		if wait <= 0 {
+			*kind.last = now
+			continue
+		}
+		*kind.now, *kind.later = false, true
+		if next == 0 || wait < next {
+			next = wait
+		}
+	}
+	return later, next
 }
 
 // messages encodes p in the order of sending: a heartbeat first, since it is small and urgent, a goodbye after all else.
@@ -110,13 +127,12 @@ func (l *link) messages(p outgoing) [][]byte {
 		out = append(out, []byte{msgWatch, l.node.watching()})
 	}
 	if p.record {
-		if number, record := l.node.currentRecord(); number > 0 {
-			out = append(out, encodeNumber(msgRecord, number, record...))
-		}
+		out = l.appendRecord(out)
 	}
 	if p.peers {
 		out = append(out, encodePeers(l.node.shareablePeers(l)))
 	}
+	out = l.appendHubMessages(out, p)
 	if p.connClosed > 0 {
 		out = append(out, encodeNumber(msgConnClosed, p.connClosed))
 	}
@@ -128,6 +144,62 @@ func (l *link) messages(p outgoing) [][]byte {
 	}
 	if p.gaveUp != "" {
 		out = append(out, append([]byte{msgGaveUp}, p.gaveUp[:min(len(p.gaveUp), maxGaveUp)]...))
+	}
+	return out
+}
+
+// appendRecord appends this node's record, signed where hubs pass it on.
+func (l *link) appendRecord(out [][]byte) [][]byte {
+	n := l.node
+	n.mu.Lock()
+	signs := l.signs()
+	n.mu.Unlock()
+	if !signs {
+		if number, record := n.currentRecord(); number > 0 {
+			out = append(out, encodeNumber(msgRecord, number, record...))
+		}
+		return out
+	}
+	signed, err := n.ownSigned()
+	if err != nil {
+		n.reportError("sign", err)
+		return out
+	}
+	return append(out, append([]byte{msgSigned}, signed...))
+}
+
+// appendHubMessages appends what is only said where there are hubs.
+func (l *link) appendHubMessages(out [][]byte, p outgoing) [][]byte {
+	n := l.node
+	n.mu.Lock()
+	says, asked, spare := n.saysMany(), l.asked, byte(spareNo)
+	var echo []byte
+	if s := l.peer.signed; s != nil {
+		echo = s.encoded
+	}
+	if l.spare {
+		spare = spareYes
+	}
+	said := p.hub && (says == hubMany || says == hubFew && l.saidMany) // below FullUpTo nothing is said
+	l.saidMany = l.saidMany || said
+	n.mu.Unlock()
+	if said {
+		out = append(out, []byte{msgHub, says})
+	}
+	if p.feedWanted {
+		out = append(out, []byte{msgFeedWanted, asked})
+	}
+	if p.echo && echo != nil {
+		out = append(out, append([]byte{msgSigned}, echo...))
+	}
+	if p.feed || p.feedRecords {
+		out = append(out, l.feedMessages(p.feedRecords)...)
+	}
+	if p.spare {
+		out = append(out, []byte{msgSpare, spare})
+	}
+	if p.spareDone {
+		out = append(out, []byte{msgSpare, spareDone})
 	}
 	return out
 }

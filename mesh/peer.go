@@ -33,6 +33,12 @@ type peer struct {
 	recordNo   uint64
 	link       *link
 
+	signed            *signedRecord  // the newest that it has signed; nil: none
+	told              []told         // how hubs that reach it say it is
+	toldLost          time.Time      // since when none does, while no link has taken its place; zero: one does
+	lostBy            meshinfo.Cause // of its last link
+	stateNo, signedNo uint64         // see feedChanged
+
 	nextDial  time.Time // zero: not at all
 	dialled   time.Time // when the last attempt began
 	retry     backoff
@@ -146,6 +152,12 @@ func (p *peer) value() meshinfo.Peer {
 	if p.link != nil {
 		v.Seen = p.link.wire.lastReadAt()
 	}
+	if via := p.via(); via != nil && p.link == nil {
+		v.Via, v.Seen, v.RTTSeconds = via.by.theirs.Name, via.by.wire.lastReadAt(), 0
+		if via.rtt > 0 && via.by.peer.rtt > 0 {
+			v.RTTSeconds = (via.rtt + via.by.peer.rtt).Seconds()
+		}
+	}
 	if p.neverConnected() {
 		v.State = meshinfo.Refused
 	}
@@ -174,6 +186,7 @@ func (p *peer) setState(s meshinfo.State, c meshinfo.Cause) {
 		return
 	}
 	p.state, p.cause, p.since = s, c, time.Now()
+	p.feedChanged(true)
 	p.node.publish(Event{Kind: string(s), Peer: p.value()})
 }
 

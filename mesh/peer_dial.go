@@ -37,7 +37,7 @@ func (p *peer) keepDialling() {
 func (p *peer) untilDial() (time.Duration, bool) {
 	p.node.mu.Lock()
 	defer p.node.mu.Unlock()
-	if p.link != nil || p.nextDial.IsZero() {
+	if p.link != nil || p.nextDial.IsZero() || !p.node.wanted(p) {
 		return 0, false
 	}
 	return max(0, time.Until(p.nextDial)), true
@@ -46,6 +46,11 @@ func (p *peer) untilDial() (time.Duration, bool) {
 // dialAt is called with node.mu held.
 func (p *peer) dialAt(t time.Time) {
 	p.nextDial = t
+	p.wakeUp()
+}
+
+// wakeUp has keepDialling look again when to dial.
+func (p *peer) wakeUp() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -90,7 +95,7 @@ const (
 func (p *peer) dial(ctx context.Context) {
 	n := p.node
 	n.mu.Lock()
-	if p.link != nil || p.nextDial.IsZero() { // it has called meanwhile
+	if p.link != nil || p.nextDial.IsZero() || !n.wanted(p) { // it has called meanwhile
 		n.mu.Unlock()
 		return
 	}

@@ -11,7 +11,8 @@ import (
 
 // SetRecord publishes this node's record, bytes of the program's, to all peers, which have it as meshinfo.Peer.Record. They are
 // copied. A peer gets the record when it connects, and then the newest one, once a second at most, or four times while it
-// watches. It fails when record has more than 1 MiB, or 64 KiB without Config.Secrets.
+// watches. It fails when record has more than 1 MiB, or 64 KiB without Config.Secrets or
+// with Config.Hubs. Through a hub it comes every two seconds at most.
 func (n *Node) SetRecord(record []byte) error {
 	if len(record) > n.cfg.recordLimit() {
 		return errRecordSize(len(record), n.cfg.recordLimit())
@@ -23,9 +24,8 @@ func (n *Node) SetRecord(record []byte) error {
 	}
 	n.record = bytes.Clone(record)
 	n.recordNo++
-	for _, l := range n.links {
-		l.out.post(func(p *outgoing) { p.record = true })
-	}
+	n.signed.version++
+	n.recordChanged()
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (n *Node) shareablePeers(l *link) []peerAddrs {
 	defer n.mu.Unlock()
 	out := []peerAddrs{}
 	for _, p := range n.peers {
-		if p.link == nil || p.link == l || p.state == meshinfo.Down || len(out) == maxPeerList {
+		if p.link == nil || p.link == l || p.state == meshinfo.Down || len(out) == maxPeerList || !n.listed(p) {
 			continue
 		}
 		var addrs []netip.AddrPort
@@ -107,3 +107,6 @@ func (n *Node) shareablePeers(l *link) []peerAddrs {
 	}
 	return out
 }
+
+// listed reports whether other nodes are told to dial the peer. Called with node.mu held.
+func (n *Node) listed(p *peer) bool { return !n.hubs.on || n.namesHub(p.name) }

@@ -147,6 +147,7 @@ func (n *Node) found(s Sighting, source string) {
 	}
 	if p.name == "" {
 		p.name = s.Name
+		p.wakeUp() // a hub is dialled where others are not
 	}
 	p.addAddrs(s.Addrs, false)
 	p.foundAgain(source)

@@ -31,33 +31,41 @@ func (e *AmbiguousError) Error() string {
 }
 
 // Find returns the connected peer that has peer for its id, its name, its name, "#" and the beginning of its id, or one of its
-// addresses, in this order. The error wraps ErrNoPeer, or is an *AmbiguousError.
+// addresses, in this order; a peer that a hub reaches is connected, too. The error wraps ErrNoPeer, or is an *AmbiguousError.
 func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l, err := n.linkTo(peer)
+	p, err := n.reached(peer)
 	if err != nil {
 		return meshinfo.Peer{}, err
 	}
-	return l.peer.value(), nil
+	return p.value(), nil
 }
 
 // OpenStream opens a stream to a trusted peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has
 // no half-close; the caller closes it. It ends when the peer is lost. The error may be ErrUntrusted, or one of Find's.
 //
-// OpenStream does not wait for the peer: if that has no OnStream, or 64 streams of this node's open, the first Read fails.
+// OpenStream does not wait for a peer that is linked to this node: if that has no OnStream, or 64 streams of this node's open, the
+// first Read fails. To others the stream goes through a hub, with TLS from end to end that the hub cannot read, and OpenStream
+// waits for the peer, for Config.HandshakeTimeout at most.
 func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	n.mu.Lock()
-	l, err := n.linkTo(peer)
-	n.mu.Unlock()
+	p, err := n.reached(peer)
 	if err != nil {
+		n.mu.Unlock()
 		return nil, err
 	}
-	if l.session == nil {
-		return nil, ErrUntrusted
-	}
+	l, value := p.link, p.value()
+	through := l == nil || l.spare && p.via() != nil
+	n.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	switch {
+	case through:
+		return n.openRelayed(ctx, value)
+	case l.session == nil:
+		return nil, ErrUntrusted
 	}
 	s, err := l.session.Open()
 	if err != nil {
@@ -66,26 +74,27 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	return s, nil
 }
 
-// linkTo is called with node.mu held.
-func (n *Node) linkTo(peer string) (*link, error) {
-	if p := n.peers[peer]; p != nil && p.link != nil {
-		return p.link, nil
+// reached is the peer of that name. Called with node.mu held.
+func (n *Node) reached(named string) (*peer, error) {
+	is := func(p *peer) bool { return p.link != nil || p.via() != nil }
+	if p := n.peers[named]; p != nil && is(p) {
+		return p, nil
 	}
-	name, id := peer, ""
-	if i := strings.LastIndexByte(peer, '#'); i >= 0 {
-		name, id = peer[:i], peer[i+1:]
+	name, id := named, ""
+	if i := strings.LastIndexByte(named, '#'); i >= 0 {
+		name, id = named[:i], named[i+1:]
 	}
-	for _, matches := range []func(*link) bool{
-		func(l *link) bool { return l.peer.name == peer },
-		func(l *link) bool { return id != "" && l.peer.name == name && strings.HasPrefix(l.peer.id, id) },
-		func(l *link) bool {
-			return slices.ContainsFunc(l.peer.addrs[:l.peer.verified], func(a netip.AddrPort) bool { return a.String() == peer })
+	for _, matches := range []func(*peer) bool{
+		func(p *peer) bool { return p.name == named },
+		func(p *peer) bool { return id != "" && p.name == name && strings.HasPrefix(p.id, id) },
+		func(p *peer) bool {
+			return slices.ContainsFunc(p.addrs[:p.verified], func(a netip.AddrPort) bool { return a.String() == named })
 		},
 	} {
-		var found []*link
-		for _, l := range n.links {
-			if l.peer.link == l && matches(l) {
-				found = append(found, l)
+		var found []*peer
+		for _, p := range n.peers {
+			if is(p) && matches(p) {
+				found = append(found, p)
 			}
 		}
 		switch len(found) {
@@ -93,16 +102,16 @@ func (n *Node) linkTo(peer string) (*link, error) {
 		case 1:
 			return found[0], nil
 		default:
-			return nil, ambiguous(peer, found)
+			return nil, ambiguous(named, found)
 		}
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNoPeer, peer)
+	return nil, fmt.Errorf("%w: %s", ErrNoPeer, named)
 }
 
-func ambiguous(name string, links []*link) error {
+func ambiguous(name string, peers []*peer) error {
 	e := &AmbiguousError{Name: name}
-	for _, l := range links {
-		e.Peers = append(e.Peers, l.peer.value())
+	for _, p := range peers {
+		e.Peers = append(e.Peers, p.value())
 	}
 	sort.Slice(e.Peers, func(i, j int) bool { return e.Peers[i].ID < e.Peers[j].ID })
 	return e

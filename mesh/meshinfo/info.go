@@ -18,8 +18,9 @@ type Peer struct {
 	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, give or take a round trip
 	FoundBy     string    `json:"found_by"`     // the name of a mesh.Source
 	Version     string    `json:"version,omitempty"`
-	Trusted     bool      `json:"trusted"` // it has proved a secret
-	Record      []byte    `json:"-"`       // as it gave it to SetRecord; not to be changed
+	Trusted     bool      `json:"trusted"`       // it has proved a secret, to this node or to Via
+	Via         string    `json:"via,omitempty"` // the hub that reaches it and says how it is; empty: it is linked to this node, or down
+	Record      []byte    `json:"-"`             // as it gave it to SetRecord; not to be changed
 }
 
 // State of a peer.
@@ -27,7 +28,7 @@ type State string
 
 // The states.
 const (
-	Alive   State = "alive"   // connected, and the program has its connection
+	Alive   State = "alive"   // connected, and the program has its connection; or a hub says so (Peer.Via)
 	Suspect State = "suspect" // connected, and silent for mesh.Config.Suspect
 	Down    State = "down"    // lost: Cause says how
 

@@ -1,0 +1,301 @@
+package mesh_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/mesh/meshtest"
+)
+
+// hubTest is nodes in a bubble, of which the first three are hubs, with one host each.
+type hubTest struct {
+	t     *testing.T
+	net   *meshtest.Network
+	hosts []*meshtest.Host
+	nodes []*node
+	cfg   mesh.Config
+}
+
+// hubbed runs f with so many nodes that know each other, and of which full may be linked to each other.
+func hubbed(t *testing.T, count, full int, f func(h *hubTest)) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hubTest{t: t, net: meshtest.New(), cfg: mesh.Config{Name: "hubbed", Secrets: []string{mesh.NewSecret()},
+			Hubs: []string{"hub0", "hub1", "hub2"}, FullUpTo: full, OnConn: func(*mesh.Conn) {}, OnStream: echoes}}
+		defer h.net.Close()
+		for i := range count {
+			name := fmt.Sprint("hub", i)
+			if i > 2 {
+				name = fmt.Sprint("leaf", i)
+			}
+			h.hosts = append(h.hosts, h.net.Host(name))
+			h.nodes = append(h.nodes, h.start(i))
+		}
+		defer func() {
+			for _, n := range h.nodes {
+				n.stop()
+			}
+		}()
+		h.awaitAll(h.nodes)
+		f(h)
+	})
+}
+
+func (h *hubTest) start(i int) *node {
+	return start(h.t, h.hosts[i].Config(h.cfg))
+}
+
+// echoes sends a line back, with who it came from.
+func echoes(p meshinfo.Peer, c net.Conn) {
+	defer c.Close()
+	buf := make([]byte, 1024)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(c, "%s, trusted %v: %s", p.Name, p.Trusted, buf[:n])
+	}
+}
+
+// awaitAll waits until each of the nodes sees all others alive.
+func (h *hubTest) awaitAll(nodes []*node) {
+	h.t.Helper()
+	for _, a := range nodes {
+		for _, b := range nodes {
+			if a != b {
+				a.awaitAlive(b.name)
+			}
+		}
+	}
+}
+
+// awaitHubbed waits until the nodes that are no hubs have links to those that are, and to no others.
+func (h *hubTest) awaitHubbed(nodes []*node) {
+	h.t.Helper()
+	for _, a := range nodes {
+		defer func() {
+			for _, p := range a.Peers() {
+				if h.t.Failed() {
+					h.t.Logf("%s sees %s %s %s through %q: %s", a.name, p.Name, p.State, p.Cause, p.Via, p.Detail)
+				}
+			}
+		}()
+		await(h.t, a.name+" is linked to hubs only", func() bool {
+			return !slices.ContainsFunc(a.Peers(), func(p meshinfo.Peer) bool {
+				linked := p.State == meshinfo.Alive && p.Via == ""
+				return linked != (a.isHub() || strings.HasPrefix(p.Name, "hub")) && p.State != meshinfo.Down
+			})
+		})
+	}
+}
+
+func (n *node) isHub() bool { return strings.HasPrefix(n.name, "hub") }
+
+// wantNever fails if one of the nodes has seen another of them down.
+func (h *hubTest) wantNever(nodes []*node, kind string) {
+	h.t.Helper()
+	for _, a := range nodes {
+		for _, b := range nodes {
+			for _, e := range a.events.of(b.name) {
+				if strings.HasPrefix(e, kind) {
+					h.t.Errorf("%s saw of %s: %q", a.name, b.name, a.events.of(b.name))
+				}
+			}
+		}
+	}
+}
+
+// say opens a stream and has it echoed.
+func (n *node) say(t *testing.T, to, text string) {
+	t.Helper()
+	c, err := n.OpenStream(context.Background(), to)
+	if err != nil {
+		t.Errorf("%s to %s: %v", n.name, to, err)
+		return
+	}
+	defer c.Close()
+	write(t, c, text)
+	read(t, c, fmt.Sprintf("%s, trusted true: %s", n.name, text))
+}
+
+func TestPastTheThresholdNodesLinkToHubsOnly(t *testing.T) {
+	hubbed(t, 9, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		leaf := h.nodes[8]
+		if p, _ := leaf.peer("leaf5"); !strings.HasPrefix(p.Via, "hub") || !p.Trusted || p.Addr == "" || p.RTTSeconds < 0 {
+			t.Errorf("it sees another node as %+v", p)
+		}
+		if got := len(leaf.Conns()); got != 3 {
+			t.Errorf("%d connections of the program's: want 3", got)
+		}
+		h.nodes[5].SetRecord([]byte("how leaf5 is"))
+		await(t, "its record", func() bool {
+			p, _ := leaf.peer("leaf5")
+			return string(p.Record) == "how leaf5 is"
+		})
+		leaf.say(t, "leaf5", "hello through a hub")
+		leaf.say(t, "hub1", "hello")
+		h.nodes[0].say(t, "leaf8", "hello from a hub")
+		time.Sleep(5 * time.Minute)
+		h.wantNever(h.nodes, "down")
+		h.wantNever(h.nodes, "suspect")
+		h.awaitHubbed(h.nodes)
+	})
+}
+
+func TestBelowTheThresholdAllNodesAreLinked(t *testing.T) {
+	hubbed(t, 6, 6, func(h *hubTest) {
+		time.Sleep(time.Minute)
+		for _, n := range h.nodes {
+			if got := len(n.Conns()); got != 5 {
+				t.Errorf("%s has %d connections: want 5", n.name, got)
+			}
+			if s := n.Status(); s.HubMode || len(s.Hubs) != 3 {
+				t.Errorf("%s: hub mode %v, hubs %q", n.name, s.HubMode, s.Hubs)
+			}
+		}
+	})
+}
+
+func TestAHubDies(t *testing.T) {
+	hubbed(t, 9, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		h.nodes[1].stop()
+		h.hosts[1].Crash()
+		rest := slices.Delete(slices.Clone(h.nodes), 1, 2)
+		for _, n := range rest {
+			n.awaitDown("hub1")
+		}
+		time.Sleep(time.Minute)
+		h.awaitAll(rest)
+		h.wantNever(rest, "down")
+		h.awaitHubbed(rest)
+		rest[3].say(t, "leaf7", "hello through another hub")
+
+		h.nodes[1] = h.start(1)
+		h.awaitAll(h.nodes)
+		h.awaitHubbed(h.nodes)
+		h.wantNever(rest, "down")
+	})
+}
+
+func TestWithoutHubsNodesLinkToEachOther(t *testing.T) {
+	hubbed(t, 7, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		for i := range 3 {
+			h.nodes[i].stop()
+			h.hosts[i].Crash()
+		}
+		leaves := h.nodes[3:]
+		for _, n := range leaves {
+			await(t, n.name+" is linked to the others", func() bool { return len(n.Conns()) == len(leaves)-1 })
+		}
+		leaves[0].say(t, "leaf5", "hello without a hub")
+
+		for i := range 3 { // and back: a link that is in use stays
+			h.nodes[i] = h.start(i)
+		}
+		c, err := leaves[0].OpenStream(context.Background(), "leaf4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		write(t, c, "still here")
+		read(t, c, "leaf3, trusted true: still here")
+		c.Close()
+		h.awaitAll(h.nodes)
+		h.awaitHubbed(h.nodes)
+	})
+}
+
+func TestAPartitionWithHubsHeals(t *testing.T) {
+	hubbed(t, 9, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		// One hub and two nodes are cut off from the others.
+		one, other := []int{0, 3, 4}, []int{1, 2, 5, 6, 7, 8}
+		group := func(of []int) (hosts []*meshtest.Host, nodes []*node) {
+			for _, i := range of {
+				hosts, nodes = append(hosts, h.hosts[i]), append(nodes, h.nodes[i])
+			}
+			return hosts, nodes
+		}
+		hostsOne, nodesOne := group(one)
+		hostsOther, nodesOther := group(other)
+		h.net.Partition(hostsOne, hostsOther)
+		for _, a := range nodesOne {
+			for _, b := range nodesOther {
+				a.awaitDown(b.name)
+				b.awaitDown(a.name)
+			}
+		}
+		h.wantNever(nodesOne, "down")
+		h.wantNever(nodesOther, "down")
+		nodesOne[1].say(t, "leaf4", "hello on this side")
+		time.Sleep(5 * time.Minute)
+		h.net.Heal()
+		h.awaitAll(h.nodes)
+		h.awaitHubbed(h.nodes)
+		nodesOne[1].say(t, "leaf8", "hello on the other side")
+	})
+}
+
+// A node and a node that have no hub in common reach each other through two.
+func TestStreamsThroughTwoHubs(t *testing.T) {
+	hubbed(t, 8, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		for _, cut := range [][2]int{{6, 1}, {6, 2}, {7, 0}, {6, 7}} {
+			h.net.Cut(h.hosts[cut[0]], h.hosts[cut[1]])
+		}
+		time.Sleep(time.Minute)
+		h.awaitAll(h.nodes)
+		h.nodes[6].say(t, "leaf7", "hello through two hubs")
+		h.nodes[7].say(t, "leaf6", "and back")
+		h.net.Heal()
+		h.awaitHubbed(h.nodes)
+	})
+}
+
+func TestANodeThatDepartsIsToldOf(t *testing.T) {
+	hubbed(t, 7, 4, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		h.nodes[6].stop()
+		for _, n := range h.nodes[:6] {
+			if p := n.awaitDown("leaf6"); p.Cause != meshinfo.Departed {
+				t.Errorf("%s saw it %s: want departed", n.name, p.Cause)
+			}
+		}
+		h.nodes = h.nodes[:6]
+	})
+}
+
+func TestManyBytesThroughAHub(t *testing.T) {
+	hubbed(t, 6, 4, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		c, err := h.nodes[4].OpenStream(context.Background(), "leaf5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		const size = 4 << 20
+		sent := make(chan error, 1)
+		go func() { // echoes answers while this writes: neither side may wait for the other for ever
+			_, err := io.CopyN(c, endless{}, size)
+			sent <- err
+		}()
+		if _, err := io.CopyN(io.Discard, c, size); err != nil {
+			t.Error(err)
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package mesh
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// serveRelayed handles a stream that the other side has opened: it is for this node, or this hub passes it on.
+func (n *Node) serveRelayed(r *relay, s *yamux.Stream) {
+	free := sync.OnceFunc(func() { <-r.streams })
+	s.SetDeadline(time.Now().Add(n.cfg.HandshakeTimeout))
+	b, err := readFrame(s, relayRequestSize)
+	if err != nil {
+		s.Close()
+		free()
+		return
+	}
+	req, err := parseRelayRequest(b)
+	switch {
+	case err != nil:
+		s.Close()
+	case req.target == n.id.id:
+		n.takeRelayed(r, s, free)
+		return
+	default:
+		n.carry(r, s, req)
+	}
+	free()
+}
+
+// carry passes a stream on, in both directions until either ends. A slow reader at one end stops the other: yamux's window, 256 KiB
+// in each direction, is all that is kept here.
+func (n *Node) carry(from *relay, s *yamux.Stream, req relayRequest) {
+	defer s.Close()
+	next, answer := n.nextRelay(from, req)
+	if answer == relayOK {
+		select {
+		case n.carried <- struct{}{}:
+			defer func() { <-n.carried }()
+		default:
+			answer = relayFull
+		}
+	}
+	if answer != relayOK {
+		_ = writeFrame(s, []byte{answer}) // or the one that asks sees the end
+		return
+	}
+	to, err := next.session.OpenStream()
+	if err != nil {
+		_ = writeFrame(s, []byte{relayUnknown})
+		return
+	}
+	defer to.Close()
+	to.SetDeadline(time.Now().Add(n.cfg.HandshakeTimeout))
+	if err := writeFrame(to, relayRequest{target: req.target, hubs: req.hubs - 1}.encode()); err != nil {
+		return
+	}
+	s.SetDeadline(time.Time{})
+	to.SetDeadline(time.Time{})
+	both(s, to)
+}
+
+// nextRelay is where a hub passes a stream on to, or its answer that it cannot.
+func (n *Node) nextRelay(from *relay, req relayRequest) (*relay, byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.peers[req.target]
+	switch {
+	case !n.isHub():
+		return nil, relayNoHub
+	case p == nil || req.hubs == 0:
+		return nil, relayUnknown
+	case p.link != nil && p.link.relay != nil && p.link.relay != from:
+		return p.link.relay, relayOK
+	}
+	if via := p.via(); req.hubs > 1 && via != nil && via.by.relay != nil && via.by.relay != from {
+		return via.by.relay, relayOK
+	}
+	return nil, relayUnknown
+}
+
+// both copies in both directions, and returns when one of them has ended and both streams are closed.
+func both(a, b net.Conn) {
+	done := make(chan struct{}, 2)
+	for _, dir := range [][2]net.Conn{{a, b}, {b, a}} {
+		go func() {
+			_, _ = io.Copy(dir[0], dir[1]) // the two ends see an error of either
+			done <- struct{}{}
+		}()
+	}
+	<-done
+	for _, c := range []net.Conn{a, b} {
+		c.Close()
+		c.SetDeadline(time.Now()) // yamux lets a Read go on for a while after Close
+	}
+	<-done
+}
