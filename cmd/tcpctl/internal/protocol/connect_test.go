@@ -89,6 +89,7 @@ func TestConnectToAServerThatIsNone(t *testing.T) {
 // the client's, whatever its frames: empty ones, fragments with a ping of a payload
 // between them, text, a length in 8 bytes.
 func TestConnectToAServerThatSpeaksFirst(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 65536)
 	frames := "\x82\x00" + "\x82\x0cRFB 003.008\n" + "\x01\x03Hel" + "\x89\x04ping" + "\x00\x00" + "\x80\x02lo" + "\x8a\x04pong" +
 		"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + long + "\x88\x02\x03\xe8"

@@ -124,6 +124,7 @@ func (c *raw) hears() string {
 // the pattern, the longer path before the shorter one; what no service has is 404,
 // with a reason and a record.
 func TestRule50aByHostAndPath(t *testing.T) {
+	t.Parallel()
 	v := share(t, at("/one"), at("/one/deep/"), at("/", "b.example", "*.b.example"), at("/", "x.b.example"), at("/two", "*.b.example"))
 	for _, tt := range []struct {
 		host, target, want string
@@ -198,6 +199,7 @@ func TestRule50aSpellings(t *testing.T) {
 
 // TestRule50aUnknownHost: where each service has hosts, another one is 404.
 func TestRule50aUnknownHost(t *testing.T) {
+	t.Parallel()
 	v := share(t, at("/", "a.example"), at("/", "b.example"))
 	if _, status, _ := v.open("c.example", "/"); status != 404 {
 		t.Errorf("%d", status)
@@ -209,6 +211,7 @@ func TestRule50aUnknownHost(t *testing.T) {
 
 // TestRule50aEachHasItsOwn: subprotocols, origins, access rules, limits and counts.
 func TestRule50aEachHasItsOwn(t *testing.T) {
+	t.Parallel()
 	v := share(t, func(s *config.WS, c *proxy.ServiceConfig) {
 		s.Path, s.Subprotocols = "/a", []string{"mqtt"}
 		c.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -282,6 +285,7 @@ func TestRule50aOneConnection(t *testing.T) {
 // TestRule50aReloadAndDrain: a service comes and goes by its path, and is paused,
 // while the clients of the others go on.
 func TestRule50aReloadAndDrain(t *testing.T) {
+	t.Parallel()
 	v := share(t, at("/a"), at("/b"))
 	talk := func(c *raw, what string) {
 		t.Helper()
