@@ -27,14 +27,20 @@ func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 		return n
 	}
 	hub := join("hub", func(*mesh.Conn) {})
+	const lines = 1000 // of 60 KB: more than any socket takes
 	heard := make(chan int, 1)
+	ctx, all := context.WithTimeout(t.Context(), patience) // of the end, until all have been heard
+	defer all()
 	join("reads", func(c *mesh.Conn) {
 		defer c.Close()
 		n := 0
-		lines := bufio.NewScanner(c)
-		for lines.Buffer(nil, 1<<20); lines.Scan(); n++ {
-			if want := fmt.Sprint(n, " "); !strings.HasPrefix(lines.Text(), want) {
-				t.Errorf("line %d is %.20q", n, lines.Text())
+		read := bufio.NewScanner(c)
+		for read.Buffer(nil, 1<<20); read.Scan(); n++ {
+			if n == lines-1 {
+				all()
+			}
+			if want := fmt.Sprint(n, " "); !strings.HasPrefix(read.Text(), want) {
+				t.Errorf("line %d is %.20q", n, read.Text())
 			}
 		}
 		heard <- n
@@ -46,7 +52,6 @@ func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 		}
 	}
 
-	const lines = 1000 // of 60 KB: more than any socket takes
 	talk := &talk{ctx: t.Context(), peers: map[string]*talkPeer{}}
 	for i := range lines {
 		talk.say(hub.Conns(), fmt.Sprint(i, " ", strings.Repeat("x", 60_000)))
@@ -61,8 +66,6 @@ func TestAPeerThatDoesNotReadStopsNobody(t *testing.T) {
 		t.Errorf("dropped: %v", dropped)
 	}
 	wait := talk.flush()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
 	hub.Shutdown(ctx)
 	wait()
 	select {

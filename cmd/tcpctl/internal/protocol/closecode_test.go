@@ -101,7 +101,7 @@ func TestEndWithoutClose(t *testing.T) {
 	}{
 		{"between messages", nil, nil, false, proxy.ReasonFIN},
 		{"between messages, and away", nil, nil, true, proxy.ReasonFIN},
-		{"between messages, with pings", nil, func(s *config.WS) { s.Ping = 20 * time.Millisecond }, false, proxy.ReasonFIN},
+		{"between messages, with pings", nil, func(s *config.WS) { s.Ping = 150 * time.Millisecond }, false, proxy.ReasonFIN},
 		{"between messages, compressed", nil, func(s *config.WS) { s.Compression = true }, false, proxy.ReasonFIN},
 		{"inside a message", frame(0x82, []byte("ten bytes."))[:9], nil, false, proxy.ReasonTruncated},
 		{"inside a message, compressed", frame(0x82, []byte("ten bytes."))[:9], func(s *config.WS) { s.Compression = true }, false, proxy.ReasonTruncated},
@@ -141,6 +141,9 @@ func TestEndWithoutClose(t *testing.T) {
 				}
 			}()
 			time.Sleep(100 * time.Millisecond) // so that everything between them is full
+			if spec.Ping < time.Second {
+				time.Sleep(4 * spec.Ping) // so that some would have no answer
+			}
 			close(goOn)
 			err := <-got
 			<-sent
