@@ -292,6 +292,25 @@ func TestAWindowOfAllNodes(t *testing.T) {
 	golden(t, "cluster-window-ended-80x24", c)
 }
 
+// TestARestartOnAllNodes: each line names the backend, also where there is little room.
+func TestARestartOnAllNodes(t *testing.T) {
+	t.Parallel()
+	engine := windowed(false)
+	p := &engine.status.Cluster.Plans[1]
+	p.Backend = "pg-b"
+	for i := range p.Nodes {
+		p.Nodes[i].Backend = "pg-b"
+	}
+	for _, w := range []int{80, 120} {
+		c := newConsole(t, engine, w, 40)
+		c.live()
+		c.press("6")
+		c.look()
+		c.sees("restart of db-front/pg-b on 3 nodes", "edge-02 pg-b")
+		golden(t, fmt.Sprintf("cluster-restart-%dx40", w), c)
+	}
+}
+
 // TestAnActThatHoldsOnAllNodes: one node is asked, and what is live on the others is in
 // the dialog; it can be for this node alone.
 func TestAnActThatHoldsOnAllNodes(t *testing.T) {

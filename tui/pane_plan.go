@@ -170,13 +170,16 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 	}
 	done, nodes := f.stats.isReported(plan), f.planNodes()
 	room, gap := c.H-y, 0
-	if n := len(nodes); n > 0 { // which say more than steps that wait
+	if n := len(nodes); n > 0 { // which say more than steps that wait, or are done
 		if gap = 1; room < len(plan.Steps)+n+2 {
 			gap = 0
 		}
 		room = max(room-n-1-gap, 1)
 	}
 	first := firstStep(plan, room, done)
+	if done && len(nodes) > 0 && room <= reportLines {
+		first = len(plan.Steps)
+	}
 	for i := first; i < min(len(plan.Steps), first+room); i++ {
 		s := &plan.Steps[i]
 		sign, role := stepSign(s.State)
@@ -196,7 +199,10 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		y++
 	}
 	if done {
-		y = drawReport(&f.stats.report, c, y+1)
+		if first < len(plan.Steps) {
+			y++
+		}
+		y = drawReport(&f.stats.report, c, y)
 	}
 	drawNodes(f, c, y+gap, nodes)
 }
@@ -204,13 +210,15 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 // firstStep is the first step that is drawn where there is no room for all: the one
 // that runs, or the report, is on the screen, with the steps before it.
 func firstStep(plan *proxy.PlanInfo, room int, done bool) int {
-	const report = 7
 	if done {
-		return max(len(plan.Steps)-max(room-report, 1), 0)
+		return max(len(plan.Steps)-max(room-reportLines, 1), 0)
 	}
 	now := min(stepsDone(plan), len(plan.Steps)-1)
 	return max(min(now-room/3, len(plan.Steps)-room), 0)
 }
+
+// reportLines is how many a report has, as a rule.
+const reportLines = 7
 
 // stateText is a state as people say it: timed out.
 func stateText(state string) string { return strings.ReplaceAll(screen.Safe(state), "_", " ") }
@@ -233,7 +241,11 @@ func drawReport(r *proxy.Report, c *screen.Canvas, y int) int {
 		text += ": " + screen.Safe(r.Error)
 	}
 	say(text+", after "+screen.Clock(r.Took()), role)
-	say(fmt.Sprintf("%d held, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds), themes.Text)
+	held := fmt.Sprintf("%d held, longest %.1fs", n.Held, n.LongestSeconds)
+	if len(r.Nodes) == 0 { // the quantiles of all nodes are not known
+		held += fmt.Sprintf(", p50 %.1fs, p99 %.1fs", n.P50Seconds, n.P99Seconds)
+	}
+	say(held, themes.Text)
 	failed := themes.Text
 	if n.Failed+n.Cut+n.Rejected > 0 {
 		failed = themes.Warn

@@ -106,27 +106,27 @@ func nodeSign(n *proxy.NodeReport) (string, themes.Role) {
 	return stepSign("done")
 }
 
-// drawNodes draws a line for each node under a line of names, from y on, and returns
-// where it ends. Where there is no room for all, the last line says how many more.
-func drawNodes(f *frame, c *screen.Canvas, y int, nodes []proxy.NodeReport) int {
-	if len(nodes) == 0 || y+1 >= c.H {
-		return y
-	}
-	state, wide := "", nodeWidth(nodes, c.W)
-	if c.W >= 60 {
-		state = fmt.Sprintf("%-9s", "STATE")
-	}
-	c.Text(1, y, screen.Cut(fmt.Sprintf("    %-*s%s%5s %5s %6s %6s", wide, "NODE", state, "LIVE", "HELD", "SERVED", "FAILED"), c.W-2), themes.TextDim)
-	y++
+// nodeColumns are those of the lines of nodes, as there is room for them.
+type nodeColumns struct {
+	name          int // its width
+	state, served bool
+}
+
+func columnsOf(nodes []proxy.NodeReport, w int) nodeColumns {
+	cols, backends := nodeColumns{name: 11, state: w >= 60, served: true}, false
 	for i := range nodes {
-		if y == c.H-1 && i < len(nodes)-1 {
-			c.Text(5, y, fmt.Sprintf("and %d more", len(nodes)-i), themes.TextDim)
-			return y + 1
-		}
-		drawNode(f, c, y, &nodes[i], wide, state != "")
-		y++
+		cols.name = max(cols.name, screen.Width(nodeName(&nodes[i]))+1)
+		backends = backends || nodes[i].Backend != ""
 	}
-	return y
+	room := w - 31
+	if cols.state {
+		room -= 9
+	}
+	if backends && room < cols.name {
+		cols.served, room = false, room+7
+	}
+	cols.name = min(cols.name, max(11, room))
+	return cols
 }
 
 // nodeName is a node, and which backend its part is about.
@@ -137,21 +137,40 @@ func nodeName(n *proxy.NodeReport) string {
 	return screen.Safe(n.Node)
 }
 
-// nodeWidth is that of the column of names: more where there is room for backends.
-func nodeWidth(nodes []proxy.NodeReport, room int) int {
-	wide := 11
-	for i := range nodes {
-		wide = max(wide, screen.Width(nodeName(&nodes[i]))+1)
+// drawNodes draws a line for each node under a line of names, from y on, and returns
+// where it ends. Where there is no room for all, the last line says how many more.
+func drawNodes(f *frame, c *screen.Canvas, y int, nodes []proxy.NodeReport) int {
+	if len(nodes) == 0 || y+1 >= c.H {
+		return y
 	}
-	return min(wide, max(11, room-44))
+	cols := columnsOf(nodes, c.W)
+	head := fmt.Sprintf("    %-*s", cols.name, "NODE")
+	if cols.state {
+		head += fmt.Sprintf("%-9s", "STATE")
+	}
+	head += fmt.Sprintf("%5s %5s ", "LIVE", "HELD")
+	if cols.served {
+		head += "SERVED "
+	}
+	c.Text(1, y, screen.Cut(head+"FAILED", c.W-2), themes.TextDim)
+	y++
+	for i := range nodes {
+		if y == c.H-1 && i < len(nodes)-1 {
+			c.Text(5, y, fmt.Sprintf("and %d more", len(nodes)-i), themes.TextDim)
+			return y + 1
+		}
+		drawNode(f, c, y, &nodes[i], cols)
+		y++
+	}
+	return y
 }
 
-func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, wide int, state bool) {
+func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, cols nodeColumns) {
 	e := f.theme.Glyphs.Ellipsis
 	sign, role := nodeSign(n)
 	c.Text(1, y, sign, role)
-	x := c.Text(5, y, fmt.Sprintf("%-*s", wide, screen.Middle(nodeName(n), wide-1, e)), themes.Text)
-	if state {
+	x := c.Text(5, y, fmt.Sprintf("%-*s", cols.name, screen.Middle(nodeName(n), cols.name-1, e)), themes.Text)
+	if cols.state {
 		x = c.Text(x, y, fmt.Sprintf("%-9s", stateText(n.State)), role)
 	}
 	if n.Unknown != "" {
@@ -162,7 +181,10 @@ func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, wide int, 
 	if n.Numbers.Failed > 0 {
 		numbers = themes.Error
 	}
-	x = c.Text(x, y, fmt.Sprintf("%5s %5s %6s ", screen.Count(float64(n.Live)), screen.Count(float64(n.Numbers.Held)), screen.Count(float64(n.Served))), themes.Text)
+	x = c.Text(x, y, fmt.Sprintf("%5s %5s ", screen.Count(float64(n.Live)), screen.Count(float64(n.Numbers.Held))), themes.Text)
+	if cols.served {
+		x = c.Text(x, y, fmt.Sprintf("%6s ", screen.Count(float64(n.Served))), themes.Text)
+	}
 	c.Text(x, y, fmt.Sprintf("%6s", strconv.FormatInt(n.Numbers.Failed, 10)), numbers)
 }
 
