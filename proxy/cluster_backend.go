@@ -66,6 +66,62 @@ func (p *clusterPause) holdsLocked(b *Backend) bool {
 	return p != nil && !p.over && p.Backend == b.name && p.hold != nil && b.holds[holdPlan] == p.hold
 }
 
+// ClusterDrain is an engine's part in what operators have said of a backend for all engines:
+// that it is in drain or maint.
+type ClusterDrain struct {
+	Backend string
+	Live    int    // sessions
+	Cut     int    // at the limit
+	State   string // DrainRuns, or how it has ended here
+}
+
+// States of a ClusterDrain.
+const (
+	DrainRuns  = "draining"
+	DrainDone  = "done"  // no session is live there
+	DrainKept  = "kept"  // its limit has passed, and sessions that live on are not waited for
+	DrainReady = "ready" // its limit has passed under abort: the backend is ready again
+)
+
+// Drains are the parts of this process in all backends that are out of service on all engines.
+func (u ClusterUser) Drains() (all []ClusterDrain) {
+	s := u.service
+	s.queue.View(func() {
+		for name, said := range s.cluster.backends {
+			if said.Admin != "" {
+				all = append(all, s.drainLocked(name, &said))
+			}
+		}
+	})
+	return all
+}
+
+func (s *Service) drainLocked(name string, said *ClusterBackend) ClusterDrain {
+	d, ready, over := ClusterDrain{Backend: name, State: DrainRuns}, false, true
+	for _, b := range s.backends.all {
+		if b.name != name {
+			continue
+		}
+		d.Live += b.active - s.predecessors.Backends[name]
+		switch h := b.holds[holdOperator]; {
+		case h == nil:
+			ready = true
+		default:
+			d.Cut += h.cut
+			over = over && h.until == nil && h.then == ThenKeep
+		}
+	}
+	switch {
+	case ready:
+		d.State = DrainReady
+	case d.Live == 0:
+		d.State = DrainDone
+	case over && said.Limit > 0:
+		d.State = DrainKept
+	}
+	return d
+}
+
 // goOnLocked has t count from where the numbers of was end.
 func (t *tally) goOnLocked(was *clusterPause) {
 	n := Numbers{}

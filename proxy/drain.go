@@ -25,6 +25,7 @@ type hold struct {
 	then        string
 	quiet       time.Duration // nothing of a session for so long ends it; 0: nothing does
 	startedWith int
+	cut         int           // sessions, at the limit
 	emptyNoted  bool          // that it is empty
 	retire      bool          // the configuration or a source has the backend no more: no operator's wish
 	plan        *Plan         // whose it is; nil: an operator's, or
@@ -86,6 +87,7 @@ func (bs *backendSet) dueLocked(now time.Time) {
 				b.setHoldLocked(holdKind(kind), nil)
 				ev.Text = "drain of " + b.target() + " ended at its limit: " + text.Plural(b.active, "session") + " remaining; the backend is ready again"
 			case h.then == ThenCut:
+				h.cut = b.active - s.predecessors.Backends[b.name]
 				ev.Text = "drain of " + b.target() + " at its limit: cutting " + text.Plural(b.active, "session")
 				s.live.signal(endRequest{by: ByOperator, who: h.by, reason: ReasonDrainLimit, on: b}, func(sess *Session) bool { return sess.backend == b })
 				s.predecessors.cutLocked(b, ReasonDrainLimit)

@@ -249,6 +249,13 @@ func backendFacts(f *frame, r *backendRow) []fact {
 		{"weight", fmt.Sprintf("%d, priority %d", b.Weight, b.Priority)},
 		{"went down", text.Plural(int(b.Transitions), "time")},
 	}
+	if d := f.stats.status.Cluster.Drain(r.target); d != nil {
+		label := "on all nodes"
+		for i := range d.Nodes {
+			facts = append(facts, fact{label, screen.Safe(d.Nodes[i].Node + ": " + d.Part(&d.Nodes[i]))})
+			label = ""
+		}
+	}
 	if b.TLS != "" {
 		facts = append(facts, fact{"tls", screen.Safe(b.TLS)})
 	}

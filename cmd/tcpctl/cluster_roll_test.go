@@ -150,3 +150,32 @@ func TestARollOfRedis(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 }
+
+// TestADrainOfACluster waits for the sessions of all nodes, and names them.
+func TestADrainOfACluster(t *testing.T) {
+	t.Parallel()
+	all, _, _ := restartNodes(t)
+	var live []*client
+	for range 4 { // some of them are at a
+		c := mustDial(t, all[2].addr())
+		if err := greets(c); err != nil {
+			t.Fatal(err)
+		}
+		live = append(live, c)
+	}
+	at := all[2].service().Backends[0].Active
+	c := all[0].types("drain", "db/a", "--wait", "--reason", "disk swap")
+	want := fmt.Sprintf("edge-3 %d live", at)
+	if at > 0 {
+		all[0].until("it names the node", func(*proxy.ServiceInfo) bool { return strings.Contains(c.said(), want) })
+	}
+	for _, l := range live {
+		l.Close()
+	}
+	if status := c.status(); status != 0 || !strings.Contains(c.said(), "drained db/a on 3 nodes: edge-1 0 live, edge-2 0 live, edge-3 0 live") {
+		t.Errorf("status %d:\n%s", status, c.said())
+	}
+	if out := all[1].tcpctl("status", "--json"); !strings.Contains(out, `"drains"`) {
+		t.Errorf("no drains in\n%s", out)
+	}
+}

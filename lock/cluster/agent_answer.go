@@ -63,6 +63,9 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 			a.say(Op{Kind: OpJoin, Service: sv.name, From: r.from, To: r.to})
 		}
 		a.report(sv)
+		for _, p := range sv.parts {
+			a.say(p.op(sv.name))
+		}
 	}
 }
 
@@ -117,6 +120,7 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 		sv := a.service(f.Service)
 		before := sv.fact.Plan
 		sv.fact = f
+		sv.keepParts()
 		if f.Plan.ID != before.ID {
 			sv.learned, sv.told, sv.done, sv.counts = now, false, 0, Counts{}
 		}

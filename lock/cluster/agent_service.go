@@ -26,6 +26,7 @@ type agentService struct {
 	told    bool    // it has reported of the plan
 	done    uint64  // of its report
 	counts  Counts  // of the plan
+	parts   []backendPart
 	fact    Fact
 	learned time.Duration // when the plan was
 }
@@ -201,6 +202,38 @@ func (a *Agent) Report(name string, plan, done uint64, counts Counts) {
 	}
 	sv.told, sv.done, sv.counts = true, done, counts
 	a.report(sv)
+}
+
+// A backendPart is what was said of this node's part in the State of a backend.
+type backendPart struct {
+	backend  string
+	id, done uint64
+	counts   Counts
+}
+
+func (p *backendPart) op(service string) Op {
+	return Op{Kind: OpReport, Service: service, Text: p.backend, Token: p.id, From: p.done, Counts: p.counts}
+}
+
+// ReportBackend is the node's part in the State of a backend, whose ID is id. It does nothing
+// if it says what was said before, or if the State is not the one that is known.
+func (a *Agent) ReportBackend(name, backend string, id, done uint64, counts Counts) {
+	sv, p := a.service(name), backendPart{backend, id, done, counts}
+	if !sv.has(&p) || slices.Contains(sv.parts, p) {
+		return
+	}
+	sv.parts = append(slices.DeleteFunc(sv.parts, func(o backendPart) bool { return o.backend == backend }), p)
+	a.say(p.op(name))
+}
+
+// has reports whether the State of which p is holds.
+func (sv *agentService) has(p *backendPart) bool {
+	return slices.ContainsFunc(sv.fact.Backends, func(b Backend) bool { return b.Name == p.backend && b.ID == p.id && b.State != "" })
+}
+
+// keepParts forgets those of a State that does not hold any more.
+func (sv *agentService) keepParts() {
+	sv.parts = slices.DeleteFunc(sv.parts, func(p backendPart) bool { return !sv.has(&p) })
 }
 
 // Known is the index of the facts that the node knows.

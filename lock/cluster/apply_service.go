@@ -31,14 +31,20 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 				sv.running = 0
 			}
 		}
-	case OpPause, OpStep, OpResume, OpReport:
+	case OpReport:
+		if op.Text != "" {
+			s.reportBackend(m, sv, op)
+		} else {
+			s.applyPlan(m, sv, op, out)
+		}
+	case OpPause, OpStep, OpResume:
 		s.applyPlan(m, sv, op, out)
 	case OpSlots:
 		sv.slots, s.facts = op.From, s.index // fewer: those who hold one keep it
 	case OpHooks:
 		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
 	case OpBackend:
-		sv.setBackend(op)
+		sv.setBackend(s.index, op)
 		s.facts = s.index
 	case OpServe:
 		s.serve(sv, m.Node, op.Flag)

@@ -17,7 +17,7 @@ const (
 	leastSeen    = 2
 	leastGrant   = 6
 	leastFact    = 7
-	leastBackend = 5
+	leastBackend = 7
 	leastReport  = 13
 	leastServer  = 2
 )

@@ -25,7 +25,7 @@ const (
 	OpPause                   // close the service on all nodes for at most Max, or keep them from its backend Text, which keeps the admin state State if it fails; Flag: a command will run; Note
 	OpStep                    // plan Token is at the Step From, as its owner says: any but Resumed
 	OpResume                  // plan Token is over: open the service; Flag: the backend that it is about is good; Note
-	OpReport                  // the node's part of plan Token: Counts, and NodeReport.Done in From
+	OpReport                  // the node's part of plan Token, or of the State Token of the backend Text: Counts, and NodeReport.Done in From
 	OpSlots                   // the service has From slots; 0: it has no lock
 	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
 	OpBackend                 // the backend Text has the weight From (Flag), or else the admin state State, with Note

@@ -57,6 +57,8 @@ type Backend struct {
 	Note   string // of State
 	Weighs bool   // Weight was said
 	Weight uint64
+	ID     uint64       // index of the entry that has set State
+	Nodes  []NodeReport // by node: the part of each in State, of which Done and Counts are the engines'
 }
 
 // Runs reports whether the plan is not over.
@@ -116,19 +118,19 @@ func (p *Plan) report(node NodeID) *NodeReport {
 }
 
 // reportOf is the report of a node, which is new if there was none.
-func (p *Plan) reportOf(node NodeID) *NodeReport {
-	i, ok := slices.BinarySearchFunc(p.Nodes, node, func(r NodeReport, n NodeID) int { return compare(r.Node, n) })
+func reportOf(all *[]NodeReport, node NodeID) *NodeReport {
+	i, ok := slices.BinarySearchFunc(*all, node, func(r NodeReport, n NodeID) int { return compare(r.Node, n) })
 	if !ok {
-		p.Nodes = slices.Insert(p.Nodes, i, NodeReport{Node: node})
+		*all = slices.Insert(*all, i, NodeReport{Node: node})
 	}
-	return &p.Nodes[i]
+	return &(*all)[i]
 }
 
 // restarted notes in the plans that run that the process of a node is another one.
 func (s *State) restarted(node NodeID) {
 	for _, sv := range s.services {
 		if _, serves := slices.BinarySearch(sv.nodes, node); serves && sv.plan != nil {
-			if r := sv.plan.reportOf(node); !r.DoneWith(Resumed) {
+			if r := reportOf(&sv.plan.Nodes, node); !r.DoneWith(Resumed) {
 				r.Restarted = true
 			}
 		}
@@ -183,7 +185,7 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	case OpResume:
 		s.resume(op)
 	case OpReport:
-		r := p.reportOf(m.Node)
+		r := reportOf(&p.Nodes, m.Node)
 		if r.DoneWith(Resumed) { // what another process says after it is not of this plan
 			if _, serves := slices.BinarySearch(sv.nodes, m.Node); p.Step == Resumed || !serves {
 				return
@@ -207,7 +209,7 @@ func (s *State) resume(op Op) {
 	}
 	p := sv.plan
 	if p.Backend != "" && p.Step != Paused && !op.Flag && sv.backend(p.Backend).State == "" {
-		sv.setBackend(Op{Text: p.Backend, State: p.Admin, Note: op.Note})
+		sv.setBackend(s.index, Op{Text: p.Backend, State: p.Admin, Note: op.Note})
 	}
 	p.Step, p.End, s.facts = Resumed, op.Note, s.index
 }
@@ -229,7 +231,7 @@ func (sv *service) backend(name string) Backend {
 
 // setBackend notes what was said of a backend. One that is ready, and of whose weight
 // nothing was said, is not remembered.
-func (sv *service) setBackend(op Op) {
+func (sv *service) setBackend(index uint64, op Op) {
 	i, ok := slices.BinarySearchFunc(sv.backends, op.Text, func(b Backend, n string) int { return strings.Compare(b.Name, n) })
 	if !ok {
 		sv.backends = slices.Insert(sv.backends, i, Backend{Name: op.Text})
@@ -237,11 +239,22 @@ func (sv *service) setBackend(op Op) {
 	b := &sv.backends[i]
 	if op.Flag {
 		b.Weighs, b.Weight = true, op.From
-	} else {
-		b.State, b.Note = op.State, op.Note
+	} else if b.State != op.State || b.Note != op.Note {
+		b.State, b.Note, b.ID, b.Nodes = op.State, op.Note, index, nil
 	}
 	if !b.Weighs && b.State == "" {
 		sv.backends = slices.Delete(sv.backends, i, i+1)
+	}
+}
+
+// reportBackend notes a node's part in what was said of a backend. What is of another State is
+// late.
+func (s *State) reportBackend(m *Member, sv *service, op Op) {
+	for i := range sv.backends {
+		if b := &sv.backends[i]; b.Name == op.Text && b.ID == op.Token && b.State != "" {
+			*reportOf(&b.Nodes, m.Node) = NodeReport{Node: m.Node, Lease: m.Lease, Done: op.From, Counts: op.Counts}
+			s.reports = s.index
+		}
 	}
 }
 
@@ -269,6 +282,9 @@ func (s *State) Facts() ([]Fact, uint64) {
 	all := make([]Fact, 0, len(s.services))
 	for _, sv := range s.services {
 		f := Fact{Service: sv.name, Slots: sv.slots, Every: sv.every, Exclusive: sv.exclusive, Backends: slices.Clone(sv.backends)}
+		for i := range f.Backends {
+			f.Backends[i].Nodes = slices.Clone(f.Backends[i].Nodes)
+		}
 		if sv.plan != nil {
 			f.Plan = *sv.plan
 			f.Plan.Nodes = slices.Clone(f.Plan.Nodes)

@@ -174,7 +174,11 @@ func TestWhatIsSaidOfABackend(t *testing.T) {
 	lead(t, s, 1, Op{Kind: OpHello, From: 1})
 	expect := func(want ...Backend) {
 		t.Helper()
-		if facts, _ := s.Facts(); fmt.Sprint(facts[0].Backends) != fmt.Sprint(want) {
+		facts, _ := s.Facts()
+		for i := range facts[0].Backends {
+			facts[0].Backends[i].ID = 0 // which entry it was
+		}
+		if fmt.Sprint(facts[0].Backends) != fmt.Sprint(want) {
 			t.Errorf("%+v, want %+v", facts[0].Backends, want)
 		}
 	}
@@ -331,5 +335,58 @@ func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
 	apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
 	if v.Poll(2 * checksWithin); proposed() != 1 {
 		t.Error("never ended without its owner")
+	}
+}
+
+// TestRule37PartsOfADrain: each node's part is of the drain that holds, once it was said, and is
+// said again under a new lease.
+func TestRule37PartsOfADrain(t *testing.T) {
+	s := NewState("x")
+	lead(t, s, 1, Op{Kind: OpHello, From: 1})
+	drain := Op{Kind: OpBackend, Service: "db", Text: "a", State: "drain", Note: "by ana"}
+	say(t, s, 1, drain)
+	backend := func() Backend { return s.service("db").backend("a") }
+	id := backend().ID
+	part := Op{Kind: OpReport, Service: "db", Text: "a", Token: id, Counts: Counts{Live: 3}}
+	say(t, s, 1, part)
+	say(t, s, 1, drain) // repeated: nothing has changed
+	if b := backend(); b.ID != id || len(b.Nodes) != 1 || b.Nodes[0].Counts.Live != 3 {
+		t.Errorf("its part: %+v", b)
+	}
+	drain.Note = "by bob"
+	say(t, s, 1, drain)
+	part.Counts.Live = 1
+	say(t, s, 1, part)
+	if b := backend(); b.ID == id || len(b.Nodes) != 0 {
+		t.Errorf("what is of the drain before: %+v", b)
+	}
+
+	a := leased(t, false)
+	facts := func(known, id uint64) {
+		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Known: known, Facts: []Fact{{Service: "db", Backends: []Backend{{Name: "a", State: "drain", ID: id}}}}})
+	}
+	said := func() (n int) {
+		for _, r := range a.Ready().Requests {
+			for _, op := range r.Ops {
+				if op.Kind == OpReport && op.Text == "a" {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	facts(9, 7)
+	said()
+	for range 2 {
+		a.ReportBackend("db", "a", 7, 0, Counts{Live: 3})
+	}
+	a.ReportBackend("db", "a", 6, 0, Counts{Live: 2})
+	if n := said(); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Ended: true})
+	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 8})
+	if n := said(); n != 1 {
+		t.Errorf("under the next lease it is said %d times", n)
 	}
 }

@@ -119,9 +119,13 @@ func (e *encoder) backend(b Backend) {
 	e.text(b.Note)
 	e.bool(b.Weighs)
 	e.uint(b.Weight)
+	e.uint(b.ID)
+	e.reports(b.Nodes)
 }
 
-func (d *decoder) backend() Backend { return Backend{d.text(), d.text(), d.text(), d.bool(), d.uint()} }
+func (d *decoder) backend() Backend {
+	return Backend{d.text(), d.text(), d.text(), d.bool(), d.uint(), d.uint(), d.reports()}
+}
 
 func (e *encoder) plan(p *Plan) {
 	e.bool(p != nil)
@@ -133,10 +137,15 @@ func (e *encoder) plan(p *Plan) {
 	e.text(p.Admin)
 	e.text(p.Note)
 	e.text(p.End)
-	for _, v := range [...]uint64{p.ID, uint64(p.Owner), p.Lease, uint64(p.Step), uint64(p.Max), uint64(len(p.Nodes))} {
+	for _, v := range [...]uint64{p.ID, uint64(p.Owner), p.Lease, uint64(p.Step), uint64(p.Max)} {
 		e.uint(v)
 	}
-	for _, r := range p.Nodes {
+	e.reports(p.Nodes)
+}
+
+func (e *encoder) reports(all []NodeReport) {
+	e.uint(uint64(len(all)))
+	for _, r := range all {
 		e.uint(uint64(r.Node))
 		e.uint(r.Lease)
 		e.uint(r.Done)
@@ -150,8 +159,13 @@ func (d *decoder) plan() *Plan {
 		return nil
 	}
 	p := &Plan{Window: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
-	for range d.length(leastReport) {
-		p.Nodes = append(p.Nodes, NodeReport{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.counts()})
-	}
+	p.Nodes = d.reports()
 	return p
+}
+
+func (d *decoder) reports() (all []NodeReport) {
+	for range d.length(leastReport) {
+		all = append(all, NodeReport{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.counts()})
+	}
+	return all
 }

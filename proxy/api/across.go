@@ -25,6 +25,8 @@ type Across interface {
 	MayPlan(target string, r *Request) error
 	// Plans are the last pauses and windows of all nodes, by service.
 	Plans() []ClusterPlan
+	// Drains are the backends that are out of service on all nodes.
+	Drains() []ClusterDrain
 }
 
 // ErrHere says that an act has nothing to do on other nodes.
@@ -42,6 +44,65 @@ type ClusterPlan struct {
 	Since   time.Time          `json:"since"`
 	Step    string             `json:"step"` // pause, command, check, or resumed
 	Nodes   []proxy.NodeReport `json:"nodes"`
+}
+
+// ClusterDrain is a backend that an operator has taken out of service on all nodes.
+type ClusterDrain struct {
+	Service string             `json:"service"`
+	Backend string             `json:"backend"`
+	State   string             `json:"state"` // drain or maint
+	By      string             `json:"by,omitempty"`
+	Reason  string             `json:"reason,omitempty"`
+	Nodes   []proxy.NodeReport `json:"nodes"` // their state is draining, done, kept, ready or unknown
+}
+
+// Drain finds what was said of a backend, "service/backend"; nil: nothing was.
+func (c *Cluster) Drain(target string) *ClusterDrain {
+	if c == nil {
+		return nil
+	}
+	for i := range c.Drains {
+		if d := &c.Drains[i]; d.Service+"/"+d.Backend == target {
+			return d
+		}
+	}
+	return nil
+}
+
+// Part is one node's part in words.
+func (d *ClusterDrain) Part(n *proxy.NodeReport) string {
+	switch {
+	case n.Unknown != "":
+		return "unknown: " + n.Unknown
+	case n.State == proxy.DrainReady:
+		return "ready again"
+	case n.Numbers.Cut > 0:
+		return fmt.Sprintf("%d live, %d cut", n.Live, n.Numbers.Cut)
+	}
+	return fmt.Sprintf("%d live", n.Live)
+}
+
+// progress follows a drain until no session is live there on any node.
+func (d *ClusterDrain) progress(target string) Progress {
+	var parts []string
+	is := map[string]int{}
+	for i := range d.Nodes {
+		n := &d.Nodes[i]
+		parts = append(parts, n.Node+" "+d.Part(n))
+		if is[n.State]++; n.Quiet {
+			is["quiet"]++
+		}
+	}
+	on := fmt.Sprintf("%s on %s: %s", target, text.Plural(len(d.Nodes), "node"), strings.Join(parts, ", "))
+	switch {
+	case is[proxy.DrainReady] > 0:
+		return Progress{Done: true, Failed: true, TimedOut: true, Text: "drain limit passed on " + on}
+	case is["quiet"] == len(d.Nodes):
+		return Progress{Done: true, Text: "drained " + on}
+	case is["quiet"]+is[proxy.DrainKept] == len(d.Nodes):
+		return Progress{Done: true, TimedOut: true, Text: "limit passed of " + on}
+	}
+	return Progress{Text: "draining " + on}
 }
 
 // Plan finds the plan of a service; nil: there is none.

@@ -32,6 +32,9 @@ type Cluster struct {
 	// Plans are the last pauses and windows of services of scope cluster, as far as this
 	// node knows: its lease may be over.
 	Plans []ClusterPlan `json:"plans,omitempty"`
+	// Drains are the backends of services of scope cluster that operators have taken out of
+	// service on all nodes, with each node's part.
+	Drains []ClusterDrain `json:"drains,omitempty"`
 }
 
 // A ClusterFile is what a node's file says of its cluster, and all have to have alike.

@@ -118,7 +118,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if l.Cluster != nil {
 		s.Cluster = l.Cluster()
 		if l.Across != nil {
-			s.Cluster.Plans = l.Across.Plans()
+			s.Cluster.Plans, s.Cluster.Drains = l.Across.Plans(), l.Across.Drains()
 		}
 	}
 	if l.Certificates != nil {

@@ -12,6 +12,9 @@ import (
 // drainProgress follows a drain or maint until no session is left.
 func drainProgress(s *Status, target string, r *Request) Progress {
 	b := s.Backend(target)
+	if d := s.Cluster.Drain(target); b != nil && d != nil && !r.Here && s.OfAll(target) {
+		return d.progress(target)
+	}
 	switch {
 	case b == nil:
 		return Progress{Done: true, Failed: true, Text: target + " does not exist any more"}

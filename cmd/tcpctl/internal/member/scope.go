@@ -26,13 +26,14 @@ type follower struct {
 	part   part
 	joined bool // it has followed
 	warned map[string]bool
+	drains drainsSaid
 	poked  chan struct{} // the checks have passed
 }
 
 // Scope is for proxy.ServiceConfig.Cluster: on services of that name pauses, windows, admin
 // states and weights hold on all members that have one.
 func (m *Member) Scope(u proxy.ClusterUser) io.Closer {
-	f := &follower{member: m, user: u, name: u.Service(), warned: map[string]bool{}, poked: make(chan struct{}, 1)}
+	f := &follower{member: m, user: u, name: u.Service(), warned: map[string]bool{}, drains: drainsSaid{}, poked: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel = cancel
 	m.mu.Lock()
@@ -126,7 +127,11 @@ func (f *follower) run(ctx context.Context) {
 			f.follow(k)
 		}
 		r, more := f.user.Report()
-		if again := f.report(ctx, k, r); again > 0 {
+		again := f.report(ctx, k, r)
+		if f.sayDrains(k) && again == 0 {
+			again = nodesShown
+		}
+		if again > 0 {
 			timer.Reset(again)
 		} else {
 			timer.Stop()

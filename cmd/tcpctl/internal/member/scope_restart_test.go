@@ -242,3 +242,41 @@ func (n *scoped) visits(stop <-chan struct{}) error {
 		}
 	}
 }
+
+// TestRule37ADrainOfAllNodes has each node's part: how many are live there, how many its limit
+// has cut, and whether it is done.
+func TestRule37ADrainOfAllNodes(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 10*second, restartable(1, "true"))
+	for _, i := range []int{1, 2, 2} {
+		all[i].hears(all[i].dial())
+	}
+	ends := all[1].dial()
+	all[1].hears(ends)
+	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = 2*time.Second, proxy.ThenCut })
+	parts := func() (text string) {
+		for _, d := range all[0].member.Drains() {
+			for i := range d.Nodes {
+				text += fmt.Sprintf("%s %s, %s; ", d.Nodes[i].Node, d.Nodes[i].State, d.Part(&d.Nodes[i]))
+			}
+		}
+		return text
+	}
+	untilParts := func(want string) {
+		t.Helper()
+		defer func() {
+			if t.Failed() {
+				t.Logf("it has %s", parts())
+			}
+		}()
+		eventually(t, want, func() bool { return parts() == want })
+	}
+	untilParts("node-1 done, 0 live; node-2 draining, 2 live; node-3 draining, 2 live; ")
+	ends.Close()
+	untilParts("node-1 done, 0 live; node-2 done, 0 live, 1 cut; node-3 done, 0 live, 2 cut; ")
+	all[2].must("ready", "db/a", nil)
+	untilParts("")
+	all[1].hears(all[1].dial())
+	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = 300*time.Millisecond, proxy.ThenAbort })
+	untilParts("node-1 done, 0 live; node-2 ready, ready again; node-3 done, 0 live; ")
+}

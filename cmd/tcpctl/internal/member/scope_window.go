@@ -375,7 +375,7 @@ func (m *Member) withLease(k *known) map[string]bool {
 
 // merge is the part of two processes of one node: it is as far as the one that is behind.
 func merge(a, b proxy.NodeReport) proxy.NodeReport {
-	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
+	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.DrainReady, proxy.DrainKept, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
 	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
 		a.State, a.Unknown = b.State, b.Unknown
 	}
@@ -386,17 +386,21 @@ func merge(a, b proxy.NodeReport) proxy.NodeReport {
 	return a
 }
 
-// Plans are the last pauses and windows that hold on all nodes, by service.
-func (m *Member) Plans() (all []api.ClusterPlan) {
+// scoped are the services of scope cluster.
+func (m *Member) scoped() (names []string) {
 	m.mu.Lock()
-	var names []string
+	defer m.mu.Unlock()
 	for _, f := range m.followers {
 		if m.followerLocked(f.name) == f {
 			names = append(names, f.name)
 		}
 	}
-	m.mu.Unlock()
-	for _, name := range names {
+	return names
+}
+
+// Plans are the last pauses and windows that hold on all nodes, by service.
+func (m *Member) Plans() (all []api.ClusterPlan) {
+	for _, name := range m.scoped() {
 		k := m.known(name)
 		p := &k.fact.Plan
 		if p.ID == 0 {
