@@ -118,10 +118,15 @@ func (b *Backend) followCheckLocked(f *FollowedCheck) {
 	}
 }
 
-// takeVerdictLocked takes another engine's result for one of this engine's. What this
-// engine has demanded it checks itself: the other's checks may have begun before.
+// checksForItselfLocked says whether the engine asks nobody else: for checks that it has demanded, as the other's may
+// have begun before, and while its own clients do not reach the backend.
+func (b *Backend) checksForItselfLocked() bool {
+	return b.tracker.Demanding() || b.hooked || b.evidence.failing.Load()
+}
+
+// takeVerdictLocked takes another engine's result for one of this engine's.
 func (b *Backend) takeVerdictLocked(by string, v *Verdict) {
-	if b.admin() == AdminMaint || b.tracker.Demanding() || b.hooked {
+	if b.admin() == AdminMaint || b.checksForItselfLocked() {
 		return
 	}
 	c := &b.sharedCheck
@@ -136,7 +141,7 @@ func (b *Backend) takeVerdictLocked(by string, v *Verdict) {
 // giveVerdictLocked keeps the result of this engine's check for the others.
 func (b *Backend) giveVerdictLocked(r health.Result) {
 	c := &b.sharedCheck
-	if !b.service.sharesChecksLocked() || b.tracker.Demanding() {
+	if !b.service.sharesChecksLocked() || b.tracker.Demanding() || c.place > 0 && b.checksForItselfLocked() {
 		return
 	}
 	c.own = &Verdict{At: time.Now(), OK: r.OK, Known: b.tracker.Known(), Up: b.tracker.Up(), Consecutive: b.tracker.Consecutive(),
@@ -149,7 +154,7 @@ func (b *Backend) giveVerdictLocked(r health.Result) {
 // checkedElsewhereLocked says whether another engine checks the backend for this one.
 func (b *Backend) checkedElsewhereLocked() bool {
 	c := &b.sharedCheck
-	if c.place == 0 || b.tracker.Demanding() || b.hooked {
+	if c.place == 0 || b.checksForItselfLocked() {
 		return false
 	}
 	check := &b.service.config().Check
@@ -164,7 +169,7 @@ const verdictDelay = 3 * time.Second
 
 // checkSlot gives a check the slot over all engines that it may need: release is to be called once it has ended, and
 // held ends with the slot. A check that the backend does not see needs none, nor does one of a backend that is not up,
-// or it could never come back. Where before_next runs a check gets none, as its grant would count as a client's.
+// or it could never come back, or that clients do not reach: those before it in the line would come again and again. Where before_next runs a check gets none, as its grant would count as a client's.
 // may is false in maint, if another engine checks, unless it was asked for here, or if no slot was free for an
 // interval: then the sessions that hold them are proof enough.
 func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Context, release func(), may bool) {
@@ -177,7 +182,8 @@ func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Conte
 		}
 		c := s.config()
 		may, wait = b.admin() != AdminMaint && (asked || !b.checkedElsewhereLocked()), c.Check.Interval
-		needs = b.tracker.Up() && !s.checksBesideSlots() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
+		away := !b.tracker.Up() || b.active == 0 && b.evidence.failing.Load()
+		needs = !away && !s.checksBesideSlots() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
 	})
 	if !may || !needs {
 		return ctx, func() {}, may

@@ -89,6 +89,37 @@ func TestRule25dWhoFallsSilent(t *testing.T) {
 	v.untilUp()
 }
 
+// TestRule25dWhoDoesNotReachIt checks for itself, without a slot, and says so to nobody, until a check passes: others may reach it.
+func TestRule25dWhoDoesNotReachIt(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "a")
+	f := newFakeShared(1, 1)
+	f.calm = true
+	c := quick(1, 3)
+	c.Type, c.Send, c.Want = "send-expect", "check\n", "a check"
+	v := start(t, proxy.ServiceConfig{Check: c, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}, Shared: f.share}, s)
+	follow := func(verdict *proxy.Verdict) {
+		v.FollowCheck(proxy.FollowedCheck{Service: v.svc.Name(), Backend: "a", Addr: s.addr(), Place: 1, By: "edge-2", Verdict: verdict})
+	}
+	v.untilUp()
+	v.eventually("the other checks", func() bool { // when the last of its own has ended
+		follow(verdict(true))
+		return v.backend("a").Check.By == "edge-2"
+	})
+	s.kill()
+	one := v.queue("one")
+	v.untilHealth("a", proxy.StateDown)
+	follow(verdict(true))
+	if i := v.backend("a"); i.State != proxy.StateDown || i.Check.By != "" {
+		t.Errorf("it is %+v, %+v", i, i.Check)
+	}
+	if all := v.SharedChecks(); len(all) != 1 || all[0].Verdict != nil {
+		t.Errorf("the others hear %+v", all)
+	}
+	s.restart(t)
+	one.hears("a one")
+}
+
 // TestRule25dMaintIsNotChecked, whatever others say.
 func TestRule25dMaintIsNotChecked(t *testing.T) {
 	t.Parallel()
