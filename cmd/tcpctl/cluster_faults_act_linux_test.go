@@ -96,6 +96,10 @@ func (a *faultActs) fault(n *faultNode, r *rand.Rand) {
 	a.mu.Unlock()
 	a.lab.notef("%s at %s for %v", kind, n.name, long)
 	defer func() { a.lab.notef("end of %s at %s", kind, n.name) }()
+	if kind != "reload" {
+		a.lab.troubles(1)
+		defer a.lab.troubles(-1)
+	}
 	var err error
 	switch kind {
 	case "kill":

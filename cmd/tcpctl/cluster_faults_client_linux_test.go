@@ -182,7 +182,7 @@ func (l *faultLab) probes(r *rand.Rand) {
 			}
 			continue
 		}
-		if now, _ := n.untouched(); ok && now == epoch {
+		if now, _ := n.untouched(); ok && now == epoch && !l.lackedSince(v.call) {
 			l.mu.Lock()
 			l.places = append(l.places, faultPlace{v.token, committed})
 			l.mu.Unlock()

@@ -29,7 +29,7 @@ func TestFaultsOfACluster(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", seed)
-	l := newFaultLab(t, faultLabConfig{slots: 2, memory: true})
+	l := newFaultLab(t, faultLabConfig{slots: 2, memory: true, checks: true})
 	l.form()
 	for i := range clients {
 		n, r := l.nodes[i%len(l.nodes)], rand.New(rand.NewPCG(seed, uint64(1000+i)))

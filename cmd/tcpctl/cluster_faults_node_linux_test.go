@@ -32,6 +32,9 @@ const (
 	faultLease   = 3 * time.Second
 )
 
+// faultChecks is the port of the backend that is checked.
+const faultChecks = 9002
+
 var faultPorts = map[string]int{faultService: 7000, faultMarker: 7001, faultLocal: 7002}
 
 // A faultLab is nodes of one cluster, each in a network namespace, which are
@@ -52,14 +55,17 @@ type faultLab struct {
 	mu      sync.Mutex
 	history []faultSeen
 	places  []faultPlace
-	notes   []string // what was done lately
-	wrong   int      // errors that were reported: after many the rest is the same
+	notes   []string    // what was done lately
+	faulty  int         // nodes that have a fault now
+	lacks   []faultStop // when a majority of them had one
+	wrong   int         // errors that were reported: after many the rest is the same
 }
 
 type faultLabConfig struct {
 	slots  int
 	memory bool // the logs are in memory, in a file system that can be filled
 	apart  bool // the nodes are of one mesh, and of no cluster
+	checks bool // one node checks the backend of the lock, in slots of its own
 }
 
 // A faultNode is one of them: a process, or none.
@@ -79,7 +85,7 @@ type faultNode struct {
 	stops  []faultStop
 }
 
-// A faultStop is a time in which a node did not run, and could not end its sessions.
+// A faultStop is a time in which a node did not run, and could not end its sessions, or in which a majority had faults.
 type faultStop struct{ from, to time.Time }
 
 func newFaultLab(t *testing.T, c faultLabConfig) *faultLab {
@@ -142,6 +148,9 @@ func (l *faultLab) newNode(i int) *faultNode {
 			t.Fatal(err)
 		}
 	}
+	if err := n.inside(func() error { return l.server.listenForChecks(faultChecks) }); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(n.kill)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -166,8 +175,12 @@ func (n *faultNode) config(more string) string {
 		if l.apart {
 			s.lock = strings.Replace(s.lock, `"cluster"`, `"node"`, 1)
 		}
-		text += fmt.Sprintf("[services.%s]\nlisten = \"127.0.0.1:%d\"\nbackends = [\"127.0.0.1:%d\"]\nsend_proxy = 2\ncheck = { type = \"none\" }\nqueue = { timeout = \"0s\" }\nlock = %s\n",
-			s.name, s.port, s.backend, s.lock)
+		check := `{ type = "none" }`
+		if l.checks && s.name == faultService {
+			check = fmt.Sprintf(`{ type = "send-expect", send = "are you well\n", expect_bytes = "well", port = %d, interval = "200ms" }`, faultChecks)
+		}
+		text += fmt.Sprintf("[services.%s]\nlisten = \"127.0.0.1:%d\"\nbackends = [\"127.0.0.1:%d\"]\nsend_proxy = 2\ncheck = %s\nqueue = { timeout = \"0s\" }\nlock = %s\n",
+			s.name, s.port, s.backend, check, s.lock)
 	}
 	text += fmt.Sprintf(`[history]
 file = "memory"
@@ -389,6 +402,34 @@ func (n *faultNode) untouched() (epoch, starts int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.epoch, n.starts
+}
+
+// troubles notes that a node more has a fault, or one less.
+func (l *faultLab) troubles(more int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.faulty > len(l.nodes)/2
+	l.faulty += more
+	switch is := l.faulty > len(l.nodes)/2; {
+	case is && !was:
+		l.lacks = append(l.lacks, faultStop{from: time.Now()})
+	case was && !is:
+		l.lacks[len(l.lacks)-1].to = time.Now()
+	}
+}
+
+// lackedSince reports whether there was no majority since a time, or shortly before, for long enough to cost
+// each node its lease, and with it the places of its clients.
+func (l *faultLab) lackedSince(from time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lacks, func(s faultStop) bool {
+		end := s.to
+		if end.IsZero() {
+			end = time.Now()
+		}
+		return end.After(from.Add(-faultLease/2)) && end.Sub(s.from) > faultLease/2
+	})
 }
 
 // cutSince is since when it is cut off; zero: it is not.

@@ -30,6 +30,7 @@ type faultServer struct {
 	fenced  int           // of nodes that were stopped
 	ended   int           // by nodes that were cut off
 	lastCut time.Time     // when one of these ended, and its slot has not moved yet
+	checks  int           // that were answered
 	came    time.Time     // the last holder
 	gap     time.Duration // the longest time without one
 	closest time.Duration // the shortest time from such an end to the next holder; 0: none
@@ -46,8 +47,8 @@ type faultHolder struct {
 func (s *faultServer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fmt.Sprintf("at most %d holders of %d slots (%d times more), %d fenced off that their stopped node could not end, %d ended by a node that was cut off, at the least %v before the slot moved",
-		s.most, s.lab.slots, s.over, s.fenced, s.ended, s.closest.Round(time.Millisecond))
+	return fmt.Sprintf("at most %d holders of %d slots (%d times more), %d fenced off that their stopped node could not end, %d ended by a node that was cut off, at the least %v before the slot moved, %d checks",
+		s.most, s.lab.slots, s.over, s.fenced, s.ended, s.closest.Round(time.Millisecond), s.checks)
 }
 
 // listen is called in the node's namespace. mark: every session is let be.
@@ -56,6 +57,29 @@ func (s *faultServer) listen(n *faultNode, port int, mark bool) error {
 	if err != nil {
 		return err
 	}
+	s.accept(ln, func(c *net.TCPConn) { s.serve(n, c, mark) })
+	return nil
+}
+
+// listenForChecks is called in a node's namespace.
+func (s *faultServer) listenForChecks(port int) error {
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	s.accept(ln, func(c *net.TCPConn) {
+		if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.checks++
+		s.mu.Unlock()
+		fmt.Fprintln(c, "well")
+	})
+	return nil
+}
+
+func (s *faultServer) accept(ln net.Listener, serve func(*net.TCPConn)) {
 	s.listeners = append(s.listeners, ln)
 	s.wg.Go(func() {
 		for {
@@ -67,11 +91,10 @@ func (s *faultServer) listen(n *faultNode, port int, mark bool) error {
 			s.wg.Go(func() {
 				defer s.conns.Delete(c)
 				defer c.Close()
-				s.serve(n, c.(*net.TCPConn), mark)
+				serve(c.(*net.TCPConn))
 			})
 		}
 	})
-	return nil
 }
 
 func (s *faultServer) stop() {
