@@ -179,3 +179,52 @@ func TestADrainOfACluster(t *testing.T) {
 		t.Errorf("no drains in\n%s", out)
 	}
 }
+
+// TestRule27ADryRun shows what all nodes have, who would own it, and a node that is lost.
+func TestRule27ADryRun(t *testing.T) {
+	t.Parallel()
+	all, _, _ := restartNodes(t)
+	c := mustDial(t, all[2].addr())
+	defer c.Close()
+	if err := greets(c); err != nil {
+		t.Fatal(err)
+	}
+	dry := func(in *running, target string, argv ...string) string {
+		args := append([]string{argv[0], target, "--socket", in.socket, "--dry-run"}, argv[1:]...)
+		out, status := runTcpctl(t, args...)
+		if status != 0 || !strings.Contains(out, "nothing was done") {
+			t.Errorf("%s: status %d\n%s", argv[0], status, out)
+		}
+		return out
+	}
+	for _, argv := range [][]string{{"window", "--", "false"}, {"roll"}, {"pause"}} {
+		out := dry(all[1], "db", argv...)
+		if !strings.Contains(out, "edge-1: 0 live, 0 waiting\n  edge-2: 0 live, 0 waiting\n  edge-3: 1 live, 0 waiting\n") || strings.Contains(out, "warning") {
+			t.Errorf("%s:\n%s", argv[0], out)
+		}
+		if owns := strings.Contains(out, "one transaction of 3 nodes, which edge-2 owns"); owns != (argv[0] != "pause") {
+			t.Errorf("%s:\n%s", argv[0], out)
+		}
+	}
+	at := all[2].service().Backends
+	for i, name := range []string{"a", "b"} {
+		if out := dry(all[0], "db/"+name, "restart"); !strings.Contains(out, fmt.Sprintf("edge-3: %d live, 0 waiting\n", at[i].Active)) {
+			t.Errorf("restart %s:\n%s", name, out)
+		}
+	}
+	all[1].cmd.Process.Signal(syscall.SIGKILL)
+	all[1].cmd.Wait()
+	all[2].until("its lease is over", func(*proxy.ServiceInfo) bool {
+		return strings.Contains(dry(all[2], "db", "window", "--", "false"), "edge-2: unknown: its lease ended")
+	})
+	for _, argv := range [][]string{{"window", "--", "false"}, {"roll"}} {
+		if out := dry(all[2], "db", argv...); !strings.Contains(out, "edge-3: 1 live, 0 waiting\n  warning: edge-2 cannot be asked to hold its clients: its lease ended") {
+			t.Errorf("%s without it:\n%s", argv[0], out)
+		}
+	}
+	for _, in := range []*running{all[0], all[2]} {
+		if s := in.service(); s.Pause != nil || s.Backends[0].Admin != proxy.AdminReady || in.status().Plan != nil {
+			t.Errorf("something was done: %+v", s)
+		}
+	}
+}

@@ -74,13 +74,14 @@ CMD runs holds its clients until its --max, and then admits them.`,
 	return cmd
 }
 
-// dryWindow says what the pause would do.
+// dryWindow says what the window would do.
 func dryWindow(cmd *cobra.Command, src *control.Client, call *api.WindowCall, asJSON bool) error {
-	r := api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options}
 	if everywhere(cmd) {
+		r := api.Request{Act: "pause", Targets: []string{call.Service}, Options: call.Options}
 		return actEverywhere(cmd, src, api.Lookup("pause"), r, false, asJSON)
 	}
-	res, err := src.Do(cmd.Context(), r)
+	answer, err := src.Window(cmd.Context(), *call)
+	res := api.Result{Texts: []string{"nothing was done"}, Impact: answer.Impact}
 	switch {
 	case err != nil:
 		return err

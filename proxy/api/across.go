@@ -25,6 +25,8 @@ type Across interface {
 	MayPlan(target string, r *Request) error
 	// Plans are the last pauses and windows of all nodes, by service.
 	Plans() []ClusterPlan
+	// Serving are the nodes that have a service, by name; Unknown says why one cannot be asked.
+	Serving(service string) []proxy.NodeReport
 	// Drains are the backends that are out of service on all nodes.
 	Drains() []ClusterDrain
 }

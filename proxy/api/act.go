@@ -95,13 +95,14 @@ type Result struct {
 
 // Impact is what an act would do, seen from one snapshot.
 type Impact struct {
-	Target   string   `json:"target"`
-	Lines    []string `json:"lines"`             // sentences: "412 sessions drain first"
-	Warning  string   `json:"warning,omitempty"` // why it needs force
-	Cut      int      `json:"cut"`               // live sessions that would be cut
-	Eligible [2]int   `json:"eligible"`          // backends before and after
-	Backends int      `json:"backends"`
-	Level    Level    `json:"level"` // the confirmation that it calls for
+	Target   string       `json:"target"`
+	Lines    []string     `json:"lines"`             // sentences: "412 sessions drain first"
+	Warning  string       `json:"warning,omitempty"` // why it needs force
+	Cut      int          `json:"cut"`               // live sessions that would be cut
+	Eligible [2]int       `json:"eligible"`          // backends before and after
+	Backends int          `json:"backends"`
+	Nodes    []NodeImpact `json:"nodes,omitempty"` // of an act on all nodes that have the service
+	Level    Level        `json:"level"`           // the confirmation that it calls for
 }
 
 // Lookup finds an act by its name; nil when there is none.

@@ -48,6 +48,7 @@ func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	}
 	impact := a.Impact(status, &r)
 	if r.DryRun {
+		l.addNodes(ctx, status, a.Name, &r, impact)
 		return Result{Texts: []string{"nothing was done"}, Impact: impact}, nil
 	}
 	for _, i := range impact {

@@ -44,6 +44,7 @@ var WindowParams = []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRat
 type WindowAnswer struct {
 	Token  string       `json:"token,omitempty"`
 	Report proxy.Report `json:"report"`
+	Impact []Impact     `json:"impact,omitempty"` // of a dry run, which has no more
 }
 
 var _ Planner = (*Local)(nil)
@@ -118,7 +119,13 @@ func (l *Local) openWindow(ctx context.Context, w WindowCall) (WindowAnswer, err
 	if err != nil {
 		return WindowAnswer{}, err
 	}
-	if i := impactOfPause(st, w.Service, &r); i.Warning != "" && !w.Force {
+	i := impactOfPause(st, w.Service, &r)
+	if i.Target = w.Service; w.DryRun {
+		all := []Impact{i}
+		l.addNodes(ctx, st, "window", &r, all)
+		return WindowAnswer{Impact: all}, nil
+	}
+	if i.Warning != "" && !w.Force {
 		return WindowAnswer{}, Refused(fmt.Sprintf("window %s: %s", w.Service, i.Warning), "use --force to do it anyway")
 	}
 	r.By = w.By

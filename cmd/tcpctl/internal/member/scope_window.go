@@ -362,6 +362,23 @@ func waitsFor(p *cluster.Plan) string {
 	return proxy.NodePausing
 }
 
+// Serving are the nodes that have a service.
+func (m *Member) Serving(service string) (all []proxy.NodeReport) {
+	k := m.known(service)
+	leased := m.withLease(&k)
+	for _, n := range k.fact.Nodes {
+		one := proxy.NodeReport{Node: m.nameOf(n.Node)}
+		if !leased[one.Node] {
+			one.Unknown = m.lostText(n.Node)
+		}
+		if !slices.ContainsFunc(all, func(o proxy.NodeReport) bool { return o.Node == one.Node }) {
+			all = append(all, one)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Node < all[j].Node })
+	return all
+}
+
 // withLease are the names of the nodes of which a process has a lease.
 func (m *Member) withLease(k *known) map[string]bool {
 	all := map[string]bool{}
