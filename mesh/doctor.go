@@ -186,6 +186,11 @@ func (d *Diagnosis) advise(cfg Config) {
 			say("the clocks of %s and of this machine are %v apart: times of events cannot be compared.", n.Name, skew.Round(time.Second))
 		}
 	}
+	for _, hub := range cfg.Hubs {
+		if hub != cfg.Node && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Name == hub }) {
+			say("hub %s has not answered: it is down, is found in another way, or has another name.", hub)
+		}
+	}
 	switch {
 	case ours > 0 && reached == 0:
 		say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")

@@ -19,6 +19,7 @@ type hubs struct {
 	on     bool          // this node is linked to hubs only, or is one
 	silent time.Time     // since when no hub that is linked says how it is; zero: one does
 	feed   *link         // the hub that tells this node of the others; nil: none
+	first  bool          // it has just been started and dials hubs alone, which may say that there are many
 	ready  chan struct{} // closed and replaced when a connection for streams is there
 }
 
@@ -26,6 +27,10 @@ const (
 	// hubPatience is how long a node that has lost all its hubs waits for one before it links to others. Hubs that are started
 	// again take a moment to find out how many nodes there are.
 	hubPatience = 10 * time.Second
+	// hubsFirst is how long a node that was just started dials hubs alone, from the link to the first of them, and without one for
+	// hubPatience. Nodes of a large mesh that all start at once would make thousands of links otherwise before the hubs know how
+	// many they are.
+	hubsFirst = 3 * time.Second
 	// spareAfter is how old a link is at least when it is given up for one through a hub.
 	spareAfter = 5 * time.Second
 	// spread is the time over which a node without hubs begins to dial the others.
@@ -71,7 +76,7 @@ func (l *link) toHub() bool { return l.handshake.trusted && l.node.namesHub(l.th
 
 // wanted reports whether this node should have a link to the peer. Called with node.mu held.
 func (n *Node) wanted(p *peer) bool {
-	return !n.hubs.on || n.isHub() || n.namesHub(p.name)
+	return !n.hubs.on && !n.hubs.first || n.isHub() || n.namesHub(p.name)
 }
 
 // signs reports whether this node's record goes over l with its signature, because one of the two passes it on. Called with
@@ -138,30 +143,41 @@ func (n *Node) saysMany() byte {
 // turnHubs finds out whether the nodes are to be linked to hubs only.
 func (n *Node) turnHubs(now time.Time) {
 	many, few := n.isHub() && n.hubs.many, n.isHub() && !n.hubs.many
+	firstUntil := n.started.Add(hubPatience)
 	for _, l := range n.links {
 		if l.peer.link == l && l.toHub() {
 			many, few = many || l.peerMany == hubMany, few || l.peerMany == hubFew
+			if until := l.since.Add(hubsFirst); until.Before(firstUntil) {
+				firstUntil = until
+			}
 		}
 	}
-	was := n.hubs.on
+	was, first := n.hubs.on, n.hubs.first
+	n.hubs.first = n.hubs.first && now.Before(firstUntil)
 	switch {
 	case many:
 		n.hubs.on, n.hubs.silent = true, time.Time{}
 	case few:
 		n.hubs.on, n.hubs.silent = false, time.Time{}
-	case was && n.hubs.silent.IsZero():
+	case n.hubs.on && n.hubs.silent.IsZero():
 		n.hubs.silent = now
-	case was && now.Sub(n.hubs.silent) > hubPatience:
+	case n.hubs.on && now.Sub(n.hubs.silent) > hubPatience:
 		n.hubs.on, n.hubs.silent = false, time.Time{}
 	}
-	if was == n.hubs.on {
+	if was != n.hubs.on {
+		n.recordChanged() // it is signed now, or no longer
+	}
+	if was == n.hubs.on && first == n.hubs.first {
 		return
 	}
-	n.recordChanged() // it is signed now, or no longer
 	for _, p := range n.peers {
-		if p.link == nil && !n.hubs.on && p.cause != meshinfo.Departed {
+		switch {
+		case p.link != nil || n.hubs.on || p.cause == meshinfo.Departed:
+		case was:
 			p.retry.reset()
 			p.dialAt(now.Add(rand.N(spread)))
+		default:
+			p.wakeUp()
 		}
 	}
 }
@@ -241,5 +257,6 @@ func (l *link) gotHub(body []byte) {
 		return
 	}
 	l.peerMany = body[0]
+	n.turnHubs(time.Now())
 	l.out.post(func(o *outgoing) { o.record = true }) // signed, or no longer
 }

@@ -56,18 +56,6 @@ func (l *link) handle(frame []byte) error {
 		l.node.mu.Lock()
 		l.peerWatches = len(body) == 1 && body[0] == 1
 		l.node.mu.Unlock()
-	case msgHub:
-		l.gotHub(body)
-	case msgSigned:
-		return l.gotSigned(body)
-	case msgFeedWanted:
-		l.gotFeedWanted(body)
-	case msgFeed:
-		return l.gotFeed(body)
-	case msgSpare:
-		if l.retired = l.gotSpare(body); l.retired {
-			return errSpare
-		}
 	case msgGaveUp:
 		l.gaveUp = cmp.Or(plain.Clean(body[:min(len(body), maxGaveUp)]), "it does not say why")
 		return errGaveUp
@@ -81,6 +69,27 @@ func (l *link) handle(frame []byte) error {
 			return err
 		}
 		l.gotConnClosed(number)
+	default:
+		return l.handleHub(frame[0], body)
+	}
+	return nil
+}
+
+// handleHub handles what is only said where there are hubs.
+func (l *link) handleHub(kind byte, body []byte) error {
+	switch kind {
+	case msgHub:
+		l.gotHub(body)
+	case msgSigned:
+		return l.gotSigned(body)
+	case msgFeedWanted:
+		l.gotFeedWanted(body)
+	case msgFeed:
+		return l.gotFeed(body)
+	case msgSpare:
+		if l.retired = l.gotSpare(body); l.retired {
+			return errSpare
+		}
 	}
 	return nil
 }

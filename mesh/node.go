@@ -77,7 +77,7 @@ func New(cfg Config) (*Node, error) {
 		handshakes:      make(chan struct{}, maxHandshakes),
 		unverifiedDials: make(chan struct{}, cfg.MaxUnproven/4), unverifiedHandshakes: make(chan struct{}, maxHandshakes),
 		pending: pendingCallers{limit: cfg.MaxUnproven * 3 / 4},
-		carried: make(chan struct{}, maxCarried), hubs: hubs{names: slices.Clone(cfg.Hubs), ready: make(chan struct{})},
+		carried: make(chan struct{}, maxCarried), hubs: hubs{names: slices.Clone(cfg.Hubs), first: len(cfg.Hubs) > 0, ready: make(chan struct{})},
 		signed:   ownRecord{version: uint64(time.Now().UnixMicro())},
 		refusals: map[string]*meshinfo.Refusal{}, reported: map[string]time.Time{},
 	}

@@ -126,13 +126,13 @@ func (l *link) messages(p outgoing) [][]byte {
 	if p.watch {
 		out = append(out, []byte{msgWatch, l.node.watching()})
 	}
+	out = l.appendHubMessages(out, p) // before the list of peers: past FullUpTo these are not dialled
 	if p.record {
 		out = l.appendRecord(out)
 	}
 	if p.peers {
 		out = append(out, encodePeers(l.node.shareablePeers(l)))
 	}
-	out = l.appendHubMessages(out, p)
 	if p.connClosed > 0 {
 		out = append(out, encodeNumber(msgConnClosed, p.connClosed))
 	}

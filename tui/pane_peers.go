@@ -137,6 +137,9 @@ var peerColumns = []screen.Column[*peerRow]{
 		if r.peer == nil {
 			return "-", themes.TextDim
 		}
+		if r.peer.Via != "" {
+			return "hub " + screen.Safe(r.peer.Via), themes.TextDim
+		}
 		return screen.Safe(r.peer.FoundBy), themes.TextDim
 	}},
 	{Name: "VERSION", Prio: 6, Width: 8, Grow: 6, Cell: func(r *peerRow) (string, themes.Role) { return screen.Safe(r.version), themes.TextDim }},
@@ -310,6 +313,9 @@ func (p *peersPane) draw(f *frame, c *screen.Canvas, focused bool) {
 			}
 		}
 	}
+	for _, hub := range f.mesh().UnknownHubs() {
+		say("hub "+screen.Safe(hub)+" is not known: "+api.HubHint, themes.Warn)
+	}
 	for _, s := range f.mesh().Sources {
 		if s.Warning != "" {
 			say(screen.Safe(s.Name)+": "+screen.Safe(s.Warning), themes.Warn)
@@ -369,11 +375,13 @@ func peerFacts(f *frame, r *peerRow) []fact {
 	how := ""
 	if p.State != meshinfo.Alive {
 		how = screen.Safe(r.name) + " is " + string(p.State) + causeText(p) + " since " + f.timeOf(p.Since)
+	} else if p.Via != "" {
+		how = "reached through " + screen.Safe(p.Via)
 	} else if skew := p.SkewSeconds; skew > 1 || skew < -1 {
 		how = fmt.Sprintf("its clock is %+.1fs off", skew)
 	}
 	facts := []fact{{"services", text}, {"", how}, {"state", string(p.State) + causeText(p) + ", since " + f.timeOf(p.Since)},
-		{"address", screen.Safe(p.Addr)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
+		{"address", screen.Safe(p.Addr)}, {"through", screen.Safe(p.Via)}, {"found by", screen.Safe(p.FoundBy)}, {"version", screen.Safe(p.Version)}, {"round trip", screen.Latency(r.rtt())}}
 	facts = append(facts, f.clusterFacts(p.ID)...)
 	if why := f.unreachable(r.name); why != "" {
 		facts = append(facts, fact{"acts", why})

@@ -37,6 +37,9 @@ func peersCommand() *cobra.Command {
 					fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s: %s\n", s.Name, s.Warning)
 				}
 			}
+			for _, hub := range st.Mesh.UnknownHubs() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: hub %s is not known; %s\n", hub, api.HubHint)
+			}
 			if !st.Mesh.Secret {
 				fmt.Fprintln(cmd.ErrOrStderr(), "tcpctl: without a secret, peers see names and states but cannot act; tcpctl mesh key makes one")
 			}
@@ -108,6 +111,9 @@ func peerRow(st *api.Status, p *api.Peer) []string {
 	}
 	if p.Cause != "" {
 		note = string(p.Cause)
+	}
+	if p.Via != "" {
+		note = "through " + p.Via
 	}
 	if p.Unreadable != "" {
 		eligible, waiting, note = "?", "?", p.Unreadable

@@ -23,6 +23,8 @@ type Mesh struct {
 	Peers   []Peer             `json:"peers"`  // those that were never connected come last
 	Sources []meshinfo.Source  `json:"sources,omitempty"`
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
+	Hubs    []string           `json:"hubs,omitempty"`     // the nodes that others link to where there are too many to link all
+	HubMode bool               `json:"hub_mode,omitempty"` // there are too many: each node links to the hubs only
 }
 
 // Peer is another node, and its own account of its services.
@@ -57,6 +59,19 @@ func Brief(s *proxy.ServiceInfo) PeerService {
 	}
 	return b
 }
+
+// UnknownHubs are those that are no node of the mesh, as far as this one knows.
+func (m *Mesh) UnknownHubs() (names []string) {
+	for _, hub := range m.Hubs {
+		if hub != m.Node && !slices.ContainsFunc(m.Peers, func(p Peer) bool { return p.Name == hub && p.Trusted }) {
+			names = append(names, hub)
+		}
+	}
+	return names
+}
+
+// HubHint is what to try for one of them.
+const HubHint = "start it, or write its name as tcpctl peers has it: mesh.hubs, or cluster.voters, has to be the same on all nodes"
 
 // Called is the peer's label, or its name where it has none.
 func (p *Peer) Called() string { return cmp.Or(p.Label, p.Name) }

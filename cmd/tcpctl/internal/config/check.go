@@ -82,6 +82,16 @@ func (m *Mesh) check(r *report) {
 		r.checkName("mesh.node", "node", m.Node)
 	}
 	r.address("mesh.listen", m.Listen, true)
+	for i, name := range m.Hubs {
+		path := fmt.Sprintf("mesh.hubs[%d]", i)
+		r.checkName(path, "hub", name)
+		if slices.Index(m.Hubs, name) < i {
+			r.wrong(path, "name each once", "hub %q is named twice", name)
+		}
+	}
+	if len(m.Hubs) > 0 && m.SecretFile == "" {
+		r.wrong("mesh.hubs", "tcpctl mesh key > FILE makes one: give all nodes the same, as mesh.secret_file", "hubs need the mesh's secret: without one nothing goes through other nodes")
+	}
 	for i, a := range m.Join {
 		// A name alone is looked up as a service record.
 		if strings.Contains(a, ":") || a == "" {

@@ -117,7 +117,9 @@ type Mesh struct {
 	Listen     string   `toml:"listen" default:"0.0.0.0:0" addr:"listen"`
 	Join       []string `toml:"join"`
 	MDNS       bool     `toml:"mdns" default:"true"`
-	SecretFile string   `toml:"secret_file" file:"file"` // "": peers see, and cannot act
+	SecretFile string   `toml:"secret_file" file:"file"`                             // "": peers see, and cannot act
+	Hubs       []string `toml:"hubs" example:"[\"edge-1\", \"edge-2\", \"edge-3\"]"` // nodes that all others link to past full_up_to; []: the cluster's voters
+	FullUpTo   int      `toml:"full_up_to" default:"50" min:"1"`                     // nodes that all link to each other before they link to hubs only
 }
 
 // Console is the look of the console, and which acts it confirms.

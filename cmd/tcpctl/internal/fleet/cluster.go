@@ -140,6 +140,9 @@ func (f *Fleet) SetVoters(voters []string) {
 	if part := f.cluster.Load(); part != nil {
 		part.SetVoters(voters)
 	}
+	if !f.hubs && f.joins != nil {
+		_ = f.node.SetHubs(voters) // the file was checked, and has a secret
+	}
 }
 
 // takeStream is the node's OnStream: a stream of the cluster says so by its first byte.

@@ -89,7 +89,7 @@ func HostName() string {
 
 // FromFile makes a Config of the table [mesh].
 func FromFile(m *config.Mesh) (Config, error) {
-	c := Config{Listen: m.Listen, Log: slog.Default(), Keep: func() (string, error) { return statedir.Make("mesh") }, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS}}
+	c := Config{Listen: m.Listen, Log: slog.Default(), Keep: func() (string, error) { return statedir.Make("mesh") }, Mesh: mesh.Config{Name: m.Name, Node: m.Node, Join: m.Join, NoMDNS: !m.MDNS, Hubs: m.Hubs, FullUpTo: m.FullUpTo}}
 	if c.Mesh.Node == "" {
 		c.Mesh.Node = HostName()
 	}
@@ -126,6 +126,7 @@ type Fleet struct {
 	noted     noted
 	checks    checks                      // that nodes of a cluster make for each other
 	listens   bool                        // of Join alone
+	hubs      bool                        // the file names them; else the cluster's voters are hubs
 	joins     *Cluster                    // nil: no cluster
 	cluster   atomic.Pointer[quorum.Part] // nil: none, or it is not joined yet
 	carrier   *quorum.Carrier             // of the member's messages; nil: there is none yet
@@ -157,6 +158,10 @@ func New(c Config, source *api.Local) (*Fleet, error) {
 	f.key = c.Mesh.Key
 	mc := c.Mesh
 	limitUnproven(&mc, proxy.NewDescriptors(0).Mesh)
+	f.hubs = len(mc.Hubs) > 0
+	if c.Cluster != nil && !f.hubs {
+		mc.Hubs = c.Cluster.Voters
+	}
 	mc.Version = c.Version
 	mc.OnStream, mc.OnError = f.streams.take, f.noteError
 	if c.Cluster != nil {
@@ -265,7 +270,7 @@ func (f *Fleet) noteError(err error) {
 // status is the mesh as the status shows it.
 func (f *Fleet) status() *api.Mesh {
 	s := f.node.Status()
-	m := &api.Mesh{Name: s.Name, Node: s.Node, ID: s.ID, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused,
+	m := &api.Mesh{Name: s.Name, Node: s.Node, ID: s.ID, Listen: s.Listen.String(), Secret: s.Secret, Sources: s.Sources, Refused: s.Refused, Hubs: s.Hubs, HubMode: s.HubMode,
 		Peers: []api.Peer{}}
 	for _, p := range s.Peers {
 		r, err := parseRecord(p.Record)
