@@ -167,6 +167,9 @@ type LockConfig struct {
 	// Scope says whose the slots are: ScopeNode or ScopeCluster, which needs a Shared;
 	// "" is ScopeNode. It changes only with a new start.
 	Scope string
+	// Order is that of clients over all nodes of ScopeCluster: OrderStrict or OrderShares,
+	// which wants many slots, and no Hooks.BeforeNext; "" is OrderStrict.
+	Order string
 	// WhenLost is what becomes of clients while slots are the cluster's and this node
 	// has no lease: Hold or Reject; "" is Hold.
 	WhenLost string
@@ -247,6 +250,7 @@ func (c ServiceConfig) withDefaults() ServiceConfig {
 	setDefault(&c.NoBackend, Hold)
 	setDefault(&c.Scope, ScopeNode)
 	setDefault(&c.Lock.Scope, ScopeNode)
+	setDefault(&c.Lock.Order, OrderStrict)
 	setDefault(&c.Lock.WhenLost, Hold)
 	setDefault(&c.Queue.Max, 1000)
 	setDefault(&c.Queue.Timeout, 30*time.Second)

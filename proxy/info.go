@@ -104,6 +104,8 @@ type LockInfo struct {
 	// LeaseSeconds is for how long the node's lease of the cluster runs still; absent: it has none.
 	LeaseSeconds float64      `json:"lease_seconds,omitempty"`
 	WhenLost     string       `json:"when_lost,omitempty"` // of scope cluster: hold or reject, what becomes of clients meanwhile
+	Order        string       `json:"order,omitempty"`     // of scope cluster, on all nodes: strict or shares
+	Share        int          `json:"share,omitempty"`     // with order shares: slots that this node hands out by itself now, in use or not
 	InUse        int          `json:"in_use"`
 	TTLSeconds   float64      `json:"ttl_seconds,omitempty"`
 	Holders      []HolderInfo `json:"holders,omitempty"`
@@ -116,6 +118,9 @@ func (l *LockInfo) Text() string {
 		return fmt.Sprintf("%d of %d slots", l.InUse, l.Slots)
 	case l.LeaseSeconds == 0:
 		return fmt.Sprintf("no lease, %d of %d slots in use here", l.InUse, l.Slots)
+	}
+	if l.Order == OrderShares {
+		return fmt.Sprintf("%d of %d slots in use here, which has %d by share", l.InUse, l.Slots, l.Share)
 	}
 	return fmt.Sprintf("%d of %d slots in use here", l.InUse, l.Slots)
 }

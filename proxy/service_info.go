@@ -89,6 +89,7 @@ func (s *Service) infoLocked() ServiceInfo {
 		i.Lock = &LockInfo{Slots: l.Slots, InUse: s.active, TTLSeconds: l.TTL.Seconds()}
 		if s.shared.slots != nil {
 			state := s.shared.slots.State()
+			i.Lock.Order, i.Lock.Share = state.Order, state.Share
 			i.Lock.Scope, i.Lock.Slots, i.Lock.LeaseSeconds, i.Lock.WhenLost = ScopeCluster, cmp.Or(state.Slots, l.Slots), state.Lease.Seconds(), l.WhenLost
 		}
 	}

@@ -49,9 +49,15 @@ const (
 	ScopeCluster = "cluster"
 )
 
+// In which order the clients of several engines get the slots of a lock.
+const (
+	OrderStrict = "strict" // first come, first served over all
+	OrderShares = "shares" // likewise on each engine, which hands out slots by itself; over all to about 250 ms
+)
+
 // SharedGrant is a slot that an engine has over others.
 type SharedGrant struct {
-	Token   uint64 // higher than that of each grant of the service before, on all nodes: a fencing token
+	Token   uint64 // a fencing token, used once: higher than that of each grant of the service before, on all nodes, and with OrderShares on this one
 	Hook    bool   // before_next has to run first, and wants no other session live
 	Expired bool   // on_expire has to run first: the one who had the slot may not know that it has lost it
 }
@@ -60,6 +66,8 @@ type SharedGrant struct {
 type SharedState struct {
 	Slots int           // on all nodes; 0: not known yet
 	Lease time.Duration // for how long the node's lease runs still; 0: it has none
+	Order string        // OrderStrict or OrderShares, on all nodes
+	Share int           // slots that the node hands out by itself, in use or not
 }
 
 // SharedUser is a service as its Shared sees it. Its methods must be called without

@@ -106,6 +106,7 @@ func (c *ServiceConfig) validateServing(v *values) {
 func (c *ServiceConfig) validateShared(v *values) {
 	v.choice("scope", c.Scope, ScopeNode, ScopeCluster)
 	v.choice("lock.scope", c.Lock.Scope, ScopeNode, ScopeCluster)
+	v.choice("lock.order", c.Lock.Order, OrderStrict, OrderShares)
 	v.choice("lock.when_lost", c.Lock.WhenLost, Hold, Reject)
 	shared := c.Lock.Scope == ScopeCluster
 	if !shared && c.Hooks.OnExpire.set() {
@@ -113,6 +114,12 @@ func (c *ServiceConfig) validateShared(v *values) {
 	}
 	if shared && c.Lock.Slots <= 0 {
 		v.wrong("lock.slots", "write slots = 1", "service %q shares the slots of a lock, and has none", c.Name)
+	}
+	if c.Lock.Order == OrderShares && !shared {
+		v.wrong("lock.order", `write lock.scope = "cluster", or take it out`, "lock.order = \"shares\" is of nodes that share slots, and those of service %q are this node's", c.Name)
+	}
+	if c.Lock.Order == OrderShares && c.Hooks.BeforeNext.set() {
+		v.wrong("hooks.before_next", `write lock.order = "strict", or take it out`, "hooks.before_next counts the clients of all nodes, and with lock.order = \"shares\" nobody does")
 	}
 	if shared && len(c.Pause.Bypass) > 0 {
 		v.wrong("pause.bypass", "take it out, or the scope of the lock", "service %q: slots that nodes share are handed out in the order of arrival, and clients that bypass a pause would wait for those that it holds", c.Name)

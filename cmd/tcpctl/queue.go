@@ -74,6 +74,13 @@ func queueOfAll(cmd *cobra.Command, src *control.Client, service string, asJSON 
 	} else {
 		lineTable(line).print(cmd.OutOrStdout())
 	}
+	for _, s := range line.Shares {
+		used := "in use not known"
+		if s.Known {
+			used = fmt.Sprintf("%d in use", s.InUse)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: %s hands out %d of %s by itself, %s\n", s.Node, s.Slots, text.Plural(line.Slots, "slot"), used)
+	}
 	if line.Beyond > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tcpctl: and %d more wait\n", line.Beyond)
 	}

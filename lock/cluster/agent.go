@@ -31,6 +31,10 @@ type Agent struct {
 	seen     []Seen
 	known    uint64
 	services []*agentService // by name
+	now      time.Duration   // of the last call that was given the time
+	reported time.Duration   // when the shares were last reported
+	report   time.Duration   // when they are to be again; 0: with the next renewal
+	rearmed  bool            // report is sooner than Deadline was
 	ready    AgentReady
 }
 
@@ -65,14 +69,14 @@ func (a *Agent) Ready() AgentReady {
 		a.send(a.request(a.unsent, 0))
 	}
 	r := a.ready
-	a.ready = AgentReady{}
+	a.ready, a.rearmed = AgentReady{}, false
 	return r
 }
 
-// Pending reports whether Ready would return anything.
+// Pending reports whether Ready would return anything, or Deadline is another.
 func (a *Agent) Pending() bool {
 	r := &a.ready
-	return a.lease.number > 0 && a.unsent < len(a.ops) || len(r.Cut)+len(r.Ask)+len(r.Requests) > 0
+	return a.rearmed || a.lease.number > 0 && a.unsent < len(a.ops) || len(r.Cut)+len(r.Ask)+len(r.Requests) > 0
 }
 
 // Settled reports whether the state has all that was said.
@@ -80,16 +84,21 @@ func (a *Agent) Settled() bool { return len(a.ops) == 0 }
 
 // Deadline returns when Tick has to be called at the latest.
 func (a *Agent) Deadline() time.Duration {
-	if a.lease.number > 0 && !a.lease.lost && a.lease.until < a.next {
-		return a.lease.until
+	at := a.next
+	if a.lease.number > 0 && !a.lease.lost {
+		at = min(at, a.lease.until)
 	}
-	return a.next
+	if a.report > 0 {
+		at = min(at, a.report)
+	}
+	return at
 }
 
 // Tick ends a lease that has run out, and renews it, or asks for one.
 func (a *Agent) Tick(now time.Duration) {
 	a.check(now)
 	if now < a.next {
+		a.tickShares()
 		return
 	}
 	if a.lease.lost && len(a.ops) > maxOps {
@@ -106,6 +115,9 @@ func (a *Agent) Tick(now time.Duration) {
 		renewal = a.lease.renew(now)
 	}
 	a.send(a.request(0, renewal)) // with all that is not in the state: it may have been lost
+	if a.report > 0 {
+		a.report = now + reportEvery
+	}
 }
 
 // Renew has the next Tick, which is due at once, say all again: the way to the voters
@@ -134,6 +146,7 @@ func (a *Agent) Facts(name string) Fact { return a.service(name).fact }
 // check ends the lease for this node when its time is over. The lease may run on in
 // the state, where a renewal can find it: waiters keep their places.
 func (a *Agent) check(now time.Duration) {
+	a.now = now
 	l := &a.lease
 	if l.number == 0 || l.lost || now < l.until {
 		return
@@ -159,13 +172,13 @@ func (a *Agent) cut() {
 // request says the ops from an index on.
 func (a *Agent) request(from int, renewal uint64) Request {
 	r := Request{Node: a.cfg.Node, Incarnation: a.cfg.Incarnation, Lease: a.lease.number, Last: a.lease.last,
-		Renewal: renewal, Seen: a.seen, Known: a.known}
+		Renewal: renewal, Seen: a.seen, Known: a.known, Shares: a.shares()}
 	if a.lease.number > 0 {
 		to := min(from+maxRequest, len(a.ops))
 		r.First, r.Ops = a.first+uint64(from), slices.Clone(a.ops[from:to])
 		a.unsent = to
 	}
-	a.seen = nil
+	a.seen, a.reported = nil, a.now
 	return r
 }
 

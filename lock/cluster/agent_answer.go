@@ -42,6 +42,9 @@ func (a *Agent) Step(now time.Duration, r Answer) {
 	for _, g := range r.Grants {
 		a.granted(g)
 	}
+	for _, s := range r.Shares {
+		a.learnShare(s)
+	}
 	if l.runs(now) && r.Renewed > 0 {
 		a.askGranted() // of a lease that was lost for a while
 	}
@@ -59,10 +62,10 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 		if sv.line.unable {
 			a.say(Op{Kind: OpAble, Service: sv.name})
 		}
-		for _, r := range sv.line.runs {
-			a.say(Op{Kind: OpJoin, Service: sv.name, From: r.from, To: r.to})
+		if !sv.fact.Sharing {
+			a.joinAll(sv)
 		}
-		a.report(sv)
+		a.reportPlan(sv)
 		for _, p := range sv.parts {
 			a.say(p.op(sv.name))
 		}
@@ -89,6 +92,7 @@ func (a *Agent) end(now time.Duration) {
 			}
 		}
 		sv.granted, sv.refused, sv.holding = nil, nil, nil
+		sv.share.lose()
 	}
 }
 
@@ -102,6 +106,9 @@ func (a *Agent) granted(g Grant) {
 		return
 	}
 	if _, waits := sv.line.remove(g.Arrival); !waits {
+		if sv.fact.Ordered > 0 && !sv.hasToken(g.Token) { // one of the node's own served it meanwhile
+			a.say(Op{Kind: OpDone, Service: g.Service, From: g.Arrival, Token: g.Token})
+		}
 		return
 	}
 	sv.forgetRefused(g.Arrival)
@@ -118,14 +125,16 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 	a.known = r.Known
 	for _, f := range r.Facts {
 		sv := a.service(f.Service)
-		before := sv.fact.Plan
-		sv.fact = f
+		before, ordered := sv.fact.Plan, sv.fact.Ordered
+		if sv.fact = f; f.Ordered != ordered {
+			a.reorder(sv)
+		}
 		sv.keepParts()
 		if f.Plan.ID != before.ID {
 			sv.learned, sv.told, sv.done, sv.counts = now, false, 0, Counts{}
 		}
 		if f.Plan.ID != before.ID || f.Plan.Step != before.Step {
-			a.report(sv)
+			a.reportPlan(sv)
 			a.ask(sv.name)
 		}
 	}
@@ -133,10 +142,16 @@ func (a *Agent) learn(now time.Duration, r Answer) {
 
 func (a *Agent) askGranted() {
 	for _, sv := range a.services {
-		if len(sv.granted) > 0 || slices.ContainsFunc(sv.holding, Grant.awaitsHook) {
+		if len(sv.granted) > 0 || sv.fact.Sharing && len(sv.line.runs) > 0 || slices.ContainsFunc(sv.holding, Grant.awaitsHook) {
 			a.ask(sv.name)
 		}
 	}
+}
+
+// hasToken reports whether the node has the grant of a token.
+func (sv *agentService) hasToken(token uint64) bool {
+	is := func(g Grant) bool { return g.Token == token }
+	return slices.ContainsFunc(sv.granted, is) || slices.ContainsFunc(sv.holding, is)
 }
 
 func (a *Agent) ask(name string) { a.ready.Ask = append(a.ready.Ask, name) }

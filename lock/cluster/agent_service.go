@@ -29,6 +29,7 @@ type agentService struct {
 	parts   []backendPart
 	fact    Fact
 	learned time.Duration // when the plan was
+	share   agentShare    // slots that it hands out by itself
 }
 
 // Since returns when the node learned of the plan of a service.
@@ -36,11 +37,23 @@ func (a *Agent) Since(name string) time.Duration { return a.service(name).learne
 
 // WaitingUpTo says that all arrivals of the service up to this one wait. It may be
 // repeated.
-func (a *Agent) WaitingUpTo(name string, arrival uint64) {
+func (a *Agent) WaitingUpTo(now time.Duration, name string, arrival uint64) {
+	a.check(now)
 	sv := a.service(name)
 	if from := sv.line.joined + 1; arrival >= from {
 		sv.line.append(from, arrival, from)
-		a.say(Op{Kind: OpJoin, Service: name, From: from, To: arrival})
+		if sv.fact.Sharing {
+			sv.share.arrive(now, arrival)
+		} else {
+			a.say(Op{Kind: OpJoin, Service: name, From: from, To: arrival})
+		}
+	}
+}
+
+// joinAll says again who waits.
+func (a *Agent) joinAll(sv *agentService) {
+	for _, r := range sv.line.runs {
+		a.say(Op{Kind: OpJoin, Service: sv.name, From: r.from, To: r.to})
 	}
 }
 
@@ -65,6 +78,10 @@ func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Gran
 	case a.Closed(now, name):
 		return Grant{}, ReasonPaused
 	case i < 0:
+		if g, ok := a.admitShare(sv, arrival); ok {
+			sv.holding = append(sv.holding, g)
+			return g, ""
+		}
 		return Grant{}, ReasonCluster
 	}
 	g := sv.granted[i]
@@ -77,7 +94,9 @@ func (a *Agent) Admit(now time.Duration, name string, arrival, ran uint64) (Gran
 func (a *Agent) hooksRan(g *Grant, ran uint64) Grant {
 	if g.awaitsHook() && g.Token == ran {
 		g.Hook, g.Expired = false, false
-		a.say(Op{Kind: OpReady, Service: g.Service, Token: g.Token})
+		if !g.local {
+			a.say(Op{Kind: OpReady, Service: g.Service, Token: g.Token})
+		}
 	}
 	return *g
 }
@@ -107,7 +126,10 @@ func (a *Agent) Able(name string, able bool) {
 			a.refuse(sv, g)
 		}
 		sv.granted = nil
+	} else if sv.fact.Sharing {
+		a.ask(name) // its own slots may be free
 	}
+	a.giveShare(sv)
 }
 
 // Done says that arrival was abandoned, or that its session has ended. It may be
@@ -115,15 +137,22 @@ func (a *Agent) Able(name string, able bool) {
 func (a *Agent) Done(name string, arrival uint64) {
 	sv := a.service(name)
 	_, ok := sv.line.remove(arrival)
+	if ok && !sv.fact.Sharing {
+		a.say(Op{Kind: OpDone, Service: name, From: arrival})
+	}
 	for _, grants := range []*[]Grant{&sv.granted, &sv.holding} {
 		if i := indexArrival(*grants, arrival); i >= 0 {
+			g := (*grants)[i]
 			*grants = slices.Delete(*grants, i, i+1)
-			ok = true
+			if ok = true; g.local {
+				a.freeShare(sv, g)
+			} else {
+				a.say(Op{Kind: OpDone, Service: name, From: arrival, Token: g.Token})
+			}
 		}
 	}
 	sv.forgetRefused(arrival)
 	if ok {
-		a.say(Op{Kind: OpDone, Service: name, From: arrival})
 		a.reportLive(sv)
 	}
 }
@@ -152,8 +181,17 @@ func (a *Agent) Requeue(name string, arrival uint64) {
 	}
 	g := sv.holding[i]
 	sv.holding = slices.Delete(sv.holding, i, i+1)
-	sv.forgetRefused(arrival)
-	a.refuse(sv, g)
+	if g.local {
+		sv.line.insert(arrival, arrival)
+		sv.share.came = slices.Insert(sv.share.came, 0, arrived{arrival, g.came})
+		a.freeShare(sv, g)
+		if !sv.fact.Sharing {
+			a.rejoin(sv) // the state has never heard of it
+		}
+	} else {
+		sv.forgetRefused(arrival)
+		a.refuse(sv, g)
+	}
 	a.reportLive(sv)
 }
 
@@ -201,7 +239,7 @@ func (a *Agent) Report(name string, plan, done uint64, counts Counts) {
 		return
 	}
 	sv.told, sv.done, sv.counts = true, done, counts
-	a.report(sv)
+	a.reportPlan(sv)
 }
 
 // A backendPart is what was said of this node's part in the State of a backend.
@@ -242,12 +280,12 @@ func (a *Agent) Known() uint64 { return a.known }
 // reportLive reports while the service is closed, as others wait for live sessions.
 func (a *Agent) reportLive(sv *agentService) {
 	if sv.fact.Plan.Step != Resumed && !sv.serves {
-		a.report(sv)
+		a.reportPlan(sv)
 	}
 }
 
-// report says what the node's part of the plan is, if there is one.
-func (a *Agent) report(sv *agentService) {
+// reportPlan says what the node's part of the plan is, if there is one.
+func (a *Agent) reportPlan(sv *agentService) {
 	p := sv.fact.Plan
 	if p.ID == 0 || sv.serves && !sv.told {
 		return

@@ -23,7 +23,7 @@ func leased(t *testing.T, keep bool) *Agent {
 
 func admit(t *testing.T, a *Agent, arrival uint64) {
 	t.Helper()
-	a.WaitingUpTo("db", arrival)
+	a.WaitingUpTo(0, "db", arrival)
 	a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: arrival, Token: arrival}}})
 	if g, reason := a.Admit(0, "db", arrival, 0); reason != "" || g.Token != arrival {
 		t.Fatalf("admitted with %+v, %q", g, reason)
@@ -48,7 +48,7 @@ func TestOnLost(t *testing.T) {
 		if r := a.Ready(); (len(r.Cut) == 0) != keep {
 			t.Errorf("keep %t: cut %+v", keep, r.Cut)
 		}
-		a.WaitingUpTo("db", 2)
+		a.WaitingUpTo(0, "db", 2)
 		if _, reason := a.Admit(900*ms, "db", 2, 0); reason != ReasonLease {
 			t.Errorf("keep %t: reason %q", keep, reason)
 		}
@@ -82,7 +82,7 @@ func TestOnlyARenewalRenews(t *testing.T) {
 func TestMuchIsSaidInParts(t *testing.T) {
 	a := leased(t, false)
 	for i := range uint64(maxRequest) {
-		a.WaitingUpTo("db", i+1)
+		a.WaitingUpTo(0, "db", i+1)
 		a.Done("db", i+1)
 	}
 	var said int
@@ -97,7 +97,7 @@ func TestMuchIsSaidInParts(t *testing.T) {
 	}
 	for i := range uint64(maxOps) {
 		a.Done("db", maxRequest+i+1) // never joined: says nothing
-		a.WaitingUpTo("db", maxRequest+i+1)
+		a.WaitingUpTo(0, "db", maxRequest+i+1)
 		a.Done("db", maxRequest+i+1)
 	}
 	a.Tick(2 * second)
@@ -166,7 +166,7 @@ func TestACutSessionHoldsItsSlot(t *testing.T) {
 // TestWhoCannotServeGivesBack what it was granted, also what comes late.
 func TestWhoCannotServeGivesBack(t *testing.T) {
 	a := leased(t, false)
-	a.WaitingUpTo("db", 2)
+	a.WaitingUpTo(0, "db", 2)
 	grant := func(arrival uint64) {
 		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: arrival, Token: arrival}}})
 	}
@@ -192,7 +192,7 @@ func TestWhoCannotServeGivesBack(t *testing.T) {
 func TestAdmitWaitsForHooks(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		a := leased(t, false)
-		a.WaitingUpTo("db", 1)
+		a.WaitingUpTo(0, "db", 1)
 		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 5, Grants: []Grant{{Service: "db", Node: 1, Lease: 5, Arrival: 1, Token: 7, Expired: true}}})
 		if g, reason := a.Admit(0, "db", 1, 0); reason != "" || !g.Expired {
 			t.Fatalf("%+v, %q", g, reason)

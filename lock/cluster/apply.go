@@ -86,6 +86,8 @@ func (s *State) applyLeader(node NodeID, op Op, out *Changes) {
 		s.resume(op)
 	case OpForget:
 		s.forget(op)
+	case OpShare:
+		s.addShare(node, op)
 	}
 }
 
@@ -122,6 +124,7 @@ func (s *State) endLease(m *Member) {
 				sv.giveBack(i)
 			}
 		}
+		sv.endShare(m.Node)
 		sv.lines = slices.DeleteFunc(sv.lines, func(l *line) bool { return l.node == m.Node })
 	}
 }

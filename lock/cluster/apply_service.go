@@ -12,11 +12,16 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 			sv.next += op.To - op.From + 1
 		}
 	case OpDone:
+		if i := sv.holderOf(op.Token); op.Token > 0 && i >= 0 && sv.held[i].Node == m.Node {
+			sv.giveBack(i)
+		}
+		if op.Token > 0 {
+			return
+		}
 		if i := sv.holder(m.Node, op.From); i >= 0 {
 			sv.giveBack(i)
-		} else {
-			sv.line(m.Node).remove(op.From)
 		}
+		sv.line(m.Node).remove(op.From)
 	case OpRequeue:
 		if i := sv.holder(m.Node, op.From); i >= 0 && sv.held[i].Token == op.Token {
 			g := sv.giveBack(i)
@@ -48,19 +53,26 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 		s.facts = s.index
 	case OpServe:
 		s.serve(sv, m.Node, op.Flag)
+	case OpOrder:
+		s.setOrder(sv, op.Flag)
+	case OpLeave:
+		l := sv.line(m.Node)
+		l.joined, l.runs = 0, nil
+	case OpGive:
+		sv.giveShare(m.Node, op)
 	}
 }
 
 // grant gives free slots to the waiters that came first among the nodes that can
 // serve.
 func (s *State) grant(sv *service, out *Changes) {
-	for !sv.closed() && sv.running == 0 && uint64(len(sv.held)) < sv.slots {
+	for !sv.sharing && !sv.closed() && sv.free() > 0 {
 		l := sv.head()
 		if l == nil {
 			return
 		}
 		hook := sv.owed || sv.every > 0 && (sv.token+1)%sv.every == 0
-		if hook && sv.exclusive && len(sv.held) > 0 {
+		if hook && sv.exclusive && sv.taken() > 0 {
 			return // until all have ended
 		}
 		arrival := l.runs[0].from

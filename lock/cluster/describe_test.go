@@ -39,6 +39,14 @@ func describe(b Batch, op Op) string {
 		return fmt.Sprintf("%s sets %s/%s to %s, weight %d", who, name, op.Text, op.State, op.From)
 	case OpServe:
 		return fmt.Sprintf("%s has %s: %t", who, name, op.Flag)
+	case OpOrder:
+		return fmt.Sprintf("%s has nodes share %s: %t", who, name, op.Flag)
+	case OpLeave:
+		return fmt.Sprintf("%s leaves the line of %s", who, name)
+	case OpGive:
+		return fmt.Sprintf("%s gives %d of its share of %s back, %d with a hook", who, op.From, name, op.To)
+	case OpShare:
+		return fmt.Sprintf("%s is given %d of %s under lease %d", who, op.From, name, op.To)
 	case OpHello:
 		return fmt.Sprintf("%s, start %d, asks for a lease after lease %d", who, op.From, op.To)
 	case OpExpire:

@@ -26,6 +26,9 @@ type Leader struct {
 	read     uint64          // the last that was asked for
 	renewals []renewal
 	plans    []leaderPlan
+	shared   bool          // there is news of shares, to ask nodes for slots by
+	adds     bool          // likewise, to add slots by
+	yields   time.Duration // when nodes are asked again for slots that others need
 
 	answers []AnswerTo
 }
@@ -38,6 +41,7 @@ type leaderMember struct {
 	expiring bool          // its end is proposed: no renewal counts any more
 	unseen   []Grant       // not known to have arrived
 	known    uint64        // facts that the node knows
+	shares   []*nodeShares // by which it hands out slots
 }
 
 // A renewal waits for a majority to confirm that this voter led when it arrived.
@@ -82,6 +86,7 @@ func (l *Leader) step(now time.Duration, r Request) {
 		return
 	}
 	lm.known = r.Known
+	l.stepShares(now, lm, r.Shares)
 	lm.unseen = slices.DeleteFunc(lm.unseen, func(g Grant) bool { return slices.Contains(r.Seen, Seen{g.Service, g.Token}) })
 	if len(r.Ops) > 0 && r.First+uint64(len(r.Ops)) > m.Applied+1 {
 		l.batches = append(l.batches, Batch{r.Node, r.Lease, r.First, nodeOps(r.Ops)})
@@ -130,7 +135,7 @@ func (l *Leader) answer(node NodeID, renewed uint64) {
 	if m == nil || lm == nil {
 		return
 	}
-	r := Answer{Leads: true, Incarnation: m.Incarnation, Lease: m.Lease, Renewed: renewed, Applied: m.Applied, Grants: slices.Clone(lm.unseen)}
+	r := Answer{Leads: true, Incarnation: m.Incarnation, Lease: m.Lease, Renewed: renewed, Applied: m.Applied, Grants: slices.Clone(lm.unseen), Shares: l.shares(lm)}
 	if facts, known := l.state.Facts(); known > lm.known {
 		r.Facts, r.Known = facts, known
 	}

@@ -41,6 +41,7 @@ func (l *Leader) applied(now time.Duration, own, empty bool, c Changes) {
 			told = append(told, g.Node)
 		}
 	}
+	l.shared, l.adds = true, true
 	slices.Sort(told)
 	for _, node := range slices.Compact(told) {
 		l.hellos = slices.DeleteFunc(l.hellos, func(n NodeID) bool { return n == node })
@@ -119,6 +120,9 @@ func (l *Leader) flush(now time.Duration, log Log) {
 	if !l.ready {
 		return
 	}
+	if !l.inflight && l.adds {
+		l.batches, l.adds = append(l.batches, l.shareOut(now)...), false
+	}
 	if !l.inflight && len(l.batches) > 0 && l.due(now) {
 		if data, n := encodeSome(l.batches); log.Propose(data) == nil {
 			l.batches, l.inflight = slices.Clone(l.batches[n:]), true
@@ -143,7 +147,7 @@ func (l *Leader) flush(now time.Duration, log Log) {
 func (l *Leader) due(now time.Duration) bool {
 	for _, b := range l.batches {
 		for _, op := range b.Ops {
-			if sv := l.state.service(op.Service); op.Kind != OpJoin || sv == nil || uint64(len(sv.held)) < sv.slots {
+			if sv := l.state.service(op.Service); op.Kind != OpJoin || sv == nil || sv.free() > 0 {
 				l.joins = false
 				return true
 			}

@@ -1,5 +1,7 @@
 package cluster
 
+import "time"
+
 // A Request is what an agent says to the voter that it takes for the leader. It may
 // be lost, late or doubled: what matters is said again.
 type Request struct {
@@ -12,6 +14,18 @@ type Request struct {
 	Ops         []Op
 	Seen        []Seen // grants that have arrived
 	Known       uint64 // index of the facts that it knows
+	Shares      []ShareReport
+}
+
+// A ShareReport is what a node says of slots that it hands out by itself.
+type ShareReport struct {
+	Service string
+	Last    uint64        // its last token: it has all that was added before those
+	Tokens  uint64        // that it has still
+	Free    uint64        // slots
+	Waiting uint64        // clients that wait for one
+	Age     time.Duration // for how long the first of them has
+	Newest  time.Duration // for how long the last has
 }
 
 // Seen names a grant.
@@ -33,6 +47,20 @@ type Answer struct {
 	Grants      []Grant
 	Known       uint64 // index of Facts; 0: the node knows them
 	Facts       []Fact
+	Shares      []Share
+}
+
+// A Share is the slots that a node hands out by itself, under its lease, and what a leader
+// asks of it.
+type Share struct {
+	Service  string
+	Added    uint64        // slots that ever were
+	Owed     uint64        // so many of them had come back by the end of a lease
+	From, To uint64        // tokens that came with the last addition
+	Nodes    uint64        // that have a share
+	Yield    bool          // it is to give back what is free beyond Keep
+	Keep     uint64        // slots
+	Age      time.Duration // for how long a client of another node has waited: one that came much later does not go before it
 }
 
 // A RequestTo and an AnswerTo are messages with their address.

@@ -16,10 +16,13 @@ const (
 	leastBatch   = 4
 	leastSeen    = 2
 	leastGrant   = 6
-	leastFact    = 7
+	leastFact    = 9
 	leastBackend = 7
 	leastReport  = 13
 	leastServer  = 2
+	leastShare   = 6
+	leastReports = 7
+	leastShares  = 9
 )
 
 // EncodeRequest returns the bytes of what an agent says to a voter.
@@ -37,6 +40,14 @@ func EncodeRequest(r Request) []byte {
 	for _, s := range r.Seen {
 		e.text(s.Service)
 		e.uint(s.Token)
+	}
+	e.uint(uint64(len(r.Shares)))
+	for i := range r.Shares {
+		s := &r.Shares[i]
+		e.text(s.Service)
+		for _, v := range [...]uint64{s.Last, s.Tokens, s.Free, s.Waiting, uint64(s.Age), uint64(s.Newest)} {
+			e.uint(v)
+		}
 	}
 	return e
 }
@@ -62,6 +73,9 @@ func DecodeRequest(data []byte) (Request, error) {
 	}
 	for range d.length(leastSeen) {
 		r.Seen = append(r.Seen, Seen{d.text(), d.uint()})
+	}
+	for range d.length(leastReports) {
+		r.Shares = append(r.Shares, ShareReport{d.text(), d.uint(), d.uint(), d.uint(), d.uint(), d.duration(), d.duration()})
 	}
 	if err := d.end(); err != nil {
 		return Request{}, err
@@ -91,6 +105,15 @@ func EncodeAnswer(r Answer) []byte {
 	for i := range r.Facts {
 		e.fact(&r.Facts[i])
 	}
+	e.uint(uint64(len(r.Shares)))
+	for i := range r.Shares {
+		s := &r.Shares[i]
+		e.text(s.Service)
+		for _, v := range [...]uint64{s.Added, s.Owed, s.From, s.To, s.Nodes, s.Keep, uint64(s.Age)} {
+			e.uint(v)
+		}
+		e.bool(s.Yield)
+	}
 	return e
 }
 
@@ -112,6 +135,14 @@ func DecodeAnswer(data []byte) (Answer, error) {
 	for range d.length(leastFact) {
 		r.Facts = append(r.Facts, d.fact())
 	}
+	for range d.length(leastShares) {
+		s := Share{Service: d.text()}
+		for _, v := range [...]*uint64{&s.Added, &s.Owed, &s.From, &s.To, &s.Nodes, &s.Keep} {
+			*v = d.uint()
+		}
+		s.Age, s.Yield = d.duration(), d.bool()
+		r.Shares = append(r.Shares, s)
+	}
 	if err := d.end(); err != nil {
 		return Answer{}, err
 	}
@@ -132,6 +163,8 @@ func decodeMessage(data []byte) (*decoder, error) {
 func (e *encoder) fact(f *Fact) {
 	e.text(f.Service)
 	e.uint(f.Slots)
+	e.bool(f.Sharing)
+	e.uint(f.Ordered)
 	e.uint(f.Every)
 	e.bool(f.Exclusive)
 	if f.Plan.ID == 0 {
@@ -151,7 +184,7 @@ func (e *encoder) fact(f *Fact) {
 }
 
 func (d *decoder) fact() Fact {
-	f := Fact{Service: d.text(), Slots: d.uint(), Every: d.uint(), Exclusive: d.bool()}
+	f := Fact{Service: d.text(), Slots: d.uint(), Sharing: d.bool(), Ordered: d.uint(), Every: d.uint(), Exclusive: d.bool()}
 	if p := d.plan(); p != nil {
 		f.Plan = *p
 	}

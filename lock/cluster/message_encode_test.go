@@ -15,15 +15,17 @@ var (
 			{Kind: OpPause, Service: "office", Max: time.Minute, Flag: true, Note: "by ana"},
 			{Kind: OpReport, Service: "db", Token: 9, Counts: Counts{1, 2, 3, 4, 5, 6, 7, 8, 9}},
 		},
-		Seen: []Seen{{"db", 88}, {"office", 1}},
+		Seen:   []Seen{{"db", 88}, {"office", 1}},
+		Shares: []ShareReport{{"db", 65536, 40, 3, 2, time.Second, time.Millisecond}},
 	}
 	sampleAnswer = Answer{From: 1, Leads: true, Leader: 2, Incarnation: 3, Lease: 9, Ended: true, Renewed: 12, Applied: 8,
 		Grants: []Grant{{Service: "db", Node: 7, Lease: 9, Arrival: 2, Token: 89, Hook: true, Expired: true}},
 		Known:  10,
 		Facts: []Fact{
-			{Service: "db", Slots: 2, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50, 6, []NodeReport{{7, 9, 1, false, Counts{Cut: 2}}}}}, Nodes: []Server{{7, true}, {8, false}}},
+			{Service: "db", Slots: 2, Sharing: true, Ordered: 5, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50, 6, []NodeReport{{7, 9, 1, false, Counts{Cut: 2}}}}}, Nodes: []Server{{7, true}, {8, false}}},
 			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Backend: "a", Admin: "drain", Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
 		},
+		Shares: []Share{{"db", 20, 2, 1, 65536, 3, true, 12, time.Second}},
 	}
 )
 
@@ -163,7 +165,7 @@ func FuzzAnswer(f *testing.F) {
 		a := NewAgent(AgentConfig{Node: 7, Incarnation: 1, Voters: []NodeID{1, 2, 3}, Lease: time.Second})
 		a.Tick(0)
 		a.Step(0, Answer{From: 1, Leads: true, Incarnation: 1, Lease: 1})
-		a.WaitingUpTo("db", 5)
+		a.WaitingUpTo(0, "db", 5)
 		for i := range 5 {
 			now := time.Duration(i) * 400 * time.Millisecond
 			a.Tick(now)

@@ -19,6 +19,8 @@ type model struct {
 	returned             int
 	owed, paused         bool
 	plan                 uint64
+	sharing              bool
+	shares               map[NodeID]uint64 // slots that a node hands out by itself
 	planned, began       bool
 	owner                NodeID
 	about                string          // the backend of the plan
@@ -60,7 +62,11 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 			m.joined[node] = op.To
 		}
 	case OpDone:
-		if _, ok := m.take(&m.held, node, op.From); !ok {
+		if op.Token > 0 {
+			if slices.ContainsFunc(m.held, func(t ticket) bool { return t.node == node && t.arrival == op.From && t.token == op.Token }) {
+				m.take(&m.held, node, op.From)
+			}
+		} else if _, ok := m.take(&m.held, node, op.From); !ok {
 			m.take(&m.waiters, node, op.From)
 		}
 	case OpRequeue:
@@ -95,6 +101,15 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 		}
 	case OpBackend:
 		delete(m.drained, op.Text)
+	case OpOrder:
+		m.sharing = op.Flag
+	case OpLeave:
+		m.waiters = slices.DeleteFunc(m.waiters, func(t ticket) bool { return t.node == node })
+		m.joined[node] = 0
+	case OpGive:
+		n := min(op.From, m.shares[node])
+		m.shares[node] -= n
+		m.returned += int(min(op.To, n))
 	case OpSlots:
 		m.slots = op.From
 	case OpHooks:
@@ -109,16 +124,37 @@ func (m *model) end(node NodeID) {
 			m.take(&m.held, node, m.held[i].arrival)
 		}
 	}
+	m.returned += int(m.shares[node])
+	m.shares[node] = 0
 	m.waiters = slices.DeleteFunc(m.waiters, func(t ticket) bool { return t.node == node })
 	m.unable[node], m.joined[node], m.lease[node] = false, 0, 0
 }
 
+// taken is how many slots are granted, or in a share.
+func (m *model) taken() (n uint64) {
+	for _, slots := range m.shares {
+		n += slots
+	}
+	return n + uint64(len(m.held))
+}
+
+// share adds free slots to a node's share.
+func (m *model) share(node NodeID, n uint64) {
+	if alone := slices.ContainsFunc(m.held, func(t ticket) bool { return t.alone }); alone || m.taken() > m.slots {
+		n = 0
+	}
+	n = min(n, m.slots-min(m.slots, m.taken()))
+	m.shares[node] += n
+	m.returned -= min(int(n), m.returned)
+	m.token += shareTokens
+}
+
 func (m *model) grant() (granted []ticket) {
-	for !m.paused && len(m.held) < int(m.slots) {
+	for !m.sharing && !m.paused && m.taken() < m.slots {
 		i := slices.IndexFunc(m.waiters, func(t ticket) bool { return !m.unable[t.node] })
 		hook := m.owed || m.every > 0 && (m.token+1)%m.every == 0
 		busy := slices.ContainsFunc(m.held, func(t ticket) bool { return t.alone })
-		if i < 0 || busy || hook && m.exclusive && len(m.held) > 0 {
+		if i < 0 || busy || hook && m.exclusive && m.taken() > 0 {
 			break
 		}
 		t := m.waiters[i]
@@ -140,7 +176,7 @@ func TestModel(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := NewState("model")
-	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}, drained: map[string]bool{}}
+	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}, drained: map[string]bool{}, shares: map[NodeID]uint64{}}
 	for index := uint64(1); index <= uint64(n); index++ {
 		b := m.random(rng, index)
 		c, err := s.Apply(index, EncodeEntry([]Batch{b}))
@@ -163,6 +199,17 @@ func TestModel(t *testing.T) {
 		for _, name := range simBackends {
 			if drained := s.service("db") != nil && s.service("db").backend(name).State == "drain"; drained != m.drained[name] {
 				t.Fatalf("entry %d (%s): backend %s drained %t, a plain list %t", index, describe(b, b.Ops[0]), name, drained, m.drained[name])
+			}
+		}
+		for _, node := range []NodeID{1, 2, 3, 4} {
+			var slots uint64
+			for _, sh := range s.Shares("db") {
+				if sh.Node == node {
+					slots = sh.Slots
+				}
+			}
+			if slots != m.shares[node] {
+				t.Fatalf("entry %d (%s): node %d has a share of %d, in a plain list %d", index, describe(b, b.Ops[0]), node, slots, m.shares[node])
 			}
 		}
 		if mem := s.member(b.Node); (m.lease[b.Node] != 0) != (mem != nil && mem.leased()) {
@@ -204,10 +251,21 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 		m.end(node)
 		return Batch{Node: node, Ops: []Op{{Kind: OpExpire, To: lease}}}
 	}
+	if rng.IntN(20) == 0 {
+		op := Op{Kind: OpShare, Service: "db", From: rng.Uint64N(4), To: lease}
+		if rng.IntN(10) == 0 {
+			op.To-- // late by a lease
+		} else if m.sharing {
+			m.share(node, op.From)
+		}
+		return Batch{Node: node, Ops: []Op{op}}
+	}
 	b := Batch{Node: node, Lease: lease, First: m.applied[node] + 1}
 	switch rng.IntN(40) {
 	case 0:
-		b.Lease-- // late by a lease
+		if b.Lease > 1 {
+			b.Lease-- // late by a lease
+		}
 	case 1:
 		b.First-- // said again
 	case 2:
@@ -230,6 +288,12 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 		return t.arrival
 	}
 	switch r := rng.IntN(100); {
+	case rng.IntN(30) == 0:
+		op.Kind, op.Flag = OpOrder, rng.IntN(3) == 0
+	case rng.IntN(40) == 0 && !slices.ContainsFunc(m.held, func(t ticket) bool { return t.node == node }):
+		op.Kind = OpLeave // who has a slot could be in line again, and then come back to its old place
+	case rng.IntN(8) == 0:
+		op.Kind, op.From, op.To = OpGive, rng.Uint64N(3), rng.Uint64N(2)
 	case r < 30 && len(m.waiters) < 60:
 		op.Kind, op.From = OpJoin, m.joined[node]+1
 		op.To = op.From + rng.Uint64N(4)

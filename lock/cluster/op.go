@@ -18,7 +18,7 @@ type Kind uint8
 // added at the end.
 const (
 	OpJoin    Kind = 1 + iota // arrivals From to To wait
-	OpDone                    // arrival From was abandoned, or its session has ended
+	OpDone                    // arrival From was abandoned; with a Token, the session that had it has ended
 	OpRequeue                 // the dial of arrival From with Token failed: back to its old place
 	OpAble                    // Flag: the node can serve; otherwise its waiters keep their places and others pass
 	OpReady                   // the hooks that Token asked for have run
@@ -30,8 +30,11 @@ const (
 	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
 	OpBackend                 // the backend Text has the weight From (Flag), or else the admin state State, with Note
 	OpServe                   // Flag: the node has the service, and plans of it wait for the node; otherwise it has it no more
+	OpOrder                   // Flag: nodes hand out the slots by themselves, each from its share; otherwise each grant is the state's
+	OpLeave                   // none of the node's arrivals waits; those that do join again
+	OpGive                    // From slots of the node's share come back, of which it owes on_expire for To
 
-	lastNodeOp = OpServe
+	lastNodeOp = OpGive
 )
 
 // What only a leader asks for, in a Batch that has no lease.
@@ -40,8 +43,9 @@ const (
 	OpExpire                  // lease To of the node has ended
 	OpMember                  // the node is a member, seen or not; Flag: it is removed
 	OpForget                  // the resumed plan Token of the service waits for no more reports
+	OpShare                   // From free slots are added to the share of the node, whose lease is To
 
-	lastLeaderOp = OpForget
+	lastLeaderOp = OpShare
 )
 
 // An Op is one thing that a node or a leader asks of the state. Each kind reads the

@@ -263,6 +263,8 @@ func (s *State) reportBackend(m *Member, sv *service, op Op) {
 type Fact struct {
 	Service   string
 	Slots     uint64
+	Sharing   bool   // nodes hand out the slots by themselves
+	Ordered   uint64 // which change of Sharing that is: they grow
 	Every     uint64
 	Exclusive bool
 	Plan      Plan // of ID 0: none
@@ -281,7 +283,7 @@ type Server struct {
 func (s *State) Facts() ([]Fact, uint64) {
 	all := make([]Fact, 0, len(s.services))
 	for _, sv := range s.services {
-		f := Fact{Service: sv.name, Slots: sv.slots, Every: sv.every, Exclusive: sv.exclusive, Backends: slices.Clone(sv.backends)}
+		f := Fact{Service: sv.name, Slots: sv.slots, Sharing: sv.sharing, Ordered: sv.ordered, Every: sv.every, Exclusive: sv.exclusive, Backends: slices.Clone(sv.backends)}
 		for i := range f.Backends {
 			f.Backends[i].Nodes = slices.Clone(f.Backends[i].Nodes)
 		}

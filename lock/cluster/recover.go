@@ -1,8 +1,11 @@
 package cluster
 
-// recovered is by how much tokens, and the index, are ahead of what a voter of a lost
-// cluster knows: more than it can have missed.
-const recovered = 1 << 32
+// recovered is by how much the index is ahead of what a voter of a lost cluster knows,
+// and recoveredTokens by how much tokens are: more than it can have missed.
+const (
+	recovered       = 1 << 32
+	recoveredTokens = recovered * (1 << 8)
+)
 
 // Recover makes s the state of a new cluster, from what one voter of a lost one has.
 // The others may have agreed on more, of which nothing is known: tokens go on far
@@ -19,7 +22,7 @@ func (s *State) Recover(id string) {
 		}
 	}
 	for _, sv := range s.services {
-		sv.token += recovered
+		sv.token += recoveredTokens
 		sv.returned = sv.slots
 	}
 }

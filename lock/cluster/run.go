@@ -18,6 +18,14 @@ type line struct {
 	runs   []run
 }
 
+// len is how many wait.
+func (l *line) len() (n uint64) {
+	for _, r := range l.runs {
+		n += r.len()
+	}
+	return n
+}
+
 // append adds the arrivals from to to at the end.
 func (l *line) append(from, to, at uint64) {
 	l.joined = to

@@ -57,13 +57,20 @@ func runSeed(seed uint64, trace *strings.Builder) error {
 }
 
 func (s *sim) runSeed(trace *strings.Builder) error {
-	seed := s.seed
-	until := faultTime(seed)
+	until := faultTime(s.seed)
 	s.load(until)
 	s.harm(until)
 	s.run(until + 300*ms)
 	s.heal()
+	return s.finish(trace)
+}
+
+// finish runs without faults until all clients are served.
+func (s *sim) finish(trace *strings.Builder) error {
 	deadline := s.now + 40*time.Second
+	if s.shares {
+		deadline += 100 * time.Second // there are more clients
+	}
 	why, ok := s.check.drained()
 	for !ok && s.now < deadline && s.check.err == nil {
 		s.run(s.now + 250*ms)
@@ -73,7 +80,7 @@ func (s *sim) runSeed(trace *strings.Builder) error {
 	if s.check.err == nil && !ok {
 		s.check.failf("%s", why)
 	}
-	if s.check.err == nil && (seed%porcupineEvery == 0 || trace != nil) {
+	if s.check.err == nil && (s.seed%porcupineEvery == 0 || trace != nil) {
 		s.check.linearizable()
 	}
 	return s.check.err

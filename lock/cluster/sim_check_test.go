@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // A checker knows what no process can: what is the case everywhere at one moment. It
@@ -18,6 +19,8 @@ type checker struct {
 	most    map[string]uint64 // slots that a service ever had
 	dirty   bool
 	err     error
+	idle    [8]time.Duration  // since when a node has a slot that is free and that a client waits for
+	local   map[NodeID]uint64 // the last token of each node's own
 }
 
 // A bound is how many sessions of a service may be live: slots, or those that were
@@ -28,11 +31,12 @@ type bound struct {
 	token   uint64 // of the last grant
 	last    uint64 // the highest that was admitted
 	several uint64 // the last token that was granted while there was more than one slot
+	shared  bool   // nodes handed out slots by themselves, at some time
 	tokens  map[uint64]bool
 }
 
 func (c *checker) init(s *sim) {
-	*c = checker{sim: s, truth: NewState("sim"), ends: map[string]int{}, most: map[string]uint64{}}
+	*c = checker{sim: s, truth: NewState("sim"), ends: map[string]int{}, most: map[string]uint64{}, local: map[NodeID]uint64{}}
 }
 
 func (c *checker) failf(format string, args ...any) {
@@ -70,6 +74,9 @@ func (c *checker) live(service string) (live []*client) {
 
 // always is checked after each event that can have changed what it reads.
 func (c *checker) always() {
+	if c.sim.calm > 0 && c.sim.now > c.sim.calm {
+		c.idleSlots("db")
+	}
 	if !c.dirty {
 		return
 	}
@@ -78,13 +85,14 @@ func (c *checker) always() {
 		sv := c.truth.services[i]
 		live := c.live(sv.name)
 		b := c.bound(sv.name)
-		b.n = max(int(sv.slots), min(b.n, len(sv.held)))
+		b.n = max(int(sv.slots), min(b.n, int(sv.taken())))
 		if b.n > 1 {
 			b.several = b.token
 		}
 		if len(live) > b.n {
 			c.failf("%d sessions of %s are live and it has %d slots", len(live), sv.name, b.n)
 		}
+		c.withinShares(sv, live)
 		for _, cl := range live {
 			if sv.running != 0 && cl.grant.Token != sv.running && cl.grant.Token < sv.token {
 				c.failf("the exclusive hook of %s token %d runs while the session with token %d is live", sv.name, sv.running, cl.grant.Token)
@@ -110,7 +118,10 @@ func (c *checker) admitted(p *proc, cl *client, g Grant) {
 	}
 	b.tokens[g.Token] = true
 	c.dirty = true
-	if g.Token > b.several && g.Token < b.last {
+	if g.local {
+		c.admittedLocal(p, cl, g)
+	}
+	if g.Token > b.several && g.Token < b.last && !b.shared {
 		c.failf("token %d of %s admitted after token %d", g.Token, g.Service, b.last)
 	}
 	b.last = max(b.last, g.Token)
@@ -131,13 +142,13 @@ func (c *checker) drained() (string, bool) {
 	}
 	for _, sv := range c.truth.services {
 		if len(sv.held) > 0 {
-			return fmt.Sprintf("token %d of %s is held by no session", sv.held[0].Token, sv.name), false
+			return fmt.Sprintf("token %d of %s, granted to client %d of node %d, is held by no session", sv.held[0].Token, sv.name, sv.held[0].Arrival, sv.held[0].Node), false
 		}
 		for _, l := range sv.lines {
-			if len(l.runs) > 0 {
+			if len(l.runs) > 0 && !sv.sharing {
 				return fmt.Sprintf("client %d of %s at node %d waits in the state and is gone", l.runs[0].from, sv.name, l.node), false
 			}
 		}
 	}
-	return "", true
+	return c.sharesAreKnown()
 }

@@ -13,8 +13,9 @@ type client struct {
 	committed time.Duration // when its place was, under lease; 0: not yet
 	lease     uint64
 	hold      time.Duration
-	fails     int    // dials
-	hook, ran uint64 // tokens for which a hook has begun, and has run; 0: none
+	fails     int           // dials
+	passed    time.Duration // when one that came much later went first; 0: none has
+	hook, ran uint64        // tokens for which a hook has begun, and has run; 0: none
 	live      bool
 	backend   string // where it is live
 	over      bool
@@ -47,7 +48,7 @@ func (q *queue) arrive(hold, patience time.Duration, fails int) *client {
 	q.clients = append(q.clients, c)
 	q.proc.sim.check.clients = append(q.proc.sim.check.clients, c)
 	q.proc.sim.tracef("node %d %s client %d arrives", q.proc.id, q.name, c.arrival)
-	q.agent().WaitingUpTo(q.name, q.arrivals)
+	q.agent().WaitingUpTo(q.proc.clock(), q.name, q.arrivals)
 	q.ask()
 	if patience > 0 {
 		q.proc.after(patience, func() {
@@ -55,7 +56,7 @@ func (q *queue) arrive(hold, patience time.Duration, fails int) *client {
 				q.proc.sim.tracef("node %d %s client %d is abandoned", q.proc.id, q.name, c.arrival)
 				q.agent().Done(q.name, c.arrival)
 				q.ended(c.arrival, "abandoned")
-				q.proc.agentDone()
+				q.freed()
 			}
 		})
 	}
@@ -100,7 +101,7 @@ func (q *queue) admitted(c *client, g Grant) {
 			s.tracef("node %d %s client %d ends", q.proc.id, q.name, c.arrival)
 			q.ended(c.arrival, "served")
 			q.agent().Done(q.name, c.arrival)
-			q.proc.agentDone()
+			q.freed()
 		}
 	})
 }
@@ -154,7 +155,16 @@ func (q *queue) requeue(c *client, g Grant) {
 	c.live = false
 	c.release(q.proc.now())
 	q.agent().Requeue(q.name, c.arrival)
-	q.proc.agentDone()
+	q.freed()
+}
+
+// freed asks the gate, as an engine does: a slot of the node's own may be free.
+func (q *queue) freed() {
+	if q.proc.sim.shares {
+		q.ask()
+	} else {
+		q.proc.agentDone()
+	}
 }
 
 // ended takes a client out, for whatever reason.

@@ -78,6 +78,9 @@ func (p *proc) start() {
 		p.voter = NewVoter(p.id, p.sim.lease, state, p.seen)
 		p.tick()
 	}
+	if p.sim.shares {
+		p.queue("db")
+	}
 	p.agentDone()
 }
 
@@ -244,6 +247,7 @@ func (p *proc) queue(name string) *queue {
 	}
 	q := &queue{proc: p, name: name}
 	p.local = append(p.local, q)
+	p.agent.Use(name, true)
 	return q
 }
 

@@ -30,6 +30,8 @@ type sim struct {
 	trace  *strings.Builder
 	check  checker
 	open   func(SimEnv) (SimLog, error) // nil: the log is simLog
+	shares bool                         // nodes hand out the slots of db by themselves
+	calm   time.Duration                // since when there are no faults; 0: there are
 }
 
 type event struct {

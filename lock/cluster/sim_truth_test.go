@@ -41,6 +41,8 @@ func (c *checker) applied(p *proc, e LogEntry) {
 	}
 	for _, sv := range c.truth.services {
 		c.most[sv.name] = max(c.most[sv.name], sv.slots)
+		b := c.bound(sv.name)
+		b.shared = b.shared || sv.sharing
 	}
 	for _, g := range changes.Grants {
 		c.granted(g)
@@ -127,7 +129,12 @@ func (c *checker) inState(node NodeID, service string, arrival uint64) bool {
 // granted: tokens grow by one, and who had a place before another came goes before it.
 func (c *checker) granted(g Grant) {
 	b := c.bound(g.Service)
-	if g.Token != b.token+1 {
+	if sv := c.truth.service(g.Service); sv.ordered > 0 {
+		b.shared = true
+		if g.Token <= b.last {
+			c.failf("token %d of %s granted after token %d", g.Token, g.Service, b.last)
+		}
+	} else if g.Token != b.token+1 {
 		c.failf("token %d of %s granted after token %d", g.Token, g.Service, b.token)
 	}
 	b.token = g.Token
@@ -139,7 +146,7 @@ func (c *checker) granted(g Grant) {
 		c.failf("token %d of %s granted to node %d, which cannot serve", g.Token, g.Service, g.Node)
 	}
 	cl := c.find(g.Node, g.Service, g.Arrival)
-	if cl == nil || cl.lease != g.Lease {
+	if cl == nil || cl.lease != g.Lease || b.shared {
 		return
 	}
 	for _, l := range sv.lines {

@@ -54,6 +54,15 @@ func (e *encoder) service(sv *service) {
 	}
 	e.bool(sv.exclusive)
 	e.bool(sv.owed)
+	e.bool(sv.sharing)
+	e.uint(sv.ordered)
+	e.uint(uint64(len(sv.shares)))
+	for i := range sv.shares {
+		sh := &sv.shares[i]
+		for _, v := range [...]uint64{uint64(sh.node), sh.added, sh.given, sh.owed, sh.from, sh.to} {
+			e.uint(v)
+		}
+	}
 	e.uint(uint64(len(sv.lines)))
 	for _, l := range sv.lines {
 		e.uint(uint64(l.node))
@@ -91,6 +100,10 @@ func (d *decoder) service() *service {
 		*v = d.uint()
 	}
 	sv.exclusive, sv.owed = d.bool(), d.bool()
+	sv.sharing, sv.ordered = d.bool(), d.uint()
+	for range d.length(leastShare) {
+		sv.shares = append(sv.shares, share{NodeID(d.uint()), d.uint(), d.uint(), d.uint(), d.uint(), d.uint()})
+	}
 	for range d.length(1) {
 		l := &line{node: NodeID(d.uint()), joined: d.uint(), unable: d.bool()}
 		for range d.length(1) {

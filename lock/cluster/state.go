@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 )
 
 // A State is what the voters replicate. Each of them applies the same entries in the
@@ -45,7 +46,9 @@ type Grant struct {
 	Hook    bool   // the node runs the hook first, and then says OpReady
 	Expired bool   // the slot came back by the end of a lease: likewise on_expire
 
-	at uint64 // the place in the order, for OpRequeue
+	at    uint64        // the place in the order, for OpRequeue
+	local bool          // of the node's share: the state knows nothing of it
+	came  time.Duration // when its client did, likewise
 }
 
 // awaitsHook reports whether something has to run before the session may go.
@@ -59,7 +62,11 @@ type service struct {
 	next     uint64  // place of the next waiter
 	lines    []*line // one for each node, by node
 	held     []Grant // by token
+	shares   []share // by node
 	returned uint64  // slots that came back by the end of a lease, and whose on_expire is still owed
+
+	sharing bool   // nodes hand out slots by themselves (order "shares")
+	ordered uint64 // index of the entry that changed sharing last; 0: none has
 
 	every     uint64 // a token that it divides needs a hook; 0: none
 	exclusive bool   // the hook runs while no session is live
@@ -91,10 +98,11 @@ type Waiters struct {
 	From, To uint64 // arrivals
 }
 
-// Waiting returns who waits for a service, in the order over all nodes.
+// Waiting returns who waits for a service, in the order over all nodes. Where nodes hand
+// out slots by themselves, only they know who waits.
 func (s *State) Waiting(name string) []Waiters {
 	sv := s.service(name)
-	if sv == nil {
+	if sv == nil || sv.sharing {
 		return nil
 	}
 	type placed struct {

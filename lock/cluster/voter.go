@@ -94,6 +94,7 @@ func (v *Voter) Poll(now time.Duration) {
 	}
 	l.confirmed(r.Confirmed)
 	l.tick(now)
+	l.watchShares(now)
 	l.flush(now, v.log)
 }
 

@@ -20,7 +20,16 @@ type Line struct {
 	Holders []LineClient `json:"holders"`           // of slots, by token
 	Waiters []LineClient `json:"waiters"`           // in their order; those without a place yet come last
 	Beyond  int          `json:"beyond,omitempty"`  // waiters that are not listed, of more than 5000
+	Shares  []LineShare  `json:"shares,omitempty"`  // with lock.order = "shares": the slots that nodes hand out by themselves
 	Unknown []string     `json:"unknown,omitempty"` // what could not be found out, in words
+}
+
+// LineShare is the slots of a Line that one process of a node hands out by itself.
+type LineShare struct {
+	Node  string `json:"node"`
+	Slots int    `json:"slots"`
+	InUse int    `json:"in_use,omitempty"`
+	Known bool   `json:"known"` // the node has answered: without that, those in use are not known
 }
 
 // LineClient is a client in a Line. Of one whose node has not answered only the node,
@@ -53,7 +62,16 @@ type NodeLine struct {
 type Places struct {
 	Entry   uint64      `json:"entry"`   // the last that the voter has: higher is newer
 	Held    []HeldPlace `json:"held"`    // slots in use, by token
-	Waiting []PlaceRun  `json:"waiting"` // in their order
+	Waiting []PlaceRun  `json:"waiting"` // in their order; empty with lock.order = "shares"
+	// Shares are the slots that processes of nodes hand out by themselves.
+	Shares []SharePlace `json:"shares,omitempty"`
+}
+
+// SharePlace is the slots that a process of a node hands out by itself.
+type SharePlace struct {
+	Node    string `json:"node"`
+	Process string `json:"process"` // of the node, as NodeLine has it
+	Slots   int    `json:"slots"`
 }
 
 // HeldPlace is a slot in use.
@@ -77,7 +95,8 @@ type PlaceRun struct {
 func (p *Places) has(id string) bool {
 	ofNode := func(process string) bool { return len(process) > 2 && strings.HasPrefix(id, process[:len(process)-2]) }
 	return slices.ContainsFunc(p.Held, func(h HeldPlace) bool { return ofNode(h.Process) }) ||
-		slices.ContainsFunc(p.Waiting, func(r PlaceRun) bool { return ofNode(r.Process) })
+		slices.ContainsFunc(p.Waiting, func(r PlaceRun) bool { return ofNode(r.Process) }) ||
+		slices.ContainsFunc(p.Shares, func(s SharePlace) bool { return ofNode(s.Process) })
 }
 
 // maxLine is how many waiters a Line lists.
@@ -159,8 +178,20 @@ func newLine(service string, answers []Answer[*NodeLine]) *Line {
 		m.places = &Places{}
 	}
 	m.holders()
+	m.shares()
 	m.waiters()
 	return m.line
+}
+
+// shares takes the slots that nodes hand out by themselves.
+func (m *lineMaker) shares() {
+	for _, place := range m.places.Shares {
+		s := LineShare{Node: place.Node, Slots: place.Slots}
+		if n := m.find(place.Process); n != nil {
+			s.Known, s.InUse = true, len(n.lock.Holders)
+		}
+		m.line.Shares = append(m.line.Shares, s)
+	}
 }
 
 // lineMaker is a Line that is being made.
@@ -311,6 +342,12 @@ func (m *lineMaker) waiters() {
 	}
 	sort.SliceStable(rest, func(i, j int) bool { return rest[i].WaitedSeconds > rest[j].WaitedSeconds })
 	for _, c := range rest {
+		if len(m.line.Shares) > 0 { // nodes keep this order, to about 250 ms
+			position++
+			if c.Position = position; c.State == proxy.WaiterNext && position > 1 {
+				c.State = proxy.WaiterWaiting // of its node's own
+			}
+		}
 		add(c)
 	}
 }

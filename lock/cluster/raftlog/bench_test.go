@@ -55,7 +55,7 @@ func BenchmarkGrants(b *testing.B) {
 	var joined [3]uint64
 	for i := range joined {
 		joined[i] = 21
-		g.with(cluster.NodeID(11+i), func(a *agent) { a.WaitingUpTo("db", joined[i]) })
+		g.with(cluster.NodeID(11+i), func(a *agent) { a.WaitingUpTo(g.now(), "db", joined[i]) })
 	}
 	for b.Loop() {
 		for granted := false; !granted; {
@@ -65,7 +65,7 @@ func BenchmarkGrants(b *testing.B) {
 						granted = true
 						next[i]++
 						joined[i]++
-						a.WaitingUpTo("db", joined[i])
+						a.WaitingUpTo(g.now(), "db", joined[i])
 						a.Done("db", next[i])
 					}
 				})

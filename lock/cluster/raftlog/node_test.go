@@ -204,7 +204,7 @@ func TestALockOverThreeNodes(t *testing.T) {
 			g.with(11, func(a *agent) { did = a.Act(g.now(), cluster.Op{Kind: cluster.OpSlots, Service: "db", From: 1}) })
 			return did
 		})
-		g.with(11, func(a *agent) { a.WaitingUpTo("db", 1) })
+		g.with(11, func(a *agent) { a.WaitingUpTo(g.now(), "db", 1) })
 		var first cluster.Grant
 		g.until("the first is admitted", func() (ok bool) {
 			var r cluster.Reason
@@ -222,7 +222,7 @@ func TestALockOverThreeNodes(t *testing.T) {
 			return index
 		}
 		before := reached()
-		g.with(12, func(a *agent) { a.WaitingUpTo("db", 1) })
+		g.with(12, func(a *agent) { a.WaitingUpTo(g.now(), "db", 1) })
 		g.until("the second waits in the state", func() bool { return reached() > before && g.leader() != 0 })
 		old := g.leader()
 		g.mu.Lock()

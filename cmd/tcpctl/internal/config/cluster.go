@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -32,6 +33,12 @@ func (f *File) checkScopes(r *report) {
 		path := join("services", s.Name) + ".lock.scope"
 		if f.Cluster == nil {
 			r.wrong(path, "add [cluster] with voters, or write scope = \"node\"", "the lock of service %q is the cluster's, and there is none", s.Name)
+			continue
+		}
+		if least := cluster.SlotsPerNode * len(f.Cluster.Voters); s.Lock.Order == proxy.OrderShares && s.Lock.Slots < least {
+			r.wrong(join("services", s.Name)+".lock.order", fmt.Sprintf("write order = \"strict\", or slots = %d", least),
+				"the lock of service %q has %s for %s: nodes that hand out slots by themselves want %d each, or clients wait for those of other nodes",
+				s.Name, text.Plural(s.Lock.Slots, "slot"), text.Plural(len(f.Cluster.Voters), "node"), cluster.SlotsPerNode)
 		}
 	}
 }

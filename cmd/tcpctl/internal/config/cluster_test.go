@@ -38,3 +38,20 @@ func TestRule31AClusterNeedsASecret(t *testing.T) {
 		}
 	}
 }
+
+// TestRule25eSlotsForEachVoter: too few, a hook that counts, and slots of one node.
+func TestRule25eSlotsForEachVoter(t *testing.T) {
+	const cluster = "[mesh]\nname = \"a\"\nsecret_file = \"mesh.secret\"\n[cluster]\nvoters = [\"a\", \"b\", \"c\"]\n"
+	for _, c := range []struct{ lock, cluster, want string }{
+		{"scope = \"cluster\"\norder = \"shares\"\nslots = 30\n", cluster, ""},
+		{"scope = \"cluster\"\norder = \"shares\"\nslots = 29\n", cluster, "has 29 slots for 3 nodes"},
+		{"order = \"shares\"\nslots = 30\n", cluster, "are this node's"},
+		{"scope = \"cluster\"\norder = \"shares\"\nslots = 30\n[services.db.hooks]\nbefore_next = { run = [\"true\"] }\n", cluster, "hooks.before_next counts"},
+		{"scope = \"cluster\"\norder = \"fair\"\nslots = 30\n", cluster, "strict, shares"},
+	} {
+		_, err := parse("x.toml", []byte(clusterFile+"[services.db.lock]\n"+c.lock+c.cluster), false)
+		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v", c.lock, err)
+		}
+	}
+}

@@ -119,7 +119,7 @@ func (s *Service) addOptional(c *proxy.ServiceConfig) {
 		c.Hosts, c.Path = s.WS.Hosts, s.WS.Path
 	}
 	if s.Lock != nil {
-		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL, Scope: s.Lock.Scope}
+		c.Lock = proxy.LockConfig{Slots: s.Lock.Slots, TTL: s.Lock.TTL, Scope: s.Lock.Scope, Order: s.Lock.Order}
 	}
 	if p := s.Passive; p != nil {
 		c.Passive = proxy.PassiveConfig{Failures: p.Failures, Window: orOff(p.Window), Eject: orOff(p.Eject), MaxEjectedPercent: orOff(p.MaxEjectedPercent)}

@@ -90,8 +90,10 @@ var conversions = []struct {
 	{`send_proxy = 2`, func(c *svc) { c.SendProxy = 2 }},
 	{`send_proxy = 0`, func(c *svc) { c.SendProxy = 0 }},
 
-	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1, Scope: "node"} }},
-	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second, Scope: "node"} }},
+	{`lock = {}`, func(c *svc) { c.Lock = proxy.LockConfig{Slots: 1, Scope: "node", Order: "strict"} }},
+	{`lock = { slots = 3, ttl = "20s" }`, func(c *svc) {
+		c.Lock = proxy.LockConfig{Slots: 3, TTL: 20 * time.Second, Scope: "node", Order: "strict"}
+	}},
 	{`queue = { max = 5, timeout = "1m", on_client_fin = "drop" }`, func(c *svc) {
 		c.Queue = proxy.QueueConfig{Max: 5, Timeout: time.Minute, OnClientFin: "drop"}
 	}},
@@ -162,8 +164,16 @@ name = "office"
 secret_file = "s"
 [cluster]
 voters = ["edge-1"]`, func(c *svc) {
-		c.Lock = proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}
+		c.Lock = proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster, Order: proxy.OrderStrict}
 		c.Hooks = proxy.Hooks{Ready: "check", OnExpire: proxy.Hook{Run: []string{"c"}, Every: 1, Timeout: 30 * time.Second, OnError: "check"}}
+	}},
+	{`lock = { scope = "cluster", order = "shares", slots = 10 }
+[mesh]
+name = "office"
+secret_file = "s"
+[cluster]
+voters = ["edge-1"]`, func(c *svc) {
+		c.Lock = proxy.LockConfig{Slots: 10, Scope: proxy.ScopeCluster, Order: proxy.OrderShares}
 	}},
 }
 

@@ -134,9 +134,9 @@ type Passive struct {
 // Lock is the semaphore in front of a service.
 type Lock struct {
 	Slots int           `toml:"slots" default:"1" min:"1"`
-	TTL   time.Duration `toml:"ttl" default:"0s"`                          // 0: off
-	Scope string        `toml:"scope" default:"node" oneof:"node cluster"` // whose slots: this node's, or those of all nodes of [cluster] that have the service
-	Order string        `toml:"order" default:"strict" oneof:"strict"`     // of clients over all nodes: first come, first served
+	TTL   time.Duration `toml:"ttl" default:"0s"`                             // 0: off
+	Scope string        `toml:"scope" default:"node" oneof:"node cluster"`    // whose slots: this node's, or those of all nodes of [cluster] that have the service
+	Order string        `toml:"order" default:"strict" oneof:"strict shares"` // of clients over all nodes: strict, or by shares: each node hands out a part of the slots by itself, at once, and nodes keep the order to about 250 ms
 }
 
 // Hooks are the commands between one client and the next.

@@ -269,6 +269,8 @@ func (f *Fleet) setSlots(ctx context.Context, r *api.Request) (string, error) {
 	switch err := m.SetSlots(ctx, service, n); {
 	case errors.Is(err, member.ErrNoService):
 		return "", api.Wrong("cluster: "+err.Error(), `tcpctl status shows them; lock.scope = "cluster" makes one`)
+	case errors.Is(err, member.ErrFewSlots):
+		return "", api.Refused("cluster: "+err.Error(), `write lock.order = "strict" in the files of all nodes, and reload them`)
 	case errors.Is(err, member.ErrNoLease):
 		return "", api.NoQuorum("cluster: "+err.Error()+": nothing was done", "tcpctl cluster status shows the voters")
 	case err != nil:

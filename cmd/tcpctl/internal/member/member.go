@@ -239,12 +239,14 @@ func (m *Member) Leader() cluster.NodeID {
 var (
 	ErrNoLease   = errors.New("this node has no lease of the cluster, since it reaches no majority of the voters")
 	ErrNoService = errors.New("this node has no service of that name whose lock is the cluster's")
+	ErrFewSlots  = errors.New("too few slots for order = \"shares\"")
 )
 
 // SetSlots gives a service's lock so many slots on all nodes, and before_next as this
 // node's file has it. It waits until that holds; an error of ctx says that this is
 // not known.
 func (m *Member) SetSlots(ctx context.Context, name string, slots uint64) error {
+	voters := m.voters()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sv := m.services[name]
@@ -253,6 +255,9 @@ func (m *Member) SetSlots(ctx context.Context, name string, slots uint64) error 
 	}
 	want := sv.values
 	want.Slots = slots
+	if want.Shares && slots < cluster.SlotsPerNode*voters {
+		return fmt.Errorf("%w: %d for each of %d nodes", ErrFewSlots, cluster.SlotsPerNode, voters)
+	}
 	if !m.sayLocked(name, want) {
 		return ErrNoLease
 	}
@@ -271,11 +276,23 @@ func (m *Member) SetSlots(ctx context.Context, name string, slots uint64) error 
 	return nil
 }
 
+// voters is how many are known.
+func (m *Member) voters() uint64 {
+	m.mu.Lock()
+	link := m.link
+	m.mu.Unlock()
+	if link == nil {
+		return 0
+	}
+	return uint64(len(link.Voters()))
+}
+
 // sayLocked says what all nodes are to have. It returns false without a lease.
 func (m *Member) sayLocked(name string, v Values) bool {
 	now := m.cfg.Now()
 	m.wake()
 	return m.agent.Act(now, cluster.Op{Kind: cluster.OpHooks, Service: name, From: v.Every, Flag: v.Exclusive}) &&
+		m.agent.Act(now, cluster.Op{Kind: cluster.OpOrder, Service: name, Flag: v.Shares}) &&
 		m.agent.Act(now, cluster.Op{Kind: cluster.OpSlots, Service: name, From: v.Slots})
 }
 
@@ -305,6 +322,7 @@ func (m *Member) declareLocked() {
 		switch {
 		case f.Slots != 0:
 			m.compare(name, sv, f)
+			m.warnCrowd(name, sv, f)
 		case sv.declared == 0 || now-sv.declared > m.cfg.Lease: // what was said may be lost with a lease
 			sv.declared = now
 			m.sayLocked(name, sv.values)
@@ -320,6 +338,18 @@ func (m *Member) compare(name string, sv *service, f cluster.Fact) {
 	sv.known = there
 	if m.cfg.Warn != nil && here != there {
 		m.cfg.Warn(name, fmt.Sprintf("%s: the file of this node has %s; on all nodes it is %s, which holds", name, here, there))
+	}
+}
+
+// warnCrowd says that more nodes share slots than they suffice for.
+func (m *Member) warnCrowd(name string, sv *service, f cluster.Fact) {
+	_, _, nodes := m.agent.Share(name)
+	if !f.Sharing || f.Slots >= cluster.SlotsPerNode*nodes || nodes <= sv.crowd {
+		return
+	}
+	sv.crowd = nodes
+	if m.cfg.Warn != nil {
+		m.cfg.Warn(name, fmt.Sprintf("%s: %d slots are shared by %d nodes, and %d for each are advised: clients wait for slots of other nodes", name, f.Slots, nodes, cluster.SlotsPerNode))
 	}
 }
 
@@ -346,5 +376,6 @@ func (m *Member) handle(sv *service, u user) *handle {
 	defer m.mu.Unlock()
 	h := &handle{member: m, service: sv, user: u}
 	sv.handles = append(sv.handles, h)
+	m.agent.Use(u.Service(), true)
 	return h
 }

@@ -12,14 +12,18 @@ import (
 // Values are what a lock has on all nodes.
 type Values struct {
 	Slots     uint64
+	Shares    bool   // nodes hand them out by themselves (order "shares")
 	Every     uint64 // tokens that it divides need before_next; 0: none does
 	Exclusive bool   // which runs while no session is live
 }
 
-func valuesOf(f cluster.Fact) Values { return Values{f.Slots, f.Every, f.Exclusive} }
+func valuesOf(f cluster.Fact) Values { return Values{f.Slots, f.Sharing, f.Every, f.Exclusive} }
 
 func (v Values) String() string {
 	text := fmt.Sprintf("slots = %d", v.Slots)
+	if v.Shares {
+		text += `, order = "shares"`
+	}
 	switch {
 	case v.Every > 0 && v.Exclusive:
 		text += fmt.Sprintf(", before_next at each %d alone", v.Every)
@@ -31,7 +35,7 @@ func (v Values) String() string {
 
 // ValuesOf are those of a service's configuration.
 func ValuesOf(c *proxy.ServiceConfig) Values {
-	v := Values{Slots: uint64(max(c.Lock.Slots, 0))}
+	v := Values{Slots: uint64(max(c.Lock.Slots, 0)), Shares: c.Lock.Order == proxy.OrderShares}
 	if next := c.Hooks.BeforeNext; len(next.Run) > 0 || next.Func != nil {
 		v.Every, v.Exclusive = uint64(max(next.Every, 1)), !c.Hooks.Shared
 	}
@@ -43,6 +47,7 @@ type service struct {
 	values   Values
 	known    Values        // of all nodes, as compared last
 	declared time.Duration // when values were said
+	crowd    uint64        // of how many that share too few slots was warned
 	arrivals uint64        // said to the agent, by all handles
 	handles  []*handle     // the engine's services of that name: one, and those that a reload has taken away
 }
@@ -130,7 +135,7 @@ func (h *handle) with(do func(a *cluster.Agent, name string)) {
 }
 
 func (h *handle) WaitingUpTo(arrival uint64) {
-	h.with(func(a *cluster.Agent, name string) { a.WaitingUpTo(name, h.join(arrival)) })
+	h.with(func(a *cluster.Agent, name string) { a.WaitingUpTo(h.member.cfg.Now(), name, h.join(arrival)) })
 }
 
 func (h *handle) Admit(arrival, ran uint64) (g proxy.SharedGrant, why proxy.Reason) {
@@ -165,7 +170,11 @@ func (h *handle) Requeue(arrival uint64) {
 func (h *handle) State() (s proxy.SharedState) {
 	h.with(func(a *cluster.Agent, name string) {
 		now := h.member.cfg.Now()
-		s.Slots = int(a.Facts(name).Slots)
+		f := a.Facts(name)
+		s.Slots, s.Order = int(f.Slots), proxy.OrderStrict
+		if share, _, _ := a.Share(name); f.Sharing {
+			s.Order, s.Share = proxy.OrderShares, int(share)
+		}
 		if until, runs := a.Runs(now); runs {
 			s.Lease = until - now
 		}
@@ -179,7 +188,8 @@ func (h *handle) Number(arrival uint64) (n uint64) {
 }
 
 func (h *handle) Close() {
-	h.member.mu.Lock()
-	defer h.member.mu.Unlock()
-	h.service.handles = slices.DeleteFunc(h.service.handles, func(o *handle) bool { return o == h })
+	h.with(func(a *cluster.Agent, name string) {
+		h.service.handles = slices.DeleteFunc(h.service.handles, func(o *handle) bool { return o == h })
+		a.Use(name, len(h.service.handles) > 0)
+	})
 }

@@ -20,9 +20,12 @@ func (p *Part) Places(ctx context.Context, service string) (*api.Places, error) 
 		entry   uint64
 		held    []cluster.Grant
 		waiting []cluster.Waiters
+		shares  []cluster.SharedSlots
 	}
 	seen := make(chan view, 1)
-	err := node.Look(ctx, func(s *cluster.State) { seen <- view{s.Index(), s.Held(service), s.Waiting(service)} })
+	err := node.Look(ctx, func(s *cluster.State) {
+		seen <- view{s.Index(), s.Held(service), s.Waiting(service), s.Shares(service)}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the voter of this node does not answer: %w", err)
 	}
@@ -35,6 +38,9 @@ func (p *Part) Places(ctx context.Context, service string) (*api.Places, error) 
 			h.LeaseSeconds = max(leases[i].Until-now, 0).Seconds()
 		}
 		places.Held = append(places.Held, h)
+	}
+	for _, s := range v.shares {
+		places.Shares = append(places.Shares, api.SharePlace{Node: p.Name(s.Node), Process: s.Node.Hex(), Slots: int(s.Slots)})
 	}
 	names := map[cluster.NodeID]string{}
 	for _, w := range v.waiting {
