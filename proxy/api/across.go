@@ -193,7 +193,7 @@ func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r
 	}
 	if act == "roll" {
 		roll = rand.Text()
-		r.cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
+		r.Cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
 			return begin(ctx, target+"/"+backend)
 		}
 		return func() error { return nil }, acrossError(l.Across.MayPlan(target, &whole))
@@ -202,7 +202,7 @@ func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r
 	if err != nil {
 		return nil, acrossError(err)
 	}
-	r.cluster = func(context.Context, string) (proxy.ClusterWindow, error) { return w, nil }
+	r.Cluster = func(context.Context, string) (proxy.ClusterWindow, error) { return w, nil }
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), acrossTimeout)
 		defer cancel()

@@ -59,8 +59,8 @@ type Request struct {
 	// By is the operator: "ana@edge-01". The server sets it, whatever the client sent.
 	By string `json:"-"`
 
-	// cluster is of a plan on all nodes: proxy.PlanOptions.Cluster.
-	cluster func(ctx context.Context, backend string) (proxy.ClusterWindow, error)
+	// Cluster is of a plan on all nodes: proxy.PlanOptions.Cluster. The server sets it.
+	Cluster func(ctx context.Context, backend string) (proxy.ClusterWindow, error) `json:"-"`
 }
 
 // Options are the options of all acts. Each act takes those of its Params,

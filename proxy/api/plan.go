@@ -158,7 +158,7 @@ func (l *Local) startWindow(ctx context.Context, st *Status, s *proxy.Service, r
 
 func planOptions(r *Request) proxy.PlanOptions {
 	return proxy.PlanOptions{Limit: r.Limit, Then: r.Then, Max: r.Max, Quiet: r.Quiet, Rate: r.Rate, By: r.By, Reason: r.Reason,
-		MinUp: r.MinUp, MaxWait: r.MaxWait, Cluster: r.cluster}
+		MinUp: r.MinUp, MaxWait: r.MaxWait, Cluster: r.Cluster}
 }
 
 // steer is the act "plan": it pauses, continues or aborts the plan that is named,
