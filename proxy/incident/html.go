@@ -3,7 +3,7 @@ package incident
 import (
 	_ "embed"
 	"fmt"
-	"html/template"
+	"html"
 	"io"
 	"strings"
 	"time"
@@ -13,40 +13,177 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-//go:embed page.html
-var page string
+//go:embed style.css
+var styleSheet string
 
 // HTML writes one page that needs nothing else: no script, no other file.
+//
+// It is written by hand, as html/template finds methods by their names: for that the linker
+// keeps every exported method of the program, a tenth of the binary.
 func HTML(w io.Writer, i *api.Incident, o Options) error {
-	s := &style{zone: o.zone()}
-	t, err := template.New("page").Funcs(template.FuncMap{
-		"clock": func(t time.Time) string { return s.clock(t) },
-		"took":  text.Took, "size": size,
-		"words":    func(word string) string { return strings.ReplaceAll(word, "_", " ") },
-		"title":    func() string { return Title(i, s.zone) },
-		"lines":    func() []string { return ImpactLines(&i.Impact) },
-		"sentence": func(r proxy.Report) string { return r.Sentence() },
-		"charts":   func(of api.Series) []chart { return charts(&of, i, s.zone) },
-	}).Parse(page)
-	if err != nil {
-		return err
+	p := &page{style: style{zone: o.zone()}}
+	title := Title(i, p.zone)
+	p.put("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
+		"<title>%s</title>\n<style>\n", title)
+	p.b.WriteString(styleSheet)
+	p.put("</style>\n</head>\n<body>\n<h1>%s</h1>\n", title)
+	p.impact(&i.Impact)
+	p.services(i.Services)
+	p.outages(i)
+	for n := range i.Series {
+		p.series(&i.Series[n], i)
 	}
-	return t.Execute(printable{w}, i)
+	p.events("Who did what", i.Acts)
+	p.events("Marks", i.Marks)
+	p.events("What happened", i.Events)
+	p.reports(i.Reports)
+	p.put("<p class=\"dim\">Written by tcpctl %s from the history of %s. Red bands are outages, dashed lines acts, violet ones marks; each says what it is under the pointer.</p>\n"+
+		"</body>\n</html>\n", i.Version, i.Node)
+	return p.writeTo(w)
 }
 
-// printable writes what a terminal would obey, or XML does not have, as other
-// signs.
-type printable struct{ w io.Writer }
+// page is HTML that is being written.
+type page struct {
+	style
+	b strings.Builder
+}
 
-func (p printable) Write(b []byte) (int, error) {
-	clean := strings.Map(func(r rune) rune {
+// put adds markup. Strings among args are text, within or outside of quotation marks.
+func (p *page) put(markup string, args ...any) {
+	for n, arg := range args {
+		if s, ok := arg.(string); ok {
+			args[n] = html.EscapeString(s)
+		}
+	}
+	fmt.Fprintf(&p.b, markup, args...)
+}
+
+func (p *page) impact(i *api.Impacts) {
+	p.put("<div class=\"impact\">\n")
+	cell := func(class string, value any, name string) {
+		if class != "" && value != int64(0) {
+			p.put("<div class=\"%s\"><b>%v</b><span>%s</span></div>\n", class, value, name)
+			return
+		}
+		p.put("<div><b>%v</b><span>%s</span></div>\n", value, name)
+	}
+	cell("", i.Clients, "clients")
+	cell("", i.Served, "served")
+	cell("bad", i.Failed, "failed")
+	cell("bad", i.Rejected, "rejected")
+	cell("bad", i.Cut, "cut")
+	cell("warn", i.Held, "held")
+	cell("", text.Took(i.LongestWait), "longest wait")
+	cell("", i.PeakActive, "at a time")
+	p.put("</div>\n")
+}
+
+// services is left out for one: its numbers are those above.
+func (p *page) services(all []api.ServiceImpact) {
+	if len(all) < 2 {
+		return
+	}
+	p.put("<table><tr><th>service</th>")
+	for _, name := range []string{"clients", "served", "failed", "rejected", "cut", "held", "longest wait", "in", "out"} {
+		p.put("<th class=\"n\">%s</th>", name)
+	}
+	p.put("</tr>\n")
+	for n := range all {
+		s := &all[n]
+		p.put("<tr><td>%s</td>", s.Service)
+		for _, value := range []any{s.Clients, s.Served, s.Failed, s.Rejected, s.Cut, s.Held, text.Took(s.LongestWait), size(s.BytesIn), size(s.BytesOut)} {
+			p.put("<td class=\"n\">%v</td>", value)
+		}
+		p.put("</tr>\n")
+	}
+	p.put("</table>\n")
+}
+
+func (p *page) outages(i *api.Incident) {
+	p.put("<h2>Outages</h2>\n")
+	if len(i.Outages)+len(i.Gaps) == 0 {
+		p.put("<p>None.</p>\n")
+		return
+	}
+	p.put("<table><tr><th>from</th><th>to</th><th class=\"n\">for</th><th>what</th><th></th></tr>\n")
+	for n := range i.Outages {
+		o, until := &i.Outages[n], p.clock(i.Outages[n].Until)
+		if o.Ongoing {
+			until += " (goes on)"
+		}
+		p.put("<tr><td>%s</td><td>%s</td><td class=\"n\">%s</td><td>%s %s</td><td class=\"dim\">%s</td></tr>\n",
+			p.clock(o.Since), until, text.Took(o.Seconds), o.Target, strings.ReplaceAll(o.State, "_", " "), o.Detail)
+	}
+	for _, g := range i.Gaps {
+		p.put("<tr><td>%s</td><td>%s</td><td></td><td>nothing was recorded</td><td class=\"dim\">%s</td></tr>\n", p.clock(g.Since), p.clock(g.Until), g.Reason)
+	}
+	p.put("</table>\n")
+}
+
+// series draws one service.
+func (p *page) series(s *api.Series, i *api.Incident) {
+	p.put("<h2>%s</h2>\n", s.Service)
+	for _, c := range charts(s, i, p.zone) {
+		p.put("<h3>%s</h3>\n<svg viewBox=\"%s\" role=\"img\" aria-label=\"%s: %s\">\n", c.Title, c.ViewBox, s.Service, c.Title)
+		for _, band := range c.Bands {
+			p.put("<rect class=\"band\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"120\"><title>%s</title></rect>\n", band.X, band.Width, band.Text)
+		}
+		p.put("<line class=\"axis\" x1=\"60\" y1=\"120\" x2=\"900\" y2=\"120\"/><line class=\"axis\" x1=\"60\" y1=\"8\" x2=\"900\" y2=\"8\"/>"+
+			"<text x=\"54\" y=\"12\" text-anchor=\"end\">%s</text><text x=\"54\" y=\"123\" text-anchor=\"end\">0</text>\n", c.Top)
+		for _, tick := range c.Ticks {
+			p.put("<text x=\"%.1f\" y=\"138\" text-anchor=\"middle\">%s</text>\n", tick.X, tick.Text)
+		}
+		for _, sign := range c.Signs {
+			p.put("<line class=\"%s\" x1=\"%.1f\" y1=\"0\" x2=\"%.1f\" y2=\"120\"><title>%s</title></line>\n", sign.Class, sign.X, sign.X, sign.Text)
+		}
+		for _, d := range c.Series {
+			p.put("<path class=\"%s\" d=\"%s\"/>\n", d.Class, d.Path)
+		}
+		p.put("</svg>\n<div class=\"key\">")
+		for _, d := range c.Series {
+			p.put("<i class=\"%s\"></i>%s", d.Class, d.Name)
+		}
+		p.put("</div>\n")
+	}
+}
+
+func (p *page) events(title string, all []proxy.Event) {
+	if len(all) == 0 {
+		return
+	}
+	p.put("<h2>%s</h2><table>", title)
+	for n := range all {
+		ev := &all[n]
+		p.put("<tr><td>%s</td><td>%s</td><td>%s", p.clock(ev.Time), ev.By, ev.Text)
+		if ev.Command != "" {
+			p.put("<br><code>%s</code>", ev.Command)
+		}
+		p.put("</td></tr>\n")
+	}
+	p.put("</table>\n")
+}
+
+func (p *page) reports(all []proxy.Report) {
+	if len(all) == 0 {
+		return
+	}
+	p.put("<h2>Plans</h2><table>")
+	for n := range all {
+		r := &all[n]
+		p.put("<tr><td>%s</td><td>%s</td><td>%s</td></tr>\n", p.clock(r.Started), r.Owner, r.Sentence())
+	}
+	p.put("</table>\n")
+}
+
+// writeTo writes the page, with other signs for what a terminal would obey, or XML does not have.
+func (p *page) writeTo(w io.Writer) error {
+	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
 			return '?'
 		}
 		return r
-	}, string(b))
-	_, err := io.WriteString(p.w, clean)
-	return len(b), err
+	}, p.b.String()))
+	return err
 }
 
 // Size of a chart's drawing, in SVG's units.
