@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -291,48 +290,6 @@ func TestTLSHandshakesThatAreCut(t *testing.T) {
 		i := v.svc.Info()
 		if n := i.TLSFailures; cuts < 5 || len(n) != 1 || n[0].Side != proxy.ByClient || n[0].Reason != proxy.ReasonAbandoned || n[0].Count != int64(cuts) {
 			t.Errorf("%d were cut, counted %+v", cuts, n)
-		}
-	})
-}
-
-// TestTLSKeysThatChange are those of openssl's client: K asks for ours, too.
-func TestTLSKeysThatChange(t *testing.T) {
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("there is no openssl command")
-	}
-	onEach(t, func(t *testing.T) {
-		v := serverTLS(t, nil)
-		cmd := exec.CommandContext(t.Context(), path, "s_client", "-connect", v.addr(), "-quiet", "-no_ign_eof")
-		in, _ := cmd.StdinPipe()
-		pipe, _ := cmd.StdoutPipe()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer cmd.Wait()
-		out, sent := bufio.NewReader(pipe), 0
-		says := func(text, want string) {
-			t.Helper()
-			fmt.Fprintln(in, text)
-			sent += len(text) + 1
-			if got, err := out.ReadString('\n'); got != want+"\n" {
-				t.Fatalf("heard %q, %v", got, err)
-			}
-		}
-		says("hello", "a hello")
-		for i, command := range []string{"K", "k", "K", "K", "k"} {
-			fmt.Fprintln(in, command)
-			time.Sleep(50 * time.Millisecond) // what comes in one read with it would be text
-			says(fmt.Sprint("behind ", i), fmt.Sprint("behind ", i))
-		}
-		long := strings.Repeat("y", 9000)
-		says(long, long)
-		in.Close()
-		if rest, err := io.ReadAll(out); len(rest) > 0 || err != nil {
-			t.Errorf("at the end %q, %v", rest, err)
-		}
-		if r := v.record(); r.Reason != proxy.ReasonFIN || r.BytesIn != int64(sent) {
-			t.Errorf("record %+v, sent %d", r, sent)
 		}
 	})
 }
