@@ -281,11 +281,17 @@ func testARecordHasItsListenerAndTLS(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"))
 		v.untilUp()
-		c := v.dial("hello")
-		c.hears("a hello")
-		c.leaves()
-		if r := v.record(); r.Listener != v.addr() || r.TLSVersion != "" {
-			t.Errorf("%+v", r)
+		for want, ends := range map[proxy.Reason]func(c *client){
+			proxy.ReasonFIN:    func(c *client) { c.leaves() },
+			proxy.ReasonReset:  func(c *client) { c.reset() },
+			proxy.ReasonKicked: func(*client) { v.Kick("ana", "", v.Sessions(false)[0].ID) },
+		} {
+			c := v.dial("hello")
+			c.hears("a hello")
+			ends(c)
+			if r := v.record(); r.Reason != want || r.Listener != v.addr() || r.TLSVersion != "" {
+				t.Errorf("%+v", r)
+			}
 		}
 	})
 }

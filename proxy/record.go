@@ -3,7 +3,6 @@ package proxy
 import (
 	"crypto/tls"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy/relay"
@@ -19,10 +18,6 @@ func record(s *Session, ev relay.Event) transition {
 		return wait
 	}
 	wasIn := false
-	var local netip.AddrPort
-	if s.service.engine.cfg.OnRecord != nil {
-		local = s.client.Local() // as long as it is open
-	}
 	if s.ending == nil {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
@@ -33,7 +28,7 @@ func record(s *Session, ev relay.Event) transition {
 	if s.server != nil {
 		s.contained(func() { s.runner().Close(s.server, s.ending.reset) })
 	}
-	s.contained(func() { s.settle(time.Now(), local) })
+	s.contained(func() { s.settle(time.Now()) })
 	if wasIn {
 		s.contained(s.waiter.Permit().Release)
 	}
@@ -44,7 +39,7 @@ func record(s *Session, ev relay.Event) transition {
 }
 
 // settle counts the session.
-func (s *Session) settle(now time.Time, local netip.AddrPort) {
+func (s *Session) settle(now time.Time) {
 	svc, e := s.service, s.ending
 	s.countTotal()
 	in, out := s.bytes()
@@ -77,7 +72,7 @@ func (s *Session) settle(now time.Time, local netip.AddrPort) {
 	if s.connected > 0 {
 		svc.stats.session.Add(now.Sub(s.opened))
 	}
-	r := endedSession{session: s, backend: s.last, ended: now, in: in, out: out, code: code, local: local}
+	r := endedSession{session: s, backend: s.last, ended: now, in: in, out: out, code: code}
 	svc.engine.ended.add(r)
 	if f := svc.engine.cfg.OnRecord; f != nil {
 		s.contained(func() { f(r.record()) })
@@ -100,7 +95,6 @@ type endedSession struct {
 	ended   time.Time
 	in, out int64
 	code    int // of its Protocol
-	local   netip.AddrPort
 }
 
 func (c endedSession) record() Record {
@@ -110,8 +104,8 @@ func (c endedSession) record() Record {
 		Token: s.grantToken(), WaitedSeconds: s.waited.Seconds(), DurationSeconds: c.ended.Sub(s.opened).Seconds(),
 		BytesIn: c.in, BytesOut: c.out, Dials: int(s.dials), Served: s.connected > 0, CloseCode: c.code}
 	switch {
-	case c.local.IsValid():
-		r.Listener = c.local.String()
+	case s.ending.local.IsValid():
+		r.Listener = s.ending.local.String()
 	case !s.client.Remote().IsValid():
 		r.Listener = "unix:" + s.client.Name()
 	}

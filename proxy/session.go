@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -146,14 +147,15 @@ func sessionID(number uint64) string { return "s" + strconv.FormatUint(number, 1
 type ending struct {
 	by, phase    string
 	reason       Reason
-	detail       string // free text beside it
-	who          string // the operator, by whose act
-	reset        bool   // both sides see a reset
-	cut          bool   // it was live, and we or the backend's death ended it
-	refused      bool   // before it waited: it never waited
-	dialTimedOut bool   // a backend took too long
-	clientFirst  bool   // the client's stream had ended before the backend's
-	clientReset  bool   // the client was gone when the backend reset
+	detail       string         // free text beside it
+	who          string         // the operator, by whose act
+	reset        bool           // both sides see a reset
+	cut          bool           // it was live, and we or the backend's death ended it
+	refused      bool           // before it waited: it never waited
+	dialTimedOut bool           // a backend took too long
+	clientFirst  bool           // the client's stream had ended before the backend's
+	clientReset  bool           // the client was gone when the backend reset
+	local        netip.AddrPort // our own address, to which the client came; not valid: it is a Unix socket's, or nobody asks
 }
 
 // endRequest asks a session from outside to end.

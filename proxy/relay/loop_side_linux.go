@@ -174,8 +174,11 @@ func (s *Side) checkWaiter(l *loop) {
 func (s *Side) rawWatched() bool { return s.use == watched }
 
 func (s *Side) rawProbe() End {
-	if s.fd < 0 {
+	switch {
+	case s.fd < 0:
 		return Open
+	case s.has(sideReset):
+		return Reset
 	}
 	end := probe(uintptr(s.fd))
 	if s.connSide != nil {
