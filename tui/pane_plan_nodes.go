@@ -181,7 +181,11 @@ func drawNode(f *frame, c *screen.Canvas, y int, n *proxy.NodeReport, cols nodeC
 	if n.Numbers.Failed > 0 {
 		numbers = themes.Error
 	}
-	x = c.Text(x, y, fmt.Sprintf("%5s %5s ", screen.Count(float64(n.Live)), screen.Count(float64(n.Numbers.Held))), themes.Text)
+	live := screen.Count(float64(n.Live))
+	if n.State == proxy.NodeDone {
+		live = "-" // it is not said any more
+	}
+	x = c.Text(x, y, fmt.Sprintf("%5s %5s ", live, screen.Count(float64(n.Numbers.Held))), themes.Text)
 	if cols.served {
 		x = c.Text(x, y, fmt.Sprintf("%6s ", screen.Count(float64(n.Served))), themes.Text)
 	}

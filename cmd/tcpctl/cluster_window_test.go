@@ -24,12 +24,16 @@ func scopeNodes(t *testing.T) []*running {
 	return all
 }
 
-// mayAct waits until acts on all nodes can be agreed on.
+// mayAct waits until acts on all three nodes can be agreed on, and each knows of all.
 func mayAct(all []*running) {
 	for _, in := range all {
 		in.until("it may do acts", func(*proxy.ServiceInfo) bool {
 			_, status := in.try("weight", "db/"+in.service().Backends[0].Name, "1")
-			return status == 0
+			if status != 0 {
+				return false
+			}
+			out, _ := in.try("pause", "db", "--dry-run")
+			return strings.Contains(out, "on 3 nodes")
 		})
 	}
 }

@@ -43,14 +43,14 @@ func (l *Local) addNodes(ctx context.Context, s *Status, act string, r *Request,
 			i.Warning, i.Level = i.Warning+err.Error(), LevelTyped
 		}
 		i.Nodes = l.impactOfNodes(ctx, i.Target)
-		on := "on " + text.Plural(len(i.Nodes), "node")
+		lines := []string{"on " + text.Plural(len(i.Nodes), "node")}
 		if plan {
-			on = fmt.Sprintf("one transaction of %s, which %s owns", text.Plural(len(i.Nodes), "node"), s.Node.Name)
+			lines[0] = fmt.Sprintf("one transaction of %s, which %s owns", text.Plural(len(i.Nodes), "node"), s.Node.Name)
 		}
-		i.add(on)
 		for _, n := range i.Nodes {
-			i.add(n.text())
+			lines = append(lines, n.text())
 		}
+		i.Lines = append(append(lines, "here, on "+s.Node.Name+":"), i.Lines...)
 	}
 }
 

@@ -68,6 +68,9 @@ func (m *Member) drainParts(k *known, b *cluster.Backend) (all []proxy.NodeRepor
 			r := &b.Nodes[i]
 			one.State, one.Live, one.Numbers.Cut = drainStates[min(r.Done, uint64(len(drainStates)-1))], int(r.Counts.Live), int64(r.Counts.Cut)
 		}
+		if i < 0 && n.Lease {
+			one.Unknown = "it has not said yet"
+		}
 		one.Quiet = one.State == proxy.DrainDone || !n.Lease && k.fact.Slots > 0
 		if !n.Lease && one.State == proxy.DrainRuns {
 			if m.withLease(k)[one.Node] && i < 0 {
