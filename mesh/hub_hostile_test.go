@@ -230,6 +230,20 @@ func TestWhatAHubTells(t *testing.T) {
 			t.Errorf("%q, %v: want %q", record(), err, c.want)
 		}
 	}
+	// What a hub shows first counts on the peer's own link, too, where the same record comes later.
+	l := hub("hub")
+	l.peer = a.peers[b.ID()]
+	l.peer.link = l
+	b.SetRecord([]byte("newest"))
+	newest, err := b.ownSigned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tell(hub("hub"), newest); err != nil || l.gotSigned(newest) != nil || record() != "b alive newest" {
+		t.Errorf("%q, %v: want the newest", record(), err)
+	}
+	l.peer.link = nil
+
 	own, err := a.ownSigned() // of a itself, as it was before a restart with a clock that was ahead
 	if err != nil {
 		t.Fatal(err)

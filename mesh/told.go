@@ -76,7 +76,7 @@ func (l *link) gotEntry(e *feedEntry) error {
 		return nil // there are too many nodes, or it is not known what its name is
 	}
 	if signed != nil && signed.id == e.id {
-		p.setSigned(signed, false)
+		p.setSigned(signed)
 	}
 	p.setTold(l, e)
 	return nil
@@ -167,7 +167,7 @@ func (n *Node) expireTold(now time.Time) {
 
 // setSigned takes a newer record that the peer has signed, and that has come over its own link or through a hub. Called with
 // node.mu held.
-func (p *peer) setSigned(s *signedRecord, own bool) {
+func (p *peer) setSigned(s *signedRecord) {
 	if p.signed != nil && s.version <= p.signed.version {
 		return
 	}
@@ -177,10 +177,8 @@ func (p *peer) setSigned(s *signedRecord, own bool) {
 	if p.link == nil {
 		p.name, p.version = s.about.Name, s.about.Version
 	}
-	if own || p.link == nil {
-		p.record = s.record
-	}
-	if !first && (own || p.link == nil) {
+	p.record = s.record
+	if !first {
 		p.node.publish(Event{Kind: EventUpdate, Peer: p.value()})
 	}
 	p.feedChanged(false)
@@ -218,7 +216,7 @@ func (l *link) gotSigned(body []byte) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if newer != nil {
-		l.peer.setSigned(newer, true)
+		l.peer.setSigned(newer)
 	} else if known := l.peer.signed; known != nil && known.version > s.version {
 		l.out.post(func(o *outgoing) { o.echo = true })
 	}
