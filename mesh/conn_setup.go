@@ -1,11 +1,11 @@
 package mesh
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -193,6 +193,6 @@ func (n *Node) conns() []*Conn {
 			out = append(out, l.conn)
 		}
 	}
-	slices.SortFunc(out, func(a, b *Conn) int { return cmp.Compare(a.peer.ID, b.peer.ID) })
+	sort.Slice(out, func(i, j int) bool { return out[i].peer.ID < out[j].peer.ID })
 	return out
 }

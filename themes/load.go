@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -70,14 +71,12 @@ func List(userDir string) []Entry {
 		}
 		all = append(all, info)
 	}
-	slices.SortFunc(all, func(a, b Entry) int {
-		if (a.Name == "default") != (b.Name == "default") {
-			if a.Name == "default" {
-				return -1
-			}
-			return 1
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i].Name, all[j].Name
+		if (a == "default") != (b == "default") {
+			return a == "default"
 		}
-		return strings.Compare(a.Name, b.Name)
+		return a < b
 	})
 	return all
 }

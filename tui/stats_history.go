@@ -1,8 +1,8 @@
 package tui
 
 import (
-	"maps"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -77,7 +77,12 @@ func (s *stats) takePast(series []api.Series) {
 			all[p.At] = sumOf(all[p.At], p)
 		}
 	}
-	s.history("").prepend(slices.SortedFunc(maps.Values(all), func(a, b api.Point) int { return a.At.Compare(b.At) }), step)
+	sums := make([]api.Point, 0, len(all))
+	for _, p := range all {
+		sums = append(sums, p)
+	}
+	sort.Slice(sums, func(i, j int) bool { return sums[i].At.Before(sums[j].At) })
+	s.history("").prepend(sums, step)
 }
 
 // sumOf adds up what the graphs show.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -115,9 +116,12 @@ func inOrder(members []api.Member, c *api.Cluster) []api.Member {
 		}
 		return 0
 	}
-	return slices.SortedStableFunc(slices.Values(members), func(a, b api.Member) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Node, b.Node))
+	all := slices.Clone(members)
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Node, b.Node)) < 0
 	})
+	return all
 }
 
 // upgrade upgrades a node, and waits until it serves.

@@ -3,6 +3,7 @@ package table
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -156,7 +157,7 @@ func (t *Table[T]) groups() map[string]int {
 			order[i].worst = max(order[i].worst, t.Rank(r))
 		}
 	}
-	slices.SortStableFunc(order, func(a, b place) int { return b.worst - a.worst })
+	sort.SliceStable(order, func(i, j int) bool { return order[i].worst > order[j].worst })
 	for i, p := range order {
 		at[p.name] = i
 	}

@@ -3,6 +3,7 @@ package clientlist
 import (
 	"net/netip"
 	"slices"
+	"sort"
 )
 
 // set finds an address among networks: disjoint ranges in order, so that the
@@ -11,7 +12,7 @@ type set struct{ first, last []netip.Addr }
 
 func newSet(all []netip.Prefix) (s set) {
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Addr().Less(all[j].Addr()) })
 	for _, p := range all {
 		first, last := p.Masked().Addr(), lastOf(p)
 		if n := len(s.last) - 1; n >= 0 && first.Compare(s.last[n]) <= 0 && first.BitLen() == s.last[n].BitLen() {

@@ -243,7 +243,10 @@ func (v *view) seriesOf(k *kind, points map[seriesKey]*[]int64, since, step int6
 	for key := range points {
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(a, b seriesKey) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.bucket, b.bucket)) })
+	sort.Slice(keys, func(i, j int) bool {
+		a, b := keys[i], keys[j]
+		return a.id < b.id || a.id == b.id && a.bucket < b.bucket
+	})
 	for _, key := range keys {
 		s := by[key.id]
 		if s == nil {

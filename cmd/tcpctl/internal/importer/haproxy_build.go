@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -71,7 +72,7 @@ func (p *haParser) front(s *haSection) {
 // give puts a frontend's notes at its first service.
 func (p *haParser) give(s *service, notes []note) []note {
 	s.notes = append(notes, s.notes...)
-	slices.SortStableFunc(s.notes, func(a, b note) int { return a.line - b.line })
+	sort.SliceStable(s.notes, func(i, j int) bool { return s.notes[i].line < s.notes[j].line })
 	return nil
 }
 
