@@ -87,7 +87,10 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		case n.Lease:
 			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
 		case k.fact.Slots == 0:
-			unknown = append(unknown, fmt.Sprintf("%s cannot be asked to %s: %s", name, part, w.member.lostText(n.Node)))
+			lost := fmt.Sprintf("%s cannot be asked to %s: %s", name, part, w.member.lostText(n.Node))
+			if !slices.Contains(unknown, lost) { // an upgraded node may have two processes
+				unknown = append(unknown, lost)
+			}
 		}
 	}
 	return unknown, waits
