@@ -144,7 +144,8 @@ func addOldest(all []*sharer, now time.Duration, pool uint64) (given uint64) {
 
 // spread gives slots to those who have the fewest free ones.
 func spread(all []*sharer, pool uint64) {
-	free := func(s *sharer) uint64 { return s.report.Free + s.add }
+	// What was given to its waiters is none.
+	free := func(s *sharer) uint64 { return s.report.Free + s.add - min(s.add, s.report.Waiting) }
 	sort.SliceStable(all, func(i, j int) bool { return free(all[i]) < free(all[j]) })
 	sum := pool
 	for _, s := range all {
