@@ -169,7 +169,8 @@ const verdictDelay = 3 * time.Second
 
 // checkSlot gives a check the slot over all engines that it may need: release is to be called once it has ended, and
 // held ends with the slot. A check that the backend does not see needs none, nor does one of a backend that is not up,
-// or it could never come back, or that clients do not reach: those before it in the line would come again and again. Where before_next runs a check gets none, as its grant would count as a client's.
+// or it could never come back, or that clients do not reach: those before it in the line would come again and again.
+// Where before_next runs a check gets none, as its grant would count as a client's.
 // may is false in maint, if another engine checks, unless it was asked for here, or if no slot was free for an
 // interval: then the sessions that hold them are proof enough.
 func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Context, release func(), may bool) {

@@ -82,17 +82,19 @@ func TestRule25dOneNodeChecks(t *testing.T) {
 			"check = { type = \"http\", path = \"/%s\", interval = \"100ms\" }\n", b.Listener.Addr(), node)
 	})
 	first := b.untilOne(t, 30)
+	var checks *running
 	var rest []*running
-	for i, in := range all {
-		if name := fmt.Sprintf("edge-%d", i+1); name != first {
-			seesBackend(in, proxy.StateUp, first)
-			rest = append(rest, in)
+	for _, in := range all {
+		if in.status().Mesh.Node == first {
+			checks = in
+			seesBackend(in, proxy.StateUp, "")
 			continue
 		}
-		seesBackend(in, proxy.StateUp, "")
-		in.cmd.Process.Kill()
-		in.cmd.Wait()
+		seesBackend(in, proxy.StateUp, first)
+		rest = append(rest, in)
 	}
+	checks.cmd.Process.Kill()
+	checks.cmd.Wait()
 	second := b.untilOne(t, 30)
 	if second == first {
 		t.Fatalf("%s checks, and was killed", second)
