@@ -15,7 +15,7 @@ type part struct {
 	plan     uint64
 	done     uint64        // cluster.NodeReport.Done
 	said     time.Duration // when counts were said last
-	ended    bool          // the follower has asked for its end
+	asked    time.Duration // when the follower asked for its end last; 0: it has not
 	final    bool
 	checking context.CancelFunc // of the checks; nil: they have not begun
 	checked  chan struct{}      // closed: they have passed
@@ -110,9 +110,11 @@ func (p *part) passed() bool {
 // askForEnd has the pause end on all nodes where it has ended here by its max, or where live
 // sessions have outlived its limit here.
 func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
-	end := endNote{By: readPause(p.Note).By}
+	end, now := endNote{By: readPause(p.Note).By}, f.member.cfg.Now()
 	switch {
-	case f.part.ended || p.Step == cluster.Resumed:
+	case f.part.asked > 0 && now-f.part.asked < f.member.cfg.Lease: // else that may be lost with a lease
+		return
+	case p.Step == cluster.Resumed:
 		return
 	case r.GivenUp && p.Step == cluster.Paused:
 		end.GivenUp = true
@@ -122,7 +124,9 @@ func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 	default:
 		return
 	}
-	f.part.ended = f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: end.text()})
+	if f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: end.text()}) {
+		f.part.asked = now
+	}
 }
 
 // say says it to the voters.

@@ -280,3 +280,20 @@ func TestRule37ADrainOfAllNodes(t *testing.T) {
 	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = 300*time.Millisecond, proxy.ThenAbort })
 	untilParts("node-1 done, 0 live; node-2 ready, ready again; node-3 done, 0 live; ")
 }
+
+// TestRule37ALimitThatIsSaidAgain: that a limit has passed was said under a lease that is lost
+// before any voter has heard of it.
+func TestRule37ALimitThatIsSaidAgain(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, lostLease, nil)
+	live := all[2].dial()
+	all[2].hears(live)
+	all[0].must("pause", "db", func(r *api.Request) { r.Limit = lostLease / 3 })
+	all[2].until("it pauses", func(i proxy.ServiceInfo) bool { return i.Pause != nil })
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return !all[0].member.Facts("db").Nodes[2].Lease })
+	h.link(3, true)
+	for _, n := range all {
+		n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+	}
+}
