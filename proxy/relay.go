@@ -92,8 +92,8 @@ func (s *Session) sideEnded(ev relay.Event) {
 		s.ending.clientReset, s.ending.clientFirst = clientReset, clientFirst
 		s.endsByReset(by)
 		if !ev.Last {
-			s.closeClient(true)
 			s.runner().Close(s.server, true)
+			s.closeClient(true)
 		}
 	case relay.Gone:
 		s.endWith(ending{by: other, phase: PhaseRelay, reason: ReasonReset})
@@ -139,8 +139,9 @@ func (s *Session) endLive(e ending) {
 		return // on its way out already
 	}
 	s.ending = &e
-	s.closeClient(e.reset)
+	// First the backend: a client of a Protocol answers its close by its end, which must not be passed on before the reset.
 	s.runner().Close(s.server, e.reset)
+	s.closeClient(e.reset)
 }
 
 // deadlines is when each of the session's clocks runs out; the zero time is
