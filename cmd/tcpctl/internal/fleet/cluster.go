@@ -225,7 +225,7 @@ func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return leader.Name + ": " + res.Texts[0], nil
+		return res.Texts[0], nil
 	}
 	switch {
 	case err == nil:
