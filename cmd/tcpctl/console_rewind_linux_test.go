@@ -93,10 +93,12 @@ func TestRewindAfterARestart(t *testing.T) {
 				t.Errorf("%s has no %q, %v", name, part, err)
 			}
 		}
-		term.press("Escape", "n")
+		term.escapes(`━ incident `)
+		term.press("n")
 		write()
 		term.sees(`file exists`)
-		term.press("Escape", "n")
+		term.escapes(`━ incident `)
+		term.press("n")
 		if again, _ := os.ReadFile(name); string(again) != string(text) {
 			t.Errorf("%s was written over", name)
 		}

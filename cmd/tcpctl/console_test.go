@@ -72,10 +72,15 @@ func (term *terminal) press(keys ...string) {
 	term.t.Helper()
 	for _, k := range keys {
 		term.tmux("send-keys", "-t", "t", k)
-		if k == "Escape" { // in one read with the next key it would be Alt
-			time.Sleep(200 * time.Millisecond)
-		}
 	}
+}
+
+// escapes presses Escape, and waits until that has taken the pattern off the screen: in
+// one read with the next key it would be Alt.
+func (term *terminal) escapes(pattern string) {
+	term.t.Helper()
+	term.press("Escape")
+	term.seesNot(pattern)
 }
 
 func (term *terminal) screen() string { return term.tmux("capture-pane", "-p", "-t", "t") }
@@ -115,11 +120,13 @@ func TestConsoleDrains(t *testing.T) {
 	term.sees(`conn [1-9]`) // it lives
 	term.press("?")
 	term.sees("Help: Backends")
-	term.press("Escape", "2")
+	term.escapes("Help: Backends")
+	term.press("2")
 	term.sees(`\[2 Queue`)
 	term.press("1", "/", "w", "e", "b", "-", "c", "Enter")
 	term.sees("filter: web-c")
-	term.press("Escape", "g", "j", "d")
+	term.escapes("filter: web-c")
+	term.press("g", "j", "d")
 	term.sees(`drain web/web-a\? \[y/N\]`)
 	term.press("y")
 	term.sees(`~ DRAIN +web-a`)
@@ -173,7 +180,8 @@ func TestConsoleLooksIntoPeers(t *testing.T) {
 	term.sees(`~ DRAIN +web-a`)
 	term.press("u")
 	term.sees(`\+ UP +web-a`)
-	term.press("Escape", "Escape")
+	term.escapes(`\[n\] dismiss`)
+	term.escapes(`demo-1 > demo-[23]`)
 	term.sees(`\[3 Peers`)
 	term.press(":")
 	term.tmux("send-keys", "-t", "t", "-l", "drain web/web-c --peer all")
