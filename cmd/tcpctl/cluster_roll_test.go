@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,12 +20,7 @@ import (
 // one writes when it begins, and what has it end.
 func restartNodes(t *testing.T) (all []*running, began string, end func()) {
 	t.Helper()
-	dir := t.TempDir()
-	began = filepath.Join(dir, "began")
-	mark := filepath.Join(dir, "end")
-	end = func() { os.WriteFile(mark, nil, 0o600) }
-	t.Cleanup(end)
-	script := fmt.Sprintf("echo $TCPCTL_BACKEND >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", began, dir, mark)
+	script, began, end := untilEnd(t, "$TCPCTL_BACKEND")
 	var backends []string
 	for _, name := range []string{"a", "b"} {
 		b, err := newBackend("x")

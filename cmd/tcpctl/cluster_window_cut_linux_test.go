@@ -85,18 +85,15 @@ func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 	for _, in := range all {
 		in.until("transactions are done", func(s *proxy.ServiceInfo) bool { return s.Sessions.Total > each/2 })
 	}
-	dir := t.TempDir()
-	began, end := filepath.Join(dir, "began"), filepath.Join(dir, "end")
-	t.Cleanup(func() { os.WriteFile(end, nil, 0o600) })
-	script := fmt.Sprintf("echo run >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done; exec \"$@\"", began, dir, end)
-	c := all[0].types(append([]string{"window", "db", "--reason", "minor release", "--", "sh", "-c", script, "sh"}, pg.ctl("restart")...)...)
+	script, began, end := untilEnd(t, "run")
+	c := all[0].types(append([]string{"window", "db", "--reason", "minor release", "--", "sh", "-c", script + "; exec \"$@\"", "sh"}, pg.ctl("restart")...)...)
 	untilFile(t, began, "run")
 	s.cut(3)
 	all[0].until("its lease is over", func(*proxy.ServiceInfo) bool {
 		p := all[0].status().Cluster.Plan("db")
 		return slices.ContainsFunc(p.Nodes, func(n proxy.NodeReport) bool { return n.State == proxy.NodeUnknown })
 	})
-	write(t, end, "")
+	end()
 	if status := c.status(); status != exitFailed {
 		t.Errorf("status %d:\n%s", status, c.said())
 	}

@@ -29,14 +29,21 @@ func windowOnAll(all []*running, flags ...string) (c *typed, began string, end f
 func (in *running) typesWindow(flags ...string) (c *typed, began string, end func()) {
 	t := in.t
 	t.Helper()
+	script, began, end := untilEnd(t, "run")
+	args := append(append([]string{"window", "db"}, flags...), "--", "sh", "-c", script)
+	return in.types(args...), began, end
+}
+
+// untilEnd is a command of a shell that appends word to the file began, and goes on until end
+// is called.
+func untilEnd(t *testing.T, word string) (script, began string, end func()) {
+	t.Helper()
 	dir := t.TempDir()
 	began = filepath.Join(dir, "began")
 	mark := filepath.Join(dir, "end")
 	end = func() { os.WriteFile(mark, nil, 0o600) }
 	t.Cleanup(end)
-	script := fmt.Sprintf("echo run >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", began, dir, mark)
-	args := append(append([]string{"window", "db"}, flags...), "--", "sh", "-c", script)
-	return in.types(args...), began, end
+	return fmt.Sprintf("echo %s >>%s; while [ -d %s ] && ! [ -e %s ]; do sleep 0.02; done", word, began, dir, mark), began, end
 }
 
 // window is one on all nodes.

@@ -30,19 +30,25 @@ func TestSeed(t *testing.T) {
 
 // TestSeeds runs a cluster under faults for each of many seeds.
 func TestSeeds(t *testing.T) {
-	n := defaultSeeds
+	runSeeds(t, "TestSeed", defaultSeeds, 300, func(seed uint64) error { return runSeed(seed, nil) })
+}
+
+// runSeeds runs n seeds, or as many as -seeds says, and fewer where tests are to be short. one
+// is the test that runs one of them.
+func runSeeds(t *testing.T, one string, n, short int, run func(seed uint64) error) {
+	t.Helper()
 	switch {
 	case *seedsFlag > 0:
 		n = *seedsFlag
 	case testing.Short():
-		n = min(n, 300)
+		n = min(n, short)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(2500)) // each seed is garbage as a whole
 	failed := 0
 	for i := range n {
 		seed := *fromFlag + uint64(i)
-		if err := runSeed(seed, nil); err != nil {
-			t.Errorf("seed %d: %v\n\tgo test -run 'TestSeed$' ./lock/cluster -seed %d", seed, err, seed)
+		if err := run(seed); err != nil {
+			t.Errorf("seed %d: %v\n\tgo test -run '%s$' ./lock/cluster -seed %d", seed, err, one, seed)
 			if failed++; failed == 5 {
 				t.FailNow()
 			}

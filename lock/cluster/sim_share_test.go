@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -181,24 +180,7 @@ func newShareSim(seed uint64, trace *strings.Builder) *sim {
 
 // TestShareSeeds is TestSeeds with nodes that hand out slots by themselves.
 func TestShareSeeds(t *testing.T) {
-	n := defaultSeeds / 10
-	switch {
-	case *seedsFlag > 0:
-		n = *seedsFlag
-	case testing.Short():
-		n = min(n, 60)
-	}
-	defer debug.SetGCPercent(debug.SetGCPercent(2500)) // each seed is garbage as a whole
-	failed := 0
-	for i := range n {
-		seed := *fromFlag + uint64(i)
-		if err := newShareSim(seed, nil).runShares(nil); err != nil {
-			t.Errorf("seed %d: %v\n\tgo test -run 'TestShareSeed$' ./lock/cluster -seed %d", seed, err, seed)
-			if failed++; failed == 5 {
-				t.FailNow()
-			}
-		}
-	}
+	runSeeds(t, "TestShareSeed", defaultSeeds/10, 60, func(seed uint64) error { return newShareSim(seed, nil).runShares(nil) })
 }
 
 // TestShareSeed is one run, in words.

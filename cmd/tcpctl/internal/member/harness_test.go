@@ -530,6 +530,18 @@ func (r *rig) records() (all []proxy.Record) {
 	return all
 }
 
+// tokensOnce takes the records, as records does: each session that was served has a token,
+// which no other had.
+func (r *rig) tokensOnce() {
+	seen := map[uint64]bool{}
+	for _, rec := range r.records() {
+		if rec.Served && (rec.Token == 0 || seen[rec.Token]) {
+			r.nodes[0].Errorf("a token that was given twice, or none: %+v", rec)
+		}
+		seen[rec.Token] = true
+	}
+}
+
 // warns waits for a warning that the node's file differs.
 func (n *node) warns(text string) {
 	n.Helper()
