@@ -152,7 +152,7 @@ func TestADrainOfACluster(t *testing.T) {
 	var live []*client
 	for range 4 { // some of them are at a
 		c := mustDial(t, all[2].addr())
-		if err := greets(c); err != nil {
+		if err := saysHello(c); err != nil {
 			t.Fatal(err)
 		}
 		live = append(live, c)
@@ -180,7 +180,7 @@ func TestRule27ADryRun(t *testing.T) {
 	all, _, _ := restartNodes(t)
 	c := mustDial(t, all[2].addr())
 	defer c.Close()
-	if err := greets(c); err != nil {
+	if err := saysHello(c); err != nil {
 		t.Fatal(err)
 	}
 	dry := func(in *running, target string, argv ...string) string {

@@ -64,7 +64,7 @@ type crowd struct {
 	served []*atomic.Int64
 }
 
-func newCrowd(t *testing.T, nodes []*running) *crowd { return newCrowdThat(t, nodes, greets) }
+func newCrowd(t *testing.T, nodes []*running) *crowd { return newCrowdThat(t, nodes, saysHello) }
 
 func newCrowdThat(t *testing.T, nodes []*running, visit func(*client) error) *crowd {
 	c := &crowd{t: t, end: make(chan struct{}), failed: make(chan error, 100)}

@@ -58,8 +58,8 @@ func (c *typed) said() string {
 	return string(b)
 }
 
-// greets is a visit of a client whose backend is x.
-func greets(c *client) error {
+// saysHello is a visit of a client whose backend is x.
+func saysHello(c *client) error {
 	if err := c.says("hello"); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func greets(c *client) error {
 
 // served visits a node until stop is closed, and counts.
 func served(stop <-chan struct{}, addr string, ok *atomic.Int64, failed chan<- error) {
-	servedBy(stop, addr, greets, ok, failed)
+	servedBy(stop, addr, saysHello, ok, failed)
 }
 
 func servedBy(stop <-chan struct{}, addr string, visit func(*client) error, ok *atomic.Int64, failed chan<- error) {
