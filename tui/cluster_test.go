@@ -183,6 +183,41 @@ func TestOneQueueOfAllNodes(t *testing.T) {
 	c.sees("edge-03 does not answer")
 }
 
+// shared is lined where nodes hand out the slots of office by themselves: edge-01 has all
+// of its share in use, edge-02 waits for one that edge-03 has free.
+func shared() *fake {
+	f := lined()
+	f.status.Services[1].Lock.Slots, f.status.Services[1].Lock.Order, f.status.Services[1].Lock.Share = 30, proxy.OrderShares, 6
+	two, three := f.peer("edge-02"), f.peer("edge-03")
+	for i, n := range []*fake{f, two, three} {
+		n.line.Lock.Slots, n.line.Lock.Order, n.line.Lock.Share, n.line.Lock.Holders = 30, proxy.OrderShares, []int{6, 14, 10}[i], nil
+		for k := range []int{6, 2, 1}[i] {
+			n.line.Lock.Holders = append(n.line.Lock.Holders, proxy.HolderInfo{ID: fmt.Sprintf("s%d%d", i+4, k), Client: fmt.Sprintf("10.2.%d.%d:51344", i, 9+k),
+				HeldSeconds: float64(41 - 3*k - i), Token: uint64(i+301)<<16 + uint64(k) + 1})
+		}
+	}
+	three.line.Waiters = nil
+	two.line.Places.Held, two.line.Places.Waiting = nil, nil
+	two.line.Places.Shares = []api.SharePlace{{Node: "edge-01", Process: idOne, Slots: 6}, {Node: "edge-02", Process: idTwo, Slots: 14}, {Node: "edge-03", Process: idThree, Slots: 10}}
+	return f
+}
+
+// TestSlotsByShareOnTheScreen: the clients of all nodes, and how many slots this node has.
+func TestSlotsByShareOnTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name string
+		w, h int
+		keys string
+	}{{"80x24", 80, 24, ""}, {"end-80x24", 80, 24, "G"}, {"120x40", 120, 40, ""}, {"60x20", 60, 20, ""}} {
+		c := newConsole(t, shared(), s.w, s.h)
+		c.live()
+		c.press("2 " + s.keys)
+		c.look()
+		golden(t, "cluster-shares-"+s.name, c)
+	}
+}
+
 // TestAKickGoesToTheClientsNode: a row of another node is kicked there.
 func TestAKickGoesToTheClientsNode(t *testing.T) {
 	t.Parallel()

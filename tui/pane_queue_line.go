@@ -130,7 +130,7 @@ var lineColumns = []screen.Column[queueRow]{
 		return screen.Clock(screen.Seconds(r.WaitedSeconds)), themes.Text
 	}},
 	{Name: "REASON", Prio: 2, Width: 22, Cell: func(r queueRow) (string, themes.Role) { return r.why() }},
-	{Name: "TOKEN", Prio: 3, Width: 6, Right: true, Value: func(r queueRow) float64 { return float64(r.Token) }, Cell: func(r queueRow) (string, themes.Role) {
+	{Name: "TOKEN", Prio: 3, Width: 8, Right: true, Value: func(r queueRow) float64 { return float64(r.Token) }, Cell: func(r queueRow) (string, themes.Role) {
 		if !r.Holds() {
 			return "-", themes.TextDim
 		}

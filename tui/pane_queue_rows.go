@@ -102,10 +102,11 @@ func drawQueueFoot(f *frame, c *screen.Canvas, s *proxy.ServiceInfo) {
 	q := &s.Queue
 	text := fmt.Sprintf("wait p50 %s  p99 %s   next grant %s", screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)), nextGrant(f, s))
 	if s.Lock != nil && s.Lock.Scope == proxy.ScopeCluster {
-		text = fmt.Sprintf("here: %d waiting, p50 %s  p99 %s", q.Waiting, screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)))
+		share := ""
 		if s.Lock.Order == proxy.OrderShares {
-			text += fmt.Sprintf("   %d of %d slots here by share", s.Lock.Share, s.Lock.Slots)
+			share = fmt.Sprintf("share %d of %d slots, ", s.Lock.Share, s.Lock.Slots)
 		}
+		text = fmt.Sprintf("here: %s%d waiting, p50 %s  p99 %s", share, q.Waiting, screen.Clock(screen.Seconds(q.WaitP50Seconds)), screen.Clock(screen.Seconds(q.WaitP99Seconds)))
 	}
 	if q.Max > 0 {
 		text += fmt.Sprintf("   room %d of %d", max(q.Max-q.Waiting, 0), q.Max)
