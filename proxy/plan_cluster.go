@@ -86,19 +86,24 @@ func (r *Report) unknownNode() bool {
 }
 
 // AcrossNodes says in one sentence what is known of the clients of all nodes: "failed 0
-// on 3 of 3 nodes". Known are the nodes that have said their last, of each backend.
+// on 3 of 3 nodes". Known are the nodes that have said their last, of each backend. Clients that were rejected,
+// which a window does beyond its deadline, are named beside those that failed (rule 9).
 func AcrossNodes(nodes []NodeReport) string {
-	failed, known := int64(0), map[string]bool{}
+	failed, rejected, known := int64(0), int64(0), map[string]bool{}
 	for _, n := range nodes {
 		before, seen := known[n.Node]
 		known[n.Node] = n.State == NodeDone && (before || !seen)
 		if n.State == NodeDone {
 			failed += n.Numbers.Failed
+			rejected += n.Numbers.Rejected
 		}
 	}
-	all := len(known)
+	all, counts := len(known), fmt.Sprintf("failed %d", failed)
+	if rejected > 0 {
+		counts += fmt.Sprintf(", rejected %d", rejected)
+	}
 	maps.DeleteFunc(known, func(_ string, is bool) bool { return !is })
-	return fmt.Sprintf("failed %d on %d of %d nodes", failed, len(known), all)
+	return fmt.Sprintf("%s on %d of %d nodes", counts, len(known), all)
 }
 
 // clusterPart is what a plan does on all engines in one ClusterWindow.

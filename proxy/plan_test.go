@@ -247,13 +247,9 @@ func TestRule18TheCommandOutlivesMax(t *testing.T) {
 	t.Parallel()
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
-	p := v.window(proxy.PlanOptions{By: "ana", Max: 100 * time.Millisecond})
-	waiter := v.dial("waiter")
-	waiter.isReset()
-	if late, err := net.Dial("tcp", v.addr()); err == nil { // else it was reset even sooner
-		(&client{TB: t, Conn: late, r: bufio.NewReader(late)}).isReset()
-		late.Close()
-	}
+	p := v.overdueWith("waiter")
+	v.turnedAway()
+	v.until("the newcomer is counted", func(proxy.ServiceInfo) bool { return p.Report().Numbers.Rejected == 1 })
 	if i := v.svc.Info(); i.State != proxy.StatePaused {
 		t.Errorf("it resumed on to a half-done backend: %+v", i)
 	}
@@ -261,10 +257,38 @@ func TestRule18TheCommandOutlivesMax(t *testing.T) {
 		t.Error("no alarm was raised")
 	}
 	p.CommandEnded(p.Token(), nil)
-	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 {
+	// Rule 9: who was held has failed, and who came afterwards has not waited.
+	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 || report.Numbers.Held != 1 || report.Numbers.Rejected != 1 {
 		t.Errorf("%+v", report)
 	}
 	v.dial("next").hears("a next")
+}
+
+// overdueWith is a window whose command has outlived its max, and that has turned away one client
+// which it held. A machine that stands still for that long tries again with a longer max.
+func (v *visit) overdueWith(name string) *proxy.Plan {
+	v.Helper()
+	for longest := time.Second; ; longest *= 2 {
+		p, err := v.svc.StartWindow(proxy.PlanOptions{By: "ana", Max: longest})
+		if err != nil {
+			v.Fatal(err)
+		}
+		waiter, held := v.dial(name), false
+		i := v.until("its max has passed", func(i proxy.ServiceInfo) bool {
+			p.Heartbeat(p.Token(), 0)
+			held = held || i.Queue.Waiting == 1
+			return i.Pause == nil || i.Pause.Overdue
+		})
+		if held && i.Pause != nil {
+			waiter.isReset()
+			v.until("its client is counted", func(proxy.ServiceInfo) bool { return p.Report().Numbers.Failed == 1 })
+			return p
+		}
+		v.Logf("the machine stood still for %s", longest)
+		p.Abort("ana")
+		v.ended(p, nil)
+		waiter.Close()
+	}
 }
 
 func hasEvent(page proxy.EventPage, kind string) bool {

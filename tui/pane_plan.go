@@ -257,7 +257,7 @@ func drawReport(r *proxy.Report, c *screen.Canvas, y int) int {
 			if one.Unknown != "" {
 				text += "; " + screen.Safe(one.Node) + ": " + screen.Safe(one.Unknown)
 			}
-			if one.State != proxy.NodeDone || one.Numbers.Failed > 0 {
+			if one.State != proxy.NodeDone || one.Numbers.Failed+one.Numbers.Rejected > 0 {
 				across = themes.Warn
 			}
 		}

@@ -275,13 +275,14 @@ func (w *window) parts() (all []nodePart) {
 
 // print prints one report of all nodes, the result first.
 func (w *window) print(out io.Writer) {
-	failed, known := int64(0), 0
+	var nodes []proxy.NodeReport
 	for _, p := range w.parts() {
-		if p.Unknown == "" {
-			failed, known = failed+p.Numbers.Failed, known+1
+		if p.Unknown == "" { // its numbers count, however its window has ended
+			p.State = proxy.NodeDone
 		}
+		nodes = append(nodes, p.NodeReport)
 	}
-	fmt.Fprintf(out, "window of %s: failed %d on %d of %d nodes\n", w.nodes[0].report.Service, failed, known, len(w.nodes))
+	fmt.Fprintf(out, "window of %s: %s\n", w.nodes[0].report.Service, proxy.AcrossNodes(nodes))
 	printParts(out, w.parts())
 	for _, n := range w.nodes {
 		if n.report.Error != "" {

@@ -288,13 +288,7 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 	h.stop(true)
 	for _, n := range all {
 		n.until("it is overdue", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Overdue })
-		if c, err := net.Dial("tcp", n.svc.Info().Listen[0]); err == nil {
-			c.SetDeadline(time.Now().Add(patience))
-			if _, err := io.ReadAll(c); err == nil || os.IsTimeout(err) {
-				t.Errorf("a newcomer was not reset: %v", err)
-			}
-			c.Close()
-		}
+		n.turnedAway()
 		eventually(t, "it has no lease", func() bool { return n.member.Lease() == 0 })
 		if i := n.svc.Info(); i.Sessions.Active != 0 || i.Pause == nil {
 			t.Errorf("without a majority: %s, %d live", i.State, i.Sessions.Active)
@@ -315,8 +309,82 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 		n.hears(n.dial())
 	}
 	w.Reported(ctx)
-	if said := proxy.AcrossNodes(w.Nodes()); said != "failed 0 on 3 of 3 nodes" {
+	if said := proxy.AcrossNodes(w.Nodes()); said != "failed 0, rejected 3 on 3 of 3 nodes" {
 		t.Errorf("it reports %s: %+v", said, w.Nodes())
+	}
+}
+
+// TestRule18AWindowOfAllNodesOutlivesMax: of each node's clients the one that was held has failed, and
+// the one that came afterwards is rejected, as in a window of one node.
+func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
+	t.Parallel()
+	all, w := overdue(t)
+	for _, n := range all {
+		n.turnedAway()
+		n.until("the newcomer is counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 1 })
+	}
+	if said := all[0].ended(w); said != "failed 3, rejected 3 on 3 of 3 nodes" {
+		t.Errorf("it reports %s: %+v", said, w.Nodes())
+	}
+	for _, n := range w.Nodes() {
+		if is := n.Numbers; is.Held != 1 || is.Failed != 1 || is.Rejected != 1 {
+			t.Errorf("it reports %+v", n)
+		}
+	}
+	for _, n := range all {
+		n.hears(n.dial())
+	}
+}
+
+// overdue is a window whose command has outlived its max, and that has turned away one client of each
+// node, which it held. A machine that stands still for that long tries again with a longer max.
+func overdue(t *testing.T) ([]*scoped, proxy.ClusterWindow) {
+	t.Helper()
+	for longest := 2 * time.Second; ; longest *= 2 {
+		_, all := threeNodes(t, 20*second, nil)
+		ctx := context.Background()
+		w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: longest}})
+		if err == nil {
+			_, err = w.Settled(ctx)
+		}
+		if err == nil {
+			err = w.Command(ctx, true)
+		}
+		held := 0
+		for i := 0; i < len(all) && err == nil; i++ {
+			all[i].dial()
+			all[i].until("its client is held, or too late", func(s proxy.ServiceInfo) bool {
+				in := s.Pause != nil && !s.Pause.Overdue
+				if in && s.Queue.Waiting == 1 {
+					held++
+				}
+				return !in || s.Queue.Waiting == 1
+			})
+		}
+		if held == len(all) {
+			for _, n := range all {
+				n.until("its client has failed", func(i proxy.ServiceInfo) bool { return i.Pause.Overdue && i.Sessions.Failed == 1 })
+			}
+			return all, w
+		}
+		t.Logf("the machine stood still for %s: %v", longest, err)
+		for _, n := range all {
+			n.end()
+		}
+	}
+}
+
+// turnedAway is a client that is reset.
+func (n *scoped) turnedAway() {
+	n.Helper()
+	c, err := net.Dial("tcp", n.svc.Info().Listen[0])
+	if err != nil {
+		return // it was reset before it noticed that it was connected
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.ReadAll(c); err == nil || os.IsTimeout(err) {
+		n.Errorf("a newcomer was not reset: %v", err)
 	}
 }
 
