@@ -7,15 +7,14 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestTheLastWordsAreRead: a Write that meets the peer's reset does not end the connection, in which the reason why the peer
 // has ended it may lie unread.
 func TestTheLastWordsAreRead(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	defer ln.Close()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // troubled is a listener whose process is out of something now and then.
@@ -38,10 +39,7 @@ func (l *troubled) Accept() (net.Conn, error) {
 // burst.
 func TestAcceptNeverGivesUp(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	l := &troubled{Listener: ln, errs: []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.EMFILE, syscall.ENFILE,
 		syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR}}
 	v := start(t, proxy.ServiceConfig{Relay: "stream", Listeners: []net.Listener{l}}, newServer(t, "a"))

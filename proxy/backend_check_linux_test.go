@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // untilChecked waits until so many checks more have been made.
@@ -29,10 +30,7 @@ func (v *visit) untilChecked(name string, times int) {
 // a lock neither, and no local port is left waiting.
 func TestTCPChecksAreNotSeen(t *testing.T) {
 	for _, slots := range []int{0, 1} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		defer ln.Close()
 		port := ln.Addr().(*net.TCPAddr).Port
 		before := timeWaits(t, port, nil)
@@ -68,10 +66,7 @@ func TestChecksSpeakAsSessionsDo(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[int]string{1: "PROXY UNKNOWN\r\nPING\n", 2: "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00PING\n"} {
 		for _, apart := range []bool{false, true} {
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			ln := proxytest.Listen(t)
 			defer ln.Close()
 			c := proxy.ServiceConfig{Check: quick(1, 1), SendProxy: version, Backends: []proxy.BackendConfig{{Name: "a", Addr: ln.Addr().String()}}}
 			c.Check.Type, c.Check.Send, c.Check.Want = "send-expect", "PING\n", "PONG"
@@ -115,10 +110,7 @@ func readUntil(c net.Conn, end string) (string, error) {
 // are free at once. One whose client ends first costs one port, not more.
 func TestWhoEndsFirstWaits(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		defer ln.Close()
 		port := ln.Addr().(*net.TCPAddr).Port
 		ours := map[int]bool{} // ports that the sessions came from

@@ -9,15 +9,13 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // by is a backend that does what a test says with its one client.
 func by(t *testing.T, relay string, do func(c *net.TCPConn)) *visit {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

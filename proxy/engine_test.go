@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestASessionsWholeWay(t *testing.T) {
@@ -116,17 +117,9 @@ func TestBadConfigurationsAreRefused(t *testing.T) {
 // TestStartOpensAllOrNone: where one address is taken, the others are free again.
 func TestStartOpensAllOrNone(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	taken := proxytest.Listen(t)
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
+	addr := proxytest.FreePort(t)
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{
 		{Name: "one", Listen: []string{addr}}, {Name: "two", Listen: []string{taken.Addr().String()}}}})
 	if err != nil {

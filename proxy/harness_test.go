@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // The test house: a server is a backend, a visit is an engine with one service
@@ -75,8 +76,6 @@ type server struct {
 	ln   net.Listener
 	wg   sync.WaitGroup
 
-	giveBack func() // its port; nil while it lives
-
 	accepted, most atomic.Int32
 	resets         atomic.Int32 // how many of them ended with one
 	mu             sync.Mutex
@@ -87,8 +86,8 @@ type server struct {
 func newServer(t testing.TB, name string) *server {
 	t.Helper()
 	s := &server{name: name, conns: map[net.Conn]bool{}}
-	s.listen(t, "127.0.0.1:0")
-	t.Cleanup(s.close)
+	s.listen(t, proxytest.FreePort(t))
+	t.Cleanup(s.kill)
 	return s
 }
 
@@ -97,7 +96,7 @@ func serveOn(t testing.TB, name string, ln net.Listener) *server {
 	s := &server{name: name, ln: ln, conns: map[net.Conn]bool{}}
 	s.wg.Add(1)
 	go s.acceptAll(ln)
-	t.Cleanup(s.close)
+	t.Cleanup(s.kill)
 	return s
 }
 
@@ -172,7 +171,7 @@ func (s *server) open() int32 {
 // openNow leaves out those that were reset and have not noticed yet.
 func (s *server) openNow() (n int32) {
 	for c, counts := range s.conns {
-		if counts && !wasReset(c) {
+		if counts && !proxytest.WasReset(c) {
 			n++
 		}
 	}
@@ -181,7 +180,7 @@ func (s *server) openNow() (n int32) {
 
 // kill ends the backend as a crash does: everything is reset.
 func (s *server) kill() {
-	stopListening(s.ln)
+	proxytest.StopListening(s.ln)
 	s.mu.Lock()
 	for c := range s.conns {
 		if tcp, ok := c.(*net.TCPConn); ok {
@@ -191,30 +190,11 @@ func (s *server) kill() {
 	}
 	s.mu.Unlock()
 	s.wg.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.giveBack == nil {
-		s.giveBack = keepPort(s.ln.Addr())
-	}
-}
-
-// close is the end of a server that is not needed any more.
-func (s *server) close() {
-	s.kill()
-	s.free()
-}
-
-func (s *server) free() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.giveBack()
-	s.giveBack = nil
 }
 
 func (s *server) restart(t testing.TB) {
 	t.Helper()
 	s.listen(t, s.addr())
-	s.free()
 }
 
 func (s *server) addr() string { return s.ln.Addr().String() }
@@ -251,7 +231,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 		c.Name = "db"
 	}
 	if len(c.Listen)+len(c.Listeners) == 0 {
-		c.Listen = []string{"127.0.0.1:0"}
+		c.Listen = []string{proxytest.FreePort(t)}
 	}
 	for _, s := range servers {
 		c.Backends = append(c.Backends, s.backend())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // load is clients that come one after another, and must all be served.
@@ -75,8 +76,8 @@ func TestRule22aReloadsMoveAddresses(t *testing.T) {
 			c.Listen, c.Relay = listen, relay
 			return c
 		}
-		one := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-		two := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		one := proxytest.FreePort(t)
+		two := proxytest.FreePort(t)
 		dir := t.TempDir()
 		path, abstract := "unix:"+filepath.Join(dir, "s"), "unix:@tcpctl-"+filepath.Base(dir)+relay
 		wide := func(addr string) string { return strings.Replace(addr, "127.0.0.1", "0.0.0.0", 1) }
@@ -127,7 +128,7 @@ func TestRule22aReloadsMoveAddresses(t *testing.T) {
 func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	addr := proxytest.FreePort(t)
 	v := start(t, service("one", addr, a))
 	l := v.loadAt(addr)
 	for n := range 30 {
@@ -144,16 +145,13 @@ func TestRule22aAnotherRunnerRefusesNobody(t *testing.T) {
 func TestRule22aAReloadThatFailsMovesNothing(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
 		a, b := newServer(t, "a"), newServer(t, "b")
-		p := freePort(t)
-		wide, narrow := fmt.Sprintf("0.0.0.0:%d", p), fmt.Sprintf("127.0.0.1:%d", p)
+		narrow := proxytest.FreePort(t)
+		wide := strings.Replace(narrow, "127.0.0.1", "0.0.0.0", 1)
 		c := service("one", wide, a)
 		c.Relay = relay
 		v := start(t, c)
 		l := v.loadAt(narrow)
-		taken, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		taken := proxytest.Listen(t)
 		defer taken.Close()
 		for range 10 {
 			l.more()
@@ -214,7 +212,7 @@ func TestRule23aWhoHasComeIsServed(t *testing.T) {
 // TestCloseAndOpenResetNobody: each client that gets a connection is served.
 func TestCloseAndOpenResetNobody(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		addr := proxytest.FreePort(t)
 		c := service("db", addr, newServer(t, "a"))
 		c.Relay = relay
 		v := start(t, c)

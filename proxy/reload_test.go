@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // service is a configuration of one service for reloads.
@@ -131,10 +132,7 @@ func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
 	a := newServer(t, "a")
 	v := start(t, service("db", "127.0.0.1:0", a))
 	v.untilUp()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	taken := proxytest.Listen(t)
 	defer taken.Close()
 	next := service("db", "127.0.0.1:0", a)
 	next.Balance = "first"

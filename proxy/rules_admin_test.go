@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // twoUp is a service that prefers a to b.
@@ -212,12 +213,7 @@ func TestAddAndRemoveUnderWay(t *testing.T) {
 // TestCloseRefusesAndOpensAgain: waiters and live sessions go on.
 func TestCloseRefusesAndOpensAgain(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := free.Addr().String()
-		free.Close()
+		addr := proxytest.FreePort(t)
 		c := oneSlot(relay)
 		c.Listen = []string{addr}
 		v := start(t, c, newServer(t, "a"))

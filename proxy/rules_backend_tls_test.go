@@ -27,6 +27,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // authority signs certificates, and has its own in a file.
@@ -95,20 +96,14 @@ func (a *authority) spoken(name string) *proxy.BackendTLS {
 // serverOver is a backend that speaks TLS.
 func serverOver(t testing.TB, name string, c *tls.Config) *server {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	return serveOn(t, name, tls.NewListener(ln, c))
 }
 
 // raw is a backend that does to each connection what a test says.
 func raw(t testing.TB, do func(net.Conn)) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	var wg sync.WaitGroup
 	ended := make(chan struct{})
 	wg.Go(func() {
@@ -310,10 +305,7 @@ func TestRule51ChecksSpeakTLS(t *testing.T) {
 	a := newAuthority(t, "ours")
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	web := func(over bool) string {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		addr := ln.Addr().String()
 		if over {
 			ln = tls.NewListener(ln, config)
@@ -568,10 +560,7 @@ func testRule51ReloadsSwitchTLS(t *testing.T) {
 	config := &tls.Config{Certificates: []tls.Certificate{a.sign(0, time.Hour, "db.example.org")}}
 	var mu sync.Mutex
 	over := false
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	s := serveOn(t, "a", either{ln, config, func() bool { mu.Lock(); defer mu.Unlock(); return over }})
 	cfg := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}}
 	v := start(t, cfg)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // unchecked is a service whose backends are up whatever they do, so that only
@@ -131,10 +132,7 @@ func TestRule05RejectOnceTheChecksHaveNoticed(t *testing.T) {
 // tried again: a byte may have been taken.
 func TestABackendThatAcceptsAndResets(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // moody is a backend that reads a line, and then answers it or does what it is
@@ -26,10 +27,7 @@ type moody struct {
 
 func newMoody(t testing.TB, name, mood string) *moody {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	m := &moody{name: name, ln: ln}
 	m.mood.Store(mood)
 	m.wg.Go(m.accept)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // doctor is a port of its own on which a backend is checked (node-tcp-proxy's
@@ -18,16 +19,13 @@ type doctor struct {
 
 func newDoctor(t testing.TB) *doctor {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	d := &doctor{port: ln.Addr().(*net.TCPAddr).Port, ln: ln, addr: ln.Addr().String()}
 	t.Cleanup(func() { d.ln.Close() })
 	return d
 }
 
-func (d *doctor) sick() { stopListening(d.ln) }
+func (d *doctor) sick() { proxytest.StopListening(d.ln) }
 
 func (d *doctor) well(t testing.TB) {
 	t.Helper()

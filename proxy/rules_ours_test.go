@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // nobodys is an address that no machine has: to connect from it is our own
@@ -151,10 +152,7 @@ func TestSourceAddressesInTurn(t *testing.T) {
 		t.Skip("only Linux has all of 127.0.0.0/8")
 	}
 	eachRelay(t, func(t *testing.T, relay string) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		defer ln.Close()
 		c := unchecked(relay)
 		c.Source = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}

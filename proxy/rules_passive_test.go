@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func passive(relay string) proxy.ServiceConfig {
@@ -106,10 +107,7 @@ func TestUpIsNotSaidWhereClientsSeeOtherwise(t *testing.T) {
 				t.Skip("the listener would see the checks")
 			}
 			eachRelay(t, func(t *testing.T, relay string) {
-				ln, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
+				ln := proxytest.Listen(t)
 				defer ln.Close()
 				c := passive(relay)
 				c.Check.Type = kind

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // helloFor is the ClientHello of a real client, with so many bytes more in it.
@@ -58,7 +58,7 @@ type names struct {
 
 func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *names {
 	t.Helper()
-	n := &names{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)), got: map[string]chan []byte{}, visit: &visit{TB: t, records: make(chan *proxy.Record, 1000)}}
+	n := &names{addr: proxytest.FreePort(t), got: map[string]chan []byte{}, visit: &visit{TB: t, records: make(chan *proxy.Record, 1000)}}
 	for i, list := range sni {
 		c := n.service(string(rune('a'+i)), strings.Fields(list)...)
 		if change != nil {
@@ -81,10 +81,7 @@ func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *n
 
 // service is one more, whose backend echoes what it got until its client ends.
 func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		n.Fatal(err)
-	}
+	ln := proxytest.Listen(n)
 	got := make(chan []byte, 100)
 	n.got[name] = got
 	var wg sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // fakeShared is a Shared of one engine, which answers at random within what it promises:
@@ -350,10 +351,7 @@ func TestRule25bOneThatCameBackHoldsUpNobody(t *testing.T) {
 // token all the same.
 func TestRule25cTokensWithoutAnAddress(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	defer ln.Close()
 	m := newFakeShared(1, 1)
 	m.calm, m.token = true, 1<<40

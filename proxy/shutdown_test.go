@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // within waits for a call that must come back.
@@ -128,10 +129,7 @@ func TestCloseWhileClientsCome(t *testing.T) {
 // was given.
 func TestCloseBeforeStart(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listeners: []net.Listener{ln}}}})
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // serverTLS is a TLS service over backends that echo.
@@ -429,7 +430,7 @@ func TestTLSHandshakesEndWhenAsked(t *testing.T) {
 func TestTLSSessionsOutliveAReload(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		a := newServer(t, "a")
-		cfg := proxy.ServiceConfig{Name: "db", Listen: []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}, Relay: onRunner(t), Check: proxy.CheckConfig{Type: "none"},
+		cfg := proxy.ServiceConfig{Name: "db", Listen: []string{proxytest.FreePort(t)}, Relay: onRunner(t), Check: proxy.CheckConfig{Type: "none"},
 			TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}, Backends: []proxy.BackendConfig{a.backend()}}
 		v := start(t, cfg)
 		before := v.speaks(nil, nil)

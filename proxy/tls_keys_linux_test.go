@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestTLSKeysThatChange are those of openssl's client: K asks for ours, too.
@@ -23,7 +21,7 @@ func TestTLSKeysThatChange(t *testing.T) {
 	onEach(t, func(t *testing.T) {
 		v := serverTLS(t, nil)
 		cmd := exec.CommandContext(t.Context(), path, "s_client", "-connect", v.addr(), "-quiet", "-no_ign_eof")
-		r, in := packets(t)
+		r, in := proxytest.Packets(t)
 		cmd.Stdin = r
 		pipe, _ := cmd.StdoutPipe()
 		if err := cmd.Start(); err != nil {
@@ -55,16 +53,4 @@ func TestTLSKeysThatChange(t *testing.T) {
 			t.Errorf("record %+v, sent %d", r, sent)
 		}
 	})
-}
-
-// packets is a pipe of which each read gets what one write has put into it.
-func packets(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_DIRECT|unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	r, w = os.NewFile(uintptr(fds[0]), ""), os.NewFile(uintptr(fds[1]), "")
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -31,10 +32,7 @@ func startBridge(t *testing.T, cfg ws.Config, serve func(*net.TCPConn)) *bridge 
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	backend := proxytest.Listen(t)
 	b := &bridge{Listener: l, t: t, addr: l.Addr().String()}
 	b.wg.Add(2)
 	go func() {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -84,10 +85,7 @@ func TestDialToListener(t *testing.T) {
 // fakeServer sends the given response to each handshake.
 func fakeServer(t *testing.T, answer func(key string) string) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	done := make(chan struct{})
 	t.Cleanup(func() { ln.Close(); <-done })
 	go func() {
@@ -170,10 +168,7 @@ func TestServerViolations(t *testing.T) {
 		"lost":            {"\x82\x05hel", ws.AbnormalClosure},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			ln := proxytest.Listen(t)
 			defer ln.Close()
 			go func() {
 				c, err := ln.Accept()

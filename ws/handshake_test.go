@@ -9,6 +9,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -183,10 +184,7 @@ func TestServeHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	mux := http.NewServeMux()
 	mux.Handle("/ws", l)
 	srv := &http.Server{Handler: mux}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // BenchmarkIdle does not measure time: it opens connections with a backend each,
@@ -25,10 +27,7 @@ func BenchmarkIdle(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	backend, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
+	backend := proxytest.Listen(b)
 	var wg sync.WaitGroup
 	var open []io.Closer
 	var mu sync.Mutex

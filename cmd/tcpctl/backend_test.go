@@ -10,13 +10,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // backend is a server that says its name before each line that it gives back.
 // It can die and come back at the same address.
 type backend struct {
 	name, addr string
-	port       *keptPort // addr is its own also while it is dead; given back when nothing refers to it
+	port       *proxytest.Port // addr is its own also while it is dead; released when nothing refers to it
 
 	mu    sync.Mutex
 	ln    net.Listener
@@ -26,12 +28,12 @@ type backend struct {
 }
 
 func newBackend(name string) (*backend, error) {
-	port, err := keepPort()
+	port, err := proxytest.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{name: name, addr: port.addr, port: port, conns: map[net.Conn]bool{}}
-	runtime.AddCleanup(b, (*keptPort).giveBack, port)
+	b := &backend{name: name, addr: port.Addr, port: port, conns: map[net.Conn]bool{}}
+	runtime.AddCleanup(b, (*proxytest.Port).Release, port)
 	return b, b.start()
 }
 
@@ -51,7 +53,7 @@ func (b *backend) start() error {
 // die is what kill -9 does: each client that is connected sees a reset.
 func (b *backend) die() {
 	b.mu.Lock()
-	stopListening(b.ln)
+	proxytest.StopListening(b.ln)
 	for c := range b.conns {
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // issuer signs certificates into a folder.
@@ -81,7 +82,7 @@ func webServers(t *testing.T, dir string, certificates ...string) (addrs map[str
 	}
 	last := ""
 	for _, name := range certificates {
-		last = freePort(t)
+		last = proxytest.FreePort(t)
 		addrs[name] = last
 		fmt.Fprintf(&conf, "server { listen %s ssl; ssl_certificate %s/%s.pem; ssl_certificate_key %[2]s/%[3]s.key; location / { return 200 \"%[3]s\\n\"; } }\n", last, dir, name)
 	}
@@ -151,7 +152,7 @@ func TestThreeServicesOnOnePort(t *testing.T) {
 		ours.issue(name, name+".example.org", time.Hour)
 	}
 	at := webServers(t, dir, "a", "b", "c")
-	addr := freePort(t)
+	addr := proxytest.FreePort(t)
 	service := func(name, sni string) string {
 		return fmt.Sprintf("[services.%s]\nlisten = %q\nsni = [%q]\nbackends = [%q]\n", name, addr, sni, at[name])
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/health"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // noVNC installs it, with a page that runs a script, and gives the folder. The
@@ -57,7 +58,7 @@ func TestNoVNCAgain(t *testing.T) {
 func TestNoVNCByPath(t *testing.T) {
 	t.Parallel()
 	chromium, vnc, web := noVNC(t, "desks.html", visitDesks)
-	tokens, addr := filepath.Join(t.TempDir(), "tokens"), freePort(t)
+	tokens, addr := filepath.Join(t.TempDir(), "tokens"), proxytest.FreePort(t)
 	write(t, tokens, "# for the desks\nright-token\n")
 	names, screens, logs := []string{"a", "b", "c"}, []string{"640x480", "800x600", "1024x768"}, []string{}
 	text := ""
@@ -103,7 +104,7 @@ func TestWSMakesNoChecks(t *testing.T) {
 			t.Errorf("--%s is %q by default, want %q", flag, f.DefValue, want)
 		}
 	}
-	if b := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", freePort(t)).service().Backends[0]; b.State != proxy.StateUp {
+	if b := runInstance(t, nil, "ws", "--no-ui", "--local", "127.0.0.1:0", "--remote", proxytest.FreePort(t)).service().Backends[0]; b.State != proxy.StateUp {
 		t.Errorf("a backend that no client has asked for is %+v", b)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // browserPatience is for a browser on a busy machine.
@@ -116,10 +118,7 @@ type echoServer struct {
 }
 
 func startEcho(t *testing.T) *echoServer {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	e := &echoServer{addr: ln.Addr().String(), reports: make(chan string, 1)}
 	e.wg.Add(1)
 	go e.accept(ln)

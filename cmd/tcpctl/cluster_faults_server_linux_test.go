@@ -12,6 +12,8 @@ import (
 
 	"github.com/pires/go-proxyproto"
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // A faultServer is the backend behind all nodes: it counts who is there at once, and
@@ -99,7 +101,7 @@ func (s *faultServer) accept(ln net.Listener, serve func(*net.TCPConn)) {
 
 func (s *faultServer) stop() {
 	for _, ln := range s.listeners {
-		stopListening(ln)
+		proxytest.StopListening(ln)
 	}
 	s.conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 	s.wg.Wait()

@@ -15,6 +15,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // clusterNodes starts three nodes whose service has one slot over all of them, and
@@ -49,7 +50,7 @@ func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 func clusterBefore(t *testing.T, lines func(node string) string) (all []*running, files []string) {
 	t.Helper()
 	dir := t.TempDir()
-	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // restartNodes starts three nodes before the backends a and b, and returns what a restart of
@@ -113,7 +114,7 @@ func TestARollOfRedis(t *testing.T) {
 	}
 	var backends []string
 	for i := range 3 {
-		_, port, _ := net.SplitHostPort(freePort(t))
+		_, port, _ := net.SplitHostPort(proxytest.FreePort(t))
 		dir := t.TempDir()
 		stop := fmt.Sprintf("redis-cli -p %s shutdown nosave >%s/stop 2>&1", port, dir)
 		start := fmt.Sprintf("redis-server --port %s --bind 127.0.0.1 --save '' --dir %s --daemonize yes >%s/start", port, dir, dir)

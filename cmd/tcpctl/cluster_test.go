@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // A clusterLab is processes of one cluster, by name; each has its file and folder.
@@ -22,7 +23,7 @@ type clusterLab struct {
 
 func newClusterLab(t *testing.T, names ...string) *clusterLab {
 	t.Helper()
-	l := &clusterLab{t: t, dir: t.TempDir(), join: freePort(t), nodes: map[string]*running{}}
+	l := &clusterLab{t: t, dir: t.TempDir(), join: proxytest.FreePort(t), nodes: map[string]*running{}}
 	if err := os.WriteFile(filepath.Join(l.dir, "secret"), []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // fencedBackend counts its clients, and notes the token of each with its first line,
@@ -38,10 +39,7 @@ type fencedBackend struct {
 
 func newFencedBackend(t *testing.T) *fencedBackend {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	b := &fencedBackend{ln: ln, conns: map[net.Conn]bool{}}
 	b.wg.Go(func() {
 		for {
@@ -103,7 +101,7 @@ func (b *fencedBackend) serve(c net.Conn) {
 func sharedLock(t *testing.T, b *fencedBackend, env ...string) (all []*upgradable) {
 	t.Helper()
 	dir := t.TempDir()
-	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	write(t, secret, mesh.NewSecret()+"\n")
 	for i, listen := range []string{first, "127.0.0.1:0", "127.0.0.1:0"} {
 		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i+1))

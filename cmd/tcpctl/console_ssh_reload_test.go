@@ -20,6 +20,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/tui"
 )
 
@@ -33,7 +34,7 @@ type sshConsole struct {
 // newSSHConsole has these lines in its authorized_keys.
 func newSSHConsole(t *testing.T, keys ...string) *sshConsole {
 	t.Helper()
-	c := &sshConsole{t: t, dir: t.TempDir(), addr: freePort(t)}
+	c := &sshConsole{t: t, dir: t.TempDir(), addr: proxytest.FreePort(t)}
 	write(t, c.path("keys"), strings.Join(keys, "\n"))
 	return c
 }

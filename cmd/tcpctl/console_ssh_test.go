@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestConsoleOverSSH: OpenSSH's client shows the console; the key's comment is who
@@ -41,8 +43,8 @@ func TestConsoleOverSSH(t *testing.T) {
 		line[who] = string(public)
 	}
 	write("keys", line["ana@laptop"]+`environment="TCPCTL_ACCESS=read" `+line["bob"])
-	addr := freePort(t)
-	write("t.toml", "[services.db]\nlisten = \""+freePort(t)+"\"\nbackends = [{ name = \"a\", addr = \""+freePort(t)+"\" }]\n[console.ssh]\nlisten = \""+addr+"\"\nauthorized_keys = \"keys\"\n")
+	addr := proxytest.FreePort(t)
+	write("t.toml", "[services.db]\nlisten = \""+proxytest.FreePort(t)+"\"\nbackends = [{ name = \"a\", addr = \""+proxytest.FreePort(t)+"\" }]\n[console.ssh]\nlisten = \""+addr+"\"\nauthorized_keys = \"keys\"\n")
 	cmd := exec.Command("tcpctl", "run", "--no-ui", "-c", path("t.toml"), "--socket", term.socket)
 	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+path("state"))
 	if err := cmd.Start(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // beyond are the keys of a status that the contract's example does not have;
@@ -70,7 +71,7 @@ func TestStatusIsTheContracts(t *testing.T) {
 		}
 	}
 	// And what is not there where it does not apply.
-	plain := kindsOf(t, []byte(runInstance(t, nil, "proxy", "--no-ui", "--listen", "127.0.0.1:0", "--backend", freePort(t), "--check", "none").tcpctl("status", "--json")))
+	plain := kindsOf(t, []byte(runInstance(t, nil, "proxy", "--no-ui", "--listen", "127.0.0.1:0", "--backend", proxytest.FreePort(t), "--check", "none").tcpctl("status", "--json")))
 	for _, path := range []string{".mesh", ".plan", ".services[].lock", ".services[].pause", ".services[].backends[].drain",
 		".services[].backends[].check", ".services[].backends[].rtt_seconds", ".services[].backends[].max_sessions", ".services[].reason"} {
 		if plain[path] != "" {
@@ -88,7 +89,7 @@ func everythingAtOnce(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.die)
-	first := freePort(t)
+	first := proxytest.FreePort(t)
 	node := func(n int, listen string) *running {
 		return runConfigured(t, fmt.Sprintf(`[services.db]
 listen = "127.0.0.1:0"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 const (
@@ -121,10 +122,7 @@ type fragile struct {
 }
 
 func newFragile(t *testing.T) *fragile {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	f := &fragile{t: t, ln: ln, here: map[*net.TCPConn]string{}}
 	f.wg.Add(1)
 	go f.acceptAll()

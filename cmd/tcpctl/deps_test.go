@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"proxy/relay":              {"proxy/internal/tlsrecord"},
 	"proxy/health":             {},
 	"proxy/command":            {},
+	"proxy/proxytest":          {}, // for tests, also those of users
 	"proxy/...":                {}, // internal: leaves
 	"proxy/internal/tlsclient": {"lock", "proxy/relay"},
 	"proxy":                    {"lock", "proxy/relay", "proxy/health", "proxy/command", "proxy/text", "proxy/internal/..."},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestFewDescriptorsAndManyClients gives tcpctl 64 descriptors, and 500
@@ -122,7 +123,7 @@ func TestIdleConnectionsCannotStarveClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.die()
-	metrics := freePort(t)
+	metrics := proxytest.FreePort(t)
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, `[metrics]
 listen = "`+metrics+`"

@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // example gives the text of a file of examples, with addresses of the test in
@@ -109,7 +110,7 @@ func (p *postgres) standby(t *testing.T) *postgres {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &postgres{bin: p.bin, dir: dir, addr: freePort(t)}
+	s := &postgres{bin: p.bin, dir: dir, addr: proxytest.FreePort(t)}
 	if len(p.as) > 0 {
 		s.as = append(append([]string{}, p.as[:len(p.as)-1]...), dir)
 		runProgram(t, "chown", "--reference", p.dir, dir)
@@ -125,7 +126,7 @@ func (p *postgres) standby(t *testing.T) *postgres {
 func TestExampleMySQL(t *testing.T) {
 	t.Parallel()
 	needs(t, "mariadbd", "mariadb-install-db", "mysql")
-	one, two := freePort(t), freePort(t)
+	one, two := proxytest.FreePort(t), proxytest.FreePort(t)
 	run := func(addr, dir string) (end func()) {
 		_, port, _ := net.SplitHostPort(addr)
 		cmd := exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+dir, "--socket="+dir+"/s", "--pid-file="+dir+"/pid",
@@ -194,7 +195,7 @@ func TestExampleRedis(t *testing.T) {
 func TestExampleLibreOffice(t *testing.T) {
 	t.Parallel()
 	needs(t, "socat")
-	_, port, _ := net.SplitHostPort(freePort(t))
+	_, port, _ := net.SplitHostPort(proxytest.FreePort(t))
 	bin := t.TempDir()
 	// What its command line asks for: a listener, and its own number in a file.
 	stub := "#!/bin/sh\necho x >>" + bin + "/starts\necho $$ >${3#*=}\nexec socat TCP-LISTEN:" + port + ",bind=127.0.0.1,fork,reuseaddr EXEC:" + bin + "/answer\n"
@@ -234,7 +235,7 @@ func TestExampleSSH(t *testing.T) {
 	os.MkdirAll("/run/sshd", 0o755) // root's sshd wants it; others' do not
 	var addrs []string
 	for range 2 {
-		dir, addr := t.TempDir(), freePort(t)
+		dir, addr := t.TempDir(), proxytest.FreePort(t)
 		runProgram(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key")
 		_, port, _ := net.SplitHostPort(addr)
 		sshd, _ := exec.LookPath("sshd")
@@ -268,7 +269,7 @@ func TestExampleSSH(t *testing.T) {
 func TestExampleMQTT(t *testing.T) {
 	t.Parallel()
 	needs(t, "mosquitto")
-	broker := freePort(t)
+	broker := proxytest.FreePort(t)
 	_, port, _ := net.SplitHostPort(broker)
 	startProgram(t, broker, "mosquitto", "-p", port)
 	in := runConfigured(t, example(t, "mqtt-websocket.toml", "127.0.0.1:1883", "127.0.0.1:0", "127.0.0.1:8083", "127.0.0.1:0", "10.0.0.51:1883", broker))
@@ -340,7 +341,7 @@ func TestExampleThreeNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.die)
-	first := freePort(t)
+	first := proxytest.FreePort(t)
 	var all []*configured
 	for n := range 3 {
 		listen := "127.0.0.1:0"

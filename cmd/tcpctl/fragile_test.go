@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestRule09AThousandWaitForABackendThatDies: it is killed five times while
@@ -22,7 +23,7 @@ import (
 func TestRule09AThousandWaitForABackendThatDies(t *testing.T) {
 	const crowd, kills = 1000, 5
 	m := &mortal{heard: make(chan int)}
-	addr := freePort(t)
+	addr := proxytest.FreePort(t)
 	m.start(t, addr)
 	t.Cleanup(func() { m.die() })
 	in := runInstance(t, nil, "lock", "-l", "127.0.0.1:0", "-p", addr, "-n", "1", "--queue-timeout", "5m")
@@ -123,7 +124,7 @@ func (m *mortal) answer(n int) {
 // die is kill -9.
 func (m *mortal) die() {
 	m.mu.Lock()
-	stopListening(m.ln)
+	proxytest.StopListening(m.ln)
 	if m.c != nil {
 		m.c.SetLinger(0)
 		m.c.Close()

@@ -14,6 +14,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // clientLog is what clients have seen, with its time.
@@ -165,7 +166,7 @@ func TestMomentsAreAsTheClientsSawThem(t *testing.T) {
 	}
 	t.Cleanup(b.die)
 	// The backend that is killed is a process of its own.
-	front := fmt.Sprintf("[services.a]\nlisten = %q\nbackends = [%q]\n[history]\nfile = \"off\"\n", freePort(t), b.addr)
+	front := fmt.Sprintf("[services.a]\nlisten = %q\nbackends = [%q]\n[history]\nfile = \"off\"\n", proxytest.FreePort(t), b.addr)
 	a := runConfigured(t, front)
 	config := fmt.Sprintf(`[services.db]
 listen = %q
@@ -175,7 +176,7 @@ check = { interval = "100ms", rise = 1, fall = 2 }
 backends = [{ name = "a", addr = %q }, { name = "b", addr = %q }]
 [history]
 file = %q
-`, freePort(t), a.addr(), b.addr, filepath.Join(t.TempDir(), "history.db"))
+`, proxytest.FreePort(t), a.addr(), b.addr, filepath.Join(t.TempDir(), "history.db"))
 	in := runConfigured(t, config)
 	state := func(backend int, want string) time.Time {
 		t.Helper()

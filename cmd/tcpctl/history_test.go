@@ -16,6 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestTheNightIsTold: a backend is killed under load, an operator drains,
@@ -38,7 +39,7 @@ backends = [{ name = "a", addr = "%s" }]
 check = { interval = "200ms", timeout = "1s", rise = 1, fall = 2 }
 [history]
 file = "%s"
-`, strings.TrimPrefix(freePort(t), "127.0.0.1:"), a.addr, file)
+`, strings.TrimPrefix(proxytest.FreePort(t), "127.0.0.1:"), a.addr, file)
 	in := runConfigured(t, config)
 	in.until("the backend", backendUp)
 	began := time.Now()
@@ -167,7 +168,7 @@ func TestKilledWhileItWrites(t *testing.T) {
 	times := 2
 	fmt.Sscan(os.Getenv("TCPCTL_HISTORY"), &times)
 	file := filepath.Join(t.TempDir(), "history.db")
-	config := fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [\"%s\"]\ncheck = { type = \"none\" }\n[history]\nfile = %q\n", freePort(t), file)
+	config := fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [\"%s\"]\ncheck = { type = \"none\" }\n[history]\nfile = %q\n", proxytest.FreePort(t), file)
 	var seq uint64
 	worst := time.Duration(0)
 	var ends []time.Time

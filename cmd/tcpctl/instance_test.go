@@ -165,14 +165,3 @@ func sendSignal(pid int, s syscall.Signal) error {
 	}
 	return p.Signal(s)
 }
-
-// freePort is an address that only this test has, until it ends.
-func freePort(t *testing.T) string {
-	t.Helper()
-	p, err := keepPort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.giveBack)
-	return p.addr
-}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestStrangersOfTheMeshCannotStarveClients: hundreds of connections to the
@@ -26,7 +27,7 @@ func TestStrangersOfTheMeshCannotStarveClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.die()
-	at := freePort(t)
+	at := proxytest.FreePort(t)
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	write(t, path, fmt.Sprintf(`[mesh]
 name = "open"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // hubNodes starts instances of which edge-1 and edge-2 are hubs of more than three, and waits until each sees all.
@@ -27,7 +28,7 @@ func hubNodes(t *testing.T, n int) (all []*running) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.die)
-	ports := []string{freePort(t), freePort(t)}
+	ports := []string{proxytest.FreePort(t), proxytest.FreePort(t)}
 	for i := range n {
 		listen := "127.0.0.1:0"
 		if i < len(ports) {

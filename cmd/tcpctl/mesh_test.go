@@ -20,6 +20,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // nodes starts so many instances of one mesh, each with a service over two
@@ -53,7 +54,7 @@ func nodesOf(t *testing.T, secret bool, names ...string) []*running {
 		t.Cleanup(b.die)
 		addrs = append(addrs, b.addr)
 	}
-	first := freePort(t)
+	first := proxytest.FreePort(t)
 	var all []*running
 	for i, name := range names {
 		listen := "127.0.0.1:0"
@@ -156,7 +157,7 @@ func TestWithoutASecretNobodyActs(t *testing.T) {
 // TestMeshJoinIsTcpnetsDemo types a line on one node, and hears it on another.
 func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 	t.Parallel()
-	addr := freePort(t)
+	addr := proxytest.FreePort(t)
 	join := func(node, listen string, more ...string) (io.WriteCloser, *bufio.Reader) {
 		ctx, cancel := context.WithCancel(context.Background())
 		t.Cleanup(cancel)
@@ -204,7 +205,7 @@ func TestMeshJoinIsTcpnetsDemo(t *testing.T) {
 // TestAJoinAddressThatNobodyAnswersIsAnEvent, and only one.
 func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 	t.Parallel()
-	unused := freePort(t)
+	unused := proxytest.FreePort(t)
 	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", unused)))
 	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+unused); time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > patience {

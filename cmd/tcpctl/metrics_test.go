@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // scraped is an instance whose metrics are read.
@@ -74,10 +76,7 @@ func TestMetricsAfterRealEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.die()
-	web, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	web := proxytest.Listen(t)
 	srv := &http.Server{Handler: http.NotFoundHandler()}
 	go srv.Serve(web)
 	defer srv.Close()
@@ -85,7 +84,7 @@ func TestMetricsAfterRealEvents(t *testing.T) {
 	certificate(t, dir, "desk")
 	list := filepath.Join(dir, "list.json")
 	write(t, list, fmt.Sprintf(`[{"name": "found", "addr": %q}]`, a.addr))
-	s := &scraped{t: t, addr: freePort(t)}
+	s := &scraped{t: t, addr: proxytest.FreePort(t)}
 	good := fmt.Sprintf(`[metrics]
 listen = %q
 [services.db]

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestAWindowEndsThePoolsOfADatabase: PgBouncer keeps its sessions for ever, so a
@@ -91,7 +92,7 @@ func TestAWindowEndsThePoolsOfADatabase(t *testing.T) {
 // as it wants.
 func newPgbouncer(t *testing.T, pg *postgres, addr string) (at string) {
 	t.Helper()
-	at = freePort(t)
+	at = proxytest.FreePort(t)
 	_, port, _ := net.SplitHostPort(at)
 	host, dbPort, _ := net.SplitHostPort(addr)
 	ini := fmt.Sprintf(`[databases]

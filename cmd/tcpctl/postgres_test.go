@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestPostgreSQLRestartsUnderPgbench: two windows around a restart, while
@@ -92,7 +93,7 @@ func newPostgres(t *testing.T) *postgres {
 		}
 		p.as = []string{"setpriv", "--reuid", u.Uid, "--regid", u.Gid, "--clear-groups", "env", "-C", dir}
 	}
-	p.addr = freePort(t)
+	p.addr = proxytest.FreePort(t)
 	p.run(t, append(p.as, filepath.Join(p.bin, "initdb"), "-N", "-A", "trust", "-U", "postgres", "-D", dir+"/data"))
 	p.run(t, p.ctl("start"))
 	t.Cleanup(func() { p.run(t, p.ctl("stop")) })

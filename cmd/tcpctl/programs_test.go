@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // needs skips a test where a program is not installed.
@@ -55,7 +57,7 @@ func startProgram(t *testing.T, addr string, argv ...string) {
 func TestHAProxyOnBothSides(t *testing.T) {
 	t.Parallel()
 	needs(t, "haproxy")
-	front, behind, backend := freePort(t), freePort(t), freePort(t)
+	front, behind, backend := proxytest.FreePort(t), proxytest.FreePort(t), proxytest.FreePort(t)
 	in := runConfigured(t, `[services.web]
 listen = "127.0.0.1:0"
 backends = ["`+behind+`"]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestRedisDiesUnderLoad has two of Debian's redis-server behind tcpctl proxy,
@@ -103,7 +104,7 @@ func ping(addr string) error {
 // startRedis runs one on a free port of loopback.
 func startRedis(t *testing.T) (addr string, cmd *exec.Cmd) {
 	t.Helper()
-	addr = freePort(t)
+	addr = proxytest.FreePort(t)
 	_, port, _ := net.SplitHostPort(addr)
 	cmd = exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // shuffled are addresses that a reload gives to services anew.
@@ -47,7 +49,7 @@ func TestReloadsOfAllKinds(t *testing.T) {
 		s.backends[name] = b.addr
 	}
 	for range 3 {
-		s.addrs = append(s.addrs, freePort(t))
+		s.addrs = append(s.addrs, proxytest.FreePort(t))
 	}
 	s.addrs = append(s.addrs, "unix:"+filepath.Join(t.TempDir(), "s"))
 	text, want := s.deal()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // configured is an instance that runs a file which the test may change.
@@ -155,10 +156,7 @@ type download struct {
 }
 
 func newDownload(t *testing.T) *download {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	d := &download{addr: ln.Addr().String()}
 	done := make(chan struct{})
 	go d.serve(ln, done)

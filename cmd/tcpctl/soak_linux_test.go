@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestSoak runs sessions of every kind through services of every kind, while
@@ -34,7 +35,7 @@ func TestSoak(t *testing.T) {
 	s := &soak{t: t, waiting: map[uint64]chan soakSaw{}, records: map[string]chan proxy.Record{}}
 	var servers []*soakServer
 	for range 3 {
-		b := &soakServer{soak: s, addr: freePort(t), live: map[net.Conn]bool{}}
+		b := &soakServer{soak: s, addr: proxytest.FreePort(t), live: map[net.Conn]bool{}}
 		if err := b.start(); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // soakServer plays the server's part of each session, and tells what it saw.
@@ -48,7 +50,7 @@ func (s *soakServer) start() error {
 // die resets all and refuses each client, until the next start.
 func (s *soakServer) die() {
 	s.mu.Lock()
-	stopListening(s.ln)
+	proxytest.StopListening(s.ln)
 	for c := range s.live {
 		s.live[c] = true
 		soakAbort(c)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestASystemdService has tcpctl told of a socket that systemd has opened, and
@@ -30,10 +32,7 @@ func TestASystemdService(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer manager.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	defer ln.Close()
 	file, err := ln.(*net.TCPListener).File()
 	if err != nil {

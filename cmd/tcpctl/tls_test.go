@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // certificate has openssl make one for 127.0.0.1, called name.
@@ -110,7 +112,7 @@ func TestACertificateNearItsEnd(t *testing.T) {
 	text := func(dir string) string {
 		return `[services.desk]
 listen = "127.0.0.1:0"
-backends = ["` + freePort(t) + `"]
+backends = ["` + proxytest.FreePort(t) + `"]
 check.type = "none"
 tls = { cert = "` + dir + `/desk.pem", key = "` + dir + `/desk.key" }
 `
@@ -153,7 +155,7 @@ func TestPromtoolIsContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.die()
-	addr := freePort(t)
+	addr := proxytest.FreePort(t)
 	in := runConfigured(t, `[metrics]
 listen = "`+addr+`"
 [services.db]
@@ -198,7 +200,7 @@ lock = {slots = 1}
 	in.tcpctl("open", "db")
 	// Another address, in place: the new one is opened, then the old one closed.
 	text := readFile(t, in.path)
-	other := freePort(t)
+	other := proxytest.FreePort(t)
 	write(t, in.path, strings.Replace(text, addr, other, 1))
 	if out := in.tcpctl("reload"); !strings.Contains(out, "metrics.listen from") {
 		t.Errorf("reload: %s", out)

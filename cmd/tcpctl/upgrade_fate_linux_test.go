@@ -20,6 +20,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // load is clients that come again and again, each for a moment.
@@ -613,7 +614,7 @@ func TestUpgradesInAMesh(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.die()
-	port := freePort(t)
+	port := proxytest.FreePort(t)
 	conf := func(node, listen, join string) string {
 		path := filepath.Join(dir, node+".toml")
 		write(t, path, fmt.Sprintf(`[services.db]

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestUpgradeOfAllNodes: one node after another is replaced, under clients of each of
@@ -17,7 +18,7 @@ import (
 func TestUpgradeOfAllNodes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	secret, first := filepath.Join(dir, "secret"), freePort(t)
+	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	write(t, secret, strings.Repeat("s", 32)+"\n")
 	b, err := newBackend("x")
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // browseVNC opens a page of a bridge at addr, and gives its report.
@@ -87,7 +89,7 @@ const visitDesks = `
 // and the file of what it says.
 func startVNC(t *testing.T, program, geometry string) (server, log string) {
 	t.Helper()
-	server = freePort(t)
+	server = proxytest.FreePort(t)
 	_, port, _ := net.SplitHostPort(server)
 	// The screen's number is free like the port: two servers do not meet.
 	cmd := exec.Command(program, ":"+port, "-rfbport", port, "-localhost",

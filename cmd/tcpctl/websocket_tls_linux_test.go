@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestSSLTarget: openssl's server, which gives back each line reversed, behind
@@ -17,7 +18,7 @@ import (
 func TestSSLTarget(t *testing.T) {
 	t.Parallel()
 	needs(t, "openssl")
-	dir, server := t.TempDir(), freePort(t)
+	dir, server := t.TempDir(), proxytest.FreePort(t)
 	ours := newIssuer(t, dir, "ours")
 	newIssuer(t, dir, "theirs")
 	ours.issue("desk", "desk.example.org", time.Hour)

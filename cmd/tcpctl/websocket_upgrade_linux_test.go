@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // exchange sends a line, and compares the one that comes back.
@@ -33,7 +35,7 @@ func (c *caller) exchange(line, want string) error {
 // its own, all with the tokens of one file.
 func servicesByPath(t *testing.T, tokens string, names ...string) (in *configured, visit func(name, token string) *caller) {
 	t.Helper()
-	addr, text := freePort(t), ""
+	addr, text := proxytest.FreePort(t), ""
 	for _, name := range names {
 		b, err := newBackend("at " + name)
 		if err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // headed is a listener that wants a header ahead of all that is said, and
@@ -94,10 +96,7 @@ func TestTLSWithoutHTTP(t *testing.T) {
 	}
 	ln.Close()
 	<-ended
-	plain, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := proxytest.Listen(t)
 	defer plain.Close()
 	go func() {
 		if c, err := plain.Accept(); err == nil {
@@ -131,10 +130,7 @@ func TestHostOfAUnixSocket(t *testing.T) {
 
 // TestACheckEndsWithItsContext, whatever the backend does.
 func TestACheckEndsWithItsContext(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	defer ln.Close()
 	for _, c := range []Check{{Type: Talk, Want: "x"}, {Type: HTTP}, {TLS: true}} {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,15 +10,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTCP(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -99,10 +97,7 @@ func TestTalk(t *testing.T) {
 		{send: "PING\r\n", want: "+PONG", detail: "closed without an answer"},
 		{greets: strings.Repeat("x", maxAnswer), want: "+PONG", detail: `said "` + strings.Repeat("x", 32) + `"..., wants "+PONG"`},
 	} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -129,10 +124,7 @@ func TestTalk(t *testing.T) {
 }
 
 func TestASilentBackendTimesOut(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	defer ln.Close() // it accepts in the kernel, and nothing answers
 	r := Check{Type: HTTP, Addr: ln.Addr().String(), Timeout: 50 * time.Millisecond}.Run(context.Background())
 	if r.OK || r.Detail != "timed out" {

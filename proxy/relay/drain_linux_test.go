@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
 // eachAddress runs a test at an address of each kind.
 func eachAddress(t *testing.T, test func(t *testing.T, addr string)) {
-	for _, addr := range []string{"127.0.0.1:0", "unix:" + filepath.Join(t.TempDir(), "s"), fmt.Sprintf("unix:@tcpctl-test-%d", os.Getpid())} {
+	for _, addr := range []string{proxytest.FreePort(t), "unix:" + filepath.Join(t.TempDir(), "s"), fmt.Sprintf("unix:@tcpctl-test-%d", os.Getpid())} {
 		kind, _, _ := strings.Cut(addr, ":")
 		if strings.Contains(addr, "@") {
 			kind = "abstract"
@@ -85,9 +86,6 @@ func TestNobodyIsResetByADrain(t *testing.T) {
 	eachAddress(t, func(t *testing.T, addr string) {
 		eachRunner(t, func(t *testing.T, r relay.Runner) {
 			h := openAt(t, r, addr, newBackend(t).echo().addr())
-			if tcp, ok := h.l.Addr().(*net.TCPAddr); ok {
-				addr = tcp.String()
-			}
 			at, open, stop := h.l, h.l, make(chan struct{})
 			var served, refused atomic.Int32
 			var clients sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -81,7 +82,7 @@ type harness struct {
 // open serves clients and connects each to the backend's address.
 func open(t testing.TB, r relay.Runner, network, addr string, change ...func(*harness)) *harness {
 	t.Helper()
-	return openWith(t, r, "127.0.0.1:0", network, addr, change...)
+	return openWith(t, r, proxytest.FreePort(t), network, addr, change...)
 }
 
 // openAt is open at an address of its own.
@@ -249,10 +250,7 @@ type backend struct {
 
 func newBackend(t testing.TB) *backend {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	t.Cleanup(func() { ln.Close() })
 	return &backend{t, ln}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // openssl is a running "openssl s_client" that is connected to Server.
@@ -28,10 +30,7 @@ func startOpenssl(t *testing.T, server *tls.Config, flags ...string) (*conn, Han
 	if err != nil {
 		t.Skip("there is no openssl command")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := proxytest.Listen(t)
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	t.Cleanup(cancel)
@@ -186,12 +185,7 @@ func TestAClientResumesWithOpenssl(t *testing.T) {
 	}
 	cert, pool := newCertificate(t, "localhost")
 	file := writePEM(t, cert)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := proxytest.FreePort(t)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "s_server", "-accept", addr, "-cert", file, "-key", file, "-rev", "-quiet")

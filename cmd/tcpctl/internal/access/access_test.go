@@ -21,6 +21,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -186,10 +187,7 @@ func TestSetChangesTheFile(t *testing.T) {
 func TestBehindAnEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access")
 	l := newLog(t, Config{File: path, Flush: 2 * time.Millisecond})
-	echo, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	echo := proxytest.Listen(t)
 	defer echo.Close()
 	engine, err := proxy.New(proxy.Config{OnRecord: l.Record, Services: []proxy.ServiceConfig{{Name: "db",
 		Listen: []string{"127.0.0.1:0"}, Backends: []proxy.BackendConfig{{Addr: echo.Addr().String()}}, Check: proxy.CheckConfig{Type: "none"}}}})

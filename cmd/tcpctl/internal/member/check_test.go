@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // A checkPort is where a backend is checked. It looks whether the backend has a client meanwhile.
@@ -23,10 +24,7 @@ type checkPort struct {
 }
 
 func newCheckPort(t *testing.T) *checkPort {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	p := &checkPort{T: t, port: ln.Addr().(*net.TCPAddr).Port}
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -24,6 +24,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) {
@@ -253,7 +254,7 @@ type backend struct {
 func newBackend(t *testing.T, name string, slots int) *backend {
 	t.Helper()
 	b := &backend{t: t, name: name, several: slots > 1}
-	b.listen("127.0.0.1:0")
+	b.listen(proxytest.FreePort(t))
 	t.Cleanup(b.stop)
 	return b
 }
@@ -323,7 +324,7 @@ func (b *backend) serve(c net.Conn) {
 	b.names = append(b.names, strings.TrimSpace(line))
 	n := 0
 	for c := range b.conns {
-		if !wasReset(c) {
+		if !proxytest.WasReset(c) {
 			n++
 		}
 	}
@@ -381,7 +382,7 @@ func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConf
 	for i := range 3 {
 		n := &node{T: t, id: cluster.NodeID(i + 1), hub: r.hub, records: make(chan proxy.Record, 10000)}
 		n.config = c
-		n.config.Name, n.config.Listen, n.config.Relay = "db", []string{"127.0.0.1:0"}, relay
+		n.config.Name, n.config.Listen, n.config.Relay = "db", []string{proxytest.FreePort(t)}, relay
 		n.config.SendProxy = 2
 		n.config.Check.Type = "none"
 		n.config.Lock.Scope = proxy.ScopeCluster

@@ -2,7 +2,6 @@ package member_test
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // lostLease is how long leases are where one is to end: a test waits for that.
@@ -336,10 +336,7 @@ func TestRule25bANodeThatCannotServe(t *testing.T) {
 // TestRule25bADialThatFails gives the slot back, and its client keeps its place.
 func TestRule25bADialThatFails(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
-		dead, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		dead := proxytest.Listen(t)
 		r := newRig(t, 10*second, relay, proxy.ServiceConfig{}, func(i int, c *proxy.ServiceConfig, _ *member.Config) {
 			if i == 0 {
 				c.Backends[0].Addr, c.Queue.Timeout = dead.Addr().String(), time.Minute

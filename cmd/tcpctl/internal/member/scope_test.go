@@ -17,6 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // A scoped is a node whose service has no lock, and is of scope cluster.
@@ -33,10 +34,7 @@ type scoped struct {
 // echoes listens, and sends all back.
 func echoes(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -70,7 +68,7 @@ func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, back
 			t.Error(err)
 		}
 	})
-	c := proxy.ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Scope: proxy.ScopeCluster, Cluster: n.member.Scope,
+	c := proxy.ServiceConfig{Name: "db", Listen: []string{proxytest.FreePort(t)}, Scope: proxy.ScopeCluster, Cluster: n.member.Scope,
 		Check: proxy.CheckConfig{Type: "none"}, Backends: []proxy.BackendConfig{{Name: "a", Addr: backend}}}
 	if change != nil {
 		change(&c)

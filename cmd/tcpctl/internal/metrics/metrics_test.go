@@ -27,6 +27,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -219,10 +220,7 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 
 // TestOfAnEngine is the wiring, from the client's socket to the scrape.
 func TestOfAnEngine(t *testing.T) {
-	backend, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	backend := proxytest.Listen(t)
 	defer backend.Close()
 	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
 		Backends: []proxy.BackendConfig{{Name: "a", Addr: backend.Addr().String()}}, Check: proxy.CheckConfig{Type: "none"}}}})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -94,12 +95,7 @@ func TestBackendThatIsAnother(t *testing.T) {
 // WebSocket, chosen by the name in the ClientHello.
 func TestBySNIOverTLS(t *testing.T) {
 	var client *tls.Config
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
+	addr := proxytest.FreePort(t)
 	named := func(name string) func(*proxy.ServiceConfig, *WebSocket) {
 		return func(c *proxy.ServiceConfig, _ *WebSocket) {
 			client = overTLS(c)
@@ -112,10 +108,7 @@ func TestBySNIOverTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		ln := proxytest.Listen(t)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

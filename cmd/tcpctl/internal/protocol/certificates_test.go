@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // writeCertificate writes a certificate and its key, valid until notAfter.
@@ -91,10 +92,7 @@ func TestSessionTicketsOutliveAReload(t *testing.T) {
 	client := &tls.Config{InsecureSkipVerify: true, ServerName: "desk", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	connect := func(server *tls.Config) (resumed bool) {
 		t.Helper()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := proxytest.Listen(t)
 		defer l.Close()
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {

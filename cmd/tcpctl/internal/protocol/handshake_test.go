@@ -16,15 +16,13 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
 // fullListener is an address whose backlog is full: a connect to it hangs.
 func fullListener(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	t.Cleanup(func() { ln.Close() })
 	shrink(t, ln.(*net.TCPListener))
 	for range 16 {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 	"github.com/tcpctl/tcpctl/ws"
 )
@@ -89,12 +90,10 @@ func bridgeOf(t *testing.T, spec config.WS, serve func(*net.TCPConn), change fun
 		t.Fatal(err)
 	}
 	v := &testBridge{T: t, records: make(chan proxy.Record, 100), under: map[string]net.Conn{}}
-	if v.backend, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
+	v.backend = proxytest.Listen(t)
 	v.wg.Add(1)
 	go v.accept(serve)
-	c := proxy.ServiceConfig{Name: "desk", Listen: []string{"127.0.0.1:0"}, Protocol: w, Check: proxy.CheckConfig{Type: "none"},
+	c := proxy.ServiceConfig{Name: "desk", Listen: []string{proxytest.FreePort(t)}, Protocol: w, Check: proxy.CheckConfig{Type: "none"},
 		Relay: os.Getenv(relayVariable), Backends: []proxy.BackendConfig{{Name: "vnc", Addr: v.backend.Addr().String()}}}
 	if change != nil {
 		change(&c, w)

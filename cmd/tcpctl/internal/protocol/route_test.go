@@ -15,6 +15,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // sharing is an engine with several services on one address.
@@ -25,10 +26,7 @@ type sharing struct {
 
 // named is a backend that says its name to each client, and echoes.
 func (v *sharing) named(name string) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		v.Fatal(err)
-	}
+	ln := proxytest.Listen(v)
 	done := make(chan bool)
 	go func() {
 		defer close(done)
@@ -70,16 +68,14 @@ func (v *sharing) service(name string, change func(*config.WS, *proxy.ServiceCon
 
 func share(t *testing.T, change ...func(*config.WS, *proxy.ServiceConfig)) *sharing {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	v := &sharing{testBridge: &testBridge{T: t, records: make(chan proxy.Record, 100), addr: ln.Addr().String(), backend: ln, under: map[string]net.Conn{}}}
 	ln.Close()
 	for i, f := range change {
 		v.cfg.Services = append(v.cfg.Services, v.service(string(rune('a'+i)), f))
 	}
 	v.cfg.OnRecord = func(r proxy.Record) { v.records <- r }
+	var err error
 	if v.engine, err = proxy.New(v.cfg); err != nil {
 		t.Fatal(err)
 	}

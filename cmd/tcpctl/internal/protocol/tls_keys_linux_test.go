@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestKeysThatChange are those of openssl's client: K asks for ours, too.
@@ -21,7 +19,7 @@ func TestKeysThatChange(t *testing.T) {
 	}
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { overTLS(c) })
 	cmd := exec.CommandContext(t.Context(), path, "s_client", "-connect", v.addr, "-quiet", "-no_ign_eof")
-	r, in := packets(t)
+	r, in := proxytest.Packets(t)
 	cmd.Stdin = r
 	out, _ := cmd.StdoutPipe()
 	if err := cmd.Start(); err != nil {
@@ -46,16 +44,4 @@ func TestKeysThatChange(t *testing.T) {
 	if r := v.record(); r.Reason != proxy.ReasonFIN || r.CloseCode != 1000 || r.BytesIn != 40 || r.BytesOut != 40 {
 		t.Errorf("record %+v", r)
 	}
-}
-
-// packets is a pipe of which each read gets what one write has put into it.
-func packets(t *testing.T) (r, w *os.File) {
-	t.Helper()
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_DIRECT|unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	r, w = os.NewFile(uintptr(fds[0]), ""), os.NewFile(uintptr(fds[1]), "")
-	t.Cleanup(func() { r.Close(); w.Close() })
-	return r, w
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/authkeys"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -254,10 +255,7 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 // standstill passes a connection on, until it takes nothing more from the server.
 func standstill(t *testing.T, to string) (addr string, stop func()) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	conns := make(chan [2]net.Conn, 1)
 	go func() {
 		a, err := ln.Accept()

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 const patience = time.Minute
@@ -107,10 +108,7 @@ type old struct {
 
 func newOld(t *testing.T, fate string) *old {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := proxytest.Listen(t)
 	t.Cleanup(func() { ln.Close() })
 	socket, err := ln.(*net.TCPListener).File()
 	if err != nil {

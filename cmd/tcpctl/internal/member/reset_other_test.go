@@ -1,7 +1,0 @@
-//go:build !linux
-
-package member_test
-
-import "net"
-
-func wasReset(net.Conn) bool { return false }

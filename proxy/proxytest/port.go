@@ -1,0 +1,34 @@
+// Package proxytest has what tests of proxies, of their backends and of their clients need: ports that are a test's own
+// as long as it runs, also while the server behind them is stopped.
+//
+// A port that was free a moment ago, or one whose server has been closed, is soon given to the next that listens on port
+// 0: a test in the same process, or in another package. Whatever then dials the server that is gone meets a stranger,
+// and the stranger counts a client that it does not know.
+package proxytest
+
+import (
+	"net"
+	"testing"
+)
+
+// FreePort is an address of 127.0.0.1 that no other program is given until the test ends. Who dials it is refused
+// until the test listens on it, which it may do as often as it likes. It fails the test where no port is left.
+func FreePort(t testing.TB) (addr string) {
+	t.Helper()
+	p, err := Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Release)
+	return p.Addr
+}
+
+// Listen listens at a FreePort. The caller closes the listener; after that clients are refused until the test ends.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", FreePort(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
