@@ -170,11 +170,12 @@ const verdictDelay = 3 * time.Second
 // checkSlot gives a check the slot over all engines that it may need: release is to be called once it has ended, and
 // held ends with the slot. A check that the backend does not see needs none, nor does one of a backend that is not up,
 // or it could never come back, or that clients do not reach: those before it in the line would come again and again.
-// Where before_next runs a check gets none, as its grant would count as a client's.
+// Where before_next runs a check gets none, as its grant would count as a client's; where on_expire does, one that a
+// lost node had is left to a client.
 // may is false in maint, if another engine checks, unless it was asked for here, or if no slot was free for an
 // interval: then the sessions that hold them are proof enough.
 func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Context, release func(), may bool) {
-	s, needs, wait := b.service, false, time.Duration(0)
+	s, needs, expired, wait := b.service, false, false, time.Duration(0)
 	var slots Shared
 	may = true
 	s.queue.Do(func() {
@@ -184,12 +185,13 @@ func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Conte
 		c := s.config()
 		may, wait = b.admin() != AdminMaint && (asked || !b.checkedElsewhereLocked()), c.Check.Interval
 		away := !b.tracker.Up() || b.active == 0 && b.evidence.failing.Load()
+		expired = !c.Hooks.OnExpire.set()
 		needs = !away && !s.checksBesideSlots() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
 	})
 	if !may || !needs {
 		return ctx, func() {}, may
 	}
-	return slots.CheckSlot(ctx, max(wait, health.Urgent))
+	return slots.CheckSlot(ctx, max(wait, health.Urgent), expired)
 }
 
 // checksBesideSlots says whether checks get no slot of those that are shared.

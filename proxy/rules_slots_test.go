@@ -133,7 +133,7 @@ func (m *fakeShared) State() proxy.SharedState {
 func (m *fakeShared) Number(arrival uint64) uint64 { return arrival }
 
 // CheckSlot has a slot for each check, and counts them.
-func (m *fakeShared) CheckSlot(ctx context.Context, _ time.Duration) (context.Context, func(), bool) {
+func (m *fakeShared) CheckSlot(ctx context.Context, _ time.Duration, _ bool) (context.Context, func(), bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.checks++

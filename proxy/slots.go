@@ -36,9 +36,10 @@ type Shared interface {
 	State() SharedState
 	Number(arrival uint64) uint64
 	// CheckSlot waits for a slot for a check of this engine, in the order of all waiters, for so long at
-	// most; ok is false without one. held ends when the slot is lost; release gives it back, and may
+	// most; ok is false without one. One that is Expired will do only if expired says that nothing has to run
+	// for it. held ends when the slot is lost; release gives it back, and may
 	// be called in any case. Any goroutine may call it, and several at a time.
-	CheckSlot(ctx context.Context, most time.Duration) (held context.Context, release func(), ok bool)
+	CheckSlot(ctx context.Context, most time.Duration, expired bool) (held context.Context, release func(), ok bool)
 	// Close is called once the service has ended. No call follows.
 	Close()
 }

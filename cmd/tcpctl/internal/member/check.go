@@ -24,7 +24,7 @@ func (u *checkUser) Ask() {
 
 // CheckSlot has a handle of its own, whose only arrival the check is. A slot that wants a hook to run
 // first is left to a client.
-func (h *handle) CheckSlot(ctx context.Context, most time.Duration) (held context.Context, release func(), ok bool) {
+func (h *handle) CheckSlot(ctx context.Context, most time.Duration, expired bool) (held context.Context, release func(), ok bool) {
 	held, lost := context.WithCancel(ctx)
 	u := &checkUser{service: h.user.Service(), asked: make(chan struct{}, 1), lost: lost}
 	own := h.member.handle(h.service, u)
@@ -38,6 +38,9 @@ func (h *handle) CheckSlot(ctx context.Context, most time.Duration) (held contex
 	own.WaitingUpTo(1)
 	for {
 		grant, why := own.Admit(1, 0)
+		if why == "" && grant.Expired && expired && !grant.Hook {
+			grant, why = own.Admit(1, grant.Token) // nothing has to run: else it would come back, and stay
+		}
 		if why == "" {
 			return held, release, !grant.Hook && !grant.Expired
 		}

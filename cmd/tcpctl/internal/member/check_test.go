@@ -135,6 +135,40 @@ func TestRule25dAChecksSlot(t *testing.T) {
 	})
 }
 
+// TestRule25dASlotThatWasLost does for a check, or none would be made before the next client; but not where on_expire
+// is to run for it.
+func TestRule25dASlotThatWasLost(t *testing.T) {
+	eachRelay(t, func(t *testing.T, relay string) {
+		for _, hooked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("on_expire %v", hooked), func(t *testing.T) {
+				t.Parallel()
+				p, d, hooks := newCheckPort(t), &diary{}, proxy.Hooks{}
+				if hooked {
+					hooks.OnExpire = proxy.Hook{Func: d.hook}
+				}
+				r := newRig(t, lostLease, relay, proxy.ServiceConfig{Hooks: hooks}, func(_ int, c *proxy.ServiceConfig, _ *member.Config) {
+					c.Check = p.config()
+				})
+				p.more(10)
+				holder := r.nodes[2].dial("holder")
+				holder.hears("a")
+				r.link(3, false)
+				holder.ends()
+				if !hooked {
+					p.more(10)
+					return
+				}
+				next := r.nodes[0].dial("next")
+				next.hears("a")
+				next.leaves()
+				if len(d.all()) == 0 {
+					t.Error("a check has taken what on_expire was to run for")
+				}
+			})
+		}
+	})
+}
+
 // TestRule25dChecksAreNotCounted: where before_next runs, they have no grant, which would be one of those that it counts.
 func TestRule25dChecksAreNotCounted(t *testing.T) {
 	eachRelay(t, func(t *testing.T, relay string) {
