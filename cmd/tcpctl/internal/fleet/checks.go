@@ -22,8 +22,8 @@ const maxDetail = 300
 // checks are what peers say in their records.
 type checks struct {
 	mu    sync.Mutex
-	peers map[string]*peerChecks // by id
-	took  map[checkOf]time.Time  // Verdict.At of the last that was taken of each
+	peers map[string]peerChecks // by id
+	took  map[checkOf]time.Time // Verdict.At of the last that was taken of each
 }
 
 type peerChecks struct {
@@ -41,25 +41,43 @@ type checkOf struct {
 
 func keyOf(c *proxy.SharedCheck) checked { return checked{c.Service, c.Backend, c.Addr} }
 
-// note takes a peer's record. A peer that is down has none.
-func (c *checks) note(p meshinfo.Peer, r record) {
+// note takes a peer's record, and returns for which backends it differs from the one before. A peer that is down has
+// none.
+func (c *checks) note(p meshinfo.Peer, r record) (changed map[checked]bool) {
+	now := map[checked]proxy.SharedCheck{}
+	if p.Trusted && p.State != meshinfo.Down {
+		for i := range r.Checks {
+			if v := r.Checks[i].Verdict; v != nil {
+				v.Detail = text.Safe(v.Detail[:min(len(v.Detail), maxDetail)])
+			}
+			now[keyOf(&r.Checks[i])] = r.Checks[i]
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !p.Trusted || p.State == meshinfo.Down || len(r.Checks) == 0 {
-		delete(c.peers, p.ID)
-		return
-	}
-	one := &peerChecks{name: p.Name, of: map[checked]proxy.SharedCheck{}}
-	for i := range r.Checks {
-		if v := r.Checks[i].Verdict; v != nil {
-			v.Detail = text.Safe(v.Detail[:min(len(v.Detail), maxDetail)])
+	was := c.peers[p.ID].of
+	changed = map[checked]bool{}
+	for key, one := range now {
+		if before, had := was[key]; !had || before.Wanted != one.Wanted || !sameVerdict(before.Verdict, one.Verdict) {
+			changed[key] = true
 		}
-		one.of[keyOf(&r.Checks[i])] = r.Checks[i]
+	}
+	for key := range was {
+		if _, has := now[key]; !has {
+			changed[key] = true
+		}
 	}
 	if c.peers == nil {
-		c.peers, c.took = map[string]*peerChecks{}, map[checkOf]time.Time{}
+		c.peers, c.took = map[string]peerChecks{}, map[checkOf]time.Time{}
 	}
-	c.peers[p.ID] = one
+	if c.peers[p.ID] = (peerChecks{p.Name, now}); len(now) == 0 {
+		delete(c.peers, p.ID)
+	}
+	return changed
+}
+
+func sameVerdict(a, b *proxy.Verdict) bool {
+	return a == b || a != nil && b != nil && a.At.Equal(b.At)
 }
 
 // follow is what is new for a backend of this node. A node without a lease is none of those that check for
@@ -68,7 +86,6 @@ func (c *checks) follow(self string, leased bool, mine *proxy.SharedCheck) (all 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := proxy.FollowedCheck{Service: mine.Service, Backend: mine.Backend, Addr: mine.Addr}
-	var news []proxy.FollowedCheck
 	for id, peer := range c.peers {
 		theirs, has := peer.of[keyOf(mine)]
 		if !has {
@@ -81,15 +98,15 @@ func (c *checks) follow(self string, leased bool, mine *proxy.SharedCheck) (all 
 		of := checkOf{keyOf(mine), id}
 		if v := theirs.Verdict; v != nil && !v.At.Equal(c.took[of]) {
 			c.took[of] = v.At
-			news = append(news, proxy.FollowedCheck{By: peer.name, Verdict: v})
+			all = append(all, proxy.FollowedCheck{By: peer.name, Verdict: v})
 		}
 	}
-	for _, one := range news {
-		one.Service, one.Backend, one.Addr, one.Place, one.Awaited = f.Service, f.Backend, f.Addr, f.Place, f.Awaited
-		all = append(all, one)
-	}
 	if len(all) == 0 && (f.Place != mine.Place || f.Awaited != mine.Awaited) {
-		all = append(all, f)
+		return []proxy.FollowedCheck{f}
+	}
+	for i := range all {
+		f.By, f.Verdict = all[i].By, all[i].Verdict
+		all[i] = f
 	}
 	return all
 }
@@ -106,7 +123,7 @@ func (c *checks) forget(mine []proxy.SharedCheck) {
 		has[keyOf(&mine[i])] = true
 	}
 	for of := range c.took {
-		if c.peers[of.peer] == nil || !has[of.checked] {
+		if _, there := c.peers[of.peer]; !there || !has[of.checked] {
 			delete(c.took, of)
 		}
 	}
@@ -117,23 +134,48 @@ func (f *Fleet) leased() bool {
 	return f.joins != nil && f.joins.Member != nil && f.joins.Member.Lease() > 0
 }
 
+// sharedChecks are the checks of this node's backends that its record may list.
+func (f *Fleet) sharedChecks() []proxy.SharedCheck {
+	mine := f.source.Engine.Operator().SharedChecks()
+	return mine[:min(len(mine), maxChecks)]
+}
+
 // followChecks has the engine follow what the peers' records say of its backends, and returns what its own
 // is to say of them.
 func (f *Fleet) followChecks() []proxy.SharedCheck {
 	if f.joins == nil {
 		return nil
 	}
-	o := f.source.Engine.Operator()
-	mine, leased := o.SharedChecks(), f.leased()
-	mine = mine[:min(len(mine), maxChecks)]
+	mine, leased := f.sharedChecks(), f.leased()
 	for i := range mine {
-		for _, one := range f.checks.follow(f.node.ID(), leased, &mine[i]) {
-			o.FollowCheck(one)
-		}
+		f.followCheck(leased, &mine[i])
 	}
 	f.checks.forget(mine)
 	if !leased {
 		return nil
 	}
 	return mine
+}
+
+// followRecord is followChecks at a peer's new record: only what the record changes is looked at.
+func (f *Fleet) followRecord(p meshinfo.Peer, r record) {
+	if f.joins == nil {
+		return
+	}
+	changed := f.checks.note(p, r)
+	if len(changed) == 0 {
+		return
+	}
+	mine, leased := f.sharedChecks(), f.leased()
+	for i := range mine {
+		if changed[keyOf(&mine[i])] {
+			f.followCheck(leased, &mine[i])
+		}
+	}
+}
+
+func (f *Fleet) followCheck(leased bool, mine *proxy.SharedCheck) {
+	for _, one := range f.checks.follow(f.node.ID(), leased, mine) {
+		f.source.Engine.Operator().FollowCheck(one)
+	}
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,4 +62,34 @@ func TestRule25dTheFirstChecks(t *testing.T) {
 	}
 	c.note(meshinfo.Peer{ID: "0", State: meshinfo.Alive}, record{Checks: []proxy.SharedCheck{judged}})
 	follows("a peer that has not proved the secret", "2", true, 0)
+}
+
+// TestRule25dWhatARecordChanges: for these backends alone is a peer's record looked at.
+func TestRule25dWhatARecordChanges(t *testing.T) {
+	var c checks
+	check := func(backend string, at int64, wanted bool) proxy.SharedCheck {
+		one := proxy.SharedCheck{Service: "db", Backend: backend, Addr: "10.0.0.1:5432", Wanted: wanted}
+		if at > 0 {
+			one.Verdict = &proxy.Verdict{At: time.Unix(at, 0)}
+		}
+		return one
+	}
+	notes := func(what string, state meshinfo.State, all []proxy.SharedCheck, want ...string) {
+		t.Helper()
+		var got []string
+		for key := range c.note(meshinfo.Peer{ID: "1", State: state, Trusted: true}, record{Checks: all}) {
+			got = append(got, key.backend)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s: %q differ, not %q", what, got, want)
+		}
+	}
+	first := []proxy.SharedCheck{check("a", 0, false), check("b", 1, false), check("c", 1, false)}
+	notes("the first", meshinfo.Alive, first, "a", "b", "c")
+	notes("the same again", meshinfo.Alive, first)
+	notes("a verdict, clients that wait, and the same read anew", meshinfo.Suspect,
+		[]proxy.SharedCheck{check("a", 2, false), check("b", 1, true), check("c", 1, false)}, "a", "b")
+	notes("one is gone, one has no verdict", meshinfo.Alive, []proxy.SharedCheck{check("b", 1, true), check("c", 0, false)}, "a", "c")
+	notes("the peer is down", meshinfo.Down, first, "b", "c")
+	notes("it is back", meshinfo.Alive, first[:1], "a")
 }

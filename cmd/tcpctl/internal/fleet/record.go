@@ -128,10 +128,7 @@ func (f *Fleet) noteChange(ev mesh.Event) {
 		f.source.Engine.Operator().Note(peerEvent(ev.Kind, p))
 	}
 	r, err := parseRecord(p.Record)
-	if f.joins != nil {
-		f.checks.note(p, r)
-		f.followChecks()
-	}
+	f.followRecord(p, r)
 	if len(p.Record) > 0 && err == nil {
 		f.noteActs(p.ID, p.Name, r)
 	}
