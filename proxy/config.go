@@ -70,6 +70,9 @@ type Config struct {
 	// The engine keeps no queue for it, which would have to grow without bound
 	// or lose records: which of the two is better is for the slow reader to decide.
 	OnRecord func(Record)
+	// OmitListener, when set, is asked at the end of each session: true leaves
+	// Record.Listener out, which costs a system call. Like OnRecord, it must not block.
+	OmitListener func() bool
 	// Log gets each event; nil: nothing is logged. One goroutine writes to it,
 	// so that a slow handler delays no client; one that falls behind by thousands
 	// of events misses some, and gets their number.

@@ -293,5 +293,12 @@ func testARecordHasItsListenerAndTLS(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
+		v.unlisted.Store(true)
+		c := v.dial("nobody asks")
+		c.hears("a nobody asks")
+		c.leaves()
+		if r := v.record(); r.Listener != "" {
+			t.Errorf("%+v", r)
+		}
 	})
 }

@@ -216,6 +216,8 @@ type visit struct {
 	proxy.Operator
 	svc     *proxy.Service
 	records chan *proxy.Record
+
+	unlisted atomic.Bool // records have no Listener
 }
 
 // start runs one service over the backends.
@@ -247,7 +249,7 @@ func startWithin(t testing.TB, maxSessions int, c proxy.ServiceConfig, servers .
 		c.Relay = onRunner(t)
 	}
 	v := &visit{TB: t, records: make(chan *proxy.Record, 100000)}
-	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }}
+	cfg := proxy.Config{MaxSessions: maxSessions, Services: []proxy.ServiceConfig{c}, OnRecord: func(r proxy.Record) { v.records <- &r }, OmitListener: v.unlisted.Load}
 	e, err := proxy.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -222,7 +222,7 @@ func (s *Session) watchClient() {
 // takes a while.
 func (s *Session) closeClient(reset bool) {
 	g := s.protocol
-	if e := s.ending; e != nil && !e.local.IsValid() && s.service.engine.cfg.OnRecord != nil {
+	if e := s.ending; e != nil && !e.local.IsValid() && s.service.engine.recordsListener() {
 		e.local = s.client.Local() // as long as it is open
 	}
 	if g == nil {

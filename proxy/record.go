@@ -22,7 +22,9 @@ func record(s *Session, ev relay.Event) transition {
 		s.ending = &ending{by: ByProxy, phase: phaseNames[s.phase.Load()], reason: ReasonOther}
 	}
 	// The queue comes first: while it waits, Waiters may read its client.
-	s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
+	if wasIn = s.phase.Load() != inQueue; !wasIn {
+		s.contained(func() { wasIn = !s.service.queue.Remove(&s.waiter) })
+	}
 	s.runner().Done(s)
 	s.contained(func() { s.closeClient(s.ending.reset) })
 	if s.server != nil {
@@ -85,6 +87,11 @@ func (s *Session) settle(now time.Time) {
 		svc.engine.note(Event{Kind: EventSession, Level: LevelWarn, Service: svc.name, Session: s.ID(),
 			Text: fmt.Sprintf("slot TTL expired: session %s of %s reset", s.ID(), s.client.Name())})
 	}
+}
+
+// recordsListener says whether anybody reads the Listener of records.
+func (e *Engine) recordsListener() bool {
+	return e.cfg.OnRecord != nil && (e.cfg.OmitListener == nil || !e.cfg.OmitListener())
 }
 
 // endedSession is a session that has ended, kept as it was: what people read

@@ -103,6 +103,9 @@ func (s *Session) sideEnded(ev relay.Event) {
 
 // knownEnd is what a side's own protocol says of its end; nil: nothing.
 func knownEnd(by error) *EndError {
+	if by == nil {
+		return nil // as nearly always: what follows allocates
+	}
 	var known *EndError
 	var alert *relay.TLSAlert
 	switch {

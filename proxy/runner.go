@@ -25,7 +25,8 @@ func (r *runners) of(run relay.Runner) *relay.Runner {
 	case r.stream:
 		return &r.stream
 	}
-	return &run
+	other := run // or run would be on the heap for each session
+	return &other
 }
 
 // moveToStream makes the stream runner do the session's waiting, where the loops do

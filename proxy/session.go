@@ -141,7 +141,10 @@ func (s *Session) Granted(w *lock.Waiter) {
 // ID is the session's short name.
 func (s *Session) ID() string { return sessionID(s.number) }
 
-func sessionID(number uint64) string { return "s" + strconv.FormatUint(number, 10) }
+func sessionID(number uint64) string {
+	text := [21]byte{'s'}
+	return string(strconv.AppendUint(text[:1], number, 10))
+}
 
 // ending says which side ended a session, in which phase, and why.
 type ending struct {
@@ -188,7 +191,8 @@ func (e *ending) details() string {
 // record.
 func (s *Session) endWith(e ending) transition {
 	if s.ending == nil {
-		s.ending = &e
+		first := e // or each e would be on the heap
+		s.ending = &first
 	}
 	return end
 }

@@ -192,8 +192,13 @@ func (l *loop) assign() {
 	}
 	if to == l {
 		l.startDial(s, d)
-		return
+	} else {
+		l.moveTo(to, s, d)
 	}
+}
+
+// moveTo moves a task to another loop, which starts its dial.
+func (l *loop) moveTo(to *loop, s *loopTask, d Dial) {
 	armed := s.timer.index != 0
 	l.timers.stop(&s.timer)
 	c := s.client

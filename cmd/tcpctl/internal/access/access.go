@@ -89,6 +89,9 @@ func (l *Log) Record(r proxy.Record) {
 	}
 }
 
+// Writes says whether records are written now.
+func (l *Log) Writes() bool { return l.out.Load() != nil }
+
 // Follow begins to write lines of the source's live sessions. Call it once.
 func (l *Log) Follow(source api.Source) {
 	l.wg.Add(1)

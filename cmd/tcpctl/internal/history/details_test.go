@@ -187,3 +187,12 @@ func TestDetailsHoldForAnHour(t *testing.T) {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 }
+
+func TestHostOf(t *testing.T) {
+	for client, want := range map[string]string{"10.0.0.7:4711": "10.0.0.7", "10.0.0.7:0": "10.0.0.7", "[2001:db8::7]:4711": "2001:db8::7",
+		"[::ffff:10.0.0.7]:4711": "10.0.0.7", "[fe80::1%eth0]:4711": "fe80::1", "unix:/run/a:b": "unix:/run/a:b", "unix:": "unix:", "unknown": "unknown", "": ""} {
+		if host := hostOf(client); host != want {
+			t.Errorf("%q of %q, want %q", host, client, want)
+		}
+	}
+}

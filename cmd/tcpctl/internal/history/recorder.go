@@ -208,9 +208,10 @@ func (r *Recorder) Record(rec proxy.Record) { r.records.add(recordOf(&rec)) }
 
 // records wait for the sampler.
 type records struct {
-	mu   sync.Mutex
-	all  []record
-	lost uint64
+	mu    sync.Mutex
+	all   []record
+	spare []record // a former all, to be filled again: thousands a second would be copied as it grows
+	lost  uint64
 }
 
 // recordsMost is how many sessions may end within a second and be told apart.
@@ -226,11 +227,22 @@ func (r *records) add(rec record) {
 	r.mu.Unlock()
 }
 
-func (r *records) take() (all []record) {
+// take calls see with each record since the last call. Only the sampler calls it.
+func (r *records) take(see func(*record)) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	all, r.all = r.all, nil
-	return all
+	all := r.all
+	r.all, r.spare = r.spare, nil
+	r.mu.Unlock()
+	for i := range all {
+		see(&all[i])
+	}
+	if cap(all) > 4*len(all) {
+		return // it was larger than it need be
+	}
+	clear(all)
+	r.mu.Lock()
+	r.spare = all[:0]
+	r.mu.Unlock()
 }
 
 // Remembered says how it stands with the history.

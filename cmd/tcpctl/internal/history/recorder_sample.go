@@ -131,10 +131,10 @@ func interval(status *api.Status) time.Duration {
 }
 
 func (s *sampler) addRecords() {
-	for _, rec := range s.r.records.take() {
+	s.r.records.take(func(rec *record) {
 		s.waits[rec.service] = max(s.waits[rec.service], rec.waited)
-		s.talkers.ended(&rec)
-	}
+		s.talkers.ended(rec)
+	})
 }
 
 // changedReports are those of plans that have begun or ended, or go on.

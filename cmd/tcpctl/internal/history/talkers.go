@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -79,10 +80,7 @@ func (t *talkers) begin(minute int64) {
 }
 
 func (t *talkers) row(service, client string) *talkerRow {
-	if at, err := netip.ParseAddrPort(client); err == nil {
-		client = at.Addr().Unmap().WithZone("").String()
-	}
-	k := talkerKey{service, client}
+	k := talkerKey{service, hostOf(client)}
 	r := t.rows[k]
 	if r == nil {
 		if len(t.rows) >= trackMost {
@@ -96,18 +94,32 @@ func (t *talkers) row(service, client string) *talkerRow {
 	return r
 }
 
+// hostOf is the address of a client without its port and zone; another name is as
+// it is. It is called for each session: of IPv4 it allocates nothing.
+func hostOf(client string) string {
+	if client != "" && client[0] >= '0' && client[0] <= '9' {
+		host, _, _ := strings.Cut(client, ":")
+		return host
+	}
+	if at, err := netip.ParseAddrPort(client); err == nil {
+		return at.Addr().Unmap().WithZone("").String()
+	}
+	return client
+}
+
 // ended counts what was not counted yet of a session that has ended.
 func (t *talkers) ended(r *record) {
 	row := t.row(r.service, r.client)
-	f := t.live[r.id]
-	if f == nil {
+	var was followed
+	if f := t.live[r.id]; f != nil {
+		was = *f
+		delete(t.live, r.id)
+	} else {
 		row.sessions++
-		f = &followed{}
 	}
-	delete(t.live, r.id)
-	row.in += grown(f.in, r.in)
-	row.out += grown(f.out, r.out)
-	row.waiting += max(0, r.waited-f.waited)
+	row.in += grown(was.in, r.in)
+	row.out += grown(was.out, r.out)
+	row.waiting += max(0, r.waited-was.waited)
 }
 
 // look counts what the live sessions have used since they were looked at last.

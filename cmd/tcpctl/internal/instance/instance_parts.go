@@ -39,6 +39,7 @@ func (in *Instance) makeEngine() (err error) {
 		in.access.Record(r)
 		in.history.Record(r)
 	}
+	c.OmitListener = func() bool { return !in.access.Writes() }
 	if in.predecessor != nil {
 		o := &in.predecessor.Offer
 		in.systemd.Adopt(o.Activated)
