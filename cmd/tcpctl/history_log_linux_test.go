@@ -287,8 +287,11 @@ func compareMoments(t *testing.T, src api.History, log *clientLog, want map[stri
 	seconds := 0
 	for at := began.Truncate(time.Second); at.Before(stopped.Truncate(time.Second).Add(-time.Second)); at = at.Add(time.Second) {
 		m, err := src.Moment(t.Context(), at.Add(999*time.Millisecond)) // the states at the end of the second, too
-		if err != nil || m.Missing != "" || m.StepSeconds != 1 {
+		if err != nil || m.Missing != "" {
 			t.Fatalf("at %s: %v, %+v", at, err, m)
+		}
+		if m.At.Before(at.Add(time.Second)) {
+			continue // the machine was too busy for that second; the next one has its counts
 		}
 		seconds++
 		s := m.Status.Service("db")

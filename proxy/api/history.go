@@ -64,7 +64,9 @@ type TimelineQuery struct {
 // Moment is how everything was at a time.
 type Moment struct {
 	// At is the end of the step that the numbers are of, and StepSeconds its
-	// length: 1 s for the last ten minutes, then 10 s, then a minute.
+	// length: 1 s for the last ten minutes, then 10 s, then a minute. It is longer
+	// where a second was left out, of many services or on a busy machine: At is
+	// before the time that was asked for then.
 	At          time.Time `json:"at"`
 	StepSeconds float64   `json:"step_seconds"`
 	// Status has the states as they were at the time that was asked for, and

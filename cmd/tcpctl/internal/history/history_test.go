@@ -161,6 +161,35 @@ func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 	}
 }
 
+// TestASecondWithoutASnapshot was as the one before it, and the one behind it has what
+// happened in both.
+func TestASecondWithoutASnapshot(t *testing.T) {
+	e := &engine{now: at(0), services: []proxy.ServiceInfo{service("db", "a")}}
+	tp := newTape(t, tempFile(t), e)
+	for n := range 4 {
+		tp.second(func(e *engine) {
+			grow(&e.services[0], 5, 0, 0)
+			e.services[0].Sessions.Active, e.services[0].Queue.Waiting = n+1, 20+n
+			if n == 2 {
+				e.now = e.now.Add(time.Second)
+			}
+		})
+	}
+	tp.flush()
+	for second, want := range []struct {
+		end     int
+		seconds float64
+		waiting int
+	}{{1, 1, 20}, {2, 1, 21}, {2, 1, 21}, {4, 2, 22}, {5, 1, 23}} {
+		m := must(tp.Moment(ctx, at(second).Add(time.Second/2)))(t)
+		s := m.Status.Service("db")
+		if !m.At.Equal(at(want.end)) || m.StepSeconds != want.seconds || m.Missing != "" || s.Queue.Waiting != want.waiting || s.Sessions.Total != 5 ||
+			m.At.Sub(m.Before.Node.Now).Seconds() != want.seconds {
+			t.Errorf("second %d: at %v, %v s, %q, %+v", second, m.At.Sub(at(0)), m.StepSeconds, m.Missing, s)
+		}
+	}
+}
+
 // TestSeriesBeginWithTheRecording: nothing is shown of the time before, although
 // the first minute is kept as a whole one, too.
 func TestSeriesBeginWithTheRecording(t *testing.T) {

@@ -22,27 +22,32 @@ func (r *Recorder) Moment(ctx context.Context, at time.Time) (m *api.Moment, err
 
 func (v *view) moment(at time.Time) (*api.Moment, error) {
 	m := &api.Moment{Status: &api.Status{Services: []proxy.ServiceInfo{}}, Before: &api.Status{Services: []proxy.ServiceInfo{}}}
-	level := v.levelAt(at.Unix())
-	step := levels[level].step
-	begin := at.Unix() / step * step
-	m.StepSeconds, m.At = float64(step), time.Unix(begin+step, 0)
 	var err error
-	if m.Changed, err = v.timeline(api.TimelineQuery{Stretch: api.Stretch{Since: at.Add(-api.Around), Until: at.Add(api.Around)}}); err != nil {
+	if m.Missing, err = v.missing(at.Unix()); err != nil {
 		return nil, err
 	}
-	if m.Missing, err = v.missing(at.Unix()); err != nil {
+	level := v.levelAt(at.Unix())
+	step := levels[level].step
+	row := at.Unix() / step * step
+	if level == 0 && m.Missing == "" {
+		if row, step, err = v.secondAt(row); err != nil {
+			return nil, err
+		}
+	}
+	m.StepSeconds, m.At = float64(step), time.Unix(row+levels[level].step, 0)
+	if m.Changed, err = v.timeline(api.TimelineQuery{Stretch: api.Stretch{Since: at.Add(-api.Around), Until: at.Add(api.Around)}}); err != nil {
 		return nil, err
 	}
 	if err := v.node(&m.Status.Node); err != nil {
 		return nil, err
 	}
 	m.Before.Node = m.Status.Node
-	m.Status.Node.Now, m.Before.Node.Now = m.At, time.Unix(begin, 0)
+	m.Status.Node.Now, m.Before.Node.Now = m.At, m.At.Add(-time.Duration(step)*time.Second)
 	if err := v.states(m, at); err != nil {
 		return nil, err
 	}
 	for _, k := range kinds {
-		if err := v.numbers(m, k, level, begin); err != nil {
+		if err := v.numbers(m, k, level, row); err != nil {
 			return nil, err
 		}
 	}
@@ -57,6 +62,30 @@ func (v *view) levelAt(unix int64) int {
 		}
 	}
 	return 0
+}
+
+// secondAt is the row that has the numbers of a second, and how many seconds they are of.
+// A second may have none of its own: of many services a snapshot is taken less often,
+// and a busy machine may leave one out. Then it was as the row before it says, and
+// the row behind it is of all the time between the two.
+func (v *view) secondAt(unix int64) (row, seconds int64, err error) {
+	var rows []int64
+	err = v.each(func(scan func(...any) error) error {
+		rows = append(rows, 0)
+		return scan(&rows[len(rows)-1])
+	}, fmt.Sprintf("SELECT DISTINCT at FROM %s WHERE at <= ? ORDER BY at DESC LIMIT 2", services.at(0)), unix)
+	if err != nil || len(rows) == 0 {
+		return unix, 1, err
+	}
+	row, seconds = rows[0], 1
+	if len(rows) == 2 {
+		gap, err := v.missing(row - 1)
+		if err != nil || gap != "" {
+			return row, 1, err
+		}
+		seconds = row - rows[1]
+	}
+	return row, seconds, nil
 }
 
 // missing says why nothing was recorded at a time; "": it was.
@@ -125,8 +154,8 @@ func (v *view) states(m *api.Moment, at time.Time) error {
 	return err
 }
 
-// numbers fills in what the step has.
-func (v *view) numbers(m *api.Moment, k *kind, level int, begin int64) error {
+// numbers fills in what the row at a time has.
+func (v *view) numbers(m *api.Moment, k *kind, level int, at int64) error {
 	return v.each(func(scan func(...any) error) error {
 		var id int64
 		row := make([]int64, len(k.columns))
@@ -155,5 +184,5 @@ func (v *view) numbers(m *api.Moment, k *kind, level int, begin int64) error {
 			}
 		}
 		return nil
-	}, fmt.Sprintf("SELECT %s, %s FROM %s WHERE at = ?", k.thing, k.names(plain), k.at(level)), begin)
+	}, fmt.Sprintf("SELECT %s, %s FROM %s WHERE at = ?", k.thing, k.names(plain), k.at(level)), at)
 }
