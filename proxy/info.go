@@ -269,7 +269,7 @@ type Record struct {
 	Backend         string    `json:"backend,omitempty"`
 	Client          string    `json:"client"`
 	Via             string    `json:"via"`
-	Listener        string    `json:"listener,omitempty"`    // the address that the client connected to; only for OnRecord; see OmitListener
+	Listener        string    `json:"listener,omitempty"`    // the address that the client connected to; only for OnRecord
 	TLSVersion      string    `json:"tls_version,omitempty"` // "TLS 1.3"
 	TLSName         string    `json:"tls_name,omitempty"`    // the name that the client asked for (SNI)
 	By              string    `json:"ended_by"`
