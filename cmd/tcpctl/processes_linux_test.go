@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +26,18 @@ func processesWith(word string) (pids []int) {
 // commandLines are those of all other processes that have not ended.
 func commandLines() map[int][]string {
 	all := map[int][]string{}
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		pid, _ := strconv.Atoi(strings.Split(f, "/")[2])
-		if text, err := os.ReadFile(f); err == nil && len(text) > 0 && pid != os.Getpid() {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1) // a glob would list what is below each of them, too
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if text, err := os.ReadFile("/proc/" + name + "/cmdline"); err == nil && len(text) > 0 {
 			all[pid] = strings.Split(string(bytes.TrimRight(text, "\x00")), "\x00")
 		}
 	}

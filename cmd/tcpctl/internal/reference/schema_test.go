@@ -1,9 +1,9 @@
-package main
+package reference_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,7 +34,7 @@ func compiled(t *testing.T, document any, at string) *jsonschema.Schema {
 // taken off, and each of the examples.
 func TestTheSchemaTakesWhatTheProgramTakes(t *testing.T) {
 	schema := configSchema(t)
-	files, _ := filepath.Glob("examples/*.toml")
+	files, _ := filepath.Glob("../../examples/*.toml")
 	texts := map[string]string{"tcpctl init": string(config.Init()),
 		"all that tcpctl init has in comments": regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(config.Init()), "$1")}
 	for _, f := range files {
@@ -53,7 +53,7 @@ func TestTheSchemaTakesWhatTheProgramTakes(t *testing.T) {
 // TestTheSchemaRefusesUnknownKeys, and values of another type, as the program does.
 func TestTheSchemaRefusesUnknownKeys(t *testing.T) {
 	schema := configSchema(t)
-	files, _ := filepath.Glob("internal/config/testdata/bad/*.toml")
+	files, _ := filepath.Glob("../config/testdata/bad/*.toml")
 	n := 0
 	for _, f := range files {
 		says := readFile(t, strings.TrimSuffix(f, ".toml")+".txt")
@@ -76,15 +76,7 @@ func TestTheSchemaRefusesUnknownKeys(t *testing.T) {
 
 func configSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	text, err := references.ReadFile("docs/config.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return compiled(t, document, "")
+	return compiled(t, parsed(t, "config.schema.json", readFile(t, "../../docs/config.schema.json")), "")
 }
 
 // asJSON is what an editor sees of a TOML file.
@@ -98,9 +90,23 @@ func asJSON(t *testing.T, name, text string) any {
 	if err != nil {
 		t.Fatal(name, err)
 	}
-	again, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
+	return parsed(t, name, string(doc))
+}
+
+func parsed(t *testing.T, name, text string) any {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(name, err)
 	}
-	return again
+	return v
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
