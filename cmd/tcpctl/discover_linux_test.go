@@ -37,7 +37,7 @@ var origins = map[string]func(t *testing.T) origin{
 			s.Change(func(s *discovertest.NameServer) { s.Rcode = 0 })
 			s.Set("db.example", "A", lines...)
 		}
-		return origin{"backends = [{ dns = \"db.example:PORT\", dns_server = \"" + s.Addr + "\", refresh = \"1s\", hold = \"3s\" }]", set,
+		return origin{"backends = [{ dns = \"db.example:PORT\", dns_server = \"" + s.Addr + "\", refresh = \"1s\", hold = \"1m\" }]", set,
 			func() { s.Change(func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure }) }}
 	},
 	"srv": func(t *testing.T) origin {
@@ -53,7 +53,7 @@ var origins = map[string]func(t *testing.T) origin{
 			s.Change(func(s *discovertest.NameServer) { s.Rcode, s.Cut = 0, true }) // by TCP each time
 			s.Set(name, "SRV", lines...)
 		}
-		return origin{"discover = { from = \"srv:" + name + "\", dns_server = \"" + s.Addr + "\", refresh = \"1s\", hold = \"3s\" }", set,
+		return origin{"discover = { from = \"srv:" + name + "\", dns_server = \"" + s.Addr + "\", refresh = \"1s\", hold = \"1m\" }", set,
 			func() { s.Change(func(s *discovertest.NameServer) { s.Rcode = dns.RcodeServerFailure }) }}
 	},
 	"consul": func(t *testing.T) origin {
@@ -70,7 +70,7 @@ var origins = map[string]func(t *testing.T) origin{
 			index++
 			a.Set(index, "["+strings.Join(all, ",")+"]")
 		}
-		return origin{"discover = { from = \"consul:db?addr=" + a.URL + "\", refresh = \"1s\", hold = \"3s\" }", set,
+		return origin{"discover = { from = \"consul:db?addr=" + a.URL + "\", refresh = \"1s\", hold = \"1m\" }", set,
 			func() { a.Change(func(a *discovertest.Agent) { a.Status = 500 }) }}
 	},
 	"exec": func(t *testing.T) origin {
@@ -79,12 +79,12 @@ var origins = map[string]func(t *testing.T) origin{
 		if err := os.WriteFile(program, []byte("#!/bin/sh\nexec cat "+list+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		return origin{"discover = { from = \"exec:" + program + "\", refresh = \"1s\", hold = \"3s\" }", func(backends ...*backend) { replaceList(t, list, backends) },
+		return origin{"discover = { from = \"exec:" + program + "\", refresh = \"1s\", hold = \"1m\" }", func(backends ...*backend) { replaceList(t, list, backends) },
 			func() { os.Remove(list) }}
 	},
 	"file": func(t *testing.T) origin {
 		list := filepath.Join(t.TempDir(), "list.json")
-		return origin{"discover = { from = \"file:" + list + "\", hold = \"3s\" }", func(backends ...*backend) { replaceList(t, list, backends) },
+		return origin{"discover = { from = \"file:" + list + "\", hold = \"1m\" }", func(backends ...*backend) { replaceList(t, list, backends) },
 			func() { write(t, list, "[{\"name\": \"a\", ") }}
 	},
 }
@@ -274,7 +274,7 @@ func TestRule40eARollMeetsItsSource(t *testing.T) {
 	if err := os.WriteFile(restart, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n[services.db.discover]\nfrom = \"file:"+list+"\"\nhold = \"3s\"\nrestart = [\""+restart+"\"]\n")
+	s.configured = runConfigured(t, "[services.db]\nlisten = \"127.0.0.1:0\"\ncheck.interval = \"200ms\"\n[services.db.discover]\nfrom = \"file:"+list+"\"\nhold = \"1m\"\nrestart = [\""+restart+"\"]\n")
 	s.untilServing(s.a, s.b)
 	addr := s.addr()
 	s.clients.Go(func() { s.come(addr) })
