@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	headerWait = 5 * time.Second  // for the head of a request
+	headerWait = 10 * time.Second // for the head of a request
 	bodyWait   = 10 * time.Second // for its body
 	writeWait  = 10 * time.Second // for a reader to take a part of the answer
 	idleWait   = 2 * time.Minute  // for the next request
