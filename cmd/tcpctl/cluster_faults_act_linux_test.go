@@ -128,12 +128,7 @@ func (a *faultActs) fault(n *faultNode, r *rand.Rand) {
 		write(a.lab.t, n.file, n.config(fmt.Sprintf("[services.more%d]\nlisten = \"127.0.0.1:0\"\nbackends = [\"127.0.0.1:1\"]\ncheck = { type = \"none\" }\n", r.IntN(3))))
 		err = n.command("reload")
 	case "upgrade":
-		n.replaced()
-		for began := time.Now(); time.Since(began) < patience; time.Sleep(100 * time.Millisecond) {
-			if err = n.command("upgrade"); err == nil || !strings.Contains(err.Error(), "has not joined the cluster yet") {
-				break
-			}
-		}
+		err = n.upgrade()
 	}
 	if err != nil {
 		a.lab.wrongf("%s at %s: %v", kind, n.name, err)

@@ -18,13 +18,14 @@ import (
 // A faultVisit is one client: it comes, is admitted with a token, holds a slot and
 // gives it back, or is ended.
 type faultVisit struct {
-	node  *faultNode
-	conn  *net.TCPConn
-	r     *bufio.Reader
-	token uint64
-	call  time.Time // before it came
-	got   time.Time // when it knew that it was admitted
-	free  time.Time // from when its slot may be free; zero: from never
+	node    *faultNode
+	process int // that took clients when it came; 0: not known
+	conn    *net.TCPConn
+	r       *bufio.Reader
+	token   uint64
+	call    time.Time // before it came
+	got     time.Time // when it knew that it was admitted
+	free    time.Time // from when its slot may be free; zero: from never
 }
 
 // errTooLong is of a client that waits for ever, as far as a test can tell.
@@ -35,7 +36,8 @@ const faultWait = 5 * patience
 
 // dial comes to a service of a node.
 func (n *faultNode) dial(service string) (*faultVisit, error) {
-	v := &faultVisit{node: n, call: time.Now()}
+	_, process := n.untouched()
+	v := &faultVisit{node: n, process: process, call: time.Now()}
 	var err error
 	if v.conn, err = n.dialInside(faultPorts[service]); err != nil {
 		return nil, err
@@ -63,6 +65,9 @@ func (v *faultVisit) admitted(until time.Time) error {
 		return err
 	}
 	v.got = time.Now()
+	if _, now := v.node.untouched(); now != v.process {
+		v.process = 0
+	}
 	return nil
 }
 
@@ -95,9 +100,12 @@ func (v *faultVisit) hold(long time.Duration) bool {
 	}
 }
 
-// release gives the slot back.
+// release gives the slot back. Its node may have ended the session before that, and since
+// the backend has answered last.
 func (v *faultVisit) release() {
-	v.free = time.Now()
+	if v.free.IsZero() {
+		v.free = v.got
+	}
 	v.conn.Close()
 }
 
@@ -114,7 +122,16 @@ func (l *faultLab) record(v *faultVisit) {
 	v.node.served.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.history = append(l.history, faultSeen{token: v.token, call: v.call.Sub(l.began), got: v.got.Sub(l.began), free: v.free.Sub(l.began)})
+	l.history = append(l.history, faultSeen{v.token, v.call.Sub(l.began), v.got.Sub(l.began), v.free.Sub(l.began), l.line(v)})
+}
+
+// line is where a client had its place: all nodes have one, or each process has its own;
+// 0: not known.
+func (l *faultLab) line(v *faultVisit) int {
+	if l.shares {
+		return v.process
+	}
+	return 1
 }
 
 // visits are those of one client, one after the other.
@@ -139,7 +156,7 @@ func (l *faultLab) visits(n *faultNode, r *rand.Rand) {
 		} else if err != nil {
 			continue // its node was killed
 		}
-		hold := time.Duration(r.IntN(20)) * time.Millisecond
+		hold := time.Duration(r.Int64N(int64(l.hold)))
 		if r.IntN(200) == 0 {
 			hold = time.Duration(r.IntN(5000)) * time.Millisecond
 		}
@@ -150,16 +167,17 @@ func (l *faultLab) visits(n *faultNode, r *rand.Rand) {
 	}
 }
 
-// A faultPlace is a waiter of whom it is known that its place was committed by then.
+// A faultPlace is a waiter of whom it is known that it had its place by then.
 type faultPlace struct {
-	token     uint64
-	committed time.Duration
+	token uint64
+	by    time.Duration
+	line  int
 }
 
-// probes are clients whose place is known to be committed at some moment: another
-// client, which came to the same node after them and asked for another lock, has its
-// grant. Ops of a node are in order. Who comes later, to whichever node, is granted
-// later.
+// probes are clients that are known to have their place at some moment: who comes later
+// is granted later. In one order over all nodes a place is committed once another client,
+// which came to the same node after them and asked for another lock, has its grant: ops
+// of a node are in order.
 func (l *faultLab) probes(r *rand.Rand) {
 	for {
 		select {
@@ -168,23 +186,29 @@ func (l *faultLab) probes(r *rand.Rand) {
 		case <-time.After(time.Duration(r.IntN(300)) * time.Millisecond):
 		}
 		n := l.nodes[r.IntN(len(l.nodes))]
-		epoch, starts := n.untouched()
+		epoch, process := n.untouched()
 		v, err := n.dial(faultService)
 		if err != nil {
 			continue
 		}
-		committed, ok := l.committed(n, v)
+		ok := l.waits(n, v)
+		if ok && !l.shares {
+			ok = l.marks(n)
+		}
+		by := time.Since(l.began)
 		_, now := n.untouched()
-		ok = ok && now == starts
+		ok = ok && process != 0 && now == process
 		if err := v.admitted(time.Now().Add(faultWait)); err != nil {
 			if errors.Is(err, errTooLong) {
 				l.wrongf("a client of %s waits for ever", n.name)
 			}
 			continue
 		}
-		if now, _ := n.untouched(); ok && now == epoch && !l.lackedSince(v.call) {
+		// A lease that is lost costs a place in one order, and none at the node itself.
+		now, _ = n.untouched()
+		if line := l.line(v); ok && line != 0 && (l.shares || now == epoch && !l.lackedSince(v.call)) {
 			l.mu.Lock()
-			l.places = append(l.places, faultPlace{v.token, committed})
+			l.places = append(l.places, faultPlace{v.token, by, line})
 			l.mu.Unlock()
 		}
 		v.release()
@@ -192,29 +216,34 @@ func (l *faultLab) probes(r *rand.Rand) {
 	}
 }
 
-// committed waits until a client's place is known to be committed.
-func (l *faultLab) committed(n *faultNode, v *faultVisit) (time.Duration, bool) {
+// waits waits until a client is in the queue of its node.
+func (l *faultLab) waits(n *faultNode, v *faultVisit) bool {
 	c := control.Dial(n.socket)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	for me, waits := v.conn.LocalAddr().String(), false; !waits; {
+	for me := v.conn.LocalAddr().String(); ; {
 		all, err := c.Queue(ctx, faultService)
 		if err != nil {
-			return 0, false
+			return false
 		}
 		for _, w := range all {
-			waits = waits || w.Client == me
+			if w.Client == me {
+				return true
+			}
 		}
-		if !waits && ctx.Err() != nil {
-			return 0, false // it was served meanwhile
+		if ctx.Err() != nil {
+			return false // it was served meanwhile
 		}
 	}
+}
+
+// marks waits until what the node has said is committed.
+func (l *faultLab) marks(n *faultNode) bool {
 	mark, err := n.dial(faultMarker)
 	if err != nil || mark.admitted(time.Now().Add(5*time.Second)) != nil {
-		return 0, false
+		return false
 	}
-	committed := time.Since(l.began)
 	mark.conn.Close()
-	return committed, true
+	return true
 }

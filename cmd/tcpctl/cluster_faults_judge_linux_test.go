@@ -16,6 +16,7 @@ import (
 type faultSeen struct {
 	token           uint64
 	call, got, free time.Duration
+	line            int // see faultLab.line
 }
 
 // A faultOp is an operation on the lock: to get a slot, or to give it back.
@@ -78,20 +79,90 @@ func tooMany(all []faultSeen, slots int) string {
 	return ""
 }
 
-// overtaken counts those that were granted before a waiter whose place was committed
-// before they came. seen is ordered by token.
+// overtaken counts those that came after a waiter had its place in the same line, and
+// finds one that was granted before it. seen is ordered by token.
 func overtaken(seen []faultSeen, places []faultPlace) (pairs int, first error) {
 	for _, p := range places {
 		for _, v := range seen {
-			if v.call <= p.committed {
+			if v.call <= p.by || v.line != p.line {
 				continue
 			}
 			if pairs++; v.token < p.token && first == nil {
-				first = fmt.Errorf("token %d is of a client that came at %v, after the place of the one with token %d was committed at %v", v.token, v.call, p.token, p.committed)
+				first = fmt.Errorf("token %d is of a client that came at %v, after the one with token %d had its place at %v", v.token, v.call, p.token, p.by)
 			}
 		}
 	}
 	return pairs, first
+}
+
+// atOnce is how many held a slot at a time, by what they saw, and who.
+func atOnce(seen []faultSeen) (most int, who []faultSeen) {
+	type event struct {
+		at   time.Duration
+		more int
+	}
+	var all []event
+	for _, v := range seen {
+		if v.free > v.got {
+			all = append(all, event{v.got, 1}, event{v.free, -1})
+		}
+	}
+	slices.SortFunc(all, func(a, b event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.more, b.more)) })
+	now, at := 0, time.Duration(0)
+	for _, e := range all {
+		if now += e.more; now > most {
+			most, at = now, e.at
+		}
+	}
+	return most, slices.DeleteFunc(slices.Clone(seen), func(v faultSeen) bool { return v.got > at || v.free <= at })
+}
+
+// backwards finds one who came to a line after another had its token, and has a lower
+// one.
+func backwards(seen []faultSeen) error {
+	type event struct {
+		at time.Duration
+		v  faultSeen
+	}
+	var all []event
+	for _, v := range seen {
+		if v.line != 0 {
+			all = append(all, event{v.call, v}, event{v.got, v})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	highest := map[int]faultSeen{}
+	for _, e := range all {
+		switch high := highest[e.v.line]; {
+		case e.at == e.v.call && e.v.token < high.token:
+			return fmt.Errorf("%+v came after %+v had its token", e.v, high)
+		case e.at == e.v.got && e.v.token > high.token:
+			highest[e.v.line] = e.v
+		}
+	}
+	return nil
+}
+
+// judgeHistory says whether a lock could have had the history, ordered by token. Where
+// nodes hand out slots by themselves, tokens have an order at each of them only, so that
+// porcupine has nothing to search for: it is one if there were never too many.
+func (l *faultLab) judgeHistory(seen []faultSeen) string {
+	var text string
+	var err error
+	if l.shares {
+		most, who := atOnce(seen)
+		text, err = fmt.Sprintf("at most %d at once by what clients saw", most), backwards(seen)
+		if err == nil && most > l.slots {
+			err = fmt.Errorf("%d held %d slots, by what they saw: %+v", most, l.slots, who)
+		}
+	} else {
+		text, err = "porcupine ok", linearizable(seen, l.slots)
+	}
+	if err != nil {
+		l.wrongf("%v", err)
+		return err.Error()
+	}
+	return text
 }
 
 // judge looks at all that clients have seen.
@@ -105,11 +176,7 @@ func (l *faultLab) judge() string {
 			l.wrongf("two clients have seen token %d", seen[i].token)
 		}
 	}
-	lin := "porcupine ok"
-	if err := linearizable(seen, l.slots); err != nil {
-		l.wrongf("%v", err)
-		lin = err.Error()
-	}
+	history := l.judgeHistory(seen)
 	pairs, err := overtaken(seen, places)
 	if err != nil {
 		l.wrongf("%v", err)
@@ -117,7 +184,7 @@ func (l *faultLab) judge() string {
 	if len(places) == 0 || pairs == 0 {
 		l.wrongf("the order was not checked: %d places", len(places))
 	}
-	return fmt.Sprintf("%s; one order: %d places against %d that came after them, wrong: %v", lin, len(places), pairs, err)
+	return fmt.Sprintf("%s; order: %d places against %d that came after them, wrong: %v", history, len(places), pairs, err)
 }
 
 // TestFaultsAreFound: the judge takes what a lock does, and finds what it cannot do.
@@ -128,10 +195,10 @@ func TestFaultsAreFound(t *testing.T) {
 		ok   bool
 		seen []faultSeen
 	}{
-		{"one after the other", true, []faultSeen{{1, 0, 10, 20}, {2, 5, 21, 30}}},
-		{"known late", true, []faultSeen{{1, 0, 25, 26}, {2, 5, 27, 30}}},
-		{"two at a time", false, []faultSeen{{1, 0, 10, 40}, {2, 5, 21, 30}}},
-		{"tokens backwards", false, []faultSeen{{1, 15, 21, 30}, {2, 0, 10, 12}}},
+		{"one after the other", true, []faultSeen{{1, 0, 10, 20, 1}, {2, 5, 21, 30, 1}}},
+		{"known late", true, []faultSeen{{1, 0, 25, 26, 1}, {2, 5, 27, 30, 1}}},
+		{"two at a time", false, []faultSeen{{1, 0, 10, 40, 1}, {2, 5, 21, 30, 1}}},
+		{"tokens backwards", false, []faultSeen{{1, 15, 21, 30, 1}, {2, 0, 10, 12, 1}}},
 	} {
 		if err := linearizable(h.seen, 1); (err == nil) != h.ok {
 			t.Errorf("%s: %v", h.what, err)
@@ -140,7 +207,7 @@ func TestFaultsAreFound(t *testing.T) {
 	long := make([]faultSeen, 5000)
 	for i := range long {
 		at := time.Duration(i) * 10
-		long[i] = faultSeen{uint64(i + 1), max(at-2000, 0), at + 1, at + 9}
+		long[i] = faultSeen{uint64(i + 1), max(at-2000, 0), at + 1, at + 9, 1}
 	}
 	if err := linearizable(long, 1); err != nil {
 		t.Error(err)
@@ -149,11 +216,39 @@ func TestFaultsAreFound(t *testing.T) {
 	if err := linearizable(long, 1); err == nil || !strings.Contains(err.Error(), "{token:4323 ") {
 		t.Errorf("one that stayed too long is not found: %v", err)
 	}
-	seen := []faultSeen{{1, 0, 10, 20}, {2, 30, 40, 50}, {3, 5, 60, 70}}
-	if n, err := overtaken(seen, []faultPlace{{3, 35}}); n != 0 || err != nil {
+	seen := []faultSeen{{1, 0, 10, 20, 1}, {2, 30, 40, 50, 1}, {3, 5, 60, 70, 1}}
+	if n, err := overtaken(seen, []faultPlace{{3, 35, 1}}); n != 0 || err != nil {
 		t.Errorf("nobody came later: %d, %v", n, err)
 	}
-	if n, err := overtaken(seen, []faultPlace{{3, 25}}); n != 1 || err == nil {
+	if n, err := overtaken(seen, []faultPlace{{3, 25, 1}}); n != 1 || err == nil {
 		t.Errorf("one came later and was first: %d, %v", n, err)
+	}
+	if n, err := overtaken(seen, []faultPlace{{3, 25, 2}}); n != 0 || err != nil {
+		t.Errorf("nobody came later to that line: %d, %v", n, err)
+	}
+}
+
+// TestFaultsOfSharesAreFound: where nodes hand out slots by themselves, too.
+func TestFaultsOfSharesAreFound(t *testing.T) {
+	t.Parallel()
+	for _, h := range []struct {
+		what  string
+		most  int
+		grows bool
+		seen  []faultSeen
+	}{
+		{"one after the other", 1, true, []faultSeen{{1, 0, 10, 20, 1}, {2, 5, 20, 30, 1}}},
+		{"two at a time", 2, true, []faultSeen{{1, 0, 10, 20, 1}, {9, 5, 19, 30, 2}}},
+		{"known to have held for no time", 1, true, []faultSeen{{1, 0, 10, 10, 1}, {2, 5, 10, 30, 1}}},
+		{"tokens of two lines", 1, true, []faultSeen{{1, 25, 26, 27, 1}, {9, 0, 10, 20, 2}}},
+		{"of a line that is not known", 1, true, []faultSeen{{1, 25, 26, 27, 0}, {9, 0, 10, 20, 0}}},
+		{"backwards", 1, false, []faultSeen{{1, 25, 26, 27, 1}, {9, 0, 10, 20, 1}}},
+	} {
+		if most, who := atOnce(h.seen); most != h.most || len(who) != most {
+			t.Errorf("%s: %d at once: %+v", h.what, most, who)
+		}
+		if err := backwards(h.seen); (err == nil) != h.grows {
+			t.Errorf("%s: %v", h.what, err)
+		}
 	}
 }

@@ -9,14 +9,24 @@ import (
 	"time"
 )
 
-// TestFaultsOfACluster has three nodes share one lock of two slots, with clients at
-// each, while nodes are killed, stopped and cut off, links go deaf and mute, and disks
-// are full. The backend counts who is there at once and fences; what clients saw is
-// judged at the end. TCPCTL_FAULTS=1000 has it at length (30 minutes), and
+// TestFaultsOfACluster has three nodes share one lock, with clients at each, while nodes
+// are killed, stopped and cut off, links go deaf and mute, disks are full, and processes
+// are upgraded. The backend counts who is there at once and fences; what clients saw is
+// judged at the end. The lock has two slots in one order, or thirty that nodes hand out
+// by themselves. TCPCTL_FAULTS=1000 has each at length (30 minutes), and
 // TCPCTL_FAULTS_SEED=N has the same faults again, as far as that goes.
 func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
-	faults, clients := 20, 60
+	t.Run("strict", func(t *testing.T) {
+		faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 20 * time.Millisecond})
+	})
+	t.Run("shares", func(t *testing.T) {
+		faultsOfACluster(t, 90, faultLabConfig{slots: 30, hold: 900 * time.Millisecond, shares: true})
+	})
+}
+
+func faultsOfACluster(t *testing.T, clients int, c faultLabConfig) {
+	faults := 20
 	if text := os.Getenv("TCPCTL_FAULTS"); text != "" {
 		var err error
 		if faults, err = strconv.Atoi(text); err != nil || faults < 1 {
@@ -29,7 +39,8 @@ func TestFaultsOfACluster(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", seed)
-	l := newFaultLab(t, faultLabConfig{slots: 2, memory: true, checks: true})
+	c.memory, c.checks = true, true
+	l := newFaultLab(t, c)
 	l.form()
 	for i := range clients {
 		n, r := l.nodes[i%len(l.nodes)], rand.New(rand.NewPCG(seed, uint64(1000+i)))

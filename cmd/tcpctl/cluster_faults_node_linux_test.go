@@ -63,9 +63,11 @@ type faultLab struct {
 
 type faultLabConfig struct {
 	slots  int
-	memory bool // the logs are in memory, in a file system that can be filled
-	apart  bool // the nodes are of one mesh, and of no cluster
-	checks bool // one node checks the backend of the lock, in slots of its own
+	hold   time.Duration // clients hold a slot for less, but for a few
+	shares bool          // nodes hand out slots by themselves
+	memory bool          // the logs are in memory, in a file system that can be filled
+	apart  bool          // the nodes are of one mesh, and of no cluster
+	checks bool          // one node checks the backend of the lock, in slots of its own
 }
 
 // A faultNode is one of them: a process, or none.
@@ -81,6 +83,7 @@ type faultNode struct {
 	exited chan struct{} // closed once the process that was started last has ended
 	epoch  int           // faults that began or ended here and may cost it its lease
 	starts int           // of processes, by an upgrade
+	moving bool          // an upgrade is under way
 	cutAt  time.Time     // since when it is cut off; zero: it is not
 	stops  []faultStop
 }
@@ -163,12 +166,15 @@ func (l *faultLab) newNode(i int) *faultNode {
 
 // config is the node's file; more is appended to it.
 func (n *faultNode) config(more string) string {
-	l, text := n.lab, ""
+	l, text, order := n.lab, "", ""
+	if l.shares {
+		order = `, order = "shares"`
+	}
 	for _, s := range []struct {
 		name, lock    string
 		port, backend int
 	}{
-		{faultService, fmt.Sprintf(`{ slots = %d, scope = "cluster" }`, l.slots), faultPorts[faultService], 9000},
+		{faultService, fmt.Sprintf(`{ slots = %d, scope = "cluster"%s }`, l.slots, order), faultPorts[faultService], 9000},
 		{faultMarker, `{ slots = 100, scope = "cluster" }`, faultPorts[faultMarker], 9001},
 		{faultLocal, fmt.Sprintf(`{ slots = %d }`, l.slots), faultPorts[faultLocal], 9001},
 	} {
@@ -286,8 +292,10 @@ func (n *faultNode) kill() {
 	}
 }
 
-func (n *faultNode) status() (*api.Status, error) {
-	c := control.Dial(n.socket)
+func (n *faultNode) status() (*api.Status, error) { return statusAt(n.socket) }
+
+func statusAt(socket string) (*api.Status, error) {
+	c := control.Dial(socket)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -388,20 +396,35 @@ func (n *faultNode) ends() {
 	}
 }
 
-// replaced is before another process takes over. Waiters keep their places in the one
-// before, which is a member by itself.
-func (n *faultNode) replaced() {
+// upgrade has another process take over. Waiters keep their places in the one before,
+// which is a member by itself.
+func (n *faultNode) upgrade() (err error) {
+	n.moves(true)
+	defer n.moves(false)
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(100 * time.Millisecond) {
+		if err = n.command("upgrade"); err == nil || !strings.Contains(err.Error(), "has not joined the cluster yet") {
+			break
+		}
+	}
+	return err
+}
+
+func (n *faultNode) moves(now bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.moving = now
 	n.starts++
 }
 
 // untouched returns numbers that are the same as long as no fault is here, and as the
-// same process takes clients.
-func (n *faultNode) untouched() (epoch, starts int) {
+// same process takes clients; process is 0 where one takes over from another.
+func (n *faultNode) untouched() (epoch, process int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.epoch, n.starts
+	if n.moving {
+		return n.epoch, 0
+	}
+	return n.epoch, n.host*1_000_000 + n.starts
 }
 
 // troubles notes that a node more has a fault, or one less.

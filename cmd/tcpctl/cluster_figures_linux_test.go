@@ -27,6 +27,7 @@ func TestClusterFigures(t *testing.T) {
 	}{
 		{"logs on disk", faultLabConfig{slots: 1}},
 		{"logs in memory", faultLabConfig{slots: 1, memory: true}},
+		{"shares", faultLabConfig{slots: 30, shares: true}},
 		{"a mesh alone", faultLabConfig{slots: 1, apart: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -38,6 +39,10 @@ func TestClusterFigures(t *testing.T) {
 			l.form()
 			l.figure("idle", func() { l.figureIdle(long) })
 			l.figure("acquire", func() { l.figureAcquire(long) })
+			if l.shares {
+				l.figure("moves", func() { l.figureMoves(10) })
+				l.figure("order", func() { l.figureOrder(long) })
+			}
 			l.figure("grants", func() { l.figureGrants(long) })
 			l.figure("leader", func() { l.figureLeader(5) })
 			l.figure("dead", func() { l.figureDeadNode(5) })
@@ -57,14 +62,17 @@ func (l *faultLab) figure(name string, take func()) {
 
 // figureAcquire is one client at a time, for whom a slot is free.
 func (l *faultLab) figureAcquire(long time.Duration) {
-	leader := l.leader()
+	leader, shared := l.leader(), faultMarker
+	if l.shares {
+		shared = faultService
+	}
 	for _, c := range []struct {
 		what, service string
 		node          *faultNode
 	}{
 		{"a lock of one node", faultLocal, leader},
-		{"the cluster's, at its leader", faultMarker, leader},
-		{"the cluster's, at another node", faultMarker, l.other(leader)},
+		{"the cluster's, at its leader", shared, leader},
+		{"the cluster's, at another node", shared, l.other(leader)},
 	} {
 		var took []time.Duration
 		for end := time.Now().Add(long / 2); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
@@ -89,7 +97,64 @@ func (l *faultLab) visit(n *faultNode, service string) *faultVisit {
 	return v
 }
 
-// figureGrants has 64 clients wait for one slot, which each gives back at once.
+// figureMoves has the clients of one node take all slots, one after another: those that
+// the others had idle come to it.
+func (l *faultLab) figureMoves(times int) {
+	var took []time.Duration
+	for i := range times {
+		n := l.nodes[i%len(l.nodes)]
+		var held []*faultVisit
+		for range l.slots {
+			v := l.visit(n, faultService)
+			took = append(took, v.got.Sub(v.call))
+			held = append(held, v)
+		}
+		for _, v := range held {
+			v.release()
+		}
+	}
+	slices.Sort(took)
+	l.t.Logf("all %d slots taken at one node, %d times: a client waited for %v at p50, %v at p90, %v at most", l.slots, times,
+		took[len(took)/2].Round(10*time.Microsecond), took[len(took)*9/10].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+}
+
+// figureOrder has three clients for each slot, seven of ten at one node, and finds for
+// how long they were passed by those who came later at other nodes.
+func (l *faultLab) figureOrder(long time.Duration) {
+	var mu sync.Mutex
+	var seen []*faultVisit
+	var all sync.WaitGroup
+	end := time.Now().Add(long)
+	for i := range 3 * l.slots {
+		n := l.nodes[max(0, i%10-7)]
+		all.Go(func() {
+			for time.Now().Before(end) {
+				v := l.visit(n, faultService)
+				time.Sleep(100 * time.Millisecond)
+				v.release()
+				mu.Lock()
+				seen = append(seen, v)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	var passed []time.Duration
+	for _, v := range seen {
+		var by time.Duration
+		for _, w := range seen {
+			if w.node != v.node && w.call.After(v.call) {
+				by = max(by, v.got.Sub(w.got))
+			}
+		}
+		passed = append(passed, by)
+	}
+	slices.Sort(passed)
+	l.t.Logf("%d grants in %v, of 100 ms each: passed by those who came later at other nodes for %v at p50, %v at p99, %v at most", len(seen), long,
+		passed[len(passed)/2].Round(time.Millisecond), passed[len(passed)*99/100].Round(time.Millisecond), passed[len(passed)-1].Round(time.Millisecond))
+}
+
+// figureGrants has 64 clients wait for the slots, which each gives back at once.
 func (l *faultLab) figureGrants(long time.Duration) {
 	var rate [2]float64
 	for i, c := range []struct {
@@ -120,7 +185,7 @@ func (l *faultLab) figureGrants(long time.Duration) {
 		close(stop)
 		all.Wait()
 	}
-	l.t.Logf("one slot, 64 wait: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", rate[1], rate[0], rate[1]/rate[0])
+	l.t.Logf("slots: %d, clients: 64: %.0f grants/s over 3 nodes, %.0f/s of a lock of one node: %.2f of it", l.slots, rate[1], rate[0], rate[1]/rate[0])
 }
 
 // keepVisiting takes slots at a node, one after another, until stop is closed.
@@ -164,12 +229,15 @@ func (l *faultLab) figureLeader(times int) {
 	l.t.Logf("kill -9 of the leader, %d times: no grant for %v", times, gaps)
 }
 
-// figureDeadNode kills a node that has the slot for which a client of another waits.
+// figureDeadNode kills a node that has all slots, of which a client of another waits for one.
 func (l *faultLab) figureDeadNode(times int) {
 	var took []string
 	for range times {
 		n := l.other(l.leader())
-		holder := l.visit(n, faultService)
+		var held []*faultVisit
+		for range l.slots {
+			held = append(held, l.visit(n, faultService))
+		}
 		next, err := l.leader().dial(faultService)
 		if err != nil {
 			l.t.Fatal(err)
@@ -182,7 +250,9 @@ func (l *faultLab) figureDeadNode(times int) {
 		}
 		took = append(took, fmt.Sprintf("%.2f", next.got.Sub(began).Seconds()/faultLease.Seconds()))
 		next.release()
-		holder.release() // and not before, by the garbage collector
+		for _, v := range held {
+			v.release() // and not before, by the garbage collector
+		}
 		l.again(n)
 	}
 	l.t.Logf("the slot of a node that was killed moved after %s leases", strings.Join(took, ", "))
@@ -216,13 +286,18 @@ func (l *faultLab) figureIdle(long time.Duration) {
 // cpu is how long all threads of the node have run.
 func (n *faultNode) cpu() (sum time.Duration) {
 	for _, pid := range n.pids() {
-		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-		for _, f := range files {
-			text, _ := os.ReadFile(f)
-			if words := strings.Fields(string(text)); len(words) > 0 {
-				ns, _ := strconv.ParseInt(words[0], 10, 64)
-				sum += time.Duration(ns)
-			}
+		sum += cpuOf(pid)
+	}
+	return sum
+}
+
+func cpuOf(pid int) (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, f := range files {
+		text, _ := os.ReadFile(f)
+		if words := strings.Fields(string(text)); len(words) > 0 {
+			ns, _ := strconv.ParseInt(words[0], 10, 64)
+			sum += time.Duration(ns)
 		}
 	}
 	return sum
@@ -231,13 +306,19 @@ func (n *faultNode) cpu() (sum time.Duration) {
 // rss is in MB.
 func (n *faultNode) rss() (sum float64) {
 	for _, pid := range n.pids() {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-		if words := strings.Fields(string(text)); len(words) > 1 {
-			pages, _ := strconv.Atoi(words[1])
-			sum += float64(pages*os.Getpagesize()) / 1e6
-		}
+		sum += rssOf(pid)
 	}
 	return sum
+}
+
+func rssOf(pid int) float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return 0 // it has ended
+	}
+	pages, _ := strconv.Atoi(words[1])
+	return float64(pages*os.Getpagesize()) / 1e6
 }
 
 // leader is the node that leads, and other one that does not.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,18 +45,31 @@ func commandLines() map[int][]string {
 	return all
 }
 
-// killAll ends the processes of an instance. What one of them starts meanwhile
-// is seen the next time.
+// killAll ends the processes of an instance, and waits until they have. What one of them
+// starts meanwhile is seen the next time. One that ends has no command line any more while
+// it still has its ports.
 func killAll(socket string) {
+	var killed []int
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
 		all := processesWith(socket)
-		if len(all) == 0 {
-			return
-		}
 		for _, pid := range all {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
+		killed = slices.DeleteFunc(append(killed, all...), hasEnded)
+		if len(all)+len(killed) == 0 {
+			return
+		}
 	}
+}
+
+// hasEnded reports whether each thread of a process has given back what it had.
+func hasEnded(pid int) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	return !slices.ContainsFunc(files, func(f string) bool {
+		text, err := os.ReadFile(f)
+		_, state, _ := bytes.Cut(text[bytes.LastIndexByte(text, ')')+1:], []byte(" "))
+		return err == nil && len(state) > 0 && state[0] != 'Z' && state[0] != 'X'
+	})
 }
 
 // leftovers are the processes of the program under test that no test has ended,
