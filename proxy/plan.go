@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,12 +46,10 @@ type PlanOptions struct {
 	Rate    float64       // grants a second afterwards; 0: the service's release_rate
 	By      string
 	Reason  string
-	Match   string        // roll: a glob of backends; "" is all
-	MinUp   int           // roll: how many must stay eligible; 0: one, where there is more than one
-	MaxWait time.Duration // roll: stop when a client has waited longer; 0: no such guard
-	// Cluster begins the plan on all engines, for each backend that it is about, or "": the
-	// service; nil: it is of this engine alone.
-	Cluster func(ctx context.Context, backend string) (ClusterWindow, error)
+	Match   string         // roll: a glob of backends; "" is all
+	MinUp   int            // roll: how many must stay eligible; 0: one, where there is more than one
+	MaxWait time.Duration  // roll: stop when a client has waited longer; 0: no such guard
+	Cluster ClusterWindows // of a plan on all engines; nil: it is of this engine alone
 }
 
 // Plan is a restart, a window or a roll: steps that one goroutine takes one
@@ -140,6 +137,9 @@ func (p *Plan) run(steps []step) {
 func (p *Plan) finish(failed error) {
 	s := p.service
 	nodes := p.clusterReports()
+	if p.opt.Cluster != nil {
+		p.opt.Cluster.End()
+	}
 	s.queue.Do(func() { s.plan = nil })
 	numbers, after := p.tally.end()
 	p.mu.Lock()

@@ -30,6 +30,14 @@ type ClusterWindow interface {
 	Nodes() []NodeReport
 }
 
+// ClusterWindows begins the windows of one plan.
+type ClusterWindows interface {
+	// Begin begins the next one: of a backend, or of the service for "".
+	Begin(ctx context.Context, backend string) (ClusterWindow, error)
+	// End says that the plan is over: none follows, and others may begin. It does not wait.
+	End()
+}
+
 // NodeReport is one node's part of a plan on several.
 type NodeReport struct {
 	Node    string `json:"node"`
@@ -142,7 +150,7 @@ func (c clusterPart) settle(p *Plan) (detail string, err error) {
 	if c.backend != nil {
 		name = c.backend.name
 	}
-	w, err := p.opt.Cluster(ctx, name)
+	w, err := p.opt.Cluster.Begin(ctx, name)
 	if err != nil {
 		return "", err
 	}
@@ -181,13 +189,13 @@ func (c clusterPart) holdsHere(p *Plan) (err error) {
 }
 
 // abandonCluster ends the window where the command has not begun, has failed at a backend, or
-// was aborted. If it cannot be said now, the window ends at its max.
+// was aborted. If it cannot be said now, the window's node says it as soon as it can be; without it, the window ends at its max.
 func (p *Plan) abandonCluster() {
 	ctx, cancel := context.WithTimeout(context.Background(), clusterSayTimeout)
 	defer cancel()
 	if err := p.window().Resume(ctx, false); err != nil {
 		p.service.engine.note(Event{Kind: EventPlan, Level: LevelAlarm, Service: p.service.name, By: p.opt.By,
-			Text: fmt.Sprintf("the %s of %s is over, and other nodes may go on with it until its max: %v", p.kind, p.service.name, err)})
+			Text: fmt.Sprintf("the %s of %s is over, and other nodes go on with it until a majority is reached, or until its max: %v", p.kind, p.service.name, err)})
 	}
 }
 

@@ -91,6 +91,8 @@ func stepText(p *api.ClusterPlan) string {
 		return "its command runs"
 	case p.Step == "check":
 		return "checks"
+	case p.Step == "next":
+		return "its next backend follows"
 	}
 	return screen.Safe(p.Step)
 }

@@ -83,7 +83,7 @@ func (s *State) applyLeader(node NodeID, op Op, out *Changes) {
 			s.members = slices.DeleteFunc(s.members, func(m Member) bool { return m.Node == node })
 		}
 	case OpResume:
-		s.resume(op)
+		s.resume(0, op)
 	case OpForget:
 		s.forget(op)
 	case OpShare:

@@ -28,7 +28,8 @@ func describe(b Batch, op Op) string {
 	case OpStep:
 		return fmt.Sprintf("%s has %s at step %d", who, name, op.From)
 	case OpResume:
-		return strings.Replace(fmt.Sprintf("%s resumes %s", who, name), "node 0", "the leader", 1)
+		what := [...]string{"resumes %s", ReservePlace: "resumes %s and keeps its place", FreePlace: "gives up the place of %s"}[min(op.From, FreePlace)]
+		return strings.Replace(who+" "+fmt.Sprintf(what, name), "node 0", "the leader", 1)
 	case OpReport:
 		return fmt.Sprintf("%s reports of %s: live %d, %d steps done", who, name, op.Counts.Live, op.From)
 	case OpSlots:

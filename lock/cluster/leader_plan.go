@@ -19,6 +19,7 @@ type leaderPlan struct {
 	service string
 	id      uint64
 	step    Step
+	held    bool // its place is reserved
 	until   time.Duration
 	said    bool // its end is in a batch
 }
@@ -33,24 +34,27 @@ func (l *Leader) watchPlans(now time.Duration) {
 		}
 		i := slices.IndexFunc(l.plans, func(lp leaderPlan) bool { return lp.service == sv.name && lp.id == p.ID })
 		switch {
-		case i >= 0 && (l.plans[i].step == Resumed) == (p.Step == Resumed):
+		case i >= 0 && (l.plans[i].step == Resumed) == (p.Step == Resumed) && l.plans[i].held == p.Reserved:
 			lp := l.plans[i]
 			if p.Step == Checking && lp.step != Checking {
 				lp.until = max(lp.until, now+checksWithin)
 			}
 			lp.step = p.Step
 			plans = append(plans, lp)
+		case p.Reserved:
+			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, true, now + p.Max, false})
 		case p.Step == Resumed:
-			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, now + planKept, false})
+			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, false, now + planKept, false})
 		case p.Max > 0:
-			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, now + p.Max, false})
+			plans = append(plans, leaderPlan{sv.name, p.ID, p.Step, false, now + p.Max, false})
 		}
 	}
 	l.plans = plans
 }
 
 // tickPlans ends plans at their Max, except while a command runs whose owner is
-// there, or its backend is checked, and forgets plans that have been over for long.
+// there, or its backend is checked, and forgets plans that have been over for long. A place that is reserved is
+// its owner's for as long as that is there, and for the Max without it.
 func (l *Leader) tickPlans(now time.Duration) {
 	for i := range l.plans {
 		lp := &l.plans[i]
@@ -58,21 +62,27 @@ func (l *Leader) tickPlans(now time.Duration) {
 		if lp.said || sv.plan == nil {
 			continue
 		}
-		kind := OpResume
+		op := Op{Kind: OpResume, Service: lp.service, Token: lp.id}
 		switch {
-		case lp.step == Resumed:
-			if now < lp.until {
-				continue
-			}
-			kind = OpForget
 		case now < lp.until:
 			continue
-		case lp.step == Command, lp.step == Checking && sv.plan.Backend != "": // which has no client to wait for
-			if owner := l.state.member(sv.plan.Owner); owner != nil && owner.leased() && owner.Lease == sv.plan.Lease {
-				continue
-			}
+		case lp.held:
+			op.From = FreePlace
+		case lp.step == Resumed:
+			op.Kind = OpForget
+		}
+		// A backend that is checked has no client to wait for.
+		atWork := lp.held || lp.step == Command || lp.step == Checking && sv.plan.Backend != ""
+		if atWork && l.owned(sv.plan) {
+			continue
 		}
 		lp.said = true
-		l.batches = append(l.batches, Batch{Ops: []Op{{Kind: kind, Service: lp.service, Token: lp.id}}})
+		l.batches = append(l.batches, Batch{Ops: []Op{op}})
 	}
+}
+
+// owned reports whether the owner of a plan is there, as the process that began it.
+func (l *Leader) owned(p *Plan) bool {
+	owner := l.state.member(p.Owner)
+	return owner != nil && owner.leased() && owner.Lease == p.Lease
 }

@@ -22,6 +22,7 @@ type model struct {
 	sharing              bool
 	shares               map[NodeID]uint64 // slots that a node hands out by itself
 	planned, began       bool
+	reserved             bool
 	owner                NodeID
 	about                string          // the backend of the plan
 	drained              map[string]bool // backends
@@ -84,8 +85,8 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 			}
 		}
 	case OpPause:
-		if !m.planned {
-			m.planned, m.plan, m.owner, m.began = true, index, node, false
+		if !m.planned && (m.reserved && op.Token == m.plan && node == m.owner || !m.reserved && op.Token == 0) {
+			m.planned, m.plan, m.owner, m.began, m.reserved = true, index, node, false, false
 			m.about, m.paused = op.Text, op.Text == ""
 		}
 	case OpStep:
@@ -98,6 +99,9 @@ func (m *model) apply(node NodeID, op Op, index uint64) {
 				m.drained[m.about] = true
 			}
 			m.planned, m.paused = false, false
+			m.reserved = op.From == ReservePlace && node == m.owner
+		} else if m.plan == op.Token && op.From == FreePlace {
+			m.reserved = false
 		}
 	case OpBackend:
 		delete(m.drained, op.Text)
@@ -212,6 +216,9 @@ func TestModel(t *testing.T) {
 				t.Fatalf("entry %d (%s): node %d has a share of %d, in a plain list %d", index, describe(b, b.Ops[0]), node, slots, m.shares[node])
 			}
 		}
+		if p, _ := s.Plan("db"); p.Reserved != m.reserved || p.Runs() != m.planned || p.ID != m.plan {
+			t.Fatalf("entry %d (%s): the plan is %+v, in a plain list %d, runs %t, reserved %t", index, describe(b, b.Ops[0]), p, m.plan, m.planned, m.reserved)
+		}
 		if mem := s.member(b.Node); (m.lease[b.Node] != 0) != (mem != nil && mem.leased()) {
 			t.Fatalf("entry %d (%s): member %+v, a plain list has its lease as %d", index, describe(b, b.Ops[0]), mem, m.lease[b.Node])
 		}
@@ -240,6 +247,7 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 		}
 		if m.incarnation[node] == 0 || rng.IntN(2) == 0 {
 			m.incarnation[node]++ // started again, or else only its lease was over
+			m.reserved = m.reserved && m.owner != node
 		}
 		m.lease[node], m.last[node], m.applied[node] = index, index, 0
 		return Batch{Node: node, Ops: []Op{{Kind: OpHello, From: m.incarnation[node], To: before}}}
@@ -316,13 +324,16 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 		if rng.IntN(2) == 0 {
 			op.Text, op.State = simBackends[rng.IntN(2)], "drain"
 		}
+		if rng.IntN(2) == 0 {
+			op.Token = m.plan
+			m.byOwner(rng, &b)
+		}
 	case r < 95:
 		op.Kind, op.Token, op.From = OpStep, m.plan, rng.Uint64N(3)
-		if rng.IntN(3) > 0 && m.lease[m.owner] != 0 {
-			b.Node, b.Lease, b.First = m.owner, m.lease[m.owner], m.applied[m.owner]+1
-		}
+		m.byOwner(rng, &b)
 	case r < 97:
-		op.Kind, op.Token, op.Flag = OpResume, m.plan, rng.IntN(2) == 0
+		op.Kind, op.Token, op.Flag, op.From = OpResume, m.plan, rng.IntN(2) == 0, rng.Uint64N(3)
+		m.byOwner(rng, &b)
 	case r < 98 && rng.IntN(2) == 0:
 		op.Kind, op.Text = OpBackend, simBackends[rng.IntN(2)]
 	case r < 99:
@@ -332,4 +343,11 @@ func (m *model) random(rng *rand.Rand, index uint64) Batch {
 	}
 	b.Ops = []Op{op}
 	return b
+}
+
+// byOwner has the owner of the plan say it, as a rule.
+func (m *model) byOwner(rng *rand.Rand, b *Batch) {
+	if rng.IntN(3) > 0 && m.lease[m.owner] != 0 {
+		b.Node, b.Lease, b.First = m.owner, m.lease[m.owner], m.applied[m.owner]+1
+	}
 }

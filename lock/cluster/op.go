@@ -22,9 +22,9 @@ const (
 	OpRequeue                 // the dial of arrival From with Token failed: back to its old place
 	OpAble                    // Flag: the node can serve; otherwise its waiters keep their places and others pass
 	OpReady                   // the hooks that Token asked for have run
-	OpPause                   // close the service on all nodes for at most Max, or keep them from its backend Text, which keeps the admin state State if it fails; Flag: a command will run; Note
+	OpPause                   // close the service on all nodes for at most Max, or keep them from its backend Text, which keeps the admin state State if it fails; Flag: a command will run; Token: the plan whose Reserved place it takes; Note
 	OpStep                    // plan Token is at the Step From, as its owner says: any but Resumed
-	OpResume                  // plan Token is over: open the service; Flag: the backend that it is about is good; Note
+	OpResume                  // plan Token is over: open the service; Flag: the backend that it is about is good; From: ReservePlace or FreePlace; Note
 	OpReport                  // the node's part of plan Token, or of the State Token of the backend Text: Counts, and NodeReport.Done in From
 	OpSlots                   // the service has From slots; 0: it has no lock
 	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
@@ -35,6 +35,12 @@ const (
 	OpGive                    // From slots of the node's share come back, of which it owes on_expire for To
 
 	lastNodeOp = OpGive
+)
+
+// From of an OpResume; 0: the plan is over, and any other may begin.
+const (
+	ReservePlace = 1 + iota // the next plan is its owner's (Plan.Reserved)
+	FreePlace               // of a plan that is over: there is none
 )
 
 // What only a leader asks for, in a Batch that has no lease.

@@ -32,7 +32,10 @@ type Plan struct {
 	Max   time.Duration // how long it may last, from when a node learns of it; 0: no limit
 	Note  string        // of its OpPause
 	End   string        // Note of the OpResume
-	Nodes []NodeReport  // by node; those that have not reported yet are missing
+	// Reserved is of a plan that is over, and that its owner follows by another (a roll): no other begins
+	// before that.
+	Reserved bool
+	Nodes    []NodeReport // by node; those that have not reported yet are missing
 }
 
 // A NodeReport is a node's part of a plan. It has the service closed since then.
@@ -69,6 +72,31 @@ func (p *Plan) Closes() bool { return p.Runs() && p.Backend == "" }
 
 // planned reports whether the service has a plan that is not over.
 func (sv *service) planned() bool { return sv.plan != nil && sv.plan.Runs() }
+
+// admits reports whether a plan may begin now, as a node asks for it.
+func (sv *service) admits(node NodeID, op Op) bool {
+	p := sv.plan
+	switch {
+	case sv.planned():
+		return false
+	case p != nil && p.Reserved:
+		return op.Token == p.ID && node == p.Owner
+	}
+	return op.Token == 0 // the place of the plan that it was to follow is given up
+}
+
+// freePlaces gives up the places that a node has reserved: nothing of it will follow.
+func (s *State) freePlaces(node NodeID) {
+	for _, sv := range s.services {
+		sv.freePlace(s, node)
+	}
+}
+
+func (sv *service) freePlace(s *State, node NodeID) {
+	if p := sv.plan; p != nil && p.Reserved && p.Owner == node {
+		p.Reserved, s.facts = false, s.index
+	}
+}
 
 // closed reports whether a plan keeps the service closed.
 func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Closes() }
@@ -128,6 +156,7 @@ func reportOf(all *[]NodeReport, node NodeID) *NodeReport {
 
 // restarted notes in the plans that run that the process of a node is another one.
 func (s *State) restarted(node NodeID) {
+	s.freePlaces(node)
 	for _, sv := range s.services {
 		if _, serves := slices.BinarySearch(sv.nodes, node); serves && sv.plan != nil {
 			if r := reportOf(&sv.plan.Nodes, node); !r.DoneWith(Resumed) {
@@ -141,8 +170,8 @@ func (s *State) restarted(node NodeID) {
 // process: it knows whether its command runs.
 func (s *State) ownsOn(m *Member) {
 	for _, sv := range s.services {
-		if sv.planned() && sv.plan.Owner == m.Node && sv.plan.Lease == m.Lease {
-			sv.plan.Lease = s.index
+		if p := sv.plan; p != nil && (p.Runs() || p.Reserved) && p.Owner == m.Node && p.Lease == m.Lease {
+			p.Lease = s.index
 		}
 	}
 }
@@ -157,6 +186,7 @@ func (s *State) serve(sv *service, node NodeID, serves bool) {
 		sv.nodes = slices.Insert(sv.nodes, i, node)
 	default:
 		sv.nodes = slices.Delete(sv.nodes, i, i+1)
+		sv.freePlace(s, node)
 	}
 	s.reports = s.index
 }
@@ -165,7 +195,7 @@ func (s *State) serve(sv *service, node NodeID, serves bool) {
 // time; what names another one is late.
 func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	if op.Kind == OpPause {
-		if !sv.planned() {
+		if sv.admits(m.Node, op) {
 			sv.plan = &Plan{ID: s.index, Owner: m.Node, Lease: m.Lease, Window: op.Flag, Backend: op.Text, Admin: op.State, Max: op.Max, Note: op.Note}
 			s.facts = s.index
 		}
@@ -183,7 +213,7 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 		p.Step = Step(op.From)
 		s.facts = s.index
 	case OpResume:
-		s.resume(op)
+		s.resume(m.Node, op)
 	case OpReport:
 		r := reportOf(&p.Nodes, m.Node)
 		if r.DoneWith(Resumed) { // what another process says after it is not of this plan
@@ -200,23 +230,30 @@ func (s *State) applyPlan(m *Member, sv *service, op Op, out *Changes) {
 	}
 }
 
-// resume ends a plan. A backend whose command has begun, and that nobody calls good, is
+// resume ends a plan, as a node says, or a leader. A backend whose command has begun, and that nobody calls good, is
 // kept out of service in the same entry: no node sends it a client in between.
-func (s *State) resume(op Op) {
+func (s *State) resume(node NodeID, op Op) {
 	sv := s.service(op.Service)
-	if sv == nil || !sv.planned() || sv.plan.ID != op.Token {
+	if sv == nil || sv.plan == nil || sv.plan.ID != op.Token {
 		return
 	}
 	p := sv.plan
+	if !p.Runs() { // what ends it is late, unless it is about the place
+		if p.Reserved && op.From == FreePlace {
+			p.Reserved, s.facts = false, s.index
+		}
+		return
+	}
 	if p.Backend != "" && p.Step != Paused && !op.Flag && sv.backend(p.Backend).State == "" {
 		sv.setBackend(s.index, Op{Text: p.Backend, State: p.Admin, Note: op.Note})
 	}
 	p.Step, p.End, s.facts = Resumed, op.Note, s.index
+	p.Reserved = op.From == ReservePlace && node == p.Owner
 }
 
 // forget removes a plan that is over.
 func (s *State) forget(op Op) {
-	if sv := s.service(op.Service); sv != nil && sv.plan != nil && !sv.planned() && sv.plan.ID == op.Token {
+	if sv := s.service(op.Service); sv != nil && sv.plan != nil && !sv.planned() && !sv.plan.Reserved && sv.plan.ID == op.Token {
 		sv.plan, s.facts = nil, s.index
 	}
 }

@@ -390,3 +390,106 @@ func TestRule37PartsOfADrain(t *testing.T) {
 		t.Errorf("under the next lease it is said %d times", n)
 	}
 }
+
+// TestRule27ARollKeepsItsPlace: between two of its backends no other plan begins, as long as its owner is
+// there. Without it, or where it was started again, the place is given up.
+func TestRule27ARollKeepsItsPlace(t *testing.T) {
+	next := func(token uint64) Op {
+		return Op{Kind: OpPause, Service: "db", Flag: true, Text: "b", State: "drain", Token: token, Max: 100 * ms}
+	}
+	for _, tc := range []struct {
+		name  string
+		then  func(s *State, plan uint64) // between its backends
+		goes  bool                        // it goes on
+		other bool                        // another plan may begin
+	}{
+		{"it goes on", func(*State, uint64) {}, true, false},
+		{"it ends", func(s *State, plan uint64) {
+			say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan, From: FreePlace})
+		}, false, true},
+		{"what is late of its last backend", func(s *State, plan uint64) {
+			say(t, s, 2, Op{Kind: OpResume, Service: "db", Token: plan})
+			lead(t, s, 0, Op{Kind: OpForget, Service: "db", Token: plan})
+		}, true, false},
+		{"its owner was cut off for a while", func(s *State, _ uint64) {
+			lead(t, s, 1, Op{Kind: OpExpire, To: s.member(1).Lease})
+			lead(t, s, 1, Op{Kind: OpHello, From: 1, To: s.member(1).Lease})
+		}, true, false},
+		{"its owner was started again", func(s *State, _ uint64) {
+			lead(t, s, 1, Op{Kind: OpHello, From: 2, To: s.member(1).Lease})
+		}, false, true},
+		{"its owner has the service no more", func(s *State, _ uint64) {
+			say(t, s, 1, Op{Kind: OpServe, Service: "db"})
+		}, false, true},
+		{"the leader has missed its owner for the max", func(s *State, plan uint64) {
+			lead(t, s, 0, Op{Kind: OpResume, Service: "db", Token: plan, From: FreePlace})
+		}, false, true},
+	} {
+		s := NewState("x")
+		for _, node := range []NodeID{1, 2} {
+			lead(t, s, node, Op{Kind: OpHello, From: 1})
+			say(t, s, node, Op{Kind: OpServe, Service: "db", Flag: true})
+		}
+		say(t, s, 1, Op{Kind: OpPause, Service: "db", Flag: true, Text: "a", State: "drain", Max: 100 * ms})
+		a, _ := s.Plan("db")
+		say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: a.ID, Flag: true, From: ReservePlace})
+		tc.then(s, a.ID)
+		again, err := RestoreState(s.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range []Op{{Kind: OpPause, Service: "db"}, next(a.ID)} { // of another node, which cannot take its place
+			say(t, s, 2, op)
+		}
+		if p, _ := s.Plan("db"); (p.ID != a.ID) != tc.other {
+			t.Errorf("%s: another plan began: %t, want %t", tc.name, p.ID != a.ID, tc.other)
+		}
+		say(t, again, 1, next(a.ID))
+		if p, _ := again.Plan("db"); (p.ID != a.ID && p.Backend == "b") != tc.goes {
+			t.Errorf("%s: it goes on: %t, want %t", tc.name, p.ID != a.ID, tc.goes)
+		}
+	}
+}
+
+// TestRule27APlaceWithoutItsOwner is given up at its max, and kept for as long as its owner is there.
+func TestRule27APlaceWithoutItsOwner(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		v, log := leaderOf(t)
+		apply := func(b Batch) {
+			log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
+			v.Poll(0)
+			log.ready = LogReady{Term: 1, Leader: 1}
+		}
+		apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true, Text: "a", State: "drain"}}})
+		plan, _ := v.State().Plan("db")
+		apply(Batch{7, 1, 2, []Op{{Kind: OpResume, Service: "db", Token: plan.ID, Flag: true, From: ReservePlace}}})
+		if lost {
+			apply(Batch{Node: 7, Ops: []Op{{Kind: OpExpire, To: 1}}})
+		}
+		if v.Poll(99 * ms); len(log.proposed) > 0 {
+			t.Errorf("given up before its max")
+		}
+		v.Poll(100 * ms)
+		v.Poll(planKept + 100*ms)
+		freed := 0
+		for _, data := range log.proposed {
+			batches, err := DecodeEntry(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range batches {
+				for _, op := range b.Ops {
+					if op.Kind == OpForget {
+						t.Error("a plan whose place is reserved is forgotten")
+					}
+					if op.Kind == OpResume && op.From == FreePlace && op.Token == plan.ID {
+						freed++
+					}
+				}
+			}
+		}
+		if (freed == 1) != lost {
+			t.Errorf("its owner is lost %t: given up %d times", lost, freed)
+		}
+	}
+}

@@ -146,6 +146,7 @@ func (e *encoder) plan(p *Plan) {
 		return
 	}
 	e.bool(p.Window)
+	e.bool(p.Reserved)
 	e.text(p.Backend)
 	e.text(p.Admin)
 	e.text(p.Note)
@@ -171,7 +172,7 @@ func (d *decoder) plan() *Plan {
 	if !d.bool() {
 		return nil
 	}
-	p := &Plan{Window: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
+	p := &Plan{Window: d.bool(), Reserved: d.bool(), Backend: d.text(), Admin: d.text(), Note: d.text(), End: d.text(), ID: d.uint(), Owner: NodeID(d.uint()), Lease: d.uint(), Step: Step(d.uint()), Max: d.duration()}
 	p.Nodes = d.reports()
 	return p
 }

@@ -19,8 +19,10 @@ type Across interface {
 	// nothing was done, ErrHere that it is to be done on this node.
 	Do(ctx context.Context, target string, r *Request) (text string, err error)
 	// Window begins a window that this node owns, of a service or of one backend. roll is
-	// proxy.ClusterPause.Roll.
+	// proxy.ClusterPause.Roll: from its first window until EndRoll no other plan begins.
 	Window(ctx context.Context, target, roll string, r *Request) (proxy.ClusterWindow, error)
+	// EndRoll says that no window of a roll follows. It does not wait.
+	EndRoll(roll string)
 	// MayPlan is the error with which a window would be refused now.
 	MayPlan(target string, r *Request) error
 	// Plans are the last pauses and windows of all nodes, by service.
@@ -44,7 +46,7 @@ type ClusterPlan struct {
 	By      string             `json:"by,omitempty"`      // the operator
 	Reason  string             `json:"reason,omitempty"`
 	Since   time.Time          `json:"since"`
-	Step    string             `json:"step"` // pause, command, check, or resumed
+	Step    string             `json:"step"` // pause, command, check, resumed, or next: its roll goes on with another backend
 	Nodes   []proxy.NodeReport `json:"nodes"`
 }
 
@@ -184,30 +186,49 @@ func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, e
 // planAcross has a plan of this node act on all nodes. What would be refused is refused before
 // it begins: abandon takes back what has begun by then. A roll begins with each backend.
 func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r *Request) (abandon func() error, err error) {
-	whole, roll := *r, ""
-	whole.Options = termsOf(act, s, target, r).holds
-	begin := func(ctx context.Context, target string) (proxy.ClusterWindow, error) {
-		ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
-		defer cancel()
-		return l.Across.Window(ctx, target, roll, &whole)
-	}
+	all := &acrossPlan{across: l.Across, target: target, request: *r}
+	all.request.Options, r.Cluster = termsOf(act, s, target, r).holds, all
 	if act == "roll" {
-		roll = rand.Text()
-		r.Cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
-			return begin(ctx, target+"/"+backend)
-		}
-		return func() error { return nil }, acrossError(l.Across.MayPlan(target, &whole))
+		all.roll = rand.Text()
+		return func() error { return nil }, acrossError(l.Across.MayPlan(target, &all.request))
 	}
-	w, err := begin(ctx, target)
+	w, err := all.begin(ctx, target)
 	if err != nil {
 		return nil, acrossError(err)
 	}
-	r.Cluster = func(context.Context, string) (proxy.ClusterWindow, error) { return w, nil }
+	all.began = w
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), acrossTimeout)
 		defer cancel()
 		return w.Resume(ctx, false)
 	}, nil
+}
+
+// An acrossPlan is a plan of this node on all nodes: proxy.ClusterWindows.
+type acrossPlan struct {
+	across       Across
+	target, roll string // roll "": it has one window, which
+	began        proxy.ClusterWindow
+	request      Request
+}
+
+func (p *acrossPlan) begin(ctx context.Context, target string) (proxy.ClusterWindow, error) {
+	ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
+	defer cancel()
+	return p.across.Window(ctx, target, p.roll, &p.request)
+}
+
+func (p *acrossPlan) Begin(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
+	if p.began != nil {
+		return p.began, nil
+	}
+	return p.begin(ctx, p.target+"/"+backend)
+}
+
+func (p *acrossPlan) End() {
+	if p.roll != "" {
+		p.across.EndRoll(p.roll)
+	}
 }
 
 // acrossError is an error of Across with its status.

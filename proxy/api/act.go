@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ type Request struct {
 	By string `json:"-"`
 
 	// Cluster is of a plan on all nodes: proxy.PlanOptions.Cluster. The server sets it.
-	Cluster func(ctx context.Context, backend string) (proxy.ClusterWindow, error) `json:"-"`
+	Cluster proxy.ClusterWindows `json:"-"`
 }
 
 // Options are the options of all acts. Each act takes those of its Params,

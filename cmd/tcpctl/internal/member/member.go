@@ -57,6 +57,8 @@ type Member struct {
 	facts     uint64                       // that were known last
 	changed   chan struct{}                // closed once there are more
 	lost      map[cluster.NodeID]time.Time // when a lease was seen to be over; zero: it runs
+	rolls     map[string]uint64            // that are under way here, by proxy.ClusterPause.Roll: the plan that began last
+	ends      map[string]endNote           // of plans of this process that are to be over, by pauseNote.Which
 
 	leaving chan struct{} // closed once the voters know all; nil: Leave has not been called
 }
@@ -68,7 +70,7 @@ func New(cfg Config) *Member {
 	}
 	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
 	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), changed: make(chan struct{}),
-		lost: map[cluster.NodeID]time.Time{}, began: cfg.Now()}
+		lost: map[cluster.NodeID]time.Time{}, rolls: map[string]uint64{}, ends: map[string]endNote{}, began: cfg.Now()}
 }
 
 // Join joins the cluster, once.

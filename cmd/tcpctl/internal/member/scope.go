@@ -27,7 +27,7 @@ type follower struct {
 	joined bool // it has followed
 	warned map[string]bool
 	drains drainsSaid
-	poked  chan struct{} // the checks have passed
+	poked  chan struct{} // the checks have passed, or a plan of this process is to be over
 }
 
 // Scope is for proxy.ServiceConfig.Cluster: on services of that name pauses, windows, admin
@@ -114,6 +114,14 @@ func (m *Member) noteFactsLocked() {
 	}
 }
 
+// poke has the follower look again.
+func (f *follower) poke() {
+	select {
+	case f.poked <- struct{}{}:
+	default:
+	}
+}
+
 // nodesShown is how often what changes without an event is said to all nodes.
 const nodesShown = time.Second
 
@@ -128,6 +136,7 @@ func (f *follower) run(ctx context.Context) {
 		}
 		r, more := f.user.Report()
 		again := f.report(ctx, k, r)
+		again = max(again, f.endOwn(&k.fact.Plan))
 		if f.sayDrains(k) && again == 0 {
 			again = nodesShown
 		}

@@ -73,28 +73,41 @@ func (m *Member) await(ctx context.Context, service string, holds func(*cluster.
 }
 
 // begin closes a service on all nodes, or takes its backend out, as op says, and returns the
-// plan.
+// plan. One that is not confirmed in time is given up: should it begin nevertheless, this node ends it at once.
 func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (cluster.Plan, error) {
 	note.At, note.Which = time.Now(), rand.Text()
 	op.Kind, op.Note = cluster.OpPause, note.text()
-	if p := m.known(op.Service).fact.Plan; p.Runs() {
-		return p, refusedBy(op.Service, &p, note.By, op.Flag)
-	}
-	if err := m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.Runs() }); err != nil {
-		return cluster.Plan{}, err
-	}
+	others := func(p *cluster.Plan) bool { return p.Runs() || p.Reserved && p.ID != op.Token }
 	p := m.known(op.Service).fact.Plan
-	if p.Note != op.Note {
-		return p, refusedBy(op.Service, &p, note.By, op.Flag)
+	switch {
+	case others(&p):
+		return p, m.refusedBy(op.Service, &p, note.By, op.Flag)
+	case op.Token != 0 && !p.Reserved:
+		return p, errors.New("this node was lost for so long that the roll's place was given up: begin another roll")
 	}
-	return p, nil
+	err := m.say(ctx, op, func(f *cluster.Fact) bool { return others(&f.Plan) })
+	p = m.known(op.Service).fact.Plan
+	switch {
+	case errors.Is(err, proxy.ErrNoQuorum):
+		return p, err
+	case err == nil && p.Note == op.Note:
+		return p, nil
+	}
+	m.endLater(note.Which, endNote{By: note.By, Why: "its begin was not confirmed in time"})
+	if err != nil {
+		return p, api.NoQuorum("no majority has confirmed in time that it begins: it is given up, and ended at once on all nodes should it begin still",
+			"tcpctl cluster status shows the voters; then try again")
+	}
+	return p, m.refusedBy(op.Service, &p, note.By, op.Flag)
 }
 
 // refusedBy says that there is another pause, which is fine if it is one's own.
-func refusedBy(service string, p *cluster.Plan, by string, window bool) error {
+func (m *Member) refusedBy(service string, p *cluster.Plan, by string, window bool) error {
 	note := readPause(p.Note)
 	since := max(0, time.Since(note.At)).Round(time.Second)
 	switch {
+	case p.Reserved:
+		return fmt.Errorf("a roll of %s is under way on all nodes, by %s on %s, between two backends; wait for its end, or abort it there", service, note.By, m.nameOf(p.Owner))
 	case p.Backend != "":
 		return fmt.Errorf("%s/%s is being restarted on all nodes, by %s for %s", service, p.Backend, note.By, since)
 	case !p.Window && !window && note.By == by:
@@ -140,15 +153,15 @@ func (m *Member) resume(ctx context.Context, service string, r *api.Request) (st
 	case p.Window && !r.Force:
 		return "", fmt.Errorf("%s is paused by a window of %s on all nodes; it resumes by itself, use --force to resume it now", service, readPause(p.Note).By)
 	}
-	if err := m.end(ctx, service, p.ID, false, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
+	if err := m.end(ctx, service, p.ID, cluster.Op{}, endNote{By: r.By, Why: "resumed by " + r.By, Rate: r.Rate}); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("resume %s on %s", service, m.nodesText(service)), nil
 }
 
-// end ends a plan. good says that the backend that it is about is put back.
-func (m *Member) end(ctx context.Context, service string, plan uint64, good bool, why endNote) error {
-	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: good, Note: why.text()}
+// end ends a plan. how has the Flag and From of its op.
+func (m *Member) end(ctx context.Context, service string, plan uint64, how cluster.Op, why endNote) error {
+	op := cluster.Op{Kind: cluster.OpResume, Service: service, Token: plan, Flag: how.Flag, From: how.From, Note: why.text()}
 	return m.say(ctx, op, func(f *cluster.Fact) bool { return f.Plan.ID != plan || !f.Plan.Runs() })
 }
 

@@ -16,6 +16,7 @@ type part struct {
 	done     uint64        // cluster.NodeReport.Done
 	said     time.Duration // when counts were said last
 	asked    time.Duration // when the follower asked for its end last; 0: it has not
+	ended    time.Duration // when its end was said last, as its owner
 	final    bool
 	checking context.CancelFunc // of the checks; nil: they have not begun
 	checked  chan struct{}      // closed: they have passed
@@ -88,10 +89,7 @@ func (f *follower) check(ctx context.Context) {
 		for ctx.Err() == nil {
 			if _, err := f.user.Check(ctx); err == nil {
 				close(checked)
-				select {
-				case f.poked <- struct{}{}:
-				default:
-				}
+				f.poke()
 				return
 			}
 		}
@@ -127,6 +125,57 @@ func (f *follower) askForEnd(p *cluster.Plan, r proxy.ClusterReport) {
 	if f.member.act(cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID, Note: end.text()}) {
 		f.part.asked = now
 	}
+}
+
+// endLater has a plan of this process end on all nodes as soon as that can be said, if it has begun.
+func (m *Member) endLater(which string, why endNote) {
+	m.mu.Lock()
+	m.ends[which] = why
+	m.mu.Unlock()
+	m.pokeFollowers()
+}
+
+// EndRoll has the place of a roll given up.
+func (m *Member) EndRoll(roll string) {
+	m.mu.Lock()
+	delete(m.rolls, roll)
+	m.mu.Unlock()
+	m.pokeFollowers()
+}
+
+func (m *Member) pokeFollowers() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.followers {
+		f.poke()
+	}
+}
+
+// endOwn ends what is to be over of the plans of this process, and says in what time to look again.
+func (f *follower) endOwn(p *cluster.Plan) time.Duration {
+	m := f.member
+	if p.ID == 0 || p.Owner != m.ID() {
+		return 0
+	}
+	note, op := readPause(p.Note), cluster.Op{Kind: cluster.OpResume, Service: f.name, Token: p.ID}
+	m.mu.Lock()
+	why, over := m.ends[note.Which]
+	_, rolls := m.rolls[note.Roll]
+	m.mu.Unlock()
+	switch {
+	case p.Runs() && over:
+		op.Note = why.text()
+	case p.Reserved && !rolls:
+		op.From = cluster.FreePlace
+	default:
+		return 0
+	}
+	if now := m.cfg.Now(); f.part.ended == 0 || now-f.part.ended >= m.cfg.Lease { // else that may be lost with a lease
+		if m.act(op) {
+			f.part.ended = now
+		}
+	}
+	return nodesShown
 }
 
 // say says it to the voters.

@@ -3,6 +3,8 @@ package member_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/member"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
@@ -34,11 +37,22 @@ func (n *scoped) plans(change func(*proxy.PlanOptions)) proxy.PlanOptions {
 	if change != nil {
 		change(&o)
 	}
-	o.Cluster = func(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
-		return n.member.Window(ctx, "db/"+backend, "r1", &api.Request{By: o.By, Options: api.Options{Limit: o.Limit, Then: o.Then, Max: o.Max}})
-	}
+	o.Cluster = planned{n.member, rand.Text(), &api.Request{By: o.By, Options: api.Options{Limit: o.Limit, Then: o.Then, Max: o.Max}}}
 	return o
 }
+
+// planned is a plan of all nodes, as it is begun by an api.Local.
+type planned struct {
+	member *member.Member
+	roll   string
+	*api.Request
+}
+
+func (p planned) Begin(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
+	return p.member.Window(ctx, "db/"+backend, p.roll, p.Request)
+}
+
+func (p planned) End() { p.member.EndRoll(p.roll) }
 
 func (n *scoped) restarts(change func(*proxy.PlanOptions)) *proxy.Plan {
 	n.Helper()
@@ -295,5 +309,124 @@ func TestRule37ALimitThatIsSaidAgain(t *testing.T) {
 	h.link(3, true)
 	for _, n := range all {
 		n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+	}
+}
+
+// rolled is a window of one backend of a roll that node has taken to its end, and put back.
+func (n *scoped) rolled(roll planned, backend string) {
+	n.Helper()
+	ctx := context.Background()
+	w, err := roll.Begin(ctx, backend)
+	if err != nil {
+		n.Fatal(err)
+	}
+	if _, err := w.Settled(ctx); err != nil {
+		n.Fatal(err)
+	}
+	if err := w.Command(ctx, true); err != nil {
+		n.Fatal(err)
+	}
+	if said := n.ended(w); said != "failed 0 on 3 of 3 nodes" {
+		n.Errorf("%s: it reports %s", backend, said)
+	}
+}
+
+func (n *scoped) roll(longest time.Duration) planned {
+	return planned{n.member, rand.Text(), &api.Request{By: "ana", Options: api.Options{Limit: time.Minute, Then: proxy.ThenAbort, Max: longest}}}
+}
+
+// TestRule27NothingBeginsInARoll: from its first backend to its end no other plan does, on any node, also
+// where its end is said while no voter leads.
+func TestRule27NothingBeginsInARoll(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, 20*second, restartable(2, "true"))
+	ctx := context.Background()
+	roll := all[0].roll(time.Minute)
+	all[0].rolled(roll, "a")
+	refused := func(when string) {
+		t.Helper()
+		for _, n := range all {
+			eventually(t, "it knows that the place is kept", func() bool { return n.member.Facts("db").Plan.Reserved })
+			if _, err := n.do("pause", "db", nil); err == nil || !strings.Contains(err.Error(), "a roll of db is under way on all nodes, by ana on node-1, between two backends") {
+				t.Errorf("%s, a pause: %v", when, err)
+			}
+			if _, err := n.roll(time.Minute).Begin(ctx, "b"); err == nil || !strings.Contains(err.Error(), "a roll of db is under way") {
+				t.Errorf("%s, another roll: %v", when, err)
+			}
+		}
+		if p := all[2].member.Plans(); len(p) != 1 || p[0].Step != "next" {
+			t.Errorf("%s: %+v", when, p)
+		}
+	}
+	refused("after the first")
+	all[0].rolled(roll, "b")
+	refused("after the last")
+	h.stop(true)
+	roll.End()
+	h.stop(false)
+	for _, n := range all {
+		eventually(t, "the place is given up", func() bool { p := n.member.Facts("db").Plan; return !p.Reserved })
+	}
+	all[1].must("pause", "db", nil)
+	all[1].must("resume", "db", nil)
+}
+
+// TestRule27ARollWhoseOwnerIsLost does not keep its place for ever, and does not go on once it has lost it.
+func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, 5*second, restartable(2, "true"))
+	roll := all[0].roll(8 * time.Second)
+	all[0].rolled(roll, "a")
+	h.link(1, false)
+	eventually(t, "the place is given up", func() bool { p := all[1].member.Facts("db").Plan; return p.ID > 0 && !p.Reserved })
+	h.link(1, true)
+	eventually(t, "it is back, and knows", func() bool {
+		p := all[0].member.Facts("db").Plan
+		return all[0].member.Lease() > 0 && !p.Reserved
+	})
+	if _, err := roll.Begin(context.Background(), "b"); err == nil || !strings.Contains(err.Error(), "the roll's place was given up") {
+		t.Errorf("the roll goes on: %v", err)
+	}
+	all[2].must("pause", "db", nil)
+}
+
+// TestRule28ABeginThatIsNotConfirmed in time is given up: where it begins nevertheless, it is ended on all
+// nodes, and nobody is left with a pause that no operator knows of.
+func TestRule28ABeginThatIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	for _, begin := range []func(context.Context, *scoped) error{
+		func(ctx context.Context, n *scoped) error {
+			_, err := n.member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Hour}})
+			return err
+		},
+		func(ctx context.Context, n *scoped) error {
+			_, err := n.roll(time.Hour).Begin(ctx, "a")
+			return err
+		},
+		func(ctx context.Context, n *scoped) error {
+			_, err := n.member.Do(ctx, "db", &api.Request{Act: "pause", Targets: []string{"db"}, By: "ana", Options: api.Options{Max: time.Hour}})
+			return err
+		},
+	} {
+		h, all := threeNodes(t, 20*second, restartable(2, "true"))
+		h.stop(true)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		err := begin(ctx, all[0])
+		cancel()
+		var refused *api.Error
+		if !errors.As(err, &refused) || refused.Status != api.StatusNoQuorum || !strings.Contains(refused.Text, "it is given up") {
+			t.Errorf("not confirmed: %v", err)
+		}
+		h.stop(false)
+		for _, n := range all {
+			eventually(t, "it has begun, and is over", func() bool {
+				p := n.member.Facts("db").Plan
+				return p.ID > 0 && !p.Runs() && strings.Contains(p.End, "its begin was not confirmed in time")
+			})
+			n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+			n.hears(n.dial())
+		}
+		all[1].must("pause", "db", nil)
+		all[1].must("resume", "db", nil)
 	}
 }

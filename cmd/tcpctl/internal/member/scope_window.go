@@ -24,6 +24,8 @@ type window struct {
 	service string
 	backend string // that it is about; "": the service
 	id      uint64
+	which   string // pauseNote.Which
+	roll    string // proxy.ClusterPause.Roll
 	by      string
 	rate    float64
 	force   bool // goes on without nodes of which nothing is known
@@ -38,7 +40,7 @@ type window struct {
 // session: only force leaves it out.
 func (m *Member) Window(ctx context.Context, target, roll string, r *api.Request) (proxy.ClusterWindow, error) {
 	service, backend := api.SplitTarget(target)
-	w := &window{member: m, service: service, backend: backend, by: r.By, rate: r.Rate, force: r.Force}
+	w := &window{member: m, service: service, backend: backend, roll: roll, by: r.By, rate: r.Rate, force: r.Force}
 	if err := w.may(); err != nil {
 		return nil, err
 	}
@@ -46,11 +48,20 @@ func (m *Member) Window(ctx context.Context, target, roll string, r *api.Request
 	if backend != "" {
 		op.State = proxy.AdminDrain
 	}
+	if roll != "" {
+		m.mu.Lock()
+		op.Token = m.rolls[roll]
+		m.mu.Unlock()
+	}
 	p, err := m.begin(ctx, op, pauseNote{By: r.By, Reason: r.Reason, Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, Rate: r.Rate, Roll: roll})
 	if err != nil {
 		return nil, err
 	}
-	w.id = p.ID
+	if w.id, w.which = p.ID, readPause(p.Note).Which; roll != "" {
+		m.mu.Lock()
+		m.rolls[roll] = p.ID
+		m.mu.Unlock()
+	}
 	return w, nil
 }
 
@@ -236,15 +247,27 @@ func (w *window) Check(ctx context.Context) (detail string, err error) {
 	return detail, err
 }
 
-// Resume opens the service on all nodes, or puts the backend back if it is good.
+// Resume opens the service on all nodes, or puts the backend back if it is good: then its roll keeps its
+// place. What is not good and cannot be said now is said later.
 func (w *window) Resume(ctx context.Context, good bool) error {
+	end := endNote{By: w.by, Rate: w.rate}
 	p := w.member.known(w.service).fact.Plan
-	if p.ID != w.id || p.Step == cluster.Resumed {
+	switch {
+	case good && w.backend != "" && p.ID == w.id && p.Step == cluster.Resumed && p.End != end.text():
+		return ended(&p) // the backend is drained
+	case p.ID != w.id || p.Step == cluster.Resumed:
 		return nil
+	}
+	how := cluster.Op{Flag: good}
+	if good && w.roll != "" {
+		how.From = cluster.ReservePlace
 	}
 	ctx, cancel := context.WithTimeout(ctx, sayWithin)
 	defer cancel()
-	err := w.member.end(ctx, w.service, w.id, good, endNote{By: w.by, Rate: w.rate})
+	err := w.member.end(ctx, w.service, w.id, how, end)
+	if err != nil && !good {
+		w.member.endLater(w.which, end)
+	}
 	if errors.Is(err, errUnheard) {
 		return fmt.Errorf("%w: %w", proxy.ErrNoQuorum, err)
 	}
@@ -428,6 +451,9 @@ func (m *Member) Plans() (all []api.ClusterPlan) {
 		}
 		note := readPause(p.Note)
 		step := [...]string{cluster.Paused: "pause", cluster.Command: "command", cluster.Checking: "check", cluster.Resumed: "resumed"}[p.Step]
+		if p.Reserved {
+			step = "next"
+		}
 		all = append(all, api.ClusterPlan{Service: name, ID: p.ID, Window: p.Window, Backend: p.Backend, Owner: m.nameOf(p.Owner), By: note.By, Reason: note.Reason,
 			Since: note.At, Step: step, Nodes: m.parts(&k, k.all())})
 	}
