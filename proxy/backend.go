@@ -123,6 +123,17 @@ func (b *Backend) stateLocked() string {
 	return StateChecking
 }
 
+// Reasons of a BackendInfo that serves.
+const (
+	reasonFull    = "full"
+	reasonStandby = "standby" // one of a lower priority number serves
+)
+
+// Serves says whether the backend is up and may have sessions, full and on standby or not.
+func (i *BackendInfo) Serves() bool {
+	return i.Eligible || i.Reason == reasonFull || i.Reason == reasonStandby
+}
+
 // reasonLocked is a word or two why the backend gets no new session.
 func (b *Backend) reasonLocked() string {
 	switch {
@@ -143,11 +154,11 @@ func (b *Backend) reasonLocked() string {
 	case b.ejected():
 		return "ejected"
 	case b.full():
-		return "full"
+		return reasonFull
 	}
 	for _, o := range b.service.backends.all {
 		if o.serves() && o.priority < b.priority {
-			return "standby"
+			return reasonStandby
 		}
 	}
 	return ""

@@ -45,3 +45,8 @@ func (p *brokenPolicy) Pick(from []*balance.Backend, client netip.Addr) *balance
 func BreakPolicy(s *Service) {
 	s.queue.Do(func() { s.backends.policy = &brokenPolicy{Policy: s.backends.policy} })
 }
+
+// GuardOf is the guard of a roll, for one backend.
+func GuardOf(b *Backend, others []ClusterView, o PlanOptions) (string, error) {
+	return b.guard(others, &o)
+}

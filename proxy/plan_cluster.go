@@ -34,8 +34,18 @@ type ClusterWindow interface {
 type ClusterWindows interface {
 	// Begin begins the next one: of a backend, or of the service for "".
 	Begin(ctx context.Context, backend string) (ClusterWindow, error)
+	// Others is what the other engines that have the service say of it now.
+	Others(ctx context.Context) []ClusterView
 	// End says that the plan is over: none follows, and others may begin. It does not wait.
 	End()
+}
+
+// A ClusterView is a service as one engine sees it now.
+type ClusterView struct {
+	Node    string       // "": this one
+	Service *ServiceInfo // nil: it is not known
+	Unknown string       // why it is not
+	LeftOut bool         // the plan goes on without it
 }
 
 // NodeReport is one node's part of a plan on several.

@@ -1,7 +1,12 @@
 package proxy_test
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -24,5 +29,77 @@ func TestRule09AcrossNodes(t *testing.T) {
 		if got := proxy.AcrossNodes(tc.nodes); got != tc.want {
 			t.Errorf("%q, want %q", got, tc.want)
 		}
+	}
+}
+
+// others is a plan on all engines, whose other engines say what views has, one after another.
+type others struct {
+	proxy.ClusterWindows
+	views chan []proxy.ClusterView
+}
+
+func (o others) End() {}
+func (o others) Others(ctx context.Context) []proxy.ClusterView {
+	select {
+	case v := <-o.views:
+		return v
+	case <-ctx.Done():
+		return nil
+	}
+}
+func (o others) Begin(context.Context, string) (proxy.ClusterWindow, error) {
+	return nil, errors.New("it begins")
+}
+
+// TestRule27TheGuardOfARoll looks at all nodes: each has to have others up, and to have answered, unless it
+// is left out; one that has yet to follow what was just agreed on has its time.
+func TestRule27TheGuardOfARoll(t *testing.T) {
+	t.Parallel()
+	first, second := newServer(t, "a"), newServer(t, "b")
+	var backends []proxy.BackendConfig
+	for _, s := range []*server{first, second} {
+		b := s.backend()
+		b.Restart = []string{"true"}
+		backends = append(backends, b)
+	}
+	v := start(t, proxy.ServiceConfig{Backends: backends, Check: proxy.CheckConfig{Type: "none"}})
+	for _, name := range []string{"a", "b"} {
+		v.untilBackend(name, "up", func(b proxy.BackendInfo) bool { return b.Eligible })
+	}
+	view := func(node string, waited time.Duration, b proxy.BackendInfo) proxy.ClusterView {
+		b.Name = "b"
+		return proxy.ClusterView{Node: node, Service: &proxy.ServiceInfo{Queue: proxy.QueueInfo{OldestSeconds: waited.Seconds()}, Backends: []proxy.BackendInfo{{Name: "a"}, b}}}
+	}
+	up := proxy.BackendInfo{Eligible: true}
+	down := []proxy.ClusterView{view("n2", 0, up), view("n3", 0, proxy.BackendInfo{Reason: "down"})}
+	for _, tc := range []struct {
+		name, want, err string
+		views           []proxy.ClusterView
+	}{
+		{"all can bear it", "1 of 1 others up; n2: 1 of 1 others up; n3: 1 of 1 others up", "", []proxy.ClusterView{view("n2", 0, up), view("n3", 0, up)}},
+		{"one is full, and one on standby", "1 of 1 others up; n2: 1 of 1 others up; n3: 1 of 1 others up", "",
+			[]proxy.ClusterView{view("n2", 0, proxy.BackendInfo{Reason: "full"}), view("n3", 0, proxy.BackendInfo{Reason: "standby"})}},
+		{"one sees the other down", "", "n3: only 0 of 1 others up, 1 wanted", down},
+		{"one has a client that waits", "", "n2: a client has waited 9s, more than max_wait (5s)", []proxy.ClusterView{view("n2", 9*time.Second, up)}},
+		{"one has not answered", "", "n2: what its backends are is not known: no answer; use --force to leave it out", []proxy.ClusterView{{Node: "n2", Unknown: "no answer"}}},
+		{"one is lost", "1 of 1 others up; n2: left out, its lease ended", "", []proxy.ClusterView{{Node: "n2", Unknown: "its lease ended", LeftOut: true}}},
+	} {
+		said, err := proxy.GuardOf(v.svc.Backend("a"), tc.views, proxy.PlanOptions{MaxWait: 5 * time.Second})
+		if text := fmt.Sprint(err); said != tc.want || text != cmp.Or(tc.err, "<nil>") {
+			t.Errorf("%s: %q, %v; want %q, %s", tc.name, said, err, tc.want, tc.err)
+		}
+	}
+
+	o := others{views: make(chan []proxy.ClusterView)}
+	p, err := v.svc.StartRoll(proxy.PlanOptions{By: "ana", Cluster: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		o.views <- down
+	}
+	o.views <- down[:1]
+	if r := v.ended(p, nil); r.Error != "drain a: it begins" || r.Steps[0].Detail != "1 of 1 others up; n2: 1 of 1 others up" {
+		t.Errorf("it ends with %q, and its guard said %q", r.Error, r.Steps[0].Detail)
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -59,34 +60,80 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanRoll, o, append(steps, end...))
 }
 
-// guardStep looks whether the others can bear it.
+// guardWithin is how long other engines may take until they can bear it: one that has just been
+// told that the backend before is back may not have followed yet.
+const guardWithin = 30 * time.Second
+
+// guardStep looks whether the others can bear it, as each engine that has the service sees them.
 func (b *Backend) guardStep(o PlanOptions) step {
-	return step{"guard " + b.name, func(p *Plan) (detail string, err error) {
-		s := b.service
-		s.queue.View(func() {
-			minUp := o.MinUp
-			if minUp == 0 && len(s.backends.all) > 1 {
-				minUp = 1
+	return step{"guard " + b.name, func(p *Plan) (string, error) {
+		if o.Cluster == nil {
+			return b.guard(nil, &o)
+		}
+		ctx, cancel := context.WithTimeout(p.steps.Context(), guardWithin)
+		defer cancel()
+		for {
+			detail, err := b.guard(o.Cluster.Others(ctx), &o)
+			if err == nil {
+				return detail, nil
 			}
-			up := 0
-			for _, other := range s.backends.all {
-				if other != b && other.serves() {
-					up++
-				}
+			select {
+			case <-time.After(clusterSayInterval):
+			case <-ctx.Done():
+				return "", cmp.Or(context.Cause(p.steps.Context()), err)
 			}
-			detail = fmt.Sprintf("%d of %d others up", up, len(s.backends.all)-1)
-			if up < minUp {
-				err = fmt.Errorf("only %s, %d wanted", detail, minUp)
-			}
-			for w := range s.queue.Waiters() {
-				if waited := time.Since(w.Since()); o.MaxWait > 0 && waited > o.MaxWait {
-					err = fmt.Errorf("a client has waited %s, more than max_wait (%s)", waited.Round(time.Second), o.MaxWait)
-				}
-				break
-			}
-		})
-		return detail, err
+		}
 	}}
+}
+
+// guard looks at this engine and at others.
+func (b *Backend) guard(others []ClusterView, o *PlanOptions) (string, error) {
+	here := b.service.Info()
+	detail, err := (&ClusterView{Service: &here}).guard(b.name, o)
+	for i := 0; i < len(others) && err == nil; i++ {
+		v := &others[i]
+		var there string
+		if there, err = v.guard(b.name, o); err != nil {
+			err = fmt.Errorf("%s: %w", v.Node, err)
+		}
+		detail += fmt.Sprintf("; %s: %s", v.Node, there)
+	}
+	if err != nil {
+		return "", err
+	}
+	return detail, nil
+}
+
+// guard says whether one engine can bear it that its backend of that name is taken out.
+func (v *ClusterView) guard(name string, o *PlanOptions) (detail string, err error) {
+	switch {
+	case v.LeftOut:
+		return "left out, " + v.Unknown, nil
+	case v.Service == nil:
+		return "", fmt.Errorf("what its backends are is not known: %s; use --force to leave it out", v.Unknown)
+	}
+	up, others := 0, 0
+	for i := range v.Service.Backends {
+		if other := &v.Service.Backends[i]; other.Name != name {
+			others++
+			if other.Serves() {
+				up++
+			}
+		}
+	}
+	minUp := o.MinUp
+	if minUp == 0 && len(v.Service.Backends) > 1 {
+		minUp = 1
+	}
+	detail = fmt.Sprintf("%d of %d others up", up, others)
+	waited := time.Duration(v.Service.Queue.OldestSeconds * float64(time.Second))
+	switch {
+	case up < minUp:
+		return "", fmt.Errorf("only %s, %d wanted", detail, minUp)
+	case o.MaxWait > 0 && waited > o.MaxWait:
+		return "", fmt.Errorf("a client has waited %s, more than max_wait (%s)", waited.Round(time.Second), o.MaxWait)
+	}
+	return detail, nil
 }
 
 // restartSteps are those of one backend, and what follows after the last.

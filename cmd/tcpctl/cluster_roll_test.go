@@ -64,6 +64,9 @@ func TestARollOfACluster(t *testing.T) {
 	if !strings.Contains(out, ": done\n  failed 0 on 3 of 3 nodes") || len(regexp.MustCompile(`edge-\d +[ab] +done `).FindAllString(out, -1)) != 6 {
 		t.Errorf("it says:\n%s", out)
 	}
+	if !regexp.MustCompile(`guard b: done, .*: 1 of 1 others up; edge-\d: 1 of 1 others up; edge-\d: 1 of 1 others up`).MatchString(out) {
+		t.Errorf("its guard:\n%s", out)
+	}
 	if text, _ := os.ReadFile(began); string(text) != "a\nb\n" {
 		t.Errorf("the commands have run %q", text)
 	}
@@ -213,9 +216,24 @@ func TestRule27ADryRun(t *testing.T) {
 	all[2].until("its lease is over", func(*proxy.ServiceInfo) bool {
 		return strings.Contains(dry(all[2], "db", "window", "--", "false"), "edge-2: unknown: its lease ended")
 	})
-	for _, argv := range [][]string{{"window", "--", "false"}, {"roll"}} {
-		if out := dry(all[2], "db", argv...); !strings.Contains(out, "  warning: edge-2 cannot be asked to hold its clients: its lease ended") {
-			t.Errorf("%s without it:\n%s", argv[0], out)
+	for _, tc := range []struct{ act, asked, leftOut string }{
+		{"window", "hold its clients", "its clients are not held"},
+		{"roll", "drain each backend", "it goes on sending its clients to each backend while that is restarted"},
+		{"restart", "drain a", "it goes on sending its clients to a while that is restarted"},
+	} {
+		argv, target := []string{tc.act}, "db"
+		switch tc.act {
+		case "window":
+			argv = append(argv, "--", "false")
+		case "restart":
+			target = "db/a"
+		}
+		if out := dry(all[2], target, argv...); !strings.Contains(out, "edge-2 cannot be asked to "+tc.asked+": its lease ended") || !strings.Contains(out, "; nothing is done without it; use --force") {
+			t.Errorf("%s without it:\n%s", tc.act, out)
+		}
+		argv = slices.Insert(argv, 1, "--force")
+		if out := dry(all[2], target, argv...); !strings.Contains(out, "edge-2 is left out, as its lease ended") || !strings.Contains(out, ": "+tc.leftOut) {
+			t.Errorf("%s with --force:\n%s", tc.act, out)
 		}
 	}
 	for _, in := range []*running{all[0], all[2]} {

@@ -23,8 +23,9 @@ type Across interface {
 	Window(ctx context.Context, target, roll string, r *Request) (proxy.ClusterWindow, error)
 	// EndRoll says that no window of a roll follows. It does not wait.
 	EndRoll(roll string)
-	// MayPlan is the error with which a window would be refused now.
-	MayPlan(target string, r *Request) error
+	// MayPlan is the error with which a plan would be refused now. leftOut is what becomes, in words, of
+	// the nodes that it would go on without.
+	MayPlan(target string, r *Request) (leftOut []string, err error)
 	// Plans are the last pauses and windows of all nodes, by service.
 	Plans() []ClusterPlan
 	// Serving are the nodes that have a service, by name; Unknown says why one cannot be asked.
@@ -186,11 +187,12 @@ func (l *Local) doAcross(s *Status, a *Act, target string, r Request) (string, e
 // planAcross has a plan of this node act on all nodes. What would be refused is refused before
 // it begins: abandon takes back what has begun by then. A roll begins with each backend.
 func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r *Request) (abandon func() error, err error) {
-	all := &acrossPlan{across: l.Across, target: target, request: *r}
+	all := &acrossPlan{local: l, node: s.Node.Name, target: target, request: *r}
 	all.request.Options, r.Cluster = termsOf(act, s, target, r).holds, all
 	if act == "roll" {
 		all.roll = rand.Text()
-		return func() error { return nil }, acrossError(l.Across.MayPlan(target, &all.request))
+		_, err := l.Across.MayPlan(target, &all.request)
+		return func() error { return nil }, acrossError(err)
 	}
 	w, err := all.begin(ctx, target)
 	if err != nil {
@@ -206,7 +208,8 @@ func (l *Local) planAcross(ctx context.Context, s *Status, act, target string, r
 
 // An acrossPlan is a plan of this node on all nodes: proxy.ClusterWindows.
 type acrossPlan struct {
-	across       Across
+	local        *Local
+	node         string // this one
 	target, roll string // roll "": it has one window, which
 	began        proxy.ClusterWindow
 	request      Request
@@ -215,7 +218,7 @@ type acrossPlan struct {
 func (p *acrossPlan) begin(ctx context.Context, target string) (proxy.ClusterWindow, error) {
 	ctx, cancel := context.WithTimeout(ctx, acrossTimeout)
 	defer cancel()
-	return p.across.Window(ctx, target, p.roll, &p.request)
+	return p.local.Across.Window(ctx, target, p.roll, &p.request)
 }
 
 func (p *acrossPlan) Begin(ctx context.Context, backend string) (proxy.ClusterWindow, error) {
@@ -225,9 +228,21 @@ func (p *acrossPlan) Begin(ctx context.Context, backend string) (proxy.ClusterWi
 	return p.begin(ctx, p.target+"/"+backend)
 }
 
+// Others leaves out nodes that are lost, which Begin refuses without force; with it those that do
+// not answer, too.
+func (p *acrossPlan) Others(ctx context.Context) []proxy.ClusterView {
+	service, _ := SplitTarget(p.target)
+	all := slices.DeleteFunc(p.local.views(ctx, service), func(v proxy.ClusterView) bool { return v.Node == p.node })
+	for i := range all {
+		v := &all[i]
+		v.LeftOut = v.LeftOut || v.Service == nil && p.request.Force
+	}
+	return all
+}
+
 func (p *acrossPlan) End() {
 	if p.roll != "" {
-		p.across.EndRoll(p.roll)
+		p.local.Across.EndRoll(p.roll)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -31,16 +32,19 @@ func (l *Local) addNodes(ctx context.Context, s *Status, act string, r *Request,
 			continue
 		}
 		one := *r
-		one.Force = r.Force || !plan // others are not refused for nodes that are lost
-		err := l.Across.MayPlan(i.Target, &one)
+		one.Act, one.Force = act, r.Force || !plan // others are not refused for nodes that are lost
+		warnings, err := l.Across.MayPlan(i.Target, &one)
 		if errors.Is(err, proxy.ErrNoQuorum) {
 			err = errors.New("no majority of the cluster's voters is reached: nothing would be done")
 		}
 		if err != nil {
+			warnings = append(warnings, err.Error())
+		}
+		for _, w := range warnings {
 			if i.Warning != "" {
 				i.Warning += "; "
 			}
-			i.Warning, i.Level = i.Warning+err.Error(), LevelTyped
+			i.Warning, i.Level = i.Warning+w, LevelTyped
 		}
 		i.Nodes = l.impactOfNodes(ctx, i.Target)
 		lines := []string{"on " + text.Plural(len(i.Nodes), "node")}
@@ -61,24 +65,18 @@ func (n *NodeImpact) text() string {
 	return fmt.Sprintf("%s: %d live, %d waiting", n.Node, n.Live, n.Waiting)
 }
 
-// impactOfNodes asks all nodes that have the service of a target what is there.
+// impactOfNodes is what is there of a target, on all nodes that have its service.
 func (l *Local) impactOfNodes(ctx context.Context, target string) (all []NodeImpact) {
 	service, backend := SplitTarget(target)
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	peers := func(id string) Source { return l.Peer(id) }
-	answers, err := AskAll(ctx, l, peers, func(ctx context.Context, src Source) (*Status, error) { return src.Status(ctx) })
-	for _, n := range l.Across.Serving(service) {
-		one := NodeImpact{Node: n.Node, Unknown: n.Unknown}
-		if one.Unknown == "" {
-			one.Unknown = "it is no member of the mesh"
+	for _, v := range l.views(ctx, service) {
+		one := NodeImpact{Node: v.Node, Unknown: v.Unknown}
+		if v.Service != nil {
+			one.Live, one.Waiting = v.Service.Sessions.Active, v.Service.Queue.Waiting
 		}
-		if err != nil {
-			one.Unknown = err.Error()
-		}
-		for i := range answers {
-			if a := &answers[i]; a.Node == n.Node && n.Unknown == "" {
-				one.take(a, service, backend)
+		if v.Service != nil && backend != "" {
+			one.Live = 0
+			if i := slices.IndexFunc(v.Service.Backends, func(b proxy.BackendInfo) bool { return b.Name == backend }); i >= 0 {
+				one.Live = v.Service.Backends[i].Active
 			}
 		}
 		all = append(all, one)
@@ -86,23 +84,29 @@ func (l *Local) impactOfNodes(ctx context.Context, target string) (all []NodeImp
 	return all
 }
 
-func (n *NodeImpact) take(a *Answer[*Status], service, backend string) {
-	n.Unknown = ""
-	if a.Error != nil {
-		n.Unknown = a.Error.Text
-		return
+// views asks all nodes that have a service what it is there. LeftOut are those that are lost.
+func (l *Local) views(ctx context.Context, service string) (all []proxy.ClusterView) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	peers := func(id string) Source { return l.Peer(id) }
+	answers, err := AskAll(ctx, l, peers, func(ctx context.Context, src Source) (*Status, error) { return src.Status(ctx) })
+	for _, n := range l.Across.Serving(service) {
+		one := proxy.ClusterView{Node: n.Node, Unknown: n.Unknown, LeftOut: n.Unknown != ""}
+		i := slices.IndexFunc(answers, func(a Answer[*Status]) bool { return a.Node == n.Node })
+		switch {
+		case one.LeftOut:
+		case err != nil:
+			one.Unknown = err.Error()
+		case i < 0:
+			one.Unknown = "it is no member of the mesh"
+		case answers[i].Error != nil:
+			one.Unknown = answers[i].Error.Text
+		default:
+			if one.Service = answers[i].Result.Service(service); one.Service == nil {
+				one.Unknown = "it has the service no more"
+			}
+		}
+		all = append(all, one)
 	}
-	svc := a.Result.Service(service)
-	if svc == nil {
-		n.Unknown = "it has the service no more"
-		return
-	}
-	n.Live, n.Waiting = svc.Sessions.Active, svc.Queue.Waiting
-	if backend == "" {
-		return
-	}
-	n.Live = 0
-	if b := a.Result.Backend(service + "/" + backend); b != nil {
-		n.Live = b.Active
-	}
+	return all
 }

@@ -52,6 +52,8 @@ func (p planned) Begin(ctx context.Context, backend string) (proxy.ClusterWindow
 	return p.member.Window(ctx, "db/"+backend, p.roll, p.Request)
 }
 
+func (p planned) Others(context.Context) []proxy.ClusterView { return nil }
+
 func (p planned) End() { p.member.EndRoll(p.roll) }
 
 func (n *scoped) restarts(change func(*proxy.PlanOptions)) *proxy.Plan {

@@ -422,7 +422,7 @@ func TestRule27ANodeIsLostInAWindow(t *testing.T) {
 	if said := proxy.AcrossNodes(nodes); said != "failed 0 on 2 of 3 nodes" || !strings.HasPrefix(nodes[2].Unknown, "its lease ended ") {
 		t.Errorf("it reports %s: %+v", said, nodes)
 	}
-	if _, err := all[0].member.Window(ctx, "db", "", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), "nothing was done") {
+	if _, err := all[0].member.Window(ctx, "db", "", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), "nothing is done without it") {
 		t.Errorf("the next window: %v", err)
 	}
 	h.link(3, true)

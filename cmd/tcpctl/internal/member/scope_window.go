@@ -65,10 +65,31 @@ func (m *Member) Window(ctx context.Context, target, roll string, r *api.Request
 	return w, nil
 }
 
-// MayPlan is the error with which a window of the target would be refused now.
-func (m *Member) MayPlan(target string, r *api.Request) error {
+// MayPlan is the error with which the act on a target would be refused now, and what becomes of nodes
+// that it leaves out.
+func (m *Member) MayPlan(target string, r *api.Request) (leftOut []string, err error) {
 	service, backend := api.SplitTarget(target)
-	return (&window{member: m, service: service, backend: backend, force: r.Force}).may()
+	w := &window{member: m, service: service, backend: backend, force: r.Force}
+	does := ""
+	switch r.Act {
+	case "window":
+		does = "its clients are not held"
+	case "roll":
+		w.backend = "each backend"
+		fallthrough
+	case "restart":
+		does = "it goes on sending its clients to " + w.backend + " while that is restarted"
+	}
+	if err := w.may(); err != nil || does == "" || !w.force {
+		return nil, err
+	}
+	k := m.known(service)
+	for _, n := range m.Serving(service) {
+		if n.Unknown != "" && k.fact.Slots == 0 {
+			leftOut = append(leftOut, fmt.Sprintf("%s is left out, as %s: %s", n.Node, n.Unknown, does))
+		}
+	}
+	return leftOut, nil
 }
 
 func (w *window) may() error {
@@ -77,7 +98,7 @@ func (w *window) may() error {
 	}
 	k := w.member.known(w.service)
 	if unknown, _ := w.missing(&k); len(unknown) > 0 && !w.force {
-		return fmt.Errorf("%s; nothing was done; use --force to leave it out", strings.Join(unknown, ", "))
+		return fmt.Errorf("%s; nothing is done without it; use --force to leave it out", strings.Join(unknown, ", "))
 	}
 	return nil
 }
