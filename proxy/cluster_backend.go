@@ -80,7 +80,10 @@ const (
 	DrainRuns  = "draining"
 	DrainDone  = "done"  // no session is live there
 	DrainKept  = "kept"  // its limit has passed, and sessions that live on are not waited for
-	DrainReady = "ready" // its limit has passed under abort: the backend is ready again
+	DrainReady = "ready" // an operator has made it ready here alone
+	// DrainGivenUp says that its limit has passed under abort: the backend is to be ready on all engines, and stays
+	// drained here until then.
+	DrainGivenUp = "given_up"
 )
 
 // Drains are the parts of this process in all backends that are out of service on all engines.
@@ -97,7 +100,7 @@ func (u ClusterUser) Drains() (all []ClusterDrain) {
 }
 
 func (s *Service) drainLocked(name string, said *ClusterBackend) ClusterDrain {
-	d, ready, over := ClusterDrain{Backend: name, State: DrainRuns}, false, true
+	d, ready, over, givenUp := ClusterDrain{Backend: name, State: DrainRuns}, false, true, false
 	for _, b := range s.backends.all {
 		if b.name != name {
 			continue
@@ -108,10 +111,13 @@ func (s *Service) drainLocked(name string, said *ClusterBackend) ClusterDrain {
 			ready = true
 		default:
 			d.Cut += h.cut
+			givenUp = givenUp || h.givenUp
 			over = over && h.until == nil && h.then == ThenKeep
 		}
 	}
 	switch {
+	case givenUp:
+		d.State = DrainGivenUp
 	case ready:
 		d.State = DrainReady
 	case d.Live == 0:

@@ -122,7 +122,10 @@ func (c *clusterState) setAdminLocked(b *Backend, to ClusterBackend) {
 		}
 		return
 	}
-	if _, err := b.holdLocked(to.Admin, to.DrainOptions); err == nil && b.active == 0 {
+	if _, err := b.holdLocked(to.Admin, to.DrainOptions); err != nil {
+		return
+	}
+	if b.holds[holdOperator].everywhere = true; b.active == 0 {
 		c.service.backends.emptiedLocked(b)
 	}
 }

@@ -30,6 +30,8 @@ type hold struct {
 	retire      bool          // the configuration or a source has the backend no more: no operator's wish
 	plan        *Plan         // whose it is; nil: an operator's, or
 	cluster     *clusterPause // that of all engines
+	everywhere  bool          // an operator's, of all engines
+	givenUp     bool          // likewise: its limit has passed under ThenAbort, and it is to end on all of them
 }
 
 // runs says whether the plan whose hold it is is under way; h may be nil.
@@ -82,6 +84,9 @@ func (bs *backendSet) dueLocked(now time.Time) {
 			case h.then == ThenAbort && h.cluster != nil: // on all engines, or on none
 				h.cluster.givenUp = true
 				ev.Text = "drain of " + b.target() + " at its limit: " + text.Plural(b.active, "session") + " remaining; it ends on all nodes"
+			case h.then == ThenAbort && h.everywhere:
+				h.givenUp = true
+				ev.Text = "drain of " + b.target() + " at its limit: " + text.Plural(b.active, "session") + " remaining; the backend is to be ready again on all nodes"
 			case h.then == ThenAbort:
 				b.removing = false
 				b.setHoldLocked(holdKind(kind), nil)

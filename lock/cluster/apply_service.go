@@ -49,6 +49,9 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	case OpHooks:
 		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
 	case OpBackend:
+		if op.Token != 0 && sv.backend(op.Text).ID != op.Token {
+			return // it is about a State that another has followed
+		}
 		sv.setBackend(s.index, op)
 		s.facts = s.index
 	case OpServe:

@@ -355,10 +355,15 @@ func TestRule37PartsOfADrain(t *testing.T) {
 	}
 	drain.Note = "by bob"
 	say(t, s, 1, drain)
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Token: id}) // the limit of the one before
 	part.Counts.Live = 1
 	say(t, s, 1, part)
-	if b := backend(); b.ID == id || len(b.Nodes) != 0 {
+	if b := backend(); b.ID == id || len(b.Nodes) != 0 || b.State != "drain" {
 		t.Errorf("what is of the drain before: %+v", b)
+	}
+	say(t, s, 1, Op{Kind: OpBackend, Service: "db", Text: "a", Token: backend().ID})
+	if b := backend(); b.State != "" {
+		t.Errorf("its limit has passed: %+v", b)
 	}
 
 	a := leased(t, false)

@@ -58,7 +58,7 @@ type ClusterDrain struct {
 	State   string             `json:"state"` // drain or maint
 	By      string             `json:"by,omitempty"`
 	Reason  string             `json:"reason,omitempty"`
-	Nodes   []proxy.NodeReport `json:"nodes"` // their state is draining, done, kept, ready or unknown
+	Nodes   []proxy.NodeReport `json:"nodes"` // their state is draining, done, kept, ready, given_up or unknown
 }
 
 // Drain finds what was said of a backend, "service/backend"; nil: nothing was.
@@ -80,7 +80,9 @@ func (d *ClusterDrain) Part(n *proxy.NodeReport) string {
 	case n.Unknown != "":
 		return "unknown: " + n.Unknown
 	case n.State == proxy.DrainReady:
-		return "ready again"
+		return "ready"
+	case n.State == proxy.DrainGivenUp:
+		return fmt.Sprintf("%d live, its limit has passed", n.Live)
 	case n.Numbers.Cut > 0:
 		return fmt.Sprintf("%d live, %d cut", n.Live, n.Numbers.Cut)
 	}
@@ -101,6 +103,8 @@ func (d *ClusterDrain) progress(target string) Progress {
 	on := fmt.Sprintf("%s on %s: %s", target, text.Plural(len(d.Nodes), "node"), strings.Join(parts, ", "))
 	switch {
 	case is[proxy.DrainReady] > 0:
+		return Progress{Done: true, Failed: true, Text: on + ": the " + d.State + " was ended before it was done"}
+	case is[proxy.DrainGivenUp] > 0:
 		return Progress{Done: true, Failed: true, TimedOut: true, Text: "drain limit passed on " + on}
 	case is["quiet"] == len(d.Nodes):
 		return Progress{Done: true, Text: "drained " + on}

@@ -12,15 +12,16 @@ import (
 
 // drainStates are the states of a proxy.ClusterDrain, by the number that is their
 // cluster.NodeReport.Done. It is written to logs: new ones are added at the end.
-var drainStates = []string{proxy.DrainRuns, proxy.DrainDone, proxy.DrainKept, proxy.DrainReady}
+var drainStates = []string{proxy.DrainRuns, proxy.DrainDone, proxy.DrainKept, proxy.DrainReady, proxy.DrainGivenUp}
 
 // drainsSaid are the parts of this node in drains, as they were said last.
 type drainsSaid map[string]drainSaid
 
 type drainSaid struct {
-	id   uint64 // cluster.Backend.ID
-	part proxy.ClusterDrain
-	at   time.Duration
+	id    uint64 // cluster.Backend.ID
+	part  proxy.ClusterDrain
+	at    time.Duration
+	ended time.Duration // when it was said last that the drain is over on all nodes; 0: it was not
 }
 
 // sayDrains says how far this node is with the backends that are out of service on all nodes,
@@ -29,11 +30,15 @@ func (f *follower) sayDrains(k known) (again bool) {
 	now := f.member.cfg.Now()
 	for _, d := range f.user.Drains() {
 		b, was := backendOf(k.fact, d.Backend), f.drains[d.Backend]
-		again = again || d.State == proxy.DrainRuns
+		again = again || d.State == proxy.DrainRuns || d.State == proxy.DrainGivenUp
+		if d.State == proxy.DrainGivenUp && b.State != "" {
+			f.giveUpDrain(&b, now)
+			was = f.drains[d.Backend]
+		}
 		if b.State == "" || was.id == b.ID && (was.part == d || was.part.State == d.State && now-was.at < nodesShown) {
 			continue
 		}
-		f.drains[d.Backend] = drainSaid{b.ID, d, now}
+		f.drains[d.Backend] = drainSaid{b.ID, d, now, was.ended}
 		m := f.member
 		m.mu.Lock()
 		if m.followerLocked(f.name) == f {
@@ -43,6 +48,19 @@ func (f *follower) sayDrains(k known) (again bool) {
 		m.mu.Unlock()
 	}
 	return again
+}
+
+// giveUpDrain says that a backend whose drain has come to its limit here is ready on all nodes: on one alone
+// it would have clients that the operator thinks are gone.
+func (f *follower) giveUpDrain(b *cluster.Backend, now time.Duration) {
+	said := f.drains[b.Name]
+	if said.id == b.ID && said.ended > 0 && now-said.ended < f.member.cfg.Lease { // else that may be lost with a lease
+		return
+	}
+	if f.member.act(cluster.Op{Kind: cluster.OpBackend, Service: f.name, Text: b.Name, Token: b.ID}) {
+		said.id, said.ended = b.ID, now
+		f.drains[b.Name] = said
+	}
 }
 
 // Drains are the backends of services of scope cluster that are out of service on all nodes.

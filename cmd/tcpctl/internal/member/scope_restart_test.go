@@ -293,8 +293,40 @@ func TestRule37ADrainOfAllNodes(t *testing.T) {
 	all[2].must("ready", "db/a", nil)
 	untilParts("")
 	all[1].hears(all[1].dial())
-	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = 300*time.Millisecond, proxy.ThenAbort })
-	untilParts("node-1 done, 0 live; node-2 ready, ready again; node-3 done, 0 live; ")
+}
+
+// TestRule37TheLimitOfADrain passes on one node under abort: the backend is ready again on all of them, also
+// where that could not be said at first, and not before. A drain that was asked for since stands.
+func TestRule37TheLimitOfADrain(t *testing.T) {
+	t.Parallel()
+	h, all := threeNodes(t, 10*second, restartable(1, "true"))
+	live := all[1].dial()
+	all[1].hears(live)
+	limited := func(r *api.Request) { r.Limit, r.Then = 3*time.Second, proxy.ThenAbort }
+	all[0].must("drain", "db/a", limited)
+	admin(t, all, proxy.AdminReady)
+	if d := all[0].member.Drains(); len(d) > 0 {
+		t.Errorf("afterwards: %+v", d)
+	}
+	for _, n := range all {
+		n.hears(n.dial())
+	}
+
+	all[0].must("drain", "db/a", limited)
+	over := func() bool { return len(all[1].member.Facts("db").Backends) == 0 }
+	all[1].until("it drains", func(i proxy.ServiceInfo) bool { return i.Backends[0].Admin == proxy.AdminDrain || over() })
+	h.stop(true)
+	all[1].until("its limit has passed", func(i proxy.ServiceInfo) bool {
+		return i.Backends[0].Admin != proxy.AdminDrain || i.Backends[0].Drain != nil && i.Backends[0].Drain.Until == nil
+	})
+	if i := all[1].svc.Info(); i.Backends[0].Admin == proxy.AdminReady && !over() {
+		t.Errorf("it is ready on one node alone: %+v", i.Backends[0])
+	}
+	h.stop(false)
+	admin(t, all, proxy.AdminReady)
+
+	all[0].must("drain", "db/a", func(r *api.Request) { r.Limit, r.Then = time.Minute, proxy.ThenAbort })
+	admin(t, all, proxy.AdminDrain)
 }
 
 // TestRule37ALimitThatIsSaidAgain: that a limit has passed was said under a lease that is lost

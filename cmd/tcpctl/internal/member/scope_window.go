@@ -439,7 +439,7 @@ func (m *Member) withLease(k *known) map[string]bool {
 
 // merge is the part of two processes of one node: it is as far as the one that is behind.
 func merge(a, b proxy.NodeReport) proxy.NodeReport {
-	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.DrainReady, proxy.DrainKept, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
+	steps := []string{proxy.NodeUnknown, proxy.NodePausing, proxy.NodeDraining, proxy.DrainGivenUp, proxy.DrainReady, proxy.DrainKept, proxy.NodeSettled, proxy.NodeChecked, proxy.NodeDone}
 	if slices.Index(steps, b.State) < slices.Index(steps, a.State) {
 		a.State, a.Unknown = b.State, b.Unknown
 	}
