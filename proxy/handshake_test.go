@@ -302,3 +302,36 @@ func testARecordHasItsListenerAndTLS(t *testing.T) {
 		}
 	})
 }
+
+// TestARecordOfTheOpeningHasItsListener, however the opening ends.
+func TestARecordOfTheOpeningHasItsListener(t *testing.T) {
+	onEach(t, testARecordOfTheOpeningHasItsListener)
+}
+
+func testARecordOfTheOpeningHasItsListener(t *testing.T) {
+	secure := proxy.ServiceConfig{TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}}}
+	header := proxy.ServiceConfig{AcceptProxy: true, TrustedProxies: loopback}
+	kick := func(v *visit, _ *net.TCPConn) { v.Kick("ana", "", v.Sessions(false)[0].ID) }
+	for name, o := range map[string]struct {
+		config proxy.ServiceConfig
+		end    func(v *visit, c *net.TCPConn)
+	}{
+		"no TLS":           {secure, func(_ *visit, c *net.TCPConn) { io.WriteString(c, "GET / HTTP/1.1\r\n\r\n") }},
+		"reset in TLS":     {secure, func(_ *visit, c *net.TCPConn) { c.SetLinger(0); c.Close() }},
+		"end in TLS":       {secure, func(_ *visit, c *net.TCPConn) { c.CloseWrite() }},
+		"kicked in TLS":    {secure, kick},
+		"no PROXY header":  {header, func(_ *visit, c *net.TCPConn) { io.WriteString(c, "hello\n") }},
+		"kicked before it": {header, kick},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := start(t, o.config, newServer(t, "a"))
+			v.untilUp()
+			c := v.dialRaw()
+			v.eventually("it has come", func() bool { return len(v.Sessions(false)) == 1 })
+			o.end(v, c)
+			if r := v.record(); r.Listener != v.addr() || r.Phase != proxy.PhaseQueue {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}

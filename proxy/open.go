@@ -41,7 +41,7 @@ func open(s *Session, ev relay.Event) transition {
 			s.runner().Close(s.client, true) // Handshake comes back at once
 		case !o.live && s.ending == nil:
 			s.endWith(ending{by: o.by, phase: PhaseQueue, who: o.who, reason: o.reason, detail: o.detail, reset: true})
-			s.runner().Close(s.client, true) // the handshake fails at once
+			s.closeClient(true) // the handshake fails at once
 		}
 	}
 	return wait

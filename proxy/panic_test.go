@@ -304,6 +304,7 @@ type brittleGuest struct {
 }
 
 func (g brittleGuest) NetConn() net.Conn       { return g.conn }
+func (g brittleGuest) HasEnded() bool          { return false }
 func (g brittleGuest) Forwarded() []netip.Addr { return nil }
 func (g brittleGuest) Service() string         { return "" }
 func (g brittleGuest) Notice() string          { return "" }

@@ -65,7 +65,7 @@ func (s *Session) attachProtocol(g PendingClient) {
 	s.service.queue.Do(func() { // others may look already
 		s.protocol = entered
 		if !s.onLoop() {
-			s.client.Wrap(onlyWatched{g.NetConn()})
+			s.client.Wrap(onlyWatched{g.NetConn(), g})
 		}
 		if from.IsValid() {
 			s.client.SetRemote(from)
@@ -78,9 +78,13 @@ func (s *Session) attachProtocol(g PendingClient) {
 
 // onlyWatched is the connection of a client of a Protocol until it has its answer. Where watching
 // is by reading, its client is not watched.
-type onlyWatched struct{ net.Conn }
+type onlyWatched struct {
+	net.Conn
+	client PendingClient
+}
 
 func (w onlyWatched) NetConn() net.Conn        { return w.Conn }
+func (w onlyWatched) HasEnded() bool           { return w.client.HasEnded() }
 func (onlyWatched) Read(p []byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // nearest is the client for whom trusted proxies speak: the last address that

@@ -86,6 +86,9 @@ func (e *EndError) Unwrap() error { return e.Err }
 type PendingClient interface {
 	// NetConn is the TCP connection, to be watched and not read.
 	NetConn() net.Conn
+	// HasEnded is called once the client's FIN has come, behind bytes that nothing has read.
+	// Of TLS it reads them, and reports whether they are no more than its end: close_notify.
+	HasEnded() bool
 	// Service is the service that it is for, of several that share the address;
 	// "": the one that was asked.
 	Service() string

@@ -1,9 +1,12 @@
 package proxy_test
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tcpctl/tcpctl/proxy"
@@ -176,4 +179,49 @@ func TestRule04OnClientFin(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestRule04OverTLS: who leaves over TLS sends its close_notify first, which is no byte
+// that it has sent; what it says before that is.
+func TestRule04OverTLS(t *testing.T) { onEach(t, testRule04OverTLS) }
+
+func testRule04OverTLS(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells of an end of stream behind bytes")
+	}
+	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			c := oneSlot("")
+			c.Relay, c.Queue.OnClientFin = onRunner(t), proxy.FinKeep // which asks no questions afterwards
+			c.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MaxVersion: version}
+			v := start(t, c, newServer(t, "a"))
+			v.untilUp()
+			first := v.speaks(nil, nil)
+			first.says("first")
+			first.hears("a first")
+			silent := v.speaks(nil, nil)
+			v.untilWaiting(1)
+			half := v.speaks(nil, nil)
+			half.says("half")
+			v.untilWaiting(2)
+			records := func(cause string) {
+				if r := v.record(); r.By != proxy.ByClient || !strings.HasPrefix(r.Cause(), cause) {
+					t.Errorf("record %+v, want %s", r, cause)
+				}
+			}
+			silent.Close()
+			records("abandoned: fin")
+			half.fin()
+			half.Conn.(*tls.Conn).NetConn().(*net.TCPConn).CloseWrite()
+			late := v.speaks(nil, nil)
+			v.untilWaiting(2)
+			late.Close()
+			records("abandoned: fin")
+			first.Close()
+			half.hears("a half")
+			half.isClosed()
+			records("fin")
+			records("fin")
+		})
+	}
 }

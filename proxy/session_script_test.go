@@ -387,6 +387,7 @@ func (c *scriptedClient) end() error {
 }
 
 func (c *scriptedClient) NetConn() net.Conn                       { return c.Conn }
+func (c *scriptedClient) HasEnded() bool                          { return false }
 func (c *scriptedClient) Forwarded() []netip.Addr                 { return nil }
 func (c *scriptedClient) Service() string                         { return "" }
 func (c *scriptedClient) Notice() string                          { return "" }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,7 +18,7 @@ import (
 // program that got it from Listener.Next or Listener.Handshake owns it for as long
 // as the client waits, and must call one of Accept, Refuse and Close.
 //
-// Nothing reads from its connection, and it has no goroutine. NetConn shows
+// Nothing but HasEnded reads from its connection, and it has no goroutine. NetConn shows
 // whether the client has gone away, by MSG_PEEK or TCP_INFO.
 type Pending struct {
 	// Request is the handshake. Its context has the values of the server's
@@ -69,6 +70,25 @@ func (p *Pending) RemoteAddr() net.Addr { return p.conn.RemoteAddr() }
 // Buffered returns the number of bytes that the client has sent right behind its
 // handshake. The Conn parses them first.
 func (p *Pending) Buffered() int { return len(p.early) }
+
+// HasEnded is for a client whose FIN has come, as NetConn shows, behind bytes that may be no
+// more than TLS's close_notify. It reads them, 4 KiB at most, and reports whether they
+// were that. Without TLS it reads nothing, and reports false. The Conn parses what it has
+// read first. It waits if no FIN has come.
+func (p *Pending) HasEnded() bool {
+	if p.raw != nil {
+		return false
+	}
+	b := make([]byte, 4<<10)
+	n, err := 0, error(nil)
+	for n < len(b) && err == nil {
+		var more int
+		more, err = p.conn.Read(b[n:])
+		n += more
+	}
+	p.early = append(p.early, b[:n]...)
+	return len(p.early) == 0 && !errors.Is(err, os.ErrDeadlineExceeded)
+}
 
 // Accept answers with 101 and returns the Conn, which the caller owns. If there is
 // an error (ErrAnswered, or that of writing the response), there is nothing left

@@ -181,7 +181,13 @@ func (s *Side) rawProbe() End {
 		return Reset
 	}
 	end := probe(uintptr(s.fd))
-	if s.connSide != nil {
+	switch {
+	case s.connSide == nil:
+	case end == HalfFIN && s.use == watched && s.isSecure():
+		return s.readToEnd()
+	case end == FIN && s.use == watched && s.overTLS() != nil && len(s.overTLS().plain) > 0:
+		return HalfFIN
+	default:
 		end = s.behindEarly(end)
 	}
 	return end

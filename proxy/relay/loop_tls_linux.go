@@ -77,6 +77,39 @@ func (l *loop) readSecure(src *Side) {
 	}
 }
 
+// readToEnd is the end of a waiting side that speaks TLS and whose end of stream is
+// behind unread bytes: if these are few, it reads them, since records may be no more
+// than its close_notify.
+func (s *Side) readToEnd() End {
+	t, over := s.secure, s.overTLS()
+	if over != nil {
+		over.mu.Lock()
+		defer over.mu.Unlock()
+	}
+	if len(t.partial) > smallRecord || unread(s.fd) > smallRecord {
+		return HalfFIN
+	}
+	var in, out [2 * smallRecord]byte
+	before := copy(in[:], t.partial)
+	n, e := recv(s.fd, in[before:])
+	if e != 0 {
+		return HalfFIN // the next probe meets it
+	}
+	plain, used, err := t.session.Open(out[:0], in[:before+n])
+	t.keep(in[used : before+n])
+	if t.err = err; err != nil {
+		t.drop()
+	}
+	early := &s.early
+	if over != nil {
+		early = &over.plain
+	}
+	if *early = append(*early, plain...); len(*early) > 0 {
+		return HalfFIN
+	}
+	return FIN // also inside of a record: nothing of it can arrive any more
+}
+
 // endSecure ends what a side sends as its TLS has ended it.
 func (l *loop) endSecure(src *Side, err error) {
 	src.secure.drop()

@@ -14,6 +14,11 @@ func (s *Side) Probe() (end End) {
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		rc.Control(func(fd uintptr) { end = probe(fd) })
 	}
+	if w := s.watch; w != nil && (end == FIN || end == HalfFIN) {
+		if behind := End(w.behind.Load()); behind != Open {
+			return behind
+		}
+	}
 	return s.behindEarly(end)
 }
 

@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -13,7 +16,9 @@ const earlyMax = 4 << 10
 
 // watch is one goroutine that watches for the end of a waiting client.
 type watch struct {
-	done chan struct{}
+	done   chan struct{}
+	early  []byte       // what readToEnd has read
+	behind atomic.Int32 // the End that it has found; Open: it was not called
 }
 
 func (r *Stream) Watch(t Task, s *Side) {
@@ -27,23 +32,77 @@ func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 	defer close(w.done)
 	notify := func(e End) { r.Post(t, Event{Kind: PeerClosed, Side: s, End: s.behindEarly(e)}) }
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
-		watchSocket(rc, notify)
+		if watchSocket(rc, s.readsToEnd(), notify) == HalfFIN && s.readsToEnd() {
+			end := w.readToEnd(s)
+			w.behind.Store(int32(end))
+			notify(end)
+			watchSocket(rc, false, func(e End) {
+				if e == Reset {
+					notify(e)
+				}
+			})
+		}
 		return
 	}
 	watchByReading(s, notify)
 }
 
 // watchSocket waits for a change of a socket and probes it, without taking a byte.
-// Go's poller is edge-triggered: it wakes for changes only.
-func watchSocket(rc syscall.RawConn, notify func(End)) {
-	seen := Open
+// Go's poller is edge-triggered: it wakes for changes only. With reads it returns where
+// there are bytes before an end of stream, and leaves it to the caller to read them.
+func watchSocket(rc syscall.RawConn, reads bool, notify func(End)) (seen End) {
 	rc.Read(func(fd uintptr) bool {
 		if end := probe(fd); end != seen {
 			seen = end
+			if end == HalfFIN && reads {
+				return true
+			}
 			notify(end)
 		}
 		return seen == Reset // also after a FIN: the task may still have bytes of the side
 	})
+	return seen
+}
+
+// endReader is a connection that is only watched, and can read what is behind its
+// handshake nevertheless.
+type endReader interface {
+	// HasEnded reads what the client has sent before its FIN, which has come, and reports
+	// whether that was no more than the end of its TLS.
+	HasEnded() bool
+}
+
+// readsToEnd reports whether what is unread may be less than a byte that the side has
+// sent: records of TLS.
+func (s *Side) readsToEnd() bool {
+	switch s.conn.(type) {
+	case endReader, *tls.Conn, *tlsConn:
+		return true
+	}
+	return false
+}
+
+// readToEnd is the end of a waiting side behind what is unread, of which it reads a few KiB.
+// As an end of stream has come, it does not wait.
+func (w *watch) readToEnd(s *Side) End {
+	if c, ok := s.conn.(endReader); ok {
+		if c.HasEnded() {
+			return FIN
+		}
+		return HalfFIN
+	}
+	b := make([]byte, earlyMax)
+	n, err := 0, error(nil)
+	for n < len(b) && err == nil {
+		var more int
+		more, err = s.conn.Read(b[n:])
+		n += more
+	}
+	w.early = b[:n:n]
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) { // by endWatch
+		return HalfFIN
+	}
+	return s.behindEarly(FIN)
 }
 
 // behindEarly makes FIN HalfFIN if bytes were read already: the side has sent
@@ -92,5 +151,6 @@ func (s *Side) endWatch() {
 	s.conn.SetReadDeadline(time.Unix(1, 0))
 	<-s.watch.done
 	s.conn.SetReadDeadline(time.Time{})
+	s.early = append(s.early, s.watch.early...)
 	s.watch = nil
 }

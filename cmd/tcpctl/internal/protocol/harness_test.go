@@ -69,6 +69,9 @@ type testBridge struct {
 	addr    string
 	tls     *tls.Config // nil: clients speak none, or a test does that itself
 	backend net.Listener
+
+	dialUnder func(net.Conn) net.Conn // what clients speak TLS over; nil: the connection itself
+
 	records chan proxy.Record
 
 	mu    sync.Mutex
@@ -162,7 +165,11 @@ func (v *testBridge) netDial(ctx context.Context, network, addr string) (net.Con
 	if err != nil || v.tls == nil {
 		return c, err
 	}
-	over := tls.Client(c, v.tls)
+	under := c
+	if v.dialUnder != nil {
+		under = v.dialUnder(c)
+	}
+	over := tls.Client(under, v.tls)
 	if err := over.HandshakeContext(ctx); err != nil {
 		c.Close()
 		return nil, err

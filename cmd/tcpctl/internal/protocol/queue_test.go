@@ -128,15 +128,24 @@ func TestHeldAndLeaves(t *testing.T) {
 }
 
 func TestWaitsAndLeaves(t *testing.T) {
-	v := bridge(t, echo, oneSlot)
-	says(t, v.dial(), "one")
-	c := v.connect()
-	io.WriteString(c, opening("localhost", "/"))
-	v.untilWaiting(1)
-	c.tcp().Close() // of TLS no close_notify: bytes before an end of stream hide it
-	v.untilWaiting(0)
-	if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue || r.CloseCode != 0 {
-		t.Errorf("record %+v", r)
+	for name, leave := range map[string]func(*raw){
+		"of TLS with close_notify": func(c *raw) { c.Close() },
+		"of TLS without it":        func(c *raw) { c.tcp().Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
+				c.Lock.Slots, c.Queue.OnClientFin = 1, proxy.FinKeep
+			})
+			says(t, v.dial(), "one")
+			c := v.connect()
+			io.WriteString(c, opening("localhost", "/"))
+			v.untilWaiting(1)
+			leave(c)
+			v.untilWaiting(0)
+			if r := v.record(); r.By != proxy.ByClient || r.Phase != proxy.PhaseQueue || r.Cause() != "abandoned: fin" || r.CloseCode != 0 {
+				t.Errorf("record %+v", r)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,58 @@
+package protocol
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpctl/tcpctl/proxy"
+)
+
+// urgentConn sends the first half of each Write with an urgent byte at its end.
+type urgentConn struct{ *net.TCPConn }
+
+func (c urgentConn) Write(b []byte) (int, error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	n, sent := 0, error(nil)
+	err = rc.Write(func(fd uintptr) bool {
+		n, sent = unix.SendmsgN(int(fd), b[:len(b)/2], nil, nil, unix.MSG_OOB)
+		return sent != unix.EAGAIN
+	})
+	if err = errors.Join(err, sent); err != nil {
+		return 0, err
+	}
+	rest, err := c.TCPConn.Write(b[n:])
+	return n + rest, err
+}
+
+// TestUrgentDataOverTLS: an urgent byte of a client's records is a part of them, in its
+// handshakes, while it waits, and behind that.
+func TestUrgentDataOverTLS(t *testing.T) {
+	var client *tls.Config
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
+		client = overTLS(c)
+		oneSlot(c, w)
+	})
+	v.tls, v.dialUnder = client, func(c net.Conn) net.Conn { return urgentConn{c.(*net.TCPConn)} }
+	first := v.dial()
+	says(t, first, "one")
+	second := v.arrive()
+	v.untilWaiting(1)
+	first.Close()
+	c := v.in(second)
+	for range 20 {
+		says(t, c, "a line of some length, of which a byte in the middle is urgent")
+	}
+	c.Close()
+	for range 2 {
+		if r := v.record(); r.CloseCode != 1000 {
+			t.Errorf("record %+v", r)
+		}
+	}
+}
