@@ -3,7 +3,6 @@ package mesh
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -19,6 +18,8 @@ type hubs struct {
 	on     bool          // this node is linked to hubs only, or is one
 	silent time.Time     // since when no hub that is linked says how it is; zero: one does
 	feed   *link         // the hub that tells this node of the others; nil: none
+	next   *link         // another that is better, and is asked beside it until it has told as much; nil: none
+	nextAt time.Time     // when it is asked; zero: none is better
 	first  bool          // it has just been started and dials hubs alone, which may say that there are many
 	ready  chan struct{} // closed and replaced when a connection for streams is there
 }
@@ -92,18 +93,17 @@ const (
 
 // watchHubs is called with node.mu held, often.
 func (n *Node) watchHubs(now time.Time) {
-	if len(n.hubs.names) == 0 && !n.hubs.on {
-		return
+	if len(n.hubs.names) > 0 || n.hubs.on {
+		if n.isHub() {
+			n.countNodes()
+		}
+		n.turnHubs(now)
+		n.chooseFeed(now)
+		n.expireTold(now)
 	}
-	if n.isHub() {
-		n.countNodes()
-	}
-	n.turnHubs(now)
-	n.chooseFeed()
-	n.expireTold(now)
 	for _, l := range n.links {
 		l.watchSpare()
-		l.watchRelay()
+		l.watchRelay(now)
 	}
 }
 
@@ -179,65 +179,6 @@ func (n *Node) turnHubs(now time.Time) {
 		default:
 			p.wakeUp()
 		}
-	}
-}
-
-// chooseFeed asks hubs to tell of the others: one of them, and each hub all other hubs. One that was chosen is kept while it
-// is linked.
-func (n *Node) chooseFeed() {
-	if f := n.hubs.feed; f != nil && (f.peer.link != f || !f.toHub() || n.isHub()) {
-		n.hubs.feed = nil
-	}
-	if n.hubs.feed == nil && n.hubs.on && !n.isHub() {
-		var most uint64
-		for _, l := range n.links {
-			if l.peer.link != l || !l.toHub() || l.peerMany != hubMany {
-				continue
-			}
-			if w := weight(n.id.id, l.peer.id); n.hubs.feed == nil || w > most {
-				n.hubs.feed, most = l, w
-			}
-		}
-	}
-	needed := n.hubs.on || n.hasTold()
-	for _, l := range n.links {
-		switch {
-		case l.peer.link != l || !l.toHub() || !needed || !n.isHub() && l != n.hubs.feed:
-			l.askFeed(feedNone)
-		case n.isHub():
-			l.askFeed(feedLinked)
-		default:
-			l.askFeed(feedAll)
-		}
-	}
-}
-
-// hasTold reports whether there are peers that only a hub reaches: it is asked until they are linked, or gone.
-func (n *Node) hasTold() bool {
-	for _, p := range n.peers {
-		if p.link == nil && p.via() != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// weight spreads the nodes over the hubs: each takes the hub for which it is highest.
-func weight(node, hub string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(node + " " + hub))
-	return h.Sum64()
-}
-
-// askFeed is called with node.mu held.
-func (l *link) askFeed(what byte) {
-	if l.asked == what {
-		return
-	}
-	l.asked = what
-	l.out.post(func(o *outgoing) { o.feedWanted = true })
-	if what == feedNone {
-		l.forgetTold()
 	}
 }
 

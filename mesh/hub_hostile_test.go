@@ -45,7 +45,7 @@ func relayTo(t *testing.T, n *Node) (*relay, *yamux.Session) {
 	return r, hubs
 }
 
-func TestAHostileHubCannotReadOrChangeAStream(t *testing.T) {
+func TestRule53dAHostileHubCannotReadOrChangeAStream(t *testing.T) {
 	t.Parallel()
 	secret := NewSecret()
 	got := make(chan string, 16)
@@ -131,7 +131,7 @@ func passOn(from, to *yamux.Session, id string, change func([]byte), seen chan<-
 	seen <- all
 }
 
-func TestAHubThatIsTheTargetItself(t *testing.T) {
+func TestRule53dAHubThatIsTheTargetItself(t *testing.T) {
 	t.Parallel()
 	secret := NewSecret()
 	a, b := quiet(t, "a", secret, nil), quiet(t, "b", secret, nil)
@@ -152,7 +152,7 @@ func TestAHubThatIsTheTargetItself(t *testing.T) {
 	}
 }
 
-func TestASignedRecordIsItsNodesAlone(t *testing.T) {
+func TestRule53ASignedRecordIsItsNodesAlone(t *testing.T) {
 	n := quiet(t, "n", NewSecret(), nil)
 	n.SetRecord([]byte("how n is"))
 	body, err := n.ownSigned()
@@ -182,7 +182,7 @@ func TestASignedRecordIsItsNodesAlone(t *testing.T) {
 }
 
 // A hub cannot show an older record, change one, or make one up for a node; and a node that is no hub is not believed at all.
-func TestWhatAHubTells(t *testing.T) {
+func TestRule53WhatAHubTells(t *testing.T) {
 	secret := NewSecret()
 	a, b := quiet(t, "a", secret, nil), quiet(t, "b", secret, nil)
 	b.SetRecord([]byte("old"))

@@ -2,6 +2,7 @@ package mesh_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"net"
@@ -22,6 +23,7 @@ type hubTest struct {
 	net   *meshtest.Network
 	hosts []*meshtest.Host
 	nodes []*node
+	keys  []ed25519.PrivateKey
 	cfg   mesh.Config
 }
 
@@ -31,13 +33,8 @@ func hubbed(t *testing.T, count, full int, f func(h *hubTest)) {
 		h := &hubTest{t: t, net: meshtest.New(), cfg: mesh.Config{Name: "hubbed", Secrets: []string{mesh.NewSecret()},
 			Hubs: []string{"hub0", "hub1", "hub2"}, FullUpTo: full, OnConn: func(*mesh.Conn) {}, OnStream: echoes}}
 		defer h.net.Close()
-		for i := range count {
-			name := fmt.Sprint("hub", i)
-			if i > 2 {
-				name = fmt.Sprint("leaf", i)
-			}
-			h.hosts = append(h.hosts, h.net.Host(name))
-			h.nodes = append(h.nodes, h.start(i))
+		for range count {
+			h.join()
 		}
 		defer func() {
 			for _, n := range h.nodes {
@@ -49,8 +46,27 @@ func hubbed(t *testing.T, count, full int, f func(h *hubTest)) {
 	})
 }
 
+// start starts a node that has the same id each time.
 func (h *hubTest) start(i int) *node {
-	return start(h.t, h.hosts[i].Config(h.cfg))
+	cfg := h.hosts[i].Config(h.cfg)
+	cfg.Key = h.keys[i]
+	return start(h.t, cfg)
+}
+
+// join starts one more node: a hub, if it is one of the first three.
+func (h *hubTest) join() *node {
+	i := len(h.nodes)
+	name := fmt.Sprint("hub", i)
+	if i > 2 {
+		name = fmt.Sprint("leaf", i)
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.hosts, h.keys = append(h.hosts, h.net.Host(name)), append(h.keys, key)
+	h.nodes = append(h.nodes, h.start(i))
+	return h.nodes[i]
 }
 
 // echoes sends a line back, with who it came from.
@@ -127,7 +143,7 @@ func (n *node) say(t *testing.T, to, text string) {
 	read(t, c, fmt.Sprintf("%s, trusted true: %s", n.name, text))
 }
 
-func TestPastTheThresholdNodesLinkToHubsOnly(t *testing.T) {
+func TestRule53PastTheThresholdNodesLinkToHubsOnly(t *testing.T) {
 	hubbed(t, 9, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		leaf := h.nodes[8]
@@ -152,7 +168,7 @@ func TestPastTheThresholdNodesLinkToHubsOnly(t *testing.T) {
 	})
 }
 
-func TestBelowTheThresholdAllNodesAreLinked(t *testing.T) {
+func TestRule53BelowTheThresholdAllNodesAreLinked(t *testing.T) {
 	hubbed(t, 6, 6, func(h *hubTest) {
 		time.Sleep(time.Minute)
 		for _, n := range h.nodes {
@@ -166,7 +182,7 @@ func TestBelowTheThresholdAllNodesAreLinked(t *testing.T) {
 	})
 }
 
-func TestAHubDies(t *testing.T) {
+func TestRule53aAHubDies(t *testing.T) {
 	hubbed(t, 9, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		h.nodes[1].stop()
@@ -188,7 +204,66 @@ func TestAHubDies(t *testing.T) {
 	})
 }
 
-func TestWithoutHubsNodesLinkToEachOther(t *testing.T) {
+// asks is the hub that tells a node of others; "": it is asking two, or there is none.
+func (n *node) asks() (hub string) {
+	for _, p := range n.Peers() {
+		switch {
+		case p.Via == "" || p.Via == hub:
+		case hub == "":
+			hub = p.Via
+		default:
+			return ""
+		}
+	}
+	return hub
+}
+
+// TestRule53aAHubThatIsBackIsAskedAgain by the nodes that asked it before, one after another, and no node is unknown meanwhile.
+func TestRule53aAHubThatIsBackIsAskedAgain(t *testing.T) {
+	hubbed(t, 9, 5, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		time.Sleep(time.Minute) // they ask those that they are to ask
+		lost := slices.IndexFunc(h.nodes, func(n *node) bool { return n.name == h.nodes[8].asks() })
+		var asked, rest []*node
+		for i, n := range h.nodes {
+			if i != lost {
+				rest = append(rest, n)
+			}
+			if n.asks() == h.nodes[lost].name && !n.isHub() {
+				asked = append(asked, n)
+			}
+		}
+		h.nodes[lost].stop()
+		h.hosts[lost].Crash()
+		time.Sleep(10 * time.Second)
+		for _, n := range asked {
+			if hub := n.asks(); hub == "" || hub == h.nodes[lost].name {
+				t.Errorf("%s asks %q while %s is down", n.name, hub, h.nodes[lost].name)
+			}
+		}
+		back := time.Now()
+		h.nodes[lost] = h.start(lost)
+		again := map[*node]time.Duration{}
+		for len(again) < len(asked) && time.Since(back) < limit {
+			for _, n := range asked {
+				if _, ok := again[n]; !ok && n.asks() == h.nodes[lost].name {
+					again[n] = time.Since(back)
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, n := range asked {
+			if again[n] < 30*time.Second || again[n] > 40*time.Second { // 30 s, and 0.3 s for each node
+				t.Errorf("%s asked %s again after %v", n.name, h.nodes[lost].name, again[n])
+			}
+		}
+		h.wantNever(rest, "down")
+		h.wantNever(rest, "suspect")
+		h.nodes[8].say(t, "leaf4", "hello through a hub that was away")
+	})
+}
+
+func TestRule53aWithoutHubsNodesLinkToEachOther(t *testing.T) {
 	hubbed(t, 7, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		for i := range 3 {
@@ -217,7 +292,7 @@ func TestWithoutHubsNodesLinkToEachOther(t *testing.T) {
 	})
 }
 
-func TestAPartitionWithHubsHeals(t *testing.T) {
+func TestRule53aAPartitionWithHubsHeals(t *testing.T) {
 	hubbed(t, 9, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		// One hub and two nodes are cut off from the others.
@@ -249,7 +324,7 @@ func TestAPartitionWithHubsHeals(t *testing.T) {
 }
 
 // A node and a node that have no hub in common reach each other through two.
-func TestStreamsThroughTwoHubs(t *testing.T) {
+func TestRule53dStreamsThroughTwoHubs(t *testing.T) {
 	hubbed(t, 8, 5, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		for _, cut := range [][2]int{{6, 1}, {6, 2}, {7, 0}, {6, 7}} {
@@ -264,7 +339,7 @@ func TestStreamsThroughTwoHubs(t *testing.T) {
 	})
 }
 
-func TestANodeThatDepartsIsToldOf(t *testing.T) {
+func TestRule53ANodeThatDepartsIsToldOf(t *testing.T) {
 	hubbed(t, 7, 4, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		h.nodes[6].stop()
@@ -277,7 +352,7 @@ func TestANodeThatDepartsIsToldOf(t *testing.T) {
 	})
 }
 
-func TestManyBytesThroughAHub(t *testing.T) {
+func TestRule53dManyBytesThroughAHub(t *testing.T) {
 	hubbed(t, 6, 4, func(h *hubTest) {
 		h.awaitHubbed(h.nodes)
 		c, err := h.nodes[4].OpenStream(context.Background(), "leaf5")
@@ -297,5 +372,79 @@ func TestManyBytesThroughAHub(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestRule53bWhatStaysWhenThereAreFew: all link to each other, streams that go through a hub go on, and the connections for
+// them end when none does.
+func TestRule53bWhatStaysWhenThereAreFew(t *testing.T) {
+	hubbed(t, 9, 7, func(h *hubTest) {
+		h.awaitHubbed(h.nodes)
+		if got := h.hosts[3].Conns(); got <= 6 {
+			t.Errorf("%d connections: none is for streams through hubs", got)
+		}
+		c, err := h.nodes[3].OpenStream(context.Background(), "leaf4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, c, "through a hub")
+		read(t, c, "leaf3, trusted true: through a hub")
+		for _, n := range h.nodes[5:] {
+			n.stop()
+		}
+		few := h.nodes[:5]
+		for _, n := range few {
+			await(t, n.name+" is linked to all", func() bool { return len(n.Conns()) == 4 && !n.Status().HubMode })
+		}
+		time.Sleep(time.Minute)
+		write(t, c, "still")
+		read(t, c, "leaf3, trusted true: still")
+		few[3].say(t, "leaf4", "hello")
+		c.Close()
+		for i := range few { // a link and the program's connection with each
+			await(t, few[i].name+" has no connection but for its links", func() bool { return h.hosts[i].Conns() == 8 })
+		}
+		for range 3 { // and once more in the other direction
+			h.join()
+		}
+		h.nodes = append(h.nodes[:5], h.nodes[9:]...)
+		h.awaitAll(h.nodes)
+		h.awaitHubbed(h.nodes)
+		few[4].say(t, "leaf3", "hello through a hub again")
+		h.wantNever(few[:5], "suspect")
+	})
+}
+
+// TestRule53cANodeThatJoinsFew is linked to all at once: those that run already dial it.
+func TestRule53cANodeThatJoinsFew(t *testing.T) {
+	hubbed(t, 5, 50, func(h *hubTest) {
+		time.Sleep(time.Minute)
+		began := time.Now()
+		n := h.join()
+		for _, other := range h.nodes[:5] {
+			n.awaitAlive(other.name)
+		}
+		if took := time.Since(began); took >= 3*time.Second { // for which it dials hubs alone
+			t.Errorf("it was linked to all after %v", took)
+		}
+	})
+}
+
+// TestRule53cNodesThatStartAtOnce dial hubs alone, which find out that they are many.
+func TestRule53cNodesThatStartAtOnce(t *testing.T) {
+	hubbed(t, 3, 6, func(h *hubTest) {
+		time.Sleep(time.Minute)
+		for range 12 {
+			h.join()
+		}
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			for _, n := range h.nodes[3:] {
+				if got := len(n.Conns()); got > 3 {
+					t.Errorf("%s is linked to %d nodes", n.name, got)
+				}
+			}
+		}
+		h.awaitAll(h.nodes)
+		h.awaitHubbed(h.nodes)
 	})
 }

@@ -15,10 +15,25 @@ type relay struct {
 	link    *link
 	session *yamux.Session
 	streams chan struct{} // a slot for each stream that the other side has opened
+	idle    time.Time     // under node.mu: since when nobody needs it; zero: somebody does
 }
 
-// watchRelay has the connection made by the side that has dialled the link. Called with node.mu held.
-func (l *link) watchRelay() {
+// relayIdle is how long a connection for streams stays that is not needed any more, since there are few nodes.
+const relayIdle = 30 * time.Second
+
+// watchRelay has the connection made by the side that has dialled the link, and closed. Called with node.mu held.
+func (l *link) watchRelay(now time.Time) {
+	if r := l.relay; r != nil && l.handshake.dialed {
+		switch {
+		case l.node.hubs.on || l.asked != feedNone || l.feed != feedNone || r.session.NumStreams() > 0:
+			r.idle = time.Time{}
+		case r.idle.IsZero():
+			r.idle = now
+		case now.Sub(r.idle) > relayIdle:
+			r.idle = now
+			l.node.wg.Go(func() { r.session.Close() })
+		}
+	}
 	if l.relaying || !l.wantsRelay() || l.ctx.Err() != nil {
 		return
 	}

@@ -30,6 +30,11 @@ func (p *peer) via() (best *told) {
 	return best
 }
 
+// toldBy reports whether the hub tells of the peer. Called with node.mu held.
+func (p *peer) toldBy(hub *link) bool {
+	return slices.ContainsFunc(p.told, func(t told) bool { return t.by == hub })
+}
+
 // dropTold is called with node.mu held.
 func (p *peer) dropTold(by *link) (had bool) {
 	before := len(p.told)

@@ -76,7 +76,7 @@ func (in *running) untilThrough(node, hubs string) string {
 	}
 }
 
-func TestNodesThatReachEachOtherThroughHubs(t *testing.T) {
+func TestRule53NodesThatReachEachOtherThroughHubs(t *testing.T) {
 	t.Parallel()
 	all := hubNodes(t, 5)
 	out := all[3].untilThrough("edge-5", "edge-")

@@ -158,6 +158,13 @@ func (h *Host) Config(c mesh.Config) mesh.Config {
 	return c
 }
 
+// Conns is how many connections the host's nodes have that they have not closed.
+func (h *Host) Conns() int {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return len(h.ends)
+}
+
 // Addr is the host's address.
 func (h *Host) Addr() netip.Addr { return h.ip }
 
