@@ -73,10 +73,10 @@ func TestRule46ABusySessionGoesOn(t *testing.T) {
 		c := dial()
 		c.says("hello")
 		c.hears("a hello")
-		if text, err := v.svc.Pause(proxy.PauseOptions{By: "ana", Quiet: time.Second}); err != nil {
+		if text, err := v.svc.Pause(proxy.PauseOptions{By: "ana", Quiet: 3 * time.Second}); err != nil {
 			t.Fatal(text, err)
 		}
-		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			c.says("busy")
 			c.hears("busy")
 		}

@@ -42,7 +42,7 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 	v := start(t, proxy.ServiceConfig{}, newServer(t, "a"))
 	v.untilUp()
 	began := time.Now()
-	if _, err := v.svc.Pause(proxy.PauseOptions{Max: time.Second, By: "ana@edge"}); err != nil {
+	if _, err := v.svc.Pause(proxy.PauseOptions{Max: 4 * time.Second, By: "ana@edge"}); err != nil {
 		t.Fatal(err)
 	}
 	c := v.dial("held")
@@ -50,8 +50,8 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 	if ev.Service != "db" || ev.By != "ana@edge" || ev.Level != proxy.LevelWarn || !strings.Contains(ev.Text, "1 client waiting") {
 		t.Errorf("%+v", ev)
 	}
-	if after := ev.Time.Sub(began); after < 750*time.Millisecond {
-		t.Errorf("said after %s of 1s", after)
+	if after := ev.Time.Sub(began); after < 3*time.Second {
+		t.Errorf("said after %s of 4s", after)
 	}
 	c.hears("a held")
 	if n := count(v, proxy.EventPauseNear); n != 1 {
@@ -61,7 +61,7 @@ func TestPauseNearMaxIsSaidOnce(t *testing.T) {
 
 func TestQueueOldIsSaid(t *testing.T) {
 	t.Parallel()
-	const timeout = 400 * time.Millisecond
+	const timeout = 2 * time.Second
 	v := start(t, proxy.ServiceConfig{Lock: proxy.LockConfig{Slots: 1}, Queue: proxy.QueueConfig{Timeout: timeout}}, newServer(t, "a"))
 	first := v.dial("first")
 	first.hears("a first")
@@ -81,9 +81,9 @@ func TestQueueOldIsSaid(t *testing.T) {
 // The queue's clock stands still in a pause, and so does this one.
 func TestQueueOldIsNotSaidInAPause(t *testing.T) {
 	t.Parallel()
-	v := start(t, proxy.ServiceConfig{Queue: proxy.QueueConfig{Timeout: 200 * time.Millisecond}}, newServer(t, "a"))
+	v := start(t, proxy.ServiceConfig{Queue: proxy.QueueConfig{Timeout: 2 * time.Second}}, newServer(t, "a"))
 	v.untilUp()
-	if _, err := v.svc.Pause(proxy.PauseOptions{Max: 600 * time.Millisecond}); err != nil {
+	if _, err := v.svc.Pause(proxy.PauseOptions{Max: 3 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	v.dial("held").hears("a held")

@@ -225,7 +225,7 @@ func TestHeldBackUpload(t *testing.T) {
 	t.Parallel()
 	const size = 40 << 20
 	spec := config.NewWS()
-	spec.Ping = 200 * time.Millisecond
+	spec.Ping = 400 * time.Millisecond
 	got := make(chan int64, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) {
 		c.SetReadBuffer(256 << 10)

@@ -127,7 +127,7 @@ func TestIdle(t *testing.T) {
 
 func TestIdleUntilIdle(t *testing.T) {
 	t.Parallel()
-	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 300 * time.Millisecond })
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 2 * time.Second })
 	c := v.dial()
 	says(t, c, "one")
 	v.untilParked()

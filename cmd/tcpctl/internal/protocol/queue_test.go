@@ -99,8 +99,9 @@ func TestHeldInTheQueue(t *testing.T) {
 }
 
 func TestHeldAndNotServed(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
-		c.Lock.Slots, c.Queue.Timeout = 1, 200*time.Millisecond
+		c.Lock.Slots, c.Queue.Timeout = 1, 2*time.Second
 		w.holdAfter = 20 * time.Millisecond
 	})
 	says(t, v.dial(), "one")

@@ -207,7 +207,8 @@ func (s *same) Write(p []byte) (int, error) {
 
 // TestIdleTimeout counts bytes of the session, not pings.
 func TestIdleTimeout(t *testing.T) {
-	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 100 * time.Millisecond })
+	t.Parallel()
+	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 2 * time.Second })
 	c := v.dial()
 	says(t, c, "one")
 	ends(t, c, ws.PolicyViolation)
