@@ -141,8 +141,8 @@ func TestFilesAreNoSessions(t *testing.T) {
 	}
 	client.Close()
 	v.record()
-	v.until("its place is free", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 })
 	for _, c := range idle[:2] {
+		v.until("the last one's place is free", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 0 })
 		io.WriteString(c, opening("localhost", "/"))
 		if resp := c.answer(); resp.StatusCode != 101 {
 			t.Fatal(resp.Status)
