@@ -64,6 +64,15 @@ type ClusterReport struct {
 	Numbers  Numbers
 }
 
+// Add makes it the report of two services of one name, of the same pause: one that a reload has taken
+// away, and one that has come in its place.
+func (r *ClusterReport) Add(o *ClusterReport) {
+	r.Live, r.Served = r.Live+o.Live, r.Served+o.Served
+	r.Settled, r.Released = r.Settled && o.Settled, r.Released && o.Released
+	r.GivenUp, r.Expired = r.GivenUp || o.GivenUp, r.Expired || o.Expired
+	r.Numbers.add(&o.Numbers)
+}
+
 // ClusterUser is a service as what joins it to others sees it. Its methods may be called
 // from any goroutine.
 type ClusterUser struct{ service *Service }

@@ -83,15 +83,19 @@ func (r *Report) SetNodes(nodes []NodeReport) {
 		if nodes[i].Unknown != "" {
 			continue
 		}
-		n, sum := &nodes[i].Numbers, &r.Numbers
-		sum.Held += n.Held
-		sum.LongestSeconds = max(sum.LongestSeconds, n.LongestSeconds)
-		sum.Abandoned += n.Abandoned
-		sum.TimedOut += n.TimedOut
-		sum.Cut += n.Cut
-		sum.Failed += n.Failed
-		sum.Rejected += n.Rejected
+		r.Numbers.add(&nodes[i].Numbers)
 	}
+}
+
+// add adds those of other clients. Quantiles of both are not known.
+func (n *Numbers) add(o *Numbers) {
+	n.Held += o.Held
+	n.LongestSeconds = max(n.LongestSeconds, o.LongestSeconds)
+	n.Abandoned += o.Abandoned
+	n.TimedOut += o.TimedOut
+	n.Cut += o.Cut
+	n.Failed += o.Failed
+	n.Rejected += o.Rejected
 }
 
 func (r *Report) unknownNode() bool {

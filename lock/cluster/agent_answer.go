@@ -57,7 +57,7 @@ func (a *Agent) begin(now time.Duration, number uint64) {
 	a.first, a.ops, a.unsent, a.next = 1, nil, 0, now
 	for _, sv := range a.services {
 		if sv.serves {
-			a.say(Op{Kind: OpServe, Service: sv.name, Flag: true})
+			a.say(a.serveOp(sv.name, true))
 		}
 		if sv.line.unable {
 			a.say(Op{Kind: OpAble, Service: sv.name})

@@ -219,8 +219,16 @@ func (a *Agent) Serve(name string, serves bool) {
 	sv := a.service(name)
 	if sv.serves != serves {
 		sv.serves = serves
-		a.say(Op{Kind: OpServe, Service: name, Flag: serves})
+		a.say(a.serveOp(name, serves))
 	}
+}
+
+func (a *Agent) serveOp(name string, serves bool) Op {
+	op := Op{Kind: OpServe, Service: name, Flag: serves}
+	if a.cfg.Keep {
+		op.From = 1
+	}
+	return op
 }
 
 // Joined reports whether all nodes know that this one has a service: no plan of it can

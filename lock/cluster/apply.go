@@ -109,7 +109,7 @@ func (s *State) hello(node NodeID, op Op, out *Changes) {
 		s.ownsOn(m)
 	}
 	s.reports = s.index
-	*m = Member{Node: node, Incarnation: op.From, Lease: s.index}
+	*m = Member{Node: node, Incarnation: op.From, Lease: s.index, Keep: m.Keep}
 	out.Began = append(out.Began, node)
 }
 

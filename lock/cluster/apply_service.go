@@ -55,6 +55,7 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 		sv.setBackend(s.index, op)
 		s.facts = s.index
 	case OpServe:
+		m.Keep = op.From == 1
 		s.serve(sv, m.Node, op.Flag)
 	case OpOrder:
 		s.setOrder(sv, op.Flag)

@@ -19,7 +19,7 @@ const (
 	leastFact    = 9
 	leastBackend = 7
 	leastReport  = 13
-	leastServer  = 2
+	leastServer  = 3
 	leastShare   = 6
 	leastReports = 7
 	leastShares  = 9
@@ -180,6 +180,7 @@ func (e *encoder) fact(f *Fact) {
 	for _, n := range f.Nodes {
 		e.uint(uint64(n.Node))
 		e.bool(n.Lease)
+		e.bool(n.Keep)
 	}
 }
 
@@ -192,7 +193,7 @@ func (d *decoder) fact() Fact {
 		f.Backends = append(f.Backends, d.backend())
 	}
 	for range d.length(leastServer) {
-		f.Nodes = append(f.Nodes, Server{NodeID(d.uint()), d.bool()})
+		f.Nodes = append(f.Nodes, Server{NodeID(d.uint()), d.bool(), d.bool()})
 	}
 	return f
 }

@@ -22,8 +22,8 @@ var (
 		Grants: []Grant{{Service: "db", Node: 7, Lease: 9, Arrival: 2, Token: 89, Hook: true, Expired: true}},
 		Known:  10,
 		Facts: []Fact{
-			{Service: "db", Slots: 2, Sharing: true, Ordered: 5, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50, 6, []NodeReport{{7, 9, 1, false, Counts{Cut: 2}}}}}, Nodes: []Server{{7, true}, {8, false}}},
-			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Backend: "a", Admin: "drain", Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
+			{Service: "db", Slots: 2, Sharing: true, Ordered: 5, Every: 3, Exclusive: true, Backends: []Backend{{"a", "drain", "by ana", true, 50, 6, []NodeReport{{7, 9, 1, false, Counts{Cut: 2}}}}}, Nodes: []Server{{7, true, false}, {8, false, true}}},
+			{Service: "office", Plan: Plan{ID: 6, Owner: 7, Lease: 9, Window: true, Reserved: true, Backend: "a", Admin: "drain", Step: Command, Max: time.Minute, Note: "a", End: "b", Nodes: []NodeReport{{7, 9, 2, true, Counts{Live: 1}}}}},
 		},
 		Shares: []Share{{"db", 20, 2, 1, 65536, 3, true, 12, time.Second}},
 	}

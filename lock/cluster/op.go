@@ -29,7 +29,7 @@ const (
 	OpSlots                   // the service has From slots; 0: it has no lock
 	OpHooks                   // tokens that From divides need a hook; Flag: while no other session is live
 	OpBackend                 // the backend Text has the weight From (Flag), or else the admin state State, with Note; Token: only in the place of the State of that ID
-	OpServe                   // Flag: the node has the service, and plans of it wait for the node; otherwise it has it no more
+	OpServe                   // Flag: the node has the service, and plans of it wait for the node; otherwise it has it no more; From 1: Member.Keep
 	OpOrder                   // Flag: nodes hand out the slots by themselves, each from its share; otherwise each grant is the state's
 	OpLeave                   // none of the node's arrivals waits; those that do join again
 	OpGive                    // From slots of the node's share come back, of which it owes on_expire for To

@@ -103,7 +103,7 @@ func (sv *service) closed() bool { return sv.plan != nil && sv.plan.Closes() }
 
 // Quiet reports whether no session that a plan waits for is live any more: each member
 // has said so since the plan began, or its lease has ended. The end of a lease says
-// so only where sessions need slots: without a lock they go on without it. waits are the
+// so only where sessions need slots: without a lock they go on without it, as with Keep. waits are the
 // nodes that it is still waited for; a member that was never seen is among them, since
 // nothing is known of it.
 func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
@@ -114,7 +114,7 @@ func (s *State) Quiet(name string) (quiet bool, waits []NodeID) {
 	for _, m := range s.members {
 		r := sv.plan.report(m.Node)
 		if m.Ended {
-			if _, serves := slices.BinarySearch(sv.nodes, m.Node); serves && sv.slots == 0 && (r == nil || r.Counts.Live > 0) {
+			if _, serves := slices.BinarySearch(sv.nodes, m.Node); serves && (sv.slots == 0 || m.Keep) && (r == nil || r.Counts.Live > 0) {
 				waits = append(waits, m.Node)
 			}
 			continue
@@ -313,6 +313,7 @@ type Fact struct {
 type Server struct {
 	Node  NodeID
 	Lease bool // it has one
+	Keep  bool // of its Member
 }
 
 // Facts returns what nodes have to know, by service, and the index of the entry that
@@ -330,7 +331,7 @@ func (s *State) Facts() ([]Fact, uint64) {
 		}
 		for _, node := range sv.nodes {
 			m := s.member(node)
-			f.Nodes = append(f.Nodes, Server{node, m != nil && m.leased()})
+			f.Nodes = append(f.Nodes, Server{node, m != nil && m.leased(), m != nil && m.Keep})
 		}
 		all = append(all, f)
 	}

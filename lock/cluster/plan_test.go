@@ -142,6 +142,12 @@ func TestRule27WhatIsQuiet(t *testing.T) {
 	if quiet, waits := s.Quiet("db"); !quiet {
 		t.Errorf("with a lock: waits for %v", waits)
 	}
+	keep := s.member(2)
+	keep.Keep = true
+	if quiet, waits := s.Quiet("db"); quiet || fmt.Sprint(waits) != "[2]" {
+		t.Errorf("with a lock, and its sessions are kept: quiet %t, %v", quiet, waits)
+	}
+	keep.Keep = false
 	say(t, s, 1, Op{Kind: OpSlots, Service: "db"})
 	plan, _ := s.Plan("db")
 	say(t, s, 1, Op{Kind: OpResume, Service: "db", Token: plan.ID, Note: "at max"})

@@ -18,6 +18,7 @@ func (s *State) Snapshot() []byte {
 		e.uint(m.Lease)
 		e.bool(m.Ended)
 		e.uint(m.Applied)
+		e.bool(m.Keep)
 	}
 	e.uint(uint64(len(s.services)))
 	for _, sv := range s.services {
@@ -36,7 +37,7 @@ func RestoreState(data []byte) (*State, error) {
 	s := NewState(d.text())
 	s.index, s.facts, s.reports = d.uint(), d.uint(), d.uint()
 	for range d.length(1) {
-		s.members = append(s.members, Member{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.uint()})
+		s.members = append(s.members, Member{NodeID(d.uint()), d.uint(), d.uint(), d.bool(), d.uint(), d.bool()})
 	}
 	for range d.length(1) {
 		s.services = append(s.services, d.service())

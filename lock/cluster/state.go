@@ -30,6 +30,7 @@ type Member struct {
 	Lease       uint64 // index of the entry that began its lease; 0: the member was never seen
 	Ended       bool   // the lease is over: the node holds nothing and waits for nothing
 	Applied     uint64 // number of its last op under this lease
+	Keep        bool   // its sessions live on when its lease is lost, as it said last
 }
 
 // leased reports whether m has a lease that runs.

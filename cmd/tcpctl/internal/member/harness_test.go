@@ -87,6 +87,7 @@ type hub struct {
 	steps map[cluster.NodeID]func(cluster.Answer)
 	cut   map[cluster.NodeID]bool
 	down  bool
+	keep  bool                    // its nodes have on_lost = "keep"
 	other map[cluster.NodeID]bool // that have another version than the voter
 }
 

@@ -53,12 +53,13 @@ type Member struct {
 	other    bool          // the voters have another version
 	stepped  chan struct{} // closed at the next answer of a voter, or when a service has followed one
 
-	followers []*follower                  // services of scope cluster
-	facts     uint64                       // that were known last
-	changed   chan struct{}                // closed once there are more
-	lost      map[cluster.NodeID]time.Time // when a lease was seen to be over; zero: it runs
-	rolls     map[string]uint64            // that are under way here, by proxy.ClusterPause.Roll: the plan that began last
-	ends      map[string]endNote           // of plans of this process that are to be over, by pauseNote.Which
+	followers []*follower                    // services of scope cluster
+	gone      map[string]proxy.ClusterReport // of those that have ended while another has their name: of its last plan
+	facts     uint64                         // that were known last
+	changed   chan struct{}                  // closed once there are more
+	lost      map[cluster.NodeID]time.Time   // when a lease was seen to be over; zero: it runs
+	rolls     map[string]uint64              // that are under way here, by proxy.ClusterPause.Roll: the plan that began last
+	ends      map[string]endNote             // of plans of this process that are to be over, by pauseNote.Which
 
 	leaving chan struct{} // closed once the voters know all; nil: Leave has not been called
 }
@@ -70,7 +71,7 @@ func New(cfg Config) *Member {
 	}
 	agent := cluster.NewAgent(cluster.AgentConfig{Lease: cfg.Lease, Keep: cfg.Keep})
 	return &Member{cfg: cfg, poke: make(chan struct{}, 1), agent: agent, services: map[string]*service{}, stepped: make(chan struct{}), changed: make(chan struct{}),
-		lost: map[cluster.NodeID]time.Time{}, rolls: map[string]uint64{}, ends: map[string]endNote{}, began: cfg.Now()}
+		lost: map[cluster.NodeID]time.Time{}, gone: map[string]proxy.ClusterReport{}, rolls: map[string]uint64{}, ends: map[string]endNote{}, began: cfg.Now()}
 }
 
 // Join joins the cluster, once.

@@ -50,18 +50,72 @@ func (m *Member) Scope(u proxy.ClusterUser) io.Closer {
 func (f *follower) Close() error {
 	f.cancel()
 	f.wg.Wait()
-	if r := f.user.Finish(); r.Pause != 0 {
-		f.say(r.Pause, uint64(cluster.Resumed)+1, r)
+	r := f.user.Finish()
+	r.Live, r.Settled, r.Released = 0, true, true // it has no client any more
+	if last := f.whole(r); f.alone() && last.Pause != 0 {
+		f.say(last.Pause, uint64(cluster.Resumed)+1, last)
 	}
 	m := f.member
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.followers = slices.DeleteFunc(m.followers, func(o *follower) bool { return o == f })
 	if m.followerLocked(f.name) == nil {
+		delete(m.gone, f.name)
 		m.agent.Serve(f.name, false)
+	} else if r.Pause != 0 { // the next of its name reports for both
+		if was := m.gone[f.name]; was.Pause == r.Pause {
+			r.Add(&was)
+		}
+		m.gone[f.name] = r
 	}
 	m.wake()
 	return nil
+}
+
+// pokeNewer has the newest of a follower's name look again, which reports for it, too.
+func (m *Member) pokeNewer(f *follower) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if newest := m.followerLocked(f.name); newest != nil && newest != f {
+		newest.poke()
+	}
+}
+
+// alone says whether no other service of this process has the name.
+func (f *follower) alone() bool {
+	m := f.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(m.followers, func(o *follower) bool { return o != f && o.name == f.name })
+}
+
+// whole is what a service reports, with those of its name that a reload has taken away: their sessions
+// are waited for, and what became of their clients is told.
+func (f *follower) whole(r proxy.ClusterReport) proxy.ClusterReport {
+	m := f.member
+	m.mu.Lock()
+	others := slices.DeleteFunc(slices.Clone(m.followers), func(o *follower) bool { return o == f || o.name != f.name })
+	gone := m.gone[f.name]
+	m.mu.Unlock()
+	for _, o := range others {
+		one, _ := o.user.Report()
+		if one.Pause < r.Pause { // it has yet to follow
+			r.Settled, r.Released = false, false
+		}
+		r = sum(r, one)
+	}
+	return sum(r, gone)
+}
+
+// sum is what two services of one name report of the later plan.
+func sum(a, b proxy.ClusterReport) proxy.ClusterReport {
+	switch {
+	case a.Pause < b.Pause: // it has come after the end of that
+		return b
+	case a.Pause == b.Pause && a.Pause != 0:
+		a.Add(&b)
+	}
+	return a
 }
 
 // followerLocked is the newest of a name: one that a reload has taken away may be at its end.
@@ -137,6 +191,7 @@ func (f *follower) run(ctx context.Context) {
 		r, more := f.user.Report()
 		again := f.report(ctx, k, r)
 		again = max(again, f.endOwn(&k.fact.Plan))
+		f.member.pokeNewer(f)
 		if f.sayDrains(k) && again == 0 {
 			again = nodesShown
 		}

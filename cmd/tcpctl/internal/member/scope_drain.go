@@ -89,7 +89,7 @@ func (m *Member) drainParts(k *known, b *cluster.Backend) (all []proxy.NodeRepor
 		if i < 0 && n.Lease {
 			one.Unknown = "it has not said yet"
 		}
-		one.Quiet = one.State == proxy.DrainDone || !n.Lease && k.fact.Slots > 0
+		one.Quiet = one.State == proxy.DrainDone || !n.Lease && k.slotsEnd(n)
 		if !n.Lease && one.State == proxy.DrainRuns {
 			if m.withLease(k)[one.Node] && i < 0 {
 				continue // an earlier process of that node, which has ended

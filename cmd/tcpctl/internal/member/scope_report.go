@@ -37,6 +37,10 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 		f.part.end()
 		f.part = part{plan: p.ID}
 	}
+	r = f.whole(r)
+	if r.Pause == p.ID {
+		f.joined = true // also where another of its name did
+	}
 	if p.Step == cluster.Resumed && !f.joined && !f.part.final { // it has come after it, and had no client meanwhile
 		f.part.final = true
 		f.say(p.ID, uint64(cluster.Resumed)+1, proxy.ClusterReport{})
@@ -48,7 +52,7 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 	now := f.member.cfg.Now()
 	done := f.doneWith(ctx, p, r)
 	if done == uint64(cluster.Resumed)+1 {
-		r = f.user.Finish()
+		r = f.whole(f.user.Finish())
 		f.part.final = true
 	}
 	if done > f.part.done || f.part.said == 0 || now-f.part.said >= nodesShown {

@@ -26,6 +26,7 @@ type scoped struct {
 	member *member.Member
 	engine *proxy.Engine
 	svc    *proxy.Service
+	config proxy.ServiceConfig
 	mu     sync.Mutex
 	warned []string
 	end    func() // as at a stop
@@ -56,7 +57,7 @@ func echoes(t *testing.T) string {
 func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, backend string, change func(*proxy.ServiceConfig)) *scoped {
 	t.Helper()
 	n := &scoped{T: t}
-	n.member = member.New(member.Config{Lease: lease, Warn: func(_, text string) {
+	n.member = member.New(member.Config{Lease: lease, Keep: h.keep, Warn: func(_, text string) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.warned = append(n.warned, text)
@@ -73,6 +74,10 @@ func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, back
 	if change != nil {
 		change(&c)
 	}
+	if c.Lock.Scope == proxy.ScopeCluster {
+		c.Shared = n.member.Share("db", member.ValuesOf(&c))
+	}
+	n.config = c
 	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}})
 	if err == nil {
 		err = e.Start()
@@ -95,7 +100,12 @@ func (h *hub) start(t *testing.T, node cluster.NodeID, lease time.Duration, back
 // threeNodes are joined.
 func threeNodes(t *testing.T, lease time.Duration, change func(*proxy.ServiceConfig)) (*hub, []*scoped) {
 	t.Helper()
-	h, backend := newHub(t, lease), echoes(t)
+	return nodesOf(t, newHub(t, lease), lease, change)
+}
+
+func nodesOf(t *testing.T, h *hub, lease time.Duration, change func(*proxy.ServiceConfig)) (*hub, []*scoped) {
+	t.Helper()
+	backend := echoes(t)
 	var all []*scoped
 	for i := range 3 {
 		all = append(all, h.start(t, cluster.NodeID(i+1), lease, backend, change))
@@ -578,6 +588,88 @@ func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the node has the service no more", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
+}
+
+// reloads applies a configuration without the service, and then one with it.
+func (n *scoped) reloads() {
+	n.Helper()
+	for _, c := range []proxy.ServiceConfig{{Name: "web", Listen: []string{"127.0.0.1:0"}}, n.config} {
+		if _, err := n.engine.Apply(proxy.Config{Services: []proxy.ServiceConfig{c}}); err != nil {
+			n.Fatal(err)
+		}
+	}
+	n.svc = n.engine.Service("db")
+}
+
+// TestRule32AServiceThatComesAgain: a window waits for the sessions of the service that a reload has taken away on
+// one node, also where one of its name has come in its place; what both held is in the report.
+func TestRule32AServiceThatComesAgain(t *testing.T) {
+	t.Parallel()
+	_, all := threeNodes(t, 20*second, nil)
+	n := all[2]
+	live := n.dial()
+	n.hears(live)
+	n.reloads() // before the window
+	ctx := context.Background()
+	w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is waited for", func() bool {
+		nodes := w.Nodes()
+		return len(nodes) == 3 && nodes[2].Live == 1 && nodes[2].State == proxy.NodePausing && nodes[0].State == proxy.NodeSettled
+	})
+	live.Close()
+	if said, err := w.Settled(ctx); err != nil || said != "no session is live on 3 nodes" {
+		t.Fatalf("settled: %q, %v", said, err)
+	}
+	if err := w.Command(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	held := []net.Conn{n.dial()}
+	n.until("a client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
+	n.reloads() // in the middle of it
+	n.until("it is closed", func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Scope == proxy.ScopeCluster })
+	held = append(held, n.dial())
+	n.until("another client is held", func(i proxy.ServiceInfo) bool { return i.Queue.Waiting == 1 })
+	if said := all[0].ended(w); said != "failed 0 on 3 of 3 nodes" {
+		t.Errorf("it reports %s: %+v", said, w.Nodes())
+	}
+	for _, c := range held {
+		n.hears(c)
+	}
+	if nodes := w.Nodes(); nodes[2].Numbers.Held != 2 || nodes[2].Served != 2 {
+		t.Errorf("it reports %+v", nodes[2])
+	}
+}
+
+// TestRule27SessionsThatAreKept: with on_lost = "keep" the sessions of a lost node go on without their slots, so
+// that its lease proves nothing: a window is refused, and goes on without it only by force.
+func TestRule27SessionsThatAreKept(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, 5*second)
+	h.keep = true
+	_, all := nodesOf(t, h, 5*second, func(c *proxy.ServiceConfig) { c.Lock = proxy.LockConfig{Slots: 3, Scope: proxy.ScopeCluster} })
+	eventually(t, "the slots are known", func() bool { return all[0].member.Facts("db").Slots == 3 })
+	live := all[2].dial()
+	all[2].hears(live)
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return !all[0].member.Facts("db").Nodes[2].Lease })
+	r := &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Hour}}
+	ctx := context.Background()
+	if _, err := all[0].member.Window(ctx, "db", "", r); err == nil || !strings.Contains(err.Error(), "node-3 cannot be asked to hold its clients: its lease ended") || !strings.Contains(err.Error(), `its sessions may go on (on_lost = "keep")`) {
+		t.Errorf("a window without it: %v", err)
+	}
+	fmt.Fprintln(live, "hello")
+	all[2].hears(live)
+	r.Force = true
+	w, err := all[0].member.Window(ctx, "db", "", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := w.Settled(ctx); err != nil || !strings.Contains(said, "on 2 nodes; left out: node-3") {
+		t.Errorf("by force: %q, %v", said, err)
+	}
 }
 
 // TestRule37ReloadsAndNewBackends: what holds on all nodes outlives a reload that says

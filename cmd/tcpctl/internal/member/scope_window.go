@@ -84,8 +84,9 @@ func (m *Member) MayPlan(target string, r *api.Request) (leftOut []string, err e
 		return nil, err
 	}
 	k := m.known(service)
+	ends := !slices.ContainsFunc(k.fact.Nodes, func(n cluster.Server) bool { return !k.slotsEnd(n) })
 	for _, n := range m.Serving(service) {
-		if n.Unknown != "" && k.fact.Slots == 0 {
+		if n.Unknown != "" && !ends {
 			leftOut = append(leftOut, fmt.Sprintf("%s is left out, as %s: %s", n.Node, n.Unknown, does))
 		}
 	}
@@ -118,8 +119,11 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 		case n.Lease && w.id == 0: // it can be asked
 		case n.Lease:
 			waits = append(waits, fmt.Sprintf("%s: %s live", name, text.Plural(int(r.Counts.Live), "session")))
-		case k.fact.Slots == 0:
+		case !k.slotsEnd(n):
 			lost := fmt.Sprintf("%s cannot be asked to %s: %s", name, part, w.member.lostText(n.Node))
+			if k.fact.Slots > 0 {
+				lost += `, and its sessions may go on (on_lost = "keep")`
+			}
 			if !slices.Contains(unknown, lost) { // an upgraded node may have two processes
 				unknown = append(unknown, lost)
 			}
@@ -131,8 +135,11 @@ func (w *window) missing(k *known) (unknown, waits []string) {
 // quiet says whether no session of a node is live that the last plan waits for: it has said
 // so, or its lease has ended, and its slots with it.
 func (k *known) quiet(n cluster.Server, r cluster.NodeReport) bool {
-	return r.DoneWith(cluster.Paused) || !n.Lease && k.fact.Slots > 0
+	return r.DoneWith(cluster.Paused) || !n.Lease && k.slotsEnd(n)
 }
+
+// slotsEnd says whether no session of a node lives on that has lost its lease.
+func (k *known) slotsEnd(n cluster.Server) bool { return k.fact.Slots > 0 && !n.Keep }
 
 func reportsOf(p *cluster.Plan) map[cluster.NodeID]cluster.NodeReport {
 	all := map[cluster.NodeID]cluster.NodeReport{}
@@ -376,7 +383,7 @@ func (m *Member) parts(k *known, of []cluster.Server) (all []proxy.NodeReport) {
 				Cut: int64(c.Cut), Failed: int64(c.Failed), Rejected: int64(c.Rejected)}}
 		switch {
 		case r.Restarted:
-			one.State, one.Unknown = proxy.NodeUnknown, "its process was started again: its numbers are of the new one"
+			one.State, one.Unknown = proxy.NodeUnknown, "its process was started again, or a reload took the service away for a while: its numbers are of what came after"
 		case r.DoneWith(cluster.Resumed):
 			one.State = proxy.NodeDone
 		case !n.Lease:
