@@ -179,6 +179,28 @@ func (h *hub) stop(down bool) {
 	h.down = down
 }
 
+// restores has the voter begin anew with a snapshot of its state, and lead in a new term.
+func (h *hub) restores(t *testing.T, lease time.Duration) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	state, err := cluster.RestoreState(h.voter.State().Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.log.terms++
+	h.log.read = 0
+	h.log.Propose(nil)
+	h.voter = cluster.NewVoter(1, lease, state, &h.log)
+}
+
+// voterSays asks the voter's state.
+func (h *hub) voterSays(is func(*cluster.State) bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return is(h.voter.State())
+}
+
 // said is how many ops of nodes are in the state that which picks.
 func (h *hub) said(t *testing.T, which func(cluster.Batch, cluster.Op) bool) (n int) {
 	h.mu.Lock()

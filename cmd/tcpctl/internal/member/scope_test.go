@@ -326,7 +326,7 @@ func TestRule28QuorumLostDuringACommand(t *testing.T) {
 // the one that came afterwards is rejected, as in a window of one node.
 func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
 	t.Parallel()
-	all, w := overdue(t)
+	_, all, w := overdue(t, 20*second)
 	for _, n := range all {
 		n.turnedAway()
 		n.until("the newcomer is counted", func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == 1 })
@@ -344,12 +344,62 @@ func TestRule18AWindowOfAllNodesOutlivesMax(t *testing.T) {
 	}
 }
 
+// TestRule28OverdueIsNotForgotten: a node that was cut off for longer than its lease, a voter that begins with a
+// snapshot, and a service that a reload takes away and brings back: each turns newcomers away still, and
+// what it has counted is in the report.
+func TestRule28OverdueIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	h, all, w := overdue(t, 5*second)
+	n := all[2]
+	rejected := int64(0)
+	isOverdue := func(when string) {
+		t.Helper()
+		n.until("it is overdue "+when, func(i proxy.ServiceInfo) bool { return i.Pause != nil && i.Pause.Overdue })
+		before := n.svc.Info().Sessions.Rejected
+		n.turnedAway()
+		n.until("the newcomer is counted "+when, func(i proxy.ServiceInfo) bool { return i.Sessions.Rejected == before+1 })
+		rejected++
+	}
+	isOverdue("at first")
+	h.link(3, false)
+	eventually(t, "its lease is over", func() bool { return !all[0].member.Facts("db").Nodes[2].Lease })
+	isOverdue("without a lease")
+	h.link(3, true)
+	eventually(t, "it has a lease again", func() bool { return n.member.Lease() > 0 && all[0].member.Facts("db").Nodes[2].Lease })
+	isOverdue("with its next lease")
+	h.restores(t, 5*second)
+	isOverdue("while a voter begins anew")
+	eventually(t, "the voter answers", func() bool {
+		return h.voterSays(func(s *cluster.State) bool { p, is := s.Plan("db"); return is && p.Step == cluster.Command })
+	})
+	n.reloads()
+	isOverdue("after a reload")
+	eventually(t, "all have a lease", func() bool {
+		for _, s := range all[0].member.Facts("db").Nodes {
+			if !s.Lease {
+				return false
+			}
+		}
+		return len(all[0].member.Facts("db").Nodes) == 3
+	})
+	eventually(t, "the checks are good", func() bool { _, err := w.Check(context.Background()); return err == nil })
+	if err := w.Resume(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the report has all of it", func() bool {
+		w.Reported(context.Background())
+		nodes := w.Nodes()
+		return proxy.AcrossNodes(nodes) == fmt.Sprintf("failed 3, rejected %d on 3 of 3 nodes", rejected) && nodes[2].Numbers.Failed == 1 && nodes[2].Numbers.Rejected == rejected
+	})
+	n.hears(n.dial())
+}
+
 // overdue is a window whose command has outlived its max, and that has turned away one client of each
 // node, which it held. A machine that stands still for that long tries again with a longer max.
-func overdue(t *testing.T) ([]*scoped, proxy.ClusterWindow) {
+func overdue(t *testing.T, lease time.Duration) (*hub, []*scoped, proxy.ClusterWindow) {
 	t.Helper()
 	for longest := 2 * time.Second; ; longest *= 2 {
-		_, all := threeNodes(t, 20*second, nil)
+		h, all := threeNodes(t, lease, nil)
 		ctx := context.Background()
 		w, err := all[0].member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: longest}})
 		if err == nil {
@@ -373,7 +423,7 @@ func overdue(t *testing.T) ([]*scoped, proxy.ClusterWindow) {
 			for _, n := range all {
 				n.until("its client has failed", func(i proxy.ServiceInfo) bool { return i.Pause.Overdue && i.Sessions.Failed == 1 })
 			}
-			return all, w
+			return h, all, w
 		}
 		t.Logf("the machine stood still for %s: %v", longest, err)
 		for _, n := range all {
