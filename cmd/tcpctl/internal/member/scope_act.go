@@ -95,7 +95,11 @@ func (m *Member) begin(ctx context.Context, op cluster.Op, note pauseNote) (clus
 	}
 	m.endLater(note.Which, endNote{By: note.By, Why: "its begin was not confirmed in time"})
 	if err != nil {
-		return p, api.NoQuorum("no majority has confirmed in time that it begins: it is given up, and ended at once on all nodes should it begin still",
+		what := op.Service + " is paused"
+		if op.Text != "" {
+			what = op.Service + "/" + op.Text + " is taken out"
+		}
+		return p, api.NoQuorum("no majority has confirmed in time that "+what+": it is given up, and should it begin nevertheless, it is ended at once on all nodes",
 			"tcpctl cluster status shows the voters; then try again")
 	}
 	return p, m.refusedBy(op.Service, &p, note.By, op.Flag)
