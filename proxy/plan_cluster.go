@@ -277,7 +277,11 @@ func (c clusterPart) check(p *Plan) (detail string, err error) {
 
 func (c clusterPart) resume(p *Plan) (string, error) {
 	w := p.window()
-	return "", untilHeard(p.steps.Context(), func(ctx context.Context) error { return w.Resume(ctx, true) })
+	err := untilHeard(p.steps.Context(), func(ctx context.Context) error { return w.Resume(ctx, true) })
+	if err != nil { // else its owner, which is there, would have it stand for ever
+		p.abandonCluster()
+	}
+	return "", c.drained(err)
 }
 
 // untilHeard repeats what no majority has heard: clients are held meanwhile.

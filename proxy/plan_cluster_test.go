@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,5 +103,57 @@ func TestRule27TheGuardOfARoll(t *testing.T) {
 	o.views <- down[:1]
 	if r := v.ended(p, nil); r.Error != "drain a: it begins" || r.Steps[0].Detail != "1 of 1 others up; n2: 1 of 1 others up" {
 		t.Errorf("it ends with %q, and its guard said %q", r.Error, r.Steps[0].Detail)
+	}
+}
+
+// unheard is a window of all engines whose good end no majority hears.
+type unheard struct {
+	proxy.ClusterWindow
+	user  proxy.ClusterUser
+	ended chan bool
+}
+
+func (w *unheard) Begin(context.Context, string) (proxy.ClusterWindow, error) {
+	w.user.Follow(proxy.ClusterFacts{Pause: proxy.ClusterPause{ID: 1, Backend: "a", By: "ana", Window: true, Max: time.Hour}})
+	return w, nil
+}
+func (w *unheard) Others(context.Context) []proxy.ClusterView       { return nil }
+func (w *unheard) End()                                             {}
+func (w *unheard) Settled(context.Context) (string, error)          { return "", nil }
+func (w *unheard) Command(context.Context, bool) error              { return nil }
+func (w *unheard) Check(context.Context) (detail string, err error) { return "", nil }
+func (w *unheard) Nodes() []proxy.NodeReport                        { return nil }
+func (w *unheard) Resume(_ context.Context, good bool) error {
+	if good {
+		return proxy.ErrNoQuorum
+	}
+	w.ended <- good
+	return nil
+}
+
+// TestRule28AbortedBeforeItsEndIsHeard: a restart of all nodes whose end no majority hears is not left standing by
+// an operator who aborts it: its owner is there, so that no other would ever end it.
+func TestRule28AbortedBeforeItsEndIsHeard(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "a")
+	b := s.backend()
+	b.Restart = []string{"true"}
+	w := &unheard{ended: make(chan bool, 1)}
+	v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Type: "none"}, Scope: proxy.ScopeCluster,
+		Cluster: func(u proxy.ClusterUser) io.Closer { w.user = u; return io.NopCloser(nil) }})
+	w.user.Follow(proxy.ClusterFacts{})
+	p, err := v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana", Cluster: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.until("its end is said", func(proxy.ServiceInfo) bool { return p.Report().Steps[3].State == proxy.StepRunning })
+	p.Abort("ana")
+	if r := v.ended(p, nil); r.State != proxy.PlanAborted || !strings.Contains(r.Error, "a stays drained on all nodes") {
+		t.Errorf("it ends %s: %s", r.State, r.Error)
+	}
+	select {
+	case <-w.ended:
+	default:
+		t.Error("its end was not said")
 	}
 }

@@ -38,7 +38,11 @@ func (f *follower) sayDrains(k known) (again bool) {
 		if b.State == "" || was.id == b.ID && (was.part == d || was.part.State == d.State && now-was.at < nodesShown) {
 			continue
 		}
-		f.drains[d.Backend] = drainSaid{b.ID, d, now, was.ended}
+		said := drainSaid{id: b.ID, part: d, at: now}
+		if was.id == b.ID {
+			said.ended = was.ended
+		}
+		f.drains[d.Backend] = said
 		m := f.member
 		m.mu.Lock()
 		if m.followerLocked(f.name) == f {

@@ -38,7 +38,7 @@ func (f *follower) report(ctx context.Context, k known, r proxy.ClusterReport) t
 		f.part = part{plan: p.ID}
 	}
 	r = f.whole(r)
-	if r.Pause == p.ID {
+	if p.ID != 0 && r.Pause == p.ID {
 		f.joined = true // also where another of its name did
 	}
 	if p.Step == cluster.Resumed && !f.joined && !f.part.final { // it has come after it, and had no client meanwhile
