@@ -117,7 +117,7 @@ func (l *loop) read(src *Side) {
 	}
 	most := room
 	src.isUrgent = false
-	if src.urgent && !wrapped && !src.beginsOrdinary() {
+	if src.urgent && !wrapped {
 		var empty bool
 		if most, empty = l.findUrgent(src); empty {
 			src.readable = false // epoll reports what comes, and whether it is urgent

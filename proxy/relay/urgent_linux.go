@@ -117,17 +117,6 @@ func (l *loop) findUrgent(s *Side) (most int, empty bool) {
 	return most, empty
 }
 
-// beginsOrdinary reports whether the next byte of a side is there and no urgent one,
-// as with most clients whose first byte it is. That costs less than findUrgent. A
-// read ends before an urgent byte, and epoll, where the side is not yet, will report it.
-func (s *Side) beginsOrdinary() bool {
-	if s.slot != noSlot || s.connSide != nil || s.In() > 0 || unread(s.fd) == 0 { // the count ends at an urgent byte that is not inline
-		return false
-	}
-	s.urgent = false
-	return true
-}
-
 // expectUrgent is findUrgent for the stream runner, which has no epoll and polls
 // before each read. The poll replaces the read that would return EAGAIN, and costs
 // less.
