@@ -53,7 +53,7 @@ func TestHubFigures(t *testing.T) {
 	if !full {
 		f.await("no link but to hubs", func() bool { return f.links(f.nodes[3]) == 3 && f.links(f.nodes[count-1]) == 3 })
 	}
-	time.Sleep(f.settle(full))
+	time.Sleep(f.settle())
 	f.report()
 	f.changes()
 	if !full {
@@ -115,14 +115,15 @@ func (f *figures) allKnow(nodes []*mesh.Node) bool {
 
 func (f *figures) links(n *mesh.Node) int { return len(n.Conns()) }
 
-func (f *figures) settle(full bool) time.Duration {
-	if testing.Short() || full && len(f.nodes) < 50 {
+// settle and span are how long the nodes are left alone, and how long the idle cost is then measured. Of a few nodes
+// nobody wants the figures: the run only shows that they can be had.
+func (f *figures) settle() time.Duration {
+	if len(f.nodes) < 50 {
 		return 0
 	}
 	return 15 * time.Second
 }
 
-// span is how long the idle cost is measured.
 func (f *figures) span() time.Duration {
 	if len(f.nodes) < 50 {
 		return time.Second

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,27 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
+
+// certificate is one of example.com, and what trusts it. That of httptest has an RSA key, whose signatures would be
+// a tenth of what these tests cost.
+var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), DNSNames: []string{"example.com"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: secret, Leaf: leaf}, roots
+})
 
 // writeCertificate writes a certificate and its key, valid until notAfter.
 func writeCertificate(t *testing.T, dir string, notAfter time.Time) (cert, key string) {

@@ -25,6 +25,7 @@ func (v *testBridge) untilParked() {
 		return // there each session of TLS has its goroutines
 	}
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
+		time.Sleep(20 * time.Millisecond) // all goroutines of the process stand still for each look
 		all := make([]byte, 1<<20)
 		all = all[:runtime.Stack(all, true)]
 		return !strings.Contains(string(all), "relay.(*streamRelay).")
@@ -164,7 +165,7 @@ func TestIdleAndAlive(t *testing.T) {
 func TestIdleAndDead(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 200 * time.Millisecond
+	spec.Ping = 2 * time.Second // likewise, while it still speaks
 	v := bridgeOf(t, spec, echo, nil)
 	c := v.dial()
 	says(t, c, "one")

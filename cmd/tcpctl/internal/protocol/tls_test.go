@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -18,12 +16,9 @@ import (
 
 // overTLS gives a service a certificate, and what its clients need.
 func overTLS(c *proxy.ServiceConfig) (client *tls.Config) {
-	s := httptest.NewTLSServer(nil) // for its certificate only
-	defer s.Close()
-	c.TLS = &tls.Config{Certificates: s.TLS.Certificates}
-	client = s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	client.ServerName, client.NextProtos = "example.com", []string{"http/1.1"}
-	return client
+	cert, roots := certificate()
+	c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	return &tls.Config{RootCAs: roots, ServerName: "example.com", NextProtos: []string{"http/1.1"}}
 }
 
 // TestOverTLS also waits in the queue, since what watches a client there must
