@@ -149,12 +149,32 @@ func (nd *NodeDiagnosis) call(ctx context.Context, n *Node) {
 
 // advise turns the findings into what to try.
 func (d *Diagnosis) advise(cfg Config) {
-	say := func(format string, args ...any) {
-		if s := fmt.Sprintf(format, args...); !slices.Contains(d.Advice, s) {
-			d.Advice = append(d.Advice, s)
+	sent, received := d.adviseInterfaces()
+	ours, reached := d.adviseNodes(cfg.Name)
+	for _, hub := range cfg.Hubs {
+		if hub != cfg.Node && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Name == hub }) {
+			d.say("hub %s has not answered: it is down, is found in another way, or has another name.", hub)
 		}
 	}
-	sent, received := 0, 0
+	switch {
+	case ours > 0 && reached == 0:
+		d.say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")
+	case ours == 0 && sent == 0 && !cfg.NoMDNS:
+		d.say("no interface carries multicast here, as in most container networks: give the nodes addresses to join.")
+	case ours == 0 && received > 0:
+		d.say("multicast works on this machine, and no node answers: none is running, or the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join work without multicast.")
+	}
+}
+
+// say adds to the advice what it does not have yet.
+func (d *Diagnosis) say(format string, args ...any) {
+	if s := fmt.Sprintf(format, args...); !slices.Contains(d.Advice, s) {
+		d.Advice = append(d.Advice, s)
+	}
+}
+
+// adviseInterfaces returns how many interfaces multicast was sent on, and received.
+func (d *Diagnosis) adviseInterfaces() (sent, received int) {
 	for _, i := range d.Interfaces {
 		if loopback := slices.ContainsFunc(i.Addrs, netip.Addr.IsLoopback); loopback {
 			continue
@@ -166,37 +186,29 @@ func (d *Diagnosis) advise(cfg Config) {
 			received++
 		}
 		if i.Sent && !i.Received {
-			say("%s: multicast is sent and not received: a firewall on this machine may drop UDP port 5353 to 224.0.0.251 and ff02::fb.", i.Name)
+			d.say("%s: multicast is sent and not received: a firewall on this machine may drop UDP port 5353 to 224.0.0.251 and ff02::fb.", i.Name)
 		}
 	}
-	ours, reached := 0, 0
+	return sent, received
+}
+
+// adviseNodes returns how many nodes of the mesh were found, and how many of them reached.
+func (d *Diagnosis) adviseNodes(mesh string) (ours, reached int) {
 	for _, n := range d.Nodes {
 		switch {
-		case n.Mesh != "" && n.Mesh != cfg.Name:
-			say("%s is of another mesh, %q: the names must be the same.", n.Name, n.Mesh)
+		case n.Mesh != "" && n.Mesh != mesh:
+			d.say("%s is of another mesh, %q: the names must be the same.", n.Name, n.Mesh)
 			continue
 		case n.Reached && n.Problem != "" && n.Name != "":
-			say("%s refuses: %s.", n.Name, n.Problem)
+			d.say("%s refuses: %s.", n.Name, n.Problem)
 		}
 		ours++
 		if n.Reached {
 			reached++
 		}
 		if skew := time.Duration(n.SkewSeconds * float64(time.Second)).Abs(); skew > skewMatters {
-			say("the clocks of %s and of this machine are %v apart: times of events cannot be compared.", n.Name, skew.Round(time.Second))
+			d.say("the clocks of %s and of this machine are %v apart: times of events cannot be compared.", n.Name, skew.Round(time.Second))
 		}
 	}
-	for _, hub := range cfg.Hubs {
-		if hub != cfg.Node && !slices.ContainsFunc(d.Nodes, func(n NodeDiagnosis) bool { return n.Name == hub }) {
-			say("hub %s has not answered: it is down, is found in another way, or has another name.", hub)
-		}
-	}
-	switch {
-	case ours > 0 && reached == 0:
-		say("nodes are found and cannot be reached: open the mesh's TCP port in the firewall.")
-	case ours == 0 && sent == 0 && !cfg.NoMDNS:
-		say("no interface carries multicast here, as in most container networks: give the nodes addresses to join.")
-	case ours == 0 && received > 0:
-		say("multicast works on this machine, and no node answers: none is running, or the switch between them does not pass multicast (IGMP snooping, client isolation). Addresses to join work without multicast.")
-	}
+	return ours, reached
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-// The test house: a server is a backend, a visit is an engine with one service
+// In these tests a server is a backend, a visit is an engine with one service
 // in front of some, and a client comes, says something, and hears.
 
 func TestMain(m *testing.M) {

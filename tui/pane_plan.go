@@ -152,7 +152,34 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		drawEmpty(f, c, "No plan is under way.", "The steps of a restart, a window or a roll appear here while it runs.")
 		return
 	}
-	y := 0
+	y := drawPlanHead(f, c, plan)
+	done, nodes := f.stats.isReported(plan), f.planNodes()
+	room, gap := c.H-y, 0
+	if n := len(nodes); n > 0 { // which say more than steps that wait, or are done
+		if gap = 1; room < len(plan.Steps)+n+2 {
+			gap = 0
+		}
+		room = max(room-n-1-gap, 1)
+	}
+	first := firstStep(plan, room, done)
+	if done && len(nodes) > 0 && room <= reportLines {
+		first = len(plan.Steps)
+	}
+	for i := first; i < min(len(plan.Steps), first+room); i++ {
+		drawStep(f, c, y, i+1, &plan.Steps[i])
+		y++
+	}
+	if done {
+		if first < len(plan.Steps) {
+			y++
+		}
+		y = drawReport(&f.stats.report, c, y)
+	}
+	drawNodes(f, c, y+gap, nodes)
+}
+
+// drawPlanHead draws what is said of the plan as a whole, and returns the line below.
+func drawPlanHead(f *frame, c *screen.Canvas, plan *proxy.PlanInfo) (y int) {
 	if held := holdText(plan); held != "" {
 		if f.past == nil {
 			held += "   n next   a abort"
@@ -168,43 +195,24 @@ func (p *planPane) draw(f *frame, c *screen.Canvas, _ bool) {
 		c.Text(1, y, screen.Clip("reason: "+screen.Safe(plan.Reason), c.W-2, f.theme.Glyphs.Ellipsis), themes.TextDim)
 		y++
 	}
-	done, nodes := f.stats.isReported(plan), f.planNodes()
-	room, gap := c.H-y, 0
-	if n := len(nodes); n > 0 { // which say more than steps that wait, or are done
-		if gap = 1; room < len(plan.Steps)+n+2 {
-			gap = 0
-		}
-		room = max(room-n-1-gap, 1)
+	return y
+}
+
+func drawStep(f *frame, c *screen.Canvas, y, number int, s *proxy.StepInfo) {
+	sign, role := stepSign(s.State)
+	x := c.Text(1, y, sign, role)
+	x = c.Text(x+1, y, fmt.Sprintf("%2d %-17s ", number, screen.Safe(s.What)), role)
+	text := screen.Safe(s.State)
+	if s.Seconds > 0 {
+		text += " " + screen.Clock(screen.Seconds(s.Seconds))
 	}
-	first := firstStep(plan, room, done)
-	if done && len(nodes) > 0 && room <= reportLines {
-		first = len(plan.Steps)
+	switch {
+	case s.State == proxy.StepWaiting && s.Detail != "":
+		text = screen.Safe(s.Detail) // its sign says that it waits
+	case s.Detail != "":
+		text += "  " + screen.Safe(s.Detail)
 	}
-	for i := first; i < min(len(plan.Steps), first+room); i++ {
-		s := &plan.Steps[i]
-		sign, role := stepSign(s.State)
-		x := c.Text(1, y, sign, role)
-		x = c.Text(x+1, y, fmt.Sprintf("%2d %-17s ", i+1, screen.Safe(s.What)), role)
-		text := screen.Safe(s.State)
-		if s.Seconds > 0 {
-			text += " " + screen.Clock(screen.Seconds(s.Seconds))
-		}
-		switch {
-		case s.State == proxy.StepWaiting && s.Detail != "":
-			text = screen.Safe(s.Detail) // its sign says that it waits
-		case s.Detail != "":
-			text += "  " + screen.Safe(s.Detail)
-		}
-		c.Text(x, y, screen.Clip(text, max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), themes.Text)
-		y++
-	}
-	if done {
-		if first < len(plan.Steps) {
-			y++
-		}
-		y = drawReport(&f.stats.report, c, y)
-	}
-	drawNodes(f, c, y+gap, nodes)
+	c.Text(x, y, screen.Clip(text, max(c.W-x-1, 0), f.theme.Glyphs.Ellipsis), themes.Text)
 }
 
 // firstStep is the first step that is drawn where there is no room for all: the one

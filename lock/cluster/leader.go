@@ -26,7 +26,7 @@ type Leader struct {
 	read     uint64          // the last that was asked for
 	renewals []renewal
 	plans    []leaderPlan
-	shared   bool          // there is news of shares, to ask nodes for slots by
+	shared   bool          // something of shares has changed: ask nodes for slots by
 	adds     bool          // likewise, to add slots by
 	yields   time.Duration // when nodes are asked again for slots that others need
 

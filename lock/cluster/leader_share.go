@@ -160,7 +160,7 @@ func spread(all []*sharer, pool uint64) {
 	}
 }
 
-// watchShares asks nodes for slots that others need more, when there is news and again
+// watchShares asks nodes for slots that others need more, when something has changed and again
 // after a while.
 func (l *Leader) watchShares(now time.Duration) {
 	if !l.ready || !l.shared && now < l.yields {

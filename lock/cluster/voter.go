@@ -62,7 +62,7 @@ func (v *Voter) SetMember(node NodeID, removed bool) bool {
 }
 
 // Poll takes what the log has, ends leases that have run out, and proposes what has
-// come together. It is to be called after Step, when the log has news, and at least
+// come together. It is to be called after Step, when the log has something new, and at least
 // ten times in a lease.
 func (v *Voter) Poll(now time.Duration) {
 	if v.err != nil {
