@@ -61,9 +61,11 @@ func (w *window) onEach(ctx context.Context, do func(context.Context, *windowNod
 		defer cancel()
 	}
 	var wg sync.WaitGroup
+	room := make(chan struct{}, api.AskAtOnce)
 	for _, n := range w.nodes {
 		if !n.ended() {
-			wg.Go(func() { do(ctx, n) })
+			room <- struct{}{}
+			wg.Go(func() { do(ctx, n); <-room })
 		}
 	}
 	wg.Wait()

@@ -101,10 +101,14 @@ func NoSecret() *Error {
 	return Refused("a mesh without a secret does not carry requests to other nodes", "give each node the same secret_file: tcpctl mesh key makes one")
 }
 
+// AskAtOnce is how many nodes are asked at a time. Each takes a connection of the
+// control socket, which has 32 for all who use it where descriptors are few.
+const AskAtOnce = 24
+
 // AskAll asks this node and each member of its mesh at once, by its id, and
 // gives each one's answer, this one's first. An unresponsive one takes until ctx
-// is done, and delays no other. A node that cannot be reached now is not asked
-// later.
+// is done, and delays no other unless AskAtOnce are. A node that cannot be reached
+// now is not asked later.
 func AskAll[T any](ctx context.Context, self Source, peers func(id string) Source, ask func(context.Context, Source) (T, error)) ([]Answer[T], error) {
 	return askSome(ctx, self, peers, func(string) func(context.Context, Source) (T, error) { return ask })
 }
@@ -119,6 +123,7 @@ func askSome[T any](ctx context.Context, self Source, peers func(string) Source,
 	nodes = slices.DeleteFunc(nodes, func(m Member) bool { return of(m.Node) == nil })
 	all := make([]Answer[T], len(nodes))
 	var wg sync.WaitGroup
+	room := make(chan struct{}, AskAtOnce)
 	for i := range all {
 		a := &all[i]
 		a.Member = nodes[i]
@@ -130,10 +135,12 @@ func askSome[T any](ctx context.Context, self Source, peers func(string) Source,
 		if !a.here {
 			src = peers(a.ID)
 		}
+		room <- struct{}{}
 		wg.Go(func() {
 			var err error
 			a.Result, err = of(a.Node)(ctx, src)
 			a.Outcome, a.Error = outcomeOf(err, a.here)
+			<-room
 		})
 	}
 	wg.Wait()
