@@ -19,7 +19,7 @@ func whileRestarting(t *testing.T, relay string, timeout time.Duration) (v *visi
 	a.kill()
 	v = start(t, c)
 	v.dial("live").hears("b live")
-	p, err := v.svc.Backend("b").StartRestart(proxy.PlanOptions{By: "ana"})
+	p, err := v.svc.Backend("b").StartRestart(proxy.PlanOptions{By: "ana", Limit: time.Hour, Max: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
