@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -287,10 +288,15 @@ func TestAPanicInAStep(t *testing.T) {
 type brittle struct{ in string }
 
 func (p brittle) Name() string                   { return "brittle" }
-func (p brittle) AnswerAfter() time.Duration     { return 0 }
 func (p brittle) KeepAlive(bool)                 {}
 func (p brittle) Same(other proxy.Protocol) bool { return p == other }
 func (p brittle) Close()                         {}
+func (p brittle) AnswerAfter() time.Duration {
+	if p.in == "its end" {
+		return time.Hour
+	}
+	return 0
+}
 func (p brittle) Handshake(c net.Conn, _ proxy.Arrival) (proxy.PendingClient, error) {
 	if p.in == "handshake" {
 		panic("handshake")
@@ -304,7 +310,6 @@ type brittleGuest struct {
 }
 
 func (g brittleGuest) NetConn() net.Conn       { return g.conn }
-func (g brittleGuest) HasEnded() bool          { return false }
 func (g brittleGuest) Forwarded() []netip.Addr { return nil }
 func (g brittleGuest) Service() string         { return "" }
 func (g brittleGuest) Notice() string          { return "" }
@@ -314,6 +319,12 @@ func (g brittleGuest) Moved(net.Conn)          {}
 func (g brittleGuest) Refuse(int, time.Duration, string) error {
 	g.conn.Close()
 	panic("refuse")
+}
+func (g brittleGuest) HasEnded() bool {
+	if g.in == "its end" {
+		panic(g.in)
+	}
+	return false
 }
 func (g brittleGuest) Accept() (proxy.ProtocolConn, error) {
 	if g.in == "accept" {
@@ -341,6 +352,20 @@ func TestAPanicOfAProtocolEndsThatSession(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestAPanicOfAProtocolsEnd ends that session, too.
+func TestAPanicOfAProtocolsEnd(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells of an end of stream behind bytes")
+	}
+	v, log := logged(t, proxy.ServiceConfig{Relay: "stream", Protocol: brittle{"its end"}}, nil)
+	v.queue("one").fin()
+	log.saw(t, "panicked", "its end", "stack=")
+	if r := v.record(); r.Reason != proxy.ReasonAbandoned {
+		t.Errorf("record %+v", r)
 	}
 }
 

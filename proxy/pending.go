@@ -65,7 +65,7 @@ func (s *Session) attachProtocol(g PendingClient) {
 	s.service.queue.Do(func() { // others may look already
 		s.protocol = entered
 		if !s.onLoop() {
-			s.client.Wrap(onlyWatched{g.NetConn(), g})
+			s.client.Wrap(s.onlyWatched(g))
 		}
 		if from.IsValid() {
 			s.client.SetRemote(from)
@@ -80,11 +80,19 @@ func (s *Session) attachProtocol(g PendingClient) {
 // is by reading, its client is not watched.
 type onlyWatched struct {
 	net.Conn
-	client PendingClient
+	hasEnded func() bool
+}
+
+func (s *Session) onlyWatched(g PendingClient) net.Conn {
+	return onlyWatched{g.NetConn(), func() bool {
+		ended := true // also by a panic
+		s.contained(func() { ended = g.HasEnded() })
+		return ended
+	}}
 }
 
 func (w onlyWatched) NetConn() net.Conn        { return w.Conn }
-func (w onlyWatched) HasEnded() bool           { return w.client.HasEnded() }
+func (w onlyWatched) HasEnded() bool           { return w.hasEnded() }
 func (onlyWatched) Read(p []byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // nearest is the client for whom trusted proxies speak: the last address that

@@ -54,7 +54,7 @@ func (s *Session) moveProtocol() {
 		s.service.queue.Do(func() { s.client.Wrap(g.conn) })
 	default:
 		g.PendingClient.Moved(s.client.Conn())
-		s.service.queue.Do(func() { s.client.Wrap(onlyWatched{g.NetConn(), g.PendingClient}) })
+		s.service.queue.Do(func() { s.client.Wrap(s.onlyWatched(g.PendingClient)) })
 	}
 }
 
