@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,7 +90,10 @@ func stress(t *testing.T, relay, how string) {
 	for _, b := range v.svc.Info().Backends {
 		v.svc.Backend(b.Name).Ready("ana", "")
 	}
-	v.untilUp()
+	// One whose last client was ended without a byte is not called up before the next is served.
+	v.until("all backends serve", func(i proxy.ServiceInfo) bool {
+		return !slices.ContainsFunc(i.Backends, func(b proxy.BackendInfo) bool { return !b.Serves() })
+	})
 	i := v.untilIdle()
 	if i.Sessions.Bypass != 0 || i.Lock.InUse != 0 {
 		t.Errorf("afterwards %+v", i)
