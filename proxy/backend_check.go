@@ -133,7 +133,7 @@ func (b *Backend) mayCheck() (c health.Check, may bool) {
 		may = b.admin() != AdminMaint
 		if slots := s.config().Lock.Slots; slots > 0 && may {
 			c.Polite = true
-			if s.shared.slots != nil && !s.checksBesideSlots() { // see checkSlot
+			if s.shared.slots != nil && !s.config().Hooks.BeforeNext.set() { // see checkSlot
 				s.checking++
 				return
 			}

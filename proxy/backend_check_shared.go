@@ -186,16 +186,10 @@ func (b *Backend) checkSlot(ctx context.Context, asked bool) (held context.Conte
 		may, wait = b.admin() != AdminMaint && (asked || !b.checkedElsewhereLocked()), c.Check.Interval
 		away := !b.tracker.Up() || b.active == 0 && b.evidence.failing.Load()
 		expired = !c.Hooks.OnExpire.set()
-		needs = !away && !s.checksBesideSlots() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
+		needs = !away && !c.Hooks.BeforeNext.set() && !b.checkLocked(c.Check.Type, b.checkAddr()).Quiet
 	})
 	if !may || !needs {
 		return ctx, func() {}, may
 	}
 	return slots.CheckSlot(ctx, max(wait, health.Urgent), expired)
-}
-
-// checksBesideSlots says whether checks get no slot of those that are shared.
-func (s *Service) checksBesideSlots() bool {
-	next := &s.config().Hooks.BeforeNext
-	return len(next.Run) > 0 || next.Func != nil
 }

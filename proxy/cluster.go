@@ -112,7 +112,7 @@ func (u ClusterUser) Check(ctx context.Context) (detail string, err error) {
 		switch p := s.cluster.pause; {
 		case p == nil:
 		case p.Backend == "":
-			of = s.goodBeforeLocked(p.tally)
+			of = p.tally.goodBeforeLocked()
 		default:
 			if b := s.backends.byNameLocked(p.Backend); b != nil && b.admin() != AdminMaint {
 				of = append(of, b)
@@ -219,16 +219,6 @@ func (u ClusterUser) Finish() ClusterReport {
 	r, _ := u.Report()
 	u.endReport(r)
 	return r
-}
-
-// goodBeforeLocked are the backends that a window demands good checks of.
-func (s *Service) goodBeforeLocked(was *tally) (of []*Backend) {
-	for _, b := range s.backends.all {
-		if b.admin() == AdminReady && (was.wasUp[b.name] || len(s.backends.all) == 1) {
-			of = append(of, b)
-		}
-	}
-	return of
 }
 
 // checkAll demands good checks of all of them.

@@ -119,6 +119,12 @@ func (s *Session) endDialing(e ending) transition {
 	return wait
 }
 
+// planAtWork says whether a plan is at work on the session's service, of this engine or of all.
+func (s *Session) planAtWork() (yes bool) {
+	s.service.queue.View(func() { yes = s.service.planAtWorkLocked().waived != nil })
+	return yes
+}
+
 // retryDial decides what follows a dial that failed: another backend with the
 // same slot, or back to the queue; with no_backend = "reject" only as long as
 // there are retries.
@@ -138,7 +144,7 @@ func (s *Session) retryDial(err error, lack relay.Lack) transition {
 	}
 	// What a pause has held stays held (rule 17), and while a plan is
 	// at work no client is failed before the checks have seen what is up (18a).
-	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.service.hasPlan() {
+	if c.NoBackend == Reject && int(s.dials) > retries && !s.released && !s.planAtWork() {
 		if lack != "" {
 			return s.endWith(ending{by: ByProxy, phase: PhaseConnect, reason: ReasonLocalLimit, detail: "out of " + string(lack), reset: true, refused: true})
 		}

@@ -311,7 +311,8 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 			r.Backends[b.name] = n
 		}
 	}
-	if !s.boundedLocked() {
+	c := s.config()
+	if c.Lock.Slots == 0 && c.MaxSessions == 0 && !slices.ContainsFunc(s.backends.all, func(b *Backend) bool { return b.cfg.MaxSessions > 0 }) {
 		r.Waiting = s.queue.Waiting()
 		return r
 	}
@@ -327,12 +328,6 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 		r.Waiting = max(r.Waiting, 1)
 	}
 	return r
-}
-
-// boundedLocked says whether only so many may be admitted.
-func (s *Service) boundedLocked() bool {
-	c := s.config()
-	return c.Lock.Slots > 0 || c.MaxSessions > 0 || slices.ContainsFunc(s.backends.all, func(b *Backend) bool { return b.cfg.MaxSessions > 0 })
 }
 
 // Follow says what another engine, whose sockets this one has, still has of

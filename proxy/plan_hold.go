@@ -90,9 +90,3 @@ func (ps *pauseState) beginLocked(p *pause) {
 	s.timer.set(p.nearMax())
 	ps.settleLocked()
 }
-
-// hasPlan says whether a plan is at work on the service.
-func (s *Service) hasPlan() (yes bool) {
-	s.queue.View(func() { yes = s.plan != nil })
-	return yes
-}

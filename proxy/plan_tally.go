@@ -66,8 +66,20 @@ func (t *tally) forgetLocked() {
 
 func (t *tally) before() []BackendChange { return slices.Clone(t.backends) }
 
+// goodBeforeLocked are the backends that a window demands good checks of.
+func (t *tally) goodBeforeLocked() (of []*Backend) {
+	all := t.service.backends.all
+	for _, b := range all {
+		if b.admin() == AdminReady && (t.wasUp[b.name] || len(all) == 1) {
+			of = append(of, b)
+		}
+	}
+	return of
+}
+
 // waiting is which sessions wait now, and how long so far.
-func (s *Service) waiting() []heldFor {
+func (t *tally) waiting() []heldFor {
+	s := t.service
 	now, all := time.Now(), make([]heldFor, 0, s.queue.Len())
 	s.queue.Walk(func(w *lock.Waiter) {
 		all = append(all, heldFor{w.Owner.(*Session).number, now.Sub(w.Since())})
@@ -93,7 +105,7 @@ func (t *tally) end() (n Numbers, after map[string]string) {
 func (t *tally) numbers() (n Numbers) {
 	s := t.service
 	var held []heldFor
-	waiting := s.waiting()
+	waiting := t.waiting()
 	s.queue.View(func() {
 		counts, line := t.totalsLocked()
 		n = Numbers{Held: t.forgot, Abandoned: line.Abandoned - t.queueCounts.Abandoned, TimedOut: line.TimedOut - t.queueCounts.TimedOut,

@@ -246,7 +246,7 @@ func (p *Plan) CommandEnded(token string, err error) error {
 func windowCheck(p *Plan) (string, error) {
 	s := p.service
 	var of []*Backend
-	s.queue.View(func() { of = s.goodBeforeLocked(p.tally) })
+	s.queue.View(func() { of = p.tally.goodBeforeLocked() })
 	detail, err := s.checkAll(p.steps.Context(), of)
 	if errors.Is(err, errNotReady) {
 		err = fmt.Errorf("no good checks: clients are held until %s", clockTime(p.ours.until))
