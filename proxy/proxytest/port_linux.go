@@ -1,15 +1,15 @@
 package proxytest
 
 import (
-	"net/netip"
+	"fmt"
 	"os"
 	"syscall"
 )
 
-// Port is a port of 127.0.0.1 that no other program is given until it is released. It is bound and does not listen:
-// who dials it is refused, and what sets SO_REUSEADDR, as servers do, may listen on it and come back.
+// Port is a port that no other program is given until it is released, at no address of IPv4. It is bound and does not
+// listen: who dials it is refused, and what sets SO_REUSEADDR, as servers do, may listen on it and come back.
 type Port struct {
-	Addr string
+	Addr string // at 127.0.0.1
 	fd   int
 }
 
@@ -31,15 +31,14 @@ func (p *Port) bind() error {
 	if err := syscall.SetsockoptInt(p.fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return os.NewSyscallError("setsockopt", err)
 	}
-	if err := syscall.Bind(p.fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.Bind(p.fd, &syscall.SockaddrInet4{}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
 	name, err := syscall.Getsockname(p.fd)
 	if err != nil {
 		return os.NewSyscallError("getsockname", err)
 	}
-	at := name.(*syscall.SockaddrInet4)
-	p.Addr = netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port)).String()
+	p.Addr = fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 	return nil
 }
 

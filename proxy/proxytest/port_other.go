@@ -5,7 +5,7 @@ package proxytest
 import "net"
 
 // Port is a port of 127.0.0.1 that was free when it was reserved: not on all systems can it be kept.
-type Port struct{ Addr string }
+type Port struct{ Addr string } // at 127.0.0.1
 
 // Reserve looks for a port that is free.
 func Reserve() (*Port, error) {
