@@ -129,7 +129,7 @@ func (h *hookState) doneLocked(hook Hook, call HookCall, r hookResult, ran bool)
 	case s.ctx.Err() == nil: // else we are stopping
 		h.failedLocked(hook, call, r, ev)
 	}
-	s.shared.hookEndedLocked()
+	s.shared.giveBackLocked()
 	s.pause.settleLocked()
 	h.dueLocked()
 }

@@ -150,11 +150,9 @@ func (sh *sharedState) doneLocked(arrival uint64) {
 		return
 	}
 	if g := &sh.grant; g.Token != 0 && g.arrival == arrival {
-		if sh.service.hooks.ofGrantLocked() {
-			g.over = true // the hook takes its slot to its end
-			return
-		}
-		sh.grant = grantHooks{}
+		g.over = true
+		sh.giveBackLocked()
+		return
 	}
 	sh.slots.Done(arrival)
 }

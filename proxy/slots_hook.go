@@ -68,9 +68,10 @@ func (sh *sharedState) passedLocked(hook string) {
 	}
 }
 
-// hookEndedLocked gives back the slot of a client that went away while its hooks
-// ran. Those that are done are not owed to the next.
-func (sh *sharedState) hookEndedLocked() {
+// giveBackLocked gives back the slot of a client that went away while its hooks
+// ran, or before it could go on after them, once none runs that takes it to its end. Those
+// that are done are not owed to the next.
+func (sh *sharedState) giveBackLocked() {
 	g := sh.grant
 	if !g.over || sh.service.hooks.ofGrantLocked() {
 		return
