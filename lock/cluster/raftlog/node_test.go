@@ -369,8 +369,10 @@ func TestRule34ANodeServesOn(t *testing.T) {
 		old := g.leader()
 		n := g.nodes[old]
 		n.post(true, func() { n.log.store.fault = func() error { return errors.New("no space left on device") } })
-		_ = n.SetMember(50, false)
-		g.until("it stops", func() bool { return errors.Is(n.Status().Err, ErrDisk) })
+		g.until("it stops", func() bool {
+			_ = n.SetMember(50, false) // refused before the leader's first entry is agreed on
+			return errors.Is(n.Status().Err, ErrDisk)
+		})
 		g.until("it is said", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.said[old].Err != nil })
 		g.until("another leads", func() bool { l := g.leader(); return l != 0 && l != old })
 		if err := n.View(func(*cluster.State) {}); err != nil {
