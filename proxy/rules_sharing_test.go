@@ -81,30 +81,18 @@ func newNames(t *testing.T, change func(*proxy.ServiceConfig), sni ...string) *n
 
 // service is one more, whose backend echoes what it got until its client ends.
 func (n *names) service(name string, sni ...string) proxy.ServiceConfig {
-	ln := proxytest.Listen(n)
 	got := make(chan []byte, 100)
 	n.got[name] = got
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				var all bytes.Buffer
-				io.Copy(c, io.TeeReader(c, &all))
-				select {
-				case got <- all.Bytes():
-				default: // no test asks for so many
-				}
-			})
+	addr := proxytest.Serve(n, func(c net.Conn) {
+		var all bytes.Buffer
+		io.Copy(c, io.TeeReader(c, &all))
+		select {
+		case got <- all.Bytes():
+		default: // no test asks for so many
 		}
 	})
-	n.Cleanup(func() { ln.Close(); wg.Wait() })
 	return proxy.ServiceConfig{Name: name, Listen: []string{n.addr}, SNI: sni, Relay: onRunner(n), Check: proxy.CheckConfig{Type: "none"},
-		Backends: []proxy.BackendConfig{{Name: name, Addr: ln.Addr().String()}}}
+		Backends: []proxy.BackendConfig{{Name: name, Addr: addr}}}
 }
 
 func (n *names) dial() *net.TCPConn {

@@ -148,27 +148,11 @@ func (n *manyNode) tcpctl(t *testing.T, args ...string) string {
 
 // backend says a line to each client, and ends with it.
 func (m *manyNodes) backend() string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		m.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	m.Cleanup(func() { ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(manyWait))
-				fmt.Fprintln(c, "here")
-				bufio.NewReader(c).ReadString('\n')
-			})
-		}
+	return proxytest.Serve(m, func(c net.Conn) {
+		c.SetDeadline(time.Now().Add(manyWait))
+		fmt.Fprintln(c, "here")
+		bufio.NewReader(c).ReadString('\n')
 	})
-	return ln.Addr().String()
 }
 
 // took says how long something took.

@@ -16,6 +16,13 @@ func leaderOf(t *testing.T) (*Voter, *fakeLog) {
 	return v, log
 }
 
+// apply has the log of a voter that leads end in an agreed batch, which the voter applies at a time.
+func (l *fakeLog) apply(v *Voter, at time.Duration, b Batch) {
+	l.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
+	v.Poll(at)
+	l.ready = LogReady{Term: 1, Leader: 1}
+}
+
 // TestANewTermCountsLeasesAnew: what a voter knew in a term before is worth nothing,
 // even if it did not see that it had lost it.
 func TestANewTermCountsLeasesAnew(t *testing.T) {

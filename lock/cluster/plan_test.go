@@ -74,11 +74,7 @@ func TestAPauseEndsAtItsMax(t *testing.T) {
 		{"a command ran, and its owner was started again", true, true, 2, true},
 	} {
 		v, log := leaderOf(t)
-		apply := func(b Batch) {
-			log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
-			v.Poll(0)
-			log.ready = LogReady{Term: 1, Leader: 1}
-		}
+		apply := func(b Batch) { log.apply(v, 0, b) }
 		apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true}}})
 		plan, _ := v.State().Plan("db")
 		if tc.command {
@@ -203,11 +199,7 @@ func TestWhatIsSaidOfABackend(t *testing.T) {
 func TestChecksMayOutlastTheMax(t *testing.T) {
 	v, log := leaderOf(t)
 	at := 0 * ms
-	apply := func(b Batch) {
-		log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
-		v.Poll(at)
-		log.ready = LogReady{Term: 1, Leader: 1}
-	}
+	apply := func(b Batch) { log.apply(v, at, b) }
 	apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true}}})
 	plan, _ := v.State().Plan("db")
 	apply(Batch{7, 1, 2, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Command)}}})
@@ -312,11 +304,7 @@ func TestRule27APlanOfABackend(t *testing.T) {
 // owner is there, who does.
 func TestTheChecksOfABackendHaveTheirTime(t *testing.T) {
 	v, log := leaderOf(t)
-	apply := func(b Batch) {
-		log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
-		v.Poll(0)
-		log.ready = LogReady{Term: 1, Leader: 1}
-	}
+	apply := func(b Batch) { log.apply(v, 0, b) }
 	apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true, Text: "a", State: "drain"}}})
 	plan, _ := v.State().Plan("db")
 	apply(Batch{7, 1, 2, []Op{{Kind: OpStep, Service: "db", Token: plan.ID, From: uint64(Checking)}}})
@@ -466,11 +454,7 @@ func TestRule27ARollKeepsItsPlace(t *testing.T) {
 func TestRule27APlaceWithoutItsOwner(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		v, log := leaderOf(t)
-		apply := func(b Batch) {
-			log.ready = LogReady{Term: 1, Leader: 1, Entries: []LogEntry{{v.State().Index() + 1, 1, EncodeEntry([]Batch{b})}}}
-			v.Poll(0)
-			log.ready = LogReady{Term: 1, Leader: 1}
-		}
+		apply := func(b Batch) { log.apply(v, 0, b) }
 		apply(Batch{7, 1, 1, []Op{{Kind: OpPause, Service: "db", Max: 100 * ms, Flag: true, Text: "a", State: "drain"}}})
 		plan, _ := v.State().Plan("db")
 		apply(Batch{7, 1, 2, []Op{{Kind: OpResume, Service: "db", Token: plan.ID, Flag: true, From: ReservePlace}}})

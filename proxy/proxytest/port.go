@@ -8,6 +8,7 @@ package proxytest
 
 import (
 	"net"
+	"sync"
 	"testing"
 )
 
@@ -31,4 +32,26 @@ func Listen(t testing.TB) net.Listener {
 		t.Fatal(err)
 	}
 	return ln
+}
+
+// Serve has each client of a Listen served by serve, in a goroutine of its own, which owns the connection while serve
+// runs; it is closed afterwards. When the test ends the listener is closed, and all goroutines are waited for.
+func Serve(t testing.TB, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	ln := Listen(t)
+	var all sync.WaitGroup
+	t.Cleanup(func() { ln.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				serve(c)
+			})
+		}
+	})
+	return ln.Addr().String()
 }

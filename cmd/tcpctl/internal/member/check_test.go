@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -24,22 +25,9 @@ type checkPort struct {
 }
 
 func newCheckPort(t *testing.T) *checkPort {
-	ln := proxytest.Listen(t)
-	p := &checkPort{T: t, port: ln.Addr().(*net.TCPAddr).Port}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { p.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		wg.Wait()
-	})
+	p := &checkPort{T: t}
+	addr := proxytest.Serve(t, p.serve)
+	p.port = int(netip.MustParseAddrPort(addr).Port())
 	return p
 }
 

@@ -35,22 +35,7 @@ type scoped struct {
 // echoes listens, and sends all back.
 func echoes(t *testing.T) string {
 	t.Helper()
-	ln := proxytest.Listen(t)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				io.Copy(c, c)
-			})
-		}
-	})
-	t.Cleanup(func() { ln.Close(); wg.Wait() })
-	return ln.Addr().String()
+	return proxytest.Serve(t, func(c net.Conn) { io.Copy(c, c) })
 }
 
 // start starts a node of the hub.
@@ -626,10 +611,7 @@ func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is waited for", func() bool {
-		nodes := w.Nodes()
-		return len(nodes) == 3 && nodes[2].Live == 1 && nodes[2].State == proxy.NodePausing && nodes[0].State == proxy.NodeSettled
-	})
+	untilThirdIsWaitedFor(t, w)
 	live.Close()
 	if said, err := w.Settled(ctx); err != nil {
 		t.Errorf("settled: %q, %v", said, err)
@@ -638,6 +620,15 @@ func TestRule37AServiceThatAReloadTakesAway(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the node has the service no more", func() bool { return len(all[0].member.Facts("db").Nodes) == 2 })
+}
+
+// untilThirdIsWaitedFor waits until a window waits for one session on the third of three nodes.
+func untilThirdIsWaitedFor(t *testing.T, w proxy.ClusterWindow) {
+	t.Helper()
+	eventually(t, "it is waited for", func() bool {
+		nodes := w.Nodes()
+		return len(nodes) == 3 && nodes[2].Live == 1 && nodes[2].State == proxy.NodePausing && nodes[0].State == proxy.NodeSettled
+	})
 }
 
 // reloads applies a configuration without the service, and then one with it.
@@ -665,10 +656,7 @@ func TestRule32AServiceThatComesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is waited for", func() bool {
-		nodes := w.Nodes()
-		return len(nodes) == 3 && nodes[2].Live == 1 && nodes[2].State == proxy.NodePausing && nodes[0].State == proxy.NodeSettled
-	})
+	untilThirdIsWaitedFor(t, w)
 	live.Close()
 	if said, err := w.Settled(ctx); err != nil || said != "no session is live on 3 nodes" {
 		t.Fatalf("settled: %q, %v", said, err)
