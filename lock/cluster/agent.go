@@ -157,12 +157,12 @@ func (a *Agent) check(now time.Duration) {
 
 // cut asks for the end of the sessions that hold slots. Each holds its slot until
 // Done says that it has ended: the slot may move as soon as the state hears of that.
+// Gates are asked, for waiters that wait for a lease from now on, and hooks to be ended.
 func (a *Agent) cut() {
 	for _, sv := range a.services {
+		a.ask(sv.name)
 		for _, g := range sv.holding {
-			if g.awaitsHook() {
-				a.ask(sv.name) // so that its hook is ended
-			} else if !a.cfg.Keep {
+			if !g.awaitsHook() && !a.cfg.Keep {
 				a.ready.Cut = append(a.ready.Cut, g)
 			}
 		}

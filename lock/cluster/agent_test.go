@@ -45,8 +45,8 @@ func TestOnLost(t *testing.T) {
 			t.Errorf("keep %t: Tick is asked for at %v", keep, a.Deadline())
 		}
 		a.Tick(900 * ms)
-		if r := a.Ready(); (len(r.Cut) == 0) != keep {
-			t.Errorf("keep %t: cut %+v", keep, r.Cut)
+		if r := a.Ready(); (len(r.Cut) == 0) != keep || !slices.Contains(r.Ask, "db") {
+			t.Errorf("keep %t: cut %+v, asks %v: who waits has another reason now", keep, r.Cut, r.Ask)
 		}
 		a.WaitingUpTo(0, "db", 2)
 		if _, reason := a.Admit(900*ms, "db", 2, 0); reason != ReasonLease {
