@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,14 +15,17 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// eachAddress runs a test at an address of each kind.
-func eachAddress(t *testing.T, test func(t *testing.T, addr string)) {
-	for _, addr := range []string{proxytest.FreePort(t), "unix:" + filepath.Join(t.TempDir(), "s"), fmt.Sprintf("unix:@tcpctl-test-%d", os.Getpid())} {
-		kind, _, _ := strings.Cut(addr, ":")
-		if strings.Contains(addr, "@") {
-			kind = "abstract"
-		}
-		t.Run(kind, func(t *testing.T) { test(t, addr) })
+// eachAddress runs a test over each runner, at an address of each kind.
+func eachAddress(t *testing.T, test func(t *testing.T, r relay.Runner, addr string)) {
+	t.Parallel()
+	for kind, address := range map[string]func(*testing.T) string{
+		"127.0.0.1": func(t *testing.T) string { return proxytest.FreePort(t) },
+		"unix":      func(t *testing.T) string { return "unix:" + filepath.Join(t.TempDir(), "s") },
+		"abstract":  func(t *testing.T) string { return fmt.Sprintf("unix:@tcpctl-test-%d-%s", os.Getpid(), t.Name()) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			eachRunner(t, func(t *testing.T, r relay.Runner) { test(t, r, address(t)) })
+		})
 	}
 }
 
@@ -39,99 +41,95 @@ func dialListener(l *relay.Listener) (net.Conn, error) {
 // TestADrainServesWhoHasCome: clients in the kernel's backlog are accepted, as
 // late as the budget lets them, and new ones are refused from the first moment.
 func TestADrainServesWhoHasCome(t *testing.T) {
-	eachAddress(t, func(t *testing.T, addr string) {
-		eachRunner(t, func(t *testing.T, r relay.Runner) {
-			h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *harness) { h.l.Share = relay.NewBudget(1).NewShare() })
-			var all []net.Conn
-			for n := range 100 {
-				c, err := dialListener(h.l)
-				if err != nil {
-					t.Fatal(err)
+	eachAddress(t, func(t *testing.T, r relay.Runner, addr string) {
+		h := openAt(t, r, addr, newBackend(t).echo().addr(), func(h *harness) { h.l.Share = relay.NewBudget(1).NewShare() })
+		var all []net.Conn
+		for n := range 100 {
+			c, err := dialListener(h.l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			say(t, c, fmt.Sprint("client ", n))
+			all = append(all, c)
+		}
+		hear(t, all[0], "client 0") // which has the budget
+		h.l.Drain()
+		if c, err := dialListener(h.l); err == nil {
+			c.Close()
+			t.Error("a new client was let in")
+		}
+		for n, c := range all {
+			if n > 0 {
+				hear(t, c, fmt.Sprint("client ", n))
+			}
+			select {
+			case <-h.l.Done():
+				if n < len(all)-1 {
+					t.Fatalf("closed before client %d", n+1)
 				}
-				defer c.Close()
-				say(t, c, fmt.Sprint("client ", n))
-				all = append(all, c)
+			default:
 			}
-			hear(t, all[0], "client 0") // which has the budget
-			h.l.Drain()
-			if c, err := dialListener(h.l); err == nil {
-				c.Close()
-				t.Error("a new client was let in")
-			}
-			for n, c := range all {
-				if n > 0 {
-					hear(t, c, fmt.Sprint("client ", n))
-				}
-				select {
-				case <-h.l.Done():
-					if n < len(all)-1 {
-						t.Fatalf("closed before client %d", n+1)
-					}
-				default:
-				}
-				c.Close()
-				next(t, h.over)
-			}
-			receive(t, h.l.Done())
-			if used := h.l.Share.Used(); used != 0 {
-				t.Errorf("%d of the budget were not given back", used)
-			}
-		})
+			c.Close()
+			next(t, h.over)
+		}
+		receive(t, h.l.Done())
+		if used := h.l.Share.Used(); used != 0 {
+			t.Errorf("%d of the budget were not given back", used)
+		}
 	})
 }
 
 // TestNobodyIsResetByADrain opens and drains an address while clients come all
 // the time: each is refused or served, none connected and then reset.
 func TestNobodyIsResetByADrain(t *testing.T) {
-	eachAddress(t, func(t *testing.T, addr string) {
-		eachRunner(t, func(t *testing.T, r relay.Runner) {
-			h := openAt(t, r, addr, newBackend(t).echo().addr())
-			at, open, stop := h.l, h.l, make(chan struct{})
-			var served, refused atomic.Int32
-			var clients sync.WaitGroup
-			for range 4 {
-				clients.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						c, err := dialListener(at)
-						if err != nil {
-							refused.Add(1)
-							time.Sleep(time.Millisecond)
-							continue
-						}
-						fmt.Fprintln(c, "hello")
-						if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-							t.Error("connected and not served:", err)
-						}
-						served.Add(1)
-						c.Close()
+	eachAddress(t, func(t *testing.T, r relay.Runner, addr string) {
+		h := openAt(t, r, addr, newBackend(t).echo().addr())
+		at, open, stop := h.l, h.l, make(chan struct{})
+		var served, refused atomic.Int32
+		var clients sync.WaitGroup
+		for range 4 {
+			clients.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
 					}
-				})
-			}
-			for range 25 {
-				before := served.Load()
-				within(t, "some are served", func() bool { return served.Load() > before+4 })
-				open.Drain()
-				receive(t, open.Done())
-				l, err := relay.Listen(addr, relay.Sock{})
-				if err != nil {
-					t.Fatal(err)
+					c, err := dialListener(at)
+					if err != nil {
+						refused.Add(1)
+						time.Sleep(time.Millisecond)
+						continue
+					}
+					fmt.Fprintln(c, "hello")
+					if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+						t.Error("connected and not served:", err)
+					}
+					served.Add(1)
+					c.Close()
 				}
-				open = l
-				t.Cleanup(func() { l.Close() })
-				r.Serve(l, h.accept)
+			})
+		}
+		for range 25 {
+			before := served.Load()
+			within(t, "some are served", func() bool { return served.Load() > before+4 })
+			open.Drain()
+			receive(t, open.Done())
+			l, err := relay.Listen(addr, relay.Sock{})
+			if err != nil {
+				t.Fatal(err)
 			}
-			close(stop)
-			clients.Wait()
-			for range served.Load() {
-				next(t, h.over)
-			}
-			t.Logf("%d served, %d refused", served.Load(), refused.Load())
-		})
+			open = l
+			t.Cleanup(func() { l.Close() })
+			r.Serve(l, h.accept)
+		}
+		close(stop)
+		clients.Wait()
+		for range served.Load() {
+			next(t, h.over)
+		}
+		t.Logf("%d served, %d refused", served.Load(), refused.Load())
 	})
 }
 

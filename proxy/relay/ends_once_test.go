@@ -20,7 +20,7 @@ func TestBothEndCleanlyAtOnce(t *testing.T) {
 			if name != "" {
 				t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
 			}
-			eachRunner(t, func(t *testing.T, r relay.Runner) {
+			eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
 				b := newBackend(t)
 				h := open(t, r, "tcp", b.addr())
 				const pairs = 20

@@ -42,6 +42,7 @@ func TestAnEndOfStreamPassesOnAndTheOtherDirectionGoesOn(t *testing.T) {
 
 // TestAResetDeliversWhatCameBeforeIt, also to a reader that takes its time.
 func TestAResetDeliversWhatCameBeforeIt(t *testing.T) {
+	t.Parallel()
 	for name, size := range map[string]int{"little": 10, "more than the sockets hold at first": 3 << 20} {
 		t.Run(name, func(t *testing.T) {
 			eachRunner(t, func(t *testing.T, r relay.Runner) {
@@ -221,7 +222,7 @@ func TestCloseEndsBothDirections(t *testing.T) {
 // what moves the bytes takes to stop.
 func TestAResetInTheMiddleOfOneDirection(t *testing.T) {
 	t.Cleanup(relay.BetweenChecks(func() { time.Sleep(2 * time.Millisecond) }))
-	eachRunner(t, func(t *testing.T, r relay.Runner) {
+	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr())
 		for n := range 20 {

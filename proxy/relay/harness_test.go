@@ -2,9 +2,11 @@ package relay_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,9 +17,24 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
+// TestMain fails a run that leaves a descriptor or a goroutine behind.
 func TestMain(m *testing.M) {
+	proxytest.Parallel(12)
 	relay.SetIdleAfter(time.Millisecond)
-	goleak.VerifyTestMain(m)
+	// Go's own poller opens its descriptors at the first socket of all.
+	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		ln.Close()
+	}
+	before := descriptors()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		for end := time.Now().Add(patience); status == 0 && len(descriptors()) > len(before); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				fmt.Fprintf(os.Stderr, "descriptors that no test has closed: %s; before there were %s\n", descriptors(), before)
+				status = 1
+			}
+		}
+		os.Exit(status)
+	}))
 }
 
 // patience only ever ends a test that would hang.
@@ -29,30 +46,40 @@ var runners = map[string]func() relay.Runner{
 	"idle":   func() relay.Runner { return new(idling) },
 }
 
-// eachRunner runs a test over both runners, and fails it when the runner has
-// left a descriptor behind.
+// eachRunner runs a test over both runners, beside others.
 func eachRunner(t *testing.T, test func(t *testing.T, r relay.Runner)) {
+	t.Parallel()
 	for name, make := range runners {
 		t.Run(name, func(t *testing.T) {
-			// Go's own poller opens its descriptors at the first socket of all.
-			if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-				ln.Close()
-			}
+			t.Parallel()
+			test(t, make())
+		})
+	}
+}
+
+// eachRunnerAlone is eachRunner for a test that changes something of the process, and
+// fails it when the runner has left a descriptor behind.
+func eachRunnerAlone(t *testing.T, test func(t *testing.T, r relay.Runner)) {
+	for name, make := range runners {
+		t.Run(name, func(t *testing.T) {
 			before := descriptors()
 			t.Cleanup(func() {
-				within(t, "all descriptors are closed", func() bool { return descriptors() <= before })
+				within(t, "all descriptors are closed", func() bool { return len(descriptors()) <= len(before) })
 			})
 			test(t, make())
 		})
 	}
 }
 
-func descriptors() int {
-	all, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0 // not Linux: there is no telling
+// descriptors are what those of this process are of.
+func descriptors() (all []string) {
+	names, _ := filepath.Glob("/proc/self/fd/*") // not Linux: there is no telling
+	for _, name := range names {
+		if to, err := os.Readlink(name); err == nil {
+			all = append(all, to)
+		}
 	}
-	return len(all)
+	return all
 }
 
 func within(t testing.TB, what string, ok func() bool) {

@@ -83,9 +83,9 @@ func TestASourceAddress(t *testing.T) {
 		t.Skip("only Linux has all of 127.0.0.0/8")
 	}
 	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.3")}
-	for i, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
-		eachRunner(t, func(t *testing.T, r relay.Runner) {
-			b := newBackend(t)
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		b := newBackend(t)
+		for i, want := range []string{"127.0.0.2", "127.0.0.3", "127.0.0.2"} {
 			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source, h.dial.SourceOffset = sources, uint32(i) })
 			c := h.come()
 			server := b.take()
@@ -96,19 +96,20 @@ func TestASourceAddress(t *testing.T) {
 			hear(t, c, "hello")
 			reset(c)
 			next(t, h.over)
-		})
-	}
+		}
+	})
 }
 
 // TestASourceAddressOfTheOtherFamily is left to the system.
 func TestASourceAddressOfTheOtherFamily(t *testing.T) {
-	ln, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, source := range []netip.Addr{netip.MustParseAddr("::1"), nobodys} {
-		eachRunner(t, func(t *testing.T, r relay.Runner) {
-			b := &backend{t, ln}
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		ln, err := net.Listen("tcp", "[::1]:0")
+		if err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		b := &backend{t, ln}
+		for _, source := range []netip.Addr{netip.MustParseAddr("::1"), nobodys} {
 			h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{source} })
 			c := h.come()
 			server := b.take()
@@ -117,9 +118,8 @@ func TestASourceAddressOfTheOtherFamily(t *testing.T) {
 			}
 			reset(c)
 			next(t, h.over)
-		})
-	}
-	ln.Close()
+		}
+	})
 }
 
 // TestASourceAddressThatIsNotOurs is our lack, and the next one is tried.
@@ -131,10 +131,7 @@ func TestASourceAddressThatIsNotOurs(t *testing.T) {
 		if s := next(t, h.over); relay.LackOf(s.failed) != relay.LackSource {
 			t.Errorf("it failed with %v", s.failed)
 		}
-	})
-	eachRunner(t, func(t *testing.T, r relay.Runner) {
-		b := newBackend(t)
-		h := open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{nobodys, netip.MustParseAddr("127.0.0.1")} })
+		h = open(t, r, "tcp", b.addr(), func(h *harness) { h.dial.Source = []netip.Addr{nobodys, netip.MustParseAddr("127.0.0.1")} })
 		c := h.come()
 		say(t, b.take(), "hello")
 		hear(t, c, "hello")

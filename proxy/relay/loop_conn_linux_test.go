@@ -154,13 +154,13 @@ func TestCloseDuringTheOpening(t *testing.T) {
 		c := h.come()
 		receive(t, begun)
 		h.l.Close()
-		before := descriptors()
+		before := len(descriptors())
 		o := receive(t, h.opening)
 		h.run.Post(o, relay.Event{Kind: relay.Signal, Arg: func(*session) { h.run.Close(o.client, true) }})
 		if err := receive(t, failed); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("it ended with %v", err)
 		}
-		within(t, "the socket is closed", func() bool { return descriptors() < before })
+		within(t, "the socket is closed", func() bool { return len(descriptors()) < before })
 		close(may)
 		if err := receive(t, failed); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("then it wrote: %v", err)

@@ -94,6 +94,7 @@ func beyond(t *testing.T, r relay.Runner) (h *harness, c, s *net.TCPConn, live *
 
 // TestWhatALimitHoldsEndsWithItsSession does not wait for the limit.
 func TestWhatALimitHoldsEndsWithItsSession(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(h *harness, live *session, s *net.TCPConn){
 		"closed by us": func(h *harness, live *session, _ *net.TCPConn) {
 			live.signal(func(s *session) {

@@ -13,7 +13,7 @@ import (
 // TestOutOfDescriptorsIsWaitedOut: it is said once, and clients who came
 // meanwhile are served.
 func TestOutOfDescriptorsIsWaitedOut(t *testing.T) {
-	eachRunner(t, func(t *testing.T, r relay.Runner) {
+	eachRunnerAlone(t, func(t *testing.T, r relay.Runner) {
 		trouble := make(chan error, 100)
 		b := newBackend(t).echo()
 		h := open(t, r, "tcp", b.addr(), func(h *harness) { h.l.OnError = func(err error) { trouble <- err } })
