@@ -11,7 +11,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "TestSeed runs this seed and prints its trace")
-	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 2,500 (300 with -short)")
+	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 1,000 (300 with -short)")
 	fromFlag  = flag.Uint64("from", 1, "the first seed of TestSeeds")
 )
 
