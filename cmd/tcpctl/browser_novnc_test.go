@@ -20,7 +20,7 @@ import (
 func noVNC(t *testing.T, page, script string) (chromium, vnc, web string) {
 	t.Helper()
 	chromium, vnc, web = installed(t, "chromium"), installed(t, "Xtigervnc"), t.TempDir()
-	install := exec.Command(installed(t, "npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
+	install := exec.Command(installed(t, "npm"), "install", "--fetch-retries=0", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", web, "@novnc/novnc@1.7.0")
 	install.WaitDelay = time.Second
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("npm has no noVNC here: %v\n%s", err, out)

@@ -222,7 +222,7 @@ func (l *faultLab) waits(n *faultNode, v *faultVisit) bool {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	for me := v.conn.LocalAddr().String(); ; {
+	for me := v.conn.LocalAddr().String(); ; time.Sleep(5 * time.Millisecond) {
 		all, err := c.Queue(ctx, faultService)
 		if err != nil {
 			return false

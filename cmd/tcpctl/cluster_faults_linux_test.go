@@ -18,15 +18,17 @@ import (
 func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
 	t.Run("strict", func(t *testing.T) {
+		t.Parallel()
 		faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 20 * time.Millisecond})
 	})
 	t.Run("shares", func(t *testing.T) {
+		t.Parallel()
 		faultsOfACluster(t, 90, faultLabConfig{slots: 30, hold: 900 * time.Millisecond, shares: true})
 	})
 }
 
 func faultsOfACluster(t *testing.T, clients int, c faultLabConfig) {
-	faults := 20
+	faults := 10
 	if text := os.Getenv("TCPCTL_FAULTS"); text != "" {
 		var err error
 		if faults, err = strconv.Atoi(text); err != nil || faults < 1 {

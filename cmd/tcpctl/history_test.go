@@ -229,9 +229,10 @@ func TestKilledWhileItWrites(t *testing.T) {
 // waitUntil waits for a condition.
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for began := time.Now(); !ok(); time.Sleep(10 * time.Millisecond) {
+	for began, asked := time.Now(), time.Now(); !ok(); asked = time.Now() {
 		if time.Since(began) > patience {
 			t.Fatal("there never was " + what)
 		}
+		restSince(asked)
 	}
 }

@@ -116,7 +116,8 @@ func (in *running) addr() string { return in.service().Listen[0] }
 // until waits for the service to come to something.
 func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 	in.t.Helper()
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; {
+		asked := time.Now()
 		s := in.service()
 		if ok(s) {
 			return
@@ -124,7 +125,14 @@ func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 		if time.Since(began) > patience {
 			in.t.Fatalf("it never came to %q: %+v", what, s)
 		}
+		restSince(asked)
 	}
+}
+
+// restSince is the wait between two looks at a condition. One that took long, as it ran a command or the
+// machine is busy, leaves the processor to what it waits for.
+func restSince(asked time.Time) {
+	time.Sleep(min(max(10*time.Millisecond, 4*time.Since(asked)), 200*time.Millisecond))
 }
 
 // tcpctl runs a command on the instance, as people do, and gives what it said.

@@ -1,24 +1,23 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestMain puts this binary into PATH as "tcpctl", so that the tests start the
 // real thing as processes of their own: also with the race detector.
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", parallel())
+	proxytest.Parallel(16) // with more, a node of a cluster may get no processor for a lease, and has lost it
 	races := ""
 	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")
@@ -35,17 +34,6 @@ func TestMain(m *testing.M) {
 		fateOfUpgrades()
 		main()
 	}})
-}
-
-// parallel is how many tests run at a time: they wait for processes, and for time to pass.
-// With the race detector all that they start takes several times as much of the processor,
-// and a node of a cluster that gets none for a lease has lost it.
-func parallel() string {
-	info, _ := debug.ReadBuildInfo()
-	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		return "6"
-	}
-	return "12"
 }
 
 // tidy fails a run that leaves a goroutine or a process behind, or in which the race
