@@ -2,7 +2,6 @@ package mesh_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		runNode(role) // netns_test.go: this binary is one node of a test
 		return
 	}
-	flag.Set("test.parallel", "8") // they wait, and need no processor for it; those in a synctest bubble run alone (see meshtest)
+	proxytest.Parallel(16) // those in a synctest bubble run alone (see meshtest)
 	goleak.VerifyTestMain(m)
 }
 

@@ -23,6 +23,7 @@ import (
 func TestHubFigures(t *testing.T) {
 	count, err := strconv.Atoi(os.Getenv("TCPCTL_HUB_NODES"))
 	if err != nil {
+		t.Parallel() // so few are not measured
 		count = 24
 		if testing.Short() {
 			count = 12

@@ -216,7 +216,7 @@ func TestGivenUpIsNoCrash(t *testing.T) {
 
 func TestCutAndHealed(t *testing.T) {
 	t.Parallel()
-	cutFor(t, 8*time.Second)
+	cutFor(t, 6*time.Second)
 }
 
 func TestCutForAMinute(t *testing.T) {

@@ -53,8 +53,10 @@ func ends(t testing.TB, nodes []*mesh.Node) (count int) {
 }
 
 func TestTwentyNodesForm190Connections(t *testing.T) {
+	t.Parallel()
 	for _, mdns := range []bool{true, false} {
 		t.Run(fmt.Sprintf("mdns %v", mdns), func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			nodes := twenty(t, mdns)
 			started := time.Since(began)

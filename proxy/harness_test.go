@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,7 +25,7 @@ import (
 // in front of some, and a client comes, says something, and hears.
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	proxytest.Parallel(16)
 	goleak.VerifyTestMain(m)
 }
 

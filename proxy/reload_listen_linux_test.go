@@ -238,13 +238,12 @@ func TestCloseAndOpenResetNobody(t *testing.T) {
 				}
 			})
 		}
+		defer func() { close(stop); clients.Wait() }()
 		for range 25 {
 			before := served.Load()
 			v.eventually("some are served", func() bool { return served.Load() > before+4 || t.Failed() })
 			v.must(v.svc.StopListening("ana", ""))
 			v.must(v.svc.StartListening("ana", ""))
 		}
-		close(stop)
-		clients.Wait()
 	})
 }

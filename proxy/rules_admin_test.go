@@ -95,7 +95,7 @@ func TestRule12TheLimitOfADrain(t *testing.T) {
 				live := v.dial("live")
 				live.hears("a live")
 				b := v.svc.Backend("a")
-				v.must(b.Drain(proxy.DrainOptions{By: "ana", Limit: 50 * time.Millisecond, Then: then}))
+				v.must(b.Drain(proxy.DrainOptions{By: "ana", Limit: 500 * time.Millisecond, Then: then}))
 				other := v.dial("other")
 				other.hears("b other")
 				if then == proxy.ThenCut {

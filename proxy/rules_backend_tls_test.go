@@ -207,7 +207,7 @@ func testRule51Reasons(t *testing.T) {
 			b := proxy.BackendConfig{Name: "a", Addr: c.addr, TLS: a.spoken("db.example.org")}
 			limit := patience
 			if c.reason == proxy.ReasonTLSTimeout {
-				limit = 3 * time.Second
+				limit = time.Second
 			}
 			v := start(t, proxy.ServiceConfig{Backends: []proxy.BackendConfig{b}, Check: proxy.CheckConfig{Timeout: limit, Fall: 1}})
 			v.untilHealth("a", proxy.StateDown)

@@ -14,7 +14,7 @@ func followed(t *testing.T) (v *visit, d *doctor, follow func(place int, verdict
 	f := newFakeShared(1, 1)
 	f.calm = true
 	c := quick(1, 1)
-	c.Timeout = 100 * time.Millisecond
+	c.Timeout = time.Second
 	v = start(t, proxy.ServiceConfig{Check: c, Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}, Shared: f.share,
 		Backends: []proxy.BackendConfig{d.of(s)}})
 	v.untilUp()

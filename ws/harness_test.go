@@ -1,13 +1,14 @@
 package ws_test
 
 import (
-	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	proxytest.Parallel(24)
 	goleak.VerifyTestMain(m)
 }

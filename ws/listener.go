@@ -26,7 +26,6 @@ type Listener struct {
 
 	mu              sync.Mutex
 	closed          bool
-	leaving         bool // Shutdown has begun
 	addr            net.Addr
 	handshakeServer *connListener
 	conns           map[*Conn]struct{}

@@ -120,17 +120,22 @@ func TestWebLimit(t *testing.T) {
 func TestWebStall(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
-	w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(size))
-		io.CopyN(w, zeros{}, size)
-	})})
-	ws.SetWebStall(w.Listener, 4*time.Second)
+	stalling := func(t *testing.T) *web {
+		w := newWeb(t, ws.Config{Web: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			io.CopyN(w, zeros{}, size)
+		})})
+		ws.SetWebStall(w.Listener, 3*time.Second)
+		return w
+	}
 	t.Run("slow", func(t *testing.T) {
+		t.Parallel()
+		w := stalling(t)
 		p := w.dial()
 		p.say([]byte(getFile))
 		resp := p.answer()
 		n, buf := 0, make([]byte, 512<<10)
-		for began := time.Now(); time.Since(began) < 6*time.Second; time.Sleep(5 * time.Millisecond) {
+		for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
 			m, err := resp.Body.Read(buf[:8<<10]) // all of it would take ten seconds
 			if n += m; err != nil {
 				t.Fatalf("after %d bytes: %v", n, err)
@@ -151,6 +156,8 @@ func TestWebStall(t *testing.T) {
 		<-w.ended
 	})
 	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		w := stalling(t)
 		p := w.dial()
 		p.say([]byte(getFile))
 		p.answer()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	proxytest.Parallel(16)
 	goleak.VerifyTestMain(m)
 }
 

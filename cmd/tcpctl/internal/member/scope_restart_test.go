@@ -428,39 +428,42 @@ func TestRule27ARollWhoseOwnerIsLost(t *testing.T) {
 // nodes, and nobody is left with a pause that no operator knows of.
 func TestRule28ABeginThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
-	for _, begin := range []func(context.Context, *scoped) error{
-		func(ctx context.Context, n *scoped) error {
+	for what, begin := range map[string]func(context.Context, *scoped) error{
+		"window": func(ctx context.Context, n *scoped) error {
 			_, err := n.member.Window(ctx, "db", "", &api.Request{By: "ana", Options: api.Options{Then: proxy.ThenAbort, Max: time.Hour}})
 			return err
 		},
-		func(ctx context.Context, n *scoped) error {
+		"roll": func(ctx context.Context, n *scoped) error {
 			_, err := n.roll(time.Hour).Begin(ctx, "a")
 			return err
 		},
-		func(ctx context.Context, n *scoped) error {
+		"pause": func(ctx context.Context, n *scoped) error {
 			_, err := n.member.Do(ctx, "db", &api.Request{Act: "pause", Targets: []string{"db"}, By: "ana", Options: api.Options{Max: time.Hour}})
 			return err
 		},
 	} {
-		h, all := threeNodes(t, 20*second, restartable(2, "true"))
-		h.stop(true)
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		err := begin(ctx, all[0])
-		cancel()
-		var refused *api.Error
-		if !errors.As(err, &refused) || refused.Status != api.StatusNoQuorum || !strings.Contains(refused.Text, "it is given up") {
-			t.Errorf("not confirmed: %v", err)
-		}
-		h.stop(false)
-		for _, n := range all {
-			eventually(t, "it has begun, and is over", func() bool {
-				p := n.member.Facts("db").Plan
-				return p.ID > 0 && !p.Runs() && strings.Contains(p.End, "its begin was not confirmed in time")
-			})
-			n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
-			n.hears(n.dial())
-		}
-		all[1].must("pause", "db", nil)
-		all[1].must("resume", "db", nil)
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			h, all := threeNodes(t, 20*second, restartable(2, "true"))
+			h.stop(true)
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			err := begin(ctx, all[0])
+			cancel()
+			var refused *api.Error
+			if !errors.As(err, &refused) || refused.Status != api.StatusNoQuorum || !strings.Contains(refused.Text, "it is given up") {
+				t.Errorf("not confirmed: %v", err)
+			}
+			h.stop(false)
+			for _, n := range all {
+				eventually(t, "it has begun, and is over", func() bool {
+					p := n.member.Facts("db").Plan
+					return p.ID > 0 && !p.Runs() && strings.Contains(p.End, "its begin was not confirmed in time")
+				})
+				n.until("it is open", func(i proxy.ServiceInfo) bool { return i.State == proxy.StateOpen })
+				n.hears(n.dial())
+			}
+			all[1].must("pause", "db", nil)
+			all[1].must("resume", "db", nil)
+		})
 	}
 }

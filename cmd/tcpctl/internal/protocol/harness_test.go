@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -26,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "8") // they wait, and need no processor for it
+	proxytest.Parallel(16)
 	goleak.VerifyTestMain(m)
 }
 
@@ -41,6 +40,7 @@ func TestOverTheOthers(t *testing.T) {
 	if os.Getenv(relayVariable) != "" {
 		t.Skip("that is what runs")
 	}
+	t.Parallel()
 	for _, way := range [][2]string{{"stream", ""}, {"stream", "1"}, {"auto", "1"}} {
 		if way[0] == "stream" && !relay.HasLoop {
 			continue // as auto

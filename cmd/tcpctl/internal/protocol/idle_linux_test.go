@@ -142,7 +142,7 @@ func TestIdleUntilIdle(t *testing.T) {
 func TestIdleAndAlive(t *testing.T) {
 	t.Parallel()
 	spec := config.NewWS()
-	spec.Ping = 3 * time.Second // a client on a machine with much to do must not be late with its pongs
+	spec.Ping = 2 * time.Second // a client on a machine with much to do must not be late with its pongs
 	heard := make(chan string, 1)
 	v := bridgeOf(t, spec, func(c *net.TCPConn) { heard <- hears(t, c, 4) }, nil)
 	c := v.dial()
