@@ -33,12 +33,17 @@ func listenAddr(addr string) (string, error) {
 	if addr == "" {
 		return "0.0.0.0:0", nil
 	}
-	if _, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil || !strings.Contains(addr, ":") {
-		return net.JoinHostPort(strings.Trim(addr, "[]"), "0"), nil
+	bare := addr
+	if strings.HasPrefix(addr, "[") {
+		bare = strings.TrimSuffix(addr[1:], "]")
+	}
+	// A zone may have any byte: "::1%lo]:0" is one of "[::1%lo]:0".
+	if _, err := netip.ParseAddr(bare); err == nil && !strings.Contains(bare, "]") || !strings.Contains(addr, ":") {
+		return net.JoinHostPort(bare, "0"), nil
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("mesh: listen address %q: %w", addr, err)
+		return "", fmt.Errorf("mesh: listen address %.80q is not HOST:PORT or a part of it; write the IPv6 address ::1 as [::1]:7460", addr)
 	}
 	if host == "" {
 		host = "0.0.0.0" // package net listens on IPv6, too, where the system has it

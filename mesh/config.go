@@ -3,10 +3,10 @@ package mesh
 import (
 	"cmp"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh/internal/plain"
@@ -123,11 +123,15 @@ const (
 	connLinger        = 30 * time.Second // how long the connection of a lost peer may be read to its end
 	lowerWaits        = time.Second      // how long the node with the lower id leaves dialling to the other
 	defaultHeartbeat  = 250 * time.Millisecond
+	minHeartbeat      = time.Millisecond
+	maxDead           = 24 * time.Hour // far from where sums of durations overflow
 )
 
+// check fills in what is empty, and copies what the program could change later.
 func (c Config) check() (Config, error) {
+	c.Key, c.Secrets, c.Join, c.Sources, c.Hubs = slices.Clone(c.Key), slices.Clone(c.Secrets), slices.Clone(c.Join), slices.Clone(c.Sources), slices.Clone(c.Hubs)
 	if !plain.Name(c.Name) {
-		return c, fmt.Errorf("mesh: the mesh's name %q: want 1 to %d printable bytes", c.Name, plain.MaxName)
+		return c, fmt.Errorf("mesh: the mesh's name %.80q: want 1 to %d printable bytes", c.Name, plain.MaxName)
 	}
 	if c.Node == "" {
 		host, err := os.Hostname()
@@ -137,13 +141,13 @@ func (c Config) check() (Config, error) {
 		c.Node = host[:min(len(host), plain.MaxName)]
 	}
 	if !plain.Name(c.Node) {
-		return c, fmt.Errorf("mesh: the node's name %q: want 1 to %d printable bytes", c.Node, plain.MaxName)
+		return c, fmt.Errorf("mesh: the node's name %.80q: want 1 to %d printable bytes", c.Node, plain.MaxName)
 	}
 	if c.Version != "" && !plain.Name(c.Version) {
-		return c, fmt.Errorf("mesh: version %q: want up to %d printable bytes", c.Version, plain.MaxName)
+		return c, fmt.Errorf("mesh: version %.80q: want up to %d printable bytes", c.Version, plain.MaxName)
 	}
 	if c.ID != "" && !plain.ID(c.ID) {
-		return c, fmt.Errorf("mesh: id %q: want up to %d printable bytes without spaces", c.ID, plain.MaxName)
+		return c, fmt.Errorf("mesh: id %.80q: want up to %d printable bytes without spaces", c.ID, plain.MaxName)
 	}
 	if c.Key != nil && len(c.Key) != ed25519.PrivateKeySize {
 		return c, fmt.Errorf("mesh: Config.Key has %d bytes, an ed25519 private key has %d", len(c.Key), ed25519.PrivateKeySize)
@@ -162,6 +166,11 @@ func (c Config) check() (Config, error) {
 			return c, err
 		}
 	}
+	for i, s := range c.Sources {
+		if s == nil {
+			return c, fmt.Errorf("mesh: source %d of Config.Sources is nil", i+1)
+		}
+	}
 	return c.checkLimits()
 }
 
@@ -178,13 +187,18 @@ func (c Config) checkLimits() (Config, error) {
 	c.MaxPeers = cmp.Or(c.MaxPeers, 256)
 	c.FullUpTo = cmp.Or(c.FullUpTo, 50)
 	c.MaxUnproven = cmp.Or(c.MaxUnproven, 256)
-	if c.Heartbeat < 0 || c.Suspect < c.Heartbeat || c.Dead < c.Suspect {
-		return c, errors.New("mesh: want 0 < Heartbeat < Suspect < Dead")
-	}
-	if c.HandshakeTimeout < 0 || c.MaxPeers < 0 || c.FullUpTo < 0 {
-		return c, errors.New("mesh: HandshakeTimeout, MaxPeers and FullUpTo cannot be less than 0")
-	}
-	if c.MaxUnproven < 8 {
+	switch {
+	case c.Heartbeat < minHeartbeat || c.Suspect <= c.Heartbeat || c.Dead <= c.Suspect:
+		return c, fmt.Errorf("mesh: Heartbeat is %v, Suspect %v and Dead %v: want %v <= Heartbeat < Suspect < Dead", c.Heartbeat, c.Suspect, c.Dead, minHeartbeat)
+	case c.Dead > maxDead:
+		return c, fmt.Errorf("mesh: Dead is %v: want %v at most", c.Dead, maxDead)
+	case c.HandshakeTimeout < 0:
+		return c, fmt.Errorf("mesh: HandshakeTimeout is %v: it cannot be less than 0", c.HandshakeTimeout)
+	case c.MaxPeers < 0:
+		return c, fmt.Errorf("mesh: MaxPeers is %d: it cannot be less than 0", c.MaxPeers)
+	case c.FullUpTo < 0:
+		return c, fmt.Errorf("mesh: FullUpTo is %d: it cannot be less than 0", c.FullUpTo)
+	case c.MaxUnproven < 8:
 		return c, fmt.Errorf("mesh: MaxUnproven is %d: want 8 or more", c.MaxUnproven)
 	}
 	return c, nil

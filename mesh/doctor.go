@@ -57,7 +57,7 @@ const (
 // Doctor finds out why nodes do not find each other: it sends a query on every interface, dials all nodes that answer and
 // every address in cfg.Join, and reports what it has found. It takes about two seconds. It does not join: the nodes that it
 // dials see no peer. cfg is that of the node in trouble, which may be running meanwhile; only Name, Node, Secrets, Join and
-// NoMDNS matter. An error is one of cfg.
+// NoMDNS matter. An error is one of cfg, or ctx's: nothing that was found then tells anything.
 func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
 	// With a new identity: with cfg's, this would be a second node with the id of the running one.
 	n, err := New(Config{Name: cfg.Name, Node: cfg.Node, Secrets: cfg.Secrets, Join: cfg.Join, HandshakeTimeout: 2 * time.Second})
@@ -71,6 +71,9 @@ func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
 	}
 	d.addJoins(ctx, n.cfg.Join)
 	d.callAll(ctx, n)
+	if err := ctx.Err(); err != nil {
+		return Diagnosis{}, fmt.Errorf("mesh: doctor: %w", err)
+	}
 	d.advise(cfg)
 	return d, nil
 }

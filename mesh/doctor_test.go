@@ -2,6 +2,7 @@ package mesh_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -50,6 +51,15 @@ func TestDoctorSaysWhoDoesNotAnswer(t *testing.T) {
 	d, err := mesh.Doctor(context.Background(), mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}})
 	if err != nil || len(d.Nodes) != 1 || d.Nodes[0].Reached || d.Nodes[0].Problem == "" {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// What was found before the end of ctx is no diagnosis.
+func TestDoctorThatIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if d, err := mesh.Doctor(ctx, mesh.Config{Name: "clinic", NoMDNS: true, Join: []string{"127.0.0.1:1"}}); !errors.Is(err, context.Canceled) || len(d.Advice) > 0 {
+		t.Error(d, err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 )
 
-// Event is a change of a peer.
+// Event is a change of a peer. Its record may come first: an update of a peer that is not yet alive.
 type Event struct {
 	Kind string        `json:"event"` // the new State (Peer.Cause says why it is down), or EventUpdate
 	Peer meshinfo.Peer `json:"peer"`

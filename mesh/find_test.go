@@ -2,7 +2,9 @@ package mesh_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ func TestListenAddresses(t *testing.T) {
 	for _, c := range []struct{ addr, want string }{
 		{"", ""}, {"0", ""}, {"0.0.0.0:0", ""}, {":0", ""}, {"[::]:0", ""},
 		{"127.0.0.1", "127.0.0.1"}, {"127.0.0.1:0", "127.0.0.1"}, {"localhost", ""}, {"::1", "::1"},
+		{"[::1]", "::1"}, {"[::1]:0", "::1"}, {"::1%lo", "::1"}, {"[::1%lo]", "::1"}, {"[::1%lo]:0", "::1"},
 	} {
 		n, err := mesh.New(mesh.Config{Name: "m", NoMDNS: true})
 		if err != nil {
@@ -29,6 +32,9 @@ func TestListenAddresses(t *testing.T) {
 		}
 		err = n.Listen(t.Context(), c.addr)
 		if strings.Contains(c.addr, "::") && err != nil {
+			if strings.Contains(err.Error(), "colons") {
+				t.Errorf("%q: %v", c.addr, err)
+			}
 			t.Logf("no IPv6 here: %v", err)
 			continue
 		}
@@ -51,19 +57,82 @@ func TestListenAddresses(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	for what, cfg := range map[string]mesh.Config{
-		"no name":       {},
-		"control bytes": {Name: "\x1b[2J"},
-		"long name":     {Name: strings.Repeat("x", 65)},
-		"short secret":  {Name: "m", Secrets: []string{"password"}},
-		"join no port":  {Name: "m", Join: []string{"10.0.0.1"}},
-		"id with space": {Name: "m", ID: "a b"},
-		"short key":     {Name: "m", Key: []byte("x")},
-		"limits":        {Name: "m", Suspect: 5 * time.Second, Dead: time.Second},
+	long := strings.Repeat("x", 100_000)
+	for what, c := range map[string]struct {
+		cfg  mesh.Config
+		says string
+	}{
+		"no name":         {mesh.Config{}, "name"},
+		"control bytes":   {mesh.Config{Name: "\x1b[2J"}, "printable"},
+		"long name":       {mesh.Config{Name: long}, "64"},
+		"long node":       {mesh.Config{Name: "m", Node: long}, "64"},
+		"long id":         {mesh.Config{Name: "m", ID: long}, "64"},
+		"long version":    {mesh.Config{Name: "m", Version: long}, "64"},
+		"short secret":    {mesh.Config{Name: "m", Secrets: []string{"password"}}, "16"},
+		"join no port":    {mesh.Config{Name: "m", Join: []string{"10.0.0.1"}}, "has no port"},
+		"join IPv6":       {mesh.Config{Name: "m", Join: []string{"fd00::1"}}, "in brackets"},
+		"join port":       {mesh.Config{Name: "m", Join: []string{"a:99999"}}, "1 to 65535"},
+		"join long":       {mesh.Config{Name: "m", Join: []string{long}}, "host:port"},
+		"id with space":   {mesh.Config{Name: "m", ID: "a b"}, "spaces"},
+		"short key":       {mesh.Config{Name: "m", Key: []byte("x")}, "64"},
+		"limits":          {mesh.Config{Name: "m", Suspect: 5 * time.Second, Dead: time.Second}, "Dead 1s"},
+		"equal limits":    {mesh.Config{Name: "m", Suspect: 5 * time.Second, Dead: 5 * time.Second}, "Suspect < Dead"},
+		"1 ns":            {mesh.Config{Name: "m", Heartbeat: 1}, "Heartbeat is 1ns"},
+		"huge":            {mesh.Config{Name: "m", Heartbeat: 1 << 60, Suspect: 1 << 61, Dead: 1 << 62}, "at most"},
+		"peers":           {mesh.Config{Name: "m", MaxPeers: -1}, "MaxPeers is -1"},
+		"handshake":       {mesh.Config{Name: "m", HandshakeTimeout: -1}, "HandshakeTimeout is -1ns"},
+		"full up to":      {mesh.Config{Name: "m", FullUpTo: -1}, "FullUpTo is -1"},
+		"a source of nil": {mesh.Config{Name: "m", Sources: []mesh.Source{mesh.MDNS(), nil}}, "source 2"},
 	} {
-		if _, err := mesh.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "mesh: ") {
-			t.Errorf("%s: error %v", what, err)
+		if _, err := mesh.New(c.cfg); err == nil || !strings.HasPrefix(err.Error(), "mesh: ") || !strings.Contains(err.Error(), c.says) || len(err.Error()) > 300 {
+			t.Errorf("%s: error %.400v", what, err)
 		}
+	}
+}
+
+// What a program does to the slices of its Config afterwards, such as wiping a secret, does not reach the node.
+func TestConfigIsCopied(t *testing.T) {
+	secret := mesh.NewSecret()
+	a := start(t, mesh.Config{Node: "a", Secrets: []string{secret}})
+	secrets, join := []string{secret}, []string{a.addr()}
+	b, err := mesh.New(mesh.Config{Name: t.Name(), Node: "b", NoMDNS: true, Secrets: secrets, Join: join})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	secrets[0], join[0] = "", "127.0.0.1:1"
+	if err := b.Listen(t.Context(), "127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	a.awaitAlive("b")
+}
+
+// stuckNetwork looks an address up until ctx ends.
+type stuckNetwork struct {
+	mesh.Network
+	looksUp chan struct{}
+}
+
+func (s stuckNetwork) Listen(ctx context.Context, _ string) (net.Listener, error) {
+	close(s.looksUp)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestCloseWhileListenLooksUpAName: neither Close nor what shows the node waits for the DNS.
+func TestCloseWhileListenLooksUpAName(t *testing.T) {
+	stuck := stuckNetwork{looksUp: make(chan struct{})}
+	n, err := mesh.New(mesh.Config{Name: "m", Network: stuck})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listened := make(chan error, 1)
+	go func() { listened <- n.Listen(context.Background(), "slow.example") }()
+	<-stuck.looksUp
+	n.Status()
+	n.Close()
+	if err := <-listened; !errors.Is(err, mesh.ErrClosed) {
+		t.Error(err)
 	}
 }
 

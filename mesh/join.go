@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +43,7 @@ func (e *JoinError) Unwrap() error { return e.Err }
 func splitJoin(join string) (host string, port uint16, err error) {
 	if !strings.Contains(join, ":") {
 		if !plain.ID(join) {
-			return "", 0, fmt.Errorf("mesh: join address %q: want host:port, or a name with SRV records", join)
+			return "", 0, fmt.Errorf("mesh: join address %.80q: want host:port, or a name with SRV records", join)
 		}
 		if _, err := netip.ParseAddr(join); err == nil {
 			return "", 0, fmt.Errorf("mesh: join address %q has no port", join)
@@ -50,11 +52,11 @@ func splitJoin(join string) (host string, port uint16, err error) {
 	}
 	host, p, err := net.SplitHostPort(join)
 	if err != nil {
-		return "", 0, fmt.Errorf("mesh: join address %q: %w", join, err)
+		return "", 0, fmt.Errorf("mesh: join address %.80q: want host:port, with an IPv6 address in brackets", join)
 	}
 	n, err := strconv.ParseUint(p, 10, 16)
 	if err != nil || n == 0 || host == "" {
-		return "", 0, fmt.Errorf("mesh: join address %q: want host:port", join)
+		return "", 0, fmt.Errorf("mesh: join address %.80q: want host:port, with a port from 1 to 65535", join)
 	}
 	return host, uint16(n), nil
 }
@@ -95,6 +97,8 @@ func (n *Node) keepJoined(join string, w *runningSource) {
 // callAll dials the addresses at once, except of nodes that are connected. It returns
 // how many are connected then, and an error of another.
 func (n *Node) callAll(addrs []netip.AddrPort, answered map[netip.AddrPort]string, w *runningSource) (linked int, failed error) {
+	// A node at an address that the name has no more is not waited for.
+	maps.DeleteFunc(answered, func(a netip.AddrPort, _ string) bool { return !slices.Contains(addrs, a) })
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, a := range addrs {

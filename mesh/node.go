@@ -37,6 +37,8 @@ type Node struct {
 	endLifetime context.CancelFunc
 	wg          sync.WaitGroup
 
+	listening sync.Mutex // held by Listen; taken before mu
+
 	mu           sync.Mutex
 	closing      bool // no new peers, links or connections
 	closed       bool
@@ -117,16 +119,31 @@ func (n *Node) Listen(ctx context.Context, addr string) error {
 	return nil
 }
 
+// takePort listens. The look-up of a name may take long: Close ends it, and it is not waited for with the node locked.
 func (n *Node) takePort(ctx context.Context, addr string) error {
+	n.listening.Lock()
+	defer n.listening.Unlock()
+	n.mu.Lock()
+	closing, listens := n.closing, n.ln != nil
+	n.mu.Unlock()
+	if closing {
+		return ErrClosed
+	}
+	if listens {
+		return errors.New("mesh: the node listens already")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.ctx, cancel)()
+	ln, err := n.network.Listen(ctx, addr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing {
+		if err == nil {
+			ln.Close()
+		}
 		return ErrClosed
 	}
-	if n.ln != nil {
-		return errors.New("mesh: the node listens already")
-	}
-	ln, err := n.network.Listen(ctx, addr)
 	if err != nil {
 		return fmt.Errorf("mesh: listen: %w", err)
 	}

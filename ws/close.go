@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ const (
 	// the peer to read it. Closing a socket that still receives resets the
 	// connection, and the reset destroys a Close frame in flight.
 	lingerTime = time.Second
+	// sendTime is what a CloseWith that does not wait has to send its frame: a
+	// deadline that has passed would keep it from being tried.
+	sendTime = 50 * time.Millisecond
 )
 
 // closeState is the part of a Conn that ends it.
@@ -70,13 +74,16 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		c.CloseNow() // the peer has reset the connection: a Close frame would not arrive
 		return fmt.Errorf("ws: close: %w", end.Err)
 	}
-	by := time.Now().Add(c.settings.closeTimeout)
+	by := time.Now().Add(cmp.Or(c.settings.closeTimeout, sendTime))
 	if !c.beginClosing(by) {
 		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
 	defer c.CloseNow()
 	if err := c.sendClose(code, reason); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
+	}
+	if c.settings.closeTimeout == 0 {
+		return nil
 	}
 	if err := c.awaitCloseFrame(by); err != nil {
 		return fmt.Errorf("ws: close: %w", err)

@@ -208,6 +208,13 @@ func TestCloseIsBounded(t *testing.T) {
 			t.Error("closed in good order")
 		}
 	})
+	t.Run("none is waited for", func(t *testing.T) {
+		c, p := serveClient(t, ws.Config{CloseTimeout: -1})
+		if err := c.CloseWith(4000, "bye"); err != nil {
+			t.Error(err)
+		}
+		p.wantFrame(fin|clos, "\x0f\xa0bye")
+	})
 	t.Run("no answer to CloseWrite", func(t *testing.T) {
 		c, p := serveClient(t, ws.Config{CloseTimeout: 50 * time.Millisecond})
 		c.CloseWrite()

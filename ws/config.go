@@ -76,7 +76,8 @@ type Config struct {
 	// negative: no limit.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout bounds Conn.CloseWith. 0: 5 s; negative: it does not wait.
+	// CloseTimeout bounds Conn.CloseWith. 0: 5 s; negative: it sends its Close
+	// frame, if the socket takes that at once, and does not wait for the peer's.
 	CloseTimeout time.Duration
 
 	// MaxHeaderBytes bounds the headers of a request, in bytes; longer ones get
@@ -114,10 +115,8 @@ func (cfg *Config) setDefaults() error {
 			return fmt.Errorf("ws: origin %q: %w", o, err)
 		}
 	}
-	for _, p := range cfg.Subprotocols {
-		if !isToken(p) {
-			return fmt.Errorf("ws: subprotocol %q is not a token", p)
-		}
+	if err := checkSubprotocols(cfg.Subprotocols); err != nil {
+		return err
 	}
 	if err := cfg.Encoding.setDefault(); err != nil {
 		return err
@@ -125,6 +124,15 @@ func (cfg *Config) setDefaults() error {
 	setDefault(&cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	if cfg.MaxHeaderBytes == 0 {
 		cfg.MaxHeaderBytes = defaultMaxHeader
+	}
+	return nil
+}
+
+func checkSubprotocols(all []string) error {
+	for _, p := range all {
+		if !isToken(p) {
+			return fmt.Errorf("ws: subprotocol %q is not a token", p)
+		}
 	}
 	return nil
 }

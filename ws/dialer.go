@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -53,6 +54,9 @@ type Dialer struct {
 	CloseTimeout   time.Duration
 }
 
+// maxText is how many bytes of a response HandshakeError.Text may have.
+const maxText = 512
+
 // Dial connects with a zero Dialer: see Dialer.Dial.
 func Dial(ctx context.Context, rawURL string) (*Conn, error) { return new(Dialer).Dial(ctx, rawURL) }
 
@@ -61,19 +65,28 @@ func Dial(ctx context.Context, rawURL string) (*Conn, error) { return new(Dialer
 type HandshakeError struct {
 	Response *http.Response // its Body is empty
 	Reason   string         // what is wrong with it
+	Text     string         // the server's own words, such as those of Pending.Refuse: a short body of plain text
 }
 
 func (e *HandshakeError) Error() string {
-	return fmt.Sprintf("ws: dial: %s (the server answered %s)", e.Reason, e.Response.Status)
+	said := ""
+	if e.Text != "" {
+		said = ": " + quote(e.Text)
+	}
+	return fmt.Sprintf("ws: dial: %s (the server answered %s%s)", e.Reason, e.Response.Status, said)
 }
 
 // Dial connects to a URL with the scheme ws or wss and performs the handshake.
 // The caller owns the Conn. If the server answers with anything else than a
 // WebSocket, the error is a *HandshakeError, and the connection is closed. ctx
-// and HandshakeTimeout bound Dial itself, not the Conn.
+// and HandshakeTimeout bound Dial itself, not the Conn; the error wraps that of
+// the one that has ended. No error has the password of the URL.
 func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	timeout, maxHeader, encoding := d.HandshakeTimeout, d.MaxHeaderBytes, d.Encoding
 	if err := encoding.setDefault(); err != nil {
+		return nil, err
+	}
+	if err := checkSubprotocols(d.Subprotocols); err != nil {
 		return nil, err
 	}
 	if maxHeader <= 0 {
@@ -94,8 +107,8 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	agreed, early, err := d.handshake(conn, u, maxHeader)
-	if !stop() && err == nil {
-		err = ctx.Err()
+	if _, refused := err.(*HandshakeError); !stop() && !refused {
+		err = ctx.Err() // rather than that of the deadline which it has set
 	}
 	if err != nil {
 		netConnOf(conn).Close()
@@ -114,16 +127,19 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string) (*Conn, error) {
 // to dial.
 func parseURL(raw string) (u *url.URL, addr string, err error) {
 	if u, err = url.Parse(raw); err != nil {
-		return nil, "", fmt.Errorf("ws: dial: %w", err)
+		if bad := new(url.Error); errors.As(err, &bad) {
+			err = bad.Err // without the URL, which may have a password
+		}
+		return nil, "", fmt.Errorf("ws: dial: the URL cannot be parsed: %w", err)
 	}
 	port := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
 	switch {
 	case port == "":
-		return nil, "", fmt.Errorf("ws: dial %q: the scheme is neither ws nor wss", raw)
+		return nil, "", fmt.Errorf("ws: dial %q: the scheme is neither ws nor wss", u.Redacted())
 	case u.Hostname() == "":
-		return nil, "", fmt.Errorf("ws: dial %q: no host", raw)
+		return nil, "", fmt.Errorf("ws: dial %q: no host", u.Redacted())
 	case u.Fragment != "":
-		return nil, "", fmt.Errorf("ws: dial %q: a WebSocket URL has no fragment", raw)
+		return nil, "", fmt.Errorf("ws: dial %q: a WebSocket URL has no fragment", u.Redacted())
 	case u.Port() != "":
 		port = u.Port()
 	}
@@ -175,14 +191,24 @@ func (d *Dialer) handshake(conn net.Conn, u *url.URL, maxHeader int) (a negotiat
 	}
 	a, reason := d.checkResponse(resp, key)
 	if reason != "" {
+		said := shortText(resp)
 		resp.Body = http.NoBody
-		return a, nil, &HandshakeError{resp, reason}
+		return a, nil, &HandshakeError{resp, reason, said}
 	}
 	if n := br.Buffered(); n > 0 {
 		early = make([]byte, n)
 		br.Read(early)
 	}
 	return a, early, nil
+}
+
+// shortText returns the body of a response if it is a line for people.
+func shortText(resp *http.Response) string {
+	if n := resp.ContentLength; n <= 0 || n > maxText || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		return ""
+	}
+	b, _ := io.ReadAll(resp.Body)
+	return strings.TrimSpace(string(b))
 }
 
 func (d *Dialer) request(u *url.URL, key string) *http.Request {

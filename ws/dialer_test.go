@@ -200,9 +200,54 @@ func TestServerViolations(t *testing.T) {
 }
 
 func TestBadURLs(t *testing.T) {
-	for _, url := range []string{"http://x/", "ws:///path", "ws://x/#frag", "x", "ws://[::1", ""} {
-		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.HasPrefix(err.Error(), "ws: ") {
+	for _, url := range []string{"http://u:hush@x/", "ws://u:hush@/path", "ws://u:hush@x/#frag", "x", "ws://u:hush@[::1", "ws://u:hush@x/%", "ws://u:hu%sh@x/", ""} {
+		if _, err := ws.Dial(context.Background(), url); err == nil || !strings.HasPrefix(err.Error(), "ws: ") || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%q: %v", url, err)
+		}
+	}
+	d := ws.Dialer{Subprotocols: []string{"chat", "a b"}}
+	if _, err := d.Dial(context.Background(), "ws://127.0.0.1:1"); err == nil || err.Error() != `ws: subprotocol "a b" is not a token` {
+		t.Error(err)
+	}
+}
+
+// The end of its context is what Dial reports, wherever it waits then.
+func TestDialContext(t *testing.T) {
+	_, pool := certificate(t)
+	for _, scheme := range []string{"ws", "wss"} {
+		ln := proxytest.Listen(t) // and nothing accepts
+		ctx, cancel := context.WithCancel(context.Background())
+		d := ws.Dialer{TLS: &tls.Config{RootCAs: pool}, NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			defer time.AfterFunc(10*time.Millisecond, cancel)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}}
+		if _, err := d.Dial(ctx, scheme+"://"+ln.Addr().String()); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", scheme, err)
+		}
+		d.HandshakeTimeout = 10 * time.Millisecond
+		d.NetDial = nil
+		if _, err := d.Dial(context.Background(), scheme+"://"+ln.Addr().String()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", scheme, err)
+		}
+	}
+}
+
+// What a server says of its refusal is part of the error, if it is short.
+func TestDialSaysWhatTheServerSaid(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	for body, want := range map[string]string{
+		"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n\r\ntoo\x1b many\n": `"too\x1b many"`,
+		"Content-Type: text/html\r\nContent-Length: 4\r\n\r\nhtml":                            "",
+		"Content-Type: text/plain\r\n\r\nno length":                                           "",
+		"Content-Type: text/plain\r\nContent-Length: 600\r\n\r\n" + long:                      "",
+	} {
+		_, err := ws.Dial(context.Background(), fakeServer(t, func(string) string { return "HTTP/1.1 503 Service Unavailable\r\n" + body }))
+		said := "ws: dial: the server refused the handshake (the server answered 503 Service Unavailable"
+		if want != "" {
+			said += ": " + want
+		}
+		if err == nil || err.Error() != said+")" {
+			t.Errorf("%q: %v", body[:30], err)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func ExamplePending() {
 	}()
 	_, err := ws.Dial(context.Background(), "ws://"+l.Addr().String())
 	fmt.Println(err)
-	// Output: ws: dial: the server refused the handshake (the server answered 503 Service Unavailable)
+	// Output: ws: dial: the server refused the handshake (the server answered 503 Service Unavailable: "the queue is full")
 }
 
 // A bridge to a TCP service, which answers the handshake once the backend is

@@ -26,6 +26,7 @@ type Listener struct {
 
 	mu              sync.Mutex
 	closed          bool
+	leaving         bool // Shutdown has begun
 	addr            net.Addr
 	handshakeServer *connListener
 	conns           map[*Conn]struct{}

@@ -41,6 +41,7 @@ func (l *Listener) serveUntilClose(ln net.Listener) {
 // it speaks TLS on them. It always returns an error: net.ErrClosed after Close,
 // else that of ln.Accept.
 func (l *Listener) Serve(ln net.Listener) error {
+	addr := ln.Addr() // not with l locked: ln is the program's
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -48,7 +49,7 @@ func (l *Listener) Serve(ln net.Listener) error {
 		return fmt.Errorf("ws: serve: %w", net.ErrClosed)
 	}
 	if l.addr == nil {
-		l.addr = ln.Addr()
+		l.addr = addr
 	}
 	l.serving.Add(1)
 	l.mu.Unlock()

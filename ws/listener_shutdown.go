@@ -31,6 +31,9 @@ func (l *Listener) Close() error {
 // ctx is done it closes the remaining ones with CloseNow and returns ctx.Err().
 func (l *Listener) Shutdown(ctx context.Context) error {
 	l.Close()
+	l.mu.Lock()
+	l.leaving = true
+	l.mu.Unlock()
 	var closing sync.WaitGroup
 	for _, c := range l.Conns() {
 		closing.Add(1)
@@ -52,18 +55,25 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 }
 
 // track, replace and untrack keep the sets of Pendings and Conns: a Pending is
-// replaced by its Conn, or ends.
+// replaced by its Conn, or ends. What comes to the sets once Shutdown has looked at
+// them is ended by who brings it.
 func (l *Listener) track(p *Pending) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.pending[p] = struct{}{}
+	leaving := l.leaving
+	l.mu.Unlock()
+	if leaving {
+		p.Refuse(http.StatusServiceUnavailable, 0, "shutting down")
+	}
 }
 
-func (l *Listener) replace(p *Pending, c *Conn) {
+// replace returns false if the Listener is leaving: c is to be closed.
+func (l *Listener) replace(p *Pending, c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.pending, p)
 	l.conns[c] = struct{}{}
+	return !l.leaving
 }
 
 func (l *Listener) untrack(gone any) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,7 +31,7 @@ type Pending struct {
 	Subprotocol string
 
 	// Header is sent with Accept's response, in addition to the headers of the
-	// handshake. nil: none.
+	// handshake, which cannot be in it. nil: none.
 	Header http.Header
 
 	listener   *Listener
@@ -91,9 +92,16 @@ func (p *Pending) HasEnded() bool {
 }
 
 // Accept answers with 101 and returns the Conn, which the caller owns. If there is
-// an error (ErrAnswered, or that of writing the response), there is nothing left
-// to close.
+// an error (ErrAnswered, that of writing the response, net.ErrClosed during
+// Listener.Shutdown, or a Subprotocol that the client has not offered, which gets
+// 500), there is nothing left to close.
 func (p *Pending) Accept() (*Conn, error) {
+	if s := p.Subprotocol; s != "" && !slices.Contains(p.Subprotocols(), s) {
+		if err := p.Refuse(http.StatusInternalServerError, 0, "the server chose a subprotocol that was not offered"); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("ws: accept: the client has not offered the subprotocol %s", quote(s))
+	}
 	if p.answered.Swap(true) {
 		return nil, ErrAnswered
 	}
@@ -107,7 +115,7 @@ func (p *Pending) Accept() (*Conn, error) {
 	if p.extensions != "" {
 		b.WriteString("Sec-WebSocket-Extensions: " + p.extensions + "\r\n")
 	}
-	p.Header.Write(&b)
+	p.Header.WriteSubset(&b, ofHandshake)
 	b.WriteString("\r\n")
 	if err := p.answer(b.String()); err != nil {
 		p.conn.Close()
@@ -117,15 +125,28 @@ func (p *Pending) Accept() (*Conn, error) {
 	p.negotiated.subprotocol, p.negotiated.encoding = p.Subprotocol, p.Encoding()
 	c := newConn(p.conn, p.early, false, p.negotiated, p.listener.settings)
 	c.listener = p.listener
-	p.listener.replace(p, c)
+	if !p.listener.replace(p, c) {
+		c.CloseWith(GoingAway, "")
+		return nil, fmt.Errorf("ws: accept: %w", net.ErrClosed)
+	}
 	return c, nil
 }
 
+// ofHandshake are the headers that Pending.Header cannot have: a second one of
+// those of the handshake, or what a 101 must not have (RFC 9110, section 8.6),
+// makes the client refuse the response.
+var ofHandshake = map[string]bool{"Upgrade": true, "Connection": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Protocol": true,
+	"Sec-Websocket-Extensions": true, "Content-Length": true, "Transfer-Encoding": true}
+
 // Refuse answers with an HTTP status, such as 502, 503 or 504, and the reason as a
-// line of text, and closes the connection. A positive retryAfter is sent as
+// line of text, and closes the connection. A status that is no error, which are
+// those from 400 to 599, is sent as 500. A positive retryAfter is sent as
 // Retry-After, rounded up to seconds. Refuse waits until the client has read the
 // response, at most a second longer than writing it takes.
 func (p *Pending) Refuse(status int, retryAfter time.Duration, reason string) error {
+	if status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
 	var h [2]string
 	if retryAfter > 0 {
 		h = [2]string{"Retry-After", strconv.Itoa(int((retryAfter + time.Second - 1) / time.Second))}

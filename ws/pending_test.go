@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,59 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// What a program sets wrong does not make a response that is none.
+func TestAnswersThatAreNone(t *testing.T) {
+	l := listen(t, ws.Config{})
+	tests := map[string]struct {
+		answer func(*ws.Pending) error
+		want   string // the beginning of the response
+		not    string // part of it
+	}{
+		"status 0":    {func(p *ws.Pending) error { return p.Refuse(0, 0, "x") }, "HTTP/1.1 500 ", ""},
+		"status 101":  {func(p *ws.Pending) error { return p.Refuse(101, 0, "x") }, "HTTP/1.1 500 ", ""},
+		"status 204":  {func(p *ws.Pending) error { return p.Refuse(204, 0, "x") }, "HTTP/1.1 500 ", ""},
+		"status 1000": {func(p *ws.Pending) error { return p.Refuse(1000, 0, "x") }, "HTTP/1.1 500 ", ""},
+		"a subprotocol that was not offered": {func(p *ws.Pending) error {
+			p.Subprotocol = "chat\r\nX: y"
+			if c, err := p.Accept(); err == nil {
+				c.CloseNow()
+				return errors.New("accepted")
+			}
+			if _, err := p.Accept(); !errors.Is(err, ws.ErrAnswered) {
+				return err
+			}
+			return nil
+		}, "HTTP/1.1 500 ", "X: y"},
+		"headers of the handshake": {func(p *ws.Pending) error {
+			p.Header = http.Header{"Upgrade": {"x"}, "Content-Length": {"5"}, "Sec-Websocket-Protocol": {"x"}, "X-Ours": {"yes"}}
+			c, err := p.Accept()
+			if err == nil {
+				c.CloseNow()
+			}
+			return err
+		}, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + sampleAccept + "\r\nX-Ours: yes\r\n\r\n", "5"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			client := connect(t, l.Addr().String(), request("/"))
+			p, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			answered := make(chan error, 1)
+			go func() { answered <- tt.answer(p) }()
+			b, _ := io.ReadAll(client)
+			client.Close()
+			if err := <-answered; err != nil {
+				t.Error(err)
+			}
+			if !strings.HasPrefix(string(b), tt.want) || tt.not != "" && strings.Contains(strings.TrimPrefix(string(b), tt.want), tt.not) {
+				t.Errorf("the client got %q", b)
+			}
+		})
+	}
+}
+
 // A handshake that Next does not return in time is answered.
 func TestHandshakeThatIsNotAccepted(t *testing.T) {
 	l := listen(t, ws.Config{HandshakeTimeout: 50 * time.Millisecond})
@@ -130,6 +184,54 @@ func TestShutdown(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
+}
+
+// A client that is accepted, or comes, once Shutdown has looked at all that there are
+// is ended with them.
+func TestShutdownOfWhoComesLate(t *testing.T) {
+	l, err := ws.NewListener(ws.Config{HandshakeTimeout: patience, CloseTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, server := tcpPair(t)
+	io.WriteString(client, request("/"))
+	answering, goOn := make(chan struct{}), make(chan struct{})
+	p, err := l.Handshake(&slowConn{Conn: server, writing: answering, goOn: goOn}, ws.HandshakeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, ended := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := p.Accept(); accepted <- err }()
+	<-answering
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	go func() { ended <- l.Shutdown(ctx) }()
+	waitFor(t, "Shutdown to wait for it", func() bool { return ws.WaitsForUntracked(l) })
+	close(goOn)
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("accepted: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if b, err := io.ReadAll(client); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 101 ") || !strings.HasSuffix(string(b), "\x88\x02\x03\xe9") {
+		t.Errorf("the client got %q, %v", b, err)
+	}
+}
+
+// slowConn waits for goOn before it writes.
+type slowConn struct {
+	net.Conn
+	writing, goOn chan struct{}
+}
+
+func (c *slowConn) Write(b []byte) (int, error) {
+	select {
+	case c.writing <- struct{}{}:
+		<-c.goOn
+	case <-c.goOn:
+	}
+	return c.Conn.Write(b)
 }
 
 func TestShutdownContext(t *testing.T) {
