@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,10 +262,47 @@ func (m *manyNodes) idle(long time.Duration) {
 // acts has one node that is no hub ask all.
 func (m *manyNodes) acts() {
 	n := m.nodes[len(m.nodes)-1]
+	defer m.followed(n)()
 	for _, act := range [][]string{{"drain", "db/a", "--peer", "all", "--force"}, {"ready", "db/a", "--peer", "all"}} {
 		m.took(strings.Join(act, " "), func() {
 			if out := n.tcpctl(m.T, act...); strings.Count(out, "done: ") != len(m.nodes) {
 				m.Errorf("%d of %d: %s", strings.Count(out, "done: "), len(m.nodes), out)
+			}
+		})
+	}
+}
+
+// followed follows the events of all nodes at once, and waits until it has seen each drain.
+func (m *manyNodes) followed(n *manyNode) (wait func()) {
+	out, err := os.Create(filepath.Join(m.dir, "events"))
+	if err != nil {
+		m.Fatal(err)
+	}
+	cmd := exec.Command("tcpctl", "events", "-f", "--peer", "all", "--socket", n.socket)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		m.Fatal(err)
+	}
+	end := func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		out.Close()
+	}
+	m.Cleanup(end)
+	return func() {
+		defer end()
+		m.took("events -f --peer all shows them", func() {
+			for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+				text, _ := os.ReadFile(out.Name())
+				unseen := slices.DeleteFunc(slices.Clone(m.nodes), func(n *manyNode) bool {
+					return regexp.MustCompile(`(?m)^` + n.name + ` .* drain db/a`).Match(text)
+				})
+				if len(unseen) == 0 {
+					break
+				}
+				if time.Since(began) > manyWait {
+					m.Fatalf("%d drains are not seen; what is:\n%s", len(unseen), text)
+				}
 			}
 		})
 	}

@@ -93,7 +93,7 @@ func members(st *Status) ([]Member, error) {
 
 // NoMesh says that --peer means nothing here.
 func NoMesh() *Error {
-	return Wrong("this instance is in no mesh: there are no other nodes", "leave out --peer, or give its configuration a [mesh] table with a name")
+	return Wrong("this instance is in no mesh: there are no other nodes", "give its configuration a [mesh] table with a name")
 }
 
 // NoSecret says that an open mesh carries no acts.
@@ -101,9 +101,9 @@ func NoSecret() *Error {
 	return Refused("a mesh without a secret does not carry requests to other nodes", "give each node the same secret_file: tcpctl mesh key makes one")
 }
 
-// AskAtOnce is how many nodes are asked at a time. Each takes a connection of the
-// control socket, which has 32 for all who use it where descriptors are few.
-const AskAtOnce = 24
+// AskAtOnce is how many nodes are asked at a time: what one connection of the
+// control socket carries is 250.
+const AskAtOnce = 200
 
 // AskAll asks this node and each member of its mesh at once, by its id, and
 // gives each one's answer, this one's first. An unresponsive one takes until ctx

@@ -32,7 +32,7 @@ const (
 // Call it before Serve, with the Handler set; it sets ConnState and the
 // timeouts.
 func Bound(srv *http.Server, max int) {
-	l := &limit{max: max, quiet: list.New(), conns: map[net.Conn]*list.Element{}}
+	l := &limit{max: max, quiet: list.New(), conns: map[net.Conn]*conn{}}
 	srv.ReadHeaderTimeout, srv.IdleTimeout, srv.MaxHeaderBytes = headerWait, idleWait, maxHeader
 	srv.ConnState = l.state
 	inner := srv.ConnContext
@@ -64,30 +64,44 @@ type connKey struct{}
 type limit struct {
 	mu    sync.Mutex
 	max   int
-	conns map[net.Conn]*list.Element // nil: a request is being answered
-	quiet *list.List                 // connections without a request, the longest first
+	conns map[net.Conn]*conn
+	quiet *list.List // connections without a request, the longest first
 }
 
-func (l *limit) begin(c net.Conn) {
+// conn is a connection: it has requests that are being answered, of HTTP/2 several
+// at a time, or a place in quiet.
+type conn struct {
+	requests int
+	at       *list.Element
+}
+
+func (l *limit) begin(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at := l.conns[c]; at != nil {
-		l.quiet.Remove(at)
-		l.conns[c] = nil
+	c := l.conns[nc]
+	if c == nil {
+		return
+	}
+	if c.requests++; c.requests == 1 {
+		l.quiet.Remove(c.at)
 	}
 }
 
-func (l *limit) end(c net.Conn) {
+func (l *limit) end(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at, open := l.conns[c]; open && at == nil {
-		l.conns[c] = l.quiet.PushBack(c)
+	c := l.conns[nc]
+	if c == nil {
+		return
+	}
+	if c.requests--; c.requests == 0 {
+		c.at = l.quiet.PushBack(nc)
 	}
 }
 
 // state is the server's ConnState; for a new connection the server calls it
 // before it accepts another.
-func (l *limit) state(c net.Conn, s http.ConnState) {
+func (l *limit) state(nc net.Conn, s http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch s {
@@ -95,23 +109,23 @@ func (l *limit) state(c net.Conn, s http.ConnState) {
 		if len(l.conns) >= l.max {
 			oldest := l.quiet.Front()
 			if oldest == nil {
-				c.Close()
+				nc.Close()
 				return
 			}
 			l.forget(oldest.Value.(net.Conn)).Close()
 		}
-		l.conns[c] = l.quiet.PushBack(c)
+		l.conns[nc] = &conn{at: l.quiet.PushBack(nc)}
 	case http.StateClosed, http.StateHijacked:
-		l.forget(c)
+		l.forget(nc)
 	}
 }
 
-func (l *limit) forget(c net.Conn) net.Conn {
-	if at := l.conns[c]; at != nil {
-		l.quiet.Remove(at)
+func (l *limit) forget(nc net.Conn) net.Conn {
+	if c := l.conns[nc]; c != nil && c.requests == 0 {
+		l.quiet.Remove(c.at)
 	}
-	delete(l.conns, c)
-	return c
+	delete(l.conns, nc)
+	return nc
 }
 
 // body ends the deadline of a request's body with it.

@@ -30,27 +30,27 @@ type Client struct {
 	peer string // "": the instance itself
 	host string // "": behind the socket
 	http *http.Client
+	many *http.Client // to peers
 }
 
 var _ api.Planner = (*Client)(nil)
 
 // Dial makes a client of the socket at path; it connects when it is used, and
-// again whenever it must.
+// again whenever it must. What it asks of peers goes over one connection of HTTP/2,
+// because it may be two hundred questions at a time, each of which waits for events.
 func Dial(path string) *Client {
-	tr := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialTrusted(ctx, path)
-		},
-		MaxIdleConns:    4,
-		IdleConnTimeout: 30 * time.Second,
-	}
-	return &Client{path: path, http: &http.Client{Transport: tr}}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialTrusted(ctx, path) }
+	one := &http.Transport{DialContext: dial, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second}
+	many := &http.Transport{DialContext: dial, Protocols: new(http.Protocols), IdleConnTimeout: 30 * time.Second}
+	many.Protocols.SetUnencryptedHTTP2(true)
+	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: many}}
 }
 
 // Over makes a client that asks a host by a function, like an
 // http.RoundTripper's.
 func Over(ask func(*http.Request) (*http.Response, error), host string) *Client {
-	return &Client{path: host, host: host, http: &http.Client{Transport: roundTrip(ask)}}
+	over := &http.Client{Transport: roundTrip(ask)}
+	return &Client{path: host, host: host, http: over, many: over}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -58,13 +58,18 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Peer is a client of another node, through the instance's mesh.
-func (c *Client) Peer(node string) *Client { return &Client{path: c.path, peer: node, http: c.http} }
+func (c *Client) Peer(node string) *Client {
+	return &Client{path: c.path, peer: node, http: c.many, many: c.many}
+}
 
 // Path is the socket's.
 func (c *Client) Path() string { return c.path }
 
 // Close lets the connections go.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.many.CloseIdleConnections()
+}
 
 func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	s := new(api.Status)
@@ -220,7 +225,10 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%s cannot be used by this user; run tcpctl as the user that runs the instance, or as root", c.path)
 	}
-	return fmt.Errorf("%s: %w", c.path, err)
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		err = inner.Err // the address in it is made up
+	}
+	return fmt.Errorf("no answer on %s: %w", c.path, err)
 }
 
 // Answers says whether an instance answers on the socket.

@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -177,6 +179,95 @@ func TestPeerRequests(t *testing.T) {
 	}
 }
 
+// TestManyAtATimeOverOneConnection: a question to each of two hundred nodes, whose answers are waited for, takes no
+// connection from others. Clients of HTTP/1 are served beside it.
+func TestManyAtATimeOverOneConnection(t *testing.T) {
+	const many = 200
+	var asked sync.WaitGroup
+	asked.Add(many)
+	peers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Done()
+		asked.Wait()
+		fmt.Fprintf(w, `{"node": {"name": %q}}`, strings.Split(r.URL.Path, "/")[3])
+	})
+	_, c := serveRecorder(t, Options{Peers: peers, MaxConns: 4})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // only a hang takes so long
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range many {
+		all.Go(func() {
+			node := fmt.Sprint("edge-", i)
+			if st, err := c.Peer(node).Status(ctx); err != nil || st.Node.Name != node {
+				t.Errorf("%s: %+v, %v", node, st, err)
+			}
+		})
+	}
+	all.Wait()
+	one := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", c.Path())
+	}}}
+	resp, err := one.Get("http://tcpctl/v1/status")
+	if err != nil || resp.StatusCode != http.StatusOK || resp.ProtoMajor != 1 {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	resp.Body.Close()
+}
+
+// TestAnUpgradeIsFollowed: what is asked of peers goes through the process that accepts, also while an answer of the
+// process before it is waited for.
+func TestAnUpgradeIsFollowed(t *testing.T) {
+	asked, let := make(chan struct{}), make(chan struct{})
+	through := func(process string) Options {
+		return Options{Log: slog.New(slog.DiscardHandler), Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/v1/peers/late/") {
+				close(asked)
+				<-let
+			}
+			w.WriteHeader(http.StatusOK)
+			fmt.Fprintf(w, `{"node": {"name": %q}}`, process)
+		})}
+	}
+	o := through("second")
+	first, err := Serve(socketPath(t), &api.Local{}, through("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Release()
+	c := Dial(first.Path())
+	defer c.Close()
+	var waits sync.WaitGroup
+	waits.Go(func() {
+		if st, err := c.Peer("late").Status(t.Context()); err != nil || st.Node.Name != "first" {
+			t.Errorf("what waited is answered %+v, %v", st, err)
+		}
+	})
+	defer waits.Wait()
+	defer close(let)
+	<-asked
+	o.Socket, err = first.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Pause()
+	second, err := Serve(first.Path(), &api.Local{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	for began := time.Now(); ; {
+		st, err := c.Peer("x").Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Node.Name == "second" {
+			break
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the process that accepts no more answers for ever")
+		}
+	}
+}
+
 // TestClientExplainsErrors in words that a person can act on.
 func TestClientExplainsErrors(t *testing.T) {
 	c := Dial("/x/s")
@@ -192,7 +283,7 @@ func TestClientExplainsErrors(t *testing.T) {
 		{&fs.PathError{Err: fs.ErrNotExist}, ErrNoInstance, "tcpctl demo"},
 		{os.NewSyscallError("connect", syscall.ECONNREFUSED), ErrNoInstance, "/x/s"},
 		{os.NewSyscallError("connect", syscall.EACCES), nil, "run tcpctl as the user that runs the instance"},
-		{errors.New("odd"), nil, "/x/s: odd"},
+		{&url.Error{Op: "Get", URL: "http://tcpctl/", Err: errors.New("odd")}, nil, "no answer on /x/s: odd"},
 	} {
 		got := c.explain(tt.err)
 		if tt.is != nil && !errors.Is(got, tt.is) || !strings.Contains(got.Error(), tt.say) {

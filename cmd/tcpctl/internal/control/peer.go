@@ -65,7 +65,7 @@ func dialTrusted(ctx context.Context, path string) (net.Conn, error) {
 	}
 	uid, err := peerUID(c.(*net.UnixConn))
 	if err == nil && !believable(path, uid) {
-		err = fmt.Errorf("%w: %s is served by %s, or lies in a folder that is neither yours nor root's; run tcpctl as the user that runs the instance",
+		err = fmt.Errorf("%w: %s is served by user %s, or lies in a folder that is neither yours nor root's; run tcpctl as the user that runs the instance",
 			errNotTrusted, path, UserName(uid))
 	}
 	if err != nil {

@@ -72,12 +72,15 @@ func Open(path string, source api.Source, o Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	h := &http.Server{
 		Handler:     s.handler(source, o),
+		Protocols:   new(http.Protocols),
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, whoKey{}, peerName(c))
 		},
 	}
+	h.Protocols.SetHTTP1(true)
+	h.Protocols.SetUnencryptedHTTP2(true) // for what a Client asks of peers
 	connlimit.Bound(h, max(o.MaxConns, 4))
 	s.Server = httpd.New(h, ln, func(err error) { s.log.Warn("control socket: "+err.Error(), "socket", s.Path()) })
 	s.wg.Add(1)

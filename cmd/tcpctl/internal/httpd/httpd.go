@@ -30,8 +30,27 @@ type Server struct {
 // New makes a server of a socket, which it owns from then on. It calls trouble
 // with the reason when it accepts no more.
 func New(h *http.Server, socket *relay.Listener, trouble func(error)) *Server {
-	return &Server{http: h, trouble: trouble, socket: socket}
+	s := &Server{http: h, trouble: trouble, socket: socket}
+	inner := h.Handler
+	h.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(last{w, s}, r) })
+	return s
 }
+
+// last has a client make its next connection to whoever accepts, where this server
+// does no more: HTTP/2 would keep one for as long as it has any request.
+type last struct {
+	http.ResponseWriter
+	s *Server
+}
+
+func (w last) WriteHeader(status int) {
+	if !w.s.Serving() {
+		w.Header().Set("Connection", "close")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w last) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Start accepts, until Pause or Close.
 func (s *Server) Start() {
