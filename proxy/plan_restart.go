@@ -47,7 +47,11 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 			default:
 				var own []step
 				own, end = b.restartSteps(o)
-				steps = append(append(steps, b.guardStep(o)), own...)
+				within := guardBetween
+				if len(steps) == 0 {
+					within = guardAtFirst
+				}
+				steps = append(append(steps, b.guardStep(o, within)), own...)
 			}
 		}
 	})
@@ -60,17 +64,21 @@ func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	return s.startPlan(PlanRoll, o, append(steps, end...))
 }
 
-// guardWithin is how long other engines may take until they can bear it: one that has just been
-// told that the backend before is back may not have followed yet.
-const guardWithin = 30 * time.Second
+// How long other engines may take until they can bear it. One that has just been told that the
+// backend before is back may not have followed yet, and a roll that gives up there is half done.
+// Before the first backend nothing is done, so that it is said soon, and can be tried again.
+const (
+	guardAtFirst = 5 * time.Second
+	guardBetween = 30 * time.Second
+)
 
 // guardStep looks whether the others can bear it, as each engine that has the service sees them.
-func (b *Backend) guardStep(o PlanOptions) step {
+func (b *Backend) guardStep(o PlanOptions, within time.Duration) step {
 	return step{"guard " + b.name, func(p *Plan) (string, error) {
 		if o.Cluster == nil {
 			return b.guard(nil, &o)
 		}
-		ctx, cancel := context.WithTimeout(p.steps.Context(), guardWithin)
+		ctx, cancel := context.WithTimeout(p.steps.Context(), within)
 		defer cancel()
 		for {
 			detail, err := b.guard(o.Cluster.Others(ctx), &o)
