@@ -32,8 +32,8 @@ func (e *Engine) openListenersLocked(s *Service, c ServiceConfig) (*listenerSet,
 	return f, nil
 }
 
-// listenHint says what to try where that is known.
-func listenHint(addr string, err error) error {
+// ListenHint adds to an error of listening at addr what to try, where that is known.
+func ListenHint(addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w; another process listens there: ss -ltnp shows who", err)

@@ -64,7 +64,7 @@ func (e *Engine) openSocketLocked(s *Service, c *ServiceConfig, key, asked strin
 	}
 	sk.l, err = e.openInherited(s.name, asked, c.Sock, beside)
 	if err != nil {
-		return nil, listenHint(asked, err)
+		return nil, ListenHint(asked, err)
 	}
 	return sk, nil
 }

@@ -98,7 +98,10 @@ func withoutBeginning(text, line string) string {
 	for n < len(words) && n < len(said) && strings.TrimRight(words[n], ":,") == said[n] {
 		n++
 	}
-	if n < 2 && n < len(words) {
+	switch {
+	case n == 0 && len(words) > 1 && len(said) > 1 && words[0] == said[1]+":": // db/a: already draining
+		n = 1
+	case n < 2 && n < len(words):
 		return text
 	}
 	return strings.Join(words[n:], " ")

@@ -52,6 +52,7 @@ func TestAnActIsToldOnce(t *testing.T) {
 		{"kicked 1 session", "kick s47", "kicked 1 session"},
 		{"weight of db/b: 50, was 1", "weight db/b 50", "was 1"},
 		{"stop", "stop", ""},
+		{"db/a: already draining, 7 sessions remaining", "drain db/a", "already draining, 7 sessions remaining"},
 		{"reload: nothing changed", "reload", "reload: nothing changed"},
 	} {
 		if got := withoutBeginning(c[0], c[1]); got != c[2] {

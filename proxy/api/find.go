@@ -29,7 +29,15 @@ func (s *Status) FindService(name string) (*proxy.ServiceInfo, error) {
 }
 
 func noService(name string, names []string) *Error {
-	return Unknown(fmt.Sprintf("there is no service %q", name), "it is one of: "+strings.Join(names, ", "))
+	return unknownOf(fmt.Sprintf("there is no service %q", name), names)
+}
+
+// unknownOf says which there are.
+func unknownOf(text string, names []string) *Error {
+	if len(names) == 0 {
+		return Unknown(text, "there is none")
+	}
+	return Unknown(text, "it is one of: "+strings.Join(names, ", "))
 }
 
 // FindBackend finds "service/backend", or says which there are.
@@ -46,7 +54,7 @@ func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
 	for _, b := range s.Info().Backends {
 		have = append(have, service+"/"+b.Name)
 	}
-	return nil, Unknown(fmt.Sprintf("there is no backend %q", target), "it is one of: "+strings.Join(have, ", "))
+	return nil, unknownOf(fmt.Sprintf("there is no backend %q", target), have)
 }
 
 // hasBackend says whether the service, or any where none is named, has one of
@@ -71,5 +79,5 @@ func findAct(name string) (*Act, error) {
 	for _, a := range Acts {
 		names = append(names, a.Name)
 	}
-	return nil, Unknown(fmt.Sprintf("there is no act %q", name), "it is one of: "+strings.Join(names, ", "))
+	return nil, unknownOf(fmt.Sprintf("there is no act %q", name), names)
 }

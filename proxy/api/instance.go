@@ -15,11 +15,12 @@ func (l *Local) reload(_ *Status, _ *Act, r Request) (Result, error) {
 	changes, err := l.Reload(r.By)
 	if err != nil {
 		l.Engine.Operator().Note(proxy.Event{Kind: proxy.EventOperator, Level: proxy.LevelWarn, By: r.By, Command: r.CommandLine(),
-			Text: "reload refused: " + strings.ReplaceAll(err.Error(), "\n", " / ")})
-		wrong := Refused(err.Error(), "the old configuration stays in force; tcpctl check finds such errors before a reload")
+			Text: "reload refused: " + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "proxy: "), "\n", " / ")})
+		wrong := Refused(err.Error(), "the old configuration stays in force")
 		var bad *Error
 		if errors.As(err, &bad) {
 			wrong.Status = bad.Status
+			wrong.Hint += "; tcpctl check finds such errors before a reload"
 		}
 		return Result{}, wrong
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tcpctl/tcpctl/proxy"
 )
@@ -74,14 +73,14 @@ func (l *Local) plan(id string) (*proxy.Plan, error) {
 }
 
 func (l *Local) noReport(id string) *Error {
-	if id == "" {
-		return Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
-	}
 	var ids []string
 	for _, r := range l.Engine.Operator().Reports() {
 		ids = append(ids, r.ID)
 	}
-	return Unknown(fmt.Sprintf("there is no report %q", id), "it is one of: "+strings.Join(ids, ", "))
+	if len(ids) == 0 {
+		return Unknown("there has been no restart, window or roll", "tcpctl restart, window and roll --help say what each does")
+	}
+	return unknownOf(fmt.Sprintf("there is no report %q", id), ids)
 }
 
 func (l *Local) Window(ctx context.Context, w WindowCall) (WindowAnswer, error) {

@@ -54,8 +54,9 @@ func TestLoadOfNothing(t *testing.T) {
 	if _, err := Load(filepath.Join(t.TempDir(), "no.toml")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("want ErrNotExist, got %v", err)
 	}
-	if _, err := Load(t.TempDir()); err == nil {
-		t.Error("a folder was loaded")
+	dir := t.TempDir()
+	if _, err := Load(dir); err == nil || err.Error() != dir+": it is a folder; name the file in it" {
+		t.Errorf("a folder: %v", err)
 	}
 	if _, err := Parse("big.toml", make([]byte, maxFile+1)); err == nil {
 		t.Error("a file larger than any was read")

@@ -25,9 +25,9 @@ func (d *decoder) table(path string, raw any, table reflect.Value) (ok bool) {
 	m, ok := raw.(map[string]any)
 	if !ok {
 		if _, list := raw.([]map[string]any); list {
-			d.wrong(path, "write ["+path+"]", "%s is one table, not a list of them", path)
+			d.mistype(path, "write ["+path+"]", "%s is one table, not a list of them", path)
 		} else {
-			d.wrong(path, "write ["+path+"]", "%s is a table, not %s", path, kind(raw))
+			d.mistype(path, "write ["+path+"]", "%s is a table, not %s", path, kind(raw))
 		}
 		return false
 	}
@@ -137,13 +137,14 @@ func (d *decoder) backends(path string, raw any, all *[]Backend) {
 		if addr, plain := e.raw.(string); plain {
 			b.Addr = addr
 		} else if _, table := e.raw.(map[string]any); !table {
-			d.wrong(e.path, addressHint(e.raw, false), "a backend is an address in quotes or a table, not %s", kind(e.raw))
-			continue
-		} else if !d.table(e.path, e.raw, reflect.ValueOf(&b).Elem()) {
-			continue
+			d.mistype(e.path, addressHint(e.raw, false), "a backend is an address in quotes or a table, not %s", kind(e.raw))
+		} else {
+			d.table(e.path, e.raw, reflect.ValueOf(&b).Elem())
 		}
 		if b.Name == "" {
-			b.Name = b.Addr + b.DNS
+			if b.Name = b.Addr + b.DNS; b.Name == "" {
+				d.skip(e.path) // two without a name follow from what is said of the addresses
+			}
 		}
 		*all = append(*all, b)
 	}

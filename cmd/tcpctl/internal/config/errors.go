@@ -31,17 +31,37 @@ type report struct {
 	lines    *index
 	found    Errors
 	reported map[string]bool // paths
+	mistyped map[string]bool // those whose values were not read, so that nothing is said of what is below them
 }
 
 // wrong notes that something is wrong with the key of a path. Only the first
 // thing is reported: the second may be what follows from it.
 func (r *report) wrong(path, hint, format string, args ...any) {
-	if r.reported[path] {
+	if r.reported[path] || r.unread(path) {
 		return
 	}
 	r.skip(path)
 	at := r.lines.find(path)
 	r.found = append(r.found, Error{File: r.name, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// mistype is wrong for a table that is none.
+func (r *report) mistype(path, hint, format string, args ...any) {
+	r.wrong(path, hint, format, args...)
+	if r.mistyped == nil {
+		r.mistyped = map[string]bool{}
+	}
+	r.mistyped[path] = true
+}
+
+// unread says whether a path is below a mistyped one.
+func (r *report) unread(path string) bool {
+	for i, c := range path {
+		if (c == '.' || c == '[') && r.mistyped[path[:i]] {
+			return true
+		}
+	}
+	return false
 }
 
 // skip suppresses errors about a path.

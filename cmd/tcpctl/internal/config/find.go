@@ -10,7 +10,7 @@ import (
 
 // ErrNone is what Find says when there is no file: nothing is wrong, but for
 // run there is nothing to do. It is wrapped with the places that were tried.
-var ErrNone = errors.New("config: no configuration file")
+var ErrNone = errors.New("no configuration file")
 
 // Find gives the file that is used when none is named: ./tcpctl.toml, the
 // one in the user's config folder, /etc/tcpctl/tcpctl.toml.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -16,18 +17,39 @@ import (
 const maxFile = 4 << 20
 
 // Load reads a file. What is wrong in it comes back as Errors; that it cannot
-// be read at all, as the system's error.
+// be read at all, as an Error with the system's in it.
 func Load(path string) (*File, error) {
-	f, err := os.Open(path)
+	text, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("config: read %s: %w", path, err)
+		return nil, unreadable(path, err)
 	}
 	return Parse(path, text)
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// unreadable says why a file cannot be read.
+func unreadable(path string, err error) error {
+	e := &Error{File: path, Text: err.Error(), Err: err}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		e.Text = p.Err.Error()
+	}
+	switch info, _ := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		e.Hint = "put it there, or name another with -c; tcpctl init prints one to begin with"
+	case errors.Is(err, fs.ErrPermission):
+		e.Hint = "let this user read it, or run tcpctl as one who may"
+	case info != nil && info.IsDir():
+		e.Text, e.Hint = "it is a folder", "name the file in it"
+	}
+	return e
 }
 
 // Parse reads the text of a file. Its name is for errors, and its folder is
@@ -87,7 +109,7 @@ func syntaxHint(message string, lines *index) string {
 		return `words and values with units stand in quotes: idle_timeout = "30s"`
 	case strings.Contains(message, "strings cannot contain newlines"):
 		return "a quote is missing at its end"
-	case strings.Contains(message, "UTF-16"):
+	case strings.Contains(message, "UTF-8"):
 		return "save it as UTF-8"
 	}
 	return ""

@@ -207,7 +207,7 @@ func limitUnproven(c *mesh.Config, descriptors int) {
 func (f *Fleet) Join(ctx context.Context) error {
 	if !f.listens {
 		if err := f.node.Listen(ctx, f.listen); err != nil {
-			return err
+			return proxy.ListenHint(f.listen, err)
 		}
 		f.listens = true
 		if locked, err := f.identity.lock(); !locked { // a process before this one should have released it

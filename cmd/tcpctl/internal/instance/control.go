@@ -57,9 +57,10 @@ func (in *Instance) openMetrics(addr string) (*metrics.Server, error) {
 	if p := in.predecessor; p != nil && p.Offer.MetricsAddr == addr {
 		socket, p.Offer.Metrics = p.Offer.Metrics, nil
 	}
-	return metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
+	s, err := metrics.Open(addr, in.local, metrics.Options{Log: in.log.Logger, Socket: socket, MaxConns: proxy.NewDescriptors(0).Metrics,
 		Dropped: map[string]func() uint64{"access_lines": in.access.Lost, "log_lines": in.log.Lost, "notify_events": in.notify.Dropped,
 			"history_seconds": in.history.LostSeconds, "history_events": in.history.LostEvents}})
+	return s, proxy.ListenHint(addr, err)
 }
 
 // followersHandler is what the later processes of the instance may ask of this

@@ -12,6 +12,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/sshd"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/statedir"
+	"github.com/tcpctl/tcpctl/proxy"
 )
 
 // openSSH opens the address that the console is served on over SSH; "" is none.
@@ -60,7 +61,8 @@ func (in *Instance) listenSSH(addr string, next nextSSH) (*sshd.Server, error) {
 		socket, p.Offer.SSH = p.Offer.SSH, nil
 	}
 	show := func(ctx context.Context, s *sshd.Session) error { return in.c.Remote(ctx, in, s) }
-	return sshd.Open(addr, sshd.Options{HostKey: next.hostKey, Keys: next.keys, Show: show, Log: in.log.Logger, Socket: socket})
+	s, err := sshd.Open(addr, sshd.Options{HostKey: next.hostKey, Keys: next.keys, Show: show, Log: in.log.Logger, Socket: socket})
+	return s, proxy.ListenHint(addr, err)
 }
 
 // reloadSSH is what a file that takes the place of old says: of the server that
