@@ -43,7 +43,7 @@ func eventsCommand() *cobra.Command {
 					printEvent(out, "", ev, asJSON)
 					since = ev.Seq
 				}
-				if !follow {
+				if !follow || stdout.Err() != nil {
 					return nil
 				}
 			}

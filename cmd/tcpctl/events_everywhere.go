@@ -109,6 +109,9 @@ func (f *eventsFollower) run() error {
 				wg.Go(func() { f.follow(ctx, m, one) })
 			}
 		}
+		if stdout.Err() != nil {
+			return nil
+		}
 		if !sleep(ctx, membersEvery) {
 			return ctx.Err()
 		}

@@ -46,6 +46,9 @@ func main() { os.Exit(run()) }
 // run is main for tests, too: it gives the exit status.
 func run() int {
 	cmd, err := rootCommand().ExecuteContextC(context.Background())
+	if lost := stdout.Err(); err == nil && lost != nil {
+		err = fmt.Errorf("what this command printed is not all there: %w", lost)
+	}
 	if err == nil {
 		return 0
 	}

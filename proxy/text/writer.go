@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"sync"
 	"unicode/utf8"
@@ -15,6 +16,7 @@ type Writer struct {
 	mu   sync.Mutex
 	to   io.Writer
 	half []byte // of a rune whose rest comes with the next Write
+	err  error  // see Err
 }
 
 // NewWriter gives a Writer that writes to to.
@@ -46,7 +48,15 @@ func (w *Writer) Write(p []byte) (int, error) {
 		rest = rest[n:]
 	}
 	if _, err := w.to.Write(out.Bytes()); err != nil {
+		w.err = cmp.Or(w.err, err)
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// Err is the first error of the writer below; nil: all was written.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }

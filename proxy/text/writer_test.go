@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -22,5 +23,27 @@ func TestWriterShowsWhatSafeShows(t *testing.T) {
 				t.Errorf("%q cut at %d: %q, not %q", in, cut, out.String(), want)
 			}
 		}
+	}
+}
+
+// full is a disk that takes nothing more, which each time says so in other words.
+type full struct{ writes int }
+
+func (f *full) Write([]byte) (int, error) {
+	f.writes++
+	return 0, fmt.Errorf("no space for write %d", f.writes)
+}
+
+// A writer of many parts of a program tells once, at its end, that something was lost.
+func TestWriterKeepsItsFirstError(t *testing.T) {
+	w := NewWriter(&full{})
+	if err := w.Err(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		fmt.Fprintln(w, "x")
+	}
+	if err := w.Err(); err == nil || err.Error() != "no space for write 1" {
+		t.Error(err)
 	}
 }
