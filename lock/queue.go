@@ -50,7 +50,8 @@ type Gate interface {
 	// all that the waiter needs, until Release. With Wait and Skip it returns
 	// the reason to wait.
 	// It is called again for all waiters whenever the queue changes: after a
-	// Join, Update, Release, Requeue, and a Remove of the head.
+	// Join, Update, Release, Requeue, and a Remove of the head or of the waiter
+	// for which it has returned Wait.
 	Admit(w *Waiter) (Decision, Reason)
 	// Release returns what Admit has reserved for w.
 	Release(w *Waiter)
@@ -76,6 +77,7 @@ type Queue struct {
 	arrivals   uint64
 	cursors    []*cursor // of Walks in progress
 	reason     Reason    // of the gate's last Wait
+	stopped    *Waiter   // for which that was, while it is in the queue
 	round      uint32    // counts the calls of admit
 }
 
@@ -144,11 +146,11 @@ func (q *Queue) Remove(w *Waiter) bool {
 	if w.state != waiting || w.queue != q {
 		return false
 	}
-	head := q.head == w
+	ask := q.head == w || q.stopped == w
 	q.unlink(w)
 	w.state = detached
-	if head {
-		q.admit() // the next may not need what the head waited for
+	if ask {
+		q.admit() // the next may not need what this one waited for
 	}
 	return true
 }
@@ -251,6 +253,7 @@ func (q *Queue) Reason() Reason { return q.reason }
 // is locked.
 func (q *Queue) admit() {
 	q.round++
+	q.stopped = nil
 	for w := q.head; w != nil; {
 		next := w.next
 		decision, reason := q.gate.Admit(w)
@@ -263,7 +266,7 @@ func (q *Queue) admit() {
 				w.Owner.Granted(w)
 			}
 		case Wait:
-			q.reason = reason
+			q.reason, q.stopped = reason, w
 			return
 		}
 		w = next
@@ -308,6 +311,9 @@ func (q *Queue) unlink(w *Waiter) {
 	}
 	w.prev, w.next = nil, nil
 	q.waiting--
+	if q.stopped == w {
+		q.stopped = nil
+	}
 }
 
 // Since returns when w joined. Requeue does not change it.

@@ -203,6 +203,45 @@ func TestMoreUnitsThanThereAreHoldUpNoOther(t *testing.T) {
 	})
 }
 
+// A call that waits, behind one that is passed over, holds up those behind it. Once it
+// gives up, they are asked.
+func TestTheEndOfTheCallThatHoldsUpOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSemaphore(2)
+		held, _ := s.TryAcquire()
+		ctx, cancel := context.WithCancel(t.Context())
+		acquire := func(ctx context.Context, units int) chan error {
+			done := make(chan error, 1)
+			go func() {
+				slot, err := s.AcquireN(ctx, units)
+				slot.Release()
+				done <- err
+			}()
+			synctest.Wait()
+			return done
+		}
+		passed := acquire(t.Context(), 5) // more than there are
+		gives := acquire(ctx, 2)          // more than are free
+		behind := acquire(t.Context(), 1)
+		cancel()
+		if err := <-gives; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-behind:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Errorf("a unit is free, and this waits: %+v", s.Waiters())
+		}
+		held.Release()
+		s.Resize(5)
+		<-passed
+	})
+}
+
 func TestASlotIsReleasedOnce(t *testing.T) {
 	s := NewSemaphore(2)
 	Slot{}.Release()
