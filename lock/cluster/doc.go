@@ -11,5 +11,11 @@
 //   - A [Leader] collects what agents say into entries, and ends leases.
 //   - A [Voter] joins State and Leader to a [Log], on which the voters agree.
 //
+// A client's way through an Agent: WaitingUpTo says that it waits, and each call of
+// Tick and Step may lead to Requests, which are sent to a voter, whose answers are
+// given to Step. Where Ready names the service in Ask, Admit takes the slot or says
+// why there is none yet, and Done gives it back. A service has no slots before a
+// node with a lease has said how many, by Act with OpSlots.
+//
 // DESIGN.md has the reasons. A value of this package belongs to one goroutine.
 package cluster

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/raft/v3"
@@ -20,6 +21,9 @@ import (
 func Create(dir string, node cluster.NodeID, id string, others ...cluster.NodeID) error {
 	conf := &pb.ConfState{Voters: []uint64{uint64(node)}}
 	for _, v := range others {
+		if v == 0 || raft.IsLocalMsgTarget(uint64(v)) || slices.Contains(conf.Voters, uint64(v)) {
+			return fmt.Errorf("raftlog: voter %d of the new cluster is no node, or named twice", v)
+		}
 		conf.Voters = append(conf.Voters, uint64(v))
 	}
 	// A snapshot stands before the first entry: who joins later gets it, as raft has
@@ -57,7 +61,7 @@ func Rejoin(dir string) error {
 
 func create(dir string, node cluster.NodeID, id string, snap *pb.Snapshot) error {
 	if node == 0 || raft.IsLocalMsgTarget(uint64(node)) || id == "" || len(id) > maxClusterID {
-		return fmt.Errorf("raftlog: node %d, cluster %q: want a node, and 1 to %d bytes", node, id, maxClusterID)
+		return fmt.Errorf("raftlog: node %d, cluster %.80q: want a node, and 1 to %d bytes", node, id, maxClusterID)
 	}
 	name := filepath.Join(dir, logName)
 	if _, err := os.Stat(name); err == nil {

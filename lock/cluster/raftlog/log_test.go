@@ -3,7 +3,11 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tcpctl/tcpctl/lock/cluster"
@@ -300,5 +304,27 @@ func TestAVoterThatWasCutOffDisturbsNobody(t *testing.T) {
 	n.pass(5 * ElectionTicks)
 	if n.leader() != l || l.term != term {
 		t.Errorf("voter %d leads in term %d; it was voter %d in term %d", n.leader().id, n.leader().term, l.id, term)
+	}
+}
+
+// What would be a cluster without a quorum of its own, or a node without a clock, is refused.
+func TestClustersThatCannotBe(t *testing.T) {
+	dir := tempDir(t)
+	for what, others := range map[string][]cluster.NodeID{"no node": {2, 0}, "itself": {1, 2}, "twice": {2, 2}, "raft's own": {math.MaxUint64}} {
+		if err := Create(dir, 1, "c1", others...); err == nil || !strings.HasPrefix(err.Error(), "raftlog: voter ") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := Create(dir, 1, strings.Repeat("x", 5000)); err == nil || len(err.Error()) > 300 {
+		t.Errorf("a long id: %.400v", err)
+	}
+	none := filepath.Join(dir, "none")
+	for what, err := range map[string]error{"create": Create(none, 1, "c1"), "join": Join(none, 1, "c1"), "rejoin": Rejoin(none)} {
+		if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "raftlog: ") {
+			t.Errorf("%s in a folder that is not there: %v", what, err)
+		}
+	}
+	if _, err := Start(NodeConfig{LogConfig: LogConfig{Dir: dir, Node: 1}, Election: 1}); err == nil || !strings.Contains(err.Error(), "Election is 1ns") {
+		t.Errorf("an election timeout of no tick: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -44,10 +45,16 @@ type Node struct {
 	done chan struct{}
 }
 
+// minElection is far above where a tick is no time at all; no disk is as quick.
+const minElection = time.Millisecond
+
 // Start opens the log and begins to take part. The errors are those of Open.
 func Start(c NodeConfig) (*Node, error) {
 	if c.Election <= 0 {
 		c.Election = time.Second
+	}
+	if c.Election < minElection {
+		return nil, fmt.Errorf("raftlog: Election is %v: want %v or more", c.Election, minElection)
 	}
 	log, err := Open(c.LogConfig)
 	if err != nil {

@@ -72,7 +72,7 @@ func openPromise(dir string, create bool) (*promiseFile, error) {
 	}
 	f, err := os.OpenFile(filepath.Join(dir, promiseName), flag, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("raftlog: %w", err)
 	}
 	p := &promiseFile{file: f}
 	if err := p.read(create); err != nil {
