@@ -90,6 +90,9 @@ func (n *Node) saveCache(w *runningSource) {
 		}
 		if err := writeCacheFile(n.cfg.CacheFile, peers); err != nil {
 			w.Warn(err.Error())
+			n.mu.Lock()
+			n.cacheDirty = true // until it could be written
+			n.mu.Unlock()
 		} else {
 			w.Warn("")
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/mesh"
+	"github.com/tcpctl/tcpctl/mesh/meshinfo"
 	"github.com/tcpctl/tcpctl/mesh/meshtest"
 )
 
@@ -199,6 +200,30 @@ func TestPeersAreRemembered(t *testing.T) {
 	await(t, "a damaged file is a warning", func() bool {
 		s := damaged.Sources()
 		return len(s) == 1 && strings.Contains(s[0].Warning, "cache file")
+	})
+}
+
+// TestPeersAreRememberedOnceThatCanBe: what could not be written is not waited for until another node comes.
+func TestPeersAreRememberedOnceThatCanBe(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "later")
+	synctest.Test(t, func(t *testing.T) {
+		net := meshtest.New()
+		defer net.Close()
+		a := start(t, mesh.Config{Node: "a", Network: net.Host("a")})
+		defer a.stop()
+		// No source finds a again and again: each time would be a change.
+		b := start(t, mesh.Config{Node: "b", CacheFile: filepath.Join(dir, "peers.json"), Network: net.Host("b"), Join: []string{a.Addr().String()}})
+		defer b.stop()
+		b.awaitAlive("a")
+		cache := func() meshinfo.Source { all := b.Sources(); return all[len(all)-1] }
+		await(t, "a warning", func() bool { return cache().Warning != "" })
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the warning goes", func() bool { return cache().Warning == "" })
+		if _, err := os.Stat(filepath.Join(dir, "peers.json")); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
