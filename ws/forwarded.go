@@ -46,11 +46,13 @@ func parseForwarded(element string) (e Forwarded, ok bool) {
 		if strings.ContainsAny(value, "\"\\ \t") {
 			return e, false
 		}
-		switch strings.ToLower(name) {
-		case "for":
+		switch name = strings.ToLower(name); {
+		case name == "for" && e.For == "":
 			e.For = value
-		case "host":
+		case name == "host" && e.Host == "":
 			e.Host = value
+		case name == "for", name == "host":
+			return e, false // twice (section 4): which of them a proxy has written is not known
 		}
 	}
 	return e, true

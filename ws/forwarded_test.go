@@ -20,6 +20,8 @@ var forwardeds = []struct {
 	{[]string{"for=6.6.6.6, nonsense, for=10.0.0.1"}, []ws.Forwarded{{For: "10.0.0.1"}}},
 	{[]string{`for="6.6.6.6, for=10.0.0.1`}, []ws.Forwarded{{For: "10.0.0.1"}}},
 	{[]string{`host="a\"b"`}, nil},
+	{[]string{"for=6.6.6.6;FOR=7.7.7.7, for=10.0.0.1"}, []ws.Forwarded{{For: "10.0.0.1"}}},
+	{[]string{"for=10.0.0.1;host=a.test;host=b.test"}, nil},
 }
 
 func TestParseForwarded(t *testing.T) {
