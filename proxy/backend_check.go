@@ -34,8 +34,12 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 
 // startChecksLocked begins the checks of the backend. A passive one is up until
 // its clients' connections fail; after an upgrade, only if it was up before.
+// Before Start, that begins them.
 func (b *Backend) startChecksLocked() {
 	s := b.service
+	if !s.started {
+		return
+	}
 	switch s.config().Check.Type {
 	case health.None:
 		b.tracker.Add(true)

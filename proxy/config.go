@@ -47,7 +47,7 @@ type Config struct {
 	// it clients wait in the kernel's backlog. 0: worked out from the
 	// process's descriptor limit.
 	MaxSessions int
-	// Inherited, when set, gives the listeners that a supervisor, like systemd,
+	// Activated, when set, gives the listeners that a supervisor, like systemd,
 	// has opened for a service, which the engine owns from then on, and the
 	// rest of its addresses.
 	Activated func(service string, listen []string) (given []net.Listener, rest []string, err error)

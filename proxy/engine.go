@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,13 +49,17 @@ type Engine struct {
 	started    bool
 	stopped    bool
 	opened     bool
-	handedOver bool // its listeners are another engine's
+	openErr    error // of Open: what was inherited or given is closed, so that another Open could not do more
+	handedOver bool  // its listeners are another engine's
 
 	remainingMu  sync.Mutex
 	remaining    uint64 // numbers what Remaining has said
 	followMu     sync.Mutex
 	predecessors map[string]*Remaining // by what Follow calls them; "": the sum of those that have ended
 }
+
+// errNotRunning is of what begins something, before Start.
+var errNotRunning = errors.New("proxy: the engine does not run")
 
 // New makes an engine of a configuration, which it refuses with a sentence
 // that names what is wrong. Nothing is opened before Start.
@@ -93,14 +98,11 @@ func (c Config) complete() ([]ServiceConfig, error) {
 	var all []ServiceConfig
 	for _, sc := range c.Services {
 		if found := sc.Validate(); len(found) > 0 {
-			return nil, fmt.Errorf("proxy: service %q: %s%w", sc.Name, strings.TrimPrefix(found[0].Key+": ", ": "), found[0])
+			return nil, fmt.Errorf("proxy: service %.80q: %s%w", sc.Name, strings.TrimPrefix(found[0].Key+": ", ": "), found[0])
 		}
 		sc = sc.complete()
-		if (sc.Scope == ScopeCluster) != (sc.Cluster != nil) {
-			return nil, fmt.Errorf("proxy: service %q: scope %q, and Cluster set: %t", sc.Name, sc.Scope, sc.Cluster != nil)
-		}
-		if (sc.Lock.Scope == ScopeCluster) != (sc.Shared != nil) {
-			return nil, fmt.Errorf("proxy: service %q: a lock of scope %q, and Shared set: %t", sc.Name, sc.Lock.Scope, sc.Shared != nil)
+		if err := cmp.Or(goesWith("Scope", sc.Scope, "Cluster", sc.Cluster != nil), goesWith("Lock.Scope", sc.Lock.Scope, "Shared", sc.Shared != nil)); err != nil {
+			return nil, fmt.Errorf("proxy: service %q: %w", sc.Name, err)
 		}
 		if names[sc.Name] {
 			return nil, fmt.Errorf("proxy: two services are called %q", sc.Name)
@@ -109,6 +111,17 @@ func (c Config) complete() ([]ServiceConfig, error) {
 		all = append(all, sc)
 	}
 	return all, nil
+}
+
+// goesWith says what is missing of a scope and the function that it is of; nil: nothing.
+func goesWith(key, scope, field string, set bool) error {
+	switch {
+	case scope == ScopeCluster && !set:
+		return fmt.Errorf("%s is %q, and %s is nil; set it to what joins the service to others", key, scope, field)
+	case scope != ScopeCluster && set:
+		return fmt.Errorf("%s is set, and %s is %q; make that %q, or leave %s out", field, key, scope, ScopeCluster, field)
+	}
+	return nil
 }
 
 // Open opens all addresses, or none, and accepts no client yet. Start does so
@@ -122,17 +135,20 @@ func (h Handover) Open() error {
 
 // openLocked is Open. The engine is locked.
 func (e *Engine) openLocked() error {
+	if e.stopped {
+		return ErrClosed
+	}
 	if e.opened {
-		return nil
+		return e.openErr
 	}
 	e.opened = true
-	err := e.openServicesLocked()
+	e.openErr = e.openServicesLocked()
 	closeInherited(e.inherited)
 	e.inherited = nil
-	if err != nil {
+	if e.openErr != nil {
 		e.undoOpenLocked()
 	}
-	return err
+	return e.openErr
 }
 
 // undoOpenLocked takes Open back. Of sockets that another process has, too,
@@ -156,14 +172,12 @@ func (e *Engine) undoOpenLocked() {
 	e.loop.Shutdown()
 }
 
-// Start opens all listeners, or none, and begins to serve.
+// Start opens all listeners, or none, and begins to serve. After an error that
+// it could not, it returns that again: make another engine.
 func (e *Engine) Start() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.stopped:
-		return ErrClosed
-	case e.started:
+	if e.started && !e.stopped {
 		return errors.New("proxy: started already")
 	}
 	if err := e.openLocked(); err != nil {

@@ -132,4 +132,38 @@ func TestStartOpensAllOrNone(t *testing.T) {
 		c.Close()
 		t.Error("the first address still listens")
 	}
+	taken.Close()
+	if err := e.Start(); err == nil || !strings.Contains(err.Error(), `service "two"`) {
+		t.Errorf("the second start opens nothing, and says %v", err)
+	}
+	e.Close()
+}
+
+// TestScopesWithoutTheirFunction are refused by what is missing, or too much.
+func TestScopesWithoutTheirFunction(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]proxy.ServiceConfig{
+		`Scope is "cluster", and Cluster is nil; set`:     {Scope: proxy.ScopeCluster},
+		`Cluster is set, and Scope is "node"; make`:       {Cluster: func(proxy.ClusterUser) io.Closer { return nil }},
+		`Lock.Scope is "cluster", and Shared is nil; set`: {Lock: proxy.LockConfig{Slots: 1, Scope: proxy.ScopeCluster}},
+		`Shared is set, and Lock.Scope is "node"; make`:   {Shared: func(proxy.SharedUser) proxy.Shared { return nil }},
+	} {
+		c.Name, c.Listen = "db", []string{"127.0.0.1:0"}
+		if _, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{c}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+}
+
+// TestAFolderThatIsNotThere is what a Unix socket lacks, and what its error says.
+func TestAFolderThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"unix:" + filepath.Join(t.TempDir(), "none", "s")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if err := e.Start(); err == nil || !strings.Contains(err.Error(), "; make the folder of unix:/") {
+		t.Error(err)
+	}
 }

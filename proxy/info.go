@@ -41,7 +41,7 @@ const (
 // subtraction that the reader does.
 type ServiceInfo struct {
 	Name     string        `json:"name"`
-	Listen   []string      `json:"listen"`
+	Listen   []string      `json:"listen"`        // where it does: with the ports that ":0" has got; empty: it is closed
 	SNI      []string      `json:"sni,omitempty"` // the names by which it shares its addresses
 	State    string        `json:"state"`
 	Reason   Reason        `json:"reason,omitempty"` // the head of the queue waits
@@ -190,7 +190,7 @@ type BackendInfo struct {
 	FoundBy     string        `json:"found_by,omitempty"` // the kind of its source; absent: it is configured, or an operator's
 }
 
-// DrainInfo follows a drain while sessions are left.
+// DrainInfo follows a drain while sessions remain, or its limit is still to come.
 type DrainInfo struct {
 	StartedWith int        `json:"started_with"`
 	Remaining   int        `json:"remaining"`

@@ -12,7 +12,7 @@ import (
 // listenerSet is the sockets that a service has while it is open.
 type listenerSet struct {
 	sockets []*socket
-	claimed []string // addresses that Config.Inherited had open
+	claimed []string // addresses that Config.Activated had open
 }
 
 // openListenersLocked opens all addresses of a service, or none. The engine is
@@ -41,6 +41,8 @@ func ListenHint(addr string, err error) error {
 		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w; no interface here has the address of %s", err, addr)
+	case errors.Is(err, syscall.ENOENT): // of a Unix socket
+		return fmt.Errorf("%w; make the folder of %s first", err, addr)
 	}
 	return err
 }
@@ -128,6 +130,9 @@ func (s *Service) StartListening(by, reason string) (text string, err error) {
 	e := s.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.started {
+		return "", errNotRunning
+	}
 	if e.stopped || e.handedOver || s.retired {
 		return "", fmt.Errorf("proxy: %s cannot be opened: the engine is stopping", s.name)
 	}

@@ -82,8 +82,13 @@ type step struct {
 // startPlan enters a plan in the engine, refusing a second one for the
 // same service, and runs it.
 func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
-	if s.ctx.Err() != nil {
+	started := false
+	s.queue.View(func() { started = s.started })
+	switch {
+	case s.ctx.Err() != nil:
 		return nil, ErrClosed
+	case !started:
+		return nil, errNotRunning
 	}
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (e *Engine) Apply(c Config) (changes []string, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.started || e.stopped {
-		return nil, fmt.Errorf("proxy: the engine does not run")
+		return nil, errNotRunning
 	}
 	services, err := e.servicesLocked(all)
 	if err != nil {

@@ -397,8 +397,8 @@ func TestSharedConfigs(t *testing.T) {
 		"lock.scope":      func(c *proxy.ServiceConfig) { c.Lock.Scope = "world" },
 		"lock.when_lost":  func(c *proxy.ServiceConfig) { c.Lock.WhenLost = "share" },
 		"pause.bypass":    func(c *proxy.ServiceConfig) { c.Pause.Bypass = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
-		"Shared set":      func(c *proxy.ServiceConfig) { c.Shared = nil },
-		"scope \"node\"":  func(c *proxy.ServiceConfig) { c.Lock.Scope = proxy.ScopeNode },
+		"Shared is nil":   func(c *proxy.ServiceConfig) { c.Shared = nil },
+		"Shared is set":   func(c *proxy.ServiceConfig) { c.Lock.Scope = proxy.ScopeNode },
 		"hooks.on_expire": func(c *proxy.ServiceConfig) { c.Shared, c.Lock.Scope, c.Hooks.OnExpire.Run = nil, "", []string{"true"} },
 	} {
 		c := base()

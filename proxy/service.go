@@ -45,7 +45,7 @@ type Service struct {
 	pause        pauseState
 	quiet        quietDrains
 	retired      bool // a reload has it no more; guarded by the engine's mu
-	started      bool // guarded by the engine's mu
+	started      bool // written with the engine and its queue locked
 	hooks        hookState
 	plan         *Plan // that is at work; nil: none
 	changes      changes
@@ -82,10 +82,10 @@ func (s *Service) start() {
 	s.share = s.engine.budget.NewShare()
 	s.shared.start(s.config().Shared)
 	s.cluster.start(s.config().Cluster)
-	s.started = true
 	s.working.Add(1)
 	go s.runTimer()
 	s.queue.Do(func() {
+		s.started = true
 		for _, b := range s.backends.all {
 			b.startChecksLocked()
 		}

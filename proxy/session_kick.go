@@ -59,7 +59,7 @@ func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) err
 	o.engine.mu.Lock()
 	defer o.engine.mu.Unlock()
 	if !o.engine.started || o.engine.stopped {
-		return fmt.Errorf("proxy: the engine does not run")
+		return errNotRunning
 	}
 	o.engine.retiring.Add(1)
 	go o.kickSlowly(by, reason, rate, ids)

@@ -145,7 +145,44 @@ func TestCloseBeforeStart(t *testing.T) {
 	if err := e.Start(); !errors.Is(err, proxy.ErrClosed) {
 		t.Errorf("start: %v", err)
 	}
+	if err := proxy.HandoverOf(e).Open(); !errors.Is(err, proxy.ErrClosed) {
+		t.Errorf("open: %v", err)
+	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the listener it was given: %v", err)
+	}
+}
+
+// TestActsBeforeStart begin nothing that a Close without a Start would leave; that
+// nothing is left is seen at the end of all tests. What they have changed is there once
+// the engine runs.
+func TestActsBeforeStart(t *testing.T) {
+	t.Parallel()
+	for _, started := range []bool{false, true} {
+		e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
+			Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1", Restart: []string{"true"}}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := e.Service("db")
+		_, restart := s.Backend("a").StartRestart(proxy.PlanOptions{})
+		_, window := s.StartWindow(proxy.PlanOptions{})
+		_, listen := s.StartListening("ana", "")
+		_, apply := e.Apply(proxy.Config{})
+		for what, err := range map[string]error{"restart": restart, "window": window, "open": listen, "reload": apply} {
+			if err == nil || err.Error() != "proxy: the engine does not run" {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if _, err := s.Add(proxy.BackendConfig{Name: "b", Addr: newServer(t, "b").addr()}, "ana", ""); err != nil {
+			t.Error(err)
+		}
+		if started {
+			if err := e.Start(); err != nil {
+				t.Fatal(err)
+			}
+			(&visit{TB: t, svc: s}).untilHealth("b", proxy.StateUp)
+		}
+		e.Close()
 	}
 }

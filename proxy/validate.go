@@ -29,6 +29,11 @@ func (c ServiceConfig) Validate() []*ValueError {
 	for i, a := range c.Listen {
 		v.addr(fmt.Sprintf("listen[%d]", i), a, true)
 	}
+	for i, ln := range c.Listeners {
+		if ln == nil {
+			v.wrong(fmt.Sprintf("listeners[%d]", i), "leave it out", "service %q: a listener that it is given is nil", c.Name)
+		}
+	}
 	for i, a := range c.Source {
 		if _, err := ParseSource(a.String()); err != nil {
 			v.wrong(fmt.Sprintf("source[%d]", i), "", "source %v", err)
@@ -127,6 +132,9 @@ func (c *ServiceConfig) validateShared(v *values) {
 }
 
 func (c *ServiceConfig) validateClients(v *values) {
+	v.networks("allow", c.Allow)
+	v.networks("deny", c.Deny)
+	v.networks("trusted_proxies", c.TrustedProxies)
 	v.count("max_sessions_per_ip", c.MaxSessionsPerIP, maxCount)
 	v.rate("new_sessions_per_ip", max(c.NewSessionsPerIP, 0))
 	v.count("new_sessions_burst", c.NewSessionsBurst, maxCount)
@@ -195,6 +203,8 @@ func (c *CheckConfig) validate(v *values) {
 	switch {
 	case c.Type == checkExec && len(c.Run) == 0:
 		v.wrong("check.run", `write run = ["/path/of/program"]`, `type = "exec" has nothing to run`)
+	case c.Type == checkExec:
+		v.argv("check.run", c.Run)
 	case c.Type == health.Talk && c.Want == "":
 		v.wrong("check.expect_bytes", `write what the backend answers, such as "+PONG"`, `type = "send-expect" expects nothing`)
 	}
@@ -215,6 +225,7 @@ func (c *PauseConfig) validate(v *values) {
 	v.needed("pause.max", c.Max, LongestPause, `write the longest that clients may be held, such as "2m"`, "a pause always has a deadline")
 	v.choice("pause.on_max", c.OnMax, "resume", "reject")
 	v.rate("pause.release_rate", max(c.ReleaseRate, 0))
+	v.networks("pause.bypass", c.Bypass)
 }
 
 func (c *DrainConfig) validate(v *values) {
@@ -244,6 +255,7 @@ func (h *Hooks) validate(v *values) {
 }
 
 func (h *Hook) validate(v *values, key string) {
+	v.argv(key+".run", h.Run)
 	v.number(key+".every", h.Every, 0, maxCount)
 	if h.Timeout != 0 {
 		v.needed(key+".timeout", h.Timeout, LongestDuration, `write the longest that it may take, such as "30s"`, "a hook has to end")
@@ -264,6 +276,7 @@ func (c *BackendConfig) validate(v *values) {
 	v.count("max_sessions", c.MaxSessions, maxCount)
 	v.number("check_port", c.CheckPort, 0, 65535)
 	c.validateTLS(v)
+	v.argv("restart", c.Restart)
 	if c.ReadyTimeout != 0 {
 		v.needed("ready_timeout", c.ReadyTimeout, LongestDuration, `write how long a restart may take, such as "60s"`, "a restart has to end")
 	}

@@ -24,6 +24,12 @@ func TestValuesThatCannotBe(t *testing.T) {
 		"":                   func(c *ServiceConfig) { c.Name = "a/b" },
 		"listen":             func(c *ServiceConfig) { c.Listen = nil },
 		"listen[1]":          func(c *ServiceConfig) { c.Listen = append(c.Listen, "nowhere") },
+		"listen[0]":          func(c *ServiceConfig) { c.Listen[0] = strings.Repeat("x", 5000) + ":1" },
+		"listeners[0]":       func(c *ServiceConfig) { c.Listeners = []net.Listener{nil} },
+		"allow[0]":           func(c *ServiceConfig) { c.Allow = []netip.Prefix{{}} },
+		"deny[0]":            func(c *ServiceConfig) { c.Deny = []netip.Prefix{{}} },
+		"trusted_proxies[0]": func(c *ServiceConfig) { c.TrustedProxies = []netip.Prefix{{}} },
+		"pause.bypass[0]":    func(c *ServiceConfig) { c.Pause.Bypass = []netip.Prefix{{}} },
 		"source[0]":          func(c *ServiceConfig) { c.Source = []netip.Addr{{}} },
 		"balance":            func(c *ServiceConfig) { c.Balance = "fair" },
 		"connect_timeout":    func(c *ServiceConfig) { c.ConnectTimeout = -1 },
@@ -71,6 +77,9 @@ func TestValuesThatCannotBe(t *testing.T) {
 		"pause.max":                  func(c *ServiceConfig) { c.Pause.Max = LongestPause + 1 },
 		"pause.on_max":               func(c *ServiceConfig) { c.Pause.OnMax = "keep" },
 		"pause.release_rate":         func(c *ServiceConfig) { c.Pause.ReleaseRate = 1e-300 },
+		"hooks.before_next.run":      func(c *ServiceConfig) { c.Hooks.BeforeNext.Run = []string{""} },
+		"hooks.on_ttl.run":           func(c *ServiceConfig) { c.Hooks.OnTTL.Run = []string{"a\x00b"} },
+		"backends[0].restart":        func(c *ServiceConfig) { c.Backends[0].Restart = []string{"", "x"} },
 		"hooks.ready":                func(c *ServiceConfig) { c.Hooks.Ready = "soon" },
 		"hooks.before_next.on_error": func(c *ServiceConfig) { c.Hooks.BeforeNext.OnError = "cry" },
 		"hooks.before_next.every":    func(c *ServiceConfig) { c.Hooks.BeforeNext.Every = huge },
@@ -95,7 +104,16 @@ func TestValuesThatCannotBe(t *testing.T) {
 		}
 		if _, err := New(Config{Services: []ServiceConfig{c}}); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%q: New says %v", key, err)
+		} else if len(err.Error()) > 400 {
+			t.Errorf("%q: New says it in %d bytes", key, len(err.Error()))
 		}
+	}
+	empty := ServiceConfig{Name: "db", Listen: []string{"127.0.0.1:0"}, Check: CheckConfig{Type: "exec", Run: []string{""}}}
+	if found := empty.Validate(); len(found) != 1 || found[0].Key != "check.run" {
+		t.Errorf("an exec check of no program: %v", found)
+	}
+	if _, err := New(Config{Services: []ServiceConfig{{Name: strings.Repeat("x", 5000)}}}); err == nil || len(err.Error()) > 400 {
+		t.Errorf("a long name: %.500v", err)
 	}
 	if _, err := New(Config{MaxSessions: huge}); err == nil {
 		t.Error("New takes any max_sessions")

@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"math"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +33,7 @@ const (
 	maxBytes = 1 << 53
 
 	maxName = 64   // bytes of the name of a service or backend
+	maxAddr = 300  // bytes of an address: a name in the DNS has 253
 	maxNote = 1000 // bytes of a reason or a mark
 
 	leastInterval  = 10 * time.Millisecond // of checks: more would be a load of their own
@@ -148,7 +151,31 @@ func (v *values) name(key, what, name string) {
 	}
 }
 
+// networks refuses the zero Prefix, which has no client in it: of a list of
+// those who may not come, it would keep none out.
+func (v *values) networks(key string, all []netip.Prefix) {
+	for i, p := range all {
+		if !p.IsValid() {
+			v.wrong(fmt.Sprintf("%s[%d]", key, i), `write "10.0.0.0/8"`, "%s has a network that is none", last(key))
+		}
+	}
+}
+
+// argv refuses what no system can run; none is right.
+func (v *values) argv(key string, argv []string) {
+	switch {
+	case len(argv) > 0 && argv[0] == "":
+		v.wrong(key, `write ["/path/of/program"]`, "%s has no program", last(key))
+	case slices.ContainsFunc(argv, func(arg string) bool { return strings.IndexByte(arg, 0) >= 0 }):
+		v.wrong(key, "", "%s %.80q: no argument has a zero byte", last(key), argv)
+	}
+}
+
 func (v *values) addr(key, addr string, listen bool) {
+	if len(addr) > maxAddr {
+		v.wrong(key, "shorten it", "%s %.20q...: an address has at most %d bytes", last(key), addr, maxAddr)
+		return
+	}
 	if err := checkAddr(addr, listen); err != nil {
 		v.wrong(key, "", "%s %v", last(key), err)
 	} else if text.Safe(addr) != addr || strings.ContainsFunc(addr, unicode.IsSpace) {
