@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -99,21 +101,67 @@ func (f *Fleet) ask(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, f.notAsked(r, node, err)
 	}
-	var sent atomic.Bool
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }}
-	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
-	out.URL.Host = hex.EncodeToString([]byte(p.ID))
-	out.Host = out.URL.Host
-	resp, err := f.transport.RoundTrip(out)
-	switch {
-	case err == nil:
-		return resp, nil
-	case r.Context().Err() != nil:
-		return nil, r.Context().Err()
-	case sent.Load() && r.Method != http.MethodGet:
-		return nil, api.NoAnswer(fmt.Sprintf("the connection to %s is lost: %s", p.Name, plain(err)))
+	body, err := readBody(r)
+	if err != nil {
+		return nil, api.Wrong("the request's body cannot be read: "+err.Error(), "nothing was done")
 	}
-	return nil, f.notAsked(r, node, err)
+	host := hex.EncodeToString([]byte(p.ID))
+	for tries := 1; ; tries++ {
+		resp, on, sent, err := f.askOn(r, host, body)
+		switch {
+		case err == nil:
+			return resp, nil
+		case r.Context().Err() != nil:
+			return nil, r.Context().Err()
+		case sent && r.Method != http.MethodGet:
+			return nil, api.NoAnswer(fmt.Sprintf("the connection to %s is lost: %s", p.Name, plain(err)))
+		case !on || sent || tries == maxTries:
+			return nil, f.notAsked(r, node, err)
+		}
+	}
+}
+
+// maxTries is for streams that end before a request goes over them, which stay open for the next
+// ones: net/http tries again by itself for GET alone.
+const maxTries = 6
+
+// readBody is what an act says, which is short: it may be sent more than once.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	defer r.Body.Close()
+	return io.ReadAll(io.LimitReader(r.Body, 2<<20)) // a peer refuses half of that
+}
+
+// askOn sends a request over one stream. It says whether it had one, and whether any of the request went over it.
+func (f *Fleet) askOn(r *http.Request, host string, body []byte) (resp *http.Response, on, sent bool, err error) {
+	var over *counted
+	before := int64(0)
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		over = i.Conn.(*counted)
+		before = over.wrote.Load()
+	}}
+	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
+	out.URL.Host, out.Host = host, host
+	out.Body, out.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		out.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	resp, err = f.transport.RoundTrip(out)
+	return resp, over != nil, over != nil && over.wrote.Load() > before, err
+}
+
+// counted is a stream that knows how much was written to it.
+type counted struct {
+	net.Conn
+	wrote atomic.Int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.wrote.Add(int64(n))
+	return n, err
 }
 
 func plain(err error) string       { return plainText(err.Error()) }
@@ -126,7 +174,11 @@ func (f *Fleet) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.node.OpenStream(ctx, string(id))
+	s, err := f.node.OpenStream(ctx, string(id))
+	if err != nil {
+		return nil, err
+	}
+	return &counted{Conn: s}, nil
 }
 
 // notAsked says why a node was not asked.
