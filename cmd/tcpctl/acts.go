@@ -19,6 +19,7 @@ func actCommands() []*cobra.Command {
 	for i := range api.Acts {
 		cmd := actCommand(&api.Acts[i])
 		if cmd.Name() == "cluster" {
+			cmd.Long = clusterLong
 			cmd.AddCommand(clusterStatusCommand(), clusterDoctorCommand())
 		}
 		all = append(all, cmd)

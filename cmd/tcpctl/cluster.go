@@ -14,6 +14,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
+const clusterLong = `Makes a cluster of nodes of the mesh, and changes who votes in it:
+
+  init             make the cluster: once, on one of its voters
+  add NODE         let a node vote; returns once it does
+  remove NODE      let a voter vote no more; it serves on
+  lead NODE        have that voter lead
+  rejoin           remove this node's log, and join again with what the leader has
+  recover          go on with this node as the only voter, where the majority is
+                   lost for good; needs --force
+  slots SERVICE N  give a lock of the cluster N slots, on all nodes
+
+With --dry-run each says what it would do, and what would be lost.`
+
 // clusterStatusCommand is below the act "cluster", which changes what it shows.
 func clusterStatusCommand() *cobra.Command {
 	var asJSON bool

@@ -204,6 +204,12 @@ func TestRule27ADryRun(t *testing.T) {
 			t.Errorf("%s:\n%s", argv[0], out)
 		}
 	}
+	for _, args := range [][]string{{"window", "db", "--", "true"}, {"window", "db", "--dry-run", "--", "true"}, {"roll", "db"}, {"restart", "db/a"}} {
+		args = append([]string{args[0], "--peer", "all", "--socket", all[0].socket}, args[1:]...)
+		if out, status := runTcpctl(t, args...); status != exitUsage || !strings.Contains(out, "its scope is cluster; leave out --peer") {
+			t.Errorf("%s of each node, where one is of all: status %d\n%s", args[1:], status, out)
+		}
+	}
 	at := all[2].service().Backends
 	for i, name := range []string{"a", "b"} {
 		if out := dry(all[0], "db/"+name, "restart"); !strings.Contains(out, fmt.Sprintf("edge-3: %d live, 0 waiting\n", at[i].Active)) {

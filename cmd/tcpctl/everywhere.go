@@ -14,6 +14,7 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/mesh/meshinfo"
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
@@ -72,6 +73,11 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 	defer cancel()
+	if a.Plan && !r.Here {
+		if err := onePlanEach(ctx, src, r.Targets[0]); err != nil {
+			return err
+		}
+	}
 	answers, err := api.DoEverywhere(ctx, src, func(id string) api.Source { return src.Peer(id) }, r)
 	if err != nil {
 		return err
@@ -86,6 +92,19 @@ func actEverywhere(cmd *cobra.Command, src *control.Client, a *api.Act, r api.Re
 	}
 	warnDeparted(ctx, cmd, src)
 	return notAll(answers, "the act is safe to repeat")
+}
+
+// onePlanEach refuses a plan on each node where one is of all nodes already: the first would stop the others halfway.
+func onePlanEach(ctx context.Context, src api.Source, target string) error {
+	st, err := src.Status(ctx)
+	if err != nil {
+		return err
+	}
+	service, _ := api.SplitTarget(target)
+	if s := st.Service(service); s != nil && s.Scope == proxy.ScopeCluster {
+		return usage("what is done to %s holds on all nodes already: its scope is cluster; leave out --peer, or add --here for each node alone", service)
+	}
+	return nil
 }
 
 // warnDeparted names the nodes that have departed from the mesh recently, which

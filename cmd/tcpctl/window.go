@@ -51,6 +51,11 @@ CMD runs holds its clients until its --max, and then admits them.`,
 			}
 			src := source(cmd)
 			defer src.Close()
+			if everywhere(cmd) && !call.Here {
+				if err := onePlanEach(cmd.Context(), src, call.Service); err != nil {
+					return err
+				}
+			}
 			if call.DryRun {
 				return dryWindow(cmd, src, &call, asJSON)
 			}
