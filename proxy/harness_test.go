@@ -25,7 +25,7 @@ import (
 // in front of some, and a client comes, says something, and hears.
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16)
+	proxytest.Parallel(16, 8)
 	goleak.VerifyTestMain(m)
 }
 

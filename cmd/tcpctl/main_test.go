@@ -17,7 +17,7 @@ import (
 // TestMain puts this binary into PATH as "tcpctl", so that the tests start the
 // real thing as processes of their own: also with the race detector.
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16) // with more, a node of a cluster may get no processor for a lease, and has lost it
+	proxytest.Parallel(20, 6) // with more, a node of a cluster may get no processor for a lease, and has lost it
 	races := ""
 	if os.Getenv("GORACE") == "" { // else this is a command of the tests', or it was set on purpose
 		dir, err := os.MkdirTemp("", "tcpctl-race")

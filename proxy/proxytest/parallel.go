@@ -7,13 +7,12 @@ import (
 	"strconv"
 )
 
-// Parallel has n tests of a package run at a time unless -parallel says otherwise, for tests that wait and need no
-// processor for it. It is called in TestMain. With the race detector there are half as many: all that they do takes
-// several times as much of a processor then.
-func Parallel(n int) {
+// Parallel has n tests of a package run at a time, or race with the race detector, with which all that they do takes
+// several times as much of a processor. It is called in TestMain, for tests that wait; -parallel goes before it.
+func Parallel(n, race int) {
 	info, _ := debug.ReadBuildInfo()
 	if info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		n /= 2
+		n = race
 	}
 	flag.Set("test.parallel", strconv.Itoa(n))
 }

@@ -11,6 +11,7 @@ import (
 // TestRule34ADiskThatIsFull is a file system without space, which only root can make.
 // With space again, the voter goes on from all that it has confirmed.
 func TestRule34ADiskThatIsFull(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("raftlog", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skip("cannot mount a small file system: ", err)

@@ -95,6 +95,7 @@ func leadTest(l *Log) {
 // TestHostileMessagesAreErrors: none of them panics or is taken, at a follower or a
 // leader.
 func TestHostileMessagesAreErrors(t *testing.T) {
+	t.Parallel()
 	for i, m := range hostile() {
 		for _, lead := range []bool{false, true} {
 			l := openTest(t)
@@ -137,6 +138,7 @@ func TestHostileMessagesAreErrors(t *testing.T) {
 
 // TestAMessageIsOfItsStream: a voter cannot speak for another one.
 func TestAMessageIsOfItsStream(t *testing.T) {
+	t.Parallel()
 	l := openTest(t)
 	data, _ := encodeFrame("c1", &pb.Message{Type: pb.MsgHeartbeat.Enum(), From: proto.Uint64(2), To: proto.Uint64(1), Term: proto.Uint64(5)})
 	if err := l.Step(3, data); !errors.Is(err, ErrMessage) {

@@ -15,6 +15,7 @@ import (
 
 // TestOneThreeAndFiveVoters commit, and go on where they were after a restart.
 func TestOneThreeAndFiveVoters(t *testing.T) {
+	t.Parallel()
 	for _, ids := range [][]cluster.NodeID{{7}, {1, 2, 3}, {1, 2, 3, 4, 5}} {
 		t.Run(fmt.Sprint(len(ids)), func(t *testing.T) {
 			n := newNet(t, 1, ids...)
@@ -38,6 +39,7 @@ func TestOneThreeAndFiveVoters(t *testing.T) {
 // TestWhatIsCommittedSurvives: a minority crashes at any time, also between a write
 // and what is sent after it, and the network loses, doubles and delays.
 func TestWhatIsCommittedSurvives(t *testing.T) {
+	t.Parallel()
 	seeds := 30
 	if testing.Short() {
 		seeds = 8
@@ -149,6 +151,7 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 
 // TestVotersComeAndGo: from one to three, the first is replaced, and back to one.
 func TestVotersComeAndGo(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1)
 	n.commit(100, n.voters[1])
 	for _, id := range []cluster.NodeID{2, 3, 4} {
@@ -207,6 +210,7 @@ func (n *net) change(ask func(*Log) error, done func(Status) bool) {
 
 // TestNoRemovalBreaksTheMajority: of two that can be reached of three, none goes.
 func TestNoRemovalBreaksTheMajority(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	l := n.waitLeader()
@@ -224,6 +228,7 @@ func TestNoRemovalBreaksTheMajority(t *testing.T) {
 // TestASlowVoterGetsASnapshot: what it misses is in no log any more. The first
 // snapshot is lost.
 func TestASlowVoterGetsASnapshot(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	l := n.waitLeader()
@@ -267,6 +272,7 @@ func TestASlowVoterGetsASnapshot(t *testing.T) {
 // TestRule25NoMajorityNoConfirmation: a leader that is cut off confirms no read, and
 // stops leading.
 func TestRule25NoMajorityNoConfirmation(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	l := n.waitLeader()
@@ -293,6 +299,7 @@ func TestRule25NoMajorityNoConfirmation(t *testing.T) {
 
 // TestAVoterThatWasCutOffDisturbsNobody: it asks first whether it would be elected.
 func TestAVoterThatWasCutOffDisturbsNobody(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	l := n.waitLeader()

@@ -13,6 +13,7 @@ import (
 // under another id, and beyond all numbers that the others can have given. A try that
 // was cut short is no harm. What comes of the old cluster is refused.
 func TestRule33bRecover(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	lost, v := n.voters[1], n.voters[3]

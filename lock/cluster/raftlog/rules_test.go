@@ -159,6 +159,7 @@ func TestRule33FoundByTheLeader(t *testing.T) {
 // TestRule33AVoteIsKept: after rejoining a voter does not vote in a term in which it
 // may have voted.
 func TestRule33AVoteIsKept(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	if err := Create(dir, 1, "c1", 2, 3); err != nil {
 		t.Fatal(err)
@@ -186,6 +187,7 @@ func TestRule33AVoteIsKept(t *testing.T) {
 // TestRule34ADiskThatFailsEndsVoting, and the others go on. A file that may not grow
 // is a disk that is full.
 func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]func(v *voter){
 		"fsync":     func(v *voter) { v.log.store.fault = func() error { return errors.New("fsync: input/output error") } },
 		"disk full": func(v *voter) { v.log.store.db.MaxSize = 1 << 16 },
@@ -238,6 +240,7 @@ func TestRule34ADiskThatFailsEndsVoting(t *testing.T) {
 // TestRule30TwoClustersOfOneName: a voter refuses another cluster's messages and
 // says both ids; so does the other one.
 func TestRule30TwoClustersOfOneName(t *testing.T) {
+	t.Parallel()
 	a, b := newNet(t, 1, 1, 2), newNet(t, 2, 3)
 	b.voters[3].crash()
 	if err := errors.Join(os.RemoveAll(b.voters[3].dir), os.Mkdir(b.voters[3].dir, 0o700), Create(b.voters[3].dir, 3, "c2", 1)); err != nil {
@@ -268,6 +271,7 @@ func TestRule30TwoClustersOfOneName(t *testing.T) {
 
 // TestANewerEntryStopsTheVoter, and it votes no more: it could not go on from it.
 func TestANewerEntryStopsTheVoter(t *testing.T) {
+	t.Parallel()
 	n := newNet(t, 1, 1, 2, 3)
 	n.commit(100, n.all()...)
 	l := n.waitLeader()
@@ -287,6 +291,7 @@ func TestANewerEntryStopsTheVoter(t *testing.T) {
 // TestTheLogIsOfOneNode: a folder that was copied to another node is refused, and one
 // that is in use.
 func TestTheLogIsOfOneNode(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	if _, err := Open(LogConfig{Dir: dir, Node: 1, Logger: quiet}); !errors.Is(err, ErrNone) {
 		t.Errorf("an empty folder: %v", err)
@@ -315,6 +320,7 @@ func TestTheLogIsOfOneNode(t *testing.T) {
 
 // TestAVoteSurvivesACrash: of two candidates of one term only one gets it.
 func TestAVoteSurvivesACrash(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	if err := Create(dir, 1, "c1", 2, 3); err != nil {
 		t.Fatal(err)

@@ -60,6 +60,7 @@ var saves = []func(s *store) error{
 // what was saved then, wherever the writing of its pages was cut off; after save has
 // returned only the latter.
 func TestACrashAtEachWriteLeavesBeforeOrAfter(t *testing.T) {
+	t.Parallel()
 	dir := tempDir(t)
 	if err := Create(dir, 1, "c1"); err != nil {
 		t.Fatal(err)
@@ -150,6 +151,7 @@ func changed(old, now []byte, page int) (all []int) {
 
 // TestAPromiseThatIsTornIsTheOneBefore: one slot of two is damaged at a time.
 func TestAPromiseThatIsTornIsTheOneBefore(t *testing.T) {
+	t.Parallel()
 	dir, d := tempDir(t), tempDir(t)
 	p, err := openPromise(dir, true)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // configuration says now; not the answers to another question, and nothing of
 // what cannot be read.
 func TestRule40fKeptSets(t *testing.T) {
+	t.Parallel()
 	at := time.Now().Add(-time.Hour).Round(0)
 	spec := Spec{Name: "discover", From: "srv:_db._tcp.example", Backend: proxy.BackendConfig{Restart: []string{"old"}}}
 	set := Set{At: at, Backends: []proxy.BackendConfig{

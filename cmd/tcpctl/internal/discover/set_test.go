@@ -145,6 +145,7 @@ var setStories = []struct {
 }
 
 func TestRule40bHold(t *testing.T) {
+	t.Parallel()
 	for _, story := range setStories {
 		t.Run(story.name, func(t *testing.T) {
 			var s Set
@@ -180,6 +181,7 @@ func TestRule40bHold(t *testing.T) {
 
 // Rule 40b and 40c in words, as operators read them.
 func TestRule40bSaysWhatAndWhy(t *testing.T) {
+	t.Parallel()
 	t0 := time.Now()
 	s, events := Set{}.Answer(backends("a b c"), Terms{Hold: 30 * time.Second}, t0)
 	said := []string{events[0].Text}

@@ -12,11 +12,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/discover/discovertest"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proxytest.Parallel(8, 4)
+	goleak.VerifyTestMain(m)
+}
 
 func TestConsul(t *testing.T) {
+	t.Parallel()
 	a := discovertest.NewAgent(t)
 	long := strings.Repeat("x", 80)
 	a.Set(7, "["+strings.Join([]string{

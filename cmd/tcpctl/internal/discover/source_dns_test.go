@@ -62,6 +62,7 @@ func askedOf(t *testing.T, s *Spec, src source) string {
 }
 
 func TestDNS(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12", "db.example. 9 IN A 10.0.0.11", "db.example. 20 IN A 10.0.0.12")
 	s.Set("db.example", "AAAA", "db.example. 30 IN AAAA fd00::12", "db.example. 30 IN AAAA ::ffff:10.0.0.11")
@@ -104,6 +105,7 @@ func TestDNS(t *testing.T) {
 }
 
 func TestDNSTruncatedAnswersComeByTCP(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	var lines []string
 	for i := range 300 {
@@ -196,6 +198,7 @@ func (m *mirror) listen(t *testing.T) string {
 // One half that fails makes all of it fail: the addresses of the other family
 // would look removed.
 func TestDNSHalfAnAnswerIsNone(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
 	s.Set("db.example", "AAAA", "db.example. 20 IN CNAME gone.example.")
@@ -214,6 +217,7 @@ func TestDNSHalfAnAnswerIsNone(t *testing.T) {
 
 // No server listens there: the text is the same each time.
 func TestDNSServerIsGone(t *testing.T) {
+	t.Parallel()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +231,7 @@ func TestDNSServerIsGone(t *testing.T) {
 }
 
 func TestDNSOldAndOddServers(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	s.Set("db.example", "A", "db.example. 20 IN A 10.0.0.12")
 	s.Change(func(s *discovertest.NameServer) { s.NoEDNS, s.WrongID = true, true })
@@ -238,6 +243,7 @@ func TestDNSOldAndOddServers(t *testing.T) {
 // The system's way for names that are not of DNS: the hosts file and names
 // without a dot; the search list for the others.
 func TestDNSTheSystemsNames(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	s.Set("db.prod.corp.example", "A", "db.prod.corp.example. 20 IN A 10.0.0.1")
 	s.Set("whole.example", "A", "whole.example. 20 IN A 10.0.0.2")
@@ -285,6 +291,7 @@ func TestDNSTheSystemsNames(t *testing.T) {
 }
 
 func TestSRV(t *testing.T) {
+	t.Parallel()
 	s := discovertest.NewNameServer(t)
 	const name = "_db._tcp.example"
 	s.Set(name, "SRV",

@@ -125,6 +125,7 @@ func gone(t *testing.T, path string) {
 }
 
 func TestFileThatIsNone(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -10,6 +10,7 @@ import (
 // A file is seen when another one is renamed over it, and what is half written,
 // empty or gone is no answer.
 func TestFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "backends.json")
 	spec := &Spec{From: "file:" + path}
 	src, err := spec.open("db")

@@ -10,6 +10,7 @@ import (
 // without it, whatever the source says; the name is the source's own where it has
 // one and the configuration has none.
 func TestTLSOfWhatIsFound(t *testing.T) {
+	t.Parallel()
 	found := []proxy.BackendConfig{{Name: "a", Addr: "10.0.0.1:1"}, {Name: "b", Addr: "10.0.0.2:1", TLS: &proxy.BackendTLS{Name: "b.example.org", Insecure: true}}}
 	for _, c := range []struct {
 		usual *proxy.BackendTLS

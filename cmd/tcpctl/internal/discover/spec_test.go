@@ -6,6 +6,7 @@ import (
 )
 
 func TestSpecs(t *testing.T) {
+	t.Parallel()
 	for _, from := range []string{"dns:db.internal:5432", "dns:db:1", "dns:[fd00::1]:5432", "srv:_db._tcp.example.internal", "srv:_db._tcp.example.",
 		"consul:db", "consul:db?tag=primary&addr=127.0.0.1:8500", "consul:db?addr=https://consul.example:8501&dc=d1&token_file=/run/token", "exec:/usr/bin/list", "file:/run/backends.json"} {
 		s := Spec{From: from}
@@ -56,6 +57,7 @@ func TestSpecs(t *testing.T) {
 }
 
 func TestBackendNames(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("é", 60)
 	seen := map[string]string{}
 	for _, key := range []string{"a", "a.example:5432", "-a", "a/b", "a b", "a-b", long, long + "x", "//", "a\x00b", "a\nb"} {

@@ -55,6 +55,7 @@ func watched(t *testing.T, spec Spec, src *scripted, d time.Duration) (lines []s
 // An answer is asked for again when its validity ends: once a second at most,
 // and after refresh at the latest. A failure backs off up to refresh.
 func TestWhenASourceIsAsked(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		valid time.Duration
 		err   error
@@ -79,6 +80,7 @@ func TestWhenASourceIsAsked(t *testing.T) {
 
 // An answer ends the back-off: the failure after it is asked about again soon.
 func TestAnAnswerEndsTheBackOff(t *testing.T) {
+	t.Parallel()
 	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {
 		if n == 4 {
 			return answer{backends("a"), time.Second}, nil
@@ -94,6 +96,7 @@ func TestAnAnswerEndsTheBackOff(t *testing.T) {
 // The end of a hold is the time of a question, however long the answer is
 // valid; and a source that waits by itself is not let to wait beyond it.
 func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
+	t.Parallel()
 	said := func(n int) answer {
 		if n == 1 {
 			return answer{backends("a b c"), forever}
@@ -128,6 +131,7 @@ func TestRule40bAHoldEndsWithAnAnswer(t *testing.T) {
 // A fault in what reads an answer, and an answer that cannot be used, are
 // failures: the set stays.
 func TestRule40cFaultsAreFailures(t *testing.T) {
+	t.Parallel()
 	src := &scripted{answers: func(n int, _ time.Duration) (answer, error) {
 		switch n {
 		case 2:

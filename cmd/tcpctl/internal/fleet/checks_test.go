@@ -11,6 +11,7 @@ import (
 
 // TestRule25dTheFirstChecks of the nodes that have the backend at its address and have a lease; each verdict is taken once.
 func TestRule25dTheFirstChecks(t *testing.T) {
+	t.Parallel()
 	var c checks
 	mine := proxy.SharedCheck{Service: "db", Backend: "a", Addr: "10.0.0.1:5432"}
 	peer := func(id string, state meshinfo.State, all ...proxy.SharedCheck) {
@@ -66,6 +67,7 @@ func TestRule25dTheFirstChecks(t *testing.T) {
 
 // TestRule25dWhatARecordChanges: for these backends alone is a peer's record looked at.
 func TestRule25dWhatARecordChanges(t *testing.T) {
+	t.Parallel()
 	var c checks
 	check := func(backend string, at int64, wanted bool) proxy.SharedCheck {
 		one := proxy.SharedCheck{Service: "db", Backend: backend, Addr: "10.0.0.1:5432", Wanted: wanted}

@@ -38,6 +38,7 @@ func startVoter(t *testing.T, name, dir string, voters []string, join ...string)
 // links; an act goes to the node that leads, whichever was asked; a node is the same
 // one after a restart.
 func TestAClusterOverTheMesh(t *testing.T) {
+	t.Parallel()
 	root, voters := t.TempDir(), []string{"a", "b", "c"}
 	dir := func(name string) string {
 		path := filepath.Join(root, name)
@@ -113,6 +114,7 @@ func TestAClusterOverTheMesh(t *testing.T) {
 // TestNoClusterNoAct: without [cluster] there is none, and the mesh has its own stream
 // handler.
 func TestNoClusterNoAct(t *testing.T) {
+	t.Parallel()
 	f, l := startNode(t, "a", "0123456789abcdef")
 	if _, err := l.Do(t.Context(), api.Request{Act: "cluster", Args: []string{"init"}}); err == nil || !strings.Contains(err.Error(), "is in no cluster") {
 		t.Errorf("init: %v", err)

@@ -19,9 +19,13 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proxytest.Parallel(8, 4)
+	goleak.VerifyTestMain(m)
+}
 
 // patience only catches hangs.
 const patience = time.Minute
@@ -79,6 +83,7 @@ func knows(t *testing.T, f *Fleet, peer string) {
 // TestPeersAreAskedByName: a request for a node reaches that node, this one by
 // its own name too; what cannot be carried out says why.
 func TestPeersAreAskedByName(t *testing.T) {
+	t.Parallel()
 	secret := mesh.NewSecret()
 	a, source := startNode(t, "edge-01", secret)
 	b, other := startNode(t, "edge-02", secret, a.Addr().String())
@@ -126,6 +131,7 @@ func TestPeersAreAskedByName(t *testing.T) {
 // TestOpenMeshTrustsNoPeer: without a secret, nodes see each other and cannot
 // ask each other.
 func TestOpenMeshTrustsNoPeer(t *testing.T) {
+	t.Parallel()
 	a, _ := startNode(t, "edge-01", "")
 	startNode(t, "edge-02", "", a.Addr().String())
 	knows(t, a, "edge-02")
@@ -139,6 +145,7 @@ func TestOpenMeshTrustsNoPeer(t *testing.T) {
 // TestTwoNodesOfOneName: neither is asked by it, and the error says how to name
 // each.
 func TestTwoNodesOfOneName(t *testing.T) {
+	t.Parallel()
 	secret := mesh.NewSecret()
 	a, _ := startNode(t, "edge", secret)
 	b, _ := startNode(t, "edge", secret, a.Addr().String())
@@ -159,6 +166,7 @@ func TestTwoNodesOfOneName(t *testing.T) {
 
 // TestDepartureIsAnEvent: the time line says that a peer came and went.
 func TestDepartureIsAnEvent(t *testing.T) {
+	t.Parallel()
 	secret := mesh.NewSecret()
 	a, source := startNode(t, "edge-01", secret)
 	b, _ := startNode(t, "edge-02", secret, a.Addr().String())
@@ -182,6 +190,7 @@ func TestDepartureIsAnEvent(t *testing.T) {
 }
 
 func TestFromFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -219,6 +228,7 @@ func TestFromFile(t *testing.T) {
 
 // TestNotAskedSaysWhy: the error of a request that was not sent.
 func TestNotAskedSaysWhy(t *testing.T) {
+	t.Parallel()
 	f, _ := startNode(t, "edge-01", mesh.NewSecret())
 	for _, c := range []struct {
 		method string

@@ -24,6 +24,7 @@ func take(t *testing.T, dir, node string) (*identity, string) {
 }
 
 func TestANodeIsTheSameAfterARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, _ := take(t, dir, "ana's köln/[x] ..")
 	second, _ := take(t, dir, "ana's köln/[x] ..") // while the first is at work
@@ -50,6 +51,7 @@ func TestANodeIsTheSameAfterARestart(t *testing.T) {
 }
 
 func TestADamagedKeyIsSetAside(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, _ := take(t, dir, "a")
 	a.release()
@@ -75,6 +77,7 @@ func TestADamagedKeyIsSetAside(t *testing.T) {
 }
 
 func TestAKeyThatOthersCanReadIsClosed(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("modes are of Unix")
 	}
@@ -91,6 +94,7 @@ func TestAKeyThatOthersCanReadIsClosed(t *testing.T) {
 // TestAKeyThatIsHandedOver is an upgrade: the new process has the key before
 // the old one has let go of the file.
 func TestAKeyThatIsHandedOver(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	old, _ := take(t, dir, "a")
 	next, err := takeIdentity(dir, "office", "a", "0.0.0.0:0", old.key, slog.Default())
@@ -108,6 +112,7 @@ func TestAKeyThatIsHandedOver(t *testing.T) {
 }
 
 func TestAFolderThatCannotBeMadeIsAWarning(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

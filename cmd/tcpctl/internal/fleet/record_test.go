@@ -70,6 +70,7 @@ func peerChange(t *testing.T, kind string, acts ...operatorAct) mesh.Event {
 }
 
 func TestActsBeforeTheFirstContactAreNoEvents(t *testing.T) {
+	t.Parallel()
 	before, since := operatorAct{Seq: 7, By: "ana", Text: "drain db/a"}, operatorAct{Seq: 9, By: "ana", Text: "ready db/a"}
 	for name, changes := range map[string][]mesh.Event{
 		"the record comes after the link": {peerChange(t, "alive"), peerChange(t, mesh.EventUpdate, before)},

@@ -38,6 +38,7 @@ func meshOf(state meshinfo.State, queue int) *api.Mesh {
 // beyond the bounds; and after a kill and a start, what was before is not taken for
 // what is.
 func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
+	t.Parallel()
 	file := tempFile(t)
 	db := service("db", "a")
 	db.Lock = &proxy.LockInfo{Slots: 1, TTLSeconds: 60}
@@ -158,6 +159,7 @@ func TestAMomentHasItsClientsPeersAndPlan(t *testing.T) {
 // TestDetailsHoldForAnHour: what stays as it is has a row an hour, and no more,
 // and there are never more rows than their bound.
 func TestDetailsHoldForAnHour(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: at(3590), services: []proxy.ServiceInfo{service("db", "a")}, mesh: meshOf(meshinfo.Alive, 0), waiters: waiting(1, 4)}
 	e.services[0].Queue.Waiting = 3
 	tp := newTape(t, Memory, e)
@@ -189,6 +191,7 @@ func TestDetailsHoldForAnHour(t *testing.T) {
 }
 
 func TestHostOf(t *testing.T) {
+	t.Parallel()
 	for client, want := range map[string]string{"10.0.0.7:4711": "10.0.0.7", "10.0.0.7:0": "10.0.0.7", "[2001:db8::7]:4711": "2001:db8::7",
 		"[::ffff:10.0.0.7]:4711": "10.0.0.7", "[fe80::1%eth0]:4711": "fe80::1", "unix:/run/a:b": "unix:/run/a:b", "unix:": "unix:", "unknown": "unknown", "": ""} {
 		if host := hostOf(client); host != want {

@@ -15,9 +15,13 @@ import (
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proxytest.Parallel(8, 4)
+	goleak.VerifyTestMain(m)
+}
 
 // engine is a made-up Source whose clock the test sets.
 type engine struct {

@@ -17,6 +17,7 @@ var ctx = context.Background()
 // service is paused, and an operator notes it; each moment, and the report, tell
 // of it, in a file and in memory, and after a restart.
 func TestAnIncidentIsToldAsItWas(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{tempFile(t), Memory} {
 		t.Run(fmt.Sprint(file == Memory), func(t *testing.T) {
 			e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a", "b")}}
@@ -131,6 +132,7 @@ func TestAnIncidentIsToldAsItWas(t *testing.T) {
 // TestNothingIsCountedTwiceOrLost over all steps and edges: whatever the
 // stretch, and from whatever steps it is read, the sum is right.
 func TestNothingIsCountedTwiceOrLost(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: at(3000), services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
 	const seconds = 2000 // over an hour's end, and beyond what is kept of single seconds
@@ -164,6 +166,7 @@ func TestNothingIsCountedTwiceOrLost(t *testing.T) {
 // TestASecondWithoutASnapshot was as the one before it, and the one behind it has what
 // happened in both.
 func TestASecondWithoutASnapshot(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: at(0), services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
 	for n := range 4 {
@@ -193,6 +196,7 @@ func TestASecondWithoutASnapshot(t *testing.T) {
 // TestSeriesBeginWithTheRecording: nothing is shown of the time before, although
 // the first minute is kept as a whole one, too.
 func TestSeriesBeginWithTheRecording(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: at(3052), services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
 	for range 130 {
@@ -212,6 +216,7 @@ func TestSeriesBeginWithTheRecording(t *testing.T) {
 
 // TestAClockThatIsSetBack loses what is written over, and no count.
 func TestAClockThatIsSetBack(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: at(1000), services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
 	one := func(e *engine) { grow(&e.services[0], 1, 0, 0) }
@@ -247,6 +252,7 @@ func TestAClockThatIsSetBack(t *testing.T) {
 // TestTopTalkers: by bytes, sessions and waiting, by address and network, of
 // live sessions and of those that have ended; the others are added up.
 func TestTopTalkers(t *testing.T) {
+	t.Parallel()
 	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, tempFile(t), e)
 	big := session(1, "10.0.0.1:1000")

@@ -15,6 +15,7 @@ import (
 // its points, but for the edges, and none is grouped; also in a file that an earlier version began,
 // once the next hour has come.
 func TestAMonthIsReadFromLongSteps(t *testing.T) {
+	t.Parallel()
 	now := start
 	v := &view{}
 	for l, level := range levels {

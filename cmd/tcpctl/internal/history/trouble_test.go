@@ -66,6 +66,7 @@ func TestADiskThatIsStuck(t *testing.T) {
 // TestAFileThatCannotBeUsed costs history, one warning and nothing else; when
 // it is mended, history goes on, with the events of meanwhile.
 func TestAFileThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, why string
 		spoil     func(t *testing.T, file string) (mend func())
@@ -133,6 +134,7 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 
 // TestAFileThatIsDamaged is set aside, at the start and while it is written.
 func TestAFileThatIsDamaged(t *testing.T) {
+	t.Parallel()
 	garbage := strings.Repeat("this is no database ", 5000)
 	spoil := func(t *testing.T, file string) {
 		f := must(os.OpenFile(file, os.O_WRONLY, 0))(t)
@@ -182,6 +184,7 @@ func TestAFileThatIsDamaged(t *testing.T) {
 
 // TestTheFileIsForItsUserAlone, since it names clients and operators.
 func TestTheFileIsForItsUserAlone(t *testing.T) {
+	t.Parallel()
 	file := tempFile(t)
 	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, file, e)
@@ -196,6 +199,7 @@ func TestTheFileIsForItsUserAlone(t *testing.T) {
 
 // TestSizeAndAgeAreBounded: a small bound is kept, the newest is there.
 func TestSizeAndAgeAreBounded(t *testing.T) {
+	t.Parallel()
 	file := tempFile(t)
 	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a", "b", "c")}}
 	tp := newTape(t, file, e)
@@ -220,6 +224,7 @@ func TestSizeAndAgeAreBounded(t *testing.T) {
 
 // TestAFullDisk is a warning, and no count is lost by it.
 func TestAFullDisk(t *testing.T) {
+	t.Parallel()
 	file := tempFile(t)
 	e := &engine{now: start, services: []proxy.ServiceInfo{service("db", "a")}}
 	tp := newTape(t, file, e)

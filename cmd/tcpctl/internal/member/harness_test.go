@@ -27,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16)
+	proxytest.Parallel(32, 16)
 	goleak.VerifyTestMain(m)
 }
 

@@ -61,6 +61,7 @@ const bearer = `Bearer realm="tcpctl"`
 // TestRule50bTokens: in a header or in the query, of a handshake in one piece or
 // not; pages need none.
 func TestRule50bTokens(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Auth, spec.Web = "token:"+secretFile(t, "# for the desk\nsecret-1\n\n  secret-2  \n"), site(t)
 	v := bridgeOf(t, spec, echo, nil)
@@ -98,6 +99,7 @@ func events(v *testBridge) []proxy.Event {
 
 // TestRule50bPasswords: for handshakes and for pages.
 func TestRule50bPasswords(t *testing.T) {
+	t.Parallel()
 	const challenge = `Basic realm="tcpctl", charset="UTF-8"`
 	spec := config.NewWS()
 	spec.Auth, spec.Web = "basic:"+secretFile(t, htpasswd(t, "ana", "secret")+htpasswd(t, "ben", "säcret")+htpasswd(t, "Aladdin", "open: sesame")), site(t)
@@ -122,6 +124,7 @@ func TestRule50bPasswords(t *testing.T) {
 // TestRule50bTheFileChanges: for the next handshake; a damaged file leaves the
 // secrets from before in force.
 func TestRule50bTheFileChanges(t *testing.T) {
+	t.Parallel()
 	path := secretFile(t, "secret-1\n")
 	spec := config.NewWS()
 	spec.Auth = "token:" + path
@@ -159,6 +162,7 @@ func TestRule50bTheFileChanges(t *testing.T) {
 
 // TestRule50bBadFiles say their line, and nothing that is in it.
 func TestRule50bBadFiles(t *testing.T) {
+	t.Parallel()
 	slow, _ := bcrypt.GenerateFromPassword([]byte("x"), bcrypt.MinCost)
 	for _, tt := range []struct{ kind, text, want string }{
 		{"basic", "# people\nana:secret\n", ":2: the password is not hashed with bcrypt"},

@@ -29,6 +29,7 @@ func overBackendTLS(c *proxy.ServiceConfig, _ *WebSocket) {
 // TestBackendSpeaksTLS: bytes both ways, more than all buffers hold, and an idle
 // time in between, in which a session has no goroutine.
 func TestBackendSpeaksTLS(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(c, c); c.CloseWrite() }), overBackendTLS)
 	c := v.dial()
 	says(t, c, "one")
@@ -47,6 +48,7 @@ func TestBackendSpeaksTLS(t *testing.T) {
 // TestBackendOverTLSEnds: the client is told whether that was the end, by its close
 // code; so of a backend that resets, or that no handshake succeeds with.
 func TestBackendOverTLSEnds(t *testing.T) {
+	t.Parallel()
 	const size = 3 << 20
 	for how, c := range map[string]struct {
 		end    func(*tls.Conn)
@@ -78,6 +80,7 @@ func TestBackendOverTLSEnds(t *testing.T) {
 // TestBackendThatIsAnother: a client whose backend cannot prove its name is told
 // so as of one that cannot be reached.
 func TestBackendThatIsAnother(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, secured(func(c *tls.Conn) { io.Copy(io.Discard, c) }), func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.Backends[0].TLS = &proxy.BackendTLS{Name: "desk.example.org"} // the certificate is for example.com
 		c.NoBackend, c.ConnectRetries = proxy.Reject, -1
@@ -92,6 +95,7 @@ func TestBackendThatIsAnother(t *testing.T) {
 // TestBySNIOverTLS: two services on one address, each with its own TLS and
 // WebSocket, chosen by the name in the ClientHello.
 func TestBySNIOverTLS(t *testing.T) {
+	t.Parallel()
 	var client *tls.Config
 	addr := proxytest.FreePort(t)
 	named := func(name string) func(*proxy.ServiceConfig, *WebSocket) {

@@ -108,6 +108,7 @@ func TestCertificates(t *testing.T) {
 // tickets of the configuration before it, also when the certificate is a new one,
 // and when a reload in between has failed.
 func TestSessionTicketsOutliveAReload(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	cert, key := writeCertificate(t, dir, time.Now().Add(time.Hour))

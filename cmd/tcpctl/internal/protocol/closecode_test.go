@@ -168,6 +168,7 @@ func TestEndWithoutClose(t *testing.T) {
 
 // TestEndWithoutCloseInTLS is the same in wss.
 func TestEndWithoutCloseInTLS(t *testing.T) {
+	t.Parallel()
 	var client *tls.Config
 	got := make(chan string, 1)
 	v := bridge(t, func(c *net.TCPConn) {
@@ -198,6 +199,7 @@ func TestEndWithoutCloseInTLS(t *testing.T) {
 // TestEndBehindBytesInTheQueue: what a held client has sent is for the backend,
 // though it has ended its stream meanwhile; as long as it is there still.
 func TestEndBehindBytesInTheQueue(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
 		c.Lock.Slots = 1
 		w.holdAfter = 20 * time.Millisecond
@@ -276,6 +278,7 @@ func TestInvalidText(t *testing.T) {
 // TestResetAfterGoodbye: a client that has said goodbye is not cut by a server
 // that closes without reading its last bytes, as MQTT brokers do.
 func TestResetAfterGoodbye(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, func(c *net.TCPConn) {
 		io.ReadFull(c, make([]byte, 4))
 		if _, err := c.Read(make([]byte, 1)); err != io.EOF {

@@ -51,6 +51,7 @@ func site(t *testing.T) string {
 }
 
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	dir := site(t)
 	for _, tt := range []struct {
 		method, path string
@@ -111,6 +112,7 @@ const page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 // sessions nor of an address, and take nothing of the process's budget; and
 // over one of them a WebSocket may follow.
 func TestFilesAreNoSessions(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Web = site(t)
 	v := bridgeOf(t, spec, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.MaxSessionsPerIP = 1 })
@@ -164,6 +166,7 @@ func TestFilesAreNoSessions(t *testing.T) {
 // TestManyOpenings: an address whose sessions are limited cannot have any
 // number of connections that never say what they are for.
 func TestManyOpenings(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	v := bridgeOf(t, spec, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.MaxSessionsPerIP = 1 })
 	for range 40 {
@@ -182,6 +185,7 @@ func TestManyOpenings(t *testing.T) {
 // TestFilesDoNotStarveSessions: however many connections are kept for files,
 // there is room for sessions.
 func TestFilesDoNotStarveSessions(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Web, spec.HandshakeTimeout = site(t), time.Hour
 	v := bridgeOf(t, spec, echo, nil)
@@ -208,6 +212,7 @@ func TestFilesDoNotStarveSessions(t *testing.T) {
 // TestStopEndsDownloads: a file whose client does not read does not hold up a stop, nor
 // a reload that takes the service away.
 func TestStopEndsDownloads(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]func(*testBridge) error{
 		"stop": func(v *testBridge) error {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -245,6 +250,7 @@ func TestStopEndsDownloads(t *testing.T) {
 
 // TestRefusedAfterAFile: that, too, is a rejection.
 func TestRefusedAfterAFile(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Web = site(t)
 	v := bridgeOf(t, spec, echo, nil)

@@ -47,6 +47,7 @@ func firstLine(lines chan<- string) func(*net.TCPConn) {
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 func TestSendProxy(t *testing.T) {
+	t.Parallel()
 	lines := make(chan string, 1)
 	v := bridge(t, firstLine(lines), func(c *proxy.ServiceConfig, _ *WebSocket) { c.SendProxy = 1 })
 	c := v.dial()
@@ -59,6 +60,7 @@ func TestSendProxy(t *testing.T) {
 // TestForwardedFor: the address in a header counts where it comes from a
 // trusted proxy, and as far as trusted proxies vouch for it.
 func TestForwardedFor(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		header, want string
 		trusted      []netip.Prefix
@@ -89,6 +91,7 @@ func TestForwardedFor(t *testing.T) {
 
 // Access rules are for the client that a proxy speaks for.
 func TestForwardedForIsJudged(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.TrustedProxies, c.Deny = loopback, []netip.Prefix{netip.MustParsePrefix("10.2.0.9/32")}
 	})
@@ -102,6 +105,7 @@ func TestForwardedForIsJudged(t *testing.T) {
 
 // TestProxyHeaderAndHandshakeInOne: what is behind a PROXY header is not lost.
 func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(tlsVariable) != "" {
 		t.Skip("that is TestProxyHeaderBeforeTLS")
 	}
@@ -126,6 +130,7 @@ func TestProxyHeaderAndHandshakeInOne(t *testing.T) {
 }
 
 func TestWebBesideTheBridge(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Web = t.TempDir()
 	if err := os.WriteFile(filepath.Join(spec.Web, "index.html"), []byte("hello"), 0o600); err != nil {
@@ -155,6 +160,7 @@ func TestWebBesideTheBridge(t *testing.T) {
 // TestStopDoesNotWaitForKeepAlive: a connection over which a page came, and
 // that is kept for another, ends when the service does.
 func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.Web, spec.HandshakeTimeout = t.TempDir(), time.Hour
 	v := bridgeOf(t, spec, echo, nil)
@@ -187,6 +193,7 @@ func TestStopDoesNotWaitForKeepAlive(t *testing.T) {
 }
 
 func TestTextWhereAsked(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	c, err := v.try("/?encoding=text")
 	if err != nil {
@@ -199,6 +206,7 @@ func TestTextWhereAsked(t *testing.T) {
 
 // TestSlowHeaders: the deadline is for all of them.
 func TestSlowHeaders(t *testing.T) {
+	t.Parallel()
 	spec := config.NewWS()
 	spec.HandshakeTimeout = 200 * time.Millisecond
 	v := bridgeOf(t, spec, echo, nil)
@@ -222,6 +230,7 @@ func TestSlowHeaders(t *testing.T) {
 
 // TestReload keeps what stays the same, and lets go of what does not.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")

@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proxytest.Parallel(16)
+	proxytest.Parallel(16, 8)
 	goleak.VerifyTestMain(m)
 }
 

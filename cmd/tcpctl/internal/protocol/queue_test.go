@@ -13,6 +13,7 @@ import (
 // A client that waits has no answer to its handshake, and gets it with its
 // slot.
 func TestQueueBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, oneSlot)
 	first := v.dial()
 	says(t, first, "one")
@@ -36,6 +37,7 @@ func TestQueueBeforeTheAnswer(t *testing.T) {
 }
 
 func TestQueueFull(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.Lock.Slots, c.Queue.Max = 1, 1 })
 	first := v.dial()
 	says(t, first, "one")
@@ -54,6 +56,7 @@ func TestQueueFull(t *testing.T) {
 }
 
 func TestQueueTimeoutBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.Lock.Slots, c.Queue.Timeout = 1, 50*time.Millisecond
 	})
@@ -112,6 +115,7 @@ func TestHeldAndNotServed(t *testing.T) {
 }
 
 func TestHeldAndLeaves(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
 		c.Lock.Slots = 1
 		w.holdAfter = 20 * time.Millisecond
@@ -129,6 +133,7 @@ func TestHeldAndLeaves(t *testing.T) {
 }
 
 func TestWaitsAndLeaves(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*raw){
 		"of TLS with close_notify": func(c *raw) { c.Close() },
 		"of TLS without it":        func(c *raw) { c.tcp().Close() },
@@ -151,6 +156,7 @@ func TestWaitsAndLeaves(t *testing.T) {
 }
 
 func TestKickedFromTheQueue(t *testing.T) {
+	t.Parallel()
 	for _, held := range []bool{false, true} {
 		v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
 			c.Lock.Slots = 1
@@ -175,6 +181,7 @@ func TestKickedFromTheQueue(t *testing.T) {
 }
 
 func TestNoBackend(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.NoBackend = proxy.Reject })
 	v.backend.Close()
 	_, err := v.try("/")
@@ -185,6 +192,7 @@ func TestNoBackend(t *testing.T) {
 }
 
 func TestBackendThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.NoBackend, c.ConnectTimeout, c.ConnectRetries = proxy.Reject, 20*time.Millisecond, -1
 		c.Backends[0].Addr = fullListener(t)

@@ -78,6 +78,7 @@ func TestRefusalsAreReported(t *testing.T) {
 
 // A flood of refusals is told once for each reason.
 func TestRefusalsAreReportedSeldom(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	for range 50 {
 		for _, request := range []string{opening("localhost", "/", "Origin: https://a.test"), opening("evil.test", "/")} {
@@ -93,6 +94,7 @@ func TestRefusalsAreReportedSeldom(t *testing.T) {
 
 // A client whose offer of subprotocols comes to nothing is let in, and told of.
 func TestUnknownSubprotocolIsReported(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	_, resp := v.knock(opening("localhost", "/", "Sec-WebSocket-Protocol: mqtt, mqttv3.1"))
 	if resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Protocol") != "" {
@@ -116,6 +118,7 @@ func TestUnknownSubprotocolIsReported(t *testing.T) {
 
 // TestHosts: which names a handshake may be for.
 func TestHosts(t *testing.T) {
+	t.Parallel()
 	local, wild := []string{"127.0.0.1:0"}, []string{"0.0.0.0:0"}
 	named := []string{"localhost:0"}
 	for _, tt := range []struct {
@@ -165,6 +168,7 @@ func TestHosts(t *testing.T) {
 
 // TestRebinding: a page whose name was made to resolve to us has it in both.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	_, resp := v.knock(opening("evil.example", "/", "Origin: http://evil.example"))
 	if resp.StatusCode != 421 {
@@ -175,6 +179,7 @@ func TestRebinding(t *testing.T) {
 // TestForwardedOrigin: behind a proxy with a Host of its own, the origin is
 // compared with what that was asked for.
 func TestForwardedOrigin(t *testing.T) {
+	t.Parallel()
 	for _, trusted := range [][]netip.Prefix{nil, loopback} {
 		for _, line := range []string{"X-Forwarded-Host: desk.example.com", "Forwarded: for=192.0.2.1;host=desk.example.com;proto=https"} {
 			v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.TrustedProxies = trusted })
@@ -188,6 +193,7 @@ func TestForwardedOrigin(t *testing.T) {
 
 // TestForwardedAddress: the other headers that say who the client is.
 func TestForwardedAddress(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		lines   []string
 		want    string
@@ -234,6 +240,7 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 
 // TestCloseCodesAreFew: codes that are anybody's count by the thousand.
 func TestCloseCodesAreFew(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	for _, code := range []ws.CloseCode{3000, 3999, 4000, 4001, 4999, 1000} {
 		v.dial().CloseWith(code, "")

@@ -17,6 +17,7 @@ import (
 )
 
 func TestKicked(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
@@ -39,6 +40,7 @@ func TestKicked(t *testing.T) {
 }
 
 func TestDrainLimit(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
@@ -51,6 +53,7 @@ func TestDrainLimit(t *testing.T) {
 // TestQuietDrain: the client gets a Close frame with 1001, and what it says before
 // its own arrives at the backend.
 func TestQuietDrain(t *testing.T) {
+	t.Parallel()
 	seen := make(chan string, 1)
 	v := bridge(t, func(c *net.TCPConn) {
 		b, err := io.ReadAll(c)
@@ -79,6 +82,7 @@ func TestQuietDrain(t *testing.T) {
 }
 
 func TestShutdown(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
@@ -87,6 +91,7 @@ func TestShutdown(t *testing.T) {
 }
 
 func TestBackendResets(t *testing.T) {
+	t.Parallel()
 	v := bridge(t, func(c *net.TCPConn) {
 		io.ReadFull(c, make([]byte, 4))
 		c.SetLinger(0)
@@ -100,6 +105,7 @@ func TestBackendResets(t *testing.T) {
 }
 
 func TestBackendEnds(t *testing.T) {
+	t.Parallel()
 	const size = 3 << 20
 	v := bridge(t, func(c *net.TCPConn) { c.Write(make([]byte, size)) }, nil)
 	c := v.dial()
@@ -113,6 +119,7 @@ func TestBackendEnds(t *testing.T) {
 // TestCloseBehindBytes: a Close is the end of stream behind all that came
 // before, and the backend may still answer.
 func TestCloseBehindBytes(t *testing.T) {
+	t.Parallel()
 	const size = 500_000
 	got := make(chan []byte, 1)
 	v := bridge(t, func(c *net.TCPConn) {
@@ -147,6 +154,7 @@ func TestCloseBehindBytes(t *testing.T) {
 }
 
 func TestProtocolViolation(t *testing.T) {
+	t.Parallel()
 	reset := make(chan error, 1)
 	v := bridge(t, func(c *net.TCPConn) {
 		_, err := io.Copy(io.Discard, c)
@@ -165,6 +173,7 @@ func TestProtocolViolation(t *testing.T) {
 
 // TestBothWaysAtOnce moves more than all buffers hold.
 func TestBothWaysAtOnce(t *testing.T) {
+	t.Parallel()
 	const size = 251 << 15 // whole patterns
 	v := bridge(t, echo, nil)
 	c := v.dial()

@@ -160,6 +160,7 @@ func TestRule50aByHostAndPath(t *testing.T) {
 // token is asked for, however the request spells its path and host, in one piece
 // or in many.
 func TestRule50aSpellings(t *testing.T) {
+	t.Parallel()
 	tokens := secretFile(t, "right\n")
 	v := share(t, at("/open/"), func(s *config.WS, _ *proxy.ServiceConfig) { s.Path, s.Auth = "/desk", "token:"+tokens },
 		func(s *config.WS, _ *proxy.ServiceConfig) {
@@ -249,6 +250,7 @@ func TestRule50aEachHasItsOwn(t *testing.T) {
 // TestRule50aOneConnection: over one connection come pages of one service, and then
 // a handshake for another, with its request in one piece or in many.
 func TestRule50aOneConnection(t *testing.T) {
+	t.Parallel()
 	web := site(t)
 	v := share(t, at("/a"), func(s *config.WS, _ *proxy.ServiceConfig) { s.Path, s.Web = "/b", web }, at("/c"))
 	c := v.connect()
@@ -350,6 +352,7 @@ func TestRule50aReloadAndDrain(t *testing.T) {
 
 // TestRule50aBehindTLSAndAHeader: what comes before the request is taken off once.
 func TestRule50aBehindTLSAndAHeader(t *testing.T) {
+	t.Parallel()
 	first := proxy.ServiceConfig{}
 	client := overTLS(&first)
 	with := func(path string) func(*config.WS, *proxy.ServiceConfig) {
@@ -375,6 +378,7 @@ func TestRule50aBehindTLSAndAHeader(t *testing.T) {
 // TestRule50aWhatCannotShare: two services cannot have the same requests, nor differ
 // in what comes before them.
 func TestRule50aWhatCannotShare(t *testing.T) {
+	t.Parallel()
 	service := func(name, path string, hosts ...string) proxy.ServiceConfig {
 		return proxy.ServiceConfig{Name: name, Listen: []string{"127.0.0.1:8000"}, Path: path, Hosts: hosts}
 	}

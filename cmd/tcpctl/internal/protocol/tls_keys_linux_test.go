@@ -13,6 +13,7 @@ import (
 
 // TestKeysThatChange are those of openssl's client: K asks for ours, too.
 func TestKeysThatChange(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("openssl")
 	if err != nil {
 		t.Skip("there is no openssl command")

@@ -24,6 +24,7 @@ func overTLS(c *proxy.ServiceConfig) (client *tls.Config) {
 // TestOverTLS also waits in the queue, since what watches a client there must
 // see through TLS.
 func TestOverTLS(t *testing.T) {
+	t.Parallel()
 	var client *tls.Config
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
 		client = overTLS(c)
@@ -59,6 +60,7 @@ func TestOverTLS(t *testing.T) {
 // TestProxyHeaderBeforeTLS: the first bytes of TLS come in one piece with the
 // PROXY header, and are not lost with it.
 func TestProxyHeaderBeforeTLS(t *testing.T) {
+	t.Parallel()
 	var client *tls.Config
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
 		client = overTLS(c)

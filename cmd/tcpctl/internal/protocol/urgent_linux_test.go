@@ -34,6 +34,7 @@ func (c urgentConn) Write(b []byte) (int, error) {
 // TestUrgentDataOverTLS: an urgent byte of a client's records is a part of them, in its
 // handshakes, while it waits, and behind that.
 func TestUrgentDataOverTLS(t *testing.T) {
+	t.Parallel()
 	var client *tls.Config
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, w *WebSocket) {
 		client = overTLS(c)

@@ -46,6 +46,7 @@ func made(t *testing.T) *release {
 
 // TestTheSameBytes: no time and no order of this run is in any file.
 func TestTheSameBytes(t *testing.T) {
+	t.Parallel()
 	first, second := made(t), made(t)
 	a, _ := os.ReadFile(first.file("SHA256SUMS"))
 	b, _ := os.ReadFile(second.file("SHA256SUMS"))
@@ -59,6 +60,7 @@ func TestTheSameBytes(t *testing.T) {
 
 // TestTheImage follows the layout from its index to the program.
 func TestTheImage(t *testing.T) {
+	t.Parallel()
 	r := made(t)
 	text, err := os.ReadFile(r.file("tcpctl_1.2.0-rc.1_oci.tar"))
 	if err != nil {
@@ -125,6 +127,7 @@ func untar(t *testing.T, text []byte) map[string][]byte {
 
 // TestTheFormulaHasTheSums of the archives that it names.
 func TestTheFormulaHasTheSums(t *testing.T) {
+	t.Parallel()
 	r := made(t)
 	text, err := os.ReadFile(r.file("tcpctl.rb"))
 	if err != nil {
@@ -143,6 +146,7 @@ func TestTheFormulaHasTheSums(t *testing.T) {
 
 // TestPackagesHaveFilesThatAreThere: nfpm would find out at the release only.
 func TestPackagesHaveFilesThatAreThere(t *testing.T) {
+	t.Parallel()
 	r := made(t)
 	for _, shell := range []string{"zsh", "fish"} {
 		if err := r.put(r.work("completions", shell), nil); err != nil {
@@ -185,6 +189,7 @@ func TestPackagesHaveFilesThatAreThere(t *testing.T) {
 }
 
 func TestLicenceOf(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"Apache License\n   Version 2.0, January 2004":                                        "Apache-2.0",
 		"Permission is hereby granted, free of charge, to any\nperson obtaining a copy of it": "MIT",
@@ -245,6 +250,7 @@ func TestEachModuleHasALicence(t *testing.T) {
 
 // TestAnArchiveUnpacksIntoAFolder with all that a system needs, and nothing beside it.
 func TestAnArchiveUnpacksIntoAFolder(t *testing.T) {
+	t.Parallel()
 	r := made(t)
 	for _, x := range r.targets {
 		entries, err := r.archiveOf(x)

@@ -20,7 +20,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proxytest.Parallel(8, 4)
+	goleak.VerifyTestMain(m)
+}
 
 // hangs is how long a test waits for what must come.
 const hangs = 20 * time.Second
@@ -98,6 +101,7 @@ func echo(ctx context.Context, s *Session) error {
 }
 
 func TestAKeyOpensAConsole(t *testing.T) {
+	t.Parallel()
 	ana, anaLine := newSigner(t)
 	bob, bobLine := newSigner(t)
 	eve, _ := newSigner(t)
@@ -136,6 +140,7 @@ func TestAKeyOpensAConsole(t *testing.T) {
 // TestAClientDisconnectsFirst: who has read the exit status may still send, as ssh does
 // to say goodbye. One that stays, as a master of other sessions does, is disconnected.
 func TestAClientDisconnectsFirst(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, line+" ana")})
 	c, sess, err := dial(t, s, ana)
@@ -159,6 +164,7 @@ func TestAClientDisconnectsFirst(t *testing.T) {
 }
 
 func TestNoCommandAndNoTerminalAreRefused(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, line)})
 	c, sess, err := dial(t, s, ana)
@@ -204,6 +210,7 @@ func flood(ended chan<- error) func(context.Context, *Session) error {
 // TestAClientThatDoesNotReadIsDropped, whether its terminal stands still, or its
 // whole connection.
 func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	for _, dead := range []bool{false, true} {
 		ended := make(chan error, 1)
@@ -284,6 +291,7 @@ func standstill(t *testing.T, to string) (addr string, stop func()) {
 // TestManyConnectionsAreBounded: one that proves nothing takes no place for long, and
 // no more than there are.
 func TestManyConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
 	_, line := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, line)})
 	var all []net.Conn
@@ -309,6 +317,7 @@ func TestManyConnectionsAreBounded(t *testing.T) {
 
 // TestKeysAreTakenOut: a reload without a key closes its console, and no other.
 func TestKeysAreTakenOut(t *testing.T) {
+	t.Parallel()
 	ana, anaLine := newSigner(t)
 	bob, bobLine := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, anaLine+" ana", bobLine+" bob")})
@@ -345,6 +354,7 @@ func TestKeysAreTakenOut(t *testing.T) {
 
 // TestPauseAndStart: the socket is another process's meanwhile, clients wait.
 func TestPauseAndStart(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	s := serve(t, Options{Show: echo, Keys: keysOf(t, line)})
 	s.Pause()
@@ -366,6 +376,7 @@ func TestPauseAndStart(t *testing.T) {
 
 // TestAnotherHostKey is proved to those who come from then on; who is there stays.
 func TestAnotherHostKey(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	first, _ := newSigner(t)
 	second, _ := newSigner(t)
@@ -392,6 +403,7 @@ func TestAnotherHostKey(t *testing.T) {
 // TestAClientThatAnswersNothingIsDropped, though its console says too little to fill a
 // buffer; one that answers stays.
 func TestAClientThatAnswersNothingIsDropped(t *testing.T) {
+	t.Parallel()
 	ana, line := newSigner(t)
 	ended := make(chan string, 2)
 	quiet := func(ctx context.Context, s *Session) error {
