@@ -27,7 +27,7 @@ type link struct {
 	out  chan []byte
 	done chan struct{} // closed: nothing is written any more
 
-	greeted bool // the other side is of our cluster, or of none; guarded by the part's lock
+	handshakeDone bool // the other side is of our cluster, or of none; guarded by the part's lock
 }
 
 // Serve takes a stream that a peer has opened, whose first byte was Magic, and owns it.
@@ -99,12 +99,12 @@ func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 	p.wg.Go(l.write)
 	defer close(l.done)
 	r := bufio.NewReader(conn)
-	if err := p.greet(l, r); err != nil {
+	if err := p.handshake(l, r); err != nil {
 		p.refused(l, err)
 		return
 	}
 	p.mu.Lock()
-	l.greeted = true
+	l.handshakeDone = true
 	p.mu.Unlock()
 	p.tellCarrier()
 	for {
@@ -119,8 +119,8 @@ func (p *Part) serve(peer meshinfo.Peer, conn net.Conn) {
 	}
 }
 
-// greet reads the other side's hello; ours is on its way.
-func (p *Part) greet(l *link, r io.Reader) error {
+// handshake reads the other side's hello; ours is on its way.
+func (p *Part) handshake(l *link, r io.Reader) error {
 	l.conn.SetReadDeadline(time.Now().Add(helloWithin))
 	theirs, err := readHello(r)
 	if err != nil {

@@ -79,7 +79,7 @@ func (p *Part) linked(id cluster.NodeID) bool {
 }
 
 func (p *Part) linkedLocked(id cluster.NodeID) bool {
-	return slices.ContainsFunc(p.links[id], func(l *link) bool { return l.greeted })
+	return slices.ContainsFunc(p.links[id], func(l *link) bool { return l.handshakeDone })
 }
 
 // missing adds the voters of the file that vote not yet, and orders all by name.
