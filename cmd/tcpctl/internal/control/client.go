@@ -14,6 +14,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,7 +45,40 @@ func Dial(path string) *Client {
 	one := &http.Transport{DialContext: dial, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second}
 	many := &http.Transport{DialContext: dial, Protocols: new(http.Protocols), IdleConnTimeout: 30 * time.Second}
 	many.Protocols.SetUnencryptedHTTP2(true)
-	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: many}}
+	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: &passing{Transport: many}}}
+}
+
+// passing ends its connection with the last request that is under way: the next one goes to the process that
+// accepts then, which is another after an upgrade.
+type passing struct {
+	*http.Transport
+	underWay atomic.Int32
+}
+
+func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.underWay.Add(1)
+	end := sync.OnceFunc(func() {
+		if p.underWay.Add(-1) == 0 {
+			p.CloseIdleConnections()
+		}
+	})
+	resp, err := p.Transport.RoundTrip(r)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	resp.Body = passingBody{resp.Body, end}
+	return resp, nil
+}
+
+type passingBody struct {
+	io.ReadCloser
+	end func()
+}
+
+func (b passingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
 // Over makes a client that asks a host by a function, like an

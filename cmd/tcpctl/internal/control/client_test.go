@@ -235,6 +235,9 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 	defer first.Release()
 	c := Dial(first.Path())
 	defer c.Close()
+	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "first" {
+		t.Fatalf("%+v, %v", st, err)
+	}
 	var waits sync.WaitGroup
 	waits.Go(func() {
 		if st, err := c.Peer("late").Status(t.Context()); err != nil || st.Node.Name != "first" {
@@ -265,6 +268,38 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 		if time.Since(began) > 10*time.Second {
 			t.Fatal("the process that accepts no more answers for ever")
 		}
+	}
+}
+
+// TestAnUpgradeBetweenTwoQuestions: the second goes to the new process at once, which alone knows how it is.
+func TestAnUpgradeBetweenTwoQuestions(t *testing.T) {
+	through := func(process string) Options {
+		return Options{Log: slog.New(slog.DiscardHandler), Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, `{"node": {"name": %q}}`, process)
+		})}
+	}
+	first, err := Serve(socketPath(t), &api.Local{}, through("first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Release()
+	c := Dial(first.Path())
+	defer c.Close()
+	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "first" {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	o := through("second")
+	if o.Socket, err = first.File(); err != nil {
+		t.Fatal(err)
+	}
+	first.Pause()
+	second, err := Serve(first.Path(), &api.Local{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "second" {
+		t.Errorf("%+v, %v", st, err)
 	}
 }
 

@@ -193,20 +193,28 @@ func (f *Fleet) notAsked(r *http.Request, node string, err error) *api.Error {
 	if several, ok := errors.AsType[*mesh.AmbiguousError](err); ok {
 		return f.ambiguous(node, several.Peers)
 	}
-	if !errors.Is(err, mesh.ErrNoPeer) {
-		return api.Unreachable(node+" is unreachable: "+plain(err), hint)
+	m, why := f.status(), " is unreachable: "+plain(err)
+	if errors.Is(err, mesh.ErrNoPeer) {
+		why = " is unreachable: no such peer is connected"
 	}
-	m := f.status()
+	called := node
 	for i := range m.Peers {
 		p := &m.Peers[i]
-		if gone := p.Unreachable(time.Now()); gone != "" && (p.Name == node || p.ID == node || p.Label == node) {
-			if p.Stranger() {
-				return api.Unreachable(node+" is no member of this mesh: "+cmp.Or(plainText(p.Detail), "it has not been reached yet"), hint)
-			}
-			return api.Unreachable(node+" is "+gone, hint)
+		if p.ID == node {
+			called = p.Called() // an act for all nodes has their ids
 		}
+		gone := p.Unreachable(time.Now())
+		switch {
+		case !errors.Is(err, mesh.ErrNoPeer) || gone == "" || p.Name != node && p.ID != node && p.Label != node:
+			continue
+		case p.Stranger():
+			why = " is no member of this mesh: " + cmp.Or(plainText(p.Detail), "it has not been reached yet")
+		default:
+			why = " is " + gone
+		}
+		break
 	}
-	return api.Unreachable(node+" is unreachable: no such peer is connected", hint)
+	return api.Unreachable(called+why, hint)
 }
 
 // ambiguous says how to name each of several nodes of one name.

@@ -62,8 +62,8 @@ func TestAnActIsAskedAgainOnlyIfNothingWasSent(t *testing.T) {
 		t.Errorf("after three streams that had ended: %v, %d streams, %d marks", err, dialled, marks())
 	}
 	ends(maxTries, false)
-	_, err := a.PeerFor("b", "ana@a").Do(t.Context(), mark)
-	if e := api.AsError(err); err == nil || e.Status != api.StatusUnreachable || !strings.Contains(e.Hint, "nothing was done") || dialled != maxTries {
+	_, err := a.PeerFor(b.node.ID(), "ana@a").Do(t.Context(), mark)
+	if e := api.AsError(err); err == nil || !strings.HasPrefix(e.Text, "b is unreachable: ") || e.Status != api.StatusUnreachable || !strings.Contains(e.Hint, "nothing was done") || dialled != maxTries {
 		t.Errorf("where each stream had ended: %v, %d streams", err, dialled)
 	}
 	ends(1, true)
