@@ -101,7 +101,14 @@ func printCluster(w io.Writer, c, leading *api.Cluster) {
 // clusterTable is the voters, and behind them who has a lease and does not vote.
 func clusterTable(c, leading *api.Cluster) table {
 	shown := map[string]bool{}
-	lease := func(id string) string {
+	lease := func(id, name string) string {
+		if leading.LeaseOf(id) == 0 { // its id is not known yet of one that is to vote
+			for _, l := range leading.Leases {
+				if l.Name == name {
+					id = l.ID
+				}
+			}
+		}
 		shown[id] = true
 		if seconds := leading.LeaseOf(id); seconds > 0 {
 			return text.Took(seconds)
@@ -132,11 +139,11 @@ func clusterTable(c, leading *api.Cluster) table {
 		if !v.Reached {
 			reached = "no"
 		}
-		t = append(t, []string{v.Name, state, reached, lease(v.ID), entry, lag})
+		t = append(t, []string{v.Name, state, reached, lease(v.ID, v.Name), entry, lag})
 	}
 	for _, l := range leading.Leases {
 		if !shown[l.ID] {
-			t = append(t, []string{l.Name, "client", "-", lease(l.ID), "-", "-"})
+			t = append(t, []string{l.Name, "client", "-", lease(l.ID, l.Name), "-", "-"})
 		}
 	}
 	return t
