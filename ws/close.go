@@ -79,6 +79,9 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 		return fmt.Errorf("ws: close: %w", net.ErrClosed)
 	}
 	defer c.CloseNow()
+	if !c.awaitDetach(by) {
+		return errors.New("ws: close: the event loop has not detached the connection")
+	}
 	if err := c.sendClose(code, reason); err != nil {
 		return fmt.Errorf("ws: close: %w", err)
 	}
@@ -203,6 +206,25 @@ func (c *Conn) echoCloseFrame() {
 	}
 	c.enqueueControl(opClose, closePayload(c.closeErr.Load().Code, ""))
 	c.flush()
+}
+
+// awaitDetach waits until no event loop has the connection.
+func (c *Conn) awaitDetach(by time.Time) bool {
+	c.writeMu.Lock()
+	attached := c.frames != nil
+	c.writeMu.Unlock()
+	if !attached {
+		return true
+	}
+	timeout := time.NewTimer(time.Until(by))
+	defer timeout.Stop()
+	select {
+	case c.readLock <- struct{}{}: // held from Attach to Detach
+		c.unlockRead()
+		return true
+	case <-timeout.C:
+		return false
+	}
 }
 
 // awaitCloseFrame waits for the peer's Close, and reads until it comes if no

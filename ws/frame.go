@@ -49,17 +49,23 @@ func putHeader(b []byte, at, n int, first byte, client bool) []byte {
 		copy(b[start:], key[:])
 		masked = bitMask
 	}
+	return b[putLength(b, start, n, first, masked) : at+n]
+}
+
+// putLength writes a header without its mask in front of b[at:], and returns where it
+// begins.
+func putLength(b []byte, at, n int, first, masked byte) int {
 	if n <= maxControl {
-		start--
-		b[start] = masked | byte(n)
+		at--
+		b[at] = masked | byte(n)
 	} else {
-		start -= 3
-		b[start] = masked | 126
-		binary.BigEndian.PutUint16(b[start+1:], uint16(n))
+		at -= 3
+		b[at] = masked | 126
+		binary.BigEndian.PutUint16(b[at+1:], uint16(n))
 	}
-	start--
-	b[start] = first
-	return b[start : at+n]
+	at--
+	b[at] = first
+	return at
 }
 
 // controlFrame returns a complete control frame.

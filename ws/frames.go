@@ -9,9 +9,9 @@ import (
 // no goroutine for it: Frames parses and makes frames in the loop's buffers. It is for a
 // server's Conn over a loopConn, of which CanLoop is true.
 //
-// All methods are called on the thread of the loop, and none waits. Between Attach and
-// Detach only these, RTT, Ping and the methods that return what is known may be called of
-// the Conn.
+// All methods but AppendHeader are called on the thread of the loop, and none waits. Between
+// Attach and Detach only these, RTT, Ping and the methods that return what is known may be
+// called of the Conn, and CloseWith, which waits for Detach.
 type Frames struct {
 	c     *Conn
 	host  FramesHost
@@ -107,8 +107,8 @@ func (f *Frames) Attach(host FramesHost) {
 	f.host, c.frames = host, f
 }
 
-// Detach ends it. unsent is the rest of what Frame and AppendControl have returned,
-// which the Conn sends before anything else.
+// Detach ends it. unsent is the rest of what Frame and AppendControl have returned, and
+// frames of AppendHeader's, which the Conn sends before anything else.
 func (f *Frames) Detach(unsent []byte) {
 	c := f.c
 	c.writeMu.Lock()
@@ -196,6 +196,26 @@ func (f *Frames) Frame(b []byte, n int) (frames []byte, err error) {
 		c.bytesWritten.Add(int64(n))
 	}
 	return frames, err
+}
+
+// CanSplice reports whether what is sent goes into frames as it is, so that it can be
+// sent behind AppendHeader's header.
+func (f *Frames) CanSplice() bool { return f.c.encoding == Binary }
+
+// AppendHeader appends the header of one final frame of n bytes, at most 32 KiB, which
+// count as written: the caller sends them behind it. It may be called by any goroutine, but not
+// beside Frame or AppendControl. After an error nothing more can be sent.
+func (f *Frames) AppendHeader(b []byte, n int) (header []byte, err error) {
+	c := f.c
+	c.writeMu.Lock()
+	defer c.unlockWriter()
+	if c.isWriteClosed() {
+		return nil, errWriteClosed
+	}
+	c.active.Store(true)
+	c.bytesWritten.Add(int64(n))
+	var h [headroom]byte
+	return append(b, h[putLength(h[:], len(h), n, bitFin|opBinary, 0):]...), nil
 }
 
 // isWriteClosed reports whether a Close frame has been sent, or is queued. writeMu is

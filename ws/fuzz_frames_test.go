@@ -143,7 +143,12 @@ func FuzzFrame(f *testing.F) {
 			buf := make([]byte, FrameHeadroom+len(part)+8)
 			copy(buf[FrameHeadroom:], part)
 			var p []byte
-			p, err = frames.Frame(buf, len(part))
+			if frames.CanSplice() && len(rest)%2 == 0 {
+				p, err = frames.AppendHeader(nil, len(part))
+				p = append(p, part...)
+			} else {
+				p, err = frames.Frame(buf, len(part))
+			}
 			sent = append(sent, p...)
 			if frames.HasControl() {
 				sent, _ = frames.AppendControl(sent)

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"net"
-
 	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Idle reports whether the side is in the idle set, with no goroutine that
@@ -37,4 +39,19 @@ func BecomeConn(s *Side) net.Conn {
 		s.becomeConn()
 	}
 	return s.conn
+}
+
+// UsePipes has the next splicers use pipes of other sizes, in bytes, in this order.
+func (r *Loop) UsePipes(t testing.TB, sizes ...int) {
+	for _, size := range sizes {
+		p := r.pipes.get()
+		if p == nil {
+			t.Skip("there are no pipes")
+		}
+		var err error
+		if p.size, err = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, size); err != nil {
+			t.Fatal(err)
+		}
+		defer r.pipes.put(p, true)
+	}
 }

@@ -5,12 +5,13 @@ package relay
 // the loop's buffers. Framed is the same for the stream runner. Before Attach and
 // behind Detach the connection does its own reading and writing.
 //
-// All methods are called on the thread of the loop, and none may wait.
+// All methods but AppendHeader are called on the thread of the loop, and none may wait.
 type Frames interface {
 	// Attach begins: until Detach nothing else reads or writes the connection.
 	Attach(FramesHost)
 	// Detach ends it, and the connection goes on by itself. unsent is what has to be
-	// sent before anything else: the rest of what Frame or AppendControl has returned.
+	// sent before anything else: the rest of what Frame or AppendControl has returned, and
+	// frames of AppendHeader's.
 	// It is valid during the call only.
 	Detach(unsent []byte)
 	// Early is Unframe of bytes that were read before Attach, and that it puts into b;
@@ -27,6 +28,14 @@ type Frames interface {
 	// to be sent now: a part of b; empty: nothing yet. An error says that nothing can be
 	// sent any more.
 	Frame(b []byte, n int) (frames []byte, err error)
+	// CanSplice reports whether payload goes into frames as it is, so that the loop can
+	// send AppendHeader's and behind it bytes that it never sees. It is asked once, behind
+	// Attach.
+	CanSplice() bool
+	// AppendHeader appends the header of a frame of n bytes, which the caller sends behind
+	// it: at most as many as Frame is given. It may be called on another thread, but not
+	// beside Frame or a method that makes control frames. An error is that of Frame.
+	AppendHeader(b []byte, n int) (header []byte, err error)
 	// HasControl reports whether AppendControl has something to send.
 	HasControl() bool
 	// AppendControl appends frames of its own, which go between those of Frame: 16 KiB at
@@ -58,6 +67,8 @@ type framed struct {
 	early   bool  // Early may have more
 	shut    bool  // its close frame was asked for
 	ends    bool  // its stream is to end behind what it is sent now
+	splices bool  // CanSplice
+	read    int64 // bytes of its socket, from Relay on
 	payload int32 // how many bytes of payload what it is sent now has
 	panic   error // of Frames, which ends the side
 }

@@ -97,7 +97,8 @@ type harness struct {
 	run        relay.Runner
 	l          *relay.Listener
 	dial       relay.Dial
-	hold       bool // a client waits, watched, until it is signalled to go on
+	make       func(*harness, *relay.Side) relay.Task // nil: a session
+	hold       bool                                   // a client waits, watched, until it is signalled to go on
 	limit      int64
 	timer      chan time.Time
 	peerClosed chan relay.End
@@ -141,6 +142,10 @@ func openWith(t testing.TB, r relay.Runner, listen, network, addr string, change
 func holding(h *harness) { h.hold = true }
 
 func (h *harness) accept(client *relay.Side) {
+	if h.make != nil {
+		h.run.Begin(h.make(h, client), client)
+		return
+	}
 	s := &session{harness: h, client: client}
 	h.run.Begin(s, client)
 	h.begun <- s

@@ -166,15 +166,19 @@ func (l *loop) closeSide(s *Side, reset bool) {
 }
 
 // closeDirections ends the directions of a side that relays no more: what it was still
-// to be sent, and what it has sent, goes nowhere.
+// to be sent, and what it has sent, goes nowhere. But a peer that speaks in frames is
+// sent the rest of the last one by endFrames.
 func (l *loop) closeDirections(s *Side) {
 	if d := &s.dir; !d.reported {
-		l.dropOwed(d)
+		if !s.peer().isFramed() {
+			l.dropOwed(d)
+		}
 		d.end = Closed
 		l.reportEnd(s)
 	}
-	if d := &s.peer().dir; !d.reported {
-		l.dropOwed(d)
+	d := &s.peer().dir
+	l.dropOwed(d)
+	if !d.reported {
 		d.discard = true
 		l.enqueue(s.peer())
 	}

@@ -73,6 +73,9 @@ func (l *loop) copy(src *Side) {
 	if src.awaitsSplicer() || dst.awaitsSplicer() {
 		return // an end that is read now is our own shutdown, not the peer's FIN
 	}
+	if d.splicing() && dst.isFramed() && dst.framed.HasControl() {
+		d.splicer.yield.Store(true)
+	}
 	for reads := 0; !d.reported && !d.flushing && !d.splicing(); reads++ {
 		switch {
 		case d.owed():
@@ -275,7 +278,7 @@ func (l *loop) dropOwed(d *direction) {
 		d.held = nil
 	}
 	if d.splicer != nil {
-		l.runner.pipes.put(d.splicer.pipe, d.splicer.piped == 0)
+		d.splicer.putPipes(&l.runner.pipes)
 		d.splicer = nil
 	}
 	d.blocked = false

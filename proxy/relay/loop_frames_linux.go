@@ -23,7 +23,10 @@ func (b *buffer) offset(part []byte) int {
 // beginFrames is called as the relay begins, of which a side speaks in frames.
 func (s *Side) beginFrames() {
 	s.framed.early = true
-	s.framed.guard(func() { s.framed.Attach(s.framed) })
+	s.framed.guard(func() {
+		s.framed.Attach(s.framed)
+		s.framed.splices = s.framed.CanSplice()
+	})
 	if s.opening == nil {
 		return
 	}
@@ -38,8 +41,11 @@ func (s *Side) beginFrames() {
 func (l *loop) endFrames(s *Side) {
 	d := &s.peer().dir // of what it is sent
 	var unsent []byte
-	if d.held != nil {
+	switch {
+	case d.held != nil:
 		unsent = d.held[d.from:d.to]
+	case d.splicer != nil:
+		unsent = d.splicer.takeUnsent()
 	}
 	f := s.framed
 	if over := s.overTLS(); over != nil { // they are records
@@ -70,18 +76,27 @@ func (f *framed) Blocked() (in, out bool) {
 // guard calls a method of Frames, which are another's code: a panic ends their side,
 // and nothing else.
 func (f *framed) guard(call func()) {
+	if err := recovered(call); err != nil {
+		f.panic = err
+	}
+}
+
+// recovered calls a function and returns its panic.
+func recovered(call func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			f.panic = &PanicError{v, string(debug.Stack())}
+			err = &PanicError{v, string(debug.Stack())}
 		}
 	}()
 	call()
+	return nil
 }
 
 // unframe delivers the payload of the next bytes that src has sent.
 func (l *loop) unframe(src *Side, b **buffer, at, n int) {
 	var payload []byte
 	var err error
+	src.framed.read += int64(n)
 	src.framed.guard(func() { payload, err = src.framed.Unframe((*b)[at : at+n]) })
 	l.deliverFrames(src, b, payload, err)
 }
@@ -231,6 +246,9 @@ func (l *loop) closeFrames(src *Side) bool {
 
 func (s *Side) rawStopWatch() {
 	switch {
+	case s.use == relaying && s.isFramed() && s.peer().dir.splicing():
+		s.peer().dir.splicer.stop.Store(true)
+		s.closing = max(s.closing, closingFrames)
 	case s.use == relaying && s.isFramed():
 		s.loop.endFrames(s)
 	case s.use == watched && s.connSide != nil && s.opening != nil:

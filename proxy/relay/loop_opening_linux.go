@@ -45,6 +45,9 @@ func (s *Side) endOpening() {
 	switch {
 	case s.framed != nil:
 		s.beginFrames()
+		if s.opening != nil {
+			s.readBefore = s.opening.received
+		}
 	case s.opening != nil:
 		s.readBefore = s.opening.received - int64(len(s.early))
 		s.opening = nil
@@ -57,11 +60,13 @@ func (s *Side) endOpening() {
 // received is how many bytes were read of the side's socket; negative if that is
 // not known.
 func (s *Side) received() int64 {
-	if s.connSide == nil {
+	switch {
+	case s.connSide == nil:
 		return s.In()
-	}
-	if s.readBefore < 0 {
+	case s.readBefore < 0:
 		return -1
+	case s.framed != nil:
+		return s.readBefore + s.framed.read
 	}
 	return s.readBefore + s.In()
 }

@@ -46,17 +46,18 @@ const (
 	relaying
 )
 
-// closing is a Close that has to wait for a splicer to finish.
+// closing is a Close, or an endFrames, that has to wait for a splicer to finish.
 type closing uint8
 
 const (
 	notClosing closing = iota
+	closingFrames
 	closingCleanly
 	closingWithReset
 )
 
-// awaitsSplicer reports whether the side will be closed once a splicer has
-// finished.
+// awaitsSplicer reports whether the side will be closed, or closed to the relay, once a
+// splicer has finished.
 func (s *Side) awaitsSplicer() bool { return s.closing != notClosing && s.fd >= 0 }
 
 func (s *Side) onReady(l *loop, events uint32) {

@@ -14,10 +14,11 @@ import (
 // not affected: its own calls all pass MSG_DONTWAIT.
 type loopSplicer struct {
 	src, dst *Side
-	pipe     *pipe
-	piped    int         // bytes in the pipe
-	running  bool        // the thread uses the sockets; only the loop writes this
-	stop     atomic.Bool // a side is to be closed
+	read     piped         // what src has sent
+	frames   *frameSplicer // of a dst that speaks in frames; nil: it does not
+	running  bool          // the thread uses the sockets; only the loop writes this
+	stop     atomic.Bool   // a side is to be closed
+	yield    atomic.Bool   // dst is to be sent something else once the pipes are empty
 
 	end         End  // of src
 	discard     bool // dst takes no more
@@ -25,18 +26,45 @@ type loopSplicer struct {
 	urgent      bool // src has urgent data
 }
 
-// beginSplice starts a splicer for a direction, if there is a pipe for it.
+// piped is a pipe, and how many bytes are in it.
+type piped struct {
+	*pipe
+	n int
+}
+
+// frameSplicer makes frames of what src has sent, in a second pipe.
+type frameSplicer struct {
+	piped       // what dst is to be sent
+	payload int // bytes of payload in it
+	rest    int // bytes of the last frame in it that are still in the first pipe
+	header  []byte
+	panic   error // of dst's Frames
+}
+
+// beginSplice starts a splicer for a direction, if there are pipes for it.
 func (l *loop) beginSplice(src *Side) {
-	p := l.runner.pipes.get()
-	if p == nil {
+	pipes, dst := &l.runner.pipes, src.peer()
+	s := &loopSplicer{src: src, dst: dst, read: piped{pipe: pipes.get()}}
+	if dst.isFramed() {
+		s.frames = &frameSplicer{piped: piped{pipe: pipes.get()}}
+	}
+	if !s.hasPipes() || !src.setBlocking() || !dst.setBlocking() {
+		s.putPipes(pipes)
 		return
 	}
-	if !src.setBlocking() || !src.peer().setBlocking() {
-		l.runner.pipes.put(p, true)
-		return
-	}
-	src.dir.splicer = &loopSplicer{src: src, dst: src.peer(), pipe: p}
+	src.dir.splicer = s
 	l.startSplicer(src)
+}
+
+func (s *loopSplicer) hasPipes() bool {
+	return s.read.pipe != nil && (s.frames == nil || s.frames.pipe != nil)
+}
+
+func (s *loopSplicer) putPipes(pipes *pipes) {
+	pipes.put(s.read.pipe, s.read.n == 0)
+	if s.frames != nil {
+		pipes.put(s.frames.pipe, s.frames.n == 0)
+	}
 }
 
 // setBlocking makes splice wait on a side's socket, for spliceIdle at most.
@@ -69,26 +97,11 @@ func (s *loopSplicer) run(l *loop) {
 // splice runs until src idles, dst takes no more, or either ends.
 func (s *loopSplicer) splice() {
 	for !s.stop.Load() {
-		if s.piped == 0 {
-			n, err := spliceOnce(int(s.src.fd), s.pipe.w, s.pipe.size)
-			switch {
-			case err == unix.EAGAIN:
-				return
-			case err == unix.EINVAL, err == unix.ENOMEM, err == unix.ENOBUFS:
-				s.unsupported = true // copy with buffers instead
-				return
-			case err != nil:
-				s.end = Reset
-				return
-			case n == 0:
-				return // at its end, or before urgent data: a read by the loop tells which
-			}
-			s.src.in.Add(n)
-			s.src.touch()
-			s.piped = int(n)
-			s.urgent = s.src.path == nil && hasUrgent(s.src.fd)
+		if !s.owes() && !s.fill() || s.frames != nil && !s.frame() {
+			return
 		}
-		n, err := spliceOnce(s.pipe.r, int(s.dst.fd), s.piped)
+		out := s.out()
+		n, err := spliceOnce(out.r, int(s.dst.fd), out.n)
 		if err == unix.EAGAIN || err == nil && n == 0 {
 			return
 		}
@@ -97,19 +110,116 @@ func (s *loopSplicer) splice() {
 			s.dst.wrote(err)
 			return
 		}
-		s.piped -= int(n)
-		s.dst.out.Add(n)
-		if s.urgent && s.piped == 0 {
-			return // the loop must note the position of this one before another arrives
+		out.n -= n
+		if s.frames != nil {
+			n = min(n, s.frames.payload) // the last are behind all headers
+			s.frames.payload -= n
+		}
+		s.dst.out.Add(int64(n))
+		if !s.owes() && (s.urgent || s.yield.Load()) {
+			return // the loop must note the position of this urgent byte before another arrives
 		}
 	}
 }
 
-func spliceOnce(from, to, most int) (int64, error) {
+// owes reports whether there is something in the pipes.
+func (s *loopSplicer) owes() bool { return s.read.n > 0 || s.out().n > 0 }
+
+// out is what dst is to be sent.
+func (s *loopSplicer) out() *piped {
+	if s.frames != nil {
+		return &s.frames.piped
+	}
+	return &s.read
+}
+
+// fill moves what src has sent into its pipe, which is empty, and reports whether
+// there was anything.
+func (s *loopSplicer) fill() bool {
+	n, err := spliceOnce(int(s.src.fd), s.read.w, s.read.size)
+	switch {
+	case err == unix.EAGAIN:
+		return false
+	case err == unix.EINVAL, err == unix.ENOMEM, err == unix.ENOBUFS:
+		s.unsupported = true // copy with buffers instead
+		return false
+	case err != nil:
+		s.end = Reset
+		return false
+	case n == 0:
+		return false // at its end, or before urgent data: a read by the loop tells which
+	}
+	s.src.in.Add(int64(n))
+	s.src.touch()
+	s.read.n = n
+	s.urgent = s.frames == nil && s.src.path == nil && hasUrgent(s.src.fd)
+	return true
+}
+
+// frame makes frames of what src has sent, as far as their pipe has room for them, and
+// reports whether there is something to be sent.
+func (s *loopSplicer) frame() bool {
+	f := s.frames
+	for s.read.n > 0 {
+		if f.rest == 0 && !s.beginFrame() {
+			return false
+		}
+		if len(f.header) > 0 {
+			if writePipe(f.w, f.header) != 0 {
+				break // there is no room for it
+			}
+			f.n += len(f.header)
+			f.header = f.header[:0]
+		}
+		n, e := splicePipes(s.read.r, f.w, f.rest)
+		if e != 0 || n == 0 {
+			break
+		}
+		s.read.n -= n
+		f.n += n
+		f.payload += n
+		f.rest -= n
+	}
+	return f.n > 0
+}
+
+// beginFrame has the next bytes that src has sent be a frame, and reports whether dst
+// is to be sent any more.
+func (s *loopSplicer) beginFrame() bool {
+	f := s.frames
+	f.rest = min(s.read.n, bufferSize-FrameRoom)
+	var err error
+	f.panic = recovered(func() { f.header, err = s.dst.framed.AppendHeader(f.header, f.rest) })
+	s.discard = f.panic != nil || err != nil
+	return !s.discard
+}
+
+// takeUnsent returns the frames that dst has not been sent.
+func (s *loopSplicer) takeUnsent() []byte {
+	f := s.frames
+	b := appendPiped(nil, &f.piped, f.n)
+	for s.read.n > 0 && (f.rest > 0 || s.beginFrame()) {
+		b = append(b, f.header...)
+		f.header = f.header[:0]
+		b = appendPiped(b, &s.read, f.rest)
+		f.rest = 0
+	}
+	return b
+}
+
+// appendPiped appends n bytes of a pipe.
+func appendPiped(b []byte, p *piped, n int) []byte {
+	b = append(b, make([]byte, n)...)
+	m, _ := unix.Read(p.r, b[len(b)-n:]) // all: they are there
+	p.n -= max(m, 0)
+	return b
+}
+
+func spliceOnce(from, to, most int) (int, error) {
 	for {
 		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_MOVE)
 		if err != unix.EINTR {
-			return int64(n), err
+			return int(n), err
 		}
 	}
 }
@@ -121,20 +231,29 @@ func (s *loopSplicer) finished(l *loop) {
 	d := &src.dir
 	s.running = false
 	d.discard = d.discard || s.discard
+	if s.frames != nil && s.frames.panic != nil {
+		dst.framed.panic = s.frames.panic
+	}
 	if s.end == Reset {
 		src.add(sideReset)
 		d.end = Reset
 	}
 	d.noSplice = d.noSplice || s.unsupported
-	if s.piped == 0 || d.discard {
+	if !s.owes() || d.discard {
 		l.dropOwed(d)
 	} else {
 		d.blocked = true
 	}
 	s.stop.Store(false)
+	s.yield.Store(false)
 	src.readable, src.urgent = true, src.path == nil
 	for _, s := range [...]*Side{src, dst} {
-		if s.awaitsSplicer() && !s.dir.splicing() && !s.peer().dir.splicing() {
+		switch {
+		case !s.awaitsSplicer(), s.dir.splicing(), s.peer().dir.splicing():
+		case s.closing == closingFrames:
+			s.closing = notClosing
+			l.endFrames(s)
+		default:
 			l.closeSide(s, s.closing == closingWithReset)
 		}
 	}

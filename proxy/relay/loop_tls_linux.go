@@ -15,9 +15,12 @@ var mostSealed = tlsrecord.Fits(len(buffer{}))
 
 // beginWrapped is called as the relay begins, of which a side speaks TLS or in frames.
 func (s *Side) beginWrapped() {
-	s.readBefore = -1
+	if s.isSecure() {
+		s.readBefore = -1
+	}
 	for _, s := range [...]*Side{s, s.peer()} {
-		s.dir.noSplice = true
+		to := s.peer()
+		s.dir.noSplice = s.isWrapped() || to.isSecure() || to.isFramed() && !to.framed.splices
 		if s.path == nil { // its urgent data is a part of the stream from now on
 			keepUrgent(uintptr(s.fd))
 		}

@@ -53,8 +53,11 @@ func (p *pipes) get() *pipe {
 	return &pipe{r: fds[0], w: fds[1], size: size}
 }
 
-// put takes an empty pipe back; one with bytes in it is closed.
+// put takes an empty pipe back, if it is one; one with bytes in it is closed.
 func (p *pipes) put(x *pipe, empty bool) {
+	if x == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if empty && len(p.free) < maxPipes/4 {

@@ -37,6 +37,18 @@ func send(fd int32, b []byte, urgent bool) (int, unix.Errno) {
 	}
 }
 
+// writePipe writes a few bytes to a pipe: all, or with EAGAIN none.
+func writePipe(fd int, b []byte) unix.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return e
+}
+
+// splicePipes moves up to most bytes from one pipe to another, as far as there is room.
+func splicePipes(from, to, most int) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(most), unix.SPLICE_F_NONBLOCK)
+	return int(n), e
+}
+
 func acceptFrom(fd int32, from *unix.RawSockaddrAny) (int32, unix.Errno) {
 	size := uint32(unix.SizeofSockaddrAny)
 	n, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)), unix.SOCK_CLOEXEC, 0, 0)

@@ -3,12 +3,14 @@ package protocol
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/ws"
 )
 
 // urgentConn sends the first half of each Write with an urgent byte at its end.
@@ -56,4 +58,17 @@ func TestUrgentDataOverTLS(t *testing.T) {
 			t.Errorf("record %+v", r)
 		}
 	}
+}
+
+// TestUrgentDataInADownload: an urgent byte of the backend is an ordinary one to a client that
+// speaks in frames.
+func TestUrgentDataInADownload(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 10 * 251 << 6
+	v := bridge(t, func(c *net.TCPConn) { io.Copy(urgentConn{c}, io.LimitReader(pattern{}, size)) }, nil)
+	c := v.dial()
+	if n, err := io.Copy(&same{}, c); n != size || err != nil {
+		t.Errorf("%d of %d came: %v", n, size, err)
+	}
+	ends(t, c, ws.NormalClosure)
 }
