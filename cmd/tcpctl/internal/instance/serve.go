@@ -75,7 +75,11 @@ func (in *Instance) shutDown(order stopOrder) {
 	}
 	in.sources.Close() // nothing comes or goes any more
 	if in.engine.Shutdown(ctx) != nil {
-		in.log.Warn("the grace ended before all sessions did: the remaining sessions were reset")
+		why := "the grace ended before all sessions did"
+		if ctx.Err() == context.Canceled {
+			why = "a second signal or stop has ended the grace"
+		}
+		in.log.Warn(why + ": the remaining sessions were reset")
 	}
 	if order.all {
 		in.predecessors.wait(ctx)
