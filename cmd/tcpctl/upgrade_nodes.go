@@ -161,7 +161,8 @@ func (u *nodesUpgrade) upgrade(ctx context.Context, m api.Member, n *nodeUpgrade
 	return u.awaitNew(ctx, src, before)
 }
 
-// first is how a node is before it is upgraded.
+// first is how a node is before it is upgraded. Where the node through which it is asked has
+// another process by now, that may not have reached it yet, also after the old one has answered.
 func (u *nodesUpgrade) first(ctx context.Context, src api.Source) (*api.Status, error) {
 	for began := time.Now(); ; {
 		st, err := look(ctx, src)
@@ -184,7 +185,7 @@ func look(ctx context.Context, src api.Source) (*api.Status, error) {
 // without it, and says how many there are.
 func (u *nodesUpgrade) awaitVoters(ctx context.Context, node string, src api.Source) (text string, err error) {
 	for began := time.Now(); ; {
-		st, err := look(ctx, src)
+		st, err := u.first(ctx, src)
 		switch {
 		case err != nil:
 			return "", err
