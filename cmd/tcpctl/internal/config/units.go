@@ -24,7 +24,7 @@ type ByteRate float64
 // knows whether 30 is seconds or milliseconds, so it is refused.
 func ParseDuration(s string) (time.Duration, error) {
 	if isNumber(s) {
-		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"s") + ", or ms, m, h"}
+		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"s") + ", or ms, m, h, d"}
 	}
 	days, rest := 0.0, s
 	if number, more, ok := strings.Cut(s, "d"); ok && isNumber(number) {

@@ -51,8 +51,8 @@ func TestUnitsRefused(t *testing.T) {
 		err  error
 		want string
 	}{
-		{duration("30"), `"30" has no unit; write "30s", or ms, m, h`},
-		{duration("1.5"), `"1.5" has no unit; write "1.5s", or ms, m, h`},
+		{duration("30"), `"30" has no unit; write "30s", or ms, m, h, d`},
+		{duration("1.5"), `"1.5" has no unit; write "1.5s", or ms, m, h, d`},
 		{duration("-30s"), `"-30s" is negative; "0s" is off`},
 		{duration(""), `"" is not a duration; write "250ms", "30s", "2m" or "1h30m"`},
 		{duration("30 s"), `"30 s" is not a duration; write "250ms", "30s", "2m" or "1h30m"`},
