@@ -23,7 +23,11 @@ const maxBuffered = 4 << 10
 //     the TCP connection has ended;
 //   - io.EOF after the peer's Close, or the error that ended the connection.
 func (c *Conn) ServeControl(ctx context.Context) error {
-	c.readLock <- struct{}{}
+	select {
+	case c.readLock <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	defer c.unlockRead()
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

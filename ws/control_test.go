@@ -36,6 +36,35 @@ func TestServeControl(t *testing.T) {
 	}
 }
 
+// TestServeControlBesideARead: it ends with its context also while it waits for another
+// reader.
+func TestServeControlBesideARead(t *testing.T) {
+	c, p := serveClient(t, ws.Config{})
+	read := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(c, make([]byte, 2))
+		read <- err
+	}()
+	p.say(frame(fin|binry, "a"))
+	waitFor(t, "the reader", func() bool { return c.BytesRead() == 1 })
+	ctx, cancel := context.WithCancel(context.Background())
+	returned := make(chan error, 1)
+	go func() { returned <- c.ServeControl(ctx) }()
+	cancel()
+	select {
+	case err := <-returned:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("it waits on")
+	}
+	p.say(frame(fin|binry, "b"))
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestServeControlKeepsOrder: once the buffer is full it reads nothing more, also
 // in the middle of a message.
 func TestServeControlKeepsOrder(t *testing.T) {
