@@ -293,14 +293,12 @@ func (s *Service) CheckAdded(added ...BackendConfig) error {
 	if err := loadTLS(ServiceConfig{Name: s.name, Backends: added}); err != nil {
 		return err
 	}
-	for _, o := range s.engine.all() {
+	for _, o := range s.engine.allInForce() {
 		cfg := *o.config()
 		if o == s {
 			cfg.Backends = append(slices.Clone(cfg.Backends), added...)
 		}
-		if !o.retired {
-			all = append(all, cfg)
-		}
+		all = append(all, cfg)
 	}
 	return s.engine.checkLive(all)
 }

@@ -37,9 +37,6 @@ func newBackend(s *Service, c BackendConfig) *Backend {
 // Before Start, that begins them.
 func (b *Backend) startChecksLocked() {
 	s := b.service
-	if !s.started {
-		return
-	}
 	switch s.config().Check.Type {
 	case health.None:
 		b.tracker.Add(true)
@@ -49,12 +46,16 @@ func (b *Backend) startChecksLocked() {
 			b.tracker.Add(true)
 		}
 	}
+	if s.workLocked() != nil {
+		return
+	}
 	var ctx context.Context
 	ctx, b.stopChecks = context.WithCancel(s.ctx)
-	s.working.Go(func() {
+	go func() {
+		defer s.working.Done()
 		label(roleCheck, s.name, b.name)
 		b.checks.Run(ctx)
-	})
+	}()
 }
 
 // demandLocked forgets what was good of the backend: rise good checks that

@@ -239,8 +239,8 @@ type BackendConfig struct {
 	Restart      []string      // argv that restarts it, run by the engine
 	ReadyTimeout time.Duration // how long good checks may take to come after a restart; 0: 60 s
 
-	// FoundBy is the kind of the source that has found it ("srv"), in what
-	// SetDiscovered gets; "": it is configured. It is for those who look.
+	// FoundBy is the kind of the source that has found it ("srv"), which
+	// SetDiscovered sets; "": it is configured.
 	FoundBy string
 }
 

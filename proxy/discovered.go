@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -85,11 +86,22 @@ type Discovered struct {
 // are. Operators' states win: an admin state or weight outlives the answers,
 // also while the backend is not there, and a backend that an operator has
 // removed does not come back as long as the source names it. A source that the
-// configuration does not have (any more) changes nothing.
+// configuration does not have (any more) changes nothing. A backend that Validate
+// refuses is left out, with an event; whether one leads back to its own service is
+// for CheckAdded to say, before.
 func (s *Service) SetDiscovered(d Discovered) (changes []string) {
-	d.Backends = slices.Clone(d.Backends)
-	for i, b := range d.Backends {
-		d.Backends[i] = b.withDefaults()
+	all := d.Backends
+	d.Backends = slices.Clone(all)[:0]
+	for _, b := range all {
+		if err := b.Validate(); err != nil {
+			s.engine.noteThrottledAs("discovery "+s.name+"/"+b.Addr, Event{Kind: EventDiscovery, Level: LevelWarn, Service: s.name,
+				Text: fmt.Sprintf("a backend of %s of %s is left out: %v", s.name, d.Source.Kind, err)})
+			continue
+		}
+		if b = b.withDefaults(); b.FoundBy == "" { // or it would count as configured, and stay for ever
+			b.FoundBy = cmp.Or(d.Source.Kind, d.Source.Name)
+		}
+		d.Backends = append(d.Backends, b)
 	}
 	s.queue.Update(func() {
 		old := *s.config()

@@ -225,6 +225,13 @@ func (e *Engine) all() []*Service {
 	return slices.Clone(e.services)
 }
 
+// allInForce are the services that the configuration has still.
+func (e *Engine) allInForce() []*Service {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(e.services), func(s *Service) bool { return s.retired })
+}
+
 // Service finds a service by its name; nil when there is none.
 func (e *Engine) Service(name string) *Service {
 	for _, s := range e.all() {

@@ -36,10 +36,12 @@ var errSkipped = errors.New("skipped by an operator")
 // failed with why.
 func (h *hookState) startLocked(hook Hook, call HookCall, why error) {
 	s := h.service
+	if s.workLocked() != nil {
+		return // no client is left that it would be for
+	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	h.running, h.since, h.cancel, h.waitSince = call.Reason, time.Now(), cancel, time.Time{}
 	s.changes.notifyLocked()
-	s.working.Add(1)
 	go h.run(ctx, hook, call, why)
 }
 

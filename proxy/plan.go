@@ -82,15 +82,11 @@ type step struct {
 // startPlan enters a plan in the engine, refusing a second one for the
 // same service, and runs it.
 func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, error) {
-	started := false
-	s.queue.View(func() { started = s.started })
-	switch {
-	case s.ctx.Err() != nil:
-		return nil, ErrClosed
-	case !started:
-		return nil, errNotRunning
+	err := o.Validate()
+	if err == nil {
+		s.queue.Do(func() { err = s.workLocked() })
 	}
-	if err := o.Validate(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	cfg := s.config()
@@ -110,6 +106,7 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 	if err := s.engine.plans.enter(p); err != nil {
 		p.steps.Abort(err)
 		p.tally.end()
+		s.working.Done()
 		return nil, err
 	}
 	s.queue.Do(func() {
@@ -117,7 +114,6 @@ func (s *Service) startPlan(kind string, o PlanOptions, steps []step) (*Plan, er
 		s.holdForPlanLocked()
 	})
 	s.engine.note(Event{Kind: EventPlan, Service: s.name, By: o.By, Text: fmt.Sprintf("%s %s of %s begins", kind, p.report.ID, s.name)})
-	s.working.Add(1)
 	go p.run(steps)
 	return p, nil
 }

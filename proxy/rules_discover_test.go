@@ -95,6 +95,30 @@ func TestRule40BackendsComeAndGo(t *testing.T) {
 
 // One that comes back while it still drains is taken back, with its sessions:
 // names do not pile up while a source wavers.
+// What cannot be a backend is left out; what does not say that a source has found it is the
+// source's nevertheless, and goes with it.
+func TestRule40OfWhatIsGivenToo(t *testing.T) {
+	v := start(t, discovering())
+	a := newServer(t, "a").backend()
+	v.discovered(a, proxy.BackendConfig{Name: "b", Addr: "nowhere"}, proxy.BackendConfig{Name: "c/d", Addr: "127.0.0.1:1"})
+	v.untilNames("a")
+	if b := v.backend("a"); b.FoundBy != srv.Kind {
+		t.Errorf("found by %q", b.FoundBy)
+	}
+	left := 0
+	page, _ := v.Events(0)
+	for _, ev := range page.Events {
+		if ev.Kind == proxy.EventDiscovery && strings.Contains(ev.Text, "is left out") {
+			left++
+		}
+	}
+	if left != 2 {
+		t.Errorf("%d events of two that are left out: %+v", left, page.Events)
+	}
+	v.discovered([]proxy.BackendConfig{}...)
+	v.untilNames("")
+}
+
 func TestRule40ComesBackWhileItDrains(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")

@@ -92,9 +92,22 @@ func (s *Service) start() {
 	})
 }
 
+// workLocked says that something of the service begins, which finish waits for: it
+// is to call working.Done. An error says why nothing may begin.
+func (s *Service) workLocked() error {
+	switch {
+	case !s.started:
+		return errNotRunning
+	case s.ctx.Err() != nil:
+		return ErrClosed
+	}
+	s.working.Add(1)
+	return nil
+}
+
 // finish ends what start began; no session is left.
 func (s *Service) finish() {
-	s.stop()
+	s.queue.Do(s.stop) // nothing begins from here on
 	s.working.Wait()
 	s.cluster.close()
 	s.shared.close()

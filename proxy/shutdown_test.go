@@ -186,3 +186,62 @@ func TestActsBeforeStart(t *testing.T) {
 		e.Close()
 	}
 }
+
+// TestWhatBeginsWhileTheEngineEnds is waited for, or refused.
+func TestWhatBeginsWhileTheEngineEnds(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		e, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{Name: "db", Listen: []string{"127.0.0.1:0"},
+			Backends: []proxy.BackendConfig{{Name: "a", Addr: "127.0.0.1:1"}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s := e.Service("db")
+		var wg sync.WaitGroup
+		for _, do := range []func(){
+			func() { e.Close() },
+			func() { s.StartWindow(proxy.PlanOptions{}) },
+			func() { s.Add(proxy.BackendConfig{Addr: "127.0.0.1:2"}, "ana", "") },
+		} {
+			wg.Go(do)
+		}
+		wg.Wait()
+	}
+}
+
+// TestACheckOfWhatIsAddedDuringAReload reads no service that goes meanwhile but under its lock.
+func TestACheckOfWhatIsAddedDuringAReload(t *testing.T) {
+	t.Parallel()
+	one := proxy.ServiceConfig{Name: "one", Listen: []string{"127.0.0.1:0"}}
+	both := proxy.Config{Services: []proxy.ServiceConfig{one, {Name: "two", Listen: []string{"127.0.0.1:0"}}}}
+	e, err := proxy.New(both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 200 {
+			if _, err := e.Apply(proxy.Config{Services: []proxy.ServiceConfig{one}}); err != nil {
+				t.Error(err)
+			}
+			if _, err := e.Apply(both); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Go(func() {
+		for range 5000 {
+			if err := e.Service("one").CheckAdded(proxy.BackendConfig{Addr: "127.0.0.1:1"}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+}
