@@ -183,8 +183,8 @@ func (s *loopSplicer) frame() bool {
 	return f.n > 0
 }
 
-// beginFrame has the next bytes that src has sent be a frame, and reports whether dst
-// is to be sent any more.
+// beginFrame makes the header of a frame of what src has sent, and reports whether dst may
+// be sent any more.
 func (s *loopSplicer) beginFrame() bool {
 	f := s.frames
 	f.rest = min(s.read.n, bufferSize-FrameRoom)
