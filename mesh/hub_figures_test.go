@@ -32,7 +32,8 @@ func TestHubFigures(t *testing.T) {
 	full := os.Getenv("TCPCTL_HUB_FULL") != ""
 	f := &figures{T: t, limit: 10 * time.Minute}
 	cfg := mesh.Config{Name: fmt.Sprint("figures ", os.Getpid()), Secrets: []string{mesh.NewSecret()}, NoMDNS: true, MaxUnproven: 4096, OnStream: echoes,
-		Hubs: []string{"hub0", "hub1", "hub2"}}
+		HandshakeTimeout: time.Minute, // many at a time, of one process, and with the race detector
+		Hubs:             []string{"hub0", "hub1", "hub2"}}
 	if count <= 50 {
 		cfg.FullUpTo = 8
 	}

@@ -232,8 +232,13 @@ func TestRule53WhatAHubTells(t *testing.T) {
 	}
 	// What a hub shows first counts on the peer's own link, too, where the same record comes later.
 	l := hub("hub")
-	l.peer = a.peers[b.ID()]
-	l.peer.link = l
+	link := func(of *link) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		l.peer = a.peers[b.ID()]
+		l.peer.link = of
+	}
+	link(l)
 	b.SetRecord([]byte("newest"))
 	newest, err := b.ownSigned()
 	if err != nil {
@@ -242,7 +247,7 @@ func TestRule53WhatAHubTells(t *testing.T) {
 	if err := tell(hub("hub"), newest); err != nil || l.gotSigned(newest) != nil || record() != "b alive newest" {
 		t.Errorf("%q, %v: want the newest", record(), err)
 	}
-	l.peer.link = nil
+	link(nil)
 
 	own, err := a.ownSigned() // of a itself, as it was before a restart with a clock that was ahead
 	if err != nil {
