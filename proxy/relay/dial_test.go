@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -25,29 +26,9 @@ func TestADialThatIsRefused(t *testing.T) {
 	})
 }
 
-// silent is an address at which connecting takes for ever: its backlog is
-// full, and nothing accepts.
-func silent(t *testing.T) string {
-	t.Helper()
-	l, err := relay.Listen("127.0.0.1:0", relay.Sock{Backlog: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	for range 10 {
-		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
-		if err != nil {
-			return l.Addr().String()
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	t.Skip("this system's backlog is never full")
-	return ""
-}
-
 func TestADialThatTakesTooLong(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
-		h := open(t, r, "tcp", silent(t), func(h *harness) { h.dial.Timeout = 50 * time.Millisecond })
+		h := open(t, r, "tcp", proxytest.Full(t), func(h *harness) { h.dial.Timeout = 50 * time.Millisecond })
 		h.come()
 		var timeout net.Error
 		if s := next(t, h.over); !errors.As(s.failed, &timeout) || !timeout.Timeout() {
@@ -58,7 +39,7 @@ func TestADialThatTakesTooLong(t *testing.T) {
 
 func TestADialThatIsGivenUpComesBackOnce(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
-		h := open(t, r, "tcp", silent(t))
+		h := open(t, r, "tcp", proxytest.Full(t))
 		h.come()
 		s := next(t, h.begun)
 		pause(20)

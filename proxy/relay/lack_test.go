@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
@@ -168,7 +169,7 @@ func TestAQuietConnectionIsNotAccepted(t *testing.T) {
 		t.Errorf("%d of %d were accepted", accepted, times)
 	}
 	var timeout net.Error
-	_, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: silent(t), Timeout: 50 * time.Millisecond, Quiet: true})
+	_, err := relay.Connect(t.Context(), relay.Dial{Network: "tcp", Addr: proxytest.Full(t), Timeout: 50 * time.Millisecond, Quiet: true})
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("a silent one: %v", err)
 	}

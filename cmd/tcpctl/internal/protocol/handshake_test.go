@@ -16,25 +16,8 @@ import (
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/config"
 	"github.com/tcpctl/tcpctl/proxy"
-	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
-
-// fullListener is an address whose backlog is full: a connect to it hangs.
-func fullListener(t *testing.T) string {
-	ln := proxytest.Listen(t)
-	t.Cleanup(func() { ln.Close() })
-	shrink(t, ln.(*net.TCPListener))
-	for range 16 {
-		c, err := net.DialTimeout("tcp", ln.Addr().String(), 50*time.Millisecond)
-		if err != nil {
-			return ln.Addr().String()
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	t.Skip("the backlog never fills here")
-	return ""
-}
 
 // firstLine says what the first line of a connection is.
 func firstLine(lines chan<- string) func(*net.TCPConn) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 	"github.com/tcpctl/tcpctl/ws"
 )
 
@@ -195,7 +196,7 @@ func TestBackendThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) {
 		c.NoBackend, c.ConnectTimeout, c.ConnectRetries = proxy.Reject, 20*time.Millisecond, -1
-		c.Backends[0].Addr = fullListener(t)
+		c.Backends[0].Addr = proxytest.Full(t)
 	})
 	_, err := v.try("/")
 	refused(t, err, 504)
