@@ -233,8 +233,10 @@ func TestAConsoleOverSSHIsAsItsKeyLeftIt(t *testing.T) {
 	o.sees("LIVE")
 	o.types(":sort act\r")
 	o.sees("sort ACT")
-	o.types(":theme dark\r")
-	o.sees("dark")
+	o.types(":theme dark")
+	o.sees(":theme dark")
+	o.types("\r")
+	o.sees("theme dark") // it is read from its file first
 	o.types("q")
 	o.sess.Wait()
 
