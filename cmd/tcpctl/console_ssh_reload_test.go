@@ -231,12 +231,9 @@ func TestAConsoleOverSSHIsAsItsKeyLeftIt(t *testing.T) {
 	c.running = runInstance(t, []string{"env", "STATE_DIRECTORY=" + c.path("state")}, "run", "-c", c.configured.path, "--no-ui")
 	o := c.open(ana)
 	o.sees("LIVE")
+	o.types(":theme dark\r") // first, because it is read while the next is typed
 	o.types(":sort act\r")
 	o.sees("sort ACT")
-	o.types(":theme dark")
-	o.sees(":theme dark")
-	o.types("\r")
-	o.sees("theme dark") // it is read from its file first
 	o.types("q")
 	o.sess.Wait()
 
