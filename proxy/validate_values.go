@@ -161,7 +161,7 @@ func (v *values) networks(key string, all []netip.Prefix) {
 	}
 }
 
-// argv refuses what no system can run; none is right.
+// argv refuses what no system can run; an empty list runs nothing, and is allowed.
 func (v *values) argv(key string, argv []string) {
 	switch {
 	case len(argv) > 0 && argv[0] == "":

@@ -213,31 +213,54 @@ func TestManyAtATimeOverOneConnection(t *testing.T) {
 	resp.Body.Close()
 }
 
-// TestAnUpgradeIsFollowed: what is asked of peers goes through the process that accepts, also while an answer of the
-// process before it is waited for.
-func TestAnUpgradeIsFollowed(t *testing.T) {
-	asked, let := make(chan struct{}), make(chan struct{})
+// beforeUpgrade gives a client of a process that has answered it, and what starts another at the same socket, as an
+// upgrade does. Each answers what is asked of a peer with its name; late is called first, nil: there is nothing to call.
+func beforeUpgrade(t *testing.T, late func(*http.Request)) (c *Client, upgrade func()) {
+	t.Helper()
 	through := func(process string) Options {
 		return Options{Log: slog.New(slog.DiscardHandler), Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasPrefix(r.URL.Path, "/v1/peers/late/") {
-				close(asked)
-				<-let
+			if late != nil {
+				late(r)
 			}
 			w.WriteHeader(http.StatusOK)
 			fmt.Fprintf(w, `{"node": {"name": %q}}`, process)
 		})}
 	}
-	o := through("second")
 	first, err := Serve(socketPath(t), &api.Local{}, through("first"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.Release()
-	c := Dial(first.Path())
-	defer c.Close()
+	t.Cleanup(first.Release)
+	c = Dial(first.Path())
+	t.Cleanup(c.Close)
 	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "first" {
 		t.Fatalf("%+v, %v", st, err)
 	}
+	return c, func() {
+		t.Helper()
+		o := through("second")
+		if o.Socket, err = first.File(); err != nil {
+			t.Fatal(err)
+		}
+		first.Pause()
+		second, err := Serve(first.Path(), &api.Local{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { second.Close() })
+	}
+}
+
+// TestAnUpgradeIsFollowed: what is asked of peers goes through the process that accepts, also while an answer of the
+// process before it is waited for.
+func TestAnUpgradeIsFollowed(t *testing.T) {
+	asked, let := make(chan struct{}), make(chan struct{})
+	c, upgrade := beforeUpgrade(t, func(r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/peers/late/") {
+			close(asked)
+			<-let
+		}
+	})
 	var waits sync.WaitGroup
 	waits.Go(func() {
 		if st, err := c.Peer("late").Status(t.Context()); err != nil || st.Node.Name != "first" {
@@ -247,16 +270,7 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 	defer waits.Wait()
 	defer close(let)
 	<-asked
-	o.Socket, err = first.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first.Pause()
-	second, err := Serve(first.Path(), &api.Local{}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
+	upgrade()
 	for began := time.Now(); ; {
 		st, err := c.Peer("x").Status(t.Context())
 		if err != nil {
@@ -273,31 +287,8 @@ func TestAnUpgradeIsFollowed(t *testing.T) {
 
 // TestAnUpgradeBetweenTwoQuestions: the second goes to the new process at once, which alone knows how it is.
 func TestAnUpgradeBetweenTwoQuestions(t *testing.T) {
-	through := func(process string) Options {
-		return Options{Log: slog.New(slog.DiscardHandler), Peers: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, `{"node": {"name": %q}}`, process)
-		})}
-	}
-	first, err := Serve(socketPath(t), &api.Local{}, through("first"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Release()
-	c := Dial(first.Path())
-	defer c.Close()
-	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "first" {
-		t.Fatalf("%+v, %v", st, err)
-	}
-	o := through("second")
-	if o.Socket, err = first.File(); err != nil {
-		t.Fatal(err)
-	}
-	first.Pause()
-	second, err := Serve(first.Path(), &api.Local{}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
+	c, upgrade := beforeUpgrade(t, nil)
+	upgrade()
 	if st, err := c.Peer("x").Status(t.Context()); err != nil || st.Node.Name != "second" {
 		t.Errorf("%+v, %v", st, err)
 	}
