@@ -10,12 +10,10 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -38,76 +36,11 @@ type Client struct {
 var _ api.Planner = (*Client)(nil)
 
 // Dial makes a client of the socket at path; it connects when it is used, and
-// again whenever it must. What it asks of peers goes over one connection of HTTP/2,
-// because it may be two hundred questions at a time, each of which waits for events.
+// again whenever it must.
 func Dial(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialTrusted(ctx, path) }
 	one := &http.Transport{DialContext: dial, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second}
-	many := &http.Transport{DialContext: dial, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}, IdleConnTimeout: 30 * time.Second}
-	many.Protocols.SetUnencryptedHTTP2(true)
-	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: &passing{Transport: many}}}
-}
-
-// passing ends its connection with the last request that is under way: the next one goes to the process that
-// accepts then, which is another after an upgrade. The first request has it dialled, and the others wait for that: each
-// would dial otherwise, and the socket ends the oldest connection where too many come.
-type passing struct {
-	*http.Transport
-
-	mu       sync.Mutex
-	underWay int
-	dialled  chan struct{} // closed once there is a connection; nil: no request is under way
-}
-
-func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
-	p.mu.Lock()
-	p.underWay++
-	first := p.dialled == nil
-	if first {
-		p.dialled = make(chan struct{})
-	}
-	dialled := p.dialled
-	p.mu.Unlock()
-	end := sync.OnceFunc(p.end)
-	if first {
-		open := sync.OnceFunc(func() { close(dialled) })
-		defer open()
-		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { open() }}
-		r = r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
-	} else {
-		select {
-		case <-dialled:
-		case <-r.Context().Done():
-			end()
-			return nil, r.Context().Err()
-		}
-	}
-	resp, err := p.Transport.RoundTrip(r)
-	if err != nil {
-		end()
-		return nil, err
-	}
-	resp.Body = passingBody{resp.Body, end}
-	return resp, nil
-}
-
-func (p *passing) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.underWay--; p.underWay == 0 {
-		p.dialled = nil
-		p.CloseIdleConnections()
-	}
-}
-
-type passingBody struct {
-	io.ReadCloser
-	end func()
-}
-
-func (b passingBody) Close() error {
-	defer b.end()
-	return b.ReadCloser.Close()
+	return &Client{path: path, http: &http.Client{Transport: one}, many: &http.Client{Transport: newPassing(dial)}}
 }
 
 // Over makes a client that asks a host by a function, like an
