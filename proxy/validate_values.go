@@ -19,9 +19,8 @@ const (
 	// LongestPause bounds pause.max, and each pause and plan: no operator holds
 	// clients for longer without looking again (rule 14a).
 	LongestPause = 24 * time.Hour
-	// LongestDuration bounds all others: it keeps every sum of a time and a
-	// duration far from an overflow.
-	LongestDuration = 10 * 365 * 24 * time.Hour
+	// LongestDuration bounds all others.
+	LongestDuration = text.LongestDuration
 
 	maxWeight = 1_000_000 // so that the shares of as many backends are far from an overflow
 	maxCount  = 1_000_000_000
@@ -121,7 +120,7 @@ func (v *values) rate(key string, r float64) {
 	switch {
 	case r == 0:
 	case math.IsNaN(r), math.IsInf(r, 0), r < minRate, r > maxRate:
-		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'g', -1, 64))
+		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'f', -1, 64))
 	}
 }
 

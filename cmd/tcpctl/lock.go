@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -86,13 +85,14 @@ func addrOf(host, port string) string {
 }
 
 // parseTTL reads a duration; a bare number is milliseconds, as TCPLock has it.
-func parseTTL(text string) (time.Duration, error) {
-	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
-		return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond, nil // the engine says what is too long
+func parseTTL(s string) (time.Duration, error) {
+	unit := ""
+	if text.IsNumber(s) {
+		unit = "ms"
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, usage("-t %q is not a TTL; write a duration like 20s, or milliseconds", text)
+	d, err := durationOf(s + unit)
+	if err != nil {
+		return 0, usage("-t %q %v; write a duration like 20s, or milliseconds", s, err)
 	}
 	return d, nil
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/instance"
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/upgrade"
@@ -136,17 +135,6 @@ func rootCommand() *cobra.Command {
 		strict(c)
 	}
 	return root
-}
-
-// flagUsage gives an error about a flag its hint.
-func flagUsage(cmd *cobra.Command, err error) error {
-	if refusal, ok := errors.AsType[*api.Error](err); ok {
-		return refusal
-	}
-	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && strings.ContainsAny(missing.GetSpecifiedName()[:1], "0123456789") {
-		err = fmt.Errorf("-%s is not a flag, and a number below 0 is not accepted", missing.GetSpecifiedName())
-	}
-	return usage("%v; try: %s --help", err, cmd.CommandPath())
 }
 
 const (

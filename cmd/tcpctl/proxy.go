@@ -56,9 +56,9 @@ func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check
 	f.StringVar(&c.Name, "name", name, "the service's name")
 	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (from clients' connects only) or none")
 	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "what happens to clients while no backend is up: hold or reject")
-	f.DurationVar(&c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
-	f.DurationVar(&c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
-	f.DurationVar(&c.IdleTimeout, "idle-timeout", 0, "end sessions without traffic (default: never)")
+	durationVar(f, &c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
+	durationVar(f, &c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
+	durationVar(f, &c.IdleTimeout, "idle-timeout", 0, "end sessions without traffic (default: never)")
 	f.StringVar(&c.Relay, "relay", "auto", "how bytes are moved: auto, loop (epoll, splice) or stream (goroutines)")
 }
 

@@ -1,31 +1,32 @@
 package api
 
 import (
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // ParseTime reads a moment as people write it: "now"; how long ago, "2h" or
 // "3d"; a time of day, "03:00" or "03:00:10", the last there was; a date, with
 // or without a time of day, "2026-11-28 03:00"; or RFC 3339. Where it has no
 // zone, it is in now's.
-func ParseTime(text string, now time.Time) (time.Time, error) {
-	text = strings.TrimSpace(text)
-	if text == "now" {
+func ParseTime(s string, now time.Time) (time.Time, error) {
+	s = strings.TrimSpace(s)
+	if s == "now" {
 		return now, nil
 	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n < 1e5 {
-			return now.Add(-time.Duration(n * 24 * float64(time.Hour))), nil
-		}
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	ago, err := text.ParseDuration(s)
+	switch {
+	case errors.Is(err, text.ErrTooLong):
+		return time.Time{}, Wrong(fmt.Sprintf("%q %v", s, err), "write a date, or now")
+	case err == nil && ago >= 0:
 		return now.Add(-ago), nil
 	}
 	for _, form := range []string{"15:04", "15:04:05"} {
-		if t, err := time.ParseInLocation(form, text, now.Location()); err == nil {
+		if t, err := time.ParseInLocation(form, s, now.Location()); err == nil {
 			at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(), 0, now.Location())
 			if at.After(now) {
 				at = at.AddDate(0, 0, -1)
@@ -34,11 +35,11 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	for _, form := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(form, text, now.Location()); err == nil {
+		if t, err := time.ParseInLocation(form, s, now.Location()); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, Wrong(fmt.Sprintf("%q is not a time", text), "like 2h (ago), 03:00, 2026-11-28 03:00 or now")
+	return time.Time{}, Wrong(fmt.Sprintf("%q is not a time", s), "like 2h (ago), 03:00, 2026-11-28 03:00 or now")
 }
 
 // ParseStretch reads "02:30..now" and "02:30", which is up to now.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -105,7 +106,9 @@ func (p Param) Set(o *Options, text string) (err error) {
 		}
 	case *int:
 		n, bad := strconv.ParseUint(text, 10, 31)
-		if bad != nil {
+		if errors.Is(bad, strconv.ErrRange) {
+			return p.wrong(text, "is out of range: the most is 2147483647", "")
+		} else if bad != nil {
 			return p.wrong(text, "is not a whole number from 0", "write it like 2")
 		}
 		*to = int(n)

@@ -87,9 +87,33 @@ func AsErrorOrNil(err error) *Error {
 }
 
 func TestParseDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "05:00": 5 * time.Minute, "0:30": 30 * time.Second, "250ms": 250 * time.Millisecond} {
+	for text, want := range map[string]time.Duration{"5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "05:00": 5 * time.Minute, "0:30": 30 * time.Second, "250ms": 250 * time.Millisecond,
+		"1d": 24 * time.Hour, "1d1h": 25 * time.Hour} {
 		if got, err := ParseDuration(text); got != want || err != nil {
 			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"99999999h": "is out of range: the longest is 3650d", "9999999:00": "is out of range: the longest is 3650d",
+		"5:77": "is not a duration like 90s, 5m or 05:00", "5": "is not a duration like 90s, 5m or 05:00", "99999999x": "is not a duration like 90s, 5m or 05:00",
+		"0s": "is not longer than 0; leave it out for the default",
+	} {
+		if _, err := ParseDuration(text); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want: %s", text, err, want)
+		}
+	}
+}
+
+// TestParseRate: what strconv.ParseFloat would read besides is no rate.
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]float64{"50/s": 50, "3/m": 0.05, "50": 50, "0.5/s": 0.5} {
+		if got, err := ParseRate(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "/s", "0/s", "-1/s", "inf/s", "0x1p4/s", "1e3/s", "1/d", "1/s/s"} {
+		if got, err := ParseRate(text); err == nil {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func parse(name string, text []byte, exist bool) (*File, error) {
 
 // tidy makes the decoder's message one of ours.
 func tidy(s string) string {
-	s = strings.TrimSuffix(s, ".")
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "."), " for int64")
 	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
 }
 
@@ -105,6 +105,8 @@ func syntaxHint(message string, lines *index) string {
 				return fmt.Sprintf("the first is in line %d", p.line)
 			}
 		}
+	case strings.Contains(message, "is out of range"):
+		return "no number here is as large"
 	case strings.Contains(message, "expected value but found"), strings.Contains(message, "to end with a newline"):
 		return `words and values with units stand in quotes: idle_timeout = "30s"`
 	case strings.Contains(message, "strings cannot contain newlines"):

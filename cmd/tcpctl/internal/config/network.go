@@ -30,7 +30,7 @@ func parseEndpoint(addr string, listen bool) (e proxy.Address, text, hint string
 	switch {
 	case split != nil && strings.Count(addr, ":") > 1:
 		return e, "not HOST:PORT", `an IPv6 address stands in brackets: "[::1]:5432"`
-	case split != nil && digits(addr):
+	case split != nil && addr != "" && strings.Trim(addr, "0123456789") == "":
 		return e, "not HOST:PORT", `write "127.0.0.1:` + addr + `", or ":` + addr + `" for every address`
 	case split != nil:
 		return e, "not HOST:PORT", `write "` + strings.TrimSuffix(addr, ":") + `:5432"`

@@ -1,14 +1,14 @@
 package config
 
 import (
-	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Size is a number of bytes.
@@ -23,27 +23,17 @@ type ByteRate float64
 // ParseDuration reads "250ms", "30s", "2m", "1h30m" or "30d". Without a unit no reader
 // knows whether 30 is seconds or milliseconds, so it is refused.
 func ParseDuration(s string) (time.Duration, error) {
-	if isNumber(s) {
+	if text.IsNumber(s) {
 		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"s") + ", or ms, m, h, d"}
 	}
-	days, rest := 0.0, s
-	if number, more, ok := strings.Cut(s, "d"); ok && isNumber(number) {
-		days, _ = strconv.ParseFloat(number, 64)
-		rest = cmp.Or(more, "0s")
-	}
-	d, err := time.ParseDuration(rest)
-	if days*24 > proxy.LongestDuration.Hours() {
-		d = proxy.LongestDuration + 1
-	} else {
-		d += time.Duration(days * 24 * float64(time.Hour))
-	}
+	d, err := text.ParseDuration(s)
 	switch {
+	case errors.Is(err, text.ErrTooLong):
+		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: `the longest is "3650d"`}
 	case err != nil:
 		return 0, Error{Text: strconv.Quote(s) + " is not a duration", Hint: `write "250ms", "30s", "2m" or "1h30m"`}
 	case d < 0:
 		return 0, Error{Text: strconv.Quote(s) + " is negative", Hint: `"0s" is off`}
-	case d > proxy.LongestDuration:
-		return 0, Error{Text: strconv.Quote(s) + " is more than ten years", Hint: `"0s" is off`}
 	}
 	return d, nil
 }
@@ -61,78 +51,63 @@ var sizes = []struct {
 // ParseSize reads "64KiB", "1.5MB" or "512B".
 func ParseSize(s string) (Size, error) {
 	f, err := parseBytes(s)
+	if err == nil && f > maxBytes {
+		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: `the most is "8192TiB"`}
+	}
 	return Size(f), err
 }
 
+const maxBytes = 1 << 53 // every whole number up to it is a float64
+
 func parseBytes(s string) (float64, error) {
-	if isNumber(s) {
+	if text.IsNumber(s) {
 		return 0, Error{Text: strconv.Quote(s) + " has no unit", Hint: "write " + strconv.Quote(s+"B") + ", or KiB, MiB, GiB, KB, MB, GB"}
 	}
 	number := strings.TrimRight(s, "BKMGTibkmgt")
 	unit := s[len(number):]
 	for _, z := range sizes {
-		if !strings.EqualFold(unit, z.unit) || !isNumber(number) {
+		if !strings.EqualFold(unit, z.unit) || !text.IsNumber(number) {
 			continue
 		}
 		if unit != z.unit {
 			return 0, Error{Text: strconv.Quote(s) + " is not a size", Hint: "did you mean " + strconv.Quote(number+z.unit) + "?"}
 		}
-		f, err := strconv.ParseFloat(number, 64)
-		if f *= float64(z.bytes); err != nil || f > 1<<53 {
-			return 0, Error{Text: strconv.Quote(s) + " is too large", Hint: "the most is 8192TiB"}
-		}
-		return math.Round(f), nil
+		f, _ := strconv.ParseFloat(number, 64) // infinite where it is too large
+		return math.Round(f * float64(z.bytes)), nil
 	}
 	return 0, Error{Text: strconv.Quote(s) + " is not a size", Hint: `write "512B", "64KiB" or "10MB"`}
 }
 
 // ParseRate reads "50/s", "3/m" or "100/h".
 func ParseRate(s string) (Rate, error) {
-	f, err := parsePer(s, `"50/s" or "3/m"`, func(number string) (float64, error) {
-		if !isNumber(number) {
-			return 0, errors.New("")
-		}
-		return strconv.ParseFloat(number, 64)
-	})
-	return Rate(f), err
+	f, err := text.ParseRate(s)
+	if err != nil {
+		return 0, Error{Text: strconv.Quote(s) + " is not a rate", Hint: `write "50/s" or "3/m"`}
+	}
+	if f > maxRate {
+		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: fmt.Sprintf(`the most is "%d/s", and "0/s" is no limit`, int(maxRate))}
+	}
+	return Rate(f), nil
 }
+
+const maxRate = 1e9 // the engine's
 
 // ParseByteRate reads "10MiB/s"; "0/s" is no limit.
 func ParseByteRate(s string) (ByteRate, error) {
-	f, err := parsePer(s, `"10MiB/s" or "64KB/s"`, func(number string) (float64, error) {
-		if number == "0" {
-			return 0, nil
-		}
-		return parseBytes(number)
-	})
-	return ByteRate(f), err
-}
-
-func parsePer(s, example string, parse func(string) (float64, error)) (float64, error) {
-	wrong := Error{Text: strconv.Quote(s) + " is not a rate", Hint: "write " + example}
 	number, unit, _ := strings.Cut(s, "/")
-	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
-	if seconds == 0 {
-		return 0, wrong
+	seconds := text.SecondsOf(unit)
+	f, err := 0.0, error(nil)
+	if number != "0" {
+		f, err = parseBytes(number)
 	}
-	f, err := parse(number)
-	if err != nil {
-		return 0, wrong
+	switch {
+	case err != nil, seconds == 0:
+		return 0, Error{Text: strconv.Quote(s) + " is not a rate", Hint: `write "10MiB/s" or "64KB/s"`}
+	case f/seconds > maxBytes:
+		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: `the most is "8192TiB/s", and "0/s" is no limit`}
 	}
-	if f > 1<<53 {
-		return 0, Error{Text: strconv.Quote(s) + " is too large", Hint: `"0/s" is no limit`}
-	}
-	return f / seconds, nil
+	return ByteRate(f / seconds), nil
 }
-
-// isNumber takes digits with at most one point among them, and no more:
-// ParseFloat would also read "1e9", "0x1p4", "inf" and "1_000".
-func isNumber(s string) bool {
-	whole, part, point := strings.Cut(s, ".")
-	return digits(whole) && (!point || digits(part))
-}
-
-func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 func (s Size) String() string {
 	for _, z := range sizes {

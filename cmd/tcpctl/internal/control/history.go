@@ -87,7 +87,7 @@ func (q *query) count(key string) int {
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil && q.err == nil {
-		q.err = api.Wrong(fmt.Sprintf("%s %q is not a whole number from 0", key, text), "like 100")
+		q.err = api.Wrong(fmt.Sprintf("%s %q is not a whole number from 0 to 2147483647", key, text), "like 100")
 	}
 	return int(n)
 }
