@@ -36,7 +36,6 @@ func completions(root *cobra.Command) {
 		"balance": {"random", "roundrobin", "leastconn", "p2c", "source", "first"}, "check": {"tcp", "http:/", "none"},
 	}
 	live := map[string]offer{"service": services, "backend": backendNames}
-	root.RegisterFlagCompletionFunc("peer", ask(nodeNames))
 	for _, c := range root.Commands() {
 		if o := offers[c.Name()]; o != nil {
 			c.ValidArgsFunction = ask(o)

@@ -72,15 +72,18 @@ func debugProfileCommand() *cobra.Command {
 
 // fileTo gives a command the flag for the file that it writes.
 func fileTo(c *cobra.Command, file *string) *cobra.Command {
-	c.Flags().StringVarP(file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	c.Flags().StringVarP(file, "output", "o", "", "write to this `FILE`; - or none: to standard output")
 	return c
 }
 
 // debugTo writes a profile or dump of the instance to a file, whole or not at
 // all, or to standard output. A terminal gets no profile.
 func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
-	if file == "" && what != "goroutines" && term.IsTerminal(int(os.Stdout.Fd())) {
-		return usage("%s writes a profile for go tool pprof, not text: give it a file with -o FILE, or pipe it", cmd.CommandPath())
+	toFile := file != "" && file != "-"
+	if !toFile && what != "goroutines" {
+		if err := noTerminal(cmd, "a profile for go tool pprof"); err != nil {
+			return err
+		}
 	}
 	src := source(cmd)
 	defer src.Close()
@@ -89,10 +92,10 @@ func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 		return err
 	}
 	switch {
-	case file == "" && what == "goroutines":
+	case !toFile && what == "goroutines":
 		_, err := cmd.OutOrStdout().Write(b.Bytes())
 		return err
-	case file == "":
+	case !toFile:
 		_, err := drawing().Write(b.Bytes())
 		return err
 	}
@@ -104,5 +107,13 @@ func debugTo(cmd *cobra.Command, what string, v url.Values, file string) error {
 		hint = "; open it with: go tool pprof " + file
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s (%s)%s\n", file, amount(float64(b.Len()))+"B", hint)
+	return nil
+}
+
+// noTerminal refuses to write to standard output what no terminal can show.
+func noTerminal(cmd *cobra.Command, what string) error {
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		return usage("%s writes %s, not text: give it a file with -o FILE, or pipe it", cmd.CommandPath(), what)
+	}
 	return nil
 }

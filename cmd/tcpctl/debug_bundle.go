@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -25,6 +26,14 @@ func debugBundleCommand() *cobra.Command {
 			if length < 0 || length > control.MaxProfile {
 				return usage("--seconds %d is out of range; from 1 to %d, and 0 for no CPU profile", seconds, control.MaxProfile/time.Second)
 			}
+			if file == "-" && asJSON {
+				return usage("--json and -o - both write to standard output; give the archive a file with -o FILE")
+			}
+			if file == "-" {
+				if err := noTerminal(cmd, "an archive"); err != nil {
+					return err
+				}
+			}
 			src := source(cmd)
 			defer src.Close()
 			if seconds > 0 && !asJSON {
@@ -41,34 +50,40 @@ func debugBundleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			switch {
+			case file == "-":
+				printBundle(cmd.ErrOrStderr(), b, "to standard output", size)
+				return nil
+			case asJSON:
 				return printJSON(cmd.OutOrStdout(), struct {
 					File  string `json:"file"`
 					Bytes int    `json:"bytes"`
 					*bundle.Bundle
 				}{file, size, b})
 			}
-			printBundle(cmd, b, file, size)
+			printBundle(cmd.OutOrStdout(), b, file, size)
 			return nil
 		},
 	}
-	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to this `FILE` (default: tcpctl-debug-TIME.tar.gz here)"
+	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to this `FILE`; -: to standard output (default: tcpctl-debug-TIME.tar.gz here)"
 	cmd.Flags().IntVar(&seconds, "seconds", 5, "length of the CPU profile in `SECONDS`; 0: none")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-// writeBundle writes the file, whole or not at all.
+// writeBundle writes the file, whole or not at all; "-" is standard output.
 func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
 	var archive bytes.Buffer
 	if _, err := b.WriteTo(&archive); err != nil {
 		return 0, err
 	}
+	if file == "-" {
+		return drawing().Write(archive.Bytes())
+	}
 	return archive.Len(), os.WriteFile(file, archive.Bytes(), 0o600)
 }
 
-func printBundle(cmd *cobra.Command, b *bundle.Bundle, file string, size int) {
-	out := cmd.OutOrStdout()
+func printBundle(out io.Writer, b *bundle.Bundle, file string, size int) {
 	fmt.Fprintf(out, "wrote %s (%sB):\n", file, amount(float64(size)))
 	t := table{{"FILE", "BYTES", "WHAT"}}
 	for _, f := range b.Files {

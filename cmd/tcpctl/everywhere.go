@@ -28,26 +28,41 @@ func takesAll(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// checkPeer refuses --peer where it means nothing, rather than answer for another
-// node than the one that was named.
+// peerFlags gives --peer to the commands that ask an instance. Others have none, rather than answer for another node than
+// the one that was named.
+func peerFlags(root *cobra.Command) {
+	here := []string{"check", "debug", "docs", "import", "init", "man", "themes", "version"}
+	for _, c := range append(root.Commands(), root) {
+		if c != root && (c.GroupID != groupLook && c.GroupID != groupAct || slices.Contains(here, c.Name())) {
+			continue
+		}
+		help := "act on this `NODE` of the mesh"
+		if _, all := c.Annotations[allPeers]; all {
+			help += "; \"all\": on every node"
+		}
+		c.Flags().String("peer", "", help)
+		c.RegisterFlagCompletionFunc("peer", ask(nodeNames))
+	}
+}
+
+// checkPeer refuses what --peer cannot name.
 func checkPeer(cmd *cobra.Command) error {
 	f := cmd.Flags().Lookup("peer")
 	if f == nil || !f.Changed {
 		return nil
 	}
 	_, all := cmd.Annotations[allPeers]
-	name := strings.TrimPrefix(cmd.CommandPath(), "tcpctl ")
-	alone := cmd.HasParent() && cmd.GroupID != groupLook && cmd.GroupID != groupAct || slices.Contains([]string{"init", "themes", "version"}, cmd.Name())
 	switch {
-	case alone:
-		return usage("%s works on this machine and does not take --peer; leave it out", name)
 	case f.Value.String() == "":
 		return usage("--peer needs a node, or all; tcpctl peers lists them")
 	case f.Value.String() == allPeers && !all:
-		return usage("%s is for one node: name it with --peer NODE; tcpctl peers lists them", name)
+		return usage("%s is for one node: name it with --peer NODE; tcpctl peers lists them", commandName(cmd))
 	}
 	return nil
 }
+
+// commandName is a command as messages call it.
+func commandName(cmd *cobra.Command) string { return strings.TrimPrefix(cmd.CommandPath(), "tcpctl ") }
 
 // everywhere says whether a command is for this node and all its peers.
 func everywhere(cmd *cobra.Command) bool {

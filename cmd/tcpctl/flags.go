@@ -51,8 +51,13 @@ func flagUsage(cmd *cobra.Command, err error) error {
 	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		return refusal
 	}
-	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok && text.IsNumber(missing.GetSpecifiedName()[:1]) {
-		err = fmt.Errorf("-%s is not a flag, and a number below 0 is not accepted", missing.GetSpecifiedName())
+	if missing, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		switch name := missing.GetSpecifiedName(); {
+		case name == "peer":
+			return usage("%s works on this machine and does not take --peer; leave it out", commandName(cmd))
+		case text.IsNumber(name[:1]):
+			err = fmt.Errorf("-%s is not a flag, and a number below 0 is not accepted", name)
+		}
 	}
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		err = fmt.Errorf("--%s %q %s", wrong.GetFlag().Name, wrong.GetValue(), wrongValue(wrong))

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestWrongValuesOfFlags: the message names the flag, says what is wrong with the value in words that are not a Go
@@ -30,6 +34,43 @@ func TestWrongValuesOfFlags(t *testing.T) {
 		var c coded
 		if err == nil || err.Error() != want || errors.As(err, &c) && c.status != exitUsage {
 			t.Errorf("%s:\ngot  %v\nwant %s", line, err, want)
+		}
+	}
+}
+
+// TestHelpHasPeerWhereItWorks: no command's help has --peer that it refuses, and none has "all" that is for one node only.
+func TestHelpHasPeerWhereItWorks(t *testing.T) {
+	var walk func(root *cobra.Command, path []string)
+	ask := func(path []string, args ...string) (help, said string) {
+		root := rootCommand()
+		var out bytes.Buffer
+		root.SetOut(&out)
+		root.SetArgs(append(append([]string{}, path...), "--help"))
+		root.Execute()
+		root = rootCommand()
+		root.SetOut(&bytes.Buffer{})
+		root.SetArgs(append(append([]string{}, path...), append(args, "--socket", "/nowhere")...))
+		return out.String(), fmt.Sprint(root.Execute())
+	}
+	walk = func(c *cobra.Command, path []string) {
+		help, said := ask(path, "--peer", "x")
+		if has, refused := strings.Contains(help, "--peer NODE"), strings.Contains(said, "does not take --peer"); has == refused {
+			t.Errorf("%v: in the help %v; %s", path, has, said)
+		}
+		if _, said := ask(path, "--peer", "all"); strings.Contains(help, "--peer NODE") {
+			if has, refused := strings.Contains(help, `"all": on every node`), strings.Contains(said, "is for one node"); has == refused {
+				t.Errorf("%v: all is in the help %v; %s", path, has, said)
+			}
+		}
+		for _, below := range c.Commands() {
+			if below.IsAvailableCommand() && below.Name() != "help" {
+				walk(below, append(append([]string{}, path...), below.Name()))
+			}
+		}
+	}
+	for _, c := range rootCommand().Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" {
+			walk(c, []string{c.Name()})
 		}
 	}
 }

@@ -117,7 +117,6 @@ func rootCommand() *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagUsage)
 	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
-	root.PersistentFlags().String("peer", "", "act on this `NODE` of the mesh; \"all\": on every node")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	fileFlag(root, &l.path)
@@ -129,6 +128,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(windowCommand(), debugCommand())
 	root.AddCommand(actCommands()...)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkPeer(cmd) }
+	peerFlags(root)
 	completions(root)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -157,7 +157,7 @@ func strict(c *cobra.Command) {
 		if args(cmd, given) == nil {
 			return nil
 		}
-		name := strings.TrimPrefix(cmd.CommandPath(), "tcpctl ")
+		name := commandName(cmd)
 		line := strings.TrimSuffix(cmd.UseLine(), " [flags]")
 		if len(given) > 1 || args(cmd, nil) == nil {
 			return usage("%s does not take %q; usage: %s", name, given[len(given)-1], line)
