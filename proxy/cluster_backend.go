@@ -92,14 +92,15 @@ func (u ClusterUser) Drains() (all []ClusterDrain) {
 	s.queue.View(func() {
 		for name, said := range s.cluster.backends {
 			if said.Admin != "" {
-				all = append(all, s.drainLocked(name, &said))
+				all = append(all, s.cluster.drainLocked(name, &said))
 			}
 		}
 	})
 	return all
 }
 
-func (s *Service) drainLocked(name string, said *ClusterBackend) ClusterDrain {
+func (c *clusterState) drainLocked(name string, said *ClusterBackend) ClusterDrain {
+	s := c.service
 	d, ready, over, givenUp := ClusterDrain{Backend: name, State: DrainRuns}, false, true, false
 	for _, b := range s.backends.all {
 		if b.name != name {

@@ -49,14 +49,8 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 		}
 		return lock.Wait, ReasonRetry
 	}
-	if slots := s.config().Lock.Slots; slots > 0 && s.shared.slots == nil && s.active+s.checking+len(s.hooks.ttl) >= slots {
-		if s.active < slots && len(s.hooks.ttl) > 0 {
-			return lock.Wait, ReasonHook // which has not given back the slot of a session that its TTL has ended
-		}
-		return lock.Wait, ReasonSlots
-	}
-	if most := s.config().MaxSessions; most > 0 && s.active >= most {
-		return lock.Wait, ReasonLimit
+	if why := g.fullLocked(); why != "" {
+		return lock.Wait, why
 	}
 	held := s.pause.release.isFor(w)
 	if held && s.pause.release.early(now) {
@@ -77,6 +71,21 @@ func (g gate) decide(w *lock.Waiter) (lock.Decision, Reason) {
 	}
 	g.takeLocked(w, s.backends.pickLocked(sess, from), now, held)
 	return lock.Admit, ""
+}
+
+// fullLocked says which limit of the service is reached; "": none is.
+func (g gate) fullLocked() Reason {
+	slots, most := g.config().Lock.Slots, g.config().MaxSessions
+	switch {
+	case slots > 0 && g.shared.slots == nil && g.active+g.checking+len(g.hooks.ttl) >= slots:
+		if g.active < slots && len(g.hooks.ttl) > 0 {
+			return ReasonHook // which has not given back the slot of a session that its TTL has ended
+		}
+		return ReasonSlots
+	case most > 0 && g.active >= most:
+		return ReasonLimit
+	}
+	return ""
 }
 
 // takeLocked reserves for an admitted waiter what Release gives back. One that a

@@ -104,14 +104,18 @@ func (w *workspace) consoleCommand(word, rest string) intent {
 	case "window":
 		return refuse("a window runs a command in your terminal, as you: type there  " + windowLine(rest, w.peer))
 	case "pane":
-		for i, p := range w.panes {
-			if rest != "" && strings.HasPrefix(strings.ToLower(p.name()), strings.ToLower(rest)) || rest == fmt.Sprint(i+1) {
-				return focusPane(i)
-			}
-		}
-		return refuse("there is no pane " + screen.Safe(rest))
+		return w.paneCommand(rest)
 	}
 	return refuse(fmt.Sprintf("there is no command %q%s", screen.Safe(word), text.DidYouMean(word, commandWords())))
+}
+
+func (w *workspace) paneCommand(rest string) intent {
+	for i, p := range w.panes {
+		if rest != "" && strings.HasPrefix(strings.ToLower(p.name()), strings.ToLower(rest)) || rest == fmt.Sprint(i+1) {
+			return focusPane(i)
+		}
+	}
+	return refuse("there is no pane " + screen.Safe(rest))
 }
 
 func (w *workspace) sortCommand(rest string) intent {

@@ -72,61 +72,73 @@ func (d *dialog) draw(f *frame, c *screen.Canvas) {
 	}
 }
 
-func (d *dialog) parts(f *frame, w int, fields bool) (parts []part) {
-	name := 9
-	if w < 50 {
-		name = 0 // what it is can be told without its name
-	}
-	add := func(draw func(*screen.Canvas, int)) { parts = append(parts, part{false, draw}) }
-	blank := func() { parts = append(parts, part{true, func(*screen.Canvas, int) {}}) }
-	say := func(label, text string, role themes.Role) {
-		for i, line := range screen.Wrap(text, w-name-4) {
-			if i > 0 || name == 0 {
-				label = ""
-			}
-			label := label
-			add(func(c *screen.Canvas, y int) {
-				c.Text(2, y, label, themes.TextDim)
-				c.Text(2+name, y, line, role)
-			})
+// partList collects the lines of a dialog.
+type partList struct {
+	parts []part
+	width int
+	name  int // columns in which a line says what it is; 0: what it is can be told without
+}
+
+func (l *partList) add(draw func(*screen.Canvas, int)) { l.parts = append(l.parts, part{false, draw}) }
+
+func (l *partList) blank() {
+	l.parts = append(l.parts, part{true, func(*screen.Canvas, int) {}})
+}
+
+// say adds a text, with its name before the first line.
+func (l *partList) say(name, text string, role themes.Role) {
+	at := 2 + l.name
+	for i, line := range screen.Wrap(text, l.width-l.name-4) {
+		if i > 0 || l.name == 0 {
+			name = ""
 		}
+		name := name
+		l.add(func(c *screen.Canvas, y int) {
+			c.Text(2, y, name, themes.TextDim)
+			c.Text(at, y, line, role)
+		})
 	}
-	blank()
-	if text := d.targetText(f); text != "" && name > 0 { // else the title has it
-		say("Target", text, themes.Text)
+}
+
+func (d *dialog) parts(f *frame, w int, fields bool) []part {
+	l := &partList{width: w, name: 9}
+	if w < 50 {
+		l.name = 0
+	}
+	l.blank()
+	if text := d.targetText(f); text != "" && l.name > 0 { // else the title has it
+		l.say("Target", text, themes.Text)
 	}
 	if d.p.peer != "" && !d.p.everywhere {
-		say("Node", screen.Safe(d.p.peer)+": another node, asked by "+f.ownName(), themes.Warn)
+		l.say("Node", screen.Safe(d.p.peer)+": another node, asked by "+f.ownName(), themes.Warn)
 	}
-	blank()
-	label := "Effect"
+	l.blank()
+	name := "Effect"
 	for _, line := range d.p.effects() {
-		say(label, line, themes.Text)
-		label = ""
+		l.say(name, line, themes.Text)
+		name = ""
 	}
 	for _, warning := range d.p.warnings() {
-		say("Warning", warning, themes.Error)
+		l.say("Warning", warning, themes.Error)
 	}
 	if d.typed() {
-		blank()
-		add(func(c *screen.Canvas, y int) { d.drawConfirm(c, y, name) })
+		l.blank()
+		l.add(func(c *screen.Canvas, y int) { d.drawConfirm(c, y, l.name) })
 	}
-	var lines [][]int
 	if fields && len(d.fields) > 0 {
-		blank()
-		lines = d.fieldLines(w)
-	}
-	for _, line := range lines {
-		add(func(c *screen.Canvas, y int) { d.drawFields(c, y, line) })
+		l.blank()
+		for _, line := range d.fieldLines(w) {
+			l.add(func(c *screen.Canvas, y int) { d.drawFields(c, y, line) })
+		}
 	}
 	if d.err != "" {
-		say("", d.err, themes.Error)
+		l.say("", d.err, themes.Error)
 	} else {
-		blank()
+		l.blank()
 	}
-	add(func(c *screen.Canvas, y int) { d.drawButtons(f, c, y) })
-	blank()
-	return parts
+	l.add(func(c *screen.Canvas, y int) { d.drawButtons(f, c, y) })
+	l.blank()
+	return l.parts
 }
 
 // drawConfirm draws the line in which the target's name is typed, behind a label of

@@ -137,14 +137,13 @@ func (m *model) poll() tea.Cmd {
 	p := &poller{now: m.clock(), cmds: []tea.Cmd{m.pollHeat()}}
 	source := m.source
 	if m.away() {
-		own := m.home.source
-		p.ask(m.home, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = own.Status(ctx) })
+		p.askStatus(m.home)
 	}
 	if m.past != nil { // of now only what says how it is
-		p.ask(m.past.live, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+		p.askStatus(m.past.live)
 		return tea.Batch(p.cmds...)
 	}
-	p.ask(m.workspace, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
+	p.askStatus(m.workspace)
 	since := m.stats.journal.seen
 	p.ask(m.workspace, fetchEvents, "", func(ctx context.Context, a *fetched) {
 		a.since = since
@@ -189,6 +188,11 @@ func (m *model) poll() tea.Cmd {
 type poller struct {
 	now  time.Time
 	cmds []tea.Cmd
+}
+
+func (p *poller) askStatus(of *workspace) {
+	source := of.source
+	p.ask(of, fetchStatus, "", func(ctx context.Context, a *fetched) { a.status, a.err = source.Status(ctx) })
 }
 
 // ask asks a workspace's source a question of a kind, unless one is under way, or the

@@ -29,21 +29,7 @@ func (c *Conn) ServeControl(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer c.unlockRead()
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		c.deadlines.Lock()
-		defer c.deadlines.Unlock()
-		if !c.isClosing.Load() {
-			c.conn.SetReadDeadline(time.Unix(1, 0))
-		}
-		close(interrupted)
-	})
-	defer func() {
-		if !stop() {
-			<-interrupted
-			c.restoreReadDeadline()
-		}
-	}()
+	defer c.interruptReads(ctx)()
 	p := make([]byte, maxControl)
 	for c.readErr == nil {
 		want := c.parser.wantsControl()
@@ -75,6 +61,25 @@ func (c *Conn) ServeControl(ctx context.Context) error {
 		}
 	}
 	return c.readErr
+}
+
+// interruptReads ends reads when ctx is done, until end is called.
+func (c *Conn) interruptReads(ctx context.Context) (end func()) {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.deadlines.Lock()
+		defer c.deadlines.Unlock()
+		if !c.isClosing.Load() {
+			c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
+		close(interrupted)
+	})
+	return func() {
+		if !stop() {
+			<-interrupted
+			c.restoreReadDeadline()
+		}
+	}
 }
 
 // probeReset sends a ping to a peer whose FIN has come behind buffered payload:

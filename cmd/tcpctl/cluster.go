@@ -102,16 +102,15 @@ func printCluster(w io.Writer, c, leading *api.Cluster) {
 func clusterTable(c, leading *api.Cluster) table {
 	shown := map[string]bool{}
 	lease := func(id, name string) string {
-		if leading.LeaseOf(id) == 0 { // its id is not known yet of one that is to vote
-			for _, l := range leading.Leases {
-				if l.Name == name {
-					id = l.ID
-				}
+		runs := 0.0
+		for _, l := range leading.Leases {
+			if l.ID == id || id == "" && l.Name == name { // the id is not known yet of one that is to vote
+				shown[l.ID] = true
+				runs = max(runs, l.LeaseSeconds)
 			}
 		}
-		shown[id] = true
-		if seconds := leading.LeaseOf(id); seconds > 0 {
-			return text.Took(seconds)
+		if runs > 0 {
+			return text.Took(runs)
 		}
 		return "-"
 	}

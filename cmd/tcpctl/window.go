@@ -41,42 +41,47 @@ CMD runs holds its clients until its --max, and then admits them.`,
   tcpctl window db --peer all -- ssh db-1 systemctl restart postgresql`,
 		GroupID: groupAct,
 		Args:    cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 1 {
 				return usage("the command comes behind two dashes: tcpctl window %s -- CMD...", args[0])
 			}
 			call.Service = args[0]
-			if _, err := exec.LookPath(args[1]); err != nil {
-				return usage("%v; nothing was paused", err)
-			}
-			src := source(cmd)
-			defer src.Close()
-			if everywhere(cmd) && !call.Here {
-				if err := onePlanEach(cmd.Context(), src, call.Service); err != nil {
-					return err
-				}
-			}
-			if call.DryRun {
-				return dryWindow(cmd, src, &call, asJSON)
-			}
-			w := &window{argv: args[1:], asJSON: asJSON, progress: newProgress()}
-			if everywhere(cmd) {
-				return w.onEachNode(cmd, src, call)
-			}
-			peer, _ := cmd.Flags().GetString("peer")
-			w.nodes = []*windowNode{{src: src, here: peer == ""}}
-			if err := w.nodes[0].open(cmd.Context(), call); err != nil {
-				return err
-			}
-			if err := w.run(cmd.Context()); err != nil {
-				return err
-			}
-			return endPlan(cmd, &w.nodes[0].report, asJSON)
+			return runWindow(cmd, call, args[1:], asJSON)
 		},
 	})
 	paramFlags(cmd.Flags(), api.WindowParams, &call.Options)
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// runWindow goes through a window whose command is argv.
+func runWindow(cmd *cobra.Command, call api.WindowCall, argv []string, asJSON bool) error {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return usage("%v; nothing was paused", err)
+	}
+	src := source(cmd)
+	defer src.Close()
+	if everywhere(cmd) && !call.Here {
+		if err := onePlanEach(cmd.Context(), src, call.Service); err != nil {
+			return err
+		}
+	}
+	if call.DryRun {
+		return dryWindow(cmd, src, &call, asJSON)
+	}
+	w := &window{argv: argv, asJSON: asJSON, progress: newProgress()}
+	if everywhere(cmd) {
+		return w.onEachNode(cmd, src, call)
+	}
+	peer, _ := cmd.Flags().GetString("peer")
+	w.nodes = []*windowNode{{src: src, here: peer == ""}}
+	if err := w.nodes[0].open(cmd.Context(), call); err != nil {
+		return err
+	}
+	if err := w.run(cmd.Context()); err != nil {
+		return err
+	}
+	return endPlan(cmd, &w.nodes[0].report, asJSON)
 }
 
 // dryWindow says what the window would do.

@@ -7,21 +7,9 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	sv := s.addService(op.Service)
 	switch op.Kind {
 	case OpJoin:
-		if l := sv.line(m.Node); op.From > l.joined && op.To >= op.From && op.To-op.From < 1<<32 {
-			l.append(op.From, op.To, sv.next)
-			sv.next += op.To - op.From + 1
-		}
+		sv.join(m.Node, op)
 	case OpDone:
-		if i := sv.holderOf(op.Token); op.Token > 0 && i >= 0 && sv.held[i].Node == m.Node {
-			sv.giveBack(i)
-		}
-		if op.Token > 0 {
-			return
-		}
-		if i := sv.holder(m.Node, op.From); i >= 0 {
-			sv.giveBack(i)
-		}
-		sv.line(m.Node).remove(op.From)
+		sv.done(m.Node, op)
 	case OpRequeue:
 		if i := sv.holder(m.Node, op.From); i >= 0 && sv.held[i].Token == op.Token {
 			g := sv.giveBack(i)
@@ -30,7 +18,7 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	case OpAble:
 		sv.line(m.Node).unable = !op.Flag
 	case OpReady:
-		if i := sv.holderOf(op.Token); i >= 0 && sv.held[i].Node == m.Node {
+		if i := sv.holderOf(m.Node, op.Token); i >= 0 {
 			sv.held[i].Hook, sv.held[i].Expired = false, false
 			if sv.running == op.Token {
 				sv.running = 0
@@ -49,11 +37,10 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 	case OpHooks:
 		sv.every, sv.exclusive, s.facts = op.From, op.Flag, s.index
 	case OpBackend:
-		if op.Token != 0 && sv.backend(op.Text).ID != op.Token {
-			return // it is about a State that another has followed
+		if op.Token == 0 || op.Token == sv.backend(op.Text).ID { // else another State has followed
+			sv.setBackend(s.index, op)
+			s.facts = s.index
 		}
-		sv.setBackend(s.index, op)
-		s.facts = s.index
 	case OpServe:
 		m.Keep = op.From == 1
 		s.serve(sv, m.Node, op.Flag)
@@ -64,6 +51,26 @@ func (s *State) applyOp(m *Member, op Op, out *Changes) {
 		l.joined, l.runs = 0, nil
 	case OpGive:
 		sv.giveShare(m.Node, op)
+	}
+}
+
+// join puts arrivals at the end. Under one lease their numbers only grow.
+func (sv *service) join(node NodeID, op Op) {
+	if l := sv.line(node); op.From > l.joined && op.To >= op.From && op.To-op.From < 1<<32 {
+		l.append(op.From, op.To, sv.next)
+		sv.next += op.To - op.From + 1
+	}
+}
+
+// done ends the session that has a token; without one, all that the arrival has.
+func (sv *service) done(node NodeID, op Op) {
+	i := sv.holderOf(node, op.Token)
+	if op.Token == 0 {
+		i = sv.holder(node, op.From)
+		sv.line(node).remove(op.From)
+	}
+	if i >= 0 {
+		sv.giveBack(i)
 	}
 }
 
@@ -128,6 +135,7 @@ func (sv *service) holder(node NodeID, arrival uint64) int {
 	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Node == node && g.Arrival == arrival })
 }
 
-func (sv *service) holderOf(token uint64) int {
-	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Token == token })
+// holderOf returns likewise that of the node's grant with this token.
+func (sv *service) holderOf(node NodeID, token uint64) int {
+	return slices.IndexFunc(sv.held, func(g Grant) bool { return g.Node == node && g.Token == token })
 }

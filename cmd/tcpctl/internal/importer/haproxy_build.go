@@ -225,29 +225,11 @@ func (p *haParser) server(s *service, front, back *haSection, server haServer) (
 
 // serverOption reads one option of a server, and says whether it has a counterpart.
 func serverOption(s *service, b *table, o haOption) bool {
-	check := s.table("check")
-	// A service has one check: a server whose own differs stays in a comment.
-	put := func(t *table, name string, ok bool, value string) bool {
-		ok = ok && (t == b || t.get(name) == "" || t.get(name) == value)
-		setIf(t, name, ok, value)
-		return ok
-	}
-	seconds := func(t *table, name string) bool {
-		d, ok := parseTime(o.value, time.Millisecond)
-		return put(t, name, ok, duration(d))
-	}
-	count := func(t *table, name string) bool { return put(t, name, isNumber(o.value), number(o.value)) }
 	switch o.name {
-	case "inter":
-		return seconds(check, "interval")
-	case "slowstart":
-		return seconds(check, "slow_start")
-	case "rise", "fall", "port":
-		return count(check, o.name)
 	case "weight":
-		return count(b, "weight")
+		return setNumber(b, "weight", o)
 	case "maxconn":
-		return count(b, "max_sessions")
+		return setNumber(b, "max_sessions", o)
 	case "backup":
 		b.set("priority", "1")
 	case "disabled":
@@ -257,12 +239,8 @@ func serverOption(s *service, b *table, o haOption) bool {
 		s.keys.set("send_proxy", "1")
 	case "send-proxy-v2":
 		s.keys.set("send_proxy", "2")
-	case "on-marked-down":
-		return put(check, "on_down", o.value == "shutdown-sessions", quote("cut"))
 	case "ssl":
 		b.set("tls", "true")
-	case "check-ssl":
-		check.set("tls", "true")
 	case "verify":
 		setIf(b, "tls_verify", o.value == "none", "false")
 	case "verifyhost":
@@ -277,7 +255,38 @@ func serverOption(s *service, b *table, o haOption) bool {
 		b.set("tls_cert", quote(o.value))
 		b.set("tls_key", quote(o.value)) // it has both
 	default:
-		return false
+		return checkOption(s.table("check"), o)
 	}
 	return true
+}
+
+func setNumber(t *table, name string, o haOption) bool {
+	setIf(t, name, isNumber(o.value), number(o.value))
+	return isNumber(o.value)
+}
+
+// checkOption reads likewise what a server says of its check. A service has one check: a
+// server whose own differs stays in a comment.
+func checkOption(check *table, o haOption) bool {
+	d, timed := parseTime(o.value, time.Millisecond)
+	var one table
+	switch o.name {
+	case "inter":
+		setIf(&one, "interval", timed, duration(d))
+	case "slowstart":
+		setIf(&one, "slow_start", timed, duration(d))
+	case "rise", "fall", "port":
+		setNumber(&one, o.name, o)
+	case "on-marked-down":
+		setIf(&one, "on_down", o.value == "shutdown-sessions", quote("cut"))
+	case "check-ssl":
+		one.set("tls", "true")
+	}
+	for _, k := range one {
+		if was := check.get(k.name); was == "" || was == k.value {
+			check.set(k.name, k.value)
+			return true
+		}
+	}
+	return false
 }

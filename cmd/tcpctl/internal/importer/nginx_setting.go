@@ -68,6 +68,17 @@ func (p *ngParser) setting(s *service, d *directive, own bool) {
 	}
 }
 
+// nginxQuoted are the directives whose value a key of a table takes as it is.
+var nginxQuoted = map[string][2]string{
+	"ssl_certificate":               {"tls", "cert"},
+	"ssl_certificate_key":           {"tls", "key"},
+	"ssl_client_certificate":        {"tls", "client_ca"},
+	"proxy_ssl_name":                {"backend", "tls_name"},
+	"proxy_ssl_trusted_certificate": {"backend", "ca"},
+	"proxy_ssl_certificate":         {"backend", "tls_cert"},
+	"proxy_ssl_certificate_key":     {"backend", "tls_key"},
+}
+
 // nginxSetting reads a directive that says one thing. It returns why it has no
 // counterpart.
 func (s *service) nginxSetting(d *directive) (reason string) {
@@ -75,19 +86,15 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		return "tcpctl has no such setting"
 	}
 	name, value := d.words[0], d.words[1]
-	timed := func(t *table, key string) string {
-		d, ok := ngTime(value)
-		setIf(t, key, ok, duration(d))
-		if !ok {
-			return value + " is no time"
-		}
+	if key, ok := nginxQuoted[name]; ok {
+		s.table(key[0]).set(key[1], quote(value))
 		return ""
 	}
 	switch name {
 	case "proxy_timeout":
-		return timed(&s.keys, "idle_timeout")
+		return s.nginxTimeout("idle_timeout", value)
 	case "proxy_connect_timeout":
-		return timed(&s.keys, "connect_timeout")
+		return s.nginxTimeout("connect_timeout", value)
 	case "proxy_next_upstream_tries":
 		setIf(&s.keys, "connect_retries", isNumber(value) && value != "0", number(value))
 	case "proxy_next_upstream", "tcp_nodelay", "ssl_preread", "preread_timeout", "preread_buffer_size", "proxy_buffer_size", "ssl_session_cache", "ssl_session_timeout", "ssl_handshake_timeout", "proxy_socket_keepalive", "limit_conn_zone", "proxy_ssl_server_name", "proxy_ssl_session_reuse":
@@ -97,26 +104,12 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 		return s.nginxBind(d)
 	case "proxy_download_rate", "proxy_upload_rate":
 		return s.nginxRate(value)
-	case "ssl_certificate":
-		s.table("tls").set("cert", quote(value))
-	case "ssl_certificate_key":
-		s.table("tls").set("key", quote(value))
-	case "ssl_client_certificate":
-		s.table("tls").set("client_ca", quote(value))
 	case "proxy_ssl":
 		b := s.table("backend")
 		setIf(b, "tls", value == "on", "true")
 		setIf(b, "tls_verify", value == "on" && b.get("tls_verify") == "", "false") // nginx's default
 	case "proxy_ssl_verify":
 		s.table("backend").set("tls_verify", map[bool]string{true: "true", false: "false"}[value == "on"])
-	case "proxy_ssl_name":
-		s.table("backend").set("tls_name", quote(value))
-	case "proxy_ssl_trusted_certificate":
-		s.table("backend").set("ca", quote(value))
-	case "proxy_ssl_certificate":
-		s.table("backend").set("tls_cert", quote(value))
-	case "proxy_ssl_certificate_key":
-		s.table("backend").set("tls_key", quote(value))
 	case "set_real_ip_from":
 		return s.nginxList("trusted_proxies", value)
 	case "allow", "deny":
@@ -135,6 +128,15 @@ func (s *service) nginxSetting(d *directive) (reason string) {
 	default:
 		return "tcpctl has no such setting"
 	}
+	return ""
+}
+
+func (s *service) nginxTimeout(key, value string) string {
+	d, ok := ngTime(value)
+	if !ok {
+		return value + " is no time"
+	}
+	s.keys.set(key, duration(d))
 	return ""
 }
 
