@@ -179,10 +179,11 @@ func (f *Frames) Ended(by error) error { return f.c.readError(by) }
 // end within their first code point. After an error nothing more can be sent.
 func (f *Frames) Frame(b []byte, n int) (frames []byte, err error) {
 	c := f.c
-	if err := c.lockFrame(); err != nil {
+	if err := c.lockWriter(); err != nil {
 		return nil, err
 	}
 	defer c.unlockWriter()
+	c.active.Store(true)
 	f.block.buf = b
 	if c.encoding == Text {
 		_, err = c.sendText(&f.block, n)
@@ -205,35 +206,14 @@ func (f *Frames) CanSplice() bool { return f.c.encoding == Binary }
 // beside Frame or AppendControl. After an error nothing more can be sent.
 func (f *Frames) AppendHeader(b []byte, n int) (header []byte, err error) {
 	c := f.c
-	if err := c.lockFrame(); err != nil {
+	if err := c.lockWriter(); err != nil {
 		return nil, err
 	}
 	defer c.unlockWriter()
+	c.active.Store(true)
 	c.bytesWritten.Add(int64(n))
 	var h [headroom]byte
 	return append(b, h[putLength(h[:], len(h), n, bitFin|opBinary, 0):]...), nil
-}
-
-// lockFrame locks writeMu for a data frame that the loop sends.
-func (c *Conn) lockFrame() error {
-	c.writeMu.Lock()
-	if c.isWriteClosed() {
-		c.unlockWriter()
-		return errWriteClosed
-	}
-	c.active.Store(true)
-	return nil
-}
-
-// isWriteClosed reports whether a Close frame has been sent, or is queued. writeMu is
-// held.
-func (c *Conn) isWriteClosed() bool {
-	if c.writeErr != nil || c.closeSent || !c.hasQueued.Load() {
-		return c.writeErr != nil || c.closeSent
-	}
-	c.controlMu.Lock()
-	defer c.controlMu.Unlock()
-	return c.closeQueued
 }
 
 // HasControl reports whether AppendControl has something to send.

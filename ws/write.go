@@ -120,13 +120,24 @@ func (c *Conn) writeFailed(err error) error {
 func (c *Conn) lockWriter() error {
 	c.writeMu.Lock()
 	err := c.writeUnsent()
-	if err == nil && c.closeSent {
+	if err == nil && c.isWriteClosed() {
 		err = errWriteClosed
 	}
 	if err != nil {
 		c.unlockWriter()
 	}
 	return err
+}
+
+// isWriteClosed reports whether a Close frame has been sent, or is queued. writeMu is
+// held.
+func (c *Conn) isWriteClosed() bool {
+	if c.closeSent || !c.hasQueued.Load() {
+		return c.closeSent
+	}
+	c.controlMu.Lock()
+	defer c.controlMu.Unlock()
+	return c.closeQueued
 }
 
 func (c *Conn) unlockWriter() {
