@@ -125,6 +125,17 @@ func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	return l.setUp(addr, sock)
 }
 
+// AdoptOrListen is Adopt where f is a listening socket, and else Listen. It closes f.
+func AdoptOrListen(f *os.File, addr string, sock Sock) (*Listener, error) {
+	if f != nil {
+		defer f.Close()
+		if l, err := Adopt(f, addr, sock); err == nil {
+			return l, nil
+		}
+	}
+	return Listen(addr, sock)
+}
+
 func (l *Listener) setUp(addr string, sock Sock) (*Listener, error) {
 	l.Sock = sock
 	if u, ok := l.Listener.(*net.UnixListener); ok {
@@ -256,13 +267,7 @@ func (l *Listener) Dup(sock Sock) (*Listener, error) {
 		return nil, err
 	}
 	defer f.Close()
-	ln, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	again := NewListener(ln)
-	again.adopted = true
-	return again.setUp(l.Addr().String(), sock)
+	return Adopt(f, l.Addr().String(), sock)
 }
 
 // TakeFile makes l, a Dup of old, the owner of their Unix socket's file: old no

@@ -23,7 +23,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	socket *relay.Listener // holds the socket open
-	serves net.Listener    // the same socket, while we accept; nil: we do not
+	serves *relay.Listener // the same socket, while we accept; nil: we do not
 	closed bool
 }
 
@@ -60,23 +60,12 @@ func (s *Server) Start() {
 		return
 	}
 	s.http.SetKeepAlivesEnabled(true)
-	s.serves = again(s.socket)
+	s.serves = s.socket
+	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // else the system has no second descriptor
+		s.serves = again
+	}
 	s.wg.Add(1)
 	go s.serve(s.serves)
-}
-
-// again is another descriptor of a socket; the same one on a system that has
-// none.
-func again(socket *relay.Listener) net.Listener {
-	f, err := socket.File()
-	if err != nil {
-		return socket
-	}
-	defer f.Close()
-	if ln, err := net.FileListener(f); err == nil {
-		return ln
-	}
-	return socket
 }
 
 func (s *Server) serve(ln net.Listener) {

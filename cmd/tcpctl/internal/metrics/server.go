@@ -14,7 +14,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -54,7 +53,7 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	ln, err := open(addr, o.Socket)
+	ln, err := relay.AdoptOrListen(o.Socket, addr, relay.Sock{})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -63,7 +62,7 @@ func Open(addr string, source api.Source, o Options) (*Server, error) {
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // what an unknown client sends is not our trouble
 	}
 	connlimit.Bound(h, max(o.MaxConns, 2))
-	return &Server{httpd.New(h, relay.NewListener(ln), func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
+	return &Server{httpd.New(h, ln, func(err error) { o.Log.Warn("metrics are not served any more", "error", err) })}, nil
 }
 
 // Serve is Open and Start.
@@ -73,17 +72,6 @@ func Serve(addr string, source api.Source, o Options) (*Server, error) {
 		s.Start()
 	}
 	return s, err
-}
-
-// open listens, on the socket where that is one at addr.
-func open(addr string, socket *os.File) (net.Listener, error) {
-	if socket != nil {
-		defer socket.Close()
-		if ln, err := net.FileListener(socket); err == nil {
-			return ln, nil
-		}
-	}
-	return net.Listen("tcp", addr)
 }
 
 // Handler is what a Server serves.

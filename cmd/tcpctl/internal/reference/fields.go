@@ -91,23 +91,7 @@ func (s *source) reach(t shape, all *[]string) error {
 		return nil
 	}
 	*all = append(*all, t.name)
-	members, err := s.members(t.name)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		if m.json == "" {
-			continue
-		}
-		inner, err := s.shape(m.pkg, m.typ)
-		if err != nil {
-			return fmt.Errorf("%s.%s: %w", t.name, m.name, err)
-		}
-		if err := s.reach(inner, all); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.printed(t.name, func(_ *member, inner shape) error { return s.reach(inner, all) })
 }
 
 // fields describes what is printed with --json, and each object in it.
@@ -159,18 +143,7 @@ func (s *source) object(m *markdown, name string) error {
 }
 
 func (s *source) rows(name string) (rows [][]string, err error) {
-	members, err := s.members(name)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range members {
-		if f.json == "" {
-			continue
-		}
-		t, err := s.shape(f.pkg, f.typ)
-		if err != nil {
-			return nil, err
-		}
+	err = s.printed(name, func(f *member, t shape) error {
 		kind := t.text()
 		if f.omit || t.optional {
 			kind += ", optional"
@@ -187,13 +160,14 @@ func (s *source) rows(name string) (rows [][]string, err error) {
 			}
 		}
 		rows = append(rows, []string{code(f.json), kind, sentence(text)})
-	}
+		return nil
+	})
 	if s.hasOptions(name) {
 		for _, p := range options() {
 			rows = append(rows, []string{code(p.Key()), optionType(&p) + ", optional", optionHelp(&p)})
 		}
 	}
-	return rows, nil
+	return rows, err
 }
 
 // usualMeaning is of fields that mean the same everywhere.

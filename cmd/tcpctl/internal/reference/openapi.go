@@ -146,19 +146,8 @@ func basicSchema(kind string) object {
 }
 
 func (s *source) objectSchema(name string) (object, error) {
-	members, err := s.members(name)
-	if err != nil {
-		return nil, err
-	}
 	properties, required := object{}, []string{}
-	for _, f := range members {
-		if f.json == "" {
-			continue
-		}
-		t, err := s.shape(f.pkg, f.typ)
-		if err != nil {
-			return nil, err
-		}
+	err := s.printed(name, func(f *member, t shape) error {
 		p := schemaOf(t)
 		if f.doc != "" && p["$ref"] == nil {
 			p["description"] = sentence(f.doc)
@@ -167,7 +156,8 @@ func (s *source) objectSchema(name string) (object, error) {
 		if !f.omit && !t.optional {
 			required = append(required, f.json)
 		}
-	}
+		return nil
+	})
 	if s.hasOptions(name) {
 		for _, p := range options() {
 			properties[p.Key()] = optionSchema(&p)
@@ -177,5 +167,5 @@ func (s *source) objectSchema(name string) (object, error) {
 	if len(required) > 0 {
 		all["required"] = required
 	}
-	return all, nil
+	return all, err
 }

@@ -115,6 +115,23 @@ func (s *source) members(name string) ([]member, error) {
 	return s.membersOf(d)
 }
 
+// printed calls use with each field of a struct that JSON has, and with its shape.
+func (s *source) printed(name string, use func(*member, shape) error) error {
+	members, err := s.members(name)
+	for i := range members {
+		m := &members[i]
+		if m.json == "" || err != nil {
+			continue
+		}
+		var t shape
+		if t, err = s.shape(m.pkg, m.typ); err != nil {
+			return fmt.Errorf("%s.%s: %w", name, m.name, err)
+		}
+		err = use(m, t)
+	}
+	return err
+}
+
 func (s *source) membersOf(d *declared) (all []member, err error) {
 	st, ok := d.expr.(*ast.StructType)
 	if !ok {

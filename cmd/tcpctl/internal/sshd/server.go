@@ -65,8 +65,8 @@ type Server struct {
 
 	mu     sync.Mutex
 	keys   authkeys.Keys
-	socket net.Listener // holds the socket open
-	serves net.Listener // the same socket, while we accept; nil: we do not
+	socket *relay.Listener // holds the socket open
+	serves *relay.Listener // the same socket, while we accept; nil: we do not
 	conns  map[*conn]struct{}
 }
 
@@ -89,22 +89,11 @@ func Open(addr string, o Options) (_ *Server, err error) {
 		s.ssh.HostSigners = *s.hostKey.Load() // it is called under the lock that guards them
 		return &gossh.ServerConfig{MaxAuthTries: 6}
 	}
-	if s.socket, err = listen(addr, o.Socket); err != nil {
+	if s.socket, err = relay.AdoptOrListen(o.Socket, addr, relay.Sock{}); err != nil {
 		return nil, fmt.Errorf("console over SSH: %w", err)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// listen listens, on the socket where that is one at addr.
-func listen(addr string, socket *os.File) (net.Listener, error) {
-	if socket != nil {
-		defer socket.Close()
-		if ln, err := net.FileListener(socket); err == nil {
-			return ln, nil
-		}
-	}
-	return net.Listen("tcp", addr)
 }
 
 // SetHostKey proves the server with another key from now on. Connections that are
@@ -142,26 +131,16 @@ func (s *Server) Start() {
 	if s.ctx.Err() != nil || s.serves != nil {
 		return
 	}
-	s.serves = again(s.socket)
+	s.serves = s.socket
+	if again, err := s.socket.Dup(relay.Sock{}); err == nil { // else the system has no second descriptor
+		s.serves = again
+	}
 	ln := s.serves
 	s.wg.Go(func() {
 		if err := s.ssh.Serve(ln); err != nil && !errors.Is(err, ssh.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Warn("the console is not served over SSH any more", "error", err)
 		}
 	})
-}
-
-// again is another descriptor of a socket; the same one on a system that has none.
-func again(socket net.Listener) net.Listener {
-	f, err := relay.NewListener(socket).File()
-	if err != nil {
-		return socket
-	}
-	defer f.Close()
-	if ln, err := net.FileListener(f); err == nil {
-		return ln
-	}
-	return socket
 }
 
 // Pause accepts no more: new clients wait in the socket's backlog. Consoles that are
@@ -179,7 +158,7 @@ func (s *Server) Pause() {
 func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 
 // File gives another descriptor of the socket, for another process.
-func (s *Server) File() (*os.File, error) { return relay.NewListener(s.socket).File() }
+func (s *Server) File() (*os.File, error) { return s.socket.File() }
 
 // Close ends all consoles, and waits for them.
 func (s *Server) Close() error {

@@ -12,26 +12,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// ErrStopped says that this process is stopping, and so no successor starts.
-var ErrStopped = errors.New("upgrade: this process is stopping; start the new one when it has ended")
-
-// Duties are the callbacks of the process that hands over. Begin and Settle call
-// them, one at a time.
-type Duties struct {
-	// StopListening accepts no more clients and returns the state; the
-	// descriptors stay open. An error ends the upgrade.
-	StopListening func() (State, error)
-	// Yield leaves requests to the successor, which accepts clients.
-	Yield func(successor int)
-	// Release closes everything that the successor owns now.
-	Release func(successor int)
-	// Resume takes everything back, with the counters of the successor, which
-	// has ended. It may be called when nothing was stopped.
-	Resume func(counted proxy.Remaining)
-	// Stop, closed, ends the upgrade: this process is to end.
-	Stop <-chan struct{}
-}
-
 // Successor is the process that takes over from this one.
 type Successor struct {
 	*link

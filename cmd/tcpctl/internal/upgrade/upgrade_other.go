@@ -13,18 +13,6 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// ErrStopped says that this process is stopping, and so no successor starts.
-var ErrStopped = errors.New("upgrade: this process is stopping; start the new one when it has ended")
-
-// Duties are what the process does that hands over.
-type Duties struct {
-	StopListening func() (State, error)
-	Yield         func(successor int)
-	Release       func(successor int)
-	Resume        func(counted proxy.Remaining)
-	Stop          <-chan struct{}
-}
-
 // Successor is the process that takes over from this one.
 type Successor struct{ PID int }
 
