@@ -155,43 +155,71 @@ func TestAPanicInADialEndsThatSession(t *testing.T) {
 	v.dial("two").hears("a two") // with the slot that the first had
 }
 
-// brittleConn panics at a read, once something has been written to it.
+// brittleConn panics in one of its methods; in a read, once something has been written to it.
 type brittleConn struct {
-	net.Conn
+	*net.TCPConn
+	in      string
 	written chan struct{}
 	once    sync.Once
 }
 
 func (c *brittleConn) Write(p []byte) (int, error) {
 	c.once.Do(func() { close(c.written) })
-	return c.Conn.Write(p)
+	return c.TCPConn.Write(p)
 }
 
-func (c *brittleConn) Read([]byte) (int, error) {
-	<-c.written
-	panic("what is that?")
+func (c *brittleConn) Read(p []byte) (int, error) {
+	if c.in == "read" {
+		<-c.written
+		panic("what is that?")
+	}
+	return c.TCPConn.Read(p)
 }
 
-// TestAPanicOfAConnection that a Dial has made, while it is relayed.
+func (c *brittleConn) CloseWrite() error {
+	if c.in == "end" {
+		panic("what is that?")
+	}
+	return c.TCPConn.CloseWrite()
+}
+
+func (c *brittleConn) RemoteAddr() net.Addr {
+	if c.in == "address" {
+		panic("what is that?")
+	}
+	return c.TCPConn.RemoteAddr()
+}
+
+// TestAPanicOfAConnection that a Dial has made: as it is taken, while it is relayed, and when it is
+// sent the client's end.
 func TestAPanicOfAConnection(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, "a")
-	var bad atomic.Bool
-	bad.Store(true)
-	c := proxy.ServiceConfig{Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}, Lock: proxy.LockConfig{Slots: 1}}
-	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		c, err := d.DialContext(ctx, network, addr)
-		if bad.Load() && err == nil {
-			c = &brittleConn{Conn: c, written: make(chan struct{})}
-		}
-		return c, err
+	for in, phase := range map[string]string{"address": proxy.PhaseConnect, "read": proxy.PhaseRelay, "end": proxy.PhaseRelay} {
+		t.Run(in, func(t *testing.T) {
+			s := newServer(t, "a")
+			var bad atomic.Bool
+			bad.Store(true)
+			c := proxy.ServiceConfig{Backends: []proxy.BackendConfig{s.backend()}, Check: proxy.CheckConfig{Type: "none"}, Lock: proxy.LockConfig{Slots: 1}}
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				var d net.Dialer
+				c, err := d.DialContext(ctx, network, addr)
+				if bad.Load() && err == nil {
+					c = &brittleConn{TCPConn: c.(*net.TCPConn), in: in, written: make(chan struct{})}
+				}
+				return c, err
+			}
+			v, log := logged(t, c, nil)
+			one := v.dial("one")
+			if in == "end" {
+				one.hears("a one")
+				one.fin()
+			}
+			one.isReset()
+			v.endedByPanic(log, phase, "what is that?", "brittleConn")
+			bad.Store(false)
+			v.dial("two").hears("a two")
+		})
 	}
-	v, log := logged(t, c, nil)
-	v.dial("one").isReset()
-	v.endedByPanic(log, proxy.PhaseRelay, "what is that?", "brittleConn")
-	bad.Store(false)
-	v.dial("two").hears("a two")
 }
 
 // TestAPanicInOnRecord leaves nothing of its session behind.

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"syscall"
@@ -120,4 +121,45 @@ func TestUnixSocketsOnBothSides(t *testing.T) {
 			t.Errorf("after the listener was closed: %v", err)
 		}
 	})
+}
+
+// lateTask ends while its dial comes back.
+type lateTask struct {
+	t     *testing.T
+	run   *relay.Stream
+	state relay.RunnerState
+	made  net.Conn
+	may   chan struct{}
+}
+
+func (l *lateTask) RunnerState() *relay.RunnerState { return &l.state }
+
+func (l *lateTask) Step(ev relay.Event) {
+	switch ev.Kind {
+	case relay.Begin:
+		l.run.Dial(l, relay.Dial{Func: func(context.Context, string, string) (net.Conn, error) {
+			<-l.may
+			return l.made, nil
+		}})
+	case relay.Signal:
+		close(l.may)
+		within(l.t, "the connection waits for the task", func() bool { return relay.Queued(l) == 1 })
+		l.run.Done(l)
+	case relay.Connected:
+		l.t.Error("it is stepped after its end")
+	}
+}
+
+// TestAConnectionThatNobodyTakesIsClosed, where its task ends in the step that it waits for.
+func TestAConnectionThatNobodyTakesIsClosed(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	l := &lateTask{t: t, run: new(relay.Stream), made: ours, may: make(chan struct{})}
+	l.run.Begin(l, nil)
+	l.run.Post(l, relay.Event{Kind: relay.Signal})
+	l.run.Shutdown()
+	theirs.SetReadDeadline(time.Now().Add(patience))
+	if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("its peer reads %v, not the end", err)
+	}
 }

@@ -21,3 +21,11 @@ func BetweenChecks(f func()) (back func()) {
 
 // PreferError is which of two failures says more of the other end.
 func PreferError(first, then error) error { return preferError(first, then) }
+
+// Queued is how many events wait for a task of the stream runner.
+func Queued(t Task) int {
+	s := t.RunnerState().stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.inbox)
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -79,17 +78,6 @@ func (f *framed) guard(call func()) {
 	if err := recovered(call); err != nil {
 		f.panic = err
 	}
-}
-
-// recovered calls a function and returns its panic.
-func recovered(call func()) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{v, string(debug.Stack())}
-		}
-	}()
-	call()
-	return nil
 }
 
 // unframe delivers the payload of the next bytes that src has sent.

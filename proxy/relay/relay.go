@@ -79,7 +79,7 @@ type Event struct {
 	End  End
 	Last bool // Ended: the other direction has ended, too
 	Side *Side
-	Err  error // of an Ended: a *PanicError, or nil
+	Err  error // of an Ended or a PeerClosed: a *PanicError, or nil
 	Arg  any
 }
 

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"cmp"
 	"context"
+	"net"
 	"sync"
 	"time"
 )
@@ -42,9 +44,7 @@ func (r *Stream) deliver(t Task, ev Event) {
 	s.mu.Lock()
 	if s.done {
 		s.mu.Unlock()
-		if ev.Kind == Connected {
-			ev.Side.closeConn(true) // too late
-		}
+		ev.tooLate()
 		return
 	}
 	if ev.Kind == Ended {
@@ -60,6 +60,13 @@ func (r *Stream) deliver(t Task, ev Event) {
 	r.stepAll(t, s)
 }
 
+// tooLate is called with an event that its task takes no more.
+func (ev *Event) tooLate() {
+	if ev.Kind == Connected {
+		_ = recovered(func() { ev.Side.closeConn(true) })
+	}
+}
+
 // stepAll steps the task until its inbox is empty. s.mu is locked.
 func (r *Stream) stepAll(t Task, s *streamTask) {
 	for len(s.inbox) > 0 && !s.done {
@@ -69,9 +76,13 @@ func (r *Stream) stepAll(t Task, s *streamTask) {
 		t.Step(ev)
 		s.mu.Lock()
 	}
+	late := s.inbox
 	s.inbox = nil
 	s.busy = false
 	s.mu.Unlock()
+	for i := range late {
+		late[i].tooLate()
+	}
 }
 
 func (r *Stream) Post(t Task, ev Event) {
@@ -130,16 +141,22 @@ func (r *Stream) Dial(t Task, d Dial) {
 func (r *Stream) dial(ctx context.Context, cancel context.CancelFunc, t Task, d Dial) {
 	defer r.wg.Done()
 	defer cancel()
-	c, err := Connect(ctx, d)
+	var side *Side
+	var err error
+	panicked := recovered(func() {
+		var c net.Conn
+		if c, err = Connect(ctx, d); err == nil {
+			side = NewSide(c)
+		}
+	})
 	s := t.RunnerState().stream
 	s.mu.Lock()
 	s.abort = nil // a context is a kilobyte that a session would keep
 	s.mu.Unlock()
-	if err != nil {
+	if err = cmp.Or(panicked, err); err != nil {
 		r.deliver(t, Event{Kind: Failed, Err: err})
 		return
 	}
-	side := NewSide(c)
 	side.secured = d.Secure != nil
 	r.deliver(t, Event{Kind: Connected, Side: side})
 }

@@ -46,11 +46,38 @@ func (r *Stream) Relay(t Task, client, backend *Side) {
 
 // run copies all that src sends to dst, passes its end on, and notifies the task.
 func (p *streamRelay) run(src, dst *Side) {
-	end, idle, err := p.copyRecover(src, dst)
+	var end End
+	var idle, shut bool
+	err := recovered(func() { end, idle = p.copy(src, dst) })
 	if idle {
 		return // another goroutine continues
 	}
 	defer p.runner.wg.Done()
+	if err != nil {
+		end = Reset
+	}
+	if panicked := recovered(func() { end, shut = p.ended(src, dst, end) }); panicked != nil {
+		end, err = Reset, panicked
+	}
+	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
+	err = recovered(func() {
+		orderly := end == FIN || end == Quiet
+		if orderly && !shut {
+			dst.passEnd(end, src.endedBy) // after the event, so that the end which answers it comes after
+		}
+		p.moving.Add(-1)
+		if orderly && src.awaitGone() {
+			dst.endReading()
+		}
+	})
+	if err != nil {
+		p.runner.deliver(p.task, Event{Kind: PeerClosed, Side: dst, End: Reset, Err: err})
+	}
+}
+
+// ended finds out how src has ended, and has dst ready for that. shut: dst has been sent the end
+// already.
+func (p *streamRelay) ended(src, dst *Side, end End) (_ End, shut bool) {
 	switch end {
 	case FIN:
 		betweenChecks()
@@ -67,22 +94,14 @@ func (p *streamRelay) run(src, dst *Side) {
 	case end == Reset:
 		dst.flush(flushStalled)
 	}
-	orderly, shut := end == FIN || end == Quiet, false
-	if shut = orderly && p.quiet.Load(); shut {
+	if shut = (end == FIN || end == Quiet) && p.quiet.Load(); shut {
 		dst.closeWriteAs(end)
 		dst.flush(flushStalled) // what dst has sent since is unread: the close will be a reset
 	}
 	if end == Quiet {
 		p.quiet.Store(true)
 	}
-	p.runner.deliver(p.task, Event{Kind: Ended, Side: src, End: end, Err: err})
-	if orderly && !shut {
-		dst.passEnd(end, src.endedBy) // after the event, so that the end which answers it comes after
-	}
-	p.moving.Add(-1)
-	if orderly && src.awaitGone() {
-		dst.endReading()
-	}
+	return end, shut
 }
 
 // PanicError is a panic in the code of a connection: to its session it is a reset
@@ -94,15 +113,15 @@ type PanicError struct {
 
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// copyRecover is copy, with a panic as a Reset and an error.
-func (p *streamRelay) copyRecover(src, dst *Side) (end End, idle bool, err error) {
+// recovered calls what may be the code of a connection, and returns its panic.
+func recovered(call func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			end, idle, err = Reset, false, &PanicError{v, string(debug.Stack())}
+			err = &PanicError{v, string(debug.Stack())}
 		}
 	}()
-	end, idle = p.copy(src, dst)
-	return end, idle, nil
+	call()
+	return nil
 }
 
 // copy copies src to dst until src ends. When dst takes no more, the remaining

@@ -31,6 +31,13 @@ func (r *Stream) watchSide(t Task, s *Side, w *watch) {
 	defer r.wg.Done()
 	defer close(w.done)
 	notify := func(e End) { r.Post(t, Event{Kind: PeerClosed, Side: s, End: s.behindEarly(e)}) }
+	if err := recovered(func() { w.watch(s, notify) }); err != nil {
+		r.Post(t, Event{Kind: PeerClosed, Side: s, End: Reset, Err: err})
+	}
+}
+
+// watch watches until the side has been reset, is closed, or endWatch is called.
+func (w *watch) watch(s *Side, notify func(End)) {
 	if rc := rawConnOf(s.conn); rc != nil && canProbe {
 		if watchSocket(rc, s.readsToEnd(), notify) == HalfFIN && s.readsToEnd() {
 			end := w.readToEnd(s)
