@@ -7,38 +7,38 @@ import (
 	"time"
 )
 
-// Kinds of events. The first word is the noun that changed.
+// Kinds of events. The first word names what changed.
 var (
-	EventEngine      = eventKind("engine")           // started, stopping
-	EventBackendUp   = eventKind("backend.up")       // checks are good again
-	EventBackendDown = eventKind("backend.down")     // checks have failed
-	EventEjected     = eventKind("backend.ejected")  // sessions fail on it, whatever its checks say
-	EventReturned    = eventKind("backend.returned") // an ejection has ended
-	EventAdmin       = eventKind("backend.admin")    // drain, maint, ready, weight, added, removed
-	EventDrained     = eventKind("backend.drained")  // a drain has come to its end
-	EventService     = eventKind("service")          // paused, resumed, opened, closed
-	EventQueue       = eventKind("queue")            // granted after a long wait, timed out, full
-	EventSession     = eventKind("session")          // kicked, cut by a TTL
-	EventDial        = eventKind("dial")             // dials fail
-	EventLimit       = eventKind("limit")            // descriptors or sessions ran out
+	EventEngine      = eventKind("engine")           // the instance starts or stops
+	EventBackendUp   = eventKind("backend.up")       // the checks of a backend pass again
+	EventBackendDown = eventKind("backend.down")     // the checks of a backend failed
+	EventEjected     = eventKind("backend.ejected")  // a backend was ejected because sessions fail on it
+	EventReturned    = eventKind("backend.returned") // the ejection of a backend ended
+	EventAdmin       = eventKind("backend.admin")    // a backend was drained, put into maint or ready, weighted, added or removed
+	EventDrained     = eventKind("backend.drained")  // a drain ended
+	EventService     = eventKind("service")          // a service was paused, resumed, opened or closed
+	EventQueue       = eventKind("queue")            // a client was admitted after a long wait or timed out, or the queue is full
+	EventSession     = eventKind("session")          // a session was kicked, or cut by its TTL
+	EventDial        = eventKind("dial")             // dials to backends fail
+	EventLimit       = eventKind("limit")            // file descriptors or sessions ran out
 	EventOperator    = eventKind("operator")         // an act of an operator
-	EventPlan        = eventKind("plan")             // restart, window, roll
+	EventPlan        = eventKind("plan")             // a restart, window or roll began, proceeded or ended
 	EventMark        = eventKind("mark")             // an operator's note
-	EventRefused     = eventKind("refused")          // a client before it waited
-	EventAccess      = eventKind("access")           // a file of clients or secrets was read again, or cannot be
-	EventPeer        = eventKind("peer")             // another node of the mesh came or went
-	EventDiscovery   = eventKind("discovery")        // a source has found other backends
-	EventHeld        = eventKind("discovery.held")   // an answer would remove more than half, and is held
+	EventRefused     = eventKind("refused")          // a client was refused before it waited
+	EventAccess      = eventKind("access")           // a file of clients or secrets was reloaded, or cannot be read
+	EventPeer        = eventKind("peer")             // a node of the mesh joined or was lost
+	EventDiscovery   = eventKind("discovery")        // a source found other backends
+	EventHeld        = eventKind("discovery.held")   // a source's answer would remove more than half of its backends, and is held
 	EventNoAnswer    = eventKind("discovery.fails")  // a source does not answer
-	EventHook        = eventKind("hook")             // a hook has run, or failed
-	EventHookFailing = eventKind("hook.failing")     // a hook has failed for the third time in a row
-	EventPauseNear   = eventKind("pause.near_max")   // less than a quarter of a pause's longest time is left
-	EventQueueOld    = eventKind("queue.old")        // the oldest waiter has used up half of queue.timeout
-	EventPanic       = eventKind("panic")            // a fault of the program has ended a session, a check, a hook or a step
-	EventWindow      = eventKind("window.alarm")     // a window's command still runs at the end of its pause
+	EventHook        = eventKind("hook")             // a hook ran or failed
+	EventHookFailing = eventKind("hook.failing")     // a hook failed for the third time in a row
+	EventPauseNear   = eventKind("pause.near_max")   // less than a quarter of a pause's maximum remains
+	EventQueueOld    = eventKind("queue.old")        // the oldest waiter has waited for half of queue.timeout
+	EventPanic       = eventKind("panic")            // a bug in the program ended a session, check, hook or step
+	EventWindow      = eventKind("window.alarm")     // a window's command is still running at the deadline of its pause
 )
 
-// EventKinds are all kinds, for configuration that names some of them.
+// EventKinds lists all kinds, for configuration that names some of them.
 var EventKinds []string
 
 // eventKind is the only way to a kind, so that none is missing in the list.
@@ -47,7 +47,7 @@ func eventKind(name string) string {
 	return name
 }
 
-// How much an event matters.
+// Levels of events.
 const (
 	LevelInfo  = "info"
 	LevelGood  = "good"
@@ -55,7 +55,7 @@ const (
 	LevelAlarm = "alarm"
 )
 
-// Event is something that happened, in one sentence.
+// Event is one thing that happened, in one sentence.
 type Event struct {
 	Seq     uint64    `json:"seq"` // from 1, without gaps
 	Time    time.Time `json:"time"`
@@ -65,18 +65,18 @@ type Event struct {
 	Backend string    `json:"backend,omitempty"`
 	Session string    `json:"session,omitempty"`
 	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
-	Peer    string    `json:"peer,omitempty"`    // the other node that it is about
+	Peer    string    `json:"peer,omitempty"`    // another node that the event is about
 	Stack   string    `json:"-"`                 // of a panic; for the log
-	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): it was logged and notified of then
+	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): already logged and notified
 	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
-	Command string    `json:"command,omitempty"` // of an operator's act: the equal command line
+	Command string    `json:"command,omitempty"` // the command line of an operator's act
 }
 
-// EventPage is what a reader gets that has seen all events up to some Seq.
+// EventPage is the events after a Seq.
 type EventPage struct {
 	Events  []Event `json:"events"`
-	Dropped uint64  `json:"dropped"` // how many it missed because it came too late
-	Last    uint64  `json:"last"`    // the newest Seq there is
+	Dropped uint64  `json:"dropped"` // events after that Seq that are not kept anymore
+	Last    uint64  `json:"last"`    // the newest Seq
 }
 
 // eventsKept bounds the ring: the newest are kept, the oldest are dropped.
@@ -160,8 +160,8 @@ func (e *Engine) noteThrottledAs(key string, ev Event) {
 	e.note(ev)
 }
 
-// Events is what came after since, and a channel that is closed when there is
-// more.
+// Events returns the events after since, and a channel that is closed when there
+// are more.
 func (o Operator) Events(since uint64) (page EventPage, more <-chan struct{}) {
 	page.Events, page.Dropped, page.Last, more = o.engine.events.Since(since)
 	return page, more

@@ -7,116 +7,122 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 )
 
-// Reason is one fixed word why a client waits or why its session ended. It is
-// what code compares, what metrics have as a label and what programs read;
-// free text for people stands beside it, as Record.Detail. A new reason is a
-// new constant here, and needs nothing else.
+// Reason is one fixed word for why a client waits or why its session ended.
+// Code compares it, metrics have it as a label, and programs read it; free text
+// for people is kept beside it, as in Record.Detail. A new reason is a new
+// constant here, and needs nothing else.
 type Reason = lock.Reason
 
-// Why a client waits: each is an answer of the one gate.
+// Why a client waits: each is an answer of the one gate. Most also apply to a
+// session that was rejected for the same reason.
 const (
-	ReasonPaused  Reason = "paused"  // the service is
-	ReasonSlots   Reason = "slots"   // each slot of the lock is taken
-	ReasonLimit   Reason = "limit"   // the service's own max_sessions
-	ReasonFull    Reason = "full"    // every eligible backend is
-	ReasonRetry   Reason = "retry"   // its dials failed: the next try is a little later
-	ReasonPacing  Reason = "pacing"  // after a pause, so many a second
-	ReasonLeaving Reason = "leaving" // it has been turned away
-	ReasonHook    Reason = "hook"    // one runs, or must run first; also of a session that a failed hook has turned away
-	// Of slots that nodes share.
-	ReasonCluster      Reason = "cluster"       // it is not its turn over all nodes
-	ReasonClusterLease Reason = "cluster_lease" // this node has no lease, since it reaches no majority; also of a session that was turned away for it
-	// The voters have another version than this node, which gets no slots; likewise.
-	ReasonClusterVersion Reason = "cluster_version"
-	ReasonUpgrade        Reason = "upgrade" // an earlier client still waits in the process before this one
-	// This process lacks something itself, as local ports or descriptors; also
-	// of a session that was turned away for it.
+	ReasonPaused  Reason = "paused"  // the service is paused
+	ReasonSlots   Reason = "slots"   // all slots of the lock are taken
+	ReasonLimit   Reason = "limit"   // the service has reached its max_sessions
+	ReasonFull    Reason = "full"    // all backends that are up and ready have reached their max_sessions
+	ReasonRetry   Reason = "retry"   // all dials failed, and the client waits for the next attempt
+	ReasonPacing  Reason = "pacing"  // the release rate after a pause limits admissions
+	ReasonLeaving Reason = "leaving" // the client was rejected and its session is ending
+	ReasonHook    Reason = "hook"    // a hook runs or must run first, or a failed hook rejected the session
+
+	// Slots that nodes share.
+
+	ReasonCluster        Reason = "cluster"         // other clients of the cluster are first
+	ReasonClusterLease   Reason = "cluster_lease"   // this node has no lease, because it reaches no majority
+	ReasonClusterVersion Reason = "cluster_version" // the voters run another version than this node, which gets no slots
+
+	ReasonUpgrade Reason = "upgrade" // earlier clients still wait in the process before the upgrade
+	// This process is out of local ports, file descriptors or the like.
 	ReasonLocalLimit Reason = "local_limit"
-	// No backend is up and ready; also of a session that was turned away for it.
-	ReasonNoBackend Reason = "no_backend"
+	ReasonNoBackend  Reason = "no_backend" // no backend is up and ready
 )
 
 // Why a session ended.
 const (
 	ReasonFIN       Reason = "fin"       // one side ended its stream, and the other followed
-	ReasonReset     Reason = "reset"     // by a peer
-	ReasonTruncated Reason = "truncated" // a stream ended in good order, but inside a frame or a message of its Protocol
-	// A TLS stream ended without close_notify: any host on the way can have cut
+	ReasonReset     Reason = "reset"     // a peer reset its connection
+	ReasonTruncated Reason = "truncated" // a stream ended inside a frame or message of its Protocol
+	// A TLS stream ended without close_notify: any host on the path can have cut
 	// it there (RFC 8446, section 6.1).
 	ReasonTLSTruncated Reason = "tls_truncated"
-	ReasonLeaseLost    Reason = "lease_lost" // its slot was lost with the lease of this node: other nodes may have it
+	ReasonLeaseLost    Reason = "lease_lost" // this node lost its lease, so that other nodes may have the session's slot
 	ReasonAbandoned    Reason = "abandoned"  // the client went away before it was served
 	ReasonConnect      Reason = "connect"    // no backend could be connected to
 
-	// Of a check that failed, besides ReasonConnect, ReasonReset and those of TLS.
-	ReasonTimeout Reason = "timeout" // its time has passed
-	ReasonAnswer  Reason = "answer"  // the backend answers, and not as it should
-	ReasonCommand Reason = "command" // the program that checks has failed
+	// Failed checks, which also have ReasonConnect, ReasonReset and those of TLS.
 
-	// Of TLS with a backend: why it counts as one that could not be connected to.
-	// ReasonNotTLS and ReasonTLS are, too.
-	ReasonTLSUnknownCA = tlsclient.UnknownCA // its certificate is signed by another CA than those that are trusted
-	ReasonTLSWrongName = tlsclient.WrongName // its certificate is for another name
-	ReasonTLSExpired   = tlsclient.Expired   // its certificate is not valid any more, or not yet
-	ReasonTLSTimeout   = tlsclient.Timeout   // it has not answered the handshake
-	// An alert of TLS: of a backend that refuses the handshake, such as for want of
-	// a certificate, or of either side later.
+	ReasonTimeout Reason = "timeout" // a check exceeded its time limit
+	ReasonAnswer  Reason = "answer"  // the backend gave a wrong answer to a check
+	ReasonCommand Reason = "command" // the command of a check failed
+
+	// TLS with a backend, which then counts as one that could not be connected
+	// to; ReasonNotTLS and ReasonTLS are others.
+
+	ReasonTLSUnknownCA = tlsclient.UnknownCA // the certificate is signed by an untrusted CA
+	ReasonTLSWrongName = tlsclient.WrongName // the certificate is for another name
+	ReasonTLSExpired   = tlsclient.Expired   // the certificate has expired, or is not valid yet
+	ReasonTLSTimeout   = tlsclient.Timeout   // the backend did not answer the handshake in time
+	// A TLS alert: the backend refused the handshake, as without a client
+	// certificate, or either side sent one later.
 	ReasonTLSAlert = tlsclient.Alert
 
-	ReasonIdle        Reason = "idle"               // nothing was carried for idle_timeout
-	ReasonHalfClose   Reason = "half_close_timeout" // one side had ended, and the other was silent
-	ReasonLifetime    Reason = "max_lifetime"       // the session was older than that
-	ReasonTTL         Reason = "ttl"                // it has held its slot too long
-	ReasonBackendDown Reason = "backend_down"       // and check.on_down is cut
-	ReasonDrainLimit  Reason = "drain_limit"        // the limit of a drain has passed
-	ReasonPauseLimit  Reason = "pause_limit"        // of live sessions
-	ReasonQuietDrain  Reason = "quiet_drain"        // at a quiet moment, by a drain or pause
-	ReasonKicked      Reason = "kicked"             // by an operator
-	ReasonShutdown    Reason = "shutdown"           // of tcpctl
-	ReasonPanic       Reason = "panic"              // a fault of the program
+	ReasonIdle        Reason = "idle"               // the session carried no data for idle_timeout
+	ReasonHalfClose   Reason = "half_close_timeout" // one side had ended, and the other was silent for half_close_timeout
+	ReasonLifetime    Reason = "max_lifetime"       // the session reached max_lifetime
+	ReasonTTL         Reason = "ttl"                // the session held its slot for lock.ttl
+	ReasonBackendDown Reason = "backend_down"       // the backend went down, and check.on_down is cut
+	ReasonDrainLimit  Reason = "drain_limit"        // a drain reached its limit
+	ReasonPauseLimit  Reason = "pause_limit"        // a pause reached its limit for live sessions
+	ReasonQuietDrain  Reason = "quiet_drain"        // a drain or pause ended the session at a quiet moment
+	ReasonKicked      Reason = "kicked"             // an operator kicked the session
+	ReasonShutdown    Reason = "shutdown"           // tcpctl stopped
+	ReasonPanic       Reason = "panic"              // a bug in the program ended the session
 
-	ReasonQueueFull     Reason = "queue_full"     // queue.max clients wait already
-	ReasonQueueTimeout  Reason = "queue_timeout"  // the client has waited for queue.timeout
-	ReasonPauseDeadline Reason = "pause_deadline" // of waiters, under pause.on_max = "reject"
-	ReasonWindowOverdue Reason = "window_overdue" // its command still runs at the pause's deadline
+	ReasonQueueFull     Reason = "queue_full"     // queue.max clients are waiting already
+	ReasonQueueTimeout  Reason = "queue_timeout"  // the client waited for queue.timeout
+	ReasonPauseDeadline Reason = "pause_deadline" // a pause reached its deadline with pause.on_max = "reject"
+	ReasonWindowOverdue Reason = "window_overdue" // a window's command was still running at the pause's deadline
 
-	ReasonDenied         Reason = "denied"              // by allow or deny
-	ReasonSessionsPerIP  Reason = "sessions_per_ip"     // its address has max_sessions_per_ip live ones
-	ReasonNewPerIP       Reason = "new_sessions_per_ip" // its address connects too often
-	ReasonWaitingPerIP   Reason = "waiting_per_ip"      // its address has queue.max_per_ip waiters
-	ReasonUntrustedProxy Reason = "untrusted_proxy"     // of an address that is not in trusted_proxies
-	ReasonProxyHeader    Reason = "proxy_header"        // bad or missing
-	ReasonTLS                   = tlsclient.Other       // its handshake failed
-	ReasonNoHandshake    Reason = "no_handshake"        // of the client's Protocol
+	ReasonDenied         Reason = "denied"              // allow or deny refuses the client's address
+	ReasonSessionsPerIP  Reason = "sessions_per_ip"     // the client's address has max_sessions_per_ip live sessions
+	ReasonNewPerIP       Reason = "new_sessions_per_ip" // the client's address connects too often
+	ReasonWaitingPerIP   Reason = "waiting_per_ip"      // the client's address has queue.max_per_ip waiters
+	ReasonUntrustedProxy Reason = "untrusted_proxy"     // a PROXY header is expected, and the peer is not in trusted_proxies
+	ReasonProxyHeader    Reason = "proxy_header"        // the PROXY header is malformed or missing
+	ReasonTLS                   = tlsclient.Other       // the TLS handshake failed
+	ReasonNoHandshake    Reason = "no_handshake"        // the client did not complete the handshake of its Protocol
 
-	// Of clients of an address that services share by SNI.
-	ReasonNotTLS              = tlsclient.NotTLS  // what came is no ClientHello; of a backend: no TLS
-	ReasonNoHello      Reason = "no_client_hello" // it was not whole in time, or the client ended before that
-	ReasonNoServerName Reason = "no_server_name"  // it names none, and no service takes such a client
-	ReasonServerName   Reason = "server_name"     // no service has the name
+	// Clients of an address that services share by SNI.
+
+	ReasonNotTLS              = tlsclient.NotTLS  // the first bytes are no ClientHello; of a backend: it does not speak TLS
+	ReasonNoHello      Reason = "no_client_hello" // the ClientHello was not complete in time
+	ReasonNoServerName Reason = "no_server_name"  // the ClientHello names no server, and no service accepts that
+	ReasonServerName   Reason = "server_name"     // no service has the server name of the ClientHello
 
 	// Handshakes of a Protocol that were answered with an error.
-	ReasonHost        Reason = "host"        // the name that it asks for is not served
-	ReasonAuth        Reason = "auth"        // its password or token is not known, or it has none
-	ReasonOrigin      Reason = "origin"      // a web page that may not
-	ReasonPath        Reason = "path"        // there is nothing
-	ReasonMethod      Reason = "method"      // of HTTP
-	ReasonNoUpgrade   Reason = "no_upgrade"  // a page was asked for, or a proxy in front has taken the Upgrade out
-	ReasonVersion     Reason = "version"     // of the Protocol, or of HTTP
-	ReasonSubprotocol Reason = "subprotocol" // the offer cannot be read
-	ReasonEncoding    Reason = "encoding"    // it asks for one that there is not
-	ReasonMalformed   Reason = "malformed"
 
-	// Of clients that speak a Protocol.
-	ReasonUnresponsive  Reason = "unresponsive"   // it has answered no ping, and sent nothing
-	ReasonProtocolError Reason = "protocol_error" // it broke the rules
-	ReasonInvalidText   Reason = "invalid_text"   // what the backend said is no text, which the client wants
+	ReasonHost        Reason = "host"        // the requested host is not served
+	ReasonAuth        Reason = "auth"        // the password or token is unknown or missing
+	ReasonOrigin      Reason = "origin"      // the web page's origin is not allowed
+	ReasonPath        Reason = "path"        // nothing is served at the path
+	ReasonMethod      Reason = "method"      // the HTTP method is not allowed
+	ReasonNoUpgrade   Reason = "no_upgrade"  // the request has no Upgrade: it is for a page, or a proxy in between removed it
+	ReasonVersion     Reason = "version"     // the version of the Protocol or of HTTP is not supported
+	ReasonSubprotocol Reason = "subprotocol" // the offered subprotocols are malformed
+	ReasonEncoding    Reason = "encoding"    // the requested encoding is unknown
+	ReasonMalformed   Reason = "malformed"   // the handshake is malformed
+
+	// Clients that speak a Protocol.
+
+	ReasonUnresponsive  Reason = "unresponsive"   // the client answered no ping and sent nothing
+	ReasonProtocolError Reason = "protocol_error" // the client violated the Protocol
+	ReasonInvalidText   Reason = "invalid_text"   // the backend sent data that is not UTF-8 to a client that wants text
 
 	ReasonOther Reason = "other" // none of these
 )
 
-// refusals are the reasons of the proxy that are about one client and not about
-// the state of the service: why it was turned away when it came.
+// refusals are the reasons that are about one client and not about the state of
+// the service: why the client was rejected on arrival.
 var refusals = map[Reason]bool{
 	ReasonDenied: true, ReasonSessionsPerIP: true, ReasonNewPerIP: true, ReasonWaitingPerIP: true, ReasonQueueFull: true,
 	ReasonUntrustedProxy: true, ReasonProxyHeader: true, ReasonTLS: true,
@@ -124,11 +130,11 @@ var refusals = map[Reason]bool{
 	ReasonSubprotocol: true, ReasonEncoding: true, ReasonMalformed: true,
 }
 
-// orderly says that a side has ended its stream with a FIN, so that the other
+// orderly reports whether a side ended its stream with a FIN, so that the other
 // may go on.
 func orderly(r Reason) bool { return r == ReasonFIN || r == ReasonTruncated || r == ReasonTLSTruncated }
 
-// texts are of the reasons whose word alone says too little to people.
+// texts explains the reasons whose word alone says too little to people.
 var texts = map[Reason]string{
 	ReasonClusterLease:   "this node has no lease: it reaches no majority of the voters",
 	ReasonClusterVersion: "the voters of the cluster have another version than this node",
@@ -158,7 +164,7 @@ var texts = map[Reason]string{
 	ReasonMalformed:      "bad handshake",
 }
 
-// explain says a reason and its detail to people: "kicked: by ana: too old".
+// explain returns a reason and its detail for people: "kicked: by ana: too old".
 func explain(r Reason, detail string) string {
 	text := texts[r]
 	if text == "" {

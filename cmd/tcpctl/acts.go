@@ -45,7 +45,7 @@ func actCommand(a *api.Act) *cobra.Command {
 	}
 	if a.Name == "upgrade" {
 		cmd.Long = upgradeLong
-		cmd.Flags().BoolVar(&nodes, "nodes", false, "upgrade all nodes of the mesh, one after another, to the version of this command")
+		cmd.Flags().BoolVar(&nodes, "nodes", false, "upgrade all nodes of the mesh, one after another, to this command's version")
 	}
 	paramFlags(cmd.Flags(), a.Params, &r.Options)
 	if p, ok := a.Param("wait"); ok {

@@ -14,24 +14,24 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-const clusterLong = `Makes a cluster of nodes of the mesh, and changes who votes in it:
+const clusterLong = `Creates a cluster of nodes of the mesh, and changes its voters:
 
-  init             make the cluster: once, on one of its voters
-  add NODE         let a node vote; returns once it does
-  remove NODE      let a voter vote no more; it serves on
-  lead NODE        have that voter lead
-  rejoin           remove this node's log, and join again with what the leader has
-  recover          go on with this node as the only voter, where the majority is
+  init             create the cluster; once, on one of its voters
+  add NODE         make NODE a voter; returns once it votes
+  remove NODE      make NODE a client; it keeps serving
+  lead NODE        make that voter the leader
+  rejoin           remove this node's log, and rejoin with the leader's
+  recover          go on with this node as the only voter, if the majority is
                    lost for good; needs --force
-  slots SERVICE N  give a lock of the cluster N slots, on all nodes
+  slots SERVICE N  set the slots of a cluster-wide lock to N, on all nodes
 
-With --dry-run each says what it would do, and what would be lost.`
+With --dry-run each shows what it would do, and what would be lost.`
 
 // clusterStatusCommand is below the act "cluster", which changes what it shows.
 func clusterStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show the cluster: who votes, who leads, and what this node is", Args: cobra.NoArgs,
+		Use: "status", Short: "Show the cluster: its voters, its leader, and the role of this node", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src := source(cmd)
 			defer src.Close()

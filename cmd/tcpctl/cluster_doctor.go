@@ -15,7 +15,7 @@ import (
 func clusterDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Ask all nodes how their cluster is, and say what is wrong and what to try", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Ask all nodes about the cluster, and report what is wrong and what to try", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src := source(cmd)
 			defer src.Close()

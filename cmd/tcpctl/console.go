@@ -75,7 +75,7 @@ func attachCommand() *cobra.Command {
 		Use: "attach", Short: "Open the console on a running instance", Args: cobra.NoArgs, GroupID: groupLook,
 		RunE: func(cmd *cobra.Command, args []string) error { return attach(cmd, readOnly) },
 	}
-	cmd.Flags().BoolVar(&readOnly, "read-only", false, "refuse acts: only show")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "show only, refuse acts")
 	return cmd
 }
 

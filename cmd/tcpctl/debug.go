@@ -39,7 +39,7 @@ func debugGoroutinesCommand() *cobra.Command {
 			return debugTo(cmd, "goroutines", v, file)
 		},
 	}
-	cmd.Flags().BoolVar(&each, "each", false, "dump each goroutine, with what it waits for and how long; this stops the process for a moment")
+	cmd.Flags().BoolVar(&each, "each", false, "dump each goroutine, with what it waits for and for how long; stops the process for a moment")
 	return fileTo(cmd, &file)
 }
 
@@ -72,7 +72,7 @@ func debugProfileCommand() *cobra.Command {
 
 // fileTo gives a command the flag for the file that it writes.
 func fileTo(c *cobra.Command, file *string) *cobra.Command {
-	c.Flags().StringVarP(file, "output", "o", "", "write to this `FILE`; - or none: to standard output")
+	c.Flags().StringVarP(file, "output", "o", "", "write to `FILE`; - or none: standard output")
 	return c
 }
 

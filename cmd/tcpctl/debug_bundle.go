@@ -20,7 +20,7 @@ func debugBundleCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "bundle", Args: cobra.NoArgs,
-		Short: "Pack what a bug report needs into an archive, without secrets, and list its content",
+		Short: "Write an archive for a bug report, without secrets, and list its contents",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			length := time.Duration(seconds) * time.Second
 			if length < 0 || length > control.MaxProfile {
@@ -65,7 +65,7 @@ func debugBundleCommand() *cobra.Command {
 			return nil
 		},
 	}
-	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to this `FILE`; -: to standard output (default: tcpctl-debug-TIME.tar.gz here)"
+	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to `FILE`; -: standard output (default: ./tcpctl-debug-TIME.tar.gz)"
 	cmd.Flags().IntVar(&seconds, "seconds", 5, "length of the CPU profile in `SECONDS`; 0: none")
 	jsonFlag(cmd, &asJSON)
 	return cmd

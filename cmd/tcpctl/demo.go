@@ -50,7 +50,7 @@ func demoCommand() *cobra.Command {
 			return in.Serve()
 		},
 	}
-	durationVar(cmd.Flags(), &length, "for", 0, "stop after this time (default: run until it is stopped)")
+	durationVar(cmd.Flags(), &length, "for", 0, "stop after this time (default: run until stopped)")
 	launchFlags(cmd, &l)
 	return cmd
 }

@@ -44,7 +44,7 @@ func docsCommand() *cobra.Command {
 		names = append(names, t.name)
 	}
 	cmd := &cobra.Command{
-		Use: "docs [TOPIC]", Short: "Print a reference, or list them", Args: cobra.MaximumNArgs(1), GroupID: groupLook,
+		Use: "docs [TOPIC]", Short: "Print a reference, or list all references", Args: cobra.MaximumNArgs(1), GroupID: groupLook,
 		Example:           "  tcpctl docs config | less -R\n  tcpctl docs schema > tcpctl.schema.json",
 		ValidArgsFunction: cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -50,7 +50,7 @@ func eventsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing new events")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document: a list; with --follow one object a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, a list; with --follow one object per line")
 	return takesAll(cmd)
 }
 

@@ -36,7 +36,7 @@ func peerFlags(root *cobra.Command) {
 		if c != root && (c.GroupID != groupLook && c.GroupID != groupAct || slices.Contains(here, c.Name())) {
 			continue
 		}
-		help := "act on this `NODE` of the mesh"
+		help := "act on `NODE` of the mesh"
 		if _, all := c.Annotations[allPeers]; all {
 			help += "; \"all\": on every node"
 		}

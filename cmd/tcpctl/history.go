@@ -17,8 +17,8 @@ import (
 type stretchFlags struct{ since, until, service string }
 
 func (s *stretchFlags) add(f *pflag.FlagSet, since string) {
-	f.StringVar(&s.since, "since", since, "from this `TIME` on: how long ago (2h, 3d), a time of day (03:00), or a date (2026-11-28 03:00)")
-	f.StringVar(&s.until, "until", "", "up to this `TIME` (default: now)")
+	f.StringVar(&s.since, "since", since, "start `TIME`: how long ago (2h, 3d), a time of day (03:00), or a date (2026-11-28 03:00)")
+	f.StringVar(&s.until, "until", "", "end `TIME` (default: now)")
 }
 
 // stretch reads the flags, by this terminal's clock and zone.
@@ -50,7 +50,7 @@ func historyCommand() *cobra.Command {
 	var q api.TimelineQuery
 	cmd := &cobra.Command{
 		Use: "history", GroupID: groupLook,
-		Short: "Show what was done and what happened, also before the last start",
+		Short: "Show past acts and events, including those before the last start",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if q.Stretch, err = when.stretch(); err != nil {
@@ -82,9 +82,9 @@ func historyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	when.add(f, "24h")
-	f.StringVar(&when.service, "service", "", "only of this `SERVICE`, and what is of none")
-	f.StringVar(&q.Kind, "kind", "", "only events of this `KIND`, or of those that begin with it: operator, mark, backend, backend.down")
-	f.StringVar(&q.By, "who", "", "only what this `USER` did: ana, or ana@edge-01")
+	f.StringVar(&when.service, "service", "", "only events of `SERVICE`, and of no service")
+	f.StringVar(&q.Kind, "kind", "", "only events whose kind is `KIND` or begins with it: operator, mark, backend, backend.down")
+	f.StringVar(&q.By, "who", "", "only acts of `USER`: ana, or ana@edge-01")
 	f.IntVar(&q.Limit, "limit", 0, "only the newest `N` (default 10000)")
 	jsonFlag(cmd, &asJSON)
 	return takesAll(cmd)
@@ -129,9 +129,9 @@ func topCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	when.add(f, "5m")
-	f.StringVar(&q.By, "by", "bytes", "what counts: `bytes|sessions|waiting`")
-	f.StringVar(&q.Group, "group", "client", "who counts as one: `client|net|service` (net: /24, of IPv6 /64)")
-	f.IntVar(&q.Limit, "limit", 10, "show `N`")
+	f.StringVar(&q.By, "by", "bytes", "sort by `bytes|sessions|waiting`")
+	f.StringVar(&q.Group, "group", "client", "group by `client|net|service` (net: an IPv4 /24 or IPv6 /64)")
+	f.IntVar(&q.Limit, "limit", 10, "show the first `N`")
 	jsonFlag(cmd, &asJSON)
 	return takesAll(cmd)
 }

@@ -13,13 +13,13 @@ import (
 func importCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "import FILE", Short: "Print the TCP part of a haproxy.cfg or an nginx.conf as a configuration of tcpctl", GroupID: groupLook,
-		Long: `Print the TCP part of a haproxy.cfg or an nginx.conf as a configuration of tcpctl.
+		Use: "import FILE", Short: "Convert the TCP part of a haproxy.cfg or nginx.conf, and print the configuration", GroupID: groupLook,
+		Long: `Converts the TCP part of a haproxy.cfg or nginx.conf to a configuration of tcpctl,
+and prints it.
 
-Listening addresses, servers, weights, checks, limits, timeouts, PROXY headers, TLS,
-access by address and the choice of a backend by the name in a ClientHello are
-translated. Each line that has no counterpart stands in a comment, with the reason.
-FILE may be - for the standard input.`,
+It converts listen addresses, servers, weights, checks, limits, timeouts, PROXY
+headers, TLS, access lists and routing by SNI. Each line without a counterpart
+becomes a comment with the reason. FILE may be - for standard input.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := readInput(cmd, args[0])
@@ -38,7 +38,7 @@ FILE may be - for the standard input.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "from", "", "the `FORMAT` of the file: haproxy or nginx (default: found out)")
+	cmd.Flags().StringVar(&format, "from", "", "`FORMAT` of the file: haproxy or nginx (default: detected)")
 	return cmd
 }
 

@@ -27,7 +27,7 @@ type launch struct {
 func launchFlags(c *cobra.Command, l *launch) {
 	c.GroupID = groupRun
 	c.Flags().BoolVar(&l.noUI, "no-ui", false, "run without the console")
-	durationVar(c.Flags(), &l.grace, "grace", 30*time.Second, "how long waiters and sessions may take at a stop before they are reset")
+	durationVar(c.Flags(), &l.grace, "grace", 30*time.Second, "how long waiters and sessions may take to end at a stop before they are reset")
 }
 
 // wantsConsole reports whether to show the console: on a terminal, unless --no-ui.

@@ -23,9 +23,9 @@ func lockCommand() *cobra.Command {
 	var lf lockFlags
 	cmd := &cobra.Command{
 		Use:   "lock -l PORT -p PORT [-h HOST] [-n SLOTS] [-t TTL] [--before CMD] [--on-ttl CMD]",
-		Short: "Protect a fragile service by a first-come-first-served lock",
-		Long: `Puts a semaphore in front of one TCP service: at most --slots sessions at a
-time; other clients wait in a queue, first come first served.`,
+		Short: "Put a first-come-first-served lock in front of a fragile service",
+		Long: `Puts a semaphore in front of one TCP service: it admits at most --slots sessions
+at a time; other clients wait in a queue, first come, first served.`,
 		Example: "  tcpctl lock -l 9000 -p 8100 -n 1 -t 20s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,14 +38,14 @@ time; other clients wait in a queue, first come first served.`,
 	f := cmd.Flags()
 	f.Bool("help", false, "help for lock") // before cobra's own, which would want -h
 	f.StringVarP(&lf.listen, "listen", "l", "", "listen on `PORT` or ADDR")
-	f.StringVarP(&lf.port, "port", "p", "", "the service's `PORT` or ADDR")
-	f.StringVarP(&lf.host, "host", "h", "localhost", "the service's `HOST`")
-	f.IntVarP(&c.Lock.Slots, "slots", "n", 1, "the most sessions at a time")
-	f.StringVarP(&lf.ttl, "ttl", "t", "0", "how long a session may hold its slot: a duration, or milliseconds; 0: no limit")
+	f.StringVarP(&lf.port, "port", "p", "", "`PORT` or ADDR of the service")
+	f.StringVarP(&lf.host, "host", "h", "localhost", "`HOST` of the service")
+	f.IntVarP(&c.Lock.Slots, "slots", "n", 1, "most sessions at a time")
+	f.StringVarP(&lf.ttl, "ttl", "t", "0", "how long a session may hold its slot, a duration or milliseconds; 0: no limit")
 	f.StringVar(&lf.before, "before", "", "run `CMD` before the next client is admitted")
 	f.IntVar(&c.Hooks.BeforeNext.Every, "every", 0, "with --before: run CMD before every Nth client (default 1)")
-	f.StringVar(&lf.onTTL, "on-ttl", "", "run `CMD` when a session has held its slot for the whole TTL")
-	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many clients may wait (default 1000)")
+	f.StringVar(&lf.onTTL, "on-ttl", "", "run `CMD` after a session reached its TTL")
+	f.IntVar(&c.Queue.Max, "queue-max", 0, "most clients that may wait (default 1000)")
 	serviceFlags(cmd, &c, "lock", &lf.check)
 	launchFlags(cmd, &l)
 	return cmd

@@ -116,7 +116,7 @@ func rootCommand() *cobra.Command {
 	root.SetErr(stderr)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagUsage)
-	root.PersistentFlags().String("socket", "", "the control socket's `PATH` (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
+	root.PersistentFlags().String("socket", "", "`PATH` of the control socket (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	fileFlag(root, &l.path)

@@ -16,9 +16,9 @@ func manCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "man --dir DIR", Short: "Write the manual pages into a folder", Args: cobra.NoArgs, GroupID: groupLook,
-		Long: `Write the manual pages of this version, one for each command and one for each
-reference, into a folder, which is made where it is missing. Packages install
-them; this is for a binary that was built or copied by hand.`,
+		Long: `Writes the manual pages of this version, one for each command and each reference,
+into a folder, and creates the folder if needed. Packages install the pages; this
+command is for a binary that was built or copied by hand.`,
 		Example: "  tcpctl man --dir . && man ./tcpctl.1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" {
@@ -32,7 +32,7 @@ them; this is for a binary that was built or copied by hand.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "the folder `DIR` that they are written to")
+	cmd.Flags().StringVar(&dir, "dir", "", "folder `DIR` to write to")
 	cmd.MarkFlagDirname("dir")
 	return cmd
 }

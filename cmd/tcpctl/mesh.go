@@ -23,7 +23,7 @@ import (
 
 func meshCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "mesh", Short: "Join, set up and diagnose the mesh: nodes that find each other without configuration", GroupID: groupRun, Args: cobra.NoArgs,
+		Use: "mesh", Short: "Join, set up and diagnose the mesh, whose nodes find each other without configuration", GroupID: groupRun, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return usage("mesh needs a subcommand: tcpctl mesh join NAME, mesh key, or mesh doctor")
 		},
@@ -36,17 +36,17 @@ func meshCommand() *cobra.Command {
 func meshFlags(cmd *cobra.Command, m *config.Mesh) {
 	f := cmd.Flags()
 	f.StringVar(&m.Listen, "listen", "0.0.0.0:0", "listen on `ADDR`")
-	f.StringArrayVar(&m.Join, "join", nil, "also dial `ADDR`; may be given again")
-	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret of the mesh; tcpctl mesh key makes one")
+	f.StringArrayVar(&m.Join, "join", nil, "also dial `ADDR`; repeatable")
+	f.StringVar(&m.SecretFile, "secret-file", "", "`FILE` with the secret of the mesh; tcpctl mesh key generates one")
 	f.BoolVar(&m.MDNS, "mdns", true, "find nodes by multicast DNS")
-	f.StringVar(&m.Node, "node", "", "this node's name (default: the host's name)")
+	f.StringVar(&m.Node, "node", "", "name of this node (default: the host's name)")
 }
 
 func meshJoinCommand() *cobra.Command {
 	m := config.Mesh{}
 	cmd := &cobra.Command{
 		Use: "join NAME", Args: cobra.ExactArgs(1),
-		Short: "Join a mesh and chat: send typed lines to every peer, print the peers' lines",
+		Short: "Join a mesh and chat: send typed lines to all peers, print theirs",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.Name = args[0]
 			c, err := fleet.FromFile(&m)
@@ -148,7 +148,7 @@ func readLines(ctx context.Context, in io.Reader, to chan<- string) {
 
 func meshKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "key", Short: "Print a new secret for a mesh; keep it in a file of mode 0600 on every node", Args: cobra.NoArgs,
+		Use: "key", Short: "Print a new secret for a mesh; store it in a file of mode 0600 on every node", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, args []string) { fmt.Fprintln(cmd.OutOrStdout(), mesh.NewSecret()) },
 	}
 }
@@ -158,7 +158,7 @@ func meshDoctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "doctor [NAME]", Args: cobra.MaximumNArgs(1),
-		Short: "Diagnose why nodes do not find each other, by interface",
+		Short: "Diagnose, for each interface, why nodes do not find each other",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				m.Name = args[0]

@@ -42,10 +42,10 @@ func proxyCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&c.Listen, "listen", nil, "listen on `ADDR` (host:port, :port, unix:PATH); may be given again")
-	f.StringArrayVar(&backends, "backend", nil, "a backend, `ADDR`[,weight=N][,priority=N][,check=PORT][,max_sessions=N][,name=NAME][,tls=verify|noverify][,tls_name=NAME][,ca=FILE]; may be given again")
+	f.StringArrayVar(&c.Listen, "listen", nil, "listen on `ADDR` (host:port, :port, unix:PATH); repeatable")
+	f.StringArrayVar(&backends, "backend", nil, "backend, `ADDR`[,weight=N][,priority=N][,check=PORT][,max_sessions=N][,name=NAME][,tls=verify|noverify][,tls_name=NAME][,ca=FILE]; repeatable")
 	serviceFlags(cmd, &c, "proxy", &check)
-	f.StringVar(&c.Balance, "balance", "random", "random (weighted), roundrobin, leastconn, p2c, source or first")
+	f.StringVar(&c.Balance, "balance", "random", "how a backend is chosen: random (weighted), roundrobin, leastconn, p2c, source or first")
 	launchFlags(cmd, &l)
 	return cmd
 }
@@ -53,13 +53,13 @@ func proxyCommand() *cobra.Command {
 // serviceFlags gives a command the flags of one service.
 func serviceFlags(cmd *cobra.Command, c *proxy.ServiceConfig, name string, check *string) {
 	f := cmd.Flags()
-	f.StringVar(&c.Name, "name", name, "the service's name")
-	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (from clients' connects only) or none")
+	f.StringVar(&c.Name, "name", name, "name of the service")
+	f.StringVar(check, "check", health.TCP, "how backends are checked: tcp, http[:PATH], passive (only after clients failed to connect) or none")
 	f.StringVar(&c.NoBackend, "no-backend", proxy.Hold, "what happens to clients while no backend is up: hold or reject")
-	durationVar(f, &c.Queue.Timeout, "queue-timeout", 0, "how long a client may wait (default 30s)")
-	durationVar(f, &c.ConnectTimeout, "connect-timeout", 0, "how long a connect to a backend may take (default 3s)")
-	durationVar(f, &c.IdleTimeout, "idle-timeout", 0, "end sessions without traffic (default: never)")
-	f.StringVar(&c.Relay, "relay", "auto", "how bytes are moved: auto, loop (epoll, splice) or stream (goroutines)")
+	durationVar(f, &c.Queue.Timeout, "queue-timeout", 0, "longest wait of a client in the queue (default 30s)")
+	durationVar(f, &c.ConnectTimeout, "connect-timeout", 0, "time limit of a connect to a backend (default 3s)")
+	durationVar(f, &c.IdleTimeout, "idle-timeout", 0, "end sessions that carry no data for this long (default: never)")
+	f.StringVar(&c.Relay, "relay", "auto", "how data is copied: auto, loop (epoll, splice) or stream (goroutines)")
 }
 
 // parseCheck reads tcp, http, http:/path, passive or none.

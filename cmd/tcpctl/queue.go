@@ -17,7 +17,7 @@ func queueCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "queue SERVICE", GroupID: groupLook,
-		Short: "Show the waiting clients of a service, and why each waits",
+		Short: "Show the waiting clients of a service, and why they wait",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if everywhere(cmd) {

@@ -22,7 +22,7 @@ func reportCommand() *cobra.Command {
 	var when stretchFlags
 	cmd := &cobra.Command{
 		Use: "report [ID]", GroupID: groupLook,
-		Short: "Show the report of a window, restart or roll (default: the last one), or with --since of any stretch of time",
+		Short: "Show the report of a window, restart or roll (default: the last one), or of any period with --since",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if when.since != "" || when.until != "" || html {
@@ -52,9 +52,9 @@ func reportCommand() *cobra.Command {
 	jsonFlag(cmd, &asJSON)
 	f := cmd.Flags()
 	f.BoolVar(&markdown, "markdown", false, "print Markdown")
-	f.BoolVar(&html, "html", false, "with --since: print one HTML page that needs nothing else")
+	f.BoolVar(&html, "html", false, "with --since: print one self-contained HTML page")
 	when.add(f, "")
-	f.StringVar(&when.service, "service", "", "with --since: only of this `SERVICE`")
+	f.StringVar(&when.service, "service", "", "with --since: only `SERVICE`")
 	return cmd
 }
 

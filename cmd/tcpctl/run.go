@@ -24,7 +24,7 @@ func runCommand() *cobra.Command {
 
 // fileFlag gives a command the flag for a configuration file.
 func fileFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVarP(path, "config", "c", "", "the configuration `FILE` (default: the user's own, then /etc/tcpctl/tcpctl.toml)")
+	cmd.Flags().StringVarP(path, "config", "c", "", "configuration `FILE` (default: the user's own, then /etc/tcpctl/tcpctl.toml)")
 }
 
 // runFile runs the file of l, or the one that is found.

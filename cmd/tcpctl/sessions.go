@@ -45,8 +45,8 @@ func sessionsCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Backend, "backend", "", "only on this `BACKEND`")
-	f.StringVar(&q.Client, "client", "", "only from this address or `CIDR`")
+	f.StringVar(&q.Backend, "backend", "", "only sessions on `BACKEND`")
+	f.StringVar(&q.Client, "client", "", "only sessions from this address or `CIDR`")
 	durationVar(f, &q.OlderThan, "older", 0, "only sessions older than this")
 	f.BoolVar(&q.Ended, "ended", false, "also show recently ended sessions")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

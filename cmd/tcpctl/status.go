@@ -49,7 +49,7 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "repeat every second; with --json one object a line")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "repeat every second; with --json one object per line")
 	return takesAll(cmd)
 }
 

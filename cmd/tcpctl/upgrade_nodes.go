@@ -17,15 +17,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-const upgradeLong = `Starts the binary that is installed at the instance's path now, and hands it all
-sockets: clients notice nothing.
+const upgradeLong = `Starts the binary that is now installed at the instance's path and passes all
+sockets to it. No client is refused or cut.
 
-With --nodes this is done on each node of the mesh, one after another: each has to
-serve with this command's version before the next begins. Nodes that run it
-already are left alone, so that the same command goes on where one has stopped. It
-stops at the first node that fails. The leader of a cluster comes last, and no
-node is replaced while the other voters are no majority. Install the new binary on
-each node first.`
+With --nodes it upgrades the nodes of the mesh one after another: each must serve
+with this command's version before the next one starts. It skips nodes that
+already run this version, so that the same command can be repeated, and stops at
+the first node that fails. The leader of a cluster comes last, and no node is
+upgraded unless the other voters have a majority. Install the new binary on each
+node first.`
 
 // upgradeNodes is the act upgrade for all nodes of the mesh.
 func upgradeNodes(cmd *cobra.Command, r api.Request, asJSON bool) error {

@@ -21,21 +21,21 @@ func windowCommand() *cobra.Command {
 	var asJSON bool
 	cmd := takesAll(&cobra.Command{
 		Use:   "window SERVICE -- CMD...",
-		Short: "Pause a service, run a command once no session is live, check, resume and report, in one transaction",
+		Short: "Pause a service, run a command once no session is live, check, resume and report",
 		Long: `Holds a service's clients in its queue while CMD runs: pause, wait until no
 session is live, run CMD here, as you, with its output on this terminal, wait
-for good checks, resume, report. CMD runs in a session of its own: when this
-command line is killed it runs on, and the pause stands until --max.
+until checks pass, resume, report. CMD runs in a process session of its own: if
+tcpctl is killed, CMD keeps running and the pause lasts until --max.
 
-Where the service's scope is cluster, all nodes that have it take part, as one
-transaction: whoever leads meanwhile, none opens before the command has ended and
-all have good checks, or before --max if nobody can say whether it runs. A node
-that cannot be asked is named, and left out with --force only.
+If the service's scope is cluster, all nodes that have the service take part in
+one transaction. Even if the leader changes, no node resumes before CMD has ended
+and checks pass on all nodes, or before --max if nobody knows whether CMD still
+runs. A node that cannot be reached is named, and left out only with --force.
 
-With --peer all the service pauses on each node of the mesh that has it, CMD
-runs once, here, when no session is live on any of them, and each node then
-checks and resumes by itself. The report is one, and names each node whose
-numbers are not known. It is best effort: a node that is cut off from here while
+With --peer all, the service pauses on each node of the mesh that has it. CMD
+runs once, here, when no session is live on any of them; then each node checks
+and resumes by itself. There is one report, which names the nodes whose numbers
+are unknown. This is best effort: a node that becomes unreachable from here while
 CMD runs holds its clients until its --max, and then admits them.`,
 		Example: `  tcpctl window db --reason 'kernel patch' -- ssh db-1 systemctl restart postgresql
   tcpctl window db --peer all -- ssh db-1 systemctl restart postgresql`,

@@ -31,15 +31,15 @@ func wsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ws --local ADDR --remote ADDR | ws --listen ADDR --connect URL",
 		Short: "Bridge WebSocket clients to a TCP service",
-		Long: `Takes WebSocket clients and connects them to one TCP service. Frames to the
-client are binary, or text for one that asks with ?encoding=text. The service is
-reached before the handshake is answered: a client gets 502, 503 or 504 where
-it cannot be served.
+		Long: `Accepts WebSocket clients and connects them to one TCP service. Frames to a
+client are binary, or text if it asks for them with ?encoding=text. The bridge
+connects to the service before it answers the handshake: a client that cannot be
+served gets 502, 503 or 504.
 
-With --listen and --connect it is the other end: it takes TCP clients and brings
-them to a WebSocket, so that two tcpctl carry TCP through an HTTP proxy or
-ingress. An end of a client's stream reaches the service where no proxy between
-the two ends both directions at once, as nginx does.`,
+With --listen and --connect it is the other end: it accepts TCP clients and
+connects them to a WebSocket, so that two instances carry TCP through an HTTP
+proxy or ingress. A client's half-close reaches the service, unless a proxy in
+between closes both directions at once, as nginx does.`,
 		Example: `  tcpctl ws --local 0.0.0.0:8080 --remote 127.0.0.1:5900 --web /usr/share/novnc
   tcpctl ws --local :8443 --remote 127.0.0.1:6379 --cert desk.pem --key desk.key --origin https://app.example.com
   tcpctl ws --listen 127.0.0.1:6379 --connect wss://ingress.example.com/redis --token-file token.txt`,
@@ -67,27 +67,27 @@ the two ends both directions at once, as nginx does.`,
 
 func (b *bridge) flags(f *pflag.FlagSet, c *proxy.ServiceConfig) {
 	f.StringVar(&b.local, "local", "", "listen on `ADDR` (host:port, :port, unix:PATH)")
-	f.StringVar(&b.remote, "remote", "", "the TCP service's `ADDR`")
-	f.StringVar(&b.ws.Path, "path", b.ws.Path, "the WebSocket's path")
+	f.StringVar(&b.remote, "remote", "", "`ADDR` of the TCP service")
+	f.StringVar(&b.ws.Path, "path", b.ws.Path, "path of the WebSocket")
 	f.StringSliceVar(&b.ws.Hosts, "host", nil, "answer handshakes for `NAME` only (default: any; on loopback: addresses, localhost and the listen address)")
-	f.StringVar(&b.ws.Auth, "auth", "", "let in only clients that know a secret: basic:`FILE` (htpasswd, bcrypt) or token:FILE (one a line)")
-	f.StringArrayVar(&b.ws.Origins, "origin", nil, "allow pages of `ORIGIN`, besides those of the same host; may be given again")
-	f.StringSliceVar(&b.ws.Subprotocols, "subprotocol", b.ws.Subprotocols, "select `NAME` where a client offers it; \"*\": its first offer")
-	f.StringVar(&b.ws.Encoding, "encoding", b.ws.Encoding, "frames to clients that do not ask for one: binary or text")
-	f.StringVar(&b.ws.InvalidText, "invalid-text", b.ws.InvalidText, "what to do with text that is not UTF-8: close or replace")
-	f.StringVar(&b.ws.Web, "web", "", "also serve the static files in `DIR`")
+	f.StringVar(&b.ws.Auth, "auth", "", "require credentials: basic:`FILE` (htpasswd, bcrypt) or token:FILE (one per line)")
+	f.StringArrayVar(&b.ws.Origins, "origin", nil, "allow web pages of `ORIGIN`, besides the same host; repeatable")
+	f.StringSliceVar(&b.ws.Subprotocols, "subprotocol", b.ws.Subprotocols, "accept subprotocol `NAME`; \"*\": the client's first offer")
+	f.StringVar(&b.ws.Encoding, "encoding", b.ws.Encoding, "frames sent to clients unless they ask with ?encoding=: binary or text")
+	f.StringVar(&b.ws.InvalidText, "invalid-text", b.ws.InvalidText, "what happens to text that is not UTF-8: close or replace")
+	f.StringVar(&b.ws.Web, "web", "", "serve static files from `DIR` as well")
 	f.BoolVar(&b.ws.DotFiles, "dot-files", false, "with --web: also serve files whose names begin with a dot")
 	durationVar(f, &b.ws.Ping, "ping", b.ws.Ping, "how often clients are pinged; 0: never")
 	f.BoolVar(&b.ws.Compression, "compression", false, "offer compression (permessage-deflate)")
-	f.StringVar(&b.tls.Cert, "cert", "", "TLS: the certificate's `FILE`")
-	f.StringVar(&b.tls.Key, "key", "", "TLS: the key's `FILE`")
-	f.StringVar(&b.tls.ClientCA, "client-ca", "", "TLS: require client certificates that are signed by one in `FILE`")
-	durationVar(f, &b.ws.HandshakeTimeout, "header-timeout", b.ws.HandshakeTimeout, "how long a client's headers may take as a whole")
-	f.StringVar(&b.maxHeader, "max-header", b.ws.MaxHeader.String(), "the largest headers of a client, in bytes or with a unit")
-	f.IntVar(&c.MaxSessions, "max-sessions", 0, "the most sessions; other clients wait (default: no limit)")
-	f.IntVar(&c.MaxSessionsPerIP, "max-sessions-per-ip", 0, "the most sessions from one address (default: no limit)")
-	f.IntVar(&c.Queue.Max, "queue-max", 0, "how many clients may wait (default 1000)")
-	f.IntVar(&c.SendProxy, "send-proxy", 0, "send the client's address to the service in a PROXY header of version 1 or 2")
+	f.StringVar(&b.tls.Cert, "cert", "", "TLS: certificate `FILE`")
+	f.StringVar(&b.tls.Key, "key", "", "TLS: private key `FILE`")
+	f.StringVar(&b.tls.ClientCA, "client-ca", "", "TLS: require client certificates signed by a CA in `FILE`")
+	durationVar(f, &b.ws.HandshakeTimeout, "header-timeout", b.ws.HandshakeTimeout, "how long a client may take to send its complete request header")
+	f.StringVar(&b.maxHeader, "max-header", b.ws.MaxHeader.String(), "largest request header, in bytes or with a unit")
+	f.IntVar(&c.MaxSessions, "max-sessions", 0, "most sessions; other clients wait (default: no limit)")
+	f.IntVar(&c.MaxSessionsPerIP, "max-sessions-per-ip", 0, "most sessions from one address (default: no limit)")
+	f.IntVar(&c.Queue.Max, "queue-max", 0, "most clients that may wait (default 1000)")
+	f.IntVar(&c.SendProxy, "send-proxy", 0, "send the client's address to the service in a PROXY header, version 1 or 2")
 	f.StringSliceVar(&b.trusted, "trusted-proxy", nil, "trust X-Forwarded-For, -Host, Forwarded and X-Real-IP from this address or `CIDR`")
 }
 

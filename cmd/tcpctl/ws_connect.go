@@ -16,12 +16,12 @@ type wsConnect struct {
 
 func (w *wsConnect) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.listen, "listen", "", "with --connect: listen for TCP clients on `ADDR`")
-	f.StringVar(&w.URL, "connect", "", "bring TCP clients to the WebSocket at `URL` (ws://… or wss://…), such as another tcpctl's behind an ingress")
+	f.StringVar(&w.URL, "connect", "", "connect TCP clients to the WebSocket at `URL` (ws://… or wss://…), such as another tcpctl behind an ingress")
 	f.StringVar(&w.TokenFile, "token-file", "", "with --connect: send the token in `FILE` (Authorization: Bearer)")
-	f.BoolVar(&w.sslTarget, "ssl-target", false, "speak TLS to --remote")
-	f.StringVar(&w.CA, "target-ca", "", "of --ssl-target or wss: `FILE` of the CAs that may have signed its certificate (default: the system's)")
-	f.StringVar(&w.Name, "target-name", "", "of --ssl-target or wss: the `NAME` that its certificate must be for (default: the host)")
-	f.BoolVar(&w.Insecure, "target-insecure", false, "of --ssl-target or wss: do not verify its certificate")
+	f.BoolVar(&w.sslTarget, "ssl-target", false, "use TLS to --remote")
+	f.StringVar(&w.CA, "target-ca", "", "with --ssl-target or wss: `FILE` with the CAs of the target's certificate (default: the system's)")
+	f.StringVar(&w.Name, "target-name", "", "with --ssl-target or wss: `NAME` in the target's certificate (default: the host)")
+	f.BoolVar(&w.Insecure, "target-insecure", false, "with --ssl-target or wss: do not verify the target's certificate")
 }
 
 // wanted says whether the command is to connect to a WebSocket.

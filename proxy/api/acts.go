@@ -14,7 +14,7 @@ var (
 	removeParams = []Param{paramLimit, paramThen, paramQuiet, paramReason, paramForce, paramDryRun, paramWait, paramSave}
 )
 
-// Acts is the one table of what can be done. Its order is that of the help.
+// Acts is the table of all acts, in the order of the help.
 var Acts = []Act{
 	{
 		Name: "drain", On: OnBackend, Many: true, Level: LevelYesNo, Undo: "ready", Params: drainParams,
@@ -72,7 +72,7 @@ var Acts = []Act{
 	{
 		Name: "restart", On: OnBackend, Level: LevelDialog, Plan: true,
 		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramHere, paramDryRun},
-		Short:  "Drain a backend, run its restart command, wait for good checks, and put it back",
+		Short:  "Drain a backend, run its restart command, wait until its checks pass, and put it back",
 		impact: impactOfRestart, progress: planProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			p, err := b.StartRestart(planOptions(r))
@@ -85,7 +85,7 @@ var Acts = []Act{
 	{
 		Name: "roll", On: OnService, Args: "[BACKEND-GLOB]", Level: LevelDialog, Plan: true,
 		Params: []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramMinUp, paramMaxW, paramReason, paramForce, paramHere, paramDryRun},
-		Short:  "Restart each backend in turn; stops at the first failure",
+		Short:  "Restart one backend after the other; stop at the first failure",
 		impact: impactOfRoll, progress: planProgress,
 		apply: onService(func(s *proxy.Service, r *Request) (string, error) {
 			o := planOptions(r)
@@ -106,7 +106,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "cluster", On: OnNothing, Args: clusterArgs, Level: LevelYesNo, Params: []Param{paramReason, paramForce, paramDryRun},
-		Short: "Make a cluster, change who votes in it and who leads, or let a voter join again",
+		Short: "Create a cluster, change its voters or leader, or let a voter rejoin",
 		args:  validateClusterArgs, impact: impactOfCluster, apply: (*Local).changeCluster,
 	},
 	{
@@ -126,7 +126,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "kick", On: OnSession, Many: true, Level: LevelYesNo,
-		Params: []Param{paramSvc, paramBack, paramClient, paramRate.saying("how many to close a second, like `10/s` (default: all at once)"), paramReason, paramDryRun},
+		Params: []Param{paramSvc, paramBack, paramClient, paramRate.saying("how many to close per second, such as `10/s` (default: all at once)"), paramReason, paramDryRun},
 		Short:  "Close sessions or waiting clients",
 		impact: impactOfKick, apply: (*Local).kick,
 	},
@@ -152,7 +152,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "probe", On: OnBackend, Many: true, Level: LevelNone,
-		Short: "Check a backend, or all backends of a service, now and print the results",
+		Short: "Check a backend, or all backends of a service, and print the results",
 		apply: (*Local).probe,
 	},
 	{
@@ -162,17 +162,17 @@ var Acts = []Act{
 	},
 	{
 		Name: "reload", On: OnNothing, Level: LevelYesNo,
-		Short: "Read the configuration file again and print what changed",
+		Short: "Reload the configuration file and print what changed",
 		apply: (*Local).reload,
 	},
 	{
 		Name: "upgrade", On: OnNothing, Level: LevelYesNo, Params: []Param{paramReason, paramDryRun},
-		Short:  "Replace the running binary; clients notice nothing, live sessions end in the old process",
+		Short:  "Replace the running binary without refusing a client; live sessions end in the old process",
 		impact: impactOfUpgrade, apply: (*Local).upgrade,
 	},
 	{
 		Name: "stop", On: OnNothing, Level: LevelDialog, Params: []Param{paramGrace, paramReason, paramDryRun},
-		Short:  "Stop the instance: close listeners, let waiters and sessions end within the grace, reset the others",
+		Short:  "Stop the instance: close listeners, let waiters and sessions end within the grace period, reset the rest",
 		impact: impactOfStop, progress: stopProgress, apply: (*Local).stop,
 	},
 }

@@ -13,17 +13,17 @@ import (
 )
 
 // Param is one option of acts. Flags, the console's command line and dialogs,
-// what goes over the control API and the equal command line of an event are
-// all made from it, so that each takes the same values.
+// the control API and the command line in an event are all derived from it, so
+// that all accept the same values.
 type Param struct {
 	Name    string   // "limit": the flag is --limit
 	Help    string   // one line, without a full stop
-	Choices []string // the only values there are; nil: others than these
+	Choices []string // the only valid values; nil: see Kind
 
-	field func(*Options) any // where a request keeps it; nil: it is the client's own
+	field func(*Options) any // its field in a request; nil: only the client uses it
 }
 
-// Kind is what the values of a Param look like.
+// Kind is the kind of a Param's values.
 type Kind int
 
 const (
@@ -35,38 +35,38 @@ const (
 	KindCount                // a whole number from 0
 )
 
-// The options there are.
+// All options.
 var (
-	paramLimit  = Param{Name: "limit", Help: "how long live sessions may take", field: func(o *Options) any { return &o.Limit }}
-	paramThen   = Param{Name: "then", Help: "at the limit: abort (give up), cut (reset the live sessions) or keep (go on without waiting for them)", Choices: proxy.Thens, field: func(o *Options) any { return &o.Then }}
-	paramQuiet  = Param{Name: "quiet", Help: "end a live session once it has carried nothing, both ways, for this `DURATION`, like 500ms", field: func(o *Options) any { return &o.Quiet }}
-	paramMax    = Param{Name: "max", Help: "the longest pause", field: func(o *Options) any { return &o.Max }}
-	paramRate   = Param{Name: "rate", Help: "admit the waiters afterwards at this `RATE`, like 50/s", field: func(o *Options) any { return &o.Rate }}
-	paramReason = Param{Name: "reason", Help: "the reason, which events and status show", field: func(o *Options) any { return &o.Reason }}
-	paramForce  = Param{Name: "force", Help: "do it despite a warning", field: func(o *Options) any { return &o.Force }}
-	paramDryRun = Param{Name: "dry-run", Help: "only say what it would do", field: func(o *Options) any { return &o.DryRun }}
-	paramSave   = Param{Name: "save", Help: "keep it across restarts, in a file beside the configuration", field: func(o *Options) any { return &o.Save }}
-	paramHere   = Param{Name: "here", Help: "act on this node alone, where the service's scope is cluster", field: func(o *Options) any { return &o.Here }}
-	paramWait   = Param{Name: "wait", Help: "show the progress until it is done"}
+	paramLimit  = Param{Name: "limit", Help: "how long live sessions may take to end", field: func(o *Options) any { return &o.Limit }}
+	paramThen   = Param{Name: "then", Help: "at the limit, abort (give up), cut (reset live sessions) or keep (go on without waiting for them)", Choices: proxy.Thens, field: func(o *Options) any { return &o.Then }}
+	paramQuiet  = Param{Name: "quiet", Help: "end a live session once it has carried no data in either direction for `DURATION`, such as 500ms", field: func(o *Options) any { return &o.Quiet }}
+	paramMax    = Param{Name: "max", Help: "longest pause", field: func(o *Options) any { return &o.Max }}
+	paramRate   = Param{Name: "rate", Help: "admit the waiters afterwards at this `RATE`, such as 50/s", field: func(o *Options) any { return &o.Rate }}
+	paramReason = Param{Name: "reason", Help: "reason, shown in events and status", field: func(o *Options) any { return &o.Reason }}
+	paramForce  = Param{Name: "force", Help: "proceed despite warnings", field: func(o *Options) any { return &o.Force }}
+	paramDryRun = Param{Name: "dry-run", Help: "only show what it would do", field: func(o *Options) any { return &o.DryRun }}
+	paramSave   = Param{Name: "save", Help: "keep the change across restarts, in a file beside the configuration", field: func(o *Options) any { return &o.Save }}
+	paramHere   = Param{Name: "here", Help: "act on this node only, even if the service's scope is cluster", field: func(o *Options) any { return &o.Here }}
+	paramWait   = Param{Name: "wait", Help: "show progress until it is done"}
 	paramMinUp  = Param{Name: "min-up", Help: "how many other backends must be up (default 1 if there are others)", field: func(o *Options) any { return &o.MinUp }}
-	paramMaxW   = Param{Name: "max-wait", Help: "stop the roll when a client has waited longer", field: func(o *Options) any { return &o.MaxWait }}
+	paramMaxW   = Param{Name: "max-wait", Help: "stop the roll if a client has waited longer than this", field: func(o *Options) any { return &o.MaxWait }}
 	paramGrace  = Param{Name: "grace", Help: "how long waiters and live sessions may take before they are reset", field: func(o *Options) any { return &o.Grace }}
 	paramSvc    = Param{Name: "service", Help: "all sessions of this `SERVICE`", field: func(o *Options) any { return &o.Service }}
 	paramBack   = Param{Name: "backend", Help: "all sessions on this `BACKEND`", field: func(o *Options) any { return &o.Backend }}
 	paramClient = Param{Name: "client", Help: "all sessions from this address or `CIDR`", field: func(o *Options) any { return &o.Client }}
 
-	// params is the order in which a command line has them.
+	// params is the order of the options on a command line.
 	params = []Param{paramSvc, paramBack, paramClient, paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramGrace, paramMinUp, paramMaxW,
 		paramReason, paramForce, paramHere, paramSave, paramDryRun}
 )
 
-// saying is the same option with a help of its own.
+// saying returns the same option with another help text.
 func (p Param) saying(help string) Param {
 	p.Help = help
 	return p
 }
 
-// Kind is what its values look like.
+// Kind returns the kind of its values.
 func (p Param) Kind() Kind {
 	if p.field == nil {
 		return KindSwitch
@@ -87,8 +87,8 @@ func (p Param) Kind() Kind {
 	return KindSwitch
 }
 
-// Set reads a value as an operator writes it. An error names the flag, and what it
-// takes; what was set before stays then.
+// Set parses text, as an operator writes it, and sets the option in o. The error
+// names the flag and the values it accepts; o is then unchanged.
 func (p Param) Set(o *Options, text string) (err error) {
 	if p.field == nil {
 		return nil
@@ -130,7 +130,7 @@ func (p Param) Set(o *Options, text string) (err error) {
 	return nil
 }
 
-// Clear takes a value back: the default holds.
+// Clear resets the option in o to its default.
 func (p Param) Clear(o *Options) {
 	if p.field == nil {
 		return
@@ -153,7 +153,7 @@ func (p Param) wrong(text, what, hint string) error {
 	return Wrong(fmt.Sprintf("--%s %q %s", p.Name, text, what), hint)
 }
 
-// Text is the value as Set reads it; "" when it is not set.
+// Text returns the value in o as Set parses it; "" if it is not set.
 func (p Param) Text(o *Options) string {
 	if p.field == nil {
 		return ""

@@ -10,14 +10,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Cluster is nodes of the mesh that agree.
+// Cluster is the nodes of the mesh that share locks and pauses.
 type Cluster struct {
 	Voters   []string      `toml:"voters"`
 	Dir      string        `toml:"dir" file:"new" example:"\"/var/lib/tcpctl/cluster\""` // "": cluster in the state folder
 	Lease    time.Duration `toml:"lease" default:"3s"`
 	Election time.Duration `toml:"election" default:"1s"`
-	WhenLost string        `toml:"when_lost" default:"hold" oneof:"hold reject"` // while this node has no lease: its clients wait, or are turned away
-	OnLost   string        `toml:"on_lost" default:"cut" oneof:"cut keep"`       // when its lease ends: sessions that hold slots are reset, or go on without
+	WhenLost string        `toml:"when_lost" default:"hold" oneof:"hold reject"` // while this node has no lease, its clients wait or are rejected
+	OnLost   string        `toml:"on_lost" default:"cut" oneof:"cut keep"`       // when its lease ends, sessions that hold slots are reset or kept
 }
 
 // checkScopes is about services and locks of the cluster.

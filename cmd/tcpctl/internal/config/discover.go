@@ -15,19 +15,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Discover is where a service's backends are found at run time. In the file a
-// plain string is one that has only From.
+// Discover is a source of a service's backends at run time. In the file a plain
+// string is a Discover with only From.
 type Discover struct {
 	From      string        `toml:"from"`                                                                // KIND:WHAT, as in discover.Spec
-	Run       []string      `toml:"run" argv:"yes" example:"[\"/usr/local/bin/list-backends\", \"db\"]"` // exec: the program with its arguments
-	DNSServer string        `toml:"dns_server"`                                                          // dns, srv; "": the system's
-	Refresh   time.Duration `toml:"refresh" default:"30s"`                                               // the longest time between two questions
-	Timeout   time.Duration `toml:"timeout" default:"5s"`                                                // of one question
-	Hold      time.Duration `toml:"hold" default:"30s"`                                                  // 0: an answer is believed at once
+	Run       []string      `toml:"run" argv:"yes" example:"[\"/usr/local/bin/list-backends\", \"db\"]"` // exec: command with its arguments
+	DNSServer string        `toml:"dns_server"`                                                          // for dns and srv; "": the system's
+	Refresh   time.Duration `toml:"refresh" default:"30s"`                                               // longest time between two queries
+	Timeout   time.Duration `toml:"timeout" default:"5s"`                                                // time limit of one query
+	Hold      time.Duration `toml:"hold" default:"30s"`                                                  // 0: an answer applies at once
 
 	ToTLS // of each backend
 
-	// Likewise, where the source does not say it.
+	// For backends to which the source gives none.
 	Priority     int           `toml:"priority" min:"0"`
 	MaxSessions  int           `toml:"max_sessions" min:"0"`
 	Restart      []string      `toml:"restart" argv:"yes" example:"[\"/usr/local/bin/restart-vm\"]"`

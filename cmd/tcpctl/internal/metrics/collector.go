@@ -27,20 +27,20 @@ type collector struct {
 var _ prometheus.Collector = (*collector)(nil)
 
 var (
-	events  = desc("counter", "tcpctl_events_total", "Events on the time line since the start.")
-	dropped = desc("counter", "tcpctl_dropped_total", "What was thrown away rather than waited for: lines, events and seconds of history that came too fast, or that a disk did not take.", "what")
+	events  = desc("counter", "tcpctl_events_total", "Events since the start.")
+	dropped = desc("counter", "tcpctl_dropped_total", "Log lines, events and seconds of history that were dropped instead of blocking, because they came too fast or a disk did not take them.", "what")
 
-	serviceState = desc("gauge", "tcpctl_service_state", "1 for the state that the service is in, 0 for the others.", "service", "state")
+	serviceState = desc("gauge", "tcpctl_service_state", "1 for the current state of the service, 0 for the others.", "service", "state")
 	ended        = desc("counter", "tcpctl_sessions_ended_total", "Ended sessions, by the side that ended them, phase and reason.", "service", "by", "phase", "reason")
-	closes       = desc("counter", "tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by Close code; 1006 is none.", "service", "code")
-	tlsFailures  = desc("counter", "tcpctl_tls_handshake_failures_total", "TLS handshakes with clients and backends that failed, those of checks left out.", "service", "side", "reason")
-	plans        = desc("counter", "tcpctl_plans_total", "Restarts, windows and rolls that have ended, by result.", "service", "kind", "result")
-	hookTime     = desc(summary, "tcpctl_hook_duration_seconds", "How long hooks took, with what is awaited after them; absent without hooks.", "service")
+	closes       = desc("counter", "tcpctl_websocket_closes_total", "WebSocket sessions that ended after their handshake, by close code; 1006: no Close frame.", "service", "code")
+	tlsFailures  = desc("counter", "tcpctl_tls_handshake_failures_total", "Failed TLS handshakes with clients and backends, except those of checks.", "service", "side", "reason")
+	plans        = desc("counter", "tcpctl_plans_total", "Ended restarts, windows and rolls, by result.", "service", "kind", "result")
+	hookTime     = desc(summary, "tcpctl_hook_duration_seconds", "How long hooks took, including the wait for their ready condition; absent without hooks.", "service")
 
-	backendState  = desc("gauge", "tcpctl_backend_state", "1 for the state that checks have found, 0 for the others.", "service", "backend", "state")
-	backendAdmin  = desc("gauge", "tcpctl_backend_admin_state", "1 for the state that operators want, 0 for the others.", "service", "backend", "state")
-	checkTime     = desc(summary, "tcpctl_backend_check_duration_seconds", "How long checks took, good or not; absent before the first.", "service", "backend")
-	checkFailures = desc("counter", "tcpctl_backend_check_failures_total", "Checks that failed, by reason.", "service", "backend", "reason")
+	backendState  = desc("gauge", "tcpctl_backend_state", "1 for the state that checks found, 0 for the others.", "service", "backend", "state")
+	backendAdmin  = desc("gauge", "tcpctl_backend_admin_state", "1 for the admin state that operators set, 0 for the others.", "service", "backend", "state")
+	checkTime     = desc(summary, "tcpctl_backend_check_duration_seconds", "How long checks took, passed or failed; absent before the first.", "service", "backend")
+	checkFailures = desc("counter", "tcpctl_backend_check_failures_total", "Failed checks, by reason.", "service", "backend", "reason")
 )
 
 // The words that states can be.

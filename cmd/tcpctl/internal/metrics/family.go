@@ -46,16 +46,16 @@ func Families() []Family {
 
 // Labels says what the values of each label can be, and so how many there are at most. None is of clients.
 var Labels = map[string]string{
-	"service": "services of the configuration", "backend": "backends of the service, those that sources have found and operators have added included",
-	"node": "1: this node", "version": "1: the release", "revision": "1: the commit that it was built from", "date": "1: when that was made", "go_version": "1: the compiler",
-	"state":  "5 words of a service, 4 of a backend, 3 of an admin state, 5 of peers",
+	"service": "services of the configuration", "backend": "backends of the service, including those found by sources and added by operators",
+	"node": "1: this node", "version": "1: the release", "revision": "1: the commit that it was built from", "date": "1: the date of that commit", "go_version": "1: the compiler",
+	"state":  "5 for services, 4 for backends, 3 for admin states, 5 for peers",
 	"by":     "4: client, backend, proxy, operator",
 	"phase":  "3: queue, connect, relay",
-	"reason": "fixed words (proxy.Reason); those that have come",
-	"code":   "of RFC 6455 below 3000, and one range for each thousand above it; those that have come",
+	"reason": "fixed words (proxy.Reason) that occurred so far",
+	"code":   "codes of RFC 6455 below 3000, and one per thousand above, that occurred so far",
 	"what":   "5 fixed words",
-	"result": "2 of reloads: applied, failed; 4 of plans: done, failed, aborted, timed_out",
-	"kind":   "3 of plans: restart, window, roll; 5 of sources: dns, srv, consul, exec, file",
+	"result": "2 for reloads: applied, failed; 4 for plans: done, failed, aborted, timed_out",
+	"kind":   "3 for plans: restart, window, roll; 5 for sources: dns, srv, consul, exec, file",
 	"side":   "2: client, backend",
 	"source": "sources of the configuration",
 	"file":   "certificate files of the configuration",

@@ -11,17 +11,17 @@ import (
 
 // Metrics of the node as a whole.
 var (
-	nodeInfo  = desc("gauge", "tcpctl_node_info", "Always 1; which tcpctl this is.", "node", "version")
-	buildInfo = desc("gauge", "tcpctl_build_info", "Always 1; what the binary was built from: release, commit and its date, compiler.", "version", "revision", "date", "go_version")
+	nodeInfo  = desc("gauge", "tcpctl_node_info", "Always 1; name and version of this node.", "node", "version")
+	buildInfo = desc("gauge", "tcpctl_build_info", "Always 1; release, commit, commit date and compiler of the binary.", "version", "revision", "date", "go_version")
 
-	reloadOK   = desc("gauge", "tcpctl_config_last_reload_successful", "1 when the last reload was applied, or there was none since the start; absent without a configuration file.")
-	reloadTime = desc("gauge", "tcpctl_config_last_reload_success_timestamp_seconds", "Since when the configuration is in force; absent without a configuration file.")
+	reloadOK   = desc("gauge", "tcpctl_config_last_reload_successful", "1 if the last reload was applied, or there was none since the start; absent without a configuration file.")
+	reloadTime = desc("gauge", "tcpctl_config_last_reload_success_timestamp_seconds", "When the configuration took effect; absent without a configuration file.")
 	reloads    = desc("counter", "tcpctl_config_reloads_total", "Reloads, by result; absent without a configuration file.", "result")
 
-	certificate   = desc("gauge", "tcpctl_certificate_expiry_timestamp_seconds", "When the certificate expires that clients of the service are given now.", "service", "file")
-	peers         = desc("gauge", "tcpctl_mesh_peers", "Other nodes of the mesh, by state; down: it was lost, departed: it said goodbye. Absent without a mesh.", "state")
-	historyBroken = desc("gauge", "tcpctl_history_failing", "1 while nothing can be written to the history.")
-	historySize   = desc("gauge", "tcpctl_history_size_bytes", "The history on disk; absent where it is in memory, or off.")
+	certificate   = desc("gauge", "tcpctl_certificate_expiry_timestamp_seconds", "When the certificate that the service's clients get now expires.", "service", "file")
+	peers         = desc("gauge", "tcpctl_mesh_peers", "Other nodes of the mesh, by state; down: lost, departed: left with a goodbye. Absent without a mesh.", "state")
+	historyBroken = desc("gauge", "tcpctl_history_failing", "1 while the history cannot be written.")
+	historySize   = desc("gauge", "tcpctl_history_size_bytes", "Size of the history on disk; absent if it is in memory or off.")
 )
 
 // peerStates are those of tcpctl_mesh_peers.
@@ -75,9 +75,9 @@ func ofSource(kind prometheus.ValueType, name, help string, value func(*proxy.Di
 
 // sourceMetrics are of what finds backends.
 var sourceMetrics = []metric[proxy.DiscoveryInfo]{
-	ofSource(gauge, "tcpctl_source_backends", "Backends of the source that are in force.",
+	ofSource(gauge, "tcpctl_source_backends", "Backends that the source contributes now.",
 		func(d *proxy.DiscoveryInfo) float64 { return float64(d.Backends) }),
-	ofSource(gauge, "tcpctl_source_held_backends", "Backends that the last answer left out and that stay for now, since they are too many.",
+	ofSource(gauge, "tcpctl_source_held_backends", "Backends missing from the last answer that are kept for now, because they are more than half.",
 		func(d *proxy.DiscoveryInfo) float64 {
 			if d.Held == nil {
 				return 0
@@ -86,9 +86,9 @@ var sourceMetrics = []metric[proxy.DiscoveryInfo]{
 		}),
 	ofSource(gauge, "tcpctl_source_failing", "1 while the source does not answer.",
 		func(d *proxy.DiscoveryInfo) float64 { return truth(d.Error != "") }),
-	ofSource(counter, "tcpctl_source_failures_total", "Questions that the source did not answer.",
+	ofSource(counter, "tcpctl_source_failures_total", "Queries that the source did not answer.",
 		func(d *proxy.DiscoveryInfo) float64 { return float64(d.Failures) }),
-	ofSource(gauge, "tcpctl_source_last_answer_timestamp_seconds", "When the source answered last; absent before the first.",
+	ofSource(gauge, "tcpctl_source_last_answer_timestamp_seconds", "When the source last answered; absent before the first answer.",
 		func(d *proxy.DiscoveryInfo) float64 {
 			if d.At == nil {
 				return absent

@@ -9,7 +9,7 @@ import (
 
 // commands describes each command, in the groups of tcpctl --help.
 func commands(root *cobra.Command) []byte {
-	m := newMarkdown("Commands", "Every command of tcpctl with its flags. Exit statuses: 0 done, also where the goal had been reached before; 1 refused or failed; "+
+	m := newMarkdown("Commands", "Every command of tcpctl with its flags. Exit statuses: 0 done, even if nothing had to be done; 1 refused or failed; "+
 		"2 wrong usage or bad configuration; 3 a time limit passed first; 4 no majority of a cluster could be asked, and nothing was done. Targets are `SERVICE`, `SERVICE/BACKEND` or a session's id.")
 	var rows [][]string
 	for _, c := range visible(root) {
@@ -19,7 +19,7 @@ func commands(root *cobra.Command) []byte {
 	m.heading(2, "Flags of every command")
 	m.flags(root.PersistentFlags())
 	m.heading(2, code("tcpctl"))
-	m.text("Without a command, tcpctl runs or attaches: " + sentence(root.Short))
+	m.text(sentence(root.Short) + " Without a command, tcpctl opens the console of the running instance, or runs the configuration if there is none.")
 	m.flags(root.LocalNonPersistentFlags())
 	for _, c := range visible(root) {
 		m.command(c)

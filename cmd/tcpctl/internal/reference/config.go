@@ -36,12 +36,12 @@ func (s *source) meaning(k *config.Key) (string, error) {
 }
 
 func (s *source) configuration() ([]byte, error) {
-	m := newMarkdown("Configuration", "Every key of tcpctl's configuration file, which is [TOML](https://toml.io). `tcpctl init` prints a file to begin with, "+
-		"`tcpctl check -c FILE` checks one, `tcpctl reload` applies changes to a running instance without losing a session, and `tcpctl check --diff` says what a reload would change. "+
-		"An editor that knows [config.schema.json](config.schema.json) completes and checks keys: write `#:schema PATH` in the first line.")
+	m := newMarkdown("Configuration", "Every key of tcpctl's configuration file, which is [TOML](https://toml.io). `tcpctl init` prints a file to start from, "+
+		"`tcpctl check -c FILE` checks one, `tcpctl reload` applies changes to a running instance without losing a session, and `tcpctl check --diff` shows what a reload would change. "+
+		"With [config.schema.json](config.schema.json), editors complete and check keys: write `#:schema PATH` in the first line.")
 	m.text("Values: a *duration* is \"250ms\", \"30s\", \"2m\", \"1h30m\" or \"30d\", and \"0s\" is off; a *size* is \"512B\", \"64KiB\" or \"10MB\"; a *rate* is \"50/s\", \"3/m\" or \"100/h\"; " +
-		"*bytes a second* is \"10MiB/s\"; a *network* is \"10.0.0.0/8\" or one address; an *address* is \"host:port\" or \"unix:/path\"; a *path* that is relative begins at the file's folder; " +
-		"a *command* is a list of arguments that no shell reads; a *file mode* is octal, like \"0600\".")
+		"*bytes a second* is \"10MiB/s\"; a *network* is \"10.0.0.0/8\" or one address; an *address* is \"host:port\" or \"unix:/path\"; a relative *path* starts at the configuration file's folder; " +
+		"a *command* is a list of arguments, run without a shell; a *file mode* is octal, like \"0600\".")
 	keys := config.Keys()
 	n := 0
 	for i := range keys {
@@ -49,7 +49,7 @@ func (s *source) configuration() ([]byte, error) {
 			n++
 		}
 	}
-	m.text(fmt.Sprintf("There are %d keys. All are there since 0.1.0 where no other version is named.", n))
+	m.text(fmt.Sprintf("There are %d keys. All exist since 0.1.0 unless another version is named.", n))
 	var rows [][]string
 	flush := func() {
 		m.table([]string{"Key", "Type", "Default", "Meaning", "Example"}, rows)
@@ -89,7 +89,7 @@ func keyRow(k *config.Key, text string) []string {
 	}
 	def := code(k.Default)
 	if k.Default == "" {
-		def = "of `[defaults]`"
+		def = "from `[defaults]`"
 	}
 	text = sentence(text)
 	if k.Since != "0.1.0" {
@@ -102,9 +102,9 @@ func keyRow(k *config.Key, text string) []string {
 func (s *source) tableText(keys []config.Key, path string) string {
 	switch path {
 	case "services.*":
-		return "One service: addresses to listen on, and the backends behind it. It may have each key of `[defaults]`, too."
+		return "One service: its listen addresses and its backends. It may also have any key of `[defaults]`."
 	case "services.*.backends.*":
-		return "One backend; `backends` is a list of such tables, or of addresses."
+		return "One backend; `backends` is a list of such tables or of addresses."
 	}
 	for i := range keys {
 		if keys[i].Path == path {
@@ -114,7 +114,7 @@ func (s *source) tableText(keys []config.Key, path string) string {
 			}
 			text = sentence(text)
 			if keys[i].Optional {
-				text += " Being there switches it on."
+				text += " The presence of the table enables it."
 			}
 			return text
 		}

@@ -19,16 +19,16 @@ type program struct {
 // programs has a line for each; what the source puts into an environment and
 // is not here is an error.
 var programs = []program{
-	{"Hooks and restarts", "`before_next`, `on_ttl` and `on_expire` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; exit status 0 is success, otherwise `on_error` decides. A restart runs in `tcpctl restart` and `tcpctl roll`, when the backend's sessions have ended; a status other than 0 stops the plan.", []constant{
+	{"Hooks and restarts", "`before_next`, `on_ttl` and `on_expire` of `[services.NAME.hooks]`, `restart` of a backend", "proxy/hook_run.go", "A hook runs between clients of a locked service; an exit status of 0 is success, otherwise `on_error` applies. `tcpctl restart` and `tcpctl roll` run a restart after the backend's sessions have ended; a status other than 0 stops the plan.", []constant{
 		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend; empty if none is chosen yet"},
 		{"TCPCTL_SESSION", "the id of the session that a hook runs for; empty for a restart"}, {"TCPCTL_CLIENT", "the address of that session's client"},
-		{"TCPCTL_COUNT", "how many clients were admitted, including this one; 0 for a restart"}, {"TCPCTL_REASON", "why it runs: before_next, on_ttl, on_expire or restart"},
-		{"TCPCTL_TOKEN", "the fencing token of the slot, for a lock over several nodes; empty otherwise"}}},
-	{"Checks", "`[services.NAME.check]` `run`", "proxy/backend_check.go", "Exit status 0 passes.", []constant{
-		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend"}, {"TCPCTL_ADDR", "its address"}}},
-	{"Sources of backends", "`discover = \"exec:…\"`", "cmd/tcpctl/internal/discover/source_exec.go", "Prints a JSON list of backends.", []constant{{"TCPCTL_SERVICE", "the service"}}},
-	{"Notifications", "`[notify]` `run`", "cmd/tcpctl/internal/notify/notify.go", "Gets the event as one line of JSON on standard input; see [events](events.md).", []constant{
-		{"TCPCTL_EVENT", "the kind of the event"}, {"TCPCTL_SERVICE", "the service; empty if the event is about none"}, {"TCPCTL_BACKEND", "the backend; empty if the event is about none"}, {"TCPCTL_NODE", "this node's name"}}},
+		{"TCPCTL_COUNT", "number of clients admitted so far, including this one; 0 for a restart"}, {"TCPCTL_REASON", "why the command runs: before_next, on_ttl, on_expire or restart"},
+		{"TCPCTL_TOKEN", "fencing token of the slot of a cluster-wide lock; empty otherwise"}}},
+	{"Checks", "`[services.NAME.check]` `run`", "proxy/backend_check.go", "The check passes if the exit status is 0.", []constant{
+		{"TCPCTL_SERVICE", "the service"}, {"TCPCTL_BACKEND", "the backend"}, {"TCPCTL_ADDR", "the backend's address"}}},
+	{"Sources of backends", "`discover = \"exec:…\"`", "cmd/tcpctl/internal/discover/source_exec.go", "The command prints a JSON list of backends.", []constant{{"TCPCTL_SERVICE", "the service"}}},
+	{"Notifications", "`[notify]` `run`", "cmd/tcpctl/internal/notify/notify.go", "The command gets the event as one line of JSON on standard input; see [events](events.md).", []constant{
+		{"TCPCTL_EVENT", "the kind of the event"}, {"TCPCTL_SERVICE", "the service of the event; may be empty"}, {"TCPCTL_BACKEND", "the backend of the event; may be empty"}, {"TCPCTL_NODE", "this node's name"}}},
 }
 
 // assigned are the variables that the source sets, by file.
@@ -54,8 +54,8 @@ func inside(path string) bool {
 }
 
 func (s *source) environment() ([]byte, error) {
-	m := newMarkdown("Environment of commands", "tcpctl runs commands without a shell, as lists of arguments. They inherit its environment and get these variables. "+
-		"The end of their output goes to the log; a command that takes longer than its `timeout` gets TERM, and a little later KILL, with all that it has started.")
+	m := newMarkdown("Environment of commands", "tcpctl runs commands without a shell, as lists of arguments, with its own environment and these variables. "+
+		"The end of their output goes to the log. A command that exceeds its `timeout` gets TERM and shortly afterwards KILL, as do all processes that it started.")
 	set := s.assigned()
 	for _, p := range programs {
 		m.heading(2, p.name)

@@ -47,8 +47,8 @@ func (s *source) constants(path, maker string) (all []constant, err error) {
 
 // events lists the kinds of events, and the reasons that they and records give.
 func (s *source) events() ([]byte, error) {
-	m := newMarkdown("Events", "What happens is an event, in one sentence with a kind: `tcpctl events` prints them, `--follow` goes on, `[notify]` runs a command for those whose kinds `on` lists, and `tcpctl history` finds those of the past. "+
-		"As JSON an event has these fields.")
+	m := newMarkdown("Events", "An event is one sentence about something that happened, with a kind. `tcpctl events` prints events, and with `--follow` new ones as they come; `[notify]` runs a command for the kinds that `on` lists; `tcpctl history` finds past events. "+
+		"As JSON, an event has these fields.")
 	rows, err := s.rows("proxy.Event")
 	if err != nil {
 		return nil, err
@@ -70,10 +70,10 @@ func (s *source) events() ([]byte, error) {
 	}
 	m.table([]string{"Kind", "When"}, rows)
 	m.heading(2, "Levels")
-	m.table([]string{"Level", "Meaning"}, [][]string{{code(proxy.LevelInfo), "It happened."}, {code(proxy.LevelGood), "Something is right again, or done."},
+	m.table([]string{"Level", "Meaning"}, [][]string{{code(proxy.LevelInfo), "It happened."}, {code(proxy.LevelGood), "A problem is over, or work is done."},
 		{code(proxy.LevelWarn), "Look at it when there is time."}, {code(proxy.LevelAlarm), "Look at it now."}})
 	m.heading(2, "Reasons")
-	m.text("Why a client waits or a session ended, in `queue`, `sessions`, the access log, metrics and close codes: one fixed word.")
+	m.text("One fixed word for why a client waits, a session ended or a check failed, in `queue`, `sessions`, the access log and metrics.")
 	reasons, err := s.constants("proxy/reason.go", "Reason")
 	rows = nil
 	for _, r := range reasons {

@@ -67,10 +67,10 @@ func overview(root *cobra.Command) []byte {
 	m.text("**tcpctl** *COMMAND* [*FLAGS*]")
 	m.text("**tcpctl** [**-c** *FILE*]")
 	m.heading(1, "DESCRIPTION")
-	m.text("tcpctl stands in front of TCP services. It checks their backends, sends each client to one that is up, and holds clients in a first-come-first-served queue " +
-		"while there is none, while all slots are taken, or while an operator works on what is behind it. Whatever an operator does to it is done while clients are connected.")
-	m.text("Without a command, tcpctl opens the console of the running instance; where none runs, it runs the configuration that it finds. " +
-		"Each command has a page of its own, such as **tcpctl-drain**(1); **tcpctl** *COMMAND* **--help** prints the same.")
+	m.text("tcpctl is a proxy in front of TCP services. It checks their backends, sends each client to one that is up, and holds clients in a first-come-first-served queue " +
+		"while no backend is up, while all slots are taken, or while an operator works on the backends. Operators act on it while clients are connected.")
+	m.text("Without a command, tcpctl opens the console of the running instance, or runs the configuration if there is none. " +
+		"Each command has its own page, such as **tcpctl-drain**(1); **tcpctl** *COMMAND* **--help** prints the same.")
 	for _, g := range root.Groups() {
 		m.heading(1, strings.ToUpper(strings.TrimSuffix(g.Title, ":")))
 		for _, c := range root.Commands() {
@@ -92,9 +92,9 @@ func overview(root *cobra.Command) []byte {
 		}
 	}
 	m.heading(1, "EXAMPLES")
-	m.text("A trial on loopback, then a service in front of two servers, and one of them taken out until its clients have gone:")
+	m.text("Try tcpctl on loopback; run a service with two backends; drain one of them until its clients are gone:")
 	m.block("", "tcpctl demo\ntcpctl proxy --listen :5432 --backend 10.0.0.11:5432 --backend 10.0.0.12:5432\ntcpctl drain proxy/10.0.0.11:5432 --wait")
-	m.text("Clients are held while a database restarts, and none fails:")
+	m.text("Hold clients while a database restarts:")
 	m.block("", "tcpctl window db --reason 'kernel patch' -- systemctl restart postgresql")
 	m.heading(1, "SEE ALSO")
 	var all []string
@@ -106,30 +106,30 @@ func overview(root *cobra.Command) []byte {
 }
 
 var exitStatuses = []constant{
-	{"0", "Done, also where the goal had been reached before."},
+	{"0", "Done, even if nothing had to be done."},
 	{"1", "Refused, or failed."},
 	{"2", "Wrong usage, or a bad configuration."},
 	{"3", "A time limit passed first."},
-	{"4", "No majority of a cluster could be asked: nothing was done."},
+	{"4", "No majority of a cluster could be asked; nothing was done."},
 }
 
 var signals = []constant{
-	{"TERM, INT", "Stop: listeners close, waiters and live sessions may take the grace; a second one stops at once."},
-	{"HUP", "Reload the configuration. With a console it means a lost terminal: the instance goes on without one."},
-	{"USR1", "Open the log files again, after a rotation."},
-	{"USR2", "Upgrade to the binary that is in the place of this one (Linux)."},
+	{"TERM, INT", "Stop: close listeners, and give waiters and live sessions the grace period to end; a second signal stops at once."},
+	{"HUP", "Reload the configuration. With a console, the terminal is lost: the instance goes on without one."},
+	{"USR1", "Reopen the log files, after a rotation."},
+	{"USR2", "Upgrade to the binary now installed at this one's path (Linux)."},
 }
 
 var environment = []constant{
-	{"XDG_RUNTIME_DIR", "Where the control socket of an ordinary user is."},
-	{"STATE_DIRECTORY, XDG_STATE_HOME", "Where state and history are kept; systemd sets the first."},
-	{"NO_COLOR", "The console and tables have no colours."},
+	{"XDG_RUNTIME_DIR", "Folder of the control socket of an ordinary user."},
+	{"STATE_DIRECTORY, XDG_STATE_HOME", "Folder of state and history; systemd sets the first."},
+	{"NO_COLOR", "If set, the console and tables have no colours."},
 	{"TCPCTL_*", "Set for commands that tcpctl runs: see **tcpctl-hooks**(7)."},
 }
 
 var paths = []constant{
 	{"/etc/tcpctl/tcpctl.toml", "The configuration; an ordinary user's is **~/.config/tcpctl/tcpctl.toml**."},
-	{"/run/tcpctl/tcpctl.sock", "The control socket of an instance of root or of the package's unit."},
+	{"/run/tcpctl/tcpctl.sock", "The control socket of an instance that runs as root or as the package's unit."},
 	{"/var/lib/tcpctl", "State and history; an ordinary user's are in **~/.local/state/tcpctl**."},
 }
 

@@ -38,7 +38,7 @@ func (s *source) openAPI() ([]byte, error) {
 		"properties": object{"code": object{"type": "string"}, "message": object{"type": "string"}, "hint": object{"type": "string"}, "file": object{"type": "string"}, "line": object{"type": "integer"}}}}}
 	return indented(object{
 		"openapi":    "3.1.0",
-		"info":       object{"title": "tcpctl's control API", "version": "1", "description": "HTTP on the Unix socket that [control] names. Who asks is what the system says of the connection."},
+		"info":       object{"title": "tcpctl's control API", "version": "1", "description": "HTTP on the Unix socket that [control] configures. The operator is the user that the system reports for the connection."},
 		"servers":    []any{object{"url": "http://tcpctl", "description": "the control socket: curl --unix-socket /run/tcpctl/tcpctl.sock"}},
 		"paths":      paths,
 		"components": object{"schemas": schemas},

@@ -27,48 +27,48 @@ var stretch = []string{"since", "until", "service"}
 var routes = []route{
 	{"GET", "/v1/status", "Everything at one moment.", "api.Status", "", nil},
 	{"GET", "/v1/config", "The configuration that the instance runs.", "api.ConfigText", "", nil},
-	{"GET", "/v1/sessions", "Live sessions, the oldest first; with ended, those that have ended last.", "[]proxy.SessionInfo", "", []string{"service", "backend", "client", "ended", "older_seconds", "limit"}},
-	{"GET", "/v1/services/{service}/queue", "The clients that wait for a service, in their order.", "[]proxy.WaiterInfo", "", nil},
-	{"GET", "/v1/services/{service}/line", "What this node knows of the queue of a lock of the cluster.", "api.NodeLine", "", nil},
-	{"GET", "/v1/events", "The events after one; with wait, the answer waits up to 30 s for the first.", "proxy.EventPage", "", []string{"since_seq", "wait"}},
-	{"GET", "/v1/reports", "The plans that can be looked at, the newest first.", "[]proxy.Report", "", nil},
+	{"GET", "/v1/sessions", "Live sessions, oldest first; with `ended`, the sessions that ended last.", "[]proxy.SessionInfo", "", []string{"service", "backend", "client", "ended", "older_seconds", "limit"}},
+	{"GET", "/v1/services/{service}/queue", "The waiting clients of a service, in order.", "[]proxy.WaiterInfo", "", nil},
+	{"GET", "/v1/services/{service}/line", "What this node knows of the queue of a cluster-wide lock.", "api.NodeLine", "", nil},
+	{"GET", "/v1/events", "The events after `since`; with `wait`, the answer waits up to 30 s for the first one.", "proxy.EventPage", "", []string{"since_seq", "wait"}},
+	{"GET", "/v1/reports", "The plans that are kept, newest first.", "[]proxy.Report", "", nil},
 	{"GET", "/v1/reports/newest", "The newest plan.", "proxy.Report", "", nil},
-	{"GET", "/v1/reports/{id}", "The progress of a plan, or its outcome.", "proxy.Report", "", nil},
-	{"POST", "/v1/window", "What the owner of a window says: it begins, it is alive, its command has ended.", "api.WindowAnswer", "api.WindowCall", nil},
-	{"GET", "/v1/history", "Where the history is kept, and what it has.", "api.HistoryInfo", "", nil},
-	{"GET", "/v1/history/timeline", "Events and acts of the past, the newest first.", "[]proxy.Event", "", append(stretch, "kind", "by", "limit")},
+	{"GET", "/v1/reports/{id}", "Progress or outcome of a plan.", "proxy.Report", "", nil},
+	{"POST", "/v1/window", "Calls of a window's owner: begin, keep alive, command ended.", "api.WindowAnswer", "api.WindowCall", nil},
+	{"GET", "/v1/history", "Where the history is kept, and what it covers.", "api.HistoryInfo", "", nil},
+	{"GET", "/v1/history/timeline", "Past events and acts, newest first.", "[]proxy.Event", "", append(stretch, "kind", "by", "limit")},
 	{"GET", "/v1/history/moment", "The status as it was at a moment.", "api.Moment", "", []string{"at"}},
-	{"GET", "/v1/history/series", "Series of numbers over time.", "[]api.Series", "", append(stretch, "backends", "backend", "points")},
+	{"GET", "/v1/history/series", "Time series of services and backends.", "[]api.Series", "", append(stretch, "backends", "backend", "points")},
 	{"GET", "/v1/history/top", "The clients with the most bytes, sessions or waiting time.", "api.Top", "", append(stretch, "top_by", "group", "limit")},
-	{"GET", "/v1/history/incident", "All that is known of a stretch of time, for a report.", "api.Incident", "", stretch},
-	{"GET", "/v1/debug/process", "What the process is, with its limits and build.", "process.Info", "", nil},
-	{"GET", "/v1/debug/goroutines", "The stacks of goroutines as text: counted, or with each one by one, for which the process stops for a moment.", "", "", []string{"each"}},
-	{"GET", "/v1/debug/heap", "A heap profile of pprof.", "", "", nil},
-	{"GET", "/v1/debug/profile", "A CPU profile of pprof.", "", "", []string{"seconds"}},
+	{"GET", "/v1/history/incident", "All that is known of a period, for a report.", "api.Incident", "", stretch},
+	{"GET", "/v1/debug/process", "The process, its limits and its build.", "process.Info", "", nil},
+	{"GET", "/v1/debug/goroutines", "Goroutine stacks as text, counted by stack; with `each` one by one, which stops the process for a moment.", "", "", []string{"each"}},
+	{"GET", "/v1/debug/heap", "A heap profile for pprof.", "", "", nil},
+	{"GET", "/v1/debug/profile", "A CPU profile for pprof.", "", "", []string{"seconds"}},
 }
 
 // parameters are those of queries; a name before an underscore is where two
 // routes mean different things by one word.
 var parameters = map[string]struct{ name, kind, about string }{
-	"service":       {"service", "string", "of this service only"},
-	"backend":       {"backend", "string", "of this backend only"},
-	"backends":      {"backends", "flag", "1: those of backends, too"},
-	"client":        {"client", "string", "from this address or network"},
+	"service":       {"service", "string", "only this service"},
+	"backend":       {"backend", "string", "only this backend"},
+	"backends":      {"backends", "flag", "1: also those of backends"},
+	"client":        {"client", "string", "only clients of this address or network"},
 	"ended":         {"ended", "flag", "1: sessions that have ended"},
-	"older_seconds": {"older_seconds", "number", "that are at least so old"},
-	"limit":         {"limit", "integer", "the most elements; 0: all"},
-	"since_seq":     {"since", "integer", "of events: the seq of the last that was seen; 0: from the first"},
+	"older_seconds": {"older_seconds", "number", "only sessions at least this old"},
+	"limit":         {"limit", "integer", "most elements; 0: all"},
+	"since_seq":     {"since", "integer", "for events, the seq of the last one seen; 0: from the first"},
 	"wait":          {"wait", "flag", "1: wait for an event"},
-	"since":         {"since", "time", "of history: from this time on"},
-	"until":         {"until", "time", "of history: up to this time"},
-	"at":            {"at", "time", "the moment; required"},
-	"kind":          {"kind", "string", "of this kind, or of those that begin with it"},
-	"by":            {"by", "string", "of the timeline: of this operator"},
-	"top_by":        {"by", "string", "of top: bytes, sessions or waiting"},
-	"group":         {"group", "string", "client, net or user"},
-	"points":        {"points", "integer", "the most points of a series"},
+	"since":         {"since", "time", "for history, the start time"},
+	"until":         {"until", "time", "for history, the end time"},
+	"at":            {"at", "time", "the time; required"},
+	"kind":          {"kind", "string", "only events whose kind is or begins with this"},
+	"by":            {"by", "string", "for the timeline, only acts of this operator"},
+	"top_by":        {"by", "string", "for top, the order: bytes, sessions or waiting"},
+	"group":         {"group", "string", "what to group by: client, net or service"},
+	"points":        {"points", "integer", "most points per series"},
 	"each":          {"each", "flag", "1: one by one"},
-	"seconds":       {"seconds", "integer", "how long, from 1 to 60"},
+	"seconds":       {"seconds", "integer", "length in seconds, 1 to 60"},
 }
 
 // served are the routes in the source: what is given to HandleFunc, and the
@@ -133,12 +133,12 @@ func (s *source) routeList() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := newMarkdown("Control API", "HTTP and JSON on the control socket, which `[control]` names. [openapi.json](openapi.json) describes it for programs, and [JSON](json.md) has the fields of each object. "+
-		"Who asks is what the system says of the connection. Under `/v1/peers/NODE` stands the same of another node of the mesh.")
+	m := newMarkdown("Control API", "HTTP and JSON on the control socket, which `[control]` configures. [openapi.json](openapi.json) describes the API for programs, and [JSON](json.md) the fields of each object. "+
+		"The operator is the user that the system reports for the connection. `/v1/peers/NODE` has the same routes for another node of the mesh.")
 	m.block("sh", `curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/status
 curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/acts/drain \
   -d '{"targets": ["db/a"], "limit_seconds": 30}'`)
-	m.text("An error has a status of 400 (wrong), 404 (unknown), 409 (refused), 502 (another node was not reached) or 504 (it did not answer), and the body `{\"error\": {\"code\", \"message\", \"hint\"}}`.")
+	m.text("An error has status 400 (bad request), 404 (unknown), 409 (refused), 502 (the other node was not reached) or 504 (the other node did not answer), and the body `{\"error\": {\"code\", \"message\", \"hint\"}}`.")
 	var rows [][]string
 	for _, r := range all {
 		if strings.HasPrefix(r.body, "act ") {
@@ -165,8 +165,8 @@ curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/acts/drain \
 	slices.SortFunc(rows, slices.Compare)
 	m.table([]string{"Name", "Type", "Meaning"}, rows)
 	m.heading(2, "Acts")
-	m.text("`POST /v1/acts/NAME` with a body of `targets`, `args` and the options; each is one of the [commands](commands.md) of the same name. With `dry_run` it only says what it would do, and with `expect` it is refused when the target has changed since.")
-	m.table([]string{"Act", "What it does", "Options in JSON", "Taken back by"}, actRows())
+	m.text("`POST /v1/acts/NAME`, with `targets`, `args` and options in the body, runs the [command](commands.md) of the same name. With `dry_run`, an act only reports what it would do; with `expect`, it is refused if the target has changed since.")
+	m.table([]string{"Act", "What it does", "Options in JSON", "Undone by"}, actRows())
 	return m.Bytes(), nil
 }
 
