@@ -16,8 +16,8 @@ type Address struct {
 	Port int    // 0: any
 }
 
-// ParseAddress reads "host:port", "unix:/path" or "unix:@name". To listen, the
-// host may be missing, and the port may be 0.
+// ParseAddress parses "host:port", "unix:/path" or "unix:@name". For a listen
+// address, the host may be missing, and the port may be 0.
 func ParseAddress(addr string, listen bool) (a Address, err error) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		if path == "" || len(path) > 100 {
@@ -57,7 +57,7 @@ func checkAddr(addr string, listen bool) error {
 	return err
 }
 
-// Overlaps says that the system would not open both.
+// Overlaps reports whether the system refuses to open both addresses.
 func (a Address) Overlaps(b Address) bool {
 	if a.Path != "" || b.Path != "" {
 		return a.Path == b.Path

@@ -27,10 +27,11 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("service %q: %s; %s", e.Service, e.Text, e.Hint)
 }
 
-// CheckAddresses says which addresses of the configuration do not go with one
-// another, in its order. A service may stand in front of another one of the
-// same engine, but not in a ring with it: a client would go round until no
-// descriptor is left. Names are looked up where their port is one of ours.
+// CheckAddresses returns the addresses of the configuration that conflict with
+// one another, in its order. A service may have another service of the same
+// engine as a backend, but not in a loop, in which a client would go round until
+// no file descriptor is left. A host name is looked up if its port is one that
+// the engine listens on.
 func (c Config) CheckAddresses() []*AddressError {
 	return checkAddresses(c.Services)
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// ErrUnknown says that there is no service, backend or session of that name.
+// ErrUnknown means that there is no service, backend or session with that name.
 var ErrUnknown = errors.New("proxy: unknown")
 
-// ErrAlready says that what was asked for is so already: nothing was done, and
-// nothing was left to do. To repeat an act is safe (rule 12a), so a tool
-// that acts for an operator takes it for a success, in the words of the error.
+// ErrAlready means that the goal of an act was reached already, and nothing was
+// done. Repeating an act is safe (rule 12a), so tools should report success, with
+// the text of the error.
 var ErrAlready = errors.New("proxy: already so")
 
 // alreadyError is an ErrAlready in words of its own.
@@ -129,7 +129,8 @@ const (
 	reasonStandby = "standby" // one of a lower priority number serves
 )
 
-// Serves says whether the backend is up and may have sessions, full and on standby or not.
+// Serves reports whether the backend is up and its admin state allows sessions,
+// even if it is full or on standby.
 func (i *BackendInfo) Serves() bool {
 	return i.Eligible || i.Reason == reasonFull || i.Reason == reasonStandby
 }
@@ -205,22 +206,23 @@ func (b *Backend) infoLocked() BackendInfo {
 	return i
 }
 
-// DrainOptions are for one drain.
+// DrainOptions are the options of a drain.
 type DrainOptions struct {
-	Limit  time.Duration // how long live sessions may take; 0: as long as they want
-	Then   string        // at the limit: ThenAbort, ThenCut or ThenKeep; "" is ThenKeep
-	Quiet  time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
-	By     string        // the operator: "ana@edge-01"
+	Limit  time.Duration // how long live sessions may take to end; 0: no limit
+	Then   string        // what happens at Limit: ThenAbort, ThenCut or ThenKeep; "" is ThenKeep
+	Quiet  time.Duration // end a live session that has carried no data for this long; 0: the service's Drain.Quiet
+	By     string        // operator: "ana@edge-01"
 	Reason string
 }
 
-// Drain sends no new session to the backend. Live ones end by themselves, or
-// by o.Then at the limit; checks go on. It says what it did in a sentence.
+// Drain sends no new sessions to the backend. Live sessions end by themselves, or
+// as o.Then says at the limit; checks continue. It returns a sentence about what
+// it did.
 func (b *Backend) Drain(o DrainOptions) (text string, err error) {
 	return b.changeAdmin(AdminDrain, o)
 }
 
-// Maint is Drain without a limit, and checks stop.
+// Maint drains the backend without a limit and stops its checks.
 func (b *Backend) Maint(o DrainOptions) (text string, err error) {
 	o.Limit, o.Then = 0, ThenKeep
 	return b.changeAdmin(AdminMaint, o)
@@ -275,8 +277,8 @@ func (b *Backend) holdLocked(state string, o DrainOptions) (did string, err erro
 	return fmt.Sprintf("%s %s: %s remaining", state, b.target(), text.Plural(b.active, "session")), nil
 }
 
-// Ready puts the backend back in service. After maint its health is not known:
-// it is checking again (rule 10).
+// Ready puts the backend back in service. After maint, its health is unknown: its
+// state is StateChecking until a check has passed (rule 10).
 func (b *Backend) Ready(by, reason string) (text string, err error) {
 	if err := ValidateNote("reason", reason); err != nil {
 		return "", err
@@ -339,7 +341,7 @@ func (b *Backend) setHoldLocked(kind holdKind, h *hold) {
 	b.service.servingChangedLocked()
 }
 
-// Remove drains the backend, and then forgets it (rule 12).
+// Remove drains the backend and then removes it from the service (rule 12).
 func (b *Backend) Remove(o DrainOptions) (text string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
@@ -380,7 +382,7 @@ func (b *Backend) SetWeight(n int, by, reason string) (text string, err error) {
 	return text, err
 }
 
-// Name is what the backend is called, and Addr where it is.
+// Name returns the name of the backend.
 func (b *Backend) Name() string { return b.name }
 func (b *Backend) Addr() string {
 	if b.network == "unix" {
@@ -395,7 +397,7 @@ func (b *Backend) config() (c BackendConfig) {
 	return c
 }
 
-// Info is the backend at this moment.
+// Info returns the state of the backend now.
 func (b *Backend) Info() (i BackendInfo) {
 	b.service.queue.View(func() { i = b.infoLocked() })
 	return i

@@ -12,25 +12,25 @@ import (
 // Operator.SharedChecks to all of them, and says by Operator.FollowCheck what came of it. Without
 // it, and where it falls silent, each engine checks for itself.
 
-// SharedCheck is a backend that engines check for each other: those that know it by the same name and
-// address.
+// SharedCheck is a backend that engines check for each other: those that have it
+// with the same name and address.
 type SharedCheck struct {
 	Service string   `json:"service"`
 	Backend string   `json:"backend"`
 	Addr    string   `json:"addr"`
 	Wanted  bool     `json:"wanted,omitempty"`  // clients wait here for the backend
-	Verdict *Verdict `json:"verdict,omitempty"` // of this engine's checks; nil: others check, or none has come yet
+	Verdict *Verdict `json:"verdict,omitempty"` // from this engine's checks; nil: others check, or there is no result yet
 
-	Place   int  `json:"-"` // what FollowCheck has said last
-	Awaited bool `json:"-"` // likewise: Wanted by another
+	Place   int  `json:"-"` // as in the last FollowCheck
+	Awaited bool `json:"-"` // likewise: whether another engine wants it
 }
 
-// Verdict is what one engine's checks say of a backend. Which results in a row change the
-// state is decided there.
+// Verdict is the result of one engine's checks of a backend. That engine decides
+// which consecutive results change the state.
 type Verdict struct {
-	At          time.Time `json:"at"` // by that engine's clock; no two are alike
+	At          time.Time `json:"at"` // by that engine's clock; unique
 	OK          bool      `json:"ok"`
-	Known       bool      `json:"known"` // it is up or down, rather than new
+	Known       bool      `json:"known"` // the backend is up or down, not new
 	Up          bool      `json:"up"`
 	Consecutive int       `json:"consecutive"`
 	Reason      Reason    `json:"reason,omitempty"`
@@ -38,15 +38,15 @@ type Verdict struct {
 	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
 }
 
-// FollowedCheck is what other engines say of a SharedCheck.
+// FollowedCheck is what other engines report about a SharedCheck.
 type FollowedCheck struct {
 	Service, Backend, Addr string
-	// Place is how many engines stand before this one in their order. The first checks; each
-	// other begins to where no verdict has come for longer than Place engines may take.
+	// Place is the number of engines before this one in their order. The first one checks;
+	// any other starts to check if no verdict has come for longer than Place engines may take.
 	Place   int
 	Awaited bool     // clients of another engine wait for the backend
-	By      string   // the engine that has the Verdict, as operators call it
-	Verdict *Verdict // that is new; nil: there is none
+	By      string   // name of the engine with the Verdict, for operators
+	Verdict *Verdict // new verdict; nil: none
 }
 
 // sharedCheck is a backend's part in it. It is guarded by the service's queue.
@@ -59,8 +59,9 @@ type sharedCheck struct {
 	reason  Reason // of a result that is another's
 }
 
-// SharedChecks are the backends behind slots that engines share, but for those that are not
-// checked here: in maint, or only after failed dials of this engine's own clients.
+// SharedChecks returns the backends behind slots that engines share, except those
+// that this engine does not check: in maint, or checked only after failed dials
+// of its own clients.
 func (o Operator) SharedChecks() (all []SharedCheck) {
 	for _, s := range o.engine.all() {
 		s.queue.View(func() {
@@ -80,7 +81,8 @@ func (o Operator) SharedChecks() (all []SharedCheck) {
 	return all
 }
 
-// FollowCheck says what other engines say of a backend. One that there is not here any more is no error.
+// FollowCheck applies what other engines report about a backend. It does nothing
+// for a backend that no longer exists.
 func (o Operator) FollowCheck(f FollowedCheck) {
 	s := o.engine.Service(f.Service)
 	if s == nil {

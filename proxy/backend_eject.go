@@ -11,8 +11,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// PassiveConfig ejects a backend on which real sessions fail: it gets no new
-// ones for a while, whatever its checks say (rule 41). The zero value is off.
+// PassiveConfig ejects backends on which sessions fail: an ejected backend gets no
+// new sessions for a while, even if its checks pass (rule 41). The zero value is
+// off.
 type PassiveConfig struct {
 	Failures          int           // in a row; 0: off
 	Window            time.Duration // that they fall in; 0: 10 s
@@ -37,12 +38,13 @@ type ejection struct {
 	spared       throttle // of what is said where the others are ejected already
 }
 
-// EjectionInfo says why a backend gets no new sessions although its checks pass.
+// EjectionInfo is a current ejection: why a backend gets no new sessions although
+// its checks pass.
 type EjectionInfo struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
-	Times  int       `json:"times"`            // in a row; each is twice as long as the one before
-	Reason Reason    `json:"reason"`           // connect, reset
+	Times  int       `json:"times"`            // consecutive ejections; each lasts twice as long as the one before
+	Reason Reason    `json:"reason"`           // connect or reset
 	Detail string    `json:"detail,omitempty"` // "connection refused"
 }
 
@@ -52,7 +54,7 @@ var ejectionSaid = map[Reason]string{
 	ReasonReset:   "resets clients before its first byte",
 }
 
-// Text is the ejection in a few words: "resets clients before its first byte; back in 24s".
+// Text returns the ejection in a few words: "resets clients before its first byte; back in 24s".
 func (e *EjectionInfo) Text(now time.Time) string {
 	said := ejectionSaid[e.Reason]
 	if e.Detail != "" {

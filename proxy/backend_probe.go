@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// ErrProbe is in the error of a Probe that was made, and failed.
+// ErrProbe is wrapped by the error of a Probe whose check failed.
 var ErrProbe = errors.New("proxy: the probe failed")
 
 // probeError is an ErrProbe in words of its own.
@@ -18,9 +18,10 @@ type probeError string
 func (e probeError) Error() string        { return string(e) }
 func (e probeError) Is(target error) bool { return target == ErrProbe }
 
-// Probe checks now and says what came; the error of one that failed is an
-// ErrProbe. The result counts like any other. Without checks (none) it only
-// connects, and counts for nothing but that.
+// Probe checks the backend now and returns the result as a sentence; the error of
+// a failed check wraps ErrProbe. The result counts like that of any other check.
+// If the service has no checks (none), Probe only connects, and the result does
+// not count.
 func (b *Backend) Probe() (text string, err error) {
 	ctx, release, free := b.checkSlot(b.service.ctx, true)
 	defer release()

@@ -15,20 +15,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsclient"
 )
 
-// BackendTLS is how TLS is spoken to a backend, by sessions and by checks. The zero
-// value verifies its certificate by the system's CAs, for the host of its address.
-// Files are read when the engine starts, and again when they change; one that
-// cannot be read then leaves what it had before in force, with a warning.
+// BackendTLS configures TLS to a backend, for sessions and checks. The zero value
+// verifies the backend's certificate with the system's CAs, for the host of its
+// address. Files are read when the engine starts and again when they change; if a
+// file cannot be read then, its previous contents stay in force, with a warning.
 type BackendTLS struct {
-	Name     string `json:"name,omitempty"`     // that the certificate must be for, and that is asked for (SNI); "": the host of the address
-	Insecure bool   `json:"insecure,omitempty"` // the certificate is not verified: whatever answers is believed
-	CA       string `json:"ca,omitempty"`       // file of the CAs that may have signed it, in PEM; "": the system's
-	Cert     string `json:"cert,omitempty"`     // file of the certificate that the backend gets, in PEM; "": none
-	Key      string `json:"key,omitempty"`      // file of that one's key
+	Name     string `json:"name,omitempty"`     // name in the certificate and SNI; "": the host of the address
+	Insecure bool   `json:"insecure,omitempty"` // do not verify the certificate
+	CA       string `json:"ca,omitempty"`       // file with the trusted CAs, in PEM; "": the system's
+	Cert     string `json:"cert,omitempty"`     // file with the client certificate, in PEM; "": none
+	Key      string `json:"key,omitempty"`      // file with the private key of Cert
 }
 
-// Load reads the files and says what is wrong with them, as a *ValueError whose
-// key is the file's.
+// Load reads the files. The error is a *ValueError whose key is that of the bad
+// file.
 func (t *BackendTLS) Load() error {
 	err := tlsclient.New(tlsclient.Config(*t), nil).Load()
 	if file, ok := errors.AsType[*tlsclient.FileError](err); ok {

@@ -9,10 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// ClientList is a list of networks that is kept outside of the configuration,
-// such as in a file. It may change at any time, for clients that come afterwards.
-// Its methods are called on the data path and with locks held: they must neither
-// block nor call the engine.
+// ClientList is a list of networks that is kept outside the configuration, such
+// as in a file. It may change at any time, for clients that connect afterwards.
+// Its methods are called on the data path and with locks held: they must not
+// block or call the engine.
 type ClientList interface {
 	Covers(netip.Addr) bool
 	Info() ClientListInfo
@@ -21,13 +21,13 @@ type ClientList interface {
 // ClientListInfo is a ClientList at one moment.
 type ClientListInfo struct {
 	File     string     `json:"file"`
-	Networks int        `json:"networks"`          // in force
-	At       time.Time  `json:"at"`                // when they were read
+	Networks int        `json:"networks"`          // networks in force
+	At       time.Time  `json:"at"`                // when the list was read
 	Error    string     `json:"error,omitempty"`   // why the file cannot be read now: file, line and what to do
-	Failing  *time.Time `json:"failing,omitempty"` // since when
+	Failing  *time.Time `json:"failing,omitempty"` // when it began to fail
 }
 
-// Text says to people what a list has; key is that of the configuration.
+// Text describes the list for people; key is its key in the configuration.
 func (i *ClientListInfo) Text(key string) string {
 	if i.Error != "" {
 		return fmt.Sprintf("! %s: %s; %s stay in force", key, i.Error, text.Plural(i.Networks, "network"))
@@ -59,8 +59,8 @@ func covers(all []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// ParseNetwork reads a network like "10.0.0.0/8", or an address that stands for
-// itself alone. An IPv4-mapped one is one of IPv4. The error is a *ValueError.
+// ParseNetwork parses a network like "10.0.0.0/8", or one address. An IPv4-mapped
+// network becomes one of IPv4. The error is a *ValueError.
 func ParseNetwork(s string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()

@@ -16,56 +16,57 @@ import (
 // ServiceConfig.Cluster, follows what holds by ClusterUser.Follow, and says by
 // ClusterUser.Report how far this engine is.
 
-// ErrNoQuorum says that no majority of a cluster's voters is reached.
+// ErrNoQuorum means that no majority of the cluster's voters was reached.
 var ErrNoQuorum = errors.New("proxy: no majority of the cluster's voters is reached")
 
-// ClusterFacts are what holds of a service on all engines.
+// ClusterFacts is what is in force for a service on all engines.
 type ClusterFacts struct {
-	Pause    ClusterPause // of ID 0: it is open
-	Rate     float64      // grants a second, here, of a pause that has ended; 0: all at once
+	Pause    ClusterPause // with ID 0: not paused
+	Rate     float64      // grants per second on this engine after the last pause; 0: all at once
 	Backends []ClusterBackend
 }
 
-// ClusterPause is a pause of a service on all engines, or of one backend of it.
+// ClusterPause is a pause of a service, or of one of its backends, on all
+// engines.
 type ClusterPause struct {
-	ID      uint64 // which; higher than of each before
-	Backend string // no client is sent to it, and the service is open; "": the service is paused
-	// Roll is that of plans which follow each other: what happens between two of them counts to
-	// the later one; "": it is alone.
+	ID      uint64 // increases with each pause
+	Backend string // backend that gets no clients while the service is open; "": the service is paused
+	// Roll identifies the roll of several consecutive pauses: what happens between two of them
+	// counts for the later one; "": this pause is not part of a roll.
 	Roll    string
 	By      string // the operator
 	Reason  string
-	Window  bool          // it outlives its Max until a ClusterFacts without it: its command may run
-	Command bool          // its command runs
-	Limit   time.Duration // how long live sessions may take from now on; 0: as long as the pause
+	Window  bool          // it lasts beyond Max until a ClusterFacts without it, because its command may run
+	Command bool          // the command of the window runs
+	Limit   time.Duration // how long live sessions may take to end, from now on; 0: as long as the pause
 	Then    string        // at that limit
-	Max     time.Duration // the longest pause, from now on
-	Quiet   time.Duration // as of a PauseOptions
+	Max     time.Duration // longest pause, from now on
+	Quiet   time.Duration // as in PauseOptions
 }
 
-// ClusterBackend is what operators have said of a backend for all engines.
+// ClusterBackend is what operators set for a backend on all engines.
 type ClusterBackend struct {
 	Name   string
-	Admin  string // AdminDrain or AdminMaint; "": it is ready, or nothing was said
-	Weight int    // negative: nothing was said
+	Admin  string // AdminDrain or AdminMaint; "": ready, or not set
+	Weight int    // negative: not set
 	DrainOptions
 }
 
 // ClusterReport is how far an engine is with a ClusterPause, and what it meant to clients.
 // The processes before an upgrade report for themselves.
 type ClusterReport struct {
-	Pause    uint64 // its ID; 0: there was none
-	Live     int    // sessions; of a Backend: there
-	Settled  bool   // no session is live any more, or the pause goes on beside them
-	GivenUp  bool   // the limit has passed under ThenAbort: it is to end on all engines
-	Expired  bool   // it ended here at its Max
-	Released bool   // it has ended, and all that it held have been served
-	Served   int64  // of those that were held; of a Backend: all that were admitted meanwhile
+	Pause    uint64 // ID of the pause; 0: there was none
+	Live     int    // live sessions, of the Backend if there is one
+	Settled  bool   // no session is live, or the pause does not wait for them
+	GivenUp  bool   // the limit passed under ThenAbort: the pause must end on all engines
+	Expired  bool   // the pause ended here at Max
+	Released bool   // the pause has ended, and all clients that it held were served
+	Served   int64  // held clients that were served; with a Backend: all clients admitted during the pause
 	Numbers  Numbers
 }
 
-// Add makes it the report of two services of one name, of the same pause: one that a reload has taken
-// away, and one that has come in its place.
+// Add merges the report o of another service with the same name into r, about the
+// same pause: one that a reload removed and one that replaced it.
 func (r *ClusterReport) Add(o *ClusterReport) {
 	r.Live, r.Served = r.Live+o.Live, r.Served+o.Served
 	r.Settled, r.Released = r.Settled && o.Settled, r.Released && o.Released
@@ -73,23 +74,24 @@ func (r *ClusterReport) Add(o *ClusterReport) {
 	r.Numbers.add(&o.Numbers)
 }
 
-// ClusterUser is a service as what joins it to others sees it. Its methods may be called
-// from any goroutine.
+// ClusterUser is the interface of a service for what joins it to other engines.
+// Its methods may be called by any goroutine.
 type ClusterUser struct{ service *Service }
 
-// Service is its name.
+// Service returns the name of the service.
 func (u ClusterUser) Service() string { return u.service.name }
 
-// Follow makes the service follow what holds on all engines, and may be repeated. Before
-// the first call no client is admitted. It returns a sentence for each value of the
-// configuration that differs; what holds on all engines wins.
+// Follow applies what is in force for the service on all engines; it may be
+// repeated. No client is admitted before the first call. It returns a sentence
+// for each value of the configuration that differs; the value on all engines
+// wins.
 func (u ClusterUser) Follow(f ClusterFacts) (differs []string) {
 	u.service.queue.Update(func() { differs = u.service.cluster.followLocked(f) })
 	return differs
 }
 
-// Report says how far the engine is with the last pause that it has followed. more is
-// closed at the next change; numbers change without one.
+// Report returns the progress of this engine with the last pause that it
+// followed. more is closed at the next change, except changes of numbers.
 func (u ClusterUser) Report() (r ClusterReport, more <-chan struct{}) {
 	s := u.service
 	var counted *tally

@@ -66,8 +66,8 @@ func (p *clusterPause) holdsLocked(b *Backend) bool {
 	return p != nil && !p.over && p.Backend == b.name && p.hold != nil && b.holds[holdPlan] == p.hold
 }
 
-// ClusterDrain is an engine's part in what operators have said of a backend for all engines:
-// that it is in drain or maint.
+// ClusterDrain is one engine's part of a drain or maint of a backend on all
+// engines.
 type ClusterDrain struct {
 	Backend string
 	Live    int    // sessions
@@ -86,7 +86,8 @@ const (
 	DrainGivenUp = "given_up"
 )
 
-// Drains are the parts of this process in all backends that are out of service on all engines.
+// Drains returns this process's part in each backend that is out of service on
+// all engines.
 func (u ClusterUser) Drains() (all []ClusterDrain) {
 	s := u.service
 	s.queue.View(func() {

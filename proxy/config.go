@@ -16,14 +16,14 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// What happens to the live sessions of a drain or pause at its limit.
+// What happens to live sessions when a drain or pause reaches its limit.
 const (
-	ThenAbort = "abort" // give it up
-	ThenCut   = "cut"   // reset them
+	ThenAbort = "abort" // give up the drain or pause
+	ThenCut   = "cut"   // reset live sessions
 	ThenKeep  = "keep"  // go on without waiting for them
 )
 
-// Thens are what can happen to live sessions at a limit.
+// Thens lists what can happen to live sessions at a limit.
 var Thens = []string{ThenAbort, ThenCut, ThenKeep}
 
 // What a service does with clients while no backend is up.
@@ -32,215 +32,213 @@ const (
 	Reject = "reject"
 )
 
-// What is done with a waiter that has ended its side after bytes.
+// What happens to a waiter that ended its side after sending data.
 const (
-	FinVerify = "verify" // it keeps its place until its system says that it is gone
+	FinVerify = "verify" // it keeps its place until its system answers a keepalive probe with a reset
 	FinKeep   = "keep"
 	FinDrop   = "drop"
 )
 
-// Config is what an Engine runs. The zero value of each field is a sensible
-// default; a negative duration or number switches the thing off.
+// Config is the configuration of an Engine. The zero value of each field is a
+// sensible default; a negative duration or number is off.
 type Config struct {
 	Services []ServiceConfig
-	// MaxSessions bounds the sessions of all services, waiters too; beyond
-	// it clients wait in the kernel's backlog. 0: worked out from the
-	// process's descriptor limit.
+	// MaxSessions bounds the sessions of all services, including waiters; more
+	// clients wait in the kernel's backlog. 0: derived from the process's file
+	// descriptor limit.
 	MaxSessions int
-	// Activated, when set, gives the listeners that a supervisor, like systemd,
-	// has opened for a service, which the engine owns from then on, and the
-	// rest of its addresses.
+	// Activated, if set, returns the listeners that a supervisor, such as systemd,
+	// opened for a service, and the addresses that are left to open. The engine
+	// owns the listeners from then on.
 	Activated func(service string, listen []string) (given []net.Listener, rest []string, err error)
-	// InheritedSockets are sockets of an engine in another process that this one follows:
-	// a service that listens there takes the socket instead of opening its own.
-	// The engine owns them from Start on, and closes those that no service takes.
+	// InheritedSockets are sockets of an engine in another process that this one succeeds:
+	// a service with such a listen address uses the socket instead of opening its own.
+	// The engine owns them from Start on, and closes those that no service uses.
 	InheritedSockets []InheritedSocket
-	// Closed are services that an operator has closed: Start does not open them.
+	// Closed are the services that an operator closed: Start does not open their listeners.
 	Closed []string
-	// CutPredecessors, when set, has the sessions reset that predecessors (Follow)
-	// have of a service, or of one backend of it: a limit has come. It runs in
-	// a goroutine of its own.
+	// CutPredecessors, if set, resets the sessions of a service, or of one of its
+	// backends, in predecessors (Follow), because a limit was reached. It runs in a
+	// goroutine of its own.
 	CutPredecessors func(service, backend, reason string)
-	// QuietPredecessors, when set, has predecessors end sessions of a service at
-	// quiet moments, as EndQuiet takes it. It runs in a goroutine of its own.
+	// QuietPredecessors, if set, makes predecessors end sessions of a service at
+	// quiet moments, with the argument of EndQuiet. It runs in a goroutine of its own.
 	QuietPredecessors func(QuietDrains)
-	// OnRecord, when set, gets the record of each session, once, at its end,
-	// and all have come before Shutdown returns. It is called on the data path,
-	// with no lock held, by what serves other sessions, too: it must not block.
-	// The engine keeps no queue for it, which would have to grow without bound
-	// or lose records: which of the two is better is for the slow reader to decide.
+	// OnRecord, if set, is called with the record of each session once, at its end,
+	// and for all sessions before Shutdown returns. It is called on the data path,
+	// without locks, by goroutines that also serve other sessions: it must not
+	// block. The engine has no queue for it, which would grow without bound or lose
+	// records; a slow reader has to choose between the two.
 	OnRecord func(Record)
-	// OmitListener, when set, is asked at the end of each session: true leaves
-	// Record.Listener out, which costs a system call. Like OnRecord, it must not block.
+	// OmitListener, if set, is called at the end of each session; if it returns true,
+	// Record.Listener is empty, which saves a system call. It must not block.
 	OmitListener func() bool
-	// Log gets each event; nil: nothing is logged. One goroutine writes to it,
-	// so that a slow handler delays no client; one that falls behind by thousands
+	// Log gets each event; nil: nothing is logged. One goroutine writes to it, so
+	// that a slow handler delays no client; a handler that falls behind by thousands
 	// of events misses some, and gets their number.
 	Log *slog.Logger
 }
 
-// ServiceConfig is one set of listeners with its queue and its backends.
+// ServiceConfig configures one service: its listeners, queue and backends.
 type ServiceConfig struct {
 	Name     string
 	Listen   []string // "host:port", "[::1]:port", ":port", "unix:/path"
 	Backends []BackendConfig
-	// Discover are sources that give more backends, or all, at run time, with
+	// Discover are sources of more backends, or of all, which come at run time by
 	// Service.SetDiscovered.
 	Discover []DiscoverySource
 
-	// Listeners are used besides Listen; the engine owns them.
+	// Listeners are used in addition to Listen; the engine owns them.
 	Listeners []net.Listener
-	// Dial, when set, connects to backends instead of the system, for sessions
-	// and for checks, for example through a mesh.
+	// Dial, if set, connects to backends in place of net.Dialer, for sessions and
+	// checks, for example through a mesh. The engine owns the connection.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Source are local addresses for connections to backends, one after another:
-	// each has a range of ports of its own. A backend is connected to from those
-	// of its own family; from the system's choice where there is none. An
-	// address that this machine does not have (yet) is no error here: a dial
-	// from it fails as our own trouble, see ReasonLocalLimit.
+	// Source are local addresses for connections to backends, used in turn; each has
+	// its own range of ports. Only addresses of the backend's family are used; if
+	// there is none, the system chooses. An address that this machine does not have
+	// (yet) is no error here: a dial from it fails with ReasonLocalLimit.
 	Source []netip.Addr
 
-	Balance          string        // random (weighted), roundrobin, leastconn, p2c, source, first; "" is random
+	Balance          string        // random (weighted), roundrobin, leastconn, p2c, source or first; "" is random
 	ConnectTimeout   time.Duration // 0: 3 s
-	ConnectRetries   int           // on other backends; 0: 2, negative: none
-	IdleTimeout      time.Duration // one clock for both directions; 0: off
-	HalfCloseTimeout time.Duration // one side has ended, the other says nothing; 0: 1 min, negative: off
+	ConnectRetries   int           // dials to other backends; 0: 2, negative: none
+	IdleTimeout      time.Duration // without data in either direction; 0: off
+	HalfCloseTimeout time.Duration // silence of one side after the other has ended; 0: 1 min, negative: off
 	MaxLifetime      time.Duration // 0: off
-	Sock             relay.Sock    // of both sides' sockets
-	Relay            string        // auto, loop, stream; "" is auto
+	Sock             relay.Sock    // options of the sockets of both sides
+	Relay            string        // auto, loop or stream; "" is auto
 	NoBackend        string        // Hold or Reject; "" is Hold
-	MaxSessions      int           // admitted at a time; more wait in the queue. 0: no limit
+	MaxSessions      int           // most live sessions; more clients wait in the queue; 0: no limit
 
-	// SNI are the names whose clients the service takes, as their TLS ClientHello
-	// has them: "db.example.com", "*.example.com" for one label before it, "*" for
-	// all that no other service has, and for clients that name none. Services that
-	// all have names may listen on the same address. What was read is not taken
-	// from the stream: without TLS, the backend gets it. Empty: all clients, and
-	// nothing is read.
+	// SNI are the server names of the service's clients, as in their TLS ClientHello:
+	// "db.example.com", "*.example.com" for any one label before it, "*" for names
+	// that no other service has and for clients that name none. Services that all
+	// have names may listen on the same address. The ClientHello stays in the
+	// stream: without TLS, the backend gets it. Empty: all clients, and no
+	// ClientHello is read.
 	SNI []string
 
-	// Hosts and Path are what the service's Protocol takes of what clients ask for
-	// in its handshake: names, with "*" for a part of one, and a path, which has all
-	// below it where it ends in a slash. Services that each have hosts or a path of
-	// their own may listen on the same address (see ChooseRequest). Empty: all.
+	// Hosts and Path select clients by the request in the handshake of the service's
+	// Protocol: host names, with "*" for a part of one, and a path, which includes
+	// all paths below it if it ends in a slash. Services that each have hosts or a
+	// path of their own may listen on the same address (see ChooseRequest). Empty: all.
 	Hosts []string
 	Path  string
 
-	Allow            []netip.Prefix // clients that may come; empty: all
-	Deny             []netip.Prefix // clients that may not; it wins
-	AllowList        ClientList     // more that may come, and no others; nil: there is none
-	DenyList         ClientList     // more that may not; nil: there is none
-	MaxSessionsPerIP int            // 0: no limit. IPv6 counts by /64
-	NewSessionsPerIP float64        // a second; 0: no limit
-	NewSessionsBurst int            // at once, from one address, where NewSessionsPerIP bounds them; 0: 5, or those of a second where that is more
-	RateLimit        int64          // bytes a second, each session, each way; 0: no limit
+	Allow            []netip.Prefix // accepted clients; empty: all
+	Deny             []netip.Prefix // refused clients, even if Allow has them
+	AllowList        ClientList     // more of Allow; nil: none
+	DenyList         ClientList     // more of Deny; nil: none
+	MaxSessionsPerIP int            // most live sessions per client address (IPv6: per /64); 0: no limit
+	NewSessionsPerIP float64        // most new sessions per second and client address; 0: no limit
+	NewSessionsBurst int            // burst above NewSessionsPerIP; 0: 5, or one second's worth if that is more
+	RateLimit        int64          // bytes per second, for each session and direction; 0: no limit
 	AcceptProxy      bool           // clients send a PROXY header (v1 or v2) first
-	TrustedProxies   []netip.Prefix // whose headers are believed; others are refused
-	SendProxy        int            // the version of the PROXY header for backends; 0: none
-	TLS              *tls.Config    // from clients; nil: none
-	TLSStrictEnd     bool           // a client whose TLS ends without close_notify resets its backend, once that has acknowledged everything
-	Protocol         Protocol       // that clients speak around their bytes; nil: none. It is the engine's once that has started
+	TrustedProxies   []netip.Prefix // peers whose PROXY headers are accepted; others are refused
+	SendProxy        int            // version of the PROXY header to backends; 0: none
+	TLS              *tls.Config    // TLS from clients; nil: none
+	TLSStrictEnd     bool           // a client that ends without close_notify resets its backend, once that has acknowledged all data
+	Protocol         Protocol       // framing of the clients' data; nil: none. The engine owns it from Start on
 
-	// Scope says where what operators do to the service holds: ScopeNode, or on all engines
-	// of ScopeCluster, to which Cluster joins it: pauses, windows, admin states and weights. ""
-	// is ScopeNode. It changes only with a new start. Cluster is called once, when the service
-	// begins, and what it returns is closed with that; no client is admitted before Follow.
+	// Scope is where pauses, windows, admin states and weights of the service apply: ScopeNode,
+	// or ScopeCluster for all engines that Cluster joins it to; "" is ScopeNode. A reload does
+	// not change it. Cluster is called once, when the service begins; the engine closes its
+	// result with the service. No client is admitted before Follow.
 	Scope   string
 	Cluster func(ClusterUser) io.Closer
 
 	Lock LockConfig
-	// Shared hands out the slots of a Lock of ScopeCluster. It is called once, when the
-	// service begins, and belongs to that; a reload does not change it.
+	// Shared returns what grants the slots of a Lock of ScopeCluster. It is called once, when
+	// the service begins; the service owns its result, and a reload does not change it.
 	Shared func(SharedUser) Shared
 	Hooks  Hooks
 	Queue  QueueConfig
 	Check  CheckConfig
 	Pause  PauseConfig
 	Drain  DrainConfig
-	// Passive ejects backends on which real sessions fail.
+	// Passive ejects backends on which sessions fail.
 	Passive PassiveConfig
 }
 
-// LockConfig is the semaphore in front of a service.
+// LockConfig configures the semaphore in front of a service.
 type LockConfig struct {
-	Slots int           // sessions at a time; 0: no lock
-	TTL   time.Duration // the longest that a session may hold a slot; 0: off
+	Slots int           // most sessions at a time; 0: no lock
+	TTL   time.Duration // how long a session may hold a slot; 0: no limit
 
-	// Scope says whose the slots are: ScopeNode or ScopeCluster, which needs a Shared;
-	// "" is ScopeNode. It changes only with a new start.
+	// Scope is where slots are counted: ScopeNode, or ScopeCluster, which needs a Shared;
+	// "" is ScopeNode. A reload does not change it.
 	Scope string
-	// Order is that of clients over all nodes of ScopeCluster: OrderStrict or OrderShares,
-	// which wants many slots, and no Hooks.BeforeNext; "" is OrderStrict.
+	// Order is the order of clients across the nodes of ScopeCluster: OrderStrict, or
+	// OrderShares, which needs many slots and excludes Hooks.BeforeNext; "" is OrderStrict.
 	Order string
-	// WhenLost is what becomes of clients while slots are the cluster's and this node
-	// has no lease: Hold or Reject; "" is Hold.
+	// WhenLost is what happens to clients of ScopeCluster while this node has no lease:
+	// Hold or Reject; "" is Hold.
 	WhenLost string
 }
 
-// QueueConfig is the queue of a service.
+// QueueConfig configures the queue of a service.
 type QueueConfig struct {
-	Max         int           // 0: 1000, negative: no limit but descriptors
-	MaxPerIP    int           // that wait, from one address; 0: no limit. IPv6 counts by /64
-	Timeout     time.Duration // 0: 30 s, negative: off. It stands still during a pause
+	Max         int           // most waiters; 0: 1000, negative: limited by file descriptors only
+	MaxPerIP    int           // most waiters per client address (IPv6: per /64); 0: no limit
+	Timeout     time.Duration // longest wait; stands still during a pause; 0: 30 s, negative: off
 	OnClientFin string        // FinVerify, FinKeep or FinDrop; "" is FinVerify
 }
 
-// CheckConfig is how backends are checked.
+// CheckConfig configures the checks of backends.
 type CheckConfig struct {
-	Type     string        // tcp, http, send-expect, exec, passive, none; "" is tcp
+	Type     string        // tcp, http, send-expect, exec, passive or none; "" is tcp
 	Port     int           // 0: the backend's own
 	Path     string        // http
 	Method   string        // http
-	Host     string        // http, and the name that TLS asks for; "" is the address, localhost for unix
-	Expect   int           // http; 0: 200
+	Host     string        // http, and the SNI of TLS; "": the address, or localhost for unix
+	Expect   int           // http: status of a passed check; 0: 200
 	TLS      bool          // tcp, http, send-expect: over TLS; the certificate is not verified
-	Send     string        // send-expect; "": the backend speaks first
-	Want     string        // send-expect: somewhere in the answer
-	Run      []string      // exec: argv; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR in its environment
+	Send     string        // send-expect: bytes to send; "": the backend speaks first
+	Want     string        // send-expect: bytes that the reply must contain
+	Run      []string      // exec: command; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR are in its environment
 	Interval time.Duration // 0: 5 s
 	Timeout  time.Duration // 0: 4 s
 	Rise     int           // 0: 2
 	Fall     int           // 0: 3
-	// SlowStart is how long the share of a backend that has come back grows
-	// until it is whole; 0: it is at once. Policies that ignore weights ignore
-	// this, too, and so does source.
+	// SlowStart is how long a backend that came up takes to reach its full weight;
+	// 0: no time. Policies that ignore weights ignore SlowStart, and so does source.
 	SlowStart time.Duration
 	OnDown    string // OnDownKeep or OnDownCut; "" is OnDownKeep
 }
 
-// What becomes of the live sessions of a backend that goes down.
+// What happens to the live sessions of a backend that goes down.
 const (
-	OnDownKeep = "keep" // they may be well
+	OnDownKeep = "keep" // they may still work
 	OnDownCut  = "cut"
 )
 
-// PauseConfig is what a pause does that does not say otherwise.
+// PauseConfig has the defaults of a pause.
 type PauseConfig struct {
-	Limit       time.Duration  // how long live sessions may take; 0: 30 s, negative: as long as the pause
-	Then        string         // at that limit: ThenAbort, ThenCut, ThenKeep; "" is ThenAbort
-	Max         time.Duration  // the longest pause; 0: 2 min
-	OnMax       string         // "resume" or "reject"; "" is resume
-	ReleaseRate float64        // grants a second after it; 0: all at once
-	Bypass      []netip.Prefix // clients that a pause does not hold
+	Limit       time.Duration  // how long live sessions may take to end; 0: 30 s, negative: as long as the pause
+	Then        string         // what happens at Limit: ThenAbort, ThenCut or ThenKeep; "" is ThenAbort
+	Max         time.Duration  // longest pause; 0: 2 min
+	OnMax       string         // what happens to waiters at Max: "resume" or "reject"; "" is resume
+	ReleaseRate float64        // grants per second after the pause; 0: all at once
+	Bypass      []netip.Prefix // clients that no pause holds
 }
 
-// BackendConfig is one backend of a service.
+// BackendConfig configures one backend of a service.
 type BackendConfig struct {
 	Name        string // "": the address
 	Addr        string // "host:port" or "unix:/path"
 	Weight      int    // share of new sessions; 0: 1, negative: none
-	Priority    int    // those of 1 serve when none of 0 is up and ready
-	MaxSessions int    // 0: no limit
-	CheckPort   int    // 0: the service's check.port, or the backend's own
+	Priority    int    // backends of priority 1 serve when none of priority 0 is up and ready
+	MaxSessions int    // most live sessions; 0: no limit
+	CheckPort   int    // port for checks; 0: the service's Check.Port, or the backend's own
 
-	TLS *BackendTLS // that is spoken to it; nil: none
+	TLS *BackendTLS // nil: no TLS to the backend
 
-	Restart      []string      // argv that restarts it, run by the engine
-	ReadyTimeout time.Duration // how long good checks may take to come after a restart; 0: 60 s
+	Restart      []string      // command that restarts the backend; the engine runs it
+	ReadyTimeout time.Duration // how long checks may take to pass after a restart; 0: 60 s
 
-	// FoundBy is the kind of the source that has found it ("srv"), which
-	// SetDiscovered sets; "": it is configured.
+	// FoundBy is the kind of the source that found the backend ("srv"), set by
+	// SetDiscovered; "": it is configured.
 	FoundBy string
 }
 
@@ -299,8 +297,8 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// ParseSource reads an address to connect from. Whether this machine has it is
-// not asked: it may come later, as one that moves between machines does.
+// ParseSource parses an address to connect from. It does not check whether this
+// machine has the address, which may come later, as a floating address does.
 func ParseSource(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -312,8 +310,8 @@ func ParseSource(s string) (netip.Addr, error) {
 	return a, nil
 }
 
-// ParseBackend reads "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]",
-// and of TLS to it "[,tls=verify|noverify][,tls_name=NAME][,ca=FILE][,tls_cert=FILE][,tls_key=FILE]".
+// ParseBackend parses "host:port[,name=NAME][,weight=N][,priority=N][,check=PORT][,max_sessions=N]",
+// followed by "[,tls=verify|noverify][,tls_name=NAME][,ca=FILE][,tls_cert=FILE][,tls_key=FILE]" for TLS.
 func ParseBackend(s string) (BackendConfig, error) {
 	addr, rest, more := strings.Cut(s, ",")
 	c := BackendConfig{Addr: addr}

@@ -1,16 +1,16 @@
 package proxy
 
-// Descriptors divides the descriptors that a process may have open. Two for
-// each session; the reserve is for all else. Listeners that are not for
-// clients of services are bounded within the reserve, so that a flood of one of
-// them cannot take what sessions need.
+// Descriptors divides the file descriptors that a process may have open: two for
+// each session, and a reserve for everything else. Listeners other than those of
+// services are bounded within the reserve, so that a flood of connections to one
+// of them cannot take descriptors from sessions.
 type Descriptors struct {
-	Sessions int // that can be open at once
+	Sessions int // most sessions at a time
 	Control  int // connections to the control socket
 	Metrics  int // connections to /metrics
-	Checks   int // of backends, under way at once
-	Mesh     int // connections to and from nodes that have proved no secret
-	Files    int // connections for files beside a Protocol, each with a file of its own
+	Checks   int // checks of backends in progress at a time
+	Mesh     int // connections with nodes that have not proved the secret
+	Files    int // connections for files beside a Protocol, each with an open file
 }
 
 // reserveLeast is the reserve where the limit is an ordinary one: 64 are for
@@ -18,8 +18,8 @@ type Descriptors struct {
 // for logs, programs and checks.
 const reserveLeast = 192
 
-// NewDescriptors divides what the system allows this process. With
-// maxSessions > 0 there are that many sessions.
+// NewDescriptors divides the file descriptors that the system allows this
+// process. If maxSessions is positive, it is the number of sessions.
 func NewDescriptors(maxSessions int) Descriptors {
 	return divideDescriptors(descriptorLimit(), maxSessions)
 }

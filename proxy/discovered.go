@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// DiscoverySource is something outside of the engine that finds backends for a
-// service and gives them with SetDiscovered.
+// DiscoverySource identifies something outside the engine that finds backends for
+// a service and passes them to SetDiscovered.
 type DiscoverySource struct {
-	Name string `json:"name"` // tells the sources of one service apart
-	Kind string `json:"kind"` // dns, srv, consul, exec, file: for people
-	From string `json:"from"` // what is asked for: "_db._tcp.example.com"
+	Name string `json:"name"` // unique among the sources of the service
+	Kind string `json:"kind"` // dns, srv, consul, exec or file
+	From string `json:"from"` // what the source queries: "_db._tcp.example.com"
 }
 
-// DiscoveryInfo is how a source is doing.
+// DiscoveryInfo is the state of a source.
 type DiscoveryInfo struct {
 	DiscoverySource
-	Backends int            `json:"backends"`        // that it has in force
-	At       *time.Time     `json:"at,omitempty"`    // of its last answer; absent: none yet
-	Error    string         `json:"error,omitempty"` // why the last question had no answer; the last good set stays
+	Backends int            `json:"backends"`        // backends that the source contributes now
+	At       *time.Time     `json:"at,omitempty"`    // time of its last answer; absent: none yet
+	Error    string         `json:"error,omitempty"` // why the last query failed; the last answer remains in force
 	Failing  *time.Time     `json:"failing_since,omitempty"`
-	Failures int64          `json:"failures"`       // questions without an answer; an upgrade counts on
-	Held     *DiscoveryHeld `json:"held,omitempty"` // the answer that is not believed yet
+	Failures int64          `json:"failures"`       // failed queries; an upgrade carries the count over
+	Held     *DiscoveryHeld `json:"held,omitempty"` // backends missing from the last answer that are kept for now
 }
 
-// DiscoveryHeld are backends that the last answers have left out, and that stay
-// for now, since they are more than half.
+// DiscoveryHeld are backends that are missing from the last answers and are kept
+// for now, because they are more than half.
 type DiscoveryHeld struct {
 	Missing []string  `json:"missing"`
-	Until   time.Time `json:"until"` // the next answer after it removes the first of them
+	Until   time.Time `json:"until"` // an answer after this time removes the first of them
 }
 
-// Text is how the source is doing, in a line for people: "found by srv, 12s ago".
+// Text returns the state of the source as a line for people: "found by srv, 12s ago".
 func (d *DiscoveryInfo) Text(now time.Time) string {
 	text := "found by " + d.Kind
 	if d.At != nil {
@@ -74,21 +74,20 @@ type discovery struct {
 	absent  map[string]SavedBackend // by name
 }
 
-// Discovered is what a source has in force.
+// Discovered is the current backends of a source.
 type Discovered struct {
 	Source   DiscoveryInfo
 	Backends []BackendConfig
 }
 
-// SetDiscovered gives the service all that one of its sources has in force, in
-// place of what that source gave before (rule 40). What is new begins with
-// checks, what is gone drains, then is removed; live sessions stay where they
-// are. Operators' states win: an admin state or weight outlives the answers,
-// also while the backend is not there, and a backend that an operator has
-// removed does not come back as long as the source names it. A source that the
-// configuration does not have (any more) changes nothing. A backend that Validate
-// refuses is left out, with an event; whether one leads back to its own service is
-// for CheckAdded to say, before.
+// SetDiscovered replaces the backends that the service has from one of its
+// sources (rule 40), and returns what changed. New backends begin with checks;
+// missing ones are drained and then removed; live sessions stay where they are.
+// Operators win: their admin states and weights outlive the answers, even while
+// the backend is absent, and a backend that an operator removed stays removed as
+// long as the source names it. A source that is not in the configuration changes
+// nothing. A backend that Validate refuses is skipped, with an event; call
+// CheckAdded before to find one that leads back to its own service.
 func (s *Service) SetDiscovered(d Discovered) (changes []string) {
 	all := d.Backends
 	d.Backends = slices.Clone(all)[:0]
@@ -124,14 +123,14 @@ func (s *Service) SetDiscovered(d Discovered) (changes []string) {
 	return changes
 }
 
-// Discovered is what SetDiscovered was given last by a source.
+// Discovered returns what SetDiscovered last got from a source.
 func (s *Service) Discovered(source string) (d Discovered) {
 	s.queue.View(func() { d = s.discovery.found[source] })
 	return d
 }
 
-// UnderMaintenance says that a pause, restart, roll or window is under way:
-// what a source leaves out meanwhile may only be what is being restarted.
+// UnderMaintenance reports whether a pause, restart, roll or window is under way:
+// a backend missing from a source may then only be restarting.
 func (s *Service) UnderMaintenance() (is bool) {
 	s.queue.View(func() { is = s.pause.current != nil || s.plan != nil })
 	return is

@@ -1,6 +1,6 @@
-// Package proxy puts services in front of TCP backends: it accepts clients,
-// holds them in a first-come-first-served queue while they must wait, chooses
-// a backend that its checks have found to be up, and carries the bytes.
+// Package proxy is a TCP proxy: it accepts clients, holds them in a
+// first-come-first-served queue while they must wait, chooses a backend that is
+// up according to its checks, and copies the data.
 //
 //	engine, err := proxy.New(proxy.Config{Services: []proxy.ServiceConfig{{
 //		Name:     "db",
@@ -11,27 +11,26 @@
 //		err = engine.Start()
 //	}
 //
-// The life of a session is the listing of this folder: open.go, admit.go with
-// gate.go and balance.go, dial.go, relay.go, record.go. Begin with session.go.
+// A session passes through open.go, admit.go with gate.go and balance.go, dial.go,
+// relay.go and record.go. Start reading with session.go.
 //
 // # Locks
 //
-// They are taken in this order; any of them may be left out:
+// Locks are taken in this order; any of them may be left out:
 //
 //	Engine.mu → sharers.mu → Service.queue → Plan.mu, live.mu → timer, event log, plan.Steps, runners' inboxes
 //
-// A service's queue guards all that decides which client may go, and where to:
-// queue.Do runs a change, queue.Update also admits those that may go then, and
-// queue.View only reads. What is a thing of its own is a type that Service
-// holds, and that says what guards it: pauseState, hookState, backendSet,
-// serviceStats, predecessorState, changes. A method that wants the queue locked
-// says so in its name (…Locked) or in its comment. While a queue is locked, or
-// what stands behind it, nothing is dialled, opened, logged or waited for, and
-// no user's code runs: an event goes into a ring, from which one goroutine logs
-// (Engine.note); a session that is to end gets a message.
+// A service's queue guards all state that decides which client is admitted and to
+// which backend: queue.Do runs a change, queue.Update also admits waiters
+// afterwards, and queue.View only reads. Independent parts of this state are types
+// that Service holds, each of which documents what guards it: pauseState,
+// hookState, backendSet, serviceStats, predecessorState, changes. A method that
+// needs the queue locked says so in its name (…Locked) or in its comment. While a
+// queue, or a lock after it in this order, is held, nothing is dialled, opened,
+// logged or waited for, and no user code runs: an event goes into a ring, from
+// which one goroutine logs (Engine.note); a session that has to end gets a message.
 //
-// What needs no engine is a package below: health (one check, what results
-// mean, and the loop of them), command, relay, and internal/plan (steps that
-// are taken one after another). What the steps of a restart or a window do
-// stays here, since each of them is a change under the service's queue.
+// Code that needs no engine is in packages below: health (checks, their results and
+// their loop), command, relay, and internal/plan (consecutive steps). The steps of a
+// restart or window are here, because each is a change under the service's queue.
 package proxy

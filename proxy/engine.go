@@ -61,8 +61,8 @@ type Engine struct {
 // errNotRunning is of what begins something, before Start.
 var errNotRunning = errors.New("proxy: the engine does not run")
 
-// New makes an engine of a configuration, which it refuses with a sentence
-// that names what is wrong. Nothing is opened before Start.
+// New returns an engine for a configuration, or an error that names what is wrong
+// with it. The engine opens nothing before Start.
 func New(c Config) (*Engine, error) {
 	e := &Engine{cfg: c, inherited: slices.Clone(c.InheritedSockets), throttles: map[string]*throttle{}, quit: make(chan struct{}), end: newShutdown(),
 		sockets: map[string]*socket{}, draining: map[*socket]struct{}{}}
@@ -125,7 +125,7 @@ func goesWith(key, scope, field string, set bool) error {
 }
 
 // Open opens all addresses, or none, and accepts no client yet. Start does so
-// itself where it was not called; after it, Close must be.
+// itself if Open was not called. After Open, the caller must call Close.
 func (h Handover) Open() error {
 	e := h.engine
 	e.mu.Lock()
@@ -232,7 +232,7 @@ func (e *Engine) allInForce() []*Service {
 	return slices.DeleteFunc(slices.Clone(e.services), func(s *Service) bool { return s.retired })
 }
 
-// Service finds a service by its name; nil when there is none.
+// Service returns the service with a name, or nil.
 func (e *Engine) Service(name string) *Service {
 	for _, s := range e.all() {
 		if s.name == name {

@@ -11,36 +11,36 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Handover is the side of an engine that another one goes on from: in the
-// process that replaces this one at an upgrade, or after a restart. A program
-// that is neither upgraded in place nor keeps state needs none of it. It is a
-// value, good for as long as the engine, and may be used from any goroutine.
+// Handover is the interface of an engine to its successor: the process that
+// replaces this one at an upgrade or after a restart. A program without in-place
+// upgrades and saved state does not need it. It is a value, valid as long as the
+// engine, and may be used by any goroutine.
 type Handover struct{ engine *Engine }
 
-// HandoverOf gives access to the engine for an upgrade or a restart.
+// HandoverOf returns the Handover of an engine, for an upgrade or a restart.
 func HandoverOf(e *Engine) Handover { return Handover{e} }
 
-// InheritedSocket is a listening socket on its way from an engine to one in another
-// process that takes its place. Clients in the kernel's backlog come with it.
+// InheritedSocket is a listening socket that passes from an engine to its
+// successor in another process. Clients in the kernel's backlog come with it.
 type InheritedSocket struct {
 	Service string
-	Addr    string // as the configuration has it
+	Addr    string // as in the configuration
 	File    *os.File
 }
 
-// RemainingSessions is what an engine that has stopped listening still has
-// of one service.
+// RemainingSessions is what an engine that has stopped listening still has of one
+// service.
 type RemainingSessions struct {
-	Active   int            `json:"active"`             // admitted, and slots that are not free yet
-	Waiting  int            `json:"waiting"`            // accepted and not admitted
-	Backends map[string]int `json:"backends,omitempty"` // the active of each
+	Active   int            `json:"active"`             // admitted sessions, and slots that are not free yet
+	Waiting  int            `json:"waiting"`            // clients accepted and not admitted
+	Backends map[string]int `json:"backends,omitempty"` // active sessions by backend
 }
 
 func (r *RemainingSessions) empty() bool { return r.Active == 0 && r.Waiting == 0 }
 
-// Sockets gives another descriptor of each socket that the engine has opened,
-// which the caller owns. What was given to the engine is not among them: the
-// giver can give it again.
+// Sockets returns a duplicate of each listening socket that the engine opened;
+// the caller owns the files. Listeners that were passed to the engine are not
+// included.
 func (h Handover) Sockets() (sockets []InheritedSocket, err error) {
 	e := h.engine
 	given := map[*socket]bool{} // one that services share is given once
@@ -86,8 +86,8 @@ func (e *Engine) openInherited(service, addr string, sock relay.Sock, beside []*
 	return relay.Adopt(f, addr, sock)
 }
 
-// Ready says why no other engine can take over now; nil: one can.
-// Pauses and plans live in one process.
+// Ready returns nil if another engine can take over now, or an error that says
+// why not. Pauses and plans cannot move to another process.
 func (h Handover) Ready() error {
 	e := h.engine
 	for _, s := range e.all() {
@@ -107,45 +107,45 @@ func (h Handover) Ready() error {
 	return e.plans.none()
 }
 
-// HandoverState is what the engine of the next process has to know to go on
-// where this one was.
+// HandoverState is what the engine of the next process needs to continue from
+// this one.
 type HandoverState struct {
 	Saved    Saved                        `json:"saved"`
-	Closed   []string                     `json:"closed"`   // services that an operator has closed
-	Up       map[string]map[string]string `json:"up"`       // where the backends are that are up, by service and name
-	Sessions uint64                       `json:"sessions"` // have been numbered
+	Closed   []string                     `json:"closed"`   // services that an operator closed
+	Up       map[string]map[string]string `json:"up"`       // addresses of the backends that are up, by service and name
+	Sessions uint64                       `json:"sessions"` // number of session ids used so far
 	Hooks    map[string]HooksState        `json:"hooks"`    // by service
 	Past     Past                         `json:"past"`
-	// Discovered is what sources have found, by service: the next engine has it
-	// before it has asked.
+	// Discovered is what sources found, by service, so that the next engine has it
+	// before its first query.
 	Discovered map[string][]Discovered `json:"discovered,omitempty"`
 	// Ejected are the ejections in force, by service and backend.
 	Ejected map[string]map[string]EjectionState `json:"ejected,omitempty"`
-	// Predecessors are the processes that the sums of counters are made of,
-	// also those that have ended, by the names that Follow knows them by.
+	// Predecessors are the processes whose counters are part of the sums, including
+	// those that have ended, by their names in Follow.
 	Predecessors map[string]Remaining `json:"predecessors"`
 }
 
-// HooksState is what the hooks of a service go on from.
+// HooksState is what the next engine needs to continue the hooks of a service.
 type HooksState struct {
-	Admitted int  `json:"admitted"`  // clients admitted
-	AfterTTL bool `json:"after_ttl"` // before_next is due, whichever number that is
+	Admitted int  `json:"admitted"`  // clients admitted so far
+	AfterTTL bool `json:"after_ttl"` // before_next is due, regardless of Every
 }
 
-// Remaining is what an engine that has stopped listening still has, and what
-// it has counted by itself.
+// Remaining is what an engine that has stopped listening still has, and its own
+// counters.
 type Remaining struct {
 	Services map[string]RemainingSessions `json:"services"`
-	Counters []ServiceInfo                `json:"counters,omitempty"` // of which only what grows is used; none: as before
-	Sessions uint64                       `json:"sessions,omitempty"` // have been numbered
-	Number   uint64                       `json:"number"`             // of two, the later has the greater one
-	// CountersNumber is the Number that Counters had first: they come less often,
-	// and may come another way.
+	Counters []ServiceInfo                `json:"counters,omitempty"` // only the counters are used; absent: unchanged
+	Sessions uint64                       `json:"sessions,omitempty"` // number of session ids used so far
+	Number   uint64                       `json:"number"`             // increases; the highest is the latest
+	// CountersNumber is the Number with which Counters came first: they are sent less
+	// often, and may be sent separately.
 	CountersNumber uint64 `json:"counters_number,omitempty"`
 }
 
-// State is the engine as it is now. Self is the name by which the next engine
-// calls this one in Follow.
+// State returns the state of the engine now. self is the name that the next
+// engine passes to Follow for this one.
 func (h Handover) State(self string) HandoverState {
 	e := h.engine
 	state := HandoverState{Saved: h.Save(), Up: e.up(), Sessions: e.sessions.Load(), Hooks: map[string]HooksState{}, Past: h.Past(),
@@ -174,8 +174,8 @@ func (h Handover) State(self string) HandoverState {
 	return state
 }
 
-// TakeOver has the engine go on, from Start on, where another one was, and
-// follow it. It is to be called once, after Open.
+// TakeOver makes the engine continue from the state of another one, from Start
+// on, and follow it. Call it once, after Open.
 func (h Handover) TakeOver(state HandoverState) {
 	e := h.engine
 	e.tookOver = true
@@ -217,9 +217,9 @@ func (e *Engine) up() map[string]map[string]string {
 	return all
 }
 
-// StopListening accepts no more clients, for an engine in another process that
-// has the same sockets; nothing is closed for clients, and a service that was
-// open counts as open. Waiters and live sessions go on until Shutdown.
+// StopListening accepts no more clients, because an engine in another process has
+// the same sockets. Clients see no closed listener, and an open service still
+// counts as open. Waiters and live sessions go on until Shutdown.
 func (h Handover) StopListening() {
 	e := h.engine
 	e.mu.Lock()
@@ -240,8 +240,8 @@ func (h Handover) StopListening() {
 	}
 }
 
-// StartListening listens again after StopListening, since no other process has taken
-// over, by what Sockets has given, which are the engine's now.
+// StartListening listens again after StopListening, if no other process took
+// over, with the files that Sockets returned. The engine owns them.
 func (h Handover) StartListening(sockets []InheritedSocket) error {
 	e := h.engine
 	e.mu.Lock()
@@ -267,8 +267,8 @@ func (h Handover) StartListening(sockets []InheritedSocket) error {
 	return errors.Join(all...)
 }
 
-// Remaining is what there is of each service, of this engine alone; those of
-// which nothing is left are not in it.
+// Remaining returns what this engine alone still has of each service; services of
+// which nothing remains are left out.
 func (h Handover) Remaining(counters bool) Remaining {
 	e := h.engine
 	e.remainingMu.Lock()
@@ -330,12 +330,13 @@ func (s *Service) remainingLocked() (r RemainingSessions) {
 	return r
 }
 
-// Follow says what another engine, whose sockets this one has, still has of
-// their services; nil: that has ended. What it has counts here as if it were
-// our own, so that no more sessions than slots reach a backend and nothing
-// begins beside a client that is still served; and as long as a client waits
-// there, none is admitted here: it came first. What it has counted is part of
-// our counters, also after its end. Call it whenever any of that has changed.
+// Follow tells the engine what another engine, whose sockets it has, still has of
+// its services; nil means that the other engine has ended. The sessions of the
+// other engine count here, so that no more sessions than slots reach a backend
+// and no hook runs beside a client that is still served. As long as clients wait
+// there, none is admitted here, because those came first. The counters of the
+// other engine are part of this one's, even after its end. Call Follow whenever
+// any of this changes.
 func (h Handover) Follow(name string, now *Remaining) {
 	e := h.engine
 	e.followMu.Lock()
@@ -382,7 +383,8 @@ func (h Handover) Follow(name string, now *Remaining) {
 	}
 }
 
-// Predecessor is what Follow got last of one; nothing where it was not.
+// Predecessor returns the last argument of Follow for a name; zero if there was
+// none.
 func (h Handover) Predecessor(name string) Remaining {
 	e := h.engine
 	e.followMu.Lock()
@@ -393,7 +395,7 @@ func (h Handover) Predecessor(name string) Remaining {
 	return Remaining{}
 }
 
-// Idle says that no client is left.
+// Idle reports whether the engine has no clients.
 func (h Handover) Idle() bool { return h.engine.budget.Used() == 0 }
 
 // add adds what another process has.

@@ -11,56 +11,56 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// What must hold after a hook, before the next client is admitted.
+// Conditions after a hook, before the next client is admitted.
 const (
-	ReadyCheck   = "check"   // as many good checks in a row as after a down
-	ReadyConnect = "connect" // one connect that works
+	ReadyCheck   = "check"   // as many consecutive passed checks as after a down
+	ReadyConnect = "connect" // one successful connect
 	ReadyNone    = "none"
 )
 
-// What becomes of a hook that failed.
+// What happens after a failed hook.
 const (
-	// OnErrorCheck checks once whether what must hold after it holds
-	// although it failed. Then clients are admitted, with a warning; else the backends are down, and
-	// it is as with OnErrorHold.
+	// OnErrorCheck checks once whether Hooks.Ready is met although the hook failed. If so,
+	// clients are admitted, with a warning; otherwise the backends count as down, and
+	// OnErrorHold applies.
 	OnErrorCheck  = "check"
-	OnErrorHold   = "hold"   // try it again, later and later; clients stay in the queue
+	OnErrorHold   = "hold"   // retry with back-off; clients stay in the queue
 	OnErrorReject = "reject" // reject the next client
-	OnErrorIgnore = "ignore" // go on
+	OnErrorIgnore = "ignore" // admit the next client
 )
 
-// OnErrors are what can become of a hook that failed.
+// OnErrors lists what can happen after a failed hook.
 var OnErrors = []string{OnErrorCheck, OnErrorHold, OnErrorReject, OnErrorIgnore}
 
-// Hooks are run around a fragile backend, one at a time in a service. The
-// zero value runs none.
+// Hooks are commands that run between clients of a fragile backend, one at a time in
+// a service. The zero value has none.
 type Hooks struct {
-	BeforeNext Hook   // before the next client is admitted: every Nth time, and after a TTL cut
-	OnTTL      Hook   // when a session has held its slot for the whole TTL
-	OnExpire   Hook   // of Shared: before the next grant of a slot whose node has lost it with its lease
-	Ready      string // ReadyCheck, ReadyConnect, ReadyNone; "" is ReadyCheck
-	// Shared lets a hook run beside live sessions of other slots. Otherwise
-	// it waits for them to end, since one that restarts the backend would cut
-	// them: for pause.limit at most. Then it has failed, as if it had run.
+	BeforeNext Hook   // before every Nth client is admitted, and after a TTL has cut a session
+	OnTTL      Hook   // after a session reached its TTL
+	OnExpire   Hook   // with ServiceConfig.Shared: before a slot is granted again whose node lost its lease
+	Ready      string // ReadyCheck, ReadyConnect or ReadyNone; "" is ReadyCheck
+	// Shared lets a hook run while sessions in other slots are live. Otherwise it
+	// waits for them to end, at most Pause.Limit, because a hook that restarts the
+	// backend would cut them. At that limit the hook fails, as if it had run.
 	Shared bool
 }
 
-// Hook is a program, or a Go function, to run. TCPLock's
-// onActivateNextConnection and onTimeoutOccurred are two with a Func.
+// Hook is a command or a Go function. TCPLock's onActivateNextConnection and
+// onTimeoutOccurred are hooks with a Func.
 type Hook struct {
-	Run     []string // argv; no shell
+	Run     []string // command with its arguments, run without a shell
 	Func    func(context.Context, HookCall) error
-	Every   int           // of BeforeNext: 0 is every client, 20 every twentieth
-	Timeout time.Duration // 0: 30 s. TERM, then KILL; a Func sees its context end
+	Every   int           // for BeforeNext: run before every Nth client; 0: 1
+	Timeout time.Duration // then a command gets TERM and later KILL, and the context of a Func ends; 0: 30 s
 	OnError string        // "" is OnErrorCheck
 }
 
-// HookCall is what a hook gets; a program, in TCPCTL_SERVICE and so on.
+// HookCall is the argument of a hook; a command gets it in TCPCTL_SERVICE and so on.
 type HookCall struct {
 	Service, Backend, Session, Client string
-	Count                             int    // of clients admitted, with this one; where slots are shared, by all nodes
-	Reason                            string // before_next, on_ttl, on_expire
-	Token                             uint64 // of the grant (SharedGrant); of on_ttl, that of the session which was cut; 0: none
+	Count                             int    // clients admitted so far, including this one; by all nodes if they share slots
+	Reason                            string // before_next, on_ttl or on_expire
+	Token                             uint64 // fencing token of the grant (SharedGrant), for on_ttl that of the cut session; 0: none
 }
 
 func (h *Hook) set() bool { return len(h.Run) > 0 || h.Func != nil }

@@ -16,22 +16,22 @@ const (
 	HookRetrying = "retrying" // it has failed, and clients are held until it is tried again
 )
 
-// HookInfo is how a service's hooks are doing.
+// HookInfo is the state of a service's hooks.
 type HookInfo struct {
 	State    string     `json:"state"`
-	Name     string     `json:"name,omitempty"`      // before_next, on_ttl or on_expire; of an idle one that has failed, too
-	Since    *time.Time `json:"since,omitempty"`     // it runs or waits
-	WaitsFor int        `json:"waits_for,omitempty"` // sessions of other slots
-	Failed   int        `json:"failed"`              // times in a row
+	Name     string     `json:"name,omitempty"`      // before_next, on_ttl or on_expire; also set if idle after a failure
+	Since    *time.Time `json:"since,omitempty"`     // when the hook began to run or wait
+	WaitsFor int        `json:"waits_for,omitempty"` // sessions in other slots that the hook waits for
+	Failed   int        `json:"failed"`              // consecutive failures
 	NextTry  *time.Time `json:"next_try,omitempty"`
 	Runs     int64      `json:"runs"`
 	Fails    int64      `json:"fails"`
-	Seconds  float64    `json:"seconds"`        // that all runs took, what was awaited after them included
-	Last     string     `json:"last,omitempty"` // what came of the last one
+	Seconds  float64    `json:"seconds"`        // total time of all runs, including the wait for their ready condition
+	Last     string     `json:"last,omitempty"` // outcome of the last run
 }
 
-// Text is the state in a line for people, "" where there is nothing to say: a
-// sign first when it fails.
+// Text returns the state as a line for people, "" if there is nothing to say. It
+// begins with a "!" if a hook fails.
 func (i *HookInfo) Text(now time.Time) string {
 	if i == nil {
 		return ""

@@ -2,15 +2,15 @@ package proxy
 
 import "github.com/tcpctl/tcpctl/proxy/internal/stats"
 
-// Histogram counts how long something took since the start, in buckets with
-// fixed bounds, so that readers can add and subtract any two of a kind.
+// Histogram counts durations since the start in buckets with fixed bounds, so
+// that readers can add and subtract any two histograms of a kind.
 type Histogram struct {
-	Bounds []float64 `json:"bounds_seconds"` // upper ends, inclusive, rising; shared: do not change
-	Counts []int64   `json:"counts"`         // of each bucket alone, and one more for what is beyond the last bound
-	Sum    float64   `json:"sum_seconds"`    // of all
+	Bounds []float64 `json:"bounds_seconds"` // inclusive upper bounds, ascending; shared: do not modify
+	Counts []int64   `json:"counts"`         // count of each bucket, not cumulative, and of durations above the last bound
+	Sum    float64   `json:"sum_seconds"`    // sum of all durations
 }
 
-// Count is how many were counted.
+// Count returns the number of durations.
 func (h Histogram) Count() (n int64) {
 	for _, c := range h.Counts {
 		n += c

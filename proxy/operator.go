@@ -1,14 +1,14 @@
 package proxy
 
-// Operator is what an operator's tools ask of an engine beyond one service:
-// its plans, its events, its sessions, and acts on these. It is a value, good
-// for as long as the engine, and may be used from any goroutine.
+// Operator is what tools of an operator need of an engine beyond one service: its
+// plans, events and sessions, and acts on these. It is a value, valid as long as
+// the engine, and may be used by any goroutine.
 type Operator struct{ engine *Engine }
 
-// Operator gives access to the engine as operators' tools have it.
+// Operator returns the Operator of the engine.
 func (e *Engine) Operator() Operator { return Operator{e} }
 
-// ServiceNames are the names of all services, in the order of the
+// ServiceNames returns the names of all services, in the order of the
 // configuration.
 func (o Operator) ServiceNames() []string {
 	var names []string
@@ -18,7 +18,7 @@ func (o Operator) ServiceNames() []string {
 	return names
 }
 
-// Services is every service at this moment.
+// Services returns the state of all services now.
 func (o Operator) Services() []ServiceInfo {
 	infos := []ServiceInfo{}
 	for _, s := range o.engine.all() {

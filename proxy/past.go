@@ -5,23 +5,22 @@ import (
 	"strconv"
 )
 
-// Past is what happened before an engine was made: in a process before it, or
-// as a file has it. Numbers and ids go on from it.
+// Past is what happened before an engine was created, from an earlier process or
+// a file. The engine continues its numbers and ids.
 type Past struct {
-	Events    []Event  `json:"events"`     // the newest, in order
-	LastEvent uint64   `json:"last_event"` // the number of the newest; 0: there is no past
-	Reports   []Report `json:"reports"`    // of plans, the newest first
-	Plans     int      `json:"plans"`      // have been numbered
+	Events    []Event  `json:"events"`     // the newest events, in order
+	LastEvent uint64   `json:"last_event"` // Seq of the newest event; 0: there is no past
+	Reports   []Report `json:"reports"`    // reports of plans, newest first
+	Plans     int      `json:"plans"`      // number of plans so far
 }
 
 // pastEvents is how many events a process hands to the one that follows it:
 // those that an operator still reads, and no second ring.
 const pastEvents = 1000
 
-// Remember puts a past before what has happened in this engine: its events can
-// be read, and so can its reports; new ones get the numbers that follow. A plan
-// that ran at the end of it counts as aborted. Call it before Start. Of two
-// pasts, the later one counts.
+// Remember gives the engine a past: its events and reports can be read, and new
+// ones get the numbers that follow. A plan that was running at its end counts as
+// aborted. Call Remember before Start. Of two pasts, the later one counts.
 func (h Handover) Remember(past Past) {
 	e := h.engine
 	events := slices.Clone(past.Events)
@@ -58,7 +57,7 @@ func (ps *plans) remember(past Past) {
 	ps.past = all[:min(len(all), plansKept)]
 }
 
-// Past is what the engine that follows is to remember of this one.
+// Past returns what the next engine should Remember of this one.
 func (h Handover) Past() Past {
 	e := h.engine
 	p := Past{Reports: e.Operator().Reports()}
@@ -70,7 +69,7 @@ func (h Handover) Past() Past {
 	return p
 }
 
-// Reports are those of all plans that are kept, the newest first.
+// Reports returns the reports of all plans that are kept, newest first.
 func (o Operator) Reports() []Report {
 	ps := &o.engine.plans
 	ps.mu.Lock()

@@ -90,19 +90,19 @@ func (ps *pauseState) endReleaseLocked() {
 		Text: s.name + " is open: all held clients have been admitted"})
 }
 
-// PauseOptions are for one pause.
+// PauseOptions are the options of a pause.
 type PauseOptions struct {
-	Limit  time.Duration // how long live sessions may take; 0: the service's
-	Then   string        // at that limit; "": the service's
-	Max    time.Duration // the longest pause; 0: the service's
-	Quiet  time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
+	Limit  time.Duration // how long live sessions may take to end; 0: the service's
+	Then   string        // what happens at Limit; "": the service's
+	Max    time.Duration // longest pause; 0: the service's
+	Quiet  time.Duration // end a live session that has carried no data for this long; 0: the service's Drain.Quiet
 	By     string
 	Reason string
 }
 
 // Pause holds new clients in the queue. It returns at once: the state is
-// pausing until no session is live, then paused. A second pause is refused; to
-// its own owner it is ErrAlready.
+// StatePausing until no session is live, and then StatePaused. If the service is
+// paused already, Pause fails: for the owner of that pause with ErrAlready.
 func (s *Service) Pause(o PauseOptions) (did string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err
@@ -136,17 +136,17 @@ func (s *Service) Pause(o PauseOptions) (did string, err error) {
 	return did, err
 }
 
-// ResumeOptions are for one resume.
+// ResumeOptions are the options of a resume.
 type ResumeOptions struct {
-	Rate   float64 // grants a second; 0: the service's release_rate
+	Rate   float64 // grants per second; 0: the service's release_rate
 	By     string
 	Reason string
-	Force  bool // end a window's pause, and a hook that runs, too
+	Force  bool // also end a window's pause, and a running hook
 }
 
-// Resume admits the clients that are held. While it does so, a second one
-// changes the rate (rule 17). Where nothing is paused, it goes on past a hook
-// that has failed (rule 21a).
+// Resume admits the clients that a pause holds. A second call while they are
+// admitted changes the rate (rule 17). If the service is not paused, Resume goes
+// on past a failing hook (rule 21a).
 func (s *Service) Resume(o ResumeOptions) (did string, err error) {
 	if err := o.Validate(); err != nil {
 		return "", err

@@ -31,25 +31,25 @@ const (
 	StepSkipped = string(plan.Skipped)
 )
 
-// ErrGivenUp says that a drain limit passed under ThenAbort.
+// ErrGivenUp means that a drain reached its limit under ThenAbort.
 var ErrGivenUp = errors.New("the drain limit passed")
 
 // errAborted says that an operator aborted the plan.
 var errAborted = errors.New("aborted")
 
-// PlanOptions are for one restart, window or roll.
+// PlanOptions are the options of a restart, window or roll.
 type PlanOptions struct {
-	Limit   time.Duration // how long live sessions may take; 0: the service's pause.limit
-	Then    string        // at that limit; "": the service's pause.then
-	Max     time.Duration // the longest that clients may be held; 0: the service's pause.max
-	Quiet   time.Duration // a live session that carries nothing for so long is ended; 0: the service's drain.quiet
-	Rate    float64       // grants a second afterwards; 0: the service's release_rate
+	Limit   time.Duration // how long live sessions may take to end; 0: the service's Pause.Limit
+	Then    string        // what happens at Limit; "": the service's Pause.Then
+	Max     time.Duration // how long clients may be held; 0: the service's Pause.Max
+	Quiet   time.Duration // end a live session that has carried no data for this long; 0: the service's Drain.Quiet
+	Rate    float64       // grants per second afterwards; 0: the service's Pause.ReleaseRate
 	By      string
 	Reason  string
-	Match   string         // roll: a glob of backends; "" is all
-	MinUp   int            // roll: how many must stay eligible; 0: one, where there is more than one
-	MaxWait time.Duration  // roll: stop when a client has waited longer; 0: no such guard
-	Cluster ClusterWindows // of a plan on all engines; nil: it is of this engine alone
+	Match   string         // roll: glob of backend names; "": all
+	MinUp   int            // roll: how many other backends must be up; 0: one, if there are others
+	MaxWait time.Duration  // roll: stop if a client has waited longer; 0: no limit
+	Cluster ClusterWindows // for a plan on all engines; nil: this engine only
 }
 
 // Plan is a restart, a window or a roll: steps that one goroutine takes one
@@ -172,7 +172,7 @@ func (p *Plan) finish(failed error) {
 	s.engine.note(ev)
 }
 
-// Report is how the plan stands, or what has come of it.
+// Report returns the progress or outcome of the plan.
 func (p *Plan) Report() Report {
 	p.mu.Lock()
 	r := p.report
@@ -195,20 +195,20 @@ func (p *Plan) Report() Report {
 	return r
 }
 
-// Done is closed when the plan has ended.
+// Done returns a channel that is closed when the plan has ended.
 func (p *Plan) Done() <-chan struct{} { return p.done }
 
-// Token is what the owner of a window shows when it speaks of it.
+// Token returns the secret that proves the owner of a window.
 func (p *Plan) Token() string { return p.token }
 
 // Hold stops the plan before its next step, until Next or Abort.
 func (p *Plan) Hold() { p.steps.Pause() }
 
-// Next goes on after Hold.
+// Next continues after Hold.
 func (p *Plan) Next() { p.steps.Next() }
 
-// Abort ends the plan: a backend that drains is ready again, a command that
-// runs is ended, and a backend behind it stays drained.
+// Abort ends the plan. A draining backend becomes ready again; a running command
+// is ended, and its backend stays drained.
 func (p *Plan) Abort(by string) { p.steps.Abort(fmt.Errorf("%w by %s", errAborted, by)) }
 
 // until waits for a condition of the service, until it says that it is over or

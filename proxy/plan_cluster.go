@@ -8,56 +8,57 @@ import (
 	"time"
 )
 
-// ClusterWindow is a window of all engines that have a service, or of one backend of it, as
-// the plan of its owner takes it through its steps; when it is made the service is closed on
-// all of them, or the backend gets no more clients. Its methods wait; an error that wraps ErrNoQuorum says that they may be called again.
+// ClusterWindow is a window on all engines that have a service, for the service or one of its
+// backends. The plan of its owner calls its methods, one per step. From its creation the
+// service is paused on all engines, or the backend gets no new clients. The methods wait; if
+// an error wraps ErrNoQuorum, the call may be repeated.
 type ClusterWindow interface {
-	// Settled returns once no session is live on any engine, or the window goes on beside
-	// them. ErrGivenUp: a limit has passed, and the window is over.
+	// Settled returns once no session is live on any engine, or the window goes on without
+	// waiting for them. ErrGivenUp: a limit passed, and the window is over.
 	Settled(ctx context.Context) (detail string, err error)
-	// Command says on all engines that the owner's command runs: no deadline ends the
-	// window. Or, with false, that nobody knows whether it does: its max does.
+	// Command tells all engines whether the owner's command runs: with true, no deadline ends
+	// the window; with false, nobody knows whether it runs, and max ends the window.
 	Command(ctx context.Context, runs bool) error
-	// Check has all engines check their backends, and returns once all checks have passed.
+	// Check makes all engines check their backends, and returns once all checks have passed.
 	Check(ctx context.Context) (detail string, err error)
-	// Resume opens the service on all engines, at the rate of the window. A backend whose
-	// command has begun, and that is not good, stays drained on all of them.
+	// Resume resumes the service on all engines, at the rate of the window. Unless good, a
+	// backend whose command has begun stays drained on all of them.
 	Resume(ctx context.Context, good bool) error
-	// Reported returns once all engines have said their last, or when none has said anything
-	// new for 30 s.
+	// Reported returns once all engines have sent their final report, or none has sent
+	// anything new for 30 s.
 	Reported(ctx context.Context)
-	// Nodes are the parts of all nodes, as far as they are known.
+	// Nodes returns the known parts of all nodes.
 	Nodes() []NodeReport
 }
 
 // ClusterWindows begins the windows of one plan.
 type ClusterWindows interface {
-	// Begin begins the next one: of a backend, or of the service for "".
+	// Begin begins the next window, of a backend, or of the service if backend is "".
 	Begin(ctx context.Context, backend string) (ClusterWindow, error)
-	// Others is what the other engines that have the service say of it now.
+	// Others returns the service as the other engines that have it see it now.
 	Others(ctx context.Context) []ClusterView
-	// End says that the plan is over: none follows, and others may begin. It does not wait.
+	// End ends the plan: no window follows, and other plans may begin. It does not wait.
 	End()
 }
 
-// A ClusterView is a service as one engine sees it now.
+// ClusterView is a service as one engine sees it now.
 type ClusterView struct {
-	Node    string       // "": this one
-	Service *ServiceInfo // nil: it is not known
-	Unknown string       // why it is not
-	LeftOut bool         // the plan goes on without it
+	Node    string       // "": this node
+	Service *ServiceInfo // nil: unknown
+	Unknown string       // why Service is unknown
+	LeftOut bool         // the plan goes on without this node
 }
 
 // NodeReport is one node's part of a plan on several.
 type NodeReport struct {
 	Node    string `json:"node"`
-	Backend string `json:"backend,omitempty"` // of a restart or roll: which one
-	// State is how far it is: pausing or draining, settled, checked, done, or unknown.
+	Backend string `json:"backend,omitempty"` // the backend of a restart or roll
+	// State is the progress of the node: pausing, draining, settled, checked, done or unknown.
 	State string `json:"state"`
-	// Unknown says why its numbers are not those of the whole plan: "its lease ended
-	// 13:02:11 UTC"; absent: they are, or will be.
+	// Unknown says why the numbers do not cover the whole plan: "its lease ended
+	// 13:02:11 UTC"; absent: they do, or will.
 	Unknown string  `json:"unknown,omitempty"`
-	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live there any more, also as its lease has ended
+	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live on the node, or its lease has ended
 	Live    int     `json:"live"`            // sessions
 	Served  int64   `json:"served"`          // of those that were held; of a Backend: all that were admitted meanwhile
 	Numbers Numbers `json:"numbers"`
@@ -73,7 +74,8 @@ const (
 	NodeUnknown  = "unknown"
 )
 
-// SetNodes makes the report one of all nodes: its numbers are the sum of those that are known.
+// SetNodes makes r the report of all nodes: its numbers become the sum of the
+// known ones.
 func (r *Report) SetNodes(nodes []NodeReport) {
 	if len(nodes) == 0 {
 		return

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Report is what has come of a plan: for people by Sentence, and for programs
-// as it is. While the plan runs, Ended is zero and the numbers are so far.
+// Report is the outcome of a plan; Sentence is for people. While the plan runs,
+// Ended is zero and the numbers are those so far.
 type Report struct {
 	ID      string    `json:"id"`
 	Kind    string    `json:"kind"`
@@ -17,38 +17,38 @@ type Report struct {
 	Owner   string    `json:"owner,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	State   string    `json:"state"`
-	Error   string    `json:"error,omitempty"` // it did not come to its end
+	Error   string    `json:"error,omitempty"` // why the plan did not complete
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended,omitzero"`
-	Seconds float64   `json:"seconds"` // from Started to Ended, or so far, whatever was done to the clock
+	Seconds float64   `json:"seconds"` // duration, or duration so far, by the monotonic clock
 	Numbers Numbers   `json:"numbers"`
-	// Nodes are the parts of all nodes, of a plan of ScopeCluster; Numbers are the sum of those that are known then.
+	// Nodes are the parts of all nodes in a plan of ScopeCluster; Numbers are then the sum of the known parts.
 	Nodes    []NodeReport    `json:"nodes,omitempty"`
 	Backends []BackendChange `json:"backends"`
 	Steps    []StepInfo      `json:"steps"`
 }
 
-// Numbers are what a plan meant to clients.
+// Numbers is the effect of a plan on clients.
 type Numbers struct {
-	Held           int     `json:"held"` // waited at any time meanwhile
+	Held           int     `json:"held"` // clients that waited at any time during the plan
 	LongestSeconds float64 `json:"longest_seconds"`
 	P50Seconds     float64 `json:"p50_seconds"`
 	P99Seconds     float64 `json:"p99_seconds"`
-	Abandoned      int64   `json:"abandoned"` // on their own
+	Abandoned      int64   `json:"abandoned"` // clients that went away by themselves
 	TimedOut       int64   `json:"timed_out"`
-	Cut            int64   `json:"cut"`      // were live, and ended by us or by a backend's death
-	Failed         int64   `json:"failed"`   // were held or waiting, and were not served
-	Rejected       int64   `json:"rejected"` // were rejected before they waited
+	Cut            int64   `json:"cut"`      // live sessions ended by tcpctl or by the death of their backend
+	Failed         int64   `json:"failed"`   // clients that were held or waiting and were not served
+	Rejected       int64   `json:"rejected"` // clients refused before they waited
 }
 
 // BackendChange is a backend before and after a plan: "up ready".
 type BackendChange struct {
 	Name   string `json:"name"`
 	Before string `json:"before"`
-	After  string `json:"after,omitempty"` // "" while it runs
+	After  string `json:"after,omitempty"` // "" while the plan runs
 }
 
-// Sentence says it in one.
+// Sentence returns the report as one sentence.
 func (r *Report) Sentence() string {
 	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d abandoned, %d cut, %d failed, %d rejected",
 		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.Numbers.Held, r.Numbers.LongestSeconds,
@@ -59,12 +59,12 @@ func (r *Report) Sentence() string {
 	return s
 }
 
-// Took is how long the plan has taken, by the monotonic clock.
+// Took returns how long the plan took, by the monotonic clock.
 func (r *Report) Took() time.Duration {
 	return time.Duration(r.Seconds * float64(time.Second)).Round(10 * time.Millisecond)
 }
 
-// Info is the plan as the status shows it.
+// Info returns the plan as shown in the status.
 func (r *Report) Info() *PlanInfo {
 	return &PlanInfo{ID: r.ID, Kind: r.Kind, Service: r.Service, Owner: r.Owner, Reason: r.Reason, State: r.State, Steps: r.Steps}
 }
@@ -121,8 +121,8 @@ func (p *Plan) over() bool {
 	}
 }
 
-// Plan finds a plan by its id; nil when there is none. For "" it is the newest
-// that runs, and when none does the newest.
+// Plan returns the plan with an id, or nil. For "" it is the newest running plan,
+// or the newest plan if none runs.
 func (o Operator) Plan(id string) *Plan {
 	o.engine.plans.mu.Lock()
 	defer o.engine.plans.mu.Unlock()
@@ -138,7 +138,7 @@ func (o Operator) Plan(id string) *Plan {
 	return newest
 }
 
-// Plan is the newest of the service, nil when there is none.
+// Plan returns the newest plan of the service, or nil.
 func (s *Service) Plan() *Plan {
 	ps := &s.engine.plans
 	ps.mu.Lock()

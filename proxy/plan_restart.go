@@ -12,9 +12,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// StartRestart drains the backend, runs its restart command, waits for good
-// checks and puts it back. Where no other backend could serve meanwhile,
-// clients are held.
+// StartRestart drains the backend, runs its restart command, waits until its
+// checks pass, and puts it back. If no other backend can serve meanwhile, clients
+// are held.
 func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
 	if len(b.config().Restart) == 0 {
 		return nil, fmt.Errorf("proxy: %s has no restart command; give it one (restart = [...]), or use a window", b.target())
@@ -23,7 +23,7 @@ func (b *Backend) StartRestart(o PlanOptions) (*Plan, error) {
 	return b.service.startPlan(PlanRestart, o, append(steps, end...))
 }
 
-// StartRoll is StartRestart for each backend that matches, in turn. It stops
+// StartRoll runs StartRestart's steps for each matching backend in turn. It stops
 // at the first failure.
 func (s *Service) StartRoll(o PlanOptions) (*Plan, error) {
 	var steps, end []step

@@ -30,9 +30,9 @@ const ownerLease = 3 * time.Second
 func newToken() string { return rand.Text() }
 
 // StartWindow begins a maintenance window: the service pauses, and once no
-// session is live its owner runs its command (in Report, the step
-// "command" is running), and CommandEnded says how that ended. After good checks
-// the service resumes. A pause of another owner is an error that names it.
+// session is live its owner runs its command (the step "command" in Report is
+// then running) and calls CommandEnded. When checks pass, the service resumes. If
+// another owner has paused the service, the error names that owner.
 func (s *Service) StartWindow(o PlanOptions) (*Plan, error) {
 	if o.Cluster != nil {
 		return s.startPlan(PlanWindow, o, clusterWindowSteps())
@@ -211,8 +211,8 @@ func (p *Plan) running() bool {
 	return !p.cmd.ended && !p.cmd.lost
 }
 
-// Heartbeat says that the owner is there, and which process its command is; 0 is
-// none yet.
+// Heartbeat reports that the window's owner is alive. pid is the process of its
+// command; 0 if there is none yet.
 func (p *Plan) Heartbeat(token string, pid int) error {
 	if token != p.token {
 		return fmt.Errorf("proxy: the window of %s is %s's", p.service.name, p.opt.By)
@@ -226,7 +226,7 @@ func (p *Plan) Heartbeat(token string, pid int) error {
 	return nil
 }
 
-// CommandEnded says how the owner's command has ended; nil is a success.
+// CommandEnded reports that the owner's command has ended; a nil err is success.
 func (p *Plan) CommandEnded(token string, err error) error {
 	if e := p.Heartbeat(token, 0); e != nil {
 		return e

@@ -10,125 +10,125 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Protocol is what the clients of a service speak around their bytes, such as
-// WebSocket: a handshake that is answered once there is a backend, frames, and
-// a word at the end. The engine knows no more of it than this, so that such a
-// client is queued, balanced, drained, paused and kicked like any other.
+// Protocol is a protocol that frames the data of a service's clients, such as
+// WebSocket: a handshake that is answered once there is a backend, frames, and a
+// close code. The engine uses only this interface, so that such clients are queued,
+// balanced, drained, paused and kicked like all others.
 type Protocol interface {
-	// Name is what a session's Via shows.
+	// Name returns the word for SessionInfo.Via.
 	Name() string
-	// Handshake waits for the handshake on a connection, plain TCP or TLS, which
-	// it owns from now on. One of TLS has crypto/tls's method ConnectionState, and
-	// is not always a *tls.Conn. Handshake must have an end of its own. An error is for a
-	// client that brought none; a *Refusal, for one that has had its answer.
+	// Handshake reads the handshake from a connection, plain TCP or TLS, and owns
+	// the connection. A TLS connection has the method ConnectionState of crypto/tls,
+	// but need not be a *tls.Conn. Handshake must have its own time limit. It returns
+	// a *Refusal if it has answered the client with an error, and another error if
+	// the client sent no handshake.
 	Handshake(net.Conn, Arrival) (PendingClient, error)
-	// AnswerAfter is how long a client waits for the answer to its handshake.
-	// One that still waits then gets it, and waits in its ProtocolConn.
+	// AnswerAfter returns how long a client may wait for the answer to its handshake.
+	// A client that still waits then gets it, and goes on waiting in its ProtocolConn.
 	AnswerAfter() time.Duration
-	// KeepAlive says whether connections may stay open on which there was no
-	// handshake but something else, like a file. It is on at first; off means
-	// that the service is closed, and that those which are idle end now.
+	// KeepAlive sets whether connections without a handshake, such as those for a
+	// file, may stay open for another request. It is on at first; off means that the
+	// service is closed, and also closes idle ones.
 	KeepAlive(on bool)
-	// Same says whether other does what this one does: then a reload keeps it.
+	// Same reports whether other behaves like this one; a reload then keeps this one.
 	Same(other Protocol) bool
-	// Close is called once, when there will be no more calls of Handshake. Those
-	// under way, clients that have come go on.
+	// Close is called once, after the last call of Handshake. Handshakes in progress
+	// and clients go on.
 	Close()
 }
 
-// Arrival is what a Protocol gets to know of a connection.
+// Arrival describes a new connection to a Protocol.
 type Arrival struct {
-	// Client is the client's address, by a PROXY header where there was one; not valid
+	// Client is the client's address, from the PROXY header if there was one; not valid
 	// for a Unix socket.
 	Client netip.Addr
-	// Trusted: it comes from one of the trusted proxies, so what that says of
-	// its client is believed.
+	// Trusted reports whether the peer is one of the trusted proxies, so that its
+	// headers about the client are accepted.
 	Trusted bool
-	// Listen are the addresses that the service is configured to listen on.
+	// Listen are the configured listen addresses of the service.
 	Listen []string
-	// Sharers gives the services that share the address now, in the order of the
-	// configuration; nil: the service has it for itself. The Protocol then says whose
-	// client it is: PendingClient.Service, Refusal.Service.
+	// Sharers returns the services that share the address now, in the order of the
+	// configuration; nil: the service does not share it. The Protocol returns the
+	// service of the client in PendingClient.Service or Refusal.Service.
 	Sharers func() []Sharer
-	// Detach is to be called when the connection turns out to be for something
-	// that is no session, like a file. It takes none of the service's capacity
-	// from then on, the Protocol bounds how many there are, and a handshake may
-	// still follow.
+	// Detach must be called if the connection is not for a session but, for example,
+	// for a file. From then on it does not count for the service; the Protocol must
+	// bound the number of such connections. A handshake may still follow.
 	Detach func()
 }
 
-// Refusal is the error of a Handshake whose client has been refused, and has had
-// its answer.
+// Refusal is the error of a Handshake that has refused its client, with an answer.
 type Refusal struct {
 	Reason Reason
-	Detail string // for people: what was asked for, by whom; a client's words are quoted and short
-	Hint   string // what to configure; "": nothing helps
-	// Service is which of several services has refused it; "": the one that was
-	// asked, or the first of those that share the address.
+	Detail string // for people: what was requested, and by whom; text from the client is quoted and short
+	Hint   string // what to configure; may be empty
+	// Service is the service that refused the client; "": the one whose Protocol was
+	// called, or the first of those that share the address.
 	Service string
 }
 
 func (r *Refusal) Error() string { return explain(r.Reason, r.Detail) }
 
-// EndError is what a ProtocolConn's WriteTo returns where it knows how the session has
-// ended, and by whom.
+// EndError is the error of a ProtocolConn's WriteTo that knows how the session ended,
+// and by which side.
 type EndError struct {
-	By     string // "": the client
+	By     string // ByClient and so on; "": the client
 	Reason Reason
-	Err    error // its text is the record's detail
+	Err    error // its text is Record.Detail
 }
 
 func (e *EndError) Error() string { return e.Err.Error() }
 func (e *EndError) Unwrap() error { return e.Err }
 
-// PendingClient is a client whose handshake has come and has not been answered. It is
-// ended by one of Accept, Refuse and Close.
+// PendingClient is a client whose handshake was read but not answered. One of Accept,
+// Refuse and Close must be called.
 type PendingClient interface {
-	// NetConn is the TCP connection, to be watched and not read.
+	// NetConn returns the TCP connection, which may be polled but not read.
 	NetConn() net.Conn
-	// HasEnded is called once the client's FIN has come, behind bytes that nothing has read.
-	// Of TLS it reads them, and reports whether they are no more than its end: close_notify.
+	// HasEnded is called when the client's FIN has arrived behind unread data. With TLS, it
+	// reads the data and reports whether it is only close_notify.
 	HasEnded() bool
-	// Service is the service that it is for, of several that share the address;
-	// "": the one that was asked.
+	// Service returns the service of the client, if several share the address; "": the one
+	// whose Protocol was called.
 	Service() string
-	// Forwarded are the addresses that proxies have named, the nearest last.
+	// Forwarded returns the client addresses that proxies sent, the nearest proxy's last.
 	Forwarded() []netip.Addr
-	// Notice is what an operator should know of a client that is
-	// admitted nevertheless, with a hint what to try; "": nothing.
+	// Notice returns a warning for operators about a client that is accepted
+	// nevertheless, with a hint what to try; "": none.
 	Notice() string
+	// Accept answers the handshake. The caller owns the ProtocolConn.
 	Accept() (ProtocolConn, error)
-	// CanLoop reports whether a loop can carry the frames that its handshake asks for,
-	// if the connection is a loop's: ProtocolConn.Frames.
+	// CanLoop reports whether a loop can copy the client's frames with
+	// ProtocolConn.Frames, if the connection belongs to a loop.
 	CanLoop() bool
-	// Moved says that its connection has been replaced by this one, which is no loop's.
+	// Moved replaces the connection by one that does not belong to a loop.
 	Moved(net.Conn)
-	// Refuse answers with a status of HTTP and a line of text. A retryAfter of
-	// 0 is not sent.
+	// Refuse answers the handshake with an HTTP status and a line of text, and closes
+	// the connection. A retryAfter of 0 is not sent.
 	Refuse(status int, retryAfter time.Duration, reason string) error
-	// Close is for a client that is gone.
+	// Close closes the connection of a client that is gone.
 	Close() error
 }
 
-// ProtocolConn is a client that has its answer: what it says in frames is a stream of
-// bytes here. See relay.Framed and relay.Frames for how they are moved.
+// ProtocolConn is a client whose handshake was accepted. It is a byte stream of the
+// payload of the client's frames. For the other methods see relay.Framed and
+// relay.Frames.
 type ProtocolConn interface {
 	net.Conn
 	io.WriterTo
 	ReadFromOnce(io.Reader) (int64, error)
 	CanIdle() bool
-	// Frames are for a loop that carries it, if CanLoop; it is called once.
+	// Frames returns the framing for a loop, if CanLoop; it is called once.
 	Frames() relay.Frames
 	Moved(net.Conn) // see PendingClient
-	// Hold keeps a client alive that still waits, and some of what it sends
-	// for the backend. It returns nil when it can do no more and has something
-	// for the backend, io.EOF when the client has ended it (or an error that is
-	// io.ErrUnexpectedEOF, without a Close frame), and ctx's error.
+	// Hold keeps a waiting client alive and buffers some of its data for the backend.
+	// It returns nil when its buffer is full, io.EOF when the client has closed (an
+	// error that wraps io.ErrUnexpectedEOF if without a Close frame), or ctx's error.
 	Hold(context.Context) error
-	// CloseWith closes with a code of RFC 6455, section 7.4, and takes
-	// some seconds at most. The client's own code wins, if it was first.
+	// CloseWith closes with a code of RFC 6455, section 7.4. It takes at most a few
+	// seconds. If the client closed first, its code wins.
 	CloseWith(code int, reason string) error
-	CloseCode() int // how it has ended; 0: it has not
+	CloseCode() int // close code; 0: not closed
 	Subprotocol() string
-	RTT() time.Duration // of the last ping; 0: none yet
+	RTT() time.Duration // round trip of the last ping; 0: none yet
 }

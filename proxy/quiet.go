@@ -7,15 +7,15 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// DrainConfig is how drains end the live sessions that they meet.
+// DrainConfig configures how drains end live sessions.
 type DrainConfig struct {
-	// Quiet is how long a session must have carried nothing, both ways and with
-	// nothing under way, for a drain, maint, pause, restart, roll or window to
-	// end it by FIN (rule 46). 0: each ends by itself.
+	// Quiet is how long a session must have carried no data in either direction,
+	// with nothing unsent, before a drain, maint, pause, restart, roll or window
+	// ends it by FIN (rule 46). 0: sessions end by themselves.
 	Quiet time.Duration
-	// Protocol is what clients speak: "postgres" or "redis". Then a session is
-	// not quiet either while a request has no reply, a transaction is open, or it
-	// has subscribed. "": that is not known.
+	// Protocol is the protocol of the clients: "postgres" or "redis". A session is
+	// then not quiet while a request lacks its reply, a transaction is open, or it
+	// has subscriptions. "": unknown.
 	Protocol string
 }
 

@@ -6,18 +6,19 @@ import (
 )
 
 // QuietDrains are the drains of one service that end live sessions at quiet
-// moments, as an engine tells those before it (Follow), which have some of them.
+// moments. An engine passes them to its predecessors (Follow), which have some of
+// the sessions.
 type QuietDrains struct {
 	Service  string                `json:"service"`
-	Number   int64                 `json:"number"`        // of two, the later has the greater one
-	All      *QuietDrain           `json:"all,omitempty"` // but for those that bypass a pause; absent: none
+	Number   int64                 `json:"number"`        // increases; the highest is in force
+	All      *QuietDrain           `json:"all,omitempty"` // drain of all sessions except those that bypass a pause; absent: none
 	Backends map[string]QuietDrain `json:"backends,omitempty"`
 }
 
-// QuietDrain ends sessions that have carried nothing for so long.
+// QuietDrain ends sessions that have carried no data for AfterSeconds.
 type QuietDrain struct {
 	AfterSeconds float64 `json:"after_seconds"`
-	By           string  `json:"by,omitempty"` // the operator
+	By           string  `json:"by,omitempty"` // operator
 }
 
 func (d *QuietDrain) own() *quietDrain {
@@ -41,8 +42,8 @@ func (q *quietDrains) tellPredecessorsLocked(now QuietDrains) {
 	s.working.Go(func() { f(now) })
 }
 
-// EndQuiet ends sessions of an engine that has handed over as the engine after it
-// wants it: that alone says so from then on.
+// EndQuiet makes an engine that has handed over end sessions at quiet moments, as
+// the engine after it says. From then on, only EndQuiet decides that.
 func (h Handover) EndQuiet(now QuietDrains) {
 	for _, s := range h.engine.all() {
 		if s.name != now.Service {

@@ -22,8 +22,8 @@ func (s *Session) watchExchange() {
 	s.server.Observe()
 }
 
-// Carried follows what the session says. A fault of the reader's ends no session:
-// it is not known any more when this one is quiet.
+// Carried passes data of a side to the parser of Drain.Protocol. If the parser
+// panics, the session goes on, and whether it is quiet is unknown from then on.
 func (s *Session) Carried(side *relay.Side, b []byte) {
 	w := s.rare.exchange
 	if err := s.service.contained("the reader of "+s.service.config().Drain.Protocol, func() error {

@@ -14,10 +14,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Apply makes the engine run another configuration, and says what it changed,
-// a sentence each. It changes everything or nothing: what cannot be opened is
-// an error, and the old configuration is in force. No waiter, session, pause,
-// plan or admin state is lost; a service that is gone serves its waiters and
+// Apply changes the configuration of the engine, and returns a sentence for each
+// change. It applies everything or nothing: if an address cannot be opened, it
+// returns an error and the old configuration stays in force. No waiter, session,
+// pause, plan or admin state is lost; a removed service serves its waiters and
 // ends (rule 22).
 func (e *Engine) Apply(c Config) (changes []string, err error) {
 	all, err := c.complete()

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Saved is what operators have done to backends, by service and backend, for
-// another engine to go on with (rule 13). Its JSON is for people, too.
+// Saved is what operators changed at backends, by service and backend, for the
+// next engine (rule 13). Its JSON is meant for people, too.
 type Saved map[string]map[string]SavedBackend
 
-// SavedBackend is what was done to one backend.
+// SavedBackend is what operators changed at one backend.
 type SavedBackend struct {
 	Admin      string        `json:"admin,omitempty"` // drain or maint
 	Weight     *int          `json:"weight,omitempty"`
@@ -27,7 +27,7 @@ type SavedBackend struct {
 	Reason     string        `json:"reason,omitempty"`
 }
 
-// SavedAddress is a BackendConfig without its name, as JSON has it.
+// SavedAddress is a BackendConfig without its name, for JSON.
 type SavedAddress struct {
 	Addr                string   `json:"addr"`
 	Weight              int      `json:"weight"` // 0 is none
@@ -60,7 +60,8 @@ func durationOf(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds * 1e9))
 }
 
-// Aspect is a side of a backend that is saved apart from the others.
+// Aspect is a part of a backend's state that is saved independently of the
+// others.
 type Aspect string
 
 // The aspects.
@@ -70,9 +71,9 @@ const (
 	AspectPresence Aspect = "presence" // that it was added, or removed
 )
 
-// ReadSaved reads what Save gave, as JSON that people may have edited since. A
-// value that is none is left out, with a sentence about it; what is no JSON at
-// all is an error.
+// ReadSaved parses the JSON of a Saved, which people may have edited. It skips
+// invalid values and returns a sentence about each in bad; the error is for text
+// that is not JSON.
 func ReadSaved(text []byte) (all Saved, bad []string, err error) {
 	var services map[string]json.RawMessage
 	if err := json.Unmarshal(text, &services); err != nil {
@@ -107,7 +108,7 @@ func ReadSaved(text []byte) (all Saved, bad []string, err error) {
 	return all, bad, nil
 }
 
-// Save is all that operators have done and that is in force.
+// Save returns all operators' changes that are in force.
 func (h Handover) Save() Saved {
 	e := h.engine
 	all := Saved{}
@@ -164,8 +165,9 @@ func (all Saved) set(service, name string, sb SavedBackend) {
 	all[service][name] = sb
 }
 
-// Keep takes one aspect of a backend as it is in now, which is Save's, and
-// leaves the others as they were. A backend that comes or goes begins anew.
+// Keep copies one aspect of a backend from now, which Save returned, and leaves
+// the other aspects as they were. A backend that was added or removed starts
+// afresh.
 func (all Saved) Keep(what Aspect, service, name string, now Saved) {
 	sb, is := all[service][name], now[service][name]
 	switch what {
@@ -185,8 +187,8 @@ func (all Saved) Keep(what Aspect, service, name string, now Saved) {
 	all.set(service, name, sb)
 }
 
-// Reconcile takes out of all what the configuration has changed since it was
-// saved: there the configuration wins. It says what, a sentence each.
+// Reconcile removes from all what the configuration has changed since it was
+// saved, because the configuration wins. It returns a sentence for each.
 func (h Handover) Reconcile(all Saved) (gone []string) {
 	e := h.engine
 	e.mu.Lock()
@@ -284,8 +286,8 @@ func (sb *SavedBackend) reconcileState(there *SavedAddress, discovers bool) (gon
 	return gone
 }
 
-// Restore brings back what was saved, before Start, and takes out of all what
-// the configuration has changed since: the configuration wins, with a warning.
+// Restore applies saved changes before Start, without those that the
+// configuration has changed since: there the configuration wins, with a warning.
 func (h Handover) Restore(all Saved) {
 	e := h.engine
 	for _, text := range h.Reconcile(all) {

@@ -16,7 +16,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Service is one set of listeners with its queue and its backends.
+// Service is one set of listeners with its queue and backends.
 type Service struct {
 	engine   *Engine
 	name     string
@@ -192,10 +192,10 @@ func (s *Service) listensLocked() []string {
 
 func (s *Service) config() *ServiceConfig { return s.cfg.Load() }
 
-// Name is what the service is called.
+// Name returns the name of the service.
 func (s *Service) Name() string { return s.name }
 
-// Backend finds a backend by its name; nil when there is none.
+// Backend returns the backend with a name, or nil.
 func (s *Service) Backend(name string) (found *Backend) {
 	s.queue.View(func() {
 		// One that is on its way out may have a successor of its name.
@@ -209,7 +209,7 @@ func (s *Service) Backend(name string) (found *Backend) {
 	return found
 }
 
-// Add takes a new backend; it gets sessions after its first good check.
+// Add adds a backend; it gets sessions after its first passed check.
 func (s *Service) Add(c BackendConfig, by, reason string) (text string, err error) {
 	if err := cmp.Or(s.CheckAdded(c), ValidateNote("reason", reason)); err != nil {
 		return "", err

@@ -12,7 +12,7 @@ import (
 // holdersShown is how many sessions that hold a slot are listed.
 const holdersShown = 32
 
-// Info is the service at this moment.
+// Info returns the state of the service now.
 func (s *Service) Info() ServiceInfo {
 	i := s.ownInfo()
 	s.queue.View(func() { i.addCounters(&s.stats.inherited) })

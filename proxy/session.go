@@ -12,11 +12,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Session is one client from its accept to its record. It is a small state
-// machine: a runner steps it with one event after another, it never blocks,
-// and it does not know whether goroutines or an event loop do its waiting.
-//
-// It owns both sides from open to record; nothing else closes either.
+// Session is one client from accept to record. It is a small state machine, which
+// a runner advances by events. It never blocks, and it does not know whether
+// goroutines or an event loop wait for it. It owns the connections of both sides
+// from open to record; nothing else closes them.
 type Session struct {
 	runnerState relay.RunnerState
 	waiter      lock.Waiter
@@ -96,8 +95,7 @@ const (
 	atRecord = uint8(len(stages) - 1)
 )
 
-// Step takes the session as far as it gets with one event. A panic on the way
-// ends this session and no other.
+// Step advances the session by one event. A panic ends this session and no other.
 func (s *Session) Step(ev relay.Event) {
 	defer s.stepPanicked()
 	if ev.Err != nil && s.broughtPanic(ev) {
@@ -126,19 +124,20 @@ func (s *Session) Step(ev relay.Event) {
 	}
 }
 
-// RunnerState is the runner's.
+// RunnerState returns the state that the runner keeps for the session.
 func (s *Session) RunnerState() *relay.RunnerState { return &s.runnerState }
 
 // runner does the session's waiting; see moveToStream.
 func (s *Session) runner() relay.Runner { return *s.runs.Load() }
 
-// Granted is called by the queue, which is locked: it may only note and post.
+// Granted is called by the queue while it is locked: it only records the grant
+// and posts a message.
 func (s *Session) Granted(w *lock.Waiter) {
 	s.service.stats.waitEndedLocked(s, s.opened.Add(s.granted))
 	s.runner().Post(s, relay.Event{Kind: relay.Granted})
 }
 
-// ID is the session's short name.
+// ID returns the short id of the session.
 func (s *Session) ID() string { return sessionID(s.number) }
 
 func sessionID(number uint64) string {

@@ -56,8 +56,8 @@ func (s *sessionView) info(now time.Time) SessionInfo {
 	return i
 }
 
-// Live is every live session, oldest first in each service. They are read
-// page by page: one that begins or ends meanwhile may be missing.
+// Live yields all live sessions, oldest first in each service. They are read page
+// by page: a session that begins or ends meanwhile may be missing.
 func (o Operator) Live() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
 		for _, s := range o.engine.all() {
@@ -73,7 +73,7 @@ func (o Operator) Live() iter.Seq[SessionInfo] {
 	}
 }
 
-// Ended is the last sessions that have ended, newest first.
+// Ended yields recently ended sessions, newest first.
 func (o Operator) Ended() iter.Seq[SessionInfo] {
 	return func(yield func(SessionInfo) bool) {
 		for _, c := range o.engine.ended.newest() {
@@ -86,7 +86,7 @@ func (o Operator) Ended() iter.Seq[SessionInfo] {
 	}
 }
 
-// Sessions is all of Live, and with ended all of Ended behind it.
+// Sessions returns all of Live, followed by all of Ended if ended is true.
 func (o Operator) Sessions(ended bool) []SessionInfo {
 	infos := []SessionInfo{}
 	for i := range o.Live() {
@@ -100,7 +100,7 @@ func (o Operator) Sessions(ended bool) []SessionInfo {
 	return infos
 }
 
-// Waiters is the queue, from its head. It is read page by page: one that
+// Waiters returns the queue from its head. It is read page by page: a client that
 // joins or leaves meanwhile may be missing.
 func (s *Service) Waiters() []WaiterInfo {
 	all := []WaiterInfo{}
@@ -112,8 +112,8 @@ func (s *Service) Waiters() []WaiterInfo {
 	return all
 }
 
-// Waiters is the head of a service's queue: so many at most, read at once. It is
-// empty for a service that is not there.
+// Waiters returns at most the given number of waiters from the head of a
+// service's queue, read at once. It returns nothing for an unknown service.
 func (o Operator) Waiters(service string, most int) []WaiterInfo {
 	s := o.engine.Service(service)
 	if s == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Kick closes sessions and waiting clients by their ids, and says how many it
+// Kick closes sessions and waiting clients by their ids, and returns how many it
 // found.
 func (o Operator) Kick(by, reason string, ids ...string) (n int) {
 	which := make(map[uint64]bool, len(ids))
@@ -37,15 +37,15 @@ func numberOf(id string) (n uint64) {
 	return n
 }
 
-// Existed says whether a session has, or had, that id.
+// Existed reports whether a session has or had that id.
 func (o Operator) Existed(id string) bool {
 	n := numberOf(id)
 	return n > 0 && n <= o.engine.sessions.Load()
 }
 
-// KickSlowly is Kick at so many a second, in the order of the ids, so that
-// clients that come again at once do not come all together. It returns at
-// once; an event says when it is done. The end of the engine ends it.
+// KickSlowly kicks at most rate sessions per second, in the order of the ids, so
+// that clients that reconnect at once do not all come together. It returns at
+// once; an event reports the end. The end of the engine ends it.
 func (o Operator) KickSlowly(by, reason string, rate float64, ids ...string) error {
 	v := &values{}
 	v.rate("rate", rate)

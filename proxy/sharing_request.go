@@ -9,21 +9,21 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Sharer is one of the services that share an address by what their clients ask
-// for in the handshake of their Protocol.
+// Sharer is one of the services that share an address and are selected by the request
+// in the handshake of their Protocol.
 type Sharer struct {
 	Service  string
 	Protocol Protocol
 	Hosts    []string // see ServiceConfig
 	Path     string
-	Listen   []string // as the service is configured to
-	Allowed  bool     // the service takes clients of this address, as far as is known before the handshake
+	Listen   []string // configured listen addresses of the service
+	Allowed  bool     // the service accepts clients of this address, as far as is known before the handshake
 }
 
-// ChooseRequest says which service a request is for, by its host, a bare name in
-// lower case, and its path: first by the host, an exact name before a pattern
-// before none, then by the longest path. Nil: none has it; and whether it is the
-// host that none has.
+// ChooseRequest returns the service for a request by its host, a bare name in
+// lower case, and its path: first by host, with an exact name before a pattern
+// before no hosts, and then by the longest path. to is nil if there is none;
+// hostKnown then reports whether any service has the host.
 func ChooseRequest(all []Sharer, host, requested string) (to *Sharer, hostKnown bool) {
 	best := [2]int{}
 	for i := range all {

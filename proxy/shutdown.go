@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// ErrClosed is Shutdown's when Close, or another Shutdown whose context has
-// ended, did not leave it the time that its own context had; and Start's after
-// either of them.
+// ErrClosed is returned by Shutdown if Close, or another Shutdown whose context
+// was done first, ended it early; and by Start after Shutdown or Close.
 var ErrClosed = errors.New("proxy: the engine is closed")
 
 // shutdown is an engine's end, which is begun once and waited for by any number.
@@ -26,13 +25,12 @@ func newShutdown() shutdown {
 
 func (s *shutdown) force() { s.once.Do(func() { close(s.now) }) }
 
-// Shutdown closes the listeners, goes on serving waiters and live sessions
-// until ctx ends, and resets the rest. It returns ctx's error when
-// there was a rest, and nothing of the engine runs afterwards: but for a
-// Config.Log that does not take what has happened, which is waited for two
-// seconds at most. It may be called again, also while it runs: each waits for
-// the same end, and the first whose ctx ends resets the sessions that remain.
-// Before Start it only keeps the engine from being started.
+// Shutdown closes the listeners, serves waiters and live sessions until ctx is
+// done, and resets the rest. It returns ctx's error if any were reset. No
+// goroutine of the engine runs afterwards; for a Config.Log that blocks, Shutdown
+// waits at most two seconds. It may be called more than once, and at the same
+// time: all calls wait for the same end, and the first whose ctx is done resets
+// the remaining sessions. Before Start, it only keeps the engine from starting.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	first := !e.stopped

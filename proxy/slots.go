@@ -9,83 +9,85 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Shared hands out a service's slots where several engines use them: one order of
-// waiters over all. Arrivals are those of the service's queue, from 1. Its methods,
-// but for CheckSlot and Close, are called with the queue locked; they never block, and do not call
-// the engine: what has changed is said by SharedUser.
+// Shared grants the slots of a service that several engines share, in one order of
+// waiters. Arrivals are those of the service's queue, from 1. Its methods, except
+// CheckSlot and Close, are called with the queue locked: they must not block or call
+// the engine. It reports changes through SharedUser.
 type Shared interface {
-	// WaitingUpTo says that all arrivals up to this one wait, but for those that
+	// WaitingUpTo reports that all arrivals up to this one wait, except those that
 	// are Done.
 	WaitingUpTo(arrival uint64)
-	// Admit takes the slot that arrival was granted; with a Reason it has none:
-	// ReasonCluster, ReasonClusterLease, ReasonClusterVersion, ReasonPaused, or ReasonLeaseLost, which is
-	// final. It may be repeated: who has a slot keeps it until Done or Requeue. As
-	// long as the grant asks for hooks the session does not go; Admit is then asked
-	// with ran, the token for which they have run.
+	// Admit takes the slot that was granted to arrival, or returns why it has none:
+	// ReasonCluster, ReasonClusterLease, ReasonClusterVersion, ReasonPaused, or
+	// ReasonLeaseLost, which is final. It may be repeated: arrival keeps its slot until
+	// Done or Requeue. If the grant requires hooks, the session is not admitted before
+	// they have run; Admit is then called with ran, the token for which they ran.
 	Admit(arrival, ran uint64) (SharedGrant, Reason)
-	// Able says whether sessions could go from here. If not, waiters keep their
-	// places, and those of other engines pass. At first they could.
+	// Able reports whether this engine could admit sessions; at first it could. If not,
+	// its waiters keep their places, and those of other engines go first.
 	Able(able bool)
-	// Done says that arrival was abandoned, or that its session has ended: its
+	// Done reports that arrival was abandoned, or that its session has ended and its
 	// connection to the backend is closed. It may be repeated.
 	Done(arrival uint64)
-	// Requeue gives a slot that Admit took back: arrival waits again, at its place.
+	// Requeue returns a slot that Admit took; arrival waits again, at its place.
 	Requeue(arrival uint64)
-	// State is for those who look, and so is Number: by which number all engines know
-	// an arrival; 0: by none yet.
+	// State returns the state for display. Number returns the number by which all
+	// engines know an arrival; 0: none yet.
 	State() SharedState
 	Number(arrival uint64) uint64
-	// CheckSlot waits for a slot for a check of this engine, in the order of all waiters, for so long at
-	// most; ok is false without one. One that is Expired will do only if expired says that nothing has to run
-	// for it. held ends when the slot is lost; release gives it back, and may
-	// be called in any case. Any goroutine may call it, and several at a time.
+	// CheckSlot waits for a slot for a check of this engine, in the order of all
+	// waiters, for at most the given time; ok is false if it got none. It takes an
+	// Expired slot only if expired is true: then no hook has to run for it. held ends
+	// when the slot is lost; release returns the slot, and may be called in any case.
+	// CheckSlot may be called by several goroutines at a time.
 	CheckSlot(ctx context.Context, most time.Duration, expired bool) (held context.Context, release func(), ok bool)
-	// Close is called once the service has ended. No call follows.
+	// Close is called once, after the service has ended. No call follows.
 	Close()
 }
 
-// Whose the slots of a lock are, and where what operators do to a service holds.
+// Scopes of the slots of a lock, and of acts on a service.
 const (
 	ScopeNode    = "node"
 	ScopeCluster = "cluster"
 )
 
-// In which order the clients of several engines get the slots of a lock.
+// Orders in which the clients of several engines get the slots of a lock.
 const (
-	OrderStrict = "strict" // first come, first served over all
-	OrderShares = "shares" // likewise on each engine, which hands out slots by itself; over all to about 250 ms
+	OrderStrict = "strict" // first come, first served across all engines
+	OrderShares = "shares" // each engine grants its share of the slots by itself; across engines the order holds to about 250 ms
 )
 
-// SharedGrant is a slot that an engine has over others.
+// SharedGrant is a slot that was granted to an engine.
 type SharedGrant struct {
-	Token   uint64 // a fencing token, used once: higher than that of each grant of the service before, on all nodes, and with OrderShares on this one
-	Hook    bool   // before_next has to run first, and wants no other session live
-	Expired bool   // on_expire has to run first: the one who had the slot may not know that it has lost it
+	Token   uint64 // unique fencing token, higher than that of all earlier grants of the service, on all nodes (with OrderShares, on this node)
+	Hook    bool   // before_next has to run first, with no other session live
+	Expired bool   // on_expire has to run first: the last holder of the slot may not know that it lost it
 }
 
-// SharedState is what a node knows of slots that it shares.
+// SharedState is what a node knows about shared slots.
 type SharedState struct {
-	Slots int           // on all nodes; 0: not known yet
-	Lease time.Duration // for how long the node's lease runs still; 0: it has none
+	Slots int           // slots on all nodes; 0: not known yet
+	Lease time.Duration // remaining time of the node's lease; 0: no lease
 	Order string        // OrderStrict or OrderShares, on all nodes
-	Share int           // slots that the node hands out by itself, in use or not
+	Share int           // slots that the node grants by itself, in use or not
 }
 
-// SharedUser is a service as its Shared sees it. Its methods must be called without
-// a lock that methods of Shared take.
+// SharedUser is the interface of a service for its Shared. Its methods must be called
+// without holding a lock that methods of Shared take.
 type SharedUser struct{ service *Service }
 
-// Service is its name.
+// Service returns the name of the service.
 func (u SharedUser) Service() string { return u.service.name }
 
-// Ask asks the gate again: a waiter may have been granted a slot, or none any more.
+// Ask makes the queue ask the gate again, because a waiter was granted a slot or
+// lost it.
 func (u SharedUser) Ask() {
 	s := u.service
 	s.queue.Update(s.shared.verifyLocked)
 }
 
-// Cut resets the sessions of these arrivals, whose slots are lost with a lease. Each
-// is Done once it has ended.
+// Cut resets the sessions of these arrivals, whose slots are lost with a lease.
+// Done is called for each once it has ended.
 func (u SharedUser) Cut(arrivals []uint64) {
 	s := u.service
 	s.queue.Do(func() {

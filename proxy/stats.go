@@ -34,14 +34,14 @@ type serviceStats struct {
 	inherited   ServiceInfo // what the processes before this one have counted
 }
 
-// TimesInfo is how long things took in one service since its start.
+// TimesInfo has the durations of one service since its start.
 type TimesInfo struct {
-	Connect Histogram `json:"connect"` // dials that reached a backend
-	Wait    Histogram `json:"wait"`    // in the queue until admitted; those never admitted are not in it
-	Session Histogram `json:"session"` // from accept to end, of sessions that reached a backend
+	Connect Histogram `json:"connect"` // connects of successful dials
+	Wait    Histogram `json:"wait"`    // waits of admitted clients
+	Session Histogram `json:"session"` // sessions that reached a backend, from accept to end
 }
 
-// EndingInfo counts sessions that ended alike.
+// EndingInfo counts ended sessions by side, phase and reason.
 type EndingInfo struct {
 	By     string `json:"ended_by"`
 	Phase  string `json:"phase"`
@@ -49,7 +49,7 @@ type EndingInfo struct {
 	Count  int64  `json:"count"`
 }
 
-// RefusedText says to people how many clients the service has refused and why,
+// RefusedText returns, for people, how many clients the service refused and why,
 // the most frequent reason first: "refused 12: denied 10, tls 2"; "": none.
 func (i *ServiceInfo) RefusedText() string {
 	total, counts := int64(0), []EndingInfo{}
@@ -117,9 +117,9 @@ func (st *serviceStats) endedLocked(e *ending, code int) {
 	st.counts.Failed++
 }
 
-// CloseInfo counts sessions that ended with one code of their Protocol. Of the
-// codes from 3000, which are free for any use and can be a thousand each, the first
-// of each thousand stands for all of it.
+// CloseInfo counts ended sessions by the close code of their Protocol. Codes from
+// 3000, which are free for any use, are counted per thousand, under the first
+// code of each thousand.
 type CloseInfo struct {
 	Code  int   `json:"code"`
 	Count int64 `json:"count"`
@@ -129,7 +129,8 @@ type CloseInfo struct {
 // programs.
 const closeAnybody = 3000
 
-// Label is the code for a metric: a number, or a range like "4000-4999".
+// Label returns the code as a metrics label: a number, or a range like
+// "4000-4999".
 func (c CloseInfo) Label() string {
 	if c.Code >= closeAnybody {
 		return fmt.Sprintf("%d-%d", c.Code, c.Code+999)

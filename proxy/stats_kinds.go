@@ -7,31 +7,31 @@ import (
 	"sort"
 )
 
-// ReasonCount is how often something has failed for one reason.
+// ReasonCount counts failures with one reason.
 type ReasonCount struct {
 	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
 }
 
-// PlanCount counts plans of a service that have ended alike.
+// PlanCount counts ended plans of a service by kind and result.
 type PlanCount struct {
 	Kind  string `json:"kind"`  // restart, window, roll
 	State string `json:"state"` // done, failed, aborted, timed_out
 	Count int64  `json:"count"`
 }
 
-// TLSFailure counts TLS handshakes of a service that have failed alike, those of
-// checks left out.
+// TLSFailure counts failed TLS handshakes of a service by side and reason, except
+// those of checks.
 type TLSFailure struct {
-	Side   string `json:"side"` // client, backend: with which it was
+	Side   string `json:"side"` // peer of the handshake: client or backend
 	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
 }
 
-// CheckCounts is what has come of the checks of one backend since the start.
+// CheckCounts counts the checks of one backend since the start.
 type CheckCounts struct {
 	Total    int64         `json:"total"`
-	Seconds  float64       `json:"seconds"` // that they took, all together
+	Seconds  float64       `json:"seconds"` // total time that they took
 	Failures []ReasonCount `json:"failures,omitempty"`
 }
 

@@ -14,11 +14,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Validate says what is wrong with the configuration of a service, all of it.
-// It is the one place where that is decided: New and Engine.Apply ask it, and
-// so does whatever reads a configuration from elsewhere, which can add where
-// a value stands. Zero is a default and right; of a duration or number that
-// can be switched off, so is a negative one.
+// Validate returns all that is wrong with the configuration of a service. New and
+// Engine.Apply call it, and so should any reader of configurations, which can add
+// the place of a value. A zero value is the default and valid; so is a negative
+// duration or number where that means off.
 func (c ServiceConfig) Validate() []*ValueError {
 	c = c.complete()
 	v := &values{}
@@ -63,8 +62,8 @@ func (c ServiceConfig) Validate() []*ValueError {
 	return v.found
 }
 
-// Validate says what is wrong with the values of the whole; ServiceConfig has
-// a Validate of its own.
+// Validate returns what is wrong with the values of Config itself; ServiceConfig
+// has its own Validate.
 func (c Config) Validate() []*ValueError {
 	v := &values{}
 	v.count("limits.max_sessions", c.MaxSessions, maxCount)
@@ -282,8 +281,8 @@ func (c *BackendConfig) validate(v *values) {
 	}
 }
 
-// Validate says what is wrong with the configuration of a backend, the first
-// of it as a *ValueError; nil: nothing.
+// Validate returns the first error in the configuration of a backend, as a
+// *ValueError, or nil.
 func (c BackendConfig) Validate() error {
 	c = c.withDefaults()
 	v := &values{}
@@ -291,7 +290,7 @@ func (c BackendConfig) Validate() error {
 	return v.first()
 }
 
-// Validate says what is wrong with the options of a drain; nil: nothing.
+// Validate returns what is wrong with the options, or nil.
 func (o DrainOptions) Validate() error {
 	v := &values{}
 	v.given("limit", o.Limit, LongestDuration)
@@ -303,7 +302,7 @@ func (o DrainOptions) Validate() error {
 	return v.first()
 }
 
-// Validate says what is wrong with the options of a pause; nil: nothing.
+// Validate returns what is wrong with the options, or nil.
 func (o PauseOptions) Validate() error {
 	v := &values{}
 	v.given("max", o.Max, LongestPause)
@@ -313,7 +312,7 @@ func (o PauseOptions) Validate() error {
 	return DrainOptions{Limit: o.Limit, Then: o.Then, Quiet: o.Quiet, Reason: o.Reason}.Validate()
 }
 
-// Validate says what is wrong with the options of a resume; nil: nothing.
+// Validate returns what is wrong with the options, or nil.
 func (o ResumeOptions) Validate() error {
 	v := &values{}
 	v.rate("rate", o.Rate)
@@ -321,7 +320,7 @@ func (o ResumeOptions) Validate() error {
 	return v.first()
 }
 
-// Validate says what is wrong with the options of a plan; nil: nothing.
+// Validate returns what is wrong with the options, or nil.
 func (o PlanOptions) Validate() error {
 	v := &values{}
 	v.number("min_up", o.MinUp, 0, maxCount)
@@ -333,23 +332,23 @@ func (o PlanOptions) Validate() error {
 	return PauseOptions{Limit: o.Limit, Then: o.Then, Max: o.Max, Quiet: o.Quiet, Reason: o.Reason}.Validate()
 }
 
-// ValidateNote says whether a text is too long for a reason or a mark, which
-// key names; nil: it is not.
+// ValidateNote returns an error if a text is too long for a reason or a mark; key
+// names it in the error.
 func ValidateNote(key, said string) error {
 	v := &values{}
 	v.note(key, said)
 	return v.first()
 }
 
-// ValidateDuration says whether a duration of an act, which key names, cannot
-// be; nil: it can.
+// ValidateDuration returns an error if the duration of an act is invalid; key
+// names it in the error.
 func ValidateDuration(key string, d time.Duration) error {
 	v := &values{}
 	v.given(key, d, LongestDuration)
 	return v.first()
 }
 
-// ValidateWeight says whether a backend can have a weight; nil: it can.
+// ValidateWeight returns an error if a backend cannot have the weight.
 func ValidateWeight(n int) error {
 	v := &values{}
 	v.number("weight", n, 0, maxWeight)

@@ -40,13 +40,13 @@ const (
 	mostUserTimout = 576 * time.Hour       // TCP_USER_TIMEOUT is milliseconds in 31 bits
 )
 
-// ValueError is one value that cannot be: of a configuration, of an act's
-// options, or of what was saved.
+// ValueError is one invalid value: of a configuration, of the options of an act,
+// or of saved state.
 type ValueError struct {
-	Key  string // "check.interval" or "backends[1].weight" of a service; "max" of options
+	Key  string // "check.interval" or "backends[1].weight" of a service, "max" of options
 	Text string // what is wrong with it, in a sentence that names it
 	Hint string // what to write; may be empty
-	// Other is the key of the value that it cannot be beside; "": it is wrong by itself.
+	// Other is the key of a value that Key conflicts with; "": Key is invalid by itself.
 	Other string
 }
 

@@ -13,55 +13,56 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Across carries acts out on all nodes that have a service of scope cluster.
+// Across performs acts on all nodes that have a service of scope cluster.
 type Across interface {
-	// Do does an act on one target. An error that wraps proxy.ErrNoQuorum says that
-	// nothing was done, ErrHere that it is to be done on this node.
+	// Do performs an act on one target. An error that wraps proxy.ErrNoQuorum means that
+	// nothing was done, ErrHere that the act applies to this node only.
 	Do(ctx context.Context, target string, r *Request) (text string, err error)
-	// Window begins a window that this node owns, of a service or of one backend. roll is
+	// Window begins a window on a service or one backend; this node owns it. roll is
 	// proxy.ClusterPause.Roll: from its first window until EndRoll no other plan begins.
 	Window(ctx context.Context, target, roll string, r *Request) (proxy.ClusterWindow, error)
-	// EndRoll says that no window of a roll follows. It does not wait.
+	// EndRoll ends a roll: no further window follows. It does not wait.
 	EndRoll(roll string)
-	// MayPlan is the error with which a plan would be refused now. leftOut is what becomes, in words, of
-	// the nodes that it would go on without.
+	// MayPlan returns the error with which a plan would be refused now. leftOut says what
+	// happens to the nodes that it would go on without.
 	MayPlan(target string, r *Request) (leftOut []string, err error)
-	// Plans are the last pauses and windows of all nodes, by service.
+	// Plans returns the last pause or window of each service on all nodes.
 	Plans() []ClusterPlan
-	// Serving are the nodes that have a service, by name; Unknown says why one cannot be asked.
+	// Serving returns the nodes that have a service, by name; Unknown says why a node cannot
+	// be reached.
 	Serving(service string) []proxy.NodeReport
-	// Drains are the backends that are out of service on all nodes.
+	// Drains returns the backends that are out of service on all nodes.
 	Drains() []ClusterDrain
 }
 
-// ErrHere says that an act has nothing to do on other nodes.
+// ErrHere means that an act applies to this node only.
 var ErrHere = errors.New("api: to be done on this node")
 
 // ClusterPlan is the last pause, window or restart of a service on all nodes.
 type ClusterPlan struct {
 	Service string             `json:"service"`
 	ID      uint64             `json:"id"`
-	Window  bool               `json:"window,omitempty"`  // a command runs while it lasts
-	Backend string             `json:"backend,omitempty"` // that is restarted; absent: the service is closed
-	Owner   string             `json:"owner"`             // the node where it was asked for
-	By      string             `json:"by,omitempty"`      // the operator
+	Window  bool               `json:"window,omitempty"`  // whether a command runs during the pause
+	Backend string             `json:"backend,omitempty"` // backend that is restarted; absent: the service is paused
+	Owner   string             `json:"owner"`             // node where it was requested
+	By      string             `json:"by,omitempty"`      // operator
 	Reason  string             `json:"reason,omitempty"`
 	Since   time.Time          `json:"since"`
-	Step    string             `json:"step"` // pause, command, check, resumed, or next: its roll goes on with another backend
+	Step    string             `json:"step"` // pause, command, check, resumed, or next: the roll continues with another backend
 	Nodes   []proxy.NodeReport `json:"nodes"`
 }
 
-// ClusterDrain is a backend that an operator has taken out of service on all nodes.
+// ClusterDrain is a backend that an operator took out of service on all nodes.
 type ClusterDrain struct {
 	Service string             `json:"service"`
 	Backend string             `json:"backend"`
 	State   string             `json:"state"` // drain or maint
 	By      string             `json:"by,omitempty"`
 	Reason  string             `json:"reason,omitempty"`
-	Nodes   []proxy.NodeReport `json:"nodes"` // their state is draining, done, kept, ready, given_up or unknown
+	Nodes   []proxy.NodeReport `json:"nodes"` // states are draining, done, kept, ready, given_up and unknown
 }
 
-// Drain finds what was said of a backend, "service/backend"; nil: nothing was.
+// Drain returns the drain of a backend, "service/backend", or nil.
 func (c *Cluster) Drain(target string) *ClusterDrain {
 	if c == nil {
 		return nil
@@ -74,7 +75,7 @@ func (c *Cluster) Drain(target string) *ClusterDrain {
 	return nil
 }
 
-// Part is one node's part in words.
+// Part describes one node's part for people.
 func (d *ClusterDrain) Part(n *proxy.NodeReport) string {
 	switch {
 	case n.Unknown != "":
@@ -114,7 +115,7 @@ func (d *ClusterDrain) progress(target string) Progress {
 	return Progress{Text: "draining " + on}
 }
 
-// Plan finds the plan of a service; nil: there is none.
+// Plan returns the plan of a service, or nil.
 func (c *Cluster) Plan(service string) *ClusterPlan {
 	if c == nil {
 		return nil
@@ -127,7 +128,7 @@ func (c *Cluster) Plan(service string) *ClusterPlan {
 	return nil
 }
 
-// Waits are the nodes that a pause waits for.
+// Waits returns the names of the nodes that a pause waits for.
 func (p *ClusterPlan) Waits() (names []string) {
 	for _, n := range p.Nodes {
 		if !n.Quiet {
@@ -158,15 +159,15 @@ func (p *ClusterPlan) progress() Progress {
 // acrossTimeout is how long a majority may take to agree on an act.
 const acrossTimeout = 10 * time.Second
 
-// OfAll says whether a target belongs to a service of scope cluster.
+// OfAll reports whether a target belongs to a service of scope cluster.
 func (s *Status) OfAll(target string) bool {
 	service, _ := SplitTarget(target)
 	svc := s.Service(service)
 	return svc != nil && svc.Scope == proxy.ScopeCluster
 }
 
-// Across says whether the act on a target is for all nodes, unless it is asked to be
-// done here.
+// Across reports whether the act on a target applies to all nodes, unless Here is
+// set.
 func (a *Act) Across(s *Status, target string) bool {
 	return s.OfAll(target) && slices.Contains(acrossActs, a.Name)
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// NodeImpact is one node's part in an act on all nodes, before it is done.
+// NodeImpact is what an act on all nodes would do on one node.
 type NodeImpact struct {
 	Node    string `json:"node"`
-	Live    int    `json:"live"`              // sessions; of an act on a backend: there
-	Waiting int    `json:"waiting"`           // clients of the service
-	Unknown string `json:"unknown,omitempty"` // why it could not be asked: the numbers say nothing
+	Live    int    `json:"live"`              // live sessions, of the backend if the act is on one
+	Waiting int    `json:"waiting"`           // waiting clients of the service
+	Unknown string `json:"unknown,omitempty"` // why the node could not be asked; the numbers are then unknown
 }
 
 // askWithin is how long nodes may take to say what they have.

@@ -7,7 +7,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Level is how much an act asks for before it is done.
+// Level is the confirmation that an act asks for.
 type Level int
 
 const (
@@ -17,7 +17,7 @@ const (
 	LevelTyped               // the target's name must be typed
 )
 
-// Target is what an act is done to.
+// Target is the kind of thing that an act applies to.
 type Target int
 
 const (
@@ -28,17 +28,17 @@ const (
 )
 
 // Act is one thing that an operator can do to a running engine. The commands,
-// the console's keys and the HTTP routes are made from the table of them.
+// the console's keys and the HTTP routes are derived from the table Acts.
 type Act struct {
-	Name   string // the word: tcpctl NAME, :NAME, POST /v1/acts/NAME
+	Name   string // the NAME in tcpctl NAME, :NAME and POST /v1/acts/NAME
 	On     Target
-	Many   bool    // several targets at once
+	Many   bool    // whether it takes several targets
 	Args   string  // what follows the target: "ADDR", "N"
 	Short  string  // one line of help, without a full stop
-	Level  Level   // at least so much confirmation; the impact may raise it
-	Params []Param // the options that it takes
-	Undo   string  // the act that takes it back, "" when none does
-	Plan   bool    // it starts a plan: the command waits for its report
+	Level  Level   // least confirmation; the impact may raise it
+	Params []Param // options that it takes
+	Undo   string  // act that undoes it; "": none
+	Plan   bool    // whether it starts a plan, for whose report the command waits
 
 	args     func(args []string) error // validates what follows the target; nil: anything
 	apply    func(l *Local, before *Status, a *Act, r Request) (Result, error)
@@ -46,65 +46,65 @@ type Act struct {
 	progress func(s *Status, target string, r *Request) Progress
 }
 
-// Request is one act that is asked for, with its options.
+// Request is a request for one act, with its options.
 type Request struct {
 	Act     string   `json:"act"`
 	Targets []string `json:"targets,omitempty"` // "db", "db/a" or "s4711", as the act takes them
 	Args    []string `json:"args,omitempty"`    // what follows the targets: a weight, an address, a text
 	Options
-	// Expect is the Stamp that the target had: the act is refused when the target
-	// has changed since. Undo uses it. "": whatever it is now.
+	// Expect is an earlier Stamp of the target: the act is refused if the target has
+	// changed since, as for an undo. "": any state.
 	Expect string `json:"expect,omitempty"`
 	// By is the operator: "ana@edge-01". The server sets it, whatever the client sent.
 	By string `json:"-"`
 
-	// Cluster is of a plan on all nodes: proxy.PlanOptions.Cluster. The server sets it.
+	// Cluster is proxy.PlanOptions.Cluster, for a plan on all nodes. The server sets it.
 	Cluster proxy.ClusterWindows `json:"-"`
 }
 
-// Options are the options of all acts. Each act takes those of its Params,
-// which also read and write them: on a command line, and as JSON.
+// Options are the options of all acts. Each act takes those in its Params, which
+// also parse and format them, on a command line and as JSON. Zero is the default.
 type Options struct {
-	Limit   time.Duration `json:"-"` // how long live sessions may take; 0 is the default
-	Then    string        `json:"-"` // abort, cut or keep
-	Quiet   time.Duration `json:"-"` // a live session that has carried nothing for so long is ended; 0 is the default
-	Max     time.Duration `json:"-"` // the longest pause
-	Rate    float64       `json:"-"` // grants or kicks a second
+	Limit   time.Duration `json:"-"` // how long live sessions may take to end
+	Then    string        `json:"-"` // what happens at Limit: abort, cut or keep
+	Quiet   time.Duration `json:"-"` // end a live session that has carried no data for this long
+	Max     time.Duration `json:"-"` // longest pause
+	Rate    float64       `json:"-"` // grants or kicks per second
 	Reason  string        `json:"-"`
 	Force   bool          `json:"-"`
 	DryRun  bool          `json:"-"`
-	Save    bool          `json:"-"` // keep it over a restart
-	Here    bool          `json:"-"` // on this node alone, of a service of scope cluster
+	Save    bool          `json:"-"` // keep the change across restarts
+	Here    bool          `json:"-"` // on this node only, even if the service's scope is cluster
 	Service string        `json:"-"` // kick: of this service
 	Backend string        `json:"-"` // kick: on this backend
 	Client  string        `json:"-"` // kick: from this address or CIDR
-	Grace   time.Duration `json:"-"` // stop: how long sessions may take
-	MinUp   int           `json:"-"` // roll: how many others must be up
-	MaxWait time.Duration `json:"-"` // roll: stop when a client has waited longer
+	Grace   time.Duration `json:"-"` // stop: how long waiters and sessions may take to end
+	MinUp   int           `json:"-"` // roll: how many other backends must be up
+	MaxWait time.Duration `json:"-"` // roll: stop if a client has waited longer
 }
 
 // Result is the outcome of an act.
 type Result struct {
 	Texts  []string `json:"texts"`            // a sentence for each target
 	Failed int      `json:"failed,omitempty"` // probes that did not pass
-	Impact []Impact `json:"impact,omitempty"` // of a dry run
-	Undo   *Request `json:"undo,omitempty"`   // what would take it back
-	Plan   string   `json:"plan,omitempty"`   // the id of the plan that has begun
+	Impact []Impact `json:"impact,omitempty"` // only for a dry run
+	Undo   *Request `json:"undo,omitempty"`   // request that would undo it
+	Plan   string   `json:"plan,omitempty"`   // id of the plan that it started
 }
 
-// Impact is what an act would do, seen from one snapshot.
+// Impact is what an act would do, according to one snapshot.
 type Impact struct {
 	Target   string       `json:"target"`
 	Lines    []string     `json:"lines"`             // sentences: "412 sessions drain first"
-	Warning  string       `json:"warning,omitempty"` // why it needs force
+	Warning  string       `json:"warning,omitempty"` // why the act needs force
 	Cut      int          `json:"cut"`               // live sessions that would be cut
-	Eligible [2]int       `json:"eligible"`          // backends before and after
+	Eligible [2]int       `json:"eligible"`          // eligible backends before and after
 	Backends int          `json:"backends"`
-	Nodes    []NodeImpact `json:"nodes,omitempty"` // of an act on all nodes that have the service
-	Level    Level        `json:"level"`           // the confirmation that it calls for
+	Nodes    []NodeImpact `json:"nodes,omitempty"` // for an act on all nodes that have the service
+	Level    Level        `json:"level"`           // confirmation that the act needs
 }
 
-// Lookup finds an act by its name; nil when there is none.
+// Lookup returns the act with a name, or nil.
 func Lookup(name string) *Act {
 	for i := range Acts {
 		if Acts[i].Name == name {
@@ -114,7 +114,7 @@ func Lookup(name string) *Act {
 	return nil
 }
 
-// Param finds an option of the act by its name.
+// Param returns the option of the act with a name.
 func (a *Act) Param(name string) (p Param, ok bool) {
 	for _, p := range a.Params {
 		if p.Name == name {
@@ -130,7 +130,7 @@ func (a *Act) Takes(name string) bool {
 	return ok
 }
 
-// Use is the act's usage line: "drain SERVICE/BACKEND…".
+// Use returns the act's usage line: "drain SERVICE/BACKEND…".
 func (a *Act) Use() string {
 	use := a.Name + [...]string{"", " SERVICE", " SERVICE/BACKEND", " SESSION"}[a.On]
 	if a.Name == "probe" {
@@ -145,7 +145,8 @@ func (a *Act) Use() string {
 	return use
 }
 
-// Impact says what r would do to each of its targets, from one snapshot.
+// Impact returns what r would do to each of its targets, according to one
+// snapshot.
 func (a *Act) Impact(s *Status, r *Request) []Impact {
 	if a.impact == nil {
 		return nil

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// CertificateInfo is a TLS certificate that clients are given now. That can be
-// another one than is in File, where that has changed and cannot be read.
+// CertificateInfo is a TLS certificate that clients get now. It differs from the
+// one in File if that has changed and cannot be read.
 type CertificateInfo struct {
-	Name     string    `json:"name"` // of the service whose clients are given it
+	Name     string    `json:"name"` // name of the service whose clients get it
 	File     string    `json:"file"`
-	NotAfter time.Time `json:"not_after"` // the last moment at which it is valid
+	NotAfter time.Time `json:"not_after"` // end of its validity
 }
 
-// CertificateNear is how long before its end a certificate is near it.
+// CertificateNear is how long before its end a certificate expires soon.
 const CertificateNear = 14 * 24 * time.Hour
 
-// Expired reports whether a certificate is valid no more.
+// Expired reports whether the certificate has expired.
 func (c *CertificateInfo) Expired(now time.Time) bool { return now.After(c.NotAfter) }
 
-// Near reports whether a certificate has expired or soon does.
+// Near reports whether the certificate has expired or will soon.
 func (c *CertificateInfo) Near(now time.Time) bool { return c.NotAfter.Sub(now) < CertificateNear }
 
-// Text is a sentence on a certificate that is near its end; "" where it is not.
+// Text returns a sentence about a certificate that expires soon; "" for others.
 func (c *CertificateInfo) Text(now time.Time) string {
 	switch at := c.NotAfter.Local().Format("2006-01-02 15:04"); {
 	case c.Expired(now):

@@ -7,8 +7,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Check refuses a request that does not fit its act, whatever its targets are:
-// no instance would accept it.
+// Check returns an error for a request that does not fit its act, whatever its
+// targets: no instance would accept it.
 func (a *Act) Check(r *Request) error {
 	if err := cmp.Or(planOptions(r).Validate(), proxy.ValidateDuration("grace", r.Grace)); err != nil {
 		return AsError(err)

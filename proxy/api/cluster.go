@@ -11,67 +11,67 @@ import (
 	"time"
 )
 
-// Cluster is the cluster of this node, as it sees it.
+// Cluster is the cluster of this node, as this node sees it.
 type Cluster struct {
-	Name    string `json:"name"` // that of the mesh
-	ID      string `json:"id"`   // "": tcpctl cluster init has not been called yet
+	Name    string `json:"name"` // name of the mesh
+	ID      string `json:"id"`   // id of the cluster; "": tcpctl cluster init was not run yet
 	Role    string `json:"role"`
-	Leader  string `json:"leader"` // a node's name; "": not known
-	Term    uint64 `json:"term"`   // which election this is; 0: this node does not vote
+	Leader  string `json:"leader"` // name of the leader; "": not known
+	Term    uint64 `json:"term"`   // term of the election; 0: this node does not vote
 	Applied uint64 `json:"applied"`
-	// LeaseSeconds is for how long this node's lease runs still, which a majority of
-	// the voters renews; absent: it has none, and grants no slot.
+	// LeaseSeconds is the remaining time of this node's lease, which a majority of the
+	// voters renews; absent: the node has no lease, and grants no slots.
 	LeaseSeconds float64 `json:"lease_seconds,omitempty"`
-	Error        string  `json:"error,omitempty"` // why a voter has stopped
+	Error        string  `json:"error,omitempty"` // why this voter has stopped
 	Voters       []Voter `json:"voters"`          // by name
-	// ClockSeconds is the clock that this node's leases run by: only its rate matters.
+	// ClockSeconds is the clock of this node's leases; only its rate matters.
 	ClockSeconds float64      `json:"clock_seconds,omitempty"`
 	File         ClusterFile  `json:"file"`
 	Disk         *ClusterDisk `json:"disk,omitempty"`   // absent: not known
-	Leases       []NodeLease  `json:"leases,omitempty"` // of all nodes, by name; only the leader knows. During an upgrade a node has several
+	Leases       []NodeLease  `json:"leases,omitempty"` // leases of all nodes, by name; only the leader knows them. During an upgrade a node has several
 	// Plans are the last pauses and windows of services of scope cluster, as far as this
-	// node knows: its lease may be over.
+	// node knows: its lease may have ended.
 	Plans []ClusterPlan `json:"plans,omitempty"`
-	// Drains are the backends of services of scope cluster that operators have taken out of
+	// Drains are the backends of services of scope cluster that operators took out of
 	// service on all nodes, with each node's part.
 	Drains []ClusterDrain `json:"drains,omitempty"`
 }
 
-// A ClusterFile is what a node's file says of its cluster, and all have to have alike.
+// ClusterFile is the part of a node's configuration that must be the same on all nodes.
 type ClusterFile struct {
 	Voters          []string `json:"voters"`
 	LeaseSeconds    float64  `json:"lease_seconds"`
 	ElectionSeconds float64  `json:"election_seconds"`
 }
 
-// A ClusterDisk is where a node keeps what it knows of its cluster.
+// ClusterDisk is the folder where a node keeps its cluster state.
 type ClusterDisk struct {
 	Dir       string `json:"dir"`
-	FreeBytes uint64 `json:"free_bytes"` // for this user
+	FreeBytes uint64 `json:"free_bytes"` // free space for this user
 	Bytes     uint64 `json:"bytes"`
 }
 
-// A NodeLease is for how long a node's lease runs still, as the leader counts it: a
-// little longer than the node itself does.
+// NodeLease is the remaining time of a node's lease by the leader's clock, which is a
+// little longer than by the node's own.
 type NodeLease struct {
 	Name         string  `json:"name"`
-	ID           string  `json:"id"` // the beginning of the node's id in the mesh
+	ID           string  `json:"id"` // first characters of the node's id in the mesh
 	LeaseSeconds float64 `json:"lease_seconds"`
 }
 
-// A Voter is a node that votes, or is to.
+// Voter is a node that votes, or is configured to.
 type Voter struct {
 	Name    string `json:"name"`
-	ID      string `json:"id,omitempty"` // as in NodeLease; absent: it was never met
+	ID      string `json:"id,omitempty"` // as in NodeLease; absent: never seen
 	Leads   bool   `json:"leads"`
-	Learner bool   `json:"learner"` // it gets what it misses, and then votes
-	Missing bool   `json:"missing"` // the file names it, and it does not vote yet
-	Reached bool   `json:"reached"` // by this node
-	Entry   uint64 `json:"entry"`   // the last one that it has; only the leader knows
+	Learner bool   `json:"learner"` // it still catches up with the log, and then votes
+	Missing bool   `json:"missing"` // the configuration names it, but it does not vote yet
+	Reached bool   `json:"reached"` // this node reaches it
+	Entry   uint64 `json:"entry"`   // last log entry that it has; only the leader knows
 }
 
-// Reached is how many of the nodes that vote this node reaches, itself among them, and
-// how many there are.
+// Reached returns how many of the voters this node reaches, including itself, and
+// how many voters there are.
 func (c *Cluster) Reached() (reached, all int) {
 	for i := range c.Voters {
 		if v := &c.Voters[i]; !v.Missing && !v.Learner {
@@ -84,8 +84,8 @@ func (c *Cluster) Reached() (reached, all int) {
 	return reached, all
 }
 
-// LeaseOf is how long the lease of a node runs still, by the beginning of its id; 0: it
-// has none.
+// LeaseOf returns the remaining seconds of a node's lease; 0: none. id is the
+// beginning of the node's id.
 func (c *Cluster) LeaseOf(id string) (seconds float64) {
 	for i := range c.Leases {
 		if l := &c.Leases[i]; id != "" && l.ID == id {
@@ -95,7 +95,8 @@ func (c *Cluster) LeaseOf(id string) (seconds float64) {
 	return seconds
 }
 
-// Lag is how many entries a voter is behind the leader, which alone knows.
+// Lag returns how many entries a voter is behind the leader; known only to the
+// leader.
 func (c *Cluster) Lag(v *Voter) (entries uint64, known bool) {
 	for i := range c.Voters {
 		if l := &c.Voters[i]; l.Leads && l.Entry > 0 && v.Entry > 0 {
@@ -105,20 +106,22 @@ func (c *Cluster) Lag(v *Voter) (entries uint64, known bool) {
 	return 0, false
 }
 
-// What this node is in its cluster.
+// Roles of a node in its cluster.
 const (
 	ClusterLeader  = "leader"
 	ClusterVoter   = "voter"
-	ClusterLearner = "learner" // it is to vote once it has all entries
+	ClusterLearner = "learner" // it votes once it has all entries
 	ClusterClient  = "client"  // it does not vote
-	ClusterRemoved = "removed" // it voted once
-	ClusterStopped = "stopped" // it is to vote, and cannot: see Error
+	ClusterRemoved = "removed" // it used to vote
+	ClusterStopped = "stopped" // it should vote and cannot: see Error
 )
 
-// StatusNoQuorum is of an act that needs a majority of a cluster's voters.
+// StatusNoQuorum is the HTTP status of an act that needs a majority of the voters and
+// reached none.
 const StatusNoQuorum = http.StatusServiceUnavailable
 
-// NoQuorum says that no majority could be asked: nothing was done.
+// NoQuorum returns the error of an act that reached no majority; nothing was
+// done.
 func NoQuorum(text, hint string) *Error { return &Error{StatusNoQuorum, text, hint} }
 
 const clusterArgs = "init|add|remove|lead|rejoin|recover|slots [NODE] [SERVICE N]"
@@ -143,7 +146,7 @@ func validateClusterArgs(args []string) error {
 	return nil
 }
 
-// ClusterSlots is the number of "cluster slots SERVICE N".
+// ClusterSlots returns the number of "cluster slots SERVICE N".
 func ClusterSlots(args []string) (uint64, error) {
 	n, err := strconv.ParseUint(args[2], 10, 20)
 	if err != nil || n == 0 {

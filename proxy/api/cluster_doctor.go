@@ -12,29 +12,29 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// A ClusterDiagnosis is what tcpctl cluster doctor finds.
+// ClusterDiagnosis is the result of tcpctl cluster doctor.
 type ClusterDiagnosis struct {
-	Nodes    []ClusterNode    `json:"nodes"`    // this one first
-	Findings []ClusterFinding `json:"findings"` // none: all is well
+	Nodes    []ClusterNode    `json:"nodes"`    // this node first
+	Findings []ClusterFinding `json:"findings"` // empty: nothing is wrong
 }
 
-// A ClusterNode is what a node says of its cluster.
+// ClusterNode is a node and its view of its cluster.
 type ClusterNode struct {
 	Node    string   `json:"node"`
 	Version string   `json:"version,omitempty"`
-	Cluster *Cluster `json:"cluster,omitempty"` // absent: it does not answer, or is in none
-	// ClockRate is how fast the clock of its leases runs against that of this command,
-	// and ClockError by how much that may be wrong; absent: not known.
+	Cluster *Cluster `json:"cluster,omitempty"` // absent: the node does not answer, or is in no cluster
+	// ClockRate is the rate of the clock of its leases relative to this command's clock,
+	// and ClockError the error of that; absent: not known.
 	ClockRate  float64 `json:"clock_rate,omitempty"`
 	ClockError float64 `json:"clock_error,omitempty"`
-	// SkewSeconds is how far its time of day is ahead of this command's.
+	// SkewSeconds is how far the node's time of day is ahead of this command's.
 	SkewSeconds float64 `json:"skew_seconds"`
-	Error       string  `json:"error,omitempty"` // why it does not answer
+	Error       string  `json:"error,omitempty"` // why the node does not answer
 }
 
-// A ClusterFinding is one thing that is wrong, and what to try.
+// ClusterFinding is one problem, and what to try.
 type ClusterFinding struct {
-	Node string `json:"node,omitempty"` // absent: all of them
+	Node string `json:"node,omitempty"` // absent: all nodes
 	Text string `json:"text"`
 	Hint string `json:"hint"`
 }
@@ -50,13 +50,15 @@ const (
 	leastFree, leastShare = 256 << 20, 0.05
 )
 
-// DiagnoseCluster asks all nodes of the mesh how their cluster is, twice, as the rates of
-// their clocks take a moment to show, and compares what they say.
+// DiagnoseCluster asks all nodes of the mesh about their cluster, and compares
+// the answers. It asks twice, because it takes a moment to measure the rates of
+// their clocks.
 func DiagnoseCluster(ctx context.Context, self Source, peers func(id string) Source) (*ClusterDiagnosis, error) {
 	return diagnoseCluster(ctx, self, peers, clockWatch)
 }
 
-// NearlyFull says that a disk is; "": it is not, or nothing is known.
+// NearlyFull returns a sentence if the disk is nearly full; "" if it is not, or
+// nothing is known.
 func (f *ClusterDisk) NearlyFull() string {
 	if f == nil || f.FreeBytes >= leastFree || float64(f.FreeBytes) >= leastShare*float64(f.Bytes) {
 		return ""
@@ -64,7 +66,7 @@ func (f *ClusterDisk) NearlyFull() string {
 	return fmt.Sprintf("the disk of %s is nearly full: %s of %s are free", f.Dir, text.Bytes(float64(f.FreeBytes)), text.Bytes(float64(f.Bytes)))
 }
 
-// DiskHint is what to try then.
+// DiskHint is the hint for a disk that is nearly full.
 const DiskHint = "make room: a voter whose disk is full stops voting"
 
 // clusterLook is one answer of a node, with when it came.

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// ParseWords reads a request in the words and flags of the command line:
-// drain db/a --limit 5m. Check it once its targets are complete.
+// ParseWords parses a request from the words and flags of a command line: drain
+// db/a --limit 5m. Call Check once its targets are complete.
 func ParseWords(words []string) (Request, error) {
 	act, err := findAct(words[0])
 	if err != nil {
@@ -62,8 +62,8 @@ func (a *Act) flagHint() string {
 	return "it takes " + strings.Join(names, ", ")
 }
 
-// CommandLine is the command that does the same: "tcpctl drain db/a --limit 5m".
-// A shell takes it as it is.
+// CommandLine returns the command line of the request, quoted for a shell:
+// "tcpctl drain db/a --limit 5m".
 func (r *Request) CommandLine() string {
 	words := []string{"tcpctl", r.Act}
 	for _, word := range slices.Concat(r.Targets, r.Args) {

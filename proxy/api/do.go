@@ -10,8 +10,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Do validates a request and carries it out on each of its targets in turn. It
-// stops at the first refusal, and says which targets were done before.
+// Do validates a request and performs it on each of its targets in turn. It stops
+// at the first refusal, and says which targets were done before.
 func (l *Local) Do(ctx context.Context, r Request) (Result, error) {
 	if r.By == "" {
 		r.By = l.By

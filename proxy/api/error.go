@@ -8,27 +8,27 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Error is a refusal with a hint. As JSON it is
-// {"error": {"code": "refused", "message": "…", "hint": "…"}}.
+// Error is a refusal with a hint. Its JSON is {"error": {"code": "refused",
+// "message": "…", "hint": "…"}}.
 type Error struct {
-	Status int    // of HTTP: 400 wrong, 404 unknown, 409 refused, 502 not reached, 503 no majority of a cluster, 504 sent and not answered
+	Status int    // HTTP status: 400 bad request, 404 unknown, 409 refused, 502 not reached, 503 no majority of a cluster, 504 sent and not answered
 	Text   string // what is wrong, and with what
 	Hint   string // what to try next
 }
 
-// ErrorBody is an Error as JSON, and what a command prints under --json.
+// ErrorBody is the JSON of an Error, which commands also print with --json.
 type ErrorBody struct {
 	Error struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		Hint    string `json:"hint,omitempty"`
-		File    string `json:"file,omitempty"` // that is wrong
-		Line    int    `json:"line,omitempty"` // of it, from 1
+		File    string `json:"file,omitempty"` // file with the error
+		Line    int    `json:"line,omitempty"` // line in it, from 1
 	} `json:"error"`
 }
 
-// Code is one word for what kind of error it is: usage, not_found, refused,
-// of another node unreachable or no_answer, and of a cluster no_quorum.
+// Code returns one word for the kind of error: usage, not_found or refused;
+// unreachable or no_answer for another node; no_quorum for a cluster.
 func (e *Error) Code() string {
 	switch e.Status {
 	case http.StatusBadRequest:
@@ -52,7 +52,7 @@ func (e *Error) body() (b ErrorBody) {
 	return b
 }
 
-// UnmarshalJSON leaves Status as it is: that is the answer's.
+// UnmarshalJSON does not set Status, which is the HTTP status of the response.
 func (e *Error) UnmarshalJSON(text []byte) error {
 	var b ErrorBody
 	err := json.Unmarshal(text, &b)
@@ -67,31 +67,31 @@ func (e *Error) Error() string {
 	return e.Text + "; " + e.Hint
 }
 
-// Wrong says that the request itself makes no sense.
+// Wrong returns the error of a request that is invalid by itself.
 func Wrong(text, hint string) *Error { return &Error{http.StatusBadRequest, text, hint} }
 
-// Unknown says that there is no such thing.
+// Unknown returns the error of a request for something that does not exist.
 func Unknown(text, hint string) *Error { return &Error{http.StatusNotFound, text, hint} }
 
-// Refused says that the engine could, and will not.
+// Refused returns the error of a valid request that the engine refuses.
 func Refused(text, hint string) *Error { return &Error{http.StatusConflict, text, hint} }
 
-// The statuses of a request to another node that gave no answer: it was not
-// sent, or it was sent and its outcome is unknown.
+// Statuses of a request to another node without an answer: it was not sent, or it
+// was sent and its outcome is unknown.
 const (
 	StatusUnreachable = http.StatusBadGateway
 	StatusNoAnswer    = http.StatusGatewayTimeout
 )
 
-// Unreachable says that a request was not sent.
+// Unreachable returns the error of a request that was not sent.
 func Unreachable(text, hint string) *Error { return &Error{StatusUnreachable, text, hint} }
 
-// NoAnswer says that a request was sent and not answered.
+// NoAnswer returns the error of a request that was sent and not answered.
 func NoAnswer(text string) *Error {
 	return &Error{StatusNoAnswer, "sent, but not answered: " + text, "the node may or may not have done it: see its events; repeating the act is safe"}
 }
 
-// AsError makes an Error of any error, a refusal unless it says otherwise.
+// AsError converts any error to an Error, by default a refusal.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -10,36 +10,36 @@ import (
 	"time"
 )
 
-// Outcome is what is known of a request to one node.
+// Outcome is the outcome of a request to one node.
 type Outcome string
 
-// The outcomes. Unknown says that the node was not reached, or that nothing
-// came back of what was sent: its events show what it has done.
+// Outcomes. Unknown means that the node was not reached, or that no answer came
+// back: its events show what it did.
 const (
 	OutcomeDone    Outcome = "done"
 	OutcomeRefused Outcome = "refused"
 	OutcomeUnknown Outcome = "unknown"
 )
 
-// Member is a node that a request for all nodes goes to: this one, or a member
-// of its mesh.
+// Member is a node that gets the requests for all nodes: this node or a member of
+// its mesh.
 type Member struct {
-	Node        string `json:"node"` // its label
+	Node        string `json:"node"` // label of the node
 	ID          string `json:"id,omitempty"`
 	Addr        string `json:"addr,omitempty"`
 	here        bool
 	unreachable string
 }
 
-// Answer is what one node has answered to a request that went to all of them.
+// Answer is the answer of one node to a request for all nodes.
 type Answer[T any] struct {
 	Member
 	Outcome Outcome
 	Result  T
-	Error   *Error // why not; nil when done
+	Error   *Error // why it was not done; nil: done
 }
 
-// MarshalJSON puts what is in the Error beside the node, and not a level below.
+// MarshalJSON puts the fields of Error beside the node instead of a level below.
 func (a Answer[T]) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Member
@@ -56,13 +56,13 @@ func (a Answer[T]) MarshalJSON() ([]byte, error) {
 // PeerAnswer is the answer to an act.
 type PeerAnswer = Answer[Result]
 
-// Here says whether it is the node that was asked.
+// Here reports whether this is the node that was asked.
 func (m Member) Here() bool { return m.here }
 
-// Unreachable says why it cannot be asked now; "" when it can.
+// Unreachable returns why the node cannot be reached now; "" if it can.
 func (m Member) Unreachable() string { return m.unreachable }
 
-// Members are this node and the members of its mesh.
+// Members returns this node and the members of its mesh.
 func Members(ctx context.Context, self Source) ([]Member, error) {
 	st, err := self.Status(ctx)
 	if err != nil {
@@ -91,24 +91,24 @@ func members(st *Status) ([]Member, error) {
 	return all, nil
 }
 
-// NoMesh says that --peer means nothing here.
+// NoMesh returns the error of --peer without a mesh.
 func NoMesh() *Error {
 	return Wrong("this instance is in no mesh: there are no other nodes", "give its configuration a [mesh] table with a name")
 }
 
-// NoSecret says that an open mesh carries no acts.
+// NoSecret returns the error of an act through a mesh without a secret.
 func NoSecret() *Error {
 	return Refused("a mesh without a secret does not carry requests to other nodes", "give each node the same secret_file: tcpctl mesh key makes one")
 }
 
-// AskAtOnce is how many nodes are asked at a time: what one connection of the
-// control socket carries is 250.
+// AskAtOnce is how many nodes are asked at a time; one connection of the control
+// socket carries at most 250 requests.
 const AskAtOnce = 200
 
-// AskAll asks this node and each member of its mesh at once, by its id, and
-// gives each one's answer, this one's first. An unresponsive one takes until ctx
-// is done, and delays no other unless AskAtOnce are. A node that cannot be reached
-// now is not asked later.
+// AskAll asks this node and each member of its mesh concurrently, by id, and
+// returns their answers, this node's first. An unresponsive node takes until ctx
+// is done, but delays no other node, unless AskAtOnce nodes are unresponsive. A
+// node that is unreachable now is not asked later.
 func AskAll[T any](ctx context.Context, self Source, peers func(id string) Source, ask func(context.Context, Source) (T, error)) ([]Answer[T], error) {
 	return askSome(ctx, self, peers, func(string) func(context.Context, Source) (T, error) { return ask })
 }
@@ -166,13 +166,13 @@ func outcomeOf(err error, here bool) (Outcome, *Error) {
 	return OutcomeUnknown, NoAnswer(err.Error())
 }
 
-// DoEverywhere carries out one act on this node and on every member.
+// DoEverywhere performs one act on this node and all members.
 func DoEverywhere(ctx context.Context, self Source, peers func(id string) Source, r Request) ([]PeerAnswer, error) {
 	return DoOnEach(ctx, self, peers, func(string) *Request { return &r })
 }
 
-// DoOnEach is DoEverywhere with a request for each node, by its label; one for
-// which there is none is left alone.
+// DoOnEach is DoEverywhere with a request for each node, by label; nodes without
+// a request are skipped.
 func DoOnEach(ctx context.Context, self Source, peers func(id string) Source, of func(node string) *Request) ([]PeerAnswer, error) {
 	return askSome(ctx, self, peers, func(node string) func(context.Context, Source) (Result, error) {
 		r := of(node)

@@ -8,7 +8,7 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// FindService finds a service, or says which there are.
+// FindService returns a service, or an error that lists the services.
 func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
 	if s := e.Service(name); s != nil {
 		return s, nil
@@ -16,7 +16,8 @@ func FindService(e *proxy.Engine, name string) (*proxy.Service, error) {
 	return nil, noService(name, e.Operator().ServiceNames())
 }
 
-// FindService finds a service in the status, or says which there are.
+// FindService returns a service of the status, or an error that lists the
+// services.
 func (s *Status) FindService(name string) (*proxy.ServiceInfo, error) {
 	if svc := s.Service(name); svc != nil {
 		return svc, nil
@@ -40,7 +41,8 @@ func unknownOf(text string, names []string) *Error {
 	return Unknown(text, "it is one of: "+strings.Join(names, ", "))
 }
 
-// FindBackend finds "service/backend", or says which there are.
+// FindBackend returns the backend of "service/backend", or an error that lists
+// the backends.
 func FindBackend(e *proxy.Engine, target string) (*proxy.Backend, error) {
 	service, name := SplitTarget(target)
 	s, err := FindService(e, service)

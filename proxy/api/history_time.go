@@ -9,10 +9,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// ParseTime reads a moment as people write it: "now"; how long ago, "2h" or
-// "3d"; a time of day, "03:00" or "03:00:10", the last there was; a date, with
-// or without a time of day, "2026-11-28 03:00"; or RFC 3339. Where it has no
-// zone, it is in now's.
+// ParseTime parses a time as people write it: "now"; how long ago, "2h" or "3d";
+// a time of day, "03:00" or "03:00:10", the most recent one; a date with or
+// without a time of day, "2026-11-28 03:00"; or RFC 3339. Without a zone, the
+// time is in the zone of now.
 func ParseTime(s string, now time.Time) (time.Time, error) {
 	s = strings.TrimSpace(s)
 	if s == "now" {
@@ -42,7 +42,7 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, Wrong(fmt.Sprintf("%q is not a time", s), "like 2h (ago), 03:00, 2026-11-28 03:00 or now")
 }
 
-// ParseStretch reads "02:30..now" and "02:30", which is up to now.
+// ParseStretch parses "02:30..now", or "02:30" for the time from then until now.
 func ParseStretch(text string, now time.Time) (s Stretch, err error) {
 	since, until, _ := strings.Cut(text, "..")
 	if s.Since, err = ParseTime(since, now); err != nil {

@@ -12,35 +12,34 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Line is the queue of a lock that is the cluster's: the clients of all nodes, in
-// one order.
+// Line is the queue of a cluster-wide lock: the clients of all nodes, in one order.
 type Line struct {
 	Service string       `json:"service"`
 	Slots   int          `json:"slots"`
-	Holders []LineClient `json:"holders"`           // of slots, by token
-	Waiters []LineClient `json:"waiters"`           // in their order; those without a place yet come last
-	Beyond  int          `json:"beyond,omitempty"`  // waiters that are not listed, of more than 5000
-	Shares  []LineShare  `json:"shares,omitempty"`  // with lock.order = "shares": the slots that nodes hand out by themselves
-	Unknown []string     `json:"unknown,omitempty"` // what could not be found out, in words
+	Holders []LineClient `json:"holders"`           // clients with slots, by token
+	Waiters []LineClient `json:"waiters"`           // waiting clients, in order; those without a place yet come last
+	Beyond  int          `json:"beyond,omitempty"`  // number of waiters beyond the 5000 listed
+	Shares  []LineShare  `json:"shares,omitempty"`  // with lock.order = "shares": slots that nodes grant by themselves
+	Unknown []string     `json:"unknown,omitempty"` // what is unknown, in sentences
 }
 
-// LineShare is the slots of a Line that one process of a node hands out by itself.
+// LineShare is the slots of a Line that one process of a node grants by itself.
 type LineShare struct {
 	Node  string `json:"node"`
 	Slots int    `json:"slots"`
 	InUse int    `json:"in_use,omitempty"`
-	Known bool   `json:"known"` // the node has answered: without that, those in use are not known
+	Known bool   `json:"known"` // whether the node answered; otherwise in_use is unknown
 }
 
-// LineClient is a client in a Line. Of one whose node has not answered only the node,
-// the position and the token are known.
+// LineClient is a client in a Line. If its node did not answer, only the node, the
+// position and the token are known.
 type LineClient struct {
 	Node string `json:"node"`
 	proxy.WaiterInfo
-	Token       uint64  `json:"token,omitempty"`        // of a holder
-	HeldSeconds float64 `json:"held_seconds,omitempty"` // likewise
-	// LeaseSeconds is for how long the node's lease runs still: without it, the slots
-	// of a node move on. Absent: it has none, or that is not known.
+	Token       uint64  `json:"token,omitempty"`        // fencing token of a holder
+	HeldSeconds float64 `json:"held_seconds,omitempty"` // how long a holder has held its slot
+	// LeaseSeconds is the remaining time of the node's lease; at its end, the slots of
+	// the node are granted to others. Absent: no lease, or unknown.
 	LeaseSeconds float64 `json:"lease_seconds,omitempty"`
 }
 
@@ -49,46 +48,46 @@ func (c *LineClient) Holds() bool { return c.Token > 0 }
 
 // NodeLine is what one process of a node knows of a Line.
 type NodeLine struct {
-	Process string             `json:"process"`          // as Places name it
-	Lock    proxy.LockInfo     `json:"lock"`             // its lease, and its clients that have slots
-	Waiters []proxy.WaiterInfo `json:"waiters"`          // its clients
-	Places  *Places            `json:"places,omitempty"` // absent: it does not vote
-	// Earlier are the processes that an upgrade has replaced and that still have clients.
+	Process string             `json:"process"`          // name of the process in Places
+	Lock    proxy.LockInfo     `json:"lock"`             // lease of the node, and its clients with slots
+	Waiters []proxy.WaiterInfo `json:"waiters"`          // waiting clients of the process
+	Places  *Places            `json:"places,omitempty"` // absent: the node does not vote
+	// Earlier are the processes that an upgrade replaced and that still have clients.
 	Earlier []NodeLine `json:"earlier,omitempty"`
 }
 
-// Places are the places of all clients, as a voter has them. Clients are known to it
-// by the number that their node has given them: see WaiterInfo.Arrival.
+// Places are the places of all clients, as a voter knows them. It knows clients by the
+// numbers that their nodes gave them; see WaiterInfo.Arrival.
 type Places struct {
-	Entry   uint64      `json:"entry"`   // the last that the voter has: higher is newer
+	Entry   uint64      `json:"entry"`   // last log entry of the voter; higher is newer
 	Held    []HeldPlace `json:"held"`    // slots in use, by token
-	Waiting []PlaceRun  `json:"waiting"` // in their order; empty with lock.order = "shares"
-	// Shares are the slots that processes of nodes hand out by themselves.
+	Waiting []PlaceRun  `json:"waiting"` // waiting clients, in order; empty with lock.order = "shares"
+	// Shares are the slots that processes of nodes grant by themselves.
 	Shares []SharePlace `json:"shares,omitempty"`
 }
 
-// SharePlace is the slots that a process of a node hands out by itself.
+// SharePlace is the slots that a process of a node grants by itself.
 type SharePlace struct {
 	Node    string `json:"node"`
-	Process string `json:"process"` // of the node, as NodeLine has it
+	Process string `json:"process"` // process of the node, as in NodeLine
 	Slots   int    `json:"slots"`
 }
 
 // HeldPlace is a slot in use.
 type HeldPlace struct {
 	Node         string  `json:"node"`
-	Process      string  `json:"process"` // of the node, as NodeLine has it
+	Process      string  `json:"process"` // process of the node, as in NodeLine
 	Arrival      uint64  `json:"arrival"`
 	Token        uint64  `json:"token"`
-	LeaseSeconds float64 `json:"lease_seconds,omitempty"` // of the node, as the leader counts it; absent: this voter does not lead
+	LeaseSeconds float64 `json:"lease_seconds,omitempty"` // remaining time of the node's lease, by the leader's clock; absent: this voter is not the leader
 }
 
-// PlaceRun is clients of one node that stand one behind the other.
+// PlaceRun is a run of consecutive clients of one node.
 type PlaceRun struct {
 	Node    string `json:"node"`
 	Process string `json:"process"`
-	From    uint64 `json:"from"`
-	To      uint64 `json:"to"` // inclusive
+	From    uint64 `json:"from"` // first arrival
+	To      uint64 `json:"to"`   // last arrival, inclusive
 }
 
 // has reports whether a node has a client in it, by the node's id in the mesh.
@@ -105,12 +104,13 @@ const maxLine = 5000
 // lineWait bounds what a node that does not answer costs a reader.
 const lineWait = 2 * time.Second
 
-// Liner is a Source that knows its part of a Line.
+// Liner is a Source that can return its part of a Line.
 type Liner interface {
 	NodeLine(ctx context.Context, service string) (*NodeLine, error)
 }
 
-// NodeLine is what the engine's node knows of the queue of a lock of the cluster.
+// NodeLine returns what the engine's node knows of the queue of a cluster-wide
+// lock.
 func (l *Local) NodeLine(ctx context.Context, service string) (*NodeLine, error) {
 	s, err := FindService(l.Engine, service)
 	if err != nil {
@@ -143,9 +143,9 @@ func (l *Local) NodeLine(ctx context.Context, service string) (*NodeLine, error)
 	return n, nil
 }
 
-// LineOf asks all nodes for what they know of the queue of a service, and puts it
-// together. The places are those of the voter that has the newest: without a majority
-// they stand still, and so does the queue.
+// LineOf asks all nodes for what they know of the queue of a service, and merges
+// the answers. The places are those of the most recent voter: without a majority
+// they do not change, and neither does the queue.
 func LineOf(ctx context.Context, self Source, peers func(id string) Source, service string) (*Line, error) {
 	answers, err := AskAll(ctx, self, peers, func(ctx context.Context, src Source) (*NodeLine, error) {
 		l, ok := src.(Liner)

@@ -10,72 +10,73 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Local is the Source of an engine in the same process. The control socket
-// serves one of these, so there is one place that validates requests.
+// Local is the Source of an engine in the same process. The control socket serves
+// a Local, so that requests are validated in one place.
 type Local struct {
 	Engine *proxy.Engine
 	Node   Node
 	// Stop is called by the act "stop"; nil refuses it.
 	Stop func(grace time.Duration, by, reason string)
-	// Grace is how long a stop lasts that does not say otherwise; nil: not known.
+	// Grace returns the default grace period of a stop; nil: not known.
 	Grace func() time.Duration
-	// Reload is what the act "reload" does; it says what changed. nil refuses it.
+	// Reload performs the act "reload" and returns what changed; nil refuses it.
 	Reload func(by string) ([]string, error)
-	// Reloads is how they went; nil: not known.
+	// Reloads returns the outcome of reloads; nil: not known.
 	Reloads func() *ReloadInfo
-	// Upgrade is what the act "upgrade" does; it says what follows. nil refuses it.
+	// Upgrade performs the act "upgrade" and returns what follows; nil refuses it.
 	Upgrade func(by string) (string, error)
-	// Save keeps over a restart what r has done to one backend, which is
-	// "service/backend"; nil refuses --save.
+	// Save makes what r did to one backend, "service/backend", survive a restart; nil
+	// refuses --save.
 	Save func(backend string, r *Request) error
-	// Text is the configuration as it was read; nil: there is none.
+	// Text returns the configuration as it was read; nil: there is none.
 	Text func() ConfigText
-	// Mesh is the other nodes; nil: there is no mesh.
+	// Mesh returns the mesh; nil: there is none.
 	Mesh func() *Mesh
-	// Peers reaches other nodes; nil: there is no mesh.
+	// Peers returns another node as a Planner; nil: there is no mesh.
 	Peers func(node string) Planner
-	// Cluster is the cluster, and ClusterDo does the act "cluster"; nil: there is none.
+	// Cluster returns the cluster, and ClusterDo performs the act "cluster"; nil: there
+	// is no cluster.
 	Cluster   func() *Cluster
 	ClusterDo func(ctx context.Context, r Request) (string, error)
-	// Process is how the cluster names this process, and Places are those of a service's
-	// clients, nil where this node does not vote; nil: there is no cluster.
+	// Process returns the name of this process in the cluster, and Places the places of
+	// a service's clients, or nil if this node does not vote; nil: there is no cluster.
 	Process func() string
 	Places  func(ctx context.Context, service string) (*Places, error)
-	// Across carries acts out on services of scope cluster; nil: there is none.
+	// Across performs acts on services of scope cluster; nil: there are none.
 	Across Across
-	// Begin is asked before each act whether it may be now, and given back what
-	// it has returned after it; nil: always.
+	// Begin is called before each act, and its result end after the act; an error
+	// refuses the act. nil: acts are always allowed.
 	Begin func(r *Request) (end func(), err error)
-	// Refresh is called before a status is made, so that the engine knows what
-	// its predecessors have by now; nil: there are none.
+	// Refresh is called before a status is made, to update what the engine knows of its
+	// predecessors; nil: there are none.
 	Refresh func(context.Context)
 	// Shown, if set, is called when a status has been made, before it is returned.
 	Shown func()
-	// History is what the instance remembers; nil: nothing.
+	// History is the history of the instance; nil: there is none.
 	History History
-	// Certificates are those that clients are given now; nil: there are none.
+	// Certificates returns the certificates that clients get now; nil: there are none.
 	Certificates func() []CertificateInfo
-	// Predecessors are the earlier processes of the instance that still serve
-	// clients, the oldest first; nil: there are none.
+	// Predecessors returns the earlier processes of the instance that still serve
+	// clients, oldest first; nil: there are none.
 	Predecessors func() []Predecessor
-	// By is the operator of a request that names none: the user at the console.
+	// By is the operator of requests that name none: the user at the console.
 	By string
 
 	hash atomic.Pointer[string]
 }
 
-// ConfigText is a configuration file that an instance runs.
+// ConfigText is the configuration file of an instance.
 type ConfigText struct {
 	Path string `json:"path"`
 	Text string `json:"text"`
 }
 
-// Configured is a Source that knows which configuration it runs.
+// Configured is a Source that can return its configuration.
 type Configured interface {
 	Config(ctx context.Context) (ConfigText, error)
 }
 
-// Config is the configuration that the engine runs.
+// Config returns the configuration that the engine runs.
 func (l *Local) Config(context.Context) (ConfigText, error) {
 	if l.Text == nil {
 		return ConfigText{}, Refused("this instance runs without a configuration file", "start one with tcpctl run -c FILE")
@@ -83,7 +84,7 @@ func (l *Local) Config(context.Context) (ConfigText, error) {
 	return l.Text(), nil
 }
 
-// Peer is another node as a Source.
+// Peer returns another node as a Source.
 func (l *Local) Peer(node string) Planner {
 	if l.Peers == nil {
 		return nil
@@ -91,7 +92,7 @@ func (l *Local) Peer(node string) Planner {
 	return l.Peers(node)
 }
 
-// SetConfigHash changes the configuration hash in the status.
+// SetConfigHash sets the configuration hash in the status.
 func (l *Local) SetConfigHash(hash string) { l.hash.Store(&hash) }
 
 var _ Source = (*Local)(nil)
@@ -158,8 +159,8 @@ func (l *Local) Queue(ctx context.Context, service string) ([]proxy.WaiterInfo, 
 	return all, nil
 }
 
-// Waiters is the head of Queue: so many at most. It costs the data path no more
-// than that.
+// Waiters returns at most the given number of clients from the head of the queue.
+// It delays the data path no longer than that takes.
 func (l *Local) Waiters(ctx context.Context, service string, most int) ([]proxy.WaiterInfo, error) {
 	all := append(l.earlierQueue(ctx, service), l.Engine.Operator().Waiters(service, most)...)
 	all = all[:min(len(all), most)]

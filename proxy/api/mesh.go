@@ -12,44 +12,44 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Mesh is the other nodes, as this one sees them.
+// Mesh is the mesh with its other nodes, as this node sees them.
 type Mesh struct {
 	Name    string             `json:"name"`
 	Node    string             `json:"node"`
 	ID      string             `json:"id"`
-	Label   string             `json:"label"` // what --peer takes for this node: see Peer
+	Label   string             `json:"label"` // name of this node for --peer; see Peer
 	Listen  string             `json:"listen"`
-	Secret  bool               `json:"secret"` // without one, peers see names and states, and cannot act
-	Peers   []Peer             `json:"peers"`  // those that were never connected come last
+	Secret  bool               `json:"secret"` // whether the mesh has a secret; without one, peers see names and states but cannot act
+	Peers   []Peer             `json:"peers"`  // other nodes; those that were never connected come last
 	Sources []meshinfo.Source  `json:"sources,omitempty"`
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
-	Hubs    []string           `json:"hubs,omitempty"`     // the nodes that others link to where there are too many to link all
-	HubMode bool               `json:"hub_mode,omitempty"` // there are too many: each node links to the hubs only
+	Hubs    []string           `json:"hubs,omitempty"`     // nodes that the others link to in a mesh too large to link all nodes
+	HubMode bool               `json:"hub_mode,omitempty"` // the mesh is too large to link all nodes: they link to hubs only
 }
 
-// Peer is another node, and its own account of its services.
+// Peer is another node, with the services that it reports.
 type Peer struct {
 	meshinfo.Peer
-	// Label is what --peer takes for it: its name, or, where another node has
-	// the same, "name#" and the beginning of its id.
+	// Label is the name of the node for --peer: its name, or, if another node has the
+	// same name, "name#" and the beginning of its id.
 	Label    string        `json:"label,omitempty"`
 	Services []PeerService `json:"services,omitempty"`
-	// Unreadable says why its record cannot be read: it is of another version
-	// of this program. Nothing is known of its services then.
+	// Unreadable says why its record cannot be read, because another version of tcpctl
+	// wrote it. Its services are then unknown.
 	Unreadable string `json:"unreadable,omitempty"`
 }
 
-// PeerService is one service of a peer, in short.
+// PeerService is a summary of one service of a peer.
 type PeerService struct {
 	Name     string `json:"name"`
 	State    string `json:"state"`
-	Up       int    `json:"up"` // backends that are eligible
+	Up       int    `json:"up"` // eligible backends
 	Backends int    `json:"backends"`
 	Active   int    `json:"active"`
 	Queue    int    `json:"queue"`
 }
 
-// Brief is a service in short.
+// Brief returns the summary of a service.
 func Brief(s *proxy.ServiceInfo) PeerService {
 	b := PeerService{Name: s.Name, State: s.State, Backends: len(s.Backends), Active: s.Sessions.Active, Queue: s.Queue.Waiting}
 	for _, one := range s.Backends {
@@ -60,7 +60,8 @@ func Brief(s *proxy.ServiceInfo) PeerService {
 	return b
 }
 
-// UnknownHubs are those that are no node of the mesh, as far as this one knows.
+// UnknownHubs returns the hubs that are not nodes of the mesh, as far as this
+// node knows.
 func (m *Mesh) UnknownHubs() (names []string) {
 	for _, hub := range m.Hubs {
 		if hub != m.Node && !slices.ContainsFunc(m.Peers, func(p Peer) bool { return p.Name == hub && p.Trusted }) {
@@ -70,22 +71,23 @@ func (m *Mesh) UnknownHubs() (names []string) {
 	return names
 }
 
-// HubHint is what to try for one of them.
+// HubHint is the hint for an unknown hub.
 const HubHint = "start it, or write its name as tcpctl peers has it: mesh.hubs, or cluster.voters, has to be the same on all nodes"
 
-// Called is the peer's label, or its name where it has none.
+// Called returns the peer's label, or its name if it has none.
 func (p *Peer) Called() string { return cmp.Or(p.Label, p.Name) }
 
-// Member says whether the peer is one of ours: it has proved the secret, and
-// has not departed. An act for all goes to members only.
+// Member reports whether the peer has proved the secret and has not departed. An
+// act for all nodes goes to members only.
 func (p *Peer) Member() bool { return p.Trusted && p.Cause != meshinfo.Departed }
 
-// Stranger says whether the peer was never connected: it was refused, or known
-// from another node only.
+// Stranger reports whether the peer was never connected: it was refused, or is
+// known from another node only.
 func (p *Peer) Stranger() bool { return p.State == meshinfo.Refused }
 
-// Up is how many backends of the peer are eligible, of how many, and Queue how
-// many clients wait there. They are not known when its record is Unreadable.
+// Up returns how many backends of the peer are eligible, how many backends there
+// are, and how many clients wait. They are unknown if the peer's record is
+// Unreadable.
 func (p *Peer) Up() (up, of, queue int) {
 	for _, s := range p.Services {
 		up, of, queue = up+s.Up, of+s.Backends, queue+s.Queue
@@ -93,8 +95,8 @@ func (p *Peer) Up() (up, of, queue int) {
 	return up, of, queue
 }
 
-// Unreachable says why a peer cannot be asked now, and when it was seen
-// last; "" when it can be.
+// Unreachable returns why the peer cannot be reached now, and when it was last
+// seen; "" if it can be reached.
 func (p *Peer) Unreachable(now time.Time) string {
 	if p.State == meshinfo.Alive || p.State == meshinfo.Suspect {
 		return ""
@@ -109,8 +111,8 @@ func (p *Peer) Unreachable(now time.Time) string {
 	return text
 }
 
-// SetLabels gives this node and each peer its unique Label. Strangers may claim
-// any name, and change no other's label.
+// SetLabels gives this node and each peer a unique Label. Strangers may claim any
+// name without changing the labels of others.
 func (m *Mesh) SetLabels() {
 	count := map[string]int{"all": 2} // which --peer takes for every node
 	count[m.Node]++
@@ -131,7 +133,7 @@ func (m *Mesh) SetLabels() {
 	}
 }
 
-// Label is what --peer takes for one of several nodes of a name.
+// Label returns the label of one of several nodes with the same name.
 func Label(name, id string) string { return name + "#" + id[:min(len(id), 8)] }
 
 // oneAddr is one of the addresses of this node: one that means something to
@@ -146,14 +148,14 @@ func (m *Mesh) oneAddr() string {
 	return all[0]
 }
 
-// Members are the peers that an act for all goes to.
+// Members returns the peers that an act for all nodes goes to.
 func (m *Mesh) Members() []Peer {
 	return slices.DeleteFunc(slices.Clone(m.Peers), func(p Peer) bool { return !p.Member() })
 }
 
-// Fleet is a Source that reaches other nodes, too.
+// Fleet is a Source that also reaches other nodes.
 type Fleet interface {
-	// Peer is another node as a Source: its id, or what --peer takes. Whether
-	// it can be reached shows when it is asked.
+	// Peer returns another node, by its id or label, as a Source. Whether the node can
+	// be reached is only known when it is asked.
 	Peer(node string) Planner
 }

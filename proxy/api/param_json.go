@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Key is the name in JSON, which says in what a number is counted; "" of an
-// option that is not sent.
+// Key returns the name in JSON, which includes the unit; "" if the option is not
+// sent.
 func (p Param) Key() string {
 	if p.field == nil {
 		return ""
@@ -53,7 +53,7 @@ func (p Param) jsonValue(o *Options) any {
 	return p.field(o)
 }
 
-// Duration is a number of seconds as a program gives it.
+// Duration converts a number of seconds from JSON.
 func Duration(seconds float64) (time.Duration, error) {
 	if !(math.Abs(seconds) < math.MaxInt64/1e9) {
 		return 0, fmt.Errorf("%g seconds are too many", seconds)

@@ -9,8 +9,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// ParseDuration reads "90s", "1h30m" and "05:00" (minutes and seconds). A
-// duration is longer than 0.
+// ParseDuration parses "90s", "1h30m" and "05:00" (minutes and seconds). A
+// duration must be positive.
 func ParseDuration(s string) (d time.Duration, err error) {
 	minutes, seconds, clock := strings.Cut(s, ":")
 	if clock {
@@ -37,7 +37,7 @@ func ParseDuration(s string) (d time.Duration, err error) {
 	return d, nil
 }
 
-// ParseRate reads "50/s", "3/m", "100/h" and a bare number, which is a second's.
+// ParseRate parses "50/s", "3/m", "100/h" and a bare number, which is per second.
 func ParseRate(s string) (float64, error) {
 	if text.IsNumber(s) {
 		s += "/s"

@@ -9,20 +9,20 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Planner is a Source that knows of plans: restarts, windows and rolls.
+// Planner is a Source with plans: restarts, windows and rolls.
 type Planner interface {
 	Source
-	// Reports lists the plans that can be looked at, the newest first.
+	// Reports returns the reports of the plans that are kept, newest first.
 	Reports(ctx context.Context) ([]proxy.Report, error)
-	// Report is the progress of a plan, or its outcome; "" is the newest.
+	// Report returns the progress or outcome of a plan; "": the newest.
 	Report(ctx context.Context, id string) (proxy.Report, error)
-	// Window speaks for the owner of a window.
+	// Window makes a call of the owner of a window.
 	Window(ctx context.Context, w WindowCall) (WindowAnswer, error)
 }
 
-// WindowCall is what a window's owner says: to begin with a Service; later
-// with ID and Token that it is there (PID is its command's), or that the
-// command has ended.
+// WindowCall is a call of a window's owner. The first has a Service and begins the
+// window; later ones have ID and Token, and report that the owner is alive (PID is
+// its command's) or that the command has ended.
 type WindowCall struct {
 	Service string `json:"service,omitempty"`
 	Options
@@ -30,20 +30,20 @@ type WindowCall struct {
 	Token  string `json:"token,omitempty"`
 	PID    int    `json:"pid,omitempty"`
 	Ended  bool   `json:"ended,omitempty"`
-	Failed string `json:"failed,omitempty"` // how the command failed; "" is a success
+	Failed string `json:"failed,omitempty"` // how the command failed; "": it succeeded
 	// By is the operator. The server sets it, whatever the client sent.
 	By string `json:"-"`
 }
 
-// WindowParams are the options that a window takes.
+// WindowParams are the options of a window.
 var WindowParams = []Param{paramLimit, paramThen, paramQuiet, paramMax, paramRate, paramReason, paramForce, paramHere, paramDryRun}
 
-// WindowAnswer gives the owner of a new window the token for later calls, and
-// always its report.
+// WindowAnswer is the answer to a WindowCall: the report of the window, and for a
+// new window the token for later calls.
 type WindowAnswer struct {
 	Token  string       `json:"token,omitempty"`
 	Report proxy.Report `json:"report"`
-	Impact []Impact     `json:"impact,omitempty"` // of a dry run, which has no more
+	Impact []Impact     `json:"impact,omitempty"` // only for a dry run, which sets nothing else
 }
 
 var _ Planner = (*Local)(nil)

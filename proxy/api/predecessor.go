@@ -9,19 +9,19 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Predecessor is an earlier process of this instance, which an upgrade has
-// replaced and which still serves the clients that it has.
+// Predecessor is an earlier process of this instance that an upgrade has replaced
+// and that still serves its clients.
 type Predecessor struct {
 	Source
 	PID    int
-	Engine string // what our engine calls that one
+	Engine string // its name in our engine
 }
 
-// PredecessorInfo is what one still has.
+// PredecessorInfo is what a predecessor still has.
 type PredecessorInfo struct {
 	PID     int `json:"pid"`
-	Active  int `json:"active"`  // sessions
-	Waiting int `json:"waiting"` // clients
+	Active  int `json:"active"`  // live sessions
+	Waiting int `json:"waiting"` // waiting clients
 }
 
 // earlierWait bounds what a predecessor that does not answer costs a reader.
@@ -57,7 +57,8 @@ func (l *Local) earlierSessions(ctx context.Context, q SessionQuery) (all []prox
 	return all
 }
 
-// Live is every live session, the predecessors' first: they are older.
+// Live yields all live sessions, starting with those of predecessors, which are
+// older.
 func (l *Local) Live(ctx context.Context, q SessionQuery) iter.Seq[proxy.SessionInfo] {
 	return func(yield func(proxy.SessionInfo) bool) {
 		for _, s := range l.earlierSessions(ctx, q) {

@@ -96,16 +96,16 @@ func stopProgress(s *Status, _ string, r *Request) Progress {
 	return p
 }
 
-// Progress is how far an act is that takes time.
+// Progress is the progress of an act that takes time.
 type Progress struct {
 	Done     bool   `json:"done"`
-	Failed   bool   `json:"failed,omitempty"`    // the act failed or was given up
-	TimedOut bool   `json:"timed_out,omitempty"` // a limit passed first
+	Failed   bool   `json:"failed,omitempty"`    // whether the act failed or was given up
+	TimedOut bool   `json:"timed_out,omitempty"` // whether a limit passed first
 	Text     string `json:"text"`
 }
 
-// Progress says how far r is on its target, from one snapshot. An act that
-// takes no time is done.
+// Progress returns the progress of r on a target, according to one snapshot. An
+// act that takes no time is done.
 func (a *Act) Progress(s *Status, target string, r *Request) Progress {
 	if a.progress == nil {
 		return Progress{Done: true}
@@ -113,11 +113,11 @@ func (a *Act) Progress(s *Status, target string, r *Request) Progress {
 	return a.progress(s, target, r)
 }
 
-// HasProgress reports whether the act takes time, so that how it ended is only
+// HasProgress reports whether the act takes time, so that its outcome is only
 // known later.
 func (a *Act) HasProgress() bool { return a.progress != nil }
 
-// Err is nil for an act that is done, or still on its way.
+// Err returns nil for an act that is done or still in progress.
 func (p Progress) Err() error {
 	switch {
 	case p.TimedOut:
@@ -128,7 +128,7 @@ func (p Progress) Err() error {
 	return nil
 }
 
-// ErrTimedOut says that a time limit passed before an act was done.
+// ErrTimedOut means that a time limit passed before an act was done.
 var ErrTimedOut = errors.New("a time limit passed first")
 
 // planProgress follows a plan by its newest report in the status.

@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// SessionText names a session to people: "s4711 10.2.0.9:51344 on db/a, 12m4s
-// old, 1.4M/s". rate is its bytes a second, both ways.
+// SessionText describes a session for people: "s4711 10.2.0.9:51344 on db/a, 12m4s
+// old, 1.4M/s". rate is in bytes per second, both directions together.
 func SessionText(s *proxy.SessionInfo, rate float64) string {
 	age := text.Duration(time.Duration(s.AgeSeconds) * time.Second)
 	if s.Phase == proxy.PhaseQueue || s.Backend == "" {

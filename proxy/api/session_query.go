@@ -45,12 +45,12 @@ func (q SessionQuery) filter(e *proxy.Engine) (func(*proxy.SessionInfo) bool, er
 	}, nil
 }
 
-// SessionQuery narrows a list of sessions; zero fields do not.
+// SessionQuery filters a list of sessions; zero fields do not filter.
 type SessionQuery struct {
 	Service   string
 	Backend   string
-	Client    string // an address or a CIDR
+	Client    string // address or CIDR
 	OlderThan time.Duration
-	Ended     bool // also recently ended ones
-	Limit     int  // the longest list; 0: no limit
+	Ended     bool // recently ended sessions, too
+	Limit     int  // most sessions to return; 0: no limit
 }

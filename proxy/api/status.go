@@ -1,7 +1,7 @@
-// Package api is what is asked of an engine, and how: one Status that every
-// reader shares, one table of acts that every user interface (commands, console, HTTP
-// routes) is made from, and Source, through which the console sees an engine
-// in its own process, over the control socket, or a made-up one in a test.
+// Package api is the interface of an engine for readers and operators: one Status
+// for all readers, one table of acts from which the commands, the console and the
+// HTTP routes are derived, and Source, through which the console uses an engine in
+// its own process, over the control socket, or a fake in a test.
 package api
 
 import (
@@ -10,51 +10,51 @@ import (
 	"github.com/tcpctl/tcpctl/proxy"
 )
 
-// Status is everything at one moment: what status --json prints, the control
-// socket sends, the metrics are made from and the console draws.
+// Status is everything at one moment. status --json prints it, the control socket
+// sends it, and the metrics and the console are derived from it.
 type Status struct {
 	Node     Node                `json:"node"`
 	Services []proxy.ServiceInfo `json:"services"`
 	Mesh     *Mesh               `json:"mesh,omitempty"`
-	Cluster  *Cluster            `json:"cluster,omitempty"` // absent: it is in none
+	Cluster  *Cluster            `json:"cluster,omitempty"` // cluster of the node; absent: none
 	Plan     *proxy.PlanInfo     `json:"plan,omitempty"`
-	History  *HistoryInfo        `json:"history,omitempty"` // where it is kept, and what was lost
-	// Certificates are those of the services whose clients speak TLS.
+	History  *HistoryInfo        `json:"history,omitempty"` // where the history is kept, and what was lost
+	// Certificates are the certificates of the services whose clients use TLS.
 	Certificates []CertificateInfo `json:"certificates,omitempty"`
-	// Predecessors still serve clients from before an upgrade; Services counts
-	// them, too.
+	// Predecessors are processes that still serve clients from before an upgrade;
+	// Services includes those clients.
 	Predecessors []PredecessorInfo `json:"predecessors,omitempty"`
 }
 
-// Node is this tcpctl.
+// Node is this instance of tcpctl.
 type Node struct {
 	Name       string    `json:"name"`
 	Version    string    `json:"version"`
 	Started    time.Time `json:"started"`
 	ConfigHash string    `json:"config_hash,omitempty"`
 	PID        int       `json:"pid"`
-	// Reload is how the last reload went; absent where there is no file to reload.
+	// Reload is the outcome of the last reload; absent without a configuration file.
 	Reload *ReloadInfo `json:"reload,omitempty"`
-	// GraceSeconds is how long sessions and waiters may take at a stop that
-	// does not say otherwise; absent where nothing stops this node.
+	// GraceSeconds is how long sessions and waiters may take to end at a stop by
+	// default; absent if the node cannot be stopped.
 	GraceSeconds float64 `json:"grace_seconds,omitempty"`
-	// Now is the engine's clock when the status was made, so that a reader
-	// whose own clock is off still shows the right ages.
+	// Now is the engine's time of this status, so that a reader whose own clock is
+	// off still shows correct ages.
 	Now time.Time `json:"now"`
 }
 
-// ReloadInfo is how the reloads of this process have gone. Its start is none, and
-// sets the times.
+// ReloadInfo is the outcome of the reloads of this process. The start is not a
+// reload, but sets the times.
 type ReloadInfo struct {
-	OK       bool      `json:"ok"`              // the last one was applied; or there was none
-	Error    string    `json:"error,omitempty"` // why the last one was not
-	At       time.Time `json:"at"`              // of the last one, applied or not
-	LoadedAt time.Time `json:"loaded_at"`       // since when the configuration is in force
-	Applied  int64     `json:"applied"`
-	Failed   int64     `json:"failed"`
+	OK       bool      `json:"ok"`              // whether the last reload was applied, or there was none
+	Error    string    `json:"error,omitempty"` // why the last reload was not applied
+	At       time.Time `json:"at"`              // time of the last reload, applied or not
+	LoadedAt time.Time `json:"loaded_at"`       // when the configuration took effect
+	Applied  int64     `json:"applied"`         // number of reloads that were applied
+	Failed   int64     `json:"failed"`          // number of reloads that failed
 }
 
-// Service finds a service by name; nil when there is none.
+// Service returns the service with a name, or nil.
 func (s *Status) Service(name string) *proxy.ServiceInfo {
 	for i := range s.Services {
 		if s.Services[i].Name == name {
@@ -64,7 +64,7 @@ func (s *Status) Service(name string) *proxy.ServiceInfo {
 	return nil
 }
 
-// Certificate finds the certificate of a service; nil when it has none.
+// Certificate returns the certificate of a service, or nil.
 func (s *Status) Certificate(service string) *CertificateInfo {
 	for i := range s.Certificates {
 		if s.Certificates[i].Name == service {
@@ -74,7 +74,7 @@ func (s *Status) Certificate(service string) *CertificateInfo {
 	return nil
 }
 
-// Backend finds a backend by its target, "service/backend"; nil when there is none.
+// Backend returns the backend of a target, "service/backend", or nil.
 func (s *Status) Backend(target string) *proxy.BackendInfo {
 	service, name := SplitTarget(target)
 	if svc := s.Service(service); svc != nil {

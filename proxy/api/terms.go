@@ -8,8 +8,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
-// Defaults are the options that hold for a target of the act where a request
-// leaves them out. Zero fields have no default, or one that is not known.
+// Defaults returns the default options of the act on a target. Zero fields have
+// no default, or an unknown one.
 func (a *Act) Defaults(s *Status, target string) Options { return defaultsOf(a.Name, s, target) }
 
 func defaultsOf(act string, s *Status, target string) (o Options) {

@@ -34,7 +34,7 @@ func (l *Local) undo(before *Status, a *Act, r Request) *Request {
 	return u
 }
 
-// Stamp is the version of a target, for Request.Expect: it changes with each
+// Stamp returns the version of a target for Request.Expect. It changes with each
 // act on the target.
 func Stamp(s *Status, a *Act, target string) string {
 	switch a.On {

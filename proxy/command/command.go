@@ -17,20 +17,20 @@ import (
 
 // Command is one program to run.
 type Command struct {
-	Argv    []string      // the program and its arguments; no shell reads them
-	Env     []string      // besides our own environment: "KEY=value"
+	Argv    []string      // program and arguments; no shell is used
+	Env     []string      // added to this process's environment: "KEY=value"
 	Stdin   io.Reader     // nil: empty
-	Stdout  io.Writer     // gets standard output instead of Result.Output; an error of it closes the program's output. nil: none
-	Timeout time.Duration // 0: none
-	Grace   time.Duration // between TERM and KILL; 0: 5 s
+	Stdout  io.Writer     // gets standard output in place of Result.Output; if it returns an error, the program's output is closed; may be nil
+	Timeout time.Duration // 0: no limit
+	Grace   time.Duration // time between TERM and KILL; 0: 5 s
 }
 
-// Result is how it ended. The zero value is a success that said nothing.
+// Result is the outcome of a command. The zero value is a success without output.
 type Result struct {
 	Err      error  // nil: exit status 0
 	TimedOut bool   // the time limit ended it
-	Output   string // the last of what it printed, both streams
-	Dropped  int64  // how many bytes it printed before that
+	Output   string // end of the output, both streams
+	Dropped  int64  // number of bytes of output before that
 	Took     time.Duration
 }
 
@@ -47,8 +47,8 @@ const (
 	lastAnswer = 3 * time.Second
 )
 
-// Runner runs commands and owns what they leave behind. The zero value is
-// ready.
+// Runner runs commands, and owns the pipes that their children keep open. The
+// zero value is ready to use.
 type Runner struct {
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -56,9 +56,8 @@ type Runner struct {
 	shut  bool
 }
 
-// Run runs c and waits for its end. A program that puts a child in the
-// background and ends has ended: the child lives on, and what it prints then is
-// discarded.
+// Run runs c and waits until it exits. If it leaves a child in the background,
+// the child keeps running, and its output is discarded.
 func (r *Runner) Run(ctx context.Context, c Command) Result {
 	began := time.Now()
 	out := &tail{}
@@ -175,8 +174,8 @@ func (r *Runner) read(pipe *os.File, out *tail, done chan<- struct{}) {
 	pipe.Close()
 }
 
-// Close lets go of what children still hold open. Programs that run are
-// ended by their context, before.
+// Close closes the pipes that children still hold open. The context of running
+// commands must have ended before.
 func (r *Runner) Close() {
 	r.mu.Lock()
 	r.shut = true
@@ -211,7 +210,7 @@ func (t *tail) text() (string, int64) {
 	return strings.ToValidUTF8(string(t.kept), "?"), t.total - int64(len(t.kept))
 }
 
-// LastLine is the last line that says something, for a message.
+// LastLine returns the last line of the output that is not blank, for a message.
 func (r Result) LastLine() string {
 	lines := strings.Split(strings.TrimSpace(r.Output), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])

@@ -13,11 +13,11 @@ import (
 
 // Types of checks.
 const (
-	TCP     = "tcp"         // it accepts a connection
-	HTTP    = "http"        // it answers a request with the expected status
-	Talk    = "send-expect" // it answers some bytes with others
-	Passive = "passive"     // as TCP, but only after its clients' connections have failed
-	None    = "none"        // it is up, whatever it does
+	TCP     = "tcp"         // the backend accepts a connection
+	HTTP    = "http"        // the backend answers a request with the expected status
+	Talk    = "send-expect" // the backend answers Send with Want
+	Passive = "passive"     // as TCP, but only after clients failed to connect
+	None    = "none"        // no checks; the backend is always up
 )
 
 // Check is one way to check a backend. The zero value connects by TCP.
@@ -25,42 +25,42 @@ type Check struct {
 	Type    string        // "" is TCP
 	Network string        // "" is tcp
 	Addr    string        // host:port, or a path for unix
-	Timeout time.Duration // of the whole check; 0: 4 s
+	Timeout time.Duration // time limit of the whole check; 0: DefaultTimeout
 	Path    string        // HTTP; "" is "/"
 	Method  string        // HTTP; "" is GET
-	Host    string        // of HTTP and of TLS's SNI; "" is Addr, localhost for unix
+	Host    string        // for HTTP and SNI; "" is Addr, or localhost for unix
 	Expect  int           // HTTP; 0 is 200
-	// TLS is spoken before anything else is said. The certificate is
-	// not verified: a check asks whether a backend answers, not which it is.
+	// TLS is used from the start. The certificate is not verified: a check tests
+	// whether a backend answers, not which backend it is.
 	TLS  bool
-	Send string // Talk; "": the backend speaks first
-	Want string // Talk: somewhere in the answer
-	// Polite waits a moment for the backend to see that the check has gone,
-	// for services that can take only so many at a time. Otherwise the
-	// connection is reset, which leaves nothing behind on either side.
+	Send string // Talk: bytes to send; "": the backend speaks first
+	Want string // Talk: bytes that the reply must contain
+	// Polite closes the connection with a FIN and waits a moment for the backend to
+	// notice, for services that accept few connections at a time. Otherwise the
+	// connection is reset, which leaves no state on either side.
 	Polite bool
-	// First is said ahead of everything, TLS too: the PROXY header of a
-	// backend that wants one from its sessions.
+	// First is sent before everything else, including TLS: the PROXY header of a
+	// backend that expects one.
 	First []byte
-	// Dial connects, as the sessions of the backend do; nil: the system.
+	// Dial connects as sessions of the backend do; nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Quiet says that what Dial makes is not seen by the backend's accept if
-	// it is reset at once: nothing is said over it, and it is never Polite.
-	// For TCP and Passive only.
+	// Quiet means that the backend's accept never returns a connection of Dial that
+	// is reset at once: nothing is sent over it, and Polite has no effect. For TCP
+	// and Passive only.
 	Quiet bool
 }
 
-// Result is what one check found.
+// Result is the result of one check.
 type Result struct {
 	OK     bool
 	Detail string        // for people: "connected in 0.4ms", "connection refused"
-	RTT    time.Duration // of the connect, when that worked
-	Err    error         // what has failed, where the system said; it may not be the backend's fault
+	RTT    time.Duration // connect time, if the connect succeeded
+	Err    error         // error of the system, if there was one; may be a lack of this process (relay.LackOf)
 }
 
 func failed(err error) Result { return Result{Detail: Explain(err), Err: err} }
 
-// DefaultTimeout bounds a check that does not say.
+// DefaultTimeout is the time limit of a check without a Timeout.
 const DefaultTimeout = 4 * time.Second
 
 // politeness is how long a polite check waits for the backend's own end.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Explain says in a word or two why a connection failed.
+// Explain returns why a connection failed, in a word or two.
 func Explain(err error) string {
 	var dns *net.DNSError
 	var known interface{ Explain() string }

@@ -6,8 +6,8 @@ import "time"
 // room for them beside a name.
 const historyKept = 30
 
-// History is the newest results of one backend's checks. The zero value has
-// none. It is not safe for concurrent use.
+// History is the latest results of one backend's checks. The zero value has none.
+// It is not safe for concurrent use.
 type History struct {
 	Last Result
 	At   time.Time // of Last
@@ -16,7 +16,7 @@ type History struct {
 	count int
 }
 
-// Add adds a result that came at a time.
+// Add adds a result with its time.
 func (h *History) Add(r Result, at time.Time) {
 	mark := byte('!')
 	if r.OK {
@@ -27,10 +27,10 @@ func (h *History) Add(r Result, at time.Time) {
 	h.count++
 }
 
-// Empty says that no result has been added.
+// Empty reports whether no result was added.
 func (h *History) Empty() bool { return h.count == 0 }
 
-// Marks shows the newest results, oldest first: '+' passed, '!' failed.
+// Marks returns the latest results, oldest first: '+' passed, '!' failed.
 func (h *History) Marks() string {
 	var b []byte
 	for n := max(0, h.count-historyKept); n < h.count; n++ {

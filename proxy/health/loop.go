@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Urgent is how soon a check follows that Request asks for: a burst of
-// requests, as of many sessions whose dials failed together, is one check.
+// Urgent is how soon a requested check follows. A burst of requests, as when the
+// dials of many sessions fail together, causes one check.
 const Urgent = 250 * time.Millisecond
 
-// Loop checks one backend again and again. The goroutine that calls Run owns
-// it; Request may be called from any.
+// Loop repeats the checks of one backend. The goroutine that calls Run owns it;
+// Request may be called by any goroutine.
 type Loop struct {
 	interval func() (d time.Duration, needed bool)
 	check    func(ctx context.Context)
 	requests chan struct{}
 }
 
-// NewLoop makes a loop of check, which returns soon after its context has
-// ended. Interval is asked before a check and after it: whether one is needed,
-// and how long it is from one to the next. While none is needed, none is made
-// before a Request, and then interval is asked again.
+// NewLoop returns a loop that calls check, which must return soon after its
+// context is done. interval is called before and after each check, and returns
+// whether checks are needed and the time between two. While none is needed, none
+// is made until Request, after which interval is called again.
 func NewLoop(interval func() (d time.Duration, needed bool), check func(ctx context.Context)) *Loop {
 	return &Loop{interval: interval, check: check, requests: make(chan struct{}, 1)}
 }
 
-// Request asks for a check soon, and never blocks.
+// Request asks for a check soon. It never blocks.
 func (l *Loop) Request() {
 	select {
 	case l.requests <- struct{}{}:
@@ -35,8 +35,8 @@ func (l *Loop) Request() {
 	}
 }
 
-// Run checks, waits, and checks again until ctx ends. No check is under way
-// when it returns.
+// Run checks and waits in turn until ctx is done. No check is in progress when it
+// returns.
 func (l *Loop) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if _, needed := l.interval(); needed {

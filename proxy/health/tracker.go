@@ -1,10 +1,10 @@
 package health
 
-// Tracker turns results, one after another, into up and down. The zero value
-// has seen none: it is neither. It is not safe for concurrent use.
+// Tracker derives up and down from consecutive results. The zero value has no
+// results, and is neither up nor down. It is not safe for concurrent use.
 type Tracker struct {
-	Rise int // passed checks in a row that end a down; 0 is 2
-	Fall int // failed ones that end an up; 0 is 3
+	Rise int // consecutive passed checks that end a down; 0 is 2
+	Fall int // consecutive failed checks that end an up; 0 is 3
 
 	known       bool // up or down, rather than new
 	up          bool
@@ -13,8 +13,8 @@ type Tracker struct {
 	demand      bool // until it is up, or Fail
 }
 
-// Add takes one more result and reports whether it changed the state. The
-// first check of all that passes makes it up: Rise counts only after a down.
+// Add adds a result and reports whether it changed the state. If the very first
+// check passes, the backend is up: Rise counts only after a down.
 func (t *Tracker) Add(passed bool) (changed bool) {
 	if passed == t.passed {
 		t.consecutive++
@@ -30,8 +30,9 @@ func (t *Tracker) Add(passed bool) (changed bool) {
 	return changed
 }
 
-// Follow takes the state of another Tracker, whose last results in a row were alike, and
-// reports whether it changed this one's. One that does not know yet leaves this one's.
+// Follow copies the state of another Tracker, whose latest consecutive results
+// were the same, and reports whether this changed the state. If known is false,
+// the state stays as it is.
 func (t *Tracker) Follow(known, up, passed bool, consecutive int) (changed bool) {
 	t.passed, t.consecutive = passed, max(consecutive, 1)
 	if !known {
@@ -42,31 +43,31 @@ func (t *Tracker) Follow(known, up, passed bool, consecutive int) (changed bool)
 	return changed
 }
 
-// Reset forgets all results: the next state is decided anew.
+// Reset discards all results; the next ones decide the state afresh.
 func (t *Tracker) Reset() { *t = Tracker{Rise: t.Rise, Fall: t.Fall} }
 
-// Demand forgets what has passed: only results from now on count, and Rise of
-// them in a row are needed.
+// Demand discards passed results: from now on, Rise consecutive results must
+// pass.
 func (t *Tracker) Demand() { *t = Tracker{Rise: t.Rise, Fall: t.Fall, known: true, demand: true} }
 
-// Demanding says that what Demand asked for has neither come nor failed.
+// Demanding reports whether a Demand is neither met nor failed.
 func (t *Tracker) Demanding() bool { return t.demand }
 
-// Fail ends a demand: it is down.
+// Fail ends a demand; the backend is down.
 func (t *Tracker) Fail() { t.demand = false }
 
-// Up says whether it is up, and Known whether that has been decided at all.
+// Up reports whether the backend is up.
 func (t *Tracker) Up() bool    { return t.up }
 func (t *Tracker) Known() bool { return t.known }
 
-// Passed says whether the last check passed.
+// Passed reports whether the last check passed.
 func (t *Tracker) Passed() bool { return t.passed }
 
-// Consecutive is how many of the last results were alike.
+// Consecutive returns how many of the latest results were the same.
 func (t *Tracker) Consecutive() int { return t.consecutive }
 
-// Threshold is how many results like the last one, in a row, change the state,
-// or would if it were not theirs already.
+// Threshold returns how many consecutive results like the last one change the
+// state, or would if the state were the other.
 func (t *Tracker) Threshold() int {
 	switch {
 	case !t.passed:

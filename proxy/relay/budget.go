@@ -2,12 +2,11 @@ package relay
 
 import "sync"
 
-// Budget bounds how many sessions are open at once in all listeners together,
-// so that the process never runs out of descriptors in the middle of one. It
-// is divided: half of it, in equal parts, is the floor of each Share, which
-// no other share can take; the rest is first come, first served. So a service
-// whose clients accumulate, because it is paused or flooded, cannot keep out
-// the clients of another one.
+// Budget bounds the number of open sessions of all listeners together, so that
+// the process does not run out of file descriptors during a session. Half of it,
+// in equal parts, is the floor of each Share, which no other share can take; the
+// rest is first come, first served. So a service whose clients accumulate,
+// because it is paused or flooded, cannot keep out the clients of another.
 type Budget struct {
 	mu     sync.Mutex
 	max    int
@@ -17,14 +16,14 @@ type Budget struct {
 	free   chan struct{} // closed and set to nil when one is released
 }
 
-// Share is what the listeners of one service take from a Budget. A nil Share
-// has no limit.
+// Share is the part of a Budget that the listeners of one service take. A nil
+// Share has no limit.
 type Share struct {
 	budget *Budget
 	used   int
 }
 
-// NewBudget makes a budget of max sessions.
+// NewBudget returns a budget of max sessions.
 func NewBudget(max int) *Budget { return &Budget{max: max, shares: map[*Share]struct{}{}} }
 
 // NewShare adds a share, which makes the floors of the others smaller. Close
@@ -38,8 +37,8 @@ func (b *Budget) NewShare() *Share {
 	return s
 }
 
-// Close takes the share out of the division. What it has taken still can, and
-// must, be given back.
+// Close removes the share from the budget. Sessions that it has taken must still
+// be released.
 func (s *Share) Close() {
 	b := s.budget
 	b.mu.Lock()
@@ -48,7 +47,7 @@ func (s *Share) Close() {
 	b.divide()
 }
 
-// SetMax changes the whole budget; what is taken stays.
+// SetMax changes the size of the budget; sessions that are taken stay.
 func (b *Budget) SetMax(max int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,8 +80,8 @@ func (b *Budget) wake() {
 	}
 }
 
-// Acquire takes one session, or returns a channel that is closed when there may be one
-// to take.
+// Acquire takes one session and returns nil, or returns a channel that is closed
+// when one may be free.
 func (s *Share) Acquire() (free <-chan struct{}) {
 	if s == nil {
 		return nil
@@ -99,7 +98,7 @@ func (s *Share) Acquire() (free <-chan struct{}) {
 	return b.free
 }
 
-// Release returns one.
+// Release releases one session.
 func (s *Share) Release() {
 	if s == nil {
 		return
@@ -111,8 +110,8 @@ func (s *Share) Release() {
 	b.wake()
 }
 
-// MoveTo takes one from to in place of one of s, and reports whether to can have
-// it: else nothing is changed. It never waits.
+// MoveTo takes a session from to and releases one of s; it reports whether to had
+// one free, and otherwise changes nothing. It never waits.
 func (s *Share) MoveTo(to *Share) bool {
 	if s == nil || s == to {
 		return true
@@ -162,21 +161,21 @@ func (s *Share) retake() {
 	s.used++
 }
 
-// Max is the whole budget, and Used what is taken of it.
+// Max returns the size of the budget.
 func (b *Budget) Max() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.max
 }
 
-// Used is how many are taken now.
+// Used returns how many sessions are taken.
 func (b *Budget) Used() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-// Used is how many the share has taken.
+// Used returns how many sessions the share has taken.
 func (s *Share) Used() int {
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Connect makes one connection as d says, outside of any task. The stream
-// runner's dials and the health checks use it, so that a check meets what a
-// session meets. It tries the addresses one after another, each for an equal
-// part of the remaining time; the error is the first that is about the backend
-// rather than about this process. The caller owns the connection.
+// Connect dials as d says, outside of any task. The stream runner and the health
+// checks use it, so that a check connects as a session does. It tries the
+// addresses one after another, each for an equal part of the remaining time; the
+// error is the first that is the backend's and not this process's. The caller
+// owns the connection.
 func Connect(ctx context.Context, d Dial) (net.Conn, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc

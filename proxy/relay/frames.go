@@ -47,7 +47,7 @@ type Frames interface {
 	CloseGoing() error
 }
 
-// FrameRoom is how many bytes before a payload there are for its frame.
+// FrameRoom is the number of bytes before a payload that are reserved for its frame.
 const FrameRoom = 16
 
 // FramesHost is what Frames know of the loop.
@@ -73,7 +73,7 @@ type framed struct {
 	panic   error // of Frames, which ends the side
 }
 
-// Frame has the side, which is raw, speak in frames, from Relay on.
+// Frame makes a raw side use frames, from Relay on.
 func (s *Side) Frame(f Frames) { s.more().framed = &framed{Frames: f, side: s} }
 
 // isFramed reports whether the side is raw and speaks in frames.

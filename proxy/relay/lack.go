@@ -10,22 +10,22 @@ import (
 )
 
 // Lack is a resource that this process, or its system, has run out of. An error
-// with a lack says nothing about the peer: it is no failed check and no failed
-// backend, wherever it occurs (accept, dial, lookup, check, start of a program).
-// "" is none.
+// with a lack says nothing about the peer: it counts as no failed check and no
+// failed backend, wherever it occurs (accept, dial, lookup, check, start of a
+// program). "" is none.
 type Lack string
 
-// What can be lacking.
+// Resources that can be lacking.
 const (
 	LackPorts       Lack = "local ports"
-	LackSource      Lack = "source address" // the address to connect from is none of this machine's
+	LackSource      Lack = "source address" // this machine does not have the address to connect from
 	LackDescriptors Lack = "descriptors"
 	LackMemory      Lack = "memory for sockets"
 	LackProcesses   Lack = "processes"
-	LackFiles       Lack = "certificate files" // of its own, for TLS with a backend
+	LackFiles       Lack = "certificate files" // for TLS with a backend
 )
 
-// Try says what to do about it.
+// Try returns a hint for the operator.
 func (l Lack) Try() string {
 	switch l {
 	case LackPorts:
@@ -44,8 +44,8 @@ func (l Lack) Try() string {
 	return ""
 }
 
-// LackOf tells this process's errors from the peer's; "" is the peer's. No
-// other code decides this.
+// LackOf returns the lack of this process that an error is due to; "": the error
+// is the peer's. No other code decides this.
 func LackOf(err error) Lack {
 	var known interface{ Lack() Lack }
 	var e syscall.Errno

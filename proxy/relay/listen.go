@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Sock is how a socket is set up. Zero values are the defaults.
+// Sock is the options of a socket. Zero values are the defaults.
 type Sock struct {
 	KeepAlive   time.Duration // 0: 60 s, negative: off
 	UserTimeout time.Duration // TCP_USER_TIMEOUT; 0: off. It also cuts a healthy peer that does not read
 	Delay       bool          // leave Nagle's algorithm on
 	Backlog     int           // 0: the system's
 	Mode        fs.FileMode   // of a Unix listener's file; 0: 0600
-	Group       string        // that owns this file, by name or number; "": the process's
+	Group       string        // of this file, by name or number; "": the process's
 }
 
 // adjustConn undoes what Go sets on each connection that it makes.
@@ -46,11 +46,11 @@ func (s Sock) keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: idle / 4, Count: 4}
 }
 
-// Listener is one address that clients come to.
+// Listener is one listen address.
 type Listener struct {
 	net.Listener
 	Sock  Sock
-	Share *Share // of the sessions that the process can hold; nil: no limit
+	Share *Share // share of the sessions that the process can have; nil: no limit
 	// OnError is called when an accept fails or has to wait for the budget
 	// (ErrBudget), once for each burst. The listener retries by itself.
 	OnError func(error)
@@ -72,8 +72,8 @@ type Listener struct {
 	drain   func()       // how a runner drains it; nil: it is not served, or cannot be drained
 }
 
-// ErrBudget is passed to Listener.OnError when clients have to wait outside
-// because no session or descriptor is left.
+// ErrBudget is passed to Listener.OnError when clients have to wait in the kernel's
+// backlog because no session or file descriptor is free.
 var ErrBudget = errors.New("relay: no session left in the budget")
 
 // errDrained says that a listener that is drained has no client left.
@@ -110,7 +110,7 @@ func Listen(addr string, sock Sock, beside ...*Listener) (*Listener, error) {
 	return l.setUp(addr, sock)
 }
 
-// Adopt returns a listener on an inherited socket, which listens on addr already.
+// Adopt returns a listener on an inherited socket, which already listens on addr.
 // The caller still owns f.
 func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	ln, err := net.FileListener(f)
@@ -149,7 +149,7 @@ func (l *Listener) setUp(addr string, sock Sock) (*Listener, error) {
 	return l, nil
 }
 
-// NewListener wraps a listener that exists, which it owns from now on.
+// NewListener returns a Listener over ln, and owns ln.
 func NewListener(ln net.Listener) *Listener {
 	_, isUnix := ln.(*net.UnixListener)
 	return &Listener{Listener: ln, closing: make(chan struct{}), draining: make(chan struct{}), done: make(chan struct{}),
@@ -202,7 +202,8 @@ func (l *Listener) Drain() {
 	})
 }
 
-// Done is closed once no more clients are accepted, after Drain or Close.
+// Done returns a channel that is closed once no more clients are accepted, after
+// Drain or Close.
 func (l *Listener) Done() <-chan struct{} { return l.done }
 
 // isDraining reports whether new clients are refused.
@@ -226,8 +227,8 @@ func (l *Listener) CloseKeepFile() error {
 	return l.Close()
 }
 
-// File returns another descriptor of the listening socket, for a process that
-// inherits it; the caller owns it. The listener keeps accepting.
+// File returns a duplicate of the listening socket for a process that inherits
+// it; the caller owns it. The listener keeps accepting.
 func (l *Listener) File() (f *os.File, err error) {
 	err = l.withFD(func(fd int) (err error) {
 		f, err = dupFile(fd, l.Addr().String())
@@ -291,8 +292,8 @@ func (l *Listener) HasFile() bool {
 	return l.file.unchanged()
 }
 
-// SetAccess gives the file of an adopted Unix socket the mode and group of Sock;
-// Listen does that itself.
+// SetAccess sets the mode and group of an adopted Unix socket's file to those in
+// Sock; Listen does so itself.
 func (l *Listener) SetAccess() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

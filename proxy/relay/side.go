@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Side is one end of a session: its client's connection or its backend's. It
-// is a net.Conn or, for the loop runner, a raw descriptor. The session that
-// it belongs to owns it from the accept or the dial to Close.
+// Side is one end of a session: the connection of its client or its backend. It
+// is a net.Conn or, in the loop runner, a raw descriptor. The session owns it
+// from accept or dial to Close.
 type Side struct {
 	remote netip.AddrPort
 	path   *string // of a Unix socket's listener or backend; nil for TCP
@@ -60,7 +60,7 @@ type connSide struct {
 // start is what the coarse clock of all sides counts from.
 var start = time.Now()
 
-// NewSide makes a side of a connection, which it owns from now on.
+// NewSide returns a side for a connection, and owns the connection.
 func NewSide(c net.Conn) *Side {
 	s := &Side{connSide: &connSide{conn: c}}
 	s.tls, _ = c.(*tls.Conn)
@@ -109,10 +109,10 @@ func addrOf(a net.Addr) (netip.AddrPort, string) {
 	return ap, ""
 }
 
-// Remote is the peer's address; not valid for a Unix socket.
+// Remote returns the peer's address; not valid for a Unix socket.
 func (s *Side) Remote() netip.AddrPort { return s.remote }
 
-// Local is our own end's address; not valid for a Unix socket. Call it only
+// Local returns the local address; not valid for a Unix socket. Call it only
 // within the task's steps.
 func (s *Side) Local() netip.AddrPort {
 	if s.isRaw() {
@@ -121,7 +121,7 @@ func (s *Side) Local() netip.AddrPort {
 	return s.local
 }
 
-// Name is the peer's address for messages.
+// Name returns the peer's address for messages.
 func (s *Side) Name() string {
 	if s.remote.IsValid() {
 		return s.remote.String()
@@ -132,21 +132,21 @@ func (s *Side) Name() string {
 	return "unix:" + *s.path
 }
 
-// In is how many bytes have been read from the side so far.
+// In returns how many bytes were read from the side so far.
 func (s *Side) In() int64 { return s.in.Load() }
 
-// Out is how many bytes have been written to the side so far.
+// Out returns how many bytes were written to the side so far.
 func (s *Side) Out() int64 { return s.out.Load() }
 
-// LastRead is when a byte was last read from the side; before the first, when the
-// side was made.
+// LastRead returns when a byte was last read from the side; if none was, when the
+// side was created.
 func (s *Side) LastRead() time.Time { return start.Add(time.Duration(s.last.Load())) }
 
 func (s *Side) touch() { s.last.Store(int64(time.Since(start))) }
 
-// Observe has the side's task, which is an Observer, shown all that the side sends.
-// It costs splicing. Call it before Relay; a Framed side, or one that sends to
-// a Framed side, cannot be observed.
+// Observe passes all data from the side to its task, which must be an Observer.
+// The data is then not spliced. Call it before Relay. A Framed side, or one that
+// sends to a Framed side, cannot be observed.
 func (s *Side) Observe() { s.observed = true }
 
 // Watched reports whether Watch watches for the side's end.
@@ -157,8 +157,9 @@ func (s *Side) Watched() bool {
 	return s.watch != nil
 }
 
-// EndedBy is the error that ended the side if its connection is Framed or TLS,
-// nil after a close frame or close_notify. It is valid from the side's Ended on.
+// EndedBy returns the error that ended the side, if its connection is Framed or
+// TLS; nil after a close frame or close_notify. It is valid from the side's Ended
+// event on.
 func (s *Side) EndedBy() error {
 	if s.connSide == nil {
 		return nil

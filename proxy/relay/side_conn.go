@@ -53,8 +53,7 @@ func (s *Side) TLS() *tls.Conn {
 // Secured reports whether the side was made by a Dial that has Secure.
 func (s *Side) Secured() bool { return s.connSide != nil && s.secured }
 
-// Unread gives back bytes that were read before the relay: it delivers them
-// first.
+// Unread returns data that was read before the relay; it is delivered first.
 func (s *Side) Unread(b []byte) {
 	if len(b) > 0 {
 		more := s.more()
@@ -93,8 +92,8 @@ func (r *replayed) Read(p []byte) (int, error) {
 // NetConn is the connection itself.
 func (r *replayed) NetConn() net.Conn { return r.Conn }
 
-// SetRemote makes client the side's remote address: a PROXY header says for
-// whom the peer speaks.
+// SetRemote sets the side's remote address to that of the client in a PROXY
+// header.
 func (s *Side) SetRemote(client netip.AddrPort) {
 	s.remote = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
 }
@@ -102,8 +101,8 @@ func (s *Side) SetRemote(client netip.AddrPort) {
 // writeFirstTimeout is generous: a fresh connection has room for a header.
 const writeFirstTimeout = 3 * time.Second
 
-// WriteFirst writes a few bytes of ours ahead of the relay. They are not
-// counted as traffic. That a raw side has no room for them is an error.
+// WriteFirst writes a few bytes ahead of the relay. They do not count as traffic.
+// It fails if a raw side cannot take them at once.
 func (s *Side) WriteFirst(b []byte) error {
 	if s.isRaw() {
 		return s.rawWriteFirst(b)

@@ -13,8 +13,8 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 )
 
-// TLS is the TLS 1.3 of a raw side behind its handshake: keys, and where it stands
-// in the stream. An idle one has no buffer.
+// TLS is the TLS 1.3 state of a raw side after its handshake: keys and sequence
+// numbers. If it is idle, it has no buffer.
 type TLS struct {
 	session *tlsrecord.Session
 	name    string               // that the client has asked for
@@ -27,11 +27,11 @@ type TLS struct {
 	sealed  int32  // bytes of the stream that are in what the peer of the side owes it
 }
 
-// TLSServer does the handshake of TLS as a server over c, the Conn or Replay of a
-// raw side, in a function of Runner.Do. Where TLS 1.3 was agreed it returns what
-// Side.Secure takes, and c is not needed any more; otherwise over is the
-// connection, for which the session has to be moved: see Loop.Move. last says that no
-// layer over it will ask for the ConnectionState of the side's Conn.
+// TLSServer does the TLS handshake of a server over c, the Conn or Replay of a
+// raw side, in a function of Runner.Do. If TLS 1.3 was agreed, it returns t for
+// Side.Secure, and c is no longer needed; otherwise it returns the connection
+// over, for which the session must be moved: see Loop.Move. last means that no
+// layer above will ask for the ConnectionState of the side's Conn.
 func TLSServer(c net.Conn, config *tls.Config, timeout time.Duration, last bool) (t *TLS, over *tls.Conn, err error) {
 	c.SetDeadline(time.Now().Add(timeout))
 	h, err := tlsrecord.Server(context.Background(), c, config)
@@ -95,7 +95,7 @@ func (t *TLS) drop() {
 	t.partial = nil
 }
 
-// Secure has the side, which is raw, speak TLS from now on.
+// Secure makes a raw side use TLS from now on.
 func (s *Side) Secure(t *TLS) {
 	more := s.more()
 	more.secure, more.early = t, t.early
@@ -105,8 +105,8 @@ func (s *Side) Secure(t *TLS) {
 // isSecure reports whether it is a loop that speaks TLS to the side.
 func (s *Side) isSecure() bool { return s.connSide != nil && s.secure != nil && s.conn == nil }
 
-// TLSState is the version of TLS that the side speaks, and the server's name that
-// it has asked for; ok is false if it speaks none.
+// TLSState returns the TLS version of the side, and the server name that the
+// client asked for; ok is false without TLS.
 func (s *Side) TLSState() (version uint16, name string, ok bool) {
 	switch {
 	case s.connSide == nil:

@@ -8,9 +8,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/internal/tlsrecord"
 )
 
-// TLSClient does the handshake of TLS as a client over c, as Dial.Secure. Over a
-// connection of the loop the loop carries TLS 1.3 itself: then the result is for
-// the dial alone. It owns c; after an error c is the caller's to close.
+// TLSClient does the TLS handshake of a client over c, for Dial.Secure. If c
+// belongs to a loop and TLS 1.3 was agreed, the loop goes on with TLS itself, and
+// the result is only for the dial. The result owns c; after an error the caller
+// still owns c.
 func TLSClient(ctx context.Context, c net.Conn, config *tls.Config) (net.Conn, error) {
 	if _, ofLoop := c.(*openingConn); !ofLoop {
 		over := tls.Client(NoteEnd(c), config)

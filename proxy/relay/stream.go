@@ -9,7 +9,7 @@ import (
 )
 
 // Stream is the portable runner: goroutines over net.Conn. The zero value is
-// ready.
+// ready to use.
 type Stream struct {
 	wg    sync.WaitGroup
 	pipes pipes

@@ -104,7 +104,7 @@ func (p *streamRelay) ended(src, dst *Side, end End) (_ End, shut bool) {
 	return end, shut
 }
 
-// PanicError is a panic in the code of a connection: to its session it is a reset
+// PanicError is a panic in the code of a connection. To the session it is a reset
 // of that side; other sessions continue.
 type PanicError struct {
 	Value any

@@ -8,19 +8,18 @@ import (
 	"syscall"
 )
 
-// Framed is a connection that puts bytes into frames of its own, such as
-// WebSocket, and has better ways than Read and Write to move them.
+// Framed is a connection that frames its data, such as WebSocket, and has better
+// ways than Read and Write to copy it.
 type Framed interface {
 	net.Conn
-	// WriteTo writes the payload to dst until the peer's close frame: nil. An
-	// error that is io.ErrUnexpectedEOF is an end of stream without one; dst
-	// has all that came before. Side.EndedBy returns the error.
+	// WriteTo writes the payload to dst until the peer's close frame, and returns nil.
+	// An error that wraps io.ErrUnexpectedEOF is an end of stream without a close
+	// frame; dst then has all data before it. Side.EndedBy returns the error.
 	io.WriterTo
-	// ReadFromOnce reads src once and sends what it got; io.EOF is src's end.
+	// ReadFromOnce reads src once and sends the data; io.EOF means the end of src.
 	ReadFromOnce(src io.Reader) (int64, error)
-	// CanIdle reports whether a WriteTo that a read deadline ended has left
-	// no part of a frame behind, so that the next one can wait until the
-	// socket is readable.
+	// CanIdle reports whether a WriteTo that ended by a read deadline left no partial
+	// frame, so that the next one can wait until the socket is readable.
 	CanIdle() bool
 }
 

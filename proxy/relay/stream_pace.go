@@ -15,7 +15,7 @@ type pace struct {
 	loopPace
 }
 
-// Limit bounds how many bytes a second are copied from the side. Call it before
+// Limit bounds how many bytes per second are copied from the side. Call it before
 // Relay.
 func (s *Side) Limit(bytesPerSecond int64) {
 	// A read may be of a whole buffer, so the burst is no less.

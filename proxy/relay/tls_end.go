@@ -31,9 +31,8 @@ func (c *finRecorder) Read(p []byte) (int, error) {
 // NetConn is the connection itself.
 func (c *finRecorder) NetConn() net.Conn { return c.Conn }
 
-// ErrTLSTruncated ends a side whose TLS did not announce its end: a FIN came
-// without a close_notify, so it may have
-// wanted to send more (RFC 8446, section 6.1).
+// ErrTLSTruncated is the error of a side whose TLS stream ended by a FIN without a
+// close_notify, so that data may be missing (RFC 8446, section 6.1).
 var ErrTLSTruncated error = truncatedError{}
 
 type truncatedError struct{}
@@ -43,8 +42,8 @@ func (truncatedError) Error() string { return "the connection ended without a cl
 // Is has it be an end of stream at the wrong time, as that of crypto/tls is.
 func (truncatedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
-// TLSAlert ends a side that has sent an alert of TLS, such as one that our
-// certificate is refused (of which TLS 1.3 tells only after the handshake).
+// TLSAlert is the error of a side that sent a TLS alert, for example because it
+// refuses our certificate, which TLS 1.3 reports only after the handshake.
 type TLSAlert struct{ Err error }
 
 func (e *TLSAlert) Error() string { return e.Err.Error() }
@@ -65,9 +64,10 @@ func (s *Side) truncated() bool {
 	return ok && under.Ended()
 }
 
-// StrictEnd makes a truncated end of the side (is(EndedBy()) is true) a reset of
-// the other side instead of a FIN: once that has acknowledged all it was sent, or
-// has acknowledged nothing for stall; a negative stall waits without limit.
+// StrictEnd makes a truncated end of the side, for which is(EndedBy()) is true, a
+// reset of the other side instead of a FIN. The reset comes once the other side
+// has acknowledged all data, or has acknowledged nothing for stall; a negative
+// stall waits without limit.
 func (s *Side) StrictEnd(stall time.Duration, is func(error) bool) {
 	s.strict = func(by error) (time.Duration, bool) { return stall, is(by) }
 }
