@@ -1,5 +1,5 @@
-// Package lock is a strict first-come-first-served queue in front of a resource
-// that is scarce: slots, a backend that is down, a service that is paused.
+// Package lock is a strict first-come-first-served queue in front of a scarce
+// resource: slots, a backend that is down, a service that is paused.
 //
 // A [Semaphore] is what most programs want:
 //

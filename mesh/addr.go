@@ -10,13 +10,13 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
 )
 
-// Addr is where a node listens.
+// Addr is the listen address of a node.
 type Addr struct {
 	Port  uint16       `json:"port"`
-	Addrs []netip.Addr `json:"addresses"` // of all interfaces that are up, if it listens on all
+	Addrs []netip.Addr `json:"addresses"` // addresses of all interfaces that are up, if the node listens on all
 }
 
-// String is all of it, as "10.0.0.1:7460, [fd00::1]:7460".
+// String returns all addresses, as "10.0.0.1:7460, [fd00::1]:7460".
 func (a Addr) String() string {
 	parts := make([]string, len(a.Addrs))
 	for i, ip := range a.Addrs {

@@ -31,74 +31,73 @@ type Config struct {
 	// Key is the node's identity. Empty: a new one, so that the node is another peer after a restart.
 	Key ed25519.PrivateKey
 
-	// Secrets that admit to the mesh (see NewSecret). A peer must prove one of them, so that a secret is rotated by giving
-	// all nodes the new one beside the old, and then removing the old one. Eight at most, each of 16 bytes or more. Empty:
-	// an open mesh, in which no peer is trusted and streams are refused.
+	// Secrets admit nodes to the mesh (see NewSecret). A peer must prove one of them; to rotate a secret, add the new one on
+	// all nodes and then remove the old one. At most eight, each of at least 16 bytes. Empty: an open mesh, in which no peer
+	// is trusted and streams are refused.
 	Secrets []string
 
-	// Join are addresses that are dialled for ever, until a node answers: "host:port" (every address of the host is tried), or
-	// "host" alone, which looks up the DNS record _tcpctl._tcp.host (SRV).
+	// Join are addresses that are dialled until a node answers, without a time limit: "host:port" (every address of the host is
+	// tried), or "host" alone, which looks up the SRV record _tcpctl._tcp.host.
 	Join []string
 
-	// NoMDNS switches multicast DNS off. It is off too where Network is set.
+	// NoMDNS switches multicast DNS off. It is also off if Network is set.
 	NoMDNS bool
 
-	// CacheFile keeps the addresses of peers over a restart. Empty: they are kept in memory only.
+	// CacheFile keeps the addresses of peers across restarts. Empty: they are kept in memory only.
 	CacheFile string
 
-	// Sources find peers, beside the package's own.
+	// Sources find peers, in addition to the package's own sources.
 	Sources []Source
 
-	// Hubs are names of nodes, in this order of no meaning, that link the others where there are more than FullUpTo: each node
-	// then links to the hubs only, knows the others from them, and reaches them through them (OpenStream). Give all nodes the
-	// same. A node that has no hub left links to all again. Empty: every node always links to every other. It needs Secrets, and
-	// no ID. SetHubs changes it.
+	// Hubs are the names of the hubs, in any order, the same on all nodes. In a mesh of more than FullUpTo nodes, each node links
+	// to the hubs only, gets to know the others from them, and reaches them through them (OpenStream). A node that reaches no hub
+	// links to all again. Empty: every node always links to every other. Hubs need Secrets, and an empty ID. SetHubs changes them.
 	Hubs []string
 
-	// FullUpTo is how many nodes link to each other before they link to Hubs only (50). It counts at the hubs. Lower saves links
-	// and costs a hop; in a mesh of n nodes there are n(n-1)/2 links, and with h hubs about h*n.
+	// FullUpTo is the most nodes that all link to each other; with more, they link to Hubs only (50). The hubs' value applies. A
+	// lower value saves links and costs a hop: a full mesh of n nodes has n(n-1)/2 links, one with h hubs about h*n.
 	FullUpTo int
 
 	// Network makes the node's connections. Nil: the system's TCP. Package meshtest has one in memory.
 	Network Network
 
-	// OnConn gets the connection to each peer, on a goroutine of its own, again after each reconnect. The program owns the
-	// connection from then on; Close of the node closes it. Nil: use Conns.
+	// OnConn is called with the connection to each peer, in a goroutine of its own, and again after each reconnect. The program
+	// owns the connection; Close of the node also closes it. Nil: use Conns.
 	OnConn func(*Conn)
 
-	// OnStream gets a stream that a trusted peer opened with OpenStream, on a goroutine of its own; the program closes it.
-	// Nil: streams are refused.
+	// OnStream is called with each stream that a trusted peer opened with OpenStream, in a goroutine of its own. The program
+	// owns the stream. Nil: streams are refused.
 	OnStream func(meshinfo.Peer, net.Conn)
 
-	// OnError gets errors that no call can return: a refused peer (*RefusedError), two nodes with one id (ErrSameID), a Join
-	// address where no node answers (*JoinError), a listener without descriptors; each once in ten minutes at most, and no
-	// more than 20 a minute of all. It must not block. Nil: they are dropped.
+	// OnError is called with errors that no call can return: a refused peer (*RefusedError), two nodes with one id (ErrSameID),
+	// a Join address without a node (*JoinError), a listener without file descriptors; each error at most once in ten minutes,
+	// and at most 20 errors a minute. It must not block. Nil: errors are dropped.
 	OnError func(error)
 
 	// Record is the argument of the first SetRecord. Nil: there is none.
 	Record []byte
 
-	// Heartbeat is the silence after which a node sends a heartbeat (250 ms). Lower costs messages, in a mesh of n nodes n(n-1)
-	// in that time; Suspect and Dead should stay several times as long.
+	// Heartbeat is the silence after which a node sends a heartbeat (250 ms). A lower value costs messages, in a mesh of n nodes
+	// n(n-1) per Heartbeat; Suspect and Dead should be several times as long.
 	Heartbeat time.Duration
 
-	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower finds an unreachable peer
-	// sooner, and takes a busy machine for a dead one sooner. When this node's own timers come late, both grow by as much.
+	// Suspect and Dead are the silence after which a peer is suspect (1 s) and down (3 s). Lower values detect an unreachable
+	// peer sooner, and mistake a busy machine for a dead one sooner. If this node's own timers are late, both grow by as much.
 	Suspect, Dead time.Duration
 
-	// Forget is how long a peer that is down is dialled and shown (24 h); one that departed is shown for a minute. Negative: for
-	// ever.
+	// Forget is how long a peer that is down is dialled and shown (24 h); a departed one is shown for a minute. Negative: no
+	// limit.
 	Forget time.Duration
 
 	// HandshakeTimeout bounds each handshake, from the TCP connection to the verdict (5 s).
 	HandshakeTimeout time.Duration
 
-	// MaxPeers is the most peers that are known at a time (256, with Hubs 2048).
+	// MaxPeers is the most peers that the node keeps at a time (256, with Hubs 2048).
 	MaxPeers int
 
-	// MaxUnproven is the most sockets at a time for nodes that have proved nothing yet (256): three in four are for callers in
-	// their handshake, of which the oldest is closed when one more calls, the others for dialling addresses at which no node
-	// was ever reached. Lower spares descriptors; a mesh of n nodes that start together needs about n.
+	// MaxUnproven is the most sockets at a time for nodes that have not proved a secret yet (256). Three in four are for incoming
+	// handshakes, of which the oldest is closed when another arrives; the others are for dialling addresses at which no node was
+	// ever reached. A lower value saves file descriptors; a mesh of n nodes that start together needs about n.
 	MaxUnproven int
 }
 

@@ -30,13 +30,14 @@ type Conn struct {
 	timer      *time.Timer // under node.mu; closes it if the program does not
 }
 
-// Peer is the other end, as it was known when the connection was made.
+// Peer returns the peer as it was known when the connection was made.
 func (c *Conn) Peer() meshinfo.Peer { return c.peer }
 
 // Trusted reports whether the peer has proved a secret.
 func (c *Conn) Trusted() bool { return c.peer.Trusted }
 
-// Read reads what the peer wrote. After its CloseWrite or Close the error is io.EOF.
+// Read reads data from the peer. After the peer's CloseWrite or Close the error
+// is io.EOF.
 func (c *Conn) Read(b []byte) (int, error) {
 	c.wasRead.Store(true)
 	n, err := c.tls.Read(b)
@@ -46,13 +47,14 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the peer, and blocks while the peer does not read.
+// Write writes data to the peer. It blocks while the peer does not read.
 func (c *Conn) Write(b []byte) (int, error) { return c.tls.Write(b) }
 
-// CloseWrite ends our side: the peer reads io.EOF, and may go on writing.
+// CloseWrite closes the writing side: the peer reads io.EOF, and may go on
+// writing.
 func (c *Conn) CloseWrite() error { return c.tls.CloseWrite() }
 
-// Close ends both sides.
+// Close closes both directions.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -62,19 +64,21 @@ func (c *Conn) Close() error {
 	return c.tls.Close()
 }
 
-// LocalAddr is our address.
+// LocalAddr returns the local address.
 func (c *Conn) LocalAddr() net.Addr { return c.tls.LocalAddr() }
 
-// RemoteAddr is the peer's address. Its port is the one that the peer listens on where this node has dialled.
+// RemoteAddr returns the peer's address. If this node dialled, the port is the
+// one that the peer listens on.
 func (c *Conn) RemoteAddr() net.Addr { return c.tls.RemoteAddr() }
 
-// SetDeadline is as in net.Conn.
+// SetDeadline implements net.Conn.
 func (c *Conn) SetDeadline(t time.Time) error { return c.tls.SetDeadline(t) }
 
-// SetReadDeadline is as in net.Conn.
+// SetReadDeadline implements net.Conn.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.tls.SetReadDeadline(t) }
 
-// SetWriteDeadline is as in tls.Conn: after a Write has timed out the connection is broken, and every Write fails.
+// SetWriteDeadline is as in tls.Conn: after a Write has timed out, the connection
+// is broken and every Write fails.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tls.SetWriteDeadline(t) }
 
 func (c *Conn) end() { c.once.Do(func() { close(c.ended) }) }

@@ -15,35 +15,35 @@ import (
 	"github.com/tcpctl/tcpctl/mesh/internal/mdns"
 )
 
-// Diagnosis is what Doctor has found.
+// Diagnosis is the result of Doctor.
 type Diagnosis struct {
 	Mesh       string               `json:"mesh"`
-	Problem    string               `json:"problem,omitempty"` // why no interface could be asked
+	Problem    string               `json:"problem,omitempty"` // why no interface could be queried
 	Interfaces []InterfaceDiagnosis `json:"interfaces"`
 	Nodes      []NodeDiagnosis      `json:"nodes"`
 	Advice     []string             `json:"advice,omitempty"` // what to try, one sentence each
 }
 
-// InterfaceDiagnosis is what became of a multicast query on one interface.
+// InterfaceDiagnosis is the result of a multicast query on one interface.
 type InterfaceDiagnosis struct {
 	Name     string       `json:"name"`
 	Addrs    []netip.Addr `json:"addresses,omitempty"`
-	Sent     bool         `json:"sent"`     // the system took the packet
-	Received bool         `json:"received"` // and delivered a copy on this machine
+	Sent     bool         `json:"sent"`     // whether the system accepted the packet
+	Received bool         `json:"received"` // whether a copy was delivered on this machine
 	Answers  int          `json:"answers"`  // nodes that answered, including those on this machine
 	Problem  string       `json:"problem,omitempty"`
 }
 
-// NodeDiagnosis is one node that has answered, or one address to join.
+// NodeDiagnosis is one node that answered, or one address of Config.Join.
 type NodeDiagnosis struct {
 	ID          string  `json:"id,omitempty"`
 	Name        string  `json:"name,omitempty"`
 	Mesh        string  `json:"mesh,omitempty"`
 	Addr        string  `json:"addr"`
-	FoundBy     string  `json:"found_by"` // an interface's name, or "join"
+	FoundBy     string  `json:"found_by"` // name of an interface, or "join"
 	Version     string  `json:"version,omitempty"`
-	Reached     bool    `json:"reached"` // it accepts TCP connections
-	Secret      bool    `json:"secret"`  // both have a common secret
+	Reached     bool    `json:"reached"` // whether it accepts TCP connections
+	Secret      bool    `json:"secret"`  // whether it has a secret in common with this node
 	RTTSeconds  float64 `json:"rtt_seconds,omitempty"`
 	SkewSeconds float64 `json:"skew_seconds,omitempty"` // how far its clock is ahead of this machine's
 	Problem     string  `json:"problem,omitempty"`
@@ -54,10 +54,10 @@ const (
 	maxDiagnosed = 64 // nodes that multicast has found
 )
 
-// Doctor finds out why nodes do not find each other: it sends a query on every interface, dials all nodes that answer and
-// every address in cfg.Join, and reports what it has found. It takes about two seconds. It does not join: the nodes that it
-// dials see no peer. cfg is that of the node in trouble, which may be running meanwhile; only Name, Node, Secrets, Join and
-// NoMDNS matter. An error is one of cfg, or ctx's: nothing that was found then tells anything.
+// Doctor diagnoses why nodes do not find each other: it sends a query on every interface, dials all nodes that answer
+// and every address in cfg.Join, and reports the results. It takes about two seconds. It does not join the mesh: the
+// nodes that it dials see no new peer. cfg is that of the node in trouble, which may be running meanwhile; only Name,
+// Node, Secrets, Join and NoMDNS matter. The error is for an invalid cfg, or ctx's; the Diagnosis is then meaningless.
 func Doctor(ctx context.Context, cfg Config) (Diagnosis, error) {
 	// With a new identity: with cfg's, this would be a second node with the id of the running one.
 	n, err := New(Config{Name: cfg.Name, Node: cfg.Node, Secrets: cfg.Secrets, Join: cfg.Join, HandshakeTimeout: 2 * time.Second})

@@ -38,7 +38,8 @@ const (
 	spread = 2 * time.Second
 )
 
-// SetHubs replaces Config.Hubs. The error says which name is wrong, or that the mesh has no secret.
+// SetHubs replaces Config.Hubs. The error says which name is invalid, or that the
+// mesh has no secret.
 func (n *Node) SetHubs(names []string) error {
 	if err := n.cfg.checkHubs(names); err != nil {
 		return err

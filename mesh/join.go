@@ -24,11 +24,12 @@ const (
 	maxUnknownDials = 64
 )
 
-// JoinError says that no node answers at a Config.Join address. The address is still dialled, until the node is closed.
+// JoinError means that no node answers at a Config.Join address. The address is
+// still dialled, until the node is closed.
 type JoinError struct {
 	Addr string
 	Err  error         // of the last attempt
-	For  time.Duration // since a node answered there, or since Listen
+	For  time.Duration // time since a node answered there, or since Listen
 }
 
 func (e *JoinError) Error() string {
@@ -36,7 +37,7 @@ func (e *JoinError) Error() string {
 		strings.TrimPrefix(e.Err.Error(), "mesh: "))
 }
 
-// Unwrap is Err.
+// Unwrap returns e.Err.
 func (e *JoinError) Unwrap() error { return e.Err }
 
 // splitJoin parses a join address. Without a port it is a name to look up as SRV.

@@ -63,7 +63,8 @@ type Node struct {
 	reportsSince time.Time
 }
 
-// New makes a node, and fails if cfg is wrong. The node does nothing before Listen.
+// New returns a node, or an error if cfg is invalid. The node does nothing before
+// Listen.
 func New(cfg Config) (*Node, error) {
 	cfg, err := cfg.check()
 	if err != nil {
@@ -94,13 +95,13 @@ func New(cfg Config) (*Node, error) {
 	return n, err
 }
 
-// ID is the node's id.
+// ID returns the node's id.
 func (n *Node) ID() string { return n.id.id }
 
-// NodeName is the node's name for people: Config.Node, or the host's name.
+// NodeName returns the node's name for people: Config.Node, or the host's name.
 func (n *Node) NodeName() string { return n.cfg.Node }
 
-// Name is the mesh's name.
+// Name returns the name of the mesh.
 func (n *Node) Name() string { return n.cfg.Name }
 
 // Listen opens the node's port and starts to find peers, and to be found. ctx bounds only the look-up of a host name in addr.
@@ -188,7 +189,8 @@ func isIP(host string) bool {
 	return err == nil
 }
 
-// Addr is where the node listens: every address of every interface if it listens on all. Zero before Listen.
+// Addr returns where the node listens: every address of every interface if it
+// listens on all. It is zero before Listen.
 func (n *Node) Addr() Addr {
 	n.mu.Lock()
 	listen := n.listen
@@ -205,15 +207,15 @@ type Status struct {
 	ID      string             `json:"id"`
 	Node    string             `json:"node"`
 	Listen  Addr               `json:"listen"`
-	Secret  bool               `json:"secret"` // without one, no peer is trusted
+	Secret  bool               `json:"secret"` // whether the mesh has a secret; without one, no peer is trusted
 	Peers   []meshinfo.Peer    `json:"peers"`
 	Sources []meshinfo.Source  `json:"sources"`
 	Refused []meshinfo.Refusal `json:"refused,omitempty"`
 	Hubs    []string           `json:"hubs,omitempty"`     // Config.Hubs
-	HubMode bool               `json:"hub_mode,omitempty"` // there are more than Config.FullUpTo nodes: they link to hubs only
+	HubMode bool               `json:"hub_mode,omitempty"` // whether nodes link to hubs only, because there are more than Config.FullUpTo
 }
 
-// Status is the node's state now.
+// Status returns the state of the node now.
 func (n *Node) Status() Status {
 	s := Status{
 		Name: n.cfg.Name, ID: n.id.id, Node: n.cfg.Node, Secret: len(n.cfg.Secrets) > 0,

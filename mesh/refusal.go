@@ -11,14 +11,15 @@ import (
 // ErrSameID is wrapped by a *RefusedError when two nodes have one id: a Config.ID or Config.Key was copied.
 var ErrSameID = errors.New("two nodes have the same id")
 
-// RefusedError says which peer this node has refused to connect to, or was refused by, and why.
+// RefusedError says why this node refused to connect to a peer, or was refused by
+// it.
 type RefusedError struct {
-	Peer   string // its name, if it has sent one
+	Peer   string // name of the peer, if it sent one
 	ID     string // and its id
 	Addr   string
 	Reason meshinfo.Reason
 	Detail string
-	ByPeer bool // the peer has refused this node
+	ByPeer bool // whether the peer refused this node
 }
 
 func (e *RefusedError) Error() string {

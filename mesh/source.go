@@ -21,16 +21,16 @@ type Source interface {
 	Run(ctx context.Context, self Self, r Reporter) error
 }
 
-// Self is what a source may announce of this node.
+// Self is what a source may announce about this node.
 type Self struct {
 	Mesh, ID, Name string
 	Listen         netip.AddrPort // the address may be unspecified: all interfaces
 }
 
-// Reporter gets what a Source finds. Its methods do not block.
+// Reporter gets the results of a Source. Its methods do not block.
 type Reporter interface {
 	Found(Sighting)
-	Warn(string) // why no node can be found now; "" takes it back
+	Warn(string) // why no node can be found now; "" clears the warning
 }
 
 // Sighting is a node that may be at Addrs. ID and Name may be empty; without an ID the addresses are dialled once.
@@ -49,8 +49,9 @@ const (
 	sourceIncoming = "incoming" // it has dialled this node before a source found it
 )
 
-// MDNS is the source that needs nothing configured: multicast DNS service discovery (RFC 6762 and 6763), on every interface
-// that is up, also on those that come up later. `avahi-browse -r _tcpctl._tcp` shows the same nodes.
+// MDNS returns the source that needs no configuration: multicast DNS service
+// discovery (RFC 6762 and 6763), on every interface that is up, including those
+// that come up later. `avahi-browse -r _tcpctl._tcp` shows the same nodes.
 func MDNS() Source { return multicast{} }
 
 type multicast struct{}
@@ -80,7 +81,8 @@ func (w *runningSource) Warn(text string) {
 	w.warning = text
 }
 
-// Sources is the state of each source. One that cannot find peers has a warning, such as multicast DNS in a container network.
+// Sources returns the state of each source. A source that cannot find peers has a
+// warning, such as multicast DNS in a container network.
 func (n *Node) Sources() []meshinfo.Source {
 	n.mu.Lock()
 	defer n.mu.Unlock()

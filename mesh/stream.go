@@ -20,7 +20,7 @@ var ErrUntrusted = errors.New("mesh: the peer is not trusted: streams need Confi
 // ErrNoPeer is wrapped by the error of Find and OpenStream when no connected peer has that name.
 var ErrNoPeer = errors.New("mesh: no such peer is connected")
 
-// AmbiguousError says that several connected peers have one name.
+// AmbiguousError means that several connected peers have the name.
 type AmbiguousError struct {
 	Name  string
 	Peers []meshinfo.Peer // by id

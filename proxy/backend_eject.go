@@ -44,7 +44,7 @@ type EjectionInfo struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
 	Times  int       `json:"times"`            // consecutive ejections; each lasts twice as long as the one before
-	Reason Reason    `json:"reason"`           // connect or reset
+	Reason Reason    `json:"reason"`           // how sessions failed: connect or reset
 	Detail string    `json:"detail,omitempty"` // "connection refused"
 }
 

@@ -13,7 +13,7 @@ import (
 // a service and passes them to SetDiscovered.
 type DiscoverySource struct {
 	Name string `json:"name"` // unique among the sources of the service
-	Kind string `json:"kind"` // dns, srv, consul, exec or file
+	Kind string `json:"kind"` // kind of source: dns, srv, consul, exec or file
 	From string `json:"from"` // what the source queries: "_db._tcp.example.com"
 }
 

@@ -19,7 +19,7 @@ const (
 // HookInfo is the state of a service's hooks.
 type HookInfo struct {
 	State    string     `json:"state"`
-	Name     string     `json:"name,omitempty"`      // before_next, on_ttl or on_expire; also set if idle after a failure
+	Name     string     `json:"name,omitempty"`      // hook: before_next, on_ttl or on_expire; also set if idle after a failure
 	Since    *time.Time `json:"since,omitempty"`     // when the hook began to run or wait
 	WaitsFor int        `json:"waits_for,omitempty"` // sessions in other slots that the hook waits for
 	Failed   int        `json:"failed"`              // consecutive failures

@@ -177,7 +177,7 @@ type BackendInfo struct {
 	Weight      int           `json:"weight"`
 	Priority    int           `json:"priority"`
 	MaxSessions int           `json:"max_sessions,omitempty"`
-	TLS         string        `json:"tls,omitempty"`       // verified or unverified; absent: no TLS to the backend
+	TLS         string        `json:"tls,omitempty"`       // TLS to the backend: verified or unverified; absent: none
 	Ejected     *EjectionInfo `json:"ejected,omitempty"`   // the current ejection; absent: not ejected
 	Ejections   int64         `json:"ejections,omitempty"` // how often the backend was ejected
 	Drain       *DrainInfo    `json:"drain,omitempty"`
@@ -236,7 +236,7 @@ type SessionInfo struct {
 	Backend     string  `json:"backend,omitempty"`
 	Client      string  `json:"client"`
 	Via         string  `json:"via"`   // how the client connected: tcp, tls or ws
-	Phase       string  `json:"phase"` // queue, connect or relay
+	Phase       string  `json:"phase"` // phase of the session: queue, connect or relay
 	Runner      string  `json:"relay,omitempty"`
 	AgeSeconds  float64 `json:"age_seconds"`
 	IdleSeconds float64 `json:"idle_seconds"`
@@ -244,7 +244,7 @@ type SessionInfo struct {
 	BytesOut    int64   `json:"bytes_out"`
 	Bypass      bool    `json:"bypass,omitempty"`
 	Token       uint64  `json:"token,omitempty"`            // fencing token of its slot, if the lock is cluster-wide
-	Subprotocol string  `json:"subprotocol,omitempty"`      // of the WebSocket
+	Subprotocol string  `json:"subprotocol,omitempty"`      // subprotocol of the WebSocket
 	PingSeconds float64 `json:"ping_rtt_seconds,omitempty"` // round trip of the last WebSocket ping
 	Ended       *Record `json:"ended,omitempty"`
 	PID         int     `json:"pid,omitempty"` // process of the session, if an upgrade has replaced it; 0: the newest process
@@ -262,7 +262,8 @@ const (
 	PhaseRelay   = "relay"
 )
 
-// Record describes one ended session. Every session has exactly one, however it ended.
+// Record is the record of one ended session. Every session has exactly one,
+// however it ended.
 type Record struct {
 	ID              string    `json:"id"`
 	Service         string    `json:"service"`
@@ -274,7 +275,7 @@ type Record struct {
 	TLSName         string    `json:"tls_name,omitempty"`    // server name that the client asked for (SNI)
 	By              string    `json:"ended_by"`
 	Phase           string    `json:"phase"`
-	Reason          Reason    `json:"reason"`           // such as fin, reset, idle or queue_timeout; see events
+	Reason          Reason    `json:"reason"`           // fixed word, such as fin, reset, idle or queue_timeout; see events
 	Detail          string    `json:"detail,omitempty"` // free text beside the reason: "by ana: too old", "connection refused"
 	Opened          time.Time `json:"opened"`
 	Ended           time.Time `json:"ended"`
@@ -296,18 +297,18 @@ func (r *Record) Cause() string { return explain(r.Reason, r.Detail) }
 // PlanInfo is a restart, window or roll with its steps.
 type PlanInfo struct {
 	ID      string     `json:"id"`
-	Kind    string     `json:"kind"` // restart, window, roll
+	Kind    string     `json:"kind"` // kind of plan: restart, window or roll
 	Service string     `json:"service"`
 	Owner   string     `json:"owner,omitempty"`
 	Reason  string     `json:"reason,omitempty"`
-	State   string     `json:"state,omitempty"` // running, paused, done, failed, aborted
+	State   string     `json:"state,omitempty"` // state: running, paused, done, failed or aborted
 	Steps   []StepInfo `json:"steps"`
 }
 
 // StepInfo is one step of a plan.
 type StepInfo struct {
 	What    string  `json:"what"`
-	State   string  `json:"state"` // waiting, running, done, failed, skipped
+	State   string  `json:"state"` // state: waiting, running, done, failed or skipped
 	Seconds float64 `json:"seconds"`
 	Detail  string  `json:"detail,omitempty"`
 }

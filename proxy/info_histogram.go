@@ -2,8 +2,8 @@ package proxy
 
 import "github.com/tcpctl/tcpctl/proxy/internal/stats"
 
-// Histogram counts durations since the start in buckets with fixed bounds, so
-// that readers can add and subtract any two histograms of a kind.
+// Histogram is a histogram of durations since the start. Its buckets have fixed
+// bounds, so that readers can add and subtract any two histograms of a kind.
 type Histogram struct {
 	Bounds []float64 `json:"bounds_seconds"` // inclusive upper bounds, ascending; shared: do not modify
 	Counts []int64   `json:"counts"`         // count of each bucket, not cumulative, and of durations above the last bound

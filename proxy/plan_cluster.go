@@ -55,7 +55,7 @@ type NodeReport struct {
 	Backend string `json:"backend,omitempty"` // the backend of a restart or roll
 	// State is the progress of the node: pausing, draining, settled, checked, done or unknown.
 	State string `json:"state"`
-	// Unknown says why the numbers do not cover the whole plan: "its lease ended
+	// Unknown is why the numbers do not cover the whole plan: "its lease ended
 	// 13:02:11 UTC"; absent: they do, or will.
 	Unknown string  `json:"unknown,omitempty"`
 	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live on the node, or its lease has ended

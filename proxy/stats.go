@@ -34,14 +34,15 @@ type serviceStats struct {
 	inherited   ServiceInfo // what the processes before this one have counted
 }
 
-// TimesInfo has the durations of one service since its start.
+// TimesInfo are the histograms of one service since its start.
 type TimesInfo struct {
 	Connect Histogram `json:"connect"` // connects of successful dials
 	Wait    Histogram `json:"wait"`    // waits of admitted clients
 	Session Histogram `json:"session"` // sessions that reached a backend, from accept to end
 }
 
-// EndingInfo counts ended sessions by side, phase and reason.
+// EndingInfo is the number of sessions that ended by one side, in one phase and
+// with one reason.
 type EndingInfo struct {
 	By     string `json:"ended_by"`
 	Phase  string `json:"phase"`
@@ -117,9 +118,9 @@ func (st *serviceStats) endedLocked(e *ending, code int) {
 	st.counts.Failed++
 }
 
-// CloseInfo counts ended sessions by the close code of their Protocol. Codes from
-// 3000, which are free for any use, are counted per thousand, under the first
-// code of each thousand.
+// CloseInfo is the number of sessions that ended with one close code of their
+// Protocol. Codes from 3000, which are free for any use, are counted per
+// thousand, under the first code of each thousand.
 type CloseInfo struct {
 	Code  int   `json:"code"`
 	Count int64 `json:"count"`

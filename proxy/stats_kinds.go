@@ -7,28 +7,29 @@ import (
 	"sort"
 )
 
-// ReasonCount counts failures with one reason.
+// ReasonCount is the number of failures with one reason.
 type ReasonCount struct {
 	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
 }
 
-// PlanCount counts ended plans of a service by kind and result.
+// PlanCount is the number of ended plans of a service with one kind and result.
 type PlanCount struct {
-	Kind  string `json:"kind"`  // restart, window, roll
-	State string `json:"state"` // done, failed, aborted, timed_out
+	Kind  string `json:"kind"`  // kind of plan: restart, window or roll
+	State string `json:"state"` // result: done, failed, aborted or timed_out
 	Count int64  `json:"count"`
 }
 
-// TLSFailure counts failed TLS handshakes of a service by side and reason, except
-// those of checks.
+// TLSFailure is the number of failed TLS handshakes of a service with one side
+// and reason, except those of checks.
 type TLSFailure struct {
 	Side   string `json:"side"` // peer of the handshake: client or backend
 	Reason Reason `json:"reason"`
 	Count  int64  `json:"count"`
 }
 
-// CheckCounts counts the checks of one backend since the start.
+// CheckCounts is the number and the outcome of the checks of one backend since
+// the start.
 type CheckCounts struct {
 	Total    int64         `json:"total"`
 	Seconds  float64       `json:"seconds"` // total time that they took

@@ -105,8 +105,7 @@ func (c *Conn) CloseWith(code CloseCode, reason string) error {
 // still has to call Close or CloseNow.
 func (c *Conn) CloseWrite() error { return c.CloseWriteWith(NormalClosure, "") }
 
-// CloseWriteWith is CloseWrite with another code and a reason, which are as for
-// CloseWith.
+// CloseWriteWith is CloseWrite with another code and a reason, as in CloseWith.
 func (c *Conn) CloseWriteWith(code CloseCode, reason string) error {
 	if !code.legal() || !utf8.ValidString(reason) {
 		return fmt.Errorf("ws: close: code %d must not be sent, or the reason is not UTF-8", code)

@@ -77,12 +77,12 @@ func (e *CloseError) Unwrap() error { return e.Err }
 // the TCP connection with a FIN, without a Close frame. All that it sent has
 // been returned to the reader before. Each is io.ErrUnexpectedEOF to errors.Is.
 var (
-	// ErrNoCloseFrame: between two messages, so all messages are complete.
+	// ErrNoCloseFrame: the stream ended between two messages, so that all messages are complete.
 	ErrNoCloseFrame error = &noCloseFrameError{"the connection ended without a Close frame"}
-	// ErrTruncated: inside a message or the header of a frame.
+	// ErrTruncated: the stream ended inside a message or the header of a frame.
 	ErrTruncated error = &noCloseFrameError{"the connection ended inside a message"}
-	// ErrTLSTruncated: between two messages, but without a close_notify of
-	// TLS, so that an attacker on the path may have truncated the stream there
+	// ErrTLSTruncated: the stream ended between two messages, but without a TLS
+	// close_notify, so that an attacker on the path may have truncated it there
 	// (RFC 8446, section 6.1).
 	ErrTLSTruncated error = &noCloseFrameError{"the connection ended without a Close frame or a close_notify of TLS"}
 )
@@ -92,13 +92,14 @@ type noCloseFrameError struct{ text string }
 func (e *noCloseFrameError) Error() string        { return e.text }
 func (e *noCloseFrameError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
-// ErrUnresponsive is the Err of a CloseError with AbnormalClosure where the
-// connection was ended because the peer answered two pings in a row with
-// nothing: no pong, no other byte, no acknowledgement of what was being sent.
+// ErrUnresponsive is the Err of a CloseError with AbnormalClosure if the
+// connection was ended because the peer did not answer two pings in a row: it
+// sent no pong and no other byte, and acknowledged no data.
 var ErrUnresponsive = errors.New("no answer to two pings")
 
-// ErrNotUTF8 is the Err of a CloseError with InvalidPayload where the error was
-// on this side: what the program wrote to a Conn with text frames is not UTF-8.
+// ErrNotUTF8 is the Err of a CloseError with InvalidPayload if the error was on
+// this side: the data that the program wrote to a Conn with text frames is not
+// UTF-8.
 var ErrNotUTF8 = errors.New("the stream is not UTF-8, as text frames must be")
 
 // violation is the CloseError for a peer that breaks the protocol.

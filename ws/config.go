@@ -41,7 +41,7 @@ type Config struct {
 	// that a client offers, whatever it is, and "binary" has no precedence then.
 	Subprotocols []string
 
-	// Encoding is that of the frames to clients which do not choose with
+	// Encoding is the encoding of frames to clients that do not choose one with
 	// ?encoding=: Binary or Text. "": Binary.
 	Encoding Encoding
 
@@ -49,16 +49,15 @@ type Config struct {
 	// UTF-8. Otherwise such a byte closes the connection with 1007.
 	ReplaceInvalid bool
 
-	// Authorize reports whether a client may come, by what its handshake has of a
-	// password or a token: "" if it may, else the value of the WWW-Authenticate
-	// header with which it gets 401. It is called once for each handshake that is
-	// valid otherwise, by many goroutines. nil allows all. Config.Web has to see to
-	// itself.
+	// Authorize checks the password or token in a handshake. It returns "" to allow
+	// the client, or the value of the WWW-Authenticate header of a 401 response. It is
+	// called once for each otherwise valid handshake, by several goroutines. nil allows
+	// all. Requests for Config.Web are not checked.
 	Authorize func(*http.Request) (challenge string)
 
-	// Compression accepts permessage-deflate (RFC 7692). It costs more CPU time
-	// than all the rest, and a read deadline that passes inside a compressed
-	// message ends reading.
+	// Compression accepts permessage-deflate (RFC 7692). It costs more CPU time than
+	// everything else, and a read deadline that passes inside a compressed message
+	// ends reading for good.
 	Compression bool
 
 	// MaxInflated bounds one compressed message when inflated, in bytes; a longer
@@ -66,9 +65,9 @@ type Config struct {
 	// messages are passed on as they arrive and have no limit.
 	MaxInflated int64
 
-	// Ping is the interval of pings. A peer that answers two in a row with
-	// nothing is disconnected: see ErrUnresponsive. 0: 30 s; negative: no pings.
-	// A shorter one finds dead peers sooner and wakes mobile clients more often.
+	// Ping is the interval of pings. A peer that does not answer two in a row is
+	// disconnected: see ErrUnresponsive. 0: 30 s; negative: no pings. A shorter
+	// interval detects dead peers sooner and wakes mobile clients more often.
 	Ping time.Duration
 
 	// HandshakeTimeout bounds each of: the TLS handshake, reading all headers,
@@ -85,7 +84,7 @@ type Config struct {
 	// that server's settings apply, as for TLS and HandshakeTimeout.
 	MaxHeaderBytes int
 
-	// TLS is for Listen and Serve. nil: plain TCP.
+	// TLS is used by Listen and Serve. nil: plain TCP.
 	TLS *tls.Config
 
 	// Web answers requests that are not handshakes, for example with files
@@ -96,9 +95,9 @@ type Config struct {
 	// http.Server. nil: no limit.
 	WebLimit *WebLimit
 
-	// ErrorLog logs what net/http reports of invalid requests and failed TLS
-	// handshakes, and every refused handshake except those that Handshake
-	// returns. nil: nothing is logged.
+	// ErrorLog logs invalid requests and failed TLS handshakes, as reported by
+	// net/http, and every refused handshake except those that Handshake returns. nil:
+	// nothing is logged.
 	ErrorLog *log.Logger
 }
 

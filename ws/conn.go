@@ -104,9 +104,9 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // Encoding returns the encoding of the data frames that c sends.
 func (c *Conn) Encoding() Encoding { return c.encoding }
 
-// NetConn returns the TCP connection under c, also where there is TLS between
-// them. It is there for socket options and for a poller; reading from it or
-// writing to it breaks the stream. c still owns it.
+// NetConn returns the TCP connection under c, even if there is TLS in between. It
+// is meant for socket options and pollers; reading from it or writing to it
+// breaks the stream. c still owns it.
 func (c *Conn) NetConn() net.Conn { return c.netConn }
 
 // LocalAddr returns the address of the TCP connection.
@@ -140,7 +140,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// SetReadDeadline is SetDeadline for Read and WriteTo.
+// SetReadDeadline is SetDeadline for Read and WriteTo only.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
@@ -151,7 +151,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is SetDeadline for Write and ReadFrom.
+// SetWriteDeadline is SetDeadline for Write and ReadFrom only.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()

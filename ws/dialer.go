@@ -29,12 +29,12 @@ type Dialer struct {
 	// "base64" agreed, c sends and receives text frames of base64.
 	Subprotocols []string
 
-	// NetDial makes the TCP connection, for example through a proxy; the Conn
-	// owns it afterwards. nil: that of a zero net.Dialer.
+	// NetDial makes the TCP connection, for example through a proxy; the Conn owns
+	// it afterwards. nil: a zero net.Dialer.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// TLS is for URLs with wss; nil is a zero tls.Config. An empty ServerName
-	// is the host of the URL.
+	// TLS is used for wss URLs; nil is a zero tls.Config. An empty ServerName is the
+	// host of the URL.
 	TLS *tls.Config
 
 	// HandshakeTimeout bounds Dial as a whole. 0: 10 s; negative: only the
@@ -44,8 +44,8 @@ type Dialer struct {
 	// MaxHeaderBytes bounds the headers of the server's response. 0: 16 KiB.
 	MaxHeaderBytes int
 
-	// These are as in Config. Encoding is that of the frames that the Conn
-	// sends; Compression offers permessage-deflate.
+	// The following are as in Config. Encoding is the encoding of frames that the
+	// Conn sends; Compression offers permessage-deflate.
 	Encoding       Encoding
 	ReplaceInvalid bool
 	Compression    bool
@@ -64,8 +64,8 @@ func Dial(ctx context.Context, rawURL string) (*Conn, error) { return new(Dialer
 // handshake (RFC 6455, section 4.1).
 type HandshakeError struct {
 	Response *http.Response // its Body is empty
-	Reason   string         // what is wrong with it
-	Text     string         // the server's own words, such as those of Pending.Refuse: a short body of plain text
+	Reason   string         // what is wrong with the response
+	Text     string         // short plain-text body of the response, such as the reason of Pending.Refuse
 }
 
 func (e *HandshakeError) Error() string {

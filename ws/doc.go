@@ -34,6 +34,6 @@
 // sends is delivered until the program closes or has written nothing for a
 // second; then the client's code is echoed.
 //
-// Masking is that of gobwas/ws, which has it in assembly. Its frame checks accept
-// what a strict server must refuse, so the parser is our own.
+// Masking uses gobwas/ws, which does it in assembly. The parser is our own, because
+// that of gobwas/ws accepts frames that a strict server must refuse.
 package ws

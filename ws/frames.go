@@ -74,8 +74,8 @@ func (c *Conn) afterFunc(d time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(d, func() { c.run(f) })
 }
 
-// CanLoop reports whether Frames can carry what was negotiated: neither compression nor
-// base64 nor the replacement of invalid text, each of which makes bytes anew.
+// CanLoop reports whether Frames can handle what was negotiated: not compression,
+// base64 or the replacement of invalid text, each of which changes the data.
 func (p *Pending) CanLoop() bool {
 	encoding := p.Encoding()
 	return !p.negotiated.deflate && (encoding == Binary || encoding == Text && !p.listener.settings.replaceInvalid)

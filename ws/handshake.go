@@ -30,9 +30,9 @@ type negotiated struct {
 	deflate     bool
 }
 
-// IsHandshake reports whether r asks for a WebSocket, and not for a page, or was to
-// ask for one: a proxy in front removes its Upgrade header unless it is configured
-// to pass it on.
+// IsHandshake reports whether r asks for a WebSocket and not for a page, or did
+// before a proxy removed its Upgrade header, as proxies do unless configured to
+// pass it on.
 func IsHandshake(r *http.Request) bool {
 	return isHandshake(r) || len(r.Header.Values("Sec-WebSocket-Key")) > 0
 }

@@ -6,34 +6,33 @@ import (
 	"strings"
 )
 
-// HandshakeOptions say what the caller of Listener.Handshake knows of a
-// connection, or wants to know. In the zero value the request decides alone, and
-// every host is allowed.
+// HandshakeOptions are options of the caller of Listener.Handshake for one
+// connection. With the zero value every host is allowed, and the request alone
+// decides.
 type HandshakeOptions struct {
-	// TrustForwarded: the peer is a proxy whose X-Forwarded-Host or Forwarded
-	// header says which host the client has requested.
+	// TrustForwarded means that the peer is a proxy whose X-Forwarded-Host or
+	// Forwarded header has the host that the client requested.
 	TrustForwarded bool
 
-	// AllowHost reports whether the Listener answers to a requested host: a
-	// name or address in lower case without its port, "" where the request has
-	// none. Others are refused with 421. nil allows every host. It is not
-	// called for requests for Config.Web.
+	// AllowHost reports whether the Listener serves a requested host: a name or
+	// address in lower case without its port, "" if the request has none. Other hosts
+	// are refused with 421. nil allows every host. It is not called for requests for
+	// Config.Web.
 	AllowHost func(host string, r *http.Request) bool
 
-	// Route says which Listener answers a request, with what options: the
-	// connection serves all of several Listeners, such as of services by host and
-	// path. An error refuses the request. It is called by one goroutine at a time,
-	// for each request, and not for a Listener that it has named. nil: the
-	// Listener of Handshake answers all.
+	// Route returns the Listener that answers a request, and its options, if several
+	// Listeners share the connection, such as those of services by host and path. An
+	// error refuses the request. It is called once for each request, by one goroutine
+	// at a time; the Route of the options that it returns is not called. nil: the
+	// Listener of Handshake answers all requests.
 	Route func(*http.Request) (*Listener, HandshakeOptions, *RefusedError)
 
-	// OnWeb is called before the first request for Config.Web on the
-	// connection is answered, if there is one. A handshake may still follow.
-	// nil: nothing is called.
+	// OnWeb, if set, is called before the first request for Config.Web on the
+	// connection is answered. A handshake may still follow.
 	OnWeb func()
 }
 
-// RequestedHost is the host that a request is for, as AllowHost gets it.
+// RequestedHost returns the host of a request as AllowHost gets it.
 func (o HandshakeOptions) RequestedHost(r *http.Request) string { return bareName(o.requestedHost(r)) }
 
 // requestedHost is the host that the client has requested, with its port if it

@@ -89,9 +89,9 @@ func (l *Listener) newServer() *http.Server {
 	return s
 }
 
-// SetKeepAlivesEnabled is that of http.Server, for the Listener's own server:
-// whether connections with requests for Config.Web stay open for another
-// request. They do by default; false also closes those that are idle.
+// SetKeepAlivesEnabled sets, as in http.Server, whether connections with requests
+// for Config.Web stay open for another request, in the Listener's own server. By
+// default they do; false also closes idle ones.
 func (l *Listener) SetKeepAlivesEnabled(on bool) { l.server.SetKeepAlivesEnabled(on) }
 
 // ErrNoHandshake is returned by Handshake for a connection that ended without a

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// A Refusal is the kind of reason why a handshake was refused, in one word.
+// Refusal is the kind of reason for which a handshake was refused, in one word.
 type Refusal string
 
 // The kinds of refusal.
@@ -17,18 +17,18 @@ const (
 	RefusedAuth        Refusal = "auth"        // Config.Authorize does not allow it
 	RefusedMethod      Refusal = "method"      // not GET
 	RefusedUpgrade     Refusal = "upgrade"     // no Upgrade header: not a WebSocket client, or a proxy in front has removed it
-	RefusedVersion     Refusal = "version"     // of HTTP, or of WebSocket
+	RefusedVersion     Refusal = "version"     // the version of HTTP or WebSocket is not supported
 	RefusedSubprotocol Refusal = "subprotocol" // Sec-WebSocket-Protocol is not a list of tokens
 	RefusedEncoding    Refusal = "encoding"    // ?encoding= is unknown
 	RefusedMalformed   Refusal = "malformed"   // not HTTP, no valid key, or headers that are too long
 )
 
-// A RefusedError is a handshake that the Listener has refused. The client has been
-// sent the response, and the connection is closed.
+// RefusedError is a handshake that the Listener refused. The response was sent,
+// and the connection is closed.
 type RefusedError struct {
 	Kind    Refusal
 	Status  int           // HTTP status of the response
-	Reason  string        // text of the response; what it repeats of the request is quoted and shortened
+	Reason  string        // text of the response; parts of the request in it are quoted and shortened
 	Request *http.Request // nil if none could be parsed
 
 	header [2]string // name and value of an additional header, or empty

@@ -46,9 +46,9 @@ func discard(c net.Conn, limit time.Time) {
 	}
 }
 
-// EndStream ends the sending half of the connection under c, without a Close
-// frame: the peer gets the end of the stream behind all that was written, and can
-// still send, if it is a Conn of this package and no proxy between the two ends
-// both directions then. After it Write returns an error. Use Close for a goodbye
-// that every peer understands.
+// EndStream closes the writing half of the connection under c, without a Close
+// frame: the peer gets the end of the stream after all written data, and can
+// still send, if it is a Conn of this package and no proxy in between then closes
+// both directions. Afterwards Write returns an error. Use Close for an end that
+// every peer understands.
 func (c *Conn) EndStream() { halfClose(c.conn) }

@@ -1,29 +1,29 @@
-// Package meshinfo has what package mesh tells of other nodes, as plain values: a program that shows them need not import
-// the mesh itself.
+// Package meshinfo has the values that describe the peers of package mesh, so that a program that shows them need not
+// import the mesh itself.
 package meshinfo
 
 import "time"
 
-// Peer is another node, as it is known at one moment.
+// Peer is another node, as known at one moment.
 type Peer struct {
 	ID          string    `json:"id"`
-	Name        string    `json:"name"` // mesh.Config.Node over there; not unique
-	Addr        string    `json:"addr"` // where it listens, as far as is known
+	Name        string    `json:"name"` // its mesh.Config.Node; not unique
+	Addr        string    `json:"addr"` // where it listens, if known
 	State       State     `json:"state"`
-	Cause       Cause     `json:"cause,omitempty"`  // of Down
+	Cause       Cause     `json:"cause,omitempty"`  // if State is Down
 	Detail      string    `json:"detail,omitempty"` // how it was lost, then the error of the last attempt to reach it
-	Since       time.Time `json:"since"`            // of the state
-	Seen        time.Time `json:"seen,omitzero"`    // when something last came from it
+	Since       time.Time `json:"since"`            // when State last changed
+	Seen        time.Time `json:"seen,omitzero"`    // when it was last heard from
 	RTTSeconds  float64   `json:"rtt_seconds,omitempty"`
-	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, give or take a round trip
+	SkewSeconds float64   `json:"skew_seconds"` // how far its clock is ahead of ours, to within a round trip
 	FoundBy     string    `json:"found_by"`     // the name of a mesh.Source
 	Version     string    `json:"version,omitempty"`
-	Trusted     bool      `json:"trusted"`       // it has proved a secret, to this node or to Via
-	Via         string    `json:"via,omitempty"` // the hub that reaches it and says how it is; empty: it is linked to this node, or down
-	Record      []byte    `json:"-"`             // as it gave it to SetRecord; not to be changed
+	Trusted     bool      `json:"trusted"`       // whether it has proved a secret, to this node or to Via
+	Via         string    `json:"via,omitempty"` // hub that reaches it and reports its state; empty: it is linked to this node, or down
+	Record      []byte    `json:"-"`             // argument of its SetRecord; must not be modified
 }
 
-// State of a peer.
+// State is the state of a peer.
 type State string
 
 // The states.
@@ -32,25 +32,25 @@ const (
 	Suspect State = "suspect" // connected, and silent for mesh.Config.Suspect
 	Down    State = "down"    // lost: Cause says how
 
-	// Refused is a peer that was never connected: one side has refused the other, or nothing answers at its address (Detail
-	// says which), or it has only just been heard of (no Detail). Anything on the network can announce such names, so there
-	// are never more than 64 of them.
+	// Refused is a peer that was never connected: one side refused the other, or nothing answers at its address (Detail says
+	// which), or it was only just discovered (no Detail). Any host on the network can announce such names, so that at most 64
+	// are kept.
 	Refused State = "refused"
 )
 
-// Cause says how a peer was lost.
+// Cause is how a peer was lost.
 type Cause string
 
 // The causes.
 const (
 	Departed     Cause = "departed"     // it said goodbye
-	Crashed      Cause = "crashed"      // its connection ended without a goodbye: the process died
-	Unresponsive Cause = "unresponsive" // its kernel answers and its process does not
-	Unreachable  Cause = "unreachable"  // nothing comes back: the network is down, or the whole machine
-	GaveUp       Cause = "gave_up"      // it ended the connection, having heard nothing from us or what it could not read: Detail has its words
+	Crashed      Cause = "crashed"      // its connection ended without a goodbye: its process died
+	Unresponsive Cause = "unresponsive" // its kernel answers, but its process does not
+	Unreachable  Cause = "unreachable"  // nothing comes back: the network or the machine is down
+	GaveUp       Cause = "gave_up"      // it closed the connection, because it heard nothing from us or could not read it; Detail has its reason
 )
 
-// Reason says why two nodes that reached each other did not connect.
+// Reason is why two nodes that reached each other did not connect.
 type Reason string
 
 // The reasons. ReasonDuplicate is no fault: the two are connected already, and it is never reported.
@@ -64,14 +64,14 @@ const (
 	ReasonDuplicate Reason = "duplicate" // another connection between the two stays
 )
 
-// Refusal is a *mesh.RefusedError and how often it has come.
+// Refusal is a *mesh.RefusedError with its number of occurrences.
 type Refusal struct {
 	Peer   string    `json:"name,omitempty"`
 	ID     string    `json:"id,omitempty"`
 	Addr   string    `json:"addr"`
 	Reason Reason    `json:"reason"`
 	Detail string    `json:"detail,omitempty"`
-	ByPeer bool      `json:"by_peer"` // the peer refused this node
+	ByPeer bool      `json:"by_peer"` // whether the peer refused this node
 	Count  uint64    `json:"count"`
 	First  time.Time `json:"first"`
 	Last   time.Time `json:"last"`
@@ -80,7 +80,7 @@ type Refusal struct {
 // Source is the state of one mesh.Source.
 type Source struct {
 	Name    string `json:"name"`
-	Addr    string `json:"addr,omitempty"`    // the address to join, or the cache file
+	Addr    string `json:"addr,omitempty"`    // address to join, or path of the cache file
 	Warning string `json:"warning,omitempty"` // why it cannot find peers now
-	Found   int    `json:"found"`             // known peers that it was the first to find
+	Found   int    `json:"found"`             // known peers that this source found first
 }

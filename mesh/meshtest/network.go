@@ -25,7 +25,7 @@ import (
 	"github.com/tcpctl/tcpctl/mesh"
 )
 
-// Network joins hosts. All its methods may be called at any time.
+// Network connects hosts. Its methods may be called at any time.
 type Network struct {
 	mu      sync.Mutex
 	hosts   []*Host
@@ -36,13 +36,14 @@ type Network struct {
 	closed  bool
 }
 
-// New makes a network without delay and loss.
+// New returns a network without delay and loss.
 func New() *Network {
 	emptyPools()
 	return &Network{cut: map[[2]*Host]bool{}, changed: make(chan struct{})}
 }
 
-// Host adds a host with an address of its own, 10.77.0.1 and up. Several nodes may run on one host.
+// Host adds a host with its own address, from 10.77.0.1 on. Several nodes may run
+// on one host.
 func (n *Network) Host(name string) *Host {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -52,8 +53,9 @@ func (n *Network) Host(name string) *Host {
 	return h
 }
 
-// Cut cuts the network between two hosts, in both directions. What was sent arrives after Heal, as TCP retransmits it; nothing
-// is refused, as on a cable that was pulled.
+// Cut cuts the network between two hosts, in both directions, like a pulled
+// cable: data that was sent arrives after Heal, as TCP retransmits it, and no
+// dial is refused.
 func (n *Network) Cut(a, b *Host) {
 	n.change(func() { n.cut[pair(a, b)] = true })
 }
@@ -76,11 +78,12 @@ func (n *Network) Partition(groups ...[]*Host) {
 // Heal undoes Cut and Partition.
 func (n *Network) Heal() { n.change(func() { clear(n.cut) }) }
 
-// SetDelay sets the one-way delay of what is sent from now on.
+// SetDelay sets the one-way delay of data that is sent from now on.
 func (n *Network) SetDelay(d time.Duration) { n.change(func() { n.delay = d }) }
 
-// SetLoss sets the share of packets that are lost, 0 to 1. A lost announcement does not come; a lost part of a connection comes
-// 200 ms later, as TCP retransmits it, and holds up what is behind it.
+// SetLoss sets the share of packets that are lost, 0 to 1. A lost announcement
+// does not arrive; a lost part of a connection arrives 200 ms later, as TCP
+// retransmits it, and delays what follows.
 func (n *Network) SetLoss(share float64) { n.change(func() { n.loss = share }) }
 
 // emptyPools runs the garbage collector twice, which is what empties a sync.Pool. Package yamux, which package mesh builds
@@ -90,8 +93,8 @@ func emptyPools() {
 	runtime.GC()
 }
 
-// Close ends all listeners and connections. Close the nodes before it: that keeps what they did in a synctest bubble from
-// the rest of the program.
+// Close closes all listeners and connections. Close the nodes before: this keeps
+// their work in a synctest bubble apart from the rest of the program.
 func (n *Network) Close() {
 	n.change(func() { n.closed = true })
 	n.mu.Lock()
@@ -136,7 +139,8 @@ func (n *Network) latency() time.Duration {
 	return d
 }
 
-// Host is one machine: a mesh.Network for the nodes on it, and the mesh.Source by which they find those on other hosts.
+// Host is one machine: a mesh.Network for the nodes on it, and the mesh.Source by
+// which they find nodes on other hosts.
 type Host struct {
 	net      *Network
 	name     string
@@ -148,7 +152,7 @@ type Host struct {
 	seekers  []*seeker
 }
 
-// Config completes c so that its node runs on this host.
+// Config returns c completed so that its node runs on this host.
 func (h *Host) Config(c mesh.Config) mesh.Config {
 	c.Network = h
 	c.Sources = append(c.Sources, h)
@@ -158,17 +162,18 @@ func (h *Host) Config(c mesh.Config) mesh.Config {
 	return c
 }
 
-// Conns is how many connections the host's nodes have that they have not closed.
+// Conns returns how many connections the nodes on this host have open.
 func (h *Host) Conns() int {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	return len(h.ends)
 }
 
-// Addr is the host's address.
+// Addr returns the host's address.
 func (h *Host) Addr() netip.Addr { return h.ip }
 
-// Crash ends every connection and listener, as the kernel does when a process dies. Close its nodes, too: they do not notice.
+// Crash closes every connection and listener, as the kernel does when a process
+// dies. The nodes do not notice: close them, too.
 func (h *Host) Crash() {
 	h.net.mu.Lock()
 	ends := h.ends
@@ -186,11 +191,12 @@ func (h *Host) Crash() {
 	}
 }
 
-// Freeze stops the host's processes and not its kernel, as SIGSTOP does: connections are accepted and data is acknowledged, and
-// nothing is read or written. Thaw ends it.
+// Freeze stops the host's processes but not its kernel, as SIGSTOP does:
+// connections are accepted and data is acknowledged, but nothing is read or
+// written. Thaw undoes it.
 func (h *Host) Freeze() { h.net.change(func() { h.frozen = true }) }
 
-// Thaw lets the processes run again.
+// Thaw undoes Freeze.
 func (h *Host) Thaw() { h.net.change(func() { h.frozen = false }) }
 
 func (h *Host) isFrozen() (frozen bool, changed <-chan struct{}) {
@@ -199,7 +205,7 @@ func (h *Host) isFrozen() (frozen bool, changed <-chan struct{}) {
 	return h.frozen, h.net.changed
 }
 
-// Listen listens on the host's address, whatever addr has.
+// Listen listens on the host's address, whatever the address in addr.
 func (h *Host) Listen(_ context.Context, addr string) (net.Listener, error) {
 	_, p, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -223,7 +229,8 @@ func (h *Host) Listen(_ context.Context, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// Dial waits while the hosts are cut off from each other, until ctx ends.
+// Dial connects to another host. While the two are cut off from each other, it
+// waits until ctx is done.
 func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {

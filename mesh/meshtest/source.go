@@ -19,7 +19,7 @@ type seeker struct {
 	report mesh.Reporter
 }
 
-// Name is the source's name in mesh.Peer.FoundBy.
+// Name returns the name of the source in meshinfo.Peer.FoundBy.
 func (h *Host) Name() string { return "meshtest" }
 
 // Run announces the node to all hosts that can be reached, now and every second, and reports those announced to it.

@@ -48,7 +48,7 @@ type ClusterPlan struct {
 	By      string             `json:"by,omitempty"`      // operator
 	Reason  string             `json:"reason,omitempty"`
 	Since   time.Time          `json:"since"`
-	Step    string             `json:"step"` // pause, command, check, resumed, or next: the roll continues with another backend
+	Step    string             `json:"step"` // current step: pause, command, check, resumed, or next if the roll continues with another backend
 	Nodes   []proxy.NodeReport `json:"nodes"`
 }
 
@@ -59,7 +59,7 @@ type ClusterDrain struct {
 	State   string             `json:"state"` // drain or maint
 	By      string             `json:"by,omitempty"`
 	Reason  string             `json:"reason,omitempty"`
-	Nodes   []proxy.NodeReport `json:"nodes"` // states are draining, done, kept, ready, given_up and unknown
+	Nodes   []proxy.NodeReport `json:"nodes"` // nodes, in state draining, done, kept, ready, given_up or unknown
 }
 
 // Drain returns the drain of a backend, "service/backend", or nil.

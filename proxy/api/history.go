@@ -40,7 +40,7 @@ type HistoryInfo struct {
 	Oldest time.Time `json:"oldest,omitzero"`  // time of the oldest data; zero: nothing yet
 	Bytes  int64     `json:"bytes,omitempty"`  // size on disk
 	Failed string    `json:"failed,omitempty"` // why the history cannot be written now
-	// LostSeconds and LostEvents count what the disk did not take since the start.
+	// Seconds and events that the disk did not take since the start.
 	LostSeconds uint64 `json:"lost_seconds"`
 	LostEvents  uint64 `json:"lost_events"`
 }
@@ -68,7 +68,7 @@ type Moment struct {
 	// the requested time.
 	At          time.Time `json:"at"`
 	StepSeconds float64   `json:"step_seconds"`
-	// Status has the states at the requested time, and Before those one step earlier,
+	// Status is the status at the requested time, and Before the same one step earlier,
 	// so that a reader can subtract the counters to get rates. Counters start at the
 	// beginning of the step. The first 32 holders of a lock are recorded, and the first
 	// 128 peers of a mesh, with their numbers once a minute; sessions and connect times
@@ -78,13 +78,13 @@ type Moment struct {
 	// Waiters are the first 32 waiters of each queue, by service. Status has their
 	// number.
 	Waiters map[string][]proxy.WaiterInfo `json:"waiters,omitempty"`
-	// PeersBeyond is the number of peers that are not in Status.Mesh.
+	// PeersBeyond is the number of peers that the mesh in Status lacks.
 	PeersBeyond int `json:"peers_beyond,omitempty"`
 	// Report is the report of the plan in Status, if it had ended.
 	Report *proxy.Report `json:"report,omitempty"`
 	// Changed are the events of ten seconds before and after the time.
 	Changed []proxy.Event `json:"changed"`
-	// Missing says why nothing was recorded at that time; "": something was.
+	// Missing is why nothing was recorded at that time; "": something was.
 	Missing string `json:"missing,omitempty"`
 }
 
@@ -169,7 +169,7 @@ type Talker struct {
 	BytesOut       int64   `json:"bytes_out"`
 	Sessions       int64   `json:"sessions"` // sessions that began
 	WaitingSeconds float64 `json:"waiting_seconds"`
-	Share          float64 `json:"share"` // share of the total, by TopQuery.By
+	Share          float64 `json:"share"` // share of the total, by the requested order
 }
 
 // Incident is the effect of a period on clients, and who did what.

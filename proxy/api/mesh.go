@@ -34,7 +34,7 @@ type Peer struct {
 	// same name, "name#" and the beginning of its id.
 	Label    string        `json:"label,omitempty"`
 	Services []PeerService `json:"services,omitempty"`
-	// Unreadable says why its record cannot be read, because another version of tcpctl
+	// Unreadable is why its record cannot be read, because another version of tcpctl
 	// wrote it. Its services are then unknown.
 	Unreadable string `json:"unreadable,omitempty"`
 }
