@@ -27,10 +27,10 @@ type Diagnosis struct {
 // InterfaceDiagnosis is the result of a multicast query on one interface.
 type InterfaceDiagnosis struct {
 	Name     string       `json:"name"`
-	Addrs    []netip.Addr `json:"addresses,omitempty"`
-	Sent     bool         `json:"sent"`     // whether the system accepted the packet
-	Received bool         `json:"received"` // whether a copy was delivered on this machine
-	Answers  int          `json:"answers"`  // nodes that answered, including those on this machine
+	Addrs    []netip.Addr `json:"addresses,omitempty"` // addresses of the interface
+	Sent     bool         `json:"sent"`                // whether the system accepted the packet
+	Received bool         `json:"received"`            // whether a copy was delivered on this machine
+	Answers  int          `json:"answers"`             // nodes that answered, including those on this machine
 	Problem  string       `json:"problem,omitempty"`
 }
 

@@ -31,8 +31,8 @@ type DiscoveryInfo struct {
 // DiscoveryHeld are backends that are missing from the last answers and are kept
 // for now, because they are more than half.
 type DiscoveryHeld struct {
-	Missing []string  `json:"missing"`
-	Until   time.Time `json:"until"` // an answer after this time removes the first of them
+	Missing []string  `json:"missing"` // names of the backends
+	Until   time.Time `json:"until"`   // an answer after this time removes the first of them
 }
 
 // Text returns the state of the source as a line for people: "found by srv, 12s ago".

@@ -59,8 +59,8 @@ type NodeReport struct {
 	// 13:02:11 UTC"; absent: they do, or will.
 	Unknown string  `json:"unknown,omitempty"`
 	Quiet   bool    `json:"quiet,omitempty"` // no session that a pause waits for is live on the node, or its lease has ended
-	Live    int     `json:"live"`            // sessions
-	Served  int64   `json:"served"`          // of those that were held; of a Backend: all that were admitted meanwhile
+	Live    int     `json:"live"`            // live sessions
+	Served  int64   `json:"served"`          // held clients that were served; with a Backend: all clients admitted during the plan
 	Numbers Numbers `json:"numbers"`
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/api"
 )
 
-// checked is the result of check, as JSON.
+// checked is the result of check.
 type checked struct {
 	File     string           `json:"file"`
-	OK       bool             `json:"ok"` // nothing is wrong; there may be warnings
+	OK       bool             `json:"ok"` // whether there are no errors; there may be warnings
 	Findings []finding        `json:"findings"`
 	Changes  *[]config.Change `json:"changes,omitempty"` // with --diff: what a reload would change
 	*api.ErrorBody
@@ -24,8 +24,8 @@ type checked struct {
 type finding struct {
 	Level   string `json:"level"` // error or warning
 	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"`   // from 1
-	Column  int    `json:"column,omitempty"` // from 1, in bytes
+	Line    int    `json:"line,omitempty"`   // line, from 1
+	Column  int    `json:"column,omitempty"` // column, from 1, in bytes
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
 }

@@ -117,7 +117,7 @@ func rootCommand() *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagUsage)
 	root.PersistentFlags().String("socket", "", "`PATH` of the control socket (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
-	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Running:"}, &cobra.Group{ID: groupLook, Title: "Inspecting:"},
 		&cobra.Group{ID: groupAct, Title: "Acting on a running instance:"})
 	fileFlag(root, &l.path)
 	launchFlags(root, &l)

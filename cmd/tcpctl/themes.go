@@ -51,12 +51,12 @@ func themesCommand() *cobra.Command {
 	return cmd
 }
 
-// themeInfo is a theme in a list.
+// themeInfo is one theme.
 type themeInfo struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
-	File  string `json:"file,omitempty"`  // of the user's own
-	Error string `json:"error,omitempty"` // why it cannot be read
+	File  string `json:"file,omitempty"`  // file of a user's own theme
+	Error string `json:"error,omitempty"` // why the theme cannot be read
 }
 
 func themeInfos() (all []themeInfo) {

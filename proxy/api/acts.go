@@ -144,7 +144,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "remove", On: OnBackend, Many: true, Level: LevelDialog, Params: removeParams,
-		Short:  "Drain a backend, then forget it",
+		Short:  "Drain a backend, then remove it",
 		impact: impactOfTaking("remove"), progress: removeProgress,
 		apply: onBackend(func(b *proxy.Backend, r *Request) (string, error) {
 			return b.Remove(proxy.DrainOptions{Limit: r.Limit, Then: r.Then, Quiet: r.Quiet, By: r.By, Reason: r.Reason})
@@ -157,7 +157,7 @@ var Acts = []Act{
 	},
 	{
 		Name: "mark", On: OnNothing, Args: "TEXT", Level: LevelNone,
-		Short: "Write a note into the event log",
+		Short: "Add a note to the event log",
 		args:  validateNote, apply: (*Local).mark,
 	},
 	{

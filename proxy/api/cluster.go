@@ -13,12 +13,12 @@ import (
 
 // Cluster is the cluster of this node, as this node sees it.
 type Cluster struct {
-	Name    string `json:"name"` // name of the mesh
-	ID      string `json:"id"`   // id of the cluster; "": tcpctl cluster init was not run yet
-	Role    string `json:"role"`
-	Leader  string `json:"leader"` // name of the leader; "": not known
-	Term    uint64 `json:"term"`   // term of the election; 0: this node does not vote
-	Applied uint64 `json:"applied"`
+	Name    string `json:"name"`    // name of the mesh
+	ID      string `json:"id"`      // id of the cluster; "": tcpctl cluster init was not run yet
+	Role    string `json:"role"`    // role of this node: leader, voter, learner, client, removed or stopped
+	Leader  string `json:"leader"`  // name of the leader; "": not known
+	Term    uint64 `json:"term"`    // term of the election; 0: this node does not vote
+	Applied uint64 `json:"applied"` // last log entry applied
 	// LeaseSeconds is the remaining time of this node's lease, which a majority of the
 	// voters renews; absent: the node has no lease, and grants no slots.
 	LeaseSeconds float64 `json:"lease_seconds,omitempty"`
@@ -40,15 +40,15 @@ type Cluster struct {
 // ClusterFile is the part of a node's configuration that must be the same on all nodes.
 type ClusterFile struct {
 	Voters          []string `json:"voters"`
-	LeaseSeconds    float64  `json:"lease_seconds"`
-	ElectionSeconds float64  `json:"election_seconds"`
+	LeaseSeconds    float64  `json:"lease_seconds"`    // value of cluster.lease
+	ElectionSeconds float64  `json:"election_seconds"` // value of cluster.election
 }
 
 // ClusterDisk is the folder where a node keeps its cluster state.
 type ClusterDisk struct {
-	Dir       string `json:"dir"`
+	Dir       string `json:"dir"`        // path of the folder
 	FreeBytes uint64 `json:"free_bytes"` // free space for this user
-	Bytes     uint64 `json:"bytes"`
+	Bytes     uint64 `json:"bytes"`      // size of the disk
 }
 
 // NodeLease is the remaining time of a node's lease by the leader's clock, which is a
@@ -63,11 +63,11 @@ type NodeLease struct {
 type Voter struct {
 	Name    string `json:"name"`
 	ID      string `json:"id,omitempty"` // as in NodeLease; absent: never seen
-	Leads   bool   `json:"leads"`
-	Learner bool   `json:"learner"` // it still catches up with the log, and then votes
-	Missing bool   `json:"missing"` // the configuration names it, but it does not vote yet
-	Reached bool   `json:"reached"` // this node reaches it
-	Entry   uint64 `json:"entry"`   // last log entry that it has; only the leader knows
+	Leads   bool   `json:"leads"`        // whether it is the leader
+	Learner bool   `json:"learner"`      // it still catches up with the log, and then votes
+	Missing bool   `json:"missing"`      // the configuration names it, but it does not vote yet
+	Reached bool   `json:"reached"`      // this node reaches it
+	Entry   uint64 `json:"entry"`        // last log entry that it has; only the leader knows
 }
 
 // Reached returns how many of the voters this node reaches, including itself, and

@@ -26,7 +26,7 @@ type ClusterNode struct {
 	// ClockRate is the rate of the clock of its leases relative to this command's clock,
 	// and ClockError the error of that; absent: not known.
 	ClockRate  float64 `json:"clock_rate,omitempty"`
-	ClockError float64 `json:"clock_error,omitempty"`
+	ClockError float64 `json:"clock_error,omitempty"` // see ClockRate
 	// SkewSeconds is how far the node's time of day is ahead of this command's.
 	SkewSeconds float64 `json:"skew_seconds"`
 	Error       string  `json:"error,omitempty"` // why the node does not answer

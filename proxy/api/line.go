@@ -77,7 +77,7 @@ type SharePlace struct {
 type HeldPlace struct {
 	Node         string  `json:"node"`
 	Process      string  `json:"process"` // process of the node, as in NodeLine
-	Arrival      uint64  `json:"arrival"`
+	Arrival      uint64  `json:"arrival"` // number of the client, as in WaiterInfo
 	Token        uint64  `json:"token"`
 	LeaseSeconds float64 `json:"lease_seconds,omitempty"` // remaining time of the node's lease, by the leader's clock; absent: this voter is not the leader
 }
@@ -85,9 +85,9 @@ type HeldPlace struct {
 // PlaceRun is a run of consecutive clients of one node.
 type PlaceRun struct {
 	Node    string `json:"node"`
-	Process string `json:"process"`
-	From    uint64 `json:"from"` // first arrival
-	To      uint64 `json:"to"`   // last arrival, inclusive
+	Process string `json:"process"` // process of the node, as in NodeLine
+	From    uint64 `json:"from"`    // first arrival
+	To      uint64 `json:"to"`      // last arrival, inclusive
 }
 
 // has reports whether a node has a client in it, by the node's id in the mesh.

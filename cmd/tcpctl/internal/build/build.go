@@ -13,12 +13,12 @@ import (
 // version, commit and date are set by a release's build, see internal/release.
 var version, commit, date string
 
-// Binary is what a binary knows of its source.
+// Binary describes the build of a binary.
 type Binary struct {
-	Version string `json:"version"`          // of the release; devel: of none
-	Commit  string `json:"commit,omitempty"` // of its source; "+changed" behind it when the source had changes
-	Date    string `json:"date,omitempty"`   // of the commit, in RFC 3339
-	Go      string `json:"go"`               // the compiler's version
+	Version string `json:"version"`          // version of the release; devel: not a release
+	Commit  string `json:"commit,omitempty"` // commit of the source, with "+changed" if the source had changes
+	Date    string `json:"date,omitempty"`   // date of the commit, in RFC 3339
+	Go      string `json:"go"`               // version of the compiler
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
 }

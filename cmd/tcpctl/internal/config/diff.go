@@ -14,19 +14,19 @@ const (
 	Changed = "changed"
 )
 
-// Change is one thing that a reload would touch. Without a Service it is a key
-// of another table; with one and no Backend or Key, the service as a whole.
+// Change is one thing that a reload would change: a key of a service or of another
+// table, or, without Key, a backend or a service as a whole.
 type Change struct {
-	What    string `json:"what"` // Added, Removed or Changed
+	What    string `json:"what"` // added, removed or changed
 	Service string `json:"service,omitempty"`
 	Backend string `json:"backend,omitempty"`
 	Key     string `json:"key,omitempty"` // "queue.timeout", or "log.level" without a service
-	Old     string `json:"old,omitempty"` // as TOML writes it; "" where the table was not there
+	Old     string `json:"old,omitempty"` // old value, as TOML; "" if the table did not exist
 	New     string `json:"new,omitempty"`
-	// Reopens says that it is a change of listen: new addresses are opened,
-	// those of no service are closed, and the others move.
+	// Reopens is true for a change of listen: new addresses are opened, unused ones
+	// are closed, and the others move between services.
 	Reopens bool   `json:"reopens,omitempty"`
-	Text    string `json:"text"` // all that in a sentence
+	Text    string `json:"text"` // the change as a sentence
 }
 
 // atStart are the tables that are only looked at when an instance starts.

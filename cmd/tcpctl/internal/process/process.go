@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Info describes a process. It names neither arguments nor variables of the
-// environment, which may hold secrets, but for those of Go's runtime.
+// Info describes a process. It has no arguments and no environment variables,
+// which may hold secrets, except those of Go's runtime.
 type Info struct {
 	PID        int               `json:"pid"`
 	Time       time.Time         `json:"time"` // when this was read
@@ -20,37 +20,37 @@ type Info struct {
 	Go         string            `json:"go"`
 	OS         string            `json:"os"`
 	Arch       string            `json:"arch"`
-	Build      map[string]string `json:"build"`   // settings, as in go version -m: "vcs.revision"
-	Modules    []string          `json:"modules"` // "path version"
+	Build      map[string]string `json:"build"`   // build settings, as in go version -m: "vcs.revision"
+	Modules    []string          `json:"modules"` // modules, as "path version"
 	CPUs       int               `json:"cpus"`
 	MaxProcs   int               `json:"max_procs"`
 	Goroutines int               `json:"goroutines"`
-	Runtime    map[string]string `json:"runtime"` // variables that set Go's runtime: GOMEMLIMIT
+	Runtime    map[string]string `json:"runtime"` // environment variables that set the runtime, such as GOMEMLIMIT
 	Memory     Memory            `json:"memory"`
-	Files      int               `json:"open_files"` // -1: not known on this system
-	Limits     []Limit           `json:"limits"`     // of the process
-	Cgroup     []Setting         `json:"cgroup"`     // of its control groups, the innermost first
+	Files      int               `json:"open_files"` // open file descriptors; -1: not known on this system
+	Limits     []Limit           `json:"limits"`     // resource limits of the process
+	Cgroup     []Setting         `json:"cgroup"`     // settings of its control groups, innermost first
 }
 
-// Memory is what Go's runtime says of its own, in bytes.
+// Memory is the memory of Go's runtime, in bytes.
 type Memory struct {
-	Heap        uint64 `json:"heap"`   // live and dead objects
-	Stacks      uint64 `json:"stacks"` // of goroutines
-	System      uint64 `json:"system"` // had from the system
-	Released    uint64 `json:"released"`
-	NextGC      uint64 `json:"next_gc"` // the heap at which the collector runs
-	Limit       int64  `json:"limit"`   // GOMEMLIMIT, or what stands for it
+	Heap        uint64 `json:"heap"`     // heap objects, live and dead
+	Stacks      uint64 `json:"stacks"`   // stacks of goroutines
+	System      uint64 `json:"system"`   // memory obtained from the system
+	Released    uint64 `json:"released"` // memory returned to the system
+	NextGC      uint64 `json:"next_gc"`  // heap size at which the next collection starts
+	Limit       int64  `json:"limit"`    // memory limit (GOMEMLIMIT)
 	Collections uint32 `json:"collections"`
 }
 
-// Limit is one of setrlimit's: a number, or "unlimited".
+// Limit is one resource limit (setrlimit): a number, or "unlimited".
 type Limit struct {
 	Name string `json:"name"`
 	Soft string `json:"soft"`
 	Hard string `json:"hard"`
 }
 
-// Setting is a file of a control group and what it says.
+// Setting is a file of a control group and its value.
 type Setting struct {
 	File  string `json:"file"`
 	Value string `json:"value"`
