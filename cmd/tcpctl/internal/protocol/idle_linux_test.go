@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,19 +18,31 @@ import (
 	"github.com/tcpctl/tcpctl/ws"
 )
 
-// untilParked waits until no goroutine carries anything: every session is
-// quiet, and is waited for in an epoll.
-func (v *testBridge) untilParked() {
+// untilIdle waits until the goroutines that carry anything now have ended: every session
+// is quiet, and is waited for in an epoll. Other tests' sessions begin meanwhile.
+func (v *testBridge) untilIdle() {
 	v.Helper()
 	if v.tls != nil && os.Getenv(relayVariable) == "stream" {
 		return // there each session of TLS has its goroutines
 	}
+	v.until("relayed", func(i proxy.ServiceInfo) bool { return i.Sessions.Active == 1 })
+	before := carriers()
 	v.until("in the idle set", func(proxy.ServiceInfo) bool {
 		time.Sleep(20 * time.Millisecond) // all goroutines of the process stand still for each look
-		all := make([]byte, 1<<20)
-		all = all[:runtime.Stack(all, true)]
-		return !strings.Contains(string(all), "relay.(*streamRelay).")
+		return !slices.ContainsFunc(carriers(), func(one string) bool { return slices.Contains(before, one) })
 	})
+}
+
+// carriers are the goroutines of the stream runner that carry something.
+func carriers() (ids []string) {
+	all := make([]byte, 4<<20)
+	for _, one := range strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n") {
+		if strings.Contains(one, "relay.(*streamRelay).") {
+			id, _, _ := strings.Cut(one, " [")
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // TestIdle: what may happen to a session that has no goroutine just now is
@@ -42,7 +55,7 @@ func TestIdle(t *testing.T) {
 			if got := hears(t, backend, 12); got != "still there?" {
 				t.Errorf("heard %q", got)
 			}
-			v.untilParked()
+			v.untilIdle()
 		},
 		"the client pings": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			go io.Copy(io.Discard, c)
@@ -51,7 +64,7 @@ func TestIdle(t *testing.T) {
 			if err := c.Ping(ctx); err != nil {
 				t.Error(err)
 			}
-			v.untilParked()
+			v.untilIdle()
 		},
 		"the client says goodbye": func(t *testing.T, v *testBridge, c *ws.Conn, backend *net.TCPConn) {
 			c.CloseWith(4001, "")
@@ -120,7 +133,7 @@ func TestIdle(t *testing.T) {
 			c := v.dial()
 			backend := <-backends
 			backend.SetDeadline(time.Now().Add(patience))
-			v.untilParked()
+			v.untilIdle()
 			happens(t, v, c, backend)
 		})
 	}
@@ -131,7 +144,7 @@ func TestIdleUntilIdle(t *testing.T) {
 	v := bridge(t, echo, func(c *proxy.ServiceConfig, _ *WebSocket) { c.IdleTimeout = 2 * time.Second })
 	c := v.dial()
 	says(t, c, "one")
-	v.untilParked()
+	v.untilIdle()
 	ends(t, c, ws.PolicyViolation)
 	if r := v.record(); r.Reason != proxy.ReasonIdle {
 		t.Errorf("record %+v", r)
@@ -148,7 +161,7 @@ func TestIdleAndAlive(t *testing.T) {
 	c := v.dial()
 	go io.Copy(io.Discard, c)
 	for range 3 { // more pings than may be missed
-		v.untilParked()
+		v.untilIdle()
 		time.Sleep(spec.Ping)
 	}
 	v.until("a pong has come", func(proxy.ServiceInfo) bool {
@@ -169,7 +182,7 @@ func TestIdleAndDead(t *testing.T) {
 	v := bridgeOf(t, spec, echo, nil)
 	c := v.dial()
 	says(t, c, "one")
-	v.untilParked()
+	v.untilIdle()
 	if r := v.record(); r.By != proxy.ByClient || r.Reason != proxy.ReasonUnresponsive || r.CloseCode != 1006 {
 		t.Errorf("record %+v", r)
 	}
