@@ -20,6 +20,7 @@ type loop struct {
 	timers      timers
 	buf         *buffer   // what is being read right now
 	second      *buffer   // what of it was in records, or is to be
+	bulk        *buffer   // for a side that is inBulk
 	pending     []*Side   // have more to read than maxReads
 	resume      []*Side   // the other half of a double buffer
 	events      []message // that came up within a step

@@ -11,9 +11,9 @@ import (
 
 // offset is where a part of the buffer begins; what is none is copied there.
 func (b *buffer) offset(part []byte) int {
-	at := len(b) - cap(part)
-	if at < 0 || at >= len(b) || &b[at] != unsafe.SliceData(part) {
-		copy(b[:], part)
+	at := len(*b) - cap(part)
+	if at < 0 || at >= len(*b) || &(*b)[at] != unsafe.SliceData(part) {
+		copy(*b, part)
 		return 0
 	}
 	return at
@@ -42,7 +42,7 @@ func (l *loop) endFrames(s *Side) {
 	var unsent []byte
 	switch {
 	case d.held != nil:
-		unsent = d.held[d.from:d.to]
+		unsent = (*d.held)[d.from:d.to]
 	case d.splicer != nil:
 		unsent = d.splicer.takeUnsent()
 	}
@@ -85,7 +85,7 @@ func (l *loop) unframe(src *Side, b **buffer, at, n int) {
 	var payload []byte
 	var err error
 	src.framed.read += int64(n)
-	src.framed.guard(func() { payload, err = src.framed.Unframe((*b)[at : at+n]) })
+	src.framed.guard(func() { payload, err = src.framed.Unframe((**b)[at : at+n]) })
 	l.deliverFrames(src, b, payload, err)
 }
 
@@ -95,7 +95,7 @@ func (l *loop) unframeEarly(src *Side) bool {
 	var payload []byte
 	var err error
 	f := src.framed
-	f.guard(func() { payload, f.early, err = f.Early(l.buf[:min(bufferSize, mostSealed)]) })
+	f.guard(func() { payload, f.early, err = f.Early((*l.buf)[:min(bufferSize, mostSealed)]) })
 	l.deliverFrames(src, &l.buf, payload, err)
 	return f.early || len(payload) > 0 || err != nil || f.panic != nil
 }
@@ -166,7 +166,7 @@ func (l *loop) frame(src *Side, b **buffer, n int) {
 	f := src.peer().framed
 	var frames []byte
 	var err error
-	f.guard(func() { frames, err = f.Frame((*b)[:], n) })
+	f.guard(func() { frames, err = f.Frame(**b, n) })
 	switch {
 	case f.panic != nil || err != nil:
 		src.dir.discard = true
@@ -192,7 +192,7 @@ func (l *loop) sendControlFrames(src *Side) bool {
 		return false
 	}
 	var b []byte
-	f.guard(func() { b, f.ends = f.AppendControl(l.second[:0]) })
+	f.guard(func() { b, f.ends = f.AppendControl((*l.second)[:0]) })
 	if f.panic == nil && len(b) > 0 {
 		l.send(&src.dir, dst, &l.second, l.second.offset(b), len(b))
 	}

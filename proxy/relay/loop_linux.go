@@ -97,7 +97,7 @@ func newLoop(r *Loop) (*loop, error) {
 		unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{runner: r, epoll: epoll, buf: new(buffer), second: new(buffer)}
+	l := &loop{runner: r, epoll: epoll, buf: newBuffer(loopBufferSize), second: newBuffer(loopBufferSize), bulk: newBuffer(bulkSize)}
 	l.inbox.eventfd = int32(eventfd)
 	if _, e := l.add(l.inbox.eventfd, unix.EPOLLIN|unix.EPOLLET, &l.inbox); e != 0 {
 		unix.Close(epoll)

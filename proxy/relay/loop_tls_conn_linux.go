@@ -95,7 +95,7 @@ func (c *loopTLSConn) begin(s *Side) {
 	s.early, c.plain, c.tls.state = c.plain, nil, nil
 	if len(c.unsent) > 0 {
 		l := s.loop
-		l.sendAsIs(&s.peer().dir, s, &l.second, 0, copy(l.second[:], c.unsent))
+		l.sendAsIs(&s.peer().dir, s, &l.second, 0, copy(*l.second, c.unsent))
 		c.unsent = nil
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // mostSealed is how much a loop reads for a side that speaks TLS: it fits into one
 // buffer sealed.
-var mostSealed = tlsrecord.Fits(len(buffer{}))
+var mostSealed = tlsrecord.Fits(loopBufferSize)
 
 // beginWrapped is called as the relay begins, of which a side speaks TLS or in frames.
 func (s *Side) beginWrapped() {
@@ -36,12 +36,12 @@ func (s *Side) isWrapped() bool { return s.isSecure() || s.isFramed() }
 // readSecure is read of a side that speaks TLS: it reads records, as many as have
 // come, and writes what is in the whole ones.
 func (l *loop) readSecure(src *Side) {
-	t, d, room := src.secure, &src.dir, len(l.buf)
+	t, d, room := src.secure, &src.dir, loopBufferSize
 	if src.peer().isWrapped() {
 		room = mostSealed
 	}
-	before := copy(l.buf[:], t.partial)
-	n, e := recv(src.fd, l.buf[before:room])
+	before := copy(*l.buf, t.partial)
+	n, e := recv(src.fd, (*l.buf)[before:room])
 	switch {
 	case e == unix.EAGAIN:
 		src.readable = false
@@ -64,8 +64,8 @@ func (l *loop) readSecure(src *Side) {
 		return
 	}
 	at := src.peer().headroom()
-	plain, used, err := t.session.Open(l.second[at:at], l.buf[:before+n])
-	t.keep(l.buf[used : before+n])
+	plain, used, err := t.session.Open((*l.second)[at:at], (*l.buf)[:before+n])
+	t.keep((*l.buf)[used : before+n])
 	if len(plain) > 0 {
 		l.take(src, &l.second, at, len(plain))
 	}
@@ -154,7 +154,7 @@ func (l *loop) copyFirst(src *Side) bool {
 // takeEarly is read of bytes that were read in the opening.
 func (l *loop) takeEarly(src *Side) {
 	at := src.peer().headroom()
-	n := copy(l.buf[at:min(bufferSize, mostSealed)], src.early)
+	n := copy((*l.buf)[at:min(bufferSize, mostSealed)], src.early)
 	if src.early = src.early[n:]; len(src.early) == 0 {
 		src.early = nil
 	}
@@ -168,7 +168,7 @@ func (l *loop) takeEarly(src *Side) {
 func (l *loop) sendControl(src *Side) bool {
 	d, dst := &src.dir, src.peer()
 	if dst.isSecure() && !d.discard && dst.fd >= 0 && dst.secure.session.Pending() {
-		l.sendAsIs(d, dst, &l.second, 0, len(dst.secure.session.AppendControl(l.second[:0])))
+		l.sendAsIs(d, dst, &l.second, 0, len(dst.secure.session.AppendControl((*l.second)[:0])))
 		return true
 	}
 	return dst.isFramed() && l.sendControlFrames(src)
@@ -180,7 +180,7 @@ func (l *loop) seal(dst *Side, b **buffer, at, n int) (to **buffer, length int) 
 		to = &l.buf
 	}
 	t := dst.secure
-	sealed := t.session.Seal((*to)[:0], (*b)[at:at+n])
+	sealed := t.session.Seal((**to)[:0], (**b)[at:at+n])
 	switch {
 	case dst.framed == nil && len(sealed) > 0:
 		t.sealed = int32(n)
@@ -201,7 +201,7 @@ func (l *loop) closeNotify(src *Side) bool {
 	if errors.Is(src.EndedBy(), ErrTLSTruncated) {
 		return true
 	}
-	l.sendAsIs(d, src.peer(), &l.second, 0, len(t.session.CloseNotify(l.second[:0])))
+	l.sendAsIs(d, src.peer(), &l.second, 0, len(t.session.CloseNotify((*l.second)[:0])))
 	if d.blocked {
 		l.arm(src.peer())
 	}
