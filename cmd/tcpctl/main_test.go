@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(tidy{m, races}, map[string]func(){"tcpctl": func() {
 		fateOfUpgrades()
+		nodeReports = 8 * time.Second
 		main()
 	}})
 }
