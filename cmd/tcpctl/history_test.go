@@ -229,10 +229,9 @@ func TestKilledWhileItWrites(t *testing.T) {
 // waitUntil waits for a condition.
 func waitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for began, asked := time.Now(), time.Now(); !ok(); asked = time.Now() {
+	for began := time.Now(); !ok(); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("there never was " + what)
 		}
-		restSince(asked)
 	}
 }

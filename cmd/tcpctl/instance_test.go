@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/tcpctl/tcpctl/cmd/tcpctl/internal/control"
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/api"
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // running is a tcpctl that runs as a process of its own.
@@ -62,7 +64,7 @@ func runInstance(t *testing.T, prefix []string, args ...string) *running {
 func waitReady(socket string) (*api.Status, error) {
 	src := control.Dial(socket)
 	defer src.Close()
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		st, err := src.Status(context.Background())
 		if err == nil && !checking(st) {
 			return st, nil
@@ -116,8 +118,7 @@ func (in *running) addr() string { return in.service().Listen[0] }
 // until waits for the service to come to something.
 func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 	in.t.Helper()
-	for began := time.Now(); ; {
-		asked := time.Now()
+	for began := time.Now(); ; restSince(began) {
 		s := in.service()
 		if ok(s) {
 			return
@@ -125,14 +126,13 @@ func (in *running) until(what string, ok func(*proxy.ServiceInfo) bool) {
 		if time.Since(began) > patience {
 			in.t.Fatalf("it never came to %q: %+v", what, s)
 		}
-		restSince(asked)
 	}
 }
 
-// restSince is the wait between two looks at a condition. One that took long, as it ran a command or the
-// machine is busy, leaves the processor to what it waits for.
-func restSince(asked time.Time) {
-	time.Sleep(min(max(10*time.Millisecond, 4*time.Since(asked)), 200*time.Millisecond))
+// restSince is the wait between two looks at a condition that has been waited for since began. What takes long
+// is looked at less often: the looks of twenty tests at a time would take a part of the machine.
+func restSince(began time.Time) {
+	time.Sleep(min(max(10*time.Millisecond, time.Since(began)/16), 200*time.Millisecond))
 }
 
 // tcpctl runs a command on the instance, as people do, and gives what it said.
@@ -150,9 +150,19 @@ func (in *running) try(args ...string) (out string, status int) {
 	return runTcpctl(in.t, append(args, "--socket", in.socket)...)
 }
 
+// inProcess are the commands that ask an instance and print its answer, or read a file. They run in this process:
+// the tests type more than a thousand of them, and to start a process costs ten times as much as its question.
+// TestStories types them as people do.
+var inProcess = strings.Fields("check close cluster drain events history kick mark open pause peers plan probe queue ready reload report resume sessions status top weight")
+
 func runTcpctl(t *testing.T, args ...string) (out string, status int) {
 	t.Helper()
 	var both bytes.Buffer
+	if slices.Contains(inProcess, args[0]) && !slices.Contains(args, "--wait") {
+		w := text.NewWriter(&both)
+		status = run(args, w, w)
+		return both.String(), status
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*patience) // not for ever: run, with a file that should be refused
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "tcpctl", args...)

@@ -40,11 +40,15 @@ func (c coded) Unwrap() error { return c.error }
 // usage says that the command line is wrong.
 func usage(format string, args ...any) error { return coded{exitUsage, fmt.Errorf(format, args...)} }
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(os.Args[1:], stdout, stderr)) }
 
 // run is main for tests, too: it gives the exit status.
-func run() int {
-	cmd, err := rootCommand().ExecuteContextC(context.Background())
+func run(args []string, stdout, stderr *text.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(context.Background())
 	if lost := stdout.Err(); err == nil && lost != nil {
 		err = fmt.Errorf("what this command printed is not all there: %w", lost)
 	}
@@ -57,7 +61,7 @@ func run() int {
 	for line := range strings.Lines(plainText(err)) {
 		fmt.Fprintln(stderr, "tcpctl: "+text.Safe(strings.TrimSpace(line)))
 	}
-	if _, done := errors.AsType[reported](err); !done && wantsJSON(cmd, os.Args[1:]) {
+	if _, done := errors.AsType[reported](err); !done && wantsJSON(cmd, args) {
 		printJSON(stdout, errorBody(err))
 	}
 	return statusOf(err)
@@ -112,8 +116,6 @@ func rootCommand() *cobra.Command {
 			return bare(cmd, &l)
 		},
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagUsage)
 	root.PersistentFlags().String("socket", "", "`PATH` of the control socket (default: /run/tcpctl/tcpctl.sock as root, else the user's own)")
