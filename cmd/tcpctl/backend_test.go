@@ -114,6 +114,9 @@ const patience = time.Minute
 // without it would take the whole machine from the tests beside.
 const pace = 5 * time.Millisecond
 
+// slowPace is that of many clients over many seconds.
+const slowPace = 10 * pace
+
 // client is one that talks in lines.
 type client struct {
 	*net.TCPConn

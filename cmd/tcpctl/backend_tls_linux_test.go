@@ -212,7 +212,7 @@ func TestThreeServicesOnOnePort(t *testing.T) {
 		c.sees()
 		c.Close()
 	}
-	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "no TLS"); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "no TLS"); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("no record says that there was no TLS")
 		}

@@ -55,7 +55,7 @@ func (b *checkedServer) untilOne(t *testing.T, checks int) (who string) {
 	b.mu.Lock()
 	from := len(b.who)
 	b.mu.Unlock()
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		b.mu.Lock()
 		last, n := b.who[from:], 0
 		for n < len(last) && last[len(last)-1-n] == last[len(last)-1] {

@@ -19,7 +19,7 @@ func TestFaultsOfACluster(t *testing.T) {
 	t.Parallel()
 	t.Run("strict", func(t *testing.T) {
 		t.Parallel()
-		faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 20 * time.Millisecond})
+		faultsOfACluster(t, 60, faultLabConfig{slots: 2, hold: 60 * time.Millisecond})
 	})
 	t.Run("shares", func(t *testing.T) {
 		t.Parallel()

@@ -189,7 +189,7 @@ func (n *faultNode) config(more string) string {
 			s.name, s.port, s.backend, check, s.lock)
 	}
 	text += fmt.Sprintf(`[history]
-file = "memory"
+file = "off"
 [mesh]
 name = "lab"
 node = %q
@@ -313,7 +313,7 @@ func (n *faultNode) service(name string) (*proxy.ServiceInfo, error) {
 // until waits until a check of the node passes.
 func (n *faultNode) until(what string, check func() error) {
 	n.lab.t.Helper()
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		err := check()
 		if err == nil {
 			return
@@ -401,7 +401,7 @@ func (n *faultNode) ends() {
 func (n *faultNode) upgrade() (err error) {
 	n.moves(true)
 	defer n.moves(false)
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		if err = n.command("upgrade"); err == nil || !strings.Contains(err.Error(), "has not joined the cluster yet") {
 			break
 		}

@@ -323,7 +323,7 @@ func rssOf(pid int) float64 {
 
 // leader is the node that leads, and other one that does not.
 func (l *faultLab) leader() *faultNode {
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		for _, n := range l.nodes {
 			if st, err := n.status(); err == nil && st.Cluster.Role == api.ClusterLeader {
 				return n

@@ -49,7 +49,7 @@ func clusterOf(t *testing.T, lines string) (all []*running, files []string) {
 // clusterBefore starts three nodes of one cluster, each of whose service has lines of its own.
 func clusterBefore(t *testing.T, lines func(node string) string) (all []*running, files []string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := logDir(t)
 	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	if err := os.WriteFile(secret, []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,9 @@ func clusterBefore(t *testing.T, lines func(node string) string) (all []*running
 		text := fmt.Sprintf(`
 [services.db]
 listen = "127.0.0.1:0"
-%s[mesh]
+%s[history]
+file = "off"
+[mesh]
 name = "lab"
 node = %q
 listen = %q
@@ -90,18 +92,23 @@ dir = %q
 	return all, files
 }
 
+// line is the queue of the service db on all nodes, as a node tells it.
+func (in *running) line() (line api.Line) {
+	in.t.Helper()
+	if err := json.Unmarshal([]byte(in.tcpctl("queue", "db", "--json")), &line); err != nil {
+		in.t.Fatal(err)
+	}
+	return line
+}
+
 // seesTheLine checks that each node tells the same of the one queue of all: holder has
 // the slot, at the third node, and next waits at the first.
 func seesTheLine(t *testing.T, all []*running, holder, next *client) {
 	t.Helper()
 	for _, in := range all {
 		var line api.Line
-		for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
-			line = api.Line{}
-			if err := json.Unmarshal([]byte(in.tcpctl("queue", "db", "--json")), &line); err != nil {
-				t.Fatal(err)
-			}
-			if len(line.Waiters) == 1 && line.Waiters[0].Position == 1 { // its voter may hear of it a moment later
+		for began := time.Now(); time.Since(began) < patience; restSince(began) {
+			if line = in.line(); len(line.Waiters) == 1 && line.Waiters[0].Position == 1 { // its voter may hear of it a moment later
 				break
 			}
 		}

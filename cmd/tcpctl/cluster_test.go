@@ -13,6 +13,18 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
+// logDir is a folder for the logs of a cluster, in memory where the system has such a folder: each entry is synced,
+// and a disk that others use, too, takes long for it.
+func logDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tcpctl")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // A clusterLab is processes of one cluster, by name; each has its file and folder.
 type clusterLab struct {
 	t     *testing.T
@@ -23,7 +35,7 @@ type clusterLab struct {
 
 func newClusterLab(t *testing.T, names ...string) *clusterLab {
 	t.Helper()
-	l := &clusterLab{t: t, dir: t.TempDir(), join: proxytest.FreePort(t), nodes: map[string]*running{}}
+	l := &clusterLab{t: t, dir: logDir(t), join: proxytest.FreePort(t), nodes: map[string]*running{}}
 	if err := os.WriteFile(filepath.Join(l.dir, "secret"), []byte(mesh.NewSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +49,7 @@ listen = "127.0.0.1:0"
 backends = ["127.0.0.1:1"]
 check = { type = "none" }
 [history]
-file = "memory"
+file = "off"
 [mesh]
 name = "lab"
 node = %q
@@ -71,7 +83,7 @@ func (l *clusterLab) kill(name string) {
 func (l *clusterLab) until(name, what string, ok func(out string) bool) {
 	l.t.Helper()
 	out := ""
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		if out = l.nodes[name].tcpctl("cluster", "status"); ok(out) {
 			return
 		}
@@ -92,7 +104,7 @@ func (l *clusterLab) leader(name string, not string) (leader string) {
 // doctor waits until the doctor says all of these at a node.
 func (l *clusterLab) doctor(name string, status int, says ...string) {
 	l.t.Helper()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out, got := l.nodes[name].try("cluster", "doctor")
 		if got == status && !slices.ContainsFunc(says, func(text string) bool { return !strings.Contains(out, text) }) {
 			l.t.Log("\n" + out)
@@ -138,7 +150,7 @@ func TestAClusterIsRecovered(t *testing.T) {
 	if out := last.tcpctl("cluster", "recover", "--dry-run"); !strings.Contains(out, "what the others have agreed on since is lost") {
 		t.Errorf("a dry run: %s", out)
 	}
-	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) { // until no lease can run any more
+	for began := time.Now(); ; restSince(began) { // until no lease can run any more
 		out, status := last.try("cluster", "recover", "--force")
 		if status == 0 {
 			break
@@ -196,7 +208,7 @@ func TestAClusterOfProcesses(t *testing.T) {
 	}
 	l.start(next)
 	l.leader(other, "edge-2")
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // until the mesh reaches a voter
+	for began := time.Now(); ; restSince(began) { // until the mesh reaches a voter
 		out, status := l.nodes["edge-2"].try("cluster", "rejoin")
 		if status == 0 {
 			break

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -100,7 +99,7 @@ func (b *fencedBackend) serve(c net.Conn) {
 // binaries can be replaced.
 func sharedLock(t *testing.T, b *fencedBackend, env ...string) (all []*upgradable) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := logDir(t)
 	secret, first := filepath.Join(dir, "secret"), proxytest.FreePort(t)
 	write(t, secret, mesh.NewSecret()+"\n")
 	for i, listen := range []string{first, "127.0.0.1:0", "127.0.0.1:0"} {
@@ -115,7 +114,7 @@ lock = { slots = 2, scope = "cluster" }
 hooks = { ready = "none" }
 queue = { timeout = "10m" }
 [history]
-file = "memory"
+file = "off"
 [mesh]
 name = "lab"
 node = "edge-%d"
@@ -143,7 +142,7 @@ dir = %q
 // untilVotes waits until a node that was upgraded votes again.
 func (in *running) untilVotes() {
 	in.t.Helper()
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		c := in.status().Cluster
 		if c.Leader != "" && (c.Role == api.ClusterVoter || c.Role == api.ClusterLeader) {
 			return
@@ -154,38 +153,18 @@ func (in *running) untilVotes() {
 	}
 }
 
-// applied waits until all nodes have the same entries, and returns how many.
-func applied(t *testing.T, all []*upgradable) uint64 {
-	t.Helper()
-	var last [3]uint64
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(300 * time.Millisecond) {
-		var now [3]uint64
-		for i, in := range all {
-			if c := in.status().Cluster; c != nil {
-				now[i] = c.Applied
-			}
-		}
-		if now == last && now[0] > 0 && now[0] == now[1] && now[1] == now[2] {
-			return now[0]
-		}
-		last = now
-	}
-	t.Fatalf("the nodes never have the same entries: %v", last)
-	return 0
-}
-
-// queues brings a client to a node, whose place is committed before it returns.
+// queues brings a client to a node, whose place is committed before it returns: a later one of any node is behind it.
 func queues(t *testing.T, all []*upgradable, i int, line string) *client {
 	t.Helper()
-	before := applied(t, all)
 	c := mustDial(t, all[i].addr())
 	t.Cleanup(func() { c.Close() })
 	c.says(line)
-	for began := time.Now(); all[i].status().Cluster.Applied <= before; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > patience {
-			t.Fatalf("client %s of edge-%d never has a place", line, i+1)
-		}
-	}
+	waitUntil(t, fmt.Sprintf("a place of client %s at edge-%d", line, i+1), func() bool {
+		l := all[i].line()
+		return slices.ContainsFunc(slices.Concat(l.Holders, l.Waiters), func(p api.LineClient) bool {
+			return p.Client == c.LocalAddr().String() && (p.Token > 0 || p.Position > 0)
+		})
+	})
 	return c
 }
 
@@ -197,11 +176,8 @@ func (in *upgradable) showsLine(hold, wait []*client) {
 	for i, c := range slices.Concat(hold, wait) {
 		want = append(want, fmt.Sprintf("%d %s", max(i+1-len(hold), 0), c.LocalAddr()))
 	}
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(100 * time.Millisecond) {
-		var line api.Line
-		if err := json.Unmarshal([]byte(in.tcpctl("queue", "db", "--json")), &line); err != nil {
-			in.t.Fatal(err)
-		}
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
+		line := in.line()
 		is = nil
 		for _, c := range slices.Concat(line.Holders, line.Waiters) {
 			is = append(is, fmt.Sprintf("%d %s", c.Position, c.Client))

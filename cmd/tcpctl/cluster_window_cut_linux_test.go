@@ -20,11 +20,7 @@ import (
 func namespaced(t *testing.T, lines string) (s *segment, all []*running, at func(node int, argv ...string) *exec.Cmd) {
 	t.Helper()
 	s = newSegment(t)
-	dir, err := os.MkdirTemp("", "tcpctl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := logDir(t)
 	write(t, filepath.Join(dir, "secret"), mesh.NewSecret()+"\n")
 	var spaces []string
 	for i := range 3 {
@@ -34,7 +30,9 @@ func namespaced(t *testing.T, lines string) (s *segment, all []*running, at func
 		write(t, path, fmt.Sprintf(`[services.db]
 listen = "127.0.0.1:7000"
 scope = "cluster"
-%s[mesh]
+%s[history]
+file = "off"
+[mesh]
 name = "lab"
 node = "edge-%d"
 listen = "10.0.0.%d:7460"
@@ -65,7 +63,7 @@ func TestRule27ANodeIsCutOffInAWindow(t *testing.T) {
 	pg := newPostgres(t)
 	_, port, _ := net.SplitHostPort(pg.addr)
 	s, all, at := namespaced(t, fmt.Sprintf("backends = [{ name = \"pg\", addr = \"unix:%s/.s.PGSQL.%s\" }]\n", pg.dir, port))
-	const each = 50 // at 25 a second: some after the window, too
+	const each = 35 // at 25 a second: some after the window, too
 	names := [...]string{"edge-1", "edge-2", "edge-3"}
 	var benches []*exec.Cmd
 	var said []*os.File

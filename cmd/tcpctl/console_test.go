@@ -100,7 +100,7 @@ func (term *terminal) seesNot(pattern string) {
 
 func (term *terminal) until(what string, holds func(string) bool) string {
 	term.t.Helper()
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		s := term.screen()
 		if holds(s) {
 			return s
@@ -240,7 +240,7 @@ func TestConsoleHangup(t *testing.T) {
 	}
 	term.seesNot("LIVE")
 	before := st.Service("web").Sessions.Total
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		st, err := src.Status(context.Background())
 		if err != nil {
 			t.Fatal(err) // it must answer all the time

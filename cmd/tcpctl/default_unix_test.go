@@ -58,7 +58,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 	}
 
 	first, _ := run("proxy", "--listen", "127.0.0.1:0", "--backend", "127.0.0.1:1", "--name", "first")
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) { // asked as that user: root does not trust the folder
+	for began := time.Now(); ; restSince(began) { // asked as that user: root does not trust the folder
 		if status, _ := command("status"); status.Run() == nil {
 			break
 		}
@@ -68,7 +68,7 @@ func TestTheDefaultSocketIsTaken(t *testing.T) {
 	}
 	second, said := run("lock", "-l", "127.0.0.1:0", "-p", "1", "--name", "second")
 	var others []string
-	for began := time.Now(); len(others) == 0 || !control.Answers(others[0]); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); len(others) == 0 || !control.Answers(others[0]); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("the second has no socket")
 		}

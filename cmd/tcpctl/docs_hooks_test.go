@@ -61,7 +61,7 @@ discover = "exec:%s"
 	for name, section := range map[string]string{"before_next": "Hooks and restarts", "on_ttl": "Hooks and restarts", "restart": "Hooks and restarts",
 		"check": "Checks", "discover": "Sources of backends", "notify": "Notifications"} {
 		var text []byte
-		for began := time.Now(); len(text) == 0; time.Sleep(20 * time.Millisecond) {
+		for began := time.Now(); len(text) == 0; restSince(began) {
 			if text, _ = os.ReadFile(filepath.Join(dir, name)); time.Since(began) > patience {
 				t.Fatalf("%s has not run:\n%s", name, in.tcpctl("events"))
 			}
@@ -95,7 +95,7 @@ func TestReferenceHasTheAccessLog(t *testing.T) {
 	c.says("hello")
 	c.hears("a: hello")
 	lines := map[string]map[string]any{}
-	for began := time.Now(); len(lines) < 2; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); len(lines) < 2; restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatalf("there are %v", lines)
 		}

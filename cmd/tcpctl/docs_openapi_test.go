@@ -29,7 +29,7 @@ func TestTheDescriptionIsTheControlSockets(t *testing.T) {
 	in := everythingAtOnce(t)
 	in.tcpctl("mark", "OPS-77")
 	moment := "at=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339))
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // until it is recorded
+	for began := time.Now(); ; restSince(began) { // until it is recorded
 		if _, _, text := asked(t, in.socket, "GET", "/v1/history/moment?"+moment, nil); !bytes.Contains(text, []byte(`"missing"`)) {
 			break
 		}

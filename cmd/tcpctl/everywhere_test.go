@@ -106,7 +106,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 	if status != exitFailed || !strings.Contains(out, "edge-3: ") || !strings.Contains(out, "2 of 3 nodes: done; unknown: edge-3") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out, status = all[0].try("drain", "db/b", "--peer", "all", "--force")
 		if status != exitFailed || time.Since(began) > patience {
 			t.Fatalf("status %d:\n%s", status, out)
@@ -120,7 +120,7 @@ func TestReadingOverAllNodes(t *testing.T) {
 	goOn()
 	all[0].untilPeers(2)
 	all[2].end()
-	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has departed"); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(all[0].tcpctl("events"), "peer edge-3 has departed"); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("edge-3 never left")
 		}

@@ -90,7 +90,7 @@ func TestExamplePostgreSQL(t *testing.T) {
 	}
 	one.run(t, one.ctl("stop"))
 	two.run(t, two.ctl("promote"))
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out, err := ask(write, "insert into t values (2); select count(*) from t")
 		if err == nil && out >= "2" {
 			break
@@ -155,7 +155,7 @@ func TestExampleMySQL(t *testing.T) {
 		t.Helper()
 		_, want, _ := net.SplitHostPort(addr)
 		_, port, _ := net.SplitHostPort(in.addr())
-		for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		for began := time.Now(); ; restSince(began) {
 			out, err := exec.Command("mysql", "--no-defaults", "-h", "127.0.0.1", "-P", port, "-N", "-B", "-e", "select @@port").CombinedOutput()
 			if got := strings.TrimSpace(string(out)); err == nil && got == want {
 				return

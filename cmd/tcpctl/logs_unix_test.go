@@ -15,7 +15,7 @@ import (
 // untilFile waits until the file has the text.
 func untilFile(t *testing.T, path, text string) {
 	t.Helper()
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		got, err := os.ReadFile(path)
 		if err == nil && strings.Contains(string(got), text) {
 			return

@@ -63,7 +63,7 @@ full_up_to = 3
 // untilThrough waits until the node reaches another through a hub, and gives what tcpctl peers prints then.
 func (in *running) untilThrough(node, hubs string) string {
 	in.t.Helper()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out := in.tcpctl("peers")
 		for line := range strings.Lines(out) {
 			if f := strings.Fields(line); len(f) > 2 && f[0] == node && f[2] == "+" && strings.Contains(line, "through "+hubs) {

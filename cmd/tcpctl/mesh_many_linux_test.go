@@ -190,7 +190,7 @@ func (m *manyNodes) each(check func(*manyNode, *api.Status) error, but ...*manyN
 }
 
 func (n *manyNode) until(check func(*manyNode, *api.Status) error) error {
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		st, err := statusAt(n.socket)
 		if err == nil {
 			err = check(n, st)
@@ -292,7 +292,7 @@ func (m *manyNodes) followed(n *manyNode) (wait func()) {
 	return func() {
 		defer end()
 		m.took("events -f --peer all shows them", func() {
-			for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			for began := time.Now(); ; restSince(began) {
 				text, _ := os.ReadFile(out.Name())
 				unseen := slices.DeleteFunc(slices.Clone(m.nodes), func(n *manyNode) bool {
 					return regexp.MustCompile(`(?m)^` + n.name + ` .* drain db/a`).Match(text)

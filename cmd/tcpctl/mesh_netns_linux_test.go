@@ -173,7 +173,7 @@ func announcement(t *testing.T, id, node string, addr [4]byte) []byte {
 // membersAlive waits until an instance sees so many members.
 func (in *running) membersAlive(n int) {
 	in.t.Helper()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		alive := 0
 		for _, p := range in.status().Mesh.Members() {
 			if p.State == meshinfo.Alive {

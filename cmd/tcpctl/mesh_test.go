@@ -87,7 +87,7 @@ mdns = false
 // untilPeers waits until so many peers are alive.
 func (in *running) untilPeers(n int) {
 	in.t.Helper()
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		alive := 0
 		for _, p := range in.status().Mesh.Peers {
 			if p.State == meshinfo.Alive && len(p.Services) > 0 {
@@ -125,7 +125,7 @@ func TestAnActOnAllNodes(t *testing.T) {
 		t.Errorf("edge-2 seen from edge-3:\n%s", out)
 	}
 	// Who does what travels.
-	for began := time.Now(); !strings.Contains(all[1].tcpctl("events"), "on edge-1: drain db/a"); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(all[1].tcpctl("events"), "on edge-1: drain db/a"); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatalf("edge-2 never heard of it:\n%s", all[1].tcpctl("events"))
 		}
@@ -207,7 +207,7 @@ func TestAJoinAddressThatNobodyAnswersIsAnEvent(t *testing.T) {
 	t.Parallel()
 	unused := proxytest.FreePort(t)
 	in := runInstance(t, nil, "run", "--no-ui", "-c", meshFile(t, "edge-1", fmt.Sprintf("join = [%q]", unused)))
-	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+unused); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.tcpctl("events"), "no node has answered at the join address "+unused); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatalf("events:\n%s", in.tcpctl("events"))
 		}

@@ -42,7 +42,7 @@ func (s *scraped) scrape() string {
 // "> 0" is of any number above that.
 func (s *scraped) await(lines ...string) {
 	s.t.Helper()
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		text, missing := s.scrape(), ""
 		for _, l := range lines {
 			if name, above := strings.CutSuffix(l, " > 0"); above && strings.Contains(text, "\n"+name+" ") && !strings.Contains(text, "\n"+name+" 0\n") {

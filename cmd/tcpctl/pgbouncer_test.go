@@ -120,7 +120,7 @@ server_login_retry = 1
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		if c, err := net.Dial("tcp", at); err == nil {
 			c.Close()
 			return at

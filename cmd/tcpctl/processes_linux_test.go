@@ -50,7 +50,7 @@ func commandLines() map[int][]string {
 // it still has its ports.
 func killAll(socket string) {
 	var killed []int
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		all := processesWith(socket)
 		for _, pid := range all {
 			syscall.Kill(pid, syscall.SIGKILL)
@@ -83,7 +83,7 @@ func leftovers() (found []string) {
 	if err != nil {
 		return nil
 	}
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) { // some are on their way out
+	for began := time.Now(); ; restSince(began) { // some are on their way out
 		found = nil
 		late := time.Since(began) > 10*time.Second
 		for pid, words := range commandLines() {

@@ -39,7 +39,7 @@ func startProgram(t *testing.T, addr string, argv ...string) {
 			t.Logf("%s:\n%s", argv[0], said.String())
 		}
 	})
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -170,7 +170,7 @@ trusted_proxies = ["10.9.9.9"]
 			c.Close()
 		}
 		out := ""
-		for began := time.Now(); !strings.Contains(lineOf(out, me), bad.why) && (me != "" || !strings.Contains(out, bad.why)); time.Sleep(10 * time.Millisecond) {
+		for began := time.Now(); !strings.Contains(lineOf(out, me), bad.why) && (me != "" || !strings.Contains(out, bad.why)); restSince(began) {
 			if time.Since(began) > patience {
 				t.Fatalf("%s: no record of %s says %q:\n%s", bad.what, me, bad.why, out)
 			}
@@ -222,7 +222,7 @@ max_sessions = 1
 		t.Errorf("it sees %q, %v", how, err)
 	}
 	out := ""
-	for began := time.Now(); !strings.Contains(out, "bad PROXY header"); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(out, "bad PROXY header"); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatalf("no record of it:\n%s", out)
 		}

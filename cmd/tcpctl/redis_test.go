@@ -114,7 +114,7 @@ func startRedis(t *testing.T) (addr string, cmd *exec.Cmd) {
 		cmd.Process.Kill()
 		cmd.Wait() // an error when it has been waited for
 	})
-	for began := time.Now(); ping(addr) != nil; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ping(addr) != nil; restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("redis-server does not start")
 		}

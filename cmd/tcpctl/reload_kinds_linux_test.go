@@ -174,7 +174,7 @@ func (s *shuffled) come(addr string) {
 		select {
 		case <-s.stop:
 			return
-		case <-time.After(pace):
+		case <-time.After(slowPace):
 		}
 		if _, err := s.ask(addr, fmt.Sprint("client ", n)); err != nil {
 			s.t.Errorf("%s: client %d: %v", addr, n, err)
@@ -205,7 +205,7 @@ func (s *shuffled) stay(addr string) {
 		select {
 		case <-s.stop:
 			return
-		case <-time.After(pace):
+		case <-time.After(slowPace):
 		}
 	}
 }

@@ -68,7 +68,7 @@ key = "`+dir+`/desk.key"
 		t.Errorf("TLS 1.1 is spoken: %s", out)
 	}
 	certificate(t, dir, "second")
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // it looks once a second
+	for began := time.Now(); ; restSince(began) { // it looks once a second
 		out := client()
 		if strings.Contains(out, "CN = second") {
 			break
@@ -78,7 +78,7 @@ key = "`+dir+`/desk.key"
 		}
 	}
 	write(t, dir+"/desk.pem", "this is no certificate\n")
-	for began := time.Now(); !strings.Contains(in.log(), "a changed certificate cannot be read"); time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.log(), "a changed certificate cannot be read"); restSince(began) {
 		if out := client(); !strings.Contains(out, "CN = second") {
 			t.Fatalf("openssl: %s", out)
 		}
@@ -94,7 +94,7 @@ key = "`+dir+`/desk.key"
 	defer c.Close()
 	c.says("GET / HTTP/1.0")
 	c.sees()
-	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "TLS handshake failed"); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(in.tcpctl("sessions", "--ended"), "TLS handshake failed"); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("no record says that there was no TLS")
 		}
@@ -121,7 +121,7 @@ tls = { cert = "` + dir + `/desk.pem", key = "` + dir + `/desk.key" }
 	until := func(file string, days int) {
 		t.Helper()
 		want := "~ certificate " + file + " expires in " + strconv.Itoa(days) + " day"
-		for began := time.Now(); ; time.Sleep(100 * time.Millisecond) { // it looks once a second
+		for began := time.Now(); ; restSince(began) { // it looks once a second
 			c := in.status().Certificates
 			if len(c) != 1 || c[0].Name != "desk" || c[0].File != file {
 				t.Fatalf("certificates %+v", c)

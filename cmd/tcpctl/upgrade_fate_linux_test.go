@@ -173,7 +173,7 @@ func (in *running) untilLog(text string) {
 // free waits until no process listens any more.
 func free(t *testing.T, addr string) {
 	t.Helper()
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		c, err := net.Dial("tcp", addr)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return
@@ -332,7 +332,7 @@ func TestAFailingBinary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for began := time.Now(); alive(strings.TrimSpace(string(text))); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); alive(strings.TrimSpace(string(text))); restSince(began) {
 		if time.Since(began) > patience {
 			t.Fatal("its child lives on")
 		}
@@ -447,7 +447,7 @@ func TestStopEndsAllGenerations(t *testing.T) {
 	}
 	in.cmd.Wait() // or it stays a zombie
 	for _, pid := range pids {
-		for began := time.Now(); alive(fmt.Sprint(pid)); time.Sleep(10 * time.Millisecond) {
+		for began := time.Now(); alive(fmt.Sprint(pid)); restSince(began) {
 			if time.Since(began) > patience {
 				t.Fatalf("process %d lives on", pid)
 			}

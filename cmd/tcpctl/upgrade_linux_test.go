@@ -20,7 +20,7 @@ import (
 // follow makes the test look at the process that has taken over.
 func (in *running) follow(old int) (pid int) {
 	in.t.Helper()
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(5 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		in.Client.Close()
 		in.Client = control.Dial(in.socket)
 		if st, err := in.Status(context.Background()); err == nil && st.Node.PID != old {
@@ -34,7 +34,7 @@ func (in *running) follow(old int) (pid int) {
 // ends stops the process that runs last: it is not the test's child.
 func (in *running) ends() {
 	in.tcpctl("stop", "--grace", "1s")
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		if _, err := os.Lstat(in.socket); err != nil {
 			return
 		}

@@ -29,7 +29,7 @@ func TestUpgradeOfAllNodes(t *testing.T) {
 	for i, listen := range []string{first, "127.0.0.1:0", "127.0.0.1:0"} {
 		path := filepath.Join(dir, fmt.Sprintf("%d.toml", i+1))
 		write(t, path, fmt.Sprintf("[services.db]\nlisten = \"127.0.0.1:0\"\nbackends = [{ name = \"a\", addr = %q }]\n"+
-			"[mesh]\nname = \"m\"\nnode = \"edge-%d\"\nlisten = %q\njoin = [%q]\nmdns = false\nsecret_file = %q\n", b.addr, i+1, listen, first, secret))
+			"[history]\nfile = \"off\"\n[mesh]\nname = \"m\"\nnode = \"edge-%d\"\nlisten = %q\njoin = [%q]\nmdns = false\nsecret_file = %q\n", b.addr, i+1, listen, first, secret))
 		all = append(all, runInstalled(t, []string{"STATE_DIRECTORY=" + t.TempDir()}, "run", "--no-ui", "-c", path))
 	}
 	for _, in := range all {

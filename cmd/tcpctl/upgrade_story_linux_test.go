@@ -105,7 +105,7 @@ func (s *story) upgrade() {
 // begin begins an upgrade, once the one before it is over.
 func (s *story) begin(do func() (out string, status int)) {
 	s.t.Helper()
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out, status := do()
 		if status == 0 {
 			return
@@ -164,7 +164,7 @@ func (s *story) upgradeWithKill() {
 
 func (s *story) untilAnswers(pid int) {
 	s.t.Helper()
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(5 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		s.Client.Close()
 		s.Client = control.Dial(s.socket)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

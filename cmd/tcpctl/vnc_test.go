@@ -107,7 +107,7 @@ func startVNC(t *testing.T, program, geometry string) (server, log string) {
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
 	})
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < patience; restSince(began) {
 		if c, err := net.Dial("tcp", server); err == nil {
 			c.Close()
 			return server, said.Name()

@@ -97,7 +97,7 @@ func TestUpgradeOfServicesByPath(t *testing.T) {
 		}
 	}
 	write(t, tokens, "secret-two-and-longer\n")
-	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		if status, _ := visit("c", "secret-one").told(); status == http.StatusUnauthorized {
 			break
 		}

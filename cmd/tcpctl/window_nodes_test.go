@@ -76,7 +76,7 @@ func servedBy(stop <-chan struct{}, addr string, visit func(*client) error, ok *
 		select {
 		case <-stop:
 			return
-		case <-time.After(pace):
+		case <-time.After(slowPace):
 		}
 		c, err := dial(addr)
 		if err == nil {
@@ -224,7 +224,7 @@ func TestRule52ANodeThatCannotBeReached(t *testing.T) {
 	all := nodes(t, 2, true)
 	all[1].cmd.Process.Signal(syscall.SIGSTOP)
 	defer all[1].cmd.Process.Signal(syscall.SIGCONT)
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+	for began := time.Now(); ; restSince(began) {
 		out, status := all[0].window("--dry-run", "--", "true")
 		if strings.Contains(out, "unknown: unreachable") {
 			break
