@@ -19,7 +19,7 @@ type Log[T any] struct {
 	size int
 
 	mu      sync.Mutex
-	slots   []T           // nil before the first event
+	slots   []T           // an event's place is its number modulo their length; they grow up to size
 	last    uint64        // the newest event's number
 	base    uint64        // the number before the first that was added here
 	first   uint64        // the oldest that was restored; 0: none was
@@ -41,11 +41,9 @@ func New[T any](size int, write func(ev T, missed uint64)) *Log[T] {
 func (l *Log[T]) Add(number func(seq uint64) T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.slots == nil {
-		l.slots = make([]T, l.size)
-	}
+	l.grow()
 	l.last++
-	l.slots[l.last%uint64(len(l.slots))] = number(l.last)
+	*l.slot(l.last) = number(l.last)
 	if l.more != nil {
 		close(l.more)
 		l.more = nil
@@ -55,6 +53,21 @@ func (l *Log[T]) Add(number func(seq uint64) T) {
 		go l.writeAll()
 	}
 }
+
+// grow makes room for one more event, up to size: many a log never has as many.
+// The log is locked.
+func (l *Log[T]) grow() {
+	if len(l.slots) == l.size || l.last+1-l.oldest() < uint64(len(l.slots)) {
+		return
+	}
+	was := l.slots
+	l.slots = make([]T, min(max(64, 2*len(was)), l.size))
+	for n := l.oldest(); n <= l.last; n++ {
+		*l.slot(n) = was[n%uint64(len(was))]
+	}
+}
+
+func (l *Log[T]) slot(n uint64) *T { return &l.slots[n%uint64(len(l.slots))] }
 
 // writer has the labels of the goroutine that writes.
 var writer = pprof.WithLabels(context.Background(), pprof.Labels("role", "log"))
@@ -85,7 +98,7 @@ func (l *Log[T]) next() (ev T, missed uint64, ok bool) {
 		missed = oldest - l.written
 		l.written = oldest
 	}
-	return l.slots[l.written%uint64(len(l.slots))], missed, true
+	return *l.slot(l.written), missed, true
 }
 
 // Flush waits until the writer has caught up, for so long at most, and says
@@ -119,7 +132,7 @@ func (l *Log[T]) Since(seq uint64) (events []T, dropped, last uint64, more <-cha
 	from := max(seq+1, l.oldest())
 	events = make([]T, 0, l.last+1-from)
 	for n := from; n <= l.last; n++ {
-		events = append(events, l.slots[n%uint64(len(l.slots))])
+		events = append(events, *l.slot(n))
 	}
 	if l.more == nil {
 		l.more = make(chan struct{})
@@ -149,20 +162,20 @@ func (l *Log[T]) Restore(past []T, last uint64, numberOf func(T) uint64, renumbe
 	}
 	own := make([]T, 0, l.last-l.base)
 	for n := max(l.base+1, l.oldest()); n <= l.last; n++ {
-		own = append(own, l.slots[n%uint64(l.size)])
+		own = append(own, *l.slot(n))
 	}
 	lost := l.last - l.base - uint64(len(own)) // of our own, that are dropped already
 	ahead := l.written - min(l.written, l.base)
 	l.slots = make([]T, l.size)
 	l.first = last + lost + 1
 	for i, n := len(past)-1, last; i >= 0 && n > 0 && numberOf(past[i]) == n && last-n < uint64(l.size) && lost == 0; i, n = i-1, n-1 {
-		l.slots[n%uint64(l.size)] = past[i]
+		*l.slot(n) = past[i]
 		l.first = n
 	}
 	l.base, l.last, l.written = last, last+lost, last+ahead
 	for _, ev := range own {
 		l.last++
-		l.slots[l.last%uint64(l.size)] = renumber(ev, l.last)
+		*l.slot(l.last) = renumber(ev, l.last)
 	}
 	if l.more != nil {
 		close(l.more)

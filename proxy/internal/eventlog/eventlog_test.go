@@ -40,6 +40,19 @@ func TestTheRingCountsWhatItDrops(t *testing.T) {
 	}
 }
 
+// TestTheRingGrows up to its size, and keeps its events.
+func TestTheRingGrows(t *testing.T) {
+	const size = 300
+	l := New[uint64](size, nil)
+	for n := range uint64(3 * size) {
+		l.Add(number)
+		events, dropped, last, _ := l.Since(0)
+		if len(events) != int(min(n+1, size)) || last != n+1 || events[0] != dropped+1 || events[len(events)-1] != last {
+			t.Fatalf("%d of %d events are kept: %v", len(events), n+1, events)
+		}
+	}
+}
+
 // TestAReaderMissesNothingButWhatIsCounted, however slow it is.
 func TestAReaderMissesNothingButWhatIsCounted(t *testing.T) {
 	const writers, each = 4, 5000
