@@ -174,10 +174,7 @@ func (m *model) grant() (granted []ticket) {
 // TestModel applies random ops, many of which are late, doubled or nonsense, to the
 // state and to a plain list.
 func TestModel(t *testing.T) {
-	n := 1_000_000
-	if testing.Short() || defaultSeeds < 10_000 {
-		n = 20_000
-	}
+	n := max(20_000, 100**seedsFlag)
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := NewState("model")
 	m := &model{unable: map[NodeID]bool{}, joined: map[NodeID]uint64{}, lease: map[NodeID]uint64{}, last: map[NodeID]uint64{}, applied: map[NodeID]uint64{}, incarnation: map[NodeID]uint64{}, drained: map[string]bool{}, shares: map[NodeID]uint64{}}

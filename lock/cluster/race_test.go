@@ -3,7 +3,4 @@
 package cluster
 
 // One goroutine has no races: a few seeds are enough.
-const defaultSeeds = 200
-
-// SimSlow: the race detector is on.
-const SimSlow = true
+const DefaultSeeds = 200

@@ -10,44 +10,44 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "TestSeed runs this seed and prints its trace")
-	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 1,000 (300 with -short)")
-	fromFlag  = flag.Uint64("from", 1, "the first seed of TestSeeds")
+	seedFlag  = flag.Uint64("seed", 0, "TestSeed, TestShareSeed or TestSeedOverRaftlog runs this seed and prints its trace")
+	seedsFlag = flag.Int("seeds", 0, "TestSeeds runs so many seeds instead of 500, TestShareSeeds and TestSeedsOverRaftlog instead of 50; TestModel has 100 entries for each")
+	fromFlag  = flag.Uint64("from", 1, "the first of the seeds")
 )
 
 // TestSeed is one run, in words: go test -run TestSeed$ ./lock/cluster -seed 4711
-func TestSeed(t *testing.T) {
+func TestSeed(t *testing.T) { RunSeed(t, runSeed) }
+
+// TestSeeds runs a cluster under faults for each of many seeds.
+func TestSeeds(t *testing.T) {
+	RunSeeds(t, "TestSeed", DefaultSeeds, runSeed)
+}
+
+// RunSeed runs the seed that -seed says, in words.
+func RunSeed(t *testing.T, run func(seed uint64, trace *strings.Builder) error) {
+	t.Helper()
 	if *seedFlag == 0 {
 		t.Skip("needs -seed")
 	}
 	var trace strings.Builder
-	err := runSeed(*seedFlag, &trace)
+	err := run(*seedFlag, &trace)
 	os.Stdout.WriteString(trace.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestSeeds runs a cluster under faults for each of many seeds.
-func TestSeeds(t *testing.T) {
-	runSeeds(t, "TestSeed", defaultSeeds, 300, func(seed uint64) error { return runSeed(seed, nil) })
-}
-
-// runSeeds runs n seeds, or as many as -seeds says, and fewer where tests are to be short. one
-// is the test that runs one of them.
-func runSeeds(t *testing.T, one string, n, short int, run func(seed uint64) error) {
+// RunSeeds runs n seeds, or as many as -seeds says. one is the test that runs one of them.
+func RunSeeds(t *testing.T, one string, n int, run func(seed uint64, trace *strings.Builder) error) {
 	t.Helper()
-	switch {
-	case *seedsFlag > 0:
+	if *seedsFlag > 0 {
 		n = *seedsFlag
-	case testing.Short():
-		n = min(n, short)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(2500)) // each seed is garbage as a whole
 	failed := 0
 	for i := range n {
 		seed := *fromFlag + uint64(i)
-		if err := run(seed); err != nil {
+		if err := run(seed, nil); err != nil {
 			t.Errorf("seed %d: %v\n\tgo test -run '%s$' ./lock/cluster -seed %d", seed, err, one, seed)
 			if failed++; failed == 5 {
 				t.FailNow()

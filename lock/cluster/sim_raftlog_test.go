@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"github.com/tcpctl/tcpctl/lock/cluster"
 	"github.com/tcpctl/tcpctl/lock/cluster/raftlog"
 )
-
-var raftSeed = flag.Uint64("raftseed", 0, "TestSeedsOverRaftlog runs this seed only, and prints its trace")
 
 // A raftLog is raftlog's in the simulator.
 type raftLog struct{ *raftlog.Log }
@@ -41,68 +38,51 @@ func (l raftLog) Compact(s *cluster.State) {
 func (l raftLog) Crash() { l.Close() }
 
 // TestSeedsOverRaftlog runs the seeds of TestSeeds over raft and bbolt as they are,
-// instead of the simulator's own log: go test -run Raftlog ./lock/cluster -raftseed 7
+// instead of the simulator's own log.
 func TestSeedsOverRaftlog(t *testing.T) {
-	seeds := uint64(300)
-	if testing.Short() || cluster.SimSlow {
-		seeds = 30
-	}
-	from := uint64(1)
-	if *raftSeed != 0 {
-		from, seeds = *raftSeed, 1
-	}
-	for seed := from; seed < from+seeds; seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			var trace *strings.Builder
-			if *raftSeed != 0 {
-				trace = &strings.Builder{}
-			}
-			err := overRaftlog(t, seed, trace)
-			if trace != nil {
-				os.Stdout.WriteString(trace.String())
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	cluster.RunSeeds(t, "TestSeedOverRaftlog", cluster.DefaultSeeds/10, overRaftlog(t))
 }
 
-func overRaftlog(t *testing.T, seed uint64, trace *strings.Builder) error {
-	cryptotest.SetGlobalRandom(t, seed) // of which raft takes its election timeouts
-	dir, err := os.MkdirTemp("/dev/shm", "sim")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	defer os.RemoveAll(dir)
-	var open []*raftlog.Log
-	defer func() {
-		for _, l := range open {
-			l.Close()
+// TestSeedOverRaftlog is one run, in words.
+func TestSeedOverRaftlog(t *testing.T) { cluster.RunSeed(t, overRaftlog(t)) }
+
+func overRaftlog(t *testing.T) func(seed uint64, trace *strings.Builder) error {
+	return func(seed uint64, trace *strings.Builder) error {
+		cryptotest.SetGlobalRandom(t, seed) // of which raft takes its election timeouts
+		dir, err := os.MkdirTemp("/dev/shm", "sim")
+		if err != nil {
+			dir = t.TempDir()
 		}
-	}()
-	return cluster.RunSeedOver(seed, 1, trace, func(env cluster.SimEnv) (cluster.SimLog, error) {
-		path := filepath.Join(dir, strconv.FormatUint(uint64(env.Node), 10))
-		if err := os.Mkdir(path, 0o700); err == nil {
-			voters := []cluster.NodeID{1, 2, 3}
-			if err := raftlog.Create(path, env.Node, "sim", append(voters[:env.Node-1:env.Node-1], voters[env.Node:]...)...); err != nil {
+		defer os.RemoveAll(dir)
+		var open []*raftlog.Log
+		defer func() {
+			for _, l := range open {
+				l.Close()
+			}
+		}()
+		return cluster.RunSeedOver(seed, 1, trace, func(env cluster.SimEnv) (cluster.SimLog, error) {
+			path := filepath.Join(dir, strconv.FormatUint(uint64(env.Node), 10))
+			if err := os.Mkdir(path, 0o700); err == nil {
+				voters := []cluster.NodeID{1, 2, 3}
+				if err := raftlog.Create(path, env.Node, "sim", append(voters[:env.Node-1:env.Node-1], voters[env.Node:]...)...); err != nil {
+					return nil, err
+				}
+			} else if !errors.Is(err, os.ErrExist) {
 				return nil, err
 			}
-		} else if !errors.Is(err, os.ErrExist) {
-			return nil, err
-		}
-		l, err := raftlog.Open(raftlog.LogConfig{
-			Dir: path, Node: env.Node, SnapshotEvery: 24, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Send: func(all []raftlog.Message) {
-				for _, m := range all {
-					env.Send(m.To, m.Data)
-				}
-			},
+			l, err := raftlog.Open(raftlog.LogConfig{
+				Dir: path, Node: env.Node, SnapshotEvery: 24, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Send: func(all []raftlog.Message) {
+					for _, m := range all {
+						env.Send(m.To, m.Data)
+					}
+				},
+			})
+			if err != nil {
+				return nil, err
+			}
+			open = append(open, l)
+			return raftLog{l}, nil
 		})
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, l)
-		return raftLog{l}, nil
-	})
+	}
 }

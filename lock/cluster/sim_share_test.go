@@ -180,18 +180,12 @@ func newShareSim(seed uint64, trace *strings.Builder) *sim {
 
 // TestShareSeeds is TestSeeds with nodes that hand out slots by themselves.
 func TestShareSeeds(t *testing.T) {
-	runSeeds(t, "TestShareSeed", defaultSeeds/10, 60, func(seed uint64) error { return newShareSim(seed, nil).runShares(nil) })
+	RunSeeds(t, "TestShareSeed", DefaultSeeds/10, runShareSeed)
 }
 
 // TestShareSeed is one run, in words.
-func TestShareSeed(t *testing.T) {
-	if *seedFlag == 0 {
-		t.Skip("needs -seed")
-	}
-	var trace strings.Builder
-	err := newShareSim(*seedFlag, &trace).runShares(&trace)
-	t.Log("\n" + trace.String())
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestShareSeed(t *testing.T) { RunSeed(t, runShareSeed) }
+
+func runShareSeed(seed uint64, trace *strings.Builder) error {
+	return newShareSim(seed, trace).runShares(trace)
 }
