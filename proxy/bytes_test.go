@@ -5,9 +5,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestCountersOnlyGrow, and are exact in the end, while sessions come and go
@@ -17,25 +17,18 @@ func TestCountersOnlyGrow(t *testing.T) {
 		const clients, turns = 8, 30
 		v := start(t, proxy.ServiceConfig{Relay: relay}, newServer(t, "a"), newServer(t, "b"))
 		v.untilUp()
-		stop, looked := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(looked)
-			var before proxy.ServiceInfo
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+		var before proxy.ServiceInfo
+		stop := proxytest.Repeat(t, 1, func() bool {
+			for range 10 {
 				i := v.svc.Info()
 				if was, is := counters(before), counters(i); !grown(was, is) {
-					t.Errorf("look %d: %v after %v", n, is, was)
-					return
+					t.Errorf("%v after %v", is, was)
+					return false
 				}
 				before = i
-				time.Sleep(100 * time.Microsecond) // else it has a processor for itself
 			}
-		}()
+			return true
+		})
 		var all sync.WaitGroup
 		for n := range clients {
 			all.Go(func() {
@@ -56,8 +49,7 @@ func TestCountersOnlyGrow(t *testing.T) {
 		}
 		all.Wait()
 		i := v.untilIdle()
-		close(stop)
-		<-looked
+		stop()
 		var in, out, byBackend int64
 		for range clients * turns {
 			r := v.record()

@@ -1,11 +1,11 @@
 package proxy_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
+	"github.com/tcpctl/tcpctl/proxy/proxytest"
 )
 
 // TestAPlanIsWholeBeforeItIsSeen: those who look at it as it begins find all
@@ -19,29 +19,20 @@ func TestAPlanIsWholeBeforeItIsSeen(t *testing.T) {
 		Check: proxy.CheckConfig{Interval: 20 * time.Millisecond, Rise: 1}}
 	v := start(t, c)
 	v.untilUp()
-	stop := make(chan struct{})
-	var others sync.WaitGroup
-	again := func(do func(n int)) {
-		others.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-					do(n)
+	proxytest.Repeat(t, 1, func() bool {
+		for range 20 {
+			if p := v.Plan(""); p != nil {
+				if r := p.Report(); len(r.Backends) != 1 || r.ID == "" {
+					t.Errorf("%+v", r)
 				}
 			}
-		})
-	}
-	again(func(int) {
-		if p := v.Plan(""); p != nil {
-			if r := p.Report(); len(r.Backends) != 1 || r.ID == "" {
-				t.Errorf("%+v", r)
-			}
+			v.svc.Info()
 		}
-		v.svc.Info()
+		return true
 	})
-	again(func(n int) {
+	n := 0
+	proxytest.Repeat(t, 1, func() bool {
+		n++
 		c := c
 		c.Backends = []proxy.BackendConfig{b}
 		c.Backends[0].ReadyTimeout = time.Duration(10+n%2) * time.Second
@@ -49,13 +40,11 @@ func TestAPlanIsWholeBeforeItIsSeen(t *testing.T) {
 			t.Error(err)
 		}
 		v.svc.Backend("a").Addr()
-		time.Sleep(time.Millisecond)
+		return true
 	})
 	for range 10 {
 		if r := v.ended(v.svc.Backend("a").StartRestart(proxy.PlanOptions{By: "ana"})); r.State != proxy.PlanDone {
 			t.Errorf("%+v", r)
 		}
 	}
-	close(stop)
-	others.Wait()
 }

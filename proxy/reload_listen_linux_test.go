@@ -5,10 +5,8 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/proxytest"
@@ -17,36 +15,24 @@ import (
 // load is clients that come one after another, and must all be served.
 type load struct {
 	*visit
-	stop    chan struct{}
-	clients sync.WaitGroup
-	served  atomic.Int32
+	end    func()
+	served atomic.Int32
 }
 
 // loadAt visits addresses of which every one is open all the time.
 func (v *visit) loadAt(addrs ...string) *load {
-	l := &load{visit: v, stop: make(chan struct{})}
-	for _, addr := range addrs {
-		for range 3 {
-			l.clients.Go(func() { l.come(addr) })
+	l := &load{visit: v}
+	l.end = proxytest.Repeat(v, 3, func() bool {
+		for _, addr := range addrs {
+			if err := visitOnce(addr, "", fmt.Sprint(l.served.Load())); err != nil {
+				l.Errorf("%s: %v", addr, err)
+				return false
+			}
+			l.served.Add(1)
 		}
-	}
-	v.Cleanup(l.end)
+		return true
+	})
 	return l
-}
-
-func (l *load) come(addr string) {
-	for n := 0; ; n++ {
-		select {
-		case <-l.stop:
-			return
-		default:
-		}
-		if err := visitOnce(addr, "", fmt.Sprint(n)); err != nil {
-			l.Errorf("%s, client %d: %v", addr, n, err)
-			return
-		}
-		l.served.Add(1)
-	}
 }
 
 // more waits until some more have been served.
@@ -54,15 +40,6 @@ func (l *load) more() {
 	l.Helper()
 	before := l.served.Load()
 	l.eventually("more are served", func() bool { return l.Failed() || l.served.Load() > before+10 })
-}
-
-func (l *load) end() {
-	select {
-	case <-l.stop:
-	default:
-		close(l.stop)
-	}
-	l.clients.Wait()
 }
 
 // TestRule22aReloadsMoveAddresses: whatever a reload does with addresses, no
@@ -217,28 +194,17 @@ func TestCloseAndOpenResetNobody(t *testing.T) {
 		c.Relay = relay
 		v := start(t, c)
 		v.untilUp()
-		stop := make(chan struct{})
-		var clients sync.WaitGroup
 		var served atomic.Int32
-		for range 4 {
-			clients.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					if c, err := net.DialTimeout("tcp", addr, patience); err != nil {
-						time.Sleep(time.Millisecond)
-					} else if err := converse(c, "a", "hello"); err != nil {
-						t.Error("connected and not served:", err)
-					} else {
-						served.Add(1)
-					}
-				}
-			})
-		}
-		defer func() { close(stop); clients.Wait() }()
+		proxytest.Repeat(t, 4, func() bool {
+			if c, err := net.DialTimeout("tcp", addr, patience); err != nil {
+				return true
+			} else if err := converse(c, "a", "hello"); err != nil {
+				t.Error("connected and not served:", err)
+			} else {
+				served.Add(1)
+			}
+			return true
+		})
 		for range 25 {
 			before := served.Load()
 			v.eventually("some are served", func() bool { return served.Load() > before+4 || t.Failed() })

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -734,33 +733,23 @@ func TestRule50NoClientOfAnotherFails(t *testing.T) { onEach(t, testRule50NoClie
 func testRule50NoClientOfAnotherFails(t *testing.T) {
 	n := newNames(t, nil, "a.example.org", "b.example.org", "c.example.org")
 	hello := helloFor(t, "b.example.org", 0)
-	var clients sync.WaitGroup
-	stop := make(chan struct{})
 	var served atomic.Int64
-	for range 4 {
-		clients.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				c, err := net.Dial("tcp", n.addr)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				c.SetDeadline(time.Now().Add(patience))
-				back := make([]byte, len(hello))
-				c.Write(hello)
-				if _, err := io.ReadFull(c, back); err != nil || !bytes.Equal(back, hello) {
-					t.Errorf("a client of b failed: %v", err)
-				}
-				c.Close()
-				served.Add(1)
-			}
-		})
-	}
+	proxytest.Repeat(t, 4, func() bool {
+		c, err := net.Dial("tcp", n.addr)
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		back := make([]byte, len(hello))
+		c.Write(hello)
+		if _, err := io.ReadFull(c, back); err != nil || !bytes.Equal(back, hello) {
+			t.Errorf("a client of b failed: %v", err)
+		}
+		served.Add(1)
+		return true
+	})
 	apply := func(services ...proxy.ServiceConfig) {
 		t.Helper()
 		if _, err := n.Apply(proxy.Config{Services: services, OnRecord: n.cfg.OnRecord}); err != nil {
@@ -783,6 +772,4 @@ func testRule50NoClientOfAnotherFails(t *testing.T) {
 			<-n.records
 		}
 	}
-	close(stop)
-	clients.Wait()
 }

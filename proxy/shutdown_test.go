@@ -97,27 +97,16 @@ func TestCloseWhileClientsCome(t *testing.T) {
 		for range 10 {
 			v := start(t, oneSlot(relay), newServer(t, "a"))
 			addr := v.addr()
-			stop := make(chan struct{})
-			var clients sync.WaitGroup
-			for range 8 {
-				clients.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-						}
-						if c, err := net.Dial("tcp", addr); err == nil {
-							c.Write([]byte("x"))
-							defer c.Close()
-						}
-					}
-				})
-			}
+			stop := proxytest.Repeat(t, 8, func() bool {
+				if c, err := net.Dial("tcp", addr); err == nil {
+					c.Write([]byte("x"))
+					t.Cleanup(func() { c.Close() })
+				}
+				return true
+			})
 			v.until("they come", func(i proxy.ServiceInfo) bool { return i.Sessions.Total > 20 })
 			within(t, "Close", v.Close)
-			close(stop)
-			clients.Wait()
+			stop()
 			if i := v.svc.Info(); int64(len(v.records)) != i.Sessions.Total {
 				t.Errorf("%d records of %d sessions", len(v.records), i.Sessions.Total)
 			}

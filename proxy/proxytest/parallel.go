@@ -1,10 +1,14 @@
 package proxytest
 
 import (
+	"context"
 	"flag"
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"sync"
+	"testing"
+	"time"
 )
 
 // Parallel has n tests of a package run at a time, or race with the race detector, with which all that they do takes
@@ -15,4 +19,21 @@ func Parallel(n, race int) {
 		n = race
 	}
 	flag.Set("test.parallel", strconv.Itoa(n))
+}
+
+// Repeat has n goroutines call do over and over, until it is false, stop is called or the test ends. When stop returns
+// none of them runs. Each rests between two calls: a few that do not would take a processor from the tests beside.
+func Repeat(t testing.TB, n int, do func() (more bool)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			for ctx.Err() == nil && do() {
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	stop = func() { cancel(); all.Wait() }
+	t.Cleanup(stop)
+	return stop
 }

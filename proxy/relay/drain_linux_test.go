@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,32 +84,22 @@ func TestADrainServesWhoHasCome(t *testing.T) {
 func TestNobodyIsResetByADrain(t *testing.T) {
 	eachAddress(t, func(t *testing.T, r relay.Runner, addr string) {
 		h := openAt(t, r, addr, newBackend(t).echo().addr())
-		at, open, stop := h.l, h.l, make(chan struct{})
+		at, open := h.l, h.l
 		var served, refused atomic.Int32
-		var clients sync.WaitGroup
-		for range 4 {
-			clients.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					c, err := dialListener(at)
-					if err != nil {
-						refused.Add(1)
-						time.Sleep(time.Millisecond)
-						continue
-					}
-					fmt.Fprintln(c, "hello")
-					if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-						t.Error("connected and not served:", err)
-					}
-					served.Add(1)
-					c.Close()
-				}
-			})
-		}
+		stop := proxytest.Repeat(t, 4, func() bool {
+			c, err := dialListener(at)
+			if err != nil {
+				refused.Add(1)
+				return true
+			}
+			fmt.Fprintln(c, "hello")
+			if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+				t.Error("connected and not served:", err)
+			}
+			served.Add(1)
+			c.Close()
+			return true
+		})
 		for range 25 {
 			before := served.Load()
 			within(t, "some are served", func() bool { return served.Load() > before+4 })
@@ -124,8 +113,7 @@ func TestNobodyIsResetByADrain(t *testing.T) {
 			t.Cleanup(func() { l.Close() })
 			r.Serve(l, h.accept)
 		}
-		close(stop)
-		clients.Wait()
+		stop()
 		for range served.Load() {
 			next(t, h.over)
 		}
@@ -139,32 +127,23 @@ func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		h := openAt(t, r, "0.0.0.0:0", newBackend(t).echo().addr())
 		port := h.l.Addr().(*net.TCPAddr).Port
-		open, stop := h.l, make(chan struct{})
+		open := h.l
 		var served atomic.Int32
-		var clients sync.WaitGroup
-		for range 4 {
-			clients.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					c, err := net.DialTimeout("tcp", fmt.Sprint("127.0.0.1:", port), patience)
-					if err != nil {
-						t.Error("refused:", err)
-						return
-					}
-					c.SetDeadline(time.Now().Add(patience))
-					fmt.Fprintln(c, "hello")
-					if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-						t.Error("connected and not served:", err)
-					}
-					served.Add(1)
-					c.Close()
-				}
-			})
-		}
+		stop := proxytest.Repeat(t, 4, func() bool {
+			c, err := net.DialTimeout("tcp", fmt.Sprint("127.0.0.1:", port), patience)
+			if err != nil {
+				t.Error("refused:", err)
+				return false
+			}
+			c.SetDeadline(time.Now().Add(patience))
+			fmt.Fprintln(c, "hello")
+			if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+				t.Error("connected and not served:", err)
+			}
+			served.Add(1)
+			c.Close()
+			return true
+		})
 		for n := range 20 {
 			before := served.Load()
 			within(t, "some are served", func() bool { return served.Load() > before+4 || t.Failed() })
@@ -182,8 +161,7 @@ func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
 			receive(t, open.Done())
 			open = l
 		}
-		close(stop)
-		clients.Wait()
+		stop()
 		for range served.Load() {
 			next(t, h.over)
 		}
