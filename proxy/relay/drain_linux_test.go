@@ -79,6 +79,26 @@ func TestADrainServesWhoHasCome(t *testing.T) {
 	})
 }
 
+// TestADrainFreesTheAddress, although a process that is just being started has copies of
+// all descriptors.
+func TestADrainFreesTheAddress(t *testing.T) {
+	eachRunner(t, func(t *testing.T, r relay.Runner) {
+		h := open(t, r, "tcp", newBackend(t).echo().addr())
+		held, err := h.l.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		h.l.Drain()
+		receive(t, h.l.Done())
+		l, err := relay.Listen(h.l.Addr().String(), relay.Sock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	})
+}
+
 // TestNobodyIsResetByADrain opens and drains an address while clients come all
 // the time: each is refused or served, none connected and then reset.
 func TestNobodyIsResetByADrain(t *testing.T) {

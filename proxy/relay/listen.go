@@ -170,6 +170,9 @@ func (l *Listener) Close() error {
 func (l *Listener) closeNoWait() (err error) {
 	l.closed.Do(func() {
 		close(l.closing)
+		if l.isDraining() {
+			l.withFD(free)
+		}
 		l.mu.Lock()
 		stop := l.stop
 		l.fd = -1

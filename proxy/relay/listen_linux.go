@@ -23,6 +23,11 @@ func refuse(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
 }
 
+// free has a socket that is closed next not listen any more: a process that is just
+// being started has a copy of its descriptor for a moment, and the address would be
+// taken meanwhile.
+func free(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
+
 // sharePort allows another socket of this user to bind to an overlapping
 // address, or forbids it again. Both sockets must allow it at that moment.
 func sharePort(fd int, on bool) error {

@@ -13,6 +13,8 @@ import (
 
 func refuse(int) error { return errors.ErrUnsupported }
 
+func free(int) error { return errors.ErrUnsupported }
+
 func sharePort(int, bool) error { return errors.ErrUnsupported }
 
 func (s Sock) controlBeside(network, addr string, rc syscall.RawConn) error {
