@@ -45,10 +45,7 @@ func TestClientsAreBegunInTheOrderOfTheirArrival(t *testing.T) {
 func TestManyOpenAndCloseAtOnce(t *testing.T) {
 	eachRunner(t, func(t *testing.T, r relay.Runner) {
 		const threads = 100
-		visits, err := strconv.Atoi(os.Getenv("TCPCTL_VISITS"))
-		if err != nil {
-			visits = 3000
-		}
+		visits := visits()
 		h := open(t, r, "tcp", newBackend(t).echo().addr())
 		var number atomic.Int32
 		var all sync.WaitGroup
@@ -73,6 +70,15 @@ func TestManyOpenAndCloseAtOnce(t *testing.T) {
 			next(t, h.over)
 		}
 	})
+}
+
+// visits is how many a test has that makes as many as it can.
+func visits() int {
+	n, err := strconv.Atoi(os.Getenv("TCPCTL_VISITS"))
+	if err != nil {
+		n = 1000
+	}
+	return n
 }
 
 func visit(t *testing.T, c *net.TCPConn, n int) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,13 +160,15 @@ func TestFramesTakeOverTLS(t *testing.T) {
 }
 
 // numbered is a stream in which each byte is in its place.
-func numbered(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i % 251)
+func numbered(n int) []byte { return numbers()[:n:n] }
+
+var numbers = sync.OnceValue(func() []byte {
+	block := make([]byte, 251)
+	for i := range block {
+		block[i] = byte(i)
 	}
-	return b
-}
+	return bytes.Repeat(block, 65<<20/len(block))
+})
 
 // TestUnsentBeforeFrames: records for which a client made no room stand before what the
 // relay sends it.

@@ -67,7 +67,7 @@ func TestALimitDoesNotDelayWhatIsWithinIt(t *testing.T) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr(), limited(1))
 		c, s := h.come(), b.take()
-		for range 1000 {
+		for range 200 {
 			say(t, c, "ping")
 			hear(t, s, "ping")
 			say(t, s, "pong")
