@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,13 +32,13 @@ func by(t *testing.T, relay string, do func(c *net.TCPConn)) *visit {
 	return start(t, c)
 }
 
-// much is more than all buffers on the way hold.
-func much() []byte {
+// much is more than all buffers on the way hold, and nobody's to change.
+var much = sync.OnceValue(func() []byte {
 	b := make([]byte, 8<<20)
 	r := rand.NewChaCha8([32]byte{1})
 	r.Read(b)
 	return b
-}
+})
 
 // TestTheClientEndsFirst: the backend reads all of it and its end, and can
 // still answer at length.

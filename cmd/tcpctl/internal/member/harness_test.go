@@ -402,7 +402,7 @@ func newRig(t *testing.T, lease time.Duration, relay string, c proxy.ServiceConf
 	t.Helper()
 	r := &rig{hub: newHub(t, lease), backend: newBackend(t, "a", c.Lock.Slots)}
 	for i := range 3 {
-		n := &node{T: t, id: cluster.NodeID(i + 1), hub: r.hub, records: make(chan proxy.Record, 10000)}
+		n := &node{T: t, id: cluster.NodeID(i + 1), hub: r.hub, records: make(chan proxy.Record, 1000)}
 		n.config = c
 		n.config.Name, n.config.Listen, n.config.Relay = "db", []string{proxytest.FreePort(t)}, relay
 		n.config.SendProxy = 2
