@@ -121,7 +121,7 @@ func TestForwardedHost(t *testing.T) {
 	} {
 		client, server := tcpPair(t)
 		io.WriteString(client, request("/", append(tt.lines, "Origin: https://desk.example.com")...))
-		go io.Copy(io.Discard, client)
+		go func() { io.Copy(io.Discard, client); client.Close() }() // who is refused is waited for
 		p, err := l.Handshake(server, tt.from)
 		if (err == nil) != tt.passes {
 			t.Errorf("%q, %+v: %v", tt.lines, tt.from.TrustForwarded, err)
