@@ -35,7 +35,8 @@ func TestRule40bRandomPrograms(t *testing.T) {
 			}
 			found := backends(answerOf(rnd))
 			s, _ = s.Answer(found, Terms{Hold: hold}, now)
-			history = append(history, said{now, names(found)})
+			said := said{now, names(found)}
+			history = append(history, said)
 			is := names(s.Backends)
 			if !slices.IsSorted(is) || len(slices.Compact(slices.Clone(is))) != len(is) {
 				t.Fatalf("seed %d step %d: names are not a set: %v", seed, step, is)
@@ -47,7 +48,7 @@ func TestRule40bRandomPrograms(t *testing.T) {
 			}
 			var gone, missing int
 			for _, b := range before.Backends {
-				if !slices.Contains(names(found), b.Name) {
+				if !slices.Contains(said.names, b.Name) {
 					missing++
 				}
 				if slices.Contains(is, b.Name) {
@@ -56,7 +57,7 @@ func TestRule40bRandomPrograms(t *testing.T) {
 				gone++
 			}
 			for _, name := range is { // nothing is made up
-				if !slices.Contains(names(found), name) && index(before.Backends, name) < 0 {
+				if !slices.Contains(said.names, name) && index(before.Backends, name) < 0 {
 					t.Fatalf("seed %d step %d: %s came from nowhere", seed, step, name)
 				}
 			}
