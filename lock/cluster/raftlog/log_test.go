@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math"
@@ -36,15 +37,13 @@ func TestOneThreeAndFiveVoters(t *testing.T) {
 	}
 }
 
+var seeds = flag.Uint64("seeds", 10, "TestWhatIsCommittedSurvives runs so many seeds")
+
 // TestWhatIsCommittedSurvives: a minority crashes at any time, also between a write
 // and what is sent after it, and the network loses, doubles and delays.
 func TestWhatIsCommittedSurvives(t *testing.T) {
 	t.Parallel()
-	seeds := 30
-	if testing.Short() {
-		seeds = 8
-	}
-	for seed := range uint64(seeds) {
+	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { survive(t, seed) })
 	}
 }
