@@ -96,7 +96,7 @@ func (m *fakeShared) Admit(arrival, ran uint64) (proxy.SharedGrant, proxy.Reason
 		}
 	}
 	m.token++
-	g := proxy.SharedGrant{Token: m.token, Hook: m.chance(20), Expired: m.chance(20)}
+	g := proxy.SharedGrant{Token: m.token, Hook: m.chance(20) || m.token == 1 && !m.calm, Expired: m.chance(20)}
 	m.held[arrival] = g
 	return g, ""
 }
