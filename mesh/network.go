@@ -8,9 +8,9 @@ import (
 
 // Network makes a node's connections. Package meshtest has one in memory, with partitions.
 //
-// Addresses are "ip:port"; that of Listen may have a name for its host, and port 0. A connection may have a method
-// LastAck() time.Duration, which is how long ago the other side's kernel acknowledged something: it tells an unresponsive
-// peer from an unreachable one. Without it, a new Dial has to show that.
+// Addresses are "ip:port"; for Listen, the host may be a name and the port 0. A connection may have a method
+// LastAck() time.Duration, which returns how long ago the peer's kernel last acknowledged data: it distinguishes an
+// unresponsive peer from an unreachable one. Without it, the node needs another Dial for that.
 type Network interface {
 	Listen(ctx context.Context, addr string) (net.Listener, error)
 	Dial(ctx context.Context, addr string) (net.Conn, error)

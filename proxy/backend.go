@@ -33,8 +33,9 @@ func already(format string, args ...any) error {
 	return alreadyError("proxy: " + fmt.Sprintf(format, args...))
 }
 
-// Backend is one server behind a service. What can change is guarded by its
-// service's queue, since which client may go and where to is one decision.
+// Backend is one server behind a service. The queue of the service guards its
+// mutable state, because admitting a client and choosing its backend is one
+// decision.
 type Backend struct {
 	service *Service
 	name    string

@@ -78,11 +78,11 @@ type ClusterDrain struct {
 // States of a ClusterDrain.
 const (
 	DrainRuns  = "draining"
-	DrainDone  = "done"  // no session is live there
-	DrainKept  = "kept"  // its limit has passed, and sessions that live on are not waited for
-	DrainReady = "ready" // an operator has made it ready here alone
-	// DrainGivenUp says that its limit has passed under abort: the backend is to be ready on all engines, and stays
-	// drained here until then.
+	DrainDone  = "done"  // no session is live on the backend
+	DrainKept  = "kept"  // the limit passed, and remaining sessions are not waited for
+	DrainReady = "ready" // an operator made the backend ready on this engine only
+	// DrainGivenUp means that the limit passed under ThenAbort: the backend must become ready on all engines, and stays
+	// drained on this one until then.
 	DrainGivenUp = "given_up"
 )
 

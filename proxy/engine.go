@@ -15,9 +15,9 @@ import (
 	"github.com/tcpctl/tcpctl/proxy/relay"
 )
 
-// Engine runs services. Make one with New; its methods may be called from any
-// goroutine. What an operator's tools need besides is behind Operator, what an
-// upgrade in place needs behind HandoverOf.
+// Engine runs services. New returns one; its methods may be called by any
+// goroutine. Operator has the methods for tools of operators, and HandoverOf
+// those for upgrades in place.
 type Engine struct {
 	cfg     Config
 	stream  relay.Stream

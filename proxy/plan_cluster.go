@@ -109,9 +109,10 @@ func (r *Report) unknownNode() bool {
 	return false
 }
 
-// AcrossNodes says in one sentence what is known of the clients of all nodes: "failed 0
-// on 3 of 3 nodes". Known are the nodes that have said their last, of each backend. Clients that were rejected,
-// which a window does beyond its deadline, are named beside those that failed (rule 9).
+// AcrossNodes returns a sentence about the clients of all nodes: "failed 0 on 3
+// of 3 nodes". A node counts as known once it has sent its final report for each
+// backend. Clients that were rejected, as by a window beyond its deadline, are
+// named beside those that failed (rule 9).
 func AcrossNodes(nodes []NodeReport) string {
 	failed, rejected, known := int64(0), int64(0), map[string]bool{}
 	for _, n := range nodes {

@@ -6,12 +6,12 @@ import (
 )
 
 // Frames is a Conn for an event loop, which reads and writes its socket and needs
-// no goroutine for it: Frames parses and makes frames in the loop's buffers. It is for a
-// server's Conn over a loopConn, of which CanLoop is true.
+// no goroutine for it: Frames parses and makes frames in the loop's buffers. It
+// is for a server's Conn over a connection of the loop, if CanLoop is true.
 //
-// All methods but AppendHeader are called on the thread of the loop, and none waits. Between
-// Attach and Detach only these, RTT, Ping and the methods that return what is known may be
-// called of the Conn, and CloseWith, which waits for Detach.
+// All methods except AppendHeader are called on the loop's thread, and none
+// blocks. Between Attach and Detach, only these may be called of the Conn: RTT,
+// Ping, methods that return known values, and CloseWith, which waits for Detach.
 type Frames struct {
 	c     *Conn
 	host  FramesHost
@@ -19,12 +19,13 @@ type Frames struct {
 	out   []byte // what sendFrame has made of it
 }
 
-// FramesHost is what a Frames needs of its loop.
+// FramesHost is the interface of a loop for its Frames.
 type FramesHost interface {
-	// Wake has the loop send what HasControl reports. It is called by any goroutine.
+	// Wake makes the loop send what HasControl reports. It is called by any goroutine.
 	Wake()
-	// Blocked reports whether bytes that Unframe has returned wait to be taken, and
-	// whether frames wait for the peer to take them. It is called on the loop's thread.
+	// Blocked reports whether data that Unframe returned waits for the other side to take
+	// it, and whether frames wait for the peer to take them. It is called on the loop's
+	// thread.
 	Blocked() (in, out bool)
 }
 
@@ -81,12 +82,11 @@ func (p *Pending) CanLoop() bool {
 	return !p.negotiated.deflate && (encoding == Binary || encoding == Text && !p.listener.settings.replaceInvalid)
 }
 
-// Moved says that the Pending's connection has been replaced, by one that is no
-// loop's.
+// Moved replaces the Pending's connection by one that does not belong to a loop.
 func (p *Pending) Moved(conn net.Conn) { p.conn = conn }
 
-// Moved says that the Conn's connection has been replaced, by one that is no loop's. No
-// call may be under way on the Conn.
+// Moved replaces the Conn's connection by one that does not belong to a loop. No
+// call may be in progress on the Conn.
 func (c *Conn) Moved(conn net.Conn) {
 	c.conn, c.netConn = conn, netConnOf(conn)
 	c.blocks = newBlockReader(conn, maxFrame)
@@ -98,7 +98,8 @@ func (c *Conn) Moved(conn net.Conn) {
 // Frames returns the Conn for a loop.
 func (c *Conn) Frames() *Frames { return &Frames{c: c} }
 
-// Attach begins: the loop reads and writes the socket from now on.
+// Attach attaches the Conn to a loop, which reads and writes the socket from now
+// on.
 func (f *Frames) Attach(host FramesHost) {
 	c := f.c
 	c.readLock <- struct{}{}
@@ -107,8 +108,9 @@ func (f *Frames) Attach(host FramesHost) {
 	f.host, c.frames = host, f
 }
 
-// Detach ends it. unsent is the rest of what Frame and AppendControl have returned, and
-// frames of AppendHeader's, which the Conn sends before anything else.
+// Detach returns the socket to the Conn. unsent is the rest of what Frame and
+// AppendControl returned, and frames with headers of AppendHeader; the Conn sends
+// it before anything else.
 func (f *Frames) Detach(unsent []byte) {
 	c := f.c
 	c.writeMu.Lock()
@@ -118,8 +120,9 @@ func (f *Frames) Detach(unsent []byte) {
 	c.unlockRead()
 }
 
-// Early puts bytes that were read before Attach into b, and returns their payload, a
-// part of b. more says that there may be more of them. The error is that of Unframe.
+// Early copies bytes that were read before Attach into b, and returns their
+// payload, a part of b; more reports whether there may be more of them. Errors
+// are as for Unframe.
 func (f *Frames) Early(b []byte) (payload []byte, more bool, err error) {
 	c := f.c
 	switch {
@@ -134,9 +137,9 @@ func (f *Frames) Early(b []byte) (payload []byte, more bool, err error) {
 	return nil, false, c.readErr
 }
 
-// Unframe returns the payload of the next bytes of the socket, a part of b, which it
-// changes. Behind an error, which may come with payload before it, there is no more:
-// io.EOF is for the peer's Close, other errors are those of WriteTo.
+// Unframe returns the payload of the next bytes of the socket, a part of b, and
+// modifies b. After an error, which may come with payload before it, there is no
+// more: io.EOF means the peer's Close, other errors are as for WriteTo.
 func (f *Frames) Unframe(b []byte) (payload []byte, err error) {
 	c := f.c
 	c.active.Store(true)
@@ -170,13 +173,13 @@ func join(b []byte, begin, end, at, to int) (int, int) {
 	return moved, to
 }
 
-// Ended is the error of a Conn whose socket has ended: by io.EOF, or by an error of a
-// read.
+// Ended returns the error of a Conn whose socket ended by io.EOF or by the error
+// of a read.
 func (f *Frames) Ended(by error) error { return f.c.readError(by) }
 
-// Frame makes frames of b[FrameHeadroom:FrameHeadroom+n] in place, of at most 32 KiB,
-// and returns what is to be sent of them now, a part of b: nothing if n bytes of text
-// end within their first code point. After an error nothing more can be sent.
+// Frame makes frames of b[FrameHeadroom:FrameHeadroom+n] in place, with n at most
+// 32 KiB, and returns the part of b to send now: nothing if n bytes of text end
+// within their first code point. After an error nothing more can be sent.
 func (f *Frames) Frame(b []byte, n int) (frames []byte, err error) {
 	c := f.c
 	if err := c.lockWriter(); err != nil {
@@ -197,13 +200,14 @@ func (f *Frames) Frame(b []byte, n int) (frames []byte, err error) {
 	return frames, err
 }
 
-// CanSplice reports whether what is sent goes into frames as it is, so that it can be
-// sent behind AppendHeader's header.
+// CanSplice reports whether data goes into frames unchanged, so that it can be
+// sent after a header of AppendHeader.
 func (f *Frames) CanSplice() bool { return f.c.encoding == Binary }
 
-// AppendHeader appends the header of one final frame of n bytes, at most 32 KiB, which
-// count as written: the caller sends them behind it. It may be called by any goroutine, but not
-// beside Frame or AppendControl. After an error nothing more can be sent.
+// AppendHeader appends the header of one final frame of n bytes, at most 32 KiB,
+// which the caller sends after it and which count as written. It may be called by
+// any goroutine, but not at the same time as Frame or AppendControl. After an
+// error nothing more can be sent.
 func (f *Frames) AppendHeader(b []byte, n int) (header []byte, err error) {
 	c := f.c
 	if err := c.lockWriter(); err != nil {
@@ -219,9 +223,9 @@ func (f *Frames) AppendHeader(b []byte, n int) (header []byte, err error) {
 // HasControl reports whether AppendControl has something to send.
 func (f *Frames) HasControl() bool { return f.c.hasQueued.Load() || len(f.c.unsent) > 0 }
 
-// AppendControl appends the control frames that are to be sent, and what Attach has
-// found unsent, before the next frame: together less than 16 KiB. last says that the
-// stream ends behind them, as a server ends it behind the answer to the peer's Close
+// AppendControl appends the control frames to send before the next frame, and
+// what Attach found unsent: together less than 16 KiB. last reports whether the
+// stream ends after them, as a server's does after the answer to the peer's Close
 // (RFC 6455, section 7.1.1).
 func (f *Frames) AppendControl(b []byte) (frames []byte, last bool) {
 	c := f.c

@@ -72,10 +72,10 @@ func (p *Pending) RemoteAddr() net.Addr { return p.conn.RemoteAddr() }
 // handshake. The Conn parses them first.
 func (p *Pending) Buffered() int { return len(p.early) }
 
-// HasEnded is for a client whose FIN has come, as NetConn shows, behind bytes that may be no
-// more than TLS's close_notify. It reads them, 4 KiB at most, and reports whether they
-// were that. Without TLS it reads nothing, and reports false. The Conn parses what it has
-// read first. It waits if no FIN has come.
+// HasEnded is for a client whose FIN has arrived, as NetConn shows, after bytes
+// that may be only TLS's close_notify. It reads them, at most 4 KiB, and reports
+// whether they were. Without TLS it reads nothing and returns false. The Conn
+// parses what it has read first. HasEnded blocks if no FIN has arrived.
 func (p *Pending) HasEnded() bool {
 	if p.raw != nil {
 		return false

@@ -1,48 +1,47 @@
 package relay
 
-// Frames is a client's protocol of frames, such as WebSocket, for a side that a loop
-// carries: the loop reads and writes the socket, Frames parses and makes what is in
-// the loop's buffers. Framed is the same for the stream runner. Before Attach and
-// behind Detach the connection does its own reading and writing.
+// Frames is a framing protocol of clients, such as WebSocket, for a side of a loop: the
+// loop reads and writes the socket, and Frames parses and makes frames in the loop's
+// buffers. Framed is the same for the stream runner. Before Attach and after Detach, the
+// connection reads and writes the socket itself.
 //
-// All methods but AppendHeader are called on the thread of the loop, and none may wait.
+// All methods except AppendHeader are called on the loop's thread, and none may block.
 type Frames interface {
-	// Attach begins: until Detach nothing else reads or writes the connection.
+	// Attach attaches Frames to a loop: until Detach nothing else reads or writes the
+	// connection.
 	Attach(FramesHost)
-	// Detach ends it, and the connection goes on by itself. unsent is what has to be
-	// sent before anything else: the rest of what Frame or AppendControl has returned, and
-	// frames of AppendHeader's.
-	// It is valid during the call only.
+	// Detach returns the connection to its own reading and writing. unsent must be sent
+	// before anything else: the rest of what Frame and AppendControl returned, and frames
+	// with headers of AppendHeader. It is valid during the call only.
 	Detach(unsent []byte)
-	// Early is Unframe of bytes that were read before Attach, and that it puts into b;
-	// more says that there may be more of them.
+	// Early copies bytes that were read before Attach into b and returns their payload as
+	// Unframe does; more reports whether there may be more of them.
 	Early(b []byte) (payload []byte, more bool, err error)
-	// Unframe takes the payload out of b, the next bytes that were read: a part of b.
-	// With an error, which may come with payload before it, the side has ended: io.EOF is
-	// for the peer's close frame, others are those of Framed.WriteTo.
+	// Unframe returns the payload in b, the next bytes that were read, as a part of b.
+	// An error, which may come with payload before it, ends the side: io.EOF for the
+	// peer's close frame, others as for Framed.WriteTo.
 	Unframe(b []byte) (payload []byte, err error)
-	// Ended is the error of a side whose socket has ended so: by io.EOF, or by an
-	// error of a read.
+	// Ended returns the error of a side whose socket ended by io.EOF or by the error of
+	// a read.
 	Ended(by error) error
-	// Frame makes frames of b[FrameRoom:FrameRoom+n] in place, of which it gives what is
-	// to be sent now: a part of b; empty: nothing yet. An error says that nothing can be
-	// sent any more.
+	// Frame makes frames of b[FrameRoom:FrameRoom+n] in place, and returns the part of b
+	// to send now; empty: nothing yet. After an error nothing more can be sent.
 	Frame(b []byte, n int) (frames []byte, err error)
-	// CanSplice reports whether payload goes into frames as it is, so that the loop can
-	// send AppendHeader's and behind it bytes that it never sees. It is asked once, behind
+	// CanSplice reports whether payload goes into frames unchanged, so that the loop can
+	// send a header of AppendHeader followed by spliced data. It is called once, after
 	// Attach.
 	CanSplice() bool
-	// AppendHeader appends the header of a frame of n bytes, which the caller sends behind
-	// it: at most as many as Frame is given. It may be called on another thread, but not
-	// beside Frame or a method that makes control frames. An error is that of Frame.
+	// AppendHeader appends the header of a frame of n bytes, which the caller sends after
+	// it; n is at most that of Frame. It may be called on another thread, but not at the
+	// same time as Frame or a method that makes control frames. Errors are as for Frame.
 	AppendHeader(b []byte, n int) (header []byte, err error)
 	// HasControl reports whether AppendControl has something to send.
 	HasControl() bool
-	// AppendControl appends frames of its own, which go between those of Frame: 16 KiB at
-	// most. last says that the stream is to end behind them.
+	// AppendControl appends control frames, at most 16 KiB, to send between those of
+	// Frame. last reports whether the stream must end after them.
 	AppendControl(b []byte) (frames []byte, last bool)
-	// CloseWrite queues a close frame, since the other side has ended; CloseGoing, since
-	// it is to end (see Quiet).
+	// CloseWrite queues a close frame because the other side has ended, CloseGoing because
+	// the session is to end (see Quiet).
 	CloseWrite() error
 	CloseGoing() error
 }
@@ -50,13 +49,13 @@ type Frames interface {
 // FrameRoom is the number of bytes before a payload that are reserved for its frame.
 const FrameRoom = 16
 
-// FramesHost is what Frames know of the loop.
+// FramesHost is the interface of a loop for its Frames.
 type FramesHost interface {
-	// Wake has the loop send what HasControl reports. It may be called by any
+	// Wake makes the loop send what HasControl reports. It may be called by any
 	// goroutine.
 	Wake()
-	// Blocked reports whether bytes of the client wait for the other side to take
-	// them, and whether frames wait for the client to. On the thread of the loop.
+	// Blocked reports whether data from the client waits for the other side to take it,
+	// and whether frames wait for the client to. Call it on the loop's thread only.
 	Blocked() (in, out bool)
 }
 

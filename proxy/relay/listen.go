@@ -125,7 +125,8 @@ func Adopt(f *os.File, addr string, sock Sock) (*Listener, error) {
 	return l.setUp(addr, sock)
 }
 
-// AdoptOrListen is Adopt where f is a listening socket, and else Listen. It closes f.
+// AdoptOrListen calls Adopt if f is a listening socket, and Listen otherwise. It
+// closes f.
 func AdoptOrListen(f *os.File, addr string, sock Sock) (*Listener, error) {
 	if f != nil {
 		defer f.Close()
@@ -274,8 +275,8 @@ func (l *Listener) Dup(sock Sock) (*Listener, error) {
 	return Adopt(f, l.Addr().String(), sock)
 }
 
-// TakeFile makes l, a Dup of old, the owner of their Unix socket's file: old no
-// longer removes it.
+// TakeFile makes l, a Dup of old, the owner of the file of their Unix socket: old
+// no longer removes it.
 func (l *Listener) TakeFile(old *Listener) {
 	old.mu.Lock()
 	file := old.file

@@ -11,27 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HasLoop says whether this system has the loop runner.
+// HasLoop reports whether this system has the loop runner.
 const HasLoop = true
 
 // mostLoops bounds the loops: each is a thread, and one copies about a hundred
 // thousand messages a second.
 const mostLoops = 16
 
-// Loop is the runner for TCP and Unix sockets on Linux, with TLS 1.3 or without: a
-// few event loops over raw descriptors that Go's own poller never sees. An idle session
-// costs it two descriptors and a small struct, no goroutine and no buffer.
-// The zero value is ready.
+// Loop is the runner for TCP and Unix sockets on Linux, with or without TLS 1.3: a few
+// event loops over raw descriptors that Go's own poller never sees. An idle session
+// costs two descriptors and a small struct, no goroutine and no buffer. The zero value
+// is ready to use.
 //
-// A session passes through these files: loop_accept_linux.go accepts its client
-// and begins its task; loop_opening_linux.go has its PROXY header read and its TLS
-// agreed on; loop_side_linux.go watches the client while it waits;
-// loop_dial_linux.go connects to the backend, on the loop with the fewest
-// sessions; loop_copy_linux.go copies its bytes, loop_tls_linux.go those of TLS,
-// loop_splice_linux.go those of a bulk stream; loop_close_linux.go passes ends of stream on and closes it.
+// A session passes through these files: loop_accept_linux.go accepts its client and
+// begins its task; loop_opening_linux.go reads its PROXY header and does the TLS
+// handshake; loop_side_linux.go watches the client while it waits; loop_dial_linux.go
+// connects to the backend, on the loop with the fewest sessions; loop_copy_linux.go
+// copies its data, loop_tls_linux.go that of TLS, loop_splice_linux.go that of bulk
+// streams; loop_close_linux.go passes on ends of stream and closes it.
 // loop_epoll_linux.go is the loop itself.
 type Loop struct {
-	Other *Stream // takes the tasks that Move gives away
+	Other *Stream // runs the tasks that Move moves
 
 	mu        sync.Mutex
 	loops     []*loop
@@ -178,11 +178,11 @@ func (r *Loop) leave(s *loopTask) {
 	}
 }
 
-// Move gives a task to the stream runner for good: its session needs what loops
-// cannot do. It is called within the task's step, while neither a dial nor a
-// function of Do is under way, and before Relay. The client's side becomes a
-// net.Conn, and no byte is lost. From then on the task is to use the methods of
-// Other; events that are on their way to the loop still arrive.
+// Move moves a task to the stream runner for good, if its session needs what loops
+// cannot do. Call it within the task's step, while neither a dial nor a function of Do
+// is in progress, and before Relay. The client's side becomes a net.Conn, and no data
+// is lost. From then on the task must use the methods of Other; events already posted
+// to the loop still arrive.
 func (r *Loop) Move(t Task) {
 	s := &t.RunnerState().loop
 	c := s.client

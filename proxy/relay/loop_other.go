@@ -2,7 +2,7 @@
 
 package relay
 
-// HasLoop says whether this system has the loop runner.
+// HasLoop reports whether this system has the loop runner.
 const HasLoop = false
 
 // Loop is the stream runner here: only Linux has event loops.

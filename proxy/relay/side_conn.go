@@ -8,9 +8,9 @@ import (
 )
 
 // Conn returns the side's connection, for the handshake: PROXY header, TLS. The
-// side still owns it. That of a raw side is called for in a step, and is for the
-// function that the step gives to Do; if the side speaks TLS, it is one over that, and
-// reads what Unread was given first.
+// side still owns it. The connection of a raw side must be requested in a step,
+// for the function that the step passes to Do; if the side uses TLS, it is one
+// over TLS, and reads the data of Unread first.
 func (s *Side) Conn() net.Conn {
 	switch {
 	case s.isSecure():
@@ -61,8 +61,8 @@ func (s *Side) Unread(b []byte) {
 	}
 }
 
-// Replay returns the side's connection for a layer over it that reads what Unread
-// was given first; the side delivers that no more.
+// Replay returns the side's connection for a layer over it that reads the data of
+// Unread first; the side then no longer delivers that data.
 func (s *Side) Replay() net.Conn {
 	c := s.Conn()
 	if s.connSide != nil && len(s.early) > 0 {

@@ -19,7 +19,7 @@ func (s Sock) control(network, _ string, rc syscall.RawConn) error {
 	return s.set(network, rc)
 }
 
-// HasQuiet says whether this system can hold back the last ACK of a handshake: if
+// HasQuiet reports whether this system can hold back the last ACK of a handshake: if
 // the connection is reset before the ACK is sent, the server's accept never
 // returns it (HAProxy and LVS check in this way).
 const HasQuiet = true

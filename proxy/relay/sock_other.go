@@ -13,7 +13,7 @@ import (
 
 func (s Sock) control(_, _ string, _ syscall.RawConn) error { return nil }
 
-// HasQuiet says whether this system can hold back the last ACK of a handshake.
+// HasQuiet reports whether this system can hold back the last ACK of a handshake.
 const HasQuiet = false
 
 // prepare sets up the sockets of a dialer.

@@ -23,9 +23,10 @@ type Framed interface {
 	CanIdle() bool
 }
 
-// StopWatch ends what Watch began, so that the caller can read from the side.
-// Of a side that relays it keeps a goroutine reading until the side is closed. A raw
-// side that relays in frames is closed to the relay: its connection goes on by itself.
+// StopWatch ends what Watch began, so that the caller can read from the side. For
+// a relaying side it keeps a goroutine reading until the side is closed. A raw
+// side that relays frames is closed to the relay, and its connection reads and
+// writes the socket itself.
 func (s *Side) StopWatch() {
 	if s.isRaw() {
 		s.rawStopWatch()
