@@ -14,7 +14,7 @@ var (
 	EventBackendDown = eventKind("backend.down")     // the checks of a backend failed
 	EventEjected     = eventKind("backend.ejected")  // a backend was ejected because sessions fail on it
 	EventReturned    = eventKind("backend.returned") // the ejection of a backend ended
-	EventAdmin       = eventKind("backend.admin")    // a backend was drained, put into maint or ready, weighted, added or removed
+	EventAdmin       = eventKind("backend.admin")    // a backend was drained, put into maint, made ready, given a weight, added or removed
 	EventDrained     = eventKind("backend.drained")  // a drain ended
 	EventService     = eventKind("service")          // a service was paused, resumed, opened or closed
 	EventQueue       = eventKind("queue")            // a client was admitted after a long wait or timed out, or the queue is full
@@ -57,18 +57,18 @@ const (
 
 // Event is one thing that happened, in one sentence.
 type Event struct {
-	Seq     uint64    `json:"seq"` // from 1, without gaps
-	Time    time.Time `json:"time"`
-	Kind    string    `json:"kind"`
+	Seq     uint64    `json:"seq"`  // number of the event, from 1, without gaps
+	Time    time.Time `json:"time"` // when it happened
+	Kind    string    `json:"kind"` // see the list of kinds
 	Level   string    `json:"level"`
 	Service string    `json:"service,omitempty"`
 	Backend string    `json:"backend,omitempty"`
 	Session string    `json:"session,omitempty"`
-	By      string    `json:"by,omitempty"`      // who acted: "ana@edge-01"
+	By      string    `json:"by,omitempty"`      // operator who acted: "ana@edge-01"
 	Peer    string    `json:"peer,omitempty"`    // another node that the event is about
 	Stack   string    `json:"-"`                 // of a panic; for the log
 	Past    bool      `json:"-"`                 // from before this process (Handover.Remember): already logged and notified
-	Text    string    `json:"text"`              // "backend pg-d is down: connection refused (3 of 3 checks failed)"
+	Text    string    `json:"text"`              // the sentence: "backend pg-d is down: connection refused (3 of 3 checks failed)"
 	Command string    `json:"command,omitempty"` // the command line of an operator's act
 }
 

@@ -16,12 +16,12 @@ type entry struct {
 
 // ended is the line of a session that has ended.
 type ended struct {
-	Time time.Time `json:"time"` // of its end
+	Time time.Time `json:"time"` // when the session ended
 	Node string    `json:"node"`
 	proxy.Record
 }
 
-// ongoing is like a proxy.Record, of a session that has not ended.
+// ongoing is the line of a session that has not ended, like a proxy.Record.
 type ongoing struct {
 	Time            time.Time `json:"time"`
 	Node            string    `json:"node"`
@@ -32,7 +32,7 @@ type ongoing struct {
 	Via             string    `json:"via"`
 	Ongoing         bool      `json:"ongoing"` // always true
 	Phase           string    `json:"phase"`
-	DurationSeconds float64   `json:"duration_seconds"` // so far, like the fields below
+	DurationSeconds float64   `json:"duration_seconds"` // time from accept until now; the following fields are also values until now
 	IdleSeconds     float64   `json:"idle_seconds"`
 	BytesIn         int64     `json:"bytes_in"`
 	BytesOut        int64     `json:"bytes_out"`

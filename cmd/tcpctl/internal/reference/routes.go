@@ -27,7 +27,7 @@ var stretch = []string{"since", "until", "service"}
 var routes = []route{
 	{"GET", "/v1/status", "Everything at one moment.", "api.Status", "", nil},
 	{"GET", "/v1/config", "The configuration that the instance runs.", "api.ConfigText", "", nil},
-	{"GET", "/v1/sessions", "Live sessions, oldest first; with `ended`, the sessions that ended last.", "[]proxy.SessionInfo", "", []string{"service", "backend", "client", "ended", "older_seconds", "limit"}},
+	{"GET", "/v1/sessions", "Live sessions, oldest first; with `ended`, also recently ended ones.", "[]proxy.SessionInfo", "", []string{"service", "backend", "client", "ended", "older_seconds", "limit"}},
 	{"GET", "/v1/services/{service}/queue", "The waiting clients of a service, in order.", "[]proxy.WaiterInfo", "", nil},
 	{"GET", "/v1/services/{service}/line", "What this node knows of the queue of a cluster-wide lock.", "api.NodeLine", "", nil},
 	{"GET", "/v1/events", "The events after `since`; with `wait`, the answer waits up to 30 s for the first one.", "proxy.EventPage", "", []string{"since_seq", "wait"}},
@@ -54,7 +54,7 @@ var parameters = map[string]struct{ name, kind, about string }{
 	"backend":       {"backend", "string", "only this backend"},
 	"backends":      {"backends", "flag", "1: also those of backends"},
 	"client":        {"client", "string", "only clients of this address or network"},
-	"ended":         {"ended", "flag", "1: sessions that have ended"},
+	"ended":         {"ended", "flag", "1: also recently ended sessions"},
 	"older_seconds": {"older_seconds", "number", "only sessions at least this old"},
 	"limit":         {"limit", "integer", "most elements; 0: all"},
 	"since_seq":     {"since", "integer", "for events, the seq of the last one seen; 0: from the first"},
@@ -138,7 +138,7 @@ func (s *source) routeList() ([]byte, error) {
 	m.block("sh", `curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/status
 curl --unix-socket /run/tcpctl/tcpctl.sock http://tcpctl/v1/acts/drain \
   -d '{"targets": ["db/a"], "limit_seconds": 30}'`)
-	m.text("An error has status 400 (bad request), 404 (unknown), 409 (refused), 502 (the other node was not reached) or 504 (the other node did not answer), and the body `{\"error\": {\"code\", \"message\", \"hint\"}}`.")
+	m.text("An error has status 400 (bad request), 404 (unknown), 409 (refused), 502 (the other node was not reached), 503 (no majority of the cluster) or 504 (the other node did not answer), and the body `{\"error\": {\"code\", \"message\", \"hint\"}}`.")
 	var rows [][]string
 	for _, r := range all {
 		if strings.HasPrefix(r.body, "act ") {
