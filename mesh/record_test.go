@@ -151,6 +151,40 @@ func TestStreams(t *testing.T) {
 	})
 }
 
+// TestAStreamIsWaitedForWithAContext: a peer that takes no streams keeps nobody for longer than that.
+func TestAStreamIsWaitedForWithAContext(t *testing.T) {
+	cfg := mesh.Config{Secrets: []string{mesh.NewSecret()}, Suspect: 30 * time.Second, Dead: time.Minute, OnStream: func(_ meshinfo.Peer, c net.Conn) { c.Close() }}
+	pair(t, cfg, func(t *testing.T, net *meshtest.Network, hosts [2]*meshtest.Host, a, b *node) {
+		hosts[1].Freeze()
+		waited := 0
+		for range 80 {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			began := time.Now()
+			s, err := a.OpenStream(ctx, "b")
+			switch took := time.Since(began); {
+			case err == nil:
+				defer s.Close()
+			case !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond:
+				t.Errorf("%v after %v", err, took)
+			default:
+				waited++
+			}
+			cancel()
+		}
+		if waited == 0 {
+			t.Error("the peer took all of them")
+		}
+		hosts[1].Thaw()
+		await(t, "a stream", func() bool {
+			s, err := a.OpenStream(t.Context(), "b")
+			if err == nil {
+				s.Close()
+			}
+			return err == nil
+		})
+	})
+}
+
 func TestNoStreamsWithoutASecret(t *testing.T) {
 	pair(t, mesh.Config{OnStream: func(meshinfo.Peer, net.Conn) { panic("a stream came") }}, func(t *testing.T, _ *meshtest.Network, _ [2]*meshtest.Host, a, b *node) {
 		if _, err := a.OpenStream(t.Context(), "b"); !errors.Is(err, mesh.ErrUntrusted) {

@@ -45,9 +45,9 @@ func (n *Node) Find(peer string) (meshinfo.Peer, error) {
 // OpenStream opens a stream to a trusted peer, which gets it by Config.OnStream. The peer is named as for Find. The stream has
 // no half-close; the caller closes it. It ends when the peer is lost. The error may be ErrUntrusted, or one of Find's.
 //
-// OpenStream does not wait for a peer that is linked to this node: if that has no OnStream, or 64 streams of this node's open, the
-// first Read fails. To others the stream goes through a hub, with TLS from end to end that the hub cannot read, and OpenStream
-// waits for the peer, for Config.HandshakeTimeout at most.
+// OpenStream does not wait for a peer that is linked to this node, unless 64 streams are on the way to it: if that has no OnStream,
+// or 64 streams of this node's open, the first Read fails. To others the stream goes through a hub, with TLS from end to end that the hub cannot read, and OpenStream
+// waits for the peer, for Config.HandshakeTimeout at most. It never waits longer than for ctx.
 func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	n.mu.Lock()
 	p, err := n.reached(peer)
@@ -57,21 +57,42 @@ func (n *Node) OpenStream(ctx context.Context, peer string) (net.Conn, error) {
 	}
 	l, value := p.link, p.value()
 	through := l == nil || l.spare && p.via() != nil
-	n.mu.Unlock()
 	if err := ctx.Err(); err != nil {
+		n.mu.Unlock()
 		return nil, err
 	}
-	switch {
-	case through:
-		return n.openRelayed(ctx, value)
-	case l.session == nil:
-		return nil, ErrUntrusted
+	type result struct {
+		net.Conn
+		error
 	}
-	s, err := l.session.Open()
-	if err != nil {
-		return nil, fmt.Errorf("mesh: stream to %s: %w", peer, err)
+	opened := make(chan result)
+	n.wg.Go(func() { // yamux waits for no context
+		var r result
+		switch {
+		case through:
+			r.Conn, r.error = n.openRelayed(ctx, value)
+		case l.session == nil:
+			r.error = ErrUntrusted
+		default:
+			if r.Conn, r.error = l.session.Open(); r.error != nil {
+				r.error = fmt.Errorf("mesh: stream to %s: %w", peer, r.error)
+			}
+		}
+		select {
+		case opened <- r:
+		case <-ctx.Done():
+			if r.error == nil {
+				r.Conn.Close()
+			}
+		}
+	})
+	n.mu.Unlock()
+	select {
+	case r := <-opened:
+		return r.Conn, r.error
+	case <-ctx.Done():
+		return nil, fmt.Errorf("mesh: stream to %s: %w", peer, ctx.Err())
 	}
-	return s, nil
 }
 
 // reached is the peer of that name. Called with node.mu held.
