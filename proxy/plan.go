@@ -141,11 +141,17 @@ func (p *Plan) finish(failed error) {
 	if p.opt.Cluster != nil {
 		p.opt.Cluster.End()
 	}
-	s.queue.Do(func() { s.plan = nil })
+	overdue := 0.0
+	s.queue.Do(func() {
+		s.plan = nil
+		if p.ours != nil && p.ours.overdue {
+			overdue = time.Since(p.ours.until).Seconds()
+		}
+	})
 	numbers, after := p.tally.end()
 	p.mu.Lock()
 	r := &p.report
-	r.Ended, r.Numbers = time.Now(), numbers
+	r.Ended, r.Numbers, r.OverdueSeconds = time.Now(), numbers, overdue
 	r.SetNodes(nodes)
 	r.Seconds = r.Ended.Sub(r.Started).Seconds()
 	for i := range r.Backends {

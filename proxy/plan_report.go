@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
 // Report is the outcome of a plan; Sentence is for people. While the plan runs,
@@ -21,7 +23,9 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Seconds float64   `json:"seconds"` // duration, or duration so far, by the monotonic clock
-	Numbers Numbers   `json:"numbers"`
+	// OverdueSeconds is how long a window ran past its max, while clients were rejected.
+	OverdueSeconds float64 `json:"overdue_seconds,omitempty"`
+	Numbers        Numbers `json:"numbers"`
 	// Nodes are the parts of all nodes in a plan of ScopeCluster; Numbers are then the sum of the known parts.
 	Nodes    []NodeReport    `json:"nodes,omitempty"`
 	Backends []BackendChange `json:"backends"`
@@ -50,13 +54,20 @@ type BackendChange struct {
 
 // Sentence returns the report as one sentence.
 func (r *Report) Sentence() string {
-	s := fmt.Sprintf("%s %s of %s %s after %s: %d held, longest %.1fs, %d abandoned, %d cut, %d failed, %d rejected",
-		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.Numbers.Held, r.Numbers.LongestSeconds,
+	s := fmt.Sprintf("%s %s of %s %s after %s%s: %d held, longest %.1fs, %d abandoned, %d cut, %d failed, %d rejected",
+		r.Kind, r.ID, r.Service, strings.ReplaceAll(r.State, "_", " "), r.Took(), r.overdue(), r.Numbers.Held, r.Numbers.LongestSeconds,
 		r.Numbers.Abandoned, r.Numbers.Cut, r.Numbers.Failed, r.Numbers.Rejected)
 	if r.Error != "" {
 		s += " (" + r.Error + ")"
 	}
 	return s
+}
+
+func (r *Report) overdue() string {
+	if r.OverdueSeconds == 0 {
+		return ""
+	}
+	return ", " + text.Took(r.OverdueSeconds) + " past its max"
 }
 
 // Took returns how long the plan took, by the monotonic clock.

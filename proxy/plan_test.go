@@ -258,8 +258,9 @@ func TestRule18TheCommandOutlivesMax(t *testing.T) {
 	}
 	p.CommandEnded(p.Token(), nil)
 	// Rule 9: who was held has failed, and who came afterwards has not waited.
-	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 || report.Numbers.Held != 1 || report.Numbers.Rejected != 1 {
-		t.Errorf("%+v", report)
+	if report := v.ended(p, nil); report.State != proxy.PlanDone || report.Numbers.Failed != 1 || report.Numbers.Held != 1 || report.Numbers.Rejected != 1 ||
+		report.OverdueSeconds <= 0 || !strings.Contains(report.Sentence(), "s past its max: 1 held") {
+		t.Errorf("%+v: %s", report, report.Sentence())
 	}
 	v.dial("next").hears("a next")
 }

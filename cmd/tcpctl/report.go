@@ -72,6 +72,9 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 	if r.Error != "" {
 		line("reason: %s", text.Safe(r.Error))
 	}
+	if r.OverdueSeconds > 0 {
+		line("overdue: it ran %s past its --max, and clients were rejected meanwhile", text.Took(r.OverdueSeconds))
+	}
 	n := r.Numbers
 	if len(r.Nodes) > 0 {
 		line("%s", proxy.AcrossNodes(r.Nodes))
