@@ -35,6 +35,7 @@ var (
 	EventPauseNear   = eventKind("pause.near_max")   // less than a quarter of a pause's maximum remains
 	EventQueueOld    = eventKind("queue.old")        // the oldest waiter has waited for half of queue.timeout
 	EventPanic       = eventKind("panic")            // a bug in the program ended a session, check, hook or step
+	EventLog         = eventKind("log")              // lines of the access log are lost, or no longer
 	EventWindow      = eventKind("window.alarm")     // a window's command is still running at the deadline of its pause
 )
 

@@ -4,15 +4,16 @@
 //
 //	log, err := access.New("edge-01", access.Config{File: "/var/log/tcpctl/access"}, logger)
 //	engine, err := proxy.New(proxy.Config{OnRecord: log.Record, …})
-//	log.Follow(&api.Local{Engine: engine})
+//	log.Follow(&api.Local{Engine: engine}, engine.Operator().Note)
 //	defer log.Close() // after the engine's end
 //
 // Sessions never wait for the disk: what comes too fast is counted as lost,
-// and the log says so.
+// and is an event.
 package access
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type Log struct {
 	log    *slog.Logger
 	out    atomic.Pointer[output] // nil: nothing is written
 	lost   atomic.Uint64          // by outputs that were closed
+	losing chan error             // why a line was lost just now
 	ctx    context.Context
 	cancel context.CancelFunc
 	again  chan struct{} // how often has changed
@@ -47,7 +49,7 @@ type Log struct {
 // New begins an access log, whose lines name the node; without a file it waits for one to be Set. Errors
 // go to log. Close it.
 func New(node string, c Config, log *slog.Logger) (*Log, error) {
-	l := &Log{node: node, log: log, again: make(chan struct{}, 1)}
+	l := &Log{node: node, log: log, again: make(chan struct{}, 1), losing: make(chan error, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.Set(c); err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func (l *Log) Set(c Config) error {
 		var out *output
 		if c.File != "" {
 			var err error
-			if out, err = open(c.File, l.log); err != nil {
+			if out, err = open(c.File, l.losing); err != nil {
 				return err
 			}
 		}
@@ -92,14 +94,48 @@ func (l *Log) Record(r proxy.Record) {
 // Writes says whether records are written now.
 func (l *Log) Writes() bool { return l.out.Load() != nil }
 
-// Follow begins to write lines of the source's live sessions. Call it once.
-func (l *Log) Follow(source api.Source) {
-	l.wg.Add(1)
-	go l.follow(source)
+// Follow begins to write lines of the source's live sessions, and to note when lines are lost. Call it once.
+func (l *Log) Follow(source api.Source, note func(proxy.Event)) {
+	l.wg.Go(func() { l.follow(source) })
+	l.wg.Go(func() { l.watch(note) })
+}
+
+// calm is how long no line has been lost where a loss has ended, so that there are two events of it a minute at
+// most.
+const calm = time.Minute
+
+func (l *Log) watch(note func(proxy.Event)) {
+	told := uint64(0)
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case err := <-l.losing:
+			why := "sessions end faster than the disk or the reader of the pipe takes lines"
+			if err != nil {
+				why = err.Error()
+			}
+			note(proxy.Event{Kind: proxy.EventLog, Level: proxy.LevelWarn, Text: "lines of the access log are lost: " + why})
+		}
+		for last := uint64(0); last < l.Lost(); {
+			last = l.Lost()
+			select {
+			case <-l.ctx.Done():
+				return
+			case <-time.After(calm):
+			}
+		}
+		select {
+		case <-l.losing: // of the same
+		default:
+		}
+		lost := l.Lost()
+		note(proxy.Event{Kind: proxy.EventLog, Text: fmt.Sprintf("lines of the access log are no longer lost: %d were, none of them in the last minute", lost-told)})
+		told = lost
+	}
 }
 
 func (l *Log) follow(source api.Source) {
-	defer l.wg.Done()
 	for {
 		l.mu.Lock()
 		every := l.cfg.Flush
@@ -192,17 +228,10 @@ type output struct {
 	spool *logfile.Spool[entry]
 }
 
-func open(path string, log *slog.Logger) (*output, error) {
+func open(path string, losing chan<- error) (*output, error) {
 	file, err := logfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	lost := func(n uint64, err error) {
-		if err != nil {
-			log.Warn("access log: lines were lost: the file could not be written", "lines", n, "file", path, "error", err)
-		} else {
-			log.Warn("access log: lines were lost: sessions end faster than the disk takes lines", "lines", n, "file", path)
-		}
-	}
-	return &output{file, logfile.NewSpool(logfile.SpoolConfig[entry]{Size: room, To: file, Append: appendLine, Lost: lost})}, nil
+	return &output{file, logfile.NewSpool(logfile.SpoolConfig[entry]{Size: room, To: file, Append: appendLine, Losing: losing})}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,7 +104,7 @@ func TestSessionsThatGoOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access")
 	l := newLog(t, Config{File: path, Flush: time.Hour})
 	src := &source{sessions: []proxy.SessionInfo{{ID: "s7", Service: "db", Client: "10.0.0.1:9", Via: "tcp", Phase: "relay", AgeSeconds: 400, BytesIn: 5}}}
-	l.Follow(src)
+	l.Follow(src, nil)
 	if err := l.Set(Config{File: path, Flush: 5 * time.Millisecond}); err != nil { // as a reload does
 		t.Fatal(err)
 	}
@@ -157,6 +158,66 @@ func TestRotationLosesNothing(t *testing.T) {
 	}
 }
 
+// TestALossIsTwoEvents: one at its start, and one with the count once it is over, however many lines it was.
+func TestALossIsTwoEvents(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	file := filepath.Join(t.TempDir(), "access")
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []proxy.Event
+		l, err := New("edge-01", Config{File: "/dev/full"}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		l.Follow(&source{}, func(ev proxy.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, ev)
+		})
+		want := func(text ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if len(told) != len(text) {
+				t.Fatalf("%+v, want %d events", told, len(text))
+			}
+			for i, ev := range told {
+				if ev.Kind != proxy.EventLog || !strings.Contains(ev.Text, text[i]) {
+					t.Errorf("%+v, want: %s", ev, text[i])
+				}
+			}
+			told = nil
+		}
+		want()
+		l.Record(proxy.Record{})
+		want("lines of the access log are lost: write /dev/full: no space left on device")
+		for range 9 { // and goes on
+			time.Sleep(calm / 2)
+			l.Record(proxy.Record{})
+			want()
+		}
+		if err := l.Set(Config{File: file}); err != nil {
+			t.Fatal(err)
+		}
+		l.Record(proxy.Record{})
+		time.Sleep(2 * calm)
+		want("are no longer lost: 10 were")
+		time.Sleep(time.Hour)
+		want()
+		if err := l.Set(Config{File: "/dev/full"}); err != nil {
+			t.Fatal(err)
+		}
+		l.Record(proxy.Record{})
+		want("are lost: write /dev/full")
+		time.Sleep(2 * calm)
+		want("are no longer lost: 1 were")
+	})
+}
+
 func TestSetChangesTheFile(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	l := newLog(t, Config{})
@@ -198,7 +259,7 @@ func TestBehindAnEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer engine.Close()
-	l.Follow(&api.Local{Engine: engine})
+	l.Follow(&api.Local{Engine: engine}, engine.Operator().Note)
 	c, err := net.Dial("tcp", engine.Service("db").Info().Listen[0])
 	if err != nil {
 		t.Fatal(err)

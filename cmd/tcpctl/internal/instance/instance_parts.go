@@ -166,7 +166,7 @@ func (in *Instance) start(ctx context.Context) (err error) {
 	if in.ssh != nil {
 		in.ssh.Start()
 	}
-	in.access.Follow(in.local)
+	in.access.Follow(in.local, in.local.Engine.Operator().Note)
 	if in.predecessor != nil {
 		in.owning.Go(func() { in.takeOwnership(ctx) })
 	}

@@ -18,15 +18,18 @@ const (
 // the reader of a pipe, does not take them.
 var ErrStuck = errors.New("logfile: the remaining lines were not written: the disk or the reader of the pipe takes no more")
 
-// SpoolConfig says how values become lines. All fields but Size are needed.
+// SpoolConfig says how values become lines. To and Append are needed.
 type SpoolConfig[T any] struct {
 	Size   int // how many may wait; 0: 4096
 	To     io.Writer
 	Append func(line []byte, v T) []byte // its text, with the end of the line
 	// Lost gets how many values have been lost since its last call, because
 	// they came too fast or could not be written (then err says why). The
-	// writing goroutine calls it, seldom.
+	// writing goroutine calls it, seldom. nil: nobody is told.
 	Lost func(n uint64, err error)
+	// Losing gets why a value was lost, if there is room in it, as soon as it is: also while the
+	// writing goroutine waits. nil is too fast.
+	Losing chan<- error
 }
 
 // Spool takes values on one side without ever waiting, and writes them as
@@ -65,7 +68,15 @@ func (s *Spool[T]) Put(v T) {
 		default:
 		}
 	}
-	s.lost.Add(1)
+	s.lose(1, nil)
+}
+
+func (s *Spool[T]) lose(n uint64, err error) {
+	s.lost.Add(n)
+	select {
+	case s.cfg.Losing <- err:
+	default:
+	}
 }
 
 // PutWait is Put that waits for room; it reports false when the
@@ -143,7 +154,7 @@ func (s *Spool[T]) write(lines []byte, v T) []byte {
 				n--
 			}
 		}
-		s.lost.Add(n)
+		s.lose(n, err)
 	}
 	s.sayLost(false)
 	return lines
@@ -152,7 +163,7 @@ func (s *Spool[T]) write(lines []byte, v T) []byte {
 // sayLost says at once that values were lost, and again after a while.
 func (s *Spool[T]) sayLost(last bool) {
 	lost := s.lost.Load()
-	if lost == s.said || !last && time.Since(s.saidAt) < sayAgain {
+	if s.cfg.Lost == nil || lost == s.said || !last && time.Since(s.saidAt) < sayAgain {
 		return
 	}
 	s.cfg.Lost(lost-s.said, s.trouble)
