@@ -15,10 +15,10 @@ import (
 // new sessions for a while, even if its checks pass (rule 41). The zero value is
 // off.
 type PassiveConfig struct {
-	Failures          int           // in a row; 0: off
-	Window            time.Duration // that they fall in; 0: 10 s
-	Eject             time.Duration // the first time; doubles each time, up to ten times; 0: 30 s
-	MaxEjectedPercent int           // of the backends that are up and ready; 0: 50, negative: none
+	Failures          int           // consecutive failures that eject; 0: off
+	Window            time.Duration // how close together they must be; 0: 10 s
+	Eject             time.Duration // length of the first ejection; doubles each time, up to ten times this; 0: 30 s
+	MaxEjectedPercent int           // most ejected backends, in percent of those up and ready; 0: 50, negative: none
 }
 
 // longestEjection is how many times PassiveConfig.Eject an ejection may last.
@@ -241,7 +241,7 @@ func (bs *backendSet) returnDueLocked(now time.Time) {
 	}
 }
 
-// EjectionState is an ejection on its way to the next engine.
+// EjectionState is an ejection as passed to the next engine.
 type EjectionState struct {
 	EjectionInfo
 	Addr          string  `json:"addr"`

@@ -34,12 +34,12 @@ type ClusterPause struct {
 	// Roll identifies the roll of several consecutive pauses: what happens between two of them
 	// counts for the later one; "": this pause is not part of a roll.
 	Roll    string
-	By      string // the operator
+	By      string // operator
 	Reason  string
 	Window  bool          // it lasts beyond Max until a ClusterFacts without it, because its command may run
 	Command bool          // the command of the window runs
 	Limit   time.Duration // how long live sessions may take to end, from now on; 0: as long as the pause
-	Then    string        // at that limit
+	Then    string        // what happens at Limit
 	Max     time.Duration // longest pause, from now on
 	Quiet   time.Duration // as in PauseOptions
 }
@@ -52,8 +52,8 @@ type ClusterBackend struct {
 	DrainOptions
 }
 
-// ClusterReport is how far an engine is with a ClusterPause, and what it meant to clients.
-// The processes before an upgrade report for themselves.
+// ClusterReport is the progress of one engine with a ClusterPause, and its effect
+// on clients. Processes before an upgrade report for themselves.
 type ClusterReport struct {
 	Pause    uint64 // ID of the pause; 0: there was none
 	Live     int    // live sessions, of the Backend if there is one
@@ -105,8 +105,8 @@ func (u ClusterUser) Report() (r ClusterReport, more <-chan struct{}) {
 	return r, more
 }
 
-// Check demands good checks of the backends that were up before the last pause, or of the
-// one that it is about (rule 11).
+// Check requires passed checks of the backends that were up before the last
+// pause, or of the pause's Backend (rule 11), and waits for them.
 func (u ClusterUser) Check(ctx context.Context) (detail string, err error) {
 	s := u.service
 	var of []*Backend
@@ -215,8 +215,8 @@ func (u ClusterUser) endReport(r ClusterReport) {
 	})
 }
 
-// Finish returns the final report of the last pause, and ends counting for it. Clients
-// that it held and that have not been served yet are not waited for.
+// Finish returns the final report of the last pause, and ends counting for it. It
+// does not wait for clients that the pause held and that are not served yet.
 func (u ClusterUser) Finish() ClusterReport {
 	r, _ := u.Report()
 	u.endReport(r)

@@ -70,9 +70,9 @@ func (p *clusterPause) holdsLocked(b *Backend) bool {
 // engines.
 type ClusterDrain struct {
 	Backend string
-	Live    int    // sessions
-	Cut     int    // at the limit
-	State   string // DrainRuns, or how it has ended here
+	Live    int    // live sessions
+	Cut     int    // sessions cut at the limit
+	State   string // DrainRuns, or how the drain ended on this engine
 }
 
 // States of a ClusterDrain.

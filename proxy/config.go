@@ -101,11 +101,11 @@ type ServiceConfig struct {
 	Source []netip.Addr
 
 	Balance          string        // random (weighted), roundrobin, leastconn, p2c, source or first; "" is random
-	ConnectTimeout   time.Duration // 0: 3 s
+	ConnectTimeout   time.Duration // of one dial to a backend; 0: 3 s
 	ConnectRetries   int           // dials to other backends; 0: 2, negative: none
 	IdleTimeout      time.Duration // without data in either direction; 0: off
 	HalfCloseTimeout time.Duration // silence of one side after the other has ended; 0: 1 min, negative: off
-	MaxLifetime      time.Duration // 0: off
+	MaxLifetime      time.Duration // then a session is reset; 0: off
 	Sock             relay.Sock    // options of the sockets of both sides
 	Relay            string        // auto, loop or stream; "" is auto
 	NoBackend        string        // Hold or Reject; "" is Hold
@@ -189,18 +189,18 @@ type QueueConfig struct {
 type CheckConfig struct {
 	Type     string        // tcp, http, send-expect, exec, passive or none; "" is tcp
 	Port     int           // 0: the backend's own
-	Path     string        // http
-	Method   string        // http
+	Path     string        // http: path of the request; "" is "/"
+	Method   string        // http: method of the request; "" is GET
 	Host     string        // http, and the SNI of TLS; "": the address, or localhost for unix
 	Expect   int           // http: status of a passed check; 0: 200
 	TLS      bool          // tcp, http, send-expect: over TLS; the certificate is not verified
 	Send     string        // send-expect: bytes to send; "": the backend speaks first
 	Want     string        // send-expect: bytes that the reply must contain
 	Run      []string      // exec: command; TCPCTL_SERVICE, TCPCTL_BACKEND and TCPCTL_ADDR are in its environment
-	Interval time.Duration // 0: 5 s
-	Timeout  time.Duration // 0: 4 s
-	Rise     int           // 0: 2
-	Fall     int           // 0: 3
+	Interval time.Duration // from the end of one check to the start of the next; 0: 5 s
+	Timeout  time.Duration // of one check; 0: 4 s
+	Rise     int           // consecutive passed checks before a backend is up; 0: 2
+	Fall     int           // consecutive failed checks before a backend is down; 0: 3
 	// SlowStart is how long a backend that came up takes to reach its full weight;
 	// 0: no time. Policies that ignore weights ignore SlowStart, and so does source.
 	SlowStart time.Duration
@@ -225,7 +225,7 @@ type PauseConfig struct {
 
 // BackendConfig configures one backend of a service.
 type BackendConfig struct {
-	Name        string // "": the address
+	Name        string // unique in the service; "": the address
 	Addr        string // "host:port" or "unix:/path"
 	Weight      int    // share of new sessions; 0: 1, negative: none
 	Priority    int    // backends of priority 1 serve when none of priority 0 is up and ready

@@ -172,8 +172,8 @@ func (e *Engine) undoOpenLocked() {
 	e.loop.Shutdown()
 }
 
-// Start opens all listeners, or none, and begins to serve. After an error that
-// it could not, it returns that again: make another engine.
+// Start opens all listeners, or none, and begins to serve. If it fails, later
+// calls return the same error: create another engine.
 func (e *Engine) Start() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
