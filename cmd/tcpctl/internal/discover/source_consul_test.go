@@ -134,6 +134,7 @@ func TestConsulFloods(t *testing.T) {
 	if got := asked(t, &Spec{From: "consul:db?addr=" + server.URL}); !strings.HasPrefix(got, "! consul: ") {
 		t.Errorf("got %s", got)
 	}
+	proxytest.StopListening(server.Listener)
 	server.Close()
 	if sent > 500 {
 		t.Errorf("%d MiB were taken", sent)
