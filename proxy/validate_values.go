@@ -120,7 +120,7 @@ func (v *values) rate(key string, r float64) {
 	switch {
 	case r == 0:
 	case math.IsNaN(r), math.IsInf(r, 0), r < minRate, r > maxRate:
-		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'f', -1, 64))
+		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'g', -1, 64))
 	}
 }
 
