@@ -148,7 +148,7 @@ func TestRule22WhatCannotBeOpenedChangesNothing(t *testing.T) {
 func TestRule22ListenMoves(t *testing.T) {
 	t.Parallel()
 	a := newServer(t, "a")
-	c := service("db", "127.0.0.1:0", a)
+	c := service("db", proxytest.FreePort(t), a) // which nobody else is given once it is closed
 	v := start(t, c)
 	old := v.addr()
 	c.Listen = []string{"[::1]:0"}
