@@ -210,6 +210,10 @@ func (f *Fleet) places(ctx context.Context, service string) (*api.Places, error)
 	return nil, nil
 }
 
+// electionWait is how long an act waits for a leader while none is known. Nothing has been
+// done then.
+const electionWait = 5 * time.Second
+
 // clusterDo is the act "cluster". What the leader has to do is asked of it.
 func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 	part := f.cluster.Load()
@@ -217,6 +221,13 @@ func (f *Fleet) clusterDo(ctx context.Context, r api.Request) (string, error) {
 		return "", api.Refused("this process has not joined the cluster yet", "try again")
 	}
 	did, err := f.clusterAct(ctx, part, &r)
+	for began := time.Now(); errors.Is(err, quorum.ErrNoQuorum) && ctx.Err() == nil && time.Since(began) < electionWait; {
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+			did, err = f.clusterAct(ctx, part, &r)
+		}
+	}
 	if leader, ok := errors.AsType[*quorum.LeaderError](err); ok {
 		if leader.ID == "" {
 			return "", api.NoQuorum(leader.Name+" leads, and is not reached from here: nothing was done", "tcpctl peers lists the nodes")
