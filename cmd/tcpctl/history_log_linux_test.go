@@ -22,6 +22,7 @@ type clientLog struct {
 	mu     sync.Mutex
 	events []clientEvent
 	addrs  map[string]bool // of those that were connected and not served
+	dialed map[string]time.Time
 	wg     sync.WaitGroup
 }
 
@@ -43,6 +44,14 @@ func (l *clientLog) add(what, addr string) {
 	}
 }
 
+// connected adds that a client is, which began to dial then.
+func (l *clientLog) connected(addr string, dialed time.Time) {
+	l.mu.Lock()
+	l.dialed[addr] = dialed
+	l.mu.Unlock()
+	l.add("connected", addr)
+}
+
 // at counts the events of some kinds until then.
 func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 	for _, ev := range l.events {
@@ -53,15 +62,15 @@ func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 	return n
 }
 
-// unanswered is how many were connected before a backend was dead, and failed after
+// unanswered is how many had dialed before a backend was dead, and failed after
 // its death had begun: a client cannot tell whether that was before it was served
 // or before it was answered, which is no failure of the service.
 func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
 	connected := map[string]bool{}
 	for _, ev := range l.events {
 		switch {
-		case ev.what == "connected":
-			connected[ev.addr] = !ev.at.After(dead)
+		case ev.what == "connected": // which a client of a busy machine may note long after it was served
+			connected[ev.addr] = !l.dialed[ev.addr].After(dead)
 		case ev.what == "failed" && ev.at.After(begun) && connected[ev.addr]:
 			n++
 		}
@@ -108,18 +117,19 @@ func (l *clientLog) within(t time.Time, c clientCount) (least, most int) {
 // visit is one client: it waits until it is served, and stays for a while.
 func (l *clientLog) visit(addr string, stays time.Duration) {
 	l.add("dials", "")
+	began := time.Now()
 	c, err := dial(addr)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		l.add("refused", "") // nothing listens there, and so nothing counts it
 		return
 	} else if err != nil { // it was rejected before the dial had returned
-		l.add("connected", err.Error())
+		l.connected(err.Error(), began)
 		l.add("failed", err.Error())
 		return
 	}
 	defer c.Close()
 	name := c.LocalAddr().String()
-	l.add("connected", name)
+	l.connected(name, began)
 	c.says("hello")
 	if line, err := c.r.ReadString('\n'); err != nil || !strings.Contains(line, "hello") {
 		l.add("failed", name)
@@ -185,7 +195,7 @@ file = %q
 	}
 	state(0, proxy.StateUp)
 	state(1, proxy.StateUp)
-	log := &clientLog{addrs: map[string]bool{}}
+	log := &clientLog{addrs: map[string]bool{}, dialed: map[string]time.Time{}}
 	addr := in.addr()
 	pass := func(d time.Duration) time.Time { time.Sleep(d); return time.Now() }
 	began := time.Now()

@@ -30,6 +30,8 @@ func TestEachJSONIsOneDocument(t *testing.T) {
 listen = "127.0.0.1:0"
 backends = [{ name = "a", addr = "`+a.addr+`", restart = ["true"] }, { name = "b", addr = "`+b.addr+`", restart = ["true"] }]
 check = { interval = "100ms" }
+[history]
+file = "memory"
 [mesh]
 name = "json"
 listen = "127.0.0.1:0"

@@ -203,7 +203,7 @@ func TestRule22AReloadInTheMiddleOfAWindow(t *testing.T) {
 	go func() { held <- oneVisit(in.addr(), "held") }()
 	in.until("a client is held", func(s *proxy.ServiceInfo) bool { return s.Queue.Waiting == 1 })
 	text, _ := os.ReadFile(in.path)
-	write(t, in.path, string(text)+"max_sessions = 50\n")
+	write(t, in.path, strings.Replace(string(text), "\nlisten", "\nmax_sessions = 50\nlisten", 1))
 	in.tcpctl("reload")
 	if s := in.service(); s.Pause == nil || s.Pause.Step != "command" || s.Queue.Waiting != 1 {
 		t.Errorf("after the reload: %+v", s)

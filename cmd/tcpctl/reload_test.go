@@ -29,6 +29,9 @@ func runConfigured(t *testing.T, text string) *configured {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tcpctl.toml")
 	in := &configured{path: path}
+	if !strings.Contains(text, "[history]") { // a database that nobody asks would be a third of a start
+		text += "\n[history]\nfile = \"off\"\n"
+	}
 	write(t, path, text)
 	in.running = runInstance(t, nil, "run", "-c", path, "--no-ui")
 	return in
