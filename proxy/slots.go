@@ -86,14 +86,18 @@ func (u SharedUser) Ask() {
 	s.queue.Update(s.shared.verifyLocked)
 }
 
-// Cut resets the sessions of these arrivals, whose slots are lost with a lease.
+// Cut resets the sessions of these arrivals, which it sorts: their slots are lost with a lease.
 // Done is called for each once it has ended.
 func (u SharedUser) Cut(arrivals []uint64) {
 	s := u.service
+	slices.Sort(arrivals)
 	s.queue.Do(func() {
 		n := 0
 		s.live.signal(endRequest{by: ByProxy, reason: ReasonLeaseLost, live: true}, func(sess *Session) bool {
-			cut := sess.backend != nil && slices.Contains(arrivals, sess.waiter.Arrival())
+			if sess.backend == nil {
+				return false
+			}
+			_, cut := slices.BinarySearch(arrivals, sess.waiter.Arrival())
 			if cut {
 				n++
 			}
