@@ -100,15 +100,16 @@ func TestASideThatIsResetBehindItsEnd(t *testing.T) {
 		b := newBackend(t)
 		h := open(t, r, "tcp", b.addr())
 		c, s := h.come(), b.take()
-		const size = 3 << 20
+		const size = 1 << 20
 		wrote := make(chan bool)
 		go func() {
 			defer close(wrote)
 			c.Write(make([]byte, size))
-			c.Close()
 		}()
 		session := next(t, h.begun)
-		receive(t, wrote) // a client that closes with an answer unread loses what its own system has
+		receive(t, wrote)
+		within(t, "the proxy's system has it", func() bool { return relay.Unsent(c) == 0 })
+		c.Close() // one that closes with an answer unread loses what its own system has
 		within(t, "the peer takes no more", func() bool {
 			now := session.client.In()
 			pause(50)

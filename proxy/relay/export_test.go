@@ -11,6 +11,10 @@ func SetIdleAfter(d time.Duration) { idleAfter = d }
 // WasReset says that a connection whose end has been read was reset.
 func WasReset(c net.Conn) bool { return NewSide(c).tcpState().closed }
 
+// Unsent is how many bytes written to a connection its peer has not acknowledged, where the system
+// can tell.
+func Unsent(c net.Conn) int { return NewSide(c).unsent() }
+
 // BetweenChecks has f called between what is looked at to judge an end, until
 // the function that it returns is called.
 func BetweenChecks(f func()) (back func()) {
