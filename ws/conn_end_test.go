@@ -16,6 +16,7 @@ import (
 // TestEOFWithoutCloseFrame: all payload of the client arrives, and then how it ended;
 // also where the program reads slowly.
 func TestEOFWithoutCloseFrame(t *testing.T) {
+	t.Parallel()
 	cert, _ := certificate(t)
 	whole := strings.Repeat("0123456789", 30_000)
 	for _, tt := range []struct {

@@ -90,6 +90,7 @@ func TestServeControlKeepsOrder(t *testing.T) {
 
 // TestServeControlNoticesACloseBehindPayload, and the reader still gets the payload.
 func TestServeControlNoticesACloseBehindPayload(t *testing.T) {
+	t.Parallel()
 	c, p := serveClient(t, ws.Config{})
 	p.say(frame(fin|text, "last words"), closeFrame(4000, "bye"))
 	if err := c.ServeControl(context.Background()); err != nil {

@@ -415,6 +415,7 @@ func TestSocketIsNotTakenFromAnother(t *testing.T) {
 
 // TestSocketIsMadeAgain where its file was removed.
 func TestSocketIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	s, _ := serveDebug(t)
 	if err := os.Remove(s.Path()); err != nil {
 		t.Fatal(err)
