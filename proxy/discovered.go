@@ -256,8 +256,9 @@ func (ds *discovery) recallLocked(name string) {
 	}
 }
 
-// RestoreDiscovered begins, before Start, with what sources had found before a
-// restart, by service: it is in force, with the age that it has, until they answer.
+// RestoreDiscovered sets, before Start, the backends that sources had found
+// before a restart, by service. They are in force, with their age, until the
+// sources answer.
 func (h Handover) RestoreDiscovered(found map[string][]Discovered) {
 	for _, s := range h.engine.all() {
 		for _, d := range found[s.name] {

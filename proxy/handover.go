@@ -267,8 +267,8 @@ func (h Handover) StartListening(sockets []InheritedSocket) error {
 	return errors.Join(all...)
 }
 
-// Remaining returns what this engine alone still has of each service; services of
-// which nothing remains are left out.
+// Remaining returns what this engine alone still has of each service, and its
+// counters if counters is true. Services of which nothing remains are left out.
 func (h Handover) Remaining(counters bool) Remaining {
 	e := h.engine
 	e.remainingMu.Lock()

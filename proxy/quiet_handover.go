@@ -42,8 +42,9 @@ func (q *quietDrains) tellPredecessorsLocked(now QuietDrains) {
 	s.working.Go(func() { f(now) })
 }
 
-// EndQuiet makes an engine that has handed over end sessions at quiet moments, as
-// the engine after it says. From then on, only EndQuiet decides that.
+// EndQuiet ends sessions of an engine that has handed over, at the quiet moments
+// that its successor asks for. From then on, no other drain of the engine does
+// so.
 func (h Handover) EndQuiet(now QuietDrains) {
 	for _, s := range h.engine.all() {
 		if s.name != now.Service {
