@@ -26,6 +26,9 @@ func ParseAddress(addr string, listen bool) (a Address, err error) {
 		return Address{Path: path}, nil
 	}
 	host, port, err := net.SplitHostPort(addr)
+	if err != nil && strings.Count(addr, ":") > 1 {
+		return a, fmt.Errorf("%q is not HOST:PORT: an IPv6 address is in brackets, like [::1]:5432", addr)
+	}
 	if err != nil {
 		return a, fmt.Errorf("%q is not HOST:PORT", addr)
 	}

@@ -134,6 +134,11 @@ func rootCommand() *cobra.Command {
 	completions(root)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // which cobra has print its help, whatever the shell is
+			c.Args, c.RunE = cobra.ArbitraryArgs, func(*cobra.Command, []string) error {
+				return usage("completion needs a shell it knows: tcpctl completion bash, zsh, fish or powershell")
+			}
+		}
 		strict(c)
 	}
 	return root
