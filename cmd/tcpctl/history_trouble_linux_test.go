@@ -55,6 +55,7 @@ func TestTroubleOfTheHistory(t *testing.T) {
 		"full":      {why: "full", prefix: inNamespace("mount -t tmpfs -o size=256k none ."), skip: os.Getuid() != 0 || !long},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if c.skip {
 				t.Skip("needs root, and the full disk TCPCTL_HISTORY")
 			}

@@ -195,6 +195,7 @@ func TestKilledInAnUpgrade(t *testing.T) {
 	for _, fate := range []string{"old offered", "old ready", "old go", "old accepting", "old settled", "old released",
 		"new offered", "new ready", "new go", "new accepting"} {
 		t.Run(fate, func(t *testing.T) {
+			t.Parallel()
 			in := runInstalled(t, []string{upgradeFate + "=" + fate + " die"})
 			old := in.cmd.Process.Pid
 			idle := in.talks()
