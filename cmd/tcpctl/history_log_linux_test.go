@@ -22,34 +22,25 @@ type clientLog struct {
 	mu     sync.Mutex
 	events []clientEvent
 	addrs  map[string]bool // of those that were connected and not served
-	dialed map[string]time.Time
 	wg     sync.WaitGroup
 }
 
 type clientEvent struct {
-	at   time.Time
-	addr string // of the client
-	what string // dials, refused or connected, served or failed, leaves, closed (by the service, too)
+	at     time.Time
+	dialed time.Time // when the client began to dial
+	what   string    // dials, refused or connected, served or failed, leaves, closed (by the service, too)
 }
 
-func (l *clientLog) add(what, addr string) {
+func (l *clientLog) add(what, addr string, dialed time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, clientEvent{time.Now(), addr, what})
+	l.events = append(l.events, clientEvent{time.Now(), dialed, what})
 	switch what {
 	case "connected":
 		l.addrs[addr] = true
 	case "served", "failed":
 		delete(l.addrs, addr)
 	}
-}
-
-// connected adds that a client is, which began to dial then.
-func (l *clientLog) connected(addr string, dialed time.Time) {
-	l.mu.Lock()
-	l.dialed[addr] = dialed
-	l.mu.Unlock()
-	l.add("connected", addr)
 }
 
 // at counts the events of some kinds until then.
@@ -66,12 +57,8 @@ func (l *clientLog) at(t time.Time, whats ...string) (n int) {
 // its death had begun: a client cannot tell whether that was before it was served
 // or before it was answered, which is no failure of the service.
 func (l *clientLog) unanswered(begun, dead time.Time) (n int) {
-	connected := map[string]bool{}
-	for _, ev := range l.events {
-		switch {
-		case ev.what == "connected": // which a client of a busy machine may note long after it was served
-			connected[ev.addr] = !l.dialed[ev.addr].After(dead)
-		case ev.what == "failed" && ev.at.After(begun) && connected[ev.addr]:
+	for _, ev := range l.events { // a client of a busy machine may note long after the dial that it is connected
+		if ev.what == "failed" && ev.at.After(begun) && !ev.dialed.After(dead) {
 			n++
 		}
 	}
@@ -116,33 +103,35 @@ func (l *clientLog) within(t time.Time, c clientCount) (least, most int) {
 
 // visit is one client: it waits until it is served, and stays for a while.
 func (l *clientLog) visit(addr string, stays time.Duration) {
-	l.add("dials", "")
 	began := time.Now()
+	name := ""
+	add := func(what string) { l.add(what, name, began) }
+	add("dials")
 	c, err := dial(addr)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		l.add("refused", "") // nothing listens there, and so nothing counts it
+		add("refused") // nothing listens there, and so nothing counts it
 		return
 	} else if err != nil { // it was rejected before the dial had returned
-		l.connected(err.Error(), began)
-		l.add("failed", err.Error())
+		add("connected")
+		add("failed")
 		return
 	}
 	defer c.Close()
-	name := c.LocalAddr().String()
-	l.connected(name, began)
+	name = c.LocalAddr().String()
+	add("connected")
 	c.says("hello")
 	if line, err := c.r.ReadString('\n'); err != nil || !strings.Contains(line, "hello") {
-		l.add("failed", name)
+		add("failed")
 		return
 	}
-	l.add("served", name)
+	add("served")
 	c.SetReadDeadline(time.Now().Add(stays))
 	c.r.ReadByte() // until then, or until it is cut
-	l.add("leaves", name)
+	add("leaves")
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(patience))
 	c.sees()
-	l.add("closed", name)
+	add("closed")
 }
 
 // load has a new client every so often until the returned func is called.
@@ -195,7 +184,7 @@ file = %q
 	}
 	state(0, proxy.StateUp)
 	state(1, proxy.StateUp)
-	log := &clientLog{addrs: map[string]bool{}, dialed: map[string]time.Time{}}
+	log := &clientLog{addrs: map[string]bool{}}
 	addr := in.addr()
 	pass := func(d time.Duration) time.Time { time.Sleep(d); return time.Now() }
 	began := time.Now()
