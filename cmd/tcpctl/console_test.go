@@ -76,11 +76,21 @@ func (term *terminal) press(keys ...string) {
 }
 
 // escapes presses Escape, and waits until that has taken the pattern off the screen: in
-// one read with the next key it would be Alt.
+// one read with the next key it would be Alt. The first one may only dismiss a message.
 func (term *terminal) escapes(pattern string) {
 	term.t.Helper()
-	term.press("Escape")
-	term.seesNot(pattern)
+	re := regexp.MustCompile("(?m)" + pattern)
+	var pressed time.Time
+	term.until("still to be seen: "+pattern, func(s string) bool {
+		if !re.MatchString(s) {
+			return true
+		}
+		if time.Since(pressed) > 5*time.Second {
+			term.press("Escape")
+			pressed = time.Now()
+		}
+		return false
+	})
 }
 
 func (term *terminal) screen() string { return term.tmux("capture-pane", "-p", "-t", "t") }

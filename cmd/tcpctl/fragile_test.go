@@ -140,7 +140,7 @@ func TestHooksThatMisbehave(t *testing.T) {
 	for name, script := range map[string]string{
 		"sleeps":  "sleep 1000",
 		"fails":   "echo no disk >&2; exit 1",
-		"forks":   "sleep 1000 & echo $! > PIDS",
+		"forks":   "sleep 1000 & echo $! >> PIDS",
 		"floods":  "yes | head -c 100000000",
 		"ignores": "trap '' TERM; sleep 0.01; exit 3",
 	} {
@@ -176,8 +176,10 @@ backends = [%q]
 // killListed ends what a test's script has left behind.
 func killListed(file string) {
 	text, _ := os.ReadFile(file)
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-		syscall.Kill(pid, syscall.SIGKILL)
+	for _, line := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(line); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
 }
 
