@@ -28,8 +28,7 @@ func debugBundleCommand() *cobra.Command {
 			}
 			if file == "-" && asJSON {
 				return usage("--json and -o - both write to standard output; give the archive a file with -o FILE")
-			}
-			if file == "-" {
+			} else if file == "-" {
 				if err := noTerminal(cmd, "an archive"); err != nil {
 					return err
 				}
@@ -50,19 +49,7 @@ func debugBundleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			switch {
-			case file == "-":
-				printBundle(cmd.ErrOrStderr(), b, "to standard output", size)
-				return nil
-			case asJSON:
-				return printJSON(cmd.OutOrStdout(), struct {
-					File  string `json:"file"`
-					Bytes int    `json:"bytes"`
-					*bundle.Bundle
-				}{file, size, b})
-			}
-			printBundle(cmd.OutOrStdout(), b, file, size)
-			return nil
+			return showBundle(cmd, b, file, size, asJSON)
 		},
 	}
 	fileTo(cmd, &file).Flags().Lookup("output").Usage = "write to `FILE`; -: standard output (default: ./tcpctl-debug-TIME.tar.gz)"
@@ -81,6 +68,23 @@ func writeBundle(b *bundle.Bundle, file string) (size int, err error) {
 		return drawing().Write(archive.Bytes())
 	}
 	return archive.Len(), os.WriteFile(file, archive.Bytes(), 0o600)
+}
+
+// showBundle lists what was written, where it is not in the way of the archive.
+func showBundle(cmd *cobra.Command, b *bundle.Bundle, file string, size int, asJSON bool) error {
+	switch {
+	case file == "-":
+		printBundle(cmd.ErrOrStderr(), b, "to standard output", size)
+	case asJSON:
+		return printJSON(cmd.OutOrStdout(), struct {
+			File  string `json:"file"`
+			Bytes int    `json:"bytes"`
+			*bundle.Bundle
+		}{file, size, b})
+	default:
+		printBundle(cmd.OutOrStdout(), b, file, size)
+	}
+	return nil
 }
 
 func printBundle(out io.Writer, b *bundle.Bundle, file string, size int) {

@@ -83,15 +83,7 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 		line("held %d clients, longest %.1fs, p50 %.1fs, p99 %.1fs", n.Held, n.LongestSeconds, n.P50Seconds, n.P99Seconds)
 	}
 	line("abandoned %d, timed out %d, cut %d, failed %d, rejected %d", n.Abandoned, n.TimedOut, n.Cut, n.Failed, n.Rejected)
-	by := "by " + text.Safe(r.Owner)
-	if r.Reason != "" {
-		by += fmt.Sprintf(", %q", r.Reason)
-	}
-	end := "running"
-	if !r.Ended.IsZero() {
-		end = r.Took().String()
-	}
-	line("%s, %s, %s", by, r.Started.Local().Format("2006-01-02 15:04:05 MST"), end)
+	line("%s", byWhomAndWhen(r))
 	for _, b := range r.Backends {
 		line("backend %s: %s before, %s after", b.Name, b.Before, b.After)
 	}
@@ -109,6 +101,19 @@ func printReport(w io.Writer, r *proxy.Report, markdown bool) {
 		}
 		printParts(w, parts)
 	}
+}
+
+// byWhomAndWhen is who began the plan, and why, when, and how long it took.
+func byWhomAndWhen(r *proxy.Report) string {
+	by := "by " + text.Safe(r.Owner)
+	if r.Reason != "" {
+		by += fmt.Sprintf(", %q", r.Reason)
+	}
+	end := "running"
+	if !r.Ended.IsZero() {
+		end = r.Took().String()
+	}
+	return fmt.Sprintf("%s, %s, %s", by, r.Started.Local().Format("2006-01-02 15:04:05 MST"), end)
 }
 
 // nodePart is one node's row in the report of a plan on several nodes.
