@@ -99,6 +99,16 @@ func TestADrainFreesTheAddress(t *testing.T) {
 	})
 }
 
+// isServed has an echo over a connection, and closes it.
+func isServed(t *testing.T, c net.Conn) {
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintln(c, "hello")
+	if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
+		t.Error("connected and not served:", err)
+	}
+	c.Close()
+}
+
 // TestNobodyIsResetByADrain opens and drains an address while clients come all
 // the time: each is refused or served, none connected and then reset.
 func TestNobodyIsResetByADrain(t *testing.T) {
@@ -112,12 +122,8 @@ func TestNobodyIsResetByADrain(t *testing.T) {
 				refused.Add(1)
 				return true
 			}
-			fmt.Fprintln(c, "hello")
-			if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-				t.Error("connected and not served:", err)
-			}
+			isServed(t, c)
 			served.Add(1)
-			c.Close()
 			return true
 		})
 		for range 25 {
@@ -155,13 +161,8 @@ func TestAnAddressNarrowsAndWidensWithoutAGap(t *testing.T) {
 				t.Error("refused:", err)
 				return false
 			}
-			c.SetDeadline(time.Now().Add(patience))
-			fmt.Fprintln(c, "hello")
-			if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-				t.Error("connected and not served:", err)
-			}
+			isServed(t, c)
 			served.Add(1)
-			c.Close()
 			return true
 		})
 		for n := range 20 {
