@@ -140,7 +140,7 @@ func (c *ServiceConfig) validateClients(v *values) {
 	if c.NewSessionsBurst > 0 && c.NewSessionsPerIP <= 0 {
 		v.wrong("new_sessions_burst", `write new_sessions_per_ip = "1/s" beside it, or take it out`, "new_sessions_burst without new_sessions_per_ip bounds nothing")
 	}
-	if c.RateLimit > maxBytes {
+	if c.RateLimit > MaxBytes {
 		v.wrong("rate_limit", "it is from 0/s to 8192TiB/s", "rate_limit = %d bytes a second is out of range", c.RateLimit)
 	}
 	if c.AcceptProxy && len(c.TrustedProxies) == 0 {

@@ -24,12 +24,12 @@ const (
 
 	maxWeight = 1_000_000 // so that the shares of as many backends are far from an overflow
 	maxCount  = 1_000_000_000
-	// Rates are things a second. The lowest is one a day, so that the time to
+	// MaxRate bounds rates, which are per second. The lowest is one a day, so that the time to
 	// the next is a duration.
-	maxRate = 1e9
+	MaxRate = 1e9
 	minRate = 1.0 / (24 * 60 * 60)
-	// maxBytes bounds byte rates: every whole number up to it is a float64.
-	maxBytes = 1 << 53
+	// MaxBytes bounds sizes and byte rates: every whole number up to it is a float64.
+	MaxBytes = 1 << 53
 
 	maxName = 64   // bytes of the name of a service or backend
 	maxAddr = 300  // bytes of an address: a name in the DNS has 253
@@ -119,7 +119,7 @@ func (v *values) given(key string, d, most time.Duration) {
 func (v *values) rate(key string, r float64) {
 	switch {
 	case r == 0:
-	case math.IsNaN(r), math.IsInf(r, 0), r < minRate, r > maxRate:
+	case math.IsNaN(r), math.IsInf(r, 0), r < minRate, r > MaxRate:
 		v.wrong(key, "it is from one a day to 1000000000 a second; 0 is none", "%s = %s/s is out of range", last(key), strconv.FormatFloat(r, 'g', -1, 64))
 	}
 }

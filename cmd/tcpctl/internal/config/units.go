@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tcpctl/tcpctl/proxy"
 	"github.com/tcpctl/tcpctl/proxy/text"
 )
 
@@ -51,13 +52,11 @@ var sizes = []struct {
 // ParseSize reads "64KiB", "1.5MB" or "512B".
 func ParseSize(s string) (Size, error) {
 	f, err := parseBytes(s)
-	if err == nil && f > maxBytes {
+	if err == nil && f > proxy.MaxBytes {
 		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: `the most is "8192TiB"`}
 	}
 	return Size(f), err
 }
-
-const maxBytes = 1 << 53 // every whole number up to it is a float64
 
 func parseBytes(s string) (float64, error) {
 	if text.IsNumber(s) {
@@ -84,13 +83,11 @@ func ParseRate(s string) (Rate, error) {
 	if err != nil {
 		return 0, Error{Text: strconv.Quote(s) + " is not a rate", Hint: `write "50/s" or "3/m"`}
 	}
-	if f > maxRate {
-		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: fmt.Sprintf(`the most is "%d/s", and "0/s" is no limit`, int(maxRate))}
+	if f > proxy.MaxRate {
+		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: fmt.Sprintf(`the most is "%d/s", and "0/s" is no limit`, int(proxy.MaxRate))}
 	}
 	return Rate(f), nil
 }
-
-const maxRate = 1e9 // the engine's
 
 // ParseByteRate reads "10MiB/s"; "0/s" is no limit.
 func ParseByteRate(s string) (ByteRate, error) {
@@ -103,7 +100,7 @@ func ParseByteRate(s string) (ByteRate, error) {
 	switch {
 	case err != nil, seconds == 0:
 		return 0, Error{Text: strconv.Quote(s) + " is not a rate", Hint: `write "10MiB/s" or "64KB/s"`}
-	case f/seconds > maxBytes:
+	case f/seconds > proxy.MaxBytes:
 		return 0, Error{Text: strconv.Quote(s) + " is out of range", Hint: `the most is "8192TiB/s", and "0/s" is no limit`}
 	}
 	return ByteRate(f / seconds), nil
